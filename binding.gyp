@@ -1,0 +1,61 @@
+{
+  # The addon links against nothing of llama.cpp: it resolves the C API at run time from the
+  # engine directory it is given, so one binary serves the CPU, CUDA, Vulkan and Metal engines.
+  "targets": [
+    {
+      "target_name": "engine_headers",
+      "type": "none",
+      "actions": [
+        {
+          "action_name": "extract_engine_headers",
+          "inputs": ["native/extract-headers.mjs", "package.json"],
+          "outputs": ["<(SHARED_INTERMEDIATE_DIR)/engine/release.h"],
+          "action": ["node", "native/extract-headers.mjs", "<(SHARED_INTERMEDIATE_DIR)/engine"]
+        }
+      ]
+    },
+    {
+      "target_name": "llama_ets",
+      "dependencies": ["engine_headers"],
+      "sources": [
+        "native/addon.cc",
+        "native/arguments.cc",
+        "native/batch.cc",
+        "native/context.cc",
+        "native/engine.cc",
+        "native/generation.cc",
+        "native/model.cc",
+        "native/model_file.cc",
+        "native/sampler.cc",
+        "native/scoring.cc",
+        "native/session.cc",
+        "native/worker.cc"
+      ],
+      "include_dirs": [
+        "<!@(node -p \"require('node-addon-api').include\")",
+        "<(SHARED_INTERMEDIATE_DIR)/engine",
+        "<(SHARED_INTERMEDIATE_DIR)/engine/include",
+        "<(SHARED_INTERMEDIATE_DIR)/engine/ggml/include"
+      ],
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],
+      "cflags_cc!": ["-fno-exceptions", "-std=gnu++17"],
+      "cflags_cc": ["-std=c++17", "-fexceptions", "-O3", "-Wall", "-Wextra", "-Wno-missing-field-initializers"],
+      "conditions": [
+        ["OS=='linux'", { "libraries": ["-ldl", "-lpthread"] }],
+        ["OS=='mac'", {
+          "xcode_settings": {
+            "CLANG_CXX_LANGUAGE_STANDARD": "c++17",
+            "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
+            "GCC_OPTIMIZATION_LEVEL": "3",
+            "MACOSX_DEPLOYMENT_TARGET": "13.0"
+          }
+        }],
+        ["OS=='win'", {
+          "msvs_settings": {
+            "VCCLCompilerTool": { "ExceptionHandling": 1, "AdditionalOptions": ["/std:c++17", "/O2"] }
+          }
+        }]
+      ]
+    }
+  ]
+}

@@ -1,0 +1,127 @@
+// The addon's entry point: openEngine, devices, loadModel, Model, Context, and the random numbers
+// and the sampler by themselves, so that tests can hold them against their definitions.
+#include "addon.h"
+
+#include <napi.h>
+#include <release.h>
+
+#include "arguments.h"
+#include "context.h"
+#include "engine.h"
+#include "model.h"
+#include "philox.h"
+#include "sampler.h"
+
+namespace llama_ets {
+namespace {
+
+Napi::Value JsOpenEngine(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    OpenEngine(ReadString(info[0], "directory"));
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value JsDevices(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    Napi::Array result = Napi::Array::New(env);
+    for (const Device& device : EngineDevices()) {
+      Napi::Object object = Napi::Object::New(env);
+      object["name"] = device.name;
+      object["description"] = device.description;
+      object["type"] = device.type;
+      object["freeBytes"] = static_cast<double>(device.free_bytes);
+      object["totalBytes"] = static_cast<double>(device.total_bytes);
+      result[result.Length()] = object;
+    }
+    return result;
+  });
+}
+
+template <size_t N>
+std::array<uint32_t, N> ReadWords(Napi::Value value, const std::string& name) {
+  const Napi::Array array = ReadArray(value, name, N);
+  std::array<uint32_t, N> words;
+  for (size_t i = 0; i < N; ++i) {
+    const Napi::Value word = array[static_cast<uint32_t>(i)];
+    words[i] = static_cast<uint32_t>(ReadInteger(word, name, 0, UINT32_MAX));
+  }
+  return words;
+}
+
+// philox(counter: number[4], key: number[2]) -> number[4]
+Napi::Value JsPhilox(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    const PhiloxCounter bits =
+        Philox(ReadWords<4>(info[0], "counter"), ReadWords<2>(info[1], "key"));
+    Napi::Array result = Napi::Array::New(env, bits.size());
+    for (uint32_t i = 0; i < bits.size(); ++i) result[i] = Napi::Number::New(env, bits[i]);
+    return result;
+  });
+}
+
+std::vector<float> ReadLogits(Napi::Value value) {
+  const bool is_floats = value.IsTypedArray() &&
+                         value.As<Napi::TypedArray>().TypedArrayType() == napi_float32_array &&
+                         value.As<Napi::TypedArray>().ElementLength() > 0;
+  if (!is_floats) throw EngineError("ERR_INVALID_ARGUMENT", "Expected `logits`, a Float32Array");
+  const Napi::Float32Array array = value.As<Napi::Float32Array>();
+  return std::vector<float>(array.Data(), array.Data() + array.ElementLength());
+}
+
+Napi::Object ToJs(Napi::Env env, const TokenProbability& probability) {
+  Napi::Object result = Napi::Object::New(env);
+  result["token"] = probability.token;
+  result["logProb"] = probability.log_prob;
+  result["rawLogProb"] = probability.raw_log_prob;
+  return result;
+}
+
+// drawToken(logits: Float32Array, sampling, uniform) -> { token, logProb, rawLogProb }
+Napi::Value JsDrawToken(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    const std::vector<float> logits = ReadLogits(info[0]);
+    const int32_t size = static_cast<int32_t>(logits.size());
+    Sampler sampler(ReadSampling(info[1], size), size);
+    const double uniform = ReadNumber(info[2], "uniform", 0, 1 - 0x1p-53);
+    return ToJs(info.Env(), sampler.Draw(logits.data(), uniform));
+  });
+}
+
+// scoreToken(logits: Float32Array, sampling, token) -> { token, logProb, rawLogProb }
+Napi::Value JsScoreToken(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    const std::vector<float> logits = ReadLogits(info[0]);
+    const int32_t size = static_cast<int32_t>(logits.size());
+    Sampler sampler(ReadSampling(info[1], size), size);
+    const int64_t token = ReadInteger(info[2], "token", 0, size - 1);
+    return ToJs(info.Env(), sampler.Score(logits.data(), static_cast<llama_token>(token)));
+  });
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  auto* addon = new Addon();
+  env.SetInstanceData(addon);
+  addon->model = Napi::Persistent(Model::Define(env));
+  addon->context = Napi::Persistent(Context::Define(env));
+  exports["engineRelease"] = Napi::String::New(env, LLAMA_ETS_ENGINE_RELEASE);
+  exports["openEngine"] = Napi::Function::New(env, JsOpenEngine, "openEngine");
+  exports["devices"] = Napi::Function::New(env, JsDevices, "devices");
+  exports["loadModel"] = Napi::Function::New(env, Model::Load, "loadModel");
+  exports["Context"] = addon->context.Value();
+  exports["philox"] = Napi::Function::New(env, JsPhilox, "philox");
+  exports["drawToken"] = Napi::Function::New(env, JsDrawToken, "drawToken");
+  exports["scoreToken"] = Napi::Function::New(env, JsScoreToken, "scoreToken");
+  return exports;
+}
+
+}  // namespace
+}  // namespace llama_ets
+
+static Napi::Object InitAddon(Napi::Env env, Napi::Object exports) {
+  return llama_ets::Init(env, exports);
+}
+
+NODE_API_MODULE(llama_ets, InitAddon)

@@ -1,0 +1,13 @@
+// What the addon keeps for each JavaScript environment.
+#pragma once
+
+#include <napi.h>
+
+namespace llama_ets {
+
+struct Addon {
+  Napi::FunctionReference model;
+  Napi::FunctionReference context;
+};
+
+}  // namespace llama_ets

@@ -1,0 +1,45 @@
+// Reading JavaScript arguments: every number is checked here before it reaches llama.cpp, which
+// aborts the process on a bad one.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine_error.h"
+#include "sampler.h"
+
+namespace llama_ets {
+
+// Makes the JavaScript error for an EngineError: `message` and `code`.
+Napi::Error ToJsError(Napi::Env env, const EngineError& error);
+
+// Runs a method's body, turning EngineError into a JavaScript exception.
+template <typename Body>
+auto Guarded(Napi::Env env, Body body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const EngineError& error) {
+    throw ToJsError(env, error);
+  }
+}
+
+// All of these throw EngineError ERR_INVALID_ARGUMENT, naming what was expected and what came.
+int64_t ReadInteger(Napi::Value value, const std::string& name, int64_t min, int64_t max);
+double ReadNumber(Napi::Value value, const std::string& name, double min, double max);
+bool ReadBoolean(Napi::Value value, const std::string& name);
+std::string ReadString(Napi::Value value, const std::string& name);
+Napi::Object ReadObject(Napi::Value value, const std::string& name);
+Napi::Array ReadArray(Napi::Value value, const std::string& name, uint32_t max_length);
+Napi::Function ReadFunction(Napi::Value value, const std::string& name);
+// An Int32Array of token ids from 0 to vocab_size - 1.
+std::vector<llama_token> ReadTokens(Napi::Value value, const std::string& name, int32_t vocab_size);
+// { temperature, topK, topP, minP, allowedTokens: Int32Array, ascending and unique }
+Sampling ReadSampling(Napi::Value value, int32_t vocab_size);
+
+Napi::Float64Array ToFloat64Array(Napi::Env env, const std::vector<double>& values);
+Napi::Int32Array ToInt32Array(Napi::Env env, const std::vector<llama_token>& values);
+
+}  // namespace llama_ets

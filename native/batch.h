@@ -1,0 +1,35 @@
+// A llama_batch under construction: tokens of any sequences, decoded in one call.
+#pragma once
+
+#include <llama.h>
+
+#include <vector>
+
+namespace llama_ets {
+
+class Batch {
+ public:
+  explicit Batch(int32_t capacity);
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+
+  // Returns the token's index in the batch, by which its logits are found after the decode.
+  int32_t Add(llama_token token, llama_pos position, llama_seq_id sequence, bool wants_logits);
+  void Clear() { count_ = outputs_ = 0; }
+  int32_t size() const { return count_; }
+  int32_t outputs() const { return outputs_; }
+  bool full() const { return count_ == static_cast<int32_t>(tokens_.size()); }
+  llama_batch View();
+
+ private:
+  int32_t count_ = 0;
+  int32_t outputs_ = 0;
+  std::vector<llama_token> tokens_;
+  std::vector<llama_pos> positions_;
+  std::vector<int32_t> sequence_counts_;
+  std::vector<llama_seq_id> sequences_;
+  std::vector<llama_seq_id*> sequence_pointers_;
+  std::vector<int8_t> wants_logits_;
+};
+
+}  // namespace llama_ets

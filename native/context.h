@@ -1,0 +1,49 @@
+// Context, as JavaScript sees it: sequences on one engine thread. Every method returns a promise
+// and leaves the event loop free; calls run in the order they are made.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "worker.h"
+
+namespace llama_ets {
+
+class Context : public Napi::ObjectWrap<Context> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  // new Context(); call open() first.
+  explicit Context(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value Open(const Napi::CallbackInfo& info);
+  Napi::Value Create(const Napi::CallbackInfo& info);
+  Napi::Value Fork(const Napi::CallbackInfo& info);
+  Napi::Value Truncate(const Napi::CallbackInfo& info);
+  Napi::Value Free(const Napi::CallbackInfo& info);
+  Napi::Value Clear(const Napi::CallbackInfo& info);
+  Napi::Value Prefill(const Napi::CallbackInfo& info);
+  Napi::Value Logits(const Napi::CallbackInfo& info);
+  Napi::Value Generate(const Napi::CallbackInfo& info);
+  Napi::Value Score(const Napi::CallbackInfo& info);
+  Napi::Value TimeDecodes(const Napi::CallbackInfo& info);
+  Napi::Value SetThreads(const Napi::CallbackInfo& info);
+  Napi::Value Status(const Napi::CallbackInfo& info);
+  Napi::Value Progress(const Napi::CallbackInfo& info);
+  Napi::Value Abort(const Napi::CallbackInfo& info);
+  Napi::Value Close(const Napi::CallbackInfo& info);
+
+  // Runs `work(session)` on the engine thread. `work` may return nothing.
+  template <typename Work>
+  Napi::Value RunWithoutResult(Napi::Env env, Work work);
+  template <typename Result, typename Work, typename Convert>
+  Napi::Value Run(Napi::Env env, Work work, Convert convert);
+  void RequireOpen() const;
+
+  std::unique_ptr<Worker> worker_;
+  int32_t vocab_size_ = 0;  // known once open() was called
+  bool open_ = false;
+};
+
+}  // namespace llama_ets

@@ -1,0 +1,56 @@
+// Generation: many continuations of one or several parents, run to their ends in one call.
+//
+// Continuous batching: a slot freed by a finished continuation is refilled at once, so the batch
+// never shrinks while work waits; only KV cells and the sequence limit hold a continuation back.
+// A continuation begins by drawing from its parent's stored logits, so no token of the parent is
+// decoded again, however many continuations it has.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "philox.h"
+#include "sampler.h"
+#include "session.h"
+
+namespace llama_ets {
+
+enum class Finish { kEnd, kStop, kLength, kBudget };
+
+// One continuation to draw.
+struct Draw {
+  SequenceHandle parent;
+  // Words 0..2 of the random counter; word 3 is the token's position, counted from `position`.
+  uint32_t stream[3];
+  uint32_t position;
+  int32_t max_tokens;
+  bool keep;         // leave a sequence that can be continued, unless the text ended
+  std::string tail;  // the end of the text so far, where a stop string may have begun
+};
+
+struct GenerationOptions {
+  Sampling sampling;
+  PhiloxKey key;
+  std::vector<llama_token> stop_tokens;  // besides the model's end-of-generation tokens
+  std::vector<std::string> stop_strings;
+  int64_t max_total_tokens;  // over all continuations
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+};
+
+struct Continuation {
+  std::vector<llama_token> tokens;    // ends with the end or stop token, where there is one
+  std::vector<double> log_probs;      // under the distribution sampled
+  std::vector<double> raw_log_probs;  // under the model's softmax
+  Finish finish = Finish::kBudget;
+  SequenceHandle sequence = 0;  // 0: none kept
+};
+
+// Returns one continuation for each draw, in the draws' order. Throws EngineError:
+// ERR_CONTEXT_FULL when a draw can't fit even alone, ERR_ABORTED, ERR_INVALID_LOGITS; then nothing
+// of the call is kept.
+std::vector<Continuation> Generate(Session* session, const std::vector<Draw>& draws,
+                                   const GenerationOptions& options);
+
+}  // namespace llama_ets

@@ -1,0 +1,35 @@
+// Model, as JavaScript sees it: a loaded GGUF model's vocabulary and metadata.
+#pragma once
+
+#include <napi.h>
+
+#include "session.h"
+
+namespace llama_ets {
+
+class Model : public Napi::ObjectWrap<Model> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  // loadModel({ path, gpuLayers, onProgress }) -> { promise, cancel }
+  static Napi::Value Load(const Napi::CallbackInfo& info);
+
+  explicit Model(const Napi::CallbackInfo& info);
+
+  // Throws EngineError ERR_DISPOSED after close().
+  const SharedModel& shared() const;
+
+ private:
+  Napi::Value Info(const Napi::CallbackInfo& info);
+  Napi::Value Metadata(const Napi::CallbackInfo& info);
+  Napi::Value Tokenize(const Napi::CallbackInfo& info);
+  Napi::Value Detokenize(const Napi::CallbackInfo& info);
+  Napi::Value TokenText(const Napi::CallbackInfo& info);
+  Napi::Value IsEndToken(const Napi::CallbackInfo& info);
+  Napi::Value Close(const Napi::CallbackInfo& info);
+  const llama_vocab* vocab() const;
+  int32_t vocab_size() const;
+
+  SharedModel model_;
+};
+
+}  // namespace llama_ets

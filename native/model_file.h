@@ -1,0 +1,13 @@
+// Checks a GGUF file before the engine loads it: what would abort the process inside llama.cpp, or
+// fail there without saying why, becomes an error with a code here.
+#pragma once
+
+#include <string>
+
+namespace llama_ets {
+
+// Throws EngineError: ERR_NOT_GGUF (no readable GGUF header), ERR_MODEL_TRUNCATED (a tensor's data
+// lies beyond the end of the file), ERR_UNSUPPORTED_MODEL (sizes the engine would abort on).
+void CheckModelFile(const std::string& path);
+
+}  // namespace llama_ets

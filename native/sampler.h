@@ -1,0 +1,77 @@
+// Draws tokens from one row of logits and reports exact log-probabilities.
+//
+// The reference policy is: keep `allowed` tokens, divide by temperature, keep the top-k, then the
+// smallest set with probability at least top-p (renormalised after top-k), then tokens with at
+// least min-p of the largest probability. Ties are broken by the lower token id.
+// One pass finds the largest logit, one fused pass sums exp(z) and exp(z / T); the draw inverts the
+// cumulative distribution by blocks. Sums are float within a block and double across blocks; the
+// error of a log-probability is below 1e-6.
+#pragma once
+
+#include <llama.h>
+
+#include <vector>
+
+namespace llama_ets {
+
+struct Sampling {
+  double temperature = 1;            // 0: greedy
+  int32_t top_k = 0;                 // 0: off
+  double top_p = 1;                  // 1: off
+  double min_p = 0;                  // 0: off
+  std::vector<llama_token> allowed;  // ascending, unique; empty: all
+};
+
+struct TokenProbability {
+  llama_token token;
+  double log_prob;      // under the distribution actually sampled; -inf outside its support
+  double raw_log_prob;  // under the model's own softmax: temperature 1, nothing cut off
+};
+
+class Sampler {
+ public:
+  Sampler(Sampling sampling, int32_t vocab_size);
+
+  // Draws one token; `uniform` is on [0, 1). Throws EngineError ERR_INVALID_LOGITS when the row
+  // holds NaN or +inf, or when nothing has probability (a broken model file).
+  TokenProbability Draw(const float* logits, double uniform);
+
+  // The log-probabilities of `token` in this row. Throws as Draw does.
+  TokenProbability Score(const float* logits, llama_token token);
+
+ private:
+  struct Candidate {
+    llama_token token;
+    float logit;
+  };
+  // Largest logit and log of the sum of exp(logit - largest), over the whole row.
+  struct Softmax {
+    float max;
+    double log_sum;
+  };
+
+  Softmax SumRow(const float* logits);
+  void FindSupport(const float* logits, const Softmax& row);
+  void CollectAbove(const float* logits, float threshold);
+  void KeepTopK(const float* logits);
+  void KeepTopP(const float* logits, const Softmax& row);
+  bool IsPlain() const { return !truncates_ && sampling_.allowed.empty(); }
+  TokenProbability Greedy(const float* logits, const Softmax& row) const;
+  TokenProbability DrawPlain(const float* logits, const Softmax& row, double uniform) const;
+  TokenProbability DrawFromSupport(const float* logits, const Softmax& row, double uniform) const;
+  TokenProbability At(const float* logits, const Softmax& row, llama_token token,
+                      double log_prob) const;
+  double Tempered(float logit, float max) const;
+
+  const Sampling sampling_;
+  const int32_t vocab_size_;
+  const bool truncates_;
+  std::vector<float> block_max_;
+  std::vector<float> block_sum_;    // of exp((z - max) / T), one a block; scratch
+  double tempered_sum_ = 0;         // over the whole row
+  std::vector<Candidate> support_;  // scratch: what truncation and `allowed` leave
+  double support_sum_ = 0;          // of exp((z - largest in support) / T)
+  float support_max_ = 0;
+};
+
+}  // namespace llama_ets

@@ -1,0 +1,27 @@
+// Teacher-forced scoring: log-probabilities of given continuations of cached sequences.
+#pragma once
+
+#include <vector>
+
+#include "sampler.h"
+#include "session.h"
+
+namespace llama_ets {
+
+struct ScoreRequest {
+  SequenceHandle parent;
+  std::vector<llama_token> tokens;
+};
+
+struct Scores {
+  std::vector<double> log_probs;      // under `sampling`; -inf outside its support
+  std::vector<double> raw_log_probs;  // under the model's softmax
+};
+
+// Scores all continuations, packing their tokens into as few decodes as fit. Each is forked from
+// its parent: the first token is scored from the parent's stored logits, the last is not decoded,
+// and the forks are freed. Throws EngineError as Generate does.
+std::vector<Scores> Score(Session* session, const std::vector<ScoreRequest>& requests,
+                          const Sampling& sampling);
+
+}  // namespace llama_ets

@@ -1,0 +1,241 @@
+#include "session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+
+#include "engine.h"
+#include "engine_error.h"
+
+namespace llama_ets {
+
+Session::Session(SharedModel model, const SessionOptions& options, JobMonitor* monitor)
+    : model_(std::move(model)),
+      vocab_(Engine().llama_model_get_vocab(model_.get())),
+      vocab_size_(Engine().llama_vocab_n_tokens(vocab_)),
+      max_outputs_(static_cast<int32_t>(options.max_outputs)),
+      threads_(options.threads),
+      batch_threads_(options.batch_threads),
+      batch_(static_cast<int32_t>(options.batch_size)),
+      monitor_(monitor) {
+  llama_context_params params = Engine().llama_context_default_params();
+  params.n_ctx = options.cells;
+  params.n_batch = options.batch_size;
+  params.n_ubatch = options.batch_size;
+  params.n_seq_max = options.max_sequences;
+  params.n_outputs_max = options.max_outputs;
+  params.n_threads = options.threads;
+  params.n_threads_batch = options.batch_threads;
+  params.flash_attn_type = static_cast<llama_flash_attn_type>(options.flash_attention);
+  params.kv_unified = true;  // a fork is metadata only
+  params.swa_full = true;    // a sliding-window cache can't be forked or truncated
+  params.no_perf = true;
+  params.abort_callback = OnAbortCheck;
+  params.abort_callback_data = this;
+
+  LogCapture log;
+  context_ = Engine().llama_init_from_model(model_.get(), params);
+  if (context_ == nullptr) {
+    throw EngineError("ERR_OUT_OF_MEMORY", "The engine could not make a context of " +
+                                               std::to_string(options.cells) +
+                                               " tokens: " + log.Reason("no reason given"));
+  }
+  memory_ = Engine().llama_get_memory(context_);
+  if (memory_ == nullptr) {
+    Engine().llama_free(context_);
+    throw EngineError("ERR_UNSUPPORTED_MODEL", "The model keeps no KV cache to fork");
+  }
+  cells_ = Engine().llama_n_ctx(context_);
+  for (uint32_t slot = options.max_sequences; slot > 0; --slot) {
+    free_slots_.push_back(static_cast<llama_seq_id>(slot - 1));
+  }
+}
+
+Session::~Session() {
+  sequences_.clear();  // before used_cells_, which they count down
+  if (context_ != nullptr) Engine().llama_free(context_);
+}
+
+bool Session::OnAbortCheck(void* self) {
+  return static_cast<Session*>(self)->monitor_->IsAborted();
+}
+
+void Session::ThrowIfAborted() const {
+  if (monitor_->IsAborted()) throw EngineError("ERR_ABORTED", "The work was aborted");
+}
+
+Sequence Session::TakeSlot() {
+  if (free_slots_.empty()) {
+    throw EngineError("ERR_CONTEXT_FULL", "All of the context's sequences are in use");
+  }
+  const llama_seq_id slot = free_slots_.back();
+  free_slots_.pop_back();
+  return {slot, 0, CellPath(&used_cells_), nullptr};
+}
+
+SequenceHandle Session::Adopt(Sequence sequence) {
+  const SequenceHandle handle = next_handle_++;
+  sequences_.emplace(handle, std::move(sequence));
+  return handle;
+}
+
+SequenceHandle Session::Create() {
+  return Adopt(TakeSlot());
+}
+
+Sequence Session::ForkSlot(const Sequence& parent) {
+  Sequence child = TakeSlot();
+  // An unbounded range covers the whole sequence; the child's slot is empty (FreeSlot cleared it).
+  if (parent.length > 0) Engine().llama_memory_seq_cp(memory_, parent.slot, child.slot, -1, -1);
+  child.length = parent.length;
+  child.cells = parent.cells;
+  child.next = parent.next;
+  counters.forks += 1;
+  return child;
+}
+
+void Session::FreeSlot(Sequence* sequence) {
+  Engine().llama_memory_seq_rm(memory_, sequence->slot, -1, -1);
+  free_slots_.push_back(sequence->slot);
+  sequence->cells = CellPath(&used_cells_);
+  sequence->next = nullptr;
+}
+
+SequenceHandle Session::Fork(SequenceHandle parent) {
+  return Adopt(ForkSlot(Get(parent)));
+}
+
+const Sequence& Session::Get(SequenceHandle handle) const {
+  const auto found = sequences_.find(handle);
+  if (found == sequences_.end()) {
+    throw EngineError("ERR_DISPOSED", "The sequence was freed, or is of another context");
+  }
+  return found->second;
+}
+
+Sequence& Session::Find(SequenceHandle handle) {
+  return const_cast<Sequence&>(Get(handle));
+}
+
+void Session::Truncate(SequenceHandle handle, llama_pos length) {
+  Sequence& sequence = Find(handle);
+  if (length > sequence.length) {
+    throw EngineError("ERR_INVALID_ARGUMENT",
+                      "Expected `length` to be at most " + std::to_string(sequence.length) +
+                          ", the sequence's length, got " + std::to_string(length));
+  }
+  if (length == sequence.length) return;
+  if (!Engine().llama_memory_seq_rm(memory_, sequence.slot, length, -1)) {
+    throw EngineError("ERR_UNSUPPORTED_MODEL", "The model's memory can't be truncated");
+  }
+  sequence.cells.RemoveLast(sequence.length - length);
+  sequence.length = length;
+  sequence.next = nullptr;
+}
+
+void Session::Free(SequenceHandle handle) {
+  FreeSlot(&Find(handle));
+  sequences_.erase(handle);
+}
+
+void Session::Clear() {
+  for (auto& [handle, sequence] : sequences_) FreeSlot(&sequence);
+  sequences_.clear();
+  Engine().llama_memory_clear(memory_, false);
+}
+
+void Session::Decode() {
+  ThrowIfAborted();
+  LogCapture log;
+  const int32_t status = Engine().llama_decode(context_, batch_.View());
+  counters.decodes += 1;
+  if (status == 0) return;
+  if (status == 1) throw EngineError("ERR_CONTEXT_FULL", "No KV cells are left for the batch");
+  if (status == 2) throw EngineError("ERR_ABORTED", "The work was aborted");
+  throw EngineError("ERR_ENGINE_FAILED", "The engine's decode failed with status " +
+                                             std::to_string(status) + ": " +
+                                             log.Reason("no reason given"));
+}
+
+const float* Session::RowOf(int32_t batch_index) const {
+  const float* row = Engine().llama_get_logits_ith(context_, batch_index);
+  if (row == nullptr) throw EngineError("ERR_ENGINE_FAILED", "The engine returned no logits");
+  return row;
+}
+
+LogitsRow Session::CopyRow(int32_t batch_index) const {
+  const float* row = RowOf(batch_index);
+  return std::make_shared<const std::vector<float>>(row, row + vocab_size_);
+}
+
+llama_pos Session::Prefill(SequenceHandle handle, const std::vector<llama_token>& tokens) {
+  Sequence& sequence = Find(handle);
+  const int64_t count = static_cast<int64_t>(tokens.size());
+  if (count > free_cells()) {
+    throw EngineError("ERR_CONTEXT_FULL", "Expected room for " + std::to_string(count) +
+                                              " tokens, " + std::to_string(free_cells()) +
+                                              " of the context's " + std::to_string(cells_) +
+                                              " KV cells are free");
+  }
+  const llama_pos before = sequence.length;
+  try {
+    size_t done = 0;
+    while (done < tokens.size()) {
+      batch_.Clear();
+      while (done < tokens.size() && !batch_.full()) {
+        const bool last = done + 1 == tokens.size();
+        batch_.Add(tokens[done], before + static_cast<llama_pos>(done), sequence.slot, last);
+        ++done;
+      }
+      Decode();
+    }
+  } catch (const EngineError&) {
+    // Finished parts of an aborted batch stay cached: take them out, leaving what was there.
+    Engine().llama_memory_seq_rm(memory_, sequence.slot, before, -1);
+    throw;
+  }
+  sequence.length += static_cast<llama_pos>(count);
+  sequence.cells.Append(count);
+  sequence.next = CopyRow(batch_.size() - 1);
+  counters.prefilled += count;
+  return sequence.length;
+}
+
+LogitsRow Session::Logits(SequenceHandle handle) const {
+  const LogitsRow& row = Get(handle).next;
+  if (row) return row;
+  throw EngineError("ERR_INVALID_STATE",
+                    "The sequence is empty or was truncated: prefill at least one token first");
+}
+
+std::vector<double> Session::TimeDecodes(int32_t threads, int32_t count, double limit_ms) {
+  Engine().llama_set_n_threads(context_, threads, threads);
+  const SequenceHandle scratch = Create();
+  std::vector<double> milliseconds;
+  double total = 0;
+  try {
+    while (static_cast<int32_t>(milliseconds.size()) < count && total < limit_ms) {
+      const auto start = std::chrono::steady_clock::now();
+      Prefill(scratch, {0});
+      const auto end = std::chrono::steady_clock::now();
+      milliseconds.push_back(std::chrono::duration<double, std::milli>(end - start).count());
+      total += milliseconds.back();
+    }
+  } catch (const EngineError&) {
+    Free(scratch);
+    SetThreads(threads_, batch_threads_);
+    throw;
+  }
+  Free(scratch);
+  SetThreads(threads_, batch_threads_);
+  counters.prefilled -= static_cast<int64_t>(milliseconds.size());
+  return milliseconds;
+}
+
+void Session::SetThreads(int32_t threads, int32_t batch_threads) {
+  threads_ = threads;
+  batch_threads_ = batch_threads;
+  Engine().llama_set_n_threads(context_, threads, batch_threads);
+}
+
+}  // namespace llama_ets

@@ -1,0 +1,46 @@
+import { checkInteger, checkKeys, checkPositive } from "../engine/check.js";
+
+/** Limits of one answer; reaching one ends it with the best text so far. */
+export interface BudgetOptions {
+  /** Generated tokens, of candidates and rollouts together. */
+  tokens?: number;
+  /** Wall time in milliseconds. */
+  ms?: number;
+}
+
+export class Budget {
+  readonly #tokens: number;
+  readonly #deadline: number;
+  #used = 0;
+
+  constructor(options: BudgetOptions = {}) {
+    checkKeys("budget", options, ["tokens", "ms"]);
+    const { tokens, ms } = options;
+    this.#tokens =
+      tokens === undefined
+        ? Number.MAX_SAFE_INTEGER
+        : checkInteger("budget.tokens", tokens, 1, Number.MAX_SAFE_INTEGER);
+    this.#deadline =
+      ms === undefined
+        ? Number.POSITIVE_INFINITY
+        : performance.now() + checkPositive("budget.ms", ms);
+  }
+
+  spend(tokens: number): void {
+    this.#used += tokens;
+  }
+
+  get tokensLeft(): number {
+    return Math.max(0, this.#tokens - this.#used);
+  }
+
+  /** `null`: no limit. */
+  get msLeft(): number | null {
+    const left = this.#deadline - performance.now();
+    return left === Number.POSITIVE_INFINITY ? null : Math.max(0, left);
+  }
+
+  get isSpent(): boolean {
+    return this.tokensLeft === 0 || this.msLeft === 0;
+  }
+}

@@ -1,0 +1,73 @@
+import { Command } from "commander";
+import { taskNames } from "../tasks/index.js";
+import { addModelOptions, type ModelFlags } from "./model-options.js";
+import { numberOption } from "./numbers.js";
+
+/** Methods that `--method` takes. */
+export const METHOD_NAMES = ["ets", "best-of-n", "majority", "sample", "greedy"] as const;
+
+export interface AskFlags extends ModelFlags {
+  method: string;
+  candidates?: number;
+  rollouts?: number;
+  steps?: number;
+  blockTokens?: number;
+  lambda?: number;
+  maxTokens?: number;
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  reward: string;
+  task?: string;
+  finish?: string;
+  stop?: string[];
+  system?: string;
+  raw?: boolean;
+  thinking?: boolean;
+  seed?: number;
+  budgetTokens?: number;
+  budgetMs?: number;
+  json?: boolean;
+  quiet?: boolean;
+  trace?: string;
+}
+
+export function askCommand(): Command {
+  const command = new Command("ask")
+    .description("Answer one question by guided sampling.")
+    .argument("[prompt]", "the question; - or nothing reads it from standard input");
+  return addModelOptions(command)
+    .option("--method <name>", METHOD_NAMES.join(", "), "ets")
+    .option("-M, --candidates <n>", "candidates drawn at each step (default: 8)", numberOption)
+    .option("-K, --rollouts <n>", "rollouts for each candidate (default: 1)", numberOption)
+    .option("-I, --steps <n>", "guidance steps (default: 4)", numberOption)
+    .option("--block-tokens <n>", "tokens of a guidance step, in place of --steps", numberOption)
+    .option("--lambda <x>", "λ of the target p·exp(reward/λ) (default: 0.1)", numberOption)
+    .option(
+      "--max-tokens <n>",
+      "longest answer (default: 512, or what the context leaves)",
+      numberOption,
+    )
+    .option("--temperature <x>", "0 is greedy (default: 0.7)", numberOption)
+    .option("--top-k <n>", "keep the n most probable tokens", numberOption)
+    .option("--top-p <x>", "keep tokens up to this probability", numberOption)
+    .option("--min-p <x>", "drop tokens below this share of the most probable one's", numberOption)
+    .option("--reward <reward>", "self-consistency or module:FILE", "self-consistency")
+    .option("--task <name>", `how answers are found: ${taskNames().join(", ")} (default: any form)`)
+    .option("--finish <how>", "chain, or resample among the last rollouts (default: chain)")
+    .option("--stop <text...>", "end the answer before this text")
+    .option("--system <text>", "system message")
+    .option("--raw", "no chat template: the prompt is the text to continue")
+    .option("--thinking", "leave thinking on, where the template has the switch")
+    .option("--seed <n>", "the same seed gives the same answer (default: 0)", numberOption)
+    .option("--budget-tokens <n>", "end with the best answer after this many tokens", numberOption)
+    .option("--budget-ms <n>", "end with the best answer after this time", numberOption)
+    .option("--json", "print the whole result as one JSON object")
+    .option("-q, --quiet", "print the answer's text alone")
+    .option("--trace <file>", "write the run, every candidate and rollout, as JSON")
+    .action(async (prompt: string | undefined, flags: AskFlags) => {
+      const { ask } = await import("./run-ask.js");
+      await ask(prompt, flags);
+    });
+}

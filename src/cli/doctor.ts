@@ -1,0 +1,12 @@
+import { Command } from "commander";
+
+export function doctorCommand(): Command {
+  return new Command("doctor")
+    .description("Check the installation: addon, engine, devices, and one real generation.")
+    .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
+    .option("--json", "print one JSON object")
+    .action(async (flags: { gpu: string; json?: boolean }) => {
+      const { runDoctor } = await import("./run-doctor.js");
+      await runDoctor(flags);
+    });
+}

@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+/** `llama-ets`: parses, calls the library, prints. One file a command. */
+import { Command } from "commander";
+import { VERSION } from "../version.js";
+import { askCommand } from "./ask.js";
+import { doctorCommand } from "./doctor.js";
+import { exitWith } from "./exit.js";
+import { modelsCommand } from "./models.js";
+
+const program = new Command("llama-ets")
+  .description(
+    "Samples from the RL-optimal policy of a local GGUF model at inference time, without training.",
+  )
+  .version(VERSION)
+  .showHelpAfterError("Run with --help for the options.")
+  .exitOverride()
+  .addCommand(askCommand())
+  .addCommand(modelsCommand())
+  .addCommand(doctorCommand());
+
+for (const command of program.commands) command.exitOverride();
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  exitWith(error);
+}

@@ -1,0 +1,23 @@
+/** The options by which commands name a model, for a command's help. */
+import type { Command } from "commander";
+import { DEFAULT_MODEL } from "../engine/bundled-models.js";
+import { numberOption } from "./numbers.js";
+
+export interface ModelFlags {
+  model: string;
+  gpu: string;
+  gpuLayers?: number;
+  threads: string;
+}
+
+export function addModelOptions(command: Command): Command {
+  return command
+    .option(
+      "-m, --model <model>",
+      "GGUF file, hf:user/repo:Q4_K_M, or a bundled name",
+      DEFAULT_MODEL,
+    )
+    .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
+    .option("--gpu-layers <n>", "layers kept on the GPU (default: all)", numberOption)
+    .option("--threads <n>", "CPU threads, or auto", "auto");
+}

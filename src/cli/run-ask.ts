@@ -1,0 +1,138 @@
+import { writeFile } from "node:fs/promises";
+import { text as readAll } from "node:stream/consumers";
+import type { BudgetOptions } from "../chain/budget.js";
+import { bundledTaskOf } from "../engine/bundled-models.js";
+import { checkOneOf } from "../engine/check.js";
+import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import type { Model } from "../engine/model.js";
+import { bestOfN } from "../methods/best-of-n.js";
+import { ets } from "../methods/ets.js";
+import { majority } from "../methods/majority.js";
+import type { MethodOptions } from "../methods/options.js";
+import type { Result, Step } from "../methods/result.js";
+import { greedy, sample } from "../methods/sample.js";
+import { loadRewardModule } from "../rewards/module.js";
+import { selfConsistency } from "../rewards/self-consistency.js";
+import { findTask, type Task } from "../tasks/index.js";
+import { type AskFlags, METHOD_NAMES } from "./ask.js";
+import { formatAnswer, formatInterrupted } from "./ask-output.js";
+import { Interrupted } from "./exit.js";
+import { loadNamedModel } from "./load-named-model.js";
+import { progressBar } from "./progress-bar.js";
+
+const METHODS = { ets, "best-of-n": bestOfN, majority, sample, greedy };
+
+export async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
+  const name = checkOneOf("--method", flags.method, METHOD_NAMES);
+  const options = await toMethodOptions(flags);
+  const question = await readPrompt(prompt);
+  const interrupt = new AbortController();
+  const onInterrupt = () => interrupt.abort(new Interrupted());
+  process.once("SIGINT", onInterrupt);
+  process.once("SIGTERM", onInterrupt);
+
+  const started = performance.now();
+  const model = await loadNamedModel(flags, interrupt.signal);
+  const loadMs = performance.now() - started;
+  const steps: Step[] = [];
+  const bar = progressBar();
+  try {
+    const result = await METHODS[name](model, question, {
+      ...options,
+      signal: interrupt.signal,
+      onStep: (step) => steps.push(step),
+      onProgress: ({ step, steps: total, generated }) =>
+        bar.show(step / total, `step ${step + 1} of ${total}, ${generated} tokens`),
+    });
+    bar.close();
+    print(result, flags, { loadMs, model });
+    if (flags.trace !== undefined) await writeTrace(flags.trace, result);
+  } catch (error) {
+    bar.close();
+    if (error instanceof Interrupted) await keepPartial(steps, flags);
+    throw error;
+  } finally {
+    await model.dispose();
+  }
+}
+
+async function readPrompt(prompt: string | undefined): Promise<string> {
+  if (prompt !== undefined && prompt !== "-") return prompt;
+  if (prompt === undefined && process.stdin.isTTY) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected a question, got none", {
+      fix: 'llama-ets ask "Sam has 12 apples and eats 5. How many are left?"',
+    });
+  }
+  return (await readAll(process.stdin)).trim();
+}
+
+async function toMethodOptions(flags: AskFlags): Promise<MethodOptions> {
+  const task = findNamedTask(flags);
+  const { budgetTokens: tokens, budgetMs: ms } = flags;
+  const budget: BudgetOptions = {
+    ...(tokens !== undefined && { tokens }),
+    ...(ms !== undefined && { ms }),
+  };
+  const given = {
+    candidates: flags.candidates,
+    rollouts: flags.rollouts,
+    steps: flags.steps,
+    blockTokens: flags.blockTokens,
+    lambda: flags.lambda,
+    maxTokens: flags.maxTokens,
+    temperature: flags.temperature,
+    topK: flags.topK,
+    topP: flags.topP,
+    minP: flags.minP,
+    finish: flags.finish as "chain" | "resample" | undefined,
+    stop: flags.stop,
+    system: flags.system,
+    raw: flags.raw,
+    thinking: flags.thinking,
+    seed: flags.seed,
+  };
+  const present = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined));
+  return {
+    ...present,
+    reward: await resolveReward(flags.reward, task),
+    ...(task && { extract: task.extract }),
+    budget,
+  };
+}
+
+/** The task named, or the one a bundled model is made for. */
+function findNamedTask(flags: AskFlags): Task | undefined {
+  const name = flags.task ?? bundledTaskOf(flags.model);
+  return name === undefined ? undefined : findTask(name);
+}
+
+async function resolveReward(name: string, task: Task | undefined) {
+  if (name.startsWith("module:")) return loadRewardModule(name.slice("module:".length));
+  checkOneOf("--reward", name, ["self-consistency"]);
+  return selfConsistency(task ? { extract: task.extract, isFinal: task.isFinal } : {});
+}
+
+function print(result: Result, flags: AskFlags, run: { loadMs: number; model: Model }): void {
+  if (flags.json) console.log(JSON.stringify(result));
+  else if (flags.quiet) console.log(result.text);
+  else console.log(formatAnswer(result, run));
+}
+
+/** What an interrupted run had: its steps, in the trace or as a line. */
+async function keepPartial(steps: Step[], flags: AskFlags): Promise<void> {
+  const partial = { method: flags.method, stopReason: "interrupted", steps };
+  if (flags.json) console.log(JSON.stringify(partial));
+  if (flags.trace !== undefined) await writeTrace(flags.trace, partial);
+  console.error(formatInterrupted(steps, flags.trace));
+}
+
+async function writeTrace(file: string, trace: object): Promise<void> {
+  try {
+    await writeFile(file, JSON.stringify({ format: "llama-ets-trace/1", ...trace }));
+  } catch (error) {
+    throw new LlamaEtsError("ERR_WRITE", `The trace was not written: ${messageOf(error)}`, {
+      fix: "another --trace file",
+      cause: error,
+    });
+  }
+}

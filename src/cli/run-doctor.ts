@@ -1,0 +1,83 @@
+import { availableParallelism, freemem, totalmem } from "node:os";
+import pc from "picocolors";
+import { bundledModels, DEFAULT_MODEL } from "../engine/bundled-models.js";
+import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { loadModel, openEngine } from "../engine/load-model.js";
+import type { GpuChoice } from "../engine/locate-engine.js";
+import { addon } from "../engine/native.js";
+import { majority } from "../methods/majority.js";
+import { VERSION } from "../version.js";
+
+type Finding = { check: string; ok: boolean; detail: string };
+
+export async function runDoctor(flags: { gpu: string; json?: boolean }): Promise<void> {
+  const gpu = flags.gpu === "off" ? false : (flags.gpu as GpuChoice);
+  const findings: Finding[] = [
+    await find(
+      "llama-ets",
+      () => `${VERSION}, Node ${process.versions.node}, ${process.platform}-${process.arch}`,
+    ),
+    await find(
+      "machine",
+      () =>
+        `${availableParallelism()} cores, ${toGiB(freemem())} of ${toGiB(totalmem())} GiB memory free`,
+    ),
+    await find("addon", () => `built for llama.cpp ${addon().engineRelease}`),
+    await find("engine", async () => {
+      const engine = await openEngine(gpu);
+      return `${engine.gpu === false ? "CPU" : engine.gpu}, llama.cpp ${engine.release}, ${engine.directory}`;
+    }),
+    await find("devices", describeDevices),
+    await find("models", describeModels),
+    await find("generation", generateOnce),
+  ];
+  if (flags.json) console.log(JSON.stringify({ ok: findings.every(({ ok }) => ok), findings }));
+  else for (const finding of findings) console.log(formatFinding(finding));
+  if (findings.some(({ ok }) => !ok)) process.exitCode = 1;
+}
+
+async function find(check: string, look: () => string | Promise<string>): Promise<Finding> {
+  try {
+    return { check, ok: true, detail: await look() };
+  } catch (error) {
+    const code = error instanceof LlamaEtsError ? ` (${error.code})` : "";
+    return { check, ok: false, detail: `${messageOf(error)}${code}` };
+  }
+}
+
+function describeDevices(): string {
+  return addon()
+    .devices()
+    .map(({ name, description, type, freeBytes }) =>
+      type === "cpu"
+        ? `${name} ${description}`
+        : `${name} ${description}, ${toGiB(freeBytes)} GiB free`,
+    )
+    .join("; ");
+}
+
+function describeModels(): string {
+  const names = bundledModels().map(({ name }) => name);
+  if (names.length === 0) throw new Error("The bundled models are missing");
+  return names.join(", ");
+}
+
+async function generateOnce(): Promise<string> {
+  const model = await loadModel(DEFAULT_MODEL);
+  try {
+    const question = "Sam has 12 apples and eats 5. How many apples are left?";
+    const { answer, usage } = await majority(model, question, { maxTokens: 80 });
+    const rate = Math.round((usage.generated / usage.ms) * 1000);
+    return `${usage.generated} tokens, ${rate} tokens/s with ${DEFAULT_MODEL}; answer ${answer}`;
+  } finally {
+    await model.dispose();
+  }
+}
+
+function formatFinding({ check, ok, detail }: Finding): string {
+  return `${ok ? pc.green("ok  ") : pc.red("FAIL")} ${check.padEnd(11)} ${detail}`;
+}
+
+function toGiB(bytes: number): string {
+  return (bytes / 2 ** 30).toFixed(1);
+}

@@ -1,0 +1,39 @@
+/** The mini models that come with the package, so that a first run works offline. */
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+export interface BundledModel {
+  name: string;
+  path: string;
+  /** What it is for. */
+  role: string;
+}
+
+const ROLES: Record<string, string> = {
+  "mini-gsm-ref": "solves word problems; what `ask` uses without -m",
+  "mini-gsm-proposal": "smaller and quicker, with the same tokenizer",
+};
+
+/** The models that are there. */
+export function bundledModels(): BundledModel[] {
+  return Object.entries(ROLES)
+    .map(([name, role]) => ({ name, role, path: pathOf(name) }))
+    .filter(({ path }) => existsSync(path));
+}
+
+/** The model used when none is named. */
+export const DEFAULT_MODEL = "mini-gsm-ref";
+
+/** The task that a bundled model is made for; none for other models. */
+export function bundledTaskOf(source: string): string | undefined {
+  return source in ROLES ? "mini-gsm" : undefined;
+}
+
+/** The path of a bundled model's name; anything else is returned as it is. */
+export function resolveBundledName(source: string): string {
+  return source in ROLES ? pathOf(source) : source;
+}
+
+function pathOf(name: string): string {
+  return fileURLToPath(new URL(`../../models/${name}.gguf`, import.meta.url));
+}

@@ -1,0 +1,201 @@
+/**
+ * A context: KV cells and an engine thread, shared by forkable sequences. Owners are disposable,
+ * and what they own can't outlive them: closing a context frees its sequences, and a sequence that
+ * is dropped without being disposed is freed when it is collected.
+ */
+import { LlamaEtsError } from "./errors.js";
+import {
+  addon,
+  type ContextStatus,
+  type NativeContext,
+  type NativeContinuation,
+  type NativeGenerateRequest,
+  type NativeModel,
+  type NativeScores,
+  rethrow,
+  type SequenceHandle,
+} from "./native.js";
+import { type Sampling, toNativeSampling } from "./sampling.js";
+
+export interface ContextOptions {
+  /** KV cells, shared by all sequences; a cell holds one token, and forks share theirs. */
+  cells: number;
+  /** Sequences alive at once, from 1 to 256. */
+  sequences: number;
+  threads: number;
+  /** `false` where decoding's and scoring's log-probabilities are compared. Default "auto". */
+  flashAttention?: boolean | "auto";
+}
+
+/** Tokens a decode; more buys less than 5% and takes memory. */
+const BATCH_SIZE = 512;
+/** Rows of logits a decode, at least: scoring packs this many. */
+const MIN_OUTPUTS = 64;
+
+export type GenerateRequest = Omit<NativeGenerateRequest, "sampling" | "draws"> & {
+  sampling: Sampling;
+  draws: (Omit<NativeGenerateRequest["draws"][number], "parent"> & { parent: Sequence })[];
+};
+
+export type Continuation = Omit<NativeContinuation, "sequence"> & { sequence: Sequence | null };
+
+export class Context implements AsyncDisposable {
+  readonly #native: NativeContext;
+  readonly options: Readonly<ContextOptions>;
+  readonly #dropped: FinalizationRegistry<SequenceHandle>;
+  #closing: Promise<void> | undefined;
+
+  private constructor(native: NativeContext, options: ContextOptions) {
+    this.#native = native;
+    this.options = options;
+    this.#dropped = new FinalizationRegistry((handle) => {
+      if (this.#closing === undefined) native.free(handle).catch(() => {}); // freed by a clear()
+    });
+  }
+
+  /** Throws `ERR_OUT_OF_MEMORY` when the engine can't allocate it. */
+  static async open(model: NativeModel, options: ContextOptions): Promise<Context> {
+    const { cells, sequences, threads, flashAttention = "auto" } = options;
+    const native = new (addon().Context)();
+    const maxOutputs = Math.max(MIN_OUTPUTS, sequences);
+    try {
+      await native.open(model, {
+        // llama.cpp clamps its batch to the cells, and the outputs must fit the batch.
+        cells: Math.max(cells, maxOutputs),
+        maxSequences: sequences,
+        batchSize: BATCH_SIZE,
+        maxOutputs,
+        threads,
+        batchThreads: threads,
+        flashAttention: flashAttention === "auto" ? -1 : flashAttention ? 1 : 0,
+      });
+    } catch (error) {
+      rethrow(error, { ERR_OUT_OF_MEMORY: "fewer rollouts or tokens, or a smaller model" });
+    }
+    return new Context(native, options);
+  }
+
+  /** An empty sequence. */
+  async create(): Promise<Sequence> {
+    return this.#own(await this.#native.create().catch(rethrow));
+  }
+
+  /** Draws continuations; see `native/generation.h`. */
+  async generate(request: GenerateRequest): Promise<Continuation[]> {
+    const continuations = await this.#native
+      .generate({
+        ...request,
+        draws: request.draws.map((draw) => ({ ...draw, parent: draw.parent.handle })),
+        sampling: toNativeSampling(request.sampling),
+      })
+      .catch(rethrow);
+    return continuations.map((c) => ({
+      ...c,
+      sequence: c.sequence === 0 ? null : this.#own(c.sequence),
+    }));
+  }
+
+  /** Scores given continuations of cached sequences; see `native/scoring.h`. */
+  score(
+    requests: readonly { parent: Sequence; tokens: Int32Array }[],
+    sampling: Sampling,
+  ): Promise<NativeScores[]> {
+    const native = requests.map(({ parent, tokens }) => ({ parent: parent.handle, tokens }));
+    return this.#native.score(native, toNativeSampling(sampling)).catch(rethrow);
+  }
+
+  /** Milliseconds of each of up to `count` one-token decodes, until they add up to `limitMs`. */
+  timeDecodes(threads: number, count: number, limitMs: number): Promise<Float64Array> {
+    return this.#native.timeDecodes(threads, count, limitMs).catch(rethrow);
+  }
+
+  status(): Promise<ContextStatus> {
+    return this.#native.status().catch(rethrow);
+  }
+
+  /** Tokens generated so far by the running `generate`. */
+  get progress(): number {
+    return this.#native.progress();
+  }
+
+  /** Makes what runs and waits reject with `ERR_ABORTED`. */
+  abort(): void {
+    this.#native.abort();
+  }
+
+  /** Frees all sequences. */
+  clear(): Promise<void> {
+    return this.#native.clear().catch(rethrow);
+  }
+
+  /** Waits for work in flight; safe to call twice. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#native.close();
+    return this.#closing;
+  }
+
+  #own(handle: SequenceHandle): Sequence {
+    const sequence = new Sequence(this.#native, handle, this.#dropped);
+    this.#dropped.register(sequence, handle, sequence);
+    return sequence;
+  }
+}
+
+/** Cached tokens of one text, which can be forked at no cost. */
+export class Sequence implements AsyncDisposable {
+  readonly #native: NativeContext;
+  readonly #handle: SequenceHandle;
+  readonly #dropped: FinalizationRegistry<SequenceHandle>;
+  #disposed = false;
+
+  /** @internal Made by `Context` and `fork`. */
+  constructor(
+    native: NativeContext,
+    handle: SequenceHandle,
+    dropped: FinalizationRegistry<SequenceHandle>,
+  ) {
+    this.#native = native;
+    this.#handle = handle;
+    this.#dropped = dropped;
+  }
+
+  /** @internal */
+  get handle(): SequenceHandle {
+    if (this.#disposed) throw new LlamaEtsError("ERR_DISPOSED", "The sequence was disposed");
+    return this.#handle;
+  }
+
+  /** Appends tokens and decodes them; resolves to the new length. */
+  async prefill(tokens: Int32Array): Promise<number> {
+    return this.#native.prefill(this.handle, tokens).catch(rethrow);
+  }
+
+  /** The logits of the token that comes next, one for each id of the vocabulary. */
+  async logits(): Promise<Float32Array> {
+    return this.#native.logits(this.handle).catch(rethrow);
+  }
+
+  /** A sequence that shares this one's cells. */
+  async fork(): Promise<Sequence> {
+    const handle = await this.#native.fork(this.handle).catch(rethrow);
+    const sequence = new Sequence(this.#native, handle, this.#dropped);
+    this.#dropped.register(sequence, handle, sequence);
+    return sequence;
+  }
+
+  /** Keeps the first `length` tokens; prefill before generating from a shortened sequence. */
+  async truncate(length: number): Promise<void> {
+    return this.#native.truncate(this.handle, length).catch(rethrow);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#dropped.unregister(this);
+    await this.#native.free(this.#handle).catch((error: unknown) => {
+      // The context was cleared or closed, which freed the sequence.
+      if (!(error instanceof Error && "code" in error && error.code === "ERR_DISPOSED"))
+        throw error;
+    });
+  }
+}

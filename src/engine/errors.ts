@@ -1,0 +1,48 @@
+/** What went wrong, for programs. Messages are for people and may change; codes don't. */
+export type ErrorCode =
+  | "ERR_ABORTED"
+  | "ERR_CONTEXT_FULL"
+  | "ERR_DISPOSED"
+  | "ERR_DOWNLOAD"
+  | "ERR_ENGINE_FAILED"
+  | "ERR_ENGINE_MISMATCH"
+  | "ERR_ENGINE_NOT_FOUND"
+  | "ERR_INVALID_ARGUMENT"
+  | "ERR_INVALID_DATA"
+  | "ERR_INVALID_LOGITS"
+  | "ERR_INVALID_OPTION"
+  | "ERR_INVALID_STATE"
+  | "ERR_MODEL_NOT_FOUND"
+  | "ERR_MODEL_TRUNCATED"
+  | "ERR_NO_CHAT_TEMPLATE"
+  | "ERR_NOT_GGUF"
+  | "ERR_OUT_OF_MEMORY"
+  | "ERR_REWARD"
+  | "ERR_UNSUPPORTED_MODEL"
+  | "ERR_WRITE";
+
+/**
+ * Every error of the library. The message says what was expected and what came, and ends with
+ * "Try: …" where there is a fix.
+ */
+export class LlamaEtsError extends Error {
+  override readonly name = "LlamaEtsError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options: { fix?: string; cause?: unknown } = {}) {
+    const { fix, cause } = options;
+    super(fix === undefined ? message : `${message}\nTry: ${fix}`, { cause });
+    this.code = code;
+  }
+}
+
+/** The message of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The `code` of a thrown error, as Node and the addon set it. */
+export function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}

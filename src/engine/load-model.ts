@@ -1,0 +1,130 @@
+import { resolveBundledName } from "./bundled-models.js";
+import { checkInteger, checkKeys, checkOneOf, checkString } from "./check.js";
+import { codeOf, LlamaEtsError, messageOf } from "./errors.js";
+import { type EngineLocation, type GpuChoice, locateEngine } from "./locate-engine.js";
+import { Model } from "./model.js";
+import { type LoadProgress, resolveModelPath } from "./model-path.js";
+import { addon, type NativeModel, type NativeModelInfo, rethrow } from "./native.js";
+import { chooseThreads } from "./threads.js";
+
+export interface LoadModelOptions {
+  /** Which engine to run on. Default "auto": a GPU where node-llama-cpp finds a working one. */
+  gpu?: GpuChoice;
+  /** Layers kept on the GPU. Default: all, where there is a GPU. */
+  gpuLayers?: number;
+  /** Threads for the CPU's share of the work. Default "auto": measured at load. */
+  threads?: number | "auto";
+  onProgress?: (progress: LoadProgress) => void;
+  /** Aborting rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** One engine a process: the first model loaded decides. */
+let opened: EngineLocation | undefined;
+
+/**
+ * Loads a GGUF model from a path, a `hf:` URI or a bundled model's name (`bundledModels`).
+ *
+ * @example
+ * await using model = await loadModel("model.gguf");
+ *
+ * @throws LlamaEtsError `ERR_MODEL_NOT_FOUND`, `ERR_NOT_GGUF`, `ERR_MODEL_TRUNCATED`,
+ *   `ERR_UNSUPPORTED_MODEL`, `ERR_DOWNLOAD`, `ERR_ENGINE_NOT_FOUND`, `ERR_ENGINE_MISMATCH`,
+ *   `ERR_OUT_OF_MEMORY`, `ERR_INVALID_OPTION`
+ */
+export async function loadModel(source: string, options: LoadModelOptions = {}): Promise<Model> {
+  checkString("source", source);
+  checkKeys("options", options, ["gpu", "gpuLayers", "threads", "onProgress", "signal"]);
+  const { gpu = "auto", threads = "auto", onProgress = () => {}, signal } = options;
+  checkOneOf("gpu", gpu, ["auto", "cuda", "vulkan", "metal", false]);
+  if (options.gpuLayers !== undefined) checkInteger("gpuLayers", options.gpuLayers, 0, 2 ** 16);
+  if (threads !== "auto") checkInteger("threads", threads, 1, 512);
+  signal?.throwIfAborted();
+
+  const file = await resolveModelPath(resolveBundledName(source), onProgress, signal);
+  const engine = await openEngine(gpu);
+  const gpuLayers = engine.gpu === false || gpu === false ? 0 : (options.gpuLayers ?? -1);
+  const native = await loadNative(file, gpuLayers, onProgress, signal);
+  try {
+    const info = native.info();
+    refuseUnsupported(info, native.metadata());
+    const count = threads === "auto" ? await chooseThreads(native, info.parameters) : threads;
+    signal?.throwIfAborted();
+    return new Model(native, { path: file, engine, threads: count });
+  } catch (error) {
+    native.close();
+    throw error;
+  }
+}
+
+/** Opens the engine of the first call's choice; later calls share it. */
+export async function openEngine(gpu: GpuChoice): Promise<EngineLocation> {
+  if (opened !== undefined) return opened;
+  const location = await locateEngine(gpu);
+  try {
+    addon().openEngine(location.directory);
+  } catch (error) {
+    rethrow(error, { ERR_ENGINE_NOT_FOUND: "npm ci, then `npx llama-ets doctor`" });
+  }
+  opened = location;
+  return location;
+}
+
+async function loadNative(
+  file: string,
+  gpuLayers: number,
+  onProgress: (progress: LoadProgress) => void,
+  signal: AbortSignal | undefined,
+): Promise<NativeModel> {
+  const loading = addon().loadModel({
+    path: file,
+    gpuLayers,
+    onProgress: (progress) => onProgress({ phase: "load", progress }),
+  });
+  signal?.addEventListener("abort", loading.cancel, { once: true });
+  try {
+    return await loading.promise;
+  } catch (error) {
+    signal?.throwIfAborted();
+    const refusal = codeOf(error);
+    if (refusal === undefined) throw error;
+    throw new LlamaEtsError(
+      refusal as LlamaEtsError["code"],
+      `${file} could not be loaded: ${messageOf(error)}`,
+      { cause: error, ...(refusal === "ERR_MODEL_TRUNCATED" && { fix: "download it again" }) },
+    );
+  } finally {
+    signal?.removeEventListener("abort", loading.cancel);
+  }
+}
+
+/** Refuses, by name, what can't be sampled from by forking KV-cache sequences. */
+function refuseUnsupported(info: NativeModelInfo, metadata: Record<string, string>): void {
+  const architecture = metadata["general.architecture"] ?? "unknown";
+  const reason = unsupportedReason(info, metadata, architecture);
+  if (reason === undefined) return;
+  throw new LlamaEtsError(
+    "ERR_UNSUPPORTED_MODEL",
+    `The model's architecture \`${architecture}\` ${reason}`,
+    { fix: "a decoder-only transformer, such as Qwen3, Llama or Gemma" },
+  );
+}
+
+function unsupportedReason(
+  info: NativeModelInfo,
+  metadata: Record<string, string>,
+  architecture: string,
+): string | undefined {
+  if (info.isHybrid || info.isRecurrent) {
+    return "keeps a recurrent state, which can't be forked at a token";
+  }
+  if (info.isDiffusion) return "is a diffusion model, which this version does not sample from";
+  if (info.hasEncoder && info.hasDecoder) return "has an encoder and a decoder";
+  const pooling = metadata[`${architecture}.pooling_type`];
+  const causal = metadata[`${architecture}.attention.causal`];
+  if (info.hasEncoder || causal === "false" || (pooling !== undefined && pooling !== "0")) {
+    return "makes embeddings or scores, not text";
+  }
+  if (info.vocabSize === 0) return "has no vocabulary";
+  return undefined;
+}

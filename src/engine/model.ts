@@ -1,0 +1,201 @@
+import { type Capacity, type Demand, planCapacity } from "./capacity.js";
+import { checkKeys } from "./check.js";
+import { Context } from "./context.js";
+import { LlamaEtsError } from "./errors.js";
+import type { EngineLocation } from "./locate-engine.js";
+import {
+  addon,
+  type NativeModel,
+  type NativeModelInfo,
+  type NativeScores,
+  rethrow,
+} from "./native.js";
+import { type EncodedPrompt, encodePrompt, type Prompt, type PromptOptions } from "./prompt.js";
+import { resolveOnlySampling, type SamplingOptions } from "./sampling.js";
+
+interface Origin {
+  path: string;
+  engine: EngineLocation;
+  threads: number;
+}
+
+/** Continuations that run side by side: where more would gain little, by kind of machine. */
+const PARALLEL = { smallModel: 16, cpu: 32, gpu: 128 };
+const SMALL_MODEL = 100e6;
+
+/** A loaded model. Made by `loadModel`; disposing waits for the work in flight. */
+export class Model implements AsyncDisposable {
+  readonly #native: NativeModel;
+  readonly #origin: Origin;
+  readonly info: Readonly<NativeModelInfo>;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Contexts in use, and one kept for the next run that fits it. */
+  readonly #contexts = new Set<Context>();
+  #idle: Context | undefined;
+  #disposing: Promise<void> | undefined;
+
+  /** @internal */
+  constructor(native: NativeModel, origin: Origin) {
+    this.#native = native;
+    this.#origin = origin;
+    this.info = native.info();
+    this.metadata = native.metadata();
+  }
+
+  /** The file it was loaded from. */
+  get path(): string {
+    return this.#origin.path;
+  }
+
+  get engine(): Readonly<EngineLocation> {
+    return this.#origin.engine;
+  }
+
+  /** Threads it decodes with on the CPU. */
+  get threads(): number {
+    return this.#origin.threads;
+  }
+
+  /** Token ids of a text. What looks like a special token is one only with `special`. */
+  tokenize(text: string, { special = false }: { special?: boolean } = {}): Int32Array {
+    return this.#alive().tokenize(text, false, special);
+  }
+
+  /** The text of token ids; control tokens have none, unless `special` writes them out. */
+  detokenize(tokens: Int32Array, { special = false }: { special?: boolean } = {}): string {
+    return this.#alive().detokenize(tokens, special);
+  }
+
+  /** The vocabulary's entry for a token. */
+  tokenText(token: number): string {
+    return this.#alive().tokenText(token);
+  }
+
+  /** Whether a token ends the text (EOS, EOT and their like). */
+  isEndToken(token: number): boolean {
+    return this.#alive().isEndToken(token);
+  }
+
+  /** The tokens the model reads for a prompt: chat template applied, special tokens in place. */
+  encodePrompt(prompt: Prompt, options: PromptOptions = {}): Promise<EncodedPrompt> {
+    checkKeys("options", options, ["raw", "system", "thinking"]);
+    return encodePrompt(this.#alive(), this.info, prompt, options);
+  }
+
+  /** The context that a demand asks for. Throws `ERR_CONTEXT_FULL` or `ERR_OUT_OF_MEMORY`. */
+  plan(demand: Demand): Capacity {
+    this.#alive();
+    const hasGpu = addon()
+      .devices()
+      .some((device) => device.type === "gpu");
+    const kind = hasGpu ? "gpu" : this.info.parameters < SMALL_MODEL ? "smallModel" : "cpu";
+    return planCapacity(this, demand, PARALLEL[kind]);
+  }
+
+  /**
+   * A context for one run, which `release` takes back. The last one released is kept and handed
+   * out again when it is large enough.
+   */
+  async lease(capacity: Capacity, flashAttention: boolean | "auto" = "auto"): Promise<Context> {
+    const native = this.#alive();
+    const idle = this.#idle;
+    this.#idle = undefined;
+    const fits =
+      idle !== undefined &&
+      idle.options.cells >= capacity.cells &&
+      idle.options.sequences === capacity.sequences &&
+      idle.options.flashAttention === flashAttention;
+    if (fits) return idle;
+    if (idle !== undefined) {
+      this.#contexts.delete(idle);
+      await idle[Symbol.asyncDispose]();
+    }
+    const context = await Context.open(native, {
+      ...capacity,
+      threads: this.threads,
+      flashAttention,
+    });
+    this.#contexts.add(context);
+    return context;
+  }
+
+  /** Takes back a leased context; its sequences are freed. */
+  async release(context: Context): Promise<void> {
+    if (this.#idle === undefined && this.#disposing === undefined) {
+      await context.clear();
+      this.#idle = context;
+      return;
+    }
+    this.#contexts.delete(context);
+    await context[Symbol.asyncDispose]();
+  }
+
+  /**
+   * Exact log-probabilities of continuations of a prompt, teacher-forced and packed into as few
+   * decodes as fit; the prompt is prefilled once.
+   *
+   * @param continuations token ids, each at least one token
+   * @param sampling the distribution to score under; its defaults are those of `sample`
+   * @returns for each continuation, one log-probability a token (nats, fp64): `logProbs` under
+   *   `sampling` (-Infinity outside its support), `rawLogProbs` under the model's softmax
+   */
+  async score(
+    prompt: Prompt,
+    continuations: readonly (Int32Array | readonly number[])[],
+    sampling: SamplingOptions = {},
+    promptOptions: PromptOptions = {},
+  ): Promise<NativeScores[]> {
+    const policy = resolveOnlySampling(sampling, this.info.vocabSize);
+    const { tokens } = await this.encodePrompt(prompt, promptOptions);
+    const requests = continuations.map((continuation) => Int32Array.from(continuation));
+    if (requests.length === 0) return [];
+    if (requests.some((r) => r.length === 0)) {
+      throw new LlamaEtsError(
+        "ERR_INVALID_OPTION",
+        "Expected `continuations` to hold no empty one",
+      );
+    }
+    const capacity = this.plan({
+      promptTokens: tokens.length,
+      maxTokens: Math.max(...requests.map((r) => r.length)),
+      parallel: requests.length,
+      held: 1,
+      heldTokens: 0,
+    });
+    const context = await this.lease(capacity, false);
+    try {
+      const parent = await context.create();
+      await parent.prefill(tokens);
+      return await context.score(
+        requests.map((r) => ({ parent, tokens: r })),
+        policy,
+      );
+    } catch (error) {
+      rethrow(error);
+    } finally {
+      await this.release(context);
+    }
+  }
+
+  /** Waits for the call in flight, then frees the model; safe to call twice. */
+  dispose(): Promise<void> {
+    this.#disposing ??= this.#free();
+    return this.#disposing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  async #free(): Promise<void> {
+    await Promise.all([...this.#contexts].map((context) => context[Symbol.asyncDispose]()));
+    this.#native.close();
+  }
+
+  #alive(): NativeModel {
+    if (this.#disposing !== undefined) {
+      throw new LlamaEtsError("ERR_DISPOSED", "The model was disposed");
+    }
+    return this.#native;
+  }
+}

@@ -1,0 +1,189 @@
+/** The addon's interface, as `native/addon.cc`, `model.cc` and `context.cc` define it. */
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { codeOf, type ErrorCode, LlamaEtsError, messageOf } from "./errors.js";
+
+/** Names a sequence of one context; never reused. */
+export type SequenceHandle = number;
+
+export interface NativeSampling {
+  temperature: number;
+  topK: number;
+  topP: number;
+  minP: number;
+  allowedTokens: Int32Array;
+}
+
+export interface NativeModelInfo {
+  description: string;
+  parameters: number;
+  sizeBytes: number;
+  contextLength: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  embeddingSize: number;
+  slidingWindow: number;
+  vocabSize: number;
+  hasEncoder: boolean;
+  hasDecoder: boolean;
+  isRecurrent: boolean;
+  isHybrid: boolean;
+  isDiffusion: boolean;
+  bos: number | null;
+  eos: number | null;
+  eot: number | null;
+  pad: number | null;
+  mask: number | null;
+  addBos: boolean;
+  addEos: boolean;
+  chatTemplate: string | null;
+}
+
+export interface NativeModel {
+  info(): NativeModelInfo;
+  metadata(): Record<string, string>;
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Int32Array;
+  detokenize(tokens: Int32Array, special: boolean): string;
+  tokenText(token: number): string;
+  isEndToken(token: number): boolean;
+  close(): void;
+}
+
+export interface NativeDraw {
+  parent: SequenceHandle;
+  /** Words 0 to 2 of the random counter; word 3 is the token's position. */
+  stream: [number, number, number];
+  position: number;
+  maxTokens: number;
+  keep: boolean;
+  tail: string;
+}
+
+export interface NativeGenerateRequest {
+  draws: NativeDraw[];
+  sampling: NativeSampling;
+  key: [number, number];
+  stopTokens: Int32Array;
+  stopStrings: string[];
+  maxTotalTokens: number;
+  timeLimitMs: number | null;
+}
+
+export interface NativeContinuation {
+  tokens: Int32Array;
+  logProbs: Float64Array;
+  rawLogProbs: Float64Array;
+  finish: "end" | "stop" | "length" | "budget";
+  /** 0: none kept. */
+  sequence: SequenceHandle;
+}
+
+export interface NativeScores {
+  logProbs: Float64Array;
+  rawLogProbs: Float64Array;
+}
+
+/** Token counts since the context was made, and what it holds now. */
+export interface ContextStatus {
+  prefilled: number;
+  generated: number;
+  decoded: number;
+  scored: number;
+  forks: number;
+  decodes: number;
+  cells: number;
+  usedCells: number;
+  sequences: number;
+  freeSequences: number;
+}
+
+export interface NativeContextOptions {
+  cells: number;
+  maxSequences: number;
+  batchSize: number;
+  maxOutputs: number;
+  threads: number;
+  batchThreads: number;
+  flashAttention: -1 | 0 | 1;
+}
+
+export interface NativeContext {
+  open(model: NativeModel, options: NativeContextOptions): Promise<number>;
+  create(): Promise<SequenceHandle>;
+  fork(sequence: SequenceHandle): Promise<SequenceHandle>;
+  truncate(sequence: SequenceHandle, length: number): Promise<void>;
+  free(sequence: SequenceHandle): Promise<void>;
+  clear(): Promise<void>;
+  prefill(sequence: SequenceHandle, tokens: Int32Array): Promise<number>;
+  logits(sequence: SequenceHandle): Promise<Float32Array>;
+  generate(request: NativeGenerateRequest): Promise<NativeContinuation[]>;
+  score(
+    requests: { parent: SequenceHandle; tokens: Int32Array }[],
+    sampling: NativeSampling,
+  ): Promise<NativeScores[]>;
+  timeDecodes(threads: number, count: number, limitMs: number): Promise<Float64Array>;
+  setThreads(threads: number, batchThreads: number): Promise<void>;
+  status(): Promise<ContextStatus>;
+  progress(): number;
+  abort(): void;
+  close(): Promise<void>;
+}
+
+export interface Device {
+  name: string;
+  description: string;
+  type: "cpu" | "gpu" | "integrated-gpu" | "accelerator";
+  freeBytes: number;
+  totalBytes: number;
+}
+
+interface TokenProbability {
+  token: number;
+  logProb: number;
+  rawLogProb: number;
+}
+
+export interface Addon {
+  engineRelease: string;
+  openEngine(directory: string): void;
+  devices(): Device[];
+  loadModel(options: { path: string; gpuLayers: number; onProgress(progress: number): void }): {
+    promise: Promise<NativeModel>;
+    cancel(): void;
+  };
+  Context: new () => NativeContext;
+  philox(counter: number[], key: number[]): number[];
+  drawToken(logits: Float32Array, sampling: NativeSampling, uniform: number): TokenProbability;
+  scoreToken(logits: Float32Array, sampling: NativeSampling, token: number): TokenProbability;
+}
+
+let loaded: Addon | undefined;
+
+/** Loads the addon; llama.cpp itself is opened by `openEngine`. */
+export function addon(): Addon {
+  if (loaded !== undefined) return loaded;
+  const file = new URL("../../build/Release/llama_ets.node", import.meta.url);
+  try {
+    loaded = createRequire(import.meta.url)(fileURLToPath(file)) as Addon;
+  } catch (error) {
+    throw new LlamaEtsError(
+      "ERR_ENGINE_NOT_FOUND",
+      `The native addon could not be loaded: ${messageOf(error)}`,
+      { fix: "npm rebuild llama-ets (needs a C++ compiler, python3 and git)", cause: error },
+    );
+  }
+  return loaded;
+}
+
+/** Rethrows an error of the addon, which carries only a code, as a LlamaEtsError. */
+export function rethrow(error: unknown, fixes: Partial<Record<ErrorCode, string>> = {}): never {
+  const code = codeOf(error);
+  if (error instanceof LlamaEtsError || code === undefined || !code.startsWith("ERR_")) throw error;
+  const fix = fixes[code as ErrorCode];
+  throw new LlamaEtsError(
+    code as ErrorCode,
+    messageOf(error),
+    fix === undefined ? { cause: error } : { cause: error, fix },
+  );
+}

@@ -1,0 +1,119 @@
+/** From what callers pass as a prompt to the tokens the model reads. */
+import { checkKeys, checkOneOf, checkString } from "./check.js";
+import { LlamaEtsError, messageOf } from "./errors.js";
+import type { NativeModel, NativeModelInfo } from "./native.js";
+
+export interface ChatMessage {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
+/** A user's message (or plain text with `raw`), chat messages, or token ids. */
+export type Prompt = string | readonly ChatMessage[] | Int32Array | readonly number[];
+
+export interface PromptOptions {
+  /** Takes a string prompt as it is, without the chat template. Default false. */
+  raw?: boolean;
+  /** A system message put before the others. */
+  system?: string;
+  /** Leaves thinking on in templates that have the switch. Default false. */
+  thinking?: boolean;
+}
+
+export interface EncodedPrompt {
+  tokens: Int32Array;
+  /** What the model reads, as text; empty for a prompt of token ids. */
+  text: string;
+}
+
+/**
+ * Throws `ERR_NO_CHAT_TEMPLATE` when the model has none (and `raw` is off), `ERR_INVALID_OPTION`
+ * for a malformed or empty prompt.
+ */
+export async function encodePrompt(
+  model: NativeModel,
+  info: NativeModelInfo,
+  prompt: Prompt,
+  options: PromptOptions,
+): Promise<EncodedPrompt> {
+  if (isTokens(prompt)) {
+    return { tokens: checkTokens(prompt, info.vocabSize), text: "" };
+  }
+  const text =
+    options.raw === true && typeof prompt === "string"
+      ? prompt
+      : await renderChat(model, info, toMessages(prompt, options), options.thinking ?? false);
+  const body = model.tokenize(text, false, true);
+  if (body.length === 0) refuseEmpty();
+  // Most templates write the BOS themselves.
+  const addsBos = info.addBos && info.bos !== null && body[0] !== info.bos;
+  const tokens = addsBos ? Int32Array.of(info.bos as number, ...body) : body;
+  return { tokens, text };
+}
+
+function isTokens(prompt: Prompt): prompt is Int32Array | readonly number[] {
+  if (prompt instanceof Int32Array) return true;
+  return Array.isArray(prompt) && prompt.every((token) => typeof token === "number");
+}
+
+function checkTokens(prompt: Int32Array | readonly number[], vocabSize: number): Int32Array {
+  if (prompt.length === 0) refuseEmpty();
+  for (const token of prompt) {
+    if (Number.isInteger(token) && token >= 0 && token < vocabSize) continue;
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `Expected \`prompt\` to hold token ids from 0 to ${vocabSize - 1}, got \`${token}\``,
+    );
+  }
+  return Int32Array.from(prompt);
+}
+
+function refuseEmpty(): never {
+  throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `prompt` to hold text, got nothing");
+}
+
+function toMessages(
+  prompt: string | readonly ChatMessage[],
+  options: PromptOptions,
+): ChatMessage[] {
+  const messages: ChatMessage[] =
+    typeof prompt === "string" ? [{ role: "user", content: prompt }] : [...prompt];
+  if (typeof prompt === "string" && prompt.trim() === "") refuseEmpty();
+  for (const message of messages) {
+    checkKeys("prompt[i]", message, ["role", "content"]);
+    checkOneOf("role", message.role, ["system", "user", "assistant"]);
+    checkString("content", message.content);
+  }
+  if (options.system !== undefined) messages.unshift({ role: "system", content: options.system });
+  return messages;
+}
+
+async function renderChat(
+  model: NativeModel,
+  info: NativeModelInfo,
+  messages: ChatMessage[],
+  thinking: boolean,
+): Promise<string> {
+  if (info.chatTemplate === null) {
+    throw new LlamaEtsError("ERR_NO_CHAT_TEMPLATE", "The model has no chat template", {
+      fix: "raw: true (--raw), with the prompt written out as the model expects it",
+    });
+  }
+  const { Template } = await import("@huggingface/jinja");
+  const textOf = (token: number | null) => (token === null ? "" : model.tokenText(token));
+  try {
+    return new Template(info.chatTemplate).render({
+      messages,
+      add_generation_prompt: true,
+      enable_thinking: thinking,
+      bos_token: textOf(info.bos),
+      eos_token: textOf(info.eos),
+    });
+  } catch (error) {
+    throw new LlamaEtsError(
+      "ERR_UNSUPPORTED_MODEL",
+      `The model's chat template could not be rendered: ${messageOf(error)}`,
+      { fix: "raw: true (--raw)", cause: error },
+    );
+  }
+}

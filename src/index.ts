@@ -1,0 +1,24 @@
+/** The public API. */
+
+export type { BudgetOptions } from "./chain/budget.js";
+export type { FinishReason, Text, Usage } from "./chain/chain.js";
+export type { Scored } from "./energy/estimator.js";
+export { type BundledModel, bundledModels } from "./engine/bundled-models.js";
+export { type ErrorCode, LlamaEtsError } from "./engine/errors.js";
+export { type LoadModelOptions, loadModel } from "./engine/load-model.js";
+export type { GpuChoice } from "./engine/locate-engine.js";
+export { Model } from "./engine/model.js";
+export type { LoadProgress } from "./engine/model-path.js";
+export type { ChatMessage, Prompt, PromptOptions } from "./engine/prompt.js";
+export type { SamplingOptions } from "./engine/sampling.js";
+export { bestOfN } from "./methods/best-of-n.js";
+export { ets } from "./methods/ets.js";
+export { majority } from "./methods/majority.js";
+export type { MethodOptions, Progress, Settings } from "./methods/options.js";
+export type { Candidate, Result, Step, StopReason } from "./methods/result.js";
+export { greedy, sample } from "./methods/sample.js";
+export { type AnswerExtractor, canonicalAnswer, extractAnswer } from "./rewards/answer.js";
+export type { Completion, Reward, RewardFunction, RewardInput } from "./rewards/reward.js";
+export { type SelfConsistencyOptions, selfConsistency } from "./rewards/self-consistency.js";
+export { miniGsm } from "./tasks/mini-gsm.js";
+export type { Task, TaskItem } from "./tasks/task.js";

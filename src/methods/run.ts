@@ -1,0 +1,186 @@
+/** One run of a method: its chain, its draws and the record of its steps. */
+import seedrandom from "seedrandom";
+import { AutoregressiveChain } from "../chain/autoregressive.js";
+import type { Chain, ChainState, FinishReason, Text } from "../chain/chain.js";
+import type { Estimate, Scored } from "../energy/estimator.js";
+import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
+import type { Model } from "../engine/model.js";
+import type { Prompt } from "../engine/prompt.js";
+import { answerOf } from "../rewards/answer.js";
+import { electMajority, type Majority } from "../rewards/self-consistency.js";
+import { VERSION } from "../version.js";
+import {
+  checkOptionNames,
+  type MethodOptions,
+  promptOptions,
+  type ResolvedOptions,
+  resolveOptions,
+  type Settings,
+} from "./options.js";
+import type { Candidate, Result, Step, StopReason } from "./result.js";
+
+/** What a method fixes, whatever its caller asks. */
+type Fixed = Partial<Pick<Settings, "candidates" | "rollouts" | "steps" | "blockTokens">>;
+
+export class Run implements AsyncDisposable {
+  readonly #method: string;
+  readonly #model: Model;
+  readonly #prompt: Result["prompt"];
+  readonly #options: ResolvedOptions;
+  readonly #steps: Step[] = [];
+  readonly chain: Chain;
+
+  private constructor(
+    method: string,
+    model: Model,
+    prompt: Result["prompt"],
+    options: ResolvedOptions,
+    chain: Chain,
+  ) {
+    this.#method = method;
+    this.#model = model;
+    this.#prompt = prompt;
+    this.#options = options;
+    this.chain = chain;
+  }
+
+  static async open(
+    method: string,
+    model: Model,
+    prompt: Prompt,
+    options: MethodOptions,
+    fix: (settings: Settings) => Fixed = () => ({}),
+  ): Promise<Run> {
+    checkOptionNames(options);
+    options.signal?.throwIfAborted();
+    const encoded = await model.encodePrompt(prompt, promptOptions(options));
+    const resolved = resolveOptions(options, model, encoded.tokens.length);
+    Object.assign(resolved.settings, fix(resolved.settings));
+    const { settings, onProgress } = resolved;
+    const progress = { step: 0, steps: settings.steps, generated: 0 };
+    const chain = await AutoregressiveChain.open(model, {
+      ...settings,
+      ...resolved,
+      prompt: encoded.tokens,
+      onProgress:
+        onProgress &&
+        ((generated) => onProgress({ ...progress, step: run.steps.length, generated })),
+    });
+    const record = { text: encoded.text, tokens: [...encoded.tokens] };
+    const run = new Run(method, model, record, resolved, chain);
+    return run;
+  }
+
+  get settings(): Readonly<Settings> {
+    return this.#options.settings;
+  }
+
+  get reward() {
+    return this.#options.reward;
+  }
+
+  get promptText(): string {
+    return this.#prompt.text;
+  }
+
+  get steps(): readonly Step[] {
+    return this.#steps;
+  }
+
+  /** All completions so far, oldest first. */
+  get completions(): Scored[] {
+    return this.#steps.flatMap(({ candidates }) => candidates.flatMap((c) => c.completions));
+  }
+
+  /** Draws an index with probability `weights`; `purpose` and `step` name the draw. */
+  choose(weights: readonly number[], step: number, purpose: "candidate" | "rollout"): number {
+    return drawIndex(weights, seedrandom(`${this.#options.seed}/${step}/${purpose}`)());
+  }
+
+  /** Records a step and tells the caller. */
+  async record(
+    candidates: readonly ChainState[],
+    estimate: Estimate,
+    weights: number[],
+    chosen: number,
+  ): Promise<void> {
+    const { generated, ms } = await this.chain.usage();
+    const step: Step = {
+      step: this.#steps.length,
+      candidates: candidates.map((state, m): Candidate => {
+        const { text, tokens, logProbs, finishReason } = state;
+        const completions = estimate.completions.filter(({ candidate }) => candidate === m);
+        return { text, tokens, logProbs, finishReason, completions };
+      }),
+      logEnergies: estimate.logEnergies,
+      weights,
+      chosen,
+      ess: effectiveSampleSize(weights),
+      agreement: this.vote(estimate.completions).share,
+      generated,
+      ms,
+    };
+    this.#steps.push(step);
+    this.#options.onStep?.(step);
+  }
+
+  /** The plurality of the completions' answers; a single draw counts. */
+  vote(completions: readonly Scored[]): Majority {
+    return electMajority(
+      completions.map((c) => ({ ...c, answer: this.answerOf(c.text) })),
+      1,
+    );
+  }
+
+  answerOf(text: string): string | null {
+    return answerOf(text, this.#options.extract);
+  }
+
+  /** The result, for a text that has ended or that the budget cut off. */
+  async finish(text: Text): Promise<Result> {
+    const { info, path, engine } = this.#model;
+    const stopReason: StopReason = this.chain.isOutOfBudget
+      ? "budget"
+      : (text.finishReason as FinishReason);
+    const answer = this.answerOf(text.text);
+    return {
+      method: this.#method,
+      text: text.text,
+      answer,
+      tokens: text.tokens,
+      logProbs: text.logProbs,
+      agreement: this.#agreementWith(answer),
+      steps: this.#steps,
+      usage: await this.chain.usage(),
+      stopReason,
+      seed: this.#options.seed,
+      settings: this.settings,
+      prompt: this.#prompt,
+      model: { path, description: info.description, parameters: info.parameters },
+      versions: { llamaEts: VERSION, llamaCpp: engine.release, node: process.versions.node },
+    };
+  }
+
+  /** The best of what a budget left: highest reward, first of equals; else the text so far. */
+  async finishEarly(soFar: Text, last: readonly Scored[] = []): Promise<Result> {
+    const all = [...this.completions, ...last];
+    const best = all.reduce<Scored | undefined>(
+      (a, b) => (a === undefined || b.reward > a.reward ? b : a),
+      undefined,
+    );
+    return this.finish(best ?? soFar);
+  }
+
+  /** Share of the votes for an answer in the last step whose completions are known. */
+  #agreementWith(answer: string | null): number {
+    const pool = this.#steps.at(-1)?.candidates.flatMap((c) => c.completions) ?? [];
+    const total = pool.reduce((sum, { votes }) => sum + votes, 0);
+    if (total === 0) return answer === null ? 0 : 1;
+    const agreeing = pool.filter(({ text }) => this.answerOf(text) === answer);
+    return agreeing.reduce((sum, { votes }) => sum + votes, 0) / total;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.chain[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,32 @@
+import type { Model } from "../engine/model.js";
+import type { Prompt } from "../engine/prompt.js";
+import type { MethodOptions } from "./options.js";
+import type { Result } from "./result.js";
+import { Run } from "./run.js";
+
+/** Draws one text from the reference policy. */
+export async function sample(
+  model: Model,
+  prompt: Prompt,
+  options: Omit<MethodOptions, "reward"> = {},
+): Promise<Result> {
+  await using run = await Run.open("sample", model, prompt, options, ({ maxTokens }) => ({
+    candidates: 1,
+    rollouts: 1,
+    steps: 1,
+    blockTokens: maxTokens,
+  }));
+  const [text] = await run.chain.advance(await run.chain.start(), 1, 0);
+  if (text === undefined) throw new Error("unreachable: one text was asked for");
+  return await run.finish(text);
+}
+
+/** The most probable token each time: `sample` at temperature 0. */
+export async function greedy(
+  model: Model,
+  prompt: Prompt,
+  options: Omit<MethodOptions, "reward" | "temperature"> = {},
+): Promise<Result> {
+  const result = await sample(model, prompt, { ...options, temperature: 0 });
+  return { ...result, method: "greedy" };
+}

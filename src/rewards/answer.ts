@@ -1,0 +1,70 @@
+/** Answers in texts: where they stand, and when two of them are the same. */
+
+/** Finds the answer in a text; `null` when there is none. */
+export type AnswerExtractor = (text: string) => string | null;
+
+const NUMBER = String.raw`-?\$?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?`;
+
+/**
+ * The answer of a text in one of the usual forms, the last of the first form found:
+ * `#### 18`, `\boxed{18}`, `the answer is 18`, and else the last number.
+ */
+export function extractAnswer(text: string): string | null {
+  const marked = lastMatch(text, /####[ \t]*([^\n]+)/g);
+  if (marked !== null) return marked;
+  const boxed = lastBoxed(text);
+  if (boxed !== null) return boxed;
+  const stated = lastMatch(
+    text,
+    /\banswer(?:\s+is)?\s*:?\s*\(?([^\s(),.][^\n]*?)\)?\.?\s*(?:$|\n|\.\s)/gi,
+  );
+  if (stated !== null) return stated;
+  return lastMatch(text, new RegExp(`(${NUMBER})`, "g"));
+}
+
+function lastMatch(text: string, pattern: RegExp): string | null {
+  const found = [...text.matchAll(pattern)]
+    .map((match) => (match[1] ?? "").trim())
+    .filter((answer) => /[\p{L}\p{N}]/u.test(answer));
+  return found.at(-1) ?? null;
+}
+
+/** The content of the last `\boxed{…}`, with braces balanced. */
+function lastBoxed(text: string): string | null {
+  const start = text.lastIndexOf("\\boxed{");
+  if (start < 0) return null;
+  const from = start + "\\boxed{".length;
+  let depth = 1;
+  for (let i = from; i < text.length; i++) {
+    if (text[i] === "{") depth++;
+    if (text[i] === "}" && --depth === 0) return text.slice(from, i).trim();
+  }
+  return null;
+}
+
+/**
+ * One form for all ways to write an answer, so that votes meet: numbers without thousands commas,
+ * currency, units of percent kept, trailing zeros or full stop (`$70,000.00` is `70000`); other
+ * text lower-cased with single spaces.
+ */
+export function canonicalAnswer(answer: string): string {
+  const text = answer.trim().replace(/[.\s]+$/, "");
+  const number = text.replace(/[$€£\s]/g, "").replace(/,(?=\d{3}(\D|$))/g, "");
+  if (/^[+-]?(\d+\.?\d*|\.\d+)$/.test(number)) return canonicalNumber(number);
+  return text.toLowerCase().replace(/\s+/g, " ");
+}
+
+/** By digits, not through a double: long numbers must not collide. */
+function canonicalNumber(number: string): string {
+  const [whole = "", fraction = ""] = number.replace(/^[+-]/, "").split(".");
+  const digits = whole.replace(/^0+(?=\d)/, "") || "0";
+  const decimals = fraction.replace(/0+$/, "");
+  const value = decimals === "" ? digits : `${digits}.${decimals}`;
+  return number.startsWith("-") && value !== "0" ? `-${value}` : value;
+}
+
+/** The canonical answer of a text. */
+export function answerOf(text: string, extract: AnswerExtractor): string | null {
+  const answer = extract(text);
+  return answer === null ? null : canonicalAnswer(answer);
+}

@@ -1,0 +1,33 @@
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import type { Reward, RewardFunction } from "./reward.js";
+
+/**
+ * Loads a reward from a JavaScript module: its default export is a function of a completion, or a
+ * `Reward`. The module runs with the rights of this process. Throws `ERR_REWARD`.
+ */
+export async function loadRewardModule(file: string): Promise<Reward | RewardFunction> {
+  let exported: unknown;
+  try {
+    exported = (await import(pathToFileURL(path.resolve(file)).href)).default;
+  } catch (error) {
+    throw new LlamaEtsError(
+      "ERR_REWARD",
+      `Could not load the reward ${file}: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+  if (typeof exported === "function") return exported as RewardFunction;
+  const reward = exported as Partial<Reward> | null | undefined;
+  if (typeof reward?.score === "function" && typeof reward.name === "string") {
+    return reward as Reward;
+  }
+  throw new LlamaEtsError(
+    "ERR_REWARD",
+    `Expected ${file} to export a function or a reward with \`name\` and \`score\` as its default`,
+    { fix: "export default (completion) => completion.text.length < 200 ? 1 : 0;" },
+  );
+}

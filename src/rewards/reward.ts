@@ -1,0 +1,81 @@
+import type { Text } from "../chain/chain.js";
+import { LlamaEtsError, messageOf } from "../engine/errors.js";
+
+/** A finished text to be rewarded: a rollout, or a candidate that has ended. */
+export interface Completion extends Text {
+  /** The candidate it belongs to; the first of a group of identical ones. */
+  candidate: number;
+  /** Its number among the candidate's rollouts; `null` for a candidate that has ended itself. */
+  rollout: number | null;
+  /** Votes in a pool: every candidate has as many in all, however few texts it took. */
+  votes: number;
+  /** Candidates whose draw it stands for: 1, or the size of a group of identical ones. */
+  samples: number;
+}
+
+export interface RewardInput {
+  /** What the model read, as text. */
+  prompt: string;
+  /** All completions of this guidance step. */
+  pool: readonly Completion[];
+  /** Those of the steps before, oldest first. */
+  earlier: readonly Completion[];
+}
+
+/** r(y, x). Sampling targets p_ref · exp(r / λ), so a reward's unit is λ's. */
+export interface Reward {
+  readonly name: string;
+  /** One finite number for each completion of the pool, in order. */
+  score(input: RewardInput): readonly number[] | Promise<readonly number[]>;
+  /** Whether no continuation of this unfinished text can change its reward. */
+  isDecided?(text: string): boolean;
+}
+
+/** A reward of each text by itself. */
+export type RewardFunction = (
+  completion: Completion,
+  input: RewardInput,
+) => number | Promise<number>;
+
+export function toReward(reward: Reward | RewardFunction): Reward {
+  if (typeof reward !== "function") return reward;
+  return {
+    name: reward.name === "" ? "custom" : reward.name,
+    score: (input) => Promise.all(input.pool.map(async (c) => reward(c, input))),
+  };
+}
+
+/** Scores a pool. Throws `ERR_REWARD`, naming the completion, for anything but finite numbers. */
+export async function scorePool(
+  reward: Reward,
+  input: RewardInput,
+  step: number,
+): Promise<readonly number[]> {
+  let scores: readonly number[];
+  try {
+    scores = await reward.score(input);
+  } catch (error) {
+    if (error instanceof LlamaEtsError) throw error;
+    throw new LlamaEtsError(
+      "ERR_REWARD",
+      `The reward \`${reward.name}\` failed at step ${step}: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+  if (!Array.isArray(scores) || scores.length !== input.pool.length) {
+    throw new LlamaEtsError(
+      "ERR_REWARD",
+      `Expected the reward \`${reward.name}\` to return ${input.pool.length} numbers at step ${step}, got ${Array.isArray(scores) ? scores.length : typeof scores}`,
+    );
+  }
+  for (const [i, score] of scores.entries()) {
+    if (Number.isFinite(score)) continue;
+    const { candidate, rollout } = input.pool[i] as Completion;
+    const which = rollout === null ? "" : `rollout ${rollout} of `;
+    throw new LlamaEtsError(
+      "ERR_REWARD",
+      `Expected the reward \`${reward.name}\` to return a finite number, got \`${score}\` for ${which}candidate ${candidate} at step ${step}`,
+    );
+  }
+  return scores;
+}

@@ -1,0 +1,83 @@
+import { checkBoolean, checkInteger, checkKeys, checkOneOf } from "../engine/check.js";
+import { type AnswerExtractor, answerOf, extractAnswer } from "./answer.js";
+import type { Completion, Reward } from "./reward.js";
+
+export interface SelfConsistencyOptions {
+  /** Finds a text's answer. Default: the usual forms (`extractAnswer`). */
+  extract?: AnswerExtractor;
+  /** Whether an unfinished text's answer can't change any more. Default: never. */
+  isFinal?: (text: string) => boolean;
+  /** Whose votes count: this guidance step's completions (default), or all steps' so far. */
+  pool?: "step" | "all";
+  /** The reward of a majority of one draw, 0 (default) or 1. */
+  singleton?: 0 | 1;
+  /** Judges each candidate by the others' votes, so that none elects itself. Default false. */
+  leaveCandidateOut?: boolean;
+}
+
+/**
+ * Agreement with the majority: 1 for completions that give the most frequent answer, else 0. Ties
+ * go to the answer seen first; a text without an answer has no vote and earns 0.
+ */
+export function selfConsistency(options: SelfConsistencyOptions = {}): Reward {
+  checkKeys("selfConsistency", options, [
+    "extract",
+    "isFinal",
+    "pool",
+    "singleton",
+    "leaveCandidateOut",
+  ]);
+  const { extract = extractAnswer, isFinal, pool: whose = "step" } = options;
+  const { singleton = 0, leaveCandidateOut = false } = options;
+  checkOneOf("pool", whose, ["step", "all"]);
+  checkInteger("singleton", singleton, 0, 1);
+  checkBoolean("leaveCandidateOut", leaveCandidateOut);
+
+  return {
+    name: "self-consistency",
+    score({ pool, earlier }) {
+      const voters = whose === "all" ? [...earlier, ...pool] : pool;
+      const ballots = voters.map((voter) => ({ ...voter, answer: answerOf(voter.text, extract) }));
+      const ofPool = ballots.slice(ballots.length - pool.length);
+      const electionFor = (candidate: number) =>
+        leaveCandidateOut
+          ? ballots.filter((b) => !(ofPool.includes(b) && b.candidate === candidate))
+          : ballots;
+      const shared = leaveCandidateOut ? undefined : electMajority(ballots, singleton);
+      return ofPool.map(({ answer, candidate }) => {
+        const majority = shared ?? electMajority(electionFor(candidate), singleton);
+        return answer !== null && answer === majority.answer ? 1 : 0;
+      });
+    },
+    ...(isFinal && { isDecided: isFinal }),
+  };
+}
+
+export interface Ballot extends Pick<Completion, "votes" | "samples"> {
+  answer: string | null;
+}
+
+export interface Majority {
+  /** `null` when nobody answered, or by the singleton rule. */
+  answer: string | null;
+  /** The answer's share of all votes, those without an answer included. */
+  share: number;
+}
+
+/** Counts votes; ties go to the answer seen first. */
+export function electMajority(ballots: readonly Ballot[], singleton: 0 | 1): Majority {
+  const counts = new Map<string, { votes: number; samples: number }>();
+  for (const { answer, votes, samples } of ballots) {
+    if (answer === null) continue;
+    const count = counts.get(answer) ?? { votes: 0, samples: 0 };
+    counts.set(answer, { votes: count.votes + votes, samples: count.samples + samples });
+  }
+  let best: { answer: string; votes: number; samples: number } | undefined;
+  for (const [answer, count] of counts) {
+    if (best === undefined || count.votes > best.votes) best = { answer, ...count };
+  }
+  if (best === undefined) return { answer: null, share: 0 };
+  const total = ballots.reduce((sum, { votes }) => sum + votes, 0);
+  if (singleton === 0 && best.samples === 1) return { answer: null, share: best.votes / total };
+  return { answer: best.answer, share: best.votes / total };
+}
