@@ -6,6 +6,7 @@ export default defineConfig({
     // Two engines at once oversubscribe the cores, and ggml's threads then spin for minutes.
     fileParallelism: false,
     pool: "forks",
+    execArgv: ["--expose-gc"],
     testTimeout: 60_000,
   },
 });

@@ -1,0 +1,316 @@
+/** Sequences of a real model: forks share, stay apart, and give their cells back. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Context, type Sequence } from "../../src/engine/context.js";
+import { loadModel } from "../../src/engine/load-model.js";
+import { resolveSampling } from "../../src/engine/sampling.js";
+import { QUESTION, useModel } from "../fixtures/models.js";
+
+const model = useModel();
+let context: Context;
+let prompt: Int32Array;
+
+beforeEach(async () => {
+  const capacity = { cells: 2048, sequences: 24 };
+  context = await model().lease(capacity, false);
+  prompt = (await model().encodePrompt(QUESTION)).tokens;
+});
+afterEach(() => model().release(context));
+
+const sampling = (options = {}) => resolveSampling(options, model().info.vocabSize);
+
+/** Draws `count` continuations of `parent`. */
+async function generate(parent: Sequence, count: number, options: Record<string, unknown> = {}) {
+  const { maxTokens = 20, keep = false, seed = 1, first = 0, ...rest } = options;
+  return context.generate({
+    draws: Array.from({ length: count }, (_, i) => ({
+      parent,
+      stream: [0, i + (first as number), 0] as [number, number, number],
+      position: 0,
+      maxTokens: maxTokens as number,
+      keep: keep as boolean,
+      tail: "",
+    })),
+    sampling: sampling(),
+    key: [seed as number, 0],
+    stopTokens: new Int32Array(),
+    stopStrings: [],
+    maxTotalTokens: Number.MAX_SAFE_INTEGER,
+    timeLimitMs: null,
+    ...rest,
+  });
+}
+
+async function prefilled(): Promise<Sequence> {
+  const sequence = await context.create();
+  await sequence.prefill(prompt);
+  return sequence;
+}
+
+function largestDifference(a: Float32Array, b: Float32Array): number {
+  return a.reduce((max, x, i) => Math.max(max, Math.abs(x - (b[i] as number))), 0);
+}
+
+describe("a fork", () => {
+  test("continues with the logits of a fresh prefill", async () => {
+    const parent = await prefilled();
+    const tail = model().tokenize("Earned: 2 * 16 = 32");
+    const fork = await parent.fork();
+    await fork.prefill(tail);
+    const fresh = await context.create();
+    await fresh.prefill(Int32Array.of(...prompt, ...tail));
+    expect(largestDifference(await fork.logits(), await fresh.logits())).toBeLessThan(1e-4);
+  });
+
+  test("never sees what another fork was given", async () => {
+    const parent = await prefilled();
+    const [a, b] = [await parent.fork(), await parent.fork()];
+    await a.prefill(model().tokenize("Total: 999 + 1"));
+    await b.prefill(model().tokenize("Earned: 2"));
+    await a.prefill(model().tokenize("2 apples"));
+    const alone = await context.create();
+    await alone.prefill(Int32Array.of(...prompt, ...model().tokenize("Earned: 2")));
+    expect(largestDifference(await b.logits(), await alone.logits())).toBeLessThan(1e-4);
+    const other = largestDifference(await b.logits(), await a.logits());
+    expect(other).toBeGreaterThan(1); // the comparison can tell texts apart
+  });
+
+  test("takes no cells until it grows, and gives back its own alone", async () => {
+    const parent = await prefilled();
+    const used = (await context.status()).usedCells;
+    expect(used).toBe(prompt.length);
+    const forks = await Promise.all(Array.from({ length: 10 }, () => parent.fork()));
+    expect((await context.status()).usedCells).toBe(used);
+    await forks[0]?.prefill(Int32Array.of(5, 6, 7));
+    const child = await (forks[0] as Sequence).fork();
+    expect((await context.status()).usedCells).toBe(used + 3);
+    await forks[0]?.[Symbol.asyncDispose]();
+    expect((await context.status()).usedCells).toBe(used + 3); // the child holds them
+    await child[Symbol.asyncDispose]();
+    expect((await context.status()).usedCells).toBe(used);
+  });
+
+  test("leaves its parent's shared cells when truncated", async () => {
+    const parent = await prefilled();
+    const before = await parent.logits();
+    const fork = await parent.fork();
+    await fork.truncate(10);
+    await fork.prefill(Int32Array.of(1, 2));
+    expect((await context.status()).usedCells).toBe(prompt.length + 2);
+    await parent.prefill(Int32Array.of(3));
+    await parent.truncate(prompt.length - 20);
+    await parent.prefill(prompt.slice(-20));
+    expect(largestDifference(await parent.logits(), before)).toBeLessThan(1e-4);
+  });
+});
+
+describe("KV cells", () => {
+  test("are free again after their sequences: the cache can be filled over and over", async () => {
+    await using small = await Context.open((await nativeOf()).native, {
+      cells: 256,
+      sequences: 4,
+      threads: 1,
+    });
+    for (let round = 0; round < 5; round++) {
+      const sequence = await small.create();
+      const { cells } = await small.status();
+      await sequence.prefill(new Int32Array(cells).fill(7));
+      await expect(sequence.prefill(Int32Array.of(7))).rejects.toMatchObject({
+        code: "ERR_CONTEXT_FULL",
+      });
+      await sequence[Symbol.asyncDispose]();
+      expect((await small.status()).usedCells).toBe(0);
+    }
+  });
+
+  test("of a sequence that is dropped without being disposed come back", async () => {
+    const collect = (globalThis as { gc?: () => void }).gc;
+    expect(collect, "run with --expose-gc").toBeDefined();
+    await (async () => {
+      await prefilled();
+    })();
+    for (let i = 0; i < 50 && (await context.status()).sequences > 0; i++) {
+      collect?.();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect((await context.status()).sequences).toBe(0);
+  });
+});
+
+describe("generate", () => {
+  test("reports the log-probabilities of a teacher-forced pass", async () => {
+    const parent = await prefilled();
+    const drawn = await generate(parent, 12, { maxTokens: 40 });
+    const scores = await context.score(
+      drawn.map(({ tokens }) => ({ parent, tokens })),
+      sampling(),
+    );
+    for (const [i, { logProbs, rawLogProbs }] of drawn.entries()) {
+      for (const [j, logProb] of logProbs.entries()) {
+        expect(Math.abs(logProb - (scores[i]?.logProbs[j] as number))).toBeLessThan(2e-3);
+        expect(
+          Math.abs((rawLogProbs[j] as number) - (scores[i]?.rawLogProbs[j] as number)),
+        ).toBeLessThan(2e-3);
+      }
+    }
+    // The twin: at another temperature the scores are others.
+    const wrong = await context.score(
+      drawn.map(({ tokens }) => ({ parent, tokens })),
+      sampling({ temperature: 1.2 }),
+    );
+    const gap = drawn[0]?.logProbs.map((x, j) => Math.abs(x - (wrong[0]?.logProbs[j] as number)));
+    expect(Math.max(...(gap ?? []))).toBeGreaterThan(2e-3);
+  });
+
+  test("draws the same tokens whatever runs beside them", async () => {
+    const parent = await prefilled();
+    const hot = { sampling: sampling({ temperature: 2 }) };
+    const together = await generate(parent, 16, hot);
+    const alone = (
+      await Promise.all([3, 9].map((first) => generate(parent, 1, { first, ...hot })))
+    ).flat();
+    expect([...(alone[0]?.tokens ?? [])]).toEqual([...(together[3]?.tokens ?? [])]);
+    expect([...(alone[1]?.tokens ?? [])]).toEqual([...(together[9]?.tokens ?? [])]);
+    const reseeded = await generate(parent, 16, { seed: 2, ...hot });
+    expect(reseeded.map((c) => [...c.tokens])).not.toEqual(together.map((c) => [...c.tokens]));
+  });
+
+  test("decodes each token at most once, also when a block is continued", async () => {
+    const parent = await prefilled();
+    const before = await context.status();
+    const [block] = await generate(parent, 1, { maxTokens: 8, keep: true });
+    const rollouts = await generate(block?.sequence as Sequence, 6, { maxTokens: 10 });
+    const after = await context.status();
+    const generated = rollouts.reduce((sum, { tokens }) => sum + tokens.length, 8);
+    expect(after.generated - before.generated).toBe(generated);
+    expect(after.decoded - before.decoded).toBe(generated - rollouts.length); // not their last
+    expect(after.prefilled).toBe(before.prefilled);
+  });
+
+  test("goes on from a kept block as if it had never stopped", async () => {
+    const parent = await prefilled();
+    const [whole] = await generate(parent, 1, { maxTokens: 16 });
+    const [block] = await generate(parent, 1, { maxTokens: 6, keep: true });
+    const sequence = block?.sequence as Sequence;
+    const rest = await context.generate({
+      draws: [
+        { parent: sequence, stream: [0, 0, 0], position: 6, maxTokens: 10, keep: false, tail: "" },
+      ],
+      sampling: sampling(),
+      key: [1, 0],
+      stopTokens: new Int32Array(),
+      stopStrings: [],
+      maxTotalTokens: 1e6,
+      timeLimitMs: null,
+    });
+    expect([...(block?.tokens ?? []), ...(rest[0]?.tokens ?? [])]).toEqual([
+      ...(whole?.tokens ?? []),
+    ]);
+  });
+
+  test("runs more continuations than there are sequences, in waves", async () => {
+    const parent = await prefilled();
+    const drawn = await generate(parent, 100, { maxTokens: 5 });
+    expect(drawn).toHaveLength(100);
+    expect(drawn.every(({ tokens }) => tokens.length > 0)).toBe(true);
+    const status = await context.status();
+    expect(status.usedCells).toBe(prompt.length);
+    expect(status.sequences).toBe(1);
+  });
+
+  test("stops at a stop string that spans tokens, and at a stop token", async () => {
+    const parent = await prefilled();
+    const [free] = await generate(parent, 1, { maxTokens: 30 });
+    const text = model().detokenize(free?.tokens as Int32Array);
+    const stop = text.slice(7, 12); // cuts through tokens
+    const [stopped] = await generate(parent, 1, { maxTokens: 30, stopStrings: [stop] });
+    expect(stopped?.finish).toBe("stop");
+    const shown = model().detokenize(stopped?.tokens as Int32Array);
+    expect(shown).toContain(stop);
+    expect(text.startsWith(shown)).toBe(true);
+    expect(shown.length).toBeLessThan(text.length);
+    const token = free?.tokens[4] as number;
+    const [byToken] = await generate(parent, 1, {
+      maxTokens: 30,
+      stopTokens: Int32Array.of(token),
+    });
+    expect(byToken?.tokens.at(-1)).toBe(token);
+  });
+
+  test("keeps to a budget of tokens within one batch, and to a time limit", async () => {
+    const parent = await prefilled();
+    const cut = await generate(parent, 10, { maxTokens: 100, maxTotalTokens: 35 });
+    const drawn = cut.reduce((sum, { tokens }) => sum + tokens.length, 0);
+    expect(drawn).toBeGreaterThanOrEqual(35);
+    expect(drawn).toBeLessThan(35 + 10);
+    expect(cut.some(({ finish }) => finish === "budget")).toBe(true);
+    const timed = await generate(parent, 10, { maxTokens: 100, timeLimitMs: 0 });
+    expect(timed.every(({ tokens }) => tokens.length === 0)).toBe(true);
+    expect((await context.status()).usedCells).toBe(prompt.length);
+  });
+
+  test("draws from the allowed tokens alone", async () => {
+    const parent = await prefilled();
+    const allowedTokens = [20, 21, 25];
+    const [drawn] = await generate(parent, 1, {
+      sampling: sampling({ allowedTokens, temperature: 5 }),
+    });
+    expect([...(drawn?.tokens ?? [])].every((token) => allowedTokens.includes(token))).toBe(true);
+  });
+
+  test("stops at once when aborted, keeping nothing, and the context goes on", async () => {
+    const parent = await prefilled();
+    const running = generate(parent, 300, { maxTokens: 150 });
+    setTimeout(() => context.abort(), 30);
+    await expect(running).rejects.toMatchObject({ code: "ERR_ABORTED" });
+    const status = await context.status();
+    expect([status.sequences, status.usedCells]).toEqual([1, prompt.length]);
+    expect(await generate(parent, 2)).toHaveLength(2);
+  });
+
+  test("leaves the event loop free", async () => {
+    const parent = await prefilled();
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 1);
+    await generate(parent, 60, { maxTokens: 60 });
+    clearInterval(timer);
+    expect(ticks).toBeGreaterThan(20);
+  });
+
+  test("refuses a truncated parent, which has no logits", async () => {
+    const parent = await prefilled();
+    await parent.truncate(5);
+    await expect(generate(parent, 1)).rejects.toMatchObject({ code: "ERR_INVALID_STATE" });
+  });
+});
+
+describe("an owner", () => {
+  test("can be disposed twice; a used-up sequence says so", async () => {
+    const sequence = await prefilled();
+    await sequence[Symbol.asyncDispose]();
+    await sequence[Symbol.asyncDispose]();
+    await expect(sequence.fork()).rejects.toMatchObject({ code: "ERR_DISPOSED" });
+  });
+
+  test("of a model waits for the work in flight when disposed", async () => {
+    const { model: other, native } = await nativeOf();
+    const opened = await Context.open(native, { cells: 512, sequences: 4, threads: 1 });
+    const sequence = await opened.create();
+    const work = sequence.prefill(new Int32Array(200).fill(9));
+    const closed = opened[Symbol.asyncDispose]();
+    expect(await work).toBe(200);
+    await closed;
+    await expect(sequence.prefill(Int32Array.of(1))).rejects.toMatchObject({
+      code: "ERR_DISPOSED",
+    });
+    native.close();
+    await other.dispose();
+  });
+});
+
+/** A native model of its own, for contexts that the model's lease doesn't make. */
+async function nativeOf() {
+  const { addon } = await import("../../src/engine/native.js");
+  const other = await loadModel("mini-gsm-ref", { gpu: false });
+  const loading = addon().loadModel({ path: other.path, gpuLayers: 0, onProgress: () => {} });
+  return { model: other, native: await loading.promise };
+}

@@ -1,0 +1,251 @@
+/**
+ * The library samples from the law it says it does (METHOD §9), on a policy small enough to be
+ * enumerated: four allowed tokens, two of them long. Everything is drawn by the real model; the
+ * exact law comes from its own scores.
+ *
+ * False alarms: each χ² test fails a right library with probability 1e-4, at these fixed seeds.
+ * Each has twins: laws of wrong samplers, which the same counts must refuse.
+ */
+import { beforeAll, describe, expect, test } from "vitest";
+import { ets } from "../../src/methods/ets.js";
+import type { Result } from "../../src/methods/result.js";
+import { sample } from "../../src/methods/sample.js";
+import type { Completion } from "../../src/rewards/reward.js";
+import { useModel } from "../fixtures/models.js";
+import { chiSquarePValue } from "../fixtures/statistics.js";
+
+const FALSE_ALARM = 1e-4;
+const M = 3;
+const LAMBDA = 0.5;
+const RUNS = 2000;
+const PROMPT = "Noah has 4";
+
+const model = useModel();
+let tokens: number[];
+/** p(a) of the first token, and p(b | a) of the second. */
+let first: number[];
+let second: number[][];
+
+const policy = () => ({ temperature: 5, allowedTokens: tokens });
+const indexOf = (token: number | undefined) => tokens.indexOf(token as number);
+
+/** A dense reward r(a, b) in which the second token matters differently after each first. */
+const REWARDS = [
+  [0.2, 1.2, 0.1, 0.9],
+  [0.9, 0.1, 1.1, 0.4],
+  [0, 0.3, 0, 0.1],
+  [1.2, 0, 1, 0.8],
+];
+const reward = (a: number, b: number) => REWARDS[a]?.[b] as number;
+const rewardOf = ({ tokens: [a, b] }: Completion) => reward(indexOf(a), indexOf(b));
+
+beforeAll(async () => {
+  tokens = ["0", "1", "5", "7"].map((digit) => model().tokenize(digit)[0] as number);
+  const pairs = tokens.flatMap((a) => tokens.map((b) => [a, b]));
+  const scores = await model().score(PROMPT, pairs, policy(), { raw: true });
+  const at = (a: number, b: number, i: number) =>
+    Math.exp(scores[a * 4 + b]?.logProbs[i] as number);
+  first = tokens.map((_, a) => at(a, 0, 0));
+  second = tokens.map((_, a) => tokens.map((_, b) => at(a, b, 1)));
+});
+
+/** The law of one choice among M candidates with random energies, by enumeration. */
+function lawOfChoice(
+  probabilities: readonly number[],
+  /** The possible values of a candidate's estimate Ê, with their probabilities. */
+  estimates: (candidate: number) => { energy: number; probability: number }[],
+  shareDuplicates: boolean,
+): number[] {
+  const law = probabilities.map(() => 0);
+  const visit = (drawn: { index: number; energy: number }[], probability: number) => {
+    if (drawn.length === M) {
+      const total = drawn.reduce((sum, d) => sum + d.energy, 0);
+      for (const { index, energy } of drawn)
+        law[index] = (law[index] ?? 0) + (probability * energy) / total;
+      return;
+    }
+    for (const [index, p] of probabilities.entries()) {
+      const twin = shareDuplicates && drawn.find((d) => d.index === index);
+      if (twin) {
+        visit([...drawn, twin], probability * p);
+        continue;
+      }
+      for (const estimate of estimates(index)) {
+        visit(
+          [...drawn, { index, energy: estimate.energy }],
+          probability * p * estimate.probability,
+        );
+      }
+    }
+  };
+  visit([], 1);
+  return law;
+}
+
+const boltzmann = (a: number, b: number) => Math.exp(reward(a, b) / LAMBDA);
+/** Ê of a first token from one rollout, K = 1. */
+const oneRollout = (a: number) =>
+  (second[a] as number[]).map((probability, b) => ({ energy: boltzmann(a, b), probability }));
+/** E, exactly. */
+const energyOf = (a: number) =>
+  oneRollout(a).reduce((sum, { energy, probability }) => sum + energy * probability, 0);
+
+/** The same law as the integral of METHOD §9, for estimates that are independent. */
+function lawByIntegral(probabilities: readonly number[]): number[] {
+  const laplace = (a: number, u: number, times: (energy: number) => number) =>
+    oneRollout(a).reduce(
+      (s, e) => s + e.probability * times(e.energy) * Math.exp(-u * e.energy),
+      0,
+    );
+  const integrand = (a: number, u: number) =>
+    M *
+    (probabilities[a] as number) *
+    laplace(a, u, (w) => w) *
+    probabilities.reduce((s, p, b) => s + p * laplace(b, u, () => 1), 0) ** (M - 1);
+  // Midpoints in t = u / (1 + u), which maps [0, ∞) to [0, 1).
+  const points = 20_000;
+  return probabilities.map((_, a) => {
+    let sum = 0;
+    for (let i = 0; i < points; i++) {
+      const t = (i + 0.5) / points;
+      sum += integrand(a, t / (1 - t)) / (1 - t) ** 2 / points;
+    }
+    return sum;
+  });
+}
+
+async function runEts(
+  options: { duplicates: boolean; lambda?: number },
+  runs = RUNS,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for (let seed = 0; seed < runs; seed++) {
+    results.push(
+      await ets(model(), PROMPT, {
+        ...policy(),
+        raw: true,
+        candidates: M,
+        rollouts: 1,
+        blockTokens: 1,
+        maxTokens: 2,
+        lambda: options.lambda ?? LAMBDA,
+        reward: rewardOf,
+        shortcuts: { duplicates: options.duplicates },
+        seed,
+      }),
+    );
+  }
+  return results;
+}
+
+function countBy(results: Result[], cellOf: (result: Result) => number, cells: number): number[] {
+  const counts = new Array<number>(cells).fill(0);
+  for (const result of results) {
+    const cell = cellOf(result);
+    counts[cell] = (counts[cell] ?? 0) + 1;
+  }
+  return counts;
+}
+
+const firstChoice = (r: Result) => indexOf(r.steps[0]?.candidates[r.steps[0].chosen]?.tokens[0]);
+const wholeText = ({ tokens: [a, b] }: Result) => indexOf(a) * 4 + indexOf(b);
+
+describe("the exact law", () => {
+  test("is the same by enumeration and by the integral of 1/S = ∫ exp(-uS) du", () => {
+    const enumerated = lawOfChoice(first, oneRollout, false);
+    const integrated = lawByIntegral(first);
+    for (const [a, q] of enumerated.entries()) expect(q).toBeCloseTo(integrated[a] as number, 4);
+    expect(enumerated.reduce((a, b) => a + b)).toBeCloseTo(1, 10);
+  });
+
+  test("satisfies Proposition 2: p*(a) ∝ p_ref(a) E(a) is the marginal of p_ref exp(r/λ)", () => {
+    const byEnergy = first.map((p, a) => p * energyOf(a));
+    const byMarginal = first.map((p, a) =>
+      (second[a] as number[]).reduce((sum, q, b) => sum + p * q * boltzmann(a, b), 0),
+    );
+    for (const [a, x] of byEnergy.entries()) expect(x).toBeCloseTo(byMarginal[a] as number, 12);
+  });
+});
+
+describe.each([
+  ["candidates rolled out each", false],
+  ["identical candidates rolled out once", true],
+])("ETS with %s", (_, duplicates) => {
+  let results: Result[];
+  let q0: number[];
+  beforeAll(async () => {
+    results = await runEts({ duplicates });
+    q0 = lawOfChoice(first, oneRollout, duplicates);
+  }, 120_000);
+
+  test("chooses its first step with the frequencies of the exact law", () => {
+    const counts = countBy(results, firstChoice, 4);
+    expect(chiSquarePValue(counts, q0)).toBeGreaterThan(FALSE_ALARM);
+  });
+
+  test("ends in texts with the frequencies of the exact law of the whole run", () => {
+    const law = q0.flatMap((q, a) => {
+      const exact = (b: number) => [{ energy: boltzmann(a, b), probability: 1 }];
+      return lawOfChoice(second[a] as number[], exact, duplicates).map((p) => q * p);
+    });
+    const counts = countBy(results, wholeText, 16);
+    expect(chiSquarePValue(counts, law)).toBeGreaterThan(FALSE_ALARM);
+  });
+
+  test("is told apart from wrong samplers by the same counts", () => {
+    const counts = countBy(results, firstChoice, 4);
+    const unguided = first;
+    const squared = (a: number) => oneRollout(a).map((e) => ({ ...e, energy: e.energy ** 2 }));
+    const greedy = (a: number) => oneRollout(a).map((e) => ({ ...e, energy: e.energy ** 50 }));
+    // Rewarding the candidate as if it were finished, without rollouts.
+    const noRollouts = (a: number) => [{ energy: Math.exp(reward(a, 1) / LAMBDA), probability: 1 }];
+    for (const wrong of [
+      unguided,
+      lawOfChoice(first, squared, duplicates),
+      lawOfChoice(first, greedy, duplicates),
+      lawOfChoice(first, noRollouts, duplicates),
+    ]) {
+      expect(chiSquarePValue(counts, wrong)).toBeLessThan(FALSE_ALARM);
+    }
+  });
+});
+
+describe("the energy estimate", () => {
+  test("is unbiased: its mean over runs is the exact energy (z-test, false alarm 1e-4)", async () => {
+    const results = await runEts({ duplicates: false }, 800);
+    for (const a of tokens.keys()) {
+      const estimates = results.flatMap((r) =>
+        (r.steps[0]?.candidates ?? []).flatMap((c, m) =>
+          indexOf(c.tokens[0]) === a ? [Math.exp(r.steps[0]?.logEnergies[m] as number)] : [],
+        ),
+      );
+      if (estimates.length < 100) continue;
+      const mean = estimates.reduce((x, y) => x + y, 0) / estimates.length;
+      const variance = estimates.reduce((s, x) => s + (x - mean) ** 2, 0) / (estimates.length - 1);
+      const z = (mean - energyOf(a)) / Math.sqrt(variance / estimates.length);
+      expect(Math.abs(z)).toBeLessThan(4.1); // two-sided 4e-5, at most four energies
+      // The twin: the energy at λ = .35 is refused.
+      const other = (second[a] as number[]).reduce(
+        (s, q, b) => s + q * Math.exp(reward(a, b) / 0.35),
+        0,
+      );
+      expect(Math.abs((mean - other) / Math.sqrt(variance / estimates.length))).toBeGreaterThan(
+        4.1,
+      );
+    }
+  });
+});
+
+describe("the limits of λ", () => {
+  test("λ → ∞ leaves the reference policy", async () => {
+    const results = await runEts({ duplicates: true, lambda: 1e9 }, 1000);
+    const law = first.flatMap((p, a) => (second[a] as number[]).map((q) => p * q));
+    const counts = countBy(results, wholeText, 16);
+    expect(chiSquarePValue(counts, law)).toBeGreaterThan(FALSE_ALARM);
+    const sampled: Result[] = [];
+    for (let seed = 0; seed < 1000; seed++) {
+      sampled.push(await sample(model(), PROMPT, { ...policy(), raw: true, maxTokens: 2, seed }));
+    }
+    expect(chiSquarePValue(countBy(sampled, wholeText, 16), law)).toBeGreaterThan(FALSE_ALARM);
+  });
+});

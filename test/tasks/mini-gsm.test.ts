@@ -1,0 +1,47 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { findTask } from "../../src/tasks/index.js";
+import { miniGsm } from "../../src/tasks/mini-gsm.js";
+
+describe("mini-gsm", () => {
+  test("loads the 1,000 bundled held-out items, each with its own id and a gold answer", async () => {
+    const items = await miniGsm.load();
+    expect(items).toHaveLength(1000);
+    expect(new Set(items.map(({ id }) => id)).size).toBe(1000);
+    expect(items.every(({ gold, prompt }) => /^-?\d/.test(gold) && prompt.length > 20)).toBe(true);
+  });
+
+  test("finds the last answer line, and nothing without one", () => {
+    expect(miniGsm.extract("a\n#### 1,250\n#### 12.5\n")).toBe("12.5");
+    expect(miniGsm.extract("12 apples")).toBeNull();
+  });
+
+  test("knows an answer that can't change any more", () => {
+    expect(miniGsm.isFinal("#### 12")).toBe(false); // a digit may follow
+    expect(miniGsm.isFinal("#### 12\n")).toBe(true);
+  });
+
+  test.each([
+    ["not JSON", "expected JSON"],
+    ['{"question": 3, "answer": "#### 1"}', "`question`"],
+    ['{"question": "?"}', "`answer`"],
+    ['{"question": "?", "answer": "no mark"}', "####"],
+    ["null", "`question`"],
+  ])("names file, line and field of the bad row %j", async (row, what) => {
+    const directory = await mkdtemp(path.join(tmpdir(), "llama-ets-"));
+    const file = path.join(directory, "items.jsonl");
+    await writeFile(file, `{"question": "?", "answer": "#### 1"}\n\n${row}\n`);
+    const error = await miniGsm.load(file).catch((e: Error) => e);
+    expect(error).toMatchObject({ code: "ERR_INVALID_DATA" });
+    expect((error as Error).message).toContain(`${file}, line 3`);
+    expect((error as Error).message).toContain(what);
+    await rm(directory, { recursive: true });
+  });
+
+  test("is found by name, and no other name is", () => {
+    expect(findTask("mini-gsm")).toBe(miniGsm);
+    expect(() => findTask("mini")).toThrowError(/mini-gsm/);
+  });
+});
