@@ -15,42 +15,36 @@
 namespace llama_ets {
 
 // Functions of each library. A function added here is resolved and checked at open().
-#define LLAMA_ETS_LLAMA_FUNCTIONS(X)                                                               \
-  X(llama_backend_init)                                                                            \
-  X(llama_log_set) X(llama_max_parallel_sequences) X(llama_model_default_params) X(                \
-      llama_context_default_params) X(llama_model_load_from_file) X(llama_model_free)              \
-      X(llama_model_get_vocab) X(llama_model_n_ctx_train) X(llama_model_n_embd) X(                 \
-          llama_model_n_layer) X(llama_model_n_head) X(llama_model_n_head_kv) X(llama_model_n_swa) \
-          X(llama_model_n_params) X(llama_model_size) X(llama_model_desc) X(                       \
-              llama_model_chat_template) X(llama_model_has_encoder) X(llama_model_has_decoder)     \
-              X(llama_model_is_recurrent) X(llama_model_is_hybrid) X(llama_model_is_diffusion)     \
-                  X(llama_model_meta_count) X(llama_model_meta_key_by_index)                       \
-                      X(llama_model_meta_val_str_by_index) X(llama_init_from_model) X(llama_free)  \
-                          X(llama_get_memory) X(llama_n_ctx) X(llama_n_batch) X(llama_n_seq_max)   \
-                              X(llama_memory_clear) X(llama_memory_seq_rm) X(llama_memory_seq_cp)  \
-                                  X(llama_memory_seq_pos_max) X(llama_decode)                      \
-                                      X(llama_set_n_threads) X(llama_set_abort_callback)           \
-                                          X(llama_get_logits_ith) X(llama_vocab_n_tokens)          \
-                                              X(llama_vocab_get_text) X(llama_vocab_is_eog)        \
-                                                  X(llama_vocab_is_control) X(llama_vocab_bos)     \
-                                                      X(llama_vocab_eos) X(llama_vocab_eot)        \
-                                                          X(llama_vocab_pad) X(llama_vocab_mask)   \
-                                                              X(llama_vocab_get_add_bos)           \
-                                                                  X(llama_vocab_get_add_eos)       \
-                                                                      X(llama_tokenize)            \
-                                                                          X(llama_token_to_piece)  \
-                                                                              X(llama_detokenize)
+// clang-format off
+#define LLAMA_ETS_LLAMA_FUNCTIONS(X)                                                    \
+  X(llama_backend_init) X(llama_log_set) X(llama_max_parallel_sequences)                \
+  X(llama_model_default_params) X(llama_context_default_params)                         \
+  X(llama_model_load_from_file) X(llama_model_free) X(llama_model_get_vocab)            \
+  X(llama_model_n_ctx_train) X(llama_model_n_embd) X(llama_model_n_layer)               \
+  X(llama_model_n_head) X(llama_model_n_head_kv) X(llama_model_n_swa)                   \
+  X(llama_model_n_params) X(llama_model_size) X(llama_model_desc)                       \
+  X(llama_model_chat_template) X(llama_model_has_encoder) X(llama_model_has_decoder)    \
+  X(llama_model_is_recurrent) X(llama_model_is_hybrid) X(llama_model_is_diffusion)      \
+  X(llama_model_meta_count) X(llama_model_meta_key_by_index)                            \
+  X(llama_model_meta_val_str_by_index) X(llama_init_from_model) X(llama_free)           \
+  X(llama_get_memory) X(llama_n_ctx) X(llama_memory_clear) X(llama_memory_seq_rm)       \
+  X(llama_memory_seq_cp) X(llama_decode) X(llama_set_n_threads) X(llama_get_logits_ith) \
+  X(llama_vocab_n_tokens) X(llama_vocab_get_text) X(llama_vocab_is_eog)                 \
+  X(llama_vocab_bos) X(llama_vocab_eos) X(llama_vocab_eot) X(llama_vocab_pad)           \
+  X(llama_vocab_mask) X(llama_vocab_get_add_bos) X(llama_vocab_get_add_eos)             \
+  X(llama_tokenize) X(llama_token_to_piece) X(llama_detokenize)
 
-#define LLAMA_ETS_GGML_FUNCTIONS(X)  \
-  X(ggml_backend_load_all_from_path) \
-  X(ggml_backend_reg_count) X(ggml_backend_dev_count) X(ggml_backend_dev_get)
+#define LLAMA_ETS_GGML_FUNCTIONS(X)                                                     \
+  X(ggml_backend_load_all_from_path) X(ggml_backend_reg_count)                          \
+  X(ggml_backend_dev_count) X(ggml_backend_dev_get)
 
-#define LLAMA_ETS_GGML_BASE_FUNCTIONS(X)                                                           \
-  X(ggml_backend_dev_name)                                                                         \
-  X(ggml_backend_dev_description) X(ggml_backend_dev_type) X(ggml_backend_dev_memory)              \
-      X(gguf_init_from_file) X(gguf_free) X(gguf_find_key) X(gguf_get_kv_type) X(gguf_get_val_str) \
-          X(gguf_get_val_u32) X(gguf_get_n_tensors) X(gguf_get_tensor_offset)                      \
-              X(gguf_get_tensor_size) X(gguf_get_data_offset) X(gguf_get_tensor_name)
+#define LLAMA_ETS_GGML_BASE_FUNCTIONS(X)                                                \
+  X(ggml_backend_dev_name) X(ggml_backend_dev_description) X(ggml_backend_dev_type)     \
+  X(ggml_backend_dev_memory) X(gguf_init_from_file) X(gguf_free) X(gguf_find_key)       \
+  X(gguf_get_kv_type) X(gguf_get_val_str) X(gguf_get_val_u32) X(gguf_get_n_tensors)     \
+  X(gguf_get_tensor_offset) X(gguf_get_tensor_size) X(gguf_get_data_offset)             \
+  X(gguf_get_tensor_name)
+// clang-format on
 
 struct EngineApi {
 #define LLAMA_ETS_DECLARE(name) decltype(&::name) name = nullptr;

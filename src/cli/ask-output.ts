@@ -22,7 +22,8 @@ function formatVote({ answer, agreement, steps }: Result): string {
   const shown = answer === null ? pc.yellow("none found") : pc.bold(answer);
   if (pool.length === 0) return shown;
   const votes = pool.reduce((sum, { votes }) => sum + votes, 0);
-  return `${shown}   ${percent(agreement)} of ${votes} votes agree`;
+  const what = answer === null ? "give none" : "agree";
+  return `${shown}   ${percent(agreement)} of ${votes} votes ${what}`;
 }
 
 function formatGuidance({ method, steps, settings }: Result): string {

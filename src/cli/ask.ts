@@ -56,7 +56,7 @@ export function askCommand(): Command {
     .option("--reward <reward>", "self-consistency or module:FILE", "self-consistency")
     .option("--task <name>", `how answers are found: ${taskNames().join(", ")} (default: any form)`)
     .option("--finish <how>", "chain, or resample among the last rollouts (default: chain)")
-    .option("--stop <text...>", "end the answer before this text")
+    .option("--stop <text>", "end the answer before this text; may be given several times", collect)
     .option("--system <text>", "system message")
     .option("--raw", "no chat template: the prompt is the text to continue")
     .option("--thinking", "leave thinking on, where the template has the switch")
@@ -70,4 +70,9 @@ export function askCommand(): Command {
       const { ask } = await import("./run-ask.js");
       await ask(prompt, flags);
     });
+}
+
+/** Not a variadic option: that would take the question too. */
+function collect(text: string, before: string[] = []): string[] {
+  return [...before, text];
 }

@@ -1,13 +1,20 @@
 /** Exit codes: 0 done; 1 the run failed; 2 bad usage; 130 interrupted. */
 import { CommanderError } from "commander";
 import pc from "picocolors";
-import { LlamaEtsError } from "../engine/errors.js";
+import { codeOf, LlamaEtsError } from "../engine/errors.js";
 
 /** The reason of an abort by Ctrl-C. */
 export class Interrupted extends Error {
   constructor() {
     super("Interrupted");
   }
+}
+
+/** Prints an error for a person. */
+export function printError({ message, code }: Pick<LlamaEtsError, "message" | "code">): void {
+  const [what = "", ...fix] = message.trimEnd().split("\n");
+  console.error(`${pc.red("error")} ${what} ${pc.dim(`(${code})`)}`);
+  for (const line of fix) console.error(line);
 }
 
 /** Prints an error for a person and ends the process with its code. */
@@ -18,16 +25,30 @@ export function exitWith(error: unknown): void {
     return;
   }
   if (error instanceof Interrupted) {
+    // Whoever was interrupted has told what it had.
     process.exitCode = 130;
     return;
   }
   if (error instanceof LlamaEtsError) {
-    const [message = "", ...fix] = error.message.split("\n");
-    console.error(`${pc.red("error")} ${message} ${pc.dim(`(${error.code})`)}`);
-    for (const line of fix) console.error(line);
+    printError(error);
     process.exitCode = error.code === "ERR_INVALID_OPTION" ? 2 : 1;
     return;
   }
   console.error(error);
   process.exitCode = 1;
+}
+
+/** Writes that fail: a reader who left early has seen enough, a full disk ends the run as failed. */
+export function watchOutput(): void {
+  let isReported = false;
+  process.stdout.on("error", (error) => {
+    if (codeOf(error) === "EPIPE" || isReported) return;
+    isReported = true;
+    exitWith(
+      new LlamaEtsError("ERR_WRITE", `The output was not written: ${error.message}`, {
+        cause: error,
+      }),
+    );
+  });
+  process.stderr.on("error", () => {}); // There is nowhere left to tell it.
 }

@@ -2,7 +2,6 @@ import { loadModel } from "../engine/load-model.js";
 import type { GpuChoice } from "../engine/locate-engine.js";
 import type { Model } from "../engine/model.js";
 import type { ModelFlags } from "./model-options.js";
-import { numberOption } from "./numbers.js";
 import { progressBar } from "./progress-bar.js";
 
 /** Loads the model that the options name, with a progress bar. */
@@ -11,7 +10,7 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
   try {
     return await loadModel(flags.model, {
       gpu: flags.gpu === "off" || flags.gpu === "false" ? false : (flags.gpu as GpuChoice),
-      threads: flags.threads === "auto" ? "auto" : numberOption(flags.threads),
+      threads: flags.threads,
       ...(flags.gpuLayers !== undefined && { gpuLayers: flags.gpuLayers }),
       ...(signal && { signal }),
       onProgress: ({ phase, progress, total }) => {

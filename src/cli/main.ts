@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { VERSION } from "../version.js";
 import { askCommand } from "./ask.js";
 import { doctorCommand } from "./doctor.js";
-import { exitWith } from "./exit.js";
+import { exitWith, printError, watchOutput } from "./exit.js";
 import { modelsCommand } from "./models.js";
 
 const program = new Command("llama-ets")
@@ -14,12 +14,17 @@ const program = new Command("llama-ets")
   .version(VERSION)
   .showHelpAfterError("Run with --help for the options.")
   .exitOverride()
+  .configureOutput({
+    outputError: (text) =>
+      printError({ message: text.replace(/^error: /, ""), code: "ERR_INVALID_OPTION" }),
+  })
   .addCommand(askCommand())
   .addCommand(modelsCommand())
   .addCommand(doctorCommand());
 
-for (const command of program.commands) command.exitOverride();
+for (const command of program.commands) command.copyInheritedSettings(program);
 
+watchOutput();
 try {
   await program.parseAsync();
 } catch (error) {

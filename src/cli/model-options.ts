@@ -1,13 +1,13 @@
 /** The options by which commands name a model, for a command's help. */
 import type { Command } from "commander";
 import { DEFAULT_MODEL } from "../engine/bundled-models.js";
-import { numberOption } from "./numbers.js";
+import { numberOption, numberOrAuto } from "./numbers.js";
 
 export interface ModelFlags {
   model: string;
   gpu: string;
   gpuLayers?: number;
-  threads: string;
+  threads: number | "auto";
 }
 
 export function addModelOptions(command: Command): Command {
@@ -19,5 +19,5 @@ export function addModelOptions(command: Command): Command {
     )
     .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
     .option("--gpu-layers <n>", "layers kept on the GPU (default: all)", numberOption)
-    .option("--threads <n>", "CPU threads, or auto", "auto");
+    .option("--threads <n>", "CPU threads, or auto", numberOrAuto, "auto");
 }

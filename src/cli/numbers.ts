@@ -1,7 +1,13 @@
-/**
- * A number as typed. What is not one becomes NaN, which the library refuses by the option's name
- * and range.
- */
+import { InvalidArgumentError } from "commander";
+
+/** A number as typed. Its range is the library's to check. */
 export function numberOption(text: string): number {
-  return text.trim() === "" ? Number.NaN : Number(text);
+  const number = text.trim() === "" ? Number.NaN : Number(text);
+  if (Number.isNaN(number)) throw new InvalidArgumentError("Expected a number.");
+  return number;
+}
+
+/** A number as typed, or `auto`. */
+export function numberOrAuto(text: string): number | "auto" {
+  return text === "auto" ? text : numberOption(text);
 }

@@ -4,7 +4,7 @@ import { LlamaEtsError } from "./errors.js";
 import { addon, type Device, type NativeModelInfo } from "./native.js";
 
 /** llama.cpp's limit on sequences of one context. */
-export const MAX_SEQUENCES = 256;
+const MAX_SEQUENCES = 256;
 
 export interface Demand {
   promptTokens: number;
@@ -23,7 +23,7 @@ export interface Capacity {
   sequences: number;
 }
 
-export interface ModelShape {
+interface ModelShape {
   info: NativeModelInfo;
   metadata: Record<string, string>;
 }
@@ -72,7 +72,7 @@ export function planCapacity(model: ModelShape, demand: Demand, parallelLimit: n
 }
 
 /** Bytes of one token's keys and values, in 16-bit floats, over all layers. */
-export function bytesPerCell({ info, metadata }: ModelShape): number {
+function bytesPerCell({ info, metadata }: ModelShape): number {
   const architecture = metadata["general.architecture"] ?? "";
   const head = info.embeddingSize / Math.max(info.heads, 1);
   const width = (key: string) => Number(metadata[`${architecture}.attention.${key}`] ?? head);

@@ -50,7 +50,7 @@ export interface NativeModel {
   close(): void;
 }
 
-export interface NativeDraw {
+interface NativeDraw {
   parent: SequenceHandle;
   /** Words 0 to 2 of the random counter; word 3 is the token's position. */
   stream: [number, number, number];
@@ -98,7 +98,7 @@ export interface ContextStatus {
   freeSequences: number;
 }
 
-export interface NativeContextOptions {
+interface NativeContextOptions {
   cells: number;
   maxSequences: number;
   batchSize: number;

@@ -3,8 +3,6 @@ import { checkOneOf } from "../engine/check.js";
 import { miniGsm } from "./mini-gsm.js";
 import type { Task } from "./task.js";
 
-export type { Task, TaskItem } from "./task.js";
-
 const TASKS: readonly Task[] = [miniGsm];
 
 export function taskNames(): string[] {
