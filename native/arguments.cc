@@ -111,7 +111,12 @@ Sampling ReadSampling(Napi::Value value, int32_t vocab_size) {
   sampling.top_p = ReadNumber(options.Get("topP"), "topP", 0, 1);
   sampling.min_p = ReadNumber(options.Get("minP"), "minP", 0, 1);
   sampling.allowed = ReadTokens(options.Get("allowedTokens"), "allowedTokens", vocab_size);
+  sampling.vocab_limit =
+      static_cast<int32_t>(ReadInteger(options.Get("vocabLimit"), "vocabLimit", 1, INT32_MAX));
   const auto& allowed = sampling.allowed;
+  if (!allowed.empty() && allowed.back() >= sampling.vocab_limit) {
+    throw EngineError("ERR_INVALID_ARGUMENT", "Expected `allowedTokens` to be below `vocabLimit`");
+  }
   if (std::adjacent_find(allowed.begin(), allowed.end(), std::greater_equal<llama_token>()) !=
       allowed.end()) {
     throw EngineError("ERR_INVALID_ARGUMENT", "Expected `allowedTokens` to ascend");

@@ -36,7 +36,7 @@ Napi::Array ReadArray(Napi::Value value, const std::string& name, uint32_t max_l
 Napi::Function ReadFunction(Napi::Value value, const std::string& name);
 // An Int32Array of token ids from 0 to vocab_size - 1.
 std::vector<llama_token> ReadTokens(Napi::Value value, const std::string& name, int32_t vocab_size);
-// { temperature, topK, topP, minP, allowedTokens: Int32Array, ascending and unique }
+// { temperature, topK, topP, minP, vocabLimit, allowedTokens: Int32Array, ascending and unique }
 Sampling ReadSampling(Napi::Value value, int32_t vocab_size);
 
 Napi::Float64Array ToFloat64Array(Napi::Env env, const std::vector<double>& values);

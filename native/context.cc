@@ -282,19 +282,24 @@ Napi::Value Context::Clear(const Napi::CallbackInfo& info) {
   });
 }
 
-// prefill(sequence, tokens) -> length
+// prefill([{ sequence, tokens }])
 Napi::Value Context::Prefill(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
-    const SequenceHandle sequence = ReadHandle(info[0]);
     RequireOpen();
-    const std::vector<llama_token> tokens = ReadTokens(info[1], "tokens", vocab_size_);
-    if (tokens.empty()) throw EngineError("ERR_INVALID_ARGUMENT", "Expected at least one token");
-    return Run<int64_t>(
-        info.Env(),
-        [sequence, tokens](Session* session) -> int64_t {
-          return session->Prefill(sequence, tokens);
-        },
-        ToNumber);
+    const Napi::Array array = ReadArray(info[0], "requests", kMaxDraws);
+    std::vector<PrefillRequest> requests;
+    for (uint32_t i = 0; i < array.Length(); ++i) {
+      const Napi::Value value = array[i];
+      const Napi::Object object = ReadObject(value, "requests[i]");
+      requests.push_back({ReadHandle(object.Get("sequence")),
+                          ReadTokens(object.Get("tokens"), "tokens", vocab_size_)});
+      if (requests.back().tokens.empty()) {
+        throw EngineError("ERR_INVALID_ARGUMENT", "Expected at least one token to prefill");
+      }
+    }
+    if (requests.empty()) throw EngineError("ERR_INVALID_ARGUMENT", "Expected a request");
+    return RunWithoutResult(info.Env(),
+                            [requests](Session* session) { session->Prefill(requests); });
   });
 }
 

@@ -1,6 +1,8 @@
 #include "model.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -117,6 +119,7 @@ Napi::Function Model::Define(Napi::Env env) {
        InstanceMethod<&Model::Tokenize>("tokenize"),
        InstanceMethod<&Model::Detokenize>("detokenize"),
        InstanceMethod<&Model::TokenText>("tokenText"),
+       InstanceMethod<&Model::FirstTokenDifference>("firstTokenDifference"),
        InstanceMethod<&Model::IsEndToken>("isEndToken"), InstanceMethod<&Model::Close>("close")});
 }
 
@@ -262,6 +265,41 @@ Napi::Value Model::TokenText(const Napi::CallbackInfo& info) {
     const int64_t token = ReadInteger(info[0], "token", 0, vocab_size() - 1);
     return Napi::String::New(
         env, Engine().llama_vocab_get_text(vocab(), static_cast<llama_token>(token)));
+  });
+}
+
+// firstTokenDifference(other) -> the lowest id that the two vocabularies give another text or end
+// differently at, or that only one has and uses; null: none
+Napi::Value Model::FirstTokenDifference(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    const EngineApi& engine = Engine();
+    const llama_vocab* mine = vocab();
+    const Napi::Object object = ReadObject(info[0], "other");
+    if (!object.InstanceOf(env.GetInstanceData<Addon>()->model.Value())) {
+      throw EngineError("ERR_INVALID_ARGUMENT", "Expected `other` to be a Model");
+    }
+    const llama_vocab* theirs = Model::Unwrap(object)->vocab();
+    const int32_t my_size = engine.llama_vocab_n_tokens(mine);
+    const int32_t their_size = engine.llama_vocab_n_tokens(theirs);
+    const int32_t shared = std::min(my_size, their_size);
+    for (llama_token token = 0; token < shared; ++token) {
+      const bool same_text = std::strcmp(engine.llama_vocab_get_text(mine, token),
+                                         engine.llama_vocab_get_text(theirs, token)) == 0;
+      const bool same_end =
+          engine.llama_vocab_is_eog(mine, token) == engine.llama_vocab_is_eog(theirs, token);
+      if (!same_text || !same_end) return Napi::Number::New(env, token);
+    }
+    // Sizes of one family differ in padding at the end of the vocabulary.
+    const llama_vocab* larger = my_size > their_size ? mine : theirs;
+    for (llama_token token = shared; token < std::max(my_size, their_size); ++token) {
+      const bool is_unused =
+          (engine.llama_vocab_get_attr(larger, token) & LLAMA_TOKEN_ATTR_UNUSED) != 0;
+      const bool is_padding =
+          std::strncmp(engine.llama_vocab_get_text(larger, token), "[PAD", 4) == 0;
+      if (!is_unused && !is_padding) return Napi::Number::New(env, token);
+    }
+    return env.Null();
   });
 }
 

@@ -24,6 +24,7 @@ class Model : public Napi::ObjectWrap<Model> {
   Napi::Value Tokenize(const Napi::CallbackInfo& info);
   Napi::Value Detokenize(const Napi::CallbackInfo& info);
   Napi::Value TokenText(const Napi::CallbackInfo& info);
+  Napi::Value FirstTokenDifference(const Napi::CallbackInfo& info);
   Napi::Value IsEndToken(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
   const llama_vocab* vocab() const;

@@ -78,10 +78,10 @@ LLAMA_ETS_VECTORISED float SumOfExp(const float* values, int32_t count, float ma
 
 Sampler::Sampler(Sampling sampling, int32_t vocab_size)
     : sampling_(std::move(sampling)),
-      vocab_size_(vocab_size),
-      truncates_((sampling_.top_k > 0 && sampling_.top_k < vocab_size) || sampling_.top_p < 1 ||
+      vocab_size_(std::min(vocab_size, sampling_.vocab_limit)),
+      truncates_((sampling_.top_k > 0 && sampling_.top_k < vocab_size_) || sampling_.top_p < 1 ||
                  sampling_.min_p > 0) {
-  const size_t blocks = (vocab_size + kBlock - 1) / kBlock;
+  const size_t blocks = (vocab_size_ + kBlock - 1) / kBlock;
   block_max_.resize(blocks);
   block_sum_.resize(blocks);
 }
@@ -276,6 +276,7 @@ TokenProbability Sampler::Draw(const float* logits, double uniform) {
 
 TokenProbability Sampler::Score(const float* logits, llama_token token) {
   const Softmax row = SumRow(logits);
+  if (token >= vocab_size_) return {token, -HUGE_VAL, -HUGE_VAL};
   if (sampling_.temperature == 0) {
     return At(logits, row, token, Greedy(logits, row).token == token ? 0 : -HUGE_VAL);
   }

@@ -10,6 +10,7 @@
 
 #include <llama.h>
 
+#include <cstdint>
 #include <vector>
 
 namespace llama_ets {
@@ -20,6 +21,7 @@ struct Sampling {
   double top_p = 1;                  // 1: off
   double min_p = 0;                  // 0: off
   std::vector<llama_token> allowed;  // ascending, unique; empty: all
+  int32_t vocab_limit = INT32_MAX;   // ids from here on have no probability
 };
 
 struct TokenProbability {

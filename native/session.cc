@@ -168,37 +168,63 @@ LogitsRow Session::CopyRow(int32_t batch_index) const {
   return std::make_shared<const std::vector<float>>(row, row + vocab_size_);
 }
 
-llama_pos Session::Prefill(SequenceHandle handle, const std::vector<llama_token>& tokens) {
-  Sequence& sequence = Find(handle);
-  const int64_t count = static_cast<int64_t>(tokens.size());
-  if (count > free_cells()) {
-    throw EngineError("ERR_CONTEXT_FULL", "Expected room for " + std::to_string(count) +
+void Session::Prefill(const std::vector<PrefillRequest>& requests) {
+  struct Part {
+    Sequence* sequence;
+    llama_pos before;
+    const std::vector<llama_token>* tokens;
+    LogitsRow last;
+  };
+  std::vector<Part> parts;
+  int64_t total = 0;
+  for (const PrefillRequest& request : requests) {
+    Sequence& sequence = Find(request.sequence);
+    for (const Part& part : parts) {
+      if (part.sequence != &sequence) continue;
+      throw EngineError("ERR_INVALID_ARGUMENT", "Expected each sequence once");
+    }
+    parts.push_back({&sequence, sequence.length, &request.tokens, nullptr});
+    total += static_cast<int64_t>(request.tokens.size());
+  }
+  if (total > free_cells()) {
+    throw EngineError("ERR_CONTEXT_FULL", "Expected room for " + std::to_string(total) +
                                               " tokens, " + std::to_string(free_cells()) +
                                               " of the context's " + std::to_string(cells_) +
                                               " KV cells are free");
   }
-  const llama_pos before = sequence.length;
   try {
-    size_t done = 0;
-    while (done < tokens.size()) {
-      batch_.Clear();
-      while (done < tokens.size() && !batch_.full()) {
-        const bool last = done + 1 == tokens.size();
-        batch_.Add(tokens[done], before + static_cast<llama_pos>(done), sequence.slot, last);
-        ++done;
-      }
+    batch_.Clear();
+    std::vector<std::pair<Part*, int32_t>> rows;  // whose last token is where in the batch
+    const auto decode = [&] {
       Decode();
+      for (auto& [part, index] : rows) part->last = CopyRow(index);
+      rows.clear();
+      batch_.Clear();
+    };
+    for (Part& part : parts) {
+      for (size_t i = 0; i < part.tokens->size(); ++i) {
+        if (batch_.full() || batch_.outputs() == max_outputs_) decode();
+        const bool last = i + 1 == part.tokens->size();
+        const llama_pos position = part.before + static_cast<llama_pos>(i);
+        const int32_t index = batch_.Add((*part.tokens)[i], position, part.sequence->slot, last);
+        if (last) rows.push_back({&part, index});
+      }
     }
+    decode();
   } catch (const EngineError&) {
     // Finished parts of an aborted batch stay cached: take them out, leaving what was there.
-    Engine().llama_memory_seq_rm(memory_, sequence.slot, before, -1);
+    for (const Part& part : parts) {
+      Engine().llama_memory_seq_rm(memory_, part.sequence->slot, part.before, -1);
+    }
     throw;
   }
-  sequence.length += static_cast<llama_pos>(count);
-  sequence.cells.Append(count);
-  sequence.next = CopyRow(batch_.size() - 1);
-  counters.prefilled += count;
-  return sequence.length;
+  for (Part& part : parts) {
+    const int64_t count = static_cast<int64_t>(part.tokens->size());
+    part.sequence->length += static_cast<llama_pos>(count);
+    part.sequence->cells.Append(count);
+    part.sequence->next = part.last;
+    counters.prefilled += count;
+  }
 }
 
 LogitsRow Session::Logits(SequenceHandle handle) const {
@@ -216,7 +242,7 @@ std::vector<double> Session::TimeDecodes(int32_t threads, int32_t count, double 
   try {
     while (static_cast<int32_t>(milliseconds.size()) < count && total < limit_ms) {
       const auto start = std::chrono::steady_clock::now();
-      Prefill(scratch, {0});
+      Prefill({{scratch, {0}}});
       const auto end = std::chrono::steady_clock::now();
       milliseconds.push_back(std::chrono::duration<double, std::milli>(end - start).count());
       total += milliseconds.back();

@@ -40,6 +40,11 @@ struct Sequence {
   LogitsRow next;  // the distribution after the last token; null for an empty or truncated sequence
 };
 
+struct PrefillRequest {
+  SequenceHandle sequence;
+  std::vector<llama_token> tokens;
+};
+
 // Tokens since the context was made. Each generated token is decoded at most once, and only if
 // something follows it.
 struct Counters {
@@ -67,7 +72,9 @@ class Session {
   void Truncate(SequenceHandle sequence, llama_pos length);
   void Free(SequenceHandle sequence);
   void Clear();
-  llama_pos Prefill(SequenceHandle sequence, const std::vector<llama_token>& tokens);
+  // Appends tokens to sequences, packed into as few decodes as fit, and stores the logits after
+  // each one's last. On an error nothing is appended to any of them.
+  void Prefill(const std::vector<PrefillRequest>& requests);
   LogitsRow Logits(SequenceHandle sequence) const;
   // Milliseconds for each of `count` decodes of one token on `threads` threads; stops early, with
   // what it has, once their sum passes `limit_ms`.

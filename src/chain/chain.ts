@@ -60,9 +60,24 @@ export interface Chain<S extends ChainState = ChainState> extends AsyncDisposabl
     step: number,
     candidates: readonly number[],
   ): Promise<Rollout[][]>;
+  /**
+   * log p_ref of what each rollout adds to its state: one number a token, in nats, fp64, the end
+   * token included; -Infinity outside the policy's support.
+   */
+  score(states: readonly S[], rollouts: readonly (readonly Rollout[])[]): Promise<number[][][]>;
   /** Lets go of states that won't be continued. */
   release(states: readonly S[]): Promise<void>;
   /** Whether the budget has ended; what was being drawn is then cut off, unfinished. */
+  readonly isOutOfBudget: boolean;
+  usage(): Promise<Usage>;
+}
+
+/** A cheaper model of the same tokenizer that draws rollouts of another chain's states. */
+export interface Proposal<S extends ChainState = ChainState> extends AsyncDisposable {
+  /** As `Chain.complete`; what follows the state has the proposal's log-probabilities. */
+  complete: Chain<S>["complete"];
+  /** As `Chain.score`, under the proposal. */
+  score: Chain<S>["score"];
   readonly isOutOfBudget: boolean;
   usage(): Promise<Usage>;
 }

@@ -17,7 +17,7 @@ import { findTask } from "../tasks/index.js";
 import type { Task } from "../tasks/task.js";
 import { type AskFlags, METHOD_NAMES } from "./ask.js";
 import { formatAnswer, formatInterrupted } from "./ask-output.js";
-import { Interrupted } from "./exit.js";
+import { exitWith, Interrupted } from "./exit.js";
 import { loadNamedModel } from "./load-named-model.js";
 import { progressBar } from "./progress-bar.js";
 
@@ -32,12 +32,13 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
   process.once("SIGINT", onInterrupt);
   process.once("SIGTERM", onInterrupt);
 
-  const started = performance.now();
-  const model = await loadNamedModel(flags, interrupt.signal);
-  const loadMs = performance.now() - started;
   const steps: Step[] = [];
   const bar = progressBar();
+  process.once("beforeExit", failStalled);
   try {
+    const started = performance.now();
+    await using model = await loadNamedModel(flags, interrupt.signal);
+    const loadMs = performance.now() - started;
     const result = await METHODS[name](model, question, {
       ...options,
       signal: interrupt.signal,
@@ -53,8 +54,15 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
     if (error instanceof Interrupted) await keepPartial(steps, flags);
     throw error;
   } finally {
-    await model.dispose();
+    process.off("beforeExit", failStalled);
   }
+}
+
+/** Nothing is left to wait for, and there is no answer: a promise was never settled. */
+function failStalled(): void {
+  exitWith(
+    new LlamaEtsError("ERR_REWARD", "The run can't go on: the reward's promise is never settled"),
+  );
 }
 
 async function readPrompt(prompt: string | undefined): Promise<string> {
@@ -119,12 +127,23 @@ function print(result: Result, flags: AskFlags, run: { loadMs: number; model: Mo
   else console.log(formatAnswer(result, run));
 }
 
-/** What an interrupted run had: its steps, in the trace or as a line. */
+/** What an interrupted run had: its steps in the trace, the best text as a line. */
 async function keepPartial(steps: Step[], flags: AskFlags): Promise<void> {
   const partial = { method: flags.method, stopReason: "interrupted", steps };
   if (flags.json) console.log(JSON.stringify(partial));
-  if (flags.trace !== undefined) await writeTrace(flags.trace, partial);
-  console.error(formatInterrupted(steps, flags.trace));
+  const isKept = flags.trace !== undefined && (await tryTrace(flags.trace, partial));
+  console.error(formatInterrupted(steps, isKept ? flags.trace : undefined));
+}
+
+/** Tells what went wrong; an interrupted run ends as one all the same. */
+async function tryTrace(file: string, trace: object): Promise<boolean> {
+  try {
+    await writeTrace(file, trace);
+    return true;
+  } catch (error) {
+    exitWith(error);
+    return false;
+  }
 }
 
 async function writeTrace(file: string, trace: object): Promise<void> {

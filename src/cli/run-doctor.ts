@@ -1,6 +1,7 @@
 import { availableParallelism, freemem, totalmem } from "node:os";
 import pc from "picocolors";
 import { bundledModels, DEFAULT_MODEL } from "../engine/bundled-models.js";
+import { checkOneOf } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { loadModel, openEngine } from "../engine/load-model.js";
 import type { GpuChoice } from "../engine/locate-engine.js";
@@ -11,7 +12,8 @@ import { VERSION } from "../version.js";
 type Finding = { check: string; ok: boolean; detail: string };
 
 export async function runDoctor(flags: { gpu: string; json?: boolean }): Promise<void> {
-  const gpu = flags.gpu === "off" ? false : (flags.gpu as GpuChoice);
+  const kind = checkOneOf("--gpu", flags.gpu, ["auto", "cuda", "vulkan", "metal", "off", "false"]);
+  const gpu: GpuChoice = kind === "off" || kind === "false" ? false : kind;
   const findings: Finding[] = [
     await find(
       "llama-ets",

@@ -1,9 +1,25 @@
 import type { Chain, ChainState } from "../chain/chain.js";
-import type { Completion } from "../rewards/reward.js";
+import type { Completion, Reward } from "../rewards/reward.js";
 
-/** A completion and its reward. */
+/** A completion, its reward and what it weighs. */
 export interface Scored extends Completion {
   reward: number;
+  /** log p_ref / p_proposal of the rollout; 0 where p_ref drew it, or the text is the candidate. */
+  logRatio: number;
+  /** log of the term it adds to Σ_m Ê(m): ratio · exp(r / λ), over K, times the candidates. */
+  logWeight: number;
+}
+
+/** How far a step's importance weights can be trusted. */
+export interface ImportanceDiagnostics {
+  /** Rollouts the weights are of. */
+  rolloutCount: number;
+  /** Effective sample size of the rollouts' ratios, from 1 to their number. */
+  rolloutEss: number;
+  /** Pareto shape k̂ of the ratios' tail; above .7 unreliable; null with fewer than 25 rollouts. */
+  khat: number | null;
+  /** The largest ratio's share of their sum, from 0 to 1. */
+  maxWeightShare: number;
 }
 
 export interface Estimate {
@@ -11,6 +27,8 @@ export interface Estimate {
   logEnergies: number[];
   /** What the estimates rest on; a candidate that repeats another has that one's. */
   completions: Scored[];
+  /** Absent when p_ref drew every rollout. */
+  importance?: ImportanceDiagnostics;
 }
 
 /** Estimates the energy E(x_s) = E[exp(r(x_0) / λ)], x_0 ~ p_ref(· | x_s), of each candidate. */
@@ -19,3 +37,14 @@ export type EnergyEstimator = <S extends ChainState>(
   candidates: readonly S[],
   step: number,
 ) => Promise<Estimate>;
+
+export interface EstimatorOptions {
+  /** K, for each candidate. */
+  rollouts: number;
+  reward: Reward;
+  lambda: number;
+  /** The prompt's text, for the reward. */
+  prompt: string;
+  /** Rolls identical candidates out once. */
+  shareDuplicates: boolean;
+}

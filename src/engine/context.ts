@@ -80,6 +80,12 @@ export class Context implements AsyncDisposable {
     return this.#own(await this.#native.create().catch(rethrow));
   }
 
+  /** Appends tokens to several sequences at once, packed into as few decodes as fit. */
+  async prefill(requests: readonly { sequence: Sequence; tokens: Int32Array }[]): Promise<void> {
+    const native = requests.map(({ sequence, tokens }) => ({ sequence: sequence.handle, tokens }));
+    return this.#native.prefill(native).catch(rethrow);
+  }
+
   /** Draws continuations; see `native/generation.h`. */
   async generate(request: GenerateRequest): Promise<Continuation[]> {
     const continuations = await this.#native
@@ -165,9 +171,9 @@ export class Sequence implements AsyncDisposable {
     return this.#handle;
   }
 
-  /** Appends tokens and decodes them; resolves to the new length. */
-  async prefill(tokens: Int32Array): Promise<number> {
-    return this.#native.prefill(this.handle, tokens).catch(rethrow);
+  /** Appends tokens and decodes them. */
+  async prefill(tokens: Int32Array): Promise<void> {
+    return this.#native.prefill([{ sequence: this.handle, tokens }]).catch(rethrow);
   }
 
   /** The logits of the token that comes next, one for each id of the vocabulary. */

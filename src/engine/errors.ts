@@ -18,6 +18,7 @@ export type ErrorCode =
   | "ERR_NOT_GGUF"
   | "ERR_OUT_OF_MEMORY"
   | "ERR_REWARD"
+  | "ERR_TOKENIZER_MISMATCH"
   | "ERR_UNSUPPORTED_MODEL"
   | "ERR_WRITE";
 

@@ -12,6 +12,7 @@ import {
 } from "./native.js";
 import { type EncodedPrompt, encodePrompt, type Prompt, type PromptOptions } from "./prompt.js";
 import { resolveOnlySampling, type SamplingOptions } from "./sampling.js";
+import { matchTokenizers } from "./tokenizer-match.js";
 
 interface Origin {
   path: string;
@@ -74,6 +75,19 @@ export class Model implements AsyncDisposable {
   /** Whether a token ends the text (EOS, EOT and their like). */
   isEndToken(token: number): boolean {
     return this.#alive().isEndToken(token);
+  }
+
+  /**
+   * The size of the vocabulary shared with a model of the same tokenizer. Throws
+   * `ERR_TOKENIZER_MISMATCH`, naming the first difference.
+   */
+  matchTokenizer(proposal: Model): number {
+    const describe = (model: Model) => ({
+      native: model.#alive(),
+      info: model.info,
+      metadata: model.metadata,
+    });
+    return matchTokenizers(describe(this), describe(proposal));
   }
 
   /** The tokens the model reads for a prompt: chat template applied, special tokens in place. */

@@ -12,6 +12,8 @@ export interface NativeSampling {
   topP: number;
   minP: number;
   allowedTokens: Int32Array;
+  /** Ids from here on have no probability. */
+  vocabLimit: number;
 }
 
 export interface NativeModelInfo {
@@ -47,6 +49,8 @@ export interface NativeModel {
   detokenize(tokens: Int32Array, special: boolean): string;
   tokenText(token: number): string;
   isEndToken(token: number): boolean;
+  /** The lowest token id at which two vocabularies differ; padding at the end aside. */
+  firstTokenDifference(other: NativeModel): number | null;
   close(): void;
 }
 
@@ -115,7 +119,7 @@ export interface NativeContext {
   truncate(sequence: SequenceHandle, length: number): Promise<void>;
   free(sequence: SequenceHandle): Promise<void>;
   clear(): Promise<void>;
-  prefill(sequence: SequenceHandle, tokens: Int32Array): Promise<number>;
+  prefill(requests: { sequence: SequenceHandle; tokens: Int32Array }[]): Promise<void>;
   logits(sequence: SequenceHandle): Promise<Float32Array>;
   generate(request: NativeGenerateRequest): Promise<NativeContinuation[]>;
   score(

@@ -21,7 +21,10 @@ export interface SamplingOptions {
 
 export const SAMPLING_KEYS = ["temperature", "topK", "topP", "minP", "allowedTokens"] as const;
 
-export type Sampling = Required<SamplingOptions>;
+export interface Sampling extends Required<SamplingOptions> {
+  /** Ids from here on have no probability; the vocabulary's size, or what two models share. */
+  vocabLimit: number;
+}
 
 /** Fills in the defaults and checks the ranges. Throws `ERR_INVALID_OPTION`. */
 export function resolveSampling(options: SamplingOptions, vocabSize: number): Sampling {
@@ -38,7 +41,7 @@ export function resolveSampling(options: SamplingOptions, vocabSize: number): Sa
   }
   for (const token of allowedTokens) checkInteger("allowedTokens", token, 0, vocabSize - 1);
   const unique = [...new Set(allowedTokens)].sort((a, b) => a - b);
-  return { temperature, topK, topP, minP, allowedTokens: unique };
+  return { temperature, topK, topP, minP, allowedTokens: unique, vocabLimit: vocabSize };
 }
 
 /** As `resolveSampling`, for an object that holds sampling options alone. */

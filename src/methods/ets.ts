@@ -1,5 +1,6 @@
 import type { ChainState } from "../chain/chain.js";
 import type { Scored } from "../energy/estimator.js";
+import { importanceSampling } from "../energy/importance-sampling.js";
 import { normalise } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
 import type { Model } from "../engine/model.js";
@@ -9,8 +10,10 @@ import type { Result } from "./result.js";
 import { Run } from "./run.js";
 
 /**
- * Energy-guided test-time scaling (arXiv 2601.21484, Algorithm 1): samples from
- * p*(x | y) ∝ p_ref(x | y) · exp(r(y, x) / λ), without training.
+ * Energy-guided test-time scaling (arXiv 2601.21484): samples from
+ * p*(x | y) ∝ p_ref(x | y) · exp(r(y, x) / λ), without training. Energies come from rollouts of the
+ * model itself (Algorithm 1), or with `proposal` from a smaller model's, corrected by importance
+ * weights (ETS-IS, Algorithm 2).
  *
  * The law of the text approaches p* as 1/M, for every K (METHOD §2).
  *
@@ -19,33 +22,35 @@ import { Run } from "./run.js";
  * console.log(result.answer, result.agreement, result.usage.generated);
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_CONTEXT_FULL`, `ERR_OUT_OF_MEMORY`,
- *   `ERR_NO_CHAT_TEMPLATE`, `ERR_REWARD`; the signal's reason when aborted
+ *   `ERR_NO_CHAT_TEMPLATE`, `ERR_REWARD`, `ERR_TOKENIZER_MISMATCH`; the signal's reason when aborted
  */
 export async function ets(
   model: Model,
   prompt: Prompt,
   options: MethodOptions = {},
 ): Promise<Result> {
-  await using run = await Run.open("ets", model, prompt, options);
-  const { candidates: M, rollouts, steps: I, lambda, finish, shortcuts } = run.settings;
-  const { chain, reward } = run;
-  const estimateEnergies = monteCarlo({
-    rollouts,
-    reward,
-    lambda,
-    prompt: run.promptText,
+  await using run = await Run.open(options.proposal ? "ets-is" : "ets", model, prompt, options);
+  const { chain, proposal, reward, settings } = run;
+  const { candidates: M, steps: I, finish, shortcuts, weights: treatment, mixture } = settings;
+  const estimator = {
+    ...{ rollouts: settings.rollouts, reward, lambda: settings.lambda, prompt: run.promptText },
     shareDuplicates: shortcuts.duplicates,
-  });
+  };
+  const estimateEnergies =
+    proposal === null
+      ? monteCarlo(estimator)
+      : importanceSampling({ ...estimator, proposal, weights: treatment, mixture });
 
   let state: ChainState = await chain.start();
   for (let step = 0; step < I && state.finishReason === null; step++) {
     // x_s(m) ~ p_ref(· | x_t)
     const candidates = await chain.advance(state, M, step);
-    if (chain.isOutOfBudget) return await run.finishEarly(longest(candidates));
+    if (run.isOutOfBudget) return await run.finishEarly(longest(candidates));
     // Ê(m) ≈ E[exp(r(x_0) / λ)], x_0 ~ p_ref(· | x_s(m))
     const estimate = await estimateEnergies(chain, candidates, step);
-    if (chain.isOutOfBudget)
+    if (run.isOutOfBudget) {
       return await run.finishEarly(longest(candidates), estimate.completions);
+    }
     // P(m) = Ê(m) / Σ_j Ê(j)
     const weights = normalise(estimate.logEnergies);
     const chosen = run.choose(weights, step, "candidate");
@@ -56,11 +61,9 @@ export async function ets(
     if (finish === "resample" && isLastWithRollouts) {
       return await run.finish(resample(run, estimate.completions, step));
     }
-    // Nothing that follows can change the reward: p* and p_ref agree on the rest, and a rollout of
-    // the chosen candidate is a draw of it.
+    // Nothing that follows can change the reward: p* and p_ref agree on the rest of the text.
     if (shortcuts.decided && next.finishReason === null && reward.isDecided?.(next.text)) {
-      const own = estimate.completions.filter((c) => isContinuation(c, next));
-      return await run.finish(resample(run, own, step));
+      return await run.finish(await drawRest(run, next, estimate.completions, step));
     }
     await chain.release([state, ...candidates.filter((c) => c !== next)]);
     state = next;
@@ -68,15 +71,21 @@ export async function ets(
   return await run.finish(state);
 }
 
-/** Draws among finished texts with probability ∝ votes · exp(r / λ). */
+/** Draws among finished texts with probability ∝ ratio · exp(r / λ). */
 function resample(run: Run, completions: readonly Scored[], step: number): Scored {
-  const { lambda } = run.settings;
-  const weights = normalise(completions.map((c) => Math.log(c.votes) + c.reward / lambda));
+  const weights = normalise(completions.map(({ logWeight }) => logWeight));
   return completions[run.choose(weights, step, "rollout")] as Scored;
 }
 
-function isContinuation(completion: Scored, prefix: ChainState): boolean {
-  return prefix.tokens.every((token, i) => completion.tokens[i] === token);
+/** The rest of a decided text, from p_ref: one of the state's rollouts, if p_ref drew them. */
+async function drawRest(run: Run, state: ChainState, completions: readonly Scored[], step: number) {
+  if (run.proposal === null) {
+    const isOwn = (c: Scored) => state.tokens.every((token, i) => c.tokens[i] === token);
+    return resample(run, completions.filter(isOwn), step);
+  }
+  const afterLast = run.settings.candidates; // a random stream of its own
+  const [drawn] = await run.chain.complete([state], 1, step, [afterLast]);
+  return drawn?.[0] ?? state;
 }
 
 /** The most complete of unfinished texts. */

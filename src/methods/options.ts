@@ -1,16 +1,18 @@
 /** The options that all methods share: checked, and filled in from the model and the defaults. */
 import { Budget, type BudgetOptions } from "../chain/budget.js";
+import type { WeightTreatment } from "../energy/importance-sampling.js";
 import {
   checkBoolean,
   checkInteger,
   checkKeys,
+  checkNumber,
   checkOneOf,
   checkPositive,
   checkString,
   checkStrings,
 } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/model.js";
+import { Model } from "../engine/model.js";
 import type { PromptOptions } from "../engine/prompt.js";
 import {
   resolveSampling,
@@ -47,6 +49,21 @@ export interface MethodOptions extends SamplingOptions, PromptOptions {
    * finished rollouts of the last step that has some. Default "chain".
    */
   finish?: "chain" | "resample";
+  /** A smaller model of the same tokenizer that draws the rollouts: ETS-IS. */
+  proposal?: Model;
+  /**
+   * The proposal's temperature. Default: the reference's. Cutting its tail off (`topK`, `topP`,
+   * `minP`) is refused: texts it can't draw would be missing from the energies, a bias that no
+   * weight corrects.
+   */
+  proposalSampling?: Omit<SamplingOptions, "allowedTokens">;
+  /**
+   * How importance ratios become weights: `exact` (default; unbiased), `psis` (Pareto-smoothed) or
+   * `clip` (log ratios within ±10, as the published code has it; biased).
+   */
+  weights?: WeightTreatment;
+  /** Share of the rollouts that the reference draws itself, 0 (default) to 1. */
+  mixture?: number;
   /** Exact savings (METHOD §2); for tests and studies each can be switched off. */
   shortcuts?: { duplicates?: boolean; decided?: boolean };
   /** Makes every draw reproducible at fixed settings on one machine, from 0 to 2^53 - 1. Default 0. */
@@ -56,6 +73,8 @@ export interface MethodOptions extends SamplingOptions, PromptOptions {
   budget?: BudgetOptions;
   /** Called after each step. */
   onStep?: (step: Step) => void;
+  /** Called when a step's importance weights can't be trusted, with advice. */
+  onWarning?: (message: string) => void;
   /** Called about ten times a second while tokens are drawn. */
   onProgress?: (progress: Progress) => void;
 }
@@ -71,7 +90,18 @@ const KEYS = [
   ...SAMPLING_KEYS,
   ...["raw", "system", "thinking"],
   ...["candidates", "rollouts", "steps", "blockTokens", "lambda", "maxTokens", "reward", "extract"],
-  ...["stop", "finish", "shortcuts", "seed", "signal", "budget", "onStep", "onProgress"],
+  ...["proposal", "proposalSampling", "weights", "mixture"],
+  ...[
+    "stop",
+    "finish",
+    "shortcuts",
+    "seed",
+    "signal",
+    "budget",
+    "onStep",
+    "onWarning",
+    "onProgress",
+  ],
 ];
 
 /** What a result reports of its options: all that a rerun needs. */
@@ -84,6 +114,12 @@ export interface Settings {
   maxTokens: number;
   reward: string;
   finish: "chain" | "resample";
+  /** The proposal's file; null without one. */
+  proposal: string | null;
+  /** What the proposal draws from: the reference's temperature, or its own, and no truncation. */
+  proposalSampling: Sampling | null;
+  weights: WeightTreatment;
+  mixture: number;
   shortcuts: { duplicates: boolean; decided: boolean };
   stop: string[];
   sampling: Sampling;
@@ -102,6 +138,7 @@ export interface ResolvedOptions {
   extract: AnswerExtractor;
   signal: AbortSignal | undefined;
   onStep: ((step: Step) => void) | undefined;
+  onWarning: ((message: string) => void) | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
 }
 
@@ -127,6 +164,7 @@ export function resolveOptions(
     extract,
     signal: options.signal,
     onStep: options.onStep,
+    onWarning: options.onWarning,
     onProgress: options.onProgress,
   };
 }
@@ -158,6 +196,7 @@ function resolveSettings(
     1,
     2 ** 24,
   );
+  const sampling = resolveSampling(options, vocabularyOf(options, model));
   const { shortcuts = {} } = options;
   checkKeys("shortcuts", shortcuts, ["duplicates", "decided"]);
   const { duplicates = true, decided = true } = shortcuts;
@@ -169,17 +208,56 @@ function resolveSettings(
     maxTokens,
     reward,
     finish: checkOneOf("finish", options.finish ?? "chain", ["chain", "resample"]),
+    ...resolveProposal(options, sampling),
     shortcuts: {
       duplicates: checkBoolean("shortcuts.duplicates", duplicates),
       decided: checkBoolean("shortcuts.decided", decided),
     },
     stop: checkStrings("stop", options.stop ?? []),
-    sampling: resolveSampling(options, model.info.vocabSize),
+    sampling,
     raw: options.raw ?? false,
     system: options.system ?? null,
     thinking: options.thinking ?? false,
     budget: { ...options.budget },
   };
+}
+
+/** The size of the vocabulary: with a proposal, what both models share. */
+function vocabularyOf({ proposal }: MethodOptions, model: Model): number {
+  return proposal instanceof Model ? model.matchTokenizer(proposal) : model.info.vocabSize;
+}
+
+function resolveProposal(options: MethodOptions, sampling: Sampling) {
+  const { proposal, weights = "exact", mixture = 0 } = options;
+  if (proposal === undefined) {
+    const given = ["proposalSampling", "weights", "mixture"].find((name) => name in options);
+    if (given !== undefined) {
+      throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${given}\` needs a \`proposal\``);
+    }
+  } else if (!(proposal instanceof Model)) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `proposal` to be a loaded model");
+  }
+  return {
+    proposal: proposal?.path ?? null,
+    proposalSampling: proposal ? resolveProposalSampling(options, sampling) : null,
+    weights: checkOneOf("weights", weights, ["exact", "psis", "clip"]),
+    mixture: checkNumber("mixture", mixture, 0, 1),
+  };
+}
+
+function resolveProposalSampling(options: MethodOptions, sampling: Sampling): Sampling {
+  const { proposalSampling = {} } = options;
+  checkKeys("proposalSampling", proposalSampling, ["temperature", "topK", "topP", "minP"]);
+  const { temperature = sampling.temperature, topK = 0, topP = 1, minP = 0 } = proposalSampling;
+  if (topK !== 0 || topP !== 1 || minP !== 0) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      "The proposal can't be truncated: texts it never draws would be missing from the energies, a bias that no weight corrects",
+      { fix: "topK, topP and minP for the reference alone" },
+    );
+  }
+  checkNumber("proposalSampling.temperature", temperature, 0.01, 100);
+  return { ...sampling, temperature, topK, topP, minP };
 }
 
 /** I and B, each from the other: B = ceil(maxTokens / I). */

@@ -27,6 +27,11 @@ export interface Step {
   ess: number;
   /** The majority's share of the step's votes, from 0 to 1. */
   agreement: number;
+  /** ETS-IS: see `ImportanceDiagnostics`. */
+  rolloutCount?: number;
+  rolloutEss?: number;
+  khat?: number | null;
+  maxWeightShare?: number;
   /** Tokens generated since the run began. */
   generated: number;
   /** Milliseconds since the run began. */
@@ -49,7 +54,11 @@ export interface Result {
   /** Share of the last step's votes that give this answer, from 0 to 1. */
   agreement: number;
   steps: Step[];
+  /** Of the model; what the proposal did is in `proposalUsage`. */
   usage: Usage;
+  proposalUsage?: Usage;
+  /** Steps whose importance weights can't be trusted, with advice. */
+  warnings: string[];
   stopReason: StopReason;
   seed: number;
   settings: Settings;

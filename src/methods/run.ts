@@ -1,7 +1,8 @@
 /** One run of a method: its chain, its draws and the record of its steps. */
 import seedrandom from "seedrandom";
 import { AutoregressiveChain } from "../chain/autoregressive.js";
-import type { Chain, ChainState, FinishReason, Text } from "../chain/chain.js";
+import { AutoregressiveProposal } from "../chain/autoregressive-proposal.js";
+import type { Chain, ChainState, FinishReason, Proposal, Text } from "../chain/chain.js";
 import type { Estimate, Scored } from "../energy/estimator.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
 import type { Model } from "../engine/model.js";
@@ -19,6 +20,10 @@ import {
 } from "./options.js";
 import type { Candidate, Result, Step, StopReason } from "./result.js";
 
+/** Above this Pareto shape, and below this effective sample size, weights can't be trusted. */
+const MAX_KHAT = 0.7;
+const MIN_ESS = 2;
+
 /** What a method fixes, whatever its caller asks. */
 type Fixed = Partial<Pick<Settings, "candidates" | "rollouts" | "steps" | "blockTokens">>;
 
@@ -28,7 +33,10 @@ export class Run implements AsyncDisposable {
   readonly #prompt: Result["prompt"];
   readonly #options: ResolvedOptions;
   readonly #steps: Step[] = [];
+  readonly #warnings: string[] = [];
   readonly chain: Chain;
+  /** Draws the rollouts, under ETS-IS. */
+  readonly proposal: Proposal | null;
 
   private constructor(
     method: string,
@@ -36,12 +44,14 @@ export class Run implements AsyncDisposable {
     prompt: Result["prompt"],
     options: ResolvedOptions,
     chain: Chain,
+    proposal: Proposal | null,
   ) {
     this.#method = method;
     this.#model = model;
     this.#prompt = prompt;
     this.#options = options;
     this.chain = chain;
+    this.proposal = proposal;
   }
 
   static async open(
@@ -57,18 +67,37 @@ export class Run implements AsyncDisposable {
     const resolved = resolveOptions(options, model, encoded.tokens.length);
     Object.assign(resolved.settings, fix(resolved.settings));
     const { settings, onProgress } = resolved;
-    const progress = { step: 0, steps: settings.steps, generated: 0 };
-    const chain = await AutoregressiveChain.open(model, {
+    const { proposal: proposalModel } = options;
+    const chainOptions = {
       ...settings,
       ...resolved,
       prompt: encoded.tokens,
+      // Decoding's and scoring's log-probabilities are compared under importance sampling.
+      flashAttention: proposalModel ? (false as const) : ("auto" as const),
       onProgress:
         onProgress &&
-        ((generated) => onProgress({ ...progress, step: run.steps.length, generated })),
-    });
+        ((generated: number) =>
+          onProgress({ step: run.#steps.length, steps: settings.steps, generated })),
+    };
+    const chain = await AutoregressiveChain.open(model, chainOptions);
+    let proposal: Proposal | null = null;
+    try {
+      if (proposalModel && settings.proposalSampling) {
+        const sampling = settings.proposalSampling;
+        proposal = await AutoregressiveProposal.open(proposalModel, { ...chainOptions, sampling });
+      }
+    } catch (error) {
+      await chain[Symbol.asyncDispose]();
+      throw error;
+    }
     const record = { text: encoded.text, tokens: [...encoded.tokens] };
-    const run = new Run(method, model, record, resolved, chain);
+    const run = new Run(method, model, record, resolved, chain, proposal);
     return run;
+  }
+
+  /** Whether the budget has ended, in the chain or in its proposal. */
+  get isOutOfBudget(): boolean {
+    return this.chain.isOutOfBudget || (this.proposal?.isOutOfBudget ?? false);
   }
 
   get settings(): Readonly<Settings> {
@@ -117,11 +146,25 @@ export class Run implements AsyncDisposable {
       chosen,
       ess: effectiveSampleSize(weights),
       agreement: this.vote(estimate.completions).share,
+      ...estimate.importance,
       generated,
       ms,
     };
     this.#steps.push(step);
     this.#options.onStep?.(step);
+    this.#warn(step);
+  }
+
+  /** Says when a step's importance weights can't be trusted. */
+  #warn({ step, khat, rolloutEss = MIN_ESS, rolloutCount = 0 }: Step): void {
+    const reasons = [
+      typeof khat === "number" && khat > MAX_KHAT && `Pareto k̂ is ${khat.toFixed(2)}`,
+      rolloutEss < MIN_ESS && rolloutCount >= 2 * MIN_ESS && `the ESS is ${rolloutEss.toFixed(1)}`,
+    ].filter((reason) => reason !== false);
+    if (reasons.length === 0) return;
+    const message = `The importance weights of step ${step} are unreliable: ${reasons.join(" and ")}. Try: a proposal closer to the reference, more rollouts, a mixture of .25, or shorter answers`;
+    this.#warnings.push(message);
+    this.#options.onWarning?.(message);
   }
 
   /** The plurality of the completions' answers; a single draw counts. */
@@ -139,7 +182,7 @@ export class Run implements AsyncDisposable {
   /** The result, for a text that has ended or that the budget cut off. */
   async finish(text: Text): Promise<Result> {
     const { info, path, engine } = this.#model;
-    const stopReason: StopReason = this.chain.isOutOfBudget
+    const stopReason: StopReason = this.isOutOfBudget
       ? "budget"
       : (text.finishReason as FinishReason);
     const answer = this.answerOf(text.text);
@@ -152,7 +195,9 @@ export class Run implements AsyncDisposable {
       agreement: this.#agreementWith(answer),
       steps: this.#steps,
       usage: await this.chain.usage(),
+      ...(this.proposal && { proposalUsage: await this.proposal.usage() }),
       stopReason,
+      warnings: this.#warnings,
       seed: this.#options.seed,
       settings: this.settings,
       prompt: this.#prompt,
@@ -181,6 +226,7 @@ export class Run implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.proposal?.[Symbol.asyncDispose]();
     await this.chain[Symbol.asyncDispose]();
   }
 }

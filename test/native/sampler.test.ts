@@ -11,12 +11,13 @@ const PLAIN: NativeSampling = {
   topP: 1,
   minP: 0,
   allowedTokens: new Int32Array(),
+  vocabLimit: 2 ** 31 - 1,
 };
 
 /** The policy's log-probabilities: allowed, temperature, top-k, top-p, min-p, renormalise. */
 function referencePolicy(logits: Float32Array, sampling: NativeSampling): number[] {
-  const { temperature, topK, topP, minP, allowedTokens } = sampling;
-  const allowed = allowedTokens.length > 0 ? [...allowedTokens] : [...logits.keys()];
+  const { temperature, topK, topP, minP, allowedTokens, vocabLimit } = sampling;
+  const allowed = allowedTokens.length > 0 ? [...allowedTokens] : [...logits.keys()].slice(0, vocabLimit);
   const logit = (token: number) => logits[token] as number;
   let kept = allowed.sort((a, b) => logit(b) - logit(a) || a - b);
   if (temperature === 0) kept = kept.slice(0, 1);
@@ -59,6 +60,7 @@ const samplings = fc.record({
   topP: fc.constantFrom(0.3, 0.9, 0.95, 1),
   minP: fc.constantFrom(0, 0.05, 0.5),
   allowedTokens: fc.constantFrom(new Int32Array(), Int32Array.of(3, 7, 8, 50, 90)),
+  vocabLimit: fc.constantFrom(95, 2 ** 31 - 1),
 });
 
 describe("the sampler", () => {
@@ -80,7 +82,7 @@ describe("the sampler", () => {
   test("reports the model's own log-probability beside the sampled one", () => {
     fc.assert(
       fc.property(logitsOf(2000), samplings, (logits, sampling) => {
-        const raw = referencePolicy(logits, PLAIN);
+        const raw = referencePolicy(logits, { ...PLAIN, vocabLimit: sampling.vocabLimit });
         const { token, rawLogProb } = addon().drawToken(logits, sampling, 0.37);
         expect(rawLogProb).toBeCloseTo(raw[token] as number, 5);
       }),

@@ -1,0 +1,129 @@
+/**
+ * Rollouts of an autoregressive chain's states by a smaller model. The proposal keeps its own cache
+ * of what the chain has committed: the prompt is prefilled once, and each candidate's block once,
+ * on top of the sequence of the state it came from.
+ */
+import type { Sequence } from "../engine/context.js";
+import type { Model } from "../engine/model.js";
+import type { AutoregressiveOptions } from "./autoregressive.js";
+import type { ChainState, Proposal, Rollout, Usage } from "./chain.js";
+import { TextDrawer } from "./text-drawer.js";
+
+/** Set in word 2 of the random counter, so that no draw of the chain shares its numbers. */
+const PROPOSAL = 0x80000000;
+
+interface CachedPrefix {
+  tokens: readonly number[];
+  sequence: Sequence;
+}
+
+export class AutoregressiveProposal implements Proposal {
+  readonly #drawer: TextDrawer;
+  readonly #options: AutoregressiveOptions;
+  /** Prefixes of the last states, of which the next ones are continuations. */
+  #cache: CachedPrefix[] = [];
+
+  private constructor(drawer: TextDrawer, options: AutoregressiveOptions) {
+    this.#drawer = drawer;
+    this.#options = options;
+  }
+
+  /** Plans and leases a context. Throws `ERR_CONTEXT_FULL`, `ERR_OUT_OF_MEMORY`. */
+  static async open(model: Model, options: AutoregressiveOptions): Promise<AutoregressiveProposal> {
+    const { candidates, rollouts, maxTokens, blockTokens, prompt } = options;
+    const capacity = model.plan({
+      promptTokens: prompt.length,
+      maxTokens,
+      parallel: candidates * rollouts,
+      held: candidates + 2, // the new prefixes, and the one they continue
+      heldTokens: Math.min(blockTokens, maxTokens),
+    });
+    const context = await model.lease(capacity, false);
+    return new AutoregressiveProposal(await TextDrawer.open(model, context, options), options);
+  }
+
+  get isOutOfBudget(): boolean {
+    return this.#drawer.isOutOfBudget;
+  }
+
+  async complete(
+    states: readonly ChainState[],
+    count: number,
+    step: number,
+    candidates: readonly number[],
+  ): Promise<Rollout[][]> {
+    const sequences = await this.#cachePrefixes(states);
+    const drawn = await this.#drawer.draw(
+      states.flatMap((state, i) =>
+        Array.from({ length: count }, (_, rollout) => ({
+          text: state,
+          sequence: sequences[i] as Sequence,
+          stream: [step, candidates[i] as number, PROPOSAL + rollout] as [number, number, number],
+          maxTokens: this.#options.maxTokens - state.tokens.length,
+          keep: false,
+        })),
+      ),
+    );
+    return states.map((_, i) => drawn.slice(i * count, (i + 1) * count));
+  }
+
+  async score(
+    states: readonly ChainState[],
+    rollouts: readonly (readonly Rollout[])[],
+  ): Promise<number[][][]> {
+    const sequences = await this.#cachePrefixes(states);
+    const requests = states.flatMap((state, i) =>
+      (rollouts[i] ?? []).map((text) => ({
+        sequence: sequences[i] as Sequence,
+        text,
+        from: state.tokens.length,
+      })),
+    );
+    const scores = await this.#drawer.score(requests);
+    return states.map((_, i) => scores.splice(0, rollouts[i]?.length ?? 0));
+  }
+
+  usage(): Promise<Usage> {
+    return this.#drawer.usage();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#drawer[Symbol.asyncDispose]();
+  }
+
+  /** A sequence for each state, decoding only what no cached prefix holds. */
+  async #cachePrefixes(states: readonly ChainState[]): Promise<Sequence[]> {
+    if (this.#cache.length === 0) {
+      const sequence = await this.#drawer.prefill(this.#options.prompt);
+      this.#cache = [{ tokens: [], sequence }];
+    }
+    const parents = states.map(({ tokens }) => this.#longestPrefix(tokens));
+    const unused = this.#cache.filter((prefix) => !parents.includes(prefix));
+    await disposeAll(unused);
+    const known = parents.map((parent, i) => parent.tokens.length === states[i]?.tokens.length);
+    const next = await Promise.all(
+      states.map(async ({ tokens }, i): Promise<CachedPrefix> => {
+        const parent = parents[i] as CachedPrefix;
+        return known[i] ? parent : { tokens, sequence: await parent.sequence.fork() };
+      }),
+    );
+    const grown = next.flatMap(({ sequence }, i) => {
+      const { tokens } = states[i] as ChainState;
+      const added = Int32Array.from(tokens.slice(parents[i]?.tokens.length));
+      return added.length > 0 ? [{ sequence, tokens: added }] : [];
+    });
+    if (grown.length > 0) await this.#drawer.context.prefill(grown);
+    await disposeAll([...new Set(parents)].filter((parent) => !next.includes(parent)));
+    this.#cache = next;
+    return next.map(({ sequence }) => sequence);
+  }
+
+  #longestPrefix(tokens: readonly number[]): CachedPrefix {
+    const prefixes = this.#cache.filter((prefix) => prefix.tokens.every((t, i) => t === tokens[i]));
+    return prefixes.reduce((a, b) => (b.tokens.length > a.tokens.length ? b : a));
+  }
+}
+
+async function disposeAll(prefixes: readonly CachedPrefix[]): Promise<void> {
+  await Promise.all(prefixes.map(({ sequence }) => sequence[Symbol.asyncDispose]()));
+}

@@ -1,0 +1,122 @@
+/**
+ * Energies from rollouts of a cheaper proposal (METHOD §3, Algorithm 2):
+ *
+ *   Ê(m) = (1/K) Σ_k w(m, k) exp(r(x_0(m, k)) / λ),  w = p_ref / p_proposal (rollout | x_s(m))
+ *
+ * The ratio covers the rollout's tokens alone, the end token included: the candidate's block was
+ * drawn from p_ref. Both are the distributions sampled, after temperature and truncation; sums are
+ * in log domain and double precision. With exact weights Ê is unbiased for every K.
+ */
+import type { ChainState, Proposal, Rollout } from "../chain/chain.js";
+import type { Completion } from "../rewards/reward.js";
+import type { WeightedRollout } from "./candidate-groups.js";
+import { type CandidateGroup, groupCandidates, sumEnergies } from "./candidate-groups.js";
+import type { EnergyEstimator, EstimatorOptions, ImportanceDiagnostics } from "./estimator.js";
+import { effectiveSampleSize, logSumExp, normalise } from "./log-domain.js";
+import { smoothWeights } from "./psis.js";
+
+/** How ratios become weights: as they are, Pareto-smoothed, or clipped to exp(±10) (biased). */
+export type WeightTreatment = "exact" | "psis" | "clip";
+
+export interface ImportanceOptions extends EstimatorOptions {
+  proposal: Proposal;
+  weights: WeightTreatment;
+  /**
+   * Share of the K rollouts that p_ref draws itself, rounded to whole rollouts, 0 to 1. All are
+   * then weighted by the balance heuristic, and no weight exceeds 1 / share.
+   */
+  mixture: number;
+}
+
+/** The published code's clipping of log ratios. */
+const CLIP = 10;
+
+export function importanceSampling(options: ImportanceOptions): EnergyEstimator {
+  const { proposal, rollouts, weights } = options;
+  const ownRollouts = Math.round(rollouts * options.mixture);
+  const earlier: Completion[] = [];
+
+  return async (chain, candidates, step) => {
+    const groups = groupCandidates(candidates, options.shareDuplicates);
+    const open = groups.filter(({ state }) => state.finishReason === null);
+    const states = open.map(({ state }) => state);
+    const numbers = open.map(({ first }) => first);
+
+    const fromProposal = await proposal.complete(states, rollouts - ownRollouts, step, numbers);
+    const fromReference = await chain.complete(states, ownRollouts, step, numbers);
+    const isCutOff = proposal.isOutOfBudget || chain.isOutOfBudget;
+    const drawn = states.map((_, i) => [...(fromProposal[i] ?? []), ...(fromReference[i] ?? [])]);
+    const logRatios = isCutOff
+      ? drawn.map((texts) => texts.map(() => 0))
+      : await ratiosOf(states, fromProposal, fromReference);
+    const treated = treatWeights(logRatios.flat(), weights);
+    const weighted = drawn.map((texts): WeightedRollout[] =>
+      texts.map((text) => ({ text, logRatio: treated.logWeights.shift() as number })),
+    );
+    const rolloutsOf = (group: CandidateGroup<unknown>) => {
+      const i = open.findIndex(({ first }) => first === group.first);
+      return weighted[i] ?? [];
+    };
+    const estimate = await sumEnergies(groups, rolloutsOf, step, earlier, options);
+    const diagnostics = diagnose(logRatios.flat(), treated.khat);
+    return diagnostics === null ? estimate : { ...estimate, importance: diagnostics };
+
+    /** log of p_ref / ((1 - β) p_proposal + β p_ref), β the share that p_ref drew. */
+    async function ratiosOf(
+      states: (typeof candidates)[number][],
+      fromProposal: Rollout[][],
+      fromReference: Rollout[][],
+    ): Promise<number[][]> {
+      const scored = await chain.score(states, fromProposal);
+      const scoredBack = await proposal.score(states, fromReference);
+      const logShare = Math.log(ownRollouts / rollouts);
+      const logRest = Math.log1p(-ownRollouts / rollouts);
+      const ratio = (logRef: number, logProposal: number) =>
+        logRef - logSumExp([logShare + logRef, logRest + logProposal]);
+      return states.map((state, i) => [
+        ...(fromProposal[i] ?? []).map((text, k) =>
+          ratio(sum(scored[i]?.[k]), sum(addedLogProbs(state, text))),
+        ),
+        ...(fromReference[i] ?? []).map((text, k) =>
+          ratio(sum(addedLogProbs(state, text)), sum(scoredBack[i]?.[k])),
+        ),
+      ]);
+    }
+  };
+}
+
+/** The log-probabilities of what a rollout adds to its state. */
+function addedLogProbs(state: ChainState, text: Rollout): readonly number[] {
+  return text.logProbs.slice(state.tokens.length);
+}
+
+function sum(numbers: readonly number[] | undefined): number {
+  return (numbers ?? []).reduce((a, b) => a + b, 0);
+}
+
+function treatWeights(
+  logRatios: readonly number[],
+  treatment: WeightTreatment,
+): { logWeights: number[]; khat: number | null } {
+  const smoothed = smoothWeights(logRatios.filter(Number.isFinite));
+  if (treatment === "clip") {
+    const logWeights = logRatios.map((x) => Math.min(Math.max(x, -CLIP), CLIP));
+    return { logWeights, khat: smoothed.khat };
+  }
+  if (treatment === "exact") return { logWeights: [...logRatios], khat: smoothed.khat };
+  const queue = [...smoothed.logWeights];
+  // A weight of 0 (outside p_ref's support) stays 0.
+  const logWeights = logRatios.map((x) => (Number.isFinite(x) ? (queue.shift() as number) : x));
+  return { logWeights, khat: smoothed.khat };
+}
+
+function diagnose(logRatios: readonly number[], khat: number | null): ImportanceDiagnostics | null {
+  if (logRatios.length === 0) return null;
+  const weights = normalise(logRatios);
+  return {
+    rolloutCount: weights.length,
+    rolloutEss: effectiveSampleSize(weights),
+    khat,
+    maxWeightShare: Math.max(...weights),
+  };
+}

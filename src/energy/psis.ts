@@ -1,0 +1,78 @@
+/**
+ * Pareto-smoothed importance sampling: Vehtari, Simpson, Gelman, Yao and Gabry, "Pareto smoothed
+ * importance sampling" (JMLR 2024). The largest weights are replaced by order statistics of a
+ * generalised Pareto distribution fitted to them; its shape k̂ tells how far the weights can be
+ * trusted: above .7 they can't.
+ */
+
+export interface SmoothedWeights {
+  /** As the input, the largest ones smoothed. */
+  logWeights: number[];
+  /** Shape of the tail; null with fewer than 25 weights, too few to fit one. */
+  khat: number | null;
+}
+
+/** Fewest tail weights that a fit is made from. */
+const MIN_TAIL = 5;
+
+/** Smooths the largest min(S / 5, 3 √S) of S weights. */
+export function smoothWeights(logWeights: readonly number[]): SmoothedWeights {
+  const size = logWeights.length;
+  const tail = Math.ceil(Math.min(size / 5, 3 * Math.sqrt(size)));
+  if (tail < MIN_TAIL) return { logWeights: [...logWeights], khat: null };
+  const order = [...logWeights.keys()].sort((a, b) => at(logWeights, a) - at(logWeights, b));
+  const largest = at(logWeights, order[size - 1] as number);
+  const cutoff = Math.exp(at(logWeights, order[size - tail - 1] as number) - largest);
+  const tailIndices = order.slice(size - tail);
+  const exceedances = tailIndices.map((i) => Math.exp(at(logWeights, i) - largest) - cutoff);
+  // All equal: there is no tail.
+  if ((exceedances.at(-1) as number) <= 1e-12) return { logWeights: [...logWeights], khat: 0 };
+  const { shape, scale } = fitGeneralisedPareto(exceedances);
+  const smoothed = [...logWeights];
+  for (const [j, index] of tailIndices.entries()) {
+    const quantile = cutoff + paretoQuantile((j + 0.5) / tail, shape, scale);
+    smoothed[index] = Math.min(Math.log(quantile), 0) + largest; // never above the largest weight
+  }
+  return { logWeights: smoothed, khat: shape };
+}
+
+function paretoQuantile(p: number, shape: number, scale: number): number {
+  const log = Math.log1p(-p);
+  return Math.abs(shape) < 1e-12 ? -scale * log : (scale * Math.expm1(-shape * log)) / shape;
+}
+
+/**
+ * Zhang and Stephens (2009), with the weak prior on the shape of Vehtari et al.: as if ten
+ * observations had said k = .5.
+ *
+ * @param exceedances over the cutoff, ascending, from 0
+ */
+export function fitGeneralisedPareto(exceedances: readonly number[]): {
+  shape: number;
+  scale: number;
+} {
+  const n = exceedances.length;
+  const largest = at(exceedances, n - 1);
+  const quartile = Math.max(at(exceedances, Math.floor(n / 4 + 0.5) - 1), largest * 1e-12);
+  const grid = 30 + Math.floor(Math.sqrt(n));
+  const shapeAt = (theta: number) =>
+    exceedances.reduce((sum, x) => sum + Math.log1p(-theta * x), 0) / n;
+  const thetas = Array.from(
+    { length: grid },
+    (_, j) => 1 / largest + (1 - Math.sqrt(grid / (j + 0.5))) / (3 * quartile),
+  );
+  const logLikelihoods = thetas.map((theta) => {
+    const shape = shapeAt(theta);
+    return n * (Math.log(-theta / shape) - shape - 1);
+  });
+  const best = Math.max(...logLikelihoods);
+  const weights = logLikelihoods.map((l) => Math.exp(l - best));
+  const total = weights.reduce((a, b) => a + b, 0);
+  const theta = thetas.reduce((sum, t, j) => sum + t * at(weights, j), 0) / total;
+  const shape = shapeAt(theta);
+  return { shape: (n * shape + 10 * 0.5) / (n + 10), scale: -shape / theta };
+}
+
+function at(values: readonly number[], index: number): number {
+  return values[index] as number;
+}
