@@ -9,6 +9,7 @@
 #include "context.h"
 #include "engine.h"
 #include "model.h"
+#include "model_loading.h"
 #include "philox.h"
 #include "sampler.h"
 
@@ -109,7 +110,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["engineRelease"] = Napi::String::New(env, LLAMA_ETS_ENGINE_RELEASE);
   exports["openEngine"] = Napi::Function::New(env, JsOpenEngine, "openEngine");
   exports["devices"] = Napi::Function::New(env, JsDevices, "devices");
-  exports["loadModel"] = Napi::Function::New(env, Model::Load, "loadModel");
+  exports["loadModel"] = Napi::Function::New(env, LoadModel, "loadModel");
   exports["Context"] = addon->context.Value();
   exports["philox"] = Napi::Function::New(env, JsPhilox, "philox");
   exports["drawToken"] = Napi::Function::New(env, JsDrawToken, "drawToken");

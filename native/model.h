@@ -10,9 +10,6 @@ namespace llama_ets {
 class Model : public Napi::ObjectWrap<Model> {
  public:
   static Napi::Function Define(Napi::Env env);
-  // loadModel({ path, gpuLayers, onProgress }) -> { promise, cancel }
-  static Napi::Value Load(const Napi::CallbackInfo& info);
-
   explicit Model(const Napi::CallbackInfo& info);
 
   // Throws EngineError ERR_DISPOSED after close().

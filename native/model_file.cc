@@ -215,10 +215,16 @@ void CheckExperts(const Header& header, const std::string& architecture) {
 
 // Architectures whose graph asserts that all of a head's dimensions are rotated, and whose loading
 // doesn't check it.
-constexpr std::array<std::string_view, 20> kRotatesWholeHeads = {
-    "dream",     "ernie4_5", "exaone4",  "granite", "hunyuan-moe", "internlm2", "llada",
-    "llada-moe", "llama4",   "mistral3", "olmo2",   "olmoe",       "qwen2",     "qwen2moe",
-    "qwen3",     "qwen3moe", "seed_oss", "smollm3", "starcoder2",  "xverse"};
+constexpr std::array<std::string_view, 51> kRotatesWholeHeads = {
+    "apertus",    "arcee",      "arctic",        "baichuan",    "codeshell",    "cohere2moe",
+    "dbrx",       "deepseek",   "dots1",         "dream",       "ernie4_5",     "ernie4_5-moe",
+    "exaone",     "exaone-moe", "exaone4",       "granite",     "granite_swa",  "granitemoe",
+    "grok",       "grovemoe",   "hunyuan-dense", "hunyuan-moe", "internlm2",    "jais2",
+    "llada",      "llada-moe",  "llama4",        "maincoder",   "mellum",       "minicpm",
+    "mistral3",   "olmo",       "olmo2",         "olmoe",       "orion",        "pangu-embedded",
+    "plamo",      "qwen2",      "qwen2moe",      "qwen2vl",     "qwen3",        "qwen3moe",
+    "qwen3vl",    "qwen3vlmoe", "rnd1",          "seed_oss",    "smallthinker", "smollm3",
+    "starcoder2", "talkie",     "xverse"};
 
 void CheckRotation(const Header& header, const std::string& architecture) {
   const std::string scaling_key = architecture + ".rope.scaling.type";

@@ -32,14 +32,17 @@ function formatGuidance({ method, steps, settings }: Result): string {
   const { candidates, rollouts } = settings;
   const ess = steps.map((step) => step.ess.toFixed(1)).join(" → ");
   const drawn = `${steps.length} step${steps.length > 1 ? "s" : ""} of ${candidates} candidates`;
-  if (method !== "ets") return `${method}, ${drawn}`;
+  if (!method.startsWith("ets")) return `${method}, ${drawn}`;
   return `${method}, ${drawn} × ${rollouts} rollout${rollouts > 1 ? "s" : ""}; ESS ${ess}`;
 }
 
-function formatTokens({ usage, stopReason }: Result): string {
+function formatTokens({ usage, proposalUsage, steps, stopReason }: Result): string {
   const cut = stopReason === "length" || stopReason === "budget";
   const note = cut ? pc.yellow(`   (cut off: ${stopReason})`) : "";
-  return `${usage.generated} generated, ${usage.prefilled} prefilled${note}`;
+  const own = `${usage.generated} generated, ${usage.prefilled} prefilled`;
+  if (proposalUsage === undefined) return `${own}${note}`;
+  const ess = steps.map(({ rolloutEss }) => rolloutEss?.toFixed(1) ?? "–").join(" → ");
+  return `${own}, ${usage.scored} scored; proposal ${proposalUsage.generated}, ESS of its rollouts ${ess}${note}`;
 }
 
 function formatTime({ usage, model }: Result, run: { loadMs: number; model: Model }): string {

@@ -1,13 +1,20 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { taskNames } from "../tasks/index.js";
 import { addModelOptions, type ModelFlags } from "./model-options.js";
 import { numberOption } from "./numbers.js";
 
 /** Methods that `--method` takes. */
-export const METHOD_NAMES = ["ets", "best-of-n", "majority", "sample", "greedy"] as const;
+export const METHOD_NAMES = ["ets", "ets-is", "best-of-n", "majority", "sample", "greedy"] as const;
 
 export interface AskFlags extends ModelFlags {
   method: string;
+  proposal?: string;
+  proposalTemperature?: number;
+  proposalTopK?: number;
+  proposalTopP?: number;
+  proposalMinP?: number;
+  weights?: string;
+  mixture?: number;
   candidates?: number;
   rollouts?: number;
   steps?: number;
@@ -53,6 +60,21 @@ export function askCommand(): Command {
     .option("--top-k <n>", "keep the n most probable tokens", numberOption)
     .option("--top-p <x>", "keep tokens up to this probability", numberOption)
     .option("--min-p <x>", "drop tokens below this share of the most probable one's", numberOption)
+    .option("--proposal <model>", "ets-is: the smaller model that draws the rollouts")
+    .option(
+      "--proposal-temperature <x>",
+      "ets-is: its temperature (default: --temperature)",
+      numberOption,
+    )
+    .addOption(refused("--proposal-top-k <n>"))
+    .addOption(refused("--proposal-top-p <x>"))
+    .addOption(refused("--proposal-min-p <x>"))
+    .option("--weights <how>", "ets-is: exact, psis or clip (default: exact)")
+    .option(
+      "--mixture <x>",
+      "ets-is: share of rollouts the model draws itself (default: 0)",
+      numberOption,
+    )
     .option("--reward <reward>", "self-consistency or module:FILE", "self-consistency")
     .option("--task <name>", `how answers are found: ${taskNames().join(", ")} (default: any form)`)
     .option("--finish <how>", "chain, or resample among the last rollouts (default: chain)")
@@ -70,6 +92,11 @@ export function askCommand(): Command {
       const { ask } = await import("./run-ask.js");
       await ask(prompt, flags);
     });
+}
+
+/** Taken only to say why it is refused: a truncated proposal biases the energies. */
+function refused(flags: string): Option {
+  return new Option(flags).argParser(numberOption).hideHelp();
 }
 
 /** Not a variadic option: that would take the question too. */

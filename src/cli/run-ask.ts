@@ -1,27 +1,22 @@
 import { writeFile } from "node:fs/promises";
 import { text as readAll } from "node:stream/consumers";
-import type { BudgetOptions } from "../chain/budget.js";
-import { bundledTaskOf } from "../engine/bundled-models.js";
+import { BUNDLED_PROPOSAL, DEFAULT_MODEL } from "../engine/bundled-models.js";
 import { checkOneOf } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { Model } from "../engine/model.js";
 import { bestOfN } from "../methods/best-of-n.js";
 import { ets } from "../methods/ets.js";
 import { majority } from "../methods/majority.js";
-import type { MethodOptions } from "../methods/options.js";
 import type { Result, Step } from "../methods/result.js";
 import { greedy, sample } from "../methods/sample.js";
-import { loadRewardModule } from "../rewards/module.js";
-import { selfConsistency } from "../rewards/self-consistency.js";
-import { findTask } from "../tasks/index.js";
-import type { Task } from "../tasks/task.js";
 import { type AskFlags, METHOD_NAMES } from "./ask.js";
+import { toMethodOptions } from "./ask-options.js";
 import { formatAnswer, formatInterrupted } from "./ask-output.js";
 import { exitWith, Interrupted } from "./exit.js";
 import { loadNamedModel } from "./load-named-model.js";
 import { progressBar } from "./progress-bar.js";
 
-const METHODS = { ets, "best-of-n": bestOfN, majority, sample, greedy };
+const METHODS = { ets, "ets-is": ets, "best-of-n": bestOfN, majority, sample, greedy };
 
 export async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
   const name = checkOneOf("--method", flags.method, METHOD_NAMES);
@@ -38,9 +33,12 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
   try {
     const started = performance.now();
     await using model = await loadNamedModel(flags, interrupt.signal);
+    await using proposal = await loadProposal(name, flags, interrupt.signal);
     const loadMs = performance.now() - started;
     const result = await METHODS[name](model, question, {
       ...options,
+      ...(proposal && { proposal }),
+      onWarning: (message) => console.error(message),
       signal: interrupt.signal,
       onStep: (step) => steps.push(step),
       onProgress: ({ step, steps: total, generated }) =>
@@ -58,6 +56,29 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
   }
 }
 
+/** The model that draws the rollouts of ETS-IS; null for the other methods. */
+async function loadProposal(method: string, flags: AskFlags, signal: AbortSignal) {
+  const bundled = flags.model === DEFAULT_MODEL ? BUNDLED_PROPOSAL : undefined;
+  const source = flags.proposal ?? bundled;
+  if (method !== "ets-is") {
+    if (flags.proposal === undefined) return null;
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `--proposal needs --method ets-is, not ${method}`,
+    );
+  }
+  if (source === undefined) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      "Expected --proposal, the model that draws the rollouts",
+      {
+        fix: "a smaller model of the same family",
+      },
+    );
+  }
+  return loadNamedModel({ ...flags, model: source }, signal);
+}
+
 /** Nothing is left to wait for, and there is no answer: a promise was never settled. */
 function failStalled(): void {
   exitWith(
@@ -73,52 +94,6 @@ async function readPrompt(prompt: string | undefined): Promise<string> {
     });
   }
   return (await readAll(process.stdin)).trim();
-}
-
-async function toMethodOptions(flags: AskFlags): Promise<MethodOptions> {
-  const task = findNamedTask(flags);
-  const { budgetTokens: tokens, budgetMs: ms } = flags;
-  const budget: BudgetOptions = {
-    ...(tokens !== undefined && { tokens }),
-    ...(ms !== undefined && { ms }),
-  };
-  const given = {
-    candidates: flags.candidates,
-    rollouts: flags.rollouts,
-    steps: flags.steps,
-    blockTokens: flags.blockTokens,
-    lambda: flags.lambda,
-    maxTokens: flags.maxTokens,
-    temperature: flags.temperature,
-    topK: flags.topK,
-    topP: flags.topP,
-    minP: flags.minP,
-    finish: flags.finish as "chain" | "resample" | undefined,
-    stop: flags.stop,
-    system: flags.system,
-    raw: flags.raw,
-    thinking: flags.thinking,
-    seed: flags.seed,
-  };
-  const present = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined));
-  return {
-    ...present,
-    reward: await resolveReward(flags.reward, task),
-    ...(task && { extract: task.extract }),
-    budget,
-  };
-}
-
-/** The task named, or the one a bundled model is made for. */
-function findNamedTask(flags: AskFlags): Task | undefined {
-  const name = flags.task ?? bundledTaskOf(flags.model);
-  return name === undefined ? undefined : findTask(name);
-}
-
-async function resolveReward(name: string, task: Task | undefined) {
-  if (name.startsWith("module:")) return loadRewardModule(name.slice("module:".length));
-  checkOneOf("--reward", name, ["self-consistency"]);
-  return selfConsistency(task ? { extract: task.extract, isFinal: task.isFinal } : {});
 }
 
 function print(result: Result, flags: AskFlags, run: { loadMs: number; model: Model }): void {

@@ -11,8 +11,11 @@ export interface BundledModel {
 
 const ROLES: Record<string, string> = {
   "mini-gsm-ref": "solves word problems; what `ask` uses without -m",
-  "mini-gsm-proposal": "smaller and quicker, with the same tokenizer",
+  "mini-gsm-proposal": "smaller and quicker, with the same tokenizer: a proposal for ets-is",
 };
+
+/** The proposal that fits it, for ETS-IS. */
+export const BUNDLED_PROPOSAL = "mini-gsm-proposal";
 
 /** The models that are there. */
 export function bundledModels(): BundledModel[] {

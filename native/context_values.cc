@@ -1,0 +1,189 @@
+#include "context_values.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "arguments.h"
+#include "engine.h"
+#include "engine_error.h"
+
+namespace llama_ets {
+namespace {
+
+constexpr int64_t kMaxHandle = (int64_t{1} << 53) - 1;
+constexpr uint32_t kMaxDraws = 1 << 20;
+
+// Reads an array of requests, each by `read`.
+template <typename Request, typename Read>
+std::vector<Request> ReadRequests(Napi::Value value, const std::string& name, Read read) {
+  const Napi::Array array = ReadArray(value, name, kMaxDraws);
+  std::vector<Request> requests;
+  requests.reserve(array.Length());
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::HandleScope scope(value.Env());
+    const Napi::Value element = array[i];
+    requests.push_back(read(ReadObject(element, name + "[i]")));
+  }
+  return requests;
+}
+
+std::vector<llama_token> ReadSomeTokens(Napi::Value value, int32_t vocab_size) {
+  std::vector<llama_token> tokens = ReadTokens(value, "tokens", vocab_size);
+  if (tokens.empty()) throw EngineError("ERR_INVALID_ARGUMENT", "Expected at least one token");
+  return tokens;
+}
+
+Draw ReadDraw(Napi::Object object) {
+  Draw draw;
+  draw.parent = ReadHandle(object.Get("parent"));
+  const Napi::Array stream = ReadArray(object.Get("stream"), "stream", 3);
+  for (uint32_t i = 0; i < 3; ++i) {
+    const Napi::Value word = stream[i];
+    draw.stream[i] = static_cast<uint32_t>(ReadInteger(word, "stream", 0, UINT32_MAX));
+  }
+  draw.position =
+      static_cast<uint32_t>(ReadInteger(object.Get("position"), "position", 0, 1 << 30));
+  draw.max_tokens =
+      static_cast<int32_t>(ReadInteger(object.Get("maxTokens"), "maxTokens", 1, 1 << 30));
+  draw.keep = ReadBoolean(object.Get("keep"), "keep");
+  draw.tail = ReadString(object.Get("tail"), "tail");
+  return draw;
+}
+
+const char* NameOf(Finish finish) {
+  switch (finish) {
+    case Finish::kEnd:
+      return "end";
+    case Finish::kStop:
+      return "stop";
+    case Finish::kLength:
+      return "length";
+    default:
+      return "budget";
+  }
+}
+
+}  // namespace
+
+SequenceHandle ReadHandle(Napi::Value value) {
+  return ReadInteger(value, "sequence", 1, kMaxHandle);
+}
+
+SessionOptions ReadSessionOptions(Napi::Value value) {
+  const Napi::Object object = ReadObject(value, "options");
+  const auto read = [&](const char* name, int64_t min, int64_t max) {
+    return ReadInteger(object.Get(name), name, min, max);
+  };
+  SessionOptions options;
+  options.cells = static_cast<uint32_t>(read("cells", 1, 1 << 30));
+  options.max_sequences = static_cast<uint32_t>(
+      read("maxSequences", 1, static_cast<int64_t>(Engine().llama_max_parallel_sequences())));
+  options.batch_size = static_cast<uint32_t>(read("batchSize", 1, 1 << 20));
+  options.max_outputs = static_cast<uint32_t>(read("maxOutputs", 1, 1 << 20));
+  options.threads = static_cast<int32_t>(read("threads", 1, kMaxThreads));
+  options.batch_threads = static_cast<int32_t>(read("batchThreads", 1, kMaxThreads));
+  options.flash_attention = static_cast<int32_t>(read("flashAttention", -1, 1));
+  // llama.cpp asserts these; it also clamps the batch to the context.
+  options.batch_size = std::min(options.batch_size, options.cells);
+  if (options.max_outputs > options.batch_size) options.max_outputs = options.batch_size;
+  if (options.max_sequences > options.max_outputs) {
+    throw EngineError("ERR_INVALID_ARGUMENT",
+                      "Expected `maxSequences` to be at most `maxOutputs` and `batchSize`, got " +
+                          std::to_string(options.max_sequences));
+  }
+  return options;
+}
+
+std::vector<PrefillRequest> ReadPrefillRequests(Napi::Value value, int32_t vocab_size) {
+  return ReadRequests<PrefillRequest>(value, "requests", [&](Napi::Object object) {
+    return PrefillRequest{ReadHandle(object.Get("sequence")),
+                          ReadSomeTokens(object.Get("tokens"), vocab_size)};
+  });
+}
+
+std::vector<ScoreRequest> ReadScoreRequests(Napi::Value value, int32_t vocab_size) {
+  return ReadRequests<ScoreRequest>(value, "requests", [&](Napi::Object object) {
+    return ScoreRequest{ReadHandle(object.Get("parent")),
+                        ReadSomeTokens(object.Get("tokens"), vocab_size)};
+  });
+}
+
+std::vector<Draw> ReadDraws(Napi::Value value) {
+  return ReadRequests<Draw>(value, "draws", ReadDraw);
+}
+
+GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size) {
+  GenerationOptions options;
+  options.sampling = ReadSampling(object.Get("sampling"), vocab_size);
+  const Napi::Array key = ReadArray(object.Get("key"), "key", 2);
+  for (uint32_t i = 0; i < 2; ++i) {
+    const Napi::Value word = key[i];
+    options.key[i] = static_cast<uint32_t>(ReadInteger(word, "key", 0, UINT32_MAX));
+  }
+  options.stop_tokens = ReadTokens(object.Get("stopTokens"), "stopTokens", vocab_size);
+  const Napi::Array stops = ReadArray(object.Get("stopStrings"), "stopStrings", 64);
+  for (uint32_t i = 0; i < stops.Length(); ++i) {
+    const Napi::Value stop = stops[i];
+    options.stop_strings.push_back(ReadString(stop, "stopStrings[i]"));
+    if (options.stop_strings.back().empty()) {
+      throw EngineError("ERR_INVALID_ARGUMENT", "Expected `stopStrings` to hold no empty string");
+    }
+  }
+  options.max_total_tokens =
+      ReadInteger(object.Get("maxTotalTokens"), "maxTotalTokens", 1, kMaxHandle);
+  const Napi::Value time_limit = object.Get("timeLimitMs");
+  if (!time_limit.IsNull()) {
+    const double milliseconds = ReadNumber(time_limit, "timeLimitMs", 0, 1e12);
+    options.deadline = std::chrono::steady_clock::now() +
+                       std::chrono::microseconds(static_cast<int64_t>(milliseconds * 1000));
+  }
+  return options;
+}
+
+Napi::Value ToJs(Napi::Env env, const std::vector<Continuation>& continuations) {
+  Napi::Array result = Napi::Array::New(env, continuations.size());
+  for (uint32_t i = 0; i < continuations.size(); ++i) {
+    const Napi::HandleScope scope(env);
+    const Continuation& continuation = continuations[i];
+    Napi::Object object = Napi::Object::New(env);
+    object["tokens"] = ToInt32Array(env, continuation.tokens);
+    object["logProbs"] = ToFloat64Array(env, continuation.log_probs);
+    object["rawLogProbs"] = ToFloat64Array(env, continuation.raw_log_probs);
+    object["finish"] = NameOf(continuation.finish);
+    object["sequence"] = static_cast<double>(continuation.sequence);
+    result[i] = object;
+  }
+  return result;
+}
+
+Napi::Value ToJs(Napi::Env env, const std::vector<Scores>& scores) {
+  Napi::Array result = Napi::Array::New(env, scores.size());
+  for (uint32_t i = 0; i < scores.size(); ++i) {
+    const Napi::HandleScope scope(env);
+    Napi::Object object = Napi::Object::New(env);
+    object["logProbs"] = ToFloat64Array(env, scores[i].log_probs);
+    object["rawLogProbs"] = ToFloat64Array(env, scores[i].raw_log_probs);
+    result[i] = object;
+  }
+  return result;
+}
+
+Napi::Value ToJs(Napi::Env env, const SessionStatus& status) {
+  Napi::Object result = Napi::Object::New(env);
+  const auto set = [&](const char* name, int64_t value) {
+    result[name] = static_cast<double>(value);
+  };
+  set("prefilled", status.counters.prefilled);
+  set("generated", status.counters.generated);
+  set("decoded", status.counters.decoded);
+  set("scored", status.counters.scored);
+  set("forks", status.counters.forks);
+  set("decodes", status.counters.decodes);
+  set("cells", status.cells);
+  set("usedCells", status.used_cells);
+  set("sequences", static_cast<int64_t>(status.sequences));
+  set("freeSequences", status.free_sequences);
+  return result;
+}
+
+}  // namespace llama_ets

@@ -1,0 +1,36 @@
+// What crosses between JavaScript and a Context: requests read and checked, results converted.
+#pragma once
+
+#include <napi.h>
+
+#include <string>
+#include <vector>
+
+#include "generation.h"
+#include "scoring.h"
+#include "session.h"
+
+namespace llama_ets {
+
+struct SessionStatus {
+  Counters counters;
+  int64_t cells, used_cells;
+  size_t sequences;
+  int32_t free_sequences;
+};
+
+constexpr int32_t kMaxThreads = 512;
+
+// The readers throw EngineError ERR_INVALID_ARGUMENT.
+SequenceHandle ReadHandle(Napi::Value value);
+SessionOptions ReadSessionOptions(Napi::Value value);
+std::vector<PrefillRequest> ReadPrefillRequests(Napi::Value value, int32_t vocab_size);
+std::vector<ScoreRequest> ReadScoreRequests(Napi::Value value, int32_t vocab_size);
+std::vector<Draw> ReadDraws(Napi::Value value);
+GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size);
+
+Napi::Value ToJs(Napi::Env env, const std::vector<Continuation>& continuations);
+Napi::Value ToJs(Napi::Env env, const std::vector<Scores>& scores);
+Napi::Value ToJs(Napi::Env env, const SessionStatus& status);
+
+}  // namespace llama_ets

@@ -1,0 +1,119 @@
+#include "model_loading.h"
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "addon.h"
+#include "arguments.h"
+#include "engine.h"
+#include "engine_error.h"
+#include "model_file.h"
+#include "session.h"
+
+namespace llama_ets {
+namespace {
+
+// Loads a model on libuv's thread pool, reporting progress from 0 to 1.
+class Loading : public Napi::AsyncWorker {
+ public:
+  Loading(Napi::Env env, std::string path, int32_t gpu_layers, Napi::Function on_progress,
+          std::shared_ptr<std::atomic<bool>> cancelled)
+      : Napi::AsyncWorker(env, "llama-ets-load"),
+        deferred_(Napi::Promise::Deferred::New(env)),
+        path_(std::move(path)),
+        gpu_layers_(gpu_layers),
+        progress_(Napi::ThreadSafeFunction::New(env, on_progress, "llama-ets-progress", 0, 1)),
+        cancelled_(std::move(cancelled)) {}
+
+  Napi::Promise Promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override {
+    try {
+      CheckModelFile(path_);
+      LoadWeights();
+    } catch (const EngineError& error) {
+      code_ = error.code();
+      SetError(error.what());
+    } catch (const std::exception& error) {
+      code_ = "ERR_ENGINE_FAILED";
+      SetError(error.what());
+    }
+  }
+
+  void OnOK() override {
+    progress_.Release();
+    auto external = Napi::External<SharedModel>::New(Env(), &model_);
+    deferred_.Resolve(Env().GetInstanceData<Addon>()->model.New({external}));
+  }
+
+  void OnError(const Napi::Error& error) override {
+    progress_.Release();
+    deferred_.Reject(ToJsError(Env(), EngineError(code_, error.Message())).Value());
+  }
+
+ private:
+  void LoadWeights() {
+    llama_model_params params = Engine().llama_model_default_params();
+    params.n_gpu_layers = gpu_layers_;
+    params.progress_callback = OnProgress;
+    params.progress_callback_user_data = this;
+    LogCapture log;
+    llama_model* model = Engine().llama_model_load_from_file(path_.c_str(), params);
+    if (*cancelled_) {
+      if (model != nullptr) Engine().llama_model_free(model);
+      throw EngineError("ERR_ABORTED", "Loading was cancelled");
+    }
+    if (model == nullptr) {
+      throw EngineError("ERR_UNSUPPORTED_MODEL", log.Reason("the engine gave no reason"));
+    }
+    model_ = SharedModel(model, Engine().llama_model_free);
+  }
+
+  static bool OnProgress(float progress, void* user_data) {
+    auto* self = static_cast<Loading*>(user_data);
+    // llama.cpp reports each tensor: pass on whole percents.
+    const int percent = static_cast<int>(progress * 100);
+    if (percent != self->percent_) {
+      self->percent_ = percent;
+      self->progress_.NonBlockingCall([progress](Napi::Env env, Napi::Function on_progress) {
+        on_progress.Call({Napi::Number::New(env, progress)});
+      });
+    }
+    return !*self->cancelled_;
+  }
+
+  Napi::Promise::Deferred deferred_;
+  const std::string path_;
+  const int32_t gpu_layers_;
+  Napi::ThreadSafeFunction progress_;
+  std::shared_ptr<std::atomic<bool>> cancelled_;
+  int percent_ = -1;
+  std::string code_;
+  SharedModel model_;
+};
+
+}  // namespace
+
+Napi::Value LoadModel(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    const Napi::Object options = ReadObject(info[0], "options");
+    std::string path = ReadString(options.Get("path"), "path");
+    const auto gpu_layers =
+        static_cast<int32_t>(ReadInteger(options.Get("gpuLayers"), "gpuLayers", -1, 1 << 16));
+    const Napi::Function on_progress = ReadFunction(options.Get("onProgress"), "onProgress");
+    Engine();  // is open
+    auto cancelled = std::make_shared<std::atomic<bool>>(false);
+    auto* loading = new Loading(env, std::move(path), gpu_layers, on_progress, cancelled);
+    Napi::Object handle = Napi::Object::New(env);
+    handle["promise"] = loading->Promise();
+    handle["cancel"] = Napi::Function::New(
+        env, [cancelled](const Napi::CallbackInfo&) { *cancelled = true; }, "cancel");
+    loading->Queue();  // frees itself when done
+    return handle;
+  });
+}
+
+}  // namespace llama_ets

@@ -1,0 +1,70 @@
+import type { BudgetOptions } from "../chain/budget.js";
+import { bundledTaskOf } from "../engine/bundled-models.js";
+import { checkOneOf } from "../engine/check.js";
+import type { MethodOptions } from "../methods/options.js";
+import { loadRewardModule } from "../rewards/module.js";
+import { selfConsistency } from "../rewards/self-consistency.js";
+import { findTask } from "../tasks/index.js";
+import type { Task } from "../tasks/task.js";
+import type { AskFlags } from "./ask.js";
+
+/** What the library is asked for, by the flags that were given. */
+export async function toMethodOptions(flags: AskFlags): Promise<MethodOptions> {
+  const task = findNamedTask(flags);
+  const { budgetTokens: tokens, budgetMs: ms } = flags;
+  const budget: BudgetOptions = {
+    ...(tokens !== undefined && { tokens }),
+    ...(ms !== undefined && { ms }),
+  };
+  const given = {
+    candidates: flags.candidates,
+    rollouts: flags.rollouts,
+    steps: flags.steps,
+    blockTokens: flags.blockTokens,
+    lambda: flags.lambda,
+    maxTokens: flags.maxTokens,
+    temperature: flags.temperature,
+    topK: flags.topK,
+    topP: flags.topP,
+    minP: flags.minP,
+    finish: flags.finish as "chain" | "resample" | undefined,
+    stop: flags.stop,
+    system: flags.system,
+    raw: flags.raw,
+    thinking: flags.thinking,
+    seed: flags.seed,
+    weights: flags.weights as MethodOptions["weights"] | undefined,
+    mixture: flags.mixture,
+    proposalSampling: toProposalSampling(flags),
+  };
+  const present = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined));
+  return {
+    ...present,
+    reward: await resolveReward(flags.reward, task),
+    ...(task && { extract: task.extract }),
+    budget,
+  };
+}
+
+function toProposalSampling(flags: AskFlags): MethodOptions["proposalSampling"] {
+  const given = {
+    temperature: flags.proposalTemperature,
+    topK: flags.proposalTopK,
+    topP: flags.proposalTopP,
+    minP: flags.proposalMinP,
+  };
+  const present = Object.entries(given).filter(([, value]) => value !== undefined);
+  return present.length > 0 ? Object.fromEntries(present) : undefined;
+}
+
+/** The task named, or the one a bundled model is made for. */
+function findNamedTask(flags: AskFlags): Task | undefined {
+  const name = flags.task ?? bundledTaskOf(flags.model);
+  return name === undefined ? undefined : findTask(name);
+}
+
+async function resolveReward(name: string, task: Task | undefined) {
+  if (name.startsWith("module:")) return loadRewardModule(name.slice("module:".length));
+  checkOneOf("--reward", name, ["self-consistency"]);
+  return selfConsistency(task ? { extract: task.extract, isFinal: task.isFinal } : {});
+}
