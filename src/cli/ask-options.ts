@@ -1,5 +1,5 @@
 import type { BudgetOptions } from "../chain/budget.js";
-import { bundledTaskOf } from "../engine/bundled-models.js";
+import { bundledDefaults } from "../engine/bundled-models.js";
 import { checkOneOf } from "../engine/check.js";
 import type { MethodOptions } from "../methods/options.js";
 import { loadRewardModule } from "../rewards/module.js";
@@ -10,7 +10,9 @@ import type { AskFlags } from "./ask.js";
 
 /** What the library is asked for, by the flags that were given. */
 export async function toMethodOptions(flags: AskFlags): Promise<MethodOptions> {
-  const task = findNamedTask(flags);
+  const defaults = bundledDefaults(flags.model);
+  const taskName = flags.task ?? defaults.task;
+  const task = taskName === undefined ? undefined : findTask(taskName);
   const { budgetTokens: tokens, budgetMs: ms } = flags;
   const budget: BudgetOptions = {
     ...(tokens !== undefined && { tokens }),
@@ -20,7 +22,8 @@ export async function toMethodOptions(flags: AskFlags): Promise<MethodOptions> {
     candidates: flags.candidates,
     rollouts: flags.rollouts,
     steps: flags.steps,
-    blockTokens: flags.blockTokens,
+    blockTokens:
+      flags.blockTokens ?? (flags.steps === undefined ? defaults.blockTokens : undefined),
     lambda: flags.lambda,
     maxTokens: flags.maxTokens,
     temperature: flags.temperature,
@@ -55,12 +58,6 @@ function toProposalSampling(flags: AskFlags): MethodOptions["proposalSampling"] 
   };
   const present = Object.entries(given).filter(([, value]) => value !== undefined);
   return present.length > 0 ? Object.fromEntries(present) : undefined;
-}
-
-/** The task named, or the one a bundled model is made for. */
-function findNamedTask(flags: AskFlags): Task | undefined {
-  const name = flags.task ?? bundledTaskOf(flags.model);
-  return name === undefined ? undefined : findTask(name);
 }
 
 async function resolveReward(name: string, task: Task | undefined) {

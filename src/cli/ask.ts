@@ -48,8 +48,12 @@ export function askCommand(): Command {
     .option("--method <name>", METHOD_NAMES.join(", "), "ets")
     .option("-M, --candidates <n>", "candidates drawn at each step (default: 8)", numberOption)
     .option("-K, --rollouts <n>", "rollouts for each candidate (default: 1)", numberOption)
-    .option("-I, --steps <n>", "guidance steps (default: 4)", numberOption)
-    .option("--block-tokens <n>", "tokens of a guidance step, in place of --steps", numberOption)
+    .option("-I, --steps <n>", "guidance steps, blocks of max-tokens / n", numberOption)
+    .option(
+      "--block-tokens <n>",
+      "tokens of a guidance step (default: 64; bundled models: 16)",
+      numberOption,
+    )
     .option("--lambda <x>", "λ of the target p·exp(reward/λ) (default: 0.1)", numberOption)
     .option(
       "--max-tokens <n>",

@@ -27,9 +27,9 @@ export function bundledModels(): BundledModel[] {
 /** The model used when none is named. */
 export const DEFAULT_MODEL = "mini-gsm-ref";
 
-/** The task that a bundled model is made for; none for other models. */
-export function bundledTaskOf(source: string): string | undefined {
-  return source in ROLES ? "mini-gsm" : undefined;
+/** What suits the bundled models, whose texts are short; none for other models. */
+export function bundledDefaults(source: string): { task?: string; blockTokens?: number } {
+  return source in ROLES ? { task: "mini-gsm", blockTokens: 16 } : {};
 }
 
 /** The path of a bundled model's name; anything else is returned as it is. */

@@ -30,9 +30,9 @@ export interface MethodOptions extends SamplingOptions, PromptOptions {
   candidates?: number;
   /** K, rollouts that estimate each candidate's energy, from 1 to 4096. Default 1. */
   rollouts?: number;
-  /** I, guidance steps over `maxTokens`. */
+  /** I, guidance steps over `maxTokens`: blocks of ceil(maxTokens / I) tokens. */
   steps?: number;
-  /** Tokens of a guidance step; in place of `steps`. */
+  /** Tokens of a guidance step, in place of `steps`. Default 64. */
   blockTokens?: number;
   /** λ of the target p_ref · exp(r / λ), above 0. Default .1. */
   lambda?: number;
@@ -145,7 +145,8 @@ export interface ResolvedOptions {
 const MAX_DRAWS = 4096;
 const DEFAULT_MAX_TOKENS = 512;
 const DEFAULT_CANDIDATES = 8;
-const DEFAULT_STEPS = 4;
+/** As in the paper's settings. */
+const DEFAULT_BLOCK_TOKENS = 64;
 
 /** Throws `ERR_INVALID_OPTION`. `promptTokens` bounds the default of `maxTokens`. */
 export function resolveOptions(
@@ -268,11 +269,10 @@ function resolveSteps(
   if (steps !== undefined && blockTokens !== undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `steps` or `blockTokens`, got both");
   }
-  if (blockTokens !== undefined) {
-    const block = Math.min(checkInteger("blockTokens", blockTokens, 1, 2 ** 24), maxTokens);
-    return { steps: Math.ceil(maxTokens / block), blockTokens: block };
-  }
-  const wanted = checkInteger("steps", steps ?? DEFAULT_STEPS, 1, 2 ** 24);
-  const block = Math.ceil(maxTokens / Math.min(wanted, maxTokens));
-  return { steps: Math.ceil(maxTokens / block), blockTokens: block };
+  const block =
+    steps === undefined
+      ? checkInteger("blockTokens", blockTokens ?? DEFAULT_BLOCK_TOKENS, 1, 2 ** 24)
+      : Math.ceil(maxTokens / checkInteger("steps", steps, 1, 2 ** 24));
+  const fitting = Math.min(block, maxTokens);
+  return { steps: Math.ceil(maxTokens / fitting), blockTokens: fitting };
 }
