@@ -7,7 +7,7 @@ import type { Sequence } from "../engine/context.js";
 import type { Model } from "../engine/model.js";
 import type { AutoregressiveOptions } from "./autoregressive.js";
 import type { ChainState, Proposal, Rollout, Usage } from "./chain.js";
-import { TextDrawer } from "./text-drawer.js";
+import { type Prefix, TextDrawer } from "./text-drawer.js";
 
 /** Set in word 2 of the random counter, so that no draw of the chain shares its numbers. */
 const PROPOSAL = 0x80000000;
@@ -52,35 +52,19 @@ export class AutoregressiveProposal implements Proposal {
     step: number,
     candidates: readonly number[],
   ): Promise<Rollout[][]> {
-    const sequences = await this.#cachePrefixes(states);
-    const drawn = await this.#drawer.draw(
-      states.flatMap((state, i) =>
-        Array.from({ length: count }, (_, rollout) => ({
-          text: state,
-          sequence: sequences[i] as Sequence,
-          stream: [step, candidates[i] as number, PROPOSAL + rollout] as [number, number, number],
-          maxTokens: this.#options.maxTokens - state.tokens.length,
-          keep: false,
-        })),
-      ),
-    );
-    return states.map((_, i) => drawn.slice(i * count, (i + 1) * count));
+    const prefixes = await this.#cachePrefixes(states);
+    return this.#drawer.complete(prefixes, count, (i, rollout) => [
+      step,
+      candidates[i] as number,
+      PROPOSAL + rollout,
+    ]);
   }
 
   async score(
     states: readonly ChainState[],
     rollouts: readonly (readonly Rollout[])[],
   ): Promise<number[][][]> {
-    const sequences = await this.#cachePrefixes(states);
-    const requests = states.flatMap((state, i) =>
-      (rollouts[i] ?? []).map((text) => ({
-        sequence: sequences[i] as Sequence,
-        text,
-        from: state.tokens.length,
-      })),
-    );
-    const scores = await this.#drawer.score(requests);
-    return states.map((_, i) => scores.splice(0, rollouts[i]?.length ?? 0));
+    return this.#drawer.score(await this.#cachePrefixes(states), rollouts);
   }
 
   usage(): Promise<Usage> {
@@ -92,7 +76,7 @@ export class AutoregressiveProposal implements Proposal {
   }
 
   /** A sequence for each state, decoding only what no cached prefix holds. */
-  async #cachePrefixes(states: readonly ChainState[]): Promise<Sequence[]> {
+  async #cachePrefixes(states: readonly ChainState[]): Promise<Prefix[]> {
     if (this.#cache.length === 0) {
       const sequence = await this.#drawer.prefill(this.#options.prompt);
       this.#cache = [{ tokens: [], sequence }];
@@ -115,7 +99,7 @@ export class AutoregressiveProposal implements Proposal {
     if (grown.length > 0) await this.#drawer.context.prefill(grown);
     await disposeAll([...new Set(parents)].filter((parent) => !next.includes(parent)));
     this.#cache = next;
-    return next.map(({ sequence }) => sequence);
+    return next.map(({ sequence }, i) => ({ text: states[i] as ChainState, sequence }));
   }
 
   #longestPrefix(tokens: readonly number[]): CachedPrefix {

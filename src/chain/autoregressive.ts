@@ -2,10 +2,9 @@
  * The chain of an autoregressive model: a state is a prefix cached as a sequence, its candidates
  * and rollouts are forks of it. The prompt is prefilled once, and no token is decoded twice.
  */
-import type { Sequence } from "../engine/context.js";
 import type { Model } from "../engine/model.js";
 import type { Chain, Rollout, Usage } from "./chain.js";
-import { type DrawerOptions, type DrawnText, TextDrawer } from "./text-drawer.js";
+import { type DrawerOptions, type DrawnText, type Prefix, TextDrawer } from "./text-drawer.js";
 
 export type AutoregressiveState = DrawnText;
 
@@ -61,8 +60,7 @@ export class AutoregressiveChain implements Chain<AutoregressiveState> {
     const maxTokens = Math.min(this.#options.blockTokens, left);
     return this.#drawer.draw(
       Array.from({ length: count }, (_, candidate) => ({
-        text: state,
-        sequence: cached(state),
+        ...prefixOf(state),
         stream: [step, candidate, CANDIDATE],
         maxTokens,
         keep: maxTokens < left,
@@ -76,33 +74,18 @@ export class AutoregressiveChain implements Chain<AutoregressiveState> {
     step: number,
     candidates: readonly number[],
   ): Promise<Rollout[][]> {
-    const drawn = await this.#drawer.draw(
-      states.flatMap((state, i) =>
-        Array.from({ length: count }, (_, rollout) => ({
-          text: state,
-          sequence: cached(state),
-          stream: [step, candidates[i] as number, rollout] as [number, number, number],
-          maxTokens: this.#options.maxTokens - state.tokens.length,
-          keep: false,
-        })),
-      ),
-    );
-    return states.map((_, i) => drawn.slice(i * count, (i + 1) * count));
+    return this.#drawer.complete(states.map(prefixOf), count, (i, rollout) => [
+      step,
+      candidates[i] as number,
+      rollout,
+    ]);
   }
 
   async score(
     states: readonly AutoregressiveState[],
     rollouts: readonly (readonly Rollout[])[],
   ): Promise<number[][][]> {
-    const requests = states.flatMap((state, i) =>
-      (rollouts[i] ?? []).map((text) => ({
-        sequence: cached(state),
-        text,
-        from: state.tokens.length,
-      })),
-    );
-    const scores = await this.#drawer.score(requests);
-    return states.map((_, i) => scores.splice(0, rollouts[i]?.length ?? 0));
+    return this.#drawer.score(states.map(prefixOf), rollouts);
   }
 
   async release(states: readonly AutoregressiveState[]): Promise<void> {
@@ -118,8 +101,7 @@ export class AutoregressiveChain implements Chain<AutoregressiveState> {
   }
 }
 
-/** The sequence of a state that can be continued. */
-function cached({ sequence }: AutoregressiveState): Sequence {
-  if (sequence === null) throw new Error("Expected an unfinished state");
-  return sequence;
+function prefixOf(state: AutoregressiveState): Prefix {
+  if (state.sequence === null) throw new Error("Expected an unfinished state");
+  return { text: state, sequence: state.sequence };
 }

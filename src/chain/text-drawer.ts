@@ -4,7 +4,7 @@ import type { Model } from "../engine/model.js";
 import { type NativeContinuation, rethrow } from "../engine/native.js";
 import type { Sampling } from "../engine/sampling.js";
 import type { Budget } from "./budget.js";
-import type { FinishReason, Text, Usage } from "./chain.js";
+import type { FinishReason, Rollout, Text, Usage } from "./chain.js";
 
 export interface DrawerOptions {
   sampling: Sampling;
@@ -18,11 +18,14 @@ export interface DrawerOptions {
   onProgress: ((generated: number) => void) | undefined;
 }
 
-/** A text to go on from, and how. */
-export interface DrawRequest {
+/** A text to go on from. */
+export interface Prefix {
   text: Text;
   /** Holds the prompt and the text's tokens. */
   sequence: Sequence;
+}
+
+interface DrawRequest extends Prefix {
   /** Words 0 to 2 of the random counter. */
   stream: [number, number, number];
   maxTokens: number;
@@ -115,21 +118,43 @@ export class TextDrawer implements AsyncDisposable {
     }
   }
 
-  /** Log-probabilities of what each text adds to a sequence that holds its first `from` tokens. */
-  async score(
-    requests: readonly { sequence: Sequence; text: Text; from: number }[],
-  ): Promise<number[][]> {
-    this.#options.signal?.throwIfAborted();
-    if (requests.length === 0) return [];
-    try {
-      const scores = await this.context.score(
-        requests.map(({ sequence, text, from }) => ({
-          parent: sequence,
-          tokens: Int32Array.from(text.tokens.slice(from)),
+  /** Draws `count` finished texts from each prefix; `streamOf` names their random numbers. */
+  async complete(
+    prefixes: readonly Prefix[],
+    count: number,
+    streamOf: (prefix: number, rollout: number) => [number, number, number],
+  ): Promise<Rollout[][]> {
+    const drawn = await this.draw(
+      prefixes.flatMap(({ text, sequence }, i) =>
+        Array.from({ length: count }, (_, rollout) => ({
+          text,
+          sequence,
+          stream: streamOf(i, rollout),
+          maxTokens: this.#options.maxTokens - text.tokens.length,
+          keep: false,
         })),
-        this.#options.sampling,
-      );
-      return scores.map(({ logProbs }) => [...logProbs]);
+      ),
+    );
+    return prefixes.map((_, i) => drawn.slice(i * count, (i + 1) * count));
+  }
+
+  /** Log-probabilities of what each rollout adds to its prefix, one a token. */
+  async score(
+    prefixes: readonly Prefix[],
+    rollouts: readonly (readonly Rollout[])[],
+  ): Promise<number[][][]> {
+    this.#options.signal?.throwIfAborted();
+    const requests = prefixes.flatMap(({ text, sequence }, i) =>
+      (rollouts[i] ?? []).map(({ tokens }) => ({
+        parent: sequence,
+        tokens: Int32Array.from(tokens.slice(text.tokens.length)),
+      })),
+    );
+    if (requests.length === 0) return prefixes.map(() => []);
+    try {
+      const scores = await this.context.score(requests, this.#options.sampling);
+      const logProbs = scores.map((score) => [...score.logProbs]);
+      return prefixes.map((_, i) => logProbs.splice(0, rollouts[i]?.length ?? 0));
     } catch (error) {
       return this.#rethrow(error);
     }

@@ -6,7 +6,7 @@ import { loadRewardModule } from "../rewards/module.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
 import { findTask } from "../tasks/index.js";
 import type { Task } from "../tasks/task.js";
-import type { AskFlags } from "./ask.js";
+import type { AskFlags } from "./ask-flags.js";
 
 /** What the library is asked for, by the flags that were given. */
 export async function toMethodOptions(flags: AskFlags): Promise<MethodOptions> {

@@ -2,7 +2,8 @@
 import path from "node:path";
 import pc from "picocolors";
 import type { Model } from "../engine/model.js";
-import type { Result, Step } from "../methods/result.js";
+import type { Result } from "../methods/result.js";
+import type { Step } from "../methods/step.js";
 
 export function formatAnswer(result: Result, run: { loadMs: number; model: Model }): string {
   const rows = [

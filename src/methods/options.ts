@@ -23,7 +23,7 @@ import {
 import { type AnswerExtractor, extractAnswer } from "../rewards/answer.js";
 import { type Reward, type RewardFunction, toReward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
-import type { Step } from "./result.js";
+import type { Step } from "./step.js";
 
 export interface MethodOptions extends SamplingOptions, PromptOptions {
   /** M, texts or continuations drawn at each step, from 1 to 4096 (ETS of several steps: 254). */

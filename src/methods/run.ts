@@ -18,7 +18,8 @@ import {
   resolveOptions,
   type Settings,
 } from "./options.js";
-import type { Candidate, Result, Step, StopReason } from "./result.js";
+import type { Result, StopReason } from "./result.js";
+import type { Candidate, Step } from "./step.js";
 
 /** Above this Pareto shape, and below this effective sample size, weights can't be trusted. */
 const MAX_KHAT = 0.7;

@@ -1,0 +1,39 @@
+/** What `ask` is told on the command line. */
+import type { ModelFlags } from "./model-options.js";
+
+/** Methods that `--method` takes. */
+export const METHOD_NAMES = ["ets", "ets-is", "best-of-n", "majority", "sample", "greedy"] as const;
+
+export interface AskFlags extends ModelFlags {
+  method: string;
+  proposal?: string;
+  proposalTemperature?: number;
+  proposalTopK?: number;
+  proposalTopP?: number;
+  proposalMinP?: number;
+  weights?: string;
+  mixture?: number;
+  candidates?: number;
+  rollouts?: number;
+  steps?: number;
+  blockTokens?: number;
+  lambda?: number;
+  maxTokens?: number;
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  reward: string;
+  task?: string;
+  finish?: string;
+  stop?: string[];
+  system?: string;
+  raw?: boolean;
+  thinking?: boolean;
+  seed?: number;
+  budgetTokens?: number;
+  budgetMs?: number;
+  json?: boolean;
+  quiet?: boolean;
+  trace?: string;
+}
