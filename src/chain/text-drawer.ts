@@ -88,7 +88,15 @@ export class TextDrawer implements AsyncDisposable {
       this.#isOutOfBudget = true;
       return requests.map(({ text }) => ({ ...text, sequence: null }));
     }
-    const report = () => onProgress?.(this.#generated + this.context.progress);
+    let failure: { error: unknown } | undefined;
+    const report = () => {
+      try {
+        onProgress?.(this.#generated + this.context.progress);
+      } catch (error) {
+        failure ??= { error }; // thrown in a timer, it would end the process
+        this.context.abort();
+      }
+    };
     const timer = onProgress && setInterval(report, PROGRESS_INTERVAL_MS);
     try {
       const continuations = await this.context.generate({
@@ -111,6 +119,7 @@ export class TextDrawer implements AsyncDisposable {
       if (continuations.some(({ finish }) => finish === "budget")) this.#isOutOfBudget = true;
       return continuations.map((c, i) => this.#extend((requests[i] as DrawRequest).text, c));
     } catch (error) {
+      if (failure !== undefined) throw failure.error;
       return this.#rethrow(error);
     } finally {
       clearInterval(timer);

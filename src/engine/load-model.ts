@@ -76,16 +76,36 @@ async function loadNative(
   onProgress: (progress: LoadProgress) => void,
   signal: AbortSignal | undefined,
 ): Promise<NativeModel> {
+  let failure: { error: unknown } | undefined;
+  let isLoaded = false;
+  // The addon's calls may still be queued when its promise resolves; an exception must not reach it.
+  const report = (progress: number) => {
+    try {
+      onProgress({ phase: "load", progress });
+    } catch (error) {
+      failure ??= { error };
+      loading.cancel();
+    }
+  };
   const loading = addon().loadModel({
     path: file,
     gpuLayers,
-    onProgress: (progress) => onProgress({ phase: "load", progress }),
+    onProgress: (progress) => {
+      if (!isLoaded && progress < 1) report(progress);
+    },
   });
   signal?.addEventListener("abort", loading.cancel, { once: true });
   try {
-    return await loading.promise;
+    const model = await loading.promise;
+    isLoaded = true;
+    report(1);
+    if (failure === undefined) return model;
+    model.close();
+    throw failure.error;
   } catch (error) {
+    isLoaded = true;
     signal?.throwIfAborted();
+    if (failure !== undefined) throw failure.error;
     const refusal = codeOf(error);
     if (refusal === undefined) throw error;
     throw new LlamaEtsError(

@@ -5,6 +5,7 @@ import { AutoregressiveProposal } from "../chain/autoregressive-proposal.js";
 import type { Chain, ChainState, FinishReason, Proposal, Text } from "../chain/chain.js";
 import type { Estimate, Scored } from "../energy/estimator.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
+import { LlamaEtsError } from "../engine/errors.js";
 import type { Model } from "../engine/model.js";
 import type { Prompt } from "../engine/prompt.js";
 import { answerOf } from "../rewards/answer.js";
@@ -63,6 +64,9 @@ export class Run implements AsyncDisposable {
     fix: (settings: Settings) => Fixed = () => ({}),
   ): Promise<Run> {
     checkOptionNames(options);
+    if (options.proposal !== undefined && method !== "ets-is") {
+      throw new LlamaEtsError("ERR_INVALID_OPTION", `\`proposal\` is for ets, not ${method}`);
+    }
     options.signal?.throwIfAborted();
     const encoded = await model.encodePrompt(prompt, promptOptions(options));
     const resolved = resolveOptions(options, model, encoded.tokens.length);
@@ -111,15 +115,6 @@ export class Run implements AsyncDisposable {
 
   get promptText(): string {
     return this.#prompt.text;
-  }
-
-  get steps(): readonly Step[] {
-    return this.#steps;
-  }
-
-  /** All completions so far, oldest first. */
-  get completions(): Scored[] {
-    return this.#steps.flatMap(({ candidates }) => candidates.flatMap((c) => c.completions));
   }
 
   /** Draws an index with probability `weights`; `purpose` and `step` name the draw. */
@@ -209,7 +204,10 @@ export class Run implements AsyncDisposable {
 
   /** The best of what a budget left: highest reward, first of equals; else the text so far. */
   async finishEarly(soFar: Text, last: readonly Scored[] = []): Promise<Result> {
-    const all = [...this.completions, ...last];
+    const earlier = this.#steps.flatMap(({ candidates }) =>
+      candidates.flatMap((c) => c.completions),
+    );
+    const all = [...earlier, ...last];
     const best = all.reduce<Scored | undefined>(
       (a, b) => (a === undefined || b.reward > a.reward ? b : a),
       undefined,

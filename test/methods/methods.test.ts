@@ -5,8 +5,8 @@ import { ets } from "../../src/methods/ets.js";
 import { majority } from "../../src/methods/majority.js";
 import type { MethodOptions } from "../../src/methods/options.js";
 import type { Result } from "../../src/methods/result.js";
-import type { Step } from "../../src/methods/step.js";
 import { greedy, sample } from "../../src/methods/sample.js";
+import type { Step } from "../../src/methods/step.js";
 import { selfConsistency } from "../../src/rewards/self-consistency.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
@@ -244,6 +244,19 @@ describe("cancelling", () => {
   });
 });
 
+describe("a callback that throws", () => {
+  test("rejects the run with what it threw, and the model can be used on", async () => {
+    const oops = () => {
+      throw new Error("oops");
+    };
+    const long = { ...base, candidates: 100, rollouts: 10 };
+    await expect(ets(model(), QUESTION, { ...long, onProgress: oops })).rejects.toThrow("oops");
+    await expect(ets(model(), QUESTION, { ...base, onStep: oops })).rejects.toThrow("oops");
+    await expect(sample(model(), QUESTION, { ...base, extract: oops })).rejects.toThrow("oops");
+    expect((await sample(model(), QUESTION, base)).text).not.toBe("");
+  });
+});
+
 describe("rewards that misbehave", () => {
   const throws = () => {
     throw new Error("no network");
@@ -305,6 +318,16 @@ describe("options", () => {
     await expect(ets(model(), "very ".repeat(3000), {})).rejects.toMatchObject({
       code: "ERR_CONTEXT_FULL",
     });
+  });
+
+  test("of ETS-IS are refused where there is no proposal, and a proposal by other methods", async () => {
+    for (const options of [{ weights: "psis" as const }, { mixture: 0.5 }]) {
+      await expect(ets(model(), QUESTION, options)).rejects.toMatchObject({
+        code: "ERR_INVALID_OPTION",
+      });
+    }
+    const run = bestOfN(model(), QUESTION, { proposal: model() });
+    await expect(run).rejects.toMatchObject({ code: "ERR_INVALID_OPTION" });
   });
 
   test("an empty prompt is refused", async () => {
