@@ -77,6 +77,7 @@ export class AutoregressiveProposal implements Proposal {
 
   /** A sequence for each state, decoding only what no cached prefix holds. */
   async #cachePrefixes(states: readonly ChainState[]): Promise<Prefix[]> {
+    if (states.length === 0) return []; // what is cached may still be continued
     if (this.#cache.length === 0) {
       const sequence = await this.#drawer.prefill(this.#options.prompt);
       this.#cache = [{ tokens: [], sequence }];

@@ -14,9 +14,9 @@ export interface Scored extends Completion {
 export interface ImportanceDiagnostics {
   /** Rollouts the weights are of. */
   rolloutCount: number;
-  /** Effective sample size of the rollouts' ratios, from 1 to their number. */
+  /** Effective sample size of the rollouts' ratios, to their number; 0 when all ratios are 0. */
   rolloutEss: number;
-  /** Pareto shape k̂ of the ratios' tail; above .7 unreliable; null with fewer than 25 rollouts. */
+  /** Pareto shape k̂ of the ratios' tail; above .7 unreliable; null with fewer than 21 rollouts. */
   khat: number | null;
   /** The largest ratio's share of their sum, from 0 to 1. */
   maxWeightShare: number;

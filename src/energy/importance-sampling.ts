@@ -111,10 +111,15 @@ function treatWeights(
 }
 
 function diagnose(logRatios: readonly number[], khat: number | null): ImportanceDiagnostics | null {
-  if (logRatios.length === 0) return null;
+  const rolloutCount = logRatios.length;
+  if (rolloutCount === 0) return null;
+  // The reference can draw none of the rollouts: they tell nothing.
+  if (!logRatios.some(Number.isFinite)) {
+    return { rolloutCount, rolloutEss: 0, khat, maxWeightShare: 0 };
+  }
   const weights = normalise(logRatios);
   return {
-    rolloutCount: weights.length,
+    rolloutCount,
     rolloutEss: effectiveSampleSize(weights),
     khat,
     maxWeightShare: Math.max(...weights),

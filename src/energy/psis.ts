@@ -8,7 +8,7 @@
 export interface SmoothedWeights {
   /** As the input, the largest ones smoothed. */
   logWeights: number[];
-  /** Shape of the tail; null with fewer than 25 weights, too few to fit one. */
+  /** Shape of the tail; null with fewer than 21 weights, too few to fit one. */
   khat: number | null;
 }
 

@@ -257,6 +257,14 @@ function resolveProposalSampling(options: MethodOptions, sampling: Sampling): Sa
       { fix: "topK, topP and minP for the reference alone" },
     );
   }
+  const own = proposalSampling.temperature !== undefined;
+  if (temperature === 0 && !own) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      "A greedy reference (`temperature` 0) has one text, which a proposal of its temperature either draws or not",
+      { fix: "`proposalSampling.temperature` above 0, or no proposal" },
+    );
+  }
   checkNumber("proposalSampling.temperature", temperature, 0.01, 100);
   return { ...sampling, temperature, topK, topP, minP };
 }

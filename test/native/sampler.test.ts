@@ -17,7 +17,8 @@ const PLAIN: NativeSampling = {
 /** The policy's log-probabilities: allowed, temperature, top-k, top-p, min-p, renormalise. */
 function referencePolicy(logits: Float32Array, sampling: NativeSampling): number[] {
   const { temperature, topK, topP, minP, allowedTokens, vocabLimit } = sampling;
-  const allowed = allowedTokens.length > 0 ? [...allowedTokens] : [...logits.keys()].slice(0, vocabLimit);
+  const allowed =
+    allowedTokens.length > 0 ? [...allowedTokens] : [...logits.keys()].slice(0, vocabLimit);
   const logit = (token: number) => logits[token] as number;
   let kept = allowed.sort((a, b) => logit(b) - logit(a) || a - b);
   if (temperature === 0) kept = kept.slice(0, 1);

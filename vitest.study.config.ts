@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+/** `npm run test:study`: minutes of draws, on one core (docs/exactness.md). */
+export default defineConfig({
+  test: {
+    include: ["test/study/*.study.ts"],
+    fileParallelism: false,
+    pool: "forks",
+    reporters: ["verbose"],
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+  },
+});
