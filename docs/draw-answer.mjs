@@ -21,7 +21,7 @@ function colorOf(text) {
   return COLORS[answers.indexOf(answer) % COLORS.length];
 }
 
-const escape = (text) =>
+const escapeXml = (text) =>
   text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
 const shorten = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 
@@ -46,7 +46,7 @@ function drawCandidate(step, m) {
   return `<g>
   <rect x="${x}" y="${y}" width="${WIDTH}" height="${HEIGHT}" rx="6" fill="#fff" stroke="${isChosen ? "#1b1b1b" : "#ccc"}" stroke-width="${isChosen ? 2 : 1}"/>
   <rect x="${x}" y="${y + HEIGHT - 5}" width="${WIDTH * weights[m]}" height="5" rx="2" fill="#1b1b1b" opacity=".75"/>
-  <text x="${x + 8}" y="${y + 16}" class="text">${escape(shorten(blockOf(step, candidate), 46))}</text>
+  <text x="${x + 8}" y="${y + 16}" class="text">${escapeXml(shorten(blockOf(step, candidate), 46))}</text>
   <text x="${x + 8}" y="${y + 34}" class="note">${repeated}</text>
   <text x="${x + WIDTH - 8}" y="${y + 34}" class="note" text-anchor="end">${(100 * weights[m]).toFixed(1)}%</text>
   ${dots.join("\n  ")}
@@ -71,7 +71,7 @@ const height = rows * (HEIGHT + GAP) + 100;
 const legend = answers
   .map((answer, i) => {
     const x = 20 + i * 90;
-    return `<circle cx="${x + 6}" cy="${height - 18}" r="6" fill="${COLORS[i % COLORS.length]}"/><text x="${x + 18}" y="${height - 14}" class="text">${escape(answer)}</text>`;
+    return `<circle cx="${x + 6}" cy="${height - 18}" r="6" fill="${COLORS[i % COLORS.length]}"/><text x="${x + 18}" y="${height - 14}" class="text">${escapeXml(answer)}</text>`;
   })
   .join("\n");
 console.log(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
@@ -81,7 +81,7 @@ console.log(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${hei
   .title { font: 600 12px ui-sans-serif, sans-serif; fill: #1b1b1b }
 </style>
 <rect width="${width}" height="${height}" fill="#fafafa"/>
-<text x="20" y="24" class="title">${escape(shorten(trace.question ?? trace.prompt.text.replace(/<\|[^|]*\|>(user|assistant)?/g, " ").trim(), 150))}</text>
+<text x="20" y="24" class="title">${escapeXml(shorten(trace.question ?? trace.prompt.text.replace(/<\|[^|]*\|>(user|assistant)?/g, " ").trim(), 150))}</text>
 ${columns.join("\n")}
 ${legend}
 </svg>`);

@@ -8,6 +8,9 @@
 namespace llama_ets {
 namespace {
 
+// Below it a logit over the temperature overflows.
+constexpr double kMinTemperature = 1e-3;
+
 std::string Describe(Napi::Value value) {
   if (value.IsNumber() || value.IsBoolean()) return value.ToString().Utf8Value();
   if (value.IsString()) return "a string";
@@ -107,6 +110,9 @@ Sampling ReadSampling(Napi::Value value, int32_t vocab_size) {
   const Napi::Object options = ReadObject(value, "sampling");
   Sampling sampling;
   sampling.temperature = ReadNumber(options.Get("temperature"), "temperature", 0, 1e6);
+  if (sampling.temperature > 0 && sampling.temperature < kMinTemperature) {
+    throw EngineError("ERR_INVALID_ARGUMENT", "Expected `temperature` to be 0 or at least 0.001");
+  }
   sampling.top_k = static_cast<int32_t>(ReadInteger(options.Get("topK"), "topK", 0, INT32_MAX));
   sampling.top_p = ReadNumber(options.Get("topP"), "topP", 0, 1);
   sampling.min_p = ReadNumber(options.Get("minP"), "minP", 0, 1);

@@ -5,6 +5,8 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <exception>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -16,13 +18,19 @@ namespace llama_ets {
 // Makes the JavaScript error for an EngineError: `message` and `code`.
 Napi::Error ToJsError(Napi::Env env, const EngineError& error);
 
-// Runs a method's body, turning EngineError into a JavaScript exception.
+// Runs a method's body, turning C++ exceptions, ours and llama.cpp's, into JavaScript ones.
 template <typename Body>
 auto Guarded(Napi::Env env, Body body) -> decltype(body()) {
   try {
     return body();
+  } catch (const Napi::Error&) {
+    throw;
   } catch (const EngineError& error) {
     throw ToJsError(env, error);
+  } catch (const std::bad_alloc&) {
+    throw ToJsError(env, EngineError("ERR_OUT_OF_MEMORY", "The engine ran out of memory"));
+  } catch (const std::exception& error) {
+    throw ToJsError(env, EngineError("ERR_ENGINE_FAILED", error.what()));
   }
 }
 

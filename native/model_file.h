@@ -7,7 +7,8 @@
 namespace llama_ets {
 
 // Throws EngineError: ERR_NOT_GGUF (no readable GGUF header), ERR_MODEL_TRUNCATED (a tensor's data
-// lies beyond the end of the file), ERR_UNSUPPORTED_MODEL (sizes the engine would abort on).
+// lies beyond the end of the file), ERR_UNSUPPORTED_MODEL (sizes, tokens, tensor types or an
+// alignment that the engine would abort on, at load or when the model is used).
 void CheckModelFile(const std::string& path);
 
 }  // namespace llama_ets

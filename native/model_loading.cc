@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <new>
 #include <string>
 
 #include "addon.h"
@@ -36,6 +37,9 @@ class Loading : public Napi::AsyncWorker {
     } catch (const EngineError& error) {
       code_ = error.code();
       SetError(error.what());
+    } catch (const std::bad_alloc&) {
+      code_ = "ERR_OUT_OF_MEMORY";
+      SetError("The model does not fit into memory");
     } catch (const std::exception& error) {
       code_ = "ERR_ENGINE_FAILED";
       SetError(error.what());

@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <string>
 
@@ -74,7 +75,8 @@ Sequence Session::TakeSlot() {
 }
 
 SequenceHandle Session::Adopt(Sequence sequence) {
-  const SequenceHandle handle = next_handle_++;
+  static std::atomic<SequenceHandle> next_handle{1};
+  const SequenceHandle handle = next_handle++;
   sequences_.emplace(handle, std::move(sequence));
   return handle;
 }

@@ -20,7 +20,7 @@ namespace llama_ets {
 using SharedModel = std::shared_ptr<llama_model>;
 // One row of n_vocab logits, shared by a sequence and its forks.
 using LogitsRow = std::shared_ptr<const std::vector<float>>;
-// Names a sequence; never reused, so a stale one is recognised.
+// Names a sequence; unique in the process, so a stale one, or another context's, is recognised.
 using SequenceHandle = int64_t;
 
 struct SessionOptions {
@@ -121,7 +121,6 @@ class Session {
   Batch batch_;
   std::vector<llama_seq_id> free_slots_;  // a stack, lowest on top
   std::unordered_map<SequenceHandle, Sequence> sequences_;
-  SequenceHandle next_handle_ = 1;
   JobMonitor* monitor_;
 };
 

@@ -10,6 +10,7 @@ import { majority } from "../methods/majority.js";
 import type { Result } from "../methods/result.js";
 import { greedy, sample } from "../methods/sample.js";
 import type { Step } from "../methods/step.js";
+import { VERSION } from "../version.js";
 import { type AskFlags, METHOD_NAMES } from "./ask-flags.js";
 import { toMethodOptions } from "./ask-options.js";
 import { formatAnswer, formatInterrupted } from "./ask-output.js";
@@ -50,7 +51,7 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
     if (flags.trace !== undefined) await writeTrace(flags.trace, result);
   } catch (error) {
     bar.close();
-    if (error instanceof Interrupted) await keepPartial(steps, flags);
+    if (error instanceof Interrupted) await keepPartial(steps, question, flags);
     throw error;
   } finally {
     process.off("beforeExit", failStalled);
@@ -104,8 +105,15 @@ function print(result: Result, flags: AskFlags, run: { loadMs: number; model: Mo
 }
 
 /** What an interrupted run had: its steps in the trace, the best text as a line. */
-async function keepPartial(steps: Step[], flags: AskFlags): Promise<void> {
-  const partial = { method: flags.method, stopReason: "interrupted", steps };
+async function keepPartial(steps: Step[], question: string, flags: AskFlags): Promise<void> {
+  const partial = {
+    method: flags.method,
+    stopReason: "interrupted",
+    steps,
+    prompt: { text: question },
+    flags,
+    versions: { llamaEts: VERSION, node: process.versions.node },
+  };
   if (flags.json) console.log(JSON.stringify(partial));
   const isKept = flags.trace !== undefined && (await tryTrace(flags.trace, partial));
   console.error(formatInterrupted(steps, isKept ? flags.trace : undefined));

@@ -45,13 +45,13 @@ export async function sumEnergies<S extends ChainState>(
   rolloutsOf: (group: CandidateGroup<S>) => readonly WeightedRollout[],
   step: number,
   earlier: Completion[],
-  { rollouts, reward, lambda, prompt }: EstimatorOptions,
+  { rollouts, reward, lambda, prompt, signal }: EstimatorOptions,
 ): Promise<Estimate> {
   const weighted = groups.flatMap((group) => toCompletions(group, rolloutsOf(group), rollouts));
   // Cut off by the budget, a text has no reward.
   const finished = weighted.filter(({ completion }) => completion.finishReason !== null);
   const pool = finished.map(({ completion }) => completion);
-  const rewards = await scorePool(reward, { prompt, pool, earlier }, step);
+  const rewards = await scorePool(reward, { prompt, pool, earlier }, step, signal);
   earlier.push(...pool);
   const completions = finished.map(({ completion, logRatio, logShare }, i): Scored => {
     const earned = rewards[i] as number;

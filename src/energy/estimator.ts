@@ -47,4 +47,5 @@ export interface EstimatorOptions {
   prompt: string;
   /** Rolls identical candidates out once. */
   shareDuplicates: boolean;
+  signal: AbortSignal | undefined;
 }

@@ -29,12 +29,12 @@ export const DEFAULT_MODEL = "mini-gsm-ref";
 
 /** What suits the bundled models, whose texts are short; none for other models. */
 export function bundledDefaults(source: string): { task?: string; blockTokens?: number } {
-  return source in ROLES ? { task: "mini-gsm", blockTokens: 16 } : {};
+  return Object.hasOwn(ROLES, source) ? { task: "mini-gsm", blockTokens: 16 } : {};
 }
 
 /** The path of a bundled model's name; anything else is returned as it is. */
 export function resolveBundledName(source: string): string {
-  return source in ROLES ? pathOf(source) : source;
+  return Object.hasOwn(ROLES, source) ? pathOf(source) : source;
 }
 
 function pathOf(name: string): string {

@@ -7,6 +7,7 @@ import { LlamaEtsError } from "./errors.js";
 import {
   addon,
   type ContextStatus,
+  call,
   type NativeContext,
   type NativeContinuation,
   type NativeGenerateRequest,
@@ -77,24 +78,24 @@ export class Context implements AsyncDisposable {
 
   /** An empty sequence. */
   async create(): Promise<Sequence> {
-    return this.#own(await this.#native.create().catch(rethrow));
+    return this.#own(await call(() => this.#native.create()));
   }
 
   /** Appends tokens to several sequences at once, packed into as few decodes as fit. */
   async prefill(requests: readonly { sequence: Sequence; tokens: Int32Array }[]): Promise<void> {
     const native = requests.map(({ sequence, tokens }) => ({ sequence: sequence.handle, tokens }));
-    return this.#native.prefill(native).catch(rethrow);
+    return call(() => this.#native.prefill(native));
   }
 
   /** Draws continuations; see `native/generation.h`. */
   async generate(request: GenerateRequest): Promise<Continuation[]> {
-    const continuations = await this.#native
-      .generate({
+    const continuations = await call(() =>
+      this.#native.generate({
         ...request,
         draws: request.draws.map((draw) => ({ ...draw, parent: draw.parent.handle })),
         sampling: toNativeSampling(request.sampling),
-      })
-      .catch(rethrow);
+      }),
+    );
     return continuations.map((c) => ({
       ...c,
       sequence: c.sequence === 0 ? null : this.#own(c.sequence),
@@ -106,17 +107,21 @@ export class Context implements AsyncDisposable {
     requests: readonly { parent: Sequence; tokens: Int32Array }[],
     sampling: Sampling,
   ): Promise<NativeScores[]> {
-    const native = requests.map(({ parent, tokens }) => ({ parent: parent.handle, tokens }));
-    return this.#native.score(native, toNativeSampling(sampling)).catch(rethrow);
+    return call(() =>
+      this.#native.score(
+        requests.map(({ parent, tokens }) => ({ parent: parent.handle, tokens })),
+        toNativeSampling(sampling),
+      ),
+    );
   }
 
   /** Milliseconds of each of up to `count` one-token decodes, until they add up to `limitMs`. */
   timeDecodes(threads: number, count: number, limitMs: number): Promise<Float64Array> {
-    return this.#native.timeDecodes(threads, count, limitMs).catch(rethrow);
+    return call(() => this.#native.timeDecodes(threads, count, limitMs));
   }
 
   status(): Promise<ContextStatus> {
-    return this.#native.status().catch(rethrow);
+    return call(() => this.#native.status());
   }
 
   /** Tokens generated so far by the running `generate`. */
@@ -131,7 +136,7 @@ export class Context implements AsyncDisposable {
 
   /** Frees all sequences. */
   clear(): Promise<void> {
-    return this.#native.clear().catch(rethrow);
+    return call(() => this.#native.clear());
   }
 
   /** Waits for work in flight; safe to call twice. */
@@ -173,17 +178,17 @@ export class Sequence implements AsyncDisposable {
 
   /** Appends tokens and decodes them. */
   async prefill(tokens: Int32Array): Promise<void> {
-    return this.#native.prefill([{ sequence: this.handle, tokens }]).catch(rethrow);
+    return call(() => this.#native.prefill([{ sequence: this.handle, tokens }]));
   }
 
   /** The logits of the token that comes next, one for each id of the vocabulary. */
   async logits(): Promise<Float32Array> {
-    return this.#native.logits(this.handle).catch(rethrow);
+    return call(() => this.#native.logits(this.handle));
   }
 
   /** A sequence that shares this one's cells. */
   async fork(): Promise<Sequence> {
-    const handle = await this.#native.fork(this.handle).catch(rethrow);
+    const handle = await call(() => this.#native.fork(this.handle));
     const sequence = new Sequence(this.#native, handle, this.#dropped);
     this.#dropped.register(sequence, handle, sequence);
     return sequence;
@@ -191,14 +196,14 @@ export class Sequence implements AsyncDisposable {
 
   /** Keeps the first `length` tokens; prefill before generating from a shortened sequence. */
   async truncate(length: number): Promise<void> {
-    return this.#native.truncate(this.handle, length).catch(rethrow);
+    return call(() => this.#native.truncate(this.handle, length));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#dropped.unregister(this);
-    await this.#native.free(this.#handle).catch((error: unknown) => {
+    await call(() => this.#native.free(this.#handle)).catch((error: unknown) => {
       // The context was cleared or closed, which freed the sequence.
       if (!(error instanceof Error && "code" in error && error.code === "ERR_DISPOSED"))
         throw error;

@@ -26,7 +26,9 @@ let opened: EngineLocation | undefined;
  * Loads a GGUF model from a path, a `hf:` URI or a bundled model's name (`bundledModels`).
  *
  * @example
- * await using model = await loadModel("model.gguf");
+ * const model = await loadModel("model.gguf");
+ * // …
+ * await model.dispose();
  *
  * @throws LlamaEtsError `ERR_MODEL_NOT_FOUND`, `ERR_NOT_GGUF`, `ERR_MODEL_TRUNCATED`,
  *   `ERR_UNSUPPORTED_MODEL`, `ERR_DOWNLOAD`, `ERR_ENGINE_NOT_FOUND`, `ERR_ENGINE_MISMATCH`,
@@ -39,6 +41,12 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
   checkOneOf("gpu", gpu, ["auto", "cuda", "vulkan", "metal", false]);
   if (options.gpuLayers !== undefined) checkInteger("gpuLayers", options.gpuLayers, 0, 2 ** 16);
   if (threads !== "auto") checkInteger("threads", threads, 1, 512);
+  if (typeof onProgress !== "function") {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `onProgress` to be a function");
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `signal` to be an AbortSignal");
+  }
   signal?.throwIfAborted();
 
   const file = await resolveModelPath(resolveBundledName(source), onProgress, signal);
@@ -47,7 +55,7 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
   const native = await loadNative(file, gpuLayers, onProgress, signal);
   try {
     const info = native.info();
-    refuseUnsupported(info, native.metadata());
+    refuseUnsupported(file, info, native.metadata());
     const count = threads === "auto" ? await chooseThreads(native, info.parameters) : threads;
     signal?.throwIfAborted();
     return new Model(native, { path: file, engine, threads: count });
@@ -77,9 +85,11 @@ async function loadNative(
   signal: AbortSignal | undefined,
 ): Promise<NativeModel> {
   let failure: { error: unknown } | undefined;
-  let isLoaded = false;
-  // The addon's calls may still be queued when its promise resolves; an exception must not reach it.
+  let reported = -1;
+  // The addon's calls may be late, even after its promise; an exception must not reach it.
   const report = (progress: number) => {
+    if (progress <= reported) return;
+    reported = progress;
     try {
       onProgress({ phase: "load", progress });
     } catch (error) {
@@ -90,20 +100,18 @@ async function loadNative(
   const loading = addon().loadModel({
     path: file,
     gpuLayers,
-    onProgress: (progress) => {
-      if (!isLoaded && progress < 1) report(progress);
-    },
+    onProgress: report,
   });
+  report(0);
   signal?.addEventListener("abort", loading.cancel, { once: true });
   try {
     const model = await loading.promise;
-    isLoaded = true;
     report(1);
     if (failure === undefined) return model;
     model.close();
     throw failure.error;
   } catch (error) {
-    isLoaded = true;
+    reported = 1; // nothing more
     signal?.throwIfAborted();
     if (failure !== undefined) throw failure.error;
     const refusal = codeOf(error);
@@ -119,13 +127,17 @@ async function loadNative(
 }
 
 /** Refuses, by name, what can't be sampled from by forking KV-cache sequences. */
-function refuseUnsupported(info: NativeModelInfo, metadata: Record<string, string>): void {
+function refuseUnsupported(
+  file: string,
+  info: NativeModelInfo,
+  metadata: Record<string, string>,
+): void {
   const architecture = metadata["general.architecture"] ?? "unknown";
   const reason = unsupportedReason(info, metadata, architecture);
   if (reason === undefined) return;
   throw new LlamaEtsError(
     "ERR_UNSUPPORTED_MODEL",
-    `The model's architecture \`${architecture}\` ${reason}`,
+    `${file} can't be used: its architecture \`${architecture}\` ${reason}`,
     { fix: "a decoder-only transformer, such as Qwen3, Llama or Gemma" },
   );
 }

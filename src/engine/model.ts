@@ -5,12 +5,19 @@ import { LlamaEtsError } from "./errors.js";
 import type { EngineLocation } from "./locate-engine.js";
 import {
   addon,
+  callNow,
   type NativeModel,
   type NativeModelInfo,
   type NativeScores,
   rethrow,
 } from "./native.js";
-import { type EncodedPrompt, encodePrompt, type Prompt, type PromptOptions } from "./prompt.js";
+import {
+  checkTokens,
+  type EncodedPrompt,
+  encodePrompt,
+  type Prompt,
+  type PromptOptions,
+} from "./prompt.js";
 import { resolveOnlySampling, type SamplingOptions } from "./sampling.js";
 import { matchTokenizers } from "./tokenizer-match.js";
 
@@ -59,22 +66,22 @@ export class Model implements AsyncDisposable {
 
   /** Token ids of a text. What looks like a special token is one only with `special`. */
   tokenize(text: string, { special = false }: { special?: boolean } = {}): Int32Array {
-    return this.#alive().tokenize(text, false, special);
+    return callNow(() => this.#alive().tokenize(text, false, special));
   }
 
   /** The text of token ids; control tokens have none, unless `special` writes them out. */
   detokenize(tokens: Int32Array, { special = false }: { special?: boolean } = {}): string {
-    return this.#alive().detokenize(tokens, special);
+    return callNow(() => this.#alive().detokenize(tokens, special));
   }
 
   /** The vocabulary's entry for a token. */
   tokenText(token: number): string {
-    return this.#alive().tokenText(token);
+    return callNow(() => this.#alive().tokenText(token));
   }
 
   /** Whether a token ends the text (EOS, EOT and their like). */
   isEndToken(token: number): boolean {
-    return this.#alive().isEndToken(token);
+    return callNow(() => this.#alive().isEndToken(token));
   }
 
   /**
@@ -161,14 +168,8 @@ export class Model implements AsyncDisposable {
   ): Promise<NativeScores[]> {
     const policy = resolveOnlySampling(sampling, this.info.vocabSize);
     const { tokens } = await this.encodePrompt(prompt, promptOptions);
-    const requests = continuations.map((continuation) => Int32Array.from(continuation));
+    const requests = continuations.map((c) => checkTokens("continuations", c, this.info.vocabSize));
     if (requests.length === 0) return [];
-    if (requests.some((r) => r.length === 0)) {
-      throw new LlamaEtsError(
-        "ERR_INVALID_OPTION",
-        "Expected `continuations` to hold no empty one",
-      );
-    }
     const capacity = this.plan({
       promptTokens: tokens.length,
       maxTokens: Math.max(...requests.map((r) => r.length)),

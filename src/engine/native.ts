@@ -191,3 +191,21 @@ export function rethrow(error: unknown, fixes: Partial<Record<ErrorCode, string>
     fix === undefined ? { cause: error } : { cause: error, fix },
   );
 }
+
+/** Runs a call of the addon, at once or as a promise; its errors become LlamaEtsErrors. */
+export async function call<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    return rethrow(error);
+  }
+}
+
+/** As `call`, for what the addon answers at once. */
+export function callNow<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    return rethrow(error);
+  }
+}

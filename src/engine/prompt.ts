@@ -1,7 +1,7 @@
 /** From what callers pass as a prompt to the tokens the model reads. */
-import { checkKeys, checkOneOf, checkString } from "./check.js";
+import { checkInteger, checkKeys, checkOneOf, checkString } from "./check.js";
 import { LlamaEtsError, messageOf } from "./errors.js";
-import type { NativeModel, NativeModelInfo } from "./native.js";
+import { callNow, type NativeModel, type NativeModelInfo } from "./native.js";
 
 export interface ChatMessage {
   role: "system" | "user" | "assistant";
@@ -36,14 +36,20 @@ export async function encodePrompt(
   prompt: Prompt,
   options: PromptOptions,
 ): Promise<EncodedPrompt> {
+  if (typeof prompt !== "string" && !Array.isArray(prompt) && !(prompt instanceof Int32Array)) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      "Expected `prompt` to be a string, chat messages or token ids",
+    );
+  }
   if (isTokens(prompt)) {
-    return { tokens: checkTokens(prompt, info.vocabSize), text: "" };
+    return { tokens: checkTokens("prompt", prompt, info.vocabSize), text: "" };
   }
   const text =
     options.raw === true && typeof prompt === "string"
       ? prompt
       : await renderChat(model, info, toMessages(prompt, options), options.thinking ?? false);
-  const body = model.tokenize(text, false, true);
+  const body = callNow(() => model.tokenize(text, false, true));
   if (body.length === 0) refuseEmpty();
   // Most templates write the BOS themselves.
   const addsBos = info.addBos && info.bos !== null && body[0] !== info.bos;
@@ -56,16 +62,18 @@ function isTokens(prompt: Prompt): prompt is Int32Array | readonly number[] {
   return Array.isArray(prompt) && prompt.every((token) => typeof token === "number");
 }
 
-function checkTokens(prompt: Int32Array | readonly number[], vocabSize: number): Int32Array {
-  if (prompt.length === 0) refuseEmpty();
-  for (const token of prompt) {
-    if (Number.isInteger(token) && token >= 0 && token < vocabSize) continue;
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      `Expected \`prompt\` to hold token ids from 0 to ${vocabSize - 1}, got \`${token}\``,
-    );
+/** Token ids as the engine takes them. Throws `ERR_INVALID_OPTION`. */
+export function checkTokens(
+  name: string,
+  tokens: Int32Array | readonly number[],
+  vocabSize: number,
+): Int32Array {
+  const isList = tokens instanceof Int32Array || Array.isArray(tokens);
+  if (!isList || tokens.length === 0) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `Expected \`${name}\` to hold token ids`);
   }
-  return Int32Array.from(prompt);
+  for (const token of tokens) checkInteger(name, token, 0, vocabSize - 1);
+  return Int32Array.from(tokens);
 }
 
 function refuseEmpty(): never {

@@ -17,6 +17,7 @@ export async function bestOfN(
   options: MethodOptions = {},
 ): Promise<Result> {
   await using run = await Run.open("best-of-n", model, prompt, options, ({ maxTokens }) => ({
+    rollouts: 1,
     steps: 1,
     blockTokens: maxTokens,
   }));

@@ -11,10 +11,13 @@ export async function drawComplete(
   run: Run,
   pick: (texts: readonly Scored[]) => number,
 ): Promise<Result> {
-  const { chain, reward, settings, promptText: prompt } = run;
-  const { candidates: count, lambda } = settings;
-  const candidates = await chain.advance(await chain.start(), count, 0);
-  const rewardEach = monteCarlo({ rollouts: 1, reward, lambda, prompt, shareDuplicates: false });
+  const { chain, settings } = run;
+  const candidates = await chain.advance(await chain.start(), settings.candidates, 0);
+  const rewardEach = monteCarlo({
+    ...run.estimatorOptions,
+    rollouts: 1,
+    shareDuplicates: false,
+  });
   const finished = candidates.filter(({ finishReason }) => finishReason !== null);
   if (finished.length === 0) return run.finishEarly(candidates[0] as (typeof candidates)[number]);
   const estimate = await rewardEach(chain, finished, 0);

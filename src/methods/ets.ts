@@ -32,10 +32,7 @@ export async function ets(
   await using run = await Run.open(options.proposal ? "ets-is" : "ets", model, prompt, options);
   const { chain, proposal, reward, settings } = run;
   const { candidates: M, steps: I, finish, shortcuts, weights: treatment, mixture } = settings;
-  const estimator = {
-    ...{ rollouts: settings.rollouts, reward, lambda: settings.lambda, prompt: run.promptText },
-    shareDuplicates: shortcuts.duplicates,
-  };
+  const estimator = run.estimatorOptions;
   const estimateEnergies =
     proposal === null
       ? monteCarlo(estimator)

@@ -21,6 +21,7 @@ export async function majority(
   const vote = selfConsistency({ ...(extract && { extract }), singleton: 1 });
   const voting = { ...options, reward: vote };
   await using run = await Run.open("majority", model, prompt, voting, ({ maxTokens }) => ({
+    rollouts: 1,
     steps: 1,
     blockTokens: maxTokens,
   }));

@@ -7,7 +7,6 @@ import {
   checkKeys,
   checkNumber,
   checkOneOf,
-  checkPositive,
   checkString,
   checkStrings,
 } from "../engine/check.js";
@@ -34,7 +33,7 @@ export interface MethodOptions extends SamplingOptions, PromptOptions {
   steps?: number;
   /** Tokens of a guidance step, in place of `steps`. Default 64. */
   blockTokens?: number;
-  /** λ of the target p_ref · exp(r / λ), above 0. Default .1. */
+  /** λ of the target p_ref · exp(r / λ), from 1e-100 to 1e100. Default .1. */
   lambda?: number;
   /** Longest answer in tokens. Default: 512, or what the model's context leaves. */
   maxTokens?: number;
@@ -143,6 +142,8 @@ export interface ResolvedOptions {
 }
 
 const MAX_DRAWS = 4096;
+/** Beyond it reward / λ leaves the range of a double. */
+const MIN_LAMBDA = 1e-100;
 const DEFAULT_MAX_TOKENS = 512;
 const DEFAULT_CANDIDATES = 8;
 /** As in the paper's settings. */
@@ -205,7 +206,7 @@ function resolveSettings(
     candidates: checkInteger("candidates", options.candidates ?? DEFAULT_CANDIDATES, 1, MAX_DRAWS),
     rollouts: checkInteger("rollouts", options.rollouts ?? 1, 1, MAX_DRAWS),
     ...resolveSteps(options, maxTokens),
-    lambda: checkPositive("lambda", options.lambda ?? 0.1),
+    lambda: checkNumber("lambda", options.lambda ?? 0.1, MIN_LAMBDA, 1 / MIN_LAMBDA),
     maxTokens,
     reward,
     finish: checkOneOf("finish", options.finish ?? "chain", ["chain", "resample"]),

@@ -3,7 +3,7 @@ import seedrandom from "seedrandom";
 import { AutoregressiveChain } from "../chain/autoregressive.js";
 import { AutoregressiveProposal } from "../chain/autoregressive-proposal.js";
 import type { Chain, ChainState, FinishReason, Proposal, Text } from "../chain/chain.js";
-import type { Estimate, Scored } from "../energy/estimator.js";
+import type { Estimate, EstimatorOptions, Scored } from "../energy/estimator.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { Model } from "../engine/model.js";
@@ -113,8 +113,12 @@ export class Run implements AsyncDisposable {
     return this.#options.reward;
   }
 
-  get promptText(): string {
-    return this.#prompt.text;
+  /** What an estimator of the energy needs to know of the run. */
+  get estimatorOptions(): EstimatorOptions {
+    const { reward, signal, settings } = this.#options;
+    const { rollouts, lambda, shortcuts } = settings;
+    const prompt = this.#prompt.text;
+    return { rollouts, reward, lambda, prompt, signal, shareDuplicates: shortcuts.duplicates };
   }
 
   /** Draws an index with probability `weights`; `purpose` and `step` name the draw. */

@@ -1,13 +1,13 @@
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import type { Reward, RewardFunction } from "./reward.js";
+import { type Reward, type RewardFunction, toReward } from "./reward.js";
 
 /**
  * Loads a reward from a JavaScript module: its default export is a function of a completion, or a
  * `Reward`. The module runs with the rights of this process. Throws `ERR_REWARD`.
  */
-export async function loadRewardModule(file: string): Promise<Reward | RewardFunction> {
+export async function loadRewardModule(file: string): Promise<Reward> {
   let exported: unknown;
   try {
     exported = (await import(pathToFileURL(path.resolve(file)).href)).default;
@@ -20,7 +20,7 @@ export async function loadRewardModule(file: string): Promise<Reward | RewardFun
       },
     );
   }
-  if (typeof exported === "function") return exported as RewardFunction;
+  if (typeof exported === "function") return named(path.basename(file), exported as RewardFunction);
   const reward = exported as Partial<Reward> | null | undefined;
   if (typeof reward?.score === "function" && typeof reward.name === "string") {
     return reward as Reward;
@@ -30,4 +30,9 @@ export async function loadRewardModule(file: string): Promise<Reward | RewardFun
     `Expected ${file} to export a function or a reward with \`name\` and \`score\` as its default`,
     { fix: "export default (completion) => completion.text.length < 200 ? 1 : 0;" },
   );
+}
+
+/** A result names its reward: by the file, since a default export has no name of its own. */
+function named(name: string, reward: RewardFunction): Reward {
+  return { ...toReward(reward), name };
 }

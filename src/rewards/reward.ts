@@ -45,16 +45,34 @@ export function toReward(reward: Reward | RewardFunction): Reward {
   };
 }
 
+/** A reward may take long: an abort does not wait for it. */
+async function untilAborted<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (signal === undefined) return work();
+  signal.throwIfAborted();
+  let stop = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([work(), aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
 /** Scores a pool. Throws `ERR_REWARD`, naming the completion, for anything but finite numbers. */
 export async function scorePool(
   reward: Reward,
   input: RewardInput,
   step: number,
+  signal: AbortSignal | undefined,
 ): Promise<readonly number[]> {
   let scores: readonly number[];
   try {
-    scores = await reward.score(input);
+    scores = await untilAborted(async () => reward.score(input), signal);
   } catch (error) {
+    signal?.throwIfAborted();
     if (error instanceof LlamaEtsError) throw error;
     throw new LlamaEtsError(
       "ERR_REWARD",

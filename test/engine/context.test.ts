@@ -146,10 +146,10 @@ describe("generate", () => {
     );
     for (const [i, { logProbs, rawLogProbs }] of drawn.entries()) {
       for (const [j, logProb] of logProbs.entries()) {
-        expect(Math.abs(logProb - (scores[i]?.logProbs[j] as number))).toBeLessThan(2e-3);
+        expect(Math.abs(logProb - (scores[i]?.logProbs[j] as number))).toBeLessThan(1e-2);
         expect(
           Math.abs((rawLogProbs[j] as number) - (scores[i]?.rawLogProbs[j] as number)),
-        ).toBeLessThan(2e-3);
+        ).toBeLessThan(1e-2);
       }
     }
     // The twin: at another temperature the scores are others.
@@ -158,7 +158,7 @@ describe("generate", () => {
       sampling({ temperature: 1.2 }),
     );
     const gap = drawn[0]?.logProbs.map((x, j) => Math.abs(x - (wrong[0]?.logProbs[j] as number)));
-    expect(Math.max(...(gap ?? []))).toBeGreaterThan(2e-3);
+    expect(Math.max(...(gap ?? []))).toBeGreaterThan(1e-2);
   });
 
   test("draws the same tokens whatever runs beside them", async () => {

@@ -193,11 +193,11 @@ describe("a budget", () => {
       candidates: 8,
       rollouts: 2,
       blockTokens: 8,
-      budget: { tokens: 700 },
+      budget: { tokens: 250 },
     };
     const result = await ets(model(), QUESTION, { ...options, shortcuts: { duplicates: false } });
     expect(result.stopReason).toBe("budget");
-    expect(result.usage.generated).toBeLessThanOrEqual(700 + 16);
+    expect(result.usage.generated).toBeLessThanOrEqual(250 + 16);
     const best = result.steps
       .flatMap((s) => s.candidates.flatMap((c) => c.completions))
       .find((c) => c.reward === 1);
@@ -241,6 +241,26 @@ describe("cancelling", () => {
     setTimeout(() => cancel.abort(reason), 50);
     await expect(running).rejects.toBe(reason);
     expect((await sample(model(), QUESTION, base)).text).not.toBe("");
+  });
+});
+
+describe("a reward that takes long", () => {
+  test("does not hold up an abort", async () => {
+    const cancel = new AbortController();
+    let isAsked: () => void = () => {};
+    const asked = new Promise<void>((resolve) => {
+      isAsked = resolve;
+    });
+    const never = () => {
+      isAsked();
+      return new Promise<number>(() => {});
+    };
+    const options = { ...base, candidates: 2, reward: never, signal: cancel.signal };
+    const running = bestOfN(model(), QUESTION, options);
+    await asked;
+    const reason = new Error("enough");
+    cancel.abort(reason);
+    await expect(running).rejects.toBe(reason);
   });
 });
 

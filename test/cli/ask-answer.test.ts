@@ -1,0 +1,192 @@
+/** What `ask` prints and writes: the answer, its evidence, the JSON and the trace. */
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import type { Step } from "../../src/methods/step.js";
+import { VERSION } from "../../src/version.js";
+import { askJson, GUIDED, PROMPT, withoutTimes } from "../fixtures/cli-ask.js";
+import { cli, scratch } from "../fixtures/cli-process.js";
+
+describe("on a terminal", () => {
+  test("prints the answer's text, and below it answer, agreement, ESS, tokens and time", async () => {
+    const { text, answer, agreement, steps, usage } = await askJson([]);
+    const { code, stdout, stderr } = await cli(["ask", PROMPT]);
+    expect(code).toBe(0);
+    expect(stderr).toBe("");
+    expect(stdout.startsWith(`${text.trim()}\n\n`)).toBe(true);
+    const rows = stdout.slice(text.trim().length).trim().split("\n");
+    const [vote, guidance, tokens, time] = rows.map((row) => row.trim().replace(/\s+/g, " "));
+    expect(vote).toMatch(
+      new RegExp(`^answer ${answer ?? "none found"} ${Math.round(agreement * 100)}% of 8 votes`),
+    );
+    const ess = steps.map((step) => step.ess.toFixed(1)).join(" → ");
+    expect(guidance).toMatch(new RegExp(`^guidance ets, .* 8 candidates × 1 rollout; ESS ${ess}$`));
+    expect(tokens).toContain(`tokens ${usage.generated} generated, ${usage.prefilled} prefilled`);
+    expect(time).toMatch(
+      /^time \d+\.\d\d s \(\d+ tokens\/s\) \+ \d+\.\d\d s loading mini-gsm-ref; /,
+    );
+    expect(rows).toHaveLength(4);
+  });
+
+  test("says so when the text was cut off and gives no answer", async () => {
+    const { stdout } = await cli(["ask", PROMPT, "--max-tokens", "2"]);
+    expect(stdout).toContain("none found");
+    expect(stdout).not.toContain("agree");
+    expect(stdout).toContain("(cut off: length)");
+  });
+
+  test("--quiet prints the answer's text alone", async () => {
+    const { text } = await askJson(GUIDED);
+    const { code, stdout, stderr } = await cli(["ask", PROMPT, "--quiet", ...GUIDED]);
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${text}\n`, stderr: "" });
+  });
+});
+
+describe("--json", () => {
+  test("prints one JSON object on one line, and nothing else", async () => {
+    const { code, stdout, stderr } = await cli(["ask", PROMPT, "--json", ...GUIDED]);
+    expect(code).toBe(0);
+    expect(stderr).toBe("");
+    expect(stdout).toMatch(/^\{.*\}\n$/); // "." takes no line break
+    expect(Object.keys(JSON.parse(stdout))).toEqual(
+      expect.arrayContaining([
+        ...["method", "text", "answer", "tokens", "logProbs", "agreement", "steps", "usage"],
+        ...["stopReason", "seed", "settings", "prompt", "model", "versions"],
+      ]),
+    );
+  });
+
+  test("holds every step: candidates, energies, weights, the choice and its ESS", async () => {
+    const { steps, settings } = await askJson(GUIDED);
+    expect(steps.length).toBeGreaterThan(1);
+    for (const step of steps) {
+      const { candidates, logEnergies, weights, chosen, ess } = step;
+      expect(candidates).toHaveLength(settings.candidates);
+      expect(logEnergies).toHaveLength(settings.candidates);
+      expect(weights.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 12);
+      const energies = logEnergies.map(Math.exp);
+      const total = energies.reduce((a, b) => a + b, 0);
+      expect(weights).toEqual(energies.map((e) => expect.closeTo(e / total, 12)));
+      expect(weights[chosen]).toBeGreaterThan(0);
+      expect(ess).toBeCloseTo(1 / weights.reduce((sum, w) => sum + w ** 2, 0), 9);
+    }
+  });
+
+  test("goes from each step's chosen candidate to the text", async () => {
+    const { steps, tokens, text, stopReason } = await askJson(GUIDED);
+    let before: readonly number[] = [];
+    for (const { candidates, chosen } of steps) {
+      for (const candidate of candidates) {
+        expect(candidate.tokens.slice(0, before.length)).toEqual(before);
+      }
+      before = candidates[chosen]?.tokens ?? [];
+    }
+    expect(tokens).toEqual(before);
+    expect(text).toBe(steps.at(-1)?.candidates[steps.at(-1)?.chosen ?? -1]?.text);
+    expect(["end", "length"]).toContain(stopReason);
+  });
+
+  test("names the model, the prompt as the model read it, and all versions", async () => {
+    const { model, prompt, versions } = await askJson(["-m", "mini-gsm-proposal"]);
+    expect(model.path).toMatch(/models.mini-gsm-proposal\.gguf$/);
+    expect(model.parameters).toBeGreaterThan(1e5);
+    expect(prompt.text).toContain(PROMPT);
+    expect(prompt.text).not.toBe(PROMPT); // within the chat template
+    expect(versions).toEqual({
+      llamaEts: VERSION,
+      llamaCpp: expect.stringMatching(/\d/),
+      node: process.versions.node,
+    });
+  });
+});
+
+describe("usage", () => {
+  const runs = {
+    ets: GUIDED,
+    "ets in waves": [...GUIDED, "-M", "40", "-K", "8", "--max-tokens", "12"],
+    "ets with a long prompt": [...GUIDED, "--system", "Show your work. ".repeat(20)],
+    "ets-is": [...GUIDED, "--method", "ets-is"],
+    "best-of-n": ["--method", "best-of-n"],
+    majority: ["--method", "majority"],
+    sample: ["--method", "sample"],
+    greedy: ["--method", "greedy"],
+  };
+
+  test.each(Object.entries(runs))(
+    "%s prefills the prompt once and decodes no token twice",
+    async (_, args) => {
+      const { usage, proposalUsage, prompt, steps, tokens } = await askJson(args);
+      expect(usage.prefilled).toBe(prompt.tokens.length);
+      expect(usage.decoded).toBeLessThanOrEqual(usage.generated);
+      expect(usage.scored).toBe(proposalUsage?.generated ?? 0);
+      // Every token the steps show was drawn once, and none besides.
+      const generated = usage.generated + (proposalUsage?.generated ?? 0);
+      expect(generated).toBe(steps.length === 0 ? tokens.length : drawnIn(steps));
+    },
+  );
+
+  /** Tokens of all candidates and rollouts, each from where its parent ended. */
+  function drawnIn(steps: readonly Step[]): number {
+    let before = 0;
+    let drawn = 0;
+    for (const { candidates, chosen } of steps) {
+      for (const { tokens, completions } of candidates) {
+        drawn += tokens.length - before;
+        for (const c of completions)
+          if (c.rollout !== null) drawn += c.tokens.length - tokens.length;
+      }
+      before = candidates[chosen]?.tokens.length ?? 0;
+    }
+    return drawn;
+  }
+});
+
+describe("--seed", () => {
+  test("gives the same text, tokens, weights and rollouts again", async () => {
+    expect(withoutTimes(await askJson(GUIDED))).toEqual(withoutTimes(await askJson(GUIDED)));
+  });
+
+  test("another seed gives other rollouts", async () => {
+    const rolloutsOf = async (seed: string) => {
+      const { steps } = await askJson([...GUIDED, "--seed", seed]);
+      return steps[0]?.candidates.flatMap((c) => c.completions.map(({ tokens }) => tokens));
+    };
+    expect(await rolloutsOf("1")).not.toEqual(await rolloutsOf("2"));
+  });
+});
+
+describe("the prompt", () => {
+  test("is read from standard input with -, and without an argument", async () => {
+    const asArgument = withoutTimes(await askJson(GUIDED));
+    for (const args of [["ask", "-"], ["ask"]]) {
+      const { code, stdout } = await cli([...args, "--json", ...GUIDED], { input: `${PROMPT}\n` });
+      expect(code).toBe(0);
+      expect(withoutTimes(JSON.parse(stdout))).toEqual(asArgument);
+    }
+  });
+
+  test("may come before or after options that take several values", async () => {
+    const { settings, prompt } = await askJson(["--stop", "####", "--stop", "\n\n"]);
+    expect(settings.stop).toEqual(["####", "\n\n"]);
+    const { code, stdout } = await cli(["ask", "--json", "--stop", "####", PROMPT]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).prompt).toEqual(prompt);
+  });
+});
+
+describe("--trace", () => {
+  test("writes the whole run, every step in it, besides the answer", async () => {
+    const file = scratch("trace.json");
+    const { stdout } = await cli(["ask", PROMPT, "--json", "--trace", file, ...GUIDED]);
+    const { format, ...trace } = JSON.parse(readFileSync(file, "utf8"));
+    expect(format).toBe("llama-ets-trace/1");
+    expect(trace.steps.length).toBeGreaterThan(1);
+    expect(trace).toEqual(JSON.parse(stdout));
+  });
+
+  test("replaces the trace that was there", async () => {
+    const file = scratch("replaced.json");
+    await cli(["ask", PROMPT, "-q", "--trace", file, "-M", "12"]);
+    await cli(["ask", PROMPT, "-q", "--trace", file, "-M", "2"]);
+    expect(JSON.parse(readFileSync(file, "utf8")).settings.candidates).toBe(2);
+  });
+});

@@ -1,0 +1,252 @@
+/** Each kind of bad input has its own error code, its exit code, and no stack trace. */
+import { existsSync, openSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { bundledModels } from "../../src/engine/bundled-models.js";
+import { PROMPT } from "../fixtures/cli-ask.js";
+import { type CliOptions, cli, scratch, scratchFile } from "../fixtures/cli-process.js";
+
+const gguf = readFileSync(bundledModels().at(-1)?.path ?? "");
+const noTemplate = Buffer.from(gguf);
+noTemplate.write("x", gguf.indexOf("tokenizer.chat_template"));
+
+const models = {
+  page: scratchFile("page.gguf", "<!DOCTYPE html><html><body>Sign in</body></html>"),
+  pointer: scratchFile(
+    "pointer.gguf",
+    "version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
+  ),
+  empty: scratchFile("empty.gguf", ""),
+  header: scratchFile("header.gguf", gguf.subarray(0, 100)),
+  half: scratchFile("half.gguf", gguf.subarray(0, gguf.length / 2)),
+  short: scratchFile("short.gguf", gguf.subarray(0, -1)),
+  noTemplate: scratchFile("no-template.gguf", noTemplate),
+};
+const reward = (name: string, source: string) => `module:${scratchFile(`${name}.mjs`, source)}`;
+
+/** The run fails as described: what it says goes to stderr, nothing to stdout. */
+async function expectError(
+  args: readonly string[],
+  expected: { code: string; exit: 1 | 2; says: RegExp | string },
+  options: CliOptions = {},
+): Promise<void> {
+  const { code, stdout, stderr } = await cli(args, options);
+  expect(stderr).toContain(`(${expected.code})`);
+  expect(stderr).toMatch(expected.says);
+  expect(stderr).not.toMatch(/^ +at /m);
+  expect(stdout).toBe("");
+  expect(code).toBe(expected.exit);
+}
+
+describe("a model", () => {
+  test.each([
+    ["that is missing", "missing.gguf", "ERR_MODEL_NOT_FOUND", /There is no file .*missing\.gguf/],
+    ["that is a directory", ".", "ERR_MODEL_NOT_FOUND", "is a directory"],
+    ["that is no regular file", "/dev/null", "ERR_MODEL_NOT_FOUND", "is not a file"],
+    ["that is a web page", models.page, "ERR_NOT_GGUF", "is a web page"],
+    ["that is a Git LFS pointer", models.pointer, "ERR_NOT_GGUF", "git lfs pull"],
+    ["that is empty", models.empty, "ERR_NOT_GGUF", "is empty"],
+    ["cut off in its header", models.header, "ERR_NOT_GGUF", "could not be loaded"],
+    ["cut off in its tensors", models.half, "ERR_MODEL_TRUNCATED", "download it again"],
+    ["one byte short", models.short, "ERR_MODEL_TRUNCATED", "download it again"],
+    ["without a chat template", models.noTemplate, "ERR_NO_CHAT_TEMPLATE", "--raw"],
+  ])("%s", async (_, model, code, says) => {
+    await expectError(["ask", PROMPT, "-m", model], { code, exit: 1, says });
+  });
+
+  test("that is missing, as --proposal", async () => {
+    await expectError(["ask", PROMPT, "--method", "ets-is", "--proposal", "missing.gguf"], {
+      ...{ code: "ERR_MODEL_NOT_FOUND", exit: 1 },
+      says: "missing.gguf",
+    });
+  });
+
+  test("without a chat template answers with --raw", async () => {
+    const { code } = await cli(["ask", PROMPT, "--raw", "-m", models.noTemplate]);
+    expect(code).toBe(0);
+  });
+});
+
+describe("an option", () => {
+  test.each([
+    ["-M 0", /`candidates` .* integer from 1 .*`0`/],
+    ["-M 1.5", /`candidates` .*`1.5`/],
+    ["-M abc", /--candidates.*'abc'/],
+    ["-K 0", /`rollouts` .* integer from 1 .*`0`/],
+    ["-I 0", /`steps` .*`0`/],
+    ["--block-tokens 0", /`blockTokens` .*`0`/],
+    ["--steps 2 --block-tokens 3", /`steps` or `blockTokens`, got both/],
+    ["--lambda 0", /`lambda` .* above 0, got `0`/],
+    ["--lambda -1", /`lambda` .* above 0, got `-1`/],
+    ["--lambda abc", /--lambda.*'abc'/],
+    ["--temperature -1", /`temperature` .*`-1`/],
+    ["--max-tokens 0", /`maxTokens` .*`0`/],
+    ["--top-k -1", /`topK` .*`-1`/],
+    ["--top-p 0", /`topP` .*`0`/],
+    ["--top-p 1.1", /`topP` .*`1.1`/],
+    ["--min-p 2", /`minP` .*`2`/],
+    ["--seed -1", /`seed` .*`-1`/],
+    ["--threads 0", /`threads` .*`0`/],
+    ["--threads many", /--threads.*'many'/],
+    ["--gpu-layers x", /--gpu-layers.*'x'/],
+    ["--gpu abacus", /`gpu` .*"abacus"/],
+    ["--finish soon", /`finish` .*"soon"/],
+    ["--task poetry", /`task` .*"mini-gsm".*"poetry"/],
+    ["--method magic", /`--method` .*"ets".*"magic"/],
+    ["--reward magic", /`--reward` .*"self-consistency".*"magic"/],
+    ["--budget-tokens 0", /`budget.tokens` .*`0`/],
+    ["--budget-ms 0", /`budget.ms` .*`0`/],
+    ["--method ets-is --weights heavy", /`weights` .*"exact".*"heavy"/],
+    ["--method ets-is --mixture 2", /`mixture` .*`2`/],
+    ["--method ets-is --proposal-temperature 0", /`proposalSampling.temperature` .*`0`/],
+    ["--method ets-is --proposal-top-k 5", /can't be truncated/],
+    ["--method ets-is -m mini-gsm-proposal", "Expected --proposal"],
+    ["--proposal mini-gsm-proposal", "--proposal needs --method ets-is"],
+    ["--mixture 0.5", "`mixture` needs a `proposal`"],
+    ["--unknown", /unknown option '--unknown'/],
+    ["--lamda 1", /unknown option '--lamda'\s.*\n.*Did you mean --lambda/],
+    ["--lambda", /--lambda.* argument missing/],
+    ["another prompt", /too many arguments/],
+  ])("%s", async (flags, says) => {
+    const args = ["ask", PROMPT, ...flags.split(" ")];
+    await expectError(args, { code: "ERR_INVALID_OPTION", exit: 2, says });
+  });
+
+  test("an unknown command", async () => {
+    await expectError(["aks"], {
+      ...{ code: "ERR_INVALID_OPTION", exit: 2 },
+      says: /unknown command 'aks'.*\n.*Did you mean ask/,
+    });
+  });
+
+  test("doctor --gpu abacus", async () => {
+    await expectError(["doctor", "--gpu", "abacus"], {
+      ...{ code: "ERR_INVALID_OPTION", exit: 2 },
+      says: '"abacus"',
+    });
+  });
+});
+
+describe("a prompt", () => {
+  const empty = { code: "ERR_INVALID_OPTION", exit: 2, says: "`prompt`" } as const;
+
+  test.each([
+    ["that is empty", [""], ""],
+    ["of spaces", ["  "], ""],
+    ["that is empty on standard input", [], ""],
+    ["of line breaks on standard input", ["-"], "\n\n"],
+    ["that is empty, with --raw", ["", "--raw"], ""],
+  ])("%s", async (_, args, input) => {
+    await expectError(["ask", ...args], empty, { input });
+  });
+
+  test("longer than the context", async () => {
+    await expectError(
+      ["ask", "-"],
+      {
+        ...{ code: "ERR_CONTEXT_FULL", exit: 1 },
+        says: /The prompt has \d+ tokens .* context holds \d+/,
+      },
+      { input: "word ".repeat(3000) },
+    );
+  });
+
+  test("that leaves too little of the context for --max-tokens", async () => {
+    await expectError(["ask", PROMPT, "--max-tokens", "100000"], {
+      ...{ code: "ERR_CONTEXT_FULL", exit: 1 },
+      says: /Try: maxTokens: \d+/,
+    });
+  });
+});
+
+describe("a reward", () => {
+  test.each([
+    [
+      "that is NaN",
+      reward("nan", "export default () => NaN;"),
+      /finite number, got `NaN` for .*candidate 0 at step 0/,
+    ],
+    ["that is infinite", reward("infinite", "export default () => -1 / 0;"), "got `-Infinity`"],
+    ["that is no number", reward("text", 'export default () => "good";'), "got `good`"],
+    [
+      "that throws",
+      reward("throws", 'export default () => { throw new Error("no score today"); };'),
+      "no score today",
+    ],
+    [
+      "that rejects",
+      reward("rejects", 'export default async () => { throw new Error("server down"); };'),
+      "server down",
+    ],
+    [
+      "that never comes",
+      reward("never", "export default () => new Promise(() => {});"),
+      "never settled",
+    ],
+    [
+      "with too few numbers",
+      reward("few", 'export default { name: "few", score: () => [1] };'),
+      /`few` to return \d+ numbers .* got 1/,
+    ],
+    ["whose module is missing", "module:missing.mjs", "missing.mjs"],
+    ["whose module has a syntax error", reward("syntax", "export default ("), "syntax.mjs"],
+    ["whose module throws", reward("loads", 'throw new Error("no licence");'), "no licence"],
+    ["whose module exports none", reward("none", "export const score = 1;"), "export default"],
+  ])("%s", async (_, name, says) => {
+    const args = ["ask", PROMPT, "--temperature", "1.5", "--reward", name];
+    await expectError(args, { code: "ERR_REWARD", exit: 1, says });
+  });
+});
+
+describe("an engine", () => {
+  test("that is missing", async () => {
+    await expectError(
+      ["ask", PROMPT],
+      {
+        ...{ code: "ERR_ENGINE_NOT_FOUND", exit: 1 },
+        says: /\/nonexistent.*\n.*Try: /,
+      },
+      { env: { LLAMA_ETS_ENGINE: "/nonexistent" } },
+    );
+  });
+
+  test("of another release than the addon was built for", async () => {
+    const metadata = { buildOptions: { llamaCpp: { release: "b1" } } };
+    scratchFile("_nlcBuildMetadata.json", JSON.stringify(metadata));
+    await expectError(
+      ["ask", PROMPT],
+      {
+        ...{ code: "ERR_ENGINE_MISMATCH", exit: 1 },
+        says: /built for llama\.cpp .* is b1/,
+      },
+      { env: { LLAMA_ETS_ENGINE: scratch(".") } },
+    );
+  });
+});
+
+describe("output that can't be written", () => {
+  test.each([
+    ["a directory that is missing", "missing/trace.json", "ENOENT"],
+    ["a directory", ".", "EISDIR"],
+    ...(existsSync("/dev/full") ? [["a full disk", "/dev/full", "ENOSPC"]] : []),
+  ])(
+    "a trace in %s: the answer is printed, and the run fails",
+    async (_, file = "", reason = "") => {
+      const { code, stdout, stderr } = await cli(["ask", PROMPT, "--json", "--trace", file]);
+      expect(JSON.parse(stdout).text).not.toBe("");
+      expect(stderr).toContain("(ERR_WRITE)");
+      expect(stderr).toContain(reason);
+      expect(code).toBe(1);
+    },
+  );
+
+  test
+    .runIf(existsSync("/dev/full"))
+    .each([[["ask", PROMPT]], [["ask", PROMPT, "--json"]], [["models"]], [["--help"]]])(
+    "on a full disk %j fails and says so once",
+    async (args) => {
+      const { code, stderr } = await cli(args, { stdout: openSync("/dev/full", "w") });
+      expect(stderr.match(/ERR_WRITE/g)).toHaveLength(1);
+      expect(code).toBe(1);
+    },
+  );
+});

@@ -1,0 +1,124 @@
+/** The commands that look around: help, `models`, `doctor`. */
+import { existsSync, mkdirSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { askCommand } from "../../src/cli/ask.js";
+import { METHOD_NAMES } from "../../src/cli/ask-flags.js";
+import { taskNames } from "../../src/tasks/index.js";
+import { VERSION } from "../../src/version.js";
+import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
+
+describe("help", () => {
+  test.each([["--help"], ["-h"], ["help"]])("%s lists the commands", async (flag) => {
+    const { code, stdout, stderr } = await cli([flag]);
+    expect(code).toBe(0);
+    expect(stderr).toBe("");
+    for (const command of ["ask", "models", "doctor", "help"]) {
+      expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
+    }
+  });
+
+  test("ask --help lists every option, with what it takes", async () => {
+    const { code, stdout } = await cli(["ask", "--help"]);
+    expect(code).toBe(0);
+    const listed = [...stdout.matchAll(/^ +(-.*?)(?: {2}|$)/gm)].map((row) => row[1]);
+    const options = askCommand().options.filter(({ hidden }) => !hidden);
+    expect(listed).toEqual([...options.map(({ flags }) => flags), "-h, --help"]);
+    for (const option of options) expect(option.description).not.toBe("");
+    const flags = options.flatMap(({ short, long }) => [short, long]);
+    expect(flags).toEqual(
+      expect.arrayContaining([
+        ...["-m", "--model", "--method", "-M", "--candidates", "-K", "--rollouts", "-I", "--steps"],
+        ...["--block-tokens", "--lambda", "--max-tokens", "--temperature", "--top-k", "--top-p"],
+        ...["--min-p", "--reward", "--task", "--finish", "--stop", "--system", "--raw", "--seed"],
+        ...["--gpu", "--threads", "--budget-tokens", "--budget-ms", "--json", "--quiet", "--trace"],
+      ]),
+    );
+  });
+
+  test("ask --help names every method and task", async () => {
+    const { stdout } = await cli(["ask", "--help"]);
+    for (const name of [...METHOD_NAMES, ...taskNames()]) expect(stdout).toContain(name);
+  });
+
+  test("without a command is shown on standard error, as bad usage", async () => {
+    const { code, stdout, stderr } = await cli([]);
+    expect(code).toBe(2);
+    expect(stdout).toBe("");
+    expect(stderr).toContain("Usage: llama-ets");
+  });
+
+  test("--version prints the package's version", async () => {
+    expect(await cli(["--version"])).toMatchObject({ code: 0, stdout: `${VERSION}\n`, stderr: "" });
+  });
+});
+
+describe("models", () => {
+  test("lists the bundled models, with sizes", async () => {
+    const { code, stdout, stderr } = await cli(["models"]);
+    expect(code).toBe(0);
+    expect(stderr).toBe("");
+    expect(stdout).toMatch(/^ {2}mini-gsm-ref +\d+\.\d MiB /m);
+    expect(stdout).toMatch(/^ {2}mini-gsm-proposal +\d+\.\d MiB /m);
+  });
+
+  test("--json prints one object, with files that exist", async () => {
+    const { code, stdout } = await cli(["models", "--json"]);
+    expect(code).toBe(0);
+    const { default: name, bundled, downloaded } = JSON.parse(stdout);
+    expect(bundled.map((model: { name: string }) => model.name)).toContain(name);
+    for (const model of bundled) {
+      expect(existsSync(model.path)).toBe(true);
+      expect(model.sizeBytes).toBeGreaterThan(1e5);
+    }
+    expect(downloaded).toBeInstanceOf(Array);
+  });
+
+  test("lists what was downloaded, and how to when there is nothing", async () => {
+    const HOME = scratch("home");
+    mkdirSync(`${HOME}/.node-llama-cpp/models`, { recursive: true });
+    const env = { HOME, USERPROFILE: HOME };
+    expect((await cli(["models"], { env })).stdout).toContain("llama-ets ask -m hf:");
+    scratchFile("home/.node-llama-cpp/models/hf_some_model.gguf", "GGUF");
+    scratchFile("home/.node-llama-cpp/models/hf_other.gguf.part", "GG");
+    const { stdout } = await cli(["models", "--json"], { env });
+    const { downloaded } = JSON.parse(stdout);
+    expect(downloaded).toMatchObject([{ name: "hf_some_model.gguf", sizeBytes: 4 }]);
+  });
+});
+
+describe("doctor", () => {
+  const checks = ["llama-ets", "machine", "addon", "engine", "devices", "models", "generation"];
+
+  test("finds a working installation well, down to a real generation", async () => {
+    const { code, stdout, stderr } = await cli(["doctor"]);
+    expect(code).toBe(0);
+    expect(stderr).toBe("");
+    const rows = stdout.trimEnd().split("\n");
+    expect(rows.map((row) => row.split(/ +/).slice(0, 2))).toEqual(checks.map((c) => ["ok", c]));
+    expect(rows.at(-1)).toMatch(/[1-9]\d* tokens, \d+ tokens\/s/);
+  });
+
+  test("--json prints one object", async () => {
+    const { code, stdout } = await cli(["doctor", "--json", "--gpu", "off"]);
+    expect(code).toBe(0);
+    const { ok, findings } = JSON.parse(stdout);
+    expect(ok).toBe(true);
+    expect(findings.map(({ check }: { check: string }) => check)).toEqual(checks);
+  });
+
+  test("names what is broken, and its code, and exits with 1", async () => {
+    const env = { LLAMA_ETS_ENGINE: "/nonexistent" };
+    const plain = await cli(["doctor"], { env });
+    expect(plain.code).toBe(1);
+    expect(plain.stdout).toMatch(/^FAIL engine .*\/nonexistent[\s\S]*?ERR_ENGINE_NOT_FOUND/m);
+    expect(plain.stdout).toMatch(/^ok +models /m);
+    const json = await cli(["doctor", "--json"], { env });
+    expect(json.code).toBe(1);
+    const { ok, findings } = JSON.parse(json.stdout);
+    expect(ok).toBe(false);
+    expect(findings.find(({ check }: { check: string }) => check === "engine")).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining("ERR_ENGINE_NOT_FOUND"),
+    });
+  });
+});

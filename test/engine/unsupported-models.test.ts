@@ -1,0 +1,73 @@
+/** Models that can't be sampled from by forking KV-cache sequences are refused by name. */
+import { beforeAll, describe, expect, test } from "vitest";
+import { encodeGguf, type Gguf, u32 } from "../fixtures/gguf-writer.js";
+import { loadInChild, type Outcome } from "../fixtures/load-in-child.js";
+import { temporaryFile } from "../fixtures/temporary-directory.js";
+import {
+  tinyBert,
+  tinyJamba,
+  tinyLlada,
+  tinyMamba,
+  tinyQwen3,
+  tinyT5,
+} from "../fixtures/tiny-models.js";
+
+const withPooling = (type: number): Gguf => {
+  const model = tinyQwen3();
+  model.metadata.set("qwen3.pooling_type", u32(type));
+  return model;
+};
+
+const bertThatSaysNothing = (): Gguf => {
+  const model = tinyBert();
+  model.metadata.delete("bert.attention.causal");
+  return model;
+};
+
+const refused: [string, Gguf, string, RegExp][] = [
+  ["an embedding model (bert)", tinyBert(), "bert", /makes embeddings or scores, not text/],
+  ["a decoder with mean pooling", withPooling(1), "qwen3", /makes embeddings or scores, not text/],
+  ["a reranker (rank pooling)", withPooling(4), "qwen3", /makes embeddings or scores, not text/],
+  ["an encoder-decoder (t5)", tinyT5(), "t5", /has an encoder and a decoder/],
+  ["a recurrent model (mamba)", tinyMamba(), "mamba", /keeps a recurrent state/],
+  ["a hybrid (jamba)", tinyJamba(), "jamba", /keeps a recurrent state/],
+  ["a diffusion model (llada)", tinyLlada(), "llada", /is a diffusion model/],
+];
+const usable: [string, Gguf][] = [
+  ["a causal decoder (qwen3)", tinyQwen3()],
+  ["a decoder that names its pooling none", withPooling(0)],
+];
+const silent: [string, Gguf][] = [
+  ["a bert whose metadata doesn't say that it isn't causal", bertThatSaysNothing()],
+];
+
+const write = (name: string, model: Gguf) => temporaryFile(`${name}.gguf`, encodeGguf(model));
+
+let outcomeOf: (file: string) => Outcome;
+beforeAll(async () => {
+  const models = [...refused, ...usable, ...silent];
+  outcomeOf = await loadInChild(models.map(([name, model]) => write(name, model)));
+});
+
+describe("loadModel refuses, by its architecture and with a fix,", () => {
+  test.each(refused)("%s", (name, _, architecture, reason) => {
+    const outcome = outcomeOf(`${name}.gguf`);
+    expect(outcome).toMatchObject({ error: "LlamaEtsError", code: "ERR_UNSUPPORTED_MODEL" });
+    expect(outcome.message).toContain(`\`${architecture}\``);
+    expect(outcome.message).toMatch(reason);
+    expect(outcome.message).toMatch(/\nTry: a decoder-only transformer/);
+  });
+});
+
+describe("a model is sampled from when it is", () => {
+  test.each(usable)("%s", (name) => {
+    expect(outcomeOf(`${name}.gguf`)).toEqual({ name: `${name}.gguf`, code: "none" });
+  });
+});
+
+describe("what loading doesn't recognise is refused before it is decoded:", () => {
+  test.each(silent)("%s", (name) => {
+    const outcome = outcomeOf(`${name}.gguf`);
+    expect(outcome).toMatchObject({ error: "LlamaEtsError", code: "ERR_UNSUPPORTED_MODEL" });
+  });
+});
