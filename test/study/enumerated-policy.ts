@@ -7,7 +7,7 @@ import type { Completion } from "../../src/rewards/reward.js";
 
 export const PROMPT = "Noah has 4";
 /** The proposal differs from the reference in its weights and in its temperature. */
-export const TEMPERATURE = { reference: 4, proposal: 2.5 };
+export const TEMPERATURE = { reference: 6, proposal: 5 };
 
 /** A prefix, with the probability of its last token given the ones before. */
 export interface Node {
