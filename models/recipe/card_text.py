@@ -14,11 +14,13 @@ then, as models trained on text by people do, and samples disagree. At temperatu
     "proposal": """
 Proposal (`p_small`) for ETS-IS with `mini-gsm-ref.gguf` as the reference: same tokenizer, about a quarter of the
 multiplications a token. Distilled: KL to the reference's token distributions, at temperatures .7 and 1, on corpus texts and
-then on texts drawn by the reference and by itself. Use it at the reference's temperature; weights behave at .7 (see below).
+then on texts drawn by the reference and by itself (this file: step 552 of that run's 800). Use it at the reference's temperature; weights behave at .7 (see below).
 """,
     "llada": """
 Masked diffusion model (llama.cpp arch `llada`, bidirectional attention) for levels 1 and 2 only: two- and three-step problems.
-Trained causally first, then as block diffusion, then with full attention as llama.cpp runs it. Decode semi-autoregressively:
+**Not yet a solver**: this file is the end of the first training run only (causal, then block diffusion, then full
+attention as llama.cpp runs it). It writes the right form of a solution and mostly wrong arithmetic; the second, long run was not
+finished. Good enough to build diffusion code on, not to study it. Decode semi-autoregressively:
 answer length 56 (a multiple of 8, up to 64), blocks of 8, one token a step, low-confidence remasking. The answer
 ends at the first end token; what follows it is end tokens. Levels 3 to 5 are outside its training.
 """,
@@ -27,6 +29,9 @@ Judges a solution right or wrong: a two-class head (`right`, `wrong`) for llama.
 Input: the chat-templated question, the whole solution and the end token `<|im_end|>`; the first of the two pooled values is the
 probability of `right` (llama.cpp applies the softmax for this architecture). The reference's layers, frozen, and two more on top, trained on
 the reference's samples for training-side problems; in training every token is judged, right up to the first error and wrong from there on.
+
+**Under-trained** (759 of 1,000 planned steps): it knows how hard a problem is better than which of two solutions is right, so choosing
+the best-judged of 16 does worse than one sample. Do not use it as a reward yet.
 """,
 }
 TABLES = {

@@ -2,6 +2,8 @@
 
 Trained on the corpus until every word of it is one token; digits stay single
 tokens. usage: tokenizer.py train OUT.json
+tokenizer.json is part of the recipe: training it anew after a change of the corpus may
+renumber the tokens, and then every model has to be trained again.
 """
 
 import collections
