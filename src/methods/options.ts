@@ -22,16 +22,20 @@ import {
 import { type AnswerExtractor, extractAnswer } from "../rewards/answer.js";
 import { type Reward, type RewardFunction, toReward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
+import { type AdaptiveOptions, resolveAdaptive } from "./adaptive.js";
 import type { Step } from "./step.js";
 
 export interface MethodOptions extends SamplingOptions, PromptOptions {
-  /** M, texts or continuations drawn at each step, from 1 to 4096 (ETS of several steps: 254). */
+  /**
+   * M, texts or continuations drawn at each step, from 1 to 4096 (ETS of several steps: 254).
+   * Default 8; adaptive runs: at most 32.
+   */
   candidates?: number;
   /** K, rollouts that estimate each candidate's energy, from 1 to 4096. Default 1. */
   rollouts?: number;
   /** I, guidance steps over `maxTokens`: blocks of ceil(maxTokens / I) tokens. */
   steps?: number;
-  /** Tokens of a guidance step, in place of `steps`. Default 64. */
+  /** Tokens of a guidance step, in place of `steps`. Default 64; adaptive runs: one step. */
   blockTokens?: number;
   /** λ of the target p_ref · exp(r / λ), from 1e-100 to 1e100. Default .1. */
   lambda?: number;
@@ -63,7 +67,16 @@ export interface MethodOptions extends SamplingOptions, PromptOptions {
   weights?: WeightTreatment;
   /** Share of the rollouts that the reference draws itself, 0 (default) to 1. */
   mixture?: number;
-  /** Exact savings (METHOD §2); for tests and studies each can be switched off. */
+  /**
+   * Draws candidates in rounds and ends once the reward calls a step settled, with one of its
+   * texts; for rewards that vote, as self-consistency does (others never settle). `candidates` is
+   * the most a step may draw. Default false.
+   */
+  adaptive?: boolean | AdaptiveOptions;
+  /**
+   * Exact savings (METHOD §2); for tests and studies each can be switched off. `duplicates` is off
+   * in adaptive runs: texts that share rollouts aren't votes of their own.
+   */
   shortcuts?: { duplicates?: boolean; decided?: boolean };
   /** Makes every draw reproducible at fixed settings on one machine, from 0 to 2^53 - 1. Default 0. */
   seed?: number;
@@ -89,7 +102,7 @@ const KEYS = [
   ...SAMPLING_KEYS,
   ...["raw", "system", "thinking"],
   ...["candidates", "rollouts", "steps", "blockTokens", "lambda", "maxTokens", "reward", "extract"],
-  ...["proposal", "proposalSampling", "weights", "mixture"],
+  ...["proposal", "proposalSampling", "weights", "mixture", "adaptive"],
   ...[
     "stop",
     "finish",
@@ -119,6 +132,7 @@ export interface Settings {
   proposalSampling: Sampling | null;
   weights: WeightTreatment;
   mixture: number;
+  adaptive: Required<AdaptiveOptions> | null;
   shortcuts: { duplicates: boolean; decided: boolean };
   stop: string[];
   sampling: Sampling;
@@ -148,6 +162,8 @@ const DEFAULT_MAX_TOKENS = 512;
 const DEFAULT_CANDIDATES = 8;
 /** As in the paper's settings. */
 const DEFAULT_BLOCK_TOKENS = 64;
+/** Adaptive runs take as many as the vote needs, mostly far fewer. */
+const DEFAULT_ADAPTIVE_CANDIDATES = 32;
 
 /** Throws `ERR_INVALID_OPTION`. `promptTokens` bounds the default of `maxTokens`. */
 export function resolveOptions(
@@ -201,16 +217,19 @@ function resolveSettings(
   const sampling = resolveSampling(options, vocabularyOf(options, model));
   const { shortcuts = {} } = options;
   checkKeys("shortcuts", shortcuts, ["duplicates", "decided"]);
-  const { duplicates = true, decided = true } = shortcuts;
+  const adaptive = resolveAdaptive(options.adaptive);
+  const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
+  const { duplicates = adaptive === null, decided = true } = shortcuts;
   return {
-    candidates: checkInteger("candidates", options.candidates ?? DEFAULT_CANDIDATES, 1, MAX_DRAWS),
+    candidates: checkInteger("candidates", options.candidates ?? most, 1, MAX_DRAWS),
     rollouts: checkInteger("rollouts", options.rollouts ?? 1, 1, MAX_DRAWS),
-    ...resolveSteps(options, maxTokens),
+    ...resolveSteps(options, maxTokens, adaptive === null ? DEFAULT_BLOCK_TOKENS : maxTokens),
     lambda: checkNumber("lambda", options.lambda ?? 0.1, MIN_LAMBDA, 1 / MIN_LAMBDA),
     maxTokens,
     reward,
     finish: checkOneOf("finish", options.finish ?? "chain", ["chain", "resample"]),
     ...resolveProposal(options, sampling),
+    adaptive,
     shortcuts: {
       duplicates: checkBoolean("shortcuts.duplicates", duplicates),
       decided: checkBoolean("shortcuts.decided", decided),
@@ -274,13 +293,14 @@ function resolveProposalSampling(options: MethodOptions, sampling: Sampling): Sa
 function resolveSteps(
   { steps, blockTokens }: MethodOptions,
   maxTokens: number,
+  defaultBlock: number,
 ): { steps: number; blockTokens: number } {
   if (steps !== undefined && blockTokens !== undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `steps` or `blockTokens`, got both");
   }
   const block =
     steps === undefined
-      ? checkInteger("blockTokens", blockTokens ?? DEFAULT_BLOCK_TOKENS, 1, 2 ** 24)
+      ? checkInteger("blockTokens", blockTokens ?? defaultBlock, 1, 2 ** 24)
       : Math.ceil(maxTokens / checkInteger("steps", steps, 1, 2 ** 24));
   const fitting = Math.min(block, maxTokens);
   return { steps: Math.ceil(maxTokens / fitting), blockTokens: fitting };
