@@ -41,6 +41,7 @@ class Generation {
   }
 
   std::vector<Continuation> Run() {
+    const Stopwatch stopwatch(&session_->counters.call_ns);
     session_->monitor()->generated = 0;
     while (true) {
       if (!OutOfBudget()) Admit();
@@ -131,7 +132,7 @@ class Generation {
     Continuation& result = results_[slot->draw];
     const uint32_t position = draw.position + static_cast<uint32_t>(result.tokens.size());
     const PhiloxCounter counter = {draw.stream[0], draw.stream[1], draw.stream[2], position};
-    const TokenProbability drawn = sampler_.Draw(row, PhiloxUniform(counter, options_.key));
+    const TokenProbability drawn = Sample(row, PhiloxUniform(counter, options_.key));
     result.tokens.push_back(drawn.token);
     result.log_probs.push_back(drawn.log_prob);
     result.raw_log_probs.push_back(drawn.raw_log_prob);
@@ -149,6 +150,11 @@ class Generation {
       result.finish = Finish::kLength;
       slot->closing = draw.keep;
     }
+  }
+
+  TokenProbability Sample(const float* row, double uniform) {
+    const Stopwatch stopwatch(&session_->counters.sampling_ns);
+    return sampler_.Draw(row, uniform);
   }
 
   bool EndsWithStopString(Slot* slot, llama_token token) {

@@ -21,6 +21,7 @@ class Scoring {
   }
 
   std::vector<Scores> Run() {
+    const Stopwatch stopwatch(&session_->counters.call_ns);
     while (true) {
       Admit();
       if (active_.empty()) return std::move(results_);
@@ -97,6 +98,7 @@ class Scoring {
   }
 
   void Record(size_t request, const float* row, llama_token token) {
+    const Stopwatch stopwatch(&session_->counters.sampling_ns);
     const TokenProbability scored = sampler_.Score(row, token);
     results_[request].log_probs.push_back(scored.log_prob);
     results_[request].raw_log_probs.push_back(scored.raw_log_prob);

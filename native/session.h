@@ -13,6 +13,7 @@
 #include "batch.h"
 #include "cells.h"
 #include "job_monitor.h"
+#include "stopwatch.h"
 
 namespace llama_ets {
 
@@ -45,15 +46,18 @@ struct PrefillRequest {
   std::vector<llama_token> tokens;
 };
 
-// Tokens since the context was made. Each generated token is decoded at most once, and only if
-// something follows it.
+// Tokens and time since the context was made. Each generated token is decoded at most once, and
+// only if something follows it.
 struct Counters {
   int64_t prefilled = 0;
   int64_t generated = 0;
   int64_t decoded = 0;  // generated tokens fed back to the model
   int64_t scored = 0;
   int64_t forks = 0;
-  int64_t decodes = 0;  // calls of llama_decode
+  int64_t decodes = 0;      // calls of llama_decode
+  int64_t decode_ns = 0;    // in the engine, until the logits are there
+  int64_t sampling_ns = 0;  // drawing and scoring tokens from logits
+  int64_t call_ns = 0;      // the whole of prefill, generate and score calls
 };
 
 class Session {
@@ -86,7 +90,7 @@ class Session {
   Sequence ForkSlot(const Sequence& parent);
   void FreeSlot(Sequence* sequence);
   SequenceHandle Adopt(Sequence sequence);
-  // Decodes the batch; cells are accounted for by the caller.
+  // Decodes the batch and waits for its logits; cells are accounted for by the caller.
   void Decode();
   Batch& batch() { return batch_; }
   const float* RowOf(int32_t batch_index) const;
