@@ -28,9 +28,11 @@
         "native/model.cc",
         "native/model_file.cc",
         "native/model_loading.cc",
+        "native/row_sampler.cc",
         "native/sampler.cc",
         "native/scoring.cc",
         "native/session.cc",
+        "native/thread_team.cc",
         "native/worker.cc"
       ],
       "include_dirs": [

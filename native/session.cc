@@ -7,8 +7,15 @@
 
 #include "engine.h"
 #include "engine_error.h"
+#include "stopwatch.h"
 
 namespace llama_ets {
+namespace {
+
+// A row of logits takes a fraction of a millisecond: more threads would wake to find none left.
+constexpr int32_t kMaxTeam = 32;
+
+}  // namespace
 
 Session::Session(SharedModel model, const SessionOptions& options, JobMonitor* monitor)
     : model_(std::move(model)),
@@ -267,7 +274,17 @@ std::vector<double> Session::TimeDecodes(int32_t threads, int32_t count, double 
   return milliseconds;
 }
 
+int32_t Session::team_size() const {
+  return std::min(threads_, kMaxTeam);
+}
+
+ThreadTeam& Session::team() {
+  if (!team_) team_ = std::make_unique<ThreadTeam>(team_size());
+  return *team_;
+}
+
 void Session::SetThreads(int32_t threads, int32_t batch_threads) {
+  if (threads != threads_) team_.reset();
   threads_ = threads;
   batch_threads_ = batch_threads;
   Engine().llama_set_n_threads(context_, threads, batch_threads);

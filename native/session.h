@@ -13,7 +13,7 @@
 #include "batch.h"
 #include "cells.h"
 #include "job_monitor.h"
-#include "stopwatch.h"
+#include "thread_team.h"
 
 namespace llama_ets {
 
@@ -96,6 +96,10 @@ class Session {
   const float* RowOf(int32_t batch_index) const;
   LogitsRow CopyRow(int32_t batch_index) const;
 
+  // For work between decodes, on the threads that decode single tokens.
+  int32_t team_size() const;
+  ThreadTeam& team();
+
   int32_t vocab_size() const { return vocab_size_; }
   const llama_vocab* vocab() const { return vocab_; }
   int64_t free_cells() const { return cells_ - used_cells_; }
@@ -126,6 +130,7 @@ class Session {
   std::vector<llama_seq_id> free_slots_;  // a stack, lowest on top
   std::unordered_map<SequenceHandle, Sequence> sequences_;
   JobMonitor* monitor_;
+  std::unique_ptr<ThreadTeam> team_;  // made when first needed
 };
 
 }  // namespace llama_ets
