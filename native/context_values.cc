@@ -179,6 +179,9 @@ Napi::Value ToJs(Napi::Env env, const SessionStatus& status) {
   set("scored", status.counters.scored);
   set("forks", status.counters.forks);
   set("decodes", status.counters.decodes);
+  set("decodeNs", status.counters.decode_ns);
+  set("samplingNs", status.counters.sampling_ns);
+  set("callNs", status.counters.call_ns);
   set("cells", status.cells);
   set("usedCells", status.used_cells);
   set("sequences", static_cast<int64_t>(status.sequences));

@@ -1,9 +1,13 @@
 #include "generation.h"
 
 #include <algorithm>
+#include <list>
+#include <numeric>
 
 #include "engine.h"
 #include "engine_error.h"
+#include "row_sampler.h"
+#include "stopwatch.h"
 
 namespace llama_ets {
 namespace {
@@ -24,8 +28,10 @@ class Generation {
       : session_(session),
         draws_(draws),
         options_(options),
-        sampler_(options.sampling, session->vocab_size()),
-        results_(draws.size()) {
+        sampler_(session, options.sampling),
+        results_(draws.size()),
+        waiting_(draws.size()) {
+    std::iota(waiting_.begin(), waiting_.end(), size_t{0});
     for (const std::string& stop : options.stop_strings) {
       longest_stop_ = std::max(longest_stop_, stop.size());
     }
@@ -41,12 +47,12 @@ class Generation {
   }
 
   std::vector<Continuation> Run() {
+    const Stopwatch stopwatch(&session_->counters.call_ns);
     session_->monitor()->generated = 0;
-    while (true) {
-      if (!OutOfBudget()) Admit();
-      if (OutOfBudget() || active_.empty()) break;
-      DecodeStep();
-    }
+    for (const Draw& draw : draws_) ThrowIfTooLarge(draw);
+    do {
+      Admit();
+    } while (!OutOfBudget() && DecodeStep());
     finished_ = true;
     return std::move(results_);
   }
@@ -61,6 +67,12 @@ class Generation {
     bool closing = false;  // all tokens drawn; the last is decoded once more to be continued from
   };
 
+  // Logits that a slot's next token is drawn from.
+  struct Row {
+    size_t slot;
+    const float* logits;
+  };
+
   // Checked between batches, so a budget holds within one batch.
   bool OutOfBudget() const {
     session_->ThrowIfAborted();
@@ -73,33 +85,57 @@ class Generation {
     return draw.keep ? draw.max_tokens : draw.max_tokens - 1;
   }
 
+  bool HasPlace() const {
+    return session_->free_slots() > 0 &&
+           static_cast<int32_t>(active_.size()) < session_->max_outputs();
+  }
+
+  bool HasCellsFor(const Draw& draw) const {
+    return CellsFor(draw) <= session_->free_cells() - reserved_;
+  }
+
+  // While none is active: then no more places and cells will come free.
+  void ThrowIfTooLarge(const Draw& draw) const {
+    if (HasPlace() && HasCellsFor(draw)) return;
+    throw EngineError("ERR_CONTEXT_FULL",
+                      "A continuation of " + std::to_string(draw.max_tokens) +
+                          " tokens needs a sequence and " + std::to_string(CellsFor(draw)) +
+                          " KV cells; " + std::to_string(session_->free_slots()) +
+                          " sequences and " + std::to_string(session_->free_cells()) +
+                          " cells are free");
+  }
+
+  // Starts all that wait and fit, with their first tokens, drawn from their parents' logits. Those
+  // that end with it leave their places to others at once.
   void Admit() {
-    while (next_draw_ < draws_.size()) {
-      const Draw& draw = draws_[next_draw_];
-      const bool fits = session_->free_slots() > 0 &&
-                        static_cast<int32_t>(active_.size()) < session_->max_outputs() &&
-                        CellsFor(draw) <= session_->free_cells() - reserved_;
-      if (!fits) {
-        if (!active_.empty()) return;  // a place comes free
-        throw EngineError("ERR_CONTEXT_FULL",
-                          "A continuation of " + std::to_string(draw.max_tokens) +
-                              " tokens needs a sequence and " + std::to_string(CellsFor(draw)) +
-                              " KV cells; " + std::to_string(session_->free_slots()) +
-                              " sequences and " + std::to_string(session_->free_cells()) +
-                              " cells are free");
+    while (!OutOfBudget()) {
+      const size_t before = active_.size();
+      const int64_t room = options_.max_total_tokens - session_->monitor()->generated;
+      for (auto next = waiting_.begin(); next != waiting_.end() && HasPlace();) {
+        if (static_cast<int64_t>(active_.size() - before) == room) break;
+        const Draw& draw = draws_[*next];
+        if (!HasCellsFor(draw)) {
+          ++next;  // a smaller one may fit beside what runs
+          continue;
+        }
+        session_->Logits(draw.parent);  // are there
+        active_.push_back(
+            {*next, session_->ForkSlot(session_->Get(draw.parent)), draw.tail, CellsFor(draw)});
+        reserved_ += CellsFor(draw);
+        rows_.push_back({active_.size() - 1, active_.back().sequence.next->data()});
+        next = waiting_.erase(next);
       }
-      const LogitsRow first = session_->Logits(draw.parent);
-      active_.push_back(
-          {next_draw_, session_->ForkSlot(session_->Get(draw.parent)), draw.tail, CellsFor(draw)});
-      reserved_ += CellsFor(draw);
-      ++next_draw_;
-      Take(&active_.back(), first->data());
-      if (IsDone(active_.back())) Release(active_.size() - 1);
-      if (session_->monitor()->generated >= options_.max_total_tokens) return;
+      if (rows_.empty()) {
+        if (active_.empty() && !waiting_.empty()) ThrowIfTooLarge(draws_[waiting_.front()]);
+        return;
+      }
+      DrawTokens();
     }
   }
 
-  void DecodeStep() {
+  // Decodes the active continuations' last tokens and draws the next ones; false: none is active.
+  bool DecodeStep() {
+    if (active_.empty()) return false;
     Batch& batch = session_->batch();
     batch.Clear();
     for (const Slot& slot : active_) {
@@ -117,21 +153,40 @@ class Generation {
       if (slot.closing) {
         slot.sequence.next = session_->CopyRow(static_cast<int32_t>(i));
       } else {
-        Take(&slot, session_->RowOf(static_cast<int32_t>(i)));
+        rows_.push_back({i, session_->RowOf(static_cast<int32_t>(i))});
       }
     }
+    DrawTokens();
+    return true;
+  }
+
+  // Draws a token from each of rows_, and releases the continuations that are done.
+  void DrawTokens() {
+    drawn_.resize(rows_.size());
+    sampler_.ForEach(rows_.size(), [this](size_t i, Sampler* sampler) {
+      const Slot& slot = active_[rows_[i].slot];
+      drawn_[i] = sampler->Draw(rows_[i].logits, UniformOf(slot));
+    });
+    for (size_t i = 0; i < rows_.size(); ++i) Take(&active_[rows_[i].slot], drawn_[i]);
+    rows_.clear();
     for (size_t i = active_.size(); i > 0; --i) {
       if (IsDone(active_[i - 1])) Release(i - 1);
     }
   }
 
-  // Draws the slot's next token from `row` and decides whether the text ends with it.
-  void Take(Slot* slot, const float* row) {
+  // The random number of the slot's next token: a function of its stream and position alone.
+  double UniformOf(const Slot& slot) const {
+    const Draw& draw = draws_[slot.draw];
+    const size_t position = draw.position + results_[slot.draw].tokens.size();
+    const PhiloxCounter counter = {draw.stream[0], draw.stream[1], draw.stream[2],
+                                   static_cast<uint32_t>(position)};
+    return PhiloxUniform(counter, options_.key);
+  }
+
+  // Appends the token and decides whether the text ends with it.
+  void Take(Slot* slot, const TokenProbability& drawn) {
     const Draw& draw = draws_[slot->draw];
     Continuation& result = results_[slot->draw];
-    const uint32_t position = draw.position + static_cast<uint32_t>(result.tokens.size());
-    const PhiloxCounter counter = {draw.stream[0], draw.stream[1], draw.stream[2], position};
-    const TokenProbability drawn = sampler_.Draw(row, PhiloxUniform(counter, options_.key));
     result.tokens.push_back(drawn.token);
     result.log_probs.push_back(drawn.log_prob);
     result.raw_log_probs.push_back(drawn.raw_log_prob);
@@ -183,10 +238,12 @@ class Generation {
   Session* session_;
   const std::vector<Draw>& draws_;
   const GenerationOptions& options_;
-  Sampler sampler_;
+  RowSampler sampler_;
   std::vector<Continuation> results_;
+  std::list<size_t> waiting_;  // draws not yet begun, in order
   std::vector<Slot> active_;
-  size_t next_draw_ = 0;
+  std::vector<Row> rows_;  // to draw from
+  std::vector<TokenProbability> drawn_;
   int64_t reserved_ = 0;  // cells promised to active continuations
   size_t longest_stop_ = 0;
   bool finished_ = false;

@@ -21,18 +21,19 @@ namespace llama_ets {
 namespace {
 
 constexpr int32_t kBlock = 1024;
-constexpr int32_t kLanes = 16;  // independent accumulators, so that reductions vectorise
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // exp(x) for x <= 0: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2]; relative error 2e-7.
-// Below -87 it is 0. Branch-free, so that loops over it vectorise.
+// Below -87 it is 0. Without branches and conversions, so that loops over it vectorise.
 inline float NegativeExp(float x) {
   constexpr float kLog2E = 1.44269504f;
   constexpr float kLn2High = 0.693359375f;
   constexpr float kLn2Low = -2.12194440e-4f;
   constexpr float kRound = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer
-  const float clamped = x > -87.f ? x : -87.f;
-  const float rounded = (clamped * kLog2E + kRound) - kRound;
+  // NaN compares false and stays NaN through the product, so a broken row is seen in the sum.
+  const float clamped = x < -87.f ? -87.f : x;
+  const float shifted = clamped * kLog2E + kRound;
+  const float rounded = shifted - kRound;
   const float r = (clamped - rounded * kLn2High) - rounded * kLn2Low;
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
@@ -41,36 +42,26 @@ inline float NegativeExp(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.f;
-  const int32_t bits = (static_cast<int32_t>(rounded) + 127) << 23;
+  // The last bits of `shifted` are n, which becomes the exponent.
+  uint32_t bits;
+  std::memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits + 127) << 23;
   float power;
   std::memcpy(&power, &bits, sizeof power);
-  // NaN compares false and stays NaN through the product, so a broken row is seen in the sum.
-  return x < -87.f ? 0.f : (x == x ? p * power : x);
+  return x < -87.f ? 0.f : p * power;
 }
 
 LLAMA_ETS_VECTORISED float MaxOf(const float* values, int32_t count) {
-  float lanes[kLanes];
-  for (float& lane : lanes) lane = -kInfinity;
-  int32_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (int32_t l = 0; l < kLanes; ++l)
-      lanes[l] = values[i + l] > lanes[l] ? values[i + l] : lanes[l];
-  }
   float max = -kInfinity;
-  for (float lane : lanes) max = lane > max ? lane : max;
-  for (; i < count; ++i) max = values[i] > max ? values[i] : max;
+#pragma omp simd reduction(max : max)
+  for (int32_t i = 0; i < count; ++i) max = values[i] > max ? values[i] : max;
   return max;
 }
 
 LLAMA_ETS_VECTORISED float SumOfExp(const float* values, int32_t count, float max, float scale) {
-  float lanes[kLanes] = {};
-  int32_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (int32_t l = 0; l < kLanes; ++l) lanes[l] += NegativeExp((values[i + l] - max) * scale);
-  }
   float sum = 0;
-  for (float lane : lanes) sum += lane;
-  for (; i < count; ++i) sum += NegativeExp((values[i] - max) * scale);
+#pragma omp simd reduction(+ : sum)
+  for (int32_t i = 0; i < count; ++i) sum += NegativeExp((values[i] - max) * scale);
   return sum;
 }
 
