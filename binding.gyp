@@ -32,6 +32,7 @@
         "native/sampler.cc",
         "native/scoring.cc",
         "native/session.cc",
+        "native/text_end.cc",
         "native/thread_team.cc",
         "native/worker.cc"
       ],

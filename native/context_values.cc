@@ -131,6 +131,7 @@ GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size)
   }
   options.max_total_tokens =
       ReadInteger(object.Get("maxTotalTokens"), "maxTotalTokens", 1, kMaxHandle);
+  options.share_prefixes = ReadBoolean(object.Get("sharePrefixes"), "sharePrefixes");
   const Napi::Value time_limit = object.Get("timeLimitMs");
   if (!time_limit.IsNull()) {
     const double milliseconds = ReadNumber(time_limit, "timeLimitMs", 0, 1e12);

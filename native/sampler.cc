@@ -257,12 +257,17 @@ TokenProbability Sampler::DrawFromSupport(const float* logits, const Softmax& ro
             Tempered(drawn->logit, support_max_) - std::log(support_sum_));
 }
 
-TokenProbability Sampler::Draw(const float* logits, double uniform) {
+void Sampler::Draw(const float* logits, const std::vector<double>& uniforms,
+                   TokenProbability* drawn) {
+  if (uniforms.empty()) return;
   const Softmax row = SumRow(logits);
-  if (sampling_.temperature == 0) return Greedy(logits, row);
-  if (IsPlain()) return DrawPlain(logits, row, uniform);
-  FindSupport(logits, row);
-  return DrawFromSupport(logits, row, uniform);
+  const bool is_greedy = sampling_.temperature == 0;
+  if (!is_greedy && !IsPlain()) FindSupport(logits, row);
+  for (const double uniform : uniforms) {
+    *drawn++ = is_greedy   ? Greedy(logits, row)
+               : IsPlain() ? DrawPlain(logits, row, uniform)
+                           : DrawFromSupport(logits, row, uniform);
+  }
 }
 
 TokenProbability Sampler::Score(const float* logits, llama_token token) {

@@ -71,6 +71,8 @@ export interface NativeGenerateRequest {
   stopTokens: Int32Array;
   stopStrings: string[];
   maxTotalTokens: number;
+  /** Decodes what continuations of one parent have in common once. */
+  sharePrefixes: boolean;
   timeLimitMs: number | null;
 }
 

@@ -74,10 +74,12 @@ export interface MethodOptions extends SamplingOptions, PromptOptions {
    */
   adaptive?: boolean | AdaptiveOptions;
   /**
-   * Exact savings (METHOD §2); for tests and studies each can be switched off. `duplicates` is off
-   * in adaptive runs: texts that share rollouts aren't votes of their own.
+   * Exact savings (METHOD §2); for tests and studies each can be switched off. `prefixes`: what
+   * draws of one state have in common is decoded once. `duplicates`: identical candidates share
+   * their rollouts; off in adaptive runs, where such texts aren't votes of their own. `decided`: a
+   * text whose reward can't change any more is completed without guidance.
    */
-  shortcuts?: { duplicates?: boolean; decided?: boolean };
+  shortcuts?: { prefixes?: boolean; duplicates?: boolean; decided?: boolean };
   /** Makes every draw reproducible at fixed settings on one machine, from 0 to 2^53 - 1. Default 0. */
   seed?: number;
   /** Aborting rejects with the signal's reason. */
@@ -133,7 +135,7 @@ export interface Settings {
   weights: WeightTreatment;
   mixture: number;
   adaptive: Required<AdaptiveOptions> | null;
-  shortcuts: { duplicates: boolean; decided: boolean };
+  shortcuts: { prefixes: boolean; duplicates: boolean; decided: boolean };
   stop: string[];
   sampling: Sampling;
   raw: boolean;
@@ -216,10 +218,10 @@ function resolveSettings(
   );
   const sampling = resolveSampling(options, vocabularyOf(options, model));
   const { shortcuts = {} } = options;
-  checkKeys("shortcuts", shortcuts, ["duplicates", "decided"]);
+  checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided"]);
   const adaptive = resolveAdaptive(options.adaptive);
   const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
-  const { duplicates = adaptive === null, decided = true } = shortcuts;
+  const { prefixes = true, duplicates = adaptive === null, decided = true } = shortcuts;
   return {
     candidates: checkInteger("candidates", options.candidates ?? most, 1, MAX_DRAWS),
     rollouts: checkInteger("rollouts", options.rollouts ?? 1, 1, MAX_DRAWS),
@@ -231,6 +233,7 @@ function resolveSettings(
     ...resolveProposal(options, sampling),
     adaptive,
     shortcuts: {
+      prefixes: checkBoolean("shortcuts.prefixes", prefixes),
       duplicates: checkBoolean("shortcuts.duplicates", duplicates),
       decided: checkBoolean("shortcuts.decided", decided),
     },
