@@ -28,6 +28,7 @@
         "native/model.cc",
         "native/model_file.cc",
         "native/model_loading.cc",
+        "native/row_kernels.cc",
         "native/row_sampler.cc",
         "native/sampler.cc",
         "native/scoring.cc",

@@ -46,6 +46,7 @@ class Sampler {
   struct Candidate {
     llama_token token;
     float logit;
+    static bool IsHigher(const Candidate& a, const Candidate& b);
   };
   // Largest logit and log of the sum of exp(logit - largest), over the whole row.
   struct Softmax {
@@ -55,9 +56,11 @@ class Sampler {
 
   Softmax SumRow(const float* logits);
   void FindSupport(const float* logits, const Softmax& row);
-  void CollectAbove(const float* logits, float threshold);
+  // Fills support_ with the tokens from `threshold` up; may stop once it holds more than `limit`.
+  void CollectAbove(const float* logits, float threshold, size_t limit = SIZE_MAX);
   void KeepTopK(const float* logits);
-  void KeepTopP(const float* logits, const Softmax& row);
+  void CollectTopP(const float* logits, const Softmax& row);
+  void KeepTopP(double goal);
   bool IsPlain() const { return !truncates_ && sampling_.allowed.empty(); }
   TokenProbability Greedy(const float* logits, const Softmax& row) const;
   TokenProbability DrawPlain(const float* logits, const Softmax& row, double uniform) const;
@@ -73,6 +76,7 @@ class Sampler {
   std::vector<float> block_sum_;    // of exp((z - max) / T), one a block; scratch
   double tempered_sum_ = 0;         // over the whole row
   std::vector<Candidate> support_;  // scratch: what truncation and `allowed` leave
+  std::vector<uint16_t> steps_;     // scratch: each token's distance from the largest logit
   double support_sum_ = 0;          // of exp((z - largest in support) / T)
   float support_max_ = 0;
 };
