@@ -71,6 +71,7 @@ async function generate(lengths: number[], options: Partial<NativeGenerateReques
     stopTokens: new Int32Array(),
     stopStrings: [],
     maxTotalTokens: 1e9,
+    sharePrefixes: false,
     timeLimitMs: null,
     ...options,
   });

@@ -89,7 +89,12 @@ function requestOf(parents: number[], sampling: NativeSampling): NativeGenerateR
     keep: false,
     tail: "",
   }));
-  const rest = { stopTokens: new Int32Array(), stopStrings: [], maxTotalTokens: 1e9 };
+  const rest = {
+    stopTokens: new Int32Array(),
+    stopStrings: [],
+    maxTotalTokens: 1e9,
+    sharePrefixes: false,
+  };
   return { draws, sampling, key: KEY, timeLimitMs: null, ...rest };
 }
 
