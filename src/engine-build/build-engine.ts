@@ -37,6 +37,7 @@ export interface BuildOptions {
 
 const PROJECT = fileURLToPath(new URL("../../native/engine", import.meta.url));
 const TARGET = "llama-ets-engine";
+const WANTED = [/^(lib)?llama\./, /^llama-batched-bench(\.exe)?$/];
 /** ggml's backends for GPUs, as its CMake options name them. */
 const GPU_BACKENDS = ["CUDA", "HIP", "MUSA", "VULKAN", "METAL", "SYCL", "OPENCL", "CANN", "WEBGPU"];
 
@@ -48,7 +49,7 @@ const GPU_BACKENDS = ["CUDA", "HIP", "MUSA", "VULKAN", "METAL", "SYCL", "OPENCL"
 export async function buildEngine(options: BuildOptions = {}): Promise<string> {
   const { definitions = new Map(), jobs = availableParallelism(), signal } = options;
   const directory = path.resolve(options.directory ?? defaultDirectory(definitions));
-  if (existsSync(path.join(directory, ENGINE_METADATA)) && !options.force) return directory;
+  if (isEngine(directory) && !options.force) return directory;
   refuseForeign(directory);
   checkToolchain(definitions);
 
@@ -79,6 +80,16 @@ export async function buildEngine(options: BuildOptions = {}): Promise<string> {
   return directory;
 }
 
+/** The engine with these options that the cache has; `null` when it was not built. */
+export function cachedEngine(definitions: ReadonlyMap<string, string> = new Map()): string | null {
+  const directory = defaultDirectory(definitions);
+  return isEngine(directory) ? directory : null;
+}
+
+function isEngine(directory: string): boolean {
+  return existsSync(path.join(directory, ENGINE_METADATA));
+}
+
 function defaultDirectory(definitions: ReadonlyMap<string, string>): string {
   const options = [...definitions].sort(([a], [b]) => (a < b ? -1 : 1));
   // Without GGML_NATIVE=OFF the code is made for this very processor.
@@ -91,7 +102,7 @@ function defaultDirectory(definitions: ReadonlyMap<string, string>): string {
 
 /** What is replaced must be an engine, or nothing. */
 function refuseForeign(directory: string): void {
-  if (!existsSync(directory) || existsSync(path.join(directory, ENGINE_METADATA))) return;
+  if (!existsSync(directory) || isEngine(directory)) return;
   throw new LlamaEtsError(
     "ERR_INVALID_OPTION",
     `Expected an engine's directory or none at ${directory}; it holds something else`,
@@ -172,6 +183,11 @@ async function publish(
       if (file.isDirectory()) continue;
       await copyFile(path.join(folder, file.name), path.join(staging, file.name));
     }
+  }
+  const made = await readdir(staging);
+  for (const wanted of WANTED) {
+    if (made.some((name) => wanted.test(name))) continue;
+    throw new LlamaEtsError("ERR_BUILD_FAILED", `The build made no file that fits ${wanted}`);
   }
   const metadata = {
     buildOptions: {

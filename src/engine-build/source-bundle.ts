@@ -1,8 +1,9 @@
 /** llama.cpp's source, as node-llama-cpp ships it: a git bundle of the prebuilt engines' release. */
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { rename, rm, stat } from "node:fs/promises";
+import { mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
@@ -47,4 +48,18 @@ export async function extractSource(directory: string, signal?: AbortSignal): Pr
         );
   }
   await rename(partial, directory);
+}
+
+/** One file of the source, e.g. "models/ggml-vocab-qwen2.gguf". */
+export async function readSourceFile(name: string): Promise<Buffer> {
+  const scratch = await mkdtemp(path.join(tmpdir(), "llama-ets-source-"));
+  try {
+    const repository = path.join(scratch, "llama.git");
+    await run("git", ["clone", "--quiet", "--bare", shipped("gitRelease.bundle"), repository]);
+    const show = ["-C", repository, "show", `HEAD:${name}`];
+    const { stdout } = await run("git", show, { encoding: "buffer", maxBuffer: 1 << 30 });
+    return stdout;
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
 }

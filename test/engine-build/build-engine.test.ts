@@ -24,7 +24,8 @@ const STAND_INS: Record<string, string> = {
   cmake: `
     case "$1" in
       --version) ;;
-      --build) echo built >> '${TOOLS}/log'; mkdir -p "$2/bin"; echo code > "$2/bin/libllama.so" ;;
+      --build) echo built >> '${TOOLS}/log'; mkdir -p "$2/bin"; 
+        : > "$2/bin/libllama.so"; : > "$2/bin/llama-batched-bench" ;;
       *) echo "configured $*" >> '${TOOLS}/log'; : > CMakeCache.txt ;;
     esac`,
   "c++": "",
@@ -110,6 +111,14 @@ describe.skipIf(process.platform === "win32")("build:engine", () => {
     install("cmake", STAND_INS.cmake ?? "");
     expect(path.basename(await buildEngine())).toBe(left?.replace(".partial", ""));
     expect(done()).toEqual(["extracted", "configured", "built", "configured", "built"]);
+  });
+
+  test("that makes no llama-batched-bench leaves no engine", async () => {
+    install("cmake", `[ "$1" != --build ] || { mkdir -p "$2/bin"; : > "$2/bin/libllama.so"; }`);
+    await expect(buildEngine()).rejects.toThrow(/^The build made no file .*llama-batched-bench/);
+    expect(readdirSync(path.join(CACHE, "llama-ets/engine"))).toEqual([
+      expect.stringMatching(/\.partial$/),
+    ]);
   });
 
   test("that is interrupted ends the compiler too, and leaves no engine", async () => {
