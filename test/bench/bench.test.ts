@@ -34,7 +34,7 @@ describe("npm run bench", () => {
       generated: naive.details.ours.generated,
     });
     expect(peer.details.ours.tokens).toBe(peer.details.theirs.tokens);
-  });
+  }, 240_000);
 
   test.each([
     ["a case that is none", ["--only", "nothing"], /Expected --only to name some of decode/],
