@@ -1,11 +1,13 @@
 import { Command } from "commander";
+import { ENGINE_OPTION } from "./model-options.js";
 
 export function doctorCommand(): Command {
   return new Command("doctor")
     .description("Check the installation: addon, engine, devices, and one real generation.")
     .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
+    .option(...ENGINE_OPTION)
     .option("--json", "print one JSON object")
-    .action(async (flags: { gpu: string; json?: boolean }) => {
+    .action(async (flags: { gpu: string; engine?: string; json?: boolean }) => {
       const { runDoctor } = await import("./run-doctor.js");
       await runDoctor(flags);
     });

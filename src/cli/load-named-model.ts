@@ -11,6 +11,7 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
     return await loadModel(flags.model, {
       gpu: flags.gpu === "off" || flags.gpu === "false" ? false : (flags.gpu as GpuChoice),
       threads: flags.threads,
+      ...(flags.engine !== undefined && { engine: flags.engine }),
       ...(flags.gpuLayers !== undefined && { gpuLayers: flags.gpuLayers }),
       ...(signal && { signal }),
       onProgress: ({ phase, progress, total }) => {

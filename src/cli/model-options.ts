@@ -6,9 +6,16 @@ import { numberOption, numberOrAuto } from "./numbers.js";
 export interface ModelFlags {
   model: string;
   gpu: string;
+  engine?: string;
   gpuLayers?: number;
   threads: number | "auto";
 }
+
+/** Which libraries of llama.cpp to run on. */
+export const ENGINE_OPTION = [
+  "--engine <dir>",
+  "engine of your own, from `npm run build:engine` (default: $LLAMA_ETS_ENGINE)",
+] as const;
 
 export function addModelOptions(command: Command): Command {
   return command
@@ -18,6 +25,7 @@ export function addModelOptions(command: Command): Command {
       DEFAULT_MODEL,
     )
     .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
+    .option(...ENGINE_OPTION)
     .option("--gpu-layers <n>", "layers kept on the GPU (default: all)", numberOption)
     .option("--threads <n>", "CPU threads, or auto", numberOrAuto, "auto");
 }

@@ -11,7 +11,13 @@ import { VERSION } from "../version.js";
 
 type Finding = { check: string; ok: boolean; detail: string };
 
-export async function runDoctor(flags: { gpu: string; json?: boolean }): Promise<void> {
+interface DoctorFlags {
+  gpu: string;
+  engine?: string;
+  json?: boolean;
+}
+
+export async function runDoctor(flags: DoctorFlags): Promise<void> {
   const kind = checkOneOf("--gpu", flags.gpu, ["auto", "cuda", "vulkan", "metal", "off", "false"]);
   const gpu: GpuChoice = kind === "off" || kind === "false" ? false : kind;
   const findings: Finding[] = [
@@ -26,12 +32,12 @@ export async function runDoctor(flags: { gpu: string; json?: boolean }): Promise
     ),
     await find("addon", () => `built for llama.cpp ${addon().engineRelease}`),
     await find("engine", async () => {
-      const engine = await openEngine(gpu);
-      return `${engine.gpu === false ? "CPU" : engine.gpu}, llama.cpp ${engine.release}, ${engine.directory}`;
+      const { gpu: kind, release, directory } = await openEngine(gpu, flags.engine);
+      return `${kind === false ? "CPU" : kind}, llama.cpp ${release}, ${directory}${originOf(flags)}`;
     }),
     await find("devices", describeDevices),
     await find("models", describeModels),
-    await find("generation", generateOnce),
+    await find("generation", () => generateOnce(flags.engine)),
   ];
   if (flags.json) console.log(JSON.stringify({ ok: findings.every(({ ok }) => ok), findings }));
   else for (const finding of findings) console.log(formatFinding(finding));
@@ -45,6 +51,12 @@ async function find(check: string, look: () => string | Promise<string>): Promis
     const code = error instanceof LlamaEtsError ? ` (${error.code})` : "";
     return { check, ok: false, detail: `${messageOf(error)}${code}` };
   }
+}
+
+/** Who chose the engine, if anyone did. */
+function originOf({ engine }: DoctorFlags): string {
+  if (engine !== undefined) return " (--engine)";
+  return process.env.LLAMA_ETS_ENGINE ? " (LLAMA_ETS_ENGINE)" : "";
 }
 
 function describeDevices(): string {
@@ -64,8 +76,8 @@ function describeModels(): string {
   return names.join(", ");
 }
 
-async function generateOnce(): Promise<string> {
-  const model = await loadModel(DEFAULT_MODEL);
+async function generateOnce(engine?: string): Promise<string> {
+  const model = await loadModel(DEFAULT_MODEL, engine === undefined ? {} : { engine });
   try {
     const question = "Sam has 12 apples and eats 5. How many apples are left?";
     const { answer, usage } = await majority(model, question, { maxTokens: 80 });

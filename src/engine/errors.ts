@@ -1,6 +1,7 @@
 /** What went wrong, for programs. Messages are for people and may change; codes don't. */
 export type ErrorCode =
   | "ERR_ABORTED"
+  | "ERR_BUILD_FAILED"
   | "ERR_CONTEXT_FULL"
   | "ERR_DISPOSED"
   | "ERR_DOWNLOAD"
@@ -19,6 +20,7 @@ export type ErrorCode =
   | "ERR_OUT_OF_MEMORY"
   | "ERR_REWARD"
   | "ERR_TOKENIZER_MISMATCH"
+  | "ERR_TOOL_NOT_FOUND"
   | "ERR_UNSUPPORTED_MODEL"
   | "ERR_WRITE";
 

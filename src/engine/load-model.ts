@@ -1,3 +1,4 @@
+import path from "node:path";
 import { resolveBundledName } from "./bundled-models.js";
 import { checkInteger, checkKeys, checkOneOf, checkString } from "./check.js";
 import { codeOf, LlamaEtsError, messageOf } from "./errors.js";
@@ -10,6 +11,11 @@ import { chooseThreads } from "./threads.js";
 export interface LoadModelOptions {
   /** Which engine to run on. Default "auto": a GPU where node-llama-cpp finds a working one. */
   gpu?: GpuChoice;
+  /**
+   * Directory of an engine of your own, as `npm run build:engine` prints it. Default: the
+   * environment variable `LLAMA_ETS_ENGINE`, else the one that node-llama-cpp brings.
+   */
+  engine?: string;
   /** Layers kept on the GPU. Default: all, where there is a GPU. */
   gpuLayers?: number;
   /** Threads for the CPU's share of the work. Default "auto": measured at load. */
@@ -36,9 +42,10 @@ let opened: EngineLocation | undefined;
  */
 export async function loadModel(source: string, options: LoadModelOptions = {}): Promise<Model> {
   checkString("source", source);
-  checkKeys("options", options, ["gpu", "gpuLayers", "threads", "onProgress", "signal"]);
+  checkKeys("options", options, ["gpu", "engine", "gpuLayers", "threads", "onProgress", "signal"]);
   const { gpu = "auto", threads = "auto", onProgress = () => {}, signal } = options;
   checkOneOf("gpu", gpu, ["auto", "cuda", "vulkan", "metal", false]);
+  if (options.engine !== undefined) checkString("engine", options.engine);
   if (options.gpuLayers !== undefined) checkInteger("gpuLayers", options.gpuLayers, 0, 2 ** 16);
   if (threads !== "auto") checkInteger("threads", threads, 1, 512);
   if (typeof onProgress !== "function") {
@@ -50,7 +57,7 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
   signal?.throwIfAborted();
 
   const file = await resolveModelPath(resolveBundledName(source), onProgress, signal);
-  const engine = await openEngine(gpu);
+  const engine = await openEngine(gpu, options.engine);
   const gpuLayers = engine.gpu === false || gpu === false ? 0 : (options.gpuLayers ?? -1);
   const native = await loadNative(file, gpuLayers, onProgress, signal);
   try {
@@ -65,10 +72,22 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
   }
 }
 
-/** Opens the engine of the first call's choice; later calls share it. */
-export async function openEngine(gpu: GpuChoice): Promise<EngineLocation> {
-  if (opened !== undefined) return opened;
-  const location = await locateEngine(gpu);
+/**
+ * Opens the engine of the first call's choice; later calls share it, and may not name another
+ * directory. Throws `ERR_ENGINE_MISMATCH` when they do.
+ */
+export async function openEngine(gpu: GpuChoice, directory?: string): Promise<EngineLocation> {
+  if (opened !== undefined) {
+    if (directory !== undefined && path.resolve(directory) !== opened.directory) {
+      throw new LlamaEtsError(
+        "ERR_ENGINE_MISMATCH",
+        `The engine in ${opened.directory} is open; one process can't also use ${directory}`,
+        { fix: "the same `engine` for all models, or another process" },
+      );
+    }
+    return opened;
+  }
+  const location = await locateEngine(gpu, directory);
   try {
     addon().openEngine(location.directory);
   } catch (error) {

@@ -1,5 +1,6 @@
 /**
- * Finds the directory of llama.cpp's libraries that node-llama-cpp provides for this platform.
+ * Finds the directory of llama.cpp's libraries: one that was chosen, as `npm run build:engine`
+ * makes them, else what node-llama-cpp provides for this platform.
  *
  * Without a GPU this takes a few milliseconds and loads nothing of node-llama-cpp; GPU detection
  * is node-llama-cpp's own, and is asked for only where there may be a GPU.
@@ -18,21 +19,41 @@ export interface EngineLocation {
   directory: string;
   /** llama.cpp's release, e.g. "v0.5.0". */
   release: string;
-  gpu: "cuda" | "vulkan" | "metal" | false;
+  /** "other": a chosen engine was built for a backend besides these. */
+  gpu: "cuda" | "vulkan" | "metal" | "other" | false;
 }
+
+/** Says what an engine's directory holds; node-llama-cpp's name for it. */
+export const ENGINE_METADATA = "_nlcBuildMetadata.json";
 
 const REINSTALL = "npm ci (with optional dependencies, which hold the prebuilt engines)";
 
-/** The engine for this machine. Throws `ERR_ENGINE_NOT_FOUND` or `ERR_ENGINE_MISMATCH`. */
-export async function locateEngine(gpu: GpuChoice = "auto"): Promise<EngineLocation> {
-  const chosen = process.env.LLAMA_ETS_ENGINE;
+/**
+ * The engine for this machine, or the one in a directory: by default, the environment variable
+ * `LLAMA_ETS_ENGINE`. Throws `ERR_ENGINE_NOT_FOUND` or `ERR_ENGINE_MISMATCH`.
+ */
+export async function locateEngine(
+  gpu: GpuChoice = "auto",
+  chosen: string | undefined = process.env.LLAMA_ETS_ENGINE,
+): Promise<EngineLocation> {
+  if (chosen !== undefined && chosen !== "") return chosenEngine(path.resolve(chosen), gpu);
   const location =
-    chosen !== undefined && chosen !== ""
-      ? { directory: path.resolve(chosen), gpu: false as const }
-      : gpu === false || (gpu === "auto" && !mayHaveGpu())
-        ? { directory: await prebuiltCpuEngine(), gpu: false as const }
-        : await detectGpuEngine(gpu);
-  return { ...location, release: checkRelease(location.directory) };
+    gpu === false || (gpu === "auto" && !mayHaveGpu())
+      ? { directory: await prebuiltCpuEngine(), gpu: false as const }
+      : await detectGpuEngine(gpu);
+  return { ...location, release: checkEngine(location.directory).release };
+}
+
+function chosenEngine(directory: string, gpu: GpuChoice): EngineLocation {
+  const { release, gpu: built } = checkEngine(directory);
+  if (typeof gpu === "string" && gpu !== "auto" && gpu !== built) {
+    throw new LlamaEtsError(
+      "ERR_ENGINE_MISMATCH",
+      `Expected an engine for ${gpu}, the one in ${directory} was built for ${built || "the CPU"}`,
+      { fix: `npm run build:engine -- -DGGML_${gpu.toUpperCase()}=ON` },
+    );
+  }
+  return { directory, release, gpu: gpu === false ? false : built };
 }
 
 /** Whether detection is worth half a second: on Linux a GPU's driver shows in /dev. */
@@ -105,13 +126,16 @@ async function detectGpuEngine(
   }
 }
 
-/** Struct layouts change between llama.cpp's releases: the addon runs with its own release only. */
-function checkRelease(directory: string): string {
+/**
+ * What an engine's metadata says. Struct layouts change between llama.cpp's releases: the addon
+ * runs with its own release only.
+ */
+function checkEngine(directory: string): Pick<EngineLocation, "release" | "gpu"> {
   const expected = addon().engineRelease;
-  const file = path.join(directory, "_nlcBuildMetadata.json");
-  let found: unknown;
+  const file = path.join(directory, ENGINE_METADATA);
+  let built: { llamaCpp?: { release?: unknown }; gpu?: unknown } | undefined;
   try {
-    found = JSON.parse(readFileSync(file, "utf8"))?.buildOptions?.llamaCpp?.release;
+    built = JSON.parse(readFileSync(file, "utf8"))?.buildOptions;
   } catch (error) {
     throw new LlamaEtsError(
       "ERR_ENGINE_NOT_FOUND",
@@ -119,6 +143,7 @@ function checkRelease(directory: string): string {
       { fix: `${REINSTALL}, or unset LLAMA_ETS_ENGINE`, cause: error },
     );
   }
+  const found = built?.llamaCpp?.release;
   if (found !== expected) {
     throw new LlamaEtsError(
       "ERR_ENGINE_MISMATCH",
@@ -126,5 +151,7 @@ function checkRelease(directory: string): string {
       { fix: "npm ci, so that the addon is built for the engine installed" },
     );
   }
-  return expected;
+  const kinds = ["cuda", "vulkan", "metal"] as const;
+  const gpu = kinds.find((kind) => kind === built?.gpu) ?? (built?.gpu ? "other" : false);
+  return { release: expected, gpu };
 }

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { askCommand } from "../../src/cli/ask.js";
 import { METHOD_NAMES } from "../../src/cli/ask-flags.js";
+import { locateEngine } from "../../src/engine/locate-engine.js";
 import { taskNames } from "../../src/tasks/index.js";
 import { VERSION } from "../../src/version.js";
 import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
@@ -30,7 +31,16 @@ describe("help", () => {
         ...["-m", "--model", "--method", "-M", "--candidates", "-K", "--rollouts", "-I", "--steps"],
         ...["--block-tokens", "--lambda", "--max-tokens", "--temperature", "--top-k", "--top-p"],
         ...["--min-p", "--reward", "--task", "--finish", "--stop", "--system", "--raw", "--seed"],
-        ...["--gpu", "--threads", "--budget-tokens", "--budget-ms", "--json", "--quiet", "--trace"],
+        ...[
+          "--gpu",
+          "--engine",
+          "--threads",
+          "--budget-tokens",
+          "--budget-ms",
+          "--json",
+          "--quiet",
+          "--trace",
+        ],
       ]),
     );
   });
@@ -104,6 +114,18 @@ describe("doctor", () => {
     const { ok, findings } = JSON.parse(stdout);
     expect(ok).toBe(true);
     expect(findings.map(({ check }: { check: string }) => check)).toEqual(checks);
+  });
+
+  test("shows the engine that --engine or LLAMA_ETS_ENGINE chose", async () => {
+    const { directory } = await locateEngine(false);
+    const byOption = await cli(["doctor", "--engine", directory]);
+    expect(byOption.code).toBe(0);
+    expect(byOption.stdout).toMatch(`${directory} (--engine)\n`);
+    const byVariable = await cli(["doctor"], { env: { LLAMA_ETS_ENGINE: directory } });
+    expect(byVariable.stdout).toMatch(`${directory} (LLAMA_ETS_ENGINE)\n`);
+    const broken = await cli(["doctor", "--engine", "/nonexistent"]);
+    expect(broken.code).toBe(1);
+    expect(broken.stdout).toMatch(/^FAIL generation [\s\S]*ERR_ENGINE_NOT_FOUND/m);
   });
 
   test("names what is broken, and its code, and exits with 1", async () => {

@@ -188,6 +188,15 @@ describe("loading", () => {
     ).rejects.toMatchObject({ name: "AbortError" });
   });
 
+  test("on another engine than the one that is open is ERR_ENGINE_MISMATCH, with a fix", async () => {
+    const { directory } = await locateEngine(false);
+    const model = await loadModel(BUNDLED, { gpu: false, engine: directory });
+    await model.dispose();
+    const refusal = loadModel(BUNDLED, { gpu: false, engine: temporary("") });
+    await expect(refusal).rejects.toMatchObject({ code: "ERR_ENGINE_MISMATCH" });
+    await expect(refusal).rejects.toThrow(/ is open; .*\nTry: the same `engine` for all models/);
+  });
+
   test("that is cancelled in between rejects with the signal's reason", async () => {
     const reason = { why: "any value can be a reason" };
     const controller = new AbortController();

@@ -1,0 +1,9 @@
+// From the process's start to the first token of the bundled model: prints the time it is there.
+import { loadModel, sample } from "llama-ets";
+import { answer } from "../lib/child.mjs";
+
+const model = await loadModel("mini-gsm-ref", { gpu: false });
+const { tokens } = await sample(model, "What is 2 + 3?", { maxTokens: 1 });
+if (tokens.length !== 1) throw new Error(`Expected 1 token, got ${tokens.length}`);
+answer({ at: performance.timeOrigin + performance.now() });
+await model.dispose();

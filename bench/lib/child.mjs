@@ -1,0 +1,47 @@
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const SCRIPTS = new URL("../children/", import.meta.url);
+
+/**
+ * Runs a script of bench/children in a process of its own; what it prints last is JSON. Each child
+ * opens its own engine, and its peak memory is its own.
+ */
+export async function runChild(script, settings, env = {}) {
+  const file = fileURLToPath(new URL(script, SCRIPTS));
+  const stdout = await run(process.execPath, [file, JSON.stringify(settings)], env);
+  return JSON.parse(stdout.trim().split("\n").at(-1));
+}
+
+/** Runs a program to its end and returns its standard output. */
+export function run(command, args, env = {}) {
+  const child = spawn(command, args, {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const output = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"]) {
+    child[name].setEncoding("utf8").on("data", (text) => {
+      output[name] += text;
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      if (code === 0) return resolve(output.stdout);
+      const end = output.stderr.trim().split("\n").slice(-5).join("\n");
+      reject(new Error(`${command} ${args[0]} ended with ${signal ?? `code ${code}`}:\n${end}`));
+    });
+  });
+}
+
+/** For the child: its settings. */
+export function childSettings() {
+  return JSON.parse(process.argv[2]);
+}
+
+/** For the child: the answer, with the most memory it ever held. */
+export function answer(result) {
+  const peakMiB = process.resourceUsage().maxRSS / 1024;
+  process.stdout.write(`\n${JSON.stringify({ ...result, peakMiB })}\n`);
+}

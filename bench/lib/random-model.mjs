@@ -1,0 +1,135 @@
+// Models of real shapes with random weights: throughput doesn't depend on what the weights are.
+import { existsSync } from "node:fs";
+import { mkdir, rename } from "node:fs/promises";
+import path from "node:path";
+import { cacheDirectory } from "../../dist/engine-build/cache-directory.js";
+import { readSourceFile } from "../../dist/engine-build/source-bundle.js";
+import { entry, rawEntries, writeGguf } from "./gguf.mjs";
+
+const SHAPES = {
+  // Qwen3-0.6B's shape, with its real vocabulary of 151,936.
+  "qwen3-0.6b": { width: 1024, layers: 28, inner: 3072, heads: 16, kvHeads: 8, head: 128 },
+  // Nothing but the vocabulary is large: for smoke checks.
+  "qwen3-tiny": { width: 64, layers: 2, inner: 192, heads: 4, kvHeads: 2, head: 16 },
+};
+const VOCABULARY = 151_936;
+const CONTEXT = 40_960;
+/** ggml's numbers of the element types. */
+const F32 = 0;
+const TYPES = { f16: 1, q8_0: 8 };
+const FILE_TYPES = { f16: 1, q8_0: 7 };
+const Q8_BLOCK = 32;
+
+/** The model's file in the user's cache, made unless it is there. */
+export async function randomModel(shape, type = "q8_0") {
+  const directory = path.join(cacheDirectory(), "models");
+  const file = path.join(directory, `random-${shape}-${type}.gguf`);
+  if (existsSync(file)) return file;
+  console.error(`Making ${file}`);
+  await mkdir(directory, { recursive: true });
+  const vocabulary = await readSourceFile("models/ggml-vocab-qwen2.gguf");
+  const metadata = [...ownEntries(shape, type), ...rawEntries(vocabulary, "tokenizer.")];
+  const partial = `${file}.${process.pid}.partial`;
+  await writeGguf(partial, metadata, tensors(SHAPES[shape], type));
+  await rename(partial, file);
+  return file;
+}
+
+function ownEntries(shape, type) {
+  const { width, layers, inner, heads, kvHeads, head } = SHAPES[shape];
+  return [
+    entry("general.architecture", "qwen3"),
+    entry("general.name", `random ${shape}`),
+    entry("general.file_type", FILE_TYPES[type]),
+    entry("qwen3.context_length", CONTEXT),
+    entry("qwen3.embedding_length", width),
+    entry("qwen3.block_count", layers),
+    entry("qwen3.feed_forward_length", inner),
+    entry("qwen3.attention.head_count", heads),
+    entry("qwen3.attention.head_count_kv", kvHeads),
+    entry("qwen3.attention.key_length", head),
+    entry("qwen3.attention.value_length", head),
+    entry("qwen3.attention.layer_norm_rms_epsilon", 1e-6, { float: true }),
+    entry("qwen3.rope.freq_base", 1e6, { float: true }),
+    entry("qwen3.rope.dimension_count", head),
+  ];
+}
+
+/** Standard deviations keep activations and logits at the size of a trained model's. */
+function tensors({ width, layers, inner, heads, kvHeads, head }, type) {
+  const residual = 3 / Math.sqrt(2 * layers);
+  const random = randomWords(1);
+  const matrix = (name, from, to, gain) =>
+    weights(`${name}.weight`, from, to, gain / Math.sqrt(from), type, random);
+  const all = [matrix("token_embd", width, VOCABULARY, 2.5), ones("output_norm", width)];
+  for (let i = 0; i < layers; i++) {
+    const block = `blk.${i}.`;
+    all.push(
+      ones(`${block}attn_norm`, width),
+      ones(`${block}ffn_norm`, width),
+      ones(`${block}attn_q_norm`, head),
+      ones(`${block}attn_k_norm`, head),
+      matrix(`${block}attn_q`, width, heads * head, 1.5),
+      matrix(`${block}attn_k`, width, kvHeads * head, 1.5),
+      matrix(`${block}attn_v`, width, kvHeads * head, 1),
+      matrix(`${block}attn_output`, heads * head, width, residual),
+      matrix(`${block}ffn_gate`, width, inner, 1),
+      matrix(`${block}ffn_up`, width, inner, 1),
+      matrix(`${block}ffn_down`, inner, width, residual),
+    );
+  }
+  return all;
+}
+
+function ones(name, size) {
+  const data = () => Buffer.from(new Float32Array(size).fill(1).buffer);
+  return { name: `${name}.weight`, shape: [size], type: F32, bytes: size * 4, data };
+}
+
+function weights(name, from, to, deviation, type, random) {
+  const count = from * to;
+  const bytes = type === "f16" ? count * 2 : (count / Q8_BLOCK) * (2 + Q8_BLOCK);
+  const data = () => {
+    const buffer = Buffer.allocUnsafe(bytes);
+    random(buffer);
+    if (type === "f16") toHalves(buffer, deviation);
+    else setScales(buffer, deviation);
+    return buffer;
+  };
+  return { name, shape: [from, to], type: TYPES[type], bytes, data };
+}
+
+/** Random signs and fractions, one exponent: ±[1, 2)·2^e, of root mean square √(7/3)·2^e. */
+function toHalves(buffer, deviation) {
+  const exponent = Math.round(Math.log2(deviation / Math.sqrt(7 / 3))) + 15;
+  const halves = new Uint16Array(buffer.buffer, buffer.byteOffset, buffer.length / 2);
+  for (let i = 0; i < halves.length; i++) halves[i] = (halves[i] & 0x83ff) | (exponent << 10);
+}
+
+/** Each block of 32 random bytes, uniform in ±127, is scaled to the deviation. */
+function setScales(buffer, deviation) {
+  const scale = halfOf((deviation * Math.sqrt(3)) / 127.5);
+  for (let at = 0; at < buffer.length; at += 2 + Q8_BLOCK) buffer.writeUInt16LE(scale, at);
+}
+
+/** A positive normal number as the bits of a 16-bit float. */
+function halfOf(x) {
+  const exponent = Math.floor(Math.log2(x));
+  return ((exponent + 15) << 10) | Math.floor((x / 2 ** exponent - 1) * 1024);
+}
+
+/** Fills buffers from one stream of Marsaglia's xorshift32. */
+function randomWords(seed) {
+  let state = seed;
+  return (buffer) => {
+    const end = buffer.length - (buffer.length % 4);
+    const words = new Int32Array(buffer.buffer, buffer.byteOffset, end / 4);
+    for (let i = 0; i < words.length; i++) {
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      words[i] = state;
+    }
+    for (let i = end; i < buffer.length; i++) buffer[i] = state & 255;
+  };
+}

@@ -1,0 +1,21 @@
+/** A Markdown table; numbers are rounded by `fixed` and `percent`, anything else is printed as it is. */
+export function markdownTable(columns, rows) {
+  const cells = [columns, ...rows].map((row) => row.map(String));
+  const widths = columns.map((_, i) => Math.max(3, ...cells.map((row) => row[i].length)));
+  const line = (row) => `| ${row.map((cell, i) => cell.padEnd(widths[i])).join(" | ")} |`;
+  const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
+  return [line(cells[0]), rule, ...cells.slice(1).map(line)].join("\n");
+}
+
+/** A dash where there is no number. */
+export function fixed(x, digits) {
+  return x === null || x === undefined ? "–" : x.toFixed(digits);
+}
+
+export function percent(share) {
+  return (100 * share).toFixed(1);
+}
+
+export function interval([low, high]) {
+  return `[${percent(low)}, ${percent(high)}]`;
+}

@@ -1,0 +1,48 @@
+// Usage: npm run bench -- [--only decode,naive] [--quick] [--json FILE] [--markdown FILE]
+//          [--engine DIR] [--threads N] [--rounds N] [--counts 1,8] [--scale 0.25]
+//          [--sweeps parallel,prompt,steps,fork]
+//
+// Ratios of our speed to others', both sides measured back to back in one run; each case says in
+// its file what is compared. Prints Markdown tables; --json writes
+// { NAME: { ratio, ours, theirs, unit, … } }, where a ratio above 1 is good for us.
+//
+// --quick     a model without a body and a few tokens: shows that all of it works, measures nothing
+// --engine    decode: a directory of `npm run build:engine`; default: the one in the cache
+// --threads   default: what `loadModel` chooses
+// --rounds    repetitions of decode, scoring and overheads
+// --counts    decode: sequences side by side
+// --sweeps    scaling: which of its parts
+// --scale     peer, naive: prompt and texts this much shorter, for slow machines
+import { parseOptions } from "./lib/arguments.mjs";
+import { report } from "./lib/report.mjs";
+
+const CASES = ["decode", "scoring", "peer", "naive", "scaling", "overheads"];
+
+const { only, json, markdown, ...options } = parseOptions({
+  only: CASES.join(","),
+  quick: false,
+  json: "",
+  markdown: "",
+  engine: "",
+  threads: 0,
+  rounds: 0,
+  counts: "",
+  scale: 1,
+  sweeps: "parallel,prompt,steps,fork",
+});
+const settings = {
+  ...options,
+  threads: options.threads || null,
+  rounds: options.rounds || null,
+  sweeps: options.sweeps.split(","),
+  counts: options.counts === "" ? null : options.counts.split(",").map(Number),
+};
+
+const names = only.split(",");
+const unknown = names.find((name) => !CASES.includes(name));
+if (unknown !== undefined) {
+  throw new Error(`Expected --only to name some of ${CASES.join(", ")}; got \`${unknown}\``);
+}
+const cases = {};
+for (const name of names) cases[name] = (await import(`./cases/${name}.mjs`))[name];
+await report(cases, settings, { json, markdown });
