@@ -104,6 +104,25 @@ describe("wrong arguments, in a process of their own:", () => {
   });
 });
 
+/** In a process of its own, since it is a crash that must not happen. */
+describe("an object with another's prototype", () => {
+  test("is refused where a model is expected, and as the receiver of a method", async () => {
+    const finished = await runChild("swap-prototypes.mjs", childPackage(), [MODEL]);
+    expect(finished, finished.stderr.slice(-400)).toMatchObject({ code: 0, signal: null });
+    expect(JSON.parse(finished.stdout)).toEqual({
+      "a context to open": "ERR_INVALID_ARGUMENT",
+      "a context to firstTokenDifference": "ERR_INVALID_ARGUMENT",
+      "a plain object to open": "ERR_INVALID_ARGUMENT",
+      "a plain object to firstTokenDifference": "ERR_INVALID_ARGUMENT",
+      "a model's proxy to open": "ERR_INVALID_ARGUMENT",
+      "info of a context": "TypeError",
+      "info of a plain object": "TypeError",
+      "progress of a model": "TypeError",
+      "the model itself": "none",
+    });
+  });
+});
+
 describe("a context's methods:", () => {
   test.each(CALLS)("%s before open is ERR_DISPOSED", async (_, call) => {
     const context = new (addon().Context)();

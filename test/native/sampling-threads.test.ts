@@ -111,6 +111,30 @@ beforeAll(async () => {
 });
 afterAll(() => model.close());
 
+// The first test: contexts of earlier ones would end threads as they are collected.
+describe("the threads that sample", () => {
+  const threadsNow = () => readdirSync("/proc/self/task").length;
+
+  test.runIf(process.platform === "linux")(
+    "are as many as the context's, made when rows are many, and end with it",
+    async () => {
+      const context = await open(model);
+      const parents = await prefilled(context);
+      const before = threadsNow();
+      const few = requestOf(parents, PLAIN);
+      await context.generate({ ...few, draws: few.draws.slice(0, 2) });
+      expect(threadsNow()).toBe(before);
+      await context.generate(requestOf(parents, PLAIN));
+      expect(threadsNow()).toBe(before + THREADS - 1);
+      await context.setThreads(2, 1);
+      await context.generate(requestOf(parents, PLAIN));
+      expect(threadsNow()).toBe(before + 1);
+      await context.close();
+      expect(threadsNow()).toBe(before);
+    },
+  );
+});
+
 describe.each(POLICIES)("with a policy that is %s,", (_, sampling) => {
   test("each of many rows draws what it draws by itself, bit for bit", async () => {
     const context = await open(model);
@@ -150,27 +174,6 @@ describe.each(POLICIES)("with a policy that is %s,", (_, sampling) => {
 });
 
 describe("the threads", () => {
-  const threadsNow = () => readdirSync("/proc/self/task").length;
-
-  test.runIf(process.platform === "linux")(
-    "are as many as the context's, made when rows are many, and end with it",
-    async () => {
-      const context = await open(model);
-      const parents = await prefilled(context);
-      const before = threadsNow();
-      const few = requestOf(parents, PLAIN);
-      await context.generate({ ...few, draws: few.draws.slice(0, 2) });
-      expect(threadsNow()).toBe(before);
-      await context.generate(requestOf(parents, PLAIN));
-      expect(threadsNow()).toBe(before + THREADS - 1);
-      await context.setThreads(2, 1);
-      await context.generate(requestOf(parents, PLAIN));
-      expect(threadsNow()).toBe(before + 1);
-      await context.close();
-      expect(threadsNow()).toBe(before);
-    },
-  );
-
   test("stop when the call is aborted, and go on with the next", async () => {
     const context = await open(model);
     const parents = await prefilled(context);
