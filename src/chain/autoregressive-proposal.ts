@@ -3,14 +3,31 @@
  * of what the chain has committed: the prompt is prefilled once, and each candidate's block once,
  * on top of the sequence of the state it came from.
  */
+import type { ContextPlan, Demand } from "../engine/capacity.js";
 import type { Sequence } from "../engine/context.js";
 import type { Model } from "../engine/model.js";
-import type { AutoregressiveOptions } from "./autoregressive.js";
+import type { AutoregressiveOptions, ChainShape } from "./autoregressive.js";
 import type { ChainState, Proposal, Rollout, Usage } from "./chain.js";
 import { type Prefix, TextDrawer } from "./text-drawer.js";
 
 /** Set in word 2 of the random counter, so that no draw of the chain shares its numbers. */
 const PROPOSAL = 0x80000000;
+
+/** What the proposal keeps and runs: the new prefixes, the one they continue, and the rollouts. */
+export function proposalDemand(shape: ChainShape, isScored: boolean): Demand {
+  const { promptTokens, maxTokens, candidates, rollouts } = shape;
+  const heldTokens = Math.min(shape.blockTokens, maxTokens);
+  return {
+    promptTokens,
+    maxTokens,
+    parallel: candidates * rollouts,
+    held: candidates + 2,
+    heldTokens,
+    readTokens: candidates * heldTokens,
+    scores: isScored,
+    flashAttention: false,
+  };
+}
 
 interface CachedPrefix {
   tokens: readonly number[];
@@ -28,17 +45,13 @@ export class AutoregressiveProposal implements Proposal {
     this.#options = options;
   }
 
-  /** Plans and leases a context. Throws `ERR_CONTEXT_FULL`, `ERR_OUT_OF_MEMORY`. */
-  static async open(model: Model, options: AutoregressiveOptions): Promise<AutoregressiveProposal> {
-    const { candidates, rollouts, maxTokens, blockTokens, prompt } = options;
-    const capacity = model.plan({
-      promptTokens: prompt.length,
-      maxTokens,
-      parallel: candidates * rollouts,
-      held: candidates + 2, // the new prefixes, and the one they continue
-      heldTokens: Math.min(blockTokens, maxTokens),
-    });
-    const context = await model.lease(capacity, false);
+  /** Leases the planned context for the run. */
+  static async open(
+    model: Model,
+    plan: ContextPlan,
+    options: AutoregressiveOptions,
+  ): Promise<AutoregressiveProposal> {
+    const context = await model.lease(plan, plan.flashAttention);
     return new AutoregressiveProposal(await TextDrawer.open(model, context, options), options);
   }
 
