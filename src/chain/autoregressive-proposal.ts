@@ -110,7 +110,7 @@ export class AutoregressiveProposal implements Proposal {
       const added = Int32Array.from(tokens.slice(parents[i]?.tokens.length));
       return added.length > 0 ? [{ sequence, tokens: added }] : [];
     });
-    if (grown.length > 0) await this.#drawer.context.prefill(grown);
+    await this.#drawer.read(grown);
     await disposeAll([...new Set(parents)].filter((parent) => !next.includes(parent)));
     this.#cache = next;
     return next.map(({ sequence }, i) => ({ text: states[i] as ChainState, sequence }));
