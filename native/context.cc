@@ -160,7 +160,7 @@ Napi::Value Context::Logits(const Napi::CallbackInfo& info) {
 }
 
 // generate({ draws: [{ parent, stream: [3], position, maxTokens, keep, tail }], sampling, key: [2],
-//   stopTokens, stopStrings, maxTotalTokens, timeLimitMs }) -> continuations
+//   stopTokens, stopStrings, maxTotalTokens, sharePrefixes, timeLimitMs }) -> continuations
 Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     RequireOpen();

@@ -13,6 +13,7 @@ export { Model } from "./engine/model.js";
 export type { LoadProgress } from "./engine/model-path.js";
 export type { ChatMessage, Prompt, PromptOptions } from "./engine/prompt.js";
 export type { SamplingOptions } from "./engine/sampling.js";
+export type { AdaptiveOptions } from "./methods/adaptive.js";
 export { bestOfN } from "./methods/best-of-n.js";
 export { ets } from "./methods/ets.js";
 export { majority } from "./methods/majority.js";

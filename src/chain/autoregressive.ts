@@ -73,13 +73,18 @@ export class AutoregressiveChain implements Chain<AutoregressiveState> {
     return { text: "", tokens: [], logProbs: [], finishReason: null, sequence };
   }
 
-  advance(state: AutoregressiveState, count: number, step: number): Promise<AutoregressiveState[]> {
+  advance(
+    state: AutoregressiveState,
+    count: number,
+    step: number,
+    first = 0,
+  ): Promise<AutoregressiveState[]> {
     const left = this.#options.maxTokens - state.tokens.length;
     const maxTokens = Math.min(this.#options.blockTokens, left);
     return this.#drawer.draw(
-      Array.from({ length: count }, (_, candidate) => ({
+      Array.from({ length: count }, (_, i) => ({
         ...prefixOf(state),
-        stream: [step, candidate, CANDIDATE],
+        stream: [step, first + i, CANDIDATE],
         maxTokens,
         keep: maxTokens < left,
       })),

@@ -13,6 +13,8 @@ export interface DrawerOptions {
   stop: readonly string[];
   seed: number;
   budget: Budget;
+  /** `prefixes`: what draws of one state have in common is decoded once. */
+  shortcuts: { prefixes: boolean };
   signal: AbortSignal | undefined;
   /** Called about ten times a second while tokens are drawn, with the number drawn so far. */
   onProgress: ((generated: number) => void) | undefined;
@@ -96,7 +98,7 @@ export class TextDrawer implements AsyncDisposable {
 
   /** Draws all in one native call; when the budget ends it, texts are cut off unfinished. */
   async draw(requests: readonly DrawRequest[]): Promise<DrawnText[]> {
-    const { sampling, stop, seed, budget, signal, onProgress } = this.#options;
+    const { sampling, stop, seed, budget, shortcuts, signal, onProgress } = this.#options;
     signal?.throwIfAborted();
     if (requests.length === 0) return [];
     if (this.#isCutOff(budget)) return requests.map(({ text }) => ({ ...text, sequence: null }));
@@ -123,6 +125,7 @@ export class TextDrawer implements AsyncDisposable {
         stopTokens: new Int32Array(),
         stopStrings: [...stop],
         maxTotalTokens: budget.tokensLeft,
+        sharePrefixes: shortcuts.prefixes,
         timeLimitMs: budget.msLeft,
       });
       const drawn = continuations.reduce((sum, { tokens }) => sum + tokens.length, 0);

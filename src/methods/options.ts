@@ -22,18 +22,22 @@ import {
 import { type AnswerExtractor, extractAnswer } from "../rewards/answer.js";
 import { type Reward, type RewardFunction, toReward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
+import { type AdaptiveOptions, resolveAdaptive } from "./adaptive.js";
 import type { Plan } from "./plan.js";
 import { resolveProposal } from "./proposal-options.js";
 import type { Step } from "./step.js";
 
 export interface MethodOptions extends SamplingOptions, PromptOptions {
-  /** M, texts or continuations drawn at each step, from 1 to 4096 (ETS of several steps: 254). */
+  /**
+   * M, texts or continuations drawn at each step, from 1 to 4096 (ETS of several steps: 254).
+   * Default 8; adaptive runs: at most 32.
+   */
   candidates?: number;
   /** K, rollouts that estimate each candidate's energy, from 1 to 4096. Default 1. */
   rollouts?: number;
   /** I, guidance steps over `maxTokens`: blocks of ceil(maxTokens / I) tokens. */
   steps?: number;
-  /** Tokens of a guidance step, in place of `steps`. Default 64. */
+  /** Tokens of a guidance step, in place of `steps`. Default 64; adaptive runs: one step. */
   blockTokens?: number;
   /** λ of the target p_ref · exp(r / λ), from 1e-100 to 1e100. Default .1. */
   lambda?: number;
@@ -65,8 +69,19 @@ export interface MethodOptions extends SamplingOptions, PromptOptions {
   weights?: WeightTreatment;
   /** Share of the rollouts that the reference draws itself, 0 (default) to 1. */
   mixture?: number;
-  /** Exact savings (METHOD §2); for tests and studies each can be switched off. */
-  shortcuts?: { duplicates?: boolean; decided?: boolean };
+  /**
+   * Draws candidates in rounds and ends once the reward calls a step settled, with one of its
+   * texts; for rewards that vote, as self-consistency does (others never settle). `candidates` is
+   * the most a step may draw. Default false.
+   */
+  adaptive?: boolean | AdaptiveOptions;
+  /**
+   * Exact savings (METHOD §2); for tests and studies each can be switched off. `prefixes`: what
+   * draws of one state have in common is decoded once. `duplicates`: identical candidates share
+   * their rollouts; off in adaptive runs, where such texts aren't votes of their own. `decided`: a
+   * text whose reward can't change any more is completed without guidance.
+   */
+  shortcuts?: { prefixes?: boolean; duplicates?: boolean; decided?: boolean };
   /** Makes every draw reproducible at fixed settings on one machine, from 0 to 2^53 - 1. Default 0. */
   seed?: number;
   /** Aborting rejects with the signal's reason. */
@@ -93,7 +108,7 @@ const KEYS = [
   ...SAMPLING_KEYS,
   ...["raw", "system", "thinking"],
   ...["candidates", "rollouts", "steps", "blockTokens", "lambda", "maxTokens", "reward", "extract"],
-  ...["proposal", "proposalSampling", "weights", "mixture"],
+  ...["proposal", "proposalSampling", "weights", "mixture", "adaptive"],
   ...[
     "stop",
     "finish",
@@ -124,7 +139,8 @@ export interface Settings {
   proposalSampling: Sampling | null;
   weights: WeightTreatment;
   mixture: number;
-  shortcuts: { duplicates: boolean; decided: boolean };
+  adaptive: Required<AdaptiveOptions> | null;
+  shortcuts: { prefixes: boolean; duplicates: boolean; decided: boolean };
   stop: string[];
   sampling: Sampling;
   raw: boolean;
@@ -154,6 +170,8 @@ const DEFAULT_MAX_TOKENS = 512;
 const DEFAULT_CANDIDATES = 8;
 /** As in the paper's settings. */
 const DEFAULT_BLOCK_TOKENS = 64;
+/** Adaptive runs take as many as the vote needs, mostly far fewer. */
+const DEFAULT_ADAPTIVE_CANDIDATES = 32;
 
 /** What of the models the settings depend on. */
 interface Limits {
@@ -233,18 +251,22 @@ function resolveSettings(
   );
   const sampling = resolveSampling(options, vocabSize);
   const { shortcuts = {} } = options;
-  checkKeys("shortcuts", shortcuts, ["duplicates", "decided"]);
-  const { duplicates = true, decided = true } = shortcuts;
+  checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided"]);
+  const adaptive = resolveAdaptive(options.adaptive);
+  const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
+  const { prefixes = true, duplicates = adaptive === null, decided = true } = shortcuts;
   return {
-    candidates: checkInteger("candidates", options.candidates ?? DEFAULT_CANDIDATES, 1, MAX_DRAWS),
+    candidates: checkInteger("candidates", options.candidates ?? most, 1, MAX_DRAWS),
     rollouts: checkInteger("rollouts", options.rollouts ?? 1, 1, MAX_DRAWS),
-    ...resolveSteps(options, maxTokens),
+    ...resolveSteps(options, maxTokens, adaptive === null ? DEFAULT_BLOCK_TOKENS : maxTokens),
     lambda: checkNumber("lambda", options.lambda ?? 0.1, MIN_LAMBDA, 1 / MIN_LAMBDA),
     maxTokens,
     reward,
     finish: checkOneOf("finish", options.finish ?? "chain", ["chain", "resample"]),
     ...resolveProposal(options, sampling, hasProposal),
+    adaptive,
     shortcuts: {
+      prefixes: checkBoolean("shortcuts.prefixes", prefixes),
       duplicates: checkBoolean("shortcuts.duplicates", duplicates),
       decided: checkBoolean("shortcuts.decided", decided),
     },
@@ -261,13 +283,14 @@ function resolveSettings(
 function resolveSteps(
   { steps, blockTokens }: MethodOptions,
   maxTokens: number,
+  defaultBlock: number,
 ): { steps: number; blockTokens: number } {
   if (steps !== undefined && blockTokens !== undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `steps` or `blockTokens`, got both");
   }
   const block =
     steps === undefined
-      ? checkInteger("blockTokens", blockTokens ?? DEFAULT_BLOCK_TOKENS, 1, 2 ** 24)
+      ? checkInteger("blockTokens", blockTokens ?? defaultBlock, 1, 2 ** 24)
       : Math.ceil(maxTokens / checkInteger("steps", steps, 1, 2 ** 24));
   const fitting = Math.min(block, maxTokens);
   return { steps: Math.ceil(maxTokens / fitting), blockTokens: fitting };

@@ -114,9 +114,11 @@ export class Run implements AsyncDisposable {
   /** What an estimator of the energy needs to know of the run. */
   get estimatorOptions(): EstimatorOptions {
     const { reward, signal, settings } = this.#options;
-    const { rollouts, lambda, shortcuts } = settings;
+    const { rollouts, lambda, shortcuts, adaptive } = settings;
     const prompt = this.#prompt.text;
-    return { rollouts, reward, lambda, prompt, signal, shareDuplicates: shortcuts.duplicates };
+    const shareDuplicates = shortcuts.duplicates;
+    const confidence = adaptive?.confidence ?? null;
+    return { rollouts, reward, lambda, prompt, confidence, shareDuplicates, signal };
   }
 
   /** Draws an index with probability `weights`; `purpose` and `step` name the draw. */

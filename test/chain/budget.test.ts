@@ -38,6 +38,7 @@ const shape: ChainShape = {
 
 const optionsOf = (budget: Budget) => ({
   ...{ ...shape, prompt, budget, stop: [], seed: 1, signal: undefined, onProgress: undefined },
+  shortcuts: { prefixes: true },
   // Without the end tokens: all texts go on to their last token.
   sampling: resolveSampling(
     { temperature: 100, allowedTokens: [...prompt] },

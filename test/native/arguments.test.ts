@@ -45,6 +45,7 @@ const requestOf = (parent: number, more: Partial<NativeGenerateRequest> = {}) =>
   stopTokens: new Int32Array(),
   stopStrings: [],
   maxTotalTokens: 8,
+  sharePrefixes: true,
   timeLimitMs: null,
   ...more,
 });
