@@ -2,7 +2,7 @@
 import type { ModelFlags } from "./model-options.js";
 
 /** Methods that `--method` takes. */
-export const METHOD_NAMES = ["ets", "ets-is", "best-of-n", "majority", "sample", "greedy"] as const;
+export { METHOD_NAMES } from "../methods/method-names.js";
 
 export interface AskFlags extends ModelFlags {
   method: string;
@@ -35,5 +35,6 @@ export interface AskFlags extends ModelFlags {
   budgetMs?: number;
   json?: boolean;
   quiet?: boolean;
+  verbose?: boolean;
   trace?: string;
 }

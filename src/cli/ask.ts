@@ -53,6 +53,7 @@ export function askCommand(): Command {
     .option("--seed <n>", "the same seed gives the same answer (default: 0)", numberOption)
     .option("--budget-tokens <n>", "end with the best answer after this many tokens", numberOption)
     .option("--budget-ms <n>", "end with the best answer after this time", numberOption)
+    .option("-v, --verbose", "print the plan before work starts: context, memory, tokens")
     .option("--json", "print the whole result as one JSON object")
     .option("-q, --quiet", "print the answer's text alone")
     .option("--trace <file>", "write the run, every candidate and rollout, as JSON")

@@ -23,6 +23,8 @@ import { type AnswerExtractor, extractAnswer } from "../rewards/answer.js";
 import { type Reward, type RewardFunction, toReward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
 import { type AdaptiveOptions, resolveAdaptive } from "./adaptive.js";
+import type { Plan } from "./plan.js";
+import { resolveProposal } from "./proposal-options.js";
 import type { Step } from "./step.js";
 
 export interface MethodOptions extends SamplingOptions, PromptOptions {
@@ -85,6 +87,8 @@ export interface MethodOptions extends SamplingOptions, PromptOptions {
   /** Aborting rejects with the signal's reason. */
   signal?: AbortSignal;
   budget?: BudgetOptions;
+  /** Called with the run's plan before its first token. */
+  onPlan?: (plan: Plan) => void;
   /** Called after each step. */
   onStep?: (step: Step) => void;
   /** Called when a step's importance weights can't be trusted, with advice. */
@@ -112,6 +116,7 @@ const KEYS = [
     "seed",
     "signal",
     "budget",
+    "onPlan",
     "onStep",
     "onWarning",
     "onProgress",
@@ -152,6 +157,7 @@ export interface ResolvedOptions {
   reward: Reward;
   extract: AnswerExtractor;
   signal: AbortSignal | undefined;
+  onPlan: ((plan: Plan) => void) | undefined;
   onStep: ((step: Step) => void) | undefined;
   onWarning: ((message: string) => void) | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
@@ -167,22 +173,51 @@ const DEFAULT_BLOCK_TOKENS = 64;
 /** Adaptive runs take as many as the vote needs, mostly far fewer. */
 const DEFAULT_ADAPTIVE_CANDIDATES = 32;
 
+/** What of the models the settings depend on. */
+interface Limits {
+  /** Longest answer that the context leaves room for. */
+  room: number;
+  /** With a proposal: the size of the vocabulary that both share. */
+  vocabSize: number;
+  hasProposal: boolean;
+}
+
 /** Throws `ERR_INVALID_OPTION`. `promptTokens` bounds the default of `maxTokens`. */
 export function resolveOptions(
   options: MethodOptions,
   model: Model,
   promptTokens: number,
 ): ResolvedOptions {
+  const { proposal } = options;
+  if (proposal !== undefined && !(proposal instanceof Model)) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `proposal` to be a loaded model");
+  }
+  return resolve(options, {
+    room: Math.max(1, model.info.contextLength - promptTokens),
+    vocabSize: proposal ? model.matchTokenizer(proposal) : model.info.vocabSize,
+    hasProposal: proposal !== undefined,
+  });
+}
+
+/** Refuses what no model could be asked for, before one is loaded. Throws `ERR_INVALID_OPTION`. */
+export function checkOptions(options: MethodOptions, { hasProposal = false } = {}): void {
+  checkOptionNames(options);
+  promptOptions(options);
+  resolve(options, { room: 2 ** 24, vocabSize: 2 ** 31 - 1, hasProposal });
+}
+
+function resolve(options: MethodOptions, limits: Limits): ResolvedOptions {
   const extract = options.extract ?? extractAnswer;
   const reward = toReward(options.reward ?? selfConsistency({ extract }));
   return {
-    settings: resolveSettings(options, model, promptTokens, reward.name),
+    settings: resolveSettings(options, limits, reward.name),
     seed: checkInteger("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
     prompt: promptOptions(options),
     budget: new Budget(options.budget),
     reward,
     extract,
     signal: options.signal,
+    onPlan: options.onPlan,
     onStep: options.onStep,
     onWarning: options.onWarning,
     onProgress: options.onProgress,
@@ -205,18 +240,16 @@ export function checkOptionNames(options: MethodOptions): void {
 
 function resolveSettings(
   options: MethodOptions,
-  model: Model,
-  promptTokens: number,
+  { room, vocabSize, hasProposal }: Limits,
   reward: string,
 ): Settings {
-  const room = Math.max(1, model.info.contextLength - promptTokens);
   const maxTokens = checkInteger(
     "maxTokens",
     options.maxTokens ?? Math.min(DEFAULT_MAX_TOKENS, room),
     1,
     2 ** 24,
   );
-  const sampling = resolveSampling(options, vocabularyOf(options, model));
+  const sampling = resolveSampling(options, vocabSize);
   const { shortcuts = {} } = options;
   checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided"]);
   const adaptive = resolveAdaptive(options.adaptive);
@@ -230,7 +263,7 @@ function resolveSettings(
     maxTokens,
     reward,
     finish: checkOneOf("finish", options.finish ?? "chain", ["chain", "resample"]),
-    ...resolveProposal(options, sampling),
+    ...resolveProposal(options, sampling, hasProposal),
     adaptive,
     shortcuts: {
       prefixes: checkBoolean("shortcuts.prefixes", prefixes),
@@ -244,52 +277,6 @@ function resolveSettings(
     thinking: options.thinking ?? false,
     budget: { ...options.budget },
   };
-}
-
-/** The size of the vocabulary: with a proposal, what both models share. */
-function vocabularyOf({ proposal }: MethodOptions, model: Model): number {
-  return proposal instanceof Model ? model.matchTokenizer(proposal) : model.info.vocabSize;
-}
-
-function resolveProposal(options: MethodOptions, sampling: Sampling) {
-  const { proposal, weights = "exact", mixture = 0 } = options;
-  if (proposal === undefined) {
-    const given = ["proposalSampling", "weights", "mixture"].find((name) => name in options);
-    if (given !== undefined) {
-      throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${given}\` needs a \`proposal\``);
-    }
-  } else if (!(proposal instanceof Model)) {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `proposal` to be a loaded model");
-  }
-  return {
-    proposal: proposal?.path ?? null,
-    proposalSampling: proposal ? resolveProposalSampling(options, sampling) : null,
-    weights: checkOneOf("weights", weights, ["exact", "psis", "clip"]),
-    mixture: checkNumber("mixture", mixture, 0, 1),
-  };
-}
-
-function resolveProposalSampling(options: MethodOptions, sampling: Sampling): Sampling {
-  const { proposalSampling = {} } = options;
-  checkKeys("proposalSampling", proposalSampling, ["temperature", "topK", "topP", "minP"]);
-  const { temperature = sampling.temperature, topK = 0, topP = 1, minP = 0 } = proposalSampling;
-  if (topK !== 0 || topP !== 1 || minP !== 0) {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      "The proposal can't be truncated: texts it never draws would be missing from the energies, a bias that no weight corrects",
-      { fix: "topK, topP and minP for the reference alone" },
-    );
-  }
-  const own = proposalSampling.temperature !== undefined;
-  if (temperature === 0 && !own) {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      "A greedy reference (`temperature` 0) has one text, which a proposal of its temperature either draws or not",
-      { fix: "`proposalSampling.temperature` above 0, or no proposal" },
-    );
-  }
-  checkNumber("proposalSampling.temperature", temperature, 0.01, 100);
-  return { ...sampling, temperature, topK, topP, minP };
 }
 
 /** I and B, each from the other: B = ceil(maxTokens / I). */

@@ -10,6 +10,7 @@ import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
 
 const model = useModel();
+const small = useModel("mini-gsm-proposal");
 const { extract } = miniGsm;
 const base: MethodOptions = { extract, maxTokens: 100, temperature: 0.7 };
 
@@ -98,6 +99,19 @@ test("rolls out only the candidates that a round brings", async () => {
   const atOnce = await ets(model(), QUESTION, { ...contested, shortcuts });
   expect(inRounds.usage.generated).toBe(atOnce.usage.generated);
   expect(inRounds.steps[0]?.weights).toEqual(atOnce.steps[0]?.weights);
+});
+
+test("rolls out by a proposal in rounds as at once", async () => {
+  const contested = { ...base, temperature: 1.5, candidates: 6, blockTokens: 8, proposal: small() };
+  const adaptive = { confidence: 0.9999, round: 2 };
+  const inRounds = await ets(model(), QUESTION, { ...contested, adaptive });
+  const shortcuts = { duplicates: false };
+  const atOnce = await ets(model(), QUESTION, { ...contested, shortcuts });
+  expect(inRounds.text).toBe(atOnce.text);
+  expect(inRounds.steps.length).toBeGreaterThan(2);
+  // A candidate that repeats an earlier round's is not read again.
+  const prefilled = atOnce.proposalUsage?.prefilled as number;
+  expect(inRounds.proposalUsage?.prefilled).toBeLessThanOrEqual(prefilled);
 });
 
 test("a rollout that several candidates share is one draw, not a settled vote", () => {
