@@ -26,6 +26,7 @@ export interface AskFlags extends ModelFlags {
   reward: string;
   task?: string;
   finish?: string;
+  adaptive?: boolean;
   stop?: string[];
   system?: string;
   raw?: boolean;
