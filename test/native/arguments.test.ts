@@ -12,6 +12,7 @@ import {
 import { encodeGguf } from "../fixtures/gguf-writer.js";
 import { childPackage } from "../fixtures/load-in-child.js";
 import { runChild } from "../fixtures/package-copy.js";
+import { PLAIN } from "../fixtures/sampling.js";
 import { temporaryFile } from "../fixtures/temporary-directory.js";
 import { tinyBert } from "../fixtures/tiny-models.js";
 
@@ -24,14 +25,6 @@ const OPTIONS = {
   threads: 1,
   batchThreads: 1,
   flashAttention: -1 as const,
-};
-const PLAIN: NativeSampling = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  allowedTokens: new Int32Array(),
-  vocabLimit: 2 ** 31 - 1,
 };
 const TOKENS = Int32Array.of(5, 6);
 

@@ -12,19 +12,12 @@ import {
   type NativeGenerateRequest,
   type NativeModel,
 } from "../../src/engine/native.js";
+import { PLAIN } from "../fixtures/sampling.js";
 
 const MODEL = fileURLToPath(new URL("../../models/mini-gsm-proposal.gguf", import.meta.url));
 const PROMPT = Int32Array.of(10, 20, 30, 40, 50, 60, 70, 80);
-const SAMPLING: NativeGenerateRequest["sampling"] = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  allowedTokens: new Int32Array(),
-  vocabLimit: 2 ** 31 - 1,
-};
 /** None of these ends a text, so that a continuation is as long as it may be. */
-const ENDLESS = { ...SAMPLING, allowedTokens: Int32Array.of(5, 6, 7, 8) };
+const ENDLESS = { ...PLAIN, allowedTokens: Int32Array.of(5, 6, 7, 8) };
 
 let model: NativeModel;
 let context: NativeContext;
@@ -128,7 +121,7 @@ describe("a place that comes free", () => {
   test("by a continuation that ends where it likes is refilled too", async () => {
     await open(4);
     const { continuations, rise } = await generate(new Array<number>(60).fill(30), {
-      sampling: { ...SAMPLING, temperature: 50 },
+      sampling: { ...PLAIN, temperature: 50 },
       stopTokens: Int32Array.from({ length: 40 }, (_, i) => 20 * i),
     });
     const lengths = continuations.map(({ tokens }) => tokens.length);
@@ -202,7 +195,7 @@ describe("the clock", () => {
     const parts = drawn.rise("decodeNs") + drawn.rise("samplingNs");
     expect(drawn.rise("callNs")).toBeGreaterThanOrEqual(parts);
     const before = await context.status();
-    await context.score([{ parent, tokens: PROMPT }], SAMPLING);
+    await context.score([{ parent, tokens: PROMPT }], PLAIN);
     const after = await context.status();
     expect(after.samplingNs).toBeGreaterThan(before.samplingNs);
     expect(after.decodeNs).toBeGreaterThan(before.decodeNs);

@@ -3,16 +3,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { NativeSampling } from "../../src/engine/native.js";
 import { addon } from "../../src/engine/native.js";
+import { PLAIN } from "../fixtures/sampling.js";
 import { chiSquarePValue } from "../fixtures/statistics.js";
-
-const PLAIN: NativeSampling = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  allowedTokens: new Int32Array(),
-  vocabLimit: 2 ** 31 - 1,
-};
 
 /** The policy's log-probabilities: allowed, temperature, top-k, top-p, min-p, renormalise. */
 function referencePolicy(logits: Float32Array, sampling: NativeSampling): number[] {

@@ -10,20 +10,13 @@ import {
   type NativeSampling,
 } from "../../src/engine/native.js";
 import { encodeGguf, type Gguf, list, tensor } from "../fixtures/gguf-writer.js";
+import { PLAIN } from "../fixtures/sampling.js";
 import { temporaryFile } from "../fixtures/temporary-directory.js";
 import { tinyQwen3 } from "../fixtures/tiny-models.js";
 
 const VOCABULARY = 20_000;
 const THREADS = 4;
 const KEY: [number, number] = [11, 12];
-const PLAIN: NativeSampling = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  allowedTokens: new Int32Array(),
-  vocabLimit: 2 ** 31 - 1,
-};
 const POLICIES: [string, NativeSampling][] = [
   ["plain", PLAIN],
   ["tempered", { ...PLAIN, temperature: 0.7 }],
