@@ -87,19 +87,20 @@ def on_top_of(reference, vocab):
 
 @torch.no_grad()
 def look_back(block, states, fast=4, sharpness=3):
-    """Begin with every head of a block on the token before, whatever the tokens are.
+    """Fix every head of a block on the token before, whatever the tokens are.
 
     Queries and keys are one fixed vector each, on the `fast` quickest frequencies; the query is
-    turned back by one position. `states` (tokens, width) are normed inputs of the block: the
-    vectors are scaled by a direction in which all of these are positive.
+    turned back by one position. `states` (tokens, width) are inputs of the block: the vectors are
+    scaled by a direction in which all of these are positive.
     """
-    s = block.s
+    s, states = block.s, block.attn_norm(states)
     always = torch.linalg.lstsq(states, torch.ones(len(states), 1, device=states.device)).solution[:, 0]
     angle = 10000.0 ** (-torch.arange(0, s.head, 2).float() / s.head)
     on = (torch.arange(s.head // 2) < fast).float()
     query, key = torch.cat((angle.cos() * on, -angle.sin() * on)), torch.cat((on, 0 * on))
     for part, vector, heads in ((block.q, query, s.heads), (block.k, key, s.kv_heads)):
         part.weight.copy_(torch.outer(vector.repeat(heads).to(always.device), always))
+        part.weight.requires_grad_(False)
     for norm in (block.q_norm, block.k_norm):
         norm.weight.fill_(sharpness)
 
@@ -137,8 +138,8 @@ def run(a):
     probe = torch.nn.Sequential(RMSNorm(model.shape.width), torch.nn.Linear(model.shape.width, 1)).to(DEVICE)
     items = [json.loads(line) for line in open(os.path.join(a.out, "verifier-train.jsonl"))]
     drawn = [example(tok, item, text) for item in items for text in item["samples"]]
-    states = model.blocks[-2].attn_norm(frozen(model, torch.tensor([ids[:80] for ids, _ in drawn[:64] if len(ids) >= 80], device=DEVICE))[0]).flatten(0, 1)
-    look_back(model.blocks[-2], states)
+    some = torch.tensor([ids[:80] for ids, _ in drawn[:64] if len(ids) >= 80], device=DEVICE)
+    look_back(model.blocks[-2], frozen(model, some)[0].flatten(0, 1))
     optimizer = Muon(torch.nn.ModuleDict({"blocks": model.blocks, "norm": model.norm, "classify": model.classify, "probe": probe}), other_rate=2e-3)
     path, recent = os.path.join(a.out, "verifier.pt"), []
     clock = Clock(a.minutes, a.steps, lambda: save(model, path, step=clock.step))

@@ -7,7 +7,10 @@ export interface AdaptiveOptions {
    * answer is then the more frequent of the two first ones. Default .95.
    */
   confidence?: number;
-  /** Candidates drawn between two looks, from 1 to 4096. Default 4. */
+  /**
+   * Candidates drawn between two looks, from 1 to 4096. Default 8: only draws of one round share
+   * the work on what they have in common.
+   */
   round?: number;
 }
 
@@ -17,7 +20,7 @@ export function resolveAdaptive(
 ): Required<AdaptiveOptions> | null {
   const isObject = typeof adaptive === "object" && adaptive !== null;
   if (!isObject && !checkBoolean("adaptive", adaptive ?? false)) return null;
-  const { confidence = 0.95, round = 4 } = isObject ? adaptive : {};
+  const { confidence = 0.95, round = 8 } = isObject ? adaptive : {};
   if (isObject) checkKeys("adaptive", adaptive, ["confidence", "round"]);
   return {
     confidence: checkNumber("adaptive.confidence", confidence, 0.5, 0.9999),
