@@ -1,6 +1,6 @@
 // Usage: npm run bench -- [--only decode,naive] [--quick] [--json FILE] [--markdown FILE]
 //          [--engine DIR] [--threads N] [--rounds N] [--counts 1,8] [--scale 0.25]
-//          [--sweeps parallel,prompt,steps,fork]
+//          [--sweeps parallel,prompt,steps,fork] [--limit 500] [--plot FILE]
 //
 // Ratios of our speed to others', both sides measured back to back in one run; each case says in
 // its file what is compared. Prints Markdown tables; --json writes
@@ -12,11 +12,12 @@
 // --rounds    repetitions of decode, scoring and overheads
 // --counts    decode: sequences side by side
 // --sweeps    scaling: which of its parts
+// --limit     frontier: items; --plot writes its figure
 // --scale     peer, naive: prompt and texts this much shorter, for slow machines
 import { parseOptions } from "./lib/arguments.mjs";
 import { report } from "./lib/report.mjs";
 
-const CASES = ["decode", "scoring", "peer", "naive", "scaling", "overheads"];
+const CASES = ["decode", "scoring", "peer", "naive", "scaling", "overheads", "frontier"];
 
 const { only, json, markdown, ...options } = parseOptions({
   only: CASES.join(","),
@@ -29,6 +30,8 @@ const { only, json, markdown, ...options } = parseOptions({
   counts: "",
   scale: 1,
   sweeps: "parallel,prompt,steps,fork",
+  limit: 500,
+  plot: "",
 });
 const settings = {
   ...options,

@@ -87,7 +87,9 @@ Napi::Value JsDrawToken(const Napi::CallbackInfo& info) {
     const int32_t size = static_cast<int32_t>(logits.size());
     Sampler sampler(ReadSampling(info[1], size), size);
     const double uniform = ReadNumber(info[2], "uniform", 0, 1 - 0x1p-53);
-    return ToJs(info.Env(), sampler.Draw(logits.data(), uniform));
+    TokenProbability drawn;
+    sampler.Draw(logits.data(), {uniform}, &drawn);
+    return ToJs(info.Env(), drawn);
   });
 }
 

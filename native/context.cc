@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "addon.h"
 #include "arguments.h"
 #include "context_values.h"
 #include "engine.h"
@@ -16,13 +15,6 @@ namespace {
 Session& Opened(std::unique_ptr<Session>* session) {
   if (!*session) throw EngineError("ERR_DISPOSED", "The context was disposed");
   return **session;
-}
-
-const SharedModel& ReadModel(Napi::Env env, Napi::Value value) {
-  const bool is_model = value.IsObject() && value.As<Napi::Object>().InstanceOf(
-                                                env.GetInstanceData<Addon>()->model.Value());
-  if (!is_model) throw EngineError("ERR_INVALID_ARGUMENT", "Expected `model` to be a Model");
-  return Model::Unwrap(value.As<Napi::Object>())->shared();
 }
 
 Napi::Value ToNumber(Napi::Env env, const int64_t* number) {
@@ -77,7 +69,7 @@ Napi::Value Context::RunWithoutResult(Napi::Env env, Work work) {
 Napi::Value Context::Open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guarded(env, [&]() -> Napi::Value {
-    const SharedModel model = ReadModel(env, info[0]);
+    const SharedModel model = Model::Read(info[0], "model").shared();
     const SessionOptions options = ReadSessionOptions(info[1]);
     if (vocab_size_ > 0) throw EngineError("ERR_INVALID_STATE", "The context was opened before");
     vocab_size_ = Engine().llama_vocab_n_tokens(Engine().llama_model_get_vocab(model.get()));
@@ -160,7 +152,7 @@ Napi::Value Context::Logits(const Napi::CallbackInfo& info) {
 }
 
 // generate({ draws: [{ parent, stream: [3], position, maxTokens, keep, tail }], sampling, key: [2],
-//   stopTokens, stopStrings, maxTotalTokens, timeLimitMs }) -> continuations
+//   stopTokens, stopStrings, maxTotalTokens, sharePrefixes, timeLimitMs }) -> continuations
 Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     RequireOpen();

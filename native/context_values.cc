@@ -131,6 +131,7 @@ GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size)
   }
   options.max_total_tokens =
       ReadInteger(object.Get("maxTotalTokens"), "maxTotalTokens", 1, kMaxHandle);
+  options.share_prefixes = ReadBoolean(object.Get("sharePrefixes"), "sharePrefixes");
   const Napi::Value time_limit = object.Get("timeLimitMs");
   if (!time_limit.IsNull()) {
     const double milliseconds = ReadNumber(time_limit, "timeLimitMs", 0, 1e12);
@@ -179,6 +180,9 @@ Napi::Value ToJs(Napi::Env env, const SessionStatus& status) {
   set("scored", status.counters.scored);
   set("forks", status.counters.forks);
   set("decodes", status.counters.decodes);
+  set("decodeNs", status.counters.decode_ns);
+  set("samplingNs", status.counters.sampling_ns);
+  set("callNs", status.counters.call_ns);
   set("cells", status.cells);
   set("usedCells", status.used_cells);
   set("sequences", static_cast<int64_t>(status.sequences));

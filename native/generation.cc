@@ -1,22 +1,17 @@
 #include "generation.h"
 
 #include <algorithm>
+#include <list>
+#include <numeric>
+#include <optional>
 
-#include "engine.h"
 #include "engine_error.h"
+#include "row_sampler.h"
+#include "stopwatch.h"
+#include "text_end.h"
 
 namespace llama_ets {
 namespace {
-
-// The text of a token as it would appear in output; control tokens have none.
-std::string PieceOf(const llama_vocab* vocab, llama_token token) {
-  char buffer[256];
-  int32_t size = Engine().llama_token_to_piece(vocab, token, buffer, sizeof buffer, 0, false);
-  if (size >= 0) return std::string(buffer, size);
-  std::string large(-size, '\0');
-  size = Engine().llama_token_to_piece(vocab, token, large.data(), -size, 0, false);
-  return size >= 0 ? large.substr(0, size) : std::string();
-}
 
 class Generation {
  public:
@@ -24,16 +19,16 @@ class Generation {
       : session_(session),
         draws_(draws),
         options_(options),
-        sampler_(options.sampling, session->vocab_size()),
-        results_(draws.size()) {
-    for (const std::string& stop : options.stop_strings) {
-      longest_stop_ = std::max(longest_stop_, stop.size());
-    }
+        sampler_(session, options.sampling),
+        text_end_(session->vocab(), options.stop_tokens, options.stop_strings),
+        results_(draws.size()),
+        waiting_(draws.size()) {
+    std::iota(waiting_.begin(), waiting_.end(), size_t{0});
   }
 
   // Whatever was not handed over is freed, also when the run throws.
   ~Generation() {
-    for (Slot& slot : active_) session_->FreeSlot(&slot.sequence);
+    for (Branch& branch : branches_) Free(&branch);
     if (finished_) return;
     for (Continuation& result : results_) {
       if (result.sequence != 0) session_->Free(result.sequence);
@@ -41,24 +36,39 @@ class Generation {
   }
 
   std::vector<Continuation> Run() {
+    const Stopwatch stopwatch(&session_->counters.call_ns);
     session_->monitor()->generated = 0;
-    while (true) {
-      if (!OutOfBudget()) Admit();
-      if (OutOfBudget() || active_.empty()) break;
-      DecodeStep();
-    }
+    for (const Draw& draw : draws_) ThrowIfTooLarge(draw);
+    do {
+      Admit();
+    } while (!OutOfBudget() && DecodeStep());
     finished_ = true;
     return std::move(results_);
   }
 
  private:
   // A continuation being drawn.
-  struct Slot {
+  struct Member {
     size_t draw;
-    Sequence sequence;
-    std::string tail;
     int32_t reserved;      // cells it may still take
     bool closing = false;  // all tokens drawn; the last is decoded once more to be continued from
+  };
+
+  // The slot of a sequence that its last member took along.
+  static constexpr llama_seq_id kHandedOver = -1;
+
+  // Continuations that have been the same so far: one sequence, decoded once for all of them.
+  struct Branch {
+    Sequence sequence;
+    std::string tail;
+    std::vector<Member> members;
+  };
+
+  // Logits that the next tokens of a branch's members are drawn from.
+  struct Row {
+    size_t branch;
+    const float* logits;
+    size_t first;  // of its members' places in drawn_
   };
 
   // Checked between batches, so a budget holds within one batch.
@@ -73,122 +83,226 @@ class Generation {
     return draw.keep ? draw.max_tokens : draw.max_tokens - 1;
   }
 
+  // Every member is promised a sequence and a row of logits of its own, should it leave the others.
+  bool HasPlace() const {
+    const auto promised = static_cast<int32_t>(members_ - branches_.size());
+    return session_->free_slots() > promised &&
+           static_cast<int32_t>(members_) < session_->max_outputs();
+  }
+
+  bool HasCellsFor(const Draw& draw) const {
+    return CellsFor(draw) <= session_->free_cells() - reserved_;
+  }
+
+  // While none is active: then no more places and cells will come free.
+  void ThrowIfTooLarge(const Draw& draw) const {
+    if (HasPlace() && HasCellsFor(draw)) return;
+    throw EngineError("ERR_CONTEXT_FULL",
+                      "A continuation of " + std::to_string(draw.max_tokens) +
+                          " tokens needs a sequence and " + std::to_string(CellsFor(draw)) +
+                          " KV cells; " + std::to_string(session_->free_slots()) +
+                          " sequences and " + std::to_string(session_->free_cells()) +
+                          " cells are free");
+  }
+
+  // Starts all that wait and fit, with their first tokens, drawn from their parents' logits. Those
+  // that end with it leave their places to others at once.
   void Admit() {
-    while (next_draw_ < draws_.size()) {
-      const Draw& draw = draws_[next_draw_];
-      const bool fits = session_->free_slots() > 0 &&
-                        static_cast<int32_t>(active_.size()) < session_->max_outputs() &&
-                        CellsFor(draw) <= session_->free_cells() - reserved_;
-      if (!fits) {
-        if (!active_.empty()) return;  // a place comes free
-        throw EngineError("ERR_CONTEXT_FULL",
-                          "A continuation of " + std::to_string(draw.max_tokens) +
-                              " tokens needs a sequence and " + std::to_string(CellsFor(draw)) +
-                              " KV cells; " + std::to_string(session_->free_slots()) +
-                              " sequences and " + std::to_string(session_->free_cells()) +
-                              " cells are free");
+    while (!OutOfBudget()) {
+      const size_t first = branches_.size();
+      const size_t before = members_;
+      const int64_t room = options_.max_total_tokens - session_->monitor()->generated;
+      for (auto next = waiting_.begin(); next != waiting_.end() && HasPlace();) {
+        if (static_cast<int64_t>(members_ - before) == room) break;
+        const Draw& draw = draws_[*next];
+        if (!HasCellsFor(draw)) {
+          ++next;  // a smaller one may fit beside what runs
+          continue;
+        }
+        BranchOf(draw, first).members.push_back({*next, CellsFor(draw)});
+        members_ += 1;
+        reserved_ += CellsFor(draw);
+        next = waiting_.erase(next);
       }
-      const LogitsRow first = session_->Logits(draw.parent);
-      active_.push_back(
-          {next_draw_, session_->ForkSlot(session_->Get(draw.parent)), draw.tail, CellsFor(draw)});
-      reserved_ += CellsFor(draw);
-      ++next_draw_;
-      Take(&active_.back(), first->data());
-      if (IsDone(active_.back())) Release(active_.size() - 1);
-      if (session_->monitor()->generated >= options_.max_total_tokens) return;
+      if (members_ == before) {
+        if (members_ == 0 && !waiting_.empty()) ThrowIfTooLarge(draws_[waiting_.front()]);
+        return;
+      }
+      for (size_t i = first; i < branches_.size(); ++i) {
+        rows_.push_back({i, branches_[i].sequence.next->data(), 0});
+      }
+      DrawTokens();
     }
   }
 
-  void DecodeStep() {
+  // A branch for a draw to begin in: that of an equal one among those from `first` on, or a new
+  // one.
+  Branch& BranchOf(const Draw& draw, size_t first) {
+    for (size_t i = first; options_.share_prefixes && i < branches_.size(); ++i) {
+      const Draw& other = draws_[branches_[i].members.front().draw];
+      if (other.parent == draw.parent && other.tail == draw.tail) return branches_[i];
+    }
+    session_->Logits(draw.parent);  // are there
+    branches_.push_back({session_->ForkSlot(session_->Get(draw.parent)), draw.tail, {}});
+    return branches_.back();
+  }
+
+  // Decodes the branches' last tokens and draws the next ones; false: there is no branch.
+  bool DecodeStep() {
+    if (branches_.empty()) return false;
     Batch& batch = session_->batch();
     batch.Clear();
-    for (const Slot& slot : active_) {
-      const llama_token token = results_[slot.draw].tokens.back();
-      batch.Add(token, slot.sequence.length, slot.sequence.slot, true);
+    for (const Branch& branch : branches_) {
+      const llama_token token = results_[branch.members.front().draw].tokens.back();
+      batch.Add(token, branch.sequence.length, branch.sequence.slot, true);
     }
     session_->Decode();
-    session_->counters.decoded += static_cast<int64_t>(active_.size());
-    for (size_t i = 0; i < active_.size(); ++i) {
-      Slot& slot = active_[i];
-      slot.sequence.length += 1;
-      slot.sequence.cells.Append(1);
-      slot.reserved -= 1;
-      reserved_ -= 1;
-      if (slot.closing) {
-        slot.sequence.next = session_->CopyRow(static_cast<int32_t>(i));
-      } else {
-        Take(&slot, session_->RowOf(static_cast<int32_t>(i)));
-      }
+    session_->counters.decoded += static_cast<int64_t>(branches_.size());
+    for (size_t i = 0; i < branches_.size(); ++i) {
+      Branch& branch = branches_[i];
+      branch.sequence.length += 1;
+      branch.sequence.cells.Append(1);
+      for (Member& member : branch.members) member.reserved -= 1;
+      reserved_ -= static_cast<int64_t>(branch.members.size());
+      rows_.push_back({i, session_->RowOf(static_cast<int32_t>(i)), 0});
     }
-    for (size_t i = active_.size(); i > 0; --i) {
-      if (IsDone(active_[i - 1])) Release(i - 1);
+    HandOver();
+    DrawTokens();
+    return true;
+  }
+
+  // Makes a sequence to be continued from of each closing member.
+  void HandOver() {
+    for (const Row& row : rows_) {
+      Branch& branch = branches_[row.branch];
+      const auto closing = [](const Member& member) { return member.closing; };
+      if (std::none_of(branch.members.begin(), branch.members.end(), closing)) continue;
+      branch.sequence.next = session_->CopyRow(static_cast<int32_t>(row.branch));
+      std::vector<Member> open;
+      for (const Member& member : branch.members) {
+        if (!member.closing) {
+          open.push_back(member);
+          continue;
+        }
+        Leave(member);
+        const bool is_last = &member == &branch.members.back() && open.empty();
+        results_[member.draw].sequence = session_->Adopt(
+            is_last ? std::move(branch.sequence) : session_->ForkSlot(branch.sequence));
+        if (is_last) branch.sequence.slot = kHandedOver;
+      }
+      branch.members = std::move(open);
     }
   }
 
-  // Draws the slot's next token from `row` and decides whether the text ends with it.
-  void Take(Slot* slot, const float* row) {
-    const Draw& draw = draws_[slot->draw];
-    Continuation& result = results_[slot->draw];
-    const uint32_t position = draw.position + static_cast<uint32_t>(result.tokens.size());
-    const PhiloxCounter counter = {draw.stream[0], draw.stream[1], draw.stream[2], position};
-    const TokenProbability drawn = sampler_.Draw(row, PhiloxUniform(counter, options_.key));
+  // Draws each member's next token from its branch's row, and frees the branches left empty.
+  void DrawTokens() {
+    size_t count = 0;
+    for (Row& row : rows_) {
+      row.first = count;
+      count += branches_[row.branch].members.size();
+    }
+    drawn_.resize(count);
+    sampler_.ForEach(rows_.size(), [this](size_t i, Sampler* sampler) {
+      const std::vector<Member>& members = branches_[rows_[i].branch].members;
+      std::vector<double> uniforms;
+      for (const Member& member : members) uniforms.push_back(UniformOf(member));
+      sampler->Draw(rows_[i].logits, uniforms, &drawn_[rows_[i].first]);
+    });
+    for (const Row& row : rows_) Divide(row.branch, &drawn_[row.first]);
+    rows_.clear();
+    for (size_t i = branches_.size(); i > 0; --i) {
+      if (!branches_[i - 1].members.empty()) continue;
+      Free(&branches_[i - 1]);
+      branches_.erase(branches_.begin() + static_cast<std::ptrdiff_t>(i - 1));
+    }
+  }
+
+  // Appends the members' tokens. Those that go on with the first one's token stay in the branch,
+  // for each other token a new one forks off; members whose texts end leave.
+  void Divide(size_t index, const TokenProbability* drawn) {
+    struct Fork {
+      llama_token token;
+      Finish finish;  // kBudget: goes on
+      std::string tail;
+      std::optional<size_t> branch;
+    };
+    std::vector<Fork> forks;
+    bool is_taken = false;
+    const std::vector<Member> members = std::move(branches_[index].members);
+    branches_[index].members.clear();
+    branches_[index].sequence.next = nullptr;
+    const std::string tail = branches_[index].tail;
+    for (Member member : members) {
+      const llama_token token = drawn->token;
+      auto fork = std::find_if(forks.begin(), forks.end(),
+                               [&](const Fork& other) { return other.token == token; });
+      if (fork == forks.end()) {
+        forks.push_back({token, Finish::kBudget, tail, std::nullopt});
+        fork = forks.end() - 1;
+        fork->finish = text_end_.FinishWith(token, &fork->tail);
+      }
+      Append(&member, *drawn++, fork->finish);
+      if (results_[member.draw].finish != Finish::kBudget && !member.closing) {
+        Leave(member);
+        continue;
+      }
+      if (!fork->branch && !is_taken) {
+        fork->branch = index;
+        is_taken = true;
+        branches_[index].tail = fork->tail;
+      } else if (!fork->branch) {
+        branches_.push_back({session_->ForkSlot(branches_[index].sequence), fork->tail, {}});
+        fork->branch = branches_.size() - 1;
+      }
+      branches_[*fork->branch].members.push_back(member);
+    }
+  }
+
+  // The random number of a member's next token: a function of its stream and position alone.
+  double UniformOf(const Member& member) const {
+    const Draw& draw = draws_[member.draw];
+    const size_t position = draw.position + results_[member.draw].tokens.size();
+    const PhiloxCounter counter = {draw.stream[0], draw.stream[1], draw.stream[2],
+                                   static_cast<uint32_t>(position)};
+    return PhiloxUniform(counter, options_.key);
+  }
+
+  void Append(Member* member, const TokenProbability& drawn, Finish finish) {
+    const Draw& draw = draws_[member->draw];
+    Continuation& result = results_[member->draw];
     result.tokens.push_back(drawn.token);
     result.log_probs.push_back(drawn.log_prob);
     result.raw_log_probs.push_back(drawn.raw_log_prob);
     session_->monitor()->generated += 1;
     session_->counters.generated += 1;
-    slot->sequence.next = nullptr;
-
-    const auto& stops = options_.stop_tokens;
-    if (Engine().llama_vocab_is_eog(session_->vocab(), drawn.token)) {
-      result.finish = Finish::kEnd;
-    } else if (std::find(stops.begin(), stops.end(), drawn.token) != stops.end() ||
-               EndsWithStopString(slot, drawn.token)) {
-      result.finish = Finish::kStop;
-    } else if (static_cast<int32_t>(result.tokens.size()) >= draw.max_tokens) {
-      result.finish = Finish::kLength;
-      slot->closing = draw.keep;
-    }
+    result.finish = finish;
+    if (finish != Finish::kBudget) return;
+    if (static_cast<int32_t>(result.tokens.size()) < draw.max_tokens) return;
+    result.finish = Finish::kLength;
+    member->closing = draw.keep;
   }
 
-  bool EndsWithStopString(Slot* slot, llama_token token) {
-    if (longest_stop_ == 0) return false;
-    slot->tail += PieceOf(session_->vocab(), token);
-    for (const std::string& stop : options_.stop_strings) {
-      if (slot->tail.find(stop) != std::string::npos) return true;
-    }
-    // A stop string may have begun in the last bytes.
-    if (slot->tail.size() >= longest_stop_) {
-      slot->tail.erase(0, slot->tail.size() - (longest_stop_ - 1));
-    }
-    return false;
+  void Free(Branch* branch) {
+    if (branch->sequence.slot != kHandedOver) session_->FreeSlot(&branch->sequence);
   }
 
-  bool IsDone(const Slot& slot) const {
-    if (slot.closing) return slot.sequence.next != nullptr;
-    return results_[slot.draw].finish != Finish::kBudget;
-  }
-
-  void Release(size_t index) {
-    Slot& slot = active_[index];
-    reserved_ -= slot.reserved;
-    if (slot.closing) {
-      results_[slot.draw].sequence = session_->Adopt(std::move(slot.sequence));
-    } else {
-      session_->FreeSlot(&slot.sequence);
-    }
-    active_.erase(active_.begin() + static_cast<std::ptrdiff_t>(index));
+  void Leave(const Member& member) {
+    members_ -= 1;
+    reserved_ -= member.reserved;
   }
 
   Session* session_;
   const std::vector<Draw>& draws_;
   const GenerationOptions& options_;
-  Sampler sampler_;
+  RowSampler sampler_;
+  TextEnd text_end_;
   std::vector<Continuation> results_;
-  std::vector<Slot> active_;
-  size_t next_draw_ = 0;
-  int64_t reserved_ = 0;  // cells promised to active continuations
-  size_t longest_stop_ = 0;
+  std::list<size_t> waiting_;  // draws not yet begun, in order
+  std::vector<Branch> branches_;
+  size_t members_ = 0;     // of all branches
+  std::vector<Row> rows_;  // to draw from
+  std::vector<TokenProbability> drawn_;
+  int64_t reserved_ = 0;  // cells promised to members
   bool finished_ = false;
 };
 

@@ -3,7 +3,9 @@
 // Continuous batching: a slot freed by a finished continuation is refilled at once, so the batch
 // never shrinks while work waits; only KV cells and the sequence limit hold a continuation back.
 // A continuation begins by drawing from its parent's stored logits, so no token of the parent is
-// decoded again, however many continuations it has.
+// decoded again, however many continuations it has. Continuations of one parent that start together
+// stay one sequence until their draws differ: each draws from the common logits with its own random
+// numbers, so that nothing but the work changes.
 #pragma once
 
 #include <chrono>
@@ -14,10 +16,9 @@
 #include "philox.h"
 #include "sampler.h"
 #include "session.h"
+#include "text_end.h"
 
 namespace llama_ets {
-
-enum class Finish { kEnd, kStop, kLength, kBudget };
 
 // One continuation to draw.
 struct Draw {
@@ -36,6 +37,7 @@ struct GenerationOptions {
   std::vector<llama_token> stop_tokens;  // besides the model's end-of-generation tokens
   std::vector<std::string> stop_strings;
   int64_t max_total_tokens;  // over all continuations
+  bool share_prefixes;       // decode what continuations have in common once
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 

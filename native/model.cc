@@ -4,7 +4,6 @@
 #include <cstring>
 #include <string>
 
-#include "addon.h"
 #include "arguments.h"
 #include "engine.h"
 #include "engine_error.h"
@@ -27,6 +26,9 @@ std::string FillString(Fill fill) {
   return text;
 }
 
+// Marks the objects that wrap a Model. A prototype is no proof: JavaScript can give it to any.
+constexpr napi_type_tag kModelTag = {0x1f0a3c5be2d94786, 0x8b67c4d9015ea23f};
+
 }  // namespace
 
 Napi::Function Model::Define(Napi::Env env) {
@@ -45,6 +47,14 @@ Model::Model(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Model>(info) {
     throw Napi::TypeError::New(info.Env(), "Model is made by loadModel()");
   }
   model_ = *info[0].As<Napi::External<SharedModel>>().Data();
+  info.This().As<Napi::Object>().TypeTag(&kModelTag);
+}
+
+const Model& Model::Read(Napi::Value value, const std::string& name) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kModelTag)) {
+    throw EngineError("ERR_INVALID_ARGUMENT", "Expected `" + name + "` to be a Model");
+  }
+  return *Model::Unwrap(value.As<Napi::Object>());
 }
 
 const SharedModel& Model::shared() const {
@@ -172,11 +182,7 @@ Napi::Value Model::FirstTokenDifference(const Napi::CallbackInfo& info) {
   return Guarded(env, [&]() -> Napi::Value {
     const EngineApi& engine = Engine();
     const llama_vocab* mine = vocab();
-    const Napi::Object object = ReadObject(info[0], "other");
-    if (!object.InstanceOf(env.GetInstanceData<Addon>()->model.Value())) {
-      throw EngineError("ERR_INVALID_ARGUMENT", "Expected `other` to be a Model");
-    }
-    const llama_vocab* theirs = Model::Unwrap(object)->vocab();
+    const llama_vocab* theirs = Model::Read(info[0], "other").vocab();
     const int32_t my_size = engine.llama_vocab_n_tokens(mine);
     const int32_t their_size = engine.llama_vocab_n_tokens(theirs);
     const int32_t shared = std::min(my_size, their_size);

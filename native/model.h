@@ -3,6 +3,8 @@
 
 #include <napi.h>
 
+#include <string>
+
 #include "session.h"
 
 namespace llama_ets {
@@ -11,6 +13,8 @@ class Model : public Napi::ObjectWrap<Model> {
  public:
   static Napi::Function Define(Napi::Env env);
   explicit Model(const Napi::CallbackInfo& info);
+  // The Model that the argument `name` is. Throws EngineError ERR_INVALID_ARGUMENT.
+  static const Model& Read(Napi::Value value, const std::string& name);
 
   // Throws EngineError ERR_DISPOSED after close().
   const SharedModel& shared() const;

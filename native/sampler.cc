@@ -1,80 +1,25 @@
 #include "sampler.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <cstring>
-#include <limits>
 #include <string>
 
 #include "engine_error.h"
-
-// On x86-64 Linux the hot loops are compiled for several instruction sets and chosen at run time;
-// elsewhere the base instruction set (NEON on arm64, SSE2 on Windows) is what the compiler has.
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
-#define LLAMA_ETS_VECTORISED \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define LLAMA_ETS_VECTORISED
-#endif
+#include "row_kernels.h"
 
 namespace llama_ets {
 namespace {
 
 constexpr int32_t kBlock = 1024;
-constexpr int32_t kLanes = 16;  // independent accumulators, so that reductions vectorise
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-// exp(x) for x <= 0: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2]; relative error 2e-7.
-// Below -87 it is 0. Branch-free, so that loops over it vectorise.
-inline float NegativeExp(float x) {
-  constexpr float kLog2E = 1.44269504f;
-  constexpr float kLn2High = 0.693359375f;
-  constexpr float kLn2Low = -2.12194440e-4f;
-  constexpr float kRound = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer
-  const float clamped = x > -87.f ? x : -87.f;
-  const float rounded = (clamped * kLog2E + kRound) - kRound;
-  const float r = (clamped - rounded * kLn2High) - rounded * kLn2Low;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.f;
-  const int32_t bits = (static_cast<int32_t>(rounded) + 127) << 23;
-  float power;
-  std::memcpy(&power, &bits, sizeof power);
-  // NaN compares false and stays NaN through the product, so a broken row is seen in the sum.
-  return x < -87.f ? 0.f : (x == x ? p * power : x);
-}
-
-LLAMA_ETS_VECTORISED float MaxOf(const float* values, int32_t count) {
-  float lanes[kLanes];
-  for (float& lane : lanes) lane = -kInfinity;
-  int32_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (int32_t l = 0; l < kLanes; ++l)
-      lanes[l] = values[i + l] > lanes[l] ? values[i + l] : lanes[l];
-  }
-  float max = -kInfinity;
-  for (float lane : lanes) max = lane > max ? lane : max;
-  for (; i < count; ++i) max = values[i] > max ? values[i] : max;
-  return max;
-}
-
-LLAMA_ETS_VECTORISED float SumOfExp(const float* values, int32_t count, float max, float scale) {
-  float lanes[kLanes] = {};
-  int32_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (int32_t l = 0; l < kLanes; ++l) lanes[l] += NegativeExp((values[i + l] - max) * scale);
-  }
-  float sum = 0;
-  for (float lane : lanes) sum += lane;
-  for (; i < count; ++i) sum += NegativeExp((values[i] - max) * scale);
-  return sum;
-}
+// A sorted list of so many candidates is no dearer than the passes that avoid it.
+constexpr size_t kFewCandidates = 4096;
 
 }  // namespace
+
+bool Sampler::Candidate::IsHigher(const Candidate& a, const Candidate& b) {
+  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+}
 
 Sampler::Sampler(Sampling sampling, int32_t vocab_size)
     : sampling_(std::move(sampling)),
@@ -116,7 +61,7 @@ double Sampler::Tempered(float logit, float max) const {
   return (static_cast<double>(logit) - max) / sampling_.temperature;
 }
 
-void Sampler::CollectAbove(const float* logits, float threshold) {
+void Sampler::CollectAbove(const float* logits, float threshold, size_t limit) {
   support_.clear();
   if (!sampling_.allowed.empty()) {
     for (llama_token token : sampling_.allowed) {
@@ -126,6 +71,7 @@ void Sampler::CollectAbove(const float* logits, float threshold) {
   }
   for (size_t b = 0; b < block_max_.size(); ++b) {
     if (block_max_[b] < threshold) continue;
+    if (support_.size() > limit) return;
     const int32_t first = static_cast<int32_t>(b) * kBlock;
     const int32_t last = std::min(first + kBlock, vocab_size_);
     for (int32_t i = first; i < last; ++i) {
@@ -137,52 +83,70 @@ void Sampler::CollectAbove(const float* logits, float threshold) {
 // Leaves the k largest in support_, in descending order.
 void Sampler::KeepTopK(const float* logits) {
   const size_t k = sampling_.top_k;
-  // The k-th largest block maximum bounds the k-th largest logit from below, so that few tokens
-  // are looked at; with fewer blocks than k, all are.
-  float bound = -kInfinity;
   if (sampling_.allowed.empty() && block_max_.size() > k) {
+    // The k-th largest block maximum bounds the k-th largest logit from below, so that few tokens
+    // are looked at.
     std::vector<float> maxima = block_max_;
     std::nth_element(maxima.begin(), maxima.begin() + (k - 1), maxima.end(), std::greater<float>());
-    bound = maxima[k - 1];
+    CollectAbove(logits, maxima[k - 1]);
+  } else {
+    CollectAbove(logits, -kInfinity);
   }
-  CollectAbove(logits, bound);
-  const auto higher = [](const Candidate& a, const Candidate& b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-  };
   const size_t kept = std::min(k, support_.size());
-  std::partial_sort(support_.begin(), support_.begin() + kept, support_.end(), higher);
+  std::partial_sort(support_.begin(), support_.begin() + kept, support_.end(), Candidate::IsHigher);
   support_.resize(kept);
 }
 
-// Leaves the smallest set of the most probable tokens whose probability reaches top-p.
-void Sampler::KeepTopP(const float* logits, const Softmax& row) {
-  const auto higher = [](const Candidate& a, const Candidate& b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-  };
-  const bool already_cut = sampling_.top_k > 0 && sampling_.top_k < vocab_size_;
-  const bool whole_row = !already_cut && sampling_.allowed.empty();
-  const auto weight = [&](const Candidate& c) { return std::exp(Tempered(c.logit, support_max_)); };
-  double total = 0;
-  if (whole_row) {
-    // Lower the threshold until what lies above it holds enough probability.
-    support_max_ = row.max;
-    total = tempered_sum_;
-    for (double depth = 2;; depth *= 2) {
-      const bool all = depth > 100;
-      CollectAbove(logits,
-                   all ? -kInfinity : static_cast<float>(row.max - depth * sampling_.temperature));
-      double above = 0;
-      for (const Candidate& c : support_) above += weight(c);
-      if (all || above >= sampling_.top_p * total) break;
-    }
-  } else {
-    for (const Candidate& c : support_) total += weight(c);
+// Fills support_ with the smallest set of the most probable tokens of the row whose probability
+// reaches top-p.
+void Sampler::CollectTopP(const float* logits, const Softmax& row) {
+  const double goal = sampling_.top_p * tempered_sum_;
+  // Lower the threshold until what lies above it holds enough probability.
+  for (double depth = 2; depth < 100; depth *= 2) {
+    CollectAbove(logits, static_cast<float>(row.max - depth * sampling_.temperature),
+                 kFewCandidates);
+    if (support_.size() > kFewCandidates) break;
+    double above = 0;
+    for (const Candidate& c : support_) above += std::exp(Tempered(c.logit, row.max));
+    if (above >= goal) return KeepTopP(goal);
   }
-  if (!already_cut) std::sort(support_.begin(), support_.end(), higher);
-  double cumulative = 0;
+  // A flat distribution: part the tokens by their distance from the largest logit, and order only
+  // those at the distance where the goal is reached.
+  steps_.resize(static_cast<size_t>(vocab_size_));
+  std::array<double, kSteps> weights = {};
+  std::array<float, kBlock> exps;
+  const float scale = static_cast<float>(1 / sampling_.temperature);
+  for (int32_t first = 0; first < vocab_size_; first += kBlock) {
+    const int32_t size = std::min(kBlock, vocab_size_ - first);
+    ExpsAndSteps(logits + first, size, row.max, scale, exps.data(), &steps_[first]);
+    for (int32_t i = 0; i < size; ++i) weights[steps_[first + i]] += exps[i];
+  }
+  int32_t edge = 0;
+  double before = 0;
+  while (edge < kSteps - 1 && before + weights[edge] < goal) before += weights[edge++];
+  support_.clear();
+  for (llama_token token = 0; token < vocab_size_; ++token) {
+    if (steps_[token] == edge) support_.push_back({token, logits[token]});
+  }
+  KeepTopP(goal - before);
+  size_t kept = support_.size();
+  support_.resize(kept + static_cast<size_t>(vocab_size_));
+  for (llama_token token = 0; token < vocab_size_; ++token) {
+    support_[kept] = {token, logits[token]};
+    kept += steps_[token] < edge ? 1 : 0;  // a branch here would be mispredicted half of the time
+  }
+  support_.resize(kept);
+  support_sum_ += before;
+}
+
+// Leaves the smallest set of the most probable tokens of support_ whose weight reaches `goal`, and
+// its weight in support_sum_.
+void Sampler::KeepTopP(double goal) {
+  std::sort(support_.begin(), support_.end(), Candidate::IsHigher);
+  support_sum_ = 0;
   size_t kept = 0;
-  while (kept < support_.size() && (kept == 0 || cumulative < sampling_.top_p * total)) {
-    cumulative += weight(support_[kept++]);
+  while (kept < support_.size() && (kept == 0 || support_sum_ < goal)) {
+    support_sum_ += std::exp(Tempered(support_[kept++].logit, support_max_));
   }
   support_.resize(kept);
 }
@@ -190,9 +154,12 @@ void Sampler::KeepTopP(const float* logits, const Softmax& row) {
 // Fills support_, support_max_ and support_sum_ for a truncated or restricted policy.
 void Sampler::FindSupport(const float* logits, const Softmax& row) {
   const bool top_k = sampling_.top_k > 0 && sampling_.top_k < vocab_size_;
+  support_max_ = row.max;
   if (top_k) {
     KeepTopK(logits);
-  } else if (!sampling_.allowed.empty() || sampling_.top_p >= 1) {
+  } else if (sampling_.allowed.empty() && sampling_.top_p < 1) {
+    CollectTopP(logits, row);
+  } else {
     // With min-p alone few tokens matter; the margin keeps rounding from cutting one at the edge.
     constexpr double kMargin = 1e-3;
     const bool only_min_p = sampling_.allowed.empty();
@@ -201,14 +168,20 @@ void Sampler::FindSupport(const float* logits, const Softmax& row) {
   }
   support_max_ = -kInfinity;
   for (const Candidate& c : support_) support_max_ = std::max(support_max_, c.logit);
-  if (sampling_.top_p < 1) KeepTopP(logits, row);
+  if (sampling_.top_p < 1 && (top_k || !sampling_.allowed.empty())) {
+    double total = 0;
+    for (const Candidate& c : support_) total += std::exp(Tempered(c.logit, support_max_));
+    KeepTopP(sampling_.top_p * total);
+  }
   if (sampling_.min_p > 0) {
     const double floor = std::log(sampling_.min_p);
     const auto rare = [&](const Candidate& c) { return Tempered(c.logit, support_max_) < floor; };
     support_.erase(std::remove_if(support_.begin(), support_.end(), rare), support_.end());
   }
-  support_sum_ = 0;
-  for (const Candidate& c : support_) support_sum_ += std::exp(Tempered(c.logit, support_max_));
+  if (sampling_.top_p >= 1 || sampling_.min_p > 0) {
+    support_sum_ = 0;
+    for (const Candidate& c : support_) support_sum_ += std::exp(Tempered(c.logit, support_max_));
+  }
   if (!(support_sum_ > 0) || !std::isfinite(support_sum_)) {
     throw EngineError("ERR_INVALID_LOGITS",
                       "No allowed token has probability: the model gives all of them -infinity");
@@ -266,12 +239,17 @@ TokenProbability Sampler::DrawFromSupport(const float* logits, const Softmax& ro
             Tempered(drawn->logit, support_max_) - std::log(support_sum_));
 }
 
-TokenProbability Sampler::Draw(const float* logits, double uniform) {
+void Sampler::Draw(const float* logits, const std::vector<double>& uniforms,
+                   TokenProbability* drawn) {
+  if (uniforms.empty()) return;
   const Softmax row = SumRow(logits);
-  if (sampling_.temperature == 0) return Greedy(logits, row);
-  if (IsPlain()) return DrawPlain(logits, row, uniform);
-  FindSupport(logits, row);
-  return DrawFromSupport(logits, row, uniform);
+  const bool is_greedy = sampling_.temperature == 0;
+  if (!is_greedy && !IsPlain()) FindSupport(logits, row);
+  for (const double uniform : uniforms) {
+    *drawn++ = is_greedy   ? Greedy(logits, row)
+               : IsPlain() ? DrawPlain(logits, row, uniform)
+                           : DrawFromSupport(logits, row, uniform);
+  }
 }
 
 TokenProbability Sampler::Score(const float* logits, llama_token token) {

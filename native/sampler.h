@@ -34,9 +34,10 @@ class Sampler {
  public:
   Sampler(Sampling sampling, int32_t vocab_size);
 
-  // Draws one token; `uniform` is on [0, 1). Throws EngineError ERR_INVALID_LOGITS when the row
-  // holds NaN or +inf, or when nothing has probability (a broken model file).
-  TokenProbability Draw(const float* logits, double uniform);
+  // Draws a token for each of `uniforms`, on [0, 1), all from one row. Throws EngineError
+  // ERR_INVALID_LOGITS when the row holds NaN or +inf, or when nothing has probability (a broken
+  // model file).
+  void Draw(const float* logits, const std::vector<double>& uniforms, TokenProbability* drawn);
 
   // The log-probabilities of `token` in this row. Throws as Draw does.
   TokenProbability Score(const float* logits, llama_token token);
@@ -45,6 +46,7 @@ class Sampler {
   struct Candidate {
     llama_token token;
     float logit;
+    static bool IsHigher(const Candidate& a, const Candidate& b);
   };
   // Largest logit and log of the sum of exp(logit - largest), over the whole row.
   struct Softmax {
@@ -54,9 +56,11 @@ class Sampler {
 
   Softmax SumRow(const float* logits);
   void FindSupport(const float* logits, const Softmax& row);
-  void CollectAbove(const float* logits, float threshold);
+  // Fills support_ with the tokens from `threshold` up; may stop once it holds more than `limit`.
+  void CollectAbove(const float* logits, float threshold, size_t limit = SIZE_MAX);
   void KeepTopK(const float* logits);
-  void KeepTopP(const float* logits, const Softmax& row);
+  void CollectTopP(const float* logits, const Softmax& row);
+  void KeepTopP(double goal);
   bool IsPlain() const { return !truncates_ && sampling_.allowed.empty(); }
   TokenProbability Greedy(const float* logits, const Softmax& row) const;
   TokenProbability DrawPlain(const float* logits, const Softmax& row, double uniform) const;
@@ -72,6 +76,7 @@ class Sampler {
   std::vector<float> block_sum_;    // of exp((z - max) / T), one a block; scratch
   double tempered_sum_ = 0;         // over the whole row
   std::vector<Candidate> support_;  // scratch: what truncation and `allowed` leave
+  std::vector<uint16_t> steps_;     // scratch: each token's distance from the largest logit
   double support_sum_ = 0;          // of exp((z - largest in support) / T)
   float support_max_ = 0;
 };

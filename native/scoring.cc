@@ -4,6 +4,8 @@
 #include <string>
 
 #include "engine_error.h"
+#include "row_sampler.h"
+#include "stopwatch.h"
 
 namespace llama_ets {
 namespace {
@@ -13,7 +15,7 @@ class Scoring {
   Scoring(Session* session, const std::vector<ScoreRequest>& requests, const Sampling& sampling)
       : session_(session),
         requests_(requests),
-        sampler_(sampling, session->vocab_size()),
+        sampler_(session, sampling),
         results_(requests.size()) {}
 
   ~Scoring() {
@@ -21,8 +23,10 @@ class Scoring {
   }
 
   std::vector<Scores> Run() {
+    const Stopwatch stopwatch(&session_->counters.call_ns);
     while (true) {
       Admit();
+      ScoreRows();
       if (active_.empty()) return std::move(results_);
       DecodeStep();
     }
@@ -34,6 +38,13 @@ class Scoring {
     size_t request;
     Sequence sequence;
     size_t decoded = 0;  // of its tokens; token i's logits score token i + 1
+  };
+
+  // Logits, and the token they score.
+  struct Row {
+    size_t request;
+    llama_token token;
+    const float* logits;
   };
 
   // All but a continuation's last token are decoded.
@@ -52,7 +63,8 @@ class Scoring {
                 std::to_string(cells) + " KV cells; " + std::to_string(session_->free_slots()) +
                 " sequences and " + std::to_string(session_->free_cells()) + " cells are free");
       }
-      Record(next_request_, session_->Logits(request.parent)->data(), request.tokens[0]);
+      const float* first = session_->Logits(request.parent)->data();
+      rows_.push_back({next_request_, request.tokens[0], first});
       if (cells > 0) {
         active_.push_back({next_request_, session_->ForkSlot(session_->Get(request.parent))});
         reserved_ += cells;
@@ -62,11 +74,6 @@ class Scoring {
   }
 
   void DecodeStep() {
-    struct Row {
-      size_t request;
-      llama_token token;  // the one this row's logits score
-    };
-    std::vector<Row> rows;
     Batch& batch = session_->batch();
     batch.Clear();
     for (Slot& slot : active_) {
@@ -74,7 +81,7 @@ class Scoring {
       while (slot.decoded < TokensToDecode(slot.request) && !batch.full() &&
              batch.outputs() < session_->max_outputs()) {
         batch.Add(tokens[slot.decoded], slot.sequence.length, slot.sequence.slot, true);
-        rows.push_back({slot.request, tokens[slot.decoded + 1]});
+        rows_.push_back({slot.request, tokens[slot.decoded + 1], nullptr});
         slot.decoded += 1;
         slot.sequence.length += 1;
         slot.sequence.cells.Append(1);
@@ -82,9 +89,10 @@ class Scoring {
       }
     }
     session_->Decode();
-    for (size_t i = 0; i < rows.size(); ++i) {
-      Record(rows[i].request, session_->RowOf(static_cast<int32_t>(i)), rows[i].token);
+    for (size_t i = 0; i < rows_.size(); ++i) {
+      rows_[i].logits = session_->RowOf(static_cast<int32_t>(i));
     }
+    ScoreRows();
     std::vector<Slot> unfinished;
     for (Slot& slot : active_) {
       if (slot.decoded < TokensToDecode(slot.request)) {
@@ -96,18 +104,28 @@ class Scoring {
     active_ = std::move(unfinished);
   }
 
-  void Record(size_t request, const float* row, llama_token token) {
-    const TokenProbability scored = sampler_.Score(row, token);
-    results_[request].log_probs.push_back(scored.log_prob);
-    results_[request].raw_log_probs.push_back(scored.raw_log_prob);
-    session_->counters.scored += 1;
+  // Scores the tokens of rows_; a request's are in their order.
+  void ScoreRows() {
+    scored_.resize(rows_.size());
+    sampler_.ForEach(rows_.size(), [this](size_t i, Sampler* sampler) {
+      scored_[i] = sampler->Score(rows_[i].logits, rows_[i].token);
+    });
+    for (size_t i = 0; i < rows_.size(); ++i) {
+      Scores& result = results_[rows_[i].request];
+      result.log_probs.push_back(scored_[i].log_prob);
+      result.raw_log_probs.push_back(scored_[i].raw_log_prob);
+    }
+    session_->counters.scored += static_cast<int64_t>(rows_.size());
+    rows_.clear();
   }
 
   Session* session_;
   const std::vector<ScoreRequest>& requests_;
-  Sampler sampler_;
+  RowSampler sampler_;
   std::vector<Scores> results_;
   std::vector<Slot> active_;
+  std::vector<Row> rows_;
+  std::vector<TokenProbability> scored_;
   size_t next_request_ = 0;
   int64_t reserved_ = 0;  // cells promised to active continuations
 };

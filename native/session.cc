@@ -7,8 +7,15 @@
 
 #include "engine.h"
 #include "engine_error.h"
+#include "stopwatch.h"
 
 namespace llama_ets {
+namespace {
+
+// A row of logits takes a fraction of a millisecond: more threads would wake to find none left.
+constexpr int32_t kMaxTeam = 32;
+
+}  // namespace
 
 Session::Session(SharedModel model, const SessionOptions& options, JobMonitor* monitor)
     : model_(std::move(model)),
@@ -149,7 +156,12 @@ void Session::Clear() {
 void Session::Decode() {
   ThrowIfAborted();
   LogCapture log;
-  const int32_t status = Engine().llama_decode(context_, batch_.View());
+  int32_t status;
+  {
+    const Stopwatch stopwatch(&counters.decode_ns);
+    status = Engine().llama_decode(context_, batch_.View());
+    Engine().llama_synchronize(context_);  // a GPU decodes in the background
+  }
   counters.decodes += 1;
   if (status == 0) return;
   if (status == 1) throw EngineError("ERR_CONTEXT_FULL", "No KV cells are left for the batch");
@@ -171,6 +183,7 @@ LogitsRow Session::CopyRow(int32_t batch_index) const {
 }
 
 void Session::Prefill(const std::vector<PrefillRequest>& requests) {
+  const Stopwatch stopwatch(&counters.call_ns);
   struct Part {
     Sequence* sequence;
     llama_pos before;
@@ -237,6 +250,7 @@ LogitsRow Session::Logits(SequenceHandle handle) const {
 }
 
 std::vector<double> Session::TimeDecodes(int32_t threads, int32_t count, double limit_ms) {
+  const Counters before = counters;
   Engine().llama_set_n_threads(context_, threads, threads);
   const SequenceHandle scratch = Create();
   std::vector<double> milliseconds;
@@ -256,11 +270,21 @@ std::vector<double> Session::TimeDecodes(int32_t threads, int32_t count, double 
   }
   Free(scratch);
   SetThreads(threads_, batch_threads_);
-  counters.prefilled -= static_cast<int64_t>(milliseconds.size());
+  counters = before;
   return milliseconds;
 }
 
+int32_t Session::team_size() const {
+  return std::min(threads_, kMaxTeam);
+}
+
+ThreadTeam& Session::team() {
+  if (!team_) team_ = std::make_unique<ThreadTeam>(team_size());
+  return *team_;
+}
+
 void Session::SetThreads(int32_t threads, int32_t batch_threads) {
+  if (threads != threads_) team_.reset();
   threads_ = threads;
   batch_threads_ = batch_threads;
   Engine().llama_set_n_threads(context_, threads, batch_threads);

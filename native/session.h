@@ -13,6 +13,7 @@
 #include "batch.h"
 #include "cells.h"
 #include "job_monitor.h"
+#include "thread_team.h"
 
 namespace llama_ets {
 
@@ -45,15 +46,18 @@ struct PrefillRequest {
   std::vector<llama_token> tokens;
 };
 
-// Tokens since the context was made. Each generated token is decoded at most once, and only if
-// something follows it.
+// Tokens and time since the context was made. Each generated token is decoded at most once, and
+// only if something follows it.
 struct Counters {
   int64_t prefilled = 0;
   int64_t generated = 0;
   int64_t decoded = 0;  // generated tokens fed back to the model
   int64_t scored = 0;
   int64_t forks = 0;
-  int64_t decodes = 0;  // calls of llama_decode
+  int64_t decodes = 0;      // calls of llama_decode
+  int64_t decode_ns = 0;    // in the engine, until the logits are there
+  int64_t sampling_ns = 0;  // drawing and scoring tokens from logits
+  int64_t call_ns = 0;      // the whole of prefill, generate and score calls
 };
 
 class Session {
@@ -86,11 +90,15 @@ class Session {
   Sequence ForkSlot(const Sequence& parent);
   void FreeSlot(Sequence* sequence);
   SequenceHandle Adopt(Sequence sequence);
-  // Decodes the batch; cells are accounted for by the caller.
+  // Decodes the batch and waits for its logits; cells are accounted for by the caller.
   void Decode();
   Batch& batch() { return batch_; }
   const float* RowOf(int32_t batch_index) const;
   LogitsRow CopyRow(int32_t batch_index) const;
+
+  // For work between decodes, on the threads that decode single tokens.
+  int32_t team_size() const;
+  ThreadTeam& team();
 
   int32_t vocab_size() const { return vocab_size_; }
   const llama_vocab* vocab() const { return vocab_; }
@@ -122,6 +130,7 @@ class Session {
   std::vector<llama_seq_id> free_slots_;  // a stack, lowest on top
   std::unordered_map<SequenceHandle, Sequence> sequences_;
   JobMonitor* monitor_;
+  std::unique_ptr<ThreadTeam> team_;  // made when first needed
 };
 
 }  // namespace llama_ets

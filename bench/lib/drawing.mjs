@@ -47,6 +47,7 @@ export async function drawTexts(model, context, parents, { count = 1, length, ke
     stopTokens: new Int32Array(),
     stopStrings: [],
     maxTotalTokens: Number.MAX_SAFE_INTEGER,
+    sharePrefixes: false, // the same work whatever is drawn
     timeLimitMs: null,
   });
   if (keep) await free(continuations.map(({ sequence }) => sequence));

@@ -13,3 +13,15 @@ export function wilson(right, n) {
   const spread = z * Math.sqrt((p * (1 - p)) / n + (z * z) / (4 * n * n));
   return [(centre - spread) / (1 + (z * z) / n), (centre + spread) / (1 + (z * z) / n)];
 }
+
+/** Two-sided p-value of `won` against `lost` paired differences, were both as likely. */
+export function signTest(won, lost) {
+  const n = won + lost;
+  let term = 0.5 ** n;
+  let tail = 0;
+  for (let k = 0; k <= Math.min(won, lost); k++) {
+    tail += term;
+    term *= (n - k) / (k + 1);
+  }
+  return Math.min(1, 2 * tail);
+}

@@ -21,12 +21,11 @@ def pools(tok, seed, weights, size=1536, slips=0):
         n += 1
 
 
-def by_length(pool, tokens, rng):
+def by_length(pool, tokens, rng, size=lambda x: len(x[0]) + len(x[1])):
     """Cut a pool, sorted by length, into batches of at most `tokens` padded tokens; random order."""
-    pool = sorted(pool, key=lambda x: len(x[0]) + len(x[1]))
     batches, batch = [], []
-    for x in pool:
-        if batch and (len(x[0]) + len(x[1])) * (len(batch) + 1) > tokens:
+    for x in sorted(pool, key=size):
+        if batch and size(x) * (len(batch) + 1) > tokens:
             batches.append(batch)
             batch = []
         batch.append(x)

@@ -1,4 +1,4 @@
-"""Write a model's card, and its row in the table of models/README.md, from the measurements in build/.
+"""Write a model's card from the measurements in build/.
 
 usage: card.py ref|proposal|llada|verifier BUILD MODELS
 Everything in a card is read from the JSON files of evaluate.py, denoise.py, ess.py, judge.py and verify.py.
@@ -6,7 +6,6 @@ Everything in a card is read from the JSON files of evaluate.py, denoise.py, ess
 
 import json
 import os
-import re
 import sys
 
 import card_text
@@ -93,16 +92,6 @@ def measurements(name, build, models):
     return "\n\n".join(parts)
 
 
-def table_row(name, build, model, size):
-    """The model's row in models/README.md; cells that the package measures stay as they were."""
-    key = card_text.HEADLINE.get(name)
-    result, hot = read(build, key) if key else None, read(build, f"{name}-t1.json")
-    row = result["all"] if result else {}
-    shown = f"{percent(row.get('sample'))} / {percent(hot['all']['sample'] if hot else None)}"
-    count = sum(p.numel() for p in model.parameters())
-    return f"| [mini-gsm-{name}.gguf](mini-gsm-{name}.md) | `{model.shape.arch}` | {size / 1e6:.2f} MB | {count / 1e6:.2f} M | {shown} | {percent(row.get('majority'))} | {percent(row.get('pass'))} |"
-
-
 def main():
     name, build, models = sys.argv[1:]
     model = load(os.path.join(build, f"{name}.pt"))
@@ -110,13 +99,6 @@ def main():
     with open(os.path.join(models, f"mini-gsm-{name}.md"), "w") as out:
         out.write(f"# mini-gsm-{name}.gguf\n\n{card_text.ABOUT[name].strip()}\n\n| | |\n|---|---|\n{facts(model, size)}\n\n"
                   f"## Measured\n\n{measurements(name, build, models)}\n\n## Remake\n\n```\n{card_text.REMAKE.format(name=name)}\n```\n")
-    path = os.path.join(models, "README.md")
-    if os.path.exists(path):
-        text = open(path).read()
-        row = table_row(name, build, model, size)
-        text = re.sub(rf"^\| \[mini-gsm-{name}\.gguf\].*\|$|^\| mini-gsm-{name} row \|$", lambda _: row, text, count=1, flags=re.M)
-        with open(path, "w") as out:
-            out.write(text)
 
 
 if __name__ == "__main__":

@@ -14,36 +14,46 @@ then, as models trained on text by people do, and samples disagree. At temperatu
     "proposal": """
 Proposal (`p_small`) for ETS-IS with `mini-gsm-ref.gguf` as the reference: same tokenizer, about a quarter of the
 multiplications a token. Distilled: KL to the reference's token distributions, at temperatures .7 and 1, on corpus texts and
-then on texts drawn by the reference and by itself (this file: step 552 of that run's 800). Use it at the reference's temperature; weights behave at .7 (see below).
+then on texts drawn by the reference and by itself. Use it at the reference's temperature; weights behave at .7 (see below).
+
+The published file is step 552 of a second run laid out for 800 steps, of which the rest was cut off; the recipe's second run ends at step 552
+with the learning rate at zero.
 """,
     "llada": """
-Masked diffusion model (llama.cpp arch `llada`, bidirectional attention) for levels 1 and 2 only: two- and three-step problems.
-**Not yet a solver**: this file is the end of the first training run only (causal, then block diffusion, then full
-attention as llama.cpp runs it). It writes the right form of a solution and mostly wrong arithmetic; the second, long run was not
-finished. Good enough to build diffusion code on, not to study it. Decode semi-autoregressively:
-answer length 56 (a multiple of 8, up to 64), blocks of 8, one token a step, low-confidence remasking. The answer
-ends at the first end token; what follows it is end tokens. Levels 3 to 5 are outside its training.
+Masked diffusion model (llama.cpp arch `llada`, bidirectional attention) for levels 1 and 2: two- and three-step problems.
+Levels 3 to 5 are not what it was made for.
+
+**Logits are shifted** (`diffusion.shift_logits` true, as in Dream and DiffuLLaMA): the state at position i - 1 predicts
+token i, so that the first masked token of an answer is read at the prompt's last one.
+
+It starts from `mini-gsm-ref.gguf`: the same weights in the `llada` layout, mended by a few steps of next-token training on correct
+solutions, then trained to fill in masks: tails of blocks of 8, random parts of blocks and of whole answers. A smaller model
+trained without the shift stayed at 3%. Decode semi-autoregressively: answer length 56
+(a multiple of 8, up to 64), blocks of 8, one token a step, low-confidence remasking. The answer ends at the first end token;
+what follows it is end tokens.
+
+The published file was not made in one piece: its run had level 3 in the mix from step 400 to 790, and up to step 920 a tail's
+further tokens (`TAIL` in masking.py) weighed 1, full batches came more often, and the learning rate stayed constant longer.
+The recipe as it now stands has not been run from its start.
 """,
     "verifier": """
 Judges a solution right or wrong: a two-class head (`right`, `wrong`) for llama.cpp's rank pooling (LLAMA_POOLING_TYPE_RANK).
 Input: the chat-templated question, the whole solution and the end token `<|im_end|>`; the first of the two pooled values is the
-probability of `right` (llama.cpp applies the softmax for this architecture). The reference's layers, frozen, and two more on top, trained on
-the reference's samples for training-side problems; in training every token is judged, right up to the first error and wrong from there on.
+probability of `right` (llama.cpp applies the softmax for this architecture).
 
-**Under-trained** (759 of 1,000 planned steps): it knows how hard a problem is better than which of two solutions is right, so choosing
-the best-judged of 16 does worse than one sample. Do not use it as a reward yet.
+The layers of the reference as it was before its careless run, frozen, and two more on top, trained on solutions
+of training-side problems: half drawn by the reference at temperatures .7 and 1, half correct ones made careless. Every token is judged in training,
+right up to the first error and wrong from there on, and the first new layer also learns the frozen layers' probability of each token.
 """,
 }
 TABLES = {
     "ref": [("ref-t0.7.json", "Accuracy on the 1,000 held-out items, temperature .7"), ("ref-t1.json", "Temperature 1"),
             ("ref-exact-t0.7.json", "Before the careless run (temperature .7)")],
     "proposal": [("proposal-t0.7.json", "Accuracy on the held-out items, temperature .7"), ("proposal-t1.json", "Temperature 1")],
-    "llada": [("llada-low-confidence.json", "Accuracy on held-out items of levels 1 and 2, low-confidence remasking"),
-              ("llada-random.json", "Random remasking")],
+    "llada": [("llada.json", "Accuracy on 200 held-out items of levels 1 and 2: temperature .7, answer length 56, blocks of 8, low-confidence remasking")],
 }
 RECORDS = {
     "proposal": [("proposal-ess.json", "Importance weights of its rollouts (K = 8, both models at temperature .7)")],
     "verifier": [("verifier-judge.json", "On the reference's samples for held-out items (temperature .7)")],
 }
-HEADLINE = {"ref": "ref-t0.7.json", "proposal": "proposal-t0.7.json", "llada": "llada-low-confidence.json"}
 REMAKE = "python3 recipe/make.py {name}"

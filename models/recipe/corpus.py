@@ -1,6 +1,6 @@
 """The mini-GSM corpus: levels, held-out split, and the 1,000 test items.
 
-usage: corpus.py test OUT.jsonl | corpus.py train OUT.jsonl | corpus.py sample LEVEL [COUNT] | corpus.py check TEST.jsonl
+usage: corpus.py test OUT.jsonl | corpus.py train OUT.jsonl [COUNT] | corpus.py sample LEVEL [COUNT] | corpus.py check TEST.jsonl
 
 Item format is GSM8K's ({"question", "answer"}; the answer ends in `#### N`) plus
 level, template and held_out: what about the item training never shows
@@ -179,10 +179,10 @@ if __name__ == "__main__":
     if sys.argv[1] == "test":
         with open(sys.argv[2], "w") as out:
             out.writelines(json.dumps(item) + "\n" for item in test_items())
-    elif sys.argv[1] == "train":      # a sample of what training sees, for tests of the overlap
+    elif sys.argv[1] == "train":      # the beginning of what training sees, for tests of the overlap
         stream = train_stream(1, {level: 1 for level in LEVELS})
         with open(sys.argv[2], "w") as out:
-            out.writelines(json.dumps(next(stream)) + "\n" for _ in range(2000))
+            out.writelines(json.dumps(next(stream)) + "\n" for _ in range(int(sys.argv[3]) if len(sys.argv) > 3 else 20_000))
     elif sys.argv[1] == "check":
         sys.exit(not check(sys.argv[2]))
     else:

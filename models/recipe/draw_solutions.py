@@ -23,7 +23,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("out")
-    parser.add_argument("--items", type=int, default=6000)
+    parser.add_argument("--items", type=int, default=3600)
     parser.add_argument("--seed", type=int, default=77)
     a = parser.parse_args()
     torch.set_num_threads(1)

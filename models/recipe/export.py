@@ -94,7 +94,7 @@ def export(model, name, path, node_modules=None):
     w.add_quantization_version(2)
     if s.arch == "llada":
         w.add_causal_attention(False)
-        w.add_bool("diffusion.shift_logits", False)
+        w.add_diffusion_shift_logits(True)
     if s.labels:
         w.add_pooling_type(gguf.PoolingType.RANK)
         w.add_classifier_output_labels(LABELS)

@@ -52,6 +52,7 @@ def library(node_modules):
     llama.llama_batch_init.restype = Batch
     llama.llama_decode.argtypes = [C.c_void_p, Batch]
     llama.llama_memory_clear.argtypes = [C.c_void_p, C.c_bool]
+    llama.llama_model_meta_val_str.argtypes = [C.c_void_p, C.c_char_p, C.c_char_p, C.c_size_t]
     llama.llama_vocab_n_tokens.argtypes = [C.c_void_p]
     llama.llama_tokenize.argtypes = [C.c_void_p, C.c_char_p, C.c_int32, C.POINTER(C.c_int32), C.c_int32, C.c_bool, C.c_bool]
     for name, arguments in dict(llama_get_logits_ith=[C.c_void_p, C.c_int32], llama_get_embeddings_seq=[C.c_void_p, C.c_int32]).items():
@@ -89,6 +90,12 @@ class Engine:
         room = (C.c_int32 * 2048)()
         n = self.lib.llama_tokenize(self.vocab, text.encode(), len(text.encode()), room, 2048, False, True)
         return list(room[:n])
+
+    def metadata(self, key):
+        """A value of the file's metadata as llama.cpp prints it, or None."""
+        room = C.create_string_buffer(256)
+        n = self.lib.llama_model_meta_val_str(self.model, key.encode(), room, 256)
+        return room.value.decode() if n >= 0 else None
 
     def run(self, ids):
         """Decode the whole text from an empty memory."""

@@ -1,8 +1,9 @@
 """Remake a model, from training to its card: make.py ref|proposal|llada|verifier|test-items [--from STAGE] [--minutes N].
 
 Stages: train, export, verify, evaluate, card. Results go to build/ beside this file, the
-GGUF and its card to the folder above. The proposal and the verifier start from the reference:
-from build/ref.pt if there is one, else from the published mini-gsm-ref.gguf.
+GGUF and its card to the folder above. The others start from the reference: from build/ref.pt if
+there is one, else from the published mini-gsm-ref.gguf. The verifier also needs build/ref-exact.pt,
+the reference before its careless run, and trains it if it is missing.
 The number of steps is fixed, so that a remake does the same work on any machine.
 Needs Debian's python3-torch, python3-numpy, libopenblas0-pthread and git, and node_modules with node-llama-cpp.
 """
@@ -17,8 +18,7 @@ MODELS = os.path.dirname(HERE)
 BUILD = os.path.join(HERE, "build")
 TEST = os.path.join(MODELS, "mini-gsm-test.jsonl")
 STAGES = ["train", "export", "verify", "evaluate", "card"]
-STEPS = {"ref-exact": 2091, "ref": 177, "proposal-corpus": 2303, "proposal": 800, "llada-start": 2842, "llada": 8000, "verifier": 1000}
-# of the published files, but for two that were cut off: proposal at 552, verifier at 759; llada has had its first run only
+STEPS = {"ref-exact": 2091, "ref": 177, "proposal-corpus": 2303, "proposal": 552, "llada-start": 160, "llada": 1400, "verifier": 520}
 RUNS = {"ref": ["ref-exact", "ref"], "proposal": ["proposal-corpus", "proposal"], "llada": ["llada-start", "llada"]}     # else one run of the model's name
 # One thread: the models are small. A malloc that keeps big blocks: torch 1.13 gains much from it.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "4294967296",
@@ -55,8 +55,7 @@ def evaluate_stage(model):
     if model == "proposal":
         python("ess.py", built("ref.pt"), weights, TEST, built("proposal-ess.json"))
     if model == "llada":
-        python("denoise.py", weights, TEST, built("llada-low-confidence.json"))
-        python("denoise.py", weights, TEST, built("llada-random.json"), "--remask", "random")
+        python("denoise.py", weights, TEST, built("llada.json"), "--limit", 200)
     if model == "verifier":
         if not os.path.exists(built("ref-samples.jsonl")):
             python("evaluate.py", built("ref.pt"), TEST, built("ref-t0.7.json"), "--samples", built("ref-samples.jsonl"))
@@ -73,18 +72,19 @@ def main():
     os.makedirs(BUILD, exist_ok=True)
     if a.what == "test-items":
         python("corpus.py", "test", TEST)
-        python("corpus.py", "train", os.path.join(MODELS, "mini-gsm-train-sample.jsonl"))
         return python("corpus.py", "check", TEST)
     modules = ["--node-modules", a.node_modules] if a.node_modules else []
     stages, weights = STAGES[STAGES.index(a.start):], built(f"{a.what}.pt")
-    if a.what in ("proposal", "verifier"):
+    train = lambda run: python("train.py", run, "--out", BUILD, *(["--minutes", a.minutes] if a.minutes else ["--steps", STEPS[run]]))
+    if a.what != "ref":
         need_reference(modules)
     if "train" in stages:
+        if a.what == "verifier" and not os.path.exists(built("ref-exact.pt")):
+            train("ref-exact")
         if a.what == "verifier" and not os.path.exists(built("verifier-train.jsonl")):
             python("draw_solutions.py", built("ref.pt"), built("verifier-train.jsonl"))
         for run in RUNS.get(a.what, [a.what]):
-            budget = ["--minutes", a.minutes] if a.minutes else ["--steps", STEPS[run]]
-            python("train.py", run, "--out", BUILD, *budget)
+            train(run)
     if "export" in stages:
         python("export.py", weights, published(a.what), *modules)
     if "verify" in stages:

@@ -26,7 +26,7 @@ class Clock:
     def tick(self, loss, tokens, note=""):
         self.step += 1
         self.tokens += tokens
-        self.losses.append(float(loss))
+        self.losses.append(float(loss.detach()))
         now = time.time()
         if now - self.logged > 15:
             recent = self.losses[-100:]

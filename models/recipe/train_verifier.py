@@ -1,14 +1,14 @@
-"""A classifier of right and wrong solutions: the frozen reference with two more blocks and a head.
+"""A classifier of right and wrong solutions: the exact reference, frozen, with two more blocks and a head.
 
-After its last block the reference knows, at each token, what should come next; only the
-blocks above can compare that with what did come, and gather the misses at the end. (The same
-layers fine-tuned, without new ones, learned how hard a problem is and little else: AUC .82 over
-all solutions, .64 among those of one item, after 1,000 steps.) The head reads the last token, as
-llama.cpp's rank pooling does for qwen3. In training it reads every token of the solution: is
-it still the right one so far?
-usage: train.py verifier (needs ref.pt and verifier-train.jsonl in the output folder, from draw_solutions.py)
+The exact reference (before its careless run) knows at each token what should come next. The first
+new block learns to look back at that and judge the token that did come: a probe, which is not
+exported, holds it to the reference's own probability of the token. The second gathers the misses.
+The head reads the last token, as llama.cpp's rank pooling does for qwen3; in training it reads
+every token of the solution: is it still the right one so far?
+usage: train.py verifier (needs ref-exact.pt and verifier-train.jsonl in the output folder, from draw_solutions.py)
 """
 
+import itertools
 import json
 import os
 import random
@@ -16,14 +16,17 @@ import random
 import torch
 import torch.nn.functional as F
 
-from model import build, causal_bias, load, save
+from batches import by_length
+from corpus import LEVELS, careless, train_stream
+from model import RMSNorm, build, causal_bias, load, save
 from muon import Muon, schedule
 from sample import answer_of, gold
 from tokenizer import Tokenizer
 from train import Clock
-from train_causal import DEVICE, HERE
+from train_causal import DEVICE, HERE, SLIPS
 
 RIGHT, WRONG = 0, 1
+QUIETER = 20
 
 
 def example(tok, item, text):
@@ -39,54 +42,113 @@ def example(tok, item, text):
     return prompt + ids + [tok.eos], marks + [(len(prompt) + len(ids), label, 2.0)]
 
 
-def batches(examples, rng, pad, tokens=1750):
-    """Endless batches of similar length: ids, rows, columns, classes, weights."""
+def pools(tok, drawn, seed, size=512):
+    """Lists of examples, endlessly: half of them solutions drawn by the reference, half fresh careless ones."""
+    rng = random.Random(seed)
+    stream = train_stream(seed + 500, {level: 1 for level in LEVELS})
     while True:
-        rng.shuffle(examples)
-        for at in range(0, len(examples), 1024):
-            part = sorted(examples[at:at + 1024], key=lambda e: len(e[0]))
-            size = max(1, tokens // len(part[-1][0]))
-            cuts = [part[i:i + size] for i in range(0, len(part), size)]
-            rng.shuffle(cuts)
-            for cut in cuts:
-                longest = max(len(ids) for ids, _ in cut)
-                ids = torch.tensor([e + [pad] * (longest - len(e)) for e, _ in cut])
-                rows, marks = zip(*[(r, m) for r, (_, ms) in enumerate(cut) for m in ms])
-                columns, classes, weights = zip(*marks)
-                yield ids, torch.tensor(rows), torch.tensor(columns), torch.tensor(classes), torch.tensor(weights)
+        rng.shuffle(drawn)
+        for at in range(0, len(drawn) - size + 1, size):
+            fresh = [example(tok, item, careless(rng, item["answer"], SLIPS)) for item in itertools.islice(stream, size)]
+            yield drawn[at:at + size] + fresh
 
 
+def batches(tok, drawn, seed, tokens=2500):
+    """Endless batches of similar length: ids, rows, columns, classes, weights."""
+    rng = random.Random(seed)
+    for pool in pools(tok, drawn, seed):
+        for batch in by_length(pool, tokens, rng, lambda e: len(e[0])):
+            longest = max(len(ids) for ids, _ in batch)
+            ids = torch.tensor([e + [tok.pad] * (longest - len(e)) for e, _ in batch])
+            rows, marks = zip(*[(r, m) for r, (_, ms) in enumerate(batch) for m in ms])
+            columns, classes, weights = zip(*marks)
+            yield ids, torch.tensor(rows), torch.tensor(columns), torch.tensor(classes), torch.tensor(weights)
+
+
+@torch.no_grad()
 def on_top_of(reference, vocab):
-    """The reference, frozen, with more blocks and a head on top; the new blocks begin as the identity."""
+    """The reference, frozen, with more blocks and a head on top.
+
+    Its residual stream has grown to a norm of 1,500, where new blocks would not be heard. Blocks
+    norm what they read, so scaling all that is written to the stream changes nothing else.
+    """
     model = build("verifier", vocab)
     model.load_state_dict(reference.state_dict(), strict=False)
-    for p in [*model.embed.parameters(), *model.blocks[:len(reference.blocks)].parameters()]:
+    for p in [*model.embed.parameters(), *model.blocks[:-2].parameters()]:
         p.requires_grad_(False)
-    for block in model.blocks[len(reference.blocks):]:
-        torch.nn.init.zeros_(block.o.weight)
-        torch.nn.init.zeros_(block.down.weight)
+    for p in [model.embed.weight, *(w for b in model.blocks[:-2] for w in (b.o.weight, b.down.weight))]:
+        p.div_(QUIETER)
+    for block in model.blocks[-2:]:
+        for part, factor in ((block.v, 3), (block.o, 3), (block.down, 10)):
+            part.weight.mul_(factor)
     torch.nn.init.zeros_(model.classify.weight)
     return model
 
 
+@torch.no_grad()
+def look_back(block, states, fast=4, sharpness=3):
+    """Begin with every head of a block on the token before, whatever the tokens are.
+
+    Queries and keys are one fixed vector each, on the `fast` quickest frequencies; the query is
+    turned back by one position. `states` (tokens, width) are normed inputs of the block: the
+    vectors are scaled by a direction in which all of these are positive.
+    """
+    s = block.s
+    always = torch.linalg.lstsq(states, torch.ones(len(states), 1, device=states.device)).solution[:, 0]
+    angle = 10000.0 ** (-torch.arange(0, s.head, 2).float() / s.head)
+    on = (torch.arange(s.head // 2) < fast).float()
+    query, key = torch.cat((angle.cos() * on, -angle.sin() * on)), torch.cat((on, 0 * on))
+    for part, vector, heads in ((block.q, query, s.heads), (block.k, key, s.kv_heads)):
+        part.weight.copy_(torch.outer(vector.repeat(heads).to(always.device), always))
+    for norm in (block.q_norm, block.k_norm):
+        norm.weight.fill_(sharpness)
+
+
+@torch.no_grad()
+def frozen(model, ids):
+    """States after the frozen blocks, and what a block needs besides: RoPE tables, bias, no cache."""
+    t = ids.shape[1]
+    given = (model.cos[:t], model.sin[:t], causal_bias(t, ids.device), None)
+    x = model.embed(ids)
+    for block in model.blocks[:-2]:
+        x = block(x, *given)
+    return x, *given
+
+
+def losses(model, reference, probe, ids, rows, columns, classes, weights):
+    """Cross entropy of the head at the marked tokens, and of the probe against the reference's probabilities."""
+    look, gather = model.blocks[-2:]
+    x, *given = frozen(model, ids)
+    with torch.no_grad():
+        likely = reference.logits(reference.norm(x))[rows, columns - 1].softmax(-1)
+        likely = likely.gather(-1, ids[rows, columns][:, None])[:, 0]
+    x = look(x, *given)
+    # misses are rare, and what matters
+    local = F.binary_cross_entropy_with_logits(probe(x[rows, columns])[:, 0], likely, weight=1 + 9 * (1 - likely))
+    x = model.norm(gather(x, *given))
+    loss = F.cross_entropy(model.classify(x[rows, columns]), classes, reduction="none")
+    return (loss * weights).sum() / weights.sum(), local
+
+
 def run(a):
     tok = Tokenizer(os.path.join(HERE, "tokenizer.json"))
-    model = on_top_of(load(os.path.join(a.out, "ref.pt")), len(tok)).to(DEVICE)
-    drawn = [json.loads(line) for line in open(os.path.join(a.out, "verifier-train.jsonl"))]
-    examples = [example(tok, item, text) for item in drawn for text in item["samples"]]
-    optimizer = Muon(model, other_rate=2e-3)
-    path = os.path.join(a.out, "verifier.pt")
+    reference = load(os.path.join(a.out, "ref-exact.pt")).to(DEVICE)
+    model = on_top_of(reference, len(tok)).to(DEVICE)
+    probe = torch.nn.Sequential(RMSNorm(model.shape.width), torch.nn.Linear(model.shape.width, 1)).to(DEVICE)
+    items = [json.loads(line) for line in open(os.path.join(a.out, "verifier-train.jsonl"))]
+    drawn = [example(tok, item, text) for item in items for text in item["samples"]]
+    states = model.blocks[-2].attn_norm(frozen(model, torch.tensor([ids[:80] for ids, _ in drawn[:64] if len(ids) >= 80], device=DEVICE))[0]).flatten(0, 1)
+    look_back(model.blocks[-2], states)
+    optimizer = Muon(torch.nn.ModuleDict({"blocks": model.blocks, "norm": model.norm, "classify": model.classify, "probe": probe}), other_rate=2e-3)
+    path, recent = os.path.join(a.out, "verifier.pt"), []
     clock = Clock(a.minutes, a.steps, lambda: save(model, path, step=clock.step))
-    mask = causal_bias(512, DEVICE)
-    for ids, rows, columns, classes, weights in batches(examples, random.Random(a.seed), tok.pad):
+    for batch in batches(tok, drawn, a.seed):
         if clock.progress() >= 1:
             break
-        ids, t = ids.to(DEVICE), ids.shape[1]
-        logits = model.classify(model.hidden(ids, bias=mask[:t, :t])[rows, columns])
-        loss = F.cross_entropy(logits, classes.to(DEVICE), reduction="none")
-        loss = (loss * weights.to(DEVICE)).sum() / weights.sum()
-        loss.backward()
+        loss, local = losses(model, reference, probe, *(x.to(DEVICE) for x in batch))
+        (loss + local).backward()
         optimizer.step(schedule(clock.progress()))
-        clock.tick(loss, ids.numel())
+        recent = [*recent[-99:], float(local.detach())]
+        clock.tick(loss, batch[0].numel(), f"probe {sum(recent) / len(recent):.4f}")
     save(model, path, step=clock.step)
-    print("done", clock.step, "steps", len(examples), "examples", flush=True)
+    print("done", clock.step, "steps", len(drawn), "drawn solutions", flush=True)

@@ -38,6 +38,8 @@ def main():
     items = [json.loads(line) for line in open(a.test)][:a.count]
     rank = model.shape.labels > 0
     engine = Engine(find_node_modules(a.node_modules), a.gguf, rank)
+    if model.shape.arch == "llada" and engine.metadata("diffusion.shift_logits") != "true":
+        sys.exit("diffusion.shift_logits is not true: the model would be decoded wrongly")
     same_tokens = positions = same_argmax = 0
     kl = worst = 0.0
     mask = causal_bias(512)

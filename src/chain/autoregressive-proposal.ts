@@ -3,14 +3,31 @@
  * of what the chain has committed: the prompt is prefilled once, and each candidate's block once,
  * on top of the sequence of the state it came from.
  */
+import type { ContextPlan, Demand } from "../engine/capacity.js";
 import type { Sequence } from "../engine/context.js";
 import type { Model } from "../engine/model.js";
-import type { AutoregressiveOptions } from "./autoregressive.js";
+import type { AutoregressiveOptions, ChainShape } from "./autoregressive.js";
 import type { ChainState, Proposal, Rollout, Usage } from "./chain.js";
 import { type Prefix, TextDrawer } from "./text-drawer.js";
 
 /** Set in word 2 of the random counter, so that no draw of the chain shares its numbers. */
 const PROPOSAL = 0x80000000;
+
+/** What the proposal keeps and runs: the new prefixes, the one they continue, and the rollouts. */
+export function proposalDemand(shape: ChainShape, isScored: boolean): Demand {
+  const { promptTokens, maxTokens, candidates, rollouts } = shape;
+  const heldTokens = Math.min(shape.blockTokens, maxTokens);
+  return {
+    promptTokens,
+    maxTokens,
+    parallel: candidates * rollouts,
+    held: candidates + 2,
+    heldTokens,
+    readTokens: candidates * heldTokens,
+    scores: isScored,
+    flashAttention: false,
+  };
+}
 
 interface CachedPrefix {
   tokens: readonly number[];
@@ -20,25 +37,22 @@ interface CachedPrefix {
 export class AutoregressiveProposal implements Proposal {
   readonly #drawer: TextDrawer;
   readonly #options: AutoregressiveOptions;
-  /** Prefixes of the last states, of which the next ones are continuations. */
+  /** Prefixes of this step's states and of what they continue; the next step's continue these. */
   #cache: CachedPrefix[] = [];
+  #step = -1;
 
   private constructor(drawer: TextDrawer, options: AutoregressiveOptions) {
     this.#drawer = drawer;
     this.#options = options;
   }
 
-  /** Plans and leases a context. Throws `ERR_CONTEXT_FULL`, `ERR_OUT_OF_MEMORY`. */
-  static async open(model: Model, options: AutoregressiveOptions): Promise<AutoregressiveProposal> {
-    const { candidates, rollouts, maxTokens, blockTokens, prompt } = options;
-    const capacity = model.plan({
-      promptTokens: prompt.length,
-      maxTokens,
-      parallel: candidates * rollouts,
-      held: candidates + 2, // the new prefixes, and the one they continue
-      heldTokens: Math.min(blockTokens, maxTokens),
-    });
-    const context = await model.lease(capacity, false);
+  /** Leases the planned context for the run. */
+  static async open(
+    model: Model,
+    plan: ContextPlan,
+    options: AutoregressiveOptions,
+  ): Promise<AutoregressiveProposal> {
+    const context = await model.lease(plan, plan.flashAttention);
     return new AutoregressiveProposal(await TextDrawer.open(model, context, options), options);
   }
 
@@ -52,7 +66,9 @@ export class AutoregressiveProposal implements Proposal {
     step: number,
     candidates: readonly number[],
   ): Promise<Rollout[][]> {
-    const prefixes = await this.#cachePrefixes(states);
+    const isNewStep = states.length > 0 && step !== this.#step;
+    if (isNewStep) this.#step = step;
+    const prefixes = await this.#cachePrefixes(states, isNewStep);
     return this.#drawer.complete(prefixes, count, (i, rollout) => [
       step,
       candidates[i] as number,
@@ -64,7 +80,7 @@ export class AutoregressiveProposal implements Proposal {
     states: readonly ChainState[],
     rollouts: readonly (readonly Rollout[])[],
   ): Promise<number[][][]> {
-    return this.#drawer.score(await this.#cachePrefixes(states), rollouts);
+    return this.#drawer.score(await this.#cachePrefixes(states, false), rollouts);
   }
 
   usage(): Promise<Usage> {
@@ -75,16 +91,22 @@ export class AutoregressiveProposal implements Proposal {
     return this.#drawer[Symbol.asyncDispose]();
   }
 
-  /** A sequence for each state, decoding only what no cached prefix holds. */
-  async #cachePrefixes(states: readonly ChainState[]): Promise<Prefix[]> {
+  /**
+   * A sequence for each state, decoding only what no cached prefix holds. A new step's states make
+   * those that they don't continue superfluous.
+   */
+  async #cachePrefixes(states: readonly ChainState[], isNewStep: boolean): Promise<Prefix[]> {
     if (states.length === 0) return []; // what is cached may still be continued
     if (this.#cache.length === 0) {
       const sequence = await this.#drawer.prefill(this.#options.prompt);
       this.#cache = [{ tokens: [], sequence }];
     }
     const parents = states.map(({ tokens }) => this.#longestPrefix(tokens));
-    const unused = this.#cache.filter((prefix) => !parents.includes(prefix));
-    await disposeAll(unused);
+    if (isNewStep) {
+      const unused = this.#cache.filter((prefix) => !parents.includes(prefix));
+      await disposeAll(unused);
+      this.#cache = [...new Set(parents)];
+    }
     const known = parents.map((parent, i) => parent.tokens.length === states[i]?.tokens.length);
     const next = await Promise.all(
       states.map(async ({ tokens }, i): Promise<CachedPrefix> => {
@@ -97,9 +119,8 @@ export class AutoregressiveProposal implements Proposal {
       const added = Int32Array.from(tokens.slice(parents[i]?.tokens.length));
       return added.length > 0 ? [{ sequence, tokens: added }] : [];
     });
-    if (grown.length > 0) await this.#drawer.context.prefill(grown);
-    await disposeAll([...new Set(parents)].filter((parent) => !next.includes(parent)));
-    this.#cache = next;
+    await this.#drawer.read(grown);
+    this.#cache = [...new Set([...this.#cache, ...next])];
     return next.map(({ sequence }, i) => ({ text: states[i] as ChainState, sequence }));
   }
 

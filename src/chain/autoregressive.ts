@@ -2,6 +2,7 @@
  * The chain of an autoregressive model: a state is a prefix cached as a sequence, its candidates
  * and rollouts are forks of it. The prompt is prefilled once, and no token is decoded twice.
  */
+import type { ContextPlan, Demand } from "../engine/capacity.js";
 import type { Model } from "../engine/model.js";
 import type { Chain, Rollout, Usage } from "./chain.js";
 import { type DrawerOptions, type DrawnText, type Prefix, TextDrawer } from "./text-drawer.js";
@@ -12,11 +13,33 @@ export interface AutoregressiveOptions extends DrawerOptions {
   prompt: Int32Array;
   /** Tokens of one guidance step. */
   blockTokens: number;
-  /** The most states of one `advance`, and rollouts of one state. */
+}
+
+/** What of the options the size of a context depends on. */
+export interface ChainShape {
+  promptTokens: number;
+  maxTokens: number;
+  blockTokens: number;
   candidates: number;
   rollouts: number;
-  /** Whether rollouts are scored, or drawn elsewhere and scored: decoding must match scoring. */
-  flashAttention: false | "auto";
+  /** Whether another model draws rollouts, which this one scores. */
+  isScored: boolean;
+}
+
+/** What the chain keeps and runs: the state, its candidates, and their rollouts. */
+export function chainDemand(shape: ChainShape): Demand {
+  const { promptTokens, maxTokens, blockTokens, candidates, rollouts, isScored } = shape;
+  const isOneStep = blockTokens >= maxTokens;
+  return {
+    promptTokens,
+    maxTokens,
+    parallel: isOneStep ? candidates : candidates * rollouts,
+    held: isOneStep ? 1 : candidates + 1,
+    heldTokens: Math.min(blockTokens, maxTokens),
+    scores: isScored,
+    // Decoding's and scoring's log-probabilities are compared under importance sampling.
+    flashAttention: isScored ? false : "auto",
+  };
 }
 
 /** Word 2 of the random counter for candidates; rollouts have their number there. */
@@ -31,18 +54,13 @@ export class AutoregressiveChain implements Chain<AutoregressiveState> {
     this.#options = options;
   }
 
-  /** Plans and leases a context for the run. Throws `ERR_CONTEXT_FULL`, `ERR_OUT_OF_MEMORY`. */
-  static async open(model: Model, options: AutoregressiveOptions): Promise<AutoregressiveChain> {
-    const { candidates, rollouts, maxTokens, blockTokens, flashAttention } = options;
-    const isOneStep = blockTokens >= maxTokens;
-    const capacity = model.plan({
-      promptTokens: options.prompt.length,
-      maxTokens,
-      parallel: isOneStep ? candidates : candidates * rollouts,
-      held: isOneStep ? 1 : candidates + 1,
-      heldTokens: Math.min(blockTokens, maxTokens),
-    });
-    const context = await model.lease(capacity, flashAttention);
+  /** Leases the planned context for the run. */
+  static async open(
+    model: Model,
+    plan: ContextPlan,
+    options: AutoregressiveOptions,
+  ): Promise<AutoregressiveChain> {
+    const context = await model.lease(plan, plan.flashAttention);
     return new AutoregressiveChain(await TextDrawer.open(model, context, options), options);
   }
 
@@ -55,13 +73,18 @@ export class AutoregressiveChain implements Chain<AutoregressiveState> {
     return { text: "", tokens: [], logProbs: [], finishReason: null, sequence };
   }
 
-  advance(state: AutoregressiveState, count: number, step: number): Promise<AutoregressiveState[]> {
+  advance(
+    state: AutoregressiveState,
+    count: number,
+    step: number,
+    first = 0,
+  ): Promise<AutoregressiveState[]> {
     const left = this.#options.maxTokens - state.tokens.length;
     const maxTokens = Math.min(this.#options.blockTokens, left);
     return this.#drawer.draw(
-      Array.from({ length: count }, (_, candidate) => ({
+      Array.from({ length: count }, (_, i) => ({
         ...prefixOf(state),
-        stream: [step, candidate, CANDIDATE],
+        stream: [step, first + i, CANDIDATE],
         maxTokens,
         keep: maxTokens < left,
       })),

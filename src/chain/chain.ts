@@ -46,10 +46,10 @@ export interface Chain<S extends ChainState = ChainState> extends AsyncDisposabl
   /** The state before anything is drawn. */
   start(): Promise<S>;
   /**
-   * Draws `count` states x_s ~ p_ref(· | x_t), one guidance step further. `step` numbers the draw:
-   * the same numbers give the same states.
+   * Draws `count` states x_s ~ p_ref(· | x_t), one guidance step further. `step` and, from `first`
+   * on, the states' own numbers name the draws: the same numbers give the same states.
    */
-  advance(state: S, count: number, step: number): Promise<S[]>;
+  advance(state: S, count: number, step: number, first?: number): Promise<S[]>;
   /**
    * Draws `count` finished texts x_0 ~ p_ref(· | x_s) from each state. `candidates` numbers the
    * states' draws, as `step` does.

@@ -13,6 +13,8 @@ export interface DrawerOptions {
   stop: readonly string[];
   seed: number;
   budget: Budget;
+  /** `prefixes`: what draws of one state have in common is decoded once. */
+  shortcuts: { prefixes: boolean };
   signal: AbortSignal | undefined;
   /** Called about ten times a second while tokens are drawn, with the number drawn so far. */
   onProgress: ((generated: number) => void) | undefined;
@@ -35,6 +37,11 @@ interface DrawRequest extends Prefix {
 /** A text with the sequence that holds it; null once it has ended, or when it was not kept. */
 export interface DrawnText extends Text {
   readonly sequence: Sequence | null;
+}
+
+interface Reading {
+  sequence: Sequence;
+  tokens: Int32Array;
 }
 
 const PROGRESS_INTERVAL_MS = 100;
@@ -75,19 +82,26 @@ export class TextDrawer implements AsyncDisposable {
   /** A new sequence that holds the prompt. */
   async prefill(prompt: Int32Array): Promise<Sequence> {
     const sequence = await this.context.create();
-    await sequence.prefill(prompt).catch((error) => this.#rethrow(error));
+    await this.read([{ sequence, tokens: prompt }]);
     return sequence;
+  }
+
+  /** Appends tokens to sequences, a batch a call; a budget that ends leaves the rest unread. */
+  async read(requests: readonly Reading[]): Promise<void> {
+    const { budget, signal } = this.#options;
+    for (const batch of toBatches(requests, this.context.batchTokens)) {
+      signal?.throwIfAborted();
+      if (this.#isCutOff(budget)) return;
+      await this.context.prefill(batch).catch((error) => this.#rethrow(error));
+    }
   }
 
   /** Draws all in one native call; when the budget ends it, texts are cut off unfinished. */
   async draw(requests: readonly DrawRequest[]): Promise<DrawnText[]> {
-    const { sampling, stop, seed, budget, signal, onProgress } = this.#options;
+    const { sampling, stop, seed, budget, shortcuts, signal, onProgress } = this.#options;
     signal?.throwIfAborted();
     if (requests.length === 0) return [];
-    if (budget.isSpent) {
-      this.#isOutOfBudget = true;
-      return requests.map(({ text }) => ({ ...text, sequence: null }));
-    }
+    if (this.#isCutOff(budget)) return requests.map(({ text }) => ({ ...text, sequence: null }));
     let failure: { error: unknown } | undefined;
     const report = () => {
       try {
@@ -111,6 +125,7 @@ export class TextDrawer implements AsyncDisposable {
         stopTokens: new Int32Array(),
         stopStrings: [...stop],
         maxTotalTokens: budget.tokensLeft,
+        sharePrefixes: shortcuts.prefixes,
         timeLimitMs: budget.msLeft,
       });
       const drawn = continuations.reduce((sum, { tokens }) => sum + tokens.length, 0);
@@ -147,26 +162,42 @@ export class TextDrawer implements AsyncDisposable {
     return prefixes.map((_, i) => drawn.slice(i * count, (i + 1) * count));
   }
 
-  /** Log-probabilities of what each rollout adds to its prefix, one a token. */
+  /**
+   * Log-probabilities of what each rollout adds to its prefix, one a token; a single -Infinity for
+   * those that a budget in milliseconds leaves unscored.
+   */
   async score(
     prefixes: readonly Prefix[],
     rollouts: readonly (readonly Rollout[])[],
   ): Promise<number[][][]> {
-    this.#options.signal?.throwIfAborted();
+    const { budget, sampling, signal } = this.#options;
     const requests = prefixes.flatMap(({ text, sequence }, i) =>
       (rollouts[i] ?? []).map(({ tokens }) => ({
         parent: sequence,
         tokens: Int32Array.from(tokens.slice(text.tokens.length)),
       })),
     );
-    if (requests.length === 0) return prefixes.map(() => []);
-    try {
-      const scores = await this.context.score(requests, this.#options.sampling);
-      const logProbs = scores.map((score) => [...score.logProbs]);
-      return prefixes.map((_, i) => logProbs.splice(0, rollouts[i]?.length ?? 0));
-    } catch (error) {
-      return this.#rethrow(error);
+    // All at once packs best; with a deadline, as many as fill a batch.
+    const perCall = budget.msLeft === null ? Number.POSITIVE_INFINITY : this.context.outputs;
+    const logProbs: number[][] = [];
+    for (const batch of groupsOf(requests, perCall)) {
+      signal?.throwIfAborted();
+      if (this.#isCutOff(budget)) break;
+      const scores = await this.context
+        .score(batch, sampling)
+        .catch((error) => this.#rethrow(error));
+      logProbs.push(...scores.map((score) => [...score.logProbs]));
     }
+    const unscored = requests.slice(logProbs.length).map(() => [Number.NEGATIVE_INFINITY]);
+    const all = [...logProbs, ...unscored];
+    return prefixes.map((_, i) => all.splice(0, rollouts[i]?.length ?? 0));
+  }
+
+  /** Whether the budget has ended, which is noted. */
+  #isCutOff(budget: Budget): boolean {
+    const { isSpent } = budget;
+    this.#isOutOfBudget ||= isSpent;
+    return isSpent;
   }
 
   async usage(): Promise<Usage> {
@@ -220,4 +251,38 @@ function finishReasonOf({ finish }: Continuation, isFull: boolean): FinishReason
 
 function longest(strings: readonly string[]): number {
   return Math.max(1, ...strings.map((s) => s.length));
+}
+
+/** Cuts tokens to be read into batches of at most `size`, in order. */
+function toBatches(requests: readonly Reading[], size: number): Reading[][] {
+  const batches: Reading[][] = [];
+  let room = 0;
+  for (const { sequence, tokens } of requests) {
+    for (let from = 0; from < tokens.length; ) {
+      if (room === 0) {
+        batches.push([]);
+        room = size;
+      }
+      const part = tokens.subarray(from, from + room);
+      batches.at(-1)?.push({ sequence, tokens: part });
+      from += part.length;
+      room -= part.length;
+    }
+  }
+  return batches;
+}
+
+/** Consecutive requests of at least `size` tokens in all, but for the last. */
+function groupsOf<T extends { tokens: Int32Array }>(requests: readonly T[], size: number): T[][] {
+  const groups: T[][] = [];
+  let tokens = size;
+  for (const request of requests) {
+    if (tokens >= size) {
+      groups.push([]);
+      tokens = 0;
+    }
+    groups.at(-1)?.push(request);
+    tokens += request.tokens.length;
+  }
+  return groups;
 }

@@ -2,7 +2,7 @@
 import type { ModelFlags } from "./model-options.js";
 
 /** Methods that `--method` takes. */
-export const METHOD_NAMES = ["ets", "ets-is", "best-of-n", "majority", "sample", "greedy"] as const;
+export { METHOD_NAMES } from "../methods/method-names.js";
 
 export interface AskFlags extends ModelFlags {
   method: string;
@@ -26,6 +26,7 @@ export interface AskFlags extends ModelFlags {
   reward: string;
   task?: string;
   finish?: string;
+  adaptive?: boolean;
   stop?: string[];
   system?: string;
   raw?: boolean;
@@ -35,5 +36,6 @@ export interface AskFlags extends ModelFlags {
   budgetMs?: number;
   json?: boolean;
   quiet?: boolean;
+  verbose?: boolean;
   trace?: string;
 }

@@ -23,7 +23,8 @@ export async function toMethodOptions(flags: AskFlags): Promise<MethodOptions> {
     rollouts: flags.rollouts,
     steps: flags.steps,
     blockTokens:
-      flags.blockTokens ?? (flags.steps === undefined ? defaults.blockTokens : undefined),
+      flags.blockTokens ??
+      (flags.steps === undefined && !flags.adaptive ? defaults.blockTokens : undefined),
     lambda: flags.lambda,
     maxTokens: flags.maxTokens,
     temperature: flags.temperature,
@@ -31,6 +32,7 @@ export async function toMethodOptions(flags: AskFlags): Promise<MethodOptions> {
     topP: flags.topP,
     minP: flags.minP,
     finish: flags.finish as "chain" | "resample" | undefined,
+    adaptive: flags.adaptive,
     stop: flags.stop,
     system: flags.system,
     raw: flags.raw,

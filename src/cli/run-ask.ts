@@ -7,6 +7,8 @@ import type { Model } from "../engine/model.js";
 import { bestOfN } from "../methods/best-of-n.js";
 import { ets } from "../methods/ets.js";
 import { majority } from "../methods/majority.js";
+import { checkOptions } from "../methods/options.js";
+import type { Plan } from "../methods/plan.js";
 import type { Result } from "../methods/result.js";
 import { greedy, sample } from "../methods/sample.js";
 import type { Step } from "../methods/step.js";
@@ -16,6 +18,7 @@ import { toMethodOptions } from "./ask-options.js";
 import { formatAnswer, formatInterrupted } from "./ask-output.js";
 import { exitWith, Interrupted } from "./exit.js";
 import { loadNamedModel } from "./load-named-model.js";
+import { formatPlan } from "./plan-output.js";
 import { progressBar } from "./progress-bar.js";
 
 const METHODS = { ets, "ets-is": ets, "best-of-n": bestOfN, majority, sample, greedy };
@@ -23,24 +26,34 @@ const METHODS = { ets, "ets-is": ets, "best-of-n": bestOfN, majority, sample, gr
 export async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
   const name = checkOneOf("--method", flags.method, METHOD_NAMES);
   const options = await toMethodOptions(flags);
+  const proposalName = proposalOf(name, flags);
+  checkOptions(options, { hasProposal: proposalName !== undefined });
   const question = await readPrompt(prompt);
   const interrupt = new AbortController();
   const onInterrupt = () => interrupt.abort(new Interrupted());
   process.once("SIGINT", onInterrupt);
   process.once("SIGTERM", onInterrupt);
 
+  let plan: Plan | undefined;
   const steps: Step[] = [];
   const bar = progressBar();
   process.once("beforeExit", failStalled);
   try {
     const started = performance.now();
     await using model = await loadNamedModel(flags, interrupt.signal);
-    await using proposal = await loadProposal(name, flags, interrupt.signal);
+    await using proposal =
+      proposalName === undefined
+        ? null
+        : await loadNamedModel({ ...flags, model: proposalName }, interrupt.signal);
     const loadMs = performance.now() - started;
     const result = await METHODS[name](model, question, {
       ...options,
       ...(proposal && { proposal }),
       onWarning: (message) => console.error(message),
+      onPlan: (planned) => {
+        plan = planned;
+        if (flags.verbose) console.error(formatPlan(planned));
+      },
       signal: interrupt.signal,
       onStep: (step) => steps.push(step),
       onProgress: ({ step, steps: total, generated }) =>
@@ -51,34 +64,30 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
     if (flags.trace !== undefined) await writeTrace(flags.trace, result);
   } catch (error) {
     bar.close();
-    if (error instanceof Interrupted) await keepPartial(steps, question, flags);
+    if (error instanceof Interrupted) await keepPartial(plan, steps, question, flags);
     throw error;
   } finally {
     process.off("beforeExit", failStalled);
   }
 }
 
-/** The model that draws the rollouts of ETS-IS; null for the other methods. */
-async function loadProposal(method: string, flags: AskFlags, signal: AbortSignal) {
-  const bundled = flags.model === DEFAULT_MODEL ? BUNDLED_PROPOSAL : undefined;
-  const source = flags.proposal ?? bundled;
+/** The model that draws the rollouts of ETS-IS; undefined for the other methods. */
+function proposalOf(method: string, flags: AskFlags): string | undefined {
   if (method !== "ets-is") {
-    if (flags.proposal === undefined) return null;
+    if (flags.proposal === undefined) return undefined;
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
       `--proposal needs --method ets-is, not ${method}`,
     );
   }
-  if (source === undefined) {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      "Expected --proposal, the model that draws the rollouts",
-      {
-        fix: "a smaller model of the same family",
-      },
-    );
-  }
-  return loadNamedModel({ ...flags, model: source }, signal);
+  const bundled = flags.model === DEFAULT_MODEL ? BUNDLED_PROPOSAL : undefined;
+  const source = flags.proposal ?? bundled;
+  if (source !== undefined) return source;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    "Expected --proposal, the model that draws the rollouts",
+    { fix: "a smaller model of the same family" },
+  );
 }
 
 /** Nothing is left to wait for, and there is no answer: a promise was never settled. */
@@ -105,10 +114,16 @@ function print(result: Result, flags: AskFlags, run: { loadMs: number; model: Mo
 }
 
 /** What an interrupted run had: its steps in the trace, the best text as a line. */
-async function keepPartial(steps: Step[], question: string, flags: AskFlags): Promise<void> {
+async function keepPartial(
+  plan: Plan | undefined,
+  steps: Step[],
+  question: string,
+  flags: AskFlags,
+): Promise<void> {
   const partial = {
     method: flags.method,
     stopReason: "interrupted",
+    plan,
     steps,
     prompt: { text: question },
     flags,

@@ -27,11 +27,16 @@ export interface Estimate {
   logEnergies: number[];
   /** What the estimates rest on; a candidate that repeats another has that one's. */
   completions: Scored[];
+  /** Whether more candidates would hardly change the rewards, by the run's confidence. */
+  isSettled: boolean;
   /** Absent when p_ref drew every rollout. */
   importance?: ImportanceDiagnostics;
 }
 
-/** Estimates the energy E(x_s) = E[exp(r(x_0) / λ)], x_0 ~ p_ref(· | x_s), of each candidate. */
+/**
+ * Estimates the energy E(x_s) = E[exp(r(x_0) / λ)], x_0 ~ p_ref(· | x_s), of each candidate. Called
+ * again at the same step with more candidates, it rolls out only those that came.
+ */
 export type EnergyEstimator = <S extends ChainState>(
   chain: Chain<S>,
   candidates: readonly S[],
@@ -45,6 +50,8 @@ export interface EstimatorOptions {
   lambda: number;
   /** The prompt's text, for the reward. */
   prompt: string;
+  /** At which a step counts as settled; null: never. */
+  confidence: number | null;
   /** Rolls identical candidates out once. */
   shareDuplicates: boolean;
   signal: AbortSignal | undefined;

@@ -9,8 +9,13 @@
  */
 import type { ChainState, Proposal, Rollout } from "../chain/chain.js";
 import type { Completion } from "../rewards/reward.js";
-import type { WeightedRollout } from "./candidate-groups.js";
-import { type CandidateGroup, groupCandidates, sumEnergies } from "./candidate-groups.js";
+import {
+  type CandidateGroup,
+  groupCandidates,
+  StepMemory,
+  sumEnergies,
+  type WeightedRollout,
+} from "./candidate-groups.js";
 import type { EnergyEstimator, EstimatorOptions, ImportanceDiagnostics } from "./estimator.js";
 import { effectiveSampleSize, logSumExp, normalise } from "./log-domain.js";
 import { smoothWeights } from "./psis.js";
@@ -34,31 +39,42 @@ const CLIP = 10;
 export function importanceSampling(options: ImportanceOptions): EnergyEstimator {
   const { proposal, rollouts, weights } = options;
   const ownRollouts = Math.round(rollouts * options.mixture);
-  const earlier: Completion[] = [];
+  const history: Completion[][] = [];
+  const memory = new StepMemory<WeightedRollout[]>();
 
   return async (chain, candidates, step) => {
     const groups = groupCandidates(candidates, options.shareDuplicates);
-    const open = groups.filter(({ state }) => state.finishReason === null);
+    const known = memory.of(step);
+    const open = groups.filter(
+      ({ state, first }) => state.finishReason === null && !known.has(first),
+    );
     const states = open.map(({ state }) => state);
     const numbers = open.map(({ first }) => first);
 
     const fromProposal = await proposal.complete(states, rollouts - ownRollouts, step, numbers);
     const fromReference = await chain.complete(states, ownRollouts, step, numbers);
     const isCutOff = proposal.isOutOfBudget || chain.isOutOfBudget;
-    const drawn = states.map((_, i) => [...(fromProposal[i] ?? []), ...(fromReference[i] ?? [])]);
-    const logRatios = isCutOff
-      ? drawn.map((texts) => texts.map(() => 0))
-      : await ratiosOf(states, fromProposal, fromReference);
-    const treated = treatWeights(logRatios.flat(), weights);
-    const weighted = drawn.map((texts): WeightedRollout[] =>
-      texts.map((text) => ({ text, logRatio: treated.logWeights.shift() as number })),
-    );
-    const rolloutsOf = (group: CandidateGroup<unknown>) => {
-      const i = open.findIndex(({ first }) => first === group.first);
-      return weighted[i] ?? [];
-    };
-    const estimate = await sumEnergies(groups, rolloutsOf, step, earlier, options);
-    const diagnostics = diagnose(logRatios.flat(), treated.khat);
+    const ratios = isCutOff ? [] : await ratiosOf(states, fromProposal, fromReference);
+    for (const [i, { first }] of open.entries()) {
+      const texts = [...(fromProposal[i] ?? []), ...(fromReference[i] ?? [])];
+      known.set(
+        first,
+        texts.map((text, k) => ({ text, logRatio: ratios[i]?.[k] ?? 0 })),
+      );
+    }
+    const logRatios = [...known.values()].flat().map(({ logRatio }) => logRatio);
+    const treated = treatWeights(logRatios, weights);
+    const weighted = new Map<number, WeightedRollout[]>();
+    for (const [first, rollouts] of known) {
+      const logWeights = treated.logWeights.splice(0, rollouts.length);
+      weighted.set(
+        first,
+        rollouts.map(({ text }, k) => ({ text, logRatio: logWeights[k] as number })),
+      );
+    }
+    const rolloutsOf = ({ first }: CandidateGroup<unknown>) => weighted.get(first) ?? [];
+    const estimate = await sumEnergies(groups, rolloutsOf, step, history, options);
+    const diagnostics = diagnose(logRatios, treated.khat);
     return diagnostics === null ? estimate : { ...estimate, importance: diagnostics };
 
     /** log of p_ref / ((1 - β) p_proposal + β p_ref), β the share that p_ref drew. */

@@ -1,5 +1,6 @@
+import type { Rollout } from "../chain/chain.js";
 import type { Completion } from "../rewards/reward.js";
-import { groupCandidates, sumEnergies } from "./candidate-groups.js";
+import { groupCandidates, StepMemory, sumEnergies } from "./candidate-groups.js";
 import type { EnergyEstimator, EstimatorOptions } from "./estimator.js";
 
 /**
@@ -7,18 +8,23 @@ import type { EnergyEstimator, EstimatorOptions } from "./estimator.js";
  * of the reference policy; unbiased for every K.
  */
 export function monteCarlo(options: EstimatorOptions): EnergyEstimator {
-  const earlier: Completion[] = [];
+  const history: Completion[][] = [];
+  const memory = new StepMemory<Rollout[]>();
   return async (chain, candidates, step) => {
     const groups = groupCandidates(candidates, options.shareDuplicates);
-    const open = groups.filter(({ state }) => state.finishReason === null);
-    const drawn = await chain.complete(
+    const drawn = memory.of(step);
+    const open = groups.filter(
+      ({ state, first }) => state.finishReason === null && !drawn.has(first),
+    );
+    const rollouts = await chain.complete(
       open.map(({ state }) => state),
       options.rollouts,
       step,
       open.map(({ first }) => first),
     );
-    const rolloutsOf = (group: (typeof groups)[number]) =>
-      (drawn[open.indexOf(group)] ?? []).map((text) => ({ text, logRatio: 0 }));
-    return sumEnergies(groups, rolloutsOf, step, earlier, options);
+    for (const [i, { first }] of open.entries()) drawn.set(first, rollouts[i] as Rollout[]);
+    const rolloutsOf = ({ first }: (typeof groups)[number]) =>
+      (drawn.get(first) ?? []).map((text) => ({ text, logRatio: 0 }));
+    return sumEnergies(groups, rolloutsOf, step, history, options);
   };
 }

@@ -1,10 +1,26 @@
-/** What a run needs, and whether it fits: checked before work starts. */
+/** What a run needs, and whether it fits: planned before work starts. */
 import { freemem } from "node:os";
 import { LlamaEtsError } from "./errors.js";
-import { addon, type Device, type NativeModelInfo } from "./native.js";
+import {
+  bytesPerCell,
+  bytesPerRow,
+  type ContextMemory,
+  computeBytes,
+  type ModelShape,
+  padCells,
+  reservedComputeBytes,
+  vocabularyBytes,
+} from "./memory.js";
+import { addon, type Device } from "./native.js";
 
 /** llama.cpp's limit on sequences of one context. */
 const MAX_SEQUENCES = 256;
+/** Tokens a batch; more buys less than 5% and takes memory. */
+const MAX_BATCH = 512;
+/** Rows of logits a batch, at least: scoring packs this many. */
+const MIN_OUTPUTS = 64;
+/** Share of the free memory that contexts may take. */
+const MEMORY_SHARE = 0.8;
 
 export interface Demand {
   promptTokens: number;
@@ -16,75 +32,186 @@ export interface Demand {
   held: number;
   /** The longest block of a held candidate. */
   heldTokens: number;
+  /** The most tokens read at once besides the prompt. Default 0. */
+  readTokens?: number;
+  /** Whether continuations are scored. Default true. */
+  scores?: boolean;
+  /** Default false. */
+  flashAttention?: boolean | "auto";
 }
 
+/** The size of a context. */
 export interface Capacity {
+  /** KV cells, one a token; forks share those of their common prefix. */
   cells: number;
+  /** Texts that the context holds at once, from 1 to 256. */
   sequences: number;
+  /** Tokens of one decode; llama.cpp's batch and microbatch alike. */
+  batchTokens: number;
+  /** Rows of logits of one decode. */
+  outputs: number;
 }
 
-interface ModelShape {
-  info: NativeModelInfo;
-  metadata: Record<string, string>;
+export interface ContextPlan extends Capacity {
+  /** Continuations that run side by side. */
+  parallel: number;
+  /** Rounds that the continuations of one step take. */
+  waves: number;
+  kvType: "f16";
+  /** One stream of cells for all sequences, so that a fork copies nothing. */
+  streams: "unified";
+  flashAttention: boolean | "auto";
+  memory: ContextMemory;
 }
 
-/** Share of the free memory a context may take. */
-const MEMORY_SHARE = 0.8;
+export interface ContextRequest {
+  model: ModelShape;
+  demand: Demand;
+  /** Continuations beyond which running more side by side gains little. */
+  parallelLimit: number;
+}
+
+/** Where contexts are made, and the bytes free there. */
+export interface FreeMemory {
+  device: "cpu" | "gpu";
+  bytes: number;
+}
 
 /**
- * Plans a context for the demand; work that doesn't fit at once runs in waves. Throws
- * `ERR_CONTEXT_FULL` when prompt and answer exceed the model's context length, and
- * `ERR_OUT_OF_MEMORY` when not even one continuation at a time fits into memory.
+ * Plans contexts that are in use together; work that doesn't fit at once runs in waves. Throws
+ * `ERR_CONTEXT_FULL` when prompt and text exceed the model's context length, `ERR_INVALID_OPTION`
+ * when more texts are kept than a context holds, and `ERR_OUT_OF_MEMORY` when not even one
+ * continuation at a time fits into memory.
  */
-export function planCapacity(model: ModelShape, demand: Demand, parallelLimit: number): Capacity {
-  const { promptTokens, maxTokens, held, heldTokens } = demand;
+export function planContexts(
+  requests: readonly ContextRequest[],
+  free: FreeMemory = freeMemory(),
+): ContextPlan[] {
+  for (const request of requests) refuseImpossible(request);
+  const mostOf = ({ demand, parallelLimit }: ContextRequest) =>
+    Math.min(demand.parallel, parallelLimit, MAX_SEQUENCES - demand.held);
+  const plansFor = (parallel: number) =>
+    requests.map((r) => planContext(r.model, r.demand, Math.min(parallel, mostOf(r)), free.device));
+  const fits = (plans: readonly ContextPlan[]) =>
+    neededBytes(plans, free) <= usableBytes(plans, free);
+
+  const most = Math.max(...requests.map(mostOf));
+  const parallel = largest(most, (count) => fits(plansFor(count)));
+  if (parallel === 0) {
+    const plans = plansFor(1);
+    throw new LlamaEtsError(
+      "ERR_OUT_OF_MEMORY",
+      `Contexts of ${plans.map(({ cells }) => cells).join(" and ")} tokens need ${toMiB(neededBytes(plans, free))} MiB; ${toMiB(usableBytes(plans, free))} MiB can be used`,
+    );
+  }
+  return plansFor(parallel);
+}
+
+/** The largest number from 1 to `most` that fits, if all below a fitting one do; 0 when none does. */
+export function largest(most: number, fits: (count: number) => boolean): number {
+  let [fitting, tooMany] = [0, most + 1];
+  while (tooMany - fitting > 1) {
+    const middle = Math.floor((fitting + tooMany) / 2);
+    if (fits(middle)) fitting = middle;
+    else tooMany = middle;
+  }
+  return fitting;
+}
+
+function refuseImpossible({ model, demand }: ContextRequest): void {
+  const { promptTokens, maxTokens, held } = demand;
   const { contextLength } = model.info;
   if (promptTokens + maxTokens > contextLength) {
-    const room = contextLength - promptTokens;
     throw new LlamaEtsError(
       "ERR_CONTEXT_FULL",
       `The prompt has ${promptTokens} tokens and the answer up to ${maxTokens}; the model's context holds ${contextLength}`,
-      {
-        fix: room > 0 ? `maxTokens: ${room}` : "a shorter prompt, or a model with a longer context",
-      },
     );
   }
   if (held >= MAX_SEQUENCES) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
-      `Expected at most ${MAX_SEQUENCES - 2} candidates kept at once, got ${held - 1}`,
-      { fix: "fewer candidates" },
+      `A step would keep ${held} texts beside the one that runs; llama.cpp holds ${MAX_SEQUENCES} in all`,
     );
   }
-  const fixed = promptTokens + maxTokens + (held - 1) * heldTokens;
-  const cellsFor = (parallel: number) => fixed + parallel * maxTokens;
-  const memory = Math.floor((freeMemory() * MEMORY_SHARE) / bytesPerCell(model));
-  const most = Math.min(demand.parallel, parallelLimit, MAX_SEQUENCES - held);
-  const parallel = Math.min(most, Math.floor((memory - fixed) / maxTokens));
-  if (parallel < 1) {
-    throw new LlamaEtsError(
-      "ERR_OUT_OF_MEMORY",
-      `A context of ${cellsFor(1)} tokens needs ${toMiB(cellsFor(1) * bytesPerCell(model))} MiB for its KV cache; ${toMiB(freeMemory())} MiB are free`,
-      { fix: "fewer candidates, fewer tokens, or a smaller model" },
-    );
-  }
-  return { cells: cellsFor(parallel), sequences: parallel + held };
 }
 
-/** Bytes of one token's keys and values, in 16-bit floats, over all layers. */
-function bytesPerCell({ info, metadata }: ModelShape): number {
-  const architecture = metadata["general.architecture"] ?? "";
-  const head = info.embeddingSize / Math.max(info.heads, 1);
-  const width = (key: string) => Number(metadata[`${architecture}.attention.${key}`] ?? head);
-  return info.layers * info.kvHeads * (width("key_length") + width("value_length")) * 2;
+/** A context in which `parallel` continuations run side by side, whether it fits or not. */
+function planContext(
+  model: ModelShape,
+  demand: Demand,
+  parallel: number,
+  device: FreeMemory["device"],
+): ContextPlan {
+  const { promptTokens, maxTokens, held, heldTokens, readTokens = 0 } = demand;
+  const { scores = true, flashAttention = false } = demand;
+  const sequences = parallel + held;
+  const outputs = Math.max(MIN_OUTPUTS, sequences);
+  const kept = (held - 1) * heldTokens;
+  const continued = parallel * (held > 1 ? maxTokens - heldTokens : maxTokens);
+  const cells = padCells(promptTokens + kept + Math.max(continued, maxTokens));
+  // Powers of two: prompts of about one length share a context.
+  const readAtOnce = 2 ** Math.ceil(Math.log2(Math.max(promptTokens, readTokens)));
+  const batchTokens = Math.min(Math.max(outputs, readAtOnce), Math.max(outputs, MAX_BATCH), cells);
+  const capacity = { cells, sequences, batchTokens, outputs };
+
+  const shape = { flashAttention: flashAttention !== false };
+  const runs = scores ? outputs : parallel;
+  const compute =
+    device === "gpu"
+      ? reservedComputeBytes(model, { ...capacity, ...shape, tokens: batchTokens })
+      : Math.max(
+          computeBytes(model, { ...shape, tokens: runs, cells, outputs: runs }),
+          computeBytes(model, {
+            ...shape,
+            tokens: Math.min(batchTokens, Math.max(promptTokens, readTokens)),
+            cells: padCells(promptTokens + (readTokens > 0 ? kept : 0)),
+            outputs: held,
+          }),
+        );
+  const weights = model.info.sizeBytes;
+  const vocabulary = vocabularyBytes(model);
+  const kvCache = cells * bytesPerCell(model);
+  const logits = (Math.max(runs, sequences) + held) * bytesPerRow(model);
+  return {
+    ...capacity,
+    parallel,
+    waves: Math.ceil(demand.parallel / parallel),
+    kvType: "f16",
+    streams: "unified",
+    flashAttention,
+    memory: {
+      ...{ weights, vocabulary, kvCache, logits, compute },
+      total: weights + vocabulary + kvCache + logits + compute,
+    },
+  };
+}
+
+/** What the plans add to what is in memory; on a GPU, to its memory. */
+function neededBytes(plans: readonly ContextPlan[], { device }: FreeMemory): number {
+  return plans.reduce((sum, { memory: { kvCache, compute, logits } }) => {
+    return sum + kvCache + compute + (device === "gpu" ? 0 : logits);
+  }, 0);
+}
+
+/** Linux counts the weights, mapped from their files, as free: taking it would evict them. */
+function usableBytes(plans: readonly ContextPlan[], { device, bytes }: FreeMemory): number {
+  const isMapped = device === "cpu" && process.platform === "linux";
+  const weights = plans.reduce((sum, { memory }) => sum + (isMapped ? memory.weights : 0), 0);
+  return MEMORY_SHARE * Math.max(0, bytes - weights);
 }
 
 /** Free memory where the KV cache lives: the GPU's, if there is one. */
-function freeMemory(): number {
+export function freeMemory(): FreeMemory {
   const gpus = addon()
     .devices()
     .filter((device: Device) => device.type === "gpu");
-  return gpus.length > 0 ? gpus.reduce((sum, gpu) => sum + gpu.freeBytes, 0) : freemem();
+  if (gpus.length > 0) {
+    return { device: "gpu", bytes: gpus.reduce((sum, gpu) => sum + gpu.freeBytes, 0) };
+  }
+  // A container's limit; 0 or a huge number without one.
+  const limit = process.constrainedMemory();
+  const left = limit > 0 ? limit - process.memoryUsage.rss() : Number.POSITIVE_INFINITY;
+  return { device: "cpu", bytes: Math.max(0, Math.min(freemem(), left)) };
 }
 
 function toMiB(bytes: number): number {

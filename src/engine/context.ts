@@ -23,15 +23,17 @@ export interface ContextOptions {
   cells: number;
   /** Sequences alive at once, from 1 to 256. */
   sequences: number;
+  /** Tokens of one decode, at least `outputs`. Default 512. */
+  batchTokens?: number;
+  /** Rows of logits of one decode, at least `sequences`. Default 64, or `sequences`. */
+  outputs?: number;
   threads: number;
   /** `false` where decoding's and scoring's log-probabilities are compared. Default "auto". */
   flashAttention?: boolean | "auto";
 }
 
-/** Tokens a decode; more buys less than 5% and takes memory. */
-const BATCH_SIZE = 512;
-/** Rows of logits a decode, at least: scoring packs this many. */
-const MIN_OUTPUTS = 64;
+const DEFAULT_BATCH_TOKENS = 512;
+const DEFAULT_OUTPUTS = 64;
 
 export type GenerateRequest = Omit<NativeGenerateRequest, "sampling" | "draws"> & {
   sampling: Sampling;
@@ -57,14 +59,14 @@ export class Context implements AsyncDisposable {
   /** Throws `ERR_OUT_OF_MEMORY` when the engine can't allocate it. */
   static async open(model: NativeModel, options: ContextOptions): Promise<Context> {
     const { cells, sequences, threads, flashAttention = "auto" } = options;
+    const maxOutputs = options.outputs ?? Math.max(DEFAULT_OUTPUTS, sequences);
     const native = new (addon().Context)();
-    const maxOutputs = Math.max(MIN_OUTPUTS, sequences);
     try {
       await native.open(model, {
         // llama.cpp clamps its batch to the cells, and the outputs must fit the batch.
         cells: Math.max(cells, maxOutputs),
         maxSequences: sequences,
-        batchSize: BATCH_SIZE,
+        batchSize: options.batchTokens ?? DEFAULT_BATCH_TOKENS,
         maxOutputs,
         threads,
         batchThreads: threads,
@@ -74,6 +76,16 @@ export class Context implements AsyncDisposable {
       rethrow(error, { ERR_OUT_OF_MEMORY: "fewer rollouts or tokens, or a smaller model" });
     }
     return new Context(native, options);
+  }
+
+  /** Tokens of one decode. */
+  get batchTokens(): number {
+    return this.options.batchTokens ?? DEFAULT_BATCH_TOKENS;
+  }
+
+  /** Rows of logits of one decode. */
+  get outputs(): number {
+    return this.options.outputs ?? Math.max(DEFAULT_OUTPUTS, this.options.sequences);
   }
 
   /** An empty sequence. */

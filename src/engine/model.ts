@@ -1,10 +1,18 @@
-import { type Capacity, type Demand, planCapacity } from "./capacity.js";
+import {
+  type Capacity,
+  type ContextPlan,
+  type ContextRequest,
+  type Demand,
+  type FreeMemory,
+  freeMemory,
+  planContexts,
+} from "./capacity.js";
 import { checkKeys } from "./check.js";
 import { Context } from "./context.js";
 import { LlamaEtsError } from "./errors.js";
 import type { EngineLocation } from "./locate-engine.js";
+import { bytesPerCell } from "./memory.js";
 import {
-  addon,
   callNow,
   type NativeModel,
   type NativeModelInfo,
@@ -30,6 +38,9 @@ interface Origin {
 /** Continuations that run side by side: where more would gain little, by kind of machine. */
 const PARALLEL = { smallModel: 16, cpu: 32, gpu: 128 };
 const SMALL_MODEL = 100e6;
+
+/** A context's size; what is left out has the context's defaults. */
+type ContextSize = Pick<Capacity, "cells" | "sequences"> & Partial<Capacity>;
 
 /** A loaded model. Made by `loadModel`; disposing waits for the work in flight. */
 export class Model implements AsyncDisposable {
@@ -104,27 +115,42 @@ export class Model implements AsyncDisposable {
   }
 
   /** The context that a demand asks for. Throws `ERR_CONTEXT_FULL` or `ERR_OUT_OF_MEMORY`. */
-  plan(demand: Demand): Capacity {
+  plan(demand: Demand): ContextPlan {
+    return planTogether([{ model: this, demand }]).contexts[0] as ContextPlan;
+  }
+
+  /** @internal What a plan of this model's context rests on. */
+  request(demand: Demand): ContextRequest {
     this.#alive();
-    const hasGpu = addon()
-      .devices()
-      .some((device) => device.type === "gpu");
-    const kind = hasGpu ? "gpu" : this.info.parameters < SMALL_MODEL ? "smallModel" : "cpu";
-    return planCapacity(this, demand, PARALLEL[kind]);
+    const { device } = freeMemory();
+    const kind =
+      device === "gpu" ? device : this.info.parameters < SMALL_MODEL ? "smallModel" : "cpu";
+    return { model: this, demand, parallelLimit: PARALLEL[kind] };
+  }
+
+  /** @internal Bytes of the context kept for the next run, which a larger one replaces. */
+  get idleBytes(): number {
+    const { cells = 0 } = this.#idle?.options ?? {};
+    return cells * bytesPerCell(this);
   }
 
   /**
    * A context for one run, which `release` takes back. The last one released is kept and handed
    * out again when it is large enough.
    */
-  async lease(capacity: Capacity, flashAttention: boolean | "auto" = "auto"): Promise<Context> {
+  async lease(
+    { cells, sequences, batchTokens, outputs }: ContextSize,
+    flashAttention: boolean | "auto" = "auto",
+  ): Promise<Context> {
     const native = this.#alive();
     const idle = this.#idle;
     this.#idle = undefined;
     const fits =
       idle !== undefined &&
-      idle.options.cells >= capacity.cells &&
-      idle.options.sequences === capacity.sequences &&
+      idle.options.cells >= cells &&
+      idle.options.sequences === sequences &&
+      idle.options.batchTokens === batchTokens &&
+      idle.options.outputs === outputs &&
       idle.options.flashAttention === flashAttention;
     if (fits) return idle;
     if (idle !== undefined) {
@@ -132,7 +158,10 @@ export class Model implements AsyncDisposable {
       await idle[Symbol.asyncDispose]();
     }
     const context = await Context.open(native, {
-      ...capacity,
+      cells,
+      sequences,
+      ...(batchTokens !== undefined && { batchTokens }),
+      ...(outputs !== undefined && { outputs }),
       threads: this.threads,
       flashAttention,
     });
@@ -170,7 +199,7 @@ export class Model implements AsyncDisposable {
     const { tokens } = await this.encodePrompt(prompt, promptOptions);
     const requests = continuations.map((c) => checkTokens("continuations", c, this.info.vocabSize));
     if (requests.length === 0) return [];
-    const capacity = this.plan({
+    const capacity = this.#planScoring({
       promptTokens: tokens.length,
       maxTokens: Math.max(...requests.map((r) => r.length)),
       parallel: requests.length,
@@ -202,6 +231,18 @@ export class Model implements AsyncDisposable {
     return this.dispose();
   }
 
+  #planScoring(demand: Demand): ContextPlan {
+    try {
+      return this.plan(demand);
+    } catch (error) {
+      if (!(error instanceof LlamaEtsError)) throw error;
+      throw new LlamaEtsError(error.code, error.message, {
+        fix: "a shorter prompt or shorter continuations",
+        cause: error,
+      });
+    }
+  }
+
   async #free(): Promise<void> {
     await Promise.all([...this.#contexts].map((context) => context[Symbol.asyncDispose]()));
     this.#native.close();
@@ -213,4 +254,16 @@ export class Model implements AsyncDisposable {
     }
     return this.#native;
   }
+}
+
+/** Plans contexts of models for one run; what they keep idle counts as free. */
+export function planTogether(wanted: readonly { model: Model; demand: Demand }[]): {
+  contexts: ContextPlan[];
+  free: FreeMemory;
+} {
+  const requests = wanted.map(({ model, demand }) => model.request(demand));
+  const idle = [...new Set(wanted.map(({ model }) => model))].map((model) => model.idleBytes);
+  const { device, bytes } = freeMemory();
+  const free = { device, bytes: idle.reduce((a, b) => a + b, bytes) };
+  return { contexts: planContexts(requests, free), free };
 }

@@ -71,6 +71,8 @@ export interface NativeGenerateRequest {
   stopTokens: Int32Array;
   stopStrings: string[];
   maxTotalTokens: number;
+  /** Decodes what continuations of one parent have in common once. */
+  sharePrefixes: boolean;
   timeLimitMs: number | null;
 }
 
@@ -88,7 +90,7 @@ export interface NativeScores {
   rawLogProbs: Float64Array;
 }
 
-/** Token counts since the context was made, and what it holds now. */
+/** Tokens and time since the context was made, and what it holds now. */
 export interface ContextStatus {
   prefilled: number;
   generated: number;
@@ -96,6 +98,12 @@ export interface ContextStatus {
   scored: number;
   forks: number;
   decodes: number;
+  /** Nanoseconds in the engine, until a batch's logits are there. */
+  decodeNs: number;
+  /** Nanoseconds of drawing and scoring tokens from logits. */
+  samplingNs: number;
+  /** Nanoseconds of the whole of `prefill`, `generate` and `score` calls on the engine thread. */
+  callNs: number;
   cells: number;
   usedCells: number;
   sequences: number;

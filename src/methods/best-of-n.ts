@@ -16,11 +16,7 @@ export async function bestOfN(
   prompt: Prompt,
   options: MethodOptions = {},
 ): Promise<Result> {
-  await using run = await Run.open("best-of-n", model, prompt, options, ({ maxTokens }) => ({
-    rollouts: 1,
-    steps: 1,
-    blockTokens: maxTokens,
-  }));
+  await using run = await Run.open("best-of-n", model, prompt, options);
   return await drawComplete(run, (texts) => {
     const best = Math.max(...texts.map(({ reward }) => reward));
     return texts.findIndex(({ reward }) => reward === best);

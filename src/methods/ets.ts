@@ -5,6 +5,7 @@ import { normalise } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
 import type { Model } from "../engine/model.js";
 import type { Prompt } from "../engine/prompt.js";
+import { drawStep } from "./draw-step.js";
 import type { MethodOptions } from "./options.js";
 import type { Result } from "./result.js";
 import { Run } from "./run.js";
@@ -15,7 +16,8 @@ import { Run } from "./run.js";
  * model itself (Algorithm 1), or with `proposal` from a smaller model's, corrected by importance
  * weights (ETS-IS, Algorithm 2).
  *
- * The law of the text approaches p* as 1/M, for every K (METHOD §2).
+ * The law of the text approaches p* as 1/M, for every K (METHOD §2). With `adaptive` a step whose
+ * vote is settled ends the run, with one of the step's texts drawn by exp(r / λ).
  *
  * @example
  * const result = await ets(model, "What is 6 * 7?", { candidates: 8, steps: 4 });
@@ -31,7 +33,7 @@ export async function ets(
 ): Promise<Result> {
   await using run = await Run.open(options.proposal ? "ets-is" : "ets", model, prompt, options);
   const { chain, proposal, reward, settings } = run;
-  const { candidates: M, steps: I, finish, shortcuts, weights: treatment, mixture } = settings;
+  const { steps: I, finish, shortcuts, weights: treatment, mixture } = settings;
   const estimator = run.estimatorOptions;
   const estimateEnergies =
     proposal === null
@@ -40,13 +42,9 @@ export async function ets(
 
   let state: ChainState = await chain.start();
   for (let step = 0; step < I && state.finishReason === null; step++) {
-    // x_s(m) ~ p_ref(· | x_t)
-    const candidates = await chain.advance(state, M, step);
-    if (run.isOutOfBudget) return await run.finishEarly(longest(candidates));
-    // Ê(m) ≈ E[exp(r(x_0) / λ)], x_0 ~ p_ref(· | x_s(m))
-    const estimate = await estimateEnergies(chain, candidates, step);
-    if (run.isOutOfBudget) {
-      return await run.finishEarly(longest(candidates), estimate.completions);
+    const { candidates, estimate } = await drawStep(run, state, step, estimateEnergies);
+    if (estimate === null || run.isOutOfBudget) {
+      return await run.finishEarly(longest(candidates), estimate?.completions);
     }
     // P(m) = Ê(m) / Σ_j Ê(j)
     const weights = normalise(estimate.logEnergies);
@@ -55,7 +53,7 @@ export async function ets(
 
     const next = candidates[chosen] as ChainState;
     const isLastWithRollouts = step === I - 2;
-    if (finish === "resample" && isLastWithRollouts) {
+    if (estimate.isSettled || (finish === "resample" && isLastWithRollouts)) {
       return await run.finish(resample(run, estimate.completions, step));
     }
     // Nothing that follows can change the reward: p* and p_ref agree on the rest of the text.

@@ -20,11 +20,7 @@ export async function majority(
   const { extract } = options;
   const vote = selfConsistency({ ...(extract && { extract }), singleton: 1 });
   const voting = { ...options, reward: vote };
-  await using run = await Run.open("majority", model, prompt, voting, ({ maxTokens }) => ({
-    rollouts: 1,
-    steps: 1,
-    blockTokens: maxTokens,
-  }));
+  await using run = await Run.open("majority", model, prompt, voting);
   return await drawComplete(run, (texts) => {
     const { answer } = run.vote(texts);
     return Math.max(

@@ -22,16 +22,22 @@ import {
 import { type AnswerExtractor, extractAnswer } from "../rewards/answer.js";
 import { type Reward, type RewardFunction, toReward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
+import { type AdaptiveOptions, resolveAdaptive } from "./adaptive.js";
+import type { Plan } from "./plan.js";
+import { resolveProposal } from "./proposal-options.js";
 import type { Step } from "./step.js";
 
 export interface MethodOptions extends SamplingOptions, PromptOptions {
-  /** M, texts or continuations drawn at each step, from 1 to 4096 (ETS of several steps: 254). */
+  /**
+   * M, texts or continuations drawn at each step, from 1 to 4096 (ETS of several steps: 254).
+   * Default 8; adaptive runs: at most 32.
+   */
   candidates?: number;
   /** K, rollouts that estimate each candidate's energy, from 1 to 4096. Default 1. */
   rollouts?: number;
   /** I, guidance steps over `maxTokens`: blocks of ceil(maxTokens / I) tokens. */
   steps?: number;
-  /** Tokens of a guidance step, in place of `steps`. Default 64. */
+  /** Tokens of a guidance step, in place of `steps`. Default 64; adaptive runs: one step. */
   blockTokens?: number;
   /** λ of the target p_ref · exp(r / λ), from 1e-100 to 1e100. Default .1. */
   lambda?: number;
@@ -63,13 +69,26 @@ export interface MethodOptions extends SamplingOptions, PromptOptions {
   weights?: WeightTreatment;
   /** Share of the rollouts that the reference draws itself, 0 (default) to 1. */
   mixture?: number;
-  /** Exact savings (METHOD §2); for tests and studies each can be switched off. */
-  shortcuts?: { duplicates?: boolean; decided?: boolean };
+  /**
+   * Draws candidates in rounds and ends once the reward calls a step settled, with one of its
+   * texts; for rewards that vote, as self-consistency does (others never settle). `candidates` is
+   * the most a step may draw. Default false.
+   */
+  adaptive?: boolean | AdaptiveOptions;
+  /**
+   * Exact savings (METHOD §2); for tests and studies each can be switched off. `prefixes`: what
+   * draws of one state have in common is decoded once. `duplicates`: identical candidates share
+   * their rollouts; off in adaptive runs, where such texts aren't votes of their own. `decided`: a
+   * text whose reward can't change any more is completed without guidance.
+   */
+  shortcuts?: { prefixes?: boolean; duplicates?: boolean; decided?: boolean };
   /** Makes every draw reproducible at fixed settings on one machine, from 0 to 2^53 - 1. Default 0. */
   seed?: number;
   /** Aborting rejects with the signal's reason. */
   signal?: AbortSignal;
   budget?: BudgetOptions;
+  /** Called with the run's plan before its first token. */
+  onPlan?: (plan: Plan) => void;
   /** Called after each step. */
   onStep?: (step: Step) => void;
   /** Called when a step's importance weights can't be trusted, with advice. */
@@ -89,7 +108,7 @@ const KEYS = [
   ...SAMPLING_KEYS,
   ...["raw", "system", "thinking"],
   ...["candidates", "rollouts", "steps", "blockTokens", "lambda", "maxTokens", "reward", "extract"],
-  ...["proposal", "proposalSampling", "weights", "mixture"],
+  ...["proposal", "proposalSampling", "weights", "mixture", "adaptive"],
   ...[
     "stop",
     "finish",
@@ -97,6 +116,7 @@ const KEYS = [
     "seed",
     "signal",
     "budget",
+    "onPlan",
     "onStep",
     "onWarning",
     "onProgress",
@@ -119,7 +139,8 @@ export interface Settings {
   proposalSampling: Sampling | null;
   weights: WeightTreatment;
   mixture: number;
-  shortcuts: { duplicates: boolean; decided: boolean };
+  adaptive: Required<AdaptiveOptions> | null;
+  shortcuts: { prefixes: boolean; duplicates: boolean; decided: boolean };
   stop: string[];
   sampling: Sampling;
   raw: boolean;
@@ -136,6 +157,7 @@ export interface ResolvedOptions {
   reward: Reward;
   extract: AnswerExtractor;
   signal: AbortSignal | undefined;
+  onPlan: ((plan: Plan) => void) | undefined;
   onStep: ((step: Step) => void) | undefined;
   onWarning: ((message: string) => void) | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
@@ -148,6 +170,17 @@ const DEFAULT_MAX_TOKENS = 512;
 const DEFAULT_CANDIDATES = 8;
 /** As in the paper's settings. */
 const DEFAULT_BLOCK_TOKENS = 64;
+/** Adaptive runs take as many as the vote needs, mostly far fewer. */
+const DEFAULT_ADAPTIVE_CANDIDATES = 32;
+
+/** What of the models the settings depend on. */
+interface Limits {
+  /** Longest answer that the context leaves room for. */
+  room: number;
+  /** With a proposal: the size of the vocabulary that both share. */
+  vocabSize: number;
+  hasProposal: boolean;
+}
 
 /** Throws `ERR_INVALID_OPTION`. `promptTokens` bounds the default of `maxTokens`. */
 export function resolveOptions(
@@ -155,16 +188,36 @@ export function resolveOptions(
   model: Model,
   promptTokens: number,
 ): ResolvedOptions {
+  const { proposal } = options;
+  if (proposal !== undefined && !(proposal instanceof Model)) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `proposal` to be a loaded model");
+  }
+  return resolve(options, {
+    room: Math.max(1, model.info.contextLength - promptTokens),
+    vocabSize: proposal ? model.matchTokenizer(proposal) : model.info.vocabSize,
+    hasProposal: proposal !== undefined,
+  });
+}
+
+/** Refuses what no model could be asked for, before one is loaded. Throws `ERR_INVALID_OPTION`. */
+export function checkOptions(options: MethodOptions, { hasProposal = false } = {}): void {
+  checkOptionNames(options);
+  promptOptions(options);
+  resolve(options, { room: 2 ** 24, vocabSize: 2 ** 31 - 1, hasProposal });
+}
+
+function resolve(options: MethodOptions, limits: Limits): ResolvedOptions {
   const extract = options.extract ?? extractAnswer;
   const reward = toReward(options.reward ?? selfConsistency({ extract }));
   return {
-    settings: resolveSettings(options, model, promptTokens, reward.name),
+    settings: resolveSettings(options, limits, reward.name),
     seed: checkInteger("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
     prompt: promptOptions(options),
     budget: new Budget(options.budget),
     reward,
     extract,
     signal: options.signal,
+    onPlan: options.onPlan,
     onStep: options.onStep,
     onWarning: options.onWarning,
     onProgress: options.onProgress,
@@ -187,31 +240,33 @@ export function checkOptionNames(options: MethodOptions): void {
 
 function resolveSettings(
   options: MethodOptions,
-  model: Model,
-  promptTokens: number,
+  { room, vocabSize, hasProposal }: Limits,
   reward: string,
 ): Settings {
-  const room = Math.max(1, model.info.contextLength - promptTokens);
   const maxTokens = checkInteger(
     "maxTokens",
     options.maxTokens ?? Math.min(DEFAULT_MAX_TOKENS, room),
     1,
     2 ** 24,
   );
-  const sampling = resolveSampling(options, vocabularyOf(options, model));
+  const sampling = resolveSampling(options, vocabSize);
   const { shortcuts = {} } = options;
-  checkKeys("shortcuts", shortcuts, ["duplicates", "decided"]);
-  const { duplicates = true, decided = true } = shortcuts;
+  checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided"]);
+  const adaptive = resolveAdaptive(options.adaptive);
+  const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
+  const { prefixes = true, duplicates = adaptive === null, decided = true } = shortcuts;
   return {
-    candidates: checkInteger("candidates", options.candidates ?? DEFAULT_CANDIDATES, 1, MAX_DRAWS),
+    candidates: checkInteger("candidates", options.candidates ?? most, 1, MAX_DRAWS),
     rollouts: checkInteger("rollouts", options.rollouts ?? 1, 1, MAX_DRAWS),
-    ...resolveSteps(options, maxTokens),
+    ...resolveSteps(options, maxTokens, adaptive === null ? DEFAULT_BLOCK_TOKENS : maxTokens),
     lambda: checkNumber("lambda", options.lambda ?? 0.1, MIN_LAMBDA, 1 / MIN_LAMBDA),
     maxTokens,
     reward,
     finish: checkOneOf("finish", options.finish ?? "chain", ["chain", "resample"]),
-    ...resolveProposal(options, sampling),
+    ...resolveProposal(options, sampling, hasProposal),
+    adaptive,
     shortcuts: {
+      prefixes: checkBoolean("shortcuts.prefixes", prefixes),
       duplicates: checkBoolean("shortcuts.duplicates", duplicates),
       decided: checkBoolean("shortcuts.decided", decided),
     },
@@ -224,63 +279,18 @@ function resolveSettings(
   };
 }
 
-/** The size of the vocabulary: with a proposal, what both models share. */
-function vocabularyOf({ proposal }: MethodOptions, model: Model): number {
-  return proposal instanceof Model ? model.matchTokenizer(proposal) : model.info.vocabSize;
-}
-
-function resolveProposal(options: MethodOptions, sampling: Sampling) {
-  const { proposal, weights = "exact", mixture = 0 } = options;
-  if (proposal === undefined) {
-    const given = ["proposalSampling", "weights", "mixture"].find((name) => name in options);
-    if (given !== undefined) {
-      throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${given}\` needs a \`proposal\``);
-    }
-  } else if (!(proposal instanceof Model)) {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `proposal` to be a loaded model");
-  }
-  return {
-    proposal: proposal?.path ?? null,
-    proposalSampling: proposal ? resolveProposalSampling(options, sampling) : null,
-    weights: checkOneOf("weights", weights, ["exact", "psis", "clip"]),
-    mixture: checkNumber("mixture", mixture, 0, 1),
-  };
-}
-
-function resolveProposalSampling(options: MethodOptions, sampling: Sampling): Sampling {
-  const { proposalSampling = {} } = options;
-  checkKeys("proposalSampling", proposalSampling, ["temperature", "topK", "topP", "minP"]);
-  const { temperature = sampling.temperature, topK = 0, topP = 1, minP = 0 } = proposalSampling;
-  if (topK !== 0 || topP !== 1 || minP !== 0) {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      "The proposal can't be truncated: texts it never draws would be missing from the energies, a bias that no weight corrects",
-      { fix: "topK, topP and minP for the reference alone" },
-    );
-  }
-  const own = proposalSampling.temperature !== undefined;
-  if (temperature === 0 && !own) {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      "A greedy reference (`temperature` 0) has one text, which a proposal of its temperature either draws or not",
-      { fix: "`proposalSampling.temperature` above 0, or no proposal" },
-    );
-  }
-  checkNumber("proposalSampling.temperature", temperature, 0.01, 100);
-  return { ...sampling, temperature, topK, topP, minP };
-}
-
 /** I and B, each from the other: B = ceil(maxTokens / I). */
 function resolveSteps(
   { steps, blockTokens }: MethodOptions,
   maxTokens: number,
+  defaultBlock: number,
 ): { steps: number; blockTokens: number } {
   if (steps !== undefined && blockTokens !== undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `steps` or `blockTokens`, got both");
   }
   const block =
     steps === undefined
-      ? checkInteger("blockTokens", blockTokens ?? DEFAULT_BLOCK_TOKENS, 1, 2 ** 24)
+      ? checkInteger("blockTokens", blockTokens ?? defaultBlock, 1, 2 ** 24)
       : Math.ceil(maxTokens / checkInteger("steps", steps, 1, 2 ** 24));
   const fitting = Math.min(block, maxTokens);
   return { steps: Math.ceil(maxTokens / fitting), blockTokens: fitting };

@@ -1,5 +1,6 @@
 import type { FinishReason, Usage } from "../chain/chain.js";
 import type { Settings } from "./options.js";
+import type { Plan } from "./plan.js";
 import type { Step } from "./step.js";
 
 /** Why the run ended: as the text did, or because its budget did. */
@@ -25,6 +26,8 @@ export interface Result {
   warnings: string[];
   stopReason: StopReason;
   seed: number;
+  /** What the run was expected to need, before it began. */
+  plan: Plan;
   settings: Settings;
   prompt: { text: string; tokens: number[] };
   model: { path: string; description: string; parameters: number };

@@ -11,14 +11,15 @@ import type { Prompt } from "../engine/prompt.js";
 import { answerOf } from "../rewards/answer.js";
 import { electMajority, type Majority } from "../rewards/self-consistency.js";
 import { VERSION } from "../version.js";
+import type { MethodName } from "./method-names.js";
 import {
   checkOptionNames,
   type MethodOptions,
   promptOptions,
   type ResolvedOptions,
-  resolveOptions,
   type Settings,
 } from "./options.js";
+import { type Plan, planRun } from "./plan.js";
 import type { Result, StopReason } from "./result.js";
 import type { Candidate, Step } from "./step.js";
 
@@ -26,12 +27,9 @@ import type { Candidate, Step } from "./step.js";
 const MAX_KHAT = 0.7;
 const MIN_ESS = 2;
 
-/** What a method fixes, whatever its caller asks. */
-type Fixed = Partial<Pick<Settings, "candidates" | "rollouts" | "steps" | "blockTokens">>;
-
 export class Run implements AsyncDisposable {
-  readonly #method: string;
   readonly #model: Model;
+  readonly #plan: Plan;
   readonly #prompt: Result["prompt"];
   readonly #options: ResolvedOptions;
   readonly #steps: Step[] = [];
@@ -41,15 +39,15 @@ export class Run implements AsyncDisposable {
   readonly proposal: Proposal | null;
 
   private constructor(
-    method: string,
     model: Model,
+    plan: Plan,
     prompt: Result["prompt"],
     options: ResolvedOptions,
     chain: Chain,
     proposal: Proposal | null,
   ) {
-    this.#method = method;
     this.#model = model;
+    this.#plan = plan;
     this.#prompt = prompt;
     this.#options = options;
     this.chain = chain;
@@ -57,11 +55,10 @@ export class Run implements AsyncDisposable {
   }
 
   static async open(
-    method: string,
+    method: MethodName,
     model: Model,
     prompt: Prompt,
     options: MethodOptions,
-    fix: (settings: Settings) => Fixed = () => ({}),
   ): Promise<Run> {
     checkOptionNames(options);
     if (options.proposal !== undefined && method !== "ets-is") {
@@ -69,34 +66,35 @@ export class Run implements AsyncDisposable {
     }
     options.signal?.throwIfAborted();
     const encoded = await model.encodePrompt(prompt, promptOptions(options));
-    const resolved = resolveOptions(options, model, encoded.tokens.length);
-    Object.assign(resolved.settings, fix(resolved.settings));
-    const { settings, onProgress } = resolved;
+    const { plan, resolved } = planRun(method, model, options, encoded.tokens.length);
+    const { settings, onPlan, onProgress } = resolved;
+    onPlan?.(plan);
     const { proposal: proposalModel } = options;
     const chainOptions = {
       ...settings,
       ...resolved,
       prompt: encoded.tokens,
-      // Decoding's and scoring's log-probabilities are compared under importance sampling.
-      flashAttention: proposalModel ? (false as const) : ("auto" as const),
       onProgress:
         onProgress &&
         ((generated: number) =>
           onProgress({ step: run.#steps.length, steps: settings.steps, generated })),
     };
-    const chain = await AutoregressiveChain.open(model, chainOptions);
+    const chain = await AutoregressiveChain.open(model, plan.model, chainOptions);
     let proposal: Proposal | null = null;
     try {
-      if (proposalModel && settings.proposalSampling) {
+      if (proposalModel && plan.proposal && settings.proposalSampling) {
         const sampling = settings.proposalSampling;
-        proposal = await AutoregressiveProposal.open(proposalModel, { ...chainOptions, sampling });
+        proposal = await AutoregressiveProposal.open(proposalModel, plan.proposal, {
+          ...chainOptions,
+          sampling,
+        });
       }
     } catch (error) {
       await chain[Symbol.asyncDispose]();
       throw error;
     }
     const record = { text: encoded.text, tokens: [...encoded.tokens] };
-    const run = new Run(method, model, record, resolved, chain, proposal);
+    const run = new Run(model, plan, record, resolved, chain, proposal);
     return run;
   }
 
@@ -116,9 +114,11 @@ export class Run implements AsyncDisposable {
   /** What an estimator of the energy needs to know of the run. */
   get estimatorOptions(): EstimatorOptions {
     const { reward, signal, settings } = this.#options;
-    const { rollouts, lambda, shortcuts } = settings;
+    const { rollouts, lambda, shortcuts, adaptive } = settings;
     const prompt = this.#prompt.text;
-    return { rollouts, reward, lambda, prompt, signal, shareDuplicates: shortcuts.duplicates };
+    const shareDuplicates = shortcuts.duplicates;
+    const confidence = adaptive?.confidence ?? null;
+    return { rollouts, reward, lambda, prompt, confidence, shareDuplicates, signal };
   }
 
   /** Draws an index with probability `weights`; `purpose` and `step` name the draw. */
@@ -187,7 +187,7 @@ export class Run implements AsyncDisposable {
       : (text.finishReason as FinishReason);
     const answer = this.answerOf(text.text);
     return {
-      method: this.#method,
+      method: this.#plan.method,
       text: text.text,
       answer,
       tokens: text.tokens,
@@ -199,6 +199,7 @@ export class Run implements AsyncDisposable {
       stopReason,
       warnings: this.#warnings,
       seed: this.#options.seed,
+      plan: this.#plan,
       settings: this.settings,
       prompt: this.#prompt,
       model: { path, description: info.description, parameters: info.parameters },

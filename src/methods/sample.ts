@@ -10,15 +10,7 @@ export async function sample(
   prompt: Prompt,
   options: Omit<MethodOptions, "reward"> = {},
 ): Promise<Result> {
-  await using run = await Run.open("sample", model, prompt, options, ({ maxTokens }) => ({
-    candidates: 1,
-    rollouts: 1,
-    steps: 1,
-    blockTokens: maxTokens,
-  }));
-  const [text] = await run.chain.advance(await run.chain.start(), 1, 0);
-  if (text === undefined) throw new Error("unreachable: one text was asked for");
-  return await run.finish(text);
+  return drawOne("sample", model, prompt, options);
 }
 
 /** The most probable token each time: `sample` at temperature 0. */
@@ -27,6 +19,17 @@ export async function greedy(
   prompt: Prompt,
   options: Omit<MethodOptions, "reward" | "temperature"> = {},
 ): Promise<Result> {
-  const result = await sample(model, prompt, { ...options, temperature: 0 });
-  return { ...result, method: "greedy" };
+  return drawOne("greedy", model, prompt, { ...options, temperature: 0 });
+}
+
+async function drawOne(
+  method: "sample" | "greedy",
+  model: Model,
+  prompt: Prompt,
+  options: MethodOptions,
+): Promise<Result> {
+  await using run = await Run.open(method, model, prompt, options);
+  const [text] = await run.chain.advance(await run.chain.start(), 1, 0);
+  if (text === undefined) throw new Error("unreachable: one text was asked for");
+  return await run.finish(text);
 }

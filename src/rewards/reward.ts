@@ -27,6 +27,11 @@ export interface Reward {
   readonly name: string;
   /** One finite number for each completion of the pool, in order. */
   score(input: RewardInput): readonly number[] | Promise<readonly number[]>;
+  /**
+   * Whether more completions would hardly change who earns: adaptive runs then stop drawing.
+   * `confidence`, from .5 to 1, is the posterior probability asked for. Default: never.
+   */
+  isSettled?(input: RewardInput, confidence: number): boolean;
   /** Whether no continuation of this unfinished text can change its reward. */
   isDecided?(text: string): boolean;
 }
@@ -73,12 +78,7 @@ export async function scorePool(
     scores = await untilAborted(async () => reward.score(input), signal);
   } catch (error) {
     signal?.throwIfAborted();
-    if (error instanceof LlamaEtsError) throw error;
-    throw new LlamaEtsError(
-      "ERR_REWARD",
-      `The reward \`${reward.name}\` failed at step ${step}: ${messageOf(error)}`,
-      { cause: error },
-    );
+    throw rewardError(reward, step, error);
   }
   if (!Array.isArray(scores) || scores.length !== input.pool.length) {
     throw new LlamaEtsError(
@@ -96,4 +96,27 @@ export async function scorePool(
     );
   }
   return scores;
+}
+
+/** Whether the reward calls the pool settled. Throws `ERR_REWARD` when it fails. */
+export function isPoolSettled(
+  reward: Reward,
+  input: RewardInput,
+  step: number,
+  confidence: number,
+): boolean {
+  try {
+    return reward.isSettled?.(input, confidence) ?? false;
+  } catch (error) {
+    throw rewardError(reward, step, error);
+  }
+}
+
+function rewardError(reward: Reward, step: number, error: unknown): LlamaEtsError {
+  if (error instanceof LlamaEtsError) return error;
+  return new LlamaEtsError(
+    "ERR_REWARD",
+    `The reward \`${reward.name}\` failed at step ${step}: ${messageOf(error)}`,
+    { cause: error },
+  );
 }

@@ -1,6 +1,7 @@
 import { checkBoolean, checkInteger, checkKeys, checkOneOf } from "../engine/check.js";
 import { type AnswerExtractor, answerOf, extractAnswer } from "./answer.js";
-import type { Completion, Reward } from "./reward.js";
+import type { Completion, Reward, RewardInput } from "./reward.js";
+import { leadProbability } from "./settled-vote.js";
 
 export interface SelfConsistencyOptions {
   /** Finds a text's answer. Default: the usual forms (`extractAnswer`). */
@@ -33,12 +34,15 @@ export function selfConsistency(options: SelfConsistencyOptions = {}): Reward {
   checkInteger("singleton", singleton, 0, 1);
   checkBoolean("leaveCandidateOut", leaveCandidateOut);
 
+  const ballotsOf = ({ pool, earlier }: RewardInput) => {
+    const voters = whose === "all" ? [...earlier, ...pool] : pool;
+    return voters.map((voter) => ({ ...voter, answer: answerOf(voter.text, extract) }));
+  };
   return {
     name: "self-consistency",
-    score({ pool, earlier }) {
-      const voters = whose === "all" ? [...earlier, ...pool] : pool;
-      const ballots = voters.map((voter) => ({ ...voter, answer: answerOf(voter.text, extract) }));
-      const ofPool = ballots.slice(ballots.length - pool.length);
+    score(input) {
+      const ballots = ballotsOf(input);
+      const ofPool = ballots.slice(ballots.length - input.pool.length);
       const electionFor = (candidate: number) =>
         leaveCandidateOut
           ? ballots.filter((b) => !(ofPool.includes(b) && b.candidate === candidate))
@@ -48,6 +52,16 @@ export function selfConsistency(options: SelfConsistencyOptions = {}): Reward {
         const majority = shared ?? electMajority(electionFor(candidate), singleton);
         return answer !== null && answer === majority.answer ? 1 : 0;
       });
+    },
+    isSettled(input, confidence) {
+      // A rollout that stands for several candidates is still one draw.
+      const draws = ballotsOf(input).map((ballot) =>
+        ballot.rollout === null
+          ? { ...ballot, votes: ballot.samples }
+          : { ...ballot, votes: ballot.votes / ballot.samples },
+      );
+      const [leader, runnerUp] = countVotes(draws).toSorted((a, b) => b.votes - a.votes);
+      return leadProbability(leader?.votes ?? 0, runnerUp?.votes ?? 0) >= confidence;
     },
     ...(isFinal && { isDecided: isFinal }),
   };
@@ -64,18 +78,33 @@ export interface Majority {
   share: number;
 }
 
-/** Counts votes; ties go to the answer seen first. */
-export function electMajority(ballots: readonly Ballot[], singleton: 0 | 1): Majority {
-  const counts = new Map<string, { votes: number; samples: number }>();
+interface Tally {
+  answer: string;
+  votes: number;
+  samples: number;
+}
+
+/** Each answer's votes, in the order of first sight. */
+function countVotes(ballots: readonly Ballot[]): Tally[] {
+  const tallies = new Map<string, Tally>();
   for (const { answer, votes, samples } of ballots) {
     if (answer === null) continue;
-    const count = counts.get(answer) ?? { votes: 0, samples: 0 };
-    counts.set(answer, { votes: count.votes + votes, samples: count.samples + samples });
+    const tally = tallies.get(answer) ?? { answer, votes: 0, samples: 0 };
+    tallies.set(answer, {
+      answer,
+      votes: tally.votes + votes,
+      samples: tally.samples + samples,
+    });
   }
-  let best: { answer: string; votes: number; samples: number } | undefined;
-  for (const [answer, count] of counts) {
-    if (best === undefined || count.votes > best.votes) best = { answer, ...count };
-  }
+  return [...tallies.values()];
+}
+
+/** Counts votes; ties go to the answer seen first. */
+export function electMajority(ballots: readonly Ballot[], singleton: 0 | 1): Majority {
+  const best = countVotes(ballots).reduce<Tally | undefined>(
+    (a, b) => (a === undefined || b.votes > a.votes ? b : a),
+    undefined,
+  );
   if (best === undefined) return { answer: null, share: 0 };
   const total = ballots.reduce((sum, { votes }) => sum + votes, 0);
   if (singleton === 0 && best.samples === 1) return { answer: null, share: best.votes / total };

@@ -41,6 +41,33 @@ describe("on a terminal", () => {
   });
 });
 
+describe("--verbose", () => {
+  test("prints the plan to standard error before work starts, the answer as ever", async () => {
+    const { text, plan } = await askJson(GUIDED);
+    const { stdout, stderr } = await cli(["ask", PROMPT, "--quiet", "-v", ...GUIDED]);
+    expect(stdout).toBe(`${text}\n`);
+    const rows = stderr.trim().split("\n");
+    const shown = rows.map((row) => row.trim().replace(/\s+/g, " "));
+    expect(shown[0]).toMatch(/^plan ets: 4 steps of 6 tokens, 4 candidates × 2 rollouts; /);
+    expect(shown[1]).toContain(
+      `cells (f16, unified), ${plan.model.sequences} sequences; batches of`,
+    );
+    expect(shown[2]).toBe(`draws ${plan.model.parallel} side by side, 1 wave a step`);
+    expect(shown[3]).toMatch(/^memory weights .* KV cache .* logits .* compute [\d.]+ MiB$/);
+    expect(shown[4]).toContain(`at most ${plan.model.tokens.generated} generated`);
+    expect(shown[5]).toMatch(/^peak [\d.]+ MiB expected; [\d.]+ GiB free/);
+    expect(rows).toHaveLength(6);
+  });
+
+  test("does so with --json, and for the proposal's context", async () => {
+    const args = ["ask", PROMPT, "--json", "-v", "--method", "ets-is", ...GUIDED];
+    const { stdout, stderr } = await cli(args);
+    const { plan } = JSON.parse(stdout);
+    expect(plan.proposal.tokens.generated).toBeGreaterThan(0);
+    expect(stderr).toMatch(/^ +proposal's context +[\d,]+ cells/m);
+  });
+});
+
 describe("--json", () => {
   test("prints one JSON object on one line, and nothing else", async () => {
     const { code, stdout, stderr } = await cli(["ask", PROMPT, "--json", ...GUIDED]);
@@ -50,7 +77,7 @@ describe("--json", () => {
     expect(Object.keys(JSON.parse(stdout))).toEqual(
       expect.arrayContaining([
         ...["method", "text", "answer", "tokens", "logProbs", "agreement", "steps", "usage"],
-        ...["stopReason", "seed", "settings", "prompt", "model", "versions"],
+        ...["stopReason", "seed", "plan", "settings", "prompt", "model", "versions"],
       ]),
     );
   });

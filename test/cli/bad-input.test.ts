@@ -69,6 +69,7 @@ describe("a model", () => {
 describe("an option", () => {
   test.each([
     ["-M 0", /`candidates` .* integer from 1 .*`0`/],
+    ["-M 300 -I 2 --max-tokens 20", /301 texts .*\n.*candidates: 254 or steps: 1/],
     ["-M 1.5", /`candidates` .*`1.5`/],
     ["-M abc", /--candidates.*'abc'/],
     ["-K 0", /`rollouts` .* integer from 1 .*`0`/],
@@ -109,6 +110,19 @@ describe("an option", () => {
   ])("%s", async (flags, says) => {
     const args = ["ask", PROMPT, ...flags.split(" ")];
     await expectError(args, { code: "ERR_INVALID_OPTION", exit: 2, says });
+  });
+
+  test.each([
+    "-M 0",
+    "--lambda -1",
+    "--temperature -1",
+    "--mixture 0.5",
+    "--method ets-is",
+    "--budget-ms 0",
+  ])("%s is refused before a model is looked for", async (flags) => {
+    await expectError(["ask", PROMPT, "-m", "missing.gguf", ...flags.split(" ")], {
+      ...{ code: "ERR_INVALID_OPTION", exit: 2, says: "" },
+    });
   });
 
   test("an unknown command", async () => {

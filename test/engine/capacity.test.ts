@@ -1,11 +1,14 @@
-import { freemem } from "node:os";
+/** Plans of contexts: what they hold, and what doesn't fit. */
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Demand, planCapacity } from "../../src/engine/capacity.js";
+import { type ContextPlan, type Demand, planContexts } from "../../src/engine/capacity.js";
+import { bytesPerCell } from "../../src/engine/memory.js";
 import { addon } from "../../src/engine/native.js";
 import { chooseThreads } from "../../src/engine/threads.js";
 import { useModel } from "../fixtures/models.js";
 
 const model = useModel();
+const GiB = 2 ** 30;
 const demand: Demand = {
   promptTokens: 40,
   maxTokens: 100,
@@ -14,52 +17,82 @@ const demand: Demand = {
   heldTokens: 25,
 };
 
+const planOne = (own: Partial<Demand>, parallelLimit = 64, bytes = 64 * GiB): ContextPlan => {
+  const request = { model: model(), demand: { ...demand, ...own }, parallelLimit };
+  return planContexts([request], { device: "gpu", bytes })[0] as ContextPlan;
+};
+
 describe("a plan", () => {
-  test("has room for the prompt, the text, its candidates and all that runs side by side", () => {
-    const { cells, sequences } = planCapacity(model(), demand, 64);
+  test("has room for the prompt, the candidates and all that runs side by side", () => {
+    const { cells, sequences, parallel, waves } = planOne({});
     expect(sequences).toBe(32 + 9);
-    expect(cells).toBe(40 + 100 + 8 * 25 + 32 * 100);
+    expect(cells).toBeGreaterThanOrEqual(40 + 8 * 25 + 32 * (100 - 25));
+    expect(cells % 256).toBe(0);
+    expect({ parallel, waves }).toEqual({ parallel: 32, waves: 1 });
+  });
+
+  test("holds the whole text beside its candidates, however few run", () => {
+    const { cells } = planOne({ parallel: 1, maxTokens: 400 });
+    expect(cells).toBeGreaterThanOrEqual(40 + 400 + 7 * 25);
   });
 
   test("leaves what exceeds the limit, or the engine's sequences, to waves", () => {
-    expect(planCapacity(model(), demand, 8).sequences).toBe(8 + 9);
-    expect(planCapacity(model(), { ...demand, parallel: 10_000 }, 10_000).sequences).toBe(256);
+    expect(planOne({}, 8)).toMatchObject({ sequences: 8 + 9, parallel: 8, waves: 4 });
+    const many = planOne({ parallel: 10_000 }, 10_000);
+    expect(many).toMatchObject({ sequences: 256, parallel: 247, waves: 41 });
   });
 
-  test("shrinks to what memory holds, and says so when not even one fits", () => {
-    // As many layers as let about ten continuations run beside the prompt.
-    const { kvHeads } = model().info;
-    const bytesPerLayer = kvHeads * (32 + 32) * 2;
-    const layers = Math.round((freemem() * 0.8) / (bytesPerLayer * (140 + 10 * 100)));
-    const withLayers = (n: number) => ({
-      info: { ...model().info, layers: n },
-      metadata: model().metadata,
-    });
-    const { sequences } = planCapacity(
-      withLayers(layers),
-      { ...demand, held: 1, parallel: 200 },
-      256,
+  test("has a batch for the prompt, up to 512 tokens, and outputs for all sequences", () => {
+    expect(planOne({ promptTokens: 5 })).toMatchObject({ batchTokens: 64, outputs: 64 });
+    expect(planOne({ promptTokens: 70 })).toMatchObject({ batchTokens: 128, outputs: 64 });
+    expect(planOne({ promptTokens: 5, readTokens: 200 })).toMatchObject({ batchTokens: 256 });
+    const long = planOne({ maxTokens: 20, promptTokens: 450, parallel: 200 }, 200);
+    expect(long).toMatchObject({ batchTokens: 512, outputs: 209 });
+  });
+
+  test("takes no more than four fifths of the free memory, and says so when not one fits", () => {
+    const perCell = bytesPerCell(model());
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 300 }), (MiB, n) => {
+        const bytes = MiB * 2 ** 20;
+        try {
+          const { memory, cells, parallel } = planOne({ parallel: n }, 250, bytes);
+          expect(memory.kvCache).toBe(cells * perCell);
+          expect(memory.kvCache + memory.compute).toBeLessThanOrEqual(0.8 * bytes);
+          expect(parallel).toBeLessThanOrEqual(n);
+        } catch (error) {
+          expect(error).toMatchObject({ code: "ERR_OUT_OF_MEMORY" });
+        }
+      }),
+      { seed: 5 },
     );
-    expect(sequences).toBeGreaterThan(1 + 6);
-    expect(sequences).toBeLessThan(1 + 14);
-    expect(() => planCapacity(withLayers(layers * 20), demand, 64)).toThrowError(
+    expect(() => planOne({}, 64, 2 ** 18)).toThrowError(
       expect.objectContaining({ code: "ERR_OUT_OF_MEMORY" }),
     );
+    const [few, more] = [planOne({}, 64, 5 * 2 ** 20), planOne({}, 64, 8 * 2 ** 20)];
+    expect(few.parallel).toBeLessThan(more.parallel);
+    expect(more.parallel).toBeLessThan(32);
   });
 
-  test("refuses a prompt and text that exceed the model's context, with what would fit", () => {
+  test("shares the free memory between contexts in use together", () => {
+    const request = { model: model(), demand, parallelLimit: 64 };
+    const bytes = 10 * 2 ** 20;
+    const alone = planContexts([request], { device: "gpu", bytes });
+    const both = planContexts([request, request], { device: "gpu", bytes });
+    const taken = both.reduce((sum, { memory }) => sum + memory.kvCache + memory.compute, 0);
+    expect(taken).toBeLessThanOrEqual(0.8 * bytes);
+    expect(both[0]?.parallel).toBeLessThan(alone[0]?.parallel as number);
+  });
+
+  test("refuses a prompt and text that exceed the model's context", () => {
     const { contextLength } = model().info;
-    const long = { ...demand, maxTokens: contextLength };
-    expect(() => planCapacity(model(), long, 64)).toThrowError(
-      expect.objectContaining({
-        code: "ERR_CONTEXT_FULL",
-        message: expect.stringContaining(`maxTokens: ${contextLength - 40}`),
-      }),
+    expect(() => planOne({ maxTokens: contextLength })).toThrowError(
+      expect.objectContaining({ code: "ERR_CONTEXT_FULL" }),
     );
   });
 
-  test("refuses more kept candidates than the engine has sequences", () => {
-    expect(() => planCapacity(model(), { ...demand, held: 256 }, 64)).toThrowError(
+  test("refuses more kept texts than the engine has sequences", () => {
+    expect(() => planOne({ held: 256 })).toThrowError(
       expect.objectContaining({ code: "ERR_INVALID_OPTION" }),
     );
   });

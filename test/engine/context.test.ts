@@ -35,6 +35,7 @@ async function generate(parent: Sequence, count: number, options: Record<string,
     stopTokens: new Int32Array(),
     stopStrings: [],
     maxTotalTokens: Number.MAX_SAFE_INTEGER,
+    sharePrefixes: true,
     timeLimitMs: null,
     ...rest,
   });
@@ -178,7 +179,10 @@ describe("generate", () => {
     const parent = await prefilled();
     const before = await context.status();
     const [block] = await generate(parent, 1, { maxTokens: 8, keep: true });
-    const rollouts = await generate(block?.sequence as Sequence, 6, { maxTokens: 10 });
+    const rollouts = await generate(block?.sequence as Sequence, 6, {
+      maxTokens: 10,
+      sharePrefixes: false,
+    });
     const after = await context.status();
     const generated = rollouts.reduce((sum, { tokens }) => sum + tokens.length, 8);
     expect(after.generated - before.generated).toBe(generated);
@@ -200,6 +204,7 @@ describe("generate", () => {
       stopTokens: new Int32Array(),
       stopStrings: [],
       maxTotalTokens: 1e6,
+      sharePrefixes: true,
       timeLimitMs: null,
     });
     expect([...(block?.tokens ?? []), ...(rest[0]?.tokens ?? [])]).toEqual([

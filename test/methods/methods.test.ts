@@ -32,6 +32,7 @@ describe.each(Object.entries(METHODS))("%s", (_, method) => {
     const b = await method(model(), QUESTION, options);
     const plain = (r: Result) => ({
       ...r,
+      plan: { ...r.plan, freeBytes: 0 },
       usage: { ...r.usage, ms: 0 },
       steps: r.steps.map((s) => ({ ...s, ms: 0 })),
     });

@@ -12,6 +12,7 @@ import {
 import { encodeGguf } from "../fixtures/gguf-writer.js";
 import { childPackage } from "../fixtures/load-in-child.js";
 import { runChild } from "../fixtures/package-copy.js";
+import { PLAIN } from "../fixtures/sampling.js";
 import { temporaryFile } from "../fixtures/temporary-directory.js";
 import { tinyBert } from "../fixtures/tiny-models.js";
 
@@ -25,14 +26,6 @@ const OPTIONS = {
   batchThreads: 1,
   flashAttention: -1 as const,
 };
-const PLAIN: NativeSampling = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  allowedTokens: new Int32Array(),
-  vocabLimit: 2 ** 31 - 1,
-};
 const TOKENS = Int32Array.of(5, 6);
 
 const load = (path = MODEL) => addon().loadModel({ path, gpuLayers: 0, onProgress() {} }).promise;
@@ -45,6 +38,7 @@ const requestOf = (parent: number, more: Partial<NativeGenerateRequest> = {}) =>
   stopTokens: new Int32Array(),
   stopStrings: [],
   maxTotalTokens: 8,
+  sharePrefixes: true,
   timeLimitMs: null,
   ...more,
 });
@@ -100,6 +94,25 @@ describe("wrong arguments, in a process of their own:", () => {
     expect(violations).toEqual([]);
     expect(calls).toBeGreaterThan(3000);
     expect(after).toBe(before);
+  });
+});
+
+/** In a process of its own, since it is a crash that must not happen. */
+describe("an object with another's prototype", () => {
+  test("is refused where a model is expected, and as the receiver of a method", async () => {
+    const finished = await runChild("swap-prototypes.mjs", childPackage(), [MODEL]);
+    expect(finished, finished.stderr.slice(-400)).toMatchObject({ code: 0, signal: null });
+    expect(JSON.parse(finished.stdout)).toEqual({
+      "a context to open": "ERR_INVALID_ARGUMENT",
+      "a context to firstTokenDifference": "ERR_INVALID_ARGUMENT",
+      "a plain object to open": "ERR_INVALID_ARGUMENT",
+      "a plain object to firstTokenDifference": "ERR_INVALID_ARGUMENT",
+      "a model's proxy to open": "ERR_INVALID_ARGUMENT",
+      "info of a context": "TypeError",
+      "info of a plain object": "TypeError",
+      "progress of a model": "TypeError",
+      "the model itself": "none",
+    });
   });
 });
 

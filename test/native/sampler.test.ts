@@ -3,16 +3,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { NativeSampling } from "../../src/engine/native.js";
 import { addon } from "../../src/engine/native.js";
+import { PLAIN } from "../fixtures/sampling.js";
 import { chiSquarePValue } from "../fixtures/statistics.js";
-
-const PLAIN: NativeSampling = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  allowedTokens: new Int32Array(),
-  vocabLimit: 2 ** 31 - 1,
-};
 
 /** The policy's log-probabilities: allowed, temperature, top-k, top-p, min-p, renormalise. */
 function referencePolicy(logits: Float32Array, sampling: NativeSampling): number[] {
@@ -129,6 +121,33 @@ describe("the sampler", () => {
     // The twin: another policy's frequencies are told apart.
     const wrong = referencePolicy(logits, { ...sampling, ...change }).map(Math.exp);
     expect(chiSquarePValue(counts, wrong)).toBeLessThan(1e-4);
+  });
+
+  // False alarms: 1e-4, with these fixed uniforms.
+  test("cuts a flat distribution of many tokens where the definition does", () => {
+    const logits = Float32Array.from({ length: 12_000 }, (_, i) => 3 * Math.sin(i * 12.9898));
+    const sampling = { ...PLAIN, temperature: 1.2, topP: 0.9 };
+    const expected = referencePolicy(logits, sampling);
+    const ranked = [...logits.keys()].sort((a, b) => (logits[b] as number) - (logits[a] as number));
+    const cut = expected.filter((logProb) => logProb > Number.NEGATIVE_INFINITY).length;
+    expect(cut).toBeGreaterThan(4096);
+    expect(cut).toBeLessThan(logits.length);
+    for (const token of [...ranked.slice(cut - 20, cut + 20), ...ranked.slice(0, 20)]) {
+      const { logProb } = addon().scoreToken(logits, sampling, token);
+      if (expected[token] === Number.NEGATIVE_INFINITY) expect(logProb).toBe(expected[token]);
+      else expect(logProb).toBeCloseTo(expected[token] as number, 5);
+    }
+    const groups = 40;
+    const probabilities = new Array<number>(groups).fill(0);
+    for (const [token, logProb] of expected.entries()) {
+      probabilities[token % groups] = (probabilities[token % groups] ?? 0) + Math.exp(logProb);
+    }
+    const counts = new Array<number>(groups).fill(0);
+    for (let i = 0; i < 5000; i++) {
+      const { token } = addon().drawToken(logits, sampling, (i + 0.5) / 5000);
+      counts[token % groups] = (counts[token % groups] ?? 0) + 1;
+    }
+    expect(chiSquarePValue(counts, probabilities)).toBeGreaterThan(1e-4);
   });
 
   test("breaks ties of greedy choice and of top-k by the lower id", () => {

@@ -25,7 +25,7 @@ import {
   wayTo,
 } from "./enumerated-policy.js";
 import * as law from "./exact-law.js";
-import { draw, type Series } from "./figure.js";
+import { draw, type Panel, type Series } from "./figure.js";
 import { paretoSample } from "./pareto.js";
 
 const FALSE_ALARM = 1e-4;
@@ -603,44 +603,27 @@ test("PSIS: k̂ recovers the shape of a generalised Pareto distribution", () => 
 
 function drawFrequencies(counts: readonly number[], exact: readonly number[]): void {
   const total = counts.reduce((a, b) => a + b, 0);
-  const points = counts.map((count, i) => [exact[i] as number, count / total] as const);
   const low = Math.min(...exact);
   const high = Math.max(...exact);
-  const wrong = law.runLaw(policy, "no ratio", M);
+  const against = (title: string, xLabel: string, expected: readonly number[]): Panel => ({
+    ...{ title, xLabel, yLabel: "frequency" },
+    series: [
+      {
+        ...{ name: "equal", color: COLORS.other, kind: "diagonal" },
+        points: [
+          [low, low],
+          [high, high],
+        ],
+      },
+      {
+        ...{ name: "a text", color: COLORS.is, kind: "dots" },
+        points: counts.map((count, i) => [expected[i] as number, count / total]),
+      },
+    ],
+  });
   const svg = draw(`ETS-IS: texts of ${total} runs, M = ${M}, K = 1`, [
-    {
-      ...{ title: "Against the exact law", xLabel: "exact probability", yLabel: "frequency" },
-      series: [
-        {
-          name: "equal",
-          color: COLORS.other,
-          kind: "diagonal",
-          points: [
-            [low, low],
-            [high, high],
-          ],
-        },
-        { name: "a text", color: COLORS.is, kind: "dots", points },
-      ],
-    },
-    {
-      ...{ title: "Against a wrong one: no ratio", xLabel: "its probability", yLabel: "frequency" },
-      series: [
-        {
-          name: "equal",
-          color: COLORS.other,
-          kind: "diagonal",
-          points: [
-            [low, low],
-            [high, high],
-          ],
-        },
-        {
-          ...{ name: "a text", color: COLORS.is, kind: "dots" },
-          points: counts.map((count, i) => [wrong[i] as number, count / total] as const),
-        },
-      ],
-    },
+    against("Against the exact law", "exact probability", exact),
+    against("Against a wrong one: no ratio", "its probability", law.runLaw(policy, "no ratio", M)),
   ]);
   writeFileSync(`${figures}frequencies.svg`, svg);
 }

@@ -1,0 +1,28 @@
+// One policy's sampler for many rows of logits: on all of the context's threads where the rows are
+// large enough to pay for waking them. A row's result does not depend on the thread that takes it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "sampler.h"
+#include "session.h"
+
+namespace llama_ets {
+
+class RowSampler {
+ public:
+  RowSampler(Session* session, const Sampling& sampling) : session_(session), sampling_(sampling) {}
+
+  // Calls `work` for the rows 0 to rows - 1, several at once: it may write to its own row's result
+  // only. Throws the lowest failing row's error, or ERR_ABORTED.
+  void ForEach(size_t rows, const std::function<void(size_t row, Sampler* sampler)>& work);
+
+ private:
+  Session* session_;
+  const Sampling& sampling_;
+  std::vector<Sampler> samplers_;  // one a thread, for their scratch memory
+};
+
+}  // namespace llama_ets

@@ -1,0 +1,106 @@
+/** A budget of time is looked at between batches: of the prompt, of prefixes, and of scoring. */
+import { afterEach, describe, expect, test } from "vitest";
+import {
+  AutoregressiveChain,
+  type ChainShape,
+  chainDemand,
+} from "../../src/chain/autoregressive.js";
+import { AutoregressiveProposal, proposalDemand } from "../../src/chain/autoregressive-proposal.js";
+import { Budget } from "../../src/chain/budget.js";
+import type { ChainState } from "../../src/chain/chain.js";
+import { resolveSampling } from "../../src/engine/sampling.js";
+import { sample } from "../../src/methods/sample.js";
+import { QUESTION, useModel } from "../fixtures/models.js";
+
+const model = useModel();
+const opened: AsyncDisposable[] = [];
+afterEach(() => Promise.all(opened.splice(0).map((owner) => owner[Symbol.asyncDispose]())));
+
+/** Ends after it was looked at so many times. */
+class Looks extends Budget {
+  left: number;
+
+  constructor(left = Number.POSITIVE_INFINITY) {
+    super({ ms: 1e9 });
+    this.left = left;
+  }
+
+  override get isSpent(): boolean {
+    return this.left-- <= 0;
+  }
+}
+
+const prompt = Int32Array.from({ length: 150 }, (_, i) => 20 + i);
+const shape: ChainShape = {
+  ...{ promptTokens: prompt.length, maxTokens: 80, blockTokens: 8 },
+  ...{ candidates: 4, rollouts: 1, isScored: true },
+};
+
+const optionsOf = (budget: Budget) => ({
+  ...{ ...shape, prompt, budget, stop: [], seed: 1, signal: undefined, onProgress: undefined },
+  shortcuts: { prefixes: true },
+  // Without the end tokens: all texts go on to their last token.
+  sampling: resolveSampling(
+    { temperature: 100, allowedTokens: [...prompt] },
+    model().info.vocabSize,
+  ),
+});
+
+async function openChain(budget: Budget, batchTokens?: number) {
+  const plan = model().plan(chainDemand(shape));
+  const chain = await AutoregressiveChain.open(
+    model(),
+    { ...plan, batchTokens: batchTokens ?? plan.batchTokens },
+    optionsOf(budget),
+  );
+  opened.push(chain);
+  return chain;
+}
+
+describe("time that ends", () => {
+  test("while the prompt is read leaves the rest unread", async () => {
+    const chain = await openChain(new Looks(1), 64);
+    const state = await chain.start();
+    expect(chain.isOutOfBudget).toBe(true);
+    expect((await chain.usage()).prefilled).toBe(64);
+    const [candidate] = await chain.advance(state, 1, 0);
+    expect(candidate).toMatchObject({ text: "", tokens: [], finishReason: null });
+  });
+
+  test("while rollouts are scored leaves the rest unscored", async () => {
+    const budget = new Looks();
+    const chain = await openChain(budget);
+    const states = await chain.advance(await chain.start(), 4, 0);
+    const rollouts = await chain.complete(states, 1, 0, [0, 1, 2, 3]);
+    const all = await chain.score(states, rollouts);
+    expect(chain.isOutOfBudget).toBe(false);
+    for (const [i, scores] of all.flat().entries()) {
+      expect(scores).toHaveLength((rollouts[i]?.[0]?.tokens.length ?? 0) - 8);
+    }
+    budget.left = 1;
+    const [first, ...rest] = (await chain.score(states, rollouts)).flat();
+    expect(first).toEqual(all[0]?.[0]);
+    expect(rest.at(-1)).toEqual([Number.NEGATIVE_INFINITY]);
+    expect(chain.isOutOfBudget).toBe(true);
+  });
+
+  test("while a proposal reads the candidates ends its rollouts too", async () => {
+    const budget = new Looks();
+    const chain = await openChain(budget);
+    const states: ChainState[] = await chain.advance(await chain.start(), 4, 0);
+    const plan = model().plan(proposalDemand(shape, false));
+    const proposal = await AutoregressiveProposal.open(model(), plan, optionsOf(budget));
+    opened.push(proposal);
+    budget.left = 1; // the prompt is one batch, the candidates the next
+    const rollouts = await proposal.complete(states, 1, 0, [0, 1, 2, 3]);
+    expect(proposal.isOutOfBudget).toBe(true);
+    expect((await proposal.usage()).prefilled).toBe(prompt.length);
+    expect(rollouts.flat().map(({ finishReason }) => finishReason)).toEqual(Array(4).fill(null));
+  });
+
+  test("before anything is drawn gives an empty text", async () => {
+    const result = await sample(model(), QUESTION, { budget: { ms: 1e-9 } });
+    expect(result).toMatchObject({ stopReason: "budget", text: "", tokens: [] });
+    expect(result.usage).toMatchObject({ prefilled: 0, generated: 0 });
+  });
+});

@@ -1,0 +1,150 @@
+/** What continuations of one parent have in common is decoded once, and nothing else changes. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Context, Sequence } from "../../src/engine/context.js";
+import { resolveSampling } from "../../src/engine/sampling.js";
+import { QUESTION, useModel } from "../fixtures/models.js";
+
+const model = useModel();
+let context: Context;
+let parent: Sequence;
+let promptLength: number;
+
+beforeEach(async () => {
+  context = await model().lease({ cells: 4096, sequences: 40 }, false);
+  parent = await context.create();
+  const { tokens } = await model().encodePrompt(QUESTION);
+  promptLength = tokens.length;
+  await parent.prefill(tokens);
+});
+afterEach(() => model().release(context));
+
+interface Options {
+  temperature?: number;
+  maxTokens?: (draw: number) => number;
+  keep?: (draw: number) => boolean;
+  stopStrings?: string[];
+  maxTotalTokens?: number;
+}
+
+async function draw(count: number, sharePrefixes: boolean, options: Options = {}) {
+  const { temperature = 0.8, maxTokens = () => 60, keep = () => false } = options;
+  const before = await context.status();
+  const drawn = await context.generate({
+    draws: Array.from({ length: count }, (_, i) => ({
+      ...{ parent, stream: [0, i, 0] as [number, number, number], position: 0, tail: "" },
+      ...{ maxTokens: maxTokens(i), keep: keep(i) },
+    })),
+    sampling: resolveSampling({ temperature }, model().info.vocabSize),
+    key: [1, 0],
+    stopTokens: new Int32Array(),
+    stopStrings: options.stopStrings ?? [],
+    maxTotalTokens: options.maxTotalTokens ?? Number.MAX_SAFE_INTEGER,
+    sharePrefixes,
+    timeLimitMs: null,
+  });
+  const after = await context.status();
+  return { drawn, decoded: after.decoded - before.decoded, status: after };
+}
+
+type Outcome = Awaited<ReturnType<typeof draw>>;
+
+const outcome = ({ drawn }: Outcome) =>
+  drawn.map(({ tokens, finish }) => ({ tokens: [...tokens], finish }));
+
+/** Other batch shapes round differently: by this much, in nats. */
+const ROUNDING = 0.02;
+
+/**
+ * The same texts, but for 1 in 20 whose random number fell within rounding of the line between two
+ * tokens.
+ */
+function expectSame(shared: Outcome, apart: Outcome): void {
+  const [a, b] = [outcome(shared), outcome(apart)];
+  const same = [...a.keys()].filter((i) => a[i]?.tokens.join() === b[i]?.tokens.join());
+  expect(same.length).toBeGreaterThanOrEqual(a.length * 0.95);
+  for (const i of same) {
+    expect(a[i]?.finish).toBe(b[i]?.finish);
+    for (const [t, logProb] of (shared.drawn[i]?.logProbs ?? []).entries()) {
+      expect(Math.abs(logProb - (apart.drawn[i]?.logProbs[t] as number))).toBeLessThan(ROUNDING);
+    }
+  }
+}
+
+/** Nodes of the texts' prefix tree that are followed by something. */
+function innerNodes(texts: readonly Int32Array[]): number {
+  const prefixes = texts.flatMap((text) =>
+    Array.from({ length: text.length - 1 }, (_, i) => text.slice(0, i + 1).join()),
+  );
+  return new Set(prefixes).size;
+}
+
+describe("shared prefixes", () => {
+  test.each([0.3, 0.8, 1.5])("give the same texts at temperature %s", async (temperature) => {
+    const apart = await draw(32, false, { temperature });
+    const shared = await draw(32, true, { temperature });
+    expectSame(shared, apart);
+    expect(new Set(shared.drawn.map(({ tokens }) => tokens.join())).size).toBeGreaterThan(1);
+  });
+
+  test("are decoded once each: as many tokens as the prefix tree has inner nodes", async () => {
+    const { drawn, decoded } = await draw(32, true);
+    expect(decoded).toBe(innerNodes(drawn.map(({ tokens }) => tokens)));
+    const apart = await draw(32, false);
+    expect(apart.decoded).toBe(drawn.reduce((sum, { tokens }) => sum + tokens.length - 1, 0));
+    expect(decoded).toBeLessThan(apart.decoded / 2);
+  });
+
+  test("leave kept continuations sequences of their own", async () => {
+    const keep = () => true;
+    const maxTokens = () => 4;
+    const { drawn } = await draw(12, true, { temperature: 0.3, maxTokens, keep });
+    const texts = drawn.map(({ tokens }) => tokens.join());
+    expect(new Set(texts).size).toBeLessThan(12); // some are identical
+    for (const { tokens, sequence } of drawn) {
+      if (sequence === null) continue; // ended
+      const logits = await sequence.logits();
+      const copy = await parent.fork();
+      await copy.prefill(tokens);
+      const expected = await copy.logits();
+      const distance = Math.max(...logits.map((x, i) => Math.abs(x - (expected[i] as number))));
+      expect(distance).toBeLessThan(ROUNDING);
+      await copy[Symbol.asyncDispose]();
+      await sequence.prefill(Int32Array.of(5));
+    }
+    for (const { sequence } of drawn) await sequence?.[Symbol.asyncDispose]();
+    expect((await context.status()).usedCells).toBe(promptLength);
+  });
+
+  test("hold for draws of different lengths, kept and not, with stop strings", async () => {
+    const options: Options = {
+      maxTokens: (i) => 3 + (i % 5) * 7,
+      keep: (i) => i % 3 === 0,
+      stopStrings: ["="],
+      temperature: 0.5,
+    };
+    const [apart, shared] = [await draw(36, false, options), await draw(36, true, options)];
+    expectSame(shared, apart);
+    const kept = ({ drawn }: typeof apart) => drawn.map(({ sequence }) => sequence !== null);
+    expect(kept(shared)).toEqual(kept(apart));
+    expect(kept(shared)).toContain(true);
+    for (const { sequence } of [...apart.drawn, ...shared.drawn]) {
+      await sequence?.[Symbol.asyncDispose]();
+    }
+    expect((await context.status()).usedCells).toBe(promptLength);
+  });
+
+  test("hold for more draws than there are sequences", async () => {
+    const [apart, shared] = [await draw(150, false), await draw(150, true)];
+    expectSame(shared, apart);
+    expect(shared.status.usedCells).toBe(promptLength);
+    expect(shared.status.sequences).toBe(1);
+  });
+
+  test("keep to a budget of tokens within one batch", async () => {
+    const { drawn, status } = await draw(20, true, { maxTotalTokens: 75 });
+    const total = drawn.reduce((sum, { tokens }) => sum + tokens.length, 0);
+    expect(total).toBeGreaterThanOrEqual(75);
+    expect(total).toBeLessThan(75 + 20);
+    expect(status.usedCells).toBe(promptLength);
+  });
+});

@@ -1,0 +1,161 @@
+/** Adaptive spending: rounds of the same draws, ended once the vote is settled. */
+import { describe, expect, test } from "vitest";
+import { ets } from "../../src/methods/ets.js";
+import { majority } from "../../src/methods/majority.js";
+import type { MethodOptions } from "../../src/methods/options.js";
+import type { Step } from "../../src/methods/step.js";
+import { selfConsistency } from "../../src/rewards/self-consistency.js";
+import { leadProbability } from "../../src/rewards/settled-vote.js";
+import { miniGsm } from "../../src/tasks/mini-gsm.js";
+import { QUESTION, useModel } from "../fixtures/models.js";
+
+const model = useModel();
+const small = useModel("mini-gsm-proposal");
+const { extract } = miniGsm;
+const base: MethodOptions = { extract, maxTokens: 100, temperature: 0.7 };
+
+function textsOf({ candidates }: Step): string[] {
+  return candidates.map(({ text }) => text);
+}
+
+/** Votes of the two first answers. */
+function duel(texts: readonly string[]): [number, number] {
+  const votes = new Map<string, number>();
+  for (const text of texts) {
+    const answer = extract(text);
+    if (answer !== null) votes.set(answer, (votes.get(answer) ?? 0) + 1);
+  }
+  const [first = 0, second = 0] = [...votes.values()].toSorted((a, b) => b - a);
+  return [first, second];
+}
+
+describe.each([
+  ["ets", ets],
+  ["majority", majority],
+] as const)("adaptive %s", (_, method) => {
+  test("ends at the first round whose vote is settled, not before", async () => {
+    const seen = new Set<number>();
+    const item = (await miniGsm.load())[30]; // settles early at some seeds, late at others
+    for (let seed = 0; seed < 12; seed++) {
+      const options = { ...base, temperature: 1.3, seed, adaptive: true, candidates: 16 };
+      const { steps, answer } = await method(model(), item?.prompt ?? "", options);
+      const texts = textsOf(steps[0] as Step);
+      expect(texts.length % 4).toBe(0);
+      for (let drawn = 4; drawn < texts.length; drawn += 4) {
+        expect(leadProbability(...duel(texts.slice(0, drawn)))).toBeLessThan(0.95);
+      }
+      if (texts.length < 16) {
+        expect(leadProbability(...duel(texts))).toBeGreaterThanOrEqual(0.95);
+        const [leader] = duel(texts);
+        expect(texts.filter((text) => extract(text) === answer)).toHaveLength(leader);
+      }
+      expect(steps).toHaveLength(1);
+      seen.add(texts.length);
+    }
+    expect(seen.size).toBeGreaterThan(1);
+  });
+
+  test("draws the texts that a plain run draws", async () => {
+    const options = { ...base, temperature: 1.2, seed: 3, steps: 1, candidates: 16 };
+    const shortcuts = { duplicates: false };
+    const plain = await method(model(), QUESTION, { ...options, shortcuts });
+    const adaptive = await method(model(), QUESTION, { ...options, adaptive: { round: 3 } });
+    const texts = textsOf(adaptive.steps[0] as Step);
+    expect(texts).toEqual(textsOf(plain.steps[0] as Step).slice(0, texts.length));
+  });
+
+  test("keeps what earlier rounds gave when the budget ends a later one", async () => {
+    const contested = {
+      ...base,
+      temperature: 1.5,
+      candidates: 16,
+      adaptive: { confidence: 0.9999 },
+    };
+    const { steps } = await method(model(), QUESTION, contested);
+    const firstRounds = (steps[0] as Step).candidates.slice(0, 8);
+    const tokens = firstRounds.reduce((sum, c) => sum + c.tokens.length, 0) + 10;
+    const cut = await method(model(), QUESTION, { ...contested, budget: { tokens } });
+    expect(cut.stopReason).toBe("budget");
+    expect(firstRounds.map(({ text }) => text)).toContain(cut.text);
+  });
+});
+
+test("guides on where a step stays contested", async () => {
+  const options = { ...base, candidates: 4, blockTokens: 8 };
+  const run = await ets(model(), QUESTION, { ...options, adaptive: { confidence: 0.99 } });
+  expect(run.steps.length).toBeGreaterThan(1);
+  const settled = run.steps.map((step) => {
+    const texts = step.candidates.flatMap(({ completions }) => completions.map((c) => c.text));
+    return leadProbability(...duel(texts)) >= 0.99;
+  });
+  expect(settled.slice(0, -1)).not.toContain(true);
+});
+
+test("rolls out only the candidates that a round brings", async () => {
+  const contested = { ...base, temperature: 1.5, candidates: 8, steps: 2 };
+  const adaptive = { confidence: 0.9999, round: 2 };
+  const inRounds = await ets(model(), QUESTION, { ...contested, adaptive });
+  const shortcuts = { duplicates: false };
+  const atOnce = await ets(model(), QUESTION, { ...contested, shortcuts });
+  expect(inRounds.usage.generated).toBe(atOnce.usage.generated);
+  expect(inRounds.steps[0]?.weights).toEqual(atOnce.steps[0]?.weights);
+});
+
+test("rolls out by a proposal in rounds as at once", async () => {
+  const contested = { ...base, temperature: 1.5, candidates: 6, blockTokens: 8, proposal: small() };
+  const adaptive = { confidence: 0.9999, round: 2 };
+  const inRounds = await ets(model(), QUESTION, { ...contested, adaptive });
+  const shortcuts = { duplicates: false };
+  const atOnce = await ets(model(), QUESTION, { ...contested, shortcuts });
+  expect(inRounds.text).toBe(atOnce.text);
+  expect(inRounds.steps.length).toBeGreaterThan(2);
+  // A candidate that repeats an earlier round's is not read again.
+  const prefilled = atOnce.proposalUsage?.prefilled as number;
+  expect(inRounds.proposalUsage?.prefilled).toBeLessThanOrEqual(prefilled);
+});
+
+test("a rollout that several candidates share is one draw, not a settled vote", () => {
+  const { isSettled } = selfConsistency({ extract });
+  const completion = {
+    ...{ text: "#### 7", tokens: [], logProbs: [], finishReason: "end" as const },
+    ...{ candidate: 0, rollout: 0, votes: 8, samples: 8 },
+  };
+  const pool = (rollout: number | null) => [{ ...completion, rollout }];
+  expect(isSettled?.({ prompt: "", pool: pool(0), earlier: [] }, 0.95)).toBe(false);
+  expect(isSettled?.({ prompt: "", pool: pool(null), earlier: [] }, 0.95)).toBe(true);
+});
+
+test("a reward that never settles draws all", async () => {
+  const reward = () => 1;
+  const run = await ets(model(), QUESTION, { ...base, adaptive: true, candidates: 8, reward });
+  expect(run.steps[0]?.candidates).toHaveLength(8);
+});
+
+test("names a reward whose rule fails", async () => {
+  const reward = {
+    name: "broken",
+    score: ({ pool }: { pool: readonly unknown[] }) => pool.map(() => 1),
+    isSettled() {
+      throw new Error("no rule");
+    },
+  };
+  await expect(ets(model(), QUESTION, { ...base, adaptive: true, reward })).rejects.toMatchObject({
+    code: "ERR_REWARD",
+    message: expect.stringContaining("no rule"),
+  });
+});
+
+test.each([
+  [{ adaptive: { confidence: 0.4 } }, "adaptive.confidence"],
+  [{ adaptive: { confidence: Number.NaN } }, "adaptive.confidence"],
+  [{ adaptive: { round: 0 } }, "adaptive.round"],
+  [{ adaptive: { rounds: 3 } }, "rounds"],
+  [{ adaptive: 1 }, "adaptive"],
+])("refuses %j", async (options, name) => {
+  await expect(
+    ets(model(), QUESTION, { ...base, ...options } as MethodOptions),
+  ).rejects.toMatchObject({
+    code: "ERR_INVALID_OPTION",
+    message: expect.stringContaining(name),
+  });
+});
