@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const SCRIPTS = new URL("../children/", import.meta.url);
@@ -42,6 +43,13 @@ export function childSettings() {
 
 /** For the child: the answer, with the most memory it ever held. */
 export function answer(result) {
-  const peakMiB = process.resourceUsage().maxRSS / 1024;
+  const peakMiB = peakKiB() / 1024;
   process.stdout.write(`\n${JSON.stringify({ ...result, peakMiB })}\n`);
+}
+
+/** Linux counts the parent's memory at the fork into maxRSS; what its status file says is our own. */
+function peakKiB() {
+  const file = "/proc/self/status";
+  const own = existsSync(file) && /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(file, "utf8"));
+  return own ? Number(own[1]) : process.resourceUsage().maxRSS;
 }
