@@ -30,7 +30,11 @@ function formatVote({ answer, agreement, steps }: Result): string {
 function formatGuidance({ method, steps, settings }: Result): string {
   const last = steps.at(-1);
   if (last === undefined) return method;
-  const { candidates, rollouts } = settings;
+  const { rollouts, adaptive } = settings;
+  const candidates =
+    adaptive === null
+      ? settings.candidates
+      : steps.map((step) => step.candidates.length).join(" → ");
   const ess = steps.map((step) => step.ess.toFixed(1)).join(" → ");
   const drawn = `${steps.length} step${steps.length > 1 ? "s" : ""} of ${candidates} candidates`;
   if (!method.startsWith("ets")) return `${method}, ${drawn}`;
@@ -40,7 +44,7 @@ function formatGuidance({ method, steps, settings }: Result): string {
 function formatTokens({ usage, proposalUsage, steps, stopReason }: Result): string {
   const cut = stopReason === "length" || stopReason === "budget";
   const note = cut ? pc.yellow(`   (cut off: ${stopReason})`) : "";
-  const own = `${usage.generated} generated, ${usage.prefilled} prefilled`;
+  const own = `${usage.generated} generated, ${usage.prefilled} prefilled, ${usage.decoded} decoded`;
   if (proposalUsage === undefined) return `${own}${note}`;
   const ess = steps.map(({ rolloutEss }) => rolloutEss?.toFixed(1) ?? "–").join(" → ");
   return `${own}, ${usage.scored} scored; proposal ${proposalUsage.generated}, ESS of its rollouts ${ess}${note}`;
