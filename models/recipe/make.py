@@ -18,7 +18,7 @@ MODELS = os.path.dirname(HERE)
 BUILD = os.path.join(HERE, "build")
 TEST = os.path.join(MODELS, "mini-gsm-test.jsonl")
 STAGES = ["train", "export", "verify", "evaluate", "card"]
-STEPS = {"ref-exact": 2091, "ref": 177, "proposal-corpus": 2303, "proposal": 552, "llada-start": 160, "llada": 1400, "verifier": 400}
+STEPS = {"ref-exact": 2091, "ref": 177, "proposal-corpus": 2303, "proposal": 552, "llada-start": 160, "llada": 1400, "verifier": 1000}
 RUNS = {"ref": ["ref-exact", "ref"], "proposal": ["proposal-corpus", "proposal"], "llada": ["llada-start", "llada"]}     # else one run of the model's name
 # One thread: the models are small. A malloc that keeps big blocks: torch 1.13 gains much from it.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "4294967296",
