@@ -227,7 +227,6 @@ class Generation {
       std::optional<size_t> branch;
     };
     std::vector<Fork> forks;
-    bool is_taken = false;
     const std::vector<Member> members = std::move(branches_[index].members);
     branches_[index].members.clear();
     branches_[index].sequence.next = nullptr;
@@ -246,9 +245,8 @@ class Generation {
         Leave(member);
         continue;
       }
-      if (!fork->branch && !is_taken) {
+      if (!fork->branch && branches_[index].members.empty()) {
         fork->branch = index;
-        is_taken = true;
         branches_[index].tail = fork->tail;
       } else if (!fork->branch) {
         branches_.push_back({session_->ForkSlot(branches_[index].sequence), fork->tail, {}});

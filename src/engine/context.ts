@@ -35,6 +35,14 @@ export interface ContextOptions {
 const DEFAULT_BATCH_TOKENS = 512;
 const DEFAULT_OUTPUTS = 64;
 
+function batchTokensOf({ batchTokens = DEFAULT_BATCH_TOKENS }: ContextOptions): number {
+  return batchTokens;
+}
+
+function outputsOf({ outputs, sequences }: ContextOptions): number {
+  return outputs ?? Math.max(DEFAULT_OUTPUTS, sequences);
+}
+
 export type GenerateRequest = Omit<NativeGenerateRequest, "sampling" | "draws"> & {
   sampling: Sampling;
   draws: (Omit<NativeGenerateRequest["draws"][number], "parent"> & { parent: Sequence })[];
@@ -59,14 +67,14 @@ export class Context implements AsyncDisposable {
   /** Throws `ERR_OUT_OF_MEMORY` when the engine can't allocate it. */
   static async open(model: NativeModel, options: ContextOptions): Promise<Context> {
     const { cells, sequences, threads, flashAttention = "auto" } = options;
-    const maxOutputs = options.outputs ?? Math.max(DEFAULT_OUTPUTS, sequences);
+    const maxOutputs = outputsOf(options);
     const native = new (addon().Context)();
     try {
       await native.open(model, {
         // llama.cpp clamps its batch to the cells, and the outputs must fit the batch.
         cells: Math.max(cells, maxOutputs),
         maxSequences: sequences,
-        batchSize: options.batchTokens ?? DEFAULT_BATCH_TOKENS,
+        batchSize: batchTokensOf(options),
         maxOutputs,
         threads,
         batchThreads: threads,
@@ -80,12 +88,12 @@ export class Context implements AsyncDisposable {
 
   /** Tokens of one decode. */
   get batchTokens(): number {
-    return this.options.batchTokens ?? DEFAULT_BATCH_TOKENS;
+    return batchTokensOf(this.options);
   }
 
   /** Rows of logits of one decode. */
   get outputs(): number {
-    return this.options.outputs ?? Math.max(DEFAULT_OUTPUTS, this.options.sequences);
+    return outputsOf(this.options);
   }
 
   /** An empty sequence. */
