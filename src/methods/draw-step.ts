@@ -19,11 +19,13 @@ export async function drawStep(
   estimateEnergies: EnergyEstimator,
 ): Promise<DrawnStep> {
   const { candidates: most, adaptive } = run.settings;
+  // A reward that never settles would only be asked about the same texts again and again.
+  const round = adaptive !== null && run.reward.isSettled ? adaptive.round : most;
   const candidates: ChainState[] = [];
   let estimate: Estimate | null = null;
   do {
     const first = candidates.length;
-    const count = Math.min(adaptive?.round ?? most, most - first);
+    const count = Math.min(round, most - first);
     // x_s(m) ~ p_ref(· | x_t)
     candidates.push(...(await run.chain.advance(state, count, step, first)));
     if (run.isOutOfBudget) break;
