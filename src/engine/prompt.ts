@@ -1,6 +1,7 @@
 /** From what callers pass as a prompt to the tokens the model reads. */
 import { checkInteger, checkKeys, checkOneOf, checkString } from "./check.js";
 import { LlamaEtsError, messageOf } from "./errors.js";
+import { LiteralText } from "./literal-text.js";
 import { callNow, type NativeModel, type NativeModelInfo } from "./native.js";
 
 export interface ChatMessage {
@@ -45,11 +46,10 @@ export async function encodePrompt(
   if (isTokens(prompt)) {
     return { tokens: checkTokens("prompt", prompt, info.vocabSize), text: "" };
   }
-  const text =
+  const { tokens: body, text } =
     options.raw === true && typeof prompt === "string"
-      ? prompt
-      : await renderChat(model, info, toMessages(prompt, options), options.thinking ?? false);
-  const body = callNow(() => model.tokenize(text, false, true));
+      ? { tokens: callNow(() => model.tokenize(prompt, false, true)), text: prompt }
+      : await encodeChat(model, info, toMessages(prompt, options), options.thinking ?? false);
   if (body.length === 0) refuseEmpty();
   // Most templates write the BOS themselves.
   const addsBos = info.addBos && info.bos !== null && body[0] !== info.bos;
@@ -94,6 +94,21 @@ function toMessages(
   }
   if (options.system !== undefined) messages.unshift({ role: "system", content: options.system });
   return messages;
+}
+
+/** Special tokens are the template's alone: in a message they are text. */
+async function encodeChat(
+  model: NativeModel,
+  info: NativeModelInfo,
+  messages: readonly ChatMessage[],
+  thinking: boolean,
+): Promise<EncodedPrompt> {
+  const literal = new LiteralText(
+    model,
+    messages.map(({ content }) => content),
+  );
+  const marked = messages.map((m) => ({ ...m, content: literal.protect(m.content) }));
+  return literal.read(await renderChat(model, info, marked, thinking));
 }
 
 async function renderChat(
