@@ -1,0 +1,127 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { readRun } from "../../src/evaluate/read-run.js";
+import type { GradedSample, RunRecord } from "../../src/evaluate/run-files.js";
+import { summarise } from "../../src/evaluate/summary.js";
+import { temporary } from "../fixtures/temporary-directory.js";
+
+const hash = (n: number) => n.toString(16).padStart(64, "0");
+
+const RUN: RunRecord = {
+  format: "llama-ets-run/1",
+  task: "mini-gsm",
+  data: { path: "/data/mini-gsm-test.jsonl", sha256: hash(1) },
+  items: 2,
+  methods: [{ name: "ets", method: "ets", settings: { candidates: 4 } }],
+  samples: 1,
+  seed: 0,
+  mode: "fair",
+  form: "chat",
+  model: { path: "/models/m.gguf", sha256: hash(2), description: "llama", parameters: 12 },
+  versions: { llamaEts: "0.1.0", llamaCpp: "b1", node: "20.0.0" },
+  machine: { cpu: "a CPU", cores: 2, memory: 1e9, gpu: false },
+  startedAt: "2026-01-01T00:00:00.000Z",
+};
+
+function sample(n: number, changes: Partial<GradedSample> = {}): GradedSample {
+  return {
+    ...{ key: hash(n), task: "mini-gsm", item: `mini-gsm/${n}`, method: "ets", sample: 0, seed: n },
+    ...{ gold: "4", text: "#### 4", answer: "4", extracted: "4", correct: true },
+    ...{ stopReason: "end", agreement: 1, gradedBy: "fair", warnings: [], steps: [] },
+    usage: { prefilled: 5, generated: 10, decoded: 8, scored: 0, ms: 3 },
+    ...changes,
+  };
+}
+
+const failed = (n: number) => {
+  const { key, task, item, method, sample: number, seed } = sample(n);
+  const error = { code: "ERR_CONTEXT_FULL", message: "too long" };
+  return { key, task, item, method, sample: number, seed, error };
+};
+
+function directory(name: string, lines: string, run: unknown = RUN): string {
+  const path = temporary(name);
+  mkdirSync(path);
+  writeFileSync(`${path}/run.json`, JSON.stringify(run));
+  writeFileSync(`${path}/samples.jsonl`, lines);
+  return path;
+}
+
+const jsonLines = (...values: unknown[]) => values.map((v) => `${JSON.stringify(v)}\n`).join("");
+
+describe("readRun", () => {
+  test("reads what was written, and drops a torn last line", async () => {
+    const whole = jsonLines(sample(1), sample(2));
+    const path = directory("torn", whole + JSON.stringify(sample(3)).slice(0, 80));
+    const { run, samples, wholeBytes } = await readRun(path);
+    expect(run).toEqual(RUN);
+    expect(samples).toEqual([sample(1), sample(2)]);
+    expect(wholeBytes).toBe(Buffer.byteLength(whole));
+  });
+
+  test("takes the sample that came after a failure, and no later one of its key", async () => {
+    const path = directory("retried", jsonLines(failed(1), sample(1), failed(1), failed(2)));
+    expect((await readRun(path)).samples).toEqual([sample(1), failed(2)]);
+  });
+
+  test.each([
+    [
+      "a line that is no JSON",
+      `${jsonLines(sample(1))}{"key":\n`,
+      /samples\.jsonl, line 2: .*JSON/,
+    ],
+    ["a missing field", jsonLines({ ...sample(1), text: undefined }), /line 1, `text`/],
+    [
+      "a count that is no count",
+      jsonLines(sample(1, { usage: { ...sample(1).usage, generated: -1 } })),
+      /line 1, `usage\.generated`/,
+    ],
+    ["an error without a code", jsonLines({ ...failed(1), error: {} }), /line 1, `error\.code`/],
+  ])("names file, line and field of %s", async (name, lines, message) => {
+    const reading = readRun(directory(name.replaceAll(" ", "-"), lines));
+    await expect(reading).rejects.toMatchObject({
+      code: "ERR_INVALID_DATA",
+      message: expect.stringMatching(message),
+    });
+  });
+
+  test.each([
+    ["no directory", temporary("missing"), /run\.json/],
+    [
+      "another format",
+      directory("other", "", { ...RUN, format: "other/1" }),
+      /run\.json, `format`/,
+    ],
+  ])("refuses %s", async (_, path, message) => {
+    await expect(readRun(path)).rejects.toThrow(message);
+  });
+});
+
+describe("summarise", () => {
+  test("counts failures as wrong, and adds up tokens", () => {
+    const wrong = sample(2, { correct: false });
+    const { methods } = summarise(RUN, [sample(1), wrong, sample(3), failed(4)]);
+    expect(methods).toEqual({
+      ets: {
+        ...{ n: 4, failed: 1, accuracy: 0.5, ci95: expect.any(Array) },
+        ...{ generated: 30, prefilled: 15, scored: 0, ms: 9 },
+      },
+    });
+  });
+
+  test("gives Wilson's interval", () => {
+    // Newcombe, Statistics in Medicine 17 (1998), table I: method 3, without continuity correction.
+    const interval = (successes: number, n: number) => {
+      const samples = Array.from({ length: n }, (_, i) => sample(i, { correct: i < successes }));
+      return summarise(RUN, samples).methods.ets?.ci95.map((x) => Number(x.toFixed(4)));
+    };
+    expect(interval(81, 263)).toEqual([0.2553, 0.3662]);
+    expect(interval(15, 148)).toEqual([0.0624, 0.1605]);
+    expect(interval(0, 20)).toEqual([0, 0.1611]);
+    expect(interval(1, 29)).toEqual([0.0061, 0.1718]);
+  });
+
+  test("leaves out a method without samples", () => {
+    expect(summarise(RUN, []).methods).toEqual({});
+  });
+});
