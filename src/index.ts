@@ -26,5 +26,17 @@ export type { Candidate, Step } from "./methods/step.js";
 export { type AnswerExtractor, canonicalAnswer, extractAnswer } from "./rewards/answer.js";
 export type { Completion, Reward, RewardFunction, RewardInput } from "./rewards/reward.js";
 export { type SelfConsistencyOptions, selfConsistency } from "./rewards/self-consistency.js";
+export { defineTask, type TaskDefinition } from "./tasks/define-task.js";
 export { miniGsm } from "./tasks/mini-gsm.js";
-export type { Task, TaskItem } from "./tasks/task.js";
+export type { Row } from "./tasks/rows.js";
+export type {
+  Grader,
+  GraderOptions,
+  GradingMode,
+  LoadOptions,
+  PromptForm,
+  Task,
+  TaskItem,
+  TaskPrompt,
+  Verdict,
+} from "./tasks/task.js";

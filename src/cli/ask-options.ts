@@ -12,7 +12,7 @@ import type { AskFlags } from "./ask-flags.js";
 export async function toMethodOptions(flags: AskFlags): Promise<MethodOptions> {
   const defaults = bundledDefaults(flags.model);
   const taskName = flags.task ?? defaults.task;
-  const task = taskName === undefined ? undefined : findTask(taskName);
+  const task = taskName === undefined ? undefined : await findTask(taskName);
   const { budgetTokens: tokens, budgetMs: ms } = flags;
   const budget: BudgetOptions = {
     ...(tokens !== undefined && { tokens }),
@@ -46,7 +46,7 @@ export async function toMethodOptions(flags: AskFlags): Promise<MethodOptions> {
   return {
     ...present,
     reward: await resolveReward(flags.reward, task),
-    ...(task && { extract: task.extract }),
+    ...(task && { extract: (text: string) => task.extract(text) }),
     budget,
   };
 }
@@ -65,5 +65,8 @@ function toProposalSampling(flags: AskFlags): MethodOptions["proposalSampling"] 
 async function resolveReward(name: string, task: Task | undefined) {
   if (name.startsWith("module:")) return loadRewardModule(name.slice("module:".length));
   checkOneOf("--reward", name, ["self-consistency"]);
-  return selfConsistency(task ? { extract: task.extract, isFinal: task.isFinal } : {});
+  return selfConsistency({
+    ...(task && { extract: (text) => task.extract(text) }),
+    ...(task?.isFinal && { isFinal: task.isFinal }),
+  });
 }

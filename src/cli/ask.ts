@@ -44,7 +44,10 @@ export function askCommand(): Command {
       numberOption,
     )
     .option("--reward <reward>", "self-consistency or module:FILE", "self-consistency")
-    .option("--task <name>", `how answers are found: ${taskNames().join(", ")} (default: any form)`)
+    .option(
+      "--task <name>",
+      `how answers are found: ${taskNames().join(", ")}, module:FILE (default: any form)`,
+    )
     .option("--adaptive", "draw until the vote is settled, in one step of at most 32 candidates")
     .option("--finish <how>", "chain, or resample among the last rollouts (default: chain)")
     .option("--stop <text>", "end the answer before this text; may be given several times", collect)

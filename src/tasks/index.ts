@@ -1,16 +1,22 @@
 /** The tasks by name. */
 import { checkOneOf } from "../engine/check.js";
 import { miniGsm } from "./mini-gsm.js";
+import { loadTaskModule } from "./module.js";
 import type { Task } from "./task.js";
 
 const TASKS: readonly Task[] = [miniGsm];
+const MODULE = "module:";
 
 export function taskNames(): string[] {
   return TASKS.map(({ name }) => name);
 }
 
-/** Throws `ERR_INVALID_OPTION` for a name that is none. */
-export function findTask(name: string): Task {
-  checkOneOf("task", name, taskNames());
+/**
+ * The task of a name, or of a `module:FILE`. Throws `ERR_INVALID_OPTION` for a name that is none
+ * and for a module without a task.
+ */
+export async function findTask(name: string): Promise<Task> {
+  if (name.startsWith(MODULE)) return loadTaskModule(name.slice(MODULE.length));
+  checkOneOf("task", name, [...taskNames(), `${MODULE}FILE`]);
   return TASKS.find((task) => task.name === name) as Task;
 }

@@ -1,21 +1,86 @@
-import type { AnswerExtractor } from "../rewards/answer.js";
+/** What a task is: problems, how to ask them, and how to tell a right answer. */
+import type { ChatMessage } from "../engine/prompt.js";
 
 /** One problem with its reference answer. */
 export interface TaskItem {
-  /** Unique within the task. */
+  /** Unique within the task, and the same at every load. */
   id: string;
+  /** The question, as the data file has it. */
   prompt: string;
-  /** The reference answer, canonical. */
+  /** The reference answer; a program's tests for tasks that run code. */
   gold: string;
+  /** The options of a multiple-choice question, in the order shown: A, B, C, … */
+  choices?: readonly string[];
+  /** The function that a program must define, for tasks that run code. */
+  entryPoint?: string;
 }
 
-/** A kind of problem: how to find its answers, and where its items come from. */
+/** A chat question, or the raw few-shot text of the published evaluations. */
+export type PromptForm = "chat" | "paper";
+
+export interface TaskPrompt {
+  prompt: string | ChatMessage[];
+  /** Whether a string prompt goes to the model as it is, without a chat template. */
+  raw: boolean;
+  /** Strings that end the answer. */
+  stop: string[];
+  /** Longest answer that the published evaluations allow. */
+  maxTokens?: number;
+}
+
+/**
+ * `fair` asks whether the answer is right; `compat` scores as lm-evaluation-harness and the paper's
+ * code do, misjudgements included, for numbers that can be compared.
+ */
+export type GradingMode = "fair" | "compat";
+
+export interface GraderOptions {
+  /** Default "fair". */
+  mode?: GradingMode;
+  /** Lets tasks that need it run generated programs, in a sandbox. Default false. */
+  allowCodeExecution?: boolean;
+  /** Aborting rejects what is being graded with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+export interface Verdict {
+  /** The answer found in the text; `null` when there is none. */
+  extracted: string | null;
+  correct: boolean;
+  /** How a program ended, for tasks that run code. */
+  result?: "pass" | "fail" | "timeout" | "blocked";
+}
+
+/** Grades texts; it may hold processes, so it is to be disposed. */
+export interface Grader extends AsyncDisposable {
+  /** What runs programs and how they are confined, in words; none for tasks without code. */
+  readonly isolation?: string;
+  /**
+   * The verdict on a model's whole output, or on an answer that was extracted before. May be called
+   * while others are under way.
+   */
+  grade(item: TaskItem, text: string, form?: "output" | "answer"): Promise<Verdict>;
+}
+
+export interface LoadOptions {
+  /** Called while a data file is downloaded; sizes in bytes, `total` 0 when unknown. */
+  onProgress?: (progress: { received: number; total: number }) => void;
+  /** Aborting rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** A kind of problem: where its items come from, how they are asked and graded. */
 export interface Task {
   readonly name: string;
-  /** Finds the answer in a text. */
-  readonly extract: AnswerExtractor;
+  /** Finds the answer in a text; `item` helps where answers may quote its choices. */
+  extract(text: string, item?: TaskItem): string | null;
   /** Whether an unfinished text's answer can't change any more. */
-  isFinal(text: string): boolean;
-  /** Reads the items of a file, by default the bundled one. Throws on the first bad row. */
-  load(file?: string): Promise<TaskItem[]>;
+  isFinal?(text: string): boolean;
+  /**
+   * Reads the items of a file, by default the bundled or downloaded one. Throws `ERR_INVALID_DATA`
+   * on the first bad row, naming file, line and field.
+   */
+  load(file?: string, options?: LoadOptions): Promise<TaskItem[]>;
+  prompt(item: TaskItem, form: PromptForm): TaskPrompt;
+  openGrader(options?: GraderOptions): Promise<Grader>;
 }

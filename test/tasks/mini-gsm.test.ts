@@ -19,8 +19,8 @@ describe("mini-gsm", () => {
   });
 
   test("knows an answer that can't change any more", () => {
-    expect(miniGsm.isFinal("#### 12")).toBe(false); // a digit may follow
-    expect(miniGsm.isFinal("#### 12\n")).toBe(true);
+    expect(miniGsm.isFinal?.("#### 12")).toBe(false); // a digit may follow
+    expect(miniGsm.isFinal?.("#### 12\n")).toBe(true);
   });
 
   test.each([
@@ -28,7 +28,8 @@ describe("mini-gsm", () => {
     ['{"question": 3, "answer": "#### 1"}', "`question`"],
     ['{"question": "?"}', "`answer`"],
     ['{"question": "?", "answer": "no mark"}', "####"],
-    ["null", "`question`"],
+    ["null", "object"],
+    ['{"question": " ", "answer": "#### 1"}', "`question`"],
   ])("names file, line and field of the bad row %j", async (row, what) => {
     const directory = await mkdtemp(path.join(tmpdir(), "llama-ets-"));
     const file = path.join(directory, "items.jsonl");
@@ -40,8 +41,8 @@ describe("mini-gsm", () => {
     await rm(directory, { recursive: true });
   });
 
-  test("is found by name, and no other name is", () => {
-    expect(findTask("mini-gsm")).toBe(miniGsm);
-    expect(() => findTask("mini")).toThrowError(/mini-gsm/);
+  test("is found by name, and no other name is", async () => {
+    expect(await findTask("mini-gsm")).toBe(miniGsm);
+    await expect(findTask("mini")).rejects.toThrowError(/mini-gsm/);
   });
 });

@@ -1,0 +1,71 @@
+/** A task from its essentials. */
+import { LlamaEtsError } from "../engine/errors.js";
+import { canonicalAnswer } from "../rewards/answer.js";
+import { type Row, readRows } from "./rows.js";
+import type { Grader, LoadOptions, Task, TaskItem } from "./task.js";
+
+/** What a task can't do without; the rest has defaults. */
+export interface TaskDefinition
+  extends Pick<Task, "name" | "extract">,
+    Partial<Pick<Task, "isFinal" | "prompt" | "openGrader">> {
+  /** An item of the data file. `row`'s readers throw with file, line and field. */
+  parse(row: Row): TaskItem;
+  /** The data file when none is given; without it, one must be. */
+  locate?(options: LoadOptions): string | Promise<string>;
+  /** Whether an answer is the item's. Default: equal in canonical form, numbers by value. */
+  isCorrect?(answer: string, item: TaskItem): boolean | Promise<boolean>;
+}
+
+/**
+ * A task from its essentials.
+ *
+ * @example
+ * export default defineTask({
+ *   name: "capitals",
+ *   parse: (row) => ({ id: row.text("country"), prompt: row.text("country"), gold: row.text("capital") }),
+ *   extract: (text) => text.trim().split(/\s+/).at(-1) ?? null,
+ * });
+ */
+export function defineTask(definition: TaskDefinition): Task {
+  const { name, extract, isFinal, prompt, openGrader } = definition;
+  const isCorrect =
+    definition.isCorrect ??
+    ((answer: string, { gold }: TaskItem) => canonicalAnswer(answer) === canonicalAnswer(gold));
+  const locate = definition.locate ?? (() => refuseWithoutData(name));
+  return {
+    name,
+    extract,
+    ...(isFinal && { isFinal }),
+    async load(file, options = {}) {
+      const items = new Map<string, TaskItem>();
+      for await (const row of readRows(file ?? (await locate(options)))) {
+        const item = definition.parse(row);
+        if (items.has(item.id)) row.refuse("id", `be unique, got ${item.id} again`);
+        items.set(item.id, item);
+      }
+      return [...items.values()];
+    },
+    prompt: prompt ?? ((item) => ({ prompt: item.prompt, raw: false, stop: [] })),
+    openGrader: openGrader ?? (async () => answerGrader(extract, isCorrect)),
+  };
+}
+
+function refuseWithoutData(name: string): never {
+  throw new LlamaEtsError("ERR_INVALID_OPTION", `The task ${name} needs a data file`, {
+    fix: "--data FILE, a .jsonl, .jsonl.gz or .csv file",
+  });
+}
+
+/** Finds the answer, and compares it. */
+function answerGrader(
+  extract: Task["extract"],
+  isCorrect: (answer: string, item: TaskItem) => boolean | Promise<boolean>,
+): Grader {
+  return {
+    async grade(item, text, form = "output") {
+      const extracted = form === "answer" ? text : extract(text, item);
+      return { extracted, correct: extracted !== null && (await isCorrect(extracted, item)) };
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+}
