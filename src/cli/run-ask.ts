@@ -4,13 +4,10 @@ import { BUNDLED_PROPOSAL, DEFAULT_MODEL } from "../engine/bundled-models.js";
 import { checkOneOf } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { Model } from "../engine/model.js";
-import { bestOfN } from "../methods/best-of-n.js";
-import { ets } from "../methods/ets.js";
-import { majority } from "../methods/majority.js";
 import { checkOptions } from "../methods/options.js";
 import type { Plan } from "../methods/plan.js";
+import { METHODS } from "../methods/registry.js";
 import type { Result } from "../methods/result.js";
-import { greedy, sample } from "../methods/sample.js";
 import type { Step } from "../methods/step.js";
 import { VERSION } from "../version.js";
 import { type AskFlags, METHOD_NAMES } from "./ask-flags.js";
@@ -20,8 +17,6 @@ import { exitWith, Interrupted } from "./exit.js";
 import { loadNamedModel } from "./load-named-model.js";
 import { formatPlan } from "./plan-output.js";
 import { progressBar } from "./progress-bar.js";
-
-const METHODS = { ets, "ets-is": ets, "best-of-n": bestOfN, majority, sample, greedy };
 
 export async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
   const name = checkOneOf("--method", flags.method, METHOD_NAMES);

@@ -5,13 +5,12 @@ import { AutoregressiveProposal } from "../chain/autoregressive-proposal.js";
 import type { Chain, ChainState, FinishReason, Proposal, Text } from "../chain/chain.js";
 import type { Estimate, EstimatorOptions, Scored } from "../energy/estimator.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
-import { LlamaEtsError } from "../engine/errors.js";
 import type { Model } from "../engine/model.js";
 import type { Prompt } from "../engine/prompt.js";
 import { answerOf } from "../rewards/answer.js";
 import { electMajority, type Majority } from "../rewards/self-consistency.js";
 import { VERSION } from "../version.js";
-import type { MethodName } from "./method-names.js";
+import { checkOwnOptions, type MethodName } from "./method-names.js";
 import {
   checkOptionNames,
   type MethodOptions,
@@ -61,9 +60,7 @@ export class Run implements AsyncDisposable {
     options: MethodOptions,
   ): Promise<Run> {
     checkOptionNames(options);
-    if (options.proposal !== undefined && method !== "ets-is") {
-      throw new LlamaEtsError("ERR_INVALID_OPTION", `\`proposal\` is for ets, not ${method}`);
-    }
+    checkOwnOptions(method, options);
     options.signal?.throwIfAborted();
     const encoded = await model.encodePrompt(prompt, promptOptions(options));
     const { plan, resolved } = planRun(method, model, options, encoded.tokens.length);
