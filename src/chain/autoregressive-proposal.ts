@@ -79,7 +79,7 @@ export class AutoregressiveProposal implements Proposal {
   async score(
     states: readonly ChainState[],
     rollouts: readonly (readonly Rollout[])[],
-  ): Promise<number[][][]> {
+  ): Promise<number[][]> {
     return this.#drawer.score(await this.#cachePrefixes(states, false), rollouts);
   }
 

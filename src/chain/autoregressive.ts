@@ -107,7 +107,7 @@ export class AutoregressiveChain implements Chain<AutoregressiveState> {
   async score(
     states: readonly AutoregressiveState[],
     rollouts: readonly (readonly Rollout[])[],
-  ): Promise<number[][][]> {
+  ): Promise<number[][]> {
     return this.#drawer.score(states.map(prefixOf), rollouts);
   }
 

@@ -8,11 +8,14 @@ export type FinishReason = "end" | "stop" | "length";
 
 /** A text, or the part of it drawn so far. */
 export interface Text {
-  /** Without the end token, and cut before a stop string. */
+  /** Without the end token, and cut before a stop string or what is still masked. */
   text: string;
-  /** What was drawn, the end token included; the prompt is not. */
+  /**
+   * What was drawn, the end token included; the prompt is not. While a diffusion model's text is
+   * unfinished: all its positions, masked ones with the mask token.
+   */
   tokens: readonly number[];
-  /** One a token, in nats, under the distribution it was drawn from. */
+  /** One a token, in nats, under the distribution it was drawn from; 0 for a mask. */
   logProbs: readonly number[];
   /** `null` while the text is unfinished. */
   finishReason: FinishReason | null;
@@ -22,7 +25,10 @@ export interface Text {
 export interface ChainState extends Text {}
 
 /** A finished text x_0 drawn from a state. */
-export type Rollout = Text;
+export interface Rollout extends Text {
+  /** log of the probability, in nats, with which its model drew it from its state. */
+  logDrawn: number;
+}
 
 /** Tokens since the chain was opened. */
 export interface Usage {
@@ -61,10 +67,10 @@ export interface Chain<S extends ChainState = ChainState> extends AsyncDisposabl
     candidates: readonly number[],
   ): Promise<Rollout[][]>;
   /**
-   * log p_ref of what each rollout adds to its state: one number a token, in nats, fp64, the end
-   * token included; -Infinity outside the policy's support.
+   * log p_ref of each rollout given its state, in nats, summed in fp64, the end token included;
+   * -Infinity outside the policy's support.
    */
-  score(states: readonly S[], rollouts: readonly (readonly Rollout[])[]): Promise<number[][][]>;
+  score(states: readonly S[], rollouts: readonly (readonly Rollout[])[]): Promise<number[][]>;
   /** Lets go of states that won't be continued. */
   release(states: readonly S[]): Promise<void>;
   /** Whether the budget has ended; what was being drawn is then cut off, unfinished. */
@@ -74,7 +80,7 @@ export interface Chain<S extends ChainState = ChainState> extends AsyncDisposabl
 
 /** A cheaper model of the same tokenizer that draws rollouts of another chain's states. */
 export interface Proposal<S extends ChainState = ChainState> extends AsyncDisposable {
-  /** As `Chain.complete`; what follows the state has the proposal's log-probabilities. */
+  /** As `Chain.complete`; `logDrawn` is the proposal's. */
   complete: Chain<S>["complete"];
   /** As `Chain.score`, under the proposal. */
   score: Chain<S>["score"];

@@ -159,17 +159,21 @@ export class TextDrawer implements AsyncDisposable {
         })),
       ),
     );
-    return prefixes.map((_, i) => drawn.slice(i * count, (i + 1) * count));
+    return prefixes.map(({ text }, i) =>
+      drawn.slice(i * count, (i + 1) * count).map(
+        (rollout): Rollout => ({
+          ...rollout,
+          logDrawn: sum(rollout.logProbs.slice(text.tokens.length)),
+        }),
+      ),
+    );
   }
 
-  /**
-   * Log-probabilities of what each rollout adds to its prefix, one a token; a single -Infinity for
-   * those that a budget in milliseconds leaves unscored.
-   */
+  /** log p of each rollout given its prefix; -Infinity for those that a budget leaves unscored. */
   async score(
     prefixes: readonly Prefix[],
     rollouts: readonly (readonly Rollout[])[],
-  ): Promise<number[][][]> {
+  ): Promise<number[][]> {
     const { budget, sampling, signal } = this.#options;
     const requests = prefixes.flatMap(({ text, sequence }, i) =>
       (rollouts[i] ?? []).map(({ tokens }) => ({
@@ -179,16 +183,16 @@ export class TextDrawer implements AsyncDisposable {
     );
     // All at once packs best; with a deadline, as many as fill a batch.
     const perCall = budget.msLeft === null ? Number.POSITIVE_INFINITY : this.context.outputs;
-    const logProbs: number[][] = [];
+    const logProbs: number[] = [];
     for (const batch of groupsOf(requests, perCall)) {
       signal?.throwIfAborted();
       if (this.#isCutOff(budget)) break;
       const scores = await this.context
         .score(batch, sampling)
         .catch((error) => this.#rethrow(error));
-      logProbs.push(...scores.map((score) => [...score.logProbs]));
+      logProbs.push(...scores.map((score) => sum([...score.logProbs])));
     }
-    const unscored = requests.slice(logProbs.length).map(() => [Number.NEGATIVE_INFINITY]);
+    const unscored = requests.slice(logProbs.length).map(() => Number.NEGATIVE_INFINITY);
     const all = [...logProbs, ...unscored];
     return prefixes.map((_, i) => all.splice(0, rollouts[i]?.length ?? 0));
   }
@@ -247,6 +251,10 @@ export class TextDrawer implements AsyncDisposable {
 function finishReasonOf({ finish }: Continuation, isFull: boolean): FinishReason | null {
   if (finish === "end" || finish === "stop") return finish;
   return finish === "length" && isFull ? "length" : null;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
 }
 
 function longest(strings: readonly string[]): number {

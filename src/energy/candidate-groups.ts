@@ -1,5 +1,5 @@
 /** Identical candidates, taken together: rolled out once, weighing as many as they are. */
-import type { ChainState, Rollout } from "../chain/chain.js";
+import type { ChainState, Rollout, Text } from "../chain/chain.js";
 import { type Completion, isPoolSettled, scorePool } from "../rewards/reward.js";
 import type { Estimate, EstimatorOptions, Scored } from "./estimator.js";
 import { logSumExp } from "./log-domain.js";
@@ -113,6 +113,6 @@ function toCompletions<S extends ChainState>(
 }
 
 /** A text without what its chain keeps with it. */
-function textOf({ text, tokens, logProbs, finishReason }: Rollout): Rollout {
+function textOf({ text, tokens, logProbs, finishReason }: Text): Text {
   return { text, tokens, logProbs, finishReason };
 }

@@ -7,7 +7,7 @@
  * drawn from p_ref. Both are the distributions sampled, after temperature and truncation; sums are
  * in log domain and double precision. With exact weights Ê is unbiased for every K.
  */
-import type { ChainState, Proposal, Rollout } from "../chain/chain.js";
+import type { Proposal, Rollout } from "../chain/chain.js";
 import type { Completion } from "../rewards/reward.js";
 import {
   type CandidateGroup,
@@ -89,25 +89,14 @@ export function importanceSampling(options: ImportanceOptions): EnergyEstimator 
       const logRest = Math.log1p(-ownRollouts / rollouts);
       const ratio = (logRef: number, logProposal: number) =>
         logRef - logSumExp([logShare + logRef, logRest + logProposal]);
-      return states.map((state, i) => [
-        ...(fromProposal[i] ?? []).map((text, k) =>
-          ratio(sum(scored[i]?.[k]), sum(addedLogProbs(state, text))),
-        ),
+      return states.map((_, i) => [
+        ...(fromProposal[i] ?? []).map((text, k) => ratio(scored[i]?.[k] as number, text.logDrawn)),
         ...(fromReference[i] ?? []).map((text, k) =>
-          ratio(sum(addedLogProbs(state, text)), sum(scoredBack[i]?.[k])),
+          ratio(text.logDrawn, scoredBack[i]?.[k] as number),
         ),
       ]);
     }
   };
-}
-
-/** The log-probabilities of what a rollout adds to its state. */
-function addedLogProbs(state: ChainState, text: Rollout): readonly number[] {
-  return text.logProbs.slice(state.tokens.length);
-}
-
-function sum(numbers: readonly number[] | undefined): number {
-  return (numbers ?? []).reduce((a, b) => a + b, 0);
 }
 
 function treatWeights(

@@ -58,7 +58,8 @@ export async function ets(
     }
     // Nothing that follows can change the reward: p* and p_ref agree on the rest of the text.
     if (shortcuts.decided && next.finishReason === null && reward.isDecided?.(next.text)) {
-      return await run.finish(await drawRest(run, next, estimate.completions, step));
+      const own = estimate.completions.filter((c) => isSame(candidates[c.candidate], next));
+      return await run.finish(await drawRest(run, next, own, step));
     }
     await chain.release([state, ...candidates.filter((c) => c !== next)]);
     state = next;
@@ -72,18 +73,19 @@ function resample(run: Run, completions: readonly Scored[], step: number): Score
   return completions[run.choose(weights, step, "rollout")] as Scored;
 }
 
-/** The rest of a decided text, from p_ref: one of the state's rollouts, if p_ref drew them. */
-async function drawRest(run: Run, state: ChainState, completions: readonly Scored[], step: number) {
-  if (run.proposal === null) {
-    const isOwn = (c: Scored) => state.tokens.every((token, i) => c.tokens[i] === token);
-    return resample(run, completions.filter(isOwn), step);
-  }
+/** The rest of a decided text, from p_ref: one of the state's own rollouts, if p_ref drew them. */
+async function drawRest(run: Run, state: ChainState, own: readonly Scored[], step: number) {
+  if (run.proposal === null) return resample(run, own, step);
   const afterLast = run.settings.candidates; // a random stream of its own
   const [drawn] = await run.chain.complete([state], 1, step, [afterLast]);
   return drawn?.[0] ?? state;
 }
 
+function isSame(a: ChainState | undefined, b: ChainState): boolean {
+  return a?.tokens.join() === b.tokens.join();
+}
+
 /** The most complete of unfinished texts. */
 function longest(states: readonly ChainState[]): ChainState {
-  return states.reduce((a, b) => (b.tokens.length > a.tokens.length ? b : a));
+  return states.reduce((a, b) => (b.text.length > a.text.length ? b : a));
 }
