@@ -2,6 +2,12 @@
 
 export type { BudgetOptions } from "./chain/budget.js";
 export type { FinishReason, Text, Usage } from "./chain/chain.js";
+export type {
+  DenoisingCache,
+  DenoisingSettings,
+  ParallelDecoding,
+  Remasking,
+} from "./chain/denoising.js";
 export type { Scored } from "./energy/estimator.js";
 export { type BundledModel, bundledModels } from "./engine/bundled-models.js";
 export type { ContextPlan } from "./engine/capacity.js";
@@ -15,6 +21,7 @@ export type { ChatMessage, Prompt, PromptOptions } from "./engine/prompt.js";
 export type { SamplingOptions } from "./engine/sampling.js";
 export type { AdaptiveOptions } from "./methods/adaptive.js";
 export { bestOfN } from "./methods/best-of-n.js";
+export type { DiffusionOptions } from "./methods/diffusion-options.js";
 export { ets } from "./methods/ets.js";
 export { majority } from "./methods/majority.js";
 export type { MethodName } from "./methods/method-names.js";

@@ -1,5 +1,6 @@
 /** The options that all methods share: checked, and filled in from the model and the defaults. */
 import { Budget, type BudgetOptions } from "../chain/budget.js";
+import { type DenoisingSettings, guidanceLength } from "../chain/denoising.js";
 import type { WeightTreatment } from "../energy/importance-sampling.js";
 import {
   checkBoolean,
@@ -23,6 +24,11 @@ import { type AnswerExtractor, extractAnswer } from "../rewards/answer.js";
 import { type Reward, type RewardFunction, toReward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
 import { type AdaptiveOptions, resolveAdaptive } from "./adaptive.js";
+import {
+  DEFAULT_BLOCK_LENGTH,
+  type DiffusionOptions,
+  resolveDiffusion,
+} from "./diffusion-options.js";
 import type { Plan } from "./plan.js";
 import { resolveProposal } from "./proposal-options.js";
 import type { Step } from "./step.js";
@@ -37,12 +43,20 @@ export interface MethodOptions extends SamplingOptions, PromptOptions {
   rollouts?: number;
   /** I, guidance steps over `maxTokens`: blocks of ceil(maxTokens / I) tokens. */
   steps?: number;
-  /** Tokens of a guidance step, in place of `steps`. Default 64; adaptive runs: one step. */
+  /**
+   * Tokens of a guidance step, in place of `steps`; of a diffusion model, the positions it unmasks.
+   * Default 64; adaptive runs: one step.
+   */
   blockTokens?: number;
   /** λ of the target p_ref · exp(r / λ), from 1e-100 to 1e100. Default .1. */
   lambda?: number;
-  /** Longest answer in tokens. Default: 512, or what the model's context leaves. */
+  /**
+   * Longest answer in tokens; of a diffusion model, the positions it is given. Default: 512
+   * (diffusion: 256), or what the model's context leaves.
+   */
   maxTokens?: number;
+  /** How a diffusion model unmasks; refused for others. */
+  diffusion?: DiffusionOptions;
   /** Default: self-consistency of the answers that `extract` finds. */
   reward?: Reward | RewardFunction;
   /** Finds a text's answer, for the vote and the result. Default: the usual forms. */
@@ -108,6 +122,7 @@ const KEYS = [
   ...SAMPLING_KEYS,
   ...["raw", "system", "thinking"],
   ...["candidates", "rollouts", "steps", "blockTokens", "lambda", "maxTokens", "reward", "extract"],
+  ...["diffusion"],
   ...["proposal", "proposalSampling", "weights", "mixture", "adaptive"],
   ...[
     "stop",
@@ -131,6 +146,8 @@ export interface Settings {
   blockTokens: number;
   lambda: number;
   maxTokens: number;
+  /** Of a diffusion model; null for others. */
+  diffusion: DenoisingSettings | null;
   reward: string;
   finish: "chain" | "resample";
   /** The proposal's file; null without one. */
@@ -167,6 +184,7 @@ const MAX_DRAWS = 4096;
 /** Beyond it reward / λ leaves the range of a double. */
 const MIN_LAMBDA = 1e-100;
 const DEFAULT_MAX_TOKENS = 512;
+const DEFAULT_DIFFUSION_LENGTH = 256;
 const DEFAULT_CANDIDATES = 8;
 /** As in the paper's settings. */
 const DEFAULT_BLOCK_TOKENS = 64;
@@ -180,6 +198,7 @@ interface Limits {
   /** With a proposal: the size of the vocabulary that both share. */
   vocabSize: number;
   hasProposal: boolean;
+  isDiffusion: boolean;
 }
 
 /** Throws `ERR_INVALID_OPTION`. `promptTokens` bounds the default of `maxTokens`. */
@@ -196,6 +215,7 @@ export function resolveOptions(
     room: Math.max(1, model.info.contextLength - promptTokens),
     vocabSize: proposal ? model.matchTokenizer(proposal) : model.info.vocabSize,
     hasProposal: proposal !== undefined,
+    isDiffusion: model.info.isDiffusion,
   });
 }
 
@@ -203,7 +223,8 @@ export function resolveOptions(
 export function checkOptions(options: MethodOptions, { hasProposal = false } = {}): void {
   checkOptionNames(options);
   promptOptions(options);
-  resolve(options, { room: 2 ** 24, vocabSize: 2 ** 31 - 1, hasProposal });
+  const isDiffusion = options.diffusion !== undefined;
+  resolve(options, { room: 2 ** 24, vocabSize: 2 ** 31 - 1, hasProposal, isDiffusion });
 }
 
 function resolve(options: MethodOptions, limits: Limits): ResolvedOptions {
@@ -240,15 +261,19 @@ export function checkOptionNames(options: MethodOptions): void {
 
 function resolveSettings(
   options: MethodOptions,
-  { room, vocabSize, hasProposal }: Limits,
+  { room, vocabSize, hasProposal, isDiffusion }: Limits,
   reward: string,
 ): Settings {
   const maxTokens = checkInteger(
     "maxTokens",
-    options.maxTokens ?? Math.min(DEFAULT_MAX_TOKENS, room),
+    options.maxTokens ?? defaultMaxTokens(options, room, isDiffusion),
     1,
     2 ** 24,
   );
+  if (options.diffusion !== undefined && !isDiffusion) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "`diffusion` is for diffusion models");
+  }
+  const diffusion = isDiffusion ? resolveDiffusion(options.diffusion, maxTokens) : null;
   const sampling = resolveSampling(options, vocabSize);
   const { shortcuts = {} } = options;
   checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided"]);
@@ -258,9 +283,15 @@ function resolveSettings(
   return {
     candidates: checkInteger("candidates", options.candidates ?? most, 1, MAX_DRAWS),
     rollouts: checkInteger("rollouts", options.rollouts ?? 1, 1, MAX_DRAWS),
-    ...resolveSteps(options, maxTokens, adaptive === null ? DEFAULT_BLOCK_TOKENS : maxTokens),
+    ...resolveSteps(
+      options,
+      maxTokens,
+      adaptive === null ? DEFAULT_BLOCK_TOKENS : maxTokens,
+      diffusion,
+    ),
     lambda: checkNumber("lambda", options.lambda ?? 0.1, MIN_LAMBDA, 1 / MIN_LAMBDA),
     maxTokens,
+    diffusion,
     reward,
     finish: checkOneOf("finish", options.finish ?? "chain", ["chain", "resample"]),
     ...resolveProposal(options, sampling, hasProposal),
@@ -279,11 +310,24 @@ function resolveSettings(
   };
 }
 
-/** I and B, each from the other: B = ceil(maxTokens / I). */
+/** A diffusion model's answer has whole blocks. */
+function defaultMaxTokens(
+  { diffusion }: MethodOptions,
+  room: number,
+  isDiffusion: boolean,
+): number {
+  if (!isDiffusion) return Math.min(DEFAULT_MAX_TOKENS, room);
+  const most = Math.min(DEFAULT_DIFFUSION_LENGTH, room);
+  const { blockLength = DEFAULT_BLOCK_LENGTH } = diffusion ?? {};
+  return Math.max(Math.floor(most / blockLength) * blockLength, Math.min(blockLength, most));
+}
+
+/** I and B, each from the other: B = ceil(maxTokens / I), or whole denoising steps. */
 function resolveSteps(
   { steps, blockTokens }: MethodOptions,
   maxTokens: number,
   defaultBlock: number,
+  diffusion: DenoisingSettings | null,
 ): { steps: number; blockTokens: number } {
   if (steps !== undefined && blockTokens !== undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `steps` or `blockTokens`, got both");
@@ -293,5 +337,13 @@ function resolveSteps(
       ? checkInteger("blockTokens", blockTokens ?? defaultBlock, 1, 2 ** 24)
       : Math.ceil(maxTokens / checkInteger("steps", steps, 1, 2 ** 24));
   const fitting = Math.min(block, maxTokens);
+  if (diffusion !== null) {
+    const { denoisingSteps } = diffusion;
+    const length = guidanceLength(diffusion, fitting, maxTokens);
+    return {
+      steps: Math.ceil(denoisingSteps / length),
+      blockTokens: Math.ceil((length * maxTokens) / denoisingSteps),
+    };
+  }
   return { steps: Math.ceil(maxTokens / fitting), blockTokens: fitting };
 }
