@@ -27,6 +27,7 @@ export { majority } from "./methods/majority.js";
 export type { MethodName } from "./methods/method-names.js";
 export type { MethodOptions, Progress, Settings } from "./methods/options.js";
 export { type ModelPlan, type Plan, plan, type TokenBounds } from "./methods/plan.js";
+export type { ImportanceRatio, ProposalDiffusionOptions } from "./methods/proposal-options.js";
 export { METHODS, type Method, optionsFor } from "./methods/registry.js";
 export type { Result, StopReason } from "./methods/result.js";
 export { greedy, sample } from "./methods/sample.js";

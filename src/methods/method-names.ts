@@ -10,6 +10,8 @@ export type MethodName = (typeof METHOD_NAMES)[number];
 const OWN_OPTIONS: Readonly<Record<string, readonly MethodName[]>> = {
   proposal: ["ets-is"],
   proposalSampling: ["ets-is"],
+  proposalDiffusion: ["ets-is"],
+  ratio: ["ets-is"],
   weights: ["ets-is"],
   mixture: ["ets-is"],
 };

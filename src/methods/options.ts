@@ -30,7 +30,11 @@ import {
   resolveDiffusion,
 } from "./diffusion-options.js";
 import type { Plan } from "./plan.js";
-import { resolveProposal } from "./proposal-options.js";
+import {
+  type ImportanceRatio,
+  type ProposalDiffusionOptions,
+  resolveProposal,
+} from "./proposal-options.js";
 import type { Step } from "./step.js";
 
 export interface MethodOptions extends SamplingOptions, PromptOptions {
@@ -76,6 +80,13 @@ export interface MethodOptions extends SamplingOptions, PromptOptions {
    * weight corrects.
    */
   proposalSampling?: Omit<SamplingOptions, "allowedTokens">;
+  /** What of a diffusion proposal is approximated. Default: `{ cache: "dual" }`, Fast-dLLM's. */
+  proposalDiffusion?: ProposalDiffusionOptions;
+  /**
+   * Importance ratios of diffusion models are `exact` under random remasking without parallel
+   * decoding, else `approximate` and biased; "exact" refuses to be given others.
+   */
+  ratio?: ImportanceRatio;
   /**
    * How importance ratios become weights: `exact` (default; unbiased), `psis` (Pareto-smoothed) or
    * `clip` (log ratios within ±10, as the published code has it; biased).
@@ -123,7 +134,15 @@ const KEYS = [
   ...["raw", "system", "thinking"],
   ...["candidates", "rollouts", "steps", "blockTokens", "lambda", "maxTokens", "reward", "extract"],
   ...["diffusion"],
-  ...["proposal", "proposalSampling", "weights", "mixture", "adaptive"],
+  ...[
+    "proposal",
+    "proposalSampling",
+    "proposalDiffusion",
+    "ratio",
+    "weights",
+    "mixture",
+    "adaptive",
+  ],
   ...[
     "stop",
     "finish",
@@ -154,6 +173,9 @@ export interface Settings {
   proposal: string | null;
   /** What the proposal draws from: the reference's temperature, or its own, and no truncation. */
   proposalSampling: Sampling | null;
+  /** How a diffusion proposal unmasks; null without one. */
+  proposalDiffusion: DenoisingSettings | null;
+  ratio: ImportanceRatio;
   weights: WeightTreatment;
   mixture: number;
   adaptive: Required<AdaptiveOptions> | null;
@@ -294,7 +316,7 @@ function resolveSettings(
     diffusion,
     reward,
     finish: checkOneOf("finish", options.finish ?? "chain", ["chain", "resample"]),
-    ...resolveProposal(options, sampling, hasProposal),
+    ...resolveProposal(options, sampling, diffusion, hasProposal),
     adaptive,
     shortcuts: {
       prefixes: checkBoolean("shortcuts.prefixes", prefixes),

@@ -1,14 +1,32 @@
 /** The options of ETS-IS. */
+import { DENOISING_CACHES, type DenoisingSettings } from "../chain/denoising.js";
 import { checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { Sampling } from "../engine/sampling.js";
+import { type DiffusionOptions, resolveParallel } from "./diffusion-options.js";
 import type { MethodOptions } from "./options.js";
 
+/** How a diffusion model draws rollouts for ETS-IS: as the reference, but for these. */
+export type ProposalDiffusionOptions = Pick<DiffusionOptions, "cache" | "parallel">;
+
+/**
+ * What of the importance ratio is exact. `exact`: the probabilities of the two chains' steps.
+ * `approximate`: of the tokens they unmasked alone, where the choice of positions depends on the
+ * tokens too; energies are then biased.
+ */
+export type ImportanceRatio = "exact" | "approximate";
+
 /** Throws `ERR_INVALID_OPTION`, also for options that are given without a proposal. */
-export function resolveProposal(options: MethodOptions, sampling: Sampling, hasProposal: boolean) {
+export function resolveProposal(
+  options: MethodOptions,
+  sampling: Sampling,
+  diffusion: DenoisingSettings | null,
+  hasProposal: boolean,
+) {
   const { proposal, weights = "exact", mixture = 0 } = options;
   if (!hasProposal) {
-    const given = ["proposalSampling", "weights", "mixture"].find((name) => name in options);
+    const names = ["proposalSampling", "proposalDiffusion", "ratio", "weights", "mixture"];
+    const given = names.find((name) => name in options);
     if (given !== undefined) {
       throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${given}\` needs a \`proposal\``);
     }
@@ -16,6 +34,7 @@ export function resolveProposal(options: MethodOptions, sampling: Sampling, hasP
   return {
     proposal: proposal?.path ?? null,
     proposalSampling: hasProposal ? resolveProposalSampling(options, sampling) : null,
+    ...resolveProposalDiffusion(options, hasProposal ? diffusion : null),
     weights: checkOneOf("weights", weights, ["exact", "psis", "clip"]),
     mixture: checkNumber("mixture", mixture, 0, 1),
   };
@@ -42,4 +61,47 @@ function resolveProposalSampling(options: MethodOptions, sampling: Sampling): Sa
   }
   checkNumber("proposalSampling.temperature", temperature, 0.01, 100);
   return { ...sampling, temperature, topK, topP, minP };
+}
+
+function resolveProposalDiffusion(
+  options: MethodOptions,
+  diffusion: DenoisingSettings | null,
+): { proposalDiffusion: DenoisingSettings | null; ratio: ImportanceRatio } {
+  const { proposalDiffusion = {}, ratio } = options;
+  if (diffusion === null) {
+    if (options.proposalDiffusion !== undefined || ratio === "approximate") {
+      const name = ratio === "approximate" ? "ratio" : "proposalDiffusion";
+      throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${name}\` is for diffusion models`);
+    }
+    return { proposalDiffusion: null, ratio: checkOneOf("ratio", ratio ?? "exact", ["exact"]) };
+  }
+  if (diffusion.cache !== "none" || diffusion.parallel !== null) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      "ETS-IS weighs rollouts towards the exact reference; only its proposal may be approximated",
+      { fix: "`cache` and `parallel` in `proposalDiffusion`" },
+    );
+  }
+  checkKeys("proposalDiffusion", proposalDiffusion, ["cache", "parallel"]);
+  const { cache = "dual" } = proposalDiffusion;
+  const parallel = resolveParallel("proposalDiffusion.parallel", proposalDiffusion.parallel);
+  const factorises = diffusion.remasking === "random" && parallel === null;
+  checkOneOf("ratio", ratio ?? "exact", ["exact", "approximate"]);
+  if (ratio === "exact" && !factorises) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      "The exact ratio needs steps whose positions don't depend on the drawn tokens",
+      {
+        fix: '`remasking: "random"` without parallel decoding, or `ratio: "approximate"` (biased)',
+      },
+    );
+  }
+  return {
+    proposalDiffusion: {
+      ...diffusion,
+      cache: checkOneOf("proposalDiffusion.cache", cache, DENOISING_CACHES),
+      parallel,
+    },
+    ratio: factorises ? "exact" : "approximate",
+  };
 }
