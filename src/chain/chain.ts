@@ -6,6 +6,9 @@
 /** `end`: the model ended the text; `stop`: a stop token or string; `length`: `maxTokens`. */
 export type FinishReason = "end" | "stop" | "length";
 
+/** What can be measured of the distribution of each token, at a cost: only when a reward asks. */
+export type TokenMetric = "entropies" | "selfCertainties";
+
 /** A text, or the part of it drawn so far. */
 export interface Text {
   /** Without the end token, and cut before a stop string or what is still masked. */
@@ -17,6 +20,13 @@ export interface Text {
   tokens: readonly number[];
   /** One a token, in nats, under the distribution it was drawn from; 0 for a mask. */
   logProbs: readonly number[];
+  /** One a token, in nats: the entropy of the distribution it was drawn from. */
+  entropies?: readonly number[];
+  /**
+   * One a token, in nats: the Kullback-Leibler divergence of the model's own distribution from the
+   * uniform one, -1/V Σ_v log (V · p_v).
+   */
+  selfCertainties?: readonly number[];
   /** `null` while the text is unfinished. */
   finishReason: FinishReason | null;
 }

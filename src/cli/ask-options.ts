@@ -1,18 +1,16 @@
 import type { BudgetOptions } from "../chain/budget.js";
 import { bundledDefaults } from "../engine/bundled-models.js";
-import { checkOneOf } from "../engine/check.js";
 import type { MethodOptions } from "../methods/options.js";
-import { loadRewardModule } from "../rewards/module.js";
-import { selfConsistency } from "../rewards/self-consistency.js";
+import { type OpenedReward, openReward, parseReward } from "../rewards/named.js";
 import { findTask } from "../tasks/index.js";
 import type { Task } from "../tasks/task.js";
 import type { AskFlags } from "./ask-flags.js";
 
-/** What the library is asked for, by the flags that were given. */
+/** What the library is asked for, by the flags that were given; the reward is opened later. */
 export async function toMethodOptions(flags: AskFlags): Promise<MethodOptions> {
   const defaults = bundledDefaults(flags.model);
-  const taskName = flags.task ?? defaults.task;
-  const task = taskName === undefined ? undefined : await findTask(taskName);
+  const task = await taskOf(flags);
+  parseReward(flags.reward);
   const { budgetTokens: tokens, budgetMs: ms } = flags;
   const budget: BudgetOptions = {
     ...(tokens !== undefined && { tokens }),
@@ -45,7 +43,6 @@ export async function toMethodOptions(flags: AskFlags): Promise<MethodOptions> {
   const present = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined));
   return {
     ...present,
-    reward: await resolveReward(flags.reward, task),
     ...(task && { extract: (text: string) => task.extract(text) }),
     budget,
   };
@@ -62,11 +59,16 @@ function toProposalSampling(flags: AskFlags): MethodOptions["proposalSampling"] 
   return present.length > 0 ? Object.fromEntries(present) : undefined;
 }
 
-async function resolveReward(name: string, task: Task | undefined) {
-  if (name.startsWith("module:")) return loadRewardModule(name.slice("module:".length));
-  checkOneOf("--reward", name, ["self-consistency"]);
-  return selfConsistency({
-    ...(task && { extract: (text) => task.extract(text) }),
+/** The reward that `--reward` names. */
+export async function openNamedReward(flags: AskFlags): Promise<OpenedReward> {
+  const task = await taskOf(flags);
+  return openReward(flags.reward, {
+    ...(task && { extract: (text: string) => task.extract(text) }),
     ...(task?.isFinal && { isFinal: task.isFinal }),
   });
+}
+
+async function taskOf({ task, model }: AskFlags): Promise<Task | undefined> {
+  const name = task ?? bundledDefaults(model).task;
+  return name === undefined ? undefined : findTask(name);
 }

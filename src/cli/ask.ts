@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { REWARD_NAMES } from "../rewards/named.js";
 import { taskNames } from "../tasks/index.js";
 import { type AskFlags, METHOD_NAMES } from "./ask-flags.js";
 import { addModelOptions } from "./model-options.js";
@@ -43,7 +44,11 @@ export function askCommand(): Command {
       "ets-is: share of rollouts the model draws itself (default: 0)",
       numberOption,
     )
-    .option("--reward <reward>", "self-consistency or module:FILE", "self-consistency")
+    .option(
+      "--reward <reward>",
+      `${REWARD_NAMES.join(", ")}, or a sum: self-consistency+0.5*confidence`,
+      "self-consistency",
+    )
     .option(
       "--task <name>",
       `how answers are found: ${taskNames().join(", ")}, module:FILE (default: any form)`,

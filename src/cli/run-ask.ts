@@ -11,7 +11,7 @@ import type { Result } from "../methods/result.js";
 import type { Step } from "../methods/step.js";
 import { VERSION } from "../version.js";
 import { type AskFlags, METHOD_NAMES } from "./ask-flags.js";
-import { toMethodOptions } from "./ask-options.js";
+import { openNamedReward, toMethodOptions } from "./ask-options.js";
 import { formatAnswer, formatInterrupted } from "./ask-output.js";
 import { exitWith, Interrupted } from "./exit.js";
 import { loadNamedModel } from "./load-named-model.js";
@@ -34,6 +34,7 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
   const bar = progressBar();
   process.once("beforeExit", failStalled);
   try {
+    await using opened = await openNamedReward(flags);
     const started = performance.now();
     await using model = await loadNamedModel(flags, interrupt.signal);
     await using proposal =
@@ -43,6 +44,7 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
     const loadMs = performance.now() - started;
     const result = await METHODS[name](model, question, {
       ...options,
+      reward: opened.reward,
       ...(proposal && { proposal }),
       onWarning: (message) => console.error(message),
       onPlan: (planned) => {

@@ -1,4 +1,4 @@
-import type { Text } from "../chain/chain.js";
+import type { Text, TokenMetric } from "../chain/chain.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 
 /** A finished text to be rewarded: a rollout, or a candidate that has ended. */
@@ -34,6 +34,10 @@ export interface Reward {
   isSettled?(input: RewardInput, confidence: number): boolean;
   /** Whether no continuation of this unfinished text can change its reward. */
   isDecided?(text: string): boolean;
+  /** What completions must carry besides their log-probabilities. Default: nothing. */
+  readonly metrics?: readonly TokenMetric[];
+  /** Frees what the reward owns, such as a model. */
+  [Symbol.asyncDispose]?(): Promise<void>;
 }
 
 /** A reward of each text by itself. */
@@ -80,22 +84,32 @@ export async function scorePool(
     signal?.throwIfAborted();
     throw rewardError(reward, step, error);
   }
-  if (!Array.isArray(scores) || scores.length !== input.pool.length) {
+  checkScores(reward.name, scores, input.pool, ` at step ${step}`);
+  return scores;
+}
+
+/** One finite number a completion. Throws `ERR_REWARD`, naming the completion. */
+export function checkScores(
+  name: string,
+  scores: readonly number[],
+  pool: readonly Completion[],
+  where = "",
+): void {
+  if (!Array.isArray(scores) || scores.length !== pool.length) {
     throw new LlamaEtsError(
       "ERR_REWARD",
-      `Expected the reward \`${reward.name}\` to return ${input.pool.length} numbers at step ${step}, got ${Array.isArray(scores) ? scores.length : typeof scores}`,
+      `Expected the reward \`${name}\` to return ${pool.length} numbers${where}, got ${Array.isArray(scores) ? scores.length : typeof scores}`,
     );
   }
   for (const [i, score] of scores.entries()) {
     if (Number.isFinite(score)) continue;
-    const { candidate, rollout } = input.pool[i] as Completion;
+    const { candidate, rollout } = pool[i] as Completion;
     const which = rollout === null ? "" : `rollout ${rollout} of `;
     throw new LlamaEtsError(
       "ERR_REWARD",
-      `Expected the reward \`${reward.name}\` to return a finite number, got \`${score}\` for ${which}candidate ${candidate} at step ${step}`,
+      `Expected the reward \`${name}\` to return a finite number, got \`${score}\` for ${which}candidate ${candidate}${where}`,
     );
   }
-  return scores;
 }
 
 /** Whether the reward calls the pool settled. Throws `ERR_REWARD` when it fails. */

@@ -1,0 +1,57 @@
+import { LlamaEtsError } from "../engine/errors.js";
+import { checkScores, type Reward, type RewardFunction, toReward } from "./reward.js";
+
+export interface WeightedReward {
+  reward: Reward | RewardFunction;
+  /** Any finite number. Default 1. */
+  weight?: number;
+}
+
+/**
+ * The weighted sum of rewards. It is decided, or settled, once all of them are; disposing it
+ * disposes them.
+ *
+ * @example
+ * const reward = combine([{ reward: selfConsistency() }, { reward: confidence(), weight: 0.5 }]);
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
+ */
+export function combine(weighted: readonly WeightedReward[]): Reward {
+  const parts = weighted.map(({ reward, weight = 1 }) => ({ reward: toReward(reward), weight }));
+  if (parts.length === 0 || !parts.every(({ weight }) => Number.isFinite(weight))) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      "Expected `combine` to be given rewards with finite weights",
+    );
+  }
+  const rewards = parts.map(({ reward }) => reward);
+  const canSettle = rewards.every(({ isSettled }) => isSettled !== undefined);
+  const canDecide = rewards.every(({ isDecided }) => isDecided !== undefined);
+  return {
+    name: parts.map(nameOf).join("+"),
+    metrics: [...new Set(rewards.flatMap(({ metrics = [] }) => metrics))],
+    async score(input) {
+      const scores = await Promise.all(
+        rewards.map(async (reward) => {
+          const own = await reward.score(input);
+          checkScores(reward.name, own, input.pool);
+          return own;
+        }),
+      );
+      return input.pool.map((_, i) =>
+        parts.reduce((sum, { weight }, j) => sum + weight * (scores[j]?.[i] as number), 0),
+      );
+    },
+    ...(canSettle && {
+      isSettled: (input, confidence) => rewards.every((r) => r.isSettled?.(input, confidence)),
+    }),
+    ...(canDecide && { isDecided: (text) => rewards.every((r) => r.isDecided?.(text)) }),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(rewards.map((reward) => reward[Symbol.asyncDispose]?.()));
+    },
+  };
+}
+
+function nameOf({ reward, weight }: { reward: Reward; weight: number }): string {
+  return weight === 1 ? reward.name : `${weight}*${reward.name}`;
+}
