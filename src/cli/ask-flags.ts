@@ -1,10 +1,11 @@
 /** What `ask` is told on the command line. */
+import type { DiffusionFlags } from "./diffusion-options.js";
 import type { ModelFlags } from "./model-options.js";
 
 /** Methods that `--method` takes. */
 export { METHOD_NAMES } from "../methods/method-names.js";
 
-export interface AskFlags extends ModelFlags {
+export interface AskFlags extends ModelFlags, DiffusionFlags {
   method: string;
   proposal?: string;
   proposalTemperature?: number;

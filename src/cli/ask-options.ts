@@ -5,6 +5,7 @@ import { type OpenedReward, openReward, parseReward } from "../rewards/named.js"
 import { findTask } from "../tasks/index.js";
 import type { Task } from "../tasks/task.js";
 import type { AskFlags } from "./ask-flags.js";
+import { toDiffusionOptions } from "./diffusion-options.js";
 
 /** What the library is asked for, by the flags that were given; the reward is opened later. */
 export async function toMethodOptions(flags: AskFlags): Promise<MethodOptions> {
@@ -24,7 +25,7 @@ export async function toMethodOptions(flags: AskFlags): Promise<MethodOptions> {
       flags.blockTokens ??
       (flags.steps === undefined && !flags.adaptive ? defaults.blockTokens : undefined),
     lambda: flags.lambda,
-    maxTokens: flags.maxTokens,
+    maxTokens: flags.maxTokens ?? defaults.maxTokens,
     temperature: flags.temperature,
     topK: flags.topK,
     topP: flags.topP,
@@ -43,6 +44,7 @@ export async function toMethodOptions(flags: AskFlags): Promise<MethodOptions> {
   const present = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined));
   return {
     ...present,
+    ...toDiffusionOptions(flags, defaults.diffusion),
     ...(task && { extract: (text: string) => task.extract(text) }),
     budget,
   };

@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { REWARD_NAMES } from "../rewards/named.js";
 import { taskNames } from "../tasks/index.js";
 import { type AskFlags, METHOD_NAMES } from "./ask-flags.js";
+import { addDiffusionOptions } from "./diffusion-options.js";
 import { addModelOptions } from "./model-options.js";
 import { numberOption } from "./numbers.js";
 
@@ -9,7 +10,7 @@ export function askCommand(): Command {
   const command = new Command("ask")
     .description("Answer one question by guided sampling.")
     .argument("[prompt]", "the question; - or nothing reads it from standard input");
-  return addModelOptions(command)
+  addModelOptions(command)
     .option("--method <name>", METHOD_NAMES.join(", "), "ets")
     .option("-M, --candidates <n>", "candidates drawn at each step (default: 8)", numberOption)
     .option("-K, --rollouts <n>", "rollouts for each candidate (default: 1)", numberOption)
@@ -70,6 +71,7 @@ export function askCommand(): Command {
       const { ask } = await import("./run-ask.js");
       await ask(prompt, flags);
     });
+  return addDiffusionOptions(command);
 }
 
 /** Taken only to say why it is refused: a truncated proposal biases the energies. */

@@ -17,6 +17,9 @@ const ROLES: Record<string, string> = {
 /** The proposal that fits it, for ETS-IS. */
 export const BUNDLED_PROPOSAL = "mini-gsm-proposal";
 
+/** Made for answers of 56 tokens in blocks of 8. */
+const BUNDLED_DIFFUSION = "mini-gsm-llada";
+
 /** The models that are there. */
 export function bundledModels(): BundledModel[] {
   return Object.entries(ROLES)
@@ -27,9 +30,20 @@ export function bundledModels(): BundledModel[] {
 /** The model used when none is named. */
 export const DEFAULT_MODEL = "mini-gsm-ref";
 
+/** Options that suit the bundled models. */
+export interface BundledDefaults {
+  task?: string;
+  blockTokens?: number;
+  maxTokens?: number;
+  diffusion?: { blockLength: number };
+}
+
 /** What suits the bundled models, whose texts are short; none for other models. */
-export function bundledDefaults(source: string): { task?: string; blockTokens?: number } {
-  return Object.hasOwn(ROLES, source) ? { task: "mini-gsm", blockTokens: 16 } : {};
+export function bundledDefaults(source: string): BundledDefaults {
+  if (!Object.hasOwn(ROLES, source)) return {};
+  const ofAll = { task: "mini-gsm", blockTokens: 16 };
+  if (source !== BUNDLED_DIFFUSION) return ofAll;
+  return { ...ofAll, maxTokens: 56, diffusion: { blockLength: 8 } };
 }
 
 /** The path of a bundled model's name; anything else is returned as it is. */
