@@ -24,6 +24,7 @@
         "native/context.cc",
         "native/context_values.cc",
         "native/engine.cc",
+        "native/expansion.cc",
         "native/generation.cc",
         "native/model.cc",
         "native/model_file.cc",

@@ -31,6 +31,7 @@ Napi::Function Context::Define(Napi::Env env) {
        InstanceMethod<&Context::Free>("free"), InstanceMethod<&Context::Clear>("clear"),
        InstanceMethod<&Context::Prefill>("prefill"), InstanceMethod<&Context::Logits>("logits"),
        InstanceMethod<&Context::Generate>("generate"), InstanceMethod<&Context::Score>("score"),
+       InstanceMethod<&Context::Expand>("expand"),
        InstanceMethod<&Context::TimeDecodes>("timeDecodes"),
        InstanceMethod<&Context::SetThreads>("setThreads"),
        InstanceMethod<&Context::Status>("status"), InstanceMethod<&Context::Progress>("progress"),
@@ -151,8 +152,10 @@ Napi::Value Context::Logits(const Napi::CallbackInfo& info) {
   });
 }
 
-// generate({ draws: [{ parent, stream: [3], position, maxTokens, keep, tail }], sampling, key: [2],
-//   stopTokens, stopStrings, maxTotalTokens, sharePrefixes, timeLimitMs }) -> continuations
+// generate({ draws: [{ parent, stream: [3], position, maxTokens, keep, keepEnded, tail }],
+// sampling,
+//   reference, key: [2], stopTokens, stopStrings, maxTotalTokens, sharePrefixes, timeLimitMs })
+//   -> continuations
 Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     RequireOpen();
@@ -178,6 +181,22 @@ Napi::Value Context::Score(const Napi::CallbackInfo& info) {
           return llama_ets::Score(session, requests, sampling);
         },
         [](Napi::Env env, std::vector<Scores>* result) { return ToJs(env, *result); });
+  });
+}
+
+// expand([{ parent, token }], count, sampling) -> [{ sequence, tokens, logProbs, rawLogProbs }]
+Napi::Value Context::Expand(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    RequireOpen();
+    const std::vector<ExpandRequest> requests = ReadExpandRequests(info[0], vocab_size_);
+    const auto count = static_cast<size_t>(ReadInteger(info[1], "count", 1, kMaxRanked));
+    const Sampling sampling = ReadSampling(info[2], vocab_size_);
+    return Run<std::vector<Expansion>>(
+        info.Env(),
+        [requests, count, sampling](Session* session) {
+          return llama_ets::Expand(session, requests, count, sampling);
+        },
+        [](Napi::Env env, std::vector<Expansion>* result) { return ToJs(env, *result); });
   });
 }
 

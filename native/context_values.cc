@@ -46,6 +46,7 @@ Draw ReadDraw(Napi::Object object) {
   draw.max_tokens =
       static_cast<int32_t>(ReadInteger(object.Get("maxTokens"), "maxTokens", 1, 1 << 30));
   draw.keep = ReadBoolean(object.Get("keep"), "keep");
+  draw.keep_ended = ReadBoolean(object.Get("keepEnded"), "keepEnded");
   draw.tail = ReadString(object.Get("tail"), "tail");
   return draw;
 }
@@ -108,6 +109,17 @@ std::vector<ScoreRequest> ReadScoreRequests(Napi::Value value, int32_t vocab_siz
   });
 }
 
+std::vector<ExpandRequest> ReadExpandRequests(Napi::Value value, int32_t vocab_size) {
+  return ReadRequests<ExpandRequest>(value, "requests", [&](Napi::Object object) {
+    ExpandRequest request{ReadHandle(object.Get("parent")), std::nullopt};
+    const Napi::Value token = object.Get("token");
+    if (!token.IsNull()) {
+      request.token = static_cast<llama_token>(ReadInteger(token, "token", 0, vocab_size - 1));
+    }
+    return request;
+  });
+}
+
 std::vector<Draw> ReadDraws(Napi::Value value) {
   return ReadRequests<Draw>(value, "draws", ReadDraw);
 }
@@ -115,6 +127,8 @@ std::vector<Draw> ReadDraws(Napi::Value value) {
 GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size) {
   GenerationOptions options;
   options.sampling = ReadSampling(object.Get("sampling"), vocab_size);
+  const Napi::Value reference = object.Get("reference");
+  if (!reference.IsNull()) options.reference = ReadSampling(reference, vocab_size);
   const Napi::Array key = ReadArray(object.Get("key"), "key", 2);
   for (uint32_t i = 0; i < 2; ++i) {
     const Napi::Value word = key[i];
@@ -150,6 +164,7 @@ Napi::Value ToJs(Napi::Env env, const std::vector<Continuation>& continuations) 
     object["tokens"] = ToInt32Array(env, continuation.tokens);
     object["logProbs"] = ToFloat64Array(env, continuation.log_probs);
     object["rawLogProbs"] = ToFloat64Array(env, continuation.raw_log_probs);
+    object["referenceLogProbs"] = ToFloat64Array(env, continuation.reference_log_probs);
     object["finish"] = NameOf(continuation.finish);
     object["sequence"] = static_cast<double>(continuation.sequence);
     result[i] = object;
@@ -164,6 +179,27 @@ Napi::Value ToJs(Napi::Env env, const std::vector<Scores>& scores) {
     Napi::Object object = Napi::Object::New(env);
     object["logProbs"] = ToFloat64Array(env, scores[i].log_probs);
     object["rawLogProbs"] = ToFloat64Array(env, scores[i].raw_log_probs);
+    result[i] = object;
+  }
+  return result;
+}
+
+Napi::Value ToJs(Napi::Env env, const std::vector<Expansion>& expansions) {
+  Napi::Array result = Napi::Array::New(env, expansions.size());
+  for (uint32_t i = 0; i < expansions.size(); ++i) {
+    const Napi::HandleScope scope(env);
+    std::vector<llama_token> tokens;
+    std::vector<double> log_probs, raw_log_probs;
+    for (const TokenProbability& next : expansions[i].next) {
+      tokens.push_back(next.token);
+      log_probs.push_back(next.log_prob);
+      raw_log_probs.push_back(next.raw_log_prob);
+    }
+    Napi::Object object = Napi::Object::New(env);
+    object["sequence"] = static_cast<double>(expansions[i].sequence);
+    object["tokens"] = ToInt32Array(env, tokens);
+    object["logProbs"] = ToFloat64Array(env, log_probs);
+    object["rawLogProbs"] = ToFloat64Array(env, raw_log_probs);
     result[i] = object;
   }
   return result;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "expansion.h"
 #include "generation.h"
 #include "scoring.h"
 #include "session.h"
@@ -20,17 +21,21 @@ struct SessionStatus {
 };
 
 constexpr int32_t kMaxThreads = 512;
+// Tokens that an expansion ranks for one text.
+constexpr int32_t kMaxRanked = 4096;
 
 // The readers throw EngineError ERR_INVALID_ARGUMENT.
 SequenceHandle ReadHandle(Napi::Value value);
 SessionOptions ReadSessionOptions(Napi::Value value);
 std::vector<PrefillRequest> ReadPrefillRequests(Napi::Value value, int32_t vocab_size);
 std::vector<ScoreRequest> ReadScoreRequests(Napi::Value value, int32_t vocab_size);
+std::vector<ExpandRequest> ReadExpandRequests(Napi::Value value, int32_t vocab_size);
 std::vector<Draw> ReadDraws(Napi::Value value);
 GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size);
 
 Napi::Value ToJs(Napi::Env env, const std::vector<Continuation>& continuations);
 Napi::Value ToJs(Napi::Env env, const std::vector<Scores>& scores);
+Napi::Value ToJs(Napi::Env env, const std::vector<Expansion>& expansions);
 Napi::Value ToJs(Napi::Env env, const SessionStatus& status);
 
 }  // namespace llama_ets

@@ -23,6 +23,7 @@ class Generation {
         text_end_(session->vocab(), options.stop_tokens, options.stop_strings),
         results_(draws.size()),
         waiting_(draws.size()) {
+    if (options.reference) reference_sampler_.emplace(session, *options.reference);
     std::iota(waiting_.begin(), waiting_.end(), size_t{0});
   }
 
@@ -186,9 +187,7 @@ class Generation {
         }
         Leave(member);
         const bool is_last = &member == &branch.members.back() && open.empty();
-        results_[member.draw].sequence = session_->Adopt(
-            is_last ? std::move(branch.sequence) : session_->ForkSlot(branch.sequence));
-        if (is_last) branch.sequence.slot = kHandedOver;
+        results_[member.draw].sequence = HandOut(&branch, is_last);
       }
       branch.members = std::move(open);
     }
@@ -208,7 +207,8 @@ class Generation {
       for (const Member& member : members) uniforms.push_back(UniformOf(member));
       sampler->Draw(rows_[i].logits, uniforms, &drawn_[rows_[i].first]);
     });
-    for (const Row& row : rows_) Divide(row.branch, &drawn_[row.first]);
+    ScoreDrawn();
+    for (const Row& row : rows_) Divide(row.branch, row.first);
     rows_.clear();
     for (size_t i = branches_.size(); i > 0; --i) {
       if (!branches_[i - 1].members.empty()) continue;
@@ -217,9 +217,28 @@ class Generation {
     }
   }
 
+  // The drawn tokens' log-probabilities under the reference.
+  void ScoreDrawn() {
+    if (!reference_sampler_) return;
+    references_.resize(drawn_.size());
+    reference_sampler_->ForEach(rows_.size(), [this](size_t i, Sampler* sampler) {
+      const size_t first = rows_[i].first;
+      const size_t last = first + branches_[rows_[i].branch].members.size();
+      for (size_t at = first; at < last; ++at) {
+        const auto same = std::find_if(
+            drawn_.begin() + static_cast<std::ptrdiff_t>(first),
+            drawn_.begin() + static_cast<std::ptrdiff_t>(at),
+            [&](const TokenProbability& other) { return other.token == drawn_[at].token; });
+        const auto known = static_cast<size_t>(same - drawn_.begin());
+        references_[at] = known < at ? references_[known]
+                                     : sampler->Score(rows_[i].logits, drawn_[at].token).log_prob;
+      }
+    });
+  }
+
   // Appends the members' tokens. Those that go on with the first one's token stay in the branch,
   // for each other token a new one forks off; members whose texts end leave.
-  void Divide(size_t index, const TokenProbability* drawn) {
+  void Divide(size_t index, size_t first) {
     struct Fork {
       llama_token token;
       Finish finish;  // kBudget: goes on
@@ -231,8 +250,10 @@ class Generation {
     branches_[index].members.clear();
     branches_[index].sequence.next = nullptr;
     const std::string tail = branches_[index].tail;
-    for (Member member : members) {
-      const llama_token token = drawn->token;
+    std::vector<size_t> ended;  // draws whose sequences stay
+    for (size_t i = 0; i < members.size(); ++i) {
+      Member member = members[i];
+      const llama_token token = drawn_[first + i].token;
       auto fork = std::find_if(forks.begin(), forks.end(),
                                [&](const Fork& other) { return other.token == token; });
       if (fork == forks.end()) {
@@ -240,9 +261,10 @@ class Generation {
         fork = forks.end() - 1;
         fork->finish = text_end_.FinishWith(token, &fork->tail);
       }
-      Append(&member, *drawn++, fork->finish);
+      Append(&member, first + i, fork->finish);
       if (results_[member.draw].finish != Finish::kBudget && !member.closing) {
         Leave(member);
+        if (draws_[member.draw].keep_ended) ended.push_back(member.draw);
         continue;
       }
       if (!fork->branch && branches_[index].members.empty()) {
@@ -254,6 +276,18 @@ class Generation {
       }
       branches_[*fork->branch].members.push_back(member);
     }
+    for (const size_t draw : ended) {
+      const bool is_last = draw == ended.back() && branches_[index].members.empty();
+      results_[draw].sequence = HandOut(&branches_[index], is_last);
+    }
+  }
+
+  // A branch's sequence as it is: a fork of it, or the sequence itself when nothing else needs it.
+  SequenceHandle HandOut(Branch* branch, bool is_last) {
+    if (!is_last) return session_->Adopt(session_->ForkSlot(branch->sequence));
+    const SequenceHandle handle = session_->Adopt(std::move(branch->sequence));
+    branch->sequence.slot = kHandedOver;
+    return handle;
   }
 
   // The random number of a member's next token: a function of its stream and position alone.
@@ -265,12 +299,14 @@ class Generation {
     return PhiloxUniform(counter, options_.key);
   }
 
-  void Append(Member* member, const TokenProbability& drawn, Finish finish) {
+  void Append(Member* member, size_t at, Finish finish) {
     const Draw& draw = draws_[member->draw];
+    const TokenProbability& drawn = drawn_[at];
     Continuation& result = results_[member->draw];
     result.tokens.push_back(drawn.token);
     result.log_probs.push_back(drawn.log_prob);
     result.raw_log_probs.push_back(drawn.raw_log_prob);
+    if (reference_sampler_) result.reference_log_probs.push_back(references_[at]);
     session_->monitor()->generated += 1;
     session_->counters.generated += 1;
     result.finish = finish;
@@ -293,6 +329,7 @@ class Generation {
   const std::vector<Draw>& draws_;
   const GenerationOptions& options_;
   RowSampler sampler_;
+  std::optional<RowSampler> reference_sampler_;
   TextEnd text_end_;
   std::vector<Continuation> results_;
   std::list<size_t> waiting_;  // draws not yet begun, in order
@@ -300,7 +337,8 @@ class Generation {
   size_t members_ = 0;     // of all branches
   std::vector<Row> rows_;  // to draw from
   std::vector<TokenProbability> drawn_;
-  int64_t reserved_ = 0;  // cells promised to members
+  std::vector<double> references_;  // drawn_'s log-probabilities under the reference
+  int64_t reserved_ = 0;            // cells promised to members
   bool finished_ = false;
 };
 

@@ -28,11 +28,13 @@ struct Draw {
   uint32_t position;
   int32_t max_tokens;
   bool keep;         // leave a sequence that can be continued, unless the text ended
+  bool keep_ended;   // leave that of a text that ended too; it lacks the last token, and logits
   std::string tail;  // the end of the text so far, where a stop string may have begun
 };
 
 struct GenerationOptions {
   Sampling sampling;
+  std::optional<Sampling> reference;  // another policy to report the drawn tokens under
   PhiloxKey key;
   std::vector<llama_token> stop_tokens;  // besides the model's end-of-generation tokens
   std::vector<std::string> stop_strings;
@@ -42,9 +44,10 @@ struct GenerationOptions {
 };
 
 struct Continuation {
-  std::vector<llama_token> tokens;    // ends with the end or stop token, where there is one
-  std::vector<double> log_probs;      // under the distribution sampled
-  std::vector<double> raw_log_probs;  // under the model's softmax
+  std::vector<llama_token> tokens;          // ends with the end or stop token, where there is one
+  std::vector<double> log_probs;            // under the distribution sampled
+  std::vector<double> raw_log_probs;        // under the model's softmax
+  std::vector<double> reference_log_probs;  // under `reference`, if there is one
   Finish finish = Finish::kBudget;
   SequenceHandle sequence = 0;  // 0: none kept
 };

@@ -80,19 +80,24 @@ void Sampler::CollectAbove(const float* logits, float threshold, size_t limit) {
   }
 }
 
-// Leaves the k largest in support_, in descending order.
-void Sampler::KeepTopK(const float* logits) {
-  const size_t k = sampling_.top_k;
-  if (sampling_.allowed.empty() && block_max_.size() > k) {
+// Fills support_ with the row's `count` largest, in descending order.
+void Sampler::CollectTop(const float* logits, size_t count) {
+  if (sampling_.allowed.empty() && block_max_.size() > count) {
     // The k-th largest block maximum bounds the k-th largest logit from below, so that few tokens
     // are looked at.
     std::vector<float> maxima = block_max_;
-    std::nth_element(maxima.begin(), maxima.begin() + (k - 1), maxima.end(), std::greater<float>());
-    CollectAbove(logits, maxima[k - 1]);
+    std::nth_element(maxima.begin(), maxima.begin() + (count - 1), maxima.end(),
+                     std::greater<float>());
+    CollectAbove(logits, maxima[count - 1]);
   } else {
     CollectAbove(logits, -kInfinity);
   }
-  const size_t kept = std::min(k, support_.size());
+  KeepHighest(count);
+}
+
+// Leaves the `count` largest in support_, in descending order.
+void Sampler::KeepHighest(size_t count) {
+  const size_t kept = std::min(count, support_.size());
   std::partial_sort(support_.begin(), support_.begin() + kept, support_.end(), Candidate::IsHigher);
   support_.resize(kept);
 }
@@ -156,7 +161,7 @@ void Sampler::FindSupport(const float* logits, const Softmax& row) {
   const bool top_k = sampling_.top_k > 0 && sampling_.top_k < vocab_size_;
   support_max_ = row.max;
   if (top_k) {
-    KeepTopK(logits);
+    CollectTop(logits, sampling_.top_k);
   } else if (sampling_.allowed.empty() && sampling_.top_p < 1) {
     CollectTopP(logits, row);
   } else {
@@ -267,6 +272,26 @@ TokenProbability Sampler::Score(const float* logits, llama_token token) {
     return At(logits, row, token, Tempered(c.logit, support_max_) - std::log(support_sum_));
   }
   return At(logits, row, token, -HUGE_VAL);
+}
+
+std::vector<TokenProbability> Sampler::Top(const float* logits, size_t count) {
+  const Softmax row = SumRow(logits);
+  if (sampling_.temperature == 0) return {Greedy(logits, row)};
+  if (IsPlain()) {
+    CollectTop(logits, count);
+    support_max_ = row.max;
+    support_sum_ = tempered_sum_;
+  } else {
+    FindSupport(logits, row);
+    KeepHighest(count);
+  }
+  const double log_sum = std::log(support_sum_);
+  std::vector<TokenProbability> top;
+  for (const Candidate& c : support_) {
+    if (c.logit == -kInfinity) break;  // no token from here on has probability
+    top.push_back(At(logits, row, c.token, Tempered(c.logit, support_max_) - log_sum));
+  }
+  return top;
 }
 
 }  // namespace llama_ets

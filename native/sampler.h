@@ -42,6 +42,10 @@ class Sampler {
   // The log-probabilities of `token` in this row. Throws as Draw does.
   TokenProbability Score(const float* logits, llama_token token);
 
+  // The `count` most probable tokens of the row, or all that have probability, in descending order;
+  // of a greedy policy, one. Throws as Draw does.
+  std::vector<TokenProbability> Top(const float* logits, size_t count);
+
  private:
   struct Candidate {
     llama_token token;
@@ -58,7 +62,8 @@ class Sampler {
   void FindSupport(const float* logits, const Softmax& row);
   // Fills support_ with the tokens from `threshold` up; may stop once it holds more than `limit`.
   void CollectAbove(const float* logits, float threshold, size_t limit = SIZE_MAX);
-  void KeepTopK(const float* logits);
+  void CollectTop(const float* logits, size_t count);
+  void KeepHighest(size_t count);
   void CollectTopP(const float* logits, const Softmax& row);
   void KeepTopP(double goal);
   bool IsPlain() const { return !truncates_ && sampling_.allowed.empty(); }

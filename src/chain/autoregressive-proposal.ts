@@ -16,14 +16,15 @@ const PROPOSAL = 0x80000000;
 /** What the proposal keeps and runs: the new prefixes, the one they continue, and the rollouts. */
 export function proposalDemand(shape: ChainShape, isScored: boolean): Demand {
   const { promptTokens, maxTokens, candidates, rollouts } = shape;
-  const heldTokens = Math.min(shape.blockTokens, maxTokens);
+  const block = Math.min(shape.blockTokens, maxTokens);
   return {
     promptTokens,
     maxTokens,
     parallel: candidates * rollouts,
     held: candidates + 2,
-    heldTokens,
-    readTokens: candidates * heldTokens,
+    heldTokens: (candidates + 1) * block,
+    continuedTokens: maxTokens - block,
+    readTokens: candidates * block,
     scores: isScored,
     flashAttention: false,
   };

@@ -3,8 +3,18 @@
  * and rollouts are forks of it. The prompt is prefilled once, and no token is decoded twice.
  */
 import type { ContextPlan, Demand } from "../engine/capacity.js";
+import type { Sequence } from "../engine/context.js";
 import type { Model } from "../engine/model.js";
-import type { Chain, Rollout, Usage } from "./chain.js";
+import type {
+  NextToken,
+  PrefixChain,
+  Ranked,
+  Redraw,
+  RedrawnState,
+  RedrawOptions,
+  Rollout,
+  Usage,
+} from "./chain.js";
 import { type DrawerOptions, type DrawnText, type Prefix, TextDrawer } from "./text-drawer.js";
 
 export type AutoregressiveState = DrawnText;
@@ -35,19 +45,58 @@ export function chainDemand(shape: ChainShape): Demand {
     maxTokens,
     parallel: isOneStep ? candidates : candidates * rollouts,
     held: isOneStep ? 1 : candidates + 1,
-    heldTokens: Math.min(blockTokens, maxTokens),
+    heldTokens: isOneStep ? 0 : candidates * blockTokens,
+    continuedTokens: isOneStep ? maxTokens : maxTokens - blockTokens,
     scores: isScored,
     // Decoding's and scoring's log-probabilities are compared under importance sampling.
     flashAttention: isScored ? false : "auto",
   };
 }
 
-/** Word 2 of the random counter for candidates; rollouts have their number there. */
-const CANDIDATE = 0xffffffff;
+/** N particles whose texts have little in common, the states they come from, and rollouts. */
+export function particleDemand(shape: ChainShape): Demand {
+  const { maxTokens, blockTokens, candidates } = shape;
+  return {
+    ...chainDemand(shape),
+    held: 2 * candidates + 1,
+    heldTokens: candidates * maxTokens,
+    continuedTokens: Math.max(blockTokens, maxTokens - blockTokens),
+  };
+}
 
-export class AutoregressiveChain implements Chain<AutoregressiveState> {
+/** Texts, what is kept of them when their ends are drawn anew, and what that gives. */
+export function redrawDemand(shape: ChainShape): Demand {
+  const { maxTokens, candidates } = shape;
+  return {
+    ...chainDemand(shape),
+    parallel: candidates,
+    held: 3 * candidates + 1,
+    heldTokens: candidates * (2 * maxTokens + 1),
+    continuedTokens: maxTokens,
+  };
+}
+
+/** Hypotheses, and those that they are extended to. */
+export function rankDemand(shape: ChainShape): Demand {
+  const { maxTokens, candidates } = shape;
+  return {
+    ...chainDemand(shape),
+    parallel: candidates,
+    held: 2 * candidates + 1,
+    heldTokens: candidates * (maxTokens + 1),
+    continuedTokens: 0,
+  };
+}
+
+/** Word 2 of the random counter for candidates and redrawn ends; rollouts have their number. */
+const CANDIDATE = 0xffffffff;
+const REDRAWN = 0xfffffffe;
+
+export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
   readonly #options: AutoregressiveOptions;
   readonly #drawer: TextDrawer;
+  /** Holds the prompt, with the distribution of the first token. */
+  #start: Sequence | null = null;
 
   private constructor(drawer: TextDrawer, options: AutoregressiveOptions) {
     this.#drawer = drawer;
@@ -70,6 +119,7 @@ export class AutoregressiveChain implements Chain<AutoregressiveState> {
 
   async start(): Promise<AutoregressiveState> {
     const sequence = await this.#drawer.prefill(this.#options.prompt);
+    this.#start = sequence;
     return { text: "", tokens: [], logProbs: [], finishReason: null, sequence };
   }
 
@@ -79,15 +129,29 @@ export class AutoregressiveChain implements Chain<AutoregressiveState> {
     step: number,
     first = 0,
   ): Promise<AutoregressiveState[]> {
-    const left = this.#options.maxTokens - state.tokens.length;
-    const maxTokens = Math.min(this.#options.blockTokens, left);
+    const same = Array.from({ length: count }, () => state);
+    return this.#advance(same, step, first);
+  }
+
+  advanceEach(
+    states: readonly AutoregressiveState[],
+    step: number,
+  ): Promise<AutoregressiveState[]> {
+    return this.#advance(states, step, 0);
+  }
+
+  #advance(states: readonly AutoregressiveState[], step: number, first: number) {
     return this.#drawer.draw(
-      Array.from({ length: count }, (_, i) => ({
-        ...prefixOf(state),
-        stream: [step, first + i, CANDIDATE],
-        maxTokens,
-        keep: maxTokens < left,
-      })),
+      states.map((state, i) => {
+        const left = this.#options.maxTokens - state.tokens.length;
+        const maxTokens = Math.min(this.#options.blockTokens, left);
+        return {
+          ...prefixOf(state),
+          stream: [step, first + i, CANDIDATE],
+          maxTokens,
+          keep: maxTokens < left,
+        };
+      }),
     );
   }
 
@@ -109,6 +173,64 @@ export class AutoregressiveChain implements Chain<AutoregressiveState> {
     rollouts: readonly (readonly Rollout[])[],
   ): Promise<number[][]> {
     return this.#drawer.score(states.map(prefixOf), rollouts);
+  }
+
+  async redraw(
+    texts: readonly Redraw<AutoregressiveState>[],
+    { power, length, step }: RedrawOptions,
+  ): Promise<(AutoregressiveState & RedrawnState)[]> {
+    const heads = await Promise.all(texts.map((redraw) => this.#head(redraw)));
+    // The last token kept is read again, for the distribution of the first one drawn.
+    await this.#drawer.read(
+      heads.flatMap(({ text, sequence }) => {
+        const last = text.tokens.slice(-1);
+        return last.length > 0 ? [{ sequence, tokens: Int32Array.from(last) }] : [];
+      }),
+    );
+    const drawn = await this.#drawer.draw(
+      heads.map((head, i) => ({
+        ...head,
+        stream: [step, i, REDRAWN],
+        maxTokens: length - head.text.tokens.length,
+        keep: false,
+        keepEnded: true,
+      })),
+      power,
+    );
+    await Promise.all(heads.map(({ sequence }) => sequence[Symbol.asyncDispose]()));
+    return drawn.map((text) => ({ drawnLogProbs: [], ...text }));
+  }
+
+  /** What is kept of a text, without its last token in the sequence; that of `start` has none. */
+  async #head({ state, cut }: Redraw<AutoregressiveState>): Promise<Prefix> {
+    const tokens = state.tokens.slice(0, cut);
+    const text = {
+      text: this.#drawer.textOf(tokens),
+      tokens,
+      logProbs: state.logProbs.slice(0, cut),
+      drawnLogProbs: state.drawnLogProbs?.slice(0, cut) ?? [],
+      finishReason: null,
+    };
+    const source = cut === 0 ? this.#start : state.sequence;
+    if (source === null) throw new Error("Expected a text that was started or drawn anew");
+    const sequence = await source.fork();
+    if (cut > 0) await sequence.truncate(this.#options.prompt.length + cut - 1);
+    return { text, sequence };
+  }
+
+  async rank(
+    states: readonly AutoregressiveState[],
+    count: number,
+  ): Promise<Ranked<AutoregressiveState>[]> {
+    const ranked = await this.#drawer.rank(states.map(prefixOf), count);
+    return ranked.map(({ sequence, tokens, logProbs }, i) => ({
+      state: { ...(states[i] as AutoregressiveState), sequence },
+      next: Array.from(tokens, (token, n) => ({ token, logProb: logProbs[n] as number })),
+    }));
+  }
+
+  extend(ranked: AutoregressiveState, next: NextToken): AutoregressiveState {
+    return this.#drawer.append(prefixOf(ranked), next);
   }
 
   async release(states: readonly AutoregressiveState[]): Promise<void> {

@@ -42,7 +42,7 @@ export interface Rollout extends Text {
 
 /** Tokens since the chain was opened. */
 export interface Usage {
-  /** Prompt tokens decoded. */
+  /** Prompt tokens decoded, and tokens read again before a text is drawn anew from a cut. */
   prefilled: number;
   /** Tokens drawn, of candidates and rollouts together. */
   generated: number;
@@ -66,6 +66,8 @@ export interface Chain<S extends ChainState = ChainState> extends AsyncDisposabl
    * on, the states' own numbers name the draws: the same numbers give the same states.
    */
   advance(state: S, count: number, step: number, first?: number): Promise<S[]>;
+  /** Draws one state further from each, which may repeat; `step` and their order name the draws. */
+  advanceEach(states: readonly S[], step: number): Promise<S[]>;
   /**
    * Draws `count` finished texts x_0 ~ p_ref(· | x_s) from each state. `candidates` numbers the
    * states' draws, as `step` does.
@@ -86,6 +88,49 @@ export interface Chain<S extends ChainState = ChainState> extends AsyncDisposabl
   /** Whether the budget has ended; what was being drawn is then cut off, unfinished. */
   readonly isOutOfBudget: boolean;
   usage(): Promise<Usage>;
+}
+
+/** A text whose end can be drawn anew, also once it has ended. */
+export interface RedrawnState extends ChainState {
+  /** As `logProbs`, which are p_ref's, under the distribution that the tokens were drawn from. */
+  drawnLogProbs: readonly number[];
+}
+
+export interface Redraw<S> {
+  state: S;
+  /** Tokens to keep, from 0 to the state's number. */
+  cut: number;
+}
+
+export interface RedrawOptions {
+  /** Tokens are drawn with probability ∝ p_ref(token | text so far)^power. */
+  power: number;
+  /** Texts end, unfinished unless it is the longest, at this many tokens. */
+  length: number;
+  /** Names the draws, with their order. */
+  step: number;
+}
+
+/** A token that may come next, and its log-probability under p_ref. */
+export interface NextToken {
+  token: number;
+  logProb: number;
+}
+
+export interface Ranked<S> {
+  /** The state that was ranked, to be extended. */
+  state: S;
+  next: NextToken[];
+}
+
+/** The chain of a model that writes from left to right: texts can be cut, and tokens ranked. */
+export interface PrefixChain<S extends ChainState = ChainState> extends Chain<S> {
+  /** Keeps the first tokens of each text and draws what follows. */
+  redraw(texts: readonly Redraw<S>[], options: RedrawOptions): Promise<(S & RedrawnState)[]>;
+  /** The `count` most probable next tokens of unfinished states, in descending order. */
+  rank(states: readonly S[], count: number): Promise<Ranked<S>[]>;
+  /** A ranked state one token further; it may have ended with it. */
+  extend(ranked: S, next: NextToken): S;
 }
 
 /** A cheaper model of the same tokenizer that draws rollouts of another chain's states. */

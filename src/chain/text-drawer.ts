@@ -1,10 +1,10 @@
 /** Draws and scores texts with one model: what an autoregressive chain and its proposal share. */
-import type { Context, Continuation, Sequence } from "../engine/context.js";
+import type { Context, Continuation, Expansion, Sequence } from "../engine/context.js";
 import type { Model } from "../engine/model.js";
-import { type NativeContinuation, rethrow } from "../engine/native.js";
+import { rethrow } from "../engine/native.js";
 import type { Sampling } from "../engine/sampling.js";
 import type { Budget } from "./budget.js";
-import type { FinishReason, Rollout, Text, Usage } from "./chain.js";
+import type { FinishReason, NextToken, RedrawnState, Rollout, Text, Usage } from "./chain.js";
 
 export interface DrawerOptions {
   sampling: Sampling;
@@ -22,7 +22,7 @@ export interface DrawerOptions {
 
 /** A text to go on from. */
 export interface Prefix {
-  text: Text;
+  text: Text & Partial<RedrawnState>;
   /** Holds the prompt and the text's tokens. */
   sequence: Sequence;
 }
@@ -32,11 +32,15 @@ interface DrawRequest extends Prefix {
   stream: [number, number, number];
   maxTokens: number;
   keep: boolean;
+  /** Keeps the sequence, without its last token, of a text that ended too. */
+  keepEnded?: boolean;
 }
 
 /** A text with the sequence that holds it; null once it has ended, or when it was not kept. */
 export interface DrawnText extends Text {
   readonly sequence: Sequence | null;
+  /** Of a text to be drawn anew: its log-probabilities under the distribution drawn from. */
+  readonly drawnLogProbs?: readonly number[];
 }
 
 interface Reading {
@@ -55,6 +59,9 @@ export class TextDrawer implements AsyncDisposable {
   readonly context: Context;
   #isOutOfBudget = false;
   #generated = 0;
+  /** Tokens that ended a text and were chosen without being drawn. */
+  #unfed = 0;
+  #reported = performance.now();
 
   private constructor(
     model: Model,
@@ -96,9 +103,13 @@ export class TextDrawer implements AsyncDisposable {
     }
   }
 
-  /** Draws all in one native call; when the budget ends it, texts are cut off unfinished. */
-  async draw(requests: readonly DrawRequest[]): Promise<DrawnText[]> {
-    const { sampling, stop, seed, budget, shortcuts, signal, onProgress } = this.#options;
+  /**
+   * Draws all in one native call; when the budget ends it, texts are cut off unfinished.
+   *
+   * @param power tokens are drawn with probability ∝ p_ref^power
+   */
+  async draw(requests: readonly DrawRequest[], power = 1): Promise<DrawnText[]> {
+    const { sampling: policy, stop, seed, budget, shortcuts, signal, onProgress } = this.#options;
     signal?.throwIfAborted();
     if (requests.length === 0) return [];
     if (this.#isCutOff(budget)) return requests.map(({ text }) => ({ ...text, sequence: null }));
@@ -120,7 +131,9 @@ export class TextDrawer implements AsyncDisposable {
           position: text.tokens.length,
           tail: text.text.slice(-longest(stop)),
         })),
-        sampling,
+        ...(power === 1
+          ? { sampling: policy }
+          : { sampling: toPower(policy, power), reference: policy }),
         key: [seed % 2 ** 32, Math.floor(seed / 2 ** 32)],
         stopTokens: new Int32Array(),
         stopStrings: [...stop],
@@ -129,8 +142,7 @@ export class TextDrawer implements AsyncDisposable {
         timeLimitMs: budget.msLeft,
       });
       const drawn = continuations.reduce((sum, { tokens }) => sum + tokens.length, 0);
-      this.#generated += drawn;
-      budget.spend(drawn);
+      this.#spend(drawn);
       if (continuations.some(({ finish }) => finish === "budget")) this.#isOutOfBudget = true;
       return continuations.map((c, i) => this.#extend((requests[i] as DrawRequest).text, c));
     } catch (error) {
@@ -140,6 +152,48 @@ export class TextDrawer implements AsyncDisposable {
       clearInterval(timer);
       onProgress?.(this.#generated);
     }
+  }
+
+  /** Feeds each text's last token, if it has any, and ranks what comes next; the prefixes stay. */
+  async rank(prefixes: readonly Prefix[], count: number): Promise<Expansion[]> {
+    const { sampling, signal, budget, onProgress } = this.#options;
+    signal?.throwIfAborted();
+    if (this.#isCutOff(budget)) return [];
+    const requests = prefixes.map(({ text, sequence }) => {
+      return { parent: sequence, token: text.tokens.at(-1) ?? null };
+    });
+    const ranked = await this.context
+      .expand(requests, count, sampling)
+      .catch((error) => this.#rethrow(error));
+    this.#spend(requests.filter(({ token }) => token !== null).length);
+    if (performance.now() - this.#reported > PROGRESS_INTERVAL_MS) {
+      this.#reported = performance.now();
+      onProgress?.(this.#generated);
+    }
+    return ranked;
+  }
+
+  /** A text with one token more, which may end it; its sequence is that of the text. */
+  append({ text, sequence }: Prefix, { token, logProb }: NextToken): DrawnText {
+    const { maxTokens, stop } = this.#options;
+    const tokens = [...text.tokens, token];
+    const whole = this.textOf(tokens);
+    const isEnd = this.#model.isEndToken(token);
+    const isStop = !isEnd && stop.some((s) => whole.includes(s));
+    const isFull = tokens.length >= maxTokens;
+    const finishReason = isEnd ? "end" : isStop ? "stop" : isFull ? "length" : null;
+    if (finishReason !== null) {
+      // It is never fed, so the engine doesn't count it.
+      this.#spend(1);
+      this.#unfed += 1;
+    }
+    return {
+      tokens,
+      logProbs: [...text.logProbs, logProb],
+      text: isStop ? this.#cutAtStop(whole) : whole,
+      finishReason,
+      sequence: finishReason === null ? sequence : null,
+    };
   }
 
   /** Draws `count` finished texts from each prefix; `streamOf` names their random numbers. */
@@ -197,6 +251,11 @@ export class TextDrawer implements AsyncDisposable {
     return prefixes.map((_, i) => all.splice(0, rollouts[i]?.length ?? 0));
   }
 
+  #spend(tokens: number): void {
+    this.#generated += tokens;
+    this.#options.budget.spend(tokens);
+  }
+
   /** Whether the budget has ended, which is noted. */
   #isCutOff(budget: Budget): boolean {
     const { isSpent } = budget;
@@ -209,7 +268,7 @@ export class TextDrawer implements AsyncDisposable {
     const since = (name: keyof Omit<Usage, "ms">) => now[name] - this.#before[name];
     return {
       prefilled: since("prefilled"),
-      generated: since("generated"),
+      generated: since("generated") + this.#unfed,
       decoded: since("decoded"),
       scored: since("scored"),
       forks: since("forks"),
@@ -229,23 +288,37 @@ export class TextDrawer implements AsyncDisposable {
     return rethrow(error);
   }
 
-  #extend(text: Text, continuation: Continuation): DrawnText {
+  #extend(text: Prefix["text"], continuation: Continuation): DrawnText {
+    const { finish, logProbs: drawn, referenceLogProbs } = continuation;
     const tokens = [...text.tokens, ...continuation.tokens];
+    const logProbs = referenceLogProbs.length > 0 ? referenceLogProbs : drawn;
+    const whole = this.textOf(tokens);
     return {
       tokens,
-      logProbs: [...text.logProbs, ...continuation.logProbs],
-      text: this.#textOf(tokens, continuation.finish),
+      logProbs: [...text.logProbs, ...logProbs],
+      ...(text.drawnLogProbs && { drawnLogProbs: [...text.drawnLogProbs, ...drawn] }),
+      text: finish === "stop" ? this.#cutAtStop(whole) : whole,
       finishReason: finishReasonOf(continuation, tokens.length >= this.#options.maxTokens),
       sequence: continuation.sequence,
     };
   }
 
-  #textOf(tokens: number[], finish: NativeContinuation["finish"]): string {
-    const text = this.#model.detokenize(Int32Array.from(tokens));
-    if (finish !== "stop") return text;
+  textOf(tokens: readonly number[]): string {
+    return this.#model.detokenize(Int32Array.from(tokens));
+  }
+
+  #cutAtStop(text: string): string {
     const cuts = this.#options.stop.map((s) => text.indexOf(s)).filter((at) => at >= 0);
     return cuts.length > 0 ? text.slice(0, Math.min(...cuts)) : text;
   }
+}
+
+/**
+ * The policy with each token's probability raised to a power and normalised. What top-p and min-p
+ * cut off is drawn all the same: under the policy it has probability 0.
+ */
+function toPower(policy: Sampling, power: number): Sampling {
+  return { ...policy, temperature: policy.temperature / power, topP: 1, minP: 0 };
 }
 
 function finishReasonOf({ finish }: Continuation, isFull: boolean): FinishReason | null {

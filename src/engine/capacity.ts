@@ -30,8 +30,10 @@ export interface Demand {
   parallel: number;
   /** Sequences kept besides those that run: the prefix and its candidates. */
   held: number;
-  /** The longest block of a held candidate. */
+  /** Tokens that the held sequences have beyond the prompt, those in common counted once. */
   heldTokens: number;
+  /** The most tokens that a continuation adds to what is held. */
+  continuedTokens: number;
   /** The most tokens read at once besides the prompt. Default 0. */
   readTokens?: number;
   /** Whether continuations are scored. Default true. */
@@ -142,13 +144,12 @@ function planContext(
   parallel: number,
   device: FreeMemory["device"],
 ): ContextPlan {
-  const { promptTokens, maxTokens, held, heldTokens, readTokens = 0 } = demand;
+  const { promptTokens, maxTokens, held, heldTokens, continuedTokens, readTokens = 0 } = demand;
   const { scores = true, flashAttention = false } = demand;
   const sequences = parallel + held;
   const outputs = Math.max(MIN_OUTPUTS, sequences);
-  const kept = (held - 1) * heldTokens;
-  const continued = parallel * (held > 1 ? maxTokens - heldTokens : maxTokens);
-  const cells = padCells(promptTokens + kept + Math.max(continued, maxTokens));
+  const continued = Math.max(parallel * continuedTokens, maxTokens);
+  const cells = padCells(promptTokens + heldTokens + continued);
   // Powers of two: prompts of about one length share a context.
   const readAtOnce = 2 ** Math.ceil(Math.log2(Math.max(promptTokens, readTokens)));
   const batchTokens = Math.min(Math.max(outputs, readAtOnce), Math.max(outputs, MAX_BATCH), cells);
@@ -164,7 +165,7 @@ function planContext(
           computeBytes(model, {
             ...shape,
             tokens: Math.min(batchTokens, Math.max(promptTokens, readTokens)),
-            cells: padCells(promptTokens + (readTokens > 0 ? kept : 0)),
+            cells: padCells(promptTokens + (readTokens > 0 ? heldTokens : 0)),
             outputs: held,
           }),
         );

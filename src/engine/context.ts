@@ -10,6 +10,7 @@ import {
   call,
   type NativeContext,
   type NativeContinuation,
+  type NativeExpansion,
   type NativeGenerateRequest,
   type NativeModel,
   type NativeScores,
@@ -43,12 +44,22 @@ function outputsOf({ outputs, sequences }: ContextOptions): number {
   return outputs ?? Math.max(DEFAULT_OUTPUTS, sequences);
 }
 
-export type GenerateRequest = Omit<NativeGenerateRequest, "sampling" | "draws"> & {
+type NativeDraw = NativeGenerateRequest["draws"][number];
+
+export type GenerateRequest = Omit<NativeGenerateRequest, "sampling" | "reference" | "draws"> & {
   sampling: Sampling;
-  draws: (Omit<NativeGenerateRequest["draws"][number], "parent"> & { parent: Sequence })[];
+  /** Default: none. */
+  reference?: Sampling;
+  draws: (Omit<NativeDraw, "parent" | "keepEnded"> & {
+    parent: Sequence;
+    /** Default false. */
+    keepEnded?: boolean;
+  })[];
 };
 
 export type Continuation = Omit<NativeContinuation, "sequence"> & { sequence: Sequence | null };
+
+export type Expansion = Omit<NativeExpansion, "sequence"> & { sequence: Sequence };
 
 export class Context implements AsyncDisposable {
   readonly #native: NativeContext;
@@ -108,12 +119,16 @@ export class Context implements AsyncDisposable {
   }
 
   /** Draws continuations; see `native/generation.h`. */
-  async generate(request: GenerateRequest): Promise<Continuation[]> {
+  async generate({ reference, ...request }: GenerateRequest): Promise<Continuation[]> {
     const continuations = await call(() =>
       this.#native.generate({
         ...request,
-        draws: request.draws.map((draw) => ({ ...draw, parent: draw.parent.handle })),
+        draws: request.draws.map((draw) => ({
+          ...{ keepEnded: false, ...draw },
+          parent: draw.parent.handle,
+        })),
         sampling: toNativeSampling(request.sampling),
+        reference: reference === undefined ? null : toNativeSampling(reference),
       }),
     );
     return continuations.map((c) => ({
@@ -133,6 +148,22 @@ export class Context implements AsyncDisposable {
         toNativeSampling(sampling),
       ),
     );
+  }
+
+  /** Appends a token to a fork of each parent and ranks what comes next; see `native/expansion.h`. */
+  async expand(
+    requests: readonly { parent: Sequence; token: number | null }[],
+    count: number,
+    sampling: Sampling,
+  ): Promise<Expansion[]> {
+    const expansions = await call(() =>
+      this.#native.expand(
+        requests.map(({ parent, token }) => ({ parent: parent.handle, token })),
+        count,
+        toNativeSampling(sampling),
+      ),
+    );
+    return expansions.map((e) => ({ ...e, sequence: this.#own(e.sequence) }));
   }
 
   /** Milliseconds of each of up to `count` one-token decodes, until they add up to `limitMs`. */

@@ -199,12 +199,14 @@ export class Model implements AsyncDisposable {
     const { tokens } = await this.encodePrompt(prompt, promptOptions);
     const requests = continuations.map((c) => checkTokens("continuations", c, this.info.vocabSize));
     if (requests.length === 0) return [];
+    const longest = Math.max(...requests.map((r) => r.length));
     const capacity = this.#planScoring({
       promptTokens: tokens.length,
-      maxTokens: Math.max(...requests.map((r) => r.length)),
+      maxTokens: longest,
       parallel: requests.length,
       held: 1,
       heldTokens: 0,
+      continuedTokens: longest,
     });
     const context = await this.lease(capacity, false);
     try {

@@ -61,12 +61,16 @@ interface NativeDraw {
   position: number;
   maxTokens: number;
   keep: boolean;
+  /** Keeps the sequence of a text that ended too; it lacks the last token, and logits. */
+  keepEnded: boolean;
   tail: string;
 }
 
 export interface NativeGenerateRequest {
   draws: NativeDraw[];
   sampling: NativeSampling;
+  /** Another policy to report the drawn tokens under. */
+  reference: NativeSampling | null;
   key: [number, number];
   stopTokens: Int32Array;
   stopStrings: string[];
@@ -80,12 +84,23 @@ export interface NativeContinuation {
   tokens: Int32Array;
   logProbs: Float64Array;
   rawLogProbs: Float64Array;
+  /** Under `reference`; empty without one. */
+  referenceLogProbs: Float64Array;
   finish: "end" | "stop" | "length" | "budget";
   /** 0: none kept. */
   sequence: SequenceHandle;
 }
 
 export interface NativeScores {
+  logProbs: Float64Array;
+  rawLogProbs: Float64Array;
+}
+
+/** The most probable next tokens of a text, in descending order. */
+export interface NativeExpansion {
+  /** Holds the text with the token it was expanded by. */
+  sequence: SequenceHandle;
+  tokens: Int32Array;
   logProbs: Float64Array;
   rawLogProbs: Float64Array;
 }
@@ -134,6 +149,12 @@ export interface NativeContext {
     requests: { parent: SequenceHandle; tokens: Int32Array }[],
     sampling: NativeSampling,
   ): Promise<NativeScores[]>;
+  /** `token`: appended to a fork of the parent; null: the parent as it is. */
+  expand(
+    requests: { parent: SequenceHandle; token: number | null }[],
+    count: number,
+    sampling: NativeSampling,
+  ): Promise<NativeExpansion[]>;
   timeDecodes(threads: number, count: number, limitMs: number): Promise<Float64Array>;
   setThreads(threads: number, batchThreads: number): Promise<void>;
   status(): Promise<ContextStatus>;

@@ -14,7 +14,8 @@ const demand: Demand = {
   maxTokens: 100,
   parallel: 32,
   held: 9,
-  heldTokens: 25,
+  heldTokens: 8 * 25,
+  continuedTokens: 75,
 };
 
 const planOne = (own: Partial<Demand>, parallelLimit = 64, bytes = 64 * GiB): ContextPlan => {

@@ -29,11 +29,14 @@ const OPTIONS = {
 const TOKENS = Int32Array.of(5, 6);
 
 const load = (path = MODEL) => addon().loadModel({ path, gpuLayers: 0, onProgress() {} }).promise;
+const drawOf = (parent: number) => ({
+  ...{ parent, stream: [0, 0, 0] as [0, 0, 0], position: 0, maxTokens: 2 },
+  ...{ keep: false, keepEnded: false, tail: "" },
+});
 const requestOf = (parent: number, more: Partial<NativeGenerateRequest> = {}) => ({
-  draws: [
-    { parent, stream: [0, 0, 0] as [0, 0, 0], position: 0, maxTokens: 2, keep: false, tail: "" },
-  ],
+  draws: [drawOf(parent)],
   sampling: PLAIN,
+  reference: null,
   key: [1, 2] as [number, number],
   stopTokens: new Int32Array(),
   stopStrings: [],
@@ -79,6 +82,7 @@ const CALLS: [string, (context: NativeContext) => unknown][] = [
   ["logits", (c) => c.logits(1)],
   ["generate", (c) => c.generate(requestOf(1))],
   ["score", (c) => c.score([{ parent: 1, tokens: TOKENS }], PLAIN)],
+  ["expand", (c) => c.expand([{ parent: 1, token: 5 }], 3, PLAIN)],
   ["timeDecodes", (c) => c.timeDecodes(1, 1, 1000)],
   ["setThreads", (c) => c.setThreads(1, 1)],
   ["status", (c) => c.status()],
@@ -171,6 +175,7 @@ describe("a context's methods:", () => {
     const { context } = await opened();
     expect(await context.generate(requestOf(1, { draws: [] }))).toEqual([]);
     expect(await context.score([], PLAIN)).toEqual([]);
+    expect(await context.expand([], 1, PLAIN)).toEqual([]);
     await context.close();
   });
 
@@ -211,6 +216,7 @@ describe("a sequence's handle is refused with ERR_DISPOSED", () => {
     ["prefill", (c, handle) => c.prefill([{ sequence: handle, tokens: TOKENS }])],
     ["generate", (c, handle) => c.generate(requestOf(handle))],
     ["score", (c, handle) => c.score([{ parent: handle, tokens: TOKENS }], PLAIN)],
+    ["expand", (c, handle) => c.expand([{ parent: handle, token: 5 }], 3, PLAIN)],
   ];
 
   test.each(WITH_HANDLE)("by %s once it was freed or cleared", async (_, call) => {
