@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, rename } from "node:fs/promises";
 import path from "node:path";
-import { cacheDirectory } from "../../dist/engine-build/cache-directory.js";
+import { cacheDirectory } from "../../dist/engine/cache-directory.js";
 import { readSourceFile } from "../../dist/engine-build/source-bundle.js";
 import { entry, rawEntries, writeGguf } from "./gguf.mjs";
 

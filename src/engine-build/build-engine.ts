@@ -14,10 +14,10 @@ import { createRequire } from "node:module";
 import { availableParallelism, cpus } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { cacheDirectory } from "../engine/cache-directory.js";
 import { codeOf, LlamaEtsError } from "../engine/errors.js";
 import { ENGINE_METADATA } from "../engine/locate-engine.js";
 import { VERSION } from "../version.js";
-import { cacheDirectory } from "./cache-directory.js";
 import { extractSource, sourceRelease } from "./source-bundle.js";
 import { checkToolchain } from "./toolchain.js";
 

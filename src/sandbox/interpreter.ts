@@ -1,0 +1,130 @@
+/** One interpreter in a process of its own, asked and answered in frames. */
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import { createRequire } from "node:module";
+import path from "node:path";
+import type { Duplex } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { CHANNEL, HEADER_BYTES, MAX_FRAME_BYTES, toFrame } from "./frames.js";
+import { confinedNode, type Isolation } from "./isolation.js";
+
+/** Built files, from `src/` as from `dist/`. */
+const BUILT = fileURLToPath(new URL("../../dist/sandbox", import.meta.url));
+export const MAX_ERROR_CHARACTERS = 1000;
+
+export type Role = "snapshot" | "candidate" | "judge";
+
+export interface InterpreterOptions {
+  isolation: Isolation;
+  memoryMiB: number;
+  /** The memory snapshot to start from; empty when one is to be made. */
+  snapshot: string;
+}
+
+/** Where Pyodide is installed, and its version. */
+export function locatePyodide(): { directory: string; version: string } {
+  const require = createRequire(import.meta.url);
+  const file = require.resolve("pyodide/package.json");
+  return { directory: path.dirname(file), version: require(file).version };
+}
+
+/** Starts a process of this role in a group of its own. */
+export function spawnConfined(role: Role, options: InterpreterOptions): ChildProcess {
+  const { isolation, memoryMiB, snapshot } = options;
+  const { directory } = locatePyodide();
+  const script = path.join(BUILT, "python-process.js");
+  const files = [BUILT, directory, ...(snapshot === "" ? [] : [snapshot])];
+  const [program = "", ...args] = confinedNode(
+    isolation,
+    script,
+    [role, directory, snapshot],
+    files,
+    memoryMiB,
+  );
+  const stdio: StdioOptions = ["ignore", "ignore", "pipe", "pipe"];
+  return spawn(program, args, { cwd: "/", env: {}, detached: true, stdio });
+}
+
+/** Where it is asked and answers. */
+export function channelOf(child: ChildProcess): Duplex {
+  return child.stdio[CHANNEL] as Duplex;
+}
+
+/** The process ended, or was killed, before it answered. */
+export class InterpreterGone extends Error {}
+
+export class Interpreter {
+  readonly #child: ChildProcess;
+  readonly #channel: Duplex;
+  #received = Buffer.alloc(0);
+  #waiting: { resolve: (message: string) => void; reject: (error: Error) => void } | undefined;
+  #gone: InterpreterGone | undefined;
+  #errors = "";
+
+  private constructor(role: Role, options: InterpreterOptions) {
+    this.#child = spawnConfined(role, options);
+    this.#channel = channelOf(this.#child);
+    this.#channel.on("data", (bytes: Buffer) => this.#receive(bytes));
+    this.#channel.on("error", () => {}); // Its end is told by `close`.
+    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#errors = (this.#errors + text).slice(-MAX_ERROR_CHARACTERS);
+    });
+    this.#child.on("error", (error) => this.#end(error.message));
+    this.#child.on("close", (code, signal) => this.#end(`ended with ${signal ?? code}`));
+  }
+
+  /** Resolves once it can be asked. Throws `InterpreterGone` with what the process said. */
+  static async start(role: Role, options: InterpreterOptions): Promise<Interpreter> {
+    const interpreter = new Interpreter(role, options);
+    await interpreter.#next();
+    return interpreter;
+  }
+
+  /** One request, one answer. Throws `InterpreterGone` when the process ends instead. */
+  ask(message: string): Promise<string> {
+    const answer = this.#next();
+    const frame = toFrame(message);
+    if (frame.length > MAX_FRAME_BYTES) this.kill();
+    else this.#channel.write(frame);
+    return answer;
+  }
+
+  /** Ends the whole process group at once. */
+  kill(): void {
+    const { pid } = this.#child;
+    if (pid !== undefined && this.#gone === undefined) {
+      try {
+        process.kill(process.platform === "win32" ? pid : -pid, "SIGKILL");
+      } catch {
+        // It has ended by itself.
+      }
+    }
+    this.#end("was stopped");
+  }
+
+  #next(): Promise<string> {
+    return new Promise((resolve, reject) => {
+      if (this.#gone !== undefined) reject(this.#gone);
+      else this.#waiting = { resolve, reject };
+    });
+  }
+
+  #receive(bytes: Buffer): void {
+    this.#received = Buffer.concat([this.#received, bytes]);
+    if (this.#received.length < HEADER_BYTES) return;
+    const end = HEADER_BYTES + this.#received.readUInt32LE(0);
+    if (end > MAX_FRAME_BYTES) this.kill();
+    else if (this.#received.length >= end) {
+      const message = this.#received.toString("utf8", HEADER_BYTES, end);
+      this.#received = this.#received.subarray(end);
+      const { resolve } = this.#waiting ?? {};
+      this.#waiting = undefined;
+      resolve?.(message);
+    }
+  }
+
+  #end(how: string): void {
+    this.#gone ??= new InterpreterGone(`The interpreter ${how}. ${this.#errors}`.trim());
+    this.#waiting?.reject(this.#gone);
+    this.#waiting = undefined;
+  }
+}

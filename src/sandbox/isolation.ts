@@ -1,0 +1,111 @@
+/** What confines an interpreter's process on this machine. */
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+export type OsSandbox = "bubblewrap" | "unshare" | "none";
+
+export interface Isolation {
+  /** The operating system's part. */
+  os: OsSandbox;
+  /** All of it, in words. */
+  description: string;
+}
+
+/** Seconds of processor time after which the kernel ends a process whose owner is gone. */
+const CPU_SECONDS = 600;
+/** WebAssembly's pages have 64 KiB. */
+const PAGES_PER_MIB = 16;
+
+const OS_SANDBOXES: Record<OsSandbox, { program: string; says: string }> = {
+  bubblewrap: {
+    program: "bwrap",
+    says: "bubblewrap (no network, own processes, only its own files to read)",
+  },
+  unshare: { program: "unshare", says: "unshare (no network, own processes)" },
+  none: { program: "", says: "no OS sandbox: the network is closed by WebAssembly alone" },
+};
+
+/** Tries bubblewrap, then unshare. */
+export async function detectIsolation(only?: OsSandbox): Promise<Isolation> {
+  const wanted: OsSandbox[] = only === undefined ? ["bubblewrap", "unshare"] : [only];
+  for (const os of wanted) if (await works(os)) return describe(os);
+  return describe("none");
+}
+
+function describe(os: OsSandbox): Isolation {
+  const description = `Pyodide (Python in WebAssembly) in processes without environment, Node's permission model, ${OS_SANDBOXES[os].says}`;
+  return { os, description };
+}
+
+async function works(os: OsSandbox): Promise<boolean> {
+  if (os === "none") return true;
+  const [file, ...args] = confined(os, [], ["/bin/sh", "-c", "exit 0"]);
+  if (file === undefined || process.platform !== "linux") return false;
+  return run(file, args, { env: {}, timeout: 10_000 }).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * The command line that runs Node's `script` confined. Readable are `files` alone, by Node's
+ * permission model and under bubblewrap by the system as well; nothing is writable.
+ */
+export function confinedNode(
+  { os }: Isolation,
+  script: string,
+  args: readonly string[],
+  files: readonly string[],
+  memoryMiB: number,
+): string[] {
+  const permission = process.allowedNodeEnvironmentFlags.has("--permission")
+    ? "--permission"
+    : "--experimental-permission";
+  const node = [
+    process.execPath,
+    permission,
+    ...files.map((file) => `--allow-fs-read=${file}`),
+    // JavaScript from strings is how Python would reach out of WebAssembly.
+    "--disallow-code-generation-from-strings",
+    `--wasm-max-mem-pages=${memoryMiB * PAGES_PER_MIB}`,
+    `--max-old-space-size=${memoryMiB}`,
+    // Programs are short: compiling better code would cost more than it saves.
+    "--liftoff-only",
+    "--no-warnings",
+    script,
+    ...args,
+  ];
+  if (process.platform === "win32") return node;
+  const limited = `ulimit -t ${CPU_SECONDS} -c 0 -f 0 2>/dev/null; exec "$0" "$@"`;
+  return confined(os, files, ["/bin/sh", "-c", limited, ...node]);
+}
+
+function confined(os: OsSandbox, files: readonly string[], command: string[]): string[] {
+  if (os === "none") return command;
+  const program = find(OS_SANDBOXES[os].program);
+  if (program === undefined) return [];
+  if (os === "unshare") {
+    return [
+      program,
+      ...["--user", "--map-user=65534", "--map-group=65534", "--net", "--pid", "--ipc", "--uts"],
+      ...["--mount", "--fork", "--kill-child", "--", ...command],
+    ];
+  }
+  const system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", process.execPath];
+  return [
+    program,
+    ...["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"],
+    ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"],
+    ...[...system, ...files].filter(existsSync).flatMap((file) => ["--ro-bind", file, file]),
+    ...["--", ...command],
+  ];
+}
+
+function find(program: string): string | undefined {
+  const places = ["/usr/bin", "/bin", "/usr/local/bin"];
+  return places.map((place) => path.join(place, program)).find((file) => existsSync(file));
+}

@@ -1,0 +1,172 @@
+/** Runs generated programs against tests, with nothing of them reaching this process. */
+import { availableParallelism } from "node:os";
+import { checkInteger, checkKeys } from "../engine/check.js";
+import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { Interpreter, InterpreterGone, type InterpreterOptions } from "./interpreter.js";
+import { detectIsolation, type Isolation, type OsSandbox } from "./isolation.js";
+import { Session, type TestResult, type TestRun } from "./session.js";
+import { snapshotFile } from "./snapshot.js";
+
+export interface SandboxOptions {
+  /** How long a program may run, its tests included; from 100 to 600,000. Default 10,000. */
+  timeoutMs?: number;
+  /** Python's memory, from 64 to 4096. Default 512. */
+  memoryMiB?: number;
+  /** Programs under test at once, each with two processes. Default: one a core, at most 4. */
+  concurrency?: number;
+  /** The operating system's part; for tests. Default: the best there is. */
+  os?: OsSandbox;
+  /** Aborting rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** How long tests that no program delays may take to end. */
+const GRACE_MS = 5000;
+
+interface Slot {
+  judge: Promise<Interpreter>;
+  /** Started ahead, and used for one program. */
+  candidate: Promise<Interpreter>;
+}
+
+export class Sandbox implements AsyncDisposable {
+  readonly isolation: Isolation;
+  readonly #options: InterpreterOptions;
+  readonly #timeoutMs: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #free: Slot[];
+  readonly #queue: ((slot: Slot) => void)[] = [];
+  readonly #running = new Set<Interpreter>();
+  readonly #stop = () => this.#killAll();
+  #isDisposed = false;
+
+  private constructor(options: InterpreterOptions, settings: SandboxOptions & { slots: number }) {
+    this.isolation = options.isolation;
+    this.#options = options;
+    this.#timeoutMs = settings.timeoutMs ?? 10_000;
+    this.#signal = settings.signal;
+    this.#signal?.addEventListener("abort", this.#stop, { once: true });
+    this.#free = Array.from({ length: settings.slots }, () => ({
+      judge: this.#start("judge"),
+      candidate: this.#start("candidate"),
+    }));
+  }
+
+  /**
+   * Detects what isolation there is and starts the first interpreters. Throws `ERR_SANDBOX` when
+   * they don't start.
+   */
+  static async open(options: SandboxOptions = {}): Promise<Sandbox> {
+    checkKeys("sandbox", options, ["timeoutMs", "memoryMiB", "concurrency", "os", "signal"]);
+    const { timeoutMs = 10_000, memoryMiB = 512, signal } = options;
+    const { concurrency = Math.min(4, availableParallelism()) } = options;
+    checkInteger("timeoutMs", timeoutMs, 100, 600_000);
+    checkInteger("memoryMiB", memoryMiB, 64, 4096);
+    checkInteger("concurrency", concurrency, 1, 64);
+    const isolation = await detectIsolation(options.os);
+    const snapshot = await snapshotFile({ isolation, memoryMiB }, signal);
+    const sandbox = new Sandbox(
+      { isolation, memoryMiB, snapshot },
+      { ...options, slots: concurrency },
+    );
+    try {
+      await Promise.all(sandbox.#free.flatMap(({ judge, candidate }) => [judge, candidate]));
+    } catch (error) {
+      await sandbox[Symbol.asyncDispose]();
+      signal?.throwIfAborted();
+      throw asSandboxError(error);
+    }
+    return sandbox;
+  }
+
+  /** May be called while others run: they wait for a free place. */
+  async check(run: TestRun): Promise<TestResult> {
+    const slot = await this.#take();
+    try {
+      const candidate = await slot.candidate;
+      try {
+        return await this.#check(slot, candidate, run);
+      } finally {
+        this.#end(candidate);
+        slot.candidate = this.#start("candidate");
+      }
+    } catch (error) {
+      this.#signal?.throwIfAborted();
+      throw asSandboxError(error);
+    } finally {
+      const next = this.#queue.shift();
+      if (next === undefined) this.#free.push(slot);
+      else next(slot);
+    }
+  }
+
+  async #check(slot: Slot, candidate: Interpreter, run: TestRun): Promise<TestResult> {
+    const judge = await slot.judge;
+    const session = new Session(judge, candidate);
+    let isLate = false;
+    let grace: NodeJS.Timeout | undefined;
+    const limit = setTimeout(() => {
+      isLate = true;
+      candidate.kill();
+      grace = setTimeout(() => judge.kill(), GRACE_MS);
+    }, this.#timeoutMs);
+    try {
+      const result = await session.run(run);
+      return isLate && result.result !== "blocked" ? timedOut(this.#timeoutMs) : result;
+    } catch (error) {
+      if (!(error instanceof InterpreterGone)) throw error;
+      this.#end(judge);
+      slot.judge = this.#start("judge");
+      if (!isLate) throw error;
+      return timedOut(this.#timeoutMs);
+    } finally {
+      clearTimeout(limit);
+      clearTimeout(grace);
+    }
+  }
+
+  #start(role: "judge" | "candidate"): Promise<Interpreter> {
+    const starting = Interpreter.start(role, this.#options).then((interpreter) => {
+      if (this.#isDisposed || this.#signal?.aborted) interpreter.kill();
+      else this.#running.add(interpreter);
+      return interpreter;
+    });
+    starting.catch(() => {}); // Told to whoever waits for it.
+    return starting;
+  }
+
+  #end(interpreter: Interpreter): void {
+    interpreter.kill();
+    this.#running.delete(interpreter);
+  }
+
+  #killAll(): void {
+    for (const interpreter of this.#running) this.#end(interpreter);
+  }
+
+  async #take(): Promise<Slot> {
+    this.#signal?.throwIfAborted();
+    if (this.#isDisposed) throw new LlamaEtsError("ERR_DISPOSED", "The sandbox was disposed");
+    return this.#free.pop() ?? new Promise((resolve) => this.#queue.push(resolve));
+  }
+
+  /** Ends all processes; programs under test reject. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
+    this.#signal?.removeEventListener("abort", this.#stop);
+    this.#killAll();
+    const starting = this.#free.flatMap(({ judge, candidate }) => [judge, candidate]);
+    for (const interpreter of starting) (await interpreter.catch(() => null))?.kill();
+  }
+}
+
+function timedOut(timeoutMs: number): TestResult {
+  return { result: "timeout", detail: `Not done after ${timeoutMs} ms` };
+}
+
+function asSandboxError(error: unknown): LlamaEtsError {
+  if (error instanceof LlamaEtsError) return error;
+  return new LlamaEtsError("ERR_SANDBOX", `Python could not be run: ${messageOf(error)}`, {
+    cause: error,
+  });
+}

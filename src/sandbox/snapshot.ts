@@ -1,0 +1,81 @@
+/** A memory snapshot of a started interpreter: others start from it several times faster. */
+import { createHash } from "node:crypto";
+import { access, mkdir, rename, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { buffer } from "node:stream/consumers";
+import { cacheDirectory } from "../engine/cache-directory.js";
+import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import {
+  channelOf,
+  type InterpreterOptions,
+  locatePyodide,
+  MAX_ERROR_CHARACTERS,
+  spawnConfined,
+} from "./interpreter.js";
+import { PRELOADED } from "./python-source.js";
+
+/**
+ * The snapshot's file in the user's cache, made on first use (seconds). Throws `ERR_SANDBOX`, or
+ * `ERR_WRITE` when it can't be kept.
+ */
+export async function snapshotFile(
+  options: Omit<InterpreterOptions, "snapshot">,
+  signal?: AbortSignal,
+): Promise<string> {
+  const { version } = locatePyodide();
+  const hash = createHash("sha256").update(PRELOADED).digest("hex").slice(0, 12);
+  const file = path.join(cacheDirectory(), "sandbox", `pyodide-${version}-${hash}.snapshot`);
+  if (await exists(file)) return file;
+  const snapshot = await makeSnapshot(options, signal);
+  try {
+    await mkdir(path.dirname(file), { recursive: true });
+    const partial = `${file}.${process.pid}`;
+    await writeFile(partial, snapshot);
+    await rename(partial, file);
+  } catch (error) {
+    throw new LlamaEtsError(
+      "ERR_WRITE",
+      `The sandbox's snapshot was not written: ${messageOf(error)}`,
+      { fix: "XDG_CACHE_HOME, a directory that can be written", cause: error },
+    );
+  }
+  return file;
+}
+
+async function makeSnapshot(
+  options: Omit<InterpreterOptions, "snapshot">,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
+  signal?.throwIfAborted();
+  const child = spawnConfined("snapshot", { ...options, snapshot: "" });
+  const stop = () => child.kill("SIGKILL");
+  signal?.addEventListener("abort", stop, { once: true });
+  try {
+    const ended = new Promise<number | null>((resolve, reject) => {
+      child.on("error", reject);
+      child.on("close", resolve);
+    });
+    const [code, snapshot, errors] = await Promise.all([
+      ended,
+      buffer(channelOf(child)),
+      buffer(child.stderr as NonNullable<typeof child.stderr>),
+    ]);
+    signal?.throwIfAborted();
+    if (code === 0 && snapshot.length > 0) return snapshot;
+    throw new Error(`it ended with ${code}. ${errors.toString().slice(-MAX_ERROR_CHARACTERS)}`);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new LlamaEtsError("ERR_SANDBOX", `Python could not be started: ${messageOf(error)}`, {
+      cause: error,
+    });
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
+function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}
