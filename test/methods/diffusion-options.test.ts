@@ -1,0 +1,133 @@
+/** The schedule of a diffusion model is checked before anything is loaded or drawn. */
+import { describe, expect, test } from "vitest";
+import { LlamaEtsError } from "../../src/engine/errors.js";
+import type { Model } from "../../src/engine/model.js";
+import { resolveSampling } from "../../src/engine/sampling.js";
+import { resolveDiffusion } from "../../src/methods/diffusion-options.js";
+import {
+  checkOptions,
+  type MethodOptions,
+  resolveOptions,
+  type Settings,
+} from "../../src/methods/options.js";
+import { resolveProposal } from "../../src/methods/proposal-options.js";
+
+const model = (isDiffusion: boolean, contextLength = 4096) =>
+  ({ info: { isDiffusion, contextLength, vocabSize: 896 } }) as unknown as Model;
+
+const settingsOf = (options: MethodOptions, contextLength?: number): Settings =>
+  resolveOptions(options, model(true, contextLength), 40).settings;
+
+describe("a diffusion model's defaults", () => {
+  test("are the published ones: blocks of 32, one token a step, low-confidence remasking", () => {
+    expect(settingsOf({})).toMatchObject({
+      ...{ maxTokens: 256, steps: 4, blockTokens: 64 },
+      diffusion: {
+        ...{ blockLength: 32, denoisingSteps: 256, remasking: "low-confidence" },
+        ...{ cfgScale: 0, cache: "none", parallel: null },
+      },
+      ...{ proposalDiffusion: null, ratio: "exact" },
+    });
+  });
+
+  test("fill a short context with whole blocks", () => {
+    expect(settingsOf({}, 140).maxTokens).toBe(96);
+    expect(settingsOf({ diffusion: { blockLength: 10 } }, 140).maxTokens).toBe(100);
+    expect(settingsOf({}, 60)).toMatchObject({ maxTokens: 20, diffusion: { blockLength: 20 } });
+  });
+
+  test("are none of other models'", () => {
+    expect(resolveOptions({}, model(false), 40).settings.diffusion).toBeNull();
+  });
+});
+
+describe("guidance steps are whole denoising steps", () => {
+  test.each([
+    [{ maxTokens: 64, steps: 4 }, 4, 16],
+    [{ maxTokens: 64, blockTokens: 24 }, 3, 24],
+    [{ maxTokens: 64, steps: 4, diffusion: { denoisingSteps: 8 } }, 4, 16],
+    [{ maxTokens: 64, steps: 5, diffusion: { denoisingSteps: 8 } }, 4, 16],
+    [{ maxTokens: 64, steps: 64, diffusion: { denoisingSteps: 8 } }, 8, 8],
+    [{ maxTokens: 64, steps: 1 }, 1, 64],
+  ])("%j", (options, steps, blockTokens) => {
+    expect(settingsOf(options)).toMatchObject({ steps, blockTokens });
+  });
+});
+
+/** What ETS-IS asks for, as it is checked before a proposal is loaded. */
+const withProposal = (options: MethodOptions) => () =>
+  checkOptions({ maxTokens: 64, diffusion: {}, ...options }, { hasProposal: true });
+const alone = (options: MethodOptions) => () => checkOptions({ maxTokens: 64, ...options });
+
+describe("refuses", () => {
+  test.each<[string, () => void, RegExp]>([
+    [
+      "blocks that don't fill the answer",
+      alone({ diffusion: { blockLength: 24 } }),
+      /24 and 64.*\n.*72/,
+    ],
+    [
+      "half blocks of steps",
+      alone({ diffusion: { denoisingSteps: 3 } }),
+      /multiple of the 2 blocks/,
+    ],
+    ["fewer steps than blocks", alone({ diffusion: { denoisingSteps: 1 } }), /from 2 to 64/],
+    ["more steps than tokens", alone({ diffusion: { denoisingSteps: 65 } }), /from 2 to 64/],
+    ["an unknown rule", alone({ diffusion: { remasking: "best" as "random" } }), /one of "low-/],
+    ["an unknown option", alone({ diffusion: { genLength: 3 } as object }), /genLength/],
+    [
+      "both parallel rules",
+      alone({ diffusion: { parallel: { threshold: 1, factor: 1 } } }),
+      /either/,
+    ],
+    ["no parallel rule", alone({ diffusion: { parallel: {} as { factor: 1 } } }), /either/],
+    [
+      "parallel decoding without confidence",
+      alone({ diffusion: { remasking: "random", parallel: { threshold: 0.9 } } }),
+      /by confidence/,
+    ],
+    ["a proposal's options without one", alone({ proposalDiffusion: {} }), /needs a `proposal`/],
+    [
+      "an approximated reference under importance sampling",
+      withProposal({ diffusion: { cache: "dual" } }),
+      /only its proposal/,
+    ],
+    [
+      "an exact ratio under low-confidence remasking",
+      withProposal({ ratio: "exact" }),
+      /don't depend on the drawn tokens\n.*approximate/,
+    ],
+    [
+      "an exact ratio of parallel rollouts",
+      withProposal({ ratio: "exact", proposalDiffusion: { parallel: { factor: 1 } } }),
+      /don't depend/,
+    ],
+    [
+      "a schedule of the proposal's own",
+      withProposal({ proposalDiffusion: { blockLength: 8 } as object }),
+      /blockLength/,
+    ],
+  ])("%s", (_, check, message) => {
+    expect(check).toThrow(message);
+    expect(check).toThrow(LlamaEtsError);
+  });
+
+  test("a schedule for a model that has none", () => {
+    const check = () => resolveOptions({ diffusion: {} }, model(false), 40);
+    expect(check).toThrow(/for diffusion models/);
+  });
+});
+
+describe("the ratio of importance sampling", () => {
+  test.each<[MethodOptions, string]>([
+    [{ diffusion: { remasking: "random" } }, "exact"],
+    [{ diffusion: { remasking: "random" }, ratio: "exact" }, "exact"],
+    [{}, "approximate"],
+    [{ ratio: "approximate" }, "approximate"],
+    [{ diffusion: { remasking: "entropy" } }, "approximate"],
+  ])("%j is labelled %s", (options, ratio) => {
+    const schedule = resolveDiffusion(options.diffusion, 64);
+    const resolved = resolveProposal(options, resolveSampling({}, 896), schedule, true);
+    expect(resolved).toMatchObject({ ratio, proposalDiffusion: { ...schedule, cache: "dual" } });
+  });
+});
