@@ -23,6 +23,11 @@
         "native/batch.cc",
         "native/context.cc",
         "native/context_values.cc",
+        "native/decoder.cc",
+        "native/denoising.cc",
+        "native/diffusion_context.cc",
+        "native/diffusion_session.cc",
+        "native/diffusion_values.cc",
         "native/engine.cc",
         "native/expansion.cc",
         "native/generation.cc",
@@ -34,8 +39,11 @@
         "native/sampler.cc",
         "native/scoring.cc",
         "native/session.cc",
+        "native/state_reader.cc",
+        "native/state_scoring.cc",
         "native/text_end.cc",
         "native/thread_team.cc",
+        "native/unmasking.cc",
         "native/worker.cc"
       ],
       "include_dirs": [

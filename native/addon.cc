@@ -1,5 +1,6 @@
-// The addon's entry point: openEngine, devices, loadModel, Model, Context, and the random numbers
-// and the sampler by themselves, so that tests can hold them against their definitions.
+// The addon's entry point: openEngine, devices, loadModel, Model, Context, DiffusionContext, and
+// the random numbers and the sampler by themselves, so that tests can hold them against their
+// definitions.
 #include "addon.h"
 
 #include <napi.h>
@@ -7,6 +8,7 @@
 
 #include "arguments.h"
 #include "context.h"
+#include "diffusion_context.h"
 #include "engine.h"
 #include "model.h"
 #include "model_loading.h"
@@ -38,17 +40,6 @@ Napi::Value JsDevices(const Napi::CallbackInfo& info) {
     }
     return result;
   });
-}
-
-template <size_t N>
-std::array<uint32_t, N> ReadWords(Napi::Value value, const std::string& name) {
-  const Napi::Array array = ReadArray(value, name, N);
-  std::array<uint32_t, N> words;
-  for (size_t i = 0; i < N; ++i) {
-    const Napi::Value word = array[static_cast<uint32_t>(i)];
-    words[i] = static_cast<uint32_t>(ReadInteger(word, name, 0, UINT32_MAX));
-  }
-  return words;
 }
 
 // philox(counter: number[4], key: number[2]) -> number[4]
@@ -109,11 +100,13 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(addon);
   addon->model = Napi::Persistent(Model::Define(env));
   addon->context = Napi::Persistent(Context::Define(env));
+  addon->diffusion_context = Napi::Persistent(DiffusionContext::Define(env));
   exports["engineRelease"] = Napi::String::New(env, LLAMA_ETS_ENGINE_RELEASE);
   exports["openEngine"] = Napi::Function::New(env, JsOpenEngine, "openEngine");
   exports["devices"] = Napi::Function::New(env, JsDevices, "devices");
   exports["loadModel"] = Napi::Function::New(env, LoadModel, "loadModel");
   exports["Context"] = addon->context.Value();
+  exports["DiffusionContext"] = addon->diffusion_context.Value();
   exports["philox"] = Napi::Function::New(env, JsPhilox, "philox");
   exports["drawToken"] = Napi::Function::New(env, JsDrawToken, "drawToken");
   exports["scoreToken"] = Napi::Function::New(env, JsScoreToken, "scoreToken");

@@ -8,6 +8,7 @@ namespace llama_ets {
 struct Addon {
   Napi::FunctionReference model;
   Napi::FunctionReference context;
+  Napi::FunctionReference diffusion_context;
 };
 
 }  // namespace llama_ets

@@ -88,8 +88,16 @@ Napi::Function ReadFunction(Napi::Value value, const std::string& name) {
   return value.As<Napi::Function>();
 }
 
-std::vector<llama_token> ReadTokens(Napi::Value value, const std::string& name,
-                                    int32_t vocab_size) {
+std::optional<std::chrono::steady_clock::time_point> ReadDeadline(Napi::Value value,
+                                                                  const std::string& name) {
+  if (value.IsNull()) return std::nullopt;
+  const double milliseconds = ReadNumber(value, name, 0, 1e12);
+  return std::chrono::steady_clock::now() +
+         std::chrono::microseconds(static_cast<int64_t>(milliseconds * 1000));
+}
+
+std::vector<llama_token> ReadTokens(Napi::Value value, const std::string& name, int32_t vocab_size,
+                                    llama_token min) {
   const bool is_int32 =
       value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_int32_array;
   if (!is_int32) Refuse(name, "an Int32Array", value);
@@ -98,10 +106,11 @@ std::vector<llama_token> ReadTokens(Napi::Value value, const std::string& name,
   if (!tokens.empty())
     std::memcpy(tokens.data(), array.Data(), tokens.size() * sizeof(llama_token));
   for (llama_token token : tokens) {
-    if (token >= 0 && token < vocab_size) continue;
-    throw EngineError("ERR_INVALID_ARGUMENT",
-                      "Expected `" + name + "` to hold token ids from 0 to " +
-                          std::to_string(vocab_size - 1) + ", got " + std::to_string(token));
+    if (token >= min && token < vocab_size) continue;
+    throw EngineError("ERR_INVALID_ARGUMENT", "Expected `" + name + "` to hold token ids from " +
+                                                  std::to_string(min) + " to " +
+                                                  std::to_string(vocab_size - 1) + ", got " +
+                                                  std::to_string(token));
   }
   return tokens;
 }

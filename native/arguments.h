@@ -4,9 +4,12 @@
 
 #include <napi.h>
 
+#include <array>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,8 +45,23 @@ std::string ReadString(Napi::Value value, const std::string& name);
 Napi::Object ReadObject(Napi::Value value, const std::string& name);
 Napi::Array ReadArray(Napi::Value value, const std::string& name, uint32_t max_length);
 Napi::Function ReadFunction(Napi::Value value, const std::string& name);
-// An Int32Array of token ids from 0 to vocab_size - 1.
-std::vector<llama_token> ReadTokens(Napi::Value value, const std::string& name, int32_t vocab_size);
+// An array of N unsigned 32-bit words.
+template <size_t N>
+std::array<uint32_t, N> ReadWords(Napi::Value value, const std::string& name) {
+  const Napi::Array array = ReadArray(value, name, N);
+  std::array<uint32_t, N> words;
+  for (uint32_t i = 0; i < N; ++i) {
+    const Napi::Value word = array[i];
+    words[i] = static_cast<uint32_t>(ReadInteger(word, name, 0, UINT32_MAX));
+  }
+  return words;
+}
+// Milliseconds from now, or null for none.
+std::optional<std::chrono::steady_clock::time_point> ReadDeadline(Napi::Value value,
+                                                                  const std::string& name);
+// An Int32Array of token ids from `min` to vocab_size - 1.
+std::vector<llama_token> ReadTokens(Napi::Value value, const std::string& name, int32_t vocab_size,
+                                    llama_token min = 0);
 // { temperature, topK, topP, minP, vocabLimit, allowedTokens: Int32Array, ascending and unique }
 Sampling ReadSampling(Napi::Value value, int32_t vocab_size);
 

@@ -12,11 +12,6 @@
 namespace llama_ets {
 namespace {
 
-Session& Opened(std::unique_ptr<Session>* session) {
-  if (!*session) throw EngineError("ERR_DISPOSED", "The context was disposed");
-  return **session;
-}
-
 Napi::Value ToNumber(Napi::Env env, const int64_t* number) {
   return Napi::Number::New(env, static_cast<double>(*number));
 }
@@ -39,57 +34,29 @@ Napi::Function Context::Define(Napi::Env env) {
 }
 
 Context::Context(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<Context>(info),
-      worker_(std::make_unique<Worker>(info.Env(), info.This().As<Napi::Object>())) {}
-
-void Context::RequireOpen() const {
-  if (!open_) throw EngineError("ERR_DISPOSED", "The context is not open");
-}
-
-template <typename Result, typename Work, typename Convert>
-Napi::Value Context::Run(Napi::Env env, Work work, Convert convert) {
-  RequireOpen();
-  return worker_->Run<Result>(
-      env, [work](std::unique_ptr<Session>* session) { return work(&Opened(session)); },
-      [convert](Napi::Env env, Result* result) -> Napi::Value { return convert(env, result); });
-}
-
-template <typename Work>
-Napi::Value Context::RunWithoutResult(Napi::Env env, Work work) {
-  RequireOpen();
-  return worker_->Run<bool>(
-      env,
-      [work](std::unique_ptr<Session>* session) {
-        work(&Opened(session));
-        return true;
-      },
-      [](Napi::Env env, bool*) -> Napi::Value { return env.Undefined(); });
-}
+    : Napi::ObjectWrap<Context>(info), host_(info.Env(), info.This().As<Napi::Object>()) {}
 
 // open(model, options) -> cells
 Napi::Value Context::Open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guarded(env, [&]() -> Napi::Value {
     const SharedModel model = Model::Read(info[0], "model").shared();
-    const SessionOptions options = ReadSessionOptions(info[1]);
-    if (vocab_size_ > 0) throw EngineError("ERR_INVALID_STATE", "The context was opened before");
-    vocab_size_ = Engine().llama_vocab_n_tokens(Engine().llama_model_get_vocab(model.get()));
-    open_ = true;
-    JobMonitor* monitor = &worker_->monitor();
-    return worker_->Run<int64_t>(
+    const DecoderOptions options = ReadSessionOptions(info[1]);
+    const Napi::Value cells = host_.Open(
         env,
-        [model, options, monitor](std::unique_ptr<Session>* session) {
-          *session = std::make_unique<Session>(model, options, monitor);
-          return (*session)->cells();
+        [model, options](JobMonitor* monitor) {
+          return std::make_unique<Session>(model, options, monitor);
         },
-        ToNumber);
+        [](const Session& session) { return session.cells(); });
+    vocab_size_ = Engine().llama_vocab_n_tokens(Engine().llama_model_get_vocab(model.get()));
+    return cells;
   });
 }
 
 // create() -> sequence
 Napi::Value Context::Create(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
-    return Run<int64_t>(
+    return host_.Run<int64_t>(
         info.Env(), [](Session* session) { return session->Create(); }, ToNumber);
   });
 }
@@ -98,7 +65,7 @@ Napi::Value Context::Create(const Napi::CallbackInfo& info) {
 Napi::Value Context::Fork(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const SequenceHandle parent = ReadHandle(info[0]);
-    return Run<int64_t>(
+    return host_.Run<int64_t>(
         info.Env(), [parent](Session* session) { return session->Fork(parent); }, ToNumber);
   });
 }
@@ -108,7 +75,7 @@ Napi::Value Context::Truncate(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const SequenceHandle sequence = ReadHandle(info[0]);
     const auto length = static_cast<llama_pos>(ReadInteger(info[1], "length", 0, 1 << 30));
-    return RunWithoutResult(
+    return host_.RunWithoutResult(
         info.Env(), [sequence, length](Session* session) { session->Truncate(sequence, length); });
   });
 }
@@ -117,24 +84,25 @@ Napi::Value Context::Truncate(const Napi::CallbackInfo& info) {
 Napi::Value Context::Free(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const SequenceHandle sequence = ReadHandle(info[0]);
-    return RunWithoutResult(info.Env(), [sequence](Session* session) { session->Free(sequence); });
+    return host_.RunWithoutResult(info.Env(),
+                                  [sequence](Session* session) { session->Free(sequence); });
   });
 }
 
 // clear(): frees all sequences
 Napi::Value Context::Clear(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
-    return RunWithoutResult(info.Env(), [](Session* session) { session->Clear(); });
+    return host_.RunWithoutResult(info.Env(), [](Session* session) { session->Clear(); });
   });
 }
 
 // prefill([{ sequence, tokens }])
 Napi::Value Context::Prefill(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
-    RequireOpen();
+    host_.RequireOpen();
     const std::vector<PrefillRequest> requests = ReadPrefillRequests(info[0], vocab_size_);
-    return RunWithoutResult(info.Env(),
-                            [requests](Session* session) { session->Prefill(requests); });
+    return host_.RunWithoutResult(info.Env(),
+                                  [requests](Session* session) { session->Prefill(requests); });
   });
 }
 
@@ -142,7 +110,7 @@ Napi::Value Context::Prefill(const Napi::CallbackInfo& info) {
 Napi::Value Context::Logits(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const SequenceHandle sequence = ReadHandle(info[0]);
-    return Run<LogitsRow>(
+    return host_.Run<LogitsRow>(
         info.Env(), [sequence](Session* session) { return session->Logits(sequence); },
         [](Napi::Env env, LogitsRow* row) -> Napi::Value {
           Napi::Float32Array array = Napi::Float32Array::New(env, (*row)->size());
@@ -158,11 +126,11 @@ Napi::Value Context::Logits(const Napi::CallbackInfo& info) {
 //   -> continuations
 Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
-    RequireOpen();
+    host_.RequireOpen();
     const Napi::Object request = ReadObject(info[0], "request");
     const std::vector<Draw> draws = ReadDraws(request.Get("draws"));
     const GenerationOptions options = ReadGenerationOptions(request, vocab_size_);
-    return Run<std::vector<Continuation>>(
+    return host_.Run<std::vector<Continuation>>(
         info.Env(),
         [draws, options](Session* session) { return llama_ets::Generate(session, draws, options); },
         [](Napi::Env env, std::vector<Continuation>* result) { return ToJs(env, *result); });
@@ -172,10 +140,10 @@ Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
 // score([{ parent, tokens }], sampling) -> [{ logProbs, rawLogProbs }]
 Napi::Value Context::Score(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
-    RequireOpen();
+    host_.RequireOpen();
     const std::vector<ScoreRequest> requests = ReadScoreRequests(info[0], vocab_size_);
     const Sampling sampling = ReadSampling(info[1], vocab_size_);
-    return Run<std::vector<Scores>>(
+    return host_.Run<std::vector<Scores>>(
         info.Env(),
         [requests, sampling](Session* session) {
           return llama_ets::Score(session, requests, sampling);
@@ -206,7 +174,7 @@ Napi::Value Context::TimeDecodes(const Napi::CallbackInfo& info) {
     const auto threads = static_cast<int32_t>(ReadInteger(info[0], "threads", 1, kMaxThreads));
     const auto count = static_cast<int32_t>(ReadInteger(info[1], "count", 1, 1000));
     const double limit_ms = ReadNumber(info[2], "limitMs", 0, 1e9);
-    return Run<std::vector<double>>(
+    return host_.Run<std::vector<double>>(
         info.Env(),
         [threads, count, limit_ms](Session* session) {
           return session->TimeDecodes(threads, count, limit_ms);
@@ -223,7 +191,7 @@ Napi::Value Context::SetThreads(const Napi::CallbackInfo& info) {
     const auto threads = static_cast<int32_t>(ReadInteger(info[0], "threads", 1, kMaxThreads));
     const auto batch_threads =
         static_cast<int32_t>(ReadInteger(info[1], "batchThreads", 1, kMaxThreads));
-    return RunWithoutResult(info.Env(), [threads, batch_threads](Session* session) {
+    return host_.RunWithoutResult(info.Env(), [threads, batch_threads](Session* session) {
       session->SetThreads(threads, batch_threads);
     });
   });
@@ -232,11 +200,11 @@ Napi::Value Context::SetThreads(const Napi::CallbackInfo& info) {
 // status() -> counters and occupancy
 Napi::Value Context::Status(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
-    return Run<SessionStatus>(
+    return host_.Run<SessionStatus>(
         info.Env(),
         [](Session* session) -> SessionStatus {
-          return {session->counters, session->cells(), session->used_cells(),
-                  session->sequence_count(), session->free_slots()};
+          return {session->counters,     session->decode_counters,  session->cells(),
+                  session->used_cells(), session->sequence_count(), session->free_slots()};
         },
         [](Napi::Env env, SessionStatus* status) { return ToJs(env, *status); });
   });
@@ -244,28 +212,18 @@ Napi::Value Context::Status(const Napi::CallbackInfo& info) {
 
 // progress() -> tokens generated so far by the running generate call; at once, not a promise
 Napi::Value Context::Progress(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(worker_->monitor().generated.load()));
+  return Napi::Number::New(info.Env(), static_cast<double>(host_.monitor().generated.load()));
 }
 
 // abort(): what runs and waits rejects with ERR_ABORTED
 Napi::Value Context::Abort(const Napi::CallbackInfo& info) {
-  worker_->monitor().Abort();
+  host_.monitor().Abort();
   return info.Env().Undefined();
 }
 
 // close() waits for earlier calls, then frees the context
 Napi::Value Context::Close(const Napi::CallbackInfo& info) {
-  return Guarded(info.Env(), [&]() -> Napi::Value {
-    RequireOpen();
-    open_ = false;
-    return worker_->Run<bool>(
-        info.Env(),
-        [](std::unique_ptr<Session>* session) {
-          session->reset();
-          return true;
-        },
-        [](Napi::Env env, bool*) -> Napi::Value { return env.Undefined(); });
-  });
+  return Guarded(info.Env(), [&]() -> Napi::Value { return host_.Close(info.Env()); });
 }
 
 }  // namespace llama_ets

@@ -4,9 +4,8 @@
 
 #include <napi.h>
 
-#include <memory>
-
-#include "worker.h"
+#include "session.h"
+#include "session_host.h"
 
 namespace llama_ets {
 
@@ -35,16 +34,8 @@ class Context : public Napi::ObjectWrap<Context> {
   Napi::Value Abort(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
 
-  // Runs `work(session)` on the engine thread. `work` may return nothing.
-  template <typename Work>
-  Napi::Value RunWithoutResult(Napi::Env env, Work work);
-  template <typename Result, typename Work, typename Convert>
-  Napi::Value Run(Napi::Env env, Work work, Convert convert);
-  void RequireOpen() const;
-
-  std::unique_ptr<Worker> worker_;
+  SessionHost<Session> host_;
   int32_t vocab_size_ = 0;  // known once open() was called
-  bool open_ = false;
 };
 
 }  // namespace llama_ets

@@ -1,7 +1,6 @@
 #include "context_values.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "arguments.h"
 #include "engine.h"
@@ -36,11 +35,7 @@ std::vector<llama_token> ReadSomeTokens(Napi::Value value, int32_t vocab_size) {
 Draw ReadDraw(Napi::Object object) {
   Draw draw;
   draw.parent = ReadHandle(object.Get("parent"));
-  const Napi::Array stream = ReadArray(object.Get("stream"), "stream", 3);
-  for (uint32_t i = 0; i < 3; ++i) {
-    const Napi::Value word = stream[i];
-    draw.stream[i] = static_cast<uint32_t>(ReadInteger(word, "stream", 0, UINT32_MAX));
-  }
+  draw.stream = ReadWords<3>(object.Get("stream"), "stream");
   draw.position =
       static_cast<uint32_t>(ReadInteger(object.Get("position"), "position", 0, 1 << 30));
   draw.max_tokens =
@@ -70,12 +65,12 @@ SequenceHandle ReadHandle(Napi::Value value) {
   return ReadInteger(value, "sequence", 1, kMaxHandle);
 }
 
-SessionOptions ReadSessionOptions(Napi::Value value) {
+DecoderOptions ReadSessionOptions(Napi::Value value) {
   const Napi::Object object = ReadObject(value, "options");
   const auto read = [&](const char* name, int64_t min, int64_t max) {
     return ReadInteger(object.Get(name), name, min, max);
   };
-  SessionOptions options;
+  DecoderOptions options;
   options.cells = static_cast<uint32_t>(read("cells", 1, 1 << 30));
   options.max_sequences = static_cast<uint32_t>(
       read("maxSequences", 1, static_cast<int64_t>(Engine().llama_max_parallel_sequences())));
@@ -129,11 +124,7 @@ GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size)
   options.sampling = ReadSampling(object.Get("sampling"), vocab_size);
   const Napi::Value reference = object.Get("reference");
   if (!reference.IsNull()) options.reference = ReadSampling(reference, vocab_size);
-  const Napi::Array key = ReadArray(object.Get("key"), "key", 2);
-  for (uint32_t i = 0; i < 2; ++i) {
-    const Napi::Value word = key[i];
-    options.key[i] = static_cast<uint32_t>(ReadInteger(word, "key", 0, UINT32_MAX));
-  }
+  options.key = ReadWords<2>(object.Get("key"), "key");
   options.stop_tokens = ReadTokens(object.Get("stopTokens"), "stopTokens", vocab_size);
   const Napi::Array stops = ReadArray(object.Get("stopStrings"), "stopStrings", 64);
   for (uint32_t i = 0; i < stops.Length(); ++i) {
@@ -146,12 +137,7 @@ GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size)
   options.max_total_tokens =
       ReadInteger(object.Get("maxTotalTokens"), "maxTotalTokens", 1, kMaxHandle);
   options.share_prefixes = ReadBoolean(object.Get("sharePrefixes"), "sharePrefixes");
-  const Napi::Value time_limit = object.Get("timeLimitMs");
-  if (!time_limit.IsNull()) {
-    const double milliseconds = ReadNumber(time_limit, "timeLimitMs", 0, 1e12);
-    options.deadline = std::chrono::steady_clock::now() +
-                       std::chrono::microseconds(static_cast<int64_t>(milliseconds * 1000));
-  }
+  options.deadline = ReadDeadline(object.Get("timeLimitMs"), "timeLimitMs");
   return options;
 }
 
@@ -215,10 +201,10 @@ Napi::Value ToJs(Napi::Env env, const SessionStatus& status) {
   set("decoded", status.counters.decoded);
   set("scored", status.counters.scored);
   set("forks", status.counters.forks);
-  set("decodes", status.counters.decodes);
-  set("decodeNs", status.counters.decode_ns);
-  set("samplingNs", status.counters.sampling_ns);
-  set("callNs", status.counters.call_ns);
+  set("decodes", status.decode_counters.decodes);
+  set("decodeNs", status.decode_counters.decode_ns);
+  set("samplingNs", status.decode_counters.sampling_ns);
+  set("callNs", status.decode_counters.call_ns);
   set("cells", status.cells);
   set("usedCells", status.used_cells);
   set("sequences", static_cast<int64_t>(status.sequences));

@@ -15,6 +15,7 @@ namespace llama_ets {
 
 struct SessionStatus {
   Counters counters;
+  DecodeCounters decode_counters;
   int64_t cells, used_cells;
   size_t sequences;
   int32_t free_sequences;
@@ -26,7 +27,7 @@ constexpr int32_t kMaxRanked = 4096;
 
 // The readers throw EngineError ERR_INVALID_ARGUMENT.
 SequenceHandle ReadHandle(Napi::Value value);
-SessionOptions ReadSessionOptions(Napi::Value value);
+DecoderOptions ReadSessionOptions(Napi::Value value);
 std::vector<PrefillRequest> ReadPrefillRequests(Napi::Value value, int32_t vocab_size);
 std::vector<ScoreRequest> ReadScoreRequests(Napi::Value value, int32_t vocab_size);
 std::vector<ExpandRequest> ReadExpandRequests(Napi::Value value, int32_t vocab_size);

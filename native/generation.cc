@@ -37,7 +37,7 @@ class Generation {
   }
 
   std::vector<Continuation> Run() {
-    const Stopwatch stopwatch(&session_->counters.call_ns);
+    const Stopwatch stopwatch(&session_->decode_counters.call_ns);
     session_->monitor()->generated = 0;
     for (const Draw& draw : draws_) ThrowIfTooLarge(draw);
     do {

@@ -8,6 +8,7 @@
 // numbers, so that nothing but the work changes.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -24,7 +25,7 @@ namespace llama_ets {
 struct Draw {
   SequenceHandle parent;
   // Words 0..2 of the random counter; word 3 is the token's position, counted from `position`.
-  uint32_t stream[3];
+  std::array<uint32_t, 3> stream;
   uint32_t position;
   int32_t max_tokens;
   bool keep;         // leave a sequence that can be continued, unless the text ended

@@ -70,6 +70,10 @@ int32_t Model::vocab_size() const {
   return Engine().llama_vocab_n_tokens(vocab());
 }
 
+bool Model::is_diffusion() const {
+  return Engine().llama_model_is_diffusion(shared().get());
+}
+
 Napi::Value Model::Info(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guarded(env, [&]() -> Napi::Value {
@@ -97,7 +101,7 @@ Napi::Value Model::Info(const Napi::CallbackInfo& info) {
     result["hasDecoder"] = engine.llama_model_has_decoder(model);
     result["isRecurrent"] = engine.llama_model_is_recurrent(model);
     result["isHybrid"] = engine.llama_model_is_hybrid(model);
-    result["isDiffusion"] = engine.llama_model_is_diffusion(model);
+    result["isDiffusion"] = is_diffusion();
     result["bos"] = token_or_null(engine.llama_vocab_bos(vocab));
     result["eos"] = token_or_null(engine.llama_vocab_eos(vocab));
     result["eot"] = token_or_null(engine.llama_vocab_eot(vocab));

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "session.h"
+#include "decoder.h"
 
 namespace llama_ets {
 
@@ -18,6 +18,8 @@ class Model : public Napi::ObjectWrap<Model> {
 
   // Throws EngineError ERR_DISPOSED after close().
   const SharedModel& shared() const;
+  // Whether it fills in masks, instead of extending a text.
+  bool is_diffusion() const;
 
  private:
   Napi::Value Info(const Napi::CallbackInfo& info);

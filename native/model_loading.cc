@@ -7,10 +7,10 @@
 
 #include "addon.h"
 #include "arguments.h"
+#include "decoder.h"
 #include "engine.h"
 #include "engine_error.h"
 #include "model_file.h"
-#include "session.h"
 
 namespace llama_ets {
 namespace {

@@ -35,11 +35,18 @@ inline PhiloxCounter Philox(PhiloxCounter counter, PhiloxKey key) {
   return counter;
 }
 
-// A double uniform on [0, 1) with 53 random bits.
-inline double PhiloxUniform(const PhiloxCounter& counter, const PhiloxKey& key) {
+// Two independent doubles, uniform on [0, 1) with 53 random bits.
+inline std::array<double, 2> PhiloxUniforms(const PhiloxCounter& counter, const PhiloxKey& key) {
   const PhiloxCounter bits = Philox(counter, key);
-  const uint64_t word = (static_cast<uint64_t>(bits[0]) << 32) | bits[1];
-  return static_cast<double>(word >> 11) * 0x1p-53;
+  const auto uniform = [](uint32_t high, uint32_t low) {
+    const uint64_t word = (static_cast<uint64_t>(high) << 32) | low;
+    return static_cast<double>(word >> 11) * 0x1p-53;
+  };
+  return {uniform(bits[0], bits[1]), uniform(bits[2], bits[3])};
+}
+
+inline double PhiloxUniform(const PhiloxCounter& counter, const PhiloxKey& key) {
+  return PhiloxUniforms(counter, key)[0];
 }
 
 }  // namespace llama_ets

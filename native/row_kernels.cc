@@ -25,6 +25,22 @@ LLAMA_ETS_VECTORISED float SumOfExp(const float* values, int32_t count, float ma
   return sum;
 }
 
+LLAMA_ETS_VECTORISED float SumOfWeightedExp(const float* values, int32_t count, float max) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int32_t i = 0; i < count; ++i) {
+    const float exponent = values[i] - max < -100.f ? -100.f : values[i] - max;
+    sum += NegativeExp(exponent) * exponent;
+  }
+  return sum;
+}
+
+LLAMA_ETS_VECTORISED void Extrapolate(float* values, const float* others, int32_t count,
+                                      float scale) {
+#pragma omp simd
+  for (int32_t i = 0; i < count; ++i) values[i] += scale * (values[i] - others[i]);
+}
+
 LLAMA_ETS_VECTORISED void ExpsAndSteps(const float* values, int32_t count, float max, float scale,
                                        float* exps, uint16_t* steps) {
   constexpr float kLast = kSteps - 1;

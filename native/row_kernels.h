@@ -42,6 +42,12 @@ float MaxOf(const float* values, int32_t count);
 // The sum of exp((value - max) * scale); NaN if a value is.
 float SumOfExp(const float* values, int32_t count, float max, float scale);
 
+// The sum of exp(value - max) * (value - max), where a value of -infinity adds 0.
+float SumOfWeightedExp(const float* values, int32_t count, float max);
+
+// values + scale * (values - others), in place of the values.
+void Extrapolate(float* values, const float* others, int32_t count, float scale);
+
 // Each value's exp((value - max) * scale), and its distance below the maximum in steps of
 // 1 / (scale * kStepsPerNat), cut off at kSteps - 1. No value is NaN.
 constexpr int32_t kSteps = 1024;

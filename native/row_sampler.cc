@@ -13,19 +13,19 @@ constexpr int64_t kLogitsWorthThreads = 1 << 19;
 
 void RowSampler::ForEach(size_t rows,
                          const std::function<void(size_t row, Sampler* sampler)>& work) {
-  const Stopwatch stopwatch(&session_->counters.sampling_ns);
+  const Stopwatch stopwatch(&decoder_->decode_counters.sampling_ns);
   const bool worth_threads =
-      rows > 1 && static_cast<int64_t>(rows) * session_->vocab_size() >= kLogitsWorthThreads;
-  const int32_t threads = worth_threads ? session_->team_size() : 1;
+      rows > 1 && static_cast<int64_t>(rows) * decoder_->vocab_size() >= kLogitsWorthThreads;
+  const int32_t threads = worth_threads ? decoder_->team_size() : 1;
   while (static_cast<int32_t>(samplers_.size()) < threads) {
-    samplers_.emplace_back(sampling_, session_->vocab_size());
+    samplers_.emplace_back(sampling_, decoder_->vocab_size());
   }
   const auto take = [&](int32_t row, int32_t member) {
-    session_->ThrowIfAborted();
+    decoder_->ThrowIfAborted();
     work(static_cast<size_t>(row), &samplers_[static_cast<size_t>(member)]);
   };
   if (threads > 1) {
-    session_->team().ForEach(static_cast<int32_t>(rows), take);
+    decoder_->team().ForEach(static_cast<int32_t>(rows), take);
   } else {
     for (size_t row = 0; row < rows; ++row) take(static_cast<int32_t>(row), 0);
   }

@@ -6,21 +6,21 @@
 #include <functional>
 #include <vector>
 
+#include "decoder.h"
 #include "sampler.h"
-#include "session.h"
 
 namespace llama_ets {
 
 class RowSampler {
  public:
-  RowSampler(Session* session, const Sampling& sampling) : session_(session), sampling_(sampling) {}
+  RowSampler(Decoder* decoder, const Sampling& sampling) : decoder_(decoder), sampling_(sampling) {}
 
   // Calls `work` for the rows 0 to rows - 1, several at once: it may write to its own row's result
   // only. Throws the lowest failing row's error, or ERR_ABORTED.
   void ForEach(size_t rows, const std::function<void(size_t row, Sampler* sampler)>& work);
 
  private:
-  Session* session_;
+  Decoder* decoder_;
   const Sampling& sampling_;
   std::vector<Sampler> samplers_;  // one a thread, for their scratch memory
 };

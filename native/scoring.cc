@@ -23,7 +23,7 @@ class Scoring {
   }
 
   std::vector<Scores> Run() {
-    const Stopwatch stopwatch(&session_->counters.call_ns);
+    const Stopwatch stopwatch(&session_->decode_counters.call_ns);
     while (true) {
       Admit();
       ScoreRows();

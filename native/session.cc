@@ -10,47 +10,10 @@
 #include "stopwatch.h"
 
 namespace llama_ets {
-namespace {
 
-// A row of logits takes a fraction of a millisecond: more threads would wake to find none left.
-constexpr int32_t kMaxTeam = 32;
-
-}  // namespace
-
-Session::Session(SharedModel model, const SessionOptions& options, JobMonitor* monitor)
-    : model_(std::move(model)),
-      vocab_(Engine().llama_model_get_vocab(model_.get())),
-      vocab_size_(Engine().llama_vocab_n_tokens(vocab_)),
-      max_outputs_(static_cast<int32_t>(options.max_outputs)),
-      threads_(options.threads),
-      batch_threads_(options.batch_threads),
-      batch_(static_cast<int32_t>(options.batch_size)),
-      monitor_(monitor) {
-  llama_context_params params = Engine().llama_context_default_params();
-  params.n_ctx = options.cells;
-  params.n_batch = options.batch_size;
-  params.n_ubatch = options.batch_size;
-  params.n_seq_max = options.max_sequences;
-  params.n_outputs_max = options.max_outputs;
-  params.n_threads = options.threads;
-  params.n_threads_batch = options.batch_threads;
-  params.flash_attn_type = static_cast<llama_flash_attn_type>(options.flash_attention);
-  params.kv_unified = true;  // a fork is metadata only
-  params.swa_full = true;    // a sliding-window cache can't be forked or truncated
-  params.no_perf = true;
-  params.abort_callback = OnAbortCheck;
-  params.abort_callback_data = this;
-
-  LogCapture log;
-  context_ = Engine().llama_init_from_model(model_.get(), params);
-  if (context_ == nullptr) {
-    throw EngineError("ERR_OUT_OF_MEMORY", "The engine could not make a context of " +
-                                               std::to_string(options.cells) +
-                                               " tokens: " + log.Reason("no reason given"));
-  }
-  memory_ = Engine().llama_get_memory(context_);
+Session::Session(SharedModel model, const DecoderOptions& options, JobMonitor* monitor)
+    : Decoder(std::move(model), options, monitor) {
   if (memory_ == nullptr) {
-    Engine().llama_free(context_);
     throw EngineError("ERR_UNSUPPORTED_MODEL", "The model keeps no KV cache to fork");
   }
   cells_ = Engine().llama_n_ctx(context_);
@@ -61,15 +24,6 @@ Session::Session(SharedModel model, const SessionOptions& options, JobMonitor* m
 
 Session::~Session() {
   sequences_.clear();  // before used_cells_, which they count down
-  if (context_ != nullptr) Engine().llama_free(context_);
-}
-
-bool Session::OnAbortCheck(void* self) {
-  return static_cast<Session*>(self)->monitor_->IsAborted();
-}
-
-void Session::ThrowIfAborted() const {
-  if (monitor_->IsAborted()) throw EngineError("ERR_ABORTED", "The work was aborted");
 }
 
 Sequence Session::TakeSlot() {
@@ -153,37 +107,13 @@ void Session::Clear() {
   Engine().llama_memory_clear(memory_, false);
 }
 
-void Session::Decode() {
-  ThrowIfAborted();
-  LogCapture log;
-  int32_t status;
-  {
-    const Stopwatch stopwatch(&counters.decode_ns);
-    status = Engine().llama_decode(context_, batch_.View());
-    Engine().llama_synchronize(context_);  // a GPU decodes in the background
-  }
-  counters.decodes += 1;
-  if (status == 0) return;
-  if (status == 1) throw EngineError("ERR_CONTEXT_FULL", "No KV cells are left for the batch");
-  if (status == 2) throw EngineError("ERR_ABORTED", "The work was aborted");
-  throw EngineError("ERR_ENGINE_FAILED", "The engine's decode failed with status " +
-                                             std::to_string(status) + ": " +
-                                             log.Reason("no reason given"));
-}
-
-const float* Session::RowOf(int32_t batch_index) const {
-  const float* row = Engine().llama_get_logits_ith(context_, batch_index);
-  if (row == nullptr) throw EngineError("ERR_ENGINE_FAILED", "The engine returned no logits");
-  return row;
-}
-
 LogitsRow Session::CopyRow(int32_t batch_index) const {
   const float* row = RowOf(batch_index);
   return std::make_shared<const std::vector<float>>(row, row + vocab_size_);
 }
 
 void Session::Prefill(const std::vector<PrefillRequest>& requests) {
-  const Stopwatch stopwatch(&counters.call_ns);
+  const Stopwatch stopwatch(&decode_counters.call_ns);
   struct Part {
     Sequence* sequence;
     llama_pos before;
@@ -208,20 +138,20 @@ void Session::Prefill(const std::vector<PrefillRequest>& requests) {
                                               " KV cells are free");
   }
   try {
-    batch_.Clear();
+    batch().Clear();
     std::vector<std::pair<Part*, int32_t>> rows;  // whose last token is where in the batch
     const auto decode = [&] {
       Decode();
       for (auto& [part, index] : rows) part->last = CopyRow(index);
       rows.clear();
-      batch_.Clear();
+      batch().Clear();
     };
     for (Part& part : parts) {
       for (size_t i = 0; i < part.tokens->size(); ++i) {
-        if (batch_.full() || batch_.outputs() == max_outputs_) decode();
+        if (batch().full() || batch().outputs() == max_outputs_) decode();
         const bool last = i + 1 == part.tokens->size();
         const llama_pos position = part.before + static_cast<llama_pos>(i);
-        const int32_t index = batch_.Add((*part.tokens)[i], position, part.sequence->slot, last);
+        const int32_t index = batch().Add((*part.tokens)[i], position, part.sequence->slot, last);
         if (last) rows.push_back({&part, index});
       }
     }
@@ -251,6 +181,7 @@ LogitsRow Session::Logits(SequenceHandle handle) const {
 
 std::vector<double> Session::TimeDecodes(int32_t threads, int32_t count, double limit_ms) {
   const Counters before = counters;
+  const DecodeCounters decodes_before = decode_counters;
   Engine().llama_set_n_threads(context_, threads, threads);
   const SequenceHandle scratch = Create();
   std::vector<double> milliseconds;
@@ -271,23 +202,8 @@ std::vector<double> Session::TimeDecodes(int32_t threads, int32_t count, double 
   Free(scratch);
   SetThreads(threads_, batch_threads_);
   counters = before;
+  decode_counters = decodes_before;
   return milliseconds;
-}
-
-int32_t Session::team_size() const {
-  return std::min(threads_, kMaxTeam);
-}
-
-ThreadTeam& Session::team() {
-  if (!team_) team_ = std::make_unique<ThreadTeam>(team_size());
-  return *team_;
-}
-
-void Session::SetThreads(int32_t threads, int32_t batch_threads) {
-  if (threads != threads_) team_.reset();
-  threads_ = threads;
-  batch_threads_ = batch_threads;
-  Engine().llama_set_n_threads(context_, threads, batch_threads);
 }
 
 }  // namespace llama_ets

@@ -1,5 +1,5 @@
 // The engine thread of one context: a queue of jobs, run one after another, each settling a promise
-// on JavaScript's thread. Only the engine thread touches the Session.
+// on JavaScript's thread. Only the engine thread touches the session.
 #pragma once
 
 #include <napi.h>
@@ -15,9 +15,9 @@
 #include <utility>
 
 #include "arguments.h"
+#include "decoder.h"
 #include "engine_error.h"
 #include "job_monitor.h"
-#include "session.h"
 
 namespace llama_ets {
 
@@ -34,12 +34,12 @@ class Worker {
   // Runs `work` on the engine thread and resolves with `convert(env, result)`; an exception
   // rejects. The session is null before the job that opens it, and after the one that closes it.
   template <typename Result>
-  Napi::Promise Run(Napi::Env env, std::function<Result(std::unique_ptr<Session>*)> work,
+  Napi::Promise Run(Napi::Env env, std::function<Result(std::unique_ptr<Decoder>*)> work,
                     std::function<Napi::Value(Napi::Env, Result*)> convert) {
     auto deferred = std::make_shared<Napi::Promise::Deferred>(Napi::Promise::Deferred::New(env));
     Post(env,
          [work = std::move(work), convert = std::move(convert),
-          deferred](std::unique_ptr<Session>* session) -> Settle {
+          deferred](std::unique_ptr<Decoder>* session) -> Settle {
            const auto reject = [deferred](const char* code, const std::string& message) -> Settle {
              return [deferred, error = EngineError(code, message)](Napi::Env env) {
                deferred->Reject(ToJsError(env, error).Value());
@@ -65,7 +65,7 @@ class Worker {
 
  private:
   using Settle = std::function<void(Napi::Env)>;
-  using Job = std::function<Settle(std::unique_ptr<Session>*)>;
+  using Job = std::function<Settle(std::unique_ptr<Decoder>*)>;
 
   void Post(Napi::Env env, Job job);
   void Loop();
@@ -73,7 +73,7 @@ class Worker {
   static void OnEnvironmentEnd(void* self);
 
   JobMonitor monitor_;
-  std::unique_ptr<Session> session_;
+  std::unique_ptr<Decoder> session_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::pair<int64_t, Job>> queue_;

@@ -63,7 +63,7 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
   try {
     const info = native.info();
     refuseUnsupported(file, info, native.metadata());
-    const count = threads === "auto" ? await chooseThreads(native, info.parameters) : threads;
+    const count = threads === "auto" ? await chooseThreads(native, info) : threads;
     signal?.throwIfAborted();
     return new Model(native, { path: file, engine, threads: count });
   } catch (error) {
@@ -169,7 +169,11 @@ function unsupportedReason(
   if (info.isHybrid || info.isRecurrent) {
     return "keeps a recurrent state, which can't be forked at a token";
   }
-  if (info.isDiffusion) return "is a diffusion model, which this version does not sample from";
+  if (info.isDiffusion) {
+    return info.mask === null
+      ? "is a diffusion model, but the file names no mask token"
+      : undefined;
+  }
   if (info.hasEncoder && info.hasDecoder) return "has an encoder and a decoder";
   const pooling = metadata[`${architecture}.pooling_type`];
   const causal = metadata[`${architecture}.attention.causal`];

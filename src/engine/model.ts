@@ -9,6 +9,7 @@ import {
 } from "./capacity.js";
 import { checkKeys } from "./check.js";
 import { Context } from "./context.js";
+import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
 import { LlamaEtsError } from "./errors.js";
 import type { EngineLocation } from "./locate-engine.js";
 import { bytesPerCell } from "./memory.js";
@@ -51,6 +52,7 @@ export class Model implements AsyncDisposable {
   /** Contexts in use, and one kept for the next run that fits it. */
   readonly #contexts = new Set<Context>();
   #idle: Context | undefined;
+  readonly #diffusion = new Set<DiffusionContext>();
   #disposing: Promise<void> | undefined;
 
   /** @internal */
@@ -64,6 +66,11 @@ export class Model implements AsyncDisposable {
   /** The file it was loaded from. */
   get path(): string {
     return this.#origin.path;
+  }
+
+  /** Whether it extends texts token by token, or fills in the masks of texts of a fixed length. */
+  get kind(): "autoregressive" | "diffusion" {
+    return this.info.isDiffusion ? "diffusion" : "autoregressive";
   }
 
   get engine(): Readonly<EngineLocation> {
@@ -121,7 +128,7 @@ export class Model implements AsyncDisposable {
 
   /** @internal What a plan of this model's context rests on. */
   request(demand: Demand): ContextRequest {
-    this.#alive();
+    this.#aliveAutoregressive();
     const { device } = freeMemory();
     const kind =
       device === "gpu" ? device : this.info.parameters < SMALL_MODEL ? "smallModel" : "cpu";
@@ -142,7 +149,7 @@ export class Model implements AsyncDisposable {
     { cells, sequences, batchTokens, outputs }: ContextSize,
     flashAttention: boolean | "auto" = "auto",
   ): Promise<Context> {
-    const native = this.#alive();
+    const native = this.#aliveAutoregressive();
     const idle = this.#idle;
     this.#idle = undefined;
     const fits =
@@ -166,6 +173,27 @@ export class Model implements AsyncDisposable {
       flashAttention,
     });
     this.#contexts.add(context);
+    return context;
+  }
+
+  /**
+   * A context for denoising, which the caller disposes of; the model's own disposal does too.
+   * Throws `ERR_UNSUPPORTED_MODEL` when the model is autoregressive.
+   */
+  async openDiffusion(
+    options: Omit<DiffusionContextOptions, "threads">,
+  ): Promise<DiffusionContext> {
+    const native = this.#alive();
+    if (this.kind !== "diffusion") {
+      throw new LlamaEtsError(
+        "ERR_UNSUPPORTED_MODEL",
+        `${this.path} is autoregressive: it extends texts and fills in no masks`,
+        { fix: "a diffusion model, such as LLaDA or Dream" },
+      );
+    }
+    const context = await DiffusionContext.open(native, { ...options, threads: this.threads });
+    for (const other of this.#diffusion) if (other.disposed) this.#diffusion.delete(other);
+    this.#diffusion.add(context);
     return context;
   }
 
@@ -246,8 +274,19 @@ export class Model implements AsyncDisposable {
   }
 
   async #free(): Promise<void> {
-    await Promise.all([...this.#contexts].map((context) => context[Symbol.asyncDispose]()));
+    const contexts = [...this.#contexts, ...this.#diffusion];
+    await Promise.all(contexts.map((context) => context[Symbol.asyncDispose]()));
     this.#native.close();
+  }
+
+  #aliveAutoregressive(): NativeModel {
+    const native = this.#alive();
+    if (this.kind === "autoregressive") return native;
+    throw new LlamaEtsError(
+      "ERR_UNSUPPORTED_MODEL",
+      `${this.path} is a diffusion model: it fills in masks and extends no text`,
+      { fix: "an autoregressive model, such as Qwen3, Llama or Gemma" },
+    );
   }
 
   #alive(): NativeModel {

@@ -163,6 +163,83 @@ export interface NativeContext {
   close(): Promise<void>;
 }
 
+interface NativeDenoiseRequest {
+  prompt: Int32Array;
+  texts: { tokens: Int32Array; stream: [number, number, number] }[];
+  blockLength: number;
+  steps: number;
+  from: number;
+  to: number;
+  sampling: NativeSampling;
+  key: [number, number];
+  remasking: "low-confidence" | "random" | "entropy" | "margin";
+  threshold: number | null;
+  factor: number | null;
+  cfgScale: number;
+  stopAtEnd: boolean;
+  maxTotalTokens: number;
+  timeLimitMs: number | null;
+}
+
+export interface NativeDenoisedText {
+  /** All positions, the mask token where they were not unmasked. */
+  tokens: Int32Array;
+  /** The step that unmasked each position; -1 where this call did not. */
+  order: Int32Array;
+  /** Under the policy, when it was unmasked (nats, fp64); NaN where `order` is -1. */
+  logProbs: Float64Array;
+  /** As `logProbs`, under the model's own distribution without the mask token. */
+  rawLogProbs: Float64Array;
+  /** Steps done in this call; with `parallel`, passes. */
+  steps: number;
+  finish: "end" | "length" | "schedule" | "budget";
+}
+
+/** Passes and time since the context was made. */
+export interface DiffusionStatus {
+  /** Texts that went through the model: `fullPasses` whole, `blockPasses` from a block on. */
+  fullPasses: number;
+  blockPasses: number;
+  /** Tokens of these passes. */
+  positions: number;
+  unmasked: number;
+  scored: number;
+  /** Texts that got their pass from another in the same state. */
+  shared: number;
+  decodes: number;
+  /** Nanoseconds in the engine, until a batch's logits are there. */
+  decodeNs: number;
+  /** Nanoseconds of drawing and scoring tokens from logits. */
+  samplingNs: number;
+  /** Nanoseconds of the whole of `denoise` and `score` calls on the engine thread. */
+  callNs: number;
+}
+
+export interface NativeDiffusionContext {
+  /** Returns the mask token. */
+  open(
+    model: NativeModel,
+    options: {
+      length: number;
+      texts: number;
+      cache: "none" | "prefix" | "dual";
+      guidance: boolean;
+      threads: number;
+    },
+  ): Promise<number>;
+  denoise(request: NativeDenoiseRequest): Promise<NativeDenoisedText[]>;
+  score(request: {
+    prompt: Int32Array;
+    states: { tokens: Int32Array; targets: Int32Array }[];
+    sampling: NativeSampling;
+    cfgScale: number;
+  }): Promise<Float64Array[]>;
+  status(): Promise<DiffusionStatus>;
+  progress(): number;
+  abort(): void;
+  close(): Promise<void>;
+}
+
 export interface Device {
   name: string;
   description: string;
@@ -186,6 +263,7 @@ export interface Addon {
     cancel(): void;
   };
   Context: new () => NativeContext;
+  DiffusionContext: new () => NativeDiffusionContext;
   philox(counter: number[], key: number[]): number[];
   drawToken(logits: Float32Array, sampling: NativeSampling, uniform: number): TokenProbability;
   scoreToken(logits: Float32Array, sampling: NativeSampling, token: number): TokenProbability;

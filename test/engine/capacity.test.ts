@@ -113,7 +113,7 @@ describe("threads", () => {
     const native = await loading.promise;
     const { availableParallelism } = await import("node:os");
     // The probe runs for real; only the size that asks for it is given.
-    const threads = await chooseThreads(native, 8e9);
+    const threads = await chooseThreads(native, { ...native.info(), parameters: 8e9 });
     expect(threads).toBeGreaterThanOrEqual(1);
     expect(threads).toBeLessThanOrEqual(availableParallelism());
     native.close();

@@ -18,6 +18,12 @@ const withPooling = (type: number): Gguf => {
   return model;
 };
 
+const lladaWithoutMask = (): Gguf => {
+  const model = tinyLlada();
+  model.metadata.delete("tokenizer.ggml.mask_token_id");
+  return model;
+};
+
 const bertThatSaysNothing = (): Gguf => {
   const model = tinyBert();
   model.metadata.delete("bert.attention.causal");
@@ -31,7 +37,7 @@ const refused: [string, Gguf, string, RegExp][] = [
   ["an encoder-decoder (t5)", tinyT5(), "t5", /has an encoder and a decoder/],
   ["a recurrent model (mamba)", tinyMamba(), "mamba", /keeps a recurrent state/],
   ["a hybrid (jamba)", tinyJamba(), "jamba", /keeps a recurrent state/],
-  ["a diffusion model (llada)", tinyLlada(), "llada", /is a diffusion model/],
+  ["a diffusion model without a mask token", lladaWithoutMask(), "llada", /names no mask token/],
 ];
 const usable: [string, Gguf][] = [
   ["a causal decoder (qwen3)", tinyQwen3()],

@@ -1,0 +1,44 @@
+// What crosses between JavaScript and a DiffusionContext: requests read and checked, results
+// converted.
+#pragma once
+
+#include <napi.h>
+
+#include <vector>
+
+#include "denoising.h"
+#include "diffusion_session.h"
+#include "state_scoring.h"
+
+namespace llama_ets {
+
+struct DiffusionStatus {
+  DiffusionCounters counters;
+  DecodeCounters decode_counters;
+};
+
+struct DenoiseRequest {
+  std::vector<NoisyText> texts;
+  DenoisingOptions options;
+};
+
+struct ScoreStatesRequest {
+  std::vector<llama_token> prompt;
+  std::vector<ScoredState> states;
+  Sampling sampling;
+  double guidance;
+};
+
+// The readers throw EngineError ERR_INVALID_ARGUMENT, or ERR_CONTEXT_FULL for a prompt and text
+// longer than the context's.
+DiffusionSessionOptions ReadDiffusionOptions(Napi::Value value);
+DenoiseRequest ReadDenoiseRequest(Napi::Value value, int32_t vocab_size,
+                                  const DiffusionSessionOptions& session);
+ScoreStatesRequest ReadScoreStatesRequest(Napi::Value value, int32_t vocab_size,
+                                          const DiffusionSessionOptions& session);
+
+Napi::Value ToJs(Napi::Env env, const std::vector<DenoisedText>& texts);
+Napi::Value ToJs(Napi::Env env, const std::vector<std::vector<double>>& scores);
+Napi::Value ToJs(Napi::Env env, const DiffusionStatus& status);
+
+}  // namespace llama_ets
