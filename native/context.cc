@@ -155,11 +155,11 @@ Napi::Value Context::Score(const Napi::CallbackInfo& info) {
 // expand([{ parent, token }], count, sampling) -> [{ sequence, tokens, logProbs, rawLogProbs }]
 Napi::Value Context::Expand(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
-    RequireOpen();
+    host_.RequireOpen();
     const std::vector<ExpandRequest> requests = ReadExpandRequests(info[0], vocab_size_);
     const auto count = static_cast<size_t>(ReadInteger(info[1], "count", 1, kMaxRanked));
     const Sampling sampling = ReadSampling(info[2], vocab_size_);
-    return Run<std::vector<Expansion>>(
+    return host_.Run<std::vector<Expansion>>(
         info.Env(),
         [requests, count, sampling](Session* session) {
           return llama_ets::Expand(session, requests, count, sampling);

@@ -25,7 +25,7 @@ class Expanding {
   }
 
   std::vector<Expansion> Run() {
-    const Stopwatch stopwatch(&session_->counters.call_ns);
+    const Stopwatch stopwatch(&session_->decode_counters.call_ns);
     ThrowIfTooLarge();
     for (const ExpandRequest& request : requests_) {
       forks_.push_back(session_->ForkSlot(session_->Get(request.parent)));
