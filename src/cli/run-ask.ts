@@ -22,7 +22,7 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
   const name = checkOneOf("--method", flags.method, METHOD_NAMES);
   const options = await toMethodOptions(flags);
   const proposalName = proposalOf(name, flags);
-  checkOptions(options, { hasProposal: proposalName !== undefined });
+  checkOptions(name, options, { hasProposal: proposalName !== undefined });
   const question = await readPrompt(prompt);
   const interrupt = new AbortController();
   const onInterrupt = () => interrupt.abort(new Interrupted());

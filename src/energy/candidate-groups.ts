@@ -84,6 +84,11 @@ export async function sumEnergies<S extends ChainState>(
   return { logEnergies, completions, isSettled };
 }
 
+/** A finished text drawn by itself, as a pool has it. */
+export function ownCompletion(text: Text, candidate: number): Completion {
+  return { ...textOf(text), candidate, rollout: null, votes: 1, samples: 1 };
+}
+
 interface WeightedCompletion {
   completion: Completion;
   logRatio: number;

@@ -1,8 +1,11 @@
-/** The methods, the options that are theirs alone, and what each fixes whatever its caller asks. */
+/** The methods: the options that are theirs alone, their defaults, and what each fixes. */
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Settings } from "./options.js";
+import type { MethodOptions, Settings } from "./options.js";
 
-export const METHOD_NAMES = ["ets", "ets-is", "best-of-n", "majority", "sample", "greedy"] as const;
+export const METHOD_NAMES = [
+  ...(["ets", "ets-is", "best-of-n", "majority", "beam", "power", "mh", "particle"] as const),
+  ...(["sample", "greedy"] as const),
+] as const;
 
 export type MethodName = (typeof METHOD_NAMES)[number];
 
@@ -14,6 +17,9 @@ const OWN_OPTIONS: Readonly<Record<string, readonly MethodName[]>> = {
   ratio: ["ets-is"],
   weights: ["ets-is"],
   mixture: ["ets-is"],
+  lengthPenalty: ["beam"],
+  alpha: ["power"],
+  moves: ["power", "mh"],
 };
 
 export function takesOption(method: MethodName, option: string): boolean {
@@ -29,10 +35,47 @@ export function checkOwnOptions(method: MethodName, options: object): void {
   }
 }
 
+/** Methods that cut texts or rank tokens, which takes a model that writes from left to right. */
+export function needsPrefixes(method: MethodName): method is "beam" | "power" | "mh" {
+  return method === "beam" || method === "power" || method === "mh";
+}
+
+/** Defaults that differ from those common to all. */
+const DEFAULTS: Partial<Record<MethodName, MethodOptions>> = {
+  beam: { temperature: 1 },
+  power: { temperature: 1, candidates: 1, steps: 16 },
+};
+
+/** The options with others for those that are not given; I and B stand for one another. */
+export function withDefaults(defaults: MethodOptions, options: MethodOptions): MethodOptions {
+  const given = Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  );
+  if (!("steps" in given) && !("blockTokens" in given)) return { ...defaults, ...given };
+  const { steps: _, blockTokens: __, ...rest } = defaults;
+  return { ...rest, ...given };
+}
+
+export function withMethodDefaults(method: MethodName, options: MethodOptions): MethodOptions {
+  return withDefaults(DEFAULTS[method] ?? {}, options);
+}
+
 type Fixed = Partial<Pick<Settings, "candidates" | "rollouts" | "steps" | "blockTokens">>;
 
 export function fixSettings(method: MethodName, { maxTokens }: Settings): Fixed {
-  if (method === "ets" || method === "ets-is") return {};
   const oneStep = { rollouts: 1, steps: 1, blockTokens: maxTokens };
-  return method === "sample" || method === "greedy" ? { ...oneStep, candidates: 1 } : oneStep;
+  switch (method) {
+    case "ets":
+    case "ets-is":
+    case "particle":
+      return {};
+    case "beam":
+    case "power":
+      return { rollouts: 1 };
+    case "sample":
+    case "greedy":
+      return { ...oneStep, candidates: 1 };
+    default:
+      return oneStep;
+  }
 }

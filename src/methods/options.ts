@@ -25,10 +25,21 @@ import { type Reward, type RewardFunction, toReward } from "../rewards/reward.js
 import { selfConsistency } from "../rewards/self-consistency.js";
 import { type AdaptiveOptions, resolveAdaptive } from "./adaptive.js";
 import {
+  type BaselineOptions,
+  type BaselineSettings,
+  resolveBaseline,
+} from "./baseline-options.js";
+import {
   DEFAULT_BLOCK_LENGTH,
   type DiffusionOptions,
   resolveDiffusion,
 } from "./diffusion-options.js";
+import {
+  checkOwnOptions,
+  fixSettings,
+  type MethodName,
+  withMethodDefaults,
+} from "./method-names.js";
 import type { Plan } from "./plan.js";
 import {
   type ImportanceRatio,
@@ -37,15 +48,16 @@ import {
 } from "./proposal-options.js";
 import type { Step } from "./step.js";
 
-export interface MethodOptions extends SamplingOptions, PromptOptions {
+export interface MethodOptions extends SamplingOptions, PromptOptions, BaselineOptions {
   /**
-   * M, texts or continuations drawn at each step, from 1 to 4096 (ETS of several steps: 254).
-   * Default 8; adaptive runs: at most 32.
+   * M, texts or continuations drawn at each step, from 1 to 4096 (ETS of several steps: 254). Of
+   * beam the width, up to 64; of power and mh the texts that are run side by side, up to 84; of
+   * particle the particles, up to 127. Default 8; power: 1; adaptive runs: at most 32.
    */
   candidates?: number;
   /** K, rollouts that estimate each candidate's energy, from 1 to 4096. Default 1. */
   rollouts?: number;
-  /** I, guidance steps over `maxTokens`: blocks of ceil(maxTokens / I) tokens. */
+  /** I, guidance steps (power: blocks; default 16) over `maxTokens`: blocks of ceil(maxTokens / I) tokens. */
   steps?: number;
   /**
    * Tokens of a guidance step, in place of `steps`; of a diffusion model, the positions it unmasks.
@@ -133,7 +145,7 @@ const KEYS = [
   ...SAMPLING_KEYS,
   ...["raw", "system", "thinking"],
   ...["candidates", "rollouts", "steps", "blockTokens", "lambda", "maxTokens", "reward", "extract"],
-  ...["diffusion"],
+  ...["diffusion", "lengthPenalty", "alpha", "moves"],
   ...[
     "proposal",
     "proposalSampling",
@@ -158,7 +170,7 @@ const KEYS = [
 ];
 
 /** What a result reports of its options: all that a rerun needs. */
-export interface Settings {
+export interface Settings extends BaselineSettings {
   candidates: number;
   rollouts: number;
   steps: number;
@@ -225,6 +237,7 @@ interface Limits {
 
 /** Throws `ERR_INVALID_OPTION`. `promptTokens` bounds the default of `maxTokens`. */
 export function resolveOptions(
+  method: MethodName,
   options: MethodOptions,
   model: Model,
   promptTokens: number,
@@ -233,7 +246,7 @@ export function resolveOptions(
   if (proposal !== undefined && !(proposal instanceof Model)) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `proposal` to be a loaded model");
   }
-  return resolve(options, {
+  return resolve(method, options, {
     room: Math.max(1, model.info.contextLength - promptTokens),
     vocabSize: proposal ? model.matchTokenizer(proposal) : model.info.vocabSize,
     hasProposal: proposal !== undefined,
@@ -242,18 +255,25 @@ export function resolveOptions(
 }
 
 /** Refuses what no model could be asked for, before one is loaded. Throws `ERR_INVALID_OPTION`. */
-export function checkOptions(options: MethodOptions, { hasProposal = false } = {}): void {
+export function checkOptions(
+  method: MethodName,
+  options: MethodOptions,
+  { hasProposal = false } = {},
+): void {
   checkOptionNames(options);
+  checkOwnOptions(method, options);
   promptOptions(options);
   const isDiffusion = options.diffusion !== undefined;
-  resolve(options, { room: 2 ** 24, vocabSize: 2 ** 31 - 1, hasProposal, isDiffusion });
+  resolve(method, options, { room: 2 ** 24, vocabSize: 2 ** 31 - 1, hasProposal, isDiffusion });
 }
 
-function resolve(options: MethodOptions, limits: Limits): ResolvedOptions {
+function resolve(method: MethodName, given: MethodOptions, limits: Limits): ResolvedOptions {
+  const options = withMethodDefaults(method, given);
   const extract = options.extract ?? extractAnswer;
   const reward = toReward(options.reward ?? selfConsistency({ extract }));
+  const settings = resolveSettings(method, options, limits, reward.name);
   return {
-    settings: resolveSettings(options, limits, reward.name),
+    settings: { ...settings, ...fixSettings(method, settings) },
     seed: checkInteger("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
     prompt: promptOptions(options),
     budget: new Budget(options.budget),
@@ -282,6 +302,7 @@ export function checkOptionNames(options: MethodOptions): void {
 }
 
 function resolveSettings(
+  method: MethodName,
   options: MethodOptions,
   { room, vocabSize, hasProposal, isDiffusion }: Limits,
   reward: string,
@@ -302,8 +323,9 @@ function resolveSettings(
   const adaptive = resolveAdaptive(options.adaptive);
   const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
   const { prefixes = true, duplicates = adaptive === null, decided = true } = shortcuts;
+  const candidates = checkInteger("candidates", options.candidates ?? most, 1, MAX_DRAWS);
   return {
-    candidates: checkInteger("candidates", options.candidates ?? most, 1, MAX_DRAWS),
+    candidates,
     rollouts: checkInteger("rollouts", options.rollouts ?? 1, 1, MAX_DRAWS),
     ...resolveSteps(
       options,
@@ -311,6 +333,7 @@ function resolveSettings(
       adaptive === null ? DEFAULT_BLOCK_TOKENS : maxTokens,
       diffusion,
     ),
+    ...resolveBaseline(method, options, sampling, candidates),
     lambda: checkNumber("lambda", options.lambda ?? 0.1, MIN_LAMBDA, 1 / MIN_LAMBDA),
     maxTokens,
     diffusion,

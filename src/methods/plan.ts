@@ -1,12 +1,18 @@
 /** What a run will need, known before it starts: contexts, memory, and a bound of its tokens. */
-import { type ChainShape, chainDemand } from "../chain/autoregressive.js";
+import {
+  type ChainShape,
+  chainDemand,
+  particleDemand,
+  rankDemand,
+  redrawDemand,
+} from "../chain/autoregressive.js";
 import { proposalDemand } from "../chain/autoregressive-proposal.js";
-import { type ContextPlan, largest } from "../engine/capacity.js";
+import { type ContextPlan, type Demand, largest } from "../engine/capacity.js";
 import { checkOneOf } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { type Model, planTogether } from "../engine/model.js";
 import type { Prompt } from "../engine/prompt.js";
-import { fixSettings, METHOD_NAMES, type MethodName } from "./method-names.js";
+import { METHOD_NAMES, type MethodName, needsPrefixes } from "./method-names.js";
 import {
   checkOptionNames,
   type MethodOptions,
@@ -15,13 +21,7 @@ import {
   resolveOptions,
   type Settings,
 } from "./options.js";
-
-/** The most tokens that a model may be asked for; savings (METHOD §2) and early ends lower them. */
-export interface TokenBounds {
-  prefilled: number;
-  generated: number;
-  scored: number;
-}
+import { boundTokens, type TokenBounds } from "./token-bounds.js";
 
 export interface ModelPlan extends ContextPlan {
   tokens: TokenBounds;
@@ -79,6 +79,9 @@ export function planRun(
   options: MethodOptions,
   promptTokens: number,
 ): PlannedRun {
+  if (needsPrefixes(method) && model.info.isDiffusion) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `${method} needs an autoregressive model`);
+  }
   try {
     return tryPlan(method, model, options, promptTokens);
   } catch (error) {
@@ -93,8 +96,7 @@ export function planRun(
         return false;
       }
     };
-    const resolved = resolveOptions(options, model, promptTokens).settings;
-    const settings = { ...resolved, ...fixSettings(method, resolved) };
+    const { settings } = resolveOptions(method, options, model, promptTokens);
     const { find, otherwise } = CURES[error.code as keyof typeof CURES];
     const cures = find(settings, isPlanned);
     const fix = cures.length > 0 ? cures.join(" or ") : otherwise;
@@ -142,8 +144,7 @@ function tryPlan(
   options: MethodOptions,
   promptTokens: number,
 ): PlannedRun {
-  const resolved = resolveOptions(options, model, promptTokens);
-  Object.assign(resolved.settings, fixSettings(method, resolved.settings));
+  const resolved = resolveOptions(method, options, model, promptTokens);
   const { settings } = resolved;
   const { candidates, rollouts, steps, blockTokens, maxTokens } = settings;
   const { proposal } = options;
@@ -154,10 +155,10 @@ function tryPlan(
   };
   const own = Math.round(rollouts * settings.mixture);
   const { contexts, free } = planTogether([
-    { model, demand: chainDemand(shape) },
+    { model, demand: demandOf(method, shape) },
     ...(proposal ? [{ model: proposal, demand: proposalDemand(shape, own > 0) }] : []),
   ]);
-  const bounds = boundTokens(settings, promptTokens);
+  const bounds = boundTokens(method, settings, promptTokens);
   const [ofModel, ofProposal] = contexts.map((context, i): ModelPlan => {
     const tokens = bounds[i] as TokenBounds;
     return { ...context, tokens: withBudget(tokens, settings, context.parallel) };
@@ -174,27 +175,18 @@ function tryPlan(
   return { resolved, plan };
 }
 
-/**
- * Of M candidates over I steps of B tokens, up to d: M·d tokens, and K rollouts of each candidate
- * but the last step's, M·K·Σ (d - i·B). With d = I·B that is M·d·(1 + K·(I - 1)/2).
- *
- * @returns of the model, and of the proposal if there is one
- */
-function boundTokens(settings: Settings, promptTokens: number): TokenBounds[] {
-  const { candidates, rollouts, steps, blockTokens, maxTokens, mixture } = settings;
-  const drawn = candidates * maxTokens;
-  const rest = Array.from({ length: steps - 1 }, (_, i) => maxTokens - (i + 1) * blockTokens);
-  const tokensOf = (count: number) => candidates * count * rest.reduce((a, b) => a + b, 0);
-  if (settings.proposalSampling === null) {
-    return [{ prefilled: promptTokens, generated: drawn + tokensOf(rollouts), scored: 0 }];
+function demandOf(method: MethodName, shape: ChainShape): Demand {
+  switch (method) {
+    case "beam":
+      return rankDemand(shape);
+    case "power":
+    case "mh":
+      return redrawDemand(shape);
+    case "particle":
+      return particleDemand(shape);
+    default:
+      return chainDemand(shape);
   }
-  const own = Math.round(rollouts * mixture);
-  const [byModel, byProposal] = [tokensOf(own), tokensOf(rollouts - own)];
-  const read = promptTokens + candidates * blockTokens * (steps - 1);
-  return [
-    { prefilled: promptTokens, generated: drawn + byModel, scored: byProposal },
-    { prefilled: read, generated: byProposal, scored: byModel },
-  ];
 }
 
 /** A budget is looked at between batches, of which one may pass it. */

@@ -1,11 +1,15 @@
 /** The methods by name: what `ask` and evaluations run. */
 import type { Model } from "../engine/model.js";
 import type { Prompt } from "../engine/prompt.js";
+import { beam } from "./beam.js";
 import { bestOfN } from "./best-of-n.js";
 import { ets } from "./ets.js";
 import { majority } from "./majority.js";
 import { type MethodName, takesOption } from "./method-names.js";
+import { mh } from "./mh.js";
 import type { MethodOptions } from "./options.js";
+import { particle } from "./particle.js";
+import { power } from "./power.js";
 import type { Result } from "./result.js";
 import { greedy, sample } from "./sample.js";
 
@@ -17,6 +21,10 @@ export const METHODS: Readonly<Record<MethodName, Method>> = {
   "ets-is": ets,
   "best-of-n": bestOfN,
   majority,
+  beam,
+  power,
+  mh,
+  particle,
   sample,
   greedy,
 };

@@ -1,20 +1,20 @@
 import type { FinishReason, Usage } from "../chain/chain.js";
 import type { Settings } from "./options.js";
 import type { Plan } from "./plan.js";
-import type { Step } from "./step.js";
+import type { MethodDiagnostics, Step } from "./step.js";
 
 /** Why the run ended: as the text did, or because its budget did. */
 export type StopReason = FinishReason | "budget";
 
 /** What every method returns; also the trace of the run, enough to redraw or replay it. */
-export interface Result {
+export interface Result extends MethodDiagnostics {
   method: string;
   text: string;
   /** The text's canonical answer; `null` when it gives none. */
   answer: string | null;
   /** Token ids of the text, its end token included. */
   tokens: readonly number[];
-  /** In nats, one a token, under the distribution sampled. */
+  /** In nats, one a token, under the reference policy. */
   logProbs: readonly number[];
   /** Share of the last step's votes that give this answer, from 0 to 1. */
   agreement: number;

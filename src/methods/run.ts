@@ -2,12 +2,21 @@
 import seedrandom from "seedrandom";
 import { AutoregressiveChain } from "../chain/autoregressive.js";
 import { AutoregressiveProposal } from "../chain/autoregressive-proposal.js";
-import type { Chain, ChainState, FinishReason, Proposal, Text } from "../chain/chain.js";
+import type {
+  Chain,
+  ChainState,
+  FinishReason,
+  PrefixChain,
+  Proposal,
+  Text,
+} from "../chain/chain.js";
+import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Estimate, EstimatorOptions, Scored } from "../energy/estimator.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
 import type { Model } from "../engine/model.js";
 import type { Prompt } from "../engine/prompt.js";
 import { answerOf } from "../rewards/answer.js";
+import { type Completion, scorePool } from "../rewards/reward.js";
 import { electMajority, type Majority } from "../rewards/self-consistency.js";
 import { VERSION } from "../version.js";
 import { checkOwnOptions, type MethodName } from "./method-names.js";
@@ -20,7 +29,7 @@ import {
 } from "./options.js";
 import { type Plan, planRun } from "./plan.js";
 import type { Result, StopReason } from "./result.js";
-import type { Candidate, Step } from "./step.js";
+import type { Candidate, MethodDiagnostics, Step } from "./step.js";
 
 /** Above this Pareto shape, and below this effective sample size, weights can't be trusted. */
 const MAX_KHAT = 0.7;
@@ -118,17 +127,51 @@ export class Run implements AsyncDisposable {
     return { rollouts, reward, lambda, prompt, confidence, shareDuplicates, signal };
   }
 
-  /** Draws an index with probability `weights`; `purpose` and `step` name the draw. */
-  choose(weights: readonly number[], step: number, purpose: "candidate" | "rollout"): number {
-    return drawIndex(weights, seedrandom(`${this.#options.seed}/${step}/${purpose}`)());
+  /** The chain, of a method whose plan is refused for models that don't write left to right. */
+  get prefixChain(): PrefixChain {
+    return this.chain as PrefixChain;
   }
 
-  /** Records a step and tells the caller. */
+  /** Draws an index with probability `weights`; `purpose` and `step` name the draw. */
+  choose(weights: readonly number[], step: number, purpose: "candidate" | "rollout"): number {
+    return drawIndex(weights, this.uniforms(step, purpose, 1)[0] as number);
+  }
+
+  /** Independent numbers on [0, 1) for draws that `purpose` and `step` name. */
+  uniforms(step: number, purpose: string, count: number): number[] {
+    const random = seedrandom(`${this.#options.seed}/${step}/${purpose}`);
+    return Array.from({ length: count }, () => random());
+  }
+
+  /**
+   * r of each text by itself. A reward that votes judges each in the pool of `voters` and the text:
+   * a function of the text alone while the voters stay the same.
+   */
+  async rewardEach(
+    texts: readonly Text[],
+    voters: readonly Text[],
+    step: number,
+  ): Promise<readonly number[]> {
+    const { reward, signal } = this.#options;
+    const prompt = this.#prompt.text;
+    const score = (pool: Completion[]) =>
+      scorePool(reward, { prompt, pool, earlier: [] }, step, signal);
+    if (!reward.isPooled) return score(texts.map(ownCompletion));
+    const rewards: number[] = [];
+    for (const text of texts) {
+      const scores = await score([...voters, text].map(ownCompletion));
+      rewards.push(scores.at(-1) as number);
+    }
+    return rewards;
+  }
+
+  /** Records a step, with what its method alone has to say of it, and tells the caller. */
   async record(
     candidates: readonly ChainState[],
     estimate: Estimate,
     weights: number[],
     chosen: number,
+    own: MethodDiagnostics = {},
   ): Promise<void> {
     const { generated, ms } = await this.chain.usage();
     const step: Step = {
@@ -144,6 +187,7 @@ export class Run implements AsyncDisposable {
       ess: effectiveSampleSize(weights),
       agreement: this.vote(estimate.completions).share,
       ...estimate.importance,
+      ...own,
       generated,
       ms,
     };
@@ -177,7 +221,7 @@ export class Run implements AsyncDisposable {
   }
 
   /** The result, for a text that has ended or that the budget cut off. */
-  async finish(text: Text): Promise<Result> {
+  async finish(text: Text, own: MethodDiagnostics = {}): Promise<Result> {
     const { info, path, engine } = this.#model;
     const stopReason: StopReason = this.isOutOfBudget
       ? "budget"
@@ -194,6 +238,7 @@ export class Run implements AsyncDisposable {
       usage: await this.chain.usage(),
       ...(this.proposal && { proposalUsage: await this.proposal.usage() }),
       stopReason,
+      ...own,
       warnings: this.#warnings,
       seed: this.#options.seed,
       plan: this.#plan,

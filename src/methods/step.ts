@@ -11,12 +11,20 @@ export interface Candidate {
   completions: Scored[];
 }
 
+/** What single methods report besides, of a step and of the whole run. */
+export interface MethodDiagnostics {
+  /** power, mh: share of the proposals that were accepted, from 0 to 1. */
+  acceptanceRate?: number;
+  /** particle: estimate of log E[exp(r / λ)], x ~ p_ref; that of its exponential is unbiased. */
+  logNormaliser?: number;
+}
+
 /** One guidance step. */
-export interface Step {
+export interface Step extends MethodDiagnostics {
   /** Number from 0. */
   step: number;
   candidates: Candidate[];
-  /** log Ê(m). */
+  /** log Ê(m); of beam, power and mh: what they compare texts by. */
   logEnergies: number[];
   /** Ê(m) / Σ Ê: the probabilities of the choice. */
   weights: number[];

@@ -29,6 +29,7 @@ export function combine(weighted: readonly WeightedReward[]): Reward {
   const canDecide = rewards.every(({ isDecided }) => isDecided !== undefined);
   return {
     name: parts.map(nameOf).join("+"),
+    isPooled: rewards.some(({ isPooled }) => isPooled),
     metrics: [...new Set(rewards.flatMap(({ metrics = [] }) => metrics))],
     async score(input) {
       const scores = await Promise.all(

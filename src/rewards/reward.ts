@@ -34,6 +34,8 @@ export interface Reward {
   isSettled?(input: RewardInput, confidence: number): boolean;
   /** Whether no continuation of this unfinished text can change its reward. */
   isDecided?(text: string): boolean;
+  /** Whether a text's reward depends on the others of its pool, as votes do. Default false. */
+  readonly isPooled?: boolean;
   /** What completions must carry besides their log-probabilities. Default: nothing. */
   readonly metrics?: readonly TokenMetric[];
   /** Frees what the reward owns, such as a model. */

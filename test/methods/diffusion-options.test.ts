@@ -16,7 +16,7 @@ const model = (isDiffusion: boolean, contextLength = 4096) =>
   ({ info: { isDiffusion, contextLength, vocabSize: 896 } }) as unknown as Model;
 
 const settingsOf = (options: MethodOptions, contextLength?: number): Settings =>
-  resolveOptions(options, model(true, contextLength), 40).settings;
+  resolveOptions("ets", options, model(true, contextLength), 40).settings;
 
 describe("a diffusion model's defaults", () => {
   test("are the published ones: blocks of 32, one token a step, low-confidence remasking", () => {
@@ -37,7 +37,7 @@ describe("a diffusion model's defaults", () => {
   });
 
   test("are none of other models'", () => {
-    expect(resolveOptions({}, model(false), 40).settings.diffusion).toBeNull();
+    expect(resolveOptions("ets", {}, model(false), 40).settings.diffusion).toBeNull();
   });
 });
 
@@ -56,8 +56,9 @@ describe("guidance steps are whole denoising steps", () => {
 
 /** What ETS-IS asks for, as it is checked before a proposal is loaded. */
 const withProposal = (options: MethodOptions) => () =>
-  checkOptions({ maxTokens: 64, diffusion: {}, ...options }, { hasProposal: true });
-const alone = (options: MethodOptions) => () => checkOptions({ maxTokens: 64, ...options });
+  checkOptions("ets-is", { maxTokens: 64, diffusion: {}, ...options }, { hasProposal: true });
+const alone = (options: MethodOptions) => () =>
+  checkOptions("ets-is", { maxTokens: 64, ...options });
 
 describe("refuses", () => {
   test.each<[string, () => void, RegExp]>([
@@ -113,7 +114,7 @@ describe("refuses", () => {
   });
 
   test("a schedule for a model that has none", () => {
-    const check = () => resolveOptions({ diffusion: {} }, model(false), 40);
+    const check = () => resolveOptions("ets", { diffusion: {} }, model(false), 40);
     expect(check).toThrow(/for diffusion models/);
   });
 });

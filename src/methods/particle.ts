@@ -1,0 +1,92 @@
+import type { ChainState } from "../chain/chain.js";
+import { effectiveSampleSize, logMeanExp, normalise } from "../energy/log-domain.js";
+import { monteCarlo } from "../energy/monte-carlo.js";
+import type { Model } from "../engine/model.js";
+import type { Prompt } from "../engine/prompt.js";
+import type { MethodOptions } from "./options.js";
+import type { Result } from "./result.js";
+import { Run } from "./run.js";
+
+/**
+ * Sequential Monte Carlo on p_ref(x | y) · exp(r(y, x) / λ), ETS's target: `candidates` texts grow
+ * block by block, each weighted by the ratio of its energy to that before the block, and are
+ * resampled when their effective sample size falls below half their number (Zhao et al. 2024).
+ *
+ * The product of the weights is exp(r / λ) whatever the energies in between, so that Ẑ, the product
+ * of their means, is an unbiased estimate of E[exp(r / λ)], and the text approaches the target as
+ * 1 / `candidates`.
+ *
+ * @throws as `ets` does
+ */
+export async function particle(
+  model: Model,
+  prompt: Prompt,
+  options: MethodOptions = {},
+): Promise<Result> {
+  await using run = await Run.open("particle", model, prompt, options);
+  const { chain } = run;
+  const { candidates: N } = run.settings;
+  const estimateEnergies = monteCarlo(run.estimatorOptions);
+
+  const start = await chain.start();
+  let states: ChainState[] = Array.from({ length: N }, () => start);
+  let logEnergies = states.map(() => 0); // before the first block all energies are alike
+  let logWeights = states.map(() => 0);
+  let logMeans = 0; // of the weights that resampling has evened out
+  for (let step = 0; ; step++) {
+    const grown = await advance(run, states, step);
+    const estimate = run.isOutOfBudget ? null : await estimateEnergies(chain, grown, step);
+    if (estimate === null || run.isOutOfBudget) return await run.finishEarly(longest(grown));
+    states = grown;
+    // w(i) = w(i) · Ê_t(i) / Ê_t-1(i)
+    logWeights = logWeights.map(
+      (w, i) => w + (estimate.logEnergies[i] as number) - (logEnergies[i] as number),
+    );
+    logEnergies = estimate.logEnergies;
+    const weights = normalise(logWeights);
+    const chosen = run.choose(weights, step, "candidate");
+    const logNormaliser = logMeans + logMeanExp(logWeights);
+    await run.record(states, estimate, weights, chosen, { logNormaliser });
+    if (states.every(({ finishReason }) => finishReason !== null)) {
+      return await run.finish(states[chosen] as ChainState, { logNormaliser });
+    }
+    if (effectiveSampleSize(weights) >= N / 2) continue;
+    const ancestors = resampleSystematically(weights, run.uniforms(step, "resample", 1)[0] ?? 0);
+    const kept = ancestors.map((i) => states[i] as ChainState);
+    await chain.release(states.filter((state) => !kept.includes(state)));
+    states = kept;
+    logEnergies = ancestors.map((i) => logEnergies[i] as number);
+    logMeans = logNormaliser;
+    logWeights = states.map(() => 0);
+  }
+}
+
+/** Each unfinished text one block further. */
+async function advance({ chain }: Run, states: readonly ChainState[], step: number) {
+  const open = states.filter(({ finishReason }) => finishReason === null);
+  const grown = await chain.advanceEach(open, step);
+  await chain.release(open);
+  return states.map((s) => (s.finishReason === null ? (grown.shift() as ChainState) : s));
+}
+
+/**
+ * N indices of which i comes up ⌊N w(i)⌋ or ⌈N w(i)⌉ times, N w(i) on average (Kitagawa 1996).
+ *
+ * @param weights normalised
+ * @param uniform on [0, 1)
+ */
+export function resampleSystematically(weights: readonly number[], uniform: number): number[] {
+  const count = weights.length;
+  let index = 0;
+  let below = weights[0] as number;
+  return weights.map((_, i) => {
+    const point = (i + uniform) / count;
+    while (point >= below && index < count - 1) below += weights[++index] as number;
+    return index;
+  });
+}
+
+/** The most complete of unfinished texts. */
+function longest(states: readonly ChainState[]): ChainState {
+  return states.reduce((a, b) => (b.text.length > a.text.length ? b : a));
+}

@@ -1,0 +1,59 @@
+/** The most tokens that a method may ask of its models. */
+import type { MethodName } from "./method-names.js";
+import type { Settings } from "./options.js";
+
+/** The most tokens that a model may be asked for; savings (METHOD §2) and early ends lower them. */
+export interface TokenBounds {
+  prefilled: number;
+  generated: number;
+  scored: number;
+}
+
+/** Of the model, and of the proposal if there is one. */
+export function boundTokens(
+  method: MethodName,
+  settings: Settings,
+  promptTokens: number,
+): TokenBounds[] {
+  const { candidates, maxTokens, blockTokens } = settings;
+  if (method === "beam") {
+    // One more for each hypothesis that ended, of which there are at most as many again.
+    const generated = candidates * (maxTokens + 1);
+    return [{ prefilled: promptTokens, generated, scored: 0 }];
+  }
+  if (method === "power" || method === "mh") {
+    const moves = candidates * (settings.moves ?? 0);
+    const lengths = blockEnds(maxTokens, method === "mh" ? maxTokens : blockTokens);
+    const redrawn = moves * lengths.reduce((sum, length) => sum + length, 0);
+    // Each text drawn anew or extended reads its last token again.
+    const prefilled = promptTokens + (moves + candidates) * lengths.length;
+    return [{ prefilled, generated: candidates * maxTokens + redrawn, scored: 0 }];
+  }
+  return boundGuided(settings, promptTokens);
+}
+
+function blockEnds(maxTokens: number, blockTokens: number): number[] {
+  const blocks = Math.ceil(maxTokens / blockTokens);
+  return Array.from({ length: blocks }, (_, i) => Math.min((i + 1) * blockTokens, maxTokens));
+}
+
+/**
+ * Of M candidates over I steps of B tokens, up to d: M·d tokens, and K rollouts of each candidate
+ * but the last step's, M·K·Σ (d - i·B). With d = I·B that is M·d·(1 + K·(I - 1)/2).
+ */
+function boundGuided(settings: Settings, promptTokens: number): TokenBounds[] {
+  const { candidates, rollouts, steps, blockTokens, maxTokens, mixture } = settings;
+  const drawn = candidates * maxTokens;
+  const rest = Array.from({ length: steps - 1 }, (_, i) => maxTokens - (i + 1) * blockTokens);
+  const tokensOf = (count: number) => candidates * count * rest.reduce((a, b) => a + b, 0);
+  if (settings.proposalSampling === null) {
+    return [{ prefilled: promptTokens, generated: drawn + tokensOf(rollouts), scored: 0 }];
+  }
+  const own = Math.round(rollouts * mixture);
+  const [byModel, byProposal] = [tokensOf(own), tokensOf(rollouts - own)];
+  const read = promptTokens + candidates * blockTokens * (steps - 1);
+  return [
+    { prefilled: promptTokens, generated: drawn + byModel, scored: byProposal },
+    { prefilled: read, generated: byProposal, scored: byModel },
+  ];
+}
