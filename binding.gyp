@@ -30,6 +30,7 @@
         "native/diffusion_values.cc",
         "native/engine.cc",
         "native/expansion.cc",
+        "native/file_lock.cc",
         "native/generation.cc",
         "native/model.cc",
         "native/model_file.cc",

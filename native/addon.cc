@@ -1,6 +1,6 @@
-// The addon's entry point: openEngine, devices, loadModel, Model, Context, DiffusionContext, and
-// the random numbers and the sampler by themselves, so that tests can hold them against their
-// definitions.
+// The addon's entry point: openEngine, devices, lockFile, loadModel, Model, Context,
+// DiffusionContext, and the random numbers and the sampler by themselves, so that tests can hold
+// them against their definitions.
 #include "addon.h"
 
 #include <napi.h>
@@ -10,6 +10,7 @@
 #include "context.h"
 #include "diffusion_context.h"
 #include "engine.h"
+#include "file_lock.h"
 #include "model.h"
 #include "model_loading.h"
 #include "philox.h"
@@ -39,6 +40,14 @@ Napi::Value JsDevices(const Napi::CallbackInfo& info) {
       result[result.Length()] = object;
     }
     return result;
+  });
+}
+
+// lockFile(descriptor) -> boolean
+Napi::Value JsLockFile(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    const int64_t descriptor = ReadInteger(info[0], "descriptor", 0, INT32_MAX);
+    return Napi::Boolean::New(info.Env(), LockFile(static_cast<int>(descriptor)));
   });
 }
 
@@ -104,6 +113,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["engineRelease"] = Napi::String::New(env, LLAMA_ETS_ENGINE_RELEASE);
   exports["openEngine"] = Napi::Function::New(env, JsOpenEngine, "openEngine");
   exports["devices"] = Napi::Function::New(env, JsDevices, "devices");
+  exports["lockFile"] = Napi::Function::New(env, JsLockFile, "lockFile");
   exports["loadModel"] = Napi::Function::New(env, LoadModel, "loadModel");
   exports["Context"] = addon->context.Value();
   exports["DiffusionContext"] = addon->diffusion_context.Value();

@@ -258,6 +258,8 @@ export interface Addon {
   engineRelease: string;
   openEngine(directory: string): void;
   devices(): Device[];
+  /** Whether an exclusive lock was taken on an open file; closing it, or dying, gives it back. */
+  lockFile(descriptor: number): boolean;
   loadModel(options: { path: string; gpuLayers: number; onProgress(progress: number): void }): {
     promise: Promise<NativeModel>;
     cancel(): void;

@@ -6,7 +6,7 @@ import {
   type Sample,
   type Summary,
 } from "./run-files.js";
-import { wilsonInterval } from "./wilson.js";
+import { wilsonInterval } from "./statistics/wilson.js";
 
 /** `summary.json` of these samples. */
 export function summarise({ task, methods }: RunRecord, samples: readonly Sample[]): Summary {

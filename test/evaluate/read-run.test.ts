@@ -109,18 +109,6 @@ describe("summarise", () => {
     });
   });
 
-  test("gives Wilson's interval", () => {
-    // Newcombe, Statistics in Medicine 17 (1998), table I: method 3, without continuity correction.
-    const interval = (successes: number, n: number) => {
-      const samples = Array.from({ length: n }, (_, i) => sample(i, { correct: i < successes }));
-      return summarise(RUN, samples).methods.ets?.ci95.map((x) => Number(x.toFixed(4)));
-    };
-    expect(interval(81, 263)).toEqual([0.2553, 0.3662]);
-    expect(interval(15, 148)).toEqual([0.0624, 0.1605]);
-    expect(interval(0, 20)).toEqual([0, 0.1611]);
-    expect(interval(1, 29)).toEqual([0.0061, 0.1718]);
-  });
-
   test("leaves out a method without samples", () => {
     expect(summarise(RUN, []).methods).toEqual({});
   });

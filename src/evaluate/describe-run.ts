@@ -1,0 +1,47 @@
+/** What `run.json` says of models, rewards, versions and the machine. */
+import { cpus, totalmem } from "node:os";
+import type { Model } from "../engine/model.js";
+import { addon } from "../engine/native.js";
+import { parseReward } from "../rewards/named.js";
+import { VERSION } from "../version.js";
+import { hashFile } from "./file-hash.js";
+import type { ModelRecord, RunRecord } from "./run-files.js";
+
+export async function describeModel(model: Model, signal?: AbortSignal): Promise<ModelRecord> {
+  const { path, info } = model;
+  const sha256 = await hashFile(path, signal);
+  return { path, sha256, description: info.description, parameters: info.parameters };
+}
+
+/** A reward's part of the settings: what names it, and the hashes of the files it is read from. */
+export async function describeReward(
+  expression: string,
+  signal?: AbortSignal,
+): Promise<{ reward: string; rewardFiles?: string[] }> {
+  const files = parseReward(expression).filter(
+    ({ kind, argument }) => kind !== "regex" && argument !== "",
+  );
+  const rewardFiles = await Promise.all(files.map(({ argument }) => hashFile(argument, signal)));
+  return { reward: expression, ...(rewardFiles.length > 0 && { rewardFiles }) };
+}
+
+/** Versions and the machine that draws. */
+export function describeMachine(model: Model): Pick<RunRecord, "versions" | "machine"> {
+  const gpu = addon()
+    .devices()
+    .find(({ type }) => type === "gpu");
+  const processors = cpus();
+  return {
+    versions: {
+      llamaEts: VERSION,
+      llamaCpp: model.engine.release,
+      node: process.versions.node,
+    },
+    machine: {
+      cpu: processors[0]?.model ?? "unknown",
+      cores: Math.max(1, processors.length),
+      memory: totalmem(),
+      gpu: gpu?.description ?? false,
+    },
+  };
+}

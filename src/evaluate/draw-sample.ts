@@ -1,0 +1,91 @@
+/** Draws one sample: one run of a method on an item. Grading it is left to others. */
+import { codeOf, messageOf } from "../engine/errors.js";
+import type { Model } from "../engine/model.js";
+import { type MethodName, takesOption } from "../methods/method-names.js";
+import { METHODS } from "../methods/registry.js";
+import type { Result } from "../methods/result.js";
+import type { Reward } from "../rewards/reward.js";
+import { selfConsistency } from "../rewards/self-consistency.js";
+import type { PromptForm, Task, TaskItem } from "../tasks/task.js";
+import { promptSettings } from "./configured-methods.js";
+import type { EvaluatedOptions } from "./evaluate.js";
+import type { FailedSample, GradedSample } from "./run-files.js";
+
+/** What to draw. */
+export interface DrawJob {
+  key: string;
+  item: TaskItem;
+  /** The method's name within the run, and what it runs. */
+  name: string;
+  method: MethodName;
+  options: EvaluatedOptions;
+  sample: number;
+  seed: number;
+}
+
+/** What to draw with. */
+export interface DrawContext {
+  model: Model;
+  proposal: Model | undefined;
+  task: Task;
+  form: PromptForm;
+  /** Undefined: self-consistency of the task's answers. */
+  reward: Reward | undefined;
+  signal: AbortSignal | undefined;
+  /** Called with the tokens a run has generated so far. */
+  onTokens?: (key: string, generated: number) => void;
+}
+
+/** What a run gave, but for its grade. */
+export type DrawnText = Pick<
+  GradedSample,
+  "text" | "answer" | "stopReason" | "agreement" | "usage" | "proposalUsage" | "steps" | "warnings"
+>;
+
+export type Outcome = { drawn: DrawnText } | { error: FailedSample["error"] };
+
+/** A failed run is an outcome too; an abort rejects. */
+export async function drawSample(job: DrawJob, context: DrawContext): Promise<Outcome> {
+  const { model, proposal, task, form, signal, onTokens } = context;
+  const { item, method, seed } = job;
+  const extract = (text: string) => task.extract(text, item);
+  const reward =
+    context.reward ?? selfConsistency({ extract, ...(task.isFinal && { isFinal: task.isFinal }) });
+  try {
+    const result = await METHODS[method](model, task.prompt(item, form).prompt, {
+      ...promptSettings(task, form, item, job.options),
+      ...{ seed, extract },
+      ...(takesOption(method, "reward") && { reward }),
+      ...(takesOption(method, "proposal") && proposal && { proposal }),
+      ...(signal && { signal }),
+      ...(onTokens && { onProgress: ({ generated }) => onTokens(job.key, generated) }),
+    });
+    return { drawn: toDrawn(result) };
+  } catch (error) {
+    signal?.throwIfAborted();
+    return { error: describeFailure(error) };
+  }
+}
+
+export function describeFailure(error: unknown): FailedSample["error"] {
+  return { code: codeOf(error) ?? "ERR_UNEXPECTED", message: messageOf(error) };
+}
+
+function toDrawn(result: Result): DrawnText {
+  const { text, answer, stopReason, agreement, usage, proposalUsage, steps, warnings } = result;
+  return {
+    ...{ text, answer, stopReason, agreement, warnings },
+    usage: toUsage(usage),
+    ...(proposalUsage && { proposalUsage: toUsage(proposalUsage) }),
+    steps: steps.map(({ ess, rolloutEss, khat, agreement }) => ({
+      ess,
+      ...(rolloutEss !== undefined && { rolloutEss }),
+      ...(khat !== undefined && { khat }),
+      agreement,
+    })),
+  };
+}
+
+function toUsage({ prefilled, generated, decoded, scored, ms }: Result["usage"]) {
+  return { prefilled, generated, decoded, scored, ms };
+}
