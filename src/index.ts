@@ -19,6 +19,22 @@ export { Model } from "./engine/model.js";
 export type { LoadProgress } from "./engine/model-path.js";
 export type { ChatMessage, Prompt, PromptOptions } from "./engine/prompt.js";
 export type { SamplingOptions } from "./engine/sampling.js";
+export {
+  type EvaluatedMethod,
+  type EvaluatedOptions,
+  type EvaluateOptions,
+  type Evaluation,
+  type EvaluationProgress,
+  evaluate,
+} from "./evaluate/evaluate.js";
+export type {
+  FailedSample,
+  GradedSample,
+  MethodSummary,
+  RunRecord,
+  Sample,
+  Summary,
+} from "./evaluate/run-files.js";
 export type { AdaptiveOptions } from "./methods/adaptive.js";
 export type { BaselineOptions } from "./methods/baseline-options.js";
 export { beam } from "./methods/beam.js";

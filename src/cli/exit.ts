@@ -10,6 +10,22 @@ export class Interrupted extends Error {
   }
 }
 
+/** Aborts with `Interrupted` at the first Ctrl-C or SIGTERM; the second ends the process. */
+export function interruptSignal(): AbortSignal {
+  const interrupt = new AbortController();
+  const onInterrupt = () => interrupt.abort(new Interrupted());
+  process.once("SIGINT", onInterrupt);
+  process.once("SIGTERM", onInterrupt);
+  return interrupt.signal;
+}
+
+/** For `beforeExit`: nothing is left to wait for, and there is no result. */
+export function failStalled(): void {
+  exitWith(
+    new LlamaEtsError("ERR_REWARD", "The run can't go on: the reward's promise is never settled"),
+  );
+}
+
 /** Prints an error for a person. */
 export function printError({ message, code }: Pick<LlamaEtsError, "message" | "code">): void {
   const [what = "", ...fix] = message.trimEnd().split("\n");

@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { VERSION } from "../version.js";
 import { askCommand } from "./ask.js";
 import { doctorCommand } from "./doctor.js";
+import { evalCommand } from "./eval.js";
 import { exitWith, printError, watchOutput } from "./exit.js";
 import { modelsCommand } from "./models.js";
 
@@ -19,6 +20,7 @@ const program = new Command("llama-ets")
       printError({ message: text.replace(/^error: /, ""), code: "ERR_INVALID_OPTION" }),
   })
   .addCommand(askCommand())
+  .addCommand(evalCommand())
   .addCommand(modelsCommand())
   .addCommand(doctorCommand());
 

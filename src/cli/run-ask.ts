@@ -1,6 +1,5 @@
 import { writeFile } from "node:fs/promises";
 import { text as readAll } from "node:stream/consumers";
-import { BUNDLED_PROPOSAL, DEFAULT_MODEL } from "../engine/bundled-models.js";
 import { checkOneOf } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { Model } from "../engine/model.js";
@@ -11,23 +10,21 @@ import type { Result } from "../methods/result.js";
 import type { Step } from "../methods/step.js";
 import { VERSION } from "../version.js";
 import { type AskFlags, METHOD_NAMES } from "./ask-flags.js";
-import { openNamedReward, toMethodOptions } from "./ask-options.js";
+import { openNamedReward, toAskOptions } from "./ask-options.js";
 import { formatAnswer, formatInterrupted } from "./ask-output.js";
-import { exitWith, Interrupted } from "./exit.js";
+import { exitWith, failStalled, Interrupted, interruptSignal } from "./exit.js";
 import { loadNamedModel } from "./load-named-model.js";
+import { proposalSource } from "./method-options.js";
 import { formatPlan } from "./plan-output.js";
 import { progressBar } from "./progress-bar.js";
 
 export async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
   const name = checkOneOf("--method", flags.method, METHOD_NAMES);
-  const options = await toMethodOptions(flags);
+  const options = await toAskOptions(flags);
   const proposalName = proposalOf(name, flags);
   checkOptions(name, options, { hasProposal: proposalName !== undefined });
   const question = await readPrompt(prompt);
-  const interrupt = new AbortController();
-  const onInterrupt = () => interrupt.abort(new Interrupted());
-  process.once("SIGINT", onInterrupt);
-  process.once("SIGTERM", onInterrupt);
+  const signal = interruptSignal();
 
   let plan: Plan | undefined;
   const steps: Step[] = [];
@@ -36,11 +33,11 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
   try {
     await using opened = await openNamedReward(flags);
     const started = performance.now();
-    await using model = await loadNamedModel(flags, interrupt.signal);
+    await using model = await loadNamedModel(flags, signal);
     await using proposal =
       proposalName === undefined
         ? null
-        : await loadNamedModel({ ...flags, model: proposalName }, interrupt.signal);
+        : await loadNamedModel({ ...flags, model: proposalName }, signal);
     const loadMs = performance.now() - started;
     const result = await METHODS[name](model, question, {
       ...options,
@@ -51,7 +48,7 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
         plan = planned;
         if (flags.verbose) console.error(formatPlan(planned));
       },
-      signal: interrupt.signal,
+      signal,
       onStep: (step) => steps.push(step),
       onProgress: ({ step, steps: total, generated }) =>
         bar.show(step / total, `step ${step + 1} of ${total}, ${generated} tokens`),
@@ -77,21 +74,7 @@ function proposalOf(method: string, flags: AskFlags): string | undefined {
       `--proposal needs --method ets-is, not ${method}`,
     );
   }
-  const bundled = flags.model === DEFAULT_MODEL ? BUNDLED_PROPOSAL : undefined;
-  const source = flags.proposal ?? bundled;
-  if (source !== undefined) return source;
-  throw new LlamaEtsError(
-    "ERR_INVALID_OPTION",
-    "Expected --proposal, the model that draws the rollouts",
-    { fix: "a smaller model of the same family" },
-  );
-}
-
-/** Nothing is left to wait for, and there is no answer: a promise was never settled. */
-function failStalled(): void {
-  exitWith(
-    new LlamaEtsError("ERR_REWARD", "The run can't go on: the reward's promise is never settled"),
-  );
+  return proposalSource(flags);
 }
 
 async function readPrompt(prompt: string | undefined): Promise<string> {

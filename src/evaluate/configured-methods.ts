@@ -50,7 +50,7 @@ export function configureMethods(
     }
     names.add(name);
     refuseReserved({ ...options, ...own });
-    const merged: EvaluatedOptions = { ...optionsFor(method, options), ...own };
+    const merged = mergeOptions(optionsFor(method, options), own);
     const needsProposal = takesOption(method, "proposal");
     if (needsProposal && proposal === undefined) {
       throw new LlamaEtsError("ERR_INVALID_OPTION", `${method} needs a \`proposal\``, {
@@ -70,6 +70,13 @@ export function configureMethods(
       settings: JSON.parse(JSON.stringify(record)),
     };
   });
+}
+
+/** A method's own options override the common ones; steps and their length say the same thing. */
+function mergeOptions(common: EvaluatedOptions, own: EvaluatedOptions): EvaluatedOptions {
+  const { steps, blockTokens, ...rest } = common;
+  const isOwn = own.steps !== undefined || own.blockTokens !== undefined;
+  return { ...(isOwn ? rest : common), ...own };
 }
 
 function refuseReserved(options: object): void {

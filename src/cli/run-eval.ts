@@ -1,0 +1,49 @@
+import { evaluate } from "../evaluate/evaluate.js";
+import { findTask } from "../tasks/index.js";
+import type { GradingMode, PromptForm } from "../tasks/task.js";
+import type { EvalFlags } from "./eval.js";
+import { evalProgress, formatEvaluation, formatInterrupted } from "./eval-output.js";
+import { parseMethods } from "./evaluated-methods.js";
+import { failStalled, Interrupted, interruptSignal } from "./exit.js";
+import { loadNamedModel } from "./load-named-model.js";
+import { proposalSource, toMethodOptions } from "./method-options.js";
+
+export async function runEval(taskName: string, flags: EvalFlags): Promise<void> {
+  const task = await findTask(taskName);
+  const methods = parseMethods(flags.methods);
+  const options = toMethodOptions(flags);
+  const source = methods.some(({ method }) => method === "ets-is")
+    ? proposalSource(flags)
+    : undefined;
+  const signal = interruptSignal();
+  const progress = evalProgress();
+  process.once("beforeExit", failStalled);
+  try {
+    await using model = await loadNamedModel(flags, signal);
+    await using proposal =
+      source === undefined ? null : await loadNamedModel({ ...flags, model: source }, signal);
+    const { out, resume, data, limit, samples, seed, concurrency, queue } = flags;
+    const given = {
+      ...{ resume, data, limit, samples, seed, concurrency, queue },
+      mode: flags.mode as GradingMode | undefined,
+      form: flags.form as PromptForm | undefined,
+      allowCodeExecution: flags.allowCodeExecution,
+    };
+    const evaluation = await evaluate(model, task, {
+      ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+      ...{ methods, options, out, signal, reward: flags.reward },
+      ...(proposal && { proposal }),
+      onProgress: progress.show,
+      onWarning: progress.say,
+    });
+    progress.close();
+    const { summary } = evaluation;
+    console.log(flags.json ? JSON.stringify(summary) : formatEvaluation(evaluation));
+  } catch (error) {
+    progress.close();
+    if (error instanceof Interrupted) console.error(formatInterrupted(flags.out, progress.last));
+    throw error;
+  } finally {
+    process.off("beforeExit", failStalled);
+  }
+}
