@@ -37,7 +37,7 @@ export interface DrawContext {
 }
 
 /** What a run gave, but for its grade. */
-export type DrawnText = Pick<
+type DrawnText = Pick<
   GradedSample,
   "text" | "answer" | "stopReason" | "agreement" | "usage" | "proposalUsage" | "steps" | "warnings"
 >;

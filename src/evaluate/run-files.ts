@@ -135,7 +135,7 @@ const methodSummarySchema = z.object({
 });
 
 /** `summary.json`; a method that has no sample yet is left out. */
-export const summarySchema = z.object({
+const summarySchema = z.object({
   task: z.string(),
   methods: z.record(z.string(), methodSummarySchema),
 });
