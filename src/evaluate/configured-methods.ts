@@ -3,10 +3,10 @@ import { checkKeys, checkOneOf, checkString } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { Model } from "../engine/model.js";
 import {
-  fixSettings,
   METHOD_NAMES,
   type MethodName,
   takesOption,
+  withDefaults,
 } from "../methods/method-names.js";
 import { type MethodOptions, resolveOptions } from "../methods/options.js";
 import { optionsFor } from "../methods/registry.js";
@@ -50,7 +50,7 @@ export function configureMethods(
     }
     names.add(name);
     refuseReserved({ ...options, ...own });
-    const merged = mergeOptions(optionsFor(method, options), own);
+    const merged: EvaluatedOptions = withDefaults(optionsFor(method, options), own);
     const needsProposal = takesOption(method, "proposal");
     if (needsProposal && proposal === undefined) {
       throw new LlamaEtsError("ERR_INVALID_OPTION", `${method} needs a \`proposal\``, {
@@ -62,21 +62,13 @@ export function configureMethods(
       ...promptSettings(task, form, item, merged),
       ...(needsProposal && proposal && { proposal }),
     };
-    const { settings } = resolveOptions(given, model, 0);
-    const { proposal: _, ...resolved } = { ...settings, ...fixSettings(method, settings) };
+    const { proposal: _, ...resolved } = resolveOptions(method, given, model, 0).settings;
     const record = { ...resolved, ...reward };
     return {
       ...{ name, method, options: merged, needsProposal },
       settings: JSON.parse(JSON.stringify(record)),
     };
   });
-}
-
-/** A method's own options override the common ones; steps and their length say the same thing. */
-function mergeOptions(common: EvaluatedOptions, own: EvaluatedOptions): EvaluatedOptions {
-  const { steps, blockTokens, ...rest } = common;
-  const isOwn = own.steps !== undefined || own.blockTokens !== undefined;
-  return { ...(isOwn ? rest : common), ...own };
 }
 
 function refuseReserved(options: object): void {
