@@ -12,4 +12,5 @@ export interface AskFlags extends MethodFlags {
   quiet?: boolean;
   verbose?: boolean;
   trace?: string;
+  report?: string;
 }

@@ -20,6 +20,7 @@ export function askCommand(): Command {
     .option("--json", "print the whole result as one JSON object")
     .option("-q, --quiet", "print the answer's text alone")
     .option("--trace <file>", "write the run, every candidate and rollout, as JSON")
+    .option("--report <file>", "write how the answer was found, as one HTML page")
     .action(async (prompt: string | undefined, flags: AskFlags) => {
       const { ask } = await import("./run-ask.js");
       await ask(prompt, flags);

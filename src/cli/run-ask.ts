@@ -1,7 +1,6 @@
-import { writeFile } from "node:fs/promises";
 import { text as readAll } from "node:stream/consumers";
 import { checkOneOf } from "../engine/check.js";
-import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { LlamaEtsError } from "../engine/errors.js";
 import type { Model } from "../engine/model.js";
 import { checkOptions } from "../methods/options.js";
 import type { Plan } from "../methods/plan.js";
@@ -9,6 +8,7 @@ import { METHODS } from "../methods/registry.js";
 import type { Result } from "../methods/result.js";
 import type { Step } from "../methods/step.js";
 import { VERSION } from "../version.js";
+import { writeAskFiles } from "./ask-files.js";
 import { type AskFlags, METHOD_NAMES } from "./ask-flags.js";
 import { openNamedReward, toAskOptions } from "./ask-options.js";
 import { formatAnswer, formatInterrupted } from "./ask-output.js";
@@ -55,7 +55,7 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
     });
     bar.close();
     print(result, flags, { loadMs, model });
-    if (flags.trace !== undefined) await writeTrace(flags.trace, result);
+    await writeAskFiles(flags, { question, ...result });
   } catch (error) {
     bar.close();
     if (error instanceof Interrupted) await keepPartial(plan, steps, question, flags);
@@ -105,33 +105,23 @@ async function keepPartial(
     stopReason: "interrupted",
     plan,
     steps,
+    question,
     prompt: { text: question },
     flags,
     versions: { llamaEts: VERSION, node: process.versions.node },
   };
   if (flags.json) console.log(JSON.stringify(partial));
-  const isKept = flags.trace !== undefined && (await tryTrace(flags.trace, partial));
+  const isKept = (await tryFiles(flags, partial)) && flags.trace !== undefined;
   console.error(formatInterrupted(steps, isKept ? flags.trace : undefined));
 }
 
 /** Tells what went wrong; an interrupted run ends as one all the same. */
-async function tryTrace(file: string, trace: object): Promise<boolean> {
+async function tryFiles(flags: AskFlags, partial: object): Promise<boolean> {
   try {
-    await writeTrace(file, trace);
+    await writeAskFiles(flags, partial);
     return true;
   } catch (error) {
     exitWith(error);
     return false;
-  }
-}
-
-async function writeTrace(file: string, trace: object): Promise<void> {
-  try {
-    await writeFile(file, JSON.stringify({ format: "llama-ets-trace/1", ...trace }));
-  } catch (error) {
-    throw new LlamaEtsError("ERR_WRITE", `The trace was not written: ${messageOf(error)}`, {
-      fix: "another --trace file",
-      cause: error,
-    });
   }
 }

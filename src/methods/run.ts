@@ -178,7 +178,9 @@ export class Run implements AsyncDisposable {
       step: this.#steps.length,
       candidates: candidates.map((state, m): Candidate => {
         const { text, tokens, logProbs, finishReason } = state;
-        const completions = estimate.completions.filter(({ candidate }) => candidate === m);
+        const completions = estimate.completions
+          .filter(({ candidate }) => candidate === m)
+          .map((completion) => ({ ...completion, answer: this.answerOf(completion.text) }));
         return { text, tokens, logProbs, finishReason, completions };
       }),
       logEnergies: estimate.logEnergies,

@@ -1,6 +1,12 @@
 import type { FinishReason } from "../chain/chain.js";
 import type { Scored } from "../energy/estimator.js";
 
+/** A text that a candidate's energy rests on. */
+export interface AnsweredCompletion extends Scored {
+  /** Its canonical answer; `null` when it gives none. */
+  answer: string | null;
+}
+
 /** One candidate of a step, with what its energy rests on. */
 export interface Candidate {
   text: string;
@@ -8,7 +14,7 @@ export interface Candidate {
   logProbs: readonly number[];
   finishReason: FinishReason | null;
   /** Its rollouts, or itself once it has ended; a repeated candidate's are with the first. */
-  completions: Scored[];
+  completions: AnsweredCompletion[];
 }
 
 /** What single methods report besides, of a step and of the whole run. */

@@ -1,0 +1,26 @@
+/** Numbers as people read them. */
+
+export function percent(share: number, digits = 0): string {
+  return `${(100 * share).toFixed(digits)}%`;
+}
+
+/** Thousands in groups, and no more than three significant digits after the point. */
+export function number(value: number): string {
+  if (Math.abs(value) >= 100 || Number.isInteger(value)) {
+    return Math.round(value).toLocaleString("en");
+  }
+  return String(Number(value.toPrecision(3)));
+}
+
+export function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
+}
+
+/** A p-value: three decimals, or an upper bound. */
+export function pValue(p: number): string {
+  return p < 0.001 ? "< 0.001" : p.toFixed(3);
+}
+
+export function counted(count: number, noun: string, plural = `${noun}s`): string {
+  return `${number(count)} ${count === 1 ? noun : plural}`;
+}

@@ -1,0 +1,54 @@
+/** Markup that is safe by construction: what is put into a template is escaped, unless it is markup. */
+
+export class Html {
+  readonly markup: string;
+
+  constructor(markup: string) {
+    this.markup = markup;
+  }
+}
+
+type Value = Html | string | number | null | undefined | false | readonly Value[];
+
+/**
+ * A template whose values are escaped, for text and for quoted attributes alike. Arrays are joined;
+ * null, undefined and false are nothing.
+ *
+ * @example html`<p title="${anything}">${paragraphs.map((p) => html`<b>${p}</b>`)}</p>`
+ */
+export function html(strings: TemplateStringsArray, ...values: readonly Value[]): Html {
+  const parts = strings.map((text, i) => text + (i < values.length ? toMarkup(values[i]) : ""));
+  return new Html(parts.join(""));
+}
+
+function toMarkup(value: Value): string {
+  if (value instanceof Html) return value.markup;
+  if (value === null || value === undefined || value === false) return "";
+  if (typeof value === "object") return value.map(toMarkup).join("");
+  return escapeMarkup(String(value));
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+function escapeMarkup(text: string): string {
+  return text
+    .replace(/[&<>"']/g, (character) => ENTITIES[character] as string)
+    .replace(CONTROL, (character) => pictureOf(character));
+}
+
+/** What HTML allows no document to hold: control characters but tab and line ends. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g;
+
+/** Unicode's picture of a control character: ␀ for NUL. */
+function pictureOf(character: string): string {
+  const code = character.charCodeAt(0);
+  if (code < 0x20) return String.fromCharCode(0x2400 + code);
+  return code === 0x7f ? "␡" : "�";
+}

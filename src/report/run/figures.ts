@@ -1,0 +1,222 @@
+/** The figures of one answer's report. */
+import { number, percent } from "../format.js";
+import type { Html } from "../html.js";
+import { drawFigure } from "../plot.js";
+import { type AnswerColors, nameOf } from "./answer-colors.js";
+import type { Branch, Story, StoryStep } from "./story.js";
+
+/** Width of the small figures, in pixels. */
+const SMALL = 340;
+/** Width of the way's columns: what is there is shared, within bounds. */
+const COLUMNS = { all: 860, least: 118, most: 180 };
+const ROW = 34;
+
+interface Node {
+  x: number;
+  y: number;
+  branch: Branch;
+  step: StoryStep;
+}
+
+/**
+ * The way to the answer: a column a step, a circle a candidate, as large as its weight, in the
+ * colour of the answer that most of its rollouts came to. Lines leave the candidate that was kept.
+ */
+export function drawPath(story: Story, colors: AnswerColors): Promise<Html> {
+  const nodes = story.steps.flatMap((step) =>
+    step.branches.map(
+      (branch, i): Node => ({
+        x: step.number,
+        y: i - (step.branches.length - 1) / 2,
+        branch,
+        step,
+      }),
+    ),
+  );
+  const start = { x: 0, y: 0 };
+  const links = nodes.map((node) => ({
+    from: nodes.find(({ x, branch }) => x === node.x - 1 && branch.isChosen) ?? start,
+    to: node,
+  }));
+  const rows = Math.max(...story.steps.map(({ branches }) => branches.length));
+  const columns = story.steps.length + 1.25;
+  const chosen = nodes.filter(({ branch }) => branch.isChosen);
+  return drawFigure("The way to the answer, step by step", (plot) => ({
+    width: columns * Math.min(COLUMNS.most, Math.max(COLUMNS.least, COLUMNS.all / columns)),
+    height: rows * ROW + 64,
+    margin: 0,
+    marginTop: 38,
+    marginBottom: 14,
+    x: { domain: [-0.35, story.steps.length + 0.9], axis: null },
+    y: { domain: [-rows / 2, rows / 2], axis: null, reverse: true },
+    r: { type: "sqrt", domain: [0, 1], range: [3, 13] },
+    marks: [
+      plot.link(links, {
+        x1: ({ from }) => from.x,
+        y1: ({ from }) => from.y,
+        x2: ({ to }) => to.x,
+        y2: ({ to }) => to.y,
+        curve: "bump-x",
+        stroke: "currentColor",
+        strokeWidth: ({ to }) => (to.branch.isChosen ? 2.5 : 1),
+        strokeOpacity: ({ to }) => (to.branch.isChosen ? 0.75 : 0.18),
+      }),
+      plot.dot([start], { x: "x", y: "y", r: 0.1, fill: "currentColor" }),
+      plot.dot(nodes, {
+        x: "x",
+        y: "y",
+        r: ({ branch }: Node) => branch.weight,
+        fill: ({ branch }: Node) => colors.of(branch.votes[0]?.answer ?? null),
+        title: describe,
+        href: ({ step }: Node) => `#step-${step.number}`,
+      }),
+      plot.dot(chosen, {
+        x: "x",
+        y: "y",
+        r: ({ branch }: Node) => Math.min(1, branch.weight + 0.15),
+        stroke: "currentColor",
+        strokeWidth: 1.8,
+        pointerEvents: "none",
+      }),
+      plot.text([start], { x: "x", y: "y", text: () => "question", dy: -14, fontSize: 12 }),
+      plot.text(story.steps, {
+        x: "number",
+        frameAnchor: "top",
+        text: ({ number: n }: StoryStep) => `step ${n}`,
+        dy: -32,
+        lineAnchor: "top",
+        fontWeight: 600,
+        fontSize: 12,
+      }),
+      plot.text(chosen, {
+        x: "x",
+        y: "y",
+        text: ({ branch }: Node) => percent(branch.weight),
+        dy: -21,
+        fontSize: 11,
+        fill: "currentColor",
+        stroke: "var(--card)",
+        strokeWidth: 4,
+      }),
+      plot.text(chosen.slice(-1), {
+        x: "x",
+        y: "y",
+        text: () => nameOf(story.answers[0] ?? null),
+        dx: 22,
+        textAnchor: "start",
+        fontSize: 15,
+        fontWeight: 600,
+      }),
+    ],
+  }));
+}
+
+function describe({ branch, step }: Node): string {
+  const { block, count, weight, isChosen } = branch;
+  const kept = isChosen ? ", kept" : "";
+  const votes = branch.votes.map((v) => `${nameOf(v.answer)} ×${number(v.votes)}`).join(", ");
+  return `step ${step.number}: ${count} of ${step.candidates} candidates, ${percent(weight, 1)}${kept}\n${block.trim()}\n→ ${votes}`;
+}
+
+/** What the rollouts of each step came to: the vote, as it moved. */
+export function drawVotes(story: Story, colors: AnswerColors): Promise<Html> {
+  const bars = story.steps.flatMap((step) => {
+    let from = 0;
+    return colors.merge(step.votes).map((vote) => {
+      from += vote.share;
+      return { step: `step ${step.number}`, from: from - vote.share, to: from, ...vote };
+    });
+  });
+  return drawFigure("Share of each answer among the rollouts, by step", (plot) => ({
+    width: SMALL,
+    height: story.steps.length * 30 + 52,
+    marginBottom: 40,
+    marginLeft: 56,
+    marginRight: 12,
+    marginTop: 6,
+    x: {
+      domain: [0, 100],
+      percent: true,
+      label: "share of the votes (%)",
+      labelAnchor: "center",
+      labelArrow: "none",
+      ticks: 5,
+    },
+    y: { label: null, domain: story.steps.map(({ number: n }) => `step ${n}`), padding: 0.25 },
+    marks: [
+      plot.barX(bars, {
+        x1: "from",
+        x2: "to",
+        y: "step",
+        fill: ({ label }) => colors.byLabel(label),
+        stroke: "var(--paper)",
+        title: ({ label, votes, share }) => `${label}: ${number(votes)} votes, ${percent(share)}`,
+      }),
+      plot.text(
+        bars.filter(({ share, label }) => share > 0.03 + 0.02 * label.length),
+        {
+          x: ({ from, to }) => (from + to) / 2,
+          y: "step",
+          text: "label",
+          fill: "var(--paper)",
+          fontWeight: 600,
+          fontSize: 11,
+        },
+      ),
+    ],
+  }));
+}
+
+/** How evenly the weights were spread: 1 when one candidate had them all. */
+export function drawSampleSizes({ steps }: Story): Promise<Html> {
+  const most = Math.max(...steps.map(({ candidates }) => candidates));
+  return drawFigure("Effective sample size of the weights, by step", (plot) => ({
+    width: SMALL,
+    height: 210,
+    marginLeft: 44,
+    marginRight: 12,
+    marginBottom: 40,
+    x: { label: "step", labelAnchor: "center", labelArrow: "none", padding: 0.35 },
+    y: {
+      domain: [0, most],
+      label: "↑ effective candidates",
+      labelArrow: "none",
+      ticks: 5,
+      grid: true,
+    },
+    marks: [
+      plot.barY(steps, { x: "number", y: "candidates", fill: "var(--soft)" }),
+      plot.barY(steps, {
+        x: "number",
+        y: "ess",
+        fill: "var(--series-0)",
+        title: ({ number: n, ess, candidates }: StoryStep) =>
+          `step ${n}: ${ess.toFixed(1)} of ${candidates}`,
+      }),
+      plot.ruleY([0]),
+    ],
+  }));
+}
+
+/** What each step cost. */
+export function drawTokens({ steps }: Story): Promise<Html> {
+  return drawFigure("Tokens generated, by step", (plot) => ({
+    width: SMALL,
+    height: 210,
+    marginLeft: 52,
+    marginRight: 12,
+    marginBottom: 40,
+    x: { label: "step", labelAnchor: "center", labelArrow: "none", padding: 0.35 },
+    y: { label: "↑ tokens generated", labelArrow: "none", ticks: 5, grid: true },
+    marks: [
+      plot.barY(steps, {
+        x: "number",
+        y: "generated",
+        fill: "var(--series-2)",
+        title: ({ number: n, generated, ms }: StoryStep) =>
+          `step ${n}: ${number(generated)} tokens, ${Math.round(ms)} ms`,
+      }),
+      plot.ruleY([0]),
+    ],
+  }));
+}

@@ -1,0 +1,145 @@
+/** What a trace tells, put in order: how each step's candidates and rollouts led to the answer. */
+import { groupBy } from "../../evaluate/group-by.js";
+import type { Trace, TraceCompletion, TraceStep } from "../trace.js";
+
+/** Rollouts that came to one answer. */
+export interface Vote {
+  /** `null`: those that give none. */
+  answer: string | null;
+  votes: number;
+  /** Of the step's votes, from 0 to 1. */
+  share: number;
+  /** Mean over these rollouts. */
+  reward: number;
+}
+
+/** Candidates of a step with the same text. */
+export interface Branch {
+  /** What the step added to the text. */
+  block: string;
+  count: number;
+  /** Probability that one of them is chosen. */
+  weight: number;
+  /** log Ê of each; null for -∞. */
+  logEnergy: number | null;
+  isChosen: boolean;
+  hasEnded: boolean;
+  votes: Vote[];
+  completions: TraceCompletion[];
+}
+
+export interface StoryStep {
+  /** From 1. */
+  number: number;
+  /** The text that the candidates continue. */
+  before: string;
+  candidates: number;
+  /** The most probable first. */
+  branches: Branch[];
+  chosen: Branch;
+  votes: Vote[];
+  ess: number;
+  rolloutEss?: number;
+  khat?: number | null;
+  agreement: number;
+  /** Tokens and milliseconds of this step alone. */
+  generated: number;
+  ms: number;
+}
+
+/** A part of the final text, and the step that drew it; none for what followed the last one. */
+export interface Segment {
+  text: string;
+  step?: number;
+}
+
+export interface Story {
+  question: string;
+  steps: StoryStep[];
+  segments: Segment[];
+  /** Answers in the order of their votes over all steps; the final one first. */
+  answers: (string | null)[];
+}
+
+export function tellStory(trace: Trace): Story {
+  const steps = trace.steps.map((step, i) => tellStep(step, i, trace.steps[i - 1]));
+  const totals = tally(steps.flatMap(({ branches }) => branches.flatMap((b) => b.completions)));
+  const others = totals.map(({ answer }) => answer).filter((answer) => answer !== trace.answer);
+  return {
+    question: trace.question ?? trace.prompt.text,
+    steps,
+    segments: segment(trace),
+    answers: trace.answer === undefined ? others : [trace.answer, ...others],
+  };
+}
+
+function tellStep(step: TraceStep, index: number, previous: TraceStep | undefined): StoryStep {
+  const before = previous?.candidates[previous.chosen]?.text ?? "";
+  const { rolloutEss, khat, ess, agreement, candidates } = step;
+  const branches = branchesOf(step, before);
+  return {
+    number: index + 1,
+    before,
+    candidates: candidates.length,
+    branches,
+    chosen: branches.find(({ isChosen }) => isChosen) as Branch,
+    votes: tally(candidates.flatMap(({ completions }) => completions)),
+    ess,
+    agreement,
+    ...(rolloutEss !== undefined && { rolloutEss }),
+    ...(khat !== undefined && { khat }),
+    generated: step.generated - (previous?.generated ?? 0),
+    ms: step.ms - (previous?.ms ?? 0),
+  };
+}
+
+function branchesOf(step: TraceStep, before: string): Branch[] {
+  const members = step.candidates.map((candidate, index) => ({ candidate, index }));
+  const byText = groupBy(members, ({ candidate: { text, finishReason } }) =>
+    JSON.stringify([text, finishReason]),
+  );
+  const branches = [...byText.values()].map((members): Branch => {
+    const [first] = members as [(typeof members)[number]];
+    const completions = members.flatMap(({ candidate }) => candidate.completions);
+    const { text, finishReason } = first.candidate;
+    return {
+      block: text.startsWith(before) ? text.slice(before.length) : text,
+      count: members.length,
+      weight: members.reduce((sum, { index }) => sum + (step.weights[index] as number), 0),
+      logEnergy: step.logEnergies[first.index] ?? null,
+      isChosen: members.some(({ index }) => index === step.chosen),
+      hasEnded: finishReason !== null,
+      votes: tally(completions),
+      completions,
+    };
+  });
+  return branches.sort((a, b) => b.weight - a.weight || Number(b.isChosen) - Number(a.isChosen));
+}
+
+/** Votes by answer, the most frequent first. */
+function tally(completions: readonly TraceCompletion[]): Vote[] {
+  const total = completions.reduce((sum, { votes }) => sum + votes, 0);
+  const byAnswer = groupBy(completions, ({ answer }) => answer);
+  return [...byAnswer]
+    .map(([answer, own]) => {
+      const votes = own.reduce((sum, c) => sum + c.votes, 0);
+      const reward = own.reduce((sum, c) => sum + c.reward, 0) / own.length;
+      return { answer, votes, share: total === 0 ? 0 : votes / total, reward };
+    })
+    .sort((a, b) => b.votes - a.votes);
+}
+
+/** The final text by the steps that drew it. */
+function segment({ steps, text: final }: Trace): Segment[] {
+  const last = steps.at(-1);
+  const text = final ?? last?.candidates[last.chosen]?.text ?? "";
+  const segments: Segment[] = [];
+  let from = 0;
+  for (const [i, { candidates, chosen }] of steps.entries()) {
+    const drawn = candidates[chosen]?.text ?? "";
+    if (drawn.length <= from || !text.startsWith(drawn)) break;
+    segments.push({ text: text.slice(from, drawn.length), step: i + 1 });
+    from = drawn.length;
+  }
+  return from < text.length ? [...segments, { text: text.slice(from) }] : segments;
+}

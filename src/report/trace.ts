@@ -1,0 +1,154 @@
+/**
+ * Traces: every step of one answer, as `ask --trace` writes them. They are checked before use, for
+ * they may come from anywhere; fields that this version doesn't know are ignored.
+ */
+import { readFile, stat } from "node:fs/promises";
+import { z } from "zod";
+import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { answerOf, extractAnswer } from "../rewards/answer.js";
+import { TRACE_FORMAT } from "./trace-format.js";
+
+/** Far beyond the longest runs; Node can't hold a string much longer. */
+const MAX_BYTES = 256 * 2 ** 20;
+
+const count = z.int().min(0);
+const share = z.number().min(0).max(1);
+/** JSON has no infinity: -Infinity, the logarithm of 0, is written as null. */
+const logarithm = z.number().nullable();
+
+const completionSchema = z.object({
+  text: z.string(),
+  /** Canonical, null when the text gives none; older traces have none. */
+  answer: z.string().nullable().optional(),
+  finishReason: z.string().nullable(),
+  rollout: count.nullable(),
+  votes: z.number().min(0),
+  reward: z.number(),
+  logRatio: logarithm,
+  logWeight: logarithm,
+});
+
+const candidateSchema = z.object({
+  text: z.string(),
+  finishReason: z.string().nullable(),
+  completions: z.array(completionSchema).transform((all) =>
+    all.map(({ answer, ...completion }) => ({
+      ...completion,
+      answer: answer === undefined ? answerOf(completion.text, extractAnswer) : answer,
+    })),
+  ),
+});
+
+const stepSchema = z
+  .object({
+    candidates: z.array(candidateSchema).min(1),
+    logEnergies: z.array(logarithm),
+    weights: z.array(share),
+    chosen: count,
+    ess: z.number().min(0),
+    agreement: share,
+    rolloutEss: z.number().min(0).optional(),
+    khat: z.number().nullable().optional(),
+    generated: count,
+    ms: z.number().min(0),
+  })
+  .refine(({ candidates, chosen }) => chosen < candidates.length, {
+    path: ["chosen"],
+    message: "expected the index of a candidate",
+  })
+  .refine(({ candidates, weights }) => weights.length === candidates.length, {
+    path: ["weights"],
+    message: "expected one for each candidate",
+  })
+  .refine(({ candidates, logEnergies }) => logEnergies.length === candidates.length, {
+    path: ["logEnergies"],
+    message: "expected one for each candidate",
+  });
+
+const usageSchema = z.object({
+  prefilled: count,
+  generated: count,
+  decoded: count,
+  scored: count,
+  ms: z.number().min(0),
+});
+
+const traceSchema = z.object({
+  format: z.literal(TRACE_FORMAT),
+  method: z.string(),
+  /** As it was asked, without the model's chat template; older traces have none. */
+  question: z.string().optional(),
+  prompt: z.object({ text: z.string() }),
+  /** What follows up to `usage` is absent when the run was interrupted. */
+  text: z.string().optional(),
+  answer: z.string().nullable().optional(),
+  agreement: share.optional(),
+  usage: usageSchema.optional(),
+  proposalUsage: usageSchema.optional(),
+  settings: z.record(z.string(), z.json()).optional(),
+  model: z
+    .object({ path: z.string(), description: z.string(), parameters: z.number().min(0) })
+    .optional(),
+  seed: count.optional(),
+  stopReason: z.string(),
+  steps: z.array(stepSchema),
+  warnings: z.array(z.string()).default([]),
+  plan: z.record(z.string(), z.json()).optional(),
+  versions: z.record(z.string(), z.string()).default({}),
+});
+
+export type Trace = z.infer<typeof traceSchema>;
+export type TraceStep = Trace["steps"][number];
+export type TraceCandidate = TraceStep["candidates"][number];
+export type TraceCompletion = TraceCandidate["completions"][number];
+
+/**
+ * Reads a trace file.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_DATA`, with the file and the field
+ */
+export async function readTrace(file: string): Promise<Trace> {
+  let text: string;
+  try {
+    const { size } = await stat(file);
+    if (size > MAX_BYTES) throw new Error(`it has ${size} bytes, at most ${MAX_BYTES} are read`);
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    throw new LlamaEtsError("ERR_INVALID_DATA", `Could not read ${file}: ${messageOf(error)}`, {
+      fix: "a file that `llama-ets ask --trace` wrote",
+      cause: error,
+    });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new LlamaEtsError("ERR_INVALID_DATA", `${file}: expected JSON: ${messageOf(error)}`);
+  }
+  return parseTrace(value, file);
+}
+
+/** Checks what should be a trace; `source` names it in errors. Throws `ERR_INVALID_DATA`. */
+export function parseTrace(value: unknown, source: string): Trace {
+  const format = (value as { format?: unknown } | null)?.format;
+  if (format !== TRACE_FORMAT) {
+    const isOther = typeof format === "string" && /^llama-ets-trace\/\d{1,4}$/.test(format);
+    throw new LlamaEtsError(
+      "ERR_INVALID_DATA",
+      `${source}, \`format\`: expected "${TRACE_FORMAT}", got ${isOther ? `"${format}"` : "something else"}`,
+      {
+        fix: isOther
+          ? "the version of llama-ets that wrote it"
+          : "a file that `llama-ets ask --trace` wrote",
+      },
+    );
+  }
+  const result = traceSchema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const field = issue?.path.join(".") ?? "";
+  throw new LlamaEtsError(
+    "ERR_INVALID_DATA",
+    `${source}, \`${field}\`: ${issue?.message ?? "malformed"}`,
+  );
+}
