@@ -19,6 +19,14 @@ export { Model } from "./engine/model.js";
 export type { LoadProgress } from "./engine/model-path.js";
 export type { ChatMessage, Prompt, PromptOptions } from "./engine/prompt.js";
 export type { SamplingOptions } from "./engine/sampling.js";
+export type {
+  ComparedItem,
+  ComparedMethod,
+  ComparedRun,
+  ComparedRuns,
+  Comparison,
+  Pair,
+} from "./evaluate/compare/comparison.js";
 export {
   type EvaluatedMethod,
   type EvaluatedOptions,
@@ -27,6 +35,7 @@ export {
   type EvaluationProgress,
   evaluate,
 } from "./evaluate/evaluate.js";
+export type { EvaluationRun } from "./evaluate/read-run.js";
 export type {
   FailedSample,
   GradedSample,
@@ -52,8 +61,16 @@ export type { ImportanceRatio, ProposalDiffusionOptions } from "./methods/propos
 export { METHODS, type Method, optionsFor } from "./methods/registry.js";
 export type { Result, StopReason } from "./methods/result.js";
 export { greedy, sample } from "./methods/sample.js";
-export type { Candidate, MethodDiagnostics, Step } from "./methods/step.js";
+export type { AnsweredCompletion, Candidate, MethodDiagnostics, Step } from "./methods/step.js";
 export type { TokenBounds } from "./methods/token-bounds.js";
+export {
+  compareRuns,
+  evaluationReport,
+  readRun,
+  readTrace,
+  runReport,
+} from "./report/for-programs.js";
+export type { Trace } from "./report/trace.js";
 export { type AnswerExtractor, canonicalAnswer, extractAnswer } from "./rewards/answer.js";
 export { combine, type WeightedReward } from "./rewards/combine.js";
 export { type CertaintyOptions, confidence } from "./rewards/confidence.js";

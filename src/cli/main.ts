@@ -3,10 +3,13 @@
 import { Command } from "commander";
 import { VERSION } from "../version.js";
 import { askCommand } from "./ask.js";
+import { compareCommand } from "./compare.js";
 import { doctorCommand } from "./doctor.js";
 import { evalCommand } from "./eval.js";
 import { exitWith, printError, watchOutput } from "./exit.js";
 import { modelsCommand } from "./models.js";
+import { replayCommand } from "./replay.js";
+import { reportCommand } from "./report.js";
 
 const program = new Command("llama-ets")
   .description(
@@ -21,6 +24,9 @@ const program = new Command("llama-ets")
   })
   .addCommand(askCommand())
   .addCommand(evalCommand())
+  .addCommand(compareCommand())
+  .addCommand(reportCommand())
+  .addCommand(replayCommand())
   .addCommand(modelsCommand())
   .addCommand(doctorCommand());
 

@@ -52,6 +52,8 @@ th { color: var(--dim); font-weight: 500; font-size: .82rem; vertical-align: bot
 th:first-child, td:first-child { text-align: left; padding-left: 0 }
 tbody th { color: var(--ink); font-weight: 600; font-size: .92rem }
 td.left, th.left { text-align: left }
+table.settings td { white-space: normal; overflow-wrap: anywhere; text-align: left; padding: 4px 12px 4px 0; vertical-align: top }
+table.settings td:first-child { color: var(--dim); white-space: nowrap; width: 1% }
 details > summary { cursor: pointer; color: var(--dim); font-size: .88rem }
 details > summary:hover { color: var(--ink) }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr)); gap: 22px; margin: 18px 0 }

@@ -35,8 +35,6 @@ ol.branches, ol.rollouts { list-style: none; margin: 0; padding: 0 }
 .branch details { margin-top: 4px }
 .rollouts li { border-left: 2px solid var(--line); padding: 2px 0 2px 12px; margin: 10px 0 }
 .rollouts .text { margin-top: 3px }
-table.settings td { white-space: normal; overflow-wrap: anywhere; text-align: left; padding: 4px 12px 4px 0; vertical-align: top }
-table.settings td:first-child { color: var(--dim); white-space: nowrap; width: 1% }
 @media (max-width: 640px) {
   .answer { grid-template-columns: 1fr }
   .branch { grid-template-columns: 1fr max-content; gap: 4px 10px; padding: 12px 4px }

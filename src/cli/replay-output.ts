@@ -1,0 +1,54 @@
+/** What `replay` shows a person: a trace, step by step. */
+import pc from "picocolors";
+import type { Branch, Story, StoryStep, Vote } from "../report/run/story.js";
+import type { Trace } from "../report/trace.js";
+import { printable } from "./printable.js";
+
+export function formatReplay(trace: Trace, story: Story): string {
+  const { method, stopReason, answer, text, usage, agreement } = trace;
+  const spent = usage && `${usage.generated} tokens in ${(usage.ms / 1000).toFixed(2)} s`;
+  const vote = agreement === undefined ? undefined : `${Math.round(100 * agreement)}% agree`;
+  const facts = [printable(method), vote, spent, `ended by: ${printable(stopReason)}`].filter(
+    (fact) => fact,
+  );
+  return [
+    printable(story.question.trim()),
+    ...story.steps.map(formatStep),
+    ...trace.warnings.map((warning) => pc.yellow(printable(warning))),
+    ...(text === undefined
+      ? []
+      : [`${pc.bold("answer")} ${printable(answer ?? "none found")}`, printable(text.trim())]),
+    pc.dim(facts.join(", ")),
+  ].join("\n\n");
+}
+
+function formatStep(step: StoryStep): string {
+  const { number, candidates, ess, agreement, generated, ms, khat, rolloutEss } = step;
+  const facts = [
+    `${candidates} candidates`,
+    `ESS ${ess.toFixed(1)}`,
+    `${Math.round(100 * agreement)}% agree`,
+    rolloutEss !== undefined && `rollouts' ESS ${rolloutEss.toFixed(1)}`,
+    typeof khat === "number" && `k̂ ${khat.toFixed(2)}`,
+    `${generated} tokens`,
+    `${Math.round(ms)} ms`,
+  ].filter((fact) => fact !== false);
+  return [
+    `${pc.bold(`step ${number}`)}  ${pc.dim(facts.join(", "))}`,
+    ...step.branches.map(formatBranch),
+  ].join("\n");
+}
+
+function formatBranch({ block, count, weight, isChosen, logEnergy, votes }: Branch): string {
+  const mark = isChosen ? pc.green("▶") : " ";
+  const share = `${(100 * weight).toFixed(1)}%`.padStart(6);
+  const shown = printable(block.trim().replace(/\s*\n\s*/g, " ⏎ "));
+  const energy = logEnergy === null ? "-∞" : logEnergy.toFixed(2);
+  const evidence = `${count > 1 ? `${count}×, ` : ""}log Ê ${energy}; rollouts: ${votes.map(formatVote).join(", ") || "none"}`;
+  return `${mark} ${share}  ${isChosen ? pc.bold(shown) : shown}\n          ${pc.dim(evidence)}`;
+}
+
+function formatVote({ answer, votes, reward }: Vote): string {
+  const times = votes === 1 ? "" : ` ×${Number(votes.toFixed(2))}`;
+  return `${printable(answer ?? "no answer")}${times} (reward ${Number(reward.toPrecision(3))})`;
+}

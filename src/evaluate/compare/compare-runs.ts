@@ -1,0 +1,71 @@
+/**
+ * Compares the methods of one or more run directories, item by item. An item's accuracy is the
+ * share of its samples that are right; a method's is the mean over the items, each of equal weight.
+ */
+import path from "node:path";
+import { checkStrings } from "../../engine/check.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import { type EvaluationRun, readRun } from "../read-run.js";
+import { isFailed } from "../run-files.js";
+import type { ComparedItem, ComparedRun, ComparedRuns } from "./comparison.js";
+import { chooseItems, differencesOf } from "./differences.js";
+import { type Entry, entriesOf } from "./entries.js";
+import { measure } from "./measure.js";
+
+/**
+ * @example
+ * const { comparison } = await compareRuns(["runs/a", "runs/b"]);
+ * for (const { name, accuracy, ci95 } of comparison.methods) console.log(name, accuracy, ci95);
+ *
+ * @param directories that `llama-ets eval --out` wrote
+ * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field; `ERR_INVALID_OPTION`
+ */
+export async function compareRuns(directories: readonly string[]): Promise<ComparedRuns> {
+  checkStrings("directories", directories);
+  const resolved = directories.map((directory) => path.resolve(directory));
+  const twice = directories.find((_, i) => resolved.indexOf(resolved[i] as string) !== i);
+  if (twice !== undefined) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `Expected different directories, got ${twice} twice`,
+    );
+  }
+  const runs: EvaluationRun[] = [];
+  for (const directory of directories) runs.push(await readRun(directory));
+  const entries = entriesOf(runs);
+  if (entries.length === 0) {
+    throw new LlamaEtsError("ERR_INVALID_DATA", `No samples in ${directories.join(", ")}`, {
+      fix: "`llama-ets eval` with --resume, to draw them",
+    });
+  }
+  const { common, warnings } = chooseItems(runs, entries);
+  return {
+    comparison: {
+      runs: runs.map(headOf),
+      items: common.length,
+      ...measure(entries, common),
+      warnings: [...differencesOf(runs), ...warnings],
+    },
+    items: itemsOf(entries, common),
+    runs,
+  };
+}
+
+function headOf({ directory, run }: EvaluationRun): ComparedRun {
+  const { task, model, data, seed, mode, form } = run;
+  const name = path.basename(model.path, ".gguf");
+  return {
+    ...{ directory, task, model: name, modelPath: model.path, modelDescription: model.description },
+    ...{ data: data.path, seed, mode, form },
+  };
+}
+
+/** The common items; when there is none, whatever items there are. */
+function itemsOf(entries: readonly Entry[], common: readonly string[]): ComparedItem[] {
+  const all = new Set(entries.flatMap(({ samples }) => [...samples.keys()]));
+  return [...(common.length > 0 ? common : all)].map((id) => {
+    const samples = entries.map((entry) => entry.samples.get(id) ?? []);
+    const graded = samples.flat().find((sample) => !isFailed(sample));
+    return { id, gold: graded !== undefined && "gold" in graded ? graded.gold : null, samples };
+  });
+}

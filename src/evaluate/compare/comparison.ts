@@ -1,0 +1,95 @@
+/** What a comparison of methods says. */
+import type { EvaluationRun } from "../read-run.js";
+import type { Sample } from "../run-files.js";
+import type { Interval } from "../statistics/wilson.js";
+
+export interface Estimate {
+  value: number;
+  /** Percentile bootstrap over items. */
+  ci95: Interval;
+}
+
+export interface ComparedMethod {
+  name: string;
+  /** The run's directory. */
+  run: string;
+  /** The method that ran, as `ask --method` names it. */
+  method: string;
+  items: number;
+  samples: number;
+  /** Samples that failed, counted as wrong. */
+  failed: number;
+  /** From 0 to 1. */
+  accuracy: number;
+  ci95: Interval;
+  /** Wilson's with one sample an item; with several, the bootstrap over items. */
+  interval: "wilson" | "bootstrap";
+  /** Means a sample. `generated` is the model's own, `proposal` a proposal's. */
+  tokens: { generated: number; proposal: number; prefilled: number; scored: number };
+  /** Mean a sample. */
+  seconds: number;
+  /** Right answers per 1,000 generated tokens, the model's and a proposal's together. */
+  accuracyPer1kTokens: Estimate;
+  accuracyPerSecond: Estimate;
+  /** Mean over the steps' effective sample sizes; null for methods that don't weigh candidates. */
+  meanEss: number | null;
+  /** Share of the steps whose Pareto k̂ is above .7; null where there is none. */
+  unreliable: number | null;
+}
+
+/** Two methods on the same items. */
+export interface Pair {
+  /** The more accurate one. */
+  better: string;
+  worse: string;
+  items: number;
+  /** Difference of their accuracies, with its interval by the paired bootstrap. */
+  difference: number;
+  ci95: Interval;
+  /** Items on which either is more accurate. */
+  won: number;
+  lost: number;
+  /** McNemar's exact test. */
+  pValue: number;
+  /** Holm's correction over all pairs. */
+  adjusted: number;
+}
+
+export interface ComparedRun {
+  directory: string;
+  task: string;
+  /** The model's file, without directory and extension. */
+  model: string;
+  modelPath: string;
+  modelDescription: string;
+  data: string;
+  seed: number;
+  mode: string;
+  form: string;
+}
+
+/** The numbers: plain data. */
+export interface Comparison {
+  runs: ComparedRun[];
+  /** Items that were compared. */
+  items: number;
+  methods: ComparedMethod[];
+  pairs: Pair[];
+  /** Reasons for caution. */
+  warnings: string[];
+}
+
+/** What each method made of an item. */
+export interface ComparedItem {
+  id: string;
+  /** Null when every sample failed. */
+  gold: string | null;
+  /** By method, in the order of `Comparison.methods`. */
+  samples: Sample[][];
+}
+
+export interface ComparedRuns {
+  comparison: Comparison;
+  items: ComparedItem[];
+  runs: EvaluationRun[];
+}

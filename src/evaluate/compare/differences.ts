@@ -1,0 +1,89 @@
+/** What makes runs hard to compare, in words. */
+import { groupBy } from "../group-by.js";
+import type { EvaluationRun } from "../read-run.js";
+import { isFailed, type RunRecord } from "../run-files.js";
+import type { Entry } from "./entries.js";
+
+const MUST_AGREE: readonly [what: string, of: (run: RunRecord) => string, why: string][] = [
+  ["task", ({ task }) => task, "they have no items in common"],
+  ["data", ({ data }) => `${data.path} (${data.sha256.slice(0, 12)})`, "items may differ"],
+  [
+    "model",
+    ({ model }) => `${model.description} (${model.sha256.slice(0, 12)})`,
+    "a difference may be the model's and not the method's",
+  ],
+  ["grading", ({ mode }) => mode, "accuracies don't mean the same"],
+  ["prompts", ({ form }) => form, "a difference may be the prompt's and not the method's"],
+  [
+    "machine",
+    ({ machine: { cpu, cores, gpu } }) =>
+      `${cpu}, ${cores} cores${gpu === false ? "" : `, ${gpu}`}`,
+    "seconds can't be compared",
+  ],
+];
+
+export function differencesOf(runs: readonly EvaluationRun[]): string[] {
+  return MUST_AGREE.flatMap(([what, of, why]) => {
+    const values = [...new Set(runs.map(({ run }) => of(run)))];
+    if (values.length === 1) return [];
+    return [`The runs differ in their ${what}: ${values.join("; ")}. So ${why}.`];
+  });
+}
+
+export interface ItemChoice {
+  /** Items that every method has, in the order of the first one's. */
+  common: string[];
+  warnings: string[];
+}
+
+/** The items to compare on. */
+export function chooseItems(runs: readonly EvaluationRun[], entries: readonly Entry[]): ItemChoice {
+  const [first] = entries;
+  const common = [...(first?.samples.keys() ?? [])].filter((item) =>
+    entries.every(({ samples }) => samples.has(item)),
+  );
+  const sizes = entries.map(({ name, samples }) => `${name} ${samples.size}`).join(", ");
+  const isUneven = entries.some(({ samples }) => samples.size > common.length);
+  const empty = runs.flatMap(({ run, samples, directory }) =>
+    run.methods
+      .filter(({ name }) => !samples.some(({ method }) => method === name))
+      .map(({ name }) => `${name} (${directory})`),
+  );
+  const warnings = [
+    empty.length > 0 && `Left out, without any sample: ${empty.join(", ")}.`,
+    isUneven &&
+      (common.length > 0
+        ? `The methods have different items (${sizes}): compared on the ${common.length} that all have.`
+        : `No item has samples of all methods (${sizes}): each stands by itself, and nothing is tested.`),
+    ...goldDifferences(entries),
+    ...failures(entries),
+  ];
+  return { common, warnings: warnings.filter((warning) => warning !== false) };
+}
+
+function goldDifferences(entries: readonly Entry[]): string[] {
+  const graded = entries
+    .flatMap(({ samples }) => [...samples.values()].flat())
+    .flatMap((sample) => (isFailed(sample) ? [] : sample));
+  const differing = [...groupBy(graded, ({ item }) => item)]
+    .filter(([, samples]) => new Set(samples.map(({ gold }) => gold)).size > 1)
+    .map(([item]) => item);
+  if (differing.length === 0) return [];
+  return [
+    `${differing.length} items have different reference answers in different runs, as ${differing[0]}: they are not the same items.`,
+  ];
+}
+
+function failures(entries: readonly Entry[]): string[] {
+  return entries.flatMap(({ name, samples }) => {
+    const all = [...samples.values()].flat();
+    const failed = all.filter(isFailed);
+    if (failed.length === 0) return [];
+    const reasons = [...groupBy(failed, ({ error }) => error.code)].map(
+      ([code, own]) => `${code} ×${own.length}`,
+    );
+    return [
+      `${failed.length} of ${all.length} samples of ${name} failed (${reasons.join(", ")}): they count as wrong, and their tokens and seconds are not known.`,
+    ];
+  });
+}

@@ -1,0 +1,172 @@
+/** Accuracies, what they cost, and how they differ: over items, each of equal weight. */
+import { isFailed, type Sample } from "../run-files.js";
+import { percentileInterval, resampledMeans } from "../statistics/bootstrap.js";
+import { holmAdjusted } from "../statistics/holm.js";
+import { mcnemarPValue } from "../statistics/mcnemar.js";
+import { wilsonInterval } from "../statistics/wilson.js";
+import type { ComparedMethod, Estimate, Pair } from "./comparison.js";
+import type { Entry } from "./entries.js";
+
+/** What was measured of an item: means over its samples. */
+interface ItemMeans {
+  accuracy: number;
+  kiloTokens: number;
+  seconds: number;
+}
+
+/** Of the items that all have; without any, each method by itself. */
+export function measure(
+  entries: readonly Entry[],
+  common: readonly string[],
+): { methods: ComparedMethod[]; pairs: Pair[] } {
+  if (common.length === 0) {
+    const methods = entries.map((entry) => {
+      const items = [...entry.samples.keys()].map((id) => meansOf(entry.samples.get(id) ?? []));
+      return methodOf(entry, [...entry.samples.keys()], resample([items])[0] as Resampled);
+    });
+    return { methods, pairs: [] };
+  }
+  const columns = entries.map(({ samples }) =>
+    common.map((item) => meansOf(samples.get(item) ?? [])),
+  );
+  const resampled = resample(columns);
+  const methods = entries.map((entry, i) => methodOf(entry, common, resampled[i] as Resampled));
+  return { methods, pairs: pairsOf(methods, resampled) };
+}
+
+function meansOf(samples: readonly Sample[]): ItemMeans {
+  const mean = (of: (sample: Sample) => number) =>
+    samples.reduce((sum, sample) => sum + of(sample), 0) / samples.length;
+  return {
+    accuracy: mean((sample) => (isFailed(sample) || !sample.correct ? 0 : 1)),
+    kiloTokens: mean((sample) =>
+      isFailed(sample)
+        ? 0
+        : (sample.usage.generated + (sample.proposalUsage?.generated ?? 0)) / 1000,
+    ),
+    seconds: mean((sample) => (isFailed(sample) ? 0 : sample.usage.ms / 1000)),
+  };
+}
+
+/** A method's items, and its means over the bootstrap's draws of them. */
+interface Resampled {
+  items: readonly ItemMeans[];
+  accuracy: Float64Array;
+  kiloTokens: Float64Array;
+  seconds: Float64Array;
+}
+
+/** The same draws for all methods. */
+function resample(methods: readonly (readonly ItemMeans[])[]): Resampled[] {
+  const fields = ["accuracy", "kiloTokens", "seconds"] as const;
+  const means = resampledMeans(
+    methods.flatMap((items) => fields.map((field) => items.map((item) => item[field]))),
+  );
+  return methods.map((items, m) => {
+    const [accuracy, kiloTokens, seconds] = means.slice(m * fields.length) as [
+      Float64Array,
+      Float64Array,
+      Float64Array,
+    ];
+    return { items, accuracy, kiloTokens, seconds };
+  });
+}
+
+function methodOf(entry: Entry, ids: readonly string[], resampled: Resampled): ComparedMethod {
+  const samples = ids.flatMap((id) => entry.samples.get(id) ?? []);
+  const graded = samples.flatMap((sample) => (isFailed(sample) ? [] : sample));
+  const { items } = resampled;
+  const mean = (of: (item: ItemMeans) => number) => meanOf(items.map(of));
+  const tokens = (of: (sample: (typeof graded)[number]) => number) => meanOf(graded.map(of));
+  const accuracy = mean((item) => item.accuracy);
+  const isSingle = samples.length === items.length;
+  const isConstant = items.every((item) => item.accuracy === items[0]?.accuracy);
+  const ess = graded.flatMap(({ steps }) => steps.map((step) => step.ess));
+  const weighs = ess.some((size) => size > 1 + 1e-9);
+  const khats = graded.flatMap(({ steps }) => steps.flatMap(({ khat }) => khat ?? []));
+  return {
+    name: entry.name,
+    run: entry.run.directory,
+    method: entry.record?.method ?? entry.name,
+    items: items.length,
+    samples: samples.length,
+    failed: samples.length - graded.length,
+    accuracy,
+    // Where all items are alike the bootstrap sees no spread: Wilson's then, an item a trial.
+    ...(isSingle || isConstant
+      ? { ci95: wilsonInterval(accuracy * items.length, items.length), interval: "wilson" }
+      : { ci95: percentileInterval(resampled.accuracy), interval: "bootstrap" }),
+    tokens: {
+      generated: tokens(({ usage }) => usage.generated),
+      proposal: tokens(({ proposalUsage }) => proposalUsage?.generated ?? 0),
+      prefilled: tokens(({ usage }) => usage.prefilled),
+      scored: tokens(({ usage, proposalUsage }) => usage.scored + (proposalUsage?.scored ?? 0)),
+    },
+    seconds: tokens(({ usage }) => usage.ms / 1000),
+    accuracyPer1kTokens: ratio(
+      accuracy,
+      mean((item) => item.kiloTokens),
+      resampled.accuracy,
+      resampled.kiloTokens,
+    ),
+    accuracyPerSecond: ratio(
+      accuracy,
+      mean((item) => item.seconds),
+      resampled.accuracy,
+      resampled.seconds,
+    ),
+    meanEss: weighs ? meanOf(ess) : null,
+    unreliable: khats.length > 0 ? khats.filter((k) => k > 0.7).length / khats.length : null,
+  };
+}
+
+/** A mean over another, with its interval; 0 where there is nothing to divide by. */
+function ratio(above: number, below: number, aboves: Float64Array, belows: Float64Array): Estimate {
+  if (below === 0) return { value: 0, ci95: [0, 0] };
+  const ratios = aboves.map((mean, i) => {
+    const divisor = belows[i] as number;
+    return divisor === 0 ? 0 : mean / divisor;
+  });
+  return { value: above / below, ci95: percentileInterval(ratios) };
+}
+
+function pairsOf(methods: readonly ComparedMethod[], resampled: readonly Resampled[]): Pair[] {
+  const pairs = methods.flatMap((_, j) =>
+    methods.slice(0, j).map((_, i) => comparePair(methods, resampled, i, j)),
+  );
+  const adjusted = holmAdjusted(pairs.map(({ pValue }) => pValue));
+  return pairs.map((pair, i) => ({ ...pair, adjusted: adjusted[i] as number }));
+}
+
+function comparePair(
+  methods: readonly ComparedMethod[],
+  resampled: readonly Resampled[],
+  i: number,
+  j: number,
+): Omit<Pair, "adjusted"> {
+  const accuracyOf = (index: number) => (methods[index] as ComparedMethod).accuracy;
+  const [a, b] = accuracyOf(j) >= accuracyOf(i) ? [j, i] : [i, j];
+  const [better, worse] = [resampled[a] as Resampled, resampled[b] as Resampled];
+  const differences = better.items.map(
+    ({ accuracy }, item) => accuracy - (worse.items[item] as ItemMeans).accuracy,
+  );
+  const won = differences.filter((difference) => difference > 0).length;
+  const lost = differences.filter((difference) => difference < 0).length;
+  return {
+    better: (methods[a] as ComparedMethod).name,
+    worse: (methods[b] as ComparedMethod).name,
+    items: differences.length,
+    difference: meanOf(differences),
+    ci95: percentileInterval(
+      better.accuracy.map((mean, draw) => mean - (worse.accuracy[draw] as number)),
+    ),
+    won,
+    lost,
+    pValue: mcnemarPValue(won, lost),
+  };
+}
+
+/** 0 of nothing. */
+function meanOf(values: readonly number[]): number {
+  return values.length === 0 ? 0 : values.reduce((a, b) => a + b, 0) / values.length;
+}

@@ -1,0 +1,111 @@
+/** The items on which methods differ: the question, and what each made of it. */
+
+import type { ComparedItem, Comparison } from "../../evaluate/compare/comparison.js";
+import { isFailed, type Sample } from "../../evaluate/run-files.js";
+import { counted, number, percent } from "../format.js";
+import { type Html, html } from "../html.js";
+import { methodLabel } from "./method-marks.js";
+
+/** Markup of the items shown; those beyond are counted, so that a page stays below 6 MB. */
+export const MAX_MARKUP = 4_000_000;
+const MAX_TEXT = 4000;
+const MAX_SAMPLES = 4;
+
+export function disagreements(
+  { methods }: Comparison,
+  items: readonly ComparedItem[],
+  questions: ReadonlyMap<string, string>,
+): Html {
+  const differing = items.filter(isContested);
+  const names = methods.map(({ name }) => name);
+  const shown: Html[] = [];
+  let size = 0;
+  for (const item of differing) {
+    const entry = itemEntry(item, names, questions.get(item.id));
+    size += entry.markup.length;
+    if (size > MAX_MARKUP) break;
+    shown.push(entry);
+  }
+  const right = items.filter(({ samples }) =>
+    samples.every((own) => rightCount(own) === own.length),
+  );
+  const wrong = items.filter(({ samples }) => samples.every((own) => rightCount(own) === 0));
+  const left = differing.length - shown.length;
+  return html`<h2 id="differences">Where the methods differ</h2>
+<p>${counted(differing.length, "item")} of ${number(items.length)}; on ${number(right.length)} all are right, on ${number(wrong.length)} all are wrong.${questions.size === 0 && " The questions are not shown: the data file is not where the run found it, or has changed."}${left > 0 && ` The first ${number(shown.length)} are shown, to keep the page small.`}</p>
+${shown.length > 0 && filters(names)}
+<div id="items">
+${shown}
+</div>`;
+}
+
+/** Whether the methods' shares of right samples differ. */
+function isContested({ samples }: ComparedItem): boolean {
+  const shares = samples.filter((own) => own.length > 0).map((own) => rightCount(own) / own.length);
+  return new Set(shares).size > 1;
+}
+
+/** Hidden until the script has made them work. */
+function filters(names: readonly string[]): Html {
+  const options = names.map((name, m) => html`<option value="${m}">${name}</option>`);
+  return html`<form class="filters screen" id="filters" hidden>
+<label>right: <select name="right"><option value="">any</option>${options}</select></label>
+<label>wrong: <select name="wrong"><option value="">any</option>${options}</select></label>
+<label>text: <input type="search" name="text" placeholder="in questions and answers"></label>
+<output></output>
+</form>`;
+}
+
+function itemEntry(
+  { id, gold, samples }: ComparedItem,
+  names: readonly string[],
+  question?: string,
+) {
+  const right = samples.flatMap((own, m) =>
+    own.length > 0 && rightCount(own) === own.length ? m : [],
+  );
+  const wrong = samples.flatMap((own, m) => (own.length > 0 && rightCount(own) === 0 ? m : []));
+  return html`<details class="item" data-right="${right.join(" ")}" data-wrong="${wrong.join(" ")}">
+<summary><span class="id">${id}</span><span class="excerpt">${cut(question?.replace(/\s+/g, " ") ?? "", 110)}</span><span class="verdicts">${samples.map((own, m) => verdict(own, names[m] ?? "", m))}</span></summary>
+${question !== undefined && html`<p class="text ask">${cut(question, MAX_TEXT)}</p>`}
+<p class="gold">reference answer: <b>${gold === null ? "not known" : cut(gold, MAX_TEXT)}</b></p>
+<div class="outputs">
+${samples.map((own, m) => own.length > 0 && output(own, names[m] ?? "", m))}
+</div>
+</details>
+`;
+}
+
+function verdict(own: readonly Sample[], name: string, index: number): Html {
+  const right = rightCount(own);
+  const share =
+    own.length === 0 ? "none" : right === own.length ? "right" : right === 0 ? "wrong" : "some";
+  const sign = { right: "✓", wrong: "✗", some: percent(right / own.length), none: "–" }[share];
+  return html`<span class="verdict ${share}" title="${name}: ${share === "some" ? `${right} of ${own.length} right` : share}">${methodLabel(name, index)}<b>${sign}</b></span>`;
+}
+
+function output(own: readonly Sample[], name: string, index: number): Html {
+  const hidden = own.length - MAX_SAMPLES;
+  return html`<section><h3>${methodLabel(name, index)}</h3>
+${own.slice(0, MAX_SAMPLES).map(sampleEntry)}
+${hidden > 0 && html`<p class="note">and ${counted(hidden, "other sample")}</p>`}
+</section>
+`;
+}
+
+function sampleEntry(sample: Sample): Html {
+  if (isFailed(sample)) {
+    return html`<p class="graded wrong"><b>failed</b> ${sample.error.code}</p><p class="text">${cut(sample.error.message, MAX_TEXT)}</p>`;
+  }
+  const { correct, extracted, text, usage, stopReason } = sample;
+  const ended = stopReason === "end" || stopReason === "stop" ? "" : `, ended by ${stopReason}`;
+  return html`<p class="graded ${correct ? "right" : "wrong"}"><b>${correct ? "✓" : "✗"} ${extracted === null ? "no answer" : cut(extracted, 200)}</b> <span>${number(usage.generated)} tokens, ${number(usage.ms / 1000)} s${ended}</span></p><p class="text">${cut(text, MAX_TEXT)}</p>`;
+}
+
+function rightCount(samples: readonly Sample[]): number {
+  return samples.filter((sample) => !isFailed(sample) && sample.correct).length;
+}
+
+function cut(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length)} …` : text;
+}

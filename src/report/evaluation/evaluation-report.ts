@@ -1,0 +1,114 @@
+/** The report of evaluation runs: what the methods reached, at what cost, and where they differ. */
+import type { ComparedRuns, Comparison } from "../../evaluate/compare/comparison.js";
+import { publishedFor } from "../../evaluate/compare/published.js";
+import { questionsOf } from "../../evaluate/compare/questions.js";
+import { counted, number, percent } from "../format.js";
+import { type Html, html } from "../html.js";
+import { renderPage } from "../page.js";
+import { drawCost } from "./cost-figure.js";
+import { disagreements } from "./disagreements.js";
+import { FILTER_SCRIPT } from "./filter-script.js";
+import { drawHeatMap, MAX_COLUMNS } from "./heat-map.js";
+import { EVALUATION_STYLE } from "./style.js";
+import { methodTable, pairTable, publishedTable } from "./tables.js";
+import { drawWeightFigures } from "./weight-figures.js";
+
+/** The page, complete in itself. */
+export async function evaluationReport({ comparison, items, runs }: ComparedRuns): Promise<string> {
+  const { methods, pairs, warnings } = comparison;
+  const questions = new Map<string, string>();
+  for (const { run } of runs) {
+    for (const [item, question] of await questionsOf(run)) questions.set(item, question);
+  }
+  const published = publishedFor(comparison);
+  const body = html`<p class="kicker">Evaluation</p>
+<h1>${titleOf(comparison)}</h1>
+<p class="lead">${lead(comparison)}</p>
+${warnings.map((warning) => html`<p class="warning">${warning}</p>`)}
+<h2>Accuracy, and what it costs</h2>
+<div class="figures">
+<figure><h3>Against tokens</h3>${await drawCost(methods, "generated tokens a sample", ({ tokens }) => tokens.generated + tokens.proposal)}</figure>
+<figure><h3>Against time</h3>${await drawCost(methods, "seconds a sample", ({ seconds }) => seconds)}</figure>
+</div>
+<p class="note">Bars are 95% intervals. The dashed line joins the methods that no other one beats in both cost and accuracy. Tokens are the model's and a proposal's together.</p>
+${methodTable(comparison)}
+${pairs.length > 0 && html`<h2>Are the differences real?</h2>${pairTable(comparison)}`}
+${published !== null && publishedTable(comparison, published)}
+<h2>Item by item</h2>
+<p class="note">A column is an item, ordered by how many methods get it right; point at a cell for its name.${items.length > MAX_COLUMNS && ` The first ${number(MAX_COLUMNS)} of ${number(items.length)} are drawn.`}</p>
+<div class="heat scroll">${await drawHeatMap(comparison, items)}</div>
+<p class="note"><i class="cell" style="background:var(--right)"></i>right<i class="cell" style="background:var(--wrong)"></i>wrong; with several samples an item, the shade is the share that is right.</p>
+${await weights(comparison, items)}
+${disagreements(comparison, items, questions)}
+${settings(runs)}
+<footer>${[...new Set(runs.map(({ run }) => `llama-ets ${run.versions.llamaEts} · llama.cpp ${run.versions.llamaCpp} · Node ${run.versions.node}`))].join("; ")}</footer>`;
+  return renderPage({
+    title: `${titleOf(comparison)} · llama-ets`,
+    body,
+    style: EVALUATION_STYLE,
+    script: FILTER_SCRIPT,
+  });
+}
+
+function titleOf({ runs, methods }: Comparison): string {
+  const tasks = [...new Set(runs.map(({ task }) => task))].join(", ");
+  return `${counted(methods.length, "method")} on ${tasks}`;
+}
+
+function lead({ runs, items, methods, pairs }: Comparison): string {
+  const best = methods.reduce((a, b) => (b.accuracy > a.accuracy ? b : a));
+  const models = [...new Set(runs.map(({ model }) => model))].join(", ");
+  const samples = methods.reduce((sum, method) => sum + method.samples, 0);
+  const [low, high] = best.ci95;
+  const clear = pairs.filter(({ adjusted }) => adjusted <= 0.05).length;
+  const tested =
+    pairs.length === 0
+      ? ""
+      : ` Of ${counted(pairs.length, "pair")} ${clear === 0 ? "none differs" : clear === 1 ? "one differs" : `${clear} differ`} clearly.`;
+  return `${models}, ${counted(items, "item")}, ${counted(samples, "sample")}. ${methods.length > 1 ? `${best.name} is the most accurate` : best.name}: ${percent(best.accuracy, 1)}, between ${percent(low, 1)} and ${percent(high, 1)} with 95% confidence.${tested}`;
+}
+
+async function weights(comparison: Comparison, items: ComparedRuns["items"]): Promise<Html | null> {
+  const { ess, rolloutEss, khat } = await drawWeightFigures(comparison, items);
+  const figures: [Html | null, string, string][] = [
+    [
+      ess,
+      "Spread of the weights",
+      "Effective sample size of the candidates at each step: near 1, one candidate decided it; near their number, the reward saw no difference.",
+    ],
+    [
+      rolloutEss,
+      "Rollouts that count",
+      "Effective sample size of a step's rollouts under importance sampling: far below their number, the proposal is far from the model.",
+    ],
+    [
+      khat,
+      "Reliability of importance weights",
+      "Pareto k̂ of each step; to the right of the dashed line, at .7, weights can't be trusted.",
+    ],
+  ];
+  const drawn = figures.filter(([figure]) => figure !== null);
+  if (drawn.length === 0) return null;
+  return html`<h2>How far the weights can be trusted</h2>
+<div class="figures">${drawn.map(([figure, title, caption]) => html`<figure><h3>${title}</h3>${figure}<figcaption>${caption}</figcaption></figure>`)}</div>`;
+}
+
+function settings(runs: ComparedRuns["runs"]): Html {
+  return html`<h2>Settings</h2>
+${runs.map(({ directory, run }) => {
+  const { machine, model, data } = run;
+  const rows = [
+    ["model", `${model.description}, ${model.path}, SHA-256 ${model.sha256.slice(0, 12)}…`],
+    ["data", `${data.path}, SHA-256 ${data.sha256.slice(0, 12)}…`],
+    ["items", `${number(run.items)}, ${counted(run.samples, "sample")} each, seed ${run.seed}`],
+    ["grading", `${run.mode}, prompts: ${run.form}`],
+    [
+      "machine",
+      `${machine.cpu}, ${machine.cores} cores${machine.gpu === false ? "" : `, ${machine.gpu}`}`,
+    ],
+    ["started", run.startedAt],
+    ...run.methods.map(({ name, settings }) => [name, JSON.stringify(settings)]),
+  ];
+  return html`<details${runs.length === 1 && " open"}><summary>${directory}</summary><div class="scroll"><table class="settings"><tbody>${rows.map(([name, value]) => html`<tr><td>${name}</td><td class="left">${value}</td></tr>`)}</tbody></table></div></details>`;
+})}`;
+}

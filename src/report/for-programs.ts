@@ -1,0 +1,61 @@
+/** Comparisons and reports for programs. What they need is loaded when they are called. */
+import type { ComparedRuns } from "../evaluate/compare/comparison.js";
+import type { EvaluationRun } from "../evaluate/read-run.js";
+import type { Result } from "../methods/result.js";
+import type { Trace } from "./trace.js";
+import { TRACE_FORMAT } from "./trace-format.js";
+
+/**
+ * Reads a run directory: its settings and its samples, checked.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field
+ */
+export async function readRun(directory: string): Promise<EvaluationRun> {
+  const module = await import("../evaluate/read-run.js");
+  return module.readRun(directory);
+}
+
+/**
+ * Compares the methods of one or more run directories on the items that all of them have.
+ *
+ * @example
+ * const { comparison } = await compareRuns(["runs/a", "runs/b"]);
+ * for (const { name, accuracy, ci95 } of comparison.methods) console.log(name, accuracy, ci95);
+ *
+ * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field; `ERR_INVALID_OPTION`
+ */
+export async function compareRuns(directories: readonly string[]): Promise<ComparedRuns> {
+  const module = await import("../evaluate/compare/compare-runs.js");
+  return module.compareRuns(directories);
+}
+
+/** A comparison as one HTML page, complete in itself. */
+export async function evaluationReport(compared: ComparedRuns): Promise<string> {
+  const module = await import("./evaluation/evaluation-report.js");
+  return module.evaluationReport(compared);
+}
+
+/**
+ * Reads a trace that `ask --trace` wrote.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_DATA`, with the file and the field
+ */
+export async function readTrace(file: string): Promise<Trace> {
+  const module = await import("./trace.js");
+  return module.readTrace(file);
+}
+
+/**
+ * How an answer was found, as one HTML page, complete in itself.
+ *
+ * @example
+ * await writeFile("answer.html", await runReport(await ets(model, question)));
+ */
+export async function runReport(run: Trace | Result): Promise<string> {
+  const [{ parseTrace }, module] = await Promise.all([
+    import("./trace.js"),
+    import("./run/run-report.js"),
+  ]);
+  const trace = "format" in run ? run : { format: TRACE_FORMAT, ...run };
+  return module.runReport(parseTrace(JSON.parse(JSON.stringify(trace)), "the run"));
+}

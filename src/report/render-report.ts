@@ -1,0 +1,32 @@
+import { stat } from "node:fs/promises";
+import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { compareRuns } from "../evaluate/compare/compare-runs.js";
+import { evaluationReport } from "./evaluation/evaluation-report.js";
+import { runReport } from "./run/run-report.js";
+import { readTrace } from "./trace.js";
+
+/**
+ * The page of one trace, or of one or more run directories.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_DATA`, naming file, line and field
+ */
+export async function renderReport(sources: readonly string[]): Promise<string> {
+  const directories = await Promise.all(sources.map(isDirectory));
+  if (directories.every((is) => is)) return evaluationReport(await compareRuns(sources));
+  const [source] = sources;
+  if (source === undefined || sources.length > 1) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected one trace, or run directories alone");
+  }
+  return runReport(await readTrace(source));
+}
+
+async function isDirectory(source: string): Promise<boolean> {
+  try {
+    return (await stat(source)).isDirectory();
+  } catch (error) {
+    throw new LlamaEtsError("ERR_INVALID_DATA", `Could not read ${source}: ${messageOf(error)}`, {
+      fix: "a file that `llama-ets ask --trace` wrote, or directories of `llama-ets eval --out`",
+      cause: error,
+    });
+  }
+}
