@@ -1,5 +1,6 @@
 /** What `replay` shows a person: a trace, step by step. */
 import pc from "picocolors";
+import { stepFacts } from "../report/run/step-facts.js";
 import type { Branch, Story, StoryStep, Vote } from "../report/run/story.js";
 import type { Trace } from "../report/trace.js";
 import { printable } from "./printable.js";
@@ -13,7 +14,7 @@ export function formatReplay(trace: Trace, story: Story): string {
   );
   return [
     printable(story.question.trim()),
-    ...story.steps.map(formatStep),
+    ...story.steps.map((step) => formatStep(step, story.energyName)),
     ...trace.warnings.map((warning) => pc.yellow(printable(warning))),
     ...(text === undefined
       ? []
@@ -22,29 +23,20 @@ export function formatReplay(trace: Trace, story: Story): string {
   ].join("\n\n");
 }
 
-function formatStep(step: StoryStep): string {
-  const { number, candidates, ess, agreement, generated, ms, khat, rolloutEss } = step;
-  const facts = [
-    `${candidates} candidates`,
-    `ESS ${ess.toFixed(1)}`,
-    `${Math.round(100 * agreement)}% agree`,
-    rolloutEss !== undefined && `rollouts' ESS ${rolloutEss.toFixed(1)}`,
-    typeof khat === "number" && `k̂ ${khat.toFixed(2)}`,
-    `${generated} tokens`,
-    `${Math.round(ms)} ms`,
-  ].filter((fact) => fact !== false);
+function formatStep(step: StoryStep, energyName: string): string {
   return [
-    `${pc.bold(`step ${number}`)}  ${pc.dim(facts.join(", "))}`,
-    ...step.branches.map(formatBranch),
+    `${pc.bold(`step ${step.number}`)}  ${pc.dim(stepFacts(step))}`,
+    ...step.branches.map((branch) => formatBranch(branch, energyName)),
   ].join("\n");
 }
 
-function formatBranch({ block, count, weight, isChosen, logEnergy, votes }: Branch): string {
+function formatBranch(branch: Branch, energyName: string): string {
+  const { block, count, weight, isChosen, logEnergy, votes } = branch;
   const mark = isChosen ? pc.green("▶") : " ";
   const share = `${(100 * weight).toFixed(1)}%`.padStart(6);
   const shown = printable(block.trim().replace(/\s*\n\s*/g, " ⏎ "));
   const energy = logEnergy === null ? "-∞" : logEnergy.toFixed(2);
-  const evidence = `${count > 1 ? `${count}×, ` : ""}log Ê ${energy}; rollouts: ${votes.map(formatVote).join(", ") || "none"}`;
+  const evidence = `${count > 1 ? `${count}×, ` : ""}${energyName} ${energy}; rollouts: ${votes.map(formatVote).join(", ") || "none"}`;
   return `${mark} ${share}  ${isChosen ? pc.bold(shown) : shown}\n          ${pc.dim(evidence)}`;
 }
 

@@ -49,6 +49,8 @@ const stepSchema = z
     agreement: share,
     rolloutEss: z.number().min(0).optional(),
     khat: z.number().nullable().optional(),
+    acceptanceRate: share.optional(),
+    logNormaliser: logarithm.optional(),
     generated: count,
     ms: z.number().min(0),
   })

@@ -22,6 +22,9 @@ import { measure } from "./measure.js";
  */
 export async function compareRuns(directories: readonly string[]): Promise<ComparedRuns> {
   checkStrings("directories", directories);
+  if (directories.length === 0) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected run directories, got none");
+  }
   const resolved = directories.map((directory) => path.resolve(directory));
   const twice = directories.find((_, i) => resolved.indexOf(resolved[i] as string) !== i);
   if (twice !== undefined) {

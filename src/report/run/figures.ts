@@ -34,7 +34,7 @@ export function drawPath(story: Story, colors: AnswerColors): Promise<Html> {
     ),
   );
   const start = { x: 0, y: 0 };
-  const links = nodes.map((node) => ({
+  const links = (story.isGuided ? nodes : []).map((node) => ({
     from: nodes.find(({ x, branch }) => x === node.x - 1 && branch.isChosen) ?? start,
     to: node,
   }));
@@ -61,7 +61,6 @@ export function drawPath(story: Story, colors: AnswerColors): Promise<Html> {
         strokeWidth: ({ to }) => (to.branch.isChosen ? 2.5 : 1),
         strokeOpacity: ({ to }) => (to.branch.isChosen ? 0.75 : 0.18),
       }),
-      plot.dot([start], { x: "x", y: "y", r: 0.1, fill: "currentColor" }),
       plot.dot(nodes, {
         x: "x",
         y: "y",
@@ -78,7 +77,13 @@ export function drawPath(story: Story, colors: AnswerColors): Promise<Html> {
         strokeWidth: 1.8,
         pointerEvents: "none",
       }),
-      plot.text([start], { x: "x", y: "y", text: () => "question", dy: -14, fontSize: 12 }),
+      plot.text(story.isGuided ? [start] : [], {
+        x: "x",
+        y: "y",
+        text: () => "question",
+        dy: -14,
+        fontSize: 12,
+      }),
       plot.text(story.steps, {
         x: "number",
         frameAnchor: "top",

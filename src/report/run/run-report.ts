@@ -26,7 +26,7 @@ ${
   html`<h2>${story.steps.length > 1 ? "Step by step" : "The step"}</h2>
 <p class="note">${legendOfSteps(trace)}</p>`
 }
-${story.steps.map((step) => stepSection(step, colors))}
+${story.steps.map((step) => stepSection(step, colors, story.energyName))}
 ${settings(trace)}
 <footer>${footer(trace)}</footer>`;
   return renderPage({ title: `${titleOf(trace)} · llama-ets`, body, style: RUN_STYLE });
@@ -90,7 +90,7 @@ async function overview(story: Story, colors: AnswerColors): Promise<Html> {
   const shown = story.answers.slice(0, 7);
   const several = story.steps.length > 1;
   return html`<h2>The way there</h2>
-<p class="note">Each circle is a candidate, identical ones together: its size is the probability of being kept, its colour the answer that most of its rollouts came to. The ring marks the one that was kept.</p>
+<p class="note">${legendOfPath(story)}</p>
 <div class="path card scroll">${await drawPath(story, colors)}</div>
 <ul class="legend">${shown.map((answer) => html`<li><i class="swatch" style="background:${colors.of(answer)}"></i>${nameOf(answer)}</li>`)}${story.answers.length > shown.length && html`<li class="note">and ${counted(story.answers.length - shown.length, "other")}</li>`}</ul>
 <div class="figures">
@@ -101,6 +101,12 @@ ${
 <figure><h3>What it cost</h3>${await drawTokens(story)}<figcaption>Tokens that each step generated, candidates and rollouts together.</figcaption></figure>`
 }
 </div>`;
+}
+
+function legendOfPath({ isGuided }: Story): string {
+  return isGuided
+    ? "Each circle is a candidate, identical ones together: its size is the probability of being kept, its colour the answer that most of its rollouts came to. The ring marks the one that was kept."
+    : "Each circle is a text, identical ones together: its size is its weight, its colour the answer it came to. The ring marks the one that was taken.";
 }
 
 function legendOfSteps({ method }: Trace): string {

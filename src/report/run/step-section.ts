@@ -1,43 +1,35 @@
 /** One guidance step: its candidates, what each was worth, and the rollouts that say so. */
-import { counted, number, percent, seconds } from "../format.js";
+import { counted, number, percent } from "../format.js";
 import { type Html, html } from "../html.js";
 import type { TraceCompletion } from "../trace.js";
 import { type AnswerColors, nameOf } from "./answer-colors.js";
+import { stepFacts } from "./step-facts.js";
 import type { Branch, StoryStep, Vote } from "./story.js";
 
 /** Longer texts of rollouts are cut: a page of them says no more. */
 const MAX_TEXT = 8000;
 
-export function stepSection(step: StoryStep, colors: AnswerColors): Html {
-  const { number: n, branches, candidates } = step;
-  const facts = [
-    counted(candidates, "candidate"),
-    branches.length < candidates && `${branches.length} different`,
-    `ESS ${step.ess.toFixed(1)}`,
-    `${percent(step.agreement)} agree`,
-    step.rolloutEss !== undefined && `rollouts' ESS ${step.rolloutEss.toFixed(1)}`,
-    typeof step.khat === "number" && `k̂ ${step.khat.toFixed(2)}`,
-    counted(step.generated, "token"),
-    seconds(step.ms),
-  ].filter((fact) => fact !== false);
+/** `energy` names what candidates are compared by. */
+export function stepSection(step: StoryStep, colors: AnswerColors, energy: string): Html {
+  const { number: n, branches } = step;
   return html`<section class="step card" id="step-${n}">
-<header><h3>Step ${n}</h3><p class="note number">${facts.join(" · ")}</p></header>
+<header><h3>Step ${n}</h3><p class="note number">${stepFacts(step)}</p></header>
 ${step.before !== "" && html`<details><summary>the text so far</summary><p class="text so-far">${step.before}</p></details>`}
 <ol class="branches">
-${branches.map((branch) => branchItem(branch, step, colors))}
+${branches.map((branch) => branchItem(branch, step, colors, energy))}
 </ol>
 </section>
 `;
 }
 
-function branchItem(branch: Branch, step: StoryStep, colors: AnswerColors): Html {
+function branchItem(branch: Branch, step: StoryStep, colors: AnswerColors, energy: string): Html {
   const { block, count, weight, logEnergy, isChosen, hasEnded, completions } = branch;
   return html`<li class="branch${isChosen && " chosen"}">
 <div class="weight"><span class="bar" style="width:${(100 * weight).toFixed(2)}%"></span></div>
 <div class="share number">${percent(weight, 1)}${isChosen && html`<b>kept</b>`}</div>
 <div class="what">
 <p class="text">${block === "" ? html`<i>nothing</i>` : block}${hasEnded && html`<span class="end" title="the text ends here">■</span>`}</p>
-<p class="evidence number">${count > 1 && html`<span>drawn ${count}×</span>`}<span title="log of the estimated energy">log Ê ${logEnergy === null ? "-∞" : number(logEnergy)}</span>${branch.votes.map((vote) => voteChip(vote, colors))}</p>
+<p class="evidence number">${count > 1 && html`<span>drawn ${count}×</span>`}<span>${energy} ${logEnergy === null ? "-∞" : number(logEnergy)}</span>${branch.votes.map((vote) => voteChip(vote, colors))}</p>
 ${completions.length > 0 && rollouts(completions, step, colors)}
 </div>
 </li>

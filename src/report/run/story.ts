@@ -20,7 +20,7 @@ export interface Branch {
   count: number;
   /** Probability that one of them is chosen. */
   weight: number;
-  /** log Ê of each; null for -∞. */
+  /** log Ê of each, or what the method compares texts by; null for -∞. */
   logEnergy: number | null;
   isChosen: boolean;
   hasEnded: boolean;
@@ -28,7 +28,11 @@ export interface Branch {
   completions: TraceCompletion[];
 }
 
-export interface StoryStep {
+export interface StoryStep
+  extends Pick<
+    TraceStep,
+    "ess" | "agreement" | "rolloutEss" | "khat" | "acceptanceRate" | "logNormaliser"
+  > {
   /** From 1. */
   number: number;
   /** The text that the candidates continue. */
@@ -38,10 +42,6 @@ export interface StoryStep {
   branches: Branch[];
   chosen: Branch;
   votes: Vote[];
-  ess: number;
-  rolloutEss?: number;
-  khat?: number | null;
-  agreement: number;
   /** Tokens and milliseconds of this step alone. */
   generated: number;
   ms: number;
@@ -55,6 +55,10 @@ export interface Segment {
 
 export interface Story {
   question: string;
+  /** Whether each step's candidates continue the one that was kept before, as in ETS. */
+  isGuided: boolean;
+  /** What candidates are compared by. */
+  energyName: string;
   steps: StoryStep[];
   segments: Segment[];
   /** Answers in the order of their votes over all steps; the final one first. */
@@ -67,6 +71,8 @@ export function tellStory(trace: Trace): Story {
   const others = totals.map(({ answer }) => answer).filter((answer) => answer !== trace.answer);
   return {
     question: trace.question ?? trace.prompt.text,
+    isGuided: trace.method.startsWith("ets"),
+    energyName: /^(ets|ets-is|particle)$/.test(trace.method) ? "log Ê" : "log weight",
     steps,
     segments: segment(trace),
     answers: trace.answer === undefined ? others : [trace.answer, ...others],
@@ -75,19 +81,16 @@ export function tellStory(trace: Trace): Story {
 
 function tellStep(step: TraceStep, index: number, previous: TraceStep | undefined): StoryStep {
   const before = previous?.candidates[previous.chosen]?.text ?? "";
-  const { rolloutEss, khat, ess, agreement, candidates } = step;
+  const { candidates, logEnergies: _, weights: __, chosen: ___, ...measured } = step;
   const branches = branchesOf(step, before);
   return {
+    ...measured,
     number: index + 1,
     before,
     candidates: candidates.length,
     branches,
     chosen: branches.find(({ isChosen }) => isChosen) as Branch,
     votes: tally(candidates.flatMap(({ completions }) => completions)),
-    ess,
-    agreement,
-    ...(rolloutEss !== undefined && { rolloutEss }),
-    ...(khat !== undefined && { khat }),
     generated: step.generated - (previous?.generated ?? 0),
     ms: step.ms - (previous?.ms ?? 0),
   };

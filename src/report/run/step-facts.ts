@@ -1,0 +1,21 @@
+import { counted, percent, seconds } from "../format.js";
+import type { StoryStep } from "./story.js";
+
+/** What was measured of a step, in words. */
+export function stepFacts(step: StoryStep): string {
+  const { candidates, branches, ess, agreement, rolloutEss, khat } = step;
+  const { acceptanceRate, logNormaliser, generated, ms } = step;
+  const facts = [
+    counted(candidates, "candidate"),
+    branches.length < candidates && `${branches.length} different`,
+    `ESS ${ess.toFixed(1)}`,
+    `${percent(agreement)} agree`,
+    rolloutEss !== undefined && `rollouts' ESS ${rolloutEss.toFixed(1)}`,
+    typeof khat === "number" && `k̂ ${khat.toFixed(2)}`,
+    acceptanceRate !== undefined && `${percent(acceptanceRate)} accepted`,
+    typeof logNormaliser === "number" && `log normaliser ${logNormaliser.toFixed(2)}`,
+    counted(generated, "token"),
+    seconds(ms),
+  ];
+  return facts.filter((fact) => fact !== false).join(" · ");
+}
