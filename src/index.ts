@@ -2,15 +2,11 @@
 
 export type { BudgetOptions } from "./chain/budget.js";
 export type { FinishReason, Text, Usage } from "./chain/chain.js";
-export type {
-  DenoisingCache,
-  DenoisingSettings,
-  ParallelDecoding,
-  Remasking,
-} from "./chain/denoising.js";
+export type { DenoisingSettings } from "./chain/denoising.js";
 export type { Scored } from "./energy/estimator.js";
 export { type BundledModel, bundledModels } from "./engine/bundled-models.js";
 export type { ContextPlan } from "./engine/capacity.js";
+export type { DiffusionCache, ParallelRule, Remasking } from "./engine/diffusion-context.js";
 export { type ErrorCode, LlamaEtsError } from "./engine/errors.js";
 export { type LoadModelOptions, loadModel } from "./engine/load-model.js";
 export type { GpuChoice } from "./engine/locate-engine.js";

@@ -42,14 +42,22 @@ export interface Rollout extends Text {
 
 /** Tokens since the chain was opened. */
 export interface Usage {
-  /** Prompt tokens decoded, and tokens read again before a text is drawn anew from a cut. */
+  /**
+   * Prompt tokens decoded, and tokens read again before a text is drawn anew from a cut. Of a
+   * diffusion model: prompt positions computed, in every pass that reads the prompt.
+   */
   prefilled: number;
   /** Tokens drawn, of candidates and rollouts together. */
   generated: number;
-  /** Drawn tokens fed back to the model: at most once each. */
+  /**
+   * Drawn tokens fed back to the model: at most once each. Of a diffusion model: positions of the
+   * answer computed, in every pass.
+   */
   decoded: number;
   /** Tokens scored without being drawn. */
   scored: number;
+  /** Texts that went through a diffusion model, once for each pass; 0 of other models. */
+  passes: number;
   /** Sequences forked. */
   forks: number;
   /** Batches decoded. */

@@ -5,6 +5,7 @@ import { rethrow } from "../engine/native.js";
 import type { Sampling } from "../engine/sampling.js";
 import type { Budget } from "./budget.js";
 import type { FinishReason, NextToken, RedrawnState, Rollout, Text, Usage } from "./chain.js";
+import { PROGRESS_INTERVAL_MS, whileReporting } from "./progress.js";
 
 export interface DrawerOptions {
   sampling: Sampling;
@@ -43,18 +44,19 @@ export interface DrawnText extends Text {
   readonly drawnLogProbs?: readonly number[];
 }
 
+/** What the context counts. */
+type Counted = Omit<Usage, "passes" | "ms">;
+
 interface Reading {
   sequence: Sequence;
   tokens: Int32Array;
 }
 
-const PROGRESS_INTERVAL_MS = 100;
-
 export class TextDrawer implements AsyncDisposable {
   readonly #model: Model;
   readonly #options: DrawerOptions;
   readonly #started = performance.now();
-  readonly #before: Omit<Usage, "ms">;
+  readonly #before: Counted;
   readonly #abort: () => void;
   readonly context: Context;
   #isOutOfBudget = false;
@@ -63,12 +65,7 @@ export class TextDrawer implements AsyncDisposable {
   #unfed = 0;
   #reported = performance.now();
 
-  private constructor(
-    model: Model,
-    context: Context,
-    before: Omit<Usage, "ms">,
-    options: DrawerOptions,
-  ) {
+  private constructor(model: Model, context: Context, before: Counted, options: DrawerOptions) {
     this.#model = model;
     this.context = context;
     this.#before = before;
@@ -113,18 +110,9 @@ export class TextDrawer implements AsyncDisposable {
     signal?.throwIfAborted();
     if (requests.length === 0) return [];
     if (this.#isCutOff(budget)) return requests.map(({ text }) => ({ ...text, sequence: null }));
-    let failure: { error: unknown } | undefined;
-    const report = () => {
-      try {
-        onProgress?.(this.#generated + this.context.progress);
-      } catch (error) {
-        failure ??= { error }; // thrown in a timer, it would end the process
-        this.context.abort();
-      }
-    };
-    const timer = onProgress && setInterval(report, PROGRESS_INTERVAL_MS);
-    try {
-      const continuations = await this.context.generate({
+    const report = onProgress && ((drawn: number) => onProgress(this.#generated + drawn));
+    const generate = () =>
+      this.context.generate({
         draws: requests.map(({ text, sequence, ...draw }) => ({
           ...draw,
           parent: sequence,
@@ -141,17 +129,13 @@ export class TextDrawer implements AsyncDisposable {
         sharePrefixes: shortcuts.prefixes,
         timeLimitMs: budget.msLeft,
       });
-      const drawn = continuations.reduce((sum, { tokens }) => sum + tokens.length, 0);
-      this.#spend(drawn);
-      if (continuations.some(({ finish }) => finish === "budget")) this.#isOutOfBudget = true;
-      return continuations.map((c, i) => this.#extend((requests[i] as DrawRequest).text, c));
-    } catch (error) {
-      if (failure !== undefined) throw failure.error;
-      return this.#rethrow(error);
-    } finally {
-      clearInterval(timer);
-      onProgress?.(this.#generated);
-    }
+    const continuations = await whileReporting(this.context, report, () =>
+      generate().catch((error) => this.#rethrow(error)),
+    );
+    this.#spend(continuations.reduce((sum, { tokens }) => sum + tokens.length, 0));
+    onProgress?.(this.#generated);
+    if (continuations.some(({ finish }) => finish === "budget")) this.#isOutOfBudget = true;
+    return continuations.map((c, i) => this.#extend((requests[i] as DrawRequest).text, c));
   }
 
   /** Feeds each text's last token, if it has any, and ranks what comes next; the prefixes stay. */
@@ -265,12 +249,13 @@ export class TextDrawer implements AsyncDisposable {
 
   async usage(): Promise<Usage> {
     const now = await this.context.status();
-    const since = (name: keyof Omit<Usage, "ms">) => now[name] - this.#before[name];
+    const since = (name: keyof Counted) => now[name] - this.#before[name];
     return {
       prefilled: since("prefilled"),
       generated: since("generated") + this.#unfed,
       decoded: since("decoded"),
       scored: since("scored"),
+      passes: 0,
       forks: since("forks"),
       decodes: since("decodes"),
       ms: performance.now() - this.#started,

@@ -1,6 +1,6 @@
 /** The options of diffusion models on the command line. */
 import type { Command } from "commander";
-import { DENOISING_CACHES, type ParallelDecoding, REMASKING } from "../chain/denoising.js";
+import { CACHES, type ParallelRule, REMASKING } from "../engine/diffusion-context.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { DiffusionOptions } from "../methods/diffusion-options.js";
 import type { MethodOptions } from "../methods/options.js";
@@ -30,7 +30,7 @@ export function addDiffusionOptions(command: Command): Command {
     .option("--block-length <n>", "positions unmasked block by block (default: 32)", numberOption)
     .option("--remasking <rule>", `${REMASKING.join(", ")} (default: low-confidence)`)
     .option("--cfg-scale <x>", "classifier-free guidance (default: 0)", numberOption)
-    .option("--cache <kind>", `of Fast-dLLM: ${DENOISING_CACHES.join(", ")} (default: none)`)
+    .option("--cache <kind>", `of Fast-dLLM: ${CACHES.join(", ")} (default: none)`)
     .option("--parallel-threshold <x>", "unmask all that are this probable", numberOption)
     .option("--parallel-factor <x>", "unmask in parallel by the factor rule", numberOption)
     .option("--proposal-cache <kind>", "ets-is: the rollouts' --cache (default: dual)")
@@ -71,7 +71,7 @@ function parallelOf(
   name: string,
   threshold: number | undefined,
   factor: number | undefined,
-): ParallelDecoding | undefined {
+): ParallelRule | undefined {
   if (threshold !== undefined && factor !== undefined) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",

@@ -12,6 +12,7 @@ export interface BundledModel {
 const ROLES: Record<string, string> = {
   "mini-gsm-ref": "solves word problems; what `ask` uses without -m",
   "mini-gsm-proposal": "smaller and quicker, with the same tokenizer: a proposal for ets-is",
+  "mini-gsm-llada": "a diffusion model; solves problems of two or three steps",
 };
 
 /** The proposal that fits it, for ETS-IS. */

@@ -100,11 +100,7 @@ export function planContexts(
   const most = Math.max(...requests.map(mostOf));
   const parallel = largest(most, (count) => fits(plansFor(count)));
   if (parallel === 0) {
-    const plans = plansFor(1);
-    throw new LlamaEtsError(
-      "ERR_OUT_OF_MEMORY",
-      `Contexts of ${plans.map(({ cells }) => cells).join(" and ")} tokens need ${toMiB(neededBytes(plans, free))} MiB; ${toMiB(usableBytes(plans, free))} MiB can be used`,
-    );
+    throw outOfMemory(plansFor(1), free);
   }
   return plansFor(parallel);
 }
@@ -120,19 +116,35 @@ export function largest(most: number, fits: (count: number) => boolean): number 
   return fitting;
 }
 
+/** Says what the smallest plans would need. */
+export function outOfMemory(plans: readonly ContextPlan[], free: FreeMemory): LlamaEtsError {
+  const sizes = plans.map(({ cells, batchTokens }) => Math.max(cells, batchTokens));
+  return new LlamaEtsError(
+    "ERR_OUT_OF_MEMORY",
+    `Contexts of ${sizes.join(" and ")} tokens need ${toMiB(neededBytes(plans, free))} MiB; ${toMiB(usableBytes(plans, free))} MiB can be used`,
+  );
+}
+
 function refuseImpossible({ model, demand }: ContextRequest): void {
-  const { promptTokens, maxTokens, held } = demand;
-  const { contextLength } = model.info;
-  if (promptTokens + maxTokens > contextLength) {
-    throw new LlamaEtsError(
-      "ERR_CONTEXT_FULL",
-      `The prompt has ${promptTokens} tokens and the answer up to ${maxTokens}; the model's context holds ${contextLength}`,
-    );
-  }
+  refuseTooLong(model, demand);
+  const { held } = demand;
   if (held >= MAX_SEQUENCES) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
       `A step would keep ${held} texts beside the one that runs; llama.cpp holds ${MAX_SEQUENCES} in all`,
+    );
+  }
+}
+
+/** Throws `ERR_CONTEXT_FULL`. */
+export function refuseTooLong(
+  { info: { contextLength } }: ModelShape,
+  { promptTokens, maxTokens }: Pick<Demand, "promptTokens" | "maxTokens">,
+): void {
+  if (promptTokens + maxTokens > contextLength) {
+    throw new LlamaEtsError(
+      "ERR_CONTEXT_FULL",
+      `The prompt has ${promptTokens} tokens and the answer up to ${maxTokens}; the model's context holds ${contextLength}`,
     );
   }
 }
@@ -188,14 +200,14 @@ function planContext(
 }
 
 /** What the plans add to what is in memory; on a GPU, to its memory. */
-function neededBytes(plans: readonly ContextPlan[], { device }: FreeMemory): number {
+export function neededBytes(plans: readonly ContextPlan[], { device }: FreeMemory): number {
   return plans.reduce((sum, { memory: { kvCache, compute, logits } }) => {
     return sum + kvCache + compute + (device === "gpu" ? 0 : logits);
   }, 0);
 }
 
 /** Linux counts the weights, mapped from their files, as free: taking it would evict them. */
-function usableBytes(plans: readonly ContextPlan[], { device, bytes }: FreeMemory): number {
+export function usableBytes(plans: readonly ContextPlan[], { device, bytes }: FreeMemory): number {
   const isMapped = device === "cpu" && process.platform === "linux";
   const weights = plans.reduce((sum, { memory }) => sum + (isMapped ? memory.weights : 0), 0);
   return MEMORY_SHARE * Math.max(0, bytes - weights);

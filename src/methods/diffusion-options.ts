@@ -1,11 +1,7 @@
 /** The options of diffusion models. */
-import {
-  DENOISING_CACHES,
-  type DenoisingSettings,
-  type ParallelDecoding,
-  REMASKING,
-} from "../chain/denoising.js";
+import type { DenoisingSettings } from "../chain/denoising.js";
 import { checkInteger, checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
+import { CACHES, type ParallelRule, REMASKING } from "../engine/diffusion-context.js";
 import { LlamaEtsError } from "../engine/errors.js";
 
 /** How a diffusion model unmasks an answer of `maxTokens` positions. */
@@ -20,8 +16,8 @@ export interface DiffusionOptions {
   cfgScale?: number;
   /** Default "none". */
   cache?: DenoisingSettings["cache"];
-  /** A threshold from 0 to 1, or a factor above 0. Default: none, the schedule decides. */
-  parallel?: ParallelDecoding;
+  /** A threshold above 0, to 1, or a factor above 0. Default: none, the schedule decides. */
+  parallel?: ParallelRule;
 }
 
 export const DEFAULT_BLOCK_LENGTH = 32;
@@ -68,7 +64,7 @@ export function resolveDiffusion(
     denoisingSteps,
     remasking,
     cfgScale: checkNumber("diffusion.cfgScale", cfgScale, 0, 100),
-    cache: checkOneOf("diffusion.cache", cache, DENOISING_CACHES),
+    cache: checkOneOf("diffusion.cache", cache, CACHES),
     parallel,
   };
 }
@@ -76,12 +72,12 @@ export function resolveDiffusion(
 /** Throws `ERR_INVALID_OPTION`. */
 export function resolveParallel(
   name: string,
-  parallel: ParallelDecoding | undefined,
-): ParallelDecoding | null {
+  parallel: ParallelRule | undefined,
+): ParallelRule | null {
   if (parallel === undefined) return null;
   checkKeys(name, parallel, ["threshold", "factor"]);
   if ("threshold" in parallel && !("factor" in parallel)) {
-    return { threshold: checkNumber(`${name}.threshold`, parallel.threshold, 0, 1) };
+    return { threshold: checkNumber(`${name}.threshold`, parallel.threshold, Number.MIN_VALUE, 1) };
   }
   if ("factor" in parallel && !("threshold" in parallel)) {
     return { factor: checkNumber(`${name}.factor`, parallel.factor, Number.MIN_VALUE, 1e6) };

@@ -7,8 +7,16 @@ import {
   redrawDemand,
 } from "../chain/autoregressive.js";
 import { proposalDemand } from "../chain/autoregressive-proposal.js";
-import { type ContextPlan, type Demand, largest } from "../engine/capacity.js";
+import type { DenoisingSettings } from "../chain/denoising.js";
+import {
+  type ContextPlan,
+  type Demand,
+  type FreeMemory,
+  freeMemory,
+  largest,
+} from "../engine/capacity.js";
 import { checkOneOf } from "../engine/check.js";
+import { planDenoising } from "../engine/diffusion-capacity.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { type Model, planTogether } from "../engine/model.js";
 import type { Prompt } from "../engine/prompt.js";
@@ -109,33 +117,36 @@ type IsPlanned = (cure: Partial<MethodOptions>) => boolean;
 /** By error: the changes of one option that make the plan fit, as large as they may be. */
 const CURES = {
   ERR_CONTEXT_FULL: {
-    find: ({ maxTokens }: Settings, isPlanned: IsPlanned) =>
-      largestOf("maxTokens", maxTokens, isPlanned),
+    find: (settings: Settings, isPlanned: IsPlanned) => longestOf(settings, isPlanned),
     otherwise: "a shorter prompt, or a model with a longer context",
   },
   ERR_OUT_OF_MEMORY: {
-    find: ({ maxTokens, candidates }: Settings, isPlanned: IsPlanned) => [
-      ...largestOf("maxTokens", maxTokens, isPlanned),
-      ...largestOf("candidates", candidates, isPlanned),
+    find: (settings: Settings, isPlanned: IsPlanned) => [
+      ...longestOf(settings, isPlanned),
+      ...mostOf(settings, isPlanned),
     ],
     otherwise: "a shorter prompt, or a smaller model",
   },
   ERR_INVALID_OPTION: {
-    find: ({ candidates }: Settings, isPlanned: IsPlanned) => [
-      ...largestOf("candidates", candidates, isPlanned),
+    find: (settings: Settings, isPlanned: IsPlanned) => [
+      ...mostOf(settings, isPlanned),
       ...(isPlanned({ steps: 1 }) ? ["steps: 1"] : []),
     ],
     otherwise: "fewer candidates",
   },
 };
 
-function largestOf(
-  name: "maxTokens" | "candidates",
-  current: number,
-  isPlanned: IsPlanned,
-): string[] {
-  const most = largest(current - 1, (value) => isPlanned({ [name]: value }));
-  return most > 0 ? [`${name}: ${most}`] : [];
+/** A diffusion model's answer has whole blocks. */
+function longestOf({ maxTokens, diffusion }: Settings, isPlanned: IsPlanned): string[] {
+  const unit = diffusion?.blockLength ?? 1;
+  const units = Math.ceil(maxTokens / unit) - 1;
+  const most = unit * largest(units, (count) => isPlanned({ maxTokens: count * unit }));
+  return most > 0 ? [`maxTokens: ${most}`] : [];
+}
+
+function mostOf({ candidates: current }: Settings, isPlanned: IsPlanned): string[] {
+  const most = largest(current - 1, (candidates) => isPlanned({ candidates }));
+  return most > 0 ? [`candidates: ${most}`] : [];
 }
 
 function tryPlan(
@@ -148,16 +159,10 @@ function tryPlan(
   const { settings } = resolved;
   const { candidates, rollouts, steps, blockTokens, maxTokens } = settings;
   const { proposal } = options;
-  const isScored = proposal !== undefined;
-  const shape: ChainShape = {
-    promptTokens,
-    ...{ maxTokens, blockTokens, candidates, rollouts, isScored },
-  };
-  const own = Math.round(rollouts * settings.mixture);
-  const { contexts, free } = planTogether([
-    { model, demand: demandOf(method, shape) },
-    ...(proposal ? [{ model: proposal, demand: proposalDemand(shape, own > 0) }] : []),
-  ]);
+  const { contexts, free } =
+    settings.diffusion === null
+      ? planTexts(method, model, proposal, settings, promptTokens)
+      : planDenoised(model, proposal, settings, promptTokens);
   const bounds = boundTokens(method, settings, promptTokens);
   const [ofModel, ofProposal] = contexts.map((context, i): ModelPlan => {
     const tokens = bounds[i] as TokenBounds;
@@ -169,10 +174,67 @@ function tryPlan(
     ...{ candidates, rollouts, steps, blockTokens, maxTokens },
     model: ofModel as ModelPlan,
     proposal: ofProposal ?? null,
-    peakBytes: contexts.reduce((sum, { memory }) => sum + memory.total, 0),
+    peakBytes: peakOf(contexts, proposal === model),
     freeBytes: free.bytes,
   };
   return { resolved, plan };
+}
+
+interface PlannedContexts {
+  contexts: ContextPlan[];
+  free: FreeMemory;
+}
+
+function planTexts(
+  method: MethodName,
+  model: Model,
+  proposal: Model | undefined,
+  settings: Settings,
+  promptTokens: number,
+): PlannedContexts {
+  const { candidates, rollouts, blockTokens, maxTokens, mixture } = settings;
+  const isScored = proposal !== undefined;
+  const shape: ChainShape = {
+    promptTokens,
+    ...{ maxTokens, blockTokens, candidates, rollouts, isScored },
+  };
+  const own = Math.round(rollouts * mixture);
+  return planTogether([
+    { model, demand: demandOf(method, shape) },
+    ...(proposal ? [{ model: proposal, demand: proposalDemand(shape, own > 0) }] : []),
+  ]);
+}
+
+function planDenoised(
+  model: Model,
+  proposal: Model | undefined,
+  settings: Settings,
+  promptTokens: number,
+): PlannedContexts {
+  const { candidates, rollouts, steps, maxTokens } = settings;
+  const texts = steps === 1 ? candidates : candidates * rollouts;
+  const demandOf = ({ cache, cfgScale }: DenoisingSettings) => ({
+    ...{ promptTokens, maxTokens, texts, cache, guidance: cfgScale > 0 },
+  });
+  const { diffusion, proposalDiffusion } = settings;
+  const free = freeMemory();
+  const contexts = planDenoising(
+    [
+      ...(diffusion ? [{ model, demand: demandOf(diffusion) }] : []),
+      ...(proposal && proposalDiffusion
+        ? [{ model: proposal, demand: demandOf(proposalDiffusion) }]
+        : []),
+    ],
+    free,
+  );
+  return { contexts, free };
+}
+
+/** A model that is its own proposal is in memory once. */
+function peakOf(contexts: readonly ContextPlan[], isShared: boolean): number {
+  const total = contexts.reduce((sum, { memory }) => sum + memory.total, 0);
+  const { weights = 0, vocabulary = 0 } = (isShared && contexts[0]?.memory) || {};
+  return total - weights - vocabulary;
 }
 
 function demandOf(method: MethodName, shape: ChainShape): Demand {
@@ -190,7 +252,14 @@ function demandOf(method: MethodName, shape: ChainShape): Demand {
 }
 
 /** A budget is looked at between batches, of which one may pass it. */
-function withBudget(tokens: TokenBounds, { budget }: Settings, parallel: number): TokenBounds {
+function withBudget(
+  tokens: TokenBounds,
+  { budget, diffusion, maxTokens }: Settings,
+  parallel: number,
+): TokenBounds {
   if (budget.tokens === undefined) return tokens;
-  return { ...tokens, generated: Math.min(tokens.generated, budget.tokens + parallel - 1) };
+  const { blockLength = 1, denoisingSteps = maxTokens } = diffusion ?? {};
+  const pace = diffusion?.parallel ? blockLength : Math.ceil(maxTokens / denoisingSteps);
+  const most = budget.tokens + parallel * pace - 1;
+  return { ...tokens, generated: Math.min(tokens.generated, most) };
 }

@@ -1,6 +1,7 @@
 /** The options of ETS-IS. */
-import { DENOISING_CACHES, type DenoisingSettings } from "../chain/denoising.js";
+import type { DenoisingSettings } from "../chain/denoising.js";
 import { checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
+import { CACHES } from "../engine/diffusion-context.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { Sampling } from "../engine/sampling.js";
 import { type DiffusionOptions, resolveParallel } from "./diffusion-options.js";
@@ -82,6 +83,13 @@ function resolveProposalDiffusion(
       { fix: "`cache` and `parallel` in `proposalDiffusion`" },
     );
   }
+  if ((options.mixture ?? 0) > 0) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      "A mixture weighs each rollout under both models; what a cached pass would have drawn can't be told afterwards",
+      { fix: "mixture: 0" },
+    );
+  }
   checkKeys("proposalDiffusion", proposalDiffusion, ["cache", "parallel"]);
   const { cache = "dual" } = proposalDiffusion;
   const parallel = resolveParallel("proposalDiffusion.parallel", proposalDiffusion.parallel);
@@ -99,7 +107,7 @@ function resolveProposalDiffusion(
   return {
     proposalDiffusion: {
       ...diffusion,
-      cache: checkOneOf("proposalDiffusion.cache", cache, DENOISING_CACHES),
+      cache: checkOneOf("proposalDiffusion.cache", cache, CACHES),
       parallel,
     },
     ratio: factorises ? "exact" : "approximate",

@@ -1,7 +1,5 @@
 /** One run of a method: its chain, its draws and the record of its steps. */
 import seedrandom from "seedrandom";
-import { AutoregressiveChain } from "../chain/autoregressive.js";
-import { AutoregressiveProposal } from "../chain/autoregressive-proposal.js";
 import type {
   Chain,
   ChainState,
@@ -10,6 +8,7 @@ import type {
   Proposal,
   Text,
 } from "../chain/chain.js";
+import { openChain, openProposal } from "../chain/open.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Estimate, EstimatorOptions, Scored } from "../energy/estimator.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
@@ -85,15 +84,11 @@ export class Run implements AsyncDisposable {
         ((generated: number) =>
           onProgress({ step: run.#steps.length, steps: settings.steps, generated })),
     };
-    const chain = await AutoregressiveChain.open(model, plan.model, chainOptions);
+    const chain = await openChain(model, plan.model, chainOptions);
     let proposal: Proposal | null = null;
     try {
-      if (proposalModel && plan.proposal && settings.proposalSampling) {
-        const sampling = settings.proposalSampling;
-        proposal = await AutoregressiveProposal.open(proposalModel, plan.proposal, {
-          ...chainOptions,
-          sampling,
-        });
+      if (proposalModel && plan.proposal) {
+        proposal = await openProposal(proposalModel, plan.proposal, chainOptions);
       }
     } catch (error) {
       await chain[Symbol.asyncDispose]();

@@ -7,6 +7,8 @@ export interface TokenBounds {
   prefilled: number;
   generated: number;
   scored: number;
+  /** Texts that go through a diffusion model, once for each pass; 0 of other models. */
+  passes: number;
 }
 
 /** Of the model, and of the proposal if there is one. */
@@ -19,7 +21,7 @@ export function boundTokens(
   if (method === "beam") {
     // One more for each hypothesis that ended, of which there are at most as many again.
     const generated = candidates * (maxTokens + 1);
-    return [{ prefilled: promptTokens, generated, scored: 0 }];
+    return [{ prefilled: promptTokens, generated, scored: 0, passes: 0 }];
   }
   if (method === "power" || method === "mh") {
     const moves = candidates * (settings.moves ?? 0);
@@ -27,9 +29,19 @@ export function boundTokens(
     const redrawn = moves * lengths.reduce((sum, length) => sum + length, 0);
     // Each text drawn anew or extended reads its last token again.
     const prefilled = promptTokens + (moves + candidates) * lengths.length;
-    return [{ prefilled, generated: candidates * maxTokens + redrawn, scored: 0 }];
+    const generated = candidates * maxTokens + redrawn;
+    return [{ prefilled, generated, scored: 0, passes: 0 }];
   }
-  return boundGuided(settings, promptTokens);
+  const bounds = boundGuided(settings, promptTokens);
+  const { diffusion } = settings;
+  if (diffusion === null) return bounds;
+  // Each pass unmasks or scores at least as many tokens as the schedule says.
+  const pace = Math.floor(maxTokens / diffusion.denoisingSteps);
+  const views = diffusion.cfgScale > 0 ? 2 : 1;
+  return bounds.map((bound) => {
+    const passes = views * Math.ceil((bound.generated + bound.scored) / pace);
+    return { ...bound, passes, prefilled: passes * promptTokens };
+  });
 }
 
 function blockEnds(maxTokens: number, blockTokens: number): number[] {
@@ -47,13 +59,14 @@ function boundGuided(settings: Settings, promptTokens: number): TokenBounds[] {
   const rest = Array.from({ length: steps - 1 }, (_, i) => maxTokens - (i + 1) * blockTokens);
   const tokensOf = (count: number) => candidates * count * rest.reduce((a, b) => a + b, 0);
   if (settings.proposalSampling === null) {
-    return [{ prefilled: promptTokens, generated: drawn + tokensOf(rollouts), scored: 0 }];
+    const generated = drawn + tokensOf(rollouts);
+    return [{ prefilled: promptTokens, generated, scored: 0, passes: 0 }];
   }
   const own = Math.round(rollouts * mixture);
   const [byModel, byProposal] = [tokensOf(own), tokensOf(rollouts - own)];
   const read = promptTokens + candidates * blockTokens * (steps - 1);
   return [
-    { prefilled: promptTokens, generated: drawn + byModel, scored: byProposal },
-    { prefilled: read, generated: byProposal, scored: byModel },
+    { prefilled: promptTokens, generated: drawn + byModel, scored: byProposal, passes: 0 },
+    { prefilled: read, generated: byProposal, scored: byModel, passes: 0 },
   ];
 }

@@ -114,6 +114,7 @@ export interface Reached {
 function merge(policy: EnumeratedDiffusion, reached: readonly Reached[]): Reached[] {
   const merged = new Map<string, Reached>();
   for (const { canvas, probability } of reached) {
+    if (probability === 0) continue;
     const state = textOf(canvas, policy.end) ?? canvas;
     const key = state.join();
     const before = merged.get(key)?.probability ?? 0;

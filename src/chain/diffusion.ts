@@ -1,0 +1,159 @@
+/**
+ * The chain of a diffusion model: a state is a text some of whose positions are masked. States are
+ * plain arrays, so nothing is kept in the engine, and states that are equal share their passes.
+ *
+ * With a cache the chain is another one than without: keys and values are computed anew at each
+ * block's first step and at each guidance step's.
+ */
+import type { ContextPlan } from "../engine/capacity.js";
+import type { Model } from "../engine/model.js";
+import type { Chain, Proposal, Rollout, Usage } from "./chain.js";
+import {
+  DiffusionDrawer,
+  type DiffusionOptions,
+  type DiffusionRollout,
+  type DiffusionState,
+} from "./diffusion-drawer.js";
+
+/** Word 2 of the random counter for candidates; rollouts have their number there. */
+const CANDIDATE = 0xffffffff;
+/** Set in word 2, so that no draw of the chain shares its numbers. */
+const PROPOSAL = 0x80000000;
+
+export class DiffusionChain implements Chain<DiffusionState> {
+  readonly #drawer: DiffusionDrawer;
+  readonly #guidanceLength: number;
+  readonly #lastStep: number;
+
+  private constructor(drawer: DiffusionDrawer, guidanceLength: number, lastStep: number) {
+    this.#drawer = drawer;
+    this.#guidanceLength = guidanceLength;
+    this.#lastStep = lastStep;
+  }
+
+  /** @param guidanceLength denoising steps of a guidance step */
+  static async open(
+    model: Model,
+    plan: ContextPlan,
+    options: DiffusionOptions,
+    guidanceLength: number,
+  ): Promise<DiffusionChain> {
+    const drawer = await DiffusionDrawer.open(model, plan, options);
+    return new DiffusionChain(drawer, guidanceLength, options.denoising.denoisingSteps);
+  }
+
+  get isOutOfBudget(): boolean {
+    return this.#drawer.isOutOfBudget;
+  }
+
+  async start(): Promise<DiffusionState> {
+    return this.#drawer.start();
+  }
+
+  advance(
+    state: DiffusionState,
+    count: number,
+    step: number,
+    first = 0,
+  ): Promise<DiffusionState[]> {
+    const same = Array.from({ length: count }, () => state);
+    return this.#advance(same, step, first);
+  }
+
+  advanceEach(states: readonly DiffusionState[], step: number): Promise<DiffusionState[]> {
+    return this.#advance(states, step, 0);
+  }
+
+  async #advance(
+    states: readonly DiffusionState[],
+    step: number,
+    first: number,
+  ): Promise<DiffusionState[]> {
+    const requests = states.map((state, i) => ({
+      state,
+      stream: [step, first + i, CANDIDATE] as [number, number, number],
+    }));
+    const [{ denoised = 0 } = {}] = states;
+    const to = Math.min(denoised + this.#guidanceLength, this.#lastStep);
+    const drawn = await this.#drawer.draw(requests, to);
+    return drawn.map(({ state }) => state);
+  }
+
+  complete(
+    states: readonly DiffusionState[],
+    count: number,
+    step: number,
+    candidates: readonly number[],
+  ): Promise<DiffusionRollout[][]> {
+    return this.#drawer.complete(states, count, (i, rollout) => [
+      step,
+      candidates[i] as number,
+      rollout,
+    ]);
+  }
+
+  /** Positions are left out: where they don't depend on the tokens, all kernels choose them alike. */
+  score(
+    _states: readonly DiffusionState[],
+    rollouts: readonly (readonly Rollout[])[],
+  ): Promise<number[][]> {
+    return this.#drawer.score(rollouts);
+  }
+
+  async release(): Promise<void> {}
+
+  usage(): Promise<Usage> {
+    return this.#drawer.usage();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#drawer[Symbol.asyncDispose]();
+  }
+}
+
+/** Rollouts by Fast-dLLM, of the same weights or others: cached, or several positions a step. */
+export class DiffusionProposal implements Proposal<DiffusionState> {
+  readonly #drawer: DiffusionDrawer;
+
+  private constructor(drawer: DiffusionDrawer) {
+    this.#drawer = drawer;
+  }
+
+  static async open(
+    model: Model,
+    plan: ContextPlan,
+    options: DiffusionOptions,
+  ): Promise<DiffusionProposal> {
+    return new DiffusionProposal(await DiffusionDrawer.open(model, plan, options));
+  }
+
+  get isOutOfBudget(): boolean {
+    return this.#drawer.isOutOfBudget;
+  }
+
+  complete(
+    states: readonly DiffusionState[],
+    count: number,
+    step: number,
+    candidates: readonly number[],
+  ): Promise<DiffusionRollout[][]> {
+    return this.#drawer.complete(states, count, (i, rollout) => [
+      step,
+      candidates[i] as number,
+      PROPOSAL + rollout,
+    ]);
+  }
+
+  /** Of rollouts that the reference drew there are none: a mixture is refused. */
+  async score(states: readonly DiffusionState[]): Promise<number[][]> {
+    return states.map(() => []);
+  }
+
+  usage(): Promise<Usage> {
+    return this.#drawer.usage();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#drawer[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,42 @@
+/** The chain of a model, by its kind. */
+import type { ContextPlan } from "../engine/capacity.js";
+import type { Model } from "../engine/model.js";
+import type { Sampling } from "../engine/sampling.js";
+import { AutoregressiveChain, type AutoregressiveOptions } from "./autoregressive.js";
+import { AutoregressiveProposal } from "./autoregressive-proposal.js";
+import type { Chain, Proposal } from "./chain.js";
+import { type DenoisingSettings, guidanceLength } from "./denoising.js";
+import { DiffusionChain, DiffusionProposal } from "./diffusion.js";
+
+export interface ChainOptions extends AutoregressiveOptions {
+  /** Of a diffusion model; null for others. */
+  diffusion: DenoisingSettings | null;
+  /** Of the proposal, if there is one. */
+  proposalSampling: Sampling | null;
+  proposalDiffusion: DenoisingSettings | null;
+}
+
+/** Takes or makes the planned context for the run. */
+export async function openChain(
+  model: Model,
+  plan: ContextPlan,
+  options: ChainOptions,
+): Promise<Chain> {
+  const { diffusion: denoising, blockTokens, maxTokens } = options;
+  if (denoising === null) return AutoregressiveChain.open(model, plan, options);
+  const length = guidanceLength(denoising, blockTokens, maxTokens);
+  return DiffusionChain.open(model, plan, { ...options, denoising }, length);
+}
+
+/** As `openChain`, for the model that draws the rollouts of ETS-IS. */
+export async function openProposal(
+  model: Model,
+  plan: ContextPlan,
+  options: ChainOptions,
+): Promise<Proposal> {
+  const { proposalSampling, proposalDiffusion: denoising } = options;
+  const own = { ...options, sampling: proposalSampling ?? options.sampling };
+  return denoising === null
+    ? AutoregressiveProposal.open(model, plan, own)
+    : DiffusionProposal.open(model, plan, { ...own, denoising });
+}

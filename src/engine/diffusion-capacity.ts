@@ -1,0 +1,103 @@
+/** What denoising needs, and whether it fits: as `capacity.ts` plans it for autoregressive models. */
+import {
+  type ContextPlan,
+  type FreeMemory,
+  largest,
+  neededBytes,
+  outOfMemory,
+  refuseTooLong,
+  usableBytes,
+} from "./capacity.js";
+import type { DiffusionCache } from "./diffusion-context.js";
+import {
+  bytesPerCell,
+  bytesPerRow,
+  computeBytes,
+  type ModelShape,
+  padCells,
+  reservedComputeBytes,
+  vocabularyBytes,
+} from "./memory.js";
+
+/** As native/diffusion_session.cc has them. */
+const MAX_TEXTS = 100;
+const BATCH_TOKENS = 512;
+
+export interface DenoisingDemand {
+  promptTokens: number;
+  maxTokens: number;
+  /** Texts that could be denoised side by side. */
+  texts: number;
+  cache: DiffusionCache;
+  /** Whether each text is read a second time, with its prompt masked. */
+  guidance: boolean;
+}
+
+export interface DenoisingRequest {
+  model: ModelShape;
+  demand: DenoisingDemand;
+}
+
+/**
+ * Plans contexts that are in use together. Texts side by side share the passes of equal states, so
+ * there are as many as fit. Throws `ERR_CONTEXT_FULL` and `ERR_OUT_OF_MEMORY`.
+ */
+export function planDenoising(
+  requests: readonly DenoisingRequest[],
+  free: FreeMemory,
+): ContextPlan[] {
+  for (const { model, demand } of requests) refuseTooLong(model, demand);
+  const plansFor = (texts: number) =>
+    requests.map((request) => planContext(request, Math.min(texts, request.demand.texts), free));
+  const fits = (texts: number) => {
+    const plans = plansFor(texts);
+    return neededBytes(plans, free) <= usableBytes(plans, free);
+  };
+  const texts = largest(
+    Math.min(MAX_TEXTS, Math.max(...requests.map((r) => r.demand.texts))),
+    fits,
+  );
+  if (texts === 0) throw outOfMemory(plansFor(1), free);
+  return plansFor(texts);
+}
+
+/** The sizes of native/diffusion_session.cc. */
+function planContext(
+  { model, demand }: DenoisingRequest,
+  texts: number,
+  { device }: FreeMemory,
+): ContextPlan {
+  const length = demand.promptTokens + demand.maxTokens;
+  const views = demand.guidance ? 2 : 1;
+  const isCached = demand.cache !== "none";
+  const all = texts * views * length;
+  const sequences = texts * views + 1;
+  const batchTokens = Math.max(views * length, Math.min(all, BATCH_TOKENS), sequences);
+  const cells = isCached ? padCells(all + length) : 0;
+  const shape = {
+    tokens: batchTokens,
+    cells: isCached ? cells : batchTokens,
+    outputs: batchTokens,
+    flashAttention: false,
+  };
+  const weights = model.info.sizeBytes;
+  const vocabulary = vocabularyBytes(model);
+  const kvCache = cells * bytesPerCell(model);
+  const logits = batchTokens * bytesPerRow(model);
+  const compute =
+    device === "gpu"
+      ? reservedComputeBytes(model, { ...shape, sequences })
+      : computeBytes(model, shape);
+  return {
+    ...{ cells, sequences, batchTokens, outputs: batchTokens },
+    parallel: texts,
+    waves: Math.ceil(demand.texts / texts),
+    kvType: "f16",
+    streams: "unified",
+    flashAttention: false,
+    memory: {
+      ...{ weights, vocabulary, kvCache, logits, compute },
+      total: weights + vocabulary + kvCache + logits + compute,
+    },
+  };
+}
