@@ -77,6 +77,11 @@ export type { Completion, Reward, RewardFunction, RewardInput } from "./rewards/
 export { type SelfConsistencyOptions, selfConsistency } from "./rewards/self-consistency.js";
 export { exactMatch, type Predicate, regexVerifier, verifier } from "./rewards/verifier.js";
 export { defineTask, type TaskDefinition } from "./tasks/define-task.js";
+export { gpqa } from "./tasks/gpqa.js";
+export { gradeRows, type RowVerdict } from "./tasks/grade-rows.js";
+export { gsm8k } from "./tasks/gsm8k.js";
+export { humaneval } from "./tasks/humaneval.js";
+export { findTask } from "./tasks/index.js";
 export { miniGsm } from "./tasks/mini-gsm.js";
 export type { Row } from "./tasks/rows.js";
 export type {

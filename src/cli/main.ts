@@ -7,6 +7,7 @@ import { compareCommand } from "./compare.js";
 import { doctorCommand } from "./doctor.js";
 import { evalCommand } from "./eval.js";
 import { exitWith, printError, watchOutput } from "./exit.js";
+import { gradeCommand } from "./grade.js";
 import { modelsCommand } from "./models.js";
 import { replayCommand } from "./replay.js";
 import { reportCommand } from "./report.js";
@@ -27,6 +28,7 @@ const program = new Command("llama-ets")
   .addCommand(compareCommand())
   .addCommand(reportCommand())
   .addCommand(replayCommand())
+  .addCommand(gradeCommand())
   .addCommand(modelsCommand())
   .addCommand(doctorCommand());
 

@@ -95,6 +95,8 @@ def watch(event, args):
         path, mode, flags = args
         if isinstance(path, int) and path in (0, 1, 2): return
         if isinstance(path, bytes): path = path.decode("utf-8", "replace")
+        # The compiler looks for the source of a faulty line.
+        if path == "<program>": return
         is_library = isinstance(path, str) and path.startswith("/lib/python") and ".." not in path
         if is_library and (mode in ("r", "rb", "rt") or (mode is None and not flags & 0o3)): return
         forbid(f"open({path!r})")

@@ -22,6 +22,12 @@ export class Row {
     return this.#fields[field] !== undefined && this.#fields[field] !== null;
   }
 
+  /** A name that is written as a string or a number, as it is. */
+  name(field: string): string | number {
+    const value = this.#fields[field];
+    return typeof value === "number" ? value : this.string(field);
+  }
+
   string(field: string): string {
     const value = this.#fields[field];
     return typeof value === "string" ? value : this.refuse(field, "be a string");
@@ -35,8 +41,7 @@ export class Row {
 
   /** A string, or a number as written. */
   scalar(field: string): string {
-    const value = this.#fields[field];
-    return typeof value === "number" ? String(value) : this.string(field);
+    return String(this.name(field));
   }
 
   strings(field: string): string[] {

@@ -72,6 +72,8 @@ export interface LoadOptions {
 /** A kind of problem: where its items come from, how they are asked and graded. */
 export interface Task {
   readonly name: string;
+  /** Whether grading runs generated programs, by the tests of the task's own data. */
+  readonly runsCode?: boolean;
   /** Finds the answer in a text; `item` helps where answers may quote its choices. */
   extract(text: string, item?: TaskItem): string | null;
   /** Whether an unfinished text's answer can't change any more. */

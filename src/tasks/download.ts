@@ -1,0 +1,70 @@
+/** Data files by name, from where their authors publish them, kept in the user's cache. */
+import { createHash } from "node:crypto";
+import { access, mkdir, rename, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { cacheDirectory } from "../engine/cache-directory.js";
+import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import type { LoadOptions } from "./task.js";
+
+export interface DataSource {
+  url: string;
+  /** Hexadecimal. */
+  sha256: string;
+  /** The file's name in the cache. */
+  name: string;
+}
+
+/**
+ * The path of the file, downloaded unless it is there. Throws `ERR_DOWNLOAD`; the signal's reason
+ * when aborted.
+ */
+export async function download(source: DataSource, options: LoadOptions = {}): Promise<string> {
+  const file = path.join(cacheDirectory(), "data", source.name);
+  if (await exists(file)) return file;
+  try {
+    const content = await fetchChecked(source, options);
+    await mkdir(path.dirname(file), { recursive: true });
+    const partial = `${file}.${process.pid}`;
+    await writeFile(partial, content);
+    await rename(partial, file);
+    return file;
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    throw new LlamaEtsError(
+      "ERR_DOWNLOAD",
+      `${source.name} could not be downloaded from ${source.url}: ${messageOf(cause)}`,
+      { fix: "--data FILE with the file downloaded by other means", cause: error },
+    );
+  }
+}
+
+async function fetchChecked(
+  { url, sha256 }: DataSource,
+  { signal, onProgress }: LoadOptions,
+): Promise<Buffer> {
+  const response = await fetch(url, signal ? { signal } : {});
+  if (!response.ok || response.body === null) {
+    throw new Error(`the server answered ${response.status} ${response.statusText}`);
+  }
+  const total = Number(response.headers.get("content-length") ?? 0);
+  const hash = createHash("sha256");
+  const chunks: Uint8Array[] = [];
+  let received = 0;
+  for await (const chunk of response.body) {
+    chunks.push(chunk);
+    hash.update(chunk);
+    received += chunk.length;
+    onProgress?.({ received, total });
+  }
+  const actual = hash.digest("hex");
+  if (actual !== sha256) throw new Error(`expected SHA-256 ${sha256}, got ${actual}`);
+  return Buffer.concat(chunks);
+}
+
+function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}

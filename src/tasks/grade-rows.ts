@@ -1,0 +1,71 @@
+/** Grades outputs that were made elsewhere, row by row. */
+import { type Row, readRows } from "./rows.js";
+import type { Grader, LoadOptions, Task, TaskItem, Verdict } from "./task.js";
+
+export interface RowVerdict extends Verdict {
+  /** The row's `id` or `task_id`; null when it has none. */
+  id: string | number | null;
+}
+
+/** Rows graded ahead of the one that is waited for, so that slow ones don't hold up the others. */
+const AHEAD = 16;
+
+/**
+ * The verdicts on a file's rows, in their order. A row is `{id?, output | answer, gold, choices?}`,
+ * or `{task_id, completion}` for an item of the task's own data. Throws `ERR_INVALID_DATA` on the
+ * first bad row, after the verdicts before it.
+ */
+export async function* gradeRows(
+  grader: Grader,
+  file: string,
+  items: ReadonlyMap<string, TaskItem>,
+): AsyncGenerator<RowVerdict> {
+  const pending: Promise<RowVerdict>[] = [];
+  let failure: unknown;
+  try {
+    for await (const row of readRows(file)) {
+      const verdict = gradeRow(grader, row, items);
+      verdict.catch(() => {}); // Told in its turn.
+      pending.push(verdict);
+      if (pending.length >= AHEAD) yield await (pending.shift() as Promise<RowVerdict>);
+    }
+  } catch (error) {
+    failure = error;
+  }
+  for (const verdict of pending) yield await verdict;
+  if (failure !== undefined) throw failure;
+}
+
+async function gradeRow(
+  grader: Grader,
+  row: Row,
+  items: ReadonlyMap<string, TaskItem>,
+): Promise<RowVerdict> {
+  if (row.has("task_id") || row.has("completion")) {
+    const id = row.scalar("task_id");
+    const completion = row.string("completion");
+    const item = items.get(id) ?? row.refuse("task_id", `be in the data, got ${id}`);
+    return { id, ...(await grader.grade(item, completion)) };
+  }
+  const id = row.has("id") ? row.name("id") : null;
+  const form = row.has("output") ? "output" : "answer";
+  const text = row.scalar(form);
+  const known = id === null ? undefined : items.get(String(id));
+  const item: TaskItem = {
+    ...(known ?? { id: String(id ?? `line ${row.line}`), prompt: "", gold: "" }),
+    ...((row.has("gold") || known === undefined) && { gold: row.scalar("gold") }),
+    ...(row.has("choices") && { choices: row.strings("choices") }),
+  };
+  return { id, ...(await grader.grade(item, text, form)) };
+}
+
+/** The task's items by id, for rows that name them: of `data`, where given. */
+export async function itemsById(
+  task: Task,
+  data: string | undefined,
+  options: LoadOptions = {},
+): Promise<ReadonlyMap<string, TaskItem>> {
+  if (data === undefined && !task.runsCode) return new Map();
+  const items = await task.load(data, options);
+  return new Map(items.map((item) => [item.id, item]));
+}
