@@ -30,7 +30,9 @@ export {
   type Evaluation,
   type EvaluationProgress,
   evaluate,
+  runWorker,
 } from "./evaluate/evaluate.js";
+export type { WorkerOptions } from "./evaluate/queue-worker.js";
 export type { EvaluationRun } from "./evaluate/read-run.js";
 export type {
   FailedSample,

@@ -8,7 +8,8 @@ import { progressBar } from "./progress-bar.js";
 const LINE_INTERVAL_MS = 10_000;
 
 export interface EvalProgress {
-  last: EvaluationProgress | undefined;
+  /** What was shown last. */
+  readonly last: EvaluationProgress | undefined;
   show(progress: EvaluationProgress): void;
   /** A line for the reader, above the bar. */
   say(message: string): void;
@@ -19,10 +20,13 @@ export interface EvalProgress {
 export function evalProgress(): EvalProgress {
   const bar = progressBar();
   let lineAt = performance.now() + LINE_INTERVAL_MS;
+  let last: EvaluationProgress | undefined;
   return {
-    last: undefined,
+    get last() {
+      return last;
+    },
     show(progress) {
-      this.last = progress;
+      last = progress;
       const label = formatProgress(progress);
       bar.show(progress.done / Math.max(1, progress.total), label);
       if (process.stderr.isTTY || performance.now() < lineAt) return;

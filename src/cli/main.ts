@@ -11,6 +11,7 @@ import { gradeCommand } from "./grade.js";
 import { modelsCommand } from "./models.js";
 import { replayCommand } from "./replay.js";
 import { reportCommand } from "./report.js";
+import { workerCommand } from "./worker.js";
 
 const program = new Command("llama-ets")
   .description(
@@ -29,6 +30,7 @@ const program = new Command("llama-ets")
   .addCommand(reportCommand())
   .addCommand(replayCommand())
   .addCommand(gradeCommand())
+  .addCommand(workerCommand())
   .addCommand(modelsCommand())
   .addCommand(doctorCommand());
 

@@ -71,7 +71,8 @@ export function configureMethods(
   });
 }
 
-function refuseReserved(options: object): void {
+/** Throws `ERR_INVALID_OPTION`. */
+export function refuseReserved(options: object): void {
   const reserved = Object.keys(options).find(
     (key) => RESERVED.includes(key) || key.startsWith("on"),
   );

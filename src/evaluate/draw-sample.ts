@@ -9,7 +9,7 @@ import { selfConsistency } from "../rewards/self-consistency.js";
 import type { PromptForm, Task, TaskItem } from "../tasks/task.js";
 import { promptSettings } from "./configured-methods.js";
 import type { EvaluatedOptions } from "./evaluate.js";
-import type { FailedSample, GradedSample } from "./run-files.js";
+import type { DrawnText, FailedSample } from "./run-files.js";
 
 /** What to draw. */
 export interface DrawJob {
@@ -35,12 +35,6 @@ export interface DrawContext {
   /** Called with the tokens a run has generated so far. */
   onTokens?: (key: string, generated: number) => void;
 }
-
-/** What a run gave, but for its grade. */
-type DrawnText = Pick<
-  GradedSample,
-  "text" | "answer" | "stopReason" | "agreement" | "usage" | "proposalUsage" | "steps" | "warnings"
->;
 
 export type Outcome = { drawn: DrawnText } | { error: FailedSample["error"] };
 

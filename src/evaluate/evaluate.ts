@@ -3,6 +3,7 @@ import type { Model } from "../engine/model.js";
 import type { MethodName } from "../methods/method-names.js";
 import type { MethodOptions } from "../methods/options.js";
 import type { GradingMode, PromptForm, Task } from "../tasks/task.js";
+import type { WorkerOptions } from "./queue-worker.js";
 import type { RunRecord, Sample, Summary } from "./run-files.js";
 
 /** The options of a method that an evaluation may set; seeds, answers and callbacks are its own. */
@@ -120,4 +121,15 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const { runEvaluation } = await import("./run-evaluation.js");
   return runEvaluation(model, task, options);
+}
+
+/**
+ * Draws samples for evaluations that name the same `queue`, until `signal` aborts it.
+ *
+ * @throws LlamaEtsError `ERR_QUEUE` when the evaluation is of another model, proposal, task or
+ *   reward (its samples stay on the queue), or when there is no Redis; the signal's reason
+ */
+export async function runWorker(model: Model, options: WorkerOptions): Promise<never> {
+  const { workOnQueue } = await import("./queue-worker.js");
+  return workOnQueue(model, options);
 }

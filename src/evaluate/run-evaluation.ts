@@ -65,14 +65,24 @@ export async function runEvaluation(
     },
   };
   try {
-    await using opened =
-      resolved.reward === DEFAULT_REWARD ? null : await openReward(resolved.reward, task);
-    await drawLocally(request, {
-      ...{ model, proposal, task, form, signal, onWarning },
-      reward: opened?.reward,
-      concurrency: resolved.concurrency,
-      onTokens: (key, generated) => count.onTokens(key, generated),
-    });
+    if (resolved.queue === undefined) {
+      await using opened =
+        resolved.reward === DEFAULT_REWARD ? null : await openReward(resolved.reward, task);
+      await drawLocally(request, {
+        ...{ model, proposal, task, form, signal, onWarning },
+        reward: opened?.reward,
+        concurrency: resolved.concurrency,
+        onTokens: (key, generated) => count.onTokens(key, generated),
+      });
+    } else {
+      const { drawOnQueue } = await import("./queue-drawer.js");
+      const needsProposal = methods.some((method) => method.needsProposal);
+      const work = {
+        ...{ task: task.name, form, reward: resolved.reward, model: run.model.sha256 },
+        proposal: needsProposal ? (run.proposal?.sha256 ?? null) : null,
+      };
+      await drawOnQueue(request, { url: resolved.queue, work, directory: resolved.out, signal });
+    }
   } catch (error) {
     // What was drawn counts, however the run ends; a full disk may be why it does.
     await store.summarise().catch(() => {});

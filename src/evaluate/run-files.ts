@@ -90,32 +90,37 @@ const sampleIdentity = {
   seed: count,
 };
 
-/** A sample that was drawn and graded. */
-export const gradedSampleSchema = z.object({
-  ...sampleIdentity,
-  gold: z.string(),
+/** What a run of a method gave. */
+export const drawnSchema = z.object({
   text: z.string(),
   /** The method's own canonical answer, which it votes by. */
   answer: z.string().nullable(),
-  /** The answer that was graded. */
-  extracted: z.string().nullable(),
-  correct: z.boolean(),
-  /** Of graders that run code: how it ended. */
-  result: z.string().exactOptional(),
   stopReason: z.string(),
   agreement: share,
   usage: usageSchema,
   proposalUsage: usageSchema.exactOptional(),
   steps: z.array(stepSchema),
   warnings: z.array(z.string()),
+});
+
+/** Why a run gave nothing. */
+export const failureSchema = z.object({ code: z.string(), message: z.string() });
+
+/** A sample that was drawn and graded. */
+export const gradedSampleSchema = z.object({
+  ...sampleIdentity,
+  gold: z.string(),
+  ...drawnSchema.shape,
+  /** The answer that was graded. */
+  extracted: z.string().nullable(),
+  correct: z.boolean(),
+  /** Of graders that run code: how it ended. */
+  result: z.string().exactOptional(),
   gradedBy: z.enum(GRADING_MODES),
 });
 
 /** A sample whose run failed; resuming tries it again. */
-export const failedSampleSchema = z.object({
-  ...sampleIdentity,
-  error: z.object({ code: z.string(), message: z.string() }),
-});
+export const failedSampleSchema = z.object({ ...sampleIdentity, error: failureSchema });
 
 const methodSummarySchema = z.object({
   /** Samples, failed ones included: they count as wrong. */
@@ -144,6 +149,8 @@ export type GradingMode = (typeof GRADING_MODES)[number];
 export type RunRecord = z.infer<typeof runSchema>;
 export type MethodRecord = z.infer<typeof methodSchema>;
 export type ModelRecord = z.infer<typeof modelSchema>;
+/** What a run of a method gave, but for its grade. */
+export type DrawnText = z.infer<typeof drawnSchema>;
 export type GradedSample = z.infer<typeof gradedSampleSchema>;
 export type FailedSample = z.infer<typeof failedSampleSchema>;
 /** A line of `samples.jsonl`. */
