@@ -10,9 +10,6 @@
 namespace llama_ets {
 namespace {
 
-// Tokens a decode, where several texts fit: more buys little and costs attention across texts.
-constexpr int32_t kBatchTokens = 512;
-
 int32_t ViewsOf(const DiffusionSessionOptions& options) {
   return options.guidance ? 2 : 1;
 }
@@ -21,7 +18,8 @@ DecoderOptions DecoderOptionsFor(const DiffusionSessionOptions& options) {
   const int32_t views = ViewsOf(options);
   const int32_t all = options.max_texts * views * options.length;
   const int32_t sequences = options.max_texts * views + 1;
-  const int32_t batch = std::max({views * options.length, std::min(all, kBatchTokens), sequences});
+  const int32_t batch =
+      std::max({views * options.length, std::min(all, options.batch_tokens), sequences});
   const bool caches = options.cache != DiffusionCache::kNone;
   DecoderOptions decoder = {};
   decoder.cells = static_cast<uint32_t>(caches ? all + options.length : batch);

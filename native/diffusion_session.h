@@ -19,7 +19,8 @@ struct DiffusionSessionOptions {
   int32_t length;     // of the longest prompt and text together
   int32_t max_texts;  // side by side
   DiffusionCache cache;
-  bool guidance;  // room for a second view of each text, with its prompt masked
+  bool guidance;         // room for a second view of each text, with its prompt masked
+  int32_t batch_tokens;  // of one decode, where more than one text fits
   int32_t threads;
 };
 

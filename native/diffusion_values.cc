@@ -86,6 +86,7 @@ DiffusionSessionOptions ReadDiffusionOptions(Napi::Value value) {
   options.max_texts = read("texts", 1, kMaxTexts);
   options.cache = ReadCache(object.Get("cache"));
   options.guidance = ReadBoolean(object.Get("guidance"), "guidance");
+  options.batch_tokens = read("batchTokens", 1, 1 << 20);
   options.threads = read("threads", 1, kMaxThreads);
   return options;
 }

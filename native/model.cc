@@ -26,6 +26,11 @@ std::string FillString(Fill fill) {
   return text;
 }
 
+// Writes `to` for `from` at the beginning of a text.
+void ReplacePrefix(std::string* text, const std::string& from, const std::string& to) {
+  if (text->compare(0, from.size(), from) == 0) text->replace(0, from.size(), to);
+}
+
 // Marks the objects that wrap a Model. A prototype is no proof: JavaScript can give it to any.
 constexpr napi_type_tag kModelTag = {0x1f0a3c5be2d94786, 0x8b67c4d9015ea23f};
 
@@ -46,7 +51,9 @@ Model::Model(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Model>(info) {
   if (info.Length() != 1 || !info[0].IsExternal()) {
     throw Napi::TypeError::New(info.Env(), "Model is made by loadModel()");
   }
-  model_ = *info[0].As<Napi::External<SharedModel>>().Data();
+  const LoadedModel& loaded = *info[0].As<Napi::External<LoadedModel>>().Data();
+  model_ = loaded.model;
+  renamed_ = loaded.renamed;
   info.This().As<Napi::Object>().TypeTag(&kModelTag);
 }
 
@@ -71,7 +78,7 @@ int32_t Model::vocab_size() const {
 }
 
 bool Model::is_diffusion() const {
-  return Engine().llama_model_is_diffusion(shared().get());
+  return renamed_ || Engine().llama_model_is_diffusion(shared().get());
 }
 
 Napi::Value Model::Info(const Napi::CallbackInfo& info) {
@@ -85,9 +92,11 @@ Napi::Value Model::Info(const Napi::CallbackInfo& info) {
       return Napi::Number::New(env, token);
     };
     Napi::Object result = Napi::Object::New(env);
-    result["description"] = FillString([&](char* buffer, int32_t size) {
+    std::string description = FillString([&](char* buffer, int32_t size) {
       return engine.llama_model_desc(model, buffer, static_cast<size_t>(size));
     });
+    if (renamed_) ReplacePrefix(&description, renamed_->loaded + " ", renamed_->own + " ");
+    result["description"] = description;
     result["parameters"] = static_cast<double>(engine.llama_model_n_params(model));
     result["sizeBytes"] = static_cast<double>(engine.llama_model_size(model));
     result["contextLength"] = engine.llama_model_n_ctx_train(model);
@@ -123,13 +132,17 @@ Napi::Value Model::Metadata(const Napi::CallbackInfo& info) {
     const llama_model* model = shared().get();
     Napi::Object result = Napi::Object::New(env);
     for (int32_t i = 0; i < engine.llama_model_meta_count(model); ++i) {
-      const std::string key = FillString([&](char* buffer, int32_t size) {
+      std::string key = FillString([&](char* buffer, int32_t size) {
         return engine.llama_model_meta_key_by_index(model, i, buffer, static_cast<size_t>(size));
       });
-      const std::string value = FillString([&](char* buffer, int32_t size) {
+      std::string value = FillString([&](char* buffer, int32_t size) {
         return engine.llama_model_meta_val_str_by_index(model, i, buffer,
                                                         static_cast<size_t>(size));
       });
+      if (renamed_) {
+        if (key == "general.architecture") value = renamed_->own;
+        ReplacePrefix(&key, renamed_->loaded + ".", renamed_->own + ".");
+      }
       result.Set(key, value);
     }
     return result;

@@ -3,11 +3,22 @@
 
 #include <napi.h>
 
+#include <optional>
 #include <string>
 
 #include "decoder.h"
 
 namespace llama_ets {
+
+// What a model's file calls its architecture, and what it was loaded as.
+struct RenamedArchitecture {
+  std::string own, loaded;
+};
+
+struct LoadedModel {
+  SharedModel model;
+  std::optional<RenamedArchitecture> renamed;
+};
 
 class Model : public Napi::ObjectWrap<Model> {
  public:
@@ -34,6 +45,7 @@ class Model : public Napi::ObjectWrap<Model> {
   int32_t vocab_size() const;
 
   SharedModel model_;
+  std::optional<RenamedArchitecture> renamed_;
 };
 
 }  // namespace llama_ets

@@ -3,13 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <memory>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -36,141 +32,14 @@ struct FreeGguf {
 };
 using GgufFile = std::unique_ptr<gguf_context, FreeGguf>;
 
-// The metadata and the tensors' types, which the engine's reader has found well-formed: read again
-// because arrays and types are not among the functions resolved from it.
-class Header {
- public:
-  Header(const fs::path& path, uint64_t size) : bytes_(size, '\0') {
-    std::ifstream(path, std::ios::binary)
-        .read(bytes_.data(), static_cast<std::streamsize>(bytes_.size()));
-    Skip(8);  // magic and version
-    const uint64_t tensors = Take<uint64_t>();
-    const uint64_t values = Take<uint64_t>();
-    for (uint64_t i = 0; i < values; ++i) TakeValue();
-    for (uint64_t i = 0; i < tensors; ++i) {
-      const std::string_view name = TakeString();
-      Skip(Take<uint32_t>() * sizeof(uint64_t));  // the shape
-      types_.emplace(name, static_cast<ggml_type>(Take<uint32_t>()));
-      Skip(sizeof(uint64_t));  // the offset
-    }
-  }
-
-  bool Has(const std::string& key) const { return values_.count(key) > 0; }
-
-  // A key of another type is absent: llama.cpp refuses it by itself, without aborting.
-  std::optional<uint32_t> FindU32(const std::string& key) const {
-    return FindScalar<uint32_t>(key, GGUF_TYPE_UINT32);
-  }
-  std::optional<float> FindF32(const std::string& key) const {
-    return FindScalar<float>(key, GGUF_TYPE_FLOAT32);
-  }
-  std::optional<std::string> FindString(const std::string& key) const {
-    const auto found = values_.find(key);
-    if (found == values_.end() || found->second.type != GGUF_TYPE_STRING) return std::nullopt;
-    return std::string(found->second.strings.front());
-  }
-  // A number for all layers, or one for each.
-  std::vector<uint32_t> FindU32s(const std::string& key) const {
-    if (const auto scalar = FindU32(key)) return {*scalar};
-    const auto found = values_.find(key);
-    if (found == values_.end() || found->second.type != GGUF_TYPE_ARRAY) return {};
-    const Value& array = found->second;
-    if (array.element != GGUF_TYPE_UINT32 && array.element != GGUF_TYPE_INT32) return {};
-    std::vector<uint32_t> numbers(array.bytes.size() / sizeof(uint32_t));
-    std::memcpy(numbers.data(), array.bytes.data(), array.bytes.size());
-    return numbers;
-  }
-  std::vector<std::string_view> FindStrings(const std::string& key) const {
-    const auto found = values_.find(key);
-    if (found == values_.end() || found->second.type != GGUF_TYPE_ARRAY) return {};
-    return found->second.strings;
-  }
-
-  const std::unordered_map<std::string_view, ggml_type>& tensor_types() const { return types_; }
-
- private:
-  struct Value {
-    gguf_type type;
-    gguf_type element;                      // of an array; of a scalar, its type
-    std::string_view bytes;                 // numbers, as they lie in the file
-    std::vector<std::string_view> strings;  // for strings
-  };
-
-  std::string_view Skip(uint64_t size) {
-    if (size > bytes_.size() - at_) {
-      throw EngineError("ERR_NOT_GGUF", "the file changed while it was read");
-    }
-    at_ += size;
-    return std::string_view(bytes_).substr(at_ - size, size);
-  }
-
-  template <typename T>
-  T Take() {
-    T value;
-    std::memcpy(&value, Skip(sizeof value).data(), sizeof value);
-    return value;
-  }
-
-  std::string_view TakeString() { return Skip(Take<uint64_t>()); }
-
-  void TakeValue() {
-    const std::string key(TakeString());
-    Value value;
-    value.type = value.element = static_cast<gguf_type>(Take<uint32_t>());
-    uint64_t count = 1;
-    if (value.type == GGUF_TYPE_ARRAY) {
-      value.element = static_cast<gguf_type>(Take<uint32_t>());
-      count = Take<uint64_t>();
-    }
-    if (value.element == GGUF_TYPE_STRING) {
-      for (uint64_t i = 0; i < count; ++i) value.strings.push_back(TakeString());
-    } else {
-      value.bytes = Skip(count * SizeOf(value.element));
-    }
-    values_.emplace(key, std::move(value));
-  }
-
-  static uint64_t SizeOf(gguf_type type) {
-    switch (type) {
-      case GGUF_TYPE_UINT8:
-      case GGUF_TYPE_INT8:
-      case GGUF_TYPE_BOOL:
-        return 1;
-      case GGUF_TYPE_UINT16:
-      case GGUF_TYPE_INT16:
-        return 2;
-      case GGUF_TYPE_UINT64:
-      case GGUF_TYPE_INT64:
-      case GGUF_TYPE_FLOAT64:
-        return 8;
-      default:
-        return 4;
-    }
-  }
-
-  template <typename T>
-  std::optional<T> FindScalar(const std::string& key, gguf_type type) const {
-    const auto found = values_.find(key);
-    if (found == values_.end() || found->second.type != type) return std::nullopt;
-    T value;
-    std::memcpy(&value, found->second.bytes.data(), sizeof value);
-    return value;
-  }
-
-  std::string bytes_;
-  uint64_t at_ = 0;
-  std::unordered_map<std::string, Value> values_;
-  std::unordered_map<std::string_view, ggml_type> types_;
-};
-
-void CheckRange(const Header& header, const std::string& key, uint32_t min, uint32_t max) {
+void CheckRange(const GgufHeader& header, const std::string& key, uint32_t min, uint32_t max) {
   const std::optional<uint32_t> value = header.FindU32(key);
   if (!value || (*value >= min && *value <= max)) return;
   Refuse("Expected the model's `" + key + "` to be from " + std::to_string(min) + " to " +
          std::to_string(max) + ", got " + std::to_string(*value));
 }
 
-void CheckLayers(const Header& header, const std::string& architecture) {
+void CheckLayers(const GgufHeader& header, const std::string& architecture) {
   CheckRange(header, architecture + ".block_count", 1, kMaxLayers);
   CheckRange(header, architecture + ".context_length", 1, INT32_MAX);
   const uint32_t layers = header.FindU32(architecture + ".block_count").value_or(kMaxLayers);
@@ -184,7 +53,7 @@ void CheckLayers(const Header& header, const std::string& architecture) {
   }
 }
 
-void CheckExperts(const Header& header, const std::string& architecture) {
+void CheckExperts(const GgufHeader& header, const std::string& architecture) {
   CheckRange(header, architecture + ".expert_count", 0, kMaxExperts);
   const uint32_t experts = header.FindU32(architecture + ".expert_count").value_or(0);
   // Dense Hunyuan models say that they have one expert, and llama.cpp takes it for none.
@@ -226,7 +95,7 @@ constexpr std::array<std::string_view, 51> kRotatesWholeHeads = {
     "qwen3vl",    "qwen3vlmoe", "rnd1",          "seed_oss",    "smallthinker", "smollm3",
     "starcoder2", "talkie",     "xverse"};
 
-void CheckRotation(const Header& header, const std::string& architecture) {
+void CheckRotation(const GgufHeader& header, const std::string& architecture) {
   const std::string scaling_key = architecture + ".rope.scaling.type";
   const std::string scaling = header.FindString(scaling_key).value_or("none");
   if (scaling != "none" && scaling != "linear" && scaling != "yarn" && scaling != "longrope") {
@@ -248,7 +117,7 @@ void CheckRotation(const Header& header, const std::string& architecture) {
          std::to_string(*rotated));
 }
 
-void CheckVocabulary(const Header& header) {
+void CheckVocabulary(const GgufHeader& header) {
   const std::string tokenizer = header.FindString("tokenizer.ggml.model").value_or("");
   if (tokenizer == "none" || tokenizer == "no_vocab") Refuse("The model has no vocabulary");
   std::unordered_set<std::string> seen;
@@ -270,7 +139,7 @@ bool EndsWith(std::string_view text, std::string_view end) {
 }
 
 // llama.cpp loads weights of any type and aborts, or worse, when it computes with them.
-void CheckTensorTypes(const Header& header) {
+void CheckTensorTypes(const GgufHeader& header) {
   for (const auto& [name, type] : header.tensor_types()) {
     const bool is_small = EndsWith(name, "norm.weight") || EndsWith(name, ".bias") ||
                           EndsWith(name, "rope_freqs.weight");
@@ -310,7 +179,7 @@ void CheckTensorsInFile(const GgufFile& file, uint64_t file_size) {
 
 }  // namespace
 
-void CheckModelFile(const std::string& path) {
+std::unique_ptr<const GgufHeader> CheckModelFile(const std::string& path) {
   const EngineApi& engine = Engine();
   const fs::path file_path = fs::u8path(path);
   LogCapture log;
@@ -318,7 +187,9 @@ void CheckModelFile(const std::string& path) {
       engine.gguf_init_from_file(path.c_str(), gguf_init_params{/*no_alloc=*/true, nullptr}));
   if (!file) throw EngineError("ERR_NOT_GGUF", log.Reason("the header could not be read"));
 
-  const Header header(file_path, engine.gguf_get_data_offset(file.get()));
+  auto checked =
+      std::make_unique<const GgufHeader>(file_path, engine.gguf_get_data_offset(file.get()));
+  const GgufHeader& header = *checked;
   const std::optional<std::string> architecture = header.FindString("general.architecture");
   if (!architecture) {
     Refuse("The GGUF file names no `general.architecture`; it is not a language model");
@@ -329,6 +200,7 @@ void CheckModelFile(const std::string& path) {
   CheckVocabulary(header);
   CheckTensorTypes(header);
   CheckTensorsInFile(file, fs::file_size(file_path));
+  return checked;
 }
 
 }  // namespace llama_ets

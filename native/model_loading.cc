@@ -3,14 +3,16 @@
 #include <atomic>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 
 #include "addon.h"
 #include "arguments.h"
-#include "decoder.h"
 #include "engine.h"
 #include "engine_error.h"
+#include "model.h"
 #include "model_file.h"
+#include "renamed_model.h"
 
 namespace llama_ets {
 namespace {
@@ -18,12 +20,13 @@ namespace {
 // Loads a model on libuv's thread pool, reporting progress from 0 to 1.
 class Loading : public Napi::AsyncWorker {
  public:
-  Loading(Napi::Env env, std::string path, int32_t gpu_layers, Napi::Function on_progress,
-          std::shared_ptr<std::atomic<bool>> cancelled)
+  Loading(Napi::Env env, std::string path, int32_t gpu_layers, bool caches_diffusion,
+          Napi::Function on_progress, std::shared_ptr<std::atomic<bool>> cancelled)
       : Napi::AsyncWorker(env, "llama-ets-load"),
         deferred_(Napi::Promise::Deferred::New(env)),
         path_(std::move(path)),
         gpu_layers_(gpu_layers),
+        caches_diffusion_(caches_diffusion),
         progress_(Napi::ThreadSafeFunction::New(env, on_progress, "llama-ets-progress", 0, 1)),
         cancelled_(std::move(cancelled)) {}
 
@@ -32,8 +35,7 @@ class Loading : public Napi::AsyncWorker {
  protected:
   void Execute() override {
     try {
-      CheckModelFile(path_);
-      LoadWeights();
+      LoadWeights(*CheckModelFile(path_));
     } catch (const EngineError& error) {
       code_ = error.code();
       SetError(error.what());
@@ -48,7 +50,7 @@ class Loading : public Napi::AsyncWorker {
 
   void OnOK() override {
     progress_.Release();
-    auto external = Napi::External<SharedModel>::New(Env(), &model_);
+    auto external = Napi::External<LoadedModel>::New(Env(), &model_);
     deferred_.Resolve(Env().GetInstanceData<Addon>()->model.New({external}));
   }
 
@@ -58,13 +60,17 @@ class Loading : public Napi::AsyncWorker {
   }
 
  private:
-  void LoadWeights() {
+  void LoadWeights(const GgufHeader& header) {
     llama_model_params params = Engine().llama_model_default_params();
     params.n_gpu_layers = gpu_layers_;
     params.progress_callback = OnProgress;
     params.progress_callback_user_data = this;
     LogCapture log;
-    llama_model* model = Engine().llama_model_load_from_file(path_.c_str(), params);
+    const std::string own = *header.FindString("general.architecture");
+    const std::optional<std::string> other =
+        caches_diffusion_ ? CachingArchitecture(own) : std::nullopt;
+    llama_model* model = other ? LoadRenamed(path_, header, *other, params)
+                               : Engine().llama_model_load_from_file(path_.c_str(), params);
     if (*cancelled_) {
       if (model != nullptr) Engine().llama_model_free(model);
       throw EngineError("ERR_ABORTED", "Loading was cancelled");
@@ -72,7 +78,8 @@ class Loading : public Napi::AsyncWorker {
     if (model == nullptr) {
       throw EngineError("ERR_UNSUPPORTED_MODEL", log.Reason("the engine gave no reason"));
     }
-    model_ = SharedModel(model, Engine().llama_model_free);
+    model_.model = SharedModel(model, Engine().llama_model_free);
+    if (other) model_.renamed = RenamedArchitecture{own, *other};
   }
 
   static bool OnProgress(float progress, void* user_data) {
@@ -91,11 +98,12 @@ class Loading : public Napi::AsyncWorker {
   Napi::Promise::Deferred deferred_;
   const std::string path_;
   const int32_t gpu_layers_;
+  const bool caches_diffusion_;
   Napi::ThreadSafeFunction progress_;
   std::shared_ptr<std::atomic<bool>> cancelled_;
   int percent_ = -1;
   std::string code_;
-  SharedModel model_;
+  LoadedModel model_;
 };
 
 }  // namespace
@@ -107,10 +115,12 @@ Napi::Value LoadModel(const Napi::CallbackInfo& info) {
     std::string path = ReadString(options.Get("path"), "path");
     const auto gpu_layers =
         static_cast<int32_t>(ReadInteger(options.Get("gpuLayers"), "gpuLayers", -1, 1 << 16));
+    const bool caches_diffusion = ReadBoolean(options.Get("cachesDiffusion"), "cachesDiffusion");
     const Napi::Function on_progress = ReadFunction(options.Get("onProgress"), "onProgress");
     Engine();  // is open
     auto cancelled = std::make_shared<std::atomic<bool>>(false);
-    auto* loading = new Loading(env, std::move(path), gpu_layers, on_progress, cancelled);
+    auto* loading =
+        new Loading(env, std::move(path), gpu_layers, caches_diffusion, on_progress, cancelled);
     Napi::Object handle = Napi::Object::New(env);
     handle["promise"] = loading->Promise();
     handle["cancel"] = Napi::Function::New(

@@ -210,7 +210,12 @@ export function neededBytes(plans: readonly ContextPlan[], { device }: FreeMemor
 export function usableBytes(plans: readonly ContextPlan[], { device, bytes }: FreeMemory): number {
   const isMapped = device === "cpu" && process.platform === "linux";
   const weights = plans.reduce((sum, { memory }) => sum + (isMapped ? memory.weights : 0), 0);
-  return MEMORY_SHARE * Math.max(0, bytes - weights);
+  return usableShare(Math.max(0, bytes - weights));
+}
+
+/** What contexts may take of the free memory. */
+export function usableShare(freeBytes: number): number {
+  return MEMORY_SHARE * freeBytes;
 }
 
 /** Free memory where the KV cache lives: the GPU's, if there is one. */

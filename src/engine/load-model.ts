@@ -119,6 +119,7 @@ async function loadNative(
   const loading = addon().loadModel({
     path: file,
     gpuLayers,
+    cachesDiffusion: true,
     onProgress: report,
   });
   report(0);

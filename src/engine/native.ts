@@ -224,6 +224,7 @@ export interface NativeDiffusionContext {
       texts: number;
       cache: "none" | "prefix" | "dual";
       guidance: boolean;
+      batchTokens: number;
       threads: number;
     },
   ): Promise<number>;
@@ -260,7 +261,13 @@ export interface Addon {
   devices(): Device[];
   /** Whether an exclusive lock was taken on an open file; closing it, or dying, gives it back. */
   lockFile(descriptor: number): boolean;
-  loadModel(options: { path: string; gpuLayers: number; onProgress(progress: number): void }): {
+  loadModel(options: {
+    path: string;
+    gpuLayers: number;
+    /** Reads diffusion models into memory, so that keys and values can be kept of their texts. */
+    cachesDiffusion: boolean;
+    onProgress(progress: number): void;
+  }): {
     promise: Promise<NativeModel>;
     cancel(): void;
   };

@@ -108,6 +108,7 @@ describe("threads", () => {
     const loading = addon().loadModel({
       path: model().path,
       gpuLayers: 0,
+      cachesDiffusion: true,
       onProgress: () => {},
     });
     const native = await loading.promise;

@@ -316,6 +316,11 @@ describe("an owner", () => {
 async function nativeOf() {
   const { addon } = await import("../../src/engine/native.js");
   const other = await loadModel("mini-gsm-ref", { gpu: false });
-  const loading = addon().loadModel({ path: other.path, gpuLayers: 0, onProgress: () => {} });
+  const loading = addon().loadModel({
+    path: other.path,
+    gpuLayers: 0,
+    cachesDiffusion: true,
+    onProgress: () => {},
+  });
   return { model: other, native: await loading.promise };
 }

@@ -28,7 +28,8 @@ const OPTIONS = {
 };
 const TOKENS = Int32Array.of(5, 6);
 
-const load = (path = MODEL) => addon().loadModel({ path, gpuLayers: 0, onProgress() {} }).promise;
+const load = (path = MODEL) =>
+  addon().loadModel({ path, gpuLayers: 0, cachesDiffusion: true, onProgress() {} }).promise;
 const drawOf = (parent: number) => ({
   ...{ parent, stream: [0, 0, 0] as [0, 0, 0], position: 0, maxTokens: 2 },
   ...{ keep: false, keepEnded: false, tail: "" },

@@ -29,7 +29,12 @@ let context: NativeContext;
 let parent: number;
 beforeAll(async () => {
   await openEngine(false);
-  model = await addon().loadModel({ path: MODEL, gpuLayers: 0, onProgress() {} }).promise;
+  model = await addon().loadModel({
+    path: MODEL,
+    gpuLayers: 0,
+    cachesDiffusion: true,
+    onProgress() {},
+  }).promise;
 });
 afterAll(() => model.close());
 afterEach(() => context.close());

@@ -44,7 +44,7 @@ function wideModel(): Gguf {
 
 async function load(name: string, gguf: Gguf): Promise<NativeModel> {
   const path = temporaryFile(name, encodeGguf(gguf));
-  return addon().loadModel({ path, gpuLayers: 0, onProgress() {} }).promise;
+  return addon().loadModel({ path, gpuLayers: 0, cachesDiffusion: true, onProgress() {} }).promise;
 }
 
 async function open(model: NativeModel, threads = THREADS): Promise<NativeContext> {
