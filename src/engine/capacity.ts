@@ -59,7 +59,7 @@ export interface ContextPlan extends Capacity {
   parallel: number;
   /** Rounds that the continuations of one step take. */
   waves: number;
-  kvType: "f16";
+  kvType: "f16" | "f32";
   /** One stream of cells for all sequences, so that a fork copies nothing. */
   streams: "unified";
   flashAttention: boolean | "auto";
@@ -210,12 +210,7 @@ export function neededBytes(plans: readonly ContextPlan[], { device }: FreeMemor
 export function usableBytes(plans: readonly ContextPlan[], { device, bytes }: FreeMemory): number {
   const isMapped = device === "cpu" && process.platform === "linux";
   const weights = plans.reduce((sum, { memory }) => sum + (isMapped ? memory.weights : 0), 0);
-  return usableShare(Math.max(0, bytes - weights));
-}
-
-/** What contexts may take of the free memory. */
-export function usableShare(freeBytes: number): number {
-  return MEMORY_SHARE * freeBytes;
+  return MEMORY_SHARE * Math.max(0, bytes - weights);
 }
 
 /** Free memory where the KV cache lives: the GPU's, if there is one. */

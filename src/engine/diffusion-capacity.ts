@@ -19,9 +19,14 @@ import {
   vocabularyBytes,
 } from "./memory.js";
 
-/** As native/diffusion_session.cc has them. */
+/** As native/diffusion_values.cc has it. */
 const MAX_TEXTS = 100;
-const BATCH_TOKENS = 512;
+
+/**
+ * Tokens of one decode where more than one text fits; larger batches gain little. On a CPU they even
+ * lose: texts of one batch are masked from each other at the attention's full cost.
+ */
+export const DENOISING_BATCH: Record<FreeMemory["device"], number> = { cpu: 128, gpu: 2048 };
 
 export interface DenoisingDemand {
   promptTokens: number;
@@ -72,17 +77,18 @@ function planContext(
   const isCached = demand.cache !== "none";
   const all = texts * views * length;
   const sequences = texts * views + 1;
-  const batchTokens = Math.max(views * length, Math.min(all, BATCH_TOKENS), sequences);
-  const cells = isCached ? padCells(all + length) : 0;
+  const batchTokens = Math.max(views * length, Math.min(all, DENOISING_BATCH[device]), sequences);
+  const cells = padCells(isCached ? all + length : batchTokens);
   const shape = {
     tokens: batchTokens,
-    cells: isCached ? cells : batchTokens,
+    cells,
     outputs: batchTokens,
     flashAttention: false,
   };
   const weights = model.info.sizeBytes;
   const vocabulary = vocabularyBytes(model);
-  const kvCache = cells * bytesPerCell(model);
+  // Exact passes keep theirs in single precision.
+  const kvCache = cells * bytesPerCell(model) * (isCached ? 1 : 2);
   const logits = batchTokens * bytesPerRow(model);
   const compute =
     device === "gpu"
@@ -92,7 +98,7 @@ function planContext(
     ...{ cells, sequences, batchTokens, outputs: batchTokens },
     parallel: texts,
     waves: Math.ceil(demand.texts / texts),
-    kvType: "f16",
+    kvType: isCached ? "f16" : "f32",
     streams: "unified",
     flashAttention: false,
     memory: {

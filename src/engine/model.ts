@@ -6,11 +6,12 @@ import {
   type FreeMemory,
   freeMemory,
   planContexts,
+  refuseTooLong,
 } from "./capacity.js";
 import { checkKeys } from "./check.js";
 import { Context } from "./context.js";
+import { DENOISING_BATCH } from "./diffusion-capacity.js";
 import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
-import { refuseTooLarge } from "./diffusion-memory.js";
 import { LlamaEtsError } from "./errors.js";
 import type { EngineLocation } from "./locate-engine.js";
 import { bytesPerCell } from "./memory.js";
@@ -40,8 +41,6 @@ interface Origin {
 /** Continuations that run side by side: where more would gain little, by kind of machine. */
 const PARALLEL = { smallModel: 16, cpu: 32, gpu: 128 };
 const SMALL_MODEL = 100e6;
-/** Tokens of a diffusion model's decode: where more would gain little. */
-const DIFFUSION_BATCH = { cpu: 128, gpu: 2048 };
 
 /** A context's size; what is left out has the context's defaults. */
 type ContextSize = Pick<Capacity, "cells" | "sequences"> & Partial<Capacity>;
@@ -182,8 +181,8 @@ export class Model implements AsyncDisposable {
   /**
    * A context for denoising, which the caller disposes of; the model's own disposal does too.
    * Throws `ERR_UNSUPPORTED_MODEL` when the model is autoregressive, or its architecture keeps no
-   * keys and values and `cache` asks for them; `ERR_CONTEXT_FULL` or `ERR_OUT_OF_MEMORY` when the
-   * texts are too long or too many.
+   * keys and values and `cache` asks for them; `ERR_CONTEXT_FULL` when the texts are too long for
+   * the model, `ERR_OUT_OF_MEMORY` when the engine can't allocate it.
    */
   async openDiffusion(
     options: Omit<DiffusionContextOptions, "threads">,
@@ -196,10 +195,12 @@ export class Model implements AsyncDisposable {
         { fix: "a diffusion model, such as LLaDA or Dream" },
       );
     }
-    const free = freeMemory();
-    const size = { batchTokens: DIFFUSION_BATCH[free.device], ...options };
-    refuseTooLarge(this, size, free);
-    const context = await DiffusionContext.open(native, { ...size, threads: this.threads });
+    refuseTooLong(this, { promptTokens: 0, maxTokens: options.length });
+    const batchTokens = DENOISING_BATCH[freeMemory().device];
+    const context = await DiffusionContext.open(native, {
+      ...{ batchTokens, threads: this.threads },
+      ...options,
+    });
     for (const other of this.#diffusion) if (other.disposed) this.#diffusion.delete(other);
     this.#diffusion.add(context);
     return context;
