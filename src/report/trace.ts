@@ -101,8 +101,7 @@ const traceSchema = z.object({
 
 export type Trace = z.infer<typeof traceSchema>;
 export type TraceStep = Trace["steps"][number];
-export type TraceCandidate = TraceStep["candidates"][number];
-export type TraceCompletion = TraceCandidate["completions"][number];
+export type TraceCompletion = TraceStep["candidates"][number]["completions"][number];
 
 /**
  * Reads a trace file.

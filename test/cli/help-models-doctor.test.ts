@@ -13,7 +13,7 @@ describe("help", () => {
     const { code, stdout, stderr } = await cli([flag]);
     expect(code).toBe(0);
     expect(stderr).toBe("");
-    for (const command of ["ask", "models", "doctor", "help"]) {
+    for (const command of ["ask", "models", "doctor", "help", "compare", "report", "replay"]) {
       expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
     }
   });

@@ -56,7 +56,7 @@ const MODELS: readonly PublishedModel[] = [
   },
 ];
 
-export interface PublishedRow {
+interface PublishedRow {
   /** As `ask --method` names it; `rl` for the trained model, which is no method of this package. */
   method: string;
   /** As the paper names it. */
@@ -74,7 +74,7 @@ export interface Published {
 }
 
 /** The paper's numbers for this task and model family; null when it has none. */
-export function findPublished(task: string, ...modelNames: readonly string[]): Published | null {
+function findPublished(task: string, ...modelNames: readonly string[]): Published | null {
   const column = TASKS.indexOf(task);
   const model = MODELS.find(({ pattern }) => modelNames.some((name) => pattern.test(name)));
   if (column < 0 || model === undefined) return null;

@@ -7,7 +7,7 @@ import { type Html, html } from "../html.js";
 import { methodLabel } from "./method-marks.js";
 
 /** Markup of the items shown; those beyond are counted, so that a page stays below 6 MB. */
-export const MAX_MARKUP = 4_000_000;
+const MAX_MARKUP = 4_000_000;
 const MAX_TEXT = 4000;
 const MAX_SAMPLES = 4;
 

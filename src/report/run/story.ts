@@ -48,7 +48,7 @@ export interface StoryStep
 }
 
 /** A part of the final text, and the step that drew it; none for what followed the last one. */
-export interface Segment {
+interface Segment {
   text: string;
   step?: number;
 }

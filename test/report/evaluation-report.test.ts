@@ -1,0 +1,159 @@
+/** The report of evaluations: complete, escaped, with the data's points, for one item and for 500. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { compareRuns } from "../../src/evaluate/compare/compare-runs.js";
+import { evaluationReport } from "../../src/report/evaluation/evaluation-report.js";
+import { placeLabels } from "../../src/report/evaluation/label-placement.js";
+import { checkPage } from "../fixtures/html-page.js";
+import { writeRun } from "../fixtures/run-directories.js";
+
+const report = async (...directories: string[]) => evaluationReport(await compareRuns(directories));
+const STEPS = [
+  { ess: 3.5, rolloutEss: 2.2, khat: 0.4, agreement: 0.5 },
+  { ess: 7.1, rolloutEss: 4, khat: 0.9, agreement: 1 },
+];
+
+describe("the page", () => {
+  test("has a point a method, a cell an item and method, and a row a pair", async () => {
+    const run = writeRun(
+      "points",
+      { sample: ["1", "0", "0"], majority: ["1", "1", "0"], ets: ["1", "1", "0"] },
+      { tokens: { sample: 50, majority: 400, ets: 700 } },
+    );
+    const document = checkPage(await report(run));
+    const figures = [...document.querySelectorAll("figure svg")];
+    const labels = figures.map((figure) => figure.getAttribute("aria-label"));
+    expect(labels.slice(0, 2)).toEqual([
+      "Accuracy against generated tokens a sample",
+      "Accuracy against seconds a sample",
+    ]);
+    for (const figure of figures.slice(0, 2)) {
+      const titles = [...figure.querySelectorAll("[aria-label=dot] title")].map(
+        (t) => t.textContent,
+      );
+      expect(titles).toEqual([
+        expect.stringMatching(/^sample: 33\.3% \(6\.1% to 79\.2%\)/),
+        expect.stringMatching(/^majority: 66\.7%/),
+        expect.stringMatching(/^ets: 66\.7%/),
+      ]);
+      for (const name of ["sample", "majority", "ets"]) expect(figure.textContent).toContain(name);
+    }
+    const cells = [...document.querySelectorAll(".heat title")].map((title) => title.textContent);
+    expect(cells).toHaveLength(9);
+    expect(cells).toContain("item/2, sample: wrong");
+    expect(cells).toContain("item/2, ets: right");
+    expect(document.querySelectorAll(".pairs tbody tr")).toHaveLength(3);
+    const differing = [...document.querySelectorAll(".item .id")].map((id) => id.textContent);
+    expect(differing).toEqual(["item/2"]);
+    expect(document.querySelector(".item")?.getAttribute("data-right")).toBe("1 2");
+    expect(document.querySelector(".item")?.getAttribute("data-wrong")).toBe("0");
+  });
+
+  test("shows how far weights can be trusted, of the methods that have some", async () => {
+    const run = writeRun("weights", { sample: ["1"], ets: ["1"] }, { steps: STEPS });
+    const document = checkPage(await report(run));
+    const labels = [...document.querySelectorAll("figure svg")].map((f) =>
+      f.getAttribute("aria-label"),
+    );
+    expect(labels.slice(2)).toEqual([
+      "Histogram: effective sample size of the candidates",
+      "Histogram: effective sample size of the rollouts",
+      "Histogram: Pareto k̂ of the importance weights",
+    ]);
+    const without = checkPage(await report(writeRun("no-weights", { sample: ["1"] })));
+    expect(without.querySelectorAll("figure svg")).toHaveLength(2);
+  });
+
+  test("shows the questions of a data file that is as the run had it", async () => {
+    const file = fileURLToPath(new URL("../../models/mini-gsm-test.jsonl", import.meta.url));
+    const content = readFileSync(file, "utf8");
+    const sha256 = createHash("sha256").update(content).digest("hex");
+    const items = "mini-gsm";
+    const outcomes = { sample: ["1"], ets: ["0"] };
+    const changed = writeRun("changed", outcomes, {
+      items,
+      data: { path: file, sha256: "0".repeat(64) },
+    });
+    expect(await report(changed)).toContain("The questions are not shown");
+    const same = writeRun("same-data", outcomes, { items, data: { path: file, sha256 } });
+    const { question } = JSON.parse(content.slice(0, content.indexOf("\n")));
+    expect(checkPage(await report(same)).querySelector(".item .ask")?.textContent).toBe(question);
+  });
+
+  test("loads no task of a module that a run names, and reads no device", async () => {
+    const outcomes = { sample: ["1"], ets: ["0"] };
+    for (const [i, task] of ["module:/tmp/evil.mjs", "mini-gsm"].entries()) {
+      const data = { path: "/dev/zero", sha256: "0".repeat(64) };
+      checkPage(await report(writeRun(`device-${i}`, outcomes, { task, data })));
+    }
+  });
+
+  test("keeps what models and runs say as text", async () => {
+    const hostile = `</style><script>alert(1)</script><img src="http://evil.example/x" onerror='alert(2)'>`;
+    const run = writeRun(
+      "hostile",
+      { [hostile]: ["1", "x"], ets: ["0", "0"] },
+      { text: hostile, gold: hostile, task: hostile, model: hostile, modelPath: hostile },
+    );
+    const page = await report(run);
+    const document = checkPage(page);
+    expect(document.querySelectorAll("script")).toHaveLength(1);
+    expect(document.querySelector(".outputs .text")?.textContent).toBe(hostile);
+    expect(() => checkPage(page.replace("&lt;script", "<script"))).toThrow();
+  });
+
+  test("is drawn for one item of one method, and with several samples an item", async () => {
+    checkPage(await report(writeRun("one", { sample: ["1"] })));
+    const document = checkPage(await report(writeRun("many", { sample: ["110"], ets: ["111"] })));
+    expect(document.querySelector(".verdict.some")?.textContent).toContain("67%");
+    expect(document.querySelectorAll(".outputs .graded")).toHaveLength(6);
+  });
+
+  test("is drawn where all is right, all is wrong, and nothing is in common", async () => {
+    checkPage(await report(writeRun("right", { sample: ["1", "1"], ets: ["1", "1"] })));
+    checkPage(await report(writeRun("wrong", { sample: ["0", "0"], ets: ["0", "x"] })));
+    const apart = writeRun("apart", { sample: ["1", ""], ets: ["", "1"] });
+    const document = checkPage(await report(apart));
+    expect(document.querySelectorAll(".pairs")).toHaveLength(0);
+    expect(document.querySelector(".warning")?.textContent).toContain("No item has samples of all");
+  });
+
+  test("of 500 items of five methods with long texts stays below 6 MB", async () => {
+    const outcomes = (offset: number) =>
+      Array.from({ length: 500 }, (_, i) => ((i * 7 + offset * 3) % 5 < 3 ? "1" : "0"));
+    const names = ["sample", "majority", "best-of-n", "ets", "ets-is"];
+    const methods = Object.fromEntries(names.map((name, i) => [name, outcomes(i)]));
+    const run = writeRun("large", methods, { text: "<word> ".repeat(400), steps: STEPS });
+    const page = await report(run);
+    expect(page.length).toBeLessThan(6_000_000);
+    expect(page).toMatch(/The first \d+ are shown, to keep the page small/);
+    expect(page.match(/, ets-is: (?:right|wrong)<\/title>/g)).toHaveLength(500);
+  });
+});
+
+test("labels are placed where they cover neither each other nor points", () => {
+  const frame = { left: 50, right: 480, top: 0, bottom: 290 };
+  const points = [
+    { x: 100, y: 100, label: "sample" },
+    { x: 105, y: 101, label: "majority" },
+    { x: 470, y: 100, label: "best-of-n" },
+    { x: 300, y: 200, label: "ets" },
+    { x: 300, y: 200, label: "ets-is" },
+  ];
+  const places = placeLabels(points, frame);
+  const boxes = points.map(({ x, y, label }, i) => {
+    const { dx, dy, anchor } = places[i] as (typeof places)[number];
+    const left = anchor === "start" ? x + dx : x + dx - 6.6 * label.length;
+    return { left, right: left + 6.6 * label.length, top: y + dy - 7, bottom: y + dy + 7 };
+  });
+  for (const [i, a] of boxes.entries()) {
+    expect(a.right).toBeLessThanOrEqual(frame.right);
+    for (const b of boxes.slice(i + 1)) {
+      expect(a.left >= b.right || b.left >= a.right || a.top >= b.bottom || b.top >= a.bottom).toBe(
+        true,
+      );
+    }
+  }
+});
