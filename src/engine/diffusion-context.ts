@@ -256,13 +256,16 @@ export class DiffusionContext implements AsyncDisposable {
     policy: Pick<UnmaskingPolicy, "sampling" | "cfgScale">,
   ): Promise<Float64Array[]> {
     const trajectories = texts.map((text) => statesOf(text, this.#maskToken));
-    const scores = await this.scoreStates(prompt, trajectories.flat(), policy);
-    let next = 0;
+    // Trajectories from one state have much in common.
+    const keyOf = ({ tokens, targets }: ScoredState) => `${tokens}/${targets}`;
+    const distinct = new Map(trajectories.flat().map((state) => [keyOf(state), state]));
+    const scored = await this.scoreStates(prompt, [...distinct.values()], policy);
+    const scores = new Map([...distinct.keys()].map((key, i) => [key, scored[i]]));
     return texts.map(({ tokens }, i) => {
       const result = new Float64Array(tokens.length).fill(Number.NaN);
-      for (const { targets } of trajectories[i] ?? []) {
-        const score = scores[next++] as Float64Array;
-        for (const [position, target] of targets.entries()) {
+      for (const state of trajectories[i] ?? []) {
+        const score = scores.get(keyOf(state)) as Float64Array;
+        for (const [position, target] of state.targets.entries()) {
           if (target >= 0) result[position] = score[position] as number;
         }
       }

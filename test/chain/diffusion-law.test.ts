@@ -1,0 +1,193 @@
+/**
+ * The chain of a diffusion model has the law that its conditionals say, and ETS on it the exact law
+ * of ETS (METHOD §9): three positions and three tokens of the bundled model, all enumerated.
+ *
+ * False alarms: each χ² and z test fails a right library with probability 1e-4 over seeds, which
+ * are fixed. Each has twins: wrong laws, which the same draws must refuse.
+ */
+import { beforeAll, describe, expect, test } from "vitest";
+import { ets } from "../../src/methods/ets.js";
+import type { MethodOptions } from "../../src/methods/options.js";
+import type { Result } from "../../src/methods/result.js";
+import { sample } from "../../src/methods/sample.js";
+import { useModel } from "../fixtures/models.js";
+import { chiSquarePValue } from "../fixtures/statistics.js";
+import {
+  type DiffusionPolicy,
+  enumerateDiffusion,
+  PROMPT,
+  TEMPERATURE,
+} from "../study/diffusion-policy.js";
+import { zScore } from "../study/draws.js";
+import * as diffusion from "../study/enumerated-diffusion.js";
+import { choiceLaw, type Outcome } from "../study/exact-law.js";
+
+const FALSE_ALARM = 1e-4;
+const START = [diffusion.MASK, diffusion.MASK, diffusion.MASK];
+const M = 6;
+const model = useModel("mini-gsm-llada");
+
+function pValue(counts: ReadonlyMap<string, number>, law: ReadonlyMap<string, number>): number {
+  const keys = [...law.keys()];
+  expect(keys).toEqual(expect.arrayContaining([...counts.keys()]));
+  return chiSquarePValue(
+    keys.map((key) => counts.get(key) ?? 0),
+    keys.map((key) => law.get(key) as number),
+  );
+}
+
+async function countTexts(
+  policy: DiffusionPolicy,
+  runs: number,
+  draw: (seed: number) => Promise<Result>,
+): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  for (let seed = 0; seed < runs; seed++) {
+    const key = policy.keyOf((await draw(seed)).tokens);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return counts;
+}
+
+const guided = (policy: DiffusionPolicy, options: MethodOptions) =>
+  ets(model(), PROMPT, { ...policy.options, ...options });
+
+describe.each(["random", "low-confidence"] as const)("with %s remasking", (remasking) => {
+  let policy: DiffusionPolicy;
+  beforeAll(async () => {
+    policy = await enumerateDiffusion(model(), remasking);
+  });
+  const lawOf = (estimatesOf: diffusion.EstimatesOf) =>
+    diffusion.runLaw(policy, (items) => choiceLaw(items, M), estimatesOf);
+  const referenceLaw = () =>
+    new Map(diffusion.textsFrom(policy, START).map((r) => [r.canvas.join(), r.probability]));
+
+  test("Proposition 2: p_ref(x_s | x_t) E(x_s) is the marginal of p_ref exp(r/λ)", () => {
+    const marginal = new Map<string, number>();
+    for (const path of diffusion.pathsFrom(policy, START)) {
+      const next = path.moves[0]?.to ?? [];
+      const key = (diffusion.textOf(next, policy.end) ?? next).join();
+      const weight = path.probability * diffusion.boltzmann(policy, path.text);
+      marginal.set(key, (marginal.get(key) ?? 0) + weight);
+    }
+    const states = diffusion.kernel(policy, START, 1);
+    expect(states).toHaveLength(marginal.size);
+    for (const { canvas, probability } of states) {
+      const byEnergy = probability * diffusion.energy(policy, canvas);
+      expect(byEnergy).toBeCloseTo(marginal.get(canvas.join()) as number, 12);
+    }
+  });
+
+  test("texts are sampled from the law of the chain", async () => {
+    const { reward: _, shortcuts: __, lambda: ___, rollouts: ____, ...options } = policy.options;
+    const counts = await countTexts(policy, 300, (seed) =>
+      sample(model(), PROMPT, { ...options, seed }),
+    );
+    expect(pValue(counts, referenceLaw())).toBeGreaterThan(FALSE_ALARM);
+    expect(pValue(counts, diffusion.targetLaw(policy))).toBeLessThan(FALSE_ALARM);
+  });
+
+  test("ETS ends in texts with the frequencies of its exact law, not of wrong samplers'", async () => {
+    const counts = await countTexts(policy, 250, (seed) => guided(policy, { candidates: M, seed }));
+    const estimates = (canvas: diffusion.Canvas) => diffusion.estimates(policy, canvas);
+    expect(pValue(counts, lawOf(estimates))).toBeGreaterThan(FALSE_ALARM);
+    const squared = (canvas: diffusion.Canvas): Outcome[] =>
+      estimates(canvas).map((o) => ({ ...o, value: o.value ** 2 }));
+    expect(pValue(counts, referenceLaw())).toBeLessThan(FALSE_ALARM);
+    expect(pValue(counts, lawOf(squared))).toBeLessThan(FALSE_ALARM);
+  });
+});
+
+/** How a rollout of the proposal is weighed; by the tokens it unmasked, in the last two cases. */
+type Ratio = "kernels" | "none" | "tokens" | "tokens, candidate too";
+
+/** The estimates of a state's energy from one rollout of the proposal. */
+function weighted(policy: DiffusionPolicy, from: diffusion.Canvas, ratio: Ratio): Outcome[] {
+  const tokenRatio = (before: diffusion.Canvas, position: number, token: number) => {
+    const p = policy.predict(before).probabilities[position]?.[token] as number;
+    return p / (policy.predictProposal(before).probabilities[position]?.[token] as number);
+  };
+  const own = from.findIndex((token) => token !== diffusion.MASK);
+  const ofCandidate = tokenRatio(START, own, from[own] as number);
+  return diffusion.pathsFrom(policy, from, policy.proposalMoves).map((path) => {
+    const steps = path.moves.map((move, i) => ({ move, before: path.from[i] as diffusion.Canvas }));
+    const product = (factor: (step: (typeof steps)[number]) => number) =>
+      steps.reduce((all, step) => all * factor(step), 1);
+    const tokens = product(({ move, before }) => tokenRatio(before, move.position, move.token));
+    const kernels = product(({ move, before }) => {
+      const isMove = ({ to }: diffusion.Move) => to.join() === move.to.join();
+      return (policy.moves(before).find(isMove)?.probability as number) / move.probability;
+    });
+    const weight = {
+      ...{ kernels, tokens, none: 1 },
+      "tokens, candidate too": tokens * ofCandidate,
+    }[ratio];
+    return {
+      value: weight * diffusion.boltzmann(policy, path.text),
+      probability: path.probability,
+    };
+  });
+}
+
+const mean = (outcomes: readonly Outcome[]) =>
+  outcomes.reduce((sum, { value, probability }) => sum + value * probability, 0);
+
+describe("the energies of ETS-IS", () => {
+  const MAX_Z = 3.89;
+
+  /** Estimates of the first step's unfinished candidates, by their texts. */
+  async function drawEnergies(policy: DiffusionPolicy): Promise<Map<string, number[]>> {
+    const energies = new Map<string, number[]>();
+    for (let seed = 0; seed < 4; seed++) {
+      const cancel = new AbortController();
+      const run = guided(policy, {
+        ...{ candidates: 1200, seed, proposal: model(), signal: cancel.signal },
+        proposalSampling: { temperature: TEMPERATURE.proposal },
+        proposalDiffusion: { cache: "none" },
+        onStep({ candidates, logEnergies }) {
+          for (const [m, { tokens, finishReason }] of candidates.entries()) {
+            if (finishReason !== null) continue;
+            const key = policy.keyOf(tokens);
+            energies.set(key, [...(energies.get(key) ?? []), Math.exp(logEnergies[m] as number)]);
+          }
+          cancel.abort();
+        },
+      });
+      await run.catch((error) => {
+        if (!cancel.signal.aborted) throw error;
+      });
+    }
+    return energies;
+  }
+
+  /** The largest |z| of the mean estimates against what they should be, of those drawn often. */
+  function largestZ(
+    drawn: ReadonlyMap<string, readonly number[]>,
+    expected: (canvas: diffusion.Canvas) => number,
+  ): number {
+    const zs = [...drawn].map(([key, values]) =>
+      zScore(values, expected(key.split(",").map(Number))),
+    );
+    const known = zs.filter((z) => z !== null);
+    expect(known.length).toBeGreaterThan(1);
+    return Math.max(...known.map(Math.abs));
+  }
+
+  test("are unbiased under random remasking, those of wrong ratios are not", async () => {
+    const policy = await enumerateDiffusion(model(), "random");
+    const drawn = await drawEnergies(policy);
+    expect(largestZ(drawn, (canvas) => diffusion.energy(policy, canvas))).toBeLessThan(MAX_Z);
+    for (const wrong of ["none", "tokens, candidate too"] as const) {
+      const expected = (canvas: diffusion.Canvas) => mean(weighted(policy, canvas, wrong));
+      expect(largestZ(drawn, expected)).toBeGreaterThan(MAX_Z);
+    }
+  });
+
+  test("are biased under low-confidence remasking, as its approximate ratio is", async () => {
+    const policy = await enumerateDiffusion(model(), "low-confidence");
+    const drawn = await drawEnergies(policy);
+    const tokens = (canvas: diffusion.Canvas) => mean(weighted(policy, canvas, "tokens"));
+    expect(largestZ(drawn, tokens)).toBeLessThan(MAX_Z);
+    expect(largestZ(drawn, (canvas) => diffusion.energy(policy, canvas))).toBeGreaterThan(MAX_Z);
+  });
+});
