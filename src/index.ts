@@ -84,6 +84,7 @@ export { gradeRows, type RowVerdict } from "./tasks/grade-rows.js";
 export { gsm8k } from "./tasks/gsm8k.js";
 export { humaneval } from "./tasks/humaneval.js";
 export { findTask } from "./tasks/index.js";
+export { math500 } from "./tasks/math500.js";
 export { miniGsm } from "./tasks/mini-gsm.js";
 export type { Row } from "./tasks/rows.js";
 export type {

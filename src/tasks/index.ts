@@ -3,11 +3,12 @@ import { checkOneOf } from "../engine/check.js";
 import { gpqa } from "./gpqa.js";
 import { gsm8k } from "./gsm8k.js";
 import { humaneval } from "./humaneval.js";
+import { math500 } from "./math500.js";
 import { miniGsm } from "./mini-gsm.js";
 import { loadTaskModule } from "./module.js";
 import type { Task } from "./task.js";
 
-const TASKS: readonly Task[] = [miniGsm, gsm8k, gpqa, humaneval];
+const TASKS: readonly Task[] = [miniGsm, gsm8k, math500, gpqa, humaneval];
 const MODULE = "module:";
 
 export function taskNames(): string[] {

@@ -1,0 +1,67 @@
+/** Answers taken apart at what stands outside of all brackets. */
+
+const OPEN = "([{";
+const CLOSE = ")]}";
+
+/** The parts between top-level separators; a matrix or group is never cut. */
+export function splitTop(text: string, separator: RegExp): string[] {
+  const parts: string[] = [];
+  const sticky = new RegExp(separator.source, "y");
+  let depth = 0;
+  let start = 0;
+  for (let i = 0; i < text.length; i++) {
+    if (text.startsWith("\\begin", i)) depth++;
+    if (text.startsWith("\\end", i)) depth--;
+    const char = text[i] as string;
+    if (OPEN.includes(char)) depth++;
+    if (CLOSE.includes(char)) depth = Math.max(0, depth - 1);
+    sticky.lastIndex = i;
+    const match = depth === 0 ? sticky.exec(text) : null;
+    if (match === null) continue;
+    parts.push(text.slice(start, i).trim());
+    i += match[0].length - 1;
+    start = i + 1;
+  }
+  return [...parts, text.slice(start).trim()];
+}
+
+export interface Group {
+  open: string;
+  close: string;
+  items: string[];
+}
+
+/** `(a, b]`, `[a, b]`, `(a, b, c)`, `\{a, b\}`: the whole text as one bracketed group. */
+export function parseGroup(text: string): Group | null {
+  const set = /^\\\{([\s\S]*)\\\}$/.exec(text) ?? /^\{([\s\S]*)\}$/.exec(text);
+  if (set) return { open: "{", close: "}", items: splitTop(set[1] as string, /[,;]/) };
+  const match = /^([([])([\s\S]*)([)\]])$/.exec(text);
+  if (match === null) return null;
+  const [, open = "", inner = "", close = ""] = match;
+  if (!isBalanced(inner)) return null;
+  return { open, close, items: splitTop(inner, /[,;]/) };
+}
+
+/** Whether no bracket closes what stands before the text. */
+function isBalanced(text: string): boolean {
+  let depth = 0;
+  for (const char of text) {
+    if (OPEN.includes(char)) depth++;
+    if (CLOSE.includes(char) && --depth < 0) return false;
+  }
+  return depth === 0;
+}
+
+/** The rows of a matrix, each a list of entries. */
+export function parseMatrix(text: string): string[][] | null {
+  const match = /^\\begin\{pmatrix\}([\s\S]*)\\end\{pmatrix\}$/.exec(text);
+  if (match === null || (match[1] as string).includes("\\begin")) return null;
+  const rows = (match[1] as string).split(/\\\\/).filter((row) => row.trim() !== "");
+  return rows.map((row) => row.split("&").map((entry) => entry.trim()));
+}
+
+/** `a \pm b` as both of its values. */
+export function expandPlusMinus(text: string): string[] {
+  if (!/\\pm/.test(text)) return [text];
+  return [text.replace(/\\pm/g, "+"), text.replace(/\\pm/g, "-")];
+}

@@ -1,0 +1,68 @@
+/** The algebra system's thread: answers whether two expressions are equal, one pair at a time. */
+import { parentPort } from "node:worker_threads";
+import { ComputeEngine } from "@cortex-js/compute-engine";
+
+/** Where expressions in variables are compared; irrational, so that no form is special there. */
+const POINTS = [0.7390851332, 1.6180339887, 2.2360679775, -0.5772156649, 3.3166247904];
+const TOLERANCE = 1e-9;
+const MODE = "PROPORTIONAL:";
+
+const engine = new ComputeEngine();
+type Expression = NonNullable<ReturnType<typeof engine.parse>>;
+
+function compare(a: string, b: string): boolean {
+  const isRatio = a.startsWith(MODE);
+  const [left, right] = [parse(isRatio ? a.slice(MODE.length) : a), parse(b)];
+  if (left === null || right === null) return false;
+  const names = [...new Set([...left.unknowns, ...right.unknowns])];
+  if (names.length === 0) return !isRatio && left.isEqual(right) === true;
+  if (!isRatio && left.isSame(right)) return true;
+  const values = POINTS.map((_, i) => [valueAt(left, names, i), valueAt(right, names, i)] as const);
+  return isRatio ? haveOneRatio(values) : values.every(([x, y]) => areClose(x, y));
+}
+
+function parse(latex: string): Expression | null {
+  const expression = engine.parse(latex);
+  return expression?.isValid ? expression : null;
+}
+
+interface Complex {
+  re: number;
+  im: number;
+}
+
+/** Each variable gets points of its own. */
+function valueAt(expression: Expression, names: string[], point: number): Complex {
+  const values = names.map((name, i) => {
+    const value = POINTS[(point + 2 * i) % POINTS.length] ?? 1;
+    return [name, value + i / 7] as const;
+  });
+  const { re, im } = expression.subs(Object.fromEntries(values)).N();
+  return { re, im: Number.isNaN(im) ? 0 : im };
+}
+
+function areClose(x: Complex, y: Complex): boolean {
+  const scale = Math.max(1, Math.hypot(x.re, x.im), Math.hypot(y.re, y.im));
+  return Math.hypot(x.re - y.re, x.im - y.im) <= TOLERANCE * scale;
+}
+
+function haveOneRatio(values: (readonly [Complex, Complex])[]): boolean {
+  const ratios = values.map(([x, y]) => x.re / y.re);
+  const [first = Number.NaN] = ratios;
+  return first !== 0 && ratios.every((r) => Math.abs(r - first) <= TOLERANCE * Math.abs(first));
+}
+
+parentPort?.on("message", ([a, b]: [string, string]) => {
+  let isEqual = false;
+  try {
+    isEqual = compare(a, b);
+  } catch {
+    // What can't be evaluated is not known to be equal.
+  }
+  parentPort?.postMessage(isEqual);
+});
+// The first pairs take a second each, which isn't theirs.
+for (const pair of ["(x-1)(x+1)", "\\frac{\\sqrt{12}}{2}+\\sin 2", "2^{3}i"])
+  compare(pair, "x^2-1");
+compare("\\sqrt{12}", "2\\sqrt{3}");
+parentPort?.postMessage("ready");

@@ -1,0 +1,112 @@
+/**
+ * MATH-500: competition problems with LaTeX answers (github.com/openai/prm800k, MIT). Rows
+ * `{problem, answer, solution, subject, level, unique_id}`.
+ */
+import { defineTask } from "./define-task.js";
+import { download } from "./download.js";
+import { MATH_PROBLEMS } from "./few-shot.js";
+import { isSameMath } from "./math/equality.js";
+import { extractMinerva, isStructured, normaliseMinerva } from "./math/minerva.js";
+import { normalise } from "./math/normalise.js";
+import { SymbolicComparer } from "./math/symbolic.js";
+import type { Grader, GraderOptions, TaskItem } from "./task.js";
+
+const SOURCE = {
+  url: "https://media.githubusercontent.com/media/openai/prm800k/7ecc794703b2877f63226f2477a49b34f9b25163/prm800k/math_splits/test.jsonl",
+  sha256: "35dc41080a3680858b27fa7e0533d2d547825316fc5dafe5d316f4ccc5a06132",
+  name: "math500-test.jsonl",
+};
+
+/**
+ * The content of the last `\boxed{}`; else of the final-answer sentence; else what is said to be the
+ * answer; else the last formula, or the last number.
+ */
+export function extractMath(output: string): string | null {
+  const text = output.replace(/^[\s\S]*<\/think>/, "");
+  const boxed = lastBoxed(text);
+  if (boxed !== null) return boxed;
+  const sentence = [...text.matchAll(/final answer(?: is)?:?\s*([\s\S]*?)\.?\s*(?:I hope|$)/gi)];
+  const statement = [...text.matchAll(/\banswer(?:\s+is\b|\s*:)\s*([^\n]+?)\.?\s*(?:\n|$)/gi)];
+  const stated = (sentence.at(-1) ?? statement.at(-1))?.[1]?.trim();
+  if (!stated) return lastFormula(text);
+  // A sentence that has the answer somewhere.
+  return /[a-z]{2,}\s+[a-z]{2,}/i.test(stated) ? (lastFormula(stated) ?? stated) : stated;
+}
+
+const FORMULA = /\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\]|\$([^$\n]+)\$|\\\(([^\n]+?)\\\)/g;
+const NUMBER = /(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:\/\d+)?\s?(?:\\?%|percent\b|pct\b)?(?!\w)/g;
+
+/** The formula or number that ends last. */
+function lastFormula(text: string): string | null {
+  const formula = [...text.matchAll(FORMULA)].at(-1);
+  const number = [...text.matchAll(NUMBER)].at(-1);
+  const endOf = (match: RegExpExecArray | undefined) =>
+    match === undefined ? -1 : match.index + match[0].length;
+  if (endOf(number) > endOf(formula)) return number?.[0].trim() ?? null;
+  return (
+    formula
+      ?.slice(1)
+      .find((part) => part !== undefined)
+      ?.trim() ?? null
+  );
+}
+
+/** With braces balanced; a box that never closes is none. */
+function lastBoxed(text: string): string | null {
+  for (const match of [...text.matchAll(/\\f?boxed\s*\{/g)].toReversed()) {
+    const from = match.index + match[0].length;
+    let depth = 1;
+    for (let i = from; i < text.length; i++) {
+      if (text[i] === "\\") i++;
+      else if (text[i] === "{") depth++;
+      else if (text[i] === "}" && --depth === 0) return text.slice(from, i).trim();
+    }
+  }
+  return null;
+}
+
+async function openGrader({ mode = "fair" }: GraderOptions = {}): Promise<Grader> {
+  const algebra = new SymbolicComparer();
+  const symbolic = (a: string, b: string) => algebra.isEqual(a, b);
+  const extract = mode === "fair" ? extractMath : extractMinerva;
+  const isCorrect = async (answer: string, { gold }: TaskItem): Promise<boolean> => {
+    if (mode === "fair") return isSameMath(answer, gold, symbolic);
+    const [a, b] = [normaliseMinerva(answer), normaliseMinerva(gold)];
+    // What sympy doesn't read as one expression is never equal there, not even to itself.
+    return !isStructured(a) && !isStructured(b) && (a === b || algebra.isEqual(a, b));
+  };
+  return {
+    async grade(item, text, form = "output") {
+      const extracted = form === "answer" ? text : extract(text);
+      return { extracted, correct: extracted !== null && (await isCorrect(extracted, item)) };
+    },
+    [Symbol.asyncDispose]: () => algebra[Symbol.asyncDispose](),
+  };
+}
+
+export const math500 = defineTask({
+  name: "math500",
+  /** Normalised, so that votes meet. */
+  extract(text) {
+    const answer = extractMath(text);
+    return answer === null ? null : normalise(answer);
+  },
+  isFinal: (text) => lastBoxed(text) !== null && /\\boxed[\s\S]*\n/.test(text),
+  locate: (options) => download(SOURCE, options),
+  parse(row) {
+    return { id: row.text("unique_id"), prompt: row.text("problem"), gold: row.text("answer") };
+  },
+  prompt({ prompt }, form) {
+    if (form === "chat") {
+      const how = "Reason step by step, and put your final answer within \\boxed{}.";
+      return { prompt: `${prompt}\n\n${how}`, raw: false, stop: [], maxTokens: 512 };
+    }
+    const shots = MATH_PROBLEMS.map(
+      ({ problem, solution, answer }) =>
+        `Problem:\n${problem}\n\nSolution:\n${solution}\nFinal Answer: The final answer is $${answer}$. I hope it is correct.\n\n`,
+    );
+    const text = `${shots.join("")}Problem:\n${prompt}\n\nSolution:`;
+    return { prompt: text, raw: true, stop: ["\nProblem:"], maxTokens: 512 };
+  },
+  openGrader,
+});
