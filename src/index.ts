@@ -55,6 +55,7 @@ export type { MethodOptions, Progress, Settings } from "./methods/options.js";
 export { particle } from "./methods/particle.js";
 export { type ModelPlan, type Plan, plan } from "./methods/plan.js";
 export { power } from "./methods/power.js";
+export type { ModelFamily, PresetOptions } from "./methods/preset.js";
 export type { ImportanceRatio, ProposalDiffusionOptions } from "./methods/proposal-options.js";
 export { METHODS, type Method, optionsFor } from "./methods/registry.js";
 export type { Result, StopReason } from "./methods/result.js";

@@ -27,7 +27,7 @@ function formatVote({ answer, agreement, steps }: Result): string {
   return `${shown}   ${percent(agreement)} of ${votes} votes ${what}`;
 }
 
-function formatGuidance({ method, steps, settings }: Result): string {
+function formatGuidance({ method, steps, settings, acceptanceRate }: Result): string {
   const last = steps.at(-1);
   if (last === undefined) return method;
   const { rollouts, adaptive } = settings;
@@ -37,6 +37,10 @@ function formatGuidance({ method, steps, settings }: Result): string {
       : steps.map((step) => step.candidates.length).join(" → ");
   const ess = steps.map((step) => step.ess.toFixed(1)).join(" → ");
   const drawn = `${steps.length} step${steps.length > 1 ? "s" : ""} of ${candidates} candidates`;
+  if (method === "particle") return `${method}, ${drawn}; ESS ${ess}`;
+  if (acceptanceRate !== undefined) {
+    return `${method}, ${drawn}; ${percent(acceptanceRate)} of the proposals accepted`;
+  }
   if (!method.startsWith("ets")) return `${method}, ${drawn}`;
   return `${method}, ${drawn} × ${rollouts} rollout${rollouts > 1 ? "s" : ""}; ESS ${ess}`;
 }

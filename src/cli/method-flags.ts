@@ -18,6 +18,10 @@ export interface MethodFlags extends ModelFlags, DiffusionFlags {
   steps?: number;
   blockTokens?: number;
   lambda?: number;
+  lengthPenalty?: number;
+  alpha?: number;
+  moves?: number;
+  preset?: string;
   maxTokens?: number;
   temperature?: number;
   topK?: number;
@@ -34,11 +38,17 @@ export interface MethodFlags extends ModelFlags, DiffusionFlags {
   budgetMs?: number;
 }
 
+export const DEFAULT_REWARD = "self-consistency";
+
 export function addMethodOptions(command: Command): Command {
   command
-    .option("-M, --candidates <n>", "candidates drawn at each step (default: 8)", numberOption)
+    .option(
+      "-M, --candidates <n>",
+      "candidates drawn at each step; beam: its width (default: 8; power: 1)",
+      numberOption,
+    )
     .option("-K, --rollouts <n>", "rollouts for each candidate (default: 1)", numberOption)
-    .option("-I, --steps <n>", "guidance steps, blocks of max-tokens / n", numberOption)
+    .option("-I, --steps <n>", "guidance steps, blocks of max-tokens / n (power: 16)", numberOption)
     .option(
       "--block-tokens <n>",
       "tokens of a guidance step (default: 64; bundled models: 16)",
@@ -46,11 +56,18 @@ export function addMethodOptions(command: Command): Command {
     )
     .option("--lambda <x>", "λ of the target p·exp(reward/λ) (default: 0.1)", numberOption)
     .option(
+      "--length-penalty <x>",
+      "beam: compares log p / length^x (default: 1, the mean)",
+      numberOption,
+    )
+    .option("--alpha <x>", "power: samples from p^x (default: 4)", numberOption)
+    .option("--moves <n>", "power: proposals at each block; mh: in all (default: 10)", numberOption)
+    .option(
       "--max-tokens <n>",
       "longest answer (default: 512, or what the context leaves)",
       numberOption,
     )
-    .option("--temperature <x>", "0 is greedy (default: 0.7)", numberOption)
+    .option("--temperature <x>", "0 is greedy (default: 0.7; beam, power: 1)", numberOption)
     .option("--top-k <n>", "keep the n most probable tokens", numberOption)
     .option("--top-p <x>", "keep tokens up to this probability", numberOption)
     .option("--min-p <x>", "drop tokens below this share of the most probable one's", numberOption)
@@ -72,7 +89,7 @@ export function addMethodOptions(command: Command): Command {
     .option(
       "--reward <reward>",
       `${REWARD_NAMES.join(", ")}, or a sum: self-consistency+0.5*confidence`,
-      "self-consistency",
+      DEFAULT_REWARD,
     )
     .option("--adaptive", "draw until the vote is settled, in one step of at most 32 candidates")
     .option("--finish <how>", "chain, or resample among the last rollouts (default: chain)")
@@ -80,6 +97,7 @@ export function addMethodOptions(command: Command): Command {
     .option("--system <text>", "system message")
     .option("--raw", "no chat template: the prompt is the text to continue")
     .option("--thinking", "leave thinking on, where the template has the switch")
+    .option("--preset <name>", "paper: its settings for the task, for what is not given")
     .option("--budget-tokens <n>", "end with the best answer after this many tokens", numberOption)
     .option("--budget-ms <n>", "end with the best answer after this time", numberOption);
   return addDiffusionOptions(command);

@@ -10,7 +10,7 @@ import type { Step } from "../methods/step.js";
 import { VERSION } from "../version.js";
 import { writeAskFiles } from "./ask-files.js";
 import { type AskFlags, METHOD_NAMES } from "./ask-flags.js";
-import { openNamedReward, toAskOptions } from "./ask-options.js";
+import { openNamedReward, toAskOptions, toAskPrompt } from "./ask-options.js";
 import { formatAnswer, formatInterrupted } from "./ask-output.js";
 import { exitWith, failStalled, Interrupted, interruptSignal } from "./exit.js";
 import { loadNamedModel } from "./load-named-model.js";
@@ -24,6 +24,7 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
   const proposalName = proposalOf(name, flags);
   checkOptions(name, options, { hasProposal: proposalName !== undefined });
   const question = await readPrompt(prompt);
+  const asked = await toAskPrompt(flags, question);
   const signal = interruptSignal();
 
   let plan: Plan | undefined;
@@ -39,9 +40,11 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
         ? null
         : await loadNamedModel({ ...flags, model: proposalName }, signal);
     const loadMs = performance.now() - started;
-    const result = await METHODS[name](model, question, {
+    const result = await METHODS[name](model, asked.prompt, {
       ...options,
-      reward: opened.reward,
+      raw: options.raw ?? asked.raw,
+      stop: [...asked.stop, ...(options.stop ?? [])],
+      ...(opened && { reward: opened.reward }),
       ...(proposal && { proposal }),
       onWarning: (message) => console.error(message),
       onPlan: (planned) => {

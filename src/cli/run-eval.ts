@@ -6,12 +6,12 @@ import { evalProgress, formatEvaluation, formatInterrupted } from "./eval-output
 import { parseMethods } from "./evaluated-methods.js";
 import { failStalled, Interrupted, interruptSignal } from "./exit.js";
 import { loadNamedModel } from "./load-named-model.js";
-import { proposalSource, toMethodOptions } from "./method-options.js";
+import { hasPresetReward, proposalSource, toMethodOptions } from "./method-options.js";
 
 export async function runEval(taskName: string, flags: EvalFlags): Promise<void> {
   const task = await findTask(taskName);
   const methods = parseMethods(flags.methods);
-  const options = toMethodOptions(flags);
+  const options = toMethodOptions(flags, task.name);
   const source = methods.some(({ method }) => method === "ets-is")
     ? proposalSource(flags)
     : undefined;
@@ -26,12 +26,13 @@ export async function runEval(taskName: string, flags: EvalFlags): Promise<void>
     const given = {
       ...{ resume, data, limit, samples, seed, concurrency, queue },
       mode: flags.mode as GradingMode | undefined,
-      form: flags.form as PromptForm | undefined,
+      form: (flags.form ?? flags.preset) as PromptForm | undefined,
+      reward: hasPresetReward(flags) ? undefined : flags.reward,
       allowCodeExecution: flags.allowCodeExecution,
     };
     const evaluation = await evaluate(model, task, {
       ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
-      ...{ methods, options, out, signal, reward: flags.reward },
+      ...{ methods, options, out, signal },
       ...(proposal && { proposal }),
       onProgress: progress.show,
       onWarning: progress.say,

@@ -43,13 +43,14 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
   const { model, proposal, task, form, signal, onTokens } = context;
   const { item, method, seed } = job;
   const extract = (text: string) => task.extract(text, item);
-  const reward =
-    context.reward ?? selfConsistency({ extract, ...(task.isFinal && { isFinal: task.isFinal }) });
+  const usual = () => selfConsistency({ extract, ...(task.isFinal && { isFinal: task.isFinal }) });
+  // A preset has a reward of its own.
+  const reward = context.reward ?? (job.options.preset ? undefined : usual());
   try {
     const result = await METHODS[method](model, task.prompt(item, form).prompt, {
       ...promptSettings(task, form, item, job.options),
       ...{ seed, extract },
-      ...(takesOption(method, "reward") && { reward }),
+      ...(takesOption(method, "reward") && reward && { reward }),
       ...(takesOption(method, "proposal") && proposal && { proposal }),
       ...(signal && { signal }),
       ...(onTokens && { onProgress: ({ generated }) => onTokens(job.key, generated) }),

@@ -41,6 +41,7 @@ import {
   withMethodDefaults,
 } from "./method-names.js";
 import type { Plan } from "./plan.js";
+import { checkPreset, type PresetOptions, withPreset } from "./preset.js";
 import {
   type ImportanceRatio,
   type ProposalDiffusionOptions,
@@ -119,6 +120,8 @@ export interface MethodOptions extends SamplingOptions, PromptOptions, BaselineO
    * text whose reward can't change any more is completed without guidance.
    */
   shortcuts?: { prefixes?: boolean; duplicates?: boolean; decided?: boolean };
+  /** Settings of the paper for what is not given, by task and family of models. Default: none. */
+  preset?: PresetOptions;
   /** Makes every draw reproducible at fixed settings on one machine, from 0 to 2^53 - 1. Default 0. */
   seed?: number;
   /** Aborting rejects with the signal's reason. */
@@ -145,7 +148,7 @@ const KEYS = [
   ...SAMPLING_KEYS,
   ...["raw", "system", "thinking"],
   ...["candidates", "rollouts", "steps", "blockTokens", "lambda", "maxTokens", "reward", "extract"],
-  ...["diffusion", "lengthPenalty", "alpha", "moves"],
+  ...["diffusion", "lengthPenalty", "alpha", "moves", "preset"],
   ...[
     "proposal",
     "proposalSampling",
@@ -197,6 +200,7 @@ export interface Settings extends BaselineSettings {
   raw: boolean;
   system: string | null;
   thinking: boolean;
+  preset: Required<PresetOptions> | null;
   budget: BudgetOptions;
 }
 
@@ -238,10 +242,11 @@ interface Limits {
 /** Throws `ERR_INVALID_OPTION`. `promptTokens` bounds the default of `maxTokens`. */
 export function resolveOptions(
   method: MethodName,
-  options: MethodOptions,
+  given: MethodOptions,
   model: Model,
   promptTokens: number,
 ): ResolvedOptions {
+  const options = withPreset(method, given, model);
   const { proposal } = options;
   if (proposal !== undefined && !(proposal instanceof Model)) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `proposal` to be a loaded model");
@@ -262,6 +267,7 @@ export function checkOptions(
 ): void {
   checkOptionNames(options);
   checkOwnOptions(method, options);
+  if (options.preset !== undefined) checkPreset(options.preset);
   promptOptions(options);
   const isDiffusion = options.diffusion !== undefined;
   resolve(method, options, { room: 2 ** 24, vocabSize: 2 ** 31 - 1, hasProposal, isDiffusion });
@@ -351,6 +357,7 @@ function resolveSettings(
     raw: options.raw ?? false,
     system: options.system ?? null,
     thinking: options.thinking ?? false,
+    preset: (options.preset as Required<PresetOptions> | undefined) ?? null,
     budget: { ...options.budget },
   };
 }

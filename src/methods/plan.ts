@@ -29,6 +29,7 @@ import {
   resolveOptions,
   type Settings,
 } from "./options.js";
+import { withPreset } from "./preset.js";
 import { boundTokens, type TokenBounds } from "./token-bounds.js";
 
 export interface ModelPlan extends ContextPlan {
@@ -73,9 +74,10 @@ export async function plan(
   prompt: Prompt,
   options: MethodOptions & { method?: MethodName } = {},
 ): Promise<Plan> {
-  const { method = options.proposal ? "ets-is" : "ets", ...rest } = options;
+  const { method = options.proposal ? "ets-is" : "ets", ...given } = options;
   checkOneOf("method", method, METHOD_NAMES);
-  checkOptionNames(rest);
+  checkOptionNames(given);
+  const rest = withPreset(method, given, model);
   const { tokens } = await model.encodePrompt(prompt, promptOptions(rest));
   return planRun(method, model, rest, tokens.length).plan;
 }

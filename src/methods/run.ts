@@ -27,6 +27,7 @@ import {
   type Settings,
 } from "./options.js";
 import { type Plan, planRun } from "./plan.js";
+import { withPreset } from "./preset.js";
 import type { Result, StopReason } from "./result.js";
 import type { Candidate, MethodDiagnostics, Step } from "./step.js";
 
@@ -65,10 +66,11 @@ export class Run implements AsyncDisposable {
     method: MethodName,
     model: Model,
     prompt: Prompt,
-    options: MethodOptions,
+    given: MethodOptions,
   ): Promise<Run> {
-    checkOptionNames(options);
-    checkOwnOptions(method, options);
+    checkOptionNames(given);
+    checkOwnOptions(method, given);
+    const options = withPreset(method, given, model);
     options.signal?.throwIfAborted();
     const encoded = await model.encodePrompt(prompt, promptOptions(options));
     const { plan, resolved } = planRun(method, model, options, encoded.tokens.length);

@@ -1,0 +1,159 @@
+/**
+ * Settings of the paper (arXiv 2601.21484), by task and family of models: `preset: { name: "paper" }`.
+ * They reproduce what the published code does, on importance ratios that are right: votes pooled
+ * over all steps, three rollouts a candidate, log ratios clipped to ±10. Its few-shot prompts are
+ * the tasks' (`task.prompt(item, "paper")`).
+ */
+import { checkKeys, checkOneOf } from "../engine/check.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import type { Model } from "../engine/model.js";
+import { selfConsistency } from "../rewards/self-consistency.js";
+import { type MethodName, withDefaults } from "./method-names.js";
+import type { MethodOptions } from "./options.js";
+
+const PAPER_TASKS = ["math500", "gsm8k", "gpqa", "humaneval"] as const;
+type PaperTask = (typeof PAPER_TASKS)[number];
+
+const FAMILIES = ["qwen3-1.7b", "qwen3-8b", "llada-8b"] as const;
+export type ModelFamily = (typeof FAMILIES)[number];
+
+/** Tasks that another one's settings are for too. */
+const SAME_SETTINGS: Readonly<Record<string, PaperTask>> = { "mini-gsm": "gsm8k" };
+
+export interface PresetOptions {
+  name: "paper";
+  /** A task of the paper: math500, gsm8k (or mini-gsm), gpqa, humaneval. */
+  task: string;
+  /** Default: the nearest by the model's kind and size. */
+  family?: ModelFamily;
+}
+
+/** M, K, B (a diffusion model: I) and T. */
+type Guided = readonly [candidates: number, rollouts: number, cut: number, temperature: number];
+/** M and T. */
+type Voted = readonly [candidates: number, temperature: number];
+type ByTask<T> = Readonly<Record<PaperTask, T>>;
+
+const ETS: Readonly<Record<ModelFamily, ByTask<Guided>>> = {
+  "qwen3-1.7b": {
+    math500: [15, 3, 64, 0.7],
+    gsm8k: [15, 3, 64, 1.5],
+    gpqa: [5, 3, 64, 1.5],
+    humaneval: [10, 10, 64, 0.25],
+  },
+  "qwen3-8b": {
+    math500: [10, 3, 64, 0.7],
+    gsm8k: [15, 3, 128, 1.5],
+    gpqa: [15, 3, 64, 0.25],
+    humaneval: [20, 3, 64, 0.25],
+  },
+  "llada-8b": {
+    math500: [15, 1, 4, 0.5],
+    gsm8k: [10, 1, 4, 1],
+    gpqa: [5, 3, 4, 0.5],
+    humaneval: [5, 3, 8, 0.25],
+  },
+};
+
+/** Of Qwen3-8B with Qwen3-1.7B as its proposal. */
+const ETS_IS: ByTask<Guided> = {
+  math500: [15, 3, 128, 0.7],
+  gsm8k: [15, 3, 128, 1.5],
+  gpqa: [15, 3, 64, 0.25],
+  humaneval: [10, 3, 64, 0.25],
+};
+const ETS_IS_DIFFUSION: ByTask<Guided> = { ...ETS["llada-8b"], math500: [5, 3, 8, 0.5] };
+
+const BEST_OF_N: Readonly<Record<Exclude<ModelFamily, "llada-8b">, ByTask<Voted>>> = {
+  "qwen3-1.7b": { math500: [50, 0.7], gsm8k: [20, 1.5], gpqa: [30, 0.5], humaneval: [50, 0.25] },
+  "qwen3-8b": { math500: [50, 0.7], gsm8k: [30, 1.5], gpqa: [30, 1.5], humaneval: [50, 0.25] },
+};
+
+/** Length and block of a diffusion model's answer. */
+const DENOISED: ByTask<readonly [length: number, block: number]> = {
+  math500: [256, 8],
+  gsm8k: [256, 8],
+  gpqa: [64, 8],
+  humaneval: [512, 32],
+};
+
+/** Throws `ERR_INVALID_OPTION`. */
+export function checkPreset(preset: PresetOptions): { task: PaperTask } {
+  checkKeys("preset", preset, ["name", "task", "family"]);
+  checkOneOf("preset.name", preset.name, ["paper"]);
+  if (preset.family !== undefined) checkOneOf("preset.family", preset.family, FAMILIES);
+  const task = SAME_SETTINGS[preset.task] ?? preset.task;
+  return { task: checkOneOf("preset.task", task, PAPER_TASKS) as PaperTask };
+}
+
+/** The options, with those of their preset for what is not given. Throws `ERR_INVALID_OPTION`. */
+export function withPreset(
+  method: MethodName,
+  options: MethodOptions,
+  model: Pick<Model, "info">,
+): MethodOptions {
+  const { preset } = options;
+  if (preset === undefined) return options;
+  const { task } = checkPreset(preset);
+  const family = preset.family ?? nearestFamily(model);
+  if ((family === "llada-8b") !== model.info.isDiffusion) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `The model is not of the family ${family}`);
+  }
+  const { extract } = options;
+  const vote = selfConsistency({
+    ...(extract && { extract }),
+    pool: "all",
+    // The published code lets a majority of one draw earn nothing for diffusion models alone.
+    singleton: family === "llada-8b" ? 0 : 1,
+  });
+  const settings: MethodOptions = { lambda: 0.1, reward: vote };
+  const own = { ...lengthOf(task, family), ...settingsOf(method, task, family) };
+  const complete = withDefaults({ ...settings, ...own }, options);
+  return { ...complete, preset: { name: "paper", task: preset.task, family } };
+}
+
+function nearestFamily({ info }: Pick<Model, "info">): ModelFamily {
+  if (info.isDiffusion) return "llada-8b";
+  return info.parameters < 4e9 ? "qwen3-1.7b" : "qwen3-8b";
+}
+
+/** Of an autoregressive model 512, or what its context leaves: the default. */
+function lengthOf(task: PaperTask, family: ModelFamily): MethodOptions {
+  if (family !== "llada-8b") return {};
+  const [maxTokens, blockLength] = DENOISED[task];
+  return { maxTokens, diffusion: { blockLength } };
+}
+
+function settingsOf(method: MethodName, task: PaperTask, family: ModelFamily): MethodOptions {
+  switch (method) {
+    case "ets":
+      return toGuided(ETS[family][task], family);
+    case "ets-is": {
+      const guided = family === "llada-8b" ? ETS_IS_DIFFUSION : ETS_IS;
+      return { ...toGuided(guided[task], family), weights: "clip" };
+    }
+    case "best-of-n":
+    case "majority": {
+      if (family === "llada-8b") break;
+      const [candidates, temperature] = BEST_OF_N[family][task];
+      return { candidates, temperature };
+    }
+    case "beam":
+      return { candidates: task === "gpqa" ? 50 : 20 };
+    case "sample":
+      return { temperature: 0.7, topP: 0.8, topK: 20 };
+    case "greedy":
+    case "power":
+      return {};
+    default:
+  }
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    `The paper has no settings for ${method} with models like ${family}`,
+  );
+}
+
+function toGuided([candidates, rollouts, cut, temperature]: Guided, family: ModelFamily) {
+  const blocks = family === "llada-8b" ? { steps: cut } : { blockTokens: cut };
+  return { candidates, rollouts, temperature, ...blocks };
+}
