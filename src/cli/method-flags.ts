@@ -44,11 +44,11 @@ export function addMethodOptions(command: Command): Command {
   command
     .option(
       "-M, --candidates <n>",
-      "candidates drawn at each step; beam: its width (default: 8; power: 1)",
+      "candidates drawn at each step (default: 8); beam: its width; power: its texts, 1",
       numberOption,
     )
     .option("-K, --rollouts <n>", "rollouts for each candidate (default: 1)", numberOption)
-    .option("-I, --steps <n>", "guidance steps, blocks of max-tokens / n (power: 16)", numberOption)
+    .option("-I, --steps <n>", "guidance steps, blocks of max-tokens / n; power: 16", numberOption)
     .option(
       "--block-tokens <n>",
       "tokens of a guidance step (default: 64; bundled models: 16)",
@@ -67,7 +67,7 @@ export function addMethodOptions(command: Command): Command {
       "longest answer (default: 512, or what the context leaves)",
       numberOption,
     )
-    .option("--temperature <x>", "0 is greedy (default: 0.7; beam, power: 1)", numberOption)
+    .option("--temperature <x>", "0 is greedy (default: 0.7); beam, power: 1", numberOption)
     .option("--top-k <n>", "keep the n most probable tokens", numberOption)
     .option("--top-p <x>", "keep tokens up to this probability", numberOption)
     .option("--min-p <x>", "drop tokens below this share of the most probable one's", numberOption)

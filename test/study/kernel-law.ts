@@ -56,7 +56,7 @@ function acceptance(kernel: Kernel, root: Node, x: Node, y: Node, cut: number): 
 }
 
 /** The law after one move of a text of this law, among texts of up to `length` tokens. */
-export function afterMove(
+function afterMove(
   policy: EnumeratedPolicy,
   kernel: Kernel,
   texts: readonly Node[],
@@ -83,7 +83,7 @@ export function afterMove(
 }
 
 /** The law of the texts drawn from q to begin with, or of shorter ones drawn on. */
-export function afterDraw(
+function afterDraw(
   policy: EnumeratedPolicy,
   kernel: Kernel,
   texts: readonly Node[],
