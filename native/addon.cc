@@ -72,35 +72,40 @@ std::vector<float> ReadLogits(Napi::Value value) {
   return std::vector<float>(array.Data(), array.Data() + array.ElementLength());
 }
 
-Napi::Object ToJs(Napi::Env env, const TokenProbability& probability) {
+Napi::Object ToJs(Napi::Env env, const TokenProbability& probability, Metrics metrics) {
   Napi::Object result = Napi::Object::New(env);
   result["token"] = probability.token;
   result["logProb"] = probability.log_prob;
   result["rawLogProb"] = probability.raw_log_prob;
+  if (metrics.entropy) result["entropy"] = probability.entropy;
+  if (metrics.self_certainty) result["selfCertainty"] = probability.self_certainty;
   return result;
 }
 
-// drawToken(logits: Float32Array, sampling, uniform) -> { token, logProb, rawLogProb }
+// drawToken(logits: Float32Array, sampling, uniform, metrics)
+//   -> { token, logProb, rawLogProb, entropy?, selfCertainty? }
 Napi::Value JsDrawToken(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const std::vector<float> logits = ReadLogits(info[0]);
     const int32_t size = static_cast<int32_t>(logits.size());
-    Sampler sampler(ReadSampling(info[1], size), size);
+    const Metrics metrics = ReadMetrics(info[3]);
+    Sampler sampler(ReadSampling(info[1], size), size, metrics);
     const double uniform = ReadNumber(info[2], "uniform", 0, 1 - 0x1p-53);
     TokenProbability drawn;
     sampler.Draw(logits.data(), {uniform}, &drawn);
-    return ToJs(info.Env(), drawn);
+    return ToJs(info.Env(), drawn, metrics);
   });
 }
 
-// scoreToken(logits: Float32Array, sampling, token) -> { token, logProb, rawLogProb }
+// scoreToken(logits: Float32Array, sampling, token, metrics) -> as drawToken
 Napi::Value JsScoreToken(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const std::vector<float> logits = ReadLogits(info[0]);
     const int32_t size = static_cast<int32_t>(logits.size());
-    Sampler sampler(ReadSampling(info[1], size), size);
+    const Metrics metrics = ReadMetrics(info[3]);
+    Sampler sampler(ReadSampling(info[1], size), size, metrics);
     const int64_t token = ReadInteger(info[2], "token", 0, size - 1);
-    return ToJs(info.Env(), sampler.Score(logits.data(), static_cast<llama_token>(token)));
+    return ToJs(info.Env(), sampler.Score(logits.data(), static_cast<llama_token>(token)), metrics);
   });
 }
 

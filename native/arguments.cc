@@ -139,6 +139,21 @@ Sampling ReadSampling(Napi::Value value, int32_t vocab_size) {
   return sampling;
 }
 
+Metrics ReadMetrics(Napi::Value value) {
+  Metrics metrics;
+  if (value.IsUndefined()) return metrics;
+  const Napi::Array names = ReadArray(value, "metrics", 2);
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    const Napi::Value name = names[i];
+    const std::string text = ReadString(name, "metrics[i]");
+    if (text != "entropies" && text != "selfCertainties") {
+      Refuse("metrics[i]", "\"entropies\" or \"selfCertainties\"", name);
+    }
+    (text == "entropies" ? metrics.entropy : metrics.self_certainty) = true;
+  }
+  return metrics;
+}
+
 Napi::Float64Array ToFloat64Array(Napi::Env env, const std::vector<double>& values) {
   Napi::Float64Array array = Napi::Float64Array::New(env, values.size());
   if (!values.empty()) std::memcpy(array.Data(), values.data(), values.size() * sizeof(double));

@@ -64,6 +64,8 @@ std::vector<llama_token> ReadTokens(Napi::Value value, const std::string& name, 
                                     llama_token min = 0);
 // { temperature, topK, topP, minP, vocabLimit, allowedTokens: Int32Array, ascending and unique }
 Sampling ReadSampling(Napi::Value value, int32_t vocab_size);
+// Names of metrics, "entropies" and "selfCertainties"; undefined: none.
+Metrics ReadMetrics(Napi::Value value);
 
 Napi::Float64Array ToFloat64Array(Napi::Env env, const std::vector<double>& values);
 Napi::Int32Array ToInt32Array(Napi::Env env, const std::vector<llama_token>& values);

@@ -121,8 +121,8 @@ Napi::Value Context::Logits(const Napi::CallbackInfo& info) {
 }
 
 // generate({ draws: [{ parent, stream: [3], position, maxTokens, keep, keepEnded, tail }],
-// sampling,
-//   reference, key: [2], stopTokens, stopStrings, maxTotalTokens, sharePrefixes, timeLimitMs })
+//   sampling, reference, metrics, key: [2], stopTokens, stopStrings, maxTotalTokens,
+//   sharePrefixes, timeLimitMs })
 //   -> continuations
 Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
@@ -137,16 +137,18 @@ Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
   });
 }
 
-// score([{ parent, tokens }], sampling) -> [{ logProbs, rawLogProbs }]
+// score([{ parent, tokens }], sampling, metrics)
+//   -> [{ logProbs, rawLogProbs, entropies?, selfCertainties? }]
 Napi::Value Context::Score(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     host_.RequireOpen();
     const std::vector<ScoreRequest> requests = ReadScoreRequests(info[0], vocab_size_);
     const Sampling sampling = ReadSampling(info[1], vocab_size_);
+    const Metrics metrics = ReadMetrics(info[2]);
     return host_.Run<std::vector<Scores>>(
         info.Env(),
-        [requests, sampling](Session* session) {
-          return llama_ets::Score(session, requests, sampling);
+        [requests, sampling, metrics](Session* session) {
+          return llama_ets::Score(session, requests, sampling, metrics);
         },
         [](Napi::Env env, std::vector<Scores>* result) { return ToJs(env, *result); });
   });

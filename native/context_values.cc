@@ -46,6 +46,16 @@ Draw ReadDraw(Napi::Object object) {
   return draw;
 }
 
+// What was not asked for is left out.
+void SetMetrics(Napi::Object* object, const std::vector<double>& entropies,
+                const std::vector<double>& self_certainties) {
+  const Napi::Env env = object->Env();
+  if (!entropies.empty()) (*object)["entropies"] = ToFloat64Array(env, entropies);
+  if (!self_certainties.empty()) {
+    (*object)["selfCertainties"] = ToFloat64Array(env, self_certainties);
+  }
+}
+
 const char* NameOf(Finish finish) {
   switch (finish) {
     case Finish::kEnd:
@@ -124,6 +134,7 @@ GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size)
   options.sampling = ReadSampling(object.Get("sampling"), vocab_size);
   const Napi::Value reference = object.Get("reference");
   if (!reference.IsNull()) options.reference = ReadSampling(reference, vocab_size);
+  options.metrics = ReadMetrics(object.Get("metrics"));
   options.key = ReadWords<2>(object.Get("key"), "key");
   options.stop_tokens = ReadTokens(object.Get("stopTokens"), "stopTokens", vocab_size);
   const Napi::Array stops = ReadArray(object.Get("stopStrings"), "stopStrings", 64);
@@ -151,6 +162,7 @@ Napi::Value ToJs(Napi::Env env, const std::vector<Continuation>& continuations) 
     object["logProbs"] = ToFloat64Array(env, continuation.log_probs);
     object["rawLogProbs"] = ToFloat64Array(env, continuation.raw_log_probs);
     object["referenceLogProbs"] = ToFloat64Array(env, continuation.reference_log_probs);
+    SetMetrics(&object, continuation.entropies, continuation.self_certainties);
     object["finish"] = NameOf(continuation.finish);
     object["sequence"] = static_cast<double>(continuation.sequence);
     result[i] = object;
@@ -165,6 +177,7 @@ Napi::Value ToJs(Napi::Env env, const std::vector<Scores>& scores) {
     Napi::Object object = Napi::Object::New(env);
     object["logProbs"] = ToFloat64Array(env, scores[i].log_probs);
     object["rawLogProbs"] = ToFloat64Array(env, scores[i].raw_log_probs);
+    SetMetrics(&object, scores[i].entropies, scores[i].self_certainties);
     result[i] = object;
   }
   return result;

@@ -19,7 +19,7 @@ class Generation {
       : session_(session),
         draws_(draws),
         options_(options),
-        sampler_(session, options.sampling),
+        sampler_(session, options.sampling, options.metrics),
         text_end_(session->vocab(), options.stop_tokens, options.stop_strings),
         results_(draws.size()),
         waiting_(draws.size()) {
@@ -307,6 +307,8 @@ class Generation {
     result.log_probs.push_back(drawn.log_prob);
     result.raw_log_probs.push_back(drawn.raw_log_prob);
     if (reference_sampler_) result.reference_log_probs.push_back(references_[at]);
+    if (options_.metrics.entropy) result.entropies.push_back(drawn.entropy);
+    if (options_.metrics.self_certainty) result.self_certainties.push_back(drawn.self_certainty);
     session_->monitor()->generated += 1;
     session_->counters.generated += 1;
     result.finish = finish;

@@ -36,6 +36,7 @@ struct Draw {
 struct GenerationOptions {
   Sampling sampling;
   std::optional<Sampling> reference;  // another policy to report the drawn tokens under
+  Metrics metrics;
   PhiloxKey key;
   std::vector<llama_token> stop_tokens;  // besides the model's end-of-generation tokens
   std::vector<std::string> stop_strings;
@@ -49,6 +50,8 @@ struct Continuation {
   std::vector<double> log_probs;            // under the distribution sampled
   std::vector<double> raw_log_probs;        // under the model's softmax
   std::vector<double> reference_log_probs;  // under `reference`, if there is one
+  std::vector<double> entropies;            // these two hold a number a token when asked for
+  std::vector<double> self_certainties;
   Finish finish = Finish::kBudget;
   SequenceHandle sequence = 0;  // 0: none kept
 };

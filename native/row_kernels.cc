@@ -25,12 +25,24 @@ LLAMA_ETS_VECTORISED float SumOfExp(const float* values, int32_t count, float ma
   return sum;
 }
 
-LLAMA_ETS_VECTORISED float SumOfWeightedExp(const float* values, int32_t count, float max) {
+LLAMA_ETS_VECTORISED float SumOfWeightedExp(const float* values, int32_t count, float max,
+                                            float scale) {
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (int32_t i = 0; i < count; ++i) {
-    const float exponent = values[i] - max < -100.f ? -100.f : values[i] - max;
-    sum += NegativeExp(exponent) * exponent;
+    const float exponent = (values[i] - max) * scale;
+    sum += NegativeExp(exponent) * (exponent < -100.f ? -100.f : exponent);
+  }
+  return sum;
+}
+
+LLAMA_ETS_VECTORISED float SumOfDistances(const float* values, int32_t count, float max,
+                                          float limit) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int32_t i = 0; i < count; ++i) {
+    const float distance = max - values[i];
+    sum += distance < limit ? distance : limit;
   }
   return sum;
 }

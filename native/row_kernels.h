@@ -42,8 +42,11 @@ float MaxOf(const float* values, int32_t count);
 // The sum of exp((value - max) * scale); NaN if a value is.
 float SumOfExp(const float* values, int32_t count, float max, float scale);
 
-// The sum of exp(value - max) * (value - max), where a value of -infinity adds 0.
-float SumOfWeightedExp(const float* values, int32_t count, float max);
+// The sum of exp(x) * x, x = (value - max) * scale, where a value of -infinity adds 0.
+float SumOfWeightedExp(const float* values, int32_t count, float max, float scale);
+
+// The sum of the values' distances below `max`, each cut off at `limit`.
+float SumOfDistances(const float* values, int32_t count, float max, float limit);
 
 // values + scale * (values - others), in place of the values.
 void Extrapolate(float* values, const float* others, int32_t count, float scale);

@@ -18,7 +18,7 @@ void RowSampler::ForEach(size_t rows,
       rows > 1 && static_cast<int64_t>(rows) * decoder_->vocab_size() >= kLogitsWorthThreads;
   const int32_t threads = worth_threads ? decoder_->team_size() : 1;
   while (static_cast<int32_t>(samplers_.size()) < threads) {
-    samplers_.emplace_back(sampling_, decoder_->vocab_size());
+    samplers_.emplace_back(sampling_, decoder_->vocab_size(), metrics_);
   }
   const auto take = [&](int32_t row, int32_t member) {
     decoder_->ThrowIfAborted();

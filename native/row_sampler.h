@@ -13,7 +13,8 @@ namespace llama_ets {
 
 class RowSampler {
  public:
-  RowSampler(Decoder* decoder, const Sampling& sampling) : decoder_(decoder), sampling_(sampling) {}
+  RowSampler(Decoder* decoder, const Sampling& sampling, Metrics metrics = {})
+      : decoder_(decoder), sampling_(sampling), metrics_(metrics) {}
 
   // Calls `work` for the rows 0 to rows - 1, several at once: it may write to its own row's result
   // only. Throws the lowest failing row's error, or ERR_ABORTED.
@@ -22,6 +23,7 @@ class RowSampler {
  private:
   Decoder* decoder_;
   const Sampling& sampling_;
+  const Metrics metrics_;
   std::vector<Sampler> samplers_;  // one a thread, for their scratch memory
 };
 

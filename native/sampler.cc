@@ -14,6 +14,8 @@ namespace {
 constexpr int32_t kBlock = 1024;
 // A sorted list of so many candidates is no dearer than the passes that avoid it.
 constexpr size_t kFewCandidates = 4096;
+// Where self-certainty takes a token for impossible, in nats below the largest logit.
+constexpr float kImpossible = 100;
 
 }  // namespace
 
@@ -21,11 +23,12 @@ bool Sampler::Candidate::IsHigher(const Candidate& a, const Candidate& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
 }
 
-Sampler::Sampler(Sampling sampling, int32_t vocab_size)
+Sampler::Sampler(Sampling sampling, int32_t vocab_size, Metrics metrics)
     : sampling_(std::move(sampling)),
       vocab_size_(std::min(vocab_size, sampling_.vocab_limit)),
       truncates_((sampling_.top_k > 0 && sampling_.top_k < vocab_size_) || sampling_.top_p < 1 ||
-                 sampling_.min_p > 0) {
+                 sampling_.min_p > 0),
+      metrics_(metrics) {
   const size_t blocks = (vocab_size_ + kBlock - 1) / kBlock;
   block_max_.resize(blocks);
   block_sum_.resize(blocks);
@@ -244,21 +247,66 @@ TokenProbability Sampler::DrawFromSupport(const float* logits, const Softmax& ro
             Tempered(drawn->logit, support_max_) - std::log(support_sum_));
 }
 
+double Sampler::Entropy(const float* logits, const Softmax& row) const {
+  if (sampling_.temperature == 0) return 0;
+  double sum = 0;
+  double weighted = 0;  // sum of exp(t) * t, t the tempered distance from the largest logit
+  if (IsPlain()) {
+    sum = tempered_sum_;
+    const float scale = static_cast<float>(1 / sampling_.temperature);
+    for (int32_t first = 0; first < vocab_size_; first += kBlock) {
+      const int32_t size = std::min(kBlock, vocab_size_ - first);
+      weighted += SumOfWeightedExp(logits + first, size, row.max, scale);
+    }
+  } else {
+    for (const Candidate& c : support_) {
+      const double t = Tempered(c.logit, support_max_);
+      const double weight = std::exp(t);
+      sum += weight;
+      if (weight > 0) weighted += weight * t;
+    }
+  }
+  return std::max(0.0, std::log(sum) - weighted / sum);
+}
+
+double Sampler::SelfCertainty(const float* logits, const Softmax& row) const {
+  double distances = 0;
+  for (int32_t first = 0; first < vocab_size_; first += kBlock) {
+    const int32_t size = std::min(kBlock, vocab_size_ - first);
+    distances += SumOfDistances(logits + first, size, row.max, kImpossible);
+  }
+  return std::max(0.0, distances / vocab_size_ + row.log_sum - std::log(vocab_size_));
+}
+
 void Sampler::Draw(const float* logits, const std::vector<double>& uniforms,
                    TokenProbability* drawn) {
   if (uniforms.empty()) return;
   const Softmax row = SumRow(logits);
   const bool is_greedy = sampling_.temperature == 0;
   if (!is_greedy && !IsPlain()) FindSupport(logits, row);
+  const double entropy = metrics_.entropy ? Entropy(logits, row) : 0;
+  const double self_certainty = metrics_.self_certainty ? SelfCertainty(logits, row) : 0;
   for (const double uniform : uniforms) {
-    *drawn++ = is_greedy   ? Greedy(logits, row)
-               : IsPlain() ? DrawPlain(logits, row, uniform)
-                           : DrawFromSupport(logits, row, uniform);
+    *drawn = is_greedy   ? Greedy(logits, row)
+             : IsPlain() ? DrawPlain(logits, row, uniform)
+                         : DrawFromSupport(logits, row, uniform);
+    drawn->entropy = entropy;
+    drawn->self_certainty = self_certainty;
+    ++drawn;
   }
 }
 
 TokenProbability Sampler::Score(const float* logits, llama_token token) {
   const Softmax row = SumRow(logits);
+  if (sampling_.temperature > 0 && !IsPlain()) FindSupport(logits, row);
+  TokenProbability scored = ScoreFound(logits, row, token);
+  if (metrics_.entropy) scored.entropy = Entropy(logits, row);
+  if (metrics_.self_certainty) scored.self_certainty = SelfCertainty(logits, row);
+  return scored;
+}
+
+TokenProbability Sampler::ScoreFound(const float* logits, const Softmax& row,
+                                     llama_token token) const {
   if (token >= vocab_size_) return {token, -HUGE_VAL, -HUGE_VAL};
   if (sampling_.temperature == 0) {
     return At(logits, row, token, Greedy(logits, row).token == token ? 0 : -HUGE_VAL);
@@ -266,7 +314,6 @@ TokenProbability Sampler::Score(const float* logits, llama_token token) {
   if (IsPlain()) {
     return At(logits, row, token, Tempered(logits[token], row.max) - std::log(tempered_sum_));
   }
-  FindSupport(logits, row);
   for (const Candidate& c : support_) {
     if (c.token != token) continue;
     return At(logits, row, token, Tempered(c.logit, support_max_) - std::log(support_sum_));

@@ -24,15 +24,23 @@ struct Sampling {
   int32_t vocab_limit = INT32_MAX;   // ids from here on have no probability
 };
 
+// What to measure of a row besides: each takes another pass over it.
+struct Metrics {
+  bool entropy = false;         // of the distribution actually sampled, in nats
+  bool self_certainty = false;  // of the model's own softmax p: -1/V sum log(V p), in nats
+};
+
 struct TokenProbability {
   llama_token token;
   double log_prob;      // under the distribution actually sampled; -inf outside its support
   double raw_log_prob;  // under the model's own softmax: temperature 1, nothing cut off
+  double entropy = 0;   // these two are the row's, whatever the token; 0 when not asked for
+  double self_certainty = 0;
 };
 
 class Sampler {
  public:
-  Sampler(Sampling sampling, int32_t vocab_size);
+  Sampler(Sampling sampling, int32_t vocab_size, Metrics metrics = {});
 
   // Draws a token for each of `uniforms`, on [0, 1), all from one row. Throws EngineError
   // ERR_INVALID_LOGITS when the row holds NaN or +inf, or when nothing has probability (a broken
@@ -67,6 +75,10 @@ class Sampler {
   void CollectTopP(const float* logits, const Softmax& row);
   void KeepTopP(double goal);
   bool IsPlain() const { return !truncates_ && sampling_.allowed.empty(); }
+  // Of the row whose sums, and support if the policy has one, were just found.
+  double Entropy(const float* logits, const Softmax& row) const;
+  double SelfCertainty(const float* logits, const Softmax& row) const;
+  TokenProbability ScoreFound(const float* logits, const Softmax& row, llama_token token) const;
   TokenProbability Greedy(const float* logits, const Softmax& row) const;
   TokenProbability DrawPlain(const float* logits, const Softmax& row, double uniform) const;
   TokenProbability DrawFromSupport(const float* logits, const Softmax& row, double uniform) const;
@@ -77,6 +89,7 @@ class Sampler {
   const Sampling sampling_;
   const int32_t vocab_size_;
   const bool truncates_;
+  const Metrics metrics_;
   std::vector<float> block_max_;
   std::vector<float> block_sum_;    // of exp((z - max) / T), one a block; scratch
   double tempered_sum_ = 0;         // over the whole row

@@ -12,10 +12,12 @@ namespace {
 
 class Scoring {
  public:
-  Scoring(Session* session, const std::vector<ScoreRequest>& requests, const Sampling& sampling)
+  Scoring(Session* session, const std::vector<ScoreRequest>& requests, const Sampling& sampling,
+          Metrics metrics)
       : session_(session),
         requests_(requests),
-        sampler_(session, sampling),
+        metrics_(metrics),
+        sampler_(session, sampling, metrics),
         results_(requests.size()) {}
 
   ~Scoring() {
@@ -114,6 +116,8 @@ class Scoring {
       Scores& result = results_[rows_[i].request];
       result.log_probs.push_back(scored_[i].log_prob);
       result.raw_log_probs.push_back(scored_[i].raw_log_prob);
+      if (metrics_.entropy) result.entropies.push_back(scored_[i].entropy);
+      if (metrics_.self_certainty) result.self_certainties.push_back(scored_[i].self_certainty);
     }
     session_->counters.scored += static_cast<int64_t>(rows_.size());
     rows_.clear();
@@ -121,6 +125,7 @@ class Scoring {
 
   Session* session_;
   const std::vector<ScoreRequest>& requests_;
+  const Metrics metrics_;
   RowSampler sampler_;
   std::vector<Scores> results_;
   std::vector<Slot> active_;
@@ -133,8 +138,8 @@ class Scoring {
 }  // namespace
 
 std::vector<Scores> Score(Session* session, const std::vector<ScoreRequest>& requests,
-                          const Sampling& sampling) {
-  return Scoring(session, requests, sampling).Run();
+                          const Sampling& sampling, Metrics metrics) {
+  return Scoring(session, requests, sampling, metrics).Run();
 }
 
 }  // namespace llama_ets

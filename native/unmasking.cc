@@ -23,7 +23,7 @@ Sums SumRow(const float* logits, int32_t count) {
   for (int32_t first = 0; first < count; first += kBlock) {
     const int32_t size = std::min(kBlock, count - first);
     sums.exps += SumOfExp(logits + first, size, sums.max, 1);
-    sums.weighted += SumOfWeightedExp(logits + first, size, sums.max);
+    sums.weighted += SumOfWeightedExp(logits + first, size, sums.max, 1.f);
   }
   if (!std::isfinite(sums.max) || !std::isfinite(sums.exps) || !std::isfinite(sums.weighted)) {
     throw EngineError("ERR_INVALID_LOGITS",

@@ -80,7 +80,7 @@ export class AutoregressiveProposal implements Proposal {
   async score(
     states: readonly ChainState[],
     rollouts: readonly (readonly Rollout[])[],
-  ): Promise<number[][]> {
+  ): Promise<Rollout[][]> {
     return this.#drawer.score(await this.#cachePrefixes(states, false), rollouts);
   }
 

@@ -16,6 +16,7 @@ import type {
   Usage,
 } from "./chain.js";
 import { type DrawerOptions, type DrawnText, type Prefix, TextDrawer } from "./text-drawer.js";
+import { firstValues } from "./token-values.js";
 
 export type AutoregressiveState = DrawnText;
 
@@ -171,7 +172,7 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
   async score(
     states: readonly AutoregressiveState[],
     rollouts: readonly (readonly Rollout[])[],
-  ): Promise<number[][]> {
+  ): Promise<Rollout[][]> {
     return this.#drawer.score(states.map(prefixOf), rollouts);
   }
 
@@ -207,7 +208,7 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     const text = {
       text: this.#drawer.textOf(tokens),
       tokens,
-      logProbs: state.logProbs.slice(0, cut),
+      ...firstValues(state, cut),
       drawnLogProbs: state.drawnLogProbs?.slice(0, cut) ?? [],
       finishReason: null,
     };

@@ -6,9 +6,6 @@
 /** `end`: the model ended the text; `stop`: a stop token or string; `length`: `maxTokens`. */
 export type FinishReason = "end" | "stop" | "length";
 
-/** What can be measured of the distribution of each token, at a cost: only when a reward asks. */
-export type TokenMetric = "entropies" | "selfCertainties";
-
 /** A text, or the part of it drawn so far. */
 export interface Text {
   /** Without the end token, and cut before a stop string or what is still masked. */
@@ -36,7 +33,7 @@ export interface ChainState extends Text {}
 
 /** A finished text x_0 drawn from a state. */
 export interface Rollout extends Text {
-  /** log of the probability, in nats, with which its model drew it from its state. */
+  /** log of the probability, in nats and fp64, with which its model draws it from its state. */
   logDrawn: number;
 }
 
@@ -87,10 +84,11 @@ export interface Chain<S extends ChainState = ChainState> extends AsyncDisposabl
     candidates: readonly number[],
   ): Promise<Rollout[][]>;
   /**
-   * log p_ref of each rollout given its state, in nats, summed in fp64, the end token included;
-   * -Infinity outside the policy's support.
+   * Rollouts that another may have drawn, as this chain would have: with its own values of their
+   * tokens, and log p_ref of each given its state, the end token included, as `logDrawn`
+   * (-Infinity outside the policy's support).
    */
-  score(states: readonly S[], rollouts: readonly (readonly Rollout[])[]): Promise<number[][]>;
+  score(states: readonly S[], rollouts: readonly (readonly Rollout[])[]): Promise<Rollout[][]>;
   /** Lets go of states that won't be continued. */
   release(states: readonly S[]): Promise<void>;
   /** Whether the budget has ended; what was being drawn is then cut off, unfinished. */

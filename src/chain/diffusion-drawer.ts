@@ -146,10 +146,10 @@ export class DiffusionDrawer implements AsyncDisposable {
   }
 
   /**
-   * log of the probability of the tokens that each rollout unmasked, each given the text before its
-   * step; -Infinity for those that a budget leaves unscored.
+   * The rollouts with the log of the probability of the tokens that each unmasked, each given the
+   * text before its step; -Infinity for those that a budget leaves unscored.
    */
-  async score(rollouts: readonly (readonly Rollout[])[]): Promise<number[][]> {
+  async score(rollouts: readonly (readonly Rollout[])[]): Promise<Rollout[][]> {
     const { prompt, sampling, denoising, budget, signal } = this.#options;
     const texts = rollouts.flat().map((rollout) => (rollout as DiffusionRollout).unmasked);
     const atOnce = budget.msLeft === null ? texts.length : SCORED_AT_ONCE;
@@ -164,8 +164,10 @@ export class DiffusionDrawer implements AsyncDisposable {
         .catch((error) => this.#rethrow(error));
       scores.push(...logProbs.map(sumOfKnown));
     }
-    const all = texts.map((_, i) => scores[i] ?? Number.NEGATIVE_INFINITY);
-    return rollouts.map((own) => all.splice(0, own.length));
+    const rescored = rollouts.flat().map((rollout, i) => {
+      return { ...rollout, logDrawn: scores[i] ?? Number.NEGATIVE_INFINITY };
+    });
+    return rollouts.map((own) => rescored.splice(0, own.length));
   }
 
   async usage(): Promise<Usage> {

@@ -96,7 +96,7 @@ export class DiffusionChain implements Chain<DiffusionState> {
   score(
     _states: readonly DiffusionState[],
     rollouts: readonly (readonly Rollout[])[],
-  ): Promise<number[][]> {
+  ): Promise<Rollout[][]> {
     return this.#drawer.score(rollouts);
   }
 
@@ -145,7 +145,7 @@ export class DiffusionProposal implements Proposal<DiffusionState> {
   }
 
   /** Of rollouts that the reference drew there are none: a mixture is refused. */
-  async score(states: readonly DiffusionState[]): Promise<number[][]> {
+  async score(states: readonly DiffusionState[]): Promise<Rollout[][]> {
     return states.map(() => []);
   }
 

@@ -1,5 +1,6 @@
 /** The chain of a model, by its kind. */
 import type { ContextPlan } from "../engine/capacity.js";
+import { LlamaEtsError } from "../engine/errors.js";
 import type { Model } from "../engine/model.js";
 import type { Sampling } from "../engine/sampling.js";
 import { AutoregressiveChain, type AutoregressiveOptions } from "./autoregressive.js";
@@ -22,8 +23,15 @@ export async function openChain(
   plan: ContextPlan,
   options: ChainOptions,
 ): Promise<Chain> {
-  const { diffusion: denoising, blockTokens, maxTokens } = options;
+  const { diffusion: denoising, blockTokens, maxTokens, metrics } = options;
   if (denoising === null) return AutoregressiveChain.open(model, plan, options);
+  if (metrics.length > 0) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `The reward needs the ${metrics.join(" and ")} of tokens, which a diffusion model's texts don't have`,
+      { fix: "the reward `confidence`" },
+    );
+  }
   const length = guidanceLength(denoising, blockTokens, maxTokens);
   return DiffusionChain.open(model, plan, { ...options, denoising }, length);
 }
@@ -35,7 +43,8 @@ export async function openProposal(
   options: ChainOptions,
 ): Promise<Proposal> {
   const { proposalSampling, proposalDiffusion: denoising } = options;
-  const own = { ...options, sampling: proposalSampling ?? options.sampling };
+  // What texts carry is the reference's, which scores the rollouts.
+  const own = { ...options, sampling: proposalSampling ?? options.sampling, metrics: [] };
   return denoising === null
     ? AutoregressiveProposal.open(model, plan, own)
     : DiffusionProposal.open(model, plan, { ...own, denoising });

@@ -1,14 +1,18 @@
 /** Draws and scores texts with one model: what an autoregressive chain and its proposal share. */
 import type { Context, Continuation, Expansion, Sequence } from "../engine/context.js";
 import type { Model } from "../engine/model.js";
-import { rethrow } from "../engine/native.js";
+import { type NativeScores, rethrow, type TokenMetric } from "../engine/native.js";
 import type { Sampling } from "../engine/sampling.js";
+import { groupsOf, type Reading, toBatches } from "./batches.js";
 import type { Budget } from "./budget.js";
 import type { FinishReason, NextToken, RedrawnState, Rollout, Text, Usage } from "./chain.js";
 import { PROGRESS_INTERVAL_MS, whileReporting } from "./progress.js";
+import { appendValues, unknownValues } from "./token-values.js";
 
 export interface DrawerOptions {
   sampling: Sampling;
+  /** What texts carry besides log-probabilities. */
+  metrics: readonly TokenMetric[];
   /** Longest text, in tokens. */
   maxTokens: number;
   stop: readonly string[];
@@ -46,11 +50,6 @@ export interface DrawnText extends Text {
 
 /** What the context counts. */
 type Counted = Omit<Usage, "passes" | "ms">;
-
-interface Reading {
-  sequence: Sequence;
-  tokens: Int32Array;
-}
 
 export class TextDrawer implements AsyncDisposable {
   readonly #model: Model;
@@ -106,7 +105,8 @@ export class TextDrawer implements AsyncDisposable {
    * @param power tokens are drawn with probability ∝ p_ref^power
    */
   async draw(requests: readonly DrawRequest[], power = 1): Promise<DrawnText[]> {
-    const { sampling: policy, stop, seed, budget, shortcuts, signal, onProgress } = this.#options;
+    const { sampling: policy, metrics, stop, seed, budget, shortcuts } = this.#options;
+    const { signal, onProgress } = this.#options;
     signal?.throwIfAborted();
     if (requests.length === 0) return [];
     if (this.#isCutOff(budget)) return requests.map(({ text }) => ({ ...text, sequence: null }));
@@ -122,6 +122,7 @@ export class TextDrawer implements AsyncDisposable {
         ...(power === 1
           ? { sampling: policy }
           : { sampling: toPower(policy, power), reference: policy }),
+        metrics,
         key: [seed % 2 ** 32, Math.floor(seed / 2 ** 32)],
         stopTokens: new Int32Array(),
         stopStrings: [...stop],
@@ -207,32 +208,39 @@ export class TextDrawer implements AsyncDisposable {
     );
   }
 
-  /** log p of each rollout given its prefix; -Infinity for those that a budget leaves unscored. */
+  /**
+   * The rollouts as this model would have drawn them; those that a budget leaves unscored have
+   * probability 0.
+   */
   async score(
     prefixes: readonly Prefix[],
     rollouts: readonly (readonly Rollout[])[],
-  ): Promise<number[][]> {
-    const { budget, sampling, signal } = this.#options;
+  ): Promise<Rollout[][]> {
+    const { budget, sampling, metrics, signal } = this.#options;
     const requests = prefixes.flatMap(({ text, sequence }, i) =>
-      (rollouts[i] ?? []).map(({ tokens }) => ({
+      (rollouts[i] ?? []).map((rollout) => ({
+        ...{ text, rollout },
         parent: sequence,
-        tokens: Int32Array.from(tokens.slice(text.tokens.length)),
+        tokens: Int32Array.from(rollout.tokens.slice(text.tokens.length)),
       })),
     );
     // All at once packs best; with a deadline, as many as fill a batch.
     const perCall = budget.msLeft === null ? Number.POSITIVE_INFINITY : this.context.outputs;
-    const logProbs: number[] = [];
+    const scores: NativeScores[] = [];
     for (const batch of groupsOf(requests, perCall)) {
       signal?.throwIfAborted();
       if (this.#isCutOff(budget)) break;
-      const scores = await this.context
-        .score(batch, sampling)
+      const scored = await this.context
+        .score(batch, sampling, metrics)
         .catch((error) => this.#rethrow(error));
-      logProbs.push(...scores.map((score) => sum([...score.logProbs])));
+      scores.push(...scored);
     }
-    const unscored = requests.slice(logProbs.length).map(() => Number.NEGATIVE_INFINITY);
-    const all = [...logProbs, ...unscored];
-    return prefixes.map((_, i) => all.splice(0, rollouts[i]?.length ?? 0));
+    const rescored = requests.map(({ text, rollout, tokens }, i): Rollout => {
+      const added = scores[i] ?? unknownValues(tokens.length);
+      const logDrawn = sum([...added.logProbs]);
+      return { ...rollout, ...appendValues(text, added, metrics), logDrawn };
+    });
+    return prefixes.map((_, i) => rescored.splice(0, rollouts[i]?.length ?? 0));
   }
 
   #spend(tokens: number): void {
@@ -280,7 +288,7 @@ export class TextDrawer implements AsyncDisposable {
     const whole = this.textOf(tokens);
     return {
       tokens,
-      logProbs: [...text.logProbs, ...logProbs],
+      ...appendValues(text, { ...continuation, logProbs }, this.#options.metrics),
       ...(text.drawnLogProbs && { drawnLogProbs: [...text.drawnLogProbs, ...drawn] }),
       text: finish === "stop" ? this.#cutAtStop(whole) : whole,
       finishReason: finishReasonOf(continuation, tokens.length >= this.#options.maxTokens),
@@ -317,38 +325,4 @@ function sum(numbers: readonly number[]): number {
 
 function longest(strings: readonly string[]): number {
   return Math.max(1, ...strings.map((s) => s.length));
-}
-
-/** Cuts tokens to be read into batches of at most `size`, in order. */
-function toBatches(requests: readonly Reading[], size: number): Reading[][] {
-  const batches: Reading[][] = [];
-  let room = 0;
-  for (const { sequence, tokens } of requests) {
-    for (let from = 0; from < tokens.length; ) {
-      if (room === 0) {
-        batches.push([]);
-        room = size;
-      }
-      const part = tokens.subarray(from, from + room);
-      batches.at(-1)?.push({ sequence, tokens: part });
-      from += part.length;
-      room -= part.length;
-    }
-  }
-  return batches;
-}
-
-/** Consecutive requests of at least `size` tokens in all, but for the last. */
-function groupsOf<T extends { tokens: Int32Array }>(requests: readonly T[], size: number): T[][] {
-  const groups: T[][] = [];
-  let tokens = size;
-  for (const request of requests) {
-    if (tokens >= size) {
-      groups.push([]);
-      tokens = 0;
-    }
-    groups.at(-1)?.push(request);
-    tokens += request.tokens.length;
-  }
-  return groups;
 }

@@ -118,6 +118,11 @@ function toCompletions<S extends ChainState>(
 }
 
 /** A text without what its chain keeps with it. */
-function textOf({ text, tokens, logProbs, finishReason }: Text): Text {
-  return { text, tokens, logProbs, finishReason };
+function textOf(from: Text): Text {
+  const { text, tokens, logProbs, entropies, selfCertainties, finishReason } = from;
+  return {
+    ...{ text, tokens, logProbs, finishReason },
+    ...(entropies && { entropies }),
+    ...(selfCertainties && { selfCertainties }),
+  };
 }

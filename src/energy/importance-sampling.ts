@@ -8,6 +8,7 @@
  * in log domain and double precision. With exact weights Ê is unbiased for every K.
  */
 import type { Proposal, Rollout } from "../chain/chain.js";
+import { unmeasured } from "../chain/token-values.js";
 import type { Completion } from "../rewards/reward.js";
 import {
   type CandidateGroup,
@@ -37,7 +38,8 @@ export interface ImportanceOptions extends EstimatorOptions {
 const CLIP = 10;
 
 export function importanceSampling(options: ImportanceOptions): EnergyEstimator {
-  const { proposal, rollouts, weights } = options;
+  const { proposal, rollouts, weights, reward } = options;
+  const { metrics = [] } = reward;
   const ownRollouts = Math.round(rollouts * options.mixture);
   const history: Completion[][] = [];
   const memory = new StepMemory<WeightedRollout[]>();
@@ -54,9 +56,13 @@ export function importanceSampling(options: ImportanceOptions): EnergyEstimator 
     const fromProposal = await proposal.complete(states, rollouts - ownRollouts, step, numbers);
     const fromReference = await chain.complete(states, ownRollouts, step, numbers);
     const isCutOff = proposal.isOutOfBudget || chain.isOutOfBudget;
-    const ratios = isCutOff ? [] : await ratiosOf(states, fromProposal, fromReference);
+    // A reward is of the text under p_ref, whoever drew it.
+    const rescored = isCutOff
+      ? fromProposal.map((texts) => texts.map((text) => unmeasured(text, metrics)))
+      : await chain.score(states, fromProposal);
+    const ratios = isCutOff ? [] : await ratiosOf(rescored, fromProposal, fromReference);
     for (const [i, { first }] of open.entries()) {
-      const texts = [...(fromProposal[i] ?? []), ...(fromReference[i] ?? [])];
+      const texts = [...(rescored[i] ?? []), ...(fromReference[i] ?? [])];
       known.set(
         first,
         texts.map((text, k) => ({ text, logRatio: ratios[i]?.[k] ?? 0 })),
@@ -79,20 +85,21 @@ export function importanceSampling(options: ImportanceOptions): EnergyEstimator 
 
     /** log of p_ref / ((1 - β) p_proposal + β p_ref), β the share that p_ref drew. */
     async function ratiosOf(
-      states: (typeof candidates)[number][],
+      rescored: Rollout[][],
       fromProposal: Rollout[][],
       fromReference: Rollout[][],
     ): Promise<number[][]> {
-      const scored = await chain.score(states, fromProposal);
       const scoredBack = await proposal.score(states, fromReference);
       const logShare = Math.log(ownRollouts / rollouts);
       const logRest = Math.log1p(-ownRollouts / rollouts);
       const ratio = (logRef: number, logProposal: number) =>
         logRef - logSumExp([logShare + logRef, logRest + logProposal]);
       return states.map((_, i) => [
-        ...(fromProposal[i] ?? []).map((text, k) => ratio(scored[i]?.[k] as number, text.logDrawn)),
-        ...(fromReference[i] ?? []).map((text, k) =>
-          ratio(text.logDrawn, scoredBack[i]?.[k] as number),
+        ...(rescored[i] ?? []).map(({ logDrawn }, k) =>
+          ratio(logDrawn, fromProposal[i]?.[k]?.logDrawn as number),
+        ),
+        ...(fromReference[i] ?? []).map(({ logDrawn }, k) =>
+          ratio(logDrawn, scoredBack[i]?.[k]?.logDrawn as number),
         ),
       ]);
     }

@@ -16,6 +16,7 @@ import {
   type NativeScores,
   rethrow,
   type SequenceHandle,
+  type TokenMetric,
 } from "./native.js";
 import { type Sampling, toNativeSampling } from "./sampling.js";
 
@@ -141,11 +142,13 @@ export class Context implements AsyncDisposable {
   score(
     requests: readonly { parent: Sequence; tokens: Int32Array }[],
     sampling: Sampling,
+    metrics: readonly TokenMetric[] = [],
   ): Promise<NativeScores[]> {
     return call(() =>
       this.#native.score(
         requests.map(({ parent, tokens }) => ({ parent: parent.handle, tokens })),
         toNativeSampling(sampling),
+        metrics,
       ),
     );
   }

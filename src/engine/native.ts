@@ -16,6 +16,15 @@ export interface NativeSampling {
   vocabLimit: number;
 }
 
+/** What can be measured of the distribution of each token, at a cost: only when asked for. */
+export type TokenMetric = "entropies" | "selfCertainties";
+
+/** The metrics asked for, one number a token, in nats. */
+interface NativeMetrics {
+  entropies?: Float64Array;
+  selfCertainties?: Float64Array;
+}
+
 export interface NativeModelInfo {
   description: string;
   parameters: number;
@@ -71,6 +80,7 @@ export interface NativeGenerateRequest {
   sampling: NativeSampling;
   /** Another policy to report the drawn tokens under. */
   reference: NativeSampling | null;
+  metrics?: readonly TokenMetric[];
   key: [number, number];
   stopTokens: Int32Array;
   stopStrings: string[];
@@ -80,7 +90,7 @@ export interface NativeGenerateRequest {
   timeLimitMs: number | null;
 }
 
-export interface NativeContinuation {
+export interface NativeContinuation extends NativeMetrics {
   tokens: Int32Array;
   logProbs: Float64Array;
   rawLogProbs: Float64Array;
@@ -91,7 +101,7 @@ export interface NativeContinuation {
   sequence: SequenceHandle;
 }
 
-export interface NativeScores {
+export interface NativeScores extends NativeMetrics {
   logProbs: Float64Array;
   rawLogProbs: Float64Array;
 }
@@ -148,6 +158,7 @@ export interface NativeContext {
   score(
     requests: { parent: SequenceHandle; tokens: Int32Array }[],
     sampling: NativeSampling,
+    metrics?: readonly TokenMetric[],
   ): Promise<NativeScores[]>;
   /** `token`: appended to a fork of the parent; null: the parent as it is. */
   expand(
@@ -253,6 +264,8 @@ interface TokenProbability {
   token: number;
   logProb: number;
   rawLogProb: number;
+  entropy?: number;
+  selfCertainty?: number;
 }
 
 export interface Addon {
@@ -274,8 +287,18 @@ export interface Addon {
   Context: new () => NativeContext;
   DiffusionContext: new () => NativeDiffusionContext;
   philox(counter: number[], key: number[]): number[];
-  drawToken(logits: Float32Array, sampling: NativeSampling, uniform: number): TokenProbability;
-  scoreToken(logits: Float32Array, sampling: NativeSampling, token: number): TokenProbability;
+  drawToken(
+    logits: Float32Array,
+    sampling: NativeSampling,
+    uniform: number,
+    metrics?: readonly TokenMetric[],
+  ): TokenProbability;
+  scoreToken(
+    logits: Float32Array,
+    sampling: NativeSampling,
+    token: number,
+    metrics?: readonly TokenMetric[],
+  ): TokenProbability;
 }
 
 let loaded: Addon | undefined;

@@ -81,6 +81,7 @@ export class Run implements AsyncDisposable {
       ...settings,
       ...resolved,
       prompt: encoded.tokens,
+      metrics: resolved.reward.metrics ?? [],
       onProgress:
         onProgress &&
         ((generated: number) =>

@@ -1,5 +1,6 @@
 import { checkKeys, checkPositive } from "../engine/check.js";
-import type { Reward } from "./reward.js";
+import type { TokenMetric } from "../engine/native.js";
+import type { Completion, Reward } from "./reward.js";
 
 export interface CertaintyOptions {
   /** a of the formula, above 0: how fast the reward moves with the mean over tokens, a nat. */
@@ -19,7 +20,7 @@ export function confidence(options: CertaintyOptions = {}): Reward {
 }
 
 /** Throws `ERR_INVALID_OPTION`. */
-function rateOf(name: string, options: CertaintyOptions, preset: number): number {
+export function rateOf(name: string, options: CertaintyOptions, preset: number): number {
   checkKeys(name, options, ["rate"]);
   return checkPositive("rate", options.rate ?? preset);
 }
@@ -27,4 +28,9 @@ function rateOf(name: string, options: CertaintyOptions, preset: number): number
 /** A text has tokens, if only its end. */
 function meanOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** A metric's mean over each text's tokens. The run that draws the texts measures it. */
+export function meansOf(pool: readonly Completion[], metric: TokenMetric): number[] {
+  return pool.map((completion) => meanOf(completion[metric] ?? []));
 }

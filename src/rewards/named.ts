@@ -5,9 +5,11 @@ import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { AnswerExtractor } from "./answer.js";
 import { combine } from "./combine.js";
 import { confidence } from "./confidence.js";
+import { entropy } from "./entropy.js";
 import { jsonSchemaVerifier } from "./json-schema.js";
 import { loadRewardModule } from "./module.js";
 import type { Reward } from "./reward.js";
+import { selfCertainty } from "./self-certainty.js";
 import { selfConsistency } from "./self-consistency.js";
 import { regexVerifier } from "./verifier.js";
 
@@ -29,7 +31,7 @@ interface Term {
   argument: string;
 }
 
-const PLAIN = ["self-consistency", "confidence"] as const;
+const PLAIN = ["self-consistency", "confidence", "entropy", "self-certainty"] as const;
 const WITH_ARGUMENT = ["regex", "json-schema", "module"] as const;
 type Kind = (typeof PLAIN)[number] | (typeof WITH_ARGUMENT)[number];
 
@@ -93,6 +95,10 @@ async function openTerm(
       return selfConsistency({ ...(extract && { extract }), ...(isFinal && { isFinal }) });
     case "confidence":
       return confidence();
+    case "entropy":
+      return entropy();
+    case "self-certainty":
+      return selfCertainty();
     case "regex":
       return regexVerifier(argument);
     case "json-schema":

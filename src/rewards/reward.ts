@@ -1,5 +1,6 @@
-import type { Text, TokenMetric } from "../chain/chain.js";
+import type { Text } from "../chain/chain.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import type { TokenMetric } from "../engine/native.js";
 
 /** A finished text to be rewarded: a rollout, or a candidate that has ended. */
 export interface Completion extends Text {

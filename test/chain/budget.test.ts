@@ -38,6 +38,7 @@ const shape: ChainShape = {
 
 const optionsOf = (budget: Budget) => ({
   ...{ ...shape, prompt, budget, stop: [], seed: 1, signal: undefined, onProgress: undefined },
+  metrics: [],
   shortcuts: { prefixes: true },
   // Without the end tokens: all texts go on to their last token.
   sampling: resolveSampling(
@@ -75,12 +76,12 @@ describe("time that ends", () => {
     const all = await chain.score(states, rollouts);
     expect(chain.isOutOfBudget).toBe(false);
     for (const [i, score] of all.flat().entries()) {
-      expect(score).toBeCloseTo(rollouts[i]?.[0]?.logDrawn as number, 1);
+      expect(score.logDrawn).toBeCloseTo(rollouts[i]?.[0]?.logDrawn as number, 1);
     }
     budget.left = 1;
     const [first, ...rest] = (await chain.score(states, rollouts)).flat();
     expect(first).toEqual(all[0]?.[0]);
-    expect(rest.at(-1)).toBe(Number.NEGATIVE_INFINITY);
+    expect(rest.at(-1)?.logDrawn).toBe(Number.NEGATIVE_INFINITY);
     expect(chain.isOutOfBudget).toBe(true);
   });
 

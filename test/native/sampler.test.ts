@@ -1,60 +1,9 @@
 /** The native sampler against its definition, written plainly in double precision. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { NativeSampling } from "../../src/engine/native.js";
 import { addon } from "../../src/engine/native.js";
-import { PLAIN } from "../fixtures/sampling.js";
+import { logitsOf, PLAIN, referencePolicy, samplings } from "../fixtures/sampling.js";
 import { chiSquarePValue } from "../fixtures/statistics.js";
-
-/** The policy's log-probabilities: allowed, temperature, top-k, top-p, min-p, renormalise. */
-function referencePolicy(logits: Float32Array, sampling: NativeSampling): number[] {
-  const { temperature, topK, topP, minP, allowedTokens, vocabLimit } = sampling;
-  const allowed =
-    allowedTokens.length > 0 ? [...allowedTokens] : [...logits.keys()].slice(0, vocabLimit);
-  const logit = (token: number) => logits[token] as number;
-  let kept = allowed.sort((a, b) => logit(b) - logit(a) || a - b);
-  if (temperature === 0) kept = kept.slice(0, 1);
-  const scale = temperature === 0 ? 1 : temperature;
-  if (topK > 0) kept = kept.slice(0, topK);
-  const top = logit(kept[0] as number);
-  const weight = (token: number) => Math.exp((logit(token) - top) / scale);
-  const total = (tokens: number[]) => tokens.reduce((sum, token) => sum + weight(token), 0);
-  if (topP < 1) {
-    const goal = topP * total(kept);
-    let sum = 0;
-    const enough = kept.findIndex((token) => {
-      sum += weight(token);
-      return sum >= goal;
-    });
-    kept = enough < 0 ? kept : kept.slice(0, enough + 1);
-  }
-  kept = kept.filter((token) => weight(token) >= minP);
-  const logTotal = Math.log(total(kept));
-  const logProbs = Array.from(logits, () => Number.NEGATIVE_INFINITY);
-  for (const token of kept) logProbs[token] = (logit(token) - top) / scale - logTotal;
-  return logProbs;
-}
-
-/** Logits without near-ties at a cut, so that rounding can't move a token over it. */
-const logitsOf = (size: number) =>
-  fc
-    .tuple(fc.integer({ min: 1, max: 2 ** 30 }), fc.double({ min: 0.1, max: 8, noNaN: true }))
-    .map(([seed, spread]) => {
-      let state = seed;
-      return Float32Array.from({ length: size }, () => {
-        state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-        return spread * 2 * (state / 2 ** 32 - 0.5) * 4;
-      });
-    });
-
-const samplings = fc.record({
-  temperature: fc.constantFrom(0, 0.25, 0.7, 1, 1.5),
-  topK: fc.constantFrom(0, 1, 5, 40),
-  topP: fc.constantFrom(0.3, 0.9, 0.95, 1),
-  minP: fc.constantFrom(0, 0.05, 0.5),
-  allowedTokens: fc.constantFrom(new Int32Array(), Int32Array.of(3, 7, 8, 50, 90)),
-  vocabLimit: fc.constantFrom(95, 2 ** 31 - 1),
-});
 
 describe("the sampler", () => {
   test.each([100, 960, 5000])("scores every token of %i as the definition does", (size) => {

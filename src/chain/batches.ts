@@ -1,0 +1,45 @@
+/** How many tokens go to the engine at once. */
+import type { Sequence } from "../engine/context.js";
+
+/** Tokens to be appended to a sequence. */
+export interface Reading {
+  sequence: Sequence;
+  tokens: Int32Array;
+}
+
+/** Cuts tokens to be read into batches of at most `size`, in order. */
+export function toBatches(requests: readonly Reading[], size: number): Reading[][] {
+  const batches: Reading[][] = [];
+  let room = 0;
+  for (const { sequence, tokens } of requests) {
+    for (let from = 0; from < tokens.length; ) {
+      if (room === 0) {
+        batches.push([]);
+        room = size;
+      }
+      const part = tokens.subarray(from, from + room);
+      batches.at(-1)?.push({ sequence, tokens: part });
+      from += part.length;
+      room -= part.length;
+    }
+  }
+  return batches;
+}
+
+/** Consecutive requests of at least `size` tokens in all, but for the last. */
+export function groupsOf<T extends { tokens: Int32Array }>(
+  requests: readonly T[],
+  size: number,
+): T[][] {
+  const groups: T[][] = [];
+  let tokens = size;
+  for (const request of requests) {
+    if (tokens >= size) {
+      groups.push([]);
+      tokens = 0;
+    }
+    groups.at(-1)?.push(request);
+    tokens += request.tokens.length;
+  }
+  return groups;
+}
