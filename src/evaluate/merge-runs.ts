@@ -1,5 +1,5 @@
 import { LlamaEtsError } from "../engine/errors.js";
-import type { RunRecord } from "./run-files.js";
+import type { MethodRecord, RunRecord } from "./run-files.js";
 import { canonicalJson } from "./sample-key.js";
 
 /**
@@ -11,26 +11,25 @@ export function mergeRuns(directory: string, before: RunRecord, now: RunRecord):
   const refuse = (what: string, was: unknown, is: unknown): never => {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
-      `${directory} holds a run of another ${what}: ${canonicalJson(was)}, now ${canonicalJson(is)}`,
-      { fix: "another --out, or the settings it was begun with" },
+      `${directory} holds a run whose ${what} is ${canonicalJson(was)}; this one's is ${canonicalJson(is)}`,
+      { fix: "another --out, or what it was begun with" },
     );
   };
   for (const name of ["task", "form", "mode", "seed"] as const) {
-    if (before[name] !== now[name]) refuse(name, before[name], now[name]);
+    if (before[name] !== now[name]) refuse(`\`${name}\``, before[name], now[name]);
   }
   const named = ({ path, sha256 }: { path: string; sha256: string }) => `${path} (${sha256})`;
   for (const name of ["data", "model", "proposal"] as const) {
     const [was, is] = [before[name], now[name]];
     if (was !== undefined && is !== undefined && was.sha256 !== is.sha256) {
-      refuse(name, named(was), named(is));
+      refuse(`\`${name}\``, named(was), named(is));
     }
   }
   const methods = [...before.methods];
   for (const method of now.methods) {
     const same = methods.find(({ name }) => name === method.name);
     if (same === undefined) methods.push(method);
-    else if (same.method !== method.method) refuse(method.name, same.method, method.method);
-    else refuseChange(same.settings, method.settings, (...change) => refuse(...change));
+    else refuseChange(same, method, refuse);
   }
   const proposal = before.proposal ?? now.proposal;
   return {
@@ -43,12 +42,13 @@ export function mergeRuns(directory: string, before: RunRecord, now: RunRecord):
 }
 
 function refuseChange(
-  before: RunRecord["methods"][number]["settings"],
-  now: RunRecord["methods"][number]["settings"],
-  refuse: (name: string, was: unknown, is: unknown) => never,
+  before: MethodRecord,
+  now: MethodRecord,
+  refuse: (what: string, was: unknown, is: unknown) => never,
 ): void {
-  for (const name of new Set([...Object.keys(before), ...Object.keys(now)])) {
-    if (canonicalJson(before[name] ?? null) === canonicalJson(now[name] ?? null)) continue;
-    refuse(name, before[name] ?? null, now[name] ?? null);
+  if (before.method !== now.method) refuse(`method ${now.name}`, before.method, now.method);
+  for (const name of new Set([...Object.keys(before.settings), ...Object.keys(now.settings)])) {
+    const [was, is] = [before.settings[name] ?? null, now.settings[name] ?? null];
+    if (canonicalJson(was) !== canonicalJson(is)) refuse(`\`${name}\` of ${now.name}`, was, is);
   }
 }

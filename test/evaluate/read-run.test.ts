@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { mergeRuns } from "../../src/evaluate/merge-runs.js";
 import { readRun } from "../../src/evaluate/read-run.js";
-import type { GradedSample, RunRecord } from "../../src/evaluate/run-files.js";
+import type { GradedSample, MethodRecord, RunRecord } from "../../src/evaluate/run-files.js";
 import { summarise } from "../../src/evaluate/summary.js";
 import { temporary } from "../fixtures/temporary-directory.js";
 
@@ -94,6 +95,33 @@ describe("readRun", () => {
     ],
   ])("refuses %s", async (_, path, message) => {
     await expect(readRun(path)).rejects.toThrow(message);
+  });
+});
+
+describe("mergeRuns", () => {
+  const other = (changes: Partial<RunRecord>) => () =>
+    mergeRuns("runs/x", RUN, { ...RUN, ...changes });
+
+  test.each<[string, Partial<RunRecord>]>([
+    ["`seed`", { seed: 1 }],
+    ["`mode`", { mode: "compat" }],
+    ["`form`", { form: "paper" }],
+    ["`data`", { data: { ...RUN.data, sha256: hash(3) } }],
+    ["`model`", { model: { ...RUN.model, sha256: hash(3) } }],
+    ["`candidates` of ets", { methods: [{ name: "ets", method: "ets", settings: {} }] }],
+    ["method ets", { methods: [{ ...(RUN.methods[0] as MethodRecord), method: "mh" }] }],
+  ])("refuses another %s", (what, changes) => {
+    expect(other(changes)).toThrow(`runs/x holds a run whose ${what} is`);
+  });
+
+  test("takes more items, samples and methods, and a proposal; fewer take nothing away", () => {
+    const more = {
+      ...{ items: 9, samples: 2, proposal: RUN.model },
+      methods: [{ name: "mh", method: "mh", settings: {} }],
+    };
+    const merged = other(more)();
+    expect(merged).toEqual({ ...RUN, ...more, methods: [...RUN.methods, ...more.methods] });
+    expect(mergeRuns("runs/x", merged, RUN)).toEqual(merged);
   });
 });
 
