@@ -1,3 +1,5 @@
+import { BUNDLED_PROPOSAL, DEFAULT_MODEL } from "../engine/bundled-models.js";
+import { LlamaEtsError } from "../engine/errors.js";
 import { loadModel } from "../engine/load-model.js";
 import type { GpuChoice } from "../engine/locate-engine.js";
 import type { Model } from "../engine/model.js";
@@ -23,4 +25,24 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
   } finally {
     bar.close();
   }
+}
+
+/**
+ * The model that draws the rollouts of ETS-IS: the one named, or the bundled model's; a diffusion
+ * model draws its own.
+ */
+export async function loadProposal(
+  flags: ModelFlags & { proposal?: string },
+  model: Model,
+  signal?: AbortSignal,
+): Promise<Model> {
+  const bundled = flags.model === DEFAULT_MODEL ? BUNDLED_PROPOSAL : undefined;
+  const source = flags.proposal ?? bundled;
+  if (source !== undefined) return loadNamedModel({ ...flags, model: source }, signal);
+  if (model.kind === "diffusion") return model;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    "Expected --proposal, the model that draws the rollouts",
+    { fix: "a smaller model of the same family" },
+  );
 }

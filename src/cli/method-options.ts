@@ -1,8 +1,7 @@
 /** From flags to the options of a method. */
 import type { BudgetOptions } from "../chain/budget.js";
-import { BUNDLED_PROPOSAL, bundledDefaults, DEFAULT_MODEL } from "../engine/bundled-models.js";
+import { bundledDefaults } from "../engine/bundled-models.js";
 import { checkOneOf } from "../engine/check.js";
-import { LlamaEtsError } from "../engine/errors.js";
 import type { MethodOptions } from "../methods/options.js";
 import type { PresetOptions } from "../methods/preset.js";
 import { parseReward } from "../rewards/named.js";
@@ -77,15 +76,4 @@ function toProposalSampling(flags: MethodFlags): MethodOptions["proposalSampling
   };
   const present = Object.entries(given).filter(([, value]) => value !== undefined);
   return present.length > 0 ? Object.fromEntries(present) : undefined;
-}
-
-/** The model that draws the rollouts of ETS-IS: the one named, or the bundled model's. */
-export function proposalSource({ model, proposal }: MethodFlags): string {
-  const source = proposal ?? (model === DEFAULT_MODEL ? BUNDLED_PROPOSAL : undefined);
-  if (source !== undefined) return source;
-  throw new LlamaEtsError(
-    "ERR_INVALID_OPTION",
-    "Expected --proposal, the model that draws the rollouts",
-    { fix: "a smaller model of the same family" },
-  );
 }

@@ -13,16 +13,18 @@ import { type AskFlags, METHOD_NAMES } from "./ask-flags.js";
 import { openNamedReward, toAskOptions, toAskPrompt } from "./ask-options.js";
 import { formatAnswer, formatInterrupted } from "./ask-output.js";
 import { exitWith, failStalled, Interrupted, interruptSignal } from "./exit.js";
-import { loadNamedModel } from "./load-named-model.js";
-import { proposalSource } from "./method-options.js";
+import { loadNamedModel, loadProposal } from "./load-named-model.js";
 import { formatPlan } from "./plan-output.js";
 import { progressBar } from "./progress-bar.js";
 
 export async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
   const name = checkOneOf("--method", flags.method, METHOD_NAMES);
   const options = await toAskOptions(flags);
-  const proposalName = proposalOf(name, flags);
-  checkOptions(name, options, { hasProposal: proposalName !== undefined });
+  const needsProposal = name === "ets-is";
+  if (flags.proposal !== undefined && !needsProposal) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `--proposal needs --method ets-is, not ${name}`);
+  }
+  checkOptions(name, options, { hasProposal: needsProposal });
   const question = await readPrompt(prompt);
   const asked = await toAskPrompt(flags, question);
   const signal = interruptSignal();
@@ -35,10 +37,7 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
     await using opened = await openNamedReward(flags);
     const started = performance.now();
     await using model = await loadNamedModel(flags, signal);
-    await using proposal =
-      proposalName === undefined
-        ? null
-        : await loadNamedModel({ ...flags, model: proposalName }, signal);
+    await using proposal = needsProposal ? await loadProposal(flags, model, signal) : null;
     const loadMs = performance.now() - started;
     const result = await METHODS[name](model, asked.prompt, {
       ...options,
@@ -66,18 +65,6 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
   } finally {
     process.off("beforeExit", failStalled);
   }
-}
-
-/** The model that draws the rollouts of ETS-IS; undefined for the other methods. */
-function proposalOf(method: string, flags: AskFlags): string | undefined {
-  if (method !== "ets-is") {
-    if (flags.proposal === undefined) return undefined;
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      `--proposal needs --method ets-is, not ${method}`,
-    );
-  }
-  return proposalSource(flags);
 }
 
 async function readPrompt(prompt: string | undefined): Promise<string> {

@@ -5,23 +5,20 @@ import type { EvalFlags } from "./eval.js";
 import { evalProgress, formatEvaluation, formatInterrupted } from "./eval-output.js";
 import { parseMethods } from "./evaluated-methods.js";
 import { failStalled, Interrupted, interruptSignal } from "./exit.js";
-import { loadNamedModel } from "./load-named-model.js";
-import { hasPresetReward, proposalSource, toMethodOptions } from "./method-options.js";
+import { loadNamedModel, loadProposal } from "./load-named-model.js";
+import { hasPresetReward, toMethodOptions } from "./method-options.js";
 
 export async function runEval(taskName: string, flags: EvalFlags): Promise<void> {
   const task = await findTask(taskName);
   const methods = parseMethods(flags.methods);
   const options = toMethodOptions(flags, task.name);
-  const source = methods.some(({ method }) => method === "ets-is")
-    ? proposalSource(flags)
-    : undefined;
+  const needsProposal = methods.some(({ method }) => method === "ets-is");
   const signal = interruptSignal();
   const progress = evalProgress();
   process.once("beforeExit", failStalled);
   try {
     await using model = await loadNamedModel(flags, signal);
-    await using proposal =
-      source === undefined ? null : await loadNamedModel({ ...flags, model: source }, signal);
+    await using proposal = needsProposal ? await loadProposal(flags, model, signal) : null;
     const { out, resume, data, limit, samples, seed, concurrency, queue } = flags;
     const given = {
       ...{ resume, data, limit, samples, seed, concurrency, queue },
