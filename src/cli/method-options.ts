@@ -2,6 +2,7 @@
 import type { BudgetOptions } from "../chain/budget.js";
 import { bundledDefaults } from "../engine/bundled-models.js";
 import { checkOneOf } from "../engine/check.js";
+import { LlamaEtsError } from "../engine/errors.js";
 import type { MethodOptions } from "../methods/options.js";
 import type { PresetOptions } from "../methods/preset.js";
 import { parseReward } from "../rewards/named.js";

@@ -71,7 +71,7 @@ const BEST_OF_N: Readonly<Record<Exclude<ModelFamily, "llada-8b">, ByTask<Voted>
 
 /** Length and block of a diffusion model's answer. */
 const DENOISED: ByTask<readonly [length: number, block: number]> = {
-  math500: [256, 8],
+  math500: [256, 32],
   gsm8k: [256, 8],
   gpqa: [64, 8],
   humaneval: [512, 32],
