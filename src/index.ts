@@ -81,6 +81,8 @@ export type { Completion, Reward, RewardFunction, RewardInput } from "./rewards/
 export { selfCertainty } from "./rewards/self-certainty.js";
 export { type SelfConsistencyOptions, selfConsistency } from "./rewards/self-consistency.js";
 export { exactMatch, type Predicate, regexVerifier, verifier } from "./rewards/verifier.js";
+export { Sandbox, type SandboxOptions } from "./sandbox/sandbox.js";
+export type { TestResult, TestRun } from "./sandbox/session.js";
 export { defineTask, type TaskDefinition } from "./tasks/define-task.js";
 export { gpqa } from "./tasks/gpqa.js";
 export { gradeRows, type RowVerdict } from "./tasks/grade-rows.js";

@@ -3,7 +3,9 @@ import { ENGINE_OPTION } from "./model-options.js";
 
 export function doctorCommand(): Command {
   return new Command("doctor")
-    .description("Check the installation: addon, engine, devices, and one real generation.")
+    .description(
+      "Check the installation: addon, engine, devices, sandbox, and one real generation.",
+    )
     .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
     .option(...ENGINE_OPTION)
     .option("--json", "print one JSON object")

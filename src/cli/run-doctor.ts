@@ -7,6 +7,7 @@ import { loadModel, openEngine } from "../engine/load-model.js";
 import type { GpuChoice } from "../engine/locate-engine.js";
 import { addon } from "../engine/native.js";
 import { majority } from "../methods/majority.js";
+import { Sandbox } from "../sandbox/sandbox.js";
 import { VERSION } from "../version.js";
 
 type Finding = { check: string; ok: boolean; detail: string };
@@ -37,6 +38,7 @@ export async function runDoctor(flags: DoctorFlags): Promise<void> {
     }),
     await find("devices", describeDevices),
     await find("models", describeModels),
+    await find("sandbox", describeSandbox),
     await find("generation", () => generateOnce(flags.engine)),
   ];
   if (flags.json) console.log(JSON.stringify({ ok: findings.every(({ ok }) => ok), findings }));
@@ -74,6 +76,15 @@ function describeModels(): string {
   const names = bundledModels().map(({ name }) => name);
   if (names.length === 0) throw new Error("The bundled models are missing");
   return names.join(", ");
+}
+
+/** What would confine generated programs, shown by running one. */
+async function describeSandbox(): Promise<string> {
+  await using sandbox = await Sandbox.open({ concurrency: 1 });
+  const run = { program: "def f(x): return 2 * x", entryPoint: "f", tests: "assert f(2) == 4" };
+  const { result, detail } = await sandbox.check(run);
+  if (result !== "pass") throw new Error(`A right program came out as ${result}: ${detail}`);
+  return sandbox.isolation.description;
 }
 
 async function generateOnce(engine?: string): Promise<string> {

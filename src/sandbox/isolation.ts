@@ -26,7 +26,10 @@ const OS_SANDBOXES: Record<OsSandbox, { program: string; says: string }> = {
     says: "bubblewrap (no network, own processes, only its own files to read)",
   },
   unshare: { program: "unshare", says: "unshare (no network, own processes)" },
-  none: { program: "", says: "no OS sandbox: the network is closed by WebAssembly alone" },
+  none: {
+    program: "",
+    says: "no OS sandbox (the network is closed by WebAssembly alone; Linux: install bubblewrap)",
+  },
 };
 
 /** Tries bubblewrap, then unshare. */
@@ -37,7 +40,7 @@ export async function detectIsolation(only?: OsSandbox): Promise<Isolation> {
 }
 
 function describe(os: OsSandbox): Isolation {
-  const description = `Pyodide (Python in WebAssembly) in processes without environment, Node's permission model, ${OS_SANDBOXES[os].says}`;
+  const description = `Pyodide (WebAssembly) in processes of its own, Node's permission model, ${OS_SANDBOXES[os].says}`;
   return { os, description };
 }
 

@@ -81,5 +81,5 @@ function parse(message: string): Record<string, unknown> {
 
 function describe(error: unknown): string {
   const { type, message } = (error ?? {}) as Record<string, unknown>;
-  return `${type}: ${message}`;
+  return type === undefined ? "The program garbled its own answers" : `${type}: ${message}`;
 }

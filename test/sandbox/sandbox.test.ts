@@ -1,0 +1,93 @@
+import { existsSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Sandbox } from "../../src/sandbox/sandbox.js";
+import { attacks } from "../fixtures/attacks.js";
+import { temporary } from "../fixtures/temporary-directory.js";
+
+const TESTS =
+  "def check(candidate):\n  assert candidate(2) == 4\n  assert not (candidate(3) != 6)\n";
+/** The rest are in the study: `npm run test:study`. */
+const QUICK = [
+  "reads a file, and hides its failure",
+  "connects a socket",
+  "starts a process",
+  "runs JavaScript",
+  "never ends in C",
+  "fills the memory",
+  "exits at once",
+  "returns a number that equals everything",
+  "answers in the judge's own words",
+];
+
+describe("the sandbox", () => {
+  let sandbox: Sandbox;
+  let server: Server;
+  let connections = 0;
+  const marker = temporary("escaped");
+  const list = () => {
+    const address = server.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    return attacks({ marker, port }).filter(({ name }) => QUICK.includes(name));
+  };
+
+  beforeAll(async () => {
+    server = createServer((socket) => {
+      connections++;
+      socket.end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    sandbox = await Sandbox.open({ concurrency: 2, timeoutMs: 5000 });
+  });
+  afterAll(async () => {
+    await sandbox[Symbol.asyncDispose]();
+    server.close();
+  });
+
+  test("passes a right program and fails a wrong one", async () => {
+    const run = (program: string) => sandbox.check({ program, entryPoint: "f", tests: TESTS });
+    const results = await Promise.all([
+      run("def f(x): return 2 * x"),
+      run("def f(x): return x * x"),
+      run("def f(x: return"),
+    ]);
+    expect(results.map(({ result }) => result)).toEqual(["pass", "fail", "fail"]);
+  });
+
+  test("hands values of all plain types to the program and back", async () => {
+    const values =
+      "[None, True, 0, -10**400, 1.5, float('inf'), 'h\\u00e9\\ud800', b'\\x00', (1, [2]), {1: {2}}, {'a': ()}, frozenset([3]), 1j, range(3)]";
+    const tests = `for v in ${values}:\n  assert f(v) == v and type(f(v)) is type(v)\n`;
+    const result = await sandbox.check({ program: "def f(x): return x", entryPoint: "f", tests });
+    expect(result).toEqual({ result: "pass", detail: "" });
+  });
+
+  test("lets nothing of an attack out, and no attack passes", async () => {
+    expect(list()).toHaveLength(QUICK.length);
+    const results = await Promise.all(
+      list().map(async ({ name, program, results }) => {
+        const { result } = await sandbox.check({ program, entryPoint: "f", tests: TESTS });
+        return [name, results.includes(result) || result];
+      }),
+    );
+    expect(results).toEqual(list().map(({ name }) => [name, true]));
+    expect(connections).toBe(0);
+    expect(existsSync(marker)).toBe(false);
+  });
+
+  test("still runs after an abort of another, and refuses when disposed", async () => {
+    const abort = new AbortController();
+    const other = await Sandbox.open({ concurrency: 1, signal: abort.signal });
+    const endless = other.check({
+      program: "def f(x):\n  while True: pass",
+      entryPoint: "f",
+      tests: TESTS,
+    });
+    setTimeout(() => abort.abort(new Error("enough")), 200);
+    await expect(endless).rejects.toThrow("enough");
+    await other[Symbol.asyncDispose]();
+    const run = { program: "def f(x): return 2 * x", entryPoint: "f", tests: TESTS };
+    await expect(other.check(run)).rejects.toThrow();
+    expect((await sandbox.check(run)).result).toBe("pass");
+  });
+});

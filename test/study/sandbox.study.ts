@@ -1,0 +1,88 @@
+/** All attacks under each isolation that this machine has, and HumanEval's own solutions. */
+import { existsSync, readFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { gunzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { detectIsolation } from "../../src/sandbox/isolation.js";
+import { Sandbox } from "../../src/sandbox/sandbox.js";
+import { findTask } from "../../src/tasks/index.js";
+import { attacks } from "../fixtures/attacks.js";
+import { hasShared, readCases, shared } from "../fixtures/shared.js";
+import { temporary } from "../fixtures/temporary-directory.js";
+
+const TESTS =
+  "def check(candidate):\n  assert candidate(2) == 4\n  assert not (candidate(3) != 6)\n";
+const marker = temporary("escaped");
+let server: Server;
+let connections = 0;
+
+beforeAll(async () => {
+  process.env.LLAMA_ETS_SECRET = "not to be found";
+  server = createServer((socket) => {
+    connections++;
+    socket.end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+});
+afterAll(() => {
+  server.close();
+});
+
+describe.each(["bubblewrap", "unshare", "none"] as const)("attacks under %s", async (os) => {
+  const isPresent = (await detectIsolation(os)).os === os;
+
+  test.skipIf(!isPresent)("none passes, and none reaches the host", async () => {
+    const address = server.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    await using sandbox = await Sandbox.open({ os, timeoutMs: 5000 });
+    await Promise.all(
+      attacks({ marker, port }).map(async ({ name, program, results }) => {
+        const { result } = await sandbox.check({ program, entryPoint: "f", tests: TESTS });
+        expect([name, results]).toEqual([name, expect.arrayContaining([result])]);
+      }),
+    );
+    expect(connections).toBe(0);
+    expect(existsSync(marker)).toBe(false);
+  });
+});
+
+describe.skipIf(!hasShared)("HumanEval (LLAMA_ETS_SHARED)", () => {
+  const data = shared("data", "humaneval/HumanEval.jsonl.gz");
+
+  test("all 164 canonical solutions pass", async () => {
+    const task = await findTask("humaneval");
+    const rows = gunzipSync(readFileSync(data)).toString().trim().split("\n");
+    const solutions = new Map(
+      rows.map((row) => JSON.parse(row)).map((row) => [row.task_id, row.canonical_solution]),
+    );
+    const items = await task.load(data);
+    expect(items).toHaveLength(164);
+    await using grader = await task.openGrader({ allowCodeExecution: true });
+    const failed = await Promise.all(
+      items.map(async (item) => {
+        const { result } = await grader.grade(item, solutions.get(item.id));
+        return result === "pass" ? [] : [item.id, result];
+      }),
+    );
+    expect(failed.flat()).toEqual([]);
+  });
+
+  test("every case is graded as expected", async () => {
+    const task = await findTask("humaneval");
+    const items = new Map((await task.load(data)).map((item) => [item.id, item]));
+    await using grader = await task.openGrader({ allowCodeExecution: true });
+    const cases = readCases<Record<string, string> & { also_acceptable: string[] }>(
+      "humaneval_grading.jsonl",
+    );
+    await Promise.all(
+      cases.map(async ({ id, task_id = "", completion = "", expected, also_acceptable }) => {
+        const item = items.get(task_id);
+        const { result } = item ? await grader.grade(item, completion) : { result: "no item" };
+        expect([id, [expected, ...also_acceptable]]).toEqual([
+          id,
+          expect.arrayContaining([result]),
+        ]);
+      }),
+    );
+  });
+});
