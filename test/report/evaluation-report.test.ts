@@ -1,13 +1,14 @@
 /** The report of evaluations: complete, escaped, with the data's points, for one item and for 500. */
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { compareRuns } from "../../src/evaluate/compare/compare-runs.js";
+import { canonicalJson, sha256 } from "../../src/evaluate/sample-key.js";
 import { evaluationReport } from "../../src/report/evaluation/evaluation-report.js";
 import { placeLabels } from "../../src/report/evaluation/label-placement.js";
+import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import { checkPage } from "../fixtures/html-page.js";
 import { writeRun } from "../fixtures/run-directories.js";
+import { temporary } from "../fixtures/temporary-directory.js";
 
 const report = async (...directories: string[]) => evaluationReport(await compareRuns(directories));
 const STEPS = [
@@ -66,20 +67,31 @@ describe("the page", () => {
     expect(without.querySelectorAll("figure svg")).toHaveLength(2);
   });
 
-  test("shows the questions of a data file that is as the run had it", async () => {
-    const file = fileURLToPath(new URL("../../models/mini-gsm-test.jsonl", import.meta.url));
-    const content = readFileSync(file, "utf8");
-    const sha256 = createHash("sha256").update(content).digest("hex");
-    const items = "mini-gsm";
+  test("shows the questions of data that are as the run had them", async () => {
+    const loaded = await miniGsm.load();
+    const hash = sha256(canonicalJson(loaded));
     const outcomes = { sample: ["1"], ets: ["0"] };
-    const changed = writeRun("changed", outcomes, {
-      items,
-      data: { path: file, sha256: "0".repeat(64) },
-    });
-    expect(await report(changed)).toContain("The questions are not shown");
-    const same = writeRun("same-data", outcomes, { items, data: { path: file, sha256 } });
-    const { question } = JSON.parse(content.slice(0, content.indexOf("\n")));
-    expect(checkPage(await report(same)).querySelector(".item .ask")?.textContent).toBe(question);
+    const file = fileURLToPath(new URL("../../models/mini-gsm-test.jsonl", import.meta.url));
+    for (const [i, from] of ["mini-gsm", file].entries()) {
+      const data = { path: from, sha256: hash };
+      const page = await report(writeRun(`data-${i}`, outcomes, { items: "mini-gsm", data }));
+      const question = checkPage(page).querySelector(".item .ask")?.textContent;
+      expect(question).toBe(loaded[0]?.prompt);
+    }
+    const data = { path: file, sha256: "0".repeat(64) };
+    const changed = await report(writeRun("changed", outcomes, { items: "mini-gsm", data }));
+    expect(changed).toContain("The questions are not shown");
+  });
+
+  test("downloads nothing", async () => {
+    const fetched = vi.spyOn(globalThis, "fetch");
+    vi.stubEnv("XDG_CACHE_HOME", temporary("empty-cache"));
+    const data = { path: "gsm8k", sha256: "0".repeat(64) };
+    const page = await report(writeRun("gsm8k", { ets: ["1"] }, { task: "gsm8k", data }));
+    expect(page).toContain("The questions are not shown");
+    for (const { value } of fetched.mock.results) await expect(value).rejects.toThrow(/abort/i);
+    vi.unstubAllEnvs();
+    fetched.mockRestore();
   });
 
   test("loads no task of a module that a run names, and reads no device", async () => {

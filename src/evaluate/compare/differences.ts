@@ -4,28 +4,48 @@ import type { EvaluationRun } from "../read-run.js";
 import { isFailed, type RunRecord } from "../run-files.js";
 import type { Entry } from "./entries.js";
 
-const MUST_AGREE: readonly [what: string, of: (run: RunRecord) => string, why: string][] = [
-  ["task", ({ task }) => task, "they have no items in common"],
-  ["data", ({ data }) => `${data.path} (${data.sha256.slice(0, 12)})`, "items may differ"],
-  [
-    "model",
-    ({ model }) => `${model.description} (${model.sha256.slice(0, 12)})`,
-    "a difference may be the model's and not the method's",
-  ],
-  ["grading", ({ mode }) => mode, "accuracies don't mean the same"],
-  ["prompts", ({ form }) => form, "a difference may be the prompt's and not the method's"],
-  [
-    "machine",
-    ({ machine: { cpu, cores, gpu } }) =>
+interface Aspect {
+  what: string;
+  /** Runs agree where this is the same. */
+  of: (run: RunRecord) => string;
+  /** What is shown of it; by default the same. */
+  shown?: (run: RunRecord) => string;
+  why: string;
+}
+
+const MUST_AGREE: readonly Aspect[] = [
+  { what: "task", of: ({ task }) => task, why: "they have no items in common" },
+  {
+    what: "data",
+    of: ({ data }) => data.sha256,
+    shown: ({ data }) => `${data.path} (${data.sha256.slice(0, 12)})`,
+    why: "items may differ",
+  },
+  {
+    what: "model",
+    of: ({ model }) => model.sha256,
+    shown: ({ model }) => `${model.description} (${model.sha256.slice(0, 12)})`,
+    why: "a difference may be the model's and not the method's",
+  },
+  { what: "grading", of: ({ mode }) => mode, why: "accuracies don't mean the same" },
+  {
+    what: "prompts",
+    of: ({ form }) => form,
+    why: "a difference may be the prompt's and not the method's",
+  },
+  {
+    what: "machine",
+    of: ({ machine: { cpu, cores, gpu } }) =>
       `${cpu}, ${cores} cores${gpu === false ? "" : `, ${gpu}`}`,
-    "seconds can't be compared",
-  ],
+    why: "seconds can't be compared",
+  },
 ];
 
 export function differencesOf(runs: readonly EvaluationRun[]): string[] {
-  return MUST_AGREE.flatMap(([what, of, why]) => {
-    const values = [...new Set(runs.map(({ run }) => of(run)))];
-    if (values.length === 1) return [];
+  return MUST_AGREE.flatMap(({ what, of, shown = of, why }) => {
+    const distinct = [...groupBy(runs, ({ run }) => of(run)).values()];
+    if (distinct.length === 1) return [];
+    const values = distinct.map(([first]) => shown((first as EvaluationRun).run));
     return [`The runs differ in their ${what}: ${values.join("; ")}. So ${why}.`];
   });
 }
