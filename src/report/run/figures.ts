@@ -8,7 +8,7 @@ import type { Branch, Story, StoryStep } from "./story.js";
 /** Width of the small figures, in pixels. */
 const SMALL = 340;
 /** Width of the way's columns: what is there is shared, within bounds. */
-const COLUMNS = { all: 860, least: 118, most: 180 };
+const COLUMNS = { all: 640, least: 112, most: 180 };
 const ROW = 34;
 
 interface Node {

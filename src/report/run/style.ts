@@ -36,6 +36,7 @@ ol.branches, ol.rollouts { list-style: none; margin: 0; padding: 0 }
 .rollouts li { border-left: 2px solid var(--line); padding: 2px 0 2px 12px; margin: 10px 0 }
 .rollouts .text { margin-top: 3px }
 @media (max-width: 640px) {
+  .path svg.plot { zoom: .72 }
   .answer { grid-template-columns: 1fr }
   .branch { grid-template-columns: 1fr max-content; gap: 4px 10px; padding: 12px 4px }
   .branch .what { grid-column: 1 / -1 }
