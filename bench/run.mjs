@@ -9,7 +9,7 @@
 // --quick     a model without a body and a few tokens: shows that all of it works, measures nothing
 // --engine    decode: a directory of `npm run build:engine`; default: the one in the cache
 // --threads   default: what `loadModel` chooses
-// --rounds    repetitions of decode, scoring and overheads
+// --rounds    repetitions of decode, scoring, denoising and overheads
 // --counts    decode: sequences side by side
 // --sweeps    scaling: which of its parts
 // --limit     frontier: items; --plot writes its figure
@@ -17,7 +17,9 @@
 import { parseOptions } from "./lib/arguments.mjs";
 import { report } from "./lib/report.mjs";
 
-const CASES = ["decode", "scoring", "peer", "naive", "scaling", "overheads", "frontier"];
+const CASES = [
+  ...["decode", "scoring", "denoising", "peer", "naive", "scaling", "overheads", "frontier"],
+];
 
 const { only, json, markdown, ...options } = parseOptions({
   only: CASES.join(","),

@@ -24,7 +24,8 @@ Napi::Function DiffusionContext::Define(Napi::Env env) {
 DiffusionContext::DiffusionContext(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<DiffusionContext>(info), host_(info.Env(), info.This().As<Napi::Object>()) {}
 
-// open(model, { length, texts, cache, guidance, batchTokens, threads }) -> the mask token
+// open(model, { length, texts, cache, singlePrecision, guidance, batchTokens, threads })
+//   -> the mask token
 Napi::Value DiffusionContext::Open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guarded(env, [&]() -> Napi::Value {

@@ -29,7 +29,8 @@ DecoderOptions DecoderOptionsFor(const DiffusionSessionOptions& options) {
   decoder.flash_attention = 0;
   decoder.bidirectional = true;
   // What is exact must not be rounded to half precision on the way.
-  decoder.cache_type = caches ? GGML_TYPE_F16 : GGML_TYPE_F32;
+  const bool rounds = caches && !options.single_precision;
+  decoder.cache_type = rounds ? GGML_TYPE_F16 : GGML_TYPE_F32;
   return decoder;
 }
 

@@ -19,8 +19,9 @@ struct DiffusionSessionOptions {
   int32_t length;     // of the longest prompt and text together
   int32_t max_texts;  // side by side
   DiffusionCache cache;
-  bool guidance;         // room for a second view of each text, with its prompt masked
-  int32_t batch_tokens;  // of one decode, where more than one text fits
+  bool single_precision;  // of kept keys and values; else half
+  bool guidance;          // room for a second view of each text, with its prompt masked
+  int32_t batch_tokens;   // of one decode, where more than one text fits
   int32_t threads;
 };
 

@@ -85,6 +85,7 @@ DiffusionSessionOptions ReadDiffusionOptions(Napi::Value value) {
   options.length = read("length", 2, kMaxLength);
   options.max_texts = read("texts", 1, kMaxTexts);
   options.cache = ReadCache(object.Get("cache"));
+  options.single_precision = ReadBoolean(object.Get("singlePrecision"), "singlePrecision");
   options.guidance = ReadBoolean(object.Get("guidance"), "guidance");
   options.batch_tokens = read("batchTokens", 1, 1 << 20);
   options.threads = read("threads", 1, kMaxThreads);

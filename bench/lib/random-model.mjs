@@ -9,8 +9,11 @@ import { entry, rawEntries, writeGguf } from "./gguf.mjs";
 const SHAPES = {
   // Qwen3-0.6B's shape, with its real vocabulary of 151,936.
   "qwen3-0.6b": { width: 1024, layers: 28, inner: 3072, heads: 16, kvHeads: 8, head: 128 },
+  // A diffusion model of 292 million parameters.
+  "llada-0.3b": { width: 896, layers: 16, inner: 2432, heads: 14, kvHeads: 14, head: 64 },
   // Nothing but the vocabulary is large: for smoke checks.
   "qwen3-tiny": { width: 64, layers: 2, inner: 192, heads: 4, kvHeads: 2, head: 16 },
+  "llada-tiny": { width: 64, layers: 2, inner: 192, heads: 4, kvHeads: 4, head: 16 },
 };
 const VOCABULARY = 151_936;
 const CONTEXT = 40_960;
@@ -28,35 +31,41 @@ export async function randomModel(shape, type = "q8_0") {
   console.error(`Making ${file}`);
   await mkdir(directory, { recursive: true });
   const vocabulary = await readSourceFile("models/ggml-vocab-qwen2.gguf");
-  const metadata = [...ownEntries(shape, type), ...rawEntries(vocabulary, "tokenizer.")];
+  const architecture = shape.split("-")[0];
+  const metadata = [
+    ...ownEntries(architecture, shape, type),
+    ...rawEntries(vocabulary, "tokenizer."),
+    // The vocabulary ends in padding that is never read otherwise.
+    ...(architecture === "llada" ? [entry("tokenizer.ggml.mask_token_id", VOCABULARY - 1)] : []),
+  ];
   const partial = `${file}.${process.pid}.partial`;
-  await writeGguf(partial, metadata, tensors(SHAPES[shape], type));
+  await writeGguf(partial, metadata, tensors(architecture, SHAPES[shape], type));
   await rename(partial, file);
   return file;
 }
 
-function ownEntries(shape, type) {
+function ownEntries(architecture, shape, type) {
   const { width, layers, inner, heads, kvHeads, head } = SHAPES[shape];
   return [
-    entry("general.architecture", "qwen3"),
+    entry("general.architecture", architecture),
     entry("general.name", `random ${shape}`),
     entry("general.file_type", FILE_TYPES[type]),
-    entry("qwen3.context_length", CONTEXT),
-    entry("qwen3.embedding_length", width),
-    entry("qwen3.block_count", layers),
-    entry("qwen3.feed_forward_length", inner),
-    entry("qwen3.attention.head_count", heads),
-    entry("qwen3.attention.head_count_kv", kvHeads),
-    entry("qwen3.attention.key_length", head),
-    entry("qwen3.attention.value_length", head),
-    entry("qwen3.attention.layer_norm_rms_epsilon", 1e-6, { float: true }),
-    entry("qwen3.rope.freq_base", 1e6, { float: true }),
-    entry("qwen3.rope.dimension_count", head),
+    entry(`${architecture}.context_length`, CONTEXT),
+    entry(`${architecture}.embedding_length`, width),
+    entry(`${architecture}.block_count`, layers),
+    entry(`${architecture}.feed_forward_length`, inner),
+    entry(`${architecture}.attention.head_count`, heads),
+    entry(`${architecture}.attention.head_count_kv`, kvHeads),
+    entry(`${architecture}.attention.key_length`, head),
+    entry(`${architecture}.attention.value_length`, head),
+    entry(`${architecture}.attention.layer_norm_rms_epsilon`, 1e-6, { float: true }),
+    entry(`${architecture}.rope.freq_base`, 1e6, { float: true }),
+    entry(`${architecture}.rope.dimension_count`, head),
   ];
 }
 
 /** Standard deviations keep activations and logits at the size of a trained model's. */
-function tensors({ width, layers, inner, heads, kvHeads, head }, type) {
+function tensors(architecture, { width, layers, inner, heads, kvHeads, head }, type) {
   const residual = 3 / Math.sqrt(2 * layers);
   const random = randomWords(1);
   const matrix = (name, from, to, gain) =>
@@ -67,8 +76,9 @@ function tensors({ width, layers, inner, heads, kvHeads, head }, type) {
     all.push(
       ones(`${block}attn_norm`, width),
       ones(`${block}ffn_norm`, width),
-      ones(`${block}attn_q_norm`, head),
-      ones(`${block}attn_k_norm`, head),
+      ...(architecture === "qwen3"
+        ? [ones(`${block}attn_q_norm`, head), ones(`${block}attn_k_norm`, head)]
+        : []),
       matrix(`${block}attn_q`, width, heads * head, 1.5),
       matrix(`${block}attn_k`, width, kvHeads * head, 1.5),
       matrix(`${block}attn_v`, width, kvHeads * head, 1),

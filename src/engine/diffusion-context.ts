@@ -54,6 +54,8 @@ export interface DiffusionContextOptions {
   texts: number;
   /** Default "none". */
   cache?: DiffusionCache;
+  /** Keeps keys and values in 32 bits instead of 16; exact passes always do. Default false. */
+  singlePrecision?: boolean;
   /** Whether calls may use `cfgScale`, which takes twice the memory. Default false. */
   guidance?: boolean;
   /**
@@ -168,14 +170,14 @@ export class DiffusionContext implements AsyncDisposable {
     options: DiffusionContextOptions,
   ): Promise<DiffusionContext> {
     const { length, texts, cache = "none", guidance = false, threads } = options;
-    const { batchTokens = DEFAULT_BATCH_TOKENS } = options;
+    const { batchTokens = DEFAULT_BATCH_TOKENS, singlePrecision = false } = options;
     checkInteger("length", length, 2, 2 ** 15 - 1);
     checkInteger("texts", texts, 1, 100);
     checkOneOf("cache", cache, CACHES);
     const native = new (addon().DiffusionContext)();
     try {
       const maskToken = await native.open(model, {
-        ...{ length, texts, cache, guidance, batchTokens, threads },
+        ...{ length, texts, cache, singlePrecision, guidance, batchTokens, threads },
       });
       return new DiffusionContext(native, maskToken, options);
     } catch (error) {

@@ -234,6 +234,7 @@ export interface NativeDiffusionContext {
       length: number;
       texts: number;
       cache: "none" | "prefix" | "dual";
+      singlePrecision: boolean;
       guidance: boolean;
       batchTokens: number;
       threads: number;
