@@ -23,8 +23,12 @@ const GROUPS = {
   ETS: [["ets, M 8, K 1, B 16", ets, { ...GUIDED, candidates: 8, blockTokens: 16 }]],
   "ETS-IS": [["ets-is, M 8, K 1, B 16", ets, { ...GUIDED, candidates: 8, blockTokens: 16 }]],
   "adaptive ETS": [
-    ["adaptive, 8, .8", ets, { ...GUIDED, candidates: 8, adaptive: { confidence: 0.8, round: 4 } }],
-    ["adaptive, 16, .9", ets, { ...GUIDED, candidates: 16, adaptive: { confidence: 0.9 } }],
+    ["adaptive, 8, .8", ets, { ...GUIDED, candidates: 8, adaptive: { confidence: 0.8, round: 2 } }],
+    [
+      "adaptive, 12, .9",
+      ets,
+      { ...GUIDED, candidates: 12, adaptive: { confidence: 0.9, round: 2 } },
+    ],
     ["adaptive, 32, .95", ets, { ...GUIDED, adaptive: true }],
     [
       "adaptive, guided: 16, B 32",
@@ -77,7 +81,7 @@ export async function frontier({ limit = 500, seed = 0, quick, plot }) {
     .filter(({ group }) => group === "adaptive ETS")
     .map((point) => ({ point, vote: cheapestVote(points, point) }));
   if (plot) await writeFile(plot, frontierPlot(points));
-  const best = pairs.find(({ point }) => point.name === "adaptive, 16, .9");
+  const best = pairs.find(({ point }) => point.name === "adaptive, 8, .8");
   return {
     title: "Accuracy against tokens",
     ratio: paper.generated / best.point.generated,

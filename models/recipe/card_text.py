@@ -16,8 +16,8 @@ Proposal (`p_small`) for ETS-IS with `mini-gsm-ref.gguf` as the reference: same 
 multiplications a token. Distilled: KL to the reference's token distributions, at temperatures .7 and 1, on corpus texts and
 then on texts drawn by the reference and by itself. Use it at the reference's temperature; weights behave at .7 (see below).
 
-The published file is step 552 of a second run laid out for 800 steps, of which the rest was cut off; the recipe's second run ends at step 552
-with the learning rate at zero.
+The published file is a remake by the command below, in a fresh clone: 22 minutes of one core. The run before it gave 36.2 ± 3.0, 48.3 and 71.2
+where the first table has 35.9, 45.9 and 69.7, and a median ESS/K of .574.
 """,
     "llada": """
 Masked diffusion model (llama.cpp arch `llada`, bidirectional attention) for levels 1 and 2: two- and three-step problems.

@@ -30,7 +30,7 @@ beforeAll(async () => {
 
 test("ETS-IS draws texts with the frequencies of its exact law, and not of wrong estimators'", async () => {
   const M = 12;
-  const options = { runs: 400, candidates: M, rollouts: 1, proposal: proposal() };
+  const options = { runs: 600, candidates: M, rollouts: 1, proposal: proposal() };
   const results = await draws.runs(reference(), policy, options);
   const p = (estimator: law.Estimator) => {
     const ofStep = law.stepLaw(policy, policy.root, estimator, M);
