@@ -13,7 +13,7 @@ const WRONG = ["Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3"]
 const LETTER = String.raw`\(?\s*([A-Z]|[a-z](?=\s*[).,:]?\s*(?:$|\n)))\s*(?![\p{L}\d'])`;
 
 /** The letter A to D that the output settles on. */
-export function extractLetter(output: string, item?: TaskItem): string | null {
+function extractLetter(output: string, item?: TaskItem): string | null {
   const text = output
     .normalize("NFKC")
     .replace(/\\(?:text|mathrm|textbf|mathbf)\s*\{([^{}]*)\}/g, "$1")

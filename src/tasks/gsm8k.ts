@@ -6,7 +6,7 @@ import { answerGrader, defineTask } from "./define-task.js";
 import { download } from "./download.js";
 import { WORD_PROBLEMS } from "./few-shot.js";
 import { isEqual, parseRational } from "./rational.js";
-import type { Task, TaskItem } from "./task.js";
+import type { TaskItem } from "./task.js";
 
 const SOURCE = {
   url: "https://raw.githubusercontent.com/openai/grade-school-math/3101c7d5072418e28b9008a6636bde82a006892c/grade_school_math/data/test.jsonl",
@@ -23,7 +23,7 @@ const MARKED = String.raw`-?\\?\$?-?\d{1,3}(?: \d{3})+(?![\d.,])|${NUMBER}`;
  * The number on the last `####` line; else in the last `\boxed{}`, else the one stated as the
  * answer, else the last number.
  */
-export function extractNumber(output: string): string | null {
+function extractNumber(output: string): string | null {
   const text = output
     .normalize("NFKC")
     .replace(/\u2212/g, "-")
@@ -61,40 +61,28 @@ function isSameText(answer: string, { gold }: TaskItem): boolean {
   return bare(answer) === bare(gold);
 }
 
-/** Any task of word problems with a number as their answer. */
-export function wordProblems(
-  definition: Pick<Parameters<typeof defineTask>[0], "name" | "locate">,
-): Task {
-  const { name } = definition;
-  return defineTask({
-    ...definition,
-    extract: extractNumber,
-    // A line after the answer's: its digits are all there.
-    isFinal: (text) => /####[ \t]*[^\s][^\n]*\n/.test(text),
-    parse(row) {
-      const prompt = row.text("question");
-      const mark = /####\s*(\S+)\s*$/.exec(row.string("answer"))?.[1] ?? "";
-      if (parseRational(mark) === null) row.refuse("answer", "end with `#### number`");
-      return { id: `${name}/${row.line}`, prompt, gold: mark.replace(/,/g, "") };
-    },
-    prompt({ prompt }, form) {
-      if (form === "chat") {
-        const how = "Solve it step by step. End with a line `#### ` and the number alone.";
-        return { prompt: `${prompt}\n\n${how}`, raw: false, stop: [], maxTokens: 512 };
-      }
-      const shots = WORD_PROBLEMS.map((p) => `Question: ${p.question}\nAnswer: ${p.answer}\n\n`);
-      const text = `${shots.join("")}Question: ${prompt}\nAnswer:`;
-      return { prompt: text, raw: true, stop: ["\n\nQuestion:", "\nQuestion:"], maxTokens: 512 };
-    },
-    async openGrader({ mode = "fair" } = {}) {
-      return mode === "fair"
-        ? answerGrader(extractNumber, isSameNumber)
-        : answerGrader(extractFlexible, isSameText);
-    },
-  });
-}
-
-export const gsm8k = wordProblems({
+export const gsm8k = defineTask({
   name: "gsm8k",
+  extract: extractNumber,
+  parse(row) {
+    const prompt = row.text("question");
+    const mark = /####\s*(\S+)\s*$/.exec(row.string("answer"))?.[1] ?? "";
+    if (parseRational(mark) === null) row.refuse("answer", "end with `#### number`");
+    return { id: `gsm8k/${row.line}`, prompt, gold: mark.replace(/,/g, "") };
+  },
+  prompt({ prompt }, form) {
+    if (form === "chat") {
+      const how = "Solve it step by step. End with a line `#### ` and the number alone.";
+      return { prompt: `${prompt}\n\n${how}`, raw: false, stop: [], maxTokens: 512 };
+    }
+    const shots = WORD_PROBLEMS.map((p) => `Question: ${p.question}\nAnswer: ${p.answer}\n\n`);
+    const text = `${shots.join("")}Question: ${prompt}\nAnswer:`;
+    return { prompt: text, raw: true, stop: ["\n\nQuestion:", "\nQuestion:"], maxTokens: 512 };
+  },
+  async openGrader({ mode = "fair" } = {}) {
+    return mode === "fair"
+      ? answerGrader(extractNumber, isSameNumber)
+      : answerGrader(extractFlexible, isSameText);
+  },
   locate: (options) => download(SOURCE, options),
 });

@@ -21,7 +21,7 @@ const SOURCE = {
  * The content of the last `\boxed{}`; else of the final-answer sentence; else what is said to be the
  * answer; else the last formula, or the last number.
  */
-export function extractMath(output: string): string | null {
+function extractMath(output: string): string | null {
   const text = output.replace(/^[\s\S]*<\/think>/, "");
   const boxed = lastBoxed(text);
   if (boxed !== null) return boxed;
@@ -91,7 +91,6 @@ export const math500 = defineTask({
     const answer = extractMath(text);
     return answer === null ? null : normalise(answer);
   },
-  isFinal: (text) => lastBoxed(text) !== null && /\\boxed[\s\S]*\n/.test(text),
   locate: (options) => download(SOURCE, options),
   parse(row) {
     return { id: row.text("unique_id"), prompt: row.text("problem"), gold: row.text("answer") };
