@@ -18,7 +18,8 @@ import { parseOptions } from "./lib/arguments.mjs";
 import { report } from "./lib/report.mjs";
 
 const CASES = [
-  ...["decode", "scoring", "denoising", "peer", "naive", "scaling", "overheads", "frontier"],
+  ...["decode", "scoring", "denoising", "peer", "naive", "scaling", "overheads", "beam"],
+  "frontier",
 ];
 
 const { only, json, markdown, ...options } = parseOptions({

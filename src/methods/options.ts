@@ -326,7 +326,7 @@ function resolveSettings(
   const sampling = resolveSampling(options, vocabSize);
   const { shortcuts = {} } = options;
   checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided"]);
-  const adaptive = resolveAdaptive(options.adaptive);
+  const adaptive = resolveAdaptive(method, options.adaptive);
   const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
   const { prefixes = true, duplicates = adaptive === null, decided = true } = shortcuts;
   const candidates = checkInteger("candidates", options.candidates ?? most, 1, MAX_DRAWS);

@@ -91,6 +91,28 @@ test("guides on where a step stays contested", async () => {
   expect(settled.slice(0, -1)).not.toContain(true);
 });
 
+test("majority ends at the first round whose texts all give one answer, by the unanimous rule", async () => {
+  const seen = new Set<number>();
+  const item = (await miniGsm.load())[30];
+  for (let seed = 0; seed < 12; seed++) {
+    const adaptive = { rule: "unanimous", round: 3 } as const;
+    const options = { ...base, temperature: 1.3, seed, adaptive, candidates: 15 };
+    const { steps } = await majority(model(), item?.prompt ?? "", options);
+    const texts = textsOf(steps[0] as Step);
+    const rounds = Array.from({ length: texts.length / 3 }, (_, i) => {
+      const answers = new Set(texts.slice(3 * i, 3 * i + 3).map((text) => extract(text)));
+      return answers.size === 1 && !answers.has(null);
+    });
+    expect(rounds.slice(0, -1)).not.toContain(true);
+    if (texts.length < 15) expect(rounds.at(-1)).toBe(true);
+    seen.add(texts.length);
+  }
+  expect(seen.size).toBeGreaterThan(1);
+  await expect(ets(model(), QUESTION, { adaptive: { rule: "unanimous" } })).rejects.toMatchObject({
+    code: "ERR_INVALID_OPTION",
+  });
+});
+
 test("rolls out only the candidates that a round brings", async () => {
   const contested = { ...base, temperature: 1.5, candidates: 8, steps: 2 };
   const adaptive = { confidence: 0.9999, round: 2 };
