@@ -30,8 +30,11 @@ export function takesOption(method: MethodName, option: string): boolean {
 export function checkOwnOptions(method: MethodName, options: object): void {
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || takesOption(method, name)) continue;
-    const methods = OWN_OPTIONS[name]?.join(", ");
-    throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${name}\` is for ${methods}, not ${method}`);
+    const takers = OWN_OPTIONS[name] ?? [];
+    // ETS-IS is `ets` with a proposal.
+    const isProposals = method === "ets" && takers.includes("ets-is");
+    const why = isProposals ? "needs a `proposal`" : `is for ${takers.join(", ")}, not ${method}`;
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${name}\` ${why}`);
   }
 }
 

@@ -108,7 +108,7 @@ describe("in a run", () => {
   ])("rollouts drawn %s have the reference's values of their tokens", async (_, more) => {
     const metrics = [entropy(), selfCertainty()].flatMap((reward) => reward.metrics ?? []);
     const indifferent: Reward = { name: "same", score: ({ pool }) => pool.map(() => 0), metrics };
-    const options = { ...base, candidates: 3, steps: 3, ...more(), reward: indifferent };
+    const options = { ...base, candidates: 6, steps: 3, ...more(), reward: indifferent };
     const { steps } = await ets(model(), QUESTION, options);
     const rollouts = completionsOf(steps).filter(({ rollout }) => rollout !== null);
     expect(rollouts.length).toBeGreaterThan(4);
