@@ -42,4 +42,8 @@ ol.branches, ol.rollouts { list-style: none; margin: 0; padding: 0 }
   .branch .what { grid-column: 1 / -1 }
   .share b { display: inline; margin-left: .6em }
 }
+@media print {
+  .step { break-inside: auto }
+  .branch, .rollouts li { break-inside: avoid }
+}
 `;
