@@ -21,6 +21,7 @@
         "native/addon.cc",
         "native/arguments.cc",
         "native/batch.cc",
+        "native/classification.cc",
         "native/context.cc",
         "native/context_values.cc",
         "native/decoder.cc",

@@ -26,7 +26,7 @@ Napi::Function Context::Define(Napi::Env env) {
        InstanceMethod<&Context::Free>("free"), InstanceMethod<&Context::Clear>("clear"),
        InstanceMethod<&Context::Prefill>("prefill"), InstanceMethod<&Context::Logits>("logits"),
        InstanceMethod<&Context::Generate>("generate"), InstanceMethod<&Context::Score>("score"),
-       InstanceMethod<&Context::Expand>("expand"),
+       InstanceMethod<&Context::Classify>("classify"), InstanceMethod<&Context::Expand>("expand"),
        InstanceMethod<&Context::TimeDecodes>("timeDecodes"),
        InstanceMethod<&Context::SetThreads>("setThreads"),
        InstanceMethod<&Context::Status>("status"), InstanceMethod<&Context::Progress>("progress"),
@@ -36,12 +36,20 @@ Napi::Function Context::Define(Napi::Env env) {
 Context::Context(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<Context>(info), host_(info.Env(), info.This().As<Napi::Object>()) {}
 
-// open(model, options) -> cells
+// open(model, options) -> cells; with `classifies`, texts are classified in it
 Napi::Value Context::Open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guarded(env, [&]() -> Napi::Value {
-    const SharedModel model = Model::Read(info[0], "model").shared();
-    const DecoderOptions options = ReadSessionOptions(info[1]);
+    const Model& owner = Model::Read(info[0], "model");
+    const SharedModel model = owner.shared();
+    DecoderOptions options = ReadSessionOptions(info[1]);
+    const Napi::Value classifies = info[1].As<Napi::Object>().Get("classifies");
+    if (!classifies.IsUndefined() && ReadBoolean(classifies, "classifies")) {
+      options.classes = static_cast<int32_t>(owner.labels().size());
+      if (options.classes == 0) {
+        throw EngineError("ERR_UNSUPPORTED_MODEL", "The model has no classification head");
+      }
+    }
     const Napi::Value cells = host_.Open(
         env,
         [model, options](JobMonitor* monitor) {
@@ -167,6 +175,24 @@ Napi::Value Context::Expand(const Napi::CallbackInfo& info) {
           return llama_ets::Expand(session, requests, count, sampling);
         },
         [](Napi::Env env, std::vector<Expansion>* result) { return ToJs(env, *result); });
+  });
+}
+
+// classify([{ parent, tokens }]) -> [Float64Array of a number a class]
+Napi::Value Context::Classify(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    host_.RequireOpen();
+    const std::vector<ClassificationRequest> requests =
+        ReadClassificationRequests(info[0], vocab_size_);
+    return host_.Run<std::vector<std::vector<double>>>(
+        info.Env(), [requests](Session* session) { return llama_ets::Classify(session, requests); },
+        [](Napi::Env env, std::vector<std::vector<double>>* texts) -> Napi::Value {
+          Napi::Array result = Napi::Array::New(env, texts->size());
+          for (uint32_t i = 0; i < texts->size(); ++i) {
+            result[i] = ToFloat64Array(env, (*texts)[i]);
+          }
+          return result;
+        });
   });
 }
 

@@ -26,6 +26,7 @@ class Context : public Napi::ObjectWrap<Context> {
   Napi::Value Logits(const Napi::CallbackInfo& info);
   Napi::Value Generate(const Napi::CallbackInfo& info);
   Napi::Value Score(const Napi::CallbackInfo& info);
+  Napi::Value Classify(const Napi::CallbackInfo& info);
   Napi::Value Expand(const Napi::CallbackInfo& info);
   Napi::Value TimeDecodes(const Napi::CallbackInfo& info);
   Napi::Value SetThreads(const Napi::CallbackInfo& info);

@@ -125,6 +125,14 @@ std::vector<ExpandRequest> ReadExpandRequests(Napi::Value value, int32_t vocab_s
   });
 }
 
+std::vector<ClassificationRequest> ReadClassificationRequests(Napi::Value value,
+                                                              int32_t vocab_size) {
+  return ReadRequests<ClassificationRequest>(value, "requests", [&](Napi::Object object) {
+    return ClassificationRequest{ReadHandle(object.Get("parent")),
+                                 ReadSomeTokens(object.Get("tokens"), vocab_size)};
+  });
+}
+
 std::vector<Draw> ReadDraws(Napi::Value value) {
   return ReadRequests<Draw>(value, "draws", ReadDraw);
 }

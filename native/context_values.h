@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "classification.h"
 #include "expansion.h"
 #include "generation.h"
 #include "scoring.h"
@@ -31,6 +32,8 @@ DecoderOptions ReadSessionOptions(Napi::Value value);
 std::vector<PrefillRequest> ReadPrefillRequests(Napi::Value value, int32_t vocab_size);
 std::vector<ScoreRequest> ReadScoreRequests(Napi::Value value, int32_t vocab_size);
 std::vector<ExpandRequest> ReadExpandRequests(Napi::Value value, int32_t vocab_size);
+std::vector<ClassificationRequest> ReadClassificationRequests(Napi::Value value,
+                                                              int32_t vocab_size);
 std::vector<Draw> ReadDraws(Napi::Value value);
 GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size);
 

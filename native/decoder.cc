@@ -20,6 +20,7 @@ Decoder::Decoder(SharedModel model, const DecoderOptions& options, JobMonitor* m
       vocab_(Engine().llama_model_get_vocab(model_.get())),
       vocab_size_(Engine().llama_vocab_n_tokens(vocab_)),
       max_outputs_(static_cast<int32_t>(options.max_outputs)),
+      classes_(options.classes),
       threads_(options.threads),
       batch_threads_(options.batch_threads),
       batch_(static_cast<int32_t>(options.batch_size)),
@@ -41,6 +42,12 @@ Decoder::Decoder(SharedModel model, const DecoderOptions& options, JobMonitor* m
   params.abort_callback_data = this;
   if (options.bidirectional) params.attention_type = LLAMA_ATTENTION_TYPE_NON_CAUSAL;
 
+  if (options.classes > 0) {
+    params.embeddings = true;
+    params.pooling_type = LLAMA_POOLING_TYPE_RANK;
+    params.n_outputs_max = options.batch_size;  // every token is an output
+  }
+
   LogCapture log;
   context_ = Engine().llama_init_from_model(model_.get(), params);
   if (context_ == nullptr) {
@@ -53,6 +60,12 @@ Decoder::Decoder(SharedModel model, const DecoderOptions& options, JobMonitor* m
 
 Decoder::~Decoder() {
   if (context_ != nullptr) Engine().llama_free(context_);
+}
+
+std::vector<double> Decoder::ClassesOf(llama_seq_id sequence) const {
+  const float* numbers = Engine().llama_get_embeddings_seq(context_, sequence);
+  if (numbers == nullptr) throw EngineError("ERR_ENGINE_FAILED", "The engine returned no classes");
+  return std::vector<double>(numbers, numbers + classes_);
 }
 
 bool Decoder::OnAbortCheck(void* self) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "batch.h"
 #include "job_monitor.h"
@@ -28,6 +29,8 @@ struct DecoderOptions {
   // Every token attends to all of its sequence, not only to those before it.
   bool bidirectional = false;
   ggml_type cache_type = GGML_TYPE_F16;  // of keys and values
+  // Of a model with a classification head: texts are classified, not continued. 0: no head is used.
+  int32_t classes = 0;
 };
 
 // What every decode counts. Time is in nanoseconds.
@@ -63,6 +66,9 @@ class Decoder {
   int32_t vocab_size() const { return vocab_size_; }
   const llama_vocab* vocab() const { return vocab_; }
   int32_t max_outputs() const { return max_outputs_; }
+  int32_t classes() const { return classes_; }
+  // What the head says of a sequence whose tokens the last decode ended: a number a class.
+  std::vector<double> ClassesOf(llama_seq_id sequence) const;
   JobMonitor* monitor() { return monitor_; }
   DecodeCounters decode_counters;
 
@@ -73,6 +79,7 @@ class Decoder {
   llama_memory_t memory_ = nullptr;  // null: the model keeps no keys and values
   int32_t vocab_size_;
   int32_t max_outputs_;
+  int32_t classes_;
   int32_t threads_;
   int32_t batch_threads_;
 

@@ -29,7 +29,7 @@ namespace llama_ets {
   X(llama_model_meta_val_str_by_index) X(llama_init_from_model) X(llama_free)           \
   X(llama_get_memory) X(llama_n_ctx) X(llama_memory_clear) X(llama_memory_seq_rm)       \
   X(llama_memory_seq_cp) X(llama_decode) X(llama_synchronize) X(llama_set_n_threads)     \
-  X(llama_get_logits_ith) X(llama_vocab_n_tokens) X(llama_vocab_get_attr)               \
+  X(llama_get_logits_ith) X(llama_get_embeddings_seq) X(llama_vocab_n_tokens) X(llama_vocab_get_attr)               \
   X(llama_vocab_get_text) X(llama_vocab_is_eog)                                         \
   X(llama_vocab_bos) X(llama_vocab_eos) X(llama_vocab_eot) X(llama_vocab_pad)           \
   X(llama_vocab_mask) X(llama_vocab_get_add_bos) X(llama_vocab_get_add_eos)             \

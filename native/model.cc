@@ -54,6 +54,7 @@ Model::Model(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Model>(info) {
   const LoadedModel& loaded = *info[0].As<Napi::External<LoadedModel>>().Data();
   model_ = loaded.model;
   renamed_ = loaded.renamed;
+  labels_ = loaded.labels;
   info.This().As<Napi::Object>().TypeTag(&kModelTag);
 }
 
@@ -118,6 +119,9 @@ Napi::Value Model::Info(const Napi::CallbackInfo& info) {
     result["mask"] = token_or_null(engine.llama_vocab_mask(vocab));
     result["addBos"] = engine.llama_vocab_get_add_bos(vocab);
     result["addEos"] = engine.llama_vocab_get_add_eos(vocab);
+    Napi::Array labels = Napi::Array::New(env, labels_.size());
+    for (uint32_t i = 0; i < labels_.size(); ++i) labels[i] = labels_[i];
+    result["labels"] = labels;
     const char* chat_template = engine.llama_model_chat_template(model, nullptr);
     result["chatTemplate"] =
         chat_template == nullptr ? env.Null() : Napi::Value(Napi::String::New(env, chat_template));

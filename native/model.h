@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "decoder.h"
 
@@ -18,6 +19,7 @@ struct RenamedArchitecture {
 struct LoadedModel {
   SharedModel model;
   std::optional<RenamedArchitecture> renamed;
+  std::vector<std::string> labels;  // of a classification head's classes; none without a head
 };
 
 class Model : public Napi::ObjectWrap<Model> {
@@ -31,6 +33,8 @@ class Model : public Napi::ObjectWrap<Model> {
   const SharedModel& shared() const;
   // Whether it fills in masks, instead of extending a text.
   bool is_diffusion() const;
+  // Of its classification head's classes; none without a head.
+  const std::vector<std::string>& labels() const { return labels_; }
 
  private:
   Napi::Value Info(const Napi::CallbackInfo& info);
@@ -46,6 +50,7 @@ class Model : public Napi::ObjectWrap<Model> {
 
   SharedModel model_;
   std::optional<RenamedArchitecture> renamed_;
+  std::vector<std::string> labels_;
 };
 
 }  // namespace llama_ets

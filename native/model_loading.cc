@@ -17,6 +17,23 @@
 namespace llama_ets {
 namespace {
 
+// Architectures for which the engine has a classification head that reads a text's last token, and
+// turns its classes into probabilities.
+bool HasHead(const std::string& architecture) {
+  return architecture == "qwen3" || architecture == "qwen3vl";
+}
+
+// Without the tensor the engine would take the text's embedding for the classes; of one class the
+// probability is always 1.
+std::vector<std::string> LabelsOf(const GgufHeader& header, const std::string& architecture) {
+  const bool ranks = header.FindU32(architecture + ".pooling_type") == LLAMA_POOLING_TYPE_RANK;
+  const bool has_tensor = header.tensor_types().count("cls.output.weight") > 0;
+  if (!ranks || !has_tensor || !HasHead(architecture)) return {};
+  const auto labels = header.FindStrings(architecture + ".classifier.output_labels");
+  if (labels.size() < 2) return {};
+  return std::vector<std::string>(labels.begin(), labels.end());
+}
+
 // Loads a model on libuv's thread pool, reporting progress from 0 to 1.
 class Loading : public Napi::AsyncWorker {
  public:
@@ -80,6 +97,7 @@ class Loading : public Napi::AsyncWorker {
     }
     model_.model = SharedModel(model, Engine().llama_model_free);
     if (other) model_.renamed = RenamedArchitecture{own, *other};
+    model_.labels = LabelsOf(header, own);
   }
 
   static bool OnProgress(float progress, void* user_data) {

@@ -77,7 +77,13 @@ export { entropy } from "./rewards/entropy.js";
 export { jsonSchemaVerifier } from "./rewards/json-schema.js";
 export { type OpenedReward, openReward, type RewardContext } from "./rewards/named.js";
 export { oracle } from "./rewards/oracle.js";
+export { type PythonTestsOptions, pythonTests } from "./rewards/python-tests.js";
 export type { Completion, Reward, RewardFunction, RewardInput } from "./rewards/reward.js";
+export {
+  type RewardModelOptions,
+  type RewardTemplate,
+  rewardModel,
+} from "./rewards/reward-model.js";
 export { selfCertainty } from "./rewards/self-certainty.js";
 export { type SelfConsistencyOptions, selfConsistency } from "./rewards/self-consistency.js";
 export { exactMatch, type Predicate, regexVerifier, verifier } from "./rewards/verifier.js";

@@ -4,6 +4,7 @@ import { type OpenedReward, openReward } from "../rewards/named.js";
 import { findTask } from "../tasks/index.js";
 import type { Task, TaskPrompt } from "../tasks/task.js";
 import type { AskFlags } from "./ask-flags.js";
+import { loadNamedModel } from "./load-named-model.js";
 import { hasPresetReward, toMethodOptions } from "./method-options.js";
 
 /** What the library is asked for, by the flags that were given; the reward is opened later. */
@@ -28,12 +29,16 @@ export async function toAskPrompt(
 }
 
 /** The reward that `--reward` names; null: the preset's. */
-export async function openNamedReward(flags: AskFlags): Promise<OpenedReward | null> {
+export async function openNamedReward(
+  flags: AskFlags,
+  signal?: AbortSignal,
+): Promise<OpenedReward | null> {
   if (hasPresetReward(flags)) return null;
   const task = await taskOf(flags);
   return openReward(flags.reward, {
     ...(task && { extract: (text: string) => task.extract(text) }),
     ...(task?.isFinal && { isFinal: task.isFinal }),
+    loadModel: (model) => loadNamedModel({ ...flags, model }, signal),
   });
 }
 

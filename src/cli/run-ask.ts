@@ -34,7 +34,7 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
   const bar = progressBar();
   process.once("beforeExit", failStalled);
   try {
-    await using opened = await openNamedReward(flags);
+    await using opened = await openNamedReward(flags, signal);
     const started = performance.now();
     await using model = await loadNamedModel(flags, signal);
     await using proposal = needsProposal ? await loadProposal(flags, model, signal) : null;

@@ -13,6 +13,7 @@ const ROLES: Record<string, string> = {
   "mini-gsm-ref": "solves word problems; what `ask` uses without -m",
   "mini-gsm-proposal": "smaller and quicker, with the same tokenizer: a proposal for ets-is",
   "mini-gsm-llada": "a diffusion model; solves problems of two or three steps",
+  "mini-gsm-verifier": "judges their solutions: for --reward model:mini-gsm-verifier",
 };
 
 /** The proposal that fits it, for ETS-IS. */

@@ -32,6 +32,8 @@ export interface ContextOptions {
   threads: number;
   /** `false` where decoding's and scoring's log-probabilities are compared. Default "auto". */
   flashAttention?: boolean | "auto";
+  /** Texts are classified, not continued; for models with a classification head. Default false. */
+  classifies?: boolean;
 }
 
 const DEFAULT_BATCH_TOKENS = 512;
@@ -78,7 +80,7 @@ export class Context implements AsyncDisposable {
 
   /** Throws `ERR_OUT_OF_MEMORY` when the engine can't allocate it. */
   static async open(model: NativeModel, options: ContextOptions): Promise<Context> {
-    const { cells, sequences, threads, flashAttention = "auto" } = options;
+    const { cells, sequences, threads, flashAttention = "auto", classifies = false } = options;
     const maxOutputs = outputsOf(options);
     const native = new (addon().Context)();
     try {
@@ -91,6 +93,7 @@ export class Context implements AsyncDisposable {
         threads,
         batchThreads: threads,
         flashAttention: flashAttention === "auto" ? -1 : flashAttention ? 1 : 0,
+        classifies,
       });
     } catch (error) {
       rethrow(error, { ERR_OUT_OF_MEMORY: "fewer rollouts or tokens, or a smaller model" });
@@ -167,6 +170,15 @@ export class Context implements AsyncDisposable {
       ),
     );
     return expansions.map((e) => ({ ...e, sequence: this.#own(e.sequence) }));
+  }
+
+  /** Classifies continuations of cached sequences; see `native/classification.h`. */
+  classify(requests: readonly { parent: Sequence; tokens: Int32Array }[]): Promise<Float64Array[]> {
+    return call(() =>
+      this.#native.classify(
+        requests.map(({ parent, tokens }) => ({ parent: parent.handle, tokens })),
+      ),
+    );
   }
 
   /** Milliseconds of each of up to `count` one-token decodes, until they add up to `limitMs`. */

@@ -178,6 +178,7 @@ function unsupportedReason(
   if (info.hasEncoder && info.hasDecoder) return "has an encoder and a decoder";
   const pooling = metadata[`${architecture}.pooling_type`];
   const causal = metadata[`${architecture}.attention.causal`];
+  if (info.labels.length > 0) return undefined; // judges texts
   if (info.hasEncoder || causal === "false" || (pooling !== undefined && pooling !== "0")) {
     return "makes embeddings or scores, not text";
   }

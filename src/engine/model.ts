@@ -9,7 +9,7 @@ import {
   refuseTooLong,
 } from "./capacity.js";
 import { checkKeys } from "./check.js";
-import { Context } from "./context.js";
+import { Context, type ContextOptions } from "./context.js";
 import { DENOISING_BATCH } from "./diffusion-capacity.js";
 import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
 import { LlamaEtsError } from "./errors.js";
@@ -179,6 +179,20 @@ export class Model implements AsyncDisposable {
   }
 
   /**
+   * A context for classification, which the caller disposes of; the model's own disposal does too.
+   * Throws `ERR_UNSUPPORTED_MODEL` without a classification head, and `ERR_OUT_OF_MEMORY`.
+   */
+  async openClassifying(
+    size: Pick<ContextOptions, "cells" | "sequences" | "batchTokens" | "outputs">,
+  ): Promise<Context> {
+    const { threads } = this;
+    const options = { ...size, threads, flashAttention: false, classifies: true };
+    const context = await Context.open(this.#alive(), options);
+    this.#contexts.add(context);
+    return context;
+  }
+
+  /**
    * A context for denoising, which the caller disposes of; the model's own disposal does too.
    * Throws `ERR_UNSUPPORTED_MODEL` when the model is autoregressive, or its architecture keeps no
    * keys and values and `cache` asks for them; `ERR_CONTEXT_FULL` when the texts are too long for
@@ -290,6 +304,13 @@ export class Model implements AsyncDisposable {
 
   #aliveAutoregressive(): NativeModel {
     const native = this.#alive();
+    if (this.info.labels.length > 0) {
+      throw new LlamaEtsError(
+        "ERR_UNSUPPORTED_MODEL",
+        `${this.path} is a classifier: it judges texts and writes none`,
+        { fix: "it as a reward, `rewardModel(model)` or --reward model:FILE" },
+      );
+    }
     if (this.kind === "autoregressive") return native;
     throw new LlamaEtsError(
       "ERR_UNSUPPORTED_MODEL",

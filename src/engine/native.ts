@@ -49,6 +49,8 @@ export interface NativeModelInfo {
   addBos: boolean;
   addEos: boolean;
   chatTemplate: string | null;
+  /** Of the classes of a classification head; none without a head. */
+  labels: string[];
 }
 
 export interface NativeModel {
@@ -143,6 +145,7 @@ interface NativeContextOptions {
   threads: number;
   batchThreads: number;
   flashAttention: -1 | 0 | 1;
+  classifies?: boolean;
 }
 
 export interface NativeContext {
@@ -166,6 +169,7 @@ export interface NativeContext {
     count: number,
     sampling: NativeSampling,
   ): Promise<NativeExpansion[]>;
+  classify(requests: { parent: SequenceHandle; tokens: Int32Array }[]): Promise<Float64Array[]>;
   timeDecodes(threads: number, count: number, limitMs: number): Promise<Float64Array>;
   setThreads(threads: number, batchThreads: number): Promise<void>;
   status(): Promise<ContextStatus>;

@@ -1,6 +1,8 @@
 /** What `run.json` says of models, rewards, versions and the machine. */
 import { cpus, totalmem } from "node:os";
+import { resolveBundledName } from "../engine/bundled-models.js";
 import type { Model } from "../engine/model.js";
+import { resolveModelPath } from "../engine/model-path.js";
 import { addon } from "../engine/native.js";
 import { parseReward } from "../rewards/named.js";
 import { VERSION } from "../version.js";
@@ -21,7 +23,15 @@ export async function describeReward(
   const files = parseReward(expression).filter(
     ({ kind, argument }) => kind !== "regex" && argument !== "",
   );
-  const rewardFiles = await Promise.all(files.map(({ argument }) => hashFile(argument, signal)));
+  const rewardFiles = await Promise.all(
+    files.map(async ({ kind, argument }) => {
+      const isModel = kind === "model"; // perhaps a bundled one's name, or a URI
+      const file = isModel
+        ? await resolveModelPath(resolveBundledName(argument), () => {}, signal)
+        : argument;
+      return hashFile(file, signal);
+    }),
+  );
   return { reward: expression, ...(rewardFiles.length > 0 && { rewardFiles }) };
 }
 

@@ -2,6 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { checkOneOf, checkString } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { loadModel } from "../engine/load-model.js";
+import type { Model } from "../engine/model.js";
 import type { AnswerExtractor } from "./answer.js";
 import { combine } from "./combine.js";
 import { confidence } from "./confidence.js";
@@ -9,6 +11,7 @@ import { entropy } from "./entropy.js";
 import { jsonSchemaVerifier } from "./json-schema.js";
 import { loadRewardModule } from "./module.js";
 import type { Reward } from "./reward.js";
+import { rewardModel } from "./reward-model.js";
 import { selfCertainty } from "./self-certainty.js";
 import { selfConsistency } from "./self-consistency.js";
 import { regexVerifier } from "./verifier.js";
@@ -17,6 +20,8 @@ import { regexVerifier } from "./verifier.js";
 export interface RewardContext {
   extract?: AnswerExtractor;
   isFinal?: (text: string) => boolean;
+  /** Loads the model of `model:GGUF`. Default: `loadModel`. */
+  loadModel?: (source: string) => Promise<Model>;
 }
 
 /** A reward, and what was opened for it: disposing frees the models it loaded. */
@@ -32,7 +37,7 @@ interface Term {
 }
 
 const PLAIN = ["self-consistency", "confidence", "entropy", "self-certainty"] as const;
-const WITH_ARGUMENT = ["regex", "json-schema", "module"] as const;
+const WITH_ARGUMENT = ["regex", "json-schema", "module", "model"] as const;
 type Kind = (typeof PLAIN)[number] | (typeof WITH_ARGUMENT)[number];
 
 /** For help texts: what an expression may name. */
@@ -88,7 +93,7 @@ export async function openReward(
 
 async function openTerm(
   { kind, argument }: Term,
-  { extract, isFinal }: RewardContext,
+  { extract, isFinal, ...context }: RewardContext,
 ): Promise<Reward> {
   switch (kind) {
     case "self-consistency":
@@ -105,6 +110,24 @@ async function openTerm(
       return jsonSchemaVerifier(await readSchema(argument));
     case "module":
       return loadRewardModule(argument);
+    case "model":
+      return openModel(argument, context.loadModel ?? loadModel);
+  }
+}
+
+/** The reward owns the model that it loads. */
+async function openModel(source: string, load: (source: string) => Promise<Model>) {
+  const model = await load(source);
+  try {
+    const reward = rewardModel(model);
+    const dispose = async () => {
+      await reward[Symbol.asyncDispose]?.();
+      await model.dispose();
+    };
+    return { ...reward, name: `model:${source}`, [Symbol.asyncDispose]: dispose };
+  } catch (error) {
+    await model.dispose();
+    throw error;
   }
 }
 

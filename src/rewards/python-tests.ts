@@ -1,0 +1,58 @@
+import { checkKeys, checkString } from "../engine/check.js";
+import type { Sandbox } from "../sandbox/sandbox.js";
+import type { Reward } from "./reward.js";
+import { verifier } from "./verifier.js";
+
+export interface PythonTestsOptions {
+  /** The function under test. */
+  entryPoint: string;
+  /** Python that calls it by name, or defines `check(candidate)`. */
+  tests: string;
+  /** Trusted code that the tests need. Default: none. */
+  setup?: string;
+  /** How long a program may run. Default 10,000. */
+  timeoutMs?: number;
+  /** The program in a text. Default: its last fenced block, or else the whole text. */
+  extract?: (text: string) => string;
+}
+
+/**
+ * 1 for texts whose Python program passes its unit tests, in a sandbox that the reward opens when it
+ * is first asked, and that disposing it closes. Programs that time out or try what isn't allowed
+ * earn 0.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`; asked, `ERR_SANDBOX`
+ */
+export function pythonTests(options: PythonTestsOptions): Reward {
+  checkKeys("pythonTests", options, ["entryPoint", "tests", "setup", "timeoutMs", "extract"]);
+  const { setup, timeoutMs, extract = programIn } = options;
+  const entryPoint = checkString("entryPoint", options.entryPoint);
+  const tests = checkString("tests", options.tests);
+  let opening: Promise<Sandbox> | undefined;
+  const open = async () => {
+    const { Sandbox } = await import("../sandbox/sandbox.js");
+    return Sandbox.open(timeoutMs === undefined ? {} : { timeoutMs });
+  };
+  const judge = verifier(async ({ text }) => {
+    opening ??= open();
+    const sandbox = await opening;
+    const run = {
+      program: extract(text),
+      entryPoint,
+      tests,
+      ...(setup !== undefined && { setup }),
+    };
+    return (await sandbox.check(run)).result === "pass";
+  }, "python-tests");
+  return {
+    ...judge,
+    async [Symbol.asyncDispose]() {
+      await (await opening)?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function programIn(text: string): string {
+  const blocks = [...text.matchAll(/```(?:python|py)?[ \t]*\n(.*?)```/gs)];
+  return blocks.at(-1)?.[1] ?? text;
+}

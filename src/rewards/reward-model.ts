@@ -1,0 +1,63 @@
+import { checkKeys, checkOneOf, checkString } from "../engine/check.js";
+import { Classifier } from "../engine/classifier.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import type { Model } from "../engine/model.js";
+import type { Reward } from "./reward.js";
+
+/** How a text is put to the model. What looks like a special token is one, but not in the text. */
+export interface RewardTemplate {
+  /** What stands before the text, from the prompt as the policy read it. Default: that prompt. */
+  before?: (prompt: string) => string;
+  /** What stands after it. Default: the model's end token. */
+  after?: string;
+}
+
+export interface RewardModelOptions {
+  template?: RewardTemplate;
+  /** The class whose probability is the reward. Default: the model's first. */
+  label?: string;
+}
+
+/**
+ * The probability, from 0 to 1, that a classifier gives a text's class, such as `right` or `yes`: a
+ * GGUF model with a classification head (rank pooling). A pool is judged at once, and the prompt
+ * read once. Disposing the reward leaves the model to its owner.
+ *
+ * @example
+ * await using judge = await loadModel("mini-gsm-verifier");
+ * const result = await bestOfN(model, question, { reward: rewardModel(judge) });
+ *
+ * @throws LlamaEtsError `ERR_UNSUPPORTED_MODEL` for a model without such a head,
+ *   `ERR_INVALID_OPTION`
+ */
+export function rewardModel(model: Model, options: RewardModelOptions = {}): Reward {
+  checkKeys("rewardModel", options, ["template", "label"]);
+  const { labels, eos, eot } = model.info;
+  if (labels.length === 0) {
+    throw new LlamaEtsError("ERR_UNSUPPORTED_MODEL", `${model.path} has no classification head`, {
+      fix: "a qwen3 classifier or reranker with labelled classes, as mini-gsm-verifier is",
+    });
+  }
+  const { template = {}, label = labels[0] as string } = options;
+  checkKeys("template", template, ["before", "after"]);
+  const at = labels.indexOf(checkOneOf("label", label, labels));
+  const end = eos ?? eot;
+  const before = template.before ?? ((prompt) => prompt);
+  const after = template.after ?? (end === null ? "" : model.tokenText(end));
+  const read = (text: string) => model.tokenize(checkString("template", text), { special: true });
+  const tail = read(after);
+  const classifier = new Classifier(model);
+  return {
+    name: `model:${model.metadata["general.name"] ?? labels[at]}`,
+    async score({ prompt, pool }) {
+      const prefix = read(before(prompt));
+      if (prefix.length === 0) {
+        throw new LlamaEtsError("ERR_REWARD", "A reward model needs the prompt as text");
+      }
+      const texts = pool.map(({ text }) => Int32Array.of(...model.tokenize(text), ...tail));
+      const judged = await classifier.classify(prefix, texts);
+      return judged.map((classes) => classes[at] as number);
+    },
+    [Symbol.asyncDispose]: () => classifier[Symbol.asyncDispose](),
+  };
+}
