@@ -298,6 +298,7 @@ class Denoising {
     const auto count = static_cast<int64_t>(chosen.size());
     session_->counters.unmasked += count;
     session_->monitor()->generated += count;
+    if (text->text == 0) session_->monitor()->Show(result.tokens);
   }
 
   // Leaves to a group's texts what its full pass computed, where they go on in the block.

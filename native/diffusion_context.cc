@@ -17,6 +17,7 @@ Napi::Function DiffusionContext::Define(Napi::Env env) {
                       InstanceMethod<&DiffusionContext::Score>("score"),
                       InstanceMethod<&DiffusionContext::Status>("status"),
                       InstanceMethod<&DiffusionContext::Progress>("progress"),
+                      InstanceMethod<&DiffusionContext::Shown>("shown"),
                       InstanceMethod<&DiffusionContext::Abort>("abort"),
                       InstanceMethod<&DiffusionContext::Close>("close")});
 }
@@ -93,6 +94,12 @@ Napi::Value DiffusionContext::Status(const Napi::CallbackInfo& info) {
 // progress() -> positions unmasked so far by the running denoise call; at once, not a promise
 Napi::Value DiffusionContext::Progress(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(host_.monitor().generated.load()));
+}
+
+// shown() -> Int32Array: the first text of the latest denoise call, as far as it is unmasked; at
+// once, not a promise
+Napi::Value DiffusionContext::Shown(const Napi::CallbackInfo& info) {
+  return ToInt32Array(info.Env(), host_.monitor().Shown());
 }
 
 // abort(): what runs and waits rejects with ERR_ABORTED

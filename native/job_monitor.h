@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
+#include <vector>
 
 namespace llama_ets {
 
@@ -14,8 +16,22 @@ struct JobMonitor {
   // Tokens generated so far by the running generate call.
   std::atomic<int64_t> generated{0};
 
+  // The first text of the running denoise call as far as it is unmasked, to be looked at.
+  void Show(const std::vector<int32_t>& tokens) {
+    const std::lock_guard<std::mutex> lock(shown_mutex_);
+    shown_ = tokens;
+  }
+  std::vector<int32_t> Shown() {
+    const std::lock_guard<std::mutex> lock(shown_mutex_);
+    return shown_;
+  }
+
   void Abort() { aborted_through = last_posted.load(); }
   bool IsAborted() const { return running <= aborted_through; }
+
+ private:
+  std::mutex shown_mutex_;
+  std::vector<int32_t> shown_;
 };
 
 }  // namespace llama_ets

@@ -19,8 +19,8 @@ export interface DiffusionOptions {
   seed: number;
   budget: Budget;
   signal: AbortSignal | undefined;
-  /** Called about ten times a second while texts are denoised, with the positions unmasked. */
-  onProgress: ((generated: number) => void) | undefined;
+  /** Called about ten times a second while texts are denoised: with the positions unmasked. */
+  onProgress: ((generated: number, shown?: string) => void) | undefined;
 }
 
 /** A partly unmasked text, or a finished one. */
@@ -43,6 +43,9 @@ interface DenoiseRequest {
   /** Words 0 to 2 of the random counter. */
   stream: [number, number, number];
 }
+
+/** How a live view writes a mask. */
+const MASKED = "░";
 
 /** Rollouts scored between two looks at a deadline. */
 const SCORED_AT_ONCE = 8;
@@ -101,7 +104,9 @@ export class DiffusionDrawer implements AsyncDisposable {
     const [first] = requests;
     if (first === undefined) return [];
     if (this.#isCutOff()) return requests.map(({ state }) => unchanged(state));
-    const report = onProgress && ((drawn: number) => onProgress(this.#generated + drawn));
+    const report =
+      onProgress &&
+      ((drawn: number) => onProgress(this.#generated + drawn, this.#show(this.#context.shown)));
     const denoise = () =>
       this.#context.denoise({
         prompt,
@@ -213,6 +218,19 @@ export class DiffusionDrawer implements AsyncDisposable {
       unmasked: { tokens: text.tokens, order: text.order },
       logDrawn: sumOfKnown(text.logProbs),
     };
+  }
+
+  /** A text with a block for each mask. */
+  #show(canvas: Int32Array): string {
+    const { maskToken } = this.#context;
+    let text = "";
+    for (let from = 0; from < canvas.length; ) {
+      const mask = canvas.indexOf(maskToken, from);
+      const to = mask < 0 ? canvas.length : mask;
+      text += this.#model.detokenize(canvas.subarray(from, to)) + (mask < 0 ? "" : MASKED);
+      from = to + 1;
+    }
+    return text;
   }
 
   #toState(drawn: Drawn): DiffusionState {

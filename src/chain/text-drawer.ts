@@ -21,8 +21,11 @@ export interface DrawerOptions {
   /** `prefixes`: what draws of one state have in common is decoded once. */
   shortcuts: { prefixes: boolean };
   signal: AbortSignal | undefined;
-  /** Called about ten times a second while tokens are drawn, with the number drawn so far. */
-  onProgress: ((generated: number) => void) | undefined;
+  /**
+   * Called about ten times a second while tokens are drawn, with the number drawn so far, and, of a
+   * diffusion model, one of the texts as far as it is unmasked.
+   */
+  onProgress: ((generated: number, shown?: string) => void) | undefined;
 }
 
 /** A text to go on from. */

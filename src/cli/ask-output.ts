@@ -42,7 +42,8 @@ function formatGuidance({ method, steps, settings, acceptanceRate }: Result): st
     return `${method}, ${drawn}; ${percent(acceptanceRate)} of the proposals accepted`;
   }
   if (!method.startsWith("ets")) return `${method}, ${drawn}`;
-  return `${method}, ${drawn} × ${rollouts} rollout${rollouts > 1 ? "s" : ""}; ESS ${ess}`;
+  const how = settings.ratio === "approximate" ? `${method} (approximate ratio)` : method;
+  return `${how}, ${drawn} × ${rollouts} rollout${rollouts > 1 ? "s" : ""}; ESS ${ess}`;
 }
 
 function formatTokens({ usage, proposalUsage, steps, stopReason }: Result): string {

@@ -13,6 +13,7 @@ import { type AskFlags, METHOD_NAMES } from "./ask-flags.js";
 import { openNamedReward, toAskOptions, toAskPrompt } from "./ask-options.js";
 import { formatAnswer, formatInterrupted } from "./ask-output.js";
 import { exitWith, failStalled, Interrupted, interruptSignal } from "./exit.js";
+import { liveText } from "./live-text.js";
 import { loadNamedModel, loadProposal } from "./load-named-model.js";
 import { formatPlan } from "./plan-output.js";
 import { progressBar } from "./progress-bar.js";
@@ -32,6 +33,7 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
   let plan: Plan | undefined;
   const steps: Step[] = [];
   const bar = progressBar();
+  const live = liveText();
   process.once("beforeExit", failStalled);
   try {
     await using opened = await openNamedReward(flags, signal);
@@ -52,14 +54,19 @@ export async function ask(prompt: string | undefined, flags: AskFlags): Promise<
       },
       signal,
       onStep: (step) => steps.push(step),
-      onProgress: ({ step, steps: total, generated }) =>
-        bar.show(step / total, `step ${step + 1} of ${total}, ${generated} tokens`),
+      onProgress: ({ step, steps: total, generated, shown }) => {
+        const where = `step ${step + 1} of ${total}, ${generated} tokens`;
+        if (model.kind === "autoregressive") bar.show(step / total, where);
+        else if (shown !== undefined) live.show(where, shown);
+      },
     });
     bar.close();
+    live.close();
     print(result, flags, { loadMs, model });
     await writeAskFiles(flags, { question, ...result });
   } catch (error) {
     bar.close();
+    live.close();
     if (error instanceof Interrupted) await keepPartial(plan, steps, question, flags);
     throw error;
   } finally {

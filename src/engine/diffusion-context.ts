@@ -285,6 +285,11 @@ export class DiffusionContext implements AsyncDisposable {
     return this.#native.progress();
   }
 
+  /** The first text of the latest `denoise` that was unmasked, as far as it is: for a live view. */
+  get shown(): Int32Array {
+    return this.#native.shown();
+  }
+
   /** Makes what runs and waits reject with `ERR_ABORTED`. */
   abort(): void {
     this.#native.abort();

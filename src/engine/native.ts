@@ -253,6 +253,8 @@ export interface NativeDiffusionContext {
   }): Promise<Float64Array[]>;
   status(): Promise<DiffusionStatus>;
   progress(): number;
+  /** The first text of the latest `denoise`, as far as it is unmasked. */
+  shown(): Int32Array;
   abort(): void;
   close(): Promise<void>;
 }

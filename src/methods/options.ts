@@ -142,6 +142,8 @@ export interface Progress {
   steps: number;
   /** Tokens generated so far. */
   generated: number;
+  /** Of a diffusion model: one of the texts being unmasked, `░` where masked. */
+  shown?: string;
 }
 
 const KEYS = [

@@ -84,8 +84,11 @@ export class Run implements AsyncDisposable {
       metrics: resolved.reward.metrics ?? [],
       onProgress:
         onProgress &&
-        ((generated: number) =>
-          onProgress({ step: run.#steps.length, steps: settings.steps, generated })),
+        ((generated: number, shown?: string) =>
+          onProgress({
+            ...{ step: run.#steps.length, steps: settings.steps, generated },
+            ...(shown !== undefined && { shown }),
+          })),
     };
     const chain = await openChain(model, plan.model, chainOptions);
     let proposal: Proposal | null = null;

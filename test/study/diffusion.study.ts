@@ -1,0 +1,70 @@
+/**
+ * Energies of ETS-IS with Fast-dLLM's caches as the proposal, on the enumerated diffusion chain:
+ * unbiased under random remasking, biased by so much under low-confidence remasking. Each z test
+ * fails a right library with probability 1e-4 over seeds, which are fixed; that wrong ratios fail it
+ * is shown in test/chain/diffusion-law.test.ts.
+ */
+import { expect, test } from "vitest";
+import { ets } from "../../src/methods/ets.js";
+import { useModel } from "../fixtures/models.js";
+import { type DiffusionPolicy, enumerateDiffusion, PROMPT } from "./diffusion-policy.js";
+import { zScore } from "./draws.js";
+import { energy } from "./enumerated-diffusion.js";
+
+const RUNS = 3;
+const CANDIDATES = 600;
+/** Two-sided 1e-4 over the eight states of the first step. */
+const MAX_Z = 4.37;
+const model = useModel("mini-gsm-llada");
+
+interface StateEnergy {
+  state: string;
+  count: number;
+  z: number;
+  /** Of the mean estimate, to the exact energy. */
+  relativeError: number;
+}
+
+async function measure(policy: DiffusionPolicy, cache: "prefix" | "dual"): Promise<StateEnergy[]> {
+  const energies = new Map<string, number[]>();
+  for (let seed = 0; seed < RUNS; seed++) {
+    const cancel = new AbortController();
+    await ets(model(), PROMPT, {
+      ...policy.options,
+      ...{ candidates: CANDIDATES, seed, proposal: model(), proposalDiffusion: { cache } },
+      signal: cancel.signal,
+      onStep({ candidates, logEnergies }) {
+        for (const [m, { tokens, finishReason }] of candidates.entries()) {
+          if (finishReason !== null) continue;
+          const key = policy.keyOf(tokens);
+          energies.set(key, [...(energies.get(key) ?? []), Math.exp(logEnergies[m] as number)]);
+        }
+        cancel.abort();
+      },
+    }).catch((error) => {
+      if (!cancel.signal.aborted) throw error;
+    });
+  }
+  return [...energies].flatMap(([state, values]) => {
+    const exact = energy(policy, state.split(",").map(Number));
+    const z = zScore(values, exact);
+    const mean = values.reduce((a, b) => a + b, 0) / values.length;
+    return z === null ? [] : [{ state, count: values.length, z, relativeError: mean / exact - 1 }];
+  });
+}
+
+test.each(["prefix", "dual"] as const)(
+  "%s cache: unbiased under random remasking",
+  async (cache) => {
+    const measured = await measure(await enumerateDiffusion(model(), "random"), cache);
+    console.table(measured);
+    expect(measured.length).toBeGreaterThan(1);
+    for (const { z } of measured) expect(Math.abs(z)).toBeLessThan(MAX_Z);
+  },
+);
+
+test("dual cache: the bias of the approximate ratio under low-confidence remasking", async () => {
+  const measured = await measure(await enumerateDiffusion(model(), "low-confidence"), "dual");
+  console.table(measured);
+  expect(measured.length).toBeGreaterThan(0);
+});
