@@ -1,0 +1,90 @@
+import { appendFile, readFile } from "node:fs/promises";
+import {
+  bestOfN,
+  confidence,
+  entropy,
+  ets,
+  loadModel,
+  miniGsm,
+  oracle,
+  regexVerifier,
+  rewardModel,
+  selfCertainty,
+  selfConsistency,
+} from "llama-ets";
+import { showProgress } from "../lib/progress.mjs";
+import { wilson } from "../lib/statistics.mjs";
+import { interval, percent } from "../lib/table.mjs";
+
+export const rewardsOptions = { limit: 200, seed: 0, temperature: 0.7, file: "rewards.jsonl" };
+
+const extract = (text) => miniGsm.extract(text);
+/** λ where a text's certainty moves by hundredths; else the default. */
+const CERTAINTY = { lambda: 0.01 };
+
+const REWARDS = (judge) => ({
+  "self-consistency": { of: () => selfConsistency({ extract }) },
+  confidence: { of: () => confidence(), ...CERTAINTY },
+  entropy: { of: () => entropy(), ...CERTAINTY },
+  "self-certainty": { of: () => selfCertainty(), ...CERTAINTY },
+  "verifier: format": { of: () => regexVerifier(String.raw`\n#### \d+\s*$`) },
+  "reward model": { of: () => rewardModel(judge) },
+  oracle: { of: ({ gold }) => oracle(gold, { extract }) },
+});
+
+/** About equal in generated tokens: 12 whole texts, or 8 candidates in blocks of 16 tokens. */
+const METHODS = (proposal) => ({
+  "best-of-12": [bestOfN, { candidates: 12 }],
+  ETS: [ets, { candidates: 8, blockTokens: 16 }],
+  "ETS-IS": [ets, { candidates: 8, blockTokens: 16, proposal }],
+});
+
+/** Accuracy of every reward under three methods on held-out mini-gsm items; resumes from `file`. */
+export async function rewards(given) {
+  const { limit, seed, temperature, file } = { ...rewardsOptions, ...given };
+  const model = await loadModel("mini-gsm-ref");
+  const proposal = await loadModel("mini-gsm-proposal");
+  const judge = await loadModel("mini-gsm-verifier");
+  const items = (await miniGsm.load()).slice(0, limit);
+  const kept = await readKept(file);
+  const rows = [];
+  for (const [name, { of, lambda = 0.1 }] of Object.entries(REWARDS(judge))) {
+    const row = [name];
+    for (const [method, [run, options]] of Object.entries(METHODS(proposal))) {
+      const outcomes = [];
+      for (const [i, item] of items.entries()) {
+        const key = [name, method, item.id, seed, temperature].join("|");
+        if (!kept.has(key)) {
+          const reward = of(item);
+          const settings = { ...options, reward, lambda, extract, temperature, maxTokens: 120 };
+          const result = await run(model, item.prompt, { ...settings, seed: seed * 1_000_003 + i });
+          await reward[Symbol.asyncDispose]?.();
+          const { usage, proposalUsage } = result;
+          const tokens = usage.generated + (proposalUsage?.generated ?? 0);
+          kept.set(key, { key, right: result.answer === item.gold, tokens });
+          await appendFile(file, `${JSON.stringify(kept.get(key))}\n`);
+        }
+        outcomes.push(kept.get(key));
+        showProgress(`${name}, ${method} ${i + 1}/${items.length}`, i + 1 === items.length);
+      }
+      const right = outcomes.filter((outcome) => outcome.right).length;
+      const tokens = outcomes.reduce((sum, outcome) => sum + outcome.tokens, 0) / items.length;
+      const range = interval(wilson(right, items.length));
+      row.push(`${percent(right / items.length)} ${range}, ${Math.round(tokens)}`);
+    }
+    rows.push(row);
+  }
+  await Promise.all([model, proposal, judge].map((loaded) => loaded.dispose()));
+  return {
+    title: "Rewards at about equal tokens",
+    note: `mini-gsm, ${items.length} held-out items, seed ${seed}, T = ${temperature}: accuracy % [95% interval], tokens an item.`,
+    columns: ["reward", "best-of-12", "ETS", "ETS-IS"],
+    rows,
+  };
+}
+
+/** Answers of an earlier run, by what they answer; a torn last line is dropped. */
+async function readKept(file) {
+  const lines = (await readFile(file, "utf8").catch(() => "")).split("\n").slice(0, -1);
+  return new Map(lines.map((line) => JSON.parse(line)).map((answer) => [answer.key, answer]));
+}
