@@ -28,7 +28,7 @@ const MAX_TEXTS = 100;
  */
 export const DENOISING_BATCH: Record<FreeMemory["device"], number> = { cpu: 128, gpu: 2048 };
 
-export interface DenoisingDemand {
+interface DenoisingDemand {
   promptTokens: number;
   maxTokens: number;
   /** Texts that could be denoised side by side. */

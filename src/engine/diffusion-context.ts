@@ -69,7 +69,7 @@ export interface DiffusionContextOptions {
 const DEFAULT_BATCH_TOKENS = 128;
 
 /** The course of denoising: LLaDA's semi-autoregressive one, block by block from the left. */
-export interface DenoisingSchedule {
+interface DenoisingSchedule {
   /** Positions a block; divides the texts' length. */
   blockLength: number;
   /**
@@ -83,7 +83,7 @@ export interface DenoisingSchedule {
   to: number;
 }
 
-export interface DenoisingText {
+interface DenoisingText {
   /** The text so far, all of its positions, the mask token where masked. */
   tokens: Int32Array;
   /** Words 0 to 2 of the random counter; the third is made of denoising step and position. */
