@@ -1,0 +1,102 @@
+/** The methods on a diffusion model: what they promise on any model, and what is its own. */
+import { describe, expect, test } from "vitest";
+import { resolveSampling } from "../../src/engine/sampling.js";
+import type { MethodOptions } from "../../src/methods/options.js";
+import { METHODS } from "../../src/methods/registry.js";
+import type { Result } from "../../src/methods/result.js";
+import { miniGsm } from "../../src/tasks/mini-gsm.js";
+import { useModel } from "../fixtures/models.js";
+
+const QUESTION =
+  "On a farm Rosa has 11 hens. She has 3 times as many ducks as hens. How many animals does Rosa have now?";
+const model = useModel("mini-gsm-llada");
+const base: MethodOptions = {
+  ...{ extract: miniGsm.extract, maxTokens: 56, diffusion: { blockLength: 8 } },
+  ...{ candidates: 3, seed: 1 },
+};
+const run = (method: keyof typeof METHODS, options: MethodOptions = {}) => {
+  const { candidates: _, ...alone } = base;
+  const own = method === "sample" || method === "greedy" ? alone : base;
+  return METHODS[method](model(), QUESTION, { ...own, ...options });
+};
+const plain = ({ tokens, logProbs, steps }: Result) => ({
+  ...{ tokens, logProbs },
+  steps: steps.map((step) => ({ ...step, ms: 0 })),
+});
+
+test.each(["greedy", "sample", "best-of-n", "majority", "ets", "particle"] as const)(
+  "%s answers, and gives the same result for the same seed",
+  async (method) => {
+    const result = await run(method);
+    expect(result).toMatchObject({ answer: "44", stopReason: "end" });
+    expect(result.logProbs).toHaveLength(result.tokens.length);
+    expect(model().isEndToken(result.tokens.at(-1) as number)).toBe(true);
+    expect(plain(await run(method))).toEqual(plain(result));
+  },
+);
+
+test("methods that write from left to right are refused by name", async () => {
+  for (const method of ["beam", "power", "mh"] as const) {
+    await expect(run(method)).rejects.toThrow(new RegExp(`${method} needs an autoregressive`));
+  }
+});
+
+describe("ets-is", () => {
+  test.each([
+    ["random", "exact"],
+    ["low-confidence", "approximate"],
+  ] as const)("under %s remasking is labelled %s", async (remasking, ratio) => {
+    const { settings, usage, proposalUsage } = await run("ets-is", {
+      ...{ proposal: model(), temperature: 2, blockTokens: 24, maxTokens: 32 },
+      diffusion: { blockLength: 8, remasking },
+    });
+    expect(settings).toMatchObject({ ratio, proposalDiffusion: { cache: "dual" } });
+    // What the proposal unmasked, the reference has scored.
+    expect(proposalUsage?.generated).toBeGreaterThan(0);
+    expect(usage.scored).toBeGreaterThan(0);
+    expect(usage.scored).toBeLessThanOrEqual(proposalUsage?.generated as number);
+  });
+});
+
+describe("a run that is cut short", () => {
+  test("by tokens ends with the text so far, within a pass of its candidates", async () => {
+    const { usage, stopReason, plan } = await run("ets", { budget: { tokens: 20 } });
+    expect(stopReason).toBe("budget");
+    expect(usage.generated).toBeGreaterThanOrEqual(20);
+    expect(usage.generated).toBeLessThanOrEqual(plan.model.tokens.generated);
+  });
+
+  test("by its signal rejects with the signal's reason", async () => {
+    const cancel = new AbortController();
+    const reason = new Error("enough");
+    const running = run("majority", {
+      signal: cancel.signal,
+      onProgress: () => cancel.abort(reason),
+    });
+    await expect(running).rejects.toBe(reason);
+  });
+});
+
+test("usage counts the passes and the positions they computed, within the plan's bounds", async () => {
+  const { usage, plan, prompt } = await run("ets");
+  const { passes, prefilled, decoded } = usage;
+  expect(passes).toBeGreaterThan(0);
+  expect(passes).toBeLessThanOrEqual(plan.model.tokens.passes);
+  expect(prefilled).toBe(passes * prompt.tokens.length);
+  expect(decoded).toBe(passes * 56);
+});
+
+test("the text shown to a live view is the first one, as far as it is unmasked", async () => {
+  const prompt = model().tokenize("Noah has 4");
+  await using context = await model().openDiffusion({ length: prompt.length + 8, texts: 2 });
+  const masked = new Int32Array(8).fill(context.maskToken);
+  const [first] = await context.denoise({
+    prompt,
+    texts: [0, 1].map((i) => ({ tokens: masked, stream: [0, i, 0] as const })),
+    schedule: { blockLength: 8, steps: 8, from: 0, to: 3 },
+    sampling: resolveSampling({ temperature: 3 }, model().info.vocabSize),
+    ...{ remasking: "random", key: [0, 0], stopAtEnd: false },
+  });
+  expect(context.shown).toEqual(first?.tokens);
+  expect([...context.shown].filter((token) => token === context.maskToken)).toHaveLength(5);
+});
