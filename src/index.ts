@@ -87,7 +87,8 @@ export {
 export { selfCertainty } from "./rewards/self-certainty.js";
 export { type SelfConsistencyOptions, selfConsistency } from "./rewards/self-consistency.js";
 export { exactMatch, type Predicate, regexVerifier, verifier } from "./rewards/verifier.js";
-export { Sandbox, type SandboxOptions } from "./sandbox/sandbox.js";
+export { openSandbox } from "./sandbox/open.js";
+export type { Sandbox, SandboxOptions } from "./sandbox/sandbox.js";
 export type { TestResult, TestRun } from "./sandbox/session.js";
 export { defineTask, type TaskDefinition } from "./tasks/define-task.js";
 export { gpqa } from "./tasks/gpqa.js";

@@ -1,4 +1,5 @@
 import { checkKeys, checkString } from "../engine/check.js";
+import { openSandbox } from "../sandbox/open.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
 import type { Reward } from "./reward.js";
 import { verifier } from "./verifier.js";
@@ -29,12 +30,8 @@ export function pythonTests(options: PythonTestsOptions): Reward {
   const entryPoint = checkString("entryPoint", options.entryPoint);
   const tests = checkString("tests", options.tests);
   let opening: Promise<Sandbox> | undefined;
-  const open = async () => {
-    const { Sandbox } = await import("../sandbox/sandbox.js");
-    return Sandbox.open(timeoutMs === undefined ? {} : { timeoutMs });
-  };
   const judge = verifier(async ({ text }) => {
-    opening ??= open();
+    opening ??= openSandbox(timeoutMs === undefined ? {} : { timeoutMs });
     const sandbox = await opening;
     const run = {
       program: extract(text),

@@ -3,8 +3,7 @@
  * `{task_id, prompt, entry_point, canonical_solution, test}`; the tests run in the sandbox.
  */
 import { LlamaEtsError } from "../engine/errors.js";
-import { detectIsolation } from "../sandbox/isolation.js";
-import { Sandbox } from "../sandbox/sandbox.js";
+import { openSandbox } from "../sandbox/open.js";
 import { defineTask } from "./define-task.js";
 import { download } from "./download.js";
 import type { Grader, GraderOptions, TaskItem } from "./task.js";
@@ -54,12 +53,13 @@ function indented(body: string): string {
 async function openGrader(options: GraderOptions = {}): Promise<Grader> {
   const { mode = "fair", allowCodeExecution = false, signal } = options;
   if (!allowCodeExecution) {
+    const { detectIsolation } = await import("../sandbox/isolation.js");
     const { description } = await detectIsolation();
     throw new LlamaEtsError("ERR_INVALID_OPTION", "HumanEval runs generated programs", {
       fix: `--allow-code-execution; here they would be confined by ${description}`,
     });
   }
-  const sandbox = await Sandbox.open(signal ? { signal } : {});
+  const sandbox = await openSandbox(signal ? { signal } : {});
   return {
     isolation: sandbox.isolation.description,
     async grade(item, text, form = "output") {

@@ -8,7 +8,6 @@ import { MATH_PROBLEMS } from "./few-shot.js";
 import { isSameMath } from "./math/equality.js";
 import { extractMinerva, isStructured, normaliseMinerva } from "./math/minerva.js";
 import { normalise } from "./math/normalise.js";
-import { SymbolicComparer } from "./math/symbolic.js";
 import type { Grader, GraderOptions, TaskItem } from "./task.js";
 
 const SOURCE = {
@@ -66,6 +65,7 @@ function lastBoxed(text: string): string | null {
 }
 
 async function openGrader({ mode = "fair" }: GraderOptions = {}): Promise<Grader> {
+  const { SymbolicComparer } = await import("./math/symbolic.js");
   const algebra = new SymbolicComparer();
   const symbolic = (a: string, b: string) => algebra.isEqual(a, b);
   const extract = mode === "fair" ? extractMath : extractMinerva;
