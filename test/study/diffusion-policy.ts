@@ -32,7 +32,7 @@ export interface DiffusionPolicy extends EnumeratedDiffusion {
 }
 
 export const TEMPERATURE = { reference: 4, proposal: 20 };
-export const LAMBDA = 0.25;
+const LAMBDA = 0.25;
 
 export async function enumerateDiffusion(
   model: Model,

@@ -49,7 +49,7 @@ export function textOf(canvas: Canvas, end: number): Canvas | null {
 }
 
 /** The masked positions of the first block that has some. */
-export function openPositions(canvas: Canvas, blockLength: number): number[] {
+function openPositions(canvas: Canvas, blockLength: number): number[] {
   const from = Math.floor(canvas.indexOf(MASK) / blockLength) * blockLength;
   const block = canvas.slice(from, from + blockLength);
   return block.flatMap((token, i) => (token === MASK ? [from + i] : []));
@@ -123,7 +123,7 @@ function merge(policy: EnumeratedDiffusion, reached: readonly Reached[]): Reache
   return [...merged.values()];
 }
 
-export function isFinished(policy: EnumeratedDiffusion, canvas: Canvas): boolean {
+function isFinished(policy: EnumeratedDiffusion, canvas: Canvas): boolean {
   return textOf(canvas, policy.end) !== null;
 }
 
@@ -207,7 +207,7 @@ export function estimates(policy: EnumeratedDiffusion, from: Canvas): Outcome[] 
 export type EstimatesOf = (from: Canvas) => readonly Outcome[];
 
 /** The candidates of a step, with their estimates. */
-export function itemsOf(
+function itemsOf(
   policy: EnumeratedDiffusion,
   from: Canvas,
   estimatesOf: EstimatesOf,
