@@ -204,8 +204,9 @@ describe("--trace", () => {
   test("writes the whole run, every step in it, besides the answer", async () => {
     const file = scratch("trace.json");
     const { stdout } = await cli(["ask", PROMPT, "--json", "--trace", file, ...GUIDED]);
-    const { format, ...trace } = JSON.parse(readFileSync(file, "utf8"));
+    const { format, question, ...trace } = JSON.parse(readFileSync(file, "utf8"));
     expect(format).toBe("llama-ets-trace/1");
+    expect(question).toBe(PROMPT);
     expect(trace.steps.length).toBeGreaterThan(1);
     expect(trace).toEqual(JSON.parse(stdout));
   });

@@ -5,7 +5,7 @@ import { bundledModels } from "../../src/engine/bundled-models.js";
 import { PROMPT } from "../fixtures/cli-ask.js";
 import { type CliOptions, cli, scratch, scratchFile } from "../fixtures/cli-process.js";
 
-const gguf = readFileSync(bundledModels().at(-1)?.path ?? "");
+const gguf = readFileSync(bundledModels()[0]?.path ?? "");
 const noTemplate = Buffer.from(gguf);
 noTemplate.write("x", gguf.indexOf("tokenizer.chat_template"));
 
@@ -61,7 +61,8 @@ describe("a model", () => {
   });
 
   test("without a chat template answers with --raw", async () => {
-    const { code } = await cli(["ask", PROMPT, "--raw", "-m", models.noTemplate]);
+    const { code, stderr } = await cli(["ask", PROMPT, "--raw", "-m", models.noTemplate]);
+    expect(stderr).toBe("");
     expect(code).toBe(0);
   });
 });
@@ -112,18 +113,14 @@ describe("an option", () => {
     await expectError(args, { code: "ERR_INVALID_OPTION", exit: 2, says });
   });
 
-  test.each([
-    "-M 0",
-    "--lambda -1",
-    "--temperature -1",
-    "--mixture 0.5",
-    "--method ets-is",
-    "--budget-ms 0",
-  ])("%s is refused before a model is looked for", async (flags) => {
-    await expectError(["ask", PROMPT, "-m", "missing.gguf", ...flags.split(" ")], {
-      ...{ code: "ERR_INVALID_OPTION", exit: 2, says: "" },
-    });
-  });
+  test.each(["-M 0", "--lambda -1", "--temperature -1", "--mixture 0.5", "--budget-ms 0"])(
+    "%s is refused before a model is looked for",
+    async (flags) => {
+      await expectError(["ask", PROMPT, "-m", "missing.gguf", ...flags.split(" ")], {
+        ...{ code: "ERR_INVALID_OPTION", exit: 2, says: "" },
+      });
+    },
+  );
 
   test("an unknown command", async () => {
     await expectError(["aks"], {

@@ -97,7 +97,9 @@ describe("models", () => {
 });
 
 describe("doctor", () => {
-  const checks = ["llama-ets", "machine", "addon", "engine", "devices", "models", "generation"];
+  const checks = [
+    ...["llama-ets", "machine", "addon", "engine", "devices", "models", "sandbox", "generation"],
+  ];
 
   test("finds a working installation well, down to a real generation", async () => {
     const { code, stdout, stderr } = await cli(["doctor"]);

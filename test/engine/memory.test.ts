@@ -24,34 +24,35 @@ const CAPACITIES = [
 ];
 
 describe("the predicted buffers", () => {
-  test.each(bundledModels().map(({ name, path }) => [name, path]))(
-    "of %s are those that llama.cpp allocates, within 10%",
-    async (_, file) => {
-      await using model = await loadModel(file, { gpu: false, threads: 1 });
-      const args = [file, ...CAPACITIES.map((capacity) => JSON.stringify(capacity))];
-      const { stdout, stderr } = await runChild("context-buffers.mjs", childPackage(), args);
-      const reported = stdout.trim().split("\n");
-      expect(reported, stderr).toHaveLength(CAPACITIES.length);
-      for (const [i, line] of reported.entries()) {
-        const { sequences, batchTokens, outputs, flashAttention, ...rest } = CAPACITIES[
-          i
-        ] as (typeof CAPACITIES)[number];
-        const cells = padCells(rest.cells);
-        const { kv, output, compute } = JSON.parse(line);
-        const MiB = 2 ** 20;
-        const batch = { sequences, cells, tokens: batchTokens, outputs, flashAttention };
-        const predicted = {
-          kv: (cells * bytesPerCell(model)) / MiB,
-          output: (sequences * bytesPerRow(model)) / MiB,
-          compute: reservedComputeBytes(model, batch) / MiB,
-        };
-        // The log rounds to hundredths.
-        expect(Math.abs(predicted.kv - kv)).toBeLessThan(0.006);
-        expect(Math.abs(predicted.output - output)).toBeLessThan(0.006);
-        expect(Math.abs(predicted.compute / compute - 1), line).toBeLessThan(0.1);
-      }
-    },
-  );
+  test.each(
+    bundledModels()
+      .filter(({ name }) => ["mini-gsm-ref", "mini-gsm-proposal"].includes(name))
+      .map(({ name, path }) => [name, path]),
+  )("of %s are those that llama.cpp allocates, within 10%", async (_, file) => {
+    await using model = await loadModel(file, { gpu: false, threads: 1 });
+    const args = [file, ...CAPACITIES.map((capacity) => JSON.stringify(capacity))];
+    const { stdout, stderr } = await runChild("context-buffers.mjs", childPackage(), args);
+    const reported = stdout.trim().split("\n");
+    expect(reported, stderr).toHaveLength(CAPACITIES.length);
+    for (const [i, line] of reported.entries()) {
+      const { sequences, batchTokens, outputs, flashAttention, ...rest } = CAPACITIES[
+        i
+      ] as (typeof CAPACITIES)[number];
+      const cells = padCells(rest.cells);
+      const { kv, output, compute } = JSON.parse(line);
+      const MiB = 2 ** 20;
+      const batch = { sequences, cells, tokens: batchTokens, outputs, flashAttention };
+      const predicted = {
+        kv: (cells * bytesPerCell(model)) / MiB,
+        output: (sequences * bytesPerRow(model)) / MiB,
+        compute: reservedComputeBytes(model, batch) / MiB,
+      };
+      // The log rounds to hundredths.
+      expect(Math.abs(predicted.kv - kv)).toBeLessThan(0.006);
+      expect(Math.abs(predicted.output - output)).toBeLessThan(0.006);
+      expect(Math.abs(predicted.compute / compute - 1), line).toBeLessThan(0.1);
+    }
+  });
 });
 
 describe("a model's shape", () => {
