@@ -32,7 +32,7 @@ export interface Moves {
 }
 
 /** The log of what the acceptance probability is the smaller of, 1 or it; may be infinite. */
-export function logAcceptance(
+function logAcceptance(
   x: Pick<Visited, "logDensity" | "state">,
   y: Pick<Visited, "logDensity" | "state">,
   cut: number,

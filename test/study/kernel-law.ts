@@ -16,7 +16,7 @@ export interface Kernel {
 }
 
 /** Finished texts of up to `length` tokens, and unfinished ones of just as many. */
-export function textsOf(policy: EnumeratedPolicy, length: number): Node[] {
+function textsOf(policy: EnumeratedPolicy, length: number): Node[] {
   const visit = (node: Node): Node[] =>
     node.children.length === 0 || node.path.length === length
       ? [node]
