@@ -8,8 +8,9 @@ import {
   takesOption,
   withDefaults,
 } from "../methods/method-names.js";
-import { type MethodOptions, resolveOptions } from "../methods/options.js";
+import type { MethodOptions } from "../methods/options.js";
 import { optionsFor } from "../methods/registry.js";
+import { resolveOptions } from "../methods/resolve-options.js";
 import type { PromptForm, Task, TaskItem } from "../tasks/task.js";
 import type { EvaluatedMethod, EvaluatedOptions, EvaluateOptions } from "./evaluate.js";
 import type { MethodRecord } from "./run-files.js";

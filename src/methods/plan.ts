@@ -21,15 +21,9 @@ import { LlamaEtsError } from "../engine/errors.js";
 import { type Model, planTogether } from "../engine/model.js";
 import type { Prompt } from "../engine/prompt.js";
 import { METHOD_NAMES, type MethodName, needsPrefixes } from "./method-names.js";
-import {
-  checkOptionNames,
-  type MethodOptions,
-  promptOptions,
-  type ResolvedOptions,
-  resolveOptions,
-  type Settings,
-} from "./options.js";
+import type { MethodOptions, ResolvedOptions, Settings } from "./options.js";
 import { withPreset } from "./preset.js";
+import { checkOptionNames, promptOptions, resolveOptions } from "./resolve-options.js";
 import { boundTokens, type TokenBounds } from "./token-bounds.js";
 
 export interface ModelPlan extends ContextPlan {

@@ -19,15 +19,10 @@ import { type Completion, scorePool } from "../rewards/reward.js";
 import { electMajority, type Majority } from "../rewards/self-consistency.js";
 import { VERSION } from "../version.js";
 import { checkOwnOptions, type MethodName } from "./method-names.js";
-import {
-  checkOptionNames,
-  type MethodOptions,
-  promptOptions,
-  type ResolvedOptions,
-  type Settings,
-} from "./options.js";
+import type { MethodOptions, ResolvedOptions, Settings } from "./options.js";
 import { type Plan, planRun } from "./plan.js";
 import { withPreset } from "./preset.js";
+import { checkOptionNames, promptOptions } from "./resolve-options.js";
 import type { Result, StopReason } from "./result.js";
 import type { Candidate, MethodDiagnostics, Step } from "./step.js";
 

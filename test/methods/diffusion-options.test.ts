@@ -4,13 +4,9 @@ import { LlamaEtsError } from "../../src/engine/errors.js";
 import type { Model } from "../../src/engine/model.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { resolveDiffusion } from "../../src/methods/diffusion-options.js";
-import {
-  checkOptions,
-  type MethodOptions,
-  resolveOptions,
-  type Settings,
-} from "../../src/methods/options.js";
+import type { MethodOptions, Settings } from "../../src/methods/options.js";
 import { resolveProposal } from "../../src/methods/proposal-options.js";
+import { checkOptions, resolveOptions } from "../../src/methods/resolve-options.js";
 
 const model = (isDiffusion: boolean, contextLength = 4096) =>
   ({ info: { isDiffusion, contextLength, vocabSize: 896 } }) as unknown as Model;
