@@ -8,5 +8,6 @@ export default defineConfig({
     pool: "forks",
     execArgv: ["--expose-gc"],
     testTimeout: 60_000,
+    maxConcurrency: 2,
   },
 });

@@ -67,7 +67,8 @@ describe("a model", () => {
   });
 });
 
-describe("an option", () => {
+// None of them draws: two at once are safe.
+describe.concurrent("an option", () => {
   test.each([
     ["-M 0", /`candidates` .* integer from 1 .*`0`/],
     ["-M 300 -I 2 --max-tokens 20", /301 texts .*\n.*candidates: 254 or steps: 1/],
