@@ -1,4 +1,5 @@
-import { appendFile, readFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile } from "node:fs/promises";
+import path from "node:path";
 import {
   bestOfN,
   confidence,
@@ -16,7 +17,7 @@ import { showProgress } from "../lib/progress.mjs";
 import { wilson } from "../lib/statistics.mjs";
 import { interval, percent } from "../lib/table.mjs";
 
-export const rewardsOptions = { limit: 200, seed: 0, temperature: 0.7, file: "rewards.jsonl" };
+export const rewardsOptions = { limit: 200, seed: 0, temperature: 0.7, file: "runs/rewards.jsonl" };
 
 const extract = (text) => miniGsm.extract(text);
 /** λ where a text's certainty moves by hundredths; else the default. */
@@ -46,6 +47,7 @@ export async function rewards(given) {
   const proposal = await loadModel("mini-gsm-proposal");
   const judge = await loadModel("mini-gsm-verifier");
   const items = (await miniGsm.load()).slice(0, limit);
+  await mkdir(path.dirname(file), { recursive: true });
   const kept = await readKept(file);
   const rows = [];
   for (const [name, { of, lambda = 0.1 }] of Object.entries(REWARDS(judge))) {
