@@ -1,7 +1,7 @@
 /** What `eval` shows: how far it is, and what it came to. */
 import pc from "picocolors";
 import type { Evaluation, EvaluationProgress } from "../evaluate/evaluate.js";
-import type { MethodSummary } from "../evaluate/run-files.js";
+import type { FailedSample, MethodSummary } from "../evaluate/run-files.js";
 import { progressBar } from "./progress-bar.js";
 
 /** Between two lines on standard error where there is no terminal. */
@@ -13,6 +13,8 @@ export interface EvalProgress {
   show(progress: EvaluationProgress): void;
   /** A line for the reader, above the bar. */
   say(message: string): void;
+  /** Why a sample failed: the first of each kind. */
+  sayOfFailure(error: FailedSample["error"]): void;
   close(): void;
 }
 
@@ -21,6 +23,11 @@ export function evalProgress(): EvalProgress {
   const bar = progressBar();
   let lineAt = performance.now() + LINE_INTERVAL_MS;
   let last: EvaluationProgress | undefined;
+  const failures = new Set<string>();
+  const say = (message: string) => {
+    bar.close();
+    console.error(message);
+  };
   return {
     get last() {
       return last;
@@ -33,9 +40,11 @@ export function evalProgress(): EvalProgress {
       lineAt = performance.now() + LINE_INTERVAL_MS;
       console.error(label);
     },
-    say(message) {
-      bar.close();
-      console.error(message);
+    say,
+    sayOfFailure({ code, message }) {
+      if (failures.has(code)) return;
+      failures.add(code);
+      say(`A sample failed: ${message} (${code})`);
     },
     close: () => bar.close(),
   };

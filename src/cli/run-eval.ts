@@ -1,4 +1,5 @@
 import { evaluate } from "../evaluate/evaluate.js";
+import { isFailed } from "../evaluate/run-files.js";
 import { findTask } from "../tasks/index.js";
 import type { GradingMode, PromptForm } from "../tasks/task.js";
 import type { EvalFlags } from "./eval.js";
@@ -32,6 +33,9 @@ export async function runEval(taskName: string, flags: EvalFlags): Promise<void>
       ...{ methods, options, out, signal },
       ...(proposal && { proposal }),
       onProgress: progress.show,
+      onSample: (sample) => {
+        if (isFailed(sample)) progress.sayOfFailure(sample.error);
+      },
       onWarning: progress.say,
     });
     progress.close();
