@@ -17,7 +17,7 @@ import { chiSquarePValue } from "../fixtures/statistics.js";
 const FALSE_ALARM = 1e-4;
 const M = 3;
 const LAMBDA = 0.5;
-const RUNS = 1200;
+const RUNS = 2000;
 const PROMPT = "Noah has 4";
 
 const model = useModel();
