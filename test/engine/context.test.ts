@@ -4,6 +4,7 @@ import { Context, type Sequence } from "../../src/engine/context.js";
 import { loadModel } from "../../src/engine/load-model.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
+import { largestDifference, ROUNDING } from "../fixtures/rounding.js";
 
 const model = useModel();
 let context: Context;
@@ -47,10 +48,6 @@ async function prefilled(): Promise<Sequence> {
   return sequence;
 }
 
-function largestDifference(a: Float32Array, b: Float32Array): number {
-  return a.reduce((max, x, i) => Math.max(max, Math.abs(x - (b[i] as number))), 0);
-}
-
 describe("a fork", () => {
   test("continues with the logits of a fresh prefill", async () => {
     const parent = await prefilled();
@@ -59,7 +56,7 @@ describe("a fork", () => {
     await fork.prefill(tail);
     const fresh = await context.create();
     await fresh.prefill(Int32Array.of(...prompt, ...tail));
-    expect(largestDifference(await fork.logits(), await fresh.logits())).toBeLessThan(1e-4);
+    expect(largestDifference(await fork.logits(), await fresh.logits())).toBeLessThan(ROUNDING);
   });
 
   test("never sees what another fork was given", async () => {
@@ -70,7 +67,7 @@ describe("a fork", () => {
     await a.prefill(model().tokenize("2 apples"));
     const alone = await context.create();
     await alone.prefill(Int32Array.of(...prompt, ...model().tokenize("Earned: 2")));
-    expect(largestDifference(await b.logits(), await alone.logits())).toBeLessThan(1e-4);
+    expect(largestDifference(await b.logits(), await alone.logits())).toBeLessThan(ROUNDING);
     const other = largestDifference(await b.logits(), await a.logits());
     expect(other).toBeGreaterThan(1); // the comparison can tell texts apart
   });
@@ -100,7 +97,7 @@ describe("a fork", () => {
     await parent.prefill(Int32Array.of(3));
     await parent.truncate(prompt.length - 20);
     await parent.prefill(prompt.slice(-20));
-    expect(largestDifference(await parent.logits(), before)).toBeLessThan(1e-4);
+    expect(largestDifference(await parent.logits(), before)).toBeLessThan(ROUNDING);
   });
 });
 

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Context, Sequence } from "../../src/engine/context.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
+import { largestDifference, ROUNDING } from "../fixtures/rounding.js";
 
 const model = useModel();
 let context: Context;
@@ -51,9 +52,6 @@ type Outcome = Awaited<ReturnType<typeof draw>>;
 const outcome = ({ drawn }: Outcome) =>
   drawn.map(({ tokens, finish }) => ({ tokens: [...tokens], finish }));
 
-/** Other batch shapes round differently: by this much, in nats. */
-const ROUNDING = 0.02;
-
 /**
  * The same texts, but for 1 in 20 whose random number fell within rounding of the line between two
  * tokens.
@@ -64,9 +62,8 @@ function expectSame(shared: Outcome, apart: Outcome): void {
   expect(same.length).toBeGreaterThanOrEqual(a.length * 0.95);
   for (const i of same) {
     expect(a[i]?.finish).toBe(b[i]?.finish);
-    for (const [t, logProb] of (shared.drawn[i]?.logProbs ?? []).entries()) {
-      expect(Math.abs(logProb - (apart.drawn[i]?.logProbs[t] as number))).toBeLessThan(ROUNDING);
-    }
+    const logProbs = [shared, apart].map(({ drawn }) => drawn[i]?.logProbs ?? []);
+    expect(largestDifference(logProbs[0] as [], logProbs[1] as [])).toBeLessThan(ROUNDING);
   }
 }
 
@@ -106,8 +103,7 @@ describe("shared prefixes", () => {
       const copy = await parent.fork();
       await copy.prefill(tokens);
       const expected = await copy.logits();
-      const distance = Math.max(...logits.map((x, i) => Math.abs(x - (expected[i] as number))));
-      expect(distance).toBeLessThan(ROUNDING);
+      expect(largestDifference(logits, expected)).toBeLessThan(ROUNDING);
       await copy[Symbol.asyncDispose]();
       await sequence.prefill(Int32Array.of(5));
     }
