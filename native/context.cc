@@ -129,8 +129,8 @@ Napi::Value Context::Logits(const Napi::CallbackInfo& info) {
 }
 
 // generate({ draws: [{ parent, stream: [3], position, maxTokens, keep, keepEnded, tail }],
-//   sampling, reference, metrics, key: [2], stopTokens, stopStrings, maxTotalTokens,
-//   sharePrefixes, timeLimitMs })
+//   sampling, reference, metrics, key: [2], stopTokens, stopStrings, answerEnd,
+//   maxTotalTokens, sharePrefixes, timeLimitMs })
 //   -> continuations
 Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {

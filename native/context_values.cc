@@ -46,6 +46,17 @@ Draw ReadDraw(Napi::Object object) {
   return draw;
 }
 
+std::optional<AnswerEnd> ReadAnswerEnd(Napi::Value value) {
+  if (value.IsNull()) return std::nullopt;
+  const Napi::Object object = ReadObject(value, "answerEnd");
+  AnswerEnd answer_end{ReadString(object.Get("mark"), "mark"),
+                       ReadString(object.Get("end"), "end")};
+  if (answer_end.mark.empty() || answer_end.end.empty()) {
+    throw EngineError("ERR_INVALID_ARGUMENT", "Expected a `mark` and an `end` that aren't empty");
+  }
+  return answer_end;
+}
+
 // What was not asked for is left out.
 void SetMetrics(Napi::Object* object, const std::vector<double>& entropies,
                 const std::vector<double>& self_certainties) {
@@ -62,6 +73,8 @@ const char* NameOf(Finish finish) {
       return "end";
     case Finish::kStop:
       return "stop";
+    case Finish::kAnswered:
+      return "answered";
     case Finish::kLength:
       return "length";
     default:
@@ -153,6 +166,7 @@ GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size)
       throw EngineError("ERR_INVALID_ARGUMENT", "Expected `stopStrings` to hold no empty string");
     }
   }
+  options.answer_end = ReadAnswerEnd(object.Get("answerEnd"));
   options.max_total_tokens =
       ReadInteger(object.Get("maxTotalTokens"), "maxTotalTokens", 1, kMaxHandle);
   options.share_prefixes = ReadBoolean(object.Get("sharePrefixes"), "sharePrefixes");

@@ -20,7 +20,7 @@ class Generation {
         draws_(draws),
         options_(options),
         sampler_(session, options.sampling, options.metrics),
-        text_end_(session->vocab(), options.stop_tokens, options.stop_strings),
+        text_end_(session->vocab(), options.stop_tokens, options.stop_strings, options.answer_end),
         results_(draws.size()),
         waiting_(draws.size()) {
     if (options.reference) reference_sampler_.emplace(session, *options.reference);
@@ -61,7 +61,7 @@ class Generation {
   // Continuations that have been the same so far: one sequence, decoded once for all of them.
   struct Branch {
     Sequence sequence;
-    std::string tail;
+    TextTail tail;
     std::vector<Member> members;
   };
 
@@ -144,7 +144,8 @@ class Generation {
       if (other.parent == draw.parent && other.tail == draw.tail) return branches_[i];
     }
     session_->Logits(draw.parent);  // are there
-    branches_.push_back({session_->ForkSlot(session_->Get(draw.parent)), draw.tail, {}});
+    branches_.push_back(
+        {session_->ForkSlot(session_->Get(draw.parent)), text_end_.TailOf(draw.tail), {}});
     return branches_.back();
   }
 
@@ -242,14 +243,14 @@ class Generation {
     struct Fork {
       llama_token token;
       Finish finish;  // kBudget: goes on
-      std::string tail;
+      TextTail tail;
       std::optional<size_t> branch;
     };
     std::vector<Fork> forks;
     const std::vector<Member> members = std::move(branches_[index].members);
     branches_[index].members.clear();
     branches_[index].sequence.next = nullptr;
-    const std::string tail = branches_[index].tail;
+    const TextTail tail = branches_[index].tail;
     std::vector<size_t> ended;  // draws whose sequences stay
     for (size_t i = 0; i < members.size(); ++i) {
       Member member = members[i];

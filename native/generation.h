@@ -30,7 +30,7 @@ struct Draw {
   int32_t max_tokens;
   bool keep;         // leave a sequence that can be continued, unless the text ended
   bool keep_ended;   // leave that of a text that ended too; it lacks the last token, and logits
-  std::string tail;  // the end of the text so far, where a stop string may have begun
+  std::string tail;  // the end of the text so far, as TextEnd::TailOf takes it
 };
 
 struct GenerationOptions {
@@ -40,8 +40,9 @@ struct GenerationOptions {
   PhiloxKey key;
   std::vector<llama_token> stop_tokens;  // besides the model's end-of-generation tokens
   std::vector<std::string> stop_strings;
-  int64_t max_total_tokens;  // over all continuations
-  bool share_prefixes;       // decode what continuations have in common once
+  std::optional<AnswerEnd> answer_end;  // continuations end once they have answered
+  int64_t max_total_tokens;             // over all continuations
+  bool share_prefixes;                  // decode what continuations have in common once
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 

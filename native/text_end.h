@@ -1,32 +1,54 @@
-// Where a text ends: at an end-of-generation token, a stop token or a stop string.
+// Where a text ends: at an end-of-generation token, a stop token or a stop string, or once its
+// answer has ended.
 #pragma once
 
 #include <llama.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace llama_ets {
 
-// kLength: it has as many tokens as it may; kBudget: it goes on, or the budget cut it off.
-enum class Finish { kEnd, kStop, kLength, kBudget };
+// kAnswered: its answer has ended, so nothing that follows matters; kLength: it has as many tokens
+// as it may; kBudget: it goes on, or the budget cut it off.
+enum class Finish { kEnd, kStop, kAnswered, kLength, kBudget };
+
+// A text's answer ends with the first `end` behind its first `mark`; neither is empty.
+struct AnswerEnd {
+  std::string mark;
+  std::string end;
+};
+
+// The parts at a text's end in which something may have begun.
+struct TextTail {
+  std::string stop;        // a stop string
+  std::string answer;      // the answer's mark, or behind the mark its end
+  bool is_marked = false;  // the mark is there
+};
 
 class TextEnd {
  public:
-  // The lists outlive it.
+  // What is given outlives it. Without an `answer_end` no text is answered.
   TextEnd(const llama_vocab* vocab, const std::vector<llama_token>& stop_tokens,
-          const std::vector<std::string>& stop_strings);
+          const std::vector<std::string>& stop_strings, const std::optional<AnswerEnd>& answer_end);
 
-  // How a text ends with the token: kEnd, kStop, or kBudget when it goes on. `tail`, the end of the
-  // text where a stop string may have begun, grows by the token.
-  Finish FinishWith(llama_token token, std::string* tail) const;
+  // Of a text that goes on. `end` reaches back to the mark, or as far as the mark or a stop string
+  // may have begun.
+  TextTail TailOf(const std::string& end) const;
+
+  // How a text ends with the token: kEnd, kStop, kAnswered, or kBudget when it goes on. `tail`
+  // grows by the token.
+  Finish FinishWith(llama_token token, TextTail* tail) const;
 
  private:
-  bool EndsWithStopString(llama_token token, std::string* tail) const;
+  bool EndsWithStopString(const std::string& piece, std::string* tail) const;
+  bool EndsAnswer(const std::string& piece, TextTail* tail) const;
 
   const llama_vocab* vocab_;
   const std::vector<llama_token>& stop_tokens_;
   const std::vector<std::string>& stop_strings_;
+  const std::optional<AnswerEnd>& answer_end_;
   size_t longest_stop_ = 0;
 };
 

@@ -22,7 +22,7 @@ export async function accuracy(given) {
   const model = await loadModel(options.model);
   const items = (await miniGsm.load()).slice(0, options.limit);
   const shared = { extract: miniGsm.extract, maxTokens };
-  const reward = selfConsistency({ extract: miniGsm.extract, isFinal: miniGsm.isFinal });
+  const reward = selfConsistency({ extract: miniGsm.extract, answerEnd: miniGsm.answerEnd });
   const guided = { ...shared, reward, candidates, blockTokens };
   const measure = (name, method, settings) =>
     answerAll(name, items, (item, i) => {

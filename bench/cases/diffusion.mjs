@@ -57,9 +57,9 @@ export async function diffusion(given) {
 }
 
 function methodsOf({ temperature, votes, candidates, cachedCandidates }) {
-  const { extract, isFinal } = miniGsm;
+  const { extract, answerEnd } = miniGsm;
   const shared = { extract, temperature, maxTokens: 56, diffusion: { blockLength: 8 } };
-  const guided = { ...shared, reward: selfConsistency({ extract, isFinal }), blockTokens: 16 };
+  const guided = { ...shared, reward: selfConsistency({ extract, answerEnd }), blockTokens: 16 };
   return {
     sample: { run: sample, ...shared },
     [`majority@${votes}`]: { run: majority, ...shared, candidates: votes },

@@ -29,7 +29,7 @@ export async function etsIs(given) {
   const items = (await miniGsm.load()).slice(0, options.limit);
   const shared = {
     extract: miniGsm.extract,
-    reward: selfConsistency({ extract: miniGsm.extract, isFinal: miniGsm.isFinal }),
+    reward: selfConsistency({ extract: miniGsm.extract, answerEnd: miniGsm.answerEnd }),
     ...{ maxTokens, temperature, candidates, rollouts, blockTokens },
   };
   const methods = {

@@ -8,7 +8,7 @@ import { fixed, interval, percent } from "../lib/table.mjs";
 const SHARED = { extract: miniGsm.extract, maxTokens: 120 };
 const GUIDED = {
   ...SHARED,
-  reward: selfConsistency({ extract: miniGsm.extract, isFinal: miniGsm.isFinal }),
+  reward: selfConsistency({ extract: miniGsm.extract, answerEnd: miniGsm.answerEnd }),
 };
 /** The paper's for Qwen3-1.7B on GSM8K, at the model's temperature; there a text has 8 blocks. */
 const PAPER = { ...GUIDED, candidates: 15, rollouts: 3 };

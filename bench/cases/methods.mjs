@@ -69,8 +69,8 @@ export async function methods(given) {
 async function calibrated(file, model, proposal) {
   if (existsSync(file)) return JSON.parse(await readFile(file, "utf8"));
   const items = (await miniGsm.load()).slice(-CALIBRATION.items);
-  const { extract, isFinal } = miniGsm;
-  const reward = selfConsistency({ extract, isFinal });
+  const { extract, answerEnd } = miniGsm;
+  const reward = selfConsistency({ extract, answerEnd });
   const costs = {};
   for (const { method, options, size } of SCALED) {
     const means = [];

@@ -46,6 +46,7 @@ export async function drawTexts(model, context, parents, { count = 1, length, ke
     key: [seed, 0],
     stopTokens: new Int32Array(),
     stopStrings: [],
+    answerEnd: null,
     maxTotalTokens: Number.MAX_SAFE_INTEGER,
     sharePrefixes: false, // the same work whatever is drawn
     timeLimitMs: null,

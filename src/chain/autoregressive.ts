@@ -6,6 +6,7 @@ import type { ContextPlan, Demand } from "../engine/capacity.js";
 import type { Sequence } from "../engine/context.js";
 import type { Model } from "../engine/model.js";
 import type {
+  DrawName,
   NextToken,
   PrefixChain,
   Ranked,
@@ -13,6 +14,7 @@ import type {
   RedrawnState,
   RedrawOptions,
   Rollout,
+  Text,
   Usage,
 } from "./chain.js";
 import { type DrawerOptions, type DrawnText, type Prefix, TextDrawer } from "./text-drawer.js";
@@ -169,6 +171,14 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     ]);
   }
 
+  finish(
+    state: AutoregressiveState,
+    begun: Text,
+    { step, candidate, rollout }: DrawName,
+  ): Promise<Text> {
+    return this.#drawer.finish(prefixOf(state), begun, [step, candidate, rollout]);
+  }
+
   async score(
     states: readonly AutoregressiveState[],
     rollouts: readonly (readonly Rollout[])[],
@@ -196,7 +206,7 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
         keep: false,
         keepEnded: true,
       })),
-      power,
+      { power },
     );
     await Promise.all(heads.map(({ sequence }) => sequence[Symbol.asyncDispose]()));
     return drawn.map((text) => ({ drawnLogProbs: [], ...text }));

@@ -3,8 +3,11 @@
  * how texts are made. An autoregressive model extends a prefix; a diffusion model unmasks.
  */
 
-/** `end`: the model ended the text; `stop`: a stop token or string; `length`: `maxTokens`. */
-export type FinishReason = "end" | "stop" | "length";
+/**
+ * `end`: the model ended the text; `stop`: a stop token or string; `length`: `maxTokens`;
+ * `answered`: a rollout, which goes no further than its reward needs.
+ */
+export type FinishReason = "end" | "stop" | "length" | "answered";
 
 /** A text, or the part of it drawn so far. */
 export interface Text {
@@ -35,6 +38,13 @@ export interface ChainState extends Text {}
 export interface Rollout extends Text {
   /** log of the probability, in nats and fp64, with which its model draws it from its state. */
   logDrawn: number;
+}
+
+/** What names a rollout's random numbers. */
+export interface DrawName {
+  step: number;
+  candidate: number;
+  rollout: number;
 }
 
 /** Tokens since the chain was opened. */
@@ -83,6 +93,12 @@ export interface Chain<S extends ChainState = ChainState> extends AsyncDisposabl
     step: number,
     candidates: readonly number[],
   ): Promise<Rollout[][]>;
+  /**
+   * Draws what follows a text that was begun from the state and isn't finished, or answered: a whole
+   * text x_0 ~ p_ref(· | begun). `draw` names it as `complete` does its rollouts, so that one of
+   * them goes on as it would have.
+   */
+  finish(state: S, begun: Text, draw: DrawName): Promise<Text>;
   /**
    * Rollouts that another may have drawn, as this chain would have: with its own values of their
    * tokens, and log p_ref of each given its state, the end token included, as `logDrawn`

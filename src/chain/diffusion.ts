@@ -7,7 +7,7 @@
  */
 import type { ContextPlan } from "../engine/capacity.js";
 import type { Model } from "../engine/model.js";
-import type { Chain, Proposal, Rollout, Usage } from "./chain.js";
+import type { Chain, DrawName, Proposal, Rollout, Text, Usage } from "./chain.js";
 import {
   DiffusionDrawer,
   type DiffusionOptions,
@@ -90,6 +90,17 @@ export class DiffusionChain implements Chain<DiffusionState> {
       candidates[i] as number,
       rollout,
     ]);
+  }
+
+  /** Rollouts are whole texts: nothing but a state is ever finished. */
+  async finish(
+    state: DiffusionState,
+    begun: Text,
+    { step, candidate, rollout }: DrawName,
+  ): Promise<Text> {
+    const stream = [step, candidate, rollout] as [number, number, number];
+    const [drawn] = await this.#drawer.complete([state], 1, () => stream);
+    return drawn?.[0] ?? begun;
   }
 
   /** Positions are left out: where they don't depend on the tokens, all kernels choose them alike. */

@@ -3,6 +3,7 @@ import type { Context, Continuation, Expansion, Sequence } from "../engine/conte
 import type { Model } from "../engine/model.js";
 import { type NativeScores, rethrow, type TokenMetric } from "../engine/native.js";
 import type { Sampling } from "../engine/sampling.js";
+import { type AnswerEnd, answeredPart, tailOf } from "./answer-end.js";
 import { groupsOf, type Reading, toBatches } from "./batches.js";
 import type { Budget } from "./budget.js";
 import type { FinishReason, NextToken, RedrawnState, Rollout, Text, Usage } from "./chain.js";
@@ -16,6 +17,8 @@ export interface DrawerOptions {
   /** Longest text, in tokens. */
   maxTokens: number;
   stop: readonly string[];
+  /** Ends rollouts once they have answered; null: they go on. */
+  answerEnd: AnswerEnd | null;
   seed: number;
   budget: Budget;
   /** `prefixes`: what draws of one state have in common is decoded once. */
@@ -106,8 +109,12 @@ export class TextDrawer implements AsyncDisposable {
    * Draws all in one native call; when the budget ends it, texts are cut off unfinished.
    *
    * @param power tokens are drawn with probability ∝ p_ref^power
+   * @param answerEnd texts end once they have answered
    */
-  async draw(requests: readonly DrawRequest[], power = 1): Promise<DrawnText[]> {
+  async draw(
+    requests: readonly DrawRequest[],
+    { power = 1, answerEnd = null }: { power?: number; answerEnd?: AnswerEnd | null } = {},
+  ): Promise<DrawnText[]> {
     const { sampling: policy, metrics, stop, seed, budget, shortcuts } = this.#options;
     const { signal, onProgress } = this.#options;
     signal?.throwIfAborted();
@@ -120,7 +127,7 @@ export class TextDrawer implements AsyncDisposable {
           ...draw,
           parent: sequence,
           position: text.tokens.length,
-          tail: text.text.slice(-longest(stop)),
+          tail: tailOf(text.text, stop, answerEnd),
         })),
         ...(power === 1
           ? { sampling: policy }
@@ -129,6 +136,7 @@ export class TextDrawer implements AsyncDisposable {
         key: [seed % 2 ** 32, Math.floor(seed / 2 ** 32)],
         stopTokens: new Int32Array(),
         stopStrings: [...stop],
+        answerEnd,
         maxTotalTokens: budget.tokensLeft,
         sharePrefixes: shortcuts.prefixes,
         timeLimitMs: budget.msLeft,
@@ -184,31 +192,60 @@ export class TextDrawer implements AsyncDisposable {
     };
   }
 
-  /** Draws `count` finished texts from each prefix; `streamOf` names their random numbers. */
+  /**
+   * Draws `count` finished texts from each prefix, no further than their answers; `streamOf` names
+   * their random numbers.
+   */
   async complete(
     prefixes: readonly Prefix[],
     count: number,
     streamOf: (prefix: number, rollout: number) => [number, number, number],
   ): Promise<Rollout[][]> {
+    const { answerEnd, maxTokens } = this.#options;
+    const hasAnswer = ({ text }: Prefix) =>
+      answerEnd !== null && answeredPart(text.text, answerEnd) !== null;
     const drawn = await this.draw(
-      prefixes.flatMap(({ text, sequence }, i) =>
-        Array.from({ length: count }, (_, rollout) => ({
-          text,
-          sequence,
+      prefixes.flatMap((prefix, i) =>
+        Array.from({ length: hasAnswer(prefix) ? 0 : count }, (_, rollout) => ({
+          ...prefix,
           stream: streamOf(i, rollout),
-          maxTokens: this.#options.maxTokens - text.tokens.length,
+          maxTokens: maxTokens - prefix.text.tokens.length,
           keep: false,
         })),
       ),
+      { answerEnd },
     );
-    return prefixes.map(({ text }, i) =>
-      drawn.slice(i * count, (i + 1) * count).map(
+    return prefixes.map((prefix) => {
+      const { text } = prefix;
+      const answered = { ...text, finishReason: "answered" as const, sequence: null };
+      const texts = hasAnswer(prefix)
+        ? Array.from({ length: count }, () => answered)
+        : drawn.splice(0, count);
+      return texts.map(
         (rollout): Rollout => ({
           ...rollout,
           logDrawn: sum(rollout.logProbs.slice(text.tokens.length)),
         }),
-      ),
-    );
+      );
+    });
+  }
+
+  /** Draws what follows a text that was begun from the prefix; `stream` names its random numbers. */
+  async finish(
+    { text, sequence }: Prefix,
+    begun: Text,
+    stream: [number, number, number],
+  ): Promise<Text> {
+    const maxTokens = this.#options.maxTokens - begun.tokens.length;
+    if (maxTokens === 0) return { ...begun, finishReason: "length" };
+    await using head = await sequence.fork();
+    const added = Int32Array.from(begun.tokens.slice(text.tokens.length));
+    if (added.length > 0) await this.read([{ sequence: head, tokens: added }]);
+    const from = { ...begun, finishReason: null };
+    const [whole] = await this.draw([
+      { text: from, sequence: head, stream, maxTokens, keep: false },
+    ]);
+    return whole ?? from;
   }
 
   /**
@@ -230,7 +267,8 @@ export class TextDrawer implements AsyncDisposable {
     // All at once packs best; with a deadline, as many as fill a batch.
     const perCall = budget.msLeft === null ? Number.POSITIVE_INFINITY : this.context.outputs;
     const scores: NativeScores[] = [];
-    for (const batch of groupsOf(requests, perCall)) {
+    const unscored = requests.filter(({ tokens }) => tokens.length > 0);
+    for (const batch of groupsOf(unscored, perCall)) {
       signal?.throwIfAborted();
       if (this.#isCutOff(budget)) break;
       const scored = await this.context
@@ -238,8 +276,8 @@ export class TextDrawer implements AsyncDisposable {
         .catch((error) => this.#rethrow(error));
       scores.push(...scored);
     }
-    const rescored = requests.map(({ text, rollout, tokens }, i): Rollout => {
-      const added = scores[i] ?? unknownValues(tokens.length);
+    const rescored = requests.map(({ text, rollout, tokens }): Rollout => {
+      const added = (tokens.length > 0 && scores.shift()) || unknownValues(tokens.length);
       const logDrawn = sum([...added.logProbs]);
       return { ...rollout, ...appendValues(text, added, metrics), logDrawn };
     });
@@ -318,14 +356,10 @@ function toPower(policy: Sampling, power: number): Sampling {
 }
 
 function finishReasonOf({ finish }: Continuation, isFull: boolean): FinishReason | null {
-  if (finish === "end" || finish === "stop") return finish;
-  return finish === "length" && isFull ? "length" : null;
+  if (finish === "budget" || (finish === "length" && !isFull)) return null;
+  return finish;
 }
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((a, b) => a + b, 0);
-}
-
-function longest(strings: readonly string[]): number {
-  return Math.max(1, ...strings.map((s) => s.length));
 }

@@ -37,7 +37,7 @@ export async function openNamedReward(
   const task = await taskOf(flags);
   return openReward(flags.reward, {
     ...(task && { extract: (text: string) => task.extract(text) }),
-    ...(task?.isFinal && { isFinal: task.isFinal }),
+    ...(task?.answerEnd && { answerEnd: task.answerEnd }),
     loadModel: (model) => loadNamedModel({ ...flags, model }, signal),
   });
 }

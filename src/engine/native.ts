@@ -65,6 +65,12 @@ export interface NativeModel {
   close(): void;
 }
 
+/** A text's answer ends with the first `end` behind its first `mark`; neither is empty. */
+export interface AnswerEnd {
+  mark: string;
+  end: string;
+}
+
 interface NativeDraw {
   parent: SequenceHandle;
   /** Words 0 to 2 of the random counter; word 3 is the token's position. */
@@ -74,6 +80,10 @@ interface NativeDraw {
   keep: boolean;
   /** Keeps the sequence of a text that ended too; it lacks the last token, and logits. */
   keepEnded: boolean;
+  /**
+   * The end of the text so far: back to its answer's mark, or as far as a mark or stop string may
+   * have begun.
+   */
   tail: string;
 }
 
@@ -86,6 +96,8 @@ export interface NativeGenerateRequest {
   key: [number, number];
   stopTokens: Int32Array;
   stopStrings: string[];
+  /** Continuations end once they have answered; null: they go on. */
+  answerEnd: AnswerEnd | null;
   maxTotalTokens: number;
   /** Decodes what continuations of one parent have in common once. */
   sharePrefixes: boolean;
@@ -98,7 +110,7 @@ export interface NativeContinuation extends NativeMetrics {
   rawLogProbs: Float64Array;
   /** Under `reference`; empty without one. */
   referenceLogProbs: Float64Array;
-  finish: "end" | "stop" | "length" | "budget";
+  finish: "end" | "stop" | "answered" | "length" | "budget";
   /** 0: none kept. */
   sequence: SequenceHandle;
 }

@@ -43,7 +43,8 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
   const { model, proposal, task, form, signal, onTokens } = context;
   const { item, method, seed } = job;
   const extract = (text: string) => task.extract(text, item);
-  const usual = () => selfConsistency({ extract, ...(task.isFinal && { isFinal: task.isFinal }) });
+  const { answerEnd } = task;
+  const usual = () => selfConsistency({ extract, ...(answerEnd && { answerEnd }) });
   // A preset has a reward of its own.
   const reward = context.reward ?? (job.options.preset ? undefined : usual());
   try {

@@ -185,6 +185,6 @@ function refusalOf(
 function rewardContext(task: Task): Parameters<typeof openReward>[1] {
   return {
     extract: (text) => task.extract(text),
-    ...(task.isFinal && { isFinal: task.isFinal }),
+    ...(task.answerEnd && { answerEnd: task.answerEnd }),
   };
 }

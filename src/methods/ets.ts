@@ -1,5 +1,5 @@
-import type { ChainState } from "../chain/chain.js";
-import type { Scored } from "../energy/estimator.js";
+import type { ChainState, Text } from "../chain/chain.js";
+import type { Estimate, Scored } from "../energy/estimator.js";
 import { importanceSampling } from "../energy/importance-sampling.js";
 import { normalise } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
@@ -54,12 +54,12 @@ export async function ets(
     const next = candidates[chosen] as ChainState;
     const isLastWithRollouts = step === I - 2;
     if (estimate.isSettled || (finish === "resample" && isLastWithRollouts)) {
-      return await run.finish(resample(run, estimate.completions, step));
+      const drawn = resample(run, estimate.completions, step);
+      return await run.finish(await adopt(run, drawn, candidates, step));
     }
     // Nothing that follows can change the reward: p* and p_ref agree on the rest of the text.
     if (shortcuts.decided && next.finishReason === null && reward.isDecided?.(next.text)) {
-      const own = estimate.completions.filter((c) => isSame(candidates[c.candidate], next));
-      return await run.finish(await drawRest(run, next, own, step));
+      return await run.finish(await drawRest(run, chosen, candidates, estimate, step));
     }
     await chain.release([state, ...candidates.filter((c) => c !== next)]);
     state = next;
@@ -73,12 +73,36 @@ function resample(run: Run, completions: readonly Scored[], step: number): Score
   return completions[run.choose(weights, step, "rollout")] as Scored;
 }
 
-/** The rest of a decided text, from p_ref: one of the state's own rollouts, if p_ref drew them. */
-async function drawRest(run: Run, state: ChainState, own: readonly Scored[], step: number) {
-  if (run.proposal === null) return resample(run, own, step);
+/** A rollout as the text of the run: one that ended with its answer is drawn on. */
+async function adopt(
+  run: Run,
+  drawn: Scored,
+  candidates: readonly ChainState[],
+  step: number,
+): Promise<Text> {
+  const { candidate, rollout, finishReason } = drawn;
+  const state = candidates[candidate];
+  if (finishReason !== "answered" || rollout === null || state === undefined) return drawn;
+  // Numbers that no rollout of the reference's has used, where others drew some.
+  const number = run.proposal === null ? rollout : run.settings.rollouts + rollout;
+  return run.chain.finish(state, drawn, { step, candidate, rollout: number });
+}
+
+/** The rest of a decided text, from p_ref: one of its own rollouts, if p_ref drew them. */
+async function drawRest(
+  run: Run,
+  chosen: number,
+  candidates: readonly ChainState[],
+  { completions }: Estimate,
+  step: number,
+): Promise<Text> {
+  const state = candidates[chosen] as ChainState;
+  if (run.proposal === null) {
+    const own = completions.filter((c) => isSame(candidates[c.candidate], state));
+    return adopt(run, resample(run, own, step), candidates, step);
+  }
   const afterLast = run.settings.candidates; // a random stream of its own
-  const [drawn] = await run.chain.complete([state], 1, step, [afterLast]);
-  return drawn?.[0] ?? state;
+  return run.chain.finish(state, state, { step, candidate: afterLast, rollout: 0 });
 }
 
 function isSame(a: ChainState | undefined, b: ChainState): boolean {

@@ -1,4 +1,5 @@
 /** The options that all methods share, and what is made of them. */
+import type { AnswerEnd } from "../chain/answer-end.js";
 import type { Budget, BudgetOptions } from "../chain/budget.js";
 import type { DenoisingSettings } from "../chain/denoising.js";
 import type { WeightTreatment } from "../energy/importance-sampling.js";
@@ -83,9 +84,10 @@ export interface MethodOptions extends SamplingOptions, PromptOptions, BaselineO
    * Exact savings (METHOD §2); for tests and studies each can be switched off. `prefixes`: what
    * draws of one state have in common is decoded once. `duplicates`: identical candidates share
    * their rollouts; off in adaptive runs, where such texts aren't votes of their own. `decided`: a
-   * text whose reward can't change any more is completed without guidance.
+   * text whose reward can't change any more is completed without guidance. `answered`: rollouts
+   * end with their answers, where the reward has an `answerEnd`.
    */
-  shortcuts?: { prefixes?: boolean; duplicates?: boolean; decided?: boolean };
+  shortcuts?: Partial<Shortcuts>;
   /** Settings of the paper for what is not given, by task and family of models. Default: none. */
   preset?: PresetOptions;
   /** Makes every draw reproducible at fixed settings on one machine, from 0 to 2^53 - 1. Default 0. */
@@ -101,6 +103,13 @@ export interface MethodOptions extends SamplingOptions, PromptOptions, BaselineO
   onWarning?: (message: string) => void;
   /** Called about ten times a second while tokens are drawn. */
   onProgress?: (progress: Progress) => void;
+}
+
+interface Shortcuts {
+  prefixes: boolean;
+  duplicates: boolean;
+  decided: boolean;
+  answered: boolean;
 }
 
 export interface Progress {
@@ -134,7 +143,9 @@ export interface Settings extends BaselineSettings {
   weights: WeightTreatment;
   mixture: number;
   adaptive: Required<AdaptiveOptions> | null;
-  shortcuts: { prefixes: boolean; duplicates: boolean; decided: boolean };
+  shortcuts: Shortcuts;
+  /** Where rollouts end with their answers; null: nowhere. */
+  answerEnd: AnswerEnd | null;
   stop: string[];
   sampling: Sampling;
   raw: boolean;

@@ -1,4 +1,6 @@
 /** Options checked, and filled in from the method, the model and the defaults. */
+
+import { checkAnswerEnd } from "../chain/answer-end.js";
 import { Budget } from "../chain/budget.js";
 import { type DenoisingSettings, guidanceLength } from "../chain/denoising.js";
 import {
@@ -15,7 +17,7 @@ import { Model } from "../engine/model.js";
 import type { PromptOptions } from "../engine/prompt.js";
 import { resolveSampling, SAMPLING_KEYS } from "../engine/sampling.js";
 import { extractAnswer } from "../rewards/answer.js";
-import { toReward } from "../rewards/reward.js";
+import { type Reward, toReward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
 import { resolveAdaptive } from "./adaptive.js";
 import { resolveBaseline } from "./baseline-options.js";
@@ -117,7 +119,7 @@ function resolve(method: MethodName, given: MethodOptions, limits: Limits): Reso
   const options = withMethodDefaults(method, given);
   const extract = options.extract ?? extractAnswer;
   const reward = toReward(options.reward ?? selfConsistency({ extract }));
-  const settings = resolveSettings(method, options, limits, reward.name);
+  const settings = resolveSettings(method, options, limits, reward);
   return {
     settings: { ...settings, ...fixSettings(method, settings) },
     seed: checkInteger("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
@@ -151,7 +153,7 @@ function resolveSettings(
   method: MethodName,
   options: MethodOptions,
   { room, vocabSize, hasProposal, isDiffusion }: Limits,
-  reward: string,
+  reward: Reward,
 ): Settings {
   const maxTokens = checkInteger(
     "maxTokens",
@@ -165,10 +167,12 @@ function resolveSettings(
   const diffusion = isDiffusion ? resolveDiffusion(options.diffusion, maxTokens) : null;
   const sampling = resolveSampling(options, vocabSize);
   const { shortcuts = {} } = options;
-  checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided"]);
+  checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided", "answered"]);
   const adaptive = resolveAdaptive(method, options.adaptive);
   const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
-  const { prefixes = true, duplicates = adaptive === null, decided = true } = shortcuts;
+  const { prefixes = true, duplicates = adaptive === null } = shortcuts;
+  const { decided = true, answered = true } = shortcuts;
+  const { answerEnd } = reward;
   const candidates = checkInteger("candidates", options.candidates ?? most, 1, MAX_DRAWS);
   return {
     candidates,
@@ -183,7 +187,7 @@ function resolveSettings(
     lambda: checkNumber("lambda", options.lambda ?? 0.1, MIN_LAMBDA, 1 / MIN_LAMBDA),
     maxTokens,
     diffusion,
-    reward,
+    reward: reward.name,
     finish: checkOneOf("finish", options.finish ?? "chain", ["chain", "resample"]),
     ...resolveProposal(options, sampling, diffusion, hasProposal),
     adaptive,
@@ -191,7 +195,10 @@ function resolveSettings(
       prefixes: checkBoolean("shortcuts.prefixes", prefixes),
       duplicates: checkBoolean("shortcuts.duplicates", duplicates),
       decided: checkBoolean("shortcuts.decided", decided),
+      answered: checkBoolean("shortcuts.answered", answered),
     },
+    answerEnd:
+      answerEnd && answered && !isDiffusion ? checkAnswerEnd("answerEnd", answerEnd) : null,
     stop: checkStrings("stop", options.stop ?? []),
     sampling,
     raw: options.raw ?? false,

@@ -52,21 +52,23 @@ function blockEnds(maxTokens: number, blockTokens: number): number[] {
 /**
  * Of M candidates over I steps of B tokens, up to d: M·d tokens, and K rollouts of each candidate
  * but the last step's, M·K·Σ (d - i·B). With d = I·B that is M·d·(1 + K·(I - 1)/2).
+ * A rollout that ended with its answer is read again when it becomes the text.
  */
 function boundGuided(settings: Settings, promptTokens: number): TokenBounds[] {
-  const { candidates, rollouts, steps, blockTokens, maxTokens, mixture } = settings;
+  const { candidates, rollouts, steps, blockTokens, maxTokens, mixture, answerEnd } = settings;
+  const prefilled = promptTokens + (answerEnd !== null && steps > 1 ? maxTokens : 0);
   const drawn = candidates * maxTokens;
   const rest = Array.from({ length: steps - 1 }, (_, i) => maxTokens - (i + 1) * blockTokens);
   const tokensOf = (count: number) => candidates * count * rest.reduce((a, b) => a + b, 0);
   if (settings.proposalSampling === null) {
     const generated = drawn + tokensOf(rollouts);
-    return [{ prefilled: promptTokens, generated, scored: 0, passes: 0 }];
+    return [{ prefilled, generated, scored: 0, passes: 0 }];
   }
   const own = Math.round(rollouts * mixture);
   const [byModel, byProposal] = [tokensOf(own), tokensOf(rollouts - own)];
   const read = promptTokens + candidates * blockTokens * (steps - 1);
   return [
-    { prefilled: promptTokens, generated: drawn + byModel, scored: byProposal, passes: 0 },
+    { prefilled, generated: drawn + byModel, scored: byProposal, passes: 0 },
     { prefilled: read, generated: byProposal, scored: byModel, passes: 0 },
   ];
 }

@@ -1,5 +1,8 @@
 /** Answers in texts: where they stand, and when two of them are the same. */
 
+import { type AnswerEnd, answeredPart, checkAnswerEnd } from "../chain/answer-end.js";
+import type { Reward } from "./reward.js";
+
 /** Finds the answer in a text; `null` when there is none. */
 export type AnswerExtractor = (text: string) => string | null;
 
@@ -63,8 +66,31 @@ function canonicalNumber(number: string): string {
   return number.startsWith("-") && value !== "0" ? `-${value}` : value;
 }
 
-/** The canonical answer of a text. */
-export function answerOf(text: string, extract: AnswerExtractor): string | null {
-  const answer = extract(text);
+/** The canonical answer of a text; with `answerEnd`, what follows it is not looked at. */
+export function answerOf(
+  text: string,
+  extract: AnswerExtractor,
+  answerEnd?: AnswerEnd,
+): string | null {
+  const answer = extract((answerEnd && answeredPart(text, answerEnd)) ?? text);
   return answer === null ? null : canonicalAnswer(answer);
+}
+
+export interface AnswerOptions {
+  /** Finds a text's answer. Default: the usual forms (`extractAnswer`). */
+  extract?: AnswerExtractor;
+  /**
+   * Where a text's answer ends, such as `{ mark: "####", end: "\n" }`. What follows isn't looked at,
+   * so rollouts needn't be drawn further. Default: the whole text counts.
+   */
+  answerEnd?: AnswerEnd;
+}
+
+/** What a reward that looks at answers alone can say of unfinished texts. */
+export function endingWithAnswer({
+  answerEnd,
+}: AnswerOptions): Pick<Reward, "answerEnd" | "isDecided"> {
+  if (answerEnd === undefined) return {};
+  const checked = checkAnswerEnd("answerEnd", answerEnd);
+  return { answerEnd: checked, isDecided: (text) => answeredPart(text, checked) !== null };
 }

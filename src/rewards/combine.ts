@@ -1,3 +1,4 @@
+import type { AnswerEnd } from "../chain/answer-end.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { checkScores, type Reward, type RewardFunction, toReward } from "./reward.js";
 
@@ -27,6 +28,7 @@ export function combine(weighted: readonly WeightedReward[]): Reward {
   const rewards = parts.map(({ reward }) => reward);
   const canSettle = rewards.every(({ isSettled }) => isSettled !== undefined);
   const canDecide = rewards.every(({ isDecided }) => isDecided !== undefined);
+  const answerEnd = commonAnswerEnd(rewards);
   return {
     name: parts.map(nameOf).join("+"),
     isPooled: rewards.some(({ isPooled }) => isPooled),
@@ -47,10 +49,19 @@ export function combine(weighted: readonly WeightedReward[]): Reward {
       isSettled: (input, confidence) => rewards.every((r) => r.isSettled?.(input, confidence)),
     }),
     ...(canDecide && { isDecided: (text) => rewards.every((r) => r.isDecided?.(text)) }),
+    ...(answerEnd && { answerEnd }),
     async [Symbol.asyncDispose]() {
       await Promise.all(rewards.map((reward) => reward[Symbol.asyncDispose]?.()));
     },
   };
+}
+
+/** Where all agree that an answer ends. */
+function commonAnswerEnd(rewards: readonly Reward[]): AnswerEnd | undefined {
+  const first = rewards[0]?.answerEnd;
+  const isSame = ({ answerEnd }: Reward) =>
+    answerEnd?.mark === first?.mark && answerEnd?.end === first?.end;
+  return rewards.every(isSame) ? first : undefined;
 }
 
 function nameOf({ reward, weight }: { reward: Reward; weight: number }): string {

@@ -4,7 +4,7 @@ import { checkOneOf, checkString } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { loadModel } from "../engine/load-model.js";
 import type { Model } from "../engine/model.js";
-import type { AnswerExtractor } from "./answer.js";
+import type { AnswerOptions } from "./answer.js";
 import { combine } from "./combine.js";
 import { confidence } from "./confidence.js";
 import { entropy } from "./entropy.js";
@@ -17,9 +17,7 @@ import { selfConsistency } from "./self-consistency.js";
 import { regexVerifier } from "./verifier.js";
 
 /** What named rewards need of the task and the program. */
-export interface RewardContext {
-  extract?: AnswerExtractor;
-  isFinal?: (text: string) => boolean;
+export interface RewardContext extends AnswerOptions {
   /** Loads the model of `model:GGUF`. Default: `loadModel`. */
   loadModel?: (source: string) => Promise<Model>;
 }
@@ -93,11 +91,11 @@ export async function openReward(
 
 async function openTerm(
   { kind, argument }: Term,
-  { extract, isFinal, ...context }: RewardContext,
+  { extract, answerEnd, ...context }: RewardContext,
 ): Promise<Reward> {
   switch (kind) {
     case "self-consistency":
-      return selfConsistency({ ...(extract && { extract }), ...(isFinal && { isFinal }) });
+      return selfConsistency({ ...(extract && { extract }), ...(answerEnd && { answerEnd }) });
     case "confidence":
       return confidence();
     case "entropy":

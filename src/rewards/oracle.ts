@@ -1,4 +1,4 @@
-import type { AnswerExtractor } from "./answer.js";
+import type { AnswerOptions } from "./answer.js";
 import type { Reward } from "./reward.js";
 import { exactMatch, verifier } from "./verifier.js";
 
@@ -7,10 +7,11 @@ import { exactMatch, verifier } from "./verifier.js";
  * its name, `oracle`, in their settings.
  *
  * @param gold the right answer, or a grader of texts
+ * @param options where the texts' answers are, for a right answer
  */
 export function oracle(
   gold: string | ((text: string) => boolean | Promise<boolean>),
-  options: { extract?: AnswerExtractor } = {},
+  options: AnswerOptions = {},
 ): Reward {
   const judge =
     typeof gold === "string" ? exactMatch(gold, options) : verifier(({ text }) => gold(text));

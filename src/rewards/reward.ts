@@ -1,3 +1,4 @@
+import type { AnswerEnd } from "../chain/answer-end.js";
 import type { Text } from "../chain/chain.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { TokenMetric } from "../engine/native.js";
@@ -35,6 +36,8 @@ export interface Reward {
   isSettled?(input: RewardInput, confidence: number): boolean;
   /** Whether no continuation of this unfinished text can change its reward. */
   isDecided?(text: string): boolean;
+  /** What follows it in a text doesn't matter to the reward: rollouts end there. */
+  readonly answerEnd?: AnswerEnd;
   /** Whether a text's reward depends on the others of its pool, as votes do. Default false. */
   readonly isPooled?: boolean;
   /** What completions must carry besides their log-probabilities. Default: nothing. */

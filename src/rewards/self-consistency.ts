@@ -1,13 +1,9 @@
 import { checkBoolean, checkInteger, checkKeys, checkOneOf } from "../engine/check.js";
-import { type AnswerExtractor, answerOf, extractAnswer } from "./answer.js";
+import { type AnswerOptions, answerOf, endingWithAnswer, extractAnswer } from "./answer.js";
 import type { Completion, Reward, RewardInput } from "./reward.js";
 import { leadProbability } from "./settled-vote.js";
 
-export interface SelfConsistencyOptions {
-  /** Finds a text's answer. Default: the usual forms (`extractAnswer`). */
-  extract?: AnswerExtractor;
-  /** Whether an unfinished text's answer can't change any more. Default: never. */
-  isFinal?: (text: string) => boolean;
+export interface SelfConsistencyOptions extends AnswerOptions {
   /** Whose votes count: this guidance step's completions (default), or all steps' so far. */
   pool?: "step" | "all";
   /** The reward of a majority of one draw, 0 (default) or 1. */
@@ -23,12 +19,12 @@ export interface SelfConsistencyOptions {
 export function selfConsistency(options: SelfConsistencyOptions = {}): Reward {
   checkKeys("selfConsistency", options, [
     "extract",
-    "isFinal",
+    "answerEnd",
     "pool",
     "singleton",
     "leaveCandidateOut",
   ]);
-  const { extract = extractAnswer, isFinal, pool: whose = "step" } = options;
+  const { extract = extractAnswer, answerEnd, pool: whose = "step" } = options;
   const { singleton = 0, leaveCandidateOut = false } = options;
   checkOneOf("pool", whose, ["step", "all"]);
   checkInteger("singleton", singleton, 0, 1);
@@ -36,7 +32,7 @@ export function selfConsistency(options: SelfConsistencyOptions = {}): Reward {
 
   const ballotsOf = ({ pool, earlier }: RewardInput) => {
     const voters = whose === "all" ? [...earlier, ...pool] : pool;
-    return voters.map((voter) => ({ ...voter, answer: answerOf(voter.text, extract) }));
+    return voters.map((voter) => ({ ...voter, answer: answerOf(voter.text, extract, answerEnd) }));
   };
   return {
     name: "self-consistency",
@@ -64,7 +60,7 @@ export function selfConsistency(options: SelfConsistencyOptions = {}): Reward {
       const [leader, runnerUp] = countVotes(draws).toSorted((a, b) => b.votes - a.votes);
       return leadProbability(leader?.votes ?? 0, runnerUp?.votes ?? 0) >= confidence;
     },
-    ...(isFinal && { isDecided: isFinal }),
+    ...endingWithAnswer(options),
   };
 }
 

@@ -1,7 +1,13 @@
 /** Rewards of 1 for texts that pass a check, 0 for the others. */
-import { checkString } from "../engine/check.js";
+import { checkKeys, checkString } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import { type AnswerExtractor, answerOf, canonicalAnswer, extractAnswer } from "./answer.js";
+import {
+  type AnswerOptions,
+  answerOf,
+  canonicalAnswer,
+  endingWithAnswer,
+  extractAnswer,
+} from "./answer.js";
 import type { Completion, Reward, RewardInput } from "./reward.js";
 import { withTimeLimit } from "./time-limit.js";
 
@@ -57,10 +63,13 @@ function compile(pattern: RegExp | string): RegExp {
 }
 
 /** 1 for texts whose canonical answer is `expected`'s. */
-export function exactMatch(
-  expected: string,
-  { extract = extractAnswer }: { extract?: AnswerExtractor } = {},
-): Reward {
+export function exactMatch(expected: string, options: AnswerOptions = {}): Reward {
+  checkKeys("exactMatch", options, ["extract", "answerEnd"]);
+  const { extract = extractAnswer, answerEnd } = options;
   const right = canonicalAnswer(checkString("expected", expected));
-  return verifier(({ text }) => answerOf(text, extract) === right, "exact-match");
+  const matches = verifier(
+    ({ text }) => answerOf(text, extract, answerEnd) === right,
+    "exact-match",
+  );
+  return { ...matches, ...endingWithAnswer(options) };
 }

@@ -7,7 +7,7 @@ import type { Grader, LoadOptions, Task, TaskItem } from "./task.js";
 /** What a task can't do without; the rest has defaults. */
 export interface TaskDefinition
   extends Pick<Task, "name" | "extract">,
-    Partial<Pick<Task, "isFinal" | "prompt" | "openGrader" | "runsCode">> {
+    Partial<Pick<Task, "answerEnd" | "prompt" | "openGrader" | "runsCode">> {
   /** An item of the data file. `row`'s readers throw with file, line and field. */
   parse(row: Row): TaskItem;
   /** The data file when none is given; without it, one must be. */
@@ -27,7 +27,7 @@ export interface TaskDefinition
  * });
  */
 export function defineTask(definition: TaskDefinition): Task {
-  const { name, extract, isFinal, prompt, openGrader, runsCode } = definition;
+  const { name, extract, answerEnd, prompt, openGrader, runsCode } = definition;
   const isCorrect =
     definition.isCorrect ??
     ((answer: string, { gold }: TaskItem) => canonicalAnswer(answer) === canonicalAnswer(gold));
@@ -35,7 +35,7 @@ export function defineTask(definition: TaskDefinition): Task {
   return {
     name,
     extract,
-    ...(isFinal && { isFinal }),
+    ...(answerEnd && { answerEnd }),
     ...(runsCode && { runsCode }),
     async load(file, options = {}) {
       const items = new Map<string, TaskItem>();

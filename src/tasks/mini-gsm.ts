@@ -5,16 +5,16 @@ import { defineTask } from "./define-task.js";
 
 const BUNDLED = fileURLToPath(new URL("../../models/mini-gsm-test.jsonl", import.meta.url));
 
-/** `#### 18`, as GSM8K ends its solutions. */
+/** `#### 18`, as GSM8K ends its solutions: the first such line counts. */
 function extract(text: string): string | null {
-  return [...text.matchAll(/####[ \t]*(-?[\d.,]*\d)/g)].at(-1)?.[1] ?? null;
+  const line = /####([^\n]*)/.exec(text)?.[1] ?? "";
+  return /^[ \t]*(-?[\d.,]*\d)/.exec(line)?.[1] ?? null;
 }
 
 export const miniGsm = defineTask({
   name: "mini-gsm",
   extract,
-  // A line after the answer's: its digits are all there.
-  isFinal: (text) => /####[ \t]*-?[\d.,]*\d[ \t]*\n/.test(text),
+  answerEnd: { mark: "####", end: "\n" },
   locate: () => BUNDLED,
   parse(row) {
     const prompt = row.text("question");

@@ -1,4 +1,5 @@
 /** What a task is: problems, how to ask them, and how to tell a right answer. */
+import type { AnswerEnd } from "../chain/answer-end.js";
 import type { ChatMessage } from "../engine/prompt.js";
 
 /** One problem with its reference answer. */
@@ -76,8 +77,11 @@ export interface Task {
   readonly runsCode?: boolean;
   /** Finds the answer in a text; `item` helps where answers may quote its choices. */
   extract(text: string, item?: TaskItem): string | null;
-  /** Whether an unfinished text's answer can't change any more. */
-  isFinal?(text: string): boolean;
+  /**
+   * Where a text's answer ends: `extract` finds the same in what precedes it. Rollouts go no
+   * further. Default: the whole text counts.
+   */
+  readonly answerEnd?: AnswerEnd;
   /**
    * Reads the items of a file, by default the bundled or downloaded one. Throws `ERR_INVALID_DATA`
    * on the first bad row, naming file, line and field.

@@ -39,6 +39,7 @@ const shape: ChainShape = {
 const optionsOf = (budget: Budget) => ({
   ...{ ...shape, prompt, budget, stop: [], seed: 1, signal: undefined, onProgress: undefined },
   metrics: [],
+  answerEnd: null,
   shortcuts: { prefixes: true },
   // Without the end tokens: all texts go on to their last token.
   sampling: resolveSampling(

@@ -39,6 +39,7 @@ async function draw(count: number, sharePrefixes: boolean, options: Options = {}
     key: [1, 0],
     stopTokens: new Int32Array(),
     stopStrings: options.stopStrings ?? [],
+    answerEnd: null,
     maxTotalTokens: options.maxTotalTokens ?? Number.MAX_SAFE_INTEGER,
     sharePrefixes,
     timeLimitMs: null,

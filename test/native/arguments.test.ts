@@ -41,6 +41,7 @@ const requestOf = (parent: number, more: Partial<NativeGenerateRequest> = {}) =>
   key: [1, 2] as [number, number],
   stopTokens: new Int32Array(),
   stopStrings: [],
+  answerEnd: null,
   maxTotalTokens: 8,
   sharePrefixes: true,
   timeLimitMs: null,

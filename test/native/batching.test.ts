@@ -70,6 +70,7 @@ async function generate(lengths: number[], options: Partial<NativeGenerateReques
     key: [3, 4],
     stopTokens: new Int32Array(),
     stopStrings: [],
+    answerEnd: null,
     maxTotalTokens: 1e9,
     sharePrefixes: false,
     timeLimitMs: null,

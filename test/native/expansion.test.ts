@@ -160,7 +160,13 @@ const drawsOf = (
 
 const request = (own: Partial<NativeGenerateRequest>): NativeGenerateRequest => ({
   ...{ draws: drawsOf(1, {}), sampling: { ...PLAIN, temperature: 1.2 }, reference: null },
-  ...{ key: [3, 4], stopTokens: new Int32Array(), stopStrings: [], maxTotalTokens: 1e9 },
+  ...{
+    key: [3, 4],
+    stopTokens: new Int32Array(),
+    stopStrings: [],
+    answerEnd: null,
+    maxTotalTokens: 1e9,
+  },
   ...{ sharePrefixes: true, timeLimitMs: null, ...own },
 });
 

@@ -93,7 +93,13 @@ describe("texts carry the metrics of each of their tokens", () => {
     }));
     const request = {
       ...{ draws, sampling, metrics: BOTH, key: [1, 2] as [number, number] },
-      ...{ stopTokens: new Int32Array(), stopStrings: [], maxTotalTokens: 1e6, timeLimitMs: null },
+      ...{
+        stopTokens: new Int32Array(),
+        stopStrings: [],
+        answerEnd: null,
+        maxTotalTokens: 1e6,
+        timeLimitMs: null,
+      },
     };
     const shared = await context.generate({ ...request, sharePrefixes: true });
     const apart = await context.generate({ ...request, sharePrefixes: false });

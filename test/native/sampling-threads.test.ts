@@ -86,6 +86,7 @@ function requestOf(parents: number[], sampling: NativeSampling): NativeGenerateR
   const rest = {
     stopTokens: new Int32Array(),
     stopStrings: [],
+    answerEnd: null,
     maxTotalTokens: 1e9,
     sharePrefixes: false,
   };

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { answeredPart } from "../../src/chain/answer-end.js";
 import { findTask } from "../../src/tasks/index.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
 
@@ -13,14 +14,18 @@ describe("mini-gsm", () => {
     expect(items.every(({ gold, prompt }) => /^-?\d/.test(gold) && prompt.length > 20)).toBe(true);
   });
 
-  test("finds the last answer line, and nothing without one", () => {
-    expect(miniGsm.extract("a\n#### 1,250\n#### 12.5\n")).toBe("12.5");
+  test("finds the first answer line, and nothing without one", () => {
+    expect(miniGsm.extract("a\n#### 1,250\n#### 12.5\n")).toBe("1,250");
     expect(miniGsm.extract("12 apples")).toBeNull();
+    expect(miniGsm.extract("#### none\n#### 7")).toBeNull();
   });
 
-  test("knows an answer that can't change any more", () => {
-    expect(miniGsm.isFinal?.("#### 12")).toBe(false); // a digit may follow
-    expect(miniGsm.isFinal?.("#### 12\n")).toBe(true);
+  test("knows where an answer ends: what follows doesn't change it", () => {
+    const answerEnd = miniGsm.answerEnd ?? { mark: "", end: "" };
+    expect(answeredPart("So #### 12", answerEnd)).toBeNull(); // a digit may follow
+    const part = answeredPart("So #### 12\nOr 13\n#### 14\n", answerEnd);
+    expect(part).toBe("So #### 12\n");
+    expect(miniGsm.extract(`${part}#### 14`)).toBe("12");
   });
 
   test.each([
