@@ -17,7 +17,8 @@ import type {
   Text,
   Usage,
 } from "./chain.js";
-import { type DrawerOptions, type DrawnText, type Prefix, TextDrawer } from "./text-drawer.js";
+import { type DrawerOptions, type Prefix, TextDrawer } from "./text-drawer.js";
+import type { DrawnText } from "./text-writer.js";
 import { firstValues } from "./token-values.js";
 
 export type AutoregressiveState = DrawnText;

@@ -1,13 +1,14 @@
 /** Draws and scores texts with one model: what an autoregressive chain and its proposal share. */
-import type { Context, Continuation, Expansion, Sequence } from "../engine/context.js";
+import type { Context, Expansion, Sequence } from "../engine/context.js";
 import type { Model } from "../engine/model.js";
 import { type NativeScores, rethrow, type TokenMetric } from "../engine/native.js";
 import type { Sampling } from "../engine/sampling.js";
 import { type AnswerEnd, answeredPart, tailOf } from "./answer-end.js";
 import { groupsOf, type Reading, toBatches } from "./batches.js";
 import type { Budget } from "./budget.js";
-import type { FinishReason, NextToken, RedrawnState, Rollout, Text, Usage } from "./chain.js";
+import type { NextToken, RedrawnState, Rollout, Text, Usage } from "./chain.js";
 import { PROGRESS_INTERVAL_MS, whileReporting } from "./progress.js";
+import { type DrawnText, TextWriter } from "./text-writer.js";
 import { appendValues, unknownValues } from "./token-values.js";
 
 export interface DrawerOptions {
@@ -47,19 +48,13 @@ interface DrawRequest extends Prefix {
   keepEnded?: boolean;
 }
 
-/** A text with the sequence that holds it; null once it has ended, or when it was not kept. */
-export interface DrawnText extends Text {
-  readonly sequence: Sequence | null;
-  /** Of a text to be drawn anew: its log-probabilities under the distribution drawn from. */
-  readonly drawnLogProbs?: readonly number[];
-}
-
 /** What the context counts. */
 type Counted = Omit<Usage, "passes" | "ms">;
 
 export class TextDrawer implements AsyncDisposable {
   readonly #model: Model;
   readonly #options: DrawerOptions;
+  readonly #writer: TextWriter;
   readonly #started = performance.now();
   readonly #before: Counted;
   readonly #abort: () => void;
@@ -75,6 +70,7 @@ export class TextDrawer implements AsyncDisposable {
     this.context = context;
     this.#before = before;
     this.#options = options;
+    this.#writer = new TextWriter(model, options);
     this.#abort = () => context.abort();
     options.signal?.addEventListener("abort", this.#abort, { once: true });
   }
@@ -147,7 +143,7 @@ export class TextDrawer implements AsyncDisposable {
     this.#spend(continuations.reduce((sum, { tokens }) => sum + tokens.length, 0));
     onProgress?.(this.#generated);
     if (continuations.some(({ finish }) => finish === "budget")) this.#isOutOfBudget = true;
-    return continuations.map((c, i) => this.#extend((requests[i] as DrawRequest).text, c));
+    return continuations.map((c, i) => this.#writer.extend((requests[i] as DrawRequest).text, c));
   }
 
   /** Feeds each text's last token, if it has any, and ranks what comes next; the prefixes stay. */
@@ -170,26 +166,17 @@ export class TextDrawer implements AsyncDisposable {
   }
 
   /** A text with one token more, which may end it; its sequence is that of the text. */
-  append({ text, sequence }: Prefix, { token, logProb }: NextToken): DrawnText {
-    const { maxTokens, stop } = this.#options;
-    const tokens = [...text.tokens, token];
-    const whole = this.textOf(tokens);
-    const isEnd = this.#model.isEndToken(token);
-    const isStop = !isEnd && stop.some((s) => whole.includes(s));
-    const isFull = tokens.length >= maxTokens;
-    const finishReason = isEnd ? "end" : isStop ? "stop" : isFull ? "length" : null;
-    if (finishReason !== null) {
-      // It is never fed, so the engine doesn't count it.
-      this.#spend(1);
-      this.#unfed += 1;
-    }
-    return {
-      tokens,
-      logProbs: [...text.logProbs, logProb],
-      text: isStop ? this.#cutAtStop(whole) : whole,
-      finishReason,
-      sequence: finishReason === null ? sequence : null,
-    };
+  append({ text, sequence }: Prefix, next: NextToken): DrawnText {
+    const longer = this.#writer.append(text, next);
+    if (longer.finishReason === null) return { ...longer, sequence };
+    // The last token is never fed, so the engine doesn't count it.
+    this.#spend(1);
+    this.#unfed += 1;
+    return { ...longer, sequence: null };
+  }
+
+  textOf(tokens: readonly number[]): string {
+    return this.#writer.textOf(tokens);
   }
 
   /**
@@ -321,30 +308,6 @@ export class TextDrawer implements AsyncDisposable {
     this.#options.signal?.throwIfAborted();
     return rethrow(error);
   }
-
-  #extend(text: Prefix["text"], continuation: Continuation): DrawnText {
-    const { finish, logProbs: drawn, referenceLogProbs } = continuation;
-    const tokens = [...text.tokens, ...continuation.tokens];
-    const logProbs = referenceLogProbs.length > 0 ? referenceLogProbs : drawn;
-    const whole = this.textOf(tokens);
-    return {
-      tokens,
-      ...appendValues(text, { ...continuation, logProbs }, this.#options.metrics),
-      ...(text.drawnLogProbs && { drawnLogProbs: [...text.drawnLogProbs, ...drawn] }),
-      text: finish === "stop" ? this.#cutAtStop(whole) : whole,
-      finishReason: finishReasonOf(continuation, tokens.length >= this.#options.maxTokens),
-      sequence: continuation.sequence,
-    };
-  }
-
-  textOf(tokens: readonly number[]): string {
-    return this.#model.detokenize(Int32Array.from(tokens));
-  }
-
-  #cutAtStop(text: string): string {
-    const cuts = this.#options.stop.map((s) => text.indexOf(s)).filter((at) => at >= 0);
-    return cuts.length > 0 ? text.slice(0, Math.min(...cuts)) : text;
-  }
 }
 
 /**
@@ -353,11 +316,6 @@ export class TextDrawer implements AsyncDisposable {
  */
 function toPower(policy: Sampling, power: number): Sampling {
   return { ...policy, temperature: policy.temperature / power, topP: 1, minP: 0 };
-}
-
-function finishReasonOf({ finish }: Continuation, isFull: boolean): FinishReason | null {
-  if (finish === "budget" || (finish === "length" && !isFull)) return null;
-  return finish;
 }
 
 function sum(numbers: readonly number[]): number {
