@@ -9,8 +9,8 @@
 // --quick     a model without a body and a few tokens: shows that all of it works, measures nothing
 // --engine    decode: a directory of `npm run build:engine`; default: the one in the cache
 // --threads   default: what `loadModel` chooses
-// --rounds    repetitions of decode, scoring, denoising and overheads
-// --counts    decode: sequences side by side
+// --rounds    repetitions of decode, attention, scoring, denoising and overheads
+// --counts    decode, attention: sequences side by side
 // --sweeps    scaling: which of its parts
 // --limit     frontier: items; --plot writes its figure
 // --scale     peer, naive: prompt and texts this much shorter, for slow machines
@@ -18,7 +18,17 @@ import { parseOptions } from "./lib/arguments.mjs";
 import { report } from "./lib/report.mjs";
 
 const CASES = [
-  ...["decode", "scoring", "denoising", "peer", "naive", "scaling", "overheads", "beam"],
+  ...[
+    "decode",
+    "attention",
+    "scoring",
+    "denoising",
+    "peer",
+    "naive",
+    "scaling",
+    "overheads",
+    "beam",
+  ],
   "frontier",
 ];
 

@@ -1,5 +1,6 @@
 /** What a run needs, and whether it fits: planned before work starts. */
 import { freemem } from "node:os";
+import { paysFlashAttention } from "./attention.js";
 import { LlamaEtsError } from "./errors.js";
 import {
   bytesPerCell,
@@ -38,7 +39,7 @@ export interface Demand {
   readTokens?: number;
   /** Whether continuations are scored. Default true. */
   scores?: boolean;
-  /** Default false. */
+  /** `auto`: on a CPU the faster one. Default false. */
   flashAttention?: boolean | "auto";
 }
 
@@ -157,7 +158,8 @@ function planContext(
   device: FreeMemory["device"],
 ): ContextPlan {
   const { promptTokens, maxTokens, held, heldTokens, continuedTokens, readTokens = 0 } = demand;
-  const { scores = true, flashAttention = false } = demand;
+  const { scores = true } = demand;
+  const flashAttention = chooseAttention(demand, parallel, device);
   const sequences = parallel + held;
   const outputs = Math.max(MIN_OUTPUTS, sequences);
   const continued = Math.max(parallel * continuedTokens, maxTokens);
@@ -197,6 +199,17 @@ function planContext(
       total: weights + vocabulary + kvCache + logits + compute,
     },
   };
+}
+
+/** On a GPU llama.cpp's own choice. */
+function chooseAttention(
+  demand: Demand,
+  parallel: number,
+  device: FreeMemory["device"],
+): boolean | "auto" {
+  const { flashAttention = false } = demand;
+  if (flashAttention !== "auto" || device === "gpu") return flashAttention;
+  return paysFlashAttention({ ...demand, parallel }) && "auto";
 }
 
 /** What the plans add to what is in memory; on a GPU, to its memory. */

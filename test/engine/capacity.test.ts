@@ -37,6 +37,31 @@ describe("a plan", () => {
     expect(cells).toBeGreaterThanOrEqual(40 + 400 + 7 * 25);
   });
 
+  test("has the attention that is the faster one on a CPU", () => {
+    const choiceOf = (own: Partial<Demand>, device: "cpu" | "gpu" = "cpu") => {
+      const texts = {
+        held: 1,
+        heldTokens: 0,
+        continuedTokens: 64,
+        flashAttention: "auto" as const,
+      };
+      const request = {
+        model: model(),
+        demand: { ...demand, ...texts, ...own },
+        parallelLimit: 64,
+      };
+      return planContexts([request], { device, bytes: 64 * GiB })[0]?.flashAttention;
+    };
+    // A long prompt that all share, and a short one.
+    expect(choiceOf({ promptTokens: 400, parallel: 16 })).toBe(false);
+    expect(choiceOf({ promptTokens: 400, parallel: 16 }, "gpu")).toBe("auto");
+    expect(choiceOf({ promptTokens: 16, parallel: 16 })).toBe("auto");
+    expect(choiceOf({ promptTokens: 400, parallel: 1 })).toBe("auto");
+    // Candidates' blocks that only their own rollouts share.
+    expect(choiceOf({ promptTokens: 100, parallel: 16, held: 9, heldTokens: 8 * 64 })).toBe("auto");
+    expect(choiceOf({ promptTokens: 16, parallel: 16, flashAttention: false })).toBe(false);
+  });
+
   test("leaves what exceeds the limit, or the engine's sequences, to waves", () => {
     expect(planOne({}, 8)).toMatchObject({ sequences: 8 + 9, parallel: 8, waves: 4 });
     const many = planOne({ parallel: 10_000 }, 10_000);

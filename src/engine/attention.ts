@@ -1,0 +1,34 @@
+/** Which attention a context is faster with on a CPU. */
+
+/** What one decode of a step's continuations attends to. */
+export interface AttentionShape {
+  promptTokens: number;
+  /** Continuations that run side by side. */
+  parallel: number;
+  /** Sequences kept besides them: the prefix and its candidates. */
+  held: number;
+  /** Tokens that the held sequences have beyond the prompt. */
+  heldTokens: number;
+  /** The most tokens that a continuation adds. */
+  continuedTokens: number;
+}
+
+/** Rows of a batch from which on flash attention works in tiles. */
+const TILED = 64;
+/** How much faster a product of matrices goes through a cell than flash attention does. */
+const PRODUCT_SPEED = 2.5;
+
+/**
+ * Whether flash attention is the faster one. Without it a decode multiplies every row with every
+ * cell of the cache, other texts' too; with it each row goes, more slowly, through its own text's
+ * cells alone. So what texts share favours the product, and what they don't flash attention, as
+ * does a single text. Measured by `npm run bench -- --only attention`.
+ */
+export function paysFlashAttention(shape: AttentionShape): boolean {
+  const { promptTokens, parallel, held, heldTokens, continuedTokens } = shape;
+  if (parallel === 1 || parallel >= TILED) return true;
+  const drawn = continuedTokens / 2; // on average over the texts' growth
+  const all = promptTokens + heldTokens + parallel * drawn;
+  const own = promptTokens + heldTokens / held + drawn;
+  return all > PRODUCT_SPEED * own;
+}
