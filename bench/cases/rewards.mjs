@@ -10,6 +10,7 @@ import {
   oracle,
   regexVerifier,
   rewardModel,
+  sample,
   selfCertainty,
   selfConsistency,
 } from "llama-ets";
@@ -49,30 +50,39 @@ export async function rewards(given) {
   const items = (await miniGsm.load()).slice(0, limit);
   await mkdir(path.dirname(file), { recursive: true });
   const kept = await readKept(file);
-  const rows = [];
+  /** The cell of a way to answer all items: accuracy with its interval, and tokens. */
+  const measure = async (name, method, answer) => {
+    const outcomes = [];
+    for (const [i, item] of items.entries()) {
+      const key = [name, method, item.id, seed, temperature].join("|");
+      if (!kept.has(key)) {
+        const shared = { extract, temperature, maxTokens: 120, seed: seed * 1_000_003 + i };
+        const result = await answer(item, shared);
+        const { usage, proposalUsage } = result;
+        const tokens = usage.generated + (proposalUsage?.generated ?? 0);
+        kept.set(key, { key, right: result.answer === item.gold, tokens });
+        await appendFile(file, `${JSON.stringify(kept.get(key))}\n`);
+      }
+      outcomes.push(kept.get(key));
+      showProgress(`${name}, ${method} ${i + 1}/${items.length}`, i + 1 === items.length);
+    }
+    const right = outcomes.filter((outcome) => outcome.right).length;
+    const tokens = outcomes.reduce((sum, outcome) => sum + outcome.tokens, 0) / items.length;
+    const range = interval(wilson(right, items.length));
+    return `${percent(right / items.length)} ${range}, ${Math.round(tokens)}`;
+  };
+  const one = await measure("none", "sample", (item, shared) => sample(model, item.prompt, shared));
+  const rows = [["none: one sample", one, "", ""]];
   for (const [name, { of, lambda = 0.1 }] of Object.entries(REWARDS(judge))) {
     const row = [name];
     for (const [method, [run, options]] of Object.entries(METHODS(proposal))) {
-      const outcomes = [];
-      for (const [i, item] of items.entries()) {
-        const key = [name, method, item.id, seed, temperature].join("|");
-        if (!kept.has(key)) {
-          const reward = of(item);
-          const settings = { ...options, reward, lambda, extract, temperature, maxTokens: 120 };
-          const result = await run(model, item.prompt, { ...settings, seed: seed * 1_000_003 + i });
-          await reward[Symbol.asyncDispose]?.();
-          const { usage, proposalUsage } = result;
-          const tokens = usage.generated + (proposalUsage?.generated ?? 0);
-          kept.set(key, { key, right: result.answer === item.gold, tokens });
-          await appendFile(file, `${JSON.stringify(kept.get(key))}\n`);
-        }
-        outcomes.push(kept.get(key));
-        showProgress(`${name}, ${method} ${i + 1}/${items.length}`, i + 1 === items.length);
-      }
-      const right = outcomes.filter((outcome) => outcome.right).length;
-      const tokens = outcomes.reduce((sum, outcome) => sum + outcome.tokens, 0) / items.length;
-      const range = interval(wilson(right, items.length));
-      row.push(`${percent(right / items.length)} ${range}, ${Math.round(tokens)}`);
+      const cell = await measure(name, method, async (item, shared) => {
+        const reward = of(item);
+        const result = await run(model, item.prompt, { ...options, ...shared, reward, lambda });
+        await reward[Symbol.asyncDispose]?.();
+        return result;
+      });
+      row.push(cell);
     }
     rows.push(row);
   }
