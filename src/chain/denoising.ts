@@ -14,15 +14,24 @@ export interface DenoisingSettings {
   parallel: ParallelRule | null;
 }
 
+/** Denoising steps of a block. */
+export function blockSteps(
+  { denoisingSteps, blockLength }: DenoisingSettings,
+  maxTokens: number,
+): number {
+  return (denoisingSteps * blockLength) / maxTokens;
+}
+
 /**
  * Denoising steps of a guidance step that is to unmask up to `blockTokens` positions; whole blocks
  * of them where the pace isn't the schedule's.
  */
 export function guidanceLength(
-  { denoisingSteps, blockLength, parallel }: DenoisingSettings,
+  denoising: DenoisingSettings,
   blockTokens: number,
   maxTokens: number,
 ): number {
-  const unit = parallel === null ? 1 : (denoisingSteps * blockLength) / maxTokens;
+  const { denoisingSteps, parallel } = denoising;
+  const unit = parallel === null ? 1 : blockSteps(denoising, maxTokens);
   return Math.ceil((denoisingSteps * blockTokens) / maxTokens / unit) * unit;
 }

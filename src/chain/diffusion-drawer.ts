@@ -6,7 +6,7 @@ import { type DiffusionStatus, rethrow } from "../engine/native.js";
 import type { Sampling } from "../engine/sampling.js";
 import type { Budget } from "./budget.js";
 import type { FinishReason, Rollout, Text, Usage } from "./chain.js";
-import type { DenoisingSettings } from "./denoising.js";
+import { blockSteps, type DenoisingSettings } from "./denoising.js";
 import { whileReporting } from "./progress.js";
 
 export interface DiffusionOptions {
@@ -29,6 +29,11 @@ export interface DiffusionState extends Text {
   canvas: Int32Array;
   /** One a position; 0 where masked. */
   canvasLogProbs: Float64Array;
+  /**
+   * The step that unmasked each position, -1 where masked. With parallel decoding its order among
+   * the steps alone.
+   */
+  order: Int32Array;
   /** Steps of the schedule that are done. */
   denoised: number;
 }
@@ -92,7 +97,24 @@ export class DiffusionDrawer implements AsyncDisposable {
     return this.#toState({
       canvas: new Int32Array(maxTokens).fill(this.#context.maskToken),
       canvasLogProbs: new Float64Array(maxTokens),
+      order: new Int32Array(maxTokens).fill(-1),
       denoised: 0,
+      isWhole: false,
+    });
+  }
+
+  /** The state before a step: with parallel decoding, one that begins a block. */
+  rewind({ canvas, canvasLogProbs, order }: DiffusionState, step: number): DiffusionState {
+    const { denoising, maxTokens } = this.#options;
+    const steps = blockSteps(denoising, maxTokens);
+    const start = Math.floor(step / steps) * denoising.blockLength;
+    const isLater = (at: number) =>
+      at >= start && (step % steps === 0 || (order[at] as number) >= step);
+    return this.#toState({
+      canvas: canvas.map((token, at) => (isLater(at) ? this.#context.maskToken : token)),
+      canvasLogProbs: canvasLogProbs.map((logProb, at) => (isLater(at) ? 0 : logProb)),
+      order: order.map((own, at) => (isLater(at) ? -1 : own)),
+      denoised: step,
       isWhole: false,
     });
   }
@@ -212,9 +234,10 @@ export class DiffusionDrawer implements AsyncDisposable {
     const canvasLogProbs = state.canvasLogProbs.map((before, i) =>
       (text.order[i] as number) < 0 ? before : (text.logProbs[i] as number),
     );
+    const order = state.order.map((before, i) => Math.max(before, text.order[i] as number));
     const isWhole = text.finish === "end" || text.finish === "length";
     return {
-      state: this.#toState({ canvas: text.tokens, canvasLogProbs, denoised: to, isWhole }),
+      state: this.#toState({ canvas: text.tokens, canvasLogProbs, order, denoised: to, isWhole }),
       unmasked: { tokens: text.tokens, order: text.order },
       logDrawn: sumOfKnown(text.logProbs),
     };
@@ -234,7 +257,7 @@ export class DiffusionDrawer implements AsyncDisposable {
   }
 
   #toState(drawn: Drawn): DiffusionState {
-    const { canvas, canvasLogProbs, denoised, isWhole } = drawn;
+    const { canvas, canvasLogProbs, order, denoised, isWhole } = drawn;
     const { tokens, text, finishReason } = this.#readCanvas(canvas, isWhole);
     const shown = finishReason === null ? canvas : tokens;
     return {
@@ -242,7 +265,7 @@ export class DiffusionDrawer implements AsyncDisposable {
       tokens: [...shown],
       logProbs: [...canvasLogProbs.subarray(0, shown.length)],
       finishReason,
-      ...{ canvas, canvasLogProbs, denoised },
+      ...{ canvas, canvasLogProbs, order, denoised },
     };
   }
 
@@ -265,6 +288,7 @@ export class DiffusionDrawer implements AsyncDisposable {
 interface Drawn {
   canvas: Int32Array;
   canvasLogProbs: Float64Array;
+  order: Int32Array;
   denoised: number;
   /** Whether nothing that is masked is part of the text. */
   isWhole: boolean;

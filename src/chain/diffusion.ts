@@ -7,7 +7,8 @@
  */
 import type { ContextPlan } from "../engine/capacity.js";
 import type { Model } from "../engine/model.js";
-import type { Chain, Proposal, Rollout, Usage } from "./chain.js";
+import type { Proposal, Rollout, TrajectoryChain, Usage } from "./chain.js";
+import { blockSteps } from "./denoising.js";
 import {
   DiffusionDrawer,
   type DiffusionOptions,
@@ -20,15 +21,23 @@ const CANDIDATE = 0xffffffff;
 /** Set in word 2, so that no draw of the chain shares its numbers. */
 const PROPOSAL = 0x80000000;
 
-export class DiffusionChain implements Chain<DiffusionState> {
+export class DiffusionChain implements TrajectoryChain<DiffusionState> {
   readonly #drawer: DiffusionDrawer;
   readonly #guidanceLength: number;
   readonly #lastStep: number;
+  readonly returns: readonly number[];
 
-  private constructor(drawer: DiffusionDrawer, guidanceLength: number, lastStep: number) {
+  private constructor(
+    drawer: DiffusionDrawer,
+    guidanceLength: number,
+    { denoising, maxTokens }: DiffusionOptions,
+  ) {
     this.#drawer = drawer;
     this.#guidanceLength = guidanceLength;
-    this.#lastStep = lastStep;
+    this.#lastStep = denoising.denoisingSteps;
+    const isExact = denoising.cache === "none" && denoising.parallel === null;
+    const unit = isExact ? 1 : blockSteps(denoising, maxTokens);
+    this.returns = Array.from({ length: this.#lastStep / unit }, (_, i) => i * unit);
   }
 
   /** @param guidanceLength denoising steps of a guidance step */
@@ -39,7 +48,7 @@ export class DiffusionChain implements Chain<DiffusionState> {
     guidanceLength: number,
   ): Promise<DiffusionChain> {
     const drawer = await DiffusionDrawer.open(model, plan, options);
-    return new DiffusionChain(drawer, guidanceLength, options.denoising.denoisingSteps);
+    return new DiffusionChain(drawer, guidanceLength, options);
   }
 
   get isOutOfBudget(): boolean {
@@ -64,8 +73,28 @@ export class DiffusionChain implements Chain<DiffusionState> {
     return this.#advance(states, step, 0);
   }
 
-  async #advance(
+  redrawFrom(
+    texts: readonly DiffusionState[],
+    step: number,
+    draw: number,
+  ): Promise<DiffusionState[]> {
+    const states = texts.map((text) => this.#drawer.rewind(text, step));
+    return this.#draw(states, this.#lastStep, draw, 0);
+  }
+
+  #advance(
     states: readonly DiffusionState[],
+    step: number,
+    first: number,
+  ): Promise<DiffusionState[]> {
+    const [{ denoised = 0 } = {}] = states;
+    const to = Math.min(denoised + this.#guidanceLength, this.#lastStep);
+    return this.#draw(states, to, step, first);
+  }
+
+  async #draw(
+    states: readonly DiffusionState[],
+    to: number,
     step: number,
     first: number,
   ): Promise<DiffusionState[]> {
@@ -73,8 +102,6 @@ export class DiffusionChain implements Chain<DiffusionState> {
       state,
       stream: [step, first + i, CANDIDATE] as [number, number, number],
     }));
-    const [{ denoised = 0 } = {}] = states;
-    const to = Math.min(denoised + this.#guidanceLength, this.#lastStep);
     const drawn = await this.#drawer.draw(requests, to);
     return drawn.map(({ state }) => state);
   }

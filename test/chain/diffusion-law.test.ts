@@ -7,6 +7,7 @@
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { ets } from "../../src/methods/ets.js";
+import { mh } from "../../src/methods/mh.js";
 import type { MethodOptions } from "../../src/methods/options.js";
 import type { Result } from "../../src/methods/result.js";
 import { sample } from "../../src/methods/sample.js";
@@ -98,6 +99,33 @@ describe.each(REMASKING)("with %s remasking", (remasking) => {
       estimates(canvas).map((o) => ({ ...o, value: o.value ** 2 }));
     expect(pValue(counts, referenceLaw())).toBeLessThan(FALSE_ALARM);
     expect(pValue(counts, lawOf(squared))).toBeLessThan(FALSE_ALARM);
+  });
+
+  test("mh ends in texts with the frequencies of p_ref exp(r/λ), not of wrong moves'", async () => {
+    // Flat enough for the chains, which go back to the same steps, to forget their beginnings.
+    const flat = { ...policy, lambda: 0.6 };
+    const counts = new Map<string, number>();
+    for (let seed = 0; seed < 3; seed++) {
+      const own = { lambda: flat.lambda, candidates: 400, moves: 40, seed };
+      const { steps } = await mh(model(), PROMPT, { ...policy.options, ...own });
+      for (const { tokens } of steps.at(-1)?.candidates ?? []) {
+        const key = policy.keyOf(tokens);
+        counts.set(key, (counts.get(key) ?? 0) + 1);
+      }
+    }
+    expect(pValue(counts, diffusion.targetLaw(flat))).toBeGreaterThan(FALSE_ALARM);
+    // Moves that are always accepted, and such as never go back to before the first step.
+    expect(pValue(counts, referenceLaw())).toBeLessThan(FALSE_ALARM);
+    const late = new Map<string, number>();
+    for (const first of diffusion.kernel(flat, START, 1)) {
+      const total = diffusion.energy(flat, first.canvas);
+      for (const { canvas, probability } of diffusion.textsFrom(flat, first.canvas)) {
+        const share = (probability * diffusion.boltzmann(flat, canvas)) / total;
+        const before = late.get(canvas.join()) ?? 0;
+        late.set(canvas.join(), before + first.probability * share);
+      }
+    }
+    expect(pValue(counts, late)).toBeLessThan(FALSE_ALARM);
   });
 });
 
