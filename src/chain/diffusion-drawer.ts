@@ -6,13 +6,15 @@ import { type DiffusionStatus, rethrow } from "../engine/native.js";
 import type { Sampling } from "../engine/sampling.js";
 import type { Budget } from "./budget.js";
 import type { FinishReason, Rollout, Text, Usage } from "./chain.js";
-import { blockSteps, type DenoisingSettings } from "./denoising.js";
+import { blockSteps, type DenoisingSettings, type ImportanceRatio } from "./denoising.js";
 import { whileReporting } from "./progress.js";
 
 export interface DiffusionOptions {
   prompt: Int32Array;
   sampling: Sampling;
   denoising: DenoisingSettings;
+  /** How rollouts are scored. */
+  ratio: ImportanceRatio;
   /** Positions of the answer. */
   maxTokens: number;
   stop: readonly string[];
@@ -174,11 +176,13 @@ export class DiffusionDrawer implements AsyncDisposable {
 
   /**
    * The rollouts with the log of the probability of the tokens that each unmasked, each given the
-   * text before its step; -Infinity for those that a budget leaves unscored.
+   * text before its step, or, for the one-pass ratio, the finished text; -Infinity for those that a budget leaves unscored.
    */
-  async score(rollouts: readonly (readonly Rollout[])[]): Promise<Rollout[][]> {
-    const { prompt, sampling, denoising, budget, signal } = this.#options;
-    const texts = rollouts.flat().map((rollout) => (rollout as DiffusionRollout).unmasked);
+  async score<R extends Rollout>(rollouts: readonly (readonly R[])[]): Promise<R[][]> {
+    const { prompt, sampling, denoising, ratio, budget, signal } = this.#options;
+    const texts = rollouts
+      .flat()
+      .map((rollout) => (rollout as Rollout as DiffusionRollout).unmasked);
     const atOnce = budget.msLeft === null ? texts.length : SCORED_AT_ONCE;
     const scores: number[] = [];
     while (scores.length < texts.length) {
@@ -187,7 +191,7 @@ export class DiffusionDrawer implements AsyncDisposable {
       const batch = texts.slice(scores.length, scores.length + atOnce);
       const policy = { sampling, cfgScale: denoising.cfgScale };
       const logProbs = await this.#context
-        .scoreUnmasking(prompt, batch, policy)
+        .scoreUnmasking(prompt, batch, policy, ratio === "one-pass")
         .catch((error) => this.#rethrow(error));
       scores.push(...logProbs.map(sumOfKnown));
     }

@@ -141,9 +141,11 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
 /** Rollouts by Fast-dLLM, of the same weights or others: cached, or several positions a step. */
 export class DiffusionProposal implements Proposal<DiffusionState> {
   readonly #drawer: DiffusionDrawer;
+  readonly #isOnePass: boolean;
 
-  private constructor(drawer: DiffusionDrawer) {
+  private constructor(drawer: DiffusionDrawer, isOnePass: boolean) {
     this.#drawer = drawer;
+    this.#isOnePass = isOnePass;
   }
 
   static async open(
@@ -151,24 +153,27 @@ export class DiffusionProposal implements Proposal<DiffusionState> {
     plan: ContextPlan,
     options: DiffusionOptions,
   ): Promise<DiffusionProposal> {
-    return new DiffusionProposal(await DiffusionDrawer.open(model, plan, options));
+    const drawer = await DiffusionDrawer.open(model, plan, options);
+    return new DiffusionProposal(drawer, options.ratio === "one-pass");
   }
 
   get isOutOfBudget(): boolean {
     return this.#drawer.isOutOfBudget;
   }
 
-  complete(
+  async complete(
     states: readonly DiffusionState[],
     count: number,
     step: number,
     candidates: readonly number[],
   ): Promise<DiffusionRollout[][]> {
-    return this.#drawer.complete(states, count, (i, rollout) => [
+    const drawn = await this.#drawer.complete(states, count, (i, rollout) => [
       step,
       candidates[i] as number,
       PROPOSAL + rollout,
     ]);
+    // The ratio is of one quantity under both models.
+    return this.#isOnePass ? this.#drawer.score(drawn) : drawn;
   }
 
   /** Of rollouts that the reference drew there are none: a mixture is refused. */

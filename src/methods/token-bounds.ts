@@ -80,6 +80,10 @@ function boundGuided(settings: Settings, promptTokens: number): TokenBounds[] {
   const read = promptTokens + candidates * blockTokens * (steps - 1);
   return [
     { prefilled: promptTokens, generated: drawn + byModel, scored: byProposal, passes: 0 },
-    { prefilled: read, generated: byProposal, scored: byModel, passes: 0 },
+    {
+      ...{ prefilled: read, generated: byProposal, passes: 0 },
+      // One pass of each model: the proposal scores its own rollouts too.
+      scored: settings.ratio === "one-pass" ? byProposal : byModel,
+    },
   ];
 }

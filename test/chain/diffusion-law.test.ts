@@ -127,7 +127,7 @@ describe.each(REMASKING)("with %s remasking", (remasking) => {
 });
 
 /** How a rollout of the proposal is weighed; by the tokens it unmasked, in the last two cases. */
-type Ratio = "kernels" | "none" | "tokens" | "tokens, candidate too";
+type Ratio = "kernels" | "none" | "tokens" | "tokens, candidate too" | "one pass";
 
 /** The estimates of a state's energy from one rollout of the proposal. */
 function weighted(policy: DiffusionPolicy, from: diffusion.Canvas, ratio: Ratio): Outcome[] {
@@ -146,8 +146,10 @@ function weighted(policy: DiffusionPolicy, from: diffusion.Canvas, ratio: Ratio)
       const isMove = ({ to }: diffusion.Move) => to.join() === move.to.join();
       return (policy.moves(before).find(isMove)?.probability as number) / move.probability;
     });
+    const finished = steps.at(-1)?.move.to ?? from;
+    const onePass = product(({ move }) => tokenRatio(finished, move.position, move.token));
     const weight = {
-      ...{ kernels, tokens, none: 1 },
+      ...{ kernels, tokens, none: 1, "one pass": onePass },
       "tokens, candidate too": tokens * ofCandidate,
     }[ratio];
     return {
@@ -164,7 +166,10 @@ describe("the energies of ETS-IS", () => {
   const MAX_Z = 3.89;
 
   /** Estimates of the first step's unfinished candidates, by their texts. */
-  async function drawEnergies(policy: DiffusionPolicy): Promise<Map<string, number[]>> {
+  async function drawEnergies(
+    policy: DiffusionPolicy,
+    options: MethodOptions = {},
+  ): Promise<Map<string, number[]>> {
     const energies = new Map<string, number[]>();
     for (let seed = 0; seed < 4; seed++) {
       const cancel = new AbortController();
@@ -172,6 +177,7 @@ describe("the energies of ETS-IS", () => {
         ...{ candidates: 1200, seed, proposal: model(), signal: cancel.signal },
         proposalSampling: { temperature: TEMPERATURE.proposal },
         proposalDiffusion: { cache: "none" },
+        ...options,
         onStep({ candidates, logEnergies }) {
           for (const [m, { tokens, finishReason }] of candidates.entries()) {
             if (finishReason !== null) continue;
@@ -209,6 +215,16 @@ describe("the energies of ETS-IS", () => {
       const expected = (canvas: diffusion.Canvas) => mean(weighted(policy, canvas, wrong));
       expect(largestZ(drawn, expected)).toBeGreaterThan(MAX_Z);
     }
+  });
+
+  test("are biased under the one-pass ratio, as its law says", async () => {
+    const policy = await enumerateDiffusion(model(), "random");
+    const drawn = await drawEnergies(policy, { ratio: "one-pass", candidates: 300 });
+    const expectation = (ratio: Ratio) => (canvas: diffusion.Canvas) =>
+      mean(weighted(policy, canvas, ratio));
+    expect(largestZ(drawn, expectation("one pass"))).toBeLessThan(MAX_Z);
+    expect(largestZ(drawn, expectation("tokens"))).toBeGreaterThan(MAX_Z);
+    expect(largestZ(drawn, expectation("none"))).toBeGreaterThan(MAX_Z);
   });
 
   test.runIf(isStudy)(

@@ -71,6 +71,23 @@ describe("ets-is", () => {
     expect(usage.scored).toBeGreaterThan(0);
     expect(usage.scored).toBeLessThanOrEqual(proposalUsage?.generated as number);
   });
+
+  test("by one pass scores each rollout once under either model, within the plan", async () => {
+    const options: MethodOptions = {
+      ...{ proposal: model(), temperature: 2, blockTokens: 8, maxTokens: 24 },
+      ...{ proposalSampling: { temperature: 3 }, shortcuts: { decided: false } },
+    };
+    const stepwise = await run("ets-is", options);
+    const onePass = await run("ets-is", { ...options, ratio: "one-pass" });
+    expect(onePass.settings.ratio).toBe("one-pass");
+    const { plan, usage, proposalUsage } = onePass;
+    expect(usage.passes).toBeLessThan(stepwise.usage.passes / 2);
+    expect(usage.scored).toBe(proposalUsage?.scored);
+    expect(usage.passes).toBeLessThanOrEqual(plan.model.tokens.passes);
+    const bound = plan.proposal?.tokens;
+    expect(proposalUsage?.passes).toBeLessThanOrEqual(bound?.passes as number);
+    expect(proposalUsage?.scored).toBeLessThanOrEqual(bound?.scored as number);
+  });
 });
 
 describe("a run that is cut short", () => {
