@@ -88,6 +88,16 @@ describe("ets-is", () => {
     expect(proposalUsage?.passes).toBeLessThanOrEqual(bound?.passes as number);
     expect(proposalUsage?.scored).toBeLessThanOrEqual(bound?.scored as number);
   });
+
+  test("by one pass of the same weights at the same temperature is not weighted at all", async () => {
+    const { steps } = await run("ets-is", {
+      ...{ proposal: model(), temperature: 2, blockTokens: 8, maxTokens: 16, candidates: 4 },
+      ...{ ratio: "one-pass" as const, shortcuts: { decided: false, duplicates: false } },
+    });
+    const [{ rolloutEss, rolloutCount } = {}] = steps;
+    expect(rolloutCount).toBeGreaterThan(1);
+    expect(rolloutEss).toBeCloseTo(rolloutCount as number, 4);
+  });
 });
 
 describe("a run that is cut short", () => {
