@@ -2,7 +2,7 @@
 
 export type { BudgetOptions } from "./chain/budget.js";
 export type { FinishReason, Text, Usage } from "./chain/chain.js";
-export type { DenoisingSettings } from "./chain/denoising.js";
+export type { DenoisingSettings, ImportanceRatio } from "./chain/denoising.js";
 export type { Scored } from "./energy/estimator.js";
 export { type BundledModel, bundledModels } from "./engine/bundled-models.js";
 export type { ContextPlan } from "./engine/capacity.js";
@@ -56,7 +56,7 @@ export { particle } from "./methods/particle.js";
 export { type ModelPlan, type Plan, plan } from "./methods/plan.js";
 export { power } from "./methods/power.js";
 export type { ModelFamily, PresetOptions } from "./methods/preset.js";
-export type { ImportanceRatio, ProposalDiffusionOptions } from "./methods/proposal-options.js";
+export type { ProposalDiffusionOptions } from "./methods/proposal-options.js";
 export { METHODS, type Method, optionsFor } from "./methods/registry.js";
 export type { Result, StopReason } from "./methods/result.js";
 export { greedy, sample } from "./methods/sample.js";

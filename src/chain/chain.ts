@@ -155,6 +155,21 @@ export interface PrefixChain<S extends ChainState = ChainState> extends Chain<S>
   extend(ranked: S, next: NextToken): S;
 }
 
+/** The chain of a diffusion model: a text can go back to before a step of its trajectory. */
+export interface TrajectoryChain<S extends ChainState = ChainState> extends Chain<S> {
+  /**
+   * Denoising steps before which a text can be taken up, in ascending order, the first 0: all, or
+   * the blocks' first ones where a step's law depends on those before it (caches) or their number
+   * isn't the schedule's (parallel decoding).
+   */
+  readonly returns: readonly number[];
+  /**
+   * Takes each text back to before a step, and draws the steps from there on anew, to its end;
+   * `draw` and their order name the draws. A text that ended before the step stays what it is.
+   */
+  redrawFrom(texts: readonly S[], step: number, draw: number): Promise<S[]>;
+}
+
 /** A cheaper model of the same tokenizer that draws rollouts of another chain's states. */
 export interface Proposal<S extends ChainState = ChainState> extends AsyncDisposable {
   /** As `Chain.complete`; `logDrawn` is the proposal's. */

@@ -1,6 +1,14 @@
 /** How a diffusion model's answer is unmasked: the schedule, and what of it is approximated. */
 import type { DiffusionCache, ParallelRule, Remasking } from "../engine/diffusion-context.js";
 
+/**
+ * What of the importance ratio is exact. `exact`: the probabilities of the two chains' steps.
+ * `approximate`: of the tokens they unmasked alone, where the choice of positions depends on the
+ * tokens too. `one-pass`: each model's probabilities of the unmasked tokens, all in the finished
+ * text, as the paper has it. The energies of the last two are biased.
+ */
+export type ImportanceRatio = "exact" | "approximate" | "one-pass";
+
 export interface DenoisingSettings {
   /** Positions of a block; blocks are unmasked left to right. Divides the answer's length. */
   blockLength: number;
@@ -14,15 +22,24 @@ export interface DenoisingSettings {
   parallel: ParallelRule | null;
 }
 
+/** Denoising steps of a block. */
+export function blockSteps(
+  { denoisingSteps, blockLength }: DenoisingSettings,
+  maxTokens: number,
+): number {
+  return (denoisingSteps * blockLength) / maxTokens;
+}
+
 /**
  * Denoising steps of a guidance step that is to unmask up to `blockTokens` positions; whole blocks
  * of them where the pace isn't the schedule's.
  */
 export function guidanceLength(
-  { denoisingSteps, blockLength, parallel }: DenoisingSettings,
+  denoising: DenoisingSettings,
   blockTokens: number,
   maxTokens: number,
 ): number {
-  const unit = parallel === null ? 1 : (denoisingSteps * blockLength) / maxTokens;
+  const { denoisingSteps, parallel } = denoising;
+  const unit = parallel === null ? 1 : blockSteps(denoising, maxTokens);
   return Math.ceil((denoisingSteps * blockTokens) / maxTokens / unit) * unit;
 }

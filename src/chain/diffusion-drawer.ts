@@ -6,13 +6,15 @@ import { type DiffusionStatus, rethrow } from "../engine/native.js";
 import type { Sampling } from "../engine/sampling.js";
 import type { Budget } from "./budget.js";
 import type { FinishReason, Rollout, Text, Usage } from "./chain.js";
-import type { DenoisingSettings } from "./denoising.js";
+import { blockSteps, type DenoisingSettings, type ImportanceRatio } from "./denoising.js";
 import { whileReporting } from "./progress.js";
 
 export interface DiffusionOptions {
   prompt: Int32Array;
   sampling: Sampling;
   denoising: DenoisingSettings;
+  /** How rollouts are scored. */
+  ratio: ImportanceRatio;
   /** Positions of the answer. */
   maxTokens: number;
   stop: readonly string[];
@@ -29,6 +31,11 @@ export interface DiffusionState extends Text {
   canvas: Int32Array;
   /** One a position; 0 where masked. */
   canvasLogProbs: Float64Array;
+  /**
+   * The step that unmasked each position, -1 where masked. With parallel decoding its order among
+   * the steps alone.
+   */
+  order: Int32Array;
   /** Steps of the schedule that are done. */
   denoised: number;
 }
@@ -92,7 +99,24 @@ export class DiffusionDrawer implements AsyncDisposable {
     return this.#toState({
       canvas: new Int32Array(maxTokens).fill(this.#context.maskToken),
       canvasLogProbs: new Float64Array(maxTokens),
+      order: new Int32Array(maxTokens).fill(-1),
       denoised: 0,
+      isWhole: false,
+    });
+  }
+
+  /** The state before a step: with parallel decoding, one that begins a block. */
+  rewind({ canvas, canvasLogProbs, order }: DiffusionState, step: number): DiffusionState {
+    const { denoising, maxTokens } = this.#options;
+    const steps = blockSteps(denoising, maxTokens);
+    const start = Math.floor(step / steps) * denoising.blockLength;
+    const isLater = (at: number) =>
+      at >= start && (step % steps === 0 || (order[at] as number) >= step);
+    return this.#toState({
+      canvas: canvas.map((token, at) => (isLater(at) ? this.#context.maskToken : token)),
+      canvasLogProbs: canvasLogProbs.map((logProb, at) => (isLater(at) ? 0 : logProb)),
+      order: order.map((own, at) => (isLater(at) ? -1 : own)),
+      denoised: step,
       isWhole: false,
     });
   }
@@ -152,11 +176,13 @@ export class DiffusionDrawer implements AsyncDisposable {
 
   /**
    * The rollouts with the log of the probability of the tokens that each unmasked, each given the
-   * text before its step; -Infinity for those that a budget leaves unscored.
+   * text before its step, or, for the one-pass ratio, the finished text; -Infinity for those that a budget leaves unscored.
    */
-  async score(rollouts: readonly (readonly Rollout[])[]): Promise<Rollout[][]> {
-    const { prompt, sampling, denoising, budget, signal } = this.#options;
-    const texts = rollouts.flat().map((rollout) => (rollout as DiffusionRollout).unmasked);
+  async score<R extends Rollout>(rollouts: readonly (readonly R[])[]): Promise<R[][]> {
+    const { prompt, sampling, denoising, ratio, budget, signal } = this.#options;
+    const texts = rollouts
+      .flat()
+      .map((rollout) => (rollout as Rollout as DiffusionRollout).unmasked);
     const atOnce = budget.msLeft === null ? texts.length : SCORED_AT_ONCE;
     const scores: number[] = [];
     while (scores.length < texts.length) {
@@ -165,7 +191,7 @@ export class DiffusionDrawer implements AsyncDisposable {
       const batch = texts.slice(scores.length, scores.length + atOnce);
       const policy = { sampling, cfgScale: denoising.cfgScale };
       const logProbs = await this.#context
-        .scoreUnmasking(prompt, batch, policy)
+        .scoreUnmasking(prompt, batch, policy, ratio === "one-pass")
         .catch((error) => this.#rethrow(error));
       scores.push(...logProbs.map(sumOfKnown));
     }
@@ -212,9 +238,10 @@ export class DiffusionDrawer implements AsyncDisposable {
     const canvasLogProbs = state.canvasLogProbs.map((before, i) =>
       (text.order[i] as number) < 0 ? before : (text.logProbs[i] as number),
     );
+    const order = state.order.map((before, i) => Math.max(before, text.order[i] as number));
     const isWhole = text.finish === "end" || text.finish === "length";
     return {
-      state: this.#toState({ canvas: text.tokens, canvasLogProbs, denoised: to, isWhole }),
+      state: this.#toState({ canvas: text.tokens, canvasLogProbs, order, denoised: to, isWhole }),
       unmasked: { tokens: text.tokens, order: text.order },
       logDrawn: sumOfKnown(text.logProbs),
     };
@@ -234,7 +261,7 @@ export class DiffusionDrawer implements AsyncDisposable {
   }
 
   #toState(drawn: Drawn): DiffusionState {
-    const { canvas, canvasLogProbs, denoised, isWhole } = drawn;
+    const { canvas, canvasLogProbs, order, denoised, isWhole } = drawn;
     const { tokens, text, finishReason } = this.#readCanvas(canvas, isWhole);
     const shown = finishReason === null ? canvas : tokens;
     return {
@@ -242,7 +269,7 @@ export class DiffusionDrawer implements AsyncDisposable {
       tokens: [...shown],
       logProbs: [...canvasLogProbs.subarray(0, shown.length)],
       finishReason,
-      ...{ canvas, canvasLogProbs, denoised },
+      ...{ canvas, canvasLogProbs, order, denoised },
     };
   }
 
@@ -265,6 +292,7 @@ export class DiffusionDrawer implements AsyncDisposable {
 interface Drawn {
   canvas: Int32Array;
   canvasLogProbs: Float64Array;
+  order: Int32Array;
   denoised: number;
   /** Whether nothing that is masked is part of the text. */
   isWhole: boolean;

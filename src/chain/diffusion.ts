@@ -7,7 +7,8 @@
  */
 import type { ContextPlan } from "../engine/capacity.js";
 import type { Model } from "../engine/model.js";
-import type { Chain, DrawName, Proposal, Rollout, Text, Usage } from "./chain.js";
+import type { DrawName, Proposal, Rollout, Text, TrajectoryChain, Usage } from "./chain.js";
+import { blockSteps } from "./denoising.js";
 import {
   DiffusionDrawer,
   type DiffusionOptions,
@@ -20,15 +21,23 @@ const CANDIDATE = 0xffffffff;
 /** Set in word 2, so that no draw of the chain shares its numbers. */
 const PROPOSAL = 0x80000000;
 
-export class DiffusionChain implements Chain<DiffusionState> {
+export class DiffusionChain implements TrajectoryChain<DiffusionState> {
   readonly #drawer: DiffusionDrawer;
   readonly #guidanceLength: number;
   readonly #lastStep: number;
+  readonly returns: readonly number[];
 
-  private constructor(drawer: DiffusionDrawer, guidanceLength: number, lastStep: number) {
+  private constructor(
+    drawer: DiffusionDrawer,
+    guidanceLength: number,
+    { denoising, maxTokens }: DiffusionOptions,
+  ) {
     this.#drawer = drawer;
     this.#guidanceLength = guidanceLength;
-    this.#lastStep = lastStep;
+    this.#lastStep = denoising.denoisingSteps;
+    const isExact = denoising.cache === "none" && denoising.parallel === null;
+    const unit = isExact ? 1 : blockSteps(denoising, maxTokens);
+    this.returns = Array.from({ length: this.#lastStep / unit }, (_, i) => i * unit);
   }
 
   /** @param guidanceLength denoising steps of a guidance step */
@@ -39,7 +48,7 @@ export class DiffusionChain implements Chain<DiffusionState> {
     guidanceLength: number,
   ): Promise<DiffusionChain> {
     const drawer = await DiffusionDrawer.open(model, plan, options);
-    return new DiffusionChain(drawer, guidanceLength, options.denoising.denoisingSteps);
+    return new DiffusionChain(drawer, guidanceLength, options);
   }
 
   get isOutOfBudget(): boolean {
@@ -64,8 +73,28 @@ export class DiffusionChain implements Chain<DiffusionState> {
     return this.#advance(states, step, 0);
   }
 
-  async #advance(
+  redrawFrom(
+    texts: readonly DiffusionState[],
+    step: number,
+    draw: number,
+  ): Promise<DiffusionState[]> {
+    const states = texts.map((text) => this.#drawer.rewind(text, step));
+    return this.#draw(states, this.#lastStep, draw, 0);
+  }
+
+  #advance(
     states: readonly DiffusionState[],
+    step: number,
+    first: number,
+  ): Promise<DiffusionState[]> {
+    const [{ denoised = 0 } = {}] = states;
+    const to = Math.min(denoised + this.#guidanceLength, this.#lastStep);
+    return this.#draw(states, to, step, first);
+  }
+
+  async #draw(
+    states: readonly DiffusionState[],
+    to: number,
     step: number,
     first: number,
   ): Promise<DiffusionState[]> {
@@ -73,8 +102,6 @@ export class DiffusionChain implements Chain<DiffusionState> {
       state,
       stream: [step, first + i, CANDIDATE] as [number, number, number],
     }));
-    const [{ denoised = 0 } = {}] = states;
-    const to = Math.min(denoised + this.#guidanceLength, this.#lastStep);
     const drawn = await this.#drawer.draw(requests, to);
     return drawn.map(({ state }) => state);
   }
@@ -125,9 +152,11 @@ export class DiffusionChain implements Chain<DiffusionState> {
 /** Rollouts by Fast-dLLM, of the same weights or others: cached, or several positions a step. */
 export class DiffusionProposal implements Proposal<DiffusionState> {
   readonly #drawer: DiffusionDrawer;
+  readonly #isOnePass: boolean;
 
-  private constructor(drawer: DiffusionDrawer) {
+  private constructor(drawer: DiffusionDrawer, isOnePass: boolean) {
     this.#drawer = drawer;
+    this.#isOnePass = isOnePass;
   }
 
   static async open(
@@ -135,24 +164,27 @@ export class DiffusionProposal implements Proposal<DiffusionState> {
     plan: ContextPlan,
     options: DiffusionOptions,
   ): Promise<DiffusionProposal> {
-    return new DiffusionProposal(await DiffusionDrawer.open(model, plan, options));
+    const drawer = await DiffusionDrawer.open(model, plan, options);
+    return new DiffusionProposal(drawer, options.ratio === "one-pass");
   }
 
   get isOutOfBudget(): boolean {
     return this.#drawer.isOutOfBudget;
   }
 
-  complete(
+  async complete(
     states: readonly DiffusionState[],
     count: number,
     step: number,
     candidates: readonly number[],
   ): Promise<DiffusionRollout[][]> {
-    return this.#drawer.complete(states, count, (i, rollout) => [
+    const drawn = await this.#drawer.complete(states, count, (i, rollout) => [
       step,
       candidates[i] as number,
       PROPOSAL + rollout,
     ]);
+    // The ratio is of one quantity under both models.
+    return this.#isOnePass ? this.#drawer.score(drawn) : drawn;
   }
 
   /** Of rollouts that the reference drew there are none: a mixture is refused. */

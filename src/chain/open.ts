@@ -6,7 +6,7 @@ import type { Sampling } from "../engine/sampling.js";
 import { AutoregressiveChain, type AutoregressiveOptions } from "./autoregressive.js";
 import { AutoregressiveProposal } from "./autoregressive-proposal.js";
 import type { Chain, Proposal } from "./chain.js";
-import { type DenoisingSettings, guidanceLength } from "./denoising.js";
+import { type DenoisingSettings, guidanceLength, type ImportanceRatio } from "./denoising.js";
 import { DiffusionChain, DiffusionProposal } from "./diffusion.js";
 
 export interface ChainOptions extends AutoregressiveOptions {
@@ -15,6 +15,7 @@ export interface ChainOptions extends AutoregressiveOptions {
   /** Of the proposal, if there is one. */
   proposalSampling: Sampling | null;
   proposalDiffusion: DenoisingSettings | null;
+  ratio: ImportanceRatio;
 }
 
 /** Takes or makes the planned context for the run. */

@@ -42,7 +42,7 @@ function formatGuidance({ method, steps, settings, acceptanceRate }: Result): st
     return `${method}, ${drawn}; ${percent(acceptanceRate)} of the proposals accepted`;
   }
   if (!method.startsWith("ets")) return `${method}, ${drawn}`;
-  const how = settings.ratio === "approximate" ? `${method} (approximate ratio)` : method;
+  const how = settings.ratio === "exact" ? method : `${method} (${settings.ratio} ratio)`;
   return `${how}, ${drawn} × ${rollouts} rollout${rollouts > 1 ? "s" : ""}; ESS ${ess}`;
 }
 

@@ -36,7 +36,7 @@ export function addDiffusionOptions(command: Command): Command {
     .option("--proposal-cache <kind>", "ets-is: the rollouts' --cache (default: dual)")
     .option("--proposal-threshold <x>", "ets-is: the rollouts' --parallel-threshold", numberOption)
     .option("--proposal-factor <x>", "ets-is: the rollouts' --parallel-factor", numberOption)
-    .option("--ratio <kind>", "ets-is: exact refuses where only approximate is possible");
+    .option("--ratio <kind>", "ets-is: exact (refuses where it can't be), approximate, one-pass");
 }
 
 /** The library's options; none that wasn't given. */

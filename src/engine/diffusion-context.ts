@@ -226,8 +226,7 @@ export class DiffusionContext implements AsyncDisposable {
   /**
    * Log-probabilities (nats, fp64) of tokens at positions of given states, by exact full passes
    * that are batched: for each state one a position, NaN where there is no target. A target that is
-   * not masked in its state is scored all the same: with the final text as the state this is the
-   * paper's approximation to a trajectory's probability.
+   * not masked in its state is scored all the same.
    */
   async scoreStates(
     prompt: Int32Array,
@@ -251,13 +250,19 @@ export class DiffusionContext implements AsyncDisposable {
    * `order` is -1. The sum over positions is the log-probability of the trajectory's tokens given
    * its positions: under `random` remasking, the kernel's own up to what does not depend on the
    * model.
+   *
+   * `isOnePass`: in the text as given instead, by one pass of each, in which a token is predicted
+   * where it stands already. That is the paper's approximation.
    */
   async scoreUnmasking(
     prompt: Int32Array,
     texts: readonly UnmaskedText[],
     policy: Pick<UnmaskingPolicy, "sampling" | "cfgScale">,
+    isOnePass = false,
   ): Promise<Float64Array[]> {
-    const trajectories = texts.map((text) => statesOf(text, this.#maskToken));
+    const trajectories = texts.map((text) =>
+      isOnePass ? [finalStateOf(text)] : statesOf(text, this.#maskToken),
+    );
     // Trajectories from one state have much in common.
     const keyOf = ({ tokens, targets }: ScoredState) => `${tokens}/${targets}`;
     const distinct = new Map(trajectories.flat().map((state) => [keyOf(state), state]));
@@ -308,17 +313,27 @@ export class DiffusionContext implements AsyncDisposable {
 
 /** The states before each step of a trajectory, with the tokens that the step unmasked. */
 function statesOf({ tokens, order }: UnmaskedText, maskToken: number): ScoredState[] {
+  checkOrder(tokens, order);
+  const steps = [...new Set(order)].filter((step) => step >= 0).sort((a, b) => a - b);
+  return steps.map((step) => ({
+    tokens: tokens.map((token, i) => ((order[i] as number) >= step ? maskToken : token)),
+    targets: tokens.map((token, i) => (order[i] === step ? token : -1)),
+  }));
+}
+
+/** The text itself, with all tokens that were unmasked. */
+function finalStateOf({ tokens, order }: UnmaskedText): ScoredState {
+  checkOrder(tokens, order);
+  return { tokens, targets: tokens.map((token, i) => ((order[i] as number) < 0 ? -1 : token)) };
+}
+
+function checkOrder(tokens: Int32Array, order: Int32Array): void {
   if (order.length !== tokens.length) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
       `Expected \`order\` to have ${tokens.length} elements, one a position, got ${order.length}`,
     );
   }
-  const steps = [...new Set(order)].filter((step) => step >= 0).sort((a, b) => a - b);
-  return steps.map((step) => ({
-    tokens: tokens.map((token, i) => ((order[i] as number) >= step ? maskToken : token)),
-    targets: tokens.map((token, i) => (order[i] === step ? token : -1)),
-  }));
 }
 
 function checkSchedule(

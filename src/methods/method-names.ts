@@ -38,9 +38,21 @@ export function checkOwnOptions(method: MethodName, options: object): void {
   }
 }
 
-/** Methods that cut texts or rank tokens, which takes a model that writes from left to right. */
-export function needsPrefixes(method: MethodName): method is "beam" | "power" | "mh" {
-  return method === "beam" || method === "power" || method === "mh";
+/** Why a method can't run on a diffusion model, of those that can't. */
+const NEEDS_PREFIXES: Partial<Record<MethodName, string>> = {
+  beam: "it ranks the tokens that may come next",
+  power: "the p(x) that it raises to α is, of a diffusion model, a sum over all ways to unmask x",
+};
+
+/** Throws `ERR_INVALID_OPTION` for a method that takes a model that writes from left to right. */
+export function checkDiffusionMethod(method: MethodName): void {
+  const reason = NEEDS_PREFIXES[method];
+  if (reason === undefined) return;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    `${method} needs an autoregressive model: ${reason}`,
+    { fix: "ets, mh, particle or another method" },
+  );
 }
 
 /** Defaults that differ from those common to all. */

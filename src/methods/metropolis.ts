@@ -1,60 +1,61 @@
 /**
- * Metropolis-Hastings on texts. A move cuts a text of L tokens at one of its L positions, draws
- * another end from a distribution q, and accepts the new text y, of L' tokens, in the place of x
- * with probability
+ * Metropolis-Hastings on texts. A move draws a text y from q(· | x), which a kernel knows, and
+ * accepts it in the place of x with probability
  *
- *   min(1, π(y) · 1/L' · q(x's end | kept) / (π(x) · 1/L · q(y's end | kept)))
- *
- * Both texts have been cut at the same position, so the densities of the cut are 1/L and 1/L':
- * without them short texts would come up too often, or too rarely.
+ *   min(1, π(y) · q(x | y) / (π(x) · q(y | x)))
  */
-import type { ChainState, RedrawnState } from "../chain/chain.js";
+import type { ChainState } from "../chain/chain.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Scored } from "../energy/estimator.js";
 import type { Run } from "./run.js";
 
 /** A text of a Markov chain. */
-export interface Visited {
-  state: ChainState & RedrawnState;
-  /** log π(x), up to a constant. */
+export interface Visited<S extends ChainState> {
+  state: S;
+  /** log π(x), up to a constant; relative to p_ref where its kernel says so. */
   logDensity: number;
   /** What is reported as its reward. */
   reward: number;
 }
 
+export interface Proposed<S extends ChainState> {
+  state: S;
+  /** log of q(x | y) / q(y | x). */
+  logRatio: number;
+}
+
+/** How texts are drawn; `step` names the draws. */
+export interface Kernel<S extends ChainState> {
+  /** The first texts, independent of each other. */
+  start(count: number, step: number): Promise<S[]>;
+  /** Another text for each, departing where its number of `uniforms`, on [0, 1), says. */
+  propose(texts: readonly S[], step: number, uniforms: readonly number[]): Promise<Proposed<S>[]>;
+}
+
 /** What the moves of one step have in common. */
-export interface Moves {
-  /** Ends are drawn from q ∝ p_ref^power, token by token. */
-  power: number;
-  /** Longest text, in tokens. */
-  length: number;
-  visit(states: readonly (ChainState & RedrawnState)[]): Promise<Visited[]>;
+export interface Moves<S extends ChainState, K extends Kernel<S> = Kernel<S>> {
+  kernel: K;
+  visit(states: readonly S[]): Promise<Visited<S>[]>;
+}
+
+/** Moves of texts that can be drawn on, beyond the length they were drawn to. */
+interface Extension<S extends ChainState> extends Kernel<S> {
+  extend(texts: readonly S[], step: number): Promise<S[]>;
 }
 
 /** The log of what the acceptance probability is the smaller of, 1 or it; may be infinite. */
-function logAcceptance(
-  x: Pick<Visited, "logDensity" | "state">,
-  y: Pick<Visited, "logDensity" | "state">,
-  cut: number,
-): number {
-  if (x.logDensity === Number.NEGATIVE_INFINITY) return 0; // anything is better
-  const ratio = y.logDensity - x.logDensity;
-  const cuts = Math.log(x.state.tokens.length / y.state.tokens.length);
-  return ratio + cuts + logEnd(x.state, cut) - logEnd(y.state, cut);
-}
-
-/** log q(end | the tokens before the cut). */
-function logEnd({ drawnLogProbs }: RedrawnState, cut: number): number {
-  return drawnLogProbs.slice(cut).reduce((a, b) => a + b, 0);
+function logAcceptance(from: number, to: number, logRatio: number): number {
+  if (from === Number.NEGATIVE_INFINITY) return 0; // anything is better
+  return to - from + logRatio;
 }
 
 /** Several Markov chains of one run, moved side by side. */
-export class Metropolis {
+export class Metropolis<S extends ChainState> {
   readonly #run: Run;
   #draws = 0;
   #proposed = 0;
   #accepted = 0;
-  texts: Visited[] = [];
+  texts: Visited<S>[] = [];
 
   constructor(run: Run) {
     this.#run = run;
@@ -64,12 +65,9 @@ export class Metropolis {
     return this.#proposed === 0 ? 0 : this.#accepted / this.#proposed;
   }
 
-  /** The first texts, of up to `length` tokens; false: the budget cut them off. */
-  async start(count: number, moves: Moves): Promise<boolean> {
-    const { prefixChain: chain } = this.#run;
-    const start = await chain.start();
-    const whole = Array.from({ length: count }, () => ({ state: start, cut: 0 }));
-    const drawn = await chain.redraw(whole, { ...moves, step: this.#draws++ });
+  /** The first texts; false: the budget cut them off. */
+  async start(count: number, moves: Moves<S>): Promise<boolean> {
+    const drawn = await moves.kernel.start(count, this.#draws++);
     if (this.#run.isOutOfBudget) {
       this.texts = drawn.map((state) => ({ state, logDensity: 0, reward: 0 }));
       return false;
@@ -78,43 +76,39 @@ export class Metropolis {
     return true;
   }
 
-  /** Draws unfinished texts on, up to `length` tokens; false: the budget cut them off. */
-  async extend(moves: Moves): Promise<boolean> {
+  /** Draws unfinished texts on; false: the budget cut them off. */
+  async extend(moves: Moves<S, Extension<S>>): Promise<boolean> {
     const open = this.texts.filter(({ state }) => state.finishReason === null);
-    const ends = open.map(({ state }) => ({ state, cut: state.tokens.length }));
-    const { prefixChain: chain } = this.#run;
-    const drawn = await chain.redraw(ends, { ...moves, step: this.#draws++ });
+    const states = open.map(({ state }) => state);
+    const drawn = await moves.kernel.extend(states, this.#draws++);
     if (this.#run.isOutOfBudget) return false;
-    await chain.release(open.map(({ state }) => state));
+    await this.#run.chain.release(states);
     const visited = await moves.visit(drawn);
-    this.texts = this.texts.map((x) => (open.includes(x) ? (visited.shift() as Visited) : x));
+    this.texts = this.texts.map((x) => (open.includes(x) ? (visited.shift() as Visited<S>) : x));
     return true;
   }
 
   /** One move of each text; false: the budget cut it off, and the texts are as they were. */
-  async move(moves: Moves): Promise<boolean> {
-    const { prefixChain: chain } = this.#run;
+  async move(moves: Moves<S>): Promise<boolean> {
     const step = this.#draws++;
-    const uniforms = this.#run.uniforms(step, "move", 2 * this.texts.length);
-    const cuts = this.texts.map(({ state }) =>
-      Math.floor((uniforms.shift() as number) * state.tokens.length),
-    );
-    const drawn = await chain.redraw(
-      this.texts.map(({ state }, i) => ({ state, cut: cuts[i] as number })),
-      { ...moves, step },
-    );
+    const count = this.texts.length;
+    const uniforms = this.#run.uniforms(step, "move", 2 * count);
+    const states = this.texts.map(({ state }) => state);
+    const proposed = await moves.kernel.propose(states, step, uniforms.slice(0, count));
     if (this.#run.isOutOfBudget) return false;
-    const proposals = await moves.visit(drawn);
+    const proposals = await moves.visit(proposed.map(({ state }) => state));
     const left: ChainState[] = [];
     this.texts = this.texts.map((x, i) => {
-      const y = proposals[i] as Visited;
-      const isAccepted = Math.log(uniforms[i] as number) < logAcceptance(x, y, cuts[i] as number);
+      const y = proposals[i] as Visited<S>;
+      const { logRatio } = proposed[i] as Proposed<S>;
+      const logAccept = logAcceptance(x.logDensity, y.logDensity, logRatio);
+      const isAccepted = Math.log(uniforms[count + i] as number) < logAccept;
       this.#proposed += 1;
       this.#accepted += isAccepted ? 1 : 0;
       left.push(isAccepted ? x.state : y.state);
       return isAccepted ? y : x;
     });
-    await chain.release(left);
+    await this.#run.chain.release(left);
     return true;
   }
 

@@ -1,7 +1,7 @@
 /** The options that all methods share, and what is made of them. */
 import type { AnswerEnd } from "../chain/answer-end.js";
 import type { Budget, BudgetOptions } from "../chain/budget.js";
-import type { DenoisingSettings } from "../chain/denoising.js";
+import type { DenoisingSettings, ImportanceRatio } from "../chain/denoising.js";
 import type { WeightTreatment } from "../energy/importance-sampling.js";
 import type { Model } from "../engine/model.js";
 import type { PromptOptions } from "../engine/prompt.js";
@@ -13,7 +13,7 @@ import type { BaselineOptions, BaselineSettings } from "./baseline-options.js";
 import type { DiffusionOptions } from "./diffusion-options.js";
 import type { Plan } from "./plan.js";
 import type { PresetOptions } from "./preset.js";
-import type { ImportanceRatio, ProposalDiffusionOptions } from "./proposal-options.js";
+import type { ProposalDiffusionOptions } from "./proposal-options.js";
 import type { Step } from "./step.js";
 
 export interface MethodOptions extends SamplingOptions, PromptOptions, BaselineOptions {
@@ -64,7 +64,9 @@ export interface MethodOptions extends SamplingOptions, PromptOptions, BaselineO
   proposalDiffusion?: ProposalDiffusionOptions;
   /**
    * Importance ratios of diffusion models are `exact` under random remasking without parallel
-   * decoding, else `approximate` and biased; "exact" refuses to be given others.
+   * decoding, else `approximate` and biased; "exact" refuses to be given others. "one-pass" takes
+   * one pass of each model over a rollout instead of one for each of its denoising steps; it is
+   * biased the more.
    */
   ratio?: ImportanceRatio;
   /**

@@ -20,7 +20,7 @@ import { planDenoising } from "../engine/diffusion-capacity.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { type Model, planTogether } from "../engine/model.js";
 import type { Prompt } from "../engine/prompt.js";
-import { METHOD_NAMES, type MethodName, needsPrefixes } from "./method-names.js";
+import { checkDiffusionMethod, METHOD_NAMES, type MethodName } from "./method-names.js";
 import type { MethodOptions, ResolvedOptions, Settings } from "./options.js";
 import { withPreset } from "./preset.js";
 import { checkOptionNames, promptOptions, resolveOptions } from "./resolve-options.js";
@@ -83,9 +83,7 @@ export function planRun(
   options: MethodOptions,
   promptTokens: number,
 ): PlannedRun {
-  if (needsPrefixes(method) && model.info.isDiffusion) {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", `${method} needs an autoregressive model`);
-  }
+  if (model.info.isDiffusion) checkDiffusionMethod(method);
   try {
     return tryPlan(method, model, options, promptTokens);
   } catch (error) {

@@ -1,7 +1,8 @@
-import type { ChainState } from "../chain/chain.js";
+import type { ChainState, RedrawnState } from "../chain/chain.js";
 import type { Model } from "../engine/model.js";
 import type { Prompt } from "../engine/prompt.js";
-import { Metropolis, type Moves } from "./metropolis.js";
+import { EndRedraw } from "./end-redraw.js";
+import { Metropolis } from "./metropolis.js";
 import type { MethodOptions } from "./options.js";
 import type { Result } from "./result.js";
 import { Run } from "./run.js";
@@ -24,11 +25,10 @@ export async function power(
   await using run = await Run.open("power", model, prompt, options);
   const { candidates, blockTokens, maxTokens } = run.settings;
   const [alpha, moves] = [run.settings.alpha ?? 1, run.settings.moves ?? 0];
-  const metropolis = new Metropolis(run);
-  const upTo = (length: number): Moves => ({
-    power: alpha,
-    length,
-    async visit(states) {
+  const metropolis = new Metropolis<ChainState & RedrawnState>(run);
+  const upTo = (length: number) => ({
+    kernel: new EndRedraw(run.prefixChain, { power: alpha, length }),
+    async visit(states: readonly (ChainState & RedrawnState)[]) {
       return states.map((state) => {
         const logProb = logProbOf(state);
         return { state, logDensity: alpha * logProb, reward: logProb };

@@ -1,5 +1,5 @@
 /** The options of ETS-IS. */
-import type { DenoisingSettings } from "../chain/denoising.js";
+import type { DenoisingSettings, ImportanceRatio } from "../chain/denoising.js";
 import { checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
 import { CACHES } from "../engine/diffusion-context.js";
 import { LlamaEtsError } from "../engine/errors.js";
@@ -9,13 +9,6 @@ import type { MethodOptions } from "./options.js";
 
 /** How a diffusion model draws rollouts for ETS-IS: as the reference, but for these. */
 export type ProposalDiffusionOptions = Pick<DiffusionOptions, "cache" | "parallel">;
-
-/**
- * What of the importance ratio is exact. `exact`: the probabilities of the two chains' steps.
- * `approximate`: of the tokens they unmasked alone, where the choice of positions depends on the
- * tokens too; energies are then biased.
- */
-export type ImportanceRatio = "exact" | "approximate";
 
 /** Throws `ERR_INVALID_OPTION`, also for options that are given without a proposal. */
 export function resolveProposal(
@@ -70,8 +63,8 @@ function resolveProposalDiffusion(
 ): { proposalDiffusion: DenoisingSettings | null; ratio: ImportanceRatio } {
   const { proposalDiffusion = {}, ratio } = options;
   if (diffusion === null) {
-    if (options.proposalDiffusion !== undefined || ratio === "approximate") {
-      const name = ratio === "approximate" ? "ratio" : "proposalDiffusion";
+    if (options.proposalDiffusion !== undefined || (ratio ?? "exact") !== "exact") {
+      const name = options.proposalDiffusion === undefined ? "ratio" : "proposalDiffusion";
       throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${name}\` is for diffusion models`);
     }
     return { proposalDiffusion: null, ratio: checkOneOf("ratio", ratio ?? "exact", ["exact"]) };
@@ -94,13 +87,13 @@ function resolveProposalDiffusion(
   const { cache = "dual" } = proposalDiffusion;
   const parallel = resolveParallel("proposalDiffusion.parallel", proposalDiffusion.parallel);
   const factorises = diffusion.remasking === "random" && parallel === null;
-  checkOneOf("ratio", ratio ?? "exact", ["exact", "approximate"]);
+  checkOneOf("ratio", ratio ?? "exact", ["exact", "approximate", "one-pass"]);
   if (ratio === "exact" && !factorises) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
       "The exact ratio needs steps whose positions don't depend on the drawn tokens",
       {
-        fix: '`remasking: "random"` without parallel decoding, or `ratio: "approximate"` (biased)',
+        fix: '`remasking: "random"` without parallel decoding, or `ratio: "approximate"` or "one-pass" (biased)',
       },
     );
   }
@@ -110,6 +103,6 @@ function resolveProposalDiffusion(
       cache: checkOneOf("proposalDiffusion.cache", cache, CACHES),
       parallel,
     },
-    ratio: factorises ? "exact" : "approximate",
+    ratio: ratio === "one-pass" ? ratio : factorises ? "exact" : "approximate",
   };
 }

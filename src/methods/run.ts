@@ -7,6 +7,7 @@ import type {
   PrefixChain,
   Proposal,
   Text,
+  TrajectoryChain,
 } from "../chain/chain.js";
 import { openChain, openProposal } from "../chain/open.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
@@ -126,6 +127,11 @@ export class Run implements AsyncDisposable {
   /** The chain, of a method whose plan is refused for models that don't write left to right. */
   get prefixChain(): PrefixChain {
     return this.chain as PrefixChain;
+  }
+
+  /** The chain, of a diffusion model. */
+  get trajectoryChain(): TrajectoryChain {
+    return this.chain as TrajectoryChain;
   }
 
   /** Draws an index with probability `weights`; `purpose` and `step` name the draw. */

@@ -1,4 +1,5 @@
 /** The most tokens that a method may ask of its models. */
+import type { DenoisingSettings } from "../chain/denoising.js";
 import type { MethodName } from "./method-names.js";
 import type { Settings } from "./options.js";
 
@@ -23,6 +24,8 @@ export function boundTokens(
     const generated = candidates * (maxTokens + 1);
     return [{ prefilled: promptTokens, generated, scored: 0, passes: 0 }];
   }
+  const { diffusion } = settings;
+  if (diffusion !== null) return boundDenoised(method, settings, diffusion, promptTokens);
   if (method === "power" || method === "mh") {
     const moves = candidates * (settings.moves ?? 0);
     const lengths = blockEnds(maxTokens, method === "mh" ? maxTokens : blockTokens);
@@ -32,9 +35,19 @@ export function boundTokens(
     const generated = candidates * maxTokens + redrawn;
     return [{ prefilled, generated, scored: 0, passes: 0 }];
   }
-  const bounds = boundGuided(settings, promptTokens);
-  const { diffusion } = settings;
-  if (diffusion === null) return bounds;
+  return boundGuided(settings, promptTokens);
+}
+
+/** Of a diffusion model; at a move of mh all texts may go back to their start. */
+function boundDenoised(
+  method: MethodName,
+  settings: Settings,
+  diffusion: DenoisingSettings,
+  promptTokens: number,
+): TokenBounds[] {
+  const { candidates, maxTokens } = settings;
+  const draws = method === "mh" ? 1 + (settings.moves ?? 0) : 1;
+  const bounds = boundGuided({ ...settings, candidates: draws * candidates }, promptTokens);
   // Each pass unmasks or scores at least as many tokens as the schedule says.
   const pace = Math.floor(maxTokens / diffusion.denoisingSteps);
   const views = diffusion.cfgScale > 0 ? 2 : 1;
@@ -69,6 +82,10 @@ function boundGuided(settings: Settings, promptTokens: number): TokenBounds[] {
   const read = promptTokens + candidates * blockTokens * (steps - 1);
   return [
     { prefilled, generated: drawn + byModel, scored: byProposal, passes: 0 },
-    { prefilled: read, generated: byProposal, scored: byModel, passes: 0 },
+    {
+      ...{ prefilled: read, generated: byProposal, passes: 0 },
+      // One pass of each model: the proposal scores its own rollouts too.
+      scored: settings.ratio === "one-pass" ? byProposal : byModel,
+    },
   ];
 }

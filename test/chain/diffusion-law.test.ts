@@ -7,6 +7,7 @@
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { ets } from "../../src/methods/ets.js";
+import { mh } from "../../src/methods/mh.js";
 import type { MethodOptions } from "../../src/methods/options.js";
 import type { Result } from "../../src/methods/result.js";
 import { sample } from "../../src/methods/sample.js";
@@ -99,10 +100,34 @@ describe.each(REMASKING)("with %s remasking", (remasking) => {
     expect(pValue(counts, referenceLaw())).toBeLessThan(FALSE_ALARM);
     expect(pValue(counts, lawOf(squared))).toBeLessThan(FALSE_ALARM);
   });
+
+  test("mh ends in texts with the frequencies of p_ref exp(r/λ), not of wrong moves'", async () => {
+    const counts = new Map<string, number>();
+    for (let seed = 0; seed < (remasking === "random" ? 5 : 30); seed++) {
+      const own = { candidates: 100, moves: 25, seed };
+      const { steps } = await mh(model(), PROMPT, { ...policy.options, ...own });
+      for (const { tokens } of steps.at(-1)?.candidates ?? []) {
+        const key = policy.keyOf(tokens);
+        counts.set(key, (counts.get(key) ?? 0) + 1);
+      }
+    }
+    expect(pValue(counts, diffusion.targetLaw(policy))).toBeGreaterThan(FALSE_ALARM);
+    // Moves that are always accepted, and such as only go back to before the last step.
+    expect(pValue(counts, referenceLaw())).toBeLessThan(FALSE_ALARM);
+    const late = new Map<string, number>();
+    for (const before of diffusion.kernel(policy, START, 2)) {
+      const energy = diffusion.energy(policy, before.canvas);
+      for (const { canvas, probability } of diffusion.textsFrom(policy, before.canvas)) {
+        const share = (probability * diffusion.boltzmann(policy, canvas)) / energy;
+        late.set(canvas.join(), (late.get(canvas.join()) ?? 0) + before.probability * share);
+      }
+    }
+    expect(pValue(counts, late)).toBeLessThan(FALSE_ALARM);
+  });
 });
 
 /** How a rollout of the proposal is weighed; by the tokens it unmasked, in the last two cases. */
-type Ratio = "kernels" | "none" | "tokens" | "tokens, candidate too";
+type Ratio = "kernels" | "none" | "tokens" | "tokens, candidate too" | "one pass";
 
 /** The estimates of a state's energy from one rollout of the proposal. */
 function weighted(policy: DiffusionPolicy, from: diffusion.Canvas, ratio: Ratio): Outcome[] {
@@ -121,8 +146,10 @@ function weighted(policy: DiffusionPolicy, from: diffusion.Canvas, ratio: Ratio)
       const isMove = ({ to }: diffusion.Move) => to.join() === move.to.join();
       return (policy.moves(before).find(isMove)?.probability as number) / move.probability;
     });
+    const finished = steps.at(-1)?.move.to ?? from;
+    const onePass = product(({ move }) => tokenRatio(finished, move.position, move.token));
     const weight = {
-      ...{ kernels, tokens, none: 1 },
+      ...{ kernels, tokens, none: 1, "one pass": onePass },
       "tokens, candidate too": tokens * ofCandidate,
     }[ratio];
     return {
@@ -139,7 +166,10 @@ describe("the energies of ETS-IS", () => {
   const MAX_Z = 3.89;
 
   /** Estimates of the first step's unfinished candidates, by their texts. */
-  async function drawEnergies(policy: DiffusionPolicy): Promise<Map<string, number[]>> {
+  async function drawEnergies(
+    policy: DiffusionPolicy,
+    options: MethodOptions = {},
+  ): Promise<Map<string, number[]>> {
     const energies = new Map<string, number[]>();
     for (let seed = 0; seed < 4; seed++) {
       const cancel = new AbortController();
@@ -147,6 +177,7 @@ describe("the energies of ETS-IS", () => {
         ...{ candidates: 1200, seed, proposal: model(), signal: cancel.signal },
         proposalSampling: { temperature: TEMPERATURE.proposal },
         proposalDiffusion: { cache: "none" },
+        ...options,
         onStep({ candidates, logEnergies }) {
           for (const [m, { tokens, finishReason }] of candidates.entries()) {
             if (finishReason !== null) continue;
@@ -184,6 +215,16 @@ describe("the energies of ETS-IS", () => {
       const expected = (canvas: diffusion.Canvas) => mean(weighted(policy, canvas, wrong));
       expect(largestZ(drawn, expected)).toBeGreaterThan(MAX_Z);
     }
+  });
+
+  test("are biased under the one-pass ratio, as its law says", async () => {
+    const policy = await enumerateDiffusion(model(), "random");
+    const drawn = await drawEnergies(policy, { ratio: "one-pass", candidates: 300 });
+    const expectation = (ratio: Ratio) => (canvas: diffusion.Canvas) =>
+      mean(weighted(policy, canvas, ratio));
+    expect(largestZ(drawn, expectation("one pass"))).toBeLessThan(MAX_Z);
+    expect(largestZ(drawn, expectation("tokens"))).toBeGreaterThan(MAX_Z);
+    expect(largestZ(drawn, expectation("none"))).toBeGreaterThan(MAX_Z);
   });
 
   test.runIf(isStudy)(

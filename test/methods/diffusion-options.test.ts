@@ -122,6 +122,7 @@ describe("the ratio of importance sampling", () => {
     [{}, "approximate"],
     [{ ratio: "approximate" }, "approximate"],
     [{ diffusion: { remasking: "entropy" } }, "approximate"],
+    [{ ratio: "one-pass" }, "one-pass"],
   ])("%j is labelled %s", (options, ratio) => {
     const schedule = resolveDiffusion(options.diffusion, 64);
     const resolved = resolveProposal(options, resolveSampling({}, 896), schedule, true);

@@ -35,10 +35,25 @@ test.each(["greedy", "sample", "best-of-n", "majority", "ets", "particle"] as co
   },
 );
 
-test("methods that write from left to right are refused by name", async () => {
-  for (const method of ["beam", "power", "mh"] as const) {
-    await expect(run(method)).rejects.toThrow(new RegExp(`${method} needs an autoregressive`));
-  }
+test("methods that take a model that writes from left to right are refused, with the reason", async () => {
+  await expect(run("beam")).rejects.toThrow(/beam needs an autoregressive model: it ranks/);
+  await expect(run("power")).rejects.toThrow(/power needs .*: the p\(x\) that it raises to α is/);
+});
+
+test.each([
+  ["steps of the schedule", { blockLength: 8, denoisingSteps: 8 }],
+  ["blocks of a cached chain", { blockLength: 8, cache: "dual" as const }],
+  ["blocks decoded in parallel", { blockLength: 8, parallel: { threshold: 0.7 } }],
+])("mh goes back to %s, and stays within its plan", async (_, diffusion) => {
+  const { usage, plan, acceptanceRate, steps } = await run("mh", {
+    ...{ diffusion, temperature: 2, moves: 3, maxTokens: 16, reward: () => 0 },
+  });
+  expect(steps).toHaveLength(3);
+  // Every move is accepted where all texts have one reward.
+  expect(acceptanceRate).toBe(1);
+  const { generated, passes } = plan.model.tokens;
+  expect(usage.generated).toBeLessThanOrEqual(generated);
+  expect(usage.passes).toBeLessThanOrEqual(passes);
 });
 
 describe("ets-is", () => {
@@ -55,6 +70,33 @@ describe("ets-is", () => {
     expect(proposalUsage?.generated).toBeGreaterThan(0);
     expect(usage.scored).toBeGreaterThan(0);
     expect(usage.scored).toBeLessThanOrEqual(proposalUsage?.generated as number);
+  });
+
+  test("by one pass scores each rollout once under either model, within the plan", async () => {
+    const options: MethodOptions = {
+      ...{ proposal: model(), temperature: 2, blockTokens: 8, maxTokens: 24 },
+      ...{ proposalSampling: { temperature: 3 }, shortcuts: { decided: false } },
+    };
+    const stepwise = await run("ets-is", options);
+    const onePass = await run("ets-is", { ...options, ratio: "one-pass" });
+    expect(onePass.settings.ratio).toBe("one-pass");
+    const { plan, usage, proposalUsage } = onePass;
+    expect(usage.passes).toBeLessThan(stepwise.usage.passes / 2);
+    expect(usage.scored).toBe(proposalUsage?.scored);
+    expect(usage.passes).toBeLessThanOrEqual(plan.model.tokens.passes);
+    const bound = plan.proposal?.tokens;
+    expect(proposalUsage?.passes).toBeLessThanOrEqual(bound?.passes as number);
+    expect(proposalUsage?.scored).toBeLessThanOrEqual(bound?.scored as number);
+  });
+
+  test("by one pass of the same weights at the same temperature is not weighted at all", async () => {
+    const { steps } = await run("ets-is", {
+      ...{ proposal: model(), temperature: 2, blockTokens: 8, maxTokens: 16, candidates: 4 },
+      ...{ ratio: "one-pass" as const, shortcuts: { decided: false, duplicates: false } },
+    });
+    const [{ rolloutEss, rolloutCount } = {}] = steps;
+    expect(rolloutCount).toBeGreaterThan(1);
+    expect(rolloutEss).toBeCloseTo(rolloutCount as number, 4);
   });
 });
 
