@@ -199,6 +199,49 @@ function planContext(
   };
 }
 
+/** How many runs can share one context. */
+export function mostSharing(plans: readonly ContextPlan[]): number {
+  return Math.floor(MAX_SEQUENCES / Math.max(...plans.map(({ sequences }) => sequences)));
+}
+
+/** One context with room for `runs` runs side by side, of any of the plans, at most `mostSharing`. */
+export function planShared(
+  model: ModelShape,
+  plans: readonly ContextPlan[],
+  runs: number,
+  device: FreeMemory["device"],
+): ContextPlan {
+  const largest = (name: keyof Capacity | "parallel") =>
+    Math.max(...plans.map((plan) => plan[name]));
+  const { kvType, streams, flashAttention } = plans[0] as ContextPlan;
+  const parallel = runs * largest("parallel");
+  const sequences = runs * largest("sequences");
+  const outputs = Math.max(largest("outputs"), sequences);
+  const batchTokens = Math.max(largest("batchTokens"), outputs);
+  const cells = Math.max(runs * largest("cells"), padCells(batchTokens));
+  const capacity = { cells, sequences, batchTokens, outputs };
+  const shape = { cells, flashAttention: flashAttention !== false };
+  const weights = model.info.sizeBytes;
+  const vocabulary = vocabularyBytes(model);
+  const kvCache = cells * bytesPerCell(model);
+  const logits = (outputs + sequences) * bytesPerRow(model);
+  const compute =
+    device === "gpu"
+      ? reservedComputeBytes(model, { ...capacity, ...shape, tokens: batchTokens })
+      : Math.max(
+          computeBytes(model, { ...shape, tokens: outputs, outputs }),
+          computeBytes(model, { ...shape, tokens: batchTokens, outputs: 1 }),
+        );
+  const total = weights + vocabulary + kvCache + logits + compute;
+  return {
+    ...capacity,
+    parallel,
+    waves: Math.max(...plans.map(({ waves }) => waves)),
+    ...{ kvType, streams, flashAttention },
+    memory: { weights, vocabulary, kvCache, logits, compute, total },
+  };
+}
+
 /** What the plans add to what is in memory; on a GPU, to its memory. */
 export function neededBytes(plans: readonly ContextPlan[], { device }: FreeMemory): number {
   return plans.reduce((sum, { memory: { kvCache, compute, logits } }) => {
