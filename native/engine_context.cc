@@ -58,7 +58,8 @@ EngineContext::~EngineContext() {
 }
 
 bool EngineContext::IsAborted() const {
-  return std::all_of(callers_.begin(), callers_.end(),
+  return !callers_.empty() &&
+         std::all_of(callers_.begin(), callers_.end(),
                      [](const JobMonitor* caller) { return caller->IsAborted(); });
 }
 
