@@ -30,6 +30,7 @@
         "native/diffusion_session.cc",
         "native/diffusion_values.cc",
         "native/engine.cc",
+        "native/engine_context.cc",
         "native/expansion.cc",
         "native/file_lock.cc",
         "native/generation.cc",
@@ -47,6 +48,7 @@
         "native/state_scoring.cc",
         "native/text_end.cc",
         "native/thread_team.cc",
+        "native/turn.cc",
         "native/unmasking.cc",
         "native/worker.cc"
       ],

@@ -1,6 +1,8 @@
 #include "context.h"
 
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "arguments.h"
@@ -12,6 +14,8 @@
 namespace llama_ets {
 namespace {
 
+constexpr napi_type_tag kContextTag = {0x6c6c616d612d6574, 0x732d636f6e746578};
+
 Napi::Value ToNumber(Napi::Env env, const int64_t* number) {
   return Napi::Number::New(env, static_cast<double>(*number));
 }
@@ -21,12 +25,13 @@ Napi::Value ToNumber(Napi::Env env, const int64_t* number) {
 Napi::Function Context::Define(Napi::Env env) {
   return DefineClass(
       env, "Context",
-      {InstanceMethod<&Context::Open>("open"), InstanceMethod<&Context::Create>("create"),
-       InstanceMethod<&Context::Fork>("fork"), InstanceMethod<&Context::Truncate>("truncate"),
-       InstanceMethod<&Context::Free>("free"), InstanceMethod<&Context::Clear>("clear"),
-       InstanceMethod<&Context::Prefill>("prefill"), InstanceMethod<&Context::Logits>("logits"),
-       InstanceMethod<&Context::Generate>("generate"), InstanceMethod<&Context::Score>("score"),
-       InstanceMethod<&Context::Classify>("classify"), InstanceMethod<&Context::Expand>("expand"),
+      {InstanceMethod<&Context::Open>("open"), InstanceMethod<&Context::OpenLane>("openLane"),
+       InstanceMethod<&Context::Create>("create"), InstanceMethod<&Context::Fork>("fork"),
+       InstanceMethod<&Context::Truncate>("truncate"), InstanceMethod<&Context::Free>("free"),
+       InstanceMethod<&Context::Clear>("clear"), InstanceMethod<&Context::Prefill>("prefill"),
+       InstanceMethod<&Context::Logits>("logits"), InstanceMethod<&Context::Generate>("generate"),
+       InstanceMethod<&Context::Score>("score"), InstanceMethod<&Context::Classify>("classify"),
+       InstanceMethod<&Context::Expand>("expand"),
        InstanceMethod<&Context::TimeDecodes>("timeDecodes"),
        InstanceMethod<&Context::SetThreads>("setThreads"),
        InstanceMethod<&Context::Status>("status"), InstanceMethod<&Context::Progress>("progress"),
@@ -34,7 +39,9 @@ Napi::Function Context::Define(Napi::Env env) {
 }
 
 Context::Context(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<Context>(info), host_(info.Env(), info.This().As<Napi::Object>()) {}
+    : Napi::ObjectWrap<Context>(info), host_(info.This().As<Napi::Object>()) {
+  info.This().As<Napi::Object>().TypeTag(&kContextTag);
+}
 
 // open(model, options) -> cells; with `classifies`, texts are classified in it
 Napi::Value Context::Open(const Napi::CallbackInfo& info) {
@@ -57,6 +64,28 @@ Napi::Value Context::Open(const Napi::CallbackInfo& info) {
         },
         [](const Session& session) { return session.cells(); });
     vocab_size_ = Engine().llama_vocab_n_tokens(Engine().llama_model_get_vocab(model.get()));
+    return cells;
+  });
+}
+
+// openLane(context, { cells, maxSequences, maxOutputs }) -> cells: lent by an open context, whose
+// engine thread and decodes it shares; the context outlives it
+Napi::Value Context::OpenLane(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    if (!info[0].IsObject() || !info[0].As<Napi::Object>().CheckTypeTag(&kContextTag)) {
+      throw EngineError("ERR_INVALID_ARGUMENT", "Expected `context` to be a Context");
+    }
+    const Context& lender = *Unwrap(info[0].As<Napi::Object>());
+    const LaneOptions options = ReadLaneOptions(info[1]);
+    const Napi::Value cells = host_.OpenIn(
+        env, lender.host_,
+        [options](std::shared_ptr<Session> session, JobMonitor* monitor) {
+          return std::make_shared<Session>(std::move(session), options, monitor);
+        },
+        [](const Session& session) { return session.cells(); });
+    vocab_size_ = lender.vocab_size_;
+    lender_ = Napi::Persistent(info[0].As<Napi::Object>());
     return cells;
   });
 }
@@ -138,9 +167,9 @@ Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
     const Napi::Object request = ReadObject(info[0], "request");
     const std::vector<Draw> draws = ReadDraws(request.Get("draws"));
     const GenerationOptions options = ReadGenerationOptions(request, vocab_size_);
-    return host_.Run<std::vector<Continuation>>(
+    return host_.RunStepwise<std::vector<Continuation>, Generation>(
         info.Env(),
-        [draws, options](Session* session) { return llama_ets::Generate(session, draws, options); },
+        [draws, options](Session* session) { return Generation::Start(session, draws, options); },
         [](Napi::Env env, std::vector<Continuation>* result) { return ToJs(env, *result); });
   });
 }
@@ -231,8 +260,9 @@ Napi::Value Context::Status(const Napi::CallbackInfo& info) {
     return host_.Run<SessionStatus>(
         info.Env(),
         [](Session* session) -> SessionStatus {
-          return {session->counters,     session->decode_counters,  session->cells(),
-                  session->used_cells(), session->sequence_count(), session->free_slots()};
+          return {session->counters,    session->decode_counters, session->engine().decodes,
+                  session->cells(),     session->used_cells(),    session->sequence_count(),
+                  session->free_slots()};
         },
         [](Napi::Env env, SessionStatus* status) { return ToJs(env, *status); });
   });

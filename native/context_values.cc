@@ -113,6 +113,18 @@ DecoderOptions ReadSessionOptions(Napi::Value value) {
   return options;
 }
 
+LaneOptions ReadLaneOptions(Napi::Value value) {
+  const Napi::Object object = ReadObject(value, "options");
+  LaneOptions options;
+  options.cells = ReadInteger(object.Get("cells"), "cells", 1, 1 << 30);
+  const auto most = static_cast<int64_t>(Engine().llama_max_parallel_sequences());
+  options.max_sequences =
+      static_cast<int32_t>(ReadInteger(object.Get("maxSequences"), "maxSequences", 1, most));
+  options.max_outputs = static_cast<int32_t>(
+      ReadInteger(object.Get("maxOutputs"), "maxOutputs", options.max_sequences, 1 << 20));
+  return options;
+}
+
 std::vector<PrefillRequest> ReadPrefillRequests(Napi::Value value, int32_t vocab_size) {
   return ReadRequests<PrefillRequest>(value, "requests", [&](Napi::Object object) {
     return PrefillRequest{ReadHandle(object.Get("sequence")),
@@ -237,6 +249,7 @@ Napi::Value ToJs(Napi::Env env, const SessionStatus& status) {
   set("scored", status.counters.scored);
   set("forks", status.counters.forks);
   set("decodes", status.decode_counters.decodes);
+  set("contextDecodes", status.context_decodes);
   set("decodeNs", status.decode_counters.decode_ns);
   set("samplingNs", status.decode_counters.sampling_ns);
   set("callNs", status.decode_counters.call_ns);

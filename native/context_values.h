@@ -17,6 +17,7 @@ namespace llama_ets {
 struct SessionStatus {
   Counters counters;
   DecodeCounters decode_counters;
+  int64_t context_decodes;  // of all sessions of the context; a shared one counts once
   int64_t cells, used_cells;
   size_t sequences;
   int32_t free_sequences;
@@ -29,6 +30,7 @@ constexpr int32_t kMaxRanked = 4096;
 // The readers throw EngineError ERR_INVALID_ARGUMENT.
 SequenceHandle ReadHandle(Napi::Value value);
 DecoderOptions ReadSessionOptions(Napi::Value value);
+LaneOptions ReadLaneOptions(Napi::Value value);
 std::vector<PrefillRequest> ReadPrefillRequests(Napi::Value value, int32_t vocab_size);
 std::vector<ScoreRequest> ReadScoreRequests(Napi::Value value, int32_t vocab_size);
 std::vector<ExpandRequest> ReadExpandRequests(Napi::Value value, int32_t vocab_size);

@@ -23,7 +23,7 @@ Napi::Function DiffusionContext::Define(Napi::Env env) {
 }
 
 DiffusionContext::DiffusionContext(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<DiffusionContext>(info), host_(info.Env(), info.This().As<Napi::Object>()) {}
+    : Napi::ObjectWrap<DiffusionContext>(info), host_(info.This().As<Napi::Object>()) {}
 
 // open(model, { length, texts, cache, singlePrecision, guidance, batchTokens, threads })
 //   -> the mask token

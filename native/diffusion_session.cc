@@ -54,7 +54,7 @@ DiffusionSession::DiffusionSession(SharedModel model, const DiffusionSessionOpti
       options_(options),
       batch_size_(static_cast<int32_t>(decoder.batch_size)),
       mask_(Engine().llama_vocab_mask(vocab_)),
-      shift_(ShiftsLogits(model_.get()) ? 1 : 0),
+      shift_(ShiftsLogits(this->model()) ? 1 : 0),
       offset_(options.cache == DiffusionCache::kDual ? 1 : 0),
       spare_(static_cast<llama_seq_id>(decoder.max_sequences) - 1) {
   if (mask_ < 0 || mask_ >= vocab_size_) {

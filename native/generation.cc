@@ -13,22 +13,23 @@
 namespace llama_ets {
 namespace {
 
-class Generation {
+class DrawingLoop final : public Generation {
  public:
-  Generation(Session* session, const std::vector<Draw>& draws, const GenerationOptions& options)
+  DrawingLoop(Session* session, std::vector<Draw> draws, GenerationOptions options)
       : session_(session),
-        draws_(draws),
-        options_(options),
-        sampler_(session, options.sampling, options.metrics),
-        text_end_(session->vocab(), options.stop_tokens, options.stop_strings, options.answer_end),
-        results_(draws.size()),
-        waiting_(draws.size()) {
-    if (options.reference) reference_sampler_.emplace(session, *options.reference);
+        draws_(std::move(draws)),
+        options_(std::move(options)),
+        sampler_(session, options_.sampling, options_.metrics),
+        text_end_(session->vocab(), options_.stop_tokens, options_.stop_strings,
+                  options_.answer_end),
+        results_(draws_.size()),
+        waiting_(draws_.size()) {
+    if (options_.reference) reference_sampler_.emplace(session, *options_.reference);
     std::iota(waiting_.begin(), waiting_.end(), size_t{0});
   }
 
   // Whatever was not handed over is freed, also when the run throws.
-  ~Generation() {
+  ~DrawingLoop() override {
     for (Branch& branch : branches_) Free(&branch);
     if (finished_) return;
     for (Continuation& result : results_) {
@@ -36,13 +37,41 @@ class Generation {
     }
   }
 
-  std::vector<Continuation> Run() {
+  void Begin() {
     const Stopwatch stopwatch(&session_->decode_counters.call_ns);
     session_->monitor()->generated = 0;
     for (const Draw& draw : draws_) ThrowIfTooLarge(draw);
-    do {
-      Admit();
-    } while (!OutOfBudget() && DecodeStep());
+    Admit();
+  }
+
+  Decoder* decoder() const override { return session_; }
+
+  bool GoesOn() const override { return !OutOfBudget() && !branches_.empty(); }
+
+  void AddRows(Batch* batch) const override {
+    for (const Branch& branch : branches_) {
+      const llama_token token = results_[branch.members.front().draw].tokens.back();
+      batch->Add(token, branch.sequence.length, branch.sequence.slot, true);
+    }
+  }
+
+  void TakeRows(int32_t first) override {
+    const Stopwatch stopwatch(&session_->decode_counters.call_ns);
+    session_->counters.decoded += static_cast<int64_t>(branches_.size());
+    for (size_t i = 0; i < branches_.size(); ++i) {
+      Branch& branch = branches_[i];
+      branch.sequence.length += 1;
+      branch.sequence.cells.Append(1);
+      for (Member& member : branch.members) member.reserved -= 1;
+      reserved_ -= static_cast<int64_t>(branch.members.size());
+      rows_.push_back({i, session_->RowOf(first + static_cast<int32_t>(i)), 0});
+    }
+    HandOver(first);
+    DrawTokens();
+    Admit();
+  }
+
+  std::vector<Continuation> TakeResult() override {
     finished_ = true;
     return std::move(results_);
   }
@@ -149,37 +178,13 @@ class Generation {
     return branches_.back();
   }
 
-  // Decodes the branches' last tokens and draws the next ones; false: there is no branch.
-  bool DecodeStep() {
-    if (branches_.empty()) return false;
-    Batch& batch = session_->batch();
-    batch.Clear();
-    for (const Branch& branch : branches_) {
-      const llama_token token = results_[branch.members.front().draw].tokens.back();
-      batch.Add(token, branch.sequence.length, branch.sequence.slot, true);
-    }
-    session_->Decode();
-    session_->counters.decoded += static_cast<int64_t>(branches_.size());
-    for (size_t i = 0; i < branches_.size(); ++i) {
-      Branch& branch = branches_[i];
-      branch.sequence.length += 1;
-      branch.sequence.cells.Append(1);
-      for (Member& member : branch.members) member.reserved -= 1;
-      reserved_ -= static_cast<int64_t>(branch.members.size());
-      rows_.push_back({i, session_->RowOf(static_cast<int32_t>(i)), 0});
-    }
-    HandOver();
-    DrawTokens();
-    return true;
-  }
-
   // Makes a sequence to be continued from of each closing member.
-  void HandOver() {
+  void HandOver(int32_t first) {
     for (const Row& row : rows_) {
       Branch& branch = branches_[row.branch];
       const auto closing = [](const Member& member) { return member.closing; };
       if (std::none_of(branch.members.begin(), branch.members.end(), closing)) continue;
-      branch.sequence.next = session_->CopyRow(static_cast<int32_t>(row.branch));
+      branch.sequence.next = session_->CopyRow(first + static_cast<int32_t>(row.branch));
       std::vector<Member> open;
       for (const Member& member : branch.members) {
         if (!member.closing) {
@@ -329,8 +334,8 @@ class Generation {
   }
 
   Session* session_;
-  const std::vector<Draw>& draws_;
-  const GenerationOptions& options_;
+  const std::vector<Draw> draws_;
+  const GenerationOptions options_;
   RowSampler sampler_;
   std::optional<RowSampler> reference_sampler_;
   TextEnd text_end_;
@@ -347,9 +352,11 @@ class Generation {
 
 }  // namespace
 
-std::vector<Continuation> Generate(Session* session, const std::vector<Draw>& draws,
-                                   const GenerationOptions& options) {
-  return Generation(session, draws, options).Run();
+std::unique_ptr<Generation> Generation::Start(Session* session, std::vector<Draw> draws,
+                                              GenerationOptions options) {
+  auto loop = std::make_unique<DrawingLoop>(session, std::move(draws), std::move(options));
+  loop->Begin();
+  return loop;
 }
 
 }  // namespace llama_ets

@@ -5,11 +5,13 @@
 // A continuation begins by drawing from its parent's stored logits, so no token of the parent is
 // decoded again, however many continuations it has. Continuations of one parent that start together
 // stay one sequence until their draws differ: each draws from the common logits with its own random
-// numbers, so that nothing but the work changes.
+// numbers, so that nothing but the work changes. Each decode can be shared with the generations of
+// other sessions of the context.
 #pragma once
 
 #include <array>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +19,7 @@
 #include "philox.h"
 #include "sampler.h"
 #include "session.h"
+#include "stepwise.h"
 #include "text_end.h"
 
 namespace llama_ets {
@@ -57,10 +60,15 @@ struct Continuation {
   SequenceHandle sequence = 0;  // 0: none kept
 };
 
-// Returns one continuation for each draw, in the draws' order. Throws EngineError:
-// ERR_CONTEXT_FULL when a draw can't fit even alone, ERR_ABORTED, ERR_INVALID_LOGITS; then nothing
-// of the call is kept.
-std::vector<Continuation> Generate(Session* session, const std::vector<Draw>& draws,
-                                   const GenerationOptions& options);
+// Continuations being drawn. Freeing it frees what was not handed over.
+class Generation : public Stepwise {
+ public:
+  // Draws the first tokens. Throws EngineError ERR_CONTEXT_FULL when a draw can't fit even alone,
+  // ERR_ABORTED, ERR_INVALID_LOGITS; later steps throw the latter two. Then nothing is kept.
+  static std::unique_ptr<Generation> Start(Session* session, std::vector<Draw> draws,
+                                           GenerationOptions options);
+  // One continuation for each draw, in the draws' order; called once, when it does not go on.
+  virtual std::vector<Continuation> TakeResult() = 0;
+};
 
 }  // namespace llama_ets

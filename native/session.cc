@@ -22,7 +22,29 @@ Session::Session(SharedModel model, const DecoderOptions& options, JobMonitor* m
   }
 }
 
+Session::Session(std::shared_ptr<Session> lender, const LaneOptions& options, JobMonitor* monitor)
+    : Decoder(*lender, std::min(options.max_outputs, lender->max_outputs()), monitor),
+      lender_(std::move(lender)) {
+  if (options.cells > lender_->free_cells() || options.max_sequences > lender_->free_slots()) {
+    throw EngineError("ERR_CONTEXT_FULL",
+                      "Expected room for " + std::to_string(options.cells) + " KV cells and " +
+                          std::to_string(options.max_sequences) + " sequences; " +
+                          std::to_string(lender_->free_cells()) + " and " +
+                          std::to_string(lender_->free_slots()) + " are free");
+  }
+  cells_ = options.cells;
+  lender_->cells_ -= cells_;
+  const auto first = lender_->free_slots_.end() - options.max_sequences;
+  free_slots_.assign(first, lender_->free_slots_.end());
+  lender_->free_slots_.erase(first, lender_->free_slots_.end());
+}
+
 Session::~Session() {
+  if (lender_) {
+    for (auto& [handle, sequence] : sequences_) FreeSlot(&sequence);
+    lender_->cells_ += cells_;
+    lender_->free_slots_.insert(lender_->free_slots_.end(), free_slots_.begin(), free_slots_.end());
+  }
   sequences_.clear();  // before used_cells_, which they count down
 }
 
@@ -104,7 +126,7 @@ void Session::Free(SequenceHandle handle) {
 void Session::Clear() {
   for (auto& [handle, sequence] : sequences_) FreeSlot(&sequence);
   sequences_.clear();
-  Engine().llama_memory_clear(memory_, false);
+  if (!is_shared()) Engine().llama_memory_clear(memory_, false);
 }
 
 LogitsRow Session::CopyRow(int32_t batch_index) const {
@@ -181,6 +203,9 @@ LogitsRow Session::Logits(SequenceHandle handle) const {
 
 std::vector<double> Session::TimeDecodes(int32_t threads, int32_t count, double limit_ms) {
   const Counters before = counters;
+  const int64_t context_decodes_before = engine_->decodes;
+  const int32_t threads_before = engine_->threads();
+  const int32_t batch_threads_before = engine_->batch_threads();
   const DecodeCounters decodes_before = decode_counters;
   Engine().llama_set_n_threads(context_, threads, threads);
   const SequenceHandle scratch = Create();
@@ -196,13 +221,14 @@ std::vector<double> Session::TimeDecodes(int32_t threads, int32_t count, double 
     }
   } catch (const EngineError&) {
     Free(scratch);
-    SetThreads(threads_, batch_threads_);
+    SetThreads(threads_before, batch_threads_before);
     throw;
   }
   Free(scratch);
-  SetThreads(threads_, batch_threads_);
+  SetThreads(threads_before, batch_threads_before);
   counters = before;
   decode_counters = decodes_before;
+  engine_->decodes = context_decodes_before;
   return milliseconds;
 }
 

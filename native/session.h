@@ -41,11 +41,21 @@ struct Counters {
   int64_t forks = 0;
 };
 
+// What a session takes over of another's context.
+struct LaneOptions {
+  int64_t cells;
+  int32_t max_sequences;
+  int32_t max_outputs;
+};
+
 class Session : public Decoder {
  public:
   // Throws as Decoder does, and EngineError ERR_UNSUPPORTED_MODEL.
   Session(SharedModel model, const DecoderOptions& options, JobMonitor* monitor);
-  ~Session() override;
+  // In the lender's context, with cells and sequences that the lender goes without until this
+  // session ends. Throws EngineError ERR_CONTEXT_FULL when the lender has fewer free.
+  Session(std::shared_ptr<Session> lender, const LaneOptions& options, JobMonitor* monitor);
+  ~Session();
 
   SequenceHandle Create();
   SequenceHandle Fork(SequenceHandle parent);
@@ -77,7 +87,9 @@ class Session : public Decoder {
  private:
   Sequence& Find(SequenceHandle handle);
   Sequence TakeSlot();
+  bool is_shared() const { return engine_.use_count() > 1; }
 
+  const std::shared_ptr<Session> lender_;  // null: it made the context
   int64_t cells_ = 0;
   int64_t used_cells_ = 0;
   std::vector<llama_seq_id> free_slots_;  // a stack, lowest on top

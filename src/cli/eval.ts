@@ -45,7 +45,7 @@ export function evalCommand(): Command {
     .option("--allow-code-execution", "let graders run generated programs, in a sandbox")
     .option(
       "--concurrency <n>",
-      "runs side by side, as cores and memory allow (default: 1)",
+      "runs side by side, decoded together, as memory allows (default: 1)",
       numberOption,
     )
     .option("--queue <url>", "redis://host:6379, whose workers draw the samples");

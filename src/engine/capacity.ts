@@ -64,6 +64,8 @@ export interface ContextPlan extends Capacity {
   /** One stream of cells for all sequences, so that a fork copies nothing. */
   streams: "unified";
   flashAttention: boolean | "auto";
+  /** Whether that is a matter of speed alone. */
+  anyAttention: boolean;
   memory: ContextMemory;
 }
 
@@ -194,6 +196,7 @@ function planContext(
     kvType: "f16",
     streams: "unified",
     flashAttention,
+    anyAttention: demand.flashAttention === "auto",
     memory: {
       ...{ weights, vocabulary, kvCache, logits, compute },
       total: weights + vocabulary + kvCache + logits + compute,
@@ -210,6 +213,51 @@ function chooseAttention(
   const { flashAttention = false } = demand;
   if (flashAttention !== "auto" || device === "gpu") return flashAttention;
   return paysFlashAttention({ ...demand, parallel }) && "auto";
+}
+
+/** How many runs can share one context. */
+export function mostSharing(plans: readonly ContextPlan[]): number {
+  return Math.floor(MAX_SEQUENCES / Math.max(...plans.map(({ sequences }) => sequences)));
+}
+
+/** One context with room for `runs` runs side by side, of any of the plans, at most `mostSharing`. */
+export function planShared(
+  model: ModelShape,
+  plans: readonly ContextPlan[],
+  runs: number,
+  device: FreeMemory["device"],
+): ContextPlan {
+  const largest = (name: keyof Capacity | "parallel") =>
+    Math.max(...plans.map((plan) => plan[name]));
+  const { kvType, streams, anyAttention, ...first } = plans[0] as ContextPlan;
+  // Texts of different runs share nothing.
+  const flashAttention = anyAttention ? "auto" : first.flashAttention;
+  const parallel = runs * largest("parallel");
+  const sequences = runs * largest("sequences");
+  const outputs = Math.max(largest("outputs"), sequences);
+  const batchTokens = Math.max(largest("batchTokens"), outputs);
+  const cells = Math.max(runs * largest("cells"), padCells(batchTokens));
+  const capacity = { cells, sequences, batchTokens, outputs };
+  const shape = { cells, flashAttention: flashAttention !== false };
+  const weights = model.info.sizeBytes;
+  const vocabulary = vocabularyBytes(model);
+  const kvCache = cells * bytesPerCell(model);
+  const logits = (outputs + sequences) * bytesPerRow(model);
+  const compute =
+    device === "gpu"
+      ? reservedComputeBytes(model, { ...capacity, ...shape, tokens: batchTokens })
+      : Math.max(
+          computeBytes(model, { ...shape, tokens: outputs, outputs }),
+          computeBytes(model, { ...shape, tokens: batchTokens, outputs: 1 }),
+        );
+  const total = weights + vocabulary + kvCache + logits + compute;
+  return {
+    ...capacity,
+    parallel,
+    waves: Math.max(...plans.map(({ waves }) => waves)),
+    ...{ kvType, streams, flashAttention, anyAttention },
+    memory: { weights, vocabulary, kvCache, logits, compute, total },
+  };
 }
 
 /** What the plans add to what is in memory; on a GPU, to its memory. */

@@ -1,5 +1,6 @@
 /**
- * A context: KV cells and an engine thread, shared by forkable sequences. Owners are disposable,
+ * A context: KV cells and an engine thread, shared by forkable sequences. Lanes of one context share
+ * its decodes. Owners are disposable,
  * and what they own can't outlive them: closing a context frees its sequences, and a sequence that
  * is dropped without being disposed is freed when it is collected.
  */
@@ -35,6 +36,8 @@ export interface ContextOptions {
   /** Texts are classified, not continued; for models with a classification head. Default false. */
   classifies?: boolean;
 }
+
+type LaneSize = Pick<ContextOptions, "cells" | "sequences" | "outputs">;
 
 const DEFAULT_BATCH_TOKENS = 512;
 const DEFAULT_OUTPUTS = 64;
@@ -99,6 +102,19 @@ export class Context implements AsyncDisposable {
       rethrow(error, { ERR_OUT_OF_MEMORY: "fewer rollouts or tokens, or a smaller model" });
     }
     return new Context(native, options);
+  }
+
+  /**
+   * A part of this context, which lends it cells and sequences until it is disposed: other lanes
+   * have no use of them. Its calls wait for no other lane's `generate`, with which its own shares
+   * decodes. Throws `ERR_CONTEXT_FULL` when too little is free.
+   */
+  async lane({ cells, sequences, outputs }: LaneSize): Promise<Context> {
+    const native = new (addon().Context)();
+    const options = { ...this.options, cells, sequences, ...(outputs && { outputs }) };
+    const maxOutputs = Math.min(outputsOf(options), this.outputs);
+    await call(() => native.openLane(this.#native, { cells, maxSequences: sequences, maxOutputs }));
+    return new Context(native, { ...options, outputs: maxOutputs });
   }
 
   /** Tokens of one decode. */

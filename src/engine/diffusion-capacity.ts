@@ -101,6 +101,7 @@ function planContext(
     kvType: isCached ? "f16" : "f32",
     streams: "unified",
     flashAttention: false,
+    anyAttention: false,
     memory: {
       ...{ weights, vocabulary, kvCache, logits, compute },
       total: weights + vocabulary + kvCache + logits + compute,

@@ -1,5 +1,4 @@
 import {
-  type Capacity,
   type ContextPlan,
   type ContextRequest,
   type Demand,
@@ -10,6 +9,7 @@ import {
 } from "./capacity.js";
 import { checkKeys } from "./check.js";
 import { Context, type ContextOptions } from "./context.js";
+import { ContextPool } from "./context-pool.js";
 import { DENOISING_BATCH } from "./diffusion-capacity.js";
 import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
 import { LlamaEtsError } from "./errors.js";
@@ -30,6 +30,7 @@ import {
   type PromptOptions,
 } from "./prompt.js";
 import { resolveOnlySampling, type SamplingOptions } from "./sampling.js";
+import type { ContextSize } from "./shared-context.js";
 import { matchTokenizers } from "./tokenizer-match.js";
 
 interface Origin {
@@ -42,18 +43,13 @@ interface Origin {
 const PARALLEL = { smallModel: 16, cpu: 32, gpu: 128 };
 const SMALL_MODEL = 100e6;
 
-/** A context's size; what is left out has the context's defaults. */
-type ContextSize = Pick<Capacity, "cells" | "sequences"> & Partial<Capacity>;
-
 /** A loaded model. Made by `loadModel`; disposing waits for the work in flight. */
 export class Model implements AsyncDisposable {
   readonly #native: NativeModel;
   readonly #origin: Origin;
   readonly info: Readonly<NativeModelInfo>;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Contexts in use, and one kept for the next run that fits it. */
-  readonly #contexts = new Set<Context>();
-  #idle: Context | undefined;
+  readonly #contexts: ContextPool;
   readonly #diffusion = new Set<DiffusionContext>();
   #disposing: Promise<void> | undefined;
 
@@ -61,6 +57,7 @@ export class Model implements AsyncDisposable {
   constructor(native: NativeModel, origin: Origin) {
     this.#native = native;
     this.#origin = origin;
+    this.#contexts = new ContextPool(origin.threads);
     this.info = native.info();
     this.metadata = native.metadata();
   }
@@ -137,45 +134,30 @@ export class Model implements AsyncDisposable {
     return { model: this, demand, parallelLimit: PARALLEL[kind] };
   }
 
-  /** @internal Bytes of the context kept for the next run, which a larger one replaces. */
+  /** @internal Bytes of the contexts kept for runs, which the next one leases or replaces. */
   get idleBytes(): number {
-    const { cells = 0 } = this.#idle?.options ?? {};
-    return cells * bytesPerCell(this);
+    return this.#contexts.freeCells * bytesPerCell(this);
   }
 
   /**
-   * A context for one run, which `release` takes back. The last one released is kept and handed
-   * out again when it is large enough.
+   * A context for one run, which `release` takes back: a lane of a shared one that has room for it,
+   * or one of its own. The last of these released is kept and handed out again when it is large
+   * enough.
    */
-  async lease(
-    { cells, sequences, batchTokens, outputs }: ContextSize,
+  async lease(size: ContextSize, flashAttention: boolean | "auto" = "auto"): Promise<Context> {
+    return this.#contexts.lease(this.#aliveAutoregressive(), size, flashAttention);
+  }
+
+  /**
+   * Makes a context for runs side by side, whose decodes are shared: until it is disposed of, runs
+   * lease lanes of it where they fit and ask for the same `flashAttention`. Throws
+   * `ERR_OUT_OF_MEMORY` when the engine can't allocate it.
+   */
+  async share(
+    size: ContextSize,
     flashAttention: boolean | "auto" = "auto",
-  ): Promise<Context> {
-    const native = this.#aliveAutoregressive();
-    const idle = this.#idle;
-    this.#idle = undefined;
-    const fits =
-      idle !== undefined &&
-      idle.options.cells >= cells &&
-      idle.options.sequences === sequences &&
-      idle.options.batchTokens === batchTokens &&
-      idle.options.outputs === outputs &&
-      idle.options.flashAttention === flashAttention;
-    if (fits) return idle;
-    if (idle !== undefined) {
-      this.#contexts.delete(idle);
-      await idle[Symbol.asyncDispose]();
-    }
-    const context = await Context.open(native, {
-      cells,
-      sequences,
-      ...(batchTokens !== undefined && { batchTokens }),
-      ...(outputs !== undefined && { outputs }),
-      threads: this.threads,
-      flashAttention,
-    });
-    this.#contexts.add(context);
-    return context;
+  ): Promise<AsyncDisposable> {
+    return this.#contexts.share(this.#aliveAutoregressive(), size, flashAttention);
   }
 
   /**
@@ -221,14 +203,8 @@ export class Model implements AsyncDisposable {
   }
 
   /** Takes back a leased context; its sequences are freed. */
-  async release(context: Context): Promise<void> {
-    if (this.#idle === undefined && this.#disposing === undefined) {
-      await context.clear();
-      this.#idle = context;
-      return;
-    }
-    this.#contexts.delete(context);
-    await context[Symbol.asyncDispose]();
+  release(context: Context): Promise<void> {
+    return this.#contexts.release(context);
   }
 
   /**
@@ -297,7 +273,7 @@ export class Model implements AsyncDisposable {
   }
 
   async #free(): Promise<void> {
-    const contexts = [...this.#contexts, ...this.#diffusion];
+    const contexts = [this.#contexts, ...this.#diffusion];
     await Promise.all(contexts.map((context) => context[Symbol.asyncDispose]()));
     this.#native.close();
   }

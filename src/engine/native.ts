@@ -136,7 +136,10 @@ export interface ContextStatus {
   decoded: number;
   scored: number;
   forks: number;
+  /** Decodes that it had a part in. */
   decodes: number;
+  /** Those of the whole context, whose lanes share them. */
+  contextDecodes: number;
   /** Nanoseconds in the engine, until a batch's logits are there. */
   decodeNs: number;
   /** Nanoseconds of drawing and scoring tokens from logits. */
@@ -162,6 +165,11 @@ interface NativeContextOptions {
 
 export interface NativeContext {
   open(model: NativeModel, options: NativeContextOptions): Promise<number>;
+  /** As `open`, within an open context, which lends it cells and sequences until it is closed. */
+  openLane(
+    lender: NativeContext,
+    options: { cells: number; maxSequences: number; maxOutputs: number },
+  ): Promise<number>;
   create(): Promise<SequenceHandle>;
   fork(sequence: SequenceHandle): Promise<SequenceHandle>;
   truncate(sequence: SequenceHandle, length: number): Promise<void>;

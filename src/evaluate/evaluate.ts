@@ -57,8 +57,9 @@ export interface EvaluateOptions {
   /** ETS-IS: the model that draws the rollouts. */
   proposal?: Model;
   /**
-   * Runs side by side, each in a context of its own, from 1 to 64. Default 1. It is lowered to what
-   * cores and memory allow. Samples don't depend on it.
+   * Runs side by side, from 1 to 64, whose texts are decoded together. Default 1. It is lowered to
+   * what fits into memory and one context. A sample's settings and random numbers don't depend on
+   * it, nor does its text but for rounding.
    */
   concurrency?: number;
   /**

@@ -1,7 +1,13 @@
 /** Plans of contexts: what they hold, and what doesn't fit. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type ContextPlan, type Demand, planContexts } from "../../src/engine/capacity.js";
+import {
+  type ContextPlan,
+  type Demand,
+  mostSharing,
+  planContexts,
+  planShared,
+} from "../../src/engine/capacity.js";
 import { bytesPerCell } from "../../src/engine/memory.js";
 import { addon } from "../../src/engine/native.js";
 import { chooseThreads } from "../../src/engine/threads.js";
@@ -143,5 +149,20 @@ describe("threads", () => {
     expect(threads).toBeGreaterThanOrEqual(1);
     expect(threads).toBeLessThanOrEqual(availableParallelism());
     native.close();
+  });
+});
+
+describe("a plan of a context for runs side by side", () => {
+  test("has for each of them what the largest plan has", () => {
+    const plans = [planOne({}), planOne({ parallel: 1, held: 1, promptTokens: 300 })];
+    const [many, long] = plans as [ContextPlan, ContextPlan];
+    expect(mostSharing(plans)).toBe(6); // of 41 texts each
+    const shared = planShared(model(), plans, 6, "gpu");
+    expect(shared).toMatchObject({ cells: 6 * many.cells, sequences: 6 * many.sequences });
+    expect(shared.batchTokens).toBe(long.batchTokens);
+    expect(shared.outputs).toBeGreaterThanOrEqual(shared.sequences);
+    expect(shared.batchTokens).toBeGreaterThanOrEqual(shared.outputs);
+    expect(shared.memory.kvCache).toBe(6 * many.cells * bytesPerCell(model()));
+    expect(shared.memory.compute).toBeGreaterThanOrEqual(many.memory.compute);
   });
 });

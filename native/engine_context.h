@@ -1,0 +1,75 @@
+// One llama_context with its batch and threads, which one session or several decode on. Lives on
+// its engine thread (worker.h): nothing here is locked, and nothing here knows of JavaScript.
+#pragma once
+
+#include <llama.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "batch.h"
+#include "job_monitor.h"
+#include "thread_team.h"
+
+namespace llama_ets {
+
+// A loaded model; freed when its last owner (Model or EngineContext) lets go.
+using SharedModel = std::shared_ptr<llama_model>;
+
+struct DecoderOptions {
+  uint32_t cells;           // KV cells shared by all sequences
+  uint32_t max_sequences;   // at most 256
+  uint32_t batch_size;      // tokens a decode
+  uint32_t max_outputs;     // rows of logits a decode
+  int32_t threads;          // for single tokens
+  int32_t batch_threads;    // for prompts
+  int32_t flash_attention;  // -1 automatic, 0 off, 1 on
+  // Every token attends to all of its sequence, not only to those before it.
+  bool bidirectional = false;
+  ggml_type cache_type = GGML_TYPE_F16;  // of keys and values
+  // Of a model with a classification head: texts are classified, not continued. 0: no head is used.
+  int32_t classes = 0;
+};
+
+class EngineContext {
+ public:
+  // Throws EngineError ERR_OUT_OF_MEMORY.
+  EngineContext(SharedModel model, const DecoderOptions& options);
+  ~EngineContext();
+  EngineContext(const EngineContext&) = delete;
+  EngineContext& operator=(const EngineContext&) = delete;
+
+  // Decodes the batch for its callers and waits for its logits. The engine stops within a few
+  // milliseconds once all of them are aborted (CPU only; a GPU finishes its batch).
+  void Decode(const std::vector<const JobMonitor*>& callers);
+
+  // For work between decodes, on the threads that decode single tokens.
+  int32_t team_size() const;
+  ThreadTeam& team();
+  void SetThreads(int32_t threads, int32_t batch_threads);
+  int32_t threads() const { return threads_; }
+  int32_t batch_threads() const { return batch_threads_; }
+
+  const SharedModel& model() const { return model_; }
+  llama_context* context() const { return context_; }
+  int32_t max_outputs() const { return max_outputs_; }
+  int32_t classes() const { return classes_; }
+  Batch batch;
+  int64_t decodes = 0;  // calls of llama_decode
+
+ private:
+  static bool OnAbortCheck(void* self);
+  bool IsAborted() const;
+
+  SharedModel model_;
+  llama_context* context_ = nullptr;
+  int32_t max_outputs_;
+  int32_t classes_;
+  int32_t threads_;
+  int32_t batch_threads_;
+  std::vector<const JobMonitor*> callers_;  // of the decode that runs
+  std::unique_ptr<ThreadTeam> team_;        // made when first needed
+};
+
+}  // namespace llama_ets

@@ -1,0 +1,106 @@
+/**
+ * The contexts of one model that runs lease: one each, the last of which is kept for the next run,
+ * or, while there is a shared one, lanes of that.
+ */
+import { Context, type ContextOptions } from "./context.js";
+import type { NativeModel } from "./native.js";
+import { type ContextSize, SharedContext } from "./shared-context.js";
+
+export class ContextPool implements AsyncDisposable {
+  readonly #threads: number;
+  /** In use, or idle. */
+  readonly #contexts = new Set<Context>();
+  readonly #shared = new Set<SharedContext>();
+  #idle: Context | undefined;
+  #isDisposed = false;
+
+  constructor(threads: number) {
+    this.#threads = threads;
+  }
+
+  /** Cells that are kept, and that the next run may have or replaces. */
+  get freeCells(): number {
+    const { cells = 0 } = this.#idle?.options ?? {};
+    return [...this.#shared].reduce((sum, { freeCells }) => sum + freeCells, cells);
+  }
+
+  async lease(
+    model: NativeModel,
+    size: ContextSize,
+    flashAttention: boolean | "auto",
+  ): Promise<Context> {
+    for (const shared of this.#shared) {
+      const lane = await shared.lease(size, flashAttention);
+      if (lane !== null) return lane;
+    }
+    const idle = this.#idle;
+    this.#idle = undefined;
+    const fits =
+      idle !== undefined &&
+      idle.options.cells >= size.cells &&
+      idle.options.sequences === size.sequences &&
+      idle.options.batchTokens === size.batchTokens &&
+      idle.options.outputs === size.outputs &&
+      idle.options.flashAttention === flashAttention;
+    if (fits) return idle;
+    if (idle !== undefined) {
+      this.#contexts.delete(idle);
+      await idle[Symbol.asyncDispose]();
+    }
+    const context = await Context.open(model, this.#optionsOf(size, flashAttention));
+    this.add(context);
+    return context;
+  }
+
+  /** Takes back a leased context; its sequences are freed. */
+  async release(context: Context): Promise<void> {
+    for (const shared of this.#shared) {
+      if (await shared.release(context)) return;
+    }
+    if (this.#contexts.has(context) && this.#idle === undefined && !this.#isDisposed) {
+      await context.clear();
+      this.#idle = context;
+      return;
+    }
+    this.#contexts.delete(context);
+    await context[Symbol.asyncDispose]();
+  }
+
+  /** A context whose lanes are leased until it is disposed of; then it waits for their work. */
+  async share(
+    model: NativeModel,
+    size: ContextSize,
+    flashAttention: boolean | "auto",
+  ): Promise<AsyncDisposable> {
+    const shared = await SharedContext.open(model, this.#optionsOf(size, flashAttention));
+    this.#shared.add(shared);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.#shared.delete(shared);
+        await shared[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  /** Disposes of a context, which its user may do earlier, with the pool. */
+  add(context: Context): void {
+    this.#contexts.add(context);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
+    const all = [...this.#contexts, ...this.#shared];
+    await Promise.all(all.map((context) => context[Symbol.asyncDispose]()));
+  }
+
+  #optionsOf(
+    { cells, sequences, batchTokens, outputs }: ContextSize,
+    flashAttention: boolean | "auto",
+  ): ContextOptions {
+    return {
+      ...{ cells, sequences, threads: this.#threads, flashAttention },
+      ...(batchTokens !== undefined && { batchTokens }),
+      ...(outputs !== undefined && { outputs }),
+    };
+  }
+}

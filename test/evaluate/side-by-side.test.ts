@@ -1,0 +1,146 @@
+/** Runs side by side draw the samples that they draw one by one, whatever becomes of the others. */
+import { describe, expect, test } from "vitest";
+import type { DrawJob, Outcome } from "../../src/evaluate/draw-sample.js";
+import { drawLocally } from "../../src/evaluate/local-drawer.js";
+import { openSideBySide } from "../../src/evaluate/side-by-side.js";
+import { plan, type Result, sample } from "../../src/index.js";
+import type { MethodName } from "../../src/methods/method-names.js";
+import { miniGsm } from "../../src/tasks/mini-gsm.js";
+import { useModel } from "../fixtures/models.js";
+
+const model = useModel();
+const context = () => ({
+  ...{ model: model(), proposal: undefined, task: miniGsm, form: "chat" as const },
+  ...{ reward: undefined, signal: undefined },
+});
+
+const METHODS: [MethodName, DrawJob["options"]][] = [
+  ["sample", {}],
+  ["ets", { candidates: 3, rollouts: 2, steps: 2, maxTokens: 64 }],
+  ["power", { moves: 1, steps: 1, maxTokens: 48 }],
+];
+
+async function jobsOf(count: number, options: DrawJob["options"] = {}, seed = 0) {
+  const items = (await miniGsm.load(undefined)).slice(0, count);
+  return items.flatMap((item, i) =>
+    METHODS.map(([method, own]): DrawJob => {
+      const key = `${method}/${item.id}`;
+      return {
+        key,
+        item,
+        name: method,
+        method,
+        options: { ...own, ...options },
+        sample: 0,
+        seed: seed + i,
+      };
+    }),
+  );
+}
+
+async function drawAll(jobs: readonly DrawJob[], concurrency: number, signal?: AbortSignal) {
+  const outcomes = new Map<string, Outcome>();
+  const warnings: string[] = [];
+  await drawLocally(
+    {
+      jobs,
+      onOutcome: async (job, outcome) => {
+        outcomes.set(job.key, outcome);
+      },
+    },
+    {
+      ...context(),
+      ...{ concurrency, signal, onWarning: (warning) => warnings.push(warning) },
+    },
+  );
+  return { outcomes, warnings };
+}
+
+type Outcomes = Map<string, Outcome>;
+
+/** Texts in common, which took the same tokens; the others' random numbers fell within rounding. */
+function countSame(a: Outcomes, b: Outcomes): number {
+  const same = [...a].filter(([key, outcome]) => {
+    const other = b.get(key);
+    if (!("drawn" in outcome) || other === undefined || !("drawn" in other)) return false;
+    if (outcome.drawn.text !== other.drawn.text) return false;
+    const { generated } = other.drawn.usage;
+    return outcome.drawn.usage.generated === generated;
+  });
+  return same.length;
+}
+
+describe("runs side by side", () => {
+  test("draw the samples that they draw one by one", async () => {
+    const jobs = await jobsOf(8);
+    const alone = await drawAll(jobs, 1);
+    const together = await drawAll(jobs, 4);
+    expect(together.warnings).toEqual([]);
+    expect([...together.outcomes.keys()].sort()).toEqual([...alone.outcomes.keys()].sort());
+    // 1 in 20 texts may differ; of a run of several, more of its steps can.
+    expect(countSame(alone.outcomes, together.outcomes)).toBeGreaterThanOrEqual(21);
+    // Other random numbers give other texts: the comparison can fail.
+    const other = await drawAll(await jobsOf(8, {}, 100), 4);
+    expect(countSame(alone.outcomes, other.outcomes)).toBeLessThan(18);
+  });
+
+  test("leave failed runs and ended budgets to themselves", async () => {
+    const jobs = await jobsOf(6);
+    const [tooLong, cutOff] = [jobs[3] as DrawJob, jobs[6] as DrawJob];
+    const mixed = jobs.map((job) => {
+      if (job === tooLong) return { ...job, options: { maxTokens: 1e6 } };
+      return job === cutOff ? { ...job, options: { budget: { tokens: 5 } } } : job;
+    });
+    const { outcomes } = await drawAll(mixed, 4);
+    expect(outcomes.get(tooLong.key)).toMatchObject({ error: { code: "ERR_CONTEXT_FULL" } });
+    expect(outcomes.get(cutOff.key)).toMatchObject({ drawn: { stopReason: "budget" } });
+    const alone = await drawAll(jobs, 1);
+    expect(countSame(alone.outcomes, outcomes)).toBeGreaterThanOrEqual(13);
+  });
+
+  test("end with the signal's reason, and leave the model as it was", async () => {
+    const jobs = await jobsOf(30);
+    const ended = new AbortController();
+    const drawing = drawAll(jobs, 4, ended.signal);
+    setTimeout(() => ended.abort(new Error("enough")), 100);
+    await expect(drawing).rejects.toThrow("enough");
+    const { outcomes } = await drawAll(jobs.slice(0, 3), 1);
+    expect(outcomes.size).toBe(3);
+  });
+
+  test("share decodes, and take what they would take by themselves", async () => {
+    const jobs = await jobsOf(4);
+    const prompts = jobs.flatMap(({ item, method, seed }) =>
+      method === "sample" ? [{ prompt: miniGsm.prompt(item, "chat").prompt, seed }] : [],
+    );
+    const draw = ({ prompt, seed }: (typeof prompts)[number]): Promise<Result> =>
+      sample(model(), prompt, { seed, maxTokens: 64 });
+    const alone = [];
+    for (const prompt of prompts) alone.push(await draw(prompt));
+    const room = await openSideBySide(4, jobs, context());
+    expect(room).toMatchObject({ concurrency: 4, limit: null });
+    const together = await Promise.all(prompts.map(draw));
+    const probe = await model().lease(
+      (await plan(model(), "?", { method: "sample", maxTokens: 8 })).model,
+    );
+    const { contextDecodes } = await probe.status();
+    await model().release(probe);
+    await room[Symbol.asyncDispose]();
+    const decodes = (results: readonly Result[]) =>
+      results.reduce((sum, { usage }) => sum + usage.decodes, 0);
+    expect(contextDecodes).toBeLessThan(decodes(alone) * 0.75);
+    for (const [i, { text, usage }] of together.entries()) {
+      if (text !== alone[i]?.text) continue;
+      const { prefilled, generated, decoded, decodes: own } = alone[i].usage;
+      expect(usage).toMatchObject({ prefilled, generated, decoded, decodes: own });
+    }
+  });
+
+  test("are as many as a context holds", async () => {
+    const jobs = await jobsOf(8, { candidates: 16, rollouts: 8 });
+    await using room = await openSideBySide(24, jobs, context());
+    expect(room.concurrency).toBeLessThan(24);
+    expect(room.concurrency).toBeGreaterThan(1);
+    expect(room.limit).toBe("a context holds 256 texts");
+  });
+});
