@@ -176,7 +176,8 @@ export class DiffusionDrawer implements AsyncDisposable {
 
   /**
    * The rollouts with the log of the probability of the tokens that each unmasked, each given the
-   * text before its step, or, for the one-pass ratio, the finished text; -Infinity for those that a budget leaves unscored.
+   * text before its step, or, for the one-pass ratio, the finished text; -Infinity for those that a
+   * budget leaves unscored.
    */
   async score<R extends Rollout>(rollouts: readonly (readonly R[])[]): Promise<R[][]> {
     const { prompt, sampling, denoising, ratio, budget, signal } = this.#options;
