@@ -51,9 +51,14 @@ function rollouts(
 ${completions.map((completion) => {
   const { answer, reward, logRatio, logWeight, text, finishReason } = completion;
   const rest = text.startsWith(before) ? text.slice(before.length) : text;
-  return html`<li><p class="evidence number"><span class="chip"><i class="swatch" style="background:${colors.of(answer)}"></i>${nameOf(answer)}</span><span>reward ${number(reward)}</span>${logRatio !== 0 && html`<span>log ratio ${logRatio === null ? "-∞" : number(logRatio)}</span>`}<span>log weight ${logWeight === null ? "-∞" : number(logWeight)}</span>${finishReason !== "end" && html`<span>ended by ${finishReason ?? "the budget"}</span>`}</p>
+  return html`<li><p class="evidence number"><span class="chip"><i class="swatch" style="background:${colors.of(answer)}"></i>${nameOf(answer)}</span><span>reward ${number(reward)}</span>${logRatio !== 0 && html`<span>log ratio ${logRatio === null ? "-∞" : number(logRatio)}</span>`}<span>log weight ${logWeight === null ? "-∞" : number(logWeight)}</span>${finishReason !== "end" && html`<span>${endOf(finishReason)}</span>`}</p>
 <p class="text">${rest.length > MAX_TEXT ? `${rest.slice(0, MAX_TEXT)} …` : rest}</p></li>
 `;
 })}
 </ol></details>`;
+}
+
+function endOf(finishReason: string | null): string {
+  if (finishReason === "answered") return "ended with its answer";
+  return `ended by ${finishReason ?? "the budget"}`;
 }
