@@ -17,7 +17,6 @@ constexpr int32_t kMaxTeam = 32;
 EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
     : batch(static_cast<int32_t>(options.batch_size)),
       model_(std::move(model)),
-      max_outputs_(static_cast<int32_t>(options.max_outputs)),
       classes_(options.classes),
       threads_(options.threads),
       batch_threads_(options.batch_threads) {

@@ -53,7 +53,6 @@ class EngineContext {
 
   const SharedModel& model() const { return model_; }
   llama_context* context() const { return context_; }
-  int32_t max_outputs() const { return max_outputs_; }
   int32_t classes() const { return classes_; }
   Batch batch;
   int64_t decodes = 0;  // calls of llama_decode
@@ -64,7 +63,6 @@ class EngineContext {
 
   SharedModel model_;
   llama_context* context_ = nullptr;
-  int32_t max_outputs_;
   int32_t classes_;
   int32_t threads_;
   int32_t batch_threads_;

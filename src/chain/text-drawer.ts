@@ -189,11 +189,12 @@ export class TextDrawer implements AsyncDisposable {
     streamOf: (prefix: number, rollout: number) => [number, number, number],
   ): Promise<Rollout[][]> {
     const { answerEnd, maxTokens } = this.#options;
-    const hasAnswer = ({ text }: Prefix) =>
-      answerEnd !== null && answeredPart(text.text, answerEnd) !== null;
+    const hasAnswer = prefixes.map(
+      ({ text }) => answerEnd !== null && answeredPart(text.text, answerEnd) !== null,
+    );
     const drawn = await this.draw(
       prefixes.flatMap((prefix, i) =>
-        Array.from({ length: hasAnswer(prefix) ? 0 : count }, (_, rollout) => ({
+        Array.from({ length: hasAnswer[i] ? 0 : count }, (_, rollout) => ({
           ...prefix,
           stream: streamOf(i, rollout),
           maxTokens: maxTokens - prefix.text.tokens.length,
@@ -202,10 +203,9 @@ export class TextDrawer implements AsyncDisposable {
       ),
       { answerEnd },
     );
-    return prefixes.map((prefix) => {
-      const { text } = prefix;
+    return prefixes.map(({ text }, i) => {
       const answered = { ...text, finishReason: "answered" as const, sequence: null };
-      const texts = hasAnswer(prefix)
+      const texts = hasAnswer[i]
         ? Array.from({ length: count }, () => answered)
         : drawn.splice(0, count);
       return texts.map(

@@ -7,10 +7,10 @@ import {
   bytesPerRow,
   type ContextMemory,
   computeBytes,
+  contextMemory,
   type ModelShape,
   padCells,
   reservedComputeBytes,
-  vocabularyBytes,
 } from "./memory.js";
 import { addon, type Device } from "./native.js";
 
@@ -185,8 +185,6 @@ function planContext(
             outputs: held,
           }),
         );
-  const weights = model.info.sizeBytes;
-  const vocabulary = vocabularyBytes(model);
   const kvCache = cells * bytesPerCell(model);
   const logits = (Math.max(runs, sequences) + held) * bytesPerRow(model);
   return {
@@ -197,10 +195,7 @@ function planContext(
     streams: "unified",
     flashAttention,
     anyAttention: demand.flashAttention === "auto",
-    memory: {
-      ...{ weights, vocabulary, kvCache, logits, compute },
-      total: weights + vocabulary + kvCache + logits + compute,
-    },
+    memory: contextMemory(model, { kvCache, logits, compute }),
   };
 }
 
@@ -239,8 +234,6 @@ export function planShared(
   const cells = Math.max(runs * largest("cells"), padCells(batchTokens));
   const capacity = { cells, sequences, batchTokens, outputs };
   const shape = { cells, flashAttention: flashAttention !== false };
-  const weights = model.info.sizeBytes;
-  const vocabulary = vocabularyBytes(model);
   const kvCache = cells * bytesPerCell(model);
   const logits = (outputs + sequences) * bytesPerRow(model);
   const compute =
@@ -250,13 +243,12 @@ export function planShared(
           computeBytes(model, { ...shape, tokens: outputs, outputs }),
           computeBytes(model, { ...shape, tokens: batchTokens, outputs: 1 }),
         );
-  const total = weights + vocabulary + kvCache + logits + compute;
   return {
     ...capacity,
     parallel,
     waves: Math.max(...plans.map(({ waves }) => waves)),
     ...{ kvType, streams, flashAttention, anyAttention },
-    memory: { weights, vocabulary, kvCache, logits, compute, total },
+    memory: contextMemory(model, { kvCache, logits, compute }),
   };
 }
 

@@ -1,8 +1,7 @@
 /**
  * A context: KV cells and an engine thread, shared by forkable sequences. Lanes of one context share
- * its decodes. Owners are disposable,
- * and what they own can't outlive them: closing a context frees its sequences, and a sequence that
- * is dropped without being disposed is freed when it is collected.
+ * its decodes. Owners are disposable, and what they own can't outlive them: closing a context frees
+ * its sequences, and a sequence that is dropped without being disposed is freed when it is collected.
  */
 import { LlamaEtsError } from "./errors.js";
 import {

@@ -13,10 +13,10 @@ import {
   bytesPerCell,
   bytesPerRow,
   computeBytes,
+  contextMemory,
   type ModelShape,
   padCells,
   reservedComputeBytes,
-  vocabularyBytes,
 } from "./memory.js";
 
 /** As native/diffusion_values.cc has it. */
@@ -85,8 +85,6 @@ function planContext(
     outputs: batchTokens,
     flashAttention: false,
   };
-  const weights = model.info.sizeBytes;
-  const vocabulary = vocabularyBytes(model);
   // Exact passes keep theirs in single precision.
   const kvCache = cells * bytesPerCell(model) * (isCached ? 1 : 2);
   const logits = batchTokens * bytesPerRow(model);
@@ -102,9 +100,6 @@ function planContext(
     streams: "unified",
     flashAttention: false,
     anyAttention: false,
-    memory: {
-      ...{ weights, vocabulary, kvCache, logits, compute },
-      total: weights + vocabulary + kvCache + logits + compute,
-    },
+    memory: contextMemory(model, { kvCache, logits, compute }),
   };
 }

@@ -32,6 +32,17 @@ export interface ContextMemory {
   total: number;
 }
 
+/** With what a model takes whatever its context, and the sum. */
+export function contextMemory(
+  model: ModelShape,
+  own: Pick<ContextMemory, "kvCache" | "logits" | "compute">,
+): ContextMemory {
+  const weights = model.info.sizeBytes;
+  const vocabulary = vocabularyBytes(model);
+  const total = weights + vocabulary + own.kvCache + own.logits + own.compute;
+  return { weights, vocabulary, ...own, total };
+}
+
 /** One batch, as it shapes the compute graph. */
 export interface BatchShape {
   tokens: number;
@@ -54,7 +65,7 @@ export function bytesPerCell(model: ModelShape): number {
 }
 
 /** Bytes of the tables by which texts become tokens, as measured for vocabularies of 152k. */
-export function vocabularyBytes({ info }: ModelShape): number {
+function vocabularyBytes({ info }: ModelShape): number {
   return info.vocabSize * 320;
 }
 

@@ -150,7 +150,7 @@ export class Model implements AsyncDisposable {
 
   /**
    * Makes a context for runs side by side, whose decodes are shared: until it is disposed of, runs
-   * lease lanes of it where they fit and ask for the same `flashAttention`. Throws
+   * lease lanes of it where they fit and its `flashAttention` suits them. Throws
    * `ERR_OUT_OF_MEMORY` when the engine can't allocate it.
    */
   async share(

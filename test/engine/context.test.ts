@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Context, type Sequence } from "../../src/engine/context.js";
 import { loadModel } from "../../src/engine/load-model.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
+import { UNLIMITED } from "../fixtures/generation.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
 import { largestDifference, ROUNDING } from "../fixtures/rounding.js";
 
@@ -33,12 +34,7 @@ async function generate(parent: Sequence, count: number, options: Record<string,
     })),
     sampling: sampling(),
     key: [seed as number, 0],
-    stopTokens: new Int32Array(),
-    stopStrings: [],
-    answerEnd: null,
-    maxTotalTokens: Number.MAX_SAFE_INTEGER,
-    sharePrefixes: true,
-    timeLimitMs: null,
+    ...UNLIMITED,
     ...rest,
   });
 }
@@ -199,12 +195,7 @@ describe("generate", () => {
       ],
       sampling: sampling(),
       key: [1, 0],
-      stopTokens: new Int32Array(),
-      stopStrings: [],
-      answerEnd: null,
-      maxTotalTokens: 1e6,
-      sharePrefixes: true,
-      timeLimitMs: null,
+      ...UNLIMITED,
     });
     expect([...(block?.tokens ?? []), ...(rest[0]?.tokens ?? [])]).toEqual([
       ...(whole?.tokens ?? []),

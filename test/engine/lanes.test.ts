@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Context, Continuation, GenerateRequest, Sequence } from "../../src/engine/context.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
+import { UNLIMITED } from "../fixtures/generation.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
 import { largestDifference, ROUNDING } from "../fixtures/rounding.js";
 
@@ -46,12 +47,7 @@ function draw({ context, parent }: Lane, seed: number, options: Partial<Generate
     })),
     sampling: resolveSampling({ temperature: 0.8 + 0.1 * seed }, model().info.vocabSize),
     key: [seed, 0],
-    stopTokens: new Int32Array(),
-    stopStrings: [],
-    answerEnd: null,
-    maxTotalTokens: Number.MAX_SAFE_INTEGER,
-    sharePrefixes: true,
-    timeLimitMs: null,
+    ...UNLIMITED,
     ...options,
   });
 }

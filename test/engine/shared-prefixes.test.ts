@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Context, Sequence } from "../../src/engine/context.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
+import { UNLIMITED } from "../fixtures/generation.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
 import { largestDifference, ROUNDING } from "../fixtures/rounding.js";
 
@@ -37,12 +38,10 @@ async function draw(count: number, sharePrefixes: boolean, options: Options = {}
     })),
     sampling: resolveSampling({ temperature }, model().info.vocabSize),
     key: [1, 0],
-    stopTokens: new Int32Array(),
-    stopStrings: options.stopStrings ?? [],
-    answerEnd: null,
-    maxTotalTokens: options.maxTotalTokens ?? Number.MAX_SAFE_INTEGER,
+    ...UNLIMITED,
+    stopStrings: options.stopStrings ?? UNLIMITED.stopStrings,
+    maxTotalTokens: options.maxTotalTokens ?? UNLIMITED.maxTotalTokens,
     sharePrefixes,
-    timeLimitMs: null,
   });
   const after = await context.status();
   return { drawn, decoded: after.decoded - before.decoded, status: after };
