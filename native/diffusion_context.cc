@@ -14,6 +14,7 @@ Napi::Function DiffusionContext::Define(Napi::Env env) {
   return DefineClass(env, "DiffusionContext",
                      {InstanceMethod<&DiffusionContext::Open>("open"),
                       InstanceMethod<&DiffusionContext::Denoise>("denoise"),
+                      InstanceMethod<&DiffusionContext::Search>("search"),
                       InstanceMethod<&DiffusionContext::Score>("score"),
                       InstanceMethod<&DiffusionContext::Status>("status"),
                       InstanceMethod<&DiffusionContext::Progress>("progress"),
@@ -61,6 +62,23 @@ Napi::Value DiffusionContext::Denoise(const Napi::CallbackInfo& info) {
           return llama_ets::Denoise(session, request.texts, request.options);
         },
         [](Napi::Env env, std::vector<DenoisedText>* result) { return ToJs(env, *result); });
+  });
+}
+
+// search({ prompt, texts: [{ tokens, logProb }], stream: [3], width, wanted, blockLength, steps,
+// from,
+//   to, sampling, key: [2], remasking, cfgScale, maxTotalTokens, timeLimitMs })
+//   -> [{ tokens, order, logProbs, rawLogProbs, steps, finish, logProb, origin }]
+Napi::Value DiffusionContext::Search(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    host_.RequireOpen();
+    const SearchRequest request = ReadSearchRequest(info[0], vocab_size_, options_);
+    return host_.Run<std::vector<FoundText>>(
+        info.Env(),
+        [request](DiffusionSession* session) {
+          return SearchTexts(session, request.hypotheses, request.options);
+        },
+        [](Napi::Env env, std::vector<FoundText>* result) { return ToJs(env, *result); });
   });
 }
 

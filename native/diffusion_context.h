@@ -18,6 +18,7 @@ class DiffusionContext : public Napi::ObjectWrap<DiffusionContext> {
  private:
   Napi::Value Open(const Napi::CallbackInfo& info);
   Napi::Value Denoise(const Napi::CallbackInfo& info);
+  Napi::Value Search(const Napi::CallbackInfo& info);
   Napi::Value Score(const Napi::CallbackInfo& info);
   Napi::Value Status(const Napi::CallbackInfo& info);
   Napi::Value Progress(const Napi::CallbackInfo& info);

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "arguments.h"
 #include "context_values.h"
@@ -15,6 +16,7 @@ namespace {
 constexpr int32_t kMaxLength = (1 << 15) - 1;
 constexpr int32_t kMaxTexts = 100;
 constexpr uint32_t kMaxRequests = 1 << 20;
+constexpr int64_t kMaxWidth = 1024;  // of a search
 constexpr int64_t kMaxCount = (int64_t{1} << 53) - 1;
 
 [[noreturn]] void Refuse(const std::string& message) {
@@ -92,46 +94,70 @@ DiffusionSessionOptions ReadDiffusionOptions(Napi::Value value) {
   return options;
 }
 
-DenoiseRequest ReadDenoiseRequest(Napi::Value value, int32_t vocab_size,
-                                  const DiffusionSessionOptions& session) {
-  const Napi::Object object = ReadObject(value, "request");
+namespace {
+
+// The texts of a request, all of one length: `read` makes one of an object and its tokens.
+template <typename Text, typename Read>
+std::vector<Text> ReadTexts(const Napi::Object& request, const std::string& name, uint32_t most,
+                            const std::vector<llama_token>& prompt, int32_t vocab_size,
+                            const DiffusionSessionOptions& session, Read read) {
+  std::vector<Text> texts;
+  const Napi::Array array = ReadArray(request.Get(name), name, most);
+  size_t length = 0;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::HandleScope scope(array.Env());
+    const Napi::Value element = array[i];
+    const Napi::Object text = ReadObject(element, name + "[i]");
+    std::vector<llama_token> tokens = ReadTokens(text.Get("tokens"), "tokens", vocab_size);
+    if (i == 0) length = tokens.size();
+    RefuseTooLong(prompt.size(), tokens.size(), session);
+    if (tokens.size() != length) Refuse("Expected all texts to be of one length");
+    texts.push_back(read(text, std::move(tokens)));
+  }
+  if (texts.empty()) Refuse("Expected at least one text");
+  return texts;
+}
+
+// What denoising and searching have in common; `length` is that of the texts.
+void ReadDenoisingOptions(const Napi::Object& object, size_t length, int32_t vocab_size,
+                          const DiffusionSessionOptions& session, DenoisingOptions* options) {
   const auto read = [&](const char* name, int64_t min, int64_t max) {
     return static_cast<int32_t>(ReadInteger(object.Get(name), name, min, max));
   };
+  const auto positions = static_cast<int32_t>(length);
+  options->block_length = read("blockLength", 1, positions);
+  const int32_t steps = read("steps", 1, positions);
+  const int32_t blocks = positions / options->block_length;
+  if (positions % options->block_length != 0 || steps % blocks != 0) {
+    Refuse("Expected `blockLength` to divide the texts' length, and the blocks to divide `steps`");
+  }
+  options->block_steps = steps / blocks;
+  options->from = read("from", 0, steps);
+  options->to = read("to", options->from, steps);
+  options->sampling = ReadSampling(object.Get("sampling"), vocab_size);
+  options->key = ReadWords<2>(object.Get("key"), "key");
+  options->remasking = ReadRemasking(object.Get("remasking"));
+  options->guidance = ReadGuidance(object.Get("cfgScale"), session);
+  options->max_total_tokens =
+      ReadInteger(object.Get("maxTotalTokens"), "maxTotalTokens", 1, kMaxCount);
+  options->deadline = ReadDeadline(object.Get("timeLimitMs"), "timeLimitMs");
+}
+
+}  // namespace
+
+DenoiseRequest ReadDenoiseRequest(Napi::Value value, int32_t vocab_size,
+                                  const DiffusionSessionOptions& session) {
+  const Napi::Object object = ReadObject(value, "request");
   DenoiseRequest request;
   DenoisingOptions& options = request.options;
   options.prompt = ReadPrompt(object.Get("prompt"), vocab_size);
-
-  const Napi::Array texts = ReadArray(object.Get("texts"), "texts", kMaxRequests);
-  size_t length = 0;
-  for (uint32_t i = 0; i < texts.Length(); ++i) {
-    const Napi::HandleScope scope(value.Env());
-    const Napi::Value element = texts[i];
-    const Napi::Object text = ReadObject(element, "texts[i]");
-    NoisyText noisy;
-    noisy.tokens = ReadTokens(text.Get("tokens"), "tokens", vocab_size);
-    noisy.stream = ReadWords<3>(text.Get("stream"), "stream");
-    if (i == 0) length = noisy.tokens.size();
-    RefuseTooLong(options.prompt.size(), noisy.tokens.size(), session);
-    if (noisy.tokens.size() != length) Refuse("Expected all texts to be of one length");
-    request.texts.push_back(std::move(noisy));
-  }
-  if (request.texts.empty()) Refuse("Expected at least one text");
-
-  const auto positions = static_cast<int32_t>(length);
-  options.block_length = read("blockLength", 1, positions);
-  const int32_t steps = read("steps", 1, positions);
-  const int32_t blocks = positions / options.block_length;
-  if (positions % options.block_length != 0 || steps % blocks != 0) {
-    Refuse("Expected `blockLength` to divide the texts' length, and the blocks to divide `steps`");
-  }
-  options.block_steps = steps / blocks;
-  options.from = read("from", 0, steps);
-  options.to = read("to", options.from, steps);
-
-  options.sampling = ReadSampling(object.Get("sampling"), vocab_size);
-  options.key = ReadWords<2>(object.Get("key"), "key");
-  options.remasking = ReadRemasking(object.Get("remasking"));
+  request.texts = ReadTexts<NoisyText>(
+      object, "texts", kMaxRequests, options.prompt, vocab_size, session,
+      [](const Napi::Object& text, std::vector<llama_token> tokens) -> NoisyText {
+        return {std::move(tokens), ReadWords<3>(text.Get("stream"), "stream")};
+      });
+  const size_t length = request.texts.front().tokens.size();
+  ReadDenoisingOptions(object, length, vocab_size, session, &options);
   options.parallel.threshold = ReadOptional(object.Get("threshold"), "threshold", 1);
   options.parallel.factor = ReadOptional(object.Get("factor"), "factor", 1e6);
   const bool is_parallel = options.parallel.is_on();
@@ -139,11 +165,30 @@ DenoiseRequest ReadDenoiseRequest(Napi::Value value, int32_t vocab_size,
       (options.to % options.block_steps != 0 || options.remasking != Remasking::kLowConfidence)) {
     Refuse("Expected parallel decoding to end with a block and to go by low-confidence");
   }
-  options.guidance = ReadGuidance(object.Get("cfgScale"), session);
   options.stop_at_end = ReadBoolean(object.Get("stopAtEnd"), "stopAtEnd");
-  options.max_total_tokens =
-      ReadInteger(object.Get("maxTotalTokens"), "maxTotalTokens", 1, kMaxCount);
-  options.deadline = ReadDeadline(object.Get("timeLimitMs"), "timeLimitMs");
+  return request;
+}
+
+SearchRequest ReadSearchRequest(Napi::Value value, int32_t vocab_size,
+                                const DiffusionSessionOptions& session) {
+  const Napi::Object object = ReadObject(value, "request");
+  SearchRequest request;
+  SearchOptions& options = request.options;
+  DenoisingOptions& denoising = options.denoising;
+  denoising.prompt = ReadPrompt(object.Get("prompt"), vocab_size);
+  // Keys and values are kept of each hypothesis that goes on.
+  const int64_t most = session.cache == DiffusionCache::kNone ? kMaxWidth : session.max_texts;
+  request.hypotheses = ReadTexts<Hypothesis>(
+      object, "texts", static_cast<uint32_t>(most), denoising.prompt, vocab_size, session,
+      [](const Napi::Object& text, std::vector<llama_token> tokens) -> Hypothesis {
+        return {std::move(tokens), ReadNumber(text.Get("logProb"), "logProb", -1e12, 1)};
+      });
+  const size_t length = request.hypotheses.front().tokens.size();
+  ReadDenoisingOptions(object, length, vocab_size, session, &denoising);
+  denoising.stop_at_end = true;
+  options.stream = ReadWords<3>(object.Get("stream"), "stream");
+  options.width = static_cast<size_t>(ReadInteger(object.Get("width"), "width", 1, most));
+  options.wanted = static_cast<size_t>(ReadInteger(object.Get("wanted"), "wanted", 1, kMaxWidth));
   return request;
 }
 
@@ -186,19 +231,35 @@ const char* NameOf(DenoisingFinish finish) {
   }
 }
 
+Napi::Object ToObject(Napi::Env env, const DenoisedText& text) {
+  Napi::Object object = Napi::Object::New(env);
+  object["tokens"] = ToInt32Array(env, text.tokens);
+  object["order"] = ToInt32Array(env, text.order);
+  object["logProbs"] = ToFloat64Array(env, text.log_probs);
+  object["rawLogProbs"] = ToFloat64Array(env, text.raw_log_probs);
+  object["steps"] = text.steps;
+  object["finish"] = NameOf(text.finish);
+  return object;
+}
+
 }  // namespace
 
 Napi::Value ToJs(Napi::Env env, const std::vector<DenoisedText>& texts) {
   Napi::Array result = Napi::Array::New(env, texts.size());
   for (uint32_t i = 0; i < texts.size(); ++i) {
     const Napi::HandleScope scope(env);
-    Napi::Object object = Napi::Object::New(env);
-    object["tokens"] = ToInt32Array(env, texts[i].tokens);
-    object["order"] = ToInt32Array(env, texts[i].order);
-    object["logProbs"] = ToFloat64Array(env, texts[i].log_probs);
-    object["rawLogProbs"] = ToFloat64Array(env, texts[i].raw_log_probs);
-    object["steps"] = texts[i].steps;
-    object["finish"] = NameOf(texts[i].finish);
+    result[i] = ToObject(env, texts[i]);
+  }
+  return result;
+}
+
+Napi::Value ToJs(Napi::Env env, const std::vector<FoundText>& texts) {
+  Napi::Array result = Napi::Array::New(env, texts.size());
+  for (uint32_t i = 0; i < texts.size(); ++i) {
+    const Napi::HandleScope scope(env);
+    Napi::Object object = ToObject(env, texts[i].text);
+    object["logProb"] = texts[i].log_prob;
+    object["origin"] = static_cast<double>(texts[i].origin);
     result[i] = object;
   }
   return result;

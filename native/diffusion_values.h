@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "denoising.h"
+#include "denoising_search.h"
 #include "diffusion_session.h"
 #include "state_scoring.h"
 
@@ -22,6 +23,11 @@ struct DenoiseRequest {
   DenoisingOptions options;
 };
 
+struct SearchRequest {
+  std::vector<Hypothesis> hypotheses;
+  SearchOptions options;
+};
+
 struct ScoreStatesRequest {
   std::vector<llama_token> prompt;
   std::vector<ScoredState> states;
@@ -34,10 +40,13 @@ struct ScoreStatesRequest {
 DiffusionSessionOptions ReadDiffusionOptions(Napi::Value value);
 DenoiseRequest ReadDenoiseRequest(Napi::Value value, int32_t vocab_size,
                                   const DiffusionSessionOptions& session);
+SearchRequest ReadSearchRequest(Napi::Value value, int32_t vocab_size,
+                                const DiffusionSessionOptions& session);
 ScoreStatesRequest ReadScoreStatesRequest(Napi::Value value, int32_t vocab_size,
                                           const DiffusionSessionOptions& session);
 
 Napi::Value ToJs(Napi::Env env, const std::vector<DenoisedText>& texts);
+Napi::Value ToJs(Napi::Env env, const std::vector<FoundText>& texts);
 Napi::Value ToJs(Napi::Env env, const std::vector<std::vector<double>>& scores);
 Napi::Value ToJs(Napi::Env env, const DiffusionStatus& status);
 

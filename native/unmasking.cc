@@ -32,6 +32,18 @@ Sums SumRow(const float* logits, int32_t count) {
   return sums;
 }
 
+double NegativeEntropy(const float* logits, int32_t count) {
+  const Sums sums = SumRow(logits, count);
+  return sums.weighted / sums.exps - std::log(sums.exps);
+}
+
+double Margin(const float* logits, int32_t count) {
+  const Sums sums = SumRow(logits, count);
+  const auto best = static_cast<int32_t>(std::find(logits, logits + count, sums.max) - logits);
+  const float second = std::max(MaxOf(logits, best), MaxOf(logits + best + 1, count - best - 1));
+  return (1 - std::exp(static_cast<double>(second) - sums.max)) / sums.exps;
+}
+
 }  // namespace
 
 int32_t TransferCount(int32_t block_length, int32_t steps, int32_t step) {
@@ -60,16 +72,10 @@ std::vector<size_t> Confident(const std::vector<double>& confidences, const Para
   return order;
 }
 
-double NegativeEntropy(const float* logits, int32_t count) {
-  const Sums sums = SumRow(logits, count);
-  return sums.weighted / sums.exps - std::log(sums.exps);
-}
-
-double Margin(const float* logits, int32_t count) {
-  const Sums sums = SumRow(logits, count);
-  const auto best = static_cast<int32_t>(std::find(logits, logits + count, sums.max) - logits);
-  const float second = std::max(MaxOf(logits, best), MaxOf(logits + best + 1, count - best - 1));
-  return (1 - std::exp(static_cast<double>(second) - sums.max)) / sums.exps;
+double RowPriority(Remasking remasking, const float* logits, int32_t count) {
+  if (remasking == Remasking::kEntropy) return NegativeEntropy(logits, count);
+  if (remasking == Remasking::kMargin) return Margin(logits, count);
+  return 0;
 }
 
 }  // namespace llama_ets

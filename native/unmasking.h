@@ -25,9 +25,9 @@ std::vector<size_t> Highest(const std::vector<double>& priorities, size_t count)
 // The indices that may be unmasked at once by the rule, given each one's confidence; at least one.
 std::vector<size_t> Confident(const std::vector<double>& confidences, const ParallelRule& rule);
 
-// Of the softmax of a row of logits: the sum of p log p, and the difference of the two largest p.
-// Throw EngineError ERR_INVALID_LOGITS.
-double NegativeEntropy(const float* logits, int32_t count);
-double Margin(const float* logits, int32_t count);
+// What a row says of how soon its position is to be unmasked, whatever is drawn from it: its
+// entropy's negative, or the difference of the two largest probabilities; 0 where that is not for
+// the row to say. Throws EngineError ERR_INVALID_LOGITS.
+double RowPriority(Remasking remasking, const float* logits, int32_t count);
 
 }  // namespace llama_ets

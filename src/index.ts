@@ -6,7 +6,7 @@ export type { DenoisingSettings, ImportanceRatio } from "./chain/denoising.js";
 export type { Scored } from "./energy/estimator.js";
 export { type BundledModel, bundledModels } from "./engine/bundled-models.js";
 export type { ContextPlan } from "./engine/capacity.js";
-export type { DiffusionCache, ParallelRule, Remasking } from "./engine/diffusion-context.js";
+export type { DiffusionCache, ParallelRule, Remasking } from "./engine/denoising-request.js";
 export { type ErrorCode, LlamaEtsError } from "./engine/errors.js";
 export { type LoadModelOptions, loadModel } from "./engine/load-model.js";
 export type { GpuChoice } from "./engine/locate-engine.js";

@@ -155,7 +155,19 @@ export interface PrefixChain<S extends ChainState = ChainState> extends Chain<S>
   extend(ranked: S, next: NextToken): S;
 }
 
-/** The chain of a diffusion model: a text can go back to before a step of its trajectory. */
+/** A text, or the beginning of one, that a search found. */
+export interface Hypothesis<S extends ChainState = ChainState> {
+  state: S;
+  /** log p_ref of its tokens, in nats. */
+  logProb: number;
+  /** The tokens that it is of: of a diffusion model all that are unmasked, after the end too. */
+  length: number;
+}
+
+/**
+ * The chain of a diffusion model: a text can go back to before a step of its trajectory, and the
+ * most probable trajectories be searched.
+ */
 export interface TrajectoryChain<S extends ChainState = ChainState> extends Chain<S> {
   /**
    * Denoising steps before which a text can be taken up, in ascending order, the first 0: all, or
@@ -168,6 +180,18 @@ export interface TrajectoryChain<S extends ChainState = ChainState> extends Chai
    * `draw` and their order name the draws. A text that ended before the step stays what it is.
    */
   redrawFrom(texts: readonly S[], step: number, draw: number): Promise<S[]>;
+  /**
+   * Beam search, one guidance step further: of what unfinished texts that are equally far may become,
+   * the `width` most probable that go on, and those above them that ended. The positions that a
+   * denoising step unmasks are those that its rule chooses if each has its most probable token; of
+   * random remasking, what the seed says. Ends once `wanted` texts have ended; null when out of budget
+   * before.
+   */
+  search(
+    hypotheses: readonly Hypothesis<S>[],
+    width: number,
+    wanted: number,
+  ): Promise<Hypothesis<S>[] | null>;
 }
 
 /** A cheaper model of the same tokenizer that draws rollouts of another chain's states. */

@@ -1,5 +1,5 @@
 /** How a diffusion model's answer is unmasked: the schedule, and what of it is approximated. */
-import type { DiffusionCache, ParallelRule, Remasking } from "../engine/diffusion-context.js";
+import type { DiffusionCache, ParallelRule, Remasking } from "../engine/denoising-request.js";
 
 /**
  * What of the importance ratio is exact. `exact`: the probabilities of the two chains' steps.

@@ -1,12 +1,15 @@
 /** Denoises and scores texts of one diffusion model: what its chain and its proposal share. */
 import type { ContextPlan } from "../engine/capacity.js";
+import type { DenoisingRequest } from "../engine/denoising-request.js";
 import type { DenoisedText, DiffusionContext, UnmaskedText } from "../engine/diffusion-context.js";
 import type { Model } from "../engine/model.js";
-import { type DiffusionStatus, rethrow } from "../engine/native.js";
+import { rethrow } from "../engine/native.js";
+import type { DiffusionStatus } from "../engine/native-diffusion.js";
 import type { Sampling } from "../engine/sampling.js";
 import type { Budget } from "./budget.js";
-import type { FinishReason, Rollout, Text, Usage } from "./chain.js";
-import { blockSteps, type DenoisingSettings, type ImportanceRatio } from "./denoising.js";
+import type { Hypothesis, Rollout, Usage } from "./chain.js";
+import type { DenoisingSettings, ImportanceRatio } from "./denoising.js";
+import { type DiffusionState, DiffusionTexts } from "./diffusion-texts.js";
 import { whileReporting } from "./progress.js";
 
 export interface DiffusionOptions {
@@ -25,21 +28,6 @@ export interface DiffusionOptions {
   onProgress: ((generated: number, shown?: string) => void) | undefined;
 }
 
-/** A partly unmasked text, or a finished one. */
-export interface DiffusionState extends Text {
-  /** All positions, the mask token where masked. */
-  canvas: Int32Array;
-  /** One a position; 0 where masked. */
-  canvasLogProbs: Float64Array;
-  /**
-   * The step that unmasked each position, -1 where masked. With parallel decoding its order among
-   * the steps alone.
-   */
-  order: Int32Array;
-  /** Steps of the schedule that are done. */
-  denoised: number;
-}
-
 /** A finished text, and how it was unmasked from its state on. */
 export interface DiffusionRollout extends Rollout {
   unmasked: UnmaskedText;
@@ -51,15 +39,19 @@ interface DenoiseRequest {
   stream: [number, number, number];
 }
 
-/** How a live view writes a mask. */
-const MASKED = "░";
+interface SearchOptions {
+  width: number;
+  wanted: number;
+  /** Words 0 to 2 of the random counter, of all hypotheses. */
+  stream: [number, number, number];
+}
 
 /** Rollouts scored between two looks at a deadline. */
 const SCORED_AT_ONCE = 8;
 
 export class DiffusionDrawer implements AsyncDisposable {
-  readonly #model: Model;
   readonly #context: DiffusionContext;
+  readonly texts: DiffusionTexts;
   readonly #options: DiffusionOptions;
   readonly #started = performance.now();
   readonly #abort: () => void;
@@ -67,8 +59,8 @@ export class DiffusionDrawer implements AsyncDisposable {
   #generated = 0;
 
   private constructor(model: Model, context: DiffusionContext, options: DiffusionOptions) {
-    this.#model = model;
     this.#context = context;
+    this.texts = new DiffusionTexts(model, context.maskToken, options);
     this.#options = options;
     this.#abort = () => context.abort();
     options.signal?.addEventListener("abort", this.#abort, { once: true });
@@ -93,69 +85,77 @@ export class DiffusionDrawer implements AsyncDisposable {
     return this.#isOutOfBudget;
   }
 
-  /** A text of masks alone. */
-  start(): DiffusionState {
-    const { maxTokens } = this.#options;
-    return this.#toState({
-      canvas: new Int32Array(maxTokens).fill(this.#context.maskToken),
-      canvasLogProbs: new Float64Array(maxTokens),
-      order: new Int32Array(maxTokens).fill(-1),
-      denoised: 0,
-      isWhole: false,
-    });
-  }
-
-  /** The state before a step: with parallel decoding, one that begins a block. */
-  rewind({ canvas, canvasLogProbs, order }: DiffusionState, step: number): DiffusionState {
-    const { denoising, maxTokens } = this.#options;
-    const steps = blockSteps(denoising, maxTokens);
-    const start = Math.floor(step / steps) * denoising.blockLength;
-    const isLater = (at: number) =>
-      at >= start && (step % steps === 0 || (order[at] as number) >= step);
-    return this.#toState({
-      canvas: canvas.map((token, at) => (isLater(at) ? this.#context.maskToken : token)),
-      canvasLogProbs: canvasLogProbs.map((logProb, at) => (isLater(at) ? 0 : logProb)),
-      order: order.map((own, at) => (isLater(at) ? -1 : own)),
-      denoised: step,
-      isWhole: false,
-    });
-  }
-
   /** Denoises states that are equally far, all in one native call, up to step `to`. */
   async draw(requests: readonly DenoiseRequest[], to: number): Promise<DenoisedState[]> {
-    const { prompt, sampling, denoising, seed, budget, signal, onProgress } = this.#options;
-    signal?.throwIfAborted();
     const [first] = requests;
     if (first === undefined) return [];
-    if (this.#isCutOff()) return requests.map(({ state }) => unchanged(state));
+    const { parallel } = this.#options.denoising;
+    const texts = await this.#run(first.state, to, (shared) =>
+      this.#context.denoise({
+        ...{ ...shared, ...(parallel && { parallel }) },
+        texts: requests.map(({ state, stream }) => ({ tokens: state.canvas, stream })),
+      }),
+    );
+    if (texts === null) return requests.map(({ state }) => unchanged(state));
+    return texts.map((text, i) => this.#toDrawn((requests[i] as DenoiseRequest).state, text, to));
+  }
+
+  /**
+   * The most probable texts that hypotheses which are equally far become by step `to`, all in one
+   * native call: `width` that go on, and those above them that ended. Ends once `wanted` have; null
+   * when out of budget before.
+   */
+  async search(
+    hypotheses: readonly Hypothesis<DiffusionState>[],
+    to: number,
+    { width, wanted, stream }: SearchOptions,
+  ): Promise<Hypothesis<DiffusionState>[] | null> {
+    const [first] = hypotheses;
+    if (first === undefined) return [];
+    const found = await this.#run(first.state, to, (shared) =>
+      this.#context.search({
+        ...{ ...shared, width, wanted, stream },
+        texts: hypotheses.map(({ state, logProb }) => ({ tokens: state.canvas, logProb })),
+      }),
+    );
+    return (
+      found?.map(({ origin, logProb, ...text }) => {
+        const state = this.texts.extend(hypotheses[origin]?.state as DiffusionState, text, to);
+        return { state, logProb, length: state.order.filter((step) => step >= 0).length };
+      }) ?? null
+    );
+  }
+
+  /** What denoises from a state's step on, within the budget; null when that has ended before. */
+  async #run<T extends Pick<DenoisedText, "finish">>(
+    { denoised: from }: DiffusionState,
+    to: number,
+    denoise: (shared: DenoisingRequest) => Promise<T[]>,
+  ): Promise<T[] | null> {
+    const { prompt, sampling, denoising, seed, budget, signal, onProgress } = this.#options;
+    signal?.throwIfAborted();
+    if (this.#isCutOff()) return null;
+    const { blockLength, denoisingSteps: steps, remasking, cfgScale } = denoising;
+    const shared = {
+      ...{ prompt, sampling, remasking, cfgScale },
+      schedule: { blockLength, steps, from, to },
+      key: [seed % 2 ** 32, Math.floor(seed / 2 ** 32)] as const,
+      maxTotalTokens: budget.tokensLeft,
+      timeLimitMs: budget.msLeft,
+    };
     const report =
       onProgress &&
-      ((drawn: number) => onProgress(this.#generated + drawn, this.#show(this.#context.shown)));
-    const denoise = () =>
-      this.#context.denoise({
-        prompt,
-        texts: requests.map(({ state, stream }) => ({ tokens: state.canvas, stream })),
-        schedule: {
-          blockLength: denoising.blockLength,
-          steps: denoising.denoisingSteps,
-          from: first.state.denoised,
-          to,
-        },
-        ...{ sampling, remasking: denoising.remasking, cfgScale: denoising.cfgScale },
-        ...(denoising.parallel && { parallel: denoising.parallel }),
-        key: [seed % 2 ** 32, Math.floor(seed / 2 ** 32)],
-        maxTotalTokens: budget.tokensLeft,
-        timeLimitMs: budget.msLeft,
-      });
+      ((drawn: number) =>
+        onProgress(this.#generated + drawn, this.texts.show(this.#context.shown)));
     const texts = await whileReporting(this.#context, report, () =>
-      denoise().catch((error) => this.#rethrow(error)),
+      denoise(shared).catch((error) => this.#rethrow(error)),
     );
-    const drawn = texts.reduce((sum, { order }) => sum + order.filter((s) => s >= 0).length, 0);
+    const drawn = this.#context.progress;
     this.#generated += drawn;
     budget.spend(drawn);
     onProgress?.(this.#generated);
     if (texts.some(({ finish }) => finish === "budget")) this.#isOutOfBudget = true;
-    return texts.map((text, i) => this.#extend((requests[i] as DenoiseRequest).state, text, to));
+    return texts;
   }
 
   /** Denoises `count` copies of each state to the end; `streamOf` names their random numbers. */
@@ -235,68 +235,13 @@ export class DiffusionDrawer implements AsyncDisposable {
     return rethrow(error);
   }
 
-  #extend(state: DiffusionState, text: DenoisedText, to: number): DenoisedState {
-    const canvasLogProbs = state.canvasLogProbs.map((before, i) =>
-      (text.order[i] as number) < 0 ? before : (text.logProbs[i] as number),
-    );
-    const order = state.order.map((before, i) => Math.max(before, text.order[i] as number));
-    const isWhole = text.finish === "end" || text.finish === "length";
+  #toDrawn(state: DiffusionState, text: DenoisedText, to: number): DenoisedState {
     return {
-      state: this.#toState({ canvas: text.tokens, canvasLogProbs, order, denoised: to, isWhole }),
+      state: this.texts.extend(state, text, to),
       unmasked: { tokens: text.tokens, order: text.order },
       logDrawn: sumOfKnown(text.logProbs),
     };
   }
-
-  /** A text with a block for each mask. */
-  #show(canvas: Int32Array): string {
-    const { maskToken } = this.#context;
-    let text = "";
-    for (let from = 0; from < canvas.length; ) {
-      const mask = canvas.indexOf(maskToken, from);
-      const to = mask < 0 ? canvas.length : mask;
-      text += this.#model.detokenize(canvas.subarray(from, to)) + (mask < 0 ? "" : MASKED);
-      from = to + 1;
-    }
-    return text;
-  }
-
-  #toState(drawn: Drawn): DiffusionState {
-    const { canvas, canvasLogProbs, order, denoised, isWhole } = drawn;
-    const { tokens, text, finishReason } = this.#readCanvas(canvas, isWhole);
-    const shown = finishReason === null ? canvas : tokens;
-    return {
-      text,
-      tokens: [...shown],
-      logProbs: [...canvasLogProbs.subarray(0, shown.length)],
-      finishReason,
-      ...{ canvas, canvasLogProbs, order, denoised },
-    };
-  }
-
-  /** The text as far as it reads without a gap: up to its end token, or the first mask. */
-  #readCanvas(canvas: Int32Array, isWhole: boolean) {
-    const isLast = (token: number) => this.#model.isEndToken(token);
-    const mask = canvas.indexOf(this.#context.maskToken);
-    const end = isWhole ? canvas.findIndex(isLast) : -1;
-    const tokens = canvas.subarray(0, end >= 0 ? end + 1 : mask >= 0 ? mask : canvas.length);
-    const text = this.#model.detokenize(tokens);
-    const cuts = this.#options.stop.map((s) => text.indexOf(s)).filter((at) => at >= 0);
-    if (cuts.length > 0) {
-      return { tokens, text: text.slice(0, Math.min(...cuts)), finishReason: "stop" as const };
-    }
-    const finishReason: FinishReason | null = !isWhole ? null : end >= 0 ? "end" : "length";
-    return { tokens, text, finishReason };
-  }
-}
-
-interface Drawn {
-  canvas: Int32Array;
-  canvasLogProbs: Float64Array;
-  order: Int32Array;
-  denoised: number;
-  /** Whether nothing that is masked is part of the text. */
-  isWhole: boolean;
 }
 
 /** A state further on, and how it was come by. */

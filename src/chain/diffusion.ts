@@ -7,14 +7,22 @@
  */
 import type { ContextPlan } from "../engine/capacity.js";
 import type { Model } from "../engine/model.js";
-import type { DrawName, Proposal, Rollout, Text, TrajectoryChain, Usage } from "./chain.js";
+import type {
+  DrawName,
+  Hypothesis,
+  Proposal,
+  Rollout,
+  Text,
+  TrajectoryChain,
+  Usage,
+} from "./chain.js";
 import { blockSteps } from "./denoising.js";
 import {
   DiffusionDrawer,
   type DiffusionOptions,
   type DiffusionRollout,
-  type DiffusionState,
 } from "./diffusion-drawer.js";
+import type { DiffusionState } from "./diffusion-texts.js";
 
 /** Word 2 of the random counter for candidates; rollouts have their number there. */
 const CANDIDATE = 0xffffffff;
@@ -56,7 +64,7 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
   }
 
   async start(): Promise<DiffusionState> {
-    return this.#drawer.start();
+    return this.#drawer.texts.start();
   }
 
   advance(
@@ -78,8 +86,17 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
     step: number,
     draw: number,
   ): Promise<DiffusionState[]> {
-    const states = texts.map((text) => this.#drawer.rewind(text, step));
+    const states = texts.map((text) => this.#drawer.texts.rewind(text, step));
     return this.#draw(states, this.#lastStep, draw, 0);
+  }
+
+  search(
+    hypotheses: readonly Hypothesis<DiffusionState>[],
+    width: number,
+    wanted: number,
+  ): Promise<Hypothesis<DiffusionState>[] | null> {
+    const to = this.#stepAfter(hypotheses[0]?.state);
+    return this.#drawer.search(hypotheses, to, { width, wanted, stream: [0, 0, CANDIDATE] });
   }
 
   #advance(
@@ -87,9 +104,12 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
     step: number,
     first: number,
   ): Promise<DiffusionState[]> {
-    const [{ denoised = 0 } = {}] = states;
-    const to = Math.min(denoised + this.#guidanceLength, this.#lastStep);
-    return this.#draw(states, to, step, first);
+    return this.#draw(states, this.#stepAfter(states[0]), step, first);
+  }
+
+  /** The denoising step before which the state's guidance step ends. */
+  #stepAfter({ denoised }: Pick<DiffusionState, "denoised"> = { denoised: 0 }): number {
+    return Math.min(denoised + this.#guidanceLength, this.#lastStep);
   }
 
   async #draw(

@@ -1,7 +1,8 @@
 /** Draws and scores texts with one model: what an autoregressive chain and its proposal share. */
 import type { Context, Expansion, Sequence } from "../engine/context.js";
 import type { Model } from "../engine/model.js";
-import { type NativeScores, rethrow, type TokenMetric } from "../engine/native.js";
+import { rethrow } from "../engine/native.js";
+import type { NativeScores, TokenMetric } from "../engine/native-context.js";
 import type { Sampling } from "../engine/sampling.js";
 import { type AnswerEnd, answeredPart, tailOf } from "./answer-end.js";
 import { groupsOf, type Reading, toBatches } from "./batches.js";

@@ -1,6 +1,6 @@
 /** The options of diffusion models on the command line. */
 import type { Command } from "commander";
-import { CACHES, type ParallelRule, REMASKING } from "../engine/diffusion-context.js";
+import { CACHES, type ParallelRule, REMASKING } from "../engine/denoising-request.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { DiffusionOptions } from "../methods/diffusion-options.js";
 import type { MethodOptions } from "../methods/options.js";

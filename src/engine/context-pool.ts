@@ -3,7 +3,7 @@
  * or, while there is a shared one, lanes of that.
  */
 import { Context, type ContextOptions } from "./context.js";
-import type { NativeModel } from "./native.js";
+import type { NativeModel } from "./native-model.js";
 import { type ContextSize, SharedContext } from "./shared-context.js";
 
 export class ContextPool implements AsyncDisposable {

@@ -4,20 +4,18 @@
  * its sequences, and a sequence that is dropped without being disposed is freed when it is collected.
  */
 import { LlamaEtsError } from "./errors.js";
-import {
-  addon,
-  type ContextStatus,
-  call,
-  type NativeContext,
-  type NativeContinuation,
-  type NativeExpansion,
-  type NativeGenerateRequest,
-  type NativeModel,
-  type NativeScores,
-  rethrow,
-  type SequenceHandle,
-  type TokenMetric,
-} from "./native.js";
+import { addon, call, rethrow } from "./native.js";
+import type {
+  ContextStatus,
+  NativeContext,
+  NativeContinuation,
+  NativeExpansion,
+  NativeGenerateRequest,
+  NativeScores,
+  SequenceHandle,
+  TokenMetric,
+} from "./native-context.js";
+import type { NativeModel } from "./native-model.js";
 import { type Sampling, toNativeSampling } from "./sampling.js";
 
 export interface ContextOptions {

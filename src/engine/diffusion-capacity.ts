@@ -8,7 +8,7 @@ import {
   refuseTooLong,
   usableBytes,
 } from "./capacity.js";
-import type { DiffusionCache } from "./diffusion-context.js";
+import type { DiffusionCache } from "./denoising-request.js";
 import {
   bytesPerCell,
   bytesPerRow,
@@ -33,6 +33,8 @@ interface DenoisingDemand {
   maxTokens: number;
   /** Texts that could be denoised side by side. */
   texts: number;
+  /** Those that must be. */
+  atOnce: number;
   cache: DiffusionCache;
   /** Whether each text is read a second time, with its prompt masked. */
   guidance: boolean;
@@ -62,7 +64,8 @@ export function planDenoising(
     Math.min(MAX_TEXTS, Math.max(...requests.map((r) => r.demand.texts))),
     fits,
   );
-  if (texts === 0) throw outOfMemory(plansFor(1), free);
+  const least = Math.max(...requests.map(({ demand }) => demand.atOnce));
+  if (texts < least) throw outOfMemory(plansFor(least), free);
   return plansFor(texts);
 }
 

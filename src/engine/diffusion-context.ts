@@ -3,49 +3,26 @@
  * until a pass of the model predicts them. A context is stateless between calls: a text is its
  * tokens, so states are kept, copied and dropped as plain arrays.
  */
-import { checkInteger, checkKeys, checkNumber, checkOneOf } from "./check.js";
-import { LlamaEtsError } from "./errors.js";
+import { checkInteger, checkNumber, checkOneOf } from "./check.js";
 import {
-  addon,
-  call,
-  type DiffusionStatus,
-  type NativeDenoisedText,
-  type NativeDiffusionContext,
-  type NativeModel,
-  rethrow,
-} from "./native.js";
-import { type Sampling, toNativeSampling } from "./sampling.js";
-
-/**
- * Which of the predicted positions a denoising step unmasks, best first; the probabilities are the
- * model's own, before temperature and truncation, without the mask token.
- *
- * - `low-confidence`: where the drawn token is most probable (LLaDA)
- * - `random`: positions drawn uniformly, independently of the tokens
- * - `entropy`: where the distribution's entropy is least (Dream)
- * - `margin`: where the two most probable tokens are furthest apart (Dream)
- */
-export const REMASKING = ["low-confidence", "random", "entropy", "margin"] as const;
-export type Remasking = (typeof REMASKING)[number];
-
-/**
- * What of the keys and values is kept between the passes of a block (Fast-dLLM, arXiv 2505.22618).
- * They are computed anew, by a full pass, at each block's first step and at each call's.
- *
- * - `none`: nothing; every pass is exact
- * - `prefix`: those before the block
- * - `dual`: those before and after the block
- */
-export const CACHES = ["none", "prefix", "dual"] as const;
-export type DiffusionCache = (typeof CACHES)[number];
-
-/**
- * Confidence-parallel decoding (Fast-dLLM): a step unmasks every position whose drawn token has
- * confidence (its probability) at least `threshold`, from 0 to 1; or the n most confident, for
- * the largest n of which all have confidence c_i >= 1 - factor / (i + 1), `factor` above 0. Always
- * at least one.
- */
-export type ParallelRule = { threshold: number } | { factor: number };
+  CACHES,
+  type DenoiseRequest,
+  type DiffusionCache,
+  type SearchRequest,
+  type TokenPolicy,
+  toNativeDenoise,
+  toNativeSearch,
+} from "./denoising-request.js";
+import { LlamaEtsError } from "./errors.js";
+import { addon, call, rethrow } from "./native.js";
+import type {
+  DiffusionStatus,
+  NativeDenoisedText,
+  NativeDiffusionContext,
+  NativeFoundText,
+} from "./native-diffusion.js";
+import type { NativeModel } from "./native-model.js";
+import { toNativeSampling } from "./sampling.js";
 
 export interface DiffusionContextOptions {
   /** The longest prompt and text together, in tokens. */
@@ -68,60 +45,6 @@ export interface DiffusionContextOptions {
 
 const DEFAULT_BATCH_TOKENS = 128;
 
-/** The course of denoising: LLaDA's semi-autoregressive one, block by block from the left. */
-interface DenoisingSchedule {
-  /** Positions a block; divides the texts' length. */
-  blockLength: number;
-  /**
-   * Denoising steps of the whole text, at most its length; divisible by the number of blocks. A
-   * block's positions are spread over its steps evenly, the first steps taking what is left over.
-   */
-  steps: number;
-  /** The first step done, from 0. */
-  from: number;
-  /** The step before which to stop, up to `steps`; with `parallel`, a block's end. */
-  to: number;
-}
-
-interface DenoisingText {
-  /** The text so far, all of its positions, the mask token where masked. */
-  tokens: Int32Array;
-  /** Words 0 to 2 of the random counter; the third is made of denoising step and position. */
-  stream: readonly [number, number, number];
-}
-
-/** How tokens are drawn and which are kept. */
-export interface UnmaskingPolicy {
-  /** The tokens' reference policy. The mask token never has probability. */
-  sampling: Sampling;
-  remasking: Remasking;
-  /** Only with `low-confidence`. Default: as many as the schedule says. */
-  parallel?: ParallelRule;
-  /**
-   * Classifier-free guidance, 0 (off) to 100: logits u + (1 + cfgScale) (c - u), where u are those
-   * with the prompt masked. Default 0.
-   */
-  cfgScale?: number;
-}
-
-export interface DenoiseRequest extends UnmaskingPolicy {
-  prompt: Int32Array;
-  /** All of one length. Equal states share their full passes. */
-  texts: readonly DenoisingText[];
-  schedule: DenoisingSchedule;
-  /** Words 0 and 1 of the random key: the seed. */
-  key: readonly [number, number];
-  /**
-   * Stops a text once it has an end token and no mask before it: what follows is not part of the
-   * text. Default true.
-   */
-  stopAtEnd?: boolean;
-  /** Stops all texts once this many positions were unmasked, within one pass. Default: no limit. */
-  maxTotalTokens?: number;
-  /** Stops all texts after this time, within one pass. Default: no limit. */
-  timeLimitMs?: number | null;
-}
-
 /**
  * A text after denoising. Arrays have one element a position, in the text's order.
  *
@@ -129,6 +52,9 @@ export interface DenoiseRequest extends UnmaskingPolicy {
  * `schedule`, it was denoised up to `to`; `budget`, the budget came first.
  */
 export type DenoisedText = NativeDenoisedText;
+
+/** A text that a search found: `logProb` of all that is unmasked, and the `origin` it was. */
+export type FoundText = NativeFoundText;
 
 /** One position's token given the state of a text. */
 export interface ScoredState {
@@ -199,28 +125,24 @@ export class DiffusionContext implements AsyncDisposable {
    *   `ERR_CONTEXT_FULL` (longer than the context), `ERR_INVALID_LOGITS`, `ERR_ABORTED`
    */
   async denoise(request: DenoiseRequest): Promise<DenoisedText[]> {
-    const { prompt, texts, schedule, sampling, key, remasking } = request;
-    const { parallel, cfgScale = 0, stopAtEnd = true } = request;
-    const { maxTotalTokens = Number.MAX_SAFE_INTEGER, timeLimitMs = null } = request;
-    if (texts.length === 0) return [];
-    checkSchedule(schedule, texts, parallel !== undefined);
-    if (parallel !== undefined) checkParallel(parallel, remasking);
-    return call(() =>
-      this.#native.denoise({
-        prompt,
-        texts: texts.map(({ tokens, stream }) => ({ tokens, stream: [...stream] })),
-        ...schedule,
-        sampling: toNativeSampling(sampling),
-        key: [...key],
-        remasking: checkOneOf("remasking", remasking, REMASKING),
-        threshold: parallel !== undefined && "threshold" in parallel ? parallel.threshold : null,
-        factor: parallel !== undefined && "factor" in parallel ? parallel.factor : null,
-        cfgScale: checkNumber("cfgScale", cfgScale, 0, 100),
-        stopAtEnd,
-        maxTotalTokens,
-        timeLimitMs,
-      }),
-    );
+    if (request.texts.length === 0) return [];
+    const native = toNativeDenoise(request);
+    return call(() => this.#native.denoise(native));
+  }
+
+  /**
+   * Beam search over the denoising steps from `from` to `to`: of what the texts may become by a step,
+   * the `width` most probable that go on, and those above them that end, which come in the order of
+   * their steps. A step unmasks the positions that the remasking rule would choose if each had its
+   * most probable token, and tries the most probable tokens there: one text and `width` 1 are greedy
+   * denoising. Once `wanted` have ended, those that go on are left out.
+   *
+   * @throws as `denoise` does
+   */
+  async search(request: SearchRequest): Promise<FoundText[]> {
+    if (request.texts.length === 0) return [];
+    const native = toNativeSearch(request);
+    return call(() => this.#native.search(native));
   }
 
   /**
@@ -231,7 +153,7 @@ export class DiffusionContext implements AsyncDisposable {
   async scoreStates(
     prompt: Int32Array,
     states: readonly ScoredState[],
-    { sampling, cfgScale = 0 }: Pick<UnmaskingPolicy, "sampling" | "cfgScale">,
+    { sampling, cfgScale = 0 }: TokenPolicy,
   ): Promise<Float64Array[]> {
     checkNumber("cfgScale", cfgScale, 0, 100);
     return call(() =>
@@ -257,7 +179,7 @@ export class DiffusionContext implements AsyncDisposable {
   async scoreUnmasking(
     prompt: Int32Array,
     texts: readonly UnmaskedText[],
-    policy: Pick<UnmaskingPolicy, "sampling" | "cfgScale">,
+    policy: TokenPolicy,
     isOnePass = false,
   ): Promise<Float64Array[]> {
     const trajectories = texts.map((text) =>
@@ -285,12 +207,15 @@ export class DiffusionContext implements AsyncDisposable {
     return call(() => this.#native.status());
   }
 
-  /** Positions unmasked so far by the running `denoise`. */
+  /** Positions unmasked so far by the running, or last, `denoise` or `search`. */
   get progress(): number {
     return this.#native.progress();
   }
 
-  /** The first text of the latest `denoise` that was unmasked, as far as it is: for a live view. */
+  /**
+   * The first text of the latest `denoise`, or the most probable of the latest `search`, as far as it
+   * is unmasked: for a live view.
+   */
   get shown(): Int32Array {
     return this.#native.shown();
   }
@@ -334,42 +259,4 @@ function checkOrder(tokens: Int32Array, order: Int32Array): void {
       `Expected \`order\` to have ${tokens.length} elements, one a position, got ${order.length}`,
     );
   }
-}
-
-function checkSchedule(
-  schedule: DenoisingSchedule,
-  texts: readonly DenoisingText[],
-  isParallel: boolean,
-): void {
-  checkKeys("schedule", schedule, ["blockLength", "steps", "from", "to"]);
-  const length = texts[0]?.tokens.length ?? 0;
-  const { blockLength, steps, from, to } = schedule;
-  checkInteger("blockLength", blockLength, 1, length);
-  checkInteger("steps", steps, 1, length);
-  checkInteger("from", from, 0, steps);
-  checkInteger("to", to, from, steps);
-  const blocks = length / blockLength;
-  const refuse = (message: string): never => {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", message);
-  };
-  if (!Number.isInteger(blocks)) {
-    refuse(`Expected \`blockLength\` to divide the texts' length, ${length}, got ${blockLength}`);
-  }
-  if (steps % blocks !== 0) {
-    refuse(`Expected \`steps\` to be divisible by the number of blocks, ${blocks}, got ${steps}`);
-  }
-  if (isParallel && to % (steps / blocks) !== 0) {
-    refuse(`Expected \`to\` to be a block's end, a multiple of ${steps / blocks}, got ${to}`);
-  }
-}
-
-function checkParallel(rule: ParallelRule, remasking: Remasking): void {
-  checkKeys("parallel", rule, ["threshold" in rule ? "threshold" : "factor"]);
-  if ("threshold" in rule) checkNumber("threshold", rule.threshold, 0, 1);
-  else checkNumber("factor", rule.factor, Number.MIN_VALUE, 1e6);
-  if (remasking === "low-confidence") return;
-  throw new LlamaEtsError(
-    "ERR_INVALID_OPTION",
-    `Expected \`remasking\` to be low-confidence where \`parallel\` is given, got ${remasking}`,
-  );
 }

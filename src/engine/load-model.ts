@@ -5,7 +5,8 @@ import { codeOf, LlamaEtsError, messageOf } from "./errors.js";
 import { type EngineLocation, type GpuChoice, locateEngine } from "./locate-engine.js";
 import { Model } from "./model.js";
 import { type LoadProgress, resolveModelPath } from "./model-path.js";
-import { addon, type NativeModel, type NativeModelInfo, rethrow } from "./native.js";
+import { addon, rethrow } from "./native.js";
+import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import { chooseThreads } from "./threads.js";
 
 export interface LoadModelOptions {

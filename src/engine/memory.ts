@@ -4,7 +4,7 @@
  * tensors alive in it; the sums were fitted to the sizes that llama.cpp reports for transformers
  * of seven shapes (docs/how-it-works.md, "Capacity").
  */
-import type { NativeModelInfo } from "./native.js";
+import type { NativeModelInfo } from "./native-model.js";
 
 /** llama.cpp rounds a context's cells up to a multiple of this, and the part a batch reads too. */
 const CELL_PADDING = 256;

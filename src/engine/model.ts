@@ -15,13 +15,9 @@ import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-cont
 import { LlamaEtsError } from "./errors.js";
 import type { EngineLocation } from "./locate-engine.js";
 import { bytesPerCell } from "./memory.js";
-import {
-  callNow,
-  type NativeModel,
-  type NativeModelInfo,
-  type NativeScores,
-  rethrow,
-} from "./native.js";
+import { callNow, rethrow } from "./native.js";
+import type { NativeScores } from "./native-context.js";
+import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import {
   checkTokens,
   type EncodedPrompt,

@@ -1,7 +1,7 @@
 /** A context that runs share which go on side by side: each leases a lane of it. */
 import type { Capacity, ContextPlan } from "./capacity.js";
 import { Context, type ContextOptions } from "./context.js";
-import type { NativeModel } from "./native.js";
+import type { NativeModel } from "./native-model.js";
 
 /** A context's size; what is left out has the context's defaults. */
 export type ContextSize = Pick<Capacity, "cells" | "sequences"> &

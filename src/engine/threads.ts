@@ -6,7 +6,7 @@
 import { availableParallelism } from "node:os";
 import { Context } from "./context.js";
 import { DiffusionContext } from "./diffusion-context.js";
-import type { NativeModel, NativeModelInfo } from "./native.js";
+import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import { resolveSampling } from "./sampling.js";
 
 /** Below this many parameters one thread is always right. */

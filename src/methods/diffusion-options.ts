@@ -1,7 +1,7 @@
 /** The options of diffusion models. */
 import type { DenoisingSettings } from "../chain/denoising.js";
 import { checkInteger, checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
-import { CACHES, type ParallelRule, REMASKING } from "../engine/diffusion-context.js";
+import { CACHES, type ParallelRule, REMASKING } from "../engine/denoising-request.js";
 import { LlamaEtsError } from "../engine/errors.js";
 
 /** How a diffusion model unmasks an answer of `maxTokens` positions. */

@@ -1,4 +1,5 @@
 /** The methods: the options that are theirs alone, their defaults, and what each fixes. */
+import type { DenoisingSettings } from "../chain/denoising.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { MethodOptions, Settings } from "./options.js";
 
@@ -38,21 +39,26 @@ export function checkOwnOptions(method: MethodName, options: object): void {
   }
 }
 
-/** Why a method can't run on a diffusion model, of those that can't. */
-const NEEDS_PREFIXES: Partial<Record<MethodName, string>> = {
-  beam: "it ranks the tokens that may come next",
-  power: "the p(x) that it raises to α is, of a diffusion model, a sum over all ways to unmask x",
-};
-
-/** Throws `ERR_INVALID_OPTION` for a method that takes a model that writes from left to right. */
-export function checkDiffusionMethod(method: MethodName): void {
-  const reason = NEEDS_PREFIXES[method];
-  if (reason === undefined) return;
-  throw new LlamaEtsError(
-    "ERR_INVALID_OPTION",
-    `${method} needs an autoregressive model: ${reason}`,
-    { fix: "ets, mh, particle or another method" },
-  );
+/** Throws `ERR_INVALID_OPTION` for what a method can't do on a diffusion model. */
+export function checkDiffusionMethod(
+  method: MethodName,
+  { parallel }: Pick<DenoisingSettings, "parallel">,
+): void {
+  const refuse = (message: string, fix: string): never => {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", message, { fix });
+  };
+  if (method === "power") {
+    refuse(
+      "power needs an autoregressive model: the p(x) that it raises to α is, of a diffusion model, a sum over all ways to unmask x",
+      "ets, mh, particle or another method",
+    );
+  }
+  if (method === "beam" && parallel !== null) {
+    refuse(
+      "beam compares texts of which as many tokens are known, which `diffusion.parallel` leaves to each",
+      "fewer `diffusion.denoisingSteps`",
+    );
+  }
 }
 
 /** Defaults that differ from those common to all. */

@@ -83,7 +83,6 @@ export function planRun(
   options: MethodOptions,
   promptTokens: number,
 ): PlannedRun {
-  if (model.info.isDiffusion) checkDiffusionMethod(method);
   try {
     return tryPlan(method, model, options, promptTokens);
   } catch (error) {
@@ -151,16 +150,20 @@ function tryPlan(
 ): PlannedRun {
   const resolved = resolveOptions(method, options, model, promptTokens);
   const { settings } = resolved;
-  const { candidates, rollouts, steps, blockTokens, maxTokens } = settings;
+  const { candidates, rollouts, steps, blockTokens, maxTokens, diffusion } = settings;
+  if (diffusion !== null) checkDiffusionMethod(method, diffusion);
   const { proposal } = options;
   const { contexts, free } =
-    settings.diffusion === null
+    diffusion === null
       ? planTexts(method, model, proposal, settings, promptTokens)
-      : planDenoised(model, proposal, settings, promptTokens);
+      : planDenoised(method, model, proposal, settings, promptTokens);
   const bounds = boundTokens(method, settings, promptTokens);
   const [ofModel, ofProposal] = contexts.map((context, i): ModelPlan => {
     const tokens = bounds[i] as TokenBounds;
-    return { ...context, tokens: withBudget(tokens, settings, context.parallel) };
+    return {
+      ...context,
+      tokens: withBudget(tokens, settings, method === "beam" ? 2 * candidates : context.parallel),
+    };
   });
   const plan: Plan = {
     method,
@@ -200,6 +203,7 @@ function planTexts(
 }
 
 function planDenoised(
+  method: MethodName,
   model: Model,
   proposal: Model | undefined,
   settings: Settings,
@@ -209,6 +213,8 @@ function planDenoised(
   const texts = steps === 1 ? candidates : candidates * rollouts;
   const demandOf = ({ cache, cfgScale }: DenoisingSettings) => ({
     ...{ promptTokens, maxTokens, texts, cache, guidance: cfgScale > 0 },
+    // A search keeps keys and values of all its hypotheses.
+    atOnce: method === "beam" && cache !== "none" ? texts : 1,
   });
   const { diffusion, proposalDiffusion } = settings;
   const free = freeMemory();

@@ -1,7 +1,7 @@
 /** The options of ETS-IS. */
 import type { DenoisingSettings, ImportanceRatio } from "../chain/denoising.js";
 import { checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
-import { CACHES } from "../engine/diffusion-context.js";
+import { CACHES } from "../engine/denoising-request.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { Sampling } from "../engine/sampling.js";
 import { type DiffusionOptions, resolveParallel } from "./diffusion-options.js";

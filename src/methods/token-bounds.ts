@@ -18,13 +18,15 @@ export function boundTokens(
   settings: Settings,
   promptTokens: number,
 ): TokenBounds[] {
-  const { candidates, maxTokens, blockTokens } = settings;
+  const { candidates, maxTokens, blockTokens, diffusion } = settings;
+  if (method === "beam" && diffusion !== null) {
+    return boundSearched(settings, diffusion, promptTokens);
+  }
   if (method === "beam") {
     // One more for each hypothesis that ended, of which there are at most as many again.
     const generated = candidates * (maxTokens + 1);
     return [{ prefilled: promptTokens, generated, scored: 0, passes: 0 }];
   }
-  const { diffusion } = settings;
   if (diffusion !== null) return boundDenoised(method, settings, diffusion, promptTokens);
   if (method === "power" || method === "mh") {
     const moves = candidates * (settings.moves ?? 0);
@@ -55,6 +57,18 @@ function boundDenoised(
     const passes = views * Math.ceil((bound.generated + bound.scored) / pace);
     return { ...bound, passes, prefilled: passes * promptTokens };
   });
+}
+
+/** Of as many hypotheses at each denoising step, and those that end: fewer than as many, and once as many. */
+function boundSearched(
+  { candidates, maxTokens }: Settings,
+  { denoisingSteps, cfgScale }: DenoisingSettings,
+  promptTokens: number,
+): TokenBounds[] {
+  const pace = Math.ceil(maxTokens / denoisingSteps);
+  const generated = candidates * (maxTokens + 2 * pace);
+  const passes = (cfgScale > 0 ? 2 : 1) * candidates * denoisingSteps;
+  return [{ prefilled: passes * promptTokens, generated, scored: 0, passes }];
 }
 
 function blockEnds(maxTokens: number, blockTokens: number): number[] {

@@ -6,6 +6,7 @@
  * are fixed. Each has twins: wrong laws, which the same draws must refuse.
  */
 import { beforeAll, describe, expect, test } from "vitest";
+import { beam } from "../../src/methods/beam.js";
 import { ets } from "../../src/methods/ets.js";
 import { mh } from "../../src/methods/mh.js";
 import type { MethodOptions } from "../../src/methods/options.js";
@@ -124,6 +125,69 @@ describe.each(REMASKING)("with %s remasking", (remasking) => {
     }
     expect(pValue(counts, late)).toBeLessThan(FALSE_ALARM);
   });
+});
+
+/** A finished text, log p of what was unmasked on the way, and how many tokens these were. */
+interface Trajectory {
+  text: diffusion.Canvas;
+  logProb: number;
+  length: number;
+}
+
+/** Every text that a search may end in: `confidenceOf` a position chooses where a step unmasks. */
+function trajectories(
+  policy: DiffusionPolicy,
+  confidenceOf: (canvas: diffusion.Canvas, position: number) => number,
+): Trajectory[] {
+  const visit = (canvas: diffusion.Canvas, logProb: number, length: number): Trajectory[] => {
+    const text = diffusion.textOf(canvas, policy.end);
+    if (text !== null) return [{ text, logProb, length }];
+    const open = canvas.flatMap((token, at) => (token === diffusion.MASK ? [at] : []));
+    const confidences = open.map((at) => confidenceOf(canvas, at));
+    const position = open[confidences.indexOf(Math.max(...confidences))] as number;
+    const probabilities = policy.predict(canvas).probabilities[position] as readonly number[];
+    return probabilities.flatMap((p, token) =>
+      visit(canvas.with(position, token), logProb + Math.log(p), length + 1),
+    );
+  };
+  return visit(START, 0, 0);
+}
+
+describe("beam search", () => {
+  test.each([0, 1, 3])(
+    "as wide as there are texts is exhaustive, with penalty %d",
+    async (lengthPenalty) => {
+      const policy = await enumerateDiffusion(model(), "low-confidence");
+      const { reward: _, lambda: __, shortcuts: ___, rollouts: ____, ...options } = policy.options;
+      const own = { ...options, candidates: 64, lengthPenalty };
+      const { steps, tokens } = await beam(model(), PROMPT, own);
+      const ranked = (confidenceOf: Parameters<typeof trajectories>[1]) =>
+        trajectories(policy, confidenceOf)
+          .map(({ text, logProb, length }) => ({
+            key: text.join(),
+            score: logProb / length ** lengthPenalty,
+          }))
+          .sort((a, b) => b.score - a.score);
+      const expected = ranked((canvas, position) => {
+        const { confidences, probabilities } = policy.predict(canvas);
+        const own = probabilities[position] as readonly number[];
+        return confidences[position]?.[own.indexOf(Math.max(...own))] as number;
+      });
+      const { candidates, logEnergies } = steps.at(-1) as Result["steps"][number];
+      expect(candidates.length).toBeGreaterThan(10);
+      expect(candidates).toHaveLength(expected.length);
+      const largestGap = (scores: readonly { score: number }[]) =>
+        Math.max(...scores.map(({ score }, i) => Math.abs(score - (logEnergies[i] as number))));
+      expect(largestGap(expected)).toBeLessThan(1e-3);
+      expect(policy.keyOf(tokens)).toBe(expected[0]?.key);
+      expect(new Set(candidates.map((one) => policy.keyOf(one.tokens)))).toEqual(
+        new Set(expected.map(({ key }) => key)),
+      );
+      // The twin: texts that are unmasked from left to right have other probabilities.
+      const leftToRight = ranked((_, position) => -position);
+      expect(leftToRight.length !== expected.length || largestGap(leftToRight) > 1e-2).toBe(true);
+    },
+  );
 });
 
 /** How a rollout of the proposal is weighed; by the tokens it unmasked, in the last two cases. */

@@ -1,10 +1,10 @@
 /** Keys and values that are kept, texts side by side and parallel decoding: what they leave as it is. */
 import { describe, expect, test } from "vitest";
+import type { ParallelRule } from "../../src/engine/denoising-request.js";
 import type {
   DenoisedText,
   DiffusionContext,
   DiffusionContextOptions,
-  ParallelRule,
 } from "../../src/engine/diffusion-context.js";
 import {
   type Changes,

@@ -9,7 +9,7 @@ import {
   padCells,
   reservedComputeBytes,
 } from "../../src/engine/memory.js";
-import type { NativeModelInfo } from "../../src/engine/native.js";
+import type { NativeModelInfo } from "../../src/engine/native-model.js";
 import { childPackage } from "../fixtures/load-in-child.js";
 import { runChild } from "../fixtures/package-copy.js";
 

@@ -6,6 +6,7 @@ import { METHODS } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import { useModel } from "../fixtures/models.js";
+import { ROUNDING } from "../fixtures/rounding.js";
 
 const QUESTION =
   "On a farm Rosa has 11 hens. She has 3 times as many ducks as hens. How many animals does Rosa have now?";
@@ -35,9 +36,40 @@ test.each(["greedy", "sample", "best-of-n", "majority", "ets", "particle"] as co
   },
 );
 
-test("methods that take a model that writes from left to right are refused, with the reason", async () => {
-  await expect(run("beam")).rejects.toThrow(/beam needs an autoregressive model: it ranks/);
+test("what has no meaning for a diffusion model is refused, with the reason", async () => {
   await expect(run("power")).rejects.toThrow(/power needs .*: the p\(x\) that it raises to α is/);
+  const diffusion = { blockLength: 8, parallel: { threshold: 0.7 } };
+  await expect(run("beam", { diffusion })).rejects.toThrow(/beam compares texts of which as many/);
+});
+
+describe("beam", () => {
+  test.each([
+    ["exact passes", { blockLength: 8 }],
+    ["a dual cache, two positions a step", { blockLength: 8, denoisingSteps: 28, cache: "dual" }],
+  ] as const)("of width 1 is greedy, and a wider one finds no worse: %s", async (_, diffusion) => {
+    const { candidates: __, ...alone } = base;
+    const most = await METHODS.greedy(model(), QUESTION, { ...alone, diffusion });
+    const one = await run("beam", { diffusion, candidates: 1 });
+    expect(one.tokens).toEqual(most.tokens);
+    const wide = await run("beam", { diffusion, candidates: 4 });
+    expect(wide).toMatchObject({ answer: "44", stopReason: "end" });
+    expect(wide.steps).not.toHaveLength(0);
+    const bestOf = ({ steps }: Result) => steps.at(-1)?.logEnergies[0] as number;
+    expect(bestOf(wide)).toBeGreaterThanOrEqual(bestOf(one) - ROUNDING);
+    const { generated, passes, prefilled } = wide.plan.model.tokens;
+    expect(wide.usage.generated).toBeLessThanOrEqual(generated);
+    expect(wide.usage.passes).toBeLessThanOrEqual(passes);
+    expect(wide.usage.prefilled).toBeLessThanOrEqual(prefilled);
+    expect(plain(await run("beam", { diffusion, candidates: 4 }))).toEqual(plain(wide));
+  });
+
+  test("that a budget cuts short returns its best text so far", async () => {
+    const { usage, stopReason, tokens, plan } = await run("beam", { budget: { tokens: 20 } });
+    expect(stopReason).toBe("budget");
+    expect(usage.generated).toBeGreaterThanOrEqual(20);
+    expect(usage.generated).toBeLessThanOrEqual(plan.model.tokens.generated);
+    expect(tokens).not.toHaveLength(0);
+  });
 });
 
 test.each([

@@ -5,13 +5,13 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { openEngine } from "../../src/engine/load-model.js";
-import {
-  addon,
-  type ContextStatus,
-  type NativeContext,
-  type NativeGenerateRequest,
-  type NativeModel,
-} from "../../src/engine/native.js";
+import { addon } from "../../src/engine/native.js";
+import type {
+  ContextStatus,
+  NativeContext,
+  NativeGenerateRequest,
+} from "../../src/engine/native-context.js";
+import type { NativeModel } from "../../src/engine/native-model.js";
 import { PLAIN } from "../fixtures/sampling.js";
 
 const MODEL = fileURLToPath(new URL("../../models/mini-gsm-proposal.gguf", import.meta.url));

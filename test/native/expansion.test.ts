@@ -5,13 +5,9 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { openEngine } from "../../src/engine/load-model.js";
-import {
-  addon,
-  type NativeContext,
-  type NativeGenerateRequest,
-  type NativeModel,
-  type NativeSampling,
-} from "../../src/engine/native.js";
+import { addon } from "../../src/engine/native.js";
+import type { NativeContext, NativeGenerateRequest } from "../../src/engine/native-context.js";
+import type { NativeModel, NativeSampling } from "../../src/engine/native-model.js";
 import { largestDifference, ROUNDING } from "../fixtures/rounding.js";
 import { PLAIN } from "../fixtures/sampling.js";
 

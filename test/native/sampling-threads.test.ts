@@ -2,13 +2,9 @@
 import { readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openEngine } from "../../src/engine/load-model.js";
-import {
-  addon,
-  type NativeContext,
-  type NativeGenerateRequest,
-  type NativeModel,
-  type NativeSampling,
-} from "../../src/engine/native.js";
+import { addon } from "../../src/engine/native.js";
+import type { NativeContext, NativeGenerateRequest } from "../../src/engine/native-context.js";
+import type { NativeModel, NativeSampling } from "../../src/engine/native-model.js";
 import { encodeGguf, type Gguf, list, tensor } from "../fixtures/gguf-writer.js";
 import { PLAIN } from "../fixtures/sampling.js";
 import { temporaryFile } from "../fixtures/temporary-directory.js";

@@ -1,0 +1,135 @@
+/** The states of a diffusion chain: texts some of whose positions are masked. */
+import type { Model } from "../engine/model.js";
+import type { FinishReason, Text } from "./chain.js";
+import { blockSteps, type DenoisingSettings } from "./denoising.js";
+
+/** A partly unmasked text, or a finished one. */
+export interface DiffusionState extends Text {
+  /** All positions, the mask token where masked. */
+  canvas: Int32Array;
+  /** One a position; 0 where masked. */
+  canvasLogProbs: Float64Array;
+  /**
+   * The step that unmasked each position, -1 where masked. With parallel decoding its order among
+   * the steps alone.
+   */
+  order: Int32Array;
+  /** Steps of the schedule that are done. */
+  denoised: number;
+}
+
+/** What was unmasked of a text: one element a position, for those with an order of 0 or more. */
+interface Unmasked {
+  tokens: Int32Array;
+  order: Int32Array;
+  logProbs: Float64Array;
+  finish: "end" | "length" | "schedule" | "budget";
+}
+
+interface Canvas extends Pick<DiffusionState, "canvas" | "canvasLogProbs" | "order" | "denoised"> {
+  /** Whether nothing that is masked is part of the text. */
+  isWhole: boolean;
+}
+
+interface Shape {
+  /** Positions of the answer. */
+  maxTokens: number;
+  denoising: DenoisingSettings;
+  stop: readonly string[];
+}
+
+/** How a live view writes a mask. */
+const MASKED = "░";
+
+export class DiffusionTexts {
+  readonly #model: Model;
+  readonly #maskToken: number;
+  readonly #shape: Shape;
+
+  constructor(model: Model, maskToken: number, shape: Shape) {
+    this.#model = model;
+    this.#maskToken = maskToken;
+    this.#shape = shape;
+  }
+
+  /** A text of masks alone. */
+  start(): DiffusionState {
+    const { maxTokens } = this.#shape;
+    return this.#toState({
+      canvas: new Int32Array(maxTokens).fill(this.#maskToken),
+      canvasLogProbs: new Float64Array(maxTokens),
+      order: new Int32Array(maxTokens).fill(-1),
+      denoised: 0,
+      isWhole: false,
+    });
+  }
+
+  /** The state before a step: with parallel decoding, one that begins a block. */
+  rewind({ canvas, canvasLogProbs, order }: DiffusionState, step: number): DiffusionState {
+    const { denoising, maxTokens } = this.#shape;
+    const steps = blockSteps(denoising, maxTokens);
+    const start = Math.floor(step / steps) * denoising.blockLength;
+    const isLater = (at: number) =>
+      at >= start && (step % steps === 0 || (order[at] as number) >= step);
+    return this.#toState({
+      canvas: canvas.map((token, at) => (isLater(at) ? this.#maskToken : token)),
+      canvasLogProbs: canvasLogProbs.map((logProb, at) => (isLater(at) ? 0 : logProb)),
+      order: order.map((own, at) => (isLater(at) ? -1 : own)),
+      denoised: step,
+      isWhole: false,
+    });
+  }
+
+  /** A state that was denoised up to step `to`. */
+  extend(state: DiffusionState, text: Unmasked, to: number): DiffusionState {
+    return this.#toState({
+      canvas: text.tokens,
+      canvasLogProbs: state.canvasLogProbs.map((before, i) =>
+        (text.order[i] as number) < 0 ? before : (text.logProbs[i] as number),
+      ),
+      order: state.order.map((before, i) => Math.max(before, text.order[i] as number)),
+      denoised: to,
+      isWhole: text.finish === "end" || text.finish === "length",
+    });
+  }
+
+  /** A text with a block for each mask. */
+  show(canvas: Int32Array): string {
+    let text = "";
+    for (let from = 0; from < canvas.length; ) {
+      const mask = canvas.indexOf(this.#maskToken, from);
+      const to = mask < 0 ? canvas.length : mask;
+      text += this.#model.detokenize(canvas.subarray(from, to)) + (mask < 0 ? "" : MASKED);
+      from = to + 1;
+    }
+    return text;
+  }
+
+  #toState({ isWhole, ...drawn }: Canvas): DiffusionState {
+    const { canvas, canvasLogProbs } = drawn;
+    const { tokens, text, finishReason } = this.#readCanvas(canvas, isWhole);
+    const shown = finishReason === null ? canvas : tokens;
+    return {
+      text,
+      tokens: [...shown],
+      logProbs: [...canvasLogProbs.subarray(0, shown.length)],
+      finishReason,
+      ...drawn,
+    };
+  }
+
+  /** The text as far as it reads without a gap: up to its end token, or the first mask. */
+  #readCanvas(canvas: Int32Array, isWhole: boolean) {
+    const isLast = (token: number) => this.#model.isEndToken(token);
+    const mask = canvas.indexOf(this.#maskToken);
+    const end = isWhole ? canvas.findIndex(isLast) : -1;
+    const tokens = canvas.subarray(0, end >= 0 ? end + 1 : mask >= 0 ? mask : canvas.length);
+    const text = this.#model.detokenize(tokens);
+    const cuts = this.#shape.stop.map((s) => text.indexOf(s)).filter((at) => at >= 0);
+    if (cuts.length > 0) {
+      return { tokens, text: text.slice(0, Math.min(...cuts)), finishReason: "stop" as const };
+    }
+    const finishReason: FinishReason | null = !isWhole ? null : end >= 0 ? "end" : "length";
+    return { tokens, text, finishReason };
+  }
+}

@@ -1,0 +1,178 @@
+/** What a diffusion model's context can be asked to denoise, and how: checked, for the addon. */
+import { checkInteger, checkKeys, checkNumber, checkOneOf } from "./check.js";
+import { LlamaEtsError } from "./errors.js";
+import type { NativeDenoiseRequest, NativeSearchRequest } from "./native-diffusion.js";
+import { type Sampling, toNativeSampling } from "./sampling.js";
+
+/**
+ * Which of the predicted positions a denoising step unmasks, best first; the probabilities are the
+ * model's own, before temperature and truncation, without the mask token.
+ *
+ * - `low-confidence`: where the drawn token is most probable (LLaDA)
+ * - `random`: positions drawn uniformly, independently of the tokens
+ * - `entropy`: where the distribution's entropy is least (Dream)
+ * - `margin`: where the two most probable tokens are furthest apart (Dream)
+ */
+export const REMASKING = ["low-confidence", "random", "entropy", "margin"] as const;
+export type Remasking = (typeof REMASKING)[number];
+
+/**
+ * What of the keys and values is kept between the passes of a block (Fast-dLLM, arXiv 2505.22618).
+ * They are computed anew, by a full pass, at each block's first step and at each call's.
+ *
+ * - `none`: nothing; every pass is exact
+ * - `prefix`: those before the block
+ * - `dual`: those before and after the block
+ */
+export const CACHES = ["none", "prefix", "dual"] as const;
+export type DiffusionCache = (typeof CACHES)[number];
+
+/**
+ * Confidence-parallel decoding (Fast-dLLM): a step unmasks every position whose drawn token has
+ * confidence (its probability) at least `threshold`, from 0 to 1; or the n most confident, for
+ * the largest n of which all have confidence c_i >= 1 - factor / (i + 1), `factor` above 0. Always
+ * at least one.
+ */
+export type ParallelRule = { threshold: number } | { factor: number };
+
+/** The course of denoising: LLaDA's semi-autoregressive one, block by block from the left. */
+interface DenoisingSchedule {
+  /** Positions a block; divides the texts' length. */
+  blockLength: number;
+  /**
+   * Denoising steps of the whole text, at most its length; divisible by the number of blocks. A
+   * block's positions are spread over its steps evenly, the first steps taking what is left over.
+   */
+  steps: number;
+  /** The first step done, from 0. */
+  from: number;
+  /** The step before which to stop, up to `steps`; with `parallel`, a block's end. */
+  to: number;
+}
+
+/** Words 0 to 2 of the random counter; the third is made of denoising step and position. */
+type RandomStream = readonly [number, number, number];
+
+/** The policy that tokens are drawn by. */
+export interface TokenPolicy {
+  /** The tokens' reference policy. The mask token never has probability. */
+  sampling: Sampling;
+  /**
+   * Classifier-free guidance, 0 (off) to 100: logits u + (1 + cfgScale) (c - u), where u are those
+   * with the prompt masked. Default 0.
+   */
+  cfgScale?: number;
+}
+
+/** What drawing texts and searching them have in common. Texts are all of one length. */
+export interface DenoisingRequest extends TokenPolicy {
+  prompt: Int32Array;
+  schedule: DenoisingSchedule;
+  remasking: Remasking;
+  /** Words 0 and 1 of the random key: the seed. */
+  key: readonly [number, number];
+  /** Stops all texts once this many positions were unmasked, within one pass. Default: no limit. */
+  maxTotalTokens?: number;
+  /** Stops all texts after this time, within one pass. Default: no limit. */
+  timeLimitMs?: number | null;
+}
+
+export interface DenoiseRequest extends DenoisingRequest {
+  /** All positions of the texts so far, the mask token where masked. Equal ones share full passes. */
+  texts: readonly { tokens: Int32Array; stream: RandomStream }[];
+  /** Only with `low-confidence`. Default: as many as the schedule says. */
+  parallel?: ParallelRule;
+  /**
+   * Stops a text once it has an end token and no mask before it: what follows is not part of the
+   * text. Default true.
+   */
+  stopAtEnd?: boolean;
+}
+
+export interface SearchRequest extends DenoisingRequest {
+  /** The texts so far, as in `DenoiseRequest`, and log p of what is unmasked of them. */
+  texts: readonly { tokens: Int32Array; logProb: number }[];
+  /** Of all texts: random remasking chooses the same positions in each. */
+  stream: RandomStream;
+  /** Texts that go on after each step; with a cache, at most the context's. */
+  width: number;
+  /** Texts that may end before the search does. */
+  wanted: number;
+}
+
+/** Throws `ERR_INVALID_OPTION`, as `toNativeSearch` does. */
+export function toNativeDenoise(request: DenoiseRequest): NativeDenoiseRequest {
+  const { texts, parallel, remasking, stopAtEnd = true } = request;
+  if (parallel !== undefined) checkParallel(parallel, remasking);
+  return {
+    ...toNative(request, texts, parallel !== undefined),
+    texts: texts.map(({ tokens, stream }) => ({ tokens, stream: [...stream] })),
+    threshold: parallel !== undefined && "threshold" in parallel ? parallel.threshold : null,
+    factor: parallel !== undefined && "factor" in parallel ? parallel.factor : null,
+    stopAtEnd,
+  };
+}
+
+export function toNativeSearch(request: SearchRequest): NativeSearchRequest {
+  const { texts, stream, width, wanted } = request;
+  return {
+    ...toNative(request, texts, false),
+    texts: texts.map(({ tokens, logProb }) => ({ tokens, logProb })),
+    stream: [...stream],
+    width: checkInteger("width", width, 1, 1024),
+    wanted: checkInteger("wanted", wanted, 1, 1024),
+  };
+}
+
+function toNative(
+  request: DenoisingRequest,
+  texts: readonly { tokens: Int32Array }[],
+  isParallel: boolean,
+) {
+  const { prompt, schedule, sampling, key, remasking, cfgScale = 0 } = request;
+  const { maxTotalTokens = Number.MAX_SAFE_INTEGER, timeLimitMs = null } = request;
+  checkSchedule(schedule, texts[0]?.tokens.length ?? 0, isParallel);
+  return {
+    prompt,
+    ...schedule,
+    sampling: toNativeSampling(sampling),
+    key: [...key] as [number, number],
+    remasking: checkOneOf("remasking", remasking, REMASKING),
+    cfgScale: checkNumber("cfgScale", cfgScale, 0, 100),
+    maxTotalTokens,
+    timeLimitMs,
+  };
+}
+
+function checkSchedule(schedule: DenoisingSchedule, length: number, isParallel: boolean): void {
+  checkKeys("schedule", schedule, ["blockLength", "steps", "from", "to"]);
+  const { blockLength, steps, from, to } = schedule;
+  checkInteger("blockLength", blockLength, 1, length);
+  checkInteger("steps", steps, 1, length);
+  checkInteger("from", from, 0, steps);
+  checkInteger("to", to, from, steps);
+  const blocks = length / blockLength;
+  const refuse = (message: string): never => {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", message);
+  };
+  if (!Number.isInteger(blocks)) {
+    refuse(`Expected \`blockLength\` to divide the texts' length, ${length}, got ${blockLength}`);
+  }
+  if (steps % blocks !== 0) {
+    refuse(`Expected \`steps\` to be divisible by the number of blocks, ${blocks}, got ${steps}`);
+  }
+  if (isParallel && to % (steps / blocks) !== 0) {
+    refuse(`Expected \`to\` to be a block's end, a multiple of ${steps / blocks}, got ${to}`);
+  }
+}
+
+function checkParallel(rule: ParallelRule, remasking: Remasking): void {
+  checkKeys("parallel", rule, ["threshold" in rule ? "threshold" : "factor"]);
+  if ("threshold" in rule) checkNumber("threshold", rule.threshold, 0, 1);
+  else checkNumber("factor", rule.factor, Number.MIN_VALUE, 1e6);
+  if (remasking === "low-confidence") return;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    `Expected \`remasking\` to be low-confidence where \`parallel\` is given, got ${remasking}`,
+  );
+}

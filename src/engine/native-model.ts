@@ -1,0 +1,51 @@
+/** The addon's models, as `native/model.cc` defines them, and the policy that tokens are drawn by. */
+
+export interface NativeSampling {
+  temperature: number;
+  topK: number;
+  topP: number;
+  minP: number;
+  allowedTokens: Int32Array;
+  /** Ids from here on have no probability. */
+  vocabLimit: number;
+}
+
+export interface NativeModelInfo {
+  description: string;
+  parameters: number;
+  sizeBytes: number;
+  contextLength: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  embeddingSize: number;
+  slidingWindow: number;
+  vocabSize: number;
+  hasEncoder: boolean;
+  hasDecoder: boolean;
+  isRecurrent: boolean;
+  isHybrid: boolean;
+  isDiffusion: boolean;
+  bos: number | null;
+  eos: number | null;
+  eot: number | null;
+  pad: number | null;
+  mask: number | null;
+  addBos: boolean;
+  addEos: boolean;
+  chatTemplate: string | null;
+  /** Of the classes of a classification head; none without a head. */
+  labels: string[];
+}
+
+export interface NativeModel {
+  info(): NativeModelInfo;
+  metadata(): Record<string, string>;
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Int32Array;
+  detokenize(tokens: Int32Array, special: boolean): string;
+  tokenText(token: number): string;
+  isEndToken(token: number): boolean;
+  /** The lowest token id at which two vocabularies differ; padding at the end aside. */
+  firstTokenDifference(other: NativeModel): number | null;
+  close(): void;
+}
