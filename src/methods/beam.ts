@@ -3,7 +3,7 @@ import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Scored } from "../energy/estimator.js";
 import type { Model } from "../engine/model.js";
 import type { Prompt } from "../engine/prompt.js";
-import { StepGrowth, TokenGrowth } from "./growth.js";
+import { type Growth, StepGrowth, TokenGrowth } from "./growth.js";
 import type { MethodOptions } from "./options.js";
 import type { Result } from "./result.js";
 import { Run } from "./run.js";
@@ -30,7 +30,7 @@ export async function beam(
   await using run = await Run.open("beam", model, prompt, options);
   const { candidates: width, blockTokens, maxTokens, diffusion } = run.settings;
   const penalty = run.settings.lengthPenalty ?? 0;
-  const growth =
+  const growth: Growth =
     diffusion === null ? new TokenGrowth(run.prefixChain) : new StepGrowth(run.trajectoryChain);
   /** How often hypotheses grow in a guidance step. */
   const pace = diffusion === null ? blockTokens : 1;
