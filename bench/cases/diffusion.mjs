@@ -1,5 +1,5 @@
 import { appendFile, readFile } from "node:fs/promises";
-import { ets, loadModel, majority, miniGsm, sample, selfConsistency } from "llama-ets";
+import { beam, ets, loadModel, majority, miniGsm, sample, selfConsistency } from "llama-ets";
 import { showProgress } from "../lib/progress.mjs";
 import { wilson } from "../lib/statistics.mjs";
 import { fixed, interval, percent } from "../lib/table.mjs";
@@ -16,12 +16,13 @@ export const diffusionOptions = {
   votes: 8,
   candidates: 4,
   cachedCandidates: 4,
+  width: 2,
   out: "",
 };
 
 /**
- * Accuracy on held-out mini-gsm items of sample, majority, ETS and ETS-IS with Fast-dLLM's rollouts,
- * on one diffusion model and one thread. How many texts each draws is to be chosen so that all but
+ * Accuracy on held-out mini-gsm items of sample, majority, ETS, ETS-IS with Fast-dLLM's rollouts and
+ * beam search, on one diffusion model and one thread. How many texts each draws is to be chosen so that all but
  * sample take the same time of the processor, which the table shows.
  */
 export async function diffusion(given) {
@@ -56,7 +57,7 @@ export async function diffusion(given) {
   return tableOf(methods, rows, options, items.length);
 }
 
-function methodsOf({ temperature, votes, candidates, cachedCandidates }) {
+function methodsOf({ temperature, votes, candidates, cachedCandidates, width }) {
   const { extract, answerEnd } = miniGsm;
   const shared = { extract, temperature, maxTokens: 56, diffusion: { blockLength: 8 } };
   const guided = { ...shared, reward: selfConsistency({ extract, answerEnd }), blockTokens: 16 };
@@ -68,6 +69,7 @@ function methodsOf({ temperature, votes, candidates, cachedCandidates }) {
       ...{ run: ets, isCached: true },
       ...{ ...guided, candidates: cachedCandidates },
     },
+    [`beam, W = ${width}`]: { run: beam, ...shared, temperature: 1, candidates: width },
   };
 }
 
@@ -115,7 +117,7 @@ function tableOf(methods, rows, { seed, temperature, model }, n) {
     ours: 100 * guided.accuracy,
     theirs: 100 * voting.accuracy,
     unit: `% right: ${guided.method}; ${voting.method}`,
-    note: `mini-gsm levels 1 and 2, ${n} held-out items, seed ${seed}, temperature ${temperature}, ${model}, one thread.`,
+    note: `mini-gsm levels 1 and 2, ${n} held-out items, seed ${seed}, temperature ${temperature} (beam: 1), ${model}, one thread.`,
     columns: [
       "method",
       "accuracy %",
