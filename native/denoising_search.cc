@@ -162,7 +162,7 @@ class Search {
     for (const auto& [parent, outcome, log_prob] : extensions) {
       if (going == options_.width) break;
       Node child = Unmask(live_[parent], outlooks[parent], outcome, log_prob);
-      if (going == 0) session_->monitor()->Show(child.text.tokens);
+      if (going + ended == 0) session_->monitor()->Show(child.text.tokens);
       const auto finish = passes_.Advance(&child.read);
       const bool has_ended = finish && *finish != DenoisingFinish::kSchedule;
       // All have as many tokens, so that no more than `width` of a step can be among the best.

@@ -1,7 +1,8 @@
 /** The methods on a diffusion model: what they promise on any model, and what is its own. */
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import type { MethodOptions } from "../../src/methods/options.js";
+import { plan } from "../../src/methods/plan.js";
 import { METHODS } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
@@ -11,6 +12,7 @@ import { ROUNDING } from "../fixtures/rounding.js";
 const QUESTION =
   "On a farm Rosa has 11 hens. She has 3 times as many ducks as hens. How many animals does Rosa have now?";
 const model = useModel("mini-gsm-llada");
+afterEach(() => vi.restoreAllMocks());
 const base: MethodOptions = {
   ...{ extract: miniGsm.extract, maxTokens: 56, diffusion: { blockLength: 8 } },
   ...{ candidates: 3, seed: 1 },
@@ -61,6 +63,24 @@ describe("beam", () => {
     expect(wide.usage.passes).toBeLessThanOrEqual(passes);
     expect(wide.usage.prefilled).toBeLessThanOrEqual(prefilled);
     expect(plain(await run("beam", { diffusion, candidates: 4 }))).toEqual(plain(wide));
+  });
+
+  test("keeps keys and values of all its hypotheses at once, or says how many fit", async () => {
+    const wide = { maxTokens: 256, candidates: 60, diffusion: { cache: "dual" } } as const;
+    vi.spyOn(process.memoryUsage, "rss").mockReturnValue(0);
+    vi.spyOn(process, "constrainedMemory").mockReturnValue(40 * 2 ** 20);
+    const planned = (options: MethodOptions, method: "beam" | "best-of-n" = "beam") =>
+      plan(model(), QUESTION, { ...options, method });
+    const error = await planned(wide).catch((refusal) => refusal);
+    expect(error.code).toBe("ERR_OUT_OF_MEMORY");
+    const most = Number(/candidates: (\d+)/.exec(error.message)?.[1]);
+    expect((await planned({ ...wide, candidates: most })).model).toMatchObject({
+      ...{ parallel: most, waves: 1 },
+    });
+    await expect(planned({ ...wide, candidates: most + 1 })).rejects.toThrow(/candidates/);
+    // Without a cache, and by other methods, some wait for others.
+    expect((await planned({ ...wide, diffusion: {} })).model.parallel).toBeGreaterThan(0);
+    expect((await planned(wide, "best-of-n")).model.waves).toBeGreaterThan(1);
   });
 
   test("that a budget cuts short returns its best text so far", async () => {
