@@ -23,6 +23,7 @@ export async function work(flags: WorkerFlags): Promise<void> {
         drawn++;
         if (error !== undefined) console.error(`${item} ${method}: ${error}`);
       },
+      onWarning: (message) => console.error(message),
       onConnection: (isConnected) =>
         console.error(isConnected ? "Redis is back" : "Redis is lost; trying again"),
     });

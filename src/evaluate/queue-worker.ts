@@ -22,6 +22,7 @@ import {
   STALLED_CHECK_MS,
   type Work,
 } from "./queue-protocol.js";
+import { loweredMessage, onCores } from "./side-by-side.js";
 
 /** An ended worker waits no longer for a Redis that may be gone. */
 const CLOSE_LIMIT_MS = 3_000;
@@ -35,12 +36,16 @@ export interface WorkerOptions {
   task?: string;
   /** The reward, as the evaluation names it. Default "self-consistency". */
   reward?: string;
-  /** Runs side by side, each in a context of its own, from 1 to 64. Default 1. */
+  /**
+   * Runs side by side, each in a context of its own, from 1 to 64. Default 1. On the CPU it is lowered
+   * to as many as the cores have threads for.
+   */
   concurrency?: number;
   /** Aborting ends the worker: what it was drawing goes back to the queue. */
   signal?: AbortSignal;
   /** Called when a sample was drawn, or could not be. */
   onSample?: (sample: { item: string; method: string; error?: string }) => void;
+  onWarning?: (message: string) => void;
   /** Called when Redis is lost and when it is back. */
   onConnection?: (isConnected: boolean) => void;
 }
@@ -48,7 +53,9 @@ export interface WorkerOptions {
 /** As `runWorker`. */
 export async function workOnQueue(model: Model, options: WorkerOptions): Promise<never> {
   const { signal } = options;
-  const { concurrency, reward } = resolveWorkerOptions(options);
+  const { concurrency: asked, reward } = resolveWorkerOptions(options);
+  const room = onCores(asked, model);
+  if (room.limit !== null) options.onWarning?.(loweredMessage(asked, room));
   const own = {
     model: (await describeModel(model, signal)).sha256,
     proposal: options.proposal ? (await describeModel(options.proposal, signal)).sha256 : null,
@@ -106,7 +113,7 @@ export async function workOnQueue(model: Model, options: WorkerOptions): Promise
     throw refusal;
   }
   const worker = new Worker(QUEUE_NAME, draw, {
-    ...{ connection: redis, concurrency, lockDuration: LOCK_MS },
+    ...{ connection: redis, concurrency: room.concurrency, lockDuration: LOCK_MS },
     ...{ stalledInterval: STALLED_CHECK_MS, maxStalledCount: MAX_LOST_WORKERS },
   });
   worker.on("error", () => {}); // Lost connections come back by themselves.
@@ -134,7 +141,7 @@ export async function workOnQueue(model: Model, options: WorkerOptions): Promise
 function resolveWorkerOptions(options: WorkerOptions) {
   checkKeys("options", options, [
     ...["queue", "proposal", "task", "reward", "concurrency"],
-    ...["signal", "onSample", "onConnection"],
+    ...["signal", "onSample", "onWarning", "onConnection"],
   ]);
   const { proposal, concurrency = 1, reward = DEFAULT_REWARD } = options;
   if (proposal !== undefined && !(proposal instanceof Model)) {

@@ -17,12 +17,14 @@ import type { DrawContext, DrawJob } from "./draw-sample.js";
 /** Share of the free memory that runs' own contexts may take together. */
 const MEMORY_SHARE = 0.8;
 
-/** Disposed of when the runs have ended. */
-export interface SideBySide extends AsyncDisposable {
+interface Lowered {
   concurrency: number;
   /** Why it is less than what was asked for; null when it is not. */
   limit: string | null;
 }
+
+/** Disposed of when the runs have ended. */
+interface SideBySide extends Lowered, AsyncDisposable {}
 
 interface Limit {
   most: number;
@@ -73,7 +75,17 @@ export async function openSideBySide(
   return { concurrency, limit, [Symbol.asyncDispose]: close };
 }
 
-function lowered(asked: number, limits: readonly Limit[]) {
+/** How many of `asked` runs may go on at once, each with a context of its own, by the cores alone. */
+export function onCores(asked: number, model: Model): Lowered {
+  return lowered(asked, asked > 1 ? [coreLimit(model)] : []);
+}
+
+/** What to tell of a concurrency that is less than what was asked for. */
+export function loweredMessage(asked: number, { concurrency, limit }: Lowered): string {
+  return `Concurrency is lowered from ${asked} to ${concurrency}: ${limit}`;
+}
+
+function lowered(asked: number, limits: readonly Limit[]): Lowered {
   const [lowest] = limits.toSorted((a, b) => a.most - b.most);
   if (lowest === undefined || lowest.most >= asked) return { concurrency: asked, limit: null };
   return { concurrency: Math.max(1, lowest.most), limit: lowest.reason };
