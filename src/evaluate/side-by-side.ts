@@ -165,8 +165,7 @@ function memoryLimit(plans: readonly Plan[]): Limit {
 function coreLimit(model: Model): Limit {
   const cores = availableParallelism();
   const most = model.engine.gpu === false ? Math.floor(cores / model.threads) : Infinity;
-  const threads = `${model.threads} thread${model.threads > 1 ? "s" : ""}`;
-  return { most, reason: `${cores} cores, ${threads} a run` };
+  return { most, reason: `cores: ${cores}, threads a run: ${model.threads}` };
 }
 
 /** Side by side, one run's texts are drawn while another's proposal or reward model computes. */
@@ -178,6 +177,6 @@ function contextLimit(groups: readonly Group[], { model, reward }: DrawContext):
   const threads = computing.reduce((a, b) => a + b, 0);
   const cores = availableParallelism();
   const fits = computing.length <= 1 || model.engine.gpu !== false || threads <= cores;
-  const reason = `${cores} cores, ${threads} threads of ${computing.length} contexts`;
+  const reason = `cores: ${cores}, threads of ${computing.length} contexts: ${threads}`;
   return { most: fits ? Infinity : 1, reason };
 }
