@@ -154,10 +154,14 @@ function trajectories(
 }
 
 describe("beam search", () => {
+  let policy: DiffusionPolicy;
+  beforeAll(async () => {
+    policy = await enumerateDiffusion(model(), "low-confidence");
+  });
+
   test.each([0, 1, 3])(
     "as wide as there are texts is exhaustive, with penalty %d",
     async (lengthPenalty) => {
-      const policy = await enumerateDiffusion(model(), "low-confidence");
       const { reward: _, lambda: __, shortcuts: ___, rollouts: ____, ...options } = policy.options;
       const own = { ...options, candidates: 64, lengthPenalty };
       const { steps, tokens } = await beam(model(), PROMPT, own);
@@ -281,7 +285,7 @@ describe("the energies of ETS-IS", () => {
     }
   });
 
-  test("are biased under the one-pass ratio, as its law says", async () => {
+  test.runIf(isStudy)("are biased under the one-pass ratio, as its law says", async () => {
     const policy = await enumerateDiffusion(model(), "random");
     const drawn = await drawEnergies(policy, { ratio: "one-pass", candidates: 300 });
     const expectation = (ratio: Ratio) => (canvas: diffusion.Canvas) =>

@@ -14,7 +14,7 @@ const QUESTION =
 const model = useModel("mini-gsm-llada");
 afterEach(() => vi.restoreAllMocks());
 const base: MethodOptions = {
-  ...{ extract: miniGsm.extract, maxTokens: 56, diffusion: { blockLength: 8 } },
+  ...{ extract: miniGsm.extract, maxTokens: 56, diffusion: { blockLength: 8, denoisingSteps: 28 } },
   ...{ candidates: 3, seed: 1 },
 };
 const run = (method: keyof typeof METHODS, options: MethodOptions = {}) => {
@@ -127,6 +127,7 @@ describe("ets-is", () => {
   test("by one pass scores each rollout once under either model, within the plan", async () => {
     const options: MethodOptions = {
       ...{ proposal: model(), temperature: 2, blockTokens: 8, maxTokens: 24 },
+      diffusion: { blockLength: 8 },
       ...{ proposalSampling: { temperature: 3 }, shortcuts: { decided: false } },
     };
     const stepwise = await run("ets-is", options);
@@ -144,6 +145,7 @@ describe("ets-is", () => {
   test("by one pass of the same weights at the same temperature is not weighted at all", async () => {
     const { steps } = await run("ets-is", {
       ...{ proposal: model(), temperature: 2, blockTokens: 8, maxTokens: 16, candidates: 4 },
+      diffusion: { blockLength: 8 },
       ...{ ratio: "one-pass" as const, shortcuts: { decided: false, duplicates: false } },
     });
     const [{ rolloutEss, rolloutCount } = {}] = steps;
