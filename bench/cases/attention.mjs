@@ -53,7 +53,7 @@ export async function attention({ quick, threads, rounds, counts }) {
 
 async function speedOf(model, promptTokens, parallel, flashAttention) {
   const cells = promptTokens + parallel * LENGTH;
-  const context = await model.lease({ cells, sequences: parallel + 1 }, flashAttention);
+  const context = await model.lease({ cells, sequences: parallel + 1, flashAttention });
   try {
     const parent = await prefilled(context, randomPrompt(promptTokens));
     const started = performance.now();

@@ -57,7 +57,7 @@ async function guided(model, { M, K, I, promptTokens, length }) {
 async function published(model, { M, K, I, promptTokens, length }) {
   const block = Math.ceil(length / I);
   const cells = (promptTokens + length) * M * K;
-  const context = await model.lease({ cells, sequences: M * K * 2 }, "auto");
+  const context = await model.lease({ cells, sequences: M * K * 2 });
   const started = performance.now();
   let prefilled = 0;
   let generated = 0;

@@ -62,7 +62,7 @@ function shapes(quick, sweeps) {
 
 async function timeForks({ file, threads }, promptTokens) {
   const model = await loadModel(file, { gpu: false, threads });
-  const context = await model.lease({ cells: promptTokens + 64, sequences: 8 }, "auto");
+  const context = await model.lease({ cells: promptTokens + 64, sequences: 8 });
   const parent = await prefilled(context, randomPrompt(promptTokens));
   const times = [];
   for (let i = 0; i < FORKS; i++) {

@@ -12,7 +12,7 @@ export function randomPrompt(length) {
 /** A context with room for this many texts of this length side by side, besides one prompt. */
 export function leaseContext(model, { promptTokens, maxTokens, parallel }) {
   const cells = promptTokens + parallel * maxTokens;
-  return model.lease({ cells, sequences: parallel + 1 }, "auto");
+  return model.lease({ cells, sequences: parallel + 1 });
 }
 
 /** A sequence of the context that holds the prompt. */

@@ -53,7 +53,7 @@ export class AutoregressiveProposal implements Proposal {
     plan: ContextPlan,
     options: AutoregressiveOptions,
   ): Promise<AutoregressiveProposal> {
-    const context = await model.lease(plan, plan.flashAttention);
+    const context = await model.lease(plan);
     return new AutoregressiveProposal(await TextDrawer.open(model, context, options), options);
   }
 

@@ -113,7 +113,7 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     plan: ContextPlan,
     options: AutoregressiveOptions,
   ): Promise<AutoregressiveChain> {
-    const context = await model.lease(plan, plan.flashAttention);
+    const context = await model.lease(plan);
     return new AutoregressiveChain(await TextDrawer.open(model, context, options), options);
   }
 

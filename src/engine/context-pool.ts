@@ -4,7 +4,7 @@
  */
 import { Context, type ContextOptions } from "./context.js";
 import type { NativeModel } from "./native-model.js";
-import { type ContextSize, SharedContext } from "./shared-context.js";
+import { type ContextNeeds, SharedContext } from "./shared-context.js";
 
 export class ContextPool implements AsyncDisposable {
   readonly #threads: number;
@@ -24,30 +24,27 @@ export class ContextPool implements AsyncDisposable {
     return [...this.#shared].reduce((sum, { freeCells }) => sum + freeCells, cells);
   }
 
-  async lease(
-    model: NativeModel,
-    size: ContextSize,
-    flashAttention: boolean | "auto",
-  ): Promise<Context> {
+  async lease(model: NativeModel, needs: ContextNeeds): Promise<Context> {
     for (const shared of this.#shared) {
-      const lane = await shared.lease(size, flashAttention);
+      const lane = await shared.lease(needs);
       if (lane !== null) return lane;
     }
     const idle = this.#idle;
     this.#idle = undefined;
+    const options = this.#optionsOf(needs);
     const fits =
       idle !== undefined &&
-      idle.options.cells >= size.cells &&
-      idle.options.sequences === size.sequences &&
-      idle.options.batchTokens === size.batchTokens &&
-      idle.options.outputs === size.outputs &&
-      idle.options.flashAttention === flashAttention;
+      idle.options.cells >= options.cells &&
+      idle.options.sequences === options.sequences &&
+      idle.options.batchTokens === options.batchTokens &&
+      idle.options.outputs === options.outputs &&
+      idle.options.flashAttention === options.flashAttention;
     if (fits) return idle;
     if (idle !== undefined) {
       this.#contexts.delete(idle);
       await idle[Symbol.asyncDispose]();
     }
-    const context = await Context.open(model, this.#optionsOf(size, flashAttention));
+    const context = await Context.open(model, options);
     this.add(context);
     return context;
   }
@@ -67,12 +64,8 @@ export class ContextPool implements AsyncDisposable {
   }
 
   /** A context whose lanes are leased until it is disposed of; then it waits for their work. */
-  async share(
-    model: NativeModel,
-    size: ContextSize,
-    flashAttention: boolean | "auto",
-  ): Promise<AsyncDisposable> {
-    const shared = await SharedContext.open(model, this.#optionsOf(size, flashAttention));
+  async share(model: NativeModel, needs: ContextNeeds): Promise<AsyncDisposable> {
+    const shared = await SharedContext.open(model, this.#optionsOf(needs));
     this.#shared.add(shared);
     return {
       [Symbol.asyncDispose]: async () => {
@@ -93,10 +86,8 @@ export class ContextPool implements AsyncDisposable {
     await Promise.all(all.map((context) => context[Symbol.asyncDispose]()));
   }
 
-  #optionsOf(
-    { cells, sequences, batchTokens, outputs }: ContextSize,
-    flashAttention: boolean | "auto",
-  ): ContextOptions {
+  #optionsOf(needs: ContextNeeds): ContextOptions {
+    const { cells, sequences, batchTokens, outputs, flashAttention = "auto" } = needs;
     return {
       ...{ cells, sequences, threads: this.#threads, flashAttention },
       ...(batchTokens !== undefined && { batchTokens }),

@@ -26,7 +26,7 @@ import {
   type PromptOptions,
 } from "./prompt.js";
 import { resolveOnlySampling, type SamplingOptions } from "./sampling.js";
-import type { ContextSize } from "./shared-context.js";
+import type { ContextNeeds } from "./shared-context.js";
 import { matchTokenizers } from "./tokenizer-match.js";
 
 interface Origin {
@@ -140,8 +140,8 @@ export class Model implements AsyncDisposable {
    * or one of its own. The last of these released is kept and handed out again when it is large
    * enough.
    */
-  async lease(size: ContextSize, flashAttention: boolean | "auto" = "auto"): Promise<Context> {
-    return this.#contexts.lease(this.#aliveAutoregressive(), size, flashAttention);
+  async lease(needs: ContextNeeds): Promise<Context> {
+    return this.#contexts.lease(this.#aliveAutoregressive(), needs);
   }
 
   /**
@@ -149,11 +149,8 @@ export class Model implements AsyncDisposable {
    * lease lanes of it where they fit and its `flashAttention` suits them. Throws
    * `ERR_OUT_OF_MEMORY` when the engine can't allocate it.
    */
-  async share(
-    size: ContextSize,
-    flashAttention: boolean | "auto" = "auto",
-  ): Promise<AsyncDisposable> {
-    return this.#contexts.share(this.#aliveAutoregressive(), size, flashAttention);
+  async share(needs: ContextNeeds): Promise<AsyncDisposable> {
+    return this.#contexts.share(this.#aliveAutoregressive(), needs);
   }
 
   /**
@@ -231,7 +228,7 @@ export class Model implements AsyncDisposable {
       heldTokens: 0,
       continuedTokens: longest,
     });
-    const context = await this.lease(capacity, false);
+    const context = await this.lease({ ...capacity, flashAttention: false });
     try {
       const parent = await context.create();
       await parent.prefill(tokens);

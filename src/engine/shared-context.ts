@@ -3,9 +3,10 @@ import type { Capacity, ContextPlan } from "./capacity.js";
 import { Context, type ContextOptions } from "./context.js";
 import type { NativeModel } from "./native-model.js";
 
-/** A context's size; what is left out has the context's defaults. */
-export type ContextSize = Pick<Capacity, "cells" | "sequences"> &
-  Partial<Capacity & Pick<ContextPlan, "anyAttention">>;
+/** What a run needs of a context; what is left out has the context's defaults. */
+export type ContextNeeds = Pick<Capacity, "cells" | "sequences"> &
+  Partial<Capacity & Pick<ContextPlan, "anyAttention">> &
+  Pick<ContextOptions, "flashAttention">;
 
 export class SharedContext {
   readonly #context: Context;
@@ -29,10 +30,8 @@ export class SharedContext {
   }
 
   /** A lane; null when the context has no room for it, or computes in another way. */
-  async lease(
-    { cells, sequences, outputs, anyAttention = false }: ContextSize,
-    flashAttention: boolean | "auto",
-  ): Promise<Context | null> {
+  async lease(needs: ContextNeeds): Promise<Context | null> {
+    const { cells, sequences, outputs, flashAttention = "auto", anyAttention = false } = needs;
     const own = this.#context.options.flashAttention;
     if (flashAttention !== own && !(anyAttention && own === "auto")) return null;
     if (cells > this.#freeCells || sequences > this.#freeSequences) return null;

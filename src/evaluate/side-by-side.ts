@@ -65,8 +65,7 @@ export async function openSideBySide(
   };
   try {
     for (const group of concurrency > 1 ? groups : []) {
-      const size = sharedBy(group, concurrency);
-      shared.push(await group.model.share(size, size.flashAttention));
+      shared.push(await group.model.share(sharedBy(group, concurrency)));
     }
   } catch (error) {
     await close();

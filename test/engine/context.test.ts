@@ -13,7 +13,7 @@ let prompt: Int32Array;
 
 beforeEach(async () => {
   const capacity = { cells: 2048, sequences: 24 };
-  context = await model().lease(capacity, false);
+  context = await model().lease({ ...capacity, flashAttention: false });
   prompt = (await model().encodePrompt(QUESTION)).tokens;
 });
 afterEach(() => model().release(context));

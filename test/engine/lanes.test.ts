@@ -20,7 +20,7 @@ interface Lane {
 }
 
 async function openLane(): Promise<Lane> {
-  const context = await model().lease(SIZE, false);
+  const context = await model().lease({ ...SIZE, flashAttention: false });
   const parent = await context.create();
   const { tokens } = await model().encodePrompt(QUESTION);
   await parent.prefill(tokens);
@@ -29,7 +29,7 @@ async function openLane(): Promise<Lane> {
 
 beforeEach(async () => {
   const all = { cells: LANES * SIZE.cells, sequences: LANES * SIZE.sequences };
-  shared = await model().share({ ...all, batchTokens: 128 }, false);
+  shared = await model().share({ ...all, batchTokens: 128, flashAttention: false });
   lanes = [];
   for (let i = 0; i < LANES; i += 1) lanes.push(await openLane());
 });
@@ -206,11 +206,11 @@ test("where a shared context has no room, or computes otherwise, a context of it
     return contextDecodes > decodes;
   };
   expect(await isLane(lane(0).context)).toBe(true);
-  const fifth = await model().lease(SIZE, false);
+  const fifth = await model().lease({ ...SIZE, flashAttention: false });
   expect(await isLane(fifth)).toBe(false);
   await model().release(fifth);
   await model().release(lane(3).context);
-  const other = await model().lease(SIZE, true);
+  const other = await model().lease({ ...SIZE, flashAttention: true });
   expect(await isLane(other)).toBe(false);
   await model().release(other);
   lanes[3] = await openLane();

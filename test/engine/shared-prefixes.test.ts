@@ -12,7 +12,7 @@ let parent: Sequence;
 let promptLength: number;
 
 beforeEach(async () => {
-  context = await model().lease({ cells: 4096, sequences: 40 }, false);
+  context = await model().lease({ cells: 4096, sequences: 40, flashAttention: false });
   parent = await context.create();
   const { tokens } = await model().encodePrompt(QUESTION);
   promptLength = tokens.length;

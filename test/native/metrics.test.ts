@@ -86,7 +86,7 @@ describe("texts carry the metrics of each of their tokens", () => {
 
   test.each(policies)("drawn by %s", async (_, changes) => {
     const sampling = { ...PLAIN, allowedTokens: [], ...changes };
-    const context = await model().lease({ cells: 2048, sequences: 16 }, false);
+    const context = await model().lease({ cells: 2048, sequences: 16, flashAttention: false });
     const parent = await context.create();
     await parent.prefill((await model().encodePrompt(QUESTION)).tokens);
     const draws = Array.from({ length: 8 }, (_, i) => ({

@@ -112,7 +112,7 @@ describe("in a run", () => {
     const { steps } = await ets(model(), QUESTION, options);
     const rollouts = completionsOf(steps).filter(({ rollout }) => rollout !== null);
     expect(rollouts.length).toBeGreaterThan(4);
-    const context = await model().lease({ cells: 2048, sequences: 8 }, false);
+    const context = await model().lease({ cells: 2048, sequences: 8, flashAttention: false });
     const parent = await context.create();
     await parent.prefill((await model().encodePrompt(QUESTION)).tokens);
     const sampling = { ...PLAIN, allowedTokens: [], temperature: 1.3 };
