@@ -32,6 +32,14 @@ void Decoder::ThrowIfAborted() const {
   if (monitor_->IsAborted()) throw EngineError("ERR_ABORTED", "The work was aborted");
 }
 
+bool Decoder::OutOfBudget(
+    int64_t max_tokens,
+    const std::optional<std::chrono::steady_clock::time_point>& deadline) const {
+  ThrowIfAborted();
+  if (monitor_->generated >= max_tokens) return true;
+  return deadline && std::chrono::steady_clock::now() >= *deadline;
+}
+
 void Decoder::DecodeTogether(const std::vector<Decoder*>& decoders) {
   std::vector<const JobMonitor*> callers;
   for (const Decoder* decoder : decoders) callers.push_back(decoder->monitor_);

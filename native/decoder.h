@@ -5,8 +5,10 @@
 
 #include <llama.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine_context.h"
@@ -32,6 +34,10 @@ class Decoder {
   Decoder& operator=(const Decoder&) = delete;
 
   void ThrowIfAborted() const;
+  // Whether the running call has generated so many tokens, or the deadline has come. Throws as
+  // ThrowIfAborted does.
+  bool OutOfBudget(int64_t max_tokens,
+                   const std::optional<std::chrono::steady_clock::time_point>& deadline) const;
   // Decodes the batch and waits for its logits.
   void Decode() { DecodeTogether({this}); }
   // As Decode, for several sessions of one context whose tokens are in the batch.

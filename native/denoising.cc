@@ -54,10 +54,7 @@ class Denoising {
       results_[text->index].finish = *finish;
       return false;
     }
-    const RandomStream& stream = texts_[text->index].stream;
-    text->positions = options_.remasking == Remasking::kRandom
-                          ? schedule_.RandomPositions(*text, stream)
-                          : schedule_.OpenPositions(*text);
+    text->positions = schedule_.PositionsToRead(*text, texts_[text->index].stream);
     return true;
   }
 

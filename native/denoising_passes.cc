@@ -45,9 +45,7 @@ llama_seq_id DenoisingPasses::ForkSlot(llama_seq_id slot) {
 }
 
 bool DenoisingPasses::OutOfBudget() const {
-  session_->ThrowIfAborted();
-  if (session_->monitor()->generated >= options_->max_total_tokens) return true;
-  return options_->deadline && std::chrono::steady_clock::now() >= *options_->deadline;
+  return session_->OutOfBudget(options_->max_total_tokens, options_->deadline);
 }
 
 bool DenoisingPasses::Run(const std::vector<ReadText*>& texts, const Use& use) {
@@ -79,9 +77,9 @@ bool DenoisingPasses::Run(const std::vector<ReadText*>& texts, const Use& use) {
 StateRead DenoisingPasses::ReadFor(const Group& group, bool full) {
   const ReadText& text = *group.front();
   const auto length = static_cast<int32_t>(text.tokens.size());
-  StateRead read = {&text.tokens, text.positions, 0, length};
-  for (const ReadText* other : group) {  // random positions differ
-    read.positions.insert(read.positions.end(), other->positions.begin(), other->positions.end());
+  StateRead read = {&text.tokens, {}, 0, length};
+  for (const ReadText* one : group) {  // random positions differ
+    read.positions.insert(read.positions.end(), one->positions.begin(), one->positions.end());
   }
   std::sort(read.positions.begin(), read.positions.end());
   read.positions.erase(std::unique(read.positions.begin(), read.positions.end()),
@@ -108,12 +106,11 @@ StateRead DenoisingPasses::ReadFor(const Group& group, bool full) {
 
 // Leaves to a group's texts what its full pass computed, where they go on in the block.
 void DenoisingPasses::Keep(const Group& group) {
+  for (ReadText* text : group) text->cached = !schedule_->OpenPositions(*text).empty();
+  const auto goes_on = [](const ReadText* text) { return text->cached; };
+  if (std::none_of(group.begin(), group.end(), goes_on)) return;
   const ReadText& owner = *group.front();
   const int32_t end = schedule_->BlockEnd(owner);
-  const auto goes_on = [&](const ReadText* text) {
-    return !schedule_->OpenPositions(*text).empty();
-  };
-  if (std::none_of(group.begin(), group.end(), goes_on)) return;
   const int32_t first = session_->FirstReadFor(schedule_->BlockStart(owner));
   const bool parks =
       session_->cache() == DiffusionCache::kDual && end < static_cast<int32_t>(owner.tokens.size());
@@ -124,12 +121,11 @@ void DenoisingPasses::Keep(const Group& group) {
       session_->KeepBefore(owner.slot + view, first);
     }
     for (const ReadText* text : group) {
-      if (text == &owner || !goes_on(text)) continue;
+      if (text == &owner || !text->cached) continue;
       session_->Clear(text->slot + view);
       session_->Fork(owner.slot + view, text->slot + view);
     }
   }
-  for (ReadText* text : group) text->cached = goes_on(text);
 }
 
 }  // namespace llama_ets

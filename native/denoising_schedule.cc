@@ -86,6 +86,12 @@ PhiloxCounter DenoisingSchedule::CounterOf(const RandomStream& stream, int32_t s
   return {stream[0], stream[1], stream[2], static_cast<uint32_t>(step) << 16 | place};
 }
 
+std::vector<int32_t> DenoisingSchedule::PositionsToRead(const ScheduledText& text,
+                                                        const RandomStream& stream) const {
+  if (options_->remasking == Remasking::kRandom) return RandomPositions(text, stream);
+  return OpenPositions(text);
+}
+
 std::vector<int32_t> DenoisingSchedule::RandomPositions(const ScheduledText& text,
                                                         const RandomStream& stream) const {
   const std::vector<int32_t> open = OpenPositions(text);

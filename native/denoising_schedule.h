@@ -71,11 +71,13 @@ class DenoisingSchedule {
   size_t CountOf(const ScheduledText& text) const;
   int32_t StepOf(const ScheduledText& text) const;
   PhiloxCounter CounterOf(const RandomStream& stream, int32_t step, int32_t position) const;
-  // The positions of the text's step under random remasking: they don't depend on the tokens, so
-  // that no other need be predicted.
-  std::vector<int32_t> RandomPositions(const ScheduledText& text, const RandomStream& stream) const;
+  // The positions that the text's next pass predicts: the open ones, or, under random remasking,
+  // those that it unmasks.
+  std::vector<int32_t> PositionsToRead(const ScheduledText& text, const RandomStream& stream) const;
 
  private:
+  // They don't depend on the tokens, so that no other need be predicted.
+  std::vector<int32_t> RandomPositions(const ScheduledText& text, const RandomStream& stream) const;
   std::vector<int32_t> MasksIn(const ScheduledText& text, int32_t first, int32_t last) const;
   void ThrowUnlessOnSchedule(const ScheduledText& text, size_t index) const;
   bool HasEnded(const ScheduledText& text) const;

@@ -68,7 +68,10 @@ class Search {
     for (size_t i = 0; i < hypotheses.size(); ++i) {
       const Hypothesis& one = hypotheses[i];
       Node node = {{schedule_.Begin(one.tokens, i)}, DenoisedText(one.tokens), one.log_prob, i};
-      if (Settle(&node)) continue;
+      if (const auto finish = passes_.Advance(&node.read)) {
+        Keep(&node, *finish);
+        continue;
+      }
       if (keeps_slots_) node.read.slot = passes_.TakeSlot();
       live_.push_back(std::move(node));
     }
@@ -84,21 +87,13 @@ class Search {
   }
 
  private:
-  // Finds the text's next step; true: it has none in this call, which is noted.
-  bool Settle(Node* node) {
-    const auto finish = passes_.Advance(&node->read);
-    if (finish) Keep(node, *finish);
-    return finish.has_value();
-  }
-
   void Keep(Node* node, DenoisingFinish finish) {
     node->text.finish = finish;
-    if (HasEnded(*node)) ++ended_;
+    if (HasEnded(finish)) ++ended_;
     found_.push_back({std::move(node->text), node->log_prob, node->origin});
   }
 
-  static bool HasEnded(const Node& node) {
-    const DenoisingFinish finish = node.text.finish;
+  static bool HasEnded(DenoisingFinish finish) {
     return finish == DenoisingFinish::kEnd || finish == DenoisingFinish::kLength;
   }
 
@@ -109,9 +104,7 @@ class Search {
     for (size_t i = 0; i < live_.size(); ++i) {
       ReadText& text = live_[i].read;
       text.index = i;
-      text.positions = denoising_.remasking == Remasking::kRandom
-                           ? schedule_.RandomPositions(text, options_.stream)
-                           : schedule_.OpenPositions(text);
+      text.positions = schedule_.PositionsToRead(text, options_.stream);
       texts.push_back(&text);
     }
     const auto look = [&](const auto& group, const auto& positions, const auto& rows) {
@@ -164,7 +157,7 @@ class Search {
       Node child = Unmask(live_[parent], outlooks[parent], outcome, log_prob);
       if (going + ended == 0) session_->monitor()->Show(child.text.tokens);
       const auto finish = passes_.Advance(&child.read);
-      const bool has_ended = finish && *finish != DenoisingFinish::kSchedule;
+      const bool has_ended = finish && HasEnded(*finish);
       // All have as many tokens, so that no more than `width` of a step can be among the best.
       if (has_ended && ++ended > options_.width) continue;
       going += has_ended ? 0 : 1;
@@ -195,21 +188,20 @@ class Search {
 
   // Puts children in the place of their parents, whose keys and values they go on with.
   void Replace(std::vector<std::pair<size_t, Node>> children) {
-    std::vector<Node> parents = std::move(live_);
-    live_.clear();
-    std::vector<bool> is_taken(parents.size(), false);
     if (keeps_slots_) {
-      std::vector<bool> goes_on(parents.size(), false);
+      std::vector<bool> goes_on(live_.size(), false);
       for (const auto& [parent, child] : children) goes_on[parent] = true;
-      for (size_t i = 0; i < parents.size(); ++i) {
-        if (!goes_on[i]) passes_.FreeSlot(parents[i].read.slot);
+      for (size_t i = 0; i < live_.size(); ++i) {
+        if (!goes_on[i]) passes_.FreeSlot(live_[i].read.slot);
+      }
+      std::vector<bool> is_taken(live_.size(), false);
+      for (auto& [parent, child] : children) {
+        if (is_taken[parent]) child.read.slot = passes_.ForkSlot(child.read.slot);
+        is_taken[parent] = true;
       }
     }
-    for (auto& [parent, child] : children) {
-      if (keeps_slots_ && is_taken[parent]) child.read.slot = passes_.ForkSlot(child.read.slot);
-      is_taken[parent] = true;
-      live_.push_back(std::move(child));
-    }
+    live_.clear();
+    for (auto& [parent, child] : children) live_.push_back(std::move(child));
   }
 
   DiffusionSession* session_;

@@ -103,9 +103,7 @@ class DrawingLoop final : public Generation {
 
   // Checked between batches, so a budget holds within one batch.
   bool OutOfBudget() const {
-    session_->ThrowIfAborted();
-    if (session_->monitor()->generated >= options_.max_total_tokens) return true;
-    return options_.deadline && std::chrono::steady_clock::now() >= *options_.deadline;
+    return session_->OutOfBudget(options_.max_total_tokens, options_.deadline);
   }
 
   // The last drawn token is decoded only if the continuation is kept.

@@ -22,8 +22,8 @@ export const diffusionOptions = {
 
 /**
  * Accuracy on held-out mini-gsm items of sample, majority, ETS, ETS-IS with Fast-dLLM's rollouts and
- * beam search, on one diffusion model and one thread. How many texts each draws is to be chosen so that all but
- * sample take the same time of the processor, which the table shows.
+ * beam search, on one diffusion model and one thread. How many texts each draws is to be chosen so
+ * that all but sample take the same time of the processor, which the table shows.
  */
 export async function diffusion(given) {
   const options = { ...diffusionOptions, ...given };

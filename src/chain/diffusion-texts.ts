@@ -1,4 +1,5 @@
 /** The states of a diffusion chain: texts some of whose positions are masked. */
+import type { DenoisedText } from "../engine/diffusion-context.js";
 import type { Model } from "../engine/model.js";
 import type { FinishReason, Text } from "./chain.js";
 import { blockSteps, type DenoisingSettings } from "./denoising.js";
@@ -19,12 +20,7 @@ export interface DiffusionState extends Text {
 }
 
 /** What was unmasked of a text: one element a position, for those with an order of 0 or more. */
-interface Unmasked {
-  tokens: Int32Array;
-  order: Int32Array;
-  logProbs: Float64Array;
-  finish: "end" | "length" | "schedule" | "budget";
-}
+type Unmasked = Pick<DenoisedText, "tokens" | "order" | "logProbs" | "finish">;
 
 interface Canvas extends Pick<DiffusionState, "canvas" | "canvasLogProbs" | "order" | "denoised"> {
   /** Whether nothing that is masked is part of the text. */

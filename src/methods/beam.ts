@@ -1,9 +1,8 @@
-import type { Hypothesis } from "../chain/chain.js";
+import type { ChainState, Hypothesis, PrefixChain } from "../chain/chain.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Scored } from "../energy/estimator.js";
 import type { Model } from "../engine/model.js";
 import type { Prompt } from "../engine/prompt.js";
-import { type Growth, StepGrowth, TokenGrowth } from "./growth.js";
 import type { MethodOptions } from "./options.js";
 import type { Result } from "./result.js";
 import { Run } from "./run.js";
@@ -30,8 +29,10 @@ export async function beam(
   await using run = await Run.open("beam", model, prompt, options);
   const { candidates: width, blockTokens, maxTokens, diffusion } = run.settings;
   const penalty = run.settings.lengthPenalty ?? 0;
-  const growth: Growth =
-    diffusion === null ? new TokenGrowth(run.prefixChain) : new StepGrowth(run.trajectoryChain);
+  const grow = (live: readonly Hypothesis[], wanted: number) =>
+    diffusion === null
+      ? growByToken(run.prefixChain, live, width)
+      : run.trajectoryChain.search(live, width, wanted);
   /** How often hypotheses grow in a guidance step. */
   const pace = diffusion === null ? blockTokens : 1;
   const scoreOf = ({ logProb, length }: Hypothesis) => logProb / length ** penalty;
@@ -40,7 +41,7 @@ export async function beam(
   let live: Hypothesis[] = [{ state: await run.chain.start(), logProb: 0, length: 0 }];
   let finished: Hypothesis[] = [];
   for (let grownBy = 1; live.length > 0; grownBy++) {
-    const grown = await growth.grow(live, width, width - finished.length);
+    const grown = await grow(live, width - finished.length);
     if (grown === null) break; // out of budget
     const ended = grown.filter(({ state }) => state.finishReason !== null);
     finished = [...finished, ...ended].sort(byScore);
@@ -58,6 +59,39 @@ export async function beam(
   const [best = live[0]] = finished;
   if (best === undefined) throw new Error("unreachable: a search has hypotheses until one ended");
   return await run.finish(best.state);
+}
+
+/** The most probable one-token extensions: `width` that go on, and those above them that end. */
+async function growByToken(
+  chain: PrefixChain,
+  live: readonly Hypothesis[],
+  width: number,
+): Promise<Hypothesis[] | null> {
+  const parents = live.map(({ state }) => state);
+  // Twice as many as go on, since some may end.
+  const ranked = await chain.rank(parents, 2 * width);
+  if (ranked.length === 0) return null;
+  await chain.release(parents);
+  const extensions = ranked
+    .flatMap(({ state, next }, i) => {
+      const { logProb } = live[i] as Hypothesis;
+      return next.map((token) => ({ state, token, logProb: logProb + token.logProb }));
+    })
+    .sort((a, b) => b.logProb - a.logProb);
+  const grown: Hypothesis[] = [];
+  const extended = new Set<ChainState>();
+  let going = 0;
+  for (const { state, token, logProb } of extensions) {
+    if (going === width) break;
+    const child = chain.extend(state, token);
+    grown.push({ state: child, logProb, length: child.tokens.length });
+    if (child.finishReason !== null) continue;
+    extended.add(state);
+    going++;
+  }
+  const spent = ranked.map(({ state }) => state).filter((state) => !extended.has(state));
+  await chain.release(spent);
+  return grown;
 }
 
 async function record(

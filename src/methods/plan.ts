@@ -160,10 +160,9 @@ function tryPlan(
   const bounds = boundTokens(method, settings, promptTokens);
   const [ofModel, ofProposal] = contexts.map((context, i): ModelPlan => {
     const tokens = bounds[i] as TokenBounds;
-    return {
-      ...context,
-      tokens: withBudget(tokens, settings, method === "beam" ? 2 * candidates : context.parallel),
-    };
+    // Beside the hypotheses that go on, as many may end.
+    const atOnce = method === "beam" ? 2 * candidates : context.parallel;
+    return { ...context, tokens: withBudget(tokens, settings, atOnce) };
   });
   const plan: Plan = {
     method,

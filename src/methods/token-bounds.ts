@@ -59,7 +59,7 @@ function boundDenoised(
   });
 }
 
-/** Of as many hypotheses at each denoising step, and those that end: fewer than as many, and once as many. */
+/** Of M hypotheses at each denoising step, and those that end: fewer than M, and M once. */
 function boundSearched(
   { candidates, maxTokens }: Settings,
   { denoisingSteps, cfgScale }: DenoisingSettings,
