@@ -20,6 +20,8 @@
       "sources": [
         "native/addon.cc",
         "native/arguments.cc",
+        "native/attend.cc",
+        "native/attention_kernel.cc",
         "native/batch.cc",
         "native/classification.cc",
         "native/context.cc",
@@ -47,6 +49,7 @@
         "native/sampler.cc",
         "native/scoring.cc",
         "native/session.cc",
+        "native/shared_attention.cc",
         "native/state_reader.cc",
         "native/state_scoring.cc",
         "native/text_end.cc",
@@ -59,7 +62,8 @@
         "<!@(node -p \"require('node-addon-api').include\")",
         "<(SHARED_INTERMEDIATE_DIR)/engine",
         "<(SHARED_INTERMEDIATE_DIR)/engine/include",
-        "<(SHARED_INTERMEDIATE_DIR)/engine/ggml/include"
+        "<(SHARED_INTERMEDIATE_DIR)/engine/ggml/include",
+        "<(SHARED_INTERMEDIATE_DIR)/engine/ggml/src"
       ],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],
       "cflags_cc!": ["-fno-exceptions", "-std=gnu++17"],
@@ -70,7 +74,8 @@
         "-Wall", "-Wextra", "-Wno-missing-field-initializers"
       ],
       "conditions": [
-        ["OS=='linux'", { "libraries": ["-ldl", "-lpthread"] }],
+        # The engine keeps pointers into the addon, which therefore stays when a worker thread ends.
+        ["OS=='linux'", { "libraries": ["-ldl", "-lpthread"], "ldflags": ["-Wl,-z,nodelete"] }],
         ["OS=='mac'", {
           "xcode_settings": {
             "CLANG_CXX_LANGUAGE_STANDARD": "c++17",

@@ -7,6 +7,7 @@
 #include <release.h>
 
 #include "arguments.h"
+#include "attend.h"
 #include "context.h"
 #include "diffusion_context.h"
 #include "engine.h"
@@ -125,6 +126,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["philox"] = Napi::Function::New(env, JsPhilox, "philox");
   exports["drawToken"] = Napi::Function::New(env, JsDrawToken, "drawToken");
   exports["scoreToken"] = Napi::Function::New(env, JsScoreToken, "scoreToken");
+  exports["attend"] = Napi::Function::New(env, JsAttend, "attend");
   return exports;
 }
 

@@ -101,7 +101,7 @@ DecoderOptions ReadSessionOptions(Napi::Value value) {
   options.max_outputs = static_cast<uint32_t>(read("maxOutputs", 1, 1 << 20));
   options.threads = static_cast<int32_t>(read("threads", 1, kMaxThreads));
   options.batch_threads = static_cast<int32_t>(read("batchThreads", 1, kMaxThreads));
-  options.flash_attention = static_cast<int32_t>(read("flashAttention", -1, 1));
+  options.flash_attention = static_cast<int32_t>(read("flashAttention", -1, kEnginesFlashAttention));
   // llama.cpp asserts these; it also clamps the batch to the context.
   options.batch_size = std::min(options.batch_size, options.cells);
   if (options.max_outputs > options.batch_size) options.max_outputs = options.batch_size;
@@ -251,6 +251,7 @@ Napi::Value ToJs(Napi::Env env, const SessionStatus& status) {
   set("decodes", status.decode_counters.decodes);
   set("contextDecodes", status.context_decodes);
   set("decodeNs", status.decode_counters.decode_ns);
+  set("attentionNs", status.decode_counters.attention_ns);
   set("samplingNs", status.decode_counters.sampling_ns);
   set("callNs", status.decode_counters.call_ns);
   set("cells", status.cells);

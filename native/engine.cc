@@ -15,6 +15,7 @@
 #include <regex>
 
 #include "engine_error.h"
+#include "shared_attention.h"
 
 namespace llama_ets {
 namespace {
@@ -153,6 +154,7 @@ void OpenEngine(const std::string& directory) {
   opened.llama_backend_init();
   api = opened;
   open_directory = directory;
+  RegisterSharedAttention();
 }
 
 const EngineApi& Engine() {

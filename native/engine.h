@@ -39,14 +39,15 @@ namespace llama_ets {
 
 #define LLAMA_ETS_GGML_FUNCTIONS(X)                                                     \
   X(ggml_backend_load_all_from_path) X(ggml_backend_reg_count)                          \
-  X(ggml_backend_dev_count) X(ggml_backend_dev_get)
+  X(ggml_backend_dev_count) X(ggml_backend_dev_get) X(ggml_backend_register)
 
 #define LLAMA_ETS_GGML_BASE_FUNCTIONS(X)                                                \
   X(ggml_backend_dev_name) X(ggml_backend_dev_description) X(ggml_backend_dev_type)     \
   X(ggml_backend_dev_memory) X(gguf_init_from_file) X(gguf_free) X(gguf_find_key)       \
   X(gguf_get_kv_type) X(gguf_get_val_str) X(gguf_get_val_u32) X(gguf_get_n_tensors)     \
   X(gguf_get_tensor_offset) X(gguf_get_tensor_size) X(gguf_get_data_offset)             \
-  X(gguf_get_tensor_name)
+  X(gguf_get_tensor_name) X(ggml_backend_cpu_buffer_type) X(ggml_backend_buft_is_host)     \
+  X(ggml_graph_n_nodes) X(ggml_graph_node)
 // clang-format on
 
 struct EngineApi {

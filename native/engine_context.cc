@@ -5,6 +5,7 @@
 
 #include "engine.h"
 #include "engine_error.h"
+#include "shared_attention.h"
 
 namespace llama_ets {
 namespace {
@@ -12,12 +13,17 @@ namespace {
 // A row of logits takes a fraction of a millisecond: more threads would wake to find none left.
 constexpr int32_t kMaxTeam = 32;
 
+bool SharesAttention(const DecoderOptions& options) {
+  return HasSharedAttention() && (options.flash_attention == 1 || options.flash_attention == -1);
+}
+
 }  // namespace
 
 EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
     : batch(static_cast<int32_t>(options.batch_size)),
       model_(std::move(model)),
       classes_(options.classes),
+      shares_attention_(SharesAttention(options)),
       threads_(options.threads),
       batch_threads_(options.batch_threads) {
   llama_context_params params = Engine().llama_context_default_params();
@@ -28,7 +34,9 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
   params.n_outputs_max = options.max_outputs;
   params.n_threads = options.threads;
   params.n_threads_batch = options.batch_threads;
-  params.flash_attn_type = static_cast<llama_flash_attn_type>(options.flash_attention);
+  params.flash_attn_type = shares_attention_ || options.flash_attention == kEnginesFlashAttention
+                               ? LLAMA_FLASH_ATTN_TYPE_ENABLED
+                               : static_cast<llama_flash_attn_type>(options.flash_attention);
   params.type_k = params.type_v = options.cache_type;
   params.kv_unified = true;  // a fork is metadata only
   params.swa_full = true;    // a sliding-window cache can't be forked or truncated
@@ -44,6 +52,7 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
   }
 
   LogCapture log;
+  const SharedAttention attention(shares_attention_ ? &attention_ns : nullptr);
   context_ = Engine().llama_init_from_model(model_.get(), params);
   if (context_ == nullptr) {
     throw EngineError("ERR_OUT_OF_MEMORY", "The engine could not make a context of " +
@@ -70,6 +79,7 @@ void EngineContext::Decode(const std::vector<const JobMonitor*>& callers) {
   callers_ = callers;
   if (IsAborted()) throw EngineError("ERR_ABORTED", "The work was aborted");
   LogCapture log;
+  const SharedAttention attention(shares_attention_ ? &attention_ns : nullptr);
   const int32_t status = Engine().llama_decode(context_, batch.View());
   Engine().llama_synchronize(context_);  // a GPU decodes in the background
   decodes += 1;

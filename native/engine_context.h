@@ -17,6 +17,8 @@ namespace llama_ets {
 // A loaded model; freed when its last owner (Model or EngineContext) lets go.
 using SharedModel = std::shared_ptr<llama_model>;
 
+constexpr int32_t kEnginesFlashAttention = 2;
+
 struct DecoderOptions {
   uint32_t cells;           // KV cells shared by all sequences
   uint32_t max_sequences;   // at most 256
@@ -24,7 +26,9 @@ struct DecoderOptions {
   uint32_t max_outputs;     // rows of logits a decode
   int32_t threads;          // for single tokens
   int32_t batch_threads;    // for prompts
-  int32_t flash_attention;  // -1 automatic, 0 off, 1 on
+  // -1 automatic, 0 off, 1 on: shared attention where there is any (shared_attention.h), otherwise
+  // the engine's; kEnginesFlashAttention: the engine's.
+  int32_t flash_attention;
   // Every token attends to all of its sequence, not only to those before it.
   bool bidirectional = false;
   ggml_type cache_type = GGML_TYPE_F16;  // of keys and values
@@ -55,7 +59,8 @@ class EngineContext {
   llama_context* context() const { return context_; }
   int32_t classes() const { return classes_; }
   Batch batch;
-  int64_t decodes = 0;  // calls of llama_decode
+  int64_t decodes = 0;       // calls of llama_decode
+  int64_t attention_ns = 0;  // spent in attention of our own; part of the decodes' time
 
  private:
   static bool OnAbortCheck(void* self);
@@ -64,6 +69,7 @@ class EngineContext {
   SharedModel model_;
   llama_context* context_ = nullptr;
   int32_t classes_;
+  bool shares_attention_;
   int32_t threads_;
   int32_t batch_threads_;
   std::vector<const JobMonitor*> callers_;  // of the decode that runs

@@ -37,7 +37,8 @@ try {
   const names = git("-C", repository, "ls-tree", "--name-only", "HEAD", "include/", "ggml/include/")
     .toString()
     .split("\n")
-    .filter((name) => name.endsWith(".h"));
+    .filter((name) => name.endsWith(".h"))
+    .concat("ggml/src/ggml-backend-impl.h"); // what a backend consists of
   for (const name of names) {
     const file = path.join(output, name);
     mkdirSync(path.dirname(file), { recursive: true });

@@ -26,7 +26,7 @@ export function proposalDemand(shape: ChainShape, isScored: boolean): Demand {
     continuedTokens: maxTokens - block,
     readTokens: candidates * block,
     scores: isScored,
-    flashAttention: false,
+    comparesLogProbs: true,
   };
 }
 

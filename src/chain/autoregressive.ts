@@ -52,8 +52,7 @@ export function chainDemand(shape: ChainShape): Demand {
     heldTokens: isOneStep ? 0 : candidates * blockTokens,
     continuedTokens: isOneStep ? maxTokens : maxTokens - blockTokens,
     scores: isScored,
-    // Decoding's and scoring's log-probabilities are compared under importance sampling.
-    flashAttention: isScored ? false : "auto",
+    comparesLogProbs: isScored, // under importance sampling
   };
 }
 

@@ -65,7 +65,7 @@ function describeDevices(): string {
   return addon()
     .devices()
     .map(({ name, description, type, freeBytes }) =>
-      type === "cpu"
+      type === "cpu" || type === "accelerator"
         ? `${name} ${description}`
         : `${name} ${description}, ${toGiB(freeBytes)} GiB free`,
     )

@@ -12,7 +12,7 @@ import {
   padCells,
   reservedComputeBytes,
 } from "./memory.js";
-import { addon, type Device } from "./native.js";
+import { addon, SHARED_ATTENTION } from "./native.js";
 
 /** llama.cpp's limit on sequences of one context. */
 const MAX_SEQUENCES = 256;
@@ -39,8 +39,8 @@ export interface Demand {
   readTokens?: number;
   /** Whether continuations are scored. Default true. */
   scores?: boolean;
-  /** `auto`: on a CPU the faster one. Default false. */
-  flashAttention?: boolean | "auto";
+  /** Whether log-probabilities of decoding and of scoring are compared. */
+  comparesLogProbs: boolean;
 }
 
 /** The size of a context. */
@@ -76,9 +76,15 @@ export interface ContextRequest {
   parallelLimit: number;
 }
 
-/** Where contexts are made, and the bytes free there. */
-export interface FreeMemory {
+/** Where contexts are made. */
+interface Place {
   device: "cpu" | "gpu";
+  /** Whether a CPU's attention is our own. Default false. */
+  sharesAttention?: boolean;
+}
+
+/** Where contexts are made, and the bytes free there. */
+export interface FreeMemory extends Place {
   bytes: number;
 }
 
@@ -96,7 +102,7 @@ export function planContexts(
   const mostOf = ({ demand, parallelLimit }: ContextRequest) =>
     Math.min(demand.parallel, parallelLimit, MAX_SEQUENCES - demand.held);
   const plansFor = (parallel: number) =>
-    requests.map((r) => planContext(r.model, r.demand, Math.min(parallel, mostOf(r)), free.device));
+    requests.map((r) => planContext(r.model, r.demand, Math.min(parallel, mostOf(r)), free));
   const fits = (plans: readonly ContextPlan[]) =>
     neededBytes(plans, free) <= usableBytes(plans, free);
 
@@ -157,11 +163,11 @@ function planContext(
   model: ModelShape,
   demand: Demand,
   parallel: number,
-  device: FreeMemory["device"],
+  place: Place,
 ): ContextPlan {
   const { promptTokens, maxTokens, held, heldTokens, continuedTokens, readTokens = 0 } = demand;
   const { scores = true } = demand;
-  const flashAttention = chooseAttention(demand, parallel, device);
+  const flashAttention = chooseAttention(demand, parallel, place);
   const sequences = parallel + held;
   const outputs = Math.max(MIN_OUTPUTS, sequences);
   const continued = Math.max(parallel * continuedTokens, maxTokens);
@@ -174,7 +180,7 @@ function planContext(
   const shape = { flashAttention: flashAttention !== false };
   const runs = scores ? outputs : parallel;
   const compute =
-    device === "gpu"
+    place.device === "gpu"
       ? reservedComputeBytes(model, { ...capacity, ...shape, tokens: batchTokens })
       : Math.max(
           computeBytes(model, { ...shape, tokens: runs, cells, outputs: runs }),
@@ -194,20 +200,23 @@ function planContext(
     kvType: "f16",
     streams: "unified",
     flashAttention,
-    anyAttention: demand.flashAttention === "auto",
+    anyAttention: place.sharesAttention === true || !demand.comparesLogProbs,
     memory: contextMemory(model, { kvCache, logits, compute }),
   };
 }
 
-/** On a GPU llama.cpp's own choice. */
+/**
+ * Attention of our own sums in single precision, so that decoding and scoring agree; llama.cpp's
+ * flash attention doesn't. Where it may choose, a GPU's engine does, and a CPU has the faster one.
+ */
 function chooseAttention(
   demand: Demand,
   parallel: number,
-  device: FreeMemory["device"],
+  { device, sharesAttention = false }: Place,
 ): boolean | "auto" {
-  const { flashAttention = false } = demand;
-  if (flashAttention !== "auto" || device === "gpu") return flashAttention;
-  return paysFlashAttention({ ...demand, parallel }) && "auto";
+  if (sharesAttention) return "auto";
+  if (demand.comparesLogProbs) return false;
+  return (device === "gpu" || paysFlashAttention({ ...demand, parallel })) && "auto";
 }
 
 /** How many runs can share one context. */
@@ -268,16 +277,16 @@ export function usableBytes(plans: readonly ContextPlan[], { device, bytes }: Fr
 
 /** Free memory where the KV cache lives: the GPU's, if there is one. */
 export function freeMemory(): FreeMemory {
-  const gpus = addon()
-    .devices()
-    .filter((device: Device) => device.type === "gpu");
+  const devices = addon().devices();
+  const gpus = devices.filter(({ type }) => type === "gpu");
   if (gpus.length > 0) {
     return { device: "gpu", bytes: gpus.reduce((sum, gpu) => sum + gpu.freeBytes, 0) };
   }
   // A container's limit; 0 or a huge number without one.
   const limit = process.constrainedMemory();
   const left = limit > 0 ? limit - process.memoryUsage.rss() : Number.POSITIVE_INFINITY;
-  return { device: "cpu", bytes: Math.max(0, Math.min(freemem(), left)) };
+  const sharesAttention = devices.some(({ name }) => name === SHARED_ATTENTION);
+  return { device: "cpu", bytes: Math.max(0, Math.min(freemem(), left)), sharesAttention };
 }
 
 function toMiB(bytes: number): number {

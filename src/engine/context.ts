@@ -18,6 +18,10 @@ import type {
 import type { NativeModel } from "./native-model.js";
 import { type Sampling, toNativeSampling } from "./sampling.js";
 
+export type FlashAttention = boolean | "auto" | "engine";
+
+const FLASH_ATTENTION = { auto: -1, false: 0, true: 1, engine: 2 } as const;
+
 export interface ContextOptions {
   /** KV cells, shared by all sequences; a cell holds one token, and forks share theirs. */
   cells: number;
@@ -28,8 +32,12 @@ export interface ContextOptions {
   /** Rows of logits of one decode, at least `sequences`. Default 64, or `sequences`. */
   outputs?: number;
   threads: number;
-  /** `false` where decoding's and scoring's log-probabilities are compared. Default "auto". */
-  flashAttention?: boolean | "auto";
+  /**
+   * On a CPU with AVX2 attention of our own, which reads what texts have in common once for all of
+   * them, elsewhere llama.cpp's; "engine" is llama.cpp's everywhere. `false` multiplies all texts
+   * with all: for log-probabilities of decoding and scoring that are compared. Default "auto".
+   */
+  flashAttention?: FlashAttention;
   /** Texts are classified, not continued; for models with a classification head. Default false. */
   classifies?: boolean;
 }
@@ -92,7 +100,7 @@ export class Context implements AsyncDisposable {
         maxOutputs,
         threads,
         batchThreads: threads,
-        flashAttention: flashAttention === "auto" ? -1 : flashAttention ? 1 : 0,
+        flashAttention: FLASH_ATTENTION[`${flashAttention}`],
         classifies,
       });
     } catch (error) {

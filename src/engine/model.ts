@@ -227,8 +227,9 @@ export class Model implements AsyncDisposable {
       held: 1,
       heldTokens: 0,
       continuedTokens: longest,
+      comparesLogProbs: true,
     });
-    const context = await this.lease({ ...capacity, flashAttention: false });
+    const context = await this.lease(capacity);
     try {
       const parent = await context.create();
       await parent.prefill(tokens);

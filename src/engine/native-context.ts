@@ -90,6 +90,8 @@ export interface ContextStatus {
   contextDecodes: number;
   /** Nanoseconds in the engine, until a batch's logits are there. */
   decodeNs: number;
+  /** Those of them in attention of our own, which shares what texts have in common. */
+  attentionNs: number;
   /** Nanoseconds of drawing and scoring tokens from logits. */
   samplingNs: number;
   /** Nanoseconds of the whole of `prefill`, `generate` and `score` calls on the engine thread. */
@@ -107,7 +109,8 @@ interface NativeContextOptions {
   maxOutputs: number;
   threads: number;
   batchThreads: number;
-  flashAttention: -1 | 0 | 1;
+  /** -1 automatic, 0 off, 1 on, 2 the engine's own. */
+  flashAttention: -1 | 0 | 1 | 2;
   classifies?: boolean;
 }
 

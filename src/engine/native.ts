@@ -6,12 +6,28 @@ import type { NativeContext, TokenMetric } from "./native-context.js";
 import type { NativeDiffusionContext } from "./native-diffusion.js";
 import type { NativeModel, NativeSampling } from "./native-model.js";
 
+/** The device that stands for attention of our own on a CPU that has it. */
+export const SHARED_ATTENTION = "llama-ets";
+
 export interface Device {
   name: string;
   description: string;
   type: "cpu" | "gpu" | "integrated-gpu" | "accelerator";
   freeBytes: number;
   totalBytes: number;
+}
+
+export interface AttentionShape {
+  rows: number;
+  heads: number;
+  kvHeads: number;
+  keySize: number;
+  valueSize: number;
+  cells: number;
+  scale: number;
+  softcap: number;
+  /** Rows that are handled together, from 1 to 16. */
+  together: number;
 }
 
 interface TokenProbability {
@@ -53,6 +69,14 @@ export interface Addon {
     token: number,
     metrics?: readonly TokenMetric[],
   ): TokenProbability;
+  /** The attention kernel by itself (`native/attend.h`); null on a processor without it. */
+  attend(
+    shape: AttentionShape,
+    queries: Float32Array,
+    keys: Uint16Array,
+    values: Uint16Array,
+    mask: Uint16Array,
+  ): Float32Array | null;
 }
 
 let loaded: Addon | undefined;

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import {
   type ContextPlan,
   type Demand,
+  type FreeMemory,
   mostSharing,
   planContexts,
   planShared,
@@ -15,6 +16,7 @@ import { useModel } from "../fixtures/models.js";
 
 const model = useModel();
 const GiB = 2 ** 30;
+const CPU = { device: "cpu" as const };
 const demand: Demand = {
   promptTokens: 40,
   maxTokens: 100,
@@ -22,6 +24,7 @@ const demand: Demand = {
   held: 9,
   heldTokens: 8 * 25,
   continuedTokens: 75,
+  comparesLogProbs: true,
 };
 
 const planOne = (own: Partial<Demand>, parallelLimit = 64, bytes = 64 * GiB): ContextPlan => {
@@ -44,28 +47,32 @@ describe("a plan", () => {
   });
 
   test("has the attention that is the faster one on a CPU", () => {
-    const choiceOf = (own: Partial<Demand>, device: "cpu" | "gpu" = "cpu") => {
+    const choiceOf = (own: Partial<Demand>, place: Omit<FreeMemory, "bytes"> = CPU) => {
       const texts = {
         held: 1,
         heldTokens: 0,
         continuedTokens: 64,
-        flashAttention: "auto" as const,
+        comparesLogProbs: false,
       };
       const request = {
         model: model(),
         demand: { ...demand, ...texts, ...own },
         parallelLimit: 64,
       };
-      return planContexts([request], { device, bytes: 64 * GiB })[0]?.flashAttention;
+      return planContexts([request], { ...place, bytes: 64 * GiB })[0]?.flashAttention;
     };
     // A long prompt that all share, and a short one.
     expect(choiceOf({ promptTokens: 400, parallel: 16 })).toBe(false);
-    expect(choiceOf({ promptTokens: 400, parallel: 16 }, "gpu")).toBe("auto");
+    expect(choiceOf({ promptTokens: 400, parallel: 16 }, { device: "gpu" })).toBe("auto");
     expect(choiceOf({ promptTokens: 16, parallel: 16 })).toBe("auto");
     expect(choiceOf({ promptTokens: 400, parallel: 1 })).toBe("auto");
     // Candidates' blocks that only their own rollouts share.
     expect(choiceOf({ promptTokens: 100, parallel: 16, held: 9, heldTokens: 8 * 64 })).toBe("auto");
-    expect(choiceOf({ promptTokens: 16, parallel: 16, flashAttention: false })).toBe(false);
+    expect(choiceOf({ promptTokens: 16, parallel: 16, comparesLogProbs: true })).toBe(false);
+    // Attention of our own is the faster one everywhere, and scores as it decodes.
+    const place = { device: "cpu" as const, sharesAttention: true };
+    expect(choiceOf({ promptTokens: 400, parallel: 16 }, place)).toBe("auto");
+    expect(choiceOf({ promptTokens: 400, comparesLogProbs: true }, place)).toBe("auto");
   });
 
   test("leaves what exceeds the limit, or the engine's sequences, to waves", () => {

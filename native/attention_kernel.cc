@@ -1,0 +1,351 @@
+#include "attention_kernel.h"
+
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "row_kernels.h"
+
+namespace llama_ets {
+
+bool HasAttentionKernel() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi") &&
+         __builtin_cpu_supports("popcnt");
+}
+
+}  // namespace llama_ets
+
+#pragma GCC target("avx2,fma,f16c,bmi,popcnt")
+
+namespace llama_ets {
+namespace {
+
+using Half = uint16_t;
+constexpr Half kMasked = 0xfc00;  // -infinity
+constexpr int32_t kWidth = kAttentionWidth;
+constexpr int32_t kAtOnce = 4;  // cells a query is multiplied with side by side
+// Attended cells from which on a row's tile is worth converting.
+constexpr int32_t kDense = 8;
+
+__m256 Load(const float* from) {
+  return _mm256_loadu_ps(from);
+}
+
+__m256 Load(const Half* from) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+}
+
+// The sums of four vectors' elements.
+void StoreSums(float* to, const __m256* x) {
+  const __m256 pairs = _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
+  _mm_storeu_ps(to, _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps(pairs, 1)));
+}
+
+// Which of a tile's 32 cells aren't masked.
+uint32_t Unmasked(const Half* mask) {
+  const __m256i masked = _mm256_set1_epi16(static_cast<int16_t>(kMasked));
+  const auto* halves = reinterpret_cast<const __m256i*>(mask);
+  const __m256i low = _mm256_cmpeq_epi16(_mm256_loadu_si256(halves), masked);
+  const __m256i high = _mm256_cmpeq_epi16(_mm256_loadu_si256(halves + 1), masked);
+  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xd8);
+  return ~static_cast<uint32_t>(_mm256_movemask_epi8(packed));
+}
+
+bool IsDense(uint32_t tile) {
+  return __builtin_popcount(tile) >= kDense;
+}
+
+// The products of kHeads consecutive queries with kAtOnce cells.
+template <int kHeads, typename Number>
+void Multiply(const float* queries, int32_t size, const Number* const* cells,
+              float* const* scores) {
+  __m256 sums[kHeads][kAtOnce] = {};
+  for (int32_t d = 0; d < size; d += kWidth) {
+    __m256 keys[kAtOnce];
+    for (int c = 0; c < kAtOnce; ++c) keys[c] = Load(cells[c] + d);
+    for (int h = 0; h < kHeads; ++h) {
+      const __m256 query = Load(queries + h * size + d);
+      for (int c = 0; c < kAtOnce; ++c) sums[h][c] = _mm256_fmadd_ps(query, keys[c], sums[h][c]);
+    }
+  }
+  for (int h = 0; h < kHeads; ++h) StoreSums(scores[h], sums[h]);
+}
+
+// Adds the cells' weighted values to kHeads sums: kVectors vectors of them.
+template <int kHeads, int kVectors, typename Number>
+void Weigh(const Number* const* cells, int32_t count, int32_t first, const float* const* weights,
+           float* const* sums) {
+  __m256 held[kHeads][kVectors];
+  for (int h = 0; h < kHeads; ++h) {
+    for (int i = 0; i < kVectors; ++i) held[h][i] = Load(sums[h] + first + i * kWidth);
+  }
+  for (int32_t c = 0; c < count; ++c) {
+    __m256 values[kVectors];
+    for (int i = 0; i < kVectors; ++i) values[i] = Load(cells[c] + first + i * kWidth);
+    for (int h = 0; h < kHeads; ++h) {
+      const __m256 weight = _mm256_set1_ps(weights[h][c]);
+      for (int i = 0; i < kVectors; ++i) {
+        held[h][i] = _mm256_fmadd_ps(weight, values[i], held[h][i]);
+      }
+    }
+  }
+  for (int h = 0; h < kHeads; ++h) {
+    for (int i = 0; i < kVectors; ++i) _mm256_storeu_ps(sums[h] + first + i * kWidth, held[h][i]);
+  }
+}
+
+// Scores become weights that sum to 1.
+void Softmax(float* scores, int32_t count, float scale, float softcap) {
+  if (softcap != 0) {
+    for (int32_t i = 0; i < count; ++i) {
+      scores[i] = softcap * std::tanh(scores[i] * scale / softcap);
+    }
+    scale = 1;
+  }
+  float max = -kInfinity;
+#pragma omp simd reduction(max : max)
+  for (int32_t i = 0; i < count; ++i) max = scores[i] > max ? scores[i] : max;
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int32_t i = 0; i < count; ++i) {
+    scores[i] = NegativeExp((scores[i] - max) * scale);
+    sum += scores[i];
+  }
+  const float share = 1 / sum;
+#pragma omp simd
+  for (int32_t i = 0; i < count; ++i) scores[i] *= share;
+}
+
+// A piece with what lies between its scores and its sums.
+class Piece {
+ public:
+  Piece(const AttentionCall& call, const AttentionPiece& piece, float* scratch)
+      : call_(call),
+        piece_(piece),
+        tile_count_(TilesOf(call)),
+        group_(call.heads / call.kv_heads),
+        stride_(Stride(piece.longest)),
+        queries_(scratch),
+        sums_(queries_ + static_cast<size_t>(piece.rows) * group_ * call.key_size),
+        scores_(sums_ + static_cast<size_t>(piece.rows) * group_ * call.value_size),
+        tile_(scores_ + static_cast<size_t>(piece.rows) * group_ * stride_) {}
+
+  static size_t Scratch(const AttentionCall& call, int32_t rows, int32_t longest) {
+    const size_t of_head = call.key_size + call.value_size + Stride(longest);
+    const size_t of_tile =
+        static_cast<size_t>(kTileCells) * std::max(call.key_size, call.value_size);
+    return static_cast<size_t>(rows) * (call.heads / call.kv_heads) * of_head + of_tile;
+  }
+
+  void Run() {
+    for (int32_t row = 0; row < piece_.rows; ++row) Begin(row);
+    const char* keys = call_.keys + piece_.kv_head * call_.key_head;
+    EachCell(keys, call_.key_cell, call_.key_size,
+             [this](int32_t row, auto cells, int32_t count) { Score(row, cells, count); });
+    for (int32_t row = 0; row < piece_.rows; ++row) {
+      for (int32_t head = 0; head < group_; ++head) {
+        Softmax(Scores(row, head), done_[row], call_.scale, call_.softcap);
+      }
+    }
+    const char* values = call_.values + piece_.kv_head * call_.value_head;
+    EachCell(values, call_.value_cell, call_.value_size,
+             [this](int32_t row, auto cells, int32_t count) { Add(row, cells, count); });
+    for (int32_t row = 0; row < piece_.rows; ++row) Write(row);
+  }
+
+ private:
+  // Scores are written kAtOnce at a time, over what was asked for.
+  static int32_t Stride(int32_t longest) { return longest + kAtOnce; }
+
+  float* Queries(int32_t row) {
+    return queries_ + static_cast<size_t>(row) * group_ * call_.key_size;
+  }
+  float* Sums(int32_t row) { return sums_ + static_cast<size_t>(row) * group_ * call_.value_size; }
+  float* Scores(int32_t row, int32_t head) {
+    return scores_ + (static_cast<size_t>(row) * group_ + head) * stride_;
+  }
+  uint32_t Tile(int32_t row, int32_t tile) const {
+    return piece_.tiles[static_cast<size_t>(row) * tile_count_ + tile];
+  }
+
+  void Begin(int32_t row) {
+    for (int32_t i = 0; i < group_; ++i) {
+      const char* query = call_.queries + (piece_.first_row + row) * call_.query_row +
+                          (piece_.kv_head * group_ + i) * call_.query_head;
+      std::memcpy(Queries(row) + i * call_.key_size, query, call_.key_size * sizeof(float));
+    }
+    std::fill_n(Sums(row), group_ * call_.value_size, 0.f);
+  }
+
+  void Write(int32_t row) {
+    const size_t head = static_cast<size_t>(piece_.first_row + row) * call_.heads +
+                        static_cast<size_t>(piece_.kv_head) * group_;
+    std::copy_n(Sums(row), group_ * call_.value_size, call_.out + head * call_.value_size);
+  }
+
+  // Hands every row the cells it attends to, some at a time: those of its dense tiles, which are
+  // converted once for all rows, then those of the others from where they are. In a unified cache,
+  // where texts that grow together alternate, the former are what texts share or were filled with
+  // at once, the latter what they don't.
+  template <typename Use>
+  void EachCell(const char* first, size_t stride, int32_t size, const Use& use) {
+    std::fill_n(done_, piece_.rows, 0);
+    for (int32_t t = 0; t < tile_count_; ++t) {
+      const char* cells = first + static_cast<size_t>(t) * kTileCells * stride;
+      if (!Convert(t, cells, stride, size)) continue;
+      for (int32_t row = 0; row < piece_.rows; ++row) {
+        if (!IsDense(Tile(row, t))) continue;
+        const float* list[kTileCells];
+        int32_t count = 0;
+        for (uint32_t left = Tile(row, t); left != 0; left &= left - 1) {
+          list[count++] = tile_ + __builtin_ctz(left) * size;
+        }
+        use(row, list, count);
+      }
+    }
+    for (int32_t row = 0; row < piece_.rows; ++row) {
+      const Half* list[kTileCells + kDense];
+      int32_t count = 0;
+      for (int32_t t = 0; t < tile_count_; ++t) {
+        if (IsDense(Tile(row, t))) continue;
+        const char* cells = first + static_cast<size_t>(t) * kTileCells * stride;
+        for (uint32_t left = Tile(row, t); left != 0; left &= left - 1) {
+          list[count++] = reinterpret_cast<const Half*>(cells + __builtin_ctz(left) * stride);
+        }
+        if (count < kTileCells) continue;
+        use(row, list, count);
+        count = 0;
+      }
+      if (count > 0) use(row, list, count);
+    }
+  }
+
+  // Converts those cells of a tile that rows with a dense tile attend to; false if there are none.
+  bool Convert(int32_t tile, const char* cells, size_t stride, int32_t size) {
+    uint32_t any = 0;
+    for (int32_t row = 0; row < piece_.rows; ++row) {
+      if (IsDense(Tile(row, tile))) any |= Tile(row, tile);
+    }
+    for (uint32_t left = any; left != 0; left &= left - 1) {
+      const int32_t c = __builtin_ctz(left);
+      const auto* from = reinterpret_cast<const Half*>(cells + c * stride);
+      float* to = tile_ + c * size;
+      for (int32_t d = 0; d < size; d += kWidth) _mm256_storeu_ps(to + d, Load(from + d));
+    }
+    return any != 0;
+  }
+
+  template <typename Number>
+  void Score(int32_t row, const Number* const* cells, int32_t count) {
+    const float* queries = Queries(row);
+    const int32_t size = call_.key_size;
+    for (int32_t c = 0; c < count; c += kAtOnce) {
+      const Number* some[kAtOnce];
+      for (int32_t i = 0; i < kAtOnce; ++i) some[i] = cells[std::min(c + i, count - 1)];
+      const auto scores = [&](int32_t head) { return Scores(row, head) + done_[row] + c; };
+      int32_t head = 0;
+      for (; head + 2 <= group_; head += 2) {
+        float* const two[] = {scores(head), scores(head + 1)};
+        Multiply<2>(queries + head * size, size, some, two);
+      }
+      if (head < group_) {
+        float* const one[] = {scores(head)};
+        Multiply<1>(queries + head * size, size, some, one);
+      }
+    }
+    done_[row] += count;
+  }
+
+  template <typename Number>
+  void Add(int32_t row, const Number* const* cells, int32_t count) {
+    int32_t head = 0;
+    for (; head + 2 <= group_; head += 2) AddTo<2>(row, head, cells, count);
+    if (head < group_) AddTo<1>(row, head, cells, count);
+    done_[row] += count;
+  }
+
+  template <int kHeads, typename Number>
+  void AddTo(int32_t row, int32_t head, const Number* const* cells, int32_t count) {
+    constexpr int kVectors = 4;
+    const int32_t size = call_.value_size;
+    const float* weights[kHeads];
+    float* sums[kHeads];
+    for (int h = 0; h < kHeads; ++h) {
+      weights[h] = Scores(row, head + h) + done_[row];
+      sums[h] = Sums(row) + (head + h) * size;
+    }
+    int32_t d = 0;
+    for (; d + kVectors * kWidth <= size; d += kVectors * kWidth) {
+      Weigh<kHeads, kVectors>(cells, count, d, weights, sums);
+    }
+    for (; d < size; d += kWidth) Weigh<kHeads, 1>(cells, count, d, weights, sums);
+  }
+
+  const AttentionCall& call_;
+  const AttentionPiece& piece_;
+  const int32_t tile_count_;
+  const int32_t group_;   // heads that share the key head
+  const int32_t stride_;  // of scores
+  float* const queries_;  // [row][head][key_size]
+  float* const sums_;     // [row][head][value_size]
+  float* const scores_;   // [row][head][stride]: of the cells in the order of EachCell
+  float* const tile_;     // [cell][size]
+  int32_t done_[AttentionPiece::kMostRows];  // cells handed out so far
+};
+
+}  // namespace
+
+int32_t FindAttendedCells(const AttentionCall& call, int32_t row, uint32_t* tiles) {
+  const auto* mask = reinterpret_cast<const Half*>(call.mask + row * call.mask_row);
+  int32_t found = 0;
+  for (int32_t first = 0; first < call.cells; first += kTileCells) {
+    uint32_t tile = 0;
+    if (first + kTileCells <= call.cells) {
+      tile = Unmasked(mask + first);
+    } else {
+      for (int32_t i = 0; first + i < call.cells; ++i) {
+        tile |= static_cast<uint32_t>(mask[first + i] != kMasked) << i;
+      }
+    }
+    found += __builtin_popcount(tile);
+    *tiles++ = tile;
+  }
+  return found;
+}
+
+size_t AttentionScratch(const AttentionCall& call, int32_t rows, int32_t longest) {
+  return Piece::Scratch(call, rows, longest);
+}
+
+void Attend(const AttentionCall& call, const AttentionPiece& piece, float* scratch) {
+  Piece(call, piece, scratch).Run();
+}
+
+}  // namespace llama_ets
+
+#else
+
+namespace llama_ets {
+
+bool HasAttentionKernel() {
+  return false;
+}
+
+int32_t FindAttendedCells(const AttentionCall&, int32_t, uint32_t*) {
+  return 0;
+}
+
+size_t AttentionScratch(const AttentionCall&, int32_t, int32_t) {
+  return 0;
+}
+
+void Attend(const AttentionCall&, const AttentionPiece&, float*) {}
+
+}  // namespace llama_ets
+
+#endif

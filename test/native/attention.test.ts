@@ -1,0 +1,197 @@
+/** The attention kernel against its definition, written plainly in double precision. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type AttentionShape, addon } from "../../src/engine/native.js";
+
+const MASKED = 0xfc00; // -infinity in half precision
+const ATTENDED = 0;
+/** Single precision's rounding over some hundred terms of the size of these. */
+const TOLERANCE = 1e-5;
+
+interface Call {
+  shape: AttentionShape;
+  queries: Float32Array;
+  keys: Uint16Array;
+  values: Uint16Array;
+  mask: Uint16Array;
+}
+
+/** Finite half precision numbers of sizes from 1/32 to 2. */
+const toHalf = (bits: number) =>
+  ((bits & 1) << 15) | ((10 + ((bits >>> 1) % 6)) << 10) | ((bits >>> 8) & 1023);
+const HALVES = Float64Array.from({ length: 2 ** 16 }, (_, half) => {
+  const size = 2 ** (((half >> 10) & 31) - 15) * (1 + (half & 1023) / 1024);
+  return half & 0x8000 ? -size : size;
+});
+const fromHalf = (half: number | undefined) => HALVES[half as number] as number;
+
+function randomNumbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state >>> 4;
+  };
+}
+
+/** As in a unified cache: a prompt that all rows share, then texts that grew side by side. */
+function sharedPrompt(rows: number, cells: number, prompt: number): Uint16Array {
+  return Uint16Array.from({ length: rows * cells }, (_, i) => {
+    const [row, cell] = [Math.floor(i / cells), i % cells];
+    return cell < prompt || (cell - prompt) % rows === row ? ATTENDED : MASKED;
+  });
+}
+
+function callOf(shape: AttentionShape, seed: number, mask: Uint16Array): Call {
+  const next = randomNumbers(seed);
+  const { rows, heads, kvHeads, keySize, valueSize, cells } = shape;
+  const halves = (length: number) => Uint16Array.from({ length }, () => toHalf(next()));
+  return {
+    shape,
+    queries: Float32Array.from({ length: rows * heads * keySize }, () => (next() % 2001) / 500 - 2),
+    keys: halves(cells * kvHeads * keySize),
+    values: halves(cells * kvHeads * valueSize),
+    mask,
+  };
+}
+
+function attend({ shape, queries, keys, values, mask }: Call): Float32Array {
+  return addon().attend(shape, queries, keys, values, mask) as Float32Array;
+}
+
+function definition({ shape, queries, keys, values, mask }: Call): number[] {
+  const { rows, heads, kvHeads, keySize, valueSize, cells, scale, softcap } = shape;
+  const out: number[] = [];
+  for (let row = 0; row < rows; row++) {
+    for (let head = 0; head < heads; head++) {
+      const shared = Math.floor(head / (heads / kvHeads));
+      const weights = Array.from({ length: cells }, (_, cell) => {
+        if (mask[row * cells + cell] === MASKED) return 0;
+        let score = 0;
+        for (let d = 0; d < keySize; d++) {
+          const query = queries[(row * heads + head) * keySize + d] as number;
+          score += query * fromHalf(keys[(cell * kvHeads + shared) * keySize + d]);
+        }
+        score *= scale;
+        return Math.exp(softcap === 0 ? score : softcap * Math.tanh(score / softcap));
+      });
+      const total = weights.reduce((a, b) => a + b, 0);
+      for (let d = 0; d < valueSize; d++) {
+        const sum = weights.reduce((all, weight, cell) => {
+          return all + weight * fromHalf(values[(cell * kvHeads + shared) * valueSize + d]);
+        }, 0);
+        out.push(total === 0 ? 0 : sum / total);
+      }
+    }
+  }
+  return out;
+}
+
+const error = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+  Math.max(...Array.from(a, (x, i) => Math.abs(x - (b[i] as number))));
+
+const PLAIN = {
+  ...{ rows: 9, heads: 6, kvHeads: 3, keySize: 16, valueSize: 24, cells: 150 },
+  ...{ scale: 0.25, softcap: 0, together: 16 },
+};
+const plain = () => callOf(PLAIN, 1, sharedPrompt(PLAIN.rows, PLAIN.cells, 100));
+
+const shapes = fc.record({
+  rows: fc.integer({ min: 1, max: 20 }),
+  kvHeads: fc.integer({ min: 1, max: 3 }),
+  group: fc.integer({ min: 1, max: 5 }),
+  key: fc.integer({ min: 1, max: 18 }),
+  value: fc.integer({ min: 1, max: 18 }),
+  cells: fc.integer({ min: 1, max: 200 }),
+  softcap: fc.constantFrom(0, 0, 3),
+  together: fc.integer({ min: 1, max: 16 }),
+});
+
+describe.skipIf(addon().attend(PLAIN, ...argumentsOf(plain())) === null)("attention", () => {
+  test("is its definition's, whatever each row attends to", () => {
+    fc.assert(
+      fc.property(shapes, fc.nat(), fc.double({ min: 0, max: 1, noNaN: true }), (s, seed, part) => {
+        const { rows, kvHeads, cells, softcap, together } = s;
+        const sizes = { keySize: 8 * s.key, valueSize: 8 * s.value };
+        const shape = {
+          ...{ rows, kvHeads, cells, softcap, together, ...sizes },
+          ...{ heads: kvHeads * s.group, scale: 1 / Math.sqrt(8 * s.key) },
+        };
+        const next = randomNumbers(seed + 1);
+        const mask = Uint16Array.from({ length: rows * cells }, () =>
+          next() % 1000 < 1000 * part ? ATTENDED : MASKED,
+        );
+        const call = callOf(shape, seed, mask);
+        expect(error(attend(call), definition(call))).toBeLessThan(TOLERANCE);
+      }),
+      { numRuns: 100, seed: 1 },
+    );
+  });
+
+  test("is its definition's for texts that share a prompt", () => {
+    const call = plain();
+    expect(error(attend(call), definition(call))).toBeLessThan(TOLERANCE);
+  });
+
+  test("to one cell less, or to the next row's, is another", () => {
+    for (const change of [
+      (mask: Uint16Array) => mask.fill(MASKED, 99, 100),
+      (mask: Uint16Array) => mask.copyWithin(0, PLAIN.cells, 2 * PLAIN.cells),
+    ]) {
+      const call = plain();
+      const before = definition(call);
+      change(call.mask);
+      expect(error(attend(call), before)).toBeGreaterThan(100 * TOLERANCE);
+    }
+  });
+
+  test("to nothing is 0", () => {
+    const call = plain();
+    call.mask.fill(MASKED, 0, PLAIN.cells);
+    const out = attend(call);
+    expect(new Set(out.subarray(0, 6 * 24))).toEqual(new Set([0]));
+    expect(error(out, definition(call))).toBeLessThan(TOLERANCE);
+  });
+
+  test("of a row is the same to the last bit whatever rows are beside it", () => {
+    const all = plain();
+    const together = attend(all);
+    expect(attend({ ...all, shape: { ...PLAIN, together: 1 } })).toEqual(together);
+    const size = 6 * PLAIN.keySize;
+    for (const row of [0, 4, 8]) {
+      const alone = attend({
+        ...all,
+        shape: { ...PLAIN, rows: 1 },
+        queries: all.queries.slice(row * size, (row + 1) * size),
+        mask: all.mask.slice(row * PLAIN.cells, (row + 1) * PLAIN.cells),
+      });
+      expect(alone).toEqual(together.slice(row * 6 * 24, (row + 1) * 6 * 24));
+    }
+  });
+
+  test("of numbers that aren't any is NaN where they are attended to, and nowhere else", () => {
+    const call = plain();
+    call.keys.fill(0x7e00, 148 * 3 * 16, 149 * 3 * 16); // NaN: cell 148, of row 3
+    const rows = Array.from({ length: PLAIN.rows }, (_, row) => {
+      const out = attend(call).subarray(row * 6 * 24, (row + 1) * 6 * 24);
+      return out.every(Number.isNaN) ? "NaN" : out.some(Number.isNaN) ? "some" : "numbers";
+    });
+    expect(rows).toEqual(rows.map((_, row) => (row === 3 ? "NaN" : "numbers")));
+  });
+
+  test("refuses arrays of other lengths than the shape says, and sizes it has no vectors for", () => {
+    const { queries, keys, values, mask } = plain();
+    const refused = { code: "ERR_INVALID_ARGUMENT" };
+    const of = (changes: Partial<AttentionShape>) => () =>
+      addon().attend({ ...PLAIN, ...changes }, queries, keys, values, mask);
+    for (const changes of [
+      ...[{ rows: 10 }, { cells: 151 }, { keySize: 12 }, { heads: 7 }, { together: 17 }],
+      ...[{ rows: 0 }, { scale: Number.NaN }, { valueSize: 1e9 }],
+    ]) {
+      expect(of(changes), JSON.stringify(changes)).toThrow(expect.objectContaining(refused));
+    }
+  });
+});
+
+function argumentsOf({ queries, keys, values, mask }: Call) {
+  return [queries, keys, values, mask] as const;
+}
