@@ -74,15 +74,14 @@ Napi::Value JsAttend(const Napi::CallbackInfo& info) {
 
     const int32_t tile_count = TilesOf(call);
     std::vector<uint32_t> tiles(rows * tile_count);
-    int32_t longest = 0;
     for (int32_t row = 0; row < call.rows; ++row) {
-      longest = std::max(longest, FindAttendedCells(call, row, &tiles[row * tile_count]));
+      FindAttendedCells(call, row, &tiles[row * tile_count]);
     }
-    std::vector<float> scratch(AttentionScratch(call, together, longest));
+    std::vector<float> scratch(AttentionScratch(call, together));
     for (int32_t first = 0; first < call.rows; first += together) {
       for (int32_t head = 0; head < call.kv_heads; ++head) {
         const int32_t count = std::min(together, call.rows - first);
-        Attend(call, {head, first, count, longest, &tiles[first * tile_count]}, scratch.data());
+        Attend(call, {head, first, count, &tiles[first * tile_count]}, scratch.data());
       }
     }
     return out;

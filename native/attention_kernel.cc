@@ -40,6 +40,11 @@ __m256 Load(const Half* from) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 }
 
+// Otherwise GCC loads it anew for each use.
+void KeepInRegister(__m256& vector) {
+  asm("" : "+x"(vector));
+}
+
 // The sums of four vectors' elements.
 void StoreSums(float* to, const __m256* x) {
   const __m256 pairs = _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
@@ -67,7 +72,10 @@ void Multiply(const float* queries, int32_t size, const Number* const* cells,
   __m256 sums[kHeads][kAtOnce] = {};
   for (int32_t d = 0; d < size; d += kWidth) {
     __m256 keys[kAtOnce];
-    for (int c = 0; c < kAtOnce; ++c) keys[c] = Load(cells[c] + d);
+    for (int c = 0; c < kAtOnce; ++c) {
+      keys[c] = Load(cells[c] + d);
+      KeepInRegister(keys[c]);
+    }
     for (int h = 0; h < kHeads; ++h) {
       const __m256 query = Load(queries + h * size + d);
       for (int c = 0; c < kAtOnce; ++c) sums[h][c] = _mm256_fmadd_ps(query, keys[c], sums[h][c]);
@@ -78,15 +86,19 @@ void Multiply(const float* queries, int32_t size, const Number* const* cells,
 
 // Adds the cells' weighted values to kHeads sums: kVectors vectors of them.
 template <int kHeads, int kVectors, typename Number>
-void Weigh(const Number* const* cells, int32_t count, int32_t first, const float* const* weights,
-           float* const* sums) {
+void AddValues(const Number* const* cells, int32_t count, int32_t first,
+               const float* const* weights, float* const* sums) {
   __m256 held[kHeads][kVectors];
   for (int h = 0; h < kHeads; ++h) {
     for (int i = 0; i < kVectors; ++i) held[h][i] = Load(sums[h] + first + i * kWidth);
   }
   for (int32_t c = 0; c < count; ++c) {
+    const Number* cell = cells[c] + first;
     __m256 values[kVectors];
-    for (int i = 0; i < kVectors; ++i) values[i] = Load(cells[c] + first + i * kWidth);
+    for (int i = 0; i < kVectors; ++i) {
+      values[i] = Load(cell + i * kWidth);
+      KeepInRegister(values[i]);
+    }
     for (int h = 0; h < kHeads; ++h) {
       const __m256 weight = _mm256_set1_ps(weights[h][c]);
       for (int i = 0; i < kVectors; ++i) {
@@ -99,27 +111,35 @@ void Weigh(const Number* const* cells, int32_t count, int32_t first, const float
   }
 }
 
-// Scores become weights that sum to 1.
-void Softmax(float* scores, int32_t count, float scale, float softcap) {
-  if (softcap != 0) {
-    for (int32_t i = 0; i < count; ++i) {
-      scores[i] = softcap * std::tanh(scores[i] * scale / softcap);
-    }
-    scale = 1;
-  }
+// One head of one row, over the cells handled so far.
+struct Softmax {
   float max = -kInfinity;
-#pragma omp simd reduction(max : max)
-  for (int32_t i = 0; i < count; ++i) max = scores[i] > max ? scores[i] : max;
-  float sum = 0;
+  float total = 0;  // of the weights, exp(score - max)
+
+  // Makes weights of more scores, and adds them to the total. Returns what the weights before, and
+  // what was summed with them, are to be multiplied with.
+  float Add(float* scores, int32_t count, float scale, float softcap) {
+    if (softcap != 0) {
+      for (int32_t i = 0; i < count; ++i) {
+        scores[i] = softcap * std::tanh(scores[i] * scale / softcap);
+      }
+      scale = 1;
+    }
+    float highest = max;
+#pragma omp simd reduction(max : highest)
+    for (int32_t i = 0; i < count; ++i) highest = scores[i] > highest ? scores[i] : highest;
+    float sum = 0;
 #pragma omp simd reduction(+ : sum)
-  for (int32_t i = 0; i < count; ++i) {
-    scores[i] = NegativeExp((scores[i] - max) * scale);
-    sum += scores[i];
+    for (int32_t i = 0; i < count; ++i) {
+      scores[i] = NegativeExp((scores[i] - highest) * scale);
+      sum += scores[i];
+    }
+    const float change = max == highest ? 1.f : NegativeExp((max - highest) * scale);
+    max = highest;
+    total = total * change + sum;
+    return change;
   }
-  const float share = 1 / sum;
-#pragma omp simd
-  for (int32_t i = 0; i < count; ++i) scores[i] *= share;
-}
+};
 
 // A piece with what lies between its scores and its sums.
 class Piece {
@@ -129,14 +149,16 @@ class Piece {
         piece_(piece),
         tile_count_(TilesOf(call)),
         group_(call.heads / call.kv_heads),
-        stride_(Stride(piece.longest)),
+        keys_(call.keys + piece.kv_head * call.key_head),
+        values_(call.values + piece.kv_head * call.value_head),
         queries_(scratch),
         sums_(queries_ + static_cast<size_t>(piece.rows) * group_ * call.key_size),
         scores_(sums_ + static_cast<size_t>(piece.rows) * group_ * call.value_size),
-        tile_(scores_ + static_cast<size_t>(piece.rows) * group_ * stride_) {}
+        softmax_(scores_ + static_cast<size_t>(piece.rows) * group_ * kStride),
+        tile_(softmax_ + static_cast<size_t>(piece.rows) * group_ * kSoftmaxFloats) {}
 
-  static size_t Scratch(const AttentionCall& call, int32_t rows, int32_t longest) {
-    const size_t of_head = call.key_size + call.value_size + Stride(longest);
+  static size_t Scratch(const AttentionCall& call, int32_t rows) {
+    const size_t of_head = call.key_size + call.value_size + kStride + kSoftmaxFloats;
     const size_t of_tile =
         static_cast<size_t>(kTileCells) * std::max(call.key_size, call.value_size);
     return static_cast<size_t>(rows) * (call.heads / call.kv_heads) * of_head + of_tile;
@@ -144,30 +166,29 @@ class Piece {
 
   void Run() {
     for (int32_t row = 0; row < piece_.rows; ++row) Begin(row);
-    const char* keys = call_.keys + piece_.kv_head * call_.key_head;
-    EachCell(keys, call_.key_cell, call_.key_size,
-             [this](int32_t row, auto cells, int32_t count) { Score(row, cells, count); });
-    for (int32_t row = 0; row < piece_.rows; ++row) {
-      for (int32_t head = 0; head < group_; ++head) {
-        Softmax(Scores(row, head), done_[row], call_.scale, call_.softcap);
-      }
+    for (int32_t tile = 0; tile < tile_count_; tile += kBlockTiles) {
+      RunBlock(tile, std::min(tile + kBlockTiles, tile_count_));
     }
-    const char* values = call_.values + piece_.kv_head * call_.value_head;
-    EachCell(values, call_.value_cell, call_.value_size,
-             [this](int32_t row, auto cells, int32_t count) { Add(row, cells, count); });
+    for (int32_t row = 0; row < piece_.rows; ++row) RunSparse(row);
     for (int32_t row = 0; row < piece_.rows; ++row) Write(row);
   }
 
  private:
-  // Scores are written kAtOnce at a time, over what was asked for.
-  static int32_t Stride(int32_t longest) { return longest + kAtOnce; }
+  // Cells whose scores are held at once, and room for what is written over their end.
+  static constexpr int32_t kBlockTiles = 8;
+  static constexpr int32_t kBlock = kBlockTiles * kTileCells;
+  static constexpr int32_t kStride = kBlock + kAtOnce;
+  static constexpr int32_t kSoftmaxFloats = sizeof(Softmax) / sizeof(float);
 
   float* Queries(int32_t row) {
     return queries_ + static_cast<size_t>(row) * group_ * call_.key_size;
   }
   float* Sums(int32_t row) { return sums_ + static_cast<size_t>(row) * group_ * call_.value_size; }
   float* Scores(int32_t row, int32_t head) {
-    return scores_ + (static_cast<size_t>(row) * group_ + head) * stride_;
+    return scores_ + (static_cast<size_t>(row) * group_ + head) * kStride;
+  }
+  Softmax& SoftmaxOf(int32_t row, int32_t head) {
+    return reinterpret_cast<Softmax*>(softmax_)[static_cast<size_t>(row) * group_ + head];
   }
   uint32_t Tile(int32_t row, int32_t tile) const {
     return piece_.tiles[static_cast<size_t>(row) * tile_count_ + tile];
@@ -178,50 +199,83 @@ class Piece {
       const char* query = call_.queries + (piece_.first_row + row) * call_.query_row +
                           (piece_.kv_head * group_ + i) * call_.query_head;
       std::memcpy(Queries(row) + i * call_.key_size, query, call_.key_size * sizeof(float));
+      SoftmaxOf(row, i) = Softmax();
     }
     std::fill_n(Sums(row), group_ * call_.value_size, 0.f);
   }
 
   void Write(int32_t row) {
-    const size_t head = static_cast<size_t>(piece_.first_row + row) * call_.heads +
-                        static_cast<size_t>(piece_.kv_head) * group_;
-    std::copy_n(Sums(row), group_ * call_.value_size, call_.out + head * call_.value_size);
+    const size_t first = static_cast<size_t>(piece_.first_row + row) * call_.heads +
+                         static_cast<size_t>(piece_.kv_head) * group_;
+    for (int32_t head = 0; head < group_; ++head) {
+      const float total = SoftmaxOf(row, head).total;
+      const float* sums = Sums(row) + head * call_.value_size;
+      float* out = call_.out + (first + head) * call_.value_size;
+      for (int32_t d = 0; d < call_.value_size; ++d) out[d] = total == 0 ? 0 : sums[d] / total;
+    }
   }
 
-  // Hands every row the cells it attends to, some at a time: those of its dense tiles, which are
-  // converted once for all rows, then those of the others from where they are. In a unified cache,
-  // where texts that grow together alternate, the former are what texts share or were filled with
-  // at once, the latter what they don't.
-  template <typename Use>
-  void EachCell(const char* first, size_t stride, int32_t size, const Use& use) {
+  // The dense tiles of a block, which are converted once for all rows: what texts share, or were
+  // filled with at once.
+  void RunBlock(int32_t first, int32_t end) {
     std::fill_n(done_, piece_.rows, 0);
-    for (int32_t t = 0; t < tile_count_; ++t) {
-      const char* cells = first + static_cast<size_t>(t) * kTileCells * stride;
-      if (!Convert(t, cells, stride, size)) continue;
-      for (int32_t row = 0; row < piece_.rows; ++row) {
-        if (!IsDense(Tile(row, t))) continue;
-        const float* list[kTileCells];
-        int32_t count = 0;
-        for (uint32_t left = Tile(row, t); left != 0; left &= left - 1) {
-          list[count++] = tile_ + __builtin_ctz(left) * size;
-        }
-        use(row, list, count);
-      }
-    }
+    EachDenseTile(first, end, keys_, call_.key_cell, call_.key_size,
+                  [this](int32_t row, const float* const* cells, int32_t count) {
+                    Score(row, cells, count);
+                    done_[row] += count;
+                  });
     for (int32_t row = 0; row < piece_.rows; ++row) {
-      const Half* list[kTileCells + kDense];
-      int32_t count = 0;
-      for (int32_t t = 0; t < tile_count_; ++t) {
-        if (IsDense(Tile(row, t))) continue;
-        const char* cells = first + static_cast<size_t>(t) * kTileCells * stride;
-        for (uint32_t left = Tile(row, t); left != 0; left &= left - 1) {
-          list[count++] = reinterpret_cast<const Half*>(cells + __builtin_ctz(left) * stride);
-        }
-        if (count < kTileCells) continue;
-        use(row, list, count);
-        count = 0;
+      if (done_[row] > 0) Weigh(row, done_[row]);
+      done_[row] = 0;
+    }
+    EachDenseTile(first, end, values_, call_.value_cell, call_.value_size,
+                  [this](int32_t row, const float* const* cells, int32_t count) {
+                    Add(row, cells, count);
+                    done_[row] += count;
+                  });
+  }
+
+  // The other tiles of a row: in a unified cache, where texts that grow together alternate, what
+  // they don't share. Its cells are read where they are.
+  void RunSparse(int32_t row) {
+    const Half* keys[kBlock + kDense];
+    const Half* values[kBlock + kDense];
+    int32_t count = 0;
+    const auto run = [&] {
+      done_[row] = 0;
+      Score(row, keys, count);
+      Weigh(row, count);
+      Add(row, values, count);
+      count = 0;
+    };
+    for (int32_t t = 0; t < tile_count_; ++t) {
+      if (IsDense(Tile(row, t))) continue;
+      for (uint32_t left = Tile(row, t); left != 0; left &= left - 1) {
+        const size_t cell = static_cast<size_t>(t) * kTileCells + __builtin_ctz(left);
+        keys[count] = reinterpret_cast<const Half*>(keys_ + cell * call_.key_cell);
+        values[count++] = reinterpret_cast<const Half*>(values_ + cell * call_.value_cell);
       }
-      if (count > 0) use(row, list, count);
+      if (count + kDense > kBlock) run();
+    }
+    if (count > 0) run();
+  }
+
+  // Hands each row the cells it attends to of each of its dense tiles.
+  template <typename Use>
+  void EachDenseTile(int32_t first, int32_t end, const char* base, size_t stride, int32_t size,
+                     const Use& use) {
+    for (int32_t t = first; t < end; ++t) {
+      if (!Convert(t, base + static_cast<size_t>(t) * kTileCells * stride, stride, size)) continue;
+      const float* list[kTileCells];
+      uint32_t listed = 0;
+      int32_t count = 0;
+      for (int32_t row = 0; row < piece_.rows; ++row) {
+        const uint32_t tile = Tile(row, t);
+        if (!IsDense(tile)) continue;
+        if (tile != listed) count = ListCells(tile, size, list);  // most rows have the same
+        listed = tile;
+        use(row, list, count);
+      }
     }
   }
 
@@ -238,6 +292,14 @@ class Piece {
       for (int32_t d = 0; d < size; d += kWidth) _mm256_storeu_ps(to + d, Load(from + d));
     }
     return any != 0;
+  }
+
+  int32_t ListCells(uint32_t tile, int32_t size, const float** list) const {
+    int32_t count = 0;
+    for (uint32_t left = tile; left != 0; left &= left - 1) {
+      list[count++] = tile_ + __builtin_ctz(left) * size;
+    }
+    return count;
   }
 
   template <typename Number>
@@ -258,7 +320,17 @@ class Piece {
         Multiply<1>(queries + head * size, size, some, one);
       }
     }
-    done_[row] += count;
+  }
+
+  // The block's scores become weights, to which those before are adjusted.
+  void Weigh(int32_t row, int32_t count) {
+    for (int32_t head = 0; head < group_; ++head) {
+      const float change =
+          SoftmaxOf(row, head).Add(Scores(row, head), count, call_.scale, call_.softcap);
+      if (change == 1) continue;
+      float* sums = Sums(row) + head * call_.value_size;
+      for (int32_t d = 0; d < call_.value_size; ++d) sums[d] *= change;
+    }
   }
 
   template <typename Number>
@@ -266,7 +338,6 @@ class Piece {
     int32_t head = 0;
     for (; head + 2 <= group_; head += 2) AddTo<2>(row, head, cells, count);
     if (head < group_) AddTo<1>(row, head, cells, count);
-    done_[row] += count;
   }
 
   template <int kHeads, typename Number>
@@ -281,28 +352,29 @@ class Piece {
     }
     int32_t d = 0;
     for (; d + kVectors * kWidth <= size; d += kVectors * kWidth) {
-      Weigh<kHeads, kVectors>(cells, count, d, weights, sums);
+      AddValues<kHeads, kVectors>(cells, count, d, weights, sums);
     }
-    for (; d < size; d += kWidth) Weigh<kHeads, 1>(cells, count, d, weights, sums);
+    for (; d < size; d += kWidth) AddValues<kHeads, 1>(cells, count, d, weights, sums);
   }
 
   const AttentionCall& call_;
   const AttentionPiece& piece_;
   const int32_t tile_count_;
-  const int32_t group_;   // heads that share the key head
-  const int32_t stride_;  // of scores
+  const int32_t group_;  // heads that share the key head
+  const char* const keys_;
+  const char* const values_;
   float* const queries_;  // [row][head][key_size]
   float* const sums_;     // [row][head][value_size]
-  float* const scores_;   // [row][head][stride]: of the cells in the order of EachCell
+  float* const scores_;   // [row][head][kStride]: of a block's cells, then their weights
+  float* const softmax_;  // [row][head], Softmax
   float* const tile_;     // [cell][size]
-  int32_t done_[AttentionPiece::kMostRows];  // cells handed out so far
+  int32_t done_[AttentionPiece::kMostRows];  // cells of the block handled so far
 };
 
 }  // namespace
 
-int32_t FindAttendedCells(const AttentionCall& call, int32_t row, uint32_t* tiles) {
+void FindAttendedCells(const AttentionCall& call, int32_t row, uint32_t* tiles) {
   const auto* mask = reinterpret_cast<const Half*>(call.mask + row * call.mask_row);
-  int32_t found = 0;
   for (int32_t first = 0; first < call.cells; first += kTileCells) {
     uint32_t tile = 0;
     if (first + kTileCells <= call.cells) {
@@ -312,14 +384,12 @@ int32_t FindAttendedCells(const AttentionCall& call, int32_t row, uint32_t* tile
         tile |= static_cast<uint32_t>(mask[first + i] != kMasked) << i;
       }
     }
-    found += __builtin_popcount(tile);
     *tiles++ = tile;
   }
-  return found;
 }
 
-size_t AttentionScratch(const AttentionCall& call, int32_t rows, int32_t longest) {
-  return Piece::Scratch(call, rows, longest);
+size_t AttentionScratch(const AttentionCall& call, int32_t rows) {
+  return Piece::Scratch(call, rows);
 }
 
 void Attend(const AttentionCall& call, const AttentionPiece& piece, float* scratch) {
@@ -336,11 +406,9 @@ bool HasAttentionKernel() {
   return false;
 }
 
-int32_t FindAttendedCells(const AttentionCall&, int32_t, uint32_t*) {
-  return 0;
-}
+void FindAttendedCells(const AttentionCall&, int32_t, uint32_t*) {}
 
-size_t AttentionScratch(const AttentionCall&, int32_t, int32_t) {
+size_t AttentionScratch(const AttentionCall&, int32_t) {
   return 0;
 }
 

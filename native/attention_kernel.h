@@ -47,22 +47,21 @@ inline int32_t TilesOf(const AttentionCall& call) {
 // Whether this processor can run what follows.
 bool HasAttentionKernel();
 
-// The cells that a row attends to, one number for each tile; returns how many.
-int32_t FindAttendedCells(const AttentionCall& call, int32_t row, uint32_t* tiles);
+// The cells that a row attends to, one number for each tile.
+void FindAttendedCells(const AttentionCall& call, int32_t row, uint32_t* tiles);
 
 // Some consecutive rows of a call, with one of its key heads and the heads that share it.
 struct AttentionPiece {
   int32_t kv_head;
   int32_t first_row;
   int32_t rows;           // at most kMostRows
-  int32_t longest;        // no row attends to more cells
   const uint32_t* tiles;  // [row][tile], of these rows
 
-  static constexpr int32_t kMostRows = 16;
+  static constexpr int32_t kMostRows = 32;
 };
 
 // Floats of memory that a piece of `rows` rows needs besides.
-size_t AttentionScratch(const AttentionCall& call, int32_t rows, int32_t longest);
+size_t AttentionScratch(const AttentionCall& call, int32_t rows);
 
 // Writes the piece's part of call.out. What a row comes to doesn't depend on the rows beside it.
 void Attend(const AttentionCall& call, const AttentionPiece& piece, float* scratch);

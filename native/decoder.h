@@ -18,11 +18,11 @@ namespace llama_ets {
 // What every decode counts. Time is in nanoseconds; that of a decode shared with other sessions
 // counts in each of them.
 struct DecodeCounters {
-  int64_t decodes = 0;      // calls of llama_decode
-  int64_t decode_ns = 0;    // in the engine, until the logits are there
+  int64_t decodes = 0;       // calls of llama_decode
+  int64_t decode_ns = 0;     // in the engine, until the logits are there
   int64_t attention_ns = 0;  // of decode_ns, in shared attention
-  int64_t sampling_ns = 0;  // drawing and scoring tokens from logits
-  int64_t call_ns = 0;      // the whole of the calls that decode and sample
+  int64_t sampling_ns = 0;   // drawing and scoring tokens from logits
+  int64_t call_ns = 0;       // the whole of the calls that decode and sample
 };
 
 class Decoder {

@@ -20,12 +20,12 @@ using SharedModel = std::shared_ptr<llama_model>;
 constexpr int32_t kEnginesFlashAttention = 2;
 
 struct DecoderOptions {
-  uint32_t cells;           // KV cells shared by all sequences
-  uint32_t max_sequences;   // at most 256
-  uint32_t batch_size;      // tokens a decode
-  uint32_t max_outputs;     // rows of logits a decode
-  int32_t threads;          // for single tokens
-  int32_t batch_threads;    // for prompts
+  uint32_t cells;          // KV cells shared by all sequences
+  uint32_t max_sequences;  // at most 256
+  uint32_t batch_size;     // tokens a decode
+  uint32_t max_outputs;    // rows of logits a decode
+  int32_t threads;         // for single tokens
+  int32_t batch_threads;   // for prompts
   // -1 automatic, 0 off, 1 on: shared attention where there is any (shared_attention.h), otherwise
   // the engine's; kEnginesFlashAttention: the engine's.
   int32_t flash_attention;

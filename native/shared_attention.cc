@@ -24,9 +24,6 @@ constexpr const char* kName = "llama-ets";
 bool is_registered = false;
 thread_local int64_t* time_spent = nullptr;  // null outside of a scope
 
-// More rows in a piece share more, but what they need should stay in a core's cache.
-constexpr size_t kMostScratch = 1 << 17;
-
 AttentionCall CallOf(const ggml_tensor* node) {
   const ggml_tensor* q = node->src[0];
   const ggml_tensor* k = node->src[1];
@@ -91,28 +88,38 @@ class Attention {
     const AttentionCall call = CallOf(node);
     if (!team_) team_ = std::make_unique<ThreadTeam>(threads_);
     FindCells(call);
-    const int32_t longest = *std::max_element(attended_.begin(), attended_.end());
-    int32_t rows = std::min(AttentionPiece::kMostRows, call.rows);
-    while (rows > 1 && AttentionScratch(call, rows, longest) > kMostScratch) rows = (rows + 1) / 2;
+    const int32_t rows = RowsTogether(call);
     scratch_.resize(threads_);
     for (auto& scratch : scratch_) {
-      scratch.resize(std::max(scratch.size(), AttentionScratch(call, rows, longest)));
+      scratch.resize(std::max(scratch.size(), AttentionScratch(call, rows)));
     }
-    const int32_t pieces = (call.rows + rows - 1) / rows * call.kv_heads;
-    team_->ForEach(pieces, [&](int32_t item, int32_t member) {
-      const int32_t first = item / call.kv_heads * rows;
-      const AttentionPiece piece = {item % call.kv_heads, first, std::min(rows, call.rows - first),
-                                    longest, TilesFrom(call, first)};
+    const int32_t pieces = Pieces(call, rows);
+    team_->ForEach(pieces * call.kv_heads, [&](int32_t item, int32_t member) {
+      // One head's pieces follow one another: its keys and values stay in the cache.
+      const int32_t first = item % pieces * rows;
+      const AttentionPiece piece = {item / pieces, first, std::min(rows, call.rows - first),
+                                    TilesFrom(call, first)};
       Attend(call, piece, scratch_[member].data());
     });
   }
 
  private:
+  static int32_t Pieces(const AttentionCall& call, int32_t rows) {
+    return (call.rows + rows - 1) / rows;
+  }
+
+  // More rows in a piece share more, but each thread should have work.
+  int32_t RowsTogether(const AttentionCall& call) const {
+    constexpr int32_t kFewest = 4;
+    int32_t rows = std::min(AttentionPiece::kMostRows, call.rows);
+    while (rows > kFewest && Pieces(call, rows) * call.kv_heads < threads_) rows /= 2;
+    return rows;
+  }
+
   void FindCells(const AttentionCall& call) {
-    attended_.resize(call.rows);
     tiles_.resize(static_cast<size_t>(call.rows) * TilesOf(call));
     const auto of_row = [&](int32_t row, int32_t) {
-      attended_[row] = FindAttendedCells(call, row, TilesFrom(call, row));
+      FindAttendedCells(call, row, TilesFrom(call, row));
     };
     constexpr int64_t kWorthATeam = 1 << 19;
     if (static_cast<int64_t>(call.rows) * call.cells >= kWorthATeam) {
@@ -129,7 +136,6 @@ class Attention {
   int32_t threads_ = 1;
   std::unique_ptr<ThreadTeam> team_;
   std::vector<uint32_t> tiles_;              // [row][tile]
-  std::vector<int32_t> attended_;            // [row]: how many cells
   std::vector<std::vector<float>> scratch_;  // of each member of the team
 };
 

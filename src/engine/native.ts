@@ -26,7 +26,7 @@ export interface AttentionShape {
   cells: number;
   scale: number;
   softcap: number;
-  /** Rows that are handled together, from 1 to 16. */
+  /** Rows that are handled together, from 1 to 32. */
   together: number;
 }
 

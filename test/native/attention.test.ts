@@ -91,7 +91,7 @@ const error = (a: ArrayLike<number>, b: ArrayLike<number>) =>
 
 const PLAIN = {
   ...{ rows: 9, heads: 6, kvHeads: 3, keySize: 16, valueSize: 24, cells: 150 },
-  ...{ scale: 0.25, softcap: 0, together: 16 },
+  ...{ scale: 0.25, softcap: 0, together: 32 },
 };
 const plain = () => callOf(PLAIN, 1, sharedPrompt(PLAIN.rows, PLAIN.cells, 100));
 
@@ -103,7 +103,7 @@ const shapes = fc.record({
   value: fc.integer({ min: 1, max: 18 }),
   cells: fc.integer({ min: 1, max: 200 }),
   softcap: fc.constantFrom(0, 0, 3),
-  together: fc.integer({ min: 1, max: 16 }),
+  together: fc.integer({ min: 1, max: 32 }),
 });
 
 describe.skipIf(addon().attend(PLAIN, ...argumentsOf(plain())) === null)("attention", () => {
@@ -184,7 +184,7 @@ describe.skipIf(addon().attend(PLAIN, ...argumentsOf(plain())) === null)("attent
     const of = (changes: Partial<AttentionShape>) => () =>
       addon().attend({ ...PLAIN, ...changes }, queries, keys, values, mask);
     for (const changes of [
-      ...[{ rows: 10 }, { cells: 151 }, { keySize: 12 }, { heads: 7 }, { together: 17 }],
+      ...[{ rows: 10 }, { cells: 151 }, { keySize: 12 }, { heads: 7 }, { together: 33 }],
       ...[{ rows: 0 }, { scale: Number.NaN }, { valueSize: 1e9 }],
     ]) {
       expect(of(changes), JSON.stringify(changes)).toThrow(expect.objectContaining(refused));
