@@ -2,13 +2,10 @@
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
 
-#include <immintrin.h>
-
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
-#include "row_kernels.h"
+#include "attention_vectors.h"
 
 namespace llama_ets {
 
@@ -25,121 +22,12 @@ bool HasAttentionKernel() {
 namespace llama_ets {
 namespace {
 
-using Half = uint16_t;
-constexpr Half kMasked = 0xfc00;  // -infinity
-constexpr int32_t kWidth = kAttentionWidth;
-constexpr int32_t kAtOnce = 4;  // cells a query is multiplied with side by side
 // Attended cells from which on a row's tile is worth converting.
 constexpr int32_t kDense = 8;
-
-__m256 Load(const float* from) {
-  return _mm256_loadu_ps(from);
-}
-
-__m256 Load(const Half* from) {
-  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
-}
-
-// Otherwise GCC loads it anew for each use.
-void KeepInRegister(__m256& vector) {
-  asm("" : "+x"(vector));
-}
-
-// The sums of four vectors' elements.
-void StoreSums(float* to, const __m256* x) {
-  const __m256 pairs = _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
-  _mm_storeu_ps(to, _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps(pairs, 1)));
-}
-
-// Which of a tile's 32 cells aren't masked.
-uint32_t Unmasked(const Half* mask) {
-  const __m256i masked = _mm256_set1_epi16(static_cast<int16_t>(kMasked));
-  const auto* halves = reinterpret_cast<const __m256i*>(mask);
-  const __m256i low = _mm256_cmpeq_epi16(_mm256_loadu_si256(halves), masked);
-  const __m256i high = _mm256_cmpeq_epi16(_mm256_loadu_si256(halves + 1), masked);
-  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xd8);
-  return ~static_cast<uint32_t>(_mm256_movemask_epi8(packed));
-}
 
 bool IsDense(uint32_t tile) {
   return __builtin_popcount(tile) >= kDense;
 }
-
-// The products of kHeads consecutive queries with kAtOnce cells.
-template <int kHeads, typename Number>
-void Multiply(const float* queries, int32_t size, const Number* const* cells,
-              float* const* scores) {
-  __m256 sums[kHeads][kAtOnce] = {};
-  for (int32_t d = 0; d < size; d += kWidth) {
-    __m256 keys[kAtOnce];
-    for (int c = 0; c < kAtOnce; ++c) {
-      keys[c] = Load(cells[c] + d);
-      KeepInRegister(keys[c]);
-    }
-    for (int h = 0; h < kHeads; ++h) {
-      const __m256 query = Load(queries + h * size + d);
-      for (int c = 0; c < kAtOnce; ++c) sums[h][c] = _mm256_fmadd_ps(query, keys[c], sums[h][c]);
-    }
-  }
-  for (int h = 0; h < kHeads; ++h) StoreSums(scores[h], sums[h]);
-}
-
-// Adds the cells' weighted values to kHeads sums: kVectors vectors of them.
-template <int kHeads, int kVectors, typename Number>
-void AddValues(const Number* const* cells, int32_t count, int32_t first,
-               const float* const* weights, float* const* sums) {
-  __m256 held[kHeads][kVectors];
-  for (int h = 0; h < kHeads; ++h) {
-    for (int i = 0; i < kVectors; ++i) held[h][i] = Load(sums[h] + first + i * kWidth);
-  }
-  for (int32_t c = 0; c < count; ++c) {
-    const Number* cell = cells[c] + first;
-    __m256 values[kVectors];
-    for (int i = 0; i < kVectors; ++i) {
-      values[i] = Load(cell + i * kWidth);
-      KeepInRegister(values[i]);
-    }
-    for (int h = 0; h < kHeads; ++h) {
-      const __m256 weight = _mm256_set1_ps(weights[h][c]);
-      for (int i = 0; i < kVectors; ++i) {
-        held[h][i] = _mm256_fmadd_ps(weight, values[i], held[h][i]);
-      }
-    }
-  }
-  for (int h = 0; h < kHeads; ++h) {
-    for (int i = 0; i < kVectors; ++i) _mm256_storeu_ps(sums[h] + first + i * kWidth, held[h][i]);
-  }
-}
-
-// One head of one row, over the cells handled so far.
-struct Softmax {
-  float max = -kInfinity;
-  float total = 0;  // of the weights, exp(score - max)
-
-  // Makes weights of more scores, and adds them to the total. Returns what the weights before, and
-  // what was summed with them, are to be multiplied with.
-  float Add(float* scores, int32_t count, float scale, float softcap) {
-    if (softcap != 0) {
-      for (int32_t i = 0; i < count; ++i) {
-        scores[i] = softcap * std::tanh(scores[i] * scale / softcap);
-      }
-      scale = 1;
-    }
-    float highest = max;
-#pragma omp simd reduction(max : highest)
-    for (int32_t i = 0; i < count; ++i) highest = scores[i] > highest ? scores[i] : highest;
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int32_t i = 0; i < count; ++i) {
-      scores[i] = NegativeExp((scores[i] - highest) * scale);
-      sum += scores[i];
-    }
-    const float change = max == highest ? 1.f : NegativeExp((max - highest) * scale);
-    max = highest;
-    total = total * change + sum;
-    return change;
-  }
-};
 
 // A piece with what lies between its scores and its sums.
 class Piece {
@@ -155,10 +43,10 @@ class Piece {
         sums_(queries_ + static_cast<size_t>(piece.rows) * group_ * call.key_size),
         scores_(sums_ + static_cast<size_t>(piece.rows) * group_ * call.value_size),
         softmax_(scores_ + static_cast<size_t>(piece.rows) * group_ * kStride),
-        tile_(softmax_ + static_cast<size_t>(piece.rows) * group_ * kSoftmaxFloats) {}
+        tile_(softmax_ + static_cast<size_t>(piece.rows) * group_ * 2) {}
 
   static size_t Scratch(const AttentionCall& call, int32_t rows) {
-    const size_t of_head = call.key_size + call.value_size + kStride + kSoftmaxFloats;
+    const size_t of_head = call.key_size + call.value_size + kStride + 2;
     const size_t of_tile =
         static_cast<size_t>(kTileCells) * std::max(call.key_size, call.value_size);
     return static_cast<size_t>(rows) * (call.heads / call.kv_heads) * of_head + of_tile;
@@ -178,7 +66,6 @@ class Piece {
   static constexpr int32_t kBlockTiles = 8;
   static constexpr int32_t kBlock = kBlockTiles * kTileCells;
   static constexpr int32_t kStride = kBlock + kAtOnce;
-  static constexpr int32_t kSoftmaxFloats = sizeof(Softmax) / sizeof(float);
 
   float* Queries(int32_t row) {
     return queries_ + static_cast<size_t>(row) * group_ * call_.key_size;
@@ -187,8 +74,9 @@ class Piece {
   float* Scores(int32_t row, int32_t head) {
     return scores_ + (static_cast<size_t>(row) * group_ + head) * kStride;
   }
-  Softmax& SoftmaxOf(int32_t row, int32_t head) {
-    return reinterpret_cast<Softmax*>(softmax_)[static_cast<size_t>(row) * group_ + head];
+  Softmax SoftmaxOf(int32_t row, int32_t head) const {
+    float* own = softmax_ + 2 * (static_cast<size_t>(row) * group_ + head);
+    return {own, own + 1};
   }
   uint32_t Tile(int32_t row, int32_t tile) const {
     return piece_.tiles[static_cast<size_t>(row) * tile_count_ + tile];
@@ -199,7 +87,7 @@ class Piece {
       const char* query = call_.queries + (piece_.first_row + row) * call_.query_row +
                           (piece_.kv_head * group_ + i) * call_.query_head;
       std::memcpy(Queries(row) + i * call_.key_size, query, call_.key_size * sizeof(float));
-      SoftmaxOf(row, i) = Softmax();
+      SoftmaxOf(row, i).Begin();
     }
     std::fill_n(Sums(row), group_ * call_.value_size, 0.f);
   }
@@ -208,7 +96,7 @@ class Piece {
     const size_t first = static_cast<size_t>(piece_.first_row + row) * call_.heads +
                          static_cast<size_t>(piece_.kv_head) * group_;
     for (int32_t head = 0; head < group_; ++head) {
-      const float total = SoftmaxOf(row, head).total;
+      const float total = *SoftmaxOf(row, head).total;
       const float* sums = Sums(row) + head * call_.value_size;
       float* out = call_.out + (first + head) * call_.value_size;
       for (int32_t d = 0; d < call_.value_size; ++d) out[d] = total == 0 ? 0 : sums[d] / total;
@@ -238,8 +126,8 @@ class Piece {
   // The other tiles of a row: in a unified cache, where texts that grow together alternate, what
   // they don't share. Its cells are read where they are.
   void RunSparse(int32_t row) {
-    const Half* keys[kBlock + kDense];
-    const Half* values[kBlock + kDense];
+    const Half* keys[kBlock];
+    const Half* values[kBlock];
     int32_t count = 0;
     const auto run = [&] {
       done_[row] = 0;
@@ -366,7 +254,7 @@ class Piece {
   float* const queries_;  // [row][head][key_size]
   float* const sums_;     // [row][head][value_size]
   float* const scores_;   // [row][head][kStride]: of a block's cells, then their weights
-  float* const softmax_;  // [row][head], Softmax
+  float* const softmax_;  // [row][head][2]
   float* const tile_;     // [cell][size]
   int32_t done_[AttentionPiece::kMostRows];  // cells of the block handled so far
 };
