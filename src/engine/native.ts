@@ -9,7 +9,7 @@ import type { NativeModel, NativeSampling } from "./native-model.js";
 /** The device that stands for attention of our own on a CPU that has it. */
 export const SHARED_ATTENTION = "llama-ets";
 
-export interface Device {
+interface Device {
   name: string;
   description: string;
   type: "cpu" | "gpu" | "integrated-gpu" | "accelerator";
