@@ -11,7 +11,7 @@
 namespace llama_ets {
 namespace {
 
-// A number's worth of any size that tests need; products of four stay far below 2^63.
+// Enough for tests; a product of four stays below 2^63.
 constexpr int64_t kMost = 1 << 13;
 
 template <typename Array>

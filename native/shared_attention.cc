@@ -16,7 +16,6 @@
 #include "thread_team.h"
 
 namespace llama_ets {
-
 namespace {
 
 constexpr const char* kName = "llama-ets";
@@ -84,7 +83,8 @@ class Attention {
   }
 
   void Compute(const ggml_tensor* node) {
-    const Stopwatch stopwatch(time_spent);
+    int64_t unasked = 0;
+    const Stopwatch stopwatch(time_spent != nullptr ? time_spent : &unasked);
     const AttentionCall call = CallOf(node);
     if (!team_) team_ = std::make_unique<ThreadTeam>(threads_);
     FindCells(call);
