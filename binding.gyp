@@ -40,6 +40,7 @@
         "native/file_lock.cc",
         "native/generation.cc",
         "native/gguf_header.cc",
+        "native/graph_attention.cc",
         "native/model.cc",
         "native/model_file.cc",
         "native/model_loading.cc",

@@ -46,8 +46,12 @@ namespace llama_ets {
   X(ggml_backend_dev_memory) X(gguf_init_from_file) X(gguf_free) X(gguf_find_key)       \
   X(gguf_get_kv_type) X(gguf_get_val_str) X(gguf_get_val_u32) X(gguf_get_n_tensors)     \
   X(gguf_get_tensor_offset) X(gguf_get_tensor_size) X(gguf_get_data_offset)             \
-  X(gguf_get_tensor_name) X(ggml_backend_cpu_buffer_type) X(ggml_backend_buft_is_host)     \
-  X(ggml_graph_n_nodes) X(ggml_graph_node)
+  X(gguf_get_tensor_name) X(ggml_init) X(ggml_free) X(ggml_tensor_overhead)             \
+  X(ggml_custom_4d) X(ggml_graph_n_nodes) X(ggml_graph_node)                            \
+  X(ggml_backend_graph_compute) X(ggml_backend_free) X(ggml_backend_dev_init)           \
+  X(ggml_backend_dev_buffer_type) X(ggml_backend_dev_supports_op)                       \
+  X(ggml_backend_dev_supports_buft) X(ggml_backend_dev_backend_reg)                     \
+  X(ggml_backend_reg_get_proc_address)
 // clang-format on
 
 struct EngineApi {

@@ -1,161 +1,70 @@
 #include "shared_attention.h"
 
 #include <ggml-backend-impl.h>
-#include <ggml.h>
 
-#include <algorithm>
-#include <cstring>
-#include <memory>
 #include <new>
 #include <string>
-#include <vector>
 
 #include "attention_kernel.h"
 #include "engine.h"
-#include "stopwatch.h"
-#include "thread_team.h"
+#include "graph_attention.h"
 
 namespace llama_ets {
 namespace {
 
 constexpr const char* kName = "llama-ets";
 
-bool is_registered = false;
+ggml_backend_dev_t cpu = nullptr;            // the engine's; null until the backend is registered
 thread_local int64_t* time_spent = nullptr;  // null outside of a scope
 
-AttentionCall CallOf(const ggml_tensor* node) {
-  const ggml_tensor* q = node->src[0];
-  const ggml_tensor* k = node->src[1];
-  const ggml_tensor* v = node->src[2];
-  const ggml_tensor* mask = node->src[3];
-  AttentionCall call{};
-  call.queries = static_cast<const char*>(q->data);
-  call.query_row = q->nb[1];
-  call.query_head = q->nb[2];
-  call.keys = static_cast<const char*>(k->data);
-  call.key_cell = k->nb[1];
-  call.key_head = k->nb[2];
-  call.values = static_cast<const char*>(v->data);
-  call.value_cell = v->nb[1];
-  call.value_head = v->nb[2];
-  call.mask = static_cast<const char*>(mask->data);
-  call.mask_row = mask->nb[1];
-  call.out = static_cast<float*>(node->data);
-  call.rows = static_cast<int32_t>(q->ne[1]);
-  call.heads = static_cast<int32_t>(q->ne[2]);
-  call.kv_heads = static_cast<int32_t>(k->ne[2]);
-  call.key_size = static_cast<int32_t>(k->ne[0]);
-  call.value_size = static_cast<int32_t>(v->ne[0]);
-  call.cells = static_cast<int32_t>(k->ne[1]);
-  std::memcpy(&call.scale, node->op_params, sizeof(float));
-  std::memcpy(&call.softcap, node->op_params + 2, sizeof(float));
-  return call;
+// A function that the engine's CPU backend has beyond the common ones.
+template <typename Function>
+Function OfCpu(const char* name) {
+  const ggml_backend_reg_t registration = Engine().ggml_backend_dev_backend_reg(cpu);
+  return reinterpret_cast<Function>(Engine().ggml_backend_reg_get_proc_address(registration, name));
 }
 
-bool Supports(const ggml_tensor* node) {
-  if (time_spent == nullptr || node->op != GGML_OP_FLASH_ATTN_EXT) return false;
-  const ggml_tensor* q = node->src[0];
-  const ggml_tensor* k = node->src[1];
-  const ggml_tensor* v = node->src[2];
-  const ggml_tensor* mask = node->src[3];
-  float max_bias;
-  std::memcpy(&max_bias, node->op_params + 1, sizeof max_bias);
-  const bool is_one_stream = q->ne[3] == 1 && k->ne[3] == 1 && v->ne[3] == 1;
-  const bool has_plain_mask = mask != nullptr && mask->type == GGML_TYPE_F16 && mask->ne[2] == 1 &&
-                              mask->ne[3] == 1 && mask->nb[0] == sizeof(uint16_t) &&
-                              max_bias == 0 && node->src[4] == nullptr;
-  const bool is_typed = q->type == GGML_TYPE_F32 && k->type == GGML_TYPE_F16 &&
-                        v->type == GGML_TYPE_F16 && node->type == GGML_TYPE_F32;
-  const bool is_dense =
-      q->nb[0] == sizeof(float) && k->nb[0] == sizeof(uint16_t) && v->nb[0] == sizeof(uint16_t);
-  return is_one_stream && has_plain_mask && is_typed && is_dense && k->ne[2] == v->ne[2] &&
-         k->ne[1] == v->ne[1] && q->ne[2] % k->ne[2] == 0 && k->ne[0] % kAttentionWidth == 0 &&
-         v->ne[0] % kAttentionWidth == 0;
-}
-
-// One context's backend.
-class Attention {
- public:
-  void SetThreads(int32_t threads) {
-    if (threads == threads_) return;
-    threads_ = threads;
-    team_.reset();
-  }
-
-  void Compute(const ggml_tensor* node) {
-    int64_t unasked = 0;
-    const Stopwatch stopwatch(time_spent != nullptr ? time_spent : &unasked);
-    const AttentionCall call = CallOf(node);
-    if (!team_) team_ = std::make_unique<ThreadTeam>(threads_);
-    FindCells(call);
-    const int32_t rows = RowsTogether(call);
-    scratch_.resize(threads_);
-    for (auto& scratch : scratch_) {
-      scratch.resize(std::max(scratch.size(), AttentionScratch(call, rows)));
-    }
-    const int32_t pieces = Pieces(call, rows);
-    team_->ForEach(pieces * call.kv_heads, [&](int32_t item, int32_t member) {
-      // One head's pieces follow one another: its keys and values stay in the cache.
-      const int32_t first = item % pieces * rows;
-      const AttentionPiece piece = {item / pieces, first, std::min(rows, call.rows - first),
-                                    TilesFrom(call, first)};
-      Attend(call, piece, scratch_[member].data());
-    });
-  }
-
- private:
-  static int32_t Pieces(const AttentionCall& call, int32_t rows) {
-    return (call.rows + rows - 1) / rows;
-  }
-
-  // More rows in a piece share more, but each thread should have work.
-  int32_t RowsTogether(const AttentionCall& call) const {
-    constexpr int32_t kFewest = 4;
-    int32_t rows = std::min(AttentionPiece::kMostRows, call.rows);
-    while (rows > kFewest && Pieces(call, rows) * call.kv_heads < threads_) rows /= 2;
-    return rows;
-  }
-
-  void FindCells(const AttentionCall& call) {
-    tiles_.resize(static_cast<size_t>(call.rows) * TilesOf(call));
-    const auto of_row = [&](int32_t row, int32_t) {
-      FindAttendedCells(call, row, TilesFrom(call, row));
-    };
-    constexpr int64_t kWorthATeam = 1 << 19;
-    if (static_cast<int64_t>(call.rows) * call.cells >= kWorthATeam) {
-      team_->ForEach(call.rows, of_row);
-    } else {
-      for (int32_t row = 0; row < call.rows; ++row) of_row(row, 0);
-    }
-  }
-
-  uint32_t* TilesFrom(const AttentionCall& call, int32_t row) {
-    return &tiles_[static_cast<size_t>(row) * TilesOf(call)];
-  }
-
-  int32_t threads_ = 1;
-  std::unique_ptr<ThreadTeam> team_;
-  std::vector<uint32_t> tiles_;              // [row][tile]
-  std::vector<std::vector<float>> scratch_;  // of each member of the team
+// One context's backend: the engine's CPU backend, but for attention.
+struct ContextBackend {
+  ggml_backend_t computing;
+  GraphAttention attention;
+  int32_t threads = 1;
 };
 
-// The backend's tables, as ggml-backend-impl.h asks for them.
+ContextBackend* Own(ggml_backend_t backend) {
+  return static_cast<ContextBackend*>(backend->context);
+}
 
 ggml_status ComputeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
-  auto* attention = static_cast<Attention*>(backend->context);
+  ContextBackend* own = Own(backend);
+  int64_t unasked = 0;
   try {
-    for (int i = 0; i < Engine().ggml_graph_n_nodes(graph); ++i) {
-      const ggml_tensor* node = Engine().ggml_graph_node(graph, i);
-      if (node->op == GGML_OP_FLASH_ATTN_EXT) attention->Compute(node);
-    }
+    return own->attention.Compute(own->computing, graph, own->threads,
+                                  time_spent != nullptr ? time_spent : &unasked);
   } catch (const std::bad_alloc&) {
     return GGML_STATUS_ALLOC_FAILED;
   }
-  return GGML_STATUS_SUCCESS;
 }
 
 void SetThreads(ggml_backend_t backend, int threads) {
-  static_cast<Attention*>(backend->context)->SetThreads(threads);
+  Own(backend)->threads = threads;
+  OfCpu<ggml_backend_set_n_threads_t>("ggml_backend_set_n_threads")(Own(backend)->computing,
+                                                                    threads);
+}
+
+void SetAbortCallback(ggml_backend_t backend, ggml_abort_callback callback, void* data) {
+  OfCpu<ggml_backend_set_abort_callback_t>("ggml_backend_set_abort_callback")(
+      Own(backend)->computing, callback, data);
+}
+
+void* FindOwnFunction(ggml_backend_reg_t, const char* name) {
+  if (std::string(name) == "ggml_backend_set_n_threads") {
+    return reinterpret_cast<void*>(SetThreads);
+  }
+  if (std::string(name) == "ggml_backend_set_abort_callback") {
+    return reinterpret_cast<void*>(SetAbortCallback);
+  }
+  return nullptr;
 }
 
 ggml_guid_t Guid() {
@@ -165,16 +74,19 @@ ggml_guid_t Guid() {
 }
 
 ggml_backend_t MakeBackend(ggml_backend_dev_t device, const char*) {
+  const ggml_backend_t computing = Engine().ggml_backend_dev_init(cpu, nullptr);
+  if (computing == nullptr) return nullptr;
   auto* backend = new ggml_backend{};
   backend->guid = Guid();
   backend->iface.get_name = [](ggml_backend_t) { return kName; };
   backend->iface.free = [](ggml_backend_t self) {
-    delete static_cast<Attention*>(self->context);
+    Engine().ggml_backend_free(Own(self)->computing);
+    delete Own(self);
     delete self;
   };
   backend->iface.graph_compute = ComputeGraph;
   backend->device = device;
-  backend->context = new Attention();
+  backend->context = new ContextBackend{computing, {}};
   return backend;
 }
 
@@ -199,15 +111,13 @@ ggml_backend_reg* Registration() {
     made.iface.get_name = [](ggml_backend_reg_t) { return kName; };
     made.iface.get_device_count = [](ggml_backend_reg_t) -> size_t { return 1; };
     made.iface.get_device = [](ggml_backend_reg_t, size_t) { return Device(); };
-    made.iface.get_proc_address = [](ggml_backend_reg_t, const char* name) -> void* {
-      return std::string(name) == "ggml_backend_set_n_threads" ? reinterpret_cast<void*>(SetThreads)
-                                                               : nullptr;
-    };
+    made.iface.get_proc_address = FindOwnFunction;
     return made;
   }();
   return &registration;
 }
 
+// Takes whatever the engine's CPU takes, in the same memory: a graph stays in one piece.
 ggml_backend_device* Device() {
   static ggml_backend_device device = [] {
     ggml_backend_device made{};
@@ -222,13 +132,14 @@ ggml_backend_device* Device() {
       props->type = Type(self);
     };
     made.iface.init_backend = MakeBackend;
-    // The CPU's own: operations move between the two without a copy.
     made.iface.get_buffer_type = [](ggml_backend_dev_t) {
-      return Engine().ggml_backend_cpu_buffer_type();
+      return Engine().ggml_backend_dev_buffer_type(cpu);
     };
-    made.iface.supports_op = [](ggml_backend_dev_t, const ggml_tensor* op) { return Supports(op); };
+    made.iface.supports_op = [](ggml_backend_dev_t, const ggml_tensor* op) {
+      return time_spent != nullptr && Engine().ggml_backend_dev_supports_op(cpu, op);
+    };
     made.iface.supports_buft = [](ggml_backend_dev_t, ggml_backend_buffer_type_t type) {
-      return Engine().ggml_backend_buft_is_host(type);
+      return Engine().ggml_backend_dev_supports_buft(cpu, type);
     };
     made.reg = Registration();
     return made;
@@ -240,15 +151,20 @@ ggml_backend_device* Device() {
 
 void RegisterSharedAttention() {
   if (!HasAttentionKernel()) return;
-  for (const auto& device : EngineDevices()) {
-    if (device.type == "gpu" || device.type == "integrated-gpu") return;
+  ggml_backend_dev_t found = nullptr;
+  for (size_t i = 0; i < Engine().ggml_backend_dev_count(); ++i) {
+    const ggml_backend_dev_t device = Engine().ggml_backend_dev_get(i);
+    const auto type = Engine().ggml_backend_dev_type(device);
+    if (type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU) return;
+    if (type == GGML_BACKEND_DEVICE_TYPE_CPU) found = device;
   }
+  if (found == nullptr) return;
+  cpu = found;
   Engine().ggml_backend_register(Registration());
-  is_registered = true;
 }
 
 bool HasSharedAttention() {
-  return is_registered;
+  return cpu != nullptr;
 }
 
 SharedAttention::SharedAttention(int64_t* nanoseconds) : outer_(time_spent) {

@@ -1,8 +1,9 @@
 // Attention of our own on a CPU (attention_kernel.h), in the place of the engine's flash attention.
 //
-// It is a backend of ggml's, registered beside the engine's as a BLAS library would be: the
-// scheduler hands it a graph's flash attention operations and computes the rest as it did. Only
-// graphs run within a scope of this class use it: node-llama-cpp's contexts don't notice.
+// It is a backend of ggml's, registered beside the engine's as a BLAS library would be. It takes
+// over whole graphs, which the engine's CPU backend then runs for it, but for their flash attention
+// (graph_attention.h). Only graphs run within a scope of this class use it: node-llama-cpp's
+// contexts don't notice.
 #pragma once
 
 #include <cstdint>
