@@ -141,7 +141,10 @@ class Piece {
       for (uint32_t left = Tile(row, t); left != 0; left &= left - 1) {
         const size_t cell = static_cast<size_t>(t) * kTileCells + __builtin_ctz(left);
         keys[count] = reinterpret_cast<const Half*>(keys_ + cell * call_.key_cell);
-        values[count++] = reinterpret_cast<const Half*>(values_ + cell * call_.value_cell);
+        values[count] = reinterpret_cast<const Half*>(values_ + cell * call_.value_cell);
+        Prefetch(keys[count], call_.key_size);
+        Prefetch(values[count], call_.value_size);
+        ++count;
       }
       if (count + kDense > kBlock) run();
     }
