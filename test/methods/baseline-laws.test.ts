@@ -3,7 +3,8 @@
  * of up to three of four tokens, one of which ends the text. Everything drawn is drawn by the
  * library; the targets and the laws of wrong samplers come from `model.score` by enumeration.
  *
- * `npm run test:study` draws three times as much. False alarms, over seeds, which are fixed: each χ² test 1e-4, each set of z-tests 1e-4 in all.
+ * `npm run test:study` draws three times as much. False alarms, over seeds, which are fixed: each χ²
+ * test 1e-4, each set of z-tests 1e-4 in all.
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { normalise } from "../../src/energy/log-domain.js";
