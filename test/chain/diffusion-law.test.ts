@@ -23,13 +23,13 @@ import {
 import { zScore } from "../study/draws.js";
 import * as diffusion from "../study/enumerated-diffusion.js";
 import { choiceLaw, type Outcome } from "../study/exact-law.js";
+import { IS_STUDY } from "../study/form.js";
 
 const FALSE_ALARM = 1e-4;
 const START = [diffusion.MASK, diffusion.MASK, diffusion.MASK];
 const M = 6;
-const isStudy = process.env.LLAMA_ETS_STUDY !== undefined;
 /** `npm test` takes one rule, `npm run test:study` both. */
-const REMASKING = isStudy ? (["random", "low-confidence"] as const) : (["random"] as const);
+const REMASKING = IS_STUDY ? (["random", "low-confidence"] as const) : (["random"] as const);
 const model = useModel("mini-gsm-llada");
 
 function pValue(counts: ReadonlyMap<string, number>, law: ReadonlyMap<string, number>): number {
@@ -85,7 +85,7 @@ describe.each(REMASKING)("with %s remasking", (remasking) => {
 
   test("texts are sampled from the law of the chain", async () => {
     const { reward: _, shortcuts: __, lambda: ___, rollouts: ____, ...options } = policy.options;
-    const counts = await countTexts(policy, 300, (seed) =>
+    const counts = await countTexts(policy, IS_STUDY ? 300 : 160, (seed) =>
       sample(model(), PROMPT, { ...options, seed }),
     );
     expect(pValue(counts, referenceLaw())).toBeGreaterThan(FALSE_ALARM);
@@ -285,7 +285,7 @@ describe("the energies of ETS-IS", () => {
     }
   });
 
-  test.runIf(isStudy)("are biased under the one-pass ratio, as its law says", async () => {
+  test.runIf(IS_STUDY)("are biased under the one-pass ratio, as its law says", async () => {
     const policy = await enumerateDiffusion(model(), "random");
     const drawn = await drawEnergies(policy, { ratio: "one-pass", candidates: 300 });
     const expectation = (ratio: Ratio) => (canvas: diffusion.Canvas) =>
@@ -295,7 +295,7 @@ describe("the energies of ETS-IS", () => {
     expect(largestZ(drawn, expectation("none"))).toBeGreaterThan(MAX_Z);
   });
 
-  test.runIf(isStudy)(
+  test.runIf(IS_STUDY)(
     "are biased under low-confidence remasking, as its approximate ratio is",
     async () => {
       const policy = await enumerateDiffusion(model(), "low-confidence");

@@ -1,10 +1,16 @@
 /** What `ask` prints and writes: the answer, its evidence, the JSON and the trace. */
 import { readFileSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Result } from "../../src/methods/result.js";
 import type { Step } from "../../src/methods/step.js";
 import { VERSION } from "../../src/version.js";
 import { askJson, GUIDED, PROMPT, withoutTimes } from "../fixtures/cli-ask.js";
-import { cli, scratch } from "../fixtures/cli-process.js";
+import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
+
+let guided: Result;
+beforeAll(async () => {
+  guided = await askJson(GUIDED);
+});
 
 describe("on a terminal", () => {
   test("prints the answer's text, and below it answer, agreement, ESS, tokens and time", async () => {
@@ -35,15 +41,14 @@ describe("on a terminal", () => {
   });
 
   test("--quiet prints the answer's text alone", async () => {
-    const { text } = await askJson(GUIDED);
     const { code, stdout, stderr } = await cli(["ask", PROMPT, "--quiet", ...GUIDED]);
-    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${text}\n`, stderr: "" });
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${guided.text}\n`, stderr: "" });
   });
 });
 
 describe("--verbose", () => {
   test("prints the plan to standard error before work starts, the answer as ever", async () => {
-    const { text, plan } = await askJson(GUIDED);
+    const { text, plan } = guided;
     const { stdout, stderr } = await cli(["ask", PROMPT, "--quiet", "-v", ...GUIDED]);
     expect(stdout).toBe(`${text}\n`);
     const rows = stderr.trim().split("\n");
@@ -82,8 +87,8 @@ describe("--json", () => {
     );
   });
 
-  test("holds every step: candidates, energies, weights, the choice and its ESS", async () => {
-    const { steps, settings } = await askJson(GUIDED);
+  test("holds every step: candidates, energies, weights, the choice and its ESS", () => {
+    const { steps, settings } = guided;
     expect(steps.length).toBeGreaterThan(1);
     for (const step of steps) {
       const { candidates, logEnergies, weights, chosen, ess } = step;
@@ -98,8 +103,8 @@ describe("--json", () => {
     }
   });
 
-  test("goes from each step's chosen candidate to the text", async () => {
-    const { steps, tokens, text, stopReason } = await askJson(GUIDED);
+  test("goes from each step's chosen candidate to the text", () => {
+    const { steps, tokens, text, stopReason } = guided;
     let before: readonly number[] = [];
     for (const { candidates, chosen } of steps) {
       for (const candidate of candidates) {
@@ -169,25 +174,23 @@ describe("usage", () => {
 
 describe("--seed", () => {
   test("gives the same text, tokens, weights and rollouts again", async () => {
-    expect(withoutTimes(await askJson(GUIDED))).toEqual(withoutTimes(await askJson(GUIDED)));
+    expect(withoutTimes(await askJson(GUIDED))).toEqual(withoutTimes(guided));
   });
 
   test("another seed gives other rollouts", async () => {
-    const rolloutsOf = async (seed: string) => {
-      const { steps } = await askJson([...GUIDED, "--seed", seed]);
-      return steps[0]?.candidates.flatMap((c) => c.completions.map(({ tokens }) => tokens));
-    };
-    expect(await rolloutsOf("1")).not.toEqual(await rolloutsOf("2"));
+    const rolloutsOf = ({ steps }: Result) =>
+      steps[0]?.candidates.flatMap((c) => c.completions.map(({ tokens }) => tokens));
+    const other = await askJson([...GUIDED, "--seed", "2"]);
+    expect(rolloutsOf(other)).not.toEqual(rolloutsOf(guided));
   });
 });
 
 describe("the prompt", () => {
   test("is read from standard input with -, and without an argument", async () => {
-    const asArgument = withoutTimes(await askJson(GUIDED));
     for (const args of [["ask", "-"], ["ask"]]) {
       const { code, stdout } = await cli([...args, "--json", ...GUIDED], { input: `${PROMPT}\n` });
       expect(code).toBe(0);
-      expect(withoutTimes(JSON.parse(stdout))).toEqual(asArgument);
+      expect(withoutTimes(JSON.parse(stdout))).toEqual(withoutTimes(guided));
     }
   });
 
@@ -212,8 +215,7 @@ describe("--trace", () => {
   });
 
   test("replaces the trace that was there", async () => {
-    const file = scratch("replaced.json");
-    await cli(["ask", PROMPT, "-q", "--trace", file, "-M", "12"]);
+    const file = scratchFile("replaced.json", "longer than any trace ".repeat(1e5));
     await cli(["ask", PROMPT, "-q", "--trace", file, "-M", "2"]);
     expect(JSON.parse(readFileSync(file, "utf8")).settings.candidates).toBe(2);
   });

@@ -11,7 +11,8 @@ const alternating = (n: number, every: number) =>
   Array.from({ length: n }, (_, i) => (i % every === 0 ? "0" : "1"));
 const run = writeRun("cli-run", { sample: alternating(40, 2), ets: alternating(40, 8) });
 
-describe("compare", () => {
+// None of these draws: two at once are safe.
+describe.concurrent("compare", () => {
   test("prints accuracies with intervals, and paired tests", async () => {
     const { code, stdout, stderr } = await cli(["compare", run]);
     expect(stderr).toBe("");
@@ -103,7 +104,8 @@ describe("compare", () => {
   });
 });
 
-describe("a trace", () => {
+// The first of these draws alone.
+describe.concurrent("a trace", () => {
   test("is drawn by ask --report and by report, and printed by replay", async () => {
     const [trace, page, again] = [
       scratch("trace.json"),

@@ -4,7 +4,8 @@ import { cli, scratchFile } from "../fixtures/cli-process.js";
 
 const MODULE = `module:${fileURLToPath(new URL("../fixtures/capitals-task.mjs", import.meta.url))}`;
 
-describe("llama-ets grade", () => {
+// None of these loads a model: two at once are safe.
+describe.concurrent("llama-ets grade", () => {
   test("prints one verdict a row, in their order, with the rows' own ids", async () => {
     const input = [
       '{"id":"a","output":"So 9 * 2 = 18.\\n#### $18.00","gold":"18"}',
@@ -45,7 +46,8 @@ describe("llama-ets grade", () => {
   ])(
     "names file, line and field of the bad row %j, after the verdicts before it",
     async (row, what) => {
-      const file = scratchFile("rows.jsonl", `{"id":1,"output":"#### 3","gold":"3"}\n\n${row}\n`);
+      const name = `rows-${what.replaceAll(/\W/g, "")}.jsonl`;
+      const file = scratchFile(name, `{"id":1,"output":"#### 3","gold":"3"}\n\n${row}\n`);
       const { code, stdout, stderr } = await cli(["grade", "gsm8k", file]);
       expect(JSON.parse(stdout)).toEqual({ id: 1, extracted: "3", correct: true });
       expect(stderr).toContain(`${file}, line 3`);

@@ -1,6 +1,6 @@
 /**
  * ETS-IS against its exact law, in short; `npm run test:study` is the long version. Seeds are
- * fixed; the χ² test and each z-test fail a right library with probability 1e-4 over seeds. Twins:
+ * fixed; the test of the law and each z-test fail a right library with probability 1e-4. Twins:
  * the same draws must refuse the wrong estimators.
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -29,17 +29,23 @@ beforeAll(async () => {
 });
 
 test("ETS-IS draws texts with the frequencies of its exact law, and not of wrong estimators'", async () => {
-  const M = 12;
-  const options = { runs: 600, candidates: M, rollouts: 1, proposal: proposal() };
+  const M = 16;
+  const options = { runs: 250, candidates: M, rollouts: 1, proposal: proposal() };
   const results = await draws.runs(reference(), policy, options);
+  /** By the choices of the first step and of the run, and by the weights of the first step. */
   const p = (estimator: law.Estimator) => {
     const ofStep = law.stepLaw(policy, policy.root, estimator, M);
     const ofRun = law.runLaw(policy, estimator, M);
     return (
-      2 *
+      3 *
       Math.min(
         draws.pValue(draws.countFirst(policy, results), ofStep),
         draws.pValue(draws.countTexts(policy, results), ofRun),
+        draws.pValueOfWeights(
+          results,
+          ({ tokens }) => tokens[0],
+          policy.tokens.map((token, a) => [token, ofStep[a] as number]),
+        ),
       )
     );
   };

@@ -130,7 +130,8 @@ describe("shared prefixes", () => {
   });
 
   test("hold for more draws than there are sequences", async () => {
-    const [apart, shared] = [await draw(150, false), await draw(150, true)];
+    const options = { maxTokens: () => 24 };
+    const [apart, shared] = [await draw(150, false, options), await draw(150, true, options)];
     expectSame(shared, apart);
     expect(shared.status.usedCells).toBe(promptLength);
     expect(shared.status.sequences).toBe(1);

@@ -1,5 +1,5 @@
 /** Evaluations whose samples workers draw, through a real Redis. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { cli, scratch, startCli } from "../fixtures/cli-process.js";
 import { keysIn, samplesOf } from "../fixtures/killed-evaluation.js";
 import { endWorkers, hasDrawn, jobsOn, startWorker } from "../fixtures/queue-workers.js";
@@ -7,15 +7,20 @@ import { HAS_REDIS, type RedisServer, startRedis } from "../fixtures/redis-serve
 
 const ARGS = ["eval", "mini-gsm", "--methods", "sample,ets", "--limit", "6", "-M", "4"];
 
-describe.skipIf(!HAS_REDIS)("with redis-server installed", () => {
-  let redis: RedisServer;
-  beforeAll(async () => {
-    redis = await startRedis();
-  });
-  afterEach(endWorkers);
-  afterAll(() => redis?.stop());
+/** A test with a server of its own. */
+const withRedis = (run: (redis: RedisServer) => Promise<void>) => async () => {
+  const redis = await startRedis();
+  try {
+    await run(redis);
+  } finally {
+    await endWorkers(redis);
+    await redis.stop();
+  }
+};
 
-  test("three workers, one of them killed, draw each sample once, as one process does", async () => {
+// At once, because much of their time is waiting: for locks to expire, and for a server that is none.
+describe.skipIf(!HAS_REDIS).concurrent("with redis-server installed", () => {
+  const killedWorker = withRedis(async (redis) => {
     const [alone, spread] = [scratch("alone"), scratch("spread")];
     expect((await cli([...ARGS, "--out", alone])).code).toBe(0);
     const run = startCli([...ARGS, "--queue", redis.url, "--out", spread]);
@@ -28,9 +33,13 @@ describe.skipIf(!HAS_REDIS)("with redis-server installed", () => {
     expect(code, stderr).toBe(0);
     expect(keysIn(spread).toSorted()).toEqual(keysIn(alone).toSorted());
     expect(await samplesOf(spread)).toEqual(await samplesOf(alone));
-  }, 60_000);
+  });
+  test(
+    "three workers, one of them killed, draw each sample once, as one process does",
+    killedWorker,
+  );
 
-  test("a worker with another model refuses, and Ctrl-C leaves no job on the queue", async () => {
+  const interrupted = withRedis(async (redis) => {
     const directory = scratch("interrupted");
     const run = startCli([...ARGS, "--queue", redis.url, "--out", directory]);
     const refusing = await startWorker(redis, "-m", "mini-gsm-proposal").finished;
@@ -42,20 +51,17 @@ describe.skipIf(!HAS_REDIS)("with redis-server installed", () => {
     const { code, stderr } = await run.finished;
     expect(stderr).toMatch(/Interrupted: \d+ of 12 samples are kept/);
     expect(code).toBe(130);
-    await endWorkers();
+    await endWorkers(redis);
     expect(await jobsOn(redis)).toEqual([]);
-  }, 60_000);
+  });
+  test("a worker with another model refuses, and Ctrl-C leaves no job on the queue", interrupted);
 });
 
-test.each([
+test.concurrent.each([
   ["no URL", "localhost", 2, "Expected `queue` to be a Redis URL"],
   ["no server", "redis://127.0.0.1:1", 1, "No Redis at 127.0.0.1:1"],
-])(
-  "%s is refused",
-  async (_, url, code, message) => {
-    const finished = await cli(["worker", "--queue", url]);
-    expect(finished.stderr).toContain(message);
-    expect(finished.code).toBe(code);
-  },
-  30_000,
-);
+])("%s is refused", async (_, url, code, message) => {
+  const finished = await cli(["worker", "--queue", url]);
+  expect(finished.stderr).toContain(message);
+  expect(finished.code).toBe(code);
+});

@@ -1,11 +1,12 @@
 /** What may happen to a run directory: no room, no right to write, two writers, other settings. */
 import { spawnSync } from "node:child_process";
-import { appendFileSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, cpSync, mkdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { cli, scratch, scratchFile, startCli } from "../fixtures/cli-process.js";
 import { keysIn, linesIn, samplesOf } from "../fixtures/killed-evaluation.js";
 
 const ARGS = ["eval", "mini-gsm", "--methods", "sample", "--limit", "6"];
+const MORE = ["--limit", "7", "--methods", "greedy,sample"];
 const CAN_MOUNT = spawnSync("unshare", ["--mount", "true"]).status === 0;
 
 /** Runs what follows with a file system of its own on a directory. */
@@ -38,17 +39,7 @@ describe("a run directory", () => {
   });
 
   test("grows by items and methods, without drawing what is there again", async () => {
-    const more = [
-      ...ARGS,
-      "--out",
-      whole,
-      "--resume",
-      "--limit",
-      "7",
-      "--methods",
-      "greedy,sample",
-    ];
-    const { code, stdout } = await cli([...more, "--json"]);
+    const { code, stdout } = await cli([...ARGS, ...MORE, "--out", whole, "--resume", "--json"]);
     expect(code).toBe(0);
     const { methods } = JSON.parse(stdout);
     expect([methods.sample.n, methods.greedy.n]).toEqual([7, 7]);
@@ -119,14 +110,14 @@ describe("a run directory", () => {
 
   test("forgets a torn last line, and draws its sample again", async () => {
     const out = scratch("torn");
-    expect((await cli([...ARGS, "--out", out])).code).toBe(0);
+    cpSync(whole, out, { recursive: true });
     const before = await samplesOf(out);
     const lines = readFileSync(`${out}/samples.jsonl`, "utf8").split("\n");
-    const torn = `${lines.slice(0, 5).join("\n")}\n${lines[5]?.slice(0, 50)}`;
+    const torn = `${lines.slice(0, 13).join("\n")}\n${lines[13]?.slice(0, 50)}`;
     scratchFile("torn/samples.jsonl", torn);
-    const { code, stdout } = await cli([...ARGS, "--out", out, "--resume"]);
+    const { code, stdout } = await cli([...ARGS, ...MORE, "--out", out, "--resume"]);
     expect(code).toBe(0);
-    expect(stdout).toContain("1 samples drawn, 5 were there");
+    expect(stdout).toContain("1 samples drawn, 13 were there");
     expect(await samplesOf(out)).toEqual(before);
   });
 

@@ -106,9 +106,9 @@ describe("the energies of ETS-IS", () => {
     };
     const estimates: number[] = [];
     const ends = new Set<unknown>();
-    for (let seed = 0; seed < 160; seed++) {
+    for (let seed = 0; seed < 16; seed++) {
       const result = await ets(model(), PROMPT, {
-        ...{ ...policy, raw: true, maxTokens: 3, blockTokens: 1, candidates: 12, rollouts: 1 },
+        ...{ ...policy, raw: true, maxTokens: 3, blockTokens: 1, candidates: 120, rollouts: 1 },
         ...{
           reward,
           lambda: LAMBDA,

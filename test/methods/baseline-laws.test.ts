@@ -3,7 +3,8 @@
  * of up to three of four tokens, one of which ends the text. Everything drawn is drawn by the
  * library; the targets and the laws of wrong samplers come from `model.score` by enumeration.
  *
- * False alarms, over seeds, which are fixed: each χ² test 1e-4, each set of z-tests 1e-4 in all.
+ * `npm run test:study` draws three times as much. False alarms, over seeds, which are fixed: each χ²
+ * test 1e-4, each set of z-tests 1e-4 in all.
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { normalise } from "../../src/energy/log-domain.js";
@@ -25,12 +26,13 @@ import {
   wayTo,
 } from "../study/enumerated-policy.js";
 import { referenceLaw, targetLaw, totalVariation } from "../study/exact-law.js";
+import { IS_STUDY } from "../study/form.js";
 import { type Omission, probabilityOf, runLaw } from "../study/kernel-law.js";
 
 const FALSE_ALARM = 1e-4;
 /** Texts moved side by side: each is an independent Markov chain. */
 const CHAINS = 80;
-const RUNS = 12;
+const RUNS = IS_STUDY ? 24 : 8;
 
 /** The quickest one. */
 const model = useModel("mini-gsm-proposal");
@@ -113,11 +115,11 @@ describe("particle", () => {
   let results: Result[];
   beforeAll(async () => {
     results = [];
-    for (let seed = 0; seed < 800; seed++) {
+    for (let seed = 0; seed < (IS_STUDY ? 1200 : 400); seed++) {
       const own = { candidates: N, lambda, blockTokens: 1, seed };
       results.push(await particle(model(), PROMPT, { ...policyOptions(), ...own }));
     }
-  }, 60_000);
+  });
 
   const boltzmann = (text: Node) => Math.exp(policy.rewardOf(text) / lambda);
   const normaliser = () =>
@@ -226,7 +228,7 @@ describe("best-of-n", () => {
   test("returns each text as often as the largest of N rewards is its", async () => {
     const N = 4;
     const counts = policy.texts.map(() => 0);
-    for (let seed = 0; seed < 900; seed++) {
+    for (let seed = 0; seed < (IS_STUDY ? 1500 : 500); seed++) {
       const { tokens } = await bestOfN(model(), PROMPT, {
         ...policyOptions(),
         candidates: N,

@@ -14,7 +14,7 @@ const QUESTION =
 const model = useModel("mini-gsm-llada");
 afterEach(() => vi.restoreAllMocks());
 const base: MethodOptions = {
-  ...{ extract: miniGsm.extract, maxTokens: 56, diffusion: { blockLength: 8, denoisingSteps: 28 } },
+  ...{ extract: miniGsm.extract, maxTokens: 56, diffusion: { blockLength: 8, denoisingSteps: 14 } },
   ...{ candidates: 3, seed: 1 },
 };
 const run = (method: keyof typeof METHODS, options: MethodOptions = {}) => {

@@ -1,7 +1,7 @@
 /**
  * The library samples from the law it says it does (METHOD §9), on a policy small enough to be
  * enumerated: four allowed tokens, two of them long. Everything is drawn by the real model; the
- * exact law comes from its own scores.
+ * exact law comes from its own scores. `npm run test:study` is the long version.
  *
  * False alarms: each χ² test fails a right library with probability 1e-4, at these fixed seeds.
  * Each has twins: laws of wrong samplers, which the same counts must refuse.
@@ -15,9 +15,9 @@ import { useModel } from "../fixtures/models.js";
 import { chiSquarePValue } from "../fixtures/statistics.js";
 
 const FALSE_ALARM = 1e-4;
-const M = 3;
+const M = 4;
 const LAMBDA = 0.5;
-const RUNS = 600;
+const RUNS = 300;
 const PROMPT = "Noah has 4";
 
 const model = useModel();
@@ -138,6 +138,11 @@ async function runEts(
   return results;
 }
 
+function normalised(weights: readonly number[]): number[] {
+  const total = weights.reduce((sum, w) => sum + w, 0);
+  return weights.map((w) => w / total);
+}
+
 function countBy(results: Result[], cellOf: (result: Result) => number, cells: number): number[] {
   const counts = new Array<number>(cells).fill(0);
   for (const result of results) {
@@ -239,12 +244,17 @@ describe.each([
 
 describe("the limits of λ", () => {
   test("λ → ∞ leaves the reference policy", async () => {
-    const results = await runEts({ duplicates: true, lambda: 1e9 }, 400);
+    const runs = 250;
+    const results = await runEts({ duplicates: true, lambda: 1e9 }, runs);
     const law = first.flatMap((p, a) => (second[a] as number[]).map((q) => p * q));
     const counts = countBy(results, wholeText, 16);
     expect(chiSquarePValue(counts, law)).toBeGreaterThan(FALSE_ALARM);
+    const target = first.flatMap((p, a) =>
+      (second[a] as number[]).map((q, b) => p * q * boltzmann(a, b)),
+    );
+    expect(chiSquarePValue(counts, normalised(target))).toBeLessThan(FALSE_ALARM);
     const sampled: Result[] = [];
-    for (let seed = 0; seed < 400; seed++) {
+    for (let seed = 0; seed < runs; seed++) {
       sampled.push(await sample(model(), PROMPT, { ...policy(), raw: true, maxTokens: 2, seed }));
     }
     expect(chiSquarePValue(countBy(sampled, wholeText, 16), law)).toBeGreaterThan(FALSE_ALARM);

@@ -4,7 +4,7 @@ import { ets } from "../../src/methods/ets.js";
 import type { MethodOptions } from "../../src/methods/options.js";
 import type { Result } from "../../src/methods/result.js";
 import type { Step } from "../../src/methods/step.js";
-import { chiSquarePValue } from "../fixtures/statistics.js";
+import { chiSquarePValue, meanPValue } from "../fixtures/statistics.js";
 import { type EnumeratedPolicy, PROMPT, TEMPERATURE } from "./enumerated-policy.js";
 import { energy } from "./exact-law.js";
 
@@ -97,6 +97,27 @@ export function zScore(values: readonly number[], expected: number): number | nu
   const mean = values.reduce((a, b) => a + b, 0) / values.length;
   const variance = values.reduce((s, x) => s + (x - mean) ** 2, 0) / (values.length - 1);
   return (mean - expected) / Math.sqrt(variance / values.length);
+}
+
+/**
+ * The p-value of the weights that first steps put on each of some kinds of candidates, against the
+ * law of the choice: less noisy than choices are.
+ */
+export function pValueOfWeights<Kind>(
+  results: readonly Result[],
+  kindOf: (candidate: Step["candidates"][number]) => Kind,
+  law: readonly (readonly [Kind, number])[],
+): number {
+  const pValues = law.map(([kind, probability]) => {
+    const shares = results.map(({ steps: [step] }) =>
+      (step?.weights ?? []).reduce((share, weight, m) => {
+        const candidate = step?.candidates[m] as Step["candidates"][number];
+        return kindOf(candidate) === kind ? share + weight : share;
+      }, 0),
+    );
+    return meanPValue(shares, probability);
+  });
+  return Math.min(1, law.length * Math.min(...pValues));
 }
 
 /** Root of the mean squared relative error of the energies. */

@@ -12,7 +12,7 @@ describe.skipIf(!HAS_REDIS)("with redis-server installed", () => {
   beforeAll(async () => {
     redis = await startRedis();
   });
-  afterEach(endWorkers);
+  afterEach(() => endWorkers(redis));
   afterAll(() => redis?.stop());
 
   test("a Redis that comes back empty loses no sample", async () => {
