@@ -11,7 +11,7 @@ const PARALLEL = 32;
  * `ets()` against the published algorithm's call pattern on the same primitives: at each step the
  * prompt and the text so far are prefilled anew for each candidate and again for each rollout, and
  * the last step's candidates, which are whole, are prefilled for rollouts that have nothing left.
- * Both draw as many texts of the same lengths, with the same batch.
+ * Both draw as many texts of the same lengths, with the same batch; attention is llama.cpp's own there.
  */
 export async function naive({ quick, threads, scale }) {
   const file = await randomModel(quick ? "qwen3-tiny" : "qwen3-0.6b");
@@ -57,7 +57,7 @@ async function guided(model, { M, K, I, promptTokens, length }) {
 async function published(model, { M, K, I, promptTokens, length }) {
   const block = Math.ceil(length / I);
   const cells = (promptTokens + length) * M * K;
-  const context = await model.lease({ cells, sequences: M * K * 2 });
+  const context = await model.lease({ cells, sequences: M * K * 2, flashAttention: "engine" });
   const started = performance.now();
   let prefilled = 0;
   let generated = 0;
