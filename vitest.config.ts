@@ -18,6 +18,7 @@ const common: ProjectConfig = {
   pool: "forks",
   execArgv: ["--expose-gc"],
   testTimeout: 60_000,
+  hookTimeout: 60_000,
   maxConcurrency: 2,
 };
 
