@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Result } from "../../src/methods/result.js";
-import type { Step } from "../../src/methods/step.js";
 import { VERSION } from "../../src/version.js";
 import { askJson, GUIDED, PROMPT, withoutTimes } from "../fixtures/cli-ask.js";
 import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
+import { drawnIn } from "../fixtures/drawn-tokens.js";
 
 let guided: Result;
 beforeAll(async () => {
@@ -131,45 +131,10 @@ describe("--json", () => {
   });
 });
 
-describe("usage", () => {
-  const runs = {
-    ets: GUIDED,
-    "ets in waves": [...GUIDED, "-M", "40", "-K", "8", "--max-tokens", "12"],
-    "ets with a long prompt": [...GUIDED, "--system", "Show your work. ".repeat(20)],
-    "ets-is": [...GUIDED, "--method", "ets-is"],
-    "best-of-n": ["--method", "best-of-n"],
-    majority: ["--method", "majority"],
-    sample: ["--method", "sample"],
-    greedy: ["--method", "greedy"],
-  };
-
-  test.each(Object.entries(runs))(
-    "%s prefills the prompt once and decodes no token twice",
-    async (_, args) => {
-      const { usage, proposalUsage, prompt, steps, tokens } = await askJson(args);
-      expect(usage.prefilled).toBe(prompt.tokens.length);
-      expect(usage.decoded).toBeLessThanOrEqual(usage.generated);
-      expect(usage.scored).toBe(proposalUsage?.generated ?? 0);
-      // Every token the steps show was drawn once, and none besides.
-      const generated = usage.generated + (proposalUsage?.generated ?? 0);
-      expect(generated).toBe(steps.length === 0 ? tokens.length : drawnIn(steps));
-    },
-  );
-
-  /** Tokens of all candidates and rollouts, each from where its parent ended. */
-  function drawnIn(steps: readonly Step[]): number {
-    let before = 0;
-    let drawn = 0;
-    for (const { candidates, chosen } of steps) {
-      for (const { tokens, completions } of candidates) {
-        drawn += tokens.length - before;
-        for (const c of completions)
-          if (c.rollout !== null) drawn += c.tokens.length - tokens.length;
-      }
-      before = candidates[chosen]?.tokens.length ?? 0;
-    }
-    return drawn;
-  }
+test("usage counts every token that the steps show", () => {
+  const { usage, prompt, steps } = guided;
+  expect(usage.prefilled).toBe(prompt.tokens.length);
+  expect(usage.generated).toBe(drawnIn(steps));
 });
 
 describe("--seed", () => {

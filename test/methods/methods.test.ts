@@ -13,9 +13,11 @@ import { greedy, sample } from "../../src/methods/sample.js";
 import type { Step } from "../../src/methods/step.js";
 import { selfConsistency } from "../../src/rewards/self-consistency.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
+import { drawnIn } from "../fixtures/drawn-tokens.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
 
 const model = useModel();
+const proposal = useModel("mini-gsm-proposal");
 const base: MethodOptions = { extract: miniGsm.extract, maxTokens: 60, temperature: 1 };
 const meanLogProb = ({ logProbs }: { logProbs: readonly number[] }) =>
   logProbs.reduce((a, b) => a + b, 0) / logProbs.length;
@@ -57,6 +59,42 @@ describe.each(Object.entries(METHODS))("%s", (_, method) => {
     const after = await model().lease({ cells: 64, sequences: 4 });
     expect((await after.status()).usedCells).toBe(0);
     await model().release(after);
+  });
+});
+
+describe("usage", () => {
+  const guided: MethodOptions = {
+    ...{ candidates: 4, rollouts: 2, blockTokens: 6, maxTokens: 24, temperature: 1.5, seed: 3 },
+  };
+  const alone: MethodOptions = { temperature: 0.7, seed: 0 };
+  test.each<[string, (prompt: string, options: MethodOptions) => Promise<Result>, MethodOptions]>([
+    [
+      "ets in waves",
+      (...args) => ets(model(), ...args),
+      { ...guided, candidates: 40, rollouts: 8, maxTokens: 12 },
+    ],
+    [
+      "ets with a long prompt",
+      (...args) => ets(model(), ...args),
+      { ...guided, system: "Show your work. ".repeat(20) },
+    ],
+    [
+      "ets-is",
+      (prompt, options) => ets(model(), prompt, { ...options, proposal: proposal() }),
+      guided,
+    ],
+    ["best-of-n", (...args) => bestOfN(model(), ...args), { ...alone, candidates: 8 }],
+    ["majority", (...args) => majority(model(), ...args), { ...alone, candidates: 8 }],
+    ["sample", (...args) => sample(model(), ...args), alone],
+    ["greedy", (...args) => greedy(model(), ...args), {}],
+  ])("of %s counts every token that the steps show, each drawn once", async (_, run, options) => {
+    const result = await run(QUESTION, options);
+    const { usage, proposalUsage, prompt, steps, tokens } = result;
+    expect(usage.prefilled).toBe(prompt.tokens.length);
+    expect(usage.decoded).toBeLessThanOrEqual(usage.generated);
+    expect(usage.scored).toBe(proposalUsage?.generated ?? 0);
+    const generated = usage.generated + (proposalUsage?.generated ?? 0);
+    expect(generated).toBe(steps.length === 0 ? tokens.length : drawnIn(steps));
   });
 });
 
