@@ -191,6 +191,7 @@ class DrawingLoop final : public Generation {
         }
         Leave(member);
         const bool is_last = &member == &branch.members.back() && open.empty();
+        results_[member.draw].finish = Finish::kLength;
         results_[member.draw].sequence = HandOut(&branch, is_last);
       }
       branch.members = std::move(open);
@@ -266,7 +267,7 @@ class DrawingLoop final : public Generation {
         fork->finish = text_end_.FinishWith(token, &fork->tail);
       }
       Append(&member, first + i, fork->finish);
-      if (results_[member.draw].finish != Finish::kBudget && !member.closing) {
+      if (results_[member.draw].finish != Finish::kBudget) {
         Leave(member);
         if (draws_[member.draw].keep_ended) ended.push_back(member.draw);
         continue;
@@ -318,8 +319,9 @@ class DrawingLoop final : public Generation {
     result.finish = finish;
     if (finish != Finish::kBudget) return;
     if (static_cast<int32_t>(result.tokens.size()) < draw.max_tokens) return;
-    result.finish = Finish::kLength;
+    // What is kept has its length once its last token is decoded, unless a budget ends before.
     member->closing = draw.keep;
+    if (!member->closing) result.finish = Finish::kLength;
   }
 
   void Free(Branch* branch) {

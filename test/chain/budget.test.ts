@@ -1,4 +1,4 @@
-/** A budget of time is looked at between batches: of the prompt, of prefixes, and of scoring. */
+/** Budgets are looked at between batches: of the prompt, of prefixes, of scoring, and of tokens. */
 import { afterEach, describe, expect, test } from "vitest";
 import {
   AutoregressiveChain,
@@ -9,6 +9,7 @@ import { AutoregressiveProposal, proposalDemand } from "../../src/chain/autoregr
 import { Budget } from "../../src/chain/budget.js";
 import type { ChainState } from "../../src/chain/chain.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
+import { ets } from "../../src/methods/ets.js";
 import { sample } from "../../src/methods/sample.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
 
@@ -104,5 +105,17 @@ describe("time that ends", () => {
     const result = await sample(model(), QUESTION, { budget: { ms: 1e-9 } });
     expect(result).toMatchObject({ stopReason: "budget", text: "", tokens: [] });
     expect(result.usage).toMatchObject({ prefilled: 0, generated: 0 });
+  });
+});
+
+describe("tokens that end", () => {
+  // The block's last tokens are drawn, and not yet decoded to be gone on from.
+  test.each([31, 32, 33])("where a block does, with %i, end the run", async (tokens) => {
+    const result = await ets(model(), QUESTION, {
+      ...{ candidates: 4, blockTokens: 8, maxTokens: 40, budget: { tokens } },
+      reward: ({ text }) => text.length,
+    });
+    expect(result.stopReason).toBe("budget");
+    expect(result.usage.generated).toBeLessThan(tokens + 4);
   });
 });
