@@ -239,7 +239,7 @@ describe("the energies of ETS-IS", () => {
     options: MethodOptions = {},
   ): Promise<Map<string, number[]>> {
     const energies = new Map<string, number[]>();
-    for (let seed = 0; seed < 4; seed++) {
+    for (let seed = 0; seed < 6; seed++) {
       const cancel = new AbortController();
       const run = guided(policy, {
         ...{ candidates: 1200, seed, proposal: model(), signal: cancel.signal },
