@@ -65,10 +65,13 @@ int32_t PiecesOf(const AttentionCall& call, int32_t rows) {
   return (call.rows + rows - 1) / rows;
 }
 
-// More rows in a piece share more, but each thread should have work.
+// More rows in a piece share more, but what they need should stay in a core's cache, and each
+// thread should have work.
 int32_t RowsTogether(const AttentionCall& call, int32_t threads) {
+  constexpr int32_t kMostQueries = 128;
   constexpr int32_t kFewest = 4;
-  int32_t rows = std::min(AttentionPiece::kMostRows, call.rows);
+  const int32_t cached = std::max(1, kMostQueries / (call.heads / call.kv_heads));
+  int32_t rows = std::min({AttentionPiece::kMostRows, call.rows, cached});
   while (rows > kFewest && PiecesOf(call, rows) * call.kv_heads < threads) rows /= 2;
   return rows;
 }

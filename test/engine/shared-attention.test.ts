@@ -1,11 +1,16 @@
 /** Attention of our own, where the processor has it, in real contexts. */
 import { describe, expect, test } from "vitest";
 import type { FlashAttention } from "../../src/engine/context.js";
+import { loadModel } from "../../src/engine/load-model.js";
+import type { Model } from "../../src/engine/model.js";
 import { addon, SHARED_ATTENTION } from "../../src/engine/native.js";
 import { resolveOnlySampling } from "../../src/engine/sampling.js";
 import { UNLIMITED } from "../fixtures/generation.js";
+import { encodeGguf } from "../fixtures/gguf-writer.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
 import { largestDifference, ROUNDING } from "../fixtures/rounding.js";
+import { temporaryFile } from "../fixtures/temporary-directory.js";
+import { tinyGemma2 } from "../fixtures/tiny-models.js";
 
 const model = useModel();
 const LENGTH = 24;
@@ -40,6 +45,27 @@ async function draw(flashAttention: FlashAttention, texts?: readonly Int32Array[
   }
 }
 
+/** Log-probabilities of texts side by side after one prompt. */
+async function score(
+  scorer: Model,
+  flashAttention: FlashAttention,
+  prompt: Int32Array,
+  texts: readonly Int32Array[],
+): Promise<number[]> {
+  const context = await scorer.lease({ cells: 512, sequences: 16, flashAttention });
+  try {
+    const parent = await context.create();
+    await parent.prefill(prompt);
+    const scored = await context.score(
+      texts.map((tokens) => ({ parent, tokens })),
+      resolveOnlySampling({ temperature: 1 }, scorer.info.vocabSize),
+    );
+    return scored.flatMap((text) => [...text.logProbs]);
+  } finally {
+    await scorer.release(context);
+  }
+}
+
 describe("a context's attention", () => {
   test("is our own where the processor has it, unless the engine's is asked for", async () => {
     await model().encodePrompt(QUESTION);
@@ -68,5 +94,20 @@ describe("a context's attention", () => {
   test("scores texts as it drew them", async () => {
     const { drawn, scored } = await draw(true);
     expect(largestDifference(drawn, scored)).toBeLessThan(ROUNDING);
+  });
+
+  test("gives the engine's log-probabilities with capped scores, shared key heads and windows", async () => {
+    await using gemma = await loadModel(temporaryFile("gemma2.gguf", encodeGguf(tinyGemma2())));
+    const numbers = (length: number, seed: number) =>
+      Int32Array.from({ length }, (_, i) => 5 + (((seed + i) * 7919) % 800));
+    const prompt = numbers(20, 0);
+    const texts = Array.from({ length: 5 }, (_, i) => numbers(12, 100 * i + 1));
+    const ours = await score(gemma, true, prompt, texts);
+    for (const choice of ["engine", false] as const) {
+      const others = await score(gemma, choice, prompt, texts);
+      expect(largestDifference(ours, others)).toBeLessThan(ROUNDING);
+    }
+    const after = await score(gemma, true, numbers(20, 1), texts);
+    expect(largestDifference(ours, after)).toBeGreaterThan(10 * ROUNDING);
   });
 });
