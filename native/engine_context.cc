@@ -13,8 +13,17 @@ namespace {
 // A row of logits takes a fraction of a millisecond: more threads would wake to find none left.
 constexpr int32_t kMaxTeam = 32;
 
-bool SharesAttention(const DecoderOptions& options) {
-  return HasSharedAttention() && (options.flash_attention == 1 || options.flash_attention == -1);
+bool MayShareAttention(const DecoderOptions& options) {
+  return HasSharedAttention() && options.flash_attention != 0 &&
+         options.flash_attention != kEnginesFlashAttention;
+}
+
+llama_flash_attn_type FlashAttentionOf(const DecoderOptions& options, bool shares) {
+  if (shares || options.flash_attention == kEnginesFlashAttention) {
+    return LLAMA_FLASH_ATTN_TYPE_ENABLED;
+  }
+  if (options.flash_attention == kSharedAttentionOrNone) return LLAMA_FLASH_ATTN_TYPE_DISABLED;
+  return static_cast<llama_flash_attn_type>(options.flash_attention);
 }
 
 }  // namespace
@@ -23,7 +32,7 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
     : batch(static_cast<int32_t>(options.batch_size)),
       model_(std::move(model)),
       classes_(options.classes),
-      shares_attention_(SharesAttention(options)),
+      shares_attention_(MayShareAttention(options)),
       threads_(options.threads),
       batch_threads_(options.batch_threads) {
   llama_context_params params = Engine().llama_context_default_params();
@@ -34,9 +43,6 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
   params.n_outputs_max = options.max_outputs;
   params.n_threads = options.threads;
   params.n_threads_batch = options.batch_threads;
-  params.flash_attn_type = shares_attention_ || options.flash_attention == kEnginesFlashAttention
-                               ? LLAMA_FLASH_ATTN_TYPE_ENABLED
-                               : static_cast<llama_flash_attn_type>(options.flash_attention);
   params.type_k = params.type_v = options.cache_type;
   params.kv_unified = true;  // a fork is metadata only
   params.swa_full = true;    // a sliding-window cache can't be forked or truncated
@@ -52,8 +58,18 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
   }
 
   LogCapture log;
-  const SharedAttention attention(shares_attention_ ? &attention_ns : nullptr);
-  context_ = Engine().llama_init_from_model(model_.get(), params);
+  const auto open = [&] {
+    const SharedAttention attention(shares_attention_);
+    params.flash_attn_type = FlashAttentionOf(options, shares_attention_);
+    context_ = Engine().llama_init_from_model(model_.get(), params);
+    return attention.lacks_kernel;
+  };
+  const bool lacks_kernel = open();
+  if (lacks_kernel && options.flash_attention == kSharedAttentionOrNone && context_ != nullptr) {
+    Engine().llama_free(context_);
+    shares_attention_ = false;
+    open();
+  }
   if (context_ == nullptr) {
     throw EngineError("ERR_OUT_OF_MEMORY", "The engine could not make a context of " +
                                                std::to_string(options.cells) +
@@ -79,9 +95,10 @@ void EngineContext::Decode(const std::vector<const JobMonitor*>& callers) {
   callers_ = callers;
   if (IsAborted()) throw EngineError("ERR_ABORTED", "The work was aborted");
   LogCapture log;
-  const SharedAttention attention(shares_attention_ ? &attention_ns : nullptr);
+  const SharedAttention attention(shares_attention_);
   const int32_t status = Engine().llama_decode(context_, batch.View());
   Engine().llama_synchronize(context_);  // a GPU decodes in the background
+  attention_ns += attention.nanoseconds;
   decodes += 1;
   if (status == 0) return;
   if (status == 1) throw EngineError("ERR_CONTEXT_FULL", "No KV cells are left for the batch");

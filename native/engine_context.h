@@ -17,7 +17,9 @@ namespace llama_ets {
 // A loaded model; freed when its last owner (Model or EngineContext) lets go.
 using SharedModel = std::shared_ptr<llama_model>;
 
+// Of DecoderOptions::flash_attention, beside llama.cpp's -1, 0 and 1.
 constexpr int32_t kEnginesFlashAttention = 2;
+constexpr int32_t kSharedAttentionOrNone = 3;
 
 struct DecoderOptions {
   uint32_t cells;          // KV cells shared by all sequences
@@ -27,7 +29,8 @@ struct DecoderOptions {
   int32_t threads;         // for single tokens
   int32_t batch_threads;   // for prompts
   // -1 automatic, 0 off, 1 on: shared attention where there is any (shared_attention.h), otherwise
-  // the engine's; kEnginesFlashAttention: the engine's.
+  // the engine's; kEnginesFlashAttention: the engine's; kSharedAttentionOrNone: off where any of
+  // the model's attention has no kernel.
   int32_t flash_attention;
   // Every token attends to all of its sequence, not only to those before it.
   bool bidirectional = false;

@@ -10,28 +10,6 @@
 namespace llama_ets {
 namespace {
 
-bool HasKernel(const ggml_tensor* node) {
-  if (node->op != GGML_OP_FLASH_ATTN_EXT) return false;
-  const ggml_tensor* q = node->src[0];
-  const ggml_tensor* k = node->src[1];
-  const ggml_tensor* v = node->src[2];
-  const ggml_tensor* mask = node->src[3];
-  const ggml_tensor* sinks = node->src[4];
-  float bias;
-  std::memcpy(&bias, node->op_params + 1, sizeof bias);
-  const bool is_one_stream = q->ne[3] == 1 && k->ne[3] == 1 && v->ne[3] == 1;
-  const bool has_plain_mask = mask != nullptr && mask->type == GGML_TYPE_F16 && mask->ne[2] == 1 &&
-                              mask->ne[3] == 1 && mask->nb[0] == sizeof(uint16_t) && bias == 0 &&
-                              sinks == nullptr;
-  const bool is_typed = q->type == GGML_TYPE_F32 && k->type == GGML_TYPE_F16 &&
-                        v->type == GGML_TYPE_F16 && node->type == GGML_TYPE_F32;
-  const bool is_contiguous =
-      q->nb[0] == sizeof(float) && k->nb[0] == sizeof(uint16_t) && v->nb[0] == sizeof(uint16_t);
-  return is_one_stream && has_plain_mask && is_typed && is_contiguous && k->ne[2] == v->ne[2] &&
-         k->ne[1] == v->ne[1] && q->ne[2] % k->ne[2] == 0 && k->ne[0] % kAttentionWidth == 0 &&
-         v->ne[0] % kAttentionWidth == 0;
-}
-
 AttentionCall CallOf(const ggml_tensor* node) {
   const ggml_tensor* q = node->src[0];
   const ggml_tensor* k = node->src[1];
@@ -78,6 +56,27 @@ int32_t RowsTogether(const AttentionCall& call, int32_t threads) {
 
 }  // namespace
 
+bool KernelTakes(const ggml_tensor* node) {
+  const ggml_tensor* q = node->src[0];
+  const ggml_tensor* k = node->src[1];
+  const ggml_tensor* v = node->src[2];
+  const ggml_tensor* mask = node->src[3];
+  const ggml_tensor* sinks = node->src[4];
+  float bias;
+  std::memcpy(&bias, node->op_params + 1, sizeof bias);
+  const bool is_one_stream = q->ne[3] == 1 && k->ne[3] == 1 && v->ne[3] == 1;
+  const bool has_plain_mask = mask != nullptr && mask->type == GGML_TYPE_F16 && mask->ne[2] == 1 &&
+                              mask->ne[3] == 1 && mask->nb[0] == sizeof(uint16_t) && bias == 0 &&
+                              sinks == nullptr;
+  const bool is_typed = q->type == GGML_TYPE_F32 && k->type == GGML_TYPE_F16 &&
+                        v->type == GGML_TYPE_F16 && node->type == GGML_TYPE_F32;
+  const bool is_contiguous =
+      q->nb[0] == sizeof(float) && k->nb[0] == sizeof(uint16_t) && v->nb[0] == sizeof(uint16_t);
+  return is_one_stream && has_plain_mask && is_typed && is_contiguous && k->ne[2] == v->ne[2] &&
+         k->ne[1] == v->ne[1] && q->ne[2] % k->ne[2] == 0 && k->ne[0] % kAttentionWidth == 0 &&
+         v->ne[0] % kAttentionWidth == 0;
+}
+
 // Makes custom operations of the graph's attention, until it is destroyed.
 class GraphAttention::Substitution {
  public:
@@ -85,7 +84,8 @@ class GraphAttention::Substitution {
       : attention_(attention) {
     for (int i = 0; i < Engine().ggml_graph_n_nodes(graph); ++i) {
       ggml_tensor* node = Engine().ggml_graph_node(graph, i);
-      if (HasKernel(node)) attention_->Add(node, threads);
+      if (node->op != GGML_OP_FLASH_ATTN_EXT || !KernelTakes(node)) continue;
+      attention_->Add(node, threads);
     }
     for (Operation& operation : attention_->operations_) {
       operation.node->op = GGML_OP_CUSTOM;

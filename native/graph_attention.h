@@ -15,6 +15,10 @@
 
 namespace llama_ets {
 
+// Whether the kernel has a way for a flash attention operation: not for other types, a bias, or
+// sinks.
+bool KernelTakes(const ggml_tensor* node);
+
 class GraphAttention {
  public:
   GraphAttention();

@@ -14,8 +14,8 @@ namespace {
 
 constexpr const char* kName = "llama-ets";
 
-ggml_backend_dev_t cpu = nullptr;            // the engine's; null until the backend is registered
-thread_local int64_t* time_spent = nullptr;  // null outside of a scope
+ggml_backend_dev_t cpu = nullptr;  // the engine's; null until the backend is registered
+thread_local SharedAttention* scope = nullptr;
 
 // A function that the engine's CPU backend has beyond the common ones.
 template <typename Function>
@@ -40,7 +40,7 @@ ggml_status ComputeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
   int64_t unasked = 0;
   try {
     return own->attention.Compute(own->computing, graph, own->threads,
-                                  time_spent != nullptr ? time_spent : &unasked);
+                                  scope != nullptr ? &scope->nanoseconds : &unasked);
   } catch (const std::bad_alloc&) {
     return GGML_STATUS_ALLOC_FAILED;
   }
@@ -55,6 +55,13 @@ void SetThreads(ggml_backend_t backend, int threads) {
 void SetAbortCallback(ggml_backend_t backend, ggml_abort_callback callback, void* data) {
   OfCpu<ggml_backend_set_abort_callback_t>("ggml_backend_set_abort_callback")(
       Own(backend)->computing, callback, data);
+}
+
+bool Supports(ggml_backend_dev_t, const ggml_tensor* operation) {
+  if (scope == nullptr || !scope->on) return false;
+  const bool is_attention = operation->op == GGML_OP_FLASH_ATTN_EXT;
+  if (is_attention && !KernelTakes(operation)) scope->lacks_kernel = true;
+  return Engine().ggml_backend_dev_supports_op(cpu, operation);
 }
 
 void* FindOwnFunction(ggml_backend_reg_t, const char* name) {
@@ -135,9 +142,7 @@ ggml_backend_device* Device() {
     made.iface.get_buffer_type = [](ggml_backend_dev_t) {
       return Engine().ggml_backend_dev_buffer_type(cpu);
     };
-    made.iface.supports_op = [](ggml_backend_dev_t, const ggml_tensor* op) {
-      return time_spent != nullptr && Engine().ggml_backend_dev_supports_op(cpu, op);
-    };
+    made.iface.supports_op = Supports;
     made.iface.supports_buft = [](ggml_backend_dev_t, ggml_backend_buffer_type_t type) {
       return Engine().ggml_backend_dev_supports_buft(cpu, type);
     };
@@ -167,12 +172,12 @@ bool HasSharedAttention() {
   return cpu != nullptr;
 }
 
-SharedAttention::SharedAttention(int64_t* nanoseconds) : outer_(time_spent) {
-  time_spent = nanoseconds;
+SharedAttention::SharedAttention(bool on) : on(on), outer_(scope) {
+  scope = this;
 }
 
 SharedAttention::~SharedAttention() {
-  time_spent = outer_;
+  scope = outer_;
 }
 
 }  // namespace llama_ets

@@ -16,17 +16,20 @@ void RegisterSharedAttention();
 
 bool HasSharedAttention();
 
-// While it lives, the graphs that this thread makes or runs use shared attention, and the time that
-// takes is added to `nanoseconds`; null: they use the engine's.
+// While it lives, the graphs that this thread makes or runs use shared attention, if `on`.
 class SharedAttention {
  public:
-  explicit SharedAttention(int64_t* nanoseconds);
+  explicit SharedAttention(bool on);
   ~SharedAttention();
   SharedAttention(const SharedAttention&) = delete;
   SharedAttention& operator=(const SharedAttention&) = delete;
 
+  const bool on;
+  int64_t nanoseconds = 0;    // that attention took
+  bool lacks_kernel = false;  // some of the graphs' attention stays the engine's
+
  private:
-  int64_t* outer_;
+  SharedAttention* outer_;
 };
 
 }  // namespace llama_ets

@@ -63,7 +63,7 @@ export interface ContextPlan extends Capacity {
   kvType: "f16" | "f32";
   /** One stream of cells for all sequences, so that a fork copies nothing. */
   streams: "unified";
-  flashAttention: boolean | "auto";
+  flashAttention: boolean | "auto" | "shared";
   /** Whether that is a matter of speed alone. */
   anyAttention: boolean;
   memory: ContextMemory;
@@ -200,7 +200,7 @@ function planContext(
     kvType: "f16",
     streams: "unified",
     flashAttention,
-    anyAttention: place.sharesAttention === true || !demand.comparesLogProbs,
+    anyAttention: !demand.comparesLogProbs,
     memory: contextMemory(model, { kvCache, logits, compute }),
   };
 }
@@ -213,10 +213,9 @@ function chooseAttention(
   demand: Demand,
   parallel: number,
   { device, sharesAttention = false }: Place,
-): boolean | "auto" {
-  if (sharesAttention) return "auto";
-  if (demand.comparesLogProbs) return false;
-  return (device === "gpu" || paysFlashAttention({ ...demand, parallel })) && "auto";
+): ContextPlan["flashAttention"] {
+  if (demand.comparesLogProbs) return sharesAttention && "shared";
+  return (sharesAttention || device === "gpu" || paysFlashAttention({ ...demand, parallel })) && "auto";
 }
 
 /** How many runs can share one context. */

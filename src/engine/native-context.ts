@@ -109,8 +109,8 @@ interface NativeContextOptions {
   maxOutputs: number;
   threads: number;
   batchThreads: number;
-  /** -1 automatic, 0 off, 1 on, 2 the engine's own. */
-  flashAttention: -1 | 0 | 1 | 2;
+  /** -1 automatic, 0 off, 1 on, 2 the engine's own, 3 ours or none. */
+  flashAttention: -1 | 0 | 1 | 2 | 3;
   classifies?: boolean;
 }
 

@@ -72,7 +72,7 @@ describe("a plan", () => {
     // Attention of our own is the faster one everywhere, and scores as it decodes.
     const place = { device: "cpu" as const, sharesAttention: true };
     expect(choiceOf({ promptTokens: 400, parallel: 16 }, place)).toBe("auto");
-    expect(choiceOf({ promptTokens: 400, comparesLogProbs: true }, place)).toBe("auto");
+    expect(choiceOf({ promptTokens: 400, comparesLogProbs: true }, place)).toBe("shared");
   });
 
   test("leaves what exceeds the limit, or the engine's sequences, to waves", () => {

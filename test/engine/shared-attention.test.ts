@@ -13,6 +13,14 @@ import { temporaryFile } from "../fixtures/temporary-directory.js";
 import { tinyGemma2 } from "../fixtures/tiny-models.js";
 
 const model = useModel();
+const HALVES = new Uint16Array(8);
+const SHAPE = {
+  ...{ rows: 1, heads: 1, kvHeads: 1, keySize: 8, valueSize: 8, cells: 1 },
+  ...{ scale: 1, softcap: 0, together: 1 },
+};
+/** Tests run on the CPU: there the kernel is used where the processor has it. */
+const HAS_KERNEL =
+  addon().attend(SHAPE, new Float32Array(8), HALVES, HALVES, HALVES.slice(0, 1)) !== null;
 const LENGTH = 24;
 const TEXTS = 12;
 
@@ -68,10 +76,10 @@ async function score(
 
 describe("a context's attention", () => {
   test("is our own where the processor has it, unless the engine's is asked for", async () => {
-    await model().encodePrompt(QUESTION);
     const isThere = addon()
       .devices()
       .some(({ name }) => name === SHARED_ATTENTION);
+    expect(isThere).toBe(HAS_KERNEL);
     const timeOf = async (choice: FlashAttention) => (await draw(choice)).status.attentionNs;
     expect((await timeOf(true)) > 0).toBe(isThere);
     expect((await timeOf("auto")) > 0).toBe(isThere);
@@ -96,18 +104,35 @@ describe("a context's attention", () => {
     expect(largestDifference(drawn, scored)).toBeLessThan(ROUNDING);
   });
 
-  test("gives the engine's log-probabilities with capped scores, shared key heads and windows", async () => {
-    await using gemma = await loadModel(temporaryFile("gemma2.gguf", encodeGguf(tinyGemma2())));
+  describe("with capped scores, shared key heads and windows", () => {
     const numbers = (length: number, seed: number) =>
       Int32Array.from({ length }, (_, i) => 5 + (((seed + i) * 7919) % 800));
     const prompt = numbers(20, 0);
     const texts = Array.from({ length: 5 }, (_, i) => numbers(12, 100 * i + 1));
-    const ours = await score(gemma, true, prompt, texts);
-    for (const choice of ["engine", false] as const) {
-      const others = await score(gemma, choice, prompt, texts);
-      expect(largestDifference(ours, others)).toBeLessThan(ROUNDING);
-    }
-    const after = await score(gemma, true, numbers(20, 1), texts);
-    expect(largestDifference(ours, after)).toBeGreaterThan(10 * ROUNDING);
+    const load = (head?: number) =>
+      loadModel(temporaryFile(`gemma2-${head}.gguf`, encodeGguf(tinyGemma2(head))));
+
+    test("gives the engine's log-probabilities", async () => {
+      await using gemma = await load();
+      const ours = await score(gemma, true, prompt, texts);
+      expect(await score(gemma, "shared", prompt, texts)).toEqual(
+        HAS_KERNEL ? ours : await score(gemma, false, prompt, texts),
+      );
+      for (const choice of ["engine", false] as const) {
+        const others = await score(gemma, choice, prompt, texts);
+        expect(largestDifference(ours, others)).toBeLessThan(ROUNDING);
+      }
+      const after = await score(gemma, true, numbers(20, 1), texts);
+      expect(largestDifference(ours, after)).toBeGreaterThan(10 * ROUNDING);
+    });
+
+    test("is the engine's for heads of sizes that ours has no vectors for", async () => {
+      await using gemma = await load(12);
+      const engines = await score(gemma, "engine", prompt, texts);
+      expect(await score(gemma, true, prompt, texts)).toEqual(engines);
+      const product = await score(gemma, false, prompt, texts);
+      expect(await score(gemma, "shared", prompt, texts)).toEqual(product);
+      expect(product).not.toEqual(engines);
+    });
   });
 });
