@@ -215,7 +215,9 @@ function chooseAttention(
   { device, sharesAttention = false }: Place,
 ): ContextPlan["flashAttention"] {
   if (demand.comparesLogProbs) return sharesAttention && "shared";
-  return (sharesAttention || device === "gpu" || paysFlashAttention({ ...demand, parallel })) && "auto";
+  return (
+    (sharesAttention || device === "gpu" || paysFlashAttention({ ...demand, parallel })) && "auto"
+  );
 }
 
 /** How many runs can share one context. */
