@@ -110,17 +110,14 @@ class Piece {
     EachDenseTile(first, end, keys_, call_.key_cell, call_.key_size,
                   [this](int32_t row, const float* const* cells, int32_t count) {
                     Score(row, cells, count);
-                    done_[row] += count;
                   });
     for (int32_t row = 0; row < piece_.rows; ++row) {
       if (done_[row] > 0) Weigh(row, done_[row]);
       done_[row] = 0;
     }
-    EachDenseTile(first, end, values_, call_.value_cell, call_.value_size,
-                  [this](int32_t row, const float* const* cells, int32_t count) {
-                    Add(row, cells, count);
-                    done_[row] += count;
-                  });
+    EachDenseTile(
+        first, end, values_, call_.value_cell, call_.value_size,
+        [this](int32_t row, const float* const* cells, int32_t count) { Add(row, cells, count); });
   }
 
   // The other tiles of a row: in a unified cache, where texts that grow together alternate, what
@@ -166,6 +163,7 @@ class Piece {
         if (tile != listed) count = ListCells(tile, size, list);  // most rows have the same
         listed = tile;
         use(row, list, count);
+        done_[row] += count;
       }
     }
   }

@@ -43,17 +43,16 @@ bool Decoder::OutOfBudget(
 void Decoder::DecodeTogether(const std::vector<Decoder*>& decoders) {
   std::vector<const JobMonitor*> callers;
   for (const Decoder* decoder : decoders) callers.push_back(decoder->monitor_);
-  EngineContext& engine = *decoders.front()->engine_;
-  const int64_t attention_before = engine.attention_ns;
   int64_t elapsed = 0;
+  int64_t attention = 0;
   {
     const Stopwatch stopwatch(&elapsed);
-    engine.Decode(callers);
+    attention = decoders.front()->engine_->Decode(callers);
   }
   for (Decoder* decoder : decoders) {
     decoder->decode_counters.decodes += 1;
     decoder->decode_counters.decode_ns += elapsed;
-    decoder->decode_counters.attention_ns += engine.attention_ns - attention_before;
+    decoder->decode_counters.attention_ns += attention;
   }
 }
 

@@ -91,16 +91,15 @@ bool EngineContext::OnAbortCheck(void* self) {
   return static_cast<EngineContext*>(self)->IsAborted();
 }
 
-void EngineContext::Decode(const std::vector<const JobMonitor*>& callers) {
+int64_t EngineContext::Decode(const std::vector<const JobMonitor*>& callers) {
   callers_ = callers;
   if (IsAborted()) throw EngineError("ERR_ABORTED", "The work was aborted");
   LogCapture log;
   const SharedAttention attention(shares_attention_);
   const int32_t status = Engine().llama_decode(context_, batch.View());
   Engine().llama_synchronize(context_);  // a GPU decodes in the background
-  attention_ns += attention.nanoseconds;
   decodes += 1;
-  if (status == 0) return;
+  if (status == 0) return attention.nanoseconds;
   if (status == 1) throw EngineError("ERR_CONTEXT_FULL", "No KV cells are left for the batch");
   if (status == 2) throw EngineError("ERR_ABORTED", "The work was aborted");
   throw EngineError("ERR_ENGINE_FAILED", "The engine's decode failed with status " +

@@ -48,8 +48,9 @@ class EngineContext {
   EngineContext& operator=(const EngineContext&) = delete;
 
   // Decodes the batch for its callers and waits for its logits. The engine stops within a few
-  // milliseconds once all of them are aborted (CPU only; a GPU finishes its batch).
-  void Decode(const std::vector<const JobMonitor*>& callers);
+  // milliseconds once all of them are aborted (CPU only; a GPU finishes its batch). Returns the
+  // nanoseconds that attention of our own took.
+  int64_t Decode(const std::vector<const JobMonitor*>& callers);
 
   // For work between decodes, on the threads that decode single tokens.
   int32_t team_size() const;
@@ -62,8 +63,7 @@ class EngineContext {
   llama_context* context() const { return context_; }
   int32_t classes() const { return classes_; }
   Batch batch;
-  int64_t decodes = 0;       // calls of llama_decode
-  int64_t attention_ns = 0;  // spent in attention of our own; part of the decodes' time
+  int64_t decodes = 0;  // calls of llama_decode
 
  private:
   static bool OnAbortCheck(void* self);

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type AttentionShape, addon } from "../../src/engine/native.js";
+import { largestDifference } from "../fixtures/rounding.js";
 
 const MASKED = 0xfc00; // -infinity in half precision
 const ATTENDED = 0;
@@ -86,9 +87,6 @@ function definition({ shape, queries, keys, values, mask }: Call): number[] {
   return out;
 }
 
-const error = (a: ArrayLike<number>, b: ArrayLike<number>) =>
-  Math.max(...Array.from(a, (x, i) => Math.abs(x - (b[i] as number))));
-
 const PLAIN = {
   ...{ rows: 9, heads: 6, kvHeads: 3, keySize: 16, valueSize: 24, cells: 150 },
   ...{ scale: 0.25, softcap: 0, together: 32 },
@@ -121,7 +119,7 @@ describe.skipIf(addon().attend(PLAIN, ...argumentsOf(plain())) === null)("attent
           next() % 1000 < 1000 * part ? ATTENDED : MASKED,
         );
         const call = callOf(shape, seed, mask);
-        expect(error(attend(call), definition(call))).toBeLessThan(TOLERANCE);
+        expect(largestDifference(attend(call), definition(call))).toBeLessThan(TOLERANCE);
       }),
       { numRuns: 100, seed: 1 },
     );
@@ -129,7 +127,7 @@ describe.skipIf(addon().attend(PLAIN, ...argumentsOf(plain())) === null)("attent
 
   test("is its definition's for texts that share a prompt", () => {
     const call = plain();
-    expect(error(attend(call), definition(call))).toBeLessThan(TOLERANCE);
+    expect(largestDifference(attend(call), definition(call))).toBeLessThan(TOLERANCE);
   });
 
   test("to one cell less, or to the next row's, is another", () => {
@@ -140,7 +138,7 @@ describe.skipIf(addon().attend(PLAIN, ...argumentsOf(plain())) === null)("attent
       const call = plain();
       const before = definition(call);
       change(call.mask);
-      expect(error(attend(call), before)).toBeGreaterThan(100 * TOLERANCE);
+      expect(largestDifference(attend(call), before)).toBeGreaterThan(100 * TOLERANCE);
     }
   });
 
@@ -149,7 +147,7 @@ describe.skipIf(addon().attend(PLAIN, ...argumentsOf(plain())) === null)("attent
     call.mask.fill(MASKED, 0, PLAIN.cells);
     const out = attend(call);
     expect(new Set(out.subarray(0, 6 * 24))).toEqual(new Set([0]));
-    expect(error(out, definition(call))).toBeLessThan(TOLERANCE);
+    expect(largestDifference(out, definition(call))).toBeLessThan(TOLERANCE);
   });
 
   test("of a row is the same to the last bit whatever rows are beside it", () => {
