@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "attention_vectors.h"
-
 namespace llama_ets {
 
 bool HasAttentionKernel() {
@@ -17,7 +15,7 @@ bool HasAttentionKernel() {
 
 }  // namespace llama_ets
 
-#pragma GCC target("avx2,fma,f16c,bmi,popcnt")
+#include "attention_vectors.h"  // from here on compiled for AVX2
 
 namespace llama_ets {
 namespace {

@@ -1,4 +1,4 @@
-// Vectors of eight numbers, for attention_kernel.cc alone: compiled for AVX2.
+// Vectors of eight numbers, for attention_kernel.cc alone: from here on it is compiled for AVX2.
 #pragma once
 
 #include <immintrin.h>
@@ -9,7 +9,6 @@
 #include "attention_kernel.h"
 #include "row_kernels.h"
 
-#pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c,bmi,popcnt")
 
 namespace llama_ets {
@@ -138,5 +137,3 @@ struct Softmax {
 
 }  // namespace
 }  // namespace llama_ets
-
-#pragma GCC pop_options
