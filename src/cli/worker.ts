@@ -18,7 +18,7 @@ export function workerCommand(): Command {
     .option("--proposal <model>", "ets-is: the smaller model that draws the rollouts")
     .option("--reward <reward>", "as the evaluation has it (default: self-consistency)")
     .option("--task <module:FILE>", "a task of your own, as the evaluation has it")
-    .option("--concurrency <n>", "runs side by side, as the cores allow (default: 1)", numberOption)
+    .option("--concurrency <n>", "runs side by side, decoded together (default: 1)", numberOption)
     .action(async (flags: WorkerFlags) => {
       const { work } = await import("./run-worker.js");
       await work(flags);

@@ -5,6 +5,7 @@ import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Job, Queue } from "bullmq";
 import { LlamaEtsError } from "../engine/errors.js";
+import { abortable } from "./abortable.js";
 import type { DrawJob, Outcome } from "./draw-sample.js";
 import type { DrawRequest } from "./local-drawer.js";
 import {
@@ -18,6 +19,7 @@ import {
   readAnnouncement,
   type Work,
 } from "./queue-protocol.js";
+import { longestJobs } from "./side-by-side.js";
 
 const POLL_MS = 200;
 /** Between looks whether a restart of Redis has lost jobs. */
@@ -48,7 +50,7 @@ export async function drawOnQueue(request: DrawRequest, options: QueueOptions): 
   let renewal: NodeJS.Timeout | undefined;
   let isOwner = false;
   try {
-    renewal = await announce(redis, options);
+    renewal = await announce(redis, request, options);
     isOwner = true;
     await drawAll(queue, request, options);
   } finally {
@@ -66,10 +68,14 @@ export async function drawOnQueue(request: DrawRequest, options: QueueOptions): 
 }
 
 /** Claims the database, for as long as this process renews the claim. */
-async function announce(redis: Redis, { work, directory, url }: QueueOptions) {
+async function announce(
+  redis: Redis,
+  { jobs }: DrawRequest,
+  { work, directory, url }: QueueOptions,
+) {
   const place = `${hostname()}:${await realpath(directory)}`;
   const owner = createHash("sha256").update(place).digest("hex");
-  const announcement = JSON.stringify({ ...work, owner });
+  const announcement = JSON.stringify({ ...work, owner, longest: longestJobs(jobs) });
   const renew = () => redis.set(RUN_KEY, announcement, "PX", RUN_EXPIRES_MS);
   const before = await redis.get(RUN_KEY);
   if (before !== null && readAnnouncement(before)?.owner !== owner) {
@@ -144,20 +150,3 @@ function outcomeOf(job: Job): Outcome {
 
 /** A job may be gone, or in the hands of a worker that will return it. */
 function ignoreMissing(): void {}
-
-/** A command waits as long as Redis is away; an abort does not. */
-async function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  signal.throwIfAborted();
-  let stop = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  work.catch(() => {});
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
-}

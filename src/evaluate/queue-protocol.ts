@@ -30,10 +30,7 @@ const workSchema = z.object({
   proposal: z.string().nullable(),
 });
 
-const announcementSchema = workSchema.extend({ owner: z.string() });
-
-export const jobSchema = z.object({
-  work: workSchema,
+const drawJobSchema = z.object({
   key: z.string(),
   item: z.object({
     id: z.string(),
@@ -49,6 +46,14 @@ export const jobSchema = z.object({
   seed: z.int().min(0),
 });
 
+export const jobSchema = drawJobSchema.extend({ work: workSchema });
+
+/** `longest`: jobs by which workers make room for runs side by side. */
+const announcementSchema = workSchema.extend({
+  owner: z.string(),
+  longest: z.array(drawJobSchema),
+});
+
 export const outcomeSchema = z.union([
   z.object({ error: failureSchema }),
   z.object({ drawn: drawnSchema }),
@@ -57,9 +62,10 @@ export const outcomeSchema = z.union([
 /** SHA-256 of the models, and names of the task, its prompts' form and the reward. */
 export type Work = z.infer<typeof workSchema>;
 export type QueuedJob = z.infer<typeof jobSchema>;
+export type Announcement = z.infer<typeof announcementSchema>;
 
 /** The evaluation that uses the database; null when what stands there says nothing. */
-export function readAnnouncement(text: string): z.infer<typeof announcementSchema> | null {
+export function readAnnouncement(text: string): Announcement | null {
   try {
     return announcementSchema.parse(JSON.parse(text));
   } catch {

@@ -24,7 +24,7 @@ interface Lowered {
 }
 
 /** Disposed of when the runs have ended. */
-interface SideBySide extends Lowered, AsyncDisposable {}
+export interface SideBySide extends Lowered, AsyncDisposable {}
 
 interface Limit {
   most: number;
@@ -74,11 +74,6 @@ export async function openSideBySide(
   return { concurrency, limit, [Symbol.asyncDispose]: close };
 }
 
-/** How many of `asked` runs may go on at once, each with a context of its own, by the cores alone. */
-export function onCores(asked: number, model: Model): Lowered {
-  return lowered(asked, asked > 1 ? [coreLimit(model)] : []);
-}
-
 /** What to tell of a concurrency that is less than what was asked for. */
 export function loweredMessage(asked: number, { concurrency, limit }: Lowered): string {
   return `Concurrency is lowered from ${asked} to ${concurrency}: ${limit}`;
@@ -90,9 +85,8 @@ function lowered(asked: number, limits: readonly Limit[]): Lowered {
   return { concurrency: Math.max(1, lowest.most), limit: lowest.reason };
 }
 
-/** Plans of each method's run on the item with the longest prompt. */
-async function planLongest(jobs: readonly DrawJob[], context: DrawContext): Promise<Plan[]> {
-  const { model, proposal, task, form } = context;
+/** Of each method the job whose item has the longest prompt: what room is made for. */
+export function longestJobs(jobs: readonly DrawJob[]): DrawJob[] {
   const longest = new Map<string, DrawJob>();
   for (const job of jobs) {
     const known = longest.get(job.name);
@@ -100,15 +94,19 @@ async function planLongest(jobs: readonly DrawJob[], context: DrawContext): Prom
       longest.set(job.name, job);
     }
   }
+  return [...longest.values()];
+}
+
+async function planLongest(jobs: readonly DrawJob[], context: DrawContext): Promise<Plan[]> {
+  const { model, proposal, task, form } = context;
+  const planOf = async ({ item, method, options }: DrawJob) =>
+    plan(model, task.prompt(item, form).prompt, {
+      ...promptSettings(task, form, item, options),
+      method,
+      ...(method === "ets-is" && proposal && { proposal }),
+    });
   const plans = await Promise.all(
-    [...longest.values()].map(
-      ({ item, method, options: own }) =>
-        plan(model, task.prompt(item, form).prompt, {
-          ...promptSettings(task, form, item, own),
-          method,
-          ...(method === "ets-is" && proposal && { proposal }),
-        }).catch(() => null), // the run itself will say why it can't be
-    ),
+    longestJobs(jobs).map((job) => planOf(job).catch(() => null)), // the run itself will say why
   );
   return plans.filter((planned) => planned !== null);
 }

@@ -1,10 +1,13 @@
 /** Evaluations whose samples workers draw, through a real Redis. */
 import { describe, expect, test } from "vitest";
+import { evaluate, miniGsm, plan, runWorker } from "../../src/index.js";
 import { cli, scratch, startCli } from "../fixtures/cli-process.js";
 import { keysIn, samplesOf } from "../fixtures/killed-evaluation.js";
+import { useModel } from "../fixtures/models.js";
 import { endWorkers, hasDrawn, jobsOn, startWorker } from "../fixtures/queue-workers.js";
 import { HAS_REDIS, type RedisServer, startRedis } from "../fixtures/redis-server.js";
 
+const model = useModel();
 const ARGS = ["eval", "mini-gsm", "--methods", "sample,ets", "--limit", "6", "-M", "4"];
 
 /** A test with a server of its own. */
@@ -55,6 +58,33 @@ describe.skipIf(!HAS_REDIS).concurrent("with redis-server installed", () => {
     expect(await jobsOn(redis)).toEqual([]);
   });
   test("a worker with another model refuses, and Ctrl-C leaves no job on the queue", interrupted);
+
+  const sideBySide = withRedis(async (redis) => {
+    const ended = new AbortController();
+    const options = { queue: redis.url, concurrency: 4, signal: ended.signal };
+    const working = expect(runWorker(model(), options)).rejects.toThrow("enough");
+    // The second one's runs don't fit into the room of the first one's.
+    for (const maxTokens of [32, 96]) {
+      const { summary } = await evaluate(model(), miniGsm, {
+        ...{ methods: ["sample"], limit: 8, options: { maxTokens } },
+        ...{ queue: redis.url, out: scratch(`room-${maxTokens}`) },
+      });
+      const { generated = 0, ...drawn } = summary.methods["sample"] ?? {};
+      expect(drawn).toMatchObject({ n: 8, failed: 0 });
+      const { model: needs } = await plan(model(), "?", { method: "sample", maxTokens: 8 });
+      const lanes = [await model().lease(needs), await model().lease(needs)];
+      const [decodes, same] = await Promise.all(
+        lanes.map(async (lane) => (await lane.status()).contextDecodes),
+      );
+      for (const lane of lanes) await model().release(lane);
+      expect(decodes).toBeGreaterThan(0);
+      expect(same).toBe(decodes);
+      expect(decodes).toBeLessThan(generated * 0.75);
+    }
+    ended.abort(new Error("enough"));
+    await working;
+  });
+  test("a worker's runs side by side share a context, one for each evaluation", sideBySide);
 });
 
 test.concurrent.each([

@@ -1,9 +1,8 @@
 /** Runs side by side draw the samples that they draw one by one, whatever becomes of the others. */
-import { availableParallelism } from "node:os";
 import { describe, expect, test } from "vitest";
 import type { DrawJob, Outcome } from "../../src/evaluate/draw-sample.js";
 import { drawLocally } from "../../src/evaluate/local-drawer.js";
-import { onCores, openSideBySide } from "../../src/evaluate/side-by-side.js";
+import { openSideBySide } from "../../src/evaluate/side-by-side.js";
 import { plan, type Result, sample } from "../../src/index.js";
 import type { MethodName } from "../../src/methods/method-names.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
@@ -143,12 +142,5 @@ describe("runs side by side", () => {
     expect(room.concurrency).toBeLessThan(24);
     expect(room.concurrency).toBeGreaterThan(1);
     expect(room.limit).toBe("a context holds 256 texts");
-  });
-
-  test("in contexts of their own, as a worker's are, are as many as the cores have threads for", () => {
-    const { concurrency, limit } = onCores(10_000, model());
-    expect(concurrency).toBe(Math.max(1, Math.floor(availableParallelism() / model().threads)));
-    expect(limit).toMatch(/^cores: \d+, threads a run: \d+$/);
-    expect(onCores(1, model())).toEqual({ concurrency: 1, limit: null });
   });
 });

@@ -48,7 +48,8 @@ describe.skipIf(!HAS_REDIS)("with redis-server installed", () => {
   });
 
   test("a second evaluation is refused while the first one uses the queue", async () => {
-    const run = startCli([...ARGS, "--queue", redis.url, "--out", scratch("first")]);
+    const long = [...ARGS, "--limit", "500"];
+    const run = startCli([...long, "--queue", redis.url, "--out", scratch("first")]);
     startWorker(redis);
     await hasDrawn(run, scratch("first"), 1);
     const second = await cli([...ARGS, "--queue", redis.url, "--out", scratch("second")]);
