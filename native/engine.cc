@@ -12,7 +12,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
-#include <regex>
 
 #include "engine_error.h"
 #include "shared_attention.h"
@@ -65,15 +64,22 @@ void SetEnvironment(const char* name, const char* value) {
 }
 #endif
 
-// Finds and opens the library `stem`: lib<stem>.<anything>.so, .dylib or .dll, with the dot right
+// Whether a file is the library `stem`: lib<stem>.<anything>.so, .dylib or .dll, with the dot right
 // after the stem (libggml.so, not libggml-cpu.so; the prebuilt ones carry the release in between).
+bool IsLibrary(const fs::path& file, const std::string& stem) {
+  const std::string extension = file.extension().string();
+  if (extension != ".so" && extension != ".dylib" && extension != ".dll") return false;
+  const std::string name = file.filename().string();
+  const size_t prefix = name.rfind("lib", 0) == 0 ? 3 : 0;
+  return name.compare(prefix, stem.size() + 1, stem + ".") == 0;
+}
+
+// Finds and opens the library `stem`.
 Library OpenByStem(const fs::path& directory, const std::string& stem) {
-  const std::regex pattern("(lib)?" + stem + "\\.(.*\\.)?(so|dylib|dll)");
   std::vector<fs::path> matches;
   std::error_code unreadable;
   for (const auto& entry : fs::directory_iterator(directory, unreadable)) {
-    if (std::regex_match(entry.path().filename().string(), pattern))
-      matches.push_back(entry.path());
+    if (IsLibrary(entry.path(), stem)) matches.push_back(entry.path());
   }
   if (matches.empty()) {
     throw EngineError("ERR_ENGINE_NOT_FOUND", "Expected the engine library `" + stem + "` in " +

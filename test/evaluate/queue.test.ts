@@ -69,7 +69,7 @@ describe.skipIf(!HAS_REDIS).concurrent("with redis-server installed", () => {
         ...{ methods: ["sample"], limit: 8, options: { maxTokens } },
         ...{ queue: redis.url, out: scratch(`room-${maxTokens}`) },
       });
-      const { generated = 0, ...drawn } = summary.methods["sample"] ?? {};
+      const [drawn] = Object.values(summary.methods);
       expect(drawn).toMatchObject({ n: 8, failed: 0 });
       const { model: needs } = await plan(model(), "?", { method: "sample", maxTokens: 8 });
       const lanes = [await model().lease(needs), await model().lease(needs)];
@@ -79,7 +79,7 @@ describe.skipIf(!HAS_REDIS).concurrent("with redis-server installed", () => {
       for (const lane of lanes) await model().release(lane);
       expect(decodes).toBeGreaterThan(0);
       expect(same).toBe(decodes);
-      expect(decodes).toBeLessThan(generated * 0.75);
+      expect(decodes).toBeLessThan((drawn?.generated ?? 0) * 0.75);
     }
     ended.abort(new Error("enough"));
     await working;
