@@ -151,7 +151,8 @@ class Piece {
   void EachDenseTile(int32_t first, int32_t end, const char* base, size_t stride, int32_t size,
                      const Use& use) {
     for (int32_t t = first; t < end; ++t) {
-      if (!Convert(t, base + static_cast<size_t>(t) * kTileCells * stride, stride, size)) continue;
+      const char* cells = base + static_cast<size_t>(t) * kTileCells * stride;
+      if (!Convert(t, cells, stride, size)) continue;
       const float* list[kTileCells];
       uint32_t listed = 0;
       int32_t count = 0;
@@ -160,6 +161,10 @@ class Piece {
         if (!IsDense(tile)) continue;
         if (tile != listed) count = ListCells(tile, size, list);  // most rows have the same
         listed = tile;
+        // The next tile's cells are on their way while these are used: some for each row.
+        for (int32_t c = row; c < kTileCells && t + 1 < tile_count_; c += piece_.rows) {
+          Prefetch(reinterpret_cast<const Half*>(cells + (kTileCells + c) * stride), size);
+        }
         use(row, list, count);
         done_[row] += count;
       }

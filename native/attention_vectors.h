@@ -54,20 +54,21 @@ uint32_t Unmasked(const Half* mask) {
   return ~static_cast<uint32_t>(_mm256_movemask_epi8(packed));
 }
 
+// Loops over cells and vectors are unrolled by pragmas: early, so that their arrays are registers.
+
 // The products of kHeads consecutive queries with kAtOnce cells.
 template <int kHeads, typename Number>
 void Multiply(const float* queries, int32_t size, const Number* const* cells,
               float* const* scores) {
   __m256 sums[kHeads][kAtOnce] = {};
   for (int32_t d = 0; d < size; d += kWidth) {
-    __m256 keys[kAtOnce];
+#pragma GCC unroll 4
     for (int c = 0; c < kAtOnce; ++c) {
-      keys[c] = Load(cells[c] + d);
-      KeepInRegister(keys[c]);
-    }
-    for (int h = 0; h < kHeads; ++h) {
-      const __m256 query = Load(queries + h * size + d);
-      for (int c = 0; c < kAtOnce; ++c) sums[h][c] = _mm256_fmadd_ps(query, keys[c], sums[h][c]);
+      __m256 key = Load(cells[c] + d);
+      KeepInRegister(key);
+      for (int h = 0; h < kHeads; ++h) {
+        sums[h][c] = _mm256_fmadd_ps(Load(queries + h * size + d), key, sums[h][c]);
+      }
     }
   }
   for (int h = 0; h < kHeads; ++h) StoreSums(scores[h], sums[h]);
@@ -83,15 +84,12 @@ void AddValues(const Number* const* cells, int32_t count, int32_t first,
   }
   for (int32_t c = 0; c < count; ++c) {
     const Number* cell = cells[c] + first;
-    __m256 values[kVectors];
+#pragma GCC unroll 4
     for (int i = 0; i < kVectors; ++i) {
-      values[i] = Load(cell + i * kWidth);
-      KeepInRegister(values[i]);
-    }
-    for (int h = 0; h < kHeads; ++h) {
-      const __m256 weight = _mm256_set1_ps(weights[h][c]);
-      for (int i = 0; i < kVectors; ++i) {
-        held[h][i] = _mm256_fmadd_ps(weight, values[i], held[h][i]);
+      __m256 value = Load(cell + i * kWidth);
+      KeepInRegister(value);
+      for (int h = 0; h < kHeads; ++h) {
+        held[h][i] = _mm256_fmadd_ps(_mm256_set1_ps(weights[h][c]), value, held[h][i]);
       }
     }
   }
