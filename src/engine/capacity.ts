@@ -234,9 +234,10 @@ export function planShared(
 ): ContextPlan {
   const largest = (name: keyof Capacity | "parallel") =>
     Math.max(...plans.map((plan) => plan[name]));
-  const { kvType, streams, anyAttention, ...first } = plans[0] as ContextPlan;
-  // Texts of different runs share nothing.
-  const flashAttention = anyAttention ? "auto" : first.flashAttention;
+  const { kvType, streams } = plans[0] as ContextPlan;
+  // Texts of different runs share nothing, which favours flash attention.
+  const bound = plans.find(({ anyAttention }) => !anyAttention);
+  const flashAttention = bound?.flashAttention ?? "auto";
   const parallel = runs * largest("parallel");
   const sequences = runs * largest("sequences");
   const outputs = Math.max(largest("outputs"), sequences);
@@ -257,7 +258,7 @@ export function planShared(
     ...capacity,
     parallel,
     waves: Math.max(...plans.map(({ waves }) => waves)),
-    ...{ kvType, streams, flashAttention, anyAttention },
+    ...{ kvType, streams, flashAttention, anyAttention: bound === undefined },
     memory: contextMemory(model, { kvCache, logits, compute }),
   };
 }

@@ -304,7 +304,7 @@ export function planTogether(wanted: readonly { model: Model; demand: Demand }[]
 } {
   const requests = wanted.map(({ model, demand }) => model.request(demand));
   const idle = [...new Set(wanted.map(({ model }) => model))].map((model) => model.idleBytes);
-  const { device, bytes } = freeMemory();
-  const free = { device, bytes: idle.reduce((a, b) => a + b, bytes) };
+  const { bytes, ...place } = freeMemory();
+  const free = { ...place, bytes: idle.reduce((a, b) => a + b, bytes) };
   return { contexts: planContexts(requests, free), free };
 }

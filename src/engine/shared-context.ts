@@ -33,7 +33,7 @@ export class SharedContext {
   async lease(needs: ContextNeeds): Promise<Context | null> {
     const { cells, sequences, outputs, flashAttention = "auto", anyAttention = false } = needs;
     const own = this.#context.options.flashAttention;
-    if (flashAttention !== own && !(anyAttention && own === "auto")) return null;
+    if (flashAttention !== own && !(anyAttention && own !== false)) return null;
     if (cells > this.#freeCells || sequences > this.#freeSequences) return null;
     this.#freeCells -= cells;
     this.#freeSequences -= sequences;

@@ -115,7 +115,8 @@ function toGroups(plans: readonly Plan[], { model, proposal }: DrawContext): Gro
   const groups = new Map<string, Group>();
   const add = (key: string, of: Model, planned: ContextPlan) => {
     const { anyAttention, flashAttention } = planned;
-    const name = `${key}, flash attention ${anyAttention ? "auto" : flashAttention}`;
+    // Attention of our own suits all.
+    const name = anyAttention || flashAttention === "shared" ? key : `${key}, its product`;
     const known = groups.get(name);
     if (known) known.plans.push(planned);
     else groups.set(name, { model: of, plans: [planned] });

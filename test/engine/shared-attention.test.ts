@@ -5,6 +5,7 @@ import { loadModel } from "../../src/engine/load-model.js";
 import type { Model } from "../../src/engine/model.js";
 import { addon, SHARED_ATTENTION } from "../../src/engine/native.js";
 import { resolveOnlySampling } from "../../src/engine/sampling.js";
+import { plan } from "../../src/methods/plan.js";
 import { UNLIMITED } from "../fixtures/generation.js";
 import { encodeGguf } from "../fixtures/gguf-writer.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
@@ -87,6 +88,16 @@ describe("a context's attention", () => {
     expect(await timeOf(false)).toBe(0);
     const { status } = await draw(true);
     expect(status.attentionNs).toBeLessThan(status.decodeNs);
+  });
+
+  test("is planned for every run where it is our own, whatever the engine's would pay", async () => {
+    const long = QUESTION.repeat(10);
+    const planned = await plan(model(), long, { candidates: 4, blockTokens: 16, maxTokens: 32 });
+    expect(planned.model.flashAttention).toBe(HAS_KERNEL && "auto");
+    const { model: scorer } = await plan(model(), long, {
+      ...{ method: "ets-is", proposal: model(), candidates: 4, blockTokens: 16, maxTokens: 32 },
+    });
+    expect(scorer.flashAttention).toBe(HAS_KERNEL && "shared");
   });
 
   test("gives the log-probabilities that the engine's gives", async () => {

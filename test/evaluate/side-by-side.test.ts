@@ -1,11 +1,14 @@
 /** Runs side by side draw the samples that they draw one by one, whatever becomes of the others. */
+import { availableParallelism } from "node:os";
 import { describe, expect, test } from "vitest";
+import { freeMemory } from "../../src/engine/capacity.js";
 import type { DrawJob, Outcome } from "../../src/evaluate/draw-sample.js";
 import { drawLocally } from "../../src/evaluate/local-drawer.js";
 import { openSideBySide } from "../../src/evaluate/side-by-side.js";
-import { plan, type Result, sample } from "../../src/index.js";
+import { loadModel, plan, type Result, sample } from "../../src/index.js";
 import type { MethodName } from "../../src/methods/method-names.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
+import type { TaskItem } from "../../src/tasks/task.js";
 import { useModel } from "../fixtures/models.js";
 
 const model = useModel();
@@ -134,6 +137,37 @@ describe("runs side by side", () => {
       const { prefilled, generated, decoded, decodes: own } = alone[i].usage;
       expect(usage).toMatchObject({ prefilled, generated, decoded, decodes: own });
     }
+  });
+
+  test("with and without ETS-IS share one, where attention is our own", async ({ skip }) => {
+    if (!freeMemory().sharesAttention || availableParallelism() < 2) skip();
+    const [item] = await miniGsm.load(undefined);
+    const runs: [MethodName, DrawJob["options"]][] = [
+      ["sample", { maxTokens: 16 }],
+      ["ets-is", { maxTokens: 16, blockTokens: 8, candidates: 2 }],
+    ];
+    const jobs = runs.map(([method, options]): DrawJob => {
+      return {
+        key: method,
+        item: item as TaskItem,
+        name: method,
+        method,
+        options,
+        sample: 0,
+        seed: 0,
+      };
+    });
+    await using proposal = await loadModel("mini-gsm-proposal", { gpu: false });
+    await using _ = await openSideBySide(2, jobs, { ...context(), proposal });
+    const { usage } = await sample(model(), "?", { maxTokens: 16 });
+    const scored = await plan(model(), "?", {
+      ...{ ...runs[1]?.[1], method: "ets-is" as const, proposal },
+    });
+    expect(scored.model).toMatchObject({ anyAttention: false, flashAttention: "shared" });
+    const lane = await model().lease(scored.model);
+    const { contextDecodes } = await lane.status();
+    await model().release(lane);
+    expect(contextDecodes).toBe(usage.decodes);
   });
 
   test("are as many as a context holds", async () => {
