@@ -1,6 +1,6 @@
 /** Draws samples in this process, several runs side by side. */
 import { type DrawContext, type DrawJob, drawSample, type Outcome } from "./draw-sample.js";
-import { loweredMessage, openSideBySide } from "./side-by-side.js";
+import { openSideBySide } from "./side-by-side.js";
 
 export interface DrawRequest {
   jobs: readonly DrawJob[];
@@ -32,7 +32,6 @@ export async function drawLocally(
   };
   const asked = Math.min(options.concurrency, jobs.length);
   await using sideBySide = await openSideBySide(asked, jobs, options);
-  if (sideBySide.limit !== null) options.onWarning?.(loweredMessage(asked, sideBySide));
   await Promise.all(Array.from({ length: sideBySide.concurrency }, drawOn));
   if (failure !== undefined) throw failure.error;
 }

@@ -5,7 +5,7 @@ import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Job, Queue } from "bullmq";
 import { LlamaEtsError } from "../engine/errors.js";
-import { abortable } from "./abortable.js";
+import { untilAborted } from "../engine/until-aborted.js";
 import type { DrawJob, Outcome } from "./draw-sample.js";
 import type { DrawRequest } from "./local-drawer.js";
 import {
@@ -93,25 +93,28 @@ async function drawAll(
   { work, signal }: QueueOptions,
 ): Promise<void> {
   const outstanding = new Map(jobs.map((job) => [job.key, job]));
-  await abortable(removeForeign(queue, outstanding), signal);
-  await abortable(put(queue, outstanding, work), signal);
+  await untilAborted(() => removeForeign(queue, outstanding), signal);
+  await untilAborted(() => put(queue, outstanding, work), signal);
   let counted = performance.now();
   while (outstanding.size > 0) {
-    const finished = await abortable(queue.getJobs(["completed", "failed"], 0, BULK - 1), signal);
+    const finished = await untilAborted(
+      () => queue.getJobs(["completed", "failed"], 0, BULK - 1),
+      signal,
+    );
     for (const done of finished as Job[]) {
       const job = outstanding.get(done.id ?? "");
       if (job !== undefined) await onOutcome(job, outcomeOf(done));
       outstanding.delete(done.id ?? "");
-      await abortable(done.remove(), signal).catch(ignoreMissing);
+      await untilAborted(() => done.remove(), signal).catch(ignoreMissing);
     }
     if (finished.length === 0)
       await sleep(POLL_MS, undefined, signal ? { signal } : {}).catch(() => {});
     signal?.throwIfAborted();
     if (performance.now() - counted < RECOUNT_MS) continue;
     counted = performance.now();
-    const counts = await abortable(queue.getJobCounts(), signal);
+    const counts = await untilAborted(() => queue.getJobCounts(), signal);
     const total = Object.values(counts).reduce((a, b) => a + b, 0);
-    if (total < outstanding.size) await abortable(put(queue, outstanding, work), signal);
+    if (total < outstanding.size) await untilAborted(() => put(queue, outstanding, work), signal);
   }
 }
 

@@ -2,10 +2,10 @@
 import { checkInteger, checkKeys, checkString } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { Model } from "../engine/model.js";
+import { untilAborted } from "../engine/until-aborted.js";
 import { openReward } from "../rewards/named.js";
 import { findTask } from "../tasks/index.js";
 import type { Task } from "../tasks/task.js";
-import { abortable } from "./abortable.js";
 import { refuseReserved } from "./configured-methods.js";
 import { describeModel } from "./describe-run.js";
 import { type DrawContext, drawSample } from "./draw-sample.js";
@@ -19,7 +19,7 @@ import {
   readAnnouncement,
   type Work,
 } from "./queue-protocol.js";
-import { loweredMessage, openSideBySide, type SideBySide } from "./side-by-side.js";
+import { openSideBySide } from "./side-by-side.js";
 import { takeJobs } from "./take-jobs.js";
 
 export interface WorkerOptions {
@@ -73,14 +73,12 @@ export async function workOnQueue(model: Model, options: WorkerOptions): Promise
     reward: opened?.reward,
     signal: until,
   });
-  /** Room for the runs of an evaluation, as far as it is known. */
-  const openRoom = async (announcement: Announcement | null): Promise<SideBySide | null> => {
-    if (announcement === null) return null;
-    const context = await contextOf(announcement, ended.signal);
-    const room = await openSideBySide(concurrency, announcement.longest, context);
-    if (room.limit !== null) options.onWarning?.(loweredMessage(concurrency, room));
-    return room;
-  };
+  const announcedNow = () => untilAborted(() => redis.get(RUN_KEY), ended.signal);
+  const openRoom = async (announcement: Announcement) =>
+    openSideBySide(concurrency, announcement.longest, {
+      ...(await contextOf(announcement, ended.signal)),
+      onWarning: options.onWarning,
+    });
   const drawJob = async (job: QueuedJob, withdrawn: AbortSignal | undefined) => {
     const { work, ...queued } = job;
     refuseReserved(queued.options);
@@ -95,17 +93,17 @@ export async function workOnQueue(model: Model, options: WorkerOptions): Promise
   try {
     if (signal?.aborted) onAbort();
     for (;;) {
-      const announced = await abortable(redis.get(RUN_KEY), ended.signal);
+      const announced = await announcedNow();
       const announcement = announced === null ? null : readAnnouncement(announced);
-      const refusal = announcement === null ? undefined : refusalOf(announcement, own);
-      if (refusal !== undefined) throw refusal;
-      await using room = await openRoom(announcement);
+      const refusal = announcement && refusalOf(announcement, own);
+      if (refusal) throw refusal;
+      await using room = announcement && (await openRoom(announcement));
       const isAnother = async () => {
-        const now = await abortable(redis.get(RUN_KEY), ended.signal);
+        const now = await announcedNow();
         return now !== null && now !== announced;
       };
-      const concurrency = room?.concurrency ?? 1;
-      await takeJobs({ redis, concurrency, own, isAnother, drawJob, ended });
+      const sideBySide = room?.concurrency ?? 1; // nobody has said what its runs need
+      await takeJobs({ redis, concurrency: sideBySide, own, isAnother, drawJob, ended });
     }
   } finally {
     signal?.removeEventListener("abort", onAbort);

@@ -24,7 +24,7 @@ interface Lowered {
 }
 
 /** Disposed of when the runs have ended. */
-export interface SideBySide extends Lowered, AsyncDisposable {}
+interface SideBySide extends Lowered, AsyncDisposable {}
 
 interface Limit {
   most: number;
@@ -40,12 +40,12 @@ interface Group {
 /**
  * Makes room for `asked` runs of the jobs, or for as many as fit, at least 1. Those of diffusion
  * models decode in contexts of their own. Work at once on more threads than there are cores would
- * make all of it wait. Throws `ERR_OUT_OF_MEMORY`.
+ * make all of it wait. `onWarning` is told of fewer. Throws `ERR_OUT_OF_MEMORY`.
  */
 export async function openSideBySide(
   asked: number,
   jobs: readonly DrawJob[],
-  context: DrawContext,
+  { onWarning, ...context }: DrawContext & { onWarning?: ((message: string) => void) | undefined },
 ): Promise<SideBySide> {
   if (asked <= 1) return { ...lowered(asked, []), [Symbol.asyncDispose]: async () => {} };
   const { model } = context;
@@ -59,6 +59,9 @@ export async function openSideBySide(
           sequenceLimit(groups),
           sharedMemoryLimit(groups, asked),
         ]);
+  if (limit !== null) {
+    onWarning?.(`Concurrency is lowered from ${asked} to ${concurrency}: ${limit}`);
+  }
   const shared: AsyncDisposable[] = [];
   const close = async () => {
     await Promise.all(shared.map((opened) => opened[Symbol.asyncDispose]()));
@@ -72,11 +75,6 @@ export async function openSideBySide(
     throw error;
   }
   return { concurrency, limit, [Symbol.asyncDispose]: close };
-}
-
-/** What to tell of a concurrency that is less than what was asked for. */
-export function loweredMessage(asked: number, { concurrency, limit }: Lowered): string {
-  return `Concurrency is lowered from ${asked} to ${concurrency}: ${limit}`;
 }
 
 function lowered(asked: number, limits: readonly Limit[]): Lowered {

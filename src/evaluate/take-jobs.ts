@@ -1,7 +1,8 @@
 /** Takes jobs off a queue, several at a time, and answers them or gives them back. */
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Job } from "bullmq";
-import { abortable } from "./abortable.js";
+import { untilAborted } from "../engine/until-aborted.js";
 import type { Outcome } from "./draw-sample.js";
 import { type Equipment, refusalOf } from "./equipment.js";
 import {
@@ -58,18 +59,11 @@ export async function takeJobs(taking: Taking): Promise<void> {
     for (const id of ids) worker.cancelJob(id);
   });
   try {
-    await aborted(AbortSignal.any([ended.signal, left.signal]));
+    const stop = AbortSignal.any([ended.signal, left.signal]);
+    if (!stop.aborted) await once(stop, "abort");
     // What is under way belongs to an evaluation that has ended, and to whoever goes on with it.
-    await abortable(worker.close(), ended.signal);
+    await untilAborted(() => worker.close(), ended.signal);
   } finally {
     await Promise.race([worker.close(), sleep(CLOSE_LIMIT_MS, undefined, { ref: false })]);
   }
-}
-
-/** Resolves when the signal is aborted. */
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -2,6 +2,7 @@ import type { AnswerEnd } from "../chain/answer-end.js";
 import type { Text } from "../chain/chain.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { TokenMetric } from "../engine/native-context.js";
+import { untilAborted } from "../engine/until-aborted.js";
 
 /** A finished text to be rewarded: a rollout, or a candidate that has ended. */
 export interface Completion extends Text {
@@ -60,22 +61,6 @@ export function toReward(reward: Reward | RewardFunction): Reward {
   };
 }
 
-/** A reward may take long: an abort does not wait for it. */
-async function untilAborted<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-  if (signal === undefined) return work();
-  signal.throwIfAborted();
-  let stop = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  try {
-    return await Promise.race([work(), aborted]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
-}
-
 /** Scores a pool. Throws `ERR_REWARD`, naming the completion, for anything but finite numbers. */
 export async function scorePool(
   reward: Reward,
@@ -85,6 +70,7 @@ export async function scorePool(
 ): Promise<readonly number[]> {
   let scores: readonly number[];
   try {
+    // It may take long.
     scores = await untilAborted(async () => reward.score(input), signal);
   } catch (error) {
     signal?.throwIfAborted();
