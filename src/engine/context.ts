@@ -144,7 +144,7 @@ export class Context implements AsyncDisposable {
     return call(() => this.#native.prefill(native));
   }
 
-  /** Draws continuations; see `native/generation.h`. */
+  /** Draws continuations; see `native/decode/generation.h`. */
   async generate({ reference, ...request }: GenerateRequest): Promise<Continuation[]> {
     const continuations = await call(() =>
       this.#native.generate({
@@ -163,7 +163,7 @@ export class Context implements AsyncDisposable {
     }));
   }
 
-  /** Scores given continuations of cached sequences; see `native/scoring.h`. */
+  /** Scores given continuations of cached sequences; see `native/decode/scoring.h`. */
   score(
     requests: readonly { parent: Sequence; tokens: Int32Array }[],
     sampling: Sampling,
@@ -178,7 +178,7 @@ export class Context implements AsyncDisposable {
     );
   }
 
-  /** Appends a token to a fork of each parent and ranks what comes next; see `native/expansion.h`. */
+  /** Appends a token to a fork of each parent and ranks what comes next; see `native/decode/expansion.h`. */
   async expand(
     requests: readonly { parent: Sequence; token: number | null }[],
     count: number,
@@ -194,7 +194,7 @@ export class Context implements AsyncDisposable {
     return expansions.map((e) => ({ ...e, sequence: this.#own(e.sequence) }));
   }
 
-  /** Classifies continuations of cached sequences; see `native/classification.h`. */
+  /** Classifies continuations of cached sequences; see `native/decode/classification.h`. */
   classify(requests: readonly { parent: Sequence; tokens: Int32Array }[]): Promise<Float64Array[]> {
     return call(() =>
       this.#native.classify(

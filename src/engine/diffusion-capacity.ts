@@ -19,7 +19,7 @@ import {
   reservedComputeBytes,
 } from "./memory.js";
 
-/** As native/diffusion_values.cc has it. */
+/** As native/js/diffusion_values.cc has it. */
 const MAX_TEXTS = 100;
 
 /**
@@ -69,7 +69,7 @@ export function planDenoising(
   return plansFor(texts);
 }
 
-/** The sizes of native/diffusion_session.cc. */
+/** The sizes of native/diffusion/diffusion_session.cc. */
 function planContext(
   { model, demand }: DenoisingRequest,
   texts: number,

@@ -1,4 +1,4 @@
-/** The addon's contexts, as `native/context.cc` defines them. */
+/** The addon's contexts, as `native/js/context.cc` defines them. */
 import type { NativeModel, NativeSampling } from "./native-model.js";
 
 /** Names a sequence of one context; never reused. */

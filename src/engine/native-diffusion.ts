@@ -1,4 +1,4 @@
-/** The addon's contexts of diffusion models, as `native/diffusion_context.cc` defines them. */
+/** The addon's contexts of diffusion models, as `native/js/diffusion_context.cc` defines them. */
 import type { NativeModel, NativeSampling } from "./native-model.js";
 
 interface NativeDenoising {

@@ -1,4 +1,4 @@
-/** The addon's models, as `native/model.cc` defines them, and the policy that tokens are drawn by. */
+/** The addon's models, as `native/js/model.cc` defines them, and the policy that tokens are drawn by. */
 
 export interface NativeSampling {
   temperature: number;

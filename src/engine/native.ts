@@ -1,4 +1,4 @@
-/** The addon, as `native/addon.cc` defines it, and how its errors become ours. */
+/** The addon, as `native/js/addon.cc` defines it, and how its errors become ours. */
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { codeOf, type ErrorCode, LlamaEtsError, messageOf } from "./errors.js";
@@ -69,7 +69,7 @@ export interface Addon {
     token: number,
     metrics?: readonly TokenMetric[],
   ): TokenProbability;
-  /** The attention kernel by itself (`native/attend.h`); null on a processor without it. */
+  /** The attention kernel by itself (`native/attention/attend.h`); null on a processor without it. */
   attend(
     shape: AttentionShape,
     queries: Float32Array,

@@ -130,7 +130,7 @@ describe("a model file with", () => {
   });
 });
 
-// llama.cpp throws std::out_of_range here, and `Guarded` (native/arguments.h) catches EngineError
+// llama.cpp throws std::out_of_range here, and `Guarded` (native/js/arguments.h) catches EngineError
 // alone: std::terminate ends the process. Turns red, and into a test, when that is mended.
 test("a vocabulary that can't spell a text refuses the text", async () => {
   const gguf = tinyQwen3();

@@ -227,7 +227,7 @@ describe("a sequence's handle is refused with ERR_DISPOSED", () => {
     await context.close();
   });
 
-  // Handles are counted from 1 in each context (`next_handle_` in native/session.h), so a foreign
+  // Handles are counted from 1 in each context (`next_handle_` in native/decode/session.h), so a foreign
   // one is taken for the own one of the same number. Turns red when handles are unique.
   test("by a context that it is not of", async () => {
     const { context } = await opened();

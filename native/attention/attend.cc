@@ -1,0 +1,91 @@
+#include "attention/attend.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "attention/attention_kernel.h"
+#include "files/engine_error.h"
+#include "js/arguments.h"
+
+namespace llama_ets {
+namespace {
+
+// Enough for tests; a product of four stays below 2^63.
+constexpr int64_t kMost = 1 << 13;
+
+template <typename Array>
+const char* ReadNumbers(Napi::Value value, const char* name, napi_typedarray_type type,
+                        size_t length) {
+  const bool is_typed =
+      value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == type;
+  if (!is_typed || value.As<Napi::TypedArray>().ElementLength() != length) {
+    throw EngineError("ERR_INVALID_ARGUMENT", "Expected `" + std::string(name) +
+                                                  "`, a typed array of " + std::to_string(length) +
+                                                  " numbers");
+  }
+  return reinterpret_cast<const char*>(value.As<Array>().Data());
+}
+
+}  // namespace
+
+Napi::Value JsAttend(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    if (!HasAttentionKernel()) return env.Null();
+    const Napi::Object shape = ReadObject(info[0], "shape");
+    const auto read = [&](const char* name, int64_t unit = 1) {
+      const int64_t number = ReadInteger(shape.Get(name), name, unit, kMost);
+      if (number % unit == 0) return static_cast<int32_t>(number);
+      throw EngineError(
+          "ERR_INVALID_ARGUMENT",
+          "Expected `" + std::string(name) + "` to be a multiple of " + std::to_string(unit));
+    };
+    AttentionCall call{};
+    call.rows = read("rows");
+    call.kv_heads = read("kvHeads");
+    call.heads = read("heads", call.kv_heads);
+    call.key_size = read("keySize", kAttentionWidth);
+    call.value_size = read("valueSize", kAttentionWidth);
+    call.cells = read("cells");
+    call.scale = static_cast<float>(ReadNumber(shape.Get("scale"), "scale", 0, 1e6));
+    call.softcap = static_cast<float>(ReadNumber(shape.Get("softcap"), "softcap", 0, 1e6));
+    const auto together = static_cast<int32_t>(
+        ReadInteger(shape.Get("together"), "together", 1, AttentionPiece::kMostRows));
+
+    const size_t rows = call.rows, heads = call.heads, kv_heads = call.kv_heads;
+    const size_t key = call.key_size, value = call.value_size, cells = call.cells;
+    call.queries =
+        ReadNumbers<Napi::Float32Array>(info[1], "queries", napi_float32_array, rows * heads * key);
+    call.keys =
+        ReadNumbers<Napi::Uint16Array>(info[2], "keys", napi_uint16_array, cells * kv_heads * key);
+    call.values = ReadNumbers<Napi::Uint16Array>(info[3], "values", napi_uint16_array,
+                                                 cells * kv_heads * value);
+    call.mask = ReadNumbers<Napi::Uint16Array>(info[4], "mask", napi_uint16_array, rows * cells);
+    call.query_head = key * sizeof(float);
+    call.query_row = heads * call.query_head;
+    call.key_head = key * sizeof(uint16_t);
+    call.key_cell = kv_heads * call.key_head;
+    call.value_head = value * sizeof(uint16_t);
+    call.value_cell = kv_heads * call.value_head;
+    call.mask_row = cells * sizeof(uint16_t);
+    Napi::Float32Array out = Napi::Float32Array::New(env, rows * heads * value);
+    call.out = out.Data();
+
+    const int32_t tile_count = TilesOf(call);
+    std::vector<uint32_t> tiles(rows * tile_count);
+    for (int32_t row = 0; row < call.rows; ++row) {
+      FindAttendedCells(call, row, &tiles[row * tile_count]);
+    }
+    std::vector<float> scratch(AttentionScratch(call, together));
+    for (int32_t first = 0; first < call.rows; first += together) {
+      for (int32_t head = 0; head < call.kv_heads; ++head) {
+        const int32_t count = std::min(together, call.rows - first);
+        Attend(call, {head, first, count, &tiles[first * tile_count]}, scratch.data());
+      }
+    }
+    return out;
+  });
+}
+
+}  // namespace llama_ets

@@ -1,0 +1,311 @@
+#include "attention/attention_kernel.h"
+
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
+
+#include <algorithm>
+#include <cstring>
+
+namespace llama_ets {
+
+bool HasAttentionKernel() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi") &&
+         __builtin_cpu_supports("popcnt");
+}
+
+}  // namespace llama_ets
+
+#include "attention/attention_vectors.h"  // from here on compiled for AVX2
+
+namespace llama_ets {
+namespace {
+
+// Attended cells from which on a row's tile is worth converting.
+constexpr int32_t kDense = 8;
+
+bool IsDense(uint32_t tile) {
+  return __builtin_popcount(tile) >= kDense;
+}
+
+// A piece with what lies between its scores and its sums.
+class Piece {
+ public:
+  Piece(const AttentionCall& call, const AttentionPiece& piece, float* scratch)
+      : call_(call),
+        piece_(piece),
+        tile_count_(TilesOf(call)),
+        group_(call.heads / call.kv_heads),
+        keys_(call.keys + piece.kv_head * call.key_head),
+        values_(call.values + piece.kv_head * call.value_head),
+        queries_(scratch),
+        sums_(queries_ + static_cast<size_t>(piece.rows) * group_ * call.key_size),
+        scores_(sums_ + static_cast<size_t>(piece.rows) * group_ * call.value_size),
+        softmax_(scores_ + static_cast<size_t>(piece.rows) * group_ * kStride),
+        tile_(softmax_ + static_cast<size_t>(piece.rows) * group_ * 2) {}
+
+  static size_t Scratch(const AttentionCall& call, int32_t rows) {
+    const size_t of_head = call.key_size + call.value_size + kStride + 2;
+    const size_t of_tile =
+        static_cast<size_t>(kTileCells) * std::max(call.key_size, call.value_size);
+    return static_cast<size_t>(rows) * (call.heads / call.kv_heads) * of_head + of_tile;
+  }
+
+  void Run() {
+    for (int32_t row = 0; row < piece_.rows; ++row) Begin(row);
+    for (int32_t tile = 0; tile < tile_count_; tile += kBlockTiles) {
+      RunBlock(tile, std::min(tile + kBlockTiles, tile_count_));
+    }
+    for (int32_t row = 0; row < piece_.rows; ++row) RunSparse(row);
+    for (int32_t row = 0; row < piece_.rows; ++row) Write(row);
+  }
+
+ private:
+  // Cells whose scores are held at once, and room for what is written over their end.
+  static constexpr int32_t kBlockTiles = 8;
+  static constexpr int32_t kBlock = kBlockTiles * kTileCells;
+  static constexpr int32_t kStride = kBlock + kAtOnce;
+
+  float* Queries(int32_t row) {
+    return queries_ + static_cast<size_t>(row) * group_ * call_.key_size;
+  }
+  float* Sums(int32_t row) { return sums_ + static_cast<size_t>(row) * group_ * call_.value_size; }
+  float* Scores(int32_t row, int32_t head) {
+    return scores_ + (static_cast<size_t>(row) * group_ + head) * kStride;
+  }
+  Softmax SoftmaxOf(int32_t row, int32_t head) const {
+    float* own = softmax_ + 2 * (static_cast<size_t>(row) * group_ + head);
+    return {own, own + 1};
+  }
+  uint32_t Tile(int32_t row, int32_t tile) const {
+    return piece_.tiles[static_cast<size_t>(row) * tile_count_ + tile];
+  }
+
+  void Begin(int32_t row) {
+    for (int32_t i = 0; i < group_; ++i) {
+      const char* query = call_.queries + (piece_.first_row + row) * call_.query_row +
+                          (piece_.kv_head * group_ + i) * call_.query_head;
+      std::memcpy(Queries(row) + i * call_.key_size, query, call_.key_size * sizeof(float));
+      SoftmaxOf(row, i).Begin();
+    }
+    std::fill_n(Sums(row), group_ * call_.value_size, 0.f);
+  }
+
+  void Write(int32_t row) {
+    const size_t first = static_cast<size_t>(piece_.first_row + row) * call_.heads +
+                         static_cast<size_t>(piece_.kv_head) * group_;
+    for (int32_t head = 0; head < group_; ++head) {
+      const float total = *SoftmaxOf(row, head).total;
+      const float* sums = Sums(row) + head * call_.value_size;
+      float* out = call_.out + (first + head) * call_.value_size;
+      for (int32_t d = 0; d < call_.value_size; ++d) out[d] = total == 0 ? 0 : sums[d] / total;
+    }
+  }
+
+  // The dense tiles of a block, which are converted once for all rows: what texts share, or were
+  // filled with at once.
+  void RunBlock(int32_t first, int32_t end) {
+    std::fill_n(done_, piece_.rows, 0);
+    EachDenseTile(first, end, keys_, call_.key_cell, call_.key_size,
+                  [this](int32_t row, const float* const* cells, int32_t count) {
+                    Score(row, cells, count);
+                  });
+    for (int32_t row = 0; row < piece_.rows; ++row) {
+      if (done_[row] > 0) Weigh(row, done_[row]);
+      done_[row] = 0;
+    }
+    EachDenseTile(
+        first, end, values_, call_.value_cell, call_.value_size,
+        [this](int32_t row, const float* const* cells, int32_t count) { Add(row, cells, count); });
+  }
+
+  // The other tiles of a row: in a unified cache, where texts that grow together alternate, what
+  // they don't share. Its cells are read where they are.
+  void RunSparse(int32_t row) {
+    const Half* keys[kBlock];
+    const Half* values[kBlock];
+    int32_t count = 0;
+    const auto run = [&] {
+      done_[row] = 0;
+      Score(row, keys, count);
+      Weigh(row, count);
+      Add(row, values, count);
+      count = 0;
+    };
+    for (int32_t t = 0; t < tile_count_; ++t) {
+      if (IsDense(Tile(row, t))) continue;
+      for (uint32_t left = Tile(row, t); left != 0; left &= left - 1) {
+        const size_t cell = static_cast<size_t>(t) * kTileCells + __builtin_ctz(left);
+        keys[count] = reinterpret_cast<const Half*>(keys_ + cell * call_.key_cell);
+        values[count] = reinterpret_cast<const Half*>(values_ + cell * call_.value_cell);
+        Prefetch(keys[count], call_.key_size);
+        Prefetch(values[count], call_.value_size);
+        ++count;
+      }
+      if (count + kDense > kBlock) run();
+    }
+    if (count > 0) run();
+  }
+
+  // Hands each row the cells it attends to of each of its dense tiles.
+  template <typename Use>
+  void EachDenseTile(int32_t first, int32_t end, const char* base, size_t stride, int32_t size,
+                     const Use& use) {
+    for (int32_t t = first; t < end; ++t) {
+      const char* cells = base + static_cast<size_t>(t) * kTileCells * stride;
+      if (!Convert(t, cells, stride, size)) continue;
+      const float* list[kTileCells];
+      uint32_t listed = 0;
+      int32_t count = 0;
+      for (int32_t row = 0; row < piece_.rows; ++row) {
+        const uint32_t tile = Tile(row, t);
+        if (!IsDense(tile)) continue;
+        if (tile != listed) count = ListCells(tile, size, list);  // most rows have the same
+        listed = tile;
+        // The next tile's cells are on their way while these are used: some for each row.
+        for (int32_t c = row; c < kTileCells && t + 1 < tile_count_; c += piece_.rows) {
+          Prefetch(reinterpret_cast<const Half*>(cells + (kTileCells + c) * stride), size);
+        }
+        use(row, list, count);
+        done_[row] += count;
+      }
+    }
+  }
+
+  // Converts those cells of a tile that rows with a dense tile attend to; false if there are none.
+  bool Convert(int32_t tile, const char* cells, size_t stride, int32_t size) {
+    uint32_t any = 0;
+    for (int32_t row = 0; row < piece_.rows; ++row) {
+      if (IsDense(Tile(row, tile))) any |= Tile(row, tile);
+    }
+    for (uint32_t left = any; left != 0; left &= left - 1) {
+      const int32_t c = __builtin_ctz(left);
+      const auto* from = reinterpret_cast<const Half*>(cells + c * stride);
+      float* to = tile_ + c * size;
+      for (int32_t d = 0; d < size; d += kWidth) _mm256_storeu_ps(to + d, Load(from + d));
+    }
+    return any != 0;
+  }
+
+  int32_t ListCells(uint32_t tile, int32_t size, const float** list) const {
+    int32_t count = 0;
+    for (uint32_t left = tile; left != 0; left &= left - 1) {
+      list[count++] = tile_ + __builtin_ctz(left) * size;
+    }
+    return count;
+  }
+
+  template <typename Number>
+  void Score(int32_t row, const Number* const* cells, int32_t count) {
+    const float* queries = Queries(row);
+    const int32_t size = call_.key_size;
+    for (int32_t c = 0; c < count; c += kAtOnce) {
+      const Number* some[kAtOnce];
+      for (int32_t i = 0; i < kAtOnce; ++i) some[i] = cells[std::min(c + i, count - 1)];
+      const auto scores = [&](int32_t head) { return Scores(row, head) + done_[row] + c; };
+      int32_t head = 0;
+      for (; head + 2 <= group_; head += 2) {
+        float* const two[] = {scores(head), scores(head + 1)};
+        Multiply<2>(queries + head * size, size, some, two);
+      }
+      if (head < group_) {
+        float* const one[] = {scores(head)};
+        Multiply<1>(queries + head * size, size, some, one);
+      }
+    }
+  }
+
+  // The block's scores become weights, to which those before are adjusted.
+  void Weigh(int32_t row, int32_t count) {
+    for (int32_t head = 0; head < group_; ++head) {
+      const float change =
+          SoftmaxOf(row, head).Add(Scores(row, head), count, call_.scale, call_.softcap);
+      if (change == 1) continue;
+      float* sums = Sums(row) + head * call_.value_size;
+      for (int32_t d = 0; d < call_.value_size; ++d) sums[d] *= change;
+    }
+  }
+
+  template <typename Number>
+  void Add(int32_t row, const Number* const* cells, int32_t count) {
+    int32_t head = 0;
+    for (; head + 2 <= group_; head += 2) AddTo<2>(row, head, cells, count);
+    if (head < group_) AddTo<1>(row, head, cells, count);
+  }
+
+  template <int kHeads, typename Number>
+  void AddTo(int32_t row, int32_t head, const Number* const* cells, int32_t count) {
+    constexpr int kVectors = 4;
+    const int32_t size = call_.value_size;
+    const float* weights[kHeads];
+    float* sums[kHeads];
+    for (int h = 0; h < kHeads; ++h) {
+      weights[h] = Scores(row, head + h) + done_[row];
+      sums[h] = Sums(row) + (head + h) * size;
+    }
+    int32_t d = 0;
+    for (; d + kVectors * kWidth <= size; d += kVectors * kWidth) {
+      AddValues<kHeads, kVectors>(cells, count, d, weights, sums);
+    }
+    for (; d < size; d += kWidth) AddValues<kHeads, 1>(cells, count, d, weights, sums);
+  }
+
+  const AttentionCall& call_;
+  const AttentionPiece& piece_;
+  const int32_t tile_count_;
+  const int32_t group_;  // heads that share the key head
+  const char* const keys_;
+  const char* const values_;
+  float* const queries_;  // [row][head][key_size]
+  float* const sums_;     // [row][head][value_size]
+  float* const scores_;   // [row][head][kStride]: of a block's cells, then their weights
+  float* const softmax_;  // [row][head][2]
+  float* const tile_;     // [cell][size]
+  int32_t done_[AttentionPiece::kMostRows];  // cells of the block handled so far
+};
+
+}  // namespace
+
+void FindAttendedCells(const AttentionCall& call, int32_t row, uint32_t* tiles) {
+  const auto* mask = reinterpret_cast<const Half*>(call.mask + row * call.mask_row);
+  for (int32_t first = 0; first < call.cells; first += kTileCells) {
+    uint32_t tile = 0;
+    if (first + kTileCells <= call.cells) {
+      tile = Unmasked(mask + first);
+    } else {
+      for (int32_t i = 0; first + i < call.cells; ++i) {
+        tile |= static_cast<uint32_t>(mask[first + i] != kMasked) << i;
+      }
+    }
+    *tiles++ = tile;
+  }
+}
+
+size_t AttentionScratch(const AttentionCall& call, int32_t rows) {
+  return Piece::Scratch(call, rows);
+}
+
+void Attend(const AttentionCall& call, const AttentionPiece& piece, float* scratch) {
+  Piece(call, piece, scratch).Run();
+}
+
+}  // namespace llama_ets
+
+#else
+
+namespace llama_ets {
+
+bool HasAttentionKernel() {
+  return false;
+}
+
+void FindAttendedCells(const AttentionCall&, int32_t, uint32_t*) {}
+
+size_t AttentionScratch(const AttentionCall&, int32_t) {
+  return 0;
+}
+
+void Attend(const AttentionCall&, const AttentionPiece&, float*) {}
+
+}  // namespace llama_ets
+
+#endif

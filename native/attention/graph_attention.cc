@@ -1,0 +1,183 @@
+#include "attention/graph_attention.h"
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+#include "decode/stopwatch.h"
+#include "files/engine.h"
+
+namespace llama_ets {
+namespace {
+
+AttentionCall CallOf(const ggml_tensor* node) {
+  const ggml_tensor* q = node->src[0];
+  const ggml_tensor* k = node->src[1];
+  const ggml_tensor* v = node->src[2];
+  const ggml_tensor* mask = node->src[3];
+  AttentionCall call{};
+  call.queries = static_cast<const char*>(q->data);
+  call.query_row = q->nb[1];
+  call.query_head = q->nb[2];
+  call.keys = static_cast<const char*>(k->data);
+  call.key_cell = k->nb[1];
+  call.key_head = k->nb[2];
+  call.values = static_cast<const char*>(v->data);
+  call.value_cell = v->nb[1];
+  call.value_head = v->nb[2];
+  call.mask = static_cast<const char*>(mask->data);
+  call.mask_row = mask->nb[1];
+  call.out = static_cast<float*>(node->data);
+  call.rows = static_cast<int32_t>(q->ne[1]);
+  call.heads = static_cast<int32_t>(q->ne[2]);
+  call.kv_heads = static_cast<int32_t>(k->ne[2]);
+  call.key_size = static_cast<int32_t>(k->ne[0]);
+  call.value_size = static_cast<int32_t>(v->ne[0]);
+  call.cells = static_cast<int32_t>(k->ne[1]);
+  std::memcpy(&call.scale, node->op_params, sizeof(float));
+  std::memcpy(&call.softcap, node->op_params + 2, sizeof(float));
+  return call;
+}
+
+int32_t PiecesOf(const AttentionCall& call, int32_t rows) {
+  return (call.rows + rows - 1) / rows;
+}
+
+// More rows in a piece share more, but what they need should stay in a core's cache, and each
+// thread should have work.
+int32_t RowsTogether(const AttentionCall& call, int32_t threads) {
+  constexpr int32_t kMostQueries = 128;
+  constexpr int32_t kFewest = 4;
+  const int32_t cached = std::max(1, kMostQueries / (call.heads / call.kv_heads));
+  int32_t rows = std::min({AttentionPiece::kMostRows, call.rows, cached});
+  while (rows > kFewest && PiecesOf(call, rows) * call.kv_heads < threads) rows /= 2;
+  return rows;
+}
+
+}  // namespace
+
+bool KernelTakes(const ggml_tensor* node) {
+  const ggml_tensor* q = node->src[0];
+  const ggml_tensor* k = node->src[1];
+  const ggml_tensor* v = node->src[2];
+  const ggml_tensor* mask = node->src[3];
+  const ggml_tensor* sinks = node->src[4];
+  float bias;
+  std::memcpy(&bias, node->op_params + 1, sizeof bias);
+  const bool is_one_stream = q->ne[3] == 1 && k->ne[3] == 1 && v->ne[3] == 1;
+  const bool has_plain_mask = mask != nullptr && mask->type == GGML_TYPE_F16 && mask->ne[2] == 1 &&
+                              mask->ne[3] == 1 && mask->nb[0] == sizeof(uint16_t) && bias == 0 &&
+                              sinks == nullptr;
+  const bool is_typed = q->type == GGML_TYPE_F32 && k->type == GGML_TYPE_F16 &&
+                        v->type == GGML_TYPE_F16 && node->type == GGML_TYPE_F32;
+  const bool is_contiguous =
+      q->nb[0] == sizeof(float) && k->nb[0] == sizeof(uint16_t) && v->nb[0] == sizeof(uint16_t);
+  return is_one_stream && has_plain_mask && is_typed && is_contiguous && k->ne[2] == v->ne[2] &&
+         k->ne[1] == v->ne[1] && q->ne[2] % k->ne[2] == 0 && k->ne[0] % kAttentionWidth == 0 &&
+         v->ne[0] % kAttentionWidth == 0;
+}
+
+// Makes custom operations of the graph's attention, until it is destroyed.
+class GraphAttention::Substitution {
+ public:
+  Substitution(GraphAttention* attention, ggml_cgraph* graph, int32_t threads)
+      : attention_(attention) {
+    for (int i = 0; i < Engine().ggml_graph_n_nodes(graph); ++i) {
+      ggml_tensor* node = Engine().ggml_graph_node(graph, i);
+      if (node->op != GGML_OP_FLASH_ATTN_EXT || !KernelTakes(node)) continue;
+      attention_->Add(node, threads);
+    }
+    for (Operation& operation : attention_->operations_) {
+      operation.node->op = GGML_OP_CUSTOM;
+      std::memcpy(operation.node->op_params, attention_->custom_.data(), sizeof(Parameters));
+    }
+  }
+
+  ~Substitution() {
+    for (Operation& operation : attention_->operations_) {
+      operation.node->op = GGML_OP_FLASH_ATTN_EXT;
+      std::memcpy(operation.node->op_params, operation.parameters.data(), sizeof(Parameters));
+    }
+    attention_->operations_.clear();
+    attention_->masks_.clear();
+  }
+
+  Substitution(const Substitution&) = delete;
+  Substitution& operator=(const Substitution&) = delete;
+
+ private:
+  GraphAttention* attention_;
+};
+
+GraphAttention::GraphAttention() {
+  ggml_init_params params{};
+  params.mem_size = 2 * Engine().ggml_tensor_overhead();
+  params.no_alloc = true;
+  ggml_context* context = Engine().ggml_init(params);
+  const ggml_tensor* custom = Engine().ggml_custom_4d(context, GGML_TYPE_F32, 1, 1, 1, 1, nullptr,
+                                                      0, OnCompute, GGML_N_TASKS_MAX, this);
+  std::memcpy(custom_.data(), custom->op_params, sizeof(Parameters));
+  Engine().ggml_free(context);
+}
+
+ggml_status GraphAttention::Compute(ggml_backend_t cpu, ggml_cgraph* graph, int32_t threads,
+                                    int64_t* nanoseconds) {
+  nanoseconds_ = nanoseconds;
+  scratch_.resize(std::max(scratch_.size(), static_cast<size_t>(threads)));
+  const Substitution substitution(this, graph, threads);
+  return Engine().ggml_backend_graph_compute(cpu, graph);
+}
+
+void GraphAttention::Add(ggml_tensor* node, int32_t threads) {
+  Operation& operation = operations_.emplace_back();
+  operation.node = node;
+  std::memcpy(operation.parameters.data(), node->op_params, sizeof(Parameters));
+  operation.call = CallOf(node);
+  operation.rows = RowsTogether(operation.call, threads);
+  for (std::vector<float>& scratch : scratch_) {
+    scratch.resize(std::max(scratch.size(), AttentionScratch(operation.call, operation.rows)));
+  }
+  const ggml_tensor* mask = node->src[3];
+  const auto known = std::find_if(masks_.begin(), masks_.end(),
+                                  [&](const Mask& other) { return other.tensor == mask; });
+  if (known != masks_.end()) {
+    operation.mask = &*known;
+    return;
+  }
+  operation.mask = &masks_.emplace_back();
+  operation.mask->tensor = mask;
+  operation.mask->tiles.resize(static_cast<size_t>(operation.call.rows) * TilesOf(operation.call));
+}
+
+void GraphAttention::OnCompute(ggml_tensor* node, int member, int, void* self) {
+  auto* attention = static_cast<GraphAttention*>(self);
+  for (Operation& operation : attention->operations_) {
+    if (operation.node != node) continue;
+    if (member > 0) return attention->Run(&operation, member);
+    const Stopwatch stopwatch(attention->nanoseconds_);
+    return attention->Run(&operation, member);
+  }
+}
+
+void GraphAttention::Run(Operation* operation, int32_t member) {
+  const AttentionCall& call = operation->call;
+  Mask& mask = *operation->mask;
+  const auto tiles = [&](int32_t row) {
+    return &mask.tiles[static_cast<size_t>(row) * TilesOf(call)];
+  };
+  for (int32_t row = mask.next++; row < call.rows; row = mask.next++) {
+    FindAttendedCells(call, row, tiles(row));
+    ++mask.found;
+  }
+  while (mask.found < call.rows) std::this_thread::yield();
+
+  const int32_t pieces = PiecesOf(call, operation->rows);
+  for (int32_t item = operation->next++; item < pieces * call.kv_heads; item = operation->next++) {
+    // One head's pieces follow one another: its keys and values stay in the cache.
+    const int32_t first = item % pieces * operation->rows;
+    const int32_t rows = std::min(operation->rows, call.rows - first);
+    Attend(call, {item / pieces, first, rows, tiles(first)}, scratch_[member].data());
+  }
+}
+
+}  // namespace llama_ets

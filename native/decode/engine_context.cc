@@ -1,0 +1,126 @@
+#include "decode/engine_context.h"
+
+#include <algorithm>
+#include <string>
+
+#include "attention/shared_attention.h"
+#include "files/engine.h"
+#include "files/engine_error.h"
+
+namespace llama_ets {
+namespace {
+
+// A row of logits takes a fraction of a millisecond: more threads would wake to find none left.
+constexpr int32_t kMaxTeam = 32;
+
+bool MayShareAttention(const DecoderOptions& options) {
+  return HasSharedAttention() && options.flash_attention != 0 &&
+         options.flash_attention != kEnginesFlashAttention;
+}
+
+llama_flash_attn_type FlashAttentionOf(const DecoderOptions& options, bool shares) {
+  if (shares || options.flash_attention == kEnginesFlashAttention) {
+    return LLAMA_FLASH_ATTN_TYPE_ENABLED;
+  }
+  if (options.flash_attention == kSharedAttentionOrNone) return LLAMA_FLASH_ATTN_TYPE_DISABLED;
+  return static_cast<llama_flash_attn_type>(options.flash_attention);
+}
+
+}  // namespace
+
+EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
+    : batch(static_cast<int32_t>(options.batch_size)),
+      model_(std::move(model)),
+      classes_(options.classes),
+      shares_attention_(MayShareAttention(options)),
+      threads_(options.threads),
+      batch_threads_(options.batch_threads) {
+  llama_context_params params = Engine().llama_context_default_params();
+  params.n_ctx = options.cells;
+  params.n_batch = options.batch_size;
+  params.n_ubatch = options.batch_size;
+  params.n_seq_max = options.max_sequences;
+  params.n_outputs_max = options.max_outputs;
+  params.n_threads = options.threads;
+  params.n_threads_batch = options.batch_threads;
+  params.type_k = params.type_v = options.cache_type;
+  params.kv_unified = true;  // a fork is metadata only
+  params.swa_full = true;    // a sliding-window cache can't be forked or truncated
+  params.no_perf = true;
+  params.abort_callback = OnAbortCheck;
+  params.abort_callback_data = this;
+  if (options.bidirectional) params.attention_type = LLAMA_ATTENTION_TYPE_NON_CAUSAL;
+
+  if (options.classes > 0) {
+    params.embeddings = true;
+    params.pooling_type = LLAMA_POOLING_TYPE_RANK;
+    params.n_outputs_max = options.batch_size;  // every token is an output
+  }
+
+  LogCapture log;
+  const auto open = [&] {
+    const SharedAttention attention(shares_attention_);
+    params.flash_attn_type = FlashAttentionOf(options, shares_attention_);
+    context_ = Engine().llama_init_from_model(model_.get(), params);
+    return attention.lacks_kernel;
+  };
+  const bool lacks_kernel = open();
+  if (lacks_kernel && options.flash_attention == kSharedAttentionOrNone && context_ != nullptr) {
+    Engine().llama_free(context_);
+    shares_attention_ = false;
+    open();
+  }
+  if (context_ == nullptr) {
+    throw EngineError("ERR_OUT_OF_MEMORY", "The engine could not make a context of " +
+                                               std::to_string(options.cells) +
+                                               " tokens: " + log.Reason("no reason given"));
+  }
+}
+
+EngineContext::~EngineContext() {
+  if (context_ != nullptr) Engine().llama_free(context_);
+}
+
+bool EngineContext::IsAborted() const {
+  return !callers_.empty() &&
+         std::all_of(callers_.begin(), callers_.end(),
+                     [](const JobMonitor* caller) { return caller->IsAborted(); });
+}
+
+bool EngineContext::OnAbortCheck(void* self) {
+  return static_cast<EngineContext*>(self)->IsAborted();
+}
+
+int64_t EngineContext::Decode(const std::vector<const JobMonitor*>& callers) {
+  callers_ = callers;
+  if (IsAborted()) throw EngineError("ERR_ABORTED", "The work was aborted");
+  LogCapture log;
+  const SharedAttention attention(shares_attention_);
+  const int32_t status = Engine().llama_decode(context_, batch.View());
+  Engine().llama_synchronize(context_);  // a GPU decodes in the background
+  decodes += 1;
+  if (status == 0) return attention.nanoseconds;
+  if (status == 1) throw EngineError("ERR_CONTEXT_FULL", "No KV cells are left for the batch");
+  if (status == 2) throw EngineError("ERR_ABORTED", "The work was aborted");
+  throw EngineError("ERR_ENGINE_FAILED", "The engine's decode failed with status " +
+                                             std::to_string(status) + ": " +
+                                             log.Reason("no reason given"));
+}
+
+int32_t EngineContext::team_size() const {
+  return std::min(threads_, kMaxTeam);
+}
+
+ThreadTeam& EngineContext::team() {
+  if (!team_) team_ = std::make_unique<ThreadTeam>(team_size());
+  return *team_;
+}
+
+void EngineContext::SetThreads(int32_t threads, int32_t batch_threads) {
+  if (threads != threads_) team_.reset();
+  threads_ = threads;
+  batch_threads_ = batch_threads;
+  Engine().llama_set_n_threads(context_, threads, batch_threads);
+}
+
+}  // namespace llama_ets

@@ -1,0 +1,82 @@
+// One llama_context with its batch and threads, which one session or several decode on. Lives on
+// its engine thread (worker.h): nothing here is locked, and nothing here knows of JavaScript.
+#pragma once
+
+#include <llama.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "decode/batch.h"
+#include "decode/job_monitor.h"
+#include "decode/thread_team.h"
+
+namespace llama_ets {
+
+// A loaded model; freed when its last owner (Model or EngineContext) lets go.
+using SharedModel = std::shared_ptr<llama_model>;
+
+// Of DecoderOptions::flash_attention, beside llama.cpp's -1, 0 and 1.
+constexpr int32_t kEnginesFlashAttention = 2;
+constexpr int32_t kSharedAttentionOrNone = 3;
+
+struct DecoderOptions {
+  uint32_t cells;          // KV cells shared by all sequences
+  uint32_t max_sequences;  // at most 256
+  uint32_t batch_size;     // tokens a decode
+  uint32_t max_outputs;    // rows of logits a decode
+  int32_t threads;         // for single tokens
+  int32_t batch_threads;   // for prompts
+  // -1 automatic, 0 off, 1 on: shared attention where there is any (shared_attention.h), otherwise
+  // the engine's; kEnginesFlashAttention: the engine's; kSharedAttentionOrNone: off where any of
+  // the model's attention has no kernel.
+  int32_t flash_attention;
+  // Every token attends to all of its sequence, not only to those before it.
+  bool bidirectional = false;
+  ggml_type cache_type = GGML_TYPE_F16;  // of keys and values
+  // Of a model with a classification head: texts are classified, not continued. 0: no head is used.
+  int32_t classes = 0;
+};
+
+class EngineContext {
+ public:
+  // Throws EngineError ERR_OUT_OF_MEMORY.
+  EngineContext(SharedModel model, const DecoderOptions& options);
+  ~EngineContext();
+  EngineContext(const EngineContext&) = delete;
+  EngineContext& operator=(const EngineContext&) = delete;
+
+  // Decodes the batch for its callers and waits for its logits. The engine stops within a few
+  // milliseconds once all of them are aborted (CPU only; a GPU finishes its batch). Returns the
+  // nanoseconds that attention of our own took.
+  int64_t Decode(const std::vector<const JobMonitor*>& callers);
+
+  // For work between decodes, on the threads that decode single tokens.
+  int32_t team_size() const;
+  ThreadTeam& team();
+  void SetThreads(int32_t threads, int32_t batch_threads);
+  int32_t threads() const { return threads_; }
+  int32_t batch_threads() const { return batch_threads_; }
+
+  const SharedModel& model() const { return model_; }
+  llama_context* context() const { return context_; }
+  int32_t classes() const { return classes_; }
+  Batch batch;
+  int64_t decodes = 0;  // calls of llama_decode
+
+ private:
+  static bool OnAbortCheck(void* self);
+  bool IsAborted() const;
+
+  SharedModel model_;
+  llama_context* context_ = nullptr;
+  int32_t classes_;
+  bool shares_attention_;
+  int32_t threads_;
+  int32_t batch_threads_;
+  std::vector<const JobMonitor*> callers_;  // of the decode that runs
+  std::unique_ptr<ThreadTeam> team_;        // made when first needed
+};
+
+}  // namespace llama_ets

@@ -1,0 +1,235 @@
+#include "decode/session.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <string>
+
+#include "decode/stopwatch.h"
+#include "files/engine.h"
+#include "files/engine_error.h"
+
+namespace llama_ets {
+
+Session::Session(SharedModel model, const DecoderOptions& options, JobMonitor* monitor)
+    : Decoder(std::move(model), options, monitor) {
+  if (memory_ == nullptr) {
+    throw EngineError("ERR_UNSUPPORTED_MODEL", "The model keeps no KV cache to fork");
+  }
+  cells_ = Engine().llama_n_ctx(context_);
+  for (uint32_t slot = options.max_sequences; slot > 0; --slot) {
+    free_slots_.push_back(static_cast<llama_seq_id>(slot - 1));
+  }
+}
+
+Session::Session(std::shared_ptr<Session> lender, const LaneOptions& options, JobMonitor* monitor)
+    : Decoder(*lender, std::min(options.max_outputs, lender->max_outputs()), monitor),
+      lender_(std::move(lender)) {
+  if (options.cells > lender_->free_cells() || options.max_sequences > lender_->free_slots()) {
+    throw EngineError("ERR_CONTEXT_FULL",
+                      "Expected room for " + std::to_string(options.cells) + " KV cells and " +
+                          std::to_string(options.max_sequences) + " sequences; " +
+                          std::to_string(lender_->free_cells()) + " and " +
+                          std::to_string(lender_->free_slots()) + " are free");
+  }
+  cells_ = options.cells;
+  lender_->cells_ -= cells_;
+  const auto first = lender_->free_slots_.end() - options.max_sequences;
+  free_slots_.assign(first, lender_->free_slots_.end());
+  lender_->free_slots_.erase(first, lender_->free_slots_.end());
+}
+
+Session::~Session() {
+  if (lender_) {
+    for (auto& [handle, sequence] : sequences_) FreeSlot(&sequence);
+    lender_->cells_ += cells_;
+    lender_->free_slots_.insert(lender_->free_slots_.end(), free_slots_.begin(), free_slots_.end());
+  }
+  sequences_.clear();  // before used_cells_, which they count down
+}
+
+Sequence Session::TakeSlot() {
+  if (free_slots_.empty()) {
+    throw EngineError("ERR_CONTEXT_FULL", "All of the context's sequences are in use");
+  }
+  const llama_seq_id slot = free_slots_.back();
+  free_slots_.pop_back();
+  return {slot, 0, CellPath(&used_cells_), nullptr};
+}
+
+SequenceHandle Session::Adopt(Sequence sequence) {
+  static std::atomic<SequenceHandle> next_handle{1};
+  const SequenceHandle handle = next_handle++;
+  sequences_.emplace(handle, std::move(sequence));
+  return handle;
+}
+
+SequenceHandle Session::Create() {
+  return Adopt(TakeSlot());
+}
+
+Sequence Session::ForkSlot(const Sequence& parent) {
+  Sequence child = TakeSlot();
+  // An unbounded range covers the whole sequence; the child's slot is empty (FreeSlot cleared it).
+  if (parent.length > 0) Engine().llama_memory_seq_cp(memory_, parent.slot, child.slot, -1, -1);
+  child.length = parent.length;
+  child.cells = parent.cells;
+  child.next = parent.next;
+  counters.forks += 1;
+  return child;
+}
+
+void Session::FreeSlot(Sequence* sequence) {
+  Engine().llama_memory_seq_rm(memory_, sequence->slot, -1, -1);
+  free_slots_.push_back(sequence->slot);
+  sequence->cells = CellPath(&used_cells_);
+  sequence->next = nullptr;
+}
+
+SequenceHandle Session::Fork(SequenceHandle parent) {
+  return Adopt(ForkSlot(Get(parent)));
+}
+
+const Sequence& Session::Get(SequenceHandle handle) const {
+  const auto found = sequences_.find(handle);
+  if (found == sequences_.end()) {
+    throw EngineError("ERR_DISPOSED", "The sequence was freed, or is of another context");
+  }
+  return found->second;
+}
+
+Sequence& Session::Find(SequenceHandle handle) {
+  return const_cast<Sequence&>(Get(handle));
+}
+
+void Session::Truncate(SequenceHandle handle, llama_pos length) {
+  Sequence& sequence = Find(handle);
+  if (length > sequence.length) {
+    throw EngineError("ERR_INVALID_ARGUMENT",
+                      "Expected `length` to be at most " + std::to_string(sequence.length) +
+                          ", the sequence's length, got " + std::to_string(length));
+  }
+  if (length == sequence.length) return;
+  if (!Engine().llama_memory_seq_rm(memory_, sequence.slot, length, -1)) {
+    throw EngineError("ERR_UNSUPPORTED_MODEL", "The model's memory can't be truncated");
+  }
+  sequence.cells.RemoveLast(sequence.length - length);
+  sequence.length = length;
+  sequence.next = nullptr;
+}
+
+void Session::Free(SequenceHandle handle) {
+  FreeSlot(&Find(handle));
+  sequences_.erase(handle);
+}
+
+void Session::Clear() {
+  for (auto& [handle, sequence] : sequences_) FreeSlot(&sequence);
+  sequences_.clear();
+  if (!is_shared()) Engine().llama_memory_clear(memory_, false);
+}
+
+LogitsRow Session::CopyRow(int32_t batch_index) const {
+  const float* row = RowOf(batch_index);
+  return std::make_shared<const std::vector<float>>(row, row + vocab_size_);
+}
+
+void Session::Prefill(const std::vector<PrefillRequest>& requests) {
+  const Stopwatch stopwatch(&decode_counters.call_ns);
+  struct Part {
+    Sequence* sequence;
+    llama_pos before;
+    const std::vector<llama_token>* tokens;
+    LogitsRow last;
+  };
+  std::vector<Part> parts;
+  int64_t total = 0;
+  for (const PrefillRequest& request : requests) {
+    Sequence& sequence = Find(request.sequence);
+    for (const Part& part : parts) {
+      if (part.sequence != &sequence) continue;
+      throw EngineError("ERR_INVALID_ARGUMENT", "Expected each sequence once");
+    }
+    parts.push_back({&sequence, sequence.length, &request.tokens, nullptr});
+    total += static_cast<int64_t>(request.tokens.size());
+  }
+  if (total > free_cells()) {
+    throw EngineError("ERR_CONTEXT_FULL", "Expected room for " + std::to_string(total) +
+                                              " tokens, " + std::to_string(free_cells()) +
+                                              " of the context's " + std::to_string(cells_) +
+                                              " KV cells are free");
+  }
+  try {
+    batch().Clear();
+    std::vector<std::pair<Part*, int32_t>> rows;  // whose last token is where in the batch
+    const auto decode = [&] {
+      Decode();
+      for (auto& [part, index] : rows) part->last = CopyRow(index);
+      rows.clear();
+      batch().Clear();
+    };
+    for (Part& part : parts) {
+      for (size_t i = 0; i < part.tokens->size(); ++i) {
+        if (batch().full() || batch().outputs() == max_outputs_) decode();
+        const bool last = i + 1 == part.tokens->size();
+        const llama_pos position = part.before + static_cast<llama_pos>(i);
+        const int32_t index = batch().Add((*part.tokens)[i], position, part.sequence->slot, last);
+        if (last) rows.push_back({&part, index});
+      }
+    }
+    decode();
+  } catch (const EngineError&) {
+    // Finished parts of an aborted batch stay cached: take them out, leaving what was there.
+    for (const Part& part : parts) {
+      Engine().llama_memory_seq_rm(memory_, part.sequence->slot, part.before, -1);
+    }
+    throw;
+  }
+  for (Part& part : parts) {
+    const int64_t count = static_cast<int64_t>(part.tokens->size());
+    part.sequence->length += static_cast<llama_pos>(count);
+    part.sequence->cells.Append(count);
+    part.sequence->next = part.last;
+    counters.prefilled += count;
+  }
+}
+
+LogitsRow Session::Logits(SequenceHandle handle) const {
+  const LogitsRow& row = Get(handle).next;
+  if (row) return row;
+  throw EngineError("ERR_INVALID_STATE",
+                    "The sequence is empty or was truncated: prefill at least one token first");
+}
+
+std::vector<double> Session::TimeDecodes(int32_t threads, int32_t count, double limit_ms) {
+  const Counters before = counters;
+  const int64_t context_decodes_before = engine_->decodes;
+  const int32_t threads_before = engine_->threads();
+  const int32_t batch_threads_before = engine_->batch_threads();
+  const DecodeCounters decodes_before = decode_counters;
+  Engine().llama_set_n_threads(context_, threads, threads);
+  const SequenceHandle scratch = Create();
+  std::vector<double> milliseconds;
+  double total = 0;
+  try {
+    while (static_cast<int32_t>(milliseconds.size()) < count && total < limit_ms) {
+      const auto start = std::chrono::steady_clock::now();
+      Prefill({{scratch, {0}}});
+      const auto end = std::chrono::steady_clock::now();
+      milliseconds.push_back(std::chrono::duration<double, std::milli>(end - start).count());
+      total += milliseconds.back();
+    }
+  } catch (const EngineError&) {
+    Free(scratch);
+    SetThreads(threads_before, batch_threads_before);
+    throw;
+  }
+  Free(scratch);
+  SetThreads(threads_before, batch_threads_before);
+  counters = before;
+  decode_counters = decodes_before;
+  engine_->decodes = context_decodes_before;
+  return milliseconds;
+}
+
+}  // namespace llama_ets

@@ -1,0 +1,99 @@
+// The sequences of an autoregressive model's context: create, fork, truncate, free, prefill;
+// generation.h and scoring.h run on it.
+#pragma once
+
+#include <llama.h>
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "decode/cells.h"
+#include "decode/decoder.h"
+
+namespace llama_ets {
+
+// One row of n_vocab logits, shared by a sequence and its forks.
+using LogitsRow = std::shared_ptr<const std::vector<float>>;
+// Names a sequence; unique in the process, so a stale one, or another context's, is recognised.
+using SequenceHandle = int64_t;
+
+struct Sequence {
+  llama_seq_id slot;
+  llama_pos length;
+  CellPath cells;
+  LogitsRow next;  // the distribution after the last token; null for an empty or truncated sequence
+};
+
+struct PrefillRequest {
+  SequenceHandle sequence;
+  std::vector<llama_token> tokens;
+};
+
+// Tokens and time since the context was made. Each generated token is decoded at most once, and
+// only if something follows it.
+struct Counters {
+  int64_t prefilled = 0;
+  int64_t generated = 0;
+  int64_t decoded = 0;  // generated tokens fed back to the model
+  int64_t scored = 0;
+  int64_t forks = 0;
+};
+
+// What a session takes over of another's context.
+struct LaneOptions {
+  int64_t cells;
+  int32_t max_sequences;
+  int32_t max_outputs;
+};
+
+class Session : public Decoder {
+ public:
+  // Throws as Decoder does, and EngineError ERR_UNSUPPORTED_MODEL.
+  Session(SharedModel model, const DecoderOptions& options, JobMonitor* monitor);
+  // In the lender's context, with cells and sequences that the lender goes without until this
+  // session ends. Throws EngineError ERR_CONTEXT_FULL when the lender has fewer free.
+  Session(std::shared_ptr<Session> lender, const LaneOptions& options, JobMonitor* monitor);
+  ~Session();
+
+  SequenceHandle Create();
+  SequenceHandle Fork(SequenceHandle parent);
+  void Truncate(SequenceHandle sequence, llama_pos length);
+  void Free(SequenceHandle sequence);
+  void Clear();
+  // Appends tokens to sequences, packed into as few decodes as fit, and stores the logits after
+  // each one's last. On an error nothing is appended to any of them.
+  void Prefill(const std::vector<PrefillRequest>& requests);
+  LogitsRow Logits(SequenceHandle sequence) const;
+  // Milliseconds for each of `count` decodes of one token on `threads` threads; stops early, with
+  // what it has, once their sum passes `limit_ms`.
+  std::vector<double> TimeDecodes(int32_t threads, int32_t count, double limit_ms);
+
+  // For generation and scoring.
+  const Sequence& Get(SequenceHandle handle) const;
+  Sequence ForkSlot(const Sequence& parent);
+  void FreeSlot(Sequence* sequence);
+  SequenceHandle Adopt(Sequence sequence);
+  LogitsRow CopyRow(int32_t batch_index) const;
+
+  int64_t free_cells() const { return cells_ - used_cells_; }
+  int64_t cells() const { return cells_; }
+  int64_t used_cells() const { return used_cells_; }
+  int32_t free_slots() const { return static_cast<int32_t>(free_slots_.size()); }
+  size_t sequence_count() const { return sequences_.size(); }
+  Counters counters;
+
+ private:
+  Sequence& Find(SequenceHandle handle);
+  Sequence TakeSlot();
+  bool is_shared() const { return engine_.use_count() > 1; }
+
+  const std::shared_ptr<Session> lender_;  // null: it made the context
+  int64_t cells_ = 0;
+  int64_t used_cells_ = 0;
+  std::vector<llama_seq_id> free_slots_;  // a stack, lowest on top
+  std::unordered_map<SequenceHandle, Sequence> sequences_;
+};
+
+}  // namespace llama_ets

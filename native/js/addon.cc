@@ -1,0 +1,140 @@
+// The addon's entry point: openEngine, devices, lockFile, loadModel, Model, Context,
+// DiffusionContext, and the random numbers and the sampler by themselves, so that tests can hold
+// them against their definitions.
+#include "js/addon.h"
+
+#include <napi.h>
+#include <release.h>
+
+#include "attention/attend.h"
+#include "files/engine.h"
+#include "files/file_lock.h"
+#include "js/arguments.h"
+#include "js/context.h"
+#include "js/diffusion_context.h"
+#include "js/model.h"
+#include "js/model_loading.h"
+#include "sampling/philox.h"
+#include "sampling/sampler.h"
+
+namespace llama_ets {
+namespace {
+
+Napi::Value JsOpenEngine(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    OpenEngine(ReadString(info[0], "directory"));
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value JsDevices(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    Napi::Array result = Napi::Array::New(env);
+    for (const Device& device : EngineDevices()) {
+      Napi::Object object = Napi::Object::New(env);
+      object["name"] = device.name;
+      object["description"] = device.description;
+      object["type"] = device.type;
+      object["freeBytes"] = static_cast<double>(device.free_bytes);
+      object["totalBytes"] = static_cast<double>(device.total_bytes);
+      result[result.Length()] = object;
+    }
+    return result;
+  });
+}
+
+// lockFile(descriptor) -> boolean
+Napi::Value JsLockFile(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    const int64_t descriptor = ReadInteger(info[0], "descriptor", 0, INT32_MAX);
+    return Napi::Boolean::New(info.Env(), LockFile(static_cast<int>(descriptor)));
+  });
+}
+
+// philox(counter: number[4], key: number[2]) -> number[4]
+Napi::Value JsPhilox(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    const PhiloxCounter bits =
+        Philox(ReadWords<4>(info[0], "counter"), ReadWords<2>(info[1], "key"));
+    Napi::Array result = Napi::Array::New(env, bits.size());
+    for (uint32_t i = 0; i < bits.size(); ++i) result[i] = Napi::Number::New(env, bits[i]);
+    return result;
+  });
+}
+
+std::vector<float> ReadLogits(Napi::Value value) {
+  const bool is_floats = value.IsTypedArray() &&
+                         value.As<Napi::TypedArray>().TypedArrayType() == napi_float32_array &&
+                         value.As<Napi::TypedArray>().ElementLength() > 0;
+  if (!is_floats) throw EngineError("ERR_INVALID_ARGUMENT", "Expected `logits`, a Float32Array");
+  const Napi::Float32Array array = value.As<Napi::Float32Array>();
+  return std::vector<float>(array.Data(), array.Data() + array.ElementLength());
+}
+
+Napi::Object ToJs(Napi::Env env, const TokenProbability& probability, Metrics metrics) {
+  Napi::Object result = Napi::Object::New(env);
+  result["token"] = probability.token;
+  result["logProb"] = probability.log_prob;
+  result["rawLogProb"] = probability.raw_log_prob;
+  if (metrics.entropy) result["entropy"] = probability.entropy;
+  if (metrics.self_certainty) result["selfCertainty"] = probability.self_certainty;
+  return result;
+}
+
+// drawToken(logits: Float32Array, sampling, uniform, metrics)
+//   -> { token, logProb, rawLogProb, entropy?, selfCertainty? }
+Napi::Value JsDrawToken(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    const std::vector<float> logits = ReadLogits(info[0]);
+    const int32_t size = static_cast<int32_t>(logits.size());
+    const Metrics metrics = ReadMetrics(info[3]);
+    Sampler sampler(ReadSampling(info[1], size), size, metrics);
+    const double uniform = ReadNumber(info[2], "uniform", 0, 1 - 0x1p-53);
+    TokenProbability drawn;
+    sampler.Draw(logits.data(), {uniform}, &drawn);
+    return ToJs(info.Env(), drawn, metrics);
+  });
+}
+
+// scoreToken(logits: Float32Array, sampling, token, metrics) -> as drawToken
+Napi::Value JsScoreToken(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    const std::vector<float> logits = ReadLogits(info[0]);
+    const int32_t size = static_cast<int32_t>(logits.size());
+    const Metrics metrics = ReadMetrics(info[3]);
+    Sampler sampler(ReadSampling(info[1], size), size, metrics);
+    const int64_t token = ReadInteger(info[2], "token", 0, size - 1);
+    return ToJs(info.Env(), sampler.Score(logits.data(), static_cast<llama_token>(token)), metrics);
+  });
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  auto* addon = new Addon();
+  env.SetInstanceData(addon);
+  addon->model = Napi::Persistent(Model::Define(env));
+  addon->context = Napi::Persistent(Context::Define(env));
+  addon->diffusion_context = Napi::Persistent(DiffusionContext::Define(env));
+  exports["engineRelease"] = Napi::String::New(env, LLAMA_ETS_ENGINE_RELEASE);
+  exports["openEngine"] = Napi::Function::New(env, JsOpenEngine, "openEngine");
+  exports["devices"] = Napi::Function::New(env, JsDevices, "devices");
+  exports["lockFile"] = Napi::Function::New(env, JsLockFile, "lockFile");
+  exports["loadModel"] = Napi::Function::New(env, LoadModel, "loadModel");
+  exports["Context"] = addon->context.Value();
+  exports["DiffusionContext"] = addon->diffusion_context.Value();
+  exports["philox"] = Napi::Function::New(env, JsPhilox, "philox");
+  exports["drawToken"] = Napi::Function::New(env, JsDrawToken, "drawToken");
+  exports["scoreToken"] = Napi::Function::New(env, JsScoreToken, "scoreToken");
+  exports["attend"] = Napi::Function::New(env, JsAttend, "attend");
+  return exports;
+}
+
+}  // namespace
+}  // namespace llama_ets
+
+static Napi::Object InitAddon(Napi::Env env, Napi::Object exports) {
+  return llama_ets::Init(env, exports);
+}
+
+NODE_API_MODULE(llama_ets, InitAddon)

@@ -1,0 +1,287 @@
+#include "js/context.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "files/engine.h"
+#include "files/engine_error.h"
+#include "js/arguments.h"
+#include "js/context_values.h"
+#include "js/model.h"
+
+namespace llama_ets {
+namespace {
+
+constexpr napi_type_tag kContextTag = {0x6c6c616d612d6574, 0x732d636f6e746578};
+
+Napi::Value ToNumber(Napi::Env env, const int64_t* number) {
+  return Napi::Number::New(env, static_cast<double>(*number));
+}
+
+}  // namespace
+
+Napi::Function Context::Define(Napi::Env env) {
+  return DefineClass(
+      env, "Context",
+      {InstanceMethod<&Context::Open>("open"), InstanceMethod<&Context::OpenLane>("openLane"),
+       InstanceMethod<&Context::Create>("create"), InstanceMethod<&Context::Fork>("fork"),
+       InstanceMethod<&Context::Truncate>("truncate"), InstanceMethod<&Context::Free>("free"),
+       InstanceMethod<&Context::Clear>("clear"), InstanceMethod<&Context::Prefill>("prefill"),
+       InstanceMethod<&Context::Logits>("logits"), InstanceMethod<&Context::Generate>("generate"),
+       InstanceMethod<&Context::Score>("score"), InstanceMethod<&Context::Classify>("classify"),
+       InstanceMethod<&Context::Expand>("expand"),
+       InstanceMethod<&Context::TimeDecodes>("timeDecodes"),
+       InstanceMethod<&Context::SetThreads>("setThreads"),
+       InstanceMethod<&Context::Status>("status"), InstanceMethod<&Context::Progress>("progress"),
+       InstanceMethod<&Context::Abort>("abort"), InstanceMethod<&Context::Close>("close")});
+}
+
+Context::Context(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<Context>(info), host_(info.This().As<Napi::Object>()) {
+  info.This().As<Napi::Object>().TypeTag(&kContextTag);
+}
+
+// open(model, options) -> cells; with `classifies`, texts are classified in it
+Napi::Value Context::Open(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    const Model& owner = Model::Read(info[0], "model");
+    const SharedModel model = owner.shared();
+    DecoderOptions options = ReadSessionOptions(info[1]);
+    const Napi::Value classifies = info[1].As<Napi::Object>().Get("classifies");
+    if (!classifies.IsUndefined() && ReadBoolean(classifies, "classifies")) {
+      options.classes = static_cast<int32_t>(owner.labels().size());
+      if (options.classes == 0) {
+        throw EngineError("ERR_UNSUPPORTED_MODEL", "The model has no classification head");
+      }
+    }
+    const Napi::Value cells = host_.Open(
+        env,
+        [model, options](JobMonitor* monitor) {
+          return std::make_unique<Session>(model, options, monitor);
+        },
+        [](const Session& session) { return session.cells(); });
+    vocab_size_ = Engine().llama_vocab_n_tokens(Engine().llama_model_get_vocab(model.get()));
+    return cells;
+  });
+}
+
+// openLane(context, { cells, maxSequences, maxOutputs }) -> cells: lent by an open context, whose
+// engine thread and decodes it shares; the context outlives it
+Napi::Value Context::OpenLane(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    if (!info[0].IsObject() || !info[0].As<Napi::Object>().CheckTypeTag(&kContextTag)) {
+      throw EngineError("ERR_INVALID_ARGUMENT", "Expected `context` to be a Context");
+    }
+    const Context& lender = *Unwrap(info[0].As<Napi::Object>());
+    const LaneOptions options = ReadLaneOptions(info[1]);
+    const Napi::Value cells = host_.OpenIn(
+        env, lender.host_,
+        [options](std::shared_ptr<Session> session, JobMonitor* monitor) {
+          return std::make_shared<Session>(std::move(session), options, monitor);
+        },
+        [](const Session& session) { return session.cells(); });
+    vocab_size_ = lender.vocab_size_;
+    lender_ = Napi::Persistent(info[0].As<Napi::Object>());
+    return cells;
+  });
+}
+
+// create() -> sequence
+Napi::Value Context::Create(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    return host_.Run<int64_t>(
+        info.Env(), [](Session* session) { return session->Create(); }, ToNumber);
+  });
+}
+
+// fork(sequence) -> sequence
+Napi::Value Context::Fork(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    const SequenceHandle parent = ReadHandle(info[0]);
+    return host_.Run<int64_t>(
+        info.Env(), [parent](Session* session) { return session->Fork(parent); }, ToNumber);
+  });
+}
+
+// truncate(sequence, length)
+Napi::Value Context::Truncate(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    const SequenceHandle sequence = ReadHandle(info[0]);
+    const auto length = static_cast<llama_pos>(ReadInteger(info[1], "length", 0, 1 << 30));
+    return host_.RunWithoutResult(
+        info.Env(), [sequence, length](Session* session) { session->Truncate(sequence, length); });
+  });
+}
+
+// free(sequence)
+Napi::Value Context::Free(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    const SequenceHandle sequence = ReadHandle(info[0]);
+    return host_.RunWithoutResult(info.Env(),
+                                  [sequence](Session* session) { session->Free(sequence); });
+  });
+}
+
+// clear(): frees all sequences
+Napi::Value Context::Clear(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    return host_.RunWithoutResult(info.Env(), [](Session* session) { session->Clear(); });
+  });
+}
+
+// prefill([{ sequence, tokens }])
+Napi::Value Context::Prefill(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    host_.RequireOpen();
+    const std::vector<PrefillRequest> requests = ReadPrefillRequests(info[0], vocab_size_);
+    return host_.RunWithoutResult(info.Env(),
+                                  [requests](Session* session) { session->Prefill(requests); });
+  });
+}
+
+// logits(sequence) -> Float32Array(vocabSize), of the token after the sequence
+Napi::Value Context::Logits(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    const SequenceHandle sequence = ReadHandle(info[0]);
+    return host_.Run<LogitsRow>(
+        info.Env(), [sequence](Session* session) { return session->Logits(sequence); },
+        [](Napi::Env env, LogitsRow* row) -> Napi::Value {
+          Napi::Float32Array array = Napi::Float32Array::New(env, (*row)->size());
+          std::copy((*row)->begin(), (*row)->end(), array.Data());
+          return array;
+        });
+  });
+}
+
+// generate({ draws: [{ parent, stream: [3], position, maxTokens, keep, keepEnded, tail }],
+//   sampling, reference, metrics, key: [2], stopTokens, stopStrings, answerEnd,
+//   maxTotalTokens, sharePrefixes, timeLimitMs })
+//   -> continuations
+Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    host_.RequireOpen();
+    const Napi::Object request = ReadObject(info[0], "request");
+    const std::vector<Draw> draws = ReadDraws(request.Get("draws"));
+    const GenerationOptions options = ReadGenerationOptions(request, vocab_size_);
+    return host_.RunStepwise<std::vector<Continuation>, Generation>(
+        info.Env(),
+        [draws, options](Session* session) { return Generation::Start(session, draws, options); },
+        [](Napi::Env env, std::vector<Continuation>* result) { return ToJs(env, *result); });
+  });
+}
+
+// score([{ parent, tokens }], sampling, metrics)
+//   -> [{ logProbs, rawLogProbs, entropies?, selfCertainties? }]
+Napi::Value Context::Score(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    host_.RequireOpen();
+    const std::vector<ScoreRequest> requests = ReadScoreRequests(info[0], vocab_size_);
+    const Sampling sampling = ReadSampling(info[1], vocab_size_);
+    const Metrics metrics = ReadMetrics(info[2]);
+    return host_.Run<std::vector<Scores>>(
+        info.Env(),
+        [requests, sampling, metrics](Session* session) {
+          return llama_ets::Score(session, requests, sampling, metrics);
+        },
+        [](Napi::Env env, std::vector<Scores>* result) { return ToJs(env, *result); });
+  });
+}
+
+// expand([{ parent, token }], count, sampling) -> [{ sequence, tokens, logProbs, rawLogProbs }]
+Napi::Value Context::Expand(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    host_.RequireOpen();
+    const std::vector<ExpandRequest> requests = ReadExpandRequests(info[0], vocab_size_);
+    const auto count = static_cast<size_t>(ReadInteger(info[1], "count", 1, kMaxRanked));
+    const Sampling sampling = ReadSampling(info[2], vocab_size_);
+    return host_.Run<std::vector<Expansion>>(
+        info.Env(),
+        [requests, count, sampling](Session* session) {
+          return llama_ets::Expand(session, requests, count, sampling);
+        },
+        [](Napi::Env env, std::vector<Expansion>* result) { return ToJs(env, *result); });
+  });
+}
+
+// classify([{ parent, tokens }]) -> [Float64Array of a number a class]
+Napi::Value Context::Classify(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    host_.RequireOpen();
+    const std::vector<ClassificationRequest> requests =
+        ReadClassificationRequests(info[0], vocab_size_);
+    return host_.Run<std::vector<std::vector<double>>>(
+        info.Env(), [requests](Session* session) { return llama_ets::Classify(session, requests); },
+        [](Napi::Env env, std::vector<std::vector<double>>* texts) -> Napi::Value {
+          Napi::Array result = Napi::Array::New(env, texts->size());
+          for (uint32_t i = 0; i < texts->size(); ++i) {
+            result[i] = ToFloat64Array(env, (*texts)[i]);
+          }
+          return result;
+        });
+  });
+}
+
+// timeDecodes(threads, count, limitMs) -> Float64Array of milliseconds
+Napi::Value Context::TimeDecodes(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    const auto threads = static_cast<int32_t>(ReadInteger(info[0], "threads", 1, kMaxThreads));
+    const auto count = static_cast<int32_t>(ReadInteger(info[1], "count", 1, 1000));
+    const double limit_ms = ReadNumber(info[2], "limitMs", 0, 1e9);
+    return host_.Run<std::vector<double>>(
+        info.Env(),
+        [threads, count, limit_ms](Session* session) {
+          return session->TimeDecodes(threads, count, limit_ms);
+        },
+        [](Napi::Env env, std::vector<double>* times) -> Napi::Value {
+          return ToFloat64Array(env, *times);
+        });
+  });
+}
+
+// setThreads(threads, batchThreads)
+Napi::Value Context::SetThreads(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    const auto threads = static_cast<int32_t>(ReadInteger(info[0], "threads", 1, kMaxThreads));
+    const auto batch_threads =
+        static_cast<int32_t>(ReadInteger(info[1], "batchThreads", 1, kMaxThreads));
+    return host_.RunWithoutResult(info.Env(), [threads, batch_threads](Session* session) {
+      session->SetThreads(threads, batch_threads);
+    });
+  });
+}
+
+// status() -> counters and occupancy
+Napi::Value Context::Status(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    return host_.Run<SessionStatus>(
+        info.Env(),
+        [](Session* session) -> SessionStatus {
+          return {session->counters,    session->decode_counters, session->engine().decodes,
+                  session->cells(),     session->used_cells(),    session->sequence_count(),
+                  session->free_slots()};
+        },
+        [](Napi::Env env, SessionStatus* status) { return ToJs(env, *status); });
+  });
+}
+
+// progress() -> tokens generated so far by the running generate call; at once, not a promise
+Napi::Value Context::Progress(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(host_.monitor().generated.load()));
+}
+
+// abort(): what runs and waits rejects with ERR_ABORTED
+Napi::Value Context::Abort(const Napi::CallbackInfo& info) {
+  host_.monitor().Abort();
+  return info.Env().Undefined();
+}
+
+// close() waits for earlier calls, then frees the context
+Napi::Value Context::Close(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value { return host_.Close(info.Env()); });
+}
+
+}  // namespace llama_ets

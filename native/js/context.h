@@ -1,0 +1,44 @@
+// Context, as JavaScript sees it: sequences on one engine thread. Every method returns a promise
+// and leaves the event loop free; calls run in the order they are made.
+#pragma once
+
+#include <napi.h>
+
+#include "decode/session.h"
+#include "js/session_host.h"
+
+namespace llama_ets {
+
+class Context : public Napi::ObjectWrap<Context> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  // new Context(); call open() first.
+  explicit Context(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value Open(const Napi::CallbackInfo& info);
+  Napi::Value OpenLane(const Napi::CallbackInfo& info);
+  Napi::Value Create(const Napi::CallbackInfo& info);
+  Napi::Value Fork(const Napi::CallbackInfo& info);
+  Napi::Value Truncate(const Napi::CallbackInfo& info);
+  Napi::Value Free(const Napi::CallbackInfo& info);
+  Napi::Value Clear(const Napi::CallbackInfo& info);
+  Napi::Value Prefill(const Napi::CallbackInfo& info);
+  Napi::Value Logits(const Napi::CallbackInfo& info);
+  Napi::Value Generate(const Napi::CallbackInfo& info);
+  Napi::Value Score(const Napi::CallbackInfo& info);
+  Napi::Value Classify(const Napi::CallbackInfo& info);
+  Napi::Value Expand(const Napi::CallbackInfo& info);
+  Napi::Value TimeDecodes(const Napi::CallbackInfo& info);
+  Napi::Value SetThreads(const Napi::CallbackInfo& info);
+  Napi::Value Status(const Napi::CallbackInfo& info);
+  Napi::Value Progress(const Napi::CallbackInfo& info);
+  Napi::Value Abort(const Napi::CallbackInfo& info);
+  Napi::Value Close(const Napi::CallbackInfo& info);
+
+  SessionHost<Session> host_;
+  int32_t vocab_size_ = 0;        // known once open() was called
+  Napi::ObjectReference lender_;  // of a lane: kept while calls of the lane use it
+};
+
+}  // namespace llama_ets

@@ -1,0 +1,265 @@
+#include "js/context_values.h"
+
+#include <algorithm>
+
+#include "files/engine.h"
+#include "files/engine_error.h"
+#include "js/arguments.h"
+
+namespace llama_ets {
+namespace {
+
+constexpr int64_t kMaxHandle = (int64_t{1} << 53) - 1;
+constexpr uint32_t kMaxDraws = 1 << 20;
+
+// Reads an array of requests, each by `read`.
+template <typename Request, typename Read>
+std::vector<Request> ReadRequests(Napi::Value value, const std::string& name, Read read) {
+  const Napi::Array array = ReadArray(value, name, kMaxDraws);
+  std::vector<Request> requests;
+  requests.reserve(array.Length());
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::HandleScope scope(value.Env());
+    const Napi::Value element = array[i];
+    requests.push_back(read(ReadObject(element, name + "[i]")));
+  }
+  return requests;
+}
+
+std::vector<llama_token> ReadSomeTokens(Napi::Value value, int32_t vocab_size) {
+  std::vector<llama_token> tokens = ReadTokens(value, "tokens", vocab_size);
+  if (tokens.empty()) throw EngineError("ERR_INVALID_ARGUMENT", "Expected at least one token");
+  return tokens;
+}
+
+Draw ReadDraw(Napi::Object object) {
+  Draw draw;
+  draw.parent = ReadHandle(object.Get("parent"));
+  draw.stream = ReadWords<3>(object.Get("stream"), "stream");
+  draw.position =
+      static_cast<uint32_t>(ReadInteger(object.Get("position"), "position", 0, 1 << 30));
+  draw.max_tokens =
+      static_cast<int32_t>(ReadInteger(object.Get("maxTokens"), "maxTokens", 1, 1 << 30));
+  draw.keep = ReadBoolean(object.Get("keep"), "keep");
+  draw.keep_ended = ReadBoolean(object.Get("keepEnded"), "keepEnded");
+  draw.tail = ReadString(object.Get("tail"), "tail");
+  return draw;
+}
+
+std::optional<AnswerEnd> ReadAnswerEnd(Napi::Value value) {
+  if (value.IsNull()) return std::nullopt;
+  const Napi::Object object = ReadObject(value, "answerEnd");
+  AnswerEnd answer_end{ReadString(object.Get("mark"), "mark"),
+                       ReadString(object.Get("end"), "end")};
+  if (answer_end.mark.empty() || answer_end.end.empty()) {
+    throw EngineError("ERR_INVALID_ARGUMENT", "Expected a `mark` and an `end` that aren't empty");
+  }
+  return answer_end;
+}
+
+// What was not asked for is left out.
+void SetMetrics(Napi::Object* object, const std::vector<double>& entropies,
+                const std::vector<double>& self_certainties) {
+  const Napi::Env env = object->Env();
+  if (!entropies.empty()) (*object)["entropies"] = ToFloat64Array(env, entropies);
+  if (!self_certainties.empty()) {
+    (*object)["selfCertainties"] = ToFloat64Array(env, self_certainties);
+  }
+}
+
+const char* NameOf(Finish finish) {
+  switch (finish) {
+    case Finish::kEnd:
+      return "end";
+    case Finish::kStop:
+      return "stop";
+    case Finish::kAnswered:
+      return "answered";
+    case Finish::kLength:
+      return "length";
+    default:
+      return "budget";
+  }
+}
+
+}  // namespace
+
+SequenceHandle ReadHandle(Napi::Value value) {
+  return ReadInteger(value, "sequence", 1, kMaxHandle);
+}
+
+DecoderOptions ReadSessionOptions(Napi::Value value) {
+  const Napi::Object object = ReadObject(value, "options");
+  const auto read = [&](const char* name, int64_t min, int64_t max) {
+    return ReadInteger(object.Get(name), name, min, max);
+  };
+  DecoderOptions options;
+  options.cells = static_cast<uint32_t>(read("cells", 1, 1 << 30));
+  options.max_sequences = static_cast<uint32_t>(
+      read("maxSequences", 1, static_cast<int64_t>(Engine().llama_max_parallel_sequences())));
+  options.batch_size = static_cast<uint32_t>(read("batchSize", 1, 1 << 20));
+  options.max_outputs = static_cast<uint32_t>(read("maxOutputs", 1, 1 << 20));
+  options.threads = static_cast<int32_t>(read("threads", 1, kMaxThreads));
+  options.batch_threads = static_cast<int32_t>(read("batchThreads", 1, kMaxThreads));
+  options.flash_attention =
+      static_cast<int32_t>(read("flashAttention", -1, kSharedAttentionOrNone));
+  // llama.cpp asserts these; it also clamps the batch to the context.
+  options.batch_size = std::min(options.batch_size, options.cells);
+  if (options.max_outputs > options.batch_size) options.max_outputs = options.batch_size;
+  if (options.max_sequences > options.max_outputs) {
+    throw EngineError("ERR_INVALID_ARGUMENT",
+                      "Expected `maxSequences` to be at most `maxOutputs` and `batchSize`, got " +
+                          std::to_string(options.max_sequences));
+  }
+  return options;
+}
+
+LaneOptions ReadLaneOptions(Napi::Value value) {
+  const Napi::Object object = ReadObject(value, "options");
+  LaneOptions options;
+  options.cells = ReadInteger(object.Get("cells"), "cells", 1, 1 << 30);
+  const auto most = static_cast<int64_t>(Engine().llama_max_parallel_sequences());
+  options.max_sequences =
+      static_cast<int32_t>(ReadInteger(object.Get("maxSequences"), "maxSequences", 1, most));
+  options.max_outputs = static_cast<int32_t>(
+      ReadInteger(object.Get("maxOutputs"), "maxOutputs", options.max_sequences, 1 << 20));
+  return options;
+}
+
+std::vector<PrefillRequest> ReadPrefillRequests(Napi::Value value, int32_t vocab_size) {
+  return ReadRequests<PrefillRequest>(value, "requests", [&](Napi::Object object) {
+    return PrefillRequest{ReadHandle(object.Get("sequence")),
+                          ReadSomeTokens(object.Get("tokens"), vocab_size)};
+  });
+}
+
+std::vector<ScoreRequest> ReadScoreRequests(Napi::Value value, int32_t vocab_size) {
+  return ReadRequests<ScoreRequest>(value, "requests", [&](Napi::Object object) {
+    return ScoreRequest{ReadHandle(object.Get("parent")),
+                        ReadSomeTokens(object.Get("tokens"), vocab_size)};
+  });
+}
+
+std::vector<ExpandRequest> ReadExpandRequests(Napi::Value value, int32_t vocab_size) {
+  return ReadRequests<ExpandRequest>(value, "requests", [&](Napi::Object object) {
+    ExpandRequest request{ReadHandle(object.Get("parent")), std::nullopt};
+    const Napi::Value token = object.Get("token");
+    if (!token.IsNull()) {
+      request.token = static_cast<llama_token>(ReadInteger(token, "token", 0, vocab_size - 1));
+    }
+    return request;
+  });
+}
+
+std::vector<ClassificationRequest> ReadClassificationRequests(Napi::Value value,
+                                                              int32_t vocab_size) {
+  return ReadRequests<ClassificationRequest>(value, "requests", [&](Napi::Object object) {
+    return ClassificationRequest{ReadHandle(object.Get("parent")),
+                                 ReadSomeTokens(object.Get("tokens"), vocab_size)};
+  });
+}
+
+std::vector<Draw> ReadDraws(Napi::Value value) {
+  return ReadRequests<Draw>(value, "draws", ReadDraw);
+}
+
+GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size) {
+  GenerationOptions options;
+  options.sampling = ReadSampling(object.Get("sampling"), vocab_size);
+  const Napi::Value reference = object.Get("reference");
+  if (!reference.IsNull()) options.reference = ReadSampling(reference, vocab_size);
+  options.metrics = ReadMetrics(object.Get("metrics"));
+  options.key = ReadWords<2>(object.Get("key"), "key");
+  options.stop_tokens = ReadTokens(object.Get("stopTokens"), "stopTokens", vocab_size);
+  const Napi::Array stops = ReadArray(object.Get("stopStrings"), "stopStrings", 64);
+  for (uint32_t i = 0; i < stops.Length(); ++i) {
+    const Napi::Value stop = stops[i];
+    options.stop_strings.push_back(ReadString(stop, "stopStrings[i]"));
+    if (options.stop_strings.back().empty()) {
+      throw EngineError("ERR_INVALID_ARGUMENT", "Expected `stopStrings` to hold no empty string");
+    }
+  }
+  options.answer_end = ReadAnswerEnd(object.Get("answerEnd"));
+  options.max_total_tokens =
+      ReadInteger(object.Get("maxTotalTokens"), "maxTotalTokens", 1, kMaxHandle);
+  options.share_prefixes = ReadBoolean(object.Get("sharePrefixes"), "sharePrefixes");
+  options.deadline = ReadDeadline(object.Get("timeLimitMs"), "timeLimitMs");
+  return options;
+}
+
+Napi::Value ToJs(Napi::Env env, const std::vector<Continuation>& continuations) {
+  Napi::Array result = Napi::Array::New(env, continuations.size());
+  for (uint32_t i = 0; i < continuations.size(); ++i) {
+    const Napi::HandleScope scope(env);
+    const Continuation& continuation = continuations[i];
+    Napi::Object object = Napi::Object::New(env);
+    object["tokens"] = ToInt32Array(env, continuation.tokens);
+    object["logProbs"] = ToFloat64Array(env, continuation.log_probs);
+    object["rawLogProbs"] = ToFloat64Array(env, continuation.raw_log_probs);
+    object["referenceLogProbs"] = ToFloat64Array(env, continuation.reference_log_probs);
+    SetMetrics(&object, continuation.entropies, continuation.self_certainties);
+    object["finish"] = NameOf(continuation.finish);
+    object["sequence"] = static_cast<double>(continuation.sequence);
+    result[i] = object;
+  }
+  return result;
+}
+
+Napi::Value ToJs(Napi::Env env, const std::vector<Scores>& scores) {
+  Napi::Array result = Napi::Array::New(env, scores.size());
+  for (uint32_t i = 0; i < scores.size(); ++i) {
+    const Napi::HandleScope scope(env);
+    Napi::Object object = Napi::Object::New(env);
+    object["logProbs"] = ToFloat64Array(env, scores[i].log_probs);
+    object["rawLogProbs"] = ToFloat64Array(env, scores[i].raw_log_probs);
+    SetMetrics(&object, scores[i].entropies, scores[i].self_certainties);
+    result[i] = object;
+  }
+  return result;
+}
+
+Napi::Value ToJs(Napi::Env env, const std::vector<Expansion>& expansions) {
+  Napi::Array result = Napi::Array::New(env, expansions.size());
+  for (uint32_t i = 0; i < expansions.size(); ++i) {
+    const Napi::HandleScope scope(env);
+    std::vector<llama_token> tokens;
+    std::vector<double> log_probs, raw_log_probs;
+    for (const TokenProbability& next : expansions[i].next) {
+      tokens.push_back(next.token);
+      log_probs.push_back(next.log_prob);
+      raw_log_probs.push_back(next.raw_log_prob);
+    }
+    Napi::Object object = Napi::Object::New(env);
+    object["sequence"] = static_cast<double>(expansions[i].sequence);
+    object["tokens"] = ToInt32Array(env, tokens);
+    object["logProbs"] = ToFloat64Array(env, log_probs);
+    object["rawLogProbs"] = ToFloat64Array(env, raw_log_probs);
+    result[i] = object;
+  }
+  return result;
+}
+
+Napi::Value ToJs(Napi::Env env, const SessionStatus& status) {
+  Napi::Object result = Napi::Object::New(env);
+  const auto set = [&](const char* name, int64_t value) {
+    result[name] = static_cast<double>(value);
+  };
+  set("prefilled", status.counters.prefilled);
+  set("generated", status.counters.generated);
+  set("decoded", status.counters.decoded);
+  set("scored", status.counters.scored);
+  set("forks", status.counters.forks);
+  set("decodes", status.decode_counters.decodes);
+  set("contextDecodes", status.context_decodes);
+  set("decodeNs", status.decode_counters.decode_ns);
+  set("attentionNs", status.decode_counters.attention_ns);
+  set("samplingNs", status.decode_counters.sampling_ns);
+  set("callNs", status.decode_counters.call_ns);
+  set("cells", status.cells);
+  set("usedCells", status.used_cells);
+  set("sequences", static_cast<int64_t>(status.sequences));
+  set("freeSequences", status.free_sequences);
+  return result;
+}
+
+}  // namespace llama_ets

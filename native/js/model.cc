@@ -1,0 +1,245 @@
+#include "js/model.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "files/engine.h"
+#include "files/engine_error.h"
+#include "js/arguments.h"
+
+namespace llama_ets {
+namespace {
+
+// Calls an engine function that fills a buffer and returns the size it needs (negative or larger
+// than the buffer when it was too small).
+template <typename Fill>
+std::string FillString(Fill fill) {
+  std::string text(256, '\0');
+  const int32_t size = fill(text.data(), static_cast<int32_t>(text.size()));
+  const size_t needed = static_cast<size_t>(size < 0 ? -static_cast<int64_t>(size) : size);
+  if (needed + 1 > text.size()) {
+    text.assign(needed + 1, '\0');
+    fill(text.data(), static_cast<int32_t>(text.size()));
+  }
+  text.resize(needed);
+  return text;
+}
+
+// Writes `to` for `from` at the beginning of a text.
+void ReplacePrefix(std::string* text, const std::string& from, const std::string& to) {
+  if (text->compare(0, from.size(), from) == 0) text->replace(0, from.size(), to);
+}
+
+// Marks the objects that wrap a Model. A prototype is no proof: JavaScript can give it to any.
+constexpr napi_type_tag kModelTag = {0x1f0a3c5be2d94786, 0x8b67c4d9015ea23f};
+
+}  // namespace
+
+Napi::Function Model::Define(Napi::Env env) {
+  return DefineClass(
+      env, "Model",
+      {InstanceMethod<&Model::Info>("info"), InstanceMethod<&Model::Metadata>("metadata"),
+       InstanceMethod<&Model::Tokenize>("tokenize"),
+       InstanceMethod<&Model::Detokenize>("detokenize"),
+       InstanceMethod<&Model::TokenText>("tokenText"),
+       InstanceMethod<&Model::FirstTokenDifference>("firstTokenDifference"),
+       InstanceMethod<&Model::IsEndToken>("isEndToken"), InstanceMethod<&Model::Close>("close")});
+}
+
+Model::Model(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Model>(info) {
+  if (info.Length() != 1 || !info[0].IsExternal()) {
+    throw Napi::TypeError::New(info.Env(), "Model is made by loadModel()");
+  }
+  const LoadedModel& loaded = *info[0].As<Napi::External<LoadedModel>>().Data();
+  model_ = loaded.model;
+  renamed_ = loaded.renamed;
+  labels_ = loaded.labels;
+  info.This().As<Napi::Object>().TypeTag(&kModelTag);
+}
+
+const Model& Model::Read(Napi::Value value, const std::string& name) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kModelTag)) {
+    throw EngineError("ERR_INVALID_ARGUMENT", "Expected `" + name + "` to be a Model");
+  }
+  return *Model::Unwrap(value.As<Napi::Object>());
+}
+
+const SharedModel& Model::shared() const {
+  if (!model_) throw EngineError("ERR_DISPOSED", "The model was disposed");
+  return model_;
+}
+
+const llama_vocab* Model::vocab() const {
+  return Engine().llama_model_get_vocab(shared().get());
+}
+
+int32_t Model::vocab_size() const {
+  return Engine().llama_vocab_n_tokens(vocab());
+}
+
+bool Model::is_diffusion() const {
+  return renamed_ || Engine().llama_model_is_diffusion(shared().get());
+}
+
+Napi::Value Model::Info(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    const EngineApi& engine = Engine();
+    const llama_model* model = shared().get();
+    const llama_vocab* vocab = this->vocab();
+    const auto token_or_null = [&](llama_token token) -> Napi::Value {
+      if (token < 0) return env.Null();
+      return Napi::Number::New(env, token);
+    };
+    Napi::Object result = Napi::Object::New(env);
+    std::string description = FillString([&](char* buffer, int32_t size) {
+      return engine.llama_model_desc(model, buffer, static_cast<size_t>(size));
+    });
+    if (renamed_) ReplacePrefix(&description, renamed_->loaded + " ", renamed_->own + " ");
+    result["description"] = description;
+    result["parameters"] = static_cast<double>(engine.llama_model_n_params(model));
+    result["sizeBytes"] = static_cast<double>(engine.llama_model_size(model));
+    result["contextLength"] = engine.llama_model_n_ctx_train(model);
+    result["layers"] = engine.llama_model_n_layer(model);
+    result["heads"] = engine.llama_model_n_head(model);
+    result["kvHeads"] = engine.llama_model_n_head_kv(model);
+    result["embeddingSize"] = engine.llama_model_n_embd(model);
+    result["slidingWindow"] = engine.llama_model_n_swa(model);
+    result["vocabSize"] = engine.llama_vocab_n_tokens(vocab);
+    result["hasEncoder"] = engine.llama_model_has_encoder(model);
+    result["hasDecoder"] = engine.llama_model_has_decoder(model);
+    result["isRecurrent"] = engine.llama_model_is_recurrent(model);
+    result["isHybrid"] = engine.llama_model_is_hybrid(model);
+    result["isDiffusion"] = is_diffusion();
+    result["bos"] = token_or_null(engine.llama_vocab_bos(vocab));
+    result["eos"] = token_or_null(engine.llama_vocab_eos(vocab));
+    result["eot"] = token_or_null(engine.llama_vocab_eot(vocab));
+    result["pad"] = token_or_null(engine.llama_vocab_pad(vocab));
+    result["mask"] = token_or_null(engine.llama_vocab_mask(vocab));
+    result["addBos"] = engine.llama_vocab_get_add_bos(vocab);
+    result["addEos"] = engine.llama_vocab_get_add_eos(vocab);
+    Napi::Array labels = Napi::Array::New(env, labels_.size());
+    for (uint32_t i = 0; i < labels_.size(); ++i) labels[i] = labels_[i];
+    result["labels"] = labels;
+    const char* chat_template = engine.llama_model_chat_template(model, nullptr);
+    result["chatTemplate"] =
+        chat_template == nullptr ? env.Null() : Napi::Value(Napi::String::New(env, chat_template));
+    return result;
+  });
+}
+
+Napi::Value Model::Metadata(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    const EngineApi& engine = Engine();
+    const llama_model* model = shared().get();
+    Napi::Object result = Napi::Object::New(env);
+    for (int32_t i = 0; i < engine.llama_model_meta_count(model); ++i) {
+      std::string key = FillString([&](char* buffer, int32_t size) {
+        return engine.llama_model_meta_key_by_index(model, i, buffer, static_cast<size_t>(size));
+      });
+      std::string value = FillString([&](char* buffer, int32_t size) {
+        return engine.llama_model_meta_val_str_by_index(model, i, buffer,
+                                                        static_cast<size_t>(size));
+      });
+      if (renamed_) {
+        if (key == "general.architecture") value = renamed_->own;
+        ReplacePrefix(&key, renamed_->loaded + ".", renamed_->own + ".");
+      }
+      result.Set(key, value);
+    }
+    return result;
+  });
+}
+
+Napi::Value Model::Tokenize(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    const std::string text = ReadString(info[0], "text");
+    const bool add_special = ReadBoolean(info[1], "addSpecial");
+    const bool parse_special = ReadBoolean(info[2], "parseSpecial");
+    if (text.size() > INT32_MAX / 4) {
+      throw EngineError("ERR_INVALID_ARGUMENT", "Expected `text` of less than 512 MiB");
+    }
+    // No tokenizer makes more tokens than bytes, besides BOS, EOS and a leading space.
+    std::vector<llama_token> tokens(text.size() + 8);
+    const int32_t count = Engine().llama_tokenize(
+        vocab(), text.data(), static_cast<int32_t>(text.size()), tokens.data(),
+        static_cast<int32_t>(tokens.size()), add_special, parse_special);
+    if (count < 0) throw EngineError("ERR_ENGINE_FAILED", "The engine could not tokenize the text");
+    tokens.resize(static_cast<size_t>(count));
+    return ToInt32Array(env, tokens);
+  });
+}
+
+Napi::Value Model::Detokenize(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    const std::vector<llama_token> tokens = ReadTokens(info[0], "tokens", vocab_size());
+    const bool special = ReadBoolean(info[1], "special");
+    if (tokens.empty()) return Napi::String::New(env, "");
+    const std::string text = FillString([&](char* buffer, int32_t size) {
+      return Engine().llama_detokenize(vocab(), tokens.data(), static_cast<int32_t>(tokens.size()),
+                                       buffer, size, false, special);
+    });
+    return Napi::String::New(env, text);
+  });
+}
+
+Napi::Value Model::TokenText(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    const int64_t token = ReadInteger(info[0], "token", 0, vocab_size() - 1);
+    return Napi::String::New(
+        env, Engine().llama_vocab_get_text(vocab(), static_cast<llama_token>(token)));
+  });
+}
+
+// firstTokenDifference(other) -> the lowest id that the two vocabularies give another text or end
+// differently at, or that only one has and uses; null: none
+Napi::Value Model::FirstTokenDifference(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    const EngineApi& engine = Engine();
+    const llama_vocab* mine = vocab();
+    const llama_vocab* theirs = Model::Read(info[0], "other").vocab();
+    const int32_t my_size = engine.llama_vocab_n_tokens(mine);
+    const int32_t their_size = engine.llama_vocab_n_tokens(theirs);
+    const int32_t shared = std::min(my_size, their_size);
+    for (llama_token token = 0; token < shared; ++token) {
+      const bool same_text = std::strcmp(engine.llama_vocab_get_text(mine, token),
+                                         engine.llama_vocab_get_text(theirs, token)) == 0;
+      const bool same_end =
+          engine.llama_vocab_is_eog(mine, token) == engine.llama_vocab_is_eog(theirs, token);
+      if (!same_text || !same_end) return Napi::Number::New(env, token);
+    }
+    // Sizes of one family differ in padding at the end of the vocabulary.
+    const llama_vocab* larger = my_size > their_size ? mine : theirs;
+    for (llama_token token = shared; token < std::max(my_size, their_size); ++token) {
+      const bool is_unused =
+          (engine.llama_vocab_get_attr(larger, token) & LLAMA_TOKEN_ATTR_UNUSED) != 0;
+      const bool is_padding =
+          std::strncmp(engine.llama_vocab_get_text(larger, token), "[PAD", 4) == 0;
+      if (!is_unused && !is_padding) return Napi::Number::New(env, token);
+    }
+    return env.Null();
+  });
+}
+
+Napi::Value Model::IsEndToken(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    const int64_t token = ReadInteger(info[0], "token", 0, vocab_size() - 1);
+    return Napi::Boolean::New(
+        env, Engine().llama_vocab_is_eog(vocab(), static_cast<llama_token>(token)));
+  });
+}
+
+// Lets go of the model; it is freed once no context uses it.
+Napi::Value Model::Close(const Napi::CallbackInfo& info) {
+  model_.reset();
+  return info.Env().Undefined();
+}
+
+}  // namespace llama_ets

@@ -1,0 +1,56 @@
+// Model, as JavaScript sees it: a loaded GGUF model's vocabulary and metadata.
+#pragma once
+
+#include <napi.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "decode/decoder.h"
+
+namespace llama_ets {
+
+// What a model's file calls its architecture, and what it was loaded as.
+struct RenamedArchitecture {
+  std::string own, loaded;
+};
+
+struct LoadedModel {
+  SharedModel model;
+  std::optional<RenamedArchitecture> renamed;
+  std::vector<std::string> labels;  // of a classification head's classes; none without a head
+};
+
+class Model : public Napi::ObjectWrap<Model> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  explicit Model(const Napi::CallbackInfo& info);
+  // The Model that the argument `name` is. Throws EngineError ERR_INVALID_ARGUMENT.
+  static const Model& Read(Napi::Value value, const std::string& name);
+
+  // Throws EngineError ERR_DISPOSED after close().
+  const SharedModel& shared() const;
+  // Whether it fills in masks, instead of extending a text.
+  bool is_diffusion() const;
+  // Of its classification head's classes; none without a head.
+  const std::vector<std::string>& labels() const { return labels_; }
+
+ private:
+  Napi::Value Info(const Napi::CallbackInfo& info);
+  Napi::Value Metadata(const Napi::CallbackInfo& info);
+  Napi::Value Tokenize(const Napi::CallbackInfo& info);
+  Napi::Value Detokenize(const Napi::CallbackInfo& info);
+  Napi::Value TokenText(const Napi::CallbackInfo& info);
+  Napi::Value FirstTokenDifference(const Napi::CallbackInfo& info);
+  Napi::Value IsEndToken(const Napi::CallbackInfo& info);
+  Napi::Value Close(const Napi::CallbackInfo& info);
+  const llama_vocab* vocab() const;
+  int32_t vocab_size() const;
+
+  SharedModel model_;
+  std::optional<RenamedArchitecture> renamed_;
+  std::vector<std::string> labels_;
+};
+
+}  // namespace llama_ets

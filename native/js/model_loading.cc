@@ -1,0 +1,151 @@
+#include "js/model_loading.h"
+
+#include <atomic>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+
+#include "files/engine.h"
+#include "files/engine_error.h"
+#include "files/model_file.h"
+#include "files/renamed_model.h"
+#include "js/addon.h"
+#include "js/arguments.h"
+#include "js/model.h"
+
+namespace llama_ets {
+namespace {
+
+// Architectures for which the engine has a classification head that reads a text's last token, and
+// turns its classes into probabilities.
+bool HasHead(const std::string& architecture) {
+  return architecture == "qwen3" || architecture == "qwen3vl";
+}
+
+// Without the tensor the engine would take the text's embedding for the classes; of one class the
+// probability is always 1.
+std::vector<std::string> LabelsOf(const GgufHeader& header, const std::string& architecture) {
+  const bool ranks = header.FindU32(architecture + ".pooling_type") == LLAMA_POOLING_TYPE_RANK;
+  const bool has_tensor = header.tensor_types().count("cls.output.weight") > 0;
+  if (!ranks || !has_tensor || !HasHead(architecture)) return {};
+  const auto labels = header.FindStrings(architecture + ".classifier.output_labels");
+  if (labels.size() < 2) return {};
+  return std::vector<std::string>(labels.begin(), labels.end());
+}
+
+// Loads a model on libuv's thread pool, reporting progress from 0 to 1.
+class Loading : public Napi::AsyncWorker {
+ public:
+  Loading(Napi::Env env, std::string path, int32_t gpu_layers, bool caches_diffusion,
+          Napi::Function on_progress, std::shared_ptr<std::atomic<bool>> cancelled)
+      : Napi::AsyncWorker(env, "llama-ets-load"),
+        deferred_(Napi::Promise::Deferred::New(env)),
+        path_(std::move(path)),
+        gpu_layers_(gpu_layers),
+        caches_diffusion_(caches_diffusion),
+        progress_(Napi::ThreadSafeFunction::New(env, on_progress, "llama-ets-progress", 0, 1)),
+        cancelled_(std::move(cancelled)) {}
+
+  Napi::Promise Promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override {
+    try {
+      LoadWeights(*CheckModelFile(path_));
+    } catch (const EngineError& error) {
+      code_ = error.code();
+      SetError(error.what());
+    } catch (const std::bad_alloc&) {
+      code_ = "ERR_OUT_OF_MEMORY";
+      SetError("The model does not fit into memory");
+    } catch (const std::exception& error) {
+      code_ = "ERR_ENGINE_FAILED";
+      SetError(error.what());
+    }
+  }
+
+  void OnOK() override {
+    progress_.Release();
+    auto external = Napi::External<LoadedModel>::New(Env(), &model_);
+    deferred_.Resolve(Env().GetInstanceData<Addon>()->model.New({external}));
+  }
+
+  void OnError(const Napi::Error& error) override {
+    progress_.Release();
+    deferred_.Reject(ToJsError(Env(), EngineError(code_, error.Message())).Value());
+  }
+
+ private:
+  void LoadWeights(const GgufHeader& header) {
+    llama_model_params params = Engine().llama_model_default_params();
+    params.n_gpu_layers = gpu_layers_;
+    params.progress_callback = OnProgress;
+    params.progress_callback_user_data = this;
+    LogCapture log;
+    const std::string own = *header.FindString("general.architecture");
+    const std::optional<std::string> other =
+        caches_diffusion_ ? CachingArchitecture(own) : std::nullopt;
+    llama_model* model = other ? LoadRenamed(path_, header, *other, params)
+                               : Engine().llama_model_load_from_file(path_.c_str(), params);
+    if (*cancelled_) {
+      if (model != nullptr) Engine().llama_model_free(model);
+      throw EngineError("ERR_ABORTED", "Loading was cancelled");
+    }
+    if (model == nullptr) {
+      throw EngineError("ERR_UNSUPPORTED_MODEL", log.Reason("the engine gave no reason"));
+    }
+    model_.model = SharedModel(model, Engine().llama_model_free);
+    if (other) model_.renamed = RenamedArchitecture{own, *other};
+    model_.labels = LabelsOf(header, own);
+  }
+
+  static bool OnProgress(float progress, void* user_data) {
+    auto* self = static_cast<Loading*>(user_data);
+    // llama.cpp reports each tensor: pass on whole percents.
+    const int percent = static_cast<int>(progress * 100);
+    if (percent != self->percent_) {
+      self->percent_ = percent;
+      self->progress_.NonBlockingCall([progress](Napi::Env env, Napi::Function on_progress) {
+        on_progress.Call({Napi::Number::New(env, progress)});
+      });
+    }
+    return !*self->cancelled_;
+  }
+
+  Napi::Promise::Deferred deferred_;
+  const std::string path_;
+  const int32_t gpu_layers_;
+  const bool caches_diffusion_;
+  Napi::ThreadSafeFunction progress_;
+  std::shared_ptr<std::atomic<bool>> cancelled_;
+  int percent_ = -1;
+  std::string code_;
+  LoadedModel model_;
+};
+
+}  // namespace
+
+Napi::Value LoadModel(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    const Napi::Object options = ReadObject(info[0], "options");
+    std::string path = ReadString(options.Get("path"), "path");
+    const auto gpu_layers =
+        static_cast<int32_t>(ReadInteger(options.Get("gpuLayers"), "gpuLayers", -1, 1 << 16));
+    const bool caches_diffusion = ReadBoolean(options.Get("cachesDiffusion"), "cachesDiffusion");
+    const Napi::Function on_progress = ReadFunction(options.Get("onProgress"), "onProgress");
+    Engine();  // is open
+    auto cancelled = std::make_shared<std::atomic<bool>>(false);
+    auto* loading =
+        new Loading(env, std::move(path), gpu_layers, caches_diffusion, on_progress, cancelled);
+    Napi::Object handle = Napi::Object::New(env);
+    handle["promise"] = loading->Promise();
+    handle["cancel"] = Napi::Function::New(
+        env, [cancelled](const Napi::CallbackInfo&) { *cancelled = true; }, "cancel");
+    loading->Queue();  // frees itself when done
+    return handle;
+  });
+}
+
+}  // namespace llama_ets
