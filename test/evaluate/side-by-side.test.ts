@@ -2,8 +2,9 @@
 import { availableParallelism } from "node:os";
 import { describe, expect, test } from "vitest";
 import { freeMemory } from "../../src/engine/capacity.js";
-import type { DrawJob, Outcome } from "../../src/evaluate/draw-sample.js";
-import { drawLocally } from "../../src/evaluate/local-drawer.js";
+import type { Outcome } from "../../src/evaluate/draw-sample.js";
+import type { DrawJob } from "../../src/evaluate/jobs.js";
+import { drawLocally } from "../../src/evaluate/local-executor.js";
 import { openSideBySide } from "../../src/evaluate/side-by-side.js";
 import { loadModel, plan, type Result, sample } from "../../src/index.js";
 import type { MethodName } from "../../src/methods/method-names.js";
