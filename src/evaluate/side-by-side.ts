@@ -12,7 +12,8 @@ import {
   usableBytes,
 } from "../planning/capacity.js";
 import { promptSettings } from "./configured-methods.js";
-import type { DrawContext, DrawJob } from "./draw-sample.js";
+import type { DrawContext } from "./draw-sample.js";
+import type { DrawJob } from "./jobs.js";
 
 /** Share of the free memory that runs' own contexts may take together. */
 const MEMORY_SHARE = 0.8;
