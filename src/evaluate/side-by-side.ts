@@ -1,7 +1,7 @@
 /** How many runs go on side by side, and the contexts whose decodes they share. */
 import { availableParallelism } from "node:os";
 import type { Model } from "../engine/local/model.js";
-import { type Plan, plan } from "../methods/plan.js";
+import { plan } from "../methods/plan.js";
 import {
   type ContextPlan,
   freeMemory,
@@ -11,6 +11,7 @@ import {
   planShared,
   usableBytes,
 } from "../planning/capacity.js";
+import type { Plan } from "../planning/run-plan.js";
 import { promptSettings } from "./configured-methods.js";
 import type { DrawContext } from "./draw-sample.js";
 import type { DrawJob } from "./jobs.js";

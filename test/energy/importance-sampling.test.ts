@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadModel } from "../../src/engine/local/load-model.js";
 import { ets } from "../../src/methods/ets.js";
-import type { MethodOptions } from "../../src/methods/options.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import { type Gguf, readGguf, type Tensor, text, u32, writeGguf } from "../fixtures/gguf-writer.js";

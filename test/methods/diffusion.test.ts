@@ -1,8 +1,8 @@
 /** The methods on a diffusion model: what they promise on any model, and what is its own. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { resolveSampling } from "../../src/engine/sampling.js";
-import type { MethodOptions } from "../../src/methods/options.js";
 import { plan } from "../../src/methods/plan.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import { METHODS } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
