@@ -10,15 +10,25 @@ export interface Scored extends Completion {
   logWeight: number;
 }
 
-/** How far a step's importance weights can be trusted. */
+/** How far a step's importance weights can be trusted (`energy/diagnostics.ts`). */
 export interface ImportanceDiagnostics {
   /** Rollouts the weights are of. */
   rolloutCount: number;
-  /** Effective sample size of the rollouts' ratios, to their number; 0 when all ratios are 0. */
+  /** Different texts among them, each counted once for a candidate. */
+  distinctRollouts: number;
+  /**
+   * Effective sample size (Kong 1992) of the rollouts' ratios, from 1 to `distinctRollouts`, which
+   * bounds it: copies of a text say nothing of other texts. 0 when all ratios are 0.
+   */
   rolloutEss: number;
-  /** Pareto shape k̂ of the ratios' tail; above .7 unreliable; null with fewer than 21 rollouts. */
+  /**
+   * Pareto shape k̂ of the tail of the distinct texts' ratios; above .7 unreliable; 0 where they
+   * are equal up to rounding; null with fewer than 21 of them, or too few in the tail.
+   */
   khat: number | null;
-  /** The largest ratio's share of their sum, from 0 to 1. */
+  /** Mean of the rollouts' ratios, from 0: 1 in expectation. */
+  meanRatio: number;
+  /** The largest share that one text, its copies together, has of the ratios' sum, from 0 to 1. */
   maxWeightShare: number;
 }
 

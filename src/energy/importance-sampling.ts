@@ -7,7 +7,7 @@
  * drawn from p_ref. Both are the distributions sampled, after temperature and truncation; sums are
  * in log domain and double precision. With exact weights Ê is unbiased for every K.
  */
-import type { Proposal, Rollout } from "../chain/chain.js";
+import type { ChainState, Proposal, Rollout } from "../chain/chain.js";
 import { unmeasured } from "../chain/token-values.js";
 import type { Completion } from "../rewards/reward.js";
 import {
@@ -17,8 +17,9 @@ import {
   sumEnergies,
   type WeightedRollout,
 } from "./candidate-groups.js";
-import type { EnergyEstimator, EstimatorOptions, ImportanceDiagnostics } from "./estimator.js";
-import { effectiveSampleSize, logSumExp, normalise } from "./log-domain.js";
+import { diagnose } from "./diagnostics.js";
+import type { EnergyEstimator, EstimatorOptions } from "./estimator.js";
+import { logSumExp } from "./log-domain.js";
 import { smoothWeights } from "./psis.js";
 
 /** How ratios become weights: as they are, Pareto-smoothed, or clipped to exp(±10) (biased). */
@@ -72,7 +73,7 @@ export function importanceSampling(options: ImportanceOptions): EnergyEstimator 
     const treated = treatWeights(logRatios, weights);
     const weighted = new Map<number, WeightedRollout[]>();
     for (const [first, rollouts] of known) {
-      const logWeights = treated.logWeights.splice(0, rollouts.length);
+      const logWeights = treated.splice(0, rollouts.length);
       weighted.set(
         first,
         rollouts.map(({ text }, k) => ({ text, logRatio: logWeights[k] as number })),
@@ -80,7 +81,15 @@ export function importanceSampling(options: ImportanceOptions): EnergyEstimator 
     }
     const rolloutsOf = ({ first }: CandidateGroup<unknown>) => weighted.get(first) ?? [];
     const estimate = await sumEnergies(groups, rolloutsOf, step, history, options);
-    const diagnostics = diagnose(logRatios, treated.khat);
+    const diagnostics = diagnose(
+      [...known].flatMap(([first, rollouts]) => {
+        const { tokens } = candidates[first] as ChainState;
+        return rollouts.map(({ text, logRatio }) => ({
+          name: `${tokens.join()} → ${text.tokens.join()}`,
+          logRatio,
+        }));
+      }),
+    );
     return diagnostics === null ? estimate : { ...estimate, importance: diagnostics };
 
     /** log of p_ref / ((1 - β) p_proposal + β p_ref), β the share that p_ref drew. */
@@ -106,34 +115,10 @@ export function importanceSampling(options: ImportanceOptions): EnergyEstimator 
   };
 }
 
-function treatWeights(
-  logRatios: readonly number[],
-  treatment: WeightTreatment,
-): { logWeights: number[]; khat: number | null } {
-  const smoothed = smoothWeights(logRatios.filter(Number.isFinite));
-  if (treatment === "clip") {
-    const logWeights = logRatios.map((x) => Math.min(Math.max(x, -CLIP), CLIP));
-    return { logWeights, khat: smoothed.khat };
-  }
-  if (treatment === "exact") return { logWeights: [...logRatios], khat: smoothed.khat };
-  const queue = [...smoothed.logWeights];
+function treatWeights(logRatios: readonly number[], treatment: WeightTreatment): number[] {
+  if (treatment === "exact") return [...logRatios];
+  if (treatment === "clip") return logRatios.map((x) => Math.min(Math.max(x, -CLIP), CLIP));
+  const queue = smoothWeights(logRatios.filter(Number.isFinite)).logWeights;
   // A weight of 0 (outside p_ref's support) stays 0.
-  const logWeights = logRatios.map((x) => (Number.isFinite(x) ? (queue.shift() as number) : x));
-  return { logWeights, khat: smoothed.khat };
-}
-
-function diagnose(logRatios: readonly number[], khat: number | null): ImportanceDiagnostics | null {
-  const rolloutCount = logRatios.length;
-  if (rolloutCount === 0) return null;
-  // The reference can draw none of the rollouts: they tell nothing.
-  if (!logRatios.some(Number.isFinite)) {
-    return { rolloutCount, rolloutEss: 0, khat, maxWeightShare: 0 };
-  }
-  const weights = normalise(logRatios);
-  return {
-    rolloutCount,
-    rolloutEss: effectiveSampleSize(weights),
-    khat,
-    maxWeightShare: Math.max(...weights),
-  };
+  return logRatios.map((x) => (Number.isFinite(x) ? (queue.shift() as number) : x));
 }

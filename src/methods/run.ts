@@ -11,6 +11,7 @@ import type {
 } from "../chain/chain.js";
 import { openChain, openProposal } from "../chain/open.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
+import { weightConcerns } from "../energy/diagnostics.js";
 import type { Estimate, EstimatorOptions, Scored } from "../energy/estimator.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
 import type { Model } from "../engine/model.js";
@@ -26,10 +27,6 @@ import { withPreset } from "./preset.js";
 import { checkOptionNames, promptOptions } from "./resolve-options.js";
 import type { Result, StopReason } from "./result.js";
 import type { Candidate, MethodDiagnostics, Step } from "./step.js";
-
-/** Above this Pareto shape, and below this effective sample size, weights can't be trusted. */
-const MAX_KHAT = 0.7;
-const MIN_ESS = 2;
 
 export class Run implements AsyncDisposable {
   readonly #model: Model;
@@ -201,13 +198,10 @@ export class Run implements AsyncDisposable {
   }
 
   /** Says when a step's importance weights can't be trusted. */
-  #warn({ step, khat, rolloutEss = MIN_ESS, rolloutCount = 0 }: Step): void {
-    const reasons = [
-      typeof khat === "number" && khat > MAX_KHAT && `Pareto k̂ is ${khat.toFixed(2)}`,
-      rolloutEss < MIN_ESS && rolloutCount >= 2 * MIN_ESS && `the ESS is ${rolloutEss.toFixed(1)}`,
-    ].filter((reason) => reason !== false);
+  #warn(step: Step): void {
+    const reasons = weightConcerns(step);
     if (reasons.length === 0) return;
-    const message = `The importance weights of step ${step} are unreliable: ${reasons.join(" and ")}. Try: a proposal closer to the reference, more rollouts, a mixture of .25, or shorter answers`;
+    const message = `The importance weights of step ${step.step} are unreliable: ${reasons.join(" and ")}. Try: a proposal closer to the reference, more rollouts, a mixture of .25, or shorter answers`;
     this.#warnings.push(message);
     this.#options.onWarning?.(message);
   }

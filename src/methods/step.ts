@@ -42,8 +42,10 @@ export interface Step extends MethodDiagnostics {
   agreement: number;
   /** ETS-IS: see `ImportanceDiagnostics`. */
   rolloutCount?: number;
+  distinctRollouts?: number;
   rolloutEss?: number;
   khat?: number | null;
+  meanRatio?: number;
   maxWeightShare?: number;
   /** Tokens generated since the run began. */
   generated: number;

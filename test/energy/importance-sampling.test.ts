@@ -124,13 +124,27 @@ describe("a run of ETS-IS", () => {
 
   test("warns, with advice, when the proposal is far from the reference", async () => {
     const heard: string[] = [];
-    const { warnings } = await run({
-      ...{ temperature: 3, proposalSampling: { temperature: 0.05 }, candidates: 8, rollouts: 4 },
+    // So cold a proposal draws one text a candidate, again and again; the reference hardly ever.
+    const { warnings, steps } = await run({
+      ...{ temperature: 3, proposalSampling: { temperature: 0.01 }, candidates: 8, rollouts: 4 },
       onWarning: (message) => heard.push(message),
     });
-    expect(warnings.length).toBeGreaterThan(0);
     expect(heard).toEqual(warnings);
-    expect(warnings[0]).toMatch(/step \d.*(ESS|k̂).*Try: /);
+    expect(warnings[0]).toMatch(/step 0 .*ESS.* rollouts are \d+ texts?, .*Try: /);
+    const [{ rolloutCount = 0, distinctRollouts = 0, rolloutEss, meanRatio } = {}] = steps;
+    expect(distinctRollouts).toBeLessThanOrEqual(rolloutCount / 2);
+    expect(rolloutEss).toBeLessThanOrEqual(distinctRollouts);
+    expect(meanRatio).toBeLessThan(0.01);
+  });
+
+  test("doesn't warn when the reference is its own proposal, however few its texts are", async () => {
+    const { warnings, steps } = await run({
+      proposal: reference(),
+      temperature: 0.05,
+      rollouts: 8,
+    });
+    expect(steps.length).toBeGreaterThan(0);
+    expect(warnings).toEqual([]);
   });
 
   test("bounds every weight by 1 / mixture", async () => {
