@@ -148,9 +148,9 @@ describe("ets-is", () => {
       diffusion: { blockLength: 8 },
       ...{ ratio: "one-pass" as const, shortcuts: { decided: false, duplicates: false } },
     });
-    const [{ rolloutEss, rolloutCount } = {}] = steps;
-    expect(rolloutCount).toBeGreaterThan(1);
-    expect(rolloutEss).toBeCloseTo(rolloutCount as number, 4);
+    const [{ rolloutEss, distinctRollouts } = {}] = steps;
+    expect(distinctRollouts).toBeGreaterThan(1);
+    expect(rolloutEss).toBeCloseTo(distinctRollouts as number, 4);
   });
 });
 
