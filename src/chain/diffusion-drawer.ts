@@ -1,16 +1,10 @@
 /** Denoises and scores texts of one diffusion model: what its chain and its proposal share. */
 
+import type { DenoisedText, Denoiser, DenoiserStatus, UnmaskedText } from "../engine/denoiser.js";
 import type { DenoisingRequest } from "../engine/denoising-request.js";
-import type {
-  DenoisedText,
-  DiffusionContext,
-  UnmaskedText,
-} from "../engine/local/diffusion-context.js";
-import type { Model } from "../engine/local/model.js";
-import { rethrow } from "../engine/local/native.js";
-import type { DiffusionStatus } from "../engine/local/native-diffusion.js";
+import type { Model } from "../engine/engine.js";
 import type { Sampling } from "../engine/sampling.js";
-import type { ContextPlan } from "../planning/capacity.js";
+import type { ContextPlan } from "../planning/demand.js";
 import type { Budget } from "./budget.js";
 import type { Hypothesis, Rollout, Usage } from "./chain.js";
 import type { DenoisingSettings, ImportanceRatio } from "./denoising.js";
@@ -55,7 +49,7 @@ interface SearchOptions {
 const SCORED_AT_ONCE = 8;
 
 export class DiffusionDrawer implements AsyncDisposable {
-  readonly #context: DiffusionContext;
+  readonly #context: Denoiser;
   readonly texts: DiffusionTexts;
   readonly #options: DiffusionOptions;
   readonly #started = performance.now();
@@ -63,7 +57,7 @@ export class DiffusionDrawer implements AsyncDisposable {
   #isOutOfBudget = false;
   #generated = 0;
 
-  private constructor(model: Model, context: DiffusionContext, options: DiffusionOptions) {
+  private constructor(model: Model, context: Denoiser, options: DiffusionOptions) {
     this.#context = context;
     this.texts = new DiffusionTexts(model, context.maskToken, options);
     this.#options = options;
@@ -77,7 +71,7 @@ export class DiffusionDrawer implements AsyncDisposable {
     options: DiffusionOptions,
   ): Promise<DiffusionDrawer> {
     const { prompt, maxTokens, denoising } = options;
-    const context = await model.openDiffusion({
+    const context = await model.openDenoiser({
       length: prompt.length + maxTokens,
       texts: plan.parallel,
       cache: denoising.cache,
@@ -208,7 +202,7 @@ export class DiffusionDrawer implements AsyncDisposable {
   }
 
   async usage(): Promise<Usage> {
-    const now: DiffusionStatus = await this.#context.status();
+    const now: DenoiserStatus = await this.#context.status();
     const prefilled = now.fullPasses * this.#options.prompt.length;
     return {
       prefilled,
@@ -237,7 +231,7 @@ export class DiffusionDrawer implements AsyncDisposable {
   /** An abort rejects with the signal's reason. */
   #rethrow(error: unknown): never {
     this.#options.signal?.throwIfAborted();
-    return rethrow(error);
+    throw error;
   }
 
   #toDrawn(state: DiffusionState, text: DenoisedText, to: number): DenoisedState {

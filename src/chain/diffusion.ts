@@ -6,8 +6,8 @@
  * block's first step and at each guidance step's.
  */
 
-import type { Model } from "../engine/local/model.js";
-import type { ContextPlan } from "../planning/capacity.js";
+import type { Model } from "../engine/engine.js";
+import type { ContextPlan } from "../planning/demand.js";
 import type {
   DrawName,
   Hypothesis,

@@ -1,9 +1,8 @@
 /** Draws and scores texts with one model: what an autoregressive chain and its proposal share. */
-import type { Context, Expansion, Sequence } from "../engine/local/context.js";
-import type { Model } from "../engine/local/model.js";
-import { rethrow } from "../engine/local/native.js";
-import type { NativeScores, TokenMetric } from "../engine/local/native-context.js";
+
+import type { Model } from "../engine/engine.js";
 import type { Sampling } from "../engine/sampling.js";
+import type { Expansion, Scores, Sequence, Sequences, TokenMetric } from "../engine/sequences.js";
 import { type AnswerEnd, answeredPart, tailOf } from "./answer-end.js";
 import { groupsOf, type Reading, toBatches } from "./batches.js";
 import type { Budget } from "./budget.js";
@@ -59,14 +58,14 @@ export class TextDrawer implements AsyncDisposable {
   readonly #started = performance.now();
   readonly #before: Counted;
   readonly #abort: () => void;
-  readonly context: Context;
+  readonly context: Sequences;
   #isOutOfBudget = false;
   #generated = 0;
   /** Tokens that ended a text and were chosen without being drawn. */
   #unfed = 0;
   #reported = performance.now();
 
-  private constructor(model: Model, context: Context, before: Counted, options: DrawerOptions) {
+  private constructor(model: Model, context: Sequences, before: Counted, options: DrawerOptions) {
     this.#model = model;
     this.context = context;
     this.#before = before;
@@ -77,7 +76,7 @@ export class TextDrawer implements AsyncDisposable {
   }
 
   /** Takes over a context leased from the model. */
-  static async open(model: Model, context: Context, options: DrawerOptions): Promise<TextDrawer> {
+  static async open(model: Model, context: Sequences, options: DrawerOptions): Promise<TextDrawer> {
     return new TextDrawer(model, context, await context.status(), options);
   }
 
@@ -131,7 +130,6 @@ export class TextDrawer implements AsyncDisposable {
           : { sampling: toPower(policy, power), reference: policy }),
         metrics,
         key: [seed % 2 ** 32, Math.floor(seed / 2 ** 32)],
-        stopTokens: new Int32Array(),
         stopStrings: [...stop],
         answerEnd,
         maxTotalTokens: budget.tokensLeft,
@@ -254,7 +252,7 @@ export class TextDrawer implements AsyncDisposable {
     );
     // All at once packs best; with a deadline, as many as fill a batch.
     const perCall = budget.msLeft === null ? Number.POSITIVE_INFINITY : this.context.outputs;
-    const scores: NativeScores[] = [];
+    const scores: Scores[] = [];
     const unscored = requests.filter(({ tokens }) => tokens.length > 0);
     for (const batch of groupsOf(unscored, perCall)) {
       signal?.throwIfAborted();
@@ -307,7 +305,7 @@ export class TextDrawer implements AsyncDisposable {
   /** An abort rejects with the signal's reason. */
   #rethrow(error: unknown): never {
     this.#options.signal?.throwIfAborted();
-    return rethrow(error);
+    throw error;
   }
 }
 

@@ -1,7 +1,7 @@
 /** The options of an evaluation, checked and filled in; those of its methods are checked later. */
 import { checkBoolean, checkInteger, checkKeys, checkOneOf, checkString } from "../engine/check.js";
+import { isModel } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import { Model } from "../engine/local/model.js";
 import { parseReward } from "../rewards/named.js";
 import type { EvaluateOptions } from "./evaluate.js";
 import { GRADING_MODES } from "./run-files.js";
@@ -20,7 +20,7 @@ export const DEFAULT_REWARD = "self-consistency";
 export function resolveEvaluateOptions(options: EvaluateOptions) {
   checkKeys("options", options, KEYS);
   const { proposal, data, queue, limit, reward = DEFAULT_REWARD } = options;
-  if (proposal !== undefined && !(proposal instanceof Model)) {
+  if (proposal !== undefined && !isModel(proposal)) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `proposal` to be a loaded model");
   }
   parseReward(reward);

@@ -1,7 +1,7 @@
 /** A worker: draws samples that evaluations elsewhere have put on a queue. */
 import { checkInteger, checkKeys, checkString } from "../engine/check.js";
+import { isModel, type Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import { Model } from "../engine/local/model.js";
 import { untilAborted } from "../engine/until-aborted.js";
 import { openReward } from "../rewards/named.js";
 import { findTask } from "../tasks/index.js";
@@ -118,7 +118,7 @@ function resolveWorkerOptions(options: WorkerOptions) {
     ...["signal", "onSample", "onWarning", "onConnection"],
   ]);
   const { proposal, concurrency = 1, reward = DEFAULT_REWARD } = options;
-  if (proposal !== undefined && !(proposal instanceof Model)) {
+  if (proposal !== undefined && !isModel(proposal)) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `proposal` to be a loaded model");
   }
   return {

@@ -1,16 +1,11 @@
 /** How many runs go on side by side, and the contexts whose decodes they share. */
 import { availableParallelism } from "node:os";
-import type { Model } from "../engine/local/model.js";
+import type { Model } from "../engine/engine.js";
+import { largest } from "../engine/largest.js";
 import { type Plan, plan } from "../methods/plan.js";
-import {
-  type ContextPlan,
-  freeMemory,
-  largest,
-  mostSharing,
-  neededBytes,
-  planShared,
-  usableBytes,
-} from "../planning/capacity.js";
+import { mostSharing, planShared } from "../planning/contexts.js";
+import type { ContextPlan } from "../planning/demand.js";
+import { fitInMemory } from "../planning/memory.js";
 import { promptSettings } from "./configured-methods.js";
 import type { DrawContext, DrawJob } from "./draw-sample.js";
 
@@ -127,21 +122,23 @@ function toGroups(plans: readonly Plan[], { model, proposal }: DrawContext): Gro
 }
 
 function sharedBy({ model, plans }: Group, runs: number): ContextPlan {
-  return planShared(model, plans, runs, freeMemory().device);
+  return planShared(model, plans, runs, model.describe().place);
 }
 
 /** Of sequences in one context. */
 function sequenceLimit(groups: readonly Group[]): Limit {
-  const most = Math.min(...groups.map(({ plans }) => mostSharing(plans)));
+  const most = Math.min(...groups.map(({ model, plans }) => mostSharing(plans, model)));
   return { most, reason: "a context holds 256 texts" };
 }
 
 function sharedMemoryLimit(groups: readonly Group[], asked: number): Limit {
-  const free = freeMemory();
-  const fits = (runs: number) => {
-    const contexts = groups.map((group) => sharedBy(group, runs));
-    return neededBytes(contexts, free) <= usableBytes(contexts, free);
-  };
+  const placed = groups.map((group) => ({ group, free: group.model.freeMemory() }));
+  const fits = (runs: number) =>
+    fitInMemory(
+      placed.map(({ group, free }) => {
+        return { model: group.model, free, plan: sharedBy(group, runs) };
+      }),
+    );
   return { most: largest(asked, fits), reason: "free memory" };
 }
 
@@ -160,7 +157,7 @@ function memoryLimit(plans: readonly Plan[]): Limit {
 /** Of runs with contexts of their own. */
 function coreLimit(model: Model): Limit {
   const cores = availableParallelism();
-  const most = model.engine.gpu === false ? Math.floor(cores / model.threads) : Infinity;
+  const most = model.describe().place === "cpu" ? Math.floor(cores / model.threads) : Infinity;
   return { most, reason: `cores: ${cores}, threads a run: ${model.threads}` };
 }
 
@@ -172,7 +169,7 @@ function contextLimit(groups: readonly Group[], { model, reward }: DrawContext):
   ];
   const threads = computing.reduce((a, b) => a + b, 0);
   const cores = availableParallelism();
-  const fits = computing.length <= 1 || model.engine.gpu !== false || threads <= cores;
+  const fits = computing.length <= 1 || model.describe().place === "gpu" || threads <= cores;
   const reason = `cores: ${cores}, threads of ${computing.length} contexts: ${threads}`;
   return { most: fits ? Infinity : 1, reason };
 }

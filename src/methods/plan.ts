@@ -9,17 +9,13 @@ import {
 import { proposalDemand } from "../chain/autoregressive-proposal.js";
 import type { DenoisingSettings } from "../chain/denoising.js";
 import { checkOneOf } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import { type Model, planTogether } from "../engine/local/model.js";
+import { largest } from "../engine/largest.js";
 import type { Prompt } from "../engine/prompt.js";
-import {
-  type ContextPlan,
-  type Demand,
-  type FreeMemory,
-  freeMemory,
-  largest,
-} from "../planning/capacity.js";
-import { planDenoising } from "../planning/diffusion-capacity.js";
+import { planTogether } from "../planning/contexts.js";
+import type { ContextPlan, Demand, PlannedContexts } from "../planning/demand.js";
+import { planDenoising } from "../planning/denoising.js";
 import { checkDiffusionMethod, METHOD_NAMES, type MethodName } from "./method-names.js";
 import type { MethodOptions, ResolvedOptions, Settings } from "./options.js";
 import { withPreset } from "./preset.js";
@@ -153,7 +149,7 @@ function tryPlan(
   const { candidates, rollouts, steps, blockTokens, maxTokens, diffusion } = settings;
   if (diffusion !== null) checkDiffusionMethod(method, diffusion);
   const { proposal } = options;
-  const { contexts, free } =
+  const { contexts, freeBytes } =
     diffusion === null
       ? planTexts(method, model, proposal, settings, promptTokens)
       : planDenoised(method, model, proposal, settings, promptTokens);
@@ -171,14 +167,9 @@ function tryPlan(
     model: ofModel as ModelPlan,
     proposal: ofProposal ?? null,
     peakBytes: peakOf(contexts, proposal === model),
-    freeBytes: free.bytes,
+    freeBytes,
   };
   return { resolved, plan };
-}
-
-interface PlannedContexts {
-  contexts: ContextPlan[];
-  free: FreeMemory;
 }
 
 function planTexts(
@@ -216,17 +207,12 @@ function planDenoised(
     atOnce: method === "beam" && cache !== "none" ? texts : 1,
   });
   const { diffusion, proposalDiffusion } = settings;
-  const free = freeMemory();
-  const contexts = planDenoising(
-    [
-      ...(diffusion ? [{ model, demand: demandOf(diffusion) }] : []),
-      ...(proposal && proposalDiffusion
-        ? [{ model: proposal, demand: demandOf(proposalDiffusion) }]
-        : []),
-    ],
-    free,
-  );
-  return { contexts, free };
+  return planDenoising([
+    ...(diffusion ? [{ model, demand: demandOf(diffusion) }] : []),
+    ...(proposal && proposalDiffusion
+      ? [{ model: proposal, demand: demandOf(proposalDiffusion) }]
+      : []),
+  ]);
 }
 
 /** A model that is its own proposal is in memory once. */

@@ -5,8 +5,8 @@
  * the tasks' (`task.prompt(item, "paper")`).
  */
 import { checkKeys, checkOneOf } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/local/model.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
 import { type MethodName, withDefaults } from "./method-names.js";
 import type { MethodOptions } from "./options.js";

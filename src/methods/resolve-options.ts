@@ -12,8 +12,8 @@ import {
   checkString,
   checkStrings,
 } from "../engine/check.js";
+import { isModel, type Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import { Model } from "../engine/local/model.js";
 import type { PromptOptions } from "../engine/prompt.js";
 import { resolveSampling, SAMPLING_KEYS } from "../engine/sampling.js";
 import { extractAnswer } from "../rewards/answer.js";
@@ -90,7 +90,7 @@ export function resolveOptions(
 ): ResolvedOptions {
   const options = withPreset(method, given, model);
   const { proposal } = options;
-  if (proposal !== undefined && !(proposal instanceof Model)) {
+  if (proposal !== undefined && !isModel(proposal)) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `proposal` to be a loaded model");
   }
   return resolve(method, options, {

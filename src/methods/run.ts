@@ -13,7 +13,7 @@ import { openChain, openProposal } from "../chain/open.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Estimate, EstimatorOptions, Scored } from "../energy/estimator.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
-import type { Model } from "../engine/local/model.js";
+import type { Model } from "../engine/engine.js";
 import type { Prompt } from "../engine/prompt.js";
 import { answerOf } from "../rewards/answer.js";
 import { type Completion, scorePool } from "../rewards/reward.js";
@@ -226,7 +226,8 @@ export class Run implements AsyncDisposable {
 
   /** The result, for a text that has ended or that the budget cut off. */
   async finish(text: Text, own: MethodDiagnostics = {}): Promise<Result> {
-    const { info, path, engine } = this.#model;
+    const { info, path } = this.#model;
+    const { engine } = this.#model.describe();
     const stopReason: StopReason = this.isOutOfBudget
       ? "budget"
       : (text.finishReason as FinishReason);

@@ -11,6 +11,8 @@ import type { ChainState } from "../../src/chain/chain.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { ets } from "../../src/methods/ets.js";
 import { sample } from "../../src/methods/sample.js";
+import { planTogether } from "../../src/planning/contexts.js";
+import type { ContextPlan, Demand } from "../../src/planning/demand.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
 
 const model = useModel();
@@ -49,8 +51,11 @@ const optionsOf = (budget: Budget) => ({
   ),
 });
 
+const planFor = (demand: Demand) =>
+  planTogether([{ model: model(), demand }]).contexts[0] as ContextPlan;
+
 async function openChain(budget: Budget, batchTokens?: number) {
-  const plan = model().plan(chainDemand(shape));
+  const plan = planFor(chainDemand(shape));
   const chain = await AutoregressiveChain.open(
     model(),
     { ...plan, batchTokens: batchTokens ?? plan.batchTokens },
@@ -91,7 +96,7 @@ describe("time that ends", () => {
     const budget = new Looks();
     const chain = await openChain(budget);
     const states: ChainState[] = await chain.advance(await chain.start(), 4, 0);
-    const plan = model().plan(proposalDemand(shape, false));
+    const plan = planFor(proposalDemand(shape, false));
     const proposal = await AutoregressiveProposal.open(model(), plan, optionsOf(budget));
     opened.push(proposal);
     budget.left = 1; // the prompt is one batch, the candidates the next

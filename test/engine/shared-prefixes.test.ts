@@ -1,6 +1,6 @@
 /** What continuations of one parent have in common is decoded once, and nothing else changes. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Context, Sequence } from "../../src/engine/local/context.js";
+import type { Context, LocalSequence } from "../../src/engine/local/context.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { UNLIMITED } from "../fixtures/generation.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
@@ -8,7 +8,7 @@ import { largestDifference, ROUNDING } from "../fixtures/rounding.js";
 
 const model = useModel();
 let context: Context;
-let parent: Sequence;
+let parent: LocalSequence;
 let promptLength: number;
 
 beforeEach(async () => {
