@@ -21,17 +21,12 @@ export type {
   Comparison,
   Pair,
 } from "./evaluate/compare/comparison.js";
-export {
-  type EvaluatedMethod,
-  type EvaluatedOptions,
-  type EvaluateOptions,
-  type Evaluation,
-  type EvaluationProgress,
-  evaluate,
-  runWorker,
-} from "./evaluate/evaluate.js";
-export type { WorkerOptions } from "./evaluate/queue-worker.js";
-export type { EvaluationRun } from "./evaluate/read-run.js";
+export type { EvaluatedMethod, EvaluatedOptions } from "./evaluate/configured-methods.js";
+export { type Evaluation, evaluate } from "./evaluate/evaluate.js";
+export type { EvaluateOptions } from "./evaluate/evaluate-options.js";
+export type { EvaluationProgress } from "./evaluate/progress.js";
+export { runWorker, type WorkerOptions } from "./evaluate/queue/worker.js";
+export type { EvaluationRun } from "./evaluate/store/read-run.js";
 export type {
   FailedSample,
   GradedSample,
@@ -39,7 +34,7 @@ export type {
   RunRecord,
   Sample,
   Summary,
-} from "./evaluate/run-files.js";
+} from "./evaluate/store/run-files.js";
 export type { AdaptiveOptions } from "./methods/adaptive.js";
 export type { BaselineOptions } from "./methods/baseline-options.js";
 export { beam } from "./methods/beam.js";

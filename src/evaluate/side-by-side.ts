@@ -7,7 +7,8 @@ import { mostSharing, planShared } from "../planning/contexts.js";
 import type { ContextPlan } from "../planning/demand.js";
 import { fitInMemory } from "../planning/memory.js";
 import { promptSettings } from "./configured-methods.js";
-import type { DrawContext, DrawJob } from "./draw-sample.js";
+import type { DrawContext } from "./draw-sample.js";
+import type { DrawJob } from "./jobs.js";
 
 /** Share of the free memory that runs' own contexts may take together. */
 const MEMORY_SHARE = 0.8;

@@ -38,6 +38,9 @@ const PLAIN = ["self-consistency", "confidence", "entropy", "self-certainty"] as
 const WITH_ARGUMENT = ["regex", "json-schema", "module", "model"] as const;
 type Kind = (typeof PLAIN)[number] | (typeof WITH_ARGUMENT)[number];
 
+/** The votes for a text's answer; a task brings its own way to find answers. */
+export const DEFAULT_REWARD: Kind = "self-consistency";
+
 /** For help texts: what an expression may name. */
 export const REWARD_NAMES = [...PLAIN, "regex:PATTERN", "json-schema:FILE", "module:FILE"] as const;
 

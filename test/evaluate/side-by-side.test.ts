@@ -1,8 +1,9 @@
 /** Runs side by side draw the samples that they draw one by one, whatever becomes of the others. */
 import { availableParallelism } from "node:os";
 import { describe, expect, test } from "vitest";
-import type { DrawJob, Outcome } from "../../src/evaluate/draw-sample.js";
-import { drawLocally } from "../../src/evaluate/local-drawer.js";
+import type { Outcome } from "../../src/evaluate/draw-sample.js";
+import type { DrawJob } from "../../src/evaluate/jobs.js";
+import { drawLocally } from "../../src/evaluate/local-executor.js";
 import { openSideBySide } from "../../src/evaluate/side-by-side.js";
 import { loadModel, plan, type Result, sample } from "../../src/index.js";
 import type { MethodName } from "../../src/methods/method-names.js";
