@@ -48,6 +48,7 @@ export function rewardModel(model: Model, options: RewardModelOptions = {}): Rew
   const tail = read(after);
   const judge = new Judge(model);
   return {
+    models: [model],
     name: `model:${model.metadata["general.name"] ?? labels[at]}`,
     async score({ prompt, pool }) {
       const prefix = read(before(prompt));
