@@ -6,11 +6,10 @@ export type { DenoisingSettings, ImportanceRatio } from "./chain/denoising.js";
 export type { Scored } from "./energy/estimate.js";
 export { type BundledModel, bundledModels } from "./engine/bundled-models.js";
 export type { DiffusionCache, ParallelRule, Remasking } from "./engine/denoising-request.js";
+export type { ContextMemory, Model } from "./engine/engine.js";
 export { type ErrorCode, LlamaEtsError } from "./engine/errors.js";
 export { type LoadModelOptions, loadModel } from "./engine/local/load-model.js";
 export type { GpuChoice } from "./engine/local/locate-engine.js";
-export type { ContextMemory } from "./engine/local/memory.js";
-export { Model } from "./engine/local/model.js";
 export type { LoadProgress } from "./engine/model-path.js";
 export type { ChatMessage, Prompt, PromptOptions } from "./engine/prompt.js";
 export type { SamplingOptions } from "./engine/sampling.js";
@@ -46,7 +45,7 @@ export * from "./methods/registry.js";
 export type { Result, StopReason } from "./methods/result.js";
 export type { Settings } from "./methods/settings.js";
 export type { AnsweredCompletion, Candidate, MethodDiagnostics, Step } from "./methods/step.js";
-export type { ContextPlan } from "./planning/capacity.js";
+export type { ContextPlan } from "./planning/demand.js";
 export type { TokenBounds } from "./planning/token-bounds.js";
 export {
   compareRuns,

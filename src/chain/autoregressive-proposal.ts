@@ -4,9 +4,9 @@
  * on top of the sequence of the state it came from.
  */
 
-import type { Sequence } from "../engine/local/context.js";
-import type { Model } from "../engine/local/model.js";
-import type { ContextPlan } from "../planning/capacity.js";
+import type { Model } from "../engine/engine.js";
+import type { Sequence } from "../engine/sequences.js";
+import type { ContextPlan } from "../planning/demand.js";
 import type { ChainState, Proposal, Rollout, Usage } from "./chain.js";
 import type { ChainOptions } from "./chain-options.js";
 import { proposedStream } from "./random-streams.js";

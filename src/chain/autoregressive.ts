@@ -3,9 +3,9 @@
  * and rollouts are forks of it. The prompt is prefilled once, and no token is decoded twice.
  */
 
-import type { Sequence } from "../engine/local/context.js";
-import type { Model } from "../engine/local/model.js";
-import type { ContextPlan } from "../planning/capacity.js";
+import type { Model } from "../engine/engine.js";
+import type { Sequence } from "../engine/sequences.js";
+import type { ContextPlan } from "../planning/demand.js";
 import type {
   NextToken,
   PrefixChain,

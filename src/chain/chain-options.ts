@@ -1,6 +1,7 @@
 /** What a chain needs to know of its run, in groups. */
-import type { TokenMetric } from "../engine/local/native-context.js";
+
 import type { Sampling } from "../engine/sampling.js";
+import type { TokenMetric } from "../engine/sequences.js";
 import type { AnswerEnd } from "./answer-end.js";
 import type { Budget } from "./budget.js";
 import type { DenoisingSettings, ImportanceRatio } from "./denoising.js";

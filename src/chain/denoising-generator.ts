@@ -1,14 +1,9 @@
 /** Denoises and scores texts of one diffusion model: what its chain and its proposal share. */
 
+import type { DenoisedText, Denoiser, DenoiserStatus, UnmaskedText } from "../engine/denoiser.js";
 import type { DenoisingRequest } from "../engine/denoising-request.js";
-import type {
-  DenoisedText,
-  DiffusionContext,
-  UnmaskedText,
-} from "../engine/local/diffusion-context.js";
-import type { Model } from "../engine/local/model.js";
-import type { DiffusionStatus } from "../engine/local/native-diffusion.js";
-import type { ContextPlan } from "../planning/capacity.js";
+import type { Model } from "../engine/engine.js";
+import type { ContextPlan } from "../planning/demand.js";
 import type { Hypothesis, Rollout, Usage } from "./chain.js";
 import type { DenoisingOptions } from "./chain-options.js";
 import { type DiffusionState, DiffusionTexts } from "./diffusion-texts.js";
@@ -36,13 +31,13 @@ interface SearchOptions {
 const SCORED_AT_ONCE = 8;
 
 export class DenoisingGenerator implements AsyncDisposable {
-  readonly #context: DiffusionContext;
+  readonly #context: Denoiser;
   readonly texts: DiffusionTexts;
   readonly #options: DenoisingOptions;
   readonly #started = performance.now();
   readonly #limits: RunLimits;
 
-  private constructor(model: Model, context: DiffusionContext, options: DenoisingOptions) {
+  private constructor(model: Model, context: Denoiser, options: DenoisingOptions) {
     this.#context = context;
     this.texts = new DiffusionTexts(model, context.maskToken, options);
     this.#options = options;
@@ -55,7 +50,7 @@ export class DenoisingGenerator implements AsyncDisposable {
     options: DenoisingOptions,
   ): Promise<DenoisingGenerator> {
     const { prompt, limits, denoising } = options;
-    const context = await model.openDiffusion({
+    const context = await model.openDenoiser({
       length: prompt.length + limits.maxTokens,
       texts: plan.parallel,
       cache: denoising.cache,
@@ -178,7 +173,7 @@ export class DenoisingGenerator implements AsyncDisposable {
   }
 
   async usage(): Promise<Usage> {
-    const now: DiffusionStatus = await this.#context.status();
+    const now: DenoiserStatus = await this.#context.status();
     const prefilled = now.fullPasses * this.#options.prompt.length;
     return {
       prefilled,

@@ -1,6 +1,6 @@
 /** The states of a diffusion chain: texts some of whose positions are masked. */
-import type { DenoisedText } from "../engine/local/diffusion-context.js";
-import type { Model } from "../engine/local/model.js";
+import type { DenoisedText } from "../engine/denoiser.js";
+import type { Model } from "../engine/engine.js";
 import type { FinishReason, Text } from "./chain.js";
 import type { DenoisingOptions } from "./chain-options.js";
 import { blockSteps } from "./denoising.js";

@@ -6,8 +6,8 @@
  * block's first step and at each guidance step's.
  */
 
-import type { Model } from "../engine/local/model.js";
-import type { ContextPlan } from "../planning/capacity.js";
+import type { Model } from "../engine/engine.js";
+import type { ContextPlan } from "../planning/demand.js";
 import type { Hypothesis, Proposal, Rollout, Text, TrajectoryChain, Usage } from "./chain.js";
 import type { DenoisingOptions } from "./chain-options.js";
 import { blockSteps, guidanceLength } from "./denoising.js";

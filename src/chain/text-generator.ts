@@ -1,8 +1,8 @@
 /** Draws and scores texts with one model: what an autoregressive chain and its proposal share. */
-import type { Context, Expansion, Sequence } from "../engine/local/context.js";
-import type { Model } from "../engine/local/model.js";
-import type { NativeScores } from "../engine/local/native-context.js";
+
+import type { Model } from "../engine/engine.js";
 import type { Sampling } from "../engine/sampling.js";
+import type { Expansion, Scores, Sequence, Sequences } from "../engine/sequences.js";
 import { type AnswerEnd, answeredPart, tailOf } from "./answer-end.js";
 import { groupsOf, type Reading, toBatches } from "./batches.js";
 import type { NextToken, RedrawnState, Rollout, Text, Usage } from "./chain.js";
@@ -38,11 +38,11 @@ export class TextGenerator implements AsyncDisposable {
   readonly #started = performance.now();
   readonly #before: Counted;
   readonly #limits: RunLimits;
-  readonly context: Context;
+  readonly context: Sequences;
   /** Tokens that ended a text and were chosen without being drawn. */
   #unfed = 0;
 
-  private constructor(model: Model, context: Context, before: Counted, options: ChainOptions) {
+  private constructor(model: Model, context: Sequences, before: Counted, options: ChainOptions) {
     this.#model = model;
     this.context = context;
     this.#before = before;
@@ -52,7 +52,11 @@ export class TextGenerator implements AsyncDisposable {
   }
 
   /** Takes over a context leased from the model. */
-  static async open(model: Model, context: Context, options: ChainOptions): Promise<TextGenerator> {
+  static async open(
+    model: Model,
+    context: Sequences,
+    options: ChainOptions,
+  ): Promise<TextGenerator> {
     return new TextGenerator(model, context, await context.status(), options);
   }
 
@@ -102,7 +106,6 @@ export class TextGenerator implements AsyncDisposable {
           : { sampling: toPower(sampling, power), reference: sampling }),
         metrics,
         key: randomKey(seed),
-        stopTokens: new Int32Array(),
         stopStrings: [...stop],
         answerEnd,
         sharePrefixes: guidance.sharePrefixes,
@@ -212,7 +215,7 @@ export class TextGenerator implements AsyncDisposable {
     );
     // All at once packs best; with a deadline, as many as fill a batch.
     const perCall = limits.budget.msLeft === null ? Number.POSITIVE_INFINITY : this.context.outputs;
-    const scores: NativeScores[] = [];
+    const scores: Scores[] = [];
     const unscored = requests.filter(({ tokens }) => tokens.length > 0);
     for (const batch of groupsOf(unscored, perCall)) {
       if (this.#limits.isCutOff()) break;

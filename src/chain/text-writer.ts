@@ -1,6 +1,7 @@
 /** Texts from tokens: what is shown of them, and where they end. */
-import type { Continuation, Sequence } from "../engine/local/context.js";
-import type { Model } from "../engine/local/model.js";
+
+import type { Model } from "../engine/engine.js";
+import type { Continuation, Sequence } from "../engine/sequences.js";
 import type { FinishReason, NextToken, RedrawnState, Text } from "./chain.js";
 import type { ChainOptions } from "./chain-options.js";
 import { appendValues } from "./token-values.js";

@@ -9,7 +9,7 @@
  */
 import type { Chain, ChainState, Proposal, Rollout } from "../chain/chain.js";
 import { unmeasured } from "../chain/token-values.js";
-import type { TokenMetric } from "../engine/local/native-context.js";
+import type { TokenMetric } from "../engine/sequences.js";
 import type { WeightedRollout } from "./candidate-groups.js";
 import { diagnose } from "./diagnostics.js";
 import type { RolloutSource } from "./estimate.js";

@@ -1,6 +1,7 @@
 /** Draws one sample: one run of a method on an item. Grading it is left to others. */
+
+import type { Model } from "../engine/engine.js";
 import { codeOf, messageOf } from "../engine/errors.js";
-import type { Model } from "../engine/local/model.js";
 import { METHODS } from "../methods/registry.js";
 import type { Result } from "../methods/result.js";
 import type { Reward } from "../rewards/reward.js";

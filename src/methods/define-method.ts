@@ -1,5 +1,5 @@
 /** Methods as objects that can be called: a method is what it says of itself, and its algorithm. */
-import type { Model } from "../engine/local/model.js";
+import type { Model } from "../engine/engine.js";
 import type { Prompt } from "../engine/prompt.js";
 import type { MethodFacts } from "./method.js";
 import type { GivenOf, OwnOptions, ValuesOf } from "./option.js";

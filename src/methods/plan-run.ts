@@ -1,7 +1,7 @@
 /** From a method and its options to the plan of a run, or to what would fit. */
 import type { DenoisingSettings } from "../chain/denoising.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/local/model.js";
 import { type Change, planOrCure } from "../planning/cures.js";
 import { type Plan, planRun as planNeeds } from "../planning/run-plan.js";
 import type { DenoisingShape, RunShape } from "../planning/run-shape.js";

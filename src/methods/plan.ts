@@ -1,5 +1,5 @@
 import { checkOneOf } from "../engine/check.js";
-import type { Model } from "../engine/local/model.js";
+import type { Model } from "../engine/engine.js";
 import type { Prompt } from "../engine/prompt.js";
 import type { Plan } from "../planning/run-plan.js";
 import { planRun } from "./plan-run.js";

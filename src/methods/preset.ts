@@ -5,8 +5,8 @@
  * the tasks' (`task.prompt(item, "paper")`).
  */
 import { checkKeys, checkOneOf } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/local/model.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
 import { type CommonOptions, withDefaults } from "./options.js";
 import type { ProposalOptions } from "./proposal-options.js";

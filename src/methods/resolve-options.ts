@@ -15,8 +15,8 @@ import {
   checkStrings,
   optional,
 } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/local/model.js";
 import type { PromptOptions } from "../engine/prompt.js";
 import { resolveSampling } from "../engine/sampling.js";
 import { extractAnswer } from "../rewards/answer.js";

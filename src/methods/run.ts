@@ -7,7 +7,7 @@ import { ownCompletion } from "../energy/candidate-groups.js";
 import { weightConcerns } from "../energy/diagnostics.js";
 import type { Estimate, EstimateOptions, Scored } from "../energy/estimate.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
-import type { Model } from "../engine/local/model.js";
+import type { Model } from "../engine/engine.js";
 import type { Prompt } from "../engine/prompt.js";
 import type { Plan } from "../planning/run-plan.js";
 import { answerOf } from "../rewards/answer.js";
@@ -205,7 +205,8 @@ export class Run<Own = unknown> implements AsyncDisposable {
   /** The result, for a text that has ended or that the budget cut off. */
   async finish(text: Text, own: MethodDiagnostics = {}): Promise<Result> {
     const { model, plan, prompt, settings, steps } = this.#opened;
-    const { info, path, engine } = model;
+    const { info, path } = model;
+    const { engine } = model.describe();
     const stopReason = this.isOutOfBudget ? "budget" : (text.finishReason as StopReason);
     const answer = this.answerOf(text.text);
     return {

@@ -1,6 +1,6 @@
 /** What would fit in the place of a plan that doesn't: the fix of its error. */
 import { type ErrorCode, LlamaEtsError } from "../engine/errors.js";
-import { largest } from "./capacity.js";
+import { largest } from "../engine/largest.js";
 
 /** A change of one setting. */
 export type Change = { maxTokens: number } | { candidates: number } | { steps: number };

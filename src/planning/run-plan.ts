@@ -1,9 +1,9 @@
 /** What a run will need, known before it starts: contexts, memory, and a bound of its tokens. */
-import type { Model } from "../engine/local/model.js";
-import { planTogether } from "../engine/local/model.js";
-import { type ContextPlan, type Demand, type FreeMemory, freeMemory } from "./capacity.js";
+import type { Model } from "../engine/engine.js";
+import { planTogether } from "./contexts.js";
+import type { ContextPlan, Demand, PlannedContexts } from "./demand.js";
 import { proposalDemand } from "./demands.js";
-import { planDenoising } from "./diffusion-capacity.js";
+import { planDenoising } from "./denoising.js";
 import type { DenoisingShape, RunShape } from "./run-shape.js";
 import { type RunBounds, type TokenBounds, withinBudget } from "./token-bounds.js";
 
@@ -56,7 +56,8 @@ export interface RunNeeds {
 export function planRun(needs: RunNeeds): Plan {
   const { method, model, proposal, shape, bounds, drawnAtOnce, budgetTokens } = needs;
   const { promptTokens, candidates, rollouts, steps, blockTokens, maxTokens, denoising } = shape;
-  const { contexts, free } = denoising === null ? planTexts(needs) : planDenoised(needs, denoising);
+  const { contexts, freeBytes } =
+    denoising === null ? planTexts(needs) : planDenoised(needs, denoising);
   const [ofModel, ofProposal] = contexts.map((context, i): ModelPlan => {
     const tokens = bounds[i] as TokenBounds;
     const atOnce = drawnAtOnce ?? context.parallel;
@@ -73,13 +74,8 @@ export function planRun(needs: RunNeeds): Plan {
     model: ofModel as ModelPlan,
     proposal: ofProposal ?? null,
     peakBytes: peakOf(contexts, proposal === model),
-    freeBytes: free.bytes,
+    freeBytes,
   };
-}
-
-interface PlannedContexts {
-  contexts: ContextPlan[];
-  free: FreeMemory;
 }
 
 function planTexts({ model, proposal, shape, demand }: RunNeeds): PlannedContexts {
@@ -98,15 +94,10 @@ function planDenoised(needs: RunNeeds, own: DenoisingShape): PlannedContexts {
     atOnce: keepsAllTexts && cache !== "none" ? texts : 1,
   });
   const ofProposal = shape.proposal?.denoising ?? null;
-  const free = freeMemory();
-  const contexts = planDenoising(
-    [
-      { model, demand: demandOf(own) },
-      ...(proposal && ofProposal ? [{ model: proposal, demand: demandOf(ofProposal) }] : []),
-    ],
-    free,
-  );
-  return { contexts, free };
+  return planDenoising([
+    { model, demand: demandOf(own) },
+    ...(proposal && ofProposal ? [{ model: proposal, demand: demandOf(ofProposal) }] : []),
+  ]);
 }
 
 /** A model that is its own proposal is in memory once. */

@@ -1,7 +1,8 @@
 import type { AnswerEnd } from "../chain/answer-end.js";
 import type { Text } from "../chain/chain.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import type { TokenMetric } from "../engine/local/native-context.js";
+import type { TokenMetric } from "../engine/sequences.js";
 import { untilAborted } from "../engine/until-aborted.js";
 
 /** A finished text to be rewarded: a rollout, or a candidate that has ended. */
@@ -43,6 +44,8 @@ export interface Reward {
   readonly isPooled?: boolean;
   /** What completions must carry besides their log-probabilities. Default: nothing. */
   readonly metrics?: readonly TokenMetric[];
+  /** Models that compute it. Default: none. */
+  readonly models?: readonly Model[];
   /** Frees what the reward owns, such as a model. */
   [Symbol.asyncDispose]?(): Promise<void>;
 }

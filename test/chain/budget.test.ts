@@ -8,6 +8,8 @@ import type { ChainOptions } from "../../src/chain/chain-options.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { ets } from "../../src/methods/ets.js";
 import { sample } from "../../src/methods/sample.js";
+import { planTogether } from "../../src/planning/contexts.js";
+import type { ContextPlan, Demand } from "../../src/planning/demand.js";
 import { chainDemand, proposalDemand } from "../../src/planning/demands.js";
 import type { RunShape } from "../../src/planning/run-shape.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
@@ -52,8 +54,11 @@ const optionsOf = (budget: Budget): ChainOptions => ({
   limits: { maxTokens: shape.maxTokens, budget, signal: undefined },
 });
 
+const planFor = (demand: Demand) =>
+  planTogether([{ model: model(), demand }]).contexts[0] as ContextPlan;
+
 async function openChain(budget: Budget, batchTokens?: number) {
-  const plan = model().plan(chainDemand(shape));
+  const plan = planFor(chainDemand(shape));
   const chain = await AutoregressiveChain.open(
     model(),
     { ...plan, batchTokens: batchTokens ?? plan.batchTokens },
@@ -94,7 +99,7 @@ describe("time that ends", () => {
     const budget = new Looks();
     const chain = await openChain(budget);
     const states: ChainState[] = await chain.advance(await chain.start(), 4, 0);
-    const plan = model().plan(proposalDemand(shape));
+    const plan = planFor(proposalDemand(shape));
     const proposal = await AutoregressiveProposal.open(model(), plan, optionsOf(budget));
     opened.push(proposal);
     budget.left = 1; // the prompt is one batch, the candidates the next

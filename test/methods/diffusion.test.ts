@@ -184,7 +184,7 @@ test("usage counts the passes and the positions they computed, within the plan's
 
 test("the text shown to a live view is the first one, as far as it is unmasked", async () => {
   const prompt = model().tokenize("Noah has 4");
-  await using context = await model().openDiffusion({ length: prompt.length + 8, texts: 2 });
+  await using context = await model().openDenoiser({ length: prompt.length + 8, texts: 2 });
   const masked = new Int32Array(8).fill(context.maskToken);
   const [first] = await context.denoise({
     prompt,
