@@ -2,11 +2,12 @@ import { LlamaEtsError } from "../engine/errors.js";
 import type { EvaluatedMethod, EvaluatedOptions } from "../evaluate/configured-methods.js";
 import type { MethodName } from "../methods/method-names.js";
 
-const SHORT: Record<string, keyof EvaluatedOptions> = {
-  M: "candidates",
-  K: "rollouts",
-  I: "steps",
-};
+const SHORT: ReadonlyMap<string, keyof EvaluatedOptions> = new Map([
+  ["M", "candidates"],
+  ["K", "rollouts"],
+  ["I", "steps"],
+  ["B", "blockTokens"],
+]);
 
 /** `ets,ets:M=4:K=2`: names of methods, each with options of its own. What they are is checked later. */
 export function parseMethods(text: string): EvaluatedMethod[] {
@@ -28,7 +29,7 @@ function parseSetting(method: string, setting: string): [string, unknown] {
       `Expected \`${method}\` to set options as in ets:M=4:K=2, got \`${setting}\``,
     );
   }
-  return [SHORT[key] ?? key, parseValue(value)];
+  return [SHORT.get(key) ?? key, parseValue(value)];
 }
 
 function parseValue(text: string): unknown {

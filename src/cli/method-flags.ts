@@ -1,17 +1,15 @@
 /** The options that shape a method's run, for a command's help. */
-import { type Command, Option } from "commander";
-import { REWARD_NAMES } from "../rewards/named.js";
-import { addDiffusionOptions, type DiffusionFlags } from "./diffusion-options.js";
-import type { ModelFlags } from "./model-options.js";
+import type { Command } from "commander";
+import type { WeightTreatment } from "../energy/importance-sampling.js";
+import { DEFAULT_REWARD, REWARD_NAMES } from "../rewards/named.js";
+import { addDiffusionOptions, type DiffusionFlags } from "./diffusion-flags.js";
+import type { ModelFlags } from "./model-flags.js";
 import { numberOption } from "./numbers.js";
 
 export interface MethodFlags extends ModelFlags, DiffusionFlags {
   proposal?: string;
   proposalTemperature?: number;
-  proposalTopK?: number;
-  proposalTopP?: number;
-  proposalMinP?: number;
-  weights?: string;
+  weights?: WeightTreatment;
   mixture?: number;
   candidates?: number;
   rollouts?: number;
@@ -28,7 +26,7 @@ export interface MethodFlags extends ModelFlags, DiffusionFlags {
   topP?: number;
   minP?: number;
   reward: string;
-  finish?: string;
+  finish?: "chain" | "resample";
   adaptive?: boolean;
   stop?: string[];
   system?: string;
@@ -37,8 +35,6 @@ export interface MethodFlags extends ModelFlags, DiffusionFlags {
   budgetTokens?: number;
   budgetMs?: number;
 }
-
-export const DEFAULT_REWARD = "self-consistency";
 
 export function addMethodOptions(command: Command): Command {
   command
@@ -50,7 +46,7 @@ export function addMethodOptions(command: Command): Command {
     .option("-K, --rollouts <n>", "rollouts for each candidate (default: 1)", numberOption)
     .option("-I, --steps <n>", "guidance steps, blocks of max-tokens / n; power: 16", numberOption)
     .option(
-      "--block-tokens <n>",
+      "-B, --block-tokens <n>",
       "tokens of a guidance step (default: 64; bundled models: 16)",
       numberOption,
     )
@@ -77,9 +73,6 @@ export function addMethodOptions(command: Command): Command {
       "ets-is: its temperature (default: --temperature)",
       numberOption,
     )
-    .addOption(refused("--proposal-top-k <n>"))
-    .addOption(refused("--proposal-top-p <x>"))
-    .addOption(refused("--proposal-min-p <x>"))
     .option("--weights <how>", "ets-is: exact, psis or clip (default: exact)")
     .option(
       "--mixture <x>",
@@ -101,11 +94,6 @@ export function addMethodOptions(command: Command): Command {
     .option("--budget-tokens <n>", "end with the best answer after this many tokens", numberOption)
     .option("--budget-ms <n>", "end with the best answer after this time", numberOption);
   return addDiffusionOptions(command);
-}
-
-/** Taken only to say why it is refused: a truncated proposal biases the energies. */
-function refused(flags: string): Option {
-  return new Option(flags).argParser(numberOption).hideHelp();
 }
 
 /** Not a variadic option: that would take the question too. */

@@ -1,13 +1,13 @@
 /** From flags to the options of a method. */
-import type { BudgetOptions } from "../chain/budget.js";
 import { bundledDefaults } from "../engine/bundled-models.js";
 import { checkOneOf } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { MethodOptions } from "../methods/options.js";
 import type { PresetOptions } from "../methods/preset.js";
-import { parseReward } from "../rewards/named.js";
-import { toDiffusionOptions } from "./diffusion-options.js";
-import { DEFAULT_REWARD, type MethodFlags } from "./method-flags.js";
+import { DEFAULT_REWARD, parseReward } from "../rewards/named.js";
+import { toDiffusionOptions } from "./diffusion-flags.js";
+import { given } from "./given.js";
+import type { MethodFlags } from "./method-flags.js";
 
 type SharedOptions = Omit<MethodOptions, "extract" | "proposal" | "reward" | "seed" | "signal">;
 
@@ -16,43 +16,39 @@ export function toMethodOptions(flags: MethodFlags, task: string | undefined): S
   const preset = toPreset(flags, task);
   const defaults = preset === undefined ? bundledDefaults(flags.model) : {};
   parseReward(flags.reward);
-  const { budgetTokens: tokens, budgetMs: ms } = flags;
-  const budget: BudgetOptions = {
-    ...(tokens !== undefined && { tokens }),
-    ...(ms !== undefined && { ms }),
-  };
-  const given = {
-    candidates: flags.candidates,
-    rollouts: flags.rollouts,
-    steps: flags.steps,
-    blockTokens:
-      flags.blockTokens ??
-      (flags.steps === undefined && !flags.adaptive ? defaults.blockTokens : undefined),
-    lambda: flags.lambda,
-    lengthPenalty: flags.lengthPenalty,
-    alpha: flags.alpha,
-    moves: flags.moves,
-    preset,
-    maxTokens: flags.maxTokens ?? defaults.maxTokens,
-    temperature: flags.temperature,
-    topK: flags.topK,
-    topP: flags.topP,
-    minP: flags.minP,
-    finish: flags.finish as "chain" | "resample" | undefined,
-    adaptive: flags.adaptive,
-    stop: flags.stop,
-    system: flags.system,
-    raw: flags.raw,
-    thinking: flags.thinking,
-    weights: flags.weights as MethodOptions["weights"] | undefined,
-    mixture: flags.mixture,
-    proposalSampling: toProposalSampling(flags),
-  };
-  const present = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined));
   return {
-    ...present,
+    ...given({
+      candidates: flags.candidates,
+      rollouts: flags.rollouts,
+      steps: flags.steps,
+      blockTokens:
+        flags.blockTokens ??
+        (flags.steps === undefined && !flags.adaptive ? defaults.blockTokens : undefined),
+      lambda: flags.lambda,
+      lengthPenalty: flags.lengthPenalty,
+      alpha: flags.alpha,
+      moves: flags.moves,
+      preset,
+      maxTokens: flags.maxTokens ?? defaults.maxTokens,
+      temperature: flags.temperature,
+      topK: flags.topK,
+      topP: flags.topP,
+      minP: flags.minP,
+      finish: flags.finish,
+      adaptive: flags.adaptive,
+      stop: flags.stop,
+      system: flags.system,
+      raw: flags.raw,
+      thinking: flags.thinking,
+      weights: flags.weights,
+      mixture: flags.mixture,
+      proposalSampling:
+        flags.proposalTemperature === undefined
+          ? undefined
+          : { temperature: flags.proposalTemperature },
+    }),
     ...toDiffusionOptions(flags, defaults.diffusion),
-    budget,
+    budget: given({ tokens: flags.budgetTokens, ms: flags.budgetMs }),
   };
 }
 
@@ -66,15 +62,4 @@ function toPreset({ preset }: MethodFlags, task: string | undefined): PresetOpti
 /** Whether the reward is the preset's own: none was named. */
 export function hasPresetReward({ preset, reward }: MethodFlags): boolean {
   return preset !== undefined && reward === DEFAULT_REWARD;
-}
-
-function toProposalSampling(flags: MethodFlags): MethodOptions["proposalSampling"] {
-  const given = {
-    temperature: flags.proposalTemperature,
-    topK: flags.proposalTopK,
-    topP: flags.proposalTopP,
-    minP: flags.proposalMinP,
-  };
-  const present = Object.entries(given).filter(([, value]) => value !== undefined);
-  return present.length > 0 ? Object.fromEntries(present) : undefined;
 }

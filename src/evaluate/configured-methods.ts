@@ -10,7 +10,7 @@ import {
 } from "../methods/method-names.js";
 import type { MethodOptions } from "../methods/options.js";
 import { optionsFor } from "../methods/registry.js";
-import { resolveOptions } from "../methods/resolve-options.js";
+import { checkOptionNames, checkOptions, resolveOptions } from "../methods/resolve-options.js";
 import type { PromptForm, Task, TaskItem } from "../tasks/task.js";
 import type { MethodRecord } from "./store/run-files.js";
 
@@ -46,10 +46,10 @@ export interface ConfiguredMethod extends MethodRecord {
   needsProposal: boolean;
 }
 
-interface GivenMethods {
-  methods: readonly (MethodName | EvaluatedMethod)[];
-  options?: EvaluatedOptions;
-  proposal?: Model;
+interface CheckedMethods {
+  methods: readonly EvaluatedMethod[];
+  options: EvaluatedOptions;
+  proposal: Model | undefined;
 }
 
 interface Setting {
@@ -62,12 +62,12 @@ interface Setting {
   reward: object;
 }
 
-/** Checks the methods and fills in what they were not told. Throws `ERR_INVALID_OPTION`. */
+/** Fills in what the methods were not told. Throws `ERR_INVALID_OPTION`. */
 export function configureMethods(
-  { methods, options = {}, proposal }: GivenMethods,
+  { methods, options, proposal }: CheckedMethods,
   { task, form, item, model, reward }: Setting,
 ): ConfiguredMethod[] {
-  return checkMethods(methods, options).map(({ name, method, options: own = {} }) => {
+  return methods.map(({ name, method, options: own = {} }) => {
     const merged: EvaluatedOptions = withDefaults(optionsFor(method, options), own);
     const needsProposal = takesOption(method, "proposal");
     if (needsProposal && proposal === undefined) {
@@ -99,7 +99,7 @@ export function checkMethods(
   if (!Array.isArray(methods) || methods.length === 0) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `methods` to name at least one method");
   }
-  checkObject("options", options);
+  checkOptionNames(checkObject("options", options));
   refuseReserved(options);
   const names = new Set<string>();
   return methods.map((entry: MethodName | EvaluatedMethod) => {
@@ -116,9 +116,17 @@ export function checkMethods(
       );
     }
     names.add(name);
-    refuseReserved(optional(checkObject, "methods[i].options", own) ?? {});
+    checkOptionNames(optional(checkObject, "methods[i].options", own) ?? {});
+    refuseReserved(own ?? {});
+    checkWithoutModel(method, withDefaults(optionsFor(method, options), own ?? {}));
     return named;
   });
+}
+
+/** How texts are unmasked is checked later: it depends on the model, and on the task's length. */
+function checkWithoutModel(method: MethodName, options: MethodOptions): void {
+  const { diffusion: _, proposalDiffusion: __, ratio: ___, ...rest } = options;
+  checkOptions(method, rest, { hasProposal: takesOption(method, "proposal") });
 }
 
 /** Throws `ERR_INVALID_OPTION`. */

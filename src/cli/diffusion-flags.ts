@@ -1,23 +1,32 @@
 /** The options of diffusion models on the command line. */
 import type { Command } from "commander";
-import { CACHES, type ParallelRule, REMASKING } from "../engine/denoising-request.js";
+import type { ImportanceRatio } from "../chain/denoising.js";
+import {
+  CACHES,
+  type DiffusionCache,
+  type ParallelRule,
+  REMASKING,
+  type Remasking,
+} from "../engine/denoising-request.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { DiffusionOptions } from "../methods/diffusion-options.js";
 import type { MethodOptions } from "../methods/options.js";
+import { given } from "./given.js";
 import { numberOption } from "./numbers.js";
 
+/** The library checks what the names stand for. */
 export interface DiffusionFlags {
   denoisingSteps?: number;
   blockLength?: number;
-  remasking?: string;
+  remasking?: Remasking;
   cfgScale?: number;
-  cache?: string;
+  cache?: DiffusionCache;
   parallelThreshold?: number;
   parallelFactor?: number;
-  proposalCache?: string;
+  proposalCache?: DiffusionCache;
   proposalThreshold?: number;
   proposalFactor?: number;
-  ratio?: string;
+  ratio?: ImportanceRatio;
 }
 
 export function addDiffusionOptions(command: Command): Command {
@@ -46,7 +55,7 @@ export function toDiffusionOptions(
 ): Pick<MethodOptions, "diffusion" | "proposalDiffusion" | "ratio"> {
   const diffusion = {
     ...defaults,
-    ...present({
+    ...given({
       denoisingSteps: flags.denoisingSteps,
       blockLength: flags.blockLength,
       remasking: flags.remasking,
@@ -55,12 +64,12 @@ export function toDiffusionOptions(
       parallel: parallelOf("--parallel", flags.parallelThreshold, flags.parallelFactor),
     }),
   };
-  const proposalDiffusion = present({
+  const proposalDiffusion = given({
     cache: flags.proposalCache,
     parallel: parallelOf("--proposal", flags.proposalThreshold, flags.proposalFactor),
   });
   const isEmpty = (options: object) => Object.keys(options).length === 0;
-  return present({
+  return given({
     diffusion: isEmpty(diffusion) ? undefined : diffusion,
     proposalDiffusion: isEmpty(proposalDiffusion) ? undefined : proposalDiffusion,
     ratio: flags.ratio,
@@ -80,8 +89,4 @@ function parallelOf(
   }
   if (threshold !== undefined) return { threshold };
   return factor === undefined ? undefined : { factor };
-}
-
-function present(options: object): object {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
