@@ -2,9 +2,9 @@
 import type { Command } from "commander";
 import { BUNDLED_PROPOSAL, DEFAULT_MODEL } from "../engine/bundled-models.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import { loadModel } from "../engine/load-model.js";
-import type { GpuChoice } from "../engine/locate-engine.js";
-import type { Model } from "../engine/model.js";
+import { loadModel } from "../engine/local/load-model.js";
+import type { GpuChoice } from "../engine/local/locate-engine.js";
+import type { Model } from "../engine/local/model.js";
 import { gibibytes } from "./format.js";
 import { numberOption, numberOrAuto } from "./numbers.js";
 

@@ -10,7 +10,7 @@ import {
   checkString,
   optional,
 } from "../engine/check.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import type { MethodName } from "../methods/method-names.js";
 import { DEFAULT_REWARD, parseReward } from "../rewards/named.js";
 import { GRADING_MODES, type GradingMode, PROMPT_FORMS, type PromptForm } from "../tasks/task.js";

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { askCommand } from "../../src/cli/commands/ask.js";
-import { locateEngine } from "../../src/engine/locate-engine.js";
+import { locateEngine } from "../../src/engine/local/locate-engine.js";
 import { METHOD_NAMES } from "../../src/methods/method-names.js";
 import { taskNames } from "../../src/tasks/index.js";
 import { VERSION } from "../../src/version.js";

@@ -1,7 +1,7 @@
 /** What `ask` shows a person: its plan, the answer, and the evidence for it. */
 import path from "node:path";
 import pc from "picocolors";
-import type { Model } from "../../engine/model.js";
+import type { Model } from "../../engine/local/model.js";
 import type { ModelPlan, Plan } from "../../methods/plan.js";
 import type { Result } from "../../methods/result.js";
 import type { Step } from "../../methods/step.js";
