@@ -14,7 +14,7 @@ import type { Model } from "../engine/engine.js";
 import type { MethodName } from "../methods/registry.js";
 import { DEFAULT_REWARD, parseReward } from "../rewards/named.js";
 import { GRADING_MODES, type GradingMode, PROMPT_FORMS, type PromptForm } from "../tasks/task.js";
-import type { EvaluatedMethod, EvaluatedOptions } from "./configured-methods.js";
+import { checkMethods, type EvaluatedMethod, type EvaluatedOptions } from "./configured-methods.js";
 import type { EvaluationProgress } from "./progress.js";
 import type { Sample } from "./store/run-files.js";
 
@@ -82,6 +82,8 @@ export function resolveEvaluateOptions(options: EvaluateOptions) {
   const { allowCodeExecution = false, concurrency = 1, reward = DEFAULT_REWARD } = options;
   parseReward(reward);
   return {
+    methods: checkMethods(options.methods, options.options),
+    options: options.options ?? {},
     out: checkString("out", options.out),
     resume: checkBoolean("resume", resume),
     data: optional(checkString, "data", options.data),

@@ -62,7 +62,7 @@ export async function evaluate(
     throw new LlamaEtsError("ERR_INVALID_DATA", `${data ?? `The task ${task.name}`} has no items`);
   }
   const reward = await describeReward(resolved.reward, signal);
-  const methods = configureMethods(options, { model, task, form, item, reward });
+  const methods = configureMethods(resolved, { model, task, form, item, reward });
   const run: Omit<RunRecord, "format"> = {
     ...{ task: task.name, items: items.length, samples, seed, mode, form },
     // The hash is of what was read: another packing of the same rows is the same data.

@@ -1,9 +1,9 @@
 /** The commands that look around: help, `models`, `doctor`. */
 import { existsSync, mkdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { askCommand } from "../../src/cli/ask.js";
-import { METHOD_NAMES } from "../../src/cli/ask-flags.js";
+import { askCommand } from "../../src/cli/commands/ask.js";
 import { locateEngine } from "../../src/engine/local/locate-engine.js";
+import { METHOD_NAMES } from "../../src/methods/registry.js";
 import { taskNames } from "../../src/tasks/index.js";
 import { VERSION } from "../../src/version.js";
 import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";

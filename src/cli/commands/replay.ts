@@ -1,14 +1,29 @@
-/** What `replay` shows a person: a trace, step by step. */
+import { Command } from "commander";
 import pc from "picocolors";
-import { stepFacts } from "../report/run/step-facts.js";
-import type { Branch, Story, StoryStep, Vote } from "../report/run/story.js";
-import type { Trace } from "../report/trace.js";
-import { printable } from "./printable.js";
+import { percent, seconds } from "../../report/format.js";
+import { stepFacts } from "../../report/run/step-facts.js";
+import type { Branch, Story, StoryStep, Vote } from "../../report/run/story.js";
+import type { Trace } from "../../report/trace.js";
+import { printable } from "../terminal.js";
 
-export function formatReplay(trace: Trace, story: Story): string {
+export function replayCommand(): Command {
+  return new Command("replay")
+    .description("Print a trace of ask step by step; no model is loaded.")
+    .argument("<trace>", "a trace file, as ask --trace wrote it")
+    .action(replay);
+}
+
+async function replay(file: string): Promise<void> {
+  const { readTrace } = await import("../../report/trace.js");
+  const { tellStory } = await import("../../report/run/story.js");
+  const trace = await readTrace(file);
+  console.log(formatReplay(trace, tellStory(trace)));
+}
+
+function formatReplay(trace: Trace, story: Story): string {
   const { method, stopReason, answer, text, usage, agreement } = trace;
-  const spent = usage && `${usage.generated} tokens in ${(usage.ms / 1000).toFixed(2)} s`;
-  const vote = agreement === undefined ? undefined : `${Math.round(100 * agreement)}% agree`;
+  const spent = usage && `${usage.generated} tokens in ${seconds(usage.ms, 2)}`;
+  const vote = agreement === undefined ? undefined : `${percent(agreement)} agree`;
   const facts = [printable(method), vote, spent, `ended by: ${printable(stopReason)}`].filter(
     (fact) => fact,
   );
@@ -33,7 +48,7 @@ function formatStep(step: StoryStep, energyName: string): string {
 function formatBranch(branch: Branch, energyName: string): string {
   const { block, count, weight, isChosen, logEnergy, votes } = branch;
   const mark = isChosen ? pc.green("▶") : " ";
-  const share = `${(100 * weight).toFixed(1)}%`.padStart(6);
+  const share = percent(weight, 1).padStart(6);
   const shown = printable(block.trim().replace(/\s*\n\s*/g, " ⏎ "));
   const energy = logEnergy === null ? "-∞" : logEnergy.toFixed(2);
   const evidence = `${count > 1 ? `${count}×, ` : ""}${energyName} ${energy}; rollouts: ${votes.map(formatVote).join(", ") || "none"}`;

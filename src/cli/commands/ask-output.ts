@@ -1,9 +1,12 @@
-/** What `ask` shows a person: the answer, and the evidence for it. */
+/** What `ask` shows a person: its plan, the answer, and the evidence for it. */
 import path from "node:path";
 import pc from "picocolors";
-import type { Model } from "../engine/engine.js";
-import type { Result } from "../methods/result.js";
-import type { Step } from "../methods/step.js";
+import type { Model } from "../../engine/engine.js";
+import type { Result } from "../../methods/result.js";
+import type { Step } from "../../methods/step.js";
+import type { ModelPlan, Plan } from "../../planning/run-plan.js";
+import { counted, number, percent, seconds } from "../../report/format.js";
+import { bytes, rate } from "../format.js";
 
 export function formatAnswer(result: Result, run: { loadMs: number; model: Model }): string {
   const rows = [
@@ -56,12 +59,11 @@ function formatTokens({ usage, proposalUsage, steps, stopReason }: Result): stri
 }
 
 function formatTime({ usage, model }: Result, run: { loadMs: number; model: Model }): string {
-  const rate = Math.round((usage.generated / usage.ms) * 1000);
   const { threads } = run.model;
   const { engine, place } = run.model.describe();
-  const where = place === "cpu" ? `CPU, ${threads} thread${threads > 1 ? "s" : ""}` : engine.gpu;
+  const where = place === "cpu" ? `CPU, ${counted(threads, "thread")}` : engine.gpu;
   const name = path.basename(model.path, ".gguf");
-  return `${seconds(usage.ms)} (${rate} tokens/s) + ${seconds(run.loadMs)} loading ${name}; ${where}`;
+  return `${seconds(usage.ms, 2)} (${rate(usage)}) + ${seconds(run.loadMs, 2)} loading ${name}; ${where}`;
 }
 
 /** One line on what an interrupted run had found. */
@@ -74,10 +76,41 @@ export function formatInterrupted(steps: readonly Step[], trace: string | undefi
   return `Interrupted after step ${steps.length}.${kept} Best text so far:\n${best.text.trim()}`;
 }
 
-function percent(share: number): string {
-  return `${Math.round(share * 100)}%`;
+/** What `ask -v` says before work starts. */
+export function formatPlan(plan: Plan): string {
+  const { method, candidates, rollouts, steps, blockTokens, promptTokens, maxTokens } = plan;
+  const rows: [string, string][] = [
+    [
+      "plan",
+      `${method}: ${counted(steps, "step")} of ${counted(blockTokens, "token")}, ${counted(candidates, "candidate")} × ${counted(rollouts, "rollout")}; ${counted(promptTokens, "prompt token")}, answer up to ${number(maxTokens)}`,
+    ],
+    ...rowsOf(plan.model, ""),
+    ...(plan.proposal ? rowsOf(plan.proposal, "proposal's ") : []),
+    [
+      "peak",
+      `${bytes(plan.peakBytes)} expected; ${bytes(plan.freeBytes)} free where the context is made`,
+    ],
+  ];
+  return rows.map(([name, value]) => `  ${pc.dim(name.padEnd(18))} ${value}`).join("\n");
 }
 
-function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(2)} s`;
+function rowsOf(model: ModelPlan, whose: string): [string, string][] {
+  const { cells, sequences, batchTokens, outputs, kvType, parallel, waves } = model;
+  const { weights, vocabulary, kvCache, logits, compute } = model.memory;
+  const { prefilled, generated, scored } = model.tokens;
+  return [
+    [
+      `${whose}context`,
+      `${number(cells)} cells (${kvType}), ${counted(sequences, "sequence")}; batches of ${number(batchTokens)} tokens, ${number(outputs)} outputs`,
+    ],
+    [`${whose}draws`, `${number(parallel)} side by side, ${counted(waves, "wave")} a step`],
+    [
+      `${whose}memory`,
+      `weights ${bytes(weights)}, vocabulary ${bytes(vocabulary)}, KV cache ${bytes(kvCache)}, logits ${bytes(logits)}, compute ${bytes(compute)}`,
+    ],
+    [
+      `${whose}tokens`,
+      `at most ${number(generated)} generated, ${number(prefilled)} prefilled, ${number(scored)} scored`,
+    ],
+  ];
 }

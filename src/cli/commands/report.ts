@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { writeOutput } from "../write-output.js";
 
 export function reportCommand(): Command {
   return new Command("report")
@@ -6,7 +7,7 @@ export function reportCommand(): Command {
     .argument("<sources...>", "a trace file, or run directories")
     .requiredOption("-o, --output <file>", "the page to write")
     .action(async (sources: string[], { output }: { output: string }) => {
-      const { runReportCommand } = await import("./run-report.js");
-      await runReportCommand(sources, output);
+      const { renderReport } = await import("../../report/render-report.js");
+      await writeOutput("report", output, await renderReport(sources));
     });
 }

@@ -1,14 +1,15 @@
 import { availableParallelism, freemem, totalmem } from "node:os";
+import { Command } from "commander";
 import pc from "picocolors";
-import { bundledModels, DEFAULT_MODEL } from "../engine/bundled-models.js";
-import { checkOneOf } from "../engine/check.js";
-import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import { loadModel, openEngine } from "../engine/local/load-model.js";
-import type { GpuChoice } from "../engine/local/locate-engine.js";
-import { addon } from "../engine/local/native.js";
-import { majority } from "../methods/majority.js";
-import { Sandbox } from "../sandbox/sandbox.js";
-import { VERSION } from "../version.js";
+import { bundledModels, DEFAULT_MODEL } from "../../engine/bundled-models.js";
+import { checkOneOf } from "../../engine/check.js";
+import { LlamaEtsError, messageOf } from "../../engine/errors.js";
+import { loadModel, openEngine } from "../../engine/local/load-model.js";
+import type { GpuChoice } from "../../engine/local/locate-engine.js";
+import { addon } from "../../engine/local/native.js";
+import { VERSION } from "../../version.js";
+import { gibibytes, rate } from "../format.js";
+import { ENGINE_OPTION } from "../model-flags.js";
 
 type Finding = { check: string; ok: boolean; detail: string };
 
@@ -18,7 +19,18 @@ interface DoctorFlags {
   json?: boolean;
 }
 
-export async function runDoctor(flags: DoctorFlags): Promise<void> {
+export function doctorCommand(): Command {
+  return new Command("doctor")
+    .description(
+      "Check the installation: addon, engine, devices, sandbox, and one real generation.",
+    )
+    .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
+    .option(...ENGINE_OPTION)
+    .option("--json", "print one JSON object")
+    .action(runDoctor);
+}
+
+async function runDoctor(flags: DoctorFlags): Promise<void> {
   const kind = checkOneOf("--gpu", flags.gpu, ["auto", "cuda", "vulkan", "metal", "off", "false"]);
   const gpu: GpuChoice = kind === "off" || kind === "false" ? false : kind;
   const findings: Finding[] = [
@@ -29,7 +41,7 @@ export async function runDoctor(flags: DoctorFlags): Promise<void> {
     await find(
       "machine",
       () =>
-        `${availableParallelism()} cores, ${toGiB(freemem())} of ${toGiB(totalmem())} GiB memory free`,
+        `${availableParallelism()} cores, ${gibibytes(freemem())} of ${gibibytes(totalmem())} GiB memory free`,
     ),
     await find("addon", () => `built for llama.cpp ${addon().engineRelease}`),
     await find("engine", async () => {
@@ -67,7 +79,7 @@ function describeDevices(): string {
     .map(({ name, description, type, freeBytes }) =>
       type === "cpu" || type === "accelerator"
         ? `${name} ${description}`
-        : `${name} ${description}, ${toGiB(freeBytes)} GiB free`,
+        : `${name} ${description}, ${gibibytes(freeBytes)} GiB free`,
     )
     .join("; ");
 }
@@ -80,6 +92,7 @@ function describeModels(): string {
 
 /** What would confine generated programs, shown by running one. */
 async function describeSandbox(): Promise<string> {
+  const { Sandbox } = await import("../../sandbox/sandbox.js");
   await using sandbox = await Sandbox.open({ concurrency: 1 });
   const run = { program: "def f(x): return 2 * x", entryPoint: "f", tests: "assert f(2) == 4" };
   const { result, detail } = await sandbox.check(run);
@@ -88,12 +101,12 @@ async function describeSandbox(): Promise<string> {
 }
 
 async function generateOnce(engine?: string): Promise<string> {
+  const { majority } = await import("../../methods/majority.js");
   const model = await loadModel(DEFAULT_MODEL, engine === undefined ? {} : { engine });
   try {
     const question = "Sam has 12 apples and eats 5. How many apples are left?";
     const { answer, usage } = await majority(model, question, { maxTokens: 80 });
-    const rate = Math.round((usage.generated / usage.ms) * 1000);
-    return `${usage.generated} tokens, ${rate} tokens/s with ${DEFAULT_MODEL}; answer ${answer}`;
+    return `${usage.generated} tokens, ${rate(usage)} with ${DEFAULT_MODEL}; answer ${answer}`;
   } finally {
     await model.dispose();
   }
@@ -101,8 +114,4 @@ async function generateOnce(engine?: string): Promise<string> {
 
 function formatFinding({ check, ok, detail }: Finding): string {
   return `${ok ? pc.green("ok  ") : pc.red("FAIL")} ${check.padEnd(11)} ${detail}`;
-}
-
-function toGiB(bytes: number): string {
-  return (bytes / 2 ** 30).toFixed(1);
 }

@@ -1,14 +1,16 @@
 /** What `eval` shows: how far it is, and what it came to. */
 import pc from "picocolors";
-import type { Evaluation } from "../evaluate/evaluate.js";
-import type { EvaluationProgress } from "../evaluate/progress.js";
-import type { FailedSample, MethodSummary } from "../evaluate/store/run-files.js";
-import { progressBar } from "./progress-bar.js";
+import type { Evaluation } from "../../evaluate/evaluate.js";
+import type { EvaluationProgress } from "../../evaluate/progress.js";
+import type { FailedSample, MethodSummary } from "../../evaluate/store/run-files.js";
+import { percent } from "../../report/format.js";
+import { duration, rate } from "../format.js";
+import { progressBar } from "../terminal.js";
 
 /** Between two lines on standard error where there is no terminal. */
 const LINE_INTERVAL_MS = 10_000;
 
-export interface EvalProgress {
+interface EvalProgress {
   /** What was shown last. */
   readonly last: EvaluationProgress | undefined;
   show(progress: EvaluationProgress): void;
@@ -61,11 +63,12 @@ function formatProgress({
   methods,
 }: EvaluationProgress): string {
   const left = drawn === 0 ? "" : `${duration((ms / drawn) * (total - done))} left`;
-  const rate = `${Math.round((generated / ms) * 1000)} tokens/s`;
   const accuracies = Object.entries(methods)
     .filter(([, { n }]) => n > 0)
-    .map(([name, { n, correct }]) => `${name} ${Math.round((100 * correct) / n)}%`);
-  return [`${done}/${total}`, left, rate, ...accuracies].filter((part) => part !== "").join("  ");
+    .map(([name, { n, correct }]) => `${name} ${percent(correct / n)}`);
+  return [`${done}/${total}`, left, rate({ generated, ms }), ...accuracies]
+    .filter((part) => part !== "")
+    .join("  ");
 }
 
 export function formatEvaluation({ directory, summary, run, drawn, kept }: Evaluation): string {
@@ -100,8 +103,8 @@ function row(name: string, width: number, method: MethodSummary): string {
   return [
     name.padEnd(width),
     String(n).padStart(5),
-    pc.bold(percent(accuracy).padStart(8)),
-    `${percent(low)} – ${percent(high)}`.padStart(12),
+    pc.bold(percent(accuracy, 1).padStart(8)),
+    `${percent(low, 1)} – ${percent(high, 1)}`.padStart(12),
     tokens.toFixed(0).padStart(13),
     (ms / n / 1000).toFixed(2).padStart(9),
   ].join("  ");
@@ -113,17 +116,4 @@ export function formatInterrupted(out: string, progress: EvaluationProgress | un
     return `Interrupted before the first sample; nothing new is in ${out}.`;
   const { done, total } = progress;
   return `Interrupted: ${done} of ${total} samples are kept in ${out}; the same command with --resume goes on.`;
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)}%`;
-}
-
-function duration(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 60) return `${seconds}s`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 60
-    ? `${minutes}m ${seconds % 60}s`
-    : `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
 }

@@ -1,8 +1,9 @@
 import { readdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
+import { Command } from "commander";
 import pc from "picocolors";
-import { bundledModels, DEFAULT_MODEL } from "../engine/bundled-models.js";
+import { bundledModels, DEFAULT_MODEL } from "../../engine/bundled-models.js";
 
 interface ListedModel {
   name: string;
@@ -11,7 +12,14 @@ interface ListedModel {
   role: string;
 }
 
-export async function listModels(flags: { json?: boolean }): Promise<void> {
+export function modelsCommand(): Command {
+  return new Command("models")
+    .description("List the bundled models and those downloaded before.")
+    .option("--json", "print one JSON object")
+    .action(listModels);
+}
+
+async function listModels(flags: { json?: boolean }): Promise<void> {
   const bundled = await Promise.all(
     bundledModels().map(async (model) => ({ ...model, sizeBytes: (await stat(model.path)).size })),
   );

@@ -1,9 +1,11 @@
 /** What `compare` shows a person. */
 import Table from "cli-table3";
 import pc from "picocolors";
-import type { ComparedMethod, Comparison, Pair } from "../evaluate/compare/comparison.js";
-import { PUBLISHED_SCOPE, type Published } from "../evaluate/compare/published.js";
-import { printable } from "./printable.js";
+import type { ComparedMethod, Comparison, Pair } from "../../evaluate/compare/comparison.js";
+import { PUBLISHED_SCOPE, type Published } from "../../evaluate/compare/published.js";
+import { counted, number, percent, pValue } from "../../report/format.js";
+import { points } from "../format.js";
+import { printable } from "../terminal.js";
 
 export function formatComparison(comparison: Comparison): string {
   const { runs, items, methods, pairs, warnings } = comparison;
@@ -34,10 +36,10 @@ function formatMethods(methods: readonly ComparedMethod[]): string {
     const { name, accuracy, ci95, tokens, seconds } = method;
     table.push([
       printable(name),
-      percent(accuracy),
-      range(ci95.map(percent)),
-      significant(tokens.generated),
-      ...(hasProposal ? [tokens.proposal > 0 ? significant(tokens.proposal) : "–"] : []),
+      percent(accuracy, 1),
+      range(ci95.map((bound) => percent(bound, 1))),
+      number(tokens.generated),
+      ...(hasProposal ? [tokens.proposal > 0 ? number(tokens.proposal) : "–"] : []),
       seconds.toFixed(seconds < 10 ? 3 : 1),
       estimate(method.accuracyPer1kTokens),
       estimate(method.accuracyPerSecond),
@@ -55,14 +57,14 @@ function intervalNote(methods: readonly ComparedMethod[]): string {
 
 function formatPairs(pairs: readonly Pair[]): string {
   const table = newTable(["difference", "points", "95% interval", "won : lost", "p", "p, Holm"]);
-  for (const { better, worse, difference, ci95, won, lost, pValue, adjusted } of pairs) {
+  for (const { better, worse, difference, ci95, won, lost, pValue: p, adjusted } of pairs) {
     table.push([
       printable(`${better} − ${worse}`),
       points(difference),
       range(ci95.map(points)),
       `${won} : ${lost}`,
-      formatP(pValue),
-      adjusted <= 0.05 ? pc.bold(formatP(adjusted)) : formatP(adjusted),
+      pValue(p),
+      adjusted <= 0.05 ? pc.bold(pValue(adjusted)) : pValue(adjusted),
     ]);
   }
   const clear = pairs.filter(({ adjusted }) => adjusted <= 0.05).length;
@@ -87,7 +89,7 @@ export function formatPaper({ methods }: Comparison, published: Published | null
     const own = methods.filter((m) => m.method === method);
     const published = [
       label,
-      accuracy === null ? "–" : percent(accuracy),
+      accuracy === null ? "–" : percent(accuracy, 1),
       relativeTime === null ? "–" : `${relativeTime}×`,
     ];
     if (own.length === 0) table.push([...published, "–", "", ""]);
@@ -99,7 +101,7 @@ export function formatPaper({ methods }: Comparison, published: Published | null
 }
 
 function ownCells({ name, accuracy, ci95 }: ComparedMethod): string[] {
-  return [printable(name), percent(accuracy), range(ci95.map(percent))];
+  return [printable(name), percent(accuracy, 1), range(ci95.map((bound) => percent(bound, 1)))];
 }
 
 function newTable(head: string[]): Table.Table {
@@ -117,33 +119,10 @@ const BORDERS = {
   ...{ left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: " " },
 };
 
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)}%`;
-}
-
-function points(share: number): string {
-  const shown = Math.abs(100 * share).toFixed(1);
-  return shown === "0.0" ? shown : `${share > 0 ? "+" : "−"}${shown}`;
-}
-
 function range([low = "", high = ""]: readonly string[]): string {
   return `${low} to ${high}`;
 }
 
 function estimate({ value, ci95 }: ComparedMethod["accuracyPerSecond"]): string {
-  return `${significant(value)} (${range(ci95.map(significant))})`;
-}
-
-function significant(value: number): string {
-  return value >= 100
-    ? Math.round(value).toLocaleString("en")
-    : String(Number(value.toPrecision(3)));
-}
-
-function formatP(p: number): string {
-  return p < 0.001 ? "< 0.001" : p.toFixed(3);
-}
-
-function counted(count: number, noun: string): string {
-  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+  return `${number(value)} (${range(ci95.map(number))})`;
 }
