@@ -1,5 +1,6 @@
 import type { AnswerEnd } from "../chain/answer-end.js";
 import type { Text } from "../chain/chain.js";
+import { checkFunction, checkObject, checkString, optional } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { TokenMetric } from "../engine/local/native-context.js";
 import { untilAborted } from "../engine/until-aborted.js";
@@ -53,12 +54,22 @@ export type RewardFunction = (
   input: RewardInput,
 ) => number | Promise<number>;
 
+/** Throws `ERR_INVALID_OPTION` for what is no reward. */
 export function toReward(reward: Reward | RewardFunction): Reward {
-  if (typeof reward !== "function") return reward;
+  if (typeof reward !== "function") return checkReward(reward);
   return {
     name: reward.name === "" ? "custom" : reward.name,
     score: (input) => Promise.all(input.pool.map(async (c) => reward(c, input))),
   };
+}
+
+function checkReward(reward: Reward): Reward {
+  checkObject("reward", reward);
+  checkString("reward.name", reward.name);
+  checkFunction("reward.score", reward.score);
+  optional(checkFunction, "reward.isSettled", reward.isSettled);
+  optional(checkFunction, "reward.isDecided", reward.isDecided);
+  return reward;
 }
 
 /** Scores a pool. Throws `ERR_REWARD`, naming the completion, for anything but finite numbers. */

@@ -9,7 +9,7 @@ import type { Plan } from "../../methods/plan.js";
 import type { Step } from "../../methods/step.js";
 import { type OpenedReward, openReward } from "../../rewards/named.js";
 import { findTask, taskNames } from "../../tasks/index.js";
-import type { Task, TaskPrompt } from "../../tasks/task.js";
+import { answersOf, type Task, type TaskPrompt } from "../../tasks/task.js";
 import { VERSION } from "../../version.js";
 import { exitWith, failStalled, Interrupted, interruptSignal } from "../exit.js";
 import { addMethodOptions, type MethodFlags } from "../method-flags.js";
@@ -153,8 +153,7 @@ async function openNamedReward(
 ): Promise<OpenedReward | null> {
   if (hasPresetReward(flags)) return null;
   return openReward(flags.reward, {
-    ...(task && { extract: (text: string) => task.extract(text) }),
-    ...(task?.answerEnd && { answerEnd: task.answerEnd }),
+    ...(task && answersOf(task)),
     loadModel: (model) => loadNamedModel({ ...flags, model }, signal),
   });
 }
