@@ -10,7 +10,7 @@ import {
 } from "../engine/denoising-request.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { DiffusionOptions } from "../methods/diffusion-options.js";
-import type { MethodOptions } from "../methods/options.js";
+import type { MethodOptions } from "../methods/registry.js";
 import { given } from "./given.js";
 import { numberOption } from "./numbers.js";
 

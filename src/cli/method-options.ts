@@ -2,8 +2,8 @@
 import { bundledDefaults } from "../engine/bundled-models.js";
 import { checkOneOf } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { MethodOptions } from "../methods/options.js";
 import type { PresetOptions } from "../methods/preset.js";
+import type { MethodOptions } from "../methods/registry.js";
 import { DEFAULT_REWARD, parseReward } from "../rewards/named.js";
 import { toDiffusionOptions } from "./diffusion-flags.js";
 import { given } from "./given.js";

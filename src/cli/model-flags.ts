@@ -1,10 +1,10 @@
 /** The options by which commands name a model, and the models that they name. */
 import type { Command } from "commander";
 import { BUNDLED_PROPOSAL, DEFAULT_MODEL } from "../engine/bundled-models.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { loadModel } from "../engine/local/load-model.js";
 import type { GpuChoice } from "../engine/local/locate-engine.js";
-import type { Model } from "../engine/local/model.js";
 import { gibibytes } from "./format.js";
 import { numberOption, numberOrAuto } from "./numbers.js";
 

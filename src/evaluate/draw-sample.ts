@@ -1,7 +1,7 @@
 /** Draws one sample: one run of a method on an item. Grading it is left to others. */
+
+import type { Model } from "../engine/engine.js";
 import { codeOf, messageOf } from "../engine/errors.js";
-import type { Model } from "../engine/local/model.js";
-import { takesOption } from "../methods/method-names.js";
 import { METHODS } from "../methods/registry.js";
 import type { Result } from "../methods/result.js";
 import type { Reward } from "../rewards/reward.js";
@@ -44,8 +44,8 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
     const result = await METHODS[method](model, task.prompt(item, form).prompt, {
       ...promptSettings(task, form, item, job.options),
       ...{ seed, extract: answers.extract },
-      ...(takesOption(method, "reward") && reward && { reward }),
-      ...(takesOption(method, "proposal") && proposal && { proposal }),
+      ...(reward && { reward }),
+      ...(METHODS[method].proposal && proposal && { proposal }),
       ...(signal && { signal }),
       ...(onTokens && { onProgress: ({ generated }) => onTokens(job.key, generated) }),
     });

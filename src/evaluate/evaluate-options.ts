@@ -10,9 +10,9 @@ import {
   checkString,
   optional,
 } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/local/model.js";
-import type { MethodName } from "../methods/method-names.js";
+import type { MethodName } from "../methods/registry.js";
 import { DEFAULT_REWARD, parseReward } from "../rewards/named.js";
 import { GRADING_MODES, type GradingMode, PROMPT_FORMS, type PromptForm } from "../tasks/task.js";
 import { checkMethods, type EvaluatedMethod, type EvaluatedOptions } from "./configured-methods.js";

@@ -1,7 +1,7 @@
 /** Evaluations: items × methods × samples, drawn, graded and kept in a run directory. */
 import { checkModel } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/local/model.js";
 import { DEFAULT_REWARD, openReward } from "../rewards/named.js";
 import { answersOf, checkTask, type Grader, type GradingMode, type Task } from "../tasks/task.js";
 import { type ConfiguredMethod, configureMethods } from "./configured-methods.js";

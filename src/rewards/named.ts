@@ -1,9 +1,9 @@
 /** Rewards by name, as the command line gives them: `self-consistency+0.5*confidence`. */
 import { readFile } from "node:fs/promises";
 import { checkFunction, checkObject, checkOneOf, checkString, optional } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { loadModel } from "../engine/local/load-model.js";
-import type { Model } from "../engine/local/model.js";
 import { type AnswerOptions, checkAnswerOptions } from "./answer.js";
 import { combine } from "./combine.js";
 import { confidence } from "./confidence.js";

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { askCommand } from "../../src/cli/commands/ask.js";
 import { locateEngine } from "../../src/engine/local/locate-engine.js";
-import { METHOD_NAMES } from "../../src/methods/method-names.js";
+import { METHOD_NAMES } from "../../src/methods/registry.js";
 import { taskNames } from "../../src/tasks/index.js";
 import { VERSION } from "../../src/version.js";
 import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";

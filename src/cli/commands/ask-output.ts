@@ -1,10 +1,10 @@
 /** What `ask` shows a person: its plan, the answer, and the evidence for it. */
 import path from "node:path";
 import pc from "picocolors";
-import type { Model } from "../../engine/local/model.js";
-import type { ModelPlan, Plan } from "../../methods/plan.js";
+import type { Model } from "../../engine/engine.js";
 import type { Result } from "../../methods/result.js";
 import type { Step } from "../../methods/step.js";
+import type { ModelPlan, Plan } from "../../planning/run-plan.js";
 import { counted, number, percent, seconds } from "../../report/format.js";
 import { bytes, rate } from "../format.js";
 
@@ -59,9 +59,9 @@ function formatTokens({ usage, proposalUsage, steps, stopReason }: Result): stri
 }
 
 function formatTime({ usage, model }: Result, run: { loadMs: number; model: Model }): string {
-  const { engine, threads } = run.model;
-  const where =
-    engine.gpu === false ? `CPU, ${threads} thread${threads > 1 ? "s" : ""}` : engine.gpu;
+  const { threads } = run.model;
+  const { engine, place } = run.model.describe();
+  const where = place === "cpu" ? `CPU, ${threads} thread${threads > 1 ? "s" : ""}` : engine.gpu;
   const name = path.basename(model.path, ".gguf");
   return `${seconds(usage.ms, 2)} (${rate(usage)}) + ${seconds(run.loadMs, 2)} loading ${name}; ${where}`;
 }
@@ -95,13 +95,13 @@ export function formatPlan(plan: Plan): string {
 }
 
 function rowsOf(model: ModelPlan, whose: string): [string, string][] {
-  const { cells, sequences, batchTokens, outputs, kvType, streams, parallel, waves } = model;
+  const { cells, sequences, batchTokens, outputs, kvType, parallel, waves } = model;
   const { weights, vocabulary, kvCache, logits, compute } = model.memory;
   const { prefilled, generated, scored } = model.tokens;
   return [
     [
       `${whose}context`,
-      `${number(cells)} cells (${kvType}, ${streams}), ${counted(sequences, "sequence")}; batches of ${number(batchTokens)} tokens, ${number(outputs)} outputs`,
+      `${number(cells)} cells (${kvType}, unified), ${counted(sequences, "sequence")}; batches of ${number(batchTokens)} tokens, ${number(outputs)} outputs`,
     ],
     [`${whose}draws`, `${number(parallel)} side by side, ${counted(waves, "wave")} a step`],
     [

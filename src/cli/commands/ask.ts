@@ -3,10 +3,10 @@ import { Command } from "commander";
 import { bundledDefaults } from "../../engine/bundled-models.js";
 import { checkOneOf } from "../../engine/check.js";
 import { LlamaEtsError } from "../../engine/errors.js";
-import { METHOD_NAMES, takesOption } from "../../methods/method-names.js";
-import type { MethodOptions } from "../../methods/options.js";
-import type { Plan } from "../../methods/plan.js";
+import { METHOD_NAMES, METHODS, type MethodOptions } from "../../methods/registry.js";
+import { checkOptions } from "../../methods/resolve-options.js";
 import type { Step } from "../../methods/step.js";
+import type { Plan } from "../../planning/run-plan.js";
 import { type OpenedReward, openReward } from "../../rewards/named.js";
 import { findTask, taskNames } from "../../tasks/index.js";
 import { answersOf, type Task, type TaskPrompt } from "../../tasks/task.js";
@@ -50,17 +50,15 @@ export function askCommand(): Command {
 }
 
 async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
-  const { METHODS } = await import("../../methods/registry.js");
-  const { checkOptions } = await import("../../methods/resolve-options.js");
   const { liveText, progressBar } = await import("../terminal.js");
   const name = checkOneOf("--method", flags.method, METHOD_NAMES);
   const task = await taskOf(flags);
   const options = toAskOptions(flags, task);
-  const needsProposal = takesOption(name, "proposal");
+  const needsProposal = METHODS[name].proposal !== undefined;
   if (flags.proposal !== undefined && !needsProposal) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", `--proposal needs --method ets-is, not ${name}`);
   }
-  checkOptions(name, options, { hasProposal: needsProposal });
+  checkOptions(METHODS[name], options);
   const question = await readPrompt(prompt);
   const asked = toAskPrompt(flags, task, question);
   const signal = interruptSignal();

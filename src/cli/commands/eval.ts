@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { METHOD_NAMES, takesOption } from "../../methods/method-names.js";
+import { METHOD_NAMES, METHODS } from "../../methods/registry.js";
 import { findTask, taskNames } from "../../tasks/index.js";
 import type { GradingMode, PromptForm } from "../../tasks/task.js";
 import { parseMethods } from "../evaluated-methods.js";
@@ -78,7 +78,7 @@ async function runEval(taskName: string, flags: EvalFlags): Promise<void> {
     }),
   };
   resolveEvaluateOptions(options);
-  const needsProposal = methods.some(({ method }) => takesOption(method, "proposal"));
+  const needsProposal = methods.some(({ method }) => METHODS[method].proposal !== undefined);
   const signal = interruptSignal();
   const progress = evalProgress();
   process.once("beforeExit", failStalled);

@@ -8,7 +8,7 @@ import {
   checkString,
   optional,
 } from "../../engine/check.js";
-import type { Model } from "../../engine/local/model.js";
+import type { Model } from "../../engine/engine.js";
 import { untilAborted } from "../../engine/until-aborted.js";
 import { DEFAULT_REWARD, openReward, parseReward } from "../../rewards/named.js";
 import { findTask } from "../../tasks/index.js";
