@@ -1,6 +1,6 @@
 /** What `ask -v` says before work starts. */
 import pc from "picocolors";
-import type { ModelPlan, Plan } from "../methods/plan.js";
+import type { ModelPlan, Plan } from "../planning/run-plan.js";
 
 export function formatPlan(plan: Plan): string {
   const { method, candidates, rollouts, steps, blockTokens, promptTokens, maxTokens } = plan;

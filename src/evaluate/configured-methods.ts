@@ -2,15 +2,16 @@
 import { checkKeys, checkObject, checkOneOf, checkString, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
+import { withDefaults } from "../methods/options.js";
 import {
   METHOD_NAMES,
+  METHODS,
   type MethodName,
-  takesOption,
-  withDefaults,
-} from "../methods/method-names.js";
-import type { MethodOptions } from "../methods/options.js";
-import { optionsFor } from "../methods/registry.js";
+  type MethodOptions,
+  optionsFor,
+} from "../methods/registry.js";
 import { resolveOptions } from "../methods/resolve-options.js";
+import { settingsOf } from "../methods/settings.js";
 import type { PromptForm, Task, TaskItem } from "../tasks/task.js";
 import type { MethodRecord } from "./store/run-files.js";
 
@@ -36,6 +37,9 @@ export interface EvaluatedMethod {
   /** Besides the common `options`, which they override. */
   options?: EvaluatedOptions;
 }
+
+/** Settings that `run.json` has for every method since its first format: keys rest on them. */
+const OF_EVERY_METHOD = { lengthPenalty: null, alpha: null, moves: null };
 
 const RESERVED = ["extract", "proposal", "reward", "seed", "signal"];
 
@@ -69,7 +73,7 @@ export function configureMethods(
 ): ConfiguredMethod[] {
   return checkMethods(methods, options).map(({ name, method, options: own = {} }) => {
     const merged: EvaluatedOptions = withDefaults(optionsFor(method, options), own);
-    const needsProposal = takesOption(method, "proposal");
+    const needsProposal = METHODS[method].proposal !== undefined;
     if (needsProposal && proposal === undefined) {
       throw new LlamaEtsError("ERR_INVALID_OPTION", `${method} needs a \`proposal\``, {
         fix: "a smaller model of the same family",
@@ -79,8 +83,8 @@ export function configureMethods(
       ...promptSettings(task, form, item, merged),
       ...(needsProposal && proposal && { proposal }),
     };
-    const { proposal: _, ...resolved } = resolveOptions(method, given, model, 0).settings;
-    const record = { ...resolved, ...reward };
+    const resolved = settingsOf(resolveOptions(METHODS[method], given, model, 0));
+    const { proposal: _, ...record } = { ...OF_EVERY_METHOD, ...resolved, ...reward };
     return {
       ...{ name, method, options: merged, needsProposal },
       settings: JSON.parse(JSON.stringify(record)),

@@ -2,7 +2,6 @@
 
 import type { Model } from "../engine/engine.js";
 import { codeOf, messageOf } from "../engine/errors.js";
-import { takesOption } from "../methods/method-names.js";
 import { METHODS } from "../methods/registry.js";
 import type { Result } from "../methods/result.js";
 import type { Reward } from "../rewards/reward.js";
@@ -47,8 +46,8 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
     const result = await METHODS[method](model, task.prompt(item, form).prompt, {
       ...promptSettings(task, form, item, job.options),
       ...{ seed, extract },
-      ...(takesOption(method, "reward") && reward && { reward }),
-      ...(takesOption(method, "proposal") && proposal && { proposal }),
+      ...(reward && { reward }),
+      ...(METHODS[method].proposal && proposal && { proposal }),
       ...(signal && { signal }),
       ...(onTokens && { onProgress: ({ generated }) => onTokens(job.key, generated) }),
     });

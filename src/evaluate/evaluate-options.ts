@@ -11,7 +11,7 @@ import {
   optional,
 } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
-import type { MethodName } from "../methods/method-names.js";
+import type { MethodName } from "../methods/registry.js";
 import { DEFAULT_REWARD, parseReward } from "../rewards/named.js";
 import { GRADING_MODES, type GradingMode, PROMPT_FORMS, type PromptForm } from "../tasks/task.js";
 import type { EvaluatedMethod, EvaluatedOptions } from "./configured-methods.js";

@@ -1,6 +1,8 @@
 /** Makes room for the runs of an evaluation that go on side by side. */
-import { type Plan, plan } from "../methods/plan.js";
+import { plan } from "../methods/plan.js";
+import { METHODS } from "../methods/registry.js";
 import { openRoom, type Room, type RunContexts } from "../planning/admission.js";
+import type { Plan } from "../planning/run-plan.js";
 import { promptSettings } from "./configured-methods.js";
 import type { DrawContext } from "./draw-sample.js";
 import type { DrawJob } from "./jobs.js";
@@ -48,7 +50,7 @@ async function planLongest(jobs: readonly DrawJob[], context: DrawContext): Prom
     plan(model, task.prompt(item, form).prompt, {
       ...promptSettings(task, form, item, options),
       method,
-      ...(method === "ets-is" && proposal && { proposal }),
+      ...(METHODS[method].proposal && proposal && { proposal }),
     });
   const plans = await Promise.all(
     longestJobs(jobs).map((job) => planOf(job).catch(() => null)), // the run itself will say why

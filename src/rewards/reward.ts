@@ -56,6 +56,16 @@ export type RewardFunction = (
   input: RewardInput,
 ) => number | Promise<number>;
 
+/** Throws `ERR_INVALID_OPTION` for what is neither a reward nor a function. */
+export function checkReward(name: string, value: Reward | RewardFunction): Reward | RewardFunction {
+  const isReward = typeof value === "object" && value !== null && typeof value.score === "function";
+  if (typeof value === "function" || isReward) return value;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    `Expected \`${name}\` to be a function, or a reward with \`name\` and \`score\``,
+  );
+}
+
 export function toReward(reward: Reward | RewardFunction): Reward {
   if (typeof reward !== "function") return reward;
   return {

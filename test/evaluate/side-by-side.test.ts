@@ -6,7 +6,7 @@ import type { DrawJob } from "../../src/evaluate/jobs.js";
 import { drawLocally } from "../../src/evaluate/local-executor.js";
 import { openSideBySide } from "../../src/evaluate/side-by-side.js";
 import { loadModel, plan, type Result, sample } from "../../src/index.js";
-import type { MethodName } from "../../src/methods/method-names.js";
+import type { MethodName } from "../../src/methods/registry.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import type { TaskItem } from "../../src/tasks/task.js";
 import { useModel } from "../fixtures/models.js";

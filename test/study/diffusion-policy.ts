@@ -4,7 +4,7 @@
  */
 import type { Model } from "../../src/engine/engine.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
-import type { MethodOptions } from "../../src/methods/options.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import type { Completion } from "../../src/rewards/reward.js";
 import {
   type Canvas,

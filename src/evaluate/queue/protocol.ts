@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { LlamaEtsError, messageOf } from "../../engine/errors.js";
-import { METHOD_NAMES } from "../../methods/method-names.js";
+import { METHOD_NAMES } from "../../methods/registry.js";
 import { drawnSchema, failureSchema } from "../store/run-files.js";
 
 export const QUEUE_NAME = "llama-ets";

@@ -2,35 +2,15 @@
 
 import type { Model } from "../engine/engine.js";
 import type { Sampling } from "../engine/sampling.js";
-import type { Expansion, Scores, Sequence, Sequences, TokenMetric } from "../engine/sequences.js";
+import type { Expansion, Scores, Sequence, Sequences } from "../engine/sequences.js";
 import { type AnswerEnd, answeredPart, tailOf } from "./answer-end.js";
 import { groupsOf, type Reading, toBatches } from "./batches.js";
-import type { Budget } from "./budget.js";
 import type { NextToken, RedrawnState, Rollout, Text, Usage } from "./chain.js";
-import { PROGRESS_INTERVAL_MS, whileReporting } from "./progress.js";
+import type { ChainOptions } from "./chain-options.js";
+import { randomKey, type Stream } from "./random-streams.js";
+import { RunLimits } from "./run-limits.js";
 import { type DrawnText, TextWriter } from "./text-writer.js";
 import { appendValues, unknownValues } from "./token-values.js";
-
-export interface DrawerOptions {
-  sampling: Sampling;
-  /** What texts carry besides log-probabilities. */
-  metrics: readonly TokenMetric[];
-  /** Longest text, in tokens. */
-  maxTokens: number;
-  stop: readonly string[];
-  /** Ends rollouts once they have answered; null: they go on. */
-  answerEnd: AnswerEnd | null;
-  seed: number;
-  budget: Budget;
-  /** `prefixes`: what draws of one state have in common is decoded once. */
-  shortcuts: { prefixes: boolean };
-  signal: AbortSignal | undefined;
-  /**
-   * Called about ten times a second while tokens are drawn, with the number drawn so far, and, of a
-   * diffusion model, one of the texts as far as it is unmasked.
-   */
-  onProgress: ((generated: number, shown?: string) => void) | undefined;
-}
 
 /** A text to go on from. */
 export interface Prefix {
@@ -41,7 +21,7 @@ export interface Prefix {
 
 interface DrawRequest extends Prefix {
   /** Words 0 to 2 of the random counter. */
-  stream: [number, number, number];
+  stream: Stream;
   maxTokens: number;
   keep: boolean;
   /** Keeps the sequence, without its last token, of a text that ended too. */
@@ -51,37 +31,37 @@ interface DrawRequest extends Prefix {
 /** What the context counts. */
 type Counted = Omit<Usage, "passes" | "ms">;
 
-export class TextDrawer implements AsyncDisposable {
+export class TextGenerator implements AsyncDisposable {
   readonly #model: Model;
-  readonly #options: DrawerOptions;
+  readonly #options: ChainOptions;
   readonly #writer: TextWriter;
   readonly #started = performance.now();
   readonly #before: Counted;
-  readonly #abort: () => void;
+  readonly #limits: RunLimits;
   readonly context: Sequences;
-  #isOutOfBudget = false;
-  #generated = 0;
   /** Tokens that ended a text and were chosen without being drawn. */
   #unfed = 0;
-  #reported = performance.now();
 
-  private constructor(model: Model, context: Sequences, before: Counted, options: DrawerOptions) {
+  private constructor(model: Model, context: Sequences, before: Counted, options: ChainOptions) {
     this.#model = model;
     this.context = context;
     this.#before = before;
     this.#options = options;
     this.#writer = new TextWriter(model, options);
-    this.#abort = () => context.abort();
-    options.signal?.addEventListener("abort", this.#abort, { once: true });
+    this.#limits = new RunLimits(context, { ...options.limits, onProgress: options.onProgress });
   }
 
   /** Takes over a context leased from the model. */
-  static async open(model: Model, context: Sequences, options: DrawerOptions): Promise<TextDrawer> {
-    return new TextDrawer(model, context, await context.status(), options);
+  static async open(
+    model: Model,
+    context: Sequences,
+    options: ChainOptions,
+  ): Promise<TextGenerator> {
+    return new TextGenerator(model, context, await context.status(), options);
   }
 
   get isOutOfBudget(): boolean {
-    return this.#isOutOfBudget;
+    return this.#limits.isOutOfBudget;
   }
 
   /** A new sequence that holds the prompt. */
@@ -93,11 +73,9 @@ export class TextDrawer implements AsyncDisposable {
 
   /** Appends tokens to sequences, a batch a call; a budget that ends leaves the rest unread. */
   async read(requests: readonly Reading[]): Promise<void> {
-    const { budget, signal } = this.#options;
     for (const batch of toBatches(requests, this.context.batchTokens)) {
-      signal?.throwIfAborted();
-      if (this.#isCutOff(budget)) return;
-      await this.context.prefill(batch).catch((error) => this.#rethrow(error));
+      if (this.#limits.isCutOff()) return;
+      await this.#limits.call(() => this.context.prefill(batch));
     }
   }
 
@@ -111,13 +89,11 @@ export class TextDrawer implements AsyncDisposable {
     requests: readonly DrawRequest[],
     { power = 1, answerEnd = null }: { power?: number; answerEnd?: AnswerEnd | null } = {},
   ): Promise<DrawnText[]> {
-    const { sampling: policy, metrics, stop, seed, budget, shortcuts } = this.#options;
-    const { signal, onProgress } = this.#options;
-    signal?.throwIfAborted();
+    const { policy, guidance, metrics } = this.#options;
+    const { sampling, stop, seed } = policy;
     if (requests.length === 0) return [];
-    if (this.#isCutOff(budget)) return requests.map(({ text }) => ({ ...text, sequence: null }));
-    const report = onProgress && ((drawn: number) => onProgress(this.#generated + drawn));
-    const generate = () =>
+    if (this.#limits.isCutOff()) return requests.map(({ text }) => ({ ...text, sequence: null }));
+    const continuations = await this.#limits.watch(() =>
       this.context.generate({
         draws: requests.map(({ text, sequence, ...draw }) => ({
           ...draw,
@@ -126,41 +102,32 @@ export class TextDrawer implements AsyncDisposable {
           tail: tailOf(text.text, stop, answerEnd),
         })),
         ...(power === 1
-          ? { sampling: policy }
-          : { sampling: toPower(policy, power), reference: policy }),
+          ? { sampling }
+          : { sampling: toPower(sampling, power), reference: sampling }),
         metrics,
-        key: [seed % 2 ** 32, Math.floor(seed / 2 ** 32)],
+        key: randomKey(seed),
         stopStrings: [...stop],
         answerEnd,
-        maxTotalTokens: budget.tokensLeft,
-        sharePrefixes: shortcuts.prefixes,
-        timeLimitMs: budget.msLeft,
-      });
-    const continuations = await whileReporting(this.context, report, () =>
-      generate().catch((error) => this.#rethrow(error)),
+        sharePrefixes: guidance.sharePrefixes,
+        ...this.#limits.left,
+      }),
     );
-    this.#spend(continuations.reduce((sum, { tokens }) => sum + tokens.length, 0));
-    onProgress?.(this.#generated);
-    if (continuations.some(({ finish }) => finish === "budget")) this.#isOutOfBudget = true;
+    this.#limits.spend(continuations.reduce((sum, { tokens }) => sum + tokens.length, 0));
+    this.#limits.report();
+    if (continuations.some(({ finish }) => finish === "budget")) this.#limits.cutOff();
     return continuations.map((c, i) => this.#writer.extend((requests[i] as DrawRequest).text, c));
   }
 
   /** Feeds each text's last token, if it has any, and ranks what comes next; the prefixes stay. */
   async rank(prefixes: readonly Prefix[], count: number): Promise<Expansion[]> {
-    const { sampling, signal, budget, onProgress } = this.#options;
-    signal?.throwIfAborted();
-    if (this.#isCutOff(budget)) return [];
+    if (this.#limits.isCutOff()) return [];
     const requests = prefixes.map(({ text, sequence }) => {
       return { parent: sequence, token: text.tokens.at(-1) ?? null };
     });
-    const ranked = await this.context
-      .expand(requests, count, sampling)
-      .catch((error) => this.#rethrow(error));
-    this.#spend(requests.filter(({ token }) => token !== null).length);
-    if (performance.now() - this.#reported > PROGRESS_INTERVAL_MS) {
-      this.#reported = performance.now();
-      onProgress?.(this.#generated);
-    }
+    const { sampling } = this.#options.policy;
+    const ranked = await this.#limits.call(() => this.context.expand(requests, count, sampling));
+    this.#limits.spend(requests.filter(({ token }) => token !== null).length);
+    this.#limits.reportNowAndThen();
     return ranked;
   }
 
@@ -169,7 +136,7 @@ export class TextDrawer implements AsyncDisposable {
     const longer = this.#writer.append(text, next);
     if (longer.finishReason === null) return { ...longer, sequence };
     // The last token is never fed, so the engine doesn't count it.
-    this.#spend(1);
+    this.#limits.spend(1);
     this.#unfed += 1;
     return { ...longer, sequence: null };
   }
@@ -185,9 +152,9 @@ export class TextDrawer implements AsyncDisposable {
   async complete(
     prefixes: readonly Prefix[],
     count: number,
-    streamOf: (prefix: number, rollout: number) => [number, number, number],
+    streamOf: (prefix: number, rollout: number) => Stream,
   ): Promise<Rollout[][]> {
-    const { answerEnd, maxTokens } = this.#options;
+    const { answerEnd, limits } = this.#options;
     const hasAnswer = prefixes.map(
       ({ text }) => answerEnd !== null && answeredPart(text.text, answerEnd) !== null,
     );
@@ -196,7 +163,7 @@ export class TextDrawer implements AsyncDisposable {
         Array.from({ length: hasAnswer[i] ? 0 : count }, (_, rollout) => ({
           ...prefix,
           stream: streamOf(i, rollout),
-          maxTokens: maxTokens - prefix.text.tokens.length,
+          maxTokens: limits.maxTokens - prefix.text.tokens.length,
           keep: false,
         })),
       ),
@@ -217,12 +184,8 @@ export class TextDrawer implements AsyncDisposable {
   }
 
   /** Draws what follows a text that was begun from the prefix; `stream` names its random numbers. */
-  async finish(
-    { text, sequence }: Prefix,
-    begun: Text,
-    stream: [number, number, number],
-  ): Promise<Text> {
-    const maxTokens = this.#options.maxTokens - begun.tokens.length;
+  async finish({ text, sequence }: Prefix, begun: Text, stream: Stream): Promise<Text> {
+    const maxTokens = this.#options.limits.maxTokens - begun.tokens.length;
     if (maxTokens === 0) return { ...begun, finishReason: "length" };
     await using head = await sequence.fork();
     const added = Int32Array.from(begun.tokens.slice(text.tokens.length));
@@ -242,7 +205,7 @@ export class TextDrawer implements AsyncDisposable {
     prefixes: readonly Prefix[],
     rollouts: readonly (readonly Rollout[])[],
   ): Promise<Rollout[][]> {
-    const { budget, sampling, metrics, signal } = this.#options;
+    const { policy, metrics, limits } = this.#options;
     const requests = prefixes.flatMap(({ text, sequence }, i) =>
       (rollouts[i] ?? []).map((rollout) => ({
         ...{ text, rollout },
@@ -251,15 +214,14 @@ export class TextDrawer implements AsyncDisposable {
       })),
     );
     // All at once packs best; with a deadline, as many as fill a batch.
-    const perCall = budget.msLeft === null ? Number.POSITIVE_INFINITY : this.context.outputs;
+    const perCall = limits.budget.msLeft === null ? Number.POSITIVE_INFINITY : this.context.outputs;
     const scores: Scores[] = [];
     const unscored = requests.filter(({ tokens }) => tokens.length > 0);
     for (const batch of groupsOf(unscored, perCall)) {
-      signal?.throwIfAborted();
-      if (this.#isCutOff(budget)) break;
-      const scored = await this.context
-        .score(batch, sampling, metrics)
-        .catch((error) => this.#rethrow(error));
+      if (this.#limits.isCutOff()) break;
+      const scored = await this.#limits.call(() =>
+        this.context.score(batch, policy.sampling, metrics),
+      );
       scores.push(...scored);
     }
     const rescored = requests.map(({ text, rollout, tokens }): Rollout => {
@@ -268,18 +230,6 @@ export class TextDrawer implements AsyncDisposable {
       return { ...rollout, ...appendValues(text, added, metrics), logDrawn };
     });
     return prefixes.map((_, i) => rescored.splice(0, rollouts[i]?.length ?? 0));
-  }
-
-  #spend(tokens: number): void {
-    this.#generated += tokens;
-    this.#options.budget.spend(tokens);
-  }
-
-  /** Whether the budget has ended, which is noted. */
-  #isCutOff(budget: Budget): boolean {
-    const { isSpent } = budget;
-    this.#isOutOfBudget ||= isSpent;
-    return isSpent;
   }
 
   async usage(): Promise<Usage> {
@@ -298,14 +248,8 @@ export class TextDrawer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#options.signal?.removeEventListener("abort", this.#abort);
+    this.#limits[Symbol.dispose]();
     await this.#model.release(this.context);
-  }
-
-  /** An abort rejects with the signal's reason. */
-  #rethrow(error: unknown): never {
-    this.#options.signal?.throwIfAborted();
-    throw error;
   }
 }
 

@@ -3,29 +3,12 @@
 import type { DenoisedText, Denoiser, DenoiserStatus, UnmaskedText } from "../engine/denoiser.js";
 import type { DenoisingRequest } from "../engine/denoising-request.js";
 import type { Model } from "../engine/engine.js";
-import type { Sampling } from "../engine/sampling.js";
 import type { ContextPlan } from "../planning/demand.js";
-import type { Budget } from "./budget.js";
 import type { Hypothesis, Rollout, Usage } from "./chain.js";
-import type { DenoisingSettings, ImportanceRatio } from "./denoising.js";
+import type { DenoisingOptions } from "./chain-options.js";
 import { type DiffusionState, DiffusionTexts } from "./diffusion-texts.js";
-import { whileReporting } from "./progress.js";
-
-export interface DiffusionOptions {
-  prompt: Int32Array;
-  sampling: Sampling;
-  denoising: DenoisingSettings;
-  /** How rollouts are scored. */
-  ratio: ImportanceRatio;
-  /** Positions of the answer. */
-  maxTokens: number;
-  stop: readonly string[];
-  seed: number;
-  budget: Budget;
-  signal: AbortSignal | undefined;
-  /** Called about ten times a second while texts are denoised: with the positions unmasked. */
-  onProgress: ((generated: number, shown?: string) => void) | undefined;
-}
+import { randomKey, type Stream } from "./random-streams.js";
+import { RunLimits } from "./run-limits.js";
 
 /** A finished text, and how it was unmasked from its state on. */
 export interface DiffusionRollout extends Rollout {
@@ -34,54 +17,50 @@ export interface DiffusionRollout extends Rollout {
 
 interface DenoiseRequest {
   state: DiffusionState;
-  /** Words 0 to 2 of the random counter. */
-  stream: [number, number, number];
+  stream: Stream;
 }
 
 interface SearchOptions {
   width: number;
   wanted: number;
-  /** Words 0 to 2 of the random counter, of all hypotheses. */
-  stream: [number, number, number];
+  /** Shared by all hypotheses. */
+  stream: Stream;
 }
 
 /** Rollouts scored between two looks at a deadline. */
 const SCORED_AT_ONCE = 8;
 
-export class DiffusionDrawer implements AsyncDisposable {
+export class DenoisingGenerator implements AsyncDisposable {
   readonly #context: Denoiser;
   readonly texts: DiffusionTexts;
-  readonly #options: DiffusionOptions;
+  readonly #options: DenoisingOptions;
   readonly #started = performance.now();
-  readonly #abort: () => void;
-  #isOutOfBudget = false;
-  #generated = 0;
+  readonly #limits: RunLimits;
 
-  private constructor(model: Model, context: Denoiser, options: DiffusionOptions) {
+  private constructor(model: Model, context: Denoiser, options: DenoisingOptions) {
     this.#context = context;
     this.texts = new DiffusionTexts(model, context.maskToken, options);
     this.#options = options;
-    this.#abort = () => context.abort();
-    options.signal?.addEventListener("abort", this.#abort, { once: true });
+    this.#limits = new RunLimits(context, { ...options.limits, onProgress: options.onProgress });
   }
 
   static async open(
     model: Model,
     plan: ContextPlan,
-    options: DiffusionOptions,
-  ): Promise<DiffusionDrawer> {
-    const { prompt, maxTokens, denoising } = options;
+    options: DenoisingOptions,
+  ): Promise<DenoisingGenerator> {
+    const { prompt, limits, denoising } = options;
     const context = await model.openDenoiser({
-      length: prompt.length + maxTokens,
+      length: prompt.length + limits.maxTokens,
       texts: plan.parallel,
       cache: denoising.cache,
       guidance: denoising.cfgScale > 0,
     });
-    return new DiffusionDrawer(model, context, options);
+    return new DenoisingGenerator(model, context, options);
   }
 
   get isOutOfBudget(): boolean {
-    return this.#isOutOfBudget;
+    return this.#limits.isOutOfBudget;
   }
 
   /** Denoises states that are equally far, all in one native call, up to step `to`. */
@@ -131,29 +110,22 @@ export class DiffusionDrawer implements AsyncDisposable {
     to: number,
     denoise: (shared: DenoisingRequest) => Promise<T[]>,
   ): Promise<T[] | null> {
-    const { prompt, sampling, denoising, seed, budget, signal, onProgress } = this.#options;
-    signal?.throwIfAborted();
-    if (this.#isCutOff()) return null;
+    if (this.#limits.isCutOff()) return null;
+    const { prompt, policy, denoising } = this.#options;
     const { blockLength, denoisingSteps: steps, remasking, cfgScale } = denoising;
     const shared = {
-      ...{ prompt, sampling, remasking, cfgScale },
+      ...{ prompt, sampling: policy.sampling, remasking, cfgScale },
       schedule: { blockLength, steps, from, to },
-      key: [seed % 2 ** 32, Math.floor(seed / 2 ** 32)] as const,
-      maxTotalTokens: budget.tokensLeft,
-      timeLimitMs: budget.msLeft,
+      key: randomKey(policy.seed),
+      ...this.#limits.left,
     };
-    const report =
-      onProgress &&
-      ((drawn: number) =>
-        onProgress(this.#generated + drawn, this.texts.show(this.#context.shown)));
-    const texts = await whileReporting(this.#context, report, () =>
-      denoise(shared).catch((error) => this.#rethrow(error)),
+    const texts = await this.#limits.watch(
+      () => denoise(shared),
+      () => this.texts.show(this.#context.shown),
     );
-    const drawn = this.#context.progress;
-    this.#generated += drawn;
-    budget.spend(drawn);
-    onProgress?.(this.#generated);
-    if (texts.some(({ finish }) => finish === "budget")) this.#isOutOfBudget = true;
+    this.#limits.spend(this.#context.progress);
+    this.#limits.report();
+    if (texts.some(({ finish }) => finish === "budget")) this.#limits.cutOff();
     return texts;
   }
 
@@ -161,7 +133,7 @@ export class DiffusionDrawer implements AsyncDisposable {
   async complete(
     states: readonly DiffusionState[],
     count: number,
-    streamOf: (state: number, rollout: number) => [number, number, number],
+    streamOf: (state: number, rollout: number) => Stream,
   ): Promise<DiffusionRollout[][]> {
     const requests = states.flatMap((state, i) =>
       Array.from({ length: count }, (_, rollout) => ({ state, stream: streamOf(i, rollout) })),
@@ -179,20 +151,19 @@ export class DiffusionDrawer implements AsyncDisposable {
    * budget leaves unscored.
    */
   async score<R extends Rollout>(rollouts: readonly (readonly R[])[]): Promise<R[][]> {
-    const { prompt, sampling, denoising, ratio, budget, signal } = this.#options;
+    const { prompt, policy, denoising, ratio, limits } = this.#options;
     const texts = rollouts
       .flat()
       .map((rollout) => (rollout as Rollout as DiffusionRollout).unmasked);
-    const atOnce = budget.msLeft === null ? texts.length : SCORED_AT_ONCE;
+    const atOnce = limits.budget.msLeft === null ? texts.length : SCORED_AT_ONCE;
     const scores: number[] = [];
     while (scores.length < texts.length) {
-      signal?.throwIfAborted();
-      if (this.#isCutOff()) break;
+      if (this.#limits.isCutOff()) break;
       const batch = texts.slice(scores.length, scores.length + atOnce);
-      const policy = { sampling, cfgScale: denoising.cfgScale };
-      const logProbs = await this.#context
-        .scoreUnmasking(prompt, batch, policy, ratio === "one-pass")
-        .catch((error) => this.#rethrow(error));
+      const scored = { sampling: policy.sampling, cfgScale: denoising.cfgScale };
+      const logProbs = await this.#limits.call(() =>
+        this.#context.scoreUnmasking(prompt, batch, scored, ratio === "one-pass"),
+      );
       scores.push(...logProbs.map(sumOfKnown));
     }
     const rescored = rollouts.flat().map((rollout, i) => {
@@ -217,21 +188,8 @@ export class DiffusionDrawer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#options.signal?.removeEventListener("abort", this.#abort);
+    this.#limits[Symbol.dispose]();
     await this.#context[Symbol.asyncDispose]();
-  }
-
-  /** Whether the budget has ended, which is noted. */
-  #isCutOff(): boolean {
-    const { isSpent } = this.#options.budget;
-    this.#isOutOfBudget ||= isSpent;
-    return isSpent;
-  }
-
-  /** An abort rejects with the signal's reason. */
-  #rethrow(error: unknown): never {
-    this.#options.signal?.throwIfAborted();
-    throw error;
   }
 
   #toDrawn(state: DiffusionState, text: DenoisedText, to: number): DenoisedState {
