@@ -48,14 +48,17 @@ class DrawingLoop final : public Generation {
 
   bool GoesOn() const override { return !OutOfBudget() && !branches_.empty(); }
 
-  void AddRows(Batch* batch) const override {
+  bool AddsAllRows() const override { return true; }
+
+  void AddRows(Batch* batch, BatchRoom) override {
+    first_row_ = batch->size();
     for (const Branch& branch : branches_) {
       const llama_token token = results_[branch.members.front().draw].tokens.back();
       batch->Add(token, branch.sequence.length, branch.sequence.slot, true);
     }
   }
 
-  void TakeRows(int32_t first) override {
+  void TakeRows() override {
     const Stopwatch stopwatch(&session_->decode_counters.call_ns);
     session_->counters.decoded += static_cast<int64_t>(branches_.size());
     for (size_t i = 0; i < branches_.size(); ++i) {
@@ -64,9 +67,9 @@ class DrawingLoop final : public Generation {
       branch.sequence.cells.Append(1);
       for (Member& member : branch.members) member.reserved -= 1;
       reserved_ -= static_cast<int64_t>(branch.members.size());
-      rows_.push_back({i, session_->RowOf(first + static_cast<int32_t>(i)), 0});
+      rows_.push_back({i, session_->RowOf(first_row_ + static_cast<int32_t>(i)), 0});
     }
-    HandOver(first);
+    HandOver();
     DrawTokens();
     Admit();
   }
@@ -177,12 +180,12 @@ class DrawingLoop final : public Generation {
   }
 
   // Makes a sequence to be continued from of each closing member.
-  void HandOver(int32_t first) {
+  void HandOver() {
     for (const Row& row : rows_) {
       Branch& branch = branches_[row.branch];
       const auto closing = [](const Member& member) { return member.closing; };
       if (std::none_of(branch.members.begin(), branch.members.end(), closing)) continue;
-      branch.sequence.next = session_->CopyRow(first + static_cast<int32_t>(row.branch));
+      branch.sequence.next = session_->CopyRow(first_row_ + static_cast<int32_t>(row.branch));
       std::vector<Member> open;
       for (const Member& member : branch.members) {
         if (!member.closing) {
@@ -343,6 +346,7 @@ class DrawingLoop final : public Generation {
   std::list<size_t> waiting_;  // draws not yet begun, in order
   std::vector<Branch> branches_;
   size_t members_ = 0;     // of all branches
+  int32_t first_row_ = 0;  // of the branches, in the batch
   std::vector<Row> rows_;  // to draw from
   std::vector<TokenProbability> drawn_;
   std::vector<double> references_;  // drawn_'s log-probabilities under the reference

@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
+#include "decode/decode_task.h"
 #include "decode/session.h"
-#include "decode/stepwise.h"
 #include "decode/text_end.h"
 #include "sampling/philox.h"
 #include "sampling/sampler.h"
@@ -61,7 +61,7 @@ struct Continuation {
 };
 
 // Continuations being drawn. Freeing it frees what was not handed over.
-class Generation : public Stepwise {
+class Generation : public DecodeTask {
  public:
   // Draws the first tokens. Throws EngineError ERR_CONTEXT_FULL when a draw can't fit even alone,
   // ERR_ABORTED, ERR_INVALID_LOGITS; later steps throw the latter two. Then nothing is kept.

@@ -167,7 +167,7 @@ Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
     const Napi::Object request = ReadObject(info[0], "request");
     const std::vector<Draw> draws = ReadDraws(request.Get("draws"));
     const GenerationOptions options = ReadGenerationOptions(request, vocab_size_);
-    return host_.RunStepwise<std::vector<Continuation>, Generation>(
+    return host_.RunTask<std::vector<Continuation>, Generation>(
         info.Env(),
         [draws, options](Session* session) { return Generation::Start(session, draws, options); },
         [](Napi::Env env, std::vector<Continuation>* result) { return ToJs(env, *result); });
