@@ -1,7 +1,7 @@
 /** The methods of an evaluation, with the settings that their samples' keys rest on. */
 import { checkKeys, checkOneOf, checkString } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import {
   METHOD_NAMES,
   type MethodName,

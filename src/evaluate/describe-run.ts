@@ -1,9 +1,9 @@
 /** What `run.json` says of models, rewards, versions and the machine. */
 import { cpus, totalmem } from "node:os";
 import { resolveBundledName } from "../engine/bundled-models.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
+import { addon } from "../engine/local/native.js";
 import { resolveModelPath } from "../engine/model-path.js";
-import { addon } from "../engine/native.js";
 import { parseReward } from "../rewards/named.js";
 import { VERSION } from "../version.js";
 import { hashFile } from "./file-hash.js";

@@ -1,6 +1,6 @@
 /** Draws one sample: one run of a method on an item. Grading it is left to others. */
 import { codeOf, messageOf } from "../engine/errors.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import { type MethodName, takesOption } from "../methods/method-names.js";
 import { METHODS } from "../methods/registry.js";
 import type { Result } from "../methods/result.js";

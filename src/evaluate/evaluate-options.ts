@@ -1,7 +1,7 @@
 /** The options of an evaluation, checked and filled in; those of its methods are checked later. */
 import { checkBoolean, checkInteger, checkKeys, checkOneOf, checkString } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import { Model } from "../engine/model.js";
+import { Model } from "../engine/local/model.js";
 import { parseReward } from "../rewards/named.js";
 import type { EvaluateOptions } from "./evaluate.js";
 import { GRADING_MODES } from "./run-files.js";

@@ -1,5 +1,5 @@
 /** Evaluations: items × methods × samples, kept in a run directory. */
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import type { MethodName } from "../methods/method-names.js";
 import type { MethodOptions } from "../methods/options.js";
 import type { GradingMode, PromptForm, Task } from "../tasks/task.js";

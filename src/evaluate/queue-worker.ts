@@ -1,7 +1,7 @@
 /** A worker: draws samples that evaluations elsewhere have put on a queue. */
 import { checkInteger, checkKeys, checkString } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import { Model } from "../engine/model.js";
+import { Model } from "../engine/local/model.js";
 import { untilAborted } from "../engine/until-aborted.js";
 import { openReward } from "../rewards/named.js";
 import { findTask } from "../tasks/index.js";

@@ -1,6 +1,6 @@
 /** Runs an evaluation: what is missing from its run directory is drawn, graded and kept. */
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import { openReward } from "../rewards/named.js";
 import type { Task } from "../tasks/task.js";
 import { configureMethods } from "./configured-methods.js";

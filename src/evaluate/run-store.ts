@@ -6,7 +6,7 @@
 import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
-import { lockFile } from "../engine/file-lock.js";
+import { lockFile } from "../engine/local/file-lock.js";
 import { mergeRuns } from "./merge-runs.js";
 import { readRun } from "./read-run.js";
 import {

@@ -1,5 +1,7 @@
 /** How many runs go on side by side, and the contexts whose decodes they share. */
 import { availableParallelism } from "node:os";
+import type { Model } from "../engine/local/model.js";
+import { type Plan, plan } from "../methods/plan.js";
 import {
   type ContextPlan,
   freeMemory,
@@ -8,9 +10,7 @@ import {
   neededBytes,
   planShared,
   usableBytes,
-} from "../engine/capacity.js";
-import type { Model } from "../engine/model.js";
-import { type Plan, plan } from "../methods/plan.js";
+} from "../planning/capacity.js";
 import { promptSettings } from "./configured-methods.js";
 import type { DrawContext, DrawJob } from "./draw-sample.js";
 

@@ -2,8 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { checkOneOf, checkString } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import { loadModel } from "../engine/load-model.js";
-import type { Model } from "../engine/model.js";
+import { loadModel } from "../engine/local/load-model.js";
+import type { Model } from "../engine/local/model.js";
 import type { AnswerOptions } from "./answer.js";
 import { combine } from "./combine.js";
 import { confidence } from "./confidence.js";
