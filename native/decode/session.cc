@@ -22,7 +22,8 @@ Session::Session(SharedModel model, const DecoderOptions& options, JobMonitor* m
   }
 }
 
-Session::Session(std::shared_ptr<Session> lender, const LaneOptions& options, JobMonitor* monitor)
+Session::Session(std::shared_ptr<Session> lender, const PartitionOptions& options,
+                 JobMonitor* monitor)
     : Decoder(*lender, std::min(options.max_outputs, lender->max_outputs()), monitor),
       lender_(std::move(lender)) {
   if (options.cells > lender_->free_cells() || options.max_sequences > lender_->free_slots()) {

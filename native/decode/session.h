@@ -42,7 +42,7 @@ struct Counters {
 };
 
 // What a session takes over of another's context.
-struct LaneOptions {
+struct PartitionOptions {
   int64_t cells;
   int32_t max_sequences;
   int32_t max_outputs;
@@ -54,7 +54,7 @@ class Session : public Decoder {
   Session(SharedModel model, const DecoderOptions& options, JobMonitor* monitor);
   // In the lender's context, with cells and sequences that the lender goes without until this
   // session ends. Throws EngineError ERR_CONTEXT_FULL when the lender has fewer free.
-  Session(std::shared_ptr<Session> lender, const LaneOptions& options, JobMonitor* monitor);
+  Session(std::shared_ptr<Session> lender, const PartitionOptions& options, JobMonitor* monitor);
   ~Session();
 
   SequenceHandle Create();

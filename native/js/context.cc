@@ -25,7 +25,8 @@ Napi::Value ToNumber(Napi::Env env, const int64_t* number) {
 Napi::Function Context::Define(Napi::Env env) {
   return DefineClass(
       env, "Context",
-      {InstanceMethod<&Context::Open>("open"), InstanceMethod<&Context::OpenLane>("openLane"),
+      {InstanceMethod<&Context::Open>("open"),
+       InstanceMethod<&Context::OpenPartition>("openPartition"),
        InstanceMethod<&Context::Create>("create"), InstanceMethod<&Context::Fork>("fork"),
        InstanceMethod<&Context::Truncate>("truncate"), InstanceMethod<&Context::Free>("free"),
        InstanceMethod<&Context::Clear>("clear"), InstanceMethod<&Context::Prefill>("prefill"),
@@ -68,16 +69,16 @@ Napi::Value Context::Open(const Napi::CallbackInfo& info) {
   });
 }
 
-// openLane(context, { cells, maxSequences, maxOutputs }) -> cells: lent by an open context, whose
-// engine thread and decodes it shares; the context outlives it
-Napi::Value Context::OpenLane(const Napi::CallbackInfo& info) {
+// openPartition(context, { cells, maxSequences, maxOutputs }) -> cells: lent by an open context,
+// whose engine thread and decodes it shares; the context outlives it
+Napi::Value Context::OpenPartition(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guarded(env, [&]() -> Napi::Value {
     if (!info[0].IsObject() || !info[0].As<Napi::Object>().CheckTypeTag(&kContextTag)) {
       throw EngineError("ERR_INVALID_ARGUMENT", "Expected `context` to be a Context");
     }
     const Context& lender = *Unwrap(info[0].As<Napi::Object>());
-    const LaneOptions options = ReadLaneOptions(info[1]);
+    const PartitionOptions options = ReadPartitionOptions(info[1]);
     const Napi::Value cells = host_.OpenIn(
         env, lender.host_,
         [options](std::shared_ptr<Session> session, JobMonitor* monitor) {

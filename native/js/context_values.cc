@@ -114,9 +114,9 @@ DecoderOptions ReadSessionOptions(Napi::Value value) {
   return options;
 }
 
-LaneOptions ReadLaneOptions(Napi::Value value) {
+PartitionOptions ReadPartitionOptions(Napi::Value value) {
   const Napi::Object object = ReadObject(value, "options");
-  LaneOptions options;
+  PartitionOptions options;
   options.cells = ReadInteger(object.Get("cells"), "cells", 1, 1 << 30);
   const auto most = static_cast<int64_t>(Engine().llama_max_parallel_sequences());
   options.max_sequences =

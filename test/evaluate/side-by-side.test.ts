@@ -164,9 +164,9 @@ describe("runs side by side", () => {
       ...{ ...runs[1]?.[1], method: "ets-is" as const, proposal },
     });
     expect(scored.model).toMatchObject({ anyAttention: false, flashAttention: "shared" });
-    const lane = await model().lease(scored.model);
-    const { contextDecodes } = await lane.status();
-    await model().release(lane);
+    const partition = await model().lease(scored.model);
+    const { contextDecodes } = await partition.status();
+    await model().release(partition);
     expect(contextDecodes).toBe(usage.decodes);
   });
 

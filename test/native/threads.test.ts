@@ -83,7 +83,11 @@ describe.runIf(process.platform === "linux")("the process has as many threads as
       const all = [await open(4)];
       for (let i = 0; i < 2; i++) {
         const part = new (addon().Context)();
-        await part.openLane(all[0] as NativeContext, { cells: 8, maxSequences: 1, maxOutputs: 1 });
+        await part.openPartition(all[0] as NativeContext, {
+          cells: 8,
+          maxSequences: 1,
+          maxOutputs: 1,
+        });
         await prefill(part);
         all.push(part);
       }
@@ -117,7 +121,7 @@ describe.runIf(process.platform === "linux")("the process has as many threads as
         const context = await open(i);
         void prefill(context);
         const part = new (addon().Context)();
-        void part.openLane(context, { cells: 8, maxSequences: 1, maxOutputs: 1 });
+        void part.openPartition(context, { cells: 8, maxSequences: 1, maxOutputs: 1 });
       })();
     }
     expect(threadsNow()).toBe(before + 10);

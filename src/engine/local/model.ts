@@ -136,7 +136,7 @@ export class Model implements AsyncDisposable {
   }
 
   /**
-   * A context for one run, which `release` takes back: a lane of a shared one that has room for it,
+   * A context for one run, which `release` takes back: a partition of a shared one that has room for it,
    * or one of its own. The last of these released is kept and handed out again when it is large
    * enough.
    */
@@ -146,7 +146,7 @@ export class Model implements AsyncDisposable {
 
   /**
    * Makes a context for runs side by side, whose decodes are shared: until it is disposed of, runs
-   * lease lanes of it where they fit and its `flashAttention` suits them. Throws
+   * lease partitions of it where they fit and its `flashAttention` suits them. Throws
    * `ERR_OUT_OF_MEMORY` when the engine can't allocate it.
    */
   async share(needs: ContextNeeds): Promise<AsyncDisposable> {

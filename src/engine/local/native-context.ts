@@ -86,7 +86,7 @@ export interface ContextStatus {
   forks: number;
   /** Decodes that it had a part in. */
   decodes: number;
-  /** Those of the whole context, whose lanes share them. */
+  /** Those of the whole context, whose partitions share them. */
   contextDecodes: number;
   /** Nanoseconds in the engine, until a batch's logits are there. */
   decodeNs: number;
@@ -117,7 +117,7 @@ interface NativeContextOptions {
 export interface NativeContext {
   open(model: NativeModel, options: NativeContextOptions): Promise<number>;
   /** As `open`, within an open context, which lends it cells and sequences until it is closed. */
-  openLane(
+  openPartition(
     lender: NativeContext,
     options: { cells: number; maxSequences: number; maxOutputs: number },
   ): Promise<number>;
