@@ -128,12 +128,8 @@ class DrawingLoop final : public Generation {
   // While none is active: then no more places and cells will come free.
   void ThrowIfTooLarge(const Draw& draw) const {
     if (HasPlace() && HasCellsFor(draw)) return;
-    throw EngineError("ERR_CONTEXT_FULL",
-                      "A continuation of " + std::to_string(draw.max_tokens) +
-                          " tokens needs a sequence and " + std::to_string(CellsFor(draw)) +
-                          " KV cells; " + std::to_string(session_->free_slots()) +
-                          " sequences and " + std::to_string(session_->free_cells()) +
-                          " cells are free");
+    session_->ThrowFull("A continuation of " + std::to_string(draw.max_tokens) + " tokens", 1,
+                        CellsFor(draw));
   }
 
   // Starts all that wait and fit, with their first tokens, drawn from their parents' logits. Those

@@ -127,10 +127,12 @@ PartitionOptions ReadPartitionOptions(Napi::Value value) {
 }
 
 std::vector<PrefillRequest> ReadPrefillRequests(Napi::Value value, int32_t vocab_size) {
-  return ReadRequests<PrefillRequest>(value, "requests", [&](Napi::Object object) {
+  auto requests = ReadRequests<PrefillRequest>(value, "requests", [&](Napi::Object object) {
     return PrefillRequest{ReadHandle(object.Get("sequence")),
                           ReadSomeTokens(object.Get("tokens"), vocab_size)};
   });
+  if (requests.empty()) throw EngineError("ERR_INVALID_ARGUMENT", "Expected at least one request");
+  return requests;
 }
 
 std::vector<ScoreRequest> ReadScoreRequests(Napi::Value value, int32_t vocab_size) {

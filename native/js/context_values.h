@@ -9,6 +9,7 @@
 #include "decode/classification.h"
 #include "decode/expansion.h"
 #include "decode/generation.h"
+#include "decode/prefilling.h"
 #include "decode/scoring.h"
 #include "decode/session.h"
 

@@ -135,7 +135,10 @@ describe("runs side by side", () => {
     for (const [i, { text, usage }] of together.entries()) {
       if (text !== alone[i]?.text) continue;
       const { prefilled, generated, decoded, decodes: own } = alone[i].usage;
-      expect(usage).toMatchObject({ prefilled, generated, decoded, decodes: own });
+      expect(usage).toMatchObject({ prefilled, generated, decoded });
+      // Prompts that fill a batch together have equal parts of it, so that one may take part in more.
+      expect(usage.decodes).toBeGreaterThanOrEqual(own);
+      expect(usage.decodes).toBeLessThan(own + prompts.length);
     }
   });
 
