@@ -35,6 +35,7 @@
         "native/decode/session.cc",
         "native/decode/text_end.cc",
         "native/decode/thread_team.cc",
+        "native/decode/token_draws.cc",
         "native/diffusion/denoising.cc",
         "native/diffusion/denoising_passes.cc",
         "native/diffusion/denoising_schedule.cc",
