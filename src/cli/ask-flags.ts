@@ -2,7 +2,7 @@
 import type { MethodFlags } from "./method-flags.js";
 
 /** Methods that `--method` takes. */
-export { METHOD_NAMES } from "../methods/method-names.js";
+export { METHOD_NAMES } from "../methods/registry.js";
 
 export interface AskFlags extends MethodFlags {
   method: string;

@@ -1,5 +1,5 @@
 import { bundledDefaults } from "../engine/bundled-models.js";
-import type { MethodOptions } from "../methods/options.js";
+import type { MethodOptions } from "../methods/registry.js";
 import { type OpenedReward, openReward } from "../rewards/named.js";
 import { findTask } from "../tasks/index.js";
 import type { Task, TaskPrompt } from "../tasks/task.js";

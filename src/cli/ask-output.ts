@@ -1,7 +1,7 @@
 /** What `ask` shows a person: the answer, and the evidence for it. */
 import path from "node:path";
 import pc from "picocolors";
-import type { Model } from "../engine/local/model.js";
+import type { Model } from "../engine/engine.js";
 import type { Result } from "../methods/result.js";
 import type { Step } from "../methods/step.js";
 
@@ -57,9 +57,9 @@ function formatTokens({ usage, proposalUsage, steps, stopReason }: Result): stri
 
 function formatTime({ usage, model }: Result, run: { loadMs: number; model: Model }): string {
   const rate = Math.round((usage.generated / usage.ms) * 1000);
-  const { engine, threads } = run.model;
-  const where =
-    engine.gpu === false ? `CPU, ${threads} thread${threads > 1 ? "s" : ""}` : engine.gpu;
+  const { threads } = run.model;
+  const { engine, place } = run.model.describe();
+  const where = place === "cpu" ? `CPU, ${threads} thread${threads > 1 ? "s" : ""}` : engine.gpu;
   const name = path.basename(model.path, ".gguf");
   return `${seconds(usage.ms)} (${rate} tokens/s) + ${seconds(run.loadMs)} loading ${name}; ${where}`;
 }

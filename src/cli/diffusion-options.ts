@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { CACHES, type ParallelRule, REMASKING } from "../engine/denoising-request.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { DiffusionOptions } from "../methods/diffusion-options.js";
-import type { MethodOptions } from "../methods/options.js";
+import type { MethodOptions } from "../methods/registry.js";
 import { numberOption } from "./numbers.js";
 
 export interface DiffusionFlags {

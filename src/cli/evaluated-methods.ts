@@ -1,6 +1,6 @@
 import { LlamaEtsError } from "../engine/errors.js";
-import type { EvaluatedMethod, EvaluatedOptions } from "../evaluate/evaluate.js";
-import type { MethodName } from "../methods/method-names.js";
+import type { EvaluatedMethod, EvaluatedOptions } from "../evaluate/configured-methods.js";
+import type { MethodName } from "../methods/registry.js";
 
 const SHORT: Record<string, keyof EvaluatedOptions> = {
   M: "candidates",

@@ -1,6 +1,6 @@
 /** What `ask -v` says before work starts. */
 import pc from "picocolors";
-import type { ModelPlan, Plan } from "../methods/plan.js";
+import type { ModelPlan, Plan } from "../planning/run-plan.js";
 
 export function formatPlan(plan: Plan): string {
   const { method, candidates, rollouts, steps, blockTokens, promptTokens, maxTokens } = plan;
@@ -20,13 +20,13 @@ export function formatPlan(plan: Plan): string {
 }
 
 function rowsOf(model: ModelPlan, whose: string): [string, string][] {
-  const { cells, sequences, batchTokens, outputs, kvType, streams, parallel, waves } = model;
+  const { cells, sequences, batchTokens, outputs, kvType, parallel, waves } = model;
   const { weights, vocabulary, kvCache, logits, compute } = model.memory;
   const { prefilled, generated, scored } = model.tokens;
   return [
     [
       `${whose}context`,
-      `${grouped(cells)} cells (${kvType}, ${streams}), ${counted(sequences, "sequence")}; batches of ${grouped(batchTokens)} tokens, ${grouped(outputs)} outputs`,
+      `${grouped(cells)} cells (${kvType}, unified), ${counted(sequences, "sequence")}; batches of ${grouped(batchTokens)} tokens, ${grouped(outputs)} outputs`,
     ],
     [`${whose}draws`, `${grouped(parallel)} side by side, ${counted(waves, "wave")} a step`],
     [

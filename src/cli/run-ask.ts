@@ -1,12 +1,12 @@
 import { text as readAll } from "node:stream/consumers";
 import { checkOneOf } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/local/model.js";
-import type { Plan } from "../methods/plan.js";
 import { METHODS } from "../methods/registry.js";
 import { checkOptions } from "../methods/resolve-options.js";
 import type { Result } from "../methods/result.js";
 import type { Step } from "../methods/step.js";
+import type { Plan } from "../planning/run-plan.js";
 import { VERSION } from "../version.js";
 import { writeAskFiles } from "./ask-files.js";
 import { type AskFlags, METHOD_NAMES } from "./ask-flags.js";
@@ -21,11 +21,11 @@ import { progressBar } from "./progress-bar.js";
 export async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
   const name = checkOneOf("--method", flags.method, METHOD_NAMES);
   const options = await toAskOptions(flags);
-  const needsProposal = name === "ets-is";
+  const needsProposal = METHODS[name].proposal !== undefined;
   if (flags.proposal !== undefined && !needsProposal) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", `--proposal needs --method ets-is, not ${name}`);
   }
-  checkOptions(name, options, { hasProposal: needsProposal });
+  checkOptions(METHODS[name], options);
   const question = await readPrompt(prompt);
   const asked = await toAskPrompt(flags, question);
   const signal = interruptSignal();

@@ -1,24 +1,20 @@
-/** The methods by name: what `ask` and evaluations run. */
-import type { Model } from "../engine/local/model.js";
-import type { Prompt } from "../engine/prompt.js";
+/** The methods by name: what `ask`, evaluations and their help derive from. */
 import { beam } from "./beam.js";
 import { bestOfN } from "./best-of-n.js";
-import { ets } from "./ets.js";
+import type { Method } from "./define-method.js";
+import { ets, etsIs } from "./ets.js";
 import { majority } from "./majority.js";
-import { type MethodName, takesOption } from "./method-names.js";
 import { mh } from "./mh.js";
-import type { MethodOptions } from "./options.js";
 import { particle } from "./particle.js";
 import { power } from "./power.js";
-import type { Result } from "./result.js";
+import { ownNames } from "./resolve-options.js";
 import { greedy, sample } from "./sample.js";
 
-/** What all methods look like. */
-export type Method = (model: Model, prompt: Prompt, options?: MethodOptions) => Promise<Result>;
+export { beam, bestOfN, ets, greedy, majority, mh, particle, power, sample };
 
-export const METHODS: Readonly<Record<MethodName, Method>> = {
+const ALL = {
   ets,
-  "ets-is": ets,
+  "ets-is": etsIs,
   "best-of-n": bestOfN,
   majority,
   beam,
@@ -29,8 +25,38 @@ export const METHODS: Readonly<Record<MethodName, Method>> = {
   greedy,
 };
 
+export type MethodName = keyof typeof ALL;
+
+type OptionsOf<M> = M extends (model: never, prompt: never, options?: infer O) => unknown
+  ? O
+  : never;
+type Intersection<U> = (U extends unknown ? (value: U) => void : never) extends (
+  value: infer I,
+) => void
+  ? I
+  : never;
+
+/** The options of all methods, of which each takes its own. */
+export type MethodOptions = Partial<Intersection<Required<OptionsOf<(typeof ALL)[MethodName]>>>>;
+
+/** A method whose name is known only when the program runs. */
+export type AnyMethod = Method<MethodOptions>;
+
+export const METHODS = ALL as unknown as Readonly<Record<MethodName, AnyMethod>>;
+
+export const METHOD_NAMES = Object.keys(ALL) as MethodName[];
+
+/** What is known of a method by its name, which may be anything. */
+export function findMethod(name: string): AnyMethod | undefined {
+  return Object.hasOwn(METHODS, name) ? METHODS[name as MethodName] : undefined;
+}
+
 /** Of options meant for several methods, those that one of them takes. */
 export function optionsFor(method: MethodName, options: MethodOptions): MethodOptions {
-  const taken = Object.entries(options).filter(([name]) => takesOption(method, name));
+  const own = ownNames(METHODS[method]);
+  const others = METHOD_NAMES.flatMap((name) => ownNames(METHODS[name]));
+  const taken = Object.entries(options).filter(
+    ([name]) => own.includes(name) || !others.includes(name),
+  );
   return Object.fromEntries(taken);
 }

@@ -2,9 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type {
   Context,
-  Continuation,
-  GenerateRequest,
-  Sequence,
+  LocalContinuation,
+  LocalGenerateRequest,
+  LocalSequence,
 } from "../../src/engine/local/context.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { UNLIMITED } from "../fixtures/generation.js";
@@ -21,7 +21,7 @@ let partitions: Partition[];
 
 interface Partition {
   context: Context;
-  parent: Sequence;
+  parent: LocalSequence;
 }
 
 async function openPartition(): Promise<Partition> {
@@ -47,7 +47,7 @@ afterEach(async () => {
 function draw(
   { context, parent }: Partition,
   seed: number,
-  options: Partial<GenerateRequest> = {},
+  options: Partial<LocalGenerateRequest> = {},
 ) {
   return context.generate({
     draws: Array.from({ length: 8 }, (_, i) => ({
@@ -62,7 +62,7 @@ function draw(
 }
 
 /** In a context of its own. */
-async function drawAlone(seed: number, options?: Partial<GenerateRequest>) {
+async function drawAlone(seed: number, options?: Partial<LocalGenerateRequest>) {
   await shared[Symbol.asyncDispose]();
   const alone = await openPartition();
   const drawn = await draw(alone, seed, options);
@@ -72,7 +72,7 @@ async function drawAlone(seed: number, options?: Partial<GenerateRequest>) {
 }
 
 /** Texts that are the same in both. */
-function countSame(a: readonly Continuation[], b: readonly Continuation[]): number {
+function countSame(a: readonly LocalContinuation[], b: readonly LocalContinuation[]): number {
   return a.filter(({ tokens }, i) => tokens.join() === b[i]?.tokens.join()).length;
 }
 
@@ -80,10 +80,10 @@ function countSame(a: readonly Continuation[], b: readonly Continuation[]): numb
  * But for 1 in 20, rounded up, whose random number fell within rounding of the line between two
  * tokens.
  */
-function expectSame(a: readonly Continuation[], b: readonly Continuation[]): void {
+function expectSame(a: readonly LocalContinuation[], b: readonly LocalContinuation[]): void {
   expect(countSame(a, b)).toBeGreaterThanOrEqual(Math.floor(a.length * 0.95));
   for (const [i, { tokens, finish, logProbs }] of a.entries()) {
-    const other = b[i] as Continuation;
+    const other = b[i] as LocalContinuation;
     if (tokens.join() !== other.tokens.join()) continue;
     expect(finish).toBe(other.finish);
     expect(largestDifference(logProbs, other.logProbs)).toBeLessThan(ROUNDING);
@@ -226,6 +226,6 @@ test("where a shared context has no room, or computes otherwise, a context of it
   expect(await isPartition(partition(3).context)).toBe(true);
 });
 
-function longDraw({ parent }: Partition, maxTokens: number): GenerateRequest["draws"][number] {
+function longDraw({ parent }: Partition, maxTokens: number): LocalGenerateRequest["draws"][number] {
   return { parent, stream: [0, 0, 0], position: 0, maxTokens, keep: false, tail: "" };
 }

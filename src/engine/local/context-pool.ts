@@ -2,9 +2,10 @@
  * The contexts of one model that runs lease: one each, the last of which is kept for the next run,
  * or, while there is a shared one, partitions of that.
  */
+import type { ContextNeeds } from "../engine.js";
 import { Context, type ContextOptions } from "./context.js";
 import type { NativeModel } from "./native-model.js";
-import { type ContextNeeds, SharedContext } from "./shared-context.js";
+import { SharedContext } from "./shared-context.js";
 
 export class ContextPool implements AsyncDisposable {
   readonly #threads: number;
@@ -45,7 +46,7 @@ export class ContextPool implements AsyncDisposable {
       await idle[Symbol.asyncDispose]();
     }
     const context = await Context.open(model, options);
-    this.add(context);
+    this.#contexts.add(context);
     return context;
   }
 
@@ -73,11 +74,6 @@ export class ContextPool implements AsyncDisposable {
         await shared[Symbol.asyncDispose]();
       },
     };
-  }
-
-  /** Disposes of a context, which its user may do earlier, with the pool. */
-  add(context: Context): void {
-    this.#contexts.add(context);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,10 +1,11 @@
 import path from "node:path";
 import { resolveBundledName } from "../bundled-models.js";
 import { checkInteger, checkKeys, checkOneOf, checkString } from "../check.js";
+import type { Model } from "../engine.js";
 import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
 import { type LoadProgress, resolveModelPath } from "../model-path.js";
 import { type EngineLocation, type GpuChoice, locateEngine } from "./locate-engine.js";
-import { Model } from "./model.js";
+import { LocalModel } from "./model.js";
 import { addon, rethrow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import { chooseThreads } from "./threads.js";
@@ -66,7 +67,10 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
     refuseUnsupported(file, info, native.metadata());
     const count = threads === "auto" ? await chooseThreads(native, info) : threads;
     signal?.throwIfAborted();
-    return new Model(native, { path: file, engine, threads: count });
+    return new LocalModel(native, {
+      ...{ path: file, engine, threads: count, gpuLayers },
+      isMapped: !isReadWhole(native.metadata()),
+    });
   } catch (error) {
     native.close();
     throw error;
@@ -96,6 +100,11 @@ export async function openEngine(gpu: GpuChoice, directory?: string): Promise<En
   }
   opened = location;
   return location;
+}
+
+/** Diffusion models whose keys and values can be kept are read into memory. */
+function isReadWhole(metadata: Record<string, string>): boolean {
+  return ["llada", "dream"].includes(metadata["general.architecture"] ?? "");
 }
 
 async function loadNative(

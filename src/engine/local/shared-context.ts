@@ -1,12 +1,7 @@
 /** A context that runs share which go on side by side: each leases a partition of it. */
-import type { Capacity, ContextPlan } from "../../planning/capacity.js";
+import type { Capacity, ContextNeeds } from "../engine.js";
 import { Context, type ContextOptions } from "./context.js";
 import type { NativeModel } from "./native-model.js";
-
-/** What a run needs of a context; what is left out has the context's defaults. */
-export type ContextNeeds = Pick<Capacity, "cells" | "sequences"> &
-  Partial<Capacity & Pick<ContextPlan, "anyAttention">> &
-  Pick<ContextOptions, "flashAttention">;
 
 export class SharedContext {
   readonly #context: Context;
