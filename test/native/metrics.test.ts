@@ -5,7 +5,8 @@ import { addon } from "../../src/engine/native.js";
 import type { TokenMetric } from "../../src/engine/native-context.js";
 import type { NativeSampling } from "../../src/engine/native-model.js";
 import type { Sampling } from "../../src/engine/sampling.js";
-import { QUESTION, useModel } from "../fixtures/models.js";
+import { QUESTION } from "../fixtures/models.js";
+import { usePreciseModel } from "../fixtures/precise-model.js";
 import { logitsOf, PLAIN, referencePolicy, samplings } from "../fixtures/sampling.js";
 
 const BOTH: TokenMetric[] = ["entropies", "selfCertainties"];
@@ -78,7 +79,7 @@ describe("a row's metrics", () => {
 });
 
 describe("texts carry the metrics of each of their tokens", () => {
-  const model = useModel();
+  const model = usePreciseModel();
   const policies: [string, Partial<Sampling>][] = [
     ["a tempered policy", { temperature: 0.7 }],
     ["a truncated one", { temperature: 1.2, topK: 30, topP: 0.95 }],
