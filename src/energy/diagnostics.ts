@@ -7,9 +7,29 @@
  * something else. Ratios average 1 over what the proposal draws. When the proposal keeps drawing a
  * few texts and their mean ratio is far below 1, what the reference draws is not among them.
  */
-import type { ImportanceDiagnostics } from "./estimator.js";
 import { effectiveSampleSize, logMeanExp, normalise } from "./log-domain.js";
 import { smoothWeights } from "./psis.js";
+
+export interface ImportanceDiagnostics {
+  /** Rollouts the weights are of. */
+  rolloutCount: number;
+  /** Different texts among them, each counted once for a candidate. */
+  distinctRollouts: number;
+  /**
+   * Effective sample size (Kong 1992) of the rollouts' ratios, from 1 to `distinctRollouts`, which
+   * bounds it: copies of a text say nothing of other texts. 0 when all ratios are 0.
+   */
+  rolloutEss: number;
+  /**
+   * Pareto shape k̂ of the tail of the distinct texts' ratios; above .7 unreliable; 0 where they
+   * are equal up to rounding; null with fewer than 21 of them, or too few in the tail.
+   */
+  khat: number | null;
+  /** Mean of the rollouts' ratios, from 0: 1 in expectation. */
+  meanRatio: number;
+  /** The largest share that one text, its copies together, has of the ratios' sum, from 0 to 1. */
+  maxWeightShare: number;
+}
 
 /** A rollout's text, named within its step, and log of its importance ratio. */
 export interface RolloutRatio {

@@ -7,111 +7,83 @@
  * drawn from p_ref. Both are the distributions sampled, after temperature and truncation; sums are
  * in log domain and double precision. With exact weights Ê is unbiased for every K.
  */
-import type { ChainState, Proposal, Rollout } from "../chain/chain.js";
+import type { Chain, ChainState, Proposal, Rollout } from "../chain/chain.js";
 import { unmeasured } from "../chain/token-values.js";
-import type { Completion } from "../rewards/reward.js";
-import {
-  type CandidateGroup,
-  groupCandidates,
-  StepMemory,
-  sumEnergies,
-  type WeightedRollout,
-} from "./candidate-groups.js";
+import type { TokenMetric } from "../engine/sequences.js";
+import type { WeightedRollout } from "./candidate-groups.js";
 import { diagnose } from "./diagnostics.js";
-import type { EnergyEstimator, EstimatorOptions } from "./estimator.js";
+import type { RolloutSource } from "./estimate.js";
 import { logSumExp } from "./log-domain.js";
 import { smoothWeights } from "./psis.js";
 
 /** How ratios become weights: as they are, Pareto-smoothed, or clipped to exp(±10) (biased). */
 export type WeightTreatment = "exact" | "psis" | "clip";
 
-export interface ImportanceOptions extends EstimatorOptions {
-  proposal: Proposal;
+export interface ImportanceOptions {
+  /** K, for each candidate. */
+  rollouts: number;
   weights: WeightTreatment;
   /**
    * Share of the K rollouts that p_ref draws itself, rounded to whole rollouts, 0 to 1. All are
    * then weighted by the balance heuristic, and no weight exceeds 1 / share.
    */
   mixture: number;
+  /** What texts carry besides log-probabilities, as the reference measures it. */
+  metrics: readonly TokenMetric[];
 }
 
 /** The published code's clipping of log ratios. */
 const CLIP = 10;
 
-export function importanceSampling(options: ImportanceOptions): EnergyEstimator {
-  const { proposal, rollouts, weights, reward } = options;
-  const { metrics = [] } = reward;
-  const ownRollouts = Math.round(rollouts * options.mixture);
-  const history: Completion[][] = [];
-  const memory = new StepMemory<WeightedRollout[]>();
+/** K rollouts of each state, some of them the reference's own, with log p_ref / p_proposal. */
+export function importanceSampling(
+  chain: Chain,
+  proposal: Proposal,
+  { rollouts, weights, mixture, metrics }: ImportanceOptions,
+): RolloutSource {
+  const ownRollouts = Math.round(rollouts * mixture);
+  /** log of p_ref / ((1 - β) p_proposal + β p_ref), β the share that p_ref drew. */
+  const logShare = Math.log(ownRollouts / rollouts);
+  const logRest = Math.log1p(-ownRollouts / rollouts);
+  const weighted = (text: Rollout, logRef: number, logProposal: number): WeightedRollout => ({
+    text,
+    logRatio: logRef - logSumExp([logShare + logRef, logRest + logProposal]),
+  });
 
-  return async (chain, candidates, step) => {
-    const groups = groupCandidates(candidates, options.shareDuplicates);
-    const known = memory.of(step);
-    const open = groups.filter(
-      ({ state, first }) => state.finishReason === null && !known.has(first),
-    );
-    const states = open.map(({ state }) => state);
-    const numbers = open.map(({ first }) => first);
-
-    const fromProposal = await proposal.complete(states, rollouts - ownRollouts, step, numbers);
-    const fromReference = await chain.complete(states, ownRollouts, step, numbers);
-    const isCutOff = proposal.isOutOfBudget || chain.isOutOfBudget;
-    // A reward is of the text under p_ref, whoever drew it.
-    const rescored = isCutOff
-      ? fromProposal.map((texts) => texts.map((text) => unmeasured(text, metrics)))
-      : await chain.score(states, fromProposal);
-    const ratios = isCutOff ? [] : await ratiosOf(rescored, fromProposal, fromReference);
-    for (const [i, { first }] of open.entries()) {
-      const texts = [...(rescored[i] ?? []), ...(fromReference[i] ?? [])];
-      known.set(
-        first,
-        texts.map((text, k) => ({ text, logRatio: ratios[i]?.[k] ?? 0 })),
-      );
-    }
-    const logRatios = [...known.values()].flat().map(({ logRatio }) => logRatio);
-    const treated = treatWeights(logRatios, weights);
-    const weighted = new Map<number, WeightedRollout[]>();
-    for (const [first, rollouts] of known) {
-      const logWeights = treated.splice(0, rollouts.length);
-      weighted.set(
-        first,
-        rollouts.map(({ text }, k) => ({ text, logRatio: logWeights[k] as number })),
-      );
-    }
-    const rolloutsOf = ({ first }: CandidateGroup<unknown>) => weighted.get(first) ?? [];
-    const estimate = await sumEnergies(groups, rolloutsOf, step, history, options);
-    const diagnostics = diagnose(
-      [...known].flatMap(([first, rollouts]) => {
-        const { tokens } = candidates[first] as ChainState;
-        return rollouts.map(({ text, logRatio }) => ({
-          name: `${tokens.join()} → ${text.tokens.join()}`,
-          logRatio,
-        }));
-      }),
-    );
-    return diagnostics === null ? estimate : { ...estimate, importance: diagnostics };
-
-    /** log of p_ref / ((1 - β) p_proposal + β p_ref), β the share that p_ref drew. */
-    async function ratiosOf(
-      rescored: Rollout[][],
-      fromProposal: Rollout[][],
-      fromReference: Rollout[][],
-    ): Promise<number[][]> {
-      const scoredBack = await proposal.score(states, fromReference);
-      const logShare = Math.log(ownRollouts / rollouts);
-      const logRest = Math.log1p(-ownRollouts / rollouts);
-      const ratio = (logRef: number, logProposal: number) =>
-        logRef - logSumExp([logShare + logRef, logRest + logProposal]);
+  return {
+    async draw<S extends ChainState>(
+      states: readonly S[],
+      step: number,
+      numbers: readonly number[],
+    ): Promise<WeightedRollout[][]> {
+      const proposed = await proposal.complete(states, rollouts - ownRollouts, step, numbers);
+      const own = await chain.complete(states, ownRollouts, step, numbers);
+      if (proposal.isOutOfBudget || chain.isOutOfBudget) {
+        return states.map((_, i) =>
+          [...(proposed[i] ?? []).map((text) => unmeasured(text, metrics)), ...(own[i] ?? [])].map(
+            (text) => ({ text, logRatio: 0 }),
+          ),
+        );
+      }
+      // A reward is of the text under p_ref, whoever drew it.
+      const rescored = await chain.score(states, proposed);
+      const scoredBack = await proposal.score(states, own);
       return states.map((_, i) => [
-        ...(rescored[i] ?? []).map(({ logDrawn }, k) =>
-          ratio(logDrawn, fromProposal[i]?.[k]?.logDrawn as number),
+        ...(rescored[i] ?? []).map((text, k) =>
+          weighted(text, text.logDrawn, proposed[i]?.[k]?.logDrawn as number),
         ),
-        ...(fromReference[i] ?? []).map(({ logDrawn }, k) =>
-          ratio(logDrawn, scoredBack[i]?.[k]?.logDrawn as number),
+        ...(own[i] ?? []).map((text, k) =>
+          weighted(text, text.logDrawn, scoredBack[i]?.[k]?.logDrawn as number),
         ),
       ]);
-    }
+    },
+    weigh: (ratios) => ({
+      logWeights: treatWeights(
+        ratios.map(({ logRatio }) => logRatio),
+        weights,
+      ),
+      importance: diagnose(ratios),
+    }),
   };
 }
 

@@ -1,6 +1,5 @@
 import { checkInteger, checkKeys, checkNumber } from "./check.js";
 import { LlamaEtsError } from "./errors.js";
-import type { NativeSampling } from "./native-model.js";
 
 /**
  * The reference policy: the model's distribution, restricted to `allowedTokens`, divided by
@@ -48,8 +47,4 @@ export function resolveSampling(options: SamplingOptions, vocabSize: number): Sa
 export function resolveOnlySampling(options: SamplingOptions, vocabSize: number): Sampling {
   checkKeys("sampling", options, SAMPLING_KEYS);
   return resolveSampling(options, vocabSize);
-}
-
-export function toNativeSampling(sampling: Sampling): NativeSampling {
-  return { ...sampling, allowedTokens: Int32Array.from(sampling.allowedTokens) };
 }

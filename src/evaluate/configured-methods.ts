@@ -1,19 +1,47 @@
 /** The methods of an evaluation, with the settings that their samples' keys rest on. */
-import { checkKeys, checkOneOf, checkString } from "../engine/check.js";
+import { checkKeys, checkObject, checkOneOf, checkString, optional } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/model.js";
+import { withDefaults } from "../methods/options.js";
 import {
+  checkAnyNames,
+  checkTaken,
   METHOD_NAMES,
+  METHODS,
   type MethodName,
-  takesOption,
-  withDefaults,
-} from "../methods/method-names.js";
-import type { MethodOptions } from "../methods/options.js";
-import { optionsFor } from "../methods/registry.js";
-import { resolveOptions } from "../methods/resolve-options.js";
+  type MethodOptions,
+  optionsFor,
+} from "../methods/registry.js";
+import { checkOptions, resolveOptions } from "../methods/resolve-options.js";
+import { settingsOf } from "../methods/settings.js";
 import type { PromptForm, Task, TaskItem } from "../tasks/task.js";
-import type { EvaluatedMethod, EvaluatedOptions, EvaluateOptions } from "./evaluate.js";
-import type { MethodRecord } from "./run-files.js";
+import type { MethodRecord } from "./store/run-files.js";
+
+/** The options of a method that an evaluation may set; seeds, answers and callbacks are its own. */
+export type EvaluatedOptions = Omit<
+  MethodOptions,
+  | "extract"
+  | "onPlan"
+  | "onProgress"
+  | "onStep"
+  | "onWarning"
+  | "proposal"
+  | "reward"
+  | "seed"
+  | "signal"
+>;
+
+/** A method with options of its own, under a name of its own. */
+export interface EvaluatedMethod {
+  /** Unique within the run. */
+  name: string;
+  method: MethodName;
+  /** Besides the common `options`, which they override. */
+  options?: EvaluatedOptions;
+}
+
+/** Settings that `run.json` has for every method since its first format: keys rest on them. */
+const OF_EVERY_METHOD = { lengthPenalty: null, alpha: null, moves: null };
 
 const RESERVED = ["extract", "proposal", "reward", "seed", "signal"];
 
@@ -24,22 +52,66 @@ export interface ConfiguredMethod extends MethodRecord {
   needsProposal: boolean;
 }
 
-/** Checks the methods and fills in what they were not told. Throws `ERR_INVALID_OPTION`. */
+interface CheckedMethods {
+  methods: readonly EvaluatedMethod[];
+  options: EvaluatedOptions;
+  proposal: Model | undefined;
+}
+
+interface Setting {
+  model: Model;
+  task: Task;
+  form: PromptForm;
+  /** Its prompt stands for all. */
+  item: TaskItem;
+  /** The reward's part of the settings. */
+  reward: object;
+}
+
+/** Fills in what the methods were not told. Throws `ERR_INVALID_OPTION`. */
 export function configureMethods(
-  { methods, options = {}, proposal }: EvaluateOptions,
-  setting: { model: Model; task: Task; form: PromptForm; item: TaskItem; reward: object },
+  { methods, options, proposal }: CheckedMethods,
+  { task, form, item, model, reward }: Setting,
 ): ConfiguredMethod[] {
+  return methods.map(({ name, method, options: own = {} }) => {
+    const merged: EvaluatedOptions = withDefaults(optionsFor(method, options), own);
+    const needsProposal = METHODS[method].proposal !== undefined;
+    if (needsProposal && proposal === undefined) {
+      throw new LlamaEtsError("ERR_INVALID_OPTION", `${method} needs a \`proposal\``, {
+        fix: "a smaller model of the same family",
+      });
+    }
+    const given: MethodOptions = {
+      ...promptSettings(task, form, item, merged),
+      ...(needsProposal && proposal && { proposal }),
+    };
+    const resolved = settingsOf(resolveOptions(METHODS[method], given, model, 0));
+    const { proposal: _, ...record } = { ...OF_EVERY_METHOD, ...resolved, ...reward };
+    return {
+      ...{ name, method, options: merged, needsProposal },
+      settings: JSON.parse(JSON.stringify(record)),
+    };
+  });
+}
+
+/**
+ * The methods, each under a name of its own. What no model could be asked for is refused, so that a
+ * caller can find it before one is loaded. Throws `ERR_INVALID_OPTION`.
+ */
+export function checkMethods(
+  methods: readonly (MethodName | EvaluatedMethod)[],
+  options: EvaluatedOptions = {},
+): EvaluatedMethod[] {
   if (!Array.isArray(methods) || methods.length === 0) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `methods` to name at least one method");
   }
+  checkAnyNames(checkObject("options", options));
+  refuseReserved(options);
   const names = new Set<string>();
   return methods.map((entry: MethodName | EvaluatedMethod) => {
-    const {
-      name,
-      method,
-      options: own = {},
-    } = typeof entry === "string" ? { name: entry, method: entry } : entry;
-    if (typeof entry !== "string") checkKeys("methods[i]", entry, ["name", "method", "options"]);
+    const named = typeof entry === "string" ? { name: entry, method: entry } : entry;
+    checkKeys("methods[i]", named, ["name", "method", "options"]);
+    const { name, method, options: own } = named;
     checkOneOf("method", method, METHOD_NAMES);
     checkString("name", name);
     if (name === "" || names.has(name)) {
@@ -50,26 +122,17 @@ export function configureMethods(
       );
     }
     names.add(name);
-    refuseReserved({ ...options, ...own });
-    const merged: EvaluatedOptions = withDefaults(optionsFor(method, options), own);
-    const needsProposal = takesOption(method, "proposal");
-    if (needsProposal && proposal === undefined) {
-      throw new LlamaEtsError("ERR_INVALID_OPTION", `${method} needs a \`proposal\``, {
-        fix: "a smaller model of the same family",
-      });
-    }
-    const { task, form, item, model, reward } = setting;
-    const given: MethodOptions = {
-      ...promptSettings(task, form, item, merged),
-      ...(needsProposal && proposal && { proposal }),
-    };
-    const { proposal: _, ...resolved } = resolveOptions(method, given, model, 0).settings;
-    const record = { ...resolved, ...reward };
-    return {
-      ...{ name, method, options: merged, needsProposal },
-      settings: JSON.parse(JSON.stringify(record)),
-    };
+    checkTaken(method, optional(checkObject, "methods[i].options", own) ?? {});
+    refuseReserved(own ?? {});
+    checkWithoutModel(method, withDefaults(optionsFor(method, options), own ?? {}));
+    return named;
   });
+}
+
+/** How texts are unmasked is checked later: it depends on the model, and on the task's length. */
+function checkWithoutModel(method: MethodName, options: MethodOptions): void {
+  const { diffusion: _, proposalDiffusion: __, ratio: ___, ...rest } = options;
+  checkOptions(METHODS[method], rest);
 }
 
 /** Throws `ERR_INVALID_OPTION`. */

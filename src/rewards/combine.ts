@@ -32,6 +32,7 @@ export function combine(weighted: readonly WeightedReward[]): Reward {
   return {
     name: parts.map(nameOf).join("+"),
     isPooled: rewards.some(({ isPooled }) => isPooled),
+    models: [...new Set(rewards.flatMap(({ models = [] }) => models))],
     metrics: [...new Set(rewards.flatMap(({ metrics = [] }) => metrics))],
     async score(input) {
       const scores = await Promise.all(

@@ -1,7 +1,8 @@
 import type { AnswerEnd } from "../chain/answer-end.js";
 import type { Text } from "../chain/chain.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import type { TokenMetric } from "../engine/native-context.js";
+import type { TokenMetric } from "../engine/sequences.js";
 import { untilAborted } from "../engine/until-aborted.js";
 
 /** A finished text to be rewarded: a rollout, or a candidate that has ended. */
@@ -43,6 +44,8 @@ export interface Reward {
   readonly isPooled?: boolean;
   /** What completions must carry besides their log-probabilities. Default: nothing. */
   readonly metrics?: readonly TokenMetric[];
+  /** Models that compute it. Default: none. */
+  readonly models?: readonly Model[];
   /** Frees what the reward owns, such as a model. */
   [Symbol.asyncDispose]?(): Promise<void>;
 }
@@ -52,6 +55,16 @@ export type RewardFunction = (
   completion: Completion,
   input: RewardInput,
 ) => number | Promise<number>;
+
+/** Throws `ERR_INVALID_OPTION` for what is neither a reward nor a function. */
+export function checkReward(name: string, value: Reward | RewardFunction): Reward | RewardFunction {
+  const isReward = typeof value === "object" && value !== null && typeof value.score === "function";
+  if (typeof value === "function" || isReward) return value;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    `Expected \`${name}\` to be a function, or a reward with \`name\` and \`score\``,
+  );
+}
 
 export function toReward(reward: Reward | RewardFunction): Reward {
   if (typeof reward !== "function") return reward;

@@ -10,7 +10,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { beam } from "../../src/methods/beam.js";
 import { ets } from "../../src/methods/ets.js";
 import { mh } from "../../src/methods/mh.js";
-import type { MethodOptions } from "../../src/methods/options.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import { sample } from "../../src/methods/sample.js";
 import { useModel } from "../fixtures/models.js";

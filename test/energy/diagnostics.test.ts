@@ -1,8 +1,8 @@
 /** What is said of importance weights, on ratios made by hand: over distinct texts. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { ImportanceDiagnostics } from "../../src/energy/diagnostics.js";
 import { diagnose, type RolloutRatio, weightConcerns } from "../../src/energy/diagnostics.js";
-import type { ImportanceDiagnostics } from "../../src/energy/estimator.js";
 
 /** Rollouts of texts, each with its ratio and how often it was drawn. */
 function drawn(texts: readonly (readonly [ratio: number, count: number])[]): RolloutRatio[] {

@@ -1,8 +1,8 @@
 /** Sequences of a real model: forks share, stay apart, and give their cells back. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Context, type Sequence } from "../../src/engine/context.js";
-import { loadModel } from "../../src/engine/load-model.js";
-import type { Model } from "../../src/engine/model.js";
+import { Context, type LocalSequence } from "../../src/engine/local/context.js";
+import { loadModel } from "../../src/engine/local/load-model.js";
+import type { LocalModel } from "../../src/engine/local/model.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { UNLIMITED } from "../fixtures/generation.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
@@ -11,13 +11,13 @@ import { largestDifference, ROUNDING } from "../fixtures/rounding.js";
 
 const bundled = useModel();
 const precise = usePreciseModel();
-let leased: Model;
+let leased: LocalModel;
 let context: Context;
 let prompt: Int32Array;
 const model = () => leased;
 
 /** A context for each test. */
-function useContext(of: () => Model): void {
+function useContext(of: () => LocalModel): void {
   beforeEach(async () => {
     leased = of();
     const capacity = { cells: 2048, sequences: 24 };
@@ -30,7 +30,11 @@ function useContext(of: () => Model): void {
 const sampling = (options = {}) => resolveSampling(options, model().info.vocabSize);
 
 /** Draws `count` continuations of `parent`. */
-async function generate(parent: Sequence, count: number, options: Record<string, unknown> = {}) {
+async function generate(
+  parent: LocalSequence,
+  count: number,
+  options: Record<string, unknown> = {},
+) {
   const { maxTokens = 20, keep = false, seed = 1, first = 0, ...rest } = options;
   return context.generate({
     draws: Array.from({ length: count }, (_, i) => ({
@@ -48,7 +52,7 @@ async function generate(parent: Sequence, count: number, options: Record<string,
   });
 }
 
-async function prefilled(): Promise<Sequence> {
+async function prefilled(): Promise<LocalSequence> {
   const sequence = await context.create();
   await sequence.prefill(prompt);
   return sequence;
@@ -87,7 +91,7 @@ describe("a fork", () => {
     const forks = await Promise.all(Array.from({ length: 10 }, () => parent.fork()));
     expect((await context.status()).usedCells).toBe(used);
     await forks[0]?.prefill(Int32Array.of(5, 6, 7));
-    const child = await (forks[0] as Sequence).fork();
+    const child = await (forks[0] as LocalSequence).fork();
     expect((await context.status()).usedCells).toBe(used + 3);
     await forks[0]?.[Symbol.asyncDispose]();
     expect((await context.status()).usedCells).toBe(used + 3); // the child holds them
@@ -175,7 +179,7 @@ describe("generate", () => {
     const parent = await prefilled();
     const before = await context.status();
     const [block] = await generate(parent, 1, { maxTokens: 8, keep: true });
-    const rollouts = await generate(block?.sequence as Sequence, 6, {
+    const rollouts = await generate(block?.sequence as LocalSequence, 6, {
       maxTokens: 10,
       sharePrefixes: false,
     });
@@ -282,7 +286,7 @@ describe("generate, by the model of 32 bits,", () => {
     const parent = await prefilled();
     const [whole] = await generate(parent, 1, { maxTokens: 16 });
     const [block] = await generate(parent, 1, { maxTokens: 6, keep: true });
-    const sequence = block?.sequence as Sequence;
+    const sequence = block?.sequence as LocalSequence;
     const rest = await context.generate({
       draws: [
         { parent: sequence, stream: [0, 0, 0], position: 6, maxTokens: 10, keep: false, tail: "" },
@@ -325,7 +329,7 @@ describe("an owner", () => {
 
 /** A native model of its own, for contexts that the model's lease doesn't make. */
 async function nativeOf() {
-  const { addon } = await import("../../src/engine/native.js");
+  const { addon } = await import("../../src/engine/local/native.js");
   const other = await loadModel("mini-gsm-ref", { gpu: false });
   const loading = addon().loadModel({
     path: other.path,

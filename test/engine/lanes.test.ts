@@ -1,6 +1,11 @@
 /** Lanes of one context share its decodes; each keeps its own draws, counts, limits and errors. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Context, Continuation, GenerateRequest, Sequence } from "../../src/engine/context.js";
+import type {
+  Context,
+  LocalContinuation,
+  LocalGenerateRequest,
+  LocalSequence,
+} from "../../src/engine/local/context.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { UNLIMITED } from "../fixtures/generation.js";
 import { QUESTION } from "../fixtures/models.js";
@@ -17,7 +22,7 @@ let lanes: Lane[];
 
 interface Lane {
   context: Context;
-  parent: Sequence;
+  parent: LocalSequence;
 }
 
 async function openLane(): Promise<Lane> {
@@ -40,7 +45,11 @@ afterEach(async () => {
 });
 
 /** Eight draws with random numbers of their own for each `seed`. */
-function draw({ context, parent }: Lane, seed: number, options: Partial<GenerateRequest> = {}) {
+function draw(
+  { context, parent }: Lane,
+  seed: number,
+  options: Partial<LocalGenerateRequest> = {},
+) {
   return context.generate({
     draws: Array.from({ length: 8 }, (_, i) => ({
       ...{ parent, stream: [0, i, 0] as [number, number, number], position: 0, tail: "" },
@@ -54,7 +63,7 @@ function draw({ context, parent }: Lane, seed: number, options: Partial<Generate
 }
 
 /** In a context of its own. */
-async function drawAlone(seed: number, options?: Partial<GenerateRequest>) {
+async function drawAlone(seed: number, options?: Partial<LocalGenerateRequest>) {
   await shared[Symbol.asyncDispose]();
   const alone = await openLane();
   const drawn = await draw(alone, seed, options);
@@ -64,14 +73,14 @@ async function drawAlone(seed: number, options?: Partial<GenerateRequest>) {
 }
 
 /** Texts that are the same in both. */
-function countSame(a: readonly Continuation[], b: readonly Continuation[]): number {
+function countSame(a: readonly LocalContinuation[], b: readonly LocalContinuation[]): number {
   return a.filter(({ tokens }, i) => tokens.join() === b[i]?.tokens.join()).length;
 }
 
-function expectSame(a: readonly Continuation[], b: readonly Continuation[]): void {
+function expectSame(a: readonly LocalContinuation[], b: readonly LocalContinuation[]): void {
   expect(a).toHaveLength(b.length);
   for (const [i, { tokens, finish, logProbs }] of a.entries()) {
-    const other = b[i] as Continuation;
+    const other = b[i] as LocalContinuation;
     expect([...tokens]).toEqual([...other.tokens]);
     expect(finish).toBe(other.finish);
     expect(largestDifference(logProbs, other.logProbs)).toBeLessThan(1e-3);
@@ -214,6 +223,6 @@ test("where a shared context has no room, or computes otherwise, a context of it
   expect(await isLane(lane(3).context)).toBe(true);
 });
 
-function longDraw({ parent }: Lane, maxTokens: number): GenerateRequest["draws"][number] {
+function longDraw({ parent }: Lane, maxTokens: number): LocalGenerateRequest["draws"][number] {
   return { parent, stream: [0, 0, 0], position: 0, maxTokens, keep: false, tail: "" };
 }

@@ -1,7 +1,7 @@
 /** What continuations of one parent have in common is decoded once, and nothing else changes. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Context, Sequence } from "../../src/engine/context.js";
-import type { Model } from "../../src/engine/model.js";
+import type { Context, LocalSequence } from "../../src/engine/local/context.js";
+import type { LocalModel } from "../../src/engine/local/model.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { UNLIMITED } from "../fixtures/generation.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
@@ -10,13 +10,13 @@ import { largestDifference, ROUNDING } from "../fixtures/rounding.js";
 
 const bundled = useModel();
 const precise = usePreciseModel();
-let model: Model;
+let model: LocalModel;
 let context: Context;
-let parent: Sequence;
+let parent: LocalSequence;
 let promptLength: number;
 
 /** Before each test, a context with the question read. */
-function useContext(of: () => Model): void {
+function useContext(of: () => LocalModel): void {
   beforeEach(async () => {
     model = of();
     context = await model.lease({ cells: 4096, sequences: 40, flashAttention: false });

@@ -1,12 +1,12 @@
 /** Runs side by side draw the samples that they draw one by one, whatever becomes of the others. */
 import { availableParallelism } from "node:os";
 import { describe, expect, test } from "vitest";
-import { freeMemory } from "../../src/engine/capacity.js";
-import type { DrawJob, Outcome } from "../../src/evaluate/draw-sample.js";
-import { drawLocally } from "../../src/evaluate/local-drawer.js";
+import type { Outcome } from "../../src/evaluate/draw-sample.js";
+import type { DrawJob } from "../../src/evaluate/jobs.js";
+import { drawLocally } from "../../src/evaluate/local-executor.js";
 import { openSideBySide } from "../../src/evaluate/side-by-side.js";
 import { loadModel, plan, type Result, sample } from "../../src/index.js";
-import type { MethodName } from "../../src/methods/method-names.js";
+import type { MethodName } from "../../src/methods/registry.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import type { TaskItem } from "../../src/tasks/task.js";
 import { useModel } from "../fixtures/models.js";
@@ -141,7 +141,7 @@ describe("runs side by side", () => {
   });
 
   test("with and without ETS-IS share one, where attention is our own", async ({ skip }) => {
-    if (!freeMemory().sharesAttention || availableParallelism() < 2) skip();
+    if (!model().freeMemory().sharesAttention || availableParallelism() < 2) skip();
     const [item] = await miniGsm.load(undefined);
     const runs: [MethodName, DrawJob["options"]][] = [
       ["sample", { maxTokens: 16 }],

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { ets } from "../../src/methods/ets.js";
 import { majority } from "../../src/methods/majority.js";
-import type { MethodOptions } from "../../src/methods/options.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import type { Step } from "../../src/methods/step.js";
 import { selfConsistency } from "../../src/rewards/self-consistency.js";
 import { leadProbability } from "../../src/rewards/settled-vote.js";

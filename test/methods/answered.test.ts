@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { type AnswerEnd, answeredPart } from "../../src/chain/answer-end.js";
 import { ets } from "../../src/methods/ets.js";
-import type { MethodOptions } from "../../src/methods/options.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import { combine } from "../../src/rewards/combine.js";
 import { confidence } from "../../src/rewards/confidence.js";
 import type { Reward } from "../../src/rewards/reward.js";

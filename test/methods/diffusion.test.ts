@@ -1,8 +1,8 @@
 /** The methods on a diffusion model: what they promise on any model, and what is its own. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { resolveSampling } from "../../src/engine/sampling.js";
-import type { MethodOptions } from "../../src/methods/options.js";
 import { plan } from "../../src/methods/plan.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import { METHODS } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
@@ -198,7 +198,7 @@ test("usage counts the passes and the positions they computed, within the plan's
 
 test("the text shown to a live view is the first one, as far as it is unmasked", async () => {
   const prompt = model().tokenize("Noah has 4");
-  await using context = await model().openDiffusion({ length: prompt.length + 8, texts: 2 });
+  await using context = await model().openDenoiser({ length: prompt.length + 8, texts: 2 });
   const masked = new Int32Array(8).fill(context.maskToken);
   const [first] = await context.denoise({
     prompt,

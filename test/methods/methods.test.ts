@@ -5,9 +5,9 @@ import { bestOfN } from "../../src/methods/best-of-n.js";
 import { ets } from "../../src/methods/ets.js";
 import { majority } from "../../src/methods/majority.js";
 import { mh } from "../../src/methods/mh.js";
-import type { MethodOptions } from "../../src/methods/options.js";
 import { particle } from "../../src/methods/particle.js";
 import { power } from "../../src/methods/power.js";
+import { METHODS, type MethodOptions } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import { greedy, sample } from "../../src/methods/sample.js";
 import type { Step } from "../../src/methods/step.js";
@@ -23,11 +23,11 @@ const base: MethodOptions = { extract: miniGsm.extract, maxTokens: 60, temperatu
 const meanLogProb = ({ logProbs }: { logProbs: readonly number[] }) =>
   logProbs.reduce((a, b) => a + b, 0) / logProbs.length;
 
-const METHODS = { ets, bestOfN, majority, sample, greedy, beam, power, mh, particle };
+const ALL = { ets, bestOfN, majority, sample, greedy, beam, power, mh, particle };
 /** These read a token again for each text that they cut. */
 const CUTTING: unknown[] = [power, mh];
 
-describe.each(Object.entries(METHODS))("%s", (_, method) => {
+describe.each(Object.entries(ALL))("%s", (_, method) => {
   const own: MethodOptions = CUTTING.includes(method) ? { ...base, moves: 3 } : base;
 
   test("prefills the prompt once and decodes no token twice", async () => {
@@ -397,7 +397,7 @@ describe("options", () => {
         code: "ERR_INVALID_OPTION",
       });
     }
-    const run = bestOfN(model(), QUESTION, { proposal: model() });
+    const run = METHODS["best-of-n"](model(), QUESTION, { proposal: model() });
     await expect(run).rejects.toMatchObject({ code: "ERR_INVALID_OPTION" });
   });
 

@@ -1,7 +1,7 @@
 /** The attention kernel against its definition, written plainly in double precision. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type AttentionShape, addon } from "../../src/engine/native.js";
+import { type AttentionShape, addon } from "../../src/engine/local/native.js";
 import { largestDifference } from "../fixtures/rounding.js";
 
 const MASKED = 0xfc00; // -infinity in half precision

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { bestOfN } from "../../src/methods/best-of-n.js";
 import { ets } from "../../src/methods/ets.js";
-import type { MethodOptions } from "../../src/methods/options.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import { type CertaintyOptions, confidence } from "../../src/rewards/confidence.js";
 import { entropy } from "../../src/rewards/entropy.js";
 import type { Completion, Reward } from "../../src/rewards/reward.js";

@@ -2,9 +2,9 @@
  * The enumerated diffusion chain of a real model: three positions, two digits and the end token.
  * Its conditionals are the engine's own scores of every partly masked text.
  */
-import type { Model } from "../../src/engine/model.js";
+import type { Model } from "../../src/engine/engine.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
-import type { MethodOptions } from "../../src/methods/options.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import type { Completion } from "../../src/rewards/reward.js";
 import {
   type Canvas,
@@ -91,7 +91,7 @@ async function readPredictions(
   temperature: number,
 ): Promise<Map<string, Prediction>> {
   const { tokens: prompt } = await model.encodePrompt(PROMPT, { raw: true });
-  await using context = await model.openDiffusion({ length: prompt.length + LENGTH, texts: 1 });
+  await using context = await model.openDenoiser({ length: prompt.length + LENGTH, texts: 1 });
   const canvases = allCanvases(tokens.length);
   const idsOf = (canvas: Canvas) =>
     Int32Array.from(canvas, (t) => (t === MASK ? context.maskToken : (tokens[t] as number)));

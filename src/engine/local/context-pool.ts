@@ -1,0 +1,93 @@
+/**
+ * The contexts of one model that runs lease: one each, the last of which is kept for the next run,
+ * or, while there is a shared one, lanes of that.
+ */
+import type { ContextNeeds } from "../engine.js";
+import { Context, type ContextOptions } from "./context.js";
+import type { NativeModel } from "./native-model.js";
+import { SharedContext } from "./shared-context.js";
+
+export class ContextPool implements AsyncDisposable {
+  readonly #threads: number;
+  /** In use, or idle. */
+  readonly #contexts = new Set<Context>();
+  readonly #shared = new Set<SharedContext>();
+  #idle: Context | undefined;
+  #isDisposed = false;
+
+  constructor(threads: number) {
+    this.#threads = threads;
+  }
+
+  /** Cells that are kept, and that the next run may have or replaces. */
+  get freeCells(): number {
+    const { cells = 0 } = this.#idle?.options ?? {};
+    return [...this.#shared].reduce((sum, { freeCells }) => sum + freeCells, cells);
+  }
+
+  async lease(model: NativeModel, needs: ContextNeeds): Promise<Context> {
+    for (const shared of this.#shared) {
+      const lane = await shared.lease(needs);
+      if (lane !== null) return lane;
+    }
+    const idle = this.#idle;
+    this.#idle = undefined;
+    const options = this.#optionsOf(needs);
+    const fits =
+      idle !== undefined &&
+      idle.options.cells >= options.cells &&
+      idle.options.sequences === options.sequences &&
+      idle.options.batchTokens === options.batchTokens &&
+      idle.options.outputs === options.outputs &&
+      idle.options.flashAttention === options.flashAttention;
+    if (fits) return idle;
+    if (idle !== undefined) {
+      this.#contexts.delete(idle);
+      await idle[Symbol.asyncDispose]();
+    }
+    const context = await Context.open(model, options);
+    this.#contexts.add(context);
+    return context;
+  }
+
+  /** Takes back a leased context; its sequences are freed. */
+  async release(context: Context): Promise<void> {
+    for (const shared of this.#shared) {
+      if (await shared.release(context)) return;
+    }
+    if (this.#contexts.has(context) && this.#idle === undefined && !this.#isDisposed) {
+      await context.clear();
+      this.#idle = context;
+      return;
+    }
+    this.#contexts.delete(context);
+    await context[Symbol.asyncDispose]();
+  }
+
+  /** A context whose lanes are leased until it is disposed of; then it waits for their work. */
+  async share(model: NativeModel, needs: ContextNeeds): Promise<AsyncDisposable> {
+    const shared = await SharedContext.open(model, this.#optionsOf(needs));
+    this.#shared.add(shared);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.#shared.delete(shared);
+        await shared[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
+    const all = [...this.#contexts, ...this.#shared];
+    await Promise.all(all.map((context) => context[Symbol.asyncDispose]()));
+  }
+
+  #optionsOf(needs: ContextNeeds): ContextOptions {
+    const { cells, sequences, batchTokens, outputs, flashAttention = "auto" } = needs;
+    return {
+      ...{ cells, sequences, threads: this.#threads, flashAttention },
+      ...(batchTokens !== undefined && { batchTokens }),
+      ...(outputs !== undefined && { outputs }),
+    };
+  }
+}

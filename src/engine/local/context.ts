@@ -1,0 +1,307 @@
+/**
+ * A context: KV cells and an engine thread, shared by forkable sequences. Lanes of one context share
+ * its decodes. Owners are disposable, and what they own can't outlive them: closing a context frees
+ * its sequences, and a sequence that is dropped without being disposed is freed when it is collected.
+ */
+import type { FlashAttention } from "../engine.js";
+import { LlamaEtsError } from "../errors.js";
+import type { Sampling } from "../sampling.js";
+import type {
+  Continuation,
+  Expansion,
+  GenerateRequest,
+  Scores,
+  Sequence,
+  Sequences,
+  TokenMetric,
+} from "../sequences.js";
+import { addon, call, rethrow } from "./native.js";
+import type { ContextStatus, NativeContext, SequenceHandle } from "./native-context.js";
+import { type NativeModel, toNativeSampling } from "./native-model.js";
+
+const FLASH_ATTENTION = { auto: -1, false: 0, true: 1, engine: 2, shared: 3 } as const;
+
+export interface ContextOptions {
+  /** KV cells, shared by all sequences; a cell holds one token, and forks share theirs. */
+  cells: number;
+  /** Sequences alive at once, from 1 to 256. */
+  sequences: number;
+  /** Tokens of one decode, at least `outputs`. Default 512. */
+  batchTokens?: number;
+  /** Rows of logits of one decode, at least `sequences`. Default 64, or `sequences`. */
+  outputs?: number;
+  threads: number;
+  /**
+   * On a CPU with AVX2 attention of our own, which reads what texts have in common once for all of
+   * them, elsewhere llama.cpp's; "engine" is llama.cpp's everywhere. `false` multiplies all texts
+   * with all; so does "shared" where there is none of our own, or not for the model: for
+   * log-probabilities of decoding and scoring that are compared. Default "auto".
+   */
+  flashAttention?: FlashAttention;
+  /** Texts are classified, not continued; for models with a classification head. Default false. */
+  classifies?: boolean;
+}
+
+type LaneSize = Pick<ContextOptions, "cells" | "sequences" | "outputs">;
+
+const DEFAULT_BATCH_TOKENS = 512;
+const DEFAULT_OUTPUTS = 64;
+
+function batchTokensOf({ batchTokens = DEFAULT_BATCH_TOKENS }: ContextOptions): number {
+  return batchTokens;
+}
+
+function outputsOf({ outputs, sequences }: ContextOptions): number {
+  return outputs ?? Math.max(DEFAULT_OUTPUTS, sequences);
+}
+
+export interface LocalGenerateRequest extends GenerateRequest {
+  /**
+   * Tokens that end a text besides the vocabulary's. Default: none.
+   *
+   * @internal
+   */
+  stopTokens?: Int32Array;
+}
+
+export type LocalContinuation = Omit<Continuation, "sequence"> & {
+  sequence: LocalSequence | null;
+};
+
+export type LocalExpansion = Omit<Expansion, "sequence"> & { sequence: LocalSequence };
+
+export class Context implements Sequences {
+  readonly #native: NativeContext;
+  readonly options: Readonly<ContextOptions>;
+  readonly #dropped: FinalizationRegistry<SequenceHandle>;
+  #closing: Promise<void> | undefined;
+
+  private constructor(native: NativeContext, options: ContextOptions) {
+    this.#native = native;
+    this.options = options;
+    this.#dropped = new FinalizationRegistry((handle) => {
+      if (this.#closing === undefined) native.free(handle).catch(() => {}); // freed by a clear()
+    });
+  }
+
+  /** Throws `ERR_OUT_OF_MEMORY` when the engine can't allocate it. */
+  static async open(model: NativeModel, options: ContextOptions): Promise<Context> {
+    const { cells, sequences, threads, flashAttention = "auto", classifies = false } = options;
+    const maxOutputs = outputsOf(options);
+    const native = new (addon().Context)();
+    try {
+      await native.open(model, {
+        // llama.cpp clamps its batch to the cells, and the outputs must fit the batch.
+        cells: Math.max(cells, maxOutputs),
+        maxSequences: sequences,
+        batchSize: batchTokensOf(options),
+        maxOutputs,
+        threads,
+        batchThreads: threads,
+        flashAttention: FLASH_ATTENTION[`${flashAttention}`],
+        classifies,
+      });
+    } catch (error) {
+      rethrow(error, { ERR_OUT_OF_MEMORY: "fewer rollouts or tokens, or a smaller model" });
+    }
+    return new Context(native, options);
+  }
+
+  /**
+   * A part of this context, which lends it cells and sequences until it is disposed: other lanes
+   * have no use of them. Its calls wait for no other lane's `generate`, with which its own shares
+   * decodes. Throws `ERR_CONTEXT_FULL` when too little is free.
+   */
+  async lane({ cells, sequences, outputs }: LaneSize): Promise<Context> {
+    const native = new (addon().Context)();
+    const options = { ...this.options, cells, sequences, ...(outputs && { outputs }) };
+    const maxOutputs = Math.min(outputsOf(options), this.outputs);
+    await call(() => native.openLane(this.#native, { cells, maxSequences: sequences, maxOutputs }));
+    return new Context(native, { ...options, outputs: maxOutputs });
+  }
+
+  get batchTokens(): number {
+    return batchTokensOf(this.options);
+  }
+
+  get outputs(): number {
+    return outputsOf(this.options);
+  }
+
+  get rewind(): "any" {
+    return "any"; // models that can't be cut back are refused at load
+  }
+
+  async create(): Promise<LocalSequence> {
+    return this.#own(await call(() => this.#native.create()));
+  }
+
+  async prefill(requests: readonly { sequence: Sequence; tokens: Int32Array }[]): Promise<void> {
+    return call(() =>
+      this.#native.prefill(
+        requests.map(({ sequence, tokens }) => ({ sequence: handleOf(sequence), tokens })),
+      ),
+    );
+  }
+
+  /** See `native/decode/generation.h`. */
+  async generate(request: LocalGenerateRequest): Promise<LocalContinuation[]> {
+    const { reference, sampling, stopTokens = new Int32Array() } = request;
+    const continuations = await call(() =>
+      this.#native.generate({
+        ...request,
+        draws: request.draws.map(({ keepEnded = false, ...draw }) => ({
+          ...draw,
+          keepEnded,
+          parent: handleOf(draw.parent),
+          stream: [...draw.stream],
+        })),
+        sampling: toNativeSampling(sampling),
+        reference: reference === undefined ? null : toNativeSampling(reference),
+        key: [...request.key],
+        stopTokens,
+        stopStrings: [...request.stopStrings],
+      }),
+    );
+    return continuations.map((c) => ({
+      ...c,
+      sequence: c.sequence === 0 ? null : this.#own(c.sequence),
+    }));
+  }
+
+  /** See `native/decode/scoring.h`. */
+  score(
+    requests: readonly { parent: Sequence; tokens: Int32Array }[],
+    sampling: Sampling,
+    metrics: readonly TokenMetric[] = [],
+  ): Promise<Scores[]> {
+    return call(() =>
+      this.#native.score(requests.map(toNativeReading), toNativeSampling(sampling), metrics),
+    );
+  }
+
+  /** See `native/decode/expansion.h`. */
+  async expand(
+    requests: readonly { parent: Sequence; token: number | null }[],
+    count: number,
+    sampling: Sampling,
+  ): Promise<LocalExpansion[]> {
+    const expansions = await call(() =>
+      this.#native.expand(
+        requests.map(({ parent, token }) => ({ parent: handleOf(parent), token })),
+        count,
+        toNativeSampling(sampling),
+      ),
+    );
+    return expansions.map((e) => ({ ...e, sequence: this.#own(e.sequence) }));
+  }
+
+  /** Classifies continuations of cached sequences; see `native/decode/classification.h`. */
+  classify(requests: readonly { parent: Sequence; tokens: Int32Array }[]): Promise<Float64Array[]> {
+    return call(() => this.#native.classify(requests.map(toNativeReading)));
+  }
+
+  /** Milliseconds of each of up to `count` one-token decodes, until they add up to `limitMs`. */
+  timeDecodes(threads: number, count: number, limitMs: number): Promise<Float64Array> {
+    return call(() => this.#native.timeDecodes(threads, count, limitMs));
+  }
+
+  status(): Promise<ContextStatus> {
+    return call(() => this.#native.status());
+  }
+
+  get progress(): number {
+    return this.#native.progress();
+  }
+
+  abort(): void {
+    this.#native.abort();
+  }
+
+  /** Frees all sequences. */
+  clear(): Promise<void> {
+    return call(() => this.#native.clear());
+  }
+
+  get disposed(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  /** Waits for work in flight; safe to call twice. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#native.close();
+    return this.#closing;
+  }
+
+  #own(handle: SequenceHandle): LocalSequence {
+    const sequence = new LocalSequence(this.#native, handle, this.#dropped);
+    this.#dropped.register(sequence, handle, sequence);
+    return sequence;
+  }
+}
+
+function toNativeReading({ parent, tokens }: { parent: Sequence; tokens: Int32Array }) {
+  return { parent: handleOf(parent), tokens };
+}
+
+/** Throws `ERR_DISPOSED`, or `ERR_INVALID_ARGUMENT` for a sequence of another engine. */
+function handleOf(sequence: Sequence): SequenceHandle {
+  if (sequence instanceof LocalSequence) return sequence.handle;
+  throw new LlamaEtsError("ERR_INVALID_ARGUMENT", "Expected a sequence of this engine");
+}
+
+/** Cached tokens of one text, which can be forked at no cost. */
+export class LocalSequence implements Sequence {
+  readonly #native: NativeContext;
+  readonly #handle: SequenceHandle;
+  readonly #dropped: FinalizationRegistry<SequenceHandle>;
+  #disposed = false;
+
+  /** @internal Made by `Context` and `fork`. */
+  constructor(
+    native: NativeContext,
+    handle: SequenceHandle,
+    dropped: FinalizationRegistry<SequenceHandle>,
+  ) {
+    this.#native = native;
+    this.#handle = handle;
+    this.#dropped = dropped;
+  }
+
+  /** @internal */
+  get handle(): SequenceHandle {
+    if (this.#disposed) throw new LlamaEtsError("ERR_DISPOSED", "The sequence was disposed");
+    return this.#handle;
+  }
+
+  async prefill(tokens: Int32Array): Promise<void> {
+    return call(() => this.#native.prefill([{ sequence: this.handle, tokens }]));
+  }
+
+  /** The logits of the token that comes next, one for each id of the vocabulary. */
+  async logits(): Promise<Float32Array> {
+    return call(() => this.#native.logits(this.handle));
+  }
+
+  async fork(): Promise<LocalSequence> {
+    const handle = await call(() => this.#native.fork(this.handle));
+    const sequence = new LocalSequence(this.#native, handle, this.#dropped);
+    this.#dropped.register(sequence, handle, sequence);
+    return sequence;
+  }
+
+  async truncate(length: number): Promise<void> {
+    return call(() => this.#native.truncate(this.handle, length));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#dropped.unregister(this);
+    await call(() => this.#native.free(this.#handle)).catch((error: unknown) => {
+      // The context was cleared or closed, which freed the sequence.
+      if (!(error instanceof Error && "code" in error && error.code === "ERR_DISPOSED"))
+        throw error;
+    });
+  }
+}

@@ -1,0 +1,197 @@
+import path from "node:path";
+import { resolveBundledName } from "../bundled-models.js";
+import { checkInteger, checkKeys, checkOneOf, checkString } from "../check.js";
+import type { Model } from "../engine.js";
+import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
+import { type LoadProgress, resolveModelPath } from "../model-path.js";
+import { type EngineLocation, type GpuChoice, locateEngine } from "./locate-engine.js";
+import { LocalModel } from "./model.js";
+import { addon, rethrow } from "./native.js";
+import type { NativeModel, NativeModelInfo } from "./native-model.js";
+import { chooseThreads } from "./threads.js";
+
+export interface LoadModelOptions {
+  /** Which engine to run on. Default "auto": a GPU where node-llama-cpp finds a working one. */
+  gpu?: GpuChoice;
+  /**
+   * Directory of an engine of your own, as `npm run build:engine` prints it. Default: the
+   * environment variable `LLAMA_ETS_ENGINE`, else the one that node-llama-cpp brings.
+   */
+  engine?: string;
+  /** Layers kept on the GPU. Default: all, where there is a GPU. */
+  gpuLayers?: number;
+  /** Threads for the CPU's share of the work. Default "auto": measured at load. */
+  threads?: number | "auto";
+  onProgress?: (progress: LoadProgress) => void;
+  /** Aborting rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** One engine a process: the first model loaded decides. */
+let opened: EngineLocation | undefined;
+
+/**
+ * Loads a GGUF model from a path, a `hf:` URI or a bundled model's name (`bundledModels`).
+ *
+ * @example
+ * const model = await loadModel("model.gguf");
+ * // …
+ * await model.dispose();
+ *
+ * @throws LlamaEtsError `ERR_MODEL_NOT_FOUND`, `ERR_NOT_GGUF`, `ERR_MODEL_TRUNCATED`,
+ *   `ERR_UNSUPPORTED_MODEL`, `ERR_DOWNLOAD`, `ERR_ENGINE_NOT_FOUND`, `ERR_ENGINE_MISMATCH`,
+ *   `ERR_OUT_OF_MEMORY`, `ERR_INVALID_OPTION`
+ */
+export async function loadModel(source: string, options: LoadModelOptions = {}): Promise<Model> {
+  checkString("source", source);
+  checkKeys("options", options, ["gpu", "engine", "gpuLayers", "threads", "onProgress", "signal"]);
+  const { gpu = "auto", threads = "auto", onProgress = () => {}, signal } = options;
+  checkOneOf("gpu", gpu, ["auto", "cuda", "vulkan", "metal", false]);
+  if (options.engine !== undefined) checkString("engine", options.engine);
+  if (options.gpuLayers !== undefined) checkInteger("gpuLayers", options.gpuLayers, 0, 2 ** 16);
+  if (threads !== "auto") checkInteger("threads", threads, 1, 512);
+  if (typeof onProgress !== "function") {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `onProgress` to be a function");
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `signal` to be an AbortSignal");
+  }
+  signal?.throwIfAborted();
+
+  const file = await resolveModelPath(resolveBundledName(source), onProgress, signal);
+  const engine = await openEngine(gpu, options.engine);
+  const gpuLayers = engine.gpu === false || gpu === false ? 0 : (options.gpuLayers ?? -1);
+  const native = await loadNative(file, gpuLayers, onProgress, signal);
+  try {
+    const info = native.info();
+    refuseUnsupported(file, info, native.metadata());
+    const count = threads === "auto" ? await chooseThreads(native, info) : threads;
+    signal?.throwIfAborted();
+    return new LocalModel(native, {
+      ...{ path: file, engine, threads: count, gpuLayers },
+      isMapped: !isReadWhole(native.metadata()),
+    });
+  } catch (error) {
+    native.close();
+    throw error;
+  }
+}
+
+/**
+ * Opens the engine of the first call's choice; later calls share it, and may not name another
+ * directory. Throws `ERR_ENGINE_MISMATCH` when they do.
+ */
+export async function openEngine(gpu: GpuChoice, directory?: string): Promise<EngineLocation> {
+  if (opened !== undefined) {
+    if (directory !== undefined && path.resolve(directory) !== opened.directory) {
+      throw new LlamaEtsError(
+        "ERR_ENGINE_MISMATCH",
+        `The engine in ${opened.directory} is open; one process can't also use ${directory}`,
+        { fix: "the same `engine` for all models, or another process" },
+      );
+    }
+    return opened;
+  }
+  const location = await locateEngine(gpu, directory);
+  try {
+    addon().openEngine(location.directory);
+  } catch (error) {
+    rethrow(error, { ERR_ENGINE_NOT_FOUND: "npm ci, then `npx llama-ets doctor`" });
+  }
+  opened = location;
+  return location;
+}
+
+/** Diffusion models whose keys and values can be kept are read into memory. */
+function isReadWhole(metadata: Record<string, string>): boolean {
+  return ["llada", "dream"].includes(metadata["general.architecture"] ?? "");
+}
+
+async function loadNative(
+  file: string,
+  gpuLayers: number,
+  onProgress: (progress: LoadProgress) => void,
+  signal: AbortSignal | undefined,
+): Promise<NativeModel> {
+  let failure: { error: unknown } | undefined;
+  let reported = -1;
+  // The addon's calls may be late, even after its promise; an exception must not reach it.
+  const report = (progress: number) => {
+    if (progress <= reported) return;
+    reported = progress;
+    try {
+      onProgress({ phase: "load", progress });
+    } catch (error) {
+      failure ??= { error };
+      loading.cancel();
+    }
+  };
+  const loading = addon().loadModel({
+    path: file,
+    gpuLayers,
+    cachesDiffusion: true,
+    onProgress: report,
+  });
+  report(0);
+  signal?.addEventListener("abort", loading.cancel, { once: true });
+  try {
+    const model = await loading.promise;
+    report(1);
+    if (failure === undefined) return model;
+    model.close();
+    throw failure.error;
+  } catch (error) {
+    reported = 1; // nothing more
+    signal?.throwIfAborted();
+    if (failure !== undefined) throw failure.error;
+    const refusal = codeOf(error);
+    if (refusal === undefined) throw error;
+    throw new LlamaEtsError(
+      refusal as LlamaEtsError["code"],
+      `${file} could not be loaded: ${messageOf(error)}`,
+      { cause: error, ...(refusal === "ERR_MODEL_TRUNCATED" && { fix: "download it again" }) },
+    );
+  } finally {
+    signal?.removeEventListener("abort", loading.cancel);
+  }
+}
+
+/** Refuses, by name, what can't be sampled from by forking KV-cache sequences. */
+function refuseUnsupported(
+  file: string,
+  info: NativeModelInfo,
+  metadata: Record<string, string>,
+): void {
+  const architecture = metadata["general.architecture"] ?? "unknown";
+  const reason = unsupportedReason(info, metadata, architecture);
+  if (reason === undefined) return;
+  throw new LlamaEtsError(
+    "ERR_UNSUPPORTED_MODEL",
+    `${file} can't be used: its architecture \`${architecture}\` ${reason}`,
+    { fix: "a decoder-only transformer, such as Qwen3, Llama or Gemma" },
+  );
+}
+
+function unsupportedReason(
+  info: NativeModelInfo,
+  metadata: Record<string, string>,
+  architecture: string,
+): string | undefined {
+  if (info.isHybrid || info.isRecurrent) {
+    return "keeps a recurrent state, which can't be forked at a token";
+  }
+  if (info.isDiffusion) {
+    return info.mask === null
+      ? "is a diffusion model, but the file names no mask token"
+      : undefined;
+  }
+  if (info.hasEncoder && info.hasDecoder) return "has an encoder and a decoder";
+  const pooling = metadata[`${architecture}.pooling_type`];
+  const causal = metadata[`${architecture}.attention.causal`];
+  if (info.labels.length > 0) return undefined; // judges texts
+  if (info.hasEncoder || causal === "false" || (pooling !== undefined && pooling !== "0")) {
+    return "makes embeddings or scores, not text";
+  }
+  if (info.vocabSize === 0) return "has no vocabulary";
+  return undefined;
+}

@@ -1,0 +1,157 @@
+/**
+ * Finds the directory of llama.cpp's libraries: one that was chosen, as `npm run build:engine`
+ * makes them, else what node-llama-cpp provides for this platform.
+ *
+ * Without a GPU this takes a few milliseconds and loads nothing of node-llama-cpp; GPU detection
+ * is node-llama-cpp's own, and is asked for only where there may be a GPU.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { LlamaEtsError, messageOf } from "../errors.js";
+import { addon } from "./native.js";
+
+/** Which kind of engine to use; "auto" takes the best that works here, `false` the CPU. */
+export type GpuChoice = "auto" | "cuda" | "vulkan" | "metal" | false;
+
+export interface EngineLocation {
+  directory: string;
+  /** llama.cpp's release, e.g. "v0.5.0". */
+  release: string;
+  /** "other": a chosen engine was built for a backend besides these. */
+  gpu: "cuda" | "vulkan" | "metal" | "other" | false;
+}
+
+/** Says what an engine's directory holds; node-llama-cpp's name for it. */
+export const ENGINE_METADATA = "_nlcBuildMetadata.json";
+
+const REINSTALL = "npm ci (with optional dependencies, which hold the prebuilt engines)";
+
+/**
+ * The engine for this machine, or the one in a directory: by default, the environment variable
+ * `LLAMA_ETS_ENGINE`. Throws `ERR_ENGINE_NOT_FOUND` or `ERR_ENGINE_MISMATCH`.
+ */
+export async function locateEngine(
+  gpu: GpuChoice = "auto",
+  chosen: string | undefined = process.env.LLAMA_ETS_ENGINE,
+): Promise<EngineLocation> {
+  if (chosen !== undefined && chosen !== "") return chosenEngine(path.resolve(chosen), gpu);
+  const location =
+    gpu === false || (gpu === "auto" && !mayHaveGpu())
+      ? { directory: await prebuiltCpuEngine(), gpu: false as const }
+      : await detectGpuEngine(gpu);
+  return { ...location, release: checkEngine(location.directory).release };
+}
+
+function chosenEngine(directory: string, gpu: GpuChoice): EngineLocation {
+  const { release, gpu: built } = checkEngine(directory);
+  if (typeof gpu === "string" && gpu !== "auto" && gpu !== built) {
+    throw new LlamaEtsError(
+      "ERR_ENGINE_MISMATCH",
+      `Expected an engine for ${gpu}, the one in ${directory} was built for ${built || "the CPU"}`,
+      { fix: `npm run build:engine -- -DGGML_${gpu.toUpperCase()}=ON` },
+    );
+  }
+  return { directory, release, gpu: gpu === false ? false : built };
+}
+
+/** Whether detection is worth half a second: on Linux a GPU's driver shows in /dev. */
+function mayHaveGpu(): boolean {
+  if (process.platform !== "linux") return true;
+  if (existsSync("/dev/nvidiactl") || existsSync("/dev/dxg")) return true;
+  return existsSync("/dev/dri") && readdirSync("/dev/dri").some((n) => n.startsWith("renderD"));
+}
+
+function nodeLlamaCpp(): string {
+  const require = createRequire(import.meta.url);
+  try {
+    return require.resolve("node-llama-cpp");
+  } catch (error) {
+    throw new LlamaEtsError("ERR_ENGINE_NOT_FOUND", "The package node-llama-cpp is not installed", {
+      fix: REINSTALL,
+      cause: error,
+    });
+  }
+}
+
+/** node-llama-cpp's name for this platform's CPU engine. */
+function cpuPlatform(): string {
+  const system = { linux: "linux", darwin: "mac", win32: "win" }[process.platform as string];
+  const arch = process.arch === "arm" ? "armv7l" : process.arch;
+  if (process.platform === "darwin" && arch === "arm64") return "mac-arm64-metal";
+  return `${system ?? process.platform}-${arch}`;
+}
+
+async function prebuiltCpuEngine(): Promise<string> {
+  const platform = cpuPlatform();
+  const packageName = `@node-llama-cpp/${platform}`;
+  // Resolved from node-llama-cpp's own location, where package managers put its dependencies.
+  const require = createRequire(nodeLlamaCpp());
+  try {
+    const entry = pathToFileURL(require.resolve(packageName)).href;
+    const { getBinsDir } = (await import(entry)) as { getBinsDir(): { binsDir: string } };
+    return path.join(getBinsDir().binsDir, platform);
+  } catch (error) {
+    throw new LlamaEtsError(
+      "ERR_ENGINE_NOT_FOUND",
+      `The package ${packageName}, which holds llama.cpp for this platform, is not installed`,
+      { fix: REINSTALL, cause: error },
+    );
+  }
+}
+
+/** Asks node-llama-cpp which of its engines works with this machine's GPU. */
+async function detectGpuEngine(
+  gpu: Exclude<GpuChoice, false>,
+): Promise<Omit<EngineLocation, "release">> {
+  nodeLlamaCpp();
+  const { getLlama } = await import("node-llama-cpp");
+  try {
+    const llama = await getLlama({ gpu, build: "never", progressLogs: false });
+    // It doesn't tell which directory it chose; the process's loaded libraries do.
+    const report = process.report.getReport() as { sharedObjects?: string[] };
+    const binding = report.sharedObjects?.find((file) => file.endsWith("llama-addon.node"));
+    if (binding === undefined) throw new Error("its binding was not found among loaded libraries");
+    const location = { directory: path.dirname(binding), gpu: llama.gpu };
+    await llama.dispose();
+    return location;
+  } catch (error) {
+    if (gpu === "auto") return { directory: await prebuiltCpuEngine(), gpu: false };
+    throw new LlamaEtsError(
+      "ERR_ENGINE_NOT_FOUND",
+      `No ${gpu} engine works on this machine: ${messageOf(error)}`,
+      { fix: "gpu: false, or `npx llama-ets doctor` to see what is there", cause: error },
+    );
+  }
+}
+
+/**
+ * What an engine's metadata says. Struct layouts change between llama.cpp's releases: the addon
+ * runs with its own release only.
+ */
+function checkEngine(directory: string): Pick<EngineLocation, "release" | "gpu"> {
+  const expected = addon().engineRelease;
+  const file = path.join(directory, ENGINE_METADATA);
+  let built: { llamaCpp?: { release?: unknown }; gpu?: unknown } | undefined;
+  try {
+    built = JSON.parse(readFileSync(file, "utf8"))?.buildOptions;
+  } catch (error) {
+    throw new LlamaEtsError(
+      "ERR_ENGINE_NOT_FOUND",
+      `Expected an engine of llama.cpp ${expected} in ${directory}; its build metadata could not be read`,
+      { fix: `${REINSTALL}, or unset LLAMA_ETS_ENGINE`, cause: error },
+    );
+  }
+  const found = built?.llamaCpp?.release;
+  if (found !== expected) {
+    throw new LlamaEtsError(
+      "ERR_ENGINE_MISMATCH",
+      `The addon was built for llama.cpp ${expected}, the engine in ${directory} is ${found}`,
+      { fix: "npm ci, so that the addon is built for the engine installed" },
+    );
+  }
+  const kinds = ["cuda", "vulkan", "metal"] as const;
+  const gpu = kinds.find((kind) => kind === built?.gpu) ?? (built?.gpu ? "other" : false);
+  return { release: expected, gpu };
+}

@@ -1,0 +1,279 @@
+import { checkKeys } from "../check.js";
+import { refuseTooLong } from "../context-length.js";
+import type { DenoiserOptions } from "../denoiser.js";
+import type {
+  Abilities,
+  Capacity,
+  ContextMemory,
+  ContextNeeds,
+  ContextShape,
+  DenoiserSize,
+  FreeMemory,
+  Limits,
+  Model,
+  ModelDescription,
+  Place,
+} from "../engine.js";
+import { LlamaEtsError } from "../errors.js";
+import {
+  checkTokens,
+  type EncodedPrompt,
+  encodePrompt,
+  type Prompt,
+  type PromptOptions,
+} from "../prompt.js";
+import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
+import type { Scores, Sequences } from "../sequences.js";
+import { compareTokens, matchTokenizers } from "../tokenizer-match.js";
+import type { Vocabulary } from "../vocabulary.js";
+import { LocalClassifier } from "./classifier.js";
+import type { Context } from "./context.js";
+import { ContextPool } from "./context-pool.js";
+import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
+import { freeMemoryAt, placeOf } from "./free-memory.js";
+import type { EngineLocation } from "./locate-engine.js";
+import {
+  bytesPerCell,
+  CELL_PADDING,
+  DENOISING_BATCH,
+  memoryOfContext,
+  memoryOfDenoiser,
+} from "./memory.js";
+import { addon, callNow } from "./native.js";
+import type { NativeModel, NativeModelInfo } from "./native-model.js";
+import { sizeForScoring } from "./scoring-size.js";
+
+interface Origin {
+  path: string;
+  engine: EngineLocation;
+  threads: number;
+  /** Layers on the GPU: -1 all, where there is one. */
+  gpuLayers: number;
+  /** Whether the weights are mapped from the file. */
+  isMapped: boolean;
+}
+
+/** Continuations that run side by side: where more would gain little, by kind of machine. */
+const PARALLEL = { smallModel: 16, cpu: 32, gpu: 128 };
+const SMALL_MODEL = 100e6;
+
+const ABILITIES: Abilities = { score: true, fork: true, rank: true, metrics: true };
+
+/** A model of llama.cpp in this process. Made by `loadModel`. */
+export class LocalModel implements Model {
+  readonly #native: NativeModel;
+  readonly #origin: Origin;
+  readonly info: Readonly<NativeModelInfo>;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly can = ABILITIES;
+  readonly limits: Readonly<Limits>;
+  readonly #place: Place;
+  readonly #contexts: ContextPool;
+  readonly #others = new Set<AsyncDisposable & { readonly disposed: boolean }>();
+  #disposing: Promise<void> | undefined;
+
+  constructor(native: NativeModel, origin: Origin) {
+    this.#native = native;
+    this.#origin = origin;
+    this.#contexts = new ContextPool(origin.threads);
+    this.info = native.info();
+    this.metadata = native.metadata();
+    this.#place = placeOf(origin.gpuLayers);
+    const isSmall = this.#place === "cpu" && this.info.parameters < SMALL_MODEL;
+    this.limits = {
+      sequences: 256, // LLAMA_MAX_SEQ
+      batchTokens: 512,
+      outputs: 64,
+      parallel: PARALLEL[isSmall ? "smallModel" : this.#place],
+      cellUnit: CELL_PADDING,
+      denoisedTexts: 100, // native/js/diffusion_values.cc
+    };
+  }
+
+  /** The file it was loaded from. */
+  get path(): string {
+    return this.#origin.path;
+  }
+
+  get kind(): "autoregressive" | "diffusion" {
+    return this.info.isDiffusion ? "diffusion" : "autoregressive";
+  }
+
+  get threads(): number {
+    return this.#origin.threads;
+  }
+
+  describe(): ModelDescription {
+    const { engine, isMapped } = this.#origin;
+    return {
+      engine: { kind: "local", ...engine },
+      devices: addon().devices(),
+      place: this.#place,
+      sharesAttention: freeMemoryAt(this.#place).sharesAttention,
+      weights: { bytes: this.info.sizeBytes, isMapped },
+      forksProven: false,
+    };
+  }
+
+  tokenize(text: string, { special = false }: { special?: boolean } = {}): Int32Array {
+    return callNow(() => this.#alive().tokenize(text, false, special));
+  }
+
+  detokenize(tokens: Int32Array, { special = false }: { special?: boolean } = {}): string {
+    return callNow(() => this.#alive().detokenize(tokens, special));
+  }
+
+  tokenText(token: number): string {
+    return callNow(() => this.#alive().tokenText(token));
+  }
+
+  isEndToken(token: number): boolean {
+    return callNow(() => this.#alive().isEndToken(token));
+  }
+
+  firstDifference(other: Vocabulary): number | null {
+    if (!(other instanceof LocalModel)) return compareTokens(this, other);
+    return callNow(() => this.#alive().firstTokenDifference(other.#alive()));
+  }
+
+  matchTokenizer(proposal: Model): number {
+    return matchTokenizers(this, proposal);
+  }
+
+  encodePrompt(prompt: Prompt, options: PromptOptions = {}): Promise<EncodedPrompt> {
+    checkKeys("options", options, ["raw", "system", "thinking"]);
+    this.#alive();
+    return encodePrompt(this, prompt, options);
+  }
+
+  checkExtends(): void {
+    this.#aliveAutoregressive();
+  }
+
+  memoryOf(shape: ContextShape, place = this.#place): ContextMemory {
+    return memoryOfContext(this, shape, place);
+  }
+
+  memoryOfDenoiser(options: DenoiserOptions, place = this.#place): DenoiserSize {
+    return memoryOfDenoiser(this, options, place);
+  }
+
+  freeMemory(): FreeMemory {
+    const { isMapped } = this.#origin;
+    // Linux counts mapped files as free: taking that memory would evict the weights.
+    const isCountedFree = isMapped && this.#place === "cpu" && process.platform === "linux";
+    return {
+      ...freeMemoryAt(this.#place),
+      idleBytes: this.#contexts.freeCells * bytesPerCell(this),
+      mappedBytes: isCountedFree ? this.info.sizeBytes : 0,
+    };
+  }
+
+  async lease(needs: ContextNeeds): Promise<Context> {
+    return this.#contexts.lease(this.#aliveAutoregressive(), needs);
+  }
+
+  async release(sequences: Sequences): Promise<void> {
+    await this.#contexts.release(sequences as Context);
+  }
+
+  async share(needs: ContextNeeds): Promise<AsyncDisposable> {
+    return this.#contexts.share(this.#aliveAutoregressive(), needs);
+  }
+
+  async openClassifier(size: Capacity): Promise<LocalClassifier> {
+    return this.#owned(await LocalClassifier.open(this.#alive(), size, this.threads));
+  }
+
+  async openDenoiser(options: Omit<DiffusionContextOptions, "threads">): Promise<DiffusionContext> {
+    const native = this.#alive();
+    if (this.kind !== "diffusion") {
+      throw new LlamaEtsError(
+        "ERR_UNSUPPORTED_MODEL",
+        `${this.path} is autoregressive: it extends texts and fills in no masks`,
+        { fix: "a diffusion model, such as LLaDA or Dream" },
+      );
+    }
+    refuseTooLong(this.info, { promptTokens: 0, maxTokens: options.length });
+    const batchTokens = DENOISING_BATCH[this.#place];
+    return this.#owned(
+      await DiffusionContext.open(native, { batchTokens, threads: this.threads, ...options }),
+    );
+  }
+
+  async score(
+    prompt: Prompt,
+    continuations: readonly (Int32Array | readonly number[])[],
+    sampling: SamplingOptions = {},
+    promptOptions: PromptOptions = {},
+  ): Promise<Scores[]> {
+    const policy = resolveOnlySampling(sampling, this.info.vocabSize);
+    const { tokens } = await this.encodePrompt(prompt, promptOptions);
+    const requests = continuations.map((c) => checkTokens("continuations", c, this.info.vocabSize));
+    if (requests.length === 0) return [];
+    this.checkExtends();
+    const context = await this.lease(
+      sizeForScoring(this, {
+        promptTokens: tokens.length,
+        longest: Math.max(...requests.map((r) => r.length)),
+        continuations: requests.length,
+      }),
+    );
+    try {
+      const parent = await context.create();
+      await parent.prefill(tokens);
+      return await context.score(
+        requests.map((r) => ({ parent, tokens: r })),
+        policy,
+      );
+    } finally {
+      await this.release(context);
+    }
+  }
+
+  dispose(): Promise<void> {
+    this.#disposing ??= this.#free();
+    return this.#disposing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  async #free(): Promise<void> {
+    const contexts = [this.#contexts, ...this.#others];
+    await Promise.all(contexts.map((context) => context[Symbol.asyncDispose]()));
+    this.#native.close();
+  }
+
+  /** Disposed of with the model, unless its user did so before. */
+  #owned<T extends AsyncDisposable & { readonly disposed: boolean }>(context: T): T {
+    for (const other of this.#others) if (other.disposed) this.#others.delete(other);
+    this.#others.add(context);
+    return context;
+  }
+
+  #aliveAutoregressive(): NativeModel {
+    const native = this.#alive();
+    if (this.info.labels.length > 0) {
+      throw new LlamaEtsError(
+        "ERR_UNSUPPORTED_MODEL",
+        `${this.path} is a classifier: it judges texts and writes none`,
+        { fix: "it as a reward, `rewardModel(model)` or --reward model:FILE" },
+      );
+    }
+    if (this.kind === "autoregressive") return native;
+    throw new LlamaEtsError(
+      "ERR_UNSUPPORTED_MODEL",
+      `${this.path} is a diffusion model: it fills in masks and extends no text`,
+      { fix: "an autoregressive model, such as Qwen3, Llama or Gemma" },
+    );
+  }
+
+  #alive(): NativeModel {
+    if (this.#disposing !== undefined) {
+      throw new LlamaEtsError("ERR_DISPOSED", "The model was disposed");
+    }
+    return this.#native;
+  }
+}

@@ -1,0 +1,108 @@
+/** The addon's contexts, as `native/js/context.cc` defines them. */
+import type {
+  AnswerEnd,
+  Continuation,
+  Expansion,
+  Scores,
+  SequencesStatus,
+  TokenMetric,
+} from "../sequences.js";
+import type { NativeModel, NativeSampling } from "./native-model.js";
+
+/** Names a sequence of one context; never reused. */
+export type SequenceHandle = number;
+
+interface NativeDraw {
+  parent: SequenceHandle;
+  /** Words 0 to 2 of the random counter; word 3 is the token's position. */
+  stream: [number, number, number];
+  position: number;
+  maxTokens: number;
+  keep: boolean;
+  /** Keeps the sequence of a text that ended too; it lacks the last token, and logits. */
+  keepEnded: boolean;
+  /**
+   * The end of the text so far: back to its answer's mark, or as far as a mark or stop string may
+   * have begun.
+   */
+  tail: string;
+}
+
+export interface NativeGenerateRequest {
+  draws: NativeDraw[];
+  sampling: NativeSampling;
+  /** Another policy to report the drawn tokens under. */
+  reference: NativeSampling | null;
+  metrics?: readonly TokenMetric[];
+  key: [number, number];
+  stopTokens: Int32Array;
+  stopStrings: string[];
+  /** Continuations end once they have answered; null: they go on. */
+  answerEnd: AnswerEnd | null;
+  maxTotalTokens: number;
+  /** Decodes what continuations of one parent have in common once. */
+  sharePrefixes: boolean;
+  timeLimitMs: number | null;
+}
+
+/** `sequence` is 0 where none was kept. */
+type NativeContinuation = Omit<Continuation, "sequence"> & { sequence: SequenceHandle };
+
+type NativeExpansion = Omit<Expansion, "sequence"> & { sequence: SequenceHandle };
+
+/** Tokens and time since the context was made, and what it holds now. */
+export interface ContextStatus extends SequencesStatus {
+  /** Decodes of the whole context, which its lanes share. */
+  contextDecodes: number;
+  /** Those nanoseconds of `decodeNs` in attention of our own, which shares what texts have in common. */
+  attentionNs: number;
+  /** Nanoseconds of the whole of `prefill`, `generate` and `score` calls on the engine thread. */
+  callNs: number;
+}
+
+interface NativeContextOptions {
+  cells: number;
+  maxSequences: number;
+  batchSize: number;
+  maxOutputs: number;
+  threads: number;
+  batchThreads: number;
+  /** -1 automatic, 0 off, 1 on, 2 the engine's own, 3 ours or none. */
+  flashAttention: -1 | 0 | 1 | 2 | 3;
+  classifies?: boolean;
+}
+
+export interface NativeContext {
+  open(model: NativeModel, options: NativeContextOptions): Promise<number>;
+  /** As `open`, within an open context, which lends it cells and sequences until it is closed. */
+  openLane(
+    lender: NativeContext,
+    options: { cells: number; maxSequences: number; maxOutputs: number },
+  ): Promise<number>;
+  create(): Promise<SequenceHandle>;
+  fork(sequence: SequenceHandle): Promise<SequenceHandle>;
+  truncate(sequence: SequenceHandle, length: number): Promise<void>;
+  free(sequence: SequenceHandle): Promise<void>;
+  clear(): Promise<void>;
+  prefill(requests: { sequence: SequenceHandle; tokens: Int32Array }[]): Promise<void>;
+  logits(sequence: SequenceHandle): Promise<Float32Array>;
+  generate(request: NativeGenerateRequest): Promise<NativeContinuation[]>;
+  score(
+    requests: { parent: SequenceHandle; tokens: Int32Array }[],
+    sampling: NativeSampling,
+    metrics?: readonly TokenMetric[],
+  ): Promise<Scores[]>;
+  /** `token`: appended to a fork of the parent; null: the parent as it is. */
+  expand(
+    requests: { parent: SequenceHandle; token: number | null }[],
+    count: number,
+    sampling: NativeSampling,
+  ): Promise<NativeExpansion[]>;
+  classify(requests: { parent: SequenceHandle; tokens: Int32Array }[]): Promise<Float64Array[]>;
+  timeDecodes(threads: number, count: number, limitMs: number): Promise<Float64Array>;
+  setThreads(threads: number, batchThreads: number): Promise<void>;
+  status(): Promise<ContextStatus>;
+  progress(): number;
+  abort(): void;
+  close(): Promise<void>;
+}

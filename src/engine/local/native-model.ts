@@ -1,0 +1,41 @@
+/** The addon's models, as `native/js/model.cc` defines them, and the policy that tokens are drawn by. */
+import type { ModelInfo } from "../engine.js";
+import type { Sampling } from "../sampling.js";
+
+export interface NativeSampling {
+  temperature: number;
+  topK: number;
+  topP: number;
+  minP: number;
+  allowedTokens: Int32Array;
+  /** Ids from here on have no probability. */
+  vocabLimit: number;
+}
+
+export interface NativeModelInfo extends ModelInfo {
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  embeddingSize: number;
+  slidingWindow: number;
+  hasEncoder: boolean;
+  hasDecoder: boolean;
+  isRecurrent: boolean;
+  isHybrid: boolean;
+}
+
+export interface NativeModel {
+  info(): NativeModelInfo;
+  metadata(): Record<string, string>;
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Int32Array;
+  detokenize(tokens: Int32Array, special: boolean): string;
+  tokenText(token: number): string;
+  isEndToken(token: number): boolean;
+  /** The lowest token id at which two vocabularies differ; padding at the end aside. */
+  firstTokenDifference(other: NativeModel): number | null;
+  close(): void;
+}
+
+export function toNativeSampling(sampling: Sampling): NativeSampling {
+  return { ...sampling, allowedTokens: Int32Array.from(sampling.allowedTokens) };
+}

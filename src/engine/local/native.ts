@@ -1,0 +1,122 @@
+/** The addon, as `native/js/addon.cc` defines it, and how its errors become ours. */
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import type { Device } from "../engine.js";
+import { codeOf, type ErrorCode, LlamaEtsError, messageOf } from "../errors.js";
+import type { TokenMetric } from "../sequences.js";
+import type { NativeContext } from "./native-context.js";
+import type { NativeDiffusionContext } from "./native-diffusion.js";
+import type { NativeModel, NativeSampling } from "./native-model.js";
+
+/** The device that stands for attention of our own on a CPU that has it. */
+export const SHARED_ATTENTION = "llama-ets";
+
+export interface AttentionShape {
+  rows: number;
+  heads: number;
+  kvHeads: number;
+  keySize: number;
+  valueSize: number;
+  cells: number;
+  scale: number;
+  softcap: number;
+  /** Rows that are handled together, from 1 to 32. */
+  together: number;
+}
+
+interface TokenProbability {
+  token: number;
+  logProb: number;
+  rawLogProb: number;
+  entropy?: number;
+  selfCertainty?: number;
+}
+
+export interface Addon {
+  engineRelease: string;
+  openEngine(directory: string): void;
+  devices(): Device[];
+  /** Whether an exclusive lock was taken on an open file; closing it, or dying, gives it back. */
+  lockFile(descriptor: number): boolean;
+  loadModel(options: {
+    path: string;
+    gpuLayers: number;
+    /** Reads diffusion models into memory, so that keys and values can be kept of their texts. */
+    cachesDiffusion: boolean;
+    onProgress(progress: number): void;
+  }): {
+    promise: Promise<NativeModel>;
+    cancel(): void;
+  };
+  Context: new () => NativeContext;
+  DiffusionContext: new () => NativeDiffusionContext;
+  philox(counter: number[], key: number[]): number[];
+  drawToken(
+    logits: Float32Array,
+    sampling: NativeSampling,
+    uniform: number,
+    metrics?: readonly TokenMetric[],
+  ): TokenProbability;
+  scoreToken(
+    logits: Float32Array,
+    sampling: NativeSampling,
+    token: number,
+    metrics?: readonly TokenMetric[],
+  ): TokenProbability;
+  /** The attention kernel by itself (`native/attention/attend.h`); null on a processor without it. */
+  attend(
+    shape: AttentionShape,
+    queries: Float32Array,
+    keys: Uint16Array,
+    values: Uint16Array,
+    mask: Uint16Array,
+  ): Float32Array | null;
+}
+
+let loaded: Addon | undefined;
+
+/** Loads the addon; llama.cpp itself is opened by `openEngine`. */
+export function addon(): Addon {
+  if (loaded !== undefined) return loaded;
+  const file = new URL("../../../build/Release/llama_ets.node", import.meta.url);
+  try {
+    loaded = createRequire(import.meta.url)(fileURLToPath(file)) as Addon;
+  } catch (error) {
+    throw new LlamaEtsError(
+      "ERR_ENGINE_NOT_FOUND",
+      `The native addon could not be loaded: ${messageOf(error)}`,
+      { fix: "npm rebuild llama-ets (needs a C++ compiler, python3 and git)", cause: error },
+    );
+  }
+  return loaded;
+}
+
+/** Rethrows an error of the addon, which carries only a code, as a LlamaEtsError. */
+export function rethrow(error: unknown, fixes: Partial<Record<ErrorCode, string>> = {}): never {
+  const code = codeOf(error);
+  if (error instanceof LlamaEtsError || code === undefined || !code.startsWith("ERR_")) throw error;
+  const fix = fixes[code as ErrorCode];
+  throw new LlamaEtsError(
+    code as ErrorCode,
+    messageOf(error),
+    fix === undefined ? { cause: error } : { cause: error, fix },
+  );
+}
+
+/** Runs a call of the addon, at once or as a promise; its errors become LlamaEtsErrors. */
+export async function call<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    return rethrow(error);
+  }
+}
+
+/** As `call`, for what the addon answers at once. */
+export function callNow<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    return rethrow(error);
+  }
+}

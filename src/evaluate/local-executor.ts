@@ -1,0 +1,31 @@
+/** Draws samples in this process, several runs side by side. */
+import { type DrawContext, type DrawRequest, drawSample } from "./draw-sample.js";
+import { openSideBySide } from "./side-by-side.js";
+
+interface LocalOptions extends DrawContext {
+  concurrency: number;
+  onWarning: ((message: string) => void) | undefined;
+}
+
+/** Draws the jobs in order; the first error of a callback, or an abort, ends it. */
+export async function drawLocally(
+  { jobs, onOutcome }: DrawRequest,
+  options: LocalOptions,
+): Promise<void> {
+  const waiting = jobs.values();
+  let failure: { error: unknown } | undefined;
+  const drawOn = async () => {
+    for (const job of waiting) {
+      if (failure !== undefined) return;
+      try {
+        await onOutcome(job, await drawSample(job, options));
+      } catch (error) {
+        failure ??= { error };
+      }
+    }
+  };
+  const asked = Math.min(options.concurrency, jobs.length);
+  await using sideBySide = await openSideBySide(asked, jobs, options);
+  await Promise.all(Array.from({ length: sideBySide.concurrency }, drawOn));
+  if (failure !== undefined) throw failure.error;
+}

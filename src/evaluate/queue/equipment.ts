@@ -1,0 +1,40 @@
+/** What a worker draws with; an evaluation that wants something else is refused. */
+import { LlamaEtsError } from "../../engine/errors.js";
+import { taskNames } from "../../tasks/index.js";
+import type { Task } from "../../tasks/task.js";
+import type { Work } from "./protocol.js";
+
+export interface Equipment extends Pick<Work, "model" | "proposal" | "reward"> {
+  /** A task of its own, besides those that come with the package. */
+  task: Task | null;
+}
+
+/** Why a worker can't draw for a run; undefined when it can. */
+export function refusalOf(work: Work, own: Equipment): LlamaEtsError | undefined {
+  const refuse = (what: string, is: string, wanted: string, fix: string) =>
+    new LlamaEtsError(
+      "ERR_QUEUE",
+      `The evaluation's ${what} is ${wanted}; this worker's is ${is}`,
+      { fix },
+    );
+  if (work.model !== own.model) {
+    return refuse(
+      "model",
+      `SHA-256 ${own.model}`,
+      `SHA-256 ${work.model}`,
+      "-m with the same file",
+    );
+  }
+  if (work.proposal !== null && work.proposal !== own.proposal) {
+    const is = own.proposal === null ? "none" : `SHA-256 ${own.proposal}`;
+    return refuse("proposal", is, `SHA-256 ${work.proposal}`, "--proposal with the same file");
+  }
+  // Files and modules that a queue names are not opened: only what the worker itself was told.
+  if (work.reward !== own.reward) {
+    return refuse("reward", own.reward, work.reward, `--reward '${work.reward}'`);
+  }
+  if (!taskNames().includes(work.task) && own.task?.name !== work.task) {
+    return refuse("task", own.task?.name ?? "none of its own", work.task, "--task module:FILE");
+  }
+  return undefined;
+}

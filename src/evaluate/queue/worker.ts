@@ -1,0 +1,150 @@
+/** A worker: draws samples that evaluations elsewhere have put on a queue. */
+import {
+  checkFunction,
+  checkInteger,
+  checkKeys,
+  checkModel,
+  checkSignal,
+  checkString,
+  optional,
+} from "../../engine/check.js";
+import type { Model } from "../../engine/engine.js";
+import { untilAborted } from "../../engine/until-aborted.js";
+import { DEFAULT_REWARD, openReward, parseReward } from "../../rewards/named.js";
+import { findTask } from "../../tasks/index.js";
+import type { Task } from "../../tasks/task.js";
+import { refuseReserved } from "../configured-methods.js";
+import { type DrawContext, drawSample } from "../draw-sample.js";
+import { MAX_CONCURRENCY } from "../evaluate-options.js";
+import { openSideBySide } from "../side-by-side.js";
+import { describeModel } from "../store/describe-run.js";
+import { type Equipment, refusalOf } from "./equipment.js";
+import type { Announcement, QueuedJob, Work } from "./protocol.js";
+
+export interface WorkerOptions {
+  /** The Redis server that evaluations put their samples on: `redis://host:6379`. */
+  queue: string;
+  /** ETS-IS: the model that draws the rollouts. */
+  proposal?: Model;
+  /** A task of one's own (`module:FILE`), besides those that come with the package. */
+  task?: string;
+  /** The reward, as the evaluation names it. Default "self-consistency". */
+  reward?: string;
+  /**
+   * Runs side by side, from 1 to 64, whose texts are decoded together. Default 1. It is lowered to
+   * what fits into memory and one context.
+   */
+  concurrency?: number;
+  /** Aborting ends the worker: what it was drawing goes back to the queue. */
+  signal?: AbortSignal;
+  /** Called when a sample was drawn, or could not be. */
+  onSample?: (sample: { item: string; method: string; error?: string }) => void;
+  onWarning?: (message: string) => void;
+  /** Called when Redis is lost and when it is back. */
+  onConnection?: (isConnected: boolean) => void;
+}
+
+/**
+ * Draws samples for evaluations that name the same `queue`, until `signal` aborts it.
+ *
+ * @throws LlamaEtsError `ERR_QUEUE` when the evaluation is of another model, proposal, task or
+ *   reward (its samples stay on the queue), or when there is no Redis; the signal's reason
+ */
+export async function runWorker(model: Model, options: WorkerOptions): Promise<never> {
+  checkModel("model", model);
+  const resolved = resolveWorkerOptions(options);
+  const { queue, concurrency, reward, proposal, signal, onSample, onWarning, onConnection } =
+    resolved;
+  // What checks messages (zod) takes as long to load as all the rest of the package.
+  const { connectRedis, readAnnouncement, RUN_KEY } = await import("./protocol.js");
+  const { takeJobs } = await import("./take-jobs.js");
+  const own: Equipment = {
+    model: (await describeModel(model, signal)).sha256,
+    proposal: proposal ? (await describeModel(proposal, signal)).sha256 : null,
+    reward,
+    task: resolved.task === undefined ? null : await findTask(resolved.task),
+  };
+  await using opened =
+    reward === DEFAULT_REWARD ? null : await openReward(reward, rewardContext(own.task));
+  const redis = await connectRedis(queue);
+  /** Aborted by the signal, or by a job that this worker must refuse. */
+  const ended = new AbortController();
+  const onAbort = () => ended.abort(signal?.reason);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  redis.on("close", () => {
+    if (!ended.signal.aborted) onConnection?.(false);
+  });
+  redis.on("ready", () => onConnection?.(true));
+
+  const contextOf = async (work: Work, until: AbortSignal): Promise<DrawContext> => ({
+    ...{ model, proposal, form: work.form },
+    task: own.task?.name === work.task ? own.task : await findTask(work.task),
+    reward: opened?.reward,
+    signal: until,
+  });
+  const announcedNow = () => untilAborted(() => redis.get(RUN_KEY), ended.signal);
+  const openRoom = async (announcement: Announcement) =>
+    openSideBySide(concurrency, announcement.longest, {
+      ...(await contextOf(announcement, ended.signal)),
+      onWarning,
+    });
+  const drawJob = async (job: QueuedJob, withdrawn: AbortSignal | undefined) => {
+    const { work, ...queued } = job;
+    refuseReserved(queued.options);
+    const until = AbortSignal.any([ended.signal, ...(withdrawn ? [withdrawn] : [])]);
+    const outcome = await drawSample(queued, await contextOf(work, until));
+    const error = "error" in outcome ? outcome.error.message : undefined;
+    const sample = { item: queued.item.id, method: queued.name };
+    onSample?.(error === undefined ? sample : { ...sample, error });
+    return outcome;
+  };
+
+  try {
+    if (signal?.aborted) onAbort();
+    for (;;) {
+      const announced = await announcedNow();
+      const announcement = announced === null ? null : readAnnouncement(announced);
+      const refusal = announcement && refusalOf(announcement, own);
+      if (refusal) throw refusal;
+      await using room = announcement && (await openRoom(announcement));
+      const isAnother = async () => {
+        const now = await announcedNow();
+        return now !== null && now !== announced;
+      };
+      const sideBySide = room?.concurrency ?? 1; // nobody has said what its runs need
+      await takeJobs({ redis, concurrency: sideBySide, own, isAnother, drawJob, ended });
+    }
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+    ended.abort();
+    redis.disconnect();
+  }
+}
+
+function resolveWorkerOptions(options: WorkerOptions) {
+  checkKeys("options", options, [
+    ...["queue", "proposal", "task", "reward", "concurrency"],
+    ...["signal", "onSample", "onWarning", "onConnection"],
+  ]);
+  const { concurrency = 1, reward = DEFAULT_REWARD } = options;
+  parseReward(reward);
+  return {
+    reward,
+    queue: checkString("queue", options.queue),
+    concurrency: checkInteger("concurrency", concurrency, 1, MAX_CONCURRENCY),
+    proposal: optional(checkModel, "proposal", options.proposal),
+    task: optional(checkString, "task", options.task),
+    signal: optional(checkSignal, "signal", options.signal),
+    onSample: optional(checkFunction, "onSample", options.onSample),
+    onWarning: optional(checkFunction, "onWarning", options.onWarning),
+    onConnection: optional(checkFunction, "onConnection", options.onConnection),
+  };
+}
+
+function rewardContext(task: Task | null): Parameters<typeof openReward>[1] {
+  if (task === null) return {};
+  return {
+    extract: (text) => task.extract(text),
+    ...(task.answerEnd && { answerEnd: task.answerEnd }),
+  };
+}

@@ -1,0 +1,75 @@
+/** What `run.json` says of models, rewards, versions and the machine. */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { cpus, totalmem } from "node:os";
+import { pipeline } from "node:stream/promises";
+import { resolveBundledName } from "../../engine/bundled-models.js";
+import type { Model } from "../../engine/engine.js";
+import { resolveModelPath } from "../../engine/model-path.js";
+import { parseReward } from "../../rewards/named.js";
+import { VERSION } from "../../version.js";
+import type { ModelRecord, RunRecord } from "./run-files.js";
+
+export async function describeModel(model: Model, signal?: AbortSignal): Promise<ModelRecord> {
+  const { path, info } = model;
+  const sha256 = await hashFile(path, signal);
+  return { path, sha256, description: info.description, parameters: info.parameters };
+}
+
+/** A reward's part of the settings: what names it, and the hashes of the files it is read from. */
+export async function describeReward(
+  expression: string,
+  signal?: AbortSignal,
+): Promise<{ reward: string; rewardFiles?: string[] }> {
+  const files = parseReward(expression).filter(
+    ({ kind, argument }) => kind !== "regex" && argument !== "",
+  );
+  const rewardFiles = await Promise.all(
+    files.map(async ({ kind, argument }) => {
+      const isModel = kind === "model"; // perhaps a bundled one's name, or a URI
+      const file = isModel
+        ? await resolveModelPath(resolveBundledName(argument), () => {}, signal)
+        : argument;
+      return hashFile(file, signal);
+    }),
+  );
+  return { reward: expression, ...(rewardFiles.length > 0 && { rewardFiles }) };
+}
+
+/** Versions and the machine that draws. */
+export function describeMachine(model: Model): Pick<RunRecord, "versions" | "machine"> {
+  const { engine, devices } = model.describe();
+  const gpu = devices.find(({ type }) => type === "gpu");
+  const processors = cpus();
+  return {
+    versions: {
+      llamaEts: VERSION,
+      llamaCpp: engine.release,
+      node: process.versions.node,
+    },
+    machine: {
+      cpu: processors[0]?.model ?? "unknown",
+      cores: Math.max(1, processors.length),
+      memory: totalmem(),
+      gpu: gpu?.description ?? false,
+    },
+  };
+}
+
+const hashes = new Map<string, string>();
+
+/** A file's SHA-256 in hexadecimal; read again only when its size or time has changed. */
+async function hashFile(file: string, signal?: AbortSignal): Promise<string> {
+  const { size, mtimeMs } = await stat(file);
+  const version = `${file}/${size}/${mtimeMs}`;
+  const known = hashes.get(version);
+  if (known !== undefined) return known;
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), hash, {
+    ...(signal && { signal }),
+  });
+  const digest = hash.digest("hex");
+  hashes.set(version, digest);
+  return digest;
+}

@@ -1,0 +1,54 @@
+import { LlamaEtsError } from "../../engine/errors.js";
+import type { MethodRecord, RunRecord } from "./run-files.js";
+import { canonicalJson } from "./sample-key.js";
+
+/**
+ * The run that resuming `before` as `now` makes: more items, samples and methods may be added.
+ * Throws `ERR_INVALID_OPTION`, naming the difference, where the two would mix what can't be
+ * compared.
+ */
+export function mergeRuns(directory: string, before: RunRecord, now: RunRecord): RunRecord {
+  const refuse = (what: string, was: unknown, is: unknown): never => {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `${directory} holds a run whose ${what} is ${canonicalJson(was)}; this one's is ${canonicalJson(is)}`,
+      { fix: "another --out, or what it was begun with" },
+    );
+  };
+  for (const name of ["task", "form", "mode", "seed"] as const) {
+    if (before[name] !== now[name]) refuse(`\`${name}\``, before[name], now[name]);
+  }
+  const named = ({ path, sha256 }: { path: string; sha256: string }) => `${path} (${sha256})`;
+  for (const name of ["data", "model", "proposal"] as const) {
+    const [was, is] = [before[name], now[name]];
+    if (was !== undefined && is !== undefined && was.sha256 !== is.sha256) {
+      refuse(`\`${name}\``, named(was), named(is));
+    }
+  }
+  const methods = [...before.methods];
+  for (const method of now.methods) {
+    const same = methods.find(({ name }) => name === method.name);
+    if (same === undefined) methods.push(method);
+    else refuseChange(same, method, refuse);
+  }
+  const proposal = before.proposal ?? now.proposal;
+  return {
+    ...before,
+    items: Math.max(before.items, now.items),
+    samples: Math.max(before.samples, now.samples),
+    methods,
+    ...(proposal && { proposal }),
+  };
+}
+
+function refuseChange(
+  before: MethodRecord,
+  now: MethodRecord,
+  refuse: (what: string, was: unknown, is: unknown) => never,
+): void {
+  if (before.method !== now.method) refuse(`method ${now.name}`, before.method, now.method);
+  for (const name of new Set([...Object.keys(before.settings), ...Object.keys(now.settings)])) {
+    const [was, is] = [before.settings[name] ?? null, now.settings[name] ?? null];
+    if (canonicalJson(was) !== canonicalJson(is)) refuse(`\`${name}\` of ${now.name}`, was, is);
+  }
+}

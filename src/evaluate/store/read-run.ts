@@ -1,0 +1,88 @@
+/** Reads run directories. What they hold is checked: they may come from anywhere. */
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import type { z } from "zod";
+import { codeOf, LlamaEtsError, messageOf } from "../../engine/errors.js";
+import {
+  failedSampleSchema,
+  gradedSampleSchema,
+  isFailed,
+  RUN_FILE,
+  type RunRecord,
+  runSchema,
+  SAMPLES_FILE,
+  type Sample,
+} from "./run-files.js";
+
+export interface EvaluationRun {
+  directory: string;
+  run: RunRecord;
+  /** One for each key, in the order of the file; the last of a key, but a failed one gives way. */
+  samples: Sample[];
+  /** Bytes of `samples.jsonl` that hold whole lines; a torn line after them is not read. */
+  wholeBytes: number;
+}
+
+/**
+ * Reads `run.json` and `samples.jsonl`; a line that a kill left torn, without its newline, is not
+ * read.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field
+ */
+export async function readRun(directory: string): Promise<EvaluationRun> {
+  const runFile = path.join(directory, RUN_FILE);
+  const run = validate(runSchema, parse(await read(runFile), runFile), runFile);
+  const samplesFile = path.join(directory, SAMPLES_FILE);
+  const content = await read(samplesFile);
+  const end = content.lastIndexOf("\n") + 1;
+  const whole = content.slice(0, end);
+  const byKey = new Map<string, Sample>();
+  for (const [i, line] of whole.split("\n").entries()) {
+    if (line.trim() === "") continue;
+    const where = `${samplesFile}, line ${i + 1}`;
+    const value = parse(line, where);
+    const hasFailed = typeof value === "object" && value !== null && "error" in value;
+    const sample: Sample = hasFailed
+      ? validate(failedSampleSchema, value, where)
+      : validate(gradedSampleSchema, value, where);
+    const before = byKey.get(sample.key);
+    if (before === undefined || isFailed(before)) byKey.set(sample.key, sample);
+  }
+  return {
+    directory,
+    run,
+    samples: [...byKey.values()],
+    wholeBytes: Buffer.byteLength(whole),
+  };
+}
+
+async function read(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" && path.basename(file) === SAMPLES_FILE) return ""; // none yet
+    throw new LlamaEtsError("ERR_INVALID_DATA", `Could not read ${file}: ${messageOf(error)}`, {
+      fix: "a directory that `llama-ets eval --out` wrote",
+      cause: error,
+    });
+  }
+}
+
+function parse(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new LlamaEtsError("ERR_INVALID_DATA", `${where}: expected JSON: ${messageOf(error)}`);
+  }
+}
+
+function validate<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const field = issue?.path.join(".") ?? "";
+  throw new LlamaEtsError(
+    "ERR_INVALID_DATA",
+    `${where}${field === "" ? "" : `, \`${field}\``}: ${issue?.message ?? "malformed"}`,
+  );
+}

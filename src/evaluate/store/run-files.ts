@@ -1,0 +1,161 @@
+/** What a run directory holds: `run.json`, `samples.jsonl` and `summary.json` (docs/evaluation.md). */
+import { z } from "zod";
+import { GRADING_MODES } from "../../tasks/task.js";
+
+export const RUN_FORMAT = "llama-ets-run/1";
+
+export const RUN_FILE = "run.json";
+export const SAMPLES_FILE = "samples.jsonl";
+export const SUMMARY_FILE = "summary.json";
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected a SHA-256 in hexadecimal");
+const count = z.int().min(0);
+const share = z.number().min(0).max(1);
+
+const modelSchema = z.object({
+  path: z.string(),
+  sha256,
+  description: z.string(),
+  parameters: count,
+});
+
+const methodSchema = z.object({
+  /** Unique within the run: what samples and the summary call it. */
+  name: z.string().min(1),
+  /** The method it runs, as `ask --method` names it. */
+  method: z.string().min(1),
+  /** The options it was given; those left out have their defaults. */
+  settings: z.record(z.string(), z.json()),
+});
+
+/** `run.json`: all that the samples' keys rest on, and where they were drawn. */
+export const runSchema = z.object({
+  format: z.literal(RUN_FORMAT),
+  task: z.string().min(1),
+  data: z.object({ path: z.string(), sha256 }),
+  /** Items of the data that the run covers, the first ones. */
+  items: count,
+  methods: z.array(methodSchema).min(1),
+  /** Samples of each item and method. */
+  samples: z.int().min(1),
+  /** Seed of the run; each sample's own derives from it. */
+  seed: count,
+  /** How answers were graded. */
+  mode: z.enum(GRADING_MODES),
+  /** The prompts' form. */
+  form: z.string(),
+  model: modelSchema,
+  /** ETS-IS: the model that draws the rollouts. */
+  proposal: modelSchema.exactOptional(),
+  versions: z.object({ llamaEts: z.string(), llamaCpp: z.string(), node: z.string() }),
+  machine: z.object({
+    cpu: z.string(),
+    cores: z.int().min(1),
+    /** In bytes. */
+    memory: count,
+    gpu: z.union([z.string(), z.literal(false)]),
+  }),
+  /** ISO 8601. */
+  startedAt: z.iso.datetime(),
+});
+
+const usageSchema = z.object({
+  prefilled: count,
+  generated: count,
+  decoded: count,
+  scored: count,
+  /** Wall time in milliseconds. */
+  ms: z.number().min(0),
+});
+
+const stepSchema = z.object({
+  /** Of the candidates' weights. */
+  ess: z.number().min(0),
+  /** ETS-IS: of the rollouts' importance weights. */
+  rolloutEss: z.number().min(0).exactOptional(),
+  /** ETS-IS: Pareto shape of the importance weights; null when there are too few. */
+  khat: z.number().nullable().exactOptional(),
+  agreement: share,
+});
+
+const sampleIdentity = {
+  /** Names the sample: a hash of everything that decides its law and its grade. */
+  key: sha256,
+  task: z.string(),
+  item: z.string(),
+  method: z.string(),
+  /** Number of the sample of this item and method, from 0. */
+  sample: count,
+  seed: count,
+};
+
+/** What a run of a method gave. */
+export const drawnSchema = z.object({
+  text: z.string(),
+  /** The method's own canonical answer, which it votes by. */
+  answer: z.string().nullable(),
+  stopReason: z.string(),
+  agreement: share,
+  usage: usageSchema,
+  proposalUsage: usageSchema.exactOptional(),
+  steps: z.array(stepSchema),
+  warnings: z.array(z.string()),
+});
+
+/** Why a run gave nothing. */
+export const failureSchema = z.object({ code: z.string(), message: z.string() });
+
+/** A sample that was drawn and graded. */
+export const gradedSampleSchema = z.object({
+  ...sampleIdentity,
+  gold: z.string(),
+  ...drawnSchema.shape,
+  /** The answer that was graded. */
+  extracted: z.string().nullable(),
+  correct: z.boolean(),
+  /** Of graders that run code: how it ended. */
+  result: z.string().exactOptional(),
+  gradedBy: z.enum(GRADING_MODES),
+});
+
+/** A sample whose run failed; resuming tries it again. */
+export const failedSampleSchema = z.object({ ...sampleIdentity, error: failureSchema });
+
+const methodSummarySchema = z.object({
+  /** Samples, failed ones included: they count as wrong. */
+  n: count,
+  accuracy: share,
+  /** Wilson's 95% interval of the accuracy. */
+  ci95: z.tuple([share, share]),
+  /** Of the n. */
+  failed: count,
+  /** Totals over the samples: tokens of the model, and of a proposal. */
+  generated: count,
+  prefilled: count,
+  scored: count,
+  proposal: z.object({ generated: count, prefilled: count, scored: count }).exactOptional(),
+  /** Wall time of the samples in milliseconds, summed. */
+  ms: z.number().min(0),
+});
+
+/** `summary.json`; a method that has no sample yet is left out. */
+const summarySchema = z.object({
+  task: z.string(),
+  methods: z.record(z.string(), methodSummarySchema),
+});
+
+export type RunRecord = z.infer<typeof runSchema>;
+export type MethodRecord = z.infer<typeof methodSchema>;
+export type ModelRecord = z.infer<typeof modelSchema>;
+/** What a run of a method gave, but for its grade. */
+export type DrawnText = z.infer<typeof drawnSchema>;
+export type GradedSample = z.infer<typeof gradedSampleSchema>;
+export type FailedSample = z.infer<typeof failedSampleSchema>;
+/** A line of `samples.jsonl`. */
+export type Sample = GradedSample | FailedSample;
+export type MethodSummary = z.infer<typeof methodSummarySchema>;
+export type Summary = z.infer<typeof summarySchema>;
+
+export function isFailed(sample: Sample): sample is FailedSample {
+  return "error" in sample;
+}

@@ -1,0 +1,211 @@
+/**
+ * A run directory that is being written. One process at a time holds it, by a lock that ends with
+ * the process. Samples are appended, each by one write of a whole line, so that a kill leaves at
+ * most the last line torn; they are forced to the disk about once a second and at the end.
+ */
+import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import path from "node:path";
+import { codeOf, LlamaEtsError, messageOf } from "../../engine/errors.js";
+import { lockFile } from "../../engine/local/file-lock.js";
+import { mergeRuns } from "./merge-runs.js";
+import { readRun } from "./read-run.js";
+import {
+  isFailed,
+  RUN_FILE,
+  RUN_FORMAT,
+  type RunRecord,
+  SAMPLES_FILE,
+  type Sample,
+  SUMMARY_FILE,
+  type Summary,
+} from "./run-files.js";
+import { summarise } from "./summary.js";
+
+const LOCK_FILE = "run.lock";
+const SYNC_INTERVAL_MS = 1000;
+
+export class RunStore implements AsyncDisposable {
+  readonly directory: string;
+  readonly run: RunRecord;
+  readonly #lock: AsyncDisposable;
+  readonly #file: FileHandle;
+  readonly #samples: Map<string, Sample>;
+  #bytes: number;
+  #synced = performance.now();
+  /** Appends, one after another. */
+  #appending: Promise<void> = Promise.resolve();
+
+  private constructor(
+    directory: string,
+    run: RunRecord,
+    lock: AsyncDisposable,
+    file: FileHandle,
+    content: { samples: readonly Sample[]; wholeBytes: number },
+  ) {
+    this.directory = directory;
+    this.run = run;
+    this.#lock = lock;
+    this.#file = file;
+    this.#samples = new Map(content.samples.map((sample) => [sample.key, sample]));
+    this.#bytes = content.wholeBytes;
+  }
+
+  /**
+   * Begins a run in a directory, which is made if need be, or with `resume` goes on with the one
+   * that is there.
+   *
+   * @throws LlamaEtsError `ERR_RUN_IN_USE` while another process holds it, `ERR_WRITE`,
+   *   `ERR_INVALID_OPTION` when it holds a run that is not to be resumed, or another one,
+   *   `ERR_INVALID_DATA` when what it holds is damaged
+   */
+  static async open(
+    directory: string,
+    run: Omit<RunRecord, "format">,
+    resume: boolean,
+  ): Promise<RunStore> {
+    await mkdir(directory, { recursive: true }).catch((error) => refuse(directory, error));
+    const lockPath = path.join(directory, LOCK_FILE);
+    const lock = await lockFile(lockPath).catch((error) => refuse(directory, error));
+    if (lock === null) {
+      throw new LlamaEtsError("ERR_RUN_IN_USE", `Another process writes to ${directory}`, {
+        fix: "wait for it, or another --out",
+      });
+    }
+    try {
+      return await RunStore.#openLocked(directory, { format: RUN_FORMAT, ...run }, resume, lock);
+    } catch (error) {
+      await lock[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  static async #openLocked(
+    directory: string,
+    run: RunRecord,
+    resume: boolean,
+    lock: AsyncDisposable,
+  ): Promise<RunStore> {
+    const isThere = await exists(path.join(directory, RUN_FILE));
+    const hasSamples = await exists(path.join(directory, SAMPLES_FILE));
+    if (!resume && (isThere || hasSamples)) {
+      throw new LlamaEtsError("ERR_INVALID_OPTION", `${directory} holds a run already`, {
+        fix: "--resume to go on with it, or another --out",
+      });
+    }
+    const before = isThere || hasSamples ? await readRun(directory) : undefined;
+    const merged = before === undefined ? run : mergeRuns(directory, before.run, run);
+    let file: FileHandle | undefined;
+    try {
+      file = await open(path.join(directory, SAMPLES_FILE), "a");
+      const wholeBytes = before?.wholeBytes ?? 0;
+      await file.truncate(wholeBytes); // a line that a kill left torn
+      await writeWhole(path.join(directory, RUN_FILE), merged);
+      const samples = before?.samples ?? [];
+      return new RunStore(directory, merged, lock, file, { samples, wholeBytes });
+    } catch (error) {
+      await file?.close();
+      return refuse(directory, error);
+    }
+  }
+
+  /** One for each key; a failed one until its run has succeeded. */
+  get samples(): Sample[] {
+    return [...this.#samples.values()];
+  }
+
+  /** Whether a sample has been drawn and graded. */
+  has(key: string): boolean {
+    const sample = this.#samples.get(key);
+    return sample !== undefined && !isFailed(sample);
+  }
+
+  /** Throws `ERR_WRITE`, saying what is kept. A sample that is there already is not added again. */
+  append(sample: Sample): Promise<void> {
+    this.#appending = this.#appending.then(() => this.#append(sample));
+    return this.#appending;
+  }
+
+  async #append(sample: Sample): Promise<void> {
+    if (this.has(sample.key)) return;
+    const line = Buffer.from(`${JSON.stringify(sample)}\n`);
+    try {
+      const { bytesWritten } = await this.#file.write(line);
+      if (bytesWritten < line.length) await this.#file.appendFile(line.subarray(bytesWritten));
+      await this.#syncNowAndThen();
+    } catch (error) {
+      await this.#file.truncate(this.#bytes).catch(() => {}); // else the next resume does it
+      throw this.#writeError(SAMPLES_FILE, error);
+    }
+    this.#bytes += line.length;
+    this.#samples.set(sample.key, sample);
+  }
+
+  async #syncNowAndThen(): Promise<void> {
+    if (performance.now() - this.#synced < SYNC_INTERVAL_MS) return;
+    await this.#file.datasync();
+    this.#synced = performance.now();
+  }
+
+  /** Forces the samples to the disk and writes the summary of what is there. */
+  async summarise(): Promise<Summary> {
+    const summary = summarise(this.run, this.samples);
+    try {
+      await this.#file.datasync();
+      await writeWhole(path.join(this.directory, SUMMARY_FILE), summary);
+    } catch (error) {
+      throw this.#writeError(SUMMARY_FILE, error);
+    }
+    return summary;
+  }
+
+  #writeError(file: string, error: unknown): LlamaEtsError {
+    const graded = this.samples.filter((sample) => !isFailed(sample)).length;
+    return new LlamaEtsError(
+      "ERR_WRITE",
+      `${path.join(this.directory, file)} could not be written: ${messageOf(error)}; ${graded} samples are kept in ${path.join(this.directory, SAMPLES_FILE)}`,
+      { fix: "free space on the disk, then the same command with --resume", cause: error },
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#appending.catch(() => {}); // told to whoever appended
+    await this.#file.close();
+    await this.#lock[Symbol.asyncDispose]();
+  }
+}
+
+/** In one step, so that no reader and no kill finds half of it. */
+async function writeWhole(file: string, content: object): Promise<void> {
+  const unfinished = `${file}.unfinished`;
+  try {
+    const handle = await open(unfinished, "w");
+    try {
+      await handle.writeFile(`${JSON.stringify(content, null, 2)}\n`);
+      await handle.datasync();
+    } finally {
+      await handle.close();
+    }
+    await rename(unfinished, file);
+  } catch (error) {
+    await rm(unfinished, { force: true }).catch(() => {});
+    throw error;
+  }
+}
+
+async function exists(file: string): Promise<boolean> {
+  try {
+    return (await stat(file)).size >= 0;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return false;
+    return refuse(path.dirname(file), error);
+  }
+}
+
+function refuse(directory: string, error: unknown): never {
+  if (error instanceof LlamaEtsError) throw error;
+  throw new LlamaEtsError(
+    "ERR_WRITE",
+    `The run can't be kept in ${directory}: ${messageOf(error)}`,
+    { fix: "an --out that can be written", cause: error },
+  );
+}

@@ -1,0 +1,42 @@
+/** What a run came to, method by method. */
+
+import { wilsonInterval } from "../statistics/wilson.js";
+import {
+  isFailed,
+  type MethodSummary,
+  type RunRecord,
+  type Sample,
+  type Summary,
+} from "./run-files.js";
+
+/** `summary.json` of these samples. */
+export function summarise({ task, methods }: RunRecord, samples: readonly Sample[]): Summary {
+  const rows = methods
+    .map(({ name }) => [name, samples.filter(({ method }) => method === name)] as const)
+    .filter(([, own]) => own.length > 0);
+  return { task, methods: Object.fromEntries(rows.map(([name, own]) => [name, summaryOf(own)])) };
+}
+
+function summaryOf(samples: readonly Sample[]): MethodSummary {
+  const graded = samples.flatMap((sample) => (isFailed(sample) ? [] : sample));
+  const correct = graded.filter((sample) => sample.correct).length;
+  const totalOf = (usages: readonly Record<"generated" | "prefilled" | "scored", number>[]) => {
+    const total = (name: "generated" | "prefilled" | "scored") =>
+      usages.reduce((sum, usage) => sum + usage[name], 0);
+    return {
+      generated: total("generated"),
+      prefilled: total("prefilled"),
+      scored: total("scored"),
+    };
+  };
+  const proposals = graded.flatMap(({ proposalUsage }) => proposalUsage ?? []);
+  return {
+    n: samples.length,
+    accuracy: correct / samples.length,
+    ci95: wilsonInterval(correct, samples.length),
+    failed: samples.length - graded.length,
+    ...totalOf(graded.map(({ usage }) => usage)),
+    ...(proposals.length > 0 && { proposal: totalOf(proposals) }),
+    ms: graded.reduce((sum, { usage }) => sum + usage.ms, 0),
+  };
+}
