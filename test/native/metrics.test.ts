@@ -81,8 +81,8 @@ describe("a row's metrics", () => {
 describe("texts carry the metrics of each of their tokens", () => {
   const model = usePreciseModel();
   const policies: [string, Partial<Sampling>][] = [
-    ["a tempered policy", { temperature: 0.7 }],
-    ["a truncated one", { temperature: 1.2, topK: 30, topP: 0.95 }],
+    ["a tempered policy", { temperature: 3 }],
+    ["a truncated one", { temperature: 4, topK: 3, topP: 0.95 }],
   ];
 
   test.each(policies)("drawn by %s", async (_, changes) => {
