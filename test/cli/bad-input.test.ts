@@ -129,7 +129,7 @@ describe.concurrent("an option", () => {
     ["ets:B=0", /`blockTokens` .*`0`/],
     ["ets:B=16:I=2", /`steps` or `blockTokens`, got both/],
     ["ets:M=many", /`candidates` .*"many"/],
-    ["ets:alpha=4", "`alpha` is for power, not ets"],
+    ["ets:alpha=4", "`alpha`"],
     ["ets:seed=4", /sets `seed` itself/],
     ["ets:M", /M=4:K=2, got `M`/],
     ["ets,ets", /`ets` twice/],

@@ -8,7 +8,7 @@ import type { Step } from "../../methods/step.js";
 import type { Plan } from "../../planning/run-plan.js";
 import { type OpenedReward, openReward } from "../../rewards/named.js";
 import { findTask, taskNames } from "../../tasks/index.js";
-import type { Task, TaskPrompt } from "../../tasks/task.js";
+import { answersOf, type Task, type TaskPrompt } from "../../tasks/task.js";
 import { VERSION } from "../../version.js";
 import { exitWith, failStalled, Interrupted, interruptSignal } from "../exit.js";
 import {
@@ -162,8 +162,7 @@ async function openNamedReward(
 ): Promise<OpenedReward | null> {
   if (hasPresetReward(flags)) return null;
   return openReward(flags.reward, {
-    ...(task && { extract: (text: string) => task.extract(text) }),
-    ...(task?.answerEnd && { answerEnd: task.answerEnd }),
+    ...(task && answersOf(task)),
     loadModel: (model) => loadNamedModel({ ...flags, model }, signal),
   });
 }
