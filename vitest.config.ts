@@ -7,8 +7,10 @@ type ProjectConfig = NonNullable<TestProjectInlineConfiguration["test"]>;
 const WITHOUT_ENGINE = [
   "test/{house,bench/statistics,chain/random-streams,methods/wrong-types}.test.ts",
   "test/energy/{diagnostics,log-domain,psis}.test.ts",
-  "test/evaluate/{read-run,wrong-types}.test.ts",
+  "test/cli/grade.test.ts",
+  "test/evaluate/{compare,read-run,wrong-types}.test.ts",
   "test/evaluate/statistics/*.test.ts",
+  "test/methods/diffusion-options.test.ts",
   "test/report/{evaluation-report,html}.test.ts",
   "test/rewards/{answer,combine,named,python-tests,self-consistency,settled-vote,verifier,wrong-types}.test.ts",
   "test/sandbox/*.test.ts",
