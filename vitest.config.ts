@@ -9,6 +9,7 @@ const WITHOUT_ENGINE = [
   "test/energy/{diagnostics,log-domain,psis}.test.ts",
   "test/evaluate/read-run.test.ts",
   "test/evaluate/statistics/*.test.ts",
+  "test/laws/*.test.ts",
   "test/report/{evaluation-report,html}.test.ts",
   "test/rewards/{answer,combine,named,python-tests,self-consistency,settled-vote,verifier}.test.ts",
   "test/sandbox/*.test.ts",

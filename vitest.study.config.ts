@@ -5,8 +5,7 @@ export default defineConfig({
   test: {
     include: [
       "test/study/*.study.ts",
-      "test/chain/diffusion-law.test.ts",
-      "test/methods/baseline-laws.test.ts",
+      "test/laws/{baselines,diffusion}.test.ts",
     ],
     env: { LLAMA_ETS_STUDY: "1" },
     fileParallelism: false,
