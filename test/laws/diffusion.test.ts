@@ -252,7 +252,7 @@ describe("the energies of ETS-IS", () => {
     options: MethodOptions = {},
   ): Promise<Map<string, number[]>> {
     const energies = new Map<string, number[]>();
-    for (let seed = 0; seed < (IS_STUDY ? 6 : 4); seed++) {
+    for (let seed = 0; seed < 6; seed++) {
       const cancel = new AbortController();
       const run = guided(policy, {
         ...{ candidates: 1200, seed, proposal: model(), signal: cancel.signal },
@@ -308,7 +308,7 @@ describe("the energies of ETS-IS", () => {
 
   test("are unbiased under random remasking, those of wrong ratios are not", async () => {
     // Far enough from the reference for wrong ratios to show, near enough for normal means.
-    const temperature = 2.5;
+    const temperature = IS_STUDY ? 2.5 : TEMPERATURE.proposal;
     const policy = await enumerateDiffusion(model(), "random", temperature);
     const drawn = await drawEnergies(policy, { proposalSampling: { temperature } });
     const right = (canvas: diffusion.Canvas) => diffusion.energy(policy, canvas);
