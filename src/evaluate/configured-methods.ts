@@ -4,6 +4,7 @@ import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { withDefaults } from "../methods/options.js";
 import {
+  checkAnyNames,
   METHOD_NAMES,
   METHODS,
   type MethodName,
@@ -103,7 +104,8 @@ export function checkMethods(
   if (!Array.isArray(methods) || methods.length === 0) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `methods` to name at least one method");
   }
-  refuseReserved(checkObject("options", options));
+  checkAnyNames(checkObject("options", options));
+  refuseReserved(options);
   const names = new Set<string>();
   return methods.map((entry: MethodName | EvaluatedMethod) => {
     const named = typeof entry === "string" ? { name: entry, method: entry } : entry;
@@ -119,7 +121,8 @@ export function checkMethods(
       );
     }
     names.add(name);
-    refuseReserved(optional(checkObject, "methods[i].options", own) ?? {});
+    checkAnyNames(optional(checkObject, "methods[i].options", own) ?? {});
+    refuseReserved(own ?? {});
     checkWithoutModel(method, withDefaults(optionsFor(method, options), own ?? {}));
     return named;
   });

@@ -61,7 +61,7 @@ function formatTokens({ usage, proposalUsage, steps, stopReason }: Result): stri
 function formatTime({ usage, model }: Result, run: { loadMs: number; model: Model }): string {
   const { threads } = run.model;
   const { engine, place } = run.model.describe();
-  const where = place === "cpu" ? `CPU, ${threads} thread${threads > 1 ? "s" : ""}` : engine.gpu;
+  const where = place === "cpu" ? `CPU, ${counted(threads, "thread")}` : engine.gpu;
   const name = path.basename(model.path, ".gguf");
   return `${seconds(usage.ms, 2)} (${rate(usage)}) + ${seconds(run.loadMs, 2)} loading ${name}; ${where}`;
 }
@@ -101,7 +101,7 @@ function rowsOf(model: ModelPlan, whose: string): [string, string][] {
   return [
     [
       `${whose}context`,
-      `${number(cells)} cells (${kvType}, unified), ${counted(sequences, "sequence")}; batches of ${number(batchTokens)} tokens, ${number(outputs)} outputs`,
+      `${number(cells)} cells (${kvType}), ${counted(sequences, "sequence")}; batches of ${number(batchTokens)} tokens, ${number(outputs)} outputs`,
     ],
     [`${whose}draws`, `${number(parallel)} side by side, ${counted(waves, "wave")} a step`],
     [

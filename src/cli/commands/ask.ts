@@ -12,8 +12,12 @@ import { findTask, taskNames } from "../../tasks/index.js";
 import { answersOf, type Task, type TaskPrompt } from "../../tasks/task.js";
 import { VERSION } from "../../version.js";
 import { exitWith, failStalled, Interrupted, interruptSignal } from "../exit.js";
-import { addMethodOptions, type MethodFlags } from "../method-flags.js";
-import { hasPresetReward, toMethodOptions } from "../method-options.js";
+import {
+  addMethodOptions,
+  hasPresetReward,
+  type MethodFlags,
+  toMethodOptions,
+} from "../method-flags.js";
 import { addModelOptions, loadNamedModel, loadProposal } from "../model-flags.js";
 import { numberOption } from "../numbers.js";
 import { writeOutput } from "../write-output.js";
@@ -35,7 +39,7 @@ export function askCommand(): Command {
     .description("Answer one question by guided sampling.")
     .argument("[prompt]", "the question; - or nothing reads it from standard input");
   addModelOptions(command).option("--method <name>", METHOD_NAMES.join(", "), "ets");
-  return addMethodOptions(command)
+  return addMethodOptions(command, askedMethods)
     .option(
       "--task <name>",
       `how answers are found: ${taskNames().join(", ")}, module:FILE (default: any form)`,
@@ -47,6 +51,12 @@ export function askCommand(): Command {
     .option("--trace <file>", "write the run, every candidate and rollout, as JSON")
     .option("--report <file>", "write how the answer was found, as one HTML page")
     .action(ask);
+}
+
+/** The method that was named, whose help is then shown. */
+function askedMethods(command: Command): string[] {
+  const isGiven = command.getOptionValueSource("method") === "cli";
+  return isGiven ? [String(command.opts().method)] : [];
 }
 
 async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {

@@ -2,11 +2,14 @@ import { Command } from "commander";
 import { METHOD_NAMES, METHODS } from "../../methods/registry.js";
 import { findTask, taskNames } from "../../tasks/index.js";
 import type { GradingMode, PromptForm } from "../../tasks/task.js";
-import { parseMethods } from "../evaluated-methods.js";
 import { failStalled, Interrupted, interruptSignal } from "../exit.js";
-import { given } from "../given.js";
-import { addMethodOptions, type MethodFlags } from "../method-flags.js";
-import { hasPresetReward, toMethodOptions } from "../method-options.js";
+import {
+  addMethodOptions,
+  hasPresetReward,
+  type MethodFlags,
+  parseMethods,
+  toMethodOptions,
+} from "../method-flags.js";
 import { addModelOptions, loadNamedModel, loadProposal } from "../model-flags.js";
 import { numberOption } from "../numbers.js";
 
@@ -55,9 +58,15 @@ export function evalCommand(): Command {
       numberOption,
     )
     .option("--queue <url>", "redis://host:6379, whose workers draw the samples");
-  return addMethodOptions(addModelOptions(command))
+  return addMethodOptions(addModelOptions(command), evaluatedMethods)
     .option("--json", "print the summary as one JSON object")
     .action(runEval);
+}
+
+/** The methods that were named, whose help is then shown. */
+function evaluatedMethods(command: Command): string[] {
+  if (command.getOptionValueSource("methods") !== "cli") return [];
+  return parseMethods(String(command.opts().methods)).map(({ method }) => method);
 }
 
 async function runEval(taskName: string, flags: EvalFlags): Promise<void> {
@@ -105,4 +114,12 @@ async function runEval(taskName: string, flags: EvalFlags): Promise<void> {
   } finally {
     process.off("beforeExit", failStalled);
   }
+}
+
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** Without what isn't there: options that weren't given have their defaults elsewhere. */
+function given<T extends object>(options: T): Given<T> {
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Given<T>;
 }
