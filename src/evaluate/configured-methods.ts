@@ -5,6 +5,7 @@ import { LlamaEtsError } from "../engine/errors.js";
 import { withDefaults } from "../methods/options.js";
 import {
   checkAnyNames,
+  checkTaken,
   METHOD_NAMES,
   METHODS,
   type MethodName,
@@ -121,7 +122,7 @@ export function checkMethods(
       );
     }
     names.add(name);
-    checkAnyNames(optional(checkObject, "methods[i].options", own) ?? {});
+    checkTaken(method, optional(checkObject, "methods[i].options", own) ?? {});
     refuseReserved(own ?? {});
     checkWithoutModel(method, withDefaults(optionsFor(method, options), own ?? {}));
     return named;

@@ -1,5 +1,6 @@
 /** The methods by name: what `ask`, evaluations and their help derive from. */
 import { checkKeys } from "../engine/check.js";
+import { LlamaEtsError } from "../engine/errors.js";
 import { beam } from "./beam.js";
 import { bestOfN } from "./best-of-n.js";
 import type { Method } from "./define-method.js";
@@ -61,6 +62,25 @@ export function findMethod(name: string): AnyMethod | undefined {
  */
 export function checkAnyNames(options: object): void {
   checkKeys("options", options, [...SHARED_NAMES, ...ALL_OWN_NAMES]);
+}
+
+/**
+ * Refuses options that no method takes, and those that others take.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
+ */
+export function checkTaken(method: MethodName, options: object): void {
+  checkAnyNames(options);
+  const own = [...SHARED_NAMES, ...ownNames(METHODS[method])];
+  const becomes = METHODS[method].withProposal?.proposal ?? {};
+  for (const [option, value] of Object.entries(options)) {
+    if (value === undefined || own.includes(option) || option in becomes) continue;
+    const takers = METHOD_NAMES.filter((name) => ownNames(METHODS[name]).includes(option));
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `\`${option}\` is for ${takers.join(", ")}, not ${method}`,
+    );
+  }
 }
 
 /** Of options meant for several methods, those that one of them takes. */

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { bundledDefaults } from "../../engine/bundled-models.js";
 import { checkOneOf } from "../../engine/check.js";
 import { LlamaEtsError } from "../../engine/errors.js";
-import { METHOD_NAMES, METHODS, type MethodOptions } from "../../methods/registry.js";
+import { checkTaken, METHOD_NAMES, METHODS, type MethodOptions } from "../../methods/registry.js";
 import { checkOptions } from "../../methods/resolve-options.js";
 import type { Step } from "../../methods/step.js";
 import type { Plan } from "../../planning/run-plan.js";
@@ -68,6 +68,7 @@ async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
   if (flags.proposal !== undefined && !needsProposal) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", `--proposal needs --method ets-is, not ${name}`);
   }
+  checkTaken(name, options);
   checkOptions(METHODS[name], options);
   const question = await readPrompt(prompt);
   const asked = toAskPrompt(flags, task, question);
