@@ -1,4 +1,4 @@
-/** Data files by name, from where their authors publish them, kept in the user's cache. */
+/** Data files come from where their authors publish them, and are kept in the user's cache. */
 import { createHash } from "node:crypto";
 import { access, mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -8,7 +8,7 @@ import type { LoadOptions } from "./task.js";
 
 export interface DataSource {
   url: string;
-  /** Hexadecimal. */
+  /** The file's SHA-256 in hexadecimal. */
   sha256: string;
   /** The file's name in the cache. */
   name: string;

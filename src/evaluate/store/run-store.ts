@@ -98,7 +98,7 @@ export class RunStore implements AsyncDisposable {
     try {
       file = await open(path.join(directory, SAMPLES_FILE), "a");
       const wholeBytes = before?.wholeBytes ?? 0;
-      await file.truncate(wholeBytes); // a line that a kill left torn
+      await file.truncate(wholeBytes); // cuts a line that a kill left torn
       await writeWhole(path.join(directory, RUN_FILE), merged);
       const samples = before?.samples ?? [];
       return new RunStore(directory, merged, lock, file, { samples, wholeBytes });
@@ -108,7 +108,7 @@ export class RunStore implements AsyncDisposable {
     }
   }
 
-  /** One for each key; a failed one until its run has succeeded. */
+  /** One sample for each key; a failed one stands until its run has succeeded. */
   get samples(): Sample[] {
     return [...this.#samples.values()];
   }
@@ -133,7 +133,8 @@ export class RunStore implements AsyncDisposable {
       if (bytesWritten < line.length) await this.#file.appendFile(line.subarray(bytesWritten));
       await this.#syncNowAndThen();
     } catch (error) {
-      await this.#file.truncate(this.#bytes).catch(() => {}); // else the next resume does it
+      // Where this fails, the next resume does it.
+      await this.#file.truncate(this.#bytes).catch(() => {});
       throw this.#writeError(SAMPLES_FILE, error);
     }
     this.#bytes += line.length;
@@ -168,13 +169,13 @@ export class RunStore implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#appending.catch(() => {}); // told to whoever appended
+    await this.#appending.catch(() => {}); // whoever appended was told
     await this.#file.close();
     await this.#lock[Symbol.asyncDispose]();
   }
 }
 
-/** In one step, so that no reader and no kill finds half of it. */
+/** Writes a file in one step, so that no reader and no kill finds half of it. */
 async function writeWhole(file: string, content: object): Promise<void> {
   const unfinished = `${file}.unfinished`;
   try {
