@@ -3,10 +3,11 @@
  * the process. Samples are appended, each by one write of a whole line, so that a kill leaves at
  * most the last line torn; they are forced to the disk about once a second and at the end.
  */
-import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, stat } from "node:fs/promises";
 import path from "node:path";
 import { codeOf, LlamaEtsError, messageOf } from "../../engine/errors.js";
 import { lockFile } from "../../engine/local/file-lock.js";
+import { writeWhole } from "../../engine/whole-file.js";
 import { mergeRuns } from "./merge-runs.js";
 import { readRun } from "./read-run.js";
 import {
@@ -99,7 +100,7 @@ export class RunStore implements AsyncDisposable {
       file = await open(path.join(directory, SAMPLES_FILE), "a");
       const wholeBytes = before?.wholeBytes ?? 0;
       await file.truncate(wholeBytes); // cuts a line that a kill left torn
-      await writeWhole(path.join(directory, RUN_FILE), merged);
+      await writeJson(path.join(directory, RUN_FILE), merged);
       const samples = before?.samples ?? [];
       return new RunStore(directory, merged, lock, file, { samples, wholeBytes });
     } catch (error) {
@@ -152,7 +153,7 @@ export class RunStore implements AsyncDisposable {
     const summary = summarise(this.run, this.samples);
     try {
       await this.#file.datasync();
-      await writeWhole(path.join(this.directory, SUMMARY_FILE), summary);
+      await writeJson(path.join(this.directory, SUMMARY_FILE), summary);
     } catch (error) {
       throw this.#writeError(SUMMARY_FILE, error);
     }
@@ -175,22 +176,8 @@ export class RunStore implements AsyncDisposable {
   }
 }
 
-/** Writes a file in one step, so that no reader and no kill finds half of it. */
-async function writeWhole(file: string, content: object): Promise<void> {
-  const unfinished = `${file}.unfinished`;
-  try {
-    const handle = await open(unfinished, "w");
-    try {
-      await handle.writeFile(`${JSON.stringify(content, null, 2)}\n`);
-      await handle.datasync();
-    } finally {
-      await handle.close();
-    }
-    await rename(unfinished, file);
-  } catch (error) {
-    await rm(unfinished, { force: true }).catch(() => {});
-    throw error;
-  }
+function writeJson(file: string, content: object): Promise<void> {
+  return writeWhole(file, `${JSON.stringify(content, null, 2)}\n`);
 }
 
 async function exists(file: string): Promise<boolean> {
