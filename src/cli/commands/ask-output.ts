@@ -63,7 +63,7 @@ function formatTokens({ usage, proposalUsage, steps, stopReason }: Result): stri
 function formatTime({ usage, model }: Result, run: { loadMs: number; model: Model }): string {
   const { threads } = run.model;
   const { engine, place } = run.model.describe();
-  const where = place === "cpu" ? `CPU, ${threads} thread${threads > 1 ? "s" : ""}` : engine.gpu;
+  const where = place === "cpu" ? `CPU, ${counted(threads, "thread")}` : engine.gpu;
   const name = path.basename(model.path, ".gguf");
   return `${seconds(usage.ms, 2)} (${rate(usage)}) + ${seconds(run.loadMs, 2)} loading ${name}; ${where}`;
 }

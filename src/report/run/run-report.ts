@@ -37,7 +37,7 @@ function titleOf({ answer, method }: Trace): string {
   return answer ? `${nameOf(answer)}, by ${method}` : `An answer by ${method}`;
 }
 
-/** Template markers like <|im_start|> are kept, but step back. */
+/** Template markers like <|im_start|> are kept, but shown faintly. */
 function promptMarkup(prompt: string): Html[] {
   return prompt
     .split(/(<\|[^|\n]{1,60}\|>)/)

@@ -8,9 +8,9 @@ export interface Vote {
   /** `null`: those that give none. */
   answer: string | null;
   votes: number;
-  /** Of the step's votes, from 0 to 1. */
+  /** Their share of the step's votes, from 0 to 1. */
   share: number;
-  /** Mean over these rollouts. */
+  /** The mean reward of these rollouts. */
   reward: number;
 }
 
@@ -34,7 +34,7 @@ export interface StoryStep
     TraceStep,
     "ess" | "agreement" | "rolloutEss" | "khat" | "acceptanceRate" | "logNormaliser"
   > {
-  /** From 1. */
+  /** The first step's is 1. */
   number: number;
   /** The text that the candidates continue. */
   before: string;
