@@ -7,10 +7,10 @@ type ProjectConfig = NonNullable<TestProjectInlineConfiguration["test"]>;
 const WITHOUT_ENGINE = [
   "test/bench/statistics.test.ts",
   "test/energy/{diagnostics,log-domain,psis}.test.ts",
-  "test/evaluate/read-run.test.ts",
+  "test/evaluate/{read-run,wrong-types}.test.ts",
   "test/evaluate/statistics/*.test.ts",
   "test/report/{evaluation-report,html}.test.ts",
-  "test/rewards/{answer,combine,named,python-tests,self-consistency,settled-vote,verifier}.test.ts",
+  "test/rewards/{answer,combine,named,python-tests,self-consistency,settled-vote,verifier,wrong-types}.test.ts",
   "test/sandbox/*.test.ts",
   "test/tasks/*.test.ts",
 ];

@@ -45,7 +45,7 @@ export * from "./methods/registry.js";
 export type { Result, StopReason } from "./methods/result.js";
 export type { Settings } from "./methods/settings.js";
 export type { AnsweredCompletion, Candidate, MethodDiagnostics, Step } from "./methods/step.js";
-export type { ContextPlan } from "./planning/demand.js";
+export type { ContextPlan } from "./planning/context-plan.js";
 export type { TokenBounds } from "./planning/token-bounds.js";
 export {
   compareRuns,
@@ -73,7 +73,8 @@ export { selfCertainty } from "./rewards/self-certainty.js";
 export { type SelfConsistencyOptions, selfConsistency } from "./rewards/self-consistency.js";
 export { exactMatch, type Predicate, regexVerifier, verifier } from "./rewards/verifier.js";
 export { openSandbox } from "./sandbox/open.js";
-export type { Sandbox, SandboxOptions } from "./sandbox/sandbox.js";
+export type { Sandbox } from "./sandbox/sandbox.js";
+export type { SandboxOptions } from "./sandbox/sandbox-options.js";
 export type { TestResult, TestRun } from "./sandbox/session.js";
 export { defineTask, type TaskDefinition } from "./tasks/define-task.js";
 export { gpqa } from "./tasks/gpqa.js";

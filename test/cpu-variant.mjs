@@ -69,7 +69,11 @@ function runTests(variant, tests) {
     path.dirname(createRequire(import.meta.url).resolve("vitest")),
     "vitest.mjs",
   );
-  const env = { ...process.env, LLAMA_ETS_ENGINE: engineOf(variant) };
+  const env = {
+    ...process.env,
+    LLAMA_ETS_ENGINE: engineOf(variant),
+    LLAMA_ETS_TEST_VARIANT: variant,
+  };
   if (SLOW.includes(variant)) env.LLAMA_ETS_TEST_TIMEOUT = "600000";
   console.log(`\n=== engine tests on ${variant}`);
   const args = [vitest, "run", "--project", "engine", ...tests];

@@ -242,11 +242,3 @@ export interface Model extends Vocabulary, AsyncDisposable {
   openClassifier(size: Capacity): Promise<Classifier>;
   dispose(): Promise<void>;
 }
-
-const MEMBERS = ["tokenize", "encodePrompt", "score", "lease", "openDenoiser"] as const;
-
-/** Whether a value that a caller passed is a model of any engine. */
-export function isModel(value: unknown): value is Model {
-  if (typeof value !== "object" || value === null) return false;
-  return MEMBERS.every((name) => typeof (value as Partial<Model>)[name] === "function");
-}

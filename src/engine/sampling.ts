@@ -18,7 +18,7 @@ export interface SamplingOptions {
   allowedTokens?: readonly number[];
 }
 
-export const SAMPLING_KEYS = ["temperature", "topK", "topP", "minP", "allowedTokens"] as const;
+const SAMPLING_KEYS = ["temperature", "topK", "topP", "minP", "allowedTokens"] as const;
 
 export interface Sampling extends Required<SamplingOptions> {
   /** Ids from here on have no probability; the vocabulary's size, or what two models share. */

@@ -4,13 +4,15 @@ import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { withDefaults } from "../methods/options.js";
 import {
+  checkAnyNames,
+  checkTaken,
   METHOD_NAMES,
   METHODS,
   type MethodName,
   type MethodOptions,
   optionsFor,
 } from "../methods/registry.js";
-import { resolveOptions } from "../methods/resolve-options.js";
+import { checkOptions, resolveOptions } from "../methods/resolve-options.js";
 import { settingsOf } from "../methods/settings.js";
 import type { PromptForm, Task, TaskItem } from "../tasks/task.js";
 import type { MethodRecord } from "./store/run-files.js";
@@ -50,10 +52,10 @@ export interface ConfiguredMethod extends MethodRecord {
   needsProposal: boolean;
 }
 
-interface GivenMethods {
-  methods: readonly (MethodName | EvaluatedMethod)[];
-  options?: EvaluatedOptions;
-  proposal?: Model;
+interface CheckedMethods {
+  methods: readonly EvaluatedMethod[];
+  options: EvaluatedOptions;
+  proposal: Model | undefined;
 }
 
 interface Setting {
@@ -66,12 +68,12 @@ interface Setting {
   reward: object;
 }
 
-/** Checks the methods and fills in what they were not told. Throws `ERR_INVALID_OPTION`. */
+/** Fills in what the methods were not told. Throws `ERR_INVALID_OPTION`. */
 export function configureMethods(
-  { methods, options = {}, proposal }: GivenMethods,
+  { methods, options, proposal }: CheckedMethods,
   { task, form, item, model, reward }: Setting,
 ): ConfiguredMethod[] {
-  return checkMethods(methods, options).map(({ name, method, options: own = {} }) => {
+  return methods.map(({ name, method, options: own = {} }) => {
     const merged: EvaluatedOptions = withDefaults(optionsFor(method, options), own);
     const needsProposal = METHODS[method].proposal !== undefined;
     if (needsProposal && proposal === undefined) {
@@ -103,7 +105,7 @@ export function checkMethods(
   if (!Array.isArray(methods) || methods.length === 0) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `methods` to name at least one method");
   }
-  checkObject("options", options);
+  checkAnyNames(checkObject("options", options));
   refuseReserved(options);
   const names = new Set<string>();
   return methods.map((entry: MethodName | EvaluatedMethod) => {
@@ -120,9 +122,17 @@ export function checkMethods(
       );
     }
     names.add(name);
-    refuseReserved(optional(checkObject, "methods[i].options", own) ?? {});
+    checkTaken(method, optional(checkObject, "methods[i].options", own) ?? {});
+    refuseReserved(own ?? {});
+    checkWithoutModel(method, withDefaults(optionsFor(method, options), own ?? {}));
     return named;
   });
+}
+
+/** How texts are unmasked is checked later: it depends on the model, and on the task's length. */
+function checkWithoutModel(method: MethodName, options: MethodOptions): void {
+  const { diffusion: _, proposalDiffusion: __, ratio: ___, ...rest } = options;
+  checkOptions(METHODS[method], rest);
 }
 
 /** Throws `ERR_INVALID_OPTION`. */

@@ -1,4 +1,6 @@
 /** The methods by name: what `ask`, evaluations and their help derive from. */
+import { checkKeys } from "../engine/check.js";
+import { LlamaEtsError } from "../engine/errors.js";
 import { beam } from "./beam.js";
 import { bestOfN } from "./best-of-n.js";
 import type { Method } from "./define-method.js";
@@ -7,7 +9,7 @@ import { majority } from "./majority.js";
 import { mh } from "./mh.js";
 import { particle } from "./particle.js";
 import { power } from "./power.js";
-import { ownNames } from "./resolve-options.js";
+import { ownNames, SHARED_NAMES } from "./resolve-options.js";
 import { greedy, sample } from "./sample.js";
 
 export { beam, bestOfN, ets, greedy, majority, mh, particle, power, sample };
@@ -46,17 +48,46 @@ export const METHODS = ALL as unknown as Readonly<Record<MethodName, AnyMethod>>
 
 export const METHOD_NAMES = Object.keys(ALL) as MethodName[];
 
+const ALL_OWN_NAMES = [...new Set(METHOD_NAMES.flatMap((name) => ownNames(METHODS[name])))];
+
 /** What is known of a method by its name, which may be anything. */
 export function findMethod(name: string): AnyMethod | undefined {
   return Object.hasOwn(METHODS, name) ? METHODS[name as MethodName] : undefined;
 }
 
+/**
+ * Refuses options that no method takes.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`, with the nearest name
+ */
+export function checkAnyNames(options: object): void {
+  checkKeys("options", options, [...SHARED_NAMES, ...ALL_OWN_NAMES]);
+}
+
+/**
+ * Refuses options that no method takes, and those that others take.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
+ */
+export function checkTaken(method: MethodName, options: object): void {
+  checkAnyNames(options);
+  const own = [...SHARED_NAMES, ...ownNames(METHODS[method])];
+  const becomes = METHODS[method].withProposal?.proposal ?? {};
+  for (const [option, value] of Object.entries(options)) {
+    if (value === undefined || own.includes(option) || option in becomes) continue;
+    const takers = METHOD_NAMES.filter((name) => ownNames(METHODS[name]).includes(option));
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `\`${option}\` is for ${takers.join(", ")}, not ${method}`,
+    );
+  }
+}
+
 /** Of options meant for several methods, those that one of them takes. */
 export function optionsFor(method: MethodName, options: MethodOptions): MethodOptions {
   const own = ownNames(METHODS[method]);
-  const others = METHOD_NAMES.flatMap((name) => ownNames(METHODS[name]));
   const taken = Object.entries(options).filter(
-    ([name]) => own.includes(name) || !others.includes(name),
+    ([name]) => own.includes(name) || !ALL_OWN_NAMES.includes(name),
   );
   return Object.fromEntries(taken);
 }

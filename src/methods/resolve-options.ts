@@ -34,7 +34,8 @@ import type { Guidance, Resolved } from "./settings.js";
 /** What a method may be given: the common options, a proposal's, and options of its own. */
 export type GivenOptions = CommonOptions & ProposalOptions;
 
-const SHARED = [...Object.keys(GUIDANCE_OPTIONS), ...Object.keys(COMMON_OPTIONS)];
+/** Names of the options that every method may be given. */
+export const SHARED_NAMES = [...Object.keys(GUIDANCE_OPTIONS), ...Object.keys(COMMON_OPTIONS)];
 
 const MAX_DRAWS = 4096;
 /** Beyond it reward / λ leaves the range of a double. */
@@ -74,7 +75,7 @@ export function checkNames(method: MethodFacts, options: object): void {
     throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${missing}\` needs a \`proposal\``);
   }
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  const known = [...SHARED, ...ownNames(method)];
+  const known = [...SHARED_NAMES, ...ownNames(method)];
   checkKeys(`options of ${method.name}`, Object.fromEntries(given), known);
 }
 

@@ -21,7 +21,7 @@ export interface RunShape {
   denoising: DenoisingShape | null;
 }
 
-export interface ProposalShape {
+interface ProposalShape {
   /** Of the K rollouts, those that the reference draws itself. */
   ownRollouts: number;
   /** Whether the proposal scores its own rollouts too. */

@@ -1,4 +1,11 @@
-import { checkKeys, checkOneOf, checkString } from "../engine/check.js";
+import {
+  checkFunction,
+  checkKeys,
+  checkModel,
+  checkOneOf,
+  checkString,
+  optional,
+} from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { Judge } from "./judge.js";
@@ -31,6 +38,7 @@ export interface RewardModelOptions {
  *   `ERR_INVALID_OPTION`
  */
 export function rewardModel(model: Model, options: RewardModelOptions = {}): Reward {
+  checkModel("model", model);
   checkKeys("rewardModel", options, ["template", "label"]);
   const { labels, eos, eot } = model.info;
   if (labels.length === 0) {
@@ -40,6 +48,8 @@ export function rewardModel(model: Model, options: RewardModelOptions = {}): Rew
   }
   const { template = {}, label = labels[0] as string } = options;
   checkKeys("template", template, ["before", "after"]);
+  optional(checkFunction, "template.before", template.before);
+  optional(checkString, "template.after", template.after);
   const at = labels.indexOf(checkOneOf("label", label, labels));
   const end = eos ?? eot;
   const before = template.before ?? ((prompt) => prompt);

@@ -1,5 +1,6 @@
 import type { AnswerEnd } from "../chain/answer-end.js";
 import type { Text } from "../chain/chain.js";
+import { checkFunction, checkObject, checkString, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { TokenMetric } from "../engine/sequences.js";
@@ -57,21 +58,24 @@ export type RewardFunction = (
 ) => number | Promise<number>;
 
 /** Throws `ERR_INVALID_OPTION` for what is neither a reward nor a function. */
-export function checkReward(name: string, value: Reward | RewardFunction): Reward | RewardFunction {
-  const isReward = typeof value === "object" && value !== null && typeof value.score === "function";
-  if (typeof value === "function" || isReward) return value;
-  throw new LlamaEtsError(
-    "ERR_INVALID_OPTION",
-    `Expected \`${name}\` to be a function, or a reward with \`name\` and \`score\``,
-  );
-}
-
 export function toReward(reward: Reward | RewardFunction): Reward {
+  checkReward("reward", reward);
   if (typeof reward !== "function") return reward;
   return {
     name: reward.name === "" ? "custom" : reward.name,
     score: (input) => Promise.all(input.pool.map(async (c) => reward(c, input))),
   };
+}
+
+/** Throws `ERR_INVALID_OPTION` for what is neither a reward nor a function. */
+export function checkReward(name: string, value: Reward | RewardFunction): Reward | RewardFunction {
+  if (typeof value === "function") return value;
+  checkObject(name, value);
+  checkString(`${name}.name`, value.name);
+  checkFunction(`${name}.score`, value.score);
+  optional(checkFunction, `${name}.isSettled`, value.isSettled);
+  optional(checkFunction, `${name}.isDecided`, value.isDecided);
+  return value;
 }
 
 /** Scores a pool. Throws `ERR_REWARD`, naming the completion, for anything but finite numbers. */

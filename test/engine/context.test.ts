@@ -2,21 +2,30 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Context, type LocalSequence } from "../../src/engine/local/context.js";
 import { loadModel } from "../../src/engine/local/load-model.js";
+import type { LocalModel } from "../../src/engine/local/model.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { UNLIMITED } from "../fixtures/generation.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
+import { usePreciseModel } from "../fixtures/precise-model.js";
 import { largestDifference, ROUNDING } from "../fixtures/rounding.js";
 
-const model = useModel();
+const bundled = useModel();
+const precise = usePreciseModel();
+let leased: LocalModel;
 let context: Context;
 let prompt: Int32Array;
+const model = () => leased;
 
-beforeEach(async () => {
-  const capacity = { cells: 2048, sequences: 24 };
-  context = await model().lease({ ...capacity, flashAttention: false });
-  prompt = (await model().encodePrompt(QUESTION)).tokens;
-});
-afterEach(() => model().release(context));
+/** A context for each test. */
+function useContext(of: () => LocalModel): void {
+  beforeEach(async () => {
+    leased = of();
+    const capacity = { cells: 2048, sequences: 24 };
+    context = await leased.lease({ ...capacity, flashAttention: false });
+    prompt = (await leased.encodePrompt(QUESTION)).tokens;
+  });
+  afterEach(() => leased.release(context));
+}
 
 const sampling = (options = {}) => resolveSampling(options, model().info.vocabSize);
 
@@ -50,6 +59,8 @@ async function prefilled(): Promise<LocalSequence> {
 }
 
 describe("a fork", () => {
+  useContext(bundled);
+
   test("continues with the logits of a fresh prefill", async () => {
     const parent = await prefilled();
     const tail = model().tokenize("Earned: 2 * 16 = 32");
@@ -103,6 +114,8 @@ describe("a fork", () => {
 });
 
 describe("KV cells", () => {
+  useContext(bundled);
+
   test("are free again after their sequences: the cache can be filled over and over", async () => {
     await using small = await Context.open((await nativeOf()).native, {
       cells: 256,
@@ -136,6 +149,8 @@ describe("KV cells", () => {
 });
 
 describe("generate", () => {
+  useContext(bundled);
+
   test("reports the log-probabilities of a teacher-forced pass", async () => {
     const parent = await prefilled();
     const drawn = await generate(parent, 12, { maxTokens: 40 });
@@ -160,19 +175,6 @@ describe("generate", () => {
     expect(Math.max(...(gap ?? []))).toBeGreaterThan(1e-2);
   });
 
-  test("draws the same tokens whatever runs beside them", async () => {
-    const parent = await prefilled();
-    const hot = { sampling: sampling({ temperature: 2 }) };
-    const together = await generate(parent, 16, hot);
-    const alone = (
-      await Promise.all([3, 9].map((first) => generate(parent, 1, { first, ...hot })))
-    ).flat();
-    expect([...(alone[0]?.tokens ?? [])]).toEqual([...(together[3]?.tokens ?? [])]);
-    expect([...(alone[1]?.tokens ?? [])]).toEqual([...(together[9]?.tokens ?? [])]);
-    const reseeded = await generate(parent, 16, { seed: 2, ...hot });
-    expect(reseeded.map((c) => [...c.tokens])).not.toEqual(together.map((c) => [...c.tokens]));
-  });
-
   test("decodes each token at most once, also when a block is continued", async () => {
     const parent = await prefilled();
     const before = await context.status();
@@ -186,24 +188,6 @@ describe("generate", () => {
     expect(after.generated - before.generated).toBe(generated);
     expect(after.decoded - before.decoded).toBe(generated - rollouts.length); // not their last
     expect(after.prefilled).toBe(before.prefilled);
-  });
-
-  test("goes on from a kept block as if it had never stopped", async () => {
-    const parent = await prefilled();
-    const [whole] = await generate(parent, 1, { maxTokens: 16 });
-    const [block] = await generate(parent, 1, { maxTokens: 6, keep: true });
-    const sequence = block?.sequence as LocalSequence;
-    const rest = await context.generate({
-      draws: [
-        { parent: sequence, stream: [0, 0, 0], position: 6, maxTokens: 10, keep: false, tail: "" },
-      ],
-      sampling: sampling(),
-      key: [1, 0],
-      ...UNLIMITED,
-    });
-    expect([...(block?.tokens ?? []), ...(rest[0]?.tokens ?? [])]).toEqual([
-      ...(whole?.tokens ?? []),
-    ]);
   });
 
   test("runs more continuations than there are sequences, in waves", async () => {
@@ -276,7 +260,44 @@ describe("generate", () => {
   });
 });
 
+describe("generate, by the model of 32 bits,", () => {
+  useContext(precise);
+
+  test("draws the same tokens whatever runs beside them", async () => {
+    const parent = await prefilled();
+    const hot = { sampling: sampling({ temperature: 2 }) };
+    const together = await generate(parent, 16, hot);
+    const alone = (
+      await Promise.all([3, 9].map((first) => generate(parent, 1, { first, ...hot })))
+    ).flat();
+    expect([...(alone[0]?.tokens ?? [])]).toEqual([...(together[3]?.tokens ?? [])]);
+    expect([...(alone[1]?.tokens ?? [])]).toEqual([...(together[9]?.tokens ?? [])]);
+    const reseeded = await generate(parent, 16, { seed: 2, ...hot });
+    expect(reseeded.map((c) => [...c.tokens])).not.toEqual(together.map((c) => [...c.tokens]));
+  });
+
+  test("goes on from a kept block as if it had never stopped", async () => {
+    const parent = await prefilled();
+    const [whole] = await generate(parent, 1, { maxTokens: 16 });
+    const [block] = await generate(parent, 1, { maxTokens: 6, keep: true });
+    const sequence = block?.sequence as LocalSequence;
+    const rest = await context.generate({
+      draws: [
+        { parent: sequence, stream: [0, 0, 0], position: 6, maxTokens: 10, keep: false, tail: "" },
+      ],
+      sampling: sampling(),
+      key: [1, 0],
+      ...UNLIMITED,
+    });
+    expect([...(block?.tokens ?? []), ...(rest[0]?.tokens ?? [])]).toEqual([
+      ...(whole?.tokens ?? []),
+    ]);
+  });
+});
+
 describe("an owner", () => {
+  useContext(bundled);
+
   test("can be disposed twice; a used-up sequence says so", async () => {
     const sequence = await prefilled();
     await sequence[Symbol.asyncDispose]();

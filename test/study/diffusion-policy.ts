@@ -37,6 +37,7 @@ const LAMBDA = 0.25;
 export async function enumerateDiffusion(
   model: Model,
   remasking: "random" | "low-confidence",
+  proposalTemperature: number = TEMPERATURE.proposal,
 ): Promise<DiffusionPolicy> {
   const digits = ["1", "7"].map((digit) => model.tokenize(digit)[0] as number);
   const tokens = [...digits, model.info.eos as number];
@@ -46,7 +47,7 @@ export async function enumerateDiffusion(
     return (canvas: Canvas) => predictions.get(canvas.join()) as Prediction;
   };
   const predict = await predictAt(TEMPERATURE.reference);
-  const predictProposal = await predictAt(TEMPERATURE.proposal);
+  const predictProposal = await predictAt(proposalTemperature);
   const moves = remasking === "random" ? randomMoves : lowConfidenceMoves;
   const rewardOf = (text: Canvas) => rewards(text, end);
   const indices = (ids: readonly number[]) => ids.map((id) => tokens.indexOf(id));

@@ -22,15 +22,14 @@ export async function describeReward(
   expression: string,
   signal?: AbortSignal,
 ): Promise<{ reward: string; rewardFiles?: string[] }> {
-  const files = parseReward(expression).filter(
-    ({ kind, argument }) => kind !== "regex" && argument !== "",
-  );
+  const files = parseReward(expression).filter(({ takes }) => takes === "FILE" || takes === "GGUF");
   const rewardFiles = await Promise.all(
-    files.map(async ({ kind, argument }) => {
-      const isModel = kind === "model"; // perhaps a bundled one's name, or a URI
-      const file = isModel
-        ? await resolveModelPath(resolveBundledName(argument), () => {}, signal)
-        : argument;
+    files.map(async ({ takes, argument }) => {
+      // A model is perhaps a bundled one's name, or a URI.
+      const file =
+        takes === "GGUF"
+          ? await resolveModelPath(resolveBundledName(argument), () => {}, signal)
+          : argument;
       return hashFile(file, signal);
     }),
   );
