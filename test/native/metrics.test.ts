@@ -97,7 +97,6 @@ describe("texts carry the metrics of each of their tokens", () => {
     const request = {
       ...{ draws, sampling, metrics: BOTH, key: [1, 2] as [number, number] },
       ...{
-        stopTokens: new Int32Array(),
         stopStrings: [],
         answerEnd: null,
         maxTotalTokens: 1e6,
