@@ -1,6 +1,8 @@
 #include "attention/attention_kernel.h"
 
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
+#include "attention/attention_build.h"
+
+#ifndef LLAMA_ETS_NO_ATTENTION
 
 #include <algorithm>
 #include <cstring>
@@ -280,6 +282,18 @@ void FindAttendedCells(const AttentionCall& call, int32_t row, uint32_t* tiles) 
   }
 }
 
+int32_t PiecesOf(const AttentionCall& call, int32_t rows) {
+  return (call.rows + rows - 1) / rows * call.kv_heads;
+}
+
+AttentionPiece PieceOf(const AttentionCall& call, int32_t rows, int32_t index,
+                       const uint32_t* tiles) {
+  const int32_t pieces = (call.rows + rows - 1) / rows;
+  const int32_t first = index % pieces * rows;
+  return {index / pieces, first, std::min(rows, call.rows - first),
+          tiles + static_cast<size_t>(first) * TilesOf(call)};
+}
+
 size_t AttentionScratch(const AttentionCall& call, int32_t rows) {
   return Piece::Scratch(call, rows);
 }
@@ -290,22 +304,4 @@ void Attend(const AttentionCall& call, const AttentionPiece& piece, float* scrat
 
 }  // namespace llama_ets
 
-#else
-
-namespace llama_ets {
-
-bool HasAttentionKernel() {
-  return false;
-}
-
-void FindAttendedCells(const AttentionCall&, int32_t, uint32_t*) {}
-
-size_t AttentionScratch(const AttentionCall&, int32_t) {
-  return 0;
-}
-
-void Attend(const AttentionCall&, const AttentionPiece&, float*) {}
-
-}  // namespace llama_ets
-
-#endif
+#endif  // LLAMA_ETS_NO_ATTENTION

@@ -101,8 +101,7 @@ DecoderOptions ReadSessionOptions(Napi::Value value) {
   options.max_outputs = static_cast<uint32_t>(read("maxOutputs", 1, 1 << 20));
   options.threads = static_cast<int32_t>(read("threads", 1, kMaxThreads));
   options.batch_threads = static_cast<int32_t>(read("batchThreads", 1, kMaxThreads));
-  options.flash_attention =
-      static_cast<int32_t>(read("flashAttention", -1, kSharedAttentionOrNone));
+  options.flash_attention = static_cast<int32_t>(read("flashAttention", -1, kOwnAttention));
   // llama.cpp asserts these; it also clamps the batch to the context.
   options.batch_size = std::min(options.batch_size, options.cells);
   if (options.max_outputs > options.batch_size) options.max_outputs = options.batch_size;

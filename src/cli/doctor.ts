@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { ENGINE_OPTION } from "./model-options.js";
+import { ATTENTION_OPTION, ENGINE_OPTION } from "./model-options.js";
+import type { DoctorFlags } from "./run-doctor.js";
 
 export function doctorCommand(): Command {
   return new Command("doctor")
@@ -8,8 +9,9 @@ export function doctorCommand(): Command {
     )
     .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
     .option(...ENGINE_OPTION)
+    .option(...ATTENTION_OPTION)
     .option("--json", "print one JSON object")
-    .action(async (flags: { gpu: string; engine?: string; json?: boolean }) => {
+    .action(async (flags: DoctorFlags) => {
       const { runDoctor } = await import("./run-doctor.js");
       await runDoctor(flags);
     });

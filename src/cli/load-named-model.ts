@@ -14,6 +14,7 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
       gpu: flags.gpu === "off" || flags.gpu === "false" ? false : (flags.gpu as GpuChoice),
       threads: flags.threads,
       ...(flags.engine !== undefined && { engine: flags.engine }),
+      ...(flags.attention !== undefined && { attention: flags.attention }),
       ...(flags.gpuLayers !== undefined && { gpuLayers: flags.gpuLayers }),
       ...(signal && { signal }),
       onProgress: ({ phase, progress, total }) => {

@@ -1,12 +1,14 @@
 /** The options by which commands name a model, for a command's help. */
 import type { Command } from "commander";
 import { DEFAULT_MODEL } from "../engine/bundled-models.js";
+import type { AttentionChoice } from "../engine/own-attention.js";
 import { numberOption, numberOrAuto } from "./numbers.js";
 
 export interface ModelFlags {
   model: string;
   gpu: string;
   engine?: string;
+  attention?: AttentionChoice;
   gpuLayers?: number;
   threads: number | "auto";
 }
@@ -15,6 +17,12 @@ export interface ModelFlags {
 export const ENGINE_OPTION = [
   "--engine <dir>",
   "engine of your own, from `npm run build:engine` (default: $LLAMA_ETS_ENGINE)",
+] as const;
+
+/** Who computes attention on a CPU. */
+export const ATTENTION_OPTION = [
+  "--attention <kind>",
+  "who computes attention on a CPU: auto, engine or own (default: $LLAMA_ETS_ATTENTION, or auto)",
 ] as const;
 
 export function addModelOptions(command: Command): Command {
@@ -26,6 +34,7 @@ export function addModelOptions(command: Command): Command {
     )
     .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
     .option(...ENGINE_OPTION)
+    .option(...ATTENTION_OPTION)
     .option("--gpu-layers <n>", "layers kept on the GPU (default: all)", numberOption)
     .option("--threads <n>", "CPU threads, or auto", numberOrAuto, "auto");
 }

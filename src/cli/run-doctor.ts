@@ -6,14 +6,21 @@ import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { loadModel, openEngine } from "../engine/load-model.js";
 import type { GpuChoice } from "../engine/locate-engine.js";
 import { addon } from "../engine/native.js";
+import {
+  ATTENTION_CHOICES,
+  type AttentionChoice,
+  chooseAttention,
+  describeAttention,
+} from "../engine/own-attention.js";
 import { majority } from "../methods/majority.js";
 import { Sandbox } from "../sandbox/sandbox.js";
 import { VERSION } from "../version.js";
 
 type Finding = { check: string; ok: boolean; detail: string };
 
-interface DoctorFlags {
+export interface DoctorFlags {
   gpu: string;
+  attention?: AttentionChoice;
   engine?: string;
   json?: boolean;
 }
@@ -21,6 +28,9 @@ interface DoctorFlags {
 export async function runDoctor(flags: DoctorFlags): Promise<void> {
   const kind = checkOneOf("--gpu", flags.gpu, ["auto", "cuda", "vulkan", "metal", "off", "false"]);
   const gpu: GpuChoice = kind === "off" || kind === "false" ? false : kind;
+  if (flags.attention !== undefined) {
+    checkOneOf("--attention", flags.attention, ATTENTION_CHOICES);
+  }
   const findings: Finding[] = [
     await find(
       "llama-ets",
@@ -37,9 +47,12 @@ export async function runDoctor(flags: DoctorFlags): Promise<void> {
       return `${kind === false ? "CPU" : kind}, llama.cpp ${release}, ${directory}${originOf(flags)}`;
     }),
     await find("devices", describeDevices),
+    await find("attention", () =>
+      describeAttention(chooseAttention(flags.attention, "--attention")),
+    ),
     await find("models", describeModels),
     await find("sandbox", describeSandbox),
-    await find("generation", () => generateOnce(flags.engine)),
+    await find("generation", () => generateOnce(flags)),
   ];
   if (flags.json) console.log(JSON.stringify({ ok: findings.every(({ ok }) => ok), findings }));
   else for (const finding of findings) console.log(formatFinding(finding));
@@ -87,8 +100,11 @@ async function describeSandbox(): Promise<string> {
   return sandbox.isolation.description;
 }
 
-async function generateOnce(engine?: string): Promise<string> {
-  const model = await loadModel(DEFAULT_MODEL, engine === undefined ? {} : { engine });
+async function generateOnce({ engine, attention }: DoctorFlags): Promise<string> {
+  const model = await loadModel(DEFAULT_MODEL, {
+    ...(engine !== undefined && { engine }),
+    ...(attention !== undefined && { attention }),
+  });
   try {
     const question = "Sam has 12 apples and eats 5. How many apples are left?";
     const { answer, usage } = await majority(model, question, { maxTokens: 80 });

@@ -1,5 +1,8 @@
 /** Which attention a context is faster with on a CPU. */
 
+/** Our own, llama.cpp's flash attention, or its product of matrices. */
+export type AttentionKind = "shared" | "flash" | "product";
+
 /** What one decode of a step's continuations attends to. */
 export interface AttentionShape {
   promptTokens: number;
@@ -31,4 +34,13 @@ export function paysFlashAttention(shape: AttentionShape): boolean {
   const all = promptTokens + heldTokens + parallel * drawn;
   const own = promptTokens + heldTokens / held + drawn;
   return all > PRODUCT_SPEED * own;
+}
+
+/** The fastest of some kinds. */
+export function fastestAttention(
+  shape: AttentionShape,
+  kinds: readonly AttentionKind[],
+): AttentionKind {
+  if (kinds.includes("shared")) return "shared";
+  return kinds.includes("flash") && paysFlashAttention(shape) ? "flash" : "product";
 }

@@ -1,6 +1,6 @@
 /** What a run needs, and whether it fits: planned before work starts. */
 import { freemem } from "node:os";
-import { paysFlashAttention } from "./attention.js";
+import { type AttentionKind, fastestAttention } from "./attention.js";
 import { LlamaEtsError } from "./errors.js";
 import {
   bytesPerCell,
@@ -63,7 +63,7 @@ export interface ContextPlan extends Capacity {
   kvType: "f16" | "f32";
   /** One stream of cells for all sequences, so that a fork copies nothing. */
   streams: "unified";
-  flashAttention: boolean | "auto" | "shared";
+  flashAttention: false | "auto" | "engine" | "shared";
   /** Whether that is a matter of speed alone. */
   anyAttention: boolean;
   memory: ContextMemory;
@@ -167,7 +167,7 @@ function planContext(
 ): ContextPlan {
   const { promptTokens, maxTokens, held, heldTokens, continuedTokens, readTokens = 0 } = demand;
   const { scores = true } = demand;
-  const flashAttention = chooseAttention(demand, parallel, place);
+  const flashAttention = chooseAttention(model, demand, parallel, place);
   const sequences = parallel + held;
   const outputs = Math.max(MIN_OUTPUTS, sequences);
   const continued = Math.max(parallel * continuedTokens, maxTokens);
@@ -206,18 +206,30 @@ function planContext(
 }
 
 /**
- * Attention of our own sums in single precision, so that decoding and scoring agree; llama.cpp's
- * flash attention doesn't. Where it may choose, a GPU's engine does, and a CPU has the faster one.
+ * Attention of our own and the engine's product sum in single precision, so that decoding and scoring
+ * agree; llama.cpp's flash attention doesn't. Where it may choose, a GPU's engine does, and a CPU has
+ * the fastest.
  */
 function chooseAttention(
+  { attention = "auto" }: ModelShape,
   demand: Demand,
   parallel: number,
   { device, sharesAttention = false }: Place,
 ): ContextPlan["flashAttention"] {
-  if (demand.comparesLogProbs) return sharesAttention && "shared";
-  return (
-    (sharesAttention || device === "gpu" || paysFlashAttention({ ...demand, parallel })) && "auto"
-  );
+  if (device === "gpu") return !demand.comparesLogProbs && "auto";
+  const isOurs = attention === "own";
+  const mayBeOurs = sharesAttention && attention !== "engine";
+  const kinds: AttentionKind[] = isOurs
+    ? ["shared"]
+    : mayBeOurs
+      ? ["shared", "product"]
+      : ["product"];
+  if (!isOurs && !demand.comparesLogProbs) kinds.push("flash");
+  const fastest = fastestAttention({ ...demand, parallel }, kinds);
+  if (fastest === "product") return false;
+  if (demand.comparesLogProbs) return "shared";
+  // Elsewhere "auto" is the engine's.
+  return fastest === "flash" && mayBeOurs ? "engine" : "auto";
 }
 
 /** How many runs can share one context. */

@@ -5,6 +5,7 @@
  * of seven shapes (docs/how-it-works.md, "Capacity").
  */
 import type { NativeModelInfo } from "./native-model.js";
+import type { AttentionChoice } from "./own-attention.js";
 
 /** llama.cpp rounds a context's cells up to a multiple of this, and the part a batch reads too. */
 const CELL_PADDING = 256;
@@ -15,6 +16,8 @@ const I64 = 8;
 export interface ModelShape {
   info: Readonly<NativeModelInfo>;
   metadata: Readonly<Record<string, string>>;
+  /** Who computes its attention on a CPU. Default "auto". */
+  attention?: AttentionChoice;
 }
 
 /** Bytes at the peak. */

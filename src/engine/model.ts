@@ -18,6 +18,7 @@ import { bytesPerCell } from "./memory.js";
 import { callNow, rethrow } from "./native.js";
 import type { NativeScores } from "./native-context.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
+import type { AttentionChoice } from "./own-attention.js";
 import {
   checkTokens,
   type EncodedPrompt,
@@ -33,6 +34,7 @@ interface Origin {
   path: string;
   engine: EngineLocation;
   threads: number;
+  attention: AttentionChoice;
 }
 
 /** Continuations that run side by side: where more would gain little, by kind of machine. */
@@ -53,7 +55,7 @@ export class Model implements AsyncDisposable {
   constructor(native: NativeModel, origin: Origin) {
     this.#native = native;
     this.#origin = origin;
-    this.#contexts = new ContextPool(origin.threads);
+    this.#contexts = new ContextPool(origin.threads, origin.attention);
     this.info = native.info();
     this.metadata = native.metadata();
   }
@@ -70,6 +72,11 @@ export class Model implements AsyncDisposable {
 
   get engine(): Readonly<EngineLocation> {
     return this.#origin.engine;
+  }
+
+  /** Who computes its attention on a CPU, as `loadModel` was told. */
+  get attention(): AttentionChoice {
+    return this.#origin.attention;
   }
 
   /** Threads it decodes with on the CPU. */

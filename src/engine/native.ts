@@ -17,6 +17,15 @@ interface Device {
   totalBytes: number;
 }
 
+/** Of attention of our own (`native/attention`). */
+interface AttentionStatus {
+  isThere: boolean;
+  /** Why it is, or isn't. */
+  reason: string;
+  /** That finding out took. */
+  milliseconds: number;
+}
+
 export interface AttentionShape {
   rows: number;
   heads: number;
@@ -28,6 +37,21 @@ export interface AttentionShape {
   softcap: number;
   /** Rows that are handled together, from 1 to 32. */
   together: number;
+}
+
+/** One operation of a graph, on random operands (`native/attention/attention_node.h`). */
+export interface AttentionNode {
+  rows: number;
+  /** Heads for each key head. */
+  group: number;
+  kvHeads: number;
+  keySize: number;
+  valueSize: number;
+  cells: number;
+  softcap: number;
+  bias: number;
+  sinks: boolean;
+  operand: number;
 }
 
 interface TokenProbability {
@@ -42,6 +66,7 @@ export interface Addon {
   engineRelease: string;
   openEngine(directory: string): void;
   devices(): Device[];
+  attention(): AttentionStatus;
   /** Whether an exclusive lock was taken on an open file; closing it, or dying, gives it back. */
   lockFile(descriptor: number): boolean;
   loadModel(options: {
@@ -77,6 +102,14 @@ export interface Addon {
     values: Uint16Array,
     mask: Uint16Array,
   ): Float32Array | null;
+  /** On the device of this name; `threads` 0 sets none. For tests, as `attend` and what follows. */
+  attendInGraph(
+    node: AttentionNode,
+    device: string,
+    threads: number,
+  ): { out: Float32Array; isTaken: boolean; isOwn: boolean } | null;
+  /** Why attention of our own would not be registered if these were expected, or "". */
+  checkAttention(apiVersion: number, tolerance: number): string;
 }
 
 let loaded: Addon | undefined;
