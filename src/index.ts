@@ -5,13 +5,12 @@ export type { FinishReason, Text, Usage } from "./chain/chain.js";
 export type { DenoisingSettings, ImportanceRatio } from "./chain/denoising.js";
 export type { Scored } from "./energy/estimator.js";
 export { type BundledModel, bundledModels } from "./engine/bundled-models.js";
-export type { ContextPlan } from "./engine/capacity.js";
 export type { DiffusionCache, ParallelRule, Remasking } from "./engine/denoising-request.js";
 export { type ErrorCode, LlamaEtsError } from "./engine/errors.js";
-export { type LoadModelOptions, loadModel } from "./engine/load-model.js";
-export type { GpuChoice } from "./engine/locate-engine.js";
-export type { ContextMemory } from "./engine/memory.js";
-export { Model } from "./engine/model.js";
+export { type LoadModelOptions, loadModel } from "./engine/local/load-model.js";
+export type { GpuChoice } from "./engine/local/locate-engine.js";
+export type { ContextMemory } from "./engine/local/memory.js";
+export { Model } from "./engine/local/model.js";
 export type { LoadProgress } from "./engine/model-path.js";
 export type { ChatMessage, Prompt, PromptOptions } from "./engine/prompt.js";
 export type { SamplingOptions } from "./engine/sampling.js";
@@ -23,17 +22,12 @@ export type {
   Comparison,
   Pair,
 } from "./evaluate/compare/comparison.js";
-export {
-  type EvaluatedMethod,
-  type EvaluatedOptions,
-  type EvaluateOptions,
-  type Evaluation,
-  type EvaluationProgress,
-  evaluate,
-  runWorker,
-} from "./evaluate/evaluate.js";
-export type { WorkerOptions } from "./evaluate/queue-worker.js";
-export type { EvaluationRun } from "./evaluate/read-run.js";
+export type { EvaluatedMethod, EvaluatedOptions } from "./evaluate/configured-methods.js";
+export { type Evaluation, evaluate } from "./evaluate/evaluate.js";
+export type { EvaluateOptions } from "./evaluate/evaluate-options.js";
+export type { EvaluationProgress } from "./evaluate/progress.js";
+export { runWorker, type WorkerOptions } from "./evaluate/queue/worker.js";
+export type { EvaluationRun } from "./evaluate/store/read-run.js";
 export type {
   FailedSample,
   GradedSample,
@@ -41,7 +35,7 @@ export type {
   RunRecord,
   Sample,
   Summary,
-} from "./evaluate/run-files.js";
+} from "./evaluate/store/run-files.js";
 export type { AdaptiveOptions } from "./methods/adaptive.js";
 export type { BaselineOptions } from "./methods/baseline-options.js";
 export { beam } from "./methods/beam.js";
@@ -62,6 +56,7 @@ export type { Result, StopReason } from "./methods/result.js";
 export { greedy, sample } from "./methods/sample.js";
 export type { AnsweredCompletion, Candidate, MethodDiagnostics, Step } from "./methods/step.js";
 export type { TokenBounds } from "./methods/token-bounds.js";
+export type { ContextPlan } from "./planning/capacity.js";
 export {
   compareRuns,
   evaluationReport,

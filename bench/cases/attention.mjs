@@ -1,6 +1,6 @@
 import { loadModel } from "llama-ets";
-import { fastestAttention } from "../../dist/engine/attention.js";
-import { freeMemory } from "../../dist/engine/capacity.js";
+import { fastestAttention } from "../../dist/planning/attention.js";
+import { freeMemory } from "../../dist/planning/capacity.js";
 import { countTokens, drawTexts, prefilled, randomPrompt } from "../lib/drawing.mjs";
 import { showProgress } from "../lib/progress.mjs";
 import { randomModel } from "../lib/random-model.mjs";

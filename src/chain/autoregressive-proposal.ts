@@ -3,9 +3,10 @@
  * of what the chain has committed: the prompt is prefilled once, and each candidate's block once,
  * on top of the sequence of the state it came from.
  */
-import type { ContextPlan, Demand } from "../engine/capacity.js";
-import type { Sequence } from "../engine/context.js";
-import type { Model } from "../engine/model.js";
+
+import type { Sequence } from "../engine/local/context.js";
+import type { Model } from "../engine/local/model.js";
+import type { ContextPlan, Demand } from "../planning/capacity.js";
 import type { AutoregressiveOptions, ChainShape } from "./autoregressive.js";
 import type { ChainState, Proposal, Rollout, Usage } from "./chain.js";
 import { type Prefix, TextDrawer } from "./text-drawer.js";

@@ -2,9 +2,10 @@
  * The chain of an autoregressive model: a state is a prefix cached as a sequence, its candidates
  * and rollouts are forks of it. The prompt is prefilled once, and no token is decoded twice.
  */
-import type { ContextPlan, Demand } from "../engine/capacity.js";
-import type { Sequence } from "../engine/context.js";
-import type { Model } from "../engine/model.js";
+
+import type { Sequence } from "../engine/local/context.js";
+import type { Model } from "../engine/local/model.js";
+import type { ContextPlan, Demand } from "../planning/capacity.js";
 import type {
   DrawName,
   NextToken,

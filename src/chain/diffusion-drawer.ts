@@ -1,11 +1,16 @@
 /** Denoises and scores texts of one diffusion model: what its chain and its proposal share. */
-import type { ContextPlan } from "../engine/capacity.js";
+
 import type { DenoisingRequest } from "../engine/denoising-request.js";
-import type { DenoisedText, DiffusionContext, UnmaskedText } from "../engine/diffusion-context.js";
-import type { Model } from "../engine/model.js";
-import { rethrow } from "../engine/native.js";
-import type { DiffusionStatus } from "../engine/native-diffusion.js";
+import type {
+  DenoisedText,
+  DiffusionContext,
+  UnmaskedText,
+} from "../engine/local/diffusion-context.js";
+import type { Model } from "../engine/local/model.js";
+import { rethrow } from "../engine/local/native.js";
+import type { DiffusionStatus } from "../engine/local/native-diffusion.js";
 import type { Sampling } from "../engine/sampling.js";
+import type { ContextPlan } from "../planning/capacity.js";
 import type { Budget } from "./budget.js";
 import type { Hypothesis, Rollout, Usage } from "./chain.js";
 import type { DenoisingSettings, ImportanceRatio } from "./denoising.js";

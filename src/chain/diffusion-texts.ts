@@ -1,6 +1,6 @@
 /** The states of a diffusion chain: texts some of whose positions are masked. */
-import type { DenoisedText } from "../engine/diffusion-context.js";
-import type { Model } from "../engine/model.js";
+import type { DenoisedText } from "../engine/local/diffusion-context.js";
+import type { Model } from "../engine/local/model.js";
 import type { FinishReason, Text } from "./chain.js";
 import { blockSteps, type DenoisingSettings } from "./denoising.js";
 

@@ -5,8 +5,9 @@
  * With a cache the chain is another one than without: keys and values are computed anew at each
  * block's first step and at each guidance step's.
  */
-import type { ContextPlan } from "../engine/capacity.js";
-import type { Model } from "../engine/model.js";
+
+import type { Model } from "../engine/local/model.js";
+import type { ContextPlan } from "../planning/capacity.js";
 import type {
   DrawName,
   Hypothesis,

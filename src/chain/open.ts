@@ -1,8 +1,9 @@
 /** The chain of a model, by its kind. */
-import type { ContextPlan } from "../engine/capacity.js";
+
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import type { Sampling } from "../engine/sampling.js";
+import type { ContextPlan } from "../planning/capacity.js";
 import { AutoregressiveChain, type AutoregressiveOptions } from "./autoregressive.js";
 import { AutoregressiveProposal } from "./autoregressive-proposal.js";
 import type { Chain, Proposal } from "./chain.js";

@@ -1,8 +1,8 @@
 /** Draws and scores texts with one model: what an autoregressive chain and its proposal share. */
-import type { Context, Expansion, Sequence } from "../engine/context.js";
-import type { Model } from "../engine/model.js";
-import { rethrow } from "../engine/native.js";
-import type { NativeScores, TokenMetric } from "../engine/native-context.js";
+import type { Context, Expansion, Sequence } from "../engine/local/context.js";
+import type { Model } from "../engine/local/model.js";
+import { rethrow } from "../engine/local/native.js";
+import type { NativeScores, TokenMetric } from "../engine/local/native-context.js";
 import type { Sampling } from "../engine/sampling.js";
 import { type AnswerEnd, answeredPart, tailOf } from "./answer-end.js";
 import { groupsOf, type Reading, toBatches } from "./batches.js";

@@ -1,7 +1,7 @@
 /** Texts from tokens: what is shown of them, and where they end. */
-import type { Continuation, Sequence } from "../engine/context.js";
-import type { Model } from "../engine/model.js";
-import type { TokenMetric } from "../engine/native-context.js";
+import type { Continuation, Sequence } from "../engine/local/context.js";
+import type { Model } from "../engine/local/model.js";
+import type { TokenMetric } from "../engine/local/native-context.js";
 import type { FinishReason, NextToken, RedrawnState, Text } from "./chain.js";
 import { appendValues } from "./token-values.js";
 

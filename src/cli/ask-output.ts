@@ -1,7 +1,7 @@
 /** What `ask` shows a person: the answer, and the evidence for it. */
 import path from "node:path";
 import pc from "picocolors";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import type { Result } from "../methods/result.js";
 import type { Step } from "../methods/step.js";
 

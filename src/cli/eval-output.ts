@@ -1,7 +1,8 @@
 /** What `eval` shows: how far it is, and what it came to. */
 import pc from "picocolors";
-import type { Evaluation, EvaluationProgress } from "../evaluate/evaluate.js";
-import type { FailedSample, MethodSummary } from "../evaluate/run-files.js";
+import type { Evaluation } from "../evaluate/evaluate.js";
+import type { EvaluationProgress } from "../evaluate/progress.js";
+import type { FailedSample, MethodSummary } from "../evaluate/store/run-files.js";
 import { progressBar } from "./progress-bar.js";
 
 /** Between two lines on standard error where there is no terminal. */

@@ -1,5 +1,5 @@
 import { LlamaEtsError } from "../engine/errors.js";
-import type { EvaluatedMethod, EvaluatedOptions } from "../evaluate/evaluate.js";
+import type { EvaluatedMethod, EvaluatedOptions } from "../evaluate/configured-methods.js";
 import type { MethodName } from "../methods/method-names.js";
 
 const SHORT: Record<string, keyof EvaluatedOptions> = {

@@ -1,8 +1,8 @@
 import { BUNDLED_PROPOSAL, DEFAULT_MODEL } from "../engine/bundled-models.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import { loadModel } from "../engine/load-model.js";
-import type { GpuChoice } from "../engine/locate-engine.js";
-import type { Model } from "../engine/model.js";
+import { loadModel } from "../engine/local/load-model.js";
+import type { GpuChoice } from "../engine/local/locate-engine.js";
+import type { Model } from "../engine/local/model.js";
 import type { ModelFlags } from "./model-options.js";
 import { progressBar } from "./progress-bar.js";
 

@@ -1,7 +1,7 @@
 /** The options by which commands name a model, for a command's help. */
 import type { Command } from "commander";
 import { DEFAULT_MODEL } from "../engine/bundled-models.js";
-import type { AttentionChoice } from "../engine/own-attention.js";
+import type { AttentionChoice } from "../engine/local/own-attention.js";
 import { numberOption, numberOrAuto } from "./numbers.js";
 
 export interface ModelFlags {

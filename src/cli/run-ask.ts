@@ -1,7 +1,7 @@
 import { text as readAll } from "node:stream/consumers";
 import { checkOneOf } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import type { Plan } from "../methods/plan.js";
 import { METHODS } from "../methods/registry.js";
 import { checkOptions } from "../methods/resolve-options.js";

@@ -3,15 +3,15 @@ import pc from "picocolors";
 import { bundledModels, DEFAULT_MODEL } from "../engine/bundled-models.js";
 import { checkOneOf } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import { loadModel, openEngine } from "../engine/load-model.js";
-import type { GpuChoice } from "../engine/locate-engine.js";
-import { addon } from "../engine/native.js";
+import { loadModel, openEngine } from "../engine/local/load-model.js";
+import type { GpuChoice } from "../engine/local/locate-engine.js";
+import { addon } from "../engine/local/native.js";
 import {
   ATTENTION_CHOICES,
   type AttentionChoice,
   chooseAttention,
   describeAttention,
-} from "../engine/own-attention.js";
+} from "../engine/local/own-attention.js";
 import { majority } from "../methods/majority.js";
 import { Sandbox } from "../sandbox/sandbox.js";
 import { VERSION } from "../version.js";

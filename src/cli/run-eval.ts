@@ -1,5 +1,5 @@
 import { evaluate } from "../evaluate/evaluate.js";
-import { isFailed } from "../evaluate/run-files.js";
+import { isFailed } from "../evaluate/store/run-files.js";
 import { findTask } from "../tasks/index.js";
 import type { GradingMode, PromptForm } from "../tasks/task.js";
 import type { EvalFlags } from "./eval.js";

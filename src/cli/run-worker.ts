@@ -1,5 +1,5 @@
 import { BUNDLED_PROPOSAL, DEFAULT_MODEL } from "../engine/bundled-models.js";
-import { runWorker } from "../evaluate/evaluate.js";
+import { runWorker } from "../evaluate/queue/worker.js";
 import { Interrupted, interruptSignal } from "./exit.js";
 import { loadNamedModel } from "./load-named-model.js";
 import type { WorkerFlags } from "./worker.js";

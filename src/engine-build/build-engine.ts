@@ -16,7 +16,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheDirectory } from "../engine/cache-directory.js";
 import { codeOf, LlamaEtsError } from "../engine/errors.js";
-import { ENGINE_METADATA } from "../engine/locate-engine.js";
+import { ENGINE_METADATA } from "../engine/local/locate-engine.js";
 import { VERSION } from "../version.js";
 import { extractSource, sourceRelease } from "./source-bundle.js";
 import { checkToolchain } from "./toolchain.js";

@@ -15,8 +15,26 @@ function refuse(name: string, expected: string, value: unknown, fix?: string): n
 function show(value: unknown): string {
   if (typeof value === "number" || typeof value === "bigint") return String(value);
   if (typeof value === "function") return "a function";
-  const text = JSON.stringify(value) ?? String(value);
+  const text = asJson(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
+
+/** Undefined for what isn't data. */
+function asJson(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return Array.isArray(value) ? "an array" : "an object"; // it holds itself, or a bigint
+  }
+}
+
+/** The check, for an option that may be left out. */
+export function optional<T, R>(
+  check: (name: string, value: T) => R,
+  name: string,
+  value: T | undefined,
+): R | undefined {
+  return value === undefined ? undefined : check(name, value);
 }
 
 export function checkInteger(name: string, value: unknown, min: number, max: number): number {
@@ -50,6 +68,35 @@ export function checkStrings(name: string, value: unknown): string[] {
   return isStrings ? value : refuse(name, "an array of non-empty strings", value);
 }
 
+export function checkFunction<T>(name: string, value: T): T {
+  return typeof value === "function" ? value : refuse(name, "a function", value);
+}
+
+/** An `AbortSignal`, perhaps of another realm. */
+export function checkSignal(name: string, value: unknown): AbortSignal {
+  const isSignal =
+    isObject(value) &&
+    typeof value.aborted === "boolean" &&
+    typeof value.addEventListener === "function" &&
+    typeof value.throwIfAborted === "function";
+  return isSignal ? (value as unknown as AbortSignal) : refuse(name, "an AbortSignal", value);
+}
+
+export function checkObject<T>(name: string, value: T): T {
+  return isObject(value) ? value : refuse(name, "an object", value);
+}
+
+/** What `loadModel` returns. */
+export function checkModel<T>(name: string, value: T): T {
+  const isModel =
+    isObject(value) && isObject(value.info) && typeof value[Symbol.asyncDispose] === "function";
+  return isModel ? value : refuse(name, "a loaded model", value);
+}
+
+function isObject(value: unknown): value is Record<string | symbol, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 export function checkOneOf<T extends string | boolean>(
   name: string,
   value: unknown,
@@ -61,7 +108,7 @@ export function checkOneOf<T extends string | boolean>(
 
 /** Refuses unknown properties, so that a misspelt option is an error and not a default. */
 export function checkKeys(name: string, value: unknown, known: readonly string[]): void {
-  if (typeof value !== "object" || value === null) refuse(name, "an object", value);
+  if (!isObject(value)) refuse(name, "an object", value);
   for (const key of Object.keys(value)) {
     if (known.includes(key)) continue;
     const near = known.find((k) => distance(k.toLowerCase(), key.toLowerCase()) <= 2);

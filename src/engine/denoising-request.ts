@@ -1,7 +1,7 @@
 /** What a diffusion model's context can be asked to denoise, and how: checked, for the addon. */
 import { checkInteger, checkKeys, checkNumber, checkOneOf } from "./check.js";
 import { LlamaEtsError } from "./errors.js";
-import type { NativeDenoiseRequest, NativeSearchRequest } from "./native-diffusion.js";
+import type { NativeDenoiseRequest, NativeSearchRequest } from "./local/native-diffusion.js";
 import { type Sampling, toNativeSampling } from "./sampling.js";
 
 /**

@@ -3,8 +3,8 @@
  * could end it and speak for another role.
  */
 import { LlamaEtsError } from "./errors.js";
-import { callNow } from "./native.js";
-import type { NativeModel } from "./native-model.js";
+import { callNow } from "./local/native.js";
+import type { NativeModel } from "./local/native-model.js";
 
 /** A plane of Unicode for private use: one of its characters stands in no message. */
 const FIRST_MARK = 0xf0000;

@@ -2,8 +2,8 @@
 import { checkInteger, checkKeys, checkOneOf, checkString } from "./check.js";
 import { LlamaEtsError, messageOf } from "./errors.js";
 import { LiteralText } from "./literal-text.js";
-import { callNow } from "./native.js";
-import type { NativeModel, NativeModelInfo } from "./native-model.js";
+import { callNow } from "./local/native.js";
+import type { NativeModel, NativeModelInfo } from "./local/native-model.js";
 
 export interface ChatMessage {
   role: "system" | "user" | "assistant";

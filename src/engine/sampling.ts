@@ -1,6 +1,6 @@
 import { checkInteger, checkKeys, checkNumber } from "./check.js";
 import { LlamaEtsError } from "./errors.js";
-import type { NativeSampling } from "./native-model.js";
+import type { NativeSampling } from "./local/native-model.js";
 
 /**
  * The reference policy: the model's distribution, restricted to `allowedTokens`, divided by

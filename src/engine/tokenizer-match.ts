@@ -1,5 +1,5 @@
 import { LlamaEtsError } from "./errors.js";
-import type { NativeModel, NativeModelInfo } from "./native-model.js";
+import type { NativeModel, NativeModelInfo } from "./local/native-model.js";
 
 interface Described {
   native: NativeModel;

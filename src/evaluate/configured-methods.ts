@@ -1,7 +1,7 @@
 /** The methods of an evaluation, with the settings that their samples' keys rest on. */
-import { checkKeys, checkOneOf, checkString } from "../engine/check.js";
+import { checkKeys, checkObject, checkOneOf, checkString, optional } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import {
   METHOD_NAMES,
   type MethodName,
@@ -12,8 +12,30 @@ import type { MethodOptions } from "../methods/options.js";
 import { optionsFor } from "../methods/registry.js";
 import { resolveOptions } from "../methods/resolve-options.js";
 import type { PromptForm, Task, TaskItem } from "../tasks/task.js";
-import type { EvaluatedMethod, EvaluatedOptions, EvaluateOptions } from "./evaluate.js";
-import type { MethodRecord } from "./run-files.js";
+import type { MethodRecord } from "./store/run-files.js";
+
+/** The options of a method that an evaluation may set; seeds, answers and callbacks are its own. */
+export type EvaluatedOptions = Omit<
+  MethodOptions,
+  | "extract"
+  | "onPlan"
+  | "onProgress"
+  | "onStep"
+  | "onWarning"
+  | "proposal"
+  | "reward"
+  | "seed"
+  | "signal"
+>;
+
+/** A method with options of its own, under a name of its own. */
+export interface EvaluatedMethod {
+  /** Unique within the run. */
+  name: string;
+  method: MethodName;
+  /** Besides the common `options`, which they override. */
+  options?: EvaluatedOptions;
+}
 
 const RESERVED = ["extract", "proposal", "reward", "seed", "signal"];
 
@@ -24,33 +46,28 @@ export interface ConfiguredMethod extends MethodRecord {
   needsProposal: boolean;
 }
 
+interface GivenMethods {
+  methods: readonly (MethodName | EvaluatedMethod)[];
+  options?: EvaluatedOptions;
+  proposal?: Model;
+}
+
+interface Setting {
+  model: Model;
+  task: Task;
+  form: PromptForm;
+  /** Its prompt stands for all. */
+  item: TaskItem;
+  /** The reward's part of the settings. */
+  reward: object;
+}
+
 /** Checks the methods and fills in what they were not told. Throws `ERR_INVALID_OPTION`. */
 export function configureMethods(
-  { methods, options = {}, proposal }: EvaluateOptions,
-  setting: { model: Model; task: Task; form: PromptForm; item: TaskItem; reward: object },
+  { methods, options = {}, proposal }: GivenMethods,
+  { task, form, item, model, reward }: Setting,
 ): ConfiguredMethod[] {
-  if (!Array.isArray(methods) || methods.length === 0) {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `methods` to name at least one method");
-  }
-  const names = new Set<string>();
-  return methods.map((entry: MethodName | EvaluatedMethod) => {
-    const {
-      name,
-      method,
-      options: own = {},
-    } = typeof entry === "string" ? { name: entry, method: entry } : entry;
-    if (typeof entry !== "string") checkKeys("methods[i]", entry, ["name", "method", "options"]);
-    checkOneOf("method", method, METHOD_NAMES);
-    checkString("name", name);
-    if (name === "" || names.has(name)) {
-      throw new LlamaEtsError(
-        "ERR_INVALID_OPTION",
-        `Expected each method to have a name of its own, got \`${name}\` twice`,
-        { fix: "{ name, method, options }" },
-      );
-    }
-    names.add(name);
-    refuseReserved({ ...options, ...own });
+  return checkMethods(methods, options).map(({ name, method, options: own = {} }) => {
     const merged: EvaluatedOptions = withDefaults(optionsFor(method, options), own);
     const needsProposal = takesOption(method, "proposal");
     if (needsProposal && proposal === undefined) {
@@ -58,7 +75,6 @@ export function configureMethods(
         fix: "a smaller model of the same family",
       });
     }
-    const { task, form, item, model, reward } = setting;
     const given: MethodOptions = {
       ...promptSettings(task, form, item, merged),
       ...(needsProposal && proposal && { proposal }),
@@ -69,6 +85,39 @@ export function configureMethods(
       ...{ name, method, options: merged, needsProposal },
       settings: JSON.parse(JSON.stringify(record)),
     };
+  });
+}
+
+/**
+ * The methods, each under a name of its own. What no model could be asked for is refused, so that a
+ * caller can find it before one is loaded. Throws `ERR_INVALID_OPTION`.
+ */
+export function checkMethods(
+  methods: readonly (MethodName | EvaluatedMethod)[],
+  options: EvaluatedOptions = {},
+): EvaluatedMethod[] {
+  if (!Array.isArray(methods) || methods.length === 0) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `methods` to name at least one method");
+  }
+  checkObject("options", options);
+  refuseReserved(options);
+  const names = new Set<string>();
+  return methods.map((entry: MethodName | EvaluatedMethod) => {
+    const named = typeof entry === "string" ? { name: entry, method: entry } : entry;
+    checkKeys("methods[i]", named, ["name", "method", "options"]);
+    const { name, method, options: own } = named;
+    checkOneOf("method", method, METHOD_NAMES);
+    checkString("name", name);
+    if (name === "" || names.has(name)) {
+      throw new LlamaEtsError(
+        "ERR_INVALID_OPTION",
+        `Expected each method to have a name of its own, got \`${name}\` twice`,
+        { fix: "{ name, method, options }" },
+      );
+    }
+    names.add(name);
+    refuseReserved(optional(checkObject, "methods[i].options", own) ?? {});
+    return named;
   });
 }
 

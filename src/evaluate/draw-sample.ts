@@ -1,27 +1,15 @@
 /** Draws one sample: one run of a method on an item. Grading it is left to others. */
 import { codeOf, messageOf } from "../engine/errors.js";
-import type { Model } from "../engine/model.js";
-import { type MethodName, takesOption } from "../methods/method-names.js";
+import type { Model } from "../engine/local/model.js";
+import { takesOption } from "../methods/method-names.js";
 import { METHODS } from "../methods/registry.js";
 import type { Result } from "../methods/result.js";
 import type { Reward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
-import type { PromptForm, Task, TaskItem } from "../tasks/task.js";
+import type { PromptForm, Task } from "../tasks/task.js";
 import { promptSettings } from "./configured-methods.js";
-import type { EvaluatedOptions } from "./evaluate.js";
-import type { DrawnText, FailedSample } from "./run-files.js";
-
-/** What to draw. */
-export interface DrawJob {
-  key: string;
-  item: TaskItem;
-  /** The method's name within the run, and what it runs. */
-  name: string;
-  method: MethodName;
-  options: EvaluatedOptions;
-  sample: number;
-  seed: number;
-}
+import type { DrawJob } from "./jobs.js";
+import type { DrawnText, FailedSample } from "./store/run-files.js";
 
 /** What to draw with. */
 export interface DrawContext {
@@ -37,6 +25,13 @@ export interface DrawContext {
 }
 
 export type Outcome = { drawn: DrawnText } | { error: FailedSample["error"] };
+
+/** What an executor is asked for: it draws the jobs in this process, or has workers draw them. */
+export interface DrawRequest {
+  jobs: readonly DrawJob[];
+  /** Called with each job's outcome, and waited for. */
+  onOutcome: (job: DrawJob, outcome: Outcome) => Promise<void>;
+}
 
 /** A failed run is an outcome too; an abort rejects. */
 export async function drawSample(job: DrawJob, context: DrawContext): Promise<Outcome> {

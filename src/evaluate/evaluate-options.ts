@@ -1,43 +1,109 @@
 /** The options of an evaluation, checked and filled in; those of its methods are checked later. */
-import { checkBoolean, checkInteger, checkKeys, checkOneOf, checkString } from "../engine/check.js";
-import { LlamaEtsError } from "../engine/errors.js";
-import { Model } from "../engine/model.js";
-import { parseReward } from "../rewards/named.js";
-import type { EvaluateOptions } from "./evaluate.js";
-import { GRADING_MODES } from "./run-files.js";
+import {
+  checkBoolean,
+  checkFunction,
+  checkInteger,
+  checkKeys,
+  checkModel,
+  checkOneOf,
+  checkSignal,
+  checkString,
+  optional,
+} from "../engine/check.js";
+import type { Model } from "../engine/local/model.js";
+import type { MethodName } from "../methods/method-names.js";
+import { DEFAULT_REWARD, parseReward } from "../rewards/named.js";
+import { GRADING_MODES, type GradingMode, PROMPT_FORMS, type PromptForm } from "../tasks/task.js";
+import type { EvaluatedMethod, EvaluatedOptions } from "./configured-methods.js";
+import type { EvaluationProgress } from "./progress.js";
+import type { Sample } from "./store/run-files.js";
+
+/** Runs side by side at the most, of an evaluation and of a worker. */
+export const MAX_CONCURRENCY = 64;
+
+export interface EvaluateOptions {
+  /** Methods to compare: names, or methods with options of their own. */
+  methods: readonly (MethodName | EvaluatedMethod)[];
+  /** The run directory. */
+  out: string;
+  /** Goes on with the run in `out`, where there is one. Default false: it is refused. */
+  resume?: boolean;
+  /** The data file. Default: the task's own. */
+  data?: string;
+  /** The first items only, at least 1. Default: all. */
+  limit?: number;
+  /** Samples of each item and method, from 1 to 10,000. Default 1. */
+  samples?: number;
+  /** From 0 to 2^53 - 1; each sample's own seed derives from it. Default 0. */
+  seed?: number;
+  /** How answers are graded. Default "fair". */
+  mode?: GradingMode;
+  /** The prompts' form. Default "chat". */
+  form?: PromptForm;
+  /** Lets graders run generated programs, in a sandbox. Default false. */
+  allowCodeExecution?: boolean;
+  /** Options that all methods share; each takes those that it knows. */
+  options?: EvaluatedOptions;
+  /** A reward by name, as `ask --reward` takes it. Default "self-consistency". */
+  reward?: string;
+  /** ETS-IS: the model that draws the rollouts. */
+  proposal?: Model;
+  /**
+   * Runs side by side, from 1 to 64, whose texts are decoded together. Default 1. It is lowered to
+   * what fits into memory and one context. A sample's settings and random numbers don't depend on
+   * it, nor does its text but for rounding.
+   */
+  concurrency?: number;
+  /**
+   * A Redis server (`redis://host:6379`) whose workers draw the samples (`llama-ets worker`); this
+   * process then grades and keeps them.
+   */
+  queue?: string;
+  /** Aborting rejects with the signal's reason; what was drawn is kept. */
+  signal?: AbortSignal;
+  /** Called after each sample, and about ten times a second while tokens are drawn. */
+  onProgress?: (progress: EvaluationProgress) => void;
+  /** Called with each sample once it is kept. */
+  onSample?: (sample: Sample) => void;
+  /** Called with what the caller should know: lowered concurrency, another version's samples. */
+  onWarning?: (message: string) => void;
+}
 
 const KEYS = [
   ...["methods", "out", "resume", "data", "limit", "samples", "seed", "mode", "form", "queue"],
   ...["allowCodeExecution", "options", "reward", "proposal", "concurrency"],
   ...["signal", "onProgress", "onSample", "onWarning"],
 ];
-const PROMPT_FORMS = ["chat", "paper"] as const;
-
-/** The reward that is opened for each item, with the item's own way to find answers. */
-export const DEFAULT_REWARD = "self-consistency";
 
 /** Throws `ERR_INVALID_OPTION`. */
 export function resolveEvaluateOptions(options: EvaluateOptions) {
   checkKeys("options", options, KEYS);
-  const { proposal, data, queue, limit, reward = DEFAULT_REWARD } = options;
-  if (proposal !== undefined && !(proposal instanceof Model)) {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `proposal` to be a loaded model");
-  }
+  const { resume = false, samples = 1, seed = 0, mode = "fair", form = "chat" } = options;
+  const { allowCodeExecution = false, concurrency = 1, reward = DEFAULT_REWARD } = options;
   parseReward(reward);
   return {
     out: checkString("out", options.out),
-    resume: checkBoolean("resume", options.resume ?? false),
-    data: data === undefined ? undefined : checkString("data", data),
-    queue: queue === undefined ? undefined : checkString("queue", queue),
-    limit:
-      limit === undefined ? undefined : checkInteger("limit", limit, 1, Number.MAX_SAFE_INTEGER),
-    samples: checkInteger("samples", options.samples ?? 1, 1, 10_000),
-    seed: checkInteger("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
-    mode: checkOneOf("mode", options.mode ?? "fair", GRADING_MODES),
-    form: checkOneOf("form", options.form ?? "chat", PROMPT_FORMS),
-    allowCodeExecution: checkBoolean("allowCodeExecution", options.allowCodeExecution ?? false),
-    concurrency: checkInteger("concurrency", options.concurrency ?? 1, 1, 64),
+    resume: checkBoolean("resume", resume),
+    data: optional(checkString, "data", options.data),
+    queue: optional(checkString, "queue", options.queue),
+    limit: optional(checkCount, "limit", options.limit),
+    samples: checkInteger("samples", samples, 1, 10_000),
+    seed: checkInteger("seed", seed, 0, Number.MAX_SAFE_INTEGER),
+    mode: checkOneOf("mode", mode, GRADING_MODES),
+    form: checkOneOf("form", form, PROMPT_FORMS),
+    allowCodeExecution: checkBoolean("allowCodeExecution", allowCodeExecution),
+    concurrency: checkInteger("concurrency", concurrency, 1, MAX_CONCURRENCY),
     reward,
-    proposal,
+    proposal: optional(checkModel, "proposal", options.proposal),
+    signal: optional(checkSignal, "signal", options.signal),
+    onProgress: optional(checkFunction, "onProgress", options.onProgress),
+    onSample: optional(checkFunction, "onSample", options.onSample),
+    onWarning: optional(checkFunction, "onWarning", options.onWarning),
   };
+}
+
+export type ResolvedOptions = ReturnType<typeof resolveEvaluateOptions>;
+
+function checkCount(name: string, value: number): number {
+  return checkInteger(name, value, 1, Number.MAX_SAFE_INTEGER);
 }

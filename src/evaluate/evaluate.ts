@@ -1,93 +1,22 @@
-/** Evaluations: items × methods × samples, kept in a run directory. */
-import type { Model } from "../engine/model.js";
-import type { MethodName } from "../methods/method-names.js";
-import type { MethodOptions } from "../methods/options.js";
-import type { GradingMode, PromptForm, Task } from "../tasks/task.js";
-import type { WorkerOptions } from "./queue-worker.js";
-import type { RunRecord, Sample, Summary } from "./run-files.js";
-
-/** The options of a method that an evaluation may set; seeds, answers and callbacks are its own. */
-export type EvaluatedOptions = Omit<
-  MethodOptions,
-  | "extract"
-  | "onPlan"
-  | "onProgress"
-  | "onStep"
-  | "onWarning"
-  | "proposal"
-  | "reward"
-  | "seed"
-  | "signal"
->;
-
-/** A method with options of its own, under a name of its own. */
-export interface EvaluatedMethod {
-  /** Unique within the run. */
-  name: string;
-  method: MethodName;
-  /** Besides the common `options`, which they override. */
-  options?: EvaluatedOptions;
-}
-
-export interface EvaluateOptions {
-  /** Methods to compare: names, or methods with options of their own. */
-  methods: readonly (MethodName | EvaluatedMethod)[];
-  /** The run directory. */
-  out: string;
-  /** Goes on with the run in `out`, where there is one. Default false: it is refused. */
-  resume?: boolean;
-  /** The data file. Default: the task's own. */
-  data?: string;
-  /** The first items only, at least 1. Default: all. */
-  limit?: number;
-  /** Samples of each item and method, from 1 to 10,000. Default 1. */
-  samples?: number;
-  /** From 0 to 2^53 - 1; each sample's own seed derives from it. Default 0. */
-  seed?: number;
-  /** How answers are graded. Default "fair". */
-  mode?: GradingMode;
-  /** The prompts' form. Default "chat". */
-  form?: PromptForm;
-  /** Lets graders run generated programs, in a sandbox. Default false. */
-  allowCodeExecution?: boolean;
-  /** Options that all methods share; each takes those that it knows. */
-  options?: EvaluatedOptions;
-  /** A reward by name, as `ask --reward` takes it. Default "self-consistency". */
-  reward?: string;
-  /** ETS-IS: the model that draws the rollouts. */
-  proposal?: Model;
-  /**
-   * Runs side by side, from 1 to 64, whose texts are decoded together. Default 1. It is lowered to
-   * what fits into memory and one context. A sample's settings and random numbers don't depend on
-   * it, nor does its text but for rounding.
-   */
-  concurrency?: number;
-  /**
-   * A Redis server (`redis://host:6379`) whose workers draw the samples (`llama-ets worker`); this
-   * process then grades and keeps them.
-   */
-  queue?: string;
-  /** Aborting rejects with the signal's reason; what was drawn is kept. */
-  signal?: AbortSignal;
-  /** Called after each sample, and about ten times a second while tokens are drawn. */
-  onProgress?: (progress: EvaluationProgress) => void;
-  /** Called with each sample once it is kept. */
-  onSample?: (sample: Sample) => void;
-  /** Called with what the caller should know: lowered concurrency, another version's samples. */
-  onWarning?: (message: string) => void;
-}
-
-export interface EvaluationProgress {
-  /** Samples that are there, those of earlier runs included. */
-  done: number;
-  total: number;
-  /** Of this process: samples, the milliseconds they have taken, and tokens generated so far. */
-  drawn: number;
-  ms: number;
-  generated: number;
-  /** Of each method so far; failed samples count as wrong. */
-  methods: Readonly<Record<string, { n: number; correct: number; failed: number }>>;
-}
+/** Evaluations: items × methods × samples, drawn, graded and kept in a run directory. */
+import { checkModel } from "../engine/check.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import type { Model } from "../engine/local/model.js";
+import { DEFAULT_REWARD, openReward } from "../rewards/named.js";
+import { checkTask, type Grader, type GradingMode, type Task } from "../tasks/task.js";
+import { type ConfiguredMethod, configureMethods } from "./configured-methods.js";
+import { type DrawRequest, describeFailure, type Outcome } from "./draw-sample.js";
+import {
+  type EvaluateOptions,
+  type ResolvedOptions,
+  resolveEvaluateOptions,
+} from "./evaluate-options.js";
+import { type DrawJob, listJobs } from "./jobs.js";
+import { drawLocally } from "./local-executor.js";
+import { ProgressCount } from "./progress.js";
+import { describeMachine, describeModel, describeReward } from "./store/describe-run.js";
+import type { RunRecord, Sample, Summary } from "./store/run-files.js";
+import { canonicalJson, sha256 } from "./store/sample-key.js";
 
 export interface Evaluation {
   /** The run directory. */
@@ -120,17 +49,132 @@ export async function evaluate(
   task: Task,
   options: EvaluateOptions,
 ): Promise<Evaluation> {
-  const { runEvaluation } = await import("./run-evaluation.js");
-  return runEvaluation(model, task, options);
+  checkModel("model", model);
+  checkTask("task", task);
+  const resolved = resolveEvaluateOptions(options);
+  const { data, limit, samples, seed, mode, form, proposal, allowCodeExecution } = resolved;
+  const { signal, onProgress, onSample, onWarning } = resolved;
+  signal?.throwIfAborted();
+  const all = await task.load(data, signal ? { signal } : {});
+  const items = all.slice(0, limit);
+  const [item] = items;
+  if (item === undefined) {
+    throw new LlamaEtsError("ERR_INVALID_DATA", `${data ?? `The task ${task.name}`} has no items`);
+  }
+  const reward = await describeReward(resolved.reward, signal);
+  const methods = configureMethods(options, { model, task, form, item, reward });
+  const run: Omit<RunRecord, "format"> = {
+    ...{ task: task.name, items: items.length, samples, seed, mode, form },
+    // The hash is of what was read: another packing of the same rows is the same data.
+    data: { path: data ?? task.name, sha256: sha256(canonicalJson(all)) },
+    methods: methods.map(({ name, method, settings }) => ({ name, method, settings })),
+    model: await describeModel(model, signal),
+    ...(proposal && { proposal: await describeModel(proposal, signal) }),
+    ...describeMachine(model),
+    startedAt: new Date().toISOString(),
+  };
+
+  await using grader = await task.openGrader({
+    mode,
+    allowCodeExecution,
+    ...(signal && { signal }),
+  });
+  // What checks run directories (zod) takes as long to load as all the rest of the package.
+  const { RunStore } = await import("./store/run-store.js");
+  await using store = await RunStore.open(resolved.out, run, resolved.resume);
+  warnOfVersions(store.run, run, onWarning);
+  const jobs = listJobs(run, items, methods);
+  const missing = jobs.filter(({ key }) => !store.has(key));
+  const count = new ProgressCount(jobs, store.samples, onProgress);
+  const request: DrawRequest = {
+    jobs: missing,
+    async onOutcome(job, outcome) {
+      const sample = await gradeOutcome(job, outcome, { task, mode, grader, signal });
+      await store.append(sample);
+      count.onSample(sample);
+      onSample?.(sample);
+    },
+  };
+  try {
+    await draw(request, { model, task, run, methods, resolved, count });
+  } catch (error) {
+    // What was drawn counts, however the run ends; a full disk may be why it does.
+    await store.summarise().catch(() => {});
+    throw error;
+  }
+  return {
+    directory: store.directory,
+    run: store.run,
+    summary: await store.summarise(),
+    drawn: missing.length,
+    kept: jobs.length - missing.length,
+  };
 }
 
-/**
- * Draws samples for evaluations that name the same `queue`, until `signal` aborts it.
- *
- * @throws LlamaEtsError `ERR_QUEUE` when the evaluation is of another model, proposal, task or
- *   reward (its samples stay on the queue), or when there is no Redis; the signal's reason
- */
-export async function runWorker(model: Model, options: WorkerOptions): Promise<never> {
-  const { workOnQueue } = await import("./queue-worker.js");
-  return workOnQueue(model, options);
+interface Drawing {
+  model: Model;
+  task: Task;
+  run: Pick<RunRecord, "model" | "proposal">;
+  methods: readonly ConfiguredMethod[];
+  resolved: ResolvedOptions;
+  count: ProgressCount;
+}
+
+/** Has the jobs drawn, by this process or by the workers of a queue. */
+async function draw(
+  request: DrawRequest,
+  { model, task, run, methods, resolved, count }: Drawing,
+): Promise<void> {
+  const { proposal, form, reward, queue, signal, onWarning, concurrency, out } = resolved;
+  if (queue === undefined) {
+    await using opened = reward === DEFAULT_REWARD ? null : await openReward(reward, task);
+    return await drawLocally(request, {
+      ...{ model, proposal, task, form, signal, onWarning, concurrency },
+      reward: opened?.reward,
+      onTokens: (key, generated) => count.onTokens(key, generated),
+    });
+  }
+  const { drawOnQueue } = await import("./queue/executor.js");
+  const needsProposal = methods.some((method) => method.needsProposal);
+  const work = {
+    ...{ task: task.name, form, reward, model: run.model.sha256 },
+    proposal: needsProposal ? (run.proposal?.sha256 ?? null) : null,
+  };
+  return drawOnQueue(request, { url: queue, work, directory: out, signal });
+}
+
+/** A job's line of `samples.jsonl`; a grader that fails makes it a failed one. */
+async function gradeOutcome(
+  { key, item, name: method, sample, seed }: DrawJob,
+  outcome: Outcome,
+  { task, mode, grader, signal }: GradingContext,
+): Promise<Sample> {
+  const identity = { key, task: task.name, item: item.id, method, sample, seed };
+  if ("error" in outcome) return { ...identity, error: outcome.error };
+  try {
+    const verdict = await grader.grade(item, outcome.drawn.text);
+    return { ...identity, gold: item.gold, ...outcome.drawn, ...verdict, gradedBy: mode };
+  } catch (error) {
+    signal?.throwIfAborted();
+    return { ...identity, error: describeFailure(error) };
+  }
+}
+
+interface GradingContext {
+  task: Task;
+  mode: GradingMode;
+  grader: Grader;
+  signal: AbortSignal | undefined;
+}
+
+/** Samples of two versions share a run; they need not be the ones that either would have drawn. */
+function warnOfVersions(
+  { versions: before }: Pick<RunRecord, "versions">,
+  { versions: now }: Pick<RunRecord, "versions">,
+  onWarning: ((message: string) => void) | undefined,
+): void {
+  if (before.llamaEts === now.llamaEts && before.llamaCpp === now.llamaCpp) return;
+  onWarning?.(
+    `The run was begun with llama-ets ${before.llamaEts} on llama.cpp ${before.llamaCpp}; this is ${now.llamaEts} on ${now.llamaCpp}`,
+  );
 }

@@ -1,16 +1,29 @@
 /** The samples that a run consists of. */
+
+import type { MethodName } from "../methods/method-names.js";
 import type { TaskItem } from "../tasks/task.js";
-import type { ConfiguredMethod } from "./configured-methods.js";
-import type { DrawJob } from "./draw-sample.js";
-import type { RunRecord } from "./run-files.js";
-import { sampleKey, sampleSeed } from "./sample-key.js";
+import type { ConfiguredMethod, EvaluatedOptions } from "./configured-methods.js";
+import type { RunRecord } from "./store/run-files.js";
+import { type KeyedRun, sampleKey, sampleSeed } from "./store/sample-key.js";
+
+/** One sample to draw. */
+export interface DrawJob {
+  key: string;
+  item: TaskItem;
+  /** The method's name within the run, and what it runs. */
+  name: string;
+  method: MethodName;
+  options: EvaluatedOptions;
+  sample: number;
+  seed: number;
+}
 
 /**
  * Items × methods × samples. All methods come to an item before the next one, and all items to a
  * first sample before a second: what an interrupted run has can be compared.
  */
 export function listJobs(
-  run: Omit<RunRecord, "methods">,
+  run: KeyedRun & Pick<RunRecord, "samples" | "seed">,
   items: readonly TaskItem[],
   methods: readonly ConfiguredMethod[],
 ): DrawJob[] {

@@ -1,5 +1,7 @@
 /** How many runs go on side by side, and the contexts whose decodes they share. */
 import { availableParallelism } from "node:os";
+import type { Model } from "../engine/local/model.js";
+import { type Plan, plan } from "../methods/plan.js";
 import {
   type ContextPlan,
   freeMemory,
@@ -8,11 +10,10 @@ import {
   neededBytes,
   planShared,
   usableBytes,
-} from "../engine/capacity.js";
-import type { Model } from "../engine/model.js";
-import { type Plan, plan } from "../methods/plan.js";
+} from "../planning/capacity.js";
 import { promptSettings } from "./configured-methods.js";
-import type { DrawContext, DrawJob } from "./draw-sample.js";
+import type { DrawContext } from "./draw-sample.js";
+import type { DrawJob } from "./jobs.js";
 
 /** Share of the free memory that runs' own contexts may take together. */
 const MEMORY_SHARE = 0.8;

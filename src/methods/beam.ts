@@ -1,7 +1,7 @@
 import type { ChainState, Hypothesis, PrefixChain } from "../chain/chain.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Scored } from "../energy/estimator.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import type { Prompt } from "../engine/prompt.js";
 import type { MethodOptions } from "./options.js";
 import type { Result } from "./result.js";

@@ -3,7 +3,7 @@ import type { Estimate, Scored } from "../energy/estimator.js";
 import { importanceSampling } from "../energy/importance-sampling.js";
 import { normalise } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import type { Prompt } from "../engine/prompt.js";
 import { drawStep } from "./draw-step.js";
 import type { MethodOptions } from "./options.js";

@@ -1,5 +1,5 @@
 import type { ChainState } from "../chain/chain.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import type { Prompt } from "../engine/prompt.js";
 import { EndRedraw } from "./end-redraw.js";
 import { type Kernel, Metropolis } from "./metropolis.js";

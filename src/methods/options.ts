@@ -3,7 +3,7 @@ import type { AnswerEnd } from "../chain/answer-end.js";
 import type { Budget, BudgetOptions } from "../chain/budget.js";
 import type { DenoisingSettings, ImportanceRatio } from "../chain/denoising.js";
 import type { WeightTreatment } from "../energy/importance-sampling.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import type { PromptOptions } from "../engine/prompt.js";
 import type { Sampling, SamplingOptions } from "../engine/sampling.js";
 import type { AnswerExtractor } from "../rewards/answer.js";

@@ -1,7 +1,7 @@
 import type { ChainState } from "../chain/chain.js";
 import { effectiveSampleSize, logMeanExp, normalise } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import type { Prompt } from "../engine/prompt.js";
 import type { MethodOptions } from "./options.js";
 import type { Result } from "./result.js";

@@ -8,18 +8,18 @@ import {
 } from "../chain/autoregressive.js";
 import { proposalDemand } from "../chain/autoregressive-proposal.js";
 import type { DenoisingSettings } from "../chain/denoising.js";
+import { checkOneOf } from "../engine/check.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import { type Model, planTogether } from "../engine/local/model.js";
+import type { Prompt } from "../engine/prompt.js";
 import {
   type ContextPlan,
   type Demand,
   type FreeMemory,
   freeMemory,
   largest,
-} from "../engine/capacity.js";
-import { checkOneOf } from "../engine/check.js";
-import { planDenoising } from "../engine/diffusion-capacity.js";
-import { LlamaEtsError } from "../engine/errors.js";
-import { type Model, planTogether } from "../engine/model.js";
-import type { Prompt } from "../engine/prompt.js";
+} from "../planning/capacity.js";
+import { planDenoising } from "../planning/diffusion-capacity.js";
 import { checkDiffusionMethod, METHOD_NAMES, type MethodName } from "./method-names.js";
 import type { MethodOptions, ResolvedOptions, Settings } from "./options.js";
 import { withPreset } from "./preset.js";

@@ -1,5 +1,5 @@
 import type { ChainState, RedrawnState } from "../chain/chain.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import type { Prompt } from "../engine/prompt.js";
 import { EndRedraw } from "./end-redraw.js";
 import { Metropolis } from "./metropolis.js";

@@ -6,7 +6,7 @@
  */
 import { checkKeys, checkOneOf } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
 import { type MethodName, withDefaults } from "./method-names.js";
 import type { MethodOptions } from "./options.js";

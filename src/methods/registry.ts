@@ -1,5 +1,5 @@
 /** The methods by name: what `ask` and evaluations run. */
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import type { Prompt } from "../engine/prompt.js";
 import { beam } from "./beam.js";
 import { bestOfN } from "./best-of-n.js";

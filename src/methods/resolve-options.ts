@@ -13,7 +13,7 @@ import {
   checkStrings,
 } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import { Model } from "../engine/model.js";
+import { Model } from "../engine/local/model.js";
 import type { PromptOptions } from "../engine/prompt.js";
 import { resolveSampling, SAMPLING_KEYS } from "../engine/sampling.js";
 import { extractAnswer } from "../rewards/answer.js";

@@ -13,7 +13,7 @@ import { openChain, openProposal } from "../chain/open.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Estimate, EstimatorOptions, Scored } from "../energy/estimator.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
 import type { Prompt } from "../engine/prompt.js";
 import { answerOf } from "../rewards/answer.js";
 import { type Completion, scorePool } from "../rewards/reward.js";

@@ -1,6 +1,6 @@
 /** Comparisons and reports for programs. What they need is loaded when they are called. */
 import type { ComparedRuns } from "../evaluate/compare/comparison.js";
-import type { EvaluationRun } from "../evaluate/read-run.js";
+import type { EvaluationRun } from "../evaluate/store/read-run.js";
 import type { Result } from "../methods/result.js";
 import type { Trace } from "./trace.js";
 import { TRACE_FORMAT } from "./trace-format.js";
@@ -11,7 +11,7 @@ import { TRACE_FORMAT } from "./trace-format.js";
  * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field
  */
 export async function readRun(directory: string): Promise<EvaluationRun> {
-  const module = await import("../evaluate/read-run.js");
+  const module = await import("../evaluate/store/read-run.js");
   return module.readRun(directory);
 }
 

@@ -1,5 +1,5 @@
 import { checkKeys, checkPositive } from "../engine/check.js";
-import type { TokenMetric } from "../engine/native-context.js";
+import type { TokenMetric } from "../engine/local/native-context.js";
 import type { Completion, Reward } from "./reward.js";
 
 export interface CertaintyOptions {

@@ -2,8 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { checkOneOf, checkString } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import { loadModel } from "../engine/load-model.js";
-import type { Model } from "../engine/model.js";
+import { loadModel } from "../engine/local/load-model.js";
+import type { Model } from "../engine/local/model.js";
 import type { AnswerOptions } from "./answer.js";
 import { combine } from "./combine.js";
 import { confidence } from "./confidence.js";
@@ -37,6 +37,9 @@ interface Term {
 const PLAIN = ["self-consistency", "confidence", "entropy", "self-certainty"] as const;
 const WITH_ARGUMENT = ["regex", "json-schema", "module", "model"] as const;
 type Kind = (typeof PLAIN)[number] | (typeof WITH_ARGUMENT)[number];
+
+/** The votes for a text's answer; a task brings its own way to find answers. */
+export const DEFAULT_REWARD: Kind = "self-consistency";
 
 /** For help texts: what an expression may name. */
 export const REWARD_NAMES = [...PLAIN, "regex:PATTERN", "json-schema:FILE", "module:FILE"] as const;

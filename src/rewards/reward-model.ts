@@ -1,7 +1,7 @@
 import { checkKeys, checkOneOf, checkString } from "../engine/check.js";
-import { Classifier } from "../engine/classifier.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/model.js";
+import type { Model } from "../engine/local/model.js";
+import { Classifier } from "../planning/classifier.js";
 import type { Reward } from "./reward.js";
 
 /** How a text is put to the model. What looks like a special token is one, but not in the text. */

@@ -1,7 +1,7 @@
 import type { AnswerEnd } from "../chain/answer-end.js";
 import type { Text } from "../chain/chain.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import type { TokenMetric } from "../engine/native-context.js";
+import type { TokenMetric } from "../engine/local/native-context.js";
 import { untilAborted } from "../engine/until-aborted.js";
 
 /** A finished text to be rewarded: a rollout, or a candidate that has ended. */

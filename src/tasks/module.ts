@@ -1,9 +1,7 @@
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import type { Task } from "./task.js";
-
-const METHODS = ["extract", "load", "prompt", "openGrader"] as const;
+import { lacksOfTask, type Task } from "./task.js";
 
 /**
  * Loads a task from a JavaScript module, whose default export is what `defineTask` returns. The
@@ -20,12 +18,11 @@ export async function loadTaskModule(file: string): Promise<Task> {
       { cause: error },
     );
   }
-  const task = (exported ?? {}) as Partial<Task>;
-  const missing = METHODS.filter((method) => typeof task[method] !== "function");
-  if (typeof task.name === "string" && missing.length === 0) return task as Task;
+  const missing = lacksOfTask(exported);
+  if (missing.length === 0) return exported as Task;
   throw new LlamaEtsError(
     "ERR_INVALID_OPTION",
-    `Expected ${file} to export a task as its default, got one without ${[...(typeof task.name === "string" ? [] : ["name"]), ...missing].join(", ")}`,
+    `Expected ${file} to export a task as its default, got one without ${missing.join(", ")}`,
     { fix: 'export default defineTask({ … }), with defineTask from "llama-ets" (docs/tasks.md)' },
   );
 }

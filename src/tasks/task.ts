@@ -1,5 +1,6 @@
 /** What a task is: problems, how to ask them, and how to tell a right answer. */
 import type { AnswerEnd } from "../chain/answer-end.js";
+import { LlamaEtsError } from "../engine/errors.js";
 import type { ChatMessage } from "../engine/prompt.js";
 
 /** One problem with its reference answer. */
@@ -16,8 +17,10 @@ export interface TaskItem {
   entryPoint?: string;
 }
 
+export const PROMPT_FORMS = ["chat", "paper"] as const;
+
 /** A chat question, or the raw few-shot text of the published evaluations. */
-export type PromptForm = "chat" | "paper";
+export type PromptForm = (typeof PROMPT_FORMS)[number];
 
 export interface TaskPrompt {
   prompt: string | ChatMessage[];
@@ -29,11 +32,13 @@ export interface TaskPrompt {
   maxTokens?: number;
 }
 
+export const GRADING_MODES = ["fair", "compat"] as const;
+
 /**
  * `fair` asks whether the answer is right; `compat` scores as lm-evaluation-harness and the paper's
  * code do, misjudgements included, for numbers that can be compared.
  */
-export type GradingMode = "fair" | "compat";
+export type GradingMode = (typeof GRADING_MODES)[number];
 
 export interface GraderOptions {
   /** Default "fair". */
@@ -89,4 +94,24 @@ export interface Task {
   load(file?: string, options?: LoadOptions): Promise<TaskItem[]>;
   prompt(item: TaskItem, form: PromptForm): TaskPrompt;
   openGrader(options?: GraderOptions): Promise<Grader>;
+}
+
+const METHODS = ["extract", "load", "prompt", "openGrader"] as const;
+
+/** What of a task a value has not, by name. */
+export function lacksOfTask(value: unknown): string[] {
+  const task = (value ?? {}) as Partial<Task>;
+  const missing = METHODS.filter((method) => typeof task[method] !== "function");
+  return [...(typeof task.name === "string" ? [] : ["name"]), ...missing];
+}
+
+/** Throws `ERR_INVALID_OPTION`. */
+export function checkTask(name: string, value: Task): Task {
+  const missing = lacksOfTask(value);
+  if (missing.length === 0) return value;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    `Expected \`${name}\` to be a task, got one without ${missing.join(", ")}`,
+    { fix: "findTask, or defineTask" },
+  );
 }

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { askCommand } from "../../src/cli/ask.js";
 import { METHOD_NAMES } from "../../src/cli/ask-flags.js";
-import { locateEngine } from "../../src/engine/locate-engine.js";
+import { locateEngine } from "../../src/engine/local/locate-engine.js";
 import { taskNames } from "../../src/tasks/index.js";
 import { VERSION } from "../../src/version.js";
 import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { loadModel } from "../../src/engine/load-model.js";
+import { loadModel } from "../../src/engine/local/load-model.js";
 import { ets } from "../../src/methods/ets.js";
 import type { MethodOptions } from "../../src/methods/options.js";
 import type { Result } from "../../src/methods/result.js";

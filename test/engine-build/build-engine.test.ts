@@ -10,8 +10,8 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { locateEngine } from "../../src/engine/locate-engine.js";
-import { addon } from "../../src/engine/native.js";
+import { locateEngine } from "../../src/engine/local/locate-engine.js";
+import { addon } from "../../src/engine/local/native.js";
 import { buildEngine } from "../../src/engine-build/build-engine.js";
 import { temporary } from "../fixtures/temporary-directory.js";
 

@@ -1,6 +1,9 @@
 /** Plans of contexts: what they hold, and what doesn't fit. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { bytesPerCell } from "../../src/engine/local/memory.js";
+import { addon } from "../../src/engine/local/native.js";
+import { chooseThreads } from "../../src/engine/local/threads.js";
 import {
   type ContextPlan,
   type Demand,
@@ -8,10 +11,7 @@ import {
   mostSharing,
   planContexts,
   planShared,
-} from "../../src/engine/capacity.js";
-import { bytesPerCell } from "../../src/engine/memory.js";
-import { addon } from "../../src/engine/native.js";
-import { chooseThreads } from "../../src/engine/threads.js";
+} from "../../src/planning/capacity.js";
 import { useModel } from "../fixtures/models.js";
 
 const model = useModel();

@@ -1,7 +1,7 @@
 /** Sequences of a real model: forks share, stay apart, and give their cells back. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Context, type Sequence } from "../../src/engine/context.js";
-import { loadModel } from "../../src/engine/load-model.js";
+import { Context, type Sequence } from "../../src/engine/local/context.js";
+import { loadModel } from "../../src/engine/local/load-model.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { UNLIMITED } from "../fixtures/generation.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
@@ -304,7 +304,7 @@ describe("an owner", () => {
 
 /** A native model of its own, for contexts that the model's lease doesn't make. */
 async function nativeOf() {
-  const { addon } = await import("../../src/engine/native.js");
+  const { addon } = await import("../../src/engine/local/native.js");
   const other = await loadModel("mini-gsm-ref", { gpu: false });
   const loading = addon().loadModel({
     path: other.path,

@@ -1,6 +1,6 @@
 /** Requests that don't fit, and contexts that are aborted or disposed of while they run. */
 import { describe, expect, test } from "vitest";
-import { loadModel } from "../../src/engine/load-model.js";
+import { loadModel } from "../../src/engine/local/load-model.js";
 import { type Changes, LENGTH, openDream, requestFor, useDream } from "../fixtures/dream.js";
 import { useModel } from "../fixtures/models.js";
 

@@ -5,7 +5,7 @@ import type {
   DenoisedText,
   DiffusionContext,
   DiffusionContextOptions,
-} from "../../src/engine/diffusion-context.js";
+} from "../../src/engine/local/diffusion-context.js";
 import {
   type Changes,
   LENGTH,

@@ -1,6 +1,11 @@
 /** Lanes of one context share its decodes; each keeps its own draws, counts, limits and errors. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Context, Continuation, GenerateRequest, Sequence } from "../../src/engine/context.js";
+import type {
+  Context,
+  Continuation,
+  GenerateRequest,
+  Sequence,
+} from "../../src/engine/local/context.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { UNLIMITED } from "../fixtures/generation.js";
 import { QUESTION, useModel } from "../fixtures/models.js";

@@ -1,15 +1,15 @@
 /** Predictions of a context's memory, against what llama.cpp reports when it makes one. */
 import { describe, expect, test } from "vitest";
 import { bundledModels } from "../../src/engine/bundled-models.js";
-import { loadModel } from "../../src/engine/load-model.js";
+import { loadModel } from "../../src/engine/local/load-model.js";
 import {
   bytesPerCell,
   bytesPerRow,
   computeBytes,
   padCells,
   reservedComputeBytes,
-} from "../../src/engine/memory.js";
-import type { NativeModelInfo } from "../../src/engine/native-model.js";
+} from "../../src/engine/local/memory.js";
+import type { NativeModelInfo } from "../../src/engine/local/native-model.js";
 import { childPackage } from "../fixtures/load-in-child.js";
 import { runChild } from "../fixtures/package-copy.js";
 

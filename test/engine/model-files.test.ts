@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { LlamaEtsError } from "../../src/engine/errors.js";
-import { loadModel } from "../../src/engine/load-model.js";
-import type { Model } from "../../src/engine/model.js";
+import { loadModel } from "../../src/engine/local/load-model.js";
+import type { Model } from "../../src/engine/local/model.js";
 import { sample } from "../../src/methods/sample.js";
 import {
   BROKEN,

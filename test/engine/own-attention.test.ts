@@ -1,16 +1,16 @@
 /** Who computes attention: the option, the environment variable, and what follows for contexts. */
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { FlashAttention } from "../../src/engine/context.js";
-import { loadModel } from "../../src/engine/load-model.js";
-import type { Model } from "../../src/engine/model.js";
-import { addon } from "../../src/engine/native.js";
+import type { FlashAttention } from "../../src/engine/local/context.js";
+import { loadModel } from "../../src/engine/local/load-model.js";
+import type { Model } from "../../src/engine/local/model.js";
+import { addon } from "../../src/engine/local/native.js";
 import {
   type AttentionChoice,
   attentionOfContext,
   chooseAttention,
   describeAttention,
   refuseMissingAttention,
-} from "../../src/engine/own-attention.js";
+} from "../../src/engine/local/own-attention.js";
 import { plan } from "../../src/methods/plan.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
 

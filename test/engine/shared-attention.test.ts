@@ -1,9 +1,9 @@
 /** Attention of our own, where the processor has it, in real contexts. */
 import { describe, expect, test } from "vitest";
-import type { FlashAttention } from "../../src/engine/context.js";
-import { loadModel } from "../../src/engine/load-model.js";
-import type { Model } from "../../src/engine/model.js";
-import { addon, SHARED_ATTENTION } from "../../src/engine/native.js";
+import type { FlashAttention } from "../../src/engine/local/context.js";
+import { loadModel } from "../../src/engine/local/load-model.js";
+import type { Model } from "../../src/engine/local/model.js";
+import { addon, SHARED_ATTENTION } from "../../src/engine/local/native.js";
 import { resolveOnlySampling } from "../../src/engine/sampling.js";
 import { plan } from "../../src/methods/plan.js";
 import { UNLIMITED } from "../fixtures/generation.js";

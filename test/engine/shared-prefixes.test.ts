@@ -1,6 +1,6 @@
 /** What continuations of one parent have in common is decoded once, and nothing else changes. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Context, Sequence } from "../../src/engine/context.js";
+import type { Context, Sequence } from "../../src/engine/local/context.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { UNLIMITED } from "../fixtures/generation.js";
 import { QUESTION, useModel } from "../fixtures/models.js";

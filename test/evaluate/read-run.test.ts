@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { mergeRuns } from "../../src/evaluate/merge-runs.js";
-import { readRun } from "../../src/evaluate/read-run.js";
-import type { GradedSample, MethodRecord, RunRecord } from "../../src/evaluate/run-files.js";
-import { summarise } from "../../src/evaluate/summary.js";
+import { mergeRuns } from "../../src/evaluate/store/merge-runs.js";
+import { readRun } from "../../src/evaluate/store/read-run.js";
+import type { GradedSample, MethodRecord, RunRecord } from "../../src/evaluate/store/run-files.js";
+import { summarise } from "../../src/evaluate/store/summary.js";
 import { temporary } from "../fixtures/temporary-directory.js";
 
 const hash = (n: number) => n.toString(16).padStart(64, "0");

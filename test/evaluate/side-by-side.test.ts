@@ -1,12 +1,13 @@
 /** Runs side by side draw the samples that they draw one by one, whatever becomes of the others. */
 import { availableParallelism } from "node:os";
 import { describe, expect, test } from "vitest";
-import { freeMemory } from "../../src/engine/capacity.js";
-import type { DrawJob, Outcome } from "../../src/evaluate/draw-sample.js";
-import { drawLocally } from "../../src/evaluate/local-drawer.js";
+import type { Outcome } from "../../src/evaluate/draw-sample.js";
+import type { DrawJob } from "../../src/evaluate/jobs.js";
+import { drawLocally } from "../../src/evaluate/local-executor.js";
 import { openSideBySide } from "../../src/evaluate/side-by-side.js";
 import { loadModel, plan, type Result, sample } from "../../src/index.js";
 import type { MethodName } from "../../src/methods/method-names.js";
+import { freeMemory } from "../../src/planning/capacity.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import type { TaskItem } from "../../src/tasks/task.js";
 import { useModel } from "../fixtures/models.js";

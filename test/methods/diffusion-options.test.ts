@@ -1,7 +1,7 @@
 /** The schedule of a diffusion model is checked before anything is loaded or drawn. */
 import { describe, expect, test } from "vitest";
 import { LlamaEtsError } from "../../src/engine/errors.js";
-import type { Model } from "../../src/engine/model.js";
+import type { Model } from "../../src/engine/local/model.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { resolveDiffusion } from "../../src/methods/diffusion-options.js";
 import type { MethodOptions, Settings } from "../../src/methods/options.js";

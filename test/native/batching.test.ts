@@ -4,14 +4,14 @@
  */
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { openEngine } from "../../src/engine/load-model.js";
-import { addon } from "../../src/engine/native.js";
+import { openEngine } from "../../src/engine/local/load-model.js";
+import { addon } from "../../src/engine/local/native.js";
 import type {
   ContextStatus,
   NativeContext,
   NativeGenerateRequest,
-} from "../../src/engine/native-context.js";
-import type { NativeModel } from "../../src/engine/native-model.js";
+} from "../../src/engine/local/native-context.js";
+import type { NativeModel } from "../../src/engine/local/native-model.js";
 import { PLAIN } from "../fixtures/sampling.js";
 
 const MODEL = fileURLToPath(new URL("../../models/mini-gsm-proposal.gguf", import.meta.url));

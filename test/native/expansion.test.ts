@@ -4,10 +4,13 @@
  */
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { openEngine } from "../../src/engine/load-model.js";
-import { addon } from "../../src/engine/native.js";
-import type { NativeContext, NativeGenerateRequest } from "../../src/engine/native-context.js";
-import type { NativeModel, NativeSampling } from "../../src/engine/native-model.js";
+import { openEngine } from "../../src/engine/local/load-model.js";
+import { addon } from "../../src/engine/local/native.js";
+import type {
+  NativeContext,
+  NativeGenerateRequest,
+} from "../../src/engine/local/native-context.js";
+import type { NativeModel, NativeSampling } from "../../src/engine/local/native-model.js";
 import { largestDifference, ROUNDING } from "../fixtures/rounding.js";
 import { PLAIN } from "../fixtures/sampling.js";
 

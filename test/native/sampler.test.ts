@@ -1,7 +1,7 @@
 /** The native sampler against its definition, written plainly in double precision. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { addon } from "../../src/engine/native.js";
+import { addon } from "../../src/engine/local/native.js";
 import { logitsOf, PLAIN, referencePolicy, samplings } from "../fixtures/sampling.js";
 import { chiSquarePValue } from "../fixtures/statistics.js";
 

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, test, vi } from "vitest";
 import { compareRuns } from "../../src/evaluate/compare/compare-runs.js";
-import { canonicalJson, sha256 } from "../../src/evaluate/sample-key.js";
+import { canonicalJson, sha256 } from "../../src/evaluate/store/sample-key.js";
 import { evaluationReport } from "../../src/report/evaluation/evaluation-report.js";
 import { placeLabels } from "../../src/report/evaluation/label-placement.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";

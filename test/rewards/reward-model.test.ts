@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { loadModel } from "../../src/engine/load-model.js";
+import { loadModel } from "../../src/engine/local/load-model.js";
 import { bestOfN } from "../../src/methods/best-of-n.js";
 import { ets } from "../../src/methods/ets.js";
 import { openReward } from "../../src/rewards/named.js";

@@ -2,7 +2,7 @@
  * The enumerated diffusion chain of a real model: three positions, two digits and the end token.
  * Its conditionals are the engine's own scores of every partly masked text.
  */
-import type { Model } from "../../src/engine/model.js";
+import type { Model } from "../../src/engine/local/model.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import type { MethodOptions } from "../../src/methods/options.js";
 import type { Completion } from "../../src/rewards/reward.js";

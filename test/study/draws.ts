@@ -1,5 +1,5 @@
 /** Draws of the library, and what is counted and averaged of them. */
-import type { Model } from "../../src/engine/model.js";
+import type { Model } from "../../src/engine/local/model.js";
 import { ets } from "../../src/methods/ets.js";
 import type { MethodOptions } from "../../src/methods/options.js";
 import type { Result } from "../../src/methods/result.js";

@@ -5,8 +5,8 @@
 import path from "node:path";
 import { checkStrings } from "../../engine/check.js";
 import { LlamaEtsError } from "../../engine/errors.js";
-import { type EvaluationRun, readRun } from "../read-run.js";
-import { isFailed } from "../run-files.js";
+import { type EvaluationRun, readRun } from "../store/read-run.js";
+import { isFailed } from "../store/run-files.js";
 import type { ComparedItem, ComparedRun, ComparedRuns } from "./comparison.js";
 import { chooseItems, differencesOf } from "./differences.js";
 import { type Entry, entriesOf } from "./entries.js";

@@ -1,7 +1,8 @@
 /** What a comparison of methods says. */
-import type { EvaluationRun } from "../read-run.js";
-import type { Sample } from "../run-files.js";
+
 import type { Interval } from "../statistics/wilson.js";
+import type { EvaluationRun } from "../store/read-run.js";
+import type { Sample } from "../store/run-files.js";
 
 export interface Estimate {
   value: number;

@@ -1,9 +1,10 @@
 /** Accuracies, what they cost, and how they differ: over items, each of equal weight. */
-import { isFailed, type Sample } from "../run-files.js";
+
 import { percentileInterval, resampledMeans } from "../statistics/bootstrap.js";
 import { holmAdjusted } from "../statistics/holm.js";
 import { mcnemarPValue } from "../statistics/mcnemar.js";
 import { wilsonInterval } from "../statistics/wilson.js";
+import { isFailed, type Sample } from "../store/run-files.js";
 import type { ComparedMethod, Estimate, Pair } from "./comparison.js";
 import type { Entry } from "./entries.js";
 

@@ -1,8 +1,8 @@
 /** The questions of a run's items, which its samples don't repeat. */
 import { stat } from "node:fs/promises";
 import { findTask, taskNames } from "../../tasks/index.js";
-import type { RunRecord } from "../run-files.js";
-import { canonicalJson, sha256 } from "../sample-key.js";
+import type { RunRecord } from "../store/run-files.js";
+import { canonicalJson, sha256 } from "../store/sample-key.js";
 
 const MAX_BYTES = 256 * 2 ** 20;
 

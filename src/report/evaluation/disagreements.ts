@@ -1,7 +1,7 @@
 /** The items on which methods differ: the question, and what each made of it. */
 
 import type { ComparedItem, Comparison } from "../../evaluate/compare/comparison.js";
-import { isFailed, type Sample } from "../../evaluate/run-files.js";
+import { isFailed, type Sample } from "../../evaluate/store/run-files.js";
 import { counted, number, percent } from "../format.js";
 import { type Html, html } from "../html.js";
 import { methodLabel } from "./method-marks.js";

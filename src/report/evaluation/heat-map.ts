@@ -1,7 +1,7 @@
 /** Which items each method got right. */
 
 import type { ComparedItem, Comparison } from "../../evaluate/compare/comparison.js";
-import { isFailed } from "../../evaluate/run-files.js";
+import { isFailed } from "../../evaluate/store/run-files.js";
 import { percent } from "../format.js";
 import type { Html } from "../html.js";
 import { drawFigure } from "../plot.js";

@@ -1,7 +1,7 @@
 /** How far the methods' weights can be trusted: histograms over all steps. */
 
 import type { ComparedItem, Comparison } from "../../evaluate/compare/comparison.js";
-import { isFailed, type Sample } from "../../evaluate/run-files.js";
+import { isFailed, type Sample } from "../../evaluate/store/run-files.js";
 import type { Html } from "../html.js";
 import { drawFigure } from "../plot.js";
 import { seriesColor } from "../style.js";

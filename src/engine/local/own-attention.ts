@@ -1,7 +1,7 @@
 /** Who computes attention on a CPU: a kernel of our own, where there is one, or llama.cpp. */
-import { checkOneOf } from "./check.js";
+import { checkOneOf } from "../check.js";
+import { LlamaEtsError } from "../errors.js";
 import type { FlashAttention } from "./context.js";
-import { LlamaEtsError } from "./errors.js";
 import { addon } from "./native.js";
 
 /** "auto": whichever is the faster one for a run; "own" is refused where there is none. */

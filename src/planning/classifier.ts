@@ -1,9 +1,10 @@
 /** Classifies texts that share a prefix, which is read once. */
+
+import { LlamaEtsError } from "../engine/errors.js";
+import type { Context, ContextOptions, Sequence } from "../engine/local/context.js";
+import { bytesPerCell, bytesPerRow, computeBytes, padCells } from "../engine/local/memory.js";
+import type { Model } from "../engine/local/model.js";
 import { freeMemory } from "./capacity.js";
-import type { Context, ContextOptions, Sequence } from "./context.js";
-import { LlamaEtsError } from "./errors.js";
-import { bytesPerCell, bytesPerRow, computeBytes, padCells } from "./memory.js";
-import type { Model } from "./model.js";
 
 /** Texts read side by side. */
 const PARALLEL = 16;

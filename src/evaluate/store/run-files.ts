@@ -1,5 +1,6 @@
 /** What a run directory holds: `run.json`, `samples.jsonl` and `summary.json` (docs/evaluation.md). */
 import { z } from "zod";
+import { GRADING_MODES } from "../../tasks/task.js";
 
 export const RUN_FORMAT = "llama-ets-run/1";
 
@@ -10,8 +11,6 @@ export const SUMMARY_FILE = "summary.json";
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected a SHA-256 in hexadecimal");
 const count = z.int().min(0);
 const share = z.number().min(0).max(1);
-
-export const GRADING_MODES = ["fair", "compat"] as const;
 
 const modelSchema = z.object({
   path: z.string(),
@@ -145,7 +144,6 @@ const summarySchema = z.object({
   methods: z.record(z.string(), methodSummarySchema),
 });
 
-export type GradingMode = (typeof GRADING_MODES)[number];
 export type RunRecord = z.infer<typeof runSchema>;
 export type MethodRecord = z.infer<typeof methodSchema>;
 export type ModelRecord = z.infer<typeof modelSchema>;

@@ -1,4 +1,4 @@
-import { LlamaEtsError } from "../engine/errors.js";
+import { LlamaEtsError } from "../../engine/errors.js";
 import type { MethodRecord, RunRecord } from "./run-files.js";
 import { canonicalJson } from "./sample-key.js";
 

@@ -1,4 +1,6 @@
 /** What a run came to, method by method. */
+
+import { wilsonInterval } from "../statistics/wilson.js";
 import {
   isFailed,
   type MethodSummary,
@@ -6,7 +8,6 @@ import {
   type Sample,
   type Summary,
 } from "./run-files.js";
-import { wilsonInterval } from "./statistics/wilson.js";
 
 /** `summary.json` of these samples. */
 export function summarise({ task, methods }: RunRecord, samples: readonly Sample[]): Summary {

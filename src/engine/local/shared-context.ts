@@ -1,5 +1,5 @@
 /** A context that runs share which go on side by side: each leases a lane of it. */
-import type { Capacity, ContextPlan } from "./capacity.js";
+import type { Capacity, ContextPlan } from "../../planning/capacity.js";
 import { Context, type ContextOptions } from "./context.js";
 import type { NativeModel } from "./native-model.js";
 

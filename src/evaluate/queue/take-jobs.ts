@@ -2,8 +2,8 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Job } from "bullmq";
-import { untilAborted } from "../engine/until-aborted.js";
-import type { Outcome } from "./draw-sample.js";
+import { untilAborted } from "../../engine/until-aborted.js";
+import type { Outcome } from "../draw-sample.js";
 import { type Equipment, refusalOf } from "./equipment.js";
 import {
   jobSchema,
@@ -13,7 +13,7 @@ import {
   type QueuedJob,
   type Redis,
   STALLED_CHECK_MS,
-} from "./queue-protocol.js";
+} from "./protocol.js";
 
 /** An ended worker waits no longer for a Redis that may be gone. */
 const CLOSE_LIMIT_MS = 3_000;

@@ -1,8 +1,8 @@
 /** What a worker draws with; an evaluation that wants something else is refused. */
-import { LlamaEtsError } from "../engine/errors.js";
-import { taskNames } from "../tasks/index.js";
-import type { Task } from "../tasks/task.js";
-import type { Work } from "./queue-protocol.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import { taskNames } from "../../tasks/index.js";
+import type { Task } from "../../tasks/task.js";
+import type { Work } from "./protocol.js";
 
 export interface Equipment extends Pick<Work, "model" | "proposal" | "reward"> {
   /** A task of its own, besides those that come with the package. */

@@ -5,13 +5,14 @@
  */
 import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
-import { lockFile } from "../engine/file-lock.js";
+import { codeOf, LlamaEtsError, messageOf } from "../../engine/errors.js";
+import { lockFile } from "../../engine/local/file-lock.js";
 import { mergeRuns } from "./merge-runs.js";
 import { readRun } from "./read-run.js";
 import {
   isFailed,
   RUN_FILE,
+  RUN_FORMAT,
   type RunRecord,
   SAMPLES_FILE,
   type Sample,
@@ -57,7 +58,11 @@ export class RunStore implements AsyncDisposable {
    *   `ERR_INVALID_OPTION` when it holds a run that is not to be resumed, or another one,
    *   `ERR_INVALID_DATA` when what it holds is damaged
    */
-  static async open(directory: string, run: RunRecord, resume: boolean): Promise<RunStore> {
+  static async open(
+    directory: string,
+    run: Omit<RunRecord, "format">,
+    resume: boolean,
+  ): Promise<RunStore> {
     await mkdir(directory, { recursive: true }).catch((error) => refuse(directory, error));
     const lockPath = path.join(directory, LOCK_FILE);
     const lock = await lockFile(lockPath).catch((error) => refuse(directory, error));
@@ -67,7 +72,7 @@ export class RunStore implements AsyncDisposable {
       });
     }
     try {
-      return await RunStore.#openLocked(directory, run, resume, lock);
+      return await RunStore.#openLocked(directory, { format: RUN_FORMAT, ...run }, resume, lock);
     } catch (error) {
       await lock[Symbol.asyncDispose]();
       throw error;

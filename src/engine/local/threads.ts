@@ -4,10 +4,10 @@
  * no faster on two threads than on one.
  */
 import { availableParallelism } from "node:os";
+import { resolveSampling } from "../sampling.js";
 import { Context } from "./context.js";
 import { DiffusionContext } from "./diffusion-context.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
-import { resolveSampling } from "./sampling.js";
 
 /** Below this many parameters one thread is always right. */
 const SMALL_MODEL = 100e6;

@@ -1,26 +1,25 @@
 /** A worker: draws samples that evaluations elsewhere have put on a queue. */
-import { checkInteger, checkKeys, checkString } from "../engine/check.js";
-import { LlamaEtsError } from "../engine/errors.js";
-import { Model } from "../engine/model.js";
-import { untilAborted } from "../engine/until-aborted.js";
-import { openReward } from "../rewards/named.js";
-import { findTask } from "../tasks/index.js";
-import type { Task } from "../tasks/task.js";
-import { refuseReserved } from "./configured-methods.js";
-import { describeModel } from "./describe-run.js";
-import { type DrawContext, drawSample } from "./draw-sample.js";
-import { type Equipment, refusalOf } from "./equipment.js";
-import { DEFAULT_REWARD } from "./evaluate-options.js";
 import {
-  type Announcement,
-  connectRedis,
-  type QueuedJob,
-  RUN_KEY,
-  readAnnouncement,
-  type Work,
-} from "./queue-protocol.js";
-import { openSideBySide } from "./side-by-side.js";
-import { takeJobs } from "./take-jobs.js";
+  checkFunction,
+  checkInteger,
+  checkKeys,
+  checkModel,
+  checkSignal,
+  checkString,
+  optional,
+} from "../../engine/check.js";
+import type { Model } from "../../engine/local/model.js";
+import { untilAborted } from "../../engine/until-aborted.js";
+import { DEFAULT_REWARD, openReward, parseReward } from "../../rewards/named.js";
+import { findTask } from "../../tasks/index.js";
+import type { Task } from "../../tasks/task.js";
+import { refuseReserved } from "../configured-methods.js";
+import { type DrawContext, drawSample } from "../draw-sample.js";
+import { MAX_CONCURRENCY } from "../evaluate-options.js";
+import { openSideBySide } from "../side-by-side.js";
+import { describeModel } from "../store/describe-run.js";
+import { type Equipment, refusalOf } from "./equipment.js";
+import type { Announcement, QueuedJob, Work } from "./protocol.js";
 
 export interface WorkerOptions {
   /** The Redis server that evaluations put their samples on: `redis://host:6379`. */
@@ -45,30 +44,40 @@ export interface WorkerOptions {
   onConnection?: (isConnected: boolean) => void;
 }
 
-/** As `runWorker`. */
-export async function workOnQueue(model: Model, options: WorkerOptions): Promise<never> {
-  const { signal } = options;
-  const { concurrency, reward } = resolveWorkerOptions(options);
+/**
+ * Draws samples for evaluations that name the same `queue`, until `signal` aborts it.
+ *
+ * @throws LlamaEtsError `ERR_QUEUE` when the evaluation is of another model, proposal, task or
+ *   reward (its samples stay on the queue), or when there is no Redis; the signal's reason
+ */
+export async function runWorker(model: Model, options: WorkerOptions): Promise<never> {
+  checkModel("model", model);
+  const resolved = resolveWorkerOptions(options);
+  const { queue, concurrency, reward, proposal, signal, onSample, onWarning, onConnection } =
+    resolved;
+  // What checks messages (zod) takes as long to load as all the rest of the package.
+  const { connectRedis, readAnnouncement, RUN_KEY } = await import("./protocol.js");
+  const { takeJobs } = await import("./take-jobs.js");
   const own: Equipment = {
     model: (await describeModel(model, signal)).sha256,
-    proposal: options.proposal ? (await describeModel(options.proposal, signal)).sha256 : null,
+    proposal: proposal ? (await describeModel(proposal, signal)).sha256 : null,
     reward,
-    task: options.task === undefined ? null : await findTask(options.task),
+    task: resolved.task === undefined ? null : await findTask(resolved.task),
   };
   await using opened =
     reward === DEFAULT_REWARD ? null : await openReward(reward, rewardContext(own.task));
-  const redis = await connectRedis(options.queue);
+  const redis = await connectRedis(queue);
   /** Aborted by the signal, or by a job that this worker must refuse. */
   const ended = new AbortController();
   const onAbort = () => ended.abort(signal?.reason);
   signal?.addEventListener("abort", onAbort, { once: true });
   redis.on("close", () => {
-    if (!ended.signal.aborted) options.onConnection?.(false);
+    if (!ended.signal.aborted) onConnection?.(false);
   });
-  redis.on("ready", () => options.onConnection?.(true));
+  redis.on("ready", () => onConnection?.(true));
 
   const contextOf = async (work: Work, until: AbortSignal): Promise<DrawContext> => ({
-    ...{ model, proposal: options.proposal, form: work.form },
+    ...{ model, proposal, form: work.form },
     task: own.task?.name === work.task ? own.task : await findTask(work.task),
     reward: opened?.reward,
     signal: until,
@@ -77,7 +86,7 @@ export async function workOnQueue(model: Model, options: WorkerOptions): Promise
   const openRoom = async (announcement: Announcement) =>
     openSideBySide(concurrency, announcement.longest, {
       ...(await contextOf(announcement, ended.signal)),
-      onWarning: options.onWarning,
+      onWarning,
     });
   const drawJob = async (job: QueuedJob, withdrawn: AbortSignal | undefined) => {
     const { work, ...queued } = job;
@@ -86,7 +95,7 @@ export async function workOnQueue(model: Model, options: WorkerOptions): Promise
     const outcome = await drawSample(queued, await contextOf(work, until));
     const error = "error" in outcome ? outcome.error.message : undefined;
     const sample = { item: queued.item.id, method: queued.name };
-    options.onSample?.(error === undefined ? sample : { ...sample, error });
+    onSample?.(error === undefined ? sample : { ...sample, error });
     return outcome;
   };
 
@@ -117,13 +126,18 @@ function resolveWorkerOptions(options: WorkerOptions) {
     ...["queue", "proposal", "task", "reward", "concurrency"],
     ...["signal", "onSample", "onWarning", "onConnection"],
   ]);
-  const { proposal, concurrency = 1, reward = DEFAULT_REWARD } = options;
-  if (proposal !== undefined && !(proposal instanceof Model)) {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `proposal` to be a loaded model");
-  }
+  const { concurrency = 1, reward = DEFAULT_REWARD } = options;
+  parseReward(reward);
   return {
-    reward: checkString("reward", reward),
-    concurrency: checkInteger("concurrency", concurrency, 1, 64),
+    reward,
+    queue: checkString("queue", options.queue),
+    concurrency: checkInteger("concurrency", concurrency, 1, MAX_CONCURRENCY),
+    proposal: optional(checkModel, "proposal", options.proposal),
+    task: optional(checkString, "task", options.task),
+    signal: optional(checkSignal, "signal", options.signal),
+    onSample: optional(checkFunction, "onSample", options.onSample),
+    onWarning: optional(checkFunction, "onWarning", options.onWarning),
+    onConnection: optional(checkFunction, "onConnection", options.onConnection),
   };
 }
 

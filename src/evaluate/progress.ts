@@ -1,30 +1,46 @@
-import type { DrawJob } from "./draw-sample.js";
-import type { EvaluateOptions, EvaluationProgress } from "./evaluate.js";
-import { isFailed, type Sample } from "./run-files.js";
+/** How far an evaluation is. */
+import type { DrawJob } from "./jobs.js";
+import type { Sample } from "./store/run-files.js";
+
+interface MethodCount {
+  n: number;
+  correct: number;
+  failed: number;
+}
+
+export interface EvaluationProgress {
+  /** Samples that are there, those of earlier runs included. */
+  done: number;
+  total: number;
+  /** Samples of this process, the milliseconds they have taken, and tokens generated so far. */
+  drawn: number;
+  ms: number;
+  generated: number;
+  /** Each method's samples so far; failed ones count as wrong. */
+  methods: Readonly<Record<string, Readonly<MethodCount>>>;
+}
+
+type ProgressCallback = ((progress: EvaluationProgress) => void) | undefined;
 
 /** Counts what an evaluation has, for those who watch it. */
 export class ProgressCount {
-  readonly #onProgress: EvaluateOptions["onProgress"];
+  readonly #onProgress: ProgressCallback;
   readonly #total: number;
   readonly #started = performance.now();
-  readonly #methods: Record<string, { n: number; correct: number; failed: number }> = {};
+  readonly #methods: Record<string, MethodCount> = {};
   /** Tokens of runs that are under way, by key. */
   readonly #running = new Map<string, number>();
   #done = 0;
   #drawn = 0;
   #generated = 0;
 
-  constructor(
-    jobs: readonly DrawJob[],
-    before: readonly Sample[],
-    onProgress: EvaluateOptions["onProgress"],
-  ) {
+  constructor(jobs: readonly DrawJob[], before: readonly Sample[], onProgress: ProgressCallback) {
     this.#onProgress = onProgress;
     this.#total = jobs.length;
     for (const { name } of jobs) this.#methods[name] ??= { n: 0, correct: 0, failed: 0 };
     const keys = new Set(jobs.map(({ key }) => key));
     for (const sample of before) {
-      if (keys.has(sample.key) && !isFailed(sample)) this.#count(sample);
+      if (keys.has(sample.key) && !("error" in sample)) this.#count(sample);
     }
   }
 
@@ -36,7 +52,7 @@ export class ProgressCount {
   onSample(sample: Sample): void {
     this.#running.delete(sample.key);
     this.#drawn++;
-    if (!isFailed(sample)) {
+    if (!("error" in sample)) {
       this.#generated += sample.usage.generated + (sample.proposalUsage?.generated ?? 0);
     }
     this.#count(sample);
@@ -48,7 +64,7 @@ export class ProgressCount {
     if (method === undefined) return;
     this.#done++;
     method.n++;
-    if (isFailed(sample)) method.failed++;
+    if ("error" in sample) method.failed++;
     else if (sample.correct) method.correct++;
   }
 

@@ -1,7 +1,6 @@
 /** What a run needs, and whether it fits: planned before work starts. */
 import { freemem } from "node:os";
-import { type AttentionKind, fastestAttention } from "./attention.js";
-import { LlamaEtsError } from "./errors.js";
+import { LlamaEtsError } from "../engine/errors.js";
 import {
   bytesPerCell,
   bytesPerRow,
@@ -11,8 +10,9 @@ import {
   type ModelShape,
   padCells,
   reservedComputeBytes,
-} from "./memory.js";
-import { addon, SHARED_ATTENTION } from "./native.js";
+} from "../engine/local/memory.js";
+import { addon, SHARED_ATTENTION } from "../engine/local/native.js";
+import { type AttentionKind, fastestAttention } from "./attention.js";
 
 /** llama.cpp's limit on sequences of one context. */
 const MAX_SEQUENCES = 256;

@@ -3,7 +3,7 @@
  * until a pass of the model predicts them. A context is stateless between calls: a text is its
  * tokens, so states are kept, copied and dropped as plain arrays.
  */
-import { checkInteger, checkNumber, checkOneOf } from "./check.js";
+import { checkInteger, checkNumber, checkOneOf } from "../check.js";
 import {
   CACHES,
   type DenoiseRequest,
@@ -12,8 +12,9 @@ import {
   type TokenPolicy,
   toNativeDenoise,
   toNativeSearch,
-} from "./denoising-request.js";
-import { LlamaEtsError } from "./errors.js";
+} from "../denoising-request.js";
+import { LlamaEtsError } from "../errors.js";
+import { toNativeSampling } from "../sampling.js";
 import { addon, call, rethrow } from "./native.js";
 import type {
   DiffusionStatus,
@@ -22,7 +23,6 @@ import type {
   NativeFoundText,
 } from "./native-diffusion.js";
 import type { NativeModel } from "./native-model.js";
-import { toNativeSampling } from "./sampling.js";
 
 export interface DiffusionContextOptions {
   /** The longest prompt and text together, in tokens. */

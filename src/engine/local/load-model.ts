@@ -1,10 +1,10 @@
 import path from "node:path";
-import { resolveBundledName } from "./bundled-models.js";
-import { checkInteger, checkKeys, checkOneOf, checkString } from "./check.js";
-import { codeOf, LlamaEtsError, messageOf } from "./errors.js";
+import { resolveBundledName } from "../bundled-models.js";
+import { checkInteger, checkKeys, checkOneOf, checkString } from "../check.js";
+import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
+import { type LoadProgress, resolveModelPath } from "../model-path.js";
 import { type EngineLocation, type GpuChoice, locateEngine } from "./locate-engine.js";
 import { Model } from "./model.js";
-import { type LoadProgress, resolveModelPath } from "./model-path.js";
 import { addon, rethrow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import { type AttentionChoice, chooseAttention, refuseMissingAttention } from "./own-attention.js";

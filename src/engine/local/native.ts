@@ -1,7 +1,7 @@
 /** The addon, as `native/js/addon.cc` defines it, and how its errors become ours. */
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import { codeOf, type ErrorCode, LlamaEtsError, messageOf } from "./errors.js";
+import { codeOf, type ErrorCode, LlamaEtsError, messageOf } from "../errors.js";
 import type { NativeContext, TokenMetric } from "./native-context.js";
 import type { NativeDiffusionContext } from "./native-diffusion.js";
 import type { NativeModel, NativeSampling } from "./native-model.js";
@@ -117,7 +117,7 @@ let loaded: Addon | undefined;
 /** Loads the addon; llama.cpp itself is opened by `openEngine`. */
 export function addon(): Addon {
   if (loaded !== undefined) return loaded;
-  const file = new URL("../../build/Release/llama_ets.node", import.meta.url);
+  const file = new URL("../../../build/Release/llama_ets.node", import.meta.url);
   try {
     loaded = createRequire(import.meta.url)(fileURLToPath(file)) as Addon;
   } catch (error) {

@@ -3,9 +3,9 @@
  * database; its jobs are named by their samples' keys, so that none is put or taken twice.
  */
 import { z } from "zod";
-import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import { METHOD_NAMES } from "../methods/method-names.js";
-import { drawnSchema, failureSchema } from "./run-files.js";
+import { LlamaEtsError, messageOf } from "../../engine/errors.js";
+import { METHOD_NAMES } from "../../methods/method-names.js";
+import { drawnSchema, failureSchema } from "../store/run-files.js";
 
 export const QUEUE_NAME = "llama-ets";
 /** Says which evaluation uses the database; it expires unless it is renewed. */

@@ -27,7 +27,7 @@ const PRODUCT_SPEED = 2.5;
  * cells alone. So what texts share favours the product, and what they don't flash attention, as
  * does a single text. Measured by `npm run bench -- --only attention`.
  */
-export function paysFlashAttention(shape: AttentionShape): boolean {
+function paysFlashAttention(shape: AttentionShape): boolean {
   const { promptTokens, parallel, held, heldTokens, continuedTokens } = shape;
   if (parallel === 1 || parallel >= TILED) return true;
   const drawn = continuedTokens / 2; // on average over the texts' growth

@@ -1,14 +1,8 @@
 /** Draws samples in this process, several runs side by side. */
-import { type DrawContext, type DrawJob, drawSample, type Outcome } from "./draw-sample.js";
+import { type DrawContext, type DrawRequest, drawSample } from "./draw-sample.js";
 import { openSideBySide } from "./side-by-side.js";
 
-export interface DrawRequest {
-  jobs: readonly DrawJob[];
-  /** Called with each job's outcome, and waited for. */
-  onOutcome: (job: DrawJob, outcome: Outcome) => Promise<void>;
-}
-
-export interface LocalOptions extends DrawContext {
+interface LocalOptions extends DrawContext {
   concurrency: number;
   onWarning: ((message: string) => void) | undefined;
 }

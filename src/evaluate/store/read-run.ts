@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { z } from "zod";
-import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
+import { codeOf, LlamaEtsError, messageOf } from "../../engine/errors.js";
 import {
   failedSampleSchema,
   gradedSampleSchema,

@@ -6,29 +6,29 @@ import {
   freeMemory,
   planContexts,
   refuseTooLong,
-} from "./capacity.js";
-import { checkKeys } from "./check.js";
-import { Context, type ContextOptions } from "./context.js";
-import { ContextPool } from "./context-pool.js";
-import { DENOISING_BATCH } from "./diffusion-capacity.js";
-import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
-import { LlamaEtsError } from "./errors.js";
-import type { EngineLocation } from "./locate-engine.js";
-import { bytesPerCell } from "./memory.js";
-import { callNow, rethrow } from "./native.js";
-import type { NativeScores } from "./native-context.js";
-import type { NativeModel, NativeModelInfo } from "./native-model.js";
-import type { AttentionChoice } from "./own-attention.js";
+} from "../../planning/capacity.js";
+import { DENOISING_BATCH } from "../../planning/diffusion-capacity.js";
+import { checkKeys } from "../check.js";
+import { LlamaEtsError } from "../errors.js";
 import {
   checkTokens,
   type EncodedPrompt,
   encodePrompt,
   type Prompt,
   type PromptOptions,
-} from "./prompt.js";
-import { resolveOnlySampling, type SamplingOptions } from "./sampling.js";
+} from "../prompt.js";
+import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
+import { matchTokenizers } from "../tokenizer-match.js";
+import { Context, type ContextOptions } from "./context.js";
+import { ContextPool } from "./context-pool.js";
+import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
+import type { EngineLocation } from "./locate-engine.js";
+import { bytesPerCell } from "./memory.js";
+import { callNow, rethrow } from "./native.js";
+import type { NativeScores } from "./native-context.js";
+import type { NativeModel, NativeModelInfo } from "./native-model.js";
+import type { AttentionChoice } from "./own-attention.js";
 import type { ContextNeeds } from "./shared-context.js";
-import { matchTokenizers } from "./tokenizer-match.js";
 
 interface Origin {
   path: string;

@@ -9,7 +9,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { LlamaEtsError, messageOf } from "./errors.js";
+import { LlamaEtsError, messageOf } from "../errors.js";
 import { addon } from "./native.js";
 
 /** Which kind of engine to use; "auto" takes the best that works here, `false` the CPU. */

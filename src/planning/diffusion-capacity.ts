@@ -1,4 +1,15 @@
 /** What denoising needs, and whether it fits: as `capacity.ts` plans it for autoregressive models. */
+
+import type { DiffusionCache } from "../engine/denoising-request.js";
+import {
+  bytesPerCell,
+  bytesPerRow,
+  computeBytes,
+  contextMemory,
+  type ModelShape,
+  padCells,
+  reservedComputeBytes,
+} from "../engine/local/memory.js";
 import {
   type ContextPlan,
   type FreeMemory,
@@ -8,16 +19,6 @@ import {
   refuseTooLong,
   usableBytes,
 } from "./capacity.js";
-import type { DiffusionCache } from "./denoising-request.js";
-import {
-  bytesPerCell,
-  bytesPerRow,
-  computeBytes,
-  contextMemory,
-  type ModelShape,
-  padCells,
-  reservedComputeBytes,
-} from "./memory.js";
 
 /** As native/js/diffusion_values.cc has it. */
 const MAX_TEXTS = 100;

@@ -4,10 +4,11 @@ import { realpath } from "node:fs/promises";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Job, Queue } from "bullmq";
-import { LlamaEtsError } from "../engine/errors.js";
-import { untilAborted } from "../engine/until-aborted.js";
-import type { DrawJob, Outcome } from "./draw-sample.js";
-import type { DrawRequest } from "./local-drawer.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import { untilAborted } from "../../engine/until-aborted.js";
+import type { DrawRequest, Outcome } from "../draw-sample.js";
+import type { DrawJob } from "../jobs.js";
+import { longestJobs } from "../side-by-side.js";
 import {
   connectRedis,
   outcomeSchema,
@@ -18,8 +19,7 @@ import {
   RUN_KEY,
   readAnnouncement,
   type Work,
-} from "./queue-protocol.js";
-import { longestJobs } from "./side-by-side.js";
+} from "./protocol.js";
 
 const POLL_MS = 200;
 /** Between looks whether a restart of Redis has lost jobs. */
@@ -28,7 +28,7 @@ const BULK = 500;
 /** An interrupted evaluation waits no longer for a Redis that may be gone. */
 const CLEAN_LIMIT_MS = 3_000;
 
-export interface QueueOptions {
+interface QueueOptions {
   url: string;
   work: Work;
   /** The run directory: whoever holds it owns the jobs that it left on the queue. */

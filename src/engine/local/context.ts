@@ -3,7 +3,8 @@
  * its decodes. Owners are disposable, and what they own can't outlive them: closing a context frees
  * its sequences, and a sequence that is dropped without being disposed is freed when it is collected.
  */
-import { LlamaEtsError } from "./errors.js";
+import { LlamaEtsError } from "../errors.js";
+import { type Sampling, toNativeSampling } from "../sampling.js";
 import { addon, call, rethrow } from "./native.js";
 import type {
   ContextStatus,
@@ -16,7 +17,6 @@ import type {
   TokenMetric,
 } from "./native-context.js";
 import type { NativeModel } from "./native-model.js";
-import { type Sampling, toNativeSampling } from "./sampling.js";
 
 export type FlashAttention = boolean | "auto" | "engine" | "shared" | "own";
 
