@@ -31,6 +31,8 @@ export interface DiffusionOptions {
   signal: AbortSignal | undefined;
   /** Called about ten times a second while texts are denoised: with the positions unmasked. */
   onProgress: ((generated: number, shown?: string) => void) | undefined;
+  /** Told what is done in another way than asked for. */
+  onWarning?: (message: string) => void;
 }
 
 /** A finished text, and how it was unmasked from its state on. */
@@ -83,6 +85,11 @@ export class DiffusionDrawer implements AsyncDisposable {
       cache: denoising.cache,
       guidance: denoising.cfgScale > 0,
     });
+    if (context.cache !== denoising.cache) {
+      options.onWarning?.(
+        `\`cache: "${denoising.cache}"\` is "${context.cache}" here: llama.cpp's state has another layout than the one by which what is after a block can be kept`,
+      );
+    }
     return new DiffusionDrawer(model, context, options);
   }
 

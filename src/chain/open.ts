@@ -17,6 +17,8 @@ export interface ChainOptions extends AutoregressiveOptions {
   proposalSampling: Sampling | null;
   proposalDiffusion: DenoisingSettings | null;
   ratio: ImportanceRatio;
+  /** Told what is done in another way than asked for. */
+  onWarning?: (message: string) => void;
 }
 
 /** Takes or makes the planned context for the run. */

@@ -21,7 +21,7 @@ export function formatPlan(plan: Plan): string {
 
 function rowsOf(model: ModelPlan, whose: string): [string, string][] {
   const { cells, sequences, batchTokens, outputs, kvType, streams, parallel, waves } = model;
-  const { weights, vocabulary, kvCache, logits, compute } = model.memory;
+  const { weights, copy, vocabulary, kvCache, logits, compute } = model.memory;
   const { prefilled, generated, scored } = model.tokens;
   return [
     [
@@ -31,7 +31,7 @@ function rowsOf(model: ModelPlan, whose: string): [string, string][] {
     [`${whose}draws`, `${grouped(parallel)} side by side, ${counted(waves, "wave")} a step`],
     [
       `${whose}memory`,
-      `weights ${bytes(weights)}, vocabulary ${bytes(vocabulary)}, KV cache ${bytes(kvCache)}, logits ${bytes(logits)}, compute ${bytes(compute)}`,
+      `weights ${bytes(weights)}, ${copy > 0 ? `their copy ${bytes(copy)}, ` : ""}vocabulary ${bytes(vocabulary)}, KV cache ${bytes(kvCache)}, logits ${bytes(logits)}, compute ${bytes(compute)}`,
     ],
     [
       `${whose}tokens`,

@@ -216,7 +216,9 @@ function planDenoised(
     atOnce: method === "beam" && cache !== "none" ? texts : 1,
   });
   const { diffusion, proposalDiffusion } = settings;
-  const free = freeMemory();
+  const { bytes, ...place } = freeMemory();
+  const loaded = [...new Set([model, ...(proposal ? [proposal] : [])])];
+  const free = { ...place, bytes: loaded.reduce((sum, m) => sum + m.cachingBytes, bytes) };
   const contexts = planDenoising(
     [
       ...(diffusion ? [{ model, demand: demandOf(diffusion) }] : []),

@@ -37,7 +37,7 @@ export class Run implements AsyncDisposable {
   readonly #prompt: Result["prompt"];
   readonly #options: ResolvedOptions;
   readonly #steps: Step[] = [];
-  readonly #warnings: string[] = [];
+  readonly #warnings: string[];
   readonly chain: Chain;
   /** Draws the rollouts, under ETS-IS. */
   readonly proposal: Proposal | null;
@@ -49,7 +49,9 @@ export class Run implements AsyncDisposable {
     options: ResolvedOptions,
     chain: Chain,
     proposal: Proposal | null,
+    warnings: string[],
   ) {
+    this.#warnings = warnings;
     this.#model = model;
     this.#plan = plan;
     this.#prompt = prompt;
@@ -73,11 +75,16 @@ export class Run implements AsyncDisposable {
     const { settings, onPlan, onProgress } = resolved;
     onPlan?.(plan);
     const { proposal: proposalModel } = options;
+    const warnings: string[] = [];
     const chainOptions = {
       ...settings,
       ...resolved,
       prompt: encoded.tokens,
       metrics: resolved.reward.metrics ?? [],
+      onWarning: (message: string) => {
+        warnings.push(message);
+        resolved.onWarning?.(message);
+      },
       onProgress:
         onProgress &&
         ((generated: number, shown?: string) =>
@@ -97,7 +104,7 @@ export class Run implements AsyncDisposable {
       throw error;
     }
     const record = { text: encoded.text, tokens: [...encoded.tokens] };
-    const run = new Run(model, plan, record, resolved, chain, proposal);
+    const run = new Run(model, plan, record, resolved, chain, proposal, warnings);
     return run;
   }
 

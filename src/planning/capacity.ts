@@ -277,8 +277,8 @@ export function planShared(
 
 /** What the plans add to what is in memory; on a GPU, to its memory. */
 export function neededBytes(plans: readonly ContextPlan[], { device }: FreeMemory): number {
-  return plans.reduce((sum, { memory: { kvCache, compute, logits } }) => {
-    return sum + kvCache + compute + (device === "gpu" ? 0 : logits);
+  return plans.reduce((sum, { memory: { copy, kvCache, compute, logits } }) => {
+    return sum + copy + kvCache + compute + (device === "gpu" ? 0 : logits);
   }, 0);
 }
 

@@ -89,8 +89,8 @@ function planContext(
     outputs: batchTokens,
     flashAttention: false,
   };
-  // Exact passes keep theirs in single precision.
-  const kvCache = cells * bytesPerCell(model) * (isCached ? 1 : 2);
+  const kvCache = isCached ? cells * bytesPerCell(model) : 0;
+  const copy = isCached && model.info.cachingArchitecture !== null ? model.info.sizeBytes : 0;
   const logits = batchTokens * bytesPerRow(model);
   const compute =
     device === "gpu"
@@ -104,6 +104,6 @@ function planContext(
     streams: "unified",
     flashAttention: false,
     anyAttention: false,
-    memory: contextMemory(model, { kvCache, logits, compute }),
+    memory: contextMemory(model, { kvCache, logits, compute }, copy),
   };
 }

@@ -29,10 +29,15 @@ export interface DiffusionContextOptions {
   length: number;
   /** Texts denoised side by side, from 1 to 100; further ones wait. */
   texts: number;
-  /** Default "none". */
+  /**
+   * Default "none". A "dual" one is "prefix" where the engine's state has a layout by which what is
+   * after a block can't be moved; the context's `cache` says so.
+   */
   cache?: DiffusionCache;
   /** Keeps keys and values in 32 bits instead of 16; exact passes always do. Default false. */
   singlePrecision?: boolean;
+  /** @internal `false`: as where the engine's state has another layout. Default true. */
+  knowsState?: boolean;
   /** Whether calls may use `cfgScale`, which takes twice the memory. Default false. */
   guidance?: boolean;
   /**
@@ -96,14 +101,18 @@ export class DiffusionContext implements AsyncDisposable {
     options: DiffusionContextOptions,
   ): Promise<DiffusionContext> {
     const { length, texts, cache = "none", guidance = false, threads } = options;
-    const { batchTokens = DEFAULT_BATCH_TOKENS, singlePrecision = false } = options;
+    const {
+      batchTokens = DEFAULT_BATCH_TOKENS,
+      singlePrecision = false,
+      knowsState = true,
+    } = options;
     checkInteger("length", length, 2, 2 ** 15 - 1);
     checkInteger("texts", texts, 1, 100);
     checkOneOf("cache", cache, CACHES);
     const native = new (addon().DiffusionContext)();
     try {
       const maskToken = await native.open(model, {
-        ...{ length, texts, cache, singlePrecision, guidance, batchTokens, threads },
+        ...{ length, texts, cache, singlePrecision, knowsState, guidance, batchTokens, threads },
       });
       return new DiffusionContext(native, maskToken, options);
     } catch (error) {
@@ -114,6 +123,11 @@ export class DiffusionContext implements AsyncDisposable {
   /** The token that stands for what is not yet known. */
   get maskToken(): number {
     return this.#maskToken;
+  }
+
+  /** What is kept of texts. */
+  get cache(): DiffusionCache {
+    return this.#native.cache();
   }
 
   /**

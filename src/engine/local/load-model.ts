@@ -72,14 +72,16 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
   const engine = await openEngine(gpu, options.engine);
   refuseMissingAttention(attention);
   const gpuLayers = engine.gpu === false || gpu === false ? 0 : (options.gpuLayers ?? -1);
-  const native = await loadNative(file, gpuLayers, onProgress, signal);
+  const native = await loadNative(file, { gpuLayers }, onProgress, signal);
   try {
     const info = native.info();
     refuseUnsupported(file, info, native.metadata());
     const count = threads === "auto" ? await chooseThreads(native, info) : threads;
     signal?.throwIfAborted();
-    const origin = { path: file, engine, threads: count, attention: attention.choice };
-    return new Model(native, origin);
+    return new Model(native, {
+      ...{ path: file, engine, threads: count, attention: attention.choice },
+      loadCaching: () => loadNative(file, { gpuLayers, cachesDiffusion: true }),
+    });
   } catch (error) {
     native.close();
     throw error;
@@ -113,9 +115,9 @@ export async function openEngine(gpu: GpuChoice, directory?: string): Promise<En
 
 async function loadNative(
   file: string,
-  gpuLayers: number,
-  onProgress: (progress: LoadProgress) => void,
-  signal: AbortSignal | undefined,
+  { gpuLayers, cachesDiffusion = false }: { gpuLayers: number; cachesDiffusion?: boolean },
+  onProgress: (progress: LoadProgress) => void = () => {},
+  signal?: AbortSignal,
 ): Promise<NativeModel> {
   let failure: { error: unknown } | undefined;
   let reported = -1;
@@ -133,7 +135,7 @@ async function loadNative(
   const loading = addon().loadModel({
     path: file,
     gpuLayers,
-    cachesDiffusion: true,
+    cachesDiffusion,
     onProgress: report,
   });
   report(0);

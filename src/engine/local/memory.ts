@@ -24,6 +24,11 @@ export interface ModelShape {
 export interface ContextMemory {
   /** The file's tensors. */
   weights: number;
+  /**
+   * A second copy of the tensors, of a diffusion model whose keys and values are kept: read into
+   * memory under another architecture, with the first run that keeps any. Else 0.
+   */
+  copy: number;
   /** The vocabulary's tables, made at load. */
   vocabulary: number;
   /** Keys and values of all cells, allocated at once. */
@@ -39,11 +44,12 @@ export interface ContextMemory {
 export function contextMemory(
   model: ModelShape,
   own: Pick<ContextMemory, "kvCache" | "logits" | "compute">,
+  copy = 0,
 ): ContextMemory {
   const weights = model.info.sizeBytes;
   const vocabulary = vocabularyBytes(model);
-  const total = weights + vocabulary + own.kvCache + own.logits + own.compute;
-  return { weights, vocabulary, ...own, total };
+  const total = weights + copy + vocabulary + own.kvCache + own.logits + own.compute;
+  return { weights, copy, vocabulary, ...own, total };
 }
 
 /** One batch, as it shapes the compute graph. */

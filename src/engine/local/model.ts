@@ -35,6 +35,8 @@ interface Origin {
   engine: EngineLocation;
   threads: number;
   attention: AttentionChoice;
+  /** Loads the file anew under the architecture that keeps keys and values of its texts. */
+  loadCaching(): Promise<NativeModel>;
 }
 
 /** Continuations that run side by side: where more would gain little, by kind of machine. */
@@ -49,6 +51,9 @@ export class Model implements AsyncDisposable {
   readonly metadata: Readonly<Record<string, string>>;
   readonly #contexts: ContextPool;
   readonly #diffusion = new Set<DiffusionContext>();
+  /** A diffusion model's second copy, whose contexts keep keys and values; loaded when needed. */
+  #caching: Promise<NativeModel> | undefined;
+  #cachingBytes = 0;
   #disposing: Promise<void> | undefined;
 
   /** @internal */
@@ -137,6 +142,11 @@ export class Model implements AsyncDisposable {
     return { model: this, demand, parallelLimit: PARALLEL[kind] };
   }
 
+  /** @internal Bytes of the copy whose contexts keep keys and values, once it is there. */
+  get cachingBytes(): number {
+    return this.#cachingBytes;
+  }
+
   /** @internal Bytes of the contexts kept for runs, which the next one leases or replaces. */
   get idleBytes(): number {
     return this.#contexts.freeCells * bytesPerCell(this);
@@ -175,7 +185,9 @@ export class Model implements AsyncDisposable {
   }
 
   /**
-   * A context for denoising, which the caller disposes of; the model's own disposal does too.
+   * A context for denoising, which the caller disposes of; the model's own disposal does too. The
+   * first with a `cache` reads the file into memory a second time, for all later ones too: under
+   * another architecture, whose keys and values llama.cpp keeps.
    * Throws `ERR_UNSUPPORTED_MODEL` when the model is autoregressive, or its architecture keeps no
    * keys and values and `cache` asks for them; `ERR_CONTEXT_FULL` when the texts are too long for
    * the model, `ERR_OUT_OF_MEMORY` when the engine can't allocate it.
@@ -183,7 +195,7 @@ export class Model implements AsyncDisposable {
   async openDiffusion(
     options: Omit<DiffusionContextOptions, "threads">,
   ): Promise<DiffusionContext> {
-    const native = this.#alive();
+    this.#alive();
     if (this.kind !== "diffusion") {
       throw new LlamaEtsError(
         "ERR_UNSUPPORTED_MODEL",
@@ -193,6 +205,8 @@ export class Model implements AsyncDisposable {
     }
     refuseTooLong(this, { promptTokens: 0, maxTokens: options.length });
     const batchTokens = DENOISING_BATCH[freeMemory().device];
+    const keeps = (options.cache ?? "none") !== "none" && this.info.cachingArchitecture !== null;
+    const native = keeps ? await this.#loadCaching() : this.#alive();
     const context = await DiffusionContext.open(native, {
       ...{ batchTokens, threads: this.threads },
       ...options,
@@ -261,6 +275,20 @@ export class Model implements AsyncDisposable {
     return this.dispose();
   }
 
+  /** The copy that keeps keys and values, loaded once. A failure is forgotten: the next may succeed. */
+  async #loadCaching(): Promise<NativeModel> {
+    this.#caching ??= this.#origin.loadCaching();
+    try {
+      const native = await this.#caching;
+      this.#alive();
+      this.#cachingBytes = this.info.sizeBytes;
+      return native;
+    } catch (error) {
+      if (this.#disposing === undefined) this.#caching = undefined;
+      throw error;
+    }
+  }
+
   #planScoring(demand: Demand): ContextPlan {
     try {
       return this.plan(demand);
@@ -276,6 +304,8 @@ export class Model implements AsyncDisposable {
   async #free(): Promise<void> {
     const contexts = [this.#contexts, ...this.#diffusion];
     await Promise.all(contexts.map((context) => context[Symbol.asyncDispose]()));
+    const caching = await this.#caching?.catch(() => undefined);
+    caching?.close();
     this.#native.close();
   }
 

@@ -79,6 +79,7 @@ export interface NativeDiffusionContext {
       texts: number;
       cache: "none" | "prefix" | "dual";
       singlePrecision: boolean;
+      knowsState: boolean;
       guidance: boolean;
       batchTokens: number;
       threads: number;
@@ -93,6 +94,8 @@ export interface NativeDiffusionContext {
     cfgScale: number;
   }): Promise<Float64Array[]>;
   status(): Promise<DiffusionStatus>;
+  /** What an open context keeps: not what was asked for where the engine's state is unknown. */
+  cache(): "none" | "prefix" | "dual";
   progress(): number;
   /** The first text of the latest `denoise`, as far as it is unmasked. */
   shown(): Int32Array;

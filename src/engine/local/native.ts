@@ -72,7 +72,10 @@ export interface Addon {
   loadModel(options: {
     path: string;
     gpuLayers: number;
-    /** Reads diffusion models into memory, so that keys and values can be kept of their texts. */
+    /**
+     * Reads a diffusion model into memory under another architecture, so that keys and values can be
+     * kept of its texts.
+     */
     cachesDiffusion: boolean;
     onProgress(progress: number): void;
   }): {
