@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 
 type ProjectConfig = NonNullable<TestProjectInlineConfiguration["test"]>;
@@ -5,20 +6,27 @@ type ProjectConfig = NonNullable<TestProjectInlineConfiguration["test"]>;
 /** Files that load no engine, neither themselves nor in a process they start. */
 const WITHOUT_ENGINE = [
   "test/bench/statistics.test.ts",
-  "test/energy/{log-domain,psis}.test.ts",
-  "test/evaluate/read-run.test.ts",
+  "test/energy/{diagnostics,log-domain,psis}.test.ts",
+  "test/evaluate/{read-run,wrong-types}.test.ts",
   "test/evaluate/statistics/*.test.ts",
   "test/report/{evaluation-report,html}.test.ts",
-  "test/rewards/{answer,combine,named,python-tests,self-consistency,settled-vote,verifier}.test.ts",
+  "test/rewards/{answer,combine,named,python-tests,self-consistency,settled-vote,verifier,wrong-types}.test.ts",
   "test/sandbox/*.test.ts",
   "test/tasks/*.test.ts",
 ];
 
+/** Longer on CPU variants without SIMD (`test/cpu-variant.mjs`). */
+const timeout = Number(process.env.LLAMA_ETS_TEST_TIMEOUT ?? 60_000);
+
+/** Shifts all seeds, also in the processes that tests start. */
+const SHIFT = `--import=${fileURLToPath(new URL("test/fixtures/shift-seeds.mjs", import.meta.url))}`;
+if (process.env.LLAMA_ETS_TEST_SEED_SHIFT !== undefined) process.env.NODE_OPTIONS = SHIFT;
+
 const common: ProjectConfig = {
   pool: "forks",
   execArgv: ["--expose-gc"],
-  testTimeout: 60_000,
-  hookTimeout: 60_000,
+  testTimeout: timeout,
+  hookTimeout: timeout,
   maxConcurrency: 2,
 };
 

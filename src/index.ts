@@ -3,14 +3,13 @@
 export type { BudgetOptions } from "./chain/budget.js";
 export type { FinishReason, Text, Usage } from "./chain/chain.js";
 export type { DenoisingSettings, ImportanceRatio } from "./chain/denoising.js";
-export type { Scored } from "./energy/estimator.js";
+export type { Scored } from "./energy/estimate.js";
 export { type BundledModel, bundledModels } from "./engine/bundled-models.js";
 export type { DiffusionCache, ParallelRule, Remasking } from "./engine/denoising-request.js";
+export type { ContextMemory, Model } from "./engine/engine.js";
 export { type ErrorCode, LlamaEtsError } from "./engine/errors.js";
 export { type LoadModelOptions, loadModel } from "./engine/local/load-model.js";
 export type { GpuChoice } from "./engine/local/locate-engine.js";
-export type { ContextMemory } from "./engine/local/memory.js";
-export { Model } from "./engine/local/model.js";
 export type { LoadProgress } from "./engine/model-path.js";
 export type { ChatMessage, Prompt, PromptOptions } from "./engine/prompt.js";
 export type { SamplingOptions } from "./engine/sampling.js";
@@ -37,26 +36,17 @@ export type {
   Summary,
 } from "./evaluate/store/run-files.js";
 export type { AdaptiveOptions } from "./methods/adaptive.js";
-export type { BaselineOptions } from "./methods/baseline-options.js";
-export { beam } from "./methods/beam.js";
-export { bestOfN } from "./methods/best-of-n.js";
 export type { DiffusionOptions } from "./methods/diffusion-options.js";
-export { ets } from "./methods/ets.js";
-export { majority } from "./methods/majority.js";
-export type { MethodName } from "./methods/method-names.js";
-export { mh } from "./methods/mh.js";
-export type { MethodOptions, Progress, Settings } from "./methods/options.js";
-export { particle } from "./methods/particle.js";
-export { type ModelPlan, type Plan, plan } from "./methods/plan.js";
-export { power } from "./methods/power.js";
+export type { CommonOptions, Progress } from "./methods/options.js";
+export { plan } from "./methods/plan.js";
 export type { ModelFamily, PresetOptions } from "./methods/preset.js";
-export type { ProposalDiffusionOptions } from "./methods/proposal-options.js";
-export { METHODS, type Method, optionsFor } from "./methods/registry.js";
+export type { ProposalDiffusionOptions, ProposalOptions } from "./methods/proposal-options.js";
+export * from "./methods/registry.js";
 export type { Result, StopReason } from "./methods/result.js";
-export { greedy, sample } from "./methods/sample.js";
+export type { Settings } from "./methods/settings.js";
 export type { AnsweredCompletion, Candidate, MethodDiagnostics, Step } from "./methods/step.js";
-export type { TokenBounds } from "./methods/token-bounds.js";
-export type { ContextPlan } from "./planning/capacity.js";
+export type { ContextPlan } from "./planning/context-plan.js";
+export type { TokenBounds } from "./planning/token-bounds.js";
 export {
   compareRuns,
   evaluationReport,
@@ -83,7 +73,8 @@ export { selfCertainty } from "./rewards/self-certainty.js";
 export { type SelfConsistencyOptions, selfConsistency } from "./rewards/self-consistency.js";
 export { exactMatch, type Predicate, regexVerifier, verifier } from "./rewards/verifier.js";
 export { openSandbox } from "./sandbox/open.js";
-export type { Sandbox, SandboxOptions } from "./sandbox/sandbox.js";
+export type { Sandbox } from "./sandbox/sandbox.js";
+export type { SandboxOptions } from "./sandbox/sandbox-options.js";
 export type { TestResult, TestRun } from "./sandbox/session.js";
 export { defineTask, type TaskDefinition } from "./tasks/define-task.js";
 export { gpqa } from "./tasks/gpqa.js";

@@ -1,6 +1,5 @@
 import { loadModel } from "llama-ets";
 import { fastestAttention } from "../../dist/planning/attention.js";
-import { freeMemory } from "../../dist/planning/capacity.js";
 import { countTokens, drawTexts, prefilled, randomPrompt } from "../lib/drawing.mjs";
 import { showProgress } from "../lib/progress.mjs";
 import { randomModel } from "../lib/random-model.mjs";
@@ -21,7 +20,7 @@ const FLASH_ATTENTION = { shared: true, flash: "engine", product: false };
 export async function attention({ quick, threads, rounds, counts }) {
   const file = await randomModel(quick ? "qwen3-tiny" : "qwen3-0.6b");
   const model = await loadModel(file, { gpu: false, threads: threads ?? "auto" });
-  const { sharesAttention } = freeMemory();
+  const { sharesAttention } = model.freeMemory();
   const kinds = sharesAttention ? ["shared", "flash", "product"] : ["flash", "product"];
   const repeats = rounds ?? (quick ? 1 : 5);
   const rows = [];

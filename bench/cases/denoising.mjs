@@ -43,7 +43,7 @@ async function measure(model, shape, quick) {
 /** Milliseconds of CPU time for each position unmasked, and positions for each pass. */
 async function denoiseBlock(model, { prompt, length, blockLength }, how) {
   const { cache, parallel, steps = blockLength } = how;
-  const context = await model.openDiffusion({ length: prompt + length, texts: 1, cache });
+  const context = await model.openDenoiser({ length: prompt + length, texts: 1, cache });
   try {
     const from = Math.floor(length / blockLength / 2) * blockLength;
     const tokens = new Int32Array(length).fill(context.maskToken);

@@ -1,6 +1,6 @@
 /** Where the answer in a text ends: from there on nothing can change what it answers. */
 import { checkKeys, checkStrings } from "../engine/check.js";
-import type { AnswerEnd } from "../engine/local/native-context.js";
+import type { AnswerEnd } from "../engine/sequences.js";
 
 export type { AnswerEnd };
 

@@ -4,32 +4,13 @@
  * on top of the sequence of the state it came from.
  */
 
-import type { Sequence } from "../engine/local/context.js";
-import type { Model } from "../engine/local/model.js";
-import type { ContextPlan, Demand } from "../planning/capacity.js";
-import type { AutoregressiveOptions, ChainShape } from "./autoregressive.js";
+import type { Model } from "../engine/engine.js";
+import type { Sequence } from "../engine/sequences.js";
+import type { ContextPlan } from "../planning/context-plan.js";
 import type { ChainState, Proposal, Rollout, Usage } from "./chain.js";
-import { type Prefix, TextDrawer } from "./text-drawer.js";
-
-/** Set in word 2 of the random counter, so that no draw of the chain shares its numbers. */
-const PROPOSAL = 0x80000000;
-
-/** What the proposal keeps and runs: the new prefixes, the one they continue, and the rollouts. */
-export function proposalDemand(shape: ChainShape, isScored: boolean): Demand {
-  const { promptTokens, maxTokens, candidates, rollouts } = shape;
-  const block = Math.min(shape.blockTokens, maxTokens);
-  return {
-    promptTokens,
-    maxTokens,
-    parallel: candidates * rollouts,
-    held: candidates + 2,
-    heldTokens: (candidates + 1) * block,
-    continuedTokens: maxTokens - block,
-    readTokens: candidates * block,
-    scores: isScored,
-    comparesLogProbs: true,
-  };
-}
+import type { ChainOptions } from "./chain-options.js";
+import { proposedStream } from "./random-streams.js";
+import { type Prefix, TextGenerator } from "./text-generator.js";
 
 interface CachedPrefix {
   tokens: readonly number[];
@@ -37,14 +18,14 @@ interface CachedPrefix {
 }
 
 export class AutoregressiveProposal implements Proposal {
-  readonly #drawer: TextDrawer;
-  readonly #options: AutoregressiveOptions;
+  readonly #generator: TextGenerator;
+  readonly #options: ChainOptions;
   /** Prefixes of this step's states and of what they continue; the next step's continue these. */
   #cache: CachedPrefix[] = [];
   #step = -1;
 
-  private constructor(drawer: TextDrawer, options: AutoregressiveOptions) {
-    this.#drawer = drawer;
+  private constructor(generator: TextGenerator, options: ChainOptions) {
+    this.#generator = generator;
     this.#options = options;
   }
 
@@ -52,14 +33,14 @@ export class AutoregressiveProposal implements Proposal {
   static async open(
     model: Model,
     plan: ContextPlan,
-    options: AutoregressiveOptions,
+    options: ChainOptions,
   ): Promise<AutoregressiveProposal> {
     const context = await model.lease(plan);
-    return new AutoregressiveProposal(await TextDrawer.open(model, context, options), options);
+    return new AutoregressiveProposal(await TextGenerator.open(model, context, options), options);
   }
 
   get isOutOfBudget(): boolean {
-    return this.#drawer.isOutOfBudget;
+    return this.#generator.isOutOfBudget;
   }
 
   async complete(
@@ -71,26 +52,24 @@ export class AutoregressiveProposal implements Proposal {
     const isNewStep = states.length > 0 && step !== this.#step;
     if (isNewStep) this.#step = step;
     const prefixes = await this.#cachePrefixes(states, isNewStep);
-    return this.#drawer.complete(prefixes, count, (i, rollout) => [
-      step,
-      candidates[i] as number,
-      PROPOSAL + rollout,
-    ]);
+    return this.#generator.complete(prefixes, count, (i, rollout) =>
+      proposedStream(step, candidates[i] as number, rollout),
+    );
   }
 
   async score(
     states: readonly ChainState[],
     rollouts: readonly (readonly Rollout[])[],
   ): Promise<Rollout[][]> {
-    return this.#drawer.score(await this.#cachePrefixes(states, false), rollouts);
+    return this.#generator.score(await this.#cachePrefixes(states, false), rollouts);
   }
 
   usage(): Promise<Usage> {
-    return this.#drawer.usage();
+    return this.#generator.usage();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#drawer[Symbol.asyncDispose]();
+    return this.#generator[Symbol.asyncDispose]();
   }
 
   /**
@@ -100,7 +79,7 @@ export class AutoregressiveProposal implements Proposal {
   async #cachePrefixes(states: readonly ChainState[], isNewStep: boolean): Promise<Prefix[]> {
     if (states.length === 0) return []; // what is cached may still be continued
     if (this.#cache.length === 0) {
-      const sequence = await this.#drawer.prefill(this.#options.prompt);
+      const sequence = await this.#generator.prefill(this.#options.prompt);
       this.#cache = [{ tokens: [], sequence }];
     }
     const parents = states.map(({ tokens }) => this.#longestPrefix(tokens));
@@ -121,7 +100,7 @@ export class AutoregressiveProposal implements Proposal {
       const added = Int32Array.from(tokens.slice(parents[i]?.tokens.length));
       return added.length > 0 ? [{ sequence, tokens: added }] : [];
     });
-    await this.#drawer.read(grown);
+    await this.#generator.read(grown);
     this.#cache = [...new Set([...this.#cache, ...next])];
     return next.map(({ sequence }, i) => ({ text: states[i] as ChainState, sequence }));
   }

@@ -3,11 +3,10 @@
  * and rollouts are forks of it. The prompt is prefilled once, and no token is decoded twice.
  */
 
-import type { Sequence } from "../engine/local/context.js";
-import type { Model } from "../engine/local/model.js";
-import type { ContextPlan, Demand } from "../planning/capacity.js";
+import type { Model } from "../engine/engine.js";
+import type { Sequence } from "../engine/sequences.js";
+import type { ContextPlan } from "../planning/context-plan.js";
 import type {
-  DrawName,
   NextToken,
   PrefixChain,
   Ranked,
@@ -18,92 +17,23 @@ import type {
   Text,
   Usage,
 } from "./chain.js";
-import { type DrawerOptions, type Prefix, TextDrawer } from "./text-drawer.js";
+import type { ChainOptions } from "./chain-options.js";
+import { candidateStream, redrawnStream, rolloutStream, type Stream } from "./random-streams.js";
+import { type Prefix, TextGenerator } from "./text-generator.js";
 import type { DrawnText } from "./text-writer.js";
 import { firstValues } from "./token-values.js";
 
 export type AutoregressiveState = DrawnText;
 
-export interface AutoregressiveOptions extends DrawerOptions {
-  prompt: Int32Array;
-  /** Tokens of one guidance step. */
-  blockTokens: number;
-}
-
-/** What of the options the size of a context depends on. */
-export interface ChainShape {
-  promptTokens: number;
-  maxTokens: number;
-  blockTokens: number;
-  candidates: number;
-  rollouts: number;
-  /** Whether another model draws rollouts, which this one scores. */
-  isScored: boolean;
-}
-
-/** What the chain keeps and runs: the state, its candidates, and their rollouts. */
-export function chainDemand(shape: ChainShape): Demand {
-  const { promptTokens, maxTokens, blockTokens, candidates, rollouts, isScored } = shape;
-  const isOneStep = blockTokens >= maxTokens;
-  return {
-    promptTokens,
-    maxTokens,
-    parallel: isOneStep ? candidates : candidates * rollouts,
-    held: isOneStep ? 1 : candidates + 1,
-    heldTokens: isOneStep ? 0 : candidates * blockTokens,
-    continuedTokens: isOneStep ? maxTokens : maxTokens - blockTokens,
-    scores: isScored,
-    comparesLogProbs: isScored, // under importance sampling
-  };
-}
-
-/** N particles whose texts have little in common, the states they come from, and rollouts. */
-export function particleDemand(shape: ChainShape): Demand {
-  const { maxTokens, blockTokens, candidates } = shape;
-  return {
-    ...chainDemand(shape),
-    held: 2 * candidates + 1,
-    heldTokens: candidates * maxTokens,
-    continuedTokens: Math.max(blockTokens, maxTokens - blockTokens),
-  };
-}
-
-/** Texts, what is kept of them when their ends are drawn anew, and what that gives. */
-export function redrawDemand(shape: ChainShape): Demand {
-  const { maxTokens, candidates } = shape;
-  return {
-    ...chainDemand(shape),
-    parallel: candidates,
-    held: 3 * candidates + 1,
-    heldTokens: candidates * (2 * maxTokens + 1),
-    continuedTokens: maxTokens,
-  };
-}
-
-/** Hypotheses, and those that they are extended to. */
-export function rankDemand(shape: ChainShape): Demand {
-  const { maxTokens, candidates } = shape;
-  return {
-    ...chainDemand(shape),
-    parallel: candidates,
-    held: 2 * candidates + 1,
-    heldTokens: candidates * (maxTokens + 1),
-    continuedTokens: 0,
-  };
-}
-
-/** Word 2 of the random counter for candidates and redrawn ends; rollouts have their number. */
-const CANDIDATE = 0xffffffff;
-const REDRAWN = 0xfffffffe;
-
 export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
-  readonly #options: AutoregressiveOptions;
-  readonly #drawer: TextDrawer;
+  readonly kind = "prefix";
+  readonly #options: ChainOptions;
+  readonly #generator: TextGenerator;
   /** Holds the prompt, with the distribution of the first token. */
   #start: Sequence | null = null;
 
-  private constructor(drawer: TextDrawer, options: AutoregressiveOptions) {
-    this.#drawer = drawer;
+  private constructor(generator: TextGenerator, options: ChainOptions) {
+    this.#generator = generator;
     this.#options = options;
   }
 
@@ -111,18 +41,18 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
   static async open(
     model: Model,
     plan: ContextPlan,
-    options: AutoregressiveOptions,
+    options: ChainOptions,
   ): Promise<AutoregressiveChain> {
     const context = await model.lease(plan);
-    return new AutoregressiveChain(await TextDrawer.open(model, context, options), options);
+    return new AutoregressiveChain(await TextGenerator.open(model, context, options), options);
   }
 
   get isOutOfBudget(): boolean {
-    return this.#drawer.isOutOfBudget;
+    return this.#generator.isOutOfBudget;
   }
 
   async start(): Promise<AutoregressiveState> {
-    const sequence = await this.#drawer.prefill(this.#options.prompt);
+    const sequence = await this.#generator.prefill(this.#options.prompt);
     this.#start = sequence;
     return { text: "", tokens: [], logProbs: [], finishReason: null, sequence };
   }
@@ -145,13 +75,14 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
   }
 
   #advance(states: readonly AutoregressiveState[], step: number, first: number) {
-    return this.#drawer.draw(
+    return this.#generator.draw(
       states.map((state, i) => {
-        const left = this.#options.maxTokens - state.tokens.length;
-        const maxTokens = Math.min(this.#options.blockTokens, left);
+        const { guidance, limits } = this.#options;
+        const left = limits.maxTokens - state.tokens.length;
+        const maxTokens = Math.min(guidance.blockTokens, left);
         return {
           ...prefixOf(state),
-          stream: [step, first + i, CANDIDATE],
+          stream: candidateStream(step, first + i),
           maxTokens,
           keep: maxTokens < left,
         };
@@ -165,26 +96,20 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     step: number,
     candidates: readonly number[],
   ): Promise<Rollout[][]> {
-    return this.#drawer.complete(states.map(prefixOf), count, (i, rollout) => [
-      step,
-      candidates[i] as number,
-      rollout,
-    ]);
+    return this.#generator.complete(states.map(prefixOf), count, (i, rollout) =>
+      rolloutStream(step, candidates[i] as number, rollout),
+    );
   }
 
-  finish(
-    state: AutoregressiveState,
-    begun: Text,
-    { step, candidate, rollout }: DrawName,
-  ): Promise<Text> {
-    return this.#drawer.finish(prefixOf(state), begun, [step, candidate, rollout]);
+  finish(state: AutoregressiveState, begun: Text, stream: Stream): Promise<Text> {
+    return this.#generator.finish(prefixOf(state), begun, stream);
   }
 
   async score(
     states: readonly AutoregressiveState[],
     rollouts: readonly (readonly Rollout[])[],
   ): Promise<Rollout[][]> {
-    return this.#drawer.score(states.map(prefixOf), rollouts);
+    return this.#generator.score(states.map(prefixOf), rollouts);
   }
 
   async redraw(
@@ -193,16 +118,16 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
   ): Promise<(AutoregressiveState & RedrawnState)[]> {
     const heads = await Promise.all(texts.map((redraw) => this.#head(redraw)));
     // The last token kept is read again, for the distribution of the first one drawn.
-    await this.#drawer.read(
+    await this.#generator.read(
       heads.flatMap(({ text, sequence }) => {
         const last = text.tokens.slice(-1);
         return last.length > 0 ? [{ sequence, tokens: Int32Array.from(last) }] : [];
       }),
     );
-    const drawn = await this.#drawer.draw(
+    const drawn = await this.#generator.draw(
       heads.map((head, i) => ({
         ...head,
-        stream: [step, i, REDRAWN],
+        stream: redrawnStream(step, i),
         maxTokens: length - head.text.tokens.length,
         keep: false,
         keepEnded: true,
@@ -217,7 +142,7 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
   async #head({ state, cut }: Redraw<AutoregressiveState>): Promise<Prefix> {
     const tokens = state.tokens.slice(0, cut);
     const text = {
-      text: this.#drawer.textOf(tokens),
+      text: this.#generator.textOf(tokens),
       tokens,
       ...firstValues(state, cut),
       drawnLogProbs: state.drawnLogProbs?.slice(0, cut) ?? [],
@@ -234,7 +159,7 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     states: readonly AutoregressiveState[],
     count: number,
   ): Promise<Ranked<AutoregressiveState>[]> {
-    const ranked = await this.#drawer.rank(states.map(prefixOf), count);
+    const ranked = await this.#generator.rank(states.map(prefixOf), count);
     return ranked.map(({ sequence, tokens, logProbs }, i) => ({
       state: { ...(states[i] as AutoregressiveState), sequence },
       next: Array.from(tokens, (token, n) => ({ token, logProb: logProbs[n] as number })),
@@ -242,7 +167,7 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
   }
 
   extend(ranked: AutoregressiveState, next: NextToken): AutoregressiveState {
-    return this.#drawer.append(prefixOf(ranked), next);
+    return this.#generator.append(prefixOf(ranked), next);
   }
 
   async release(states: readonly AutoregressiveState[]): Promise<void> {
@@ -250,11 +175,11 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
   }
 
   usage(): Promise<Usage> {
-    return this.#drawer.usage();
+    return this.#generator.usage();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#drawer[Symbol.asyncDispose]();
+    return this.#generator[Symbol.asyncDispose]();
   }
 }
 

@@ -1,5 +1,5 @@
 /** How many tokens go to the engine at once. */
-import type { Sequence } from "../engine/local/context.js";
+import type { Sequence } from "../engine/sequences.js";
 
 /** Tokens to be appended to a sequence. */
 export interface Reading {

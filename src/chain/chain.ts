@@ -3,6 +3,8 @@
  * how texts are made. An autoregressive model extends a prefix; a diffusion model unmasks.
  */
 
+import type { Stream } from "./random-streams.js";
+
 /**
  * `end`: the model ended the text; `stop`: a stop token or string; `length`: `maxTokens`;
  * `answered`: a rollout, which goes no further than its reward needs.
@@ -40,13 +42,6 @@ export interface Rollout extends Text {
   logDrawn: number;
 }
 
-/** What names a rollout's random numbers. */
-export interface DrawName {
-  step: number;
-  candidate: number;
-  rollout: number;
-}
-
 /** Tokens since the chain was opened. */
 export interface Usage {
   /**
@@ -73,7 +68,8 @@ export interface Usage {
   ms: number;
 }
 
-export interface Chain<S extends ChainState = ChainState> extends AsyncDisposable {
+/** What the chains of all kinds of models do. */
+interface CommonChain<S extends ChainState> extends AsyncDisposable {
   /** The state before anything is drawn. */
   start(): Promise<S>;
   /**
@@ -95,10 +91,9 @@ export interface Chain<S extends ChainState = ChainState> extends AsyncDisposabl
   ): Promise<Rollout[][]>;
   /**
    * Draws what follows a text that was begun from the state and isn't finished, or answered: a whole
-   * text x_0 ~ p_ref(· | begun). `draw` names it as `complete` does its rollouts, so that one of
-   * them goes on as it would have.
+   * text x_0 ~ p_ref(· | begun), with the random numbers of `stream`.
    */
-  finish(state: S, begun: Text, draw: DrawName): Promise<Text>;
+  finish(state: S, begun: Text, stream: Stream): Promise<Text>;
   /**
    * Rollouts that another may have drawn, as this chain would have: with its own values of their
    * tokens, and log p_ref of each given its state, the end token included, as `logDrawn`
@@ -146,7 +141,8 @@ export interface Ranked<S> {
 }
 
 /** The chain of a model that writes from left to right: texts can be cut, and tokens ranked. */
-export interface PrefixChain<S extends ChainState = ChainState> extends Chain<S> {
+export interface PrefixChain<S extends ChainState = ChainState> extends CommonChain<S> {
+  readonly kind: "prefix";
   /** Keeps the first tokens of each text and draws what follows. */
   redraw(texts: readonly Redraw<S>[], options: RedrawOptions): Promise<(S & RedrawnState)[]>;
   /** The `count` most probable next tokens of unfinished states, in descending order. */
@@ -168,7 +164,8 @@ export interface Hypothesis<S extends ChainState = ChainState> {
  * The chain of a diffusion model: a text can go back to before a step of its trajectory, and the
  * most probable trajectories be searched.
  */
-export interface TrajectoryChain<S extends ChainState = ChainState> extends Chain<S> {
+export interface TrajectoryChain<S extends ChainState = ChainState> extends CommonChain<S> {
+  readonly kind: "trajectory";
   /**
    * Denoising steps before which a text can be taken up, in ascending order, the first 0: all, or
    * the blocks' first ones where a step's law depends on those before it (caches) or their number
@@ -194,12 +191,15 @@ export interface TrajectoryChain<S extends ChainState = ChainState> extends Chai
   ): Promise<Hypothesis<S>[] | null>;
 }
 
+/** The chain of a model, by its kind. */
+export type Chain<S extends ChainState = ChainState> = PrefixChain<S> | TrajectoryChain<S>;
+
 /** A cheaper model of the same tokenizer that draws rollouts of another chain's states. */
 export interface Proposal<S extends ChainState = ChainState> extends AsyncDisposable {
   /** As `Chain.complete`; `logDrawn` is the proposal's. */
-  complete: Chain<S>["complete"];
+  complete: CommonChain<S>["complete"];
   /** As `Chain.score`, under the proposal. */
-  score: Chain<S>["score"];
+  score: CommonChain<S>["score"];
   readonly isOutOfBudget: boolean;
   usage(): Promise<Usage>;
 }

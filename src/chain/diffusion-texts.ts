@@ -1,8 +1,9 @@
 /** The states of a diffusion chain: texts some of whose positions are masked. */
-import type { DenoisedText } from "../engine/local/diffusion-context.js";
-import type { Model } from "../engine/local/model.js";
+import type { DenoisedText } from "../engine/denoiser.js";
+import type { Model } from "../engine/engine.js";
 import type { FinishReason, Text } from "./chain.js";
-import { blockSteps, type DenoisingSettings } from "./denoising.js";
+import type { DenoisingOptions } from "./chain-options.js";
+import { blockSteps } from "./denoising.js";
 
 /** A partly unmasked text, or a finished one. */
 export interface DiffusionState extends Text {
@@ -27,30 +28,23 @@ interface Canvas extends Pick<DiffusionState, "canvas" | "canvasLogProbs" | "ord
   isWhole: boolean;
 }
 
-interface Shape {
-  /** Positions of the answer. */
-  maxTokens: number;
-  denoising: DenoisingSettings;
-  stop: readonly string[];
-}
-
 /** How a live view writes a mask. */
 const MASKED = "░";
 
 export class DiffusionTexts {
   readonly #model: Model;
   readonly #maskToken: number;
-  readonly #shape: Shape;
+  readonly #options: DenoisingOptions;
 
-  constructor(model: Model, maskToken: number, shape: Shape) {
+  constructor(model: Model, maskToken: number, options: DenoisingOptions) {
     this.#model = model;
     this.#maskToken = maskToken;
-    this.#shape = shape;
+    this.#options = options;
   }
 
   /** A text of masks alone. */
   start(): DiffusionState {
-    const { maxTokens } = this.#shape;
+    const { maxTokens } = this.#options.limits;
     return this.#toState({
       canvas: new Int32Array(maxTokens).fill(this.#maskToken),
       canvasLogProbs: new Float64Array(maxTokens),
@@ -62,8 +56,8 @@ export class DiffusionTexts {
 
   /** The state before a step: with parallel decoding, one that begins a block. */
   rewind({ canvas, canvasLogProbs, order }: DiffusionState, step: number): DiffusionState {
-    const { denoising, maxTokens } = this.#shape;
-    const steps = blockSteps(denoising, maxTokens);
+    const { denoising, limits } = this.#options;
+    const steps = blockSteps(denoising, limits.maxTokens);
     const start = Math.floor(step / steps) * denoising.blockLength;
     const isLater = (at: number) =>
       at >= start && (step % steps === 0 || (order[at] as number) >= step);
@@ -121,7 +115,7 @@ export class DiffusionTexts {
     const end = isWhole ? canvas.findIndex(isLast) : -1;
     const tokens = canvas.subarray(0, end >= 0 ? end + 1 : mask >= 0 ? mask : canvas.length);
     const text = this.#model.detokenize(tokens);
-    const cuts = this.#shape.stop.map((s) => text.indexOf(s)).filter((at) => at >= 0);
+    const cuts = this.#options.policy.stop.map((s) => text.indexOf(s)).filter((at) => at >= 0);
     if (cuts.length > 0) {
       return { tokens, text: text.slice(0, Math.min(...cuts)), finishReason: "stop" as const };
     }

@@ -6,66 +6,53 @@
  * block's first step and at each guidance step's.
  */
 
-import type { Model } from "../engine/local/model.js";
-import type { ContextPlan } from "../planning/capacity.js";
-import type {
-  DrawName,
-  Hypothesis,
-  Proposal,
-  Rollout,
-  Text,
-  TrajectoryChain,
-  Usage,
-} from "./chain.js";
-import { blockSteps } from "./denoising.js";
-import {
-  DiffusionDrawer,
-  type DiffusionOptions,
-  type DiffusionRollout,
-} from "./diffusion-drawer.js";
+import type { Model } from "../engine/engine.js";
+import type { ContextPlan } from "../planning/context-plan.js";
+import type { Hypothesis, Proposal, Rollout, Text, TrajectoryChain, Usage } from "./chain.js";
+import type { DenoisingOptions } from "./chain-options.js";
+import { blockSteps, guidanceLength } from "./denoising.js";
+import { DenoisingGenerator, type DiffusionRollout } from "./denoising-generator.js";
 import type { DiffusionState } from "./diffusion-texts.js";
-
-/** Word 2 of the random counter for candidates; rollouts have their number there. */
-const CANDIDATE = 0xffffffff;
-/** Set in word 2, so that no draw of the chain shares its numbers. */
-const PROPOSAL = 0x80000000;
+import {
+  candidateStream,
+  proposedStream,
+  rolloutStream,
+  type Stream,
+  searchStream,
+} from "./random-streams.js";
 
 export class DiffusionChain implements TrajectoryChain<DiffusionState> {
-  readonly #drawer: DiffusionDrawer;
+  readonly kind = "trajectory";
+  readonly #generator: DenoisingGenerator;
+  /** Denoising steps of a guidance step. */
   readonly #guidanceLength: number;
   readonly #lastStep: number;
   readonly returns: readonly number[];
 
-  private constructor(
-    drawer: DiffusionDrawer,
-    guidanceLength: number,
-    { denoising, maxTokens }: DiffusionOptions,
-  ) {
-    this.#drawer = drawer;
-    this.#guidanceLength = guidanceLength;
+  private constructor(generator: DenoisingGenerator, options: DenoisingOptions) {
+    const { denoising, guidance, limits } = options;
+    this.#generator = generator;
+    this.#guidanceLength = guidanceLength(denoising, guidance.blockTokens, limits.maxTokens);
     this.#lastStep = denoising.denoisingSteps;
     const isExact = denoising.cache === "none" && denoising.parallel === null;
-    const unit = isExact ? 1 : blockSteps(denoising, maxTokens);
+    const unit = isExact ? 1 : blockSteps(denoising, limits.maxTokens);
     this.returns = Array.from({ length: this.#lastStep / unit }, (_, i) => i * unit);
   }
 
-  /** @param guidanceLength denoising steps of a guidance step */
   static async open(
     model: Model,
     plan: ContextPlan,
-    options: DiffusionOptions,
-    guidanceLength: number,
+    options: DenoisingOptions,
   ): Promise<DiffusionChain> {
-    const drawer = await DiffusionDrawer.open(model, plan, options);
-    return new DiffusionChain(drawer, guidanceLength, options);
+    return new DiffusionChain(await DenoisingGenerator.open(model, plan, options), options);
   }
 
   get isOutOfBudget(): boolean {
-    return this.#drawer.isOutOfBudget;
+    return this.#generator.isOutOfBudget;
   }
 
   async start(): Promise<DiffusionState> {
-    return this.#drawer.texts.start();
+    return this.#generator.texts.start();
   }
 
   advance(
@@ -87,7 +74,7 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
     step: number,
     draw: number,
   ): Promise<DiffusionState[]> {
-    const states = texts.map((text) => this.#drawer.texts.rewind(text, step));
+    const states = texts.map((text) => this.#generator.texts.rewind(text, step));
     return this.#draw(states, this.#lastStep, draw, 0);
   }
 
@@ -97,7 +84,7 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
     wanted: number,
   ): Promise<Hypothesis<DiffusionState>[] | null> {
     const to = this.#stepAfter(hypotheses[0]?.state);
-    return this.#drawer.search(hypotheses, to, { width, wanted, stream: [0, 0, CANDIDATE] });
+    return this.#generator.search(hypotheses, to, { width, wanted, stream: searchStream() });
   }
 
   #advance(
@@ -121,9 +108,9 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
   ): Promise<DiffusionState[]> {
     const requests = states.map((state, i) => ({
       state,
-      stream: [step, first + i, CANDIDATE] as [number, number, number],
+      stream: candidateStream(step, first + i),
     }));
-    const drawn = await this.#drawer.draw(requests, to);
+    const drawn = await this.#generator.draw(requests, to);
     return drawn.map(({ state }) => state);
   }
 
@@ -133,21 +120,14 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
     step: number,
     candidates: readonly number[],
   ): Promise<DiffusionRollout[][]> {
-    return this.#drawer.complete(states, count, (i, rollout) => [
-      step,
-      candidates[i] as number,
-      rollout,
-    ]);
+    return this.#generator.complete(states, count, (i, rollout) =>
+      rolloutStream(step, candidates[i] as number, rollout),
+    );
   }
 
   /** Rollouts are whole texts: nothing but a state is ever finished. */
-  async finish(
-    state: DiffusionState,
-    begun: Text,
-    { step, candidate, rollout }: DrawName,
-  ): Promise<Text> {
-    const stream = [step, candidate, rollout] as [number, number, number];
-    const [drawn] = await this.#drawer.complete([state], 1, () => stream);
+  async finish(state: DiffusionState, begun: Text, stream: Stream): Promise<Text> {
+    const [drawn] = await this.#generator.complete([state], 1, () => stream);
     return drawn?.[0] ?? begun;
   }
 
@@ -156,41 +136,41 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
     _states: readonly DiffusionState[],
     rollouts: readonly (readonly Rollout[])[],
   ): Promise<Rollout[][]> {
-    return this.#drawer.score(rollouts);
+    return this.#generator.score(rollouts);
   }
 
   async release(): Promise<void> {}
 
   usage(): Promise<Usage> {
-    return this.#drawer.usage();
+    return this.#generator.usage();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#drawer[Symbol.asyncDispose]();
+    return this.#generator[Symbol.asyncDispose]();
   }
 }
 
 /** Rollouts by Fast-dLLM, of the same weights or others: cached, or several positions a step. */
 export class DiffusionProposal implements Proposal<DiffusionState> {
-  readonly #drawer: DiffusionDrawer;
+  readonly #generator: DenoisingGenerator;
   readonly #isOnePass: boolean;
 
-  private constructor(drawer: DiffusionDrawer, isOnePass: boolean) {
-    this.#drawer = drawer;
+  private constructor(generator: DenoisingGenerator, isOnePass: boolean) {
+    this.#generator = generator;
     this.#isOnePass = isOnePass;
   }
 
   static async open(
     model: Model,
     plan: ContextPlan,
-    options: DiffusionOptions,
+    options: DenoisingOptions,
   ): Promise<DiffusionProposal> {
-    const drawer = await DiffusionDrawer.open(model, plan, options);
-    return new DiffusionProposal(drawer, options.ratio === "one-pass");
+    const generator = await DenoisingGenerator.open(model, plan, options);
+    return new DiffusionProposal(generator, options.ratio === "one-pass");
   }
 
   get isOutOfBudget(): boolean {
-    return this.#drawer.isOutOfBudget;
+    return this.#generator.isOutOfBudget;
   }
 
   async complete(
@@ -199,13 +179,11 @@ export class DiffusionProposal implements Proposal<DiffusionState> {
     step: number,
     candidates: readonly number[],
   ): Promise<DiffusionRollout[][]> {
-    const drawn = await this.#drawer.complete(states, count, (i, rollout) => [
-      step,
-      candidates[i] as number,
-      PROPOSAL + rollout,
-    ]);
+    const drawn = await this.#generator.complete(states, count, (i, rollout) =>
+      proposedStream(step, candidates[i] as number, rollout),
+    );
     // The ratio is of one quantity under both models.
-    return this.#isOnePass ? this.#drawer.score(drawn) : drawn;
+    return this.#isOnePass ? this.#generator.score(drawn) : drawn;
   }
 
   /** Of rollouts that the reference drew there are none: a mixture is refused. */
@@ -214,10 +192,10 @@ export class DiffusionProposal implements Proposal<DiffusionState> {
   }
 
   usage(): Promise<Usage> {
-    return this.#drawer.usage();
+    return this.#generator.usage();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#drawer[Symbol.asyncDispose]();
+    return this.#generator[Symbol.asyncDispose]();
   }
 }

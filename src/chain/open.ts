@@ -1,25 +1,15 @@
 /** The chain of a model, by its kind. */
 
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/local/model.js";
 import type { Sampling } from "../engine/sampling.js";
-import type { ContextPlan } from "../planning/capacity.js";
-import { AutoregressiveChain, type AutoregressiveOptions } from "./autoregressive.js";
+import type { ContextPlan } from "../planning/context-plan.js";
+import { AutoregressiveChain } from "./autoregressive.js";
 import { AutoregressiveProposal } from "./autoregressive-proposal.js";
 import type { Chain, Proposal } from "./chain.js";
-import { type DenoisingSettings, guidanceLength, type ImportanceRatio } from "./denoising.js";
+import type { ChainOptions, DenoisingOptions } from "./chain-options.js";
+import type { DenoisingSettings } from "./denoising.js";
 import { DiffusionChain, DiffusionProposal } from "./diffusion.js";
-
-export interface ChainOptions extends AutoregressiveOptions {
-  /** Of a diffusion model; null for others. */
-  diffusion: DenoisingSettings | null;
-  /** Of the proposal, if there is one. */
-  proposalSampling: Sampling | null;
-  proposalDiffusion: DenoisingSettings | null;
-  ratio: ImportanceRatio;
-  /** Told what is done in another way than asked for. */
-  onWarning?: (message: string) => void;
-}
 
 /** Takes or makes the planned context for the run. */
 export async function openChain(
@@ -27,8 +17,8 @@ export async function openChain(
   plan: ContextPlan,
   options: ChainOptions,
 ): Promise<Chain> {
-  const { diffusion: denoising, blockTokens, maxTokens, metrics } = options;
-  if (denoising === null) return AutoregressiveChain.open(model, plan, options);
+  const { metrics } = options;
+  if (!isDenoised(options)) return AutoregressiveChain.open(model, plan, options);
   if (metrics.length > 0) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
@@ -36,8 +26,14 @@ export async function openChain(
       { fix: "the reward `confidence`" },
     );
   }
-  const length = guidanceLength(denoising, blockTokens, maxTokens);
-  return DiffusionChain.open(model, plan, { ...options, denoising }, length);
+  return DiffusionChain.open(model, plan, options);
+}
+
+/** What a proposal does in its own way. */
+export interface ProposalPolicy {
+  sampling: Sampling;
+  /** Null for an autoregressive model. */
+  denoising: DenoisingSettings | null;
 }
 
 /** As `openChain`, for the model that draws the rollouts of ETS-IS. */
@@ -45,11 +41,15 @@ export async function openProposal(
   model: Model,
   plan: ContextPlan,
   options: ChainOptions,
+  { sampling, denoising }: ProposalPolicy,
 ): Promise<Proposal> {
-  const { proposalSampling, proposalDiffusion: denoising } = options;
   // What texts carry is the reference's, which scores the rollouts.
-  const own = { ...options, sampling: proposalSampling ?? options.sampling, metrics: [] };
-  return denoising === null
-    ? AutoregressiveProposal.open(model, plan, own)
-    : DiffusionProposal.open(model, plan, { ...own, denoising });
+  const own = { ...options, policy: { ...options.policy, sampling }, denoising, metrics: [] };
+  return isDenoised(own)
+    ? DiffusionProposal.open(model, plan, own)
+    : AutoregressiveProposal.open(model, plan, own);
+}
+
+function isDenoised(options: ChainOptions): options is DenoisingOptions {
+  return options.denoising !== null;
 }

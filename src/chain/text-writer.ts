@@ -1,8 +1,9 @@
 /** Texts from tokens: what is shown of them, and where they end. */
-import type { Continuation, Sequence } from "../engine/local/context.js";
-import type { Model } from "../engine/local/model.js";
-import type { TokenMetric } from "../engine/local/native-context.js";
+
+import type { Model } from "../engine/engine.js";
+import type { Continuation, Sequence } from "../engine/sequences.js";
 import type { FinishReason, NextToken, RedrawnState, Text } from "./chain.js";
+import type { ChainOptions } from "./chain-options.js";
 import { appendValues } from "./token-values.js";
 
 /** A text with the sequence that holds it; null once it has ended, or when it was not kept. */
@@ -12,19 +13,11 @@ export interface DrawnText extends Text {
   readonly drawnLogProbs?: readonly number[];
 }
 
-export interface WriterOptions {
-  /** Longest text, in tokens. */
-  maxTokens: number;
-  stop: readonly string[];
-  /** What texts carry besides log-probabilities. */
-  metrics: readonly TokenMetric[];
-}
-
 export class TextWriter {
   readonly #model: Model;
-  readonly #options: WriterOptions;
+  readonly #options: ChainOptions;
 
-  constructor(model: Model, options: WriterOptions) {
+  constructor(model: Model, options: ChainOptions) {
     this.#model = model;
     this.#options = options;
   }
@@ -40,19 +33,19 @@ export class TextWriter {
       ...appendValues(text, { ...continuation, logProbs }, this.#options.metrics),
       ...(text.drawnLogProbs && { drawnLogProbs: [...text.drawnLogProbs, ...drawn] }),
       text: finish === "stop" ? this.#cutAtStop(whole) : whole,
-      finishReason: finishReasonOf(continuation, tokens.length >= this.#options.maxTokens),
+      finishReason: finishReasonOf(continuation, tokens.length >= this.#options.limits.maxTokens),
       sequence: continuation.sequence,
     };
   }
 
   /** The text with one token more, which may end it. */
   append(text: Text, { token, logProb }: NextToken): Text {
-    const { maxTokens, stop } = this.#options;
+    const { stop } = this.#options.policy;
     const tokens = [...text.tokens, token];
     const whole = this.textOf(tokens);
     const isEnd = this.#model.isEndToken(token);
     const isStop = !isEnd && stop.some((s) => whole.includes(s));
-    const isFull = tokens.length >= maxTokens;
+    const isFull = tokens.length >= this.#options.limits.maxTokens;
     const finishReason = isEnd ? "end" : isStop ? "stop" : isFull ? "length" : null;
     return {
       tokens,
@@ -67,7 +60,7 @@ export class TextWriter {
   }
 
   #cutAtStop(text: string): string {
-    const cuts = this.#options.stop.map((s) => text.indexOf(s)).filter((at) => at >= 0);
+    const cuts = this.#options.policy.stop.map((s) => text.indexOf(s)).filter((at) => at >= 0);
     return cuts.length > 0 ? text.slice(0, Math.min(...cuts)) : text;
   }
 }

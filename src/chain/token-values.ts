@@ -1,5 +1,5 @@
 /** What a text carries for each of its tokens: log-probabilities, and the metrics asked for. */
-import type { TokenMetric } from "../engine/local/native-context.js";
+import type { TokenMetric } from "../engine/sequences.js";
 import type { Text } from "./chain.js";
 
 type TokenValues = Pick<Text, "logProbs" | TokenMetric>;

@@ -2,16 +2,16 @@
 /** `llama-ets`: parses, calls the library, prints. One file a command. */
 import { Command } from "commander";
 import { VERSION } from "../version.js";
-import { askCommand } from "./ask.js";
-import { compareCommand } from "./compare.js";
-import { doctorCommand } from "./doctor.js";
-import { evalCommand } from "./eval.js";
+import { askCommand } from "./commands/ask.js";
+import { compareCommand } from "./commands/compare.js";
+import { doctorCommand } from "./commands/doctor.js";
+import { evalCommand } from "./commands/eval.js";
+import { gradeCommand } from "./commands/grade.js";
+import { modelsCommand } from "./commands/models.js";
+import { replayCommand } from "./commands/replay.js";
+import { reportCommand } from "./commands/report.js";
+import { workerCommand } from "./commands/worker.js";
 import { exitWith, printError, watchOutput } from "./exit.js";
-import { gradeCommand } from "./grade.js";
-import { modelsCommand } from "./models.js";
-import { replayCommand } from "./replay.js";
-import { reportCommand } from "./report.js";
-import { workerCommand } from "./worker.js";
 
 const program = new Command("llama-ets")
   .description(

@@ -1,114 +1,196 @@
-/** The options that shape a method's run, for a command's help. */
-import { type Command, Option } from "commander";
-import { REWARD_NAMES } from "../rewards/named.js";
-import { addDiffusionOptions, type DiffusionFlags } from "./diffusion-options.js";
-import type { ModelFlags } from "./model-options.js";
+/** The flags and specs of methods, from what the methods say of their options. */
+import { type Command, Help, Option } from "commander";
+import { bundledDefaults } from "../engine/bundled-models.js";
+import { checkOneOf } from "../engine/check.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import type { EvaluatedMethod } from "../evaluate/configured-methods.js";
+import type { Flag, OptionSpec } from "../methods/option.js";
+import { COMMON_OPTIONS, GUIDANCE_OPTIONS } from "../methods/options.js";
+import type { PresetOptions } from "../methods/preset.js";
+import {
+  type AnyMethod,
+  findMethod,
+  METHOD_NAMES,
+  METHODS,
+  type MethodName,
+  type MethodOptions,
+} from "../methods/registry.js";
+import { DEFAULT_REWARD, REWARD_NAMES } from "../rewards/named.js";
+import type { ModelFlags } from "./model-flags.js";
 import { numberOption } from "./numbers.js";
 
-export interface MethodFlags extends ModelFlags, DiffusionFlags {
-  proposal?: string;
-  proposalTemperature?: number;
-  proposalTopK?: number;
-  proposalTopP?: number;
-  proposalMinP?: number;
-  weights?: string;
-  mixture?: number;
-  candidates?: number;
-  rollouts?: number;
-  steps?: number;
-  blockTokens?: number;
-  lambda?: number;
-  lengthPenalty?: number;
-  alpha?: number;
-  moves?: number;
-  preset?: string;
-  maxTokens?: number;
-  temperature?: number;
-  topK?: number;
-  topP?: number;
-  minP?: number;
+/** What was given, by commander's names of the flags. */
+export interface MethodFlags extends ModelFlags {
   reward: string;
-  finish?: string;
-  adaptive?: boolean;
-  stop?: string[];
-  system?: string;
-  raw?: boolean;
-  thinking?: boolean;
-  budgetTokens?: number;
-  budgetMs?: number;
+  preset?: string;
+  /** A file; the methods' other flags are read by what they say of themselves. */
+  proposal?: string;
 }
 
-export const DEFAULT_REWARD = "self-consistency";
+const PROPOSAL_FLAG = "--proposal <model>";
+const REWARD_FLAG = "--reward <reward>";
 
-export function addMethodOptions(command: Command): Command {
-  command
-    .option(
-      "-M, --candidates <n>",
-      "candidates drawn at each step (default: 8); beam: its width; power: its texts, 1",
-      numberOption,
-    )
-    .option("-K, --rollouts <n>", "rollouts for each candidate (default: 1)", numberOption)
-    .option("-I, --steps <n>", "guidance steps, blocks of max-tokens / n; power: 16", numberOption)
-    .option(
-      "--block-tokens <n>",
-      "tokens of a guidance step (default: 64; bundled models: 16)",
-      numberOption,
-    )
-    .option("--lambda <x>", "λ of the target p·exp(reward/λ) (default: 0.1)", numberOption)
-    .option(
-      "--length-penalty <x>",
-      "beam: compares log p / length^x (default: 1, the mean)",
-      numberOption,
-    )
-    .option("--alpha <x>", "power: samples from p^x (default: 4)", numberOption)
-    .option("--moves <n>", "power: proposals at each block; mh: in all (default: 10)", numberOption)
-    .option(
-      "--max-tokens <n>",
-      "longest answer (default: 512, or what the context leaves)",
-      numberOption,
-    )
-    .option("--temperature <x>", "0 is greedy (default: 0.7); beam, power: 1", numberOption)
-    .option("--top-k <n>", "keep the n most probable tokens", numberOption)
-    .option("--top-p <x>", "keep tokens up to this probability", numberOption)
-    .option("--min-p <x>", "drop tokens below this share of the most probable one's", numberOption)
-    .option("--proposal <model>", "ets-is: the smaller model that draws the rollouts")
-    .option(
-      "--proposal-temperature <x>",
-      "ets-is: its temperature (default: --temperature)",
-      numberOption,
-    )
-    .addOption(refused("--proposal-top-k <n>"))
-    .addOption(refused("--proposal-top-p <x>"))
-    .addOption(refused("--proposal-min-p <x>"))
-    .option("--weights <how>", "ets-is: exact, psis or clip (default: exact)")
-    .option(
-      "--mixture <x>",
-      "ets-is: share of rollouts the model draws itself (default: 0)",
-      numberOption,
-    )
-    .option(
-      "--reward <reward>",
-      `${REWARD_NAMES.join(", ")}, or a sum: self-consistency+0.5*confidence`,
-      DEFAULT_REWARD,
-    )
-    .option("--adaptive", "draw until the vote is settled, in one step of at most 32 candidates")
-    .option("--finish <how>", "chain, or resample among the last rollouts (default: chain)")
-    .option("--stop <text>", "end the answer before this text; may be given several times", collect)
-    .option("--system <text>", "system message")
-    .option("--raw", "no chat template: the prompt is the text to continue")
-    .option("--thinking", "leave thinking on, where the template has the switch")
-    .option("--preset <name>", "paper: its settings for the task, for what is not given")
-    .option("--budget-tokens <n>", "end with the best answer after this many tokens", numberOption)
-    .option("--budget-ms <n>", "end with the best answer after this time", numberOption);
-  return addDiffusionOptions(command);
+/** Names of the methods whose help is asked for; none: the help that is common to all. */
+type Asked = (command: Command) => string[];
+
+/**
+ * Adds the flags of all methods. The command's help shows those that are common to all, or with
+ * methods named those that these take.
+ */
+export function addMethodOptions(command: Command, asked: Asked): Command {
+  for (const flag of guidanceFlags(Object.keys(GUIDANCE_OPTIONS))) addFlag(command, flag);
+  command.option(
+    REWARD_FLAG,
+    `${REWARD_NAMES.join(", ")}, or a sum: self-consistency+0.5*confidence`,
+    DEFAULT_REWARD,
+  );
+  for (const flag of flagsOf(COMMON_OPTIONS)) addFlag(command, flag);
+  command.option(PROPOSAL_FLAG, "ets-is: the smaller model that draws the rollouts");
+  const own = ownFlags(METHOD_NAMES.map((name) => METHODS[name]));
+  for (const flag of own) addFlag(command, flag);
+
+  const methodFlags = new Set([
+    ...guidanceFlags(Object.keys(GUIDANCE_OPTIONS)).map(({ flags }) => flags),
+    ...own.map(({ flags }) => flags),
+    ...[PROPOSAL_FLAG, REWARD_FLAG],
+  ]);
+  command.createHelp = () =>
+    Object.assign(new Help(), command.configureHelp(), {
+      visibleOptions(of: Command) {
+        const shown = shownFlags(asked(of));
+        const all = Help.prototype.visibleOptions.call(this, of);
+        return all.filter(({ flags }) => !methodFlags.has(flags) || shown.has(flags));
+      },
+    });
+  return command;
 }
 
-/** Taken only to say why it is refused: a truncated proposal biases the energies. */
-function refused(flags: string): Option {
-  return new Option(flags).argParser(numberOption).hideHelp();
+/** Of the flags that only some methods take, those to be shown. */
+function shownFlags(names: readonly string[]): Set<string> {
+  const methods = names.flatMap((name) => findMethod(name) ?? []);
+  if (methods.length === 0) {
+    const all = guidanceFlags(Object.keys(GUIDANCE_OPTIONS));
+    return new Set([...all.map(({ flags }) => flags), REWARD_FLAG]);
+  }
+  const shown = methods.flatMap((method) => [
+    ...guidanceFlags(method.guidance).map(({ flags }) => flags),
+    ...(method.guidance.includes("reward") ? [REWARD_FLAG] : []),
+    ...(method.proposal === undefined ? [] : [PROPOSAL_FLAG]),
+  ]);
+  return new Set([...shown, ...ownFlags(methods).map(({ flags }) => flags)]);
+}
+
+function guidanceFlags(names: readonly string[]): Flag[] {
+  const taken = Object.entries(GUIDANCE_OPTIONS).filter(([name]) => names.includes(name));
+  return flagsOf(Object.fromEntries(taken));
+}
+
+/** The flags of the options that methods have besides the common ones, each once. */
+function ownFlags(methods: readonly AnyMethod[]): Flag[] {
+  const flags = methods.flatMap(({ own, proposal = {} }) => [
+    ...flagsOf(proposal),
+    ...flagsOf(own),
+  ]);
+  return [...new Map(flags.map((flag) => [flag.flags, flag])).values()];
+}
+
+function flagsOf(options: Readonly<Record<string, OptionSpec>>): Flag[] {
+  return Object.values(options).flatMap(({ flags }) => flags);
+}
+
+function addFlag(command: Command, { flags, help, kind }: Flag): void {
+  if (kind === "number") command.option(flags, help, numberOption);
+  else if (kind === "texts") command.option(flags, help, collect);
+  else command.option(flags, help);
 }
 
 /** Not a variadic option: that would take the question too. */
 function collect(text: string, before: string[] = []): string[] {
   return [...before, text];
+}
+
+type SharedOptions = Omit<MethodOptions, "extract" | "proposal" | "reward" | "seed" | "signal">;
+
+/** What methods are asked for, by the flags that were given; the reward is opened later. */
+export function toMethodOptions(flags: MethodFlags, task: string | undefined): SharedOptions {
+  const preset = toPreset(flags, task);
+  const defaults = preset === undefined ? bundledDefaults(flags.model) : {};
+  const options: Record<string, unknown> = { budget: {} };
+  if (defaults.diffusion) options.diffusion = { ...defaults.diffusion };
+  if (defaults.maxTokens !== undefined) options.maxTokens = defaults.maxTokens;
+  const given = flags as unknown as Record<string, unknown>;
+  for (const { flags: names, path } of allFlags()) {
+    const value = given[new Option(names).attributeName()];
+    if (value !== undefined && path !== "preset") setAt(options, path.split("."), value);
+  }
+  const isCut = "steps" in options || "blockTokens" in options || "adaptive" in options;
+  if (defaults.blockTokens !== undefined && !isCut) options.blockTokens = defaults.blockTokens;
+  return { ...options, ...(preset && { preset }) };
+}
+
+function allFlags(): Flag[] {
+  return [
+    ...flagsOf(GUIDANCE_OPTIONS),
+    ...flagsOf(COMMON_OPTIONS),
+    ...ownFlags(METHOD_NAMES.map((name) => METHODS[name])),
+  ];
+}
+
+/** Sets an option, or a field of it. */
+function setAt(options: Record<string, unknown>, [name = "", ...rest]: string[], value: unknown) {
+  if (rest.length === 0) {
+    options[name] = value;
+    return;
+  }
+  const inner = { ...(options[name] as object | undefined) };
+  setAt(inner, rest, value);
+  options[name] = inner;
+}
+
+function toPreset({ preset }: MethodFlags, task: string | undefined): PresetOptions | undefined {
+  if (preset === undefined) return undefined;
+  checkOneOf("--preset", preset, ["paper"]);
+  if (task !== undefined) return { name: "paper", task };
+  throw new LlamaEtsError("ERR_INVALID_OPTION", "--preset needs a --task, whose settings it has");
+}
+
+/** Whether the reward is the preset's own: none was named. */
+export function hasPresetReward({ preset, reward }: MethodFlags): boolean {
+  return preset !== undefined && reward === DEFAULT_REWARD;
+}
+
+/** `ets,ets:M=4:K=2`: names of methods, each with options of its own. What they are is checked later. */
+export function parseMethods(text: string): EvaluatedMethod[] {
+  return text.split(",").map((entry) => {
+    const name = entry.trim();
+    const [method = "", ...settings] = name.split(":");
+    return {
+      ...{ name, method: method as MethodName },
+      options: Object.fromEntries(settings.map((setting) => parseSetting(name, setting))),
+    };
+  });
+}
+
+function parseSetting(method: string, setting: string): [string, unknown] {
+  const [key = "", value = "", ...more] = setting.split("=");
+  if (key === "" || value === "" || more.length > 0) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `Expected \`${method}\` to set options as in ets:M=4:K=2, got \`${setting}\``,
+    );
+  }
+  return [nameOfLetter(key) ?? key, parseValue(value)];
+}
+
+/** The option that a spec's letter stands for. */
+function nameOfLetter(letter: string): string | undefined {
+  const own = METHOD_NAMES.flatMap((name) => Object.entries<OptionSpec>(METHODS[name].own));
+  const all: [string, OptionSpec][] = [...Object.entries(GUIDANCE_OPTIONS), ...own];
+  return all.find(([, spec]) => spec.letter === letter)?.[0];
+}
+
+function parseValue(text: string): unknown {
+  if (text === "true" || text === "false") return text === "true";
+  const number = Number(text);
+  return Number.isNaN(number) ? text : number;
 }

@@ -8,29 +8,43 @@
 export interface SmoothedWeights {
   /** As the input, the largest ones smoothed. */
   logWeights: number[];
-  /** Shape of the tail; null with fewer than 21 weights, too few to fit one. */
+  /**
+   * Shape of the tail; 0 where there is none, as of equal weights; null with fewer than 21 weights
+   * or fewer than 5 above the cutoff, too few to fit one.
+   */
   khat: number | null;
 }
 
 /** Fewest tail weights that a fit is made from. */
 const MIN_TAIL = 5;
+/**
+ * When the cutoff is within this share of the largest weight there is no tail: log ratios of equal
+ * weights differ by what the models' arithmetic rounds, and that has a shape too.
+ */
+const ROUNDING = 0.05;
+/** The smallest normal double: what is less, relatively to the largest weight, is no tail. */
+const SMALLEST_CUTOFF = 2 ** -1022;
 
-/** Smooths the largest min(S / 5, 3 √S) of S weights. */
+/**
+ * Smooths the largest min(S / 5, 3 √S) of S weights: those strictly above the next one. Weights
+ * that tie with the cutoff aren't exceedances.
+ */
 export function smoothWeights(logWeights: readonly number[]): SmoothedWeights {
   const size = logWeights.length;
   const tail = Math.ceil(Math.min(size / 5, 3 * Math.sqrt(size)));
   if (tail < MIN_TAIL) return { logWeights: [...logWeights], khat: null };
   const order = [...logWeights.keys()].sort((a, b) => at(logWeights, a) - at(logWeights, b));
   const largest = at(logWeights, order[size - 1] as number);
-  const cutoff = Math.exp(at(logWeights, order[size - tail - 1] as number) - largest);
-  const tailIndices = order.slice(size - tail);
+  const relative = Math.exp(at(logWeights, order[size - tail - 1] as number) - largest);
+  const cutoff = Math.max(relative, SMALLEST_CUTOFF);
+  if (1 - cutoff <= ROUNDING) return { logWeights: [...logWeights], khat: 0 };
+  const tailIndices = order.filter((i) => Math.exp(at(logWeights, i) - largest) > cutoff);
+  if (tailIndices.length < MIN_TAIL) return { logWeights: [...logWeights], khat: null };
   const exceedances = tailIndices.map((i) => Math.exp(at(logWeights, i) - largest) - cutoff);
-  // All equal: there is no tail.
-  if ((exceedances.at(-1) as number) <= 1e-12) return { logWeights: [...logWeights], khat: 0 };
   const { shape, scale } = fitGeneralisedPareto(exceedances);
   const smoothed = [...logWeights];
   for (const [j, index] of tailIndices.entries()) {
-    const quantile = cutoff + paretoQuantile((j + 0.5) / tail, shape, scale);
+    const quantile = cutoff + paretoQuantile((j + 0.5) / tailIndices.length, shape, scale);
     smoothed[index] = Math.min(Math.log(quantile), 0) + largest; // never above the largest weight
   }
   return { logWeights: smoothed, khat: shape };

@@ -82,6 +82,10 @@ export function checkSignal(name: string, value: unknown): AbortSignal {
   return isSignal ? (value as unknown as AbortSignal) : refuse(name, "an AbortSignal", value);
 }
 
+export function checkArray<T extends readonly unknown[]>(name: string, value: T): T {
+  return Array.isArray(value) ? value : refuse(name, "an array", value);
+}
+
 export function checkObject<T>(name: string, value: T): T {
   return isObject(value) ? value : refuse(name, "an object", value);
 }

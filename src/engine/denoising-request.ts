@@ -1,8 +1,8 @@
-/** What a diffusion model's context can be asked to denoise, and how: checked, for the addon. */
+/** What a denoiser can be asked for, and how it is checked. */
 import { checkInteger, checkKeys, checkNumber, checkOneOf } from "./check.js";
 import { LlamaEtsError } from "./errors.js";
-import type { NativeDenoiseRequest, NativeSearchRequest } from "./local/native-diffusion.js";
-import { type Sampling, toNativeSampling } from "./sampling.js";
+import type { Sampling } from "./sampling.js";
+import type { RandomKey, RandomStream } from "./sequences.js";
 
 /**
  * Which of the predicted positions a denoising step unmasks, best first; the probabilities are the
@@ -50,9 +50,6 @@ interface DenoisingSchedule {
   to: number;
 }
 
-/** Words 0 to 2 of the random counter; the third is made of denoising step and position. */
-type RandomStream = readonly [number, number, number];
-
 /** The policy that tokens are drawn by. */
 export interface TokenPolicy {
   /** The tokens' reference policy. The mask token never has probability. */
@@ -69,8 +66,7 @@ export interface DenoisingRequest extends TokenPolicy {
   prompt: Int32Array;
   schedule: DenoisingSchedule;
   remasking: Remasking;
-  /** Words 0 and 1 of the random key: the seed. */
-  key: readonly [number, number];
+  key: RandomKey;
   /** Stops all texts once this many positions were unmasked, within one pass. Default: no limit. */
   maxTotalTokens?: number;
   /** Stops all texts after this time, within one pass. Default: no limit. */
@@ -78,15 +74,13 @@ export interface DenoisingRequest extends TokenPolicy {
 }
 
 export interface DenoiseRequest extends DenoisingRequest {
-  /** All positions of the texts so far, the mask token where masked. Equal ones share full passes. */
+  /**
+   * All positions of the texts so far, the mask token where masked. Equal ones share full passes. Word
+   * 3 of their random counter is made of denoising step and position.
+   */
   texts: readonly { tokens: Int32Array; stream: RandomStream }[];
   /** Only with `low-confidence`. Default: as many as the schedule says. */
   parallel?: ParallelRule;
-  /**
-   * Stops a text once it has an end token and no mask before it: what follows is not part of the
-   * text. Default true.
-   */
-  stopAtEnd?: boolean;
 }
 
 export interface SearchRequest extends DenoisingRequest {
@@ -100,48 +94,27 @@ export interface SearchRequest extends DenoisingRequest {
   wanted: number;
 }
 
-/** Throws `ERR_INVALID_OPTION`, as `toNativeSearch` does. */
-export function toNativeDenoise(request: DenoiseRequest): NativeDenoiseRequest {
-  const { texts, parallel, remasking, stopAtEnd = true } = request;
+/** Throws `ERR_INVALID_OPTION`, as `checkSearch` does. */
+export function checkDenoise(request: DenoiseRequest): void {
+  const { parallel, remasking } = request;
   if (parallel !== undefined) checkParallel(parallel, remasking);
-  return {
-    ...toNative(request, texts, parallel !== undefined),
-    texts: texts.map(({ tokens, stream }) => ({ tokens, stream: [...stream] })),
-    threshold: parallel !== undefined && "threshold" in parallel ? parallel.threshold : null,
-    factor: parallel !== undefined && "factor" in parallel ? parallel.factor : null,
-    stopAtEnd,
-  };
+  checkDenoising(request, request.texts, parallel !== undefined);
 }
 
-export function toNativeSearch(request: SearchRequest): NativeSearchRequest {
-  const { texts, stream, width, wanted } = request;
-  return {
-    ...toNative(request, texts, false),
-    texts: texts.map(({ tokens, logProb }) => ({ tokens, logProb })),
-    stream: [...stream],
-    width: checkInteger("width", width, 1, 1024),
-    wanted: checkInteger("wanted", wanted, 1, 1024),
-  };
+export function checkSearch(request: SearchRequest): void {
+  checkDenoising(request, request.texts, false);
+  checkInteger("width", request.width, 1, 1024);
+  checkInteger("wanted", request.wanted, 1, 1024);
 }
 
-function toNative(
-  request: DenoisingRequest,
+function checkDenoising(
+  { schedule, remasking, cfgScale = 0 }: DenoisingRequest,
   texts: readonly { tokens: Int32Array }[],
   isParallel: boolean,
-) {
-  const { prompt, schedule, sampling, key, remasking, cfgScale = 0 } = request;
-  const { maxTotalTokens = Number.MAX_SAFE_INTEGER, timeLimitMs = null } = request;
+): void {
   checkSchedule(schedule, texts[0]?.tokens.length ?? 0, isParallel);
-  return {
-    prompt,
-    ...schedule,
-    sampling: toNativeSampling(sampling),
-    key: [...key] as [number, number],
-    remasking: checkOneOf("remasking", remasking, REMASKING),
-    cfgScale: checkNumber("cfgScale", cfgScale, 0, 100),
-    maxTotalTokens,
-    timeLimitMs,
-  };
+  checkOneOf("remasking", remasking, REMASKING);
+  checkNumber("cfgScale", cfgScale, 0, 100);
 }
 
 function checkSchedule(schedule: DenoisingSchedule, length: number, isParallel: boolean): void {

@@ -3,8 +3,7 @@
  * could end it and speak for another role.
  */
 import { LlamaEtsError } from "./errors.js";
-import { callNow } from "./local/native.js";
-import type { NativeModel } from "./local/native-model.js";
+import type { Vocabulary } from "./vocabulary.js";
 
 /** A plane of Unicode for private use: one of its characters stands in no message. */
 const FIRST_MARK = 0xf0000;
@@ -12,12 +11,12 @@ const MARKS = 0xfffe;
 
 /** Marks what has to be read as plain text, and reads texts with such marks. */
 export class LiteralText {
-  readonly #model: NativeModel;
+  readonly #vocabulary: Vocabulary;
   readonly #mark: string;
 
   /** For messages with these contents. */
-  constructor(model: NativeModel, contents: readonly string[]) {
-    this.#model = model;
+  constructor(vocabulary: Vocabulary, contents: readonly string[]) {
+    this.#vocabulary = vocabulary;
     this.#mark = findMark(contents);
   }
 
@@ -47,12 +46,12 @@ export class LiteralText {
     const plain = new Set(this.#tokenize(content, false));
     const texts = [...new Set(this.#tokenize(content, true))]
       .filter((token) => !plain.has(token))
-      .map((token) => callNow(() => this.#model.tokenText(token)));
+      .map((token) => this.#vocabulary.tokenText(token));
     return texts.filter((text) => text !== "" && content.includes(text));
   }
 
   #tokenize(text: string, special: boolean): Int32Array {
-    return callNow(() => this.#model.tokenize(text, false, special));
+    return this.#vocabulary.tokenize(text, { special });
   }
 }
 

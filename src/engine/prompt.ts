@@ -2,8 +2,7 @@
 import { checkInteger, checkKeys, checkOneOf, checkString } from "./check.js";
 import { LlamaEtsError, messageOf } from "./errors.js";
 import { LiteralText } from "./literal-text.js";
-import { callNow } from "./local/native.js";
-import type { NativeModel, NativeModelInfo } from "./local/native-model.js";
+import type { Vocabulary } from "./vocabulary.js";
 
 export interface ChatMessage {
   role: "system" | "user" | "assistant";
@@ -33,11 +32,11 @@ export interface EncodedPrompt {
  * for a malformed or empty prompt.
  */
 export async function encodePrompt(
-  model: NativeModel,
-  info: NativeModelInfo,
+  vocabulary: Vocabulary,
   prompt: Prompt,
   options: PromptOptions,
 ): Promise<EncodedPrompt> {
+  const { info } = vocabulary;
   if (typeof prompt !== "string" && !Array.isArray(prompt) && !(prompt instanceof Int32Array)) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
@@ -49,8 +48,8 @@ export async function encodePrompt(
   }
   const { tokens: body, text } =
     options.raw === true && typeof prompt === "string"
-      ? { tokens: callNow(() => model.tokenize(prompt, false, true)), text: prompt }
-      : await encodeChat(model, info, toMessages(prompt, options), options.thinking ?? false);
+      ? { tokens: vocabulary.tokenize(prompt, { special: true }), text: prompt }
+      : await encodeChat(vocabulary, toMessages(prompt, options), options.thinking ?? false);
   if (body.length === 0) refuseEmpty();
   // Most templates write the BOS themselves.
   const addsBos = info.addBos && info.bos !== null && body[0] !== info.bos;
@@ -99,32 +98,31 @@ function toMessages(
 
 /** Special tokens are the template's alone: in a message they are text. */
 async function encodeChat(
-  model: NativeModel,
-  info: NativeModelInfo,
+  vocabulary: Vocabulary,
   messages: readonly ChatMessage[],
   thinking: boolean,
 ): Promise<EncodedPrompt> {
   const literal = new LiteralText(
-    model,
+    vocabulary,
     messages.map(({ content }) => content),
   );
   const marked = messages.map((m) => ({ ...m, content: literal.protect(m.content) }));
-  return literal.read(await renderChat(model, info, marked, thinking));
+  return literal.read(await renderChat(vocabulary, marked, thinking));
 }
 
 async function renderChat(
-  model: NativeModel,
-  info: NativeModelInfo,
+  vocabulary: Vocabulary,
   messages: ChatMessage[],
   thinking: boolean,
 ): Promise<string> {
+  const { info } = vocabulary;
   if (info.chatTemplate === null) {
     throw new LlamaEtsError("ERR_NO_CHAT_TEMPLATE", "The model has no chat template", {
       fix: "raw: true (--raw), with the prompt written out as the model expects it",
     });
   }
   const { Template } = await import("@huggingface/jinja");
-  const textOf = (token: number | null) => (token === null ? "" : model.tokenText(token));
+  const textOf = (token: number | null) => (token === null ? "" : vocabulary.tokenText(token));
   try {
     return new Template(info.chatTemplate).render({
       messages,

@@ -1,6 +1,5 @@
 import { checkInteger, checkKeys, checkNumber } from "./check.js";
 import { LlamaEtsError } from "./errors.js";
-import type { NativeSampling } from "./local/native-model.js";
 
 /**
  * The reference policy: the model's distribution, restricted to `allowedTokens`, divided by
@@ -19,7 +18,7 @@ export interface SamplingOptions {
   allowedTokens?: readonly number[];
 }
 
-export const SAMPLING_KEYS = ["temperature", "topK", "topP", "minP", "allowedTokens"] as const;
+const SAMPLING_KEYS = ["temperature", "topK", "topP", "minP", "allowedTokens"] as const;
 
 export interface Sampling extends Required<SamplingOptions> {
   /** Ids from here on have no probability; the vocabulary's size, or what two models share. */
@@ -48,8 +47,4 @@ export function resolveSampling(options: SamplingOptions, vocabSize: number): Sa
 export function resolveOnlySampling(options: SamplingOptions, vocabSize: number): Sampling {
   checkKeys("sampling", options, SAMPLING_KEYS);
   return resolveSampling(options, vocabSize);
-}
-
-export function toNativeSampling(sampling: Sampling): NativeSampling {
-  return { ...sampling, allowedTokens: Int32Array.from(sampling.allowedTokens) };
 }

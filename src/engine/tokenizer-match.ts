@@ -1,18 +1,12 @@
 import { LlamaEtsError } from "./errors.js";
-import type { NativeModel, NativeModelInfo } from "./local/native-model.js";
-
-interface Described {
-  native: NativeModel;
-  info: Readonly<NativeModelInfo>;
-  metadata: Readonly<Record<string, string>>;
-}
+import type { Vocabulary } from "./vocabulary.js";
 
 /**
  * Checks that two models read the same tokens, so that one's rollouts can be scored by the other,
  * and returns the size of the vocabulary they share. Sizes may differ by padding at the end.
  * Throws `ERR_TOKENIZER_MISMATCH`, naming the first difference.
  */
-export function matchTokenizers(reference: Described, proposal: Described): number {
+export function matchTokenizers(reference: Vocabulary, proposal: Vocabulary): number {
   const refuse = (what: string): never => {
     throw new LlamaEtsError(
       "ERR_TOKENIZER_MISMATCH",
@@ -20,10 +14,10 @@ export function matchTokenizers(reference: Described, proposal: Described): numb
       { fix: "a smaller model of the same family" },
     );
   };
-  const token = reference.native.firstTokenDifference(proposal.native);
+  const token = reference.firstDifference(proposal);
   if (token !== null) {
-    const [mine, theirs] = [reference, proposal].map(({ native, info }) =>
-      token < info.vocabSize ? JSON.stringify(native.tokenText(token)) : "nothing",
+    const [mine, theirs] = [reference, proposal].map((vocabulary) =>
+      token < vocabulary.info.vocabSize ? JSON.stringify(vocabulary.tokenText(token)) : "nothing",
     );
     refuse(
       mine === theirs
@@ -42,4 +36,24 @@ export function matchTokenizers(reference: Described, proposal: Described): numb
       refuse(`\`${key}\` is ${mine} in the reference and ${theirs} in the proposal`);
   }
   return Math.min(reference.info.vocabSize, proposal.info.vocabSize);
+}
+
+/**
+ * The lowest token id that two vocabularies, perhaps of different engines, give another text or end
+ * differently at, or that only one has and uses; null: none. As the addon has it for two of its own.
+ */
+export function compareTokens(mine: Vocabulary, theirs: Vocabulary): number | null {
+  const [smaller, larger] =
+    mine.info.vocabSize <= theirs.info.vocabSize ? [mine, theirs] : [theirs, mine];
+  const shared = smaller.info.vocabSize;
+  for (let token = 0; token < shared; token++) {
+    const isSame =
+      mine.tokenText(token) === theirs.tokenText(token) &&
+      mine.isEndToken(token) === theirs.isEndToken(token);
+    if (!isSame) return token;
+  }
+  for (let token = shared; token < larger.info.vocabSize; token++) {
+    if (!larger.tokenText(token).startsWith("[PAD")) return token; // no padding
+  }
+  return null;
 }

@@ -1,16 +1,19 @@
 /** The methods of an evaluation, with the settings that their samples' keys rest on. */
 import { checkKeys, checkObject, checkOneOf, checkString, optional } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/local/model.js";
+import { withDefaults } from "../methods/options.js";
 import {
+  checkAnyNames,
+  checkTaken,
   METHOD_NAMES,
+  METHODS,
   type MethodName,
-  takesOption,
-  withDefaults,
-} from "../methods/method-names.js";
-import type { MethodOptions } from "../methods/options.js";
-import { optionsFor } from "../methods/registry.js";
-import { resolveOptions } from "../methods/resolve-options.js";
+  type MethodOptions,
+  optionsFor,
+} from "../methods/registry.js";
+import { checkOptions, resolveOptions } from "../methods/resolve-options.js";
+import { settingsOf } from "../methods/settings.js";
 import type { PromptForm, Task, TaskItem } from "../tasks/task.js";
 import type { MethodRecord } from "./store/run-files.js";
 
@@ -37,6 +40,9 @@ export interface EvaluatedMethod {
   options?: EvaluatedOptions;
 }
 
+/** Settings that `run.json` has for every method since its first format: keys rest on them. */
+const OF_EVERY_METHOD = { lengthPenalty: null, alpha: null, moves: null };
+
 const RESERVED = ["extract", "proposal", "reward", "seed", "signal"];
 
 export interface ConfiguredMethod extends MethodRecord {
@@ -46,10 +52,10 @@ export interface ConfiguredMethod extends MethodRecord {
   needsProposal: boolean;
 }
 
-interface GivenMethods {
-  methods: readonly (MethodName | EvaluatedMethod)[];
-  options?: EvaluatedOptions;
-  proposal?: Model;
+interface CheckedMethods {
+  methods: readonly EvaluatedMethod[];
+  options: EvaluatedOptions;
+  proposal: Model | undefined;
 }
 
 interface Setting {
@@ -62,14 +68,14 @@ interface Setting {
   reward: object;
 }
 
-/** Checks the methods and fills in what they were not told. Throws `ERR_INVALID_OPTION`. */
+/** Fills in what the methods were not told. Throws `ERR_INVALID_OPTION`. */
 export function configureMethods(
-  { methods, options = {}, proposal }: GivenMethods,
+  { methods, options, proposal }: CheckedMethods,
   { task, form, item, model, reward }: Setting,
 ): ConfiguredMethod[] {
-  return checkMethods(methods, options).map(({ name, method, options: own = {} }) => {
+  return methods.map(({ name, method, options: own = {} }) => {
     const merged: EvaluatedOptions = withDefaults(optionsFor(method, options), own);
-    const needsProposal = takesOption(method, "proposal");
+    const needsProposal = METHODS[method].proposal !== undefined;
     if (needsProposal && proposal === undefined) {
       throw new LlamaEtsError("ERR_INVALID_OPTION", `${method} needs a \`proposal\``, {
         fix: "a smaller model of the same family",
@@ -79,8 +85,8 @@ export function configureMethods(
       ...promptSettings(task, form, item, merged),
       ...(needsProposal && proposal && { proposal }),
     };
-    const { proposal: _, ...resolved } = resolveOptions(method, given, model, 0).settings;
-    const record = { ...resolved, ...reward };
+    const resolved = settingsOf(resolveOptions(METHODS[method], given, model, 0));
+    const { proposal: _, ...record } = { ...OF_EVERY_METHOD, ...resolved, ...reward };
     return {
       ...{ name, method, options: merged, needsProposal },
       settings: JSON.parse(JSON.stringify(record)),
@@ -99,7 +105,7 @@ export function checkMethods(
   if (!Array.isArray(methods) || methods.length === 0) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `methods` to name at least one method");
   }
-  checkObject("options", options);
+  checkAnyNames(checkObject("options", options));
   refuseReserved(options);
   const names = new Set<string>();
   return methods.map((entry: MethodName | EvaluatedMethod) => {
@@ -116,9 +122,17 @@ export function checkMethods(
       );
     }
     names.add(name);
-    refuseReserved(optional(checkObject, "methods[i].options", own) ?? {});
+    checkTaken(method, optional(checkObject, "methods[i].options", own) ?? {});
+    refuseReserved(own ?? {});
+    checkWithoutModel(method, withDefaults(optionsFor(method, options), own ?? {}));
     return named;
   });
+}
+
+/** How texts are unmasked is checked later: it depends on the model, and on the task's length. */
+function checkWithoutModel(method: MethodName, options: MethodOptions): void {
+  const { diffusion: _, proposalDiffusion: __, ratio: ___, ...rest } = options;
+  checkOptions(METHODS[method], rest);
 }
 
 /** Throws `ERR_INVALID_OPTION`. */

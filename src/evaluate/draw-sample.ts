@@ -1,12 +1,12 @@
 /** Draws one sample: one run of a method on an item. Grading it is left to others. */
+
+import type { Model } from "../engine/engine.js";
 import { codeOf, messageOf } from "../engine/errors.js";
-import type { Model } from "../engine/local/model.js";
-import { takesOption } from "../methods/method-names.js";
 import { METHODS } from "../methods/registry.js";
 import type { Result } from "../methods/result.js";
 import type { Reward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
-import type { PromptForm, Task } from "../tasks/task.js";
+import { answersOf, type PromptForm, type Task } from "../tasks/task.js";
 import { promptSettings } from "./configured-methods.js";
 import type { DrawJob } from "./jobs.js";
 import type { DrawnText, FailedSample } from "./store/run-files.js";
@@ -37,17 +37,15 @@ export interface DrawRequest {
 export async function drawSample(job: DrawJob, context: DrawContext): Promise<Outcome> {
   const { model, proposal, task, form, signal, onTokens } = context;
   const { item, method, seed } = job;
-  const extract = (text: string) => task.extract(text, item);
-  const { answerEnd } = task;
-  const usual = () => selfConsistency({ extract, ...(answerEnd && { answerEnd }) });
+  const answers = answersOf(task, item);
   // A preset has a reward of its own.
-  const reward = context.reward ?? (job.options.preset ? undefined : usual());
+  const reward = context.reward ?? (job.options.preset ? undefined : selfConsistency(answers));
   try {
     const result = await METHODS[method](model, task.prompt(item, form).prompt, {
       ...promptSettings(task, form, item, job.options),
-      ...{ seed, extract },
-      ...(takesOption(method, "reward") && reward && { reward }),
-      ...(takesOption(method, "proposal") && proposal && { proposal }),
+      ...{ seed, extract: answers.extract },
+      ...(reward && { reward }),
+      ...(METHODS[method].proposal && proposal && { proposal }),
       ...(signal && { signal }),
       ...(onTokens && { onProgress: ({ generated }) => onTokens(job.key, generated) }),
     });

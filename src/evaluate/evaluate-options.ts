@@ -10,11 +10,12 @@ import {
   checkString,
   optional,
 } from "../engine/check.js";
-import type { Model } from "../engine/local/model.js";
-import type { MethodName } from "../methods/method-names.js";
+import type { Model } from "../engine/engine.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import type { MethodName } from "../methods/registry.js";
 import { DEFAULT_REWARD, parseReward } from "../rewards/named.js";
 import { GRADING_MODES, type GradingMode, PROMPT_FORMS, type PromptForm } from "../tasks/task.js";
-import type { EvaluatedMethod, EvaluatedOptions } from "./configured-methods.js";
+import { checkMethods, type EvaluatedMethod, type EvaluatedOptions } from "./configured-methods.js";
 import type { EvaluationProgress } from "./progress.js";
 import type { Sample } from "./store/run-files.js";
 
@@ -82,10 +83,12 @@ export function resolveEvaluateOptions(options: EvaluateOptions) {
   const { allowCodeExecution = false, concurrency = 1, reward = DEFAULT_REWARD } = options;
   parseReward(reward);
   return {
+    methods: checkMethods(options.methods, options.options),
+    options: options.options ?? {},
     out: checkString("out", options.out),
     resume: checkBoolean("resume", resume),
     data: optional(checkString, "data", options.data),
-    queue: optional(checkString, "queue", options.queue),
+    queue: optional(checkQueue, "queue", options.queue),
     limit: optional(checkCount, "limit", options.limit),
     samples: checkInteger("samples", samples, 1, 10_000),
     seed: checkInteger("seed", seed, 0, Number.MAX_SAFE_INTEGER),
@@ -106,4 +109,17 @@ export type ResolvedOptions = ReturnType<typeof resolveEvaluateOptions>;
 
 function checkCount(name: string, value: number): number {
   return checkInteger(name, value, 1, Number.MAX_SAFE_INTEGER);
+}
+
+/** Throws `ERR_INVALID_OPTION` for what is no Redis URL. */
+export function checkQueue(name: string, value: unknown): string {
+  const url = checkString(name, value);
+  if (URL.canParse(url) && /^rediss?:$/.test(new URL(url).protocol)) return url;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    `Expected \`${name}\` to be a Redis URL, got ${url}`,
+    {
+      fix: "redis://localhost:6379",
+    },
+  );
 }

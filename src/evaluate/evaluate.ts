@@ -1,9 +1,9 @@
 /** Evaluations: items × methods × samples, drawn, graded and kept in a run directory. */
 import { checkModel } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/local/model.js";
 import { DEFAULT_REWARD, openReward } from "../rewards/named.js";
-import { checkTask, type Grader, type GradingMode, type Task } from "../tasks/task.js";
+import { answersOf, checkTask, type Grader, type GradingMode, type Task } from "../tasks/task.js";
 import { type ConfiguredMethod, configureMethods } from "./configured-methods.js";
 import { type DrawRequest, describeFailure, type Outcome } from "./draw-sample.js";
 import {
@@ -62,7 +62,7 @@ export async function evaluate(
     throw new LlamaEtsError("ERR_INVALID_DATA", `${data ?? `The task ${task.name}`} has no items`);
   }
   const reward = await describeReward(resolved.reward, signal);
-  const methods = configureMethods(options, { model, task, form, item, reward });
+  const methods = configureMethods(resolved, { model, task, form, item, reward });
   const run: Omit<RunRecord, "format"> = {
     ...{ task: task.name, items: items.length, samples, seed, mode, form },
     // The hash is of what was read: another packing of the same rows is the same data.
@@ -127,7 +127,8 @@ async function draw(
 ): Promise<void> {
   const { proposal, form, reward, queue, signal, onWarning, concurrency, out } = resolved;
   if (queue === undefined) {
-    await using opened = reward === DEFAULT_REWARD ? null : await openReward(reward, task);
+    await using opened =
+      reward === DEFAULT_REWARD ? null : await openReward(reward, answersOf(task));
     return await drawLocally(request, {
       ...{ model, proposal, task, form, signal, onWarning, concurrency },
       reward: opened?.reward,

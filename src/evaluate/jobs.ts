@@ -1,6 +1,6 @@
 /** The samples that a run consists of. */
 
-import type { MethodName } from "../methods/method-names.js";
+import type { MethodName } from "../methods/registry.js";
 import type { TaskItem } from "../tasks/task.js";
 import type { ConfiguredMethod, EvaluatedOptions } from "./configured-methods.js";
 import type { RunRecord } from "./store/run-files.js";

@@ -1,19 +1,36 @@
-import type { ChainState, Hypothesis, PrefixChain } from "../chain/chain.js";
+import type { Chain, ChainState, Hypothesis, PrefixChain } from "../chain/chain.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
-import type { Scored } from "../energy/estimator.js";
-import type { Model } from "../engine/local/model.js";
-import type { Prompt } from "../engine/prompt.js";
-import type { MethodOptions } from "./options.js";
+import type { Scored } from "../energy/estimate.js";
+import { checkInteger } from "../engine/check.js";
+import { rankDemand } from "../planning/demands.js";
+import { boundRanked } from "../planning/token-bounds.js";
+import { defineMethod, type OptionsOf } from "./define-method.js";
+import { numberOption, type ValuesOf } from "./option.js";
 import type { Result } from "./result.js";
-import { Run } from "./run.js";
+import type { Run } from "./run.js";
+
+const OWN = {
+  /**
+   * Hypotheses are compared by log p(x) / length^penalty, from 0 (the log-probability itself) to 4.
+   * Default 1: its mean over the tokens.
+   */
+  lengthPenalty: numberOption("lengthPenalty", {
+    ...{ min: 0, max: 4, fallback: 1 },
+    flags: "--length-penalty <x>",
+    help: "beam: compares log p / length^x (default: 1, the mean)",
+  }),
+};
+
+/** Hypotheses of a beam; two sequences each are in use at once. */
+const MAX_WIDTH = 64;
 
 /**
  * Beam search: the `candidates` most probable beginnings are extended token by token; of the texts
  * that ended it returns the one with the largest log p(x) / length^`lengthPenalty`. p is the
  * reference policy, by default at temperature 1: the model's own distribution.
  *
- * Of a diffusion model they are extended by denoising steps, each of which unmasks the positions that
- * its rule chooses if each has its most probable token; p and length are then of all tokens unmasked.
+ * A diffusion model's are extended by denoising steps, each of which unmasks the positions that its
+ * rule chooses if each has its most probable token; p and length then cover all tokens unmasked.
  *
  * Nothing is drawn, but the positions of random remasking. The search ends with `candidates` finished
  * texts, at `maxTokens`, or once no beginning can do better; one as wide as there are texts is
@@ -21,20 +38,42 @@ import { Run } from "./run.js";
  *
  * @throws as `ets` does
  */
-export async function beam(
-  model: Model,
-  prompt: Prompt,
-  options: Omit<MethodOptions, "reward"> = {},
-): Promise<Result> {
-  await using run = await Run.open("beam", model, prompt, options);
-  const { candidates: width, blockTokens, maxTokens, diffusion } = run.settings;
-  const penalty = run.settings.lengthPenalty ?? 0;
-  const grow = (live: readonly Hypothesis[], wanted: number) =>
-    diffusion === null
-      ? growByToken(run.prefixChain, live, width)
-      : run.trajectoryChain.search(live, width, wanted);
+export const beam = defineMethod<typeof OWN, Omit<OptionsOf<typeof OWN>, "reward">>({
+  name: "beam",
+  summary: "extends the most probable beginnings token by token",
+  own: OWN,
+  guidance: ["candidates", "steps", "blockTokens"],
+  defaults: { temperature: 1 },
+  fixed: () => ({ rollouts: 1 }),
+  check: ({ guidance }) => {
+    checkInteger("candidates", guidance.candidates, 1, MAX_WIDTH);
+  },
+  demand: rankDemand,
+  bounds: boundRanked,
+  // Beside the hypotheses that go on, as many may end.
+  drawnAtOnce: ({ candidates }) => 2 * candidates,
+  refusesDiffusion: ({ parallel }) =>
+    parallel && {
+      message:
+        "beam compares texts of which as many tokens are known, which `diffusion.parallel` leaves to each",
+      fix: "fewer `diffusion.denoisingSteps`",
+    },
+  keepsAllTexts: true,
+  story: { continues: false, energies: "log weight", shows: [] },
+  run: search,
+});
+
+/** Extends hypotheses that are equally far: `width` that go on, and those above them that end. */
+type Grow = (live: readonly Hypothesis[], wanted: number) => Promise<Hypothesis[] | null>;
+
+async function search(run: Run<ValuesOf<typeof OWN>>): Promise<Result> {
+  const { guidance, limits, own } = run.settings;
+  const { candidates: width, blockTokens } = guidance;
+  const { lengthPenalty: penalty } = own;
+  const { kind } = run.chain;
+  const grow = growOf(run.chain, width);
   /** How often hypotheses grow in a guidance step. */
-  const pace = diffusion === null ? blockTokens : 1;
+  const pace = kind === "prefix" ? blockTokens : 1;
   const scoreOf = ({ logProb, length }: Hypothesis) => logProb / length ** penalty;
   const byScore = (a: Hypothesis, b: Hypothesis) => scoreOf(b) - scoreOf(a);
 
@@ -49,7 +88,7 @@ export async function beam(
     const best = finished[0];
     // log p only falls, and weighs least at the greatest length.
     const canWin = ({ logProb }: Hypothesis) =>
-      best === undefined || logProb / maxTokens ** penalty > scoreOf(best);
+      best === undefined || logProb / limits.maxTokens ** penalty > scoreOf(best);
     if (finished.length >= width || !live.some(canWin)) live = [];
     if (grownBy % pace === 0 || live.length === 0) {
       const kept = [...finished, ...live].sort(byScore).slice(0, width);
@@ -59,6 +98,12 @@ export async function beam(
   const [best = live[0]] = finished;
   if (best === undefined) throw new Error("unreachable: a search has hypotheses until one ended");
   return await run.finish(best.state);
+}
+
+function growOf(chain: Chain, width: number): Grow {
+  return chain.kind === "prefix"
+    ? (live) => growByToken(chain, live, width)
+    : (live, wanted) => chain.search(live, width, wanted);
 }
 
 /** The most probable one-token extensions: `width` that go on, and those above them that end. */
@@ -104,12 +149,7 @@ async function record(
     const reward = scores[i] as number;
     return [{ ...ownCompletion(state, i), reward, logRatio: 0, logWeight: reward }];
   });
-  const estimate = { logEnergies: [...scores], completions, isSettled: false };
+  const states = kept.map(({ state }) => state);
   const weights = kept.map((_, i) => (i === 0 ? 1 : 0));
-  await run.record(
-    kept.map(({ state }) => state),
-    estimate,
-    weights,
-    0,
-  );
+  await run.record(states, { logEnergies: [...scores], completions }, weights, 0);
 }

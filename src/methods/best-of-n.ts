@@ -1,9 +1,8 @@
-import type { Model } from "../engine/local/model.js";
-import type { Prompt } from "../engine/prompt.js";
+import { chainDemand } from "../planning/demands.js";
+import { boundGuided } from "../planning/token-bounds.js";
+import { defineMethod } from "./define-method.js";
 import { drawComplete } from "./draw-complete.js";
-import type { MethodOptions } from "./options.js";
-import type { Result } from "./result.js";
-import { Run } from "./run.js";
+import { oneStep, WHOLE_TEXTS } from "./method.js";
 
 /**
  * Draws `candidates` whole texts and returns the one with the highest reward, the first of equals.
@@ -11,14 +10,18 @@ import { Run } from "./run.js";
  *
  * @throws as `ets` does
  */
-export async function bestOfN(
-  model: Model,
-  prompt: Prompt,
-  options: MethodOptions = {},
-): Promise<Result> {
-  await using run = await Run.open("best-of-n", model, prompt, options);
-  return await drawComplete(run, (texts) => {
-    const best = Math.max(...texts.map(({ reward }) => reward));
-    return texts.findIndex(({ reward }) => reward === best);
-  });
-}
+export const bestOfN = defineMethod({
+  name: "best-of-n",
+  summary: "draws whole texts and returns the one with the highest reward",
+  own: {},
+  guidance: ["candidates", "reward", "adaptive"],
+  fixed: oneStep,
+  demand: chainDemand,
+  bounds: boundGuided,
+  story: WHOLE_TEXTS,
+  run: (run) =>
+    drawComplete(run, (texts) => {
+      const best = Math.max(...texts.map(({ reward }) => reward));
+      return texts.findIndex(({ reward }) => reward === best);
+    }),
+});

@@ -3,6 +3,7 @@ import type { DenoisingSettings } from "../chain/denoising.js";
 import { checkInteger, checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
 import { CACHES, type ParallelRule, REMASKING } from "../engine/denoising-request.js";
 import { LlamaEtsError } from "../engine/errors.js";
+import type { Flag } from "./option.js";
 
 /** How a diffusion model unmasks an answer of `maxTokens` positions. */
 export interface DiffusionOptions {
@@ -21,6 +22,51 @@ export interface DiffusionOptions {
 }
 
 export const DEFAULT_BLOCK_LENGTH = 32;
+
+export const DIFFUSION_FLAGS: readonly Flag[] = [
+  {
+    path: "diffusion.denoisingSteps",
+    flags: "--denoising-steps <n>",
+    help: "diffusion models: steps over the answer (default: one a token)",
+    kind: "number",
+  },
+  {
+    path: "diffusion.blockLength",
+    flags: "--block-length <n>",
+    help: "positions unmasked block by block (default: 32)",
+    kind: "number",
+  },
+  {
+    path: "diffusion.remasking",
+    flags: "--remasking <rule>",
+    help: `${REMASKING.join(", ")} (default: low-confidence)`,
+    kind: "text",
+  },
+  {
+    path: "diffusion.cfgScale",
+    flags: "--cfg-scale <x>",
+    help: "classifier-free guidance (default: 0)",
+    kind: "number",
+  },
+  {
+    path: "diffusion.cache",
+    flags: "--cache <kind>",
+    help: `Fast-dLLM's: ${CACHES.join(", ")} (default: none)`,
+    kind: "text",
+  },
+  {
+    path: "diffusion.parallel.threshold",
+    flags: "--parallel-threshold <x>",
+    help: "unmask all that are this probable",
+    kind: "number",
+  },
+  {
+    path: "diffusion.parallel.factor",
+    flags: "--parallel-factor <x>",
+    help: "unmask in parallel by the factor rule",
+    kind: "number",
+  },
+];
 
 /** Throws `ERR_INVALID_OPTION`. */
 export function resolveDiffusion(

@@ -1,31 +1,38 @@
-import type { Scored } from "../energy/estimator.js";
+import type { ChainState } from "../chain/chain.js";
+import { type Estimate, estimateEnergies, type Scored } from "../energy/estimate.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
-import { drawStep } from "./draw-step.js";
+import { drawInRounds } from "./adaptive.js";
 import type { Result } from "./result.js";
 import type { Run } from "./run.js";
 
 /**
- * The methods of one step: draws whole texts, rewards them, and takes the one that `pick` points
- * at. Each text counts by itself, also one that repeats another.
+ * Runs of one step: draws whole texts, rewards them, and takes the one that `pick` points at. Each
+ * text counts by itself, also one that repeats another.
  */
 export async function drawComplete(
   run: Run,
   pick: (texts: readonly Scored[]) => number,
 ): Promise<Result> {
-  const { chain } = run;
-  const rewardEach = monteCarlo({
-    ...run.estimatorOptions,
-    rollouts: 1,
-    shareDuplicates: false,
+  const { chain, settings } = run;
+  const { candidates: most, adaptive } = settings.guidance;
+  const start = await chain.start();
+  const options = { ...run.estimateOptions, rollouts: 1, shareDuplicates: false };
+  const rewardEach = (candidates: readonly ChainState[], known: Estimate | null = null) =>
+    estimateEnergies(monteCarlo(chain, 1), { step: 0, candidates, earlier: [], known }, options);
+  const isAdaptive = adaptive !== null && settings.energy.reward.isSettled !== undefined;
+  const { candidates, estimate: whole } = await drawInRounds({
+    most,
+    round: isAdaptive ? adaptive.round : most,
+    advance: (count, first) => chain.advance(start, count, 0, first),
+    energies: rewardEach,
+    isOutOfBudget: () => run.isOutOfBudget,
   });
-  const { candidates, estimate: whole } = await drawStep(run, await chain.start(), 0, rewardEach);
   const finished = candidates.filter(({ finishReason }) => finishReason !== null);
-  if (finished.length === 0) return run.finishEarly(candidates[0] as (typeof candidates)[number]);
+  if (finished.length === 0) return run.finishEarly(candidates[0] as ChainState);
   // The budget may have cut some texts off.
-  const estimate =
-    whole !== null && !run.isOutOfBudget ? whole : await rewardEach(chain, finished, 0);
+  const estimate = whole !== null && !run.isOutOfBudget ? whole : await rewardEach(finished);
   const chosen = pick(estimate.completions);
   const weights = finished.map((_, i) => (i === chosen ? 1 : 0));
   await run.record(finished, estimate, weights, chosen);
-  return run.finish(finished[chosen] as (typeof finished)[number]);
+  return run.finish(finished[chosen] as ChainState);
 }

@@ -1,14 +1,37 @@
-import type { ChainState, Text } from "../chain/chain.js";
-import type { Estimate, Scored } from "../energy/estimator.js";
+import type { ChainState } from "../chain/chain.js";
+import { estimateEnergies } from "../energy/estimate.js";
 import { importanceSampling } from "../energy/importance-sampling.js";
 import { normalise } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
-import type { Model } from "../engine/local/model.js";
-import type { Prompt } from "../engine/prompt.js";
-import { drawStep } from "./draw-step.js";
-import type { MethodOptions } from "./options.js";
+import { chainDemand } from "../planning/demands.js";
+import { boundGuided } from "../planning/token-bounds.js";
+import { type DrawnStep, drawInRounds } from "./adaptive.js";
+import { defineMethod, type ProposedOptions } from "./define-method.js";
+import { decidedText, longest, resampled } from "./finish.js";
+import type { MethodFacts } from "./method.js";
+import { PROPOSAL_OPTIONS } from "./proposal-options.js";
 import type { Result } from "./result.js";
-import { Run } from "./run.js";
+import type { Run } from "./run.js";
+
+const GUIDED = {
+  own: {},
+  guidance: [
+    ...(["candidates", "rollouts", "steps", "blockTokens", "lambda", "reward"] as const),
+    ...(["finish", "adaptive"] as const),
+  ],
+  demand: chainDemand,
+  bounds: boundGuided,
+  story: { continues: true, energies: "log Ê", shows: ["rollouts", "ess"] },
+} as const satisfies Partial<MethodFacts>;
+
+/** ETS whose rollouts a smaller model draws (Algorithm 2). `ets` with a `proposal` is the same. */
+export const etsIs = defineMethod<Record<never, never>, ProposedOptions>({
+  ...GUIDED,
+  name: "ets-is",
+  summary: "ETS whose rollouts a smaller model draws, corrected by importance weights",
+  proposal: PROPOSAL_OPTIONS,
+  run: guide,
+});
 
 /**
  * Energy-guided test-time scaling (arXiv 2601.21484): samples from
@@ -26,23 +49,23 @@ import { Run } from "./run.js";
  * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_CONTEXT_FULL`, `ERR_OUT_OF_MEMORY`,
  *   `ERR_NO_CHAT_TEMPLATE`, `ERR_REWARD`, `ERR_TOKENIZER_MISMATCH`; the signal's reason when aborted
  */
-export async function ets(
-  model: Model,
-  prompt: Prompt,
-  options: MethodOptions = {},
-): Promise<Result> {
-  await using run = await Run.open(options.proposal ? "ets-is" : "ets", model, prompt, options);
-  const { chain, proposal, reward, settings } = run;
-  const { steps: I, finish, shortcuts, weights: treatment, mixture } = settings;
-  const estimator = run.estimatorOptions;
-  const estimateEnergies =
-    proposal === null
-      ? monteCarlo(estimator)
-      : importanceSampling({ ...estimator, proposal, weights: treatment, mixture });
+export const ets = defineMethod<Record<never, never>, ProposedOptions>({
+  ...GUIDED,
+  name: "ets",
+  summary:
+    "draws candidates, estimates each one's energy from rollouts, goes on from one by weight",
+  withProposal: etsIs,
+  run: guide,
+});
+
+async function guide(run: Run): Promise<Result> {
+  const { chain, settings } = run;
+  const { steps: I, finish, shortcuts } = settings.guidance;
 
   let state: ChainState = await chain.start();
   for (let step = 0; step < I && state.finishReason === null; step++) {
-    const { candidates, estimate } = await drawStep(run, state, step, estimateEnergies);
+    // x_s(m) ~ p_ref(· | x_t) and Ê(m) for m = 1 … M
+    const { candidates, estimate } = await advance(run, state, step);
     if (estimate === null || run.isOutOfBudget) {
       return await run.finishEarly(longest(candidates), estimate?.completions);
     }
@@ -52,14 +75,14 @@ export async function ets(
     await run.record(candidates, estimate, weights, chosen);
 
     const next = candidates[chosen] as ChainState;
+    const { completions, isSettled } = estimate;
     const isLastWithRollouts = step === I - 2;
-    if (estimate.isSettled || (finish === "resample" && isLastWithRollouts)) {
-      const drawn = resample(run, estimate.completions, step);
-      return await run.finish(await adopt(run, drawn, candidates, step));
+    if (isSettled || (finish === "resample" && isLastWithRollouts)) {
+      return await run.finish(await resampled(run, { step, candidates, completions, chosen }));
     }
-    // Nothing that follows can change the reward: p* and p_ref agree on the rest of the text.
-    if (shortcuts.decided && next.finishReason === null && reward.isDecided?.(next.text)) {
-      return await run.finish(await drawRest(run, chosen, candidates, estimate, step));
+    const isOpen = next.finishReason === null;
+    if (shortcuts.decided && isOpen && settings.energy.reward.isDecided?.(next.text)) {
+      return await run.finish(await decidedText(run, { step, candidates, completions, chosen }));
     }
     await chain.release([state, ...candidates.filter((c) => c !== next)]);
     state = next;
@@ -67,49 +90,32 @@ export async function ets(
   return await run.finish(state);
 }
 
-/** Draws among finished texts with probability ∝ ratio · exp(r / λ). */
-function resample(run: Run, completions: readonly Scored[], step: number): Scored {
-  const weights = normalise(completions.map(({ logWeight }) => logWeight));
-  return completions[run.choose(weights, step, "rollout")] as Scored;
+/** A step's candidates and their energies; an adaptive run draws them in rounds. */
+function advance(run: Run, state: ChainState, step: number): Promise<DrawnStep<ChainState>> {
+  const { chain, settings } = run;
+  const { candidates: M, adaptive } = settings.guidance;
+  const { earlier } = run;
+  // A reward that never settles would only be asked about the same texts again and again.
+  const isAdaptive = adaptive !== null && settings.energy.reward.isSettled !== undefined;
+  return drawInRounds({
+    most: M,
+    round: isAdaptive ? adaptive.round : M,
+    advance: (count, first) => chain.advance(state, count, step, first),
+    energies: (candidates, known) =>
+      estimateEnergies(rolloutsOf(run), { step, candidates, earlier, known }, run.estimateOptions),
+    isOutOfBudget: () => run.isOutOfBudget,
+  });
 }
 
-/** A rollout as the text of the run: one that ended with its answer is drawn on. */
-async function adopt(
-  run: Run,
-  drawn: Scored,
-  candidates: readonly ChainState[],
-  step: number,
-): Promise<Text> {
-  const { candidate, rollout, finishReason } = drawn;
-  const state = candidates[candidate];
-  if (finishReason !== "answered" || rollout === null || state === undefined) return drawn;
-  // Numbers that no rollout of the reference's has used, where others drew some.
-  const number = run.proposal === null ? rollout : run.settings.rollouts + rollout;
-  return run.chain.finish(state, drawn, { step, candidate, rollout: number });
-}
-
-/** The rest of a decided text, from p_ref: one of its own rollouts, if p_ref drew them. */
-async function drawRest(
-  run: Run,
-  chosen: number,
-  candidates: readonly ChainState[],
-  { completions }: Estimate,
-  step: number,
-): Promise<Text> {
-  const state = candidates[chosen] as ChainState;
-  if (run.proposal === null) {
-    const own = completions.filter((c) => isSame(candidates[c.candidate], state));
-    return adopt(run, resample(run, own, step), candidates, step);
-  }
-  const afterLast = run.settings.candidates; // a random stream of its own
-  return run.chain.finish(state, state, { step, candidate: afterLast, rollout: 0 });
-}
-
-function isSame(a: ChainState | undefined, b: ChainState): boolean {
-  return a?.tokens.join() === b.tokens.join();
-}
-
-/** The most complete of unfinished texts. */
-function longest(states: readonly ChainState[]): ChainState {
-  return states.reduce((a, b) => (b.text.length > a.text.length ? b : a));
+/**
+ * K rollouts x_0(m, k) of each candidate, and what each weighs in Ê(m) = (1/K) Σ_k w exp(r / λ): 1 where
+ * p_ref drew it, w = p_ref / p_proposal where the proposal did.
+ */
+function rolloutsOf({ chain, proposal, settings }: Run) {
+  const { rollouts: K } = settings.guidance;
+  const { proposal: own, reward } = settings.energy;
+  if (proposal === null || own === null) return monteCarlo(chain, K);
+  const { weights, mixture } = own;
+  const { metrics = [] } = reward;
+  return importanceSampling(chain, proposal, { rollouts: K, weights, mixture, metrics });
 }

@@ -1,12 +1,12 @@
-import type { Model } from "../engine/local/model.js";
-import type { Prompt } from "../engine/prompt.js";
-import { extractAnswer } from "../rewards/answer.js";
+import { chainDemand } from "../planning/demands.js";
+import { boundGuided } from "../planning/token-bounds.js";
+import { type AnswerExtractor, answerOf } from "../rewards/answer.js";
 import type { Reward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
+import type { AdaptiveOptions } from "./adaptive.js";
+import { defineMethod } from "./define-method.js";
 import { drawComplete } from "./draw-complete.js";
-import type { MethodOptions } from "./options.js";
-import type { Result } from "./result.js";
-import { Run } from "./run.js";
+import { oneStep, WHOLE_TEXTS } from "./method.js";
 
 /**
  * Self-consistency (Wang et al. 2023): draws `candidates` whole texts and returns the first with
@@ -15,29 +15,37 @@ import { Run } from "./run.js";
  *
  * @throws as `ets` does
  */
-export async function majority(
-  model: Model,
-  prompt: Prompt,
-  options: Omit<MethodOptions, "reward"> = {},
-): Promise<Result> {
-  const { extract = extractAnswer, adaptive } = options;
+export const majority = defineMethod({
+  name: "majority",
+  summary: "draws whole texts and returns the first with the most frequent answer",
+  own: {},
+  guidance: ["candidates", "adaptive"],
+  fixed: oneStep,
+  settles: ["beta", "unanimous"],
+  reward: voteOf,
+  demand: chainDemand,
+  bounds: boundGuided,
+  story: WHOLE_TEXTS,
+  run: (run) =>
+    drawComplete(run, (texts) => {
+      const { answer } = run.vote(texts);
+      const isElected = (text: string) => answer !== null && run.answerOf(text) === answer;
+      return Math.max(
+        0,
+        texts.findIndex(({ text }) => isElected(text)),
+      );
+    }),
+});
+
+function voteOf(extract: AnswerExtractor, adaptive: Required<AdaptiveOptions> | null): Reward {
   const vote = selfConsistency({ extract, singleton: 1 });
-  const isUnanimous = typeof adaptive === "object" && adaptive.rule === "unanimous";
-  const untilUnanimous: Reward = {
+  if (adaptive?.rule !== "unanimous") return vote;
+  return {
     ...vote,
     isSettled: ({ pool }) => {
-      const last = pool.slice(-(run.settings.adaptive?.round ?? 1));
-      const answers = new Set(last.map(({ text }) => run.answerOf(text)));
+      const last = pool.slice(-adaptive.round);
+      const answers = new Set(last.map(({ text }) => answerOf(text, extract)));
       return answers.size === 1 && !answers.has(null);
     },
   };
-  const voting = { ...options, reward: isUnanimous ? untilUnanimous : vote };
-  await using run = await Run.open("majority", model, prompt, voting);
-  return await drawComplete(run, (texts) => {
-    const { answer } = run.vote(texts);
-    return Math.max(
-      0,
-      texts.findIndex(({ text }) => answer !== null && run.answerOf(text) === answer),
-    );
-  });
 }

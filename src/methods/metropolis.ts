@@ -6,8 +6,16 @@
  */
 import type { ChainState } from "../chain/chain.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
-import type { Scored } from "../energy/estimator.js";
+import type { Scored } from "../energy/estimate.js";
+import { integerOption } from "./option.js";
 import type { Run } from "./run.js";
+
+/** The option of methods that move texts. */
+export const MOVES = integerOption("moves", {
+  ...{ min: 1, max: 100_000, fallback: 10 },
+  flags: "--moves <n>",
+  help: "power: proposals at each block; mh: in all (default: 10)",
+});
 
 /** A text of a Markov chain. */
 export interface Visited<S extends ChainState> {
@@ -124,7 +132,7 @@ export class Metropolis<S extends ChainState> {
     const { acceptanceRate } = this;
     await this.#run.record(
       this.texts.map(({ state }) => state),
-      { logEnergies, completions, isSettled: false },
+      { logEnergies, completions },
       weights,
       chosen,
       { acceptanceRate },

@@ -1,25 +1,20 @@
-/** The options that all methods share, and what is made of them. */
-import type { AnswerEnd } from "../chain/answer-end.js";
-import type { Budget, BudgetOptions } from "../chain/budget.js";
-import type { DenoisingSettings, ImportanceRatio } from "../chain/denoising.js";
-import type { WeightTreatment } from "../energy/importance-sampling.js";
-import type { Model } from "../engine/local/model.js";
+/** The options that all methods share, and how they are called. */
+import type { BudgetOptions } from "../chain/budget.js";
 import type { PromptOptions } from "../engine/prompt.js";
-import type { Sampling, SamplingOptions } from "../engine/sampling.js";
+import type { SamplingOptions } from "../engine/sampling.js";
+import type { Plan } from "../planning/run-plan.js";
 import type { AnswerExtractor } from "../rewards/answer.js";
 import type { Reward, RewardFunction } from "../rewards/reward.js";
 import type { AdaptiveOptions } from "./adaptive.js";
-import type { BaselineOptions, BaselineSettings } from "./baseline-options.js";
-import type { DiffusionOptions } from "./diffusion-options.js";
-import type { Plan } from "./plan.js";
+import { DIFFUSION_FLAGS, type DiffusionOptions } from "./diffusion-options.js";
+import type { Flag, OptionSpec } from "./option.js";
 import type { PresetOptions } from "./preset.js";
-import type { ProposalDiffusionOptions } from "./proposal-options.js";
 import type { Step } from "./step.js";
 
-export interface MethodOptions extends SamplingOptions, PromptOptions, BaselineOptions {
+export interface CommonOptions extends SamplingOptions, PromptOptions {
   /**
-   * M, texts or continuations drawn at each step, from 1 to 4096 (ETS of several steps: 254). Of
-   * beam the width, up to 64; of power and mh the texts that are run side by side, up to 84; of
+   * M, texts or continuations drawn at each step, from 1 to 4096 (ETS of several steps: 254). It is
+   * the width of beam, up to 64; for power and mh the texts that are run side by side, up to 84; for
    * particle the particles, up to 127. Default 8; power: 1; adaptive runs: at most 32.
    */
   candidates?: number;
@@ -28,14 +23,14 @@ export interface MethodOptions extends SamplingOptions, PromptOptions, BaselineO
   /** I, guidance steps (power: blocks; default 16) over `maxTokens`: blocks of ceil(maxTokens / I) tokens. */
   steps?: number;
   /**
-   * Tokens of a guidance step, in place of `steps`; of a diffusion model, the positions it unmasks.
-   * Default 64; adaptive runs: one step.
+   * B, tokens of a guidance step, in place of `steps`; for a diffusion model, the positions it
+   * unmasks. Default 64; adaptive runs: one step.
    */
   blockTokens?: number;
   /** λ of the target p_ref · exp(r / λ), from 1e-100 to 1e100. Default .1. */
   lambda?: number;
   /**
-   * Longest answer in tokens; of a diffusion model, the positions it is given. Default: 512
+   * Longest answer in tokens; for a diffusion model, the positions it is given. Default: 512
    * (diffusion: 256), or what the model's context leaves.
    */
   maxTokens?: number;
@@ -52,30 +47,6 @@ export interface MethodOptions extends SamplingOptions, PromptOptions, BaselineO
    * finished rollouts of the last step that has some. Default "chain".
    */
   finish?: "chain" | "resample";
-  /** A smaller model of the same tokenizer that draws the rollouts: ETS-IS. */
-  proposal?: Model;
-  /**
-   * The proposal's temperature. Default: the reference's. Cutting its tail off (`topK`, `topP`,
-   * `minP`) is refused: texts it can't draw would be missing from the energies, a bias that no
-   * weight corrects.
-   */
-  proposalSampling?: Omit<SamplingOptions, "allowedTokens">;
-  /** What of a diffusion proposal is approximated. Default: `{ cache: "dual" }`, Fast-dLLM's. */
-  proposalDiffusion?: ProposalDiffusionOptions;
-  /**
-   * Importance ratios of diffusion models are `exact` under random remasking without parallel
-   * decoding, else `approximate` and biased; "exact" refuses to be given others. "one-pass" takes
-   * one pass of each model over a rollout instead of one for each of its denoising steps; it is
-   * biased the more.
-   */
-  ratio?: ImportanceRatio;
-  /**
-   * How importance ratios become weights: `exact` (default; unbiased), `psis` (Pareto-smoothed) or
-   * `clip` (log ratios within ±10, as the published code has it; biased).
-   */
-  weights?: WeightTreatment;
-  /** Share of the rollouts that the reference draws itself, 0 (default) to 1. */
-  mixture?: number;
   /**
    * Draws candidates in rounds and ends once the reward calls a step settled, with one of its
    * texts; for rewards that vote, as self-consistency does (others never settle). `candidates` is
@@ -107,7 +78,7 @@ export interface MethodOptions extends SamplingOptions, PromptOptions, BaselineO
   onProgress?: (progress: Progress) => void;
 }
 
-interface Shortcuts {
+export interface Shortcuts {
   prefixes: boolean;
   duplicates: boolean;
   decided: boolean;
@@ -119,54 +90,150 @@ export interface Progress {
   steps: number;
   /** Tokens generated so far. */
   generated: number;
-  /** Of a diffusion model: one of the texts being unmasked, `░` where masked. */
+  /** One of a diffusion model's texts as far as it is unmasked, `░` where masked. */
   shown?: string;
 }
 
-/** What a result reports of its options: all that a rerun needs. */
-export interface Settings extends BaselineSettings {
-  candidates: number;
-  rollouts: number;
-  steps: number;
-  blockTokens: number;
-  lambda: number;
-  maxTokens: number;
-  /** Of a diffusion model; null for others. */
-  diffusion: DenoisingSettings | null;
-  reward: string;
-  finish: "chain" | "resample";
-  /** The proposal's file; null without one. */
-  proposal: string | null;
-  /** What the proposal draws from: the reference's temperature, or its own, and no truncation. */
-  proposalSampling: Sampling | null;
-  /** How a diffusion proposal unmasks; null without one. */
-  proposalDiffusion: DenoisingSettings | null;
-  ratio: ImportanceRatio;
-  weights: WeightTreatment;
-  mixture: number;
-  adaptive: Required<AdaptiveOptions> | null;
-  shortcuts: Shortcuts;
-  /** Where rollouts end with their answers; null: nowhere. */
-  answerEnd: AnswerEnd | null;
-  stop: string[];
-  sampling: Sampling;
-  raw: boolean;
-  system: string | null;
-  thinking: boolean;
-  preset: Required<PresetOptions> | null;
-  budget: BudgetOptions;
-}
+const number = (path: string, flags: string, help: string): Flag => {
+  return { path, flags, help, kind: "number" };
+};
+const text = (path: string, flags: string, help: string): Flag => {
+  return { path, flags, help, kind: "text" };
+};
+const toggle = (path: string, flags: string, help: string): Flag => {
+  return { path, flags, help, kind: "switch" };
+};
+const forPrograms: OptionSpec = { flags: [] };
 
-export interface ResolvedOptions {
-  settings: Settings;
-  seed: number;
-  prompt: PromptOptions;
-  budget: Budget;
-  reward: Reward;
-  extract: AnswerExtractor;
-  signal: AbortSignal | undefined;
-  onPlan: ((plan: Plan) => void) | undefined;
-  onStep: ((step: Step) => void) | undefined;
-  onWarning: ((message: string) => void) | undefined;
-  onProgress: ((progress: Progress) => void) | undefined;
+/** The options of guided runs, of which each method uses some. */
+export const GUIDANCE_OPTIONS = {
+  candidates: {
+    flags: [
+      number("candidates", "-M, --candidates <n>", "candidates drawn at each step (default: 8)"),
+    ],
+    letter: "M",
+  },
+  rollouts: {
+    flags: [number("rollouts", "-K, --rollouts <n>", "rollouts for each candidate (default: 1)")],
+    letter: "K",
+  },
+  steps: {
+    flags: [number("steps", "-I, --steps <n>", "guidance steps, blocks of max-tokens / n")],
+    letter: "I",
+  },
+  blockTokens: {
+    flags: [
+      number(
+        "blockTokens",
+        "-B, --block-tokens <n>",
+        "tokens of a guidance step (default: 64; bundled models: 16)",
+      ),
+    ],
+    letter: "B",
+  },
+  lambda: {
+    flags: [number("lambda", "--lambda <x>", "λ of the target p·exp(reward/λ) (default: 0.1)")],
+  },
+  /** Its flag names one, and is the commands' own. */
+  reward: forPrograms,
+  finish: {
+    flags: [
+      text(
+        "finish",
+        "--finish <how>",
+        "chain, or resample among the last rollouts (default: chain)",
+      ),
+    ],
+  },
+  adaptive: {
+    flags: [
+      toggle(
+        "adaptive",
+        "--adaptive",
+        "draw until the vote is settled, in one step of at most 32 candidates",
+      ),
+    ],
+  },
+} as const satisfies Record<string, OptionSpec>;
+
+export type GuidanceOption = keyof typeof GUIDANCE_OPTIONS;
+
+/** The options that mean the same to every method. */
+export const COMMON_OPTIONS = {
+  maxTokens: {
+    flags: [
+      number(
+        "maxTokens",
+        "--max-tokens <n>",
+        "longest answer (default: 512, or what the context leaves)",
+      ),
+    ],
+  },
+  temperature: {
+    flags: [
+      number("temperature", "--temperature <x>", "0 is greedy (default: 0.7); beam, power: 1"),
+    ],
+  },
+  topK: { flags: [number("topK", "--top-k <n>", "keep the n most probable tokens")] },
+  topP: { flags: [number("topP", "--top-p <x>", "keep tokens up to this probability")] },
+  minP: {
+    flags: [
+      number("minP", "--min-p <x>", "drop tokens below this share of the most probable one's"),
+    ],
+  },
+  allowedTokens: forPrograms,
+  stop: {
+    flags: [
+      {
+        path: "stop",
+        flags: "--stop <text>",
+        help: "end the answer before this text; may be given several times",
+        kind: "texts",
+      },
+    ],
+  },
+  system: { flags: [text("system", "--system <text>", "system message")] },
+  raw: {
+    flags: [toggle("raw", "--raw", "no chat template: the prompt is the text to continue")],
+  },
+  thinking: {
+    flags: [
+      toggle("thinking", "--thinking", "leave thinking on, where the template has the switch"),
+    ],
+  },
+  preset: {
+    flags: [
+      text("preset", "--preset <name>", "paper: its settings for the task, for what is not given"),
+    ],
+  },
+  budget: {
+    flags: [
+      number(
+        "budget.tokens",
+        "--budget-tokens <n>",
+        "end with the best answer after this many tokens",
+      ),
+      number("budget.ms", "--budget-ms <n>", "end with the best answer after this time"),
+    ],
+  },
+  diffusion: { flags: DIFFUSION_FLAGS },
+  /** Its flag is the commands' own: an evaluation's seeds derive from one. */
+  seed: forPrograms,
+  extract: forPrograms,
+  shortcuts: forPrograms,
+  signal: forPrograms,
+  onPlan: forPrograms,
+  onStep: forPrograms,
+  onWarning: forPrograms,
+  onProgress: forPrograms,
+} as const satisfies Record<string, OptionSpec>;
+
+/** The options with others for those that are not given; I and B stand for one another. */
+export function withDefaults<T extends CommonOptions>(defaults: CommonOptions, options: T): T {
+  const given = Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as T;
+  if (!("steps" in given) && !("blockTokens" in given)) return { ...defaults, ...given };
+  const { steps: _, blockTokens: __, ...rest } = defaults;
+  return { ...rest, ...given };
 }

@@ -1,11 +1,13 @@
 import type { ChainState } from "../chain/chain.js";
+import { estimateEnergies } from "../energy/estimate.js";
 import { effectiveSampleSize, logMeanExp, normalise } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
-import type { Model } from "../engine/local/model.js";
-import type { Prompt } from "../engine/prompt.js";
-import type { MethodOptions } from "./options.js";
+import { particleDemand } from "../planning/demands.js";
+import { boundGuided } from "../planning/token-bounds.js";
+import { defineMethod } from "./define-method.js";
+import { longest } from "./finish.js";
 import type { Result } from "./result.js";
-import { Run } from "./run.js";
+import type { Run } from "./run.js";
 
 /**
  * Sequential Monte Carlo on p_ref(x | y) · exp(r(y, x) / λ), ETS's target: `candidates` texts grow
@@ -18,15 +20,20 @@ import { Run } from "./run.js";
  *
  * @throws as `ets` does
  */
-export async function particle(
-  model: Model,
-  prompt: Prompt,
-  options: MethodOptions = {},
-): Promise<Result> {
-  await using run = await Run.open("particle", model, prompt, options);
+export const particle = defineMethod({
+  name: "particle",
+  summary: "sequential Monte Carlo: texts grow by blocks, and are resampled by their energies",
+  own: {},
+  guidance: ["candidates", "rollouts", "steps", "blockTokens", "lambda", "reward"],
+  demand: particleDemand,
+  bounds: boundGuided,
+  story: { continues: false, energies: "log Ê", shows: ["ess"] },
+  run: grow,
+});
+
+async function grow(run: Run): Promise<Result> {
   const { chain } = run;
-  const { candidates: N } = run.settings;
-  const estimateEnergies = monteCarlo(run.estimatorOptions);
+  const { candidates: N, rollouts: K } = run.settings.guidance;
 
   const start = await chain.start();
   let states: ChainState[] = Array.from({ length: N }, () => start);
@@ -35,7 +42,10 @@ export async function particle(
   let logMeans = 0; // of the weights that resampling has evened out
   for (let step = 0; ; step++) {
     const grown = await advance(run, states, step);
-    const estimate = run.isOutOfBudget ? null : await estimateEnergies(chain, grown, step);
+    const evidence = { step, candidates: grown, earlier: run.earlier };
+    const estimate = run.isOutOfBudget
+      ? null
+      : await estimateEnergies(monteCarlo(chain, K), evidence, run.estimateOptions);
     if (estimate === null || run.isOutOfBudget) return await run.finishEarly(longest(grown));
     states = grown;
     // w(i) = w(i) · Ê_t(i) / Ê_t-1(i)
@@ -84,9 +94,4 @@ export function resampleSystematically(weights: readonly number[], uniform: numb
     while (point >= below && index < count - 1) below += weights[++index] as number;
     return index;
   });
-}
-
-/** The most complete of unfinished texts. */
-function longest(states: readonly ChainState[]): ChainState {
-  return states.reduce((a, b) => (b.text.length > a.text.length ? b : a));
 }

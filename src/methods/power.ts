@@ -1,11 +1,37 @@
 import type { ChainState, RedrawnState } from "../chain/chain.js";
-import type { Model } from "../engine/local/model.js";
-import type { Prompt } from "../engine/prompt.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import { redrawDemand } from "../planning/demands.js";
+import { boundRedrawn } from "../planning/token-bounds.js";
+import { defineMethod, type OptionsOf } from "./define-method.js";
 import { EndRedraw } from "./end-redraw.js";
-import { Metropolis } from "./metropolis.js";
-import type { MethodOptions } from "./options.js";
+import { type Refusal, WHOLE_TEXTS } from "./method.js";
+import { Metropolis, MOVES } from "./metropolis.js";
+import { numberOption, type ValuesOf } from "./option.js";
 import type { Result } from "./result.js";
-import { Run } from "./run.js";
+import type { Run } from "./run.js";
+import type { Resolved } from "./settings.js";
+
+const OWN = {
+  /** α of the target p_ref^α, from 1 to 100. Default 4. */
+  alpha: numberOption("alpha", {
+    ...{ min: 1, max: 100, fallback: 4 },
+    flags: "--alpha <x>",
+    help: "power: samples from p^x (default: 4)",
+  }),
+  /** Proposals for each text at each block, from 1 to 100000. Default 10. */
+  moves: MOVES,
+};
+
+type Own = ValuesOf<typeof OWN>;
+
+/** Below it the engine's sampler overflows. */
+const MIN_TEMPERATURE = 0.001;
+
+const DIFFUSION: Refusal = {
+  message:
+    "power needs an autoregressive model: the p(x) that it raises to α is, for a diffusion model, a sum over all ways to unmask x",
+  fix: "ets, mh, particle or another method",
+};
 
 /**
  * Samples from p_ref(x | y)^α by Metropolis-Hastings ("Reasoning with Sampling", Karan and Du
@@ -17,17 +43,42 @@ import { Run } from "./run.js";
  *
  * @throws as `ets` does
  */
-export async function power(
-  model: Model,
-  prompt: Prompt,
-  options: Omit<MethodOptions, "reward"> = {},
-): Promise<Result> {
-  await using run = await Run.open("power", model, prompt, options);
-  const { candidates, blockTokens, maxTokens } = run.settings;
-  const [alpha, moves] = [run.settings.alpha ?? 1, run.settings.moves ?? 0];
+export const power = defineMethod<typeof OWN, Omit<OptionsOf<typeof OWN>, "reward">>({
+  name: "power",
+  summary: "samples from p^α: ends drawn anew, accepted by Metropolis-Hastings",
+  own: OWN,
+  guidance: ["candidates", "steps", "blockTokens"],
+  defaults: { temperature: 1, candidates: 1, steps: 16 },
+  fixed: () => ({ rollouts: 1 }),
+  check: checkTemperature,
+  demand: redrawDemand,
+  bounds: (shape, { moves }) => boundRedrawn(shape, moves, shape.blockTokens),
+  refusesDiffusion: () => DIFFUSION,
+  story: WHOLE_TEXTS,
+  run: grow,
+});
+
+function checkTemperature({ policy, own: { alpha } }: Resolved<Own>): void {
+  const { temperature } = policy.sampling;
+  if (temperature === 0 || temperature / alpha >= MIN_TEMPERATURE) return;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    `Expected \`temperature\` / \`alpha\`, at which proposals are drawn, to be at least ${MIN_TEMPERATURE}, got ${temperature / alpha}`,
+    { fix: `temperature: ${MIN_TEMPERATURE * alpha}` },
+  );
+}
+
+async function grow(run: Run<Own>): Promise<Result> {
+  const { chain, settings } = run;
+  if (chain.kind !== "prefix") {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", DIFFUSION.message, DIFFUSION);
+  }
+  const { candidates, blockTokens } = settings.guidance;
+  const { maxTokens } = settings.limits;
+  const { alpha, moves } = settings.own;
   const metropolis = new Metropolis<ChainState & RedrawnState>(run);
   const upTo = (length: number) => ({
-    kernel: new EndRedraw(run.prefixChain, { power: alpha, length }),
+    kernel: new EndRedraw(chain, { power: alpha, length }),
     async visit(states: readonly (ChainState & RedrawnState)[]) {
       return states.map((state) => {
         const logProb = logProbOf(state);

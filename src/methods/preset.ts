@@ -5,11 +5,11 @@
  * the tasks' (`task.prompt(item, "paper")`).
  */
 import { checkKeys, checkOneOf } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/local/model.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
-import { type MethodName, withDefaults } from "./method-names.js";
-import type { MethodOptions } from "./options.js";
+import { type CommonOptions, withDefaults } from "./options.js";
+import type { ProposalOptions } from "./proposal-options.js";
 
 const PAPER_TASKS = ["math500", "gsm8k", "gpqa", "humaneval"] as const;
 type PaperTask = (typeof PAPER_TASKS)[number];
@@ -87,11 +87,11 @@ export function checkPreset(preset: PresetOptions): { task: PaperTask } {
 }
 
 /** The options, with those of their preset for what is not given. Throws `ERR_INVALID_OPTION`. */
-export function withPreset(
-  method: MethodName,
-  options: MethodOptions,
+export function withPreset<T extends CommonOptions>(
+  method: string,
+  options: T,
   model: Pick<Model, "info">,
-): MethodOptions {
+): T {
   const { preset } = options;
   if (preset === undefined) return options;
   const { task } = checkPreset(preset);
@@ -106,7 +106,7 @@ export function withPreset(
     // The published code lets a majority of one draw earn nothing for diffusion models alone.
     singleton: family === "llada-8b" ? 0 : 1,
   });
-  const settings: MethodOptions = { lambda: 0.1, reward: vote };
+  const settings: CommonOptions = { lambda: 0.1, reward: vote };
   const own = { ...lengthOf(task, family), ...settingsOf(method, task, family) };
   const complete = withDefaults({ ...settings, ...own }, options);
   return { ...complete, preset: { name: "paper", task: preset.task, family } };
@@ -118,35 +118,45 @@ function nearestFamily({ info }: Pick<Model, "info">): ModelFamily {
 }
 
 /** Of an autoregressive model 512, or what its context leaves: the default. */
-function lengthOf(task: PaperTask, family: ModelFamily): MethodOptions {
+function lengthOf(task: PaperTask, family: ModelFamily): CommonOptions {
   if (family !== "llada-8b") return {};
   const [maxTokens, blockLength] = DENOISED[task];
   return { maxTokens, diffusion: { blockLength } };
 }
 
-function settingsOf(method: MethodName, task: PaperTask, family: ModelFamily): MethodOptions {
-  switch (method) {
-    case "ets":
-      return toGuided(ETS[family][task], family);
-    case "ets-is": {
+/** Null where the paper ran no such models. */
+type PresetSettings = (
+  task: PaperTask,
+  family: ModelFamily,
+) => (CommonOptions & ProposalOptions) | null;
+
+const toVoted: PresetSettings = (task, family) => {
+  if (family === "llada-8b") return null;
+  const [candidates, temperature] = BEST_OF_N[family][task];
+  return { candidates, temperature };
+};
+
+/** By method; those that the paper didn't run have none. */
+const SETTINGS = new Map<string, PresetSettings>([
+  ["ets", (task, family) => toGuided(ETS[family][task], family)],
+  [
+    "ets-is",
+    (task, family) => {
       const guided = family === "llada-8b" ? ETS_IS_DIFFUSION : ETS_IS;
       return { ...toGuided(guided[task], family), weights: "clip" };
-    }
-    case "best-of-n":
-    case "majority": {
-      if (family === "llada-8b") break;
-      const [candidates, temperature] = BEST_OF_N[family][task];
-      return { candidates, temperature };
-    }
-    case "beam":
-      return { candidates: task === "gpqa" ? 50 : 20 };
-    case "sample":
-      return { temperature: 0.7, topP: 0.8, topK: 20 };
-    case "greedy":
-    case "power":
-      return {};
-    default:
-  }
+    },
+  ],
+  ["best-of-n", toVoted],
+  ["majority", toVoted],
+  ["beam", (task) => ({ candidates: task === "gpqa" ? 50 : 20 })],
+  ["sample", () => ({ temperature: 0.7, topP: 0.8, topK: 20 })],
+  ["greedy", () => ({})],
+  ["power", () => ({})],
+]);
+
+function settingsOf(method: string, task: PaperTask, family: ModelFamily): CommonOptions {
+  const settings = SETTINGS.get(method)?.(task, family) ?? null;
+  if (settings !== null) return settings;
   throw new LlamaEtsError(
     "ERR_INVALID_OPTION",
     `The paper has no settings for ${method} with models like ${family}`,

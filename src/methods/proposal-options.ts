@@ -1,40 +1,135 @@
 /** The options of ETS-IS. */
 import type { DenoisingSettings, ImportanceRatio } from "../chain/denoising.js";
+import type { WeightTreatment } from "../energy/importance-sampling.js";
 import { checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
 import { CACHES } from "../engine/denoising-request.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Sampling } from "../engine/sampling.js";
+import type { Sampling, SamplingOptions } from "../engine/sampling.js";
 import { type DiffusionOptions, resolveParallel } from "./diffusion-options.js";
-import type { MethodOptions } from "./options.js";
+import type { OptionSpec } from "./option.js";
+import type { ProposalSettings } from "./settings.js";
 
 /** How a diffusion model draws rollouts for ETS-IS: as the reference, but for these. */
 export type ProposalDiffusionOptions = Pick<DiffusionOptions, "cache" | "parallel">;
 
-/** Throws `ERR_INVALID_OPTION`, also for options that are given without a proposal. */
+export interface ProposalOptions {
+  /** A smaller model of the same tokenizer that draws the rollouts: ETS-IS. */
+  proposal?: Model;
+  /**
+   * The proposal's temperature. Default: the reference's. Cutting its tail off (`topK`, `topP`,
+   * `minP`) is refused: texts it can't draw would be missing from the energies, a bias that no
+   * weight corrects.
+   */
+  proposalSampling?: Omit<SamplingOptions, "allowedTokens">;
+  /** What is approximated when a diffusion proposal draws. Default: `{ cache: "dual" }`, Fast-dLLM's. */
+  proposalDiffusion?: ProposalDiffusionOptions;
+  /**
+   * Importance ratios of diffusion models are `exact` under random remasking without parallel
+   * decoding, else `approximate` and biased; "exact" refuses to be given others. "one-pass" takes
+   * one pass of each model over a rollout instead of one for each of its denoising steps; it is
+   * biased the more.
+   */
+  ratio?: ImportanceRatio;
+  /**
+   * How importance ratios become weights: `exact` (default; unbiased), `psis` (Pareto-smoothed) or
+   * `clip` (log ratios within ±10, as the published code has it; biased).
+   */
+  weights?: WeightTreatment;
+  /** Share of the rollouts that the reference draws itself, 0 (default) to 1. */
+  mixture?: number;
+}
+
+export const PROPOSAL_OPTIONS = {
+  /** Its flag names a file, which the commands load. */
+  proposal: { flags: [] },
+  proposalSampling: {
+    flags: [
+      {
+        path: "proposalSampling.temperature",
+        flags: "--proposal-temperature <x>",
+        help: "ets-is: its temperature (default: --temperature)",
+        kind: "number",
+      },
+    ],
+  },
+  proposalDiffusion: {
+    flags: [
+      {
+        path: "proposalDiffusion.cache",
+        flags: "--proposal-cache <kind>",
+        help: "ets-is: the rollouts' --cache (default: dual)",
+        kind: "text",
+      },
+      {
+        path: "proposalDiffusion.parallel.threshold",
+        flags: "--proposal-threshold <x>",
+        help: "ets-is: the rollouts' --parallel-threshold",
+        kind: "number",
+      },
+      {
+        path: "proposalDiffusion.parallel.factor",
+        flags: "--proposal-factor <x>",
+        help: "ets-is: the rollouts' --parallel-factor",
+        kind: "number",
+      },
+    ],
+  },
+  ratio: {
+    flags: [
+      {
+        path: "ratio",
+        flags: "--ratio <kind>",
+        help: "ets-is: exact (refuses where it can't be), approximate, one-pass",
+        kind: "text",
+      },
+    ],
+  },
+  weights: {
+    flags: [
+      {
+        path: "weights",
+        flags: "--weights <how>",
+        help: "ets-is: exact, psis or clip (default: exact)",
+        kind: "text",
+      },
+    ],
+  },
+  mixture: {
+    flags: [
+      {
+        path: "mixture",
+        flags: "--mixture <x>",
+        help: "ets-is: share of rollouts the model draws itself (default: 0)",
+        kind: "number",
+      },
+    ],
+  },
+} as const satisfies Record<keyof ProposalOptions, OptionSpec>;
+
+/**
+ * The proposal's settings.
+ *
+ * @param sampling the reference's
+ * @param diffusion the reference's; null for an autoregressive one
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
+ */
 export function resolveProposal(
-  options: MethodOptions,
+  options: ProposalOptions,
   sampling: Sampling,
   diffusion: DenoisingSettings | null,
-  hasProposal: boolean,
-) {
+): ProposalSettings {
   const { proposal, weights = "exact", mixture = 0 } = options;
-  if (!hasProposal) {
-    const names = ["proposalSampling", "proposalDiffusion", "ratio", "weights", "mixture"];
-    const given = names.find((name) => name in options);
-    if (given !== undefined) {
-      throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${given}\` needs a \`proposal\``);
-    }
-  }
   return {
-    proposal: proposal?.path ?? null,
-    proposalSampling: hasProposal ? resolveProposalSampling(options, sampling) : null,
-    ...resolveProposalDiffusion(options, hasProposal ? diffusion : null),
+    path: proposal?.path ?? null,
+    sampling: resolveProposalSampling(options, sampling),
+    ...resolveProposalDiffusion(options, diffusion),
     weights: checkOneOf("weights", weights, ["exact", "psis", "clip"]),
     mixture: checkNumber("mixture", mixture, 0, 1),
   };
 }
 
-function resolveProposalSampling(options: MethodOptions, sampling: Sampling): Sampling {
+function resolveProposalSampling(options: ProposalOptions, sampling: Sampling): Sampling {
   const { proposalSampling = {} } = options;
   checkKeys("proposalSampling", proposalSampling, ["temperature", "topK", "topP", "minP"]);
   const { temperature = sampling.temperature, topK = 0, topP = 1, minP = 0 } = proposalSampling;
@@ -58,16 +153,16 @@ function resolveProposalSampling(options: MethodOptions, sampling: Sampling): Sa
 }
 
 function resolveProposalDiffusion(
-  options: MethodOptions,
+  options: ProposalOptions,
   diffusion: DenoisingSettings | null,
-): { proposalDiffusion: DenoisingSettings | null; ratio: ImportanceRatio } {
+): Pick<ProposalSettings, "denoising" | "ratio"> {
   const { proposalDiffusion = {}, ratio } = options;
   if (diffusion === null) {
     if (options.proposalDiffusion !== undefined || (ratio ?? "exact") !== "exact") {
       const name = options.proposalDiffusion === undefined ? "ratio" : "proposalDiffusion";
       throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${name}\` is for diffusion models`);
     }
-    return { proposalDiffusion: null, ratio: checkOneOf("ratio", ratio ?? "exact", ["exact"]) };
+    return { denoising: null, ratio: checkOneOf("ratio", ratio ?? "exact", ["exact"]) };
   }
   if (diffusion.cache !== "none" || diffusion.parallel !== null) {
     throw new LlamaEtsError(
@@ -98,7 +193,7 @@ function resolveProposalDiffusion(
     );
   }
   return {
-    proposalDiffusion: {
+    denoising: {
       ...diffusion,
       cache: checkOneOf("proposalDiffusion.cache", cache, CACHES),
       parallel,

@@ -1,64 +1,41 @@
 /** Options checked, and filled in from the method, the model and the defaults. */
-
 import { checkAnswerEnd } from "../chain/answer-end.js";
 import { Budget } from "../chain/budget.js";
 import { type DenoisingSettings, guidanceLength } from "../chain/denoising.js";
 import {
   checkBoolean,
+  checkFunction,
   checkInteger,
   checkKeys,
+  checkModel,
   checkNumber,
   checkOneOf,
+  checkSignal,
   checkString,
   checkStrings,
+  optional,
 } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import { Model } from "../engine/local/model.js";
 import type { PromptOptions } from "../engine/prompt.js";
-import { resolveSampling, SAMPLING_KEYS } from "../engine/sampling.js";
+import { resolveSampling } from "../engine/sampling.js";
 import { extractAnswer } from "../rewards/answer.js";
-import { type Reward, toReward } from "../rewards/reward.js";
+import { checkReward, toReward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
 import { resolveAdaptive } from "./adaptive.js";
-import { resolveBaseline } from "./baseline-options.js";
 import { DEFAULT_BLOCK_LENGTH, resolveDiffusion } from "./diffusion-options.js";
-import {
-  checkOwnOptions,
-  fixSettings,
-  type MethodName,
-  withMethodDefaults,
-} from "./method-names.js";
-import type { MethodOptions, ResolvedOptions, Settings } from "./options.js";
+import type { MethodFacts } from "./method.js";
+import { type OwnOptions, resolveOwn, type ValuesOf } from "./option.js";
+import { COMMON_OPTIONS, type CommonOptions, GUIDANCE_OPTIONS, withDefaults } from "./options.js";
 import { checkPreset, type PresetOptions, withPreset } from "./preset.js";
-import { resolveProposal } from "./proposal-options.js";
+import { type ProposalOptions, resolveProposal } from "./proposal-options.js";
+import type { Guidance, Resolved } from "./settings.js";
 
-const KEYS = [
-  ...SAMPLING_KEYS,
-  ...["raw", "system", "thinking"],
-  ...["candidates", "rollouts", "steps", "blockTokens", "lambda", "maxTokens", "reward", "extract"],
-  ...["diffusion", "lengthPenalty", "alpha", "moves", "preset"],
-  ...[
-    "proposal",
-    "proposalSampling",
-    "proposalDiffusion",
-    "ratio",
-    "weights",
-    "mixture",
-    "adaptive",
-  ],
-  ...[
-    "stop",
-    "finish",
-    "shortcuts",
-    "seed",
-    "signal",
-    "budget",
-    "onPlan",
-    "onStep",
-    "onWarning",
-    "onProgress",
-  ],
-];
+/** What a method may be given: the common options, a proposal's, and options of its own. */
+export type GivenOptions = CommonOptions & ProposalOptions;
+
+/** Names of the options that every method may be given. */
+export const SHARED_NAMES = [...Object.keys(GUIDANCE_OPTIONS), ...Object.keys(COMMON_OPTIONS)];
 
 const MAX_DRAWS = 4096;
 /** Beyond it reward / λ leaves the range of a double. */
@@ -77,84 +54,79 @@ interface Limits {
   room: number;
   /** With a proposal: the size of the vocabulary that both share. */
   vocabSize: number;
-  hasProposal: boolean;
   isDiffusion: boolean;
 }
 
-/** Throws `ERR_INVALID_OPTION`. `promptTokens` bounds the default of `maxTokens`. */
-export function resolveOptions(
-  method: MethodName,
-  given: MethodOptions,
-  model: Model,
-  promptTokens: number,
-): ResolvedOptions {
-  const options = withPreset(method, given, model);
-  const { proposal } = options;
-  if (proposal !== undefined && !(proposal instanceof Model)) {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `proposal` to be a loaded model");
+/** The names of the options that a method alone takes, or shares with few. */
+export function ownNames({ own, proposal = {} }: Pick<MethodFacts, "own" | "proposal">): string[] {
+  return [...Object.keys(proposal), ...Object.keys(own)];
+}
+
+/**
+ * Refuses misspelt options, and those of other methods, before anything is done with the others.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
+ */
+export function checkNames(method: MethodFacts, options: object): void {
+  const missing = Object.keys(method.withProposal?.proposal ?? {}).find(
+    (name) => (options as Record<string, unknown>)[name] !== undefined,
+  );
+  if (missing !== undefined) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${missing}\` needs a \`proposal\``);
   }
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const known = [...SHARED_NAMES, ...ownNames(method)];
+  checkKeys(`options of ${method.name}`, Object.fromEntries(given), known);
+}
+
+/**
+ * Refuses what no model could be asked for, before one is loaded.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
+ */
+export function checkOptions(method: MethodFacts, options: GivenOptions): void {
+  checkNames(method, options);
+  if (options.preset !== undefined) checkPreset(options.preset);
+  const isDiffusion = options.diffusion !== undefined;
+  resolve(method, options, { room: 2 ** 24, vocabSize: 2 ** 31 - 1, isDiffusion });
+}
+
+/**
+ * The options of a run on a model.
+ *
+ * @param promptTokens bounds the default of `maxTokens`
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_TOKENIZER_MISMATCH`
+ */
+export function resolveOptions<O extends OwnOptions>(
+  method: MethodFacts<O>,
+  given: GivenOptions,
+  model: Pick<Model, "info" | "matchTokenizer">,
+  promptTokens: number,
+): Resolved<ValuesOf<O>> {
+  const options: GivenOptions = withPreset(method.name, given, model);
+  const { proposal } = options;
+  if (method.proposal !== undefined && proposal === undefined) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `${method.name} needs a \`proposal\``, {
+      fix: "a smaller model of the same family",
+    });
+  }
+  optional(checkModel, "proposal", proposal);
   return resolve(method, options, {
     room: Math.max(1, model.info.contextLength - promptTokens),
     vocabSize: proposal ? model.matchTokenizer(proposal) : model.info.vocabSize,
-    hasProposal: proposal !== undefined,
     isDiffusion: model.info.isDiffusion,
   });
 }
 
-/** Refuses what no model could be asked for, before one is loaded. Throws `ERR_INVALID_OPTION`. */
-export function checkOptions(
-  method: MethodName,
-  options: MethodOptions,
-  { hasProposal = false } = {},
-): void {
-  checkOptionNames(options);
-  checkOwnOptions(method, options);
-  if (options.preset !== undefined) checkPreset(options.preset);
-  promptOptions(options);
-  const isDiffusion = options.diffusion !== undefined;
-  resolve(method, options, { room: 2 ** 24, vocabSize: 2 ** 31 - 1, hasProposal, isDiffusion });
-}
-
-function resolve(method: MethodName, given: MethodOptions, limits: Limits): ResolvedOptions {
-  const options = withMethodDefaults(method, given);
-  const extract = options.extract ?? extractAnswer;
-  const reward = toReward(options.reward ?? selfConsistency({ extract }));
-  const settings = resolveSettings(method, options, limits, reward);
-  return {
-    settings: { ...settings, ...fixSettings(method, settings) },
-    seed: checkInteger("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
-    prompt: promptOptions(options),
-    budget: new Budget(options.budget),
-    reward,
-    extract,
-    signal: options.signal,
-    onPlan: options.onPlan,
-    onStep: options.onStep,
-    onWarning: options.onWarning,
-    onProgress: options.onProgress,
+function resolve<O extends OwnOptions>(
+  method: MethodFacts<O>,
+  given: GivenOptions,
+  { room, vocabSize, isDiffusion }: Limits,
+): Resolved<ValuesOf<O>> {
+  const options: GivenOptions = {
+    ...withDefaults(method.defaults ?? {}, given),
+    ...method.overrides,
   };
-}
-
-/** The part of the options that shapes the prompt. */
-export function promptOptions({ raw, system, thinking }: MethodOptions): PromptOptions {
-  return {
-    ...(raw !== undefined && { raw: checkBoolean("raw", raw) }),
-    ...(system !== undefined && { system: checkString("system", system) }),
-    ...(thinking !== undefined && { thinking: checkBoolean("thinking", thinking) }),
-  };
-}
-
-/** Refuses misspelt options before anything is done with the others. */
-export function checkOptionNames(options: MethodOptions): void {
-  checkKeys("options", options, KEYS);
-}
-
-function resolveSettings(
-  method: MethodName,
-  options: MethodOptions,
-  { room, vocabSize, hasProposal, isDiffusion }: Limits,
-  reward: Reward,
-): Settings {
   const maxTokens = checkInteger(
     "maxTokens",
     options.maxTokens ?? defaultMaxTokens(options, room, isDiffusion),
@@ -164,32 +136,79 @@ function resolveSettings(
   if (options.diffusion !== undefined && !isDiffusion) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "`diffusion` is for diffusion models");
   }
-  const diffusion = isDiffusion ? resolveDiffusion(options.diffusion, maxTokens) : null;
+  const denoising = isDiffusion ? resolveDiffusion(options.diffusion, maxTokens) : null;
   const sampling = resolveSampling(options, vocabSize);
+  const guidance = resolveGuidance(method, options, maxTokens, denoising);
+  const resolved: Resolved<ValuesOf<O>> = {
+    policy: {
+      sampling,
+      stop: checkStrings("stop", options.stop ?? []),
+      prompt: promptOptions(options),
+      seed: checkInteger("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
+    },
+    guidance,
+    energy: {
+      ...resolveReward(method, options, guidance, isDiffusion),
+      lambda: checkNumber("lambda", options.lambda ?? 0.1, MIN_LAMBDA, 1 / MIN_LAMBDA),
+      proposal:
+        method.proposal === undefined ? null : resolveProposal(options, sampling, denoising),
+    },
+    denoising,
+    limits: {
+      maxTokens,
+      budget: new Budget(options.budget),
+      budgetOptions: { ...options.budget },
+    },
+    own: resolveOwn(method.own, options as Record<string, unknown>),
+    preset: (options.preset as Required<PresetOptions> | undefined) ?? null,
+    callbacks: resolveCallbacks(options),
+  };
+  method.check?.(resolved);
+  return resolved;
+}
+
+/** The part of the options that shapes the prompt. */
+export function promptOptions({ raw, system, thinking }: PromptOptions): PromptOptions {
+  return {
+    ...(raw !== undefined && { raw: checkBoolean("raw", raw) }),
+    ...(system !== undefined && { system: checkString("system", system) }),
+    ...(thinking !== undefined && { thinking: checkBoolean("thinking", thinking) }),
+  };
+}
+
+function resolveCallbacks(options: CommonOptions): Resolved["callbacks"] {
+  const signal = optional(checkSignal, "signal", options.signal);
+  const onPlan = optional(checkFunction, "onPlan", options.onPlan);
+  const onStep = optional(checkFunction, "onStep", options.onStep);
+  const onWarning = optional(checkFunction, "onWarning", options.onWarning);
+  const onProgress = optional(checkFunction, "onProgress", options.onProgress);
+  return {
+    ...(signal && { signal }),
+    ...(onPlan && { onPlan }),
+    ...(onStep && { onStep }),
+    ...(onWarning && { onWarning }),
+    ...(onProgress && { onProgress }),
+  };
+}
+
+function resolveGuidance(
+  method: MethodFacts,
+  options: CommonOptions,
+  maxTokens: number,
+  denoising: DenoisingSettings | null,
+): Guidance {
+  const adaptive = resolveAdaptive(options.adaptive, method.settles);
+  const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
+  const block = adaptive === null ? DEFAULT_BLOCK_TOKENS : maxTokens;
   const { shortcuts = {} } = options;
   checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided", "answered"]);
-  const adaptive = resolveAdaptive(method, options.adaptive);
-  const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
   const { prefixes = true, duplicates = adaptive === null } = shortcuts;
   const { decided = true, answered = true } = shortcuts;
-  const { answerEnd } = reward;
-  const candidates = checkInteger("candidates", options.candidates ?? most, 1, MAX_DRAWS);
   return {
-    candidates,
+    candidates: checkInteger("candidates", options.candidates ?? most, 1, MAX_DRAWS),
     rollouts: checkInteger("rollouts", options.rollouts ?? 1, 1, MAX_DRAWS),
-    ...resolveSteps(
-      options,
-      maxTokens,
-      adaptive === null ? DEFAULT_BLOCK_TOKENS : maxTokens,
-      diffusion,
-    ),
-    ...resolveBaseline(method, options, sampling, candidates),
-    lambda: checkNumber("lambda", options.lambda ?? 0.1, MIN_LAMBDA, 1 / MIN_LAMBDA),
-    maxTokens,
-    diffusion,
-    reward: reward.name,
+    ...resolveSteps(options, maxTokens, block, denoising),
     finish: checkOneOf("finish", options.finish ?? "chain", ["chain", "resample"]),
-    ...resolveProposal(options, sampling, diffusion, hasProposal),
     adaptive,
     shortcuts: {
       prefixes: checkBoolean("shortcuts.prefixes", prefixes),
@@ -197,21 +216,31 @@ function resolveSettings(
       decided: checkBoolean("shortcuts.decided", decided),
       answered: checkBoolean("shortcuts.answered", answered),
     },
-    answerEnd:
-      answerEnd && answered && !isDiffusion ? checkAnswerEnd("answerEnd", answerEnd) : null,
-    stop: checkStrings("stop", options.stop ?? []),
-    sampling,
-    raw: options.raw ?? false,
-    system: options.system ?? null,
-    thinking: options.thinking ?? false,
-    preset: (options.preset as Required<PresetOptions> | undefined) ?? null,
-    budget: { ...options.budget },
+    ...method.fixed?.(maxTokens),
+  };
+}
+
+function resolveReward(
+  method: MethodFacts,
+  options: CommonOptions,
+  { adaptive, shortcuts }: Guidance,
+  isDiffusion: boolean,
+): Pick<Resolved["energy"], "reward" | "extract" | "answerEnd"> {
+  const extract = optional(checkFunction, "extract", options.extract) ?? extractAnswer;
+  const given = options.reward ?? selfConsistency({ extract });
+  const reward = method.reward?.(extract, adaptive) ?? toReward(checkReward("reward", given));
+  const { answerEnd } = reward;
+  const endsThere = answerEnd !== undefined && shortcuts.answered && !isDiffusion;
+  return {
+    reward,
+    extract,
+    answerEnd: endsThere ? checkAnswerEnd("answerEnd", answerEnd) : null,
   };
 }
 
 /** A diffusion model's answer has whole blocks. */
 function defaultMaxTokens(
-  { diffusion }: MethodOptions,
+  { diffusion }: CommonOptions,
   room: number,
   isDiffusion: boolean,
 ): number {
@@ -223,10 +252,10 @@ function defaultMaxTokens(
 
 /** I and B, each from the other: B = ceil(maxTokens / I), or whole denoising steps. */
 function resolveSteps(
-  { steps, blockTokens }: MethodOptions,
+  { steps, blockTokens }: CommonOptions,
   maxTokens: number,
   defaultBlock: number,
-  diffusion: DenoisingSettings | null,
+  denoising: DenoisingSettings | null,
 ): { steps: number; blockTokens: number } {
   if (steps !== undefined && blockTokens !== undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `steps` or `blockTokens`, got both");
@@ -236,9 +265,9 @@ function resolveSteps(
       ? checkInteger("blockTokens", blockTokens ?? defaultBlock, 1, 2 ** 24)
       : Math.ceil(maxTokens / checkInteger("steps", steps, 1, 2 ** 24));
   const fitting = Math.min(block, maxTokens);
-  if (diffusion !== null) {
-    const { denoisingSteps } = diffusion;
-    const length = guidanceLength(diffusion, fitting, maxTokens);
+  if (denoising !== null) {
+    const { denoisingSteps } = denoising;
+    const length = guidanceLength(denoising, fitting, maxTokens);
     return {
       steps: Math.ceil(denoisingSteps / length),
       blockTokens: Math.ceil((length * maxTokens) / denoisingSteps),

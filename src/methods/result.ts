@@ -1,6 +1,6 @@
 import type { FinishReason, Usage } from "../chain/chain.js";
-import type { Settings } from "./options.js";
-import type { Plan } from "./plan.js";
+import type { Plan } from "../planning/run-plan.js";
+import type { Settings } from "./settings.js";
 import type { MethodDiagnostics, Step } from "./step.js";
 
 /** Why the run ended: as the text did, or because its budget did. */

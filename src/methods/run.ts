@@ -1,111 +1,98 @@
 /** One run of a method: its chain, its draws and the record of its steps. */
 import seedrandom from "seedrandom";
-import type {
-  Chain,
-  ChainState,
-  FinishReason,
-  PrefixChain,
-  Proposal,
-  Text,
-  TrajectoryChain,
-} from "../chain/chain.js";
+import type { Chain, ChainState, Proposal, Text } from "../chain/chain.js";
 import { openChain, openProposal } from "../chain/open.js";
+import { type DrawPurpose, drawName } from "../chain/random-streams.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
-import type { Estimate, EstimatorOptions, Scored } from "../energy/estimator.js";
+import { weightConcerns } from "../energy/diagnostics.js";
+import type { Estimate, EstimateOptions, Scored } from "../energy/estimate.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
-import type { Model } from "../engine/local/model.js";
+import type { Model } from "../engine/engine.js";
 import type { Prompt } from "../engine/prompt.js";
+import type { Plan } from "../planning/run-plan.js";
 import { answerOf } from "../rewards/answer.js";
 import { type Completion, scorePool } from "../rewards/reward.js";
 import { electMajority, type Majority } from "../rewards/self-consistency.js";
 import { VERSION } from "../version.js";
-import { checkOwnOptions, type MethodName } from "./method-names.js";
-import type { MethodOptions, ResolvedOptions, Settings } from "./options.js";
-import { type Plan, planRun } from "./plan.js";
-import { withPreset } from "./preset.js";
-import { checkOptionNames, promptOptions } from "./resolve-options.js";
+import type { MethodFacts } from "./method.js";
+import type { OwnOptions, ValuesOf } from "./option.js";
+import { planRun } from "./plan-run.js";
+import { checkNames, type GivenOptions, promptOptions } from "./resolve-options.js";
 import type { Result, StopReason } from "./result.js";
+import { type Resolved, settingsOf } from "./settings.js";
 import type { Candidate, MethodDiagnostics, Step } from "./step.js";
 
-/** Above this Pareto shape, and below this effective sample size, weights can't be trusted. */
-const MAX_KHAT = 0.7;
-const MIN_ESS = 2;
+/** What a run was opened with. */
+interface Opened<Own> {
+  model: Model;
+  plan: Plan;
+  prompt: Result["prompt"];
+  settings: Resolved<Own>;
+  chain: Chain;
+  proposal: Proposal | null;
+  steps: Step[];
+  warnings: string[];
+}
 
-export class Run implements AsyncDisposable {
-  readonly #model: Model;
-  readonly #plan: Plan;
-  readonly #prompt: Result["prompt"];
-  readonly #options: ResolvedOptions;
-  readonly #steps: Step[] = [];
-  readonly #warnings: string[];
-  readonly chain: Chain;
-  /** Draws the rollouts, under ETS-IS. */
-  readonly proposal: Proposal | null;
+export class Run<Own = unknown> implements AsyncDisposable {
+  readonly #opened: Opened<Own>;
 
-  private constructor(
-    model: Model,
-    plan: Plan,
-    prompt: Result["prompt"],
-    options: ResolvedOptions,
-    chain: Chain,
-    proposal: Proposal | null,
-    warnings: string[],
-  ) {
-    this.#warnings = warnings;
-    this.#model = model;
-    this.#plan = plan;
-    this.#prompt = prompt;
-    this.#options = options;
-    this.chain = chain;
-    this.proposal = proposal;
+  private constructor(opened: Opened<Own>) {
+    this.#opened = opened;
   }
 
-  static async open(
-    method: MethodName,
+  /**
+   * Checks and plans a run, and opens what it draws with.
+   *
+   * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_CONTEXT_FULL`, `ERR_OUT_OF_MEMORY`,
+   *   `ERR_NO_CHAT_TEMPLATE`, `ERR_TOKENIZER_MISMATCH`; the signal's reason
+   */
+  static async open<O extends OwnOptions>(
+    method: MethodFacts<O>,
     model: Model,
     prompt: Prompt,
-    given: MethodOptions,
-  ): Promise<Run> {
-    checkOptionNames(given);
-    checkOwnOptions(method, given);
-    const options = withPreset(method, given, model);
-    options.signal?.throwIfAborted();
-    const encoded = await model.encodePrompt(prompt, promptOptions(options));
+    options: GivenOptions,
+  ): Promise<Run<ValuesOf<O>>> {
+    checkNames(method, options);
+    const shaped = promptOptions(options);
+    options.signal?.throwIfAborted?.();
+    const encoded = await model.encodePrompt(prompt, shaped);
     const { plan, resolved } = planRun(method, model, options, encoded.tokens.length);
-    const { settings, onPlan, onProgress } = resolved;
-    onPlan?.(plan);
-    const { proposal: proposalModel } = options;
+    resolved.callbacks.onPlan?.(plan);
+    const steps: Step[] = [];
     const warnings: string[] = [];
-    const chainOptions = {
-      ...settings,
-      ...resolved,
-      prompt: encoded.tokens,
-      metrics: resolved.reward.metrics ?? [],
-      onWarning: (message: string) => {
-        warnings.push(message);
-        resolved.onWarning?.(message);
-      },
-      onProgress:
-        onProgress &&
-        ((generated: number, shown?: string) =>
-          onProgress({
-            ...{ step: run.#steps.length, steps: settings.steps, generated },
-            ...(shown !== undefined && { shown }),
-          })),
+    const onWarning = (message: string) => {
+      warnings.push(message);
+      resolved.callbacks.onWarning?.(message);
     };
+    const chainOptions = { ...chainOptionsOf(resolved, encoded.tokens, steps), onWarning };
     const chain = await openChain(model, plan.model, chainOptions);
     let proposal: Proposal | null = null;
     try {
-      if (proposalModel && plan.proposal) {
-        proposal = await openProposal(proposalModel, plan.proposal, chainOptions);
+      const { proposal: settings } = resolved.energy;
+      if (options.proposal && plan.proposal && settings) {
+        proposal = await openProposal(options.proposal, plan.proposal, chainOptions, settings);
       }
     } catch (error) {
       await chain[Symbol.asyncDispose]();
       throw error;
     }
     const record = { text: encoded.text, tokens: [...encoded.tokens] };
-    const run = new Run(model, plan, record, resolved, chain, proposal, warnings);
-    return run;
+    const opened = { model, plan, prompt: record, settings: resolved, chain, proposal };
+    return new Run({ ...opened, steps, warnings });
+  }
+
+  get chain(): Chain {
+    return this.#opened.chain;
+  }
+
+  /** Draws the rollouts of ETS-IS; null where the reference draws them. */
+  get proposal(): Proposal | null {
+    return this.#opened.proposal;
+  }
+
+  get settings(): Readonly<Resolved<Own>> {
+    return this.#opened.settings;
   }
 
   /** Whether the budget has ended, in the chain or in its proposal. */
@@ -113,32 +100,25 @@ export class Run implements AsyncDisposable {
     return this.chain.isOutOfBudget || (this.proposal?.isOutOfBudget ?? false);
   }
 
-  get settings(): Readonly<Settings> {
-    return this.#options.settings;
+  /** What an estimate of energies needs to know of the run. */
+  get estimateOptions(): EstimateOptions {
+    const { guidance, energy, callbacks } = this.settings;
+    return {
+      rollouts: guidance.rollouts,
+      reward: energy.reward,
+      lambda: energy.lambda,
+      prompt: this.#opened.prompt.text,
+      confidence: guidance.adaptive?.confidence ?? null,
+      shareDuplicates: guidance.shortcuts.duplicates,
+      signal: callbacks.signal,
+    };
   }
 
-  get reward() {
-    return this.#options.reward;
-  }
-
-  /** What an estimator of the energy needs to know of the run. */
-  get estimatorOptions(): EstimatorOptions {
-    const { reward, signal, settings } = this.#options;
-    const { rollouts, lambda, shortcuts, adaptive } = settings;
-    const prompt = this.#prompt.text;
-    const shareDuplicates = shortcuts.duplicates;
-    const confidence = adaptive?.confidence ?? null;
-    return { rollouts, reward, lambda, prompt, confidence, shareDuplicates, signal };
-  }
-
-  /** The chain, of a method whose plan is refused for models that don't write left to right. */
-  get prefixChain(): PrefixChain {
-    return this.chain as PrefixChain;
-  }
-
-  /** The chain, of a diffusion model. */
-  get trajectoryChain(): TrajectoryChain {
-    return this.chain as TrajectoryChain;
+  /** The completions of the steps that were recorded, oldest first. */
+  get earlier(): Completion[] {
+    return this.#opened.steps.flatMap(({ candidates }) =>
+      candidates.flatMap(({ completions }) => completions),
+    );
   }
 
   /** Draws an index with probability `weights`; `purpose` and `step` name the draw. */
@@ -147,8 +127,8 @@ export class Run implements AsyncDisposable {
   }
 
   /** Independent numbers on [0, 1) for draws that `purpose` and `step` name. */
-  uniforms(step: number, purpose: string, count: number): number[] {
-    const random = seedrandom(`${this.#options.seed}/${step}/${purpose}`);
+  uniforms(step: number, purpose: DrawPurpose, count: number): number[] {
+    const random = seedrandom(drawName(this.settings.policy.seed, step, purpose));
     return Array.from({ length: count }, () => random());
   }
 
@@ -161,8 +141,7 @@ export class Run implements AsyncDisposable {
     voters: readonly Text[],
     step: number,
   ): Promise<readonly number[]> {
-    const { reward, signal } = this.#options;
-    const prompt = this.#prompt.text;
+    const { reward, prompt, signal } = this.estimateOptions;
     const score = (pool: Completion[]) =>
       scorePool(reward, { prompt, pool, earlier: [] }, step, signal);
     if (!reward.isPooled) return score(texts.map(ownCompletion));
@@ -177,14 +156,15 @@ export class Run implements AsyncDisposable {
   /** Records a step, with what its method alone has to say of it, and tells the caller. */
   async record(
     candidates: readonly ChainState[],
-    estimate: Estimate,
+    estimate: Pick<Estimate, "logEnergies" | "completions" | "importance">,
     weights: number[],
     chosen: number,
     own: MethodDiagnostics = {},
   ): Promise<void> {
+    const { steps, settings } = this.#opened;
     const { generated, ms } = await this.chain.usage();
     const step: Step = {
-      step: this.#steps.length,
+      step: steps.length,
       candidates: candidates.map((state, m): Candidate => {
         const { text, tokens, logProbs, finishReason } = state;
         const completions = estimate.completions
@@ -202,21 +182,18 @@ export class Run implements AsyncDisposable {
       generated,
       ms,
     };
-    this.#steps.push(step);
-    this.#options.onStep?.(step);
+    steps.push(step);
+    settings.callbacks.onStep?.(step);
     this.#warn(step);
   }
 
   /** Says when a step's importance weights can't be trusted. */
-  #warn({ step, khat, rolloutEss = MIN_ESS, rolloutCount = 0 }: Step): void {
-    const reasons = [
-      typeof khat === "number" && khat > MAX_KHAT && `Pareto k̂ is ${khat.toFixed(2)}`,
-      rolloutEss < MIN_ESS && rolloutCount >= 2 * MIN_ESS && `the ESS is ${rolloutEss.toFixed(1)}`,
-    ].filter((reason) => reason !== false);
+  #warn(step: Step): void {
+    const reasons = weightConcerns(step);
     if (reasons.length === 0) return;
-    const message = `The importance weights of step ${step} are unreliable: ${reasons.join(" and ")}. Try: a proposal closer to the reference, more rollouts, a mixture of .25, or shorter answers`;
-    this.#warnings.push(message);
-    this.#options.onWarning?.(message);
+    const message = `The importance weights of step ${step.step} are unreliable: ${reasons.join(" and ")}. Try: a proposal closer to the reference, more rollouts, a mixture of .25, or shorter answers`;
+    this.#opened.warnings.push(message);
+    this.settings.callbacks.onWarning?.(message);
   }
 
   /** The plurality of the completions' answers; a single draw counts. */
@@ -228,33 +205,33 @@ export class Run implements AsyncDisposable {
   }
 
   answerOf(text: string): string | null {
-    return answerOf(text, this.#options.extract);
+    return answerOf(text, this.settings.energy.extract);
   }
 
   /** The result, for a text that has ended or that the budget cut off. */
   async finish(text: Text, own: MethodDiagnostics = {}): Promise<Result> {
-    const { info, path, engine } = this.#model;
-    const stopReason: StopReason = this.isOutOfBudget
-      ? "budget"
-      : (text.finishReason as FinishReason);
+    const { model, plan, prompt, settings, steps, warnings } = this.#opened;
+    const { info, path } = model;
+    const { engine } = model.describe();
+    const stopReason = this.isOutOfBudget ? "budget" : (text.finishReason as StopReason);
     const answer = this.answerOf(text.text);
     return {
-      method: this.#plan.method,
+      method: plan.method,
       text: text.text,
       answer,
       tokens: text.tokens,
       logProbs: text.logProbs,
       agreement: this.#agreementWith(answer),
-      steps: this.#steps,
+      steps,
       usage: await this.chain.usage(),
       ...(this.proposal && { proposalUsage: await this.proposal.usage() }),
       stopReason,
       ...own,
-      warnings: this.#warnings,
-      seed: this.#options.seed,
-      plan: this.#plan,
-      settings: this.settings,
-      prompt: this.#prompt,
+      warnings,
+      seed: settings.policy.seed,
+      plan,
+      settings: settingsOf(settings),
+      prompt,
       model: { path, description: info.description, parameters: info.parameters },
       versions: { llamaEts: VERSION, llamaCpp: engine.release, node: process.versions.node },
     };
@@ -262,11 +239,10 @@ export class Run implements AsyncDisposable {
 
   /** The best of what a budget left: highest reward, first of equals; else the text so far. */
   async finishEarly(soFar: Text, last: readonly Scored[] = []): Promise<Result> {
-    const earlier = this.#steps.flatMap(({ candidates }) =>
-      candidates.flatMap((c) => c.completions),
+    const recorded = this.#opened.steps.flatMap(({ candidates }) =>
+      candidates.flatMap(({ completions }) => completions),
     );
-    const all = [...earlier, ...last];
-    const best = all.reduce<Scored | undefined>(
+    const best = [...recorded, ...last].reduce<Scored | undefined>(
       (a, b) => (a === undefined || b.reward > a.reward ? b : a),
       undefined,
     );
@@ -275,7 +251,8 @@ export class Run implements AsyncDisposable {
 
   /** Share of the votes for an answer in the last step whose completions are known. */
   #agreementWith(answer: string | null): number {
-    const pool = this.#steps.at(-1)?.candidates.flatMap((c) => c.completions) ?? [];
+    const last = this.#opened.steps.at(-1);
+    const pool = last?.candidates.flatMap(({ completions }) => completions) ?? [];
     const total = pool.reduce((sum, { votes }) => sum + votes, 0);
     if (total === 0) return answer === null ? 0 : 1;
     const agreeing = pool.filter(({ text }) => this.answerOf(text) === answer);
@@ -286,4 +263,30 @@ export class Run implements AsyncDisposable {
     await this.proposal?.[Symbol.asyncDispose]();
     await this.chain[Symbol.asyncDispose]();
   }
+}
+
+/** What a chain needs to know of a run, whose steps so far are `steps`. */
+function chainOptionsOf(
+  { policy, guidance, energy, denoising, limits, callbacks }: Resolved,
+  prompt: Int32Array,
+  steps: readonly Step[],
+) {
+  const { onProgress } = callbacks;
+  return {
+    prompt,
+    policy: { sampling: policy.sampling, stop: policy.stop, seed: policy.seed },
+    guidance: { blockTokens: guidance.blockTokens, sharePrefixes: guidance.shortcuts.prefixes },
+    denoising,
+    ratio: energy.proposal?.ratio ?? ("exact" as const),
+    metrics: energy.reward.metrics ?? [],
+    answerEnd: energy.answerEnd,
+    limits: { maxTokens: limits.maxTokens, budget: limits.budget, signal: callbacks.signal },
+    onProgress:
+      onProgress &&
+      ((generated: number, shown?: string) =>
+        onProgress({
+          ...{ step: steps.length, steps: guidance.steps, generated },
+          ...(shown !== undefined && { shown }),
+        })),
+  };
 }

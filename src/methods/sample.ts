@@ -1,34 +1,39 @@
-import type { Model } from "../engine/local/model.js";
-import type { Prompt } from "../engine/prompt.js";
-import type { MethodOptions } from "./options.js";
+import { chainDemand } from "../planning/demands.js";
+import { boundGuided } from "../planning/token-bounds.js";
+import { defineMethod, type OptionsOf } from "./define-method.js";
+import { type MethodFacts, oneStep, WHOLE_TEXTS } from "./method.js";
 import type { Result } from "./result.js";
-import { Run } from "./run.js";
+import type { Run } from "./run.js";
+
+const ONE_TEXT = {
+  own: {},
+  guidance: [],
+  fixed: (maxTokens: number) => ({ ...oneStep(maxTokens), candidates: 1 }),
+  demand: chainDemand,
+  bounds: boundGuided,
+  story: WHOLE_TEXTS,
+} as const satisfies Partial<MethodFacts>;
+
+type Own = typeof ONE_TEXT.own;
 
 /** Draws one text from the reference policy. */
-export async function sample(
-  model: Model,
-  prompt: Prompt,
-  options: Omit<MethodOptions, "reward"> = {},
-): Promise<Result> {
-  return drawOne("sample", model, prompt, options);
-}
+export const sample = defineMethod<Own, Omit<OptionsOf<Own>, "reward">>({
+  ...ONE_TEXT,
+  name: "sample",
+  summary: "draws one text from the reference policy",
+  run: drawOne,
+});
 
 /** The most probable token each time: `sample` at temperature 0. */
-export async function greedy(
-  model: Model,
-  prompt: Prompt,
-  options: Omit<MethodOptions, "reward" | "temperature"> = {},
-): Promise<Result> {
-  return drawOne("greedy", model, prompt, { ...options, temperature: 0 });
-}
+export const greedy = defineMethod<Own, Omit<OptionsOf<Own>, "reward" | "temperature">>({
+  ...ONE_TEXT,
+  name: "greedy",
+  summary: "takes the most probable token each time",
+  overrides: { temperature: 0 },
+  run: drawOne,
+});
 
-async function drawOne(
-  method: "sample" | "greedy",
-  model: Model,
-  prompt: Prompt,
-  options: MethodOptions,
-): Promise<Result> {
-  await using run = await Run.open(method, model, prompt, options);
+async function drawOne(run: Run): Promise<Result> {
   const [text] = await run.chain.advance(await run.chain.start(), 1, 0);
   if (text === undefined) throw new Error("unreachable: one text was asked for");
   return await run.finish(text);

@@ -1,5 +1,5 @@
 import type { FinishReason } from "../chain/chain.js";
-import type { Scored } from "../energy/estimator.js";
+import type { Scored } from "../energy/estimate.js";
 
 /** A text that a candidate's energy rests on. */
 export interface AnsweredCompletion extends Scored {
@@ -30,7 +30,7 @@ export interface Step extends MethodDiagnostics {
   /** Number from 0. */
   step: number;
   candidates: Candidate[];
-  /** log Ê(m); of beam, power and mh: what they compare texts by. */
+  /** log Ê(m); for beam, power and mh what they compare texts by. */
   logEnergies: number[];
   /** Ê(m) / Σ Ê: the probabilities of the choice. */
   weights: number[];
@@ -42,8 +42,10 @@ export interface Step extends MethodDiagnostics {
   agreement: number;
   /** ETS-IS: see `ImportanceDiagnostics`. */
   rolloutCount?: number;
+  distinctRollouts?: number;
   rolloutEss?: number;
   khat?: number | null;
+  meanRatio?: number;
   maxWeightShare?: number;
   /** Tokens generated since the run began. */
   generated: number;

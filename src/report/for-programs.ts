@@ -1,4 +1,6 @@
 /** Comparisons and reports for programs. What they need is loaded when they are called. */
+import { checkArray, checkObject, checkString } from "../engine/check.js";
+import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { ComparedRuns } from "../evaluate/compare/comparison.js";
 import type { EvaluationRun } from "../evaluate/store/read-run.js";
 import type { Result } from "../methods/result.js";
@@ -29,8 +31,15 @@ export async function compareRuns(directories: readonly string[]): Promise<Compa
   return module.compareRuns(directories);
 }
 
-/** A comparison as one HTML page, complete in itself. */
+/**
+ * A comparison as one HTML page, complete in itself.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
+ */
 export async function evaluationReport(compared: ComparedRuns): Promise<string> {
+  checkObject("compared.comparison", checkObject("compared", compared).comparison);
+  checkArray("compared.items", compared.items);
+  checkArray("compared.runs", compared.runs);
   const module = await import("./evaluation/evaluation-report.js");
   return module.evaluationReport(compared);
 }
@@ -41,6 +50,7 @@ export async function evaluationReport(compared: ComparedRuns): Promise<string> 
  * @throws LlamaEtsError `ERR_INVALID_DATA`, with the file and the field
  */
 export async function readTrace(file: string): Promise<Trace> {
+  checkString("file", file);
   const module = await import("./trace.js");
   return module.readTrace(file);
 }
@@ -50,12 +60,24 @@ export async function readTrace(file: string): Promise<Trace> {
  *
  * @example
  * await writeFile("answer.html", await runReport(await ets(model, question)));
+ *
+ * @throws LlamaEtsError `ERR_INVALID_DATA`, `ERR_INVALID_OPTION`
  */
 export async function runReport(run: Trace | Result): Promise<string> {
+  checkObject("run", run);
   const [{ parseTrace }, module] = await Promise.all([
     import("./trace.js"),
     import("./run/run-report.js"),
   ]);
   const trace = "format" in run ? run : { format: TRACE_FORMAT, ...run };
-  return module.runReport(parseTrace(JSON.parse(JSON.stringify(trace)), "the run"));
+  return module.runReport(parseTrace(asData(trace), "the run"));
+}
+
+/** As a trace file would hold it. */
+function asData(trace: object): unknown {
+  try {
+    return JSON.parse(JSON.stringify(trace));
+  } catch (error) {
+    throw new LlamaEtsError("ERR_INVALID_DATA", `the run is no data: ${messageOf(error)}`);
+  }
 }

@@ -12,8 +12,8 @@ export function number(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
 
-export function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
+export function seconds(ms: number, digits = ms < 10_000 ? 2 : 1): string {
+  return `${(ms / 1000).toFixed(digits)} s`;
 }
 
 /** A p-value: three decimals, or an upper bound. */

@@ -1,6 +1,6 @@
 /** Answers in texts: where they stand, and when two of them are the same. */
-
 import { type AnswerEnd, answeredPart, checkAnswerEnd } from "../chain/answer-end.js";
+import { checkFunction, optional } from "../engine/check.js";
 import type { Reward } from "./reward.js";
 
 /** Finds the answer in a text; `null` when there is none. */
@@ -86,11 +86,16 @@ export interface AnswerOptions {
   answerEnd?: AnswerEnd;
 }
 
+/** Throws `ERR_INVALID_OPTION`. */
+export function checkAnswerOptions({ extract, answerEnd }: AnswerOptions): void {
+  optional(checkFunction, "extract", extract);
+  optional(checkAnswerEnd, "answerEnd", answerEnd);
+}
+
 /** What a reward that looks at answers alone can say of unfinished texts. */
 export function endingWithAnswer({
   answerEnd,
 }: AnswerOptions): Pick<Reward, "answerEnd" | "isDecided"> {
   if (answerEnd === undefined) return {};
-  const checked = checkAnswerEnd("answerEnd", answerEnd);
-  return { answerEnd: checked, isDecided: (text) => answeredPart(text, checked) !== null };
+  return { answerEnd, isDecided: (text) => answeredPart(text, answerEnd) !== null };
 }

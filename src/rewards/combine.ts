@@ -1,4 +1,5 @@
 import type { AnswerEnd } from "../chain/answer-end.js";
+import { checkKeys, checkNumber } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { checkScores, type Reward, type RewardFunction, toReward } from "./reward.js";
 
@@ -18,13 +19,19 @@ export interface WeightedReward {
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
 export function combine(weighted: readonly WeightedReward[]): Reward {
-  const parts = weighted.map(({ reward, weight = 1 }) => ({ reward: toReward(reward), weight }));
-  if (parts.length === 0 || !parts.every(({ weight }) => Number.isFinite(weight))) {
+  if (!Array.isArray(weighted) || weighted.length === 0) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
       "Expected `combine` to be given rewards with finite weights",
+      { fix: "combine([{ reward: selfConsistency() }, { reward: confidence(), weight: 0.5 }])" },
     );
   }
+  const parts = (weighted as readonly WeightedReward[]).map((part) => {
+    checkKeys("combine", part, ["reward", "weight"]);
+    const { reward, weight = 1 } = part;
+    checkNumber("weight", weight, -Number.MAX_VALUE, Number.MAX_VALUE);
+    return { reward: toReward(reward), weight };
+  });
   const rewards = parts.map(({ reward }) => reward);
   const canSettle = rewards.every(({ isSettled }) => isSettled !== undefined);
   const canDecide = rewards.every(({ isDecided }) => isDecided !== undefined);
@@ -32,6 +39,7 @@ export function combine(weighted: readonly WeightedReward[]): Reward {
   return {
     name: parts.map(nameOf).join("+"),
     isPooled: rewards.some(({ isPooled }) => isPooled),
+    models: [...new Set(rewards.flatMap(({ models = [] }) => models))],
     metrics: [...new Set(rewards.flatMap(({ metrics = [] }) => metrics))],
     async score(input) {
       const scores = await Promise.all(

@@ -1,5 +1,5 @@
 import { checkKeys, checkPositive } from "../engine/check.js";
-import type { TokenMetric } from "../engine/local/native-context.js";
+import type { TokenMetric } from "../engine/sequences.js";
 import type { Completion, Reward } from "./reward.js";
 
 export interface CertaintyOptions {
@@ -22,7 +22,8 @@ export function confidence(options: CertaintyOptions = {}): Reward {
 /** Throws `ERR_INVALID_OPTION`. */
 export function rateOf(name: string, options: CertaintyOptions, preset: number): number {
   checkKeys(name, options, ["rate"]);
-  return checkPositive("rate", options.rate ?? preset);
+  const { rate = preset } = options;
+  return checkPositive("rate", rate);
 }
 
 /** A text has tokens, if only its end. */

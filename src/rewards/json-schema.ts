@@ -1,4 +1,5 @@
 import type { AnySchemaObject, ValidateFunction } from "ajv";
+import { checkObject } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { Reward } from "./reward.js";
 import { withTimeLimit } from "./time-limit.js";
@@ -11,7 +12,7 @@ import { verifier } from "./verifier.js";
  * @throws LlamaEtsError `ERR_INVALID_OPTION` for what is no such schema
  */
 export async function jsonSchemaVerifier(schema: object): Promise<Reward> {
-  const isValid = await compile(schema);
+  const isValid = await compile(checkObject("schema", schema));
   return verifier(({ text }) => {
     const value = parse(text);
     return value !== undefined && withTimeLimit("json-schema", () => isValid(value));

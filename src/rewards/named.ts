@@ -1,10 +1,10 @@
 /** Rewards by name, as the command line gives them: `self-consistency+0.5*confidence`. */
 import { readFile } from "node:fs/promises";
-import { checkOneOf, checkString } from "../engine/check.js";
+import { checkFunction, checkObject, checkOneOf, checkString, optional } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { loadModel } from "../engine/local/load-model.js";
-import type { Model } from "../engine/local/model.js";
-import type { AnswerOptions } from "./answer.js";
+import { type AnswerOptions, checkAnswerOptions } from "./answer.js";
 import { combine } from "./combine.js";
 import { confidence } from "./confidence.js";
 import { entropy } from "./entropy.js";
@@ -27,22 +27,47 @@ export interface OpenedReward extends AsyncDisposable {
   readonly reward: Reward;
 }
 
+interface NamedReward {
+  /** What follows the name and a colon; nothing where it is absent. */
+  takes?: "PATTERN" | "FILE" | "GGUF";
+  open(argument: string, context: RewardContext): Reward | Promise<Reward>;
+}
+
+/** The rewards that an expression may name; parsing, help texts and run records derive from them. */
+const REWARDS = {
+  "self-consistency": { open: (_, context) => selfConsistency(answersIn(context)) },
+  confidence: { open: () => confidence() },
+  entropy: { open: () => entropy() },
+  "self-certainty": { open: () => selfCertainty() },
+  regex: { takes: "PATTERN", open: (pattern) => regexVerifier(pattern) },
+  "json-schema": {
+    takes: "FILE",
+    open: async (file) => jsonSchemaVerifier(await readSchema(file)),
+  },
+  module: { takes: "FILE", open: loadRewardModule },
+  model: { takes: "GGUF", open: (source, context) => openModel(source, context.loadModel) },
+} as const satisfies Record<string, NamedReward>;
+
+type Kind = keyof typeof REWARDS;
+
 interface Term {
   weight: number;
   kind: Kind;
   /** What follows the colon. */
   argument: string;
+  /** What the argument is; undefined where there is none. */
+  takes: NamedReward["takes"];
 }
 
-const PLAIN = ["self-consistency", "confidence", "entropy", "self-certainty"] as const;
-const WITH_ARGUMENT = ["regex", "json-schema", "module", "model"] as const;
-type Kind = (typeof PLAIN)[number] | (typeof WITH_ARGUMENT)[number];
+const ENTRIES = Object.entries<NamedReward>(REWARDS);
+const PLAIN = ENTRIES.filter(([, { takes }]) => takes === undefined).map(([name]) => name);
+const WITH_ARGUMENT = ENTRIES.filter(([, { takes }]) => takes).map(([name]) => name);
+
+/** For help texts: what an expression may name. */
+export const REWARD_NAMES = ENTRIES.map(([name, { takes }]) => (takes ? `${name}:${takes}` : name));
 
 /** The votes for a text's answer; a task brings its own way to find answers. */
 export const DEFAULT_REWARD: Kind = "self-consistency";
-
-/** For help texts: what an expression may name. */
-export const REWARD_NAMES = [...PLAIN, "regex:PATTERN", "json-schema:FILE", "module:FILE"] as const;
 
 const WEIGHT = String.raw`(?:(-?\d*\.?\d+(?:e[+-]?\d+)?)\*)?`;
 const START = `${WEIGHT}(?:(?:${PLAIN.join("|")})(?=[+]|$)|(?:${WITH_ARGUMENT.join("|")}):)`;
@@ -57,12 +82,12 @@ export function parseReward(expression: string): Term[] {
 
 function parseTerm(text: string): Term {
   const [, weight = "1", named = ""] = TERM.exec(text) ?? [];
-  const [, name = "", argument = ""] = /^([^:]*):?(.*)$/s.exec(named) ?? [];
+  const [, name = "", colon, argument = ""] = /^([^:]*)(:?)(.*)$/s.exec(named) ?? [];
   const isNamed =
-    (PLAIN as readonly string[]).includes(named) ||
-    ((WITH_ARGUMENT as readonly string[]).includes(name) && argument !== "");
+    argument === "" ? colon === "" && PLAIN.includes(name) : WITH_ARGUMENT.includes(name);
   if (!isNamed) checkOneOf("--reward", named, REWARD_NAMES);
-  return { weight: Number(weight), kind: name as Kind, argument };
+  const kind = name as Kind;
+  return { weight: Number(weight), kind, argument, takes: (REWARDS[kind] as NamedReward).takes };
 }
 
 /**
@@ -75,13 +100,16 @@ export async function openReward(
   context: RewardContext = {},
 ): Promise<OpenedReward> {
   const terms = parseReward(expression);
+  checkAnswerOptions(checkObject("context", context));
+  optional(checkFunction, "loadModel", context.loadModel);
   const parts: { reward: Reward; weight: number }[] = [];
   const close = async () => {
     await Promise.all(parts.map(({ reward }) => reward[Symbol.asyncDispose]?.()));
   };
   try {
     for (const term of terms) {
-      parts.push({ reward: await openTerm(term, context), weight: term.weight });
+      const reward = await REWARDS[term.kind].open(term.argument, context);
+      parts.push({ reward, weight: term.weight });
     }
   } catch (error) {
     await close();
@@ -92,32 +120,15 @@ export async function openReward(
   return { reward: isSingle ? first.reward : combine(parts), [Symbol.asyncDispose]: close };
 }
 
-async function openTerm(
-  { kind, argument }: Term,
-  { extract, answerEnd, ...context }: RewardContext,
-): Promise<Reward> {
-  switch (kind) {
-    case "self-consistency":
-      return selfConsistency({ ...(extract && { extract }), ...(answerEnd && { answerEnd }) });
-    case "confidence":
-      return confidence();
-    case "entropy":
-      return entropy();
-    case "self-certainty":
-      return selfCertainty();
-    case "regex":
-      return regexVerifier(argument);
-    case "json-schema":
-      return jsonSchemaVerifier(await readSchema(argument));
-    case "module":
-      return loadRewardModule(argument);
-    case "model":
-      return openModel(argument, context.loadModel ?? loadModel);
-  }
+function answersIn({ extract, answerEnd }: RewardContext): AnswerOptions {
+  return { ...(extract && { extract }), ...(answerEnd && { answerEnd }) };
 }
 
 /** The reward owns the model that it loads. */
-async function openModel(source: string, load: (source: string) => Promise<Model>) {
+async function openModel(
+  source: string,
+  load: (source: string) => Promise<Model> = (named) => loadModel(named),
+) {
   const model = await load(source);
   try {
     const reward = rewardModel(model);

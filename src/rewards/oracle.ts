@@ -1,3 +1,4 @@
+import { checkFunction } from "../engine/check.js";
 import type { AnswerOptions } from "./answer.js";
 import type { Reward } from "./reward.js";
 import { exactMatch, verifier } from "./verifier.js";
@@ -8,12 +9,14 @@ import { exactMatch, verifier } from "./verifier.js";
  *
  * @param gold the right answer, or a grader of texts
  * @param options where the texts' answers are, for a right answer
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
 export function oracle(
   gold: string | ((text: string) => boolean | Promise<boolean>),
   options: AnswerOptions = {},
 ): Reward {
-  const judge =
-    typeof gold === "string" ? exactMatch(gold, options) : verifier(({ text }) => gold(text));
+  if (typeof gold === "string") return { ...exactMatch(gold, options), name: "oracle" };
+  checkFunction("gold", gold);
+  const judge = verifier(({ text }) => gold(text));
   return { ...judge, name: "oracle" };
 }

@@ -1,6 +1,7 @@
-import { checkKeys, checkString } from "../engine/check.js";
+import { checkFunction, checkKeys, checkString, optional } from "../engine/check.js";
 import { openSandbox } from "../sandbox/open.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
+import { resolveSandboxOptions } from "../sandbox/sandbox-options.js";
 import type { Reward } from "./reward.js";
 import { verifier } from "./verifier.js";
 
@@ -11,7 +12,7 @@ export interface PythonTestsOptions {
   tests: string;
   /** Trusted code that the tests need. Default: none. */
   setup?: string;
-  /** How long a program may run. Default 10,000. */
+  /** How long a program may run, from 100 to 600,000. Default 10,000. */
   timeoutMs?: number;
   /** The program in a text. Default: its last fenced block, or else the whole text. */
   extract?: (text: string) => string;
@@ -26,12 +27,17 @@ export interface PythonTestsOptions {
  */
 export function pythonTests(options: PythonTestsOptions): Reward {
   checkKeys("pythonTests", options, ["entryPoint", "tests", "setup", "timeoutMs", "extract"]);
-  const { setup, timeoutMs, extract = programIn } = options;
+  const { extract = programIn } = options;
+  checkFunction("extract", extract);
+  const setup = optional(checkString, "setup", options.setup);
+  const { timeoutMs } = resolveSandboxOptions(
+    options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs },
+  );
   const entryPoint = checkString("entryPoint", options.entryPoint);
   const tests = checkString("tests", options.tests);
   let opening: Promise<Sandbox> | undefined;
   const judge = verifier(async ({ text }) => {
-    opening ??= openSandbox(timeoutMs === undefined ? {} : { timeoutMs });
+    opening ??= openSandbox({ timeoutMs });
     const sandbox = await opening;
     const run = {
       program: extract(text),

@@ -1,7 +1,14 @@
-import { checkKeys, checkOneOf, checkString } from "../engine/check.js";
+import {
+  checkFunction,
+  checkKeys,
+  checkModel,
+  checkOneOf,
+  checkString,
+  optional,
+} from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Model } from "../engine/local/model.js";
-import { Classifier } from "../planning/classifier.js";
+import { Judge } from "./judge.js";
 import type { Reward } from "./reward.js";
 
 /** How a text is put to the model. What looks like a special token is one, but not in the text. */
@@ -31,6 +38,7 @@ export interface RewardModelOptions {
  *   `ERR_INVALID_OPTION`
  */
 export function rewardModel(model: Model, options: RewardModelOptions = {}): Reward {
+  checkModel("model", model);
   checkKeys("rewardModel", options, ["template", "label"]);
   const { labels, eos, eot } = model.info;
   if (labels.length === 0) {
@@ -40,14 +48,17 @@ export function rewardModel(model: Model, options: RewardModelOptions = {}): Rew
   }
   const { template = {}, label = labels[0] as string } = options;
   checkKeys("template", template, ["before", "after"]);
+  optional(checkFunction, "template.before", template.before);
+  optional(checkString, "template.after", template.after);
   const at = labels.indexOf(checkOneOf("label", label, labels));
   const end = eos ?? eot;
   const before = template.before ?? ((prompt) => prompt);
   const after = template.after ?? (end === null ? "" : model.tokenText(end));
   const read = (text: string) => model.tokenize(checkString("template", text), { special: true });
   const tail = read(after);
-  const classifier = new Classifier(model);
+  const judge = new Judge(model);
   return {
+    models: [model],
     name: `model:${model.metadata["general.name"] ?? labels[at]}`,
     async score({ prompt, pool }) {
       const prefix = read(before(prompt));
@@ -55,9 +66,9 @@ export function rewardModel(model: Model, options: RewardModelOptions = {}): Rew
         throw new LlamaEtsError("ERR_REWARD", "A reward model needs the prompt as text");
       }
       const texts = pool.map(({ text }) => Int32Array.of(...model.tokenize(text), ...tail));
-      const judged = await classifier.classify(prefix, texts);
+      const judged = await judge.classify(prefix, texts);
       return judged.map((classes) => classes[at] as number);
     },
-    [Symbol.asyncDispose]: () => classifier[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => judge[Symbol.asyncDispose](),
   };
 }

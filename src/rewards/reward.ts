@@ -1,7 +1,9 @@
 import type { AnswerEnd } from "../chain/answer-end.js";
 import type { Text } from "../chain/chain.js";
+import { checkFunction, checkObject, checkString, optional } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import type { TokenMetric } from "../engine/local/native-context.js";
+import type { TokenMetric } from "../engine/sequences.js";
 import { untilAborted } from "../engine/until-aborted.js";
 
 /** A finished text to be rewarded: a rollout, or a candidate that has ended. */
@@ -43,6 +45,8 @@ export interface Reward {
   readonly isPooled?: boolean;
   /** What completions must carry besides their log-probabilities. Default: nothing. */
   readonly metrics?: readonly TokenMetric[];
+  /** Models that compute it. Default: none. */
+  readonly models?: readonly Model[];
   /** Frees what the reward owns, such as a model. */
   [Symbol.asyncDispose]?(): Promise<void>;
 }
@@ -53,12 +57,25 @@ export type RewardFunction = (
   input: RewardInput,
 ) => number | Promise<number>;
 
+/** Throws `ERR_INVALID_OPTION` for what is neither a reward nor a function. */
 export function toReward(reward: Reward | RewardFunction): Reward {
+  checkReward("reward", reward);
   if (typeof reward !== "function") return reward;
   return {
     name: reward.name === "" ? "custom" : reward.name,
     score: (input) => Promise.all(input.pool.map(async (c) => reward(c, input))),
   };
+}
+
+/** Throws `ERR_INVALID_OPTION` for what is neither a reward nor a function. */
+export function checkReward(name: string, value: Reward | RewardFunction): Reward | RewardFunction {
+  if (typeof value === "function") return value;
+  checkObject(name, value);
+  checkString(`${name}.name`, value.name);
+  checkFunction(`${name}.score`, value.score);
+  optional(checkFunction, `${name}.isSettled`, value.isSettled);
+  optional(checkFunction, `${name}.isDecided`, value.isDecided);
+  return value;
 }
 
 /** Scores a pool. Throws `ERR_REWARD`, naming the completion, for anything but finite numbers. */

@@ -1,5 +1,11 @@
 import { checkBoolean, checkInteger, checkKeys, checkOneOf } from "../engine/check.js";
-import { type AnswerOptions, answerOf, endingWithAnswer, extractAnswer } from "./answer.js";
+import {
+  type AnswerOptions,
+  answerOf,
+  checkAnswerOptions,
+  endingWithAnswer,
+  extractAnswer,
+} from "./answer.js";
 import type { Completion, Reward, RewardInput } from "./reward.js";
 import { leadProbability } from "./settled-vote.js";
 
@@ -26,6 +32,7 @@ export function selfConsistency(options: SelfConsistencyOptions = {}): Reward {
   ]);
   const { extract = extractAnswer, answerEnd, pool: whose = "step" } = options;
   const { singleton = 0, leaveCandidateOut = false } = options;
+  checkAnswerOptions(options);
   checkOneOf("pool", whose, ["step", "all"]);
   checkInteger("singleton", singleton, 0, 1);
   checkBoolean("leaveCandidateOut", leaveCandidateOut);

@@ -1,10 +1,11 @@
 /** Rewards of 1 for texts that pass a check, 0 for the others. */
-import { checkKeys, checkString } from "../engine/check.js";
+import { checkFunction, checkKeys, checkString } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import {
   type AnswerOptions,
   answerOf,
   canonicalAnswer,
+  checkAnswerOptions,
   endingWithAnswer,
   extractAnswer,
 } from "./answer.js";
@@ -14,8 +15,14 @@ import { withTimeLimit } from "./time-limit.js";
 /** Whether a text passes. */
 export type Predicate = (completion: Completion, input: RewardInput) => boolean | Promise<boolean>;
 
-/** 1 for texts that the predicate is true of. */
+/**
+ * 1 for texts that the predicate is true of.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
+ */
 export function verifier(predicate: Predicate, name = "verifier"): Reward {
+  checkFunction("predicate", predicate);
+  checkString("name", name);
   return {
     name,
     score: (input) =>
@@ -65,6 +72,7 @@ function compile(pattern: RegExp | string): RegExp {
 /** 1 for texts whose canonical answer is `expected`'s. */
 export function exactMatch(expected: string, options: AnswerOptions = {}): Reward {
   checkKeys("exactMatch", options, ["extract", "answerEnd"]);
+  checkAnswerOptions(options);
   const { extract = extractAnswer, answerEnd } = options;
   const right = canonicalAnswer(checkString("expected", expected));
   const matches = verifier(

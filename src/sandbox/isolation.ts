@@ -3,10 +3,9 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
+import type { OsSandbox } from "./sandbox-options.js";
 
 const run = promisify(execFile);
-
-export type OsSandbox = "bubblewrap" | "unshare" | "none";
 
 export interface Isolation {
   /** The operating system's part. */

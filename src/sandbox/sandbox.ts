@@ -1,27 +1,21 @@
 /** Runs generated programs against tests, with nothing of them reaching this process. */
-import { availableParallelism } from "node:os";
-import { checkInteger, checkKeys } from "../engine/check.js";
+import { checkKeys, checkString, optional } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { Interpreter, InterpreterGone, type InterpreterOptions } from "./interpreter.js";
-import { detectIsolation, type Isolation, type OsSandbox } from "./isolation.js";
+import { detectIsolation, type Isolation } from "./isolation.js";
+import { resolveSandboxOptions, type SandboxOptions } from "./sandbox-options.js";
 import { Session, type TestResult, type TestRun } from "./session.js";
 import { snapshotFile } from "./snapshot.js";
 
-export interface SandboxOptions {
-  /** How long a program may run, its tests included; from 100 to 600,000. Default 10,000. */
-  timeoutMs?: number;
-  /** Python's memory, from 64 to 4096. Default 512. */
-  memoryMiB?: number;
-  /** Programs under test at once, each with two processes. Default: one a core, at most 4. */
-  concurrency?: number;
-  /** The operating system's part; for tests. Default: the best there is. */
-  os?: OsSandbox;
-  /** Aborting rejects with the signal's reason. */
-  signal?: AbortSignal;
-}
-
 /** How long tests that no program delays may take to end. */
 const GRACE_MS = 5000;
+
+interface Settings {
+  timeoutMs: number;
+  signal: AbortSignal | undefined;
+  /** Programs under test at once. */
+  slots: number;
+}
 
 interface Slot {
   judge: Promise<Interpreter>;
@@ -40,10 +34,10 @@ export class Sandbox implements AsyncDisposable {
   readonly #stop = () => this.#killAll();
   #isDisposed = false;
 
-  private constructor(options: InterpreterOptions, settings: SandboxOptions & { slots: number }) {
+  private constructor(options: InterpreterOptions, settings: Settings) {
     this.isolation = options.isolation;
     this.#options = options;
-    this.#timeoutMs = settings.timeoutMs ?? 10_000;
+    this.#timeoutMs = settings.timeoutMs;
     this.#signal = settings.signal;
     this.#signal?.addEventListener("abort", this.#stop, { once: true });
     this.#free = Array.from({ length: settings.slots }, () => ({
@@ -57,17 +51,12 @@ export class Sandbox implements AsyncDisposable {
    * they don't start.
    */
   static async open(options: SandboxOptions = {}): Promise<Sandbox> {
-    checkKeys("sandbox", options, ["timeoutMs", "memoryMiB", "concurrency", "os", "signal"]);
-    const { timeoutMs = 10_000, memoryMiB = 512, signal } = options;
-    const { concurrency = Math.min(4, availableParallelism()) } = options;
-    checkInteger("timeoutMs", timeoutMs, 100, 600_000);
-    checkInteger("memoryMiB", memoryMiB, 64, 4096);
-    checkInteger("concurrency", concurrency, 1, 64);
-    const isolation = await detectIsolation(options.os);
+    const { timeoutMs, memoryMiB, concurrency, os, signal } = resolveSandboxOptions(options);
+    const isolation = await detectIsolation(os);
     const snapshot = await snapshotFile({ isolation, memoryMiB }, signal);
     const sandbox = new Sandbox(
       { isolation, memoryMiB, snapshot },
-      { ...options, slots: concurrency },
+      { timeoutMs, signal, slots: concurrency },
     );
     try {
       await Promise.all(sandbox.#free.flatMap(({ judge, candidate }) => [judge, candidate]));
@@ -81,6 +70,9 @@ export class Sandbox implements AsyncDisposable {
 
   /** May be called while others run: they wait for a free place. */
   async check(run: TestRun): Promise<TestResult> {
+    checkKeys("run", run, ["program", "entryPoint", "setup", "tests"]);
+    for (const name of ["program", "entryPoint", "tests"] as const) checkString(name, run[name]);
+    optional(checkString, "setup", run.setup);
     const slot = await this.#take();
     try {
       const candidate = await slot.candidate;

@@ -1,8 +1,25 @@
 /** A task from its essentials. */
+import { checkAnswerEnd } from "../chain/answer-end.js";
+import {
+  checkBoolean,
+  checkFunction,
+  checkKeys,
+  checkOneOf,
+  checkSignal,
+  checkString,
+  optional,
+} from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { canonicalAnswer } from "../rewards/answer.js";
 import { type Row, readRows } from "./rows.js";
-import type { Grader, LoadOptions, Task, TaskItem } from "./task.js";
+import {
+  GRADING_MODES,
+  type Grader,
+  type GradingMode,
+  type LoadOptions,
+  type Task,
+  type TaskItem,
+} from "./task.js";
 
 /** What a task can't do without; the rest has defaults. */
 export interface TaskDefinition
@@ -25,8 +42,11 @@ export interface TaskDefinition
  *   parse: (row) => ({ id: row.text("country"), prompt: row.text("country"), gold: row.text("capital") }),
  *   extract: (text) => text.trim().split(/\s+/).at(-1) ?? null,
  * });
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
 export function defineTask(definition: TaskDefinition): Task {
+  checkDefinition(definition);
   const { name, extract, answerEnd, prompt, openGrader, runsCode } = definition;
   const isCorrect =
     definition.isCorrect ??
@@ -38,6 +58,10 @@ export function defineTask(definition: TaskDefinition): Task {
     ...(answerEnd && { answerEnd }),
     ...(runsCode && { runsCode }),
     async load(file, options = {}) {
+      optional(checkString, "file", file);
+      checkKeys("options", options, ["onProgress", "signal"]);
+      optional(checkFunction, "onProgress", options.onProgress);
+      optional(checkSignal, "signal", options.signal);
       const items = new Map<string, TaskItem>();
       for await (const row of readRows(file ?? (await locate(options)))) {
         const item = definition.parse(row);
@@ -47,8 +71,34 @@ export function defineTask(definition: TaskDefinition): Task {
       return [...items.values()];
     },
     prompt: prompt ?? ((item) => ({ prompt: item.prompt, raw: false, stop: [] })),
-    openGrader: openGrader ?? (async () => answerGrader(extract, isCorrect)),
+    async openGrader(options = {}) {
+      checkKeys("options", options, ["mode", "allowCodeExecution", "signal"]);
+      optional(checkMode, "mode", options.mode);
+      optional(checkBoolean, "allowCodeExecution", options.allowCodeExecution);
+      optional(checkSignal, "signal", options.signal);
+      return openGrader?.(options) ?? answerGrader(extract, isCorrect);
+    },
   };
+}
+
+function checkDefinition(definition: TaskDefinition): void {
+  checkKeys("definition", definition, [
+    ...["name", "extract", "parse", "answerEnd", "prompt", "openGrader", "runsCode"],
+    ...["locate", "isCorrect"],
+  ]);
+  checkString("name", definition.name);
+  checkFunction("extract", definition.extract);
+  checkFunction("parse", definition.parse);
+  optional(checkAnswerEnd, "answerEnd", definition.answerEnd);
+  optional(checkFunction, "prompt", definition.prompt);
+  optional(checkFunction, "openGrader", definition.openGrader);
+  optional(checkBoolean, "runsCode", definition.runsCode);
+  optional(checkFunction, "locate", definition.locate);
+  optional(checkFunction, "isCorrect", definition.isCorrect);
+}
+
+function checkMode(name: string, mode: GradingMode): GradingMode {
+  return checkOneOf(name, mode, GRADING_MODES);
 }
 
 function refuseWithoutData(name: string): never {

@@ -1,4 +1,5 @@
 /** Grades outputs that were made elsewhere, row by row. */
+import { checkFunction, checkObject, checkString } from "../engine/check.js";
 import { type Row, readRows } from "./rows.js";
 import type { Grader, LoadOptions, Task, TaskItem, Verdict } from "./task.js";
 
@@ -13,13 +14,16 @@ const AHEAD = 16;
 /**
  * The verdicts on a file's rows, in their order. A row is `{id?, output | answer, gold, choices?}`,
  * or `{task_id, completion}` for an item of the task's own data. Throws `ERR_INVALID_DATA` on the
- * first bad row, after the verdicts before it.
+ * first bad row, after the verdicts before it, and `ERR_INVALID_OPTION`.
  */
 export async function* gradeRows(
   grader: Grader,
   file: string,
   items: ReadonlyMap<string, TaskItem>,
 ): AsyncGenerator<RowVerdict> {
+  checkFunction("grader.grade", checkObject("grader", grader).grade);
+  checkString("file", file);
+  checkFunction("items.get", checkObject("items", items).get);
   const pending: Promise<RowVerdict>[] = [];
   let failure: unknown;
   try {

@@ -1,5 +1,5 @@
 /** The tasks by name. */
-import { checkOneOf } from "../engine/check.js";
+import { checkOneOf, checkString } from "../engine/check.js";
 import { gpqa } from "./gpqa.js";
 import { gsm8k } from "./gsm8k.js";
 import { humaneval } from "./humaneval.js";
@@ -20,7 +20,8 @@ export function taskNames(): string[] {
  * and for a module without a task.
  */
 export async function findTask(name: string): Promise<Task> {
-  if (name.startsWith(MODULE)) return loadTaskModule(name.slice(MODULE.length));
+  if (checkString("task", name).startsWith(MODULE))
+    return loadTaskModule(name.slice(MODULE.length));
   checkOneOf("task", name, [...taskNames(), `${MODULE}FILE`]);
   return TASKS.find((task) => task.name === name) as Task;
 }

@@ -2,6 +2,7 @@
 import type { AnswerEnd } from "../chain/answer-end.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { ChatMessage } from "../engine/prompt.js";
+import type { AnswerOptions } from "../rewards/answer.js";
 
 /** One problem with its reference answer. */
 export interface TaskItem {
@@ -94,6 +95,14 @@ export interface Task {
   load(file?: string, options?: LoadOptions): Promise<TaskItem[]>;
   prompt(item: TaskItem, form: PromptForm): TaskPrompt;
   openGrader(options?: GraderOptions): Promise<Grader>;
+}
+
+type AnswersOfTask = AnswerOptions & Required<Pick<AnswerOptions, "extract">>;
+
+/** How a reward finds the answers of a task's texts; `item` as `extract` takes it. */
+export function answersOf(task: Task, item?: TaskItem): AnswersOfTask {
+  const { answerEnd } = task;
+  return { extract: (text) => task.extract(text, item), ...(answerEnd && { answerEnd }) };
 }
 
 const METHODS = ["extract", "load", "prompt", "openGrader"] as const;

@@ -1,16 +1,17 @@
 /** Budgets are looked at between batches: of the prompt, of prefixes, of scoring, and of tokens. */
 import { afterEach, describe, expect, test } from "vitest";
-import {
-  AutoregressiveChain,
-  type ChainShape,
-  chainDemand,
-} from "../../src/chain/autoregressive.js";
-import { AutoregressiveProposal, proposalDemand } from "../../src/chain/autoregressive-proposal.js";
+import { AutoregressiveChain } from "../../src/chain/autoregressive.js";
+import { AutoregressiveProposal } from "../../src/chain/autoregressive-proposal.js";
 import { Budget } from "../../src/chain/budget.js";
 import type { ChainState } from "../../src/chain/chain.js";
+import type { ChainOptions } from "../../src/chain/chain-options.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { ets } from "../../src/methods/ets.js";
 import { sample } from "../../src/methods/sample.js";
+import type { ContextPlan, Demand } from "../../src/planning/context-plan.js";
+import { planTogether } from "../../src/planning/contexts.js";
+import { chainDemand, proposalDemand } from "../../src/planning/demands.js";
+import type { RunShape } from "../../src/planning/run-shape.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
 
 const model = useModel();
@@ -32,25 +33,39 @@ class Looks extends Budget {
 }
 
 const prompt = Int32Array.from({ length: 150 }, (_, i) => 20 + i);
-const shape: ChainShape = {
-  ...{ promptTokens: prompt.length, maxTokens: 80, blockTokens: 8 },
-  ...{ candidates: 4, rollouts: 1, isScored: true },
+const shape: RunShape = {
+  ...{ promptTokens: prompt.length, maxTokens: 80, blockTokens: 8, steps: 10 },
+  ...{ candidates: 4, rollouts: 1, rereads: false, denoising: null },
+  proposal: { ownRollouts: 0, scoresOwn: false, denoising: null },
 };
 
-const optionsOf = (budget: Budget) => ({
-  ...{ ...shape, prompt, budget, stop: [], seed: 1, signal: undefined, onProgress: undefined },
-  metrics: [],
-  answerEnd: null,
-  shortcuts: { prefixes: true },
-  // Without the end tokens: all texts go on to their last token.
-  sampling: resolveSampling(
-    { temperature: 100, allowedTokens: [...prompt] },
-    model().info.vocabSize,
-  ),
+const optionsOf = (budget: Budget): ChainOptions => ({
+  prompt,
+  policy: {
+    // Without the end tokens: all texts go on to their last token.
+    sampling: resolveSampling(
+      { temperature: 100, allowedTokens: [...prompt] },
+      model().info.vocabSize,
+    ),
+    ...{ stop: [], seed: 1 },
+  },
+  guidance: { blockTokens: shape.blockTokens, sharePrefixes: true },
+  ...{
+    denoising: null,
+    ratio: "exact",
+    metrics: [],
+    answerEnd: null,
+    onProgress: undefined,
+    onWarning: undefined,
+  },
+  limits: { maxTokens: shape.maxTokens, budget, signal: undefined },
 });
 
+const planFor = (demand: Demand) =>
+  planTogether([{ model: model(), demand }]).contexts[0] as ContextPlan;
+
 async function openChain(budget: Budget, batchTokens?: number) {
-  const plan = model().plan(chainDemand(shape));
+  const plan = planFor(chainDemand(shape));
   const chain = await AutoregressiveChain.open(
     model(),
     { ...plan, batchTokens: batchTokens ?? plan.batchTokens },
@@ -91,7 +106,7 @@ describe("time that ends", () => {
     const budget = new Looks();
     const chain = await openChain(budget);
     const states: ChainState[] = await chain.advance(await chain.start(), 4, 0);
-    const plan = model().plan(proposalDemand(shape, false));
+    const plan = planFor(proposalDemand(shape));
     const proposal = await AutoregressiveProposal.open(model(), plan, optionsOf(budget));
     opened.push(proposal);
     budget.left = 1; // the prompt is one batch, the candidates the next

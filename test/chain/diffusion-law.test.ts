@@ -3,17 +3,18 @@
  * of ETS (METHOD §9): three positions and three tokens of the bundled model, all enumerated.
  *
  * False alarms: each χ² and z test fails a right library with probability 1e-4 over seeds, which
- * are fixed. Each has twins: wrong laws, which the same draws must refuse.
+ * are fixed. Each has twins: wrong laws, which the same draws must refuse; by the z test in their
+ * own direction, where χ² would need four times the draws to do so at any seed.
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { beam } from "../../src/methods/beam.js";
 import { ets } from "../../src/methods/ets.js";
 import { mh } from "../../src/methods/mh.js";
-import type { MethodOptions } from "../../src/methods/options.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import { sample } from "../../src/methods/sample.js";
 import { useModel } from "../fixtures/models.js";
-import { chiSquarePValue } from "../fixtures/statistics.js";
+import { chiSquarePValue, scoreZ } from "../fixtures/statistics.js";
 import {
   type DiffusionPolicy,
   enumerateDiffusion,
@@ -26,8 +27,9 @@ import { choiceLaw, type Outcome } from "../study/exact-law.js";
 import { IS_STUDY } from "../study/form.js";
 
 const FALSE_ALARM = 1e-4;
+const MAX_Z = 3.89;
 const START = [diffusion.MASK, diffusion.MASK, diffusion.MASK];
-const M = 6;
+const M = 12;
 /** `npm test` takes one rule, `npm run test:study` both. */
 const REMASKING = IS_STUDY ? (["random", "low-confidence"] as const) : (["random"] as const);
 const model = useModel("mini-gsm-llada");
@@ -39,6 +41,22 @@ function pValue(counts: ReadonlyMap<string, number>, law: ReadonlyMap<string, nu
     keys.map((key) => counts.get(key) ?? 0),
     keys.map((key) => law.get(key) as number),
   );
+}
+
+type Law = ReadonlyMap<string, number>;
+
+/** The counts are of this law, also in the rivals' directions, in which they refuse each rival. */
+function expectLaw(counts: Law, law: Law, rivals: readonly Law[]): void {
+  expect(pValue(counts, law)).toBeGreaterThan(FALSE_ALARM);
+  const keys = [...law.keys()];
+  const [own, drawn] = [law, counts].map((of) => keys.map((key) => of.get(key) ?? 0));
+  for (const rival of rivals) {
+    const other = keys.map((key) => rival.get(key) as number);
+    const scores = (own as number[]).map((p, i) => Math.log(p / (other[i] as number)));
+    const z = (of: number[]) => Math.abs(scoreZ(drawn as number[], of, scores));
+    expect(z(own as number[])).toBeLessThan(MAX_Z);
+    expect(z(other)).toBeGreaterThan(MAX_Z);
+  }
 }
 
 async function countTexts(
@@ -95,11 +113,9 @@ describe.each(REMASKING)("with %s remasking", (remasking) => {
   test("ETS ends in texts with the frequencies of its exact law, not of wrong samplers'", async () => {
     const counts = await countTexts(policy, 250, (seed) => guided(policy, { candidates: M, seed }));
     const estimates = (canvas: diffusion.Canvas) => diffusion.estimates(policy, canvas);
-    expect(pValue(counts, lawOf(estimates))).toBeGreaterThan(FALSE_ALARM);
     const squared = (canvas: diffusion.Canvas): Outcome[] =>
       estimates(canvas).map((o) => ({ ...o, value: o.value ** 2 }));
-    expect(pValue(counts, referenceLaw())).toBeLessThan(FALSE_ALARM);
-    expect(pValue(counts, lawOf(squared))).toBeLessThan(FALSE_ALARM);
+    expectLaw(counts, lawOf(estimates), [referenceLaw(), lawOf(squared)]);
   });
 
   test("mh ends in texts with the frequencies of p_ref exp(r/λ), not of wrong moves'", async () => {
@@ -112,9 +128,7 @@ describe.each(REMASKING)("with %s remasking", (remasking) => {
         counts.set(key, (counts.get(key) ?? 0) + 1);
       }
     }
-    expect(pValue(counts, diffusion.targetLaw(policy))).toBeGreaterThan(FALSE_ALARM);
     // Moves that are always accepted, and such as only go back to before the last step.
-    expect(pValue(counts, referenceLaw())).toBeLessThan(FALSE_ALARM);
     const late = new Map<string, number>();
     for (const before of diffusion.kernel(policy, START, 2)) {
       const energy = diffusion.energy(policy, before.canvas);
@@ -123,7 +137,7 @@ describe.each(REMASKING)("with %s remasking", (remasking) => {
         late.set(canvas.join(), (late.get(canvas.join()) ?? 0) + before.probability * share);
       }
     }
-    expect(pValue(counts, late)).toBeLessThan(FALSE_ALARM);
+    expectLaw(counts, diffusion.targetLaw(policy), [referenceLaw(), late]);
   });
 });
 
@@ -231,15 +245,13 @@ const mean = (outcomes: readonly Outcome[]) =>
   outcomes.reduce((sum, { value, probability }) => sum + value * probability, 0);
 
 describe("the energies of ETS-IS", () => {
-  const MAX_Z = 3.89;
-
   /** Estimates of the first step's unfinished candidates, by their texts. */
   async function drawEnergies(
     policy: DiffusionPolicy,
     options: MethodOptions = {},
   ): Promise<Map<string, number[]>> {
     const energies = new Map<string, number[]>();
-    for (let seed = 0; seed < 6; seed++) {
+    for (let seed = 0; seed < (IS_STUDY ? 6 : 4); seed++) {
       const cancel = new AbortController();
       const run = guided(policy, {
         ...{ candidates: 1200, seed, proposal: model(), signal: cancel.signal },
@@ -275,13 +287,35 @@ describe("the energies of ETS-IS", () => {
     return Math.max(...known.map(Math.abs));
   }
 
+  /** z over all states in the direction from what is right to what is wrong. */
+  function directedZ(
+    drawn: ReadonlyMap<string, readonly number[]>,
+    expected: (canvas: diffusion.Canvas) => number,
+    [right, wrong]: readonly ((canvas: diffusion.Canvas) => number)[],
+  ): number {
+    let [sum, squares] = [0, 0];
+    for (const [key, values] of drawn) {
+      const canvas = key.split(",").map(Number);
+      const z = zScore(values, expected(canvas));
+      const [a, b] = [right, wrong].map((of) => zScore(values, of?.(canvas) as number));
+      if (z === null || a === null || b === null) continue;
+      sum += ((a as number) - (b as number)) * z;
+      squares += ((a as number) - (b as number)) ** 2;
+    }
+    return Math.abs(sum / Math.sqrt(squares));
+  }
+
   test("are unbiased under random remasking, those of wrong ratios are not", async () => {
-    const policy = await enumerateDiffusion(model(), "random");
-    const drawn = await drawEnergies(policy);
-    expect(largestZ(drawn, (canvas) => diffusion.energy(policy, canvas))).toBeLessThan(MAX_Z);
-    for (const wrong of ["none", "tokens, candidate too"] as const) {
-      const expected = (canvas: diffusion.Canvas) => mean(weighted(policy, canvas, wrong));
-      expect(largestZ(drawn, expected)).toBeGreaterThan(MAX_Z);
+    // Far enough from the reference for wrong ratios to show, near enough for normal means.
+    const temperature = 2.5;
+    const policy = await enumerateDiffusion(model(), "random", temperature);
+    const drawn = await drawEnergies(policy, { proposalSampling: { temperature } });
+    const right = (canvas: diffusion.Canvas) => diffusion.energy(policy, canvas);
+    expect(largestZ(drawn, right)).toBeLessThan(MAX_Z);
+    for (const ratio of ["none", "tokens, candidate too"] as const) {
+      const wrong = (canvas: diffusion.Canvas) => mean(weighted(policy, canvas, ratio));
+      expect(directedZ(drawn, right, [right, wrong])).toBeLessThan(MAX_Z);
+      expect(directedZ(drawn, wrong, [right, wrong])).toBeGreaterThan(MAX_Z);
     }
   });
 

@@ -1,8 +1,8 @@
 /** That each option of `ask` does what it says. */
 import { copyFileSync, readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { METHOD_NAMES } from "../../src/cli/ask-flags.js";
 import { bundledModels } from "../../src/engine/bundled-models.js";
+import { METHOD_NAMES } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import type { Step } from "../../src/methods/step.js";
 import { askJson, GUIDED, PROMPT } from "../fixtures/cli-ask.js";

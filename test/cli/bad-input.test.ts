@@ -77,6 +77,7 @@ describe.concurrent("an option", () => {
     ["-K 0", /`rollouts` .* integer from 1 .*`0`/],
     ["-I 0", /`steps` .*`0`/],
     ["--block-tokens 0", /`blockTokens` .*`0`/],
+    ["-B 0", /`blockTokens` .*`0`/],
     ["--steps 2 --block-tokens 3", /`steps` or `blockTokens`, got both/],
     ["--lambda 0", /`lambda` .* from 1e-100 to 1e\+100, got `0`/],
     ["--lambda abc", /--lambda.*'abc'/],
@@ -98,7 +99,7 @@ describe.concurrent("an option", () => {
     ["--method ets-is --weights heavy", /`weights` .*"exact".*"heavy"/],
     ["--method ets-is --mixture 2", /`mixture` .*`2`/],
     ["--method ets-is --proposal-temperature 0", /`proposalSampling.temperature` .*`0`/],
-    ["--method ets-is --proposal-top-k 5", /can't be truncated/],
+    ["--method ets-is --proposal-top-k 5", /unknown option '--proposal-top-k'/],
     ["--method ets-is -m mini-gsm-proposal", "Expected --proposal"],
     ["--proposal mini-gsm-proposal", "--proposal needs --method ets-is"],
     ["--unknown", /unknown option '--unknown'/],
@@ -119,6 +120,25 @@ describe.concurrent("an option", () => {
   ])("%s is refused before a model is looked for", async (flags, says) => {
     const args = ["ask", PROMPT, "-m", "missing.gguf", ...flags.split(" ")];
     await expectError(args, { code: "ERR_INVALID_OPTION", exit: 2, says });
+  });
+
+  test.each([
+    ["sample,ets:lamda=0.5", /`lamda` .*\n.*`lambda`/],
+    ["ets:constructor=1", "`constructor`"],
+    ["ets:__proto__=1", "`__proto__`"],
+    ["ets:B=0", /`blockTokens` .*`0`/],
+    ["ets:B=16:I=2", /`steps` or `blockTokens`, got both/],
+    ["ets:M=many", /`candidates` .*"many"/],
+    ["ets:alpha=4", "`alpha`"],
+    ["ets:seed=4", /sets `seed` itself/],
+    ["ets:M", /M=4:K=2, got `M`/],
+    ["ets,ets", /`ets` twice/],
+    ["magic", /`method` .*"ets".*"magic"/],
+  ])("--methods %s is refused before a model is looked for", async (methods, says) => {
+    const out = `${scratch("refused")}/run`;
+    const args = ["eval", "mini-gsm", "-m", "missing.gguf", "--methods", methods, "--out", out];
+    await expectError(args, { code: "ERR_INVALID_OPTION", exit: 2, says });
+    expect(existsSync(out)).toBe(false);
   });
 
   test("an unknown command", async () => {

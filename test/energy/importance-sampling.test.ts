@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadModel } from "../../src/engine/local/load-model.js";
 import { ets } from "../../src/methods/ets.js";
-import type { MethodOptions } from "../../src/methods/options.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import { type Gguf, readGguf, type Tensor, text, u32, writeGguf } from "../fixtures/gguf-writer.js";
@@ -124,20 +124,34 @@ describe("a run of ETS-IS", () => {
 
   test("warns, with advice, when the proposal is far from the reference", async () => {
     const heard: string[] = [];
-    const { warnings } = await run({
-      ...{ temperature: 3, proposalSampling: { temperature: 0.05 }, candidates: 8, rollouts: 4 },
+    // So cold a proposal draws one text a candidate, again and again; the reference hardly ever.
+    const { warnings, steps } = await run({
+      ...{ temperature: 3, proposalSampling: { temperature: 0.01 }, candidates: 8, rollouts: 4 },
       onWarning: (message) => heard.push(message),
     });
-    expect(warnings.length).toBeGreaterThan(0);
     expect(heard).toEqual(warnings);
-    expect(warnings[0]).toMatch(/step \d.*(ESS|k̂).*Try: /);
+    expect(warnings[0]).toMatch(/step 0 .*ESS.* rollouts are \d+ texts?, .*Try: /);
+    const [{ rolloutCount = 0, distinctRollouts = 0, rolloutEss, meanRatio } = {}] = steps;
+    expect(distinctRollouts).toBeLessThanOrEqual(rolloutCount / 2);
+    expect(rolloutEss).toBeLessThanOrEqual(distinctRollouts);
+    expect(meanRatio).toBeLessThan(0.01);
+  });
+
+  test("doesn't warn when the reference is its own proposal, however few its texts are", async () => {
+    const { warnings, steps } = await run({
+      proposal: reference(),
+      temperature: 0.05,
+      rollouts: 8,
+    });
+    expect(steps.length).toBeGreaterThan(0);
+    expect(warnings).toEqual([]);
   });
 
   test("bounds every weight by 1 / mixture", async () => {
     const largest = async (options: { mixture?: number }) => {
       const steps = await draws.firstSteps(reference(), policy, {
         ...{ runs: 1, candidates: 200, rollouts: 4, proposal: proposal(), ...options },
-        proposalTemperature: 1,
+        proposalTemperature: 2,
       });
       const all = steps.flatMap(({ candidates }) => candidates.flatMap((c) => c.completions));
       return Math.max(...all.map(({ logRatio }) => logRatio));
@@ -145,14 +159,24 @@ describe("a run of ETS-IS", () => {
     expect(await largest({ mixture: 0.25 })).toBeLessThanOrEqual(Math.log(4) + 1e-9);
     // Drawn by the reference alone, all weigh the same.
     expect(await largest({ mixture: 1 })).toBe(0);
-    // The twin: without a mixture the bound is exceeded.
+    // The twin: without a mixture the bound is exceeded, by one in 25.
     expect(await largest({})).toBeGreaterThan(Math.log(4));
   });
 
   test("gives weight 0 to what a truncated reference can't draw", async () => {
-    const { steps } = await run({ topK: 2, temperature: 2, rollouts: 4 });
-    const all = steps.flatMap(({ candidates }) => candidates.flatMap((c) => c.completions));
-    expect(all.some(({ logRatio }) => logRatio === Number.NEGATIVE_INFINITY)).toBe(true);
+    // So hot a proposal draws nearly any token, of which the reference can draw two.
+    const { steps } = await run({
+      ...{ topK: 2, temperature: 2, proposalSampling: { temperature: 50 } },
+      ...{ rollouts: 4, mixture: 0.5, steps: 8 },
+    });
+    const [first] = steps.map(({ candidates }) => candidates.flatMap((c) => c.completions));
+    const rollouts = first?.filter(({ rollout }) => rollout !== null) ?? [];
+    expect(rollouts.length).toBeGreaterThan(0);
+    for (const { logRatio, rollout } of rollouts) {
+      // The first two of four are the proposal's.
+      if ((rollout as number) < 2) expect(logRatio).toBe(Number.NEGATIVE_INFINITY);
+      else expect(logRatio).toBeCloseTo(Math.log(2), 6);
+    }
     for (const { weights } of steps) {
       expect(weights.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 10);
     }

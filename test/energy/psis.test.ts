@@ -94,6 +94,42 @@ describe("smoothing", () => {
     expect(khatOf(1)).toBeGreaterThan(0.7);
   });
 
+  // arviz 0.19, `psislw` of the same weights.
+  test.each<[string, number[], number]>([
+    [
+      "every weight in ties",
+      Array.from({ length: 60 }, (_, i) => (i % 7) / 3),
+      -2.3610642957555843,
+    ],
+    [
+      "a cutoff in no tie",
+      [...new Array<number>(28).fill(0), ...new Array<number>(6).fill(1), 1.5, 2, 2.2, 2.9, 3.3, 4],
+      0.4174629856367772,
+    ],
+    [
+      "a cutoff in a tie, which is no exceedance",
+      [...new Array<number>(20).fill(0), 2, 2, 2, 3, 3, 3, 5, 5, 5, 5, 4, 4],
+      -0.8080378704129392,
+    ],
+  ])("has arviz's k̂ for %s", (_, weights, khat) => {
+    expect(smoothWeights(weights).khat).toBeCloseTo(khat, 10);
+  });
+
+  test("sees no tail in what rounding makes of equal weights, and one in more", () => {
+    const noise = paretoSample(24, 1, "noise");
+    const largest = Math.max(...noise);
+    const spread = (width: number) => noise.map((x) => (width * x) / largest);
+    expect(smoothWeights(spread(6.6e-5))).toEqual({ logWeights: spread(6.6e-5), khat: 0 });
+    // The twin: the same shape, no longer within rounding.
+    expect(smoothWeights(spread(2)).khat).toBeGreaterThan(0.5);
+  });
+
+  test("leaves a tail of fewer than 5 weights above the cutoff as it is", () => {
+    const few = [...new Array<number>(40).fill(0), 1, 2, 3, 4];
+    expect(smoothWeights(few)).toEqual({ logWeights: few, khat: null });
+    expect(smoothWeights([...few, 5]).khat).not.toBeNull();
+  });
+
   test("leaves too few weights, and equal ones, as they are", () => {
     const few = Array.from({ length: 20 }, (_, i) => i / 7);
     expect(smoothWeights(few)).toEqual({ logWeights: few, khat: null });

@@ -1,22 +1,20 @@
 /** Plans of contexts: what they hold, and what doesn't fit. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { FreeMemory } from "../../src/engine/engine.js";
 import { bytesPerCell } from "../../src/engine/local/memory.js";
 import { addon } from "../../src/engine/local/native.js";
 import { chooseThreads } from "../../src/engine/local/threads.js";
-import {
-  type ContextPlan,
-  type Demand,
-  type FreeMemory,
-  mostSharing,
-  planContexts,
-  planShared,
-} from "../../src/planning/capacity.js";
+import type { ContextPlan, Demand } from "../../src/planning/context-plan.js";
+import { mostSharing, planContexts, planShared } from "../../src/planning/contexts.js";
 import { useModel } from "../fixtures/models.js";
 
 const model = useModel();
 const GiB = 2 ** 30;
-const CPU = { device: "cpu" as const };
+const free = (own: Partial<FreeMemory>): FreeMemory => ({
+  ...{ place: "gpu", sharesAttention: false, bytes: 64 * GiB, idleBytes: 0, mappedBytes: 0 },
+  ...own,
+});
 const demand: Demand = {
   promptTokens: 40,
   maxTokens: 100,
@@ -29,7 +27,7 @@ const demand: Demand = {
 
 const planOne = (own: Partial<Demand>, parallelLimit = 64, bytes = 64 * GiB): ContextPlan => {
   const request = { model: model(), demand: { ...demand, ...own }, parallelLimit };
-  return planContexts([request], { device: "gpu", bytes })[0] as ContextPlan;
+  return planContexts([{ ...request, free: free({ bytes }) }])[0] as ContextPlan;
 };
 
 describe("a plan", () => {
@@ -47,7 +45,7 @@ describe("a plan", () => {
   });
 
   test("has the attention that is the faster one on a CPU", () => {
-    const choiceOf = (own: Partial<Demand>, place: Omit<FreeMemory, "bytes"> = CPU) => {
+    const choiceOf = (own: Partial<Demand>, place: Partial<FreeMemory> = { place: "cpu" }) => {
       const texts = {
         held: 1,
         heldTokens: 0,
@@ -58,19 +56,20 @@ describe("a plan", () => {
         model: model(),
         demand: { ...demand, ...texts, ...own },
         parallelLimit: 64,
+        free: free(place),
       };
-      return planContexts([request], { ...place, bytes: 64 * GiB })[0]?.flashAttention;
+      return planContexts([request])[0]?.flashAttention;
     };
     // A long prompt that all share, and a short one.
     expect(choiceOf({ promptTokens: 400, parallel: 16 })).toBe(false);
-    expect(choiceOf({ promptTokens: 400, parallel: 16 }, { device: "gpu" })).toBe("auto");
+    expect(choiceOf({ promptTokens: 400, parallel: 16 }, { place: "gpu" })).toBe("auto");
     expect(choiceOf({ promptTokens: 16, parallel: 16 })).toBe("auto");
     expect(choiceOf({ promptTokens: 400, parallel: 1 })).toBe("auto");
     // Candidates' blocks that only their own rollouts share.
     expect(choiceOf({ promptTokens: 100, parallel: 16, held: 9, heldTokens: 8 * 64 })).toBe("auto");
     expect(choiceOf({ promptTokens: 16, parallel: 16, comparesLogProbs: true })).toBe(false);
     // Attention of our own is the faster one everywhere, and scores as it decodes.
-    const place = { device: "cpu" as const, sharesAttention: true };
+    const place = { place: "cpu" as const, sharesAttention: true };
     expect(choiceOf({ promptTokens: 400, parallel: 16 }, place)).toBe("auto");
     expect(choiceOf({ promptTokens: 400, comparesLogProbs: true }, place)).toBe("shared");
   });
@@ -114,10 +113,10 @@ describe("a plan", () => {
   });
 
   test("shares the free memory between contexts in use together", () => {
-    const request = { model: model(), demand, parallelLimit: 64 };
     const bytes = 10 * 2 ** 20;
-    const alone = planContexts([request], { device: "gpu", bytes });
-    const both = planContexts([request, request], { device: "gpu", bytes });
+    const request = { model: model(), demand, parallelLimit: 64, free: free({ bytes }) };
+    const alone = planContexts([request]);
+    const both = planContexts([request, request]);
     const taken = both.reduce((sum, { memory }) => sum + memory.kvCache + memory.compute, 0);
     expect(taken).toBeLessThanOrEqual(0.8 * bytes);
     expect(both[0]?.parallel).toBeLessThan(alone[0]?.parallel as number);
@@ -163,7 +162,7 @@ describe("a plan of a context for runs side by side", () => {
   test("has for each of them what the largest plan has", () => {
     const plans = [planOne({}), planOne({ parallel: 1, held: 1, promptTokens: 300 })];
     const [many, long] = plans as [ContextPlan, ContextPlan];
-    expect(mostSharing(plans)).toBe(6); // of 41 texts each
+    expect(mostSharing(plans, model())).toBe(6); // of 41 texts each
     const shared = planShared(model(), plans, 6, "gpu");
     expect(shared).toMatchObject({ cells: 6 * many.cells, sequences: 6 * many.sequences });
     expect(shared.batchTokens).toBe(long.batchTokens);

@@ -1,27 +1,40 @@
 /** Sequences of a real model: forks share, stay apart, and give their cells back. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Context, type Sequence } from "../../src/engine/local/context.js";
+import { Context, type LocalSequence } from "../../src/engine/local/context.js";
 import { loadModel } from "../../src/engine/local/load-model.js";
+import type { LocalModel } from "../../src/engine/local/model.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { UNLIMITED } from "../fixtures/generation.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
+import { usePreciseModel } from "../fixtures/precise-model.js";
 import { largestDifference, ROUNDING } from "../fixtures/rounding.js";
 
-const model = useModel();
+const bundled = useModel();
+const precise = usePreciseModel();
+let leased: LocalModel;
 let context: Context;
 let prompt: Int32Array;
+const model = () => leased;
 
-beforeEach(async () => {
-  const capacity = { cells: 2048, sequences: 24 };
-  context = await model().lease({ ...capacity, flashAttention: false });
-  prompt = (await model().encodePrompt(QUESTION)).tokens;
-});
-afterEach(() => model().release(context));
+/** A context for each test. */
+function useContext(of: () => LocalModel): void {
+  beforeEach(async () => {
+    leased = of();
+    const capacity = { cells: 2048, sequences: 24 };
+    context = await leased.lease({ ...capacity, flashAttention: false });
+    prompt = (await leased.encodePrompt(QUESTION)).tokens;
+  });
+  afterEach(() => leased.release(context));
+}
 
 const sampling = (options = {}) => resolveSampling(options, model().info.vocabSize);
 
 /** Draws `count` continuations of `parent`. */
-async function generate(parent: Sequence, count: number, options: Record<string, unknown> = {}) {
+async function generate(
+  parent: LocalSequence,
+  count: number,
+  options: Record<string, unknown> = {},
+) {
   const { maxTokens = 20, keep = false, seed = 1, first = 0, ...rest } = options;
   return context.generate({
     draws: Array.from({ length: count }, (_, i) => ({
@@ -39,13 +52,15 @@ async function generate(parent: Sequence, count: number, options: Record<string,
   });
 }
 
-async function prefilled(): Promise<Sequence> {
+async function prefilled(): Promise<LocalSequence> {
   const sequence = await context.create();
   await sequence.prefill(prompt);
   return sequence;
 }
 
 describe("a fork", () => {
+  useContext(bundled);
+
   test("continues with the logits of a fresh prefill", async () => {
     const parent = await prefilled();
     const tail = model().tokenize("Earned: 2 * 16 = 32");
@@ -76,7 +91,7 @@ describe("a fork", () => {
     const forks = await Promise.all(Array.from({ length: 10 }, () => parent.fork()));
     expect((await context.status()).usedCells).toBe(used);
     await forks[0]?.prefill(Int32Array.of(5, 6, 7));
-    const child = await (forks[0] as Sequence).fork();
+    const child = await (forks[0] as LocalSequence).fork();
     expect((await context.status()).usedCells).toBe(used + 3);
     await forks[0]?.[Symbol.asyncDispose]();
     expect((await context.status()).usedCells).toBe(used + 3); // the child holds them
@@ -99,6 +114,8 @@ describe("a fork", () => {
 });
 
 describe("KV cells", () => {
+  useContext(bundled);
+
   test("are free again after their sequences: the cache can be filled over and over", async () => {
     await using small = await Context.open((await nativeOf()).native, {
       cells: 256,
@@ -132,6 +149,8 @@ describe("KV cells", () => {
 });
 
 describe("generate", () => {
+  useContext(bundled);
+
   test("reports the log-probabilities of a teacher-forced pass", async () => {
     const parent = await prefilled();
     const drawn = await generate(parent, 12, { maxTokens: 40 });
@@ -156,24 +175,11 @@ describe("generate", () => {
     expect(Math.max(...(gap ?? []))).toBeGreaterThan(1e-2);
   });
 
-  test("draws the same tokens whatever runs beside them", async () => {
-    const parent = await prefilled();
-    const hot = { sampling: sampling({ temperature: 2 }) };
-    const together = await generate(parent, 16, hot);
-    const alone = (
-      await Promise.all([3, 9].map((first) => generate(parent, 1, { first, ...hot })))
-    ).flat();
-    expect([...(alone[0]?.tokens ?? [])]).toEqual([...(together[3]?.tokens ?? [])]);
-    expect([...(alone[1]?.tokens ?? [])]).toEqual([...(together[9]?.tokens ?? [])]);
-    const reseeded = await generate(parent, 16, { seed: 2, ...hot });
-    expect(reseeded.map((c) => [...c.tokens])).not.toEqual(together.map((c) => [...c.tokens]));
-  });
-
   test("decodes each token at most once, also when a block is continued", async () => {
     const parent = await prefilled();
     const before = await context.status();
     const [block] = await generate(parent, 1, { maxTokens: 8, keep: true });
-    const rollouts = await generate(block?.sequence as Sequence, 6, {
+    const rollouts = await generate(block?.sequence as LocalSequence, 6, {
       maxTokens: 10,
       sharePrefixes: false,
     });
@@ -182,24 +188,6 @@ describe("generate", () => {
     expect(after.generated - before.generated).toBe(generated);
     expect(after.decoded - before.decoded).toBe(generated - rollouts.length); // not their last
     expect(after.prefilled).toBe(before.prefilled);
-  });
-
-  test("goes on from a kept block as if it had never stopped", async () => {
-    const parent = await prefilled();
-    const [whole] = await generate(parent, 1, { maxTokens: 16 });
-    const [block] = await generate(parent, 1, { maxTokens: 6, keep: true });
-    const sequence = block?.sequence as Sequence;
-    const rest = await context.generate({
-      draws: [
-        { parent: sequence, stream: [0, 0, 0], position: 6, maxTokens: 10, keep: false, tail: "" },
-      ],
-      sampling: sampling(),
-      key: [1, 0],
-      ...UNLIMITED,
-    });
-    expect([...(block?.tokens ?? []), ...(rest[0]?.tokens ?? [])]).toEqual([
-      ...(whole?.tokens ?? []),
-    ]);
   });
 
   test("runs more continuations than there are sequences, in waves", async () => {
@@ -278,7 +266,44 @@ describe("generate", () => {
   });
 });
 
+describe("generate, by the model of 32 bits,", () => {
+  useContext(precise);
+
+  test("draws the same tokens whatever runs beside them", async () => {
+    const parent = await prefilled();
+    const hot = { sampling: sampling({ temperature: 2 }) };
+    const together = await generate(parent, 16, hot);
+    const alone = (
+      await Promise.all([3, 9].map((first) => generate(parent, 1, { first, ...hot })))
+    ).flat();
+    expect([...(alone[0]?.tokens ?? [])]).toEqual([...(together[3]?.tokens ?? [])]);
+    expect([...(alone[1]?.tokens ?? [])]).toEqual([...(together[9]?.tokens ?? [])]);
+    const reseeded = await generate(parent, 16, { seed: 2, ...hot });
+    expect(reseeded.map((c) => [...c.tokens])).not.toEqual(together.map((c) => [...c.tokens]));
+  });
+
+  test("goes on from a kept block as if it had never stopped", async () => {
+    const parent = await prefilled();
+    const [whole] = await generate(parent, 1, { maxTokens: 16 });
+    const [block] = await generate(parent, 1, { maxTokens: 6, keep: true });
+    const sequence = block?.sequence as LocalSequence;
+    const rest = await context.generate({
+      draws: [
+        { parent: sequence, stream: [0, 0, 0], position: 6, maxTokens: 10, keep: false, tail: "" },
+      ],
+      sampling: sampling(),
+      key: [1, 0],
+      ...UNLIMITED,
+    });
+    expect([...(block?.tokens ?? []), ...(rest[0]?.tokens ?? [])]).toEqual([
+      ...(whole?.tokens ?? []),
+    ]);
+  });
+});
+
 describe("an owner", () => {
+  useContext(bundled);
+
   test("can be disposed twice; a used-up sequence says so", async () => {
     const sequence = await prefilled();
     await sequence[Symbol.asyncDispose]();

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { loadModel } from "../../src/engine/local/load-model.js";
 import { type Changes, LENGTH, openDream, requestFor, useDream } from "../fixtures/dream.js";
-import { useModel } from "../fixtures/models.js";
+import { loadLocal, useModel } from "../fixtures/models.js";
 
 const bundled = useModel("mini-gsm-llada");
 useDream();
@@ -69,7 +69,7 @@ describe("refused, with the context left as it was:", () => {
     const { refusals } = await autoregressiveRefusals();
     expect(refusals).toEqual(["ERR_UNSUPPORTED_MODEL", "ERR_UNSUPPORTED_MODEL"]);
     expect(bundled().kind).toBe("diffusion");
-    const tooLong = bundled().openDiffusion({ length: 513, texts: 1 });
+    const tooLong = bundled().openDenoiser({ length: 513, texts: 1 });
     await expect(tooLong).rejects.toMatchObject({ code: "ERR_CONTEXT_FULL" });
   });
 });
@@ -82,7 +82,7 @@ async function autoregressiveRefusals() {
     );
   const other = await loadModel("mini-gsm-ref", { gpu: false });
   const refusals = [
-    await codeOfRejection(other.openDiffusion({ length: 64, texts: 1 })),
+    await codeOfRejection(other.openDenoiser({ length: 64, texts: 1 })),
     await codeOfRejection(bundled().score("text", [[1]], {}, { raw: true })),
   ];
   await other.dispose();
@@ -115,8 +115,8 @@ describe("what runs", () => {
   });
 
   test("is waited for by the model's disposal", async () => {
-    const model = await loadModel("mini-gsm-llada", { gpu: false });
-    const context = await model.openDiffusion({ length: 40, texts: 2, cache: "prefix" });
+    const model = await loadLocal("mini-gsm-llada", { gpu: false });
+    const context = await model.openDenoiser({ length: 40, texts: 2, cache: "prefix" });
     const running = context.denoise(requestFor(context, { schedule: { to: 2 } }));
     await model.dispose();
     expect(await running).toHaveLength(1);

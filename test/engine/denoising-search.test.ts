@@ -1,7 +1,8 @@
 /** Beam search over denoising steps: what it finds, against greedy denoising and exhaustive search. */
 import { describe, expect, test } from "vitest";
+import type { FoundText } from "../../src/engine/denoiser.js";
 import type { SearchRequest } from "../../src/engine/denoising-request.js";
-import type { DiffusionContext, FoundText } from "../../src/engine/local/diffusion-context.js";
+import type { DiffusionContext } from "../../src/engine/local/diffusion-context.js";
 import {
   type Changes,
   LENGTH,

@@ -26,7 +26,7 @@ describe("greedy denoising unmasks what llama.cpp's own example does", () => {
     ["two a step, guided", 4, 0.5, `${ENDED} 220 19 20 257 292 220 19 17`],
   ])("on the bundled LLaDA: %s", async (_, blockSteps, cfgScale, expected) => {
     const { tokens: prompt } = await bundled().encodePrompt(QUESTION);
-    await using context = await bundled().openDiffusion({ length: 96, texts: 1, guidance: true });
+    await using context = await bundled().openDenoiser({ length: 96, texts: 1, guidance: true });
     const [text] = await context.denoise({
       prompt: prompt.subarray(1),
       texts: [{ tokens: new Int32Array(56).fill(context.maskToken), stream: [0, 0, 0] }],
@@ -143,7 +143,7 @@ describe("a step draws", () => {
 
 describe("a text ends", () => {
   test("with its first end token, whatever is masked after it, or goes on if asked", async () => {
-    await using context = await bundled().openDiffusion({ length: 80, texts: 1 });
+    await using context = await bundled().openDenoiser({ length: 80, texts: 1 });
     const { tokens: prompt } = await bundled().encodePrompt(QUESTION);
     const tokens = new Int32Array(32).fill(context.maskToken);
     const { eos } = bundled().info;

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { DiffusionContext } from "../../src/engine/local/diffusion-context.js";
 import { loadModel } from "../../src/engine/local/load-model.js";
+import type { LocalModel } from "../../src/engine/local/model.js";
 import { addon } from "../../src/engine/local/native.js";
 import { majority } from "../../src/methods/majority.js";
 import { plan } from "../../src/methods/plan.js";
@@ -10,7 +11,7 @@ import { logProbsOf, openDream, requestFor, tokensOf, useDream } from "../fixtur
 import { QUESTION } from "../fixtures/models.js";
 
 const dreams = useDream();
-const load = () => loadModel("mini-gsm-llada", { gpu: false });
+const load = async () => (await loadModel("mini-gsm-llada", { gpu: false })) as LocalModel;
 const SIZE = { length: 40, texts: 1 };
 const RUN = { candidates: 2, maxTokens: 32, seed: 1 };
 
@@ -35,7 +36,7 @@ describe("a diffusion model", () => {
     const loads = watchLoads();
     await using model = await load();
     expect(model.info).toMatchObject({ isMapped: true, cachingArchitecture: "llama" });
-    await using _ = await model.openDiffusion(SIZE);
+    await using _ = await model.openDenoiser(SIZE);
     expect(loads()).toEqual([false]);
     if (process.platform !== "linux") return;
     expect(readFileSync("/proc/self/maps", "utf8")).toContain(model.path);
@@ -44,13 +45,13 @@ describe("a diffusion model", () => {
   test("is read into memory for the first context that keeps anything, and for all of them", async () => {
     const loads = watchLoads();
     await using model = await load();
-    const open = (cache: "none" | "prefix" | "dual") => model.openDiffusion({ ...SIZE, cache });
+    const open = (cache: "none" | "prefix" | "dual") => model.openDenoiser({ ...SIZE, cache });
     const opened = await Promise.all([open("prefix"), open("dual"), open("none")]);
     opened.push(await open("dual"));
     expect(loads()).toEqual([false, true]);
     expect(opened.map(({ cache }) => cache)).toEqual(["prefix", "dual", "none", "dual"]);
     expect(model.info.isMapped).toBe(true);
-    expect(model.cachingBytes).toBe(model.info.sizeBytes);
+    expect(model.hasCopy).toBe(true);
   });
 
   test("that could not be read is asked for again by the next context", async () => {
@@ -58,7 +59,7 @@ describe("a diffusion model", () => {
     const failing = vi.spyOn(addon(), "loadModel").mockImplementation(() => {
       throw Object.assign(new Error("full"), { code: "ERR_OUT_OF_MEMORY" });
     });
-    const open = () => model.openDiffusion({ ...SIZE, cache: "prefix" });
+    const open = () => model.openDenoiser({ ...SIZE, cache: "prefix" });
     await expect(open()).rejects.toThrow("full");
     failing.mockRestore();
     await using context = await open();
@@ -67,7 +68,7 @@ describe("a diffusion model", () => {
 
   test("is freed with its copy, also while that is being read", async () => {
     const model = await load();
-    const opening = model.openDiffusion({ ...SIZE, cache: "prefix" });
+    const opening = model.openDenoiser({ ...SIZE, cache: "prefix" });
     const disposing = model.dispose();
     await expect(opening).rejects.toMatchObject({ code: "ERR_DISPOSED" });
     await disposing;
@@ -81,9 +82,12 @@ describe("a diffusion model", () => {
     const none = await planOf("none");
     expect(none.model.memory).toMatchObject({ weights: sizeBytes, copy: 0, kvCache: 0 });
     const kept = await planOf("dual");
-    expect(kept.model.memory).toMatchObject({ weights: sizeBytes, copy: sizeBytes });
+    expect(kept.model.memory).toMatchObject({ weights: 2 * sizeBytes, copy: sizeBytes });
     expect(kept.peakBytes).toBe(kept.model.memory.total);
     expect(kept.model.memory.kvCache).toBeGreaterThan(0);
+    await using _ = await model.openDenoiser({ ...SIZE, cache: "prefix" });
+    const again = (await planOf("dual")).model.memory;
+    expect(again).toEqual({ ...kept.model.memory, copy: 0 });
   });
 });
 

@@ -39,7 +39,7 @@ describe("LLAMA_ETS_ENGINE chooses the engine's directory:", () => {
   let prebuilt = "";
   let release = "";
   beforeAll(async () => {
-    prebuilt = (await locateEngine(false)).directory;
+    prebuilt = (await locateEngine(false, "")).directory;
     release = addon().engineRelease;
   });
   afterEach(() => vi.unstubAllEnvs());

@@ -1,7 +1,6 @@
 /** Predictions of a context's memory, against what llama.cpp reports when it makes one. */
 import { describe, expect, test } from "vitest";
 import { bundledModels } from "../../src/engine/bundled-models.js";
-import { loadModel } from "../../src/engine/local/load-model.js";
 import {
   bytesPerCell,
   bytesPerRow,
@@ -11,6 +10,7 @@ import {
 } from "../../src/engine/local/memory.js";
 import type { NativeModelInfo } from "../../src/engine/local/native-model.js";
 import { childPackage } from "../fixtures/load-in-child.js";
+import { loadLocal } from "../fixtures/models.js";
 import { runChild } from "../fixtures/package-copy.js";
 
 const CAPACITIES = [
@@ -29,7 +29,7 @@ describe("the predicted buffers", () => {
       .filter(({ name }) => ["mini-gsm-ref", "mini-gsm-proposal"].includes(name))
       .map(({ name, path }) => [name, path]),
   )("of %s are those that llama.cpp allocates, within 10%", async (_, file) => {
-    await using model = await loadModel(file, { gpu: false, threads: 1 });
+    await using model = await loadLocal(file, { gpu: false, threads: 1 });
     const args = [file, ...CAPACITIES.map((capacity) => JSON.stringify(capacity))];
     const { stdout, stderr } = await runChild("context-buffers.mjs", childPackage(), args);
     const reported = stdout.trim().split("\n");

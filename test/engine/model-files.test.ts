@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Model } from "../../src/engine/engine.js";
 import { LlamaEtsError } from "../../src/engine/errors.js";
 import { loadModel } from "../../src/engine/local/load-model.js";
-import type { Model } from "../../src/engine/local/model.js";
 import { sample } from "../../src/methods/sample.js";
 import {
   BROKEN,

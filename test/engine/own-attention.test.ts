@@ -1,8 +1,8 @@
 /** Who computes attention: the option, the environment variable, and what follows for contexts. */
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { FlashAttention } from "../../src/engine/local/context.js";
+import type { FlashAttention } from "../../src/engine/engine.js";
 import { loadModel } from "../../src/engine/local/load-model.js";
-import type { Model } from "../../src/engine/local/model.js";
+import type { LocalModel } from "../../src/engine/local/model.js";
 import { addon } from "../../src/engine/local/native.js";
 import {
   type AttentionChoice,
@@ -22,12 +22,12 @@ function pretendThereIsNone(reason = "the processor lacks AVX2, FMA or F16C") {
   vi.spyOn(addon(), "attention").mockReturnValue({ isThere: false, reason, milliseconds: 0.1 });
 }
 
-async function loadWith(attention: AttentionChoice): Promise<Model> {
-  return loadModel("mini-gsm-ref", { gpu: false, attention });
+async function loadWith(attention: AttentionChoice): Promise<LocalModel> {
+  return (await loadModel("mini-gsm-ref", { gpu: false, attention })) as LocalModel;
 }
 
 /** Whether contexts of the model compute attention by our kernel. */
-async function usesOwn(model: Model, flashAttention: FlashAttention): Promise<boolean> {
+async function usesOwn(model: LocalModel, flashAttention: FlashAttention): Promise<boolean> {
   const context = await model.lease({ cells: 512, sequences: 2, flashAttention });
   try {
     const sequence = await context.create();
@@ -137,7 +137,7 @@ describe("models", () => {
 
   test("are planned with what they chose", async () => {
     const isThere = addon().attention().isThere;
-    const planOf = async (model: Model, method: "ets" | "ets-is") => {
+    const planOf = async (model: LocalModel, method: "ets" | "ets-is") => {
       const options = { candidates: 4, blockTokens: 16, maxTokens: 32 };
       const proposal = method === "ets-is" ? { proposal: model } : {};
       return (await plan(model, QUESTION, { method, ...options, ...proposal })).model;

@@ -1,8 +1,8 @@
 /** From prompts to tokens, on the bundled model and on copies of it with other templates. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bundledModels } from "../../src/engine/bundled-models.js";
+import type { Model } from "../../src/engine/engine.js";
 import { loadModel } from "../../src/engine/local/load-model.js";
-import type { Model } from "../../src/engine/local/model.js";
 import { flag, readGguf, text, type Value, writeGguf } from "../fixtures/gguf-writer.js";
 import { useModel } from "../fixtures/models.js";
 import { temporary } from "../fixtures/temporary-directory.js";

@@ -1,14 +1,13 @@
 /** Attention of our own, where the processor has it, in real contexts. */
 import { describe, expect, test } from "vitest";
-import type { FlashAttention } from "../../src/engine/local/context.js";
-import { loadModel } from "../../src/engine/local/load-model.js";
-import type { Model } from "../../src/engine/local/model.js";
+import type { FlashAttention } from "../../src/engine/engine.js";
+import type { LocalModel } from "../../src/engine/local/model.js";
 import { addon, SHARED_ATTENTION } from "../../src/engine/local/native.js";
 import { resolveOnlySampling } from "../../src/engine/sampling.js";
 import { plan } from "../../src/methods/plan.js";
 import { UNLIMITED } from "../fixtures/generation.js";
 import { encodeGguf } from "../fixtures/gguf-writer.js";
-import { QUESTION, useModel } from "../fixtures/models.js";
+import { loadLocal, QUESTION, useModel } from "../fixtures/models.js";
 import { largestDifference, ROUNDING } from "../fixtures/rounding.js";
 import { temporaryFile } from "../fixtures/temporary-directory.js";
 import { tinyGemma2 } from "../fixtures/tiny-models.js";
@@ -56,7 +55,7 @@ async function draw(flashAttention: FlashAttention) {
 
 /** Log-probabilities of texts side by side after one prompt. */
 async function score(
-  scorer: Model,
+  scorer: LocalModel,
   flashAttention: FlashAttention,
   prompt: Int32Array,
   texts: readonly Int32Array[],
@@ -123,7 +122,7 @@ describe("a context's attention", () => {
     const prompt = numbers(20, 0);
     const texts = Array.from({ length: 5 }, (_, i) => numbers(12, 100 * i + 1));
     const load = (head?: number) =>
-      loadModel(temporaryFile(`gemma2-${head}.gguf`, encodeGguf(tinyGemma2(head))));
+      loadLocal(temporaryFile(`gemma2-${head}.gguf`, encodeGguf(tinyGemma2(head))), {});
 
     test("gives the engine's log-probabilities", async () => {
       await using gemma = await load();

@@ -2,24 +2,42 @@
 import { describe, expect, test } from "vitest";
 import { ets } from "../../src/methods/ets.js";
 import { majority } from "../../src/methods/majority.js";
-import type { MethodOptions } from "../../src/methods/options.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import type { Step } from "../../src/methods/step.js";
 import { selfConsistency } from "../../src/rewards/self-consistency.js";
 import { leadProbability } from "../../src/rewards/settled-vote.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
-import { QUESTION, useModel } from "../fixtures/models.js";
+import { QUESTION } from "../fixtures/models.js";
+import { endlessTokens, usePreciseModel } from "../fixtures/precise-model.js";
 
-const model = useModel();
-const small = useModel("mini-gsm-proposal");
-const { extract } = miniGsm;
-const base: MethodOptions = { extract, maxTokens: 100, temperature: 0.7 };
+const model = usePreciseModel();
+const small = usePreciseModel(6);
+const base: MethodOptions = { maxTokens: 40, temperature: 1 };
+type Extract = (text: string) => string | null;
+
+/**
+ * Answers by the order in which texts come up: which vote is contested doesn't hang on what the
+ * model draws.
+ */
+function answersInOrder(answerOf: (n: number) => string): Extract {
+  const order = new Map<string, string>();
+  return (text) => {
+    if (!order.has(text)) order.set(text, answerOf(order.size));
+    return order.get(text) as string;
+  };
+}
+const VOTES = {
+  unanimous: () => answersInOrder(() => "7"),
+  "contested at first": () => answersInOrder((n) => (n < 6 && n % 2 === 0 ? "8" : "7")),
+  contested: () => answersInOrder((n) => String(n % 2)),
+};
 
 function textsOf({ candidates }: Step): string[] {
   return candidates.map(({ text }) => text);
 }
 
 /** Votes of the two first answers. */
-function duel(texts: readonly string[]): [number, number] {
+function duel(texts: readonly string[], extract: Extract): [number, number] {
   const votes = new Map<string, number>();
   for (const text of texts) {
     const answer = extract(text);
@@ -34,70 +52,75 @@ describe.each([
   ["majority", majority],
 ] as const)("adaptive %s", (_, method) => {
   test("ends at the first round whose vote is settled, not before", async () => {
-    const seen = new Set<number>();
-    const item = (await miniGsm.load())[30]; // settles early at some seeds, late at others
-    for (let seed = 0; seed < 12; seed++) {
-      const options = { ...base, temperature: 1.3, seed, adaptive: { round: 4 }, candidates: 16 };
-      const { steps, answer } = await method(model(), item?.prompt ?? "", options);
+    const seen: number[] = [];
+    for (const makeExtract of Object.values(VOTES)) {
+      const extract = makeExtract();
+      const options = { ...base, extract, adaptive: { round: 4 }, candidates: 16, steps: 1 };
+      const { steps, answer } = await method(model(), QUESTION, options);
       const texts = textsOf(steps[0] as Step);
       expect(texts.length % 4).toBe(0);
       for (let drawn = 4; drawn < texts.length; drawn += 4) {
-        expect(leadProbability(...duel(texts.slice(0, drawn)))).toBeLessThan(0.95);
+        expect(leadProbability(...duel(texts.slice(0, drawn), extract))).toBeLessThan(0.95);
       }
       if (texts.length < 16) {
-        expect(leadProbability(...duel(texts))).toBeGreaterThanOrEqual(0.95);
-        const [leader] = duel(texts);
+        expect(leadProbability(...duel(texts, extract))).toBeGreaterThanOrEqual(0.95);
+        const [leader] = duel(texts, extract);
         expect(texts.filter((text) => extract(text) === answer)).toHaveLength(leader);
       }
       expect(steps).toHaveLength(1);
-      seen.add(texts.length);
+      seen.push(texts.length);
     }
-    expect(seen.size).toBeGreaterThan(1);
+    expect(seen).toEqual([4, 12, 16]);
   });
 
   test("draws the texts that a plain run draws", async () => {
-    const options = { ...base, temperature: 1.2, seed: 3, steps: 1, candidates: 16 };
+    const options = { ...base, seed: 3, steps: 1, candidates: 16 };
     const shortcuts = { duplicates: false };
     const plain = await method(model(), QUESTION, { ...options, shortcuts });
-    const adaptive = await method(model(), QUESTION, { ...options, adaptive: { round: 3 } });
+    const extract = VOTES["contested at first"]();
+    const adaptive = await method(model(), QUESTION, {
+      ...options,
+      ...{ extract, adaptive: { round: 3 } },
+    });
     const texts = textsOf(adaptive.steps[0] as Step);
+    expect(texts).toHaveLength(12);
     expect(texts).toEqual(textsOf(plain.steps[0] as Step).slice(0, texts.length));
   });
 
   test("keeps what earlier rounds gave when the budget ends a later one", async () => {
-    const contested = {
-      ...base,
-      temperature: 1.5,
-      candidates: 16,
-      adaptive: { confidence: 0.9999 },
-    };
-    const { steps } = await method(model(), QUESTION, contested);
+    const contested = () => ({
+      ...{ ...base, candidates: 16, steps: 1, extract: VOTES.contested() },
+      adaptive: { round: 4 },
+    });
+    const { steps } = await method(model(), QUESTION, contested());
     const firstRounds = (steps[0] as Step).candidates.slice(0, 8);
     const tokens = firstRounds.reduce((sum, c) => sum + c.tokens.length, 0) + 10;
-    const cut = await method(model(), QUESTION, { ...contested, budget: { tokens } });
+    const cut = await method(model(), QUESTION, { ...contested(), budget: { tokens } });
     expect(cut.stopReason).toBe("budget");
     expect(firstRounds.map(({ text }) => text)).toContain(cut.text);
   });
 });
 
-test("guides on where a step stays contested", async () => {
-  const options = { ...base, candidates: 4, blockTokens: 8 };
-  const run = await ets(model(), QUESTION, { ...options, adaptive: { confidence: 0.99 } });
-  expect(run.steps.length).toBeGreaterThan(1);
-  const settled = run.steps.map((step) => {
-    const texts = step.candidates.flatMap(({ completions }) => completions.map((c) => c.text));
-    return leadProbability(...duel(texts)) >= 0.99;
-  });
-  expect(settled.slice(0, -1)).not.toContain(true);
+test("guides on where a step stays contested, and ends with the first settled one", async () => {
+  const allowedTokens = endlessTokens(model());
+  const run = (votes: keyof typeof VOTES) =>
+    ets(model(), QUESTION, {
+      ...{ ...base, extract: VOTES[votes](), allowedTokens, candidates: 8, blockTokens: 8 },
+      adaptive: { round: 8 },
+    });
+  expect((await run("contested")).steps).toHaveLength(40 / 8);
+  const settled = await run("unanimous");
+  expect(settled.steps).toHaveLength(1);
+  expect(settled.tokens).toHaveLength(40);
 });
 
 test("majority ends at the first round whose texts all give one answer, by the unanimous rule", async () => {
-  const seen = new Set<number>();
-  const item = (await miniGsm.load())[30];
-  for (let seed = 0; seed < 12; seed++) {
+  const seen: number[] = [];
+  for (const makeExtract of Object.values(VOTES)) {
+    const extract = makeExtract();
     const adaptive = { rule: "unanimous", round: 3 } as const;
-    const options = { ...base, temperature: 1.3, seed, adaptive, candidates: 15 };
-    const { steps } = await majority(model(), item?.prompt ?? "", options);
+    const options = { ...base, extract, adaptive, candidates: 15 };
+    const { steps } = await majority(model(), QUESTION, options);
     const texts = textsOf(steps[0] as Step);
     const rounds = Array.from({ length: texts.length / 3 }, (_, i) => {
       const answers = new Set(texts.slice(3 * i, 3 * i + 3).map((text) => extract(text)));
@@ -105,39 +128,42 @@ test("majority ends at the first round whose texts all give one answer, by the u
     });
     expect(rounds.slice(0, -1)).not.toContain(true);
     if (texts.length < 15) expect(rounds.at(-1)).toBe(true);
-    seen.add(texts.length);
+    seen.push(texts.length);
   }
-  expect(seen.size).toBeGreaterThan(1);
+  expect(seen).toEqual([3, 9, 15]);
   await expect(ets(model(), QUESTION, { adaptive: { rule: "unanimous" } })).rejects.toMatchObject({
     code: "ERR_INVALID_OPTION",
   });
 });
 
 test("rolls out only the candidates that a round brings", async () => {
-  const contested = { ...base, temperature: 1.5, candidates: 8, steps: 2 };
-  const adaptive = { confidence: 0.9999, round: 2 };
-  const inRounds = await ets(model(), QUESTION, { ...contested, adaptive });
+  const contested = () => ({ ...base, extract: VOTES.contested(), candidates: 8, steps: 2 });
+  const inRounds = await ets(model(), QUESTION, { ...contested(), adaptive: { round: 2 } });
   const shortcuts = { duplicates: false };
-  const atOnce = await ets(model(), QUESTION, { ...contested, shortcuts });
+  const atOnce = await ets(model(), QUESTION, { ...contested(), shortcuts });
+  expect(inRounds.steps[0]?.candidates).toHaveLength(8);
   expect(inRounds.usage.generated).toBe(atOnce.usage.generated);
   expect(inRounds.steps[0]?.weights).toEqual(atOnce.steps[0]?.weights);
 });
 
 test("rolls out by a proposal in rounds as at once", async () => {
-  const contested = { ...base, temperature: 1.5, candidates: 6, blockTokens: 8, proposal: small() };
-  const adaptive = { confidence: 0.9999, round: 2 };
-  const inRounds = await ets(model(), QUESTION, { ...contested, adaptive });
+  const allowedTokens = endlessTokens(model());
+  const contested = () => ({
+    ...{ ...base, allowedTokens, candidates: 6, blockTokens: 8, proposal: small() },
+    extract: VOTES.contested(),
+  });
+  const inRounds = await ets(model(), QUESTION, { ...contested(), adaptive: { round: 2 } });
   const shortcuts = { duplicates: false };
-  const atOnce = await ets(model(), QUESTION, { ...contested, shortcuts });
+  const atOnce = await ets(model(), QUESTION, { ...contested(), shortcuts });
   expect(inRounds.text).toBe(atOnce.text);
-  expect(inRounds.steps.length).toBeGreaterThan(2);
+  expect(inRounds.steps).toHaveLength(40 / 8);
   // A candidate that repeats an earlier round's is not read again.
   const prefilled = atOnce.proposalUsage?.prefilled as number;
   expect(inRounds.proposalUsage?.prefilled).toBeLessThanOrEqual(prefilled);
 });
 
 test("a rollout that several candidates share is one draw, not a settled vote", () => {
-  const { isSettled } = selfConsistency({ extract });
+  const { isSettled } = selfConsistency({ extract: miniGsm.extract });
   const completion = {
     ...{ text: "#### 7", tokens: [], logProbs: [], finishReason: "end" as const },
     ...{ candidate: 0, rollout: 0, votes: 8, samples: 8 },

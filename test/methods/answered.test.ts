@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { type AnswerEnd, answeredPart } from "../../src/chain/answer-end.js";
 import { ets } from "../../src/methods/ets.js";
-import type { MethodOptions } from "../../src/methods/options.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import { combine } from "../../src/rewards/combine.js";
 import { confidence } from "../../src/rewards/confidence.js";
 import type { Reward } from "../../src/rewards/reward.js";
@@ -81,7 +81,7 @@ describe("the energies of ETS-IS", () => {
   const PROMPT = "Noah has 4";
   const LAMBDA = 0.5;
   const RULE: AnswerEnd = { mark: "5", end: "7" };
-  const REWARDS: Record<string, number> = { "57": 1, "557": 0.3, "555": 0.7 };
+  const REWARDS: Record<string, number> = { "57": 0.3, "557": 0, "555": 1 };
   const rewardOf = (text: string) => REWARDS[answeredPart(text, RULE) ?? text] ?? 0;
   const reward: Reward = {
     name: "first digits",
@@ -114,7 +114,7 @@ describe("the energies of ETS-IS", () => {
           lambda: LAMBDA,
           seed,
           proposal: proposal(),
-          proposalSampling: { temperature: 3 },
+          proposalSampling: { temperature: 6 },
         },
         shortcuts: { duplicates: false },
       });
@@ -130,7 +130,7 @@ describe("the energies of ETS-IS", () => {
     const variance = estimates.reduce((s, x) => s + (x - mean) ** 2, 0) / (estimates.length - 1);
     const z = (energy: number) => Math.abs(mean - energy) / Math.sqrt(variance / estimates.length);
     expect(z(await energyUnder(model, 3))).toBeLessThan(3.9);
-    // The twin: the energy of rollouts without ratios is refused.
-    expect(z(await energyUnder(proposal, 1.5))).toBeGreaterThan(3.9);
+    // The twin: the energy of rollouts without ratios is refused, some 20 errors away.
+    expect(z(await energyUnder(proposal, 6))).toBeGreaterThan(3.9);
   });
 });

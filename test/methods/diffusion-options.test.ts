@@ -1,18 +1,19 @@
 /** The schedule of a diffusion model is checked before anything is loaded or drawn. */
 import { describe, expect, test } from "vitest";
+import type { Model } from "../../src/engine/engine.js";
 import { LlamaEtsError } from "../../src/engine/errors.js";
-import type { Model } from "../../src/engine/local/model.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { resolveDiffusion } from "../../src/methods/diffusion-options.js";
-import type { MethodOptions, Settings } from "../../src/methods/options.js";
 import { resolveProposal } from "../../src/methods/proposal-options.js";
+import { METHODS, type MethodOptions } from "../../src/methods/registry.js";
 import { checkOptions, resolveOptions } from "../../src/methods/resolve-options.js";
+import { settingsOf as recordOf, type Settings } from "../../src/methods/settings.js";
 
 const model = (isDiffusion: boolean, contextLength = 4096) =>
   ({ info: { isDiffusion, contextLength, vocabSize: 896 } }) as unknown as Model;
 
 const settingsOf = (options: MethodOptions, contextLength?: number): Settings =>
-  resolveOptions("ets", options, model(true, contextLength), 40).settings;
+  recordOf(resolveOptions(METHODS.ets, options, model(true, contextLength), 40));
 
 describe("a diffusion model's defaults", () => {
   test("are the published ones: blocks of 32, one token a step, low-confidence remasking", () => {
@@ -33,7 +34,7 @@ describe("a diffusion model's defaults", () => {
   });
 
   test("are none of other models'", () => {
-    expect(resolveOptions("ets", {}, model(false), 40).settings.diffusion).toBeNull();
+    expect(resolveOptions(METHODS.ets, {}, model(false), 40).denoising).toBeNull();
   });
 });
 
@@ -52,9 +53,9 @@ describe("guidance steps are whole denoising steps", () => {
 
 /** What ETS-IS asks for, as it is checked before a proposal is loaded. */
 const withProposal = (options: MethodOptions) => () =>
-  checkOptions("ets-is", { maxTokens: 64, diffusion: {}, ...options }, { hasProposal: true });
+  checkOptions(METHODS["ets-is"], { maxTokens: 64, diffusion: {}, ...options });
 const alone = (options: MethodOptions) => () =>
-  checkOptions("ets-is", { maxTokens: 64, ...options });
+  checkOptions(METHODS.ets, { maxTokens: 64, ...options });
 
 describe("refuses", () => {
   test.each<[string, () => void, RegExp]>([
@@ -110,7 +111,7 @@ describe("refuses", () => {
   });
 
   test("a schedule for a model that has none", () => {
-    const check = () => resolveOptions("ets", { diffusion: {} }, model(false), 40);
+    const check = () => resolveOptions(METHODS.ets, { diffusion: {} }, model(false), 40);
     expect(check).toThrow(/for diffusion models/);
   });
 });
@@ -125,7 +126,7 @@ describe("the ratio of importance sampling", () => {
     [{ ratio: "one-pass" }, "one-pass"],
   ])("%j is labelled %s", (options, ratio) => {
     const schedule = resolveDiffusion(options.diffusion, 64);
-    const resolved = resolveProposal(options, resolveSampling({}, 896), schedule, true);
-    expect(resolved).toMatchObject({ ratio, proposalDiffusion: { ...schedule, cache: "dual" } });
+    const resolved = resolveProposal(options, resolveSampling({}, 896), schedule);
+    expect(resolved).toMatchObject({ ratio, denoising: { ...schedule, cache: "dual" } });
   });
 });

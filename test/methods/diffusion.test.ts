@@ -1,12 +1,13 @@
 /** The methods on a diffusion model: what they promise on any model, and what is its own. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { resolveSampling } from "../../src/engine/sampling.js";
-import type { MethodOptions } from "../../src/methods/options.js";
 import { plan } from "../../src/methods/plan.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import { METHODS } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import { useModel } from "../fixtures/models.js";
+import { endlessTokens } from "../fixtures/precise-model.js";
 import { ROUNDING } from "../fixtures/rounding.js";
 
 const QUESTION =
@@ -30,11 +31,13 @@ const plain = ({ tokens, logProbs, steps }: Result) => ({
 test.each(["greedy", "sample", "best-of-n", "majority", "ets", "particle"] as const)(
   "%s answers, and gives the same result for the same seed",
   async (method) => {
-    const result = await run(method);
+    // So cold that no draw leaves the model's own answer, of which it is sure.
+    const options = method === "greedy" ? {} : { temperature: 0.2 };
+    const result = await run(method, options);
     expect(result).toMatchObject({ answer: "44", stopReason: "end" });
     expect(result.logProbs).toHaveLength(result.tokens.length);
     expect(model().isEndToken(result.tokens.at(-1) as number)).toBe(true);
-    expect(plain(await run(method))).toEqual(plain(result));
+    expect(plain(await run(method, options))).toEqual(plain(result));
   },
 );
 
@@ -115,6 +118,7 @@ describe("ets-is", () => {
   ] as const)("under %s remasking is labelled %s", async (remasking, ratio) => {
     const { settings, usage, proposalUsage } = await run("ets-is", {
       ...{ proposal: model(), temperature: 2, blockTokens: 24, maxTokens: 32 },
+      allowedTokens: endlessTokens(model()),
       diffusion: { blockLength: 8, remasking },
     });
     expect(settings).toMatchObject({ ratio, proposalDiffusion: { cache: "dual" } });
@@ -125,16 +129,26 @@ describe("ets-is", () => {
   });
 
   test("by one pass scores each rollout once under either model, within the plan", async () => {
+    // One candidate a step and no end tokens: both runs draw the same.
     const options: MethodOptions = {
-      ...{ proposal: model(), temperature: 2, blockTokens: 8, maxTokens: 24 },
+      ...{ proposal: model(), temperature: 2, blockTokens: 8, maxTokens: 16 },
+      ...{ candidates: 1, rollouts: 3, allowedTokens: endlessTokens(model()) },
       diffusion: { blockLength: 8 },
       ...{ proposalSampling: { temperature: 3 }, shortcuts: { decided: false } },
     };
     const stepwise = await run("ets-is", options);
     const onePass = await run("ets-is", { ...options, ratio: "one-pass" });
     expect(onePass.settings.ratio).toBe("one-pass");
-    const { plan, usage, proposalUsage } = onePass;
-    expect(usage.passes).toBeLessThan(stepwise.usage.passes / 2);
+    expect(onePass.tokens).toEqual(stepwise.tokens);
+    const { plan, usage, proposalUsage, steps } = onePass;
+    const completions = steps[0]?.candidates[0]?.completions ?? [];
+    expect(completions).toHaveLength(3);
+    const texts = new Set(completions.map(({ tokens }) => tokens.join())).size;
+    // Sixteen steps of the one candidate, then a pass for each text.
+    expect(usage.passes).toBe(16 + texts);
+    expect(proposalUsage?.passes).toBe((stepwise.proposalUsage?.passes as number) + texts);
+    // The twin: step by step, texts are read as often as they have positions, but for what they share.
+    expect(stepwise.usage.passes).toBeGreaterThanOrEqual(16 + 8);
     expect(usage.scored).toBe(proposalUsage?.scored);
     expect(usage.passes).toBeLessThanOrEqual(plan.model.tokens.passes);
     const bound = plan.proposal?.tokens;
@@ -148,9 +162,9 @@ describe("ets-is", () => {
       diffusion: { blockLength: 8 },
       ...{ ratio: "one-pass" as const, shortcuts: { decided: false, duplicates: false } },
     });
-    const [{ rolloutEss, rolloutCount } = {}] = steps;
-    expect(rolloutCount).toBeGreaterThan(1);
-    expect(rolloutEss).toBeCloseTo(rolloutCount as number, 4);
+    const [{ rolloutEss, distinctRollouts } = {}] = steps;
+    expect(distinctRollouts).toBeGreaterThan(1);
+    expect(rolloutEss).toBeCloseTo(distinctRollouts as number, 4);
   });
 });
 
@@ -184,7 +198,7 @@ test("usage counts the passes and the positions they computed, within the plan's
 
 test("the text shown to a live view is the first one, as far as it is unmasked", async () => {
   const prompt = model().tokenize("Noah has 4");
-  await using context = await model().openDiffusion({ length: prompt.length + 8, texts: 2 });
+  await using context = await model().openDenoiser({ length: prompt.length + 8, texts: 2 });
   const masked = new Int32Array(8).fill(context.maskToken);
   const [first] = await context.denoise({
     prompt,

@@ -2,9 +2,10 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { bestOfN } from "../../src/methods/best-of-n.js";
 import { ets } from "../../src/methods/ets.js";
-import type { MethodOptions } from "../../src/methods/options.js";
-import { type Plan, plan } from "../../src/methods/plan.js";
+import { plan } from "../../src/methods/plan.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import { sample } from "../../src/methods/sample.js";
+import type { Plan } from "../../src/planning/run-plan.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
 
 const model = useModel();
@@ -100,7 +101,7 @@ describe("a plan", () => {
 });
 
 /** What a refused plan says would fit, as options. */
-async function curesOf(options: MethodOptions, code: string): Promise<MethodOptions[]> {
+async function curesOf(options: MethodOptions, code: string): Promise<Record<string, number>[]> {
   const error = await plan(model(), QUESTION, options).then(
     () => expect.unreachable("it fits"),
     (error: Error) => error,

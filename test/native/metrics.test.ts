@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { addon } from "../../src/engine/local/native.js";
-import type { TokenMetric } from "../../src/engine/local/native-context.js";
 import type { NativeSampling } from "../../src/engine/local/native-model.js";
 import type { Sampling } from "../../src/engine/sampling.js";
+import type { TokenMetric } from "../../src/engine/sequences.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
 import { logitsOf, PLAIN, referencePolicy, samplings } from "../fixtures/sampling.js";
 

@@ -3,13 +3,14 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { bestOfN } from "../../src/methods/best-of-n.js";
 import { ets } from "../../src/methods/ets.js";
-import type { MethodOptions } from "../../src/methods/options.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import { type CertaintyOptions, confidence } from "../../src/rewards/confidence.js";
 import { entropy } from "../../src/rewards/entropy.js";
 import type { Completion, Reward } from "../../src/rewards/reward.js";
 import { selfCertainty } from "../../src/rewards/self-certainty.js";
 import { completion, scoreOf } from "../fixtures/completions.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
+import { endlessTokens } from "../fixtures/precise-model.js";
 import { PLAIN } from "../fixtures/sampling.js";
 
 /** Each reward, the values it reads, and whether larger ones are the more certain. */
@@ -108,14 +109,18 @@ describe("in a run", () => {
   ])("rollouts drawn %s have the reference's values of their tokens", async (_, more) => {
     const metrics = [entropy(), selfCertainty()].flatMap((reward) => reward.metrics ?? []);
     const indifferent: Reward = { name: "same", score: ({ pool }) => pool.map(() => 0), metrics };
-    const options = { ...base, candidates: 6, steps: 3, ...more(), reward: indifferent };
-    const { steps } = await ets(model(), QUESTION, options);
+    const allowedTokens = endlessTokens(model());
+    const options = { ...base, candidates: 6, steps: 3, allowedTokens, reward: indifferent };
+    const { steps, settings } = await ets(model(), QUESTION, {
+      ...{ ...options, ...more(), shortcuts: { duplicates: false } },
+    });
     const rollouts = completionsOf(steps).filter(({ rollout }) => rollout !== null);
-    expect(rollouts.length).toBeGreaterThan(4);
+    // No text ends before its last token: all but the last step's candidates are rolled out.
+    expect(rollouts).toHaveLength(2 * 6 * settings.rollouts);
     const context = await model().lease({ cells: 2048, sequences: 8, flashAttention: false });
     const parent = await context.create();
     await parent.prefill((await model().encodePrompt(QUESTION)).tokens);
-    const sampling = { ...PLAIN, allowedTokens: [], temperature: 1.3 };
+    const sampling = { ...PLAIN, allowedTokens, temperature: 1.3 };
     const scores = await context.score(
       rollouts.map(({ tokens }) => ({ parent, tokens: Int32Array.from(tokens) })),
       sampling,

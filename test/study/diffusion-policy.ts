@@ -2,9 +2,9 @@
  * The enumerated diffusion chain of a real model: three positions, two digits and the end token.
  * Its conditionals are the engine's own scores of every partly masked text.
  */
-import type { Model } from "../../src/engine/local/model.js";
+import type { Model } from "../../src/engine/engine.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
-import type { MethodOptions } from "../../src/methods/options.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import type { Completion } from "../../src/rewards/reward.js";
 import {
   type Canvas,
@@ -37,6 +37,7 @@ const LAMBDA = 0.25;
 export async function enumerateDiffusion(
   model: Model,
   remasking: "random" | "low-confidence",
+  proposalTemperature: number = TEMPERATURE.proposal,
 ): Promise<DiffusionPolicy> {
   const digits = ["1", "7"].map((digit) => model.tokenize(digit)[0] as number);
   const tokens = [...digits, model.info.eos as number];
@@ -46,7 +47,7 @@ export async function enumerateDiffusion(
     return (canvas: Canvas) => predictions.get(canvas.join()) as Prediction;
   };
   const predict = await predictAt(TEMPERATURE.reference);
-  const predictProposal = await predictAt(TEMPERATURE.proposal);
+  const predictProposal = await predictAt(proposalTemperature);
   const moves = remasking === "random" ? randomMoves : lowConfidenceMoves;
   const rewardOf = (text: Canvas) => rewards(text, end);
   const indices = (ids: readonly number[]) => ids.map((id) => tokens.indexOf(id));
@@ -90,7 +91,7 @@ async function readPredictions(
   temperature: number,
 ): Promise<Map<string, Prediction>> {
   const { tokens: prompt } = await model.encodePrompt(PROMPT, { raw: true });
-  await using context = await model.openDiffusion({ length: prompt.length + LENGTH, texts: 1 });
+  await using context = await model.openDenoiser({ length: prompt.length + LENGTH, texts: 1 });
   const canvases = allCanvases(tokens.length);
   const idsOf = (canvas: Canvas) =>
     Int32Array.from(canvas, (t) => (t === MASK ? context.maskToken : (tokens[t] as number)));

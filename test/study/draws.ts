@@ -1,7 +1,7 @@
 /** Draws of the library, and what is counted and averaged of them. */
-import type { Model } from "../../src/engine/local/model.js";
+import type { Model } from "../../src/engine/engine.js";
 import { ets } from "../../src/methods/ets.js";
-import type { MethodOptions } from "../../src/methods/options.js";
+import type { MethodOptions } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import type { Step } from "../../src/methods/step.js";
 import { chiSquarePValue, meanPValue } from "../fixtures/statistics.js";

@@ -2,7 +2,7 @@
  * A reference and a proposal small enough to be enumerated: four allowed tokens, one of which ends
  * the text, and at most three of them. Every probability is a real model's, by `model.score`.
  */
-import type { Model } from "../../src/engine/local/model.js";
+import type { Model } from "../../src/engine/engine.js";
 import type { Completion } from "../../src/rewards/reward.js";
 
 export const PROMPT = "Noah has 4";

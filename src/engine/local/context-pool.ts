@@ -1,11 +1,12 @@
 /**
  * The contexts of one model that runs lease: one each, the last of which is kept for the next run,
- * or, while there is a shared one, lanes of that.
+ * or, while there is a shared one, partitions of that.
  */
+import type { ContextNeeds } from "../engine.js";
 import { Context } from "./context.js";
 import type { NativeModel } from "./native-model.js";
 import { type AttentionChoice, attentionOfContext } from "./own-attention.js";
-import { type ContextNeeds, SharedContext } from "./shared-context.js";
+import { SharedContext } from "./shared-context.js";
 
 export class ContextPool implements AsyncDisposable {
   readonly #threads: number;
@@ -30,8 +31,9 @@ export class ContextPool implements AsyncDisposable {
   async lease(model: NativeModel, needs: ContextNeeds): Promise<Context> {
     const options = this.#optionsOf(needs);
     for (const shared of this.#shared) {
-      const lane = await shared.lease({ ...needs, flashAttention: options.flashAttention });
-      if (lane !== null) return lane;
+      const { flashAttention } = options;
+      const partition = await shared.lease({ ...needs, flashAttention });
+      if (partition !== null) return partition;
     }
     const idle = this.#idle;
     this.#idle = undefined;
@@ -48,7 +50,7 @@ export class ContextPool implements AsyncDisposable {
       await idle[Symbol.asyncDispose]();
     }
     const context = await Context.open(model, options);
-    this.add(context);
+    this.#contexts.add(context);
     return context;
   }
 
@@ -66,7 +68,7 @@ export class ContextPool implements AsyncDisposable {
     await context[Symbol.asyncDispose]();
   }
 
-  /** A context whose lanes are leased until it is disposed of; then it waits for their work. */
+  /** A context whose partitions are leased until it is disposed of; then it waits for their work. */
   async share(model: NativeModel, needs: ContextNeeds): Promise<AsyncDisposable> {
     const shared = await SharedContext.open(model, this.#optionsOf(needs));
     this.#shared.add(shared);
@@ -76,11 +78,6 @@ export class ContextPool implements AsyncDisposable {
         await shared[Symbol.asyncDispose]();
       },
     };
-  }
-
-  /** Disposes of a context, which its user may do earlier, with the pool. */
-  add(context: Context): void {
-    this.#contexts.add(context);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,24 +1,24 @@
 /**
- * A context: KV cells and an engine thread, shared by forkable sequences. Lanes of one context share
- * its decodes. Owners are disposable, and what they own can't outlive them: closing a context frees
- * its sequences, and a sequence that is dropped without being disposed is freed when it is collected.
+ * A context: KV cells and an engine thread, shared by forkable sequences. Partitions of one context
+ * share its decodes. Owners are disposable, and what they own can't outlive them: closing a context
+ * frees its sequences, and a sequence that is dropped without being disposed is freed when it is
+ * collected.
  */
+import type { FlashAttention } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
-import { type Sampling, toNativeSampling } from "../sampling.js";
-import { addon, call, rethrow } from "./native.js";
+import type { Sampling } from "../sampling.js";
 import type {
-  ContextStatus,
-  NativeContext,
-  NativeContinuation,
-  NativeExpansion,
-  NativeGenerateRequest,
-  NativeScores,
-  SequenceHandle,
+  Continuation,
+  Expansion,
+  GenerateRequest,
+  Scores,
+  Sequence,
+  Sequences,
   TokenMetric,
-} from "./native-context.js";
-import type { NativeModel } from "./native-model.js";
-
-export type FlashAttention = boolean | "auto" | "engine" | "shared" | "own";
+} from "../sequences.js";
+import { addon, call, rethrow } from "./native.js";
+import type { ContextStatus, NativeContext, SequenceHandle } from "./native-context.js";
+import { type NativeModel, toNativeSampling } from "./native-model.js";
 
 const FLASH_ATTENTION = { auto: -1, false: 0, true: 1, engine: 2, shared: 3, own: 4 } as const;
 
@@ -44,7 +44,7 @@ export interface ContextOptions {
   classifies?: boolean;
 }
 
-type LaneSize = Pick<ContextOptions, "cells" | "sequences" | "outputs">;
+type PartitionSize = Pick<ContextOptions, "cells" | "sequences" | "outputs">;
 
 const DEFAULT_BATCH_TOKENS = 512;
 const DEFAULT_OUTPUTS = 64;
@@ -57,24 +57,22 @@ function outputsOf({ outputs, sequences }: ContextOptions): number {
   return outputs ?? Math.max(DEFAULT_OUTPUTS, sequences);
 }
 
-type NativeDraw = NativeGenerateRequest["draws"][number];
+export interface LocalGenerateRequest extends GenerateRequest {
+  /**
+   * Tokens that end a text besides the vocabulary's. Default: none.
+   *
+   * @internal
+   */
+  stopTokens?: Int32Array;
+}
 
-export type GenerateRequest = Omit<NativeGenerateRequest, "sampling" | "reference" | "draws"> & {
-  sampling: Sampling;
-  /** Default: none. */
-  reference?: Sampling;
-  draws: (Omit<NativeDraw, "parent" | "keepEnded"> & {
-    parent: Sequence;
-    /** Default false. */
-    keepEnded?: boolean;
-  })[];
+export type LocalContinuation = Omit<Continuation, "sequence"> & {
+  sequence: LocalSequence | null;
 };
 
-export type Continuation = Omit<NativeContinuation, "sequence"> & { sequence: Sequence | null };
+export type LocalExpansion = Omit<Expansion, "sequence"> & { sequence: LocalSequence };
 
-export type Expansion = Omit<NativeExpansion, "sequence"> & { sequence: Sequence };
-
-export class Context implements AsyncDisposable {
+export class Context implements Sequences {
   readonly #native: NativeContext;
   readonly options: Readonly<ContextOptions>;
   readonly #dropped: FinalizationRegistry<SequenceHandle>;
@@ -112,50 +110,61 @@ export class Context implements AsyncDisposable {
   }
 
   /**
-   * A part of this context, which lends it cells and sequences until it is disposed: other lanes
-   * have no use of them. Its calls wait for no other lane's `generate`, with which its own shares
-   * decodes. Throws `ERR_CONTEXT_FULL` when too little is free.
+   * A part of this context, which lends it cells and sequences until it is disposed: other partitions
+   * have no use of them. Its calls share decodes with those of the others, and wait for none of them.
+   * Throws `ERR_CONTEXT_FULL` when too little is free.
    */
-  async lane({ cells, sequences, outputs }: LaneSize): Promise<Context> {
+  async partition({ cells, sequences, outputs }: PartitionSize): Promise<Context> {
     const native = new (addon().Context)();
     const options = { ...this.options, cells, sequences, ...(outputs && { outputs }) };
     const maxOutputs = Math.min(outputsOf(options), this.outputs);
-    await call(() => native.openLane(this.#native, { cells, maxSequences: sequences, maxOutputs }));
+    await call(() =>
+      native.openPartition(this.#native, { cells, maxSequences: sequences, maxOutputs }),
+    );
     return new Context(native, { ...options, outputs: maxOutputs });
   }
 
-  /** Tokens of one decode. */
   get batchTokens(): number {
     return batchTokensOf(this.options);
   }
 
-  /** Rows of logits of one decode. */
   get outputs(): number {
     return outputsOf(this.options);
   }
 
-  /** An empty sequence. */
-  async create(): Promise<Sequence> {
+  get rewind(): "any" {
+    return "any"; // models that can't be cut back are refused at load
+  }
+
+  async create(): Promise<LocalSequence> {
     return this.#own(await call(() => this.#native.create()));
   }
 
-  /** Appends tokens to several sequences at once, packed into as few decodes as fit. */
   async prefill(requests: readonly { sequence: Sequence; tokens: Int32Array }[]): Promise<void> {
-    const native = requests.map(({ sequence, tokens }) => ({ sequence: sequence.handle, tokens }));
-    return call(() => this.#native.prefill(native));
+    return call(() =>
+      this.#native.prefill(
+        requests.map(({ sequence, tokens }) => ({ sequence: handleOf(sequence), tokens })),
+      ),
+    );
   }
 
-  /** Draws continuations; see `native/decode/generation.h`. */
-  async generate({ reference, ...request }: GenerateRequest): Promise<Continuation[]> {
+  /** See `native/decode/generation.h`. */
+  async generate(request: LocalGenerateRequest): Promise<LocalContinuation[]> {
+    const { reference, sampling, stopTokens = new Int32Array() } = request;
     const continuations = await call(() =>
       this.#native.generate({
         ...request,
-        draws: request.draws.map((draw) => ({
-          ...{ keepEnded: false, ...draw },
-          parent: draw.parent.handle,
+        draws: request.draws.map(({ keepEnded = false, ...draw }) => ({
+          ...draw,
+          keepEnded,
+          parent: handleOf(draw.parent),
+          stream: [...draw.stream],
         })),
-        sampling: toNativeSampling(request.sampling),
+        sampling: toNativeSampling(sampling),
         reference: reference === undefined ? null : toNativeSampling(reference),
+        key: [...request.key],
+        stopTokens,
+        stopStrings: [...request.stopStrings],
       }),
     );
     return continuations.map((c) => ({
@@ -164,30 +173,26 @@ export class Context implements AsyncDisposable {
     }));
   }
 
-  /** Scores given continuations of cached sequences; see `native/decode/scoring.h`. */
+  /** See `native/decode/scoring.h`. */
   score(
     requests: readonly { parent: Sequence; tokens: Int32Array }[],
     sampling: Sampling,
     metrics: readonly TokenMetric[] = [],
-  ): Promise<NativeScores[]> {
+  ): Promise<Scores[]> {
     return call(() =>
-      this.#native.score(
-        requests.map(({ parent, tokens }) => ({ parent: parent.handle, tokens })),
-        toNativeSampling(sampling),
-        metrics,
-      ),
+      this.#native.score(requests.map(toNativeReading), toNativeSampling(sampling), metrics),
     );
   }
 
-  /** Appends a token to a fork of each parent and ranks what comes next; see `native/decode/expansion.h`. */
+  /** See `native/decode/expansion.h`. */
   async expand(
     requests: readonly { parent: Sequence; token: number | null }[],
     count: number,
     sampling: Sampling,
-  ): Promise<Expansion[]> {
+  ): Promise<LocalExpansion[]> {
     const expansions = await call(() =>
       this.#native.expand(
-        requests.map(({ parent, token }) => ({ parent: parent.handle, token })),
+        requests.map(({ parent, token }) => ({ parent: handleOf(parent), token })),
         count,
         toNativeSampling(sampling),
       ),
@@ -197,11 +202,7 @@ export class Context implements AsyncDisposable {
 
   /** Classifies continuations of cached sequences; see `native/decode/classification.h`. */
   classify(requests: readonly { parent: Sequence; tokens: Int32Array }[]): Promise<Float64Array[]> {
-    return call(() =>
-      this.#native.classify(
-        requests.map(({ parent, tokens }) => ({ parent: parent.handle, tokens })),
-      ),
-    );
+    return call(() => this.#native.classify(requests.map(toNativeReading)));
   }
 
   /** Milliseconds of each of up to `count` one-token decodes, until they add up to `limitMs`. */
@@ -213,12 +214,10 @@ export class Context implements AsyncDisposable {
     return call(() => this.#native.status());
   }
 
-  /** Tokens generated so far by the running `generate`. */
   get progress(): number {
     return this.#native.progress();
   }
 
-  /** Makes what runs and waits reject with `ERR_ABORTED`. */
   abort(): void {
     this.#native.abort();
   }
@@ -228,21 +227,35 @@ export class Context implements AsyncDisposable {
     return call(() => this.#native.clear());
   }
 
+  get disposed(): boolean {
+    return this.#closing !== undefined;
+  }
+
   /** Waits for work in flight; safe to call twice. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#native.close();
     return this.#closing;
   }
 
-  #own(handle: SequenceHandle): Sequence {
-    const sequence = new Sequence(this.#native, handle, this.#dropped);
+  #own(handle: SequenceHandle): LocalSequence {
+    const sequence = new LocalSequence(this.#native, handle, this.#dropped);
     this.#dropped.register(sequence, handle, sequence);
     return sequence;
   }
 }
 
+function toNativeReading({ parent, tokens }: { parent: Sequence; tokens: Int32Array }) {
+  return { parent: handleOf(parent), tokens };
+}
+
+/** Throws `ERR_DISPOSED`, or `ERR_INVALID_ARGUMENT` for a sequence of another engine. */
+function handleOf(sequence: Sequence): SequenceHandle {
+  if (sequence instanceof LocalSequence) return sequence.handle;
+  throw new LlamaEtsError("ERR_INVALID_ARGUMENT", "Expected a sequence of this engine");
+}
+
 /** Cached tokens of one text, which can be forked at no cost. */
-export class Sequence implements AsyncDisposable {
+export class LocalSequence implements Sequence {
   readonly #native: NativeContext;
   readonly #handle: SequenceHandle;
   readonly #dropped: FinalizationRegistry<SequenceHandle>;
@@ -265,7 +278,6 @@ export class Sequence implements AsyncDisposable {
     return this.#handle;
   }
 
-  /** Appends tokens and decodes them. */
   async prefill(tokens: Int32Array): Promise<void> {
     return call(() => this.#native.prefill([{ sequence: this.handle, tokens }]));
   }
@@ -275,15 +287,13 @@ export class Sequence implements AsyncDisposable {
     return call(() => this.#native.logits(this.handle));
   }
 
-  /** A sequence that shares this one's cells. */
-  async fork(): Promise<Sequence> {
+  async fork(): Promise<LocalSequence> {
     const handle = await call(() => this.#native.fork(this.handle));
-    const sequence = new Sequence(this.#native, handle, this.#dropped);
+    const sequence = new LocalSequence(this.#native, handle, this.#dropped);
     this.#dropped.register(sequence, handle, sequence);
     return sequence;
   }
 
-  /** Keeps the first `length` tokens; prefill before generating from a shortened sequence. */
   async truncate(length: number): Promise<void> {
     return call(() => this.#native.truncate(this.handle, length));
   }

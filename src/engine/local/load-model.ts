@@ -1,10 +1,11 @@
 import path from "node:path";
 import { resolveBundledName } from "../bundled-models.js";
 import { checkInteger, checkKeys, checkOneOf, checkString } from "../check.js";
+import type { Model } from "../engine.js";
 import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
 import { type LoadProgress, resolveModelPath } from "../model-path.js";
 import { type EngineLocation, type GpuChoice, locateEngine } from "./locate-engine.js";
-import { Model } from "./model.js";
+import { LocalModel } from "./model.js";
 import { addon, rethrow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import { type AttentionChoice, chooseAttention, refuseMissingAttention } from "./own-attention.js";
@@ -78,8 +79,8 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
     refuseUnsupported(file, info, native.metadata());
     const count = threads === "auto" ? await chooseThreads(native, info) : threads;
     signal?.throwIfAborted();
-    return new Model(native, {
-      ...{ path: file, engine, threads: count, attention: attention.choice },
+    return new LocalModel(native, {
+      ...{ path: file, engine, threads: count, gpuLayers, attention: attention.choice },
       loadCaching: () => loadNative(file, { gpuLayers, cachesDiffusion: true }),
     });
   } catch (error) {

@@ -4,11 +4,13 @@
  * tensors alive in it; the sums were fitted to the sizes that llama.cpp reports for transformers
  * of seven shapes (docs/how-it-works.md, "Capacity").
  */
+
+import type { DenoiserOptions } from "../denoiser.js";
+import type { BatchShape, ContextMemory, ContextShape, DenoiserSize, Place } from "../engine.js";
 import type { NativeModelInfo } from "./native-model.js";
-import type { AttentionChoice } from "./own-attention.js";
 
 /** llama.cpp rounds a context's cells up to a multiple of this, and the part a batch reads too. */
-const CELL_PADDING = 256;
+export const CELL_PADDING = 256;
 const F16 = 2;
 const F32 = 4;
 const I64 = 8;
@@ -16,51 +18,77 @@ const I64 = 8;
 export interface ModelShape {
   info: Readonly<NativeModelInfo>;
   metadata: Readonly<Record<string, string>>;
-  /** Who computes its attention on a CPU. Default "auto". */
-  attention?: AttentionChoice;
-}
-
-/** Bytes at the peak. */
-export interface ContextMemory {
-  /** The file's tensors. */
-  weights: number;
-  /**
-   * A second copy of the tensors, of a diffusion model whose keys and values are kept: read into
-   * memory under another architecture, with the first run that keeps any. Else 0.
-   */
-  copy: number;
-  /** The vocabulary's tables, made at load. */
-  vocabulary: number;
-  /** Keys and values of all cells, allocated at once. */
-  kvCache: number;
-  /** Rows of logits: the engine's output buffer, and a row for each text that is kept. */
-  logits: number;
-  /** Activations: of the largest batches that the plan foresees on a CPU, reserved on a GPU. */
-  compute: number;
-  total: number;
+  /** Whether the copy is in memory whose contexts keep a diffusion model's keys and values. */
+  hasCopy?: boolean;
 }
 
 /** With what a model takes whatever its context, and the sum. */
-export function contextMemory(
+function contextMemory(
   model: ModelShape,
   own: Pick<ContextMemory, "kvCache" | "logits" | "compute">,
-  copy = 0,
+  needsCopy = false,
 ): ContextMemory {
-  const weights = model.info.sizeBytes;
+  const { sizeBytes } = model.info;
+  const weights = sizeBytes * (needsCopy ? 2 : 1);
+  const copy = needsCopy && !model.hasCopy ? sizeBytes : 0;
   const vocabulary = vocabularyBytes(model);
-  const total = weights + copy + vocabulary + own.kvCache + own.logits + own.compute;
+  const total = weights + vocabulary + own.kvCache + own.logits + own.compute;
   return { weights, copy, vocabulary, ...own, total };
 }
 
-/** One batch, as it shapes the compute graph. */
-export interface BatchShape {
-  tokens: number;
-  /** Cells that the batch attends to. */
-  cells: number;
-  /** Tokens whose logits are computed. */
-  outputs: number;
-  flashAttention: boolean;
+/** A context's memory: on a GPU the engine reserves what its largest batch takes. */
+export function memoryOfContext(
+  model: ModelShape,
+  shape: ContextShape,
+  place: Place,
+): ContextMemory {
+  const { cells, batchTokens: tokens, flashAttention, logitRows } = shape;
+  const compute =
+    place === "gpu"
+      ? reservedComputeBytes(model, { ...shape, tokens })
+      : Math.max(...shape.batches.map((b) => computeBytes(model, { ...b, flashAttention })));
+  return contextMemory(model, {
+    kvCache: cells * bytesPerCell(model),
+    logits: logitRows * bytesPerRow(model),
+    compute,
+  });
 }
+
+/**
+ * Tokens of one decode where more than one text fits; larger batches gain little. On a CPU they even
+ * lose: texts of one batch are masked from each other at the attention's full cost.
+ */
+export const DENOISING_BATCH: Record<Place, number> = { cpu: 128, gpu: 2048 };
+
+/** What a denoiser takes: the sizes of native/diffusion/diffusion_session.cc. */
+export function memoryOfDenoiser(
+  model: ModelShape,
+  { length, texts, cache = "none", guidance = false }: DenoiserOptions,
+  place: Place,
+): DenoiserSize {
+  const views = guidance ? 2 : 1;
+  const isCached = cache !== "none";
+  const all = texts * views * length;
+  const sequences = texts * views + 1;
+  const batchTokens = Math.max(views * length, Math.min(all, DENOISING_BATCH[place]), sequences);
+  const cells = padCells(isCached ? all + length : batchTokens);
+  const batch = { tokens: batchTokens, cells, outputs: batchTokens, flashAttention: false };
+  const compute =
+    place === "gpu"
+      ? reservedComputeBytes(model, { ...batch, sequences })
+      : computeBytes(model, batch);
+  const kvCache = isCached ? cells * bytesPerCell(model) : 0;
+  const needsCopy = isCached && model.info.cachingArchitecture !== null;
+  const logits = batchTokens * bytesPerRow(model);
+  return {
+    ...{ cells, sequences, batchTokens, outputs: batchTokens },
+    kvType: isCached ? "f16" : "f32",
+    memory: contextMemory(model, { kvCache, logits, compute }, needsCopy),
+  };
+}
+
+/** One batch, as it shapes the compute graph. */
+type Batch = BatchShape & Pick<ContextShape, "flashAttention">;
 
 export function padCells(cells: number): number {
   return Math.ceil(cells / CELL_PADDING) * CELL_PADDING;
@@ -84,7 +112,7 @@ export function bytesPerRow({ info }: ModelShape): number {
 }
 
 /** Bytes of the activations of one batch. */
-export function computeBytes(model: ModelShape, batch: BatchShape): number {
+export function computeBytes(model: ModelShape, batch: Batch): number {
   const { info } = model;
   const { tokens, cells, outputs, flashAttention } = batch;
   const { heads, keys, values } = attentionOf(model);
@@ -109,7 +137,7 @@ export function computeBytes(model: ModelShape, batch: BatchShape): number {
  */
 export function reservedComputeBytes(
   model: ModelShape,
-  batch: BatchShape & { sequences: number },
+  batch: Batch & { sequences: number },
 ): number {
   const { sequences } = batch;
   const tokens = Math.ceil(batch.tokens / sequences) * sequences;

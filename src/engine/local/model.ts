@@ -1,14 +1,19 @@
-import {
-  type ContextPlan,
-  type ContextRequest,
-  type Demand,
-  type FreeMemory,
-  freeMemory,
-  planContexts,
-  refuseTooLong,
-} from "../../planning/capacity.js";
-import { DENOISING_BATCH } from "../../planning/diffusion-capacity.js";
 import { checkKeys } from "../check.js";
+import { refuseTooLong } from "../context-length.js";
+import type { DenoiserOptions } from "../denoiser.js";
+import type {
+  Abilities,
+  Capacity,
+  ContextMemory,
+  ContextNeeds,
+  ContextShape,
+  DenoiserSize,
+  FreeMemory,
+  Limits,
+  Model,
+  ModelDescription,
+  Place,
+} from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
 import {
   checkTokens,
@@ -18,22 +23,33 @@ import {
   type PromptOptions,
 } from "../prompt.js";
 import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
-import { matchTokenizers } from "../tokenizer-match.js";
-import { Context, type ContextOptions } from "./context.js";
+import type { Scores, Sequences } from "../sequences.js";
+import { compareTokens, matchTokenizers } from "../tokenizer-match.js";
+import type { Vocabulary } from "../vocabulary.js";
+import { LocalClassifier } from "./classifier.js";
+import type { Context } from "./context.js";
 import { ContextPool } from "./context-pool.js";
 import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
+import { freeMemoryAt, placeOf } from "./free-memory.js";
 import type { EngineLocation } from "./locate-engine.js";
-import { bytesPerCell } from "./memory.js";
-import { callNow, rethrow } from "./native.js";
-import type { NativeScores } from "./native-context.js";
+import {
+  bytesPerCell,
+  CELL_PADDING,
+  DENOISING_BATCH,
+  memoryOfContext,
+  memoryOfDenoiser,
+} from "./memory.js";
+import { addon, callNow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
-import type { AttentionChoice } from "./own-attention.js";
-import type { ContextNeeds } from "./shared-context.js";
+import { type AttentionChoice, mayBeOwn } from "./own-attention.js";
+import { sizeForScoring } from "./scoring-size.js";
 
 interface Origin {
   path: string;
   engine: EngineLocation;
   threads: number;
+  /** Layers on the GPU: -1 all, where there is one. */
+  gpuLayers: number;
   attention: AttentionChoice;
   /** Loads the file anew under the architecture that keeps keys and values of its texts. */
   loadCaching(): Promise<NativeModel>;
@@ -43,26 +59,40 @@ interface Origin {
 const PARALLEL = { smallModel: 16, cpu: 32, gpu: 128 };
 const SMALL_MODEL = 100e6;
 
-/** A loaded model. Made by `loadModel`; disposing waits for the work in flight. */
-export class Model implements AsyncDisposable {
+const ABILITIES: Abilities = { score: true, fork: true, rank: true, metrics: true };
+
+/** A model of llama.cpp in this process. Made by `loadModel`. */
+export class LocalModel implements Model {
   readonly #native: NativeModel;
   readonly #origin: Origin;
   readonly info: Readonly<NativeModelInfo>;
   readonly metadata: Readonly<Record<string, string>>;
+  readonly can = ABILITIES;
+  readonly limits: Readonly<Limits>;
+  readonly #place: Place;
   readonly #contexts: ContextPool;
-  readonly #diffusion = new Set<DiffusionContext>();
-  /** A diffusion model's second copy, whose contexts keep keys and values; loaded when needed. */
+  readonly #others = new Set<AsyncDisposable & { readonly disposed: boolean }>();
+  /** A diffusion model's second copy, whose contexts keep keys and values; read when needed. */
   #caching: Promise<NativeModel> | undefined;
-  #cachingBytes = 0;
+  #hasCopy = false;
   #disposing: Promise<void> | undefined;
 
-  /** @internal */
   constructor(native: NativeModel, origin: Origin) {
     this.#native = native;
     this.#origin = origin;
     this.#contexts = new ContextPool(origin.threads, origin.attention);
     this.info = native.info();
     this.metadata = native.metadata();
+    this.#place = placeOf(origin.gpuLayers);
+    const isSmall = this.#place === "cpu" && this.info.parameters < SMALL_MODEL;
+    this.limits = {
+      sequences: 256, // LLAMA_MAX_SEQ
+      batchTokens: 512,
+      outputs: 64,
+      parallel: PARALLEL[isSmall ? "smallModel" : this.#place],
+      cellUnit: CELL_PADDING,
+      denoisedTexts: 100, // native/js/diffusion_values.cc
+    };
   }
 
   /** The file it was loaded from. */
@@ -70,13 +100,12 @@ export class Model implements AsyncDisposable {
     return this.#origin.path;
   }
 
-  /** Whether it extends texts token by token, or fills in the masks of texts of a fixed length. */
   get kind(): "autoregressive" | "diffusion" {
     return this.info.isDiffusion ? "diffusion" : "autoregressive";
   }
 
-  get engine(): Readonly<EngineLocation> {
-    return this.#origin.engine;
+  get threads(): number {
+    return this.#origin.threads;
   }
 
   /** Who computes its attention on a CPU, as `loadModel` was told. */
@@ -84,117 +113,102 @@ export class Model implements AsyncDisposable {
     return this.#origin.attention;
   }
 
-  /** Threads it decodes with on the CPU. */
-  get threads(): number {
-    return this.#origin.threads;
+  /** Whether the copy is in memory whose contexts keep keys and values. */
+  get hasCopy(): boolean {
+    return this.#hasCopy;
   }
 
-  /** Token ids of a text. What looks like a special token is one only with `special`. */
+  describe(): ModelDescription {
+    const { engine, attention } = this.#origin;
+    const { isMapped } = this.info;
+    return {
+      engine: { kind: "local", ...engine },
+      devices: addon().devices(),
+      place: this.#place,
+      sharesAttention: mayBeOwn(attention, this.#place),
+      weights: { bytes: this.info.sizeBytes, isMapped },
+      forksProven: false,
+    };
+  }
+
   tokenize(text: string, { special = false }: { special?: boolean } = {}): Int32Array {
     return callNow(() => this.#alive().tokenize(text, false, special));
   }
 
-  /** The text of token ids; control tokens have none, unless `special` writes them out. */
   detokenize(tokens: Int32Array, { special = false }: { special?: boolean } = {}): string {
     return callNow(() => this.#alive().detokenize(tokens, special));
   }
 
-  /** The vocabulary's entry for a token. */
   tokenText(token: number): string {
     return callNow(() => this.#alive().tokenText(token));
   }
 
-  /** Whether a token ends the text (EOS, EOT and their like). */
   isEndToken(token: number): boolean {
     return callNow(() => this.#alive().isEndToken(token));
   }
 
-  /**
-   * The size of the vocabulary shared with a model of the same tokenizer. Throws
-   * `ERR_TOKENIZER_MISMATCH`, naming the first difference.
-   */
-  matchTokenizer(proposal: Model): number {
-    const describe = (model: Model) => ({
-      native: model.#alive(),
-      info: model.info,
-      metadata: model.metadata,
-    });
-    return matchTokenizers(describe(this), describe(proposal));
+  firstDifference(other: Vocabulary): number | null {
+    if (!(other instanceof LocalModel)) return compareTokens(this, other);
+    return callNow(() => this.#alive().firstTokenDifference(other.#alive()));
   }
 
-  /** The tokens the model reads for a prompt: chat template applied, special tokens in place. */
+  matchTokenizer(proposal: Model): number {
+    return matchTokenizers(this, proposal);
+  }
+
   encodePrompt(prompt: Prompt, options: PromptOptions = {}): Promise<EncodedPrompt> {
     checkKeys("options", options, ["raw", "system", "thinking"]);
-    return encodePrompt(this.#alive(), this.info, prompt, options);
+    this.#alive();
+    return encodePrompt(this, prompt, options);
   }
 
-  /** The context that a demand asks for. Throws `ERR_CONTEXT_FULL` or `ERR_OUT_OF_MEMORY`. */
-  plan(demand: Demand): ContextPlan {
-    return planTogether([{ model: this, demand }]).contexts[0] as ContextPlan;
-  }
-
-  /** @internal What a plan of this model's context rests on. */
-  request(demand: Demand): ContextRequest {
+  checkExtends(): void {
     this.#aliveAutoregressive();
-    const { device } = freeMemory();
-    const kind =
-      device === "gpu" ? device : this.info.parameters < SMALL_MODEL ? "smallModel" : "cpu";
-    return { model: this, demand, parallelLimit: PARALLEL[kind] };
   }
 
-  /** @internal Bytes of the copy whose contexts keep keys and values, once it is there. */
-  get cachingBytes(): number {
-    return this.#cachingBytes;
+  memoryOf(shape: ContextShape, place = this.#place): ContextMemory {
+    return memoryOfContext(this, shape, place);
   }
 
-  /** @internal Bytes of the contexts kept for runs, which the next one leases or replaces. */
-  get idleBytes(): number {
-    return this.#contexts.freeCells * bytesPerCell(this);
+  memoryOfDenoiser(options: DenoiserOptions, place = this.#place): DenoiserSize {
+    return memoryOfDenoiser(this, options, place);
   }
 
-  /**
-   * A context for one run, which `release` takes back: a lane of a shared one that has room for it,
-   * or one of its own. The last of these released is kept and handed out again when it is large
-   * enough.
-   */
+  freeMemory(): FreeMemory {
+    const { attention } = this.#origin;
+    const { isMapped } = this.info;
+    // Linux counts mapped files as free: taking that memory would evict the weights.
+    const isCountedFree = isMapped && this.#place === "cpu" && process.platform === "linux";
+    return {
+      ...freeMemoryAt(this.#place),
+      sharesAttention: mayBeOwn(attention, this.#place),
+      mustShareAttention: attention === "own",
+      idleBytes: this.#contexts.freeCells * bytesPerCell(this),
+      mappedBytes: isCountedFree ? this.info.sizeBytes : 0,
+    };
+  }
+
   async lease(needs: ContextNeeds): Promise<Context> {
     return this.#contexts.lease(this.#aliveAutoregressive(), needs);
   }
 
-  /**
-   * Makes a context for runs side by side, whose decodes are shared: until it is disposed of, runs
-   * lease lanes of it where they fit and its `flashAttention` suits them. Throws
-   * `ERR_OUT_OF_MEMORY` when the engine can't allocate it.
-   */
+  async release(sequences: Sequences): Promise<void> {
+    await this.#contexts.release(sequences as Context);
+  }
+
   async share(needs: ContextNeeds): Promise<AsyncDisposable> {
     return this.#contexts.share(this.#aliveAutoregressive(), needs);
   }
 
-  /**
-   * A context for classification, which the caller disposes of; the model's own disposal does too.
-   * Throws `ERR_UNSUPPORTED_MODEL` without a classification head, and `ERR_OUT_OF_MEMORY`.
-   */
-  async openClassifying(
-    size: Pick<ContextOptions, "cells" | "sequences" | "batchTokens" | "outputs">,
-  ): Promise<Context> {
-    const { threads } = this;
-    const options = { ...size, threads, flashAttention: false, classifies: true };
-    const context = await Context.open(this.#alive(), options);
-    this.#contexts.add(context);
-    return context;
+  async openClassifier(size: Capacity): Promise<LocalClassifier> {
+    return this.#owned(await LocalClassifier.open(this.#alive(), size, this.threads));
   }
 
   /**
-   * A context for denoising, which the caller disposes of; the model's own disposal does too. The
-   * first with a `cache` reads the file into memory a second time, for all later ones too: under
+   * The first with a `cache` reads the file into memory a second time, for all later ones too: under
    * another architecture, whose keys and values llama.cpp keeps.
-   * Throws `ERR_UNSUPPORTED_MODEL` when the model is autoregressive, or its architecture keeps no
-   * keys and values and `cache` asks for them; `ERR_CONTEXT_FULL` when the texts are too long for
-   * the model, `ERR_OUT_OF_MEMORY` when the engine can't allocate it.
    */
-  async openDiffusion(
-    options: Omit<DiffusionContextOptions, "threads">,
-  ): Promise<DiffusionContext> {
+  async openDenoiser(options: Omit<DiffusionContextOptions, "threads">): Promise<DiffusionContext> {
     this.#alive();
     if (this.kind !== "diffusion") {
       throw new LlamaEtsError(
@@ -203,54 +217,33 @@ export class Model implements AsyncDisposable {
         { fix: "a diffusion model, such as LLaDA or Dream" },
       );
     }
-    refuseTooLong(this, { promptTokens: 0, maxTokens: options.length });
-    const batchTokens = DENOISING_BATCH[freeMemory().device];
+    refuseTooLong(this.info, { promptTokens: 0, maxTokens: options.length });
     const keeps = (options.cache ?? "none") !== "none" && this.info.cachingArchitecture !== null;
     const native = keeps ? await this.#loadCaching() : this.#alive();
-    const context = await DiffusionContext.open(native, {
-      ...{ batchTokens, threads: this.threads },
-      ...options,
-    });
-    for (const other of this.#diffusion) if (other.disposed) this.#diffusion.delete(other);
-    this.#diffusion.add(context);
-    return context;
+    const batchTokens = DENOISING_BATCH[this.#place];
+    return this.#owned(
+      await DiffusionContext.open(native, { batchTokens, threads: this.threads, ...options }),
+    );
   }
 
-  /** Takes back a leased context; its sequences are freed. */
-  release(context: Context): Promise<void> {
-    return this.#contexts.release(context);
-  }
-
-  /**
-   * Exact log-probabilities of continuations of a prompt, teacher-forced and packed into as few
-   * decodes as fit; the prompt is prefilled once.
-   *
-   * @param continuations token ids, each at least one token
-   * @param sampling the distribution to score under; its defaults are those of `sample`
-   * @returns for each continuation, one log-probability a token (nats, fp64): `logProbs` under
-   *   `sampling` (-Infinity outside its support), `rawLogProbs` under the model's softmax
-   */
   async score(
     prompt: Prompt,
     continuations: readonly (Int32Array | readonly number[])[],
     sampling: SamplingOptions = {},
     promptOptions: PromptOptions = {},
-  ): Promise<NativeScores[]> {
+  ): Promise<Scores[]> {
     const policy = resolveOnlySampling(sampling, this.info.vocabSize);
     const { tokens } = await this.encodePrompt(prompt, promptOptions);
     const requests = continuations.map((c) => checkTokens("continuations", c, this.info.vocabSize));
     if (requests.length === 0) return [];
-    const longest = Math.max(...requests.map((r) => r.length));
-    const capacity = this.#planScoring({
-      promptTokens: tokens.length,
-      maxTokens: longest,
-      parallel: requests.length,
-      held: 1,
-      heldTokens: 0,
-      continuedTokens: longest,
-      comparesLogProbs: true,
-    });
-    const context = await this.lease(capacity);
+    this.checkExtends();
+    const context = await this.lease(
+      sizeForScoring(this, {
+        promptTokens: tokens.length,
+        longest: Math.max(...requests.map((r) => r.length)),
+        continuations: requests.length,
+      }),
+    );
     try {
       const parent = await context.create();
       await parent.prefill(tokens);
@@ -258,14 +251,11 @@ export class Model implements AsyncDisposable {
         requests.map((r) => ({ parent, tokens: r })),
         policy,
       );
-    } catch (error) {
-      rethrow(error);
     } finally {
       await this.release(context);
     }
   }
 
-  /** Waits for the call in flight, then frees the model; safe to call twice. */
   dispose(): Promise<void> {
     this.#disposing ??= this.#free();
     return this.#disposing;
@@ -275,13 +265,21 @@ export class Model implements AsyncDisposable {
     return this.dispose();
   }
 
-  /** The copy that keeps keys and values, loaded once. A failure is forgotten: the next may succeed. */
+  async #free(): Promise<void> {
+    const contexts = [this.#contexts, ...this.#others];
+    await Promise.all(contexts.map((context) => context[Symbol.asyncDispose]()));
+    const caching = await this.#caching?.catch(() => undefined);
+    caching?.close();
+    this.#native.close();
+  }
+
+  /** The copy that keeps keys and values, read once. A failure is forgotten: the next may succeed. */
   async #loadCaching(): Promise<NativeModel> {
     this.#caching ??= this.#origin.loadCaching();
     try {
       const native = await this.#caching;
       this.#alive();
-      this.#cachingBytes = this.info.sizeBytes;
+      this.#hasCopy = true;
       return native;
     } catch (error) {
       if (this.#disposing === undefined) this.#caching = undefined;
@@ -289,24 +287,11 @@ export class Model implements AsyncDisposable {
     }
   }
 
-  #planScoring(demand: Demand): ContextPlan {
-    try {
-      return this.plan(demand);
-    } catch (error) {
-      if (!(error instanceof LlamaEtsError)) throw error;
-      throw new LlamaEtsError(error.code, error.message, {
-        fix: "a shorter prompt or shorter continuations",
-        cause: error,
-      });
-    }
-  }
-
-  async #free(): Promise<void> {
-    const contexts = [this.#contexts, ...this.#diffusion];
-    await Promise.all(contexts.map((context) => context[Symbol.asyncDispose]()));
-    const caching = await this.#caching?.catch(() => undefined);
-    caching?.close();
-    this.#native.close();
+  /** Disposed of with the model, unless its user did so before. */
+  #owned<T extends AsyncDisposable & { readonly disposed: boolean }>(context: T): T {
+    for (const other of this.#others) if (other.disposed) this.#others.delete(other);
+    this.#others.add(context);
+    return context;
   }
 
   #aliveAutoregressive(): NativeModel {
@@ -332,16 +317,4 @@ export class Model implements AsyncDisposable {
     }
     return this.#native;
   }
-}
-
-/** Plans contexts of models for one run; what they keep idle counts as free. */
-export function planTogether(wanted: readonly { model: Model; demand: Demand }[]): {
-  contexts: ContextPlan[];
-  free: FreeMemory;
-} {
-  const requests = wanted.map(({ model, demand }) => model.request(demand));
-  const idle = [...new Set(wanted.map(({ model }) => model))].map((model) => model.idleBytes);
-  const { bytes, ...place } = freeMemory();
-  const free = { ...place, bytes: idle.reduce((a, b) => a + b, bytes) };
-  return { contexts: planContexts(requests, free), free };
 }

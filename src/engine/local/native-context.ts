@@ -1,23 +1,16 @@
 /** The addon's contexts, as `native/js/context.cc` defines them. */
+import type {
+  AnswerEnd,
+  Continuation,
+  Expansion,
+  Scores,
+  SequencesStatus,
+  TokenMetric,
+} from "../sequences.js";
 import type { NativeModel, NativeSampling } from "./native-model.js";
 
 /** Names a sequence of one context; never reused. */
 export type SequenceHandle = number;
-
-/** What can be measured of the distribution of each token, at a cost: only when asked for. */
-export type TokenMetric = "entropies" | "selfCertainties";
-
-/** The metrics asked for, one number a token, in nats. */
-interface NativeMetrics {
-  entropies?: Float64Array;
-  selfCertainties?: Float64Array;
-}
-
-/** A text's answer ends with the first `end` behind its first `mark`; neither is empty. */
-export interface AnswerEnd {
-  mark: string;
-  end: string;
-}
 
 interface NativeDraw {
   parent: SequenceHandle;
@@ -52,54 +45,19 @@ export interface NativeGenerateRequest {
   timeLimitMs: number | null;
 }
 
-export interface NativeContinuation extends NativeMetrics {
-  tokens: Int32Array;
-  logProbs: Float64Array;
-  rawLogProbs: Float64Array;
-  /** Under `reference`; empty without one. */
-  referenceLogProbs: Float64Array;
-  finish: "end" | "stop" | "answered" | "length" | "budget";
-  /** 0: none kept. */
-  sequence: SequenceHandle;
-}
+/** `sequence` is 0 where none was kept. */
+type NativeContinuation = Omit<Continuation, "sequence"> & { sequence: SequenceHandle };
 
-export interface NativeScores extends NativeMetrics {
-  logProbs: Float64Array;
-  rawLogProbs: Float64Array;
-}
-
-/** The most probable next tokens of a text, in descending order. */
-export interface NativeExpansion {
-  /** Holds the text with the token it was expanded by. */
-  sequence: SequenceHandle;
-  tokens: Int32Array;
-  logProbs: Float64Array;
-  rawLogProbs: Float64Array;
-}
+type NativeExpansion = Omit<Expansion, "sequence"> & { sequence: SequenceHandle };
 
 /** Tokens and time since the context was made, and what it holds now. */
-export interface ContextStatus {
-  prefilled: number;
-  generated: number;
-  decoded: number;
-  scored: number;
-  forks: number;
-  /** Decodes that it had a part in. */
-  decodes: number;
-  /** Those of the whole context, whose lanes share them. */
+export interface ContextStatus extends SequencesStatus {
+  /** Decodes of the whole context, which its partitions share. */
   contextDecodes: number;
-  /** Nanoseconds in the engine, until a batch's logits are there. */
-  decodeNs: number;
-  /** Those of them in attention of our own, which shares what texts have in common. */
+  /** Those nanoseconds of `decodeNs` in attention of our own, which shares what texts have in common. */
   attentionNs: number;
-  /** Nanoseconds of drawing and scoring tokens from logits. */
-  samplingNs: number;
   /** Nanoseconds of the whole of `prefill`, `generate` and `score` calls on the engine thread. */
   callNs: number;
-  cells: number;
-  usedCells: number;
-  sequences: number;
-  freeSequences: number;
 }
 
 interface NativeContextOptions {
@@ -117,7 +75,7 @@ interface NativeContextOptions {
 export interface NativeContext {
   open(model: NativeModel, options: NativeContextOptions): Promise<number>;
   /** As `open`, within an open context, which lends it cells and sequences until it is closed. */
-  openLane(
+  openPartition(
     lender: NativeContext,
     options: { cells: number; maxSequences: number; maxOutputs: number },
   ): Promise<number>;
@@ -133,7 +91,7 @@ export interface NativeContext {
     requests: { parent: SequenceHandle; tokens: Int32Array }[],
     sampling: NativeSampling,
     metrics?: readonly TokenMetric[],
-  ): Promise<NativeScores[]>;
+  ): Promise<Scores[]>;
   /** `token`: appended to a fork of the parent; null: the parent as it is. */
   expand(
     requests: { parent: SequenceHandle; token: number | null }[],

@@ -1,4 +1,6 @@
 /** The addon's models, as `native/js/model.cc` defines them, and the policy that tokens are drawn by. */
+import type { ModelInfo } from "../engine.js";
+import type { Sampling } from "../sampling.js";
 
 export interface NativeSampling {
   temperature: number;
@@ -10,22 +12,16 @@ export interface NativeSampling {
   vocabLimit: number;
 }
 
-export interface NativeModelInfo {
-  description: string;
-  parameters: number;
-  sizeBytes: number;
-  contextLength: number;
+export interface NativeModelInfo extends ModelInfo {
   layers: number;
   heads: number;
   kvHeads: number;
   embeddingSize: number;
   slidingWindow: number;
-  vocabSize: number;
   hasEncoder: boolean;
   hasDecoder: boolean;
   isRecurrent: boolean;
   isHybrid: boolean;
-  isDiffusion: boolean;
   /** Whether the system reads the weights from the file as they are used, and may drop them. */
   isMapped: boolean;
   /**
@@ -33,16 +29,6 @@ export interface NativeModelInfo {
    * Null where there is none, and of a model that was loaded under it.
    */
   cachingArchitecture: string | null;
-  bos: number | null;
-  eos: number | null;
-  eot: number | null;
-  pad: number | null;
-  mask: number | null;
-  addBos: boolean;
-  addEos: boolean;
-  chatTemplate: string | null;
-  /** Of the classes of a classification head; none without a head. */
-  labels: string[];
 }
 
 export interface NativeModel {
@@ -55,4 +41,8 @@ export interface NativeModel {
   /** The lowest token id at which two vocabularies differ; padding at the end aside. */
   firstTokenDifference(other: NativeModel): number | null;
   close(): void;
+}
+
+export function toNativeSampling(sampling: Sampling): NativeSampling {
+  return { ...sampling, allowedTokens: Int32Array.from(sampling.allowedTokens) };
 }

@@ -1,21 +1,15 @@
 /** The addon, as `native/js/addon.cc` defines it, and how its errors become ours. */
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import type { Device } from "../engine.js";
 import { codeOf, type ErrorCode, LlamaEtsError, messageOf } from "../errors.js";
-import type { NativeContext, TokenMetric } from "./native-context.js";
+import type { TokenMetric } from "../sequences.js";
+import type { NativeContext } from "./native-context.js";
 import type { NativeDiffusionContext } from "./native-diffusion.js";
 import type { NativeModel, NativeSampling } from "./native-model.js";
 
 /** The device that stands for attention of our own on a CPU that has it. */
 export const SHARED_ATTENTION = "llama-ets";
-
-interface Device {
-  name: string;
-  description: string;
-  type: "cpu" | "gpu" | "integrated-gpu" | "accelerator";
-  freeBytes: number;
-  totalBytes: number;
-}
 
 /** Of attention of our own (`native/attention`). */
 interface AttentionStatus {

@@ -1,7 +1,7 @@
 /** Who computes attention on a CPU: a kernel of our own, where there is one, or llama.cpp. */
 import { checkOneOf } from "../check.js";
+import type { FlashAttention, Place } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
-import type { FlashAttention } from "./context.js";
 import { addon } from "./native.js";
 
 /** "auto": whichever is the faster one for a run; "own" is refused where there is none. */
@@ -48,6 +48,11 @@ export function describeAttention(chosen: ChosenAttention): string {
   if (!isThere) return `engine's: ${reason}`;
   const by = chosen.choice === "own" ? `, chosen by ${chosen.by}` : "";
   return `own: ${reason} (${milliseconds.toFixed(1)} ms)${by}`;
+}
+
+/** Whether a model's contexts may have attention of our own. */
+export function mayBeOwn(choice: AttentionChoice, place: Place): boolean {
+  return place === "cpu" && choice !== "engine" && addon().attention().isThere;
 }
 
 /** What a context is opened with, of a model that has this attention. */

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { LlamaEtsError, messageOf } from "../../engine/errors.js";
-import { METHOD_NAMES } from "../../methods/method-names.js";
+import { METHOD_NAMES } from "../../methods/registry.js";
 import { drawnSchema, failureSchema } from "../store/run-files.js";
 
 export const QUEUE_NAME = "llama-ets";
@@ -73,20 +73,8 @@ export function readAnnouncement(text: string): Announcement | null {
   }
 }
 
-/**
- * A connection that comes back by itself when it is lost. Throws `ERR_QUEUE` when there is none to
- * begin with, `ERR_INVALID_OPTION` for what is no Redis URL.
- */
+/** A connection that comes back by itself when it is lost. Throws `ERR_QUEUE` when there is none. */
 export async function connectRedis(url: string) {
-  if (!URL.canParse(url) || !/^rediss?:$/.test(new URL(url).protocol)) {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      `Expected \`queue\` to be a Redis URL, got ${url}`,
-      {
-        fix: "redis://localhost:6379",
-      },
-    );
-  }
   const { Redis } = await import("ioredis");
   const redis = new Redis(url, {
     lazyConnect: true,

@@ -8,14 +8,14 @@ import {
   checkString,
   optional,
 } from "../../engine/check.js";
-import type { Model } from "../../engine/local/model.js";
+import type { Model } from "../../engine/engine.js";
 import { untilAborted } from "../../engine/until-aborted.js";
 import { DEFAULT_REWARD, openReward, parseReward } from "../../rewards/named.js";
 import { findTask } from "../../tasks/index.js";
-import type { Task } from "../../tasks/task.js";
+import { answersOf } from "../../tasks/task.js";
 import { refuseReserved } from "../configured-methods.js";
 import { type DrawContext, drawSample } from "../draw-sample.js";
-import { MAX_CONCURRENCY } from "../evaluate-options.js";
+import { checkQueue, MAX_CONCURRENCY } from "../evaluate-options.js";
 import { openSideBySide } from "../side-by-side.js";
 import { describeModel } from "../store/describe-run.js";
 import { type Equipment, refusalOf } from "./equipment.js";
@@ -59,13 +59,15 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
   const { connectRedis, readAnnouncement, RUN_KEY } = await import("./protocol.js");
   const { takeJobs } = await import("./take-jobs.js");
   const own: Equipment = {
+    task: resolved.task === undefined ? null : await findTask(resolved.task),
+    reward,
     model: (await describeModel(model, signal)).sha256,
     proposal: proposal ? (await describeModel(proposal, signal)).sha256 : null,
-    reward,
-    task: resolved.task === undefined ? null : await findTask(resolved.task),
   };
   await using opened =
-    reward === DEFAULT_REWARD ? null : await openReward(reward, rewardContext(own.task));
+    reward === DEFAULT_REWARD
+      ? null
+      : await openReward(reward, own.task === null ? {} : answersOf(own.task));
   const redis = await connectRedis(queue);
   /** Aborted by the signal, or by a job that this worker must refuse. */
   const ended = new AbortController();
@@ -130,7 +132,7 @@ function resolveWorkerOptions(options: WorkerOptions) {
   parseReward(reward);
   return {
     reward,
-    queue: checkString("queue", options.queue),
+    queue: checkQueue("queue", options.queue),
     concurrency: checkInteger("concurrency", concurrency, 1, MAX_CONCURRENCY),
     proposal: optional(checkModel, "proposal", options.proposal),
     task: optional(checkString, "task", options.task),
@@ -138,13 +140,5 @@ function resolveWorkerOptions(options: WorkerOptions) {
     onSample: optional(checkFunction, "onSample", options.onSample),
     onWarning: optional(checkFunction, "onWarning", options.onWarning),
     onConnection: optional(checkFunction, "onConnection", options.onConnection),
-  };
-}
-
-function rewardContext(task: Task | null): Parameters<typeof openReward>[1] {
-  if (task === null) return {};
-  return {
-    extract: (text) => task.extract(text),
-    ...(task.answerEnd && { answerEnd: task.answerEnd }),
   };
 }

@@ -5,8 +5,7 @@ import { stat } from "node:fs/promises";
 import { cpus, totalmem } from "node:os";
 import { pipeline } from "node:stream/promises";
 import { resolveBundledName } from "../../engine/bundled-models.js";
-import type { Model } from "../../engine/local/model.js";
-import { addon } from "../../engine/local/native.js";
+import type { Model } from "../../engine/engine.js";
 import { resolveModelPath } from "../../engine/model-path.js";
 import { parseReward } from "../../rewards/named.js";
 import { VERSION } from "../../version.js";
@@ -23,15 +22,14 @@ export async function describeReward(
   expression: string,
   signal?: AbortSignal,
 ): Promise<{ reward: string; rewardFiles?: string[] }> {
-  const files = parseReward(expression).filter(
-    ({ kind, argument }) => kind !== "regex" && argument !== "",
-  );
+  const files = parseReward(expression).filter(({ takes }) => takes === "FILE" || takes === "GGUF");
   const rewardFiles = await Promise.all(
-    files.map(async ({ kind, argument }) => {
-      const isModel = kind === "model"; // perhaps a bundled one's name, or a URI
-      const file = isModel
-        ? await resolveModelPath(resolveBundledName(argument), () => {}, signal)
-        : argument;
+    files.map(async ({ takes, argument }) => {
+      // A model is perhaps a bundled one's name, or a URI.
+      const file =
+        takes === "GGUF"
+          ? await resolveModelPath(resolveBundledName(argument), () => {}, signal)
+          : argument;
       return hashFile(file, signal);
     }),
   );
@@ -40,14 +38,13 @@ export async function describeReward(
 
 /** Versions and the machine that draws. */
 export function describeMachine(model: Model): Pick<RunRecord, "versions" | "machine"> {
-  const gpu = addon()
-    .devices()
-    .find(({ type }) => type === "gpu");
+  const { engine, devices } = model.describe();
+  const gpu = devices.find(({ type }) => type === "gpu");
   const processors = cpus();
   return {
     versions: {
       llamaEts: VERSION,
-      llamaCpp: model.engine.release,
+      llamaCpp: engine.release,
       node: process.versions.node,
     },
     machine: {

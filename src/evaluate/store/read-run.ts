@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { z } from "zod";
+import { checkString } from "../../engine/check.js";
 import { codeOf, LlamaEtsError, messageOf } from "../../engine/errors.js";
 import {
   failedSampleSchema,
@@ -30,6 +31,7 @@ export interface EvaluationRun {
  * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field
  */
 export async function readRun(directory: string): Promise<EvaluationRun> {
+  checkString("directory", directory);
   const runFile = path.join(directory, RUN_FILE);
   const run = validate(runSchema, parse(await read(runFile), runFile), runFile);
   const samplesFile = path.join(directory, SAMPLES_FILE);

@@ -1,0 +1,47 @@
+/** What a chain needs to know of its run, in groups. */
+
+import type { Sampling } from "../engine/sampling.js";
+import type { TokenMetric } from "../engine/sequences.js";
+import type { AnswerEnd } from "./answer-end.js";
+import type { Budget } from "./budget.js";
+import type { DenoisingSettings, ImportanceRatio } from "./denoising.js";
+import type { OnProgress } from "./run-limits.js";
+
+export interface ChainOptions {
+  prompt: Int32Array;
+  policy: {
+    sampling: Sampling;
+    /** Strings that end a text. */
+    stop: readonly string[];
+    seed: number;
+  };
+  guidance: {
+    /** Tokens of one guidance step. */
+    blockTokens: number;
+    /** Whether what draws of one state have in common is decoded once. */
+    sharePrefixes: boolean;
+  };
+  /** How a diffusion model unmasks; null for an autoregressive one. */
+  denoising: DenoisingSettings | null;
+  /** How a diffusion model's rollouts are scored. */
+  ratio: ImportanceRatio;
+  /** What texts carry besides log-probabilities. */
+  metrics: readonly TokenMetric[];
+  /** Ends rollouts once they have answered; null: they go on. */
+  answerEnd: AnswerEnd | null;
+  limits: {
+    /** Longest text, in tokens. */
+    maxTokens: number;
+    budget: Budget;
+    signal: AbortSignal | undefined;
+  };
+  /** Called about ten times a second while texts are drawn. */
+  onProgress: OnProgress | undefined;
+  /** Told what is done in another way than asked for. */
+  onWarning: ((message: string) => void) | undefined;
+}
+
+/** The options of a diffusion model's chain. */
+export interface DenoisingOptions extends ChainOptions {
+  denoising: DenoisingSettings;
+}

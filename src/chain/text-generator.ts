@@ -1,0 +1,266 @@
+/** Draws and scores texts with one model: what an autoregressive chain and its proposal share. */
+
+import type { Model } from "../engine/engine.js";
+import type { Sampling } from "../engine/sampling.js";
+import type { Expansion, Scores, Sequence, Sequences } from "../engine/sequences.js";
+import { type AnswerEnd, answeredPart, tailOf } from "./answer-end.js";
+import { groupsOf, type Reading, toBatches } from "./batches.js";
+import type { NextToken, RedrawnState, Rollout, Text, Usage } from "./chain.js";
+import type { ChainOptions } from "./chain-options.js";
+import { randomKey, type Stream } from "./random-streams.js";
+import { RunLimits } from "./run-limits.js";
+import { type DrawnText, TextWriter } from "./text-writer.js";
+import { appendValues, unknownValues } from "./token-values.js";
+
+/** A text to go on from. */
+export interface Prefix {
+  text: Text & Partial<RedrawnState>;
+  /** Holds the prompt and the text's tokens. */
+  sequence: Sequence;
+}
+
+interface DrawRequest extends Prefix {
+  /** Words 0 to 2 of the random counter. */
+  stream: Stream;
+  maxTokens: number;
+  keep: boolean;
+  /** Keeps the sequence, without its last token, of a text that ended too. */
+  keepEnded?: boolean;
+}
+
+/** What the context counts. */
+type Counted = Omit<Usage, "passes" | "ms">;
+
+export class TextGenerator implements AsyncDisposable {
+  readonly #model: Model;
+  readonly #options: ChainOptions;
+  readonly #writer: TextWriter;
+  readonly #started = performance.now();
+  readonly #before: Counted;
+  readonly #limits: RunLimits;
+  readonly context: Sequences;
+  /** Tokens that ended a text and were chosen without being drawn. */
+  #unfed = 0;
+
+  private constructor(model: Model, context: Sequences, before: Counted, options: ChainOptions) {
+    this.#model = model;
+    this.context = context;
+    this.#before = before;
+    this.#options = options;
+    this.#writer = new TextWriter(model, options);
+    this.#limits = new RunLimits(context, { ...options.limits, onProgress: options.onProgress });
+  }
+
+  /** Takes over a context leased from the model. */
+  static async open(
+    model: Model,
+    context: Sequences,
+    options: ChainOptions,
+  ): Promise<TextGenerator> {
+    return new TextGenerator(model, context, await context.status(), options);
+  }
+
+  get isOutOfBudget(): boolean {
+    return this.#limits.isOutOfBudget;
+  }
+
+  /** A new sequence that holds the prompt. */
+  async prefill(prompt: Int32Array): Promise<Sequence> {
+    const sequence = await this.context.create();
+    await this.read([{ sequence, tokens: prompt }]);
+    return sequence;
+  }
+
+  /** Appends tokens to sequences, a batch a call; a budget that ends leaves the rest unread. */
+  async read(requests: readonly Reading[]): Promise<void> {
+    for (const batch of toBatches(requests, this.context.batchTokens)) {
+      if (this.#limits.isCutOff()) return;
+      await this.#limits.call(() => this.context.prefill(batch));
+    }
+  }
+
+  /**
+   * Draws all in one native call; when the budget ends it, texts are cut off unfinished.
+   *
+   * @param power tokens are drawn with probability ∝ p_ref^power
+   * @param answerEnd texts end once they have answered
+   */
+  async draw(
+    requests: readonly DrawRequest[],
+    { power = 1, answerEnd = null }: { power?: number; answerEnd?: AnswerEnd | null } = {},
+  ): Promise<DrawnText[]> {
+    const { policy, guidance, metrics } = this.#options;
+    const { sampling, stop, seed } = policy;
+    if (requests.length === 0) return [];
+    if (this.#limits.isCutOff()) return requests.map(({ text }) => ({ ...text, sequence: null }));
+    const continuations = await this.#limits.watch(() =>
+      this.context.generate({
+        draws: requests.map(({ text, sequence, ...draw }) => ({
+          ...draw,
+          parent: sequence,
+          position: text.tokens.length,
+          tail: tailOf(text.text, stop, answerEnd),
+        })),
+        ...(power === 1
+          ? { sampling }
+          : { sampling: toPower(sampling, power), reference: sampling }),
+        metrics,
+        key: randomKey(seed),
+        stopStrings: [...stop],
+        answerEnd,
+        sharePrefixes: guidance.sharePrefixes,
+        ...this.#limits.left,
+      }),
+    );
+    this.#limits.spend(continuations.reduce((sum, { tokens }) => sum + tokens.length, 0));
+    this.#limits.report();
+    if (continuations.some(({ finish }) => finish === "budget")) this.#limits.cutOff();
+    return continuations.map((c, i) => this.#writer.extend((requests[i] as DrawRequest).text, c));
+  }
+
+  /** Feeds each text's last token, if it has any, and ranks what comes next; the prefixes stay. */
+  async rank(prefixes: readonly Prefix[], count: number): Promise<Expansion[]> {
+    if (this.#limits.isCutOff()) return [];
+    const requests = prefixes.map(({ text, sequence }) => {
+      return { parent: sequence, token: text.tokens.at(-1) ?? null };
+    });
+    const { sampling } = this.#options.policy;
+    const ranked = await this.#limits.call(() => this.context.expand(requests, count, sampling));
+    this.#limits.spend(requests.filter(({ token }) => token !== null).length);
+    this.#limits.reportNowAndThen();
+    return ranked;
+  }
+
+  /** A text with one token more, which may end it; its sequence is that of the text. */
+  append({ text, sequence }: Prefix, next: NextToken): DrawnText {
+    const longer = this.#writer.append(text, next);
+    if (longer.finishReason === null) return { ...longer, sequence };
+    // The last token is never fed, so the engine doesn't count it.
+    this.#limits.spend(1);
+    this.#unfed += 1;
+    return { ...longer, sequence: null };
+  }
+
+  textOf(tokens: readonly number[]): string {
+    return this.#writer.textOf(tokens);
+  }
+
+  /**
+   * Draws `count` finished texts from each prefix, no further than their answers; `streamOf` names
+   * their random numbers.
+   */
+  async complete(
+    prefixes: readonly Prefix[],
+    count: number,
+    streamOf: (prefix: number, rollout: number) => Stream,
+  ): Promise<Rollout[][]> {
+    const { answerEnd, limits } = this.#options;
+    const hasAnswer = prefixes.map(
+      ({ text }) => answerEnd !== null && answeredPart(text.text, answerEnd) !== null,
+    );
+    const drawn = await this.draw(
+      prefixes.flatMap((prefix, i) =>
+        Array.from({ length: hasAnswer[i] ? 0 : count }, (_, rollout) => ({
+          ...prefix,
+          stream: streamOf(i, rollout),
+          maxTokens: limits.maxTokens - prefix.text.tokens.length,
+          keep: false,
+        })),
+      ),
+      { answerEnd },
+    );
+    return prefixes.map(({ text }, i) => {
+      const answered = { ...text, finishReason: "answered" as const, sequence: null };
+      const texts = hasAnswer[i]
+        ? Array.from({ length: count }, () => answered)
+        : drawn.splice(0, count);
+      return texts.map(
+        (rollout): Rollout => ({
+          ...rollout,
+          logDrawn: sum(rollout.logProbs.slice(text.tokens.length)),
+        }),
+      );
+    });
+  }
+
+  /** Draws what follows a text that was begun from the prefix; `stream` names its random numbers. */
+  async finish({ text, sequence }: Prefix, begun: Text, stream: Stream): Promise<Text> {
+    const maxTokens = this.#options.limits.maxTokens - begun.tokens.length;
+    if (maxTokens === 0) return { ...begun, finishReason: "length" };
+    await using head = await sequence.fork();
+    const added = Int32Array.from(begun.tokens.slice(text.tokens.length));
+    if (added.length > 0) await this.read([{ sequence: head, tokens: added }]);
+    const from = { ...begun, finishReason: null };
+    const [whole] = await this.draw([
+      { text: from, sequence: head, stream, maxTokens, keep: false },
+    ]);
+    return whole ?? from;
+  }
+
+  /**
+   * The rollouts as this model would have drawn them; those that a budget leaves unscored have
+   * probability 0.
+   */
+  async score(
+    prefixes: readonly Prefix[],
+    rollouts: readonly (readonly Rollout[])[],
+  ): Promise<Rollout[][]> {
+    const { policy, metrics, limits } = this.#options;
+    const requests = prefixes.flatMap(({ text, sequence }, i) =>
+      (rollouts[i] ?? []).map((rollout) => ({
+        ...{ text, rollout },
+        parent: sequence,
+        tokens: Int32Array.from(rollout.tokens.slice(text.tokens.length)),
+      })),
+    );
+    // All at once packs best; with a deadline, as many as fill a batch.
+    const perCall = limits.budget.msLeft === null ? Number.POSITIVE_INFINITY : this.context.outputs;
+    const scores: Scores[] = [];
+    const unscored = requests.filter(({ tokens }) => tokens.length > 0);
+    for (const batch of groupsOf(unscored, perCall)) {
+      if (this.#limits.isCutOff()) break;
+      const scored = await this.#limits.call(() =>
+        this.context.score(batch, policy.sampling, metrics),
+      );
+      scores.push(...scored);
+    }
+    const rescored = requests.map(({ text, rollout, tokens }): Rollout => {
+      const added = (tokens.length > 0 && scores.shift()) || unknownValues(tokens.length);
+      const logDrawn = sum([...added.logProbs]);
+      return { ...rollout, ...appendValues(text, added, metrics), logDrawn };
+    });
+    return prefixes.map((_, i) => rescored.splice(0, rollouts[i]?.length ?? 0));
+  }
+
+  async usage(): Promise<Usage> {
+    const now = await this.context.status();
+    const since = (name: keyof Counted) => now[name] - this.#before[name];
+    return {
+      prefilled: since("prefilled"),
+      generated: since("generated") + this.#unfed,
+      decoded: since("decoded"),
+      scored: since("scored"),
+      passes: 0,
+      forks: since("forks"),
+      decodes: since("decodes"),
+      ms: performance.now() - this.#started,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#limits[Symbol.dispose]();
+    await this.#model.release(this.context);
+  }
+}
+
+/**
+ * The policy with each token's probability raised to a power and normalised. What top-p and min-p
+ * cut off is drawn all the same: under the policy it has probability 0.
+ */
+function toPower(policy: Sampling, power: number): Sampling {
+  return { ...policy, temperature: policy.temperature / power, topP: 1, minP: 0 };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
+}

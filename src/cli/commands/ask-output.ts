@@ -1,0 +1,116 @@
+/** What `ask` shows a person: its plan, the answer, and the evidence for it. */
+import path from "node:path";
+import pc from "picocolors";
+import type { Model } from "../../engine/engine.js";
+import type { Result } from "../../methods/result.js";
+import type { Step } from "../../methods/step.js";
+import type { ModelPlan, Plan } from "../../planning/run-plan.js";
+import { counted, number, percent, seconds } from "../../report/format.js";
+import { bytes, rate } from "../format.js";
+
+export function formatAnswer(result: Result, run: { loadMs: number; model: Model }): string {
+  const rows = [
+    ["answer", formatVote(result)],
+    ["guidance", formatGuidance(result)],
+    ["tokens", formatTokens(result)],
+    ["time", formatTime(result, run)],
+  ];
+  const notes = rows
+    .filter(([, value]) => value !== "")
+    .map(([name = "", value = ""]) => `  ${pc.dim(name.padEnd(9))} ${value}`);
+  return `${result.text.trim()}\n\n${notes.join("\n")}`;
+}
+
+function formatVote({ answer, agreement, steps }: Result): string {
+  const pool = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
+  const shown = answer === null ? pc.yellow("none found") : pc.bold(answer);
+  if (pool.length === 0) return shown;
+  const votes = pool.reduce((sum, { votes }) => sum + votes, 0);
+  const what = answer === null ? "give none" : "agree";
+  return `${shown}   ${percent(agreement)} of ${votes} votes ${what}`;
+}
+
+function formatGuidance({ method, steps, settings, acceptanceRate }: Result): string {
+  const last = steps.at(-1);
+  if (last === undefined) return method;
+  const { rollouts, adaptive } = settings;
+  const candidates =
+    adaptive === null
+      ? settings.candidates
+      : steps.map((step) => step.candidates.length).join(" → ");
+  const ess = steps.map((step) => step.ess.toFixed(1)).join(" → ");
+  const drawn = `${steps.length} step${steps.length > 1 ? "s" : ""} of ${candidates} candidates`;
+  if (method === "particle") return `${method}, ${drawn}; ESS ${ess}`;
+  if (acceptanceRate !== undefined) {
+    return `${method}, ${drawn}; ${percent(acceptanceRate)} of the proposals accepted`;
+  }
+  if (!method.startsWith("ets")) return `${method}, ${drawn}`;
+  const how = settings.ratio === "exact" ? method : `${method} (${settings.ratio} ratio)`;
+  return `${how}, ${drawn} × ${rollouts} rollout${rollouts > 1 ? "s" : ""}; ESS ${ess}`;
+}
+
+function formatTokens({ usage, proposalUsage, steps, stopReason }: Result): string {
+  const cut = stopReason === "length" || stopReason === "budget";
+  const note = cut ? pc.yellow(`   (cut off: ${stopReason})`) : "";
+  const own = `${usage.generated} generated, ${usage.prefilled} prefilled, ${usage.decoded} decoded`;
+  if (proposalUsage === undefined) return `${own}${note}`;
+  const ess = steps.map(({ rolloutEss }) => rolloutEss?.toFixed(1) ?? "–").join(" → ");
+  return `${own}, ${usage.scored} scored; proposal ${proposalUsage.generated}, ESS of its rollouts ${ess}${note}`;
+}
+
+function formatTime({ usage, model }: Result, run: { loadMs: number; model: Model }): string {
+  const { threads } = run.model;
+  const { engine, place } = run.model.describe();
+  const where = place === "cpu" ? `CPU, ${threads} thread${threads > 1 ? "s" : ""}` : engine.gpu;
+  const name = path.basename(model.path, ".gguf");
+  return `${seconds(usage.ms, 2)} (${rate(usage)}) + ${seconds(run.loadMs, 2)} loading ${name}; ${where}`;
+}
+
+/** One line on what an interrupted run had found. */
+export function formatInterrupted(steps: readonly Step[], trace: string | undefined): string {
+  const last = steps.at(-1);
+  const kept = trace === undefined ? "" : ` The steps so far are in ${trace}.`;
+  if (last === undefined) return `Interrupted before the first step was done.${kept}`;
+  const pool = last.candidates.flatMap(({ completions }) => completions);
+  const best = pool.reduce((a, b) => (b.reward > a.reward ? b : a));
+  return `Interrupted after step ${steps.length}.${kept} Best text so far:\n${best.text.trim()}`;
+}
+
+/** What `ask -v` says before work starts. */
+export function formatPlan(plan: Plan): string {
+  const { method, candidates, rollouts, steps, blockTokens, promptTokens, maxTokens } = plan;
+  const rows: [string, string][] = [
+    [
+      "plan",
+      `${method}: ${counted(steps, "step")} of ${counted(blockTokens, "token")}, ${counted(candidates, "candidate")} × ${counted(rollouts, "rollout")}; ${counted(promptTokens, "prompt token")}, answer up to ${number(maxTokens)}`,
+    ],
+    ...rowsOf(plan.model, ""),
+    ...(plan.proposal ? rowsOf(plan.proposal, "proposal's ") : []),
+    [
+      "peak",
+      `${bytes(plan.peakBytes)} expected; ${bytes(plan.freeBytes)} free where the context is made`,
+    ],
+  ];
+  return rows.map(([name, value]) => `  ${pc.dim(name.padEnd(18))} ${value}`).join("\n");
+}
+
+function rowsOf(model: ModelPlan, whose: string): [string, string][] {
+  const { cells, sequences, batchTokens, outputs, kvType, parallel, waves } = model;
+  const { weights, vocabulary, kvCache, logits, compute } = model.memory;
+  const { prefilled, generated, scored } = model.tokens;
+  return [
+    [
+      `${whose}context`,
+      `${number(cells)} cells (${kvType}, unified), ${counted(sequences, "sequence")}; batches of ${number(batchTokens)} tokens, ${number(outputs)} outputs`,
+    ],
+    [`${whose}draws`, `${number(parallel)} side by side, ${counted(waves, "wave")} a step`],
+    [
+      `${whose}memory`,
+      `weights ${bytes(weights)}, vocabulary ${bytes(vocabulary)}, KV cache ${bytes(kvCache)}, logits ${bytes(logits)}, compute ${bytes(compute)}`,
+    ],
+    [
+      `${whose}tokens`,
+      `at most ${number(generated)} generated, ${number(prefilled)} prefilled, ${number(scored)} scored`,
+    ],
+  ];
+}

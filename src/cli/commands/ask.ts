@@ -1,0 +1,213 @@
+import { text as readAll } from "node:stream/consumers";
+import { Command } from "commander";
+import { bundledDefaults } from "../../engine/bundled-models.js";
+import { checkOneOf } from "../../engine/check.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import { checkTaken, METHOD_NAMES, METHODS, type MethodOptions } from "../../methods/registry.js";
+import type { Step } from "../../methods/step.js";
+import type { Plan } from "../../planning/run-plan.js";
+import { type OpenedReward, openReward } from "../../rewards/named.js";
+import { findTask, taskNames } from "../../tasks/index.js";
+import { answersOf, type Task, type TaskPrompt } from "../../tasks/task.js";
+import { VERSION } from "../../version.js";
+import { exitWith, failStalled, Interrupted, interruptSignal } from "../exit.js";
+import {
+  addMethodOptions,
+  hasPresetReward,
+  type MethodFlags,
+  toMethodOptions,
+} from "../method-flags.js";
+import { addModelOptions, loadNamedModel, loadProposal } from "../model-flags.js";
+import { numberOption } from "../numbers.js";
+import { writeOutput } from "../write-output.js";
+import { formatAnswer, formatInterrupted, formatPlan } from "./ask-output.js";
+
+interface AskFlags extends MethodFlags {
+  method: string;
+  task?: string;
+  seed?: number;
+  json?: boolean;
+  quiet?: boolean;
+  verbose?: boolean;
+  trace?: string;
+  report?: string;
+}
+
+export function askCommand(): Command {
+  const command = new Command("ask")
+    .description("Answer one question by guided sampling.")
+    .argument("[prompt]", "the question; - or nothing reads it from standard input");
+  addModelOptions(command).option("--method <name>", METHOD_NAMES.join(", "), "ets");
+  return addMethodOptions(command, askedMethods)
+    .option(
+      "--task <name>",
+      `how answers are found: ${taskNames().join(", ")}, module:FILE (default: any form)`,
+    )
+    .option("--seed <n>", "the same seed gives the same answer (default: 0)", numberOption)
+    .option("-v, --verbose", "print the plan before work starts: context, memory, tokens")
+    .option("--json", "print the whole result as one JSON object")
+    .option("-q, --quiet", "print the answer's text alone")
+    .option("--trace <file>", "write the run, every candidate and rollout, as JSON")
+    .option("--report <file>", "write how the answer was found, as one HTML page")
+    .action(ask);
+}
+
+/** The method that was named, whose help is then shown. */
+function askedMethods(command: Command): string[] {
+  const isGiven = command.getOptionValueSource("method") === "cli";
+  return isGiven ? [String(command.opts().method)] : [];
+}
+
+async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
+  const { checkOptions } = await import("../../methods/resolve-options.js");
+  const { liveText, progressBar } = await import("../terminal.js");
+  const name = checkOneOf("--method", flags.method, METHOD_NAMES);
+  const task = await taskOf(flags);
+  const options = toAskOptions(flags, task);
+  const needsProposal = METHODS[name].proposal !== undefined;
+  if (flags.proposal !== undefined && !needsProposal) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `--proposal needs --method ets-is, not ${name}`);
+  }
+  checkTaken(name, options);
+  checkOptions(METHODS[name], options);
+  const question = await readPrompt(prompt);
+  const asked = toAskPrompt(flags, task, question);
+  const signal = interruptSignal();
+
+  let plan: Plan | undefined;
+  const steps: Step[] = [];
+  const bar = progressBar();
+  const live = liveText();
+  process.once("beforeExit", failStalled);
+  try {
+    await using opened = await openNamedReward(flags, task, signal);
+    const started = performance.now();
+    await using model = await loadNamedModel(flags, signal);
+    await using proposal = needsProposal ? await loadProposal(flags, model, signal) : null;
+    const loadMs = performance.now() - started;
+    const result = await METHODS[name](model, asked.prompt, {
+      ...options,
+      raw: options.raw ?? asked.raw,
+      stop: [...asked.stop, ...(options.stop ?? [])],
+      ...(opened && { reward: opened.reward }),
+      ...(proposal && { proposal }),
+      onWarning: (message) => console.error(message),
+      onPlan: (planned) => {
+        plan = planned;
+        if (flags.verbose) console.error(formatPlan(planned));
+      },
+      signal,
+      onStep: (step) => steps.push(step),
+      onProgress: ({ step, steps: total, generated, shown }) => {
+        const where = `step ${step + 1} of ${total}, ${generated} tokens`;
+        if (model.kind === "autoregressive") bar.show(step / total, where);
+        else if (shown !== undefined) live.show(where, shown);
+      },
+    });
+    bar.close();
+    live.close();
+    if (flags.json) console.log(JSON.stringify(result));
+    else if (flags.quiet) console.log(result.text);
+    else console.log(formatAnswer(result, { loadMs, model }));
+    await writeFiles(flags, { question, ...result });
+  } catch (error) {
+    bar.close();
+    live.close();
+    if (error instanceof Interrupted) await keepPartial(plan, steps, question, flags);
+    throw error;
+  } finally {
+    process.off("beforeExit", failStalled);
+  }
+}
+
+async function taskOf({ task, model }: AskFlags): Promise<Task | undefined> {
+  const name = task ?? bundledDefaults(model).task;
+  return name === undefined ? undefined : findTask(name);
+}
+
+/** What the library is asked for, by the flags that were given; the reward is opened later. */
+function toAskOptions(flags: AskFlags, task: Task | undefined): MethodOptions {
+  return {
+    ...toMethodOptions(flags, task?.name),
+    ...(flags.seed !== undefined && { seed: flags.seed }),
+    ...(task && { extract: (text: string) => task.extract(text) }),
+  };
+}
+
+async function readPrompt(prompt: string | undefined): Promise<string> {
+  if (prompt !== undefined && prompt !== "-") return prompt;
+  if (prompt === undefined && process.stdin.isTTY) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected a question, got none", {
+      fix: 'llama-ets ask "Sam has 12 apples and eats 5. How many are left?"',
+    });
+  }
+  return (await readAll(process.stdin)).trim();
+}
+
+/** What the model is asked: the question, or under a preset the task's few-shot text around it. */
+function toAskPrompt(
+  { preset }: AskFlags,
+  task: Task | undefined,
+  question: string,
+): Pick<TaskPrompt, "prompt" | "stop" | "raw"> {
+  if (task === undefined || preset === undefined) return { prompt: question, stop: [], raw: false };
+  return task.prompt({ id: "asked", prompt: question, gold: "" }, "paper");
+}
+
+/** The reward that `--reward` names; null: the preset's. */
+async function openNamedReward(
+  flags: AskFlags,
+  task: Task | undefined,
+  signal: AbortSignal,
+): Promise<OpenedReward | null> {
+  if (hasPresetReward(flags)) return null;
+  return openReward(flags.reward, {
+    ...(task && answersOf(task)),
+    loadModel: (model) => loadNamedModel({ ...flags, model }, signal),
+  });
+}
+
+/** Writes the trace, and the report drawn from it, where they were asked for. Throws `ERR_WRITE`. */
+async function writeFiles({ trace, report }: AskFlags, run: object): Promise<void> {
+  if (trace === undefined && report === undefined) return;
+  const { TRACE_FORMAT } = await import("../../report/trace-format.js");
+  const content = JSON.stringify({ format: TRACE_FORMAT, ...run });
+  if (trace !== undefined) await writeOutput("trace", trace, content);
+  if (report === undefined) return;
+  const { parseTrace } = await import("../../report/trace.js");
+  const { runReport } = await import("../../report/run/run-report.js");
+  await writeOutput("report", report, await runReport(parseTrace(JSON.parse(content), report)));
+}
+
+/** What an interrupted run had: its steps in the trace, the best text as a line. */
+async function keepPartial(
+  plan: Plan | undefined,
+  steps: Step[],
+  question: string,
+  flags: AskFlags,
+): Promise<void> {
+  const partial = {
+    method: flags.method,
+    stopReason: "interrupted",
+    plan,
+    steps,
+    question,
+    prompt: { text: question },
+    flags,
+    versions: { llamaEts: VERSION, node: process.versions.node },
+  };
+  if (flags.json) console.log(JSON.stringify(partial));
+  const isKept = (await tryFiles(flags, partial)) && flags.trace !== undefined;
+  console.error(formatInterrupted(steps, isKept ? flags.trace : undefined));
+}
+
+/** Tells what went wrong; an interrupted run ends as one all the same. */
+async function tryFiles(flags: AskFlags, partial: object): Promise<boolean> {
+  try {
+    await writeFiles(flags, partial);
+    return true;
+  } catch (error) {
+    exitWith(error);
+    return false;
+  }
+}

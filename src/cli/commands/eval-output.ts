@@ -1,0 +1,119 @@
+/** What `eval` shows: how far it is, and what it came to. */
+import pc from "picocolors";
+import type { Evaluation } from "../../evaluate/evaluate.js";
+import type { EvaluationProgress } from "../../evaluate/progress.js";
+import type { FailedSample, MethodSummary } from "../../evaluate/store/run-files.js";
+import { percent } from "../../report/format.js";
+import { duration, rate } from "../format.js";
+import { progressBar } from "../terminal.js";
+
+/** Between two lines on standard error where there is no terminal. */
+const LINE_INTERVAL_MS = 10_000;
+
+interface EvalProgress {
+  /** What was shown last. */
+  readonly last: EvaluationProgress | undefined;
+  show(progress: EvaluationProgress): void;
+  /** A line for the reader, above the bar. */
+  say(message: string): void;
+  /** Why a sample failed: the first of each kind. */
+  sayOfFailure(error: FailedSample["error"]): void;
+  close(): void;
+}
+
+/** A bar with what is known so far; without a terminal, a line every ten seconds. */
+export function evalProgress(): EvalProgress {
+  const bar = progressBar();
+  let lineAt = performance.now() + LINE_INTERVAL_MS;
+  let last: EvaluationProgress | undefined;
+  const failures = new Set<string>();
+  const say = (message: string) => {
+    bar.close();
+    console.error(message);
+  };
+  return {
+    get last() {
+      return last;
+    },
+    show(progress) {
+      last = progress;
+      const label = formatProgress(progress);
+      bar.show(progress.done / Math.max(1, progress.total), label);
+      if (process.stderr.isTTY || performance.now() < lineAt) return;
+      lineAt = performance.now() + LINE_INTERVAL_MS;
+      console.error(label);
+    },
+    say,
+    sayOfFailure({ code, message }) {
+      if (failures.has(code)) return;
+      failures.add(code);
+      say(`A sample failed: ${message} (${code})`);
+    },
+    close: () => bar.close(),
+  };
+}
+
+/** `120/1000  3m 20s left  4120 tokens/s  sample 41%  ets 62%`. */
+function formatProgress({
+  done,
+  total,
+  drawn,
+  ms,
+  generated,
+  methods,
+}: EvaluationProgress): string {
+  const left = drawn === 0 ? "" : `${duration((ms / drawn) * (total - done))} left`;
+  const accuracies = Object.entries(methods)
+    .filter(([, { n }]) => n > 0)
+    .map(([name, { n, correct }]) => `${name} ${percent(correct / n)}`);
+  return [`${done}/${total}`, left, rate({ generated, ms }), ...accuracies]
+    .filter((part) => part !== "")
+    .join("  ");
+}
+
+export function formatEvaluation({ directory, summary, run, drawn, kept }: Evaluation): string {
+  const names = Object.keys(summary.methods);
+  const width = Math.max(6, ...names.map((name) => name.length));
+  const head = [
+    "method".padEnd(width),
+    "    n",
+    "accuracy",
+    "95% interval",
+    "tokens/sample",
+    " s/sample",
+  ];
+  const rows = Object.entries(summary.methods).map(([name, method]) => row(name, width, method));
+  const failed = Object.values(summary.methods).reduce((sum, method) => sum + method.failed, 0);
+  const note = `${drawn} samples drawn, ${kept} were there; ${run.task}, graded ${run.mode}; in ${directory}`;
+  return [
+    pc.dim(head.join("  ")),
+    ...rows,
+    "",
+    note,
+    ...(failed > 0
+      ? [pc.yellow(`${failed} samples failed and count as wrong; --resume tries them again`)]
+      : []),
+  ].join("\n");
+}
+
+function row(name: string, width: number, method: MethodSummary): string {
+  const { n, accuracy, ci95, generated, proposal, ms } = method;
+  const [low, high] = ci95;
+  const tokens = (generated + (proposal?.generated ?? 0)) / n;
+  return [
+    name.padEnd(width),
+    String(n).padStart(5),
+    pc.bold(percent(accuracy, 1).padStart(8)),
+    `${percent(low, 1)} – ${percent(high, 1)}`.padStart(12),
+    tokens.toFixed(0).padStart(13),
+    (ms / n / 1000).toFixed(2).padStart(9),
+  ].join("  ");
+}
+
+/** One line on what an interrupted evaluation has. */
+export function formatInterrupted(out: string, progress: EvaluationProgress | undefined): string {
+  if (progress === undefined)
+    return `Interrupted before the first sample; nothing new is in ${out}.`;
+  const { done, total } = progress;
+  return `Interrupted: ${done} of ${total} samples are kept in ${out}; the same command with --resume goes on.`;
+}

@@ -1,0 +1,55 @@
+import { once } from "node:events";
+import { Command } from "commander";
+import { checkOneOf } from "../../engine/check.js";
+import type { RowVerdict } from "../../tasks/grade-rows.js";
+import { findTask, taskNames } from "../../tasks/index.js";
+import { GRADING_MODES } from "../../tasks/task.js";
+import { interruptSignal } from "../exit.js";
+
+interface GradeFlags {
+  mode: string;
+  data?: string;
+  allowCodeExecution?: boolean;
+}
+
+export function gradeCommand(): Command {
+  return new Command("grade")
+    .description("Grade outputs made elsewhere: one JSON verdict a line, in the rows' order.")
+    .argument("<task>", `${taskNames().join(", ")}, module:FILE`)
+    .argument(
+      "<file>",
+      ".jsonl, .jsonl.gz or .csv of rows {id?, output | answer, gold, choices?}; humaneval {task_id, completion}; - reads JSON lines from standard input",
+    )
+    .option("--mode <mode>", "fair, or compat with lm-evaluation-harness", "fair")
+    .option("--data <file>", "the task's data, for rows that name its items")
+    .option("--allow-code-execution", "let humaneval run the programs, in a sandbox")
+    .action(grade);
+}
+
+async function grade(name: string, file: string, flags: GradeFlags): Promise<void> {
+  const { gradeRows, itemsById } = await import("../../tasks/grade-rows.js");
+  const mode = checkOneOf("--mode", flags.mode, GRADING_MODES);
+  const task = await findTask(name);
+  const signal = interruptSignal();
+  const allowCodeExecution = flags.allowCodeExecution ?? false;
+  await using grader = await task.openGrader({ mode, allowCodeExecution, signal });
+  const items = await itemsById(task, flags.data, { signal });
+  if (grader.isolation !== undefined) console.error(`Programs run in ${grader.isolation}.`);
+  for await (const verdict of gradeRows(grader, file, items)) {
+    signal.throwIfAborted();
+    await writeLine(JSON.stringify(shown(verdict)));
+    // The reader has seen enough.
+    if (process.stdout.destroyed) return;
+  }
+}
+
+async function writeLine(line: string): Promise<void> {
+  if (process.stdout.write(`${line}\n`)) return;
+  const { stdout } = process;
+  await Promise.race([once(stdout, "drain"), once(stdout, "close")]).catch(() => {});
+}
+
+/** A program is long; what matters of it is how it ended. */
+function shown({ id, extracted, correct, result }: RowVerdict): object {
+  return result === undefined ? { id, extracted, correct } : { id, result };
+}

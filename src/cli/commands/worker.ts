@@ -1,0 +1,61 @@
+import { Command } from "commander";
+import { Interrupted, interruptSignal } from "../exit.js";
+import {
+  addModelOptions,
+  loadNamedModel,
+  type ModelFlags,
+  proposalSource,
+} from "../model-flags.js";
+import { numberOption } from "../numbers.js";
+
+interface WorkerFlags extends ModelFlags {
+  queue: string;
+  proposal?: string;
+  reward?: string;
+  task?: string;
+  concurrency?: number;
+}
+
+export function workerCommand(): Command {
+  const command = new Command("worker")
+    .description("Draw samples for evaluations on other machines (eval --queue), until stopped.")
+    .requiredOption("--queue <url>", "redis://host:6379");
+  return addModelOptions(command)
+    .option("--proposal <model>", "ets-is: the smaller model that draws the rollouts")
+    .option("--reward <reward>", "as the evaluation has it (default: self-consistency)")
+    .option("--task <module:FILE>", "a task of your own, as the evaluation has it")
+    .option("--concurrency <n>", "runs side by side, decoded together (default: 1)", numberOption)
+    .action(work);
+}
+
+async function work(flags: WorkerFlags): Promise<void> {
+  const { runWorker } = await import("../../evaluate/queue/worker.js");
+  const signal = interruptSignal();
+  let drawn = 0;
+  try {
+    await using model = await loadNamedModel(flags, signal);
+    const source = proposalSource(flags);
+    await using proposal =
+      source === undefined ? null : await loadNamedModel({ ...flags, model: source }, signal);
+    console.error(`Waiting for samples to draw with ${model.path}; Ctrl-C ends it`);
+    await runWorker(model, {
+      ...{ queue: flags.queue, signal },
+      ...(proposal && { proposal }),
+      ...(flags.reward !== undefined && { reward: flags.reward }),
+      ...(flags.task !== undefined && { task: flags.task }),
+      ...(flags.concurrency !== undefined && { concurrency: flags.concurrency }),
+      onSample: ({ item, method, error }) => {
+        drawn++;
+        if (error !== undefined) console.error(`${item} ${method}: ${error}`);
+      },
+      onWarning: (message) => console.error(message),
+      onConnection: (isConnected) =>
+        console.error(isConnected ? "Redis is back" : "Redis is lost; trying again"),
+    });
+  } catch (error) {
+    if (error instanceof Interrupted) {
+      console.error(`Stopped after ${drawn} samples; what was under way is back on the queue.`);
+    }
+    throw error;
+  }
+}

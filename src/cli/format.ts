@@ -1,0 +1,34 @@
+/** Numbers as the terminal shows them, besides those of reports. */
+
+/** `2.5 GiB`; MiB below one. */
+export function bytes(count: number): string {
+  const [divisor, unit] = count < 2 ** 30 ? [2 ** 20, "MiB"] : [2 ** 30, "GiB"];
+  const value = count / divisor;
+  return `${value.toFixed(value < 100 ? 1 : 0)} ${unit}`;
+}
+
+/** With one decimal, without the unit. */
+export function gibibytes(count: number): string {
+  return (count / 2 ** 30).toFixed(1);
+}
+
+/** Tokens a second. */
+export function rate({ generated, ms }: { generated: number; ms: number }): string {
+  return `${Math.round((generated / ms) * 1000)} tokens/s`;
+}
+
+/** `3m 20s`. */
+export function duration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds}s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60
+    ? `${minutes}m ${seconds % 60}s`
+    : `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
+}
+
+/** Percentage points with their sign. */
+export function points(share: number): string {
+  const shown = Math.abs(100 * share).toFixed(1);
+  return shown === "0.0" ? shown : `${share > 0 ? "+" : "−"}${shown}`;
+}

@@ -1,0 +1,96 @@
+/** The options by which commands name a model, and the models that they name. */
+import type { Command } from "commander";
+import { BUNDLED_PROPOSAL, DEFAULT_MODEL } from "../engine/bundled-models.js";
+import type { Model } from "../engine/engine.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import { loadModel } from "../engine/local/load-model.js";
+import type { GpuChoice } from "../engine/local/locate-engine.js";
+import type { AttentionChoice } from "../engine/local/own-attention.js";
+import { gibibytes } from "./format.js";
+import { numberOption, numberOrAuto } from "./numbers.js";
+
+export interface ModelFlags {
+  model: string;
+  gpu: string;
+  engine?: string;
+  attention?: AttentionChoice;
+  gpuLayers?: number;
+  threads: number | "auto";
+}
+
+/** Which libraries of llama.cpp to run on. */
+export const ENGINE_OPTION = [
+  "--engine <dir>",
+  "engine of your own, from `npm run build:engine` (default: $LLAMA_ETS_ENGINE)",
+] as const;
+
+/** Who computes attention on a CPU. */
+export const ATTENTION_OPTION = [
+  "--attention <kind>",
+  "who computes attention on a CPU: auto, engine or own (default: $LLAMA_ETS_ATTENTION, or auto)",
+] as const;
+
+export function addModelOptions(command: Command): Command {
+  return command
+    .option(
+      "-m, --model <model>",
+      "GGUF file, hf:user/repo:Q4_K_M, or a bundled name",
+      DEFAULT_MODEL,
+    )
+    .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
+    .option(...ENGINE_OPTION)
+    .option(...ATTENTION_OPTION)
+    .option("--gpu-layers <n>", "layers kept on the GPU (default: all)", numberOption)
+    .option("--threads <n>", "CPU threads, or auto", numberOrAuto, "auto");
+}
+
+/** Loads the model that the options name, with a progress bar. */
+export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): Promise<Model> {
+  const { progressBar } = await import("./terminal.js");
+  const bar = progressBar();
+  try {
+    return await loadModel(flags.model, {
+      gpu: flags.gpu === "off" || flags.gpu === "false" ? false : (flags.gpu as GpuChoice),
+      threads: flags.threads,
+      ...(flags.engine !== undefined && { engine: flags.engine }),
+      ...(flags.attention !== undefined && { attention: flags.attention }),
+      ...(flags.gpuLayers !== undefined && { gpuLayers: flags.gpuLayers }),
+      ...(signal && { signal }),
+      onProgress: ({ phase, progress, total }) => {
+        const what = phase === "download" ? "Downloading" : "Loading";
+        const size = total === undefined ? "" : ` of ${gibibytes(total)} GiB`;
+        bar.show(progress, `${what} ${flags.model}${size}`);
+      },
+    });
+  } finally {
+    bar.close();
+  }
+}
+
+interface ProposalFlags extends ModelFlags {
+  proposal?: string;
+}
+
+/** The proposal that is named, or the bundled model's own. */
+export function proposalSource({ model, proposal }: ProposalFlags): string | undefined {
+  return proposal ?? (model === DEFAULT_MODEL ? BUNDLED_PROPOSAL : undefined);
+}
+
+/**
+ * The model that draws the rollouts of ETS-IS: the one named, or the bundled model's; a diffusion
+ * model draws its own.
+ */
+export async function loadProposal(
+  flags: ProposalFlags,
+  model: Model,
+  signal?: AbortSignal,
+): Promise<Model> {
+  const source = proposalSource(flags);
+  if (source !== undefined) return loadNamedModel({ ...flags, model: source }, signal);
+  if (model.kind === "diffusion") return model;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    "Expected --proposal, the model that draws the rollouts",
+    { fix: "a smaller model of the same family" },
+  );
+}

@@ -1,0 +1,169 @@
+/**
+ * Energies of a step's candidates, E(x_s) = E[exp(r(x_0) / λ)], x_0 ~ p_ref(· | x_s), from rollouts:
+ *
+ *   Ê(m) = (1/K) Σ_k w(m, k) exp(r(x_0(m, k)) / λ)
+ *
+ * A candidate that has ended is its own completion, and its energy is exact. Identical candidates
+ * are rolled out once and weigh as many as they are.
+ */
+import type { ChainState, Rollout } from "../chain/chain.js";
+import { type Completion, isPoolSettled, type Reward, scorePool } from "../rewards/reward.js";
+import {
+  type CandidateGroup,
+  groupCandidates,
+  toCompletions,
+  type WeightedRollout,
+} from "./candidate-groups.js";
+import type { ImportanceDiagnostics, RolloutRatio } from "./diagnostics.js";
+import { logSumExp } from "./log-domain.js";
+
+/** A completion, its reward and what it weighs. */
+export interface Scored extends Completion {
+  reward: number;
+  /** log p_ref / p_proposal of the rollout; 0 where p_ref drew it, or the text is the candidate. */
+  logRatio: number;
+  /** log of the term it adds to Σ_m Ê(m): ratio · exp(r / λ), over K, times the candidates. */
+  logWeight: number;
+}
+
+export interface Estimate {
+  /** log Ê(m) for each candidate. */
+  logEnergies: number[];
+  /** What the estimates rest on; a candidate that repeats another has that one's. */
+  completions: Scored[];
+  /** Whether more candidates would hardly change the rewards, by the run's confidence. */
+  isSettled: boolean;
+  /** Absent when p_ref drew every rollout. */
+  importance?: ImportanceDiagnostics;
+  /**
+   * What was drawn, by the number of the first of identical candidates, with its ratios as they came:
+   * an estimate of more candidates of the step goes on from it.
+   */
+  drawn: ReadonlyMap<number, readonly WeightedRollout[]>;
+}
+
+/** Draws K rollouts for each state, and says what each weighs. */
+export interface RolloutSource {
+  /** `numbers` name the states' draws. */
+  draw<S extends ChainState>(
+    states: readonly S[],
+    step: number,
+    numbers: readonly number[],
+  ): Promise<WeightedRollout[][]>;
+  /** The log ratios of all of a step's rollouts as they are to weigh; by default as they came. */
+  weigh?(rollouts: readonly RolloutRatio[]): {
+    logWeights: readonly number[];
+    importance: ImportanceDiagnostics | null;
+  };
+}
+
+export interface EstimateOptions {
+  /** K, for each candidate. */
+  rollouts: number;
+  reward: Reward;
+  lambda: number;
+  /** The prompt's text, for the reward. */
+  prompt: string;
+  /** At which a step counts as settled; null: never. */
+  confidence: number | null;
+  /** Rolls identical candidates out once. */
+  shareDuplicates: boolean;
+  signal: AbortSignal | undefined;
+}
+
+/** A step's candidates, and what is known of them and of the steps before. */
+export interface StepEvidence<S extends ChainState> {
+  step: number;
+  candidates: readonly S[];
+  /** Completions of the steps before, oldest first: rewards may pool them. */
+  earlier: readonly Completion[];
+  /** The estimate of the first of these candidates; what it rests on is not drawn again. */
+  known?: Estimate | null;
+}
+
+/**
+ * Draws the rollouts that are missing and sums up each candidate's energy.
+ *
+ * @throws LlamaEtsError `ERR_REWARD`; the signal's reason
+ */
+export async function estimateEnergies<S extends ChainState>(
+  source: RolloutSource,
+  { step, candidates, earlier, known = null }: StepEvidence<S>,
+  options: EstimateOptions,
+): Promise<Estimate> {
+  const groups = groupCandidates(candidates, options.shareDuplicates);
+  const drawn = new Map(known?.drawn);
+  const open = groups.filter(
+    ({ state, first }) => state.finishReason === null && !drawn.has(first),
+  );
+  const rollouts = await source.draw(
+    open.map(({ state }) => state),
+    step,
+    open.map(({ first }) => first),
+  );
+  for (const [i, { first }] of open.entries()) drawn.set(first, rollouts[i] ?? []);
+  const weighed = source.weigh?.(ratiosOf(drawn, candidates));
+  const weighted = weighed ? reweighted(drawn, weighed.logWeights) : drawn;
+  const sums = await sumEnergies(groups, weighted, step, earlier, options);
+  const importance = weighed?.importance;
+  return { ...sums, drawn, ...(importance && { importance }) };
+}
+
+type Drawn = ReadonlyMap<number, readonly WeightedRollout[]>;
+
+function ratiosOf(drawn: Drawn, candidates: readonly ChainState[]): RolloutRatio[] {
+  return [...drawn].flatMap(([first, rollouts]) => {
+    const { tokens } = candidates[first] as ChainState;
+    return rollouts.map(({ text, logRatio }) => ({
+      name: `${tokens.join()} → ${text.tokens.join()}`,
+      logRatio,
+    }));
+  });
+}
+
+/** The rollouts with other ratios, in their order. */
+function reweighted(drawn: Drawn, logRatios: readonly number[]): Drawn {
+  const ratios = logRatios.values();
+  return new Map(
+    [...drawn].map(([first, rollouts]) => [
+      first,
+      rollouts.map(({ text }) => ({ text, logRatio: ratios.next().value as number })),
+    ]),
+  );
+}
+
+/** Rewards the completions and sums up log Ê(m) = log (1/K) Σ_k ratio(m, k) · exp(r(m, k) / λ). */
+async function sumEnergies<S extends ChainState>(
+  groups: readonly CandidateGroup<S>[],
+  drawn: Drawn,
+  step: number,
+  earlier: readonly Completion[],
+  { rollouts, reward, lambda, prompt, confidence, signal }: EstimateOptions,
+): Promise<Pick<Estimate, "logEnergies" | "completions" | "isSettled">> {
+  const weighted = groups.flatMap((group) =>
+    toCompletions(group, drawn.get(group.first) ?? [], rollouts),
+  );
+  // Cut off by the budget, a text has no reward.
+  const finished = weighted.filter(({ completion }) => completion.finishReason !== null);
+  const pool = finished.map(({ completion }) => completion);
+  const rewards = await scorePool(reward, { prompt, pool, earlier }, step, signal);
+  const completions = finished.map(({ completion, logRatio, logShare }, i): Scored => {
+    const earned = rewards[i] as number;
+    const logWeight = Math.log(completion.samples) + logShare + logRatio + earned / lambda;
+    return { ...completion, reward: earned, logRatio, logWeight };
+  });
+  const logEnergies: number[] = [];
+  for (const { first, members } of groups) {
+    const own = completions.filter(({ candidate }) => candidate === first);
+    const logEnergy = logSumExp(own.map((c) => c.logWeight)) - Math.log(members.length);
+    for (const m of members) logEnergies[m] = logEnergy;
+  }
+  const isSettled =
+    confidence !== null && isPoolSettled(reward, { prompt, pool, earlier }, step, confidence);
+  return { logEnergies, completions, isSettled };
+}
+
+/** A text that p_ref drew weighs 1. */
+export function unweighted(rollouts: readonly Rollout[]): WeightedRollout[] {
+  return rollouts.map((text) => ({ text, logRatio: 0 }));
+}

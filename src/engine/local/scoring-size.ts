@@ -1,0 +1,72 @@
+/** The context that scores continuations of one prompt, as many side by side as fit into memory. */
+import { refuseTooLong } from "../context-length.js";
+import type { ContextNeeds, ContextShape, Model } from "../engine.js";
+import { LlamaEtsError } from "../errors.js";
+import { largest } from "../largest.js";
+import { padCells } from "./memory.js";
+
+/** Share of the free memory that the context may take. */
+const MEMORY_SHARE = 0.8;
+
+interface Work {
+  promptTokens: number;
+  /** Of the longest continuation. */
+  longest: number;
+  continuations: number;
+}
+
+/** Throws `ERR_CONTEXT_FULL` or `ERR_OUT_OF_MEMORY`. */
+export function sizeForScoring(model: Model, work: Work): ContextNeeds {
+  const { promptTokens, longest, continuations } = work;
+  const { limits } = model;
+  const fix = "a shorter prompt or shorter continuations";
+  refuseTooLong(model.info, { promptTokens, maxTokens: longest }, fix);
+  const { place, sharesAttention, bytes, idleBytes, mappedBytes } = model.freeMemory();
+  const usable = MEMORY_SHARE * Math.max(0, bytes + idleBytes - mappedBytes);
+  const shapeOf = (parallel: number) => shapeFor(model, work, parallel, sharesAttention);
+  const needed = (parallel: number) => {
+    const { kvCache, compute, logits } = model.memoryOf(shapeOf(parallel));
+    return kvCache + compute + (place === "gpu" ? 0 : logits);
+  };
+  const most = Math.min(continuations, limits.parallel, limits.sequences - 1);
+  const parallel = largest(most, (count) => needed(count) <= usable);
+  if (parallel === 0) {
+    throw new LlamaEtsError(
+      "ERR_OUT_OF_MEMORY",
+      `A context of ${shapeOf(1).cells} tokens needs ${toMiB(needed(1))} MiB; ${toMiB(usable)} MiB can be used`,
+      { fix },
+    );
+  }
+  const { cells, sequences, batchTokens, outputs } = shapeOf(parallel);
+  const flashAttention = sharesAttention && "shared";
+  return { cells, sequences, batchTokens, outputs, flashAttention };
+}
+
+function shapeFor(
+  { limits }: Model,
+  { promptTokens, longest }: Work,
+  parallel: number,
+  flashAttention: boolean,
+): ContextShape {
+  const sequences = parallel + 1;
+  const outputs = Math.max(limits.outputs, sequences);
+  const cells = padCells(promptTokens + parallel * longest);
+  const read = 2 ** Math.ceil(Math.log2(promptTokens));
+  const batchTokens = Math.min(
+    Math.max(outputs, read),
+    Math.max(outputs, limits.batchTokens),
+    cells,
+  );
+  return {
+    ...{ cells, sequences, batchTokens, outputs, flashAttention },
+    logitRows: outputs + 1,
+    batches: [
+      { tokens: outputs, cells, outputs },
+      { tokens: Math.min(batchTokens, promptTokens), cells: padCells(promptTokens), outputs: 1 },
+    ],
+  };
+}
+
+function toMiB(bytes: number): number {
+  return Math.round(bytes / 2 ** 20);
+}

@@ -1,0 +1,148 @@
+/** Cached texts of an autoregressive model, and what is drawn from them, scored and ranked. */
+import type { Sampling } from "./sampling.js";
+
+/** What can be measured of the distribution of each token, at a cost: only when asked for. */
+export type TokenMetric = "entropies" | "selfCertainties";
+
+/** The metrics asked for, one number a token, in nats. */
+type Metrics = Partial<Record<TokenMetric, Float64Array>>;
+
+/** A text's answer ends with the first `end` behind its first `mark`; neither is empty. */
+export interface AnswerEnd {
+  mark: string;
+  end: string;
+}
+
+/** Words 0 to 2 of the random counter; word 3 is the token's position. */
+export type RandomStream = readonly [number, number, number];
+
+/** Words 0 and 1 of the random key: the seed. */
+export type RandomKey = readonly [number, number];
+
+interface Draw {
+  /** Holds what is continued, with the distribution of the token that comes next. */
+  parent: Sequence;
+  stream: RandomStream;
+  /** Of the first token drawn, in the text. */
+  position: number;
+  maxTokens: number;
+  /** Keeps the sequence of an unfinished text. */
+  keep: boolean;
+  /** Keeps that of a text that ended too; it lacks the last token, and its logits. Default false. */
+  keepEnded?: boolean;
+  /**
+   * The end of the text so far: back to its answer's mark, or as far as a mark or stop string may
+   * have begun.
+   */
+  tail: string;
+}
+
+export interface GenerateRequest {
+  draws: readonly Draw[];
+  sampling: Sampling;
+  /** Another policy to report the drawn tokens under. Default: none. */
+  reference?: Sampling;
+  metrics?: readonly TokenMetric[];
+  key: RandomKey;
+  stopStrings: readonly string[];
+  /** Continuations end once they have answered; null: they go on. */
+  answerEnd: AnswerEnd | null;
+  /** Tokens that all continuations may have together, within one decode. */
+  maxTotalTokens: number;
+  /** Decodes what continuations of one parent have in common once. */
+  sharePrefixes: boolean;
+  /** Ends all continuations after this time, within one decode; null: no limit. */
+  timeLimitMs: number | null;
+}
+
+/** One log-probability a token, in nats. */
+export interface Scores extends Metrics {
+  /** Under the policy; -Infinity outside its support. */
+  logProbs: Float64Array;
+  /** Under the model's softmax. */
+  rawLogProbs: Float64Array;
+}
+
+export interface Continuation extends Scores {
+  tokens: Int32Array;
+  /** Under `reference`; empty without one. */
+  referenceLogProbs: Float64Array;
+  /** `stop`, a stop string; `answered`, the answer's end; `length`, its own `maxTokens`. */
+  finish: "end" | "stop" | "answered" | "length" | "budget";
+  /** Null: none kept. */
+  sequence: Sequence | null;
+}
+
+/** The most probable next tokens of a text, in descending order. */
+export interface Expansion {
+  /** Holds the text with the token it was expanded by. */
+  sequence: Sequence;
+  tokens: Int32Array;
+  logProbs: Float64Array;
+  rawLogProbs: Float64Array;
+}
+
+/** Tokens and time since the sequences were leased, and what is held now. */
+export interface SequencesStatus {
+  prefilled: number;
+  generated: number;
+  decoded: number;
+  scored: number;
+  forks: number;
+  /** Decodes that they had a part in. */
+  decodes: number;
+  /** Nanoseconds in the engine, until a batch's logits are there. */
+  decodeNs: number;
+  /** Nanoseconds of drawing and scoring tokens from logits. */
+  samplingNs: number;
+  cells: number;
+  usedCells: number;
+  sequences: number;
+  freeSequences: number;
+}
+
+/** One run's room for texts. A failed promise is a `LlamaEtsError`. */
+export interface Sequences {
+  /** Tokens of one decode. */
+  readonly batchTokens: number;
+  /** Rows of logits of one decode. */
+  readonly outputs: number;
+  /** What `truncate` can do: "any", cut back to any length; "tip", nothing. Forks are at the tip. */
+  readonly rewind: "any" | "tip";
+  /** An empty sequence. */
+  create(): Promise<Sequence>;
+  /** Appends tokens to several sequences at once, packed into as few decodes as fit. */
+  prefill(requests: readonly { sequence: Sequence; tokens: Int32Array }[]): Promise<void>;
+  /** Draws continuations. */
+  generate(request: GenerateRequest): Promise<Continuation[]>;
+  /** Scores given continuations of cached sequences, which stay as they are. */
+  score(
+    requests: readonly { parent: Sequence; tokens: Int32Array }[],
+    sampling: Sampling,
+    metrics?: readonly TokenMetric[],
+  ): Promise<Scores[]>;
+  /**
+   * Appends a token to a fork of each parent, or none to a fork of it as it is, and ranks what comes
+   * next: the `count` most probable tokens.
+   */
+  expand(
+    requests: readonly { parent: Sequence; token: number | null }[],
+    count: number,
+    sampling: Sampling,
+  ): Promise<Expansion[]>;
+  status(): Promise<SequencesStatus>;
+  /** Tokens generated so far by the running `generate`. */
+  readonly progress: number;
+  /** Makes what runs and waits reject with `ERR_ABORTED`. */
+  abort(): void;
+}
+
+/** Cached tokens of one text. Disposing it frees them, but for those that its forks share. */
+export interface Sequence extends AsyncDisposable {
+  /** Appends tokens and decodes them. */
+  prefill(tokens: Int32Array): Promise<void>;
+  /** A sequence that shares this one's cells. */
+  fork(): Promise<Sequence>;
+  /** Keeps the first `length` tokens; prefill before generating from a shortened sequence. */
+  truncate(length: number): Promise<void>;
+}

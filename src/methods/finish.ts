@@ -1,0 +1,69 @@
+/** How runs end: with the text that the chain came to, one of a step's rollouts, or what is left. */
+import type { ChainState, Text } from "../chain/chain.js";
+import { continuedStream, decidedStream } from "../chain/random-streams.js";
+import type { Scored } from "../energy/estimate.js";
+import { normalise } from "../energy/log-domain.js";
+import type { Run } from "./run.js";
+
+/** A step after which a run may end. */
+interface FinalStep {
+  step: number;
+  candidates: readonly ChainState[];
+  completions: readonly Scored[];
+  /** Index of the candidate that the text goes on from. */
+  chosen: number;
+}
+
+/**
+ * One of the step's texts, drawn with probability ∝ ratio · exp(r / λ): a run that settled, or that
+ * resamples, ends with it. A rollout that ended with its answer is drawn on.
+ */
+export function resampled(run: Run, { step, candidates, completions }: FinalStep): Promise<Text> {
+  return adopt(run, resample(run, completions, step), candidates, step);
+}
+
+/**
+ * The rest of a text whose reward nothing that follows can change, from p_ref, where it and p* agree:
+ * one of its own rollouts, if p_ref drew them.
+ */
+export function decidedText(
+  run: Run,
+  { step, candidates, completions, chosen }: FinalStep,
+): Promise<Text> {
+  const state = candidates[chosen] as ChainState;
+  if (run.proposal === null) {
+    const own = completions.filter((c) => isSame(candidates[c.candidate], state));
+    return adopt(run, resample(run, own, step), candidates, step);
+  }
+  return run.chain.finish(state, state, decidedStream(step, run.settings.guidance.candidates));
+}
+
+/** The most complete of unfinished texts. */
+export function longest(states: readonly ChainState[]): ChainState {
+  return states.reduce((a, b) => (b.text.length > a.text.length ? b : a));
+}
+
+function resample(run: Run, completions: readonly Scored[], step: number): Scored {
+  const weights = normalise(completions.map(({ logWeight }) => logWeight));
+  return completions[run.choose(weights, step, "rollout")] as Scored;
+}
+
+/** A rollout as the text of the run. */
+async function adopt(
+  run: Run,
+  drawn: Scored,
+  candidates: readonly ChainState[],
+  step: number,
+): Promise<Text> {
+  const { candidate, rollout, finishReason } = drawn;
+  const state = candidates[candidate];
+  if (finishReason !== "answered" || rollout === null || state === undefined) return drawn;
+  const { rollouts } = run.settings.guidance;
+  const proposed = run.proposal === null ? null : rollouts;
+  const stream = continuedStream(step, candidate, rollout, proposed);
+  return run.chain.finish(state, drawn, stream);
+}
+
+function isSame(a: ChainState | undefined, b: ChainState): boolean {
+  return a?.tokens.join() === b.tokens.join();
+}

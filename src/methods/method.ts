@@ -1,0 +1,75 @@
+/** What a method says of itself: names, checks, plans, help and reports derive from it. */
+import type { DenoisingSettings } from "../chain/denoising.js";
+import type { Demand } from "../planning/context-plan.js";
+import type { RunShape } from "../planning/run-shape.js";
+import type { RunBounds } from "../planning/token-bounds.js";
+import type { AnswerExtractor } from "../rewards/answer.js";
+import type { Reward } from "../rewards/reward.js";
+import type { AdaptiveOptions, AdaptiveRule } from "./adaptive.js";
+import type { OptionSpec, OwnOptions, ValuesOf } from "./option.js";
+import type { CommonOptions, GuidanceOption } from "./options.js";
+import type { Guidance, Resolved } from "./settings.js";
+
+/** Which of a guided run's numbers a method leaves open, and the values of the others. */
+export type Fixed = Partial<Pick<Guidance, "candidates" | "rollouts" | "steps" | "blockTokens">>;
+
+/** Why something can't be done, and what can. */
+export interface Refusal {
+  message: string;
+  fix: string;
+}
+
+/** How reports tell of a method's steps. */
+export interface Story {
+  /** Whether each step's candidates continue the one that was kept before. */
+  continues: boolean;
+  /** What `logEnergies` are: estimated energies, or what texts are compared by. */
+  energies: "log Ê" | "log weight";
+  /** What of a step is worth a line of its own. */
+  shows: readonly ("rollouts" | "ess")[];
+}
+
+/** A method, but for its algorithm. */
+export interface MethodFacts<O extends OwnOptions = OwnOptions> {
+  /** As `--method` has it. */
+  readonly name: string;
+  /** One line of help. */
+  readonly summary: string;
+  /** The options that it alone takes, or shares with few. */
+  readonly own: O;
+  /** Those of guided runs that change what it does; the others are left out of its help. */
+  readonly guidance: readonly GuidanceOption[];
+  /** The options of its proposal, if it has one. */
+  readonly proposal?: Readonly<Record<string, OptionSpec>>;
+  /** The method that it becomes when it is given a proposal. */
+  readonly withProposal?: MethodFacts;
+  /** Defaults that differ from those common to all. */
+  readonly defaults?: CommonOptions;
+  /** Options that it sets, whatever is given. */
+  readonly overrides?: CommonOptions;
+  fixed?(maxTokens: number): Fixed;
+  /** When an adaptive run may call a vote settled. Default: by the Beta rule. */
+  readonly settles?: readonly AdaptiveRule[];
+  /** The reward of a method that takes none. */
+  reward?(extract: AnswerExtractor, adaptive: Required<AdaptiveOptions> | null): Reward;
+  /** Throws `ERR_INVALID_OPTION` for settings that don't go together. */
+  check?(resolved: Resolved<ValuesOf<O>>): void;
+  /** What it asks of an autoregressive model. */
+  demand(shape: RunShape): Demand;
+  bounds(shape: RunShape, own: ValuesOf<O>): RunBounds;
+  /** Texts that one of its batches adds a token to. Default: those that run side by side. */
+  drawnAtOnce?(shape: RunShape): number;
+  /** Why it can't run on a diffusion model with these settings; null where it can. */
+  refusesDiffusion?(denoising: DenoisingSettings): Refusal | null;
+  /** Whether a diffusion model's keys and values are kept of all its texts at once. */
+  readonly keepsAllTexts?: boolean;
+  readonly story: Story;
+}
+
+/** What methods that draw whole texts fix. */
+export function oneStep(maxTokens: number): Fixed {
+  return { rollouts: 1, steps: 1, blockTokens: maxTokens };
+}
+
+/** How reports tell of methods that draw whole texts. */
+export const WHOLE_TEXTS: Story = { continues: false, energies: "log weight", shows: [] };

@@ -1,0 +1,98 @@
+/** From a method and its options to the plan of a run, or to what would fit. */
+import type { DenoisingSettings } from "../chain/denoising.js";
+import type { Model } from "../engine/engine.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import { type Change, planOrCure } from "../planning/cures.js";
+import { type Plan, planRun as planNeeds } from "../planning/run-plan.js";
+import type { DenoisingShape, RunShape } from "../planning/run-shape.js";
+import type { MethodFacts } from "./method.js";
+import type { OwnOptions, ValuesOf } from "./option.js";
+import { type GivenOptions, resolveOptions } from "./resolve-options.js";
+import type { Resolved } from "./settings.js";
+
+/** A plan, and the options it is for. */
+export interface PlannedRun<Own> {
+  resolved: Resolved<Own>;
+  plan: Plan;
+}
+
+/**
+ * Resolves the options and plans the run. What doesn't fit is refused with what would.
+ *
+ * @throws LlamaEtsError `ERR_CONTEXT_FULL`, `ERR_OUT_OF_MEMORY`, `ERR_INVALID_OPTION`
+ */
+export function planRun<O extends OwnOptions>(
+  method: MethodFacts<O>,
+  model: Model,
+  options: GivenOptions,
+  promptTokens: number,
+): PlannedRun<ValuesOf<O>> {
+  return planOrCure(
+    (change) => tryPlan(method, model, withChange(options, change), promptTokens),
+    () => {
+      const { guidance, limits, denoising } = resolveOptions(method, options, model, promptTokens);
+      const unit = denoising?.blockLength ?? 1;
+      return { candidates: guidance.candidates, maxTokens: limits.maxTokens, unit };
+    },
+  );
+}
+
+/** I and B stand for one another. */
+function withChange(options: GivenOptions, change: Change | undefined): GivenOptions {
+  if (change === undefined) return options;
+  const { blockTokens, ...others } = options;
+  const isKept = blockTokens !== undefined && !("steps" in change);
+  return { ...others, ...(isKept && { blockTokens }), ...change };
+}
+
+function tryPlan<O extends OwnOptions>(
+  method: MethodFacts<O>,
+  model: Model,
+  options: GivenOptions,
+  promptTokens: number,
+): PlannedRun<ValuesOf<O>> {
+  const resolved = resolveOptions(method, options, model, promptTokens);
+  const { denoising, own, limits } = resolved;
+  const refusal = denoising && method.refusesDiffusion?.(denoising);
+  if (refusal) throw new LlamaEtsError("ERR_INVALID_OPTION", refusal.message, refusal);
+  const shape = shapeOf(resolved, promptTokens);
+  const plan = planNeeds({
+    method: method.name,
+    ...{ model, proposal: options.proposal ?? null, shape },
+    demand: method.demand(shape),
+    bounds: method.bounds(shape, own),
+    keepsAllTexts: method.keepsAllTexts ?? false,
+    drawnAtOnce: method.drawnAtOnce?.(shape) ?? null,
+    budgetTokens: limits.budgetOptions.tokens,
+  });
+  return { resolved, plan };
+}
+
+function shapeOf(
+  { guidance, energy, denoising, limits }: Resolved,
+  promptTokens: number,
+): RunShape {
+  const { candidates, rollouts, steps, blockTokens } = guidance;
+  const { proposal, answerEnd } = energy;
+  return {
+    promptTokens,
+    ...{ candidates, rollouts, steps, blockTokens },
+    maxTokens: limits.maxTokens,
+    rereads: answerEnd !== null && steps > 1,
+    proposal: proposal && {
+      ownRollouts: Math.round(rollouts * proposal.mixture),
+      scoresOwn: proposal.ratio === "one-pass",
+      denoising: proposal.denoising && denoisingShape(proposal.denoising),
+    },
+    denoising: denoising && denoisingShape(denoising),
+  };
+}
+
+function denoisingShape(settings: DenoisingSettings): DenoisingShape {
+  const { blockLength, denoisingSteps, cache, cfgScale, parallel } = settings;
+  return {
+    ...{ blockLength, denoisingSteps, cache },
+    guidance: cfgScale > 0,
+    parallel: parallel !== null,
+  };
+}

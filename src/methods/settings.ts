@@ -1,0 +1,146 @@
+/** What a run's options come to: resolved once, in groups, and as the flat record of a result. */
+import type { AnswerEnd } from "../chain/answer-end.js";
+import type { Budget, BudgetOptions } from "../chain/budget.js";
+import type { DenoisingSettings, ImportanceRatio } from "../chain/denoising.js";
+import type { WeightTreatment } from "../energy/importance-sampling.js";
+import type { PromptOptions } from "../engine/prompt.js";
+import type { Sampling } from "../engine/sampling.js";
+import type { AnswerExtractor } from "../rewards/answer.js";
+import type { Reward } from "../rewards/reward.js";
+import type { AdaptiveOptions } from "./adaptive.js";
+import type { CommonOptions, Shortcuts } from "./options.js";
+import type { PresetOptions } from "./preset.js";
+
+/** The reference policy p_ref: the prompt, and how texts are drawn. */
+interface Policy {
+  sampling: Sampling;
+  stop: string[];
+  prompt: PromptOptions;
+  seed: number;
+}
+
+/** How the run is cut into steps, and what is drawn at each. */
+export interface Guidance {
+  /** M. */
+  candidates: number;
+  /** K. */
+  rollouts: number;
+  /** I. */
+  steps: number;
+  /** B. */
+  blockTokens: number;
+  finish: "chain" | "resample";
+  adaptive: Required<AdaptiveOptions> | null;
+  shortcuts: Shortcuts;
+}
+
+/** What texts are worth, and how their energies are estimated. */
+interface Energy {
+  lambda: number;
+  reward: Reward;
+  extract: AnswerExtractor;
+  /** Where rollouts end with their answers; null: nowhere. */
+  answerEnd: AnswerEnd | null;
+  /** Null where the reference draws every rollout. */
+  proposal: ProposalSettings | null;
+}
+
+/** The proposal's part of ETS-IS. */
+export interface ProposalSettings {
+  /** The proposal's file; null while it isn't known. */
+  path: string | null;
+  /** What the proposal draws from: the reference's temperature, or its own, and no truncation. */
+  sampling: Sampling;
+  /** How a diffusion proposal unmasks; null for an autoregressive one. */
+  denoising: DenoisingSettings | null;
+  ratio: ImportanceRatio;
+  weights: WeightTreatment;
+  mixture: number;
+}
+
+interface Limits {
+  maxTokens: number;
+  budget: Budget;
+  /** What the budget was made from. */
+  budgetOptions: BudgetOptions;
+}
+
+/** The options of a run, resolved. `Own` are the method's own. */
+export interface Resolved<Own = unknown> {
+  policy: Policy;
+  guidance: Guidance;
+  energy: Energy;
+  /** Null for an autoregressive model. */
+  denoising: DenoisingSettings | null;
+  limits: Limits;
+  own: Own;
+  preset: Required<PresetOptions> | null;
+  callbacks: Pick<CommonOptions, "signal" | "onPlan" | "onStep" | "onWarning" | "onProgress">;
+}
+
+/** What a result reports of its options: all that a rerun needs. */
+export interface Settings {
+  candidates: number;
+  rollouts: number;
+  steps: number;
+  blockTokens: number;
+  lambda: number;
+  maxTokens: number;
+  /** Null for an autoregressive model. */
+  diffusion: DenoisingSettings | null;
+  reward: string;
+  finish: "chain" | "resample";
+  /** The proposal's file; null without one. */
+  proposal: string | null;
+  /** What the proposal draws from: the reference's temperature, or its own, and no truncation. */
+  proposalSampling: Sampling | null;
+  /** How a diffusion proposal unmasks; null without one. */
+  proposalDiffusion: DenoisingSettings | null;
+  ratio: ImportanceRatio;
+  weights: WeightTreatment;
+  mixture: number;
+  adaptive: Required<AdaptiveOptions> | null;
+  shortcuts: Shortcuts;
+  /** Where rollouts end with their answers; null: nowhere. */
+  answerEnd: AnswerEnd | null;
+  stop: string[];
+  sampling: Sampling;
+  raw: boolean;
+  system: string | null;
+  thinking: boolean;
+  preset: Required<PresetOptions> | null;
+  budget: BudgetOptions;
+  /** The method's own options, such as `moves`. */
+  [own: string]: unknown;
+}
+
+/** The settings of a run as plain data. */
+export function settingsOf({
+  policy,
+  guidance,
+  energy,
+  denoising,
+  limits,
+  own,
+  preset,
+}: Resolved): Settings {
+  const { candidates, rollouts, steps, blockTokens, finish, adaptive, shortcuts } = guidance;
+  const { lambda, reward, answerEnd, proposal } = energy;
+  const { raw = false, system = null, thinking = false } = policy.prompt;
+  return {
+    ...{ candidates, rollouts, steps, blockTokens },
+    ...(own as object),
+    ...{ lambda, maxTokens: limits.maxTokens, diffusion: denoising },
+    ...{ reward: reward.name, finish },
+    proposal: proposal?.path ?? null,
+    proposalSampling: proposal?.sampling ?? null,
+    proposalDiffusion: proposal?.denoising ?? null,
+    ratio: proposal?.ratio ?? "exact",
+    weights: proposal?.weights ?? "exact",
+    mixture: proposal?.mixture ?? 0,
+    ...{ adaptive, shortcuts, answerEnd },
+    ...{ stop: policy.stop, sampling: policy.sampling },
+    ...{ raw, system, thinking },
+    ...{ preset, budget: limits.budgetOptions },
+  };
+}

@@ -1,0 +1,40 @@
+/** What a run needs of a model's context, and what was planned for it. */
+import type { Capacity, ContextMemory } from "../engine/engine.js";
+
+export interface Demand {
+  promptTokens: number;
+  /** The longest text that may be generated. */
+  maxTokens: number;
+  /** Continuations that could run side by side. */
+  parallel: number;
+  /** Sequences kept besides those that run: the prefix and its candidates. */
+  held: number;
+  /** Tokens that the held sequences have beyond the prompt, those in common counted once. */
+  heldTokens: number;
+  /** The most tokens that a continuation adds to what is held. */
+  continuedTokens: number;
+  /** The most tokens read at once besides the prompt. Default 0. */
+  readTokens?: number;
+  /** Whether continuations are scored. Default true. */
+  scores?: boolean;
+  /** Whether log-probabilities of decoding and of scoring are compared. */
+  comparesLogProbs: boolean;
+}
+
+export interface ContextPlan extends Capacity {
+  /** Continuations that run side by side. */
+  parallel: number;
+  /** Rounds that the continuations of one step take. */
+  waves: number;
+  kvType: "f16" | "f32";
+  flashAttention: boolean | "auto" | "engine" | "shared";
+  /** Whether that is a matter of speed alone. */
+  anyAttention: boolean;
+  memory: ContextMemory;
+}
+
+/** Plans of contexts in use together, and the bytes free where the first one is made. */
+export interface PlannedContexts {
+  contexts: ContextPlan[];
+  freeBytes: number;
+}

@@ -1,0 +1,181 @@
+/** Plans the contexts of autoregressive models: what they hold, and what runs in them at once. */
+import { refuseTooLong } from "../engine/context-length.js";
+import type { Capacity, FreeMemory, Model, Place } from "../engine/engine.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import { largest } from "../engine/largest.js";
+import { type AttentionKind, fastestAttention } from "./attention.js";
+import type { ContextPlan, Demand, PlannedContexts } from "./context-plan.js";
+import { fitInMemory, freeBytes, outOfMemory, type PlacedPlan } from "./memory.js";
+
+/** What planning asks of a model. */
+export type PlannedModel = Pick<
+  Model,
+  "info" | "limits" | "memoryOf" | "memoryOfDenoiser" | "freeMemory" | "checkExtends"
+>;
+
+export interface ContextRequest {
+  model: PlannedModel;
+  demand: Demand;
+  /** Where the context will live. */
+  free: FreeMemory;
+  /** Continuations beyond which running more side by side gains little; default: the model's. */
+  parallelLimit?: number;
+}
+
+/** Plans contexts of models for one run, as `planContexts` does, by what is free now. */
+export function planTogether(
+  wanted: readonly { model: PlannedModel; demand: Demand }[],
+): PlannedContexts {
+  const requests = wanted.map(({ model, demand }) => {
+    model.checkExtends();
+    return { model, demand, free: model.freeMemory() };
+  });
+  return { contexts: planContexts(requests), freeBytes: freeBytes(requests) };
+}
+
+/**
+ * Plans contexts that are in use together; work that doesn't fit at once runs in waves. Throws
+ * `ERR_CONTEXT_FULL` when prompt and text exceed the model's context length, `ERR_INVALID_OPTION`
+ * when more texts are kept than a context holds, and `ERR_OUT_OF_MEMORY` when not even one
+ * continuation at a time fits into memory.
+ */
+export function planContexts(requests: readonly ContextRequest[]): ContextPlan[] {
+  for (const request of requests) refuseImpossible(request);
+  const mostOf = ({ model: { limits }, demand, parallelLimit = limits.parallel }: ContextRequest) =>
+    Math.min(demand.parallel, parallelLimit, limits.sequences - demand.held);
+  const plansFor = (parallel: number): PlacedPlan[] =>
+    requests.map((request) => {
+      const plan = planContext(request, Math.min(parallel, mostOf(request)));
+      return { ...request, plan };
+    });
+  const most = Math.max(...requests.map(mostOf));
+  const parallel = largest(most, (count) => fitInMemory(plansFor(count)));
+  if (parallel === 0) throw outOfMemory(plansFor(1));
+  return plansFor(parallel).map(({ plan }) => plan);
+}
+
+function refuseImpossible({ model: { info, limits }, demand }: ContextRequest): void {
+  refuseTooLong(info, demand);
+  const { held } = demand;
+  if (held >= limits.sequences) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `A step would keep ${held} texts beside the one that runs; llama.cpp holds ${limits.sequences} in all`,
+    );
+  }
+}
+
+/** A context in which `parallel` continuations run side by side, whether it fits or not. */
+function planContext({ model, demand, free }: ContextRequest, parallel: number): ContextPlan {
+  const { promptTokens, maxTokens, held, heldTokens, continuedTokens, readTokens = 0 } = demand;
+  const { scores = true } = demand;
+  const { limits } = model;
+  const flashAttention = chooseAttention(demand, parallel, free);
+  const sequences = parallel + held;
+  const outputs = Math.max(limits.outputs, sequences);
+  const continued = Math.max(parallel * continuedTokens, maxTokens);
+  const cells = toUnits(promptTokens + heldTokens + continued, model);
+  // Powers of two: prompts of about one length share a context.
+  const readAtOnce = 2 ** Math.ceil(Math.log2(Math.max(promptTokens, readTokens)));
+  const batchTokens = Math.min(
+    Math.max(outputs, readAtOnce),
+    Math.max(outputs, limits.batchTokens),
+    cells,
+  );
+  const capacity = { cells, sequences, batchTokens, outputs };
+  const runs = scores ? outputs : parallel;
+  const memory = model.memoryOf(
+    {
+      ...capacity,
+      flashAttention: flashAttention !== false,
+      logitRows: Math.max(runs, sequences) + held,
+      batches: [
+        { tokens: runs, cells, outputs: runs },
+        {
+          tokens: Math.min(batchTokens, Math.max(promptTokens, readTokens)),
+          cells: toUnits(promptTokens + (readTokens > 0 ? heldTokens : 0), model),
+          outputs: held,
+        },
+      ],
+    },
+    free.place,
+  );
+  return {
+    ...capacity,
+    parallel,
+    waves: Math.ceil(demand.parallel / parallel),
+    kvType: "f16",
+    flashAttention,
+    anyAttention: !demand.comparesLogProbs,
+    memory,
+  };
+}
+
+function toUnits(cells: number, { limits: { cellUnit } }: PlannedModel): number {
+  return Math.ceil(cells / cellUnit) * cellUnit;
+}
+
+/**
+ * Attention of our own and the engine's product sum in single precision, so that decoding and scoring
+ * agree; llama.cpp's flash attention doesn't. Where it may choose, a GPU's engine does, and a CPU has
+ * the fastest.
+ */
+function chooseAttention(
+  demand: Demand,
+  parallel: number,
+  { place, sharesAttention, mustShareAttention = false }: FreeMemory,
+): ContextPlan["flashAttention"] {
+  const { comparesLogProbs } = demand;
+  if (place === "gpu") return !comparesLogProbs && "auto";
+  const kinds: AttentionKind[] = sharesAttention ? ["shared"] : [];
+  if (!mustShareAttention) kinds.push("product");
+  if (!mustShareAttention && !comparesLogProbs) kinds.push("flash");
+  const fastest = fastestAttention({ ...demand, parallel }, kinds);
+  if (fastest === "product") return false;
+  if (comparesLogProbs) return "shared";
+  // "auto" is ours where there is one.
+  return fastest === "flash" && sharesAttention ? "engine" : "auto";
+}
+
+/** How many runs can share one context. */
+export function mostSharing(plans: readonly ContextPlan[], { limits }: PlannedModel): number {
+  return Math.floor(limits.sequences / Math.max(...plans.map(({ sequences }) => sequences)));
+}
+
+/** One context with room for `runs` runs side by side, of any of the plans, at most `mostSharing`. */
+export function planShared(
+  model: PlannedModel,
+  plans: readonly ContextPlan[],
+  runs: number,
+  place: Place,
+): ContextPlan {
+  const largestOf = (name: keyof Capacity | "parallel" | "waves") =>
+    Math.max(...plans.map((plan) => plan[name]));
+  const { kvType } = plans[0] as ContextPlan;
+  // Texts of different runs share nothing, which favours flash attention.
+  const bound = plans.find(({ anyAttention }) => !anyAttention);
+  const flashAttention = bound?.flashAttention ?? "auto";
+  const sequences = runs * largestOf("sequences");
+  const outputs = Math.max(largestOf("outputs"), sequences);
+  const batchTokens = Math.max(largestOf("batchTokens"), outputs);
+  const cells = Math.max(runs * largestOf("cells"), toUnits(batchTokens, model));
+  const capacity = { cells, sequences, batchTokens, outputs };
+  const memory = model.memoryOf(
+    {
+      ...capacity,
+      flashAttention: flashAttention !== false,
+      logitRows: outputs + sequences,
+      batches: [
+        { tokens: outputs, cells, outputs },
+        { tokens: batchTokens, cells, outputs: 1 },
+      ],
+    },
+    place,
+  );
+  return {
+    ...capacity,
+    parallel: runs * largestOf("parallel"),
+    waves: largestOf("waves"),
+    ...{ kvType, flashAttention, anyAttention: bound === undefined, memory },
+  };
+}

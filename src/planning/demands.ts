@@ -1,0 +1,72 @@
+/** What runs of different kinds ask of an autoregressive model's context, by their shape. */
+import type { Demand } from "./context-plan.js";
+import type { RunShape } from "./run-shape.js";
+
+/** A chain that keeps a state and its candidates, and runs their rollouts. */
+export function chainDemand(shape: RunShape): Demand {
+  const { promptTokens, maxTokens, blockTokens, candidates, rollouts } = shape;
+  const isOneStep = blockTokens >= maxTokens;
+  const isScored = shape.proposal !== null;
+  return {
+    promptTokens,
+    maxTokens,
+    parallel: isOneStep ? candidates : candidates * rollouts,
+    held: isOneStep ? 1 : candidates + 1,
+    heldTokens: isOneStep ? 0 : candidates * blockTokens,
+    continuedTokens: isOneStep ? maxTokens : maxTokens - blockTokens,
+    scores: isScored,
+    comparesLogProbs: isScored, // under importance sampling
+  };
+}
+
+/** N particles whose texts have little in common, the states they come from, and rollouts. */
+export function particleDemand(shape: RunShape): Demand {
+  const { maxTokens, blockTokens, candidates } = shape;
+  return {
+    ...chainDemand(shape),
+    held: 2 * candidates + 1,
+    heldTokens: candidates * maxTokens,
+    continuedTokens: Math.max(blockTokens, maxTokens - blockTokens),
+  };
+}
+
+/** Texts, what is kept of them when their ends are drawn anew, and what that gives. */
+export function redrawDemand(shape: RunShape): Demand {
+  const { maxTokens, candidates } = shape;
+  return {
+    ...chainDemand(shape),
+    parallel: candidates,
+    held: 3 * candidates + 1,
+    heldTokens: candidates * (2 * maxTokens + 1),
+    continuedTokens: maxTokens,
+  };
+}
+
+/** Hypotheses, and those that they are extended to. */
+export function rankDemand(shape: RunShape): Demand {
+  const { maxTokens, candidates } = shape;
+  return {
+    ...chainDemand(shape),
+    parallel: candidates,
+    held: 2 * candidates + 1,
+    heldTokens: candidates * (maxTokens + 1),
+    continuedTokens: 0,
+  };
+}
+
+/** A proposal that keeps the new prefixes and the one they continue, and runs the rollouts. */
+export function proposalDemand({ proposal, ...shape }: RunShape): Demand {
+  const { promptTokens, maxTokens, candidates, rollouts } = shape;
+  const block = Math.min(shape.blockTokens, maxTokens);
+  return {
+    promptTokens,
+    maxTokens,
+    parallel: candidates * rollouts,
+    held: candidates + 2,
+    heldTokens: (candidates + 1) * block,
+    continuedTokens: maxTokens - block,
+    readTokens: candidates * block,
+    scores: (proposal?.ownRollouts ?? 0) > 0,
+    comparesLogProbs: true,
+  };
+}

@@ -1,0 +1,108 @@
+/** What a run will need, known before it starts: contexts, memory, and a bound of its tokens. */
+import type { Model } from "../engine/engine.js";
+import type { ContextPlan, Demand, PlannedContexts } from "./context-plan.js";
+import { planTogether } from "./contexts.js";
+import { proposalDemand } from "./demands.js";
+import { planDenoising } from "./denoising.js";
+import type { DenoisingShape, RunShape } from "./run-shape.js";
+import { type RunBounds, type TokenBounds, withinBudget } from "./token-bounds.js";
+
+export interface ModelPlan extends ContextPlan {
+  tokens: TokenBounds;
+}
+
+export interface Plan {
+  /** The method's name. */
+  method: string;
+  promptTokens: number;
+  candidates: number;
+  rollouts: number;
+  steps: number;
+  blockTokens: number;
+  maxTokens: number;
+  model: ModelPlan;
+  /** ETS-IS: the model that draws the rollouts. */
+  proposal: ModelPlan | null;
+  /** Predicted peak: weights and contexts of both models, in bytes. */
+  peakBytes: number;
+  /** Free where the contexts are made, in bytes; on a CPU without swap the weights count as free. */
+  freeBytes: number;
+}
+
+/** What a method hands the planner. */
+export interface RunNeeds {
+  /** The method's name. */
+  method: string;
+  model: Model;
+  /** The model that draws the rollouts; null without one. */
+  proposal: Model | null;
+  shape: RunShape;
+  /** What it asks of an autoregressive model. */
+  demand: Demand;
+  bounds: RunBounds;
+  /** Whether a diffusion model's keys and values are kept of all texts at once. */
+  keepsAllTexts: boolean;
+  /** Texts that a batch adds a token to, for a bound within a budget; null: those that run. */
+  drawnAtOnce: number | null;
+  /** The most tokens to generate; undefined: no limit. */
+  budgetTokens: number | undefined;
+}
+
+/**
+ * Plans a run.
+ *
+ * @throws LlamaEtsError `ERR_CONTEXT_FULL`, `ERR_OUT_OF_MEMORY`, `ERR_INVALID_OPTION`
+ */
+export function planRun(needs: RunNeeds): Plan {
+  const { method, model, proposal, shape, bounds, drawnAtOnce, budgetTokens } = needs;
+  const { promptTokens, candidates, rollouts, steps, blockTokens, maxTokens, denoising } = shape;
+  const { contexts, freeBytes } =
+    denoising === null ? planTexts(needs) : planDenoised(needs, denoising);
+  const [ofModel, ofProposal] = contexts.map((context, i): ModelPlan => {
+    const tokens = bounds[i] as TokenBounds;
+    const atOnce = drawnAtOnce ?? context.parallel;
+    return {
+      ...context,
+      tokens:
+        budgetTokens === undefined ? tokens : withinBudget(tokens, shape, budgetTokens, atOnce),
+    };
+  });
+  return {
+    method,
+    promptTokens,
+    ...{ candidates, rollouts, steps, blockTokens, maxTokens },
+    model: ofModel as ModelPlan,
+    proposal: ofProposal ?? null,
+    peakBytes: peakOf(contexts, proposal === model),
+    freeBytes,
+  };
+}
+
+function planTexts({ model, proposal, shape, demand }: RunNeeds): PlannedContexts {
+  return planTogether([
+    { model, demand },
+    ...(proposal ? [{ model: proposal, demand: proposalDemand(shape) }] : []),
+  ]);
+}
+
+function planDenoised(needs: RunNeeds, own: DenoisingShape): PlannedContexts {
+  const { model, proposal, shape, keepsAllTexts } = needs;
+  const { promptTokens, candidates, rollouts, steps, maxTokens } = shape;
+  const texts = steps === 1 ? candidates : candidates * rollouts;
+  const demandOf = ({ cache, guidance }: DenoisingShape) => ({
+    ...{ promptTokens, maxTokens, texts, cache, guidance },
+    atOnce: keepsAllTexts && cache !== "none" ? texts : 1,
+  });
+  const ofProposal = shape.proposal?.denoising ?? null;
+  return planDenoising([
+    { model, demand: demandOf(own) },
+    ...(proposal && ofProposal ? [{ model: proposal, demand: demandOf(ofProposal) }] : []),
+  ]);
+}
+
+/** A model that is its own proposal is in memory once. */
+function peakOf(contexts: readonly ContextPlan[], isShared: boolean): number {
+  const total = contexts.reduce((sum, { memory }) => sum + memory.total, 0);
+  const { weights = 0, vocabulary = 0 } = (isShared && contexts[0]?.memory) || {};
+  return total - weights - vocabulary;
+}

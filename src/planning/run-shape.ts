@@ -1,0 +1,42 @@
+/** What of a run its needs depend on: plain numbers, which the methods hand to the planner. */
+import type { DiffusionCache } from "../engine/denoising-request.js";
+
+export interface RunShape {
+  promptTokens: number;
+  /** M. */
+  candidates: number;
+  /** K, for each candidate. */
+  rollouts: number;
+  /** I. */
+  steps: number;
+  /** B. */
+  blockTokens: number;
+  /** d, the longest answer. */
+  maxTokens: number;
+  /** Whether a rollout that ended with its answer may have to be read again, as the run's text. */
+  rereads: boolean;
+  /** Null without a model that draws rollouts for this one. */
+  proposal: ProposalShape | null;
+  /** Null for an autoregressive model. */
+  denoising: DenoisingShape | null;
+}
+
+interface ProposalShape {
+  /** Of the K rollouts, those that the reference draws itself. */
+  ownRollouts: number;
+  /** Whether the proposal scores its own rollouts too. */
+  scoresOwn: boolean;
+  /** How a diffusion proposal unmasks; null for an autoregressive one. */
+  denoising: DenoisingShape | null;
+}
+
+export interface DenoisingShape {
+  blockLength: number;
+  /** Over the whole answer. */
+  denoisingSteps: number;
+  /** Whether each text is read a second time, with its prompt masked. */
+  guidance: boolean;
+  cache: DiffusionCache;
+  /** Whether a pass may unmask more than the schedule says, up to a block. */
+  parallel: boolean;
+}

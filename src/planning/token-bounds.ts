@@ -1,0 +1,117 @@
+/**
+ * The most tokens that a run may ask of its models, by the shape of its work. Savings (METHOD §2)
+ * and early ends lower them.
+ */
+import type { DenoisingShape, RunShape } from "./run-shape.js";
+
+/** The most tokens that a model may be asked for. */
+export interface TokenBounds {
+  prefilled: number;
+  generated: number;
+  scored: number;
+  /** Texts that go through a diffusion model, once for each pass; 0 for other models. */
+  passes: number;
+}
+
+/** Bounds for the model, and for the proposal if there is one. */
+export type RunBounds = readonly [TokenBounds] | readonly [TokenBounds, TokenBounds];
+
+/**
+ * M candidates over I steps of B tokens, up to d: M·d tokens, and K rollouts of each candidate but
+ * the last step's, M·K·Σ (d - i·B). With d = I·B that is M·d·(1 + K·(I - 1)/2).
+ */
+export function boundGuided(shape: RunShape): RunBounds {
+  return shape.denoising === null ? boundDrawn(shape) : boundDenoised(shape, shape.denoising, 1);
+}
+
+/**
+ * Texts whose ends are drawn anew: `moves` of each text at each of the blocks, of a diffusion model
+ * in all.
+ */
+export function boundRedrawn(shape: RunShape, moves: number, blockTokens: number): RunBounds {
+  const { promptTokens, candidates, maxTokens, denoising } = shape;
+  if (denoising !== null) return boundDenoised(shape, denoising, 1 + moves);
+  const lengths = blockEnds(maxTokens, blockTokens);
+  const all = candidates * moves;
+  // Each text drawn anew or extended reads its last token again.
+  const prefilled = promptTokens + (all + candidates) * lengths.length;
+  const generated = candidates * maxTokens + all * lengths.reduce((a, b) => a + b, 0);
+  return [{ prefilled, generated, scored: 0, passes: 0 }];
+}
+
+/** M hypotheses that grow token by token, or by denoising steps, and those that end. */
+export function boundRanked({ denoising, ...shape }: RunShape): RunBounds {
+  const { promptTokens, candidates, maxTokens } = shape;
+  if (denoising === null) {
+    // One more for each hypothesis that ended, of which there are at most as many again.
+    const generated = candidates * (maxTokens + 1);
+    return [{ prefilled: promptTokens, generated, scored: 0, passes: 0 }];
+  }
+  // At each denoising step fewer than M end, and M once.
+  const pace = Math.ceil(maxTokens / denoising.denoisingSteps);
+  const generated = candidates * (maxTokens + 2 * pace);
+  const passes = viewsOf(denoising) * candidates * denoising.denoisingSteps;
+  return [{ prefilled: passes * promptTokens, generated, scored: 0, passes }];
+}
+
+/** The most that is generated within a budget, which is looked at between batches of `atOnce` texts. */
+export function withinBudget(
+  bounds: TokenBounds,
+  { denoising, maxTokens }: Pick<RunShape, "denoising" | "maxTokens">,
+  budgetTokens: number,
+  atOnce: number,
+): TokenBounds {
+  const pace = denoising === null ? 1 : mostUnmasked(denoising, maxTokens);
+  return { ...bounds, generated: Math.min(bounds.generated, budgetTokens + atOnce * pace - 1) };
+}
+
+function boundDrawn(shape: RunShape): RunBounds {
+  const { promptTokens, candidates, rollouts, steps, blockTokens, maxTokens, proposal } = shape;
+  const prefilled = promptTokens + (shape.rereads ? maxTokens : 0);
+  const drawn = candidates * maxTokens;
+  const rest = Array.from({ length: steps - 1 }, (_, i) => maxTokens - (i + 1) * blockTokens);
+  const tokensOf = (count: number) => candidates * count * rest.reduce((a, b) => a + b, 0);
+  if (proposal === null) {
+    const generated = drawn + tokensOf(rollouts);
+    return [{ prefilled, generated, scored: 0, passes: 0 }];
+  }
+  const byModel = tokensOf(proposal.ownRollouts);
+  const byProposal = tokensOf(rollouts - proposal.ownRollouts);
+  const read = promptTokens + candidates * blockTokens * (steps - 1);
+  const scored = proposal.scoresOwn ? byProposal : byModel;
+  return [
+    { prefilled, generated: drawn + byModel, scored: byProposal, passes: 0 },
+    { prefilled: read, generated: byProposal, scored, passes: 0 },
+  ];
+}
+
+/** @param draws how often all texts may be drawn from their start */
+function boundDenoised(shape: RunShape, denoising: DenoisingShape, draws: number): RunBounds {
+  const { promptTokens, candidates, maxTokens } = shape;
+  // Each pass unmasks or scores at least as many tokens as the schedule says.
+  const pace = Math.floor(maxTokens / denoising.denoisingSteps);
+  const withPasses = (bounds: TokenBounds): TokenBounds => {
+    const passes = viewsOf(denoising) * Math.ceil((bounds.generated + bounds.scored) / pace);
+    return { ...bounds, passes, prefilled: passes * promptTokens };
+  };
+  const [model, proposal] = boundDrawn({ ...shape, candidates: draws * candidates });
+  return proposal === undefined ? [withPasses(model)] : [withPasses(model), withPasses(proposal)];
+}
+
+/** How often a text goes through the model in a pass. */
+function viewsOf({ guidance }: DenoisingShape): number {
+  return guidance ? 2 : 1;
+}
+
+/** The most positions of one text that a pass unmasks. */
+function mostUnmasked(
+  { parallel, blockLength, denoisingSteps }: DenoisingShape,
+  maxTokens: number,
+) {
+  return parallel ? blockLength : Math.ceil(maxTokens / denoisingSteps);
+}
+
+function blockEnds(maxTokens: number, blockTokens: number): number[] {
+  const blocks = Math.ceil(maxTokens / blockTokens);
+  return Array.from({ length: blocks }, (_, i) => Math.min((i + 1) * blockTokens, maxTokens));
+}
