@@ -56,6 +56,11 @@ export class DenoisingGenerator implements AsyncDisposable {
       cache: denoising.cache,
       guidance: denoising.cfgScale > 0,
     });
+    if (context.cache !== denoising.cache) {
+      options.onWarning?.(
+        `\`cache: "${denoising.cache}"\` is "${context.cache}" here: llama.cpp's state has another layout than the one by which what is after a block can be kept`,
+      );
+    }
     return new DenoisingGenerator(model, context, options);
   }
 
