@@ -42,7 +42,7 @@ export interface DenoisedText {
 
 /** A text that a search found. */
 export interface FoundText extends DenoisedText {
-  /** Of all that is unmasked, under the policy (nats, fp64). */
+  /** The log-probability of all that is unmasked, under the policy (nats, fp64). */
   logProb: number;
   /** The text of the call that it was. */
   origin: number;

@@ -131,7 +131,7 @@ export interface ContextShape extends Capacity {
 export interface ContextMemory {
   /** The file's tensors; twice where keys and values are kept of a diffusion model's texts. */
   weights: number;
-  /** Of these, what the first run that keeps any reads into memory; 0 when that is there. */
+  /** The part of these that the first run that keeps any reads into memory; 0 when that is there. */
   copy: number;
   /** The vocabulary's tables, made at load. */
   vocabulary: number;

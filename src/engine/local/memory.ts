@@ -158,7 +158,7 @@ function attentionOf(model: ModelShape) {
   };
 }
 
-/** Of a mixture of experts: of those that one token goes through. */
+/** For a mixture of experts, the width of those that one token goes through. */
 function feedForwardWidth(model: ModelShape): number {
   const dense = Math.max(...numbersOf(model, "feed_forward_length", 4 * model.info.embeddingSize));
   const [used = 0] = numbersOf(model, "expert_used_count", 0);

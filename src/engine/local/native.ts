@@ -11,7 +11,7 @@ import type { NativeModel, NativeSampling } from "./native-model.js";
 /** The device that stands for attention of our own on a CPU that has it. */
 export const SHARED_ATTENTION = "llama-ets";
 
-/** Of attention of our own (`native/attention`). */
+/** What the addon says of attention of our own (`native/attention`). */
 interface AttentionStatus {
   isThere: boolean;
   /** Why it is, or isn't. */
