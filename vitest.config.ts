@@ -10,6 +10,7 @@ const WITHOUT_ENGINE = [
   "test/evaluate/{read-run,wrong-types}.test.ts",
   "test/evaluate/statistics/*.test.ts",
   "test/laws/*.test.ts",
+  "test/planning/admission.test.ts",
   "test/report/{evaluation-report,html}.test.ts",
   "test/rewards/{answer,combine,named,python-tests,self-consistency,settled-vote,verifier,wrong-types}.test.ts",
   "test/sandbox/*.test.ts",
