@@ -89,7 +89,7 @@ export function reportTermsOf(name: string): ReportTerms {
   return findMethod(name)?.reports ?? WHOLE_TEXTS;
 }
 
-/** Of options meant for several methods, those that one of them takes. */
+/** Those among options meant for several methods that one of them takes. */
 export function optionsFor(method: MethodName, options: MethodOptions): MethodOptions {
   const own = ownNames(METHODS[method]);
   const taken = Object.entries(options).filter(

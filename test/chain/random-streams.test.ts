@@ -1,6 +1,7 @@
 /** No two draws of a run share their random numbers. */
 import { describe, expect, test } from "vitest";
 import * as streams from "../../src/chain/random-streams.js";
+import type { RandomStream } from "../../src/engine/sequences.js";
 
 const STEPS = [0, 1, 4095];
 /** M and K as large as they may be, so that the ends of their ranges are seen. */
@@ -8,8 +9,8 @@ const MOST = 4096;
 const EDGES = [0, 1, MOST - 1];
 
 /** Streams of every kind of draw of one run, by a name that says which draw it is. */
-function streamsOf(proposed: boolean): Map<string, streams.Stream> {
-  const all = new Map<string, streams.Stream>();
+function streamsOf(proposed: boolean): Map<string, RandomStream> {
+  const all = new Map<string, RandomStream>();
   const drawn = proposed ? MOST : null;
   for (const step of STEPS) {
     for (const m of EDGES) {

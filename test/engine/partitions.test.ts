@@ -13,7 +13,7 @@ import { usePreciseModel } from "../fixtures/precise-model.js";
 import { largestDifference } from "../fixtures/rounding.js";
 
 const PARTITIONS = 4;
-/** Of each partition. */
+/** The size of each partition. */
 const SIZE = { cells: 1024, sequences: 10 };
 
 const model = usePreciseModel();

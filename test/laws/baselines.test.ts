@@ -153,7 +153,7 @@ describe("particle", () => {
   });
 
   test("is told apart from samplers that drop the means of resampled weights, or all weights", () => {
-    /** Of the last step alone, as if nothing had been resampled before. */
+    /** The estimate of the last step alone, as if nothing had been resampled before. */
     const withoutMeans = ({ logNormaliser = 0, steps }: Result) => {
       const before = steps.at(-2)?.logNormaliser ?? 0;
       const isResampled = (steps.at(-2)?.ess ?? N) < N / 2;

@@ -22,7 +22,7 @@ const answerEnd: AnswerEnd = { mark: "=", end: "\n" };
 const extract = (text: string) => /=\s*(\d+)/.exec(text)?.[1] ?? null;
 const vote = selfConsistency({ extract, answerEnd });
 
-/** Of few tokens, so that texts give answers, and none that ends a text. */
+/** A policy of few tokens, so that texts give answers, and none that ends a text. */
 const symbols = () =>
   ["=", "\n", "1", "2", "+"].map((symbol) => precise().tokenize(symbol)[0] as number);
 const run = (seed: number, answered: boolean, options: MethodOptions) =>
