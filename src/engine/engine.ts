@@ -29,6 +29,8 @@ export interface Abilities {
   rank: boolean;
   /** `entropies` and `selfCertainties` of drawn tokens. */
   metrics: boolean;
+  /** Sequences that can be cut back to any length. */
+  cut: boolean;
 }
 
 /** Where contexts live, and compute. */
