@@ -5,7 +5,7 @@ type ProjectConfig = NonNullable<TestProjectInlineConfiguration["test"]>;
 
 /** Files that load no engine, neither themselves nor in a process they start. */
 const WITHOUT_ENGINE = [
-  "test/bench/statistics.test.ts",
+  "test/{house,bench/statistics}.test.ts",
   "test/energy/{diagnostics,log-domain,psis}.test.ts",
   "test/evaluate/{read-run,wrong-types}.test.ts",
   "test/evaluate/statistics/*.test.ts",

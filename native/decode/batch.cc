@@ -2,8 +2,10 @@
 
 namespace llama_ets {
 
-Batch::Batch(int32_t capacity)
-    : tokens_(capacity),
+Batch::Batch(int32_t capacity, int32_t max_outputs)
+    : capacity_(capacity),
+      max_outputs_(max_outputs),
+      tokens_(capacity),
       positions_(capacity),
       sequence_counts_(capacity, 1),
       sequences_(capacity),

@@ -7,9 +7,15 @@
 
 namespace llama_ets {
 
+// What may be added to a batch: tokens, some of which want a row of logits.
+struct BatchRoom {
+  int32_t tokens;
+  int32_t outputs;
+};
+
 class Batch {
  public:
-  explicit Batch(int32_t capacity);
+  Batch(int32_t capacity, int32_t max_outputs);
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
 
@@ -18,10 +24,13 @@ class Batch {
   void Clear() { count_ = outputs_ = 0; }
   int32_t size() const { return count_; }
   int32_t outputs() const { return outputs_; }
-  bool full() const { return count_ == static_cast<int32_t>(tokens_.size()); }
+  bool full() const { return count_ == capacity_; }
+  BatchRoom room() const { return {capacity_ - count_, max_outputs_ - outputs_}; }
   llama_batch View();
 
  private:
+  const int32_t capacity_;
+  const int32_t max_outputs_;
   int32_t count_ = 0;
   int32_t outputs_ = 0;
   std::vector<llama_token> tokens_;

@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "decode/decode_task.h"
+#include "decode/forked_texts.h"
 #include "decode/session.h"
 
 namespace llama_ets {
@@ -14,10 +16,25 @@ struct ClassificationRequest {
 };
 
 // The number of each class (a probability, for the architectures that have classifiers) at the end
-// of each text, all packed into as few decodes as fit. Texts are forked from their parents, and the
-// forks are freed. Throws EngineError: ERR_INVALID_STATE where the session does not classify,
+// of each text. Throws EngineError: ERR_INVALID_STATE where the session does not classify,
 // ERR_CONTEXT_FULL when a text can't fit even alone, ERR_ABORTED.
-std::vector<std::vector<double>> Classify(Session* session,
-                                          const std::vector<ClassificationRequest>& requests);
+class Classification final : public DecodeTask {
+ public:
+  Classification(Session* session, std::vector<ClassificationRequest> requests);
+
+  Decoder* decoder() const override { return session_; }
+  bool GoesOn() const override;
+  void AddRows(Batch* batch, BatchRoom room) override { texts_.AddRows(batch, room); }
+  void TakeRows() override;
+  std::vector<std::vector<double>> TakeResult() { return std::move(results_); }
+
+ private:
+  void Admit();
+
+  Session* session_;
+  const std::vector<ClassificationRequest> requests_;
+  ForkedTexts texts_;
+  std::vector<std::vector<double>> results_;
+};
 
 }  // namespace llama_ets

@@ -26,10 +26,15 @@ llama_flash_attn_type FlashAttentionOf(const DecoderOptions& options, bool share
   return static_cast<llama_flash_attn_type>(options.flash_attention);
 }
 
+// Pooling wants an output of every token.
+int32_t MaxOutputs(const DecoderOptions& options) {
+  return static_cast<int32_t>(options.classes > 0 ? options.batch_size : options.max_outputs);
+}
+
 }  // namespace
 
 EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
-    : batch(static_cast<int32_t>(options.batch_size)),
+    : batch(static_cast<int32_t>(options.batch_size), MaxOutputs(options)),
       model_(std::move(model)),
       classes_(options.classes),
       shares_attention_(MayShareAttention(options)),
@@ -40,7 +45,7 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
   params.n_batch = options.batch_size;
   params.n_ubatch = options.batch_size;
   params.n_seq_max = options.max_sequences;
-  params.n_outputs_max = options.max_outputs;
+  params.n_outputs_max = static_cast<uint32_t>(MaxOutputs(options));
   params.n_threads = options.threads;
   params.n_threads_batch = options.batch_threads;
   params.type_k = params.type_v = options.cache_type;
@@ -54,7 +59,6 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
   if (options.classes > 0) {
     params.embeddings = true;
     params.pooling_type = LLAMA_POOLING_TYPE_RANK;
-    params.n_outputs_max = options.batch_size;  // every token is an output
   }
 
   LogCapture log;

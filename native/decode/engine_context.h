@@ -1,5 +1,5 @@
 // One llama_context with its batch and threads, which one session or several decode on. Lives on
-// its engine thread (worker.h): nothing here is locked, and nothing here knows of JavaScript.
+// its engine thread (scheduler.h): nothing here is locked, and nothing here knows of JavaScript.
 #pragma once
 
 #include <llama.h>

@@ -1,114 +1,108 @@
 #include "decode/expansion.h"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "decode/stopwatch.h"
-#include "files/engine_error.h"
-#include "sampling/row_sampler.h"
 
 namespace llama_ets {
-namespace {
 
-class Expanding {
- public:
-  Expanding(Session* session, const std::vector<ExpandRequest>& requests, size_t count,
-            const Sampling& sampling)
-      : session_(session),
-        requests_(requests),
-        count_(count),
-        sampler_(session, sampling),
-        results_(requests.size()) {}
+std::unique_ptr<Expanding> Expanding::Start(Session* session, std::vector<ExpandRequest> requests,
+                                            size_t count, Sampling sampling) {
+  std::unique_ptr<Expanding> task(
+      new Expanding(session, std::move(requests), count, std::move(sampling)));
+  task->Begin();
+  return task;
+}
 
-  // Whatever was not handed over is freed, also when the run throws.
-  ~Expanding() {
-    for (Sequence& fork : forks_) session_->FreeSlot(&fork);
+Expanding::Expanding(Session* session, std::vector<ExpandRequest> requests, size_t count,
+                     Sampling sampling)
+    : session_(session),
+      requests_(std::move(requests)),
+      count_(count),
+      sampling_(std::move(sampling)),
+      sampler_(session, sampling_),
+      results_(requests_.size()) {}
+
+// Whatever was not handed over is freed.
+Expanding::~Expanding() {
+  for (Sequence& fork : forks_) session_->FreeSlot(&fork);
+}
+
+void Expanding::Begin() {
+  const Stopwatch stopwatch(&session_->decode_counters.call_ns);
+  ThrowIfTooLarge();
+  for (const ExpandRequest& request : requests_) {
+    forks_.push_back(session_->ForkSlot(session_->Get(request.parent)));
   }
-
-  std::vector<Expansion> Run() {
-    const Stopwatch stopwatch(&session_->decode_counters.call_ns);
-    ThrowIfTooLarge();
-    for (const ExpandRequest& request : requests_) {
-      forks_.push_back(session_->ForkSlot(session_->Get(request.parent)));
-    }
-    RankStored();
-    Batch& batch = session_->batch();
-    batch.Clear();
-    for (size_t i = 0; i < requests_.size(); ++i) {
-      if (!requests_[i].token) continue;
-      if (batch.full() || batch.outputs() == session_->max_outputs()) DecodeAndRank();
-      batch.Add(*requests_[i].token, forks_[i].length, forks_[i].slot, true);
-      rows_.push_back({i, nullptr});
-    }
-    if (!rows_.empty()) DecodeAndRank();
-    for (size_t i = 0; i < forks_.size(); ++i) {
-      results_[i].sequence = session_->Adopt(std::move(forks_[i]));
-    }
-    forks_.clear();
-    return std::move(results_);
+  for (size_t i = 0; i < requests_.size(); ++i) {
+    if (requests_[i].token) continue;
+    rows_.push_back({i, -1, session_->Logits(requests_[i].parent)->data()});
   }
+  Rank();
+  SkipStored();
+}
 
- private:
-  // Logits, and the request whose next tokens they rank.
-  struct Row {
-    size_t request;
-    const float* logits;
-  };
+void Expanding::ThrowIfTooLarge() const {
+  const auto cells = std::count_if(requests_.begin(), requests_.end(),
+                                   [](const auto& request) { return request.token.has_value(); });
+  const auto slots = static_cast<int64_t>(requests_.size());
+  if (slots <= session_->free_slots() && cells <= session_->free_cells()) return;
+  session_->ThrowFull("An expansion", slots, cells);
+}
 
-  void ThrowIfTooLarge() const {
-    int64_t cells = 0;
-    for (const ExpandRequest& request : requests_) cells += request.token ? 1 : 0;
-    const auto slots = static_cast<int64_t>(requests_.size());
-    if (slots <= session_->free_slots() && cells <= session_->free_cells()) return;
-    throw EngineError("ERR_CONTEXT_FULL",
-                      "An expansion needs " + std::to_string(slots) + " sequences and " +
-                          std::to_string(cells) + " KV cells; " +
-                          std::to_string(session_->free_slots()) + " sequences and " +
-                          std::to_string(session_->free_cells()) + " cells are free");
+bool Expanding::GoesOn() const {
+  session_->ThrowIfAborted();
+  return next_ < requests_.size();
+}
+
+void Expanding::AddRows(Batch* batch, BatchRoom room) {
+  // Its own limit counts all that it has in the batch.
+  const int32_t own = session_->max_outputs() - static_cast<int32_t>(rows_.size());
+  for (int32_t most = std::min({room.tokens, room.outputs, own}); next_ < requests_.size();
+       --most) {
+    if (most == 0) return;
+    const Sequence& fork = forks_[next_];
+    const int32_t index = batch->Add(*requests_[next_].token, fork.length, fork.slot, true);
+    rows_.push_back({next_, index, nullptr});
+    ++next_;
+    SkipStored();
   }
+}
 
-  void RankStored() {
-    for (size_t i = 0; i < requests_.size(); ++i) {
-      if (!requests_[i].token) rows_.push_back({i, session_->Logits(requests_[i].parent)->data()});
-    }
-    Rank();
+void Expanding::TakeRows() {
+  const Stopwatch stopwatch(&session_->decode_counters.call_ns);
+  for (Row& row : rows_) {
+    Sequence& fork = forks_[row.request];
+    fork.length += 1;
+    fork.cells.Append(1);
+    fork.next = nullptr;
+    row.logits = session_->RowOf(row.index);
   }
+  session_->counters.generated += static_cast<int64_t>(rows_.size());
+  session_->counters.decoded += static_cast<int64_t>(rows_.size());
+  Rank();
+}
 
-  void DecodeAndRank() {
-    session_->Decode();
-    session_->batch().Clear();
-    for (size_t i = 0; i < rows_.size(); ++i) {
-      Sequence& fork = forks_[rows_[i].request];
-      fork.length += 1;
-      fork.cells.Append(1);
-      fork.next = nullptr;
-      rows_[i].logits = session_->RowOf(static_cast<int32_t>(i));
-    }
-    session_->counters.generated += static_cast<int64_t>(rows_.size());
-    session_->counters.decoded += static_cast<int64_t>(rows_.size());
-    Rank();
+std::vector<Expansion> Expanding::TakeResult() {
+  for (size_t i = 0; i < forks_.size(); ++i) {
+    results_[i].sequence = session_->Adopt(std::move(forks_[i]));
   }
+  forks_.clear();
+  return std::move(results_);
+}
 
-  void Rank() {
-    sampler_.ForEach(rows_.size(), [this](size_t i, Sampler* sampler) {
-      results_[rows_[i].request].next = sampler->Top(rows_[i].logits, count_);
-    });
-    rows_.clear();
-  }
+// Passes requests that have no token to decode.
+void Expanding::SkipStored() {
+  while (next_ < requests_.size() && !requests_[next_].token) ++next_;
+}
 
-  Session* session_;
-  const std::vector<ExpandRequest>& requests_;
-  size_t count_;
-  RowSampler sampler_;
-  std::vector<Expansion> results_;
-  std::vector<Sequence> forks_;
-  std::vector<Row> rows_;
-};
-
-}  // namespace
-
-std::vector<Expansion> Expand(Session* session, const std::vector<ExpandRequest>& requests,
-                              size_t count, const Sampling& sampling) {
-  return Expanding(session, requests, count, sampling).Run();
+void Expanding::Rank() {
+  sampler_.ForEach(rows_.size(), [this](size_t i, Sampler* sampler) {
+    results_[rows_[i].request].next = sampler->Top(rows_[i].logits, count_);
+  });
+  rows_.clear();
 }
 
 }  // namespace llama_ets

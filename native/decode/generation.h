@@ -11,14 +11,16 @@
 
 #include <array>
 #include <chrono>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "decode/decode_task.h"
 #include "decode/session.h"
-#include "decode/stepwise.h"
 #include "decode/text_end.h"
+#include "decode/token_draws.h"
 #include "sampling/philox.h"
 #include "sampling/sampler.h"
 
@@ -60,15 +62,75 @@ struct Continuation {
   SequenceHandle sequence = 0;  // 0: none kept
 };
 
-// Continuations being drawn. Freeing it frees what was not handed over.
-class Generation : public Stepwise {
+// Continuations being drawn.
+class Generation final : public DecodeTask {
  public:
   // Draws the first tokens. Throws EngineError ERR_CONTEXT_FULL when a draw can't fit even alone,
   // ERR_ABORTED, ERR_INVALID_LOGITS; later steps throw the latter two. Then nothing is kept.
   static std::unique_ptr<Generation> Start(Session* session, std::vector<Draw> draws,
                                            GenerationOptions options);
+  ~Generation() override;
+
+  Decoder* decoder() const override { return session_; }
+  bool GoesOn() const override { return !OutOfBudget() && !branches_.empty(); }
+  bool AddsAllRows() const override { return true; }
+  void AddRows(Batch* batch, BatchRoom room) override;
+  void TakeRows() override;
   // One continuation for each draw, in the draws' order; called once, when it does not go on.
-  virtual std::vector<Continuation> TakeResult() = 0;
+  std::vector<Continuation> TakeResult();
+
+ private:
+  // A continuation being drawn.
+  struct Member {
+    size_t draw;
+    int32_t reserved;      // cells it may still take
+    bool closing = false;  // all tokens drawn; the last is decoded once more to be continued from
+  };
+
+  // Continuations that have been the same so far: one sequence, decoded once for all of them.
+  struct Branch {
+    Sequence sequence;
+    TextTail tail;
+    std::vector<Member> members;
+  };
+
+  // Logits that the next tokens of a branch's members are drawn from.
+  struct Row {
+    size_t branch;
+    const float* logits;
+  };
+
+  Generation(Session* session, std::vector<Draw> draws, GenerationOptions options);
+  void Begin();
+  bool OutOfBudget() const;
+  bool HasPlace() const;
+  bool HasCellsFor(const Draw& draw) const;
+  void ThrowIfTooLarge(const Draw& draw) const;
+  void Admit();
+  void AdmitFrom(size_t first);
+  Branch& BranchOf(const Draw& draw, size_t first);
+  void DrawTokens();
+  double UniformOf(const Member& member) const;
+  void Divide(size_t index, size_t first);
+  void Append(Member* member, size_t drawn, Finish finish);
+  void Leave(const Member& member);
+  void HandOutClosing();
+  SequenceHandle HandOut(Branch* branch, bool is_last);
+  void Free(Branch* branch);
+
+  Session* session_;
+  const std::vector<Draw> draws_;
+  const GenerationOptions options_;
+  TokenDraws token_draws_;
+  TextEnd text_end_;
+  std::vector<Continuation> results_;
+  std::list<size_t> waiting_;  // draws not yet begun, in order
+  std::vector<Branch> branches_;
+  size_t members_ = 0;     // of all branches
+  int64_t reserved_ = 0;   // cells promised to members
+  int32_t first_row_ = 0;  // of the branches, in the batch
+  std::vector<Row> rows_;  // to draw from
+  bool finished_ = false;
 };
 
 }  // namespace llama_ets

@@ -3,14 +3,17 @@
 
 #include <vector>
 
+#include "decode/decode_task.h"
+#include "decode/forked_texts.h"
 #include "decode/session.h"
+#include "sampling/row_sampler.h"
 #include "sampling/sampler.h"
 
 namespace llama_ets {
 
 struct ScoreRequest {
   SequenceHandle parent;
-  std::vector<llama_token> tokens;
+  std::vector<llama_token> tokens;  // at least one
 };
 
 struct Scores {
@@ -20,10 +23,38 @@ struct Scores {
   std::vector<double> self_certainties;
 };
 
-// Scores all continuations, packing their tokens into as few decodes as fit. Each is forked from
-// its parent: the first token is scored from the parent's stored logits, the last is not decoded,
-// and the forks are freed. Throws EngineError as Generate does.
-std::vector<Scores> Score(Session* session, const std::vector<ScoreRequest>& requests,
-                          const Sampling& sampling, Metrics metrics);
+// Each continuation's first token is scored from its parent's stored logits, and its last is not
+// decoded. Throws EngineError as Generation does.
+class Scoring final : public DecodeTask {
+ public:
+  Scoring(Session* session, std::vector<ScoreRequest> requests, Sampling sampling, Metrics metrics);
+
+  Decoder* decoder() const override { return session_; }
+  bool GoesOn() const override;
+  void AddRows(Batch* batch, BatchRoom room) override;
+  void TakeRows() override;
+  std::vector<Scores> TakeResult() { return std::move(results_); }
+
+ private:
+  // Logits, and the token they score.
+  struct Row {
+    size_t request;
+    llama_token token;
+    const float* logits;
+  };
+
+  void Admit();
+  void ScoreRows();
+
+  Session* session_;
+  const std::vector<ScoreRequest> requests_;
+  const Sampling sampling_;
+  const Metrics metrics_;
+  RowSampler sampler_;
+  ForkedTexts texts_;
+  std::vector<Scores> results_;
+  std::vector<Row> rows_;  // a request's are in their order
+  std::vector<TokenProbability> scored_;
+};
 
 }  // namespace llama_ets

@@ -4,8 +4,8 @@
 #include <atomic>
 #include <chrono>
 #include <string>
+#include <utility>
 
-#include "decode/stopwatch.h"
 #include "files/engine.h"
 #include "files/engine_error.h"
 
@@ -22,15 +22,12 @@ Session::Session(SharedModel model, const DecoderOptions& options, JobMonitor* m
   }
 }
 
-Session::Session(std::shared_ptr<Session> lender, const LaneOptions& options, JobMonitor* monitor)
+Session::Session(std::shared_ptr<Session> lender, const PartitionOptions& options,
+                 JobMonitor* monitor)
     : Decoder(*lender, std::min(options.max_outputs, lender->max_outputs()), monitor),
       lender_(std::move(lender)) {
   if (options.cells > lender_->free_cells() || options.max_sequences > lender_->free_slots()) {
-    throw EngineError("ERR_CONTEXT_FULL",
-                      "Expected room for " + std::to_string(options.cells) + " KV cells and " +
-                          std::to_string(options.max_sequences) + " sequences; " +
-                          std::to_string(lender_->free_cells()) + " and " +
-                          std::to_string(lender_->free_slots()) + " are free");
+    lender_->ThrowFull("A partition", options.max_sequences, options.cells);
   }
   cells_ = options.cells;
   lender_->cells_ -= cells_;
@@ -98,12 +95,19 @@ const Sequence& Session::Get(SequenceHandle handle) const {
   return found->second;
 }
 
-Sequence& Session::Find(SequenceHandle handle) {
-  return const_cast<Sequence&>(Get(handle));
+Sequence& Session::Get(SequenceHandle handle) {
+  return const_cast<Sequence&>(std::as_const(*this).Get(handle));
+}
+
+void Session::ThrowFull(const std::string& what, int64_t sequences, int64_t cells) const {
+  throw EngineError("ERR_CONTEXT_FULL", what + " needs " + std::to_string(sequences) +
+                                            " sequences and " + std::to_string(cells) +
+                                            " KV cells; " + std::to_string(free_slots()) + " and " +
+                                            std::to_string(free_cells()) + " are free");
 }
 
 void Session::Truncate(SequenceHandle handle, llama_pos length) {
-  Sequence& sequence = Find(handle);
+  Sequence& sequence = Get(handle);
   if (length > sequence.length) {
     throw EngineError("ERR_INVALID_ARGUMENT",
                       "Expected `length` to be at most " + std::to_string(sequence.length) +
@@ -118,8 +122,12 @@ void Session::Truncate(SequenceHandle handle, llama_pos length) {
   sequence.next = nullptr;
 }
 
+void Session::CutTo(const Sequence& sequence, llama_pos length) {
+  Engine().llama_memory_seq_rm(memory_, sequence.slot, length, -1);
+}
+
 void Session::Free(SequenceHandle handle) {
-  FreeSlot(&Find(handle));
+  FreeSlot(&Get(handle));
   sequences_.erase(handle);
 }
 
@@ -134,66 +142,6 @@ LogitsRow Session::CopyRow(int32_t batch_index) const {
   return std::make_shared<const std::vector<float>>(row, row + vocab_size_);
 }
 
-void Session::Prefill(const std::vector<PrefillRequest>& requests) {
-  const Stopwatch stopwatch(&decode_counters.call_ns);
-  struct Part {
-    Sequence* sequence;
-    llama_pos before;
-    const std::vector<llama_token>* tokens;
-    LogitsRow last;
-  };
-  std::vector<Part> parts;
-  int64_t total = 0;
-  for (const PrefillRequest& request : requests) {
-    Sequence& sequence = Find(request.sequence);
-    for (const Part& part : parts) {
-      if (part.sequence != &sequence) continue;
-      throw EngineError("ERR_INVALID_ARGUMENT", "Expected each sequence once");
-    }
-    parts.push_back({&sequence, sequence.length, &request.tokens, nullptr});
-    total += static_cast<int64_t>(request.tokens.size());
-  }
-  if (total > free_cells()) {
-    throw EngineError("ERR_CONTEXT_FULL", "Expected room for " + std::to_string(total) +
-                                              " tokens, " + std::to_string(free_cells()) +
-                                              " of the context's " + std::to_string(cells_) +
-                                              " KV cells are free");
-  }
-  try {
-    batch().Clear();
-    std::vector<std::pair<Part*, int32_t>> rows;  // whose last token is where in the batch
-    const auto decode = [&] {
-      Decode();
-      for (auto& [part, index] : rows) part->last = CopyRow(index);
-      rows.clear();
-      batch().Clear();
-    };
-    for (Part& part : parts) {
-      for (size_t i = 0; i < part.tokens->size(); ++i) {
-        if (batch().full() || batch().outputs() == max_outputs_) decode();
-        const bool last = i + 1 == part.tokens->size();
-        const llama_pos position = part.before + static_cast<llama_pos>(i);
-        const int32_t index = batch().Add((*part.tokens)[i], position, part.sequence->slot, last);
-        if (last) rows.push_back({&part, index});
-      }
-    }
-    decode();
-  } catch (const EngineError&) {
-    // Finished parts of an aborted batch stay cached: take them out, leaving what was there.
-    for (const Part& part : parts) {
-      Engine().llama_memory_seq_rm(memory_, part.sequence->slot, part.before, -1);
-    }
-    throw;
-  }
-  for (Part& part : parts) {
-    const int64_t count = static_cast<int64_t>(part.tokens->size());
-    part.sequence->length += static_cast<llama_pos>(count);
-    part.sequence->cells.Append(count);
-    part.sequence->next = part.last;
-    counters.prefilled += count;
-  }
-}
-
 LogitsRow Session::Logits(SequenceHandle handle) const {
   const LogitsRow& row = Get(handle).next;
   if (row) return row;
@@ -202,32 +150,36 @@ LogitsRow Session::Logits(SequenceHandle handle) const {
 }
 
 std::vector<double> Session::TimeDecodes(int32_t threads, int32_t count, double limit_ms) {
-  const Counters before = counters;
+  const DecodeCounters counters_before = decode_counters;
   const int64_t context_decodes_before = engine_->decodes;
   const int32_t threads_before = engine_->threads();
   const int32_t batch_threads_before = engine_->batch_threads();
-  const DecodeCounters decodes_before = decode_counters;
+  Sequence scratch = TakeSlot();
+  const auto restore = [&] {
+    FreeSlot(&scratch);
+    Engine().llama_set_n_threads(context_, threads_before, batch_threads_before);
+  };
   Engine().llama_set_n_threads(context_, threads, threads);
-  const SequenceHandle scratch = Create();
   std::vector<double> milliseconds;
   double total = 0;
   try {
     while (static_cast<int32_t>(milliseconds.size()) < count && total < limit_ms) {
+      if (free_cells() == 0) ThrowFull("A decode", 0, 1);
+      batch().Clear();
+      batch().Add(0, scratch.length++, scratch.slot, true);
       const auto start = std::chrono::steady_clock::now();
-      Prefill({{scratch, {0}}});
+      Decode();
       const auto end = std::chrono::steady_clock::now();
+      scratch.cells.Append(1);
       milliseconds.push_back(std::chrono::duration<double, std::milli>(end - start).count());
       total += milliseconds.back();
     }
   } catch (const EngineError&) {
-    Free(scratch);
-    SetThreads(threads_before, batch_threads_before);
+    restore();
     throw;
   }
-  Free(scratch);
-  SetThreads(threads_before, batch_threads_before);
-  counters = before;
-  decode_counters = decodes_before;
+  restore();
+  decode_counters = counters_before;
   engine_->decodes = context_decodes_before;
   return milliseconds;
 }

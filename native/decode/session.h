@@ -1,11 +1,12 @@
-// The sequences of an autoregressive model's context: create, fork, truncate, free, prefill;
-// generation.h and scoring.h run on it.
+// The sequences of an autoregressive model's context, or of one partition of it: create, fork,
+// truncate, free. Decode tasks (prefilling.h, generation.h, scoring.h and others) run on it.
 #pragma once
 
 #include <llama.h>
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -26,11 +27,6 @@ struct Sequence {
   LogitsRow next;  // the distribution after the last token; null for an empty or truncated sequence
 };
 
-struct PrefillRequest {
-  SequenceHandle sequence;
-  std::vector<llama_token> tokens;
-};
-
 // Tokens and time since the context was made. Each generated token is decoded at most once, and
 // only if something follows it.
 struct Counters {
@@ -42,7 +38,7 @@ struct Counters {
 };
 
 // What a session takes over of another's context.
-struct LaneOptions {
+struct PartitionOptions {
   int64_t cells;
   int32_t max_sequences;
   int32_t max_outputs;
@@ -54,7 +50,7 @@ class Session : public Decoder {
   Session(SharedModel model, const DecoderOptions& options, JobMonitor* monitor);
   // In the lender's context, with cells and sequences that the lender goes without until this
   // session ends. Throws EngineError ERR_CONTEXT_FULL when the lender has fewer free.
-  Session(std::shared_ptr<Session> lender, const LaneOptions& options, JobMonitor* monitor);
+  Session(std::shared_ptr<Session> lender, const PartitionOptions& options, JobMonitor* monitor);
   ~Session();
 
   SequenceHandle Create();
@@ -62,20 +58,22 @@ class Session : public Decoder {
   void Truncate(SequenceHandle sequence, llama_pos length);
   void Free(SequenceHandle sequence);
   void Clear();
-  // Appends tokens to sequences, packed into as few decodes as fit, and stores the logits after
-  // each one's last. On an error nothing is appended to any of them.
-  void Prefill(const std::vector<PrefillRequest>& requests);
   LogitsRow Logits(SequenceHandle sequence) const;
   // Milliseconds for each of `count` decodes of one token on `threads` threads; stops early, with
   // what it has, once their sum passes `limit_ms`.
   std::vector<double> TimeDecodes(int32_t threads, int32_t count, double limit_ms);
 
-  // For generation and scoring.
+  // For decode tasks.
   const Sequence& Get(SequenceHandle handle) const;
+  Sequence& Get(SequenceHandle handle);
   Sequence ForkSlot(const Sequence& parent);
   void FreeSlot(Sequence* sequence);
+  // Takes what was decoded of a sequence behind its first `length` tokens out of the cache.
+  void CutTo(const Sequence& sequence, llama_pos length);
   SequenceHandle Adopt(Sequence sequence);
   LogitsRow CopyRow(int32_t batch_index) const;
+  // Throws EngineError ERR_CONTEXT_FULL: `what` needs so many sequences and KV cells.
+  [[noreturn]] void ThrowFull(const std::string& what, int64_t sequences, int64_t cells) const;
 
   int64_t free_cells() const { return cells_ - used_cells_; }
   int64_t cells() const { return cells_; }
@@ -85,7 +83,6 @@ class Session : public Decoder {
   Counters counters;
 
  private:
-  Sequence& Find(SequenceHandle handle);
   Sequence TakeSlot();
   bool is_shared() const { return engine_.use_count() > 1; }
 

@@ -95,7 +95,7 @@ class Denoising {
         uniforms.push_back(PhiloxUniform(counter, options_.key));
       }
       std::vector<TokenProbability> drawn(uniforms.size());
-      sampler->Draw(rows[row], uniforms, drawn.data());
+      sampler->Draw(rows[row], uniforms.data(), uniforms.size(), drawn.data());
       const double of_row = RowPriority(options_.remasking, rows[row], session_->vocab_size());
       for (size_t i = 0; i < places.size(); ++i) {
         const bool by_token = options_.remasking == Remasking::kLowConfidence;

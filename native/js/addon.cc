@@ -93,7 +93,7 @@ Napi::Value JsDrawToken(const Napi::CallbackInfo& info) {
     Sampler sampler(ReadSampling(info[1], size), size, metrics);
     const double uniform = ReadNumber(info[2], "uniform", 0, 1 - 0x1p-53);
     TokenProbability drawn;
-    sampler.Draw(logits.data(), {uniform}, &drawn);
+    sampler.Draw(logits.data(), &uniform, 1, &drawn);
     return ToJs(info.Env(), drawn, metrics);
   });
 }

@@ -25,7 +25,8 @@ Napi::Value ToNumber(Napi::Env env, const int64_t* number) {
 Napi::Function Context::Define(Napi::Env env) {
   return DefineClass(
       env, "Context",
-      {InstanceMethod<&Context::Open>("open"), InstanceMethod<&Context::OpenLane>("openLane"),
+      {InstanceMethod<&Context::Open>("open"),
+       InstanceMethod<&Context::OpenPartition>("openPartition"),
        InstanceMethod<&Context::Create>("create"), InstanceMethod<&Context::Fork>("fork"),
        InstanceMethod<&Context::Truncate>("truncate"), InstanceMethod<&Context::Free>("free"),
        InstanceMethod<&Context::Clear>("clear"), InstanceMethod<&Context::Prefill>("prefill"),
@@ -68,16 +69,16 @@ Napi::Value Context::Open(const Napi::CallbackInfo& info) {
   });
 }
 
-// openLane(context, { cells, maxSequences, maxOutputs }) -> cells: lent by an open context, whose
-// engine thread and decodes it shares; the context outlives it
-Napi::Value Context::OpenLane(const Napi::CallbackInfo& info) {
+// openPartition(context, { cells, maxSequences, maxOutputs }) -> cells: lent by an open context,
+// whose engine thread and decodes it shares; the context outlives it
+Napi::Value Context::OpenPartition(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guarded(env, [&]() -> Napi::Value {
     if (!info[0].IsObject() || !info[0].As<Napi::Object>().CheckTypeTag(&kContextTag)) {
       throw EngineError("ERR_INVALID_ARGUMENT", "Expected `context` to be a Context");
     }
     const Context& lender = *Unwrap(info[0].As<Napi::Object>());
-    const LaneOptions options = ReadLaneOptions(info[1]);
+    const PartitionOptions options = ReadPartitionOptions(info[1]);
     const Napi::Value cells = host_.OpenIn(
         env, lender.host_,
         [options](std::shared_ptr<Session> session, JobMonitor* monitor) {
@@ -138,8 +139,10 @@ Napi::Value Context::Prefill(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     host_.RequireOpen();
     const std::vector<PrefillRequest> requests = ReadPrefillRequests(info[0], vocab_size_);
-    return host_.RunWithoutResult(info.Env(),
-                                  [requests](Session* session) { session->Prefill(requests); });
+    return host_.RunTask<bool, Prefilling>(
+        info.Env(),
+        [requests](Session* session) { return std::make_unique<Prefilling>(session, requests); },
+        [](Napi::Env env, bool*) -> Napi::Value { return env.Undefined(); });
   });
 }
 
@@ -167,7 +170,7 @@ Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
     const Napi::Object request = ReadObject(info[0], "request");
     const std::vector<Draw> draws = ReadDraws(request.Get("draws"));
     const GenerationOptions options = ReadGenerationOptions(request, vocab_size_);
-    return host_.RunStepwise<std::vector<Continuation>, Generation>(
+    return host_.RunTask<std::vector<Continuation>, Generation>(
         info.Env(),
         [draws, options](Session* session) { return Generation::Start(session, draws, options); },
         [](Napi::Env env, std::vector<Continuation>* result) { return ToJs(env, *result); });
@@ -182,10 +185,10 @@ Napi::Value Context::Score(const Napi::CallbackInfo& info) {
     const std::vector<ScoreRequest> requests = ReadScoreRequests(info[0], vocab_size_);
     const Sampling sampling = ReadSampling(info[1], vocab_size_);
     const Metrics metrics = ReadMetrics(info[2]);
-    return host_.Run<std::vector<Scores>>(
+    return host_.RunTask<std::vector<Scores>, Scoring>(
         info.Env(),
         [requests, sampling, metrics](Session* session) {
-          return llama_ets::Score(session, requests, sampling, metrics);
+          return std::make_unique<Scoring>(session, requests, sampling, metrics);
         },
         [](Napi::Env env, std::vector<Scores>* result) { return ToJs(env, *result); });
   });
@@ -198,10 +201,10 @@ Napi::Value Context::Expand(const Napi::CallbackInfo& info) {
     const std::vector<ExpandRequest> requests = ReadExpandRequests(info[0], vocab_size_);
     const auto count = static_cast<size_t>(ReadInteger(info[1], "count", 1, kMaxRanked));
     const Sampling sampling = ReadSampling(info[2], vocab_size_);
-    return host_.Run<std::vector<Expansion>>(
+    return host_.RunTask<std::vector<Expansion>, Expanding>(
         info.Env(),
         [requests, count, sampling](Session* session) {
-          return llama_ets::Expand(session, requests, count, sampling);
+          return Expanding::Start(session, requests, count, sampling);
         },
         [](Napi::Env env, std::vector<Expansion>* result) { return ToJs(env, *result); });
   });
@@ -213,8 +216,11 @@ Napi::Value Context::Classify(const Napi::CallbackInfo& info) {
     host_.RequireOpen();
     const std::vector<ClassificationRequest> requests =
         ReadClassificationRequests(info[0], vocab_size_);
-    return host_.Run<std::vector<std::vector<double>>>(
-        info.Env(), [requests](Session* session) { return llama_ets::Classify(session, requests); },
+    return host_.RunTask<std::vector<std::vector<double>>, Classification>(
+        info.Env(),
+        [requests](Session* session) {
+          return std::make_unique<Classification>(session, requests);
+        },
         [](Napi::Env env, std::vector<std::vector<double>>* texts) -> Napi::Value {
           Napi::Array result = Napi::Array::New(env, texts->size());
           for (uint32_t i = 0; i < texts->size(); ++i) {

@@ -17,7 +17,7 @@ class Context : public Napi::ObjectWrap<Context> {
 
  private:
   Napi::Value Open(const Napi::CallbackInfo& info);
-  Napi::Value OpenLane(const Napi::CallbackInfo& info);
+  Napi::Value OpenPartition(const Napi::CallbackInfo& info);
   Napi::Value Create(const Napi::CallbackInfo& info);
   Napi::Value Fork(const Napi::CallbackInfo& info);
   Napi::Value Truncate(const Napi::CallbackInfo& info);
@@ -38,7 +38,7 @@ class Context : public Napi::ObjectWrap<Context> {
 
   SessionHost<Session> host_;
   int32_t vocab_size_ = 0;        // known once open() was called
-  Napi::ObjectReference lender_;  // of a lane: kept while calls of the lane use it
+  Napi::ObjectReference lender_;  // of a partition: kept while calls of the partition use it
 };
 
 }  // namespace llama_ets

@@ -114,9 +114,9 @@ DecoderOptions ReadSessionOptions(Napi::Value value) {
   return options;
 }
 
-LaneOptions ReadLaneOptions(Napi::Value value) {
+PartitionOptions ReadPartitionOptions(Napi::Value value) {
   const Napi::Object object = ReadObject(value, "options");
-  LaneOptions options;
+  PartitionOptions options;
   options.cells = ReadInteger(object.Get("cells"), "cells", 1, 1 << 30);
   const auto most = static_cast<int64_t>(Engine().llama_max_parallel_sequences());
   options.max_sequences =
@@ -127,10 +127,12 @@ LaneOptions ReadLaneOptions(Napi::Value value) {
 }
 
 std::vector<PrefillRequest> ReadPrefillRequests(Napi::Value value, int32_t vocab_size) {
-  return ReadRequests<PrefillRequest>(value, "requests", [&](Napi::Object object) {
+  auto requests = ReadRequests<PrefillRequest>(value, "requests", [&](Napi::Object object) {
     return PrefillRequest{ReadHandle(object.Get("sequence")),
                           ReadSomeTokens(object.Get("tokens"), vocab_size)};
   });
+  if (requests.empty()) throw EngineError("ERR_INVALID_ARGUMENT", "Expected at least one request");
+  return requests;
 }
 
 std::vector<ScoreRequest> ReadScoreRequests(Napi::Value value, int32_t vocab_size) {

@@ -9,6 +9,7 @@
 #include "decode/classification.h"
 #include "decode/expansion.h"
 #include "decode/generation.h"
+#include "decode/prefilling.h"
 #include "decode/scoring.h"
 #include "decode/session.h"
 
@@ -30,7 +31,7 @@ constexpr int32_t kMaxRanked = 4096;
 // The readers throw EngineError ERR_INVALID_ARGUMENT.
 SequenceHandle ReadHandle(Napi::Value value);
 DecoderOptions ReadSessionOptions(Napi::Value value);
-LaneOptions ReadLaneOptions(Napi::Value value);
+PartitionOptions ReadPartitionOptions(Napi::Value value);
 std::vector<PrefillRequest> ReadPrefillRequests(Napi::Value value, int32_t vocab_size);
 std::vector<ScoreRequest> ReadScoreRequests(Napi::Value value, int32_t vocab_size);
 std::vector<ExpandRequest> ReadExpandRequests(Napi::Value value, int32_t vocab_size);

@@ -1,5 +1,6 @@
-// What the JavaScript classes Context and DiffusionContext have in common: a lane of an engine
-// thread, and a session that is opened once, run on in the order of the calls, and closed.
+// What the JavaScript classes Context and DiffusionContext have in common: a partition of an engine
+// thread's context, and a session that is opened once, run on in the order of the calls, and
+// closed.
 #pragma once
 
 #include <napi.h>
@@ -7,7 +8,7 @@
 #include <memory>
 #include <utility>
 
-#include "decode/worker.h"
+#include "js/engine_thread.h"
 
 namespace llama_ets {
 
@@ -15,9 +16,9 @@ namespace llama_ets {
 template <typename S>
 class SessionHost {
  public:
-  explicit SessionHost(Napi::Object owner) : lane_(owner) {}
+  explicit SessionHost(Napi::Object owner) : caller_(owner) {}
   ~SessionHost() {
-    if (worker_) worker_->Remove(&lane_);
+    if (open_) thread_->Abandon(caller_);
   }
   SessionHost(const SessionHost&) = delete;
   SessionHost& operator=(const SessionHost&) = delete;
@@ -26,21 +27,23 @@ class SessionHost {
   // the number `describe(session)`.
   template <typename Make, typename Describe>
   Napi::Value Open(Napi::Env env, Make make, Describe describe) {
+    RefuseSecondOpening();
     const auto make_shared = [make](JobMonitor* monitor) -> std::shared_ptr<S> {
       return make(monitor);
     };
-    return OpenOn(env, std::make_shared<Worker>(env), make_shared, describe);
+    return OpenOn(env, EngineThread::Start(env), make_shared, describe);
   }
 
   // As Open, with `make(lender, monitor)` on the engine thread of another host; `lender` is a
   // std::shared_ptr to its session.
   template <typename Make, typename Describe>
   Napi::Value OpenIn(Napi::Env env, const SessionHost& other, Make make, Describe describe) {
+    RefuseSecondOpening();
     other.RequireOpen();
-    const auto make_in = [make, lane = &other.lane_](JobMonitor* monitor) {
-      return make(OpenedShared(*lane), monitor);
+    const auto make_in = [make, partition = other.caller_.partition](JobMonitor* monitor) {
+      return make(OpenedShared(*partition), monitor);
     };
-    return OpenOn(env, other.worker_, make_in, describe);
+    return OpenOn(env, other.thread_, make_in, describe);
   }
 
   // Throws EngineError ERR_DISPOSED.
@@ -52,18 +55,18 @@ class SessionHost {
   template <typename Result, typename Work, typename Convert>
   Napi::Value Run(Napi::Env env, Work work, Convert convert) {
     RequireOpen();
-    return worker_->Run<Result>(
-        env, &lane_, [work, lane = &lane_] { return work(Opened(*lane)); },
+    return thread_->Run<Result>(
+        env, &caller_, [work, partition = partition()] { return work(Opened(*partition)); },
         [convert](Napi::Env env, Result* result) -> Napi::Value { return convert(env, result); });
   }
 
-  // As Run, for what `start(session)`, a std::unique_ptr<Steps>, begins: its decodes are shared
-  // with those of the other sessions of the context.
-  template <typename Result, typename Steps, typename Start, typename Convert>
-  Napi::Value RunStepwise(Napi::Env env, Start start, Convert convert) {
+  // As Run, for the task that `start(session)`, a std::unique_ptr<Task>, begins: its decodes are
+  // shared with those of the other sessions of the context.
+  template <typename Result, typename Task, typename Start, typename Convert>
+  Napi::Value RunTask(Napi::Env env, Start start, Convert convert) {
     RequireOpen();
-    return worker_->RunStepwise<Result, Steps>(
-        env, &lane_, [start, lane = &lane_] { return start(Opened(*lane)); },
+    return thread_->RunTask<Result, Task>(
+        env, &caller_, [start, partition = partition()] { return start(Opened(*partition)); },
         [convert](Napi::Env env, Result* result) -> Napi::Value { return convert(env, result); });
   }
 
@@ -79,52 +82,65 @@ class SessionHost {
         [](Napi::Env env, bool*) -> Napi::Value { return env.Undefined(); });
   }
 
-  // Waits for earlier calls, then frees the session.
-  Napi::Value Close(Napi::Env env) {
+  // Waits for earlier calls, then frees the session, and ends the engine thread with the last one
+  // of the context. A host that could not be opened has nothing to free any more.
+  Napi::Promise Close(Napi::Env env) {
+    if (was_refused_) {
+      was_refused_ = false;
+      const auto deferred = Napi::Promise::Deferred::New(env);
+      deferred.Resolve(env.Undefined());
+      return deferred.Promise();
+    }
     RequireOpen();
     open_ = false;
-    return worker_->Run<bool>(
-        env, &lane_,
-        [lane = &lane_] {
-          lane->session.reset();
-          return true;
-        },
-        [](Napi::Env env, bool*) -> Napi::Value { return env.Undefined(); });
+    return thread_->Close(env, &caller_);
   }
 
-  JobMonitor& monitor() { return lane_.monitor; }
+  JobMonitor& monitor() { return caller_.partition->monitor; }
 
  private:
+  void RefuseSecondOpening() const {
+    if (thread_) throw EngineError("ERR_INVALID_STATE", "The context was opened before");
+  }
+
   template <typename Make, typename Describe>
-  Napi::Value OpenOn(Napi::Env env, std::shared_ptr<Worker> worker, Make make, Describe describe) {
-    if (was_opened_) throw EngineError("ERR_INVALID_STATE", "The context was opened before");
-    was_opened_ = open_ = true;
-    worker_ = std::move(worker);
-    worker_->Add(&lane_);
-    return worker_->Run<int64_t>(
-        env, &lane_,
-        [make, describe, lane = &lane_]() -> int64_t {
-          std::shared_ptr<S> made = make(&lane->monitor);
+  Napi::Value OpenOn(Napi::Env env, std::shared_ptr<EngineThread> thread, Make make,
+                     Describe describe) {
+    thread_ = std::move(thread);
+    open_ = true;
+    thread_->Add(caller_);
+    return thread_->Run<int64_t>(
+        env, &caller_,
+        [make, describe, partition = partition()]() -> int64_t {
+          std::shared_ptr<S> made = make(&partition->monitor);
           const int64_t description = describe(*made);
-          lane->session = std::move(made);
+          partition->session = std::move(made);
           return description;
         },
         [](Napi::Env env, int64_t* description) -> Napi::Value {
           return Napi::Number::New(env, static_cast<double>(*description));
+        },
+        [this](Napi::Env env) {
+          if (!open_) return;  // it is being closed
+          Close(env);
+          was_refused_ = true;
         });
   }
 
-  static std::shared_ptr<S> OpenedShared(const Lane& lane) {
-    if (!lane.session) throw EngineError("ERR_DISPOSED", "The context was disposed");
-    return std::static_pointer_cast<S>(lane.session);
+  // Outlives what holds it: a job keeps the host's owner alive.
+  Partition* partition() const { return caller_.partition.get(); }
+
+  static std::shared_ptr<S> OpenedShared(const Partition& partition) {
+    if (!partition.session) throw EngineError("ERR_DISPOSED", "The context was disposed");
+    return std::static_pointer_cast<S>(partition.session);
   }
 
-  static S* Opened(const Lane& lane) { return OpenedShared(lane).get(); }
+  static S* Opened(const Partition& partition) { return OpenedShared(partition).get(); }
 
-  std::shared_ptr<Worker> worker_;  // null before it is opened
-  Lane lane_;
-  bool was_opened_ = false;
+  std::shared_ptr<EngineThread> thread_;  // null before it is opened
+  Caller caller_;
   bool open_ = false;
+  bool was_refused_ = false;  // it could not be opened, and was not closed since
 };
 
 }  // namespace llama_ets

@@ -278,21 +278,20 @@ double Sampler::SelfCertainty(const float* logits, const Softmax& row) const {
   return std::max(0.0, distances / vocab_size_ + row.log_sum - std::log(vocab_size_));
 }
 
-void Sampler::Draw(const float* logits, const std::vector<double>& uniforms,
+void Sampler::Draw(const float* logits, const double* uniforms, size_t count,
                    TokenProbability* drawn) {
-  if (uniforms.empty()) return;
+  if (count == 0) return;
   const Softmax row = SumRow(logits);
   const bool is_greedy = sampling_.temperature == 0;
   if (!is_greedy && !IsPlain()) FindSupport(logits, row);
   const double entropy = metrics_.entropy ? Entropy(logits, row) : 0;
   const double self_certainty = metrics_.self_certainty ? SelfCertainty(logits, row) : 0;
-  for (const double uniform : uniforms) {
-    *drawn = is_greedy   ? Greedy(logits, row)
-             : IsPlain() ? DrawPlain(logits, row, uniform)
-                         : DrawFromSupport(logits, row, uniform);
-    drawn->entropy = entropy;
-    drawn->self_certainty = self_certainty;
-    ++drawn;
+  for (size_t i = 0; i < count; ++i) {
+    drawn[i] = is_greedy   ? Greedy(logits, row)
+               : IsPlain() ? DrawPlain(logits, row, uniforms[i])
+                           : DrawFromSupport(logits, row, uniforms[i]);
+    drawn[i].entropy = entropy;
+    drawn[i].self_certainty = self_certainty;
   }
 }
 

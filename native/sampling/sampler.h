@@ -42,10 +42,10 @@ class Sampler {
  public:
   Sampler(Sampling sampling, int32_t vocab_size, Metrics metrics = {});
 
-  // Draws a token for each of `uniforms`, on [0, 1), all from one row. Throws EngineError
-  // ERR_INVALID_LOGITS when the row holds NaN or +inf, or when nothing has probability (a broken
-  // model file).
-  void Draw(const float* logits, const std::vector<double>& uniforms, TokenProbability* drawn);
+  // Draws a token for each of `count` uniform numbers on [0, 1), all from one row. Throws
+  // EngineError ERR_INVALID_LOGITS when the row holds NaN or +inf, or when nothing has probability
+  // (a broken model file).
+  void Draw(const float* logits, const double* uniforms, size_t count, TokenProbability* drawn);
 
   // The log-probabilities of `token` in this row. Throws as Draw does.
   TokenProbability Score(const float* logits, llama_token token);

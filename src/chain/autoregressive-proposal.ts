@@ -6,7 +6,7 @@
 
 import type { Model } from "../engine/engine.js";
 import type { Sequence } from "../engine/sequences.js";
-import type { ContextPlan } from "../planning/demand.js";
+import type { ContextPlan } from "../planning/context-plan.js";
 import type { ChainState, Proposal, Rollout, Usage } from "./chain.js";
 import type { ChainOptions } from "./chain-options.js";
 import { proposedStream } from "./random-streams.js";

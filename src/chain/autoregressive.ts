@@ -5,7 +5,7 @@
 
 import type { Model } from "../engine/engine.js";
 import type { Sequence } from "../engine/sequences.js";
-import type { ContextPlan } from "../planning/demand.js";
+import type { ContextPlan } from "../planning/context-plan.js";
 import type {
   NextToken,
   PrefixChain,

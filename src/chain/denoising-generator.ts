@@ -3,7 +3,7 @@
 import type { DenoisedText, Denoiser, DenoiserStatus, UnmaskedText } from "../engine/denoiser.js";
 import type { DenoisingRequest } from "../engine/denoising-request.js";
 import type { Model } from "../engine/engine.js";
-import type { ContextPlan } from "../planning/demand.js";
+import type { ContextPlan } from "../planning/context-plan.js";
 import type { Hypothesis, Rollout, Usage } from "./chain.js";
 import type { DenoisingOptions } from "./chain-options.js";
 import { type DiffusionState, DiffusionTexts } from "./diffusion-texts.js";

@@ -7,7 +7,7 @@
  */
 
 import type { Model } from "../engine/engine.js";
-import type { ContextPlan } from "../planning/demand.js";
+import type { ContextPlan } from "../planning/context-plan.js";
 import type { Hypothesis, Proposal, Rollout, Text, TrajectoryChain, Usage } from "./chain.js";
 import type { DenoisingOptions } from "./chain-options.js";
 import { blockSteps, guidanceLength } from "./denoising.js";

@@ -3,7 +3,7 @@
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { Sampling } from "../engine/sampling.js";
-import type { ContextPlan } from "../planning/demand.js";
+import type { ContextPlan } from "../planning/context-plan.js";
 import { AutoregressiveChain } from "./autoregressive.js";
 import { AutoregressiveProposal } from "./autoregressive-proposal.js";
 import type { Chain, Proposal } from "./chain.js";

@@ -5,8 +5,7 @@ import { checkOneOf } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { EvaluatedMethod } from "../evaluate/configured-methods.js";
 import type { Flag, OptionSpec } from "../methods/option.js";
-import { COMMON_OPTIONS, GUIDANCE_OPTIONS } from "../methods/options.js";
-import type { PresetOptions } from "../methods/preset.js";
+import { COMMON_OPTIONS, GUIDANCE_OPTIONS, type PresetOptions } from "../methods/options.js";
 import {
   type AnyMethod,
   findMethod,

@@ -12,7 +12,7 @@ import {
   type MethodOptions,
   optionsFor,
 } from "../methods/registry.js";
-import { checkNames, checkOptions, resolveOptions } from "../methods/resolve-options.js";
+import { checkOptions, resolveOptions } from "../methods/resolve-options.js";
 import { settingsOf } from "../methods/settings.js";
 import type { PromptForm, Task, TaskItem } from "../tasks/task.js";
 import type { MethodRecord } from "./store/run-files.js";
@@ -131,7 +131,6 @@ export function checkMethods(
 
 /** How texts are unmasked is checked later: it depends on the model, and on the task's length. */
 function checkWithoutModel(method: MethodName, options: MethodOptions): void {
-  checkNames(METHODS[method], options);
   const { diffusion: _, proposalDiffusion: __, ratio: ___, ...rest } = options;
   checkOptions(METHODS[method], rest);
 }

@@ -1,6 +1,6 @@
 /** What a method says of itself: names, checks, plans, help and reports derive from it. */
 import type { DenoisingSettings } from "../chain/denoising.js";
-import type { Demand } from "../planning/demand.js";
+import type { Demand } from "../planning/context-plan.js";
 import type { RunShape } from "../planning/run-shape.js";
 import type { RunBounds } from "../planning/token-bounds.js";
 import type { AnswerExtractor } from "../rewards/answer.js";

@@ -26,8 +26,14 @@ import { resolveAdaptive } from "./adaptive.js";
 import { DEFAULT_BLOCK_LENGTH, resolveDiffusion } from "./diffusion-options.js";
 import type { MethodFacts } from "./method.js";
 import { type OwnOptions, resolveOwn, type ValuesOf } from "./option.js";
-import { COMMON_OPTIONS, type CommonOptions, GUIDANCE_OPTIONS, withDefaults } from "./options.js";
-import { checkPreset, type PresetOptions, withPreset } from "./preset.js";
+import {
+  COMMON_OPTIONS,
+  type CommonOptions,
+  GUIDANCE_OPTIONS,
+  type PresetOptions,
+  withDefaults,
+} from "./options.js";
+import { checkPreset, withPreset } from "./preset.js";
 import { type ProposalOptions, resolveProposal } from "./proposal-options.js";
 import type { Guidance, Resolved } from "./settings.js";
 

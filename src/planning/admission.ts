@@ -6,8 +6,8 @@
 import { availableParallelism } from "node:os";
 import type { Model } from "../engine/engine.js";
 import { largest } from "../engine/largest.js";
+import type { ContextPlan } from "./context-plan.js";
 import { mostSharing, planShared } from "./contexts.js";
-import type { ContextPlan } from "./demand.js";
 import { fitInMemory, type PlacedPlan } from "./memory.js";
 
 /** A run's contexts, which are in use together: its model's, and its proposal's if it has one. */

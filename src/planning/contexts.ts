@@ -4,7 +4,7 @@ import type { Capacity, FreeMemory, Model, Place } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { largest } from "../engine/largest.js";
 import { paysFlashAttention } from "./attention.js";
-import type { ContextPlan, Demand, PlannedContexts } from "./demand.js";
+import type { ContextPlan, Demand, PlannedContexts } from "./context-plan.js";
 import { fitInMemory, freeBytes, outOfMemory, type PlacedPlan } from "./memory.js";
 
 /** What planning asks of a model. */

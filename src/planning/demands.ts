@@ -1,5 +1,5 @@
 /** What runs of different kinds ask of an autoregressive model's context, by their shape. */
-import type { Demand } from "./demand.js";
+import type { Demand } from "./context-plan.js";
 import type { RunShape } from "./run-shape.js";
 
 /** A chain that keeps a state and its candidates, and runs their rollouts. */

@@ -3,8 +3,8 @@ import { refuseTooLong } from "../engine/context-length.js";
 import type { DiffusionCache } from "../engine/denoising-request.js";
 import type { FreeMemory } from "../engine/engine.js";
 import { largest } from "../engine/largest.js";
+import type { ContextPlan, PlannedContexts } from "./context-plan.js";
 import type { PlannedModel } from "./contexts.js";
-import type { ContextPlan, PlannedContexts } from "./demand.js";
 import { fitInMemory, freeBytes, outOfMemory, type PlacedPlan } from "./memory.js";
 
 export interface DenoisingDemand {

@@ -1,7 +1,7 @@
 /** Whether contexts that are in use together fit into the memory of the places they live in. */
 import type { FreeMemory, Model, Place } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { ContextPlan } from "./demand.js";
+import type { ContextPlan } from "./context-plan.js";
 
 /** Share of the free memory that contexts may take. */
 const MEMORY_SHARE = 0.8;

@@ -1,7 +1,7 @@
 /** What a run will need, known before it starts: contexts, memory, and a bound of its tokens. */
 import type { Model } from "../engine/engine.js";
+import type { ContextPlan, Demand, PlannedContexts } from "./context-plan.js";
 import { planTogether } from "./contexts.js";
-import type { ContextPlan, Demand, PlannedContexts } from "./demand.js";
 import { proposalDemand } from "./demands.js";
 import { planDenoising } from "./denoising.js";
 import type { DenoisingShape, RunShape } from "./run-shape.js";

@@ -5,8 +5,8 @@ import type { FreeMemory } from "../../src/engine/engine.js";
 import { bytesPerCell } from "../../src/engine/local/memory.js";
 import { addon } from "../../src/engine/local/native.js";
 import { chooseThreads } from "../../src/engine/local/threads.js";
+import type { ContextPlan, Demand } from "../../src/planning/context-plan.js";
 import { mostSharing, planContexts, planShared } from "../../src/planning/contexts.js";
-import type { ContextPlan, Demand } from "../../src/planning/demand.js";
 import { useModel } from "../fixtures/models.js";
 
 const model = useModel();

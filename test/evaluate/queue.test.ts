@@ -72,11 +72,11 @@ describe.skipIf(!HAS_REDIS).concurrent("with redis-server installed", () => {
       const [drawn] = Object.values(summary.methods);
       expect(drawn).toMatchObject({ n: 8, failed: 0 });
       const { model: needs } = await plan(model(), "?", { method: "sample", maxTokens: 8 });
-      const lanes = [await model().lease(needs), await model().lease(needs)];
+      const partitions = [await model().lease(needs), await model().lease(needs)];
       const [decodes, same] = await Promise.all(
-        lanes.map(async (lane) => (await lane.status()).contextDecodes),
+        partitions.map(async (partition) => (await partition.status()).contextDecodes),
       );
-      for (const lane of lanes) await model().release(lane);
+      for (const partition of partitions) await model().release(partition);
       expect(decodes).toBeGreaterThan(0);
       expect(same).toBe(decodes);
       expect(decodes).toBeLessThan((drawn?.generated ?? 0) * 0.75);

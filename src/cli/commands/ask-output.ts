@@ -101,7 +101,7 @@ function rowsOf(model: ModelPlan, whose: string): [string, string][] {
   return [
     [
       `${whose}context`,
-      `${number(cells)} cells (${kvType}), ${counted(sequences, "sequence")}; batches of ${number(batchTokens)} tokens, ${number(outputs)} outputs`,
+      `${number(cells)} cells (${kvType}, unified), ${counted(sequences, "sequence")}; batches of ${number(batchTokens)} tokens, ${number(outputs)} outputs`,
     ],
     [`${whose}draws`, `${number(parallel)} side by side, ${counted(waves, "wave")} a step`],
     [

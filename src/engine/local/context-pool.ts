@@ -1,6 +1,6 @@
 /**
  * The contexts of one model that runs lease: one each, the last of which is kept for the next run,
- * or, while there is a shared one, lanes of that.
+ * or, while there is a shared one, partitions of that.
  */
 import type { ContextNeeds } from "../engine.js";
 import { Context, type ContextOptions } from "./context.js";
@@ -27,8 +27,8 @@ export class ContextPool implements AsyncDisposable {
 
   async lease(model: NativeModel, needs: ContextNeeds): Promise<Context> {
     for (const shared of this.#shared) {
-      const lane = await shared.lease(needs);
-      if (lane !== null) return lane;
+      const partition = await shared.lease(needs);
+      if (partition !== null) return partition;
     }
     const idle = this.#idle;
     this.#idle = undefined;
@@ -64,7 +64,7 @@ export class ContextPool implements AsyncDisposable {
     await context[Symbol.asyncDispose]();
   }
 
-  /** A context whose lanes are leased until it is disposed of; then it waits for their work. */
+  /** A context whose partitions are leased until it is disposed of; then it waits for their work. */
   async share(model: NativeModel, needs: ContextNeeds): Promise<AsyncDisposable> {
     const shared = await SharedContext.open(model, this.#optionsOf(needs));
     this.#shared.add(shared);

@@ -1,7 +1,8 @@
 /**
- * A context: KV cells and an engine thread, shared by forkable sequences. Lanes of one context share
- * its decodes. Owners are disposable, and what they own can't outlive them: closing a context frees
- * its sequences, and a sequence that is dropped without being disposed is freed when it is collected.
+ * A context: KV cells and an engine thread, shared by forkable sequences. Partitions of one context
+ * share its decodes. Owners are disposable, and what they own can't outlive them: closing a context
+ * frees its sequences, and a sequence that is dropped without being disposed is freed when it is
+ * collected.
  */
 import type { FlashAttention } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
@@ -42,7 +43,7 @@ export interface ContextOptions {
   classifies?: boolean;
 }
 
-type LaneSize = Pick<ContextOptions, "cells" | "sequences" | "outputs">;
+type PartitionSize = Pick<ContextOptions, "cells" | "sequences" | "outputs">;
 
 const DEFAULT_BATCH_TOKENS = 512;
 const DEFAULT_OUTPUTS = 64;
@@ -108,15 +109,17 @@ export class Context implements Sequences {
   }
 
   /**
-   * A part of this context, which lends it cells and sequences until it is disposed: other lanes
-   * have no use of them. Its calls wait for no other lane's `generate`, with which its own shares
-   * decodes. Throws `ERR_CONTEXT_FULL` when too little is free.
+   * A part of this context, which lends it cells and sequences until it is disposed: other partitions
+   * have no use of them. Its calls share decodes with those of the others, and wait for none of them.
+   * Throws `ERR_CONTEXT_FULL` when too little is free.
    */
-  async lane({ cells, sequences, outputs }: LaneSize): Promise<Context> {
+  async partition({ cells, sequences, outputs }: PartitionSize): Promise<Context> {
     const native = new (addon().Context)();
     const options = { ...this.options, cells, sequences, ...(outputs && { outputs }) };
     const maxOutputs = Math.min(outputsOf(options), this.outputs);
-    await call(() => native.openLane(this.#native, { cells, maxSequences: sequences, maxOutputs }));
+    await call(() =>
+      native.openPartition(this.#native, { cells, maxSequences: sequences, maxOutputs }),
+    );
     return new Context(native, { ...options, outputs: maxOutputs });
   }
 

@@ -52,7 +52,7 @@ type NativeExpansion = Omit<Expansion, "sequence"> & { sequence: SequenceHandle 
 
 /** Tokens and time since the context was made, and what it holds now. */
 export interface ContextStatus extends SequencesStatus {
-  /** Decodes of the whole context, which its lanes share. */
+  /** Decodes of the whole context, which its partitions share. */
   contextDecodes: number;
   /** Those nanoseconds of `decodeNs` in attention of our own, which shares what texts have in common. */
   attentionNs: number;
@@ -75,7 +75,7 @@ interface NativeContextOptions {
 export interface NativeContext {
   open(model: NativeModel, options: NativeContextOptions): Promise<number>;
   /** As `open`, within an open context, which lends it cells and sequences until it is closed. */
-  openLane(
+  openPartition(
     lender: NativeContext,
     options: { cells: number; maxSequences: number; maxOutputs: number },
   ): Promise<number>;

@@ -1,11 +1,11 @@
-/** A context that runs share which go on side by side: each leases a lane of it. */
+/** A context that runs share which go on side by side: each leases a partition of it. */
 import type { Capacity, ContextNeeds } from "../engine.js";
 import { Context, type ContextOptions } from "./context.js";
 import type { NativeModel } from "./native-model.js";
 
 export class SharedContext {
   readonly #context: Context;
-  readonly #lanes = new Set<Context>();
+  readonly #partitions = new Set<Context>();
   #freeCells: number;
   #freeSequences: number;
 
@@ -24,7 +24,7 @@ export class SharedContext {
     return this.#freeCells;
   }
 
-  /** A lane; null when the context has no room for it, or computes in another way. */
+  /** A partition; null when the context has no room for it, or computes in another way. */
   async lease(needs: ContextNeeds): Promise<Context | null> {
     const { cells, sequences, outputs, flashAttention = "auto", anyAttention = false } = needs;
     const own = this.#context.options.flashAttention;
@@ -33,23 +33,23 @@ export class SharedContext {
     this.#freeCells -= cells;
     this.#freeSequences -= sequences;
     try {
-      const lane = await this.#context.lane({
+      const partition = await this.#context.partition({
         ...{ cells, sequences },
         ...(outputs !== undefined && { outputs }),
       });
-      this.#lanes.add(lane);
-      return lane;
+      this.#partitions.add(partition);
+      return partition;
     } catch (error) {
       this.#giveBack({ cells, sequences });
       throw error;
     }
   }
 
-  /** Takes back a lane, freeing its sequences; false: it is of another context. */
-  async release(lane: Context): Promise<boolean> {
-    if (!this.#lanes.delete(lane)) return false;
-    await lane[Symbol.asyncDispose]();
-    this.#giveBack(lane.options);
+  /** Takes back a partition, freeing its sequences; false: it is of another context. */
+  async release(partition: Context): Promise<boolean> {
+    if (!this.#partitions.delete(partition)) return false;
+    await partition[Symbol.asyncDispose]();
+    this.#giveBack(partition.options);
     return true;
   }
 
@@ -58,9 +58,9 @@ export class SharedContext {
     this.#freeSequences += sequences;
   }
 
-  /** Waits for the lanes' work in flight. */
+  /** Waits for the partitions' work in flight. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#lanes].map((lane) => lane[Symbol.asyncDispose]()));
+    await Promise.all([...this.#partitions].map((partition) => partition[Symbol.asyncDispose]()));
     await this.#context[Symbol.asyncDispose]();
   }
 }

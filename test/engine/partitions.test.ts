@@ -1,4 +1,4 @@
-/** Lanes of one context share its decodes; each keeps its own draws, counts, limits and errors. */
+/** Partitions of one context share its decodes; each keeps its own draws, counts, limits and errors. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type {
   Context,
@@ -12,20 +12,20 @@ import { QUESTION } from "../fixtures/models.js";
 import { usePreciseModel } from "../fixtures/precise-model.js";
 import { largestDifference } from "../fixtures/rounding.js";
 
-const LANES = 4;
-/** Of each lane. */
+const PARTITIONS = 4;
+/** Of each partition. */
 const SIZE = { cells: 1024, sequences: 10 };
 
 const model = usePreciseModel();
 let shared: AsyncDisposable;
-let lanes: Lane[];
+let partitions: Partition[];
 
-interface Lane {
+interface Partition {
   context: Context;
   parent: LocalSequence;
 }
 
-async function openLane(): Promise<Lane> {
+async function openPartition(): Promise<Partition> {
   const context = await model().lease({ ...SIZE, flashAttention: false });
   const parent = await context.create();
   const { tokens } = await model().encodePrompt(QUESTION);
@@ -34,19 +34,19 @@ async function openLane(): Promise<Lane> {
 }
 
 beforeEach(async () => {
-  const all = { cells: LANES * SIZE.cells, sequences: LANES * SIZE.sequences };
+  const all = { cells: PARTITIONS * SIZE.cells, sequences: PARTITIONS * SIZE.sequences };
   shared = await model().share({ ...all, batchTokens: 128, flashAttention: false });
-  lanes = [];
-  for (let i = 0; i < LANES; i += 1) lanes.push(await openLane());
+  partitions = [];
+  for (let i = 0; i < PARTITIONS; i += 1) partitions.push(await openPartition());
 });
 afterEach(async () => {
-  for (const { context } of lanes) await model().release(context);
+  for (const { context } of partitions) await model().release(context);
   await shared[Symbol.asyncDispose]();
 });
 
 /** Eight draws with random numbers of their own for each `seed`. */
 function draw(
-  { context, parent }: Lane,
+  { context, parent }: Partition,
   seed: number,
   options: Partial<LocalGenerateRequest> = {},
 ) {
@@ -65,7 +65,7 @@ function draw(
 /** In a context of its own. */
 async function drawAlone(seed: number, options?: Partial<LocalGenerateRequest>) {
   await shared[Symbol.asyncDispose]();
-  const alone = await openLane();
+  const alone = await openPartition();
   const drawn = await draw(alone, seed, options);
   const { decodes } = await alone.context.status();
   await model().release(alone.context);
@@ -87,23 +87,23 @@ function expectSame(a: readonly LocalContinuation[], b: readonly LocalContinuati
   }
 }
 
-const lane = (i: number) => lanes[i] as Lane;
+const partition = (i: number) => partitions[i] as Partition;
 const endless = { sampling: resolveSampling({ allowedTokens: [20, 21] }, 896) };
 
-describe("lanes of one context", () => {
+describe("partitions of one context", () => {
   test("draw what they draw alone, in fewer decodes", async () => {
-    const before = await lane(0).context.status();
-    const together = await Promise.all(lanes.map((one, seed) => draw(one, seed)));
-    const after = await lane(0).context.status();
+    const before = await partition(0).context.status();
+    const together = await Promise.all(partitions.map((one, seed) => draw(one, seed)));
+    const after = await partition(0).context.status();
     const decodes = after.contextDecodes - before.contextDecodes;
     const parts = await Promise.all(
-      lanes.map(async ({ context }) => (await context.status()).decodes - 1),
+      partitions.map(async ({ context }) => (await context.status()).decodes - 1),
     );
     // As many as the longest of them took, but for those that began a moment later.
     expect(decodes).toBeGreaterThanOrEqual(Math.max(...parts));
     expect(decodes).toBeLessThan(parts.reduce((a, b) => a + b) / 2);
     const alone = [];
-    for (const seed of lanes.keys()) alone.push(await drawAlone(seed));
+    for (const seed of partitions.keys()) alone.push(await drawAlone(seed));
     expectSame(
       together.flat(),
       alone.flatMap(({ drawn }) => drawn),
@@ -115,12 +115,12 @@ describe("lanes of one context", () => {
   });
 
   test("count their own tokens", async () => {
-    const before = await Promise.all(lanes.map(({ context }) => context.status()));
+    const before = await Promise.all(partitions.map(({ context }) => context.status()));
     const drawn = await Promise.all(
-      lanes.map((one, seed) => draw(one, seed, { sharePrefixes: false })),
+      partitions.map((one, seed) => draw(one, seed, { sharePrefixes: false })),
     );
     const { tokens: prompt } = await model().encodePrompt(QUESTION);
-    for (const [i, { context }] of lanes.entries()) {
+    for (const [i, { context }] of partitions.entries()) {
       const status = await context.status();
       const lengths = drawn[i]?.map(({ tokens }) => tokens.length) ?? [];
       const total = lengths.reduce((a, b) => a + b);
@@ -131,23 +131,23 @@ describe("lanes of one context", () => {
   });
 
   test("are aborted one by one", async () => {
-    const options = { draws: [longDraw(lane(0), 900)], ...endless };
-    const long = draw(lane(0), 0, options);
-    const others = lanes.slice(1).map((one, i) => draw(one, i + 1));
+    const options = { draws: [longDraw(partition(0), 900)], ...endless };
+    const long = draw(partition(0), 0, options);
+    const others = partitions.slice(1).map((one, i) => draw(one, i + 1));
     await Promise.race(others);
-    lane(0).context.abort();
+    partition(0).context.abort();
     await expect(long).rejects.toMatchObject({ code: "ERR_ABORTED" });
     const drawn = await Promise.all(others);
-    const { usedCells } = await lane(0).context.status();
+    const { usedCells } = await partition(0).context.status();
     expect(usedCells).toBe((await model().encodePrompt(QUESTION)).tokens.length);
-    expectSame(await draw(lane(0), 1), drawn[0] ?? []); // it goes on
+    expectSame(await draw(partition(0), 1), drawn[0] ?? []); // it goes on
   });
 
   test("end at budgets of their own", async () => {
     const [tokens, time, free] = await Promise.all([
-      draw(lane(0), 1, { maxTotalTokens: 20 }),
-      draw(lane(1), 1, { timeLimitMs: 0 }),
-      draw(lane(2), 1),
+      draw(partition(0), 1, { maxTotalTokens: 20 }),
+      draw(partition(1), 1, { timeLimitMs: 0 }),
+      draw(partition(2), 1),
     ]);
     const total = tokens.reduce((sum, one) => sum + one.tokens.length, 0);
     expect(total).toBeGreaterThanOrEqual(20);
@@ -158,31 +158,31 @@ describe("lanes of one context", () => {
   });
 
   test("have cells and sequences of their own", async () => {
-    const full = draw(lane(0), 0, { draws: [longDraw(lane(0), 1100)] });
+    const full = draw(partition(0), 0, { draws: [longDraw(partition(0), 1100)] });
     const [drawn] = await Promise.all([
-      draw(lane(1), 1),
+      draw(partition(1), 1),
       expect(full).rejects.toMatchObject({ code: "ERR_CONTEXT_FULL" }),
     ]);
-    for (let i = 1; i < SIZE.sequences; i += 1) await lane(0).context.create();
-    await expect(lane(0).context.create()).rejects.toMatchObject({ code: "ERR_CONTEXT_FULL" });
-    expectSame(await draw(lane(1), 1), drawn);
+    for (let i = 1; i < SIZE.sequences; i += 1) await partition(0).context.create();
+    await expect(partition(0).context.create()).rejects.toMatchObject({ code: "ERR_CONTEXT_FULL" });
+    expectSame(await draw(partition(1), 1), drawn);
   });
 
   test("don't see each other's sequences, nor each other's errors", async () => {
     const [drawn] = await Promise.all([
-      draw(lane(1), 1),
-      expect(draw(lane(0), 0, { draws: [longDraw(lane(1), 5)] })).rejects.toMatchObject({
+      draw(partition(1), 1),
+      expect(draw(partition(0), 0, { draws: [longDraw(partition(1), 5)] })).rejects.toMatchObject({
         code: "ERR_DISPOSED",
       }),
     ]);
-    await lane(0).context.clear();
-    expectSame(await draw(lane(1), 1), drawn);
+    await partition(0).context.clear();
+    expectSame(await draw(partition(1), 1), drawn);
   });
 
   test("wait for no other's draws", async () => {
     const ended: string[] = [];
-    const long = draw(lane(0), 0, { draws: [longDraw(lane(0), 900)], ...endless });
-    const short = lane(1)
+    const long = draw(partition(0), 0, { draws: [longDraw(partition(0), 900)], ...endless });
+    const short = partition(1)
       .parent.fork()
       .then(async (sequence) => {
         await sequence.prefill(Int32Array.of(20));
@@ -193,36 +193,36 @@ describe("lanes of one context", () => {
   });
 
   test("give back what they were lent", async () => {
-    const running = lanes.slice(0, 2).map((one, seed) => draw(one, seed));
-    await model().release(lane(2).context);
-    lanes[2] = await openLane();
-    const again = draw(lane(2), 1);
-    await model().release(lane(0).context); // waits for its draws
-    lanes[0] = await openLane();
+    const running = partitions.slice(0, 2).map((one, seed) => draw(one, seed));
+    await model().release(partition(2).context);
+    partitions[2] = await openPartition();
+    const again = draw(partition(2), 1);
+    await model().release(partition(0).context); // waits for its draws
+    partitions[0] = await openPartition();
     expect((await running[0])?.length).toBe(8);
     expectSame(await again, (await running[1]) ?? []);
-    const { contextDecodes } = await lane(0).context.status();
+    const { contextDecodes } = await partition(0).context.status();
     expect(contextDecodes).toBeGreaterThan(0);
   });
 });
 
 test("where a shared context has no room, or computes otherwise, a context of its own is leased", async () => {
-  const isLane = async (context: Context) => {
+  const isPartition = async (context: Context) => {
     const { decodes, contextDecodes } = await context.status();
     return contextDecodes > decodes;
   };
-  expect(await isLane(lane(0).context)).toBe(true);
+  expect(await isPartition(partition(0).context)).toBe(true);
   const fifth = await model().lease({ ...SIZE, flashAttention: false });
-  expect(await isLane(fifth)).toBe(false);
+  expect(await isPartition(fifth)).toBe(false);
   await model().release(fifth);
-  await model().release(lane(3).context);
+  await model().release(partition(3).context);
   const other = await model().lease({ ...SIZE, flashAttention: true });
-  expect(await isLane(other)).toBe(false);
+  expect(await isPartition(other)).toBe(false);
   await model().release(other);
-  lanes[3] = await openLane();
-  expect(await isLane(lane(3).context)).toBe(true);
+  partitions[3] = await openPartition();
+  expect(await isPartition(partition(3).context)).toBe(true);
 });
 
-function longDraw({ parent }: Lane, maxTokens: number): LocalGenerateRequest["draws"][number] {
+function longDraw({ parent }: Partition, maxTokens: number): LocalGenerateRequest["draws"][number] {
   return { parent, stream: [0, 0, 0], position: 0, maxTokens, keep: false, tail: "" };
 }

@@ -1,0 +1,48 @@
+// Tokens drawn from rows of logits, any number from each, with their log-probabilities under the
+// policy that they are drawn by and, where there is one, under another.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "decode/decoder.h"
+#include "sampling/row_sampler.h"
+#include "sampling/sampler.h"
+
+namespace llama_ets {
+
+class TokenDraws {
+ public:
+  // All outlive it.
+  TokenDraws(Decoder* decoder, const Sampling& policy, const std::optional<Sampling>& reference,
+             Metrics metrics);
+
+  // Between Clear and Run: a row, then the uniform numbers, on [0, 1), that tokens of it are drawn
+  // with. Draws are numbered in this order.
+  void Clear();
+  void AddRow(const float* logits) { rows_.push_back({logits, uniforms_.size(), 0}); }
+  void AddDraw(double uniform);
+  // Throws EngineError ERR_ABORTED or ERR_INVALID_LOGITS.
+  void Run();
+
+  const TokenProbability& drawn(size_t draw) const { return drawn_[draw]; }
+  bool has_reference() const { return reference_.has_value(); }
+  double reference_log_prob(size_t draw) const { return reference_log_probs_[draw]; }
+
+ private:
+  struct Row {
+    const float* logits;
+    size_t first, count;  // draws
+  };
+
+  void ScoreRow(const Row& row, Sampler* sampler);
+
+  RowSampler policy_;
+  std::optional<RowSampler> reference_;
+  std::vector<Row> rows_;
+  std::vector<double> uniforms_;
+  std::vector<TokenProbability> drawn_;
+  std::vector<double> reference_log_probs_;
+};
+
+}  // namespace llama_ets
