@@ -5,6 +5,8 @@
 import { readFile, stat } from "node:fs/promises";
 import { z } from "zod";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { parseJson, validate } from "../evaluate/store/checked-json.js";
+import { usageSchema } from "../evaluate/store/run-files.js";
 import { answerOf, extractAnswer } from "../rewards/answer.js";
 import { TRACE_FORMAT } from "./trace-format.js";
 
@@ -67,14 +69,6 @@ const stepSchema = z
     message: "expected one for each candidate",
   });
 
-const usageSchema = z.object({
-  prefilled: count,
-  generated: count,
-  decoded: count,
-  scored: count,
-  ms: z.number().min(0),
-});
-
 const traceSchema = z.object({
   format: z.literal(TRACE_FORMAT),
   method: z.string(),
@@ -120,13 +114,7 @@ export async function readTrace(file: string): Promise<Trace> {
       cause: error,
     });
   }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new LlamaEtsError("ERR_INVALID_DATA", `${file}: expected JSON: ${messageOf(error)}`);
-  }
-  return parseTrace(value, file);
+  return parseTrace(parseJson(text, file), file);
 }
 
 /** Checks what should be a trace; `source` names it in errors. Throws `ERR_INVALID_DATA`. */
@@ -144,12 +132,5 @@ export function parseTrace(value: unknown, source: string): Trace {
       },
     );
   }
-  const result = traceSchema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const field = issue?.path.join(".") ?? "";
-  throw new LlamaEtsError(
-    "ERR_INVALID_DATA",
-    `${source}, \`${field}\`: ${issue?.message ?? "malformed"}`,
-  );
+  return validate(traceSchema, value, source);
 }

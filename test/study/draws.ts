@@ -4,7 +4,7 @@ import { ets } from "../../src/methods/ets.js";
 import type { MethodOptions } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import type { Step } from "../../src/methods/step.js";
-import { chiSquarePValue, meanPValue } from "../fixtures/statistics.js";
+import { chiSquarePValue, meanPValue, meanZ } from "../fixtures/statistics.js";
 import { type EnumeratedPolicy, PROMPT, TEMPERATURE } from "./enumerated-policy.js";
 import { energy } from "./exact-law.js";
 
@@ -93,10 +93,7 @@ export function estimatesByToken(policy: EnumeratedPolicy, steps: readonly Step[
 
 /** z of the mean against an expectation; null for too few numbers for a normal mean. */
 export function zScore(values: readonly number[], expected: number): number | null {
-  if (values.length < 200) return null;
-  const mean = values.reduce((a, b) => a + b, 0) / values.length;
-  const variance = values.reduce((s, x) => s + (x - mean) ** 2, 0) / (values.length - 1);
-  return (mean - expected) / Math.sqrt(variance / values.length);
+  return values.length < 200 ? null : meanZ(values, expected);
 }
 
 /**

@@ -1,9 +1,9 @@
 /** Reads run directories. What they hold is checked: they may come from anywhere. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import type { z } from "zod";
 import { checkString } from "../../engine/check.js";
 import { codeOf, LlamaEtsError, messageOf } from "../../engine/errors.js";
+import { parseJson, validate } from "./checked-json.js";
 import {
   failedSampleSchema,
   gradedSampleSchema,
@@ -33,7 +33,7 @@ export interface EvaluationRun {
 export async function readRun(directory: string): Promise<EvaluationRun> {
   checkString("directory", directory);
   const runFile = path.join(directory, RUN_FILE);
-  const run = validate(runSchema, parse(await read(runFile), runFile), runFile);
+  const run = validate(runSchema, parseJson(await read(runFile), runFile), runFile);
   const samplesFile = path.join(directory, SAMPLES_FILE);
   const content = await read(samplesFile);
   const end = content.lastIndexOf("\n") + 1;
@@ -42,7 +42,7 @@ export async function readRun(directory: string): Promise<EvaluationRun> {
   for (const [i, line] of whole.split("\n").entries()) {
     if (line.trim() === "") continue;
     const where = `${samplesFile}, line ${i + 1}`;
-    const value = parse(line, where);
+    const value = parseJson(line, where);
     const hasFailed = typeof value === "object" && value !== null && "error" in value;
     const sample: Sample = hasFailed
       ? validate(failedSampleSchema, value, where)
@@ -68,23 +68,4 @@ async function read(file: string): Promise<string> {
       cause: error,
     });
   }
-}
-
-function parse(text: string, where: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new LlamaEtsError("ERR_INVALID_DATA", `${where}: expected JSON: ${messageOf(error)}`);
-  }
-}
-
-function validate<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const field = issue?.path.join(".") ?? "";
-  throw new LlamaEtsError(
-    "ERR_INVALID_DATA",
-    `${where}${field === "" ? "" : `, \`${field}\``}: ${issue?.message ?? "malformed"}`,
-  );
 }

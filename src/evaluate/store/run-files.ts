@@ -61,7 +61,7 @@ export const runSchema = z.object({
   startedAt: z.iso.datetime(),
 });
 
-const usageSchema = z.object({
+export const usageSchema = z.object({
   prefilled: count,
   generated: count,
   decoded: count,
