@@ -1,9 +1,8 @@
 #include "sampling/sampler.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <string>
+#include <utility>
 
 #include "files/engine_error.h"
 #include "sampling/row_kernels.h"

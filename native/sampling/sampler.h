@@ -5,8 +5,7 @@
 // error of a log-probability is below 1e-6.
 #pragma once
 
-#include <llama.h>
-
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
