@@ -1,6 +1,6 @@
 // The product's engine room as the methods use it: a leased context, a prompt, draws from it.
 
-/** Token ids as a prompt: random ones will do, none of them special. */
+/** Random token ids as a prompt; none of them is special. */
 export function randomPrompt(length) {
   let state = 7;
   return Int32Array.from({ length }, () => {

@@ -7,6 +7,7 @@
 #include <release.h>
 
 #include "attention/attend.h"
+#include "attention/shared_attention.h"
 #include "files/engine.h"
 #include "files/file_lock.h"
 #include "js/arguments.h"
@@ -41,6 +42,19 @@ Napi::Value JsDevices(const Napi::CallbackInfo& info) {
       object["totalBytes"] = static_cast<double>(device.total_bytes);
       result[result.Length()] = object;
     }
+    return result;
+  });
+}
+
+// attention() -> { isThere, reason, milliseconds }: of attention of our own
+Napi::Value JsAttention(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    Engine();  // is open
+    const AttentionStatus& status = SharedAttentionStatus();
+    Napi::Object result = Napi::Object::New(info.Env());
+    result["isThere"] = status.is_there;
+    result["reason"] = status.reason;
+    result["milliseconds"] = status.milliseconds;
     return result;
   });
 }
@@ -139,7 +153,10 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["philox"] = Napi::Function::New(env, JsPhilox, "philox");
   exports["drawToken"] = Napi::Function::New(env, JsDrawToken, "drawToken");
   exports["scoreToken"] = Napi::Function::New(env, JsScoreToken, "scoreToken");
+  exports["attention"] = Napi::Function::New(env, JsAttention, "attention");
   exports["attend"] = Napi::Function::New(env, JsAttend, "attend");
+  exports["attendInGraph"] = Napi::Function::New(env, JsAttendInGraph, "attendInGraph");
+  exports["checkAttention"] = Napi::Function::New(env, JsCheckAttention, "checkAttention");
   return exports;
 }
 

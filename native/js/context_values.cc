@@ -104,8 +104,7 @@ DecoderOptions ReadSessionOptions(Napi::Value value) {
   options.batch_threads = has_batch_threads
                               ? static_cast<int32_t>(read("batchThreads", 1, kMaxThreads))
                               : options.threads;
-  options.flash_attention =
-      static_cast<int32_t>(read("flashAttention", -1, kSharedAttentionOrNone));
+  options.flash_attention = static_cast<int32_t>(read("flashAttention", -1, kOwnAttention));
   // llama.cpp asserts these; it also clamps the batch to the context.
   options.batch_size = std::min(options.batch_size, options.cells);
   if (options.max_outputs > options.batch_size) options.max_outputs = options.batch_size;

@@ -8,25 +8,20 @@ import { checkKeys, checkOneOf } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
-import { type CommonOptions, withDefaults } from "./options.js";
+import {
+  type CommonOptions,
+  FAMILIES,
+  type ModelFamily,
+  type PresetOptions,
+  withDefaults,
+} from "./options.js";
 import type { ProposalOptions } from "./proposal-options.js";
 
 const PAPER_TASKS = ["math500", "gsm8k", "gpqa", "humaneval"] as const;
 type PaperTask = (typeof PAPER_TASKS)[number];
 
-const FAMILIES = ["qwen3-1.7b", "qwen3-8b", "llada-8b"] as const;
-export type ModelFamily = (typeof FAMILIES)[number];
-
 /** Tasks that another one's settings are for too. */
 const SAME_SETTINGS: Readonly<Record<string, PaperTask>> = { "mini-gsm": "gsm8k" };
-
-export interface PresetOptions {
-  name: "paper";
-  /** A task of the paper: math500, gsm8k (or mini-gsm), gpqa, humaneval. */
-  task: string;
-  /** Default: the nearest by the model's kind and size. */
-  family?: ModelFamily;
-}
 
 /** M, K, B (a diffusion model: I) and T. */
 type Guided = readonly [candidates: number, rollouts: number, cut: number, temperature: number];
@@ -55,7 +50,7 @@ const ETS: Readonly<Record<ModelFamily, ByTask<Guided>>> = {
   },
 };
 
-/** Of Qwen3-8B with Qwen3-1.7B as its proposal. */
+/** For Qwen3-8B with Qwen3-1.7B as its proposal. */
 const ETS_IS: ByTask<Guided> = {
   math500: [15, 3, 128, 0.7],
   gsm8k: [15, 3, 128, 1.5],
@@ -117,7 +112,7 @@ function nearestFamily({ info }: Pick<Model, "info">): ModelFamily {
   return info.parameters < 4e9 ? "qwen3-1.7b" : "qwen3-8b";
 }
 
-/** Of an autoregressive model 512, or what its context leaves: the default. */
+/** A diffusion model's length and block. An autoregressive one has the default length. */
 function lengthOf(task: PaperTask, family: ModelFamily): CommonOptions {
   if (family !== "llada-8b") return {};
   const [maxTokens, blockLength] = DENOISED[task];

@@ -62,7 +62,8 @@ describe.runIf(process.platform === "linux")("the process has as many threads as
     const before = threadsNow();
     const context = new (addon().DiffusionContext)();
     await context.open(diffusionModel, {
-      ...{ length: 32, texts: 1, cache: "none", singlePrecision: false, guidance: false },
+      ...{ length: 32, texts: 1, cache: "none", singlePrecision: false, knowsState: true },
+      guidance: false,
       ...{ batchTokens: 32, threads: 1 },
     });
     const [mask] = TOKENS;

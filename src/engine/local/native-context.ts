@@ -71,7 +71,7 @@ interface NativeContextOptions {
    */
   batchThreads?: number;
   /** -1 automatic, 0 off, 1 on, 2 the engine's own, 3 ours or none. */
-  flashAttention: -1 | 0 | 1 | 2 | 3;
+  flashAttention: -1 | 0 | 1 | 2 | 3 | 4;
   classifies?: boolean;
 }
 
