@@ -8,7 +8,7 @@ import { threadCount } from "../lib/threads.mjs";
 
 const LENGTH = 32;
 
-/** What a context is asked for. */
+/** The demand that a context is planned for. */
 const FLASH_ATTENTION = { shared: true, flash: "engine", product: false };
 
 /**

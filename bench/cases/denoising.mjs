@@ -5,7 +5,10 @@ import { median } from "../lib/statistics.mjs";
 
 const SHAPE = { prompt: 128, length: 384, blockLength: 32 };
 const QUICK = { prompt: 16, length: 48, blockLength: 8 };
-/** Three positions a pass, where all confidences are near 0 as random weights have them. */
+/**
+ * The factor unmasks three positions a pass where all confidences are near 0, as with random
+ * weights.
+ */
 const FACTOR = 4;
 
 /**

@@ -10,7 +10,10 @@ const GUIDED = {
   ...SHARED,
   reward: selfConsistency({ extract: miniGsm.extract, answerEnd: miniGsm.answerEnd }),
 };
-/** The paper's for Qwen3-1.7B on GSM8K, at the model's temperature; there a text has 8 blocks. */
+/**
+ * The paper's settings for Qwen3-1.7B on GSM8K, at the model's temperature; there a text has 8
+ * blocks.
+ */
 const PAPER = { ...GUIDED, candidates: 15, rollouts: 3 };
 const GROUPS = {
   sample: [["sample", sample, SHARED]],

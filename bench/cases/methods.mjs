@@ -14,7 +14,7 @@ export const methodsOptions = {
 
 const SHARED = { maxTokens: 120 };
 const BLOCKS = { ...SHARED, blockTokens: 16 };
-/** Of one text: nothing to spend a budget on. */
+/** Methods that draw one text have nothing to spend a budget on. */
 const SINGLE = { greedy: SHARED, sample: SHARED };
 /** Each method, and the option that spends a budget. */
 const SCALED = [
@@ -65,7 +65,10 @@ export async function methods(given) {
   }
 }
 
-/** By method: tokens of an item are base + slope · size. Kept, so that a run goes on as it began. */
+/**
+ * Tokens of an item by method: base + slope · size. They are kept, so that a run goes on as it
+ * began.
+ */
 async function calibrated(file, model, proposal) {
   if (existsSync(file)) return JSON.parse(await readFile(file, "utf8"));
   const items = (await miniGsm.load()).slice(-CALIBRATION.items);

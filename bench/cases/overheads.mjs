@@ -7,7 +7,7 @@ import { randomModel } from "../lib/random-model.mjs";
 import { median } from "../lib/statistics.mjs";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
-/** The event loop may not be blocked for longer, in milliseconds. */
+/** The event loop may be blocked for so many milliseconds at the most. */
 const LIMIT = 20;
 
 /** What comes before the first token, and what decoding leaves of the event loop. */

@@ -34,7 +34,7 @@ const REWARDS = (judge) => ({
   oracle: { of: ({ gold }) => oracle(gold, { extract }) },
 });
 
-/** About equal in generated tokens: 12 whole texts, or 8 candidates in blocks of 16 tokens. */
+/** 12 whole texts and 8 candidates in blocks of 16 tokens take about as many generated tokens. */
 const METHODS = (proposal) => ({
   "best-of-12": [bestOfN, { candidates: 12 }],
   ETS: [ets, { candidates: 8, blockTokens: 16 }],

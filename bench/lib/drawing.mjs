@@ -1,6 +1,6 @@
 // The product's engine room as the methods use it: a leased context, a prompt, draws from it.
 
-/** Token ids as a prompt: random ones will do, none of them special. */
+/** Random token ids as a prompt; none of them is special. */
 export function randomPrompt(length) {
   let state = 7;
   return Int32Array.from({ length }, () => {
@@ -44,7 +44,6 @@ export async function drawTexts(model, context, parents, { count = 1, length, ke
     ),
     sampling: sampling(model),
     key: [seed, 0],
-    stopTokens: new Int32Array(),
     stopStrings: [],
     answerEnd: null,
     maxTotalTokens: Number.MAX_SAFE_INTEGER,

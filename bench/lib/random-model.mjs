@@ -4,7 +4,7 @@ import { mkdir, rename } from "node:fs/promises";
 import path from "node:path";
 import { cacheDirectory } from "../../dist/engine/cache-directory.js";
 import { readSourceFile } from "../../dist/engine-build/source-bundle.js";
-import { entry, rawEntries, writeGguf } from "./gguf.mjs";
+import { f32, parseHeader, text, u32, writeGguf } from "./gguf.mjs";
 
 const SHAPES = {
   // Qwen3-0.6B's shape, with its real vocabulary of 151,936.
@@ -32,12 +32,13 @@ export async function randomModel(shape, type = "q8_0") {
   await mkdir(directory, { recursive: true });
   const vocabulary = await readSourceFile("models/ggml-vocab-qwen2.gguf");
   const architecture = shape.split("-")[0];
-  const metadata = [
+  const isTokenizers = ([key]) => key.startsWith("tokenizer.");
+  const metadata = new Map([
     ...ownEntries(architecture, shape, type),
-    ...rawEntries(vocabulary, "tokenizer."),
-    // The vocabulary ends in padding that is never read otherwise.
-    ...(architecture === "llada" ? [entry("tokenizer.ggml.mask_token_id", VOCABULARY - 1)] : []),
-  ];
+    ...[...parseHeader(vocabulary).metadata].filter(isTokenizers),
+  ]);
+  // The vocabulary ends in padding that is never read otherwise.
+  if (architecture === "llada") metadata.set("tokenizer.ggml.mask_token_id", u32(VOCABULARY - 1));
   const partial = `${file}.${process.pid}.partial`;
   await writeGguf(partial, metadata, tensors(architecture, SHAPES[shape], type));
   await rename(partial, file);
@@ -47,20 +48,20 @@ export async function randomModel(shape, type = "q8_0") {
 function ownEntries(architecture, shape, type) {
   const { width, layers, inner, heads, kvHeads, head } = SHAPES[shape];
   return [
-    entry("general.architecture", architecture),
-    entry("general.name", `random ${shape}`),
-    entry("general.file_type", FILE_TYPES[type]),
-    entry(`${architecture}.context_length`, CONTEXT),
-    entry(`${architecture}.embedding_length`, width),
-    entry(`${architecture}.block_count`, layers),
-    entry(`${architecture}.feed_forward_length`, inner),
-    entry(`${architecture}.attention.head_count`, heads),
-    entry(`${architecture}.attention.head_count_kv`, kvHeads),
-    entry(`${architecture}.attention.key_length`, head),
-    entry(`${architecture}.attention.value_length`, head),
-    entry(`${architecture}.attention.layer_norm_rms_epsilon`, 1e-6, { float: true }),
-    entry(`${architecture}.rope.freq_base`, 1e6, { float: true }),
-    entry(`${architecture}.rope.dimension_count`, head),
+    ["general.architecture", text(architecture)],
+    ["general.name", text(`random ${shape}`)],
+    ["general.file_type", u32(FILE_TYPES[type])],
+    [`${architecture}.context_length`, u32(CONTEXT)],
+    [`${architecture}.embedding_length`, u32(width)],
+    [`${architecture}.block_count`, u32(layers)],
+    [`${architecture}.feed_forward_length`, u32(inner)],
+    [`${architecture}.attention.head_count`, u32(heads)],
+    [`${architecture}.attention.head_count_kv`, u32(kvHeads)],
+    [`${architecture}.attention.key_length`, u32(head)],
+    [`${architecture}.attention.value_length`, u32(head)],
+    [`${architecture}.attention.layer_norm_rms_epsilon`, f32(1e-6)],
+    [`${architecture}.rope.freq_base`, f32(1e6)],
+    [`${architecture}.rope.dimension_count`, u32(head)],
   ];
 }
 

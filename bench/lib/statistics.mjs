@@ -14,7 +14,7 @@ export function wilson(right, n) {
   return [(centre - spread) / (1 + (z * z) / n), (centre + spread) / (1 + (z * z) / n)];
 }
 
-/** Two-sided p-value of `won` against `lost` paired differences, were both as likely. */
+/** The two-sided p-value of `won` against `lost` paired differences, under equal probabilities. */
 export function signTest(won, lost) {
   const n = won + lost;
   let term = 0.5 ** n;

@@ -128,11 +128,4 @@ ThreadTeam& EngineContext::team() {
   return *team_;
 }
 
-void EngineContext::SetThreads(int32_t threads, int32_t batch_threads) {
-  if (threads != threads_) team_.reset();
-  threads_ = threads;
-  batch_threads_ = batch_threads;
-  Engine().llama_set_n_threads(context_, threads, batch_threads);
-}
-
 }  // namespace llama_ets

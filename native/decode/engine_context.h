@@ -56,7 +56,6 @@ class EngineContext {
   // For work between decodes, on the threads that decode single tokens.
   int32_t team_size() const;
   ThreadTeam& team();
-  void SetThreads(int32_t threads, int32_t batch_threads);
   int32_t threads() const { return threads_; }
   int32_t batch_threads() const { return batch_threads_; }
 

@@ -13,6 +13,7 @@
 #include "js/arguments.h"
 #include "js/context.h"
 #include "js/diffusion_context.h"
+#include "js/engine_thread.h"
 #include "js/model.h"
 #include "js/model_loading.h"
 #include "sampling/philox.h"
@@ -124,9 +125,21 @@ Napi::Value JsScoreToken(const Napi::CallbackInfo& info) {
   });
 }
 
+// process.exit() runs no cleanup hooks: engine threads would decode while their libraries are taken
+// down.
+void StopThreadsAtExit(Napi::Env env) {
+  const Napi::Object process = env.Global().Get("process").As<Napi::Object>();
+  const auto stop = [](const Napi::CallbackInfo& info) {
+    for (EngineThread* thread : info.Env().GetInstanceData<Addon>()->engine_threads) thread->Quit();
+  };
+  process.Get("on").As<Napi::Function>().Call(
+      process, {Napi::String::New(env, "exit"), Napi::Function::New(env, stop)});
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto* addon = new Addon();
   env.SetInstanceData(addon);
+  StopThreadsAtExit(env);
   addon->model = Napi::Persistent(Model::Define(env));
   addon->context = Napi::Persistent(Context::Define(env));
   addon->diffusion_context = Napi::Persistent(DiffusionContext::Define(env));

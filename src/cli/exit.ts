@@ -41,7 +41,7 @@ export function exitWith(error: unknown): void {
     return;
   }
   if (error instanceof Interrupted) {
-    // Whoever was interrupted has told what it had.
+    // The command that was interrupted has said what it had.
     process.exitCode = 130;
     return;
   }
@@ -54,7 +54,9 @@ export function exitWith(error: unknown): void {
   process.exitCode = 1;
 }
 
-/** Writes that fail: a reader who left early has seen enough, a full disk ends the run as failed. */
+/**
+ * Watches for writes that fail: a reader who left early has seen enough; a full disk ends the run.
+ */
 export function watchOutput(): void {
   let isReported = false;
   process.stdout.on("error", (error) => {
@@ -66,5 +68,5 @@ export function watchOutput(): void {
       }),
     );
   });
-  process.stderr.on("error", () => {}); // There is nowhere left to tell it.
+  process.stderr.on("error", () => {}); // No stream is left to tell it on.
 }

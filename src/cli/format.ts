@@ -1,13 +1,13 @@
 /** Numbers as the terminal shows them, besides those of reports. */
 
-/** `2.5 GiB`; MiB below one. */
+/** `2.5 GiB`, or MiB below one GiB. */
 export function bytes(count: number): string {
   const [divisor, unit] = count < 2 ** 30 ? [2 ** 20, "MiB"] : [2 ** 30, "GiB"];
   const value = count / divisor;
   return `${value.toFixed(value < 100 ? 1 : 0)} ${unit}`;
 }
 
-/** With one decimal, without the unit. */
+/** The number of GiB with one decimal, without the unit. */
 export function gibibytes(count: number): string {
   return (count / 2 ** 30).toFixed(1);
 }

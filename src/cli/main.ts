@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `llama-ets`: parses, calls the library, prints. One file a command. */
+/** `llama-ets` parses the command line; each command has a file of its own. */
 import { Command } from "commander";
 import { VERSION } from "../version.js";
 import { askCommand } from "./commands/ask.js";

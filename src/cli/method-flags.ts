@@ -5,8 +5,7 @@ import { checkOneOf } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { EvaluatedMethod } from "../evaluate/configured-methods.js";
 import type { Flag, OptionSpec } from "../methods/option.js";
-import { COMMON_OPTIONS, GUIDANCE_OPTIONS } from "../methods/options.js";
-import type { PresetOptions } from "../methods/preset.js";
+import { COMMON_OPTIONS, GUIDANCE_OPTIONS, type PresetOptions } from "../methods/options.js";
 import {
   type AnyMethod,
   findMethod,
@@ -65,7 +64,7 @@ export function addMethodOptions(command: Command, asked: Asked): Command {
   return command;
 }
 
-/** Of the flags that only some methods take, those to be shown. */
+/** The flags to be shown among those that only some methods take. */
 function shownFlags(names: readonly string[]): Set<string> {
   const methods = names.flatMap((name) => findMethod(name) ?? []);
   if (methods.length === 0) {
@@ -159,7 +158,10 @@ export function hasPresetReward({ preset, reward }: MethodFlags): boolean {
   return preset !== undefined && reward === DEFAULT_REWARD;
 }
 
-/** `ets,ets:M=4:K=2`: names of methods, each with options of its own. What they are is checked later. */
+/**
+ * `ets,ets:M=4:K=2`: names of methods, each with options of its own. What they are is checked
+ * later.
+ */
 export function parseMethods(text: string): EvaluatedMethod[] {
   return text.split(",").map((entry) => {
     const name = entry.trim();

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "commander";
 
-/** A number as typed. Its range is the library's to check. */
+/** A number as typed. The library checks its range. */
 export function numberOption(text: string): number {
   const number = text.trim() === "" ? Number.NaN : Number(text);
   if (Number.isNaN(number)) throw new InvalidArgumentError("Expected a number.");

@@ -1,7 +1,7 @@
 /** What is drawn on a terminal: a bar, a text that grows, and texts that may come from anywhere. */
 import { SingleBar } from "cli-progress";
 
-/** Shown only when an operation has taken this long. */
+/** The bar is shown once an operation has taken this long. */
 const DELAY_MS = 400;
 
 interface ProgressBar {
@@ -69,7 +69,7 @@ export function liveText(terminal: NodeJS.WriteStream = process.stderr): LiveTex
 
 /** Lines no wider than the terminal, without what would move its cursor. */
 function wrap(text: string, columns: number): string[] {
-  // 0 where the terminal doesn't say.
+  // A terminal that doesn't know its width says 0.
   const width = columns > 1 ? columns - 1 : DEFAULT_WIDTH;
   return text.split("\n").flatMap((line) => {
     const characters = [...line.replace(/\p{Cc}/gu, " ")];

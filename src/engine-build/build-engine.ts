@@ -26,12 +26,12 @@ export interface BuildOptions {
   definitions?: ReadonlyMap<string, string>;
   /** Default: a directory of the user's cache, named after the release and the options. */
   directory?: string;
-  /** Compilations at once. Default: one a core. */
+  /** How many files are compiled at once. Default: one a core. */
   jobs?: number;
-  /** Build also what is already there. */
+  /** Builds also what is already there. */
   force?: boolean;
   signal?: AbortSignal;
-  /** Told what is being done, a line at a time. */
+  /** Called with what is being done, a line at a time. */
   onProgress?: (line: string) => void;
 }
 

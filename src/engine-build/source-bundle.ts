@@ -1,4 +1,6 @@
-/** llama.cpp's source, as node-llama-cpp ships it: a git bundle of the prebuilt engines' release. */
+/**
+ * llama.cpp's source, as node-llama-cpp ships it: a git bundle of the prebuilt engines' release.
+ */
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { mkdtemp, rename, rm, stat } from "node:fs/promises";
@@ -21,7 +23,9 @@ export function sourceRelease(): string {
   return JSON.parse(readFileSync(shipped("binariesGithubRelease.json"), "utf8")).release;
 }
 
-/** Checks the source tree out into `directory`, unless it is there; whole, or not at all. */
+/**
+ * Checks the source tree out into `directory` unless it is there; it appears whole or not at all.
+ */
 export async function extractSource(directory: string, signal?: AbortSignal): Promise<void> {
   const isThere = await stat(directory).then(
     () => true,

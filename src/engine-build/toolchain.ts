@@ -1,4 +1,4 @@
-/** What a build needs of the machine; told apart before it starts, each with its fix. */
+/** Checks before a build what it needs of the machine, and names the fix for what is missing. */
 import { spawnSync } from "node:child_process";
 import { codeOf, LlamaEtsError } from "../engine/errors.js";
 

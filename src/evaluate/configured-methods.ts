@@ -33,10 +33,10 @@ export type EvaluatedOptions = Omit<
 
 /** A method with options of its own, under a name of its own. */
 export interface EvaluatedMethod {
-  /** Unique within the run. */
+  /** The name is unique within the run. */
   name: string;
   method: MethodName;
-  /** Besides the common `options`, which they override. */
+  /** Options of this method alone; they override the common `options`. */
   options?: EvaluatedOptions;
 }
 
@@ -47,7 +47,7 @@ const RESERVED = ["extract", "proposal", "reward", "seed", "signal"];
 
 export interface ConfiguredMethod extends MethodRecord {
   method: MethodName;
-  /** What the method is called with, besides what its item brings. */
+  /** The method is called with these, and with what its item brings. */
   options: EvaluatedOptions;
   needsProposal: boolean;
 }
@@ -62,13 +62,13 @@ interface Setting {
   model: Model;
   task: Task;
   form: PromptForm;
-  /** Its prompt stands for all. */
+  /** Its prompt stands for those of all items. */
   item: TaskItem;
   /** The reward's part of the settings. */
   reward: object;
 }
 
-/** Fills in what the methods were not told. Throws `ERR_INVALID_OPTION`. */
+/** Fills in the options that the methods were not given. Throws `ERR_INVALID_OPTION`. */
 export function configureMethods(
   { methods, options, proposal }: CheckedMethods,
   { task, form, item, model, reward }: Setting,

@@ -11,13 +11,13 @@ import { promptSettings } from "./configured-methods.js";
 import type { DrawJob } from "./jobs.js";
 import type { DrawnText, FailedSample } from "./store/run-files.js";
 
-/** What to draw with. */
+/** The models, the task and the reward that samples are drawn with. */
 export interface DrawContext {
   model: Model;
   proposal: Model | undefined;
   task: Task;
   form: PromptForm;
-  /** Undefined: self-consistency of the task's answers. */
+  /** Default: self-consistency of the task's answers. */
   reward: Reward | undefined;
   signal: AbortSignal | undefined;
   /** Called with the tokens a run has generated so far. */

@@ -27,11 +27,11 @@ export interface EvaluateOptions {
   methods: readonly (MethodName | EvaluatedMethod)[];
   /** The run directory. */
   out: string;
-  /** Goes on with the run in `out`, where there is one. Default false: it is refused. */
+  /** Goes on with the run that `out` holds. Default false: such a directory is refused. */
   resume?: boolean;
   /** The data file. Default: the task's own. */
   data?: string;
-  /** The first items only, at least 1. Default: all. */
+  /** Evaluates the first items only, at least 1. Default: all. */
   limit?: number;
   /** Samples of each item and method, from 1 to 10,000. Default 1. */
   samples?: number;

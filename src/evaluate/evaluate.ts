@@ -23,7 +23,7 @@ export interface Evaluation {
   directory: string;
   run: RunRecord;
   summary: Summary;
-  /** Samples that this call drew, and that were there before. */
+  /** Samples that this call drew, and samples that were there before. */
   drawn: number;
   kept: number;
 }

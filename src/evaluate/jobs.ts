@@ -19,8 +19,8 @@ export interface DrawJob {
 }
 
 /**
- * Items × methods × samples. All methods come to an item before the next one, and all items to a
- * first sample before a second: what an interrupted run has can be compared.
+ * Lists items × methods × samples. All methods draw an item before any draws the next one, and all
+ * items get a first sample before any gets a second: an interrupted run can be compared.
  */
 export function listJobs(
   run: KeyedRun & Pick<RunRecord, "samples" | "seed">,

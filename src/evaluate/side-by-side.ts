@@ -32,7 +32,7 @@ function contextsOf(planned: Plan, { model, proposal }: DrawContext): RunContext
   ];
 }
 
-/** Of each method the job whose item has the longest prompt: what room is made for. */
+/** Each method's job with the longest prompt: room is made for it. */
 export function longestJobs(jobs: readonly DrawJob[]): DrawJob[] {
   const longest = new Map<string, DrawJob>();
   for (const job of jobs) {

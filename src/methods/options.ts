@@ -8,7 +8,6 @@ import type { Reward, RewardFunction } from "../rewards/reward.js";
 import type { AdaptiveOptions } from "./adaptive.js";
 import { DIFFUSION_FLAGS, type DiffusionOptions } from "./diffusion-options.js";
 import type { Flag, OptionSpec } from "./option.js";
-import type { PresetOptions } from "./preset.js";
 import type { Step } from "./step.js";
 
 export interface CommonOptions extends SamplingOptions, PromptOptions {
@@ -76,6 +75,18 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
   onWarning?: (message: string) => void;
   /** Called about ten times a second while tokens are drawn. */
   onProgress?: (progress: Progress) => void;
+}
+
+/** Families of models that the paper has settings for. */
+export const FAMILIES = ["qwen3-1.7b", "qwen3-8b", "llada-8b"] as const;
+export type ModelFamily = (typeof FAMILIES)[number];
+
+export interface PresetOptions {
+  name: "paper";
+  /** A task of the paper: math500, gsm8k (or mini-gsm), gpqa, humaneval. */
+  task: string;
+  /** Default: the nearest by the model's kind and size. */
+  family?: ModelFamily;
 }
 
 export interface Shortcuts {

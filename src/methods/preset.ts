@@ -8,25 +8,20 @@ import { checkKeys, checkOneOf } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
-import { type CommonOptions, withDefaults } from "./options.js";
+import {
+  type CommonOptions,
+  FAMILIES,
+  type ModelFamily,
+  type PresetOptions,
+  withDefaults,
+} from "./options.js";
 import type { ProposalOptions } from "./proposal-options.js";
 
 const PAPER_TASKS = ["math500", "gsm8k", "gpqa", "humaneval"] as const;
 type PaperTask = (typeof PAPER_TASKS)[number];
 
-const FAMILIES = ["qwen3-1.7b", "qwen3-8b", "llada-8b"] as const;
-export type ModelFamily = (typeof FAMILIES)[number];
-
 /** Tasks that another one's settings are for too. */
 const SAME_SETTINGS: Readonly<Record<string, PaperTask>> = { "mini-gsm": "gsm8k" };
-
-export interface PresetOptions {
-  name: "paper";
-  /** A task of the paper: math500, gsm8k (or mini-gsm), gpqa, humaneval. */
-  task: string;
-  /** Default: the nearest by the model's kind and size. */
-  family?: ModelFamily;
-}
 
 /** M, K, B (a diffusion model: I) and T. */
 type Guided = readonly [candidates: number, rollouts: number, cut: number, temperature: number];

@@ -8,8 +8,7 @@ import type { Sampling } from "../engine/sampling.js";
 import type { AnswerExtractor } from "../rewards/answer.js";
 import type { Reward } from "../rewards/reward.js";
 import type { AdaptiveOptions } from "./adaptive.js";
-import type { CommonOptions, Shortcuts } from "./options.js";
-import type { PresetOptions } from "./preset.js";
+import type { CommonOptions, PresetOptions, Shortcuts } from "./options.js";
 
 /** The reference policy p_ref: the prompt, and how texts are drawn. */
 interface Policy {

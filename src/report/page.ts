@@ -12,7 +12,7 @@ export interface Page {
   body: Html;
   /** What this kind of page adds to the common style. */
   style?: string;
-  /** For what the page can do without as well. */
+  /** A script whose work the page can do without. */
   script?: string;
 }
 

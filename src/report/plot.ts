@@ -1,4 +1,4 @@
-/** Figures: Observable Plot, drawn to static SVG. Loaded when the first one is drawn. */
+/** Figures are drawn by Observable Plot to static SVG; it is loaded when the first one is drawn. */
 import type * as Plot from "@observablehq/plot";
 import { Html } from "./html.js";
 

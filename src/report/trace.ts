@@ -8,7 +8,7 @@ import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { answerOf, extractAnswer } from "../rewards/answer.js";
 import { TRACE_FORMAT } from "./trace-format.js";
 
-/** Far beyond the longest runs; Node can't hold a string much longer. */
+/** The longest runs stay far below this; Node can't hold a string much longer. */
 const MAX_BYTES = 256 * 2 ** 20;
 
 const count = z.int().min(0);

@@ -57,7 +57,7 @@ export function canonicalAnswer(answer: string): string {
   return text.toLowerCase().replace(/\s+/g, " ");
 }
 
-/** By digits, not through a double: long numbers must not collide. */
+/** Works on the digits and not on a double: long numbers must not collide. */
 function canonicalNumber(number: string): string {
   const [whole = "", fraction = ""] = number.replace(/^[+-]/, "").split(".");
   const digits = whole.replace(/^0+(?=\d)/, "") || "0";

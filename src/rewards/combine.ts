@@ -64,7 +64,7 @@ export function combine(weighted: readonly WeightedReward[]): Reward {
   };
 }
 
-/** Where all agree that an answer ends. */
+/** The answer's end on which all rewards agree. */
 function commonAnswerEnd(rewards: readonly Reward[]): AnswerEnd | undefined {
   const first = rewards[0]?.answerEnd;
   const isSame = ({ answerEnd }: Reward) =>

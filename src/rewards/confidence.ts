@@ -26,7 +26,7 @@ export function rateOf(name: string, options: CertaintyOptions, preset: number):
   return checkPositive("rate", rate);
 }
 
-/** A text has tokens, if only its end. */
+/** A text has at least one token, its end. */
 function meanOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -33,7 +33,7 @@ async function compile(schema: object): Promise<ValidateFunction> {
   }
 }
 
-/** `undefined`: no JSON. */
+/** The JSON value; `undefined` where the text holds none. */
 function parse(text: string): unknown {
   const fenced = [...text.matchAll(/```(?:json)?[ \t]*\n(.*?)```/gs)].at(-1)?.[1];
   try {

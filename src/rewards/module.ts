@@ -32,7 +32,7 @@ export async function loadRewardModule(file: string): Promise<Reward> {
   );
 }
 
-/** A result names its reward: by the file, since a default export has no name of its own. */
+/** The reward is named after the file, since a default export has no name of its own. */
 function named(name: string, reward: RewardFunction): Reward {
   return { ...toReward(reward), name };
 }

@@ -87,7 +87,7 @@ export async function scorePool(
 ): Promise<readonly number[]> {
   let scores: readonly number[];
   try {
-    // It may take long.
+    // The reward may take long.
     scores = await untilAborted(async () => reward.score(input), signal);
   } catch (error) {
     signal?.throwIfAborted();
@@ -97,7 +97,7 @@ export async function scorePool(
   return scores;
 }
 
-/** One finite number a completion. Throws `ERR_REWARD`, naming the completion. */
+/** Checks for one finite number a completion. Throws `ERR_REWARD`, naming the completion. */
 export function checkScores(
   name: string,
   scores: readonly number[],

@@ -49,7 +49,7 @@ export function regexVerifier(pattern: RegExp | string): Reward {
   return verifier(
     ({ text }) =>
       withTimeLimit(name, () => {
-        regex.lastIndex = 0; // a global pattern goes on from where it stopped
+        regex.lastIndex = 0; // a global pattern would go on from where it stopped
         return regex.test(text);
       }),
     name,

@@ -3,7 +3,9 @@
 /** A program's arguments and results: more than that is a failure. */
 export const MAX_FRAME_BYTES = 64 * 2 ** 20;
 export const HEADER_BYTES = 4;
-/** Where the processes talk: nothing but their own code opens it, so it stays blocking. */
+/**
+ * The processes talk on this file descriptor. Only their own code opens it, so it stays blocking.
+ */
 export const CHANNEL = 3;
 
 export function toFrame(message: string): Buffer {

@@ -1,4 +1,4 @@
-/** One interpreter in a process of its own, asked and answered in frames. */
+/** One interpreter in a process of its own, which is asked in frames and answers in frames. */
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -64,7 +64,7 @@ export class Interpreter {
     this.#child = spawnConfined(role, options);
     this.#channel = channelOf(this.#child);
     this.#channel.on("data", (bytes: Buffer) => this.#receive(bytes));
-    this.#channel.on("error", () => {}); // Its end is told by `close`.
+    this.#channel.on("error", () => {}); // `close` tells of its end.
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#errors = (this.#errors + text).slice(-MAX_ERROR_CHARACTERS);
     });

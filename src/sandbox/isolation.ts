@@ -10,7 +10,7 @@ const run = promisify(execFile);
 export interface Isolation {
   /** The operating system's part. */
   os: OsSandbox;
-  /** All of it, in words. */
+  /** The whole isolation, in words. */
   description: string;
 }
 

@@ -24,7 +24,7 @@ function readBytes(count: number): Buffer | null {
 
 function readMessage(): string {
   const body = readBytes(readBytes(HEADER_BYTES)?.readUInt32LE(0) ?? 0);
-  // Whoever asked has gone.
+  // The process that asked has gone.
   if (body === null || body.length === 0) process.exit(0);
   return body.toString("utf8");
 }
@@ -91,7 +91,7 @@ if (isSnapshot) {
   if (isJudge) python.globals.set("call_candidate", askCaller);
   python.runPython(isJudge ? JUDGE : CANDIDATE);
   const serve = python.globals.get("serve") as (request: string) => string;
-  // Not from within `runPython`, whose own Python goes too.
+  // `confine` takes away what `runPython` itself runs on, so it is called from outside of it.
   if (!isJudge) (python.globals.get("confine") as () => void)();
   closeExits();
   writeMessage('{"ready":true}');

@@ -1,4 +1,4 @@
-/** Runs generated programs against tests, with nothing of them reaching this process. */
+/** Runs generated programs against tests, so that nothing they do reaches this process. */
 import { checkKeys, checkString, optional } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { Interpreter, InterpreterGone, type InterpreterOptions } from "./interpreter.js";
@@ -123,7 +123,7 @@ export class Sandbox implements AsyncDisposable {
       else this.#running.add(interpreter);
       return interpreter;
     });
-    starting.catch(() => {}); // Told to whoever waits for it.
+    starting.catch(() => {}); // Whoever waits for it is told.
     return starting;
   }
 

@@ -1,10 +1,10 @@
 /** A memory snapshot of a started interpreter: others start from it several times faster. */
 import { createHash } from "node:crypto";
-import { access, mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { buffer } from "node:stream/consumers";
 import { cacheDirectory } from "../engine/cache-directory.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { makeUnlessThere } from "../engine/whole-file.js";
 import {
   channelOf,
   type InterpreterOptions,
@@ -25,21 +25,17 @@ export async function snapshotFile(
   const { version } = locatePyodide();
   const hash = createHash("sha256").update(PRELOADED).digest("hex").slice(0, 12);
   const file = path.join(cacheDirectory(), "sandbox", `pyodide-${version}-${hash}.snapshot`);
-  if (await exists(file)) return file;
-  const snapshot = await makeSnapshot(options, signal);
   try {
-    await mkdir(path.dirname(file), { recursive: true });
-    const partial = `${file}.${process.pid}`;
-    await writeFile(partial, snapshot);
-    await rename(partial, file);
+    return await makeUnlessThere(file, () => makeSnapshot(options, signal));
   } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof LlamaEtsError) throw error;
     throw new LlamaEtsError(
       "ERR_WRITE",
       `The sandbox's snapshot was not written: ${messageOf(error)}`,
       { fix: "XDG_CACHE_HOME, a directory that can be written", cause: error },
     );
   }
-  return file;
 }
 
 async function makeSnapshot(
@@ -71,11 +67,4 @@ async function makeSnapshot(
   } finally {
     signal?.removeEventListener("abort", stop);
   }
-}
-
-function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
 }

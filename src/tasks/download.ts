@@ -1,14 +1,14 @@
-/** Data files by name, from where their authors publish them, kept in the user's cache. */
+/** Data files come from where their authors publish them, and are kept in the user's cache. */
 import { createHash } from "node:crypto";
-import { access, mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { cacheDirectory } from "../engine/cache-directory.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { makeUnlessThere } from "../engine/whole-file.js";
 import type { LoadOptions } from "./task.js";
 
 export interface DataSource {
   url: string;
-  /** Hexadecimal. */
+  /** The file's SHA-256 in hexadecimal. */
   sha256: string;
   /** The file's name in the cache. */
   name: string;
@@ -20,14 +20,8 @@ export interface DataSource {
  */
 export async function download(source: DataSource, options: LoadOptions = {}): Promise<string> {
   const file = path.join(cacheDirectory(), "data", source.name);
-  if (await exists(file)) return file;
   try {
-    const content = await fetchChecked(source, options);
-    await mkdir(path.dirname(file), { recursive: true });
-    const partial = `${file}.${process.pid}`;
-    await writeFile(partial, content);
-    await rename(partial, file);
-    return file;
+    return await makeUnlessThere(file, () => fetchChecked(source, options));
   } catch (error) {
     options.signal?.throwIfAborted();
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
@@ -60,11 +54,4 @@ async function fetchChecked(
   const actual = hash.digest("hex");
   if (actual !== sha256) throw new Error(`expected SHA-256 ${sha256}, got ${actual}`);
   return Buffer.concat(chunks);
-}
-
-function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,4 +1,7 @@
-/** Worked examples for the raw few-shot prompts, written for this package: none of a benchmark. */
+/**
+ * Worked examples for the raw few-shot prompts. They were written for this package; no benchmark
+ * has them.
+ */
 
 export interface WordProblem {
   question: string;

@@ -29,7 +29,7 @@ export async function* gradeRows(
   try {
     for await (const row of readRows(file)) {
       const verdict = gradeRow(grader, row, items);
-      verdict.catch(() => {}); // Told in its turn.
+      verdict.catch(() => {}); // It is told when its turn comes.
       pending.push(verdict);
       if (pending.length >= AHEAD) yield await (pending.shift() as Promise<RowVerdict>);
     }
@@ -63,7 +63,9 @@ async function gradeRow(
   return { id, ...(await grader.grade(item, text, form)) };
 }
 
-/** The task's items by id, for rows that name them: of `data`, where given. */
+/**
+ * The task's items by id, for rows that name them; `data` names another file than the task's own.
+ */
 export async function itemsById(
   task: Task,
   data: string | undefined,

@@ -14,7 +14,7 @@ const SOURCE = {
   name: "gsm8k-test.jsonl",
 };
 
-/** With currency; a minus behind a number or bracket is a subtraction, not a sign. */
+/** A number with its currency. A minus behind a number or bracket is a subtraction, not a sign. */
 const NUMBER = String.raw`(?:(?<![\p{L}\d)]\s*)-)?\\?\$?-?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:\s*[/\u2044]\s*\d+)?`;
 /** After a mark the number stands alone: spaces may separate its thousands. */
 const MARKED = String.raw`-?\\?\$?-?\d{1,3}(?: \d{3})+(?![\d.,])|${NUMBER}`;
@@ -41,7 +41,7 @@ function firstNumber(text: string, pattern: string): string | null {
   return clean(new RegExp(pattern, "u").exec(text)?.[0]);
 }
 
-/** Without what isn't part of the number. */
+/** The number without its currency and spaces. */
 function clean(number: string | undefined): string | null {
   return number?.replace(/\\?\$|\s/g, "") ?? null;
 }

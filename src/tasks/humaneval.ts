@@ -17,7 +17,7 @@ const SOURCE = {
 /** Where a raw completion goes on to something else. */
 const STOP = ["\nclass ", "\ndef ", "\n#", "\nif __name__", "\nprint(", "\n```"];
 
-/** The code of an output: of the fenced block that defines the function, else all of it. */
+/** The code in an output: the fenced block that defines the function, or else all of it. */
 function extractCode(output: string, item?: TaskItem): string | null {
   const text = output.replace(/^[\s\S]*<\/think>/, "").replace(/\r\n/g, "\n");
   const blocks = [
@@ -40,7 +40,7 @@ function toProgram(code: string, { prompt, entryPoint = "" }: TaskItem): string 
   return `${prompt}${prompt.endsWith("\n") ? "" : "\n"}${indented(code)}\n`;
 }
 
-/** A body that lost the indentation of its first line, or of all of them. */
+/** Indents a body that lost the indentation of its first line, or of all its lines. */
 function indented(body: string): string {
   const lines = body.replace(/^\s*\n/, "").split("\n");
   const [first = "", ...rest] = lines;

@@ -28,7 +28,7 @@ function extractMath(output: string): string | null {
   const statement = [...text.matchAll(/\banswer(?:\s+is\b|\s*:)\s*([^\n]+?)\.?\s*(?:\n|$)/gi)];
   const stated = (sentence.at(-1) ?? statement.at(-1))?.[1]?.trim();
   if (!stated) return lastFormula(text);
-  // A sentence that has the answer somewhere.
+  // The sentence has the answer somewhere.
   return /[a-z]{2,}\s+[a-z]{2,}/i.test(stated) ? (lastFormula(stated) ?? stated) : stated;
 }
 
@@ -50,7 +50,7 @@ function lastFormula(text: string): string | null {
   );
 }
 
-/** With braces balanced; a box that never closes is none. */
+/** The box's content with braces balanced; a box that never closes is none. */
 function lastBoxed(text: string): string | null {
   for (const match of [...text.matchAll(/\\f?boxed\s*\{/g)].toReversed()) {
     const from = match.index + match[0].length;
@@ -86,7 +86,7 @@ async function openGrader({ mode = "fair" }: GraderOptions = {}): Promise<Grader
 
 export const math500 = defineTask({
   name: "math500",
-  /** Normalised, so that votes meet. */
+  /** The answer is normalised, so that votes meet. */
   extract(text) {
     const answer = extractMath(text);
     return answer === null ? null : normalise(answer);

@@ -8,7 +8,7 @@ import { LlamaEtsError, messageOf } from "../engine/errors.js";
 /** One row, which names itself in every complaint about its fields. */
 export class Row {
   readonly file: string;
-  /** Where it starts, from 1. */
+  /** The line where it starts, counted from 1. */
   readonly line: number;
   readonly #fields: Record<string, unknown>;
 

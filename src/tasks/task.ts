@@ -107,7 +107,7 @@ export function answersOf(task: Task, item?: TaskItem): AnswersOfTask {
 
 const METHODS = ["extract", "load", "prompt", "openGrader"] as const;
 
-/** What of a task a value has not, by name. */
+/** The names of what a value lacks to be a task. */
 export function lacksOfTask(value: unknown): string[] {
   const task = (value ?? {}) as Partial<Task>;
   const missing = METHODS.filter((method) => typeof task[method] !== "function");

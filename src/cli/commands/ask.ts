@@ -4,6 +4,7 @@ import { bundledDefaults } from "../../engine/bundled-models.js";
 import { checkOneOf } from "../../engine/check.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { checkTaken, METHOD_NAMES, METHODS, type MethodOptions } from "../../methods/registry.js";
+import { checkOptions } from "../../methods/resolve-options.js";
 import type { Step } from "../../methods/step.js";
 import type { Plan } from "../../planning/run-plan.js";
 import { type OpenedReward, openReward } from "../../rewards/named.js";
@@ -59,7 +60,6 @@ function askedMethods(command: Command): string[] {
 }
 
 async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
-  const { checkOptions } = await import("../../methods/resolve-options.js");
   const { liveText, progressBar } = await import("../terminal.js");
   const name = checkOneOf("--method", flags.method, METHOD_NAMES);
   const task = await taskOf(flags);
@@ -167,7 +167,9 @@ async function openNamedReward(
   });
 }
 
-/** Writes the trace, and the report drawn from it, where they were asked for. Throws `ERR_WRITE`. */
+/**
+ * Writes the trace, and the report drawn from it, where they were asked for. Throws `ERR_WRITE`.
+ */
 async function writeFiles({ trace, report }: AskFlags, run: object): Promise<void> {
   if (trace === undefined && report === undefined) return;
   const { TRACE_FORMAT } = await import("../../report/trace-format.js");
@@ -179,7 +181,7 @@ async function writeFiles({ trace, report }: AskFlags, run: object): Promise<voi
   await writeOutput("report", report, await runReport(parseTrace(JSON.parse(content), report)));
 }
 
-/** What an interrupted run had: its steps in the trace, the best text as a line. */
+/** Keeps what an interrupted run had: its steps in the trace, its best text as a line. */
 async function keepPartial(
   plan: Plan | undefined,
   steps: Step[],
@@ -201,7 +203,7 @@ async function keepPartial(
   console.error(formatInterrupted(steps, isKept ? flags.trace : undefined));
 }
 
-/** Tells what went wrong; an interrupted run ends as one all the same. */
+/** Says what went wrong; the run still ends as an interrupted one. */
 async function tryFiles(flags: AskFlags, partial: object): Promise<boolean> {
   try {
     await writeFiles(flags, partial);

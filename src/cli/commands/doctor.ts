@@ -104,7 +104,7 @@ function describeModels(): string {
   return names.join(", ");
 }
 
-/** What would confine generated programs, shown by running one. */
+/** Runs a program to show what would confine generated ones. */
 async function describeSandbox(): Promise<string> {
   const { Sandbox } = await import("../../sandbox/sandbox.js");
   await using sandbox = await Sandbox.open({ concurrency: 1 });

@@ -7,7 +7,7 @@ import { percent } from "../../report/format.js";
 import { duration, rate } from "../format.js";
 import { progressBar } from "../terminal.js";
 
-/** Between two lines on standard error where there is no terminal. */
+/** Where standard error is no terminal, a line is printed this often. */
 const LINE_INTERVAL_MS = 10_000;
 
 interface EvalProgress {
@@ -21,7 +21,7 @@ interface EvalProgress {
   close(): void;
 }
 
-/** A bar with what is known so far; without a terminal, a line every ten seconds. */
+/** Shows a bar with what is known so far; without a terminal, a line every ten seconds. */
 export function evalProgress(): EvalProgress {
   const bar = progressBar();
   let lineAt = performance.now() + LINE_INTERVAL_MS;

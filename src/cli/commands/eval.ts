@@ -3,7 +3,6 @@ import { METHOD_NAMES, METHODS } from "../../methods/registry.js";
 import { findTask, taskNames } from "../../tasks/index.js";
 import type { GradingMode, PromptForm } from "../../tasks/task.js";
 import { failStalled, Interrupted, interruptSignal } from "../exit.js";
-import { given } from "../given.js";
 import {
   addMethodOptions,
   hasPresetReward,
@@ -115,4 +114,12 @@ async function runEval(taskName: string, flags: EvalFlags): Promise<void> {
   } finally {
     process.off("beforeExit", failStalled);
   }
+}
+
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** Without what isn't there: options that weren't given have their defaults elsewhere. */
+function given<T extends object>(options: T): Given<T> {
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Given<T>;
 }

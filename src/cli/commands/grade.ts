@@ -38,7 +38,7 @@ async function grade(name: string, file: string, flags: GradeFlags): Promise<voi
   for await (const verdict of gradeRows(grader, file, items)) {
     signal.throwIfAborted();
     await writeLine(JSON.stringify(shown(verdict)));
-    // The reader has seen enough.
+    // The reader has left.
     if (process.stdout.destroyed) return;
   }
 }

@@ -42,10 +42,11 @@ function formatModel({ name, sizeBytes, role }: ListedModel): string {
   return `  ${name.padEnd(20)} ${size.padStart(10)}   ${pc.dim(role)}`;
 }
 
-/** What node-llama-cpp's downloader has put where it puts models. */
+/** The models that node-llama-cpp's downloader has put into its directory. */
 async function downloadedModels(): Promise<ListedModel[]> {
   const directory = path.join(homedir(), ".node-llama-cpp", "models");
-  const names = await readdir(directory).catch(() => []); // there before the first download
+  // The directory appears with the first download.
+  const names = await readdir(directory).catch(() => []);
   const files = names.filter((name) => name.endsWith(".gguf"));
   return Promise.all(
     files.map(async (name) => {

@@ -57,14 +57,7 @@ function outputsOf({ outputs, sequences }: ContextOptions): number {
   return outputs ?? Math.max(DEFAULT_OUTPUTS, sequences);
 }
 
-export interface LocalGenerateRequest extends GenerateRequest {
-  /**
-   * Tokens that end a text besides the vocabulary's. Default: none.
-   *
-   * @internal
-   */
-  stopTokens?: Int32Array;
-}
+export interface LocalGenerateRequest extends GenerateRequest {}
 
 export type LocalContinuation = Omit<Continuation, "sequence"> & {
   sequence: LocalSequence | null;
@@ -99,7 +92,6 @@ export class Context implements Sequences {
         batchSize: batchTokensOf(options),
         maxOutputs,
         threads,
-        batchThreads: threads,
         flashAttention: FLASH_ATTENTION[`${flashAttention}`],
         classifies,
       });
@@ -150,7 +142,7 @@ export class Context implements Sequences {
 
   /** See `native/decode/generation.h`. */
   async generate(request: LocalGenerateRequest): Promise<LocalContinuation[]> {
-    const { reference, sampling, stopTokens = new Int32Array() } = request;
+    const { reference, sampling } = request;
     const continuations = await call(() =>
       this.#native.generate({
         ...request,
@@ -163,7 +155,6 @@ export class Context implements Sequences {
         sampling: toNativeSampling(sampling),
         reference: reference === undefined ? null : toNativeSampling(reference),
         key: [...request.key],
-        stopTokens,
         stopStrings: [...request.stopStrings],
       }),
     );

@@ -63,7 +63,7 @@ function headOf({ directory, run }: EvaluationRun): ComparedRun {
   };
 }
 
-/** The common items; when there is none, whatever items there are. */
+/** The items that all methods have; all items where no item is common to all. */
 function itemsOf(entries: readonly Entry[], common: readonly string[]): ComparedItem[] {
   const all = new Set(entries.flatMap(({ samples }) => [...samples.keys()]));
   return [...(common.length > 0 ? common : all)].map((id) => {

@@ -23,11 +23,11 @@ export interface ComparedMethod {
   /** From 0 to 1. */
   accuracy: number;
   ci95: Interval;
-  /** Wilson's with one sample an item; with several, the bootstrap over items. */
+  /** Wilson's where each item has one sample; the bootstrap over items where some have several. */
   interval: "wilson" | "bootstrap";
-  /** Means a sample. `generated` is the model's own, `proposal` a proposal's. */
+  /** Mean tokens of a sample. `generated` counts the model's own, `proposal` a proposal's. */
   tokens: { generated: number; proposal: number; prefilled: number; scored: number };
-  /** Mean a sample. */
+  /** Mean seconds of a sample. */
   seconds: number;
   /** Right answers per 1,000 generated tokens, the model's and a proposal's together. */
   accuracyPer1kTokens: Estimate;

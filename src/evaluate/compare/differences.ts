@@ -8,7 +8,7 @@ interface Aspect {
   what: string;
   /** Runs agree where this is the same. */
   of: (run: RunRecord) => string;
-  /** What is shown of it; by default the same. */
+  /** How it is shown; by default as it is compared. */
   shown?: (run: RunRecord) => string;
   why: string;
 }

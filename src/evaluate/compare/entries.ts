@@ -11,7 +11,7 @@ export interface Entry {
   run: EvaluationRun;
   /** What the run says of it; absent when only its samples name it. */
   record: MethodRecord | undefined;
-  /** By item, at least one each. */
+  /** The samples by item, at least one each. */
   samples: Map<string, Sample[]>;
 }
 
@@ -37,7 +37,7 @@ export function entriesOf(runs: readonly EvaluationRun[]): Entry[] {
   }));
 }
 
-/** The directories' last parts; more of them where those are the same. */
+/** The directories' last parts, as many as tell the runs apart. */
 function runNames(directories: readonly string[]): string[] {
   const parts = directories.map((directory) => path.resolve(directory).split(path.sep));
   const deepest = Math.max(...parts.map(({ length }) => length));

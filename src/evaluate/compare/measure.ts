@@ -8,14 +8,14 @@ import { isFailed, type Sample } from "../store/run-files.js";
 import type { ComparedMethod, Estimate, Pair } from "./comparison.js";
 import type { Entry } from "./entries.js";
 
-/** What was measured of an item: means over its samples. */
+/** An item's measurements, as means over its samples. */
 interface ItemMeans {
   accuracy: number;
   kiloTokens: number;
   seconds: number;
 }
 
-/** Of the items that all have; without any, each method by itself. */
+/** Measures the methods on the items that all have; each on its own items where none is common. */
 export function measure(
   entries: readonly Entry[],
   common: readonly string[],
@@ -57,7 +57,7 @@ interface Resampled {
   seconds: Float64Array;
 }
 
-/** The same draws for all methods. */
+/** Resamples the items of all methods by the same draws. */
 function resample(methods: readonly (readonly ItemMeans[])[]): Resampled[] {
   const fields = ["accuracy", "kiloTokens", "seconds"] as const;
   const means = resampledMeans(
@@ -93,7 +93,7 @@ function methodOf(entry: Entry, ids: readonly string[], resampled: Resampled): C
     samples: samples.length,
     failed: samples.length - graded.length,
     accuracy,
-    // Where all items are alike the bootstrap sees no spread: Wilson's then, an item a trial.
+    // Where all items are alike the bootstrap sees no spread: Wilson's interval then, an item a trial.
     ...(isSingle || isConstant
       ? { ci95: wilsonInterval(accuracy * items.length, items.length), interval: "wilson" }
       : { ci95: percentileInterval(resampled.accuracy), interval: "bootstrap" }),
@@ -121,7 +121,7 @@ function methodOf(entry: Entry, ids: readonly string[], resampled: Resampled): C
   };
 }
 
-/** A mean over another, with its interval; 0 where there is nothing to divide by. */
+/** The ratio of two means, with its interval; 0 where the divisor is 0. */
 function ratio(above: number, below: number, aboves: Float64Array, belows: Float64Array): Estimate {
   if (below === 0) return { value: 0, ci95: [0, 0] };
   const ratios = aboves.map((mean, i) => {
@@ -167,7 +167,7 @@ function comparePair(
   };
 }
 
-/** 0 of nothing. */
+/** The mean of no values is 0. */
 function meanOf(values: readonly number[]): number {
   return values.length === 0 ? 0 : values.reduce((a, b) => a + b, 0) / values.length;
 }

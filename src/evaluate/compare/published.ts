@@ -7,7 +7,7 @@ interface PublishedModel {
   name: string;
   /** Whether a model's file or description names it. */
   pattern: RegExp;
-  /** By method: percentages by task, and time relative to one sample. */
+  /** Each method's percentages by task, and its time relative to one sample. */
   rows: readonly (readonly [
     method: string,
     label: string,
@@ -63,7 +63,7 @@ interface PublishedRow {
   label: string;
   /** From 0 to 1; null where the paper has none. */
   accuracy: number | null;
-  /** To one sample's; null where the paper has none. */
+  /** Time relative to one sample's; null where the paper has none. */
   relativeTime: number | null;
 }
 

@@ -18,7 +18,7 @@ export async function questionsOf({ task, data }: RunRecord): Promise<Map<string
     if (sha256(canonicalJson(items)) !== data.sha256) return new Map();
     return new Map(items.map(({ id, prompt }) => [id, prompt]));
   } catch {
-    return new Map(); // moved, or not readable: the report does without
+    return new Map(); // the data was moved or can't be read: the report does without
   }
 }
 

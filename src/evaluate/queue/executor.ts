@@ -22,7 +22,7 @@ import {
 } from "./protocol.js";
 
 const POLL_MS = 200;
-/** Between looks whether a restart of Redis has lost jobs. */
+/** How often it looks whether a restart of Redis has lost jobs. */
 const RECOUNT_MS = 5_000;
 const BULK = 500;
 /** An interrupted evaluation waits no longer for a Redis that may be gone. */
@@ -131,7 +131,7 @@ async function put(queue: Queue, jobs: ReadonlyMap<string, DrawJob>, work: Work)
   }
 }
 
-/** What an evaluation that was killed left: jobs with settings of before. */
+/** Removes what an evaluation that was killed left on the queue. */
 async function removeForeign(queue: Queue, own: ReadonlyMap<string, DrawJob>): Promise<void> {
   const left = (await queue.getJobs()) as (Job | undefined)[];
   for (const job of left) {

@@ -59,12 +59,12 @@ export const outcomeSchema = z.union([
   z.object({ drawn: drawnSchema }),
 ]);
 
-/** SHA-256 of the models, and names of the task, its prompts' form and the reward. */
+/** The SHA-256 of the models, and the names of the task, its prompts' form and the reward. */
 export type Work = z.infer<typeof workSchema>;
 export type QueuedJob = z.infer<typeof jobSchema>;
 export type Announcement = z.infer<typeof announcementSchema>;
 
-/** The evaluation that uses the database; null when what stands there says nothing. */
+/** The evaluation that uses the database; null where the text announces none. */
 export function readAnnouncement(text: string): Announcement | null {
   try {
     return announcementSchema.parse(JSON.parse(text));
@@ -73,7 +73,9 @@ export function readAnnouncement(text: string): Announcement | null {
   }
 }
 
-/** A connection that comes back by itself when it is lost. Throws `ERR_QUEUE` when there is none. */
+/**
+ * A connection that comes back by itself when it is lost. Throws `ERR_QUEUE` when there is none.
+ */
 export async function connectRedis(url: string) {
   const { Redis } = await import("ioredis");
   const redis = new Redis(url, {

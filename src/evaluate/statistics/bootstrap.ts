@@ -1,6 +1,6 @@
 /**
- * The bootstrap over items (Efron 1979): items are drawn with replacement, each with all that was
- * measured of it. What is computed of the same draws is paired, and several samples of an item
+ * The bootstrap over items (Efron 1979): items are drawn with replacement, each with all of its
+ * measurements. Numbers computed from the same draws are paired, and several samples of an item
  * stay together (a cluster bootstrap).
  */
 import seedrandom from "seedrandom";
@@ -8,7 +8,7 @@ import { quantileSorted } from "simple-statistics";
 import type { Interval } from "./wilson.js";
 
 export interface BootstrapOptions {
-  /** Draws of as many items as there are. Default 10,000. */
+  /** How often as many items as there are get drawn. Default 10,000. */
   resamples?: number;
   /** Default 0. */
   seed?: number;

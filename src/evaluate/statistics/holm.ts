@@ -1,7 +1,7 @@
 /**
- * Holm's step-down correction (1979) of the p-values of several tests: rejecting where the adjusted
- * value is at most α, the probability of any wrong rejection is at most α, whatever the tests have
- * to do with each other.
+ * Holm's step-down correction (1979) of the p-values of several tests. If each test whose adjusted
+ * value is at most α is rejected, the probability of any wrong rejection is at most α, however the
+ * tests depend on each other.
  */
 export function holmAdjusted(pValues: readonly number[]): number[] {
   const adjusted = [...pValues];

@@ -36,7 +36,7 @@ export async function describeReward(
   return { reward: expression, ...(rewardFiles.length > 0 && { rewardFiles }) };
 }
 
-/** Versions and the machine that draws. */
+/** The versions, and the machine that draws. */
 export function describeMachine(model: Model): Pick<RunRecord, "versions" | "machine"> {
   const { engine, devices } = model.describe();
   const gpu = devices.find(({ type }) => type === "gpu");
@@ -58,7 +58,7 @@ export function describeMachine(model: Model): Pick<RunRecord, "versions" | "mac
 
 const hashes = new Map<string, string>();
 
-/** A file's SHA-256 in hexadecimal; read again only when its size or time has changed. */
+/** A file's SHA-256 in hexadecimal. It is read again only when its size or time has changed. */
 async function hashFile(file: string, signal?: AbortSignal): Promise<string> {
   const { size, mtimeMs } = await stat(file);
   const version = `${file}/${size}/${mtimeMs}`;

@@ -18,7 +18,7 @@ import {
 export interface EvaluationRun {
   directory: string;
   run: RunRecord;
-  /** One for each key, in the order of the file; the last of a key, but a failed one gives way. */
+  /** One sample for each key, in the order of the file; a failed one gives way to a later one. */
   samples: Sample[];
   /** Bytes of `samples.jsonl` that hold whole lines; a torn line after them is not read. */
   wholeBytes: number;

@@ -1,4 +1,6 @@
-/** What a run directory holds: `run.json`, `samples.jsonl` and `summary.json` (docs/evaluation.md). */
+/**
+ * What a run directory holds: `run.json`, `samples.jsonl` and `summary.json` (docs/evaluation.md).
+ */
 import { z } from "zod";
 import { GRADING_MODES } from "../../tasks/task.js";
 
@@ -20,7 +22,7 @@ const modelSchema = z.object({
 });
 
 const methodSchema = z.object({
-  /** Unique within the run: what samples and the summary call it. */
+  /** The samples and the summary call it so; it is unique within the run. */
   name: z.string().min(1),
   /** The method it runs, as `ask --method` names it. */
   method: z.string().min(1),
@@ -33,7 +35,7 @@ export const runSchema = z.object({
   format: z.literal(RUN_FORMAT),
   task: z.string().min(1),
   data: z.object({ path: z.string(), sha256 }),
-  /** Items of the data that the run covers, the first ones. */
+  /** The run covers this many items of the data, the first ones. */
   items: count,
   methods: z.array(methodSchema).min(1),
   /** Samples of each item and method. */
@@ -51,7 +53,7 @@ export const runSchema = z.object({
   machine: z.object({
     cpu: z.string(),
     cores: z.int().min(1),
-    /** In bytes. */
+    /** The machine's memory in bytes. */
     memory: count,
     gpu: z.union([z.string(), z.literal(false)]),
   }),
@@ -69,11 +71,11 @@ const usageSchema = z.object({
 });
 
 const stepSchema = z.object({
-  /** Of the candidates' weights. */
+  /** The effective sample size of the candidates' weights. */
   ess: z.number().min(0),
-  /** ETS-IS: of the rollouts' importance weights. */
+  /** ETS-IS: the effective sample size of the rollouts' importance weights. */
   rolloutEss: z.number().min(0).exactOptional(),
-  /** ETS-IS: Pareto shape of the importance weights; null when there are too few. */
+  /** ETS-IS: the Pareto shape of the importance weights; null when there are too few. */
   khat: z.number().nullable().exactOptional(),
   agreement: share,
 });
@@ -113,7 +115,7 @@ export const gradedSampleSchema = z.object({
   /** The answer that was graded. */
   extracted: z.string().nullable(),
   correct: z.boolean(),
-  /** Of graders that run code: how it ended. */
+  /** How the program ended, where the grader runs code. */
   result: z.string().exactOptional(),
   gradedBy: z.enum(GRADING_MODES),
 });
@@ -127,7 +129,7 @@ const methodSummarySchema = z.object({
   accuracy: share,
   /** Wilson's 95% interval of the accuracy. */
   ci95: z.tuple([share, share]),
-  /** Of the n. */
+  /** The failed ones among them. */
   failed: count,
   /** Totals over the samples: tokens of the model, and of a proposal. */
   generated: count,

@@ -3,10 +3,11 @@
  * the process. Samples are appended, each by one write of a whole line, so that a kill leaves at
  * most the last line torn; they are forced to the disk about once a second and at the end.
  */
-import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, stat } from "node:fs/promises";
 import path from "node:path";
 import { codeOf, LlamaEtsError, messageOf } from "../../engine/errors.js";
 import { lockFile } from "../../engine/local/file-lock.js";
+import { writeWhole } from "../../engine/whole-file.js";
 import { mergeRuns } from "./merge-runs.js";
 import { readRun } from "./read-run.js";
 import {
@@ -98,8 +99,8 @@ export class RunStore implements AsyncDisposable {
     try {
       file = await open(path.join(directory, SAMPLES_FILE), "a");
       const wholeBytes = before?.wholeBytes ?? 0;
-      await file.truncate(wholeBytes); // a line that a kill left torn
-      await writeWhole(path.join(directory, RUN_FILE), merged);
+      await file.truncate(wholeBytes); // cuts a line that a kill left torn
+      await writeJson(path.join(directory, RUN_FILE), merged);
       const samples = before?.samples ?? [];
       return new RunStore(directory, merged, lock, file, { samples, wholeBytes });
     } catch (error) {
@@ -108,7 +109,7 @@ export class RunStore implements AsyncDisposable {
     }
   }
 
-  /** One for each key; a failed one until its run has succeeded. */
+  /** One sample for each key; a failed one stands until its run has succeeded. */
   get samples(): Sample[] {
     return [...this.#samples.values()];
   }
@@ -133,7 +134,8 @@ export class RunStore implements AsyncDisposable {
       if (bytesWritten < line.length) await this.#file.appendFile(line.subarray(bytesWritten));
       await this.#syncNowAndThen();
     } catch (error) {
-      await this.#file.truncate(this.#bytes).catch(() => {}); // else the next resume does it
+      // Where this fails, the next resume does it.
+      await this.#file.truncate(this.#bytes).catch(() => {});
       throw this.#writeError(SAMPLES_FILE, error);
     }
     this.#bytes += line.length;
@@ -151,7 +153,7 @@ export class RunStore implements AsyncDisposable {
     const summary = summarise(this.run, this.samples);
     try {
       await this.#file.datasync();
-      await writeWhole(path.join(this.directory, SUMMARY_FILE), summary);
+      await writeJson(path.join(this.directory, SUMMARY_FILE), summary);
     } catch (error) {
       throw this.#writeError(SUMMARY_FILE, error);
     }
@@ -168,28 +170,14 @@ export class RunStore implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#appending.catch(() => {}); // told to whoever appended
+    await this.#appending.catch(() => {}); // whoever appended was told
     await this.#file.close();
     await this.#lock[Symbol.asyncDispose]();
   }
 }
 
-/** In one step, so that no reader and no kill finds half of it. */
-async function writeWhole(file: string, content: object): Promise<void> {
-  const unfinished = `${file}.unfinished`;
-  try {
-    const handle = await open(unfinished, "w");
-    try {
-      await handle.writeFile(`${JSON.stringify(content, null, 2)}\n`);
-      await handle.datasync();
-    } finally {
-      await handle.close();
-    }
-    await rename(unfinished, file);
-  } catch (error) {
-    await rm(unfinished, { force: true }).catch(() => {});
-    throw error;
-  }
+function writeJson(file: string, content: object): Promise<void> {
+  return writeWhole(file, `${JSON.stringify(content, null, 2)}\n`);
 }
 
 async function exists(file: string): Promise<boolean> {

@@ -1,4 +1,4 @@
-/** Names and seeds of samples: functions of what decides them, whoever draws them and when. */
+/** The names and seeds of samples depend on what decides a sample, not on who draws it or when. */
 import { createHash } from "node:crypto";
 import type { RunRecord } from "./run-files.js";
 

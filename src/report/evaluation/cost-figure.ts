@@ -134,7 +134,7 @@ function frontierOf(points: readonly Point[]): Point[] {
   });
 }
 
-/** Logarithmic where costs differ by more than four times. */
+/** The axis is logarithmic where costs differ by more than four times. */
 function costScale(costs: readonly number[]) {
   const [low, high] = [Math.min(...costs), Math.max(...costs)];
   if (low <= 0 || high / low <= 4) {

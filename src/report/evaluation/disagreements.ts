@@ -45,7 +45,7 @@ function isContested({ samples }: ComparedItem): boolean {
   return new Set(shares).size > 1;
 }
 
-/** Hidden until the script has made them work. */
+/** The filters are hidden until the script has made them work. */
 function filters(names: readonly string[]): Html {
   const options = names.map((name, m) => html`<option value="${m}">${name}</option>`);
   return html`<form class="filters screen" id="filters" hidden>

@@ -6,7 +6,7 @@ import { percent } from "../format.js";
 import type { Html } from "../html.js";
 import { drawFigure } from "../plot.js";
 
-/** More would be dust; the first ones are drawn. */
+/** Cells of more columns would be too small to see; the first ones are drawn. */
 export const MAX_COLUMNS = 2000;
 const PER_BAND = { least: 40, most: 100 };
 const ROW = 15;
@@ -16,7 +16,7 @@ interface Cell {
   column: number;
   method: string;
   item: string;
-  /** Share of the samples that are right; null without any. */
+  /** The share of the samples that are right; null where there is no sample. */
   right: number | null;
 }
 

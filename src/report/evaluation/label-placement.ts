@@ -22,7 +22,7 @@ interface Box {
 }
 
 const LINE = 14;
-/** A letter's width, about. */
+/** About the width of a letter, in pixels. */
 const LETTER = 6.6;
 const GAP = 9;
 

@@ -2,7 +2,7 @@
 import { type Html, html } from "../html.js";
 import { seriesColor } from "../style.js";
 
-/** Of Observable Plot, filled. */
+/** Symbols that Observable Plot fills. */
 const SHAPES = [
   "circle",
   "square",

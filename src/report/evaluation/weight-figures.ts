@@ -14,9 +14,9 @@ interface Value {
 }
 
 export interface WeightFigures {
-  /** Of the candidates' weights; null when no method weighs candidates. */
+  /** The ESS of the candidates' weights; null when no method weighs candidates. */
   ess: Html | null;
-  /** Of the rollouts' importance weights. */
+  /** The ESS of the rollouts' importance weights, and their k̂. */
   rolloutEss: Html | null;
   khat: Html | null;
 }
@@ -59,7 +59,7 @@ export async function drawWeightFigures(
   };
 }
 
-/** A row a method: the share of its steps in each bin. */
+/** Each method's row holds the share of its steps in each bin. */
 function drawHistogram({ methods }: Comparison, label: string, values: Value[], mark?: number) {
   const names = methods.map(({ name }) => name);
   const shown = names.filter((name) => values.some(({ method }) => method === name));

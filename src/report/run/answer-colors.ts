@@ -1,4 +1,4 @@
-/** One colour an answer, the same in every figure; answers beyond the palette share a grey. */
+/** Each answer has one colour in every figure; answers beyond the palette share a grey. */
 import { SERIES, seriesColor } from "../style.js";
 import type { Vote } from "./story.js";
 

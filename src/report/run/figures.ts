@@ -7,7 +7,7 @@ import type { Branch, Story, StoryStep } from "./story.js";
 
 /** Width of the small figures, in pixels. */
 const SMALL = 340;
-/** Width of the way's columns: what is there is shared, within bounds. */
+/** The columns of the way share its width, within these bounds. */
 const COLUMNS = { all: 640, least: 112, most: 180 };
 const ROW = 34;
 

@@ -28,7 +28,7 @@ export function normalise(answer: string): string {
   let text = answer.trim();
   if (text.length > MAX_CHARACTERS) return text;
   for (const [pattern, replacement] of UNICODE) text = text.replace(pattern, replacement);
-  // Escaped twice, as in JSON that was never read.
+  // The text was escaped twice, as in JSON that was never parsed.
   if (!text.includes("\\begin")) text = text.replace(/\\\\(?=[A-Za-z({])/g, "\\");
   text = text
     .replace(/\\\[|\\\]|\\\(|\\\)|\$\$/g, "")
@@ -64,7 +64,10 @@ function joinThousands(text: string): string {
   return isNumber ? text.replace(/[, ]/g, "") : text;
 }
 
-/** `\frac12`, `\frac 59`, `\frac{270}7`, `\sqrt2`, `x^{2}`: arguments in braces, single ones without. */
+/**
+ * `\frac12`, `\frac 59`, `\frac{270}7`, `\sqrt2`, `x^{2}`: arguments in braces, single ones
+ * without.
+ */
 function bracedArguments(text: string): string {
   return text
     .replace(/\\frac\s*(\d)\s*(\d)/g, "\\frac{$1}{$2}")

@@ -2,7 +2,10 @@
 import { parentPort } from "node:worker_threads";
 import { ComputeEngine } from "@cortex-js/compute-engine";
 
-/** Where expressions in variables are compared; irrational, so that no form is special there. */
+/**
+ * Expressions in variables are compared at these points, irrational so that no form is special
+ * there.
+ */
 const POINTS = [0.7390851332, 1.6180339887, 2.2360679775, -0.5772156649, 3.3166247904];
 const TOLERANCE = 1e-9;
 const MODE = "PROPORTIONAL:";
