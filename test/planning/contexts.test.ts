@@ -1,7 +1,8 @@
 /** Plans of contexts: what they hold, and what doesn't fit. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { FreeMemory } from "../../src/engine/engine.js";
+import type { DenoiserOptions } from "../../src/engine/denoiser.js";
+import type { ContextShape, FreeMemory } from "../../src/engine/engine.js";
 import { bytesPerCell } from "../../src/engine/local/memory.js";
 import type { ContextPlan, Demand } from "../../src/planning/context-plan.js";
 import { mostSharing, planContexts, planShared } from "../../src/planning/contexts.js";
@@ -70,6 +71,37 @@ describe("a plan", () => {
     const place = { place: "cpu" as const, sharesAttention: true };
     expect(choiceOf({ promptTokens: 400, parallel: 16 }, place)).toBe("auto");
     expect(choiceOf({ promptTokens: 400, comparesLogProbs: true }, place)).toBe("shared");
+    const mustBeOwn = { ...place, mustShareAttention: true };
+    expect(choiceOf({ promptTokens: 400, parallel: 16 }, mustBeOwn)).toBe("auto");
+    expect(choiceOf({ promptTokens: 400, comparesLogProbs: true }, mustBeOwn)).toBe("shared");
+  });
+
+  test("has the product for one long text whose heads share no keys, unless ours is asked for", () => {
+    const choiceOf = (heads: number, own: Partial<Demand>, place: Partial<FreeMemory> = {}) => {
+      const { limits } = model();
+      const long = {
+        info: { ...model().info, heads, kvHeads: 8, contextLength: 8192 },
+        ...{ limits, checkExtends() {}, freeMemory: () => free({}) },
+        memoryOf: (shape: ContextShape) => model().memoryOf(shape),
+        memoryOfDenoiser: (options: DenoiserOptions) => model().memoryOfDenoiser(options),
+      };
+      const texts = { parallel: 1, held: 1, heldTokens: 0, comparesLogProbs: false };
+      const request = {
+        model: long,
+        demand: { ...demand, ...texts, promptTokens: 2048, ...own },
+        free: free({ place: "cpu", sharesAttention: true, ...place }),
+      };
+      return planContexts([request])[0]?.flashAttention;
+    };
+    expect(choiceOf(8, {})).toBe(false);
+    expect(choiceOf(8, { comparesLogProbs: true })).toBe(false);
+    expect(choiceOf(16, {})).toBe("auto");
+    expect(choiceOf(8, { promptTokens: 512 })).toBe("auto");
+    expect(choiceOf(8, { parallel: 2 })).toBe("auto");
+    expect(choiceOf(8, {}, { mustShareAttention: true })).toBe("auto");
+    expect(choiceOf(8, { comparesLogProbs: true }, { mustShareAttention: true })).toBe("shared");
+    expect(choiceOf(8, {}, { sharesAttention: false })).toBe(false);
+    expect(choiceOf(16, {}, { sharesAttention: false })).toBe("auto");
   });
 
   test("leaves what exceeds the limit, or the engine's sequences, to waves", () => {
