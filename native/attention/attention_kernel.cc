@@ -179,7 +179,7 @@ class Piece {
     }
   }
 
-  // Of a piece of few rows: their cells are read where they are.
+  // Where a piece has few rows, their cells are read where they are.
   template <typename Use>
   void UseTile(int32_t row, int32_t tile, const char* cells, size_t stride, int32_t size,
                const Use& use) {

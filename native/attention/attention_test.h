@@ -7,7 +7,7 @@
 
 namespace llama_ets {
 
-// Of one number of the test's operation, whose values are at most 1: the engine's CPU rounds
+// The largest difference of one number, where values are at most 1: the engine's CPU rounds
 // queries and weighted sums to half precision.
 constexpr float kAttentionTolerance = 0.01f;
 
