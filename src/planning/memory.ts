@@ -38,15 +38,20 @@ function shortage(contexts: readonly PlacedPlan[]): readonly PlacedPlan[] | unde
     .find((own) => neededBytes(own) > usableBytes(own));
 }
 
-/** What the contexts add to what is in memory. */
+/** What the contexts add to what is in memory: a model's copy once, however many need it. */
 function neededBytes(contexts: readonly PlacedPlan[]): number {
-  return contexts.reduce((sum, { plan, free }) => sum + contextBytes(plan, free.place), 0);
+  const copies = new Map<PlacedPlan["model"], number>();
+  for (const { model, plan } of contexts) {
+    copies.set(model, Math.max(copies.get(model) ?? 0, plan.memory.copy));
+  }
+  const own = contexts.map(({ plan, free }) => contextBytes(plan, free.place));
+  return [...copies.values(), ...own].reduce((a, b) => a + b, 0);
 }
 
-/** What a context adds to the memory of the place where it lives. */
+/** What a context itself adds to the memory of the place where it lives. */
 export function contextBytes({ memory }: Pick<ContextPlan, "memory">, place: Place): number {
-  const { copy, kvCache, compute, logits } = memory;
-  return copy + kvCache + compute + (place === "gpu" ? 0 : logits);
+  const { kvCache, compute, logits } = memory;
+  return kvCache + compute + (place === "gpu" ? 0 : logits);
 }
 
 /** Each model's weights and kept contexts are there once, however many contexts it gets. */

@@ -88,6 +88,24 @@ describe("runs of diffusion models", () => {
   });
 });
 
+test("runs of one diffusion model share its copy that keeps keys and values", async () => {
+  const MiB = 2 ** 20;
+  const memory = { weights: 0, copy: 40 * MiB, vocabulary: 0, kvCache: 2 * MiB };
+  const model = modelOf({ kind: "diffusion", memory: { bytes: 60 * MiB } });
+  const needs = { promptTokens: 10, maxTokens: 20, texts: 4, atOnce: 1 };
+  const own = { ...needs, cache: "dual" as const, guidance: false };
+  const [plan] = planDenoising([{ model, demand: own }]).contexts;
+  const planned = { ...(plan as RunContexts[number]["plan"]) };
+  planned.memory = { ...memory, logits: 0, compute: 0, total: 42 * MiB };
+  // 48 MiB can be used: the copy, and four runs of 2 MiB.
+  expect(await admit(4, [[{ model, plan: planned }]])).toMatchObject({ concurrency: 4 });
+  const small = modelOf({ kind: "diffusion", memory: { bytes: 57.5 * MiB } });
+  expect(await admit(4, [[{ model: small, plan: planned }]])).toMatchObject({
+    concurrency: 3,
+    limit: "free memory",
+  });
+});
+
 describe("a reward", () => {
   const judge = Object.assign(modelOf({}), {
     info: { ...modelOf({}).info, labels: ["right", "wrong"] },
