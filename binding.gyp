@@ -20,7 +20,10 @@
       "sources": [
         "native/attention/attend.cc",
         "native/attention/attention_kernel.cc",
+        "native/attention/attention_node.cc",
+        "native/attention/attention_test.cc",
         "native/attention/graph_attention.cc",
+        "native/attention/no_attention.cc",
         "native/attention/shared_attention.cc",
         "native/decode/batch.cc",
         "native/decode/classification.cc",

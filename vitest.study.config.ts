@@ -3,11 +3,7 @@ import { defineConfig } from "vitest/config";
 /** `npm run test:study`: minutes of draws, on one core (docs/exactness.md). */
 export default defineConfig({
   test: {
-    include: [
-      "test/study/*.study.ts",
-      "test/chain/diffusion-law.test.ts",
-      "test/methods/baseline-laws.test.ts",
-    ],
+    include: ["test/study/*.study.ts", "test/laws/{baselines,diffusion}.test.ts"],
     env: { LLAMA_ETS_STUDY: "1" },
     fileParallelism: false,
     pool: "forks",

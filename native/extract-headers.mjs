@@ -34,11 +34,12 @@ const scratch = mkdtempSync(path.join(tmpdir(), "llama-ets-headers-"));
 try {
   const repository = path.join(scratch, "llama.git");
   git("clone", "--quiet", "--bare", path.join(sources, "gitRelease.bundle"), repository);
-  const names = git("-C", repository, "ls-tree", "--name-only", "HEAD", "include/", "ggml/include/")
+  // The private header says what a backend consists of; the addon can be built without it.
+  const wanted = ["include/", "ggml/include/", "ggml/src/ggml-backend-impl.h"];
+  const names = git("-C", repository, "ls-tree", "--name-only", "HEAD", ...wanted)
     .toString()
     .split("\n")
-    .filter((name) => name.endsWith(".h"))
-    .concat("ggml/src/ggml-backend-impl.h"); // what a backend consists of
+    .filter((name) => name.endsWith(".h"));
   for (const name of names) {
     const file = path.join(output, name);
     mkdirSync(path.dirname(file), { recursive: true });

@@ -10,7 +10,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { locateEngine } from "../dist/engine/locate-engine.js";
+import { locateEngine } from "../dist/engine/local/locate-engine.js";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const ADDON = path.join(ROOT, "build/Release/llama_ets.node");

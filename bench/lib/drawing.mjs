@@ -44,7 +44,6 @@ export async function drawTexts(model, context, parents, { count = 1, length, ke
     ),
     sampling: sampling(model),
     key: [seed, 0],
-    stopTokens: new Int32Array(),
     stopStrings: [],
     answerEnd: null,
     maxTotalTokens: Number.MAX_SAFE_INTEGER,

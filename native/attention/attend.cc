@@ -1,10 +1,19 @@
 #include "attention/attend.h"
 
+#include "attention/attention_build.h"
+
+#ifndef LLAMA_ETS_NO_ATTENTION
+
 #include <algorithm>
 #include <string>
 #include <vector>
 
 #include "attention/attention_kernel.h"
+#include "attention/attention_node.h"
+#include "attention/attention_test.h"
+#include "attention/graph_attention.h"
+#include "attention/shared_attention.h"
+#include "files/engine.h"
 #include "files/engine_error.h"
 #include "js/arguments.h"
 
@@ -25,6 +34,14 @@ const char* ReadNumbers(Napi::Value value, const char* name, napi_typedarray_typ
                                                   " numbers");
   }
   return reinterpret_cast<const char*>(value.As<Array>().Data());
+}
+
+ggml_backend_dev_t FindDevice(const std::string& name) {
+  for (size_t i = 0; i < Engine().ggml_backend_dev_count(); ++i) {
+    const ggml_backend_dev_t device = Engine().ggml_backend_dev_get(i);
+    if (name == Engine().ggml_backend_dev_name(device)) return device;
+  }
+  throw EngineError("ERR_INVALID_ARGUMENT", "The engine has no device `" + name + "`");
 }
 
 }  // namespace
@@ -78,14 +95,61 @@ Napi::Value JsAttend(const Napi::CallbackInfo& info) {
       FindAttendedCells(call, row, &tiles[row * tile_count]);
     }
     std::vector<float> scratch(AttentionScratch(call, together));
-    for (int32_t first = 0; first < call.rows; first += together) {
-      for (int32_t head = 0; head < call.kv_heads; ++head) {
-        const int32_t count = std::min(together, call.rows - first);
-        Attend(call, {head, first, count, &tiles[first * tile_count]}, scratch.data());
-      }
+    for (int32_t index = 0; index < PiecesOf(call, together); ++index) {
+      Attend(call, PieceOf(call, together, index, tiles.data()), scratch.data());
     }
     return out;
   });
 }
 
+Napi::Value JsAttendInGraph(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    if (!HasAttentionKernel()) return env.Null();
+    const Napi::Object given = ReadObject(info[0], "shape");
+    const auto read = [&](const char* name, int64_t least, int64_t most) {
+      return static_cast<int32_t>(ReadInteger(given.Get(name), name, least, most));
+    };
+    AttentionNodeShape shape{};
+    shape.rows = read("rows", 1, 256);
+    shape.kv_heads = read("kvHeads", 1, 16);
+    shape.heads = read("group", 1, 16) * shape.kv_heads;
+    shape.key_size = read("keySize", 1, 256);
+    shape.value_size = read("valueSize", 1, 256);
+    shape.cells = read("cells", 1, 2048);
+    shape.softcap = static_cast<float>(ReadNumber(given.Get("softcap"), "softcap", 0, 1e6));
+    shape.bias = static_cast<float>(ReadNumber(given.Get("bias"), "bias", 0, 1e6));
+    shape.sinks = ReadBoolean(given.Get("sinks"), "sinks");
+    shape.operand = read("operand", 0, GGML_MAX_SRC - 1);
+    const ggml_backend_dev_t device = FindDevice(ReadString(info[1], "device"));
+    const auto threads =
+        static_cast<int32_t>(ReadInteger(info[2], "threads", 0, GGML_MAX_N_THREADS));
+
+    AttentionNode node(shape);
+    const SharedAttention attention(true);
+    const bool is_taken = KernelTakes(node.operation());
+    const std::vector<float> numbers = node.Compute(device, threads);
+    Napi::Float32Array out = Napi::Float32Array::New(env, numbers.size());
+    std::copy(numbers.begin(), numbers.end(), out.Data());
+    Napi::Object result = Napi::Object::New(env);
+    result["out"] = out;
+    result["isTaken"] = is_taken;
+    result["isOwn"] = attention.nanoseconds > 0;
+    return result;
+  });
+}
+
+Napi::Value JsCheckAttention(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    AttentionExpectations expected{};
+    expected.api_version =
+        static_cast<int>(ReadInteger(info[0], "apiVersion", INT32_MIN, INT32_MAX));
+    expected.tolerance = static_cast<float>(ReadNumber(info[1], "tolerance", -1, 1e6));
+    if (!HasSharedAttention()) return Napi::String::New(info.Env(), SharedAttentionStatus().reason);
+    return Napi::String::New(info.Env(), CheckSharedAttention(expected));
+  });
+}
+
 }  // namespace llama_ets
+
+#endif  // LLAMA_ETS_NO_ATTENTION

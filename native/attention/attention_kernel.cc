@@ -1,6 +1,8 @@
 #include "attention/attention_kernel.h"
 
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
+#include "attention/attention_build.h"
+
+#ifndef LLAMA_ETS_NO_ATTENTION
 
 #include <algorithm>
 #include <cstring>
@@ -22,6 +24,9 @@ namespace {
 
 // Attended cells from which on a row's tile is worth converting.
 constexpr int32_t kDense = 8;
+
+// Heads of all of a piece's rows up to which it doesn't pay to convert cells for them together.
+constexpr int32_t kUnconverted = 4;
 
 bool IsDense(uint32_t tile) {
   return __builtin_popcount(tile) >= kDense;
@@ -105,17 +110,16 @@ class Piece {
   // filled with at once.
   void RunBlock(int32_t first, int32_t end) {
     std::fill_n(done_, piece_.rows, 0);
-    EachDenseTile(first, end, keys_, call_.key_cell, call_.key_size,
-                  [this](int32_t row, const float* const* cells, int32_t count) {
-                    Score(row, cells, count);
-                  });
+    EachDenseTile(
+        first, end, keys_, call_.key_cell, call_.key_size,
+        [this](int32_t row, const auto* cells, int32_t count) { Score(row, cells, count); });
     for (int32_t row = 0; row < piece_.rows; ++row) {
       if (done_[row] > 0) Weigh(row, done_[row]);
       done_[row] = 0;
     }
     EachDenseTile(
         first, end, values_, call_.value_cell, call_.value_size,
-        [this](int32_t row, const float* const* cells, int32_t count) { Add(row, cells, count); });
+        [this](int32_t row, const auto* cells, int32_t count) { Add(row, cells, count); });
   }
 
   // The other tiles of a row: in a unified cache, where texts that grow together alternate, what
@@ -152,6 +156,10 @@ class Piece {
                      const Use& use) {
     for (int32_t t = first; t < end; ++t) {
       const char* cells = base + static_cast<size_t>(t) * kTileCells * stride;
+      if (piece_.rows * group_ <= kUnconverted) {
+        for (int32_t row = 0; row < piece_.rows; ++row) UseTile(row, t, cells, stride, size, use);
+        continue;
+      }
       if (!Convert(t, cells, stride, size)) continue;
       const float* list[kTileCells];
       uint32_t listed = 0;
@@ -169,6 +177,23 @@ class Piece {
         done_[row] += count;
       }
     }
+  }
+
+  // Of a piece of few rows: their cells are read where they are.
+  template <typename Use>
+  void UseTile(int32_t row, int32_t tile, const char* cells, size_t stride, int32_t size,
+               const Use& use) {
+    if (!IsDense(Tile(row, tile))) return;
+    const Half* list[kTileCells];
+    int32_t count = 0;
+    for (uint32_t left = Tile(row, tile); left != 0; left &= left - 1) {
+      list[count++] = reinterpret_cast<const Half*>(cells + __builtin_ctz(left) * stride);
+    }
+    for (int32_t c = row; c < kTileCells && tile + 1 < tile_count_; c += piece_.rows) {
+      Prefetch(reinterpret_cast<const Half*>(cells + (kTileCells + c) * stride), size);
+    }
+    use(row, list, count);
+    done_[row] += count;
   }
 
   // Converts those cells of a tile that rows with a dense tile attend to; false if there are none.
@@ -280,6 +305,18 @@ void FindAttendedCells(const AttentionCall& call, int32_t row, uint32_t* tiles) 
   }
 }
 
+int32_t PiecesOf(const AttentionCall& call, int32_t rows) {
+  return (call.rows + rows - 1) / rows * call.kv_heads;
+}
+
+AttentionPiece PieceOf(const AttentionCall& call, int32_t rows, int32_t index,
+                       const uint32_t* tiles) {
+  const int32_t pieces = (call.rows + rows - 1) / rows;
+  const int32_t first = index % pieces * rows;
+  return {index / pieces, first, std::min(rows, call.rows - first),
+          tiles + static_cast<size_t>(first) * TilesOf(call)};
+}
+
 size_t AttentionScratch(const AttentionCall& call, int32_t rows) {
   return Piece::Scratch(call, rows);
 }
@@ -290,22 +327,4 @@ void Attend(const AttentionCall& call, const AttentionPiece& piece, float* scrat
 
 }  // namespace llama_ets
 
-#else
-
-namespace llama_ets {
-
-bool HasAttentionKernel() {
-  return false;
-}
-
-void FindAttendedCells(const AttentionCall&, int32_t, uint32_t*) {}
-
-size_t AttentionScratch(const AttentionCall&, int32_t) {
-  return 0;
-}
-
-void Attend(const AttentionCall&, const AttentionPiece&, float*) {}
-
-}  // namespace llama_ets
-
-#endif
+#endif  // LLAMA_ETS_NO_ATTENTION

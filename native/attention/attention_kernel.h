@@ -60,6 +60,14 @@ struct AttentionPiece {
   static constexpr int32_t kMostRows = 32;
 };
 
+// Pieces of at most `rows` rows that a call is made of.
+int32_t PiecesOf(const AttentionCall& call, int32_t rows);
+
+// One of them. Those of one key head follow one another, so that its keys and values stay in the
+// cache. `tiles` are [row][tile], of all rows.
+AttentionPiece PieceOf(const AttentionCall& call, int32_t rows, int32_t index,
+                       const uint32_t* tiles);
+
 // Floats of memory that a piece of `rows` rows needs besides.
 size_t AttentionScratch(const AttentionCall& call, int32_t rows);
 

@@ -1,5 +1,9 @@
 #include "attention/graph_attention.h"
 
+#include "attention/attention_build.h"
+
+#ifndef LLAMA_ETS_NO_ATTENTION
+
 #include <algorithm>
 #include <cstring>
 #include <thread>
@@ -39,10 +43,6 @@ AttentionCall CallOf(const ggml_tensor* node) {
   return call;
 }
 
-int32_t PiecesOf(const AttentionCall& call, int32_t rows) {
-  return (call.rows + rows - 1) / rows;
-}
-
 // More rows in a piece share more, but what they need should stay in a core's cache, and each
 // thread should have work.
 int32_t RowsTogether(const AttentionCall& call, int32_t threads) {
@@ -50,31 +50,40 @@ int32_t RowsTogether(const AttentionCall& call, int32_t threads) {
   constexpr int32_t kFewest = 4;
   const int32_t cached = std::max(1, kMostQueries / (call.heads / call.kv_heads));
   int32_t rows = std::min({AttentionPiece::kMostRows, call.rows, cached});
-  while (rows > kFewest && PiecesOf(call, rows) * call.kv_heads < threads) rows /= 2;
+  while (rows > kFewest && PiecesOf(call, rows) < threads) rows /= 2;
   return rows;
+}
+
+// Sinks, ALiBi, and what a later engine may add: attention with them is another.
+bool HasUnknownOperands(const ggml_tensor* node) {
+  float bias;
+  std::memcpy(&bias, node->op_params + 1, sizeof bias);
+  for (int i = 4; i < GGML_MAX_SRC; ++i) {
+    if (node->src[i] != nullptr) return true;
+  }
+  return node->src[3] == nullptr || bias != 0;
 }
 
 }  // namespace
 
 bool KernelTakes(const ggml_tensor* node) {
+  if (node->op != GGML_OP_FLASH_ATTN_EXT || HasUnknownOperands(node)) return false;
   const ggml_tensor* q = node->src[0];
   const ggml_tensor* k = node->src[1];
   const ggml_tensor* v = node->src[2];
   const ggml_tensor* mask = node->src[3];
-  const ggml_tensor* sinks = node->src[4];
-  float bias;
-  std::memcpy(&bias, node->op_params + 1, sizeof bias);
-  const bool is_one_stream = q->ne[3] == 1 && k->ne[3] == 1 && v->ne[3] == 1;
-  const bool has_plain_mask = mask != nullptr && mask->type == GGML_TYPE_F16 && mask->ne[2] == 1 &&
-                              mask->ne[3] == 1 && mask->nb[0] == sizeof(uint16_t) && bias == 0 &&
-                              sinks == nullptr;
   const bool is_typed = q->type == GGML_TYPE_F32 && k->type == GGML_TYPE_F16 &&
-                        v->type == GGML_TYPE_F16 && node->type == GGML_TYPE_F32;
-  const bool is_contiguous =
-      q->nb[0] == sizeof(float) && k->nb[0] == sizeof(uint16_t) && v->nb[0] == sizeof(uint16_t);
-  return is_one_stream && has_plain_mask && is_typed && is_contiguous && k->ne[2] == v->ne[2] &&
-         k->ne[1] == v->ne[1] && q->ne[2] % k->ne[2] == 0 && k->ne[0] % kAttentionWidth == 0 &&
-         v->ne[0] % kAttentionWidth == 0;
+                        v->type == GGML_TYPE_F16 && mask->type == GGML_TYPE_F16 &&
+                        node->type == GGML_TYPE_F32;
+  const bool is_contiguous = q->nb[0] == sizeof(float) && k->nb[0] == sizeof(uint16_t) &&
+                             v->nb[0] == sizeof(uint16_t) && mask->nb[0] == sizeof(uint16_t);
+  const bool is_one_stream = q->ne[3] == 1 && k->ne[3] == 1 && v->ne[3] == 1;
+  const bool fits_mask =
+      mask->ne[0] >= k->ne[1] && mask->ne[1] >= q->ne[1] && mask->ne[2] == 1 && mask->ne[3] == 1;
+  const bool fits_keys = k->ne[0] == q->ne[0] && k->ne[2] == v->ne[2] && k->ne[1] == v->ne[1] &&
+                         k->ne[2] > 0 && q->ne[2] % k->ne[2] == 0;
+  const bool has_vectors = k->ne[0] % kAttentionWidth == 0 && v->ne[0] % kAttentionWidth == 0;
+  return is_typed && is_contiguous && is_one_stream && fits_mask && fits_keys && has_vectors;
 }
 
 // Makes custom operations of the graph's attention, until it is destroyed.
@@ -84,8 +93,7 @@ class GraphAttention::Substitution {
       : attention_(attention) {
     for (int i = 0; i < Engine().ggml_graph_n_nodes(graph); ++i) {
       ggml_tensor* node = Engine().ggml_graph_node(graph, i);
-      if (node->op != GGML_OP_FLASH_ATTN_EXT || !KernelTakes(node)) continue;
-      attention_->Add(node, threads);
+      if (KernelTakes(node)) attention_->Add(node, threads);
     }
     for (Operation& operation : attention_->operations_) {
       operation.node->op = GGML_OP_CUSTOM;
@@ -171,13 +179,14 @@ void GraphAttention::Run(Operation* operation, int32_t member) {
   }
   while (mask.found < call.rows) std::this_thread::yield();
 
+  // A member that was not announced has no scratch, and leaves the pieces to the others.
+  if (static_cast<size_t>(member) >= scratch_.size()) return;
   const int32_t pieces = PiecesOf(call, operation->rows);
-  for (int32_t item = operation->next++; item < pieces * call.kv_heads; item = operation->next++) {
-    // One head's pieces follow one another: its keys and values stay in the cache.
-    const int32_t first = item % pieces * operation->rows;
-    const int32_t rows = std::min(operation->rows, call.rows - first);
-    Attend(call, {item / pieces, first, rows, tiles(first)}, scratch_[member].data());
+  for (int32_t index = operation->next++; index < pieces; index = operation->next++) {
+    Attend(call, PieceOf(call, operation->rows, index, tiles(0)), scratch_[member].data());
   }
 }
 
 }  // namespace llama_ets
+
+#endif  // LLAMA_ETS_NO_ATTENTION

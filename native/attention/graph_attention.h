@@ -15,8 +15,8 @@
 
 namespace llama_ets {
 
-// Whether the kernel has a way for a flash attention operation: not for other types, a bias, or
-// sinks.
+// Whether an operation is flash attention that the kernel has a way for: of its types and shapes,
+// without a bias, sinks or any operand that it doesn't know.
 bool KernelTakes(const ggml_tensor* node);
 
 class GraphAttention {
@@ -25,9 +25,9 @@ class GraphAttention {
   GraphAttention(const GraphAttention&) = delete;  // operations have its address
   GraphAttention& operator=(const GraphAttention&) = delete;
 
-  // Runs the graph on ggml's CPU backend, with `threads` threads; adds the time that attention took
-  // on the first of them to `nanoseconds`. Operations that the kernel has no way for (other types,
-  // a bias, sinks) stay the engine's.
+  // Runs the graph on ggml's CPU backend, which is to use `threads` threads; adds the time that
+  // attention took on the first of them to `nanoseconds`. Operations that the kernel has no way for
+  // stay the engine's.
   ggml_status Compute(ggml_backend_t cpu, ggml_cgraph* graph, int32_t threads,
                       int64_t* nanoseconds);
 
@@ -60,7 +60,7 @@ class GraphAttention {
   Parameters custom_;  // of an operation that calls OnCompute
   std::deque<Operation> operations_;
   std::deque<Mask> masks_;
-  std::vector<std::vector<float>> scratch_;  // of each thread
+  std::vector<std::vector<float>> scratch_;  // of each thread that was announced
   int64_t* nanoseconds_ = nullptr;
 };
 

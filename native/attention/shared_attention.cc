@@ -1,11 +1,18 @@
 #include "attention/shared_attention.h"
 
+#include "attention/attention_build.h"
+
+#ifndef LLAMA_ETS_NO_ATTENTION
+
 #include <ggml-backend-impl.h>
 
+#include <chrono>
+#include <exception>
 #include <new>
 #include <string>
 
 #include "attention/attention_kernel.h"
+#include "attention/attention_test.h"
 #include "attention/graph_attention.h"
 #include "files/engine.h"
 
@@ -14,7 +21,8 @@ namespace {
 
 constexpr const char* kName = "llama-ets";
 
-ggml_backend_dev_t cpu = nullptr;  // the engine's; null until the backend is registered
+ggml_backend_dev_t cpu = nullptr;  // the engine's
+AttentionStatus status;
 thread_local SharedAttention* scope = nullptr;
 
 // A function that the engine's CPU backend has beyond the common ones.
@@ -28,7 +36,7 @@ Function OfCpu(const char* name) {
 struct ContextBackend {
   ggml_backend_t computing;
   GraphAttention attention;
-  int32_t threads = 1;
+  int32_t threads = 0;
 };
 
 ContextBackend* Own(ggml_backend_t backend) {
@@ -59,8 +67,10 @@ void SetAbortCallback(ggml_backend_t backend, ggml_abort_callback callback, void
 
 bool Supports(ggml_backend_dev_t, const ggml_tensor* operation) {
   if (scope == nullptr || !scope->on) return false;
-  const bool is_attention = operation->op == GGML_OP_FLASH_ATTN_EXT;
-  if (is_attention && !KernelTakes(operation)) scope->lacks_kernel = true;
+  if (operation->op == GGML_OP_FLASH_ATTN_EXT && !KernelTakes(operation)) {
+    scope->lacks_kernel = true;
+    return false;
+  }
   return Engine().ggml_backend_dev_supports_op(cpu, operation);
 }
 
@@ -94,6 +104,7 @@ ggml_backend_t MakeBackend(ggml_backend_dev_t device, const char*) {
   backend->iface.graph_compute = ComputeGraph;
   backend->device = device;
   backend->context = new ContextBackend{computing, {}};
+  SetThreads(backend, GGML_DEFAULT_N_THREADS);  // until another number is set
   return backend;
 }
 
@@ -109,7 +120,7 @@ enum ggml_backend_dev_type Type(ggml_backend_dev_t) {
   return GGML_BACKEND_DEVICE_TYPE_ACCEL;
 }
 
-ggml_backend_device* Device();
+ggml_backend_device* OwnDevice();
 
 ggml_backend_reg* Registration() {
   static ggml_backend_reg registration = [] {
@@ -117,7 +128,7 @@ ggml_backend_reg* Registration() {
     made.api_version = GGML_BACKEND_API_VERSION;
     made.iface.get_name = [](ggml_backend_reg_t) { return kName; };
     made.iface.get_device_count = [](ggml_backend_reg_t) -> size_t { return 1; };
-    made.iface.get_device = [](ggml_backend_reg_t, size_t) { return Device(); };
+    made.iface.get_device = [](ggml_backend_reg_t, size_t) { return OwnDevice(); };
     made.iface.get_proc_address = FindOwnFunction;
     return made;
   }();
@@ -125,7 +136,7 @@ ggml_backend_reg* Registration() {
 }
 
 // Takes whatever the engine's CPU takes, in the same memory: a graph stays in one piece.
-ggml_backend_device* Device() {
+ggml_backend_device* OwnDevice() {
   static ggml_backend_device device = [] {
     ggml_backend_device made{};
     made.iface.get_name = [](ggml_backend_dev_t) { return kName; };
@@ -152,24 +163,55 @@ ggml_backend_device* Device() {
   return &device;
 }
 
-}  // namespace
-
-void RegisterSharedAttention() {
-  if (!HasAttentionKernel()) return;
-  ggml_backend_dev_t found = nullptr;
+// The engine's CPU, where its kind of processor and its devices leave attention to us; else a
+// reason.
+std::string FindCpu() {
+  if (!HasAttentionKernel()) return "the processor lacks AVX2, FMA or F16C";
   for (size_t i = 0; i < Engine().ggml_backend_dev_count(); ++i) {
     const ggml_backend_dev_t device = Engine().ggml_backend_dev_get(i);
     const auto type = Engine().ggml_backend_dev_type(device);
-    if (type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU) return;
-    if (type == GGML_BACKEND_DEVICE_TYPE_CPU) found = device;
+    if (type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU) {
+      return std::string("a GPU is there (") + Engine().ggml_backend_dev_name(device) + ")";
+    }
+    if (type == GGML_BACKEND_DEVICE_TYPE_CPU) cpu = device;
   }
-  if (found == nullptr) return;
-  cpu = found;
-  Engine().ggml_backend_register(Registration());
+  return cpu == nullptr ? "the engine has no CPU backend" : "";
 }
 
-bool HasSharedAttention() {
-  return cpu != nullptr;
+}  // namespace
+
+std::string CheckSharedAttention(const AttentionExpectations& expected) {
+  for (size_t i = 0; i < Engine().ggml_backend_reg_count(); ++i) {
+    const int found = Engine().ggml_backend_reg_get(i)->api_version;  // its first member, always
+    if (found == expected.api_version) continue;
+    return "backend API " + std::to_string(expected.api_version) + " expected, found " +
+           std::to_string(found);
+  }
+  const SharedAttention scope(true);
+  return TestAttention(OwnDevice(), cpu, expected.tolerance);
+}
+
+void RegisterSharedAttention() {
+  const auto start = std::chrono::steady_clock::now();
+  try {
+    status.reason = FindCpu();
+    if (status.reason.empty()) {
+      status.reason = CheckSharedAttention({GGML_BACKEND_API_VERSION, kAttentionTolerance});
+    }
+  } catch (const std::exception& error) {
+    status.reason = std::string("self-test failed: ") + error.what();
+  }
+  if (status.reason.empty()) {
+    Engine().ggml_backend_register(Registration());
+    status.is_there = true;
+    status.reason = "AVX2; self-test agrees";
+  }
+  const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - start;
+  status.milliseconds = taken.count();
+}
+
+const AttentionStatus& SharedAttentionStatus() {
+  return status;
 }
 
 SharedAttention::SharedAttention(bool on) : on(on), outer_(scope) {
@@ -181,3 +223,5 @@ SharedAttention::~SharedAttention() {
 }
 
 }  // namespace llama_ets
+
+#endif  // LLAMA_ETS_NO_ATTENTION

@@ -7,14 +7,26 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace llama_ets {
 
-// Registers the backend where the processor has the kernel and the engine no device but the CPU.
-// Call once, when the engine is open.
+struct AttentionStatus {
+  bool is_there = false;    // contexts may have attention of our own
+  std::string reason;       // why they may, or may not
+  double milliseconds = 0;  // that finding out took
+};
+
+// Registers the backend if the processor has the kernel, the engine no device but the CPU and the
+// backends that we describe, and its attention agrees with the engine's on one operation. Call
+// once, when the engine is open.
 void RegisterSharedAttention();
 
-bool HasSharedAttention();
+const AttentionStatus& SharedAttentionStatus();
+
+inline bool HasSharedAttention() {
+  return SharedAttentionStatus().is_there;
+}
 
 // While it lives, the graphs that this thread makes or runs use shared attention, if `on`.
 class SharedAttention {
@@ -26,7 +38,7 @@ class SharedAttention {
 
   const bool on;
   int64_t nanoseconds = 0;    // that attention took
-  bool lacks_kernel = false;  // some of the graphs' attention stays the engine's
+  bool lacks_kernel = false;  // it has no way for some of the graphs' attention
 
  private:
   SharedAttention* outer_;

@@ -62,8 +62,4 @@ float* Decoder::RowOf(int32_t batch_index) const {
   return row;
 }
 
-void Decoder::SetThreads(int32_t threads, int32_t batch_threads) {
-  engine_->SetThreads(threads, batch_threads);
-}
-
 }  // namespace llama_ets

@@ -50,7 +50,6 @@ class Decoder {
   // For work between decodes, on the threads that decode single tokens.
   int32_t team_size() const { return engine_->team_size(); }
   ThreadTeam& team() { return engine_->team(); }
-  void SetThreads(int32_t threads, int32_t batch_threads);
 
   const llama_model* model() const { return engine_->model().get(); }
   int32_t vocab_size() const { return vocab_size_; }

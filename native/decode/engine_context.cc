@@ -61,6 +61,11 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
     params.pooling_type = LLAMA_POOLING_TYPE_RANK;
   }
 
+  const bool must_share = options.flash_attention == kOwnAttention;
+  if (must_share && !shares_attention_) {
+    throw EngineError("ERR_UNSUPPORTED_MODEL",
+                      "There is no attention of our own: " + SharedAttentionStatus().reason);
+  }
   LogCapture log;
   const auto open = [&] {
     const SharedAttention attention(shares_attention_);
@@ -68,9 +73,12 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
     context_ = Engine().llama_init_from_model(model_.get(), params);
     return attention.lacks_kernel;
   };
-  const bool lacks_kernel = open();
-  if (lacks_kernel && options.flash_attention == kSharedAttentionOrNone && context_ != nullptr) {
+  if (open() && context_ != nullptr) {  // a model whose attention the kernel has no way for
     Engine().llama_free(context_);
+    if (must_share) {
+      throw EngineError("ERR_UNSUPPORTED_MODEL",
+                        "Our attention has no way for the model's (sinks, ALiBi, or its shape)");
+    }
     shares_attention_ = false;
     open();
   }
@@ -118,13 +126,6 @@ int32_t EngineContext::team_size() const {
 ThreadTeam& EngineContext::team() {
   if (!team_) team_ = std::make_unique<ThreadTeam>(team_size());
   return *team_;
-}
-
-void EngineContext::SetThreads(int32_t threads, int32_t batch_threads) {
-  if (threads != threads_) team_.reset();
-  threads_ = threads;
-  batch_threads_ = batch_threads;
-  Engine().llama_set_n_threads(context_, threads, batch_threads);
 }
 
 }  // namespace llama_ets

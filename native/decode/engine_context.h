@@ -20,6 +20,7 @@ using SharedModel = std::shared_ptr<llama_model>;
 // Of DecoderOptions::flash_attention, beside llama.cpp's -1, 0 and 1.
 constexpr int32_t kEnginesFlashAttention = 2;
 constexpr int32_t kSharedAttentionOrNone = 3;
+constexpr int32_t kOwnAttention = 4;
 
 struct DecoderOptions {
   uint32_t cells;          // KV cells shared by all sequences
@@ -30,7 +31,7 @@ struct DecoderOptions {
   int32_t batch_threads;   // for prompts
   // -1 automatic, 0 off, 1 on: shared attention where there is any (shared_attention.h), otherwise
   // the engine's; kEnginesFlashAttention: the engine's; kSharedAttentionOrNone: off where any of
-  // the model's attention has no kernel.
+  // the model's attention has no kernel; kOwnAttention: refused there.
   int32_t flash_attention;
   // Every token attends to all of its sequence, not only to those before it.
   bool bidirectional = false;
@@ -55,7 +56,6 @@ class EngineContext {
   // For work between decodes, on the threads that decode single tokens.
   int32_t team_size() const;
   ThreadTeam& team();
-  void SetThreads(int32_t threads, int32_t batch_threads);
   int32_t threads() const { return threads_; }
   int32_t batch_threads() const { return batch_threads_; }
 

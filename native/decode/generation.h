@@ -43,7 +43,6 @@ struct GenerationOptions {
   std::optional<Sampling> reference;  // another policy to report the drawn tokens under
   Metrics metrics;
   PhiloxKey key;
-  std::vector<llama_token> stop_tokens;  // besides the model's end-of-generation tokens
   std::vector<std::string> stop_strings;
   std::optional<AnswerEnd> answer_end;  // continuations end once they have answered
   int64_t max_total_tokens;             // over all continuations

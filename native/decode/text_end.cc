@@ -24,13 +24,9 @@ void CutTo(size_t size, std::string* tail) {
 
 }  // namespace
 
-TextEnd::TextEnd(const llama_vocab* vocab, const std::vector<llama_token>& stop_tokens,
-                 const std::vector<std::string>& stop_strings,
+TextEnd::TextEnd(const llama_vocab* vocab, const std::vector<std::string>& stop_strings,
                  const std::optional<AnswerEnd>& answer_end)
-    : vocab_(vocab),
-      stop_tokens_(stop_tokens),
-      stop_strings_(stop_strings),
-      answer_end_(answer_end) {
+    : vocab_(vocab), stop_strings_(stop_strings), answer_end_(answer_end) {
   for (const std::string& stop : stop_strings) longest_stop_ = std::max(longest_stop_, stop.size());
 }
 
@@ -43,9 +39,6 @@ TextTail TextEnd::TailOf(const std::string& end) const {
 
 Finish TextEnd::FinishWith(llama_token token, TextTail* tail) const {
   if (Engine().llama_vocab_is_eog(vocab_, token)) return Finish::kEnd;
-  if (std::find(stop_tokens_.begin(), stop_tokens_.end(), token) != stop_tokens_.end()) {
-    return Finish::kStop;
-  }
   if (longest_stop_ == 0 && !answer_end_) return Finish::kBudget;
   const std::string piece = PieceOf(vocab_, token);
   if (EndsWithStopString(piece, &tail->stop)) return Finish::kStop;

@@ -1,5 +1,4 @@
-// Where a text ends: at an end-of-generation token, a stop token or a stop string, or once its
-// answer has ended.
+// Where a text ends: at an end-of-generation token or a stop string, or once its answer has ended.
 #pragma once
 
 #include <llama.h>
@@ -30,8 +29,8 @@ struct TextTail {
 class TextEnd {
  public:
   // What is given outlives it. Without an `answer_end` no text is answered.
-  TextEnd(const llama_vocab* vocab, const std::vector<llama_token>& stop_tokens,
-          const std::vector<std::string>& stop_strings, const std::optional<AnswerEnd>& answer_end);
+  TextEnd(const llama_vocab* vocab, const std::vector<std::string>& stop_strings,
+          const std::optional<AnswerEnd>& answer_end);
 
   // Of a text that goes on. `end` reaches back to the mark, or as far as the mark or a stop string
   // may have begun.
@@ -46,7 +45,6 @@ class TextEnd {
   bool EndsAnswer(const std::string& piece, TextTail* tail) const;
 
   const llama_vocab* vocab_;
-  const std::vector<llama_token>& stop_tokens_;
   const std::vector<std::string>& stop_strings_;
   const std::optional<AnswerEnd>& answer_end_;
   size_t longest_stop_ = 0;

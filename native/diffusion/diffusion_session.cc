@@ -64,6 +64,22 @@ DiffusionSession::DiffusionSession(SharedModel model, const DiffusionSessionOpti
     throw EngineError("ERR_UNSUPPORTED_MODEL",
                       "The engine keeps no keys and values for this model's architecture");
   }
+  if (options.cache == DiffusionCache::kDual && !(options.knows_state && CanParkSuffix())) {
+    options_.cache = DiffusionCache::kPrefix;
+    offset_ = 0;
+  }
+}
+
+bool DiffusionSession::CanParkSuffix() {
+  std::vector<int32_t> no_rows(2, -1);
+  Add({mask_, mask_}, 0, 2, 0, &no_rows);
+  Decode();
+  const bool can = MoveSuffix(0, 0, 1);
+  Reset();
+  batch().Clear();
+  counters = {};
+  decode_counters = {};
+  return can;
 }
 
 void DiffusionSession::Add(const std::vector<llama_token>& tokens, int32_t first, int32_t last,
@@ -94,6 +110,11 @@ void DiffusionSession::KeepBefore(llama_seq_id slot, int32_t first) {
 }
 
 void DiffusionSession::ParkSuffix(llama_seq_id slot, int32_t first, int32_t end) {
+  if (MoveSuffix(slot, first, end)) return;
+  throw EngineError("ERR_ENGINE_FAILED", "The engine's state has another layout than expected");
+}
+
+bool DiffusionSession::MoveSuffix(llama_seq_id slot, int32_t first, int32_t end) {
   const EngineApi& engine = Engine();
   engine.llama_memory_seq_cp(memory_, slot, spare_, end + offset_, -1);
   KeepBefore(slot, first);
@@ -126,10 +147,11 @@ void DiffusionSession::ParkSuffix(llama_seq_id slot, int32_t first, int32_t end)
   }
   if (!is_known || engine.llama_state_seq_set_data(context_, state_.data(), size, spare_) == 0) {
     Clear(spare_);
-    throw EngineError("ERR_ENGINE_FAILED", "The engine's state has another layout than expected");
+    return false;
   }
   engine.llama_memory_seq_cp(memory_, spare_, slot, -1, -1);
   Clear(spare_);
+  return true;
 }
 
 }  // namespace llama_ets

@@ -21,7 +21,10 @@ struct DiffusionSessionOptions {
   DiffusionCache cache;
   bool single_precision;  // of kept keys and values; else half
   bool guidance;          // room for a second view of each text, with its prompt masked
-  int32_t batch_tokens;   // of one decode, where more than one text fits
+  // Whether the engine's state may be taken for the known one, after a look; false: as where it has
+  // another layout.
+  bool knows_state;
+  int32_t batch_tokens;  // of one decode, where more than one text fits
   int32_t threads;
 };
 
@@ -38,7 +41,8 @@ struct DiffusionCounters {
 class DiffusionSession : public Decoder {
  public:
   // Throws as Decoder does, and EngineError ERR_UNSUPPORTED_MODEL: no diffusion model, or one that
-  // keeps no keys and values where a cache is asked for.
+  // keeps no keys and values where a cache is asked for. Keeps those before a block alone where the
+  // engine's state has a layout by which those after it can't be moved.
   DiffusionSession(SharedModel model, const DiffusionSessionOptions& options, JobMonitor* monitor);
 
   // Adds tokens [first, last) of a text to the batch. `row_of[i]` becomes the batch index of the
@@ -72,8 +76,12 @@ class DiffusionSession : public Decoder {
  private:
   DiffusionSession(SharedModel model, const DiffusionSessionOptions& options,
                    const DecoderOptions& decoder, JobMonitor* monitor);
+  // Whether ParkSuffix works, by trying it on two tokens.
+  bool CanParkSuffix();
+  // ParkSuffix; false, and the suffix is lost, where the state has another layout.
+  bool MoveSuffix(llama_seq_id slot, int32_t first, int32_t end);
 
-  const DiffusionSessionOptions options_;
+  DiffusionSessionOptions options_;
   const int32_t batch_size_;
   llama_token mask_;
   int32_t shift_;               // 1: the logits at a token predict the next one

@@ -39,6 +39,7 @@ namespace llama_ets {
 
 #define LLAMA_ETS_GGML_FUNCTIONS(X)                                                     \
   X(ggml_backend_load_all_from_path) X(ggml_backend_reg_count)                          \
+  X(ggml_backend_reg_get)                                                               \
   X(ggml_backend_dev_count) X(ggml_backend_dev_get) X(ggml_backend_register)
 
 #define LLAMA_ETS_GGML_BASE_FUNCTIONS(X)                                                \
@@ -51,7 +52,9 @@ namespace llama_ets {
   X(ggml_backend_graph_compute) X(ggml_backend_free) X(ggml_backend_dev_init)           \
   X(ggml_backend_dev_buffer_type) X(ggml_backend_dev_supports_op)                       \
   X(ggml_backend_dev_supports_buft) X(ggml_backend_dev_backend_reg)                     \
-  X(ggml_backend_reg_get_proc_address)
+  X(ggml_backend_reg_get_proc_address) X(ggml_new_tensor_4d) X(ggml_permute)            \
+  X(ggml_flash_attn_ext) X(ggml_flash_attn_ext_add_sinks) X(ggml_fp32_to_fp16_row)      \
+  X(ggml_new_graph_custom) X(ggml_graph_overhead_custom) X(ggml_build_forward_expand)
 // clang-format on
 
 struct EngineApi {

@@ -7,11 +7,13 @@
 #include <release.h>
 
 #include "attention/attend.h"
+#include "attention/shared_attention.h"
 #include "files/engine.h"
 #include "files/file_lock.h"
 #include "js/arguments.h"
 #include "js/context.h"
 #include "js/diffusion_context.h"
+#include "js/engine_thread.h"
 #include "js/model.h"
 #include "js/model_loading.h"
 #include "sampling/philox.h"
@@ -40,6 +42,19 @@ Napi::Value JsDevices(const Napi::CallbackInfo& info) {
       object["totalBytes"] = static_cast<double>(device.total_bytes);
       result[result.Length()] = object;
     }
+    return result;
+  });
+}
+
+// attention() -> { isThere, reason, milliseconds }: of attention of our own
+Napi::Value JsAttention(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    Engine();  // is open
+    const AttentionStatus& status = SharedAttentionStatus();
+    Napi::Object result = Napi::Object::New(info.Env());
+    result["isThere"] = status.is_there;
+    result["reason"] = status.reason;
+    result["milliseconds"] = status.milliseconds;
     return result;
   });
 }
@@ -110,9 +125,21 @@ Napi::Value JsScoreToken(const Napi::CallbackInfo& info) {
   });
 }
 
+// process.exit() runs no cleanup hooks: engine threads would decode while their libraries are taken
+// down.
+void StopThreadsAtExit(Napi::Env env) {
+  const Napi::Object process = env.Global().Get("process").As<Napi::Object>();
+  const auto stop = [](const Napi::CallbackInfo& info) {
+    for (EngineThread* thread : info.Env().GetInstanceData<Addon>()->engine_threads) thread->Quit();
+  };
+  process.Get("on").As<Napi::Function>().Call(
+      process, {Napi::String::New(env, "exit"), Napi::Function::New(env, stop)});
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto* addon = new Addon();
   env.SetInstanceData(addon);
+  StopThreadsAtExit(env);
   addon->model = Napi::Persistent(Model::Define(env));
   addon->context = Napi::Persistent(Context::Define(env));
   addon->diffusion_context = Napi::Persistent(DiffusionContext::Define(env));
@@ -126,7 +153,10 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["philox"] = Napi::Function::New(env, JsPhilox, "philox");
   exports["drawToken"] = Napi::Function::New(env, JsDrawToken, "drawToken");
   exports["scoreToken"] = Napi::Function::New(env, JsScoreToken, "scoreToken");
+  exports["attention"] = Napi::Function::New(env, JsAttention, "attention");
   exports["attend"] = Napi::Function::New(env, JsAttend, "attend");
+  exports["attendInGraph"] = Napi::Function::New(env, JsAttendInGraph, "attendInGraph");
+  exports["checkAttention"] = Napi::Function::New(env, JsCheckAttention, "checkAttention");
   return exports;
 }
 

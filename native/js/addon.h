@@ -3,12 +3,17 @@
 
 #include <napi.h>
 
+#include <set>
+
 namespace llama_ets {
+
+class EngineThread;
 
 struct Addon {
   Napi::FunctionReference model;
   Napi::FunctionReference context;
   Napi::FunctionReference diffusion_context;
+  std::set<EngineThread*> engine_threads;  // not yet stopped
 };
 
 }  // namespace llama_ets

@@ -34,7 +34,6 @@ Napi::Function Context::Define(Napi::Env env) {
        InstanceMethod<&Context::Score>("score"), InstanceMethod<&Context::Classify>("classify"),
        InstanceMethod<&Context::Expand>("expand"),
        InstanceMethod<&Context::TimeDecodes>("timeDecodes"),
-       InstanceMethod<&Context::SetThreads>("setThreads"),
        InstanceMethod<&Context::Status>("status"), InstanceMethod<&Context::Progress>("progress"),
        InstanceMethod<&Context::Abort>("abort"), InstanceMethod<&Context::Close>("close")});
 }
@@ -161,8 +160,8 @@ Napi::Value Context::Logits(const Napi::CallbackInfo& info) {
 }
 
 // generate({ draws: [{ parent, stream: [3], position, maxTokens, keep, keepEnded, tail }],
-//   sampling, reference, metrics, key: [2], stopTokens, stopStrings, answerEnd,
-//   maxTotalTokens, sharePrefixes, timeLimitMs })
+//   sampling, reference, metrics, key: [2], stopStrings, answerEnd, maxTotalTokens,
+//   sharePrefixes, timeLimitMs })
 //   -> continuations
 Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
@@ -245,18 +244,6 @@ Napi::Value Context::TimeDecodes(const Napi::CallbackInfo& info) {
         [](Napi::Env env, std::vector<double>* times) -> Napi::Value {
           return ToFloat64Array(env, *times);
         });
-  });
-}
-
-// setThreads(threads, batchThreads)
-Napi::Value Context::SetThreads(const Napi::CallbackInfo& info) {
-  return Guarded(info.Env(), [&]() -> Napi::Value {
-    const auto threads = static_cast<int32_t>(ReadInteger(info[0], "threads", 1, kMaxThreads));
-    const auto batch_threads =
-        static_cast<int32_t>(ReadInteger(info[1], "batchThreads", 1, kMaxThreads));
-    return host_.RunWithoutResult(info.Env(), [threads, batch_threads](Session* session) {
-      session->SetThreads(threads, batch_threads);
-    });
   });
 }
 

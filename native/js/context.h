@@ -30,7 +30,6 @@ class Context : public Napi::ObjectWrap<Context> {
   Napi::Value Classify(const Napi::CallbackInfo& info);
   Napi::Value Expand(const Napi::CallbackInfo& info);
   Napi::Value TimeDecodes(const Napi::CallbackInfo& info);
-  Napi::Value SetThreads(const Napi::CallbackInfo& info);
   Napi::Value Status(const Napi::CallbackInfo& info);
   Napi::Value Progress(const Napi::CallbackInfo& info);
   Napi::Value Abort(const Napi::CallbackInfo& info);

@@ -100,9 +100,11 @@ DecoderOptions ReadSessionOptions(Napi::Value value) {
   options.batch_size = static_cast<uint32_t>(read("batchSize", 1, 1 << 20));
   options.max_outputs = static_cast<uint32_t>(read("maxOutputs", 1, 1 << 20));
   options.threads = static_cast<int32_t>(read("threads", 1, kMaxThreads));
-  options.batch_threads = static_cast<int32_t>(read("batchThreads", 1, kMaxThreads));
-  options.flash_attention =
-      static_cast<int32_t>(read("flashAttention", -1, kSharedAttentionOrNone));
+  const bool has_batch_threads = !object.Get("batchThreads").IsUndefined();
+  options.batch_threads = has_batch_threads
+                              ? static_cast<int32_t>(read("batchThreads", 1, kMaxThreads))
+                              : options.threads;
+  options.flash_attention = static_cast<int32_t>(read("flashAttention", -1, kOwnAttention));
   // llama.cpp asserts these; it also clamps the batch to the context.
   options.batch_size = std::min(options.batch_size, options.cells);
   if (options.max_outputs > options.batch_size) options.max_outputs = options.batch_size;
@@ -172,7 +174,6 @@ GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size)
   if (!reference.IsNull()) options.reference = ReadSampling(reference, vocab_size);
   options.metrics = ReadMetrics(object.Get("metrics"));
   options.key = ReadWords<2>(object.Get("key"), "key");
-  options.stop_tokens = ReadTokens(object.Get("stopTokens"), "stopTokens", vocab_size);
   const Napi::Array stops = ReadArray(object.Get("stopStrings"), "stopStrings", 64);
   for (uint32_t i = 0; i < stops.Length(); ++i) {
     const Napi::Value stop = stops[i];

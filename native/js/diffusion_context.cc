@@ -17,6 +17,7 @@ Napi::Function DiffusionContext::Define(Napi::Env env) {
                       InstanceMethod<&DiffusionContext::Search>("search"),
                       InstanceMethod<&DiffusionContext::Score>("score"),
                       InstanceMethod<&DiffusionContext::Status>("status"),
+                      InstanceMethod<&DiffusionContext::Cache>("cache"),
                       InstanceMethod<&DiffusionContext::Progress>("progress"),
                       InstanceMethod<&DiffusionContext::Shown>("shown"),
                       InstanceMethod<&DiffusionContext::Abort>("abort"),
@@ -26,7 +27,8 @@ Napi::Function DiffusionContext::Define(Napi::Env env) {
 DiffusionContext::DiffusionContext(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<DiffusionContext>(info), host_(info.This().As<Napi::Object>()) {}
 
-// open(model, { length, texts, cache, singlePrecision, guidance, batchTokens, threads })
+// open(model,
+//      { length, texts, cache, singlePrecision, knowsState, guidance, batchTokens, threads })
 //   -> the mask token
 Napi::Value DiffusionContext::Open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -42,7 +44,10 @@ Napi::Value DiffusionContext::Open(const Napi::CallbackInfo& info) {
         [shared, options](JobMonitor* monitor) {
           return std::make_unique<DiffusionSession>(shared, options, monitor);
         },
-        [](const DiffusionSession& session) -> int64_t { return session.mask(); });
+        [cache = cache_](const DiffusionSession& session) -> int64_t {
+          *cache = session.cache();
+          return session.mask();
+        });
     vocab_size_ = Engine().llama_vocab_n_tokens(Engine().llama_model_get_vocab(shared.get()));
     options_ = options;
     return mask;
@@ -107,6 +112,11 @@ Napi::Value DiffusionContext::Status(const Napi::CallbackInfo& info) {
         },
         [](Napi::Env env, DiffusionStatus* status) { return ToJs(env, *status); });
   });
+}
+
+// cache() -> "none", "prefix" or "dual": what an open context keeps; at once, not a promise
+Napi::Value DiffusionContext::Cache(const Napi::CallbackInfo& info) {
+  return ToJs(info.Env(), *cache_);
 }
 
 // progress() -> positions unmasked so far by the running denoise call; at once, not a promise

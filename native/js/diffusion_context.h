@@ -4,6 +4,9 @@
 
 #include <napi.h>
 
+#include <atomic>
+#include <memory>
+
 #include "diffusion/diffusion_session.h"
 #include "js/session_host.h"
 
@@ -21,6 +24,7 @@ class DiffusionContext : public Napi::ObjectWrap<DiffusionContext> {
   Napi::Value Search(const Napi::CallbackInfo& info);
   Napi::Value Score(const Napi::CallbackInfo& info);
   Napi::Value Status(const Napi::CallbackInfo& info);
+  Napi::Value Cache(const Napi::CallbackInfo& info);
   Napi::Value Progress(const Napi::CallbackInfo& info);
   Napi::Value Shown(const Napi::CallbackInfo& info);
   Napi::Value Abort(const Napi::CallbackInfo& info);
@@ -29,6 +33,9 @@ class DiffusionContext : public Napi::ObjectWrap<DiffusionContext> {
   SessionHost<DiffusionSession> host_;
   int32_t vocab_size_ = 0;  // known, as the options are, once open() was called
   DiffusionSessionOptions options_ = {};
+  // Of the session, which has its own thread.
+  std::shared_ptr<std::atomic<DiffusionCache>> cache_ =
+      std::make_shared<std::atomic<DiffusionCache>>(DiffusionCache::kNone);
 };
 
 }  // namespace llama_ets

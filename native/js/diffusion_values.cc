@@ -88,6 +88,7 @@ DiffusionSessionOptions ReadDiffusionOptions(Napi::Value value) {
   options.max_texts = read("texts", 1, kMaxTexts);
   options.cache = ReadCache(object.Get("cache"));
   options.single_precision = ReadBoolean(object.Get("singlePrecision"), "singlePrecision");
+  options.knows_state = ReadBoolean(object.Get("knowsState"), "knowsState");
   options.guidance = ReadBoolean(object.Get("guidance"), "guidance");
   options.batch_tokens = read("batchTokens", 1, 1 << 20);
   options.threads = read("threads", 1, kMaxThreads);
@@ -290,6 +291,17 @@ Napi::Value ToJs(Napi::Env env, const DiffusionStatus& status) {
   set("samplingNs", status.decode_counters.sampling_ns);
   set("callNs", status.decode_counters.call_ns);
   return result;
+}
+
+Napi::Value ToJs(Napi::Env env, DiffusionCache cache) {
+  switch (cache) {
+    case DiffusionCache::kPrefix:
+      return Napi::String::New(env, "prefix");
+    case DiffusionCache::kDual:
+      return Napi::String::New(env, "dual");
+    default:
+      return Napi::String::New(env, "none");
+  }
 }
 
 }  // namespace llama_ets

@@ -49,5 +49,6 @@ Napi::Value ToJs(Napi::Env env, const std::vector<DenoisedText>& texts);
 Napi::Value ToJs(Napi::Env env, const std::vector<FoundText>& texts);
 Napi::Value ToJs(Napi::Env env, const std::vector<std::vector<double>>& scores);
 Napi::Value ToJs(Napi::Env env, const DiffusionStatus& status);
+Napi::Value ToJs(Napi::Env env, DiffusionCache cache);
 
 }  // namespace llama_ets

@@ -2,10 +2,13 @@
 
 #include <new>
 
+#include "js/addon.h"
+
 namespace llama_ets {
 
 std::shared_ptr<EngineThread> EngineThread::Start(Napi::Env env) {
   auto started = std::make_shared<EngineThread>(env);
+  env.GetInstanceData<Addon>()->engine_threads.insert(started.get());
   // Nothing can fail from here on. Hooks run in reverse order: this one before the one that
   // invalidates to_javascript_.
   started->self_ = started;
@@ -69,6 +72,7 @@ void EngineThread::OnEnvironmentEnd(void* self) {
 
 void EngineThread::Stop() {
   scheduler_.Stop();
+  Napi::Env(env_).GetInstanceData<Addon>()->engine_threads.erase(this);
   to_javascript_.Release();
   const std::shared_ptr<EngineThread> last = std::move(self_);  // may end this object
 }

@@ -11,7 +11,7 @@
 //   what the object had; after the last one the thread returns Retire       JavaScript's  as that
 //   job settles: joins the thread
 // Where the environment ends first, OnEnvironmentEnd stops and joins the thread instead, before the
-// objects in it are finalized.
+// objects in it are finalized; where the process exits, which calls no hooks, Quit does.
 #pragma once
 
 #include <napi.h>
@@ -86,6 +86,8 @@ class EngineThread {
   Napi::Promise Close(Napi::Env env, Caller* caller);
   // As Close, for a caller that was collected.
   void Abandon(const Caller& caller);
+  // Aborts what runs and joins the thread, as the process exits: no promise settles any more.
+  void Quit() { scheduler_.Stop(); }
 
  private:
   using Settle = std::function<void(Napi::Env)>;

@@ -6,6 +6,7 @@
 
 #include "files/engine.h"
 #include "files/engine_error.h"
+#include "files/renamed_model.h"
 #include "js/arguments.h"
 
 namespace llama_ets {
@@ -29,6 +30,15 @@ std::string FillString(Fill fill) {
 // Writes `to` for `from` at the beginning of a text.
 void ReplacePrefix(std::string* text, const std::string& from, const std::string& to) {
   if (text->compare(0, from.size(), from) == 0) text->replace(0, from.size(), to);
+}
+
+// The architecture that keeps keys and values in the place of the model's own; none for most.
+std::optional<std::string> CachingArchitectureOf(const llama_model* model) {
+  const std::string architecture = FillString([&](char* buffer, int32_t size) {
+    return Engine().llama_model_meta_val_str(model, "general.architecture", buffer,
+                                             static_cast<size_t>(size));
+  });
+  return CachingArchitecture(architecture);
 }
 
 // Marks the objects that wrap a Model. A prototype is no proof: JavaScript can give it to any.
@@ -112,6 +122,11 @@ Napi::Value Model::Info(const Napi::CallbackInfo& info) {
     result["isRecurrent"] = engine.llama_model_is_recurrent(model);
     result["isHybrid"] = engine.llama_model_is_hybrid(model);
     result["isDiffusion"] = is_diffusion();
+    // A renamed model is read into memory: what is mapped from a file can't be changed.
+    result["isMapped"] = !renamed_;
+    const std::optional<std::string> caching = CachingArchitectureOf(model);
+    result["cachingArchitecture"] =
+        caching ? Napi::Value(Napi::String::New(env, *caching)) : env.Null();
     result["bos"] = token_or_null(engine.llama_vocab_bos(vocab));
     result["eos"] = token_or_null(engine.llama_vocab_eos(vocab));
     result["eot"] = token_or_null(engine.llama_vocab_eot(vocab));

@@ -4,7 +4,7 @@
  */
 
 import type { Model } from "../engine/engine.js";
-import type { Sequence } from "../engine/sequences.js";
+import type { RandomStream, Sequence } from "../engine/sequences.js";
 import type { ContextPlan } from "../planning/context-plan.js";
 import type {
   NextToken,
@@ -18,7 +18,7 @@ import type {
   Usage,
 } from "./chain.js";
 import type { ChainOptions } from "./chain-options.js";
-import { candidateStream, redrawnStream, rolloutStream, type Stream } from "./random-streams.js";
+import { candidateStream, redrawnStream, rolloutStream } from "./random-streams.js";
 import { type Prefix, TextGenerator } from "./text-generator.js";
 import type { DrawnText } from "./text-writer.js";
 import { firstValues } from "./token-values.js";
@@ -101,7 +101,7 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     );
   }
 
-  finish(state: AutoregressiveState, begun: Text, stream: Stream): Promise<Text> {
+  finish(state: AutoregressiveState, begun: Text, stream: RandomStream): Promise<Text> {
     return this.#generator.finish(prefixOf(state), begun, stream);
   }
 

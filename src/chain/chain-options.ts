@@ -37,6 +37,8 @@ export interface ChainOptions {
   };
   /** Called about ten times a second while texts are drawn. */
   onProgress: OnProgress | undefined;
+  /** Told what is done in another way than asked for. */
+  onWarning: ((message: string) => void) | undefined;
 }
 
 /** The options of a diffusion model's chain. */

@@ -3,7 +3,7 @@
  * how texts are made. An autoregressive model extends a prefix; a diffusion model unmasks.
  */
 
-import type { Stream } from "./random-streams.js";
+import type { RandomStream } from "../engine/sequences.js";
 
 /**
  * `end`: the model ended the text; `stop`: a stop token or string; `length`: `maxTokens`;
@@ -93,7 +93,7 @@ interface CommonChain<S extends ChainState> extends AsyncDisposable {
    * Draws what follows a text that was begun from the state and isn't finished, or answered: a whole
    * text x_0 ~ p_ref(· | begun), with the random numbers of `stream`.
    */
-  finish(state: S, begun: Text, stream: Stream): Promise<Text>;
+  finish(state: S, begun: Text, stream: RandomStream): Promise<Text>;
   /**
    * Rollouts that another may have drawn, as this chain would have: with its own values of their
    * tokens, and log p_ref of each given its state, the end token included, as `logDrawn`

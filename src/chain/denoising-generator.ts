@@ -3,11 +3,12 @@
 import type { DenoisedText, Denoiser, DenoiserStatus, UnmaskedText } from "../engine/denoiser.js";
 import type { DenoisingRequest } from "../engine/denoising-request.js";
 import type { Model } from "../engine/engine.js";
+import type { RandomStream } from "../engine/sequences.js";
 import type { ContextPlan } from "../planning/context-plan.js";
 import type { Hypothesis, Rollout, Usage } from "./chain.js";
 import type { DenoisingOptions } from "./chain-options.js";
 import { type DiffusionState, DiffusionTexts } from "./diffusion-texts.js";
-import { randomKey, type Stream } from "./random-streams.js";
+import { randomKey } from "./random-streams.js";
 import { RunLimits } from "./run-limits.js";
 
 /** A finished text, and how it was unmasked from its state on. */
@@ -17,14 +18,14 @@ export interface DiffusionRollout extends Rollout {
 
 interface DenoiseRequest {
   state: DiffusionState;
-  stream: Stream;
+  stream: RandomStream;
 }
 
 interface SearchOptions {
   width: number;
   wanted: number;
   /** Shared by all hypotheses. */
-  stream: Stream;
+  stream: RandomStream;
 }
 
 /** Rollouts scored between two looks at a deadline. */
@@ -56,6 +57,11 @@ export class DenoisingGenerator implements AsyncDisposable {
       cache: denoising.cache,
       guidance: denoising.cfgScale > 0,
     });
+    if (context.cache !== denoising.cache) {
+      options.onWarning?.(
+        `\`cache: "${denoising.cache}"\` is "${context.cache}" here: llama.cpp's state has another layout than the one by which what is after a block can be kept`,
+      );
+    }
     return new DenoisingGenerator(model, context, options);
   }
 
@@ -133,7 +139,7 @@ export class DenoisingGenerator implements AsyncDisposable {
   async complete(
     states: readonly DiffusionState[],
     count: number,
-    streamOf: (state: number, rollout: number) => Stream,
+    streamOf: (state: number, rollout: number) => RandomStream,
   ): Promise<DiffusionRollout[][]> {
     const requests = states.flatMap((state, i) =>
       Array.from({ length: count }, (_, rollout) => ({ state, stream: streamOf(i, rollout) })),

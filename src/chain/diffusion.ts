@@ -7,19 +7,14 @@
  */
 
 import type { Model } from "../engine/engine.js";
+import type { RandomStream } from "../engine/sequences.js";
 import type { ContextPlan } from "../planning/context-plan.js";
 import type { Hypothesis, Proposal, Rollout, Text, TrajectoryChain, Usage } from "./chain.js";
 import type { DenoisingOptions } from "./chain-options.js";
 import { blockSteps, guidanceLength } from "./denoising.js";
 import { DenoisingGenerator, type DiffusionRollout } from "./denoising-generator.js";
 import type { DiffusionState } from "./diffusion-texts.js";
-import {
-  candidateStream,
-  proposedStream,
-  rolloutStream,
-  type Stream,
-  searchStream,
-} from "./random-streams.js";
+import { candidateStream, proposedStream, rolloutStream, searchStream } from "./random-streams.js";
 
 export class DiffusionChain implements TrajectoryChain<DiffusionState> {
   readonly kind = "trajectory";
@@ -126,7 +121,7 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
   }
 
   /** Rollouts are whole texts: nothing but a state is ever finished. */
-  async finish(state: DiffusionState, begun: Text, stream: Stream): Promise<Text> {
+  async finish(state: DiffusionState, begun: Text, stream: RandomStream): Promise<Text> {
     const [drawn] = await this.#generator.complete([state], 1, () => stream);
     return drawn?.[0] ?? begun;
   }
@@ -186,7 +181,7 @@ export class DiffusionProposal implements Proposal<DiffusionState> {
     return this.#isOnePass ? this.#generator.score(drawn) : drawn;
   }
 
-  /** Of rollouts that the reference drew there are none: a mixture is refused. */
+  /** There are no rollouts that the reference drew: a mixture is refused. */
   async score(states: readonly DiffusionState[]): Promise<Rollout[][]> {
     return states.map(() => []);
   }

@@ -23,8 +23,7 @@
  * Choices are drawn by `seedrandom` with a name: the seed, the step and the purpose.
  */
 
-/** Words 0 to 2 of the random counter. */
-export type Stream = [number, number, number];
+import type { RandomKey, RandomStream } from "../engine/sequences.js";
 
 const CANDIDATE = 2 ** 32 - 1;
 const REDRAWN = 2 ** 32 - 2;
@@ -32,25 +31,25 @@ const SEARCH = 2 ** 32 - 3;
 const PROPOSAL = 2 ** 31;
 
 /** Words 0 and 1 of the random key. */
-export function randomKey(seed: number): [number, number] {
+export function randomKey(seed: number): RandomKey {
   return [seed % 2 ** 32, Math.floor(seed / 2 ** 32)];
 }
 
-export function candidateStream(step: number, candidate: number): Stream {
+export function candidateStream(step: number, candidate: number): RandomStream {
   return [step, candidate, CANDIDATE];
 }
 
 /** For a text whose end is drawn anew. */
-export function redrawnStream(move: number, text: number): Stream {
+export function redrawnStream(move: number, text: number): RandomStream {
   return [move, text, REDRAWN];
 }
 
-export function rolloutStream(step: number, candidate: number, rollout: number): Stream {
+export function rolloutStream(step: number, candidate: number, rollout: number): RandomStream {
   return [step, candidate, rollout];
 }
 
 /** For a rollout that a proposal draws. */
-export function proposedStream(step: number, candidate: number, rollout: number): Stream {
+export function proposedStream(step: number, candidate: number, rollout: number): RandomStream {
   return [step, candidate, PROPOSAL + rollout];
 }
 
@@ -65,17 +64,17 @@ export function continuedStream(
   candidate: number,
   rollout: number,
   proposed: number | null,
-): Stream {
+): RandomStream {
   return [step, candidate, proposed === null ? rollout : proposed + rollout];
 }
 
 /** For the rest of a decided text, where M candidates have rollouts of others. */
-export function decidedStream(step: number, candidates: number): Stream {
+export function decidedStream(step: number, candidates: number): RandomStream {
   return [step, candidates, 0];
 }
 
 /** For the positions that random remasking unmasks in a search, in all of its texts. */
-export function searchStream(): Stream {
+export function searchStream(): RandomStream {
   return [0, 0, SEARCH];
 }
 

@@ -2,12 +2,12 @@
 
 import type { Model } from "../engine/engine.js";
 import type { Sampling } from "../engine/sampling.js";
-import type { Expansion, Scores, Sequence, Sequences } from "../engine/sequences.js";
+import type { Expansion, RandomStream, Scores, Sequence, Sequences } from "../engine/sequences.js";
 import { type AnswerEnd, answeredPart, tailOf } from "./answer-end.js";
 import { groupsOf, type Reading, toBatches } from "./batches.js";
 import type { NextToken, RedrawnState, Rollout, Text, Usage } from "./chain.js";
 import type { ChainOptions } from "./chain-options.js";
-import { randomKey, type Stream } from "./random-streams.js";
+import { randomKey } from "./random-streams.js";
 import { RunLimits } from "./run-limits.js";
 import { type DrawnText, TextWriter } from "./text-writer.js";
 import { appendValues, unknownValues } from "./token-values.js";
@@ -21,7 +21,7 @@ export interface Prefix {
 
 interface DrawRequest extends Prefix {
   /** Words 0 to 2 of the random counter. */
-  stream: Stream;
+  stream: RandomStream;
   maxTokens: number;
   keep: boolean;
   /** Keeps the sequence, without its last token, of a text that ended too. */
@@ -152,7 +152,7 @@ export class TextGenerator implements AsyncDisposable {
   async complete(
     prefixes: readonly Prefix[],
     count: number,
-    streamOf: (prefix: number, rollout: number) => Stream,
+    streamOf: (prefix: number, rollout: number) => RandomStream,
   ): Promise<Rollout[][]> {
     const { answerEnd, limits } = this.#options;
     const hasAnswer = prefixes.map(
@@ -184,7 +184,7 @@ export class TextGenerator implements AsyncDisposable {
   }
 
   /** Draws what follows a text that was begun from the prefix; `stream` names its random numbers. */
-  async finish({ text, sequence }: Prefix, begun: Text, stream: Stream): Promise<Text> {
+  async finish({ text, sequence }: Prefix, begun: Text, stream: RandomStream): Promise<Text> {
     const maxTokens = this.#options.limits.maxTokens - begun.tokens.length;
     if (maxTokens === 0) return { ...begun, finishReason: "length" };
     await using head = await sequence.fork();

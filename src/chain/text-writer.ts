@@ -9,7 +9,7 @@ import { appendValues } from "./token-values.js";
 /** A text with the sequence that holds it; null once it has ended, or when it was not kept. */
 export interface DrawnText extends Text {
   readonly sequence: Sequence | null;
-  /** Of a text to be drawn anew: its log-probabilities under the distribution drawn from. */
+  /** A text that may be drawn anew has its log-probabilities under the distribution drawn from. */
   readonly drawnLogProbs?: readonly number[];
 }
 

@@ -4,7 +4,7 @@ import type { Text } from "./chain.js";
 
 type TokenValues = Pick<Text, "logProbs" | TokenMetric>;
 
-/** Of a continuation's tokens. */
+/** The values of a continuation's tokens. */
 type AddedValues = Record<"logProbs", Iterable<number>> &
   Partial<Record<TokenMetric, Iterable<number>>>;
 
@@ -36,7 +36,7 @@ export function firstValues(
   };
 }
 
-/** Of tokens that a budget left unscored: as if nothing were certain of them. */
+/** The values of tokens that a budget left unscored: nothing is certain of them. */
 export function unknownValues(count: number): AddedValues {
   const repeat = (value: number) => new Array<number>(count).fill(value);
   return {

@@ -5,6 +5,7 @@ import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { loadModel } from "../engine/local/load-model.js";
 import type { GpuChoice } from "../engine/local/locate-engine.js";
+import type { AttentionChoice } from "../engine/local/own-attention.js";
 import { gibibytes } from "./format.js";
 import { numberOption, numberOrAuto } from "./numbers.js";
 
@@ -12,6 +13,7 @@ export interface ModelFlags {
   model: string;
   gpu: string;
   engine?: string;
+  attention?: AttentionChoice;
   gpuLayers?: number;
   threads: number | "auto";
 }
@@ -20,6 +22,12 @@ export interface ModelFlags {
 export const ENGINE_OPTION = [
   "--engine <dir>",
   "engine of your own, from `npm run build:engine` (default: $LLAMA_ETS_ENGINE)",
+] as const;
+
+/** Who computes attention on a CPU. */
+export const ATTENTION_OPTION = [
+  "--attention <kind>",
+  "who computes attention on a CPU: auto, engine or own (default: $LLAMA_ETS_ATTENTION, or auto)",
 ] as const;
 
 export function addModelOptions(command: Command): Command {
@@ -31,6 +39,7 @@ export function addModelOptions(command: Command): Command {
     )
     .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
     .option(...ENGINE_OPTION)
+    .option(...ATTENTION_OPTION)
     .option("--gpu-layers <n>", "layers kept on the GPU (default: all)", numberOption)
     .option("--threads <n>", "CPU threads, or auto", numberOrAuto, "auto");
 }
@@ -44,6 +53,7 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
       gpu: flags.gpu === "off" || flags.gpu === "false" ? false : (flags.gpu as GpuChoice),
       threads: flags.threads,
       ...(flags.engine !== undefined && { engine: flags.engine }),
+      ...(flags.attention !== undefined && { attention: flags.attention }),
       ...(flags.gpuLayers !== undefined && { gpuLayers: flags.gpuLayers }),
       ...(signal && { signal }),
       onProgress: ({ phase, progress, total }) => {

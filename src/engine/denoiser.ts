@@ -15,7 +15,7 @@ export interface DenoiserOptions {
   length: number;
   /** Texts denoised side by side, from 1 to 100; further ones wait. */
   texts: number;
-  /** Default "none". */
+  /** What is kept of a text while a block of it is denoised. Default "none". */
   cache?: DiffusionCache;
   /** Whether calls may use `cfgScale`, which takes twice the memory. Default false. */
   guidance?: boolean;
@@ -42,7 +42,7 @@ export interface DenoisedText {
 
 /** A text that a search found. */
 export interface FoundText extends DenoisedText {
-  /** Of all that is unmasked, under the policy (nats, fp64). */
+  /** The log-probability of all that is unmasked, under the policy (nats, fp64). */
   logProb: number;
   /** The text of the call that it was. */
   origin: number;
@@ -87,6 +87,8 @@ export interface DenoiserStatus {
 export interface Denoiser extends AsyncDisposable {
   /** The token that stands for what is not yet known. */
   readonly maskToken: number;
+  /** What it keeps: less than was asked for where the engine can't. */
+  readonly cache: DiffusionCache;
   /**
    * Denoises texts from step `from` to `to`. Random numbers depend on the key, a text's stream, the
    * step and the position alone, so that denoising in one call or several, in whatever company,

@@ -86,7 +86,7 @@ export interface DenoiseRequest extends DenoisingRequest {
 export interface SearchRequest extends DenoisingRequest {
   /** The texts so far, as in `DenoiseRequest`, and log p of what is unmasked of them. */
   texts: readonly { tokens: Int32Array; logProb: number }[];
-  /** Of all texts: random remasking chooses the same positions in each. */
+  /** Shared by all texts: random remasking chooses the same positions in each. */
   stream: RandomStream;
   /** Texts that go on after each step; with a cache, at most the context's. */
   width: number;

@@ -94,10 +94,10 @@ export interface Capacity {
 
 /**
  * "auto": attention of our own where there is one, else the engine's choice. "shared": our own, or
- * none, for log-probabilities of decoding and scoring that are compared. `false` multiplies all
- * texts with all.
+ * none, for log-probabilities of decoding and scoring that are compared. "own": ours, or an error.
+ * "engine": the engine's. `false` multiplies all texts with all.
  */
-export type FlashAttention = boolean | "auto" | "engine" | "shared";
+export type FlashAttention = boolean | "auto" | "engine" | "shared" | "own";
 
 /** What a run needs of a context; what is left out has the engine's defaults. */
 export interface ContextNeeds
@@ -129,8 +129,10 @@ export interface ContextShape extends Capacity {
 
 /** Bytes at the peak. */
 export interface ContextMemory {
-  /** The file's tensors. */
+  /** The file's tensors; twice where keys and values are kept of a diffusion model's texts. */
   weights: number;
+  /** The part of these that the first run that keeps any reads into memory; 0 when that is there. */
+  copy: number;
   /** The vocabulary's tables, made at load. */
   vocabulary: number;
   /** Keys and values of all cells, allocated at once. */
@@ -151,8 +153,10 @@ export interface DenoiserSize extends Capacity {
 /** Free memory where a model's contexts live. */
 export interface FreeMemory {
   place: Place;
-  /** Whether a CPU's attention is our own. */
+  /** Whether a CPU's attention may be our own. */
   sharesAttention: boolean;
+  /** Whether it must be. Default false. */
+  mustShareAttention?: boolean;
   bytes: number;
   /** Taken by contexts that are kept for the next run. */
   idleBytes: number;

@@ -23,7 +23,7 @@ interface Draw {
   /** Holds what is continued, with the distribution of the token that comes next. */
   parent: Sequence;
   stream: RandomStream;
-  /** Of the first token drawn, in the text. */
+  /** The place of the first token drawn in the text, from 0. */
   position: number;
   maxTokens: number;
   /** Keeps the sequence of an unfinished text. */

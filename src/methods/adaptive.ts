@@ -30,11 +30,11 @@ export interface AdaptiveOptions {
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
 export function resolveAdaptive(
-  adaptive: boolean | AdaptiveOptions | undefined,
+  adaptive: boolean | AdaptiveOptions = false,
   rules: readonly AdaptiveRule[] = ["beta"],
 ): Required<AdaptiveOptions> | null {
   const isObject = typeof adaptive === "object" && adaptive !== null;
-  if (!isObject && !checkBoolean("adaptive", adaptive ?? false)) return null;
+  if (!isObject && !checkBoolean("adaptive", adaptive)) return null;
   const { rule = "beta", confidence = 0.95, round = 8 } = isObject ? adaptive : {};
   if (isObject) checkKeys("adaptive", adaptive, ["rule", "confidence", "round"]);
   checkOneOf("adaptive.rule", rule, rules);

@@ -59,7 +59,7 @@ export const beam = defineMethod<typeof OWN, Omit<OptionsOf<typeof OWN>, "reward
       fix: "fewer `diffusion.denoisingSteps`",
     },
   keepsAllTexts: true,
-  story: { continues: false, energies: "log weight", shows: [] },
+  reports: { continues: false, energies: "log weight", shows: [] },
   run: search,
 });
 

@@ -18,7 +18,7 @@ export const bestOfN = defineMethod({
   fixed: oneStep,
   demand: chainDemand,
   bounds: boundGuided,
-  story: WHOLE_TEXTS,
+  reports: WHOLE_TEXTS,
   run: (run) =>
     drawComplete(run, (texts) => {
       const best = Math.max(...texts.map(({ reward }) => reward));

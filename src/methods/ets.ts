@@ -21,7 +21,7 @@ const GUIDED = {
   ],
   demand: chainDemand,
   bounds: boundGuided,
-  story: { continues: true, energies: "log Ê", shows: ["rollouts", "ess"] },
+  reports: { continues: true, energies: "log Ê", shows: ["rollouts", "ess"] },
 } as const satisfies Partial<MethodFacts>;
 
 /** ETS whose rollouts a smaller model draws (Algorithm 2). `ets` with a `proposal` is the same. */

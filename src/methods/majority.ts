@@ -25,7 +25,7 @@ export const majority = defineMethod({
   reward: voteOf,
   demand: chainDemand,
   bounds: boundGuided,
-  story: WHOLE_TEXTS,
+  reports: WHOLE_TEXTS,
   run: (run) =>
     drawComplete(run, (texts) => {
       const { answer } = run.vote(texts);

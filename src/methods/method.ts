@@ -20,7 +20,7 @@ export interface Refusal {
 }
 
 /** How reports tell of a method's steps. */
-export interface Story {
+export interface ReportTerms {
   /** Whether each step's candidates continue the one that was kept before. */
   continues: boolean;
   /** What `logEnergies` are: estimated energies, or what texts are compared by. */
@@ -63,7 +63,7 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
   refusesDiffusion?(denoising: DenoisingSettings): Refusal | null;
   /** Whether a diffusion model's keys and values are kept of all its texts at once. */
   readonly keepsAllTexts?: boolean;
-  readonly story: Story;
+  readonly reports: ReportTerms;
 }
 
 /** What methods that draw whole texts fix. */
@@ -72,4 +72,4 @@ export function oneStep(maxTokens: number): Fixed {
 }
 
 /** How reports tell of methods that draw whole texts. */
-export const WHOLE_TEXTS: Story = { continues: false, energies: "log weight", shows: [] };
+export const WHOLE_TEXTS: ReportTerms = { continues: false, energies: "log weight", shows: [] };

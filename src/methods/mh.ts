@@ -34,7 +34,7 @@ export const mh = defineMethod({
   fixed: oneStep,
   demand: redrawDemand,
   bounds: (shape, { moves }) => boundRedrawn(shape, moves, shape.maxTokens),
-  story: WHOLE_TEXTS,
+  reports: WHOLE_TEXTS,
   run: (run) => {
     const { chain, settings } = run;
     if (chain.kind === "trajectory") return moveTexts(run, new TrajectoryRedraw(chain), () => 0);

@@ -74,9 +74,9 @@ export function resolveOwn<O extends OwnOptions>(
   specs: O,
   given: Readonly<Record<string, unknown>>,
 ): ValuesOf<O> {
-  const values = Object.entries(specs).map(([name, { fallback, check }]) => [
-    name,
-    check(name, given[name] ?? fallback),
-  ]);
+  const values = Object.entries(specs).map(([name, { fallback, check }]) => {
+    const { [name]: value = fallback } = given;
+    return [name, check(name, value)];
+  });
   return Object.fromEntries(values) as ValuesOf<O>;
 }

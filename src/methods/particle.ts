@@ -27,7 +27,7 @@ export const particle = defineMethod({
   guidance: ["candidates", "rollouts", "steps", "blockTokens", "lambda", "reward"],
   demand: particleDemand,
   bounds: boundGuided,
-  story: { continues: false, energies: "log Ê", shows: ["ess"] },
+  reports: { continues: false, energies: "log Ê", shows: ["ess"] },
   run: grow,
 });
 

@@ -21,8 +21,9 @@ export async function plan(
   prompt: Prompt,
   options: MethodOptions & { method?: MethodName } = {},
 ): Promise<Plan> {
-  const { method: name = options.proposal ? "ets-is" : "ets", ...given } = options;
-  const method = METHODS[checkOneOf("method", name, METHOD_NAMES)];
+  const { method: name = "ets", ...given } = options;
+  const named = METHODS[checkOneOf("method", name, METHOD_NAMES)];
+  const method = (given.proposal && named.withProposal) ?? named;
   checkNames(method, given);
   const { tokens } = await model.encodePrompt(prompt, promptOptions(given));
   return planRun(method, model, given, tokens.length).plan;

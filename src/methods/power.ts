@@ -54,7 +54,7 @@ export const power = defineMethod<typeof OWN, Omit<OptionsOf<typeof OWN>, "rewar
   demand: redrawDemand,
   bounds: (shape, { moves }) => boundRedrawn(shape, moves, shape.blockTokens),
   refusesDiffusion: () => DIFFUSION,
-  story: WHOLE_TEXTS,
+  reports: WHOLE_TEXTS,
   run: grow,
 });
 

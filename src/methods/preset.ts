@@ -50,7 +50,7 @@ const ETS: Readonly<Record<ModelFamily, ByTask<Guided>>> = {
   },
 };
 
-/** Of Qwen3-8B with Qwen3-1.7B as its proposal. */
+/** For Qwen3-8B with Qwen3-1.7B as its proposal. */
 const ETS_IS: ByTask<Guided> = {
   math500: [15, 3, 128, 0.7],
   gsm8k: [15, 3, 128, 1.5],
@@ -112,7 +112,7 @@ function nearestFamily({ info }: Pick<Model, "info">): ModelFamily {
   return info.parameters < 4e9 ? "qwen3-1.7b" : "qwen3-8b";
 }
 
-/** Of an autoregressive model 512, or what its context leaves: the default. */
+/** A diffusion model's length and block. An autoregressive one has the default length. */
 function lengthOf(task: PaperTask, family: ModelFamily): CommonOptions {
   if (family !== "llada-8b") return {};
   const [maxTokens, blockLength] = DENOISED[task];

@@ -157,12 +157,14 @@ function resolveProposalDiffusion(
   diffusion: DenoisingSettings | null,
 ): Pick<ProposalSettings, "denoising" | "ratio"> {
   const { proposalDiffusion = {}, ratio } = options;
+  const { ratio: given = "exact" } = options;
+  checkOneOf("ratio", given, ["exact", "approximate", "one-pass"]);
   if (diffusion === null) {
-    if (options.proposalDiffusion !== undefined || (ratio ?? "exact") !== "exact") {
+    if (options.proposalDiffusion !== undefined || given !== "exact") {
       const name = options.proposalDiffusion === undefined ? "ratio" : "proposalDiffusion";
       throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${name}\` is for diffusion models`);
     }
-    return { denoising: null, ratio: checkOneOf("ratio", ratio ?? "exact", ["exact"]) };
+    return { denoising: null, ratio: "exact" };
   }
   if (diffusion.cache !== "none" || diffusion.parallel !== null) {
     throw new LlamaEtsError(
@@ -182,7 +184,6 @@ function resolveProposalDiffusion(
   const { cache = "dual" } = proposalDiffusion;
   const parallel = resolveParallel("proposalDiffusion.parallel", proposalDiffusion.parallel);
   const factorises = diffusion.remasking === "random" && parallel === null;
-  checkOneOf("ratio", ratio ?? "exact", ["exact", "approximate", "one-pass"]);
   if (ratio === "exact" && !factorises) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",

@@ -6,6 +6,7 @@ import { bestOfN } from "./best-of-n.js";
 import type { Method } from "./define-method.js";
 import { ets, etsIs } from "./ets.js";
 import { majority } from "./majority.js";
+import { type ReportTerms, WHOLE_TEXTS } from "./method.js";
 import { mh } from "./mh.js";
 import { particle } from "./particle.js";
 import { power } from "./power.js";
@@ -83,7 +84,12 @@ export function checkTaken(method: MethodName, options: object): void {
   }
 }
 
-/** Of options meant for several methods, those that one of them takes. */
+/** How reports tell of a method's steps, by a name that may be another version's. */
+export function reportTermsOf(name: string): ReportTerms {
+  return findMethod(name)?.reports ?? WHOLE_TEXTS;
+}
+
+/** Those among options meant for several methods that one of them takes. */
 export function optionsFor(method: MethodName, options: MethodOptions): MethodOptions {
   const own = ownNames(METHODS[method]);
   const taken = Object.entries(options).filter(

@@ -93,6 +93,7 @@ export function checkNames(method: MethodFacts, options: object): void {
 export function checkOptions(method: MethodFacts, options: GivenOptions): void {
   checkNames(method, options);
   if (options.preset !== undefined) checkPreset(options.preset);
+  optional(checkModel, "proposal", options.proposal);
   const isDiffusion = options.diffusion !== undefined;
   resolve(method, options, { room: 2 ** 24, vocabSize: 2 ** 31 - 1, isDiffusion });
 }
@@ -133,29 +134,26 @@ function resolve<O extends OwnOptions>(
     ...withDefaults(method.defaults ?? {}, given),
     ...method.overrides,
   };
-  const maxTokens = checkInteger(
-    "maxTokens",
-    options.maxTokens ?? defaultMaxTokens(options, room, isDiffusion),
-    1,
-    2 ** 24,
-  );
+  const { maxTokens: most = defaultMaxTokens(options, room, isDiffusion) } = options;
+  const maxTokens = checkInteger("maxTokens", most, 1, 2 ** 24);
   if (options.diffusion !== undefined && !isDiffusion) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "`diffusion` is for diffusion models");
   }
   const denoising = isDiffusion ? resolveDiffusion(options.diffusion, maxTokens) : null;
   const sampling = resolveSampling(options, vocabSize);
   const guidance = resolveGuidance(method, options, maxTokens, denoising);
+  const { stop = [], seed = 0, lambda = 0.1 } = options;
   const resolved: Resolved<ValuesOf<O>> = {
     policy: {
       sampling,
-      stop: checkStrings("stop", options.stop ?? []),
+      stop: checkStrings("stop", stop),
       prompt: promptOptions(options),
-      seed: checkInteger("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
+      seed: checkInteger("seed", seed, 0, Number.MAX_SAFE_INTEGER),
     },
     guidance,
     energy: {
       ...resolveReward(method, options, guidance, isDiffusion),
-      lambda: checkNumber("lambda", options.lambda ?? 0.1, MIN_LAMBDA, 1 / MIN_LAMBDA),
+      lambda: checkNumber("lambda", lambda, MIN_LAMBDA, 1 / MIN_LAMBDA),
       proposal:
         method.proposal === undefined ? null : resolveProposal(options, sampling, denoising),
     },
@@ -205,16 +203,17 @@ function resolveGuidance(
 ): Guidance {
   const adaptive = resolveAdaptive(options.adaptive, method.settles);
   const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
+  const { candidates = most, rollouts = 1, finish = "chain" } = options;
   const block = adaptive === null ? DEFAULT_BLOCK_TOKENS : maxTokens;
   const { shortcuts = {} } = options;
   checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided", "answered"]);
   const { prefixes = true, duplicates = adaptive === null } = shortcuts;
   const { decided = true, answered = true } = shortcuts;
   return {
-    candidates: checkInteger("candidates", options.candidates ?? most, 1, MAX_DRAWS),
-    rollouts: checkInteger("rollouts", options.rollouts ?? 1, 1, MAX_DRAWS),
+    candidates: checkInteger("candidates", candidates, 1, MAX_DRAWS),
+    rollouts: checkInteger("rollouts", rollouts, 1, MAX_DRAWS),
     ...resolveSteps(options, maxTokens, block, denoising),
-    finish: checkOneOf("finish", options.finish ?? "chain", ["chain", "resample"]),
+    finish: checkOneOf("finish", finish, ["chain", "resample"]),
     adaptive,
     shortcuts: {
       prefixes: checkBoolean("shortcuts.prefixes", prefixes),
@@ -233,7 +232,7 @@ function resolveReward(
   isDiffusion: boolean,
 ): Pick<Resolved["energy"], "reward" | "extract" | "answerEnd"> {
   const extract = optional(checkFunction, "extract", options.extract) ?? extractAnswer;
-  const given = options.reward ?? selfConsistency({ extract });
+  const { reward: given = selfConsistency({ extract }) } = options;
   const reward = method.reward?.(extract, adaptive) ?? toReward(checkReward("reward", given));
   const { answerEnd } = reward;
   const endsThere = answerEnd !== undefined && shortcuts.answered && !isDiffusion;
@@ -268,7 +267,12 @@ function resolveSteps(
   }
   const block =
     steps === undefined
-      ? checkInteger("blockTokens", blockTokens ?? defaultBlock, 1, 2 ** 24)
+      ? checkInteger(
+          "blockTokens",
+          blockTokens === undefined ? defaultBlock : blockTokens,
+          1,
+          2 ** 24,
+        )
       : Math.ceil(maxTokens / checkInteger("steps", steps, 1, 2 ** 24));
   const fitting = Math.min(block, maxTokens);
   if (denoising !== null) {

@@ -19,7 +19,7 @@ export interface Result extends MethodDiagnostics {
   /** Share of the last step's votes that give this answer, from 0 to 1. */
   agreement: number;
   steps: Step[];
-  /** Of the model; what the proposal did is in `proposalUsage`. */
+  /** What the model did; what the proposal did is in `proposalUsage`. */
   usage: Usage;
   proposalUsage?: Usage;
   /** Steps whose importance weights can't be trusted, with advice. */

@@ -31,11 +31,11 @@ interface Opened<Own> {
   chain: Chain;
   proposal: Proposal | null;
   steps: Step[];
+  warnings: string[];
 }
 
 export class Run<Own = unknown> implements AsyncDisposable {
   readonly #opened: Opened<Own>;
-  readonly #warnings: string[] = [];
 
   private constructor(opened: Opened<Own>) {
     this.#opened = opened;
@@ -60,7 +60,12 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const { plan, resolved } = planRun(method, model, options, encoded.tokens.length);
     resolved.callbacks.onPlan?.(plan);
     const steps: Step[] = [];
-    const chainOptions = chainOptionsOf(resolved, encoded.tokens, steps);
+    const warnings: string[] = [];
+    const onWarning = (message: string) => {
+      warnings.push(message);
+      resolved.callbacks.onWarning?.(message);
+    };
+    const chainOptions = { ...chainOptionsOf(resolved, encoded.tokens, steps), onWarning };
     const chain = await openChain(model, plan.model, chainOptions);
     let proposal: Proposal | null = null;
     try {
@@ -73,7 +78,8 @@ export class Run<Own = unknown> implements AsyncDisposable {
       throw error;
     }
     const record = { text: encoded.text, tokens: [...encoded.tokens] };
-    return new Run({ model, plan, prompt: record, settings: resolved, chain, proposal, steps });
+    const opened = { model, plan, prompt: record, settings: resolved, chain, proposal };
+    return new Run({ ...opened, steps, warnings });
   }
 
   get chain(): Chain {
@@ -186,7 +192,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const reasons = weightConcerns(step);
     if (reasons.length === 0) return;
     const message = `The importance weights of step ${step.step} are unreliable: ${reasons.join(" and ")}. Try: a proposal closer to the reference, more rollouts, a mixture of .25, or shorter answers`;
-    this.#warnings.push(message);
+    this.#opened.warnings.push(message);
     this.settings.callbacks.onWarning?.(message);
   }
 
@@ -204,7 +210,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
 
   /** The result, for a text that has ended or that the budget cut off. */
   async finish(text: Text, own: MethodDiagnostics = {}): Promise<Result> {
-    const { model, plan, prompt, settings, steps } = this.#opened;
+    const { model, plan, prompt, settings, steps, warnings } = this.#opened;
     const { info, path } = model;
     const { engine } = model.describe();
     const stopReason = this.isOutOfBudget ? "budget" : (text.finishReason as StopReason);
@@ -221,7 +227,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
       ...(this.proposal && { proposalUsage: await this.proposal.usage() }),
       stopReason,
       ...own,
-      warnings: this.#warnings,
+      warnings,
       seed: settings.policy.seed,
       plan,
       settings: settingsOf(settings),

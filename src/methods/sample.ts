@@ -11,7 +11,7 @@ const ONE_TEXT = {
   fixed: (maxTokens: number) => ({ ...oneStep(maxTokens), candidates: 1 }),
   demand: chainDemand,
   bounds: boundGuided,
-  story: WHOLE_TEXTS,
+  reports: WHOLE_TEXTS,
 } as const satisfies Partial<MethodFacts>;
 
 type Own = typeof ONE_TEXT.own;

@@ -1,5 +1,8 @@
 /** Which attention a context is faster with on a CPU. */
 
+/** Our own, llama.cpp's flash attention, or its product of matrices. */
+export type AttentionKind = "shared" | "flash" | "product";
+
 /** What one decode of a step's continuations attends to. */
 export interface AttentionShape {
   promptTokens: number;
@@ -24,11 +27,20 @@ const PRODUCT_SPEED = 2.5;
  * cells alone. So what texts share favours the product, and what they don't flash attention, as
  * does a single text. Measured by `npm run bench -- --only attention`.
  */
-export function paysFlashAttention(shape: AttentionShape): boolean {
+function paysFlashAttention(shape: AttentionShape): boolean {
   const { promptTokens, parallel, held, heldTokens, continuedTokens } = shape;
   if (parallel === 1 || parallel >= TILED) return true;
   const drawn = continuedTokens / 2; // on average over the texts' growth
   const all = promptTokens + heldTokens + parallel * drawn;
   const own = promptTokens + heldTokens / held + drawn;
   return all > PRODUCT_SPEED * own;
+}
+
+/** The fastest of some kinds. */
+export function fastestAttention(
+  shape: AttentionShape,
+  kinds: readonly AttentionKind[],
+): AttentionKind {
+  if (kinds.includes("shared")) return "shared";
+  return kinds.includes("flash") && paysFlashAttention(shape) ? "flash" : "product";
 }

@@ -27,7 +27,7 @@ export interface ContextPlan extends Capacity {
   /** Rounds that the continuations of one step take. */
   waves: number;
   kvType: "f16" | "f32";
-  flashAttention: boolean | "auto" | "shared";
+  flashAttention: boolean | "auto" | "engine" | "shared";
   /** Whether that is a matter of speed alone. */
   anyAttention: boolean;
   memory: ContextMemory;

@@ -3,7 +3,7 @@ import { refuseTooLong } from "../engine/context-length.js";
 import type { Capacity, FreeMemory, Model, Place } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { largest } from "../engine/largest.js";
-import { paysFlashAttention } from "./attention.js";
+import { type AttentionKind, fastestAttention } from "./attention.js";
 import type { ContextPlan, Demand, PlannedContexts } from "./context-plan.js";
 import { fitInMemory, freeBytes, outOfMemory, type PlacedPlan } from "./memory.js";
 
@@ -116,18 +116,25 @@ function toUnits(cells: number, { limits: { cellUnit } }: PlannedModel): number 
 }
 
 /**
- * Attention of our own sums in single precision, so that decoding and scoring agree; llama.cpp's
- * flash attention doesn't. Where it may choose, a GPU's engine does, and a CPU has the faster one.
+ * Attention of our own and the engine's product sum in single precision, so that decoding and scoring
+ * agree; llama.cpp's flash attention doesn't. Where it may choose, a GPU's engine does, and a CPU has
+ * the fastest.
  */
 function chooseAttention(
   demand: Demand,
   parallel: number,
-  { place, sharesAttention }: FreeMemory,
+  { place, sharesAttention, mustShareAttention = false }: FreeMemory,
 ): ContextPlan["flashAttention"] {
-  if (demand.comparesLogProbs) return sharesAttention && "shared";
-  return (
-    (sharesAttention || place === "gpu" || paysFlashAttention({ ...demand, parallel })) && "auto"
-  );
+  const { comparesLogProbs } = demand;
+  if (place === "gpu") return !comparesLogProbs && "auto";
+  const kinds: AttentionKind[] = sharesAttention ? ["shared"] : [];
+  if (!mustShareAttention) kinds.push("product");
+  if (!mustShareAttention && !comparesLogProbs) kinds.push("flash");
+  const fastest = fastestAttention({ ...demand, parallel }, kinds);
+  if (fastest === "product") return false;
+  if (comparesLogProbs) return "shared";
+  // "auto" is ours where there is one.
+  return fastest === "flash" && sharesAttention ? "engine" : "auto";
 }
 
 /** How many runs can share one context. */

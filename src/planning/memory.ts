@@ -45,8 +45,8 @@ function neededBytes(contexts: readonly PlacedPlan[]): number {
 
 /** What a context adds to the memory of the place where it lives. */
 export function contextBytes({ memory }: Pick<ContextPlan, "memory">, place: Place): number {
-  const { kvCache, compute, logits } = memory;
-  return kvCache + compute + (place === "gpu" ? 0 : logits);
+  const { copy, kvCache, compute, logits } = memory;
+  return copy + kvCache + compute + (place === "gpu" ? 0 : logits);
 }
 
 /** Each model's weights and kept contexts are there once, however many contexts it gets. */

@@ -22,7 +22,7 @@ export interface RunShape {
 }
 
 interface ProposalShape {
-  /** Of the K rollouts, those that the reference draws itself. */
+  /** How many of the K rollouts the reference draws itself. */
   ownRollouts: number;
   /** Whether the proposal scores its own rollouts too. */
   scoresOwn: boolean;

@@ -50,7 +50,14 @@ const optionsOf = (budget: Budget): ChainOptions => ({
     ...{ stop: [], seed: 1 },
   },
   guidance: { blockTokens: shape.blockTokens, sharePrefixes: true },
-  ...{ denoising: null, ratio: "exact", metrics: [], answerEnd: null, onProgress: undefined },
+  ...{
+    denoising: null,
+    ratio: "exact",
+    metrics: [],
+    answerEnd: null,
+    onProgress: undefined,
+    onWarning: undefined,
+  },
   limits: { maxTokens: shape.maxTokens, budget, signal: undefined },
 });
 

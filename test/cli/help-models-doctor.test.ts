@@ -123,7 +123,17 @@ describe.concurrent("models", () => {
 
 describe("doctor", () => {
   const checks = [
-    ...["llama-ets", "machine", "addon", "engine", "devices", "models", "sandbox", "generation"],
+    ...[
+      "llama-ets",
+      "machine",
+      "addon",
+      "engine",
+      "devices",
+      "attention",
+      "models",
+      "sandbox",
+      "generation",
+    ],
   ];
   const detailOf = (findings: { check: string; detail: string }[], name: string) =>
     findings.find(({ check }) => check === name)?.detail;
@@ -152,6 +162,29 @@ describe("doctor", () => {
     const { directory } = await locateEngine(false);
     const { stdout } = await cli(["doctor"], { env: { LLAMA_ETS_ENGINE: directory } });
     expect(stdout).toMatch(`${directory} (LLAMA_ETS_ENGINE)\n`);
+  });
+
+  test("shows who computes attention, and what chose it", async () => {
+    const env = { LLAMA_ETS_ATTENTION: "engine" };
+    const [chosen, byOption] = [
+      await cli(["doctor"], { env }),
+      await cli(["doctor", "--json", "--attention", "auto"], { env }),
+    ];
+    expect(chosen.stdout).toMatch(/^ok +attention +engine's: /m);
+    const { findings } = JSON.parse(byOption.stdout);
+    expect(detailOf(findings, "attention")).toMatch(/^(own: AVX2; self-test agrees|engine's: )/);
+    expect(detailOf(findings, "attention")).not.toContain("LLAMA_ETS_ATTENTION");
+  });
+
+  test("refuses a wrong choice of attention by the name of what made it", async () => {
+    const option = await cli(["doctor", "--attention", "mine"]);
+    expect(option).toMatchObject({ code: 2, stdout: "" });
+    expect(option.stderr).toContain("`--attention`");
+    const variable = await cli(["doctor"], { env: { LLAMA_ETS_ATTENTION: "mine" } });
+    expect(variable.code).toBe(1);
+    expect(variable.stdout).toMatch(
+      /^FAIL attention +Expected `LLAMA_ETS_ATTENTION` to be one of/m,
+    );
   });
 
   // Neither generates: two at once are safe.

@@ -17,7 +17,7 @@ import {
 
 useDream();
 
-/** Of one text of masks, unless `texts` says otherwise. */
+/** Searches from one text of masks, unless `texts` says otherwise. */
 function searchFor(
   context: DiffusionContext,
   width: number,

@@ -145,6 +145,9 @@ describe("a context's attention", () => {
       const product = await score(gemma, false, prompt, texts);
       expect(await score(gemma, "shared", prompt, texts)).toEqual(product);
       expect(product).not.toEqual(engines);
+      await expect(score(gemma, "own", prompt, texts)).rejects.toMatchObject({
+        code: "ERR_UNSUPPORTED_MODEL",
+      });
     });
   });
 });

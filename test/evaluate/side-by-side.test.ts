@@ -20,9 +20,9 @@ const context = () => ({
 });
 
 const METHODS: [MethodName, DrawJob["options"]][] = [
-  ["sample", { maxTokens: 64 }],
-  ["ets", { candidates: 3, rollouts: 2, steps: 2, maxTokens: 64 }],
-  ["power", { moves: 1, steps: 1, maxTokens: 48 }],
+  ["sample", { maxTokens: 64, temperature: 3 }],
+  ["ets", { candidates: 3, rollouts: 2, steps: 2, maxTokens: 64, temperature: 3 }],
+  ["power", { moves: 1, steps: 1, maxTokens: 48, temperature: 3 }],
 ];
 
 async function jobsOf(count: number, options: DrawJob["options"] = {}, seed = 0) {
@@ -118,7 +118,7 @@ describe("runs side by side", () => {
       method === "sample" ? [{ prompt: miniGsm.prompt(item, "chat").prompt, seed }] : [],
     );
     const draw = ({ prompt, seed }: (typeof prompts)[number]): Promise<Result> =>
-      sample(model(), prompt, { seed, maxTokens: 64 });
+      sample(model(), prompt, { seed, maxTokens: 64, temperature: 3 });
     const alone = [];
     for (const prompt of prompts) alone.push(await draw(prompt));
     const room = await openSideBySide(4, jobs, context());

@@ -11,8 +11,8 @@ import { QUESTION } from "../fixtures/models.js";
 import { endlessTokens, usePreciseModel } from "../fixtures/precise-model.js";
 
 const model = usePreciseModel();
-const small = usePreciseModel(6);
-const base: MethodOptions = { maxTokens: 40, temperature: 1 };
+const small = usePreciseModel(3);
+const base: MethodOptions = { maxTokens: 40, temperature: 3 };
 type Extract = (text: string) => string | null;
 
 /**

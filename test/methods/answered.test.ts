@@ -11,19 +11,24 @@ import { confidence } from "../../src/rewards/confidence.js";
 import type { Reward } from "../../src/rewards/reward.js";
 import { selfConsistency } from "../../src/rewards/self-consistency.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
+import { usePreciseModel } from "../fixtures/precise-model.js";
 
 const model = useModel();
 const proposal = useModel("mini-gsm-proposal");
+const precise = usePreciseModel();
 
 /** The first equation's result; the answer to the question comes later. */
 const answerEnd: AnswerEnd = { mark: "=", end: "\n" };
 const extract = (text: string) => /=\s*(\d+)/.exec(text)?.[1] ?? null;
 const vote = selfConsistency({ extract, answerEnd });
 
+/** A policy of few tokens, so that texts give answers, and none that ends a text. */
+const symbols = () =>
+  ["=", "\n", "1", "2", "+"].map((symbol) => precise().tokenize(symbol)[0] as number);
 const run = (seed: number, answered: boolean, options: MethodOptions) =>
-  ets(model(), QUESTION, {
-    ...{ reward: vote, temperature: 1, maxTokens: 96, candidates: 4, rollouts: 2, seed },
-    ...{ ...options, shortcuts: { answered } },
+  ets(precise(), QUESTION, {
+    ...{ reward: vote, temperature: 3, maxTokens: 48, candidates: 4, rollouts: 2, seed },
+    ...{ allowedTokens: symbols(), ...options, shortcuts: { answered } },
   });
 
 describe("rollouts that end with their answers", () => {
@@ -31,14 +36,12 @@ describe("rollouts that end with their answers", () => {
     ["to the last step", { blockTokens: 8 }],
     ["by a rollout of the last step but one", { maxTokens: 20, steps: 2, finish: "resample" }],
   ])("leave the texts of a run that ends %s as they are, for fewer tokens", async (_, options) => {
-    const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
     const tokens = { on: 0, off: 0 };
-    let same = 0;
-    for (const seed of seeds) {
+    for (const seed of [1, 2, 3, 4]) {
       const [on, off] = [await run(seed, true, options), await run(seed, false, options)];
       tokens.on += on.usage.generated;
       tokens.off += off.usage.generated;
-      same += on.text === off.text ? 1 : 0;
+      expect(on.text).toBe(off.text);
       expect(on.stopReason).not.toBe("answered");
       expect(on.usage.prefilled).toBeLessThanOrEqual(on.plan.model.tokens.prefilled);
       const completions = on.steps.flatMap(({ candidates }) =>
@@ -48,8 +51,6 @@ describe("rollouts that end with their answers", () => {
       expect(cut.length).toBeGreaterThan(0);
       for (const { text } of cut) expect(answeredPart(text, answerEnd)).toContain("\n");
     }
-    // Other batch shapes round differently, which may turn a draw.
-    expect(same).toBeGreaterThanOrEqual(seeds.length - 1);
     expect(tokens.on).toBeLessThan(0.9 * tokens.off);
   });
 

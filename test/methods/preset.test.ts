@@ -62,7 +62,7 @@ describe("the paper's preset", () => {
       return n < 4 || n % 4 === 0 ? "7" : "8";
     };
     const options = {
-      ...{ extract, candidates: 4, rollouts: 1, steps: 2, maxTokens: 40, temperature: 1 },
+      ...{ extract, candidates: 4, rollouts: 1, steps: 2, maxTokens: 40, temperature: 3 },
       allowedTokens: endlessTokens(precise()),
     };
     const preset = { name: "paper", task: "gsm8k" } as const;
@@ -91,7 +91,7 @@ describe("the paper's preset", () => {
     const reward = ({ candidate, rollout }: Completion) =>
       (rollout as number) < candidate ? 1 : 0;
     const { steps } = await ets(precise(), QUESTION, {
-      ...{ preset, reward, candidates: 4, blockTokens: 8, maxTokens: 16, temperature: 1 },
+      ...{ preset, reward, candidates: 4, blockTokens: 8, maxTokens: 16, temperature: 3 },
       ...{ allowedTokens: endlessTokens(precise()), shortcuts: { duplicates: false } },
     });
     const energies = steps[0]?.logEnergies.map((log) => Math.exp(log).toFixed(2));

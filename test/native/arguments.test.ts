@@ -22,7 +22,6 @@ const OPTIONS = {
   batchSize: 64,
   maxOutputs: 16,
   threads: 1,
-  batchThreads: 1,
   flashAttention: -1 as const,
 };
 const TOKENS = Int32Array.of(5, 6);
@@ -38,7 +37,6 @@ const requestOf = (parent: number, more: Partial<NativeGenerateRequest> = {}) =>
   sampling: PLAIN,
   reference: null,
   key: [1, 2] as [number, number],
-  stopTokens: new Int32Array(),
   stopStrings: [],
   answerEnd: null,
   maxTotalTokens: 8,
@@ -85,7 +83,6 @@ const CALLS: [string, (context: NativeContext) => unknown][] = [
   ["score", (c) => c.score([{ parent: 1, tokens: TOKENS }], PLAIN)],
   ["expand", (c) => c.expand([{ parent: 1, token: 5 }], 3, PLAIN)],
   ["timeDecodes", (c) => c.timeDecodes(1, 1, 1000)],
-  ["setThreads", (c) => c.setThreads(1, 1)],
   ["status", (c) => c.status()],
   ["close", (c) => c.close()],
 ];

@@ -1,7 +1,13 @@
 /** The attention kernel against its definition, written plainly in double precision. */
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
-import { type AttentionShape, addon } from "../../src/engine/local/native.js";
+import { beforeAll, describe, expect, test } from "vitest";
+import { openEngine } from "../../src/engine/local/load-model.js";
+import {
+  type AttentionNode,
+  type AttentionShape,
+  addon,
+  SHARED_ATTENTION,
+} from "../../src/engine/local/native.js";
 import { largestDifference } from "../fixtures/rounding.js";
 
 const MASKED = 0xfc00; // -infinity in half precision
@@ -189,6 +195,73 @@ describe.skipIf(addon().attend(PLAIN, ...argumentsOf(plain())) === null)("attent
     }
   });
 });
+
+describe.skipIf(addon().attend(PLAIN, ...argumentsOf(plain())) === null)(
+  "attention in a graph of the engine's",
+  () => {
+    /** The engine rounds queries and sums to half precision; values are at most 1. */
+    const ROUNDING = 0.01;
+    const NODE: AttentionNode = {
+      ...{ rows: 9, group: 2, kvHeads: 3, keySize: 64, valueSize: 32, cells: 200 },
+      ...{ softcap: 0, bias: 0, sinks: false, operand: 0 },
+    };
+    type Computed = { out: Float32Array; isTaken: boolean; isOwn: boolean };
+    const own = (node: Partial<AttentionNode> = {}, threads = 1) =>
+      addon().attendInGraph({ ...NODE, ...node }, SHARED_ATTENTION, threads) as Computed;
+    const engines = (node: Partial<AttentionNode> = {}) =>
+      addon().attendInGraph({ ...NODE, ...node }, "CPU", 1) as Computed;
+
+    beforeAll(async () => {
+      await openEngine(false);
+    });
+
+    test.each([
+      [{}],
+      [{ softcap: 3 }],
+      [{ rows: 1 }],
+      [{ rows: 70, cells: 1000 }],
+      [{ group: 1, kvHeads: 1, keySize: 8, valueSize: 8, cells: 1 }],
+    ])("is ours, and the engine's up to rounding: %o", (node) => {
+      const computed = own(node);
+      expect(computed).toMatchObject({ isTaken: true, isOwn: true });
+      expect(largestDifference(computed.out, engines(node).out)).toBeLessThan(ROUNDING);
+      expect(engines(node).isOwn).toBe(false);
+    });
+
+    test("is the same to the last bit on any number of threads, also where none was set", () => {
+      const node = { rows: 64, kvHeads: 4, cells: 512 };
+      const { out } = own(node, 1);
+      for (const threads of [0, 2]) expect(own(node, threads).out).toEqual(out);
+    });
+
+    test.each([
+      ["sinks", { sinks: true }],
+      ["ALiBi", { bias: 8 }],
+      ["an operand that no attention has today", { operand: 5 }],
+      ["another such operand", { operand: 9 }],
+      ["keys of a size without vectors", { keySize: 12 }],
+      ["values of a size without vectors", { valueSize: 20 }],
+    ])("is left to the engine where it has %s", (_, node) => {
+      const computed = own(node);
+      expect(computed).toMatchObject({ isTaken: false, isOwn: false });
+      expect(computed.out).toEqual(engines(node).out);
+    });
+
+    test("would not be registered beside backends of another version, nor if it disagreed", () => {
+      expect(addon().checkAttention(2, ROUNDING)).toBe("");
+      expect(addon().checkAttention(3, ROUNDING)).toBe("backend API 3 expected, found 2");
+      expect(addon().checkAttention(2, 0)).toMatch(
+        /^self-test differs from the engine by [\d.e-]+$/,
+      );
+    });
+
+    test("says what finding out took", () => {
+      const { isThere, reason, milliseconds } = addon().attention();
+      expect({ isThere, reason }).toEqual({ isThere: true, reason: "AVX2; self-test agrees" });
+      expect(milliseconds).toBeGreaterThan(0);
+    });
+  },
+);
 
 function argumentsOf({ queries, keys, values, mask }: Call) {
   return [queries, keys, values, mask] as const;

@@ -43,7 +43,7 @@ async function open({ maxSequences = 40, maxOutputs = 64, cells = 512 } = {}): P
   context = new (addon().Context)();
   await context.open(model, {
     ...{ cells, maxSequences, maxOutputs, batchSize: 64 },
-    ...{ threads: 1, batchThreads: 1, flashAttention: 0 as const },
+    ...{ threads: 1, flashAttention: 0 as const },
   });
   parent = await context.create();
   await context.prefill([{ sequence: parent, tokens: PROMPT }]);
@@ -161,7 +161,6 @@ const request = (own: Partial<NativeGenerateRequest>): NativeGenerateRequest => 
   ...{ draws: drawsOf(1, {}), sampling: { ...PLAIN, temperature: 1.2 }, reference: null },
   ...{
     key: [3, 4],
-    stopTokens: new Int32Array(),
     stopStrings: [],
     answerEnd: null,
     maxTotalTokens: 1e9,

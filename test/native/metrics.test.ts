@@ -5,7 +5,8 @@ import { addon } from "../../src/engine/local/native.js";
 import type { NativeSampling } from "../../src/engine/local/native-model.js";
 import type { Sampling } from "../../src/engine/sampling.js";
 import type { TokenMetric } from "../../src/engine/sequences.js";
-import { QUESTION, useModel } from "../fixtures/models.js";
+import { QUESTION } from "../fixtures/models.js";
+import { usePreciseModel } from "../fixtures/precise-model.js";
 import { logitsOf, PLAIN, referencePolicy, samplings } from "../fixtures/sampling.js";
 
 const BOTH: TokenMetric[] = ["entropies", "selfCertainties"];
@@ -78,10 +79,10 @@ describe("a row's metrics", () => {
 });
 
 describe("texts carry the metrics of each of their tokens", () => {
-  const model = useModel();
+  const model = usePreciseModel();
   const policies: [string, Partial<Sampling>][] = [
-    ["a tempered policy", { temperature: 0.7 }],
-    ["a truncated one", { temperature: 1.2, topK: 30, topP: 0.95 }],
+    ["a tempered policy", { temperature: 3 }],
+    ["a truncated one", { temperature: 4, topK: 3, topP: 0.95 }],
   ];
 
   test.each(policies)("drawn by %s", async (_, changes) => {
@@ -96,7 +97,6 @@ describe("texts carry the metrics of each of their tokens", () => {
     const request = {
       ...{ draws, sampling, metrics: BOTH, key: [1, 2] as [number, number] },
       ...{
-        stopTokens: new Int32Array(),
         stopStrings: [],
         answerEnd: null,
         maxTotalTokens: 1e6,

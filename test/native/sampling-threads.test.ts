@@ -83,7 +83,6 @@ function requestOf(parents: number[], sampling: NativeSampling): NativeGenerateR
     tail: "",
   }));
   const rest = {
-    stopTokens: new Int32Array(),
     stopStrings: [],
     answerEnd: null,
     maxTotalTokens: 1e9,
@@ -121,11 +120,12 @@ describe("the threads that sample", () => {
       expect(threadsNow()).toBe(before);
       await context.generate(requestOf(parents, PLAIN));
       expect(threadsNow()).toBe(before + THREADS - 1);
-      await context.setThreads(2, 1);
-      await context.generate(requestOf(parents, PLAIN));
-      expect(threadsNow()).toBe(before + 1);
       await context.close();
       expect(threadsNow()).toBe(before - 1); // the engine thread has ended too
+      const smaller = await open(model, 2);
+      await smaller.generate(requestOf(await prefilled(smaller), PLAIN));
+      expect(threadsNow()).toBe(before + 1);
+      await smaller.close();
     },
   );
 });

@@ -40,7 +40,7 @@ beforeEach(async () => {
   whole = new (addon().Context)();
   await whole.open(model, {
     ...{ cells: 6000, maxSequences: 40, batchSize: BATCH, maxOutputs: BATCH, flashAttention: 0 },
-    ...{ threads: 1, batchThreads: 1 },
+    ...{ threads: 1 },
   });
   [one, other] = [await openPartition(), await openPartition()];
 });
@@ -68,7 +68,7 @@ const WORK: Record<string, (partition: Partition, size: number) => Promise<unkno
         ...{ maxTokens: Math.min(size, 600), keep: false, keepEnded: false },
       })),
       ...{ sampling: CERTAIN, reference: null, key: [1, 2] as [number, number] },
-      ...{ stopTokens: new Int32Array(), stopStrings: [], answerEnd: null },
+      ...{ stopStrings: [], answerEnd: null },
       ...{ maxTotalTokens: 1e9, sharePrefixes: false, timeLimitMs: null },
     }),
   score: ({ context, parent }, size) =>

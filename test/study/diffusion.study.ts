@@ -29,7 +29,7 @@ interface StateEnergy {
   z: number;
   /** As z, of the estimates without ratios. */
   twin: number;
-  /** Of the mean estimate, to the exact energy. */
+  /** The ratio of the mean estimate to the exact energy. */
   relativeError: number;
 }
 

@@ -628,7 +628,7 @@ function drawFrequencies(counts: readonly number[], exact: readonly number[]): v
   writeFileSync(`${figures}frequencies.svg`, svg);
 }
 
-/** Of K = 1, over the candidates that p_ref draws. */
+/** For K = 1, over the candidates that p_ref draws. */
 function exactRelativeRmse(estimator: law.Estimator): number {
   const open = policy.root.children.filter(({ children }) => children.length > 0);
   const total = open.reduce((s, { p }) => s + p, 0);

@@ -2,6 +2,7 @@
 import path from "node:path";
 import pc from "picocolors";
 import type { Model } from "../../engine/engine.js";
+import { reportTermsOf } from "../../methods/registry.js";
 import type { Result } from "../../methods/result.js";
 import type { Step } from "../../methods/step.js";
 import type { ModelPlan, Plan } from "../../planning/run-plan.js";
@@ -40,13 +41,14 @@ function formatGuidance({ method, steps, settings, acceptanceRate }: Result): st
       : steps.map((step) => step.candidates.length).join(" → ");
   const ess = steps.map((step) => step.ess.toFixed(1)).join(" → ");
   const drawn = `${steps.length} step${steps.length > 1 ? "s" : ""} of ${candidates} candidates`;
-  if (method === "particle") return `${method}, ${drawn}; ESS ${ess}`;
-  if (acceptanceRate !== undefined) {
-    return `${method}, ${drawn}; ${percent(acceptanceRate)} of the proposals accepted`;
-  }
-  if (!method.startsWith("ets")) return `${method}, ${drawn}`;
+  const { shows } = reportTermsOf(method);
   const how = settings.ratio === "exact" ? method : `${method} (${settings.ratio} ratio)`;
-  return `${how}, ${drawn} × ${rollouts} rollout${rollouts > 1 ? "s" : ""}; ESS ${ess}`;
+  const each = shows.includes("rollouts") ? ` × ${counted(rollouts, "rollout")}` : "";
+  const evidence = [
+    shows.includes("ess") && `ESS ${ess}`,
+    acceptanceRate !== undefined && `${percent(acceptanceRate)} of the proposals accepted`,
+  ].filter((part) => part !== false);
+  return [`${how}, ${drawn}${each}`, ...evidence].join("; ");
 }
 
 function formatTokens({ usage, proposalUsage, steps, stopReason }: Result): string {

@@ -7,14 +7,21 @@ import { LlamaEtsError, messageOf } from "../../engine/errors.js";
 import { loadModel, openEngine } from "../../engine/local/load-model.js";
 import type { GpuChoice } from "../../engine/local/locate-engine.js";
 import { addon } from "../../engine/local/native.js";
+import {
+  ATTENTION_CHOICES,
+  type AttentionChoice,
+  chooseAttention,
+  describeAttention,
+} from "../../engine/local/own-attention.js";
 import { VERSION } from "../../version.js";
 import { gibibytes, rate } from "../format.js";
-import { ENGINE_OPTION } from "../model-flags.js";
+import { ATTENTION_OPTION, ENGINE_OPTION } from "../model-flags.js";
 
 type Finding = { check: string; ok: boolean; detail: string };
 
 interface DoctorFlags {
   gpu: string;
+  attention?: AttentionChoice;
   engine?: string;
   json?: boolean;
 }
@@ -26,6 +33,7 @@ export function doctorCommand(): Command {
     )
     .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
     .option(...ENGINE_OPTION)
+    .option(...ATTENTION_OPTION)
     .option("--json", "print one JSON object")
     .action(runDoctor);
 }
@@ -33,6 +41,9 @@ export function doctorCommand(): Command {
 async function runDoctor(flags: DoctorFlags): Promise<void> {
   const kind = checkOneOf("--gpu", flags.gpu, ["auto", "cuda", "vulkan", "metal", "off", "false"]);
   const gpu: GpuChoice = kind === "off" || kind === "false" ? false : kind;
+  if (flags.attention !== undefined) {
+    checkOneOf("--attention", flags.attention, ATTENTION_CHOICES);
+  }
   const findings: Finding[] = [
     await find(
       "llama-ets",
@@ -49,9 +60,12 @@ async function runDoctor(flags: DoctorFlags): Promise<void> {
       return `${kind === false ? "CPU" : kind}, llama.cpp ${release}, ${directory}${originOf(flags)}`;
     }),
     await find("devices", describeDevices),
+    await find("attention", () =>
+      describeAttention(chooseAttention(flags.attention, "--attention")),
+    ),
     await find("models", describeModels),
     await find("sandbox", describeSandbox),
-    await find("generation", () => generateOnce(flags.engine)),
+    await find("generation", () => generateOnce(flags)),
   ];
   if (flags.json) console.log(JSON.stringify({ ok: findings.every(({ ok }) => ok), findings }));
   else for (const finding of findings) console.log(formatFinding(finding));
@@ -100,9 +114,12 @@ async function describeSandbox(): Promise<string> {
   return sandbox.isolation.description;
 }
 
-async function generateOnce(engine?: string): Promise<string> {
+async function generateOnce({ engine, attention }: DoctorFlags): Promise<string> {
   const { majority } = await import("../../methods/majority.js");
-  const model = await loadModel(DEFAULT_MODEL, engine === undefined ? {} : { engine });
+  const model = await loadModel(DEFAULT_MODEL, {
+    ...(engine !== undefined && { engine }),
+    ...(attention !== undefined && { attention }),
+  });
   try {
     const question = "Sam has 12 apples and eats 5. How many apples are left?";
     const { answer, usage } = await majority(model, question, { maxTokens: 80 });

@@ -3,20 +3,23 @@
  * or, while there is a shared one, partitions of that.
  */
 import type { ContextNeeds } from "../engine.js";
-import { Context, type ContextOptions } from "./context.js";
+import { Context } from "./context.js";
 import type { NativeModel } from "./native-model.js";
+import { type AttentionChoice, attentionOfContext } from "./own-attention.js";
 import { SharedContext } from "./shared-context.js";
 
 export class ContextPool implements AsyncDisposable {
   readonly #threads: number;
+  readonly #attention: AttentionChoice;
   /** In use, or idle. */
   readonly #contexts = new Set<Context>();
   readonly #shared = new Set<SharedContext>();
   #idle: Context | undefined;
   #isDisposed = false;
 
-  constructor(threads: number) {
+  constructor(threads: number, attention: AttentionChoice) {
     this.#threads = threads;
+    this.#attention = attention;
   }
 
   /** Cells that are kept, and that the next run may have or replaces. */
@@ -26,13 +29,14 @@ export class ContextPool implements AsyncDisposable {
   }
 
   async lease(model: NativeModel, needs: ContextNeeds): Promise<Context> {
+    const options = this.#optionsOf(needs);
     for (const shared of this.#shared) {
-      const partition = await shared.lease(needs);
+      const { flashAttention } = options;
+      const partition = await shared.lease({ ...needs, flashAttention });
       if (partition !== null) return partition;
     }
     const idle = this.#idle;
     this.#idle = undefined;
-    const options = this.#optionsOf(needs);
     const fits =
       idle !== undefined &&
       idle.options.cells >= options.cells &&
@@ -82,8 +86,9 @@ export class ContextPool implements AsyncDisposable {
     await Promise.all(all.map((context) => context[Symbol.asyncDispose]()));
   }
 
-  #optionsOf(needs: ContextNeeds): ContextOptions {
-    const { cells, sequences, batchTokens, outputs, flashAttention = "auto" } = needs;
+  #optionsOf(needs: ContextNeeds) {
+    const { cells, sequences, batchTokens, outputs } = needs;
+    const flashAttention = attentionOfContext(this.#attention, needs.flashAttention ?? "auto");
     return {
       ...{ cells, sequences, threads: this.#threads, flashAttention },
       ...(batchTokens !== undefined && { batchTokens }),

@@ -20,7 +20,7 @@ import { addon, call, rethrow } from "./native.js";
 import type { ContextStatus, NativeContext, SequenceHandle } from "./native-context.js";
 import { type NativeModel, toNativeSampling } from "./native-model.js";
 
-const FLASH_ATTENTION = { auto: -1, false: 0, true: 1, engine: 2, shared: 3 } as const;
+const FLASH_ATTENTION = { auto: -1, false: 0, true: 1, engine: 2, shared: 3, own: 4 } as const;
 
 export interface ContextOptions {
   /** KV cells, shared by all sequences; a cell holds one token, and forks share theirs. */
@@ -36,7 +36,8 @@ export interface ContextOptions {
    * On a CPU with AVX2 attention of our own, which reads what texts have in common once for all of
    * them, elsewhere llama.cpp's; "engine" is llama.cpp's everywhere. `false` multiplies all texts
    * with all; so does "shared" where there is none of our own, or not for the model: for
-   * log-probabilities of decoding and scoring that are compared. Default "auto".
+   * log-probabilities of decoding and scoring that are compared; "own" is refused there
+   * (`ERR_UNSUPPORTED_MODEL`). Default "auto".
    */
   flashAttention?: FlashAttention;
   /** Texts are classified, not continued; for models with a classification head. Default false. */
@@ -56,14 +57,7 @@ function outputsOf({ outputs, sequences }: ContextOptions): number {
   return outputs ?? Math.max(DEFAULT_OUTPUTS, sequences);
 }
 
-export interface LocalGenerateRequest extends GenerateRequest {
-  /**
-   * Tokens that end a text besides the vocabulary's. Default: none.
-   *
-   * @internal
-   */
-  stopTokens?: Int32Array;
-}
+export interface LocalGenerateRequest extends GenerateRequest {}
 
 export type LocalContinuation = Omit<Continuation, "sequence"> & {
   sequence: LocalSequence | null;
@@ -98,7 +92,6 @@ export class Context implements Sequences {
         batchSize: batchTokensOf(options),
         maxOutputs,
         threads,
-        batchThreads: threads,
         flashAttention: FLASH_ATTENTION[`${flashAttention}`],
         classifies,
       });
@@ -149,7 +142,7 @@ export class Context implements Sequences {
 
   /** See `native/decode/generation.h`. */
   async generate(request: LocalGenerateRequest): Promise<LocalContinuation[]> {
-    const { reference, sampling, stopTokens = new Int32Array() } = request;
+    const { reference, sampling } = request;
     const continuations = await call(() =>
       this.#native.generate({
         ...request,
@@ -162,7 +155,6 @@ export class Context implements Sequences {
         sampling: toNativeSampling(sampling),
         reference: reference === undefined ? null : toNativeSampling(reference),
         key: [...request.key],
-        stopTokens,
         stopStrings: [...request.stopStrings],
       }),
     );

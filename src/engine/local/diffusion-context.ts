@@ -9,7 +9,12 @@ import type {
   ScoredState,
   UnmaskedText,
 } from "../denoiser.js";
-import { CACHES, type SearchRequest, type TokenPolicy } from "../denoising-request.js";
+import {
+  CACHES,
+  type DiffusionCache,
+  type SearchRequest,
+  type TokenPolicy,
+} from "../denoising-request.js";
 import { scoreUnmasking } from "../unmasking.js";
 import { addon, call, rethrow } from "./native.js";
 import type { NativeDiffusionContext } from "./native-diffusion.js";
@@ -23,6 +28,12 @@ export interface DiffusionContextOptions extends DenoiserOptions {
    * @internal
    */
   singlePrecision?: boolean;
+  /**
+   * `false`: as where the engine's state has another layout. Default true.
+   *
+   * @internal
+   */
+  knowsState?: boolean;
   /**
    * Tokens of one decode, where more than one text fits. Default 128: on a CPU a larger batch is no
    * quicker, and its texts' tokens are masked from each other at the attention's full cost.
@@ -58,14 +69,18 @@ export class DiffusionContext implements Denoiser {
     options: DiffusionContextOptions,
   ): Promise<DiffusionContext> {
     const { length, texts, cache = "none", guidance = false, threads } = options;
-    const { batchTokens = DEFAULT_BATCH_TOKENS, singlePrecision = false } = options;
+    const {
+      batchTokens = DEFAULT_BATCH_TOKENS,
+      singlePrecision = false,
+      knowsState = true,
+    } = options;
     checkInteger("length", length, 2, 2 ** 15 - 1);
     checkInteger("texts", texts, 1, 100);
     checkOneOf("cache", cache, CACHES);
     const native = new (addon().DiffusionContext)();
     try {
       const maskToken = await native.open(model, {
-        ...{ length, texts, cache, singlePrecision, guidance, batchTokens, threads },
+        ...{ length, texts, cache, singlePrecision, knowsState, guidance, batchTokens, threads },
       });
       return new DiffusionContext(native, maskToken, options);
     } catch (error) {
@@ -75,6 +90,11 @@ export class DiffusionContext implements Denoiser {
 
   get maskToken(): number {
     return this.#maskToken;
+  }
+
+  /** "prefix" for "dual" where what is after a block can't be moved within the engine's state. */
+  get cache(): DiffusionCache {
+    return this.#native.cache();
   }
 
   async denoise(request: LocalDenoiseRequest): Promise<DenoisedText[]> {

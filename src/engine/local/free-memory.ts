@@ -1,7 +1,7 @@
 /** Where a model's contexts live, and what is free there. */
 import { freemem } from "node:os";
 import type { FreeMemory, Place } from "../engine.js";
-import { addon, SHARED_ATTENTION } from "./native.js";
+import { addon } from "./native.js";
 
 /** A GPU, if there is one and the model has layers on it. */
 export function placeOf(gpuLayers: number): Place {
@@ -14,18 +14,15 @@ export function placeOf(gpuLayers: number): Place {
 }
 
 /** The GPUs' free memory, or the machine's as far as this process may have it. */
-export function freeMemoryAt(
-  place: Place,
-): Pick<FreeMemory, "place" | "bytes" | "sharesAttention"> {
-  const devices = addon().devices();
+export function freeMemoryAt(place: Place): Pick<FreeMemory, "place" | "bytes"> {
   if (place === "gpu") {
-    const gpus = devices.filter(({ type }) => type === "gpu");
-    const bytes = gpus.reduce((sum, gpu) => sum + gpu.freeBytes, 0);
-    return { place, bytes, sharesAttention: false };
+    const gpus = addon()
+      .devices()
+      .filter(({ type }) => type === "gpu");
+    return { place, bytes: gpus.reduce((sum, gpu) => sum + gpu.freeBytes, 0) };
   }
   // A container's limit; 0 or a huge number without one.
   const limit = process.constrainedMemory();
   const left = limit > 0 ? limit - process.memoryUsage.rss() : Number.POSITIVE_INFINITY;
-  const sharesAttention = devices.some(({ name }) => name === SHARED_ATTENTION);
-  return { place, bytes: Math.max(0, Math.min(freemem(), left)), sharesAttention };
+  return { place, bytes: Math.max(0, Math.min(freemem(), left)) };
 }

@@ -8,6 +8,7 @@ import { type EngineLocation, type GpuChoice, locateEngine } from "./locate-engi
 import { LocalModel } from "./model.js";
 import { addon, rethrow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
+import { type AttentionChoice, chooseAttention, refuseMissingAttention } from "./own-attention.js";
 import { chooseThreads } from "./threads.js";
 
 export interface LoadModelOptions {
@@ -18,6 +19,13 @@ export interface LoadModelOptions {
    * environment variable `LLAMA_ETS_ENGINE`, else the one that node-llama-cpp brings.
    */
   engine?: string;
+  /**
+   * Who computes attention on a CPU. "auto" (default): our own kernel where there is one (x86-64 with
+   * AVX2, under Linux) and it is the faster one, else llama.cpp; "engine": llama.cpp; "own": our own,
+   * or an error that says why there is none. The environment variable `LLAMA_ETS_ATTENTION` is the
+   * default. Each model has its own; denoising and classification are llama.cpp's always.
+   */
+  attention?: AttentionChoice;
   /** Layers kept on the GPU. Default: all, where there is a GPU. */
   gpuLayers?: number;
   /** Threads for the CPU's share of the work. Default "auto": measured at load. */
@@ -26,6 +34,8 @@ export interface LoadModelOptions {
   /** Aborting rejects with the signal's reason. */
   signal?: AbortSignal;
 }
+
+const OPTIONS = ["gpu", "engine", "attention", "gpuLayers", "threads", "onProgress", "signal"];
 
 /** One engine a process: the first model loaded decides. */
 let opened: EngineLocation | undefined;
@@ -44,10 +54,11 @@ let opened: EngineLocation | undefined;
  */
 export async function loadModel(source: string, options: LoadModelOptions = {}): Promise<Model> {
   checkString("source", source);
-  checkKeys("options", options, ["gpu", "engine", "gpuLayers", "threads", "onProgress", "signal"]);
+  checkKeys("options", options, OPTIONS);
   const { gpu = "auto", threads = "auto", onProgress = () => {}, signal } = options;
   checkOneOf("gpu", gpu, ["auto", "cuda", "vulkan", "metal", false]);
   if (options.engine !== undefined) checkString("engine", options.engine);
+  const attention = chooseAttention(options.attention);
   if (options.gpuLayers !== undefined) checkInteger("gpuLayers", options.gpuLayers, 0, 2 ** 16);
   if (threads !== "auto") checkInteger("threads", threads, 1, 512);
   if (typeof onProgress !== "function") {
@@ -60,16 +71,17 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
 
   const file = await resolveModelPath(resolveBundledName(source), onProgress, signal);
   const engine = await openEngine(gpu, options.engine);
+  refuseMissingAttention(attention);
   const gpuLayers = engine.gpu === false || gpu === false ? 0 : (options.gpuLayers ?? -1);
-  const native = await loadNative(file, gpuLayers, onProgress, signal);
+  const native = await loadNative(file, { gpuLayers }, onProgress, signal);
   try {
     const info = native.info();
     refuseUnsupported(file, info, native.metadata());
     const count = threads === "auto" ? await chooseThreads(native, info) : threads;
     signal?.throwIfAborted();
     return new LocalModel(native, {
-      ...{ path: file, engine, threads: count, gpuLayers },
-      isMapped: !isReadWhole(native.metadata()),
+      ...{ path: file, engine, threads: count, gpuLayers, attention: attention.choice },
+      loadCaching: () => loadNative(file, { gpuLayers, cachesDiffusion: true }),
     });
   } catch (error) {
     native.close();
@@ -102,16 +114,11 @@ export async function openEngine(gpu: GpuChoice, directory?: string): Promise<En
   return location;
 }
 
-/** Diffusion models whose keys and values can be kept are read into memory. */
-function isReadWhole(metadata: Record<string, string>): boolean {
-  return ["llada", "dream"].includes(metadata["general.architecture"] ?? "");
-}
-
 async function loadNative(
   file: string,
-  gpuLayers: number,
-  onProgress: (progress: LoadProgress) => void,
-  signal: AbortSignal | undefined,
+  { gpuLayers, cachesDiffusion = false }: { gpuLayers: number; cachesDiffusion?: boolean },
+  onProgress: (progress: LoadProgress) => void = () => {},
+  signal?: AbortSignal,
 ): Promise<NativeModel> {
   let failure: { error: unknown } | undefined;
   let reported = -1;
@@ -129,7 +136,7 @@ async function loadNative(
   const loading = addon().loadModel({
     path: file,
     gpuLayers,
-    cachesDiffusion: true,
+    cachesDiffusion,
     onProgress: report,
   });
   report(0);

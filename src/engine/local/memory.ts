@@ -18,17 +18,22 @@ const I64 = 8;
 export interface ModelShape {
   info: Readonly<NativeModelInfo>;
   metadata: Readonly<Record<string, string>>;
+  /** Whether the copy is in memory whose contexts keep a diffusion model's keys and values. */
+  hasCopy?: boolean;
 }
 
 /** With what a model takes whatever its context, and the sum. */
 function contextMemory(
   model: ModelShape,
   own: Pick<ContextMemory, "kvCache" | "logits" | "compute">,
+  needsCopy = false,
 ): ContextMemory {
-  const weights = model.info.sizeBytes;
+  const { sizeBytes } = model.info;
+  const weights = sizeBytes * (needsCopy ? 2 : 1);
+  const copy = needsCopy && !model.hasCopy ? sizeBytes : 0;
   const vocabulary = vocabularyBytes(model);
   const total = weights + vocabulary + own.kvCache + own.logits + own.compute;
-  return { weights, vocabulary, ...own, total };
+  return { weights, copy, vocabulary, ...own, total };
 }
 
 /** A context's memory: on a GPU the engine reserves what its largest batch takes. */
@@ -72,13 +77,13 @@ export function memoryOfDenoiser(
     place === "gpu"
       ? reservedComputeBytes(model, { ...batch, sequences })
       : computeBytes(model, batch);
-  // Exact passes keep theirs in single precision.
-  const kvCache = cells * bytesPerCell(model) * (isCached ? 1 : 2);
+  const kvCache = isCached ? cells * bytesPerCell(model) : 0;
+  const needsCopy = isCached && model.info.cachingArchitecture !== null;
   const logits = batchTokens * bytesPerRow(model);
   return {
     ...{ cells, sequences, batchTokens, outputs: batchTokens },
     kvType: isCached ? "f16" : "f32",
-    memory: contextMemory(model, { kvCache, logits, compute }),
+    memory: contextMemory(model, { kvCache, logits, compute }, needsCopy),
   };
 }
 
@@ -153,7 +158,7 @@ function attentionOf(model: ModelShape) {
   };
 }
 
-/** Of a mixture of experts: of those that one token goes through. */
+/** For a mixture of experts, the width of those that one token goes through. */
 function feedForwardWidth(model: ModelShape): number {
   const dense = Math.max(...numbersOf(model, "feed_forward_length", 4 * model.info.embeddingSize));
   const [used = 0] = numbersOf(model, "expert_used_count", 0);

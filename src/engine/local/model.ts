@@ -41,6 +41,7 @@ import {
 } from "./memory.js";
 import { addon, callNow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
+import { type AttentionChoice, mayBeOwn } from "./own-attention.js";
 import { sizeForScoring } from "./scoring-size.js";
 
 interface Origin {
@@ -49,8 +50,9 @@ interface Origin {
   threads: number;
   /** Layers on the GPU: -1 all, where there is one. */
   gpuLayers: number;
-  /** Whether the weights are mapped from the file. */
-  isMapped: boolean;
+  attention: AttentionChoice;
+  /** Loads the file anew under the architecture that keeps keys and values of its texts. */
+  loadCaching(): Promise<NativeModel>;
 }
 
 /** Continuations that run side by side: where more would gain little, by kind of machine. */
@@ -70,12 +72,15 @@ export class LocalModel implements Model {
   readonly #place: Place;
   readonly #contexts: ContextPool;
   readonly #others = new Set<AsyncDisposable & { readonly disposed: boolean }>();
+  /** A diffusion model's second copy, whose contexts keep keys and values; read when needed. */
+  #caching: Promise<NativeModel> | undefined;
+  #hasCopy = false;
   #disposing: Promise<void> | undefined;
 
   constructor(native: NativeModel, origin: Origin) {
     this.#native = native;
     this.#origin = origin;
-    this.#contexts = new ContextPool(origin.threads);
+    this.#contexts = new ContextPool(origin.threads, origin.attention);
     this.info = native.info();
     this.metadata = native.metadata();
     this.#place = placeOf(origin.gpuLayers);
@@ -103,13 +108,24 @@ export class LocalModel implements Model {
     return this.#origin.threads;
   }
 
+  /** Who computes its attention on a CPU, as `loadModel` was told. */
+  get attention(): AttentionChoice {
+    return this.#origin.attention;
+  }
+
+  /** Whether the copy is in memory whose contexts keep keys and values. */
+  get hasCopy(): boolean {
+    return this.#hasCopy;
+  }
+
   describe(): ModelDescription {
-    const { engine, isMapped } = this.#origin;
+    const { engine, attention } = this.#origin;
+    const { isMapped } = this.info;
     return {
       engine: { kind: "local", ...engine },
       devices: addon().devices(),
       place: this.#place,
-      sharesAttention: freeMemoryAt(this.#place).sharesAttention,
+      sharesAttention: mayBeOwn(attention, this.#place),
       weights: { bytes: this.info.sizeBytes, isMapped },
       forksProven: false,
     };
@@ -159,11 +175,14 @@ export class LocalModel implements Model {
   }
 
   freeMemory(): FreeMemory {
-    const { isMapped } = this.#origin;
+    const { attention } = this.#origin;
+    const { isMapped } = this.info;
     // Linux counts mapped files as free: taking that memory would evict the weights.
     const isCountedFree = isMapped && this.#place === "cpu" && process.platform === "linux";
     return {
       ...freeMemoryAt(this.#place),
+      sharesAttention: mayBeOwn(attention, this.#place),
+      mustShareAttention: attention === "own",
       idleBytes: this.#contexts.freeCells * bytesPerCell(this),
       mappedBytes: isCountedFree ? this.info.sizeBytes : 0,
     };
@@ -185,8 +204,12 @@ export class LocalModel implements Model {
     return this.#owned(await LocalClassifier.open(this.#alive(), size, this.threads));
   }
 
+  /**
+   * The first with a `cache` reads the file into memory a second time, for all later ones too: under
+   * another architecture, whose keys and values llama.cpp keeps.
+   */
   async openDenoiser(options: Omit<DiffusionContextOptions, "threads">): Promise<DiffusionContext> {
-    const native = this.#alive();
+    this.#alive();
     if (this.kind !== "diffusion") {
       throw new LlamaEtsError(
         "ERR_UNSUPPORTED_MODEL",
@@ -195,6 +218,8 @@ export class LocalModel implements Model {
       );
     }
     refuseTooLong(this.info, { promptTokens: 0, maxTokens: options.length });
+    const keeps = (options.cache ?? "none") !== "none" && this.info.cachingArchitecture !== null;
+    const native = keeps ? await this.#loadCaching() : this.#alive();
     const batchTokens = DENOISING_BATCH[this.#place];
     return this.#owned(
       await DiffusionContext.open(native, { batchTokens, threads: this.threads, ...options }),
@@ -243,7 +268,23 @@ export class LocalModel implements Model {
   async #free(): Promise<void> {
     const contexts = [this.#contexts, ...this.#others];
     await Promise.all(contexts.map((context) => context[Symbol.asyncDispose]()));
+    const caching = await this.#caching?.catch(() => undefined);
+    caching?.close();
     this.#native.close();
+  }
+
+  /** The copy that keeps keys and values, read once. A failure is forgotten: the next may succeed. */
+  async #loadCaching(): Promise<NativeModel> {
+    this.#caching ??= this.#origin.loadCaching();
+    try {
+      const native = await this.#caching;
+      this.#alive();
+      this.#hasCopy = true;
+      return native;
+    } catch (error) {
+      if (this.#disposing === undefined) this.#caching = undefined;
+      throw error;
+    }
   }
 
   /** Disposed of with the model, unless its user did so before. */

@@ -35,7 +35,6 @@ export interface NativeGenerateRequest {
   reference: NativeSampling | null;
   metrics?: readonly TokenMetric[];
   key: [number, number];
-  stopTokens: Int32Array;
   stopStrings: string[];
   /** Continuations end once they have answered; null: they go on. */
   answerEnd: AnswerEnd | null;
@@ -52,7 +51,7 @@ type NativeExpansion = Omit<Expansion, "sequence"> & { sequence: SequenceHandle 
 
 /** Tokens and time since the context was made, and what it holds now. */
 export interface ContextStatus extends SequencesStatus {
-  /** Decodes of the whole context, which its partitions share. */
+  /** @internal Decodes of the whole context: tests see in it that its partitions share them. */
   contextDecodes: number;
   /** Those nanoseconds of `decodeNs` in attention of our own, which shares what texts have in common. */
   attentionNs: number;
@@ -66,9 +65,13 @@ interface NativeContextOptions {
   batchSize: number;
   maxOutputs: number;
   threads: number;
-  batchThreads: number;
+  /**
+   * @internal Threads for prompts; default: `threads`. Tests of the threads that sample give it: more
+   * threads than cores would spin in ggml.
+   */
+  batchThreads?: number;
   /** -1 automatic, 0 off, 1 on, 2 the engine's own, 3 ours or none. */
-  flashAttention: -1 | 0 | 1 | 2 | 3;
+  flashAttention: -1 | 0 | 1 | 2 | 3 | 4;
   classifies?: boolean;
 }
 
@@ -100,7 +103,6 @@ export interface NativeContext {
   ): Promise<NativeExpansion[]>;
   classify(requests: { parent: SequenceHandle; tokens: Int32Array }[]): Promise<Float64Array[]>;
   timeDecodes(threads: number, count: number, limitMs: number): Promise<Float64Array>;
-  setThreads(threads: number, batchThreads: number): Promise<void>;
   status(): Promise<ContextStatus>;
   progress(): number;
   abort(): void;

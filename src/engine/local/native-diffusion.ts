@@ -1,5 +1,6 @@
 /** The addon's contexts of diffusion models, as `native/js/diffusion_context.cc` defines them. */
 import type { DenoisedText, DenoiserStatus, FoundText } from "../denoiser.js";
+import type { DiffusionCache } from "../denoising-request.js";
 import type { NativeModel, NativeSampling } from "./native-model.js";
 
 interface NativeDenoising {
@@ -37,8 +38,9 @@ export interface NativeDiffusionContext {
     options: {
       length: number;
       texts: number;
-      cache: "none" | "prefix" | "dual";
+      cache: DiffusionCache;
       singlePrecision: boolean;
+      knowsState: boolean;
       guidance: boolean;
       batchTokens: number;
       threads: number;
@@ -53,6 +55,8 @@ export interface NativeDiffusionContext {
     cfgScale: number;
   }): Promise<Float64Array[]>;
   status(): Promise<DenoiserStatus>;
+  /** What an open context keeps: not what was asked for where the engine's state is unknown. */
+  cache(): DiffusionCache;
   progress(): number;
   /** The first text of the latest `denoise`, as far as it is unmasked. */
   shown(): Int32Array;

@@ -22,6 +22,13 @@ export interface NativeModelInfo extends ModelInfo {
   hasDecoder: boolean;
   isRecurrent: boolean;
   isHybrid: boolean;
+  /** Whether the system reads the weights from the file as they are used, and may drop them. */
+  isMapped: boolean;
+  /**
+   * For a diffusion model, the architecture under which the engine keeps keys and values of its texts.
+   * Null where there is none, and of a model that was loaded under it.
+   */
+  cachingArchitecture: string | null;
 }
 
 export interface NativeModel {

@@ -11,6 +11,15 @@ import type { NativeModel, NativeSampling } from "./native-model.js";
 /** The device that stands for attention of our own on a CPU that has it. */
 export const SHARED_ATTENTION = "llama-ets";
 
+/** What the addon says of attention of our own (`native/attention`). */
+interface AttentionStatus {
+  isThere: boolean;
+  /** Why it is, or isn't. */
+  reason: string;
+  /** That finding out took. */
+  milliseconds: number;
+}
+
 export interface AttentionShape {
   rows: number;
   heads: number;
@@ -22,6 +31,21 @@ export interface AttentionShape {
   softcap: number;
   /** Rows that are handled together, from 1 to 32. */
   together: number;
+}
+
+/** One operation of a graph, on random operands (`native/attention/attention_node.h`). */
+export interface AttentionNode {
+  rows: number;
+  /** Heads for each key head. */
+  group: number;
+  kvHeads: number;
+  keySize: number;
+  valueSize: number;
+  cells: number;
+  softcap: number;
+  bias: number;
+  sinks: boolean;
+  operand: number;
 }
 
 interface TokenProbability {
@@ -36,12 +60,16 @@ export interface Addon {
   engineRelease: string;
   openEngine(directory: string): void;
   devices(): Device[];
+  attention(): AttentionStatus;
   /** Whether an exclusive lock was taken on an open file; closing it, or dying, gives it back. */
   lockFile(descriptor: number): boolean;
   loadModel(options: {
     path: string;
     gpuLayers: number;
-    /** Reads diffusion models into memory, so that keys and values can be kept of their texts. */
+    /**
+     * Reads a diffusion model into memory under another architecture, so that keys and values can be
+     * kept of its texts.
+     */
     cachesDiffusion: boolean;
     onProgress(progress: number): void;
   }): {
@@ -71,6 +99,14 @@ export interface Addon {
     values: Uint16Array,
     mask: Uint16Array,
   ): Float32Array | null;
+  /** On the device of this name; `threads` 0 sets none. For tests, as `attend` and what follows. */
+  attendInGraph(
+    node: AttentionNode,
+    device: string,
+    threads: number,
+  ): { out: Float32Array; isTaken: boolean; isOwn: boolean } | null;
+  /** Why attention of our own would not be registered if these were expected, or "". */
+  checkAttention(apiVersion: number, tolerance: number): string;
 }
 
 let loaded: Addon | undefined;

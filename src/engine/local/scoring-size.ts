@@ -10,7 +10,7 @@ const MEMORY_SHARE = 0.8;
 
 interface Work {
   promptTokens: number;
-  /** Of the longest continuation. */
+  /** Length of the longest continuation, in tokens. */
   longest: number;
   continuations: number;
 }

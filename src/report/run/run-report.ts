@@ -1,5 +1,6 @@
 /** The report of one answer: how it was found, step by step. */
 import path from "node:path";
+import { reportTermsOf } from "../../methods/registry.js";
 import { counted, number, percent, seconds } from "../format.js";
 import { type Html, html } from "../html.js";
 import { renderPage } from "../page.js";
@@ -60,15 +61,13 @@ ${stopReason !== "end" && html`<div class="label">ended by: ${stopReason}</div>`
 
 function facts(trace: Trace, { steps }: Story): Html {
   const { settings = {}, usage, proposalUsage, model } = trace;
+  const hasRollouts = reportTermsOf(trace.method).shows.includes("rollouts");
   const shown: [string, string | false][] = [
     ["model", model !== undefined && path.basename(model.path, ".gguf")],
     ["steps", steps.length > 0 && number(steps.length)],
     ["candidates", steps.length > 0 && [...new Set(steps.map((s) => s.candidates))].join(" → ")],
-    [
-      "rollouts of each",
-      steps.length > 0 && trace.method.startsWith("ets") && text(settings.rollouts),
-    ],
-    ["λ", steps.length > 0 && trace.method.startsWith("ets") && text(settings.lambda)],
+    ["rollouts of each", steps.length > 0 && hasRollouts && text(settings.rollouts)],
+    ["λ", steps.length > 0 && hasRollouts && text(settings.lambda)],
     ["reward", steps.length > 0 && text(settings.reward)],
     ["tokens generated", usage !== undefined && number(usage.generated)],
     ["tokens decoded", usage !== undefined && number(usage.decoded)],
@@ -110,7 +109,7 @@ function legendOfPath({ isGuided }: Story): string {
 }
 
 function legendOfSteps({ method }: Trace): string {
-  return method.startsWith("ets")
+  return reportTermsOf(method).shows.includes("rollouts")
     ? "Candidates by weight, the probability of being kept: Ê / Σ Ê, with Ê the mean of exp(reward / λ) over the rollouts (under ETS-IS, weighted). ■ marks the end of a text."
     : "The texts that were drawn, the one that was taken first. ■ marks the end of a text.";
 }

@@ -1,5 +1,6 @@
 /** What a trace tells, put in order: how each step's candidates and rollouts led to the answer. */
 import { groupBy } from "../../evaluate/compare/group-by.js";
+import { reportTermsOf } from "../../methods/registry.js";
 import type { Trace, TraceCompletion, TraceStep } from "../trace.js";
 
 /** Rollouts that came to one answer. */
@@ -66,13 +67,14 @@ export interface Story {
 }
 
 export function tellStory(trace: Trace): Story {
+  const terms = reportTermsOf(trace.method);
   const steps = trace.steps.map((step, i) => tellStep(step, i, trace.steps[i - 1]));
   const totals = tally(steps.flatMap(({ branches }) => branches.flatMap((b) => b.completions)));
   const others = totals.map(({ answer }) => answer).filter((answer) => answer !== trace.answer);
   return {
     question: trace.question ?? trace.prompt.text,
-    isGuided: trace.method.startsWith("ets"),
-    energyName: /^(ets|ets-is|particle)$/.test(trace.method) ? "log Ê" : "log weight",
+    isGuided: terms.continues,
+    energyName: terms.energies,
     steps,
     segments: segment(trace),
     answers: trace.answer === undefined ? others : [trace.answer, ...others],

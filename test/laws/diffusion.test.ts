@@ -1,9 +1,10 @@
 /**
  * The chain of a diffusion model has the law that its conditionals say, and ETS on it the exact law
- * of ETS (METHOD §9): three positions and three tokens of the bundled model, all enumerated.
+ * of ETS (METHOD §9): three positions and three tokens, all enumerated. `npm test` draws from a table,
+ * `npm run test:study` from the bundled model.
  *
- * False alarms: each χ² and z test fails a right library with probability 1e-4 over seeds, which
- * are fixed. Each has twins: wrong laws, which the same draws must refuse; by the z test in their
+ * False alarms: each χ² and z test fails a right library with probability `FALSE_ALARM` over seeds,
+ * which are fixed. Each has twins: wrong laws, which the same draws must refuse; by the z test in their
  * own direction, where χ² would need four times the draws to do so at any seed.
  */
 import { beforeAll, describe, expect, test } from "vitest";
@@ -13,8 +14,9 @@ import { mh } from "../../src/methods/mh.js";
 import type { MethodOptions } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import { sample } from "../../src/methods/sample.js";
-import { useModel } from "../fixtures/models.js";
 import { chiSquarePValue, scoreZ } from "../fixtures/statistics.js";
+import { TableModel } from "../fixtures/table-engine/model.js";
+import { hashedTable } from "../fixtures/table-engine/tables.js";
 import {
   type DiffusionPolicy,
   enumerateDiffusion,
@@ -25,14 +27,13 @@ import { zScore } from "../study/draws.js";
 import * as diffusion from "../study/enumerated-diffusion.js";
 import { choiceLaw, type Outcome } from "../study/exact-law.js";
 import { IS_STUDY } from "../study/form.js";
+import { FALSE_ALARM, MAX_Z, useLawModel } from "./law-model.js";
 
-const FALSE_ALARM = 1e-4;
-const MAX_Z = 3.89;
 const START = [diffusion.MASK, diffusion.MASK, diffusion.MASK];
 const M = 12;
-/** `npm test` takes one rule, `npm run test:study` both. */
-const REMASKING = IS_STUDY ? (["random", "low-confidence"] as const) : (["random"] as const);
-const model = useModel("mini-gsm-llada");
+const REMASKING = ["random", "low-confidence"] as const;
+const table = new TableModel(hashedTable(3), { kind: "diffusion" });
+const model = useLawModel(table, "mini-gsm-llada");
 
 function pValue(counts: ReadonlyMap<string, number>, law: ReadonlyMap<string, number>): number {
   const keys = [...law.keys()];
@@ -103,7 +104,7 @@ describe.each(REMASKING)("with %s remasking", (remasking) => {
 
   test("texts are sampled from the law of the chain", async () => {
     const { reward: _, shortcuts: __, lambda: ___, rollouts: ____, ...options } = policy.options;
-    const counts = await countTexts(policy, IS_STUDY ? 300 : 160, (seed) =>
+    const counts = await countTexts(policy, 300, (seed) =>
       sample(model(), PROMPT, { ...options, seed }),
     );
     expect(pValue(counts, referenceLaw())).toBeGreaterThan(FALSE_ALARM);
@@ -120,7 +121,7 @@ describe.each(REMASKING)("with %s remasking", (remasking) => {
 
   test("mh ends in texts with the frequencies of p_ref exp(r/λ), not of wrong moves'", async () => {
     const counts = new Map<string, number>();
-    for (let seed = 0; seed < (remasking === "random" ? 5 : 30); seed++) {
+    for (let seed = 0; seed < (remasking === "random" || !IS_STUDY ? 6 : 30); seed++) {
       const own = { candidates: 100, moves: 25, seed };
       const { steps } = await mh(model(), PROMPT, { ...policy.options, ...own });
       for (const { tokens } of steps.at(-1)?.candidates ?? []) {
@@ -251,7 +252,7 @@ describe("the energies of ETS-IS", () => {
     options: MethodOptions = {},
   ): Promise<Map<string, number[]>> {
     const energies = new Map<string, number[]>();
-    for (let seed = 0; seed < (IS_STUDY ? 6 : 4); seed++) {
+    for (let seed = 0; seed < 6; seed++) {
       const cancel = new AbortController();
       const run = guided(policy, {
         ...{ candidates: 1200, seed, proposal: model(), signal: cancel.signal },
@@ -307,7 +308,7 @@ describe("the energies of ETS-IS", () => {
 
   test("are unbiased under random remasking, those of wrong ratios are not", async () => {
     // Far enough from the reference for wrong ratios to show, near enough for normal means.
-    const temperature = 2.5;
+    const temperature = IS_STUDY ? 2.5 : TEMPERATURE.proposal;
     const policy = await enumerateDiffusion(model(), "random", temperature);
     const drawn = await drawEnergies(policy, { proposalSampling: { temperature } });
     const right = (canvas: diffusion.Canvas) => diffusion.energy(policy, canvas);
@@ -319,7 +320,7 @@ describe("the energies of ETS-IS", () => {
     }
   });
 
-  test.runIf(IS_STUDY)("are biased under the one-pass ratio, as its law says", async () => {
+  test("are biased under the one-pass ratio, as its law says", async () => {
     const policy = await enumerateDiffusion(model(), "random");
     const drawn = await drawEnergies(policy, { ratio: "one-pass", candidates: 300 });
     const expectation = (ratio: Ratio) => (canvas: diffusion.Canvas) =>
@@ -329,14 +330,11 @@ describe("the energies of ETS-IS", () => {
     expect(largestZ(drawn, expectation("none"))).toBeGreaterThan(MAX_Z);
   });
 
-  test.runIf(IS_STUDY)(
-    "are biased under low-confidence remasking, as its approximate ratio is",
-    async () => {
-      const policy = await enumerateDiffusion(model(), "low-confidence");
-      const drawn = await drawEnergies(policy);
-      const tokens = (canvas: diffusion.Canvas) => mean(weighted(policy, canvas, "tokens"));
-      expect(largestZ(drawn, tokens)).toBeLessThan(MAX_Z);
-      expect(largestZ(drawn, (canvas) => diffusion.energy(policy, canvas))).toBeGreaterThan(MAX_Z);
-    },
-  );
+  test("are biased under low-confidence remasking, as its approximate ratio is", async () => {
+    const policy = await enumerateDiffusion(model(), "low-confidence");
+    const drawn = await drawEnergies(policy);
+    const tokens = (canvas: diffusion.Canvas) => mean(weighted(policy, canvas, "tokens"));
+    expect(largestZ(drawn, tokens)).toBeLessThan(MAX_Z);
+    expect(largestZ(drawn, (canvas) => diffusion.energy(policy, canvas))).toBeGreaterThan(MAX_Z);
+  });
 });
