@@ -12,6 +12,7 @@ const WITHOUT_ENGINE = [
   "test/evaluate/statistics/*.test.ts",
   "test/laws/*.test.ts",
   "test/methods/diffusion-options.test.ts",
+  "test/planning/{abilities,admission}.test.ts",
   "test/report/{evaluation-report,html}.test.ts",
   "test/rewards/{answer,combine,named,python-tests,self-consistency,settled-vote,verifier,wrong-types}.test.ts",
   "test/sandbox/*.test.ts",

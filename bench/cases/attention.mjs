@@ -25,8 +25,12 @@ export async function attention({ quick, threads, rounds, counts }) {
   const repeats = rounds ?? (quick ? 1 : 5);
   const rows = [];
   for (const promptTokens of quick ? [64] : [64, 256, 512, 2048]) {
-    for (const parallel of counts ?? (quick ? [4] : [4, 8, 16, 32])) {
-      const shape = { promptTokens, parallel, held: 1, heldTokens: 0, continuedTokens: LENGTH };
+    for (const parallel of counts ?? (quick ? [4] : [1, 8, 32])) {
+      const { heads, kvHeads } = model.info;
+      const shape = {
+        ...{ promptTokens, parallel, held: 1, heldTokens: 0, continuedTokens: LENGTH },
+        group: heads / kvHeads,
+      };
       const chosen = fastestAttention(shape, kinds);
       const measured = await measure(model, kinds, repeats, { promptTokens, parallel });
       const speeds = Object.fromEntries(kinds.map((kind, i) => [kind, median(measured[i])]));

@@ -36,7 +36,8 @@ struct DecoderOptions {
   // Every token attends to all of its sequence, not only to those before it.
   bool bidirectional = false;
   ggml_type cache_type = GGML_TYPE_F16;  // of keys and values
-  // Of a model with a classification head: texts are classified, not continued. 0: no head is used.
+  // Classes of the model's classification head, by which texts are classified, not continued; 0: no
+  // head is used.
   int32_t classes = 0;
 };
 

@@ -84,7 +84,7 @@ void Scheduler::Begin(Job job) {
     DecodeTask* const task = job.begin ? job.begin() : nullptr;
     if (task != nullptr && task->GoesOn()) {
       job.partition->is_stepping = true;
-      running_.push_back({std::move(job), task});
+      running_.push_back({std::move(job), task, true, nullptr});
       return;
     }
   } catch (...) {

@@ -61,7 +61,7 @@ class Scheduler {
   struct Running {
     Job job;
     DecodeTask* task;
-    bool goes_on = true;
+    bool goes_on;
     std::exception_ptr error;
   };
 

@@ -32,8 +32,8 @@ class TextEnd {
   TextEnd(const llama_vocab* vocab, const std::vector<std::string>& stop_strings,
           const std::optional<AnswerEnd>& answer_end);
 
-  // Of a text that goes on. `end` reaches back to the mark, or as far as the mark or a stop string
-  // may have begun.
+  // The tail of a text that goes on. `end` reaches back to the mark, or as far as the mark or a
+  // stop string may have begun.
   TextTail TailOf(const std::string& end) const;
 
   // How a text ends with the token: kEnd, kStop, kAnswered, or kBudget when it goes on. `tail`

@@ -114,9 +114,7 @@ class Denoising {
                                            : Highest(priorities, schedule_.CountOf(*text));
     DenoisedText& result = results_[text->index];
     for (const size_t i : chosen) {
-      text->tokens[static_cast<size_t>(draws[i].position)] = draws[i].token.token;
-      const auto at = static_cast<size_t>(draws[i].position - schedule_.prompt_length());
-      result.Unmask(at, draws[i].token, StepOf(*text));
+      result.Unmask(text, draws[i].position, draws[i].token, StepOf(*text));
     }
     result.steps += 1;
     text->block_step += options_.parallel.is_on() ? 0 : 1;
@@ -157,7 +155,11 @@ DenoisedText::DenoisedText(const std::vector<llama_token>& noisy)
       log_probs(noisy.size(), kNone),
       raw_log_probs(noisy.size(), kNone) {}
 
-void DenoisedText::Unmask(size_t at, const TokenProbability& drawn, int32_t step) {
+void DenoisedText::Unmask(ScheduledText* text, int32_t position, const TokenProbability& drawn,
+                          int32_t step) {
+  text->tokens[static_cast<size_t>(position)] = drawn.token;
+  const size_t prompt_length = text->tokens.size() - tokens.size();
+  const size_t at = static_cast<size_t>(position) - prompt_length;
   tokens[at] = drawn.token;
   order[at] = step;
   log_probs[at] = drawn.log_prob;

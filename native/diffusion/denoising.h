@@ -28,7 +28,8 @@ struct DenoisedText {
 
   // As far as the call has not unmasked anything.
   explicit DenoisedText(const std::vector<llama_token>& noisy);
-  void Unmask(size_t at, const TokenProbability& drawn, int32_t step);
+  // Unmasks a position of `text`, which is this one behind its prompt.
+  void Unmask(ScheduledText* text, int32_t position, const TokenProbability& drawn, int32_t step);
 };
 
 // The texts are all of one length, a multiple of the block's. Throws EngineError:

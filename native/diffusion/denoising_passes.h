@@ -14,10 +14,10 @@ namespace llama_ets {
 
 // A text that passes read.
 struct ReadText : ScheduledText {
-  size_t index = 0;                // the caller's
-  llama_seq_id slot = -1;          // where its keys and values are kept; the first of its views
-  bool cached = false;             // the slot holds what the block's further passes need
-  std::vector<int32_t> positions;  // to predict in the coming pass; in `tokens`, ascending
+  size_t index = 0;        // the caller's
+  llama_seq_id slot = -1;  // where its keys and values are kept; the first of its views
+  bool cached = false;     // the slot holds what the block's further passes need
+  std::vector<int32_t> positions = {};  // to predict in the coming pass; in `tokens`, ascending
 };
 
 class DenoisingPasses {

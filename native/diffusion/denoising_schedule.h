@@ -62,7 +62,7 @@ class DenoisingSchedule {
   std::optional<DenoisingFinish> Advance(ScheduledText* text) const;
 
   int32_t prompt_length() const { return prompt_length_; }
-  // Of the text's block, in its tokens.
+  // Where the text's block begins and ends, in its tokens.
   int32_t BlockStart(const ScheduledText& text) const;
   int32_t BlockEnd(const ScheduledText& text) const;
   // The masked positions of the text's block, in its tokens; ascending.

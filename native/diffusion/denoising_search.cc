@@ -177,9 +177,7 @@ class Search {
     Node child = {parent.read, parent.text, log_prob, parent.origin};
     for (size_t i = 0; i < outlook.positions.size(); ++i) {
       const TokenProbability& token = outlook.tokens[i][outlook.outcomes[outcome].ranks[i]];
-      child.read.tokens[static_cast<size_t>(outlook.positions[i])] = token.token;
-      const auto at = static_cast<size_t>(outlook.positions[i] - schedule_.prompt_length());
-      child.text.Unmask(at, token, schedule_.StepOf(parent.read));
+      child.text.Unmask(&child.read, outlook.positions[i], token, schedule_.StepOf(parent.read));
     }
     child.text.steps += 1;
     child.read.block_step += 1;

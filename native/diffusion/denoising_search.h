@@ -31,9 +31,9 @@ struct FoundText {
   size_t origin;      // the hypothesis that it was
 };
 
-// Of all extensions of the hypotheses by one step, keeps the `width` most probable that go on, and
-// those above them that end, up to the step `to`. Those that ended are in the order of their steps.
-// With a cache, the session has room for `width` texts. Throws as Denoise does.
+// Extends the hypotheses by one step after the other, up to the step `to`, and keeps the `width`
+// most probable that go on, and those above them that end. Those that ended are in the order of
+// their steps. With a cache, the session has room for `width` texts. Throws as Denoise does.
 std::vector<FoundText> SearchTexts(DiffusionSession* session,
                                    const std::vector<Hypothesis>& hypotheses,
                                    const SearchOptions& options);

@@ -44,7 +44,7 @@ class StateReader {
   DiffusionSession* session_;
   const int32_t prompt_length_;
   const double guidance_;
-  // Of each read in the batch, the batch index of each view's rows, by position.
+  // The batch indices of rows, by position: for each read in the batch, those of each view.
   std::vector<std::vector<int32_t>> indices_;
   std::vector<llama_token> masked_;  // scratch
 };

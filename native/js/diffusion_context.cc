@@ -71,8 +71,7 @@ Napi::Value DiffusionContext::Denoise(const Napi::CallbackInfo& info) {
 }
 
 // search({ prompt, texts: [{ tokens, logProb }], stream: [3], width, wanted, blockLength, steps,
-// from,
-//   to, sampling, key: [2], remasking, cfgScale, maxTotalTokens, timeLimitMs })
+//   from, to, sampling, key: [2], remasking, cfgScale, maxTotalTokens, timeLimitMs })
 //   -> [{ tokens, order, logProbs, rawLogProbs, steps, finish, logProb, origin }]
 Napi::Value DiffusionContext::Search(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {

@@ -33,7 +33,7 @@ class Model : public Napi::ObjectWrap<Model> {
   const SharedModel& shared() const;
   // Whether it fills in masks, instead of extending a text.
   bool is_diffusion() const;
-  // Of its classification head's classes; none without a head.
+  // The names of its classification head's classes; none without a head.
   const std::vector<std::string>& labels() const { return labels_; }
 
  private:

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
-#include <vector>
 
 #include "decode/decoder.h"
 #include "sampling/sampler.h"
@@ -24,7 +24,7 @@ class RowSampler {
   Decoder* decoder_;
   const Sampling& sampling_;
   const Metrics metrics_;
-  std::vector<Sampler> samplers_;  // one a thread, for their scratch memory
+  std::deque<Sampler> samplers_;  // one a thread, for their scratch memory
 };
 
 }  // namespace llama_ets

@@ -3,6 +3,7 @@
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { Sampling } from "../engine/sampling.js";
+import { refuseUnable } from "../planning/abilities.js";
 import type { ContextPlan } from "../planning/context-plan.js";
 import { AutoregressiveChain } from "./autoregressive.js";
 import { AutoregressiveProposal } from "./autoregressive-proposal.js";
@@ -18,7 +19,10 @@ export async function openChain(
   options: ChainOptions,
 ): Promise<Chain> {
   const { metrics } = options;
-  if (!isDenoised(options)) return AutoregressiveChain.open(model, plan, options);
+  if (!isDenoised(options)) {
+    refuseUnable("The reward", model, metrics.length > 0 ? ["metrics"] : []);
+    return AutoregressiveChain.open(model, plan, options);
+  }
   if (metrics.length > 0) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",

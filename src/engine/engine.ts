@@ -14,6 +14,9 @@ export interface ModelInfo extends VocabularyInfo {
   parameters: number;
   sizeBytes: number;
   contextLength: number;
+  /** Heads of attention, and those that have keys and values of their own; absent where unknown. */
+  heads?: number;
+  kvHeads?: number;
   isDiffusion: boolean;
   /** Classes of a classification head; none without a head. */
   labels: string[];
@@ -29,6 +32,8 @@ export interface Abilities {
   rank: boolean;
   /** `entropies` and `selfCertainties` of drawn tokens. */
   metrics: boolean;
+  /** Sequences that can be cut back to any length. */
+  cut: boolean;
 }
 
 /** Where contexts live, and compute. */

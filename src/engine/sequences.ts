@@ -107,7 +107,7 @@ export interface Sequences {
   readonly batchTokens: number;
   /** Rows of logits of one decode. */
   readonly outputs: number;
-  /** What `truncate` can do: "any", cut back to any length; "tip", nothing. Forks are at the tip. */
+  /** Where `truncate` can cut: "any", at any length; "tip", nowhere. Forks are at the tip. */
   readonly rewind: "any" | "tip";
   /** An empty sequence. */
   create(): Promise<Sequence>;

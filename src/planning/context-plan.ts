@@ -1,5 +1,6 @@
 /** What a run needs of a model's context, and what was planned for it. */
 import type { Capacity, ContextMemory } from "../engine/engine.js";
+import type { Ability } from "./abilities.js";
 
 export interface Demand {
   promptTokens: number;
@@ -19,6 +20,8 @@ export interface Demand {
   scores?: boolean;
   /** Whether log-probabilities of decoding and of scoring are compared. */
   comparesLogProbs: boolean;
+  /** What the engine has to be able to do. Default: nothing but to draw texts. */
+  uses?: readonly Ability[];
 }
 
 export interface ContextPlan extends Capacity {

@@ -70,7 +70,7 @@ function planContext({ model, demand, free }: ContextRequest, parallel: number):
   const { promptTokens, maxTokens, held, heldTokens, continuedTokens, readTokens = 0 } = demand;
   const { scores = true } = demand;
   const { limits } = model;
-  const flashAttention = chooseAttention(demand, parallel, free);
+  const flashAttention = chooseAttention(model, demand, parallel, free);
   const sequences = parallel + held;
   const outputs = Math.max(limits.outputs, sequences);
   const continued = Math.max(parallel * continuedTokens, maxTokens);
@@ -121,6 +121,7 @@ function toUnits(cells: number, { limits: { cellUnit } }: PlannedModel): number 
  * the fastest.
  */
 function chooseAttention(
+  { info: { heads = 2, kvHeads = 1 } }: PlannedModel,
   demand: Demand,
   parallel: number,
   { place, sharesAttention, mustShareAttention = false }: FreeMemory,
@@ -130,7 +131,7 @@ function chooseAttention(
   const kinds: AttentionKind[] = sharesAttention ? ["shared"] : [];
   if (!mustShareAttention) kinds.push("product");
   if (!mustShareAttention && !comparesLogProbs) kinds.push("flash");
-  const fastest = fastestAttention({ ...demand, parallel }, kinds);
+  const fastest = fastestAttention({ ...demand, parallel, group: heads / kvHeads }, kinds);
   if (fastest === "product") return false;
   if (comparesLogProbs) return "shared";
   // "auto" is ours where there is one.

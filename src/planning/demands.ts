@@ -16,6 +16,7 @@ export function chainDemand(shape: RunShape): Demand {
     continuedTokens: isOneStep ? maxTokens : maxTokens - blockTokens,
     scores: isScored,
     comparesLogProbs: isScored, // under importance sampling
+    uses: [...(isOneStep ? [] : ["fork" as const]), ...(isScored ? ["score" as const] : [])],
   };
 }
 
@@ -39,6 +40,7 @@ export function redrawDemand(shape: RunShape): Demand {
     held: 3 * candidates + 1,
     heldTokens: candidates * (2 * maxTokens + 1),
     continuedTokens: maxTokens,
+    uses: ["fork", "cut"],
   };
 }
 
@@ -51,6 +53,7 @@ export function rankDemand(shape: RunShape): Demand {
     held: 2 * candidates + 1,
     heldTokens: candidates * (maxTokens + 1),
     continuedTokens: 0,
+    uses: ["fork", "rank"],
   };
 }
 
@@ -68,5 +71,6 @@ export function proposalDemand({ proposal, ...shape }: RunShape): Demand {
     readTokens: candidates * block,
     scores: (proposal?.ownRollouts ?? 0) > 0,
     comparesLogProbs: true,
+    uses: ["fork", ...((proposal?.ownRollouts ?? 0) > 0 ? ["score" as const] : [])],
   };
 }

@@ -1,5 +1,6 @@
 /** What a run will need, known before it starts: contexts, memory, and a bound of its tokens. */
 import type { Model } from "../engine/engine.js";
+import { refuseUnable } from "./abilities.js";
 import type { ContextPlan, Demand, PlannedContexts } from "./context-plan.js";
 import { planTogether } from "./contexts.js";
 import { proposalDemand } from "./demands.js";
@@ -78,11 +79,13 @@ export function planRun(needs: RunNeeds): Plan {
   };
 }
 
-function planTexts({ model, proposal, shape, demand }: RunNeeds): PlannedContexts {
-  return planTogether([
+function planTexts({ method, model, proposal, shape, demand }: RunNeeds): PlannedContexts {
+  const wanted = [
     { model, demand },
     ...(proposal ? [{ model: proposal, demand: proposalDemand(shape) }] : []),
-  ]);
+  ];
+  for (const { model, demand } of wanted) refuseUnable(method, model, demand.uses ?? []);
+  return planTogether(wanted);
 }
 
 function planDenoised(needs: RunNeeds, own: DenoisingShape): PlannedContexts {

@@ -112,7 +112,7 @@ describe.each(REMASKING)("with %s remasking", (remasking) => {
   });
 
   test("ETS ends in texts with the frequencies of its exact law, not of wrong samplers'", async () => {
-    const counts = await countTexts(policy, 250, (seed) => guided(policy, { candidates: M, seed }));
+    const counts = await countTexts(policy, 180, (seed) => guided(policy, { candidates: M, seed }));
     const estimates = (canvas: diffusion.Canvas) => diffusion.estimates(policy, canvas);
     const squared = (canvas: diffusion.Canvas): Outcome[] =>
       estimates(canvas).map((o) => ({ ...o, value: o.value ** 2 }));

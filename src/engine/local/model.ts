@@ -59,7 +59,7 @@ interface Origin {
 const PARALLEL = { smallModel: 16, cpu: 32, gpu: 128 };
 const SMALL_MODEL = 100e6;
 
-const ABILITIES: Abilities = { score: true, fork: true, rank: true, metrics: true };
+const ABILITIES: Abilities = { score: true, fork: true, rank: true, metrics: true, cut: true };
 
 /** A model of llama.cpp in this process. Made by `loadModel`. */
 export class LocalModel implements Model {

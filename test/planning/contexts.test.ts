@@ -1,10 +1,9 @@
 /** Plans of contexts: what they hold, and what doesn't fit. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { FreeMemory } from "../../src/engine/engine.js";
+import type { DenoiserOptions } from "../../src/engine/denoiser.js";
+import type { ContextShape, FreeMemory } from "../../src/engine/engine.js";
 import { bytesPerCell } from "../../src/engine/local/memory.js";
-import { addon } from "../../src/engine/local/native.js";
-import { chooseThreads } from "../../src/engine/local/threads.js";
 import type { ContextPlan, Demand } from "../../src/planning/context-plan.js";
 import { mostSharing, planContexts, planShared } from "../../src/planning/contexts.js";
 import { useModel } from "../fixtures/models.js";
@@ -72,6 +71,37 @@ describe("a plan", () => {
     const place = { place: "cpu" as const, sharesAttention: true };
     expect(choiceOf({ promptTokens: 400, parallel: 16 }, place)).toBe("auto");
     expect(choiceOf({ promptTokens: 400, comparesLogProbs: true }, place)).toBe("shared");
+    const mustBeOwn = { ...place, mustShareAttention: true };
+    expect(choiceOf({ promptTokens: 400, parallel: 16 }, mustBeOwn)).toBe("auto");
+    expect(choiceOf({ promptTokens: 400, comparesLogProbs: true }, mustBeOwn)).toBe("shared");
+  });
+
+  test("has the product for one long text whose heads share no keys, unless ours is asked for", () => {
+    const choiceOf = (heads: number, own: Partial<Demand>, place: Partial<FreeMemory> = {}) => {
+      const { limits } = model();
+      const long = {
+        info: { ...model().info, heads, kvHeads: 8, contextLength: 8192 },
+        ...{ limits, checkExtends() {}, freeMemory: () => free({}) },
+        memoryOf: (shape: ContextShape) => model().memoryOf(shape),
+        memoryOfDenoiser: (options: DenoiserOptions) => model().memoryOfDenoiser(options),
+      };
+      const texts = { parallel: 1, held: 1, heldTokens: 0, comparesLogProbs: false };
+      const request = {
+        model: long,
+        demand: { ...demand, ...texts, promptTokens: 2048, ...own },
+        free: free({ place: "cpu", sharesAttention: true, ...place }),
+      };
+      return planContexts([request])[0]?.flashAttention;
+    };
+    expect(choiceOf(8, {})).toBe(false);
+    expect(choiceOf(8, { comparesLogProbs: true })).toBe(false);
+    expect(choiceOf(16, {})).toBe("auto");
+    expect(choiceOf(8, { promptTokens: 512 })).toBe("auto");
+    expect(choiceOf(8, { parallel: 2 })).toBe("auto");
+    expect(choiceOf(8, {}, { mustShareAttention: true })).toBe("auto");
+    expect(choiceOf(8, { comparesLogProbs: true }, { mustShareAttention: true })).toBe("shared");
+    expect(choiceOf(8, {}, { sharesAttention: false })).toBe(false);
+    expect(choiceOf(16, {}, { sharesAttention: false })).toBe("auto");
   });
 
   test("leaves what exceeds the limit, or the engine's sequences, to waves", () => {
@@ -112,6 +142,43 @@ describe("a plan", () => {
     expect(more.parallel).toBeLessThan(32);
   });
 
+  test("leaves mapped weights in memory, which are the model's once", () => {
+    const bytes = 30 * 2 ** 20;
+    const mappedBytes = 20 * 2 ** 20;
+    const place = free({ place: "cpu", bytes, mappedBytes });
+    const request = { model: model(), demand, free: place };
+    const needed = (plans: readonly ContextPlan[]) =>
+      plans.reduce((sum, { memory: { kvCache, compute, logits } }) => {
+        return sum + kvCache + compute + logits;
+      }, 0);
+    // A model that is its own proposal gets two contexts.
+    const own = planContexts([request, request]);
+    expect(needed(own)).toBeLessThanOrEqual(0.8 * (bytes - mappedBytes));
+    expect(needed(own)).toBeGreaterThan(0);
+    // The twin: another model's weights are in memory too, and leave nothing.
+    const other = Object.create(model());
+    const both = () => planContexts([request, { ...request, model: other }]);
+    expect(both).toThrowError(expect.objectContaining({ code: "ERR_OUT_OF_MEMORY" }));
+    expect(planContexts([{ ...request, free: free({ place: "cpu", bytes }) }])[0]?.parallel).toBe(
+      planContexts([request])[0]?.parallel,
+    );
+  });
+
+  test("fits the contexts of each place into that place", () => {
+    const demanded = { model: model(), demand };
+    const cpu = { ...demanded, free: free({ place: "cpu", bytes: 10 * 2 ** 20 }) };
+    const gpu = { ...demanded, free: free({ place: "gpu", bytes: 10 * 2 ** 20 }) };
+    const [alone] = planContexts([cpu]) as [ContextPlan];
+    const [apart] = planContexts([cpu, gpu]) as [ContextPlan];
+    const [together] = planContexts([cpu, cpu]) as [ContextPlan];
+    expect(together.parallel).toBeLessThan(alone.parallel);
+    expect(apart.parallel).toBeGreaterThan(together.parallel);
+    const none = { ...demanded, free: free({ place: "gpu", bytes: 2 ** 18 }) };
+    expect(() => planContexts([cpu, none])).toThrowError(
+      expect.objectContaining({ code: "ERR_OUT_OF_MEMORY" }),
+    );
+  });
+
   test("shares the free memory between contexts in use together", () => {
     const bytes = 10 * 2 ** 20;
     const request = { model: model(), demand, parallelLimit: 64, free: free({ bytes }) };
@@ -133,28 +200,6 @@ describe("a plan", () => {
     expect(() => planOne({ held: 256 })).toThrowError(
       expect.objectContaining({ code: "ERR_INVALID_OPTION" }),
     );
-  });
-});
-
-describe("threads", () => {
-  test("are one for a small model", () => {
-    expect(model().threads).toBe(1);
-  });
-
-  test("are measured for a large one: at least one, at most all cores", async () => {
-    const loading = addon().loadModel({
-      path: model().path,
-      gpuLayers: 0,
-      cachesDiffusion: true,
-      onProgress: () => {},
-    });
-    const native = await loading.promise;
-    const { availableParallelism } = await import("node:os");
-    // The probe runs for real; only the size that asks for it is given.
-    const threads = await chooseThreads(native, { ...native.info(), parameters: 8e9 });
-    expect(threads).toBeGreaterThanOrEqual(1);
-    expect(threads).toBeLessThanOrEqual(availableParallelism());
-    native.close();
   });
 });
 

@@ -1,0 +1,38 @@
+// The policy that tokens are drawn by, and what is said of a token.
+//
+// The policy is: keep `allowed` tokens, divide by temperature, keep the top-k, then the smallest
+// set with probability at least top-p (renormalised after top-k), then tokens with at least min-p
+// of the largest probability. Ties are broken by the lower token id.
+#pragma once
+
+#include <llama.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace llama_ets {
+
+struct Sampling {
+  double temperature = 1;            // 0: greedy
+  int32_t top_k = 0;                 // 0: off
+  double top_p = 1;                  // 1: off
+  double min_p = 0;                  // 0: off
+  std::vector<llama_token> allowed;  // ascending, unique; empty: all
+  int32_t vocab_limit = INT32_MAX;   // ids from here on have no probability
+};
+
+// What to measure of a row besides: each takes another pass over it.
+struct Metrics {
+  bool entropy = false;         // of the distribution actually sampled, in nats
+  bool self_certainty = false;  // of the model's own softmax p: -1/V sum log(V p), in nats
+};
+
+struct TokenProbability {
+  llama_token token;
+  double log_prob;      // under the distribution actually sampled; -inf outside its support
+  double raw_log_prob;  // under the model's own softmax: temperature 1, nothing cut off
+  double entropy = 0;   // these two are the row's, whatever the token; 0 when not asked for
+  double self_certainty = 0;
+};
+
+}  // namespace llama_ets

@@ -1,0 +1,29 @@
+/** How many threads a model decodes with. */
+import { describe, expect, test } from "vitest";
+import { addon } from "../../src/engine/local/native.js";
+import { chooseThreads } from "../../src/engine/local/threads.js";
+import { useModel } from "../fixtures/models.js";
+
+const model = useModel();
+
+describe("threads", () => {
+  test("are one for a small model", () => {
+    expect(model().threads).toBe(1);
+  });
+
+  test("are measured for a large one: at least one, at most all cores", async () => {
+    const loading = addon().loadModel({
+      path: model().path,
+      gpuLayers: 0,
+      cachesDiffusion: true,
+      onProgress: () => {},
+    });
+    const native = await loading.promise;
+    const { availableParallelism } = await import("node:os");
+    // The probe runs for real; only the size that asks for it is given.
+    const threads = await chooseThreads(native, { ...native.info(), parameters: 8e9 });
+    expect(threads).toBeGreaterThanOrEqual(1);
+    expect(threads).toBeLessThanOrEqual(availableParallelism());
+    native.close();
+  });
+});
