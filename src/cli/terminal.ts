@@ -1,4 +1,4 @@
-/** What is drawn on a terminal: a bar, a text that grows, and texts that may come from anywhere. */
+/** What is drawn on a terminal while a command works: a bar, and a text that grows. */
 import { SingleBar } from "cli-progress";
 
 /** The bar is shown once an operation has taken this long. */
@@ -78,12 +78,4 @@ function wrap(text: string, columns: number): string[] {
       characters.slice(i * width, (i + 1) * width).join(""),
     );
   });
-}
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const STEERING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
-
-/** The text without what would steer a terminal. */
-export function printable(text: string): string {
-  return text.replace(STEERING, "\ufffd");
 }

@@ -5,7 +5,7 @@ import type { ComparedMethod, Comparison, Pair } from "../../evaluate/compare/co
 import { PUBLISHED_SCOPE, type Published } from "../../evaluate/compare/published.js";
 import { counted, number, percent, pValue } from "../../report/format.js";
 import { points } from "../format.js";
-import { printable } from "../terminal.js";
+import { printable } from "../printable.js";
 
 export function formatComparison(comparison: Comparison): string {
   const { runs, items, methods, pairs, warnings } = comparison;

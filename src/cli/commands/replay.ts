@@ -4,7 +4,7 @@ import { percent, seconds } from "../../report/format.js";
 import { stepFacts } from "../../report/run/step-facts.js";
 import type { Branch, Story, StoryStep, Vote } from "../../report/run/story.js";
 import type { Trace } from "../../report/trace.js";
-import { printable } from "../terminal.js";
+import { printable } from "../printable.js";
 
 export function replayCommand(): Command {
   return new Command("replay")
