@@ -3,7 +3,8 @@ import { existsSync, openSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { bundledModels } from "../../src/engine/bundled-models.js";
 import { PROMPT } from "../fixtures/cli-ask.js";
-import { type CliOptions, cli, scratch, scratchFile } from "../fixtures/cli-process.js";
+import { expectError } from "../fixtures/cli-error.js";
+import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
 
 const gguf = readFileSync(bundledModels()[0]?.path ?? "");
 const noTemplate = Buffer.from(gguf);
@@ -22,20 +23,6 @@ const models = {
   noTemplate: scratchFile("no-template.gguf", noTemplate),
 };
 const reward = (name: string, source: string) => `module:${scratchFile(`${name}.mjs`, source)}`;
-
-/** The run fails as described: what it says goes to stderr, nothing to stdout. */
-async function expectError(
-  args: readonly string[],
-  expected: { code: string; exit: 1 | 2; says: RegExp | string },
-  options: CliOptions = {},
-): Promise<void> {
-  const { code, stdout, stderr } = await cli(args, options);
-  expect(stderr).toContain(`(${expected.code})`);
-  expect(stderr).toMatch(expected.says);
-  expect(stderr).not.toMatch(/^ +at /m);
-  expect(stdout).toBe("");
-  expect(code).toBe(expected.exit);
-}
 
 // None of these draws: two at once are safe.
 describe.concurrent("a model", () => {
@@ -69,90 +56,13 @@ test("a model without a chat template answers with --raw", async () => {
 });
 
 // None of these draws.
-describe.concurrent("an option", () => {
+describe.concurrent("an option that only a model can tell to be wrong", () => {
   test.each([
     ["-M 300 -I 2 --max-tokens 20", /301 texts .*\n.*candidates: 254 or steps: 1/],
-    ["-M 1.5", /`candidates` .*`1.5`/],
-    ["-M abc", /--candidates.*'abc'/],
-    ["-K 0", /`rollouts` .* integer from 1 .*`0`/],
-    ["-I 0", /`steps` .*`0`/],
-    ["--block-tokens 0", /`blockTokens` .*`0`/],
-    ["-B 0", /`blockTokens` .*`0`/],
-    ["--steps 2 --block-tokens 3", /`steps` or `blockTokens`, got both/],
-    ["--lambda 0", /`lambda` .* from 1e-100 to 1e\+100, got `0`/],
-    ["--lambda abc", /--lambda.*'abc'/],
-    ["--max-tokens 0", /`maxTokens` .*`0`/],
-    ["--top-k -1", /`topK` .*`-1`/],
-    ["--top-p 0", /`topP` .*`0`/],
-    ["--top-p 1.1", /`topP` .*`1.1`/],
-    ["--min-p 2", /`minP` .*`2`/],
-    ["--seed -1", /`seed` .*`-1`/],
-    ["--threads 0", /`threads` .*`0`/],
-    ["--threads many", /--threads.*'many'/],
-    ["--gpu-layers x", /--gpu-layers.*'x'/],
-    ["--gpu abacus", /`gpu` .*"abacus"/],
-    ["--finish soon", /`finish` .*"soon"/],
-    ["--task poetry", /`task` .*"mini-gsm".*"poetry"/],
-    ["--method magic", /`--method` .*"ets".*"magic"/],
-    ["--reward magic", /`--reward` .*"self-consistency".*"magic"/],
-    ["--budget-tokens 0", /`budget.tokens` .*`0`/],
-    ["--method ets-is --weights heavy", /`weights` .*"exact".*"heavy"/],
-    ["--method ets-is --mixture 2", /`mixture` .*`2`/],
-    ["--method ets-is --proposal-temperature 0", /`proposalSampling.temperature` .*`0`/],
-    ["--method ets-is --proposal-top-k 5", /unknown option '--proposal-top-k'/],
     ["--method ets-is -m mini-gsm-proposal", "Expected --proposal"],
-    ["--proposal mini-gsm-proposal", "--proposal needs --method ets-is"],
-    ["--unknown", /unknown option '--unknown'/],
-    ["--lamda 1", /unknown option '--lamda'\s.*\n.*Did you mean --lambda/],
-    ["--lambda", /--lambda.* argument missing/],
-    ["another prompt", /too many arguments/],
   ])("%s", async (flags, says) => {
     const args = ["ask", PROMPT, ...flags.split(" ")];
     await expectError(args, { code: "ERR_INVALID_OPTION", exit: 2, says });
-  });
-
-  test.each([
-    ["-M 0", /`candidates` .* integer from 1 .*`0`/],
-    ["--lambda -1", /`lambda` .* from 1e-100 to 1e\+100, got `-1`/],
-    ["--temperature -1", /`temperature` .*`-1`/],
-    ["--mixture 0.5", "`mixture` needs a `proposal`"],
-    ["--budget-ms 0", /`budget.ms` .*`0`/],
-  ])("%s is refused before a model is looked for", async (flags, says) => {
-    const args = ["ask", PROMPT, "-m", "missing.gguf", ...flags.split(" ")];
-    await expectError(args, { code: "ERR_INVALID_OPTION", exit: 2, says });
-  });
-
-  test.each([
-    ["sample,ets:lamda=0.5", /`lamda` .*\n.*`lambda`/],
-    ["ets:constructor=1", "`constructor`"],
-    ["ets:__proto__=1", "`__proto__`"],
-    ["ets:B=0", /`blockTokens` .*`0`/],
-    ["ets:B=16:I=2", /`steps` or `blockTokens`, got both/],
-    ["ets:M=many", /`candidates` .*"many"/],
-    ["ets:alpha=4", "`alpha`"],
-    ["ets:seed=4", /sets `seed` itself/],
-    ["ets:M", /M=4:K=2, got `M`/],
-    ["ets,ets", /`ets` twice/],
-    ["magic", /`method` .*"ets".*"magic"/],
-  ])("--methods %s is refused before a model is looked for", async (methods, says) => {
-    const out = `${scratch("refused")}/run`;
-    const args = ["eval", "mini-gsm", "-m", "missing.gguf", "--methods", methods, "--out", out];
-    await expectError(args, { code: "ERR_INVALID_OPTION", exit: 2, says });
-    expect(existsSync(out)).toBe(false);
-  });
-
-  test("an unknown command", async () => {
-    await expectError(["aks"], {
-      ...{ code: "ERR_INVALID_OPTION", exit: 2 },
-      says: /unknown command 'aks'.*\n.*Did you mean ask/,
-    });
-  });
-
-  test("doctor --gpu abacus", async () => {
-    await expectError(["doctor", "--gpu", "abacus"], {
-      ...{ code: "ERR_INVALID_OPTION", exit: 2 },
-      says: '"abacus"',
-    });
   });
 });
 

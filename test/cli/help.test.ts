@@ -1,0 +1,86 @@
+/** `--help`: what commands and methods take. */
+import { describe, expect, test } from "vitest";
+import { askCommand } from "../../src/cli/commands/ask.js";
+import type { OptionSpec } from "../../src/methods/option.js";
+import { GUIDANCE_OPTIONS } from "../../src/methods/options.js";
+import { METHOD_NAMES, METHODS, type MethodName } from "../../src/methods/registry.js";
+import { taskNames } from "../../src/tasks/index.js";
+import { VERSION } from "../../src/version.js";
+import { cli } from "../fixtures/cli-process.js";
+
+describe.concurrent("help", () => {
+  test.each([["--help"], ["-h"], ["help"]])("%s lists the commands", async (flag) => {
+    const { code, stdout, stderr } = await cli([flag]);
+    expect(code).toBe(0);
+    expect(stderr).toBe("");
+    for (const command of ["ask", "models", "doctor", "help", "compare", "report", "replay"]) {
+      expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
+    }
+  });
+
+  const flagsOf = (specs: Readonly<Record<string, OptionSpec>>) =>
+    Object.values(specs).flatMap(({ flags }) => flags.map(({ flags }) => flags));
+  const ownFlags = (name: MethodName) => [
+    ...flagsOf(METHODS[name].own),
+    ...(METHODS[name].proposal ? ["--proposal <model>", ...flagsOf(METHODS[name].proposal)] : []),
+  ];
+  const allOwn = [...new Set(METHOD_NAMES.flatMap(ownFlags))];
+  const listedIn = (help: string) =>
+    [...help.matchAll(/^ +(-.*?)(?: {2}|$)/gm)].map((row) => row[1] as string);
+
+  test("ask --help lists every common option, with what it takes, and names every method and task", async () => {
+    const { code, stdout } = await cli(["ask", "--help"]);
+    expect(code).toBe(0);
+    const options = askCommand().options.filter(({ flags }) => !allOwn.includes(flags));
+    expect(listedIn(stdout)).toEqual([...options.map(({ flags }) => flags), "-h, --help"]);
+    for (const option of options) expect(option.description).not.toBe("");
+    const flags = options.flatMap(({ short, long }) => [short, long]);
+    expect(flags).toEqual(
+      expect.arrayContaining([
+        ...["-m", "--model", "--method", "-M", "--candidates", "-K", "--rollouts", "-I", "--steps"],
+        ...["--block-tokens", "--lambda", "--max-tokens", "--temperature", "--top-k", "--top-p"],
+        ...["--min-p", "--reward", "--task", "--finish", "--stop", "--system", "--raw", "--seed"],
+        ...[
+          "--gpu",
+          "--engine",
+          "--threads",
+          "--budget-tokens",
+          "--budget-ms",
+          "--json",
+          "--quiet",
+          "--trace",
+        ],
+      ]),
+    );
+    for (const name of [...METHOD_NAMES, ...taskNames()]) expect(stdout).toContain(name);
+  });
+
+  test.each(METHOD_NAMES)(
+    "ask --method %s --help lists what it takes, and no other's",
+    async (name) => {
+      const { stdout } = await cli(["ask", "--method", name, "--help"]);
+      const listed = listedIn(stdout);
+      expect(listed.filter((flags) => allOwn.includes(flags)).sort()).toEqual(
+        ownFlags(name).sort(),
+      );
+      const { guidance } = METHODS[name];
+      for (const [option, { flags }] of Object.entries<OptionSpec>(GUIDANCE_OPTIONS)) {
+        const isTaken = (guidance as readonly string[]).includes(option);
+        for (const { flags: flag } of flags) expect(listed.includes(flag)).toBe(isTaken);
+      }
+      expect(listed.includes("--reward <reward>")).toBe(guidance.includes("reward"));
+      expect(listed).toContain("--max-tokens <n>");
+    },
+  );
+
+  test("without a command is shown on standard error, as bad usage", async () => {
+    const { code, stdout, stderr } = await cli([]);
+    expect(code).toBe(2);
+    expect(stdout).toBe("");
+    expect(stderr).toContain("Usage: llama-ets");
+  });
+
+  test("--version prints the package's version", async () => {
+    expect(await cli(["--version"])).toMatchObject({ code: 0, stdout: `${VERSION}\n`, stderr: "" });
+  });
+});
