@@ -1,15 +1,18 @@
 // A scheduler as JavaScript's objects use it: each job settles a promise.
 //
-// The life of an engine thread, in the order of its calls, and the thread of each:
-//   Start        JavaScript's  an object is opened: makes the thread, and what else could fail
-//   Add          JavaScript's  once for each object that uses the context
-//   Run, RunTask JavaScript's  posts a job; its object, and the event loop, are held until it
-//   settles begin        engine's      runs the job, or begins its task (steps)      engine's of a
-//   task, with those of other partitions end          engine's      takes the result, and hands it
-//   over settle       JavaScript's  resolves or rejects the promise Close        JavaScript's posts
-//   the last job of an object: it was closed, or collected unclosed (close)      engine's frees
-//   what the object had; after the last one the thread returns Retire       JavaScript's  as that
-//   job settles: joins the thread
+// The life of an engine thread, in the order of its calls, each with the thread that makes it:
+// - Start, JavaScript's: an object is opened. Makes the thread, and whatever else could fail.
+// - Add, JavaScript's: once for each object that uses the context.
+// - Run and RunTask, JavaScript's: post a job. Its object and the event loop are held until it
+// settles.
+// - begin, the engine's: runs the job, or begins its task.
+// - the task's steps, the engine's: side by side with those of other partitions.
+// - end, the engine's: takes the result and hands it over.
+// - settle, JavaScript's: resolves or rejects the promise.
+// - Close, JavaScript's: posts the last job of an object that was closed, or collected unclosed.
+// - Scheduler::Close, the engine's: frees what the object had. After the last one the thread
+// returns.
+// - Retire, JavaScript's: joins the thread, as that last job settles.
 // Where the environment ends first, OnEnvironmentEnd stops and joins the thread instead, before the
 // objects in it are finalized; where the process exits, which calls no hooks, Quit does.
 #pragma once

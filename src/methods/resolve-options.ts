@@ -94,7 +94,10 @@ export function checkOptions(method: MethodFacts, options: GivenOptions): void {
   checkNames(method, options);
   if (options.preset !== undefined) checkPreset(options.preset);
   optional(checkModel, "proposal", options.proposal);
-  const isDiffusion = options.diffusion !== undefined;
+  // What only a diffusion model can be asked for is refused later, where the model is another.
+  const { diffusion, proposalDiffusion, ratio = "exact" } = options;
+  const isDiffusion =
+    diffusion !== undefined || proposalDiffusion !== undefined || ratio !== "exact";
   resolve(method, options, { room: 2 ** 24, vocabSize: 2 ** 31 - 1, isDiffusion });
 }
 

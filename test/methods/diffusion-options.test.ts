@@ -10,7 +10,11 @@ import { checkOptions, resolveOptions } from "../../src/methods/resolve-options.
 import { settingsOf as recordOf, type Settings } from "../../src/methods/settings.js";
 
 const model = (isDiffusion: boolean, contextLength = 4096) =>
-  ({ info: { isDiffusion, contextLength, vocabSize: 896 } }) as unknown as Model;
+  ({
+    info: { isDiffusion, contextLength, vocabSize: 896 },
+    matchTokenizer: () => 896,
+    async [Symbol.asyncDispose]() {},
+  }) as unknown as Model;
 
 const settingsOf = (options: MethodOptions, contextLength?: number): Settings =>
   recordOf(resolveOptions(METHODS.ets, options, model(true, contextLength), 40));
@@ -113,6 +117,19 @@ describe("refuses", () => {
   test("a schedule for a model that has none", () => {
     const check = () => resolveOptions(METHODS.ets, { diffusion: {} }, model(false), 40);
     expect(check).toThrow(/for diffusion models/);
+  });
+});
+
+describe("before a model is loaded", () => {
+  test.each<MethodOptions>([
+    { ratio: "approximate" },
+    { ratio: "one-pass" },
+    { proposalDiffusion: { cache: "none" } },
+  ])("%j may be for a diffusion model", (options) => {
+    checkOptions(METHODS["ets-is"], options);
+    const check = () =>
+      resolveOptions(METHODS["ets-is"], { ...options, proposal: model(false) }, model(false), 40);
+    expect(check).toThrow(/is for diffusion models/);
   });
 });
 
