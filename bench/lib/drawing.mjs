@@ -39,12 +39,20 @@ export async function drawTexts(model, context, parents, { count = 1, length, ke
   const continuations = await context.generate({
     draws: parents.flatMap((parent, p) =>
       Array.from({ length: count }, (_, i) => ({
-        ...{ parent, stream: [p, i, 0], position: 0, maxTokens: length, keep, tail: "" },
+        ...{
+          parent,
+          stream: [p, i, 0],
+          position: 0,
+          maxTokens: length,
+          keep,
+          text: new Int32Array(),
+        },
       })),
     ),
     sampling: sampling(model),
     key: [seed, 0],
     stopStrings: [],
+    stopTokens: new Int32Array(),
     answerEnd: null,
     maxTotalTokens: Number.MAX_SAFE_INTEGER,
     sharePrefixes: false, // the same work whatever is drawn

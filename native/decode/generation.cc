@@ -32,7 +32,8 @@ Generation::Generation(Session* session, std::vector<Draw> draws, GenerationOpti
       draws_(std::move(draws)),
       options_(std::move(options)),
       token_draws_(session, options_.sampling, options_.reference, options_.metrics),
-      text_end_(session->vocab(), options_.stop_strings, options_.answer_end),
+      text_end_(session->vocab(), options_.stop_strings, options_.stop_tokens,
+                options_.answer_end),
       results_(draws_.size()),
       waiting_(draws_.size()) {
   std::iota(waiting_.begin(), waiting_.end(), size_t{0});
@@ -144,11 +145,11 @@ void Generation::AdmitFrom(size_t first) {
 Generation::Branch& Generation::BranchOf(const Draw& draw, size_t first) {
   for (size_t i = first; options_.share_prefixes && i < branches_.size(); ++i) {
     const Draw& other = draws_[branches_[i].members.front().draw];
-    if (other.parent == draw.parent && other.tail == draw.tail) return branches_[i];
+    if (other.parent == draw.parent && other.text == draw.text) return branches_[i];
   }
   session_->Logits(draw.parent);  // are there
   branches_.push_back(
-      {session_->ForkSlot(session_->Get(draw.parent)), text_end_.TailOf(draw.tail), {}});
+      {session_->ForkSlot(session_->Get(draw.parent)), text_end_.TailOf(draw.text), {}});
   return branches_.back();
 }
 

@@ -35,7 +35,7 @@ struct Draw {
   int32_t max_tokens;
   bool keep;         // leave a sequence that can be continued, unless the text ended
   bool keep_ended;   // leave that of a text that ended too; it lacks the last token, and logits
-  std::string tail;  // the end of the text so far, as TextEnd::TailOf takes it
+  std::vector<llama_token> text;  // what the text has so far
 };
 
 struct GenerationOptions {
@@ -44,6 +44,7 @@ struct GenerationOptions {
   Metrics metrics;
   PhiloxKey key;
   std::vector<std::string> stop_strings;
+  std::vector<llama_token> stop_tokens;
   std::optional<AnswerEnd> answer_end;  // continuations end once they have answered
   int64_t max_total_tokens;             // over all continuations
   bool share_prefixes;                  // decode what continuations have in common once

@@ -2,20 +2,11 @@
 
 #include <algorithm>
 
+#include "decode/token_text.h"
 #include "files/engine.h"
 
 namespace llama_ets {
 namespace {
-
-// The text of a token as it would appear in output; control tokens have none.
-std::string PieceOf(const llama_vocab* vocab, llama_token token) {
-  char buffer[256];
-  int32_t size = Engine().llama_token_to_piece(vocab, token, buffer, sizeof buffer, 0, false);
-  if (size >= 0) return std::string(buffer, size);
-  std::string large(-size, '\0');
-  size = Engine().llama_token_to_piece(vocab, token, large.data(), -size, 0, false);
-  return size >= 0 ? large.substr(0, size) : std::string();
-}
 
 // Leaves what a string of `size` bytes may have begun in.
 void CutTo(size_t size, std::string* tail) {
@@ -25,22 +16,31 @@ void CutTo(size_t size, std::string* tail) {
 }  // namespace
 
 TextEnd::TextEnd(const llama_vocab* vocab, const std::vector<std::string>& stop_strings,
+                 const std::vector<llama_token>& stop_tokens,
                  const std::optional<AnswerEnd>& answer_end)
-    : vocab_(vocab), stop_strings_(stop_strings), answer_end_(answer_end) {
+    : vocab_(vocab),
+      stop_strings_(stop_strings),
+      stop_tokens_(stop_tokens),
+      answer_end_(answer_end) {
   for (const std::string& stop : stop_strings) longest_stop_ = std::max(longest_stop_, stop.size());
 }
 
-TextTail TextEnd::TailOf(const std::string& end) const {
+TextTail TextEnd::TailOf(const std::vector<llama_token>& tokens) const {
   TextTail tail;
-  EndsWithStopString(end, &tail.stop);
-  EndsAnswer(end, &tail);
+  if (!IsBoundByText()) return tail;
+  const std::string text = TextOf(vocab_, tokens);
+  EndsWithStopString(text, &tail.stop);
+  EndsAnswer(text, &tail);
   return tail;
 }
 
 Finish TextEnd::FinishWith(llama_token token, TextTail* tail) const {
   if (Engine().llama_vocab_is_eog(vocab_, token)) return Finish::kEnd;
-  if (longest_stop_ == 0 && !answer_end_) return Finish::kBudget;
-  const std::string piece = PieceOf(vocab_, token);
+  if (std::find(stop_tokens_.begin(), stop_tokens_.end(), token) != stop_tokens_.end()) {
+    return Finish::kStop;
+  }
+  if (!IsBoundByText()) return Finish::kBudget;
+  const std::string piece = TextOf(vocab_, token);
   if (EndsWithStopString(piece, &tail->stop)) return Finish::kStop;
   return EndsAnswer(piece, tail) ? Finish::kAnswered : Finish::kBudget;
 }

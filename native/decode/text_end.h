@@ -1,4 +1,5 @@
-// Where a text ends: at an end-of-generation token or a stop string, or once its answer has ended.
+// Where a text ends: at an end-of-generation token, a stop token or a stop string, or once its answer
+// has ended. Strings are found in the bytes of the text, whatever tokens they came in.
 #pragma once
 
 #include <llama.h>
@@ -30,22 +31,23 @@ class TextEnd {
  public:
   // What is given outlives it. Without an `answer_end` no text is answered.
   TextEnd(const llama_vocab* vocab, const std::vector<std::string>& stop_strings,
-          const std::optional<AnswerEnd>& answer_end);
+          const std::vector<llama_token>& stop_tokens, const std::optional<AnswerEnd>& answer_end);
 
-  // The tail of a text that goes on. `end` reaches back to the mark, or as far as the mark or a
-  // stop string may have begun.
-  TextTail TailOf(const std::string& end) const;
+  // The tail of a text that goes on, from all its tokens.
+  TextTail TailOf(const std::vector<llama_token>& tokens) const;
 
   // How a text ends with the token: kEnd, kStop, kAnswered, or kBudget when it goes on. `tail`
   // grows by the token.
   Finish FinishWith(llama_token token, TextTail* tail) const;
 
  private:
+  bool IsBoundByText() const { return longest_stop_ > 0 || answer_end_; }
   bool EndsWithStopString(const std::string& piece, std::string* tail) const;
   bool EndsAnswer(const std::string& piece, TextTail* tail) const;
 
   const llama_vocab* vocab_;
   const std::vector<std::string>& stop_strings_;
+  const std::vector<llama_token>& stop_tokens_;
   const std::optional<AnswerEnd>& answer_end_;
   size_t longest_stop_ = 0;
 };

@@ -33,7 +33,7 @@ namespace llama_ets {
   X(llama_vocab_get_text) X(llama_vocab_is_eog)                                         \
   X(llama_vocab_bos) X(llama_vocab_eos) X(llama_vocab_eot) X(llama_vocab_pad)           \
   X(llama_vocab_mask) X(llama_vocab_get_add_bos) X(llama_vocab_get_add_eos)             \
-  X(llama_tokenize) X(llama_token_to_piece) X(llama_detokenize)                         \
+  X(llama_tokenize) X(llama_token_to_piece)                                             \
   X(llama_model_meta_val_str) X(llama_model_load_from_file_ptr)                         \
   X(llama_state_seq_get_size) X(llama_state_seq_get_data) X(llama_state_seq_set_data)
 

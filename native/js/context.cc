@@ -159,15 +159,15 @@ Napi::Value Context::Logits(const Napi::CallbackInfo& info) {
   });
 }
 
-// generate({ draws: [{ parent, stream: [3], position, maxTokens, keep, keepEnded, tail }],
-//   sampling, reference, metrics, key: [2], stopStrings, answerEnd, maxTotalTokens,
+// generate({ draws: [{ parent, stream: [3], position, maxTokens, keep, keepEnded, text }],
+//   sampling, reference, metrics, key: [2], stopStrings, stopTokens, answerEnd, maxTotalTokens,
 //   sharePrefixes, timeLimitMs })
 //   -> continuations
 Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     host_.RequireOpen();
     const Napi::Object request = ReadObject(info[0], "request");
-    const std::vector<Draw> draws = ReadDraws(request.Get("draws"));
+    const std::vector<Draw> draws = ReadDraws(request.Get("draws"), vocab_size_);
     const GenerationOptions options = ReadGenerationOptions(request, vocab_size_);
     return host_.RunTask<std::vector<Continuation>, Generation>(
         info.Env(),

@@ -32,7 +32,7 @@ std::vector<llama_token> ReadSomeTokens(Napi::Value value, int32_t vocab_size) {
   return tokens;
 }
 
-Draw ReadDraw(Napi::Object object) {
+Draw ReadDraw(Napi::Object object, int32_t vocab_size) {
   Draw draw;
   draw.parent = ReadHandle(object.Get("parent"));
   draw.stream = ReadWords<3>(object.Get("stream"), "stream");
@@ -42,7 +42,7 @@ Draw ReadDraw(Napi::Object object) {
       static_cast<int32_t>(ReadInteger(object.Get("maxTokens"), "maxTokens", 1, 1 << 30));
   draw.keep = ReadBoolean(object.Get("keep"), "keep");
   draw.keep_ended = ReadBoolean(object.Get("keepEnded"), "keepEnded");
-  draw.tail = ReadString(object.Get("tail"), "tail");
+  draw.text = ReadTokens(object.Get("text"), "text", vocab_size);
   return draw;
 }
 
@@ -163,8 +163,9 @@ std::vector<ClassificationRequest> ReadClassificationRequests(Napi::Value value,
   });
 }
 
-std::vector<Draw> ReadDraws(Napi::Value value) {
-  return ReadRequests<Draw>(value, "draws", ReadDraw);
+std::vector<Draw> ReadDraws(Napi::Value value, int32_t vocab_size) {
+  return ReadRequests<Draw>(value, "draws",
+                            [&](Napi::Object object) { return ReadDraw(object, vocab_size); });
 }
 
 GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size) {
@@ -182,6 +183,7 @@ GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size)
       throw EngineError("ERR_INVALID_ARGUMENT", "Expected `stopStrings` to hold no empty string");
     }
   }
+  options.stop_tokens = ReadTokens(object.Get("stopTokens"), "stopTokens", vocab_size);
   options.answer_end = ReadAnswerEnd(object.Get("answerEnd"));
   options.max_total_tokens =
       ReadInteger(object.Get("maxTotalTokens"), "maxTotalTokens", 1, kMaxHandle);

@@ -37,7 +37,7 @@ std::vector<ScoreRequest> ReadScoreRequests(Napi::Value value, int32_t vocab_siz
 std::vector<ExpandRequest> ReadExpandRequests(Napi::Value value, int32_t vocab_size);
 std::vector<ClassificationRequest> ReadClassificationRequests(Napi::Value value,
                                                               int32_t vocab_size);
-std::vector<Draw> ReadDraws(Napi::Value value);
+std::vector<Draw> ReadDraws(Napi::Value value, int32_t vocab_size);
 GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size);
 
 Napi::Value ToJs(Napi::Env env, const std::vector<Continuation>& continuations);

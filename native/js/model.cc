@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "decode/token_text.h"
 #include "files/engine.h"
 #include "files/engine_error.h"
 #include "files/renamed_model.h"
@@ -52,6 +53,7 @@ Napi::Function Model::Define(Napi::Env env) {
       {InstanceMethod<&Model::Info>("info"), InstanceMethod<&Model::Metadata>("metadata"),
        InstanceMethod<&Model::Tokenize>("tokenize"),
        InstanceMethod<&Model::Detokenize>("detokenize"),
+       InstanceMethod<&Model::SpecialTokens>("specialTokens"),
        InstanceMethod<&Model::TokenText>("tokenText"),
        InstanceMethod<&Model::FirstTokenDifference>("firstTokenDifference"),
        InstanceMethod<&Model::IsEndToken>("isEndToken"), InstanceMethod<&Model::Close>("close")});
@@ -188,17 +190,36 @@ Napi::Value Model::Tokenize(const Napi::CallbackInfo& info) {
   });
 }
 
+// detokenize(tokens, special) -> the bytes of the tokens' text
 Napi::Value Model::Detokenize(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guarded(env, [&]() -> Napi::Value {
     const std::vector<llama_token> tokens = ReadTokens(info[0], "tokens", vocab_size());
     const bool special = ReadBoolean(info[1], "special");
-    if (tokens.empty()) return Napi::String::New(env, "");
-    const std::string text = FillString([&](char* buffer, int32_t size) {
-      return Engine().llama_detokenize(vocab(), tokens.data(), static_cast<int32_t>(tokens.size()),
-                                       buffer, size, false, special);
-    });
-    return Napi::String::New(env, text);
+    const std::string text = TextOf(vocab(), tokens, special);
+    return Napi::Buffer<char>::Copy(env, text.data(), text.size());
+  });
+}
+
+// specialTokens() -> [{ token, text, stripsLeft, stripsRight }], those that stand for no text, and
+// whether they swallow white space beside them
+Napi::Value Model::SpecialTokens(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Guarded(env, [&]() -> Napi::Value {
+    constexpr int kSpecial = LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN;
+    Napi::Array result = Napi::Array::New(env);
+    for (llama_token token = 0; token < vocab_size(); ++token) {
+      const int attributes = Engine().llama_vocab_get_attr(vocab(), token);
+      if ((attributes & kSpecial) == 0) continue;
+      const Napi::HandleScope scope(env);
+      Napi::Object object = Napi::Object::New(env);
+      object["token"] = token;
+      object["text"] = Engine().llama_vocab_get_text(vocab(), token);
+      object["stripsLeft"] = (attributes & LLAMA_TOKEN_ATTR_LSTRIP) != 0;
+      object["stripsRight"] = (attributes & LLAMA_TOKEN_ATTR_RSTRIP) != 0;
+      result[result.Length()] = object;
+    }
+    return result;
   });
 }
 

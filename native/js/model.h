@@ -41,6 +41,7 @@ class Model : public Napi::ObjectWrap<Model> {
   Napi::Value Metadata(const Napi::CallbackInfo& info);
   Napi::Value Tokenize(const Napi::CallbackInfo& info);
   Napi::Value Detokenize(const Napi::CallbackInfo& info);
+  Napi::Value SpecialTokens(const Napi::CallbackInfo& info);
   Napi::Value TokenText(const Napi::CallbackInfo& info);
   Napi::Value FirstTokenDifference(const Napi::CallbackInfo& info);
   Napi::Value IsEndToken(const Napi::CallbackInfo& info);

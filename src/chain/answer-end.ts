@@ -18,15 +18,3 @@ export function answeredPart(text: string, { mark, end }: AnswerEnd): string | n
   const at = marked < 0 ? -1 : text.indexOf(end, marked + mark.length);
   return at < 0 ? null : text.slice(0, at + end.length);
 }
-
-/**
- * What of an unfinished text tells where it ends: back to the answer's mark, or as far as a mark or
- * a stop string may have begun.
- */
-export function tailOf(text: string, stop: readonly string[], answerEnd: AnswerEnd | null): string {
-  const strings = answerEnd === null ? stop : [...stop, answerEnd.mark];
-  const longest = Math.max(1, ...strings.map((s) => s.length));
-  const begun = Math.max(0, text.length - longest);
-  const marked = answerEnd === null ? -1 : text.indexOf(answerEnd.mark);
-  return text.slice(marked < 0 ? begun : Math.min(marked, begun));
-}

@@ -4,6 +4,7 @@ import type { Model } from "../engine/engine.js";
 import type { FinishReason, Text } from "./chain.js";
 import type { DenoisingOptions } from "./chain-options.js";
 import { blockSteps } from "./denoising.js";
+import { StopStrings } from "./stop-strings.js";
 
 /** A partly unmasked text, or a finished one. */
 export interface DiffusionState extends Text {
@@ -35,11 +36,13 @@ export class DiffusionTexts {
   readonly #model: Model;
   readonly #maskToken: number;
   readonly #options: DenoisingOptions;
+  readonly #stops: StopStrings;
 
   constructor(model: Model, maskToken: number, options: DenoisingOptions) {
     this.#model = model;
     this.#maskToken = maskToken;
     this.#options = options;
+    this.#stops = new StopStrings(model, options.policy.stop);
   }
 
   /** A text of masks alone. */
@@ -89,10 +92,14 @@ export class DiffusionTexts {
     for (let from = 0; from < canvas.length; ) {
       const mask = canvas.indexOf(this.#maskToken, from);
       const to = mask < 0 ? canvas.length : mask;
-      text += this.#model.detokenize(canvas.subarray(from, to)) + (mask < 0 ? "" : MASKED);
+      text += this.#textOf(canvas.subarray(from, to)) + (mask < 0 ? "" : MASKED);
       from = to + 1;
     }
     return text;
+  }
+
+  #textOf(tokens: Int32Array): string {
+    return this.#model.detokenize(tokens, { continues: true });
   }
 
   #toState({ isWhole, ...drawn }: Canvas): DiffusionState {
@@ -114,11 +121,8 @@ export class DiffusionTexts {
     const mask = canvas.indexOf(this.#maskToken);
     const end = isWhole ? canvas.findIndex(isLast) : -1;
     const tokens = canvas.subarray(0, end >= 0 ? end + 1 : mask >= 0 ? mask : canvas.length);
-    const text = this.#model.detokenize(tokens);
-    const cuts = this.#options.policy.stop.map((s) => text.indexOf(s)).filter((at) => at >= 0);
-    if (cuts.length > 0) {
-      return { tokens, text: text.slice(0, Math.min(...cuts)), finishReason: "stop" as const };
-    }
+    const { text, isStopped } = this.#stops.cut(tokens);
+    if (isStopped) return { tokens, text, finishReason: "stop" as const };
     const finishReason: FinishReason | null = !isWhole ? null : end >= 0 ? "end" : "length";
     return { tokens, text, finishReason };
   }

@@ -3,12 +3,13 @@
 import type { Model } from "../engine/engine.js";
 import type { Sampling } from "../engine/sampling.js";
 import type { Expansion, RandomStream, Scores, Sequence, Sequences } from "../engine/sequences.js";
-import { type AnswerEnd, answeredPart, tailOf } from "./answer-end.js";
+import { type AnswerEnd, answeredPart } from "./answer-end.js";
 import { groupsOf, type Reading, toBatches } from "./batches.js";
 import type { NextToken, RedrawnState, Rollout, Text, Usage } from "./chain.js";
 import type { ChainOptions } from "./chain-options.js";
 import { randomKey } from "./random-streams.js";
 import { RunLimits } from "./run-limits.js";
+import { StopStrings } from "./stop-strings.js";
 import { type DrawnText, TextWriter } from "./text-writer.js";
 import { appendValues, unknownValues } from "./token-values.js";
 
@@ -28,12 +29,15 @@ interface DrawRequest extends Prefix {
   keepEnded?: boolean;
 }
 
+const NOTHING = new Int32Array();
+
 /** What the context counts. */
 type Counted = Omit<Usage, "passes" | "ms">;
 
 export class TextGenerator implements AsyncDisposable {
   readonly #model: Model;
   readonly #options: ChainOptions;
+  readonly #stops: StopStrings;
   readonly #writer: TextWriter;
   readonly #started = performance.now();
   readonly #before: Counted;
@@ -47,7 +51,8 @@ export class TextGenerator implements AsyncDisposable {
     this.context = context;
     this.#before = before;
     this.#options = options;
-    this.#writer = new TextWriter(model, options);
+    this.#stops = new StopStrings(model, options.policy.stop);
+    this.#writer = new TextWriter(model, this.#stops, options.limits.maxTokens, options.metrics);
     this.#limits = new RunLimits(context, { ...options.limits, onProgress: options.onProgress });
   }
 
@@ -90,7 +95,9 @@ export class TextGenerator implements AsyncDisposable {
     { power = 1, answerEnd = null }: { power?: number; answerEnd?: AnswerEnd | null } = {},
   ): Promise<DrawnText[]> {
     const { policy, guidance, metrics } = this.#options;
-    const { sampling, stop, seed } = policy;
+    const { sampling, seed } = policy;
+    const { strings, tokens: stopTokens } = this.#stops;
+    const isBound = strings.length > 0 || answerEnd !== null;
     if (requests.length === 0) return [];
     if (this.#limits.isCutOff()) return requests.map(({ text }) => ({ ...text, sequence: null }));
     const continuations = await this.#limits.watch(() =>
@@ -99,14 +106,15 @@ export class TextGenerator implements AsyncDisposable {
           ...draw,
           parent: sequence,
           position: text.tokens.length,
-          tail: tailOf(text.text, stop, answerEnd),
+          text: isBound ? Int32Array.from(text.tokens) : NOTHING,
         })),
         ...(power === 1
           ? { sampling }
           : { sampling: toPower(sampling, power), reference: sampling }),
         metrics,
         key: randomKey(seed),
-        stopStrings: [...stop],
+        stopStrings: strings,
+        stopTokens,
         answerEnd,
         sharePrefixes: guidance.sharePrefixes,
         ...this.#limits.left,

@@ -1,9 +1,9 @@
 /** Texts from tokens: what is shown of them, and where they end. */
 
 import type { Model } from "../engine/engine.js";
-import type { Continuation, Sequence } from "../engine/sequences.js";
+import type { Continuation, Sequence, TokenMetric } from "../engine/sequences.js";
 import type { FinishReason, NextToken, RedrawnState, Text } from "./chain.js";
-import type { ChainOptions } from "./chain-options.js";
+import type { StopStrings } from "./stop-strings.js";
 import { appendValues } from "./token-values.js";
 
 /** A text with the sequence that holds it; null once it has ended, or when it was not kept. */
@@ -15,11 +15,20 @@ export interface DrawnText extends Text {
 
 export class TextWriter {
   readonly #model: Model;
-  readonly #options: ChainOptions;
+  readonly #stops: StopStrings;
+  readonly #maxTokens: number;
+  readonly #metrics: readonly TokenMetric[];
 
-  constructor(model: Model, options: ChainOptions) {
+  constructor(
+    model: Model,
+    stops: StopStrings,
+    maxTokens: number,
+    metrics: readonly TokenMetric[],
+  ) {
     this.#model = model;
-    this.#options = options;
+    this.#stops = stops;
+    this.#maxTokens = maxTokens;
+    this.#metrics = metrics;
   }
 
   /** The text with what was drawn after it. */
@@ -27,41 +36,32 @@ export class TextWriter {
     const { finish, logProbs: drawn, referenceLogProbs } = continuation;
     const tokens = [...text.tokens, ...continuation.tokens];
     const logProbs = referenceLogProbs.length > 0 ? referenceLogProbs : drawn;
-    const whole = this.textOf(tokens);
     return {
       tokens,
-      ...appendValues(text, { ...continuation, logProbs }, this.#options.metrics),
+      ...appendValues(text, { ...continuation, logProbs }, this.#metrics),
       ...(text.drawnLogProbs && { drawnLogProbs: [...text.drawnLogProbs, ...drawn] }),
-      text: finish === "stop" ? this.#cutAtStop(whole) : whole,
-      finishReason: finishReasonOf(continuation, tokens.length >= this.#options.limits.maxTokens),
+      text: finish === "stop" ? this.#stops.cut(tokens).text : this.textOf(tokens),
+      finishReason: finishReasonOf(continuation, tokens.length >= this.#maxTokens),
       sequence: continuation.sequence,
     };
   }
 
   /** The text with one token more, which may end it. */
   append(text: Text, { token, logProb }: NextToken): Text {
-    const { stop } = this.#options.policy;
     const tokens = [...text.tokens, token];
-    const whole = this.textOf(tokens);
     const isEnd = this.#model.isEndToken(token);
-    const isStop = !isEnd && stop.some((s) => whole.includes(s));
-    const isFull = tokens.length >= this.#options.limits.maxTokens;
-    const finishReason = isEnd ? "end" : isStop ? "stop" : isFull ? "length" : null;
+    const cut = isEnd ? { text: this.textOf(tokens), isStopped: false } : this.#stops.cut(tokens);
+    const isFull = tokens.length >= this.#maxTokens;
     return {
       tokens,
       logProbs: [...text.logProbs, logProb],
-      text: isStop ? this.#cutAtStop(whole) : whole,
-      finishReason,
+      text: cut.text,
+      finishReason: isEnd ? "end" : cut.isStopped ? "stop" : isFull ? "length" : null,
     };
   }
 
   textOf(tokens: readonly number[]): string {
-    return this.#model.detokenize(Int32Array.from(tokens));
-  }
-
-  #cutAtStop(text: string): string {
-    const cuts = this.#options.policy.stop.map((s) => text.indexOf(s)).filter((at) => at >= 0);
-    return cuts.length > 0 ? text.slice(0, Math.min(...cuts)) : text;
+    return this.#model.detokenize(Int32Array.from(tokens), { continues: true });
   }
 }
 

@@ -1,69 +1,129 @@
 /**
  * Special tokens that a chat message spells out: text like any other, or whoever writes a message
  * could end it and speak for another role.
+ *
+ * Marks in the messages tell the template's special tokens from those in messages. A template may
+ * cut a message, marks and all, wherever it likes. So each special text has an opening and a closing
+ * mark of its own: what stands between them, or beside one of them, came with a message, and a mark
+ * beside any other text means nothing.
  */
 import { LlamaEtsError } from "./errors.js";
+import { type Occurrence, SpecialText } from "./special-text.js";
 import type { Vocabulary } from "./vocabulary.js";
 
-/** A plane of Unicode for private use: one of its characters stands in no message. */
-const FIRST_MARK = 0xf0000;
-const MARKS = 0xfffe;
+/** Planes of Unicode for private use, without their last two places, which are no characters. */
+const PLANES = [0xf0000, 0x100000];
+const PLANE_SIZE = 0xfffe;
+
+/** The marks around one special text. */
+interface Marks {
+  open: string;
+  close: string;
+}
+
+/** A text in which special tokens of messages were found: those that are not the template's. */
+interface Read {
+  text: string;
+  occurrences: (Occurrence & { isLiteral: boolean })[];
+}
 
 /** Marks what has to be read as plain text, and reads texts with such marks. */
 export class LiteralText {
-  readonly #vocabulary: Vocabulary;
-  readonly #mark: string;
+  readonly #specials: SpecialText;
+  readonly #unused: Iterator<string>;
+  /** By special text; the marks of "" stand where a message's end may become one. */
+  readonly #marks = new Map<string, Marks>();
 
   /** For messages with these contents. */
   constructor(vocabulary: Vocabulary, contents: readonly string[]) {
-    this.#vocabulary = vocabulary;
-    this.#mark = findMark(contents);
+    this.#specials = new SpecialText(vocabulary);
+    this.#unused = unusedCharacters(contents);
   }
 
-  /** The content with a mark before and after each special token. */
+  /** Whether anything was marked. */
+  get hasMarks(): boolean {
+    return this.#marks.size > 0;
+  }
+
+  /** The content with marks around each special token's text. */
   protect(content: string): string {
-    const specials = this.#specialsIn(content);
-    if (specials.length === 0) return content;
-    // The longest first: one may hold another.
-    const pattern = specials.sort((a, b) => b.length - a.length).map(escapeRegExp);
-    return content.replace(
-      new RegExp(pattern.join("|"), "g"),
-      (special) => `${this.#mark}${special}${this.#mark}`,
+    let marked = "";
+    let from = 0;
+    for (const { start, end, special } of this.#specials.find(content)) {
+      const { open, close } = this.#marksOf(special.text);
+      marked += `${content.slice(from, start)}${open}${special.text}${close}`;
+      from = end;
+    }
+    marked += content.slice(from);
+    const { before, behind } = this.#specials.mayJoin(content);
+    if (before) marked = this.#marksOf("").open + marked;
+    return behind ? marked + this.#marksOf("").close : marked;
+  }
+
+  /**
+   * The tokens of a rendered text with marks, and the text without them.
+   *
+   * @param plain the same, rendered without marks: white space beside a mark may have stayed there
+   *   that a template takes away
+   */
+  read(marked: string, plain = this.#strip(marked).text): { tokens: Int32Array; text: string } {
+    const { text, occurrences } = this.#strip(marked);
+    const found = this.#specials.find(plain);
+    const isSame =
+      found.length === occurrences.length &&
+      found.every(({ special }, i) => special === occurrences[i]?.special);
+    const [shown, specials] = isSame ? [plain, found] : [text, occurrences];
+    const own = specials.filter((_, i) => occurrences[i]?.isLiteral === false);
+    return { tokens: Int32Array.from(this.#specials.read(shown, own)), text: shown };
+  }
+
+  #marksOf(special: string): Marks {
+    const known = this.#marks.get(special);
+    if (known !== undefined) return known;
+    const marks = { open: this.#nextMark(), close: this.#nextMark() };
+    this.#marks.set(special, marks);
+    return marks;
+  }
+
+  #nextMark(): string {
+    const { done, value } = this.#unused.next();
+    if (done !== true) return value;
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      "The prompt uses all of Unicode's private planes",
     );
   }
 
-  /** The tokens of a text with marks, and the text without them. */
-  read(marked: string): { tokens: Int32Array; text: string } {
-    const pieces = marked.split(this.#mark);
-    const tokens = pieces.flatMap((piece, i) =>
-      piece === "" ? [] : [...this.#tokenize(piece, i % 2 === 0)],
-    );
-    return { tokens: Int32Array.from(tokens), text: pieces.join("") };
-  }
-
-  /** Texts of the special tokens that the tokenizer would see in a content. */
-  #specialsIn(content: string): string[] {
-    const plain = new Set(this.#tokenize(content, false));
-    const texts = [...new Set(this.#tokenize(content, true))]
-      .filter((token) => !plain.has(token))
-      .map((token) => this.#vocabulary.tokenText(token));
-    return texts.filter((text) => text !== "" && content.includes(text));
-  }
-
-  #tokenize(text: string, special: boolean): Int32Array {
-    return this.#vocabulary.tokenize(text, { special });
+  /** Takes the marks out. */
+  #strip(marked: string): Read {
+    const all = new Set([...this.#marks.values()].flatMap(({ open, close }) => [open, close]));
+    /** The marks that stood at each place of the text. */
+    const places = new Map<number, string[]>();
+    let text = "";
+    for (const character of marked) {
+      if (all.has(character))
+        places.set(text.length, [...(places.get(text.length) ?? []), character]);
+      else text += character;
+    }
+    const isMarked = (at: number, mark: string | undefined) =>
+      mark !== undefined && places.get(at)?.includes(mark) === true;
+    const marks = [...places.keys()];
+    const occurrences = this.#specials.find(text).map((one) => {
+      const own = this.#marks.get(one.special.text);
+      const isBeside = isMarked(one.start, own?.open) || isMarked(one.end, own?.close);
+      const isBroken = marks.some((at) => one.start < at && at < one.end);
+      return { ...one, isLiteral: isBeside || isBroken };
+    });
+    return { text, occurrences };
   }
 }
 
-function findMark(contents: readonly string[]): string {
+function* unusedCharacters(contents: readonly string[]): Generator<string> {
   const used = new Set(contents.flatMap((text) => [...text]));
-  for (let i = 0; i < MARKS; i++) {
-    const mark = String.fromCodePoint(FIRST_MARK + i);
-    if (!used.has(mark)) return mark;
+  for (const plane of PLANES) {
+    for (let i = 0; i < PLANE_SIZE; i++) {
+      const character = String.fromCodePoint(plane + i);
+      if (!used.has(character)) yield character;
+    }
   }
-  throw new LlamaEtsError("ERR_INVALID_OPTION", "The prompt uses all of Unicode's plane 15");
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }

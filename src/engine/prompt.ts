@@ -43,18 +43,38 @@ export async function encodePrompt(
       "Expected `prompt` to be a string, chat messages or token ids",
     );
   }
+  checkRaw(options);
   if (isTokens(prompt)) {
     return { tokens: checkTokens("prompt", prompt, info.vocabSize), text: "" };
   }
   const { tokens: body, text } =
-    options.raw === true && typeof prompt === "string"
-      ? { tokens: vocabulary.tokenize(prompt, { special: true }), text: prompt }
+    options.raw === true
+      ? encodeRaw(vocabulary, prompt)
       : await encodeChat(vocabulary, toMessages(prompt, options), options.thinking ?? false);
   if (body.length === 0) refuseEmpty();
   // Most templates write the BOS themselves.
   const addsBos = info.addBos && info.bos !== null && body[0] !== info.bos;
   const tokens = addsBos ? Int32Array.of(info.bos as number, ...body) : body;
   return { tokens, text };
+}
+
+function encodeRaw(vocabulary: Vocabulary, prompt: string | readonly ChatMessage[]): EncodedPrompt {
+  if (typeof prompt === "string") {
+    return { tokens: vocabulary.tokenize(prompt, { special: true }), text: prompt };
+  }
+  throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `raw` with a string, got chat messages", {
+    fix: "the prompt as one string, or the messages without `raw` (--raw)",
+  });
+}
+
+/** Raw text goes through no template, so there is no place for a system message. */
+export function checkRaw({ raw, system }: PromptOptions): void {
+  if (raw !== true || system === undefined) return;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    "`system` (--system) needs a chat template, which `raw` (--raw) leaves out",
+    { fix: "one of the two, or the system text as part of the raw prompt" },
+  );
 }
 
 function isTokens(prompt: Prompt): prompt is Int32Array | readonly number[] {
@@ -107,12 +127,14 @@ async function encodeChat(
     messages.map(({ content }) => content),
   );
   const marked = messages.map((m) => ({ ...m, content: literal.protect(m.content) }));
-  return literal.read(await renderChat(vocabulary, marked, thinking));
+  const text = await renderChat(vocabulary, messages, thinking);
+  if (!literal.hasMarks) return { tokens: vocabulary.tokenize(text, { special: true }), text };
+  return literal.read(await renderChat(vocabulary, marked, thinking), text);
 }
 
 async function renderChat(
   vocabulary: Vocabulary,
-  messages: ChatMessage[],
+  messages: readonly ChatMessage[],
   thinking: boolean,
 ): Promise<string> {
   const { info } = vocabulary;

@@ -30,11 +30,8 @@ interface Draw {
   keep: boolean;
   /** Keeps that of a text that ended too; it lacks the last token, and its logits. Default false. */
   keepEnded?: boolean;
-  /**
-   * The end of the text so far: back to its answer's mark, or as far as a mark or stop string may
-   * have begun.
-   */
-  tail: string;
+  /** What the text has so far: a stop string or the answer's end may have begun in it. */
+  text: Int32Array;
 }
 
 export interface GenerateRequest {
@@ -45,6 +42,8 @@ export interface GenerateRequest {
   metrics?: readonly TokenMetric[];
   key: RandomKey;
   stopStrings: readonly string[];
+  /** Special tokens that end a text as a stop string does. */
+  stopTokens: Int32Array;
   /** Continuations end once they have answered; null: they go on. */
   answerEnd: AnswerEnd | null;
   /** Tokens that all continuations may have together, within one decode. */

@@ -15,6 +15,16 @@ export interface VocabularyInfo {
   chatTemplate: string | null;
 }
 
+/** A token that stands for no text of its own: a role, an end, what is unknown. */
+export interface SpecialToken {
+  readonly token: number;
+  /** How a template writes it. */
+  readonly text: string;
+  /** Whether it swallows the white space before it, and behind it. */
+  readonly stripsLeft: boolean;
+  readonly stripsRight: boolean;
+}
+
 /** Every call throws `ERR_DISPOSED` once the model was disposed. */
 export interface Vocabulary {
   readonly info: Readonly<VocabularyInfo>;
@@ -22,8 +32,16 @@ export interface Vocabulary {
   readonly metadata: Readonly<Record<string, string>>;
   /** Token ids of a text. What looks like a special token is one only with `special`. */
   tokenize(text: string, options?: { special?: boolean }): Int32Array;
-  /** The text of token ids; control tokens have none, unless `special` writes them out. */
-  detokenize(tokens: Int32Array, options?: { special?: boolean }): string;
+  /**
+   * The text of token ids; special tokens have none, unless `special` writes them out. Some
+   * vocabularies put a space before a document, which its text lacks: with `continues` the tokens
+   * stand behind others, and no space is taken away.
+   */
+  detokenize(tokens: Int32Array, options?: { special?: boolean; continues?: boolean }): string;
+  /** What `detokenize` reads with `continues`, in UTF-8; a character may lack bytes at the ends. */
+  textBytes(tokens: Int32Array, options?: { special?: boolean }): Buffer;
+  /** All of them, in the order of their ids. */
+  specialTokens(): readonly SpecialToken[];
   /** The vocabulary's entry for a token. */
   tokenText(token: number): string;
   /** Whether a token ends the text (EOS, EOT and their like). */

@@ -17,7 +17,7 @@ import {
 } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { PromptOptions } from "../engine/prompt.js";
+import { checkRaw, type PromptOptions } from "../engine/prompt.js";
 import { resolveSampling } from "../engine/sampling.js";
 import { extractAnswer } from "../rewards/answer.js";
 import { checkReward, toReward } from "../rewards/reward.js";
@@ -176,6 +176,7 @@ function resolve<O extends OwnOptions>(
 
 /** The part of the options that shapes the prompt. */
 export function promptOptions({ raw, system, thinking }: PromptOptions): PromptOptions {
+  checkRaw({ ...(raw !== undefined && { raw }), ...(system !== undefined && { system }) });
   return {
     ...(raw !== undefined && { raw: checkBoolean("raw", raw) }),
     ...(system !== undefined && { system: checkString("system", system) }),

@@ -36,6 +36,7 @@ describe.concurrent("an option", () => {
     ["--method ets-is --proposal-temperature 0", /`proposalSampling.temperature` .*`0`/],
     ["--method ets-is --proposal-top-k 5", /unknown option '--proposal-top-k'/],
     ["--proposal mini-gsm-proposal", "--proposal needs --method ets-is"],
+    ["--raw --system S", /`system` \(--system\) needs a chat template/],
     ["--unknown", /unknown option '--unknown'/],
     ["--lamda 1", /unknown option '--lamda'\s.*\n.*Did you mean --lambda/],
     ["--lambda", /--lambda.* argument missing/],

@@ -43,7 +43,7 @@ async function generate(
       position: 0,
       maxTokens: maxTokens as number,
       keep: keep as boolean,
-      tail: "",
+      text: new Int32Array(),
     })),
     sampling: sampling(),
     key: [seed as number, 0],
@@ -283,7 +283,14 @@ describe("generate, by the model of 32 bits,", () => {
     const sequence = block?.sequence as LocalSequence;
     const rest = await context.generate({
       draws: [
-        { parent: sequence, stream: [0, 0, 0], position: 6, maxTokens: 10, keep: false, tail: "" },
+        {
+          parent: sequence,
+          stream: [0, 0, 0],
+          position: 6,
+          maxTokens: 10,
+          keep: false,
+          text: new Int32Array(),
+        },
       ],
       ...hot(),
       key: [1, 0],

@@ -52,7 +52,12 @@ function draw(
 ) {
   return context.generate({
     draws: Array.from({ length: 8 }, (_, i) => ({
-      ...{ parent, stream: [0, i, 0] as [number, number, number], position: 0, tail: "" },
+      ...{
+        parent,
+        stream: [0, i, 0] as [number, number, number],
+        position: 0,
+        text: new Int32Array(),
+      },
       ...{ maxTokens: 60, keep: false },
     })),
     sampling: resolveSampling({ temperature: 3 + 0.1 * seed }, model().info.vocabSize),
@@ -224,5 +229,5 @@ test("where a shared context has no room, or computes otherwise, a context of it
 });
 
 function longDraw({ parent }: Partition, maxTokens: number): LocalGenerateRequest["draws"][number] {
-  return { parent, stream: [0, 0, 0], position: 0, maxTokens, keep: false, tail: "" };
+  return { parent, stream: [0, 0, 0], position: 0, maxTokens, keep: false, text: new Int32Array() };
 }

@@ -34,7 +34,7 @@ async function draw(flashAttention: FlashAttention) {
     const sampling = resolveOnlySampling({ temperature: 1 }, model().info.vocabSize);
     const draws = Array.from({ length: TEXTS }, (_, i) => ({
       ...{ parent, stream: [0, i, 0] as [number, number, number], position: 0 },
-      ...{ maxTokens: LENGTH, keep: false, tail: "" },
+      ...{ maxTokens: LENGTH, keep: false, text: new Int32Array() },
     }));
     const request = { ...UNLIMITED, draws, sampling, key: [7, 0] as [number, number] };
     const drawn = await context.generate({ ...request, sharePrefixes: false });

@@ -30,7 +30,7 @@ const load = (path = MODEL) =>
   addon().loadModel({ path, gpuLayers: 0, cachesDiffusion: true, onProgress() {} }).promise;
 const drawOf = (parent: number) => ({
   ...{ parent, stream: [0, 0, 0] as [0, 0, 0], position: 0, maxTokens: 2 },
-  ...{ keep: false, keepEnded: false, tail: "" },
+  ...{ keep: false, keepEnded: false, text: new Int32Array() },
 });
 const requestOf = (parent: number, more: Partial<NativeGenerateRequest> = {}) => ({
   draws: [drawOf(parent)],
@@ -38,6 +38,7 @@ const requestOf = (parent: number, more: Partial<NativeGenerateRequest> = {}) =>
   reference: null,
   key: [1, 2] as [number, number],
   stopStrings: [],
+  stopTokens: new Int32Array(),
   answerEnd: null,
   maxTotalTokens: 8,
   sharePrefixes: true,
@@ -288,7 +289,7 @@ describe("the largest and smallest arguments that are taken", () => {
     expect(none).toMatchObject({ finish: "budget", tokens: new Int32Array() });
     const [draw] = requestOf(sequence).draws;
     if (draw === undefined) throw new Error("unreachable: there is one");
-    const far = { ...draw, position: 2 ** 30, tail: "x".repeat(2 ** 20) };
+    const far = { ...draw, position: 2 ** 30, text: new Int32Array(2 ** 20).fill(5) };
     const [drawn] = await context.generate(
       requestOf(sequence, { draws: [far], timeLimitMs: 1e12, stopStrings: ["y".repeat(2 ** 16)] }),
     );
@@ -303,6 +304,7 @@ describe("a closed model's methods:", () => {
     ["metadata", (m) => m.metadata()],
     ["tokenize", (m) => m.tokenize("1 + 1", false, false)],
     ["detokenize", (m) => m.detokenize(TOKENS, false)],
+    ["specialTokens", (m) => m.specialTokens()],
     ["tokenText", (m) => m.tokenText(5)],
     ["isEndToken", (m) => m.isEndToken(5)],
     ["firstTokenDifference", (m) => m.firstTokenDifference(model)],

@@ -62,12 +62,13 @@ async function generate(lengths: number[], options: Partial<NativeGenerateReques
       maxTokens,
       keep: options.keep ?? false,
       keepEnded: options.keepEnded ?? false,
-      tail: "",
+      text: new Int32Array(),
     })),
     sampling: ENDLESS,
     reference: null,
     key: [3, 4],
     stopStrings: [],
+    stopTokens: new Int32Array(),
     answerEnd: null,
     maxTotalTokens: 1e9,
     sharePrefixes: false,
@@ -130,6 +131,7 @@ describe("a place that comes free", () => {
       sampling: { ...PLAIN, temperature: 50 },
       // It stands in a tenth of the vocabulary: some texts end with their first token, at any seed.
       stopStrings: ["i"],
+      stopTokens: new Int32Array(),
     });
     const lengths = continuations.map(({ tokens }) => tokens.length);
     expect(new Set(lengths).size).toBeGreaterThan(10);

@@ -154,7 +154,7 @@ const drawsOf = (
 ): NativeGenerateRequest["draws"] =>
   Array.from({ length: count }, (_, i) => ({
     ...{ parent, stream: [0, i, 0] as [number, number, number], position: 0, maxTokens: 6 },
-    ...{ keep: false, keepEnded: false, tail: "", ...own },
+    ...{ keep: false, keepEnded: false, text: new Int32Array(), ...own },
   }));
 
 const request = (own: Partial<NativeGenerateRequest>): NativeGenerateRequest => ({
@@ -162,6 +162,7 @@ const request = (own: Partial<NativeGenerateRequest>): NativeGenerateRequest => 
   ...{
     key: [3, 4],
     stopStrings: [],
+    stopTokens: new Int32Array(),
     answerEnd: null,
     maxTotalTokens: 1e9,
   },

@@ -80,10 +80,11 @@ function requestOf(parents: number[], sampling: NativeSampling): NativeGenerateR
     maxTokens: 1,
     keep: false,
     keepEnded: false,
-    tail: "",
+    text: new Int32Array(),
   }));
   const rest = {
     stopStrings: [],
+    stopTokens: new Int32Array(),
     answerEnd: null,
     maxTotalTokens: 1e9,
     sharePrefixes: false,

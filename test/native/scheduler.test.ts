@@ -66,11 +66,16 @@ const WORK: Record<string, (partition: Partition, size: number) => Promise<unkno
   generate: ({ context, parent }, size) =>
     context.generate({
       draws: Array.from({ length: 4 }, (_, i) => ({
-        ...{ parent, stream: [0, i, 0] as [number, number, number], position: 0, tail: "" },
+        ...{
+          parent,
+          stream: [0, i, 0] as [number, number, number],
+          position: 0,
+          text: new Int32Array(),
+        },
         ...{ maxTokens: Math.min(size, 600), keep: false, keepEnded: false },
       })),
       ...{ sampling: CERTAIN, reference: null, key: [1, 2] as [number, number] },
-      ...{ stopStrings: [], answerEnd: null },
+      ...{ stopStrings: [], stopTokens: new Int32Array(), answerEnd: null },
       ...{ maxTotalTokens: 1e9, sharePrefixes: false, timeLimitMs: null },
     }),
   score: ({ context, parent }, size) =>

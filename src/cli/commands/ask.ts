@@ -70,7 +70,7 @@ async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
   }
   checkTaken(name, options);
   checkOptions(METHODS[name], options);
-  const question = await readPrompt(prompt);
+  const question = await readPrompt(prompt, options.raw === true);
   const asked = toAskPrompt(flags, task, question);
   const signal = interruptSignal();
 
@@ -134,14 +134,16 @@ function toAskOptions(flags: AskFlags, task: Task | undefined): MethodOptions {
   };
 }
 
-async function readPrompt(prompt: string | undefined): Promise<string> {
+/** A raw prompt keeps every byte of standard input. */
+async function readPrompt(prompt: string | undefined, isRaw: boolean): Promise<string> {
   if (prompt !== undefined && prompt !== "-") return prompt;
   if (prompt === undefined && process.stdin.isTTY) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected a question, got none", {
       fix: 'llama-ets ask "Sam has 12 apples and eats 5. How many are left?"',
     });
   }
-  return (await readAll(process.stdin)).trim();
+  const text = await readAll(process.stdin);
+  return isRaw ? text : text.trim();
 }
 
 /** What the model is asked: the question, or under a preset the task's few-shot text around it. */

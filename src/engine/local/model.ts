@@ -25,7 +25,7 @@ import {
 import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
 import type { Scores, Sequences } from "../sequences.js";
 import { compareTokens, matchTokenizers } from "../tokenizer-match.js";
-import type { Vocabulary } from "../vocabulary.js";
+import type { SpecialToken, Vocabulary } from "../vocabulary.js";
 import { LocalClassifier } from "./classifier.js";
 import type { Context } from "./context.js";
 import { ContextPool } from "./context-pool.js";
@@ -59,6 +59,8 @@ interface Origin {
 const PARALLEL = { smallModel: 16, cpu: 32, gpu: 128 };
 const SMALL_MODEL = 100e6;
 
+const SPACE = 0x20;
+
 const ABILITIES: Abilities = { score: true, fork: true, rank: true, metrics: true, cut: true };
 
 /** A model of llama.cpp in this process. Made by `loadModel`. */
@@ -71,6 +73,7 @@ export class LocalModel implements Model {
   readonly limits: Readonly<Limits>;
   readonly #place: Place;
   readonly #contexts: ContextPool;
+  #specialTokens: readonly SpecialToken[] | undefined;
   readonly #others = new Set<AsyncDisposable & { readonly disposed: boolean }>();
   /** A diffusion model's second copy, whose contexts keep keys and values; read when needed. */
   #caching: Promise<NativeModel> | undefined;
@@ -135,8 +138,32 @@ export class LocalModel implements Model {
     return callNow(() => this.#alive().tokenize(text, false, special));
   }
 
-  detokenize(tokens: Int32Array, { special = false }: { special?: boolean } = {}): string {
+  detokenize(
+    tokens: Int32Array,
+    { special = false, continues = false }: { special?: boolean; continues?: boolean } = {},
+  ): string {
+    const bytes = this.textBytes(tokens, { special });
+    const space = continues || !beginsWithSpace(this) ? -1 : this.#documentStart(tokens, special);
+    if (bytes[space] !== SPACE) return bytes.toString("utf8");
+    return Buffer.concat([bytes.subarray(0, space), bytes.subarray(space + 1)]).toString("utf8");
+  }
+
+  textBytes(tokens: Int32Array, { special = false }: { special?: boolean } = {}): Buffer {
     return callNow(() => this.#alive().detokenize(tokens, special));
+  }
+
+  specialTokens(): readonly SpecialToken[] {
+    const native = this.#alive();
+    this.#specialTokens ??= callNow(() => native.specialTokens());
+    return this.#specialTokens;
+  }
+
+  /** Where, in bytes, a document's text begins behind the special tokens that open it. */
+  #documentStart(tokens: Int32Array, special: boolean): number {
+    if (!special) return 0;
+    const specials = new Set(this.specialTokens().map(({ token }) => token));
+    const first = tokens.findIndex((token) => !specials.has(token));
+    return this.textBytes(tokens.subarray(0, Math.max(0, first)), { special }).length;
   }
 
   tokenText(token: number): string {
@@ -317,4 +344,11 @@ export class LocalModel implements Model {
     }
     return this.#native;
   }
+}
+
+/** Whether the tokenizer puts a space before a document, as SentencePiece's do by default. */
+function beginsWithSpace({ metadata }: Vocabulary): boolean {
+  const kind = metadata["tokenizer.ggml.model"];
+  const isSwitched = metadata["tokenizer.ggml.add_space_prefix"];
+  return kind === "llama" ? isSwitched !== "false" : kind === "t5" && isSwitched === "true";
 }

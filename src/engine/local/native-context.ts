@@ -21,11 +21,8 @@ interface NativeDraw {
   keep: boolean;
   /** Keeps the sequence of a text that ended too; it lacks the last token, and logits. */
   keepEnded: boolean;
-  /**
-   * The end of the text so far: back to its answer's mark, or as far as a mark or stop string may
-   * have begun.
-   */
-  tail: string;
+  /** What the text has so far: a stop string or the answer's end may have begun in it. */
+  text: Int32Array;
 }
 
 export interface NativeGenerateRequest {
@@ -36,6 +33,7 @@ export interface NativeGenerateRequest {
   metrics?: readonly TokenMetric[];
   key: [number, number];
   stopStrings: string[];
+  stopTokens: Int32Array;
   /** Continuations end once they have answered; null: they go on. */
   answerEnd: AnswerEnd | null;
   maxTotalTokens: number;

@@ -1,6 +1,7 @@
 /** The addon's models, as `native/js/model.cc` defines them, and the policy that tokens are drawn by. */
 import type { ModelInfo } from "../engine.js";
 import type { Sampling } from "../sampling.js";
+import type { SpecialToken } from "../vocabulary.js";
 
 export interface NativeSampling {
   temperature: number;
@@ -35,7 +36,8 @@ export interface NativeModel {
   info(): NativeModelInfo;
   metadata(): Record<string, string>;
   tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Int32Array;
-  detokenize(tokens: Int32Array, special: boolean): string;
+  detokenize(tokens: Int32Array, special: boolean): Buffer;
+  specialTokens(): SpecialToken[];
   tokenText(token: number): string;
   isEndToken(token: number): boolean;
   /** The lowest token id at which two vocabularies differ; padding at the end aside. */

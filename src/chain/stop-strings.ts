@@ -1,0 +1,56 @@
+/** Strings that end a text: where they stand in it, in the bytes of its tokens. */
+import { LlamaEtsError } from "../engine/errors.js";
+import type { Vocabulary } from "../engine/vocabulary.js";
+
+/** A text as far as its first stop string. */
+interface CutText {
+  text: string;
+  isStopped: boolean;
+}
+
+export class StopStrings {
+  readonly #vocabulary: Vocabulary;
+  readonly strings: string[];
+  readonly #bytes: Buffer[];
+  /** Special tokens that a stop string names: they end a text too, though they have no text in it. */
+  readonly tokens: Int32Array;
+
+  /** Throws `ERR_INVALID_OPTION` for a stop string that holds a special token among other text. */
+  constructor(vocabulary: Vocabulary, strings: readonly string[]) {
+    this.#vocabulary = vocabulary;
+    this.strings = [...strings];
+    this.#bytes = strings.map((stop) => Buffer.from(stop, "utf8"));
+    this.tokens = Int32Array.from(strings.length > 0 ? specialsAmong(vocabulary, strings) : []);
+  }
+
+  /** The text of tokens behind a prompt, without its first stop string and what follows. */
+  cut(tokens: Int32Array | readonly number[]): CutText {
+    const ids = Int32Array.from(tokens);
+    const bytes = this.#vocabulary.textBytes(ids);
+    const cuts = this.#bytes.map((stop) => bytes.indexOf(stop)).filter((at) => at >= 0);
+    const special = this.tokens.length > 0 ? ids.findIndex((id) => this.tokens.includes(id)) : -1;
+    if (special >= 0) cuts.push(this.#vocabulary.textBytes(ids.subarray(0, special)).length);
+    const isStopped = cuts.length > 0;
+    return {
+      text: bytes.toString("utf8", 0, isStopped ? Math.min(...cuts) : undefined),
+      isStopped,
+    };
+  }
+}
+
+function specialsAmong(vocabulary: Vocabulary, strings: readonly string[]): number[] {
+  const specials = new Map(vocabulary.specialTokens().map(({ token, text }) => [text, token]));
+  return strings.flatMap((stop) => {
+    const named = specials.get(stop);
+    if (named !== undefined) return [named];
+    for (const text of specials.keys()) {
+      if (text === "" || !stop.includes(text)) continue;
+      throw new LlamaEtsError(
+        "ERR_INVALID_OPTION",
+        `Expected \`stop\` to hold texts or special tokens, got ${JSON.stringify(stop)}, which holds the special token ${text} among other text`,
+        { fix: `the stop string ${JSON.stringify(text)}` },
+      );
+    }
+    return [];
+  });
+}

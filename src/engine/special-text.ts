@@ -1,0 +1,105 @@
+/**
+ * Special tokens in a text, found as llama.cpp's tokenizer finds them, with the difference that some
+ * of their texts are to be read as plain text.
+ */
+import type { SpecialToken, Vocabulary } from "./vocabulary.js";
+
+/** A special token's text within a longer one: from `start` up to `end`. */
+export interface Occurrence {
+  start: number;
+  end: number;
+  special: SpecialToken;
+}
+
+interface Part {
+  from: number;
+  to: number;
+}
+
+export class SpecialText {
+  readonly #vocabulary: Vocabulary;
+  /** The longest first, as llama.cpp looks for them: one may hold another. */
+  readonly #specials: readonly SpecialToken[];
+  /** Parts of special tokens' texts. */
+  readonly #beginnings = new Set<string>();
+  readonly #ends = new Set<string>();
+  #longest = 0;
+
+  constructor(vocabulary: Vocabulary) {
+    this.#vocabulary = vocabulary;
+    this.#specials = vocabulary
+      .specialTokens()
+      .filter(({ text }) => text !== "")
+      .sort((a, b) => Buffer.byteLength(b.text) - Buffer.byteLength(a.text));
+    for (const { text } of this.#specials) {
+      for (let i = 1; i < text.length; i++) {
+        this.#beginnings.add(text.slice(0, i));
+        this.#ends.add(text.slice(i));
+      }
+      this.#longest = Math.max(this.#longest, text.length);
+    }
+  }
+
+  /** All that don't overlap, in the text's order. */
+  find(text: string): Occurrence[] {
+    const found: Occurrence[] = [];
+    let rest: Part[] = [{ from: 0, to: text.length }];
+    for (const special of this.#specials.filter((one) => text.includes(one.text))) {
+      rest = rest.flatMap(({ from, to }) => {
+        const part = text.slice(from, to);
+        const parts: Part[] = [];
+        let after = 0;
+        for (let at = part.indexOf(special.text); at >= 0; at = part.indexOf(special.text, after)) {
+          parts.push({ from: from + after, to: from + at });
+          after = at + special.text.length;
+          found.push({ start: from + at, end: from + after, special });
+        }
+        return [...parts, { from: from + after, to }];
+      });
+    }
+    return found.sort((a, b) => a.start - b.start);
+  }
+
+  /** Whether what stands before the text, or follows it, may make its edge a special token. */
+  mayJoin(text: string): { before: boolean; behind: boolean } {
+    const lengths = Array.from({ length: Math.min(text.length, this.#longest) }, (_, i) => i + 1);
+    return {
+      before: lengths.some((length) => this.#ends.has(text.slice(0, length))),
+      behind: lengths.some((length) => this.#beginnings.has(text.slice(-length))),
+    };
+  }
+
+  /** The tokens of a text in which these are special tokens, and no others. */
+  read(text: string, specials: readonly Occurrence[]): number[] {
+    const tokens: number[] = [];
+    let from = 0;
+    const readUpTo = (end: number, stripsRight: boolean) => {
+      const plain = text.slice(from, end);
+      tokens.push(...this.plain(stripsRight ? trimEnd(plain) : plain));
+    };
+    for (const { start, end, special } of specials) {
+      readUpTo(start, special.stripsLeft);
+      tokens.push(special.token);
+      from = end;
+      if (special.stripsRight) while (isSpace(text[from])) from++;
+    }
+    readUpTo(text.length, false);
+    return tokens;
+  }
+
+  /** The tokens of a text without special tokens. */
+  plain(text: string): number[] {
+    return text === "" ? [] : [...this.#vocabulary.tokenize(text)];
+  }
+}
+
+/** As C's isspace: nothing beyond ASCII. */
+function isSpace(character: string | undefined): boolean {
+  return character !== undefined && " \t\n\v\f\r".includes(character);
+}
+
+function trimEnd(text: string): string {
+  let end = text.length;
+  while (isSpace(text[end - 1])) end--;
+  return text.slice(0, end);
+}
