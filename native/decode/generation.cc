@@ -32,8 +32,7 @@ Generation::Generation(Session* session, std::vector<Draw> draws, GenerationOpti
       draws_(std::move(draws)),
       options_(std::move(options)),
       token_draws_(session, options_.sampling, options_.reference, options_.metrics),
-      text_end_(session->vocab(), options_.stop_strings, options_.stop_tokens,
-                options_.answer_end),
+      text_end_(session->vocab(), options_.stop_strings, options_.stop_tokens, options_.answer_end),
       results_(draws_.size()),
       waiting_(draws_.size()) {
   std::iota(waiting_.begin(), waiting_.end(), size_t{0});

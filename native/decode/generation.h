@@ -33,8 +33,8 @@ struct Draw {
   std::array<uint32_t, 3> stream;
   uint32_t position;
   int32_t max_tokens;
-  bool keep;         // leave a sequence that can be continued, unless the text ended
-  bool keep_ended;   // leave that of a text that ended too; it lacks the last token, and logits
+  bool keep;        // leave a sequence that can be continued, unless the text ended
+  bool keep_ended;  // leave that of a text that ended too; it lacks the last token, and logits
   std::vector<llama_token> text;  // what the text has so far
 };
 

@@ -1,5 +1,5 @@
-// Where a text ends: at an end-of-generation token, a stop token or a stop string, or once its answer
-// has ended. Strings are found in the bytes of the text, whatever tokens they came in.
+// Where a text ends: at an end-of-generation token, a stop token or a stop string, or once its
+// answer has ended. Strings are found in the bytes of the text, whatever tokens they came in.
 #pragma once
 
 #include <llama.h>

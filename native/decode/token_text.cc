@@ -13,8 +13,7 @@ std::string TextOf(const llama_vocab* vocab, llama_token token, bool special) {
   return size >= 0 ? large.substr(0, size) : std::string();
 }
 
-std::string TextOf(const llama_vocab* vocab, const std::vector<llama_token>& tokens,
-                   bool special) {
+std::string TextOf(const llama_vocab* vocab, const std::vector<llama_token>& tokens, bool special) {
   std::string text;
   for (const llama_token token : tokens) text += TextOf(vocab, token, special);
   return text;

@@ -55,6 +55,13 @@ test("a model without a chat template answers with --raw", async () => {
   expect(code).toBe(0);
 });
 
+test("a raw prompt from standard input keeps its white space", async () => {
+  const input = "  2 + 2 =\n\n";
+  const { code, stdout } = await cli(["ask", "--raw", "--json", "--max-tokens", "1"], { input });
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout).prompt.text).toBe(input);
+});
+
 // None of these draws.
 describe.concurrent("an option that only a model can tell to be wrong", () => {
   test.each([

@@ -82,6 +82,19 @@ describe("a raw prompt", () => {
     expect(model().detokenize(tokens)).toBe(text);
   });
 
+  test("has no place for a system message, nor for messages", async () => {
+    const { encodePrompt } = model();
+    const encode = encodePrompt.bind(model());
+    await expect(encode("2 + 2 =", { raw: true, system: "Be brief." })).rejects.toMatchObject({
+      code: "ERR_INVALID_OPTION",
+      message: expect.stringMatching(/`system` \(--system\) needs a chat template/),
+    });
+    await expect(encode([{ role: "user", content: "x" }], { raw: true })).rejects.toMatchObject({
+      code: "ERR_INVALID_OPTION",
+      message: expect.stringMatching(/`raw` with a string, got chat messages/),
+    });
+  });
+
   test("may be token ids, which are checked", async () => {
     const { tokens } = await model().encodePrompt([5, 6, 7]);
     expect([...tokens]).toEqual([5, 6, 7]);

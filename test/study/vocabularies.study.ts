@@ -1,0 +1,14 @@
+/** Texts in and out of every vocabulary of llama.cpp's collection. */
+import { expect, test } from "vitest";
+import { expectDrawnTexts, expectReadTexts } from "../fixtures/text-properties.js";
+import { collection, modelOf, vocabularyOf } from "../fixtures/vocabularies.js";
+
+test("the collection is there", () => {
+  expect(collection().length).toBeGreaterThan(15);
+});
+
+test.each(collection())("%s", async (name) => {
+  await using model = await modelOf(vocabularyOf(name));
+  expectReadTexts(model, { numRuns: 2500, seed: 2 });
+  await expectDrawnTexts(model, { numRuns: 150, seed: 2 });
+});
