@@ -11,6 +11,7 @@ import type { Chain, Proposal } from "./chain.js";
 import type { ChainOptions, DenoisingOptions } from "./chain-options.js";
 import type { DenoisingSettings } from "./denoising.js";
 import { DiffusionChain, DiffusionProposal } from "./diffusion.js";
+import { specialStops } from "./stop-strings.js";
 
 /** Takes or makes the planned context for the run. */
 export async function openChain(
@@ -18,7 +19,8 @@ export async function openChain(
   plan: ContextPlan,
   options: ChainOptions,
 ): Promise<Chain> {
-  const { metrics } = options;
+  const { metrics, policy } = options;
+  specialStops(model, policy.stop); // refuses some before a context is made
   if (!isDenoised(options)) {
     refuseUnable("The reward", model, metrics.length > 0 ? ["metrics"] : []);
     return AutoregressiveChain.open(model, plan, options);
@@ -49,6 +51,7 @@ export async function openProposal(
 ): Promise<Proposal> {
   // What texts carry is the reference's, which scores the rollouts.
   const own = { ...options, policy: { ...options.policy, sampling }, denoising, metrics: [] };
+  specialStops(model, own.policy.stop);
   return isDenoised(own)
     ? DiffusionProposal.open(model, plan, own)
     : AutoregressiveProposal.open(model, plan, own);

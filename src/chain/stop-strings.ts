@@ -15,12 +15,12 @@ export class StopStrings {
   /** Special tokens that a stop string names: they end a text too, though they have no text in it. */
   readonly tokens: Int32Array;
 
-  /** Throws `ERR_INVALID_OPTION` for a stop string that holds a special token among other text. */
+  /** Throws as `specialStops` does. */
   constructor(vocabulary: Vocabulary, strings: readonly string[]) {
     this.#vocabulary = vocabulary;
     this.strings = [...strings];
     this.#bytes = strings.map((stop) => Buffer.from(stop, "utf8"));
-    this.tokens = Int32Array.from(strings.length > 0 ? specialsAmong(vocabulary, strings) : []);
+    this.tokens = Int32Array.from(specialStops(vocabulary, strings));
   }
 
   /** The text of tokens behind a prompt, without its first stop string and what follows. */
@@ -38,13 +38,23 @@ export class StopStrings {
   }
 }
 
-function specialsAmong(vocabulary: Vocabulary, strings: readonly string[]): number[] {
+/** Shorter texts of special tokens, if there are any, are no names that one would mean. */
+const SHORTEST_NAME = 3;
+
+/**
+ * The special tokens that stop strings name.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION` for a stop string that holds one among other text: the
+ *   token has no text that could be matched with the rest
+ */
+export function specialStops(vocabulary: Vocabulary, strings: readonly string[]): number[] {
+  if (strings.length === 0) return [];
   const specials = new Map(vocabulary.specialTokens().map(({ token, text }) => [text, token]));
   return strings.flatMap((stop) => {
     const named = specials.get(stop);
     if (named !== undefined) return [named];
     for (const text of specials.keys()) {
-      if (text === "" || !stop.includes(text)) continue;
+      if (text.length < SHORTEST_NAME || !stop.includes(text)) continue;
       throw new LlamaEtsError(
         "ERR_INVALID_OPTION",
         `Expected \`stop\` to hold texts or special tokens, got ${JSON.stringify(stop)}, which holds the special token ${text} among other text`,

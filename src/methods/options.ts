@@ -39,7 +39,10 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
   reward?: Reward | RewardFunction;
   /** Finds a text's answer, for the vote and the result. Default: the usual forms. */
   extract?: AnswerExtractor;
-  /** Strings that end a text; they are not part of it. */
+  /**
+   * Strings that end a text; they are not part of it. One that is a special token's text matches that
+   * token too.
+   */
   stop?: readonly string[];
   /**
    * How ETS ends: `chain` draws the last block too; `resample` chooses, by exp(r / λ), among the
