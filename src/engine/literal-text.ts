@@ -107,11 +107,11 @@ export class LiteralText {
     }
     const isMarked = (at: number, mark: string | undefined) =>
       mark !== undefined && places.get(at)?.includes(mark) === true;
-    const marks = [...places.keys()];
     const occurrences = this.#specials.find(text).map((one) => {
       const own = this.#marks.get(one.special.text);
       const isBeside = isMarked(one.start, own?.open) || isMarked(one.end, own?.close);
-      const isBroken = marks.some((at) => one.start < at && at < one.end);
+      const inner = Array.from({ length: one.end - one.start - 1 }, (_, i) => one.start + 1 + i);
+      const isBroken = inner.some((at) => places.has(at));
       return { ...one, isLiteral: isBeside || isBroken };
     });
     return { text, occurrences };
