@@ -34,10 +34,10 @@ export class LiteralText {
   /** By special text; the marks of "" stand where a message's end may become one. */
   readonly #marks = new Map<string, Marks>();
 
-  /** For messages with these contents. */
-  constructor(vocabulary: Vocabulary, contents: readonly string[]) {
+  /** For texts such as these: the messages' contents and the template. */
+  constructor(vocabulary: Vocabulary, texts: readonly string[]) {
     this.#specials = new SpecialText(vocabulary);
-    this.#unused = unusedCharacters(contents);
+    this.#unused = unusedCharacters(texts);
   }
 
   /** Whether anything was marked. */
@@ -70,6 +70,7 @@ export class LiteralText {
     const { text, occurrences } = this.#strip(marked);
     const found = this.#specials.find(plain);
     const isSame =
+      withoutSpace(plain) === withoutSpace(text) &&
       found.length === occurrences.length &&
       found.every(({ special }, i) => special === occurrences[i]?.special);
     const [shown, specials] = isSame ? [plain, found] : [text, occurrences];
@@ -101,8 +102,8 @@ export class LiteralText {
     const places = new Map<number, string[]>();
     let text = "";
     for (const character of marked) {
-      if (all.has(character))
-        places.set(text.length, [...(places.get(text.length) ?? []), character]);
+      const here = places.get(text.length) ?? [];
+      if (all.has(character)) places.set(text.length, [...here, character]);
       else text += character;
     }
     const isMarked = (at: number, mark: string | undefined) =>
@@ -118,8 +119,12 @@ export class LiteralText {
   }
 }
 
-function* unusedCharacters(contents: readonly string[]): Generator<string> {
-  const used = new Set(contents.flatMap((text) => [...text]));
+function withoutSpace(text: string): string {
+  return text.replace(/\s+/g, "");
+}
+
+function* unusedCharacters(texts: readonly string[]): Generator<string> {
+  const used = new Set(texts.flatMap((text) => [...text]));
   for (const plane of PLANES) {
     for (let i = 0; i < PLANE_SIZE; i++) {
       const character = String.fromCodePoint(plane + i);

@@ -122,10 +122,8 @@ async function encodeChat(
   messages: readonly ChatMessage[],
   thinking: boolean,
 ): Promise<EncodedPrompt> {
-  const literal = new LiteralText(
-    vocabulary,
-    messages.map(({ content }) => content),
-  );
+  const contents = messages.map(({ content }) => content);
+  const literal = new LiteralText(vocabulary, [...contents, vocabulary.info.chatTemplate ?? ""]);
   const marked = messages.map((m) => ({ ...m, content: literal.protect(m.content) }));
   const text = await renderChat(vocabulary, messages, thinking);
   if (!literal.hasMarks) return { tokens: vocabulary.tokenize(text, { special: true }), text };

@@ -1,6 +1,7 @@
 import { checkKeys } from "../check.js";
 import { refuseTooLong } from "../context-length.js";
 import type { DenoiserOptions } from "../denoiser.js";
+import { documentText } from "../document-text.js";
 import type {
   Abilities,
   Capacity,
@@ -58,8 +59,6 @@ interface Origin {
 /** Continuations that run side by side: where more would gain little, by kind of machine. */
 const PARALLEL = { smallModel: 16, cpu: 32, gpu: 128 };
 const SMALL_MODEL = 100e6;
-
-const SPACE = 0x20;
 
 const ABILITIES: Abilities = { score: true, fork: true, rank: true, metrics: true, cut: true };
 
@@ -142,10 +141,9 @@ export class LocalModel implements Model {
     tokens: Int32Array,
     { special = false, continues = false }: { special?: boolean; continues?: boolean } = {},
   ): string {
-    const bytes = this.textBytes(tokens, { special });
-    const space = continues || !beginsWithSpace(this) ? -1 : this.#documentStart(tokens, special);
-    if (bytes[space] !== SPACE) return bytes.toString("utf8");
-    return Buffer.concat([bytes.subarray(0, space), bytes.subarray(space + 1)]).toString("utf8");
+    return continues
+      ? this.textBytes(tokens, { special }).toString("utf8")
+      : documentText(this, tokens, special);
   }
 
   textBytes(tokens: Int32Array, { special = false }: { special?: boolean } = {}): Buffer {
@@ -156,14 +154,6 @@ export class LocalModel implements Model {
     const native = this.#alive();
     this.#specialTokens ??= callNow(() => native.specialTokens());
     return this.#specialTokens;
-  }
-
-  /** Where, in bytes, a document's text begins behind the special tokens that open it. */
-  #documentStart(tokens: Int32Array, special: boolean): number {
-    if (!special) return 0;
-    const specials = new Set(this.specialTokens().map(({ token }) => token));
-    const first = tokens.findIndex((token) => !specials.has(token));
-    return this.textBytes(tokens.subarray(0, Math.max(0, first)), { special }).length;
   }
 
   tokenText(token: number): string {
@@ -344,11 +334,4 @@ export class LocalModel implements Model {
     }
     return this.#native;
   }
-}
-
-/** Whether the tokenizer puts a space before a document, as SentencePiece's do by default. */
-function beginsWithSpace({ metadata }: Vocabulary): boolean {
-  const kind = metadata["tokenizer.ggml.model"];
-  const isSwitched = metadata["tokenizer.ggml.add_space_prefix"];
-  return kind === "llama" ? isSwitched !== "false" : kind === "t5" && isSwitched === "true";
 }

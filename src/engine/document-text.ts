@@ -1,0 +1,26 @@
+/** The text of a document's tokens, without the space that some tokenizers put before it. */
+import type { Vocabulary } from "./vocabulary.js";
+
+const SPACE = 0x20;
+
+export function documentText(vocabulary: Vocabulary, tokens: Int32Array, special: boolean): string {
+  const bytes = vocabulary.textBytes(tokens, { special });
+  const start = special ? lengthOfOpening(vocabulary, tokens) : 0;
+  if (!beginsWithSpace(vocabulary) || bytes[start] !== SPACE) return bytes.toString("utf8");
+  return Buffer.concat([bytes.subarray(0, start), bytes.subarray(start + 1)]).toString("utf8");
+}
+
+/** Whether the tokenizer puts a space before a document, as SentencePiece's do by default. */
+function beginsWithSpace({ metadata }: Vocabulary): boolean {
+  const kind = metadata["tokenizer.ggml.model"];
+  const isSwitched = metadata["tokenizer.ggml.add_space_prefix"];
+  return kind === "llama" ? isSwitched !== "false" : kind === "t5" && isSwitched === "true";
+}
+
+/** The bytes of the special tokens that a document opens with, where they are written out. */
+function lengthOfOpening(vocabulary: Vocabulary, tokens: Int32Array): number {
+  const specials = new Set(vocabulary.specialTokens().map(({ token }) => token));
+  const first = tokens.findIndex((token) => !specials.has(token));
+  const opening = tokens.subarray(0, first < 0 ? tokens.length : first);
+  return vocabulary.textBytes(opening, { special: true }).length;
+}
