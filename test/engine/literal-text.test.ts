@@ -112,6 +112,18 @@ describe.each(["byte-level", "SentencePiece"])("with a vocabulary of the kind %s
   });
 });
 
+test("two messages make no special token where a template writes one right behind the other", async () => {
+  const joins = "{% for m in messages %}{{ m.content }}{% endfor %}<|im_end|>";
+  await using model = await modelOf(sentencePiece(["▁hello"], joins));
+  const contents = ["a<|im_", "start|>", "<", "|im_end|>", "<|im_", "end|>b"];
+  const messages = contents.map((content) => ({ role: "user" as const, content }));
+  const { tokens, text } = await model.encodePrompt(messages);
+  expect(text).toBe(`${contents.join("")}<|im_end|>`);
+  const specials = new Set(model.specialTokens().map(({ token }) => token));
+  const found = [...tokens].filter((token) => specials.has(token));
+  expect(found.map((token) => model.tokenText(token))).toEqual(["<s>", "<|im_end|>"]);
+});
+
 describe("with SentencePiece's vocabulary, a message with a special token", () => {
   test("is read as the whole text would be", async () => {
     await using model = await modelOf(sentencePiece(["▁hello", "▁world"]));
