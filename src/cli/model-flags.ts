@@ -8,6 +8,7 @@ import type { GpuChoice } from "../engine/local/locate-engine.js";
 import type { AttentionChoice } from "../engine/local/own-attention.js";
 import { gibibytes } from "./format.js";
 import { numberOption, numberOrAuto } from "./numbers.js";
+import { printable } from "./printable.js";
 
 export interface ModelFlags {
   model: string;
@@ -56,9 +57,10 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
       ...(flags.attention !== undefined && { attention: flags.attention }),
       ...(flags.gpuLayers !== undefined && { gpuLayers: flags.gpuLayers }),
       ...(signal && { signal }),
-      onProgress: ({ phase, progress, total }) => {
+      onProgress: ({ phase, progress, total, retrying }) => {
+        if (retrying !== undefined) bar.say(printable(`${flags.model}: ${retrying}`));
         const what = phase === "download" ? "Downloading" : "Loading";
-        const size = total === undefined ? "" : ` of ${gibibytes(total)} GiB`;
+        const size = !total ? "" : ` of ${gibibytes(total)} GiB`;
         bar.show(progress, `${what} ${flags.model}${size}`);
       },
     });
