@@ -1,5 +1,6 @@
 /** The options by which commands name a model, and the models that they name. */
 import type { Command } from "commander";
+import pc from "picocolors";
 import { BUNDLED_PROPOSAL, DEFAULT_MODEL } from "../engine/bundled-models.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
@@ -57,6 +58,7 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
       ...(flags.attention !== undefined && { attention: flags.attention }),
       ...(flags.gpuLayers !== undefined && { gpuLayers: flags.gpuLayers }),
       ...(signal && { signal }),
+      onWarning: (message) => bar.say(pc.yellow(`caution: ${message}`)),
       onProgress: ({ phase, progress, total, retrying }) => {
         if (retrying !== undefined) bar.say(printable(`${flags.model}: ${retrying}`));
         const what = phase === "download" ? "Downloading" : "Loading";
