@@ -197,9 +197,8 @@ async function fetchLocked(
   }
   try {
     if (!(await isGguf(file))) await transfer(url, file, options);
-    // Who comes now finds the file; after a failure, others may be waiting for this very lock.
-    await rm(lockName, { force: true });
   } finally {
+    await rm(lockName, { force: true });
     await lock[Symbol.asyncDispose]();
   }
 }

@@ -64,6 +64,9 @@ async function attemptTransfer(url: string, file: string, options: TransferOptio
     await receive(answer, part, start, watchdog, options);
     if (answer.sha256 !== undefined) await part.check(answer.sha256, subject, start > 0, signal);
     await part.finish();
+  } catch (error) {
+    await part.removeUnlessKnown();
+    throw error;
   } finally {
     watchdog.close();
   }
@@ -229,6 +232,11 @@ class PartialFile {
   async remove(): Promise<void> {
     await rm(this.#part, { force: true });
     await rm(this.#record, { force: true });
+  }
+
+  /** Nothing goes on from bytes of which no server can say what they are part of. */
+  async removeUnlessKnown(): Promise<void> {
+    if ((await this.begun()) === null) await this.remove();
   }
 
   async #guard<T>(write: () => Promise<T>): Promise<T> {
