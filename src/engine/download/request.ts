@@ -82,7 +82,8 @@ export async function request(
       redirect: "manual",
       signal: watchdog.signal,
     }).catch((error: unknown) => {
-      throw new PassingFailure(failureOf(error, watchdog), { cause: error });
+      const message = `${current.host}: ${failureOf(error, watchdog)}`;
+      throw new PassingFailure(message, { cause: error });
     });
     watchdog.heard();
     linked = { ...linked, ...linkedBy(response) };
