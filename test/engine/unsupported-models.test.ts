@@ -42,6 +42,7 @@ const refused: [string, Gguf, string, RegExp][] = [
 const usable: [string, Gguf][] = [
   ["a causal decoder (qwen3)", tinyQwen3()],
   ["a decoder that names its pooling none", withPooling(0)],
+  ["a decoder whose pooling was not said (llama-finetune)", withPooling(2 ** 32 - 1)],
 ];
 const silent: [string, Gguf][] = [
   ["a bert whose metadata doesn't say that it isn't causal", bertThatSaysNothing()],
