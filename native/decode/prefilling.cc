@@ -29,7 +29,7 @@ Prefilling::Prefilling(Session* session, std::vector<PrefillRequest> requests)
 // Takes out what was decoded, also parts of an aborted batch, leaving what was there.
 Prefilling::~Prefilling() {
   if (finished_) return;
-  for (const Part& part : parts_) session_->CutTo(*part.sequence, part.sequence->length);
+  for (const Part& part : parts_) session_->Undo(part.sequence);
 }
 
 bool Prefilling::GoesOn() const {

@@ -33,7 +33,7 @@ import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-cont
 import { freeMemoryAt, placeOf } from "./free-memory.js";
 import type { EngineLocation } from "./locate-engine.js";
 import {
-  bytesPerCell,
+  bytesOfCache,
   CELL_PADDING,
   DENOISING_BATCH,
   memoryOfContext,
@@ -42,6 +42,7 @@ import {
 import { addon, callNow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import { type AttentionChoice, mayBeOwn } from "./own-attention.js";
+import { keepsState } from "./recurrent-state.js";
 import { sizeForScoring } from "./scoring-size.js";
 
 interface Origin {
@@ -59,15 +60,13 @@ interface Origin {
 const PARALLEL = { smallModel: 16, cpu: 32, gpu: 128 };
 const SMALL_MODEL = 100e6;
 
-const ABILITIES: Abilities = { score: true, fork: true, rank: true, metrics: true, cut: true };
-
 /** A model of llama.cpp in this process. Made by `loadModel`. */
 export class LocalModel implements Model {
   readonly #native: NativeModel;
   readonly #origin: Origin;
   readonly info: Readonly<NativeModelInfo>;
   readonly metadata: Readonly<Record<string, string>>;
-  readonly can = ABILITIES;
+  readonly can: Readonly<Abilities>;
   readonly limits: Readonly<Limits>;
   readonly #place: Place;
   readonly #contexts: ContextPool;
@@ -81,8 +80,10 @@ export class LocalModel implements Model {
     this.#native = native;
     this.#origin = origin;
     this.#contexts = new ContextPool(origin.threads, origin.attention);
-    this.info = native.info();
     this.metadata = native.metadata();
+    this.info = native.info();
+    const cut = !keepsState(this.info);
+    this.can = { score: true, fork: true, rank: true, metrics: true, cut };
     this.#place = placeOf(origin.gpuLayers);
     const isSmall = this.#place === "cpu" && this.info.parameters < SMALL_MODEL;
     this.limits = {
@@ -183,7 +184,7 @@ export class LocalModel implements Model {
       ...freeMemoryAt(this.#place),
       sharesAttention: mayBeOwn(attention, this.#place),
       mustShareAttention: attention === "own",
-      idleBytes: this.#contexts.freeCells * bytesPerCell(this),
+      idleBytes: bytesOfCache(this, this.#contexts.free),
       mappedBytes: isCountedFree ? this.info.sizeBytes : 0,
     };
   }
