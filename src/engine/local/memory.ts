@@ -8,7 +8,7 @@
 import type { DenoiserOptions } from "../denoiser.js";
 import type { BatchShape, ContextMemory, ContextShape, DenoiserSize, Place } from "../engine.js";
 import { at, kvHeadsOf, type ModelShape, mostHeads, numbersOf } from "./model-shape.js";
-import { bytesPerState, hasAttention } from "./recurrent-state.js";
+import { bytesPerState, hasAttention, mixingBytes } from "./recurrent-state.js";
 
 /** llama.cpp rounds a context's cells up to a multiple of this, and the part a batch reads too. */
 export const CELL_PADDING = 256;
@@ -40,7 +40,11 @@ export function memoryOfContext(
   const compute =
     place === "gpu"
       ? reservedComputeBytes(model, { ...shape, tokens })
-      : Math.max(...shape.batches.map((b) => computeBytes(model, { ...b, flashAttention })));
+      : Math.max(
+          ...shape.batches.map((batch) =>
+            computeBytes(model, { ...batch, sequences, flashAttention }),
+          ),
+        );
   return contextMemory(model, {
     kvCache: bytesOfCache(model, { cells, sequences }),
     logits: logitRows * bytesPerRow(model),
@@ -81,8 +85,8 @@ export function memoryOfDenoiser(
   };
 }
 
-/** One batch, as it shapes the compute graph. */
-type Batch = BatchShape & Pick<ContextShape, "flashAttention">;
+/** One batch, as it shapes the compute graph, and the sequences that it may be of. */
+type Batch = BatchShape & Pick<ContextShape, "flashAttention"> & { sequences?: number };
 
 export function padCells(cells: number): number {
   return Math.ceil(cells / CELL_PADDING) * CELL_PADDING;
@@ -116,21 +120,23 @@ export function bytesPerRow({ info }: ModelShape): number {
 /** Bytes of the activations of one batch. */
 export function computeBytes(model: ModelShape, batch: Batch): number {
   const { info } = model;
-  const { tokens, cells, outputs, flashAttention } = batch;
+  const { tokens, cells, outputs, flashAttention, sequences = 1 } = batch;
   const { heads, keys, values } = attentionOf(model);
   const kvHeads = Math.max(...heads);
   const residual = tokens * info.embeddingSize * F32;
   const query = tokens * mostHeads(model) * Math.max(...keys) * F32;
   const key = tokens * kvHeads * Math.max(...keys) * F32;
-  const mask = tokens * cells * (flashAttention ? F16 : F32);
+  const mask = kvHeads === 0 ? 0 : tokens * cells * (flashAttention ? F16 : F32);
   // Without flash attention values are cached transposed, each element at an index of its own.
   const indices = flashAttention ? 0 : tokens * kvHeads * Math.max(...values) * I64;
   const attention = flashAttention
     ? 2 * residual + 2 * query + 3 * key
     : 3 * residual + 2 * query + tokens * cells * mostHeads(model) * F32;
   const feedForward = 3 * tokens * feedForwardWidth(model) * F32 + 4 * residual;
+  const mixing = mixingBytes(model, { tokens, sequences });
   const unembedding = outputs * (bytesPerRow(model) + 4 * info.embeddingSize * F32);
-  return Math.max(mask + indices + Math.max(attention, feedForward), unembedding);
+  const ofLayer = Math.max(kvHeads === 0 ? 0 : attention, feedForward, mixing);
+  return Math.max(mask + indices + ofLayer, unembedding);
 }
 
 /**

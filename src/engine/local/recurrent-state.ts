@@ -13,6 +13,8 @@ import {
 } from "./model-shape.js";
 import type { NativeModelInfo } from "./native-model.js";
 
+const F32 = 4;
+
 /**
  * Architectures whose forks, decoded together with others, freed and forked again, gave what each
  * text gives alone.
@@ -49,20 +51,56 @@ export function bytesPerState(model: ModelShape): number {
   return layers.filter((layer) => isRecurrent(model, layer)).length * bytesPerLayerState(model);
 }
 
-/** llama.cpp's `n_embd_r` and `n_embd_s`: the last inputs of a convolution, and what is summed up. */
-function bytesPerLayerState(model: ModelShape): number {
+/** Elements of one recurrent layer. */
+interface Widths {
+  /** What the layer gives for each token. */
+  inner: number;
+  /** What its convolution reads of each token. */
+  convolved: number;
+  /** The convolution's last inputs, llama.cpp's `n_embd_r`. */
+  lastInputs: number;
+  /** What is summed up over the text, llama.cpp's `n_embd_s`. */
+  summed: number;
+}
+
+function widthsOf(model: ModelShape): Widths {
   const number = (key: string) => numbersOf(model, key, 0)[0] as number;
-  const summed = number("ssm.state_size") * number("ssm.inner_size");
+  const { embeddingSize } = model.info;
+  const inner = number("ssm.inner_size");
+  const size = number("ssm.state_size");
   const taps = number("ssm.conv_kernel");
   const shortTaps = number("shortconv.l_cache");
-  if (shortTaps > 0) return 4 * (model.info.embeddingSize * (shortTaps - 1) + summed);
+  if (shortTaps > 0) {
+    const lastInputs = embeddingSize * (shortTaps - 1);
+    return { inner: embeddingSize, convolved: embeddingSize, lastInputs, summed: size * inner };
+  }
   const head = number("kda.head_dim");
   if (head > 0) {
     const width = mostHeads(model) * head;
-    return 4 * (3 * (taps > 0 ? taps - 1 : 3) * width + head * width);
+    const lastInputs = 3 * width * (taps > 0 ? taps - 1 : 3);
+    return { inner: width, convolved: 3 * width, lastInputs, summed: head * width };
   }
-  const width = number("ssm.inner_size") + 2 * number("ssm.group_count") * number("ssm.state_size");
-  return 4 * (Math.max(0, taps - 1) * width + summed);
+  const convolved = inner + 2 * number("ssm.group_count") * size;
+  return { inner, convolved, lastInputs: Math.max(0, taps - 1) * convolved, summed: size * inner };
+}
+
+function bytesPerLayerState(model: ModelShape): number {
+  const { lastInputs, summed } = widthsOf(model);
+  return F32 * (lastInputs + summed);
+}
+
+/**
+ * Bytes of a recurrent layer's activations: its input, what the convolution reads and gives, the
+ * layer's output, and the states of the batch's texts, of which the sums are there before and after.
+ */
+export function mixingBytes(
+  model: ModelShape,
+  { tokens, sequences }: { tokens: number; sequences: number },
+): number {
+  if (!keepsState(model.info)) return 0;
+  const { inner, convolved, lastInputs, summed } = widthsOf(model);
+  const perToken = 2 * inner + 3 * convolved + model.info.embeddingSize;
+  return F32 * (tokens * perToken + Math.min(tokens, sequences) * (lastInputs + 2 * summed));
 }
 
 /** Whether a layer keeps keys and values. */
