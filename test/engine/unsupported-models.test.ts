@@ -39,6 +39,21 @@ const refused: [string, Gguf, string, RegExp][] = [
   ["a hybrid whose forks failed (plamo2)", tinyPlamo2(), "plamo2", /ends the process when/],
   ["a diffusion model without a mask token", lladaWithoutMask(), "llada", /names no mask token/],
 ];
+const changed = (model: Gguf, key: string, value: number): Gguf => {
+  model.metadata.set(key, u32(value));
+  return model;
+};
+/** llama.cpp aborts on these. */
+const deadly: [string, Gguf, RegExp][] = [
+  ["another inner size (jamba)", changed(tinyJamba(), "jamba.ssm.inner_size", 32), /be 64, got 32/],
+  [
+    "no groups (mamba2)",
+    changed(tinyMamba2(), "mamba2.ssm.group_count", 0),
+    /divide .* of 64, got 0/,
+  ],
+  ["7 heads (mamba2)", changed(tinyMamba2(), "mamba2.ssm.time_step_rank", 7), /divide .*, got 7/],
+  ["no convolution (lfm2)", changed(tinyLfm2(), "lfm2.shortconv.l_cache", 1), /at least 2, got 1/],
+];
 const usable: [string, Gguf][] = [
   ["a causal decoder (qwen3)", tinyQwen3()],
   ["a decoder that names its pooling none", withPooling(0)],
@@ -55,7 +70,7 @@ const write = (name: string, model: Gguf) => temporaryFile(`${name}.gguf`, encod
 
 let outcomeOf: (file: string) => Outcome;
 beforeAll(async () => {
-  const models = [...refused, ...usable, ...silent];
+  const models = [...refused, ...deadly, ...usable, ...silent];
   outcomeOf = await loadInChild(models.map(([name, model]) => write(name, model)));
 });
 
@@ -66,6 +81,14 @@ describe("loadModel refuses, by its architecture and with a fix,", () => {
     expect(outcome.message).toContain(`\`${architecture}\``);
     expect(outcome.message).toMatch(reason);
     expect(outcome.message).toMatch(/\nTry: a decoder-only transformer/);
+  });
+});
+
+describe("loadModel refuses sizes of recurrent layers:", () => {
+  test.each(deadly)("%s", (name, _, reason) => {
+    const outcome = outcomeOf(`${name}.gguf`);
+    expect(outcome).toMatchObject({ error: "LlamaEtsError", code: "ERR_UNSUPPORTED_MODEL" });
+    expect(outcome.message).toMatch(reason);
   });
 });
 

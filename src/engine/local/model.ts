@@ -39,6 +39,7 @@ import {
   memoryOfContext,
   memoryOfDenoiser,
 } from "./memory.js";
+import { kvHeadsOf, mostHeads } from "./model-shape.js";
 import { addon, callNow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import { type AttentionChoice, mayBeOwn } from "./own-attention.js";
@@ -81,7 +82,7 @@ export class LocalModel implements Model {
     this.#origin = origin;
     this.#contexts = new ContextPool(origin.threads, origin.attention);
     this.metadata = native.metadata();
-    this.info = native.info();
+    this.info = withMostHeads(native.info(), this.metadata);
     const cut = !keepsState(this.info);
     this.can = { score: true, fork: true, rank: true, metrics: true, cut };
     this.#place = placeOf(origin.gpuLayers);
@@ -318,4 +319,13 @@ export class LocalModel implements Model {
     }
     return this.#native;
   }
+}
+
+/** With the most heads that a layer has: those of the first, which llama.cpp gives, may be none. */
+function withMostHeads(
+  info: NativeModelInfo,
+  metadata: Readonly<Record<string, string>>,
+): NativeModelInfo {
+  const shape = { info, metadata };
+  return { ...info, heads: mostHeads(shape), kvHeads: Math.max(...kvHeadsOf(shape)) };
 }
