@@ -5,7 +5,15 @@
 //   npm run test:variant -- --all           all engine tests, on every variant that runs here
 //   npm run test:variant -- haswell [FILE]  on this variant: the subset, or these files
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -37,6 +45,7 @@ const { directory: prebuilt } = await locateEngine(false, "");
 const files = readdirSync(prebuilt);
 const variants = files.flatMap((name) => LIBRARY.exec(name)?.[2] ?? []);
 const scratch = mkdtempSync(path.join(tmpdir(), "llama-ets-variants-"));
+chmodSync(scratch, 0o755); // one test runs as another user
 process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
 
 /** An engine directory that holds this variant alone. */

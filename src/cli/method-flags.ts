@@ -4,11 +4,11 @@ import { bundledDefaults } from "../engine/bundled-models.js";
 import { checkOneOf } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { EvaluatedMethod } from "../evaluate/configured-methods.js";
+import { findMethod } from "../methods/by-name.js";
 import type { Flag, OptionSpec } from "../methods/option.js";
 import { COMMON_OPTIONS, GUIDANCE_OPTIONS, type PresetOptions } from "../methods/options.js";
 import {
   type AnyMethod,
-  findMethod,
   METHOD_NAMES,
   METHODS,
   type MethodName,

@@ -2,10 +2,9 @@
 import { checkKeys, checkObject, checkOneOf, checkString, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
+import { checkAnyNames, checkTaken } from "../methods/by-name.js";
 import { withDefaults } from "../methods/options.js";
 import {
-  checkAnyNames,
-  checkTaken,
   METHOD_NAMES,
   METHODS,
   type MethodName,

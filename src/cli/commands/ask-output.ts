@@ -2,7 +2,7 @@
 import path from "node:path";
 import pc from "picocolors";
 import type { Model } from "../../engine/engine.js";
-import { reportTermsOf } from "../../methods/registry.js";
+import { reportTermsOf } from "../../methods/by-name.js";
 import type { Result } from "../../methods/result.js";
 import type { Step } from "../../methods/step.js";
 import type { ModelPlan, Plan } from "../../planning/run-plan.js";

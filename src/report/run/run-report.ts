@@ -1,6 +1,6 @@
 /** The report of one answer: how it was found, step by step. */
 import path from "node:path";
-import { reportTermsOf } from "../../methods/registry.js";
+import { reportTermsOf } from "../../methods/by-name.js";
 import { counted, number, percent, seconds } from "../format.js";
 import { type Html, html } from "../html.js";
 import { renderPage } from "../page.js";

@@ -1,6 +1,6 @@
 /** What a trace tells, put in order: how each step's candidates and rollouts led to the answer. */
 import { groupBy } from "../../evaluate/compare/group-by.js";
-import { reportTermsOf } from "../../methods/registry.js";
+import { reportTermsOf } from "../../methods/by-name.js";
 import type { Trace, TraceCompletion, TraceStep } from "../trace.js";
 
 /** Rollouts that came to one answer. */
