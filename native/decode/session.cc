@@ -99,8 +99,8 @@ Sequence& Session::Get(SequenceHandle handle) {
   Sequence& sequence = Find(handle);
   if (sequence.is_lost) {
     throw EngineError("ERR_INVALID_STATE",
-                      "The sequence was lost when a prefill of it failed: the model's recurrent "
-                      "state can't go back. Fork a sequence before such a prefill");
+                      "The sequence was lost when a prefill of it failed: the model's texts "
+                      "can't be cut back. Fork a sequence before such a prefill");
   }
   return sequence;
 }
@@ -124,7 +124,8 @@ void Session::Truncate(SequenceHandle handle, llama_pos length) {
                           ", the sequence's length, got " + std::to_string(length));
   }
   if (length == sequence.length) return;
-  if (!Engine().llama_memory_seq_rm(memory_, sequence.slot, length, -1)) {
+  const bool keeps_all = length == 0 || !slides_window();
+  if (!keeps_all || !Engine().llama_memory_seq_rm(memory_, sequence.slot, length, -1)) {
     throw EngineError("ERR_UNSUPPORTED_MODEL", "The model's memory can't be truncated");
   }
   sequence.cells.RemoveLast(sequence.length - length);
@@ -132,8 +133,15 @@ void Session::Truncate(SequenceHandle handle, llama_pos length) {
   sequence.next = nullptr;
 }
 
+bool Session::slides_window() const {
+  return Engine().llama_model_n_swa(model()) > 0;
+}
+
 void Session::Undo(Sequence* sequence) {
-  if (Engine().llama_memory_seq_rm(memory_, sequence->slot, sequence->length, -1)) return;
+  const bool keeps_all = sequence->length == 0 || !slides_window();
+  if (keeps_all && Engine().llama_memory_seq_rm(memory_, sequence->slot, sequence->length, -1)) {
+    return;
+  }
   Engine().llama_memory_seq_rm(memory_, sequence->slot, -1, -1);
   sequence->cells = CellPath(&used_cells_);
   sequence->next = nullptr;

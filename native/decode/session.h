@@ -69,8 +69,8 @@ class Session : public Decoder {
   Sequence& Get(SequenceHandle handle);
   Sequence ForkSlot(const Sequence& parent);
   void FreeSlot(Sequence* sequence);
-  // Takes what was decoded of a sequence behind its length out of the cache. A recurrent state
-  // can't go back: the sequence is lost then, with its cells.
+  // Takes what was decoded of a sequence behind its length out of the cache. Neither a recurrent
+  // state nor a sliding window can go back: the sequence is lost then, with its cells.
   void Undo(Sequence* sequence);
   SequenceHandle Adopt(Sequence sequence);
   LogitsRow CopyRow(int32_t batch_index) const;
@@ -87,6 +87,8 @@ class Session : public Decoder {
  private:
   Sequence TakeSlot();
   Sequence& Find(SequenceHandle handle);
+  // Then llama.cpp gives cells that the window has passed to other tokens.
+  bool slides_window() const;
   bool is_shared() const { return engine_.use_count() > 1; }
 
   const std::shared_ptr<Session> lender_;  // null: it made the context

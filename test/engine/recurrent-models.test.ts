@@ -6,9 +6,11 @@ import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Context, LocalSequence } from "../../src/engine/local/context.js";
 import type { LocalModel } from "../../src/engine/local/model.js";
+import { mh } from "../../src/methods/mh.js";
 import { encodeGguf, type Gguf } from "../fixtures/gguf-writer.js";
 import { loadLocal } from "../fixtures/models.js";
 import { temporaryFile } from "../fixtures/temporary-directory.js";
+import { tinyGemma2 } from "../fixtures/tiny-models.js";
 import { tinyJamba, tinyLfm2, tinyMamba, tinyMamba2 } from "../fixtures/tiny-recurrent-models.js";
 
 const SEQUENCES = 10;
@@ -167,6 +169,26 @@ describe.each(models)("%s", (name, gguf) => {
     await expectEachAlone([parent, again, ...others]);
     await context.clear();
   });
+});
+
+/** llama.cpp gives cells that a sliding window has passed to other tokens. */
+test("texts of a sliding window can't be cut back, and mh draws them as they are scored", async () => {
+  const file = temporaryFile("gemma2.gguf", encodeGguf(tinyGemma2()));
+  await using model = await loadLocal(file, { gpu: false, threads: 1 });
+  const context = await model.lease({ cells: 256, sequences: 2, batchTokens: 64 });
+  expect(context.rewind).toBe("tip");
+  const sequence = await context.create();
+  await sequence.prefill(Int32Array.from({ length: 20 }, (_, i) => 40 + i));
+  await expect(sequence.truncate(10)).rejects.toMatchObject({ code: "ERR_UNSUPPORTED_MODEL" });
+  await model.release(context);
+  const policy = { temperature: 1 };
+  for (let seed = 0; seed < 8; seed++) {
+    const own = { raw: true, maxTokens: 24, candidates: 4, reward: () => 0, seed } as const;
+    const { tokens, logProbs } = await mh(model, "Noah has 4 apples", { ...policy, ...own });
+    const [scored] = await model.score("Noah has 4 apples", [tokens], policy, { raw: true });
+    const differences = logProbs.map((x, i) => Math.abs(x - (scored?.logProbs[i] as number)));
+    expect(Math.max(...differences)).toBeLessThan(0.1);
+  }
 });
 
 function difference(a: Float32Array, b: Float32Array): number {

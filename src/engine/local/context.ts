@@ -19,7 +19,7 @@ import type {
 import { addon, call, rethrow } from "./native.js";
 import type { ContextStatus, NativeContext, SequenceHandle } from "./native-context.js";
 import { type NativeModel, toNativeSampling } from "./native-model.js";
-import { keepsState } from "./recurrent-state.js";
+import { canCut } from "./recurrent-state.js";
 
 const FLASH_ATTENTION = { auto: -1, false: 0, true: 1, engine: 2, shared: 3, own: 4 } as const;
 
@@ -101,7 +101,7 @@ export class Context implements Sequences {
     } catch (error) {
       rethrow(error, { ERR_OUT_OF_MEMORY: "fewer rollouts or tokens, or a smaller model" });
     }
-    return new Context(native, options, keepsState(model.info()) ? "tip" : "any");
+    return new Context(native, options, canCut(model.info()) ? "any" : "tip");
   }
 
   /**

@@ -43,7 +43,7 @@ import { kvHeadsOf, mostHeads } from "./model-shape.js";
 import { addon, callNow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import { type AttentionChoice, mayBeOwn } from "./own-attention.js";
-import { keepsState } from "./recurrent-state.js";
+import { canCut } from "./recurrent-state.js";
 import { sizeForScoring } from "./scoring-size.js";
 
 interface Origin {
@@ -83,7 +83,7 @@ export class LocalModel implements Model {
     this.#contexts = new ContextPool(origin.threads, origin.attention);
     this.metadata = native.metadata();
     this.info = withMostHeads(native.info(), this.metadata);
-    const cut = !keepsState(this.info);
+    const cut = canCut(this.info);
     this.can = { score: true, fork: true, rank: true, metrics: true, cut };
     this.#place = placeOf(origin.gpuLayers);
     const isSmall = this.#place === "cpu" && this.info.parameters < SMALL_MODEL;

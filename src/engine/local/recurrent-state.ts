@@ -38,6 +38,16 @@ export function keepsState({
   return isHybrid || isRecurrent;
 }
 
+/**
+ * Whether texts can be cut back to any length. Recurrent states can't, nor can a sliding window, though
+ * its cache is of full size: llama.cpp gives cells that the window has passed to other tokens.
+ */
+export function canCut(
+  info: Pick<NativeModelInfo, "isHybrid" | "isRecurrent" | "slidingWindow">,
+): boolean {
+  return !keepsState(info) && info.slidingWindow === 0;
+}
+
 /** Why forks of a hybrid or recurrent model can't be relied on; undefined: they can. */
 export function whyNotForked(architecture: string): string | undefined {
   if (PROVEN.has(architecture)) return undefined;
