@@ -46,6 +46,10 @@ GgufHeader::GgufHeader(const std::filesystem::path& path, uint64_t size) : bytes
   }
 }
 
+std::optional<uint16_t> GgufHeader::FindU16(const std::string& key) const {
+  return FindScalar<uint16_t>(key, GGUF_TYPE_UINT16);
+}
+
 std::optional<uint32_t> GgufHeader::FindU32(const std::string& key) const {
   return FindScalar<uint32_t>(key, GGUF_TYPE_UINT32);
 }

@@ -25,6 +25,7 @@ class GgufHeader {
 
   bool Has(const std::string& key) const { return values_.count(key) > 0; }
   // A key of another type is absent: llama.cpp refuses it by itself, without aborting.
+  std::optional<uint16_t> FindU16(const std::string& key) const;
   std::optional<uint32_t> FindU32(const std::string& key) const;
   std::optional<float> FindF32(const std::string& key) const;
   std::optional<std::string> FindString(const std::string& key) const;

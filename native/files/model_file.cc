@@ -33,6 +33,14 @@ struct FreeGguf {
 };
 using GgufFile = std::unique_ptr<gguf_context, FreeGguf>;
 
+// Only the first part of a split model says what the model is, and finds the others.
+void CheckPart(const GgufHeader& header) {
+  const uint32_t part = header.FindU16("split.no").value_or(0);
+  if (part == 0) return;
+  Refuse("It is part " + std::to_string(part + 1) + " of " +
+         std::to_string(header.FindU16("split.count").value_or(0)) + " of a split model");
+}
+
 void CheckRange(const GgufHeader& header, const std::string& key, uint32_t min, uint32_t max) {
   const std::optional<uint32_t> value = header.FindU32(key);
   if (!value || (*value >= min && *value <= max)) return;
@@ -249,6 +257,7 @@ std::unique_ptr<const GgufHeader> CheckModelFile(const std::string& path) {
   auto checked =
       std::make_unique<const GgufHeader>(file_path, engine.gguf_get_data_offset(file.get()));
   const GgufHeader& header = *checked;
+  CheckPart(header);
   const std::optional<std::string> architecture = header.FindString("general.architecture");
   if (!architecture) {
     Refuse("The GGUF file names no `general.architecture`; it is not a language model");

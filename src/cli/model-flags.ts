@@ -1,5 +1,6 @@
 /** The options by which commands name a model, and the models that they name. */
 import type { Command } from "commander";
+import pc from "picocolors";
 import { BUNDLED_PROPOSAL, DEFAULT_MODEL } from "../engine/bundled-models.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
@@ -8,6 +9,7 @@ import type { GpuChoice } from "../engine/local/locate-engine.js";
 import type { AttentionChoice } from "../engine/local/own-attention.js";
 import { gibibytes } from "./format.js";
 import { numberOption, numberOrAuto } from "./numbers.js";
+import { printable } from "./printable.js";
 
 export interface ModelFlags {
   model: string;
@@ -56,9 +58,11 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
       ...(flags.attention !== undefined && { attention: flags.attention }),
       ...(flags.gpuLayers !== undefined && { gpuLayers: flags.gpuLayers }),
       ...(signal && { signal }),
-      onProgress: ({ phase, progress, total }) => {
+      onWarning: (message) => bar.say(pc.yellow(`caution: ${message}`)),
+      onProgress: ({ phase, progress, total, retrying }) => {
+        if (retrying !== undefined) bar.say(printable(`${flags.model}: ${retrying}`));
         const what = phase === "download" ? "Downloading" : "Loading";
-        const size = total === undefined ? "" : ` of ${gibibytes(total)} GiB`;
+        const size = !total ? "" : ` of ${gibibytes(total)} GiB`;
         bar.show(progress, `${what} ${flags.model}${size}`);
       },
     });

@@ -7,13 +7,15 @@ const DELAY_MS = 400;
 interface ProgressBar {
   /** `progress` from 0 to 1; the label stands behind the bar. */
   show(progress: number, label: string): void;
+  /** Prints a line, in the bar's place where there is one. */
+  say(line: string): void;
   /** Removes the bar. */
   close(): void;
 }
 
 /** A bar on stderr, on a terminal only. */
 export function progressBar(): ProgressBar {
-  if (!process.stderr.isTTY) return { show: () => {}, close: () => {} };
+  if (!process.stderr.isTTY) return { show: () => {}, say: console.error, close: () => {} };
   const started = performance.now();
   const bar = new SingleBar({
     format: "{bar} {percentage}%  {label}",
@@ -31,6 +33,10 @@ export function progressBar(): ProgressBar {
       if (!isOpen) bar.start(100, 0, { label });
       isOpen = true;
       bar.update(Math.floor(progress * 100), { label });
+    },
+    say(line) {
+      this.close();
+      console.error(line);
     },
     close() {
       if (isOpen) bar.stop();

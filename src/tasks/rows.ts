@@ -1,9 +1,8 @@
-/** Rows of data files: `.jsonl`, `.jsonl.gz` and `.csv`, read one at a time. */
-import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
-import type { Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
+/** Rows of data files: `.jsonl` and `.csv`, perhaps packed (`.gz`), read one at a time. */
+import path from "node:path";
+import { pipeline } from "node:stream";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { invalidLine, openData, readLines, unreadable } from "./data-lines.js";
 
 /** One row, which names itself in every complaint about its fields. */
 export class Row {
@@ -52,81 +51,81 @@ export class Row {
 
   /** Throws `ERR_INVALID_DATA`: "Expected `field` to …". */
   refuse(field: string, expected: string): never {
-    throw invalidRow(this.file, this.line, `expected \`${field}\` to ${expected}`);
+    throw invalidLine(this.file, this.line, `expected \`${field}\` to ${expected}`);
   }
-}
-
-function invalidRow(file: string, line: number, what: string): LlamaEtsError {
-  return new LlamaEtsError("ERR_INVALID_DATA", `${file}, line ${line}: ${what}`);
 }
 
 /** The rows of a file, `-` being standard input (JSON lines). Throws `ERR_INVALID_DATA`. */
 export async function* readRows(file: string): AsyncGenerator<Row> {
   const name = file === "-" ? "standard input" : file;
   try {
-    yield* file.endsWith(".csv") ? readCsv(file) : readJsonLines(name, openLines(file));
+    const lines = isCsv(file) ? readCsv : readJsonLines;
+    yield* lines(name, readLines(name, openData(file)));
   } catch (error) {
-    if (error instanceof LlamaEtsError) throw error;
-    throw new LlamaEtsError("ERR_INVALID_DATA", `${name} could not be read: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw unreadable(name, error);
   }
 }
 
-function openLines(file: string): Readable {
-  if (file === "-") return process.stdin;
-  const content = createReadStream(file);
-  if (!file.endsWith(".gz")) return content;
-  const unpacked = createGunzip();
-  content.on("error", (error) => unpacked.destroy(error));
-  return content.pipe(unpacked);
+/** By the name's extension; without one (`-`, `/dev/fd/63`) the rows are JSON lines. */
+function isCsv(file: string): boolean {
+  const extension = path.extname(file.replace(/\.gz$/i, "")).toLowerCase();
+  if (["", ".jsonl", ".ndjson"].includes(extension)) return false;
+  if (extension === ".csv") return true;
+  throw new LlamaEtsError(
+    "ERR_INVALID_DATA",
+    `${file}: expected a .jsonl, .jsonl.gz or .csv file, got \`${extension}\``,
+    { fix: "a name that says what the file holds: .jsonl for one JSON object a line" },
+  );
 }
 
-async function* readJsonLines(file: string, content: Readable): AsyncGenerator<Row> {
-  // readline swallows the stream's errors.
-  let failure: Error | undefined;
-  content.on("error", (error) => {
-    failure = error;
-    lines.close();
-  });
-  const lines = createInterface({ input: content, crlfDelay: Number.POSITIVE_INFINITY });
+async function* readJsonLines(file: string, lines: AsyncIterable<string>): AsyncGenerator<Row> {
   let number = 0;
   for await (const line of lines) {
     number++;
     if (line.trim() !== "") yield parseJsonRow(file, number, line);
   }
-  if (failure !== undefined) throw failure;
 }
 
 function parseJsonRow(file: string, number: number, line: string): Row {
   let fields: unknown;
   try {
-    fields = JSON.parse(number === 1 ? line.replace(/^\uFEFF/, "") : line);
+    fields = JSON.parse(line);
   } catch (error) {
-    throw invalidRow(file, number, `expected JSON: ${messageOf(error)}`);
+    throw invalidLine(file, number, `expected JSON: ${messageOf(error)}`);
   }
   if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
-    throw invalidRow(file, number, "expected a JSON object");
+    throw invalidLine(file, number, "expected a JSON object");
   }
   return new Row(file, number, fields as Record<string, unknown>);
 }
 
-async function* readCsv(file: string): AsyncGenerator<Row> {
+async function* readCsv(file: string, lines: AsyncIterable<string>): AsyncGenerator<Row> {
   const { parse } = await import("csv-parse");
-  const content = createReadStream(file);
-  const parser = parse({ columns: true, bom: true, info: true });
-  content.on("error", (error) => parser.destroy(error));
-  content.pipe(parser);
-  let line = 0;
-  try {
-    // `lines` counts those of the file up to the record's end: fields may hold line breaks.
-    for await (const { record, info } of parser) {
-      line = info.lines - lineBreaksIn(record);
-      yield new Row(file, line, record);
-    }
-  } finally {
-    content.destroy();
+  const columns = (header: string[]) => {
+    const twice = header.find((name, i) => name !== "" && header.indexOf(name) < i);
+    if (twice === undefined) return header;
+    throw invalidLine(file, 1, `expected every column once, \`${twice}\` is there again`);
+  };
+  // `lines` counts those of the file up to the record's end: fields may hold line breaks.
+  const parser = pipeline(joined(lines), parse({ columns, info: true }), () => {});
+  for await (const { record, info } of parser as AsyncIterable<CsvRecord>) {
+    yield new Row(file, info.lines - lineBreaksIn(record), record);
   }
+}
+
+interface CsvRecord {
+  record: Record<string, string>;
+  info: { lines: number };
+}
+
+/** The file's text; whether its last line ended is no matter, and that end is left out. */
+async function* joined(lines: AsyncIterable<string>): AsyncGenerator<string> {
+  let previous: string | undefined;
+  for await (const line of lines) {
+    if (previous !== undefined) yield `${previous}\n`;
+    previous = line;
+  }
+  if (previous !== undefined) yield previous.replace(/\r$/, "");
 }
 
 function lineBreaksIn(record: Record<string, string>): number {

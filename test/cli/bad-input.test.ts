@@ -1,7 +1,17 @@
 /** Each kind of bad input has its own error code, its exit code, and no stack trace. */
-import { existsSync, openSync, readFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
+import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { bundledModels } from "../../src/engine/bundled-models.js";
+import { ENGINE_METADATA, locateEngine } from "../../src/engine/local/locate-engine.js";
 import { PROMPT } from "../fixtures/cli-ask.js";
 import { expectError } from "../fixtures/cli-error.js";
 import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
@@ -169,6 +179,28 @@ describe.concurrent("an engine", () => {
       { env: { LLAMA_ETS_ENGINE: scratch(".") } },
     );
   });
+});
+
+test("an engine for Vulkan that finds no device is no GPU, and refused where one is asked for", async () => {
+  const { directory } = await locateEngine(false);
+  mkdirSync(scratch("vulkan"));
+  for (const name of readdirSync(directory)) {
+    symlinkSync(path.join(directory, name), scratch(`vulkan/${name}`));
+  }
+  const metadata = JSON.parse(readFileSync(path.join(directory, ENGINE_METADATA), "utf8"));
+  metadata.buildOptions.gpu = "vulkan";
+  rmSync(scratch(`vulkan/${ENGINE_METADATA}`));
+  scratchFile(`vulkan/${ENGINE_METADATA}`, JSON.stringify(metadata));
+  const env = { LLAMA_ETS_ENGINE: scratch("vulkan") };
+  await expectError(
+    ["ask", PROMPT, "--gpu", "vulkan"],
+    {
+      ...{ code: "ERR_ENGINE_NOT_FOUND", exit: 1 },
+      says: /No vulkan engine works on this machine: (`libvulkan\.so\.1`|.* finds no device).*\nTry: /,
+    },
+    { env },
+  );
+  expect((await cli(["doctor"], { env })).stdout).toMatch(/^ok +engine +CPU, /m);
 });
 
 describe("output that can't be written", () => {

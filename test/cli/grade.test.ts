@@ -56,6 +56,19 @@ describe.concurrent("llama-ets grade", () => {
     },
   );
 
+  test.each([
+    ["grade", "gsm8k", "nowhere.jsonl"],
+    ["grade", "gsm8k", "."],
+    ["grade", "humaneval", "-", "--data", "nowhere.jsonl.gz", "--allow-code-execution"],
+    ["eval", "gsm8k", "--data", "nowhere.jsonl", "--out", "no-data"],
+  ])("a file that can't be read is an error with its name: %s %s %s", async (...args) => {
+    const { code, stdout, stderr } = await cli(args);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toMatch(
+      /^error (\.|nowhere\.jsonl(\.gz)?) could not be read: .*ERR_INVALID_DATA\)\n$/,
+    );
+  });
+
   test("runs no program without --allow-code-execution, and says what would confine it", async () => {
     const input = '{"task_id":"HumanEval/0","completion":"    return 1"}';
     const { code, stderr, stdout } = await cli(["grade", "humaneval", "-"], { input });

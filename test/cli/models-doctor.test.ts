@@ -38,6 +38,25 @@ describe.concurrent("models", () => {
   });
 });
 
+describe("models says of a downloaded file that it is broken:", () => {
+  const files: [string, string | Buffer, string][] = [
+    ["page.gguf", "<!doctype html><title>Sign in</title>", "a web page, not GGUF"],
+    ["nothing.gguf", "", "empty, not GGUF"],
+    ["cut.gguf", "GGUF\u0003", "it is cut off"],
+  ];
+  test.each(files)("%s", async (name, content, what) => {
+    const HOME = scratch(`home-${name}`);
+    mkdirSync(`${HOME}/.node-llama-cpp/models`, { recursive: true });
+    scratchFile(`home-${name}/.node-llama-cpp/models/${name}`, content);
+    const env = { HOME, USERPROFILE: HOME };
+    const { stdout } = await cli(["models"], { env });
+    expect(stdout).toMatch(new RegExp(`^ +${name} +${content.length} B +broken: ${what}; /`, "m"));
+    expect(stdout).not.toContain("0.0 MiB");
+    const { downloaded } = JSON.parse((await cli(["models", "--json"], { env })).stdout);
+    expect(downloaded).toMatchObject([{ name, sizeBytes: content.length, broken: what }]);
+  });
+});
+
 describe("doctor", () => {
   const checks = [
     ...[

@@ -1,13 +1,13 @@
 /** Where the engine comes from: each way it can be missing or wrong has a code and a fix. */
-import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import type { LoadProgress } from "../../src/engine/load-progress.js";
 import { loadModel } from "../../src/engine/local/load-model.js";
 import { locateEngine } from "../../src/engine/local/locate-engine.js";
 import { addon } from "../../src/engine/local/native.js";
-import type { LoadProgress } from "../../src/engine/model-path.js";
 import { childPackage, type Outcome, outcomesOf } from "../fixtures/load-in-child.js";
 import { copyPackage, runChild } from "../fixtures/package-copy.js";
 import { temporary } from "../fixtures/temporary-directory.js";
@@ -125,6 +125,33 @@ describe("LLAMA_ETS_ENGINE chooses the engine's directory:", () => {
     expect(outcome).toMatchObject({ error: "LlamaEtsError", code: "ERR_ENGINE_NOT_FOUND" });
     expect(outcome.message).toMatch(reason);
     expect(outcome.message).toMatch(/\nTry: npm ci, then `npx llama-ets doctor`$/);
+  });
+});
+
+describe("a GPU that isn't there is refused, with what is missing:", () => {
+  test.skipIf(process.platform === "darwin")("Metal elsewhere than on macOS", async () => {
+    const refusal = locateEngine("metal", "");
+    await expect(refusal).rejects.toMatchObject({ code: "ERR_ENGINE_NOT_FOUND" });
+    await expect(refusal).rejects.toThrow(
+      /^No metal engine .*: Metal is macOS's.*\nTry: gpu: false/,
+    );
+  });
+
+  const withoutDriver = process.platform === "linux" && !existsSync("/dev/nvidiactl");
+  test.runIf(withoutDriver)("CUDA without a driver", async () => {
+    const refusal = locateEngine("cuda", "");
+    await expect(refusal).rejects.toMatchObject({ code: "ERR_ENGINE_NOT_FOUND" });
+    await expect(refusal).rejects.toThrow(/No cuda engine .*: (`libcuda\.so\.1`.*NVIDIA|none of)/);
+  });
+
+  test("a kind that the engine which is open doesn't have", async () => {
+    const model = await loadModel(BUNDLED, { gpu: false });
+    await model.dispose();
+    const refusal = loadModel(BUNDLED, { gpu: "vulkan" });
+    await expect(refusal).rejects.toMatchObject({ code: "ERR_ENGINE_MISMATCH" });
+    await expect(refusal).rejects.toThrow(
+      /runs on the CPU; one process can't also use vulkan\nTry: /,
+    );
   });
 });
 

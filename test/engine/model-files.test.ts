@@ -130,6 +130,21 @@ describe("a model file with", () => {
   });
 });
 
+test.each([
+  ["tiny-00002-of-00003.gguf", /\nTry: give .*tiny-00001-of-00003\.gguf$/],
+  ["renamed.gguf", /\nTry: its first part$/],
+])("a later part of a split model is told so: %s", async (name, fix) => {
+  const part = tinyQwen3();
+  part.metadata.clear();
+  for (const [key, value] of Object.entries({ no: 1, count: 3 })) {
+    part.metadata.set(`split.${key}`, { type: "u16", value });
+  }
+  const refusal = await refusalOf(temporaryFile(name, encodeGguf(part)));
+  expect(refusal.code).toBe("ERR_UNSUPPORTED_MODEL");
+  expect(refusal.message).toMatch(/It is part 2 of 3 of a split model/);
+  expect(refusal.message).toMatch(fix);
+});
+
 // llama.cpp throws std::out_of_range here, and `Guarded` (native/js/arguments.h) catches EngineError
 // alone: std::terminate ends the process. Turns red, and into a test, when that is mended.
 test("a vocabulary that can't spell a text refuses the text", async () => {

@@ -57,6 +57,7 @@ const deadly: [string, Gguf, RegExp][] = [
 const usable: [string, Gguf][] = [
   ["a causal decoder (qwen3)", tinyQwen3()],
   ["a decoder that names its pooling none", withPooling(0)],
+  ["a decoder whose pooling was not said (llama-finetune)", withPooling(2 ** 32 - 1)],
   ["a recurrent model (mamba)", tinyMamba()],
   ["a recurrent model with heads (mamba2)", tinyMamba2()],
   ["a hybrid (jamba)", tinyJamba()],

@@ -1,15 +1,20 @@
 import { readdir, stat } from "node:fs/promises";
-import { homedir } from "node:os";
 import path from "node:path";
 import { Command } from "commander";
 import pc from "picocolors";
 import { bundledModels, DEFAULT_MODEL } from "../../engine/bundled-models.js";
+import { modelsDirectory } from "../../engine/download/download-model.js";
+import { messageOf } from "../../engine/errors.js";
+import { endsInHeader, otherThanGguf, readHead } from "../../engine/file-kind.js";
+import { printable } from "../printable.js";
 
 interface ListedModel {
   name: string;
   path: string;
   sizeBytes: number;
   role: string;
+  /** What is wrong with the file. */
+  broken?: string;
 }
 
 export function modelsCommand(): Command {
@@ -37,21 +42,37 @@ async function listModels(flags: { json?: boolean }): Promise<void> {
   }
 }
 
-function formatModel({ name, sizeBytes, role }: ListedModel): string {
-  const size = `${(sizeBytes / 2 ** 20).toFixed(1)} MiB`;
-  return `  ${name.padEnd(20)} ${size.padStart(10)}   ${pc.dim(role)}`;
+function formatModel({ name, sizeBytes, role, broken }: ListedModel): string {
+  const isSmall = sizeBytes < 2 ** 20 / 10;
+  const size = isSmall ? `${sizeBytes} B` : `${(sizeBytes / 2 ** 20).toFixed(1)} MiB`;
+  const what =
+    broken === undefined
+      ? pc.dim(printable(role))
+      : pc.red(printable(`broken: ${broken}; ${role}`));
+  return `  ${printable(name).padEnd(20)} ${size.padStart(10)}   ${what}`;
 }
 
-/** The models that node-llama-cpp's downloader has put into its directory. */
+/** The models in the directory of downloads. */
 async function downloadedModels(): Promise<ListedModel[]> {
-  const directory = path.join(homedir(), ".node-llama-cpp", "models");
+  const directory = modelsDirectory();
   // The directory appears with the first download.
   const names = await readdir(directory).catch(() => []);
   const files = names.filter((name) => name.endsWith(".gguf"));
-  return Promise.all(
-    files.map(async (name) => {
-      const file = path.join(directory, name);
-      return { name, path: file, sizeBytes: (await stat(file)).size, role: file };
-    }),
-  );
+  return Promise.all(files.map((name) => describeDownload(name, path.join(directory, name))));
+}
+
+async function describeDownload(name: string, file: string): Promise<ListedModel> {
+  const listed = { name, path: file, role: file };
+  try {
+    const { size: sizeBytes } = await stat(file);
+    const other = otherThanGguf(await readHead(file));
+    const broken = other === undefined ? cutOff(sizeBytes) : `${other.what}, not GGUF`;
+    return { ...listed, sizeBytes, ...(broken !== undefined && { broken }) };
+  } catch (error) {
+    return { ...listed, sizeBytes: 0, broken: `it could not be read: ${messageOf(error)}` };
+  }
+}
+
+function cutOff(sizeBytes: number): string | undefined {
+  return endsInHeader(sizeBytes) ? "it is cut off" : undefined;
 }

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { addon, callNow } from "./native.js";
 
 /**
@@ -9,11 +9,18 @@ import { addon, callNow } from "./native.js";
 export async function lockFile(file: string): Promise<AsyncDisposable | null> {
   const handle: FileHandle = await open(file, "a");
   try {
-    if (callNow(() => addon().lockFile(handle.fd))) return handle;
+    const isLocked = callNow(() => addon().lockFile(handle.fd));
+    // Its last holder may have removed it: somebody else may hold a new one of its name.
+    if (isLocked && (await isStillThere(file, handle))) return handle;
   } catch (error) {
     await handle.close();
     throw error;
   }
   await handle.close();
   return null;
+}
+
+async function isStillThere(file: string, handle: FileHandle): Promise<boolean> {
+  const [named, held] = await Promise.all([stat(file).catch(() => undefined), handle.stat()]);
+  return named?.ino === held.ino && named.dev === held.dev;
 }

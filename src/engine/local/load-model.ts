@@ -1,10 +1,17 @@
+import { availableParallelism } from "node:os";
 import path from "node:path";
 import { resolveBundledName } from "../bundled-models.js";
 import { checkInteger, checkKeys, checkOneOf, checkString } from "../check.js";
 import type { Model } from "../engine.js";
 import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
-import { type LoadProgress, resolveModelPath } from "../model-path.js";
-import { type EngineLocation, type GpuChoice, locateEngine } from "./locate-engine.js";
+import type { LoadProgress } from "../load-progress.js";
+import { resolveModelPath } from "../model-path.js";
+import {
+  type EngineLocation,
+  type GpuChoice,
+  locateEngine,
+  refuseWithoutDevice,
+} from "./locate-engine.js";
 import { LocalModel } from "./model.js";
 import { addon, rethrow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
@@ -29,14 +36,21 @@ export interface LoadModelOptions {
   attention?: AttentionChoice;
   /** Layers kept on the GPU. Default: all, where there is a GPU. */
   gpuLayers?: number;
-  /** Threads for the CPU's share of the work. Default "auto": measured at load. */
+  /**
+   * Threads for the CPU's share of the work, at most one a core: with more, they wait for each other
+   * for minutes. Default "auto": measured at load.
+   */
   threads?: number | "auto";
   onProgress?: (progress: LoadProgress) => void;
+  /** Told of what is done otherwise than asked for: threads beyond the cores. */
+  onWarning?: (message: string) => void;
   /** Aborting rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
-const OPTIONS = ["gpu", "engine", "attention", "gpuLayers", "threads", "onProgress", "signal"];
+const OPTIONS = [
+  ...["gpu", "engine", "attention", "gpuLayers", "threads", "onProgress", "onWarning", "signal"],
+];
 
 /** One engine a process: the first model loaded decides. */
 let opened: EngineLocation | undefined;
@@ -56,7 +70,8 @@ let opened: EngineLocation | undefined;
 export async function loadModel(source: string, options: LoadModelOptions = {}): Promise<Model> {
   checkString("source", source);
   checkKeys("options", options, OPTIONS);
-  const { gpu = "auto", threads = "auto", onProgress = () => {}, signal } = options;
+  const { gpu = "auto", onProgress = () => {}, onWarning = () => {}, signal } = options;
+  let { threads = "auto" } = options;
   checkOneOf("gpu", gpu, ["auto", "cuda", "vulkan", "metal", false]);
   if (options.engine !== undefined) checkString("engine", options.engine);
   const attention = chooseAttention(options.attention);
@@ -65,10 +80,18 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
   if (typeof onProgress !== "function") {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `onProgress` to be a function");
   }
+  if (typeof onWarning !== "function") {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `onWarning` to be a function");
+  }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `signal` to be an AbortSignal");
   }
   signal?.throwIfAborted();
+  const cores = availableParallelism();
+  if (threads !== "auto" && threads > cores) {
+    onWarning(`${threads} threads are more than this machine's ${cores} cores: ${cores} are used`);
+    threads = cores;
+  }
 
   const file = await resolveModelPath(resolveBundledName(source), onProgress, signal);
   const engine = await openEngine(gpu, options.engine);
@@ -103,6 +126,13 @@ export async function openEngine(gpu: GpuChoice, directory?: string): Promise<En
         { fix: "the same `engine` for all models, or another process" },
       );
     }
+    if (typeof gpu === "string" && gpu !== "auto" && gpu !== opened.gpu) {
+      throw new LlamaEtsError(
+        "ERR_ENGINE_MISMATCH",
+        `The engine that is open runs on ${opened.gpu || "the CPU"}; one process can't also use ${gpu}`,
+        { fix: "the same `gpu` for the first model loaded, or another process" },
+      );
+    }
     return opened;
   }
   const location = await locateEngine(gpu, directory);
@@ -111,8 +141,13 @@ export async function openEngine(gpu: GpuChoice, directory?: string): Promise<En
   } catch (error) {
     rethrow(error, { ERR_ENGINE_NOT_FOUND: "npm ci, then `npx llama-ets doctor`" });
   }
-  opened = location;
-  return location;
+  // What it was built for is one thing, what it finds here another.
+  const hasGpu = addon()
+    .devices()
+    .some(({ type }) => type === "gpu" || type === "integrated-gpu");
+  opened = hasGpu ? location : { ...location, gpu: false };
+  if (!hasGpu) refuseWithoutDevice(gpu, location.directory);
+  return opened;
 }
 
 async function loadNative(
@@ -154,14 +189,25 @@ async function loadNative(
     if (failure !== undefined) throw failure.error;
     const refusal = codeOf(error);
     if (refusal === undefined) throw error;
+    const reason = messageOf(error);
+    const fix =
+      refusal === "ERR_MODEL_TRUNCATED" ? "download it again" : firstPartFor(file, reason);
     throw new LlamaEtsError(
       refusal as LlamaEtsError["code"],
-      `${file} could not be loaded: ${messageOf(error)}`,
-      { cause: error, ...(refusal === "ERR_MODEL_TRUNCATED" && { fix: "download it again" }) },
+      `${file} could not be loaded: ${reason}`,
+      { cause: error, ...(fix !== undefined && { fix }) },
     );
   } finally {
     signal?.removeEventListener("abort", loading.cancel);
   }
+}
+
+/** What to give where a later part of a split model was given. */
+function firstPartFor(file: string, reason: string): string | undefined {
+  if (!/^It is part \d+ of \d+ /.test(reason)) return undefined;
+  const name = path.basename(file);
+  const first = name.replace(/-\d{5}(-of-\d{5}\.gguf)$/i, "-00001$1");
+  return first === name ? "its first part" : `give ${path.join(path.dirname(file), first)}`;
 }
 
 /** Refuses, by name, what can't be sampled from by forking cached texts. */
@@ -182,6 +228,9 @@ function refuseUnsupported(
   );
 }
 
+/** None, and -1: what llama.cpp's tools write where nothing was said. */
+const NO_POOLING = ["0", "-1", "4294967295"];
+
 function unsupportedReason(
   info: NativeModelInfo,
   metadata: Record<string, string>,
@@ -200,7 +249,8 @@ function unsupportedReason(
   const pooling = metadata[`${architecture}.pooling_type`];
   const causal = metadata[`${architecture}.attention.causal`];
   if (info.labels.length > 0) return undefined; // judges texts
-  if (info.hasEncoder || causal === "false" || (pooling !== undefined && pooling !== "0")) {
+  const pools = pooling !== undefined && !NO_POOLING.includes(pooling);
+  if (info.hasEncoder || causal === "false" || pools) {
     return "makes embeddings or scores, not text";
   }
   if (info.vocabSize === 0) return "has no vocabulary";

@@ -37,11 +37,64 @@ export async function locateEngine(
   chosen: string | undefined = process.env.LLAMA_ETS_ENGINE,
 ): Promise<EngineLocation> {
   if (chosen !== undefined && chosen !== "") return chosenEngine(path.resolve(chosen), gpu);
+  const missing = gpu === false ? undefined : missingFor(gpu);
+  if (gpu !== false && missing !== undefined) throw unusable(gpu, missing);
   const location =
     gpu === false || (gpu === "auto" && !mayHaveGpu())
       ? { directory: await prebuiltCpuEngine(), gpu: false as const }
       : await detectGpuEngine(gpu);
   return { ...location, release: checkEngine(location.directory).release };
+}
+
+/** The libraries through which engines reach a GPU: they come with its driver. */
+const DRIVERS: Partial<Record<string, Partial<Record<NodeJS.Platform, [string, string]>>>> = {
+  cuda: {
+    linux: ["libcuda.so.1", "no NVIDIA driver"],
+    win32: ["nvcuda.dll", "no NVIDIA driver"],
+  },
+  vulkan: {
+    linux: ["libvulkan.so.1", "no Vulkan loader"],
+    win32: ["vulkan-1.dll", "no Vulkan loader"],
+  },
+};
+
+/**
+ * What this machine lacks for a kind of GPU. node-llama-cpp doesn't say; asked for Metal elsewhere, it
+ * takes the CPU without a word.
+ */
+function missingFor(gpu: Exclude<GpuChoice, false>): string | undefined {
+  if (gpu === "metal" && process.platform !== "darwin") {
+    return `Metal is macOS's, this is ${process.platform}`;
+  }
+  const [library, meaning] = DRIVERS[gpu]?.[process.platform] ?? [];
+  if (library === undefined || isThere(library)) return undefined;
+  return `\`${library}\` can't be loaded: ${meaning}`;
+}
+
+/** Throws where a kind of GPU was asked for, and the engine that is open finds none. */
+export function refuseWithoutDevice(gpu: GpuChoice, directory: string): void {
+  if (gpu === false || gpu === "auto") return;
+  throw unusable(gpu, missingFor(gpu) ?? `the engine in ${directory} finds no device`);
+}
+
+/** Whether the system finds a shared library. */
+function isThere(library: string): boolean {
+  try {
+    process.dlopen({ exports: {} }, library);
+    return true;
+  } catch (error) {
+    // One that is found is refused as well, after it was loaded: it is no addon.
+    return /self-register|not a valid|initialize/i.test(messageOf(error));
+  }
+}
+
+/** A kind of GPU that was asked for and can't be had. */
+function unusable(gpu: string, why: string, cause?: unknown): LlamaEtsError {
+  return new LlamaEtsError(
+    "ERR_ENGINE_NOT_FOUND",
+    `No ${gpu} engine works on this machine: ${why}`,
+    { fix: "gpu: false (--gpu off), or `npx llama-ets doctor` to see what is there", cause },
+  );
 }
 
 function chosenEngine(directory: string, gpu: GpuChoice): EngineLocation {
@@ -114,16 +167,23 @@ async function detectGpuEngine(
     const binding = report.sharedObjects?.find((file) => file.endsWith("llama-addon.node"));
     if (binding === undefined) throw new Error("its binding was not found among loaded libraries");
     const location = { directory: path.dirname(binding), gpu: llama.gpu };
+    // A loader without a device, as in a container, passes its own test.
+    const devices = llama.gpu === false ? [] : await llama.getGpuDeviceNames();
     await llama.dispose();
-    return location;
+    if (gpu !== "auto" && llama.gpu !== gpu) throw new Error("there is none for this platform");
+    if (devices.length > 0) return location;
+    if (gpu !== "auto") throw new Error(`${gpu} finds no device`);
+    return { directory: await prebuiltCpuEngine(), gpu: false };
   } catch (error) {
     if (gpu === "auto") return { directory: await prebuiltCpuEngine(), gpu: false };
-    throw new LlamaEtsError(
-      "ERR_ENGINE_NOT_FOUND",
-      `No ${gpu} engine works on this machine: ${messageOf(error)}`,
-      { fix: "gpu: false, or `npx llama-ets doctor` to see what is there", cause: error },
-    );
+    throw unusable(gpu, reasonOf(error), error);
   }
+}
+
+/** node-llama-cpp's word for "none of the engines could be loaded" says nothing. */
+function reasonOf(error: unknown): string {
+  const message = messageOf(error);
+  return message === "NoBinaryFoundError" ? "none of the prebuilt ones could be loaded" : message;
 }
 
 /**

@@ -1,0 +1,172 @@
+/**
+ * What a model's URI names on a hub or a web server, and the names that its file has in the cache:
+ * those of node-llama-cpp's downloader, so that what it fetched before is found.
+ */
+import { LlamaEtsError } from "../errors.js";
+
+/** A file that is to be fetched. */
+export interface FileAddress {
+  url: string;
+  /** Its name in the cache, without `-00001-of-00003` and `.gguf`. */
+  stem: string;
+  /** The repository's page, of files on the hub: where its licence is accepted. */
+  page?: string;
+}
+
+/** A repository of the hub, which says itself which of its files has a quantization. */
+export interface RepositoryAddress {
+  user: string;
+  model: string;
+  /** A quantization; "latest" when none is named. */
+  tag: string;
+  stem: string;
+  page: string;
+}
+
+export type ModelAddress = FileAddress | RepositoryAddress;
+
+const BRANCH = "main";
+const DEFAULT_TAG = "latest";
+const DEFAULT_QUANTIZATION = "Q4_K_M";
+const QUANTIZATION = /^(UD-)?(I?Q\d|TQ\d|B?F(16|32)|MXFP)/i;
+const PART = /-(\d{5})-of-(\d{5})\.gguf$/i;
+
+/** The hub, with a slash at its end: Hugging Face, or a mirror that the environment names. */
+export function hubEndpoint(): string {
+  const { MODEL_ENDPOINT, HF_ENDPOINT } = process.env;
+  const endpoint = [MODEL_ENDPOINT, HF_ENDPOINT].find((url) => /^https?:\/\/./.test(url ?? ""));
+  return `${(endpoint ?? "https://huggingface.co").replace(/\/+$/, "")}/`;
+}
+
+/** Throws `ERR_INVALID_OPTION` for a URI that names no repository or file. */
+export function parseAddress(source: string): ModelAddress {
+  try {
+    const uri =
+      /^(?:hf|huggingface):(?:\/\/)?(.*)$/.exec(source)?.[1] ?? hubPathOf(new URL(source));
+    return uri === undefined ? webAddress(source) : hubAddress(source, uri);
+  } catch (error) {
+    throw error instanceof LlamaEtsError ? error : invalid(source, error);
+  }
+}
+
+/** Where a repository's file lies. */
+export function addressOf(repository: RepositoryAddress, file: string): FileAddress {
+  const { user, model, page } = repository;
+  return {
+    url: fileUrl(user, model, BRANCH, file.split("/")),
+    stem: stemFor(repository, file),
+    page,
+  };
+}
+
+/** The names that a model may have in the cache, in the order in which they are looked for. */
+export function cachedStems(address: ModelAddress): string[] {
+  if (!("tag" in address)) return [address.stem];
+  const { stem, tag } = address;
+  return tag === DEFAULT_TAG
+    ? [`${stem}.${DEFAULT_QUANTIZATION}`, stem]
+    : [`${stem}.${tag.toUpperCase()}`];
+}
+
+/** The URLs of all parts of a split file; else the one URL. */
+export function partsOf(url: string): string[] {
+  const { pathname } = new URL(url);
+  const parts = Number(PART.exec(pathname)?.[2] ?? 0);
+  if (parts === 0) return [url];
+  return Array.from({ length: parts }, (_, i) => {
+    const part = new URL(url);
+    part.pathname = pathname.replace(PART, `${partSuffix(i + 1, parts)}.gguf`);
+    return part.href;
+  });
+}
+
+/** What the name of one part of a split file ends with, before `.gguf`; nothing for a whole file. */
+export function partSuffix(part: number, parts: number): string {
+  const digits = (n: number) => String(n).padStart(5, "0");
+  return parts > 1 ? `-${digits(part)}-of-${digits(parts)}` : "";
+}
+
+/** `user/model/…` of a page or file of the hub that is given by its URL. */
+function hubPathOf(url: URL): string | undefined {
+  const hub = new URL(hubEndpoint());
+  const hosts = hub.host === "huggingface.co" ? [hub.host, "hf.co"] : [hub.host];
+  if (!hosts.includes(url.host) || !url.pathname.startsWith(hub.pathname)) return undefined;
+  const place = url.pathname.slice(hub.pathname.length).split("/").map(decodeURIComponent);
+  const [user, model, kind, branch, ...path] = place;
+  if (user && model && !kind) return `${user}/${model}`;
+  if (!["resolve", "blob", "raw"].includes(kind ?? "") || path.length === 0) return undefined;
+  return `${user}/${model}/${path.join("/")}${branch === BRANCH ? "" : `#${branch}`}`;
+}
+
+function hubAddress(source: string, uri: string): ModelAddress {
+  const [user = "", model = "", ...rest] = uri.split("/");
+  const [name = "", ...tags] = model.split(":");
+  const page = `${hubEndpoint()}${user}/${name}`;
+  const [file = "", branch = BRANCH] = rest.join("/").split("#");
+  const isValid = [user, name, ...rest].every((part) => part !== "." && part !== "..");
+  if (user === "" || name === "" || !isValid) throw invalid(source);
+  if (file === "") {
+    const tag = tags.join(":").trim() || DEFAULT_TAG;
+    const base = name.replace(/-gguf$/i, "");
+    return {
+      ...{ user, model: name, page },
+      tag: QUANTIZATION.test(tag) ? tag.toUpperCase() : tag,
+      stem: cacheName(user, name, BRANCH, [`${base}.gguf`]),
+    };
+  }
+  const path = file.split("/");
+  const url = fileUrl(user, name, branch || BRANCH, path);
+  return { url, stem: cacheName(user, name, branch || BRANCH, path), page };
+}
+
+function webAddress(source: string): FileAddress {
+  const { host, pathname } = new URL(source);
+  const path = decodeURIComponent(pathname).slice(1);
+  if (path === "") throw invalid(source);
+  const name = plain(`${host}_${path.replaceAll("/", "__")}`);
+  return { url: source, stem: withoutEnd(name).slice(-200) };
+}
+
+function invalid(source: string, cause?: unknown): LlamaEtsError {
+  return new LlamaEtsError("ERR_INVALID_OPTION", `\`${source}\` names no model`, {
+    fix: "hf:user/repo:Q4_K_M, hf:user/repo/file.gguf or a file's URL",
+    cause,
+  });
+}
+
+function fileUrl(user: string, model: string, branch: string, path: string[]): string {
+  const place = [user, model, "resolve", branch, ...path].map(encodeURIComponent);
+  return `${hubEndpoint()}${place.join("/")}?download=true`;
+}
+
+/** The cached name of the file that the hub has chosen for a tag. */
+function stemFor(repository: RepositoryAddress, file: string): string {
+  const [first = "", plainName] = cachedStems(repository);
+  const isDefault = file.toLowerCase().includes(DEFAULT_QUANTIZATION.toLowerCase());
+  return plainName === undefined || isDefault ? first : plainName;
+}
+
+function cacheName(user: string, model: string, branch: string, path: string[]): string {
+  const stem = withoutEnd(path.at(-1) as string);
+  const base = model.replace(/-gguf$/i, "");
+  const namesModel = base !== model && stem.toLowerCase().startsWith(base.toLowerCase());
+  const folders = path.slice(0, -1);
+  if (folders.at(-1)?.toLowerCase() === stem.toLowerCase()) folders.pop();
+  const prefix = [
+    ...["hf", user],
+    ...(namesModel && branch === BRANCH ? [] : [model]),
+    ...(branch === BRANCH ? [] : [branch]),
+    ...(folders.length > 0 ? [folders.join("__")] : []),
+  ];
+  return plain(`${prefix.join("_")}_${stem}`);
+}
+
+function withoutEnd(name: string): string {
+  return name.replace(PART, "").replace(/\.gguf$/i, "");
+}
+
+/** A name that every file system takes. */
+function plain(name: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: file systems refuse them
+  return name.replace(/[<>:"/\\|?*\u0000-\u001f]/g, "!");
+}

@@ -1,0 +1,204 @@
+/**
+ * Models from a hub or a web server, in the directory of node-llama-cpp's downloader and under its
+ * names. The transfers are our own: that downloader keeps whatever a server sends (a login page as a
+ * model, for ever), tells nothing of retries and has no limit to set on them, and doesn't say which
+ * status it was refused with. One connection a file, where it opens several.
+ */
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { homedir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { LlamaEtsError, messageOf } from "../errors.js";
+import { otherThanGguf, readHead } from "../file-kind.js";
+import type { LoadProgress } from "../load-progress.js";
+import { lockFile } from "../local/file-lock.js";
+import {
+  addressOf,
+  cachedStems,
+  type FileAddress,
+  hubEndpoint,
+  type ModelAddress,
+  parseAddress,
+  partSuffix,
+  partsOf,
+  type RepositoryAddress,
+} from "./address.js";
+import { PATIENCE, PassingFailure, type Patience, persist } from "./patience.js";
+import { request, type Subject, Watchdog } from "./request.js";
+import { notGguf, transfer } from "./transfer.js";
+
+const LOCK_POLL_MS = 500;
+
+/** Where downloaded models are kept. */
+export function modelsDirectory(): string {
+  return path.join(homedir(), ".node-llama-cpp", "models");
+}
+
+/**
+ * The path of the model that a `hf:` URI or URL names, downloaded unless it is there; of a split one,
+ * its first part. Throws `ERR_DOWNLOAD`, `ERR_WRITE`, `ERR_INVALID_OPTION`, or the signal's reason.
+ */
+export async function downloadModel(
+  source: string,
+  onProgress: (progress: LoadProgress) => void,
+  signal: AbortSignal | undefined,
+  patience: Patience = PATIENCE,
+): Promise<string> {
+  const address = parseAddress(source);
+  const directory = modelsDirectory();
+  const cached = await findCached(directory, address);
+  if (cached !== undefined) return cached;
+  const subject = { source, ...(address.page !== undefined && { page: address.page }) };
+  const retrying = (why: string) => onProgress({ phase: "download", progress: 0, retrying: why });
+  try {
+    const file =
+      "tag" in address ? await askHub(address, subject, retrying, patience, signal) : address;
+    return await fetchParts(file, subject, directory, onProgress, patience, signal);
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!(error instanceof PassingFailure)) throw error;
+    throw new LlamaEtsError(
+      "ERR_DOWNLOAD",
+      `${source} could not be downloaded: ${error.message}, after ${patience.waitsMs.length + 1} attempts`,
+      {
+        fix: "check the network; HF_ENDPOINT, a mirror of the hub; or the file downloaded by other means, by its path",
+        cause: error,
+      },
+    );
+  }
+}
+
+/** The whole model under one of its names. What isn't GGUF is removed, and no model. */
+async function findCached(directory: string, address: ModelAddress): Promise<string | undefined> {
+  const names = await readdir(directory).catch(() => []);
+  for (const stem of cachedStems(address)) {
+    for (const first of names.filter((name) => isFirstPart(name, stem))) {
+      const parts = partsIn(first).map((name) => path.join(directory, name));
+      const isWhole = await Promise.all(parts.map(isGguf));
+      if (isWhole.every(Boolean)) return parts[0];
+    }
+  }
+  return undefined;
+}
+
+function isFirstPart(name: string, stem: string): boolean {
+  return name.startsWith(stem) && /^(-00001-of-\d{5})?\.gguf$/.test(name.slice(stem.length));
+}
+
+/** The names of all files of a split model, or the one name. */
+function partsIn(first: string): string[] {
+  const parts = Number(/-00001-of-(\d{5})\.gguf$/.exec(first)?.[1] ?? 1);
+  const stem = first.replace(/(-00001-of-\d{5})?\.gguf$/, "");
+  return Array.from({ length: parts }, (_, i) => `${stem}${partSuffix(i + 1, parts)}.gguf`);
+}
+
+async function isGguf(file: string): Promise<boolean> {
+  const head = await readHead(file).catch(() => undefined);
+  if (head === undefined) return false;
+  if (otherThanGguf(head) === undefined) return true;
+  await rm(file, { force: true });
+  return false;
+}
+
+/** Which file of a repository has the quantization, as the hub's manifest says. */
+async function askHub(
+  repository: RepositoryAddress,
+  subject: Subject,
+  onRetry: (why: string) => void,
+  patience: Patience,
+  signal: AbortSignal | undefined,
+): Promise<FileAddress> {
+  const { user, model, tag } = repository;
+  const place = ["v2", user, model, "manifests", tag].map(encodeURIComponent).join("/");
+  const ask = async () => {
+    const watchdog = new Watchdog(patience.silentMs, signal);
+    try {
+      // The hub names the file to clients of this name only.
+      const headers = { "User-Agent": "llama-cpp" };
+      const { response } = await request(`${hubEndpoint()}${place}`, headers, subject, watchdog);
+      return await response.text().catch((error: unknown) => {
+        throw new PassingFailure(`the answer broke off: ${messageOf(error)}`, { cause: error });
+      });
+    } finally {
+      watchdog.close();
+    }
+  };
+  const manifest = await persist(ask, onRetry, patience, signal);
+  const file = fileIn(manifest);
+  if (file !== undefined) return addressOf(repository, file);
+  if (otherThanGguf(Buffer.from(manifest))?.what === "a web page") {
+    throw notGguf(Buffer.from(manifest), subject);
+  }
+  throw new LlamaEtsError("ERR_DOWNLOAD", `${subject.source}: the hub names no GGUF file for it`, {
+    fix: `look at ${repository.page} for the names of its files and quantizations`,
+  });
+}
+
+function fileIn(manifest: string): string | undefined {
+  try {
+    const name: unknown = JSON.parse(manifest)?.ggufFile?.rfilename;
+    return typeof name === "string" && !name.split("/").includes("..") ? name : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function fetchParts(
+  { url, stem }: FileAddress,
+  subject: Subject,
+  directory: string,
+  onProgress: (progress: LoadProgress) => void,
+  patience: Patience,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const urls = partsOf(url);
+  const files = urls.map((_, i) =>
+    path.join(directory, `${stem}${partSuffix(i + 1, urls.length)}.gguf`),
+  );
+  for (const [i, file] of files.entries()) {
+    await fetchLocked(urls[i] as string, file, {
+      ...{ subject, patience, signal },
+      onProgress: ({ received, total, retrying }) =>
+        onProgress({
+          phase: "download",
+          progress: (i + (total > 0 ? received / total : 0)) / files.length,
+          ...{ downloaded: received, total },
+          ...(retrying !== undefined && { retrying }),
+        }),
+    });
+  }
+  return files[0] as string;
+}
+
+/** One process at a time fetches a file; the others wait for it. */
+async function fetchLocked(
+  url: string,
+  file: string,
+  options: Parameters<typeof transfer>[2],
+): Promise<void> {
+  const { signal, onProgress } = options;
+  const lockName = `${file}.lock`;
+  let lock: AsyncDisposable | null;
+  try {
+    await mkdir(path.dirname(file), { recursive: true });
+    for (let isTold = false; ; isTold = true) {
+      lock = await lockFile(lockName);
+      if (lock !== null) break;
+      if (!isTold) {
+        onProgress({ received: 0, total: 0, retrying: "another process downloads it; waiting" });
+      }
+      await sleep(LOCK_POLL_MS, undefined, signal ? { signal } : {});
+    }
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new LlamaEtsError("ERR_WRITE", `${file} was not written: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  try {
+    if (!(await isGguf(file))) await transfer(url, file, options);
+  } finally {
+    await rm(lockName, { force: true });
+    await lock[Symbol.asyncDispose]();
+  }
+}

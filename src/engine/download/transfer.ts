@@ -1,0 +1,251 @@
+/**
+ * One file, fetched in as many attempts as it takes. What has come lies beside the file, as `.part`
+ * with what the server said that it is; an attempt goes on from there only where the server says the
+ * same again, and a file takes its place whole, with the checksum that the hub gives.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { LlamaEtsError, messageOf } from "../errors.js";
+import { HEAD_BYTES, otherThanGguf } from "../file-kind.js";
+import { PassingFailure, type Patience, persist } from "./patience.js";
+import { type Answer, failureOf, request, type Subject, Watchdog } from "./request.js";
+
+/** Bytes by which an attempt must get on for the next one to count as the first. */
+const GAIN = 2 ** 20;
+
+interface TransferProgress {
+  received: number;
+  /** 0 where the server doesn't say. */
+  total: number;
+  retrying?: string;
+}
+
+export interface TransferOptions {
+  subject: Subject;
+  patience: Patience;
+  onProgress: (progress: TransferProgress) => void;
+  signal: AbortSignal | undefined;
+}
+
+/** What the server says that a partial file is part of. */
+interface PartRecord {
+  identity: string;
+  total: number;
+}
+
+/** Throws `ERR_DOWNLOAD`, `ERR_WRITE`, `PassingFailure`, or the signal's reason. */
+export async function transfer(url: string, file: string, options: TransferOptions): Promise<void> {
+  const { patience, onProgress, signal } = options;
+  let last: TransferProgress = { received: 0, total: 0 };
+  const note = (progress: TransferProgress) => {
+    last = progress;
+    onProgress(progress);
+  };
+  const attempt = () => attemptTransfer(url, file, { ...options, onProgress: note });
+  await persist(attempt, (retrying) => onProgress({ ...last, retrying }), patience, signal);
+}
+
+async function attemptTransfer(url: string, file: string, options: TransferOptions): Promise<void> {
+  const { subject, patience, signal } = options;
+  const part = new PartialFile(file);
+  const watchdog = new Watchdog(patience.silentMs, signal);
+  try {
+    const begun = await part.begun();
+    const range: Record<string, string> = begun ? { Range: `bytes=${begun.size}-` } : {};
+    const answer = await request(url, range, subject, watchdog);
+    const start = startOf(answer, begun);
+    if (start === undefined) {
+      // The server has another file now, or counts otherwise: all of it again.
+      await part.remove();
+      throw new PassingFailure("the file has changed on the server", { gained: begun !== null });
+    }
+    await receive(answer, part, start, watchdog, options);
+    if (answer.sha256 !== undefined) await part.check(answer.sha256, subject, start > 0, signal);
+    await part.finish();
+  } catch (error) {
+    await part.removeUnlessKnown();
+    throw error;
+  } finally {
+    watchdog.close();
+  }
+}
+
+/** Where the answer's bytes belong; `undefined` where they belong to something else. */
+function startOf(
+  answer: Answer,
+  begun: (PartRecord & { size: number }) | null,
+): number | undefined {
+  const { status, headers } = answer.response;
+  if (status === 416) return undefined;
+  if (status !== 206) return 0; // A server without ranges sends all of it.
+  const [, from, all] =
+    /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers.get("content-range") ?? "") ?? [];
+  const isSame = begun !== null && recordOf(answer, begun.size).identity === begun.identity;
+  const isNext = Number(from) === begun?.size && (all === "*" || Number(all) === begun?.total);
+  return isSame && isNext ? begun?.size : undefined;
+}
+
+/** A file without checksum or strong validator can't be told from another: it has no identity. */
+function recordOf(
+  { response, sha256, size }: Answer,
+  start: number,
+): Partial<PartRecord> & { total: number } {
+  const length = Number(response.headers.get("content-length") ?? Number.NaN);
+  const total = size ?? (length > 0 ? start + length : 0);
+  const etag = response.headers.get("etag");
+  const identity = sha256 ?? (etag !== null && !etag.startsWith("W/") ? etag : undefined);
+  return { total, ...(identity !== undefined && { identity }) };
+}
+
+async function receive(
+  answer: Answer,
+  part: PartialFile,
+  start: number,
+  watchdog: Watchdog,
+  { subject, onProgress, signal }: TransferOptions,
+): Promise<void> {
+  const record = recordOf(answer, start);
+  const { total } = record;
+  const writing = await part.open(start, record);
+  let received = start;
+  let head = Buffer.alloc(0);
+  const gained = () => received - start >= GAIN;
+  const checkHead = async () => {
+    if (start > 0 || otherThanGguf(head) === undefined) return;
+    await part.remove();
+    throw notGguf(head, subject);
+  };
+  try {
+    const reader = answer.response.body?.getReader();
+    for (;;) {
+      const { value } = (await reader?.read().catch((error: unknown) => {
+        signal?.throwIfAborted();
+        const message = `the transfer broke off: ${failureOf(error, watchdog)}`;
+        throw new PassingFailure(message, { gained: gained(), cause: error });
+      })) ?? { value: undefined };
+      if (value === undefined) break;
+      watchdog.heard();
+      if (head.length < HEAD_BYTES) {
+        head = Buffer.concat([head, value.subarray(0, HEAD_BYTES - head.length)]);
+        if (head.length === HEAD_BYTES) await checkHead();
+      }
+      await part.write(writing, value, received);
+      received += value.length;
+      onProgress({ received, total });
+    }
+    await part.settle(writing);
+  } finally {
+    await writing.close();
+  }
+  if (head.length < HEAD_BYTES) await checkHead();
+  if (total > 0 && received !== total) {
+    const message = `the transfer ended after ${received} of ${total} bytes`;
+    throw new PassingFailure(message, { gained: gained() });
+  }
+}
+
+/** What came in the place of a model. */
+export function notGguf(head: Uint8Array, { source, page }: Subject): LlamaEtsError {
+  const what = otherThanGguf(head)?.what;
+  const isPage = what === "a web page";
+  return new LlamaEtsError(
+    "ERR_DOWNLOAD",
+    `${source} could not be downloaded: expected a GGUF file, the server sent ${isPage ? what : `what is ${what}`}`,
+    {
+      fix: isPage
+        ? `open ${page ?? "the URL"} in a browser: the network may ask for a login; or HF_ENDPOINT, a mirror`
+        : `the name of a .gguf file${page ? ` on ${page}` : ""}`,
+    },
+  );
+}
+
+/** A file that grows in `.part`, beside its record and in the file's directory. */
+class PartialFile {
+  readonly #file: string;
+  readonly #part: string;
+  readonly #record: string;
+
+  constructor(file: string) {
+    this.#file = file;
+    this.#part = `${file}.part`;
+    this.#record = `${file}.part.json`;
+  }
+
+  /** What is there of a file whose identity is known. */
+  async begun(): Promise<(PartRecord & { size: number }) | null> {
+    try {
+      const record: PartRecord = JSON.parse(await readFile(this.#record, "utf8"));
+      const { size } = await stat(this.#part);
+      const isRecord = typeof record?.identity === "string" && typeof record.total === "number";
+      return isRecord && size > 0 ? { ...record, size } : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** To be written from `start` on; from 0, what was there goes before the new record comes. */
+  open(start: number, { identity, total }: Partial<PartRecord>): Promise<FileHandle> {
+    return this.#guard(async () => {
+      if (start > 0) return open(this.#part, "r+");
+      const handle = await open(this.#part, "w");
+      if (identity === undefined) await rm(this.#record, { force: true });
+      else await writeFile(this.#record, JSON.stringify({ identity, total }));
+      return handle;
+    });
+  }
+
+  async write(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+    await this.#guard(() => handle.write(bytes, 0, bytes.length, position));
+  }
+
+  settle(handle: FileHandle): Promise<void> {
+    return this.#guard(() => handle.datasync());
+  }
+
+  /** Removes what doesn't have the checksum: what was pieced together is fetched anew. */
+  async check(
+    sha256: string,
+    { source }: Subject,
+    isResumed: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const hash = createHash("sha256");
+    const content = createReadStream(this.#part, { highWaterMark: 2 ** 20 });
+    await pipeline(content, hash, signal ? { signal } : {});
+    const actual = hash.digest("hex");
+    if (actual === sha256) return;
+    await this.remove();
+    const message = `expected SHA-256 ${sha256}, got ${actual}`;
+    if (isResumed) throw new PassingFailure(message);
+    throw new LlamaEtsError("ERR_DOWNLOAD", `${source} could not be downloaded: ${message}`, {
+      fix: "try again later, or HF_ENDPOINT, a mirror",
+    });
+  }
+
+  async finish(): Promise<void> {
+    await this.#guard(() => rename(this.#part, this.#file));
+    await rm(this.#record, { force: true });
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.#part, { force: true });
+    await rm(this.#record, { force: true });
+  }
+
+  /** Nothing goes on from bytes of which no server can say what they are part of. */
+  async removeUnlessKnown(): Promise<void> {
+    if ((await this.begun()) === null) await this.remove();
+  }
+
+  async #guard<T>(write: () => Promise<T>): Promise<T> {
+    try {
+      return await write();
+    } catch (error) {
+      throw new LlamaEtsError("ERR_WRITE", `${this.#file} was not written: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+}

@@ -1,0 +1,87 @@
+/** The lines of a data file, as text that is known to be UTF-8. */
+import { createReadStream, fstatSync } from "node:fs";
+import { pipeline, type Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
+import { LlamaEtsError, messageOf } from "../engine/errors.js";
+
+/** A file without line ends must not fill the memory. */
+const MAX_LINE_BYTES = 2 ** 26;
+const LF = 0x0a;
+
+/** An `ERR_INVALID_DATA` that names file and line. */
+export function invalidLine(file: string, line: number, what: string, fix?: string): LlamaEtsError {
+  const options = fix === undefined ? {} : { fix };
+  return new LlamaEtsError("ERR_INVALID_DATA", `${file}, line ${line}: ${what}`, options);
+}
+
+/** The bytes of a file, `-` being standard input; unpacked where its name ends in `.gz`. */
+export function openData(file: string): Readable {
+  if (file === "-") return standardInput();
+  const content = createReadStream(file);
+  if (!/\.gz$/i.test(file)) return content;
+  // The stream that is read has the failures of both.
+  return pipeline(content, createGunzip(), () => {});
+}
+
+/** Node gives an empty stream where standard input is a directory. */
+function standardInput(): Readable {
+  if (fstatSync(0).isDirectory()) throw new Error("it is a directory");
+  return process.stdin;
+}
+
+/**
+ * Lines without their LF, decoded. They end at LF alone: JSON may hold U+2028 and U+2029 as they
+ * are, where readline cuts on some releases of Node. A carriage return before the LF is kept. Throws
+ * `ERR_INVALID_DATA` on bytes that aren't UTF-8.
+ */
+export async function* readLines(name: string, content: Readable): AsyncGenerator<string> {
+  let number = 0;
+  const decode = (bytes: Uint8Array) => decodeLine(name, ++number, bytes);
+  let pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of content as AsyncIterable<Buffer>) {
+    let start = 0;
+    for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, start)) {
+      yield decode(Buffer.concat([...pieces, chunk.subarray(start, end)]));
+      pieces = [];
+      size = 0;
+      start = end + 1;
+    }
+    pieces.push(chunk.subarray(start));
+    size += chunk.length - start;
+    if (size > MAX_LINE_BYTES) {
+      throw invalidLine(name, number + 1, `expected lines of at most ${MAX_LINE_BYTES} bytes`);
+    }
+  }
+  if (size > 0) yield decode(Buffer.concat(pieces));
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function decodeLine(name: string, number: number, bytes: Uint8Array): string {
+  try {
+    const text = decoder.decode(bytes);
+    return number === 1 ? text.replace(/^\uFEFF/, "") : text;
+  } catch {
+    const isPacked = number === 1 && bytes[0] === 0x1f && bytes[1] === 0x8b;
+    throw isPacked
+      ? invalidLine(name, 1, "expected text, got gzip", "a name that ends in .gz")
+      : invalidLine(name, number, "expected UTF-8", "the file saved as UTF-8");
+  }
+}
+
+/** What reading a file failed with, as `ERR_INVALID_DATA` with the file's name. */
+export function unreadable(name: string, error: unknown): LlamaEtsError {
+  if (error instanceof LlamaEtsError) return error;
+  return new LlamaEtsError("ERR_INVALID_DATA", `${name} could not be read: ${reasonOf(error)}`, {
+    cause: error,
+  });
+}
+
+/** zlib's words, in those of people with a file. */
+function reasonOf(error: unknown): string {
+  const message = messageOf(error);
+  if (message === "unexpected end of file") return "its gzip data is cut off";
+  if (message === "incorrect header check") return "it is not gzip";
+  return message;
+}
