@@ -29,7 +29,8 @@ Prefilling::Prefilling(Session* session, std::vector<PrefillRequest> requests)
 // Takes out what was decoded, also parts of an aborted batch, leaving what was there.
 Prefilling::~Prefilling() {
   if (finished_) return;
-  for (const Part& part : parts_) session_->CutTo(*part.sequence, part.sequence->length);
+  const size_t begun = part_ + (place_ > 0 ? 1 : 0);
+  for (size_t i = 0; i < begun; ++i) session_->Undo(parts_[i].sequence);
 }
 
 bool Prefilling::GoesOn() const {

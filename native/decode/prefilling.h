@@ -15,7 +15,8 @@ struct PrefillRequest {
 
 // Packs the tokens of all sequences into as few decodes as fit. Throws EngineError:
 // ERR_INVALID_ARGUMENT when a sequence comes twice, ERR_CONTEXT_FULL, ERR_ABORTED; then nothing is
-// appended to any of them.
+// appended to any of them, but those that held text in a recurrent state, and had more decoded, are
+// lost.
 class Prefilling final : public DecodeTask {
  public:
   Prefilling(Session* session, std::vector<PrefillRequest> requests);

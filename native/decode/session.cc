@@ -87,7 +87,7 @@ SequenceHandle Session::Fork(SequenceHandle parent) {
   return Adopt(ForkSlot(Get(parent)));
 }
 
-const Sequence& Session::Get(SequenceHandle handle) const {
+Sequence& Session::Find(SequenceHandle handle) {
   const auto found = sequences_.find(handle);
   if (found == sequences_.end()) {
     throw EngineError("ERR_DISPOSED", "The sequence was freed, or is of another context");
@@ -96,7 +96,17 @@ const Sequence& Session::Get(SequenceHandle handle) const {
 }
 
 Sequence& Session::Get(SequenceHandle handle) {
-  return const_cast<Sequence&>(std::as_const(*this).Get(handle));
+  Sequence& sequence = Find(handle);
+  if (sequence.is_lost) {
+    throw EngineError("ERR_INVALID_STATE",
+                      "The sequence was lost when a prefill of it failed: the model's texts "
+                      "can't be cut back. Fork a sequence before such a prefill");
+  }
+  return sequence;
+}
+
+const Sequence& Session::Get(SequenceHandle handle) const {
+  return const_cast<Session*>(this)->Get(handle);
 }
 
 void Session::ThrowFull(const std::string& what, int64_t sequences, int64_t cells) const {
@@ -114,7 +124,8 @@ void Session::Truncate(SequenceHandle handle, llama_pos length) {
                           ", the sequence's length, got " + std::to_string(length));
   }
   if (length == sequence.length) return;
-  if (!Engine().llama_memory_seq_rm(memory_, sequence.slot, length, -1)) {
+  const bool keeps_all = length == 0 || !slides_window();
+  if (!keeps_all || !Engine().llama_memory_seq_rm(memory_, sequence.slot, length, -1)) {
     throw EngineError("ERR_UNSUPPORTED_MODEL", "The model's memory can't be truncated");
   }
   sequence.cells.RemoveLast(sequence.length - length);
@@ -122,12 +133,23 @@ void Session::Truncate(SequenceHandle handle, llama_pos length) {
   sequence.next = nullptr;
 }
 
-void Session::CutTo(const Sequence& sequence, llama_pos length) {
-  Engine().llama_memory_seq_rm(memory_, sequence.slot, length, -1);
+bool Session::slides_window() const {
+  return Engine().llama_model_n_swa(model()) > 0;
+}
+
+void Session::Undo(Sequence* sequence) {
+  const bool keeps_all = sequence->length == 0 || !slides_window();
+  if (keeps_all && Engine().llama_memory_seq_rm(memory_, sequence->slot, sequence->length, -1)) {
+    return;
+  }
+  Engine().llama_memory_seq_rm(memory_, sequence->slot, -1, -1);
+  sequence->cells = CellPath(&used_cells_);
+  sequence->next = nullptr;
+  sequence->is_lost = true;
 }
 
 void Session::Free(SequenceHandle handle) {
-  FreeSlot(&Get(handle));
+  FreeSlot(&Find(handle));
   sequences_.erase(handle);
 }
 

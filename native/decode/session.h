@@ -25,6 +25,7 @@ struct Sequence {
   llama_pos length;
   CellPath cells;
   LogitsRow next;  // the distribution after the last token; null for an empty or truncated sequence
+  bool is_lost = false;  // its cache holds another text than it says: it can only be freed
 };
 
 // Tokens and time since the context was made. Each generated token is decoded at most once, and
@@ -63,13 +64,14 @@ class Session : public Decoder {
   // what it has, once their sum passes `limit_ms`.
   std::vector<double> TimeDecodes(int32_t threads, int32_t count, double limit_ms);
 
-  // For decode tasks.
+  // For decode tasks. Throws EngineError: ERR_DISPOSED, ERR_INVALID_STATE for a lost sequence.
   const Sequence& Get(SequenceHandle handle) const;
   Sequence& Get(SequenceHandle handle);
   Sequence ForkSlot(const Sequence& parent);
   void FreeSlot(Sequence* sequence);
-  // Takes what was decoded of a sequence behind its first `length` tokens out of the cache.
-  void CutTo(const Sequence& sequence, llama_pos length);
+  // Takes what was decoded of a sequence behind its length out of the cache. Neither a recurrent
+  // state nor a sliding window can go back: the sequence is lost then, with its cells.
+  void Undo(Sequence* sequence);
   SequenceHandle Adopt(Sequence sequence);
   LogitsRow CopyRow(int32_t batch_index) const;
   // Throws EngineError ERR_CONTEXT_FULL: `what` needs so many sequences and KV cells.
@@ -84,6 +86,9 @@ class Session : public Decoder {
 
  private:
   Sequence TakeSlot();
+  Sequence& Find(SequenceHandle handle);
+  // Then llama.cpp gives cells that the window has passed to other tokens.
+  bool slides_window() const;
   bool is_shared() const { return engine_.use_count() > 1; }
 
   const std::shared_ptr<Session> lender_;  // null: it made the context

@@ -75,6 +75,30 @@ std::vector<uint32_t> GgufHeader::FindU32s(const std::string& key) const {
   return numbers;
 }
 
+std::vector<int64_t> GgufHeader::FindIntegers(const std::string& key) const {
+  const auto found = values_.find(key);
+  if (found == values_.end() || found->second.type != GGUF_TYPE_ARRAY) return {};
+  const gguf_type element = found->second.element;
+  std::vector<int64_t> numbers;
+  if (element == GGUF_TYPE_BOOL) {
+    for (const char byte : found->second.bytes) numbers.push_back(byte != 0 ? 1 : 0);
+  } else if (element == GGUF_TYPE_INT32) {
+    for (const uint32_t number : FindU32s(key)) numbers.push_back(static_cast<int32_t>(number));
+  } else if (element == GGUF_TYPE_UINT32) {
+    for (const uint32_t number : FindU32s(key)) numbers.push_back(number);
+  }
+  return numbers;
+}
+
+std::vector<std::string> GgufHeader::KeysOf(const std::string& architecture) const {
+  const std::string prefix = architecture + ".";
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : values_) {
+    if (key.substr(0, prefix.size()) == prefix) keys.emplace_back(key);
+  }
+  return keys;
+}
+
 std::vector<std::string_view> GgufHeader::FindStrings(const std::string& key) const {
   const auto found = values_.find(key);
   if (found == values_.end() || found->second.type != GGUF_TYPE_ARRAY) return {};

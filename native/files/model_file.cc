@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <optional>
 #include <string_view>
 #include <unordered_set>
@@ -125,6 +126,64 @@ void CheckRotation(const GgufHeader& header, const std::string& architecture) {
          std::to_string(*rotated));
 }
 
+bool IsOneOf(std::string_view architecture, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), architecture) != names.end();
+}
+
+// Sizes of recurrent layers, which graphs assert or divide by.
+void CheckRecurrentLayers(const GgufHeader& header, const std::string& architecture) {
+  const auto number = [&](const char* name) {
+    return header.FindU32(architecture + "." + name).value_or(0);
+  };
+  const auto require = [&](bool holds, const char* name, const std::string& expected) {
+    if (holds) return;
+    Refuse("Expected the model's `" + architecture + "." + name + "` to " + expected + ", got " +
+           std::to_string(number(name)));
+  };
+  const uint64_t inner = number("ssm.inner_size");
+  const uint64_t heads = number("ssm.time_step_rank");
+  const uint64_t groups = number("ssm.group_count");
+  if (IsOneOf(architecture, {"jamba", "granitehybrid"})) {
+    const uint64_t twice = 2 * static_cast<uint64_t>(number("embedding_length"));
+    require(inner == twice, "ssm.inner_size", "be " + std::to_string(twice));
+  }
+  const std::string divides = "divide its inner size of " + std::to_string(inner);
+  if (IsOneOf(architecture, {"mamba2", "granitehybrid", "nemotron_h", "falcon-h1"})) {
+    require(heads > 0 && inner % heads == 0, "ssm.time_step_rank", divides);
+    require(groups > 0 && inner % groups == 0, "ssm.group_count", divides);
+  }
+  if (IsOneOf(architecture, {"qwen35", "qwen35moe", "qwen3next"})) {
+    const bool holds = heads > 0 && inner == heads * number("ssm.state_size");
+    require(holds, "ssm.time_step_rank", "be its inner size over its state size");
+    require(groups > 0 && heads % groups == 0, "ssm.group_count",
+            "divide its " + std::to_string(heads) + " heads");
+  }
+  if (IsOneOf(architecture, {"lfm2", "lfm2moe"})) {
+    require(number("shortconv.l_cache") > 1, "shortconv.l_cache", "be at least 2");
+  }
+}
+
+// The last layers of Gemma 4 may read the keys and values of the last but one layer before them
+// where they see a window, else of the last: it has to be of their kind.
+void CheckSharedLayers(const GgufHeader& header, const std::string& architecture) {
+  const uint32_t shared = header.FindU32(architecture + ".attention.shared_kv_layers").value_or(0);
+  if (architecture != "gemma4" || shared == 0) return;
+  const uint32_t layers = header.FindU32(architecture + ".block_count").value_or(0);
+  const std::vector<int64_t> windows =
+      header.FindIntegers(architecture + ".attention.sliding_window_pattern");
+  const bool has_own = layers >= shared && layers - shared >= 2 && windows.size() >= layers;
+  const auto reads_its_kind = [&](uint32_t layer) {
+    const bool is_window = windows[layer] != 0;
+    return is_window == (windows[layers - shared - (is_window ? 2 : 1)] != 0);
+  };
+  bool holds = has_own;
+  for (uint32_t i = layers - shared; holds && i < layers; ++i) holds = reads_its_kind(i);
+  if (!holds) {
+    Refuse("The last " + std::to_string(shared) + " of the model's " + std::to_string(layers) +
+           " layers share keys and values with layers that have none of their kind");
+  }
+}
+
 void CheckVocabulary(const GgufHeader& header) {
   const std::string tokenizer = header.FindString("tokenizer.ggml.model").value_or("");
   if (tokenizer == "none" || tokenizer == "no_vocab") Refuse("The model has no vocabulary");
@@ -206,6 +265,8 @@ std::unique_ptr<const GgufHeader> CheckModelFile(const std::string& path) {
   CheckLayers(header, *architecture);
   CheckExperts(header, *architecture);
   CheckRotation(header, *architecture);
+  CheckRecurrentLayers(header, *architecture);
+  CheckSharedLayers(header, *architecture);
   CheckVocabulary(header);
   CheckTensorTypes(header);
   CheckTensorsInFile(file, fs::file_size(file_path));

@@ -67,6 +67,7 @@ Model::Model(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Model>(info) {
   model_ = loaded.model;
   renamed_ = loaded.renamed;
   labels_ = loaded.labels;
+  layer_numbers_ = loaded.layer_numbers;
   info.This().As<Napi::Object>().TypeTag(&kModelTag);
 }
 
@@ -166,6 +167,7 @@ Napi::Value Model::Metadata(const Napi::CallbackInfo& info) {
       }
       result.Set(key, value);
     }
+    for (const auto& [key, numbers] : layer_numbers_) result.Set(key, numbers);
     return result;
   });
 }

@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,9 @@ struct LoadedModel {
   SharedModel model;
   std::optional<RenamedArchitecture> renamed;
   std::vector<std::string> labels;  // of a classification head's classes; none without a head
+  // The architecture's numbers that differ by layer, which the engine's metadata lacks, by their
+  // keys: "[0, 2, 0]".
+  std::map<std::string, std::string> layer_numbers;
 };
 
 class Model : public Napi::ObjectWrap<Model> {
@@ -52,6 +56,7 @@ class Model : public Napi::ObjectWrap<Model> {
   SharedModel model_;
   std::optional<RenamedArchitecture> renamed_;
   std::vector<std::string> labels_;
+  std::map<std::string, std::string> layer_numbers_;
 };
 
 }  // namespace llama_ets

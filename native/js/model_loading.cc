@@ -1,10 +1,12 @@
 #include "js/model_loading.h"
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <new>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "files/engine.h"
 #include "files/engine_error.h"
@@ -32,6 +34,23 @@ std::vector<std::string> LabelsOf(const GgufHeader& header, const std::string& a
   const auto labels = header.FindStrings(architecture + ".classifier.output_labels");
   if (labels.size() < 2) return {};
   return std::vector<std::string>(labels.begin(), labels.end());
+}
+
+// Lists of up to a number a layer.
+std::map<std::string, std::string> LayerNumbersOf(const GgufHeader& header,
+                                                  const std::string& architecture) {
+  std::map<std::string, std::string> result;
+  const uint32_t layers = header.FindU32(architecture + ".block_count").value_or(0);
+  for (const std::string& key : header.KeysOf(architecture)) {
+    const std::vector<int64_t> numbers = header.FindIntegers(key);
+    if (numbers.empty() || numbers.size() > layers) continue;
+    std::string text;
+    for (const int64_t number : numbers) {
+      text += (text.empty() ? "[" : ", ") + std::to_string(number);
+    }
+    result.emplace(key, text + "]");
+  }
+  return result;
 }
 
 // Loads a model on libuv's thread pool, reporting progress from 0 to 1.
@@ -98,6 +117,7 @@ class Loading : public Napi::AsyncWorker {
     model_.model = SharedModel(model, Engine().llama_model_free);
     if (other) model_.renamed = RenamedArchitecture{own, *other};
     model_.labels = LabelsOf(header, own);
+    model_.layer_numbers = LayerNumbersOf(header, own);
   }
 
   static bool OnProgress(float progress, void* user_data) {

@@ -51,6 +51,10 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     return this.#generator.isOutOfBudget;
   }
 
+  get #canCut(): boolean {
+    return this.#generator.context.rewind === "any";
+  }
+
   async start(): Promise<AutoregressiveState> {
     const sequence = await this.#generator.prefill(this.#options.prompt);
     this.#start = sequence;
@@ -119,18 +123,17 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     const heads = await Promise.all(texts.map((redraw) => this.#head(redraw)));
     // The last token kept is read again, for the distribution of the first one drawn.
     await this.#generator.read(
-      heads.flatMap(({ text, sequence }) => {
-        const last = text.tokens.slice(-1);
-        return last.length > 0 ? [{ sequence, tokens: Int32Array.from(last) }] : [];
+      heads.map(({ text, sequence, held }) => {
+        return { sequence, tokens: Int32Array.from(text.tokens.slice(held)) };
       }),
     );
     const drawn = await this.#generator.draw(
-      heads.map((head, i) => ({
-        ...head,
+      heads.map(({ text, sequence }, i) => ({
+        ...{ text, sequence },
         stream: redrawnStream(step, i),
-        maxTokens: length - head.text.tokens.length,
+        maxTokens: length - text.tokens.length,
         keep: false,
-        keepEnded: true,
+        keepEnded: this.#canCut, // else nothing is drawn from them
       })),
       { power },
     );
@@ -138,8 +141,11 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     return drawn.map((text) => ({ drawnLogProbs: [], ...text }));
   }
 
-  /** What is kept of a text, without its last token in the sequence; that of `start` has none. */
-  async #head({ state, cut }: Redraw<AutoregressiveState>): Promise<Prefix> {
+  /**
+   * What is kept of a text, of which the sequence holds `held` tokens: all but the last; none where
+   * the engine can't cut back.
+   */
+  async #head({ state, cut }: Redraw<AutoregressiveState>): Promise<Prefix & { held: number }> {
     const tokens = state.tokens.slice(0, cut);
     const text = {
       text: this.#generator.textOf(tokens),
@@ -148,11 +154,12 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
       drawnLogProbs: state.drawnLogProbs?.slice(0, cut) ?? [],
       finishReason: null,
     };
-    const source = cut === 0 ? this.#start : state.sequence;
+    const held = this.#canCut ? Math.max(0, cut - 1) : 0;
+    const source = held === 0 ? this.#start : state.sequence;
     if (source === null) throw new Error("Expected a text that was started or drawn anew");
     const sequence = await source.fork();
-    if (cut > 0) await sequence.truncate(this.#options.prompt.length + cut - 1);
-    return { text, sequence };
+    if (held > 0) await sequence.truncate(this.#options.prompt.length + held);
+    return { text, sequence, held };
   }
 
   async rank(

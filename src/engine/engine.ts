@@ -32,7 +32,7 @@ export interface Abilities {
   rank: boolean;
   /** `entropies` and `selfCertainties` of drawn tokens. */
   metrics: boolean;
-  /** Sequences that can be cut back to any length. */
+  /** Sequences that can be cut back to any length: their `rewind` is "any". */
   cut: boolean;
 }
 
@@ -140,7 +140,7 @@ export interface ContextMemory {
   copy: number;
   /** The vocabulary's tables, made at load. */
   vocabulary: number;
-  /** Keys and values of all cells, allocated at once. */
+  /** Keys and values of all cells, and recurrent states of all sequences, allocated at once. */
   kvCache: number;
   /** Rows of logits: the engine's output buffer, and a row for each text that is kept. */
   logits: number;

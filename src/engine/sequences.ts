@@ -106,7 +106,10 @@ export interface Sequences {
   readonly batchTokens: number;
   /** Rows of logits of one decode. */
   readonly outputs: number;
-  /** Where `truncate` can cut: "any", at any length; "tip", nowhere. Forks are at the tip. */
+  /**
+   * Where `truncate` can cut: "any", at any length; "tip", nowhere. Forks are at the tip. Where it is
+   * "tip", a sequence that held text is lost when a prefill of it fails: only disposing it is left.
+   */
   readonly rewind: "any" | "tip";
   /** An empty sequence. */
   create(): Promise<Sequence>;

@@ -55,7 +55,7 @@ function tryPlan<O extends OwnOptions>(
   const { denoising, own, limits } = resolved;
   const refusal = denoising && method.refusesDiffusion?.(denoising);
   if (refusal) throw new LlamaEtsError("ERR_INVALID_OPTION", refusal.message, refusal);
-  const shape = shapeOf(resolved, promptTokens);
+  const shape = shapeOf(resolved, model, promptTokens);
   const plan = planNeeds({
     method: method.name,
     ...{ model, proposal: options.proposal ?? null, shape },
@@ -70,6 +70,7 @@ function tryPlan<O extends OwnOptions>(
 
 function shapeOf(
   { guidance, energy, denoising, limits }: Resolved,
+  { can: { cut } }: Pick<Model, "can">,
   promptTokens: number,
 ): RunShape {
   const { candidates, rollouts, steps, blockTokens } = guidance;
@@ -79,6 +80,7 @@ function shapeOf(
     ...{ candidates, rollouts, steps, blockTokens },
     maxTokens: limits.maxTokens,
     rereads: answerEnd !== null && steps > 1,
+    cuts: cut,
     proposal: proposal && {
       ownRollouts: Math.round(rollouts * proposal.mixture),
       scoresOwn: proposal.ratio === "one-pass",

@@ -2,14 +2,14 @@
 import type { Abilities, Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 
-export type Ability = keyof Abilities;
+/** Cutting back isn't among them: what is kept of a text can be read again. */
+export type Ability = Exclude<keyof Abilities, "cut">;
 
 const WORDS: Record<Ability, string> = {
   score: "give the log-probabilities of texts",
   fork: "go on from one text in several ways",
   rank: "rank the tokens that come next",
   metrics: "measure the distributions of tokens",
-  cut: "cut texts back and draw their ends anew",
 };
 
 /** Throws `ERR_UNSUPPORTED_MODEL`, naming who needs it, for what a model's engine can't do. */

@@ -131,7 +131,8 @@ function chooseAttention(
   const kinds: AttentionKind[] = sharesAttention ? ["shared"] : [];
   if (!mustShareAttention) kinds.push("product");
   if (!mustShareAttention && !comparesLogProbs) kinds.push("flash");
-  const fastest = fastestAttention({ ...demand, parallel, group: heads / kvHeads }, kinds);
+  const group = kvHeads > 0 ? heads / kvHeads : 1; // a recurrent model has no heads
+  const fastest = fastestAttention({ ...demand, parallel, group }, kinds);
   if (fastest === "product") return false;
   if (comparesLogProbs) return "shared";
   // "auto" is ours where there is one.

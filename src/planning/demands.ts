@@ -31,16 +31,20 @@ export function particleDemand(shape: RunShape): Demand {
   };
 }
 
-/** Texts, what is kept of them when their ends are drawn anew, and what that gives. */
+/**
+ * Texts, what is kept of them when their ends are drawn anew, and what that gives. Texts that can't
+ * be cut are not kept: the part is read again.
+ */
 export function redrawDemand(shape: RunShape): Demand {
-  const { maxTokens, candidates } = shape;
+  const { maxTokens, candidates, cuts } = shape;
   return {
     ...chainDemand(shape),
     parallel: candidates,
-    held: 3 * candidates + 1,
-    heldTokens: candidates * (2 * maxTokens + 1),
+    held: (cuts ? 3 : 1) * candidates + 1,
+    heldTokens: candidates * (cuts ? 2 * maxTokens + 1 : maxTokens),
     continuedTokens: maxTokens,
-    uses: ["fork", "cut"],
+    ...(!cuts && { readTokens: candidates * maxTokens }),
+    uses: ["fork"],
   };
 }
 

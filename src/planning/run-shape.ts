@@ -15,6 +15,8 @@ export interface RunShape {
   maxTokens: number;
   /** Whether a rollout that ended with its answer may have to be read again, as the run's text. */
   rereads: boolean;
+  /** Whether the engine can cut a text back; else what is kept of it is read again. */
+  cuts: boolean;
   /** Null without a model that draws rollouts for this one. */
   proposal: ProposalShape | null;
   /** Null for an autoregressive model. */

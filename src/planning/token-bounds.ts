@@ -33,9 +33,11 @@ export function boundRedrawn(shape: RunShape, moves: number, blockTokens: number
   if (denoising !== null) return boundDenoised(shape, denoising, 1 + moves);
   const lengths = blockEnds(maxTokens, blockTokens);
   const all = candidates * moves;
-  // Each text drawn anew or extended reads its last token again.
-  const prefilled = promptTokens + (all + candidates) * lengths.length;
-  const generated = candidates * maxTokens + all * lengths.reduce((a, b) => a + b, 0);
+  const drawn = lengths.reduce((a, b) => a + b, 0);
+  // Each text drawn anew or extended reads its last token again, or all that is kept of it.
+  const read = shape.cuts ? lengths.length : drawn;
+  const prefilled = promptTokens + (all + candidates) * read;
+  const generated = candidates * maxTokens + all * drawn;
   return [{ prefilled, generated, scored: 0, passes: 0 }];
 }
 

@@ -1,16 +1,17 @@
 /** Models that can't be sampled from by forking KV-cache sequences are refused by name. */
 import { beforeAll, describe, expect, test } from "vitest";
+import { whyNotForked } from "../../src/engine/local/recurrent-state.js";
 import { encodeGguf, type Gguf, u32 } from "../fixtures/gguf-writer.js";
 import { loadInChild, type Outcome } from "../fixtures/load-in-child.js";
 import { temporaryFile } from "../fixtures/temporary-directory.js";
+import { tinyBert, tinyLlada, tinyQwen3, tinyT5 } from "../fixtures/tiny-models.js";
 import {
-  tinyBert,
   tinyJamba,
-  tinyLlada,
+  tinyLfm2,
   tinyMamba,
-  tinyQwen3,
-  tinyT5,
-} from "../fixtures/tiny-models.js";
+  tinyMamba2,
+  tinyPlamo2,
+} from "../fixtures/tiny-recurrent-models.js";
 
 const withPooling = (type: number): Gguf => {
   const model = tinyQwen3();
@@ -35,14 +36,32 @@ const refused: [string, Gguf, string, RegExp][] = [
   ["a decoder with mean pooling", withPooling(1), "qwen3", /makes embeddings or scores, not text/],
   ["a reranker (rank pooling)", withPooling(4), "qwen3", /makes embeddings or scores, not text/],
   ["an encoder-decoder (t5)", tinyT5(), "t5", /has an encoder and a decoder/],
-  ["a recurrent model (mamba)", tinyMamba(), "mamba", /keeps a recurrent state/],
-  ["a hybrid (jamba)", tinyJamba(), "jamba", /keeps a recurrent state/],
+  ["a hybrid whose forks failed (plamo2)", tinyPlamo2(), "plamo2", /ends the process when/],
   ["a diffusion model without a mask token", lladaWithoutMask(), "llada", /names no mask token/],
+];
+const changed = (model: Gguf, key: string, value: number): Gguf => {
+  model.metadata.set(key, u32(value));
+  return model;
+};
+/** llama.cpp aborts on these. */
+const deadly: [string, Gguf, RegExp][] = [
+  ["another inner size (jamba)", changed(tinyJamba(), "jamba.ssm.inner_size", 32), /be 64, got 32/],
+  [
+    "no groups (mamba2)",
+    changed(tinyMamba2(), "mamba2.ssm.group_count", 0),
+    /divide .* of 64, got 0/,
+  ],
+  ["7 heads (mamba2)", changed(tinyMamba2(), "mamba2.ssm.time_step_rank", 7), /divide .*, got 7/],
+  ["no convolution (lfm2)", changed(tinyLfm2(), "lfm2.shortconv.l_cache", 1), /at least 2, got 1/],
 ];
 const usable: [string, Gguf][] = [
   ["a causal decoder (qwen3)", tinyQwen3()],
   ["a decoder that names its pooling none", withPooling(0)],
   ["a decoder whose pooling was not said (llama-finetune)", withPooling(2 ** 32 - 1)],
+  ["a recurrent model (mamba)", tinyMamba()],
+  ["a recurrent model with heads (mamba2)", tinyMamba2()],
+  ["a hybrid (jamba)", tinyJamba()],
+  ["a hybrid of short convolutions (lfm2)", tinyLfm2()],
 ];
 const silent: [string, Gguf][] = [
   ["a bert whose metadata doesn't say that it isn't causal", bertThatSaysNothing()],
@@ -52,7 +71,7 @@ const write = (name: string, model: Gguf) => temporaryFile(`${name}.gguf`, encod
 
 let outcomeOf: (file: string) => Outcome;
 beforeAll(async () => {
-  const models = [...refused, ...usable, ...silent];
+  const models = [...refused, ...deadly, ...usable, ...silent];
   outcomeOf = await loadInChild(models.map(([name, model]) => write(name, model)));
 });
 
@@ -63,6 +82,23 @@ describe("loadModel refuses, by its architecture and with a fix,", () => {
     expect(outcome.message).toContain(`\`${architecture}\``);
     expect(outcome.message).toMatch(reason);
     expect(outcome.message).toMatch(/\nTry: a decoder-only transformer/);
+  });
+});
+
+describe("loadModel refuses sizes of recurrent layers:", () => {
+  test.each(deadly)("%s", (name, _, reason) => {
+    const outcome = outcomeOf(`${name}.gguf`);
+    expect(outcome).toMatchObject({ error: "LlamaEtsError", code: "ERR_UNSUPPORTED_MODEL" });
+    expect(outcome.message).toMatch(reason);
+  });
+});
+
+describe("a hybrid or recurrent model is refused", () => {
+  test.each([
+    ["whose forks failed", "deepseek4", /gives wrong probabilities/],
+    ["whose forks were not proven", "rwkv7", /forks of it were not proven/],
+  ])("%s", (_, architecture, reason) => {
+    expect(whyNotForked(architecture)).toMatch(reason);
   });
 });
 

@@ -8,6 +8,7 @@
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { normalise } from "../../src/energy/log-domain.js";
+import type { Model } from "../../src/engine/engine.js";
 import { beam } from "../../src/methods/beam.js";
 import { bestOfN } from "../../src/methods/best-of-n.js";
 import { mh } from "../../src/methods/mh.js";
@@ -56,7 +57,13 @@ function countLast(results: readonly Result[]): number[] {
 const logDensityOfMh = (text: Node) =>
   Math.log(probabilityOf(policy, text)) + policy.rewardOf(text) / policy.lambda;
 
-describe("mh", () => {
+/** The law model, and an engine whose texts can't be cut back. */
+const models: [string, () => Model][] = [
+  ["that cuts texts back", () => model()],
+  ["that can't", () => new TableModel(hashedTable(2), { lacks: ["cut"] })],
+];
+
+describe.each(IS_STUDY ? models.slice(0, 1) : models)("mh on an engine %s", (_, model) => {
   test("ends in texts with the frequencies of p_ref · exp(r / λ); wrong ratios are refused", async () => {
     const moves = 15;
     const results: Result[] = [];
@@ -76,7 +83,7 @@ describe("mh", () => {
   });
 });
 
-describe("power", () => {
+describe.each(IS_STUDY ? models.slice(0, 1) : models)("power on an engine %s", (_, model) => {
   test("ends in texts with the frequencies of p^α; wrong ratios are refused", async () => {
     const [alpha, moves] = [1.3, 10];
     const { reward: _, ...options } = policyOptions();

@@ -18,8 +18,7 @@ describe("an engine that can't", () => {
   test.each<[keyof Abilities, MethodName, MethodOptions]>([
     ["fork", "ets", {}],
     ["fork", "particle", {}],
-    ["cut", "mh", {}],
-    ["cut", "power", {}],
+    ["fork", "mh", {}],
     ["rank", "beam", {}],
     ["score", "ets-is", { proposal: new TableModel(table) }],
   ])("%s is refused for %s, and serves majority", async (ability, method, own) => {
@@ -34,6 +33,25 @@ describe("an engine that can't", () => {
       method: "majority",
     });
   });
+
+  test.each<MethodName>(["mh", "power"])(
+    "cut texts serves %s all the same, which reads what it keeps again",
+    async (method) => {
+      const whole = { raw: true, maxTokens: 4, candidates: 2, allowedTokens: [40, 41], moves: 5 };
+      const own = method === "mh" ? { ...whole, reward: options.reward } : whole;
+      const draw = (lacks: (keyof Abilities)[]) =>
+        METHODS[method](new TableModel(table, { lacks }), "a", own as MethodOptions);
+      const cut = await draw([]);
+      const read = await draw(["cut"]);
+      expect(read.tokens).toEqual(cut.tokens);
+      expect(read.acceptanceRate).toBe(cut.acceptanceRate);
+      expect(read.usage.generated).toBe(cut.usage.generated);
+      expect(read.usage.prefilled).toBeGreaterThan(cut.usage.prefilled);
+      for (const { usage, plan } of [cut, read]) {
+        expect(usage.prefilled).toBeLessThanOrEqual(plan.model.tokens.prefilled);
+      }
+    },
+  );
 
   test("measure tokens is refused for a reward of their entropies", async () => {
     await expect(run("ets", ["metrics"], { reward: entropy() })).rejects.toMatchObject({

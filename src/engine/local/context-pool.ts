@@ -2,7 +2,7 @@
  * The contexts of one model that runs lease: one each, the last of which is kept for the next run,
  * or, while there is a shared one, partitions of that.
  */
-import type { ContextNeeds } from "../engine.js";
+import type { Capacity, ContextNeeds } from "../engine.js";
 import { Context } from "./context.js";
 import type { NativeModel } from "./native-model.js";
 import { type AttentionChoice, attentionOfContext } from "./own-attention.js";
@@ -22,10 +22,14 @@ export class ContextPool implements AsyncDisposable {
     this.#attention = attention;
   }
 
-  /** Cells that are kept, and that the next run may have or replaces. */
-  get freeCells(): number {
-    const { cells = 0 } = this.#idle?.options ?? {};
-    return [...this.#shared].reduce((sum, { freeCells }) => sum + freeCells, cells);
+  /** Cells and sequences that are kept, and that the next run may have or replaces. */
+  get free(): Pick<Capacity, "cells" | "sequences"> {
+    const { cells = 0, sequences = 0 } = this.#idle?.options ?? {};
+    const free = [...this.#shared].map((shared) => shared.free);
+    return {
+      cells: free.reduce((sum, one) => sum + one.cells, cells),
+      sequences: free.reduce((sum, one) => sum + one.sequences, sequences),
+    };
   }
 
   async lease(model: NativeModel, needs: ContextNeeds): Promise<Context> {

@@ -19,6 +19,7 @@ import type {
 import { addon, call, rethrow } from "./native.js";
 import type { ContextStatus, NativeContext, SequenceHandle } from "./native-context.js";
 import { type NativeModel, toNativeSampling } from "./native-model.js";
+import { canCut } from "./recurrent-state.js";
 
 const FLASH_ATTENTION = { auto: -1, false: 0, true: 1, engine: 2, shared: 3, own: 4 } as const;
 
@@ -68,12 +69,14 @@ export type LocalExpansion = Omit<Expansion, "sequence"> & { sequence: LocalSequ
 export class Context implements Sequences {
   readonly #native: NativeContext;
   readonly options: Readonly<ContextOptions>;
+  readonly rewind: "any" | "tip";
   readonly #dropped: FinalizationRegistry<SequenceHandle>;
   #closing: Promise<void> | undefined;
 
-  private constructor(native: NativeContext, options: ContextOptions) {
+  private constructor(native: NativeContext, options: ContextOptions, rewind: "any" | "tip") {
     this.#native = native;
     this.options = options;
+    this.rewind = rewind;
     this.#dropped = new FinalizationRegistry((handle) => {
       if (this.#closing === undefined) native.free(handle).catch(() => {}); // freed by a clear()
     });
@@ -98,7 +101,7 @@ export class Context implements Sequences {
     } catch (error) {
       rethrow(error, { ERR_OUT_OF_MEMORY: "fewer rollouts or tokens, or a smaller model" });
     }
-    return new Context(native, options);
+    return new Context(native, options, canCut(model.info()) ? "any" : "tip");
   }
 
   /**
@@ -113,7 +116,7 @@ export class Context implements Sequences {
     await call(() =>
       native.openPartition(this.#native, { cells, maxSequences: sequences, maxOutputs }),
     );
-    return new Context(native, { ...options, outputs: maxOutputs });
+    return new Context(native, { ...options, outputs: maxOutputs }, this.rewind);
   }
 
   get batchTokens(): number {
@@ -122,10 +125,6 @@ export class Context implements Sequences {
 
   get outputs(): number {
     return outputsOf(this.options);
-  }
-
-  get rewind(): "any" {
-    return "any"; // models that can't be cut back are refused at load
   }
 
   async create(): Promise<LocalSequence> {

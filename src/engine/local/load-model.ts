@@ -16,6 +16,7 @@ import { LocalModel } from "./model.js";
 import { addon, rethrow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import { type AttentionChoice, chooseAttention, refuseMissingAttention } from "./own-attention.js";
+import { keepsState, whyNotForked } from "./recurrent-state.js";
 import { chooseThreads } from "./threads.js";
 
 export interface LoadModelOptions {
@@ -209,7 +210,7 @@ function firstPartFor(file: string, reason: string): string | undefined {
   return first === name ? "its first part" : `give ${path.join(path.dirname(file), first)}`;
 }
 
-/** Refuses, by name, what can't be sampled from by forking KV-cache sequences. */
+/** Refuses, by name, what can't be sampled from by forking cached texts. */
 function refuseUnsupported(
   file: string,
   info: NativeModelInfo,
@@ -221,7 +222,9 @@ function refuseUnsupported(
   throw new LlamaEtsError(
     "ERR_UNSUPPORTED_MODEL",
     `${file} can't be used: its architecture \`${architecture}\` ${reason}`,
-    { fix: "a decoder-only transformer, such as Qwen3, Llama or Gemma" },
+    {
+      fix: "a decoder-only transformer, such as Qwen3, Llama or Gemma, or a hybrid such as Qwen3.5 or LFM2",
+    },
   );
 }
 
@@ -233,8 +236,9 @@ function unsupportedReason(
   metadata: Record<string, string>,
   architecture: string,
 ): string | undefined {
-  if (info.isHybrid || info.isRecurrent) {
-    return "keeps a recurrent state, which can't be forked at a token";
+  if (keepsState(info)) {
+    const reason = whyNotForked(architecture);
+    if (reason !== undefined) return reason;
   }
   if (info.isDiffusion) {
     return info.mask === null

@@ -7,20 +7,14 @@
 
 import type { DenoiserOptions } from "../denoiser.js";
 import type { BatchShape, ContextMemory, ContextShape, DenoiserSize, Place } from "../engine.js";
-import type { NativeModelInfo } from "./native-model.js";
+import { at, kvHeadsOf, type ModelShape, mostHeads, numbersOf } from "./model-shape.js";
+import { bytesPerState, hasAttention, mixingBytes } from "./recurrent-state.js";
 
 /** llama.cpp rounds a context's cells up to a multiple of this, and the part a batch reads too. */
 export const CELL_PADDING = 256;
 const F16 = 2;
 const F32 = 4;
 const I64 = 8;
-
-export interface ModelShape {
-  info: Readonly<NativeModelInfo>;
-  metadata: Readonly<Record<string, string>>;
-  /** Whether the copy is in memory whose contexts keep a diffusion model's keys and values. */
-  hasCopy?: boolean;
-}
 
 /** With what a model takes whatever its context, and the sum. */
 function contextMemory(
@@ -42,13 +36,17 @@ export function memoryOfContext(
   shape: ContextShape,
   place: Place,
 ): ContextMemory {
-  const { cells, batchTokens: tokens, flashAttention, logitRows } = shape;
+  const { cells, sequences, batchTokens: tokens, flashAttention, logitRows } = shape;
   const compute =
     place === "gpu"
       ? reservedComputeBytes(model, { ...shape, tokens })
-      : Math.max(...shape.batches.map((b) => computeBytes(model, { ...b, flashAttention })));
+      : Math.max(
+          ...shape.batches.map((batch) =>
+            computeBytes(model, { ...batch, sequences, flashAttention }),
+          ),
+        );
   return contextMemory(model, {
-    kvCache: cells * bytesPerCell(model),
+    kvCache: bytesOfCache(model, { cells, sequences }),
     logits: logitRows * bytesPerRow(model),
     compute,
   });
@@ -87,11 +85,19 @@ export function memoryOfDenoiser(
   };
 }
 
-/** One batch, as it shapes the compute graph. */
-type Batch = BatchShape & Pick<ContextShape, "flashAttention">;
+/** One batch, as it shapes the compute graph, and the sequences that it may be of. */
+type Batch = BatchShape & Pick<ContextShape, "flashAttention"> & { sequences?: number };
 
 export function padCells(cells: number): number {
   return Math.ceil(cells / CELL_PADDING) * CELL_PADDING;
+}
+
+/** Bytes of what is cached of texts: a cell for each token, and each sequence's recurrent state. */
+export function bytesOfCache(
+  model: ModelShape,
+  { cells, sequences }: Pick<ContextShape, "cells" | "sequences">,
+): number {
+  return cells * bytesPerCell(model) + sequences * bytesPerState(model);
 }
 
 /** Bytes of one token's keys and values, in 16-bit floats, over all layers. */
@@ -114,21 +120,23 @@ export function bytesPerRow({ info }: ModelShape): number {
 /** Bytes of the activations of one batch. */
 export function computeBytes(model: ModelShape, batch: Batch): number {
   const { info } = model;
-  const { tokens, cells, outputs, flashAttention } = batch;
+  const { tokens, cells, outputs, flashAttention, sequences = 1 } = batch;
   const { heads, keys, values } = attentionOf(model);
   const kvHeads = Math.max(...heads);
   const residual = tokens * info.embeddingSize * F32;
-  const query = tokens * info.heads * Math.max(...keys) * F32;
+  const query = tokens * mostHeads(model) * Math.max(...keys) * F32;
   const key = tokens * kvHeads * Math.max(...keys) * F32;
-  const mask = tokens * cells * (flashAttention ? F16 : F32);
+  const mask = kvHeads === 0 ? 0 : tokens * cells * (flashAttention ? F16 : F32);
   // Without flash attention values are cached transposed, each element at an index of its own.
   const indices = flashAttention ? 0 : tokens * kvHeads * Math.max(...values) * I64;
   const attention = flashAttention
     ? 2 * residual + 2 * query + 3 * key
-    : 3 * residual + 2 * query + tokens * cells * info.heads * F32;
+    : 3 * residual + 2 * query + tokens * cells * mostHeads(model) * F32;
   const feedForward = 3 * tokens * feedForwardWidth(model) * F32 + 4 * residual;
+  const mixing = mixingBytes(model, { tokens, sequences });
   const unembedding = outputs * (bytesPerRow(model) + 4 * info.embeddingSize * F32);
-  return Math.max(mask + indices + Math.max(attention, feedForward), unembedding);
+  const ofLayer = Math.max(kvHeads === 0 ? 0 : attention, feedForward, mixing);
+  return Math.max(mask + indices + ofLayer, unembedding);
 }
 
 /**
@@ -146,16 +154,30 @@ export function reservedComputeBytes(
 
 /** Heads of keys and values in each layer, and the width of one head; widths may differ too. */
 function attentionOf(model: ModelShape) {
-  const { info } = model;
-  const head = info.embeddingSize / Math.max(info.heads, 1);
-  const kvHeads = numbersOf(model, "attention.head_count_kv", info.kvHeads);
+  const { layers, embeddingSize } = model.info;
+  const head = embeddingSize / Math.max(mostHeads(model), 1);
+  const kvHeads = kvHeadsOf(model);
   // Multi-head latent attention caches one vector a token; its values are part of it.
   const isLatent = numbersOf(model, "attention.key_length_mla", 0).some((width) => width > 0);
+  // The last layers may read the keys and values of an earlier one.
+  const own = layers - at(numbersOf(model, "attention.shared_kv_layers", 0), 0);
+  const ofEach = (number: (layer: number) => number) =>
+    Array.from({ length: layers }, (_, layer) => number(layer));
   return {
-    heads: Array.from({ length: info.layers }, (_, layer) => at(kvHeads, layer)),
-    keys: numbersOf(model, "attention.key_length", head),
-    values: isLatent ? [0] : numbersOf(model, "attention.value_length", head),
+    heads: ofEach((layer) => (hasAttention(model, layer) && layer < own ? at(kvHeads, layer) : 0)),
+    keys: ofEach((layer) => widthAt(model, "attention.key_length", layer, head)),
+    values: isLatent
+      ? [0]
+      : ofEach((layer) => widthAt(model, "attention.value_length", layer, head)),
   };
+}
+
+/** Heads of layers that see a window may have a width of their own. */
+function widthAt(model: ModelShape, key: string, layer: number, fallback: number): number {
+  const all = numbersOf(model, key, fallback);
+  const windows = numbersOf(model, "attention.sliding_window_pattern", 0);
+  const isWindow = windows.length > 1 && at(windows, layer) > 0;
+  return at(isWindow ? numbersOf(model, `${key}_swa`, all[0] as number) : all, layer);
 }
 
 /** For a mixture of experts, the width of those that one token goes through. */
@@ -164,16 +186,4 @@ function feedForwardWidth(model: ModelShape): number {
   const [used = 0] = numbersOf(model, "expert_used_count", 0);
   const [expert = dense] = numbersOf(model, "expert_feed_forward_length", dense);
   return Math.max(dense, used * expert);
-}
-
-/** A number of the architecture's metadata, or one for each layer. */
-function numbersOf({ metadata }: ModelShape, key: string, fallback: number): number[] {
-  const text = metadata[`${metadata["general.architecture"]}.${key}`] ?? "";
-  const numbers = (text.match(/\d+/g) ?? []).map(Number);
-  return numbers.length > 0 ? numbers : [fallback];
-}
-
-/** One number for all layers, or each layer's own. */
-function at(numbers: readonly number[], layer: number): number {
-  return numbers[Math.min(layer, numbers.length - 1)] as number;
 }

@@ -34,15 +34,17 @@ import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-cont
 import { freeMemoryAt, placeOf } from "./free-memory.js";
 import type { EngineLocation } from "./locate-engine.js";
 import {
-  bytesPerCell,
+  bytesOfCache,
   CELL_PADDING,
   DENOISING_BATCH,
   memoryOfContext,
   memoryOfDenoiser,
 } from "./memory.js";
+import { kvHeadsOf, mostHeads } from "./model-shape.js";
 import { addon, callNow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import { type AttentionChoice, mayBeOwn } from "./own-attention.js";
+import { canCut } from "./recurrent-state.js";
 import { sizeForScoring } from "./scoring-size.js";
 
 interface Origin {
@@ -60,15 +62,13 @@ interface Origin {
 const PARALLEL = { smallModel: 16, cpu: 32, gpu: 128 };
 const SMALL_MODEL = 100e6;
 
-const ABILITIES: Abilities = { score: true, fork: true, rank: true, metrics: true, cut: true };
-
 /** A model of llama.cpp in this process. Made by `loadModel`. */
 export class LocalModel implements Model {
   readonly #native: NativeModel;
   readonly #origin: Origin;
   readonly info: Readonly<NativeModelInfo>;
   readonly metadata: Readonly<Record<string, string>>;
-  readonly can = ABILITIES;
+  readonly can: Readonly<Abilities>;
   readonly limits: Readonly<Limits>;
   readonly #place: Place;
   readonly #contexts: ContextPool;
@@ -83,8 +83,10 @@ export class LocalModel implements Model {
     this.#native = native;
     this.#origin = origin;
     this.#contexts = new ContextPool(origin.threads, origin.attention);
-    this.info = native.info();
     this.metadata = native.metadata();
+    this.info = withMostHeads(native.info(), this.metadata);
+    const cut = canCut(this.info);
+    this.can = { score: true, fork: true, rank: true, metrics: true, cut };
     this.#place = placeOf(origin.gpuLayers);
     const isSmall = this.#place === "cpu" && this.info.parameters < SMALL_MODEL;
     this.limits = {
@@ -200,7 +202,7 @@ export class LocalModel implements Model {
       ...freeMemoryAt(this.#place),
       sharesAttention: mayBeOwn(attention, this.#place),
       mustShareAttention: attention === "own",
-      idleBytes: this.#contexts.freeCells * bytesPerCell(this),
+      idleBytes: bytesOfCache(this, this.#contexts.free),
       mappedBytes: isCountedFree ? this.info.sizeBytes : 0,
     };
   }
@@ -334,4 +336,13 @@ export class LocalModel implements Model {
     }
     return this.#native;
   }
+}
+
+/** With the most heads that a layer has: those of the first, which llama.cpp gives, may be none. */
+function withMostHeads(
+  info: NativeModelInfo,
+  metadata: Readonly<Record<string, string>>,
+): NativeModelInfo {
+  const shape = { info, metadata };
+  return { ...info, heads: mostHeads(shape), kvHeads: Math.max(...kvHeadsOf(shape)) };
 }

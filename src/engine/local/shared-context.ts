@@ -20,8 +20,8 @@ export class SharedContext {
     return new SharedContext(await Context.open(model, options));
   }
 
-  get freeCells(): number {
-    return this.#freeCells;
+  get free(): Pick<Capacity, "cells" | "sequences"> {
+    return { cells: this.#freeCells, sequences: this.#freeSequences };
   }
 
   /** A partition; null when the context has no room for it, or computes in another way. */

@@ -1,0 +1,139 @@
+/**
+ * Hybrid and recurrent models: layers that keep a state of fixed size for each text, in the place of
+ * keys and values for each token. A fork at the end of a text copies the state; no text can be cut
+ * back.
+ */
+import {
+  architectureOf,
+  at,
+  kvHeadsOf,
+  type ModelShape,
+  mostHeads,
+  numbersOf,
+} from "./model-shape.js";
+import type { NativeModelInfo } from "./native-model.js";
+
+const F32 = 4;
+
+/**
+ * Architectures whose forks, decoded together with others, freed and forked again, gave what each
+ * text gives alone.
+ */
+const PROVEN = new Set([
+  ...["falcon-h1", "granitehybrid", "jamba", "kimi-linear", "lfm2", "lfm2moe", "mamba", "mamba2"],
+  ...["nemotron_h", "qwen35", "qwen35moe", "qwen3next"],
+]);
+
+/** Those whose forks failed, and how. */
+const FAILED: Record<string, string> = {
+  deepseek4: "gives wrong probabilities once forks of its texts were freed and made anew",
+  plamo2: "ends the process when its texts are decoded",
+};
+
+/** Whether texts keep a recurrent state, which can't be cut back. */
+export function keepsState({
+  isHybrid,
+  isRecurrent,
+}: Pick<NativeModelInfo, "isHybrid" | "isRecurrent">): boolean {
+  return isHybrid || isRecurrent;
+}
+
+/**
+ * Whether texts can be cut back to any length. Recurrent states can't, nor can a sliding window, though
+ * its cache is of full size: llama.cpp gives cells that the window has passed to other tokens.
+ */
+export function canCut(
+  info: Pick<NativeModelInfo, "isHybrid" | "isRecurrent" | "slidingWindow">,
+): boolean {
+  return !keepsState(info) && info.slidingWindow === 0;
+}
+
+/** Why forks of a hybrid or recurrent model can't be relied on; undefined: they can. */
+export function whyNotForked(architecture: string): string | undefined {
+  if (PROVEN.has(architecture)) return undefined;
+  return FAILED[architecture] ?? "keeps a recurrent state, and forks of it were not proven";
+}
+
+/** Bytes of the states of one sequence over all layers, which llama.cpp keeps in 32-bit floats. */
+export function bytesPerState(model: ModelShape): number {
+  if (!keepsState(model.info)) return 0;
+  const layers = Array.from({ length: model.info.layers }, (_, layer) => layer);
+  return layers.filter((layer) => isRecurrent(model, layer)).length * bytesPerLayerState(model);
+}
+
+/** Elements of one recurrent layer. */
+interface Widths {
+  /** What the layer gives for each token. */
+  inner: number;
+  /** What its convolution reads of each token. */
+  convolved: number;
+  /** The convolution's last inputs, llama.cpp's `n_embd_r`. */
+  lastInputs: number;
+  /** What is summed up over the text, llama.cpp's `n_embd_s`. */
+  summed: number;
+}
+
+function widthsOf(model: ModelShape): Widths {
+  const number = (key: string) => numbersOf(model, key, 0)[0] as number;
+  const { embeddingSize } = model.info;
+  const inner = number("ssm.inner_size");
+  const size = number("ssm.state_size");
+  const taps = number("ssm.conv_kernel");
+  const shortTaps = number("shortconv.l_cache");
+  if (shortTaps > 0) {
+    const lastInputs = embeddingSize * (shortTaps - 1);
+    return { inner: embeddingSize, convolved: embeddingSize, lastInputs, summed: size * inner };
+  }
+  const head = number("kda.head_dim");
+  if (head > 0) {
+    const width = mostHeads(model) * head;
+    const lastInputs = 3 * width * (taps > 0 ? taps - 1 : 3);
+    return { inner: width, convolved: 3 * width, lastInputs, summed: head * width };
+  }
+  const convolved = inner + 2 * number("ssm.group_count") * size;
+  return { inner, convolved, lastInputs: Math.max(0, taps - 1) * convolved, summed: size * inner };
+}
+
+function bytesPerLayerState(model: ModelShape): number {
+  const { lastInputs, summed } = widthsOf(model);
+  return F32 * (lastInputs + summed);
+}
+
+/**
+ * Bytes of a recurrent layer's activations: its input, what the convolution reads and gives, the
+ * layer's output, and the states of the batch's texts, of which the sums are there before and after.
+ */
+export function mixingBytes(
+  model: ModelShape,
+  { tokens, sequences }: { tokens: number; sequences: number },
+): number {
+  if (!keepsState(model.info)) return 0;
+  const { inner, convolved, lastInputs, summed } = widthsOf(model);
+  const perToken = 2 * inner + 3 * convolved + model.info.embeddingSize;
+  return F32 * (tokens * perToken + Math.min(tokens, sequences) * (lastInputs + 2 * summed));
+}
+
+/** Whether a layer keeps keys and values. */
+export function hasAttention(model: ModelShape, layer: number): boolean {
+  const { isHybrid, isRecurrent: isWhollyRecurrent } = model.info;
+  if (isWhollyRecurrent) return false;
+  if (!isHybrid || architectureOf(model) === "falcon-h1") return true;
+  return !isRecurrent(model, layer) && !isFeedForward(model, layer);
+}
+
+function isRecurrent(model: ModelShape, layer: number): boolean {
+  const architecture = architectureOf(model);
+  if (model.info.isRecurrent || architecture === "falcon-h1") return true;
+  if (architecture.startsWith("qwen3")) {
+    const [interval = 4] = numbersOf(model, "full_attention_interval", 4);
+    const own = numbersOf(model, "attention.recurrent_layers", -1);
+    return own[0] === -1 ? (layer + 1) % interval !== 0 : at(own, layer) > 0;
+  }
+  return at(kvHeadsOf(model), layer) === 0 && !isFeedForward(model, layer);
+}
+
+/** A layer of Nemotron-H is one of three kinds, and keeps nothing where it is this one. */
+function isFeedForward(model: ModelShape, layer: number): boolean {
+  if (architectureOf(model) !== "nemotron_h") return false;
+  return at(numbersOf(model, "feed_forward_length", 0), layer) > 0;
+}
