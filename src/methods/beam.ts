@@ -125,14 +125,18 @@ async function growByToken(
     .sort((a, b) => b.logProb - a.logProb);
   const grown: Hypothesis[] = [];
   const extended = new Set<ChainState>();
-  let going = 0;
+  let [going, ended] = [0, 0];
   for (const { state, token, logProb } of extensions) {
-    if (going === width) break;
+    // All are equally long: what comes after as many that ended is worse than each of them.
+    if (going === width || ended === width) break;
     const child = chain.extend(state, token);
     grown.push({ state: child, logProb, length: child.tokens.length });
-    if (child.finishReason !== null) continue;
-    extended.add(state);
-    going++;
+    if (child.finishReason !== null) {
+      ended++;
+    } else {
+      extended.add(state);
+      going++;
+    }
   }
   const spent = ranked.map(({ state }) => state).filter((state) => !extended.has(state));
   await chain.release(spent);

@@ -1,5 +1,6 @@
 /** Plans of whole runs: they come first, their bounds hold, and refusals say what would fit. */
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { beam } from "../../src/methods/beam.js";
 import { bestOfN } from "../../src/methods/best-of-n.js";
 import { ets } from "../../src/methods/ets.js";
 import { plan } from "../../src/methods/plan.js";
@@ -98,6 +99,17 @@ describe("a plan", () => {
     const bound = planned.model.tokens.generated + planned.model.tokens.scored;
     expect(spent).toBeGreaterThan(0.7 * bound);
   });
+});
+
+test("a plan bounds what beam uses, whose texts all end at their last token", async () => {
+  const allowedTokens = Array.from({ length: 60 }, (_, i) => 20 + i);
+  for (const candidates of [1, 4, 7]) {
+    const { usage, plan: planned } = await beam(model(), QUESTION, {
+      ...{ candidates, maxTokens: 12, allowedTokens },
+    });
+    expect(usage.generated).toBeGreaterThanOrEqual(candidates * 11);
+    expect(usage.generated).toBeLessThanOrEqual(planned.model.tokens.generated);
+  }
 });
 
 /** What a refused plan says would fit, as options. */
