@@ -17,7 +17,7 @@ namespace llama_ets {
 // A loaded model; freed when its last owner (Model or EngineContext) lets go.
 using SharedModel = std::shared_ptr<llama_model>;
 
-// Of DecoderOptions::flash_attention, beside llama.cpp's -1, 0 and 1.
+// Values of DecoderOptions::flash_attention, beside llama.cpp's -1, 0 and 1.
 constexpr int32_t kEnginesFlashAttention = 2;
 constexpr int32_t kSharedAttentionOrNone = 3;
 constexpr int32_t kOwnAttention = 4;

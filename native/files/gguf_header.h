@@ -31,7 +31,7 @@ class GgufHeader {
   std::optional<std::string> FindString(const std::string& key) const;
   // A number for all layers, or one for each.
   std::vector<uint32_t> FindU32s(const std::string& key) const;
-  // Of an array of 32-bit integers or booleans.
+  // The elements of an array of 32-bit integers or booleans.
   std::vector<int64_t> FindIntegers(const std::string& key) const;
   // The keys that begin with the architecture's name.
   std::vector<std::string> KeysOf(const std::string& architecture) const;

@@ -33,7 +33,7 @@ class DiffusionContext : public Napi::ObjectWrap<DiffusionContext> {
   SessionHost<DiffusionSession> host_;
   int32_t vocab_size_ = 0;  // known, as the options are, once open() was called
   DiffusionSessionOptions options_ = {};
-  // Of the session, which has its own thread.
+  // The session's, which has its own thread.
   std::shared_ptr<std::atomic<DiffusionCache>> cache_ =
       std::make_shared<std::atomic<DiffusionCache>>(DiffusionCache::kNone);
 };
