@@ -14,15 +14,13 @@ export async function drawComplete(
   pick: (texts: readonly Scored[]) => number,
 ): Promise<Result> {
   const { chain, settings } = run;
-  const { candidates: most, adaptive } = settings.guidance;
   const start = await chain.start();
   const options = { ...run.estimateOptions, rollouts: 1, shareDuplicates: false };
   const rewardEach = (candidates: readonly ChainState[], known: Estimate | null = null) =>
     estimateEnergies(monteCarlo(chain, 1), { step: 0, candidates, earlier: [], known }, options);
-  const isAdaptive = adaptive !== null && settings.energy.reward.isSettled !== undefined;
   const { candidates, estimate: whole } = await drawInRounds({
-    most,
-    round: isAdaptive ? adaptive.round : most,
+    most: settings.guidance.candidates,
+    round: run.round,
     advance: (count, first) => chain.advance(start, count, 0, first),
     energies: rewardEach,
     isOutOfBudget: () => run.isOutOfBudget,

@@ -93,13 +93,10 @@ async function guide(run: Run): Promise<Result> {
 /** A step's candidates and their energies; an adaptive run draws them in rounds. */
 function advance(run: Run, state: ChainState, step: number): Promise<DrawnStep<ChainState>> {
   const { chain, settings } = run;
-  const { candidates: M, adaptive } = settings.guidance;
   const { earlier } = run;
-  // A reward that never settles would only be asked about the same texts again and again.
-  const isAdaptive = adaptive !== null && settings.energy.reward.isSettled !== undefined;
   return drawInRounds({
-    most: M,
-    round: isAdaptive ? adaptive.round : M,
+    most: settings.guidance.candidates,
+    round: run.round,
     advance: (count, first) => chain.advance(state, count, step, first),
     energies: (candidates, known) =>
       estimateEnergies(rolloutsOf(run), { step, candidates, earlier, known }, run.estimateOptions),

@@ -115,10 +115,21 @@ export class Run<Own = unknown> implements AsyncDisposable {
   }
 
   /** The completions of the steps that were recorded, oldest first. */
-  get earlier(): Completion[] {
+  get earlier(): Scored[] {
     return this.#opened.steps.flatMap(({ candidates }) =>
       candidates.flatMap(({ completions }) => completions),
     );
+  }
+
+  /**
+   * Candidates that a step draws between two looks. A reward that never settles would only be asked
+   * about the same texts again and again: its step draws all of them at once.
+   */
+  get round(): number {
+    const { guidance, energy } = this.settings;
+    const { adaptive, candidates } = guidance;
+    const isAdaptive = adaptive !== null && energy.reward.isSettled !== undefined;
+    return isAdaptive ? adaptive.round : candidates;
   }
 
   /** Draws an index with probability `weights`; `purpose` and `step` name the draw. */
@@ -239,10 +250,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
 
   /** The best of what a budget left: highest reward, first of equals; else the text so far. */
   async finishEarly(soFar: Text, last: readonly Scored[] = []): Promise<Result> {
-    const recorded = this.#opened.steps.flatMap(({ candidates }) =>
-      candidates.flatMap(({ completions }) => completions),
-    );
-    const best = [...recorded, ...last].reduce<Scored | undefined>(
+    const best = [...this.earlier, ...last].reduce<Scored | undefined>(
       (a, b) => (a === undefined || b.reward > a.reward ? b : a),
       undefined,
     );
