@@ -48,7 +48,8 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
-      { test: { ...common, name: "no engine", include: WITHOUT_ENGINE, maxWorkers: 2 } },
+      // `npm test` runs these beside the engine's, on another core.
+      { test: { ...common, name: "no engine", include: WITHOUT_ENGINE, maxWorkers: 1 } },
     ],
   },
 });

@@ -1,0 +1,69 @@
+// `npm test`: the tests of the engine, one file after another, and beside them those without one.
+//
+//   npm test                    all of them
+//   npm test -- test/methods    the files whose path has this; other options go to vitest, too
+//
+// Vitest would run the two projects after one another, and leave a core idle for most of the time.
+// The last line counts the tests of both.
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const VITEST = path.join(ROOT, "node_modules/vitest/vitest.mjs");
+const scratch = mkdtempSync(path.join(tmpdir(), "llama-ets-tests-"));
+const started = performance.now();
+
+/** Runs a project's tests with this stdout and stderr; gives its exit code, and what it said if kept. */
+function run(project, output) {
+  const report = path.join(scratch, `${project}.json`);
+  const child = spawn(
+    process.execPath,
+    [VITEST, "run", `--project=${project}`, "--passWithNoTests", "--reporter=default"].concat([
+      "--reporter=json",
+      `--outputFile.json=${report}`,
+      ...process.argv.slice(2),
+    ]),
+    { cwd: ROOT, stdio: ["ignore", output, output] },
+  );
+  const said = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (data) => said.push(data));
+  return new Promise((resolve) => {
+    child.on("close", (code) => resolve({ code: code ?? 1, report, said: Buffer.concat(said) }));
+  });
+}
+
+/** Passed, failed and skipped tests of a report; none where vitest ended without one. */
+function counts(report) {
+  try {
+    const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(
+      readFileSync(report, "utf8"),
+    );
+    return [numPassedTests, numFailedTests, numPendingTests];
+  } catch {
+    return [0, 0, 0];
+  }
+}
+
+// Ctrl-C reaches vitest itself, too: what it says at its end is still shown.
+process.on("SIGINT", () => {});
+const beside = run("no engine", "pipe");
+const engine = await run("engine", "inherit");
+const other = await beside;
+process.stdout.write(other.said);
+
+const ended = [engine, other];
+const [passed, failed, skipped] = ended
+  .map(({ report }) => counts(report))
+  .reduce((sum, next) => sum.map((count, kind) => count + next[kind]));
+rmSync(scratch, { recursive: true, force: true });
+
+const seconds = Math.round((performance.now() - started) / 1000);
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped in ${seconds} s`);
+process.exitCode = Math.max(...ended.map(({ code }) => code));
+if (process.exitCode === 0 && passed + failed + skipped === 0) {
+  console.error("No test was found.");
+  process.exitCode = 1;
+}
