@@ -2,10 +2,19 @@
  * GSM8K: 1,319 school word problems (github.com/openai/grade-school-math, MIT). Rows
  * `{question, answer}`, the answer ending with `#### number`.
  */
+
+import { boxesIn } from "./boxes.js";
 import { answerGrader, defineTask } from "./define-task.js";
 import { download } from "./download.js";
 import { WORD_PROBLEMS } from "./few-shot.js";
-import { isEqual, parseRational } from "./rational.js";
+import {
+  canonicalRational,
+  isEqual,
+  joinSpacedThousands,
+  NUMBER,
+  parseRational,
+  plainNumbers,
+} from "./numbers.js";
 import type { TaskItem } from "./task.js";
 
 const SOURCE = {
@@ -14,36 +23,104 @@ const SOURCE = {
   name: "gsm8k-test.jsonl",
 };
 
-/** A number with its currency. A minus behind a number or bracket is a subtraction, not a sign. */
-const NUMBER = String.raw`(?:(?<![\p{L}\d)]\s*)-)?\\?\$?-?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:\s*[/\u2044]\s*\d+)?`;
-/** After a mark the number stands alone: spaces may separate its thousands. */
-const MARKED = String.raw`-?\\?\$?-?\d{1,3}(?: \d{3})+(?![\d.,])|${NUMBER}`;
+/** What may precede the number in an answer: "the final answer is", "Answer:", "=". */
+const LABEL = String.raw`(?:[^\p{L}\d$.-]|\b(?:so|thus|hence|therefore|the|my|our|final|correct|total|answer|result|is|are|equals)\b)*`;
+const AT_START = new RegExp(`^${LABEL}(${NUMBER})`, "iu");
+/** A heading's number, as in "2. Compute", "3) Add", "Step 4". */
+const HEADING =
+  /^[\s:]*(?:\d+[.):]\s+\p{L}|(?:step|part|case|question|section|problem|example)\b)/iu;
+/** Characters behind "the answer is" that are looked at. */
+const MAX_STATEMENT = 500;
+/** Where a statement of the answer ends, if the line goes on. */
+const CLAUSE_END =
+  /(?<!\b(?:approx|no|vs))[.;!?](?=\s|$)|\s(?:because|since|as|which|where|after|if)\s/iu;
 
 /**
- * The number on the last `####` line; else in the last `\boxed{}`, else the one stated as the
- * answer, else the last number.
+ * The first of these that has a number: the last `####` mark, the last `\boxed{}`, the last statement
+ * of the answer, a heading's line, the last number of all.
  */
 function extractNumber(output: string): string | null {
-  const text = output
-    .normalize("NFKC")
-    .replace(/\u2212/g, "-")
-    .replace(/\*\*|__|<<[^<>]*>>/g, "");
-  const marked = text.match(/####[^\n]*/g)?.at(-1);
-  if (marked !== undefined) return firstNumber(marked, MARKED);
-  const boxed = [...text.matchAll(/\\boxed\s*\{([^\n]*?)\}/g)].at(-1)?.[1];
-  if (boxed !== undefined) return firstNumber(boxed, MARKED);
-  const stated = [...text.matchAll(/\banswer(?:\s+is\b|\s*:)([^\n]*)/gi)].at(-1)?.[1];
-  const value = stated && firstNumber(stated.slice(stated.lastIndexOf("=") + 1), NUMBER);
-  return value || clean(text.match(new RegExp(NUMBER, "gu"))?.at(-1));
+  const text = plainNumbers(output.replace(/^[\s\S]*<\/think>/, ""))
+    .replace(/<<[^<>]*>>/g, "")
+    .replace(/\*\*|__|`|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])/g, "");
+  return (
+    markedNumber(text) ??
+    boxedNumber(text) ??
+    statedNumber(text) ??
+    headingNumber(text) ??
+    lastNumber(text)
+  );
 }
 
-function firstNumber(text: string, pattern: string): string | null {
-  return clean(new RegExp(pattern, "u").exec(text)?.[0]);
+/** `#### 18`, also with a label or on the next line; "#### Step 2" is a heading and no mark. */
+function markedNumber(text: string): string | null {
+  for (const [, mark = ""] of [
+    ...text.matchAll(/(?<!#)####(?!#)([^\n]*\n?(?:\s*\n)*[^\n]*)/g),
+  ].toReversed()) {
+    const [line = "", ...next] = joinSpacedThousands(mark).split("\n");
+    if (HEADING.test(line)) continue;
+    const value = AT_START.exec(line.slice(line.lastIndexOf("=") + 1))?.[1];
+    if (value !== undefined) return clean(value);
+    const isLabel = new RegExp(`^${LABEL}$`, "iu").test(line);
+    const below = isLabel
+      ? new RegExp(`^${LABEL}(${NUMBER})[^\\d]*$`, "iu").exec(next.join(""))
+      : null;
+    if (below !== null) return clean(below[1]);
+  }
+  return null;
 }
 
-/** The number without its currency and spaces. */
+function boxedNumber(text: string): string | null {
+  const boxes = boxesIn(text);
+  for (const { content, before } of boxes.toReversed()) {
+    const value = numbersIn(joinSpacedThousands(content.slice(content.lastIndexOf("=") + 1)))[0];
+    if (value === undefined) continue;
+    return clean(
+      /(?<![\p{L}\d)}]\s*)-\s*\$?\s*$/u.test(before) && !value.startsWith("-")
+        ? `-${value}`
+        : value,
+    );
+  }
+  return null;
+}
+
+/** The number of the last "the answer is", "Answer:" or `<answer>` that has one. */
+function statedNumber(text: string): string | null {
+  const statements = [
+    ...text.matchAll(/<answer>|\banswer\b\s*(?:is\b|would be\b|equals\b|[:=]|\n)/gi),
+  ];
+  for (const statement of statements.toReversed()) {
+    const from = statement.index + statement[0].length;
+    const rest = text.slice(from, from + MAX_STATEMENT).replace(/^[\s:=]+/, "");
+    const line = /^[^\n<]*/.exec(rest)?.[0] ?? "";
+    const clause = line.slice(0, CLAUSE_END.exec(line)?.index ?? line.length);
+    const positive = clause.replace(new RegExp(`\\bnot\\s+${NUMBER}`, "giu"), "");
+    const value = numbersIn(positive.slice(positive.lastIndexOf("=") + 1))[0];
+    if (value !== undefined) return clean(value);
+  }
+  return null;
+}
+
+/** A number anywhere on the last line that begins with `####` and is no numbered step. */
+function headingNumber(text: string): string | null {
+  const lines = [...text.matchAll(/#{4,}([^\n]*)/g)].map(([, line = ""]) => line);
+  const last = lines.findLast((line) => !HEADING.test(line));
+  return clean(last && numbersIn(last)[0]);
+}
+
+function lastNumber(text: string): string | null {
+  return clean(numbersIn(text).at(-1));
+}
+
+function numbersIn(text: string): string[] {
+  return text.match(new RegExp(NUMBER, "giu")) ?? [];
+}
+
+/** The number without its currency and thousands; a fraction or power as its decimal or quotient. */
 function clean(number: string | undefined): string | null {
-  return number?.replace(/\\?\$|\s/g, "") ?? null;
+  if (number === undefined) return null;
+  const bare = number.replace(/[$\u20ac\u00a3\u00a5]\s?/, "").replace(/^\+/, "");
+  return /^-?[\d.,]+$/.test(bare) ? bare : canonicalRational(bare);
 }
 
 function isSameNumber(answer: string, { gold }: TaskItem): boolean {

@@ -2,6 +2,7 @@
  * MATH-500: competition problems with LaTeX answers (github.com/openai/prm800k, MIT). Rows
  * `{problem, answer, solution, subject, level, unique_id}`.
  */
+import { type Box, boxesIn } from "./boxes.js";
 import { defineTask } from "./define-task.js";
 import { download } from "./download.js";
 import { MATH_PROBLEMS } from "./few-shot.js";
@@ -17,19 +18,51 @@ const SOURCE = {
 };
 
 /**
- * The content of the last `\boxed{}`; else of the final-answer sentence; else what is said to be the
- * answer; else the last formula, or the last number.
+ * The content of the last `\boxed{}`, or of the last boxes that "or", "and" or commas join; else of the
+ * final-answer sentence; else what is said to be the answer, on its line or below it; else the last
+ * formula, or the last number.
  */
 function extractMath(output: string): string | null {
   const text = output.replace(/^[\s\S]*<\/think>/, "");
-  const boxed = lastBoxed(text);
+  const boxed = boxedAnswer(text);
   if (boxed !== null) return boxed;
-  const sentence = [...text.matchAll(/final answer(?: is)?:?\s*([\s\S]*?)\.?\s*(?:I hope|$)/gi)];
-  const statement = [...text.matchAll(/\banswer(?:\s+is\b|\s*:)\s*([^\n]+?)\.?\s*(?:\n|$)/gi)];
-  const stated = (sentence.at(-1) ?? statement.at(-1))?.[1]?.trim();
-  if (!stated) return lastFormula(text);
+  const prose = text.replace(/\*\*|__|`|(?<![\w*\\])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])/g, "");
+  const sentence = [...prose.matchAll(/final answer(?: is)?:?\s*([\s\S]*?)\.?\s*(?:I hope|$)/gi)];
+  const statement = [...prose.matchAll(/\banswer(?:\s+is\b|\s*:|\s*\n)\s*/gi)].at(-1);
+  const line = statement && prose.slice(statement.index + statement[0].length);
+  const stated = (
+    sentence.at(-1)?.[1] ??
+    (line && /^[^\n]+?(?=\.?\s*(?:\n|$))/.exec(line)?.[0])
+  )?.trim();
+  if (!stated) return lastFormula(prose);
   // The sentence has the answer somewhere.
   return /[a-z]{2,}\s+[a-z]{2,}/i.test(stated) ? (lastFormula(stated) ?? stated) : stated;
+}
+
+/** What may stand between two boxes that are one answer: "or", "and", commas, names with "=". */
+const JOINT =
+  /^(?:\s|\$|\\[()[\],;:! ]|\\q?quad|\\text\{\s*(?:or|and)?\s*\}|[A-Za-z](?:_\w|_\{\w+\})?\s*=|[,;]|\b(?:or|and)\b)*$/;
+
+function boxedAnswer(text: string): string | null {
+  const boxes = boxesIn(text);
+  const last = boxes.at(-1);
+  if (last === undefined) return null;
+  let from = boxes.length - 1;
+  while (from > 0 && isJoint(boxes[from]?.before ?? "")) from--;
+  const joined = boxes.slice(from);
+  if (joined.length === 1) return signedBox(last);
+  const separator = joined.slice(1).some(({ before }) => /\bor\b/.test(before)) ? " or " : ", ";
+  return [...new Set(joined.map(signedBox))].join(separator);
+}
+
+function isJoint(between: string): boolean {
+  return JOINT.test(between) && /[,;]|\b(?:or|and)\b/.test(between.replace(/\\[,;]/g, ""));
+}
+
+/** `-\boxed{5}` is -5; in `7-\boxed{5}` the minus is no sign. A box within it says the same again. */
+function signedBox({ content, before }: Box): string {
+  const inner = boxesIn(content).at(-1)?.content ?? content;
+  return /(?<![\w)}\]]\s*)-\s*$/.test(before) && !inner.startsWith("-") ? `-${inner}` : inner;
 }
 
 const FORMULA = /\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\]|\$([^$\n]+)\$|\\\(([^\n]+?)\\\)/g;
@@ -48,20 +81,6 @@ function lastFormula(text: string): string | null {
       .find((part) => part !== undefined)
       ?.trim() ?? null
   );
-}
-
-/** The box's content with braces balanced; a box that never closes is none. */
-function lastBoxed(text: string): string | null {
-  for (const match of [...text.matchAll(/\\f?boxed\s*\{/g)].toReversed()) {
-    const from = match.index + match[0].length;
-    let depth = 1;
-    for (let i = from; i < text.length; i++) {
-      if (text[i] === "\\") i++;
-      else if (text[i] === "{") depth++;
-      else if (text[i] === "}" && --depth === 0) return text.slice(from, i).trim();
-    }
-  }
-  return null;
 }
 
 async function openGrader({ mode = "fair" }: GraderOptions = {}): Promise<Grader> {

@@ -48,16 +48,13 @@ async function expectVerdicts(
 }
 
 describe.skipIf(!hasShared)("the shared grader cases (LLAMA_ETS_SHARED)", () => {
-  test("every uncontested GSM8K case is graded as expected", async () => {
-    expect(await misjudged("gsm8k", "gsm8k_extraction.jsonl")).toEqual([]);
-  });
-
-  test("every uncontested GPQA case is graded as expected", async () => {
-    expect(await misjudged("gpqa", "gpqa_letter.jsonl")).toEqual([]);
-  });
-
-  test("every uncontested MATH case is graded as expected", async () => {
-    expect(await misjudged("math500", "math_equivalence.jsonl")).toEqual([]);
+  test.each([
+    ["gsm8k", "gsm8k_extraction"],
+    ["gpqa", "gpqa_letter"],
+    ["math500", "math_equivalence"],
+  ])("every uncontested case of %s is graded as expected", async (task, file) => {
+    expect(await misjudged(task, `${file}.jsonl`)).toEqual([]);
+    expect(await misjudged(task, `${file}-2.jsonl`)).toEqual([]);
   });
 
   // Contested: a unit in \mbox is a unit, and "3, 5, and 7" is 3, 5, 7 (docs/grading.md).

@@ -1,16 +1,21 @@
 /** Whether two answers are the same mathematics. */
-import { isEqual, parseRational, type Rational } from "../rational.js";
-import { normalise } from "./normalise.js";
-import { expandPlusMinus, type Group, parseGroup, parseMatrix, splitTop } from "./split.js";
+import {
+  canonicalRational,
+  isEqual,
+  parseRational,
+  plainNumbers,
+  type Rational,
+} from "../numbers.js";
+import { toRegion } from "./intervals.js";
+import { MAX_CHARACTERS, normalise } from "./normalise.js";
+import { type Group, parseGroup, parseMatrix, splitTop } from "./split.js";
+import { ASSIGNMENT, type Values, valuesOf } from "./values.js";
 
 /** Compares two expressions symbolically; false when it can't tell. */
 export type SymbolicEquality = (a: string, b: string) => Promise<boolean>;
 
-const NAME = String.raw`(?:\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?'?|\|\s*[A-Z]{2}\s*\|)`;
-const ASSIGNMENT = new RegExp(
-  String.raw`^\(?\s*${NAME}(?:\([\w,\s]*\)|(?:\s*[,:]\s*${NAME})+)?\s*\)?\s*(?:=|\\in(?![a-z]))\s*`,
-);
 const RELATION = /\\le(?![a-z])|\\ge(?![a-z])|<=|>=|<|>/;
+const CONGRUENCE = /\s*\\pmod\{([^{}]*)\}$/;
 const MAX_DEPTH = 6;
 
 /** Takes answers as they were written. */
@@ -19,7 +24,11 @@ export function isSameMath(
   gold: string,
   symbolic: SymbolicEquality,
 ): Promise<boolean> {
-  return compare(normalise(answer), normalise(gold), symbolic, 0);
+  if (answer.length > MAX_CHARACTERS) return Promise.resolve(answer === gold);
+  const [a, b] = [normalise(answer), normalise(gold)];
+  // The question names the base.
+  if (isBaseNumber(b) && /^\d[\dA-F]*$/.test(a)) return Promise.resolve(a === b.split("_")[0]);
+  return compare(a, b, symbolic, 0);
 }
 
 async function compare(
@@ -31,11 +40,24 @@ async function compare(
   if (depth > MAX_DEPTH || a === "" || b === "") return a !== "" && a === b;
   if (compact(a) === compact(b)) return true;
   const same = (x: string, y: string) => compare(x, y, symbolic, depth + 1);
+  const [restA, restB] = [a.replace(CONGRUENCE, ""), b.replace(CONGRUENCE, "")];
+  if (restA !== a || restB !== b) {
+    const [modulusA, modulusB] = [CONGRUENCE.exec(a)?.[1], CONGRUENCE.exec(b)?.[1]];
+    if (modulusA !== undefined && modulusB !== undefined && modulusA !== modulusB) return false;
+    return same(restA.replace(/\\equiv(?![a-z])/, "="), restB.replace(/\\equiv(?![a-z])/, "="));
+  }
+  const [nearA, nearB] = [approximated(a, b), approximated(b, a)];
+  if (nearA !== a || nearB !== b) return same(nearA, nearB);
   if (isWords(a) || isWords(b)) return asWords(a) === asWords(b);
 
+  const [regionA, regionB] = [toRegion(a), toRegion(b)];
+  if (regionA !== null && regionB !== null && (regionA !== a || regionB !== b)) {
+    if (await same(regionA, regionB)) return true;
+  }
+  const [valuesA, valuesB] = [valuesOf(a), valuesOf(b)];
+  if (valuesA !== null || valuesB !== null) return isSameValues(a, valuesA, b, valuesB, same);
   const [valueA, valueB] = [a.replace(ASSIGNMENT, ""), b.replace(ASSIGNMENT, "")];
-  const isList = splitTop(a, /,/).length > 1 || splitTop(b, /,/).length > 1;
-  if (!isList && (valueA !== a || valueB !== b)) {
+  if (valueA !== a || valueB !== b) {
     // With two equations the names count, unless they say the same.
     if (valueA !== a && valueB !== b) return isSameEquation(a, b, symbolic, same);
     if (!hasRelation(valueA) && !hasRelation(valueB)) return same(valueA, valueB);
@@ -44,7 +66,51 @@ async function compare(
   return isSameStructure(a, b, symbolic, same);
 }
 
-type Same = (a: string, b: string) => Promise<boolean>;
+/** `x \approx 1.41` and `\sqrt2 \approx 1.41` as the side that the other answer has: exact, or a decimal. */
+function approximated(text: string, other: string): string {
+  const sides = splitTop(text, /\\approx(?![a-z])|\\simeq|\\doteq/);
+  const values = sides.filter(
+    (side, i) => side !== "" && !(i === 0 && /^\\?[A-Za-z]+$/.test(side)),
+  );
+  if (sides.length === 1 || values.length === 0) return text;
+  const isDecimal = /^-?\d+(?:\.\d+)?$/.test(other);
+  return (isDecimal ? values.at(-1) : values[0]) as string;
+}
+
+/** Lists of values: in order, unless "or", a plus-minus or a set says that they have none. */
+function isSameValues(
+  a: string,
+  valuesA: Values | null,
+  b: string,
+  valuesB: Values | null,
+  same: Same,
+): Promise<boolean> {
+  const [listA, listB] = [valuesA ?? single(a), valuesB ?? single(b)];
+  if (listA === null || listB === null) return Promise.resolve(false);
+  if (listA.names !== null && listB.names !== null) {
+    const named = ({ items, names }: Values) => items.map((item, i) => `${names?.[i]}=${item}`);
+    if (new Set(listA.names).size > 1) return isSameSet(named(listA), named(listB), same);
+  }
+  // `x = 3, y = 4` beside the pair (3, 4).
+  if (listA.tuple !== listB.tuple && (listA.names === null) === (listB.names === null)) {
+    return Promise.resolve(false);
+  }
+  return listA.unordered || listB.unordered
+    ? isSameSet(listA.items, listB.items, same)
+    : isSameList(listA.items, listB.items, same);
+}
+
+/** What is no list as one of a single value; a set or a tuple as its items; intervals are none. */
+function single(text: string): Values | null {
+  const group = parseGroup(text);
+  if (group?.open === "{")
+    return { items: group.items, names: null, unordered: true, tuple: false };
+  if (group?.open === "(" && group.close === ")" && group.items.length > 1) {
+    return { items: group.items, names: null, unordered: false, tuple: true };
+  }
+  const value = text.replace(ASSIGNMENT, "");
+  return { items: [value], names: null, unordered: false, tuple: false };
+}
 
 async function isSameStructure(
   a: string,
@@ -56,15 +122,14 @@ async function isSameStructure(
   if (unionA.length > 1 || unionB.length > 1) return isSameSet(unionA, unionB, same);
   const [groupA, groupB] = [parseGroup(a), parseGroup(b)];
   if (groupA !== null && groupB !== null) {
-    const isSet = groupA.open === "{" && groupB.open === "{";
-    if (isSet) return isSameSet(toList(a, groupA), toList(b, groupB), same);
+    if (groupA.open === "{" && groupB.open === "{") {
+      return isSameSet(groupA.items, groupB.items, same);
+    }
     const isAlike = groupA.open === groupB.open && groupA.close === groupB.close;
     return isAlike && isSameList(groupA.items, groupB.items, same);
   }
-  const [listA, listB] = [toList(a, groupA), toList(b, groupB)];
-  if (groupA?.open === "{" || groupB?.open === "{") return isSameSet(listA, listB, same);
-  if (listA.length > 1 || listB.length > 1) return isSameList(listA, listB, same);
   const group = groupA ?? groupB;
+  if (group?.open === "{") return isSameSet(itemsOf(a, groupA), itemsOf(b, groupB), same);
   if (group !== null && (group.items.length > 1 || group.open !== "(")) return false;
   const [matrixA, matrixB] = [parseMatrix(a), parseMatrix(b)];
   if (matrixA !== null && matrixB !== null) {
@@ -78,30 +143,30 @@ async function isSameStructure(
   return isExpression(a) && isExpression(b) && symbolic(a, b);
 }
 
+function itemsOf(text: string, group: Group | null): string[] {
+  return group?.open === "{" ? group.items : [text];
+}
+
+type Same = (a: string, b: string) => Promise<boolean>;
+
 async function isSameList(a: string[], b: string[], same: Same): Promise<boolean> {
   if (a.length !== b.length) return false;
   for (const [i, item] of a.entries()) if (!(await same(item, b[i] as string))) return false;
   return true;
 }
 
+/** Sets have neither order nor multiplicity. */
 async function isSameSet(a: string[], b: string[], same: Same): Promise<boolean> {
-  if (a.length !== b.length) return false;
-  const left = [...b];
-  for (const item of a) {
-    let found = -1;
-    for (let i = 0; i < left.length && found < 0; i++) {
-      if (await same(item, left[i] as string)) found = i;
-    }
-    if (found < 0) return false;
-    left.splice(found, 1);
-  }
-  return true;
+  return (await isSubset(a, b, same)) && isSubset(b, a, same);
 }
 
-/** The elements of a set, or of a list without brackets; another group is one element. */
-function toList(text: string, group: Group | null): string[] {
-  if (group !== null && group.open !== "{") return [text];
-  return (group?.items ?? splitTop(text, /,/)).flatMap(expandPlusMinus);
+async function isSubset(a: string[], b: string[], same: Same): Promise<boolean> {
+  for (const item of a) {
+    let isFound = false;
+    for (const other of b) isFound ||= await same(item, other);
+    if (!isFound) return false;
+  }
+  return true;
 }
 
 /** Equations that are multiples of each other, and inequalities read from either side. */
@@ -170,29 +235,10 @@ function isBaseNumber(text: string): boolean {
   return /^\d[\dA-F]*_(?:\d|\{\d+\})$/.test(text);
 }
 
-const FRACTION = /^([-+]?)\\frac\{([-+]?\d+)\}\{(\d+)\}$/;
-const MIXED = /^([-+]?)(\d+) ?(?:\\frac\{(\d+)\}\{(\d+)\}|(?<= )(\d+)\/(\d+))$/;
-
 /** Integers, decimals, fractions, mixed numbers; percent signs are kept aside. */
 function parseNumber(text: string): Rational | null {
-  const bare = text.replace(/\s*%$/, "");
-  const [, sign = "", above = "", below = ""] = FRACTION.exec(bare) ?? [];
-  if (below !== "" && Number(below) !== 0) {
-    return negated(sign, { numerator: BigInt(above.replace("+", "")), denominator: BigInt(below) });
-  }
-  const mixed = MIXED.exec(bare);
-  if (mixed !== null) {
-    const [, sign = "", whole = "", n1, d1, n2, d2] = mixed;
-    const denominator = BigInt(d1 ?? d2 ?? "1");
-    if (denominator === 0n) return null;
-    const numerator = BigInt(whole) * denominator + BigInt(n1 ?? n2 ?? "0");
-    return negated(sign, { numerator, denominator });
-  }
-  return parseRational(bare);
-}
-
-function negated(sign: string, number: Rational): Rational {
-  return sign === "-" ? { ...number, numerator: -number.numerator } : number;
+  const plain = plainNumbers(text.replace(/\s*%$/, "")).trim();
+  return /^[-+]?[\d.]/.test(plain) ? parseRational(plain) : null;
 }
 
 /** A percentage is its number, or a hundredth of it; a fraction must be in lowest terms. */
@@ -208,9 +254,8 @@ function isSameNumber(a: string, numberA: Rational, b: string, numberB: Rational
 
 function isUnreduced(text: string, { numerator, denominator }: Rational): boolean {
   if (!/^[-+]?(?:\\frac\{[-+]?\d+\}\{\d+\}|\d+\/\d+)$/.test(text)) return false;
-  let [a, b] = [numerator < 0n ? -numerator : numerator, denominator];
-  while (b !== 0n) [a, b] = [b, a % b];
-  return a !== 1n;
+  const reduced = canonicalRational(`${numerator}/${denominator}`);
+  return reduced !== `${numerator}/${denominator}`;
 }
 
 /** What the algebra system may be given: LaTeX mathematics, nothing else. */

@@ -1,61 +1,129 @@
-/** One form for the many ways to write an answer in LaTeX. */
+/** One form for the many ways to write an answer, in LaTeX or in Unicode. */
+import { withoutUnit } from "./units.js";
 
-const SPACES = /(?<!\\)\\[,;:!> ]|\\q?quad\b|~|\\hspace\{[^{}]*\}/g;
+const SPACES =
+  /(?<!\\)\\[,;:!> ]|\\q?quad(?![A-Za-z])|~|\\hspace\{[^{}]*\}|\\(?:hfill|hfil|thinspace)(?![A-Za-z])/g;
+/** Commands that change a look, and nothing else. */
+const LOOKS =
+  /\\(?:displaystyle|textstyle|scriptstyle|tiny|small|normalsize|[lL]arge|LARGE|[hH]uge|limits|left|right|bigl?|bigr|Bigl?|Bigr|bigg[lr]?|Bigg[lr]?)(?![A-Za-z])\.?/g;
+const COLOURS = /\\(?:textcolor|colorbox)\s*\{[^{}]*\}|\\color\s*(?:\{[^{}]*\}|[A-Za-z]+)/g;
 const WRAPPERS =
-  /\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname)\s*\{([^{}]*)\}/g;
-/** A unit behind a number, with or without a power. */
-const UNIT =
-  /(?<=[\d}).]\s*)\\(?:text|mathrm|textbf|mbox)\s*\{[^{}]*\}(?:\s*\^\s*(?:\{\d\}|\d))?\s*$/;
+  /\\(?:text(?:bf|it|rm|tt|sf|sc|normal)?|mathrm|mathbf|mathit|mathsf|mathtt|mathnormal|bm|boldsymbol|pmb|mbox|hbox|operatorname\*?|underline|boxed|fbox|vec|emph)\s*\{([^{}]*)\}/g;
 const UNICODE: readonly (readonly [RegExp, string])[] = [
-  [/[\u2212\u2013]/g, "-"],
-  [/\u03c0/g, "\\pi "],
+  [/[\u2212\u2010-\u2013\ufe63\uff0d]/g, "-"],
+  [/[\u2215\u2044\uff0f]/g, "/"],
   [/\u221e/g, "\\infty "],
   [/\u222a/g, "\\cup "],
-  [/\u2264/g, "\\le "],
-  [/\u2265/g, "\\ge "],
+  [/\u2229/g, "\\cap "],
+  [/\u2264|\u2a7d/g, "\\le "],
+  [/\u2265|\u2a7e/g, "\\ge "],
+  [/\u2208/g, "\\in "],
+  [/\u2248/g, "\\approx "],
+  [/\u2261/g, "\\equiv "],
   [/\u00b1/g, "\\pm "],
+  [/\u2213/g, "\\mp "],
   [/\u00d7/g, "\\times "],
-  [/\u00b7/g, "\\cdot "],
-  [/\u00b0/g, ""],
-  [/\u221a(\w|\{[^{}]*\})/g, "\\sqrt{$1}"],
+  [/[\u00b7\u22c5]/g, "\\cdot "],
+  [/\u00b0/g, "^\\circ "],
+  [/\u2205|\u00d8/g, "\\emptyset "],
+  [/\u211d/g, "\\mathbb{R}"],
+  [/[\u27e8\u2329]/g, "\\langle "],
+  [/[\u27e9\u232a]/g, "\\rangle "],
+  [/\u2220/g, "\\angle "],
+  [/\u221a\s*\(([^()]*)\)/g, "\\sqrt{$1}"],
+  [/\u221a\s*(\d+|\w|\{[^{}]*\})/g, "\\sqrt{$1}"],
 ];
+const GREEK: Record<string, string> = {
+  ...{ α: "alpha", β: "beta", γ: "gamma", δ: "delta", ε: "epsilon", θ: "theta", λ: "lambda" },
+  ...{ μ: "mu", π: "pi", ρ: "rho", σ: "sigma", τ: "tau", φ: "phi", ω: "omega", Δ: "Delta" },
+};
+const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻";
+const SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉";
+const PLAIN = "0123456789+-";
+const BASES = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
+const TRIGONOMETRY = /\\?(?:sin|cos|tan|cot|sec|csc)(?![a-z])/;
+const DEGREES = /(\d+(?:\.\d+)?)\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))/g;
+const ANY_DEGREE = /\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|(?<=\d)\^\{?o\}?$/g;
 
 /** Longer answers are compared as they are: nothing in a benchmark needs more. */
-const MAX_CHARACTERS = 1000;
+export const MAX_CHARACTERS = 1000;
 
 /** The answer without decoration, in one way of writing; text as its bare words. */
 export function normalise(answer: string): string {
   let text = answer.trim();
   if (text.length > MAX_CHARACTERS) return text;
-  for (const [pattern, replacement] of UNICODE) text = text.replace(pattern, replacement);
+  text = fromUnicode(text);
   // The text was escaped twice, as in JSON that was never parsed.
   if (!text.includes("\\begin")) text = text.replace(/\\\\(?=[A-Za-z({])/g, "\\");
   text = text
     .replace(/\\\[|\\\]|\\\(|\\\)|\$\$/g, "")
     .replace(/\\?\$/g, "")
-    .replace(/\\(?:displaystyle|textstyle|left|right|bigl?|bigr|Bigl?|Bigr)(?![A-Za-z])\.?/g, "")
+    .replace(LOOKS, "")
+    .replace(COLOURS, "")
     .replace(/,\s*\\!\s*/g, ",")
     .replace(/(?<!\\)\\!/g, "")
     .replace(/(?<![\\A-Za-z])sqrt\(([^()]*)\)/g, "\\sqrt{$1}")
     .replace(/(\d)\{,\}(?=\d{3})/g, "$1,")
-    .replace(/\\[dtc]frac(?![A-Za-z])/g, "\\frac")
+    .replace(/\\(?:[dtcs]|nice|flat)frac(?![A-Za-z])/g, "\\frac")
     .replace(/\\([lg]e)q?(?:slant)?(?![A-Za-z])/g, "\\$1 ")
+    .replace(/\\lt(?![A-Za-z])/g, "<")
+    .replace(/\\gt(?![A-Za-z])/g, ">")
+    .replace(/\\varnothing|\\\{\s*\\\}/g, "\\emptyset")
+    .replace(/\\mathbb\s*\{?\s*R\s*\}?/g, "(-\\infty,\\infty)")
+    .replace(/^(?:\\text\s*\{)?\s*all real numbers\s*\}?$/i, "(-\\infty,\\infty)")
+    .replace(/\\neq?(?![A-Za-z])|\u2260/g, "\\ne ")
+    .replace(
+      /(?<![\\A-Za-z])(sin|cos|tan|cot|sec|csc|log|ln|arcsin|arccos|arctan)(?=[\s(\\^])/g,
+      "\\$1",
+    )
+    .replace(/\\l?angle\s*([^<>]*?)\\rangle/g, "($1)")
+    .replace(/^<([^<>]*,[^<>]*)>$/, "($1)")
     .replace(/\\%/g, "%")
     .replace(/(^|[([{,=])\s*\+/g, "$1")
-    .replace(/\^\s*(?:\{\s*\\circ\s*\}|\\circ)/g, "")
     .replace(/\s*(?:percent|pct)\.?$/i, "%")
     .trim()
-    .replace(/[.\s]+$/, "")
-    .replace(UNIT, "")
+    .replace(/(?:\\\\|[.,;\s])+$/, "")
+    .replace(/^(['"`])(.*)\1$/, "$2");
+  text = text.replace(DEGREES, TRIGONOMETRY.test(text) ? "(\\frac{$1\\pi}{180})" : "$1");
+  text = withoutUnit(text.replace(ANY_DEGREE, "").replace(SPACES, " ").trim())
     .replace(/\{\s*\\(?:text|mathrm)\s*\{\s*e\s*\}\s*\}/g, "e")
     .replace(WRAPPERS, " $1 ")
-    .replace(SPACES, " ")
+    .replace(/(?<=\d)\s*(?:\^\s*)?\{?\s*(?:st|nd|rd|th)\s*\}?$/, "")
+    .replace(/^\s*(?:the\s+)?(?:final\s+)?answer\s*(?:is\b|:)\s*/i, "")
     .replace(/\s*,?\s+and\s+/g, ", ")
+    .replace(/\s*,?\s+or\s+/g, " \\lor ")
+    .replace(/\\p?mod\s*\{?\s*(\w+)\s*\}?|\\bmod\s*(\w+)|\(\s*mod\s+(\w+)\s*\)/g, " \\pmod{$1$2$3}")
+    .replace(
+      /_\{\s*(\w+)\s*\}/g,
+      (_, base: string) => `_{${BASES.indexOf(base) + 2 > 1 ? BASES.indexOf(base) + 2 : base}}`,
+    )
+    .replace(/^(\d{1,3}(?:_\d{3})+)$/, (number) => number.replaceAll("_", ""))
     .replace(/\\{2}\s*(?=\\end)/g, "")
-    .replace(/\\begin\{(?:bmatrix|array|matrix|vmatrix)\}(?:\{[clr|\s]*\})?/g, "\\begin{pmatrix}")
-    .replace(/\\end\{(?:bmatrix|array|matrix|vmatrix)\}/g, "\\end{pmatrix}")
+    .replace(
+      /\\begin\{(?:[bBvV]?matrix|smallmatrix|array)\}(?:\{[clr|\s]*\})?/g,
+      "\\begin{pmatrix}",
+    )
+    .replace(/\\end\{(?:[bBvV]?matrix|smallmatrix|array)\}/g, "\\end{pmatrix}")
     .replace(/\[\s*(\\begin\{pmatrix\}[\s\S]*\\end\{pmatrix\})\s*\]/, "$1");
-  return bracedArguments(joinThousands(text)).replace(/\s+/g, " ").trim();
+  return withoutBraces(bracedArguments(joinThousands(text.trim())).replace(/\s+/g, " ").trim());
+}
+
+/** Signs of Unicode as the commands or characters that they stand for. */
+function fromUnicode(answer: string): string {
+  let text = answer.replace(/(\d?)\s?([\u00bc-\u00be\u2150-\u215e])/g, (_, whole, sign: string) => {
+    const [above, below] = sign.normalize("NFKC").split("\u2044");
+    return `${whole}\\frac{${above}}{${below}}`;
+  });
+  for (const [pattern, replacement] of UNICODE) text = text.replace(pattern, replacement);
+  const shifted = (signs: string, mark: string) => (run: string) =>
+    `${mark}{${[...run].map((sign) => PLAIN[signs.indexOf(sign)]).join("")}}`;
+  return text
+    .replace(new RegExp(`[${SUPERSCRIPTS}]+`, "g"), shifted(SUPERSCRIPTS, "^"))
+    .replace(new RegExp(`[${SUBSCRIPTS}]+`, "g"), shifted(SUBSCRIPTS, "_"))
+    .replace(
+      new RegExp(`[${Object.keys(GREEK).join("")}]`, "g"),
+      (letter) => `\\${GREEK[letter]} `,
+    );
 }
 
 /** `1,000,000`, `1 000` and `1\,000`: one number each; `1, 234` and `[1,234]` stay lists. */
@@ -77,4 +145,10 @@ function bracedArguments(text: string): string {
     .replace(/\\sqrt\s*(\d|[a-z])(?![A-Za-z])/g, "\\sqrt{$1}")
     .replace(/\\sqrt\s*([a-z\d])/g, "\\sqrt{$1}")
     .replace(/([\^_])\{(\w)\}/g, "$1$2");
+}
+
+/** `{5}` as `5`; `{1,2}` stays a set. */
+function withoutBraces(text: string): string {
+  const inner = /^\{([^{},;]*)\}$/.exec(text)?.[1];
+  return inner === undefined ? text : inner.trim();
 }

@@ -59,9 +59,3 @@ export function parseMatrix(text: string): string[][] | null {
   const rows = (match[1] as string).split(/\\\\/).filter((row) => row.trim() !== "");
   return rows.map((row) => row.split("&").map((entry) => entry.trim()));
 }
-
-/** `a \pm b` as both of its values. */
-export function expandPlusMinus(text: string): string[] {
-  if (!/\\pm/.test(text)) return [text];
-  return [text.replace(/\\pm/g, "+"), text.replace(/\\pm/g, "-")];
-}

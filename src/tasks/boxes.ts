@@ -1,0 +1,37 @@
+/** The `\boxed{}`es of a text. */
+
+export interface Box {
+  content: string;
+  /** The text before the box, up to the previous one or the start. */
+  before: string;
+}
+
+/** All boxes in order, with braces balanced; `\boxed 5` has one token, and one that never closes is none. */
+export function boxesIn(text: string): Box[] {
+  const boxes: Box[] = [];
+  const closings = closingBraces(text);
+  let last = 0;
+  for (const match of text.matchAll(/\\[fc]?box(?:ed)?\s*(?:\{|(\w)(?!\w)|(\d+))/g)) {
+    if (match.index < last) continue; // inside the box before
+    const from = match.index + match[0].length;
+    const bare = match[1] ?? match[2];
+    const end = bare === undefined ? closings.get(from - 1) : from;
+    if (end === undefined) continue;
+    const content = bare ?? text.slice(from, end - 1).trim();
+    boxes.push({ content, before: text.slice(last, match.index) });
+    last = end;
+  }
+  return boxes;
+}
+
+/** For the place of each opening brace that is closed, the place behind the one that closes it. */
+function closingBraces(text: string): Map<number, number> {
+  const closings = new Map<number, number>();
+  const open: number[] = [];
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] === "\\") i++;
+    else if (text[i] === "{") open.push(i);
+    else if (text[i] === "}" && open.length > 0) closings.set(open.pop() as number, i + 1);
+  }
+  return closings;
+}

@@ -1,0 +1,23 @@
+/**
+ * Units behind a value: they don't count, as the questions name them. They are words in roman letters;
+ * letters without a command may be variables, and stay.
+ */
+
+/** A word in roman letters: `\text{cm}`, `\mathrm{km/h}`, with or without a power. */
+const ROMAN = String.raw`\\(?:text(?:bf|it|rm)?|mathrm|mbox|operatorname)\s*\{([^{}]*)\}(?:\s*\^\s*(?:\{\s*-?\d\s*\}|-?\d))?`;
+/** `\mathrm{m}\cdot\mathrm{s}^{-1}`, `\text{m}/\text{s}` behind a value; before it a digit, bracket or command. */
+const ROMAN_UNIT = new RegExp(
+  String.raw`(?<=[\d}).%]\s*|\\[A-Za-z]+\s*)${ROMAN}(?:\s*(?:\\cdot|\\times|/|\\,|\s)?\s*${ROMAN})*$`,
+);
+/** Words that say something of the mathematics. */
+const NO_UNIT =
+  /(?:^|[^a-z])(?:and|or|if|for|when|where|mod|pmod|to|times|plus|minus|pi|sqrt|i|e|even|odd|undefined|none|only)(?:[^a-z]|$)/i;
+
+/** The value without the unit behind it. */
+export function withoutUnit(text: string): string {
+  const roman = ROMAN_UNIT.exec(text);
+  if (roman !== null && !NO_UNIT.test(roman[0].replace(/\\[a-z]+/g, " "))) {
+    return text.slice(0, roman.index).trim();
+  }
+  return text;
+}

@@ -1,0 +1,76 @@
+/** Answers that are several values: "x = 5 or x = 7", `\pm 5`, "x = 3, y = 4", "3, 5". */
+import { parseGroup, splitTop } from "./split.js";
+
+const NAME = String.raw`(?:m?\\angle\s*[A-Z]{1,3}|\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?'?|\|\s*[A-Z]{2}\s*\||\\overline\s*\{[A-Z]{2}\}|\\frac\{d\^?\w*\}\{d\w\})`;
+/** A name, or names, with what makes them equal to what follows. */
+export const ASSIGNMENT = new RegExp(
+  String.raw`^\(?\s*${NAME}(?:\([\w,\s]*\)|(?:\s*[,:]\s*${NAME})+)?\s*\)?\s*(?:=|\\in(?![a-z]))\s*|^=\s*`,
+);
+const NAMED = new RegExp(String.raw`^(${NAME}(?:\(\w\))?)\s*=\s*([^=]+)$`);
+/** `5 = x`: the value first. */
+const REVERSED = new RegExp(String.raw`^([^=A-Za-z]+)\s*=\s*(${NAME})$`);
+
+export interface Values {
+  items: string[];
+  /** The items' names, where all have one. */
+  names: string[] | null;
+  /** Whether their order says nothing: "or", a plus-minus. */
+  unordered: boolean;
+  /** Whether they are the coordinates of one thing. */
+  tuple: boolean;
+}
+
+/** The values of a list without brackets; `null` for what is a single value or another structure. */
+export function valuesOf(text: string): Values | null {
+  const { value: whole, name } = assigned(text);
+  const alternatives = splitTop(whole, /\\lor(?![a-z])/);
+  const parts = alternatives.flatMap((part) => splitTop(part, /,/)).filter((part) => part !== "");
+  const expanded = parts.map((part) => ({
+    ...assigned(part),
+    all: expandPlusMinus(assigned(part).value),
+  }));
+  const isExpanded = expanded.some(({ all }) => all.length > 1);
+  if (parts.length === 1 && !isExpanded) {
+    const reversed = REVERSED.exec(text);
+    return reversed === null
+      ? null
+      : { items: [reversed[1]?.trim() as string], names: null, unordered: false, tuple: false };
+  }
+  if (parts.some((part) => /[<>]|\\[lg]e(?![a-z])/.test(part))) return null;
+  const names = expanded.map((part) => part.name ?? (parts.length > 1 ? undefined : name));
+  const first = names[0] ?? name;
+  // `x = 5, 7`: the name stands for both.
+  const isOneName = first !== undefined && names.every((one) => one === undefined || one === first);
+  const areNamed = names.every((one) => one !== undefined);
+  if (!isOneName && !areNamed && names.some((one) => one !== undefined)) return null;
+  const isTuple = areNamed && new Set(names).size > 1;
+  const order = isTuple ? byName(names as string[]) : expanded.map((_, i) => i);
+  const sorted = order.map((i) => expanded[i] as (typeof expanded)[number]);
+  return {
+    items: sorted.flatMap(({ all }) => all),
+    names: areNamed && !isExpanded ? order.map((i) => names[i] as string) : null,
+    unordered: alternatives.length > 1 || isExpanded,
+    tuple: isTuple,
+  };
+}
+
+function assigned(text: string): { name?: string; value: string } {
+  const [, name, value] = NAMED.exec(text) ?? [];
+  if (name === undefined || value === undefined) return { value: text };
+  // In `x = 5, y = 3` the first name isn't the whole list's.
+  return splitTop(text, /=/).length === 2 ? { name, value: value.trim() } : { value: text };
+}
+
+function byName(names: readonly string[]): number[] {
+  return names
+    .map((_, i) => i)
+    .toSorted((a, b) => ((names[a] as string) < (names[b] as string) ? -1 : 1));
+}
+
+/** `a \pm b` as both of its values; `\mp` takes the other sign. */
+function expandPlusMinus(text: string): string[] {
+  if (!/\\(?:pm|mp)(?![a-z])/.test(text) || parseGroup(text) !== null) return [text];
+  const signed = (plus: string, minus: string) =>
+    text.replace(/\\pm(?![a-z])/g, plus).replace(/\\mp(?![a-z])/g, minus);
+  return [signed("+", "-"), signed("-", "+")].map((one) => one.replace(/^\s*\+/, "").trim());
+}

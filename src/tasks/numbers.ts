@@ -1,0 +1,149 @@
+/**
+ * Numbers as people and models write them, in plain text and in LaTeX. `plainNumbers` brings a text's
+ * numbers to one way of writing, `NUMBER` finds them there, and `parseRational` reads one exactly:
+ * 18, 18.00, $18, 36/2 and 1.8e1 are one number. docs/grading.md has the grammar.
+ */
+
+/** A fraction; the denominator is above 0, and it needn't be reduced. */
+export interface Rational {
+  numerator: bigint;
+  denominator: bigint;
+}
+
+/** Digits beyond which a number is not worth comparing. */
+const MAX_DIGITS = 1000;
+/** Powers of ten beyond which a number in scientific notation is not worth comparing. */
+const MAX_EXPONENT = 400;
+
+const WRAPPED =
+  /\\(?:text(?:bf|it|rm|tt|sf|normal)?|mathrm|mathbf|mathit|mathsf|mathtt|mbox|bm|boldsymbol|operatorname)\s*\{([^{}]*)\}/g;
+/** What may stand between the thousands of a number in LaTeX, and the spaces of Unicode. */
+const THIN_SPACE = String.raw`(?:\{,\}|,?\s*\\[,;:! ]|~|[\u00a0\u2006-\u200a\u202f])`;
+const THOUSANDS = new RegExp(String.raw`(?<=\d)${THIN_SPACE}+(?=\d{3}(?!\d))`, "g");
+const VULGAR = /(\d?)(\s?)([\u00bc-\u00be\u2150-\u215e])/g;
+const REPEATING = [
+  // \overline{3}, \bar{3}; then dots on the first and on the last digit.
+  /(?<![\d.])(\d*\.\d*)\\(?:overline|bar)\s*(?:\{\s*(\d+)\s*\}|(\d))/g,
+  /(?<![\d.])(\d*\.\d*)\\dot\s*\{?(\d)\}?(?:(\d*)\\dot\s*\{?(\d)\}?)?/g,
+] as const;
+const SCIENTIFIC =
+  /(\d)\s*(?:\\times|\\cdot|[\u00d7\u00b7*x])\s*10\s*\^\s*(?:\{\s*([-+]?\d+)\s*\}|([-+]?\d+))/g;
+const POWER_OF_TEN = /(?<![\d.^])10\s*\^\s*(?:\{\s*([-+]?\d+)\s*\}|([-+]?\d+))/g;
+const FRACTION =
+  /(-?(?<!\d)\d+\s*|-?)\\[dtcs]?frac\s*(?:\{\s*([-+]?[\d.,]+)\s*\}|(\d))\s*(?:\{\s*([\d.,]+)\s*\}|(\d))/g;
+
+/** The text with its numbers in plain ASCII: thousands with commas, `2 1/2`, `0.1(6)`, `1.5e3`. */
+export function plainNumbers(text: string): string {
+  return text
+    .replace(THOUSANDS, ",")
+    .replace(VULGAR, (_, digit: string, space: string, sign: string) => {
+      const fraction = sign.normalize("NFKC").replace("\u2044", "/");
+      return digit === "" ? space + fraction : `${digit} ${fraction}`;
+    })
+    .replace(/[\u2070\u00b9\u00b2\u00b3\u2074-\u207b]+/g, (run) => `^{${run.normalize("NFKC")}}`)
+    .normalize("NFKC")
+    .replace(/[\u2212\u2010-\u2013\uff0d]/g, "-")
+    .replace(/[\u2044\u2215]/g, "/")
+    .replace(/\\([$%])/g, "$1")
+    .replace(/\\(?:left|right|displaystyle)(?![A-Za-z])/g, "")
+    .replace(WRAPPED, "$1")
+    .replace(
+      REPEATING[0],
+      (_, before: string, many?: string, one?: string) => `${before}(${many ?? one})`,
+    )
+    .replace(
+      REPEATING[1],
+      (_, before: string, first: string, middle = "", last = "") =>
+        `${before}(${first}${middle}${last})`,
+    )
+    .replace(
+      SCIENTIFIC,
+      (_, digit: string, braced?: string, bare?: string) => `${digit}e${braced ?? bare}`,
+    )
+    .replace(POWER_OF_TEN, (_, braced?: string, bare?: string) => `1e${braced ?? bare}`)
+    .replace(
+      FRACTION,
+      (_, whole: string, n1?: string, n2?: string, d1?: string, d2?: string) =>
+        `${/\d/.test(whole) ? `${whole.trimEnd()} ` : whole}${n1 ?? n2}/${d1 ?? d2}`,
+    )
+    .replace(/\\[,;:! ]|~/g, " ");
+}
+
+/** Thousands with spaces between them as commas: for what is one number, and no list. */
+export function joinSpacedThousands(text: string): string {
+  return text.replace(/(?<![\d.,] ?)\d{1,3}(?: \d{3})+(?![\d,])/g, (n) => n.replace(/ /g, ","));
+}
+
+const DECIMAL = String.raw`(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*\(\d+\)|\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?![\d.\p{L}]))?`;
+const CURRENCY = String.raw`[$\u20ac\u00a3\u00a5]`;
+
+/**
+ * A number in a text of plain numbers. A minus behind a letter, digit or bracket is a subtraction or
+ * a range, not a sign; one behind a currency is a sign.
+ */
+export const NUMBER = String.raw`(?:[-+](?<!\p{L}[-+])(?<![\d)\]}%]\s*[-+]))?(?:${CURRENCY}\s?-?)?${DECIMAL}(?:\s?/\s?\d+(?![\d.])|\s\d+/\d+(?![\d./]))?`;
+
+/** The value of a number as `NUMBER` finds it; `null` for anything else. */
+export function parseRational(text: string): Rational | null {
+  const bare = text
+    .trim()
+    .replace(/\u2212/g, "-")
+    .replace(/\u2044/g, "/")
+    .replace(/^([-+]?)\s*\\?[$\u20ac\u00a3\u00a5]\s*/, "$1");
+  const mixed = /^([-+]?)(\d+) (\d+)\/(\d+)$/.exec(bare);
+  if (mixed !== null) {
+    const [, sign, whole = "", above = "", below = ""] = mixed;
+    if (whole.length + above.length + below.length > MAX_DIGITS || BigInt(below) === 0n)
+      return null;
+    const denominator = BigInt(below);
+    return signed(sign, { numerator: BigInt(whole) * denominator + BigInt(above), denominator });
+  }
+  const [above = "", below, ...more] = bare.split("/");
+  const numerator = parseDecimal(above);
+  if (numerator === null || below === undefined) return numerator;
+  const denominator = parseDecimal(below);
+  if (more.length > 0 || denominator === null || denominator.numerator <= 0n) return null;
+  return {
+    numerator: numerator.numerator * denominator.denominator,
+    denominator: numerator.denominator * denominator.numerator,
+  };
+}
+
+/** An integer or decimal: thousands commas, digits that repeat, an exponent. */
+function parseDecimal(text: string): Rational | null {
+  const bare = text.trim().replace(/,(?=\d{3}(?!\d))/g, "");
+  const match = /^([-+]?)(\d*)(?:\.(\d*)(?:\((\d+)\))?)?(?:[eE]([-+]?\d{1,3}))?$/.exec(bare);
+  const [, sign, whole = "", fraction = "", repeated = "", exponent = "0"] = match ?? [];
+  const digits = whole + fraction + repeated;
+  if (match === null || digits === "" || digits.length > MAX_DIGITS) return null;
+  const power = Number(exponent);
+  if (Math.abs(power) > MAX_EXPONENT) return null;
+  let numerator = BigInt(whole + fraction || "0");
+  let denominator = 10n ** BigInt(fraction.length);
+  if (repeated !== "") {
+    // 0.1(6) is (16 - 1) / 90.
+    numerator = BigInt(digits) - numerator;
+    denominator *= 10n ** BigInt(repeated.length) - 1n;
+  }
+  if (power > 0) numerator *= 10n ** BigInt(power);
+  else denominator *= 10n ** BigInt(-power);
+  return signed(sign, { numerator, denominator });
+}
+
+function signed(sign: string | undefined, number: Rational): Rational {
+  return sign === "-" ? { ...number, numerator: -number.numerator } : number;
+}
+
+export function isEqual(a: Rational, b: Rational): boolean {
+  return a.numerator * b.denominator === b.numerator * a.denominator;
+}
+
+/** A number as an integer, or as a quotient in lowest terms; `null` for what is no number. */
+export function canonicalRational(text: string): string | null {
+  const value = parseRational(text);
+  if (value === null) return null;
+  let [a, b] = [value.numerator < 0n ? -value.numerator : value.numerator, value.denominator];
+  while (b !== 0n) [a, b] = [b, a % b];
+  const numerator = value.numerator / a;
+  return a === value.denominator ? `${numerator}` : `${numerator}/${value.denominator / a}`;
+}

@@ -1,0 +1,116 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findTask } from "../../src/tasks/index.js";
+import type { Grader } from "../../src/tasks/task.js";
+import {
+  CHOICE_CASES,
+  type ChoiceCase,
+  type GraderCase,
+  MATH_CASES,
+  MATH_OUTPUT_CASES,
+  NUMBER_CASES,
+} from "../fixtures/grader-cases.js";
+import { IS_STUDY } from "../study/form.js";
+
+const graders = new Map<string, Grader>();
+
+beforeAll(async () => {
+  for (const name of ["gsm8k", "gpqa", "math500"]) {
+    graders.set(name, await (await findTask(name)).openGrader());
+  }
+});
+
+afterAll(async () => {
+  for (const grader of graders.values()) await grader[Symbol.asyncDispose]();
+});
+
+async function isCorrect(
+  task: string,
+  [text, gold, , choices]: GraderCase | ChoiceCase,
+  form: "output" | "answer",
+): Promise<boolean> {
+  const item = { id: "x", prompt: "", gold, ...(choices && { choices }) };
+  return (await (graders.get(task) as Grader).grade(item, text, form)).correct;
+}
+
+async function expectAll(
+  task: string,
+  cases: readonly (GraderCase | ChoiceCase)[],
+  form: "output" | "answer" = "output",
+): Promise<void> {
+  const misjudged: unknown[] = [];
+  for (const one of cases) {
+    if ((await isCorrect(task, one, form)) !== one[2]) misjudged.push(one);
+  }
+  expect(misjudged).toEqual([]);
+}
+
+describe("fair grading accepts what is right, by its kind, and nothing else", () => {
+  test.each(Object.entries(NUMBER_CASES))("numbers: %s", (_, cases) => expectAll("gsm8k", cases));
+
+  test.each(Object.entries(CHOICE_CASES))("choices: %s", (_, cases) => expectAll("gpqa", cases));
+
+  test.each(Object.entries(MATH_CASES))("mathematics: %s", (_, cases) =>
+    expectAll("math500", cases, "answer"),
+  );
+
+  test.each(Object.entries(MATH_OUTPUT_CASES))("mathematics: %s", (_, cases) =>
+    expectAll("math500", cases),
+  );
+});
+
+const whole = fc.integer({ min: -9999, max: 9999 });
+const positive = fc.integer({ min: 2, max: 99 });
+
+/** Shapes of answers by two numbers each: answers of other numbers are unequal. */
+const SHAPES: readonly ((a: number, b: number) => string)[] = [
+  (a) => `${a}`,
+  (a) => `${a}.5`,
+  (a, b) => `${a}\\frac{1}{${b}}`,
+  (a, b) => `(${a},${b})`,
+  (a, b) => `\\left[${a},${b}\\right)`,
+  (a, b) => `\\{${a},${b}\\}`,
+  (a, b) => `${a},${b}`,
+  (a, b) => `${a}\\sqrt{${b}}`,
+  (a, b) => `${a}\\pm\\sqrt{${b}}`,
+  (a, b) => `x<${a}\\text{ or }x>${Math.abs(a) + b}`,
+  (a, b) => `\\begin{pmatrix}${a}\\\\${b}\\end{pmatrix}`,
+  (a, b) => `${a}x+${b}`,
+  (a) => `${a}^\\circ`,
+  (a) => `${a}\\pi`,
+  (a, b) => `${Math.abs(a)} \\pmod{${b}}`,
+];
+
+test("no two answers of one shape and other numbers are one", async () => {
+  const pairs = fc.tuple(whole, whole, positive, fc.nat(SHAPES.length - 1));
+  const options = { numRuns: IS_STUDY ? 5000 : 300, seed: 1 };
+  await fc.assert(
+    fc.asyncProperty(pairs, async ([a, b, c, at]) => {
+      fc.pre(Math.abs(a) !== Math.abs(b));
+      const shape = SHAPES[at] as (a: number, b: number) => string;
+      // Neither is the sign alone enough, nor a number that has only grown by a digit.
+      for (const other of [b, a * 10 + 1, -a || 1]) {
+        if (other === a || (at === 14 && other === -a)) continue;
+        expect(
+          await isCorrect("math500", [shape(other, c), shape(a, c), false], "answer"),
+          `${shape(other, c)} against ${shape(a, c)}`,
+        ).toBe(false);
+      }
+      expect(await isCorrect("math500", [shape(a, c), shape(a, c), true], "answer")).toBe(true);
+    }),
+    options,
+  );
+});
+
+test("long texts of what graders look for are graded, too", async () => {
+  const parts = ["#### ", "\\boxed{", "answer is ", "1,", "{,}", "\\frac", "(", "A is ", "not "];
+  for (const part of [...parts, "\n", "9", "-", " ", "0.\\overline", "\\boxed{1} or ", "x=", "$"]) {
+    const text = part.repeat(Math.floor(100_000 / part.length));
+    for (const task of graders.keys()) {
+      // A pattern that backtracks takes minutes here, and the test its time limit.
+      expect(typeof (await isCorrect(task, [text, "1", false, ["1", "2"]], "output"))).toBe(
+        "boolean",
+      );
+    }
+  }
+});
