@@ -6,10 +6,16 @@ import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { CHANNEL, HEADER_BYTES, MAX_FRAME_BYTES, toFrame } from "./frames.js";
 import { confinedNode, type Isolation } from "./isolation.js";
+import { residentBytes } from "./resident-memory.js";
 
 /** Built files, from `src/` as from `dist/`. */
 const BUILT = fileURLToPath(new URL("../../dist/sandbox", import.meta.url));
 export const MAX_ERROR_CHARACTERS = 1000;
+
+/** How often a process's memory is looked at. */
+const WATCH_MS = 100;
+/** What Node, Pyodide and the memory's snapshot take beside a program's own memory, and a margin. */
+const OVERHEAD_MIB = 512;
 
 export type Role = "snapshot" | "candidate" | "judge";
 
@@ -59,6 +65,7 @@ export class Interpreter {
   #waiting: { resolve: (message: string) => void; reject: (error: Error) => void } | undefined;
   #gone: InterpreterGone | undefined;
   #errors = "";
+  readonly #watch: NodeJS.Timeout;
 
   private constructor(role: Role, options: InterpreterOptions) {
     this.#child = spawnConfined(role, options);
@@ -70,6 +77,10 @@ export class Interpreter {
     });
     this.#child.on("error", (error) => this.#end(error.message));
     this.#child.on("close", (code, signal) => this.#end(`ended with ${signal ?? code}`));
+    const limit = (options.memoryMiB + OVERHEAD_MIB) * 2 ** 20;
+    this.#watch = setInterval(() => {
+      if (residentBytes(this.#child.pid) > limit) this.kill();
+    }, WATCH_MS).unref();
   }
 
   /** Resolves once it can be asked. Throws `InterpreterGone` with what the process said. */
@@ -123,6 +134,7 @@ export class Interpreter {
   }
 
   #end(how: string): void {
+    clearInterval(this.#watch);
     this.#gone ??= new InterpreterGone(`The interpreter ${how}. ${this.#errors}`.trim());
     this.#waiting?.reject(this.#gone);
     this.#waiting = undefined;

@@ -87,11 +87,12 @@ export function confinedNode(
 }
 
 function confined(os: OsSandbox, files: readonly string[], command: string[]): string[] {
-  if (os === "none") return command;
+  if (os === "none") return [...endingWithParent(), ...command];
   const program = find(OS_SANDBOXES[os].program);
   if (program === undefined) return [];
   if (os === "unshare") {
     return [
+      ...endingWithParent(),
       program,
       ...["--user", "--map-user=65534", "--map-group=65534", "--net", "--pid", "--ipc", "--uts"],
       ...["--mount", "--fork", "--kill-child", "--", ...command],
@@ -105,6 +106,12 @@ function confined(os: OsSandbox, files: readonly string[], command: string[]): s
     ...[...system, ...files].filter(existsSync).flatMap((file) => ["--ro-bind", file, file]),
     ...["--", ...command],
   ];
+}
+
+/** Has the kernel end a process whose parent was killed, where util-linux' setpriv is at hand. */
+function endingWithParent(): string[] {
+  const setpriv = process.platform === "linux" ? find("setpriv") : undefined;
+  return setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--"];
 }
 
 function find(program: string): string | undefined {

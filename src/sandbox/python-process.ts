@@ -10,6 +10,11 @@ import type { loadPyodide } from "pyodide";
 import { CHANNEL, HEADER_BYTES, MAX_FRAME_BYTES, toFrame } from "./frames.js";
 import { CANDIDATE, JUDGE, PRELOADED } from "./python-source.js";
 
+/** A program has no files; the standard library may want a few. */
+const MAX_FILE_BYTES = 16 * 2 ** 20;
+/** WASI's ENOSPC. */
+const NO_SPACE = 51;
+
 const [role = "", pyodideDirectory = "", snapshot = ""] = process.argv.slice(2);
 
 function readBytes(count: number): Buffer | null {
@@ -58,6 +63,27 @@ function closeExits(): void {
   }
 }
 
+interface MemoryFiles {
+  expandFileStorage(node: { contents?: { length: number } }, capacity: number): void;
+}
+
+/** Files in memory lie outside of WebAssembly's limit: what goes beyond theirs finds the disk full. */
+function limitFiles(): void {
+  const { filesystems, ErrnoError } = python.FS as unknown as {
+    filesystems: { MEMFS: MemoryFiles };
+    ErrnoError: new (code: number) => Error;
+  };
+  const { MEMFS } = filesystems;
+  const expand = MEMFS.expandFileStorage;
+  let left = MAX_FILE_BYTES;
+  MEMFS.expandFileStorage = (node, capacity) => {
+    const before = node.contents?.length ?? 0;
+    if (capacity - before > left) throw new ErrnoError(NO_SPACE);
+    expand.call(MEMFS, node, capacity);
+    left -= (node.contents?.length ?? 0) - before;
+  };
+}
+
 // Node would print the source line as well, and Pyodide's are a megabyte long.
 process.on("uncaughtException", (error) => {
   writeSync(2, String(error.stack ?? error).slice(0, 1000));
@@ -93,6 +119,7 @@ if (isSnapshot) {
   const serve = python.globals.get("serve") as (request: string) => string;
   // `confine` takes away what `runPython` itself runs on, so it is called from outside of it.
   if (!isJudge) (python.globals.get("confine") as () => void)();
+  limitFiles();
   closeExits();
   writeMessage('{"ready":true}');
   for (;;) writeMessage(serve(readMessage()));

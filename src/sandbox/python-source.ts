@@ -59,9 +59,9 @@ def decode(data):
 
 /** What programs commonly import: loaded once, into the memory snapshot. */
 export const PRELOADED = `
-import abc, ast, bisect, cmath, collections, contextlib, copy, dataclasses, datetime, decimal, enum
+import abc, ast, asyncio, bisect, cmath, collections, concurrent.futures, contextlib, copy, dataclasses, datetime, decimal, enum
 import fractions, functools, hashlib, heapq, io, itertools, json, math, operator, random, re
-import statistics, string, subprocess, sys, textwrap, time, types, typing
+import statistics, string, subprocess, sys, textwrap, threading, time, types, typing
 `;
 
 /**
@@ -69,7 +69,7 @@ import statistics, string, subprocess, sys, textwrap, time, types, typing
  * Node's permissions are the walls behind; this makes an attempt visible.
  */
 const CONFINEMENT = `
-import _imp, gc, importlib.machinery, os, subprocess, sys
+import _imp, gc, importlib.machinery, os, posix, subprocess, sys
 
 BRIDGES = ("js", "pyodide_js", "pyodide", "_pyodide", "_pyodide_core", "ctypes", "_ctypes",
            "_posixsubprocess", "_testcapi", "_testinternalcapi", "_testlimitedcapi", "_testclinic",
@@ -95,6 +95,8 @@ def watch(event, args):
         path, mode, flags = args
         if isinstance(path, int) and path in (0, 1, 2): return
         if isinstance(path, bytes): path = path.decode("utf-8", "replace")
+        # What doctest's debugger looks for.
+        if isinstance(path, str) and path in (".pdbrc", "/.pdbrc"): raise FileNotFoundError(path)
         # The compiler looks for the source of a faulty line.
         if path == "<program>": return
         is_library = isinstance(path, str) and path.startswith("/lib/python") and ".." not in path
@@ -109,6 +111,9 @@ def stand_in(name):
     def forbidden(*_, **__):
         forbid(name)
     return forbidden
+
+def unavailable(*_, **__):
+    raise OSError("not available here")
 
 def confine():
     bridges = [module for name, module in list(sys.modules.items())
@@ -126,16 +131,88 @@ def confine():
     _imp.create_builtin = create_builtin
     _imp.create_dynamic = stand_in("a native module")
     names = [n for n in dir(os) if n.startswith(("exec", "spawn", "posix_spawn"))]
-    for name in [*names, "fork", "forkpty", "kill", "killpg", "popen", "system"]:
-        setattr(os, name, stand_in(f"os.{name}"))
+    stand_ins = {name: stand_in(f"os.{name}")
+                 for name in [*names, "fork", "forkpty", "kill", "killpg", "popen", "system"]}
+    # Nothing to reach by them, but memory that WebAssembly's limit doesn't count.
+    stand_ins.update(pipe=unavailable, pipe2=unavailable, memfd_create=unavailable)
+    for name, function in stand_ins.items():
+        for module in (os, posix):
+            if hasattr(module, name): setattr(module, name, function)
     subprocess.Popen.__init__ = stand_in("subprocess.Popen")
+    restore()
     gc.collect()
     sys.addaudithook(watch)
 `;
 
+/**
+ * What honest programs use and Pyodide builds on its bridges, which are taken away: sleeping, event
+ * loops, and threads, which run to their end where they are started.
+ */
+const STANDARD_LIBRARY = `
+import asyncio, asyncio.events, asyncio.runners, concurrent.futures, threading, time
+
+def sleep(seconds):
+    end = time.monotonic() + seconds
+    if seconds < 0: raise ValueError("sleep length must be non-negative")
+    while time.monotonic() < end: pass
+
+class Selector:
+    """Nothing but time happens in here."""
+    def select(self, timeout=None):
+        if timeout is None: raise RuntimeError("the event loop waits for what never comes")
+        sleep(max(0, timeout))
+        return []
+    def close(self): pass
+
+class EventLoop(asyncio.BaseEventLoop):
+    def __init__(self):
+        super().__init__()
+        self._selector = Selector()
+    def _process_events(self, events): pass
+    def _write_to_self(self): pass
+
+class EventLoopPolicy(asyncio.events._BaseDefaultEventLoopPolicy):
+    _loop_factory = EventLoop
+
+def run(main, *, debug=None, loop_factory=None):
+    with asyncio.Runner(debug=debug, loop_factory=loop_factory or EventLoop) as runner:
+        return runner.run(main)
+
+def start(thread):
+    if thread._started.is_set(): raise RuntimeError("threads can only be started once")
+    thread._started.set()
+    try:
+        thread.run()
+    except BaseException:
+        threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
+
+def submit(executor, function, /, *args, **kwargs):
+    future = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()
+    try:
+        future.set_result(function(*args, **kwargs))
+    except BaseException as error:
+        future.set_exception(error)
+    return future
+
+def restore():
+    time.sleep = sleep
+    asyncio.run = asyncio.runners.run = run
+    asyncio.new_event_loop = asyncio.events.new_event_loop = EventLoop
+    asyncio.events._event_loop_policy = EventLoopPolicy()
+    asyncio.events._set_running_loop(None)
+    threading.Thread.start = start
+    threading.Thread.join = lambda thread, timeout=None: None
+    threading.Thread.is_alive = lambda thread: False
+    concurrent.futures.ThreadPoolExecutor.submit = submit
+`;
+
 /** Runs one program, and its function as often as it is called. */
-export const CANDIDATE = `${CODEC}${CONFINEMENT}
-namespace = {"__name__": "candidate"}
+export const CANDIDATE = `${CODEC}${CONFINEMENT}${STANDARD_LIBRARY}
+# A module of its own, where pickle and dataclasses look for what the program defines.
+program = type(sys)("candidate")
+sys.modules["candidate"] = program
+namespace = program.__dict__
 function = None
 
 def describe(error):

@@ -109,8 +109,9 @@ export class Sandbox implements AsyncDisposable {
       if (!(error instanceof InterpreterGone)) throw error;
       this.#end(judge);
       slot.judge = this.#start("judge");
-      if (!isLate) throw error;
-      return timedOut(this.#timeoutMs);
+      if (isLate) return timedOut(this.#timeoutMs);
+      if (!session.hasAnswered || this.#isDisposed || this.#signal?.aborted) throw error;
+      return { result: "fail", detail: "The program's results ended its tests" };
     } finally {
       clearTimeout(limit);
       clearTimeout(grace);

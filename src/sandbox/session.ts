@@ -23,11 +23,17 @@ export interface TestResult {
   detail: string;
 }
 
+const MAX_ATTEMPTS = 8;
+const MAX_TEXT = 300;
+/** Levels of lists in a result, each with its tag. */
+const MAX_NESTING = 500;
 const GONE = '{"gone":true}';
 
 export class Session {
   readonly #judge: Interpreter;
   readonly #candidate: Interpreter;
+  /** Whether the candidate has said anything: what becomes of the judge then is its doing. */
+  hasAnswered = false;
   #attempts: string[] = [];
   #end: string | undefined;
 
@@ -43,17 +49,20 @@ export class Session {
     let message = await this.#judge.ask(JSON.stringify({ setup, entryPoint, tests }));
     for (;;) {
       const { passed, detail } = parse(message);
-      if (typeof passed === "boolean") return this.#conclude(passed, String(detail));
+      if (typeof passed === "boolean") return this.#conclude(passed, toText(detail));
       message = await this.#judge.ask(await this.#askCandidate(message));
     }
   }
 
+  /** What the candidate says, in the one form that the judge reads: `GONE` for everything else. */
   async #askCandidate(message: string): Promise<string> {
     try {
       const answer = await this.#candidate.ask(message);
-      const { attempts } = parse(answer);
-      if (Array.isArray(attempts)) this.#attempts = attempts.map(String);
-      return answer;
+      this.hasAnswered = true;
+      const { attempts, value, error } = parse(answer);
+      if (Array.isArray(attempts)) this.#attempts = attempts.slice(0, MAX_ATTEMPTS).map(toText);
+      if (error !== undefined) return JSON.stringify({ error: describeError(error) });
+      return value === undefined ? GONE : JSON.stringify({ value });
     } catch (error) {
       if (!(error instanceof InterpreterGone)) throw error;
       this.#end ??= "The program ended its interpreter";
@@ -69,9 +78,13 @@ export class Session {
   }
 }
 
-/** What comes from an interpreter is hostile: anything but an object is an empty one. */
+/**
+ * What comes from an interpreter is hostile: anything but an object is an empty one, and so is one
+ * nested deeper than any result, which would overflow the judge's stack.
+ */
 function parse(message: string): Record<string, unknown> {
   try {
+    if (nesting(message) > MAX_NESTING) return {};
     const data: unknown = JSON.parse(message);
     return typeof data === "object" && data !== null ? (data as Record<string, unknown>) : {};
   } catch {
@@ -79,7 +92,40 @@ function parse(message: string): Record<string, unknown> {
   }
 }
 
+/** The most brackets that are open at once in a JSON text. */
+function nesting(json: string): number {
+  let [depth, deepest] = [0, 0];
+  for (let i = 0; i < json.length; i++) {
+    const char = json[i];
+    if (char === '"') i = endOfString(json, i);
+    else if (char === "[" || char === "{") deepest = Math.max(deepest, ++depth);
+    else if (char === "]" || char === "}") depth--;
+  }
+  return deepest;
+}
+
+function endOfString(json: string, start: number): number {
+  for (let i = start + 1; i < json.length; i++) {
+    if (json[i] === "\\") i++;
+    else if (json[i] === '"') return i;
+  }
+  return json.length;
+}
+
+/** The text that it is, in short; what is no text has none. */
+function toText(value: unknown): string {
+  return typeof value === "string" ? value.slice(0, MAX_TEXT) : "";
+}
+
+function describeError(error: unknown): { type: string; message: string } {
+  const { type, message } = (typeof error === "object" && error !== null ? error : {}) as Record<
+    string,
+    unknown
+  >;
+  return { type: toText(type), message: toText(message) };
+}
+
 function describe(error: unknown): string {
-  const { type, message } = (error ?? {}) as Record<string, unknown>;
-  return type === undefined ? "The program garbled its own answers" : `${type}: ${message}`;
+  const { type, message } = describeError(error);
+  return type === "" ? "The program garbled its own answers" : `${type}: ${message}`;
 }

@@ -6,6 +6,7 @@ import { LlamaEtsError } from "../engine/errors.js";
 import { openSandbox } from "../sandbox/open.js";
 import { defineTask } from "./define-task.js";
 import { download } from "./download.js";
+import { codeOf, definition, hoistFuture, indentedBody } from "./python-code.js";
 import type { Grader, GraderOptions, TaskItem } from "./task.js";
 
 const SOURCE = {
@@ -17,37 +18,25 @@ const SOURCE = {
 /** Where a raw completion goes on to something else. */
 const STOP = ["\nclass ", "\ndef ", "\n#", "\nif __name__", "\nprint(", "\n```"];
 
-/** The code in an output: the fenced block that defines the function, or else all of it. */
 function extractCode(output: string, item?: TaskItem): string | null {
-  const text = output.replace(/^[\s\S]*<\/think>/, "").replace(/\r\n/g, "\n");
-  const blocks = [
-    ...text.matchAll(/^[ \t]*(```+|~~~+)[^\n]*\n([\s\S]*?)(?:^[ \t]*\1|$(?![\s\S]))/gm),
-  ]
-    .map((match) => match[2] ?? "")
-    .filter((block) => block.trim() !== "");
-  const definesIt = (code: string) => isDefinedIn(code, item?.entryPoint ?? "\\w+");
-  const code = blocks.findLast(definesIt) ?? blocks.at(-1) ?? text;
-  return code.trim() === "" ? null : code;
-}
-
-function isDefinedIn(code: string, entryPoint: string): boolean {
-  return new RegExp(String.raw`^(?:async\s+)?def\s+${entryPoint}\b`, "m").test(code);
+  return codeOf(output, item?.entryPoint ?? "\\w+");
 }
 
 /** A program from the prompt and a completion that goes on from it, or defines it anew. */
-function toProgram(code: string, { prompt, entryPoint = "" }: TaskItem): string {
-  if (isDefinedIn(code, entryPoint)) return `${prompt}\n    pass\n\n${code}\n`;
-  return `${prompt}${prompt.endsWith("\n") ? "" : "\n"}${indented(code)}\n`;
-}
-
-/** Indents a body that lost the indentation of its first line, or of all its lines. */
-function indented(body: string): string {
-  const lines = body.replace(/^\s*\n/, "").split("\n");
-  const [first = "", ...rest] = lines;
-  if (/^\s/.test(first) || first.trim() === "") return lines.join("\n");
-  const isFirstAlone = rest.some((line) => /^ {4}/.test(line)) && !/:\s*$/.test(first);
-  const indent = (line: string) => (line.trim() === "" ? line : `    ${line}`);
-  return isFirstAlone ? [indent(first), ...rest].join("\n") : lines.map(indent).join("\n");
+function toProgram(extracted: string, { prompt, entryPoint = "" }: TaskItem): string {
+  const { future, rest } = hoistFuture(extracted);
+  const kind = definition(rest, entryPoint);
+  if (kind === null) {
+    return `${future}${prompt}${prompt.endsWith("\n") ? "" : "\n"}${indentedBody(rest)}\n`;
+  }
+  // A class that solves it is called as the function that was asked for.
+  const name = new RegExp(
+    String.raw`^class\s+(\w+)(?=[^\n]*:(?:(?!^class\b)[\s\S])*?^[ \t]+def\s+${entryPoint}\s*\()`,
+    "m",
+  );
+  const owner = kind === "method" ? name.exec(rest)?.[1] : undefined;
+  const call = owner === undefined ? "" : `\n${entryPoint} = ${owner}().${entryPoint}\n`;
+  return `${future}${prompt}\n    pass\n\n${rest}\n${call}`;
 }
 
 async function openGrader(options: GraderOptions = {}): Promise<Grader> {

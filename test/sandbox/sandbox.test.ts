@@ -1,8 +1,12 @@
-import { existsSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Sandbox } from "../../src/sandbox/sandbox.js";
-import { attacks } from "../fixtures/attacks.js";
+import { attacks, GARBLED_ANSWERS, garbling } from "../fixtures/attacks.js";
+import { HONEST_PROGRAMS, QUICK_HONEST } from "../fixtures/honest-programs.js";
 import { temporary } from "../fixtures/temporary-directory.js";
 
 const TESTS =
@@ -19,6 +23,19 @@ const QUICK = [
   "returns a number that equals everything",
   "answers in the judge's own words",
 ];
+
+/** The processes that a process has started, and those that they have. */
+function descendants(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+  const pids = children.split(" ").filter(Boolean).map(Number);
+  return [...pids, ...pids.flatMap(descendants)];
+}
+
+function isAlive(pid: number): boolean {
+  return (
+    existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))
+  );
+}
 
 describe("the sandbox", () => {
   let sandbox: Sandbox;
@@ -73,6 +90,53 @@ describe("the sandbox", () => {
     expect(results).toEqual(list().map(({ name }) => [name, true]));
     expect(connections).toBe(0);
     expect(existsSync(marker)).toBe(false);
+  });
+
+  test("runs honest programs as a plain Python does", async () => {
+    const results = await Promise.all(
+      QUICK_HONEST.map(async (name) => {
+        const program = HONEST_PROGRAMS[name] as string;
+        const tests = "assert f(7) == 7";
+        return [name, (await sandbox.check({ program, entryPoint: "f", tests })).result];
+      }),
+    );
+    expect(results).toEqual(QUICK_HONEST.map((name) => [name, "pass"]));
+  });
+
+  test("takes what a program answers for its own failure, whatever it is", async () => {
+    const results = await Promise.all(
+      GARBLED_ANSWERS.map(async (answer) => {
+        const program = garbling(answer);
+        const tests = "assert f(7) == 7";
+        return (await sandbox.check({ program, entryPoint: "f", tests })).result;
+      }),
+    );
+    expect(results.filter((result) => result !== "fail" && result !== "blocked")).toEqual([]);
+  });
+
+  test("holds its memory limit for files in memory, too", async () => {
+    const program = `
+import sys
+judge = sys._getframe(1).f_globals
+judge["forbid"] = lambda *_: None
+def f(x):
+    with open("/tmp/x", "wb") as file:
+        for _ in range(64):
+            file.write(bytes(2**20))
+    return x
+`;
+    const result = await sandbox.check({ program, entryPoint: "f", tests: "assert f(7) == 7" });
+    expect(result).toEqual({ result: "fail", detail: expect.stringContaining("No space left") });
+  });
+
+  test.skipIf(process.platform !== "linux")("ends with its parent, also by kill -9", async () => {
+    const script = fileURLToPath(new URL("../fixtures/loop-in-sandbox.mjs", import.meta.url));
+    const parent = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(parent.stdout, "data");
+    const processes = descendants(parent.pid as number);
+    expect(processes.length).toBeGreaterThan(1);
+    parent.kill("SIGKILL");
+    await vi.waitFor(() => expect(processes.filter(isAlive)).toEqual([]), 10_000);
   });
 
   test("still runs after an abort of another, and refuses when disposed", async () => {

@@ -1,4 +1,5 @@
 /** All attacks under each isolation that this machine has, and HumanEval's own solutions. */
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { gunzipSync } from "node:zlib";
@@ -7,6 +8,7 @@ import { detectIsolation } from "../../src/sandbox/isolation.js";
 import { Sandbox } from "../../src/sandbox/sandbox.js";
 import { findTask } from "../../src/tasks/index.js";
 import { attacks } from "../fixtures/attacks.js";
+import { HONEST_PROGRAMS } from "../fixtures/honest-programs.js";
 import { hasShared, readCases, shared } from "../fixtures/shared.js";
 import { temporary } from "../fixtures/temporary-directory.js";
 
@@ -46,6 +48,26 @@ describe.each(["bubblewrap", "unshare", "none"] as const)("attacks under %s", as
   });
 });
 
+describe("honest programs", () => {
+  const hasPython = spawnSync("python3", ["--version"]).status === 0;
+
+  test("pass in the sandbox, and in a plain Python", async () => {
+    await using sandbox = await Sandbox.open({ timeoutMs: 10_000 });
+    for (const [name, program] of Object.entries(HONEST_PROGRAMS)) {
+      const tests = "assert f(7) == 7";
+      const { result } = await sandbox.check({ program, entryPoint: "f", tests });
+      expect([name, result]).toEqual([name, "pass"]);
+      if (!hasPython) continue;
+      const plain = spawnSync("python3", ["-c", `${program}\n${tests}\n`]);
+      expect([name, plain.status, plain.stderr.toString().slice(-300)]).toEqual([
+        name,
+        0,
+        expect.anything(),
+      ]);
+    }
+  });
+});
+
 describe.skipIf(!hasShared)("HumanEval (LLAMA_ETS_SHARED)", () => {
   const data = shared("data", "humaneval/HumanEval.jsonl.gz");
 
@@ -67,22 +89,25 @@ describe.skipIf(!hasShared)("HumanEval (LLAMA_ETS_SHARED)", () => {
     expect(failed.flat()).toEqual([]);
   });
 
-  test("every case is graded as expected", async () => {
-    const task = await findTask("humaneval");
-    const items = new Map((await task.load(data)).map((item) => [item.id, item]));
-    await using grader = await task.openGrader({ allowCodeExecution: true });
-    const cases = readCases<Record<string, string> & { also_acceptable: string[] }>(
-      "humaneval_grading.jsonl",
-    );
-    await Promise.all(
-      cases.map(async ({ id, task_id = "", completion = "", expected, also_acceptable }) => {
-        const item = items.get(task_id);
-        const { result } = item ? await grader.grade(item, completion) : { result: "no item" };
-        expect([id, [expected, ...also_acceptable]]).toEqual([
-          id,
-          expect.arrayContaining([result]),
-        ]);
-      }),
-    );
-  });
+  test.each(["humaneval_grading.jsonl", "humaneval_grading-2.jsonl"])(
+    "every uncontested case of %s is graded as expected",
+    async (file) => {
+      const task = await findTask("humaneval");
+      const items = new Map((await task.load(data)).map((item) => [item.id, item]));
+      await using grader = await task.openGrader({ allowCodeExecution: true });
+      const cases = readCases<
+        Record<string, string> & { also_acceptable?: string[]; contested?: boolean }
+      >(file).filter(({ contested }) => contested !== true);
+      await Promise.all(
+        cases.map(async ({ id, task_id = "", completion = "", expected, also_acceptable = [] }) => {
+          const item = items.get(task_id);
+          const { result } = item ? await grader.grade(item, completion) : { result: "no item" };
+          expect([id, [expected, ...also_acceptable]]).toEqual([
+            id,
+            expect.arrayContaining([result]),
+          ]);
+        }),
+      );
+    },
+  );
 });
