@@ -27,7 +27,7 @@ export interface ProbedModel extends Pick<Model, "release"> {
 }
 
 /** The texts after one kind of trial. Distances are root mean squares over a row of logits. */
-export interface ProbedStage {
+interface ProbedStage {
   name: "forked" | "freed and forked anew" | "decoded after an abort";
   rows: number;
   /** Median distance of a text's row from that of the same text alone. */
