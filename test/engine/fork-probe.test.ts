@@ -43,6 +43,16 @@ describe("forks are proven of", () => {
   });
 });
 
+/** Each layer moves its states of other texts: an abort between two layers would harm those texts. */
+test("aborts harm no text of a model with many recurrent layers", async () => {
+  const file = temporaryFile("deep.gguf", encodeGguf(recurrent.tinyMamba2(32)));
+  await using model = await loadLocal(file, { gpu: false, threads: 1 });
+  const { stages } = await probeForks(model);
+  const { name, largest, other } = stages.at(-1) as (typeof stages)[number];
+  expect(name).toBe("decoded after an abort");
+  expect(largest).toBeLessThan(0.01 * other);
+});
+
 /** How an engine may go wrong with sequences that look sound each by itself. */
 type Fault = "forks share a state" | "freed states come back" | "an abort leaves tokens";
 

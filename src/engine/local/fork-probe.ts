@@ -6,7 +6,7 @@
  * The verdict rests on median rows, never on the largest difference: where two experts of a mixture
  * are about equal, rounding chooses between them, and a single row of a sound model differs much.
  */
-import { setTimeout as wait } from "node:timers/promises";
+import { setImmediate, setTimeout as wait } from "node:timers/promises";
 import type { ContextNeeds, Model } from "../engine.js";
 import { codeOf } from "../errors.js";
 import type { Sequence, Sequences } from "../sequences.js";
@@ -36,6 +36,8 @@ interface ProbedStage {
   other: number;
   /** Rows that are nearer to the latter. */
   nearer: number;
+  /** The largest of the first distances: for tests of models without experts, not for the verdict. */
+  largest: number;
 }
 
 export interface ForkVerdict {
@@ -58,8 +60,8 @@ const PARENT_TOKENS = 24;
 const GROWTH = 16;
 /** What is read while it is aborted: so many tokens at most, behind up to three forks. */
 const ABORTED_TOKENS = 1536;
-/** A small model has read it all before a later one. */
-const ABORT_DELAYS_MS = [16, 8, 4, 2, 1, null];
+/** Early ones meet the batch in which forks get states of their own; a small model has read all soon. */
+const ABORT_DELAYS_MS = [0, 0, 0, 1, 1, 1, 2, 4, 8, 16];
 /** Cells of the context of all texts; those of forks are shared. */
 const CELLS = 2048;
 
@@ -167,27 +169,34 @@ class Probe {
     return { sequence, tokens: Int32Array.from(tokens.slice(-1)) };
   }
 
-  /** Reads on behind forks of a text, and aborts that, until two decodes were. */
+  /** Reads on behind forks of a text, and aborts that, until it hit two decodes. */
   async #abort({ sequence, tokens }: Text): Promise<void> {
     const length = Math.min(ABORTED_TOKENS, this.#model.info.contextLength - tokens.length);
     const count = Math.min(3, Math.floor(ABORTED_TOKENS / length));
-    let aborted = 0;
+    let hits = 0;
     for (const delay of ABORT_DELAYS_MS) {
-      if (aborted === 2) return;
+      if (hits === 2) return;
       const requests: { sequence: ProbedSequence; tokens: Int32Array }[] = [];
       for (let i = 0; i < count; i++) {
         const more = Int32Array.from({ length }, () => this.#anyToken());
         requests.push({ sequence: await sequence.fork(), tokens: more });
       }
       const reading = Promise.allSettled([this.#sequences.prefill(requests)]);
-      if (delay !== null) await wait(delay);
+      await (delay > 0 ? wait(delay) : setImmediate());
       this.#sequences.abort();
       const [read] = await reading;
+      const wasAborted = read.status === "rejected" && codeOf(read.reason) === "ERR_ABORTED";
+      if (read.status === "rejected" && !wasAborted) throw read.reason;
+      if (wasAborted && (await this.#wasHit(requests.map((request) => request.sequence)))) hits++;
       for (const { sequence: fork } of requests) await fork[Symbol.asyncDispose]();
-      if (read.status === "fulfilled") continue;
-      if (codeOf(read.reason) !== "ERR_ABORTED") throw read.reason;
-      aborted++;
     }
+  }
+
+  /** Where texts can't be cut back, those are lost that an abort met in a decode. */
+  async #wasHit(forks: readonly ProbedSequence[]): Promise<boolean> {
+    if (this.#sequences.rewind === "any") return true;
+    const read = await Promise.allSettled(forks.map((fork) => fork.logits()));
+    return read.some(({ status }) => status === "rejected");
   }
 
   /** All texts but the first are some time freed. */
@@ -216,12 +225,14 @@ class Probe {
       other.push(distance(row, await this.#alone([...wrong.slice(0, -1), ...tokens.slice(-1)])));
     }
     const nearer = own.filter((x, i) => !(x <= (other[i] as number))).length;
-    return { name, rows: own.length, own: median(own), other: median(other), nearer };
+    const largest = Math.max(...own);
+    return { name, rows: own.length, own: median(own), other: median(other), nearer, largest };
   }
 
   /** The logits that follow a text which is alone in its context. */
   async #alone(tokens: readonly number[]): Promise<Float32Array> {
-    const sequences = await this.#model.lease({ cells: PARENT_TOKENS + GROWTH, sequences: 1 });
+    // As many cells: some models encode positions in another way in larger contexts.
+    const sequences = await this.#model.lease({ cells: CELLS, sequences: 1 });
     try {
       const text = await sequences.create();
       await text.prefill(Int32Array.from(tokens));
