@@ -26,6 +26,10 @@ llama_flash_attn_type FlashAttentionOf(const DecoderOptions& options, bool share
   return static_cast<llama_flash_attn_type>(options.flash_attention);
 }
 
+bool KeepsStates(const llama_model* model) {
+  return Engine().llama_model_is_recurrent(model) || Engine().llama_model_is_hybrid(model);
+}
+
 // Pooling wants an output of every token.
 int32_t MaxOutputs(const DecoderOptions& options) {
   return static_cast<int32_t>(options.classes > 0 ? options.batch_size : options.max_outputs);
@@ -52,8 +56,12 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
   params.kv_unified = true;  // a fork is metadata only
   params.swa_full = true;    // a sliding-window cache can't be forked or truncated
   params.no_perf = true;
-  params.abort_callback = OnAbortCheck;
-  params.abort_callback_data = this;
+  // Recurrent states of other texts are moved within each layer: an abort between two layers would
+  // leave them half moved. Such a batch goes on to its end.
+  if (!KeepsStates(model_.get())) {
+    params.abort_callback = OnAbortCheck;
+    params.abort_callback_data = this;
+  }
   if (options.bidirectional) params.attention_type = LLAMA_ATTENTION_TYPE_NON_CAUSAL;
 
   if (options.classes > 0) {

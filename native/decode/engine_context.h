@@ -50,8 +50,8 @@ class EngineContext {
   EngineContext& operator=(const EngineContext&) = delete;
 
   // Decodes the batch for its callers and waits for its logits. The engine stops within a few
-  // milliseconds once all of them are aborted (CPU only; a GPU finishes its batch). Returns the
-  // nanoseconds that attention of our own took.
+  // milliseconds once all of them are aborted; on a GPU, and where texts keep recurrent states, it
+  // finishes the batch. Returns the nanoseconds that attention of our own took.
   int64_t Decode(const std::vector<const JobMonitor*>& callers);
 
   // For work between decodes, on the threads that decode single tokens.

@@ -65,7 +65,10 @@ export interface ModelDescription {
   /** Whether attention is our own, which reads what texts share once. */
   sharesAttention: boolean;
   weights: { bytes: number; isMapped: boolean };
-  /** Whether forks were compared with texts read anew when the model was loaded. */
+  /**
+   * Whether forks of this file's texts were compared with each text alone, on this engine and device:
+   * at load on a GPU, and by `llama-ets doctor -m FILE`. What passed is remembered.
+   */
   forksProven: boolean;
 }
 

@@ -1,8 +1,13 @@
 /** The commands that look around: `models`, `doctor`. */
-import { existsSync, mkdirSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { existsSync, mkdirSync, symlinkSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, test, vi } from "vitest";
+import { cacheDirectory } from "../../src/engine/cache-directory.js";
 import { locateEngine } from "../../src/engine/local/locate-engine.js";
 import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
+import { encodeGguf } from "../fixtures/gguf-writer.js";
+import { temporaryFile } from "../fixtures/temporary-directory.js";
+import { tinyNemotronH } from "../fixtures/tiny-recurrent-models.js";
 
 describe.concurrent("models", () => {
   test("lists the bundled models, with sizes", async () => {
@@ -57,6 +62,17 @@ describe("models says of a downloaded file that it is broken:", () => {
   });
 });
 
+/** An empty cache, but for what the sandbox keeps: making that takes seconds. */
+function cacheWithSandbox(): string {
+  const cache = scratch("cache");
+  const sandbox = path.join(cacheDirectory(), "sandbox");
+  for (const directory of [sandbox, path.join(cache, "llama-ets")]) {
+    mkdirSync(directory, { recursive: true });
+  }
+  symlinkSync(sandbox, path.join(cache, "llama-ets", "sandbox"));
+  return cache;
+}
+
 describe("doctor", () => {
   const checks = [
     ...[
@@ -83,15 +99,32 @@ describe("doctor", () => {
     expect(rows.at(-1)).toMatch(/[1-9]\d* tokens, \d+ tokens\/s/);
   });
 
-  test("--json prints one object", async () => {
+  test("--json prints one object, with what -m names: its forks are proven, which is kept", async () => {
     const { directory } = await locateEngine(false);
-    const args = ["doctor", "--json", "--gpu", "off", "--engine", directory];
-    const { code, stdout } = await cli(args);
+    const file = temporaryFile("hybrid.gguf", encodeGguf(tinyNemotronH("nemotron_h_moe")));
+    const env = { XDG_CACHE_HOME: cacheWithSandbox() };
+    const args = ["doctor", "--json", "--gpu", "off", "--engine", directory, "-m", file];
+    const { code, stdout } = await cli(args, { env });
     expect(code).toBe(0);
     const { ok, findings } = JSON.parse(stdout);
     expect(ok).toBe(true);
-    expect(findings.map(({ check }: { check: string }) => check)).toEqual(checks);
+    const all = [...checks, "model", "forks"];
+    expect(findings.map(({ check }: { check: string }) => check)).toEqual(all);
     expect(detailOf(findings, "engine")).toMatch(`${directory} (--engine)`);
+    expect(detailOf(findings, "model")).toContain("architecture nemotron_h_moe");
+    expect(detailOf(findings, "forks")).toMatch(/^proven: 19 texts/);
+    const ask = ["ask", "Hi", "-m", file, "--gpu", "off", "--max-tokens", "2", "--raw"];
+    expect(await cli(ask, { env })).toMatchObject({ code: 0 });
+  });
+
+  test("says of a model that ends the process that it did", async () => {
+    const { examineModel } = await import("../../dist/cli/commands/doctor-model.js");
+    const kill = "if (process.argv[1].endsWith('fork-probe-process.js')) process.kill(process.pid)";
+    vi.stubEnv("NODE_OPTIONS", `--import=data:text/javascript,${encodeURIComponent(kill)}`);
+    const findings = await examineModel("any.gguf", { gpu: false });
+    vi.unstubAllEnvs();
+    const detail = expect.stringMatching(/^any\.gguf ended the process that tried it \(SIGTERM\)/);
+    expect(findings).toEqual([{ check: "model", ok: false, detail }]);
   });
 
   test("shows the engine that LLAMA_ETS_ENGINE chose", async () => {

@@ -1,6 +1,6 @@
 /** Models that can't be sampled from by forking KV-cache sequences are refused by name. */
 import { beforeAll, describe, expect, test } from "vitest";
-import { whyNotForked } from "../../src/engine/local/recurrent-state.js";
+import { faultOf } from "../../src/engine/local/supported.js";
 import { encodeGguf, type Gguf, u32 } from "../fixtures/gguf-writer.js";
 import { loadInChild, type Outcome } from "../fixtures/load-in-child.js";
 import { temporaryFile } from "../fixtures/temporary-directory.js";
@@ -37,7 +37,12 @@ const refused: [string, Gguf, string, RegExp][] = [
   ["a reranker (rank pooling)", withPooling(4), "qwen3", /makes embeddings or scores, not text/],
   ["an encoder-decoder (t5)", tinyT5(), "t5", /has an encoder and a decoder/],
   ["a hybrid whose forks failed (plamo2)", tinyPlamo2(), "plamo2", /ends the process when/],
-  ["a diffusion model without a mask token", lladaWithoutMask(), "llada", /names no mask token/],
+  [
+    "a diffusion model without a mask token",
+    lladaWithoutMask(),
+    "llada",
+    /names no mask token\nTry: a file that was converted with its `tokenizer.ggml.mask_token_id`/,
+  ],
 ];
 const changed = (model: Gguf, key: string, value: number): Gguf => {
   model.metadata.set(key, u32(value));
@@ -81,7 +86,7 @@ describe("loadModel refuses, by its architecture and with a fix,", () => {
     expect(outcome).toMatchObject({ error: "LlamaEtsError", code: "ERR_UNSUPPORTED_MODEL" });
     expect(outcome.message).toContain(`\`${architecture}\``);
     expect(outcome.message).toMatch(reason);
-    expect(outcome.message).toMatch(/\nTry: a decoder-only transformer/);
+    expect(outcome.message).toMatch(/\nTry: a (decoder-only transformer|file that was)/);
   });
 });
 
@@ -93,12 +98,15 @@ describe("loadModel refuses sizes of recurrent layers:", () => {
   });
 });
 
-describe("a hybrid or recurrent model is refused", () => {
+describe("what this release of llama.cpp gets wrong is refused by name", () => {
   test.each([
-    ["whose forks failed", "deepseek4", /gives wrong probabilities/],
-    ["whose forks were not proven", "rwkv7", /forks of it were not proven/],
-  ])("%s", (_, architecture, reason) => {
-    expect(whyNotForked(architecture)).toMatch(reason);
+    ["deepseek4", /gives wrong probabilities/],
+    ["cogvlm", /behind a batch's first token/],
+    ["plamo2", /ends the process/],
+  ])("%s", (architecture, reason) => {
+    expect(faultOf(architecture)).toMatch(reason);
+    expect(faultOf(`${architecture}x`)).toBeUndefined();
+    expect(faultOf("toString")).toBeUndefined();
   });
 });
 

@@ -3,7 +3,6 @@ import { Command } from "commander";
 import pc from "picocolors";
 import { bundledModels, DEFAULT_MODEL } from "../../engine/bundled-models.js";
 import { checkOneOf } from "../../engine/check.js";
-import { LlamaEtsError, messageOf } from "../../engine/errors.js";
 import { loadModel, openEngine } from "../../engine/local/load-model.js";
 import type { GpuChoice } from "../../engine/local/locate-engine.js";
 import { addon } from "../../engine/local/native.js";
@@ -16,11 +15,15 @@ import {
 import { VERSION } from "../../version.js";
 import { gibibytes, rate } from "../format.js";
 import { ATTENTION_OPTION, ENGINE_OPTION } from "../model-flags.js";
-
-type Finding = { check: string; ok: boolean; detail: string };
+import { numberOption, numberOrAuto } from "../numbers.js";
+import { examineModel } from "./doctor-model.js";
+import { type Finding, find } from "./finding.js";
 
 interface DoctorFlags {
+  model?: string;
   gpu: string;
+  gpuLayers?: number;
+  threads: number | "auto";
   attention?: AttentionChoice;
   engine?: string;
   json?: boolean;
@@ -29,11 +32,14 @@ interface DoctorFlags {
 export function doctorCommand(): Command {
   return new Command("doctor")
     .description(
-      "Check the installation: addon, engine, devices, sandbox, and one real generation.",
+      "Check the installation: addon, engine, devices, sandbox, one real generation, and a model.",
     )
+    .option("-m, --model <model>", "a model too: whether its texts can be forked, as methods do")
     .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
     .option(...ENGINE_OPTION)
     .option(...ATTENTION_OPTION)
+    .option("--gpu-layers <n>", "layers of the model kept on the GPU (default: all)", numberOption)
+    .option("--threads <n>", "CPU threads for the model, or auto", numberOrAuto, "auto")
     .option("--json", "print one JSON object")
     .action(runDoctor);
 }
@@ -67,18 +73,11 @@ async function runDoctor(flags: DoctorFlags): Promise<void> {
     await find("sandbox", describeSandbox),
     await find("generation", () => generateOnce(flags)),
   ];
+  if (flags.model !== undefined)
+    findings.push(...(await examineModel(flags.model, { ...flags, gpu })));
   if (flags.json) console.log(JSON.stringify({ ok: findings.every(({ ok }) => ok), findings }));
   else for (const finding of findings) console.log(formatFinding(finding));
   if (findings.some(({ ok }) => !ok)) process.exitCode = 1;
-}
-
-async function find(check: string, look: () => string | Promise<string>): Promise<Finding> {
-  try {
-    return { check, ok: true, detail: await look() };
-  } catch (error) {
-    const code = error instanceof LlamaEtsError ? ` (${error.code})` : "";
-    return { check, ok: false, detail: `${messageOf(error)}${code}` };
-  }
 }
 
 /** Who chose the engine, if anyone did. */

@@ -13,6 +13,15 @@ export function placeOf(gpuLayers: number): Place {
   return hasGpu ? "gpu" : "cpu";
 }
 
+/** What computes there, by name: with all layers or some on a GPU, or without any. */
+export function deviceAt(place: Place, gpuLayers: number): string {
+  const names = addon()
+    .devices()
+    .filter(({ type }) => type === place)
+    .map(({ description }) => description);
+  return `${names.join(", ")}${place === "gpu" && gpuLayers > 0 ? `, ${gpuLayers} layers` : ""}`;
+}
+
 /** The GPUs' free memory, or the machine's as far as this process may have it. */
 export function freeMemoryAt(place: Place): Pick<FreeMemory, "place" | "bytes"> {
   if (place === "gpu") {

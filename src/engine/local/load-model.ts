@@ -6,6 +6,8 @@ import type { Model } from "../engine.js";
 import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
 import type { LoadProgress } from "../load-progress.js";
 import { resolveModelPath } from "../model-path.js";
+import { isProven } from "./fork-proofs.js";
+import { deviceAt, placeOf } from "./free-memory.js";
 import {
   type EngineLocation,
   type GpuChoice,
@@ -13,10 +15,12 @@ import {
   refuseWithoutDevice,
 } from "./locate-engine.js";
 import { LocalModel } from "./model.js";
+import { architectureOf } from "./model-shape.js";
 import { addon, rethrow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import { type AttentionChoice, chooseAttention, refuseMissingAttention } from "./own-attention.js";
-import { keepsState, whyNotForked } from "./recurrent-state.js";
+import { isKnownToFork, keepsState } from "./recurrent-state.js";
+import { refuseUnproven, refuseUnsupported } from "./supported.js";
 import { chooseThreads } from "./threads.js";
 
 export interface LoadModelOptions {
@@ -67,7 +71,24 @@ let opened: EngineLocation | undefined;
  *   `ERR_UNSUPPORTED_MODEL`, `ERR_DOWNLOAD`, `ERR_ENGINE_NOT_FOUND`, `ERR_ENGINE_MISMATCH`,
  *   `ERR_OUT_OF_MEMORY`, `ERR_INVALID_OPTION`
  */
-export async function loadModel(source: string, options: LoadModelOptions = {}): Promise<Model> {
+export function loadModel(source: string, options: LoadModelOptions = {}): Promise<Model> {
+  return load(source, options, "run");
+}
+
+/**
+ * As `loadModel`, for the probe that proves forks: takes hybrids of which none were proven.
+ *
+ * @internal
+ */
+export function loadToProve(source: string, options: LoadModelOptions = {}): Promise<LocalModel> {
+  return load(source, options, "prove");
+}
+
+async function load(
+  source: string,
+  options: LoadModelOptions,
+  purpose: "run" | "prove",
+): Promise<LocalModel> {
   checkString("source", source);
   checkKeys("options", options, OPTIONS);
   const { gpu = "auto", onProgress = () => {}, onWarning = () => {}, signal } = options;
@@ -100,16 +121,54 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
   const native = await loadNative(file, { gpuLayers }, onProgress, signal);
   try {
     const info = native.info();
-    refuseUnsupported(file, info, native.metadata());
+    const metadata = native.metadata();
+    refuseUnsupported(file, info, metadata);
+    const place = placeOf(gpuLayers);
+    const proof = { file, release: engine.release, device: deviceAt(place, gpuLayers) };
+    const isKnown = !keepsState(info) || isKnownToFork(architectureOf({ metadata }));
+    const mayHash = !isKnown || place === "gpu";
+    const forksProven = canFork(info) && (await isProven(proof, { mayHash, signal }));
+    if (!isKnown && !forksProven && purpose === "run") refuseUnproven(file, metadata);
     const count = threads === "auto" ? await chooseThreads(native, info) : threads;
     signal?.throwIfAborted();
-    return new LocalModel(native, {
+    const model = new LocalModel(native, {
       ...{ path: file, engine, threads: count, gpuLayers, attention: attention.choice },
+      ...{ proof, forksProven },
       loadCaching: () => loadNative(file, { gpuLayers, cachesDiffusion: true }),
     });
+    if (place === "gpu" && canFork(info) && !forksProven && purpose === "run") {
+      await proveOnGpu(model, onWarning);
+      signal?.throwIfAborted();
+    }
+    return model;
   } catch (error) {
     native.close();
     throw error;
+  }
+}
+
+/** Texts of others are not forked: they are filled in, or judged. */
+function canFork({ isDiffusion, labels }: NativeModelInfo): boolean {
+  return !isDiffusion && labels.length === 0;
+}
+
+/** The first load of a file on a GPU: its kernels are others than those that were tested. */
+async function proveOnGpu(model: LocalModel, onWarning: (message: string) => void): Promise<void> {
+  try {
+    const { outcome, reason } = await model.proveForks();
+    if (outcome === "failed") {
+      throw new LlamaEtsError(
+        "ERR_UNSUPPORTED_MODEL",
+        `${model.path} can't be used on this GPU: ${reason}`,
+        { fix: "gpu: false (--gpu off), or another engine" },
+      );
+    }
+  } catch (error) {
+    if (codeOf(error) !== "ERR_OUT_OF_MEMORY") {
+      await model.dispose();
+      throw error;
+    }
+    onWarning(`${model.path}: too little memory to prove its forks on this GPU`);
   }
 }
 
@@ -208,51 +267,4 @@ function firstPartFor(file: string, reason: string): string | undefined {
   const name = path.basename(file);
   const first = name.replace(/-\d{5}(-of-\d{5}\.gguf)$/i, "-00001$1");
   return first === name ? "its first part" : `give ${path.join(path.dirname(file), first)}`;
-}
-
-/** Refuses, by name, what can't be sampled from by forking cached texts. */
-function refuseUnsupported(
-  file: string,
-  info: NativeModelInfo,
-  metadata: Record<string, string>,
-): void {
-  const architecture = metadata["general.architecture"] ?? "unknown";
-  const reason = unsupportedReason(info, metadata, architecture);
-  if (reason === undefined) return;
-  throw new LlamaEtsError(
-    "ERR_UNSUPPORTED_MODEL",
-    `${file} can't be used: its architecture \`${architecture}\` ${reason}`,
-    {
-      fix: "a decoder-only transformer, such as Qwen3, Llama or Gemma, or a hybrid such as Qwen3.5 or LFM2",
-    },
-  );
-}
-
-/** None, and -1: what llama.cpp's tools write where nothing was said. */
-const NO_POOLING = ["0", "-1", "4294967295"];
-
-function unsupportedReason(
-  info: NativeModelInfo,
-  metadata: Record<string, string>,
-  architecture: string,
-): string | undefined {
-  if (keepsState(info)) {
-    const reason = whyNotForked(architecture);
-    if (reason !== undefined) return reason;
-  }
-  if (info.isDiffusion) {
-    return info.mask === null
-      ? "is a diffusion model, but the file names no mask token"
-      : undefined;
-  }
-  if (info.hasEncoder && info.hasDecoder) return "has an encoder and a decoder";
-  const pooling = metadata[`${architecture}.pooling_type`];
-  const causal = metadata[`${architecture}.attention.causal`];
-  if (info.labels.length > 0) return undefined; // judges texts
-  const pools = pooling !== undefined && !NO_POOLING.includes(pooling);
-  if (info.hasEncoder || causal === "false" || pools) {
-    return "makes embeddings or scores, not text";
-  }
-  if (info.vocabSize === 0) return "has no vocabulary";
-  return undefined;
 }

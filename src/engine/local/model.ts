@@ -15,7 +15,7 @@ import type {
   ModelDescription,
   Place,
 } from "../engine.js";
-import { LlamaEtsError } from "../errors.js";
+import { LlamaEtsError, messageOf } from "../errors.js";
 import {
   checkTokens,
   type EncodedPrompt,
@@ -31,6 +31,8 @@ import { LocalClassifier } from "./classifier.js";
 import type { Context } from "./context.js";
 import { ContextPool } from "./context-pool.js";
 import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
+import { type ForkVerdict, probeForks } from "./fork-probe.js";
+import { keepProof, type Proven } from "./fork-proofs.js";
 import { freeMemoryAt, placeOf } from "./free-memory.js";
 import type { EngineLocation } from "./locate-engine.js";
 import {
@@ -54,6 +56,9 @@ interface Origin {
   /** Layers on the GPU: -1 all, where there is one. */
   gpuLayers: number;
   attention: AttentionChoice;
+  /** What a proof of its forks is of, and whether there is one. */
+  proof: Proven;
+  forksProven: boolean;
   /** Loads the file anew under the architecture that keeps keys and values of its texts. */
   loadCaching(): Promise<NativeModel>;
 }
@@ -73,6 +78,7 @@ export class LocalModel implements Model {
   readonly #place: Place;
   readonly #contexts: ContextPool;
   #specialTokens: readonly SpecialToken[] | undefined;
+  #forksProven: boolean;
   readonly #others = new Set<AsyncDisposable & { readonly disposed: boolean }>();
   /** A diffusion model's second copy, whose contexts keep keys and values; read when needed. */
   #caching: Promise<NativeModel> | undefined;
@@ -82,6 +88,7 @@ export class LocalModel implements Model {
   constructor(native: NativeModel, origin: Origin) {
     this.#native = native;
     this.#origin = origin;
+    this.#forksProven = origin.forksProven;
     this.#contexts = new ContextPool(origin.threads, origin.attention);
     this.metadata = native.metadata();
     this.info = withMostHeads(native.info(), this.metadata);
@@ -131,8 +138,25 @@ export class LocalModel implements Model {
       place: this.#place,
       sharesAttention: mayBeOwn(attention, this.#place),
       weights: { bytes: this.info.sizeBytes, isMapped },
-      forksProven: false,
+      forksProven: this.#forksProven,
     };
+  }
+
+  /**
+   * Compares forks of texts with each text alone, and keeps the proof in the user's cache; `notKept`
+   * says why it can't be. Throws as `lease` does.
+   */
+  async proveForks(): Promise<ForkVerdict & { notKept?: string }> {
+    this.checkExtends();
+    const verdict = await probeForks(this);
+    this.#forksProven = verdict.outcome === "passed";
+    if (!this.#forksProven) return verdict;
+    try {
+      await keepProof(this.#origin.proof);
+      return verdict;
+    } catch (error) {
+      return { ...verdict, notKept: messageOf(error) };
+    }
   }
 
   tokenize(text: string, { special = false }: { special?: boolean } = {}): Int32Array {

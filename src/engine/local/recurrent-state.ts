@@ -24,12 +24,6 @@ const PROVEN = new Set([
   ...["nemotron_h", "qwen35", "qwen35moe", "qwen3next"],
 ]);
 
-/** Those whose forks failed, and how. */
-const FAILED: Record<string, string> = {
-  deepseek4: "gives wrong probabilities once forks of its texts were freed and made anew",
-  plamo2: "ends the process when its texts are decoded",
-};
-
 /** Whether texts keep a recurrent state, which can't be cut back. */
 export function keepsState({
   isHybrid,
@@ -48,10 +42,9 @@ export function canCut(
   return !keepsState(info) && info.slidingWindow === 0;
 }
 
-/** Why forks of a hybrid or recurrent model can't be relied on; undefined: they can. */
-export function whyNotForked(architecture: string): string | undefined {
-  if (PROVEN.has(architecture)) return undefined;
-  return FAILED[architecture] ?? "keeps a recurrent state, and forks of it were not proven";
+/** Whether forks of a hybrid or recurrent architecture are known to be sound. */
+export function isKnownToFork(architecture: string): boolean {
+  return PROVEN.has(architecture);
 }
 
 /** Bytes of the states of one sequence over all layers, which llama.cpp keeps in 32-bit floats. */

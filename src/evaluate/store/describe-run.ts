@@ -1,11 +1,8 @@
 /** What `run.json` says of models, rewards, versions and the machine. */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
 import { cpus, totalmem } from "node:os";
-import { pipeline } from "node:stream/promises";
 import { resolveBundledName } from "../../engine/bundled-models.js";
 import type { Model } from "../../engine/engine.js";
+import { hashFile } from "../../engine/file-hash.js";
 import { resolveModelPath } from "../../engine/model-path.js";
 import { parseReward } from "../../rewards/named.js";
 import { VERSION } from "../../version.js";
@@ -54,21 +51,4 @@ export function describeMachine(model: Model): Pick<RunRecord, "versions" | "mac
       gpu: gpu?.description ?? false,
     },
   };
-}
-
-const hashes = new Map<string, string>();
-
-/** A file's SHA-256 in hexadecimal. It is read again only when its size or time has changed. */
-async function hashFile(file: string, signal?: AbortSignal): Promise<string> {
-  const { size, mtimeMs } = await stat(file);
-  const version = `${file}/${size}/${mtimeMs}`;
-  const known = hashes.get(version);
-  if (known !== undefined) return known;
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), hash, {
-    ...(signal && { signal }),
-  });
-  const digest = hash.digest("hex");
-  hashes.set(version, digest);
-  return digest;
 }

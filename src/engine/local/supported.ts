@@ -1,0 +1,76 @@
+/** What can be sampled from by forking cached texts; all else is refused by name. */
+import { LlamaEtsError } from "../errors.js";
+import { architectureOf } from "./model-shape.js";
+import type { NativeModelInfo } from "./native-model.js";
+
+type Metadata = Record<string, string>;
+
+interface Refusal {
+  reason: string;
+  fix?: string;
+}
+
+const FIX =
+  "a decoder-only transformer, such as Qwen3, Llama or Gemma, or a hybrid such as Qwen3.5 or LFM2";
+
+/**
+ * Architectures that this release of llama.cpp gets wrong, and how. They are refused by name, and the
+ * probe of forks is not run on them: one ends the process, and the fault of another is too rare.
+ */
+const FAULTS: Record<string, string> = {
+  cogvlm: "gives the probabilities behind a batch's first token as those behind its last",
+  deepseek4: "gives wrong probabilities once forks of its texts were freed and made anew",
+  plamo2: "ends the process when its texts are decoded",
+};
+
+/** None, and -1: what llama.cpp's tools write where nothing was said. */
+const NO_POOLING = ["0", "-1", "4294967295"];
+
+/** How llama.cpp gets an architecture wrong; undefined: no fault is known. */
+export function faultOf(architecture: string): string | undefined {
+  return Object.hasOwn(FAULTS, architecture) ? FAULTS[architecture] : undefined;
+}
+
+/** Throws `ERR_UNSUPPORTED_MODEL`. */
+export function refuseUnsupported(file: string, info: NativeModelInfo, metadata: Metadata): void {
+  const refusal = refusalOf(info, metadata);
+  if (refusal !== undefined) refuse(file, metadata, refusal);
+}
+
+/** Refuses a hybrid or recurrent model whose forks were not proven. */
+export function refuseUnproven(file: string, metadata: Metadata): never {
+  refuse(file, metadata, {
+    reason: "keeps a recurrent state, and forks of its texts were not proven here",
+    fix: `\`llama-ets doctor -m ${file}\`, which proves them once; or ${FIX}`,
+  });
+}
+
+function refuse(file: string, metadata: Metadata, { reason, fix = FIX }: Refusal): never {
+  throw new LlamaEtsError(
+    "ERR_UNSUPPORTED_MODEL",
+    `${file} can't be used: its architecture \`${architectureOf({ metadata })}\` ${reason}`,
+    { fix },
+  );
+}
+
+function refusalOf(info: NativeModelInfo, metadata: Metadata): Refusal | undefined {
+  const architecture = architectureOf({ metadata });
+  const fault = faultOf(architecture);
+  if (fault !== undefined) return { reason: fault };
+  if (info.isDiffusion) {
+    if (info.mask !== null) return undefined;
+    return {
+      reason: "is a diffusion model's, and the file names no mask token",
+      fix: "a file that was converted with its `tokenizer.ggml.mask_token_id`",
+    };
+  }
+  if (info.hasEncoder && info.hasDecoder) return { reason: "has an encoder and a decoder" };
+  if (info.labels.length > 0) return undefined; // judges texts
+  const pooling = metadata[`${architecture}.pooling_type`];
+  const pools = pooling !== undefined && !NO_POOLING.includes(pooling);
+  if (info.hasEncoder || metadata[`${architecture}.attention.causal`] === "false" || pools) {
+    return { reason: "makes embeddings or scores, not text" };
+  }
+  if (info.vocabSize === 0) return { reason: "has no vocabulary" };
+  return undefined;
+}
