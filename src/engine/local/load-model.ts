@@ -5,7 +5,8 @@ import { checkInteger, checkKeys, checkOneOf, checkString } from "../check.js";
 import type { Model } from "../engine.js";
 import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
 import type { LoadProgress } from "../load-progress.js";
-import { resolveModelPath } from "../model-path.js";
+import { isRemote, resolveModelPath } from "../model-path.js";
+import { gpusAmong } from "./free-memory.js";
 import {
   type EngineLocation,
   type GpuChoice,
@@ -34,7 +35,10 @@ export interface LoadModelOptions {
    * default. Each model has its own; denoising and classification are llama.cpp's always.
    */
   attention?: AttentionChoice;
-  /** Layers kept on the GPU. Default: all, where there is a GPU. */
+  /**
+   * Layers kept on the GPU: the output, then the last ones. Default: all, where there is a GPU; with
+   * 0 nothing is computed there.
+   */
   gpuLayers?: number;
   /**
    * Threads for the CPU's share of the work, at most one a core: with more, they wait for each other
@@ -42,7 +46,7 @@ export interface LoadModelOptions {
    */
   threads?: number | "auto";
   onProgress?: (progress: LoadProgress) => void;
-  /** Told of what is done otherwise than asked for: threads beyond the cores. */
+  /** Told of what is done otherwise than asked for: threads beyond the cores, layers on no GPU. */
   onWarning?: (message: string) => void;
   /** Aborting rejects with the signal's reason. */
   signal?: AbortSignal;
@@ -93,10 +97,19 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
     threads = cores;
   }
 
-  const file = await resolveModelPath(resolveBundledName(source), onProgress, signal);
+  const named = resolveBundledName(source);
+  const find = () => resolveModelPath(named, onProgress, signal);
+  // A download waits until it is known that this machine has what was asked for.
+  const there = isRemote(named) ? undefined : await find();
   const engine = await openEngine(gpu, options.engine);
   refuseMissingAttention(attention);
-  const gpuLayers = engine.gpu === false || gpu === false ? 0 : (options.gpuLayers ?? -1);
+  const file = there ?? (await find());
+  const isOnCpu = engine.gpu === false || gpu === false;
+  if (isOnCpu && (options.gpuLayers ?? 0) > 0) {
+    const why = gpu === false ? "none was asked for" : "there is none";
+    onWarning(`\`gpuLayers\` keeps no layers on a GPU: ${why}`);
+  }
+  const gpuLayers = isOnCpu ? 0 : (options.gpuLayers ?? -1);
   const native = await loadNative(file, { gpuLayers }, onProgress, signal);
   try {
     const info = native.info();
@@ -142,9 +155,7 @@ export async function openEngine(gpu: GpuChoice, directory?: string): Promise<En
     rethrow(error, { ERR_ENGINE_NOT_FOUND: "npm ci, then `npx llama-ets doctor`" });
   }
   // What it was built for is one thing, what it finds here another.
-  const hasGpu = addon()
-    .devices()
-    .some(({ type }) => type === "gpu" || type === "integrated-gpu");
+  const hasGpu = gpusAmong(addon().devices()).length > 0;
   opened = hasGpu ? location : { ...location, gpu: false };
   if (!hasGpu) refuseWithoutDevice(gpu, location.directory);
   return opened;
