@@ -1,6 +1,6 @@
 // Usage: npm run bench -- [--only decode,naive] [--quick] [--json FILE] [--markdown FILE]
 //          [--engine DIR] [--threads N] [--rounds N] [--counts 1,8] [--scale 0.25]
-//          [--sweeps parallel,prompt,steps,fork] [--limit 500] [--plot FILE]
+//          [--sweeps parallel,prompt,steps,fork] [--limit 500] [--plot FILE] [--gpu cuda]
 //
 // Ratios of our speed to others', both sides measured back to back in one run; each case says in
 // its file what is compared. Prints Markdown tables; --json writes
@@ -13,7 +13,9 @@
 // --counts    decode, attention: sequences side by side
 // --sweeps    scaling: which of its parts
 // --limit     frontier: items; --plot writes its figure
-// --scale     peer, naive: prompt and texts this much shorter, for slow machines
+// --scale     peer, naive, ets: prompt and texts this much shorter, for slow machines
+// --gpu       decode, peer, naive, ets: cuda, vulkan, metal or auto; default: off. These four take some
+//             minutes on a GPU: npm run bench -- --only decode,peer,naive,ets --gpu cuda
 import { parseOptions } from "./lib/arguments.mjs";
 import { report } from "./lib/report.mjs";
 
@@ -25,12 +27,14 @@ const CASES = [
     "denoising",
     "peer",
     "naive",
+    "ets",
     "scaling",
     "overheads",
     "beam",
   ],
   "frontier",
 ];
+const ON_GPU = ["decode", "peer", "naive", "ets"];
 
 const { only, json, markdown, ...options } = parseOptions({
   only: CASES.join(","),
@@ -45,6 +49,7 @@ const { only, json, markdown, ...options } = parseOptions({
   sweeps: "parallel,prompt,steps,fork",
   limit: 500,
   plot: "",
+  gpu: "off",
 });
 const settings = {
   ...options,
@@ -52,12 +57,19 @@ const settings = {
   rounds: options.rounds || null,
   sweeps: options.sweeps.split(","),
   counts: options.counts === "" ? null : options.counts.split(",").map(Number),
+  gpu: options.gpu === "off" || options.gpu === "false" ? false : options.gpu,
 };
 
 const names = only.split(",");
 const unknown = names.find((name) => !CASES.includes(name));
 if (unknown !== undefined) {
   throw new Error(`Expected --only to name some of ${CASES.join(", ")}; got \`${unknown}\``);
+}
+const onCpu = names.find((name) => !ON_GPU.includes(name));
+if (settings.gpu !== false && onCpu !== undefined) {
+  throw new Error(
+    `Expected --only to name some of ${ON_GPU.join(", ")} with --gpu; got \`${onCpu}\``,
+  );
 }
 const cases = {};
 for (const name of names) cases[name] = (await import(`./cases/${name}.mjs`))[name];

@@ -5,6 +5,7 @@ import { countTokens, drawTexts, leaseContext, prefilled, randomPrompt } from ".
 import { showProgress } from "../lib/progress.mjs";
 import { randomModel } from "../lib/random-model.mjs";
 import { median } from "../lib/statistics.mjs";
+import { fixed } from "../lib/table.mjs";
 import { threadCount } from "../lib/threads.mjs";
 
 const PROMPT = 256;
@@ -14,15 +15,15 @@ const PROMPT = 256;
  * own llama-batched-bench: the same libraries, model, threads, prompt, and tokens decoded. Each
  * measurement of theirs is followed by one of ours; the ratio is the median of such pairs. On a
  * machine that others use, the ratio of each side's best may be nearer to the truth: what disturbs
- * only slows.
+ * only slows. On a GPU without an engine that was built for it there is ours alone.
  */
-export async function decode({ quick, engine, threads, rounds, counts }) {
+export async function decode({ quick, engine, threads, gpu, rounds, counts }) {
   const file = await randomModel(quick ? "qwen3-tiny" : "qwen3-0.6b");
-  const { directory, batchedBench } = builtEngine(engine);
+  const isChosen = engine !== "" || Boolean(process.env.LLAMA_ETS_ENGINE);
+  const built = gpu === false || isChosen ? builtEngine(engine) : undefined;
   const model = await loadModel(file, {
-    engine: directory,
-    gpu: false,
-    threads: threads ?? "auto",
+    ...(built && { engine: built.directory }),
+    ...{ gpu, threads: threads ?? "auto" },
   });
   const sizes = counts ?? (quick ? [1, 4] : [1, 4, 8, 16, 32, 64]);
   const repeats = rounds ?? (quick ? 1 : 3);
@@ -31,7 +32,9 @@ export async function decode({ quick, engine, threads, rounds, counts }) {
     for (const n of sizes) {
       const length = lengthFor(n);
       showProgress(`decode: round ${round + 1} of ${repeats}, N = ${n}`);
-      const theirs = await rawDecode(batchedBench, file, model.threads, n, length);
+      const theirs =
+        built &&
+        (await rawDecode(built.batchedBench, { file, gpu, threads: model.threads, n, length }));
       pairs.get(n).push({ theirs, ours: await ourDecode(model, n, length, round), length });
     }
   }
@@ -41,37 +44,37 @@ export async function decode({ quick, engine, threads, rounds, counts }) {
   const rows = sizes.map((n) => {
     const measured = pairs.get(n);
     const of = (pick) => median(measured.map(pick));
-    return {
-      n,
-      tokens: n * measured[0].length,
-      ours: of(({ ours }) => ours),
+    const best = (side) => Math.max(...measured.map((pair) => pair[side]));
+    const compared = built && {
       theirs: of(({ theirs }) => theirs),
       ratio: of(({ ours, theirs }) => ours / theirs),
-      bestRatio:
-        Math.max(...measured.map(({ ours }) => ours)) /
-        Math.max(...measured.map(({ theirs }) => theirs)),
-      pairs: measured,
+      bestRatio: best("ours") / best("theirs"),
     };
+    const ours = of(({ ours }) => ours);
+    return { n, tokens: n * measured[0].length, ours, ...compared, pairs: measured };
   });
   const worst = rows
     .filter(({ n }) => n >= 4)
     .reduce((a, b) => (b.ratio < a.ratio ? b : a), rows.at(-1));
+  const against = built
+    ? ""
+    : ` There is no llama-batched-bench for ${gpu}: an engine of \`npm run build:engine\` has one.`;
   return {
     title: "Decode: our rollout loop against llama-batched-bench",
     ratio: worst.ratio,
     ours: worst.ours,
     theirs: worst.theirs,
     unit: `tokens/s at N = ${worst.n}, the worst of N ≥ 4`,
-    note: `${model.info.description}, prompt of ${PROMPT} tokens, ${threadCount(model.threads)}, medians of ${repeats} pairs; ours draws every token and keeps its log-probability.`,
+    note: `${model.info.description}, prompt of ${PROMPT} tokens, ${threadCount(model.threads)}, medians of ${repeats} pairs; ours draws every token and keeps its log-probability.${against}`,
     columns: ["N", "tokens decoded", "ours, tokens/s", "theirs, tokens/s", "ratio", "of bests"],
     rows: rows.map((r) => [
       ...[
         r.n,
         r.tokens,
-        r.ours.toFixed(1),
-        r.theirs.toFixed(1),
-        r.ratio.toFixed(3),
-        r.bestRatio.toFixed(3),
+        fixed(r.ours, 1),
+        fixed(r.theirs, 1),
+        fixed(r.ratio, 3),
+        fixed(r.bestRatio, 3),
       ],
     ]),
     details: rows,
@@ -84,9 +87,9 @@ function lengthFor(n) {
 }
 
 /** Tokens a second of llama-batched-bench: one prompt shared by n sequences on a unified cache. */
-async function rawDecode(program, file, threads, n, length) {
+async function rawDecode(program, { file, gpu, threads, n, length }) {
   const stdout = await run(program, [
-    ...["-m", file, "-t", String(threads), "-ngl", "0", "-pps", "-kvu"],
+    ...["-m", file, "-t", String(threads), "-ngl", gpu === false ? "0" : "999", "-pps", "-kvu"],
     ...["-c", String(Math.max(512, PROMPT + n * length)), "-b", "512", "-ub", "512"],
     ...["-npp", String(PROMPT), "-ntg", String(length), "-npl", String(n)],
     ...["--output-format", "jsonl"],

@@ -13,9 +13,9 @@ const PARALLEL = 32;
  * the last step's candidates, which are whole, are prefilled for rollouts that have nothing left.
  * Both draw as many texts of the same lengths, with the same batch; attention is llama.cpp's own there.
  */
-export async function naive({ quick, threads, scale }) {
+export async function naive({ quick, threads, gpu, scale }) {
   const file = await randomModel(quick ? "qwen3-tiny" : "qwen3-0.6b");
-  const model = await loadModel(file, { gpu: false, threads: threads ?? "auto" });
+  const model = await loadModel(file, { gpu, threads: threads ?? "auto" });
   const shrink = quick ? 1 / 16 : scale;
   const [M, K, I] = quick ? [2, 2, 2] : [8, 4, 4];
   const shape = { M, K, I, promptTokens: 512 * shrink, length: 256 * shrink };

@@ -8,11 +8,12 @@ import { threadCount, threadsFor } from "../lib/threads.mjs";
  * API: wall time with the context's making, and peak memory, each in a process of its own on the
  * prebuilt libraries that node-llama-cpp brings.
  */
-export async function peer({ quick, threads, scale }) {
+export async function peer({ quick, threads, gpu, scale }) {
   const file = await randomModel(quick ? "qwen3-tiny" : "qwen3-0.6b");
   const settings = {
     file,
-    threads: await threadsFor(file, threads),
+    gpu,
+    threads: await threadsFor(file, threads, gpu),
     count: quick ? 4 : 32,
     promptTokens: quick ? 32 : Math.round(512 * scale),
     length: quick ? 8 : Math.round(256 * scale),

@@ -3,8 +3,8 @@ import { loadModel } from "llama-ets";
 import { answer, childSettings } from "../lib/child.mjs";
 import { countTokens, drawTexts, leaseContext, prefilled, randomPrompt } from "../lib/drawing.mjs";
 
-const { file, threads, promptTokens, length, count } = childSettings();
-const model = await loadModel(file, { gpu: false, threads });
+const { file, gpu, threads, promptTokens, length, count } = childSettings();
+const model = await loadModel(file, { gpu, threads });
 const started = performance.now();
 const room = { promptTokens, maxTokens: length, parallel: Math.min(count, 32) };
 const context = await leaseContext(model, room);

@@ -4,9 +4,9 @@ import { getLlama } from "node-llama-cpp";
 import { answer, childSettings } from "../lib/child.mjs";
 import { randomPrompt } from "../lib/drawing.mjs";
 
-const { file, threads, promptTokens, length, count } = childSettings();
+const { file, gpu, threads, promptTokens, length, count } = childSettings();
 const llama = await getLlama({
-  gpu: false,
+  gpu,
   build: "never",
   maxThreads: threads,
   progressLogs: false,

@@ -1,9 +1,9 @@
 import { loadModel } from "llama-ets";
 
 /** The threads that `loadModel` decodes with on this machine as it is now, unless they are given. */
-export async function threadsFor(file, given) {
+export async function threadsFor(file, given, gpu = false) {
   if (given !== null) return given;
-  const model = await loadModel(file, { gpu: false });
+  const model = await loadModel(file, { gpu });
   await model.dispose();
   return model.threads;
 }

@@ -99,6 +99,9 @@ class Loading : public Napi::AsyncWorker {
   void LoadWeights(const GgufHeader& header) {
     llama_model_params params = Engine().llama_model_default_params();
     params.n_gpu_layers = gpu_layers_;
+    // Else a GPU that has no layer would still compute prompts, in memory that nobody planned.
+    ggml_backend_dev_t no_devices[] = {nullptr};
+    if (gpu_layers_ == 0) params.devices = no_devices;
     params.progress_callback = OnProgress;
     params.progress_callback_user_data = this;
     LogCapture log;

@@ -15,8 +15,14 @@ export async function resolveModelPath(
   onProgress: (progress: LoadProgress) => void,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  if (!/^(hf|huggingface|https?):/.test(source)) return checkFile(path.resolve(source));
-  return downloadModel(source, onProgress, signal);
+  return isRemote(source)
+    ? downloadModel(source, onProgress, signal)
+    : checkFile(path.resolve(source));
+}
+
+/** Whether a source names a model on a hub, which is perhaps here from before. */
+export function isRemote(source: string): boolean {
+  return /^(hf|huggingface|https?):/.test(source);
 }
 
 async function checkFile(file: string): Promise<string> {

@@ -19,11 +19,11 @@ function bench(...args: string[]) {
 describe("npm run bench", () => {
   test("makes its model, prints tables and writes ratios of equal work", async () => {
     const json = temporary("bench.json");
-    const { stdout } = await bench("--only", "naive,peer", "--json", json);
+    const { stdout } = await bench("--only", "naive,peer,ets", "--json", json);
     expect(stdout).toMatch(/^## Naive: .*\n\n\| +\| prefilled/m);
     expect(stdout).toMatch(/^\| case +\| ratio/m);
-    const { naive, peer } = JSON.parse(readFileSync(json, "utf8"));
-    for (const { ratio, ours, theirs, unit } of [naive, peer]) {
+    const { naive, peer, ets } = JSON.parse(readFileSync(json, "utf8"));
+    for (const { ratio, ours, theirs, unit } of [naive, peer, ets]) {
       expect(ratio).toBeCloseTo(theirs / ours, 9);
       expect(unit).toMatch(/seconds/);
     }
@@ -34,12 +34,21 @@ describe("npm run bench", () => {
       generated: naive.details.ours.generated,
     });
     expect(peer.details.ours.tokens).toBe(peer.details.theirs.tokens);
+    // The same M, K and I, answers of 32.
+    expect(ets.details.one).toMatchObject({ prefilled: 32, generated: 32 });
+    expect(ets.details.ets).toMatchObject({ prefilled: 32, generated: 2 * 16 + 4 * 16 + 2 * 16 });
+    expect(ets.timesOneSample).toBeCloseTo(ets.details.ets.ms / ets.details.one.ms, 9);
   }, 240_000);
 
   test.each([
     ["a case that is none", ["--only", "nothing"], /Expected --only to name some of decode/],
     ["an option that is none", ["--onyl", "naive"], /Unknown option '--onyl'/],
     ["a number that is none", ["--threads", "two"], /Expected --threads to be a number, got `two`/],
+    [
+      "a GPU for a case of the CPU's",
+      ["--only", "ets,beam", "--gpu", "cuda"],
+      /with --gpu; got `beam`/,
+    ],
     ["decode before build:engine", ["--only", "decode"], /\nTry: npm run build:engine/],
   ])("refuses %s", async (_, args, message) => {
     await expect(bench(...args)).rejects.toThrow(message);

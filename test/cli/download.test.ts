@@ -30,3 +30,12 @@ test("what is tried again is printed, and Ctrl-C ends it", async () => {
   child.kill("SIGINT");
   expect(await finished).toMatchObject({ code: 130, stdout: "" });
 });
+
+test("a GPU that isn't there is refused before anything is asked for", async () => {
+  const gpu = process.platform === "darwin" ? "cuda" : "metal";
+  const args = ["ask", "-m", "hf:some/tiny-GGUF/tiny.Q8_0.gguf", "--gpu", gpu, "1 + 1?"];
+  const { code, stdout, stderr } = await cli(args, { env });
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toMatch(/^error No (metal|cuda) engine works .*\(ERR_ENGINE_NOT_FOUND\)\nTry: /);
+  expect(hub.requests).toEqual([]);
+});

@@ -1,5 +1,7 @@
 /** What a model says of the memory where it lives. */
 import { describe, expect, test } from "vitest";
+import type { Device } from "../../src/engine/engine.js";
+import { freeBytesFor, gpuShare, gpusAmong, placeOf } from "../../src/engine/local/free-memory.js";
 import { addon } from "../../src/engine/local/native.js";
 import { useModel } from "../fixtures/models.js";
 
@@ -33,5 +35,51 @@ describe("free memory", () => {
     const context = await mapped().lease({ cells: 512, sequences: 4 });
     await mapped().release(context);
     expect(mapped().freeMemory().idleBytes).toBeGreaterThan(before);
+  });
+});
+
+describe("by a machine's devices,", () => {
+  const device = (name: string, type: Device["type"], freeBytes = 0): Device => ({
+    ...{ name, type, freeBytes },
+    ...{ description: name, totalBytes: 2 * freeBytes },
+  });
+  const cpu = device("CPU", "cpu", 900);
+  const own = device("llama-ets", "accelerator");
+  const laptop = [device("Vulkan0", "integrated-gpu", 400), cpu];
+  const desktop = [device("CUDA0", "gpu", 100), device("CUDA1", "gpu", 60), cpu];
+  const both = [...laptop, ...desktop];
+  const place = (devices: Device[], gpuLayers: number) => placeOf(gpuShare(10, gpuLayers, devices));
+
+  test("layers go to its own GPUs, and to an integrated one where there are no others", () => {
+    const names = (devices: Device[]) => gpusAmong(devices).map(({ name }) => name);
+    expect(names(both)).toEqual(["CUDA0", "CUDA1"]);
+    expect(names(laptop)).toEqual(["Vulkan0"]);
+    expect(names([cpu, own])).toEqual([]);
+  });
+
+  test("contexts live on a GPU if a layer does, and nowhere else than on a CPU without one", () => {
+    expect([-1, 11, 2].map((layers) => place(laptop, layers))).toEqual(["gpu", "gpu", "gpu"]);
+    // The first of the layers that llama.cpp counts is the output, which keeps nothing.
+    expect([0, 1].map((layers) => place(desktop, layers))).toEqual(["cpu", "cpu"]);
+    expect(place([cpu, own], -1)).toBe("cpu");
+  });
+
+  test("free is what its GPUs have; on a CPU, what the machine has", () => {
+    expect(freeBytesFor(1, desktop, 900)).toBe(160);
+    expect(freeBytesFor(1, both, 900)).toBe(160);
+    expect(freeBytesFor(0, desktop, 900)).toBe(900);
+    expect(freeBytesFor(0, [cpu], 900)).toBe(900);
+  });
+
+  test("an integrated GPU has no more than the machine", () => {
+    expect(freeBytesFor(1, laptop, 900)).toBe(400);
+    expect(freeBytesFor(1, laptop, 300)).toBe(300);
+    expect(freeBytesFor(0.5, laptop, 700)).toBe(700);
+  });
+
+  test("of layers that are divided, each part fits where it lives", () => {
+    expect(gpuShare(10, 9, desktop)).toBe(0.8);
+    expect(freeBytesFor(0.8, desktop, 900)).toBe(200); // 160 there, 40 here
+    expect(freeBytesFor(0.1, desktop, 900)).toBe(1000); // 100 there, 900 here
   });
 });

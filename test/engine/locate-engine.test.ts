@@ -206,6 +206,15 @@ describe("loading", () => {
     await model.dispose();
   });
 
+  test("says that layers stay off a GPU that isn't used", async () => {
+    const warnings: string[] = [];
+    const onWarning = (text: string) => warnings.push(text);
+    for (const gpuLayers of [0, 4]) {
+      await (await loadModel(BUNDLED, { gpu: false, gpuLayers, onWarning })).dispose();
+    }
+    expect(warnings).toEqual(["`gpuLayers` keeps no layers on a GPU: none was asked for"]);
+  });
+
   test("that was cancelled before it began rejects with the signal's reason", async () => {
     const reason = new Error("The window was closed");
     const signal = AbortSignal.abort(reason);

@@ -71,7 +71,7 @@ async function runDoctor(flags: DoctorFlags): Promise<void> {
     ),
     await find("models", describeModels),
     await find("sandbox", describeSandbox),
-    await find("generation", () => generateOnce(flags)),
+    await find("generation", () => generateOnce(flags, gpu)),
   ];
   if (flags.model !== undefined)
     findings.push(...(await examineModel(flags.model, { ...flags, gpu })));
@@ -113,16 +113,18 @@ async function describeSandbox(): Promise<string> {
   return sandbox.isolation.description;
 }
 
-async function generateOnce({ engine, attention }: DoctorFlags): Promise<string> {
+async function generateOnce({ engine, attention }: DoctorFlags, gpu: GpuChoice): Promise<string> {
   const { majority } = await import("../../methods/majority.js");
   const model = await loadModel(DEFAULT_MODEL, {
+    gpu,
     ...(engine !== undefined && { engine }),
     ...(attention !== undefined && { attention }),
   });
   try {
     const question = "Sam has 12 apples and eats 5. How many apples are left?";
     const { answer, usage } = await majority(model, question, { maxTokens: 80 });
-    return `${usage.generated} tokens, ${rate(usage)} with ${DEFAULT_MODEL}; answer ${answer}`;
+    const place = model.describe().place.toUpperCase();
+    return `${usage.generated} tokens, ${rate(usage)} with ${DEFAULT_MODEL} on the ${place}; answer ${answer}`;
   } finally {
     await model.dispose();
   }

@@ -1,37 +1,64 @@
 /** Where a model's contexts live, and what is free there. */
 import { freemem } from "node:os";
-import type { FreeMemory, Place } from "../engine.js";
-import { addon } from "./native.js";
+import type { Device, Place } from "../engine.js";
 
-/** A GPU, if there is one and the model has layers on it. */
-export function placeOf(gpuLayers: number): Place {
-  const hasGpu =
-    gpuLayers !== 0 &&
-    addon()
-      .devices()
-      .some(({ type }) => type === "gpu");
-  return hasGpu ? "gpu" : "cpu";
+/** The devices that llama.cpp puts layers on: integrated GPUs only where there are no others. */
+export function gpusAmong(devices: readonly Device[]): Device[] {
+  const own = devices.filter(({ type }) => type === "gpu");
+  return own.length > 0 ? own : devices.filter(({ type }) => type === "integrated-gpu");
 }
 
-/** What computes there, by name: with all layers or some on a GPU, or without any. */
-export function deviceAt(place: Place, gpuLayers: number): string {
-  const names = addon()
-    .devices()
-    .filter(({ type }) => type === place)
-    .map(({ description }) => description);
-  return `${names.join(", ")}${place === "gpu" && gpuLayers > 0 ? `, ${gpuLayers} layers` : ""}`;
+/** What computes there, by name: the CPU, or the GPUs and how many layers they have where not all. */
+export function deviceFor(gpuLayers: number, devices: readonly Device[]): string {
+  const gpus = gpuLayers === 0 ? [] : gpusAmong(devices);
+  const used = gpus.length > 0 ? gpus : devices.filter(({ type }) => type === "cpu");
+  const names = used.map(({ description }) => description).join(", ");
+  return gpus.length > 0 && gpuLayers > 0 ? `${names}, ${gpuLayers} layers` : names;
 }
 
-/** The GPUs' free memory, or the machine's as far as this process may have it. */
-export function freeMemoryAt(place: Place): Pick<FreeMemory, "place" | "bytes"> {
-  if (place === "gpu") {
-    const gpus = addon()
-      .devices()
-      .filter(({ type }) => type === "gpu");
-    return { place, bytes: gpus.reduce((sum, gpu) => sum + gpu.freeBytes, 0) };
-  }
+/**
+ * The share of the model's layers that a GPU has, and with them of the keys and values, from 0 to 1.
+ *
+ * @param gpuLayers as llama.cpp counts them, from the last: -1 all; 1 is the output alone
+ */
+export function gpuShare(layers: number, gpuLayers: number, devices: readonly Device[]): number {
+  if (gpusAmong(devices).length === 0) return 0;
+  if (gpuLayers < 0 || gpuLayers > layers) return 1;
+  return Math.max(0, gpuLayers - 1) / layers;
+}
+
+/** A GPU, if any layer is on one. */
+export function placeOf(share: number): Place {
+  return share > 0 ? "gpu" : "cpu";
+}
+
+/**
+ * Bytes that contexts may take: on the GPUs, in the machine's memory, or, of layers that are divided
+ * between the two, as many as leave each its part.
+ *
+ * @param share as `gpuShare` gives it
+ * @param machineBytes what is free of the machine's memory
+ */
+export function freeBytesFor(
+  share: number,
+  devices: readonly Device[],
+  machineBytes: number,
+): number {
+  const gpus = gpusAmong(devices);
+  const onGpus = gpus.reduce((sum, { freeBytes }) => sum + freeBytes, 0);
+  const isMachines = gpus.some(({ type }) => type === "integrated-gpu");
+  // An integrated GPU's memory is the machine's, and both parts of a divided model are in it.
+  if (share > 0 && isMachines) return Math.min(onGpus / share, machineBytes);
+  return Math.min(
+    share > 0 ? onGpus / share : Number.POSITIVE_INFINITY,
+    share < 1 ? machineBytes / (1 - share) : Number.POSITIVE_INFINITY,
+  );
+}
+
+/** Free bytes of the machine's memory, as far as this process may have it. */
+export function freeMachineBytes(): number {
   // A container's limit; 0 or a huge number without one.
   const limit = process.constrainedMemory();
   const left = limit > 0 ? limit - process.memoryUsage.rss() : Number.POSITIVE_INFINITY;
-  return { place, bytes: Math.max(0, Math.min(freemem(), left)) };
+  return Math.max(0, Math.min(freemem(), left));
 }

@@ -5,9 +5,9 @@ import { checkInteger, checkKeys, checkOneOf, checkString } from "../check.js";
 import type { Model } from "../engine.js";
 import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
 import type { LoadProgress } from "../load-progress.js";
-import { resolveModelPath } from "../model-path.js";
+import { isRemote, resolveModelPath } from "../model-path.js";
 import { isProven } from "./fork-proofs.js";
-import { deviceAt, placeOf } from "./free-memory.js";
+import { deviceFor, gpusAmong } from "./free-memory.js";
 import {
   type EngineLocation,
   type GpuChoice,
@@ -38,7 +38,10 @@ export interface LoadModelOptions {
    * default. Each model has its own; denoising and classification are llama.cpp's always.
    */
   attention?: AttentionChoice;
-  /** Layers kept on the GPU. Default: all, where there is a GPU. */
+  /**
+   * Layers kept on the GPU: the output, then the last ones. Default: all, where there is a GPU; with
+   * 0 nothing is computed there.
+   */
   gpuLayers?: number;
   /**
    * Threads for the CPU's share of the work, at most one a core: with more, they wait for each other
@@ -46,7 +49,7 @@ export interface LoadModelOptions {
    */
   threads?: number | "auto";
   onProgress?: (progress: LoadProgress) => void;
-  /** Told of what is done otherwise than asked for: threads beyond the cores. */
+  /** Told of what is done otherwise than asked for: threads beyond the cores, layers on no GPU. */
   onWarning?: (message: string) => void;
   /** Aborting rejects with the signal's reason. */
   signal?: AbortSignal;
@@ -114,19 +117,29 @@ async function load(
     threads = cores;
   }
 
-  const file = await resolveModelPath(resolveBundledName(source), onProgress, signal);
+  const named = resolveBundledName(source);
+  const find = () => resolveModelPath(named, onProgress, signal);
+  // A download waits until it is known that this machine has what was asked for.
+  const there = isRemote(named) ? undefined : await find();
   const engine = await openEngine(gpu, options.engine);
   refuseMissingAttention(attention);
-  const gpuLayers = engine.gpu === false || gpu === false ? 0 : (options.gpuLayers ?? -1);
+  const file = there ?? (await find());
+  const isOnCpu = engine.gpu === false || gpu === false;
+  if (isOnCpu && (options.gpuLayers ?? 0) > 0) {
+    const why = gpu === false ? "none was asked for" : "there is none";
+    onWarning(`\`gpuLayers\` keeps no layers on a GPU: ${why}`);
+  }
+  const gpuLayers = isOnCpu ? 0 : (options.gpuLayers ?? -1);
   const native = await loadNative(file, { gpuLayers }, onProgress, signal);
   try {
     const info = native.info();
     const metadata = native.metadata();
     refuseUnsupported(file, info, metadata);
-    const place = placeOf(gpuLayers);
-    const proof = { file, release: engine.release, device: deviceAt(place, gpuLayers) };
+    const devices = addon().devices();
+    const isOnGpu = gpuLayers !== 0 && gpusAmong(devices).length > 0;
+    const proof = { file, release: engine.release, device: deviceFor(gpuLayers, devices) };
     const isKnown = !keepsState(info) || isKnownToFork(architectureOf({ metadata }));
-    const mayHash = !isKnown || place === "gpu";
+    const mayHash = !isKnown || isOnGpu;
     const forksProven = canFork(info) && (await isProven(proof, { mayHash, signal }));
     if (!isKnown && !forksProven && purpose === "run") refuseUnproven(file, metadata);
     const count = threads === "auto" ? await chooseThreads(native, info) : threads;
@@ -136,7 +149,7 @@ async function load(
       ...{ proof, forksProven },
       loadCaching: () => loadNative(file, { gpuLayers, cachesDiffusion: true }),
     });
-    if (place === "gpu" && canFork(info) && !forksProven && purpose === "run") {
+    if (isOnGpu && canFork(info) && !forksProven && purpose === "run") {
       await proveOnGpu(model, onWarning);
       signal?.throwIfAborted();
     }
@@ -201,9 +214,7 @@ export async function openEngine(gpu: GpuChoice, directory?: string): Promise<En
     rethrow(error, { ERR_ENGINE_NOT_FOUND: "npm ci, then `npx llama-ets doctor`" });
   }
   // What it was built for is one thing, what it finds here another.
-  const hasGpu = addon()
-    .devices()
-    .some(({ type }) => type === "gpu" || type === "integrated-gpu");
+  const hasGpu = gpusAmong(addon().devices()).length > 0;
   opened = hasGpu ? location : { ...location, gpu: false };
   if (!hasGpu) refuseWithoutDevice(gpu, location.directory);
   return opened;

@@ -33,7 +33,7 @@ import { ContextPool } from "./context-pool.js";
 import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
 import { type ForkVerdict, probeForks } from "./fork-probe.js";
 import { keepProof, type Proven } from "./fork-proofs.js";
-import { freeMemoryAt, placeOf } from "./free-memory.js";
+import { freeBytesFor, freeMachineBytes, gpuShare, placeOf } from "./free-memory.js";
 import type { EngineLocation } from "./locate-engine.js";
 import {
   bytesOfCache,
@@ -75,6 +75,8 @@ export class LocalModel implements Model {
   readonly metadata: Readonly<Record<string, string>>;
   readonly can: Readonly<Abilities>;
   readonly limits: Readonly<Limits>;
+  /** Of its layers, on a GPU. */
+  readonly #gpuShare: number;
   readonly #place: Place;
   readonly #contexts: ContextPool;
   #specialTokens: readonly SpecialToken[] | undefined;
@@ -94,7 +96,8 @@ export class LocalModel implements Model {
     this.info = withMostHeads(native.info(), this.metadata);
     const cut = canCut(this.info);
     this.can = { score: true, fork: true, rank: true, metrics: true, cut };
-    this.#place = placeOf(origin.gpuLayers);
+    this.#gpuShare = gpuShare(this.info.layers, origin.gpuLayers, addon().devices());
+    this.#place = placeOf(this.#gpuShare);
     const isSmall = this.#place === "cpu" && this.info.parameters < SMALL_MODEL;
     this.limits = {
       sequences: 256, // LLAMA_MAX_SEQ
@@ -222,8 +225,9 @@ export class LocalModel implements Model {
     const { isMapped } = this.info;
     // Linux counts mapped files as free: taking that memory would evict the weights.
     const isCountedFree = isMapped && this.#place === "cpu" && process.platform === "linux";
+    const bytes = freeBytesFor(this.#gpuShare, addon().devices(), freeMachineBytes());
     return {
-      ...freeMemoryAt(this.#place),
+      ...{ place: this.#place, bytes },
       sharesAttention: mayBeOwn(attention, this.#place),
       mustShareAttention: attention === "own",
       idleBytes: bytesOfCache(this, this.#contexts.free),

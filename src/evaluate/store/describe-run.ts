@@ -35,8 +35,9 @@ export async function describeReward(
 
 /** The versions, and the machine that draws. */
 export function describeMachine(model: Model): Pick<RunRecord, "versions" | "machine"> {
-  const { engine, devices } = model.describe();
-  const gpu = devices.find(({ type }) => type === "gpu");
+  const { engine, devices, place } = model.describe();
+  const ofType = (wanted: string) => devices.find(({ type }) => type === wanted);
+  const gpu = place === "gpu" ? (ofType("gpu") ?? ofType("integrated-gpu")) : undefined;
   const processors = cpus();
   return {
     versions: {
