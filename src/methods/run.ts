@@ -7,8 +7,9 @@ import { ownCompletion } from "../energy/candidate-groups.js";
 import { weightConcerns } from "../energy/diagnostics.js";
 import type { Estimate, EstimateOptions, Scored } from "../energy/estimate.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
+import { toolCallsIn } from "../engine/chat/answer.js";
 import type { Model } from "../engine/engine.js";
-import type { Prompt } from "../engine/prompt.js";
+import type { EncodedPrompt, Prompt } from "../engine/prompt.js";
 import type { Plan } from "../planning/run-plan.js";
 import { answerOf } from "../rewards/answer.js";
 import { type Completion, scorePool } from "../rewards/reward.js";
@@ -27,6 +28,8 @@ interface Opened<Own> {
   model: Model;
   plan: Plan;
   prompt: Result["prompt"];
+  /** What the prompt was made of. */
+  chat: EncodedPrompt["chat"];
   settings: Resolved<Own>;
   chain: Chain;
   proposal: Proposal | null;
@@ -78,7 +81,8 @@ export class Run<Own = unknown> implements AsyncDisposable {
       throw error;
     }
     const record = { text: encoded.text, tokens: [...encoded.tokens] };
-    const opened = { model, plan, prompt: record, settings: resolved, chain, proposal };
+    const { chat } = encoded;
+    const opened = { model, plan, prompt: record, chat, settings: resolved, chain, proposal };
     return new Run({ ...opened, steps, warnings });
   }
 
@@ -221,14 +225,18 @@ export class Run<Own = unknown> implements AsyncDisposable {
 
   /** The result, for a text that has ended or that the budget cut off. */
   async finish(text: Text, own: MethodDiagnostics = {}): Promise<Result> {
-    const { model, plan, prompt, settings, steps, warnings } = this.#opened;
+    const { model, plan, prompt, chat, settings, steps, warnings } = this.#opened;
     const { info, path } = model;
     const { engine } = model.describe();
     const stopReason = this.isOutOfBudget ? "budget" : (text.finishReason as StopReason);
     const answer = this.answerOf(text.text);
+    const isPartial = stopReason === "length" || stopReason === "budget";
+    const toolCalls =
+      chat?.tools.length && (await toolCallsIn(model, chat, { ...text, isPartial }));
     return {
       method: plan.method,
       text: text.text,
+      ...(toolCalls && { toolCalls }),
       answer,
       tokens: text.tokens,
       logProbs: text.logProbs,
