@@ -28,6 +28,8 @@ interface Opened<Own> {
   model: Model;
   plan: Plan;
   prompt: Result["prompt"];
+  /** What rewards are told of the prompt. */
+  asked: EstimateOptions["asked"];
   /** What the prompt was made of. */
   chat: EncodedPrompt["chat"];
   settings: Resolved<Own>;
@@ -81,9 +83,10 @@ export class Run<Own = unknown> implements AsyncDisposable {
       throw error;
     }
     const record = { text: encoded.text, tokens: [...encoded.tokens] };
-    const { chat } = encoded;
-    const opened = { model, plan, prompt: record, chat, settings: resolved, chain, proposal };
-    return new Run({ ...opened, steps, warnings });
+    const { text, specials, chat } = encoded;
+    const asked = { prompt: text, specials };
+    const opened = { model, plan, prompt: record, asked, chat, settings: resolved };
+    return new Run({ ...opened, chain, proposal, steps, warnings });
   }
 
   get chain(): Chain {
@@ -111,7 +114,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
       rollouts: guidance.rollouts,
       reward: energy.reward,
       lambda: energy.lambda,
-      prompt: this.#opened.prompt.text,
+      asked: this.#opened.asked,
       confidence: guidance.adaptive?.confidence ?? null,
       shareDuplicates: guidance.shortcuts.duplicates,
       signal: callbacks.signal,
@@ -156,9 +159,9 @@ export class Run<Own = unknown> implements AsyncDisposable {
     voters: readonly Text[],
     step: number,
   ): Promise<readonly number[]> {
-    const { reward, prompt, signal } = this.estimateOptions;
+    const { reward, asked, signal } = this.estimateOptions;
     const score = (pool: Completion[]) =>
-      scorePool(reward, { prompt, pool, earlier: [] }, step, signal);
+      scorePool(reward, { ...asked, pool, earlier: [] }, step, signal);
     if (!reward.isPooled) return score(texts.map(ownCompletion));
     const rewards: number[] = [];
     for (const text of texts) {

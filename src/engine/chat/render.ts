@@ -54,11 +54,27 @@ const FORMS: readonly Form[] = [false, true].flatMap((foldsSystem) =>
 
 let inJavaScript: WorkerRenderer | undefined;
 
-/** llama.cpp's renderer in its process; where there is none, the one in JavaScript. */
+/**
+ * llama.cpp's renderer in its process, and the one in JavaScript for what that doesn't know; where there
+ * is no such process, JavaScript's alone.
+ */
 export async function defaultRenderer(): Promise<Renderer> {
   const there = await textProcess();
-  if (there instanceof TextProcess) return renderByEngine.bind(null, there);
-  return renderInJavaScript;
+  if (!(there instanceof TextProcess)) return renderInJavaScript;
+  return async (template, context) => {
+    try {
+      return await renderByEngine(there, template, context);
+    } catch (error) {
+      if (!isUnknownWord(error)) throw error;
+      return await renderInJavaScript(template, context).catch(() => Promise.reject(error));
+    }
+  };
+}
+
+/** Whether the renderer failed, and not the template, which may refuse a conversation. */
+function isUnknownWord(error: unknown): boolean {
+  const isRefusal = error instanceof TextFailure && error.kind === "refused";
+  return isRefusal && !error.message.includes("Jinja Exception:");
 }
 
 /** The other one, in a thread. */

@@ -16,9 +16,13 @@ const BUILD = new URL("../../../build/Release/", import.meta.url);
 const PROGRAM = fileURLToPath(new URL("llama_ets_text_process", BUILD));
 const MODULE = fileURLToPath(new URL("llama_ets_text.node", BUILD));
 
-/** Of computing, for each mebibyte of a request that was begun; templates take milliseconds. */
-const SECONDS = 1;
-const MEBIBYTES = 512;
+export interface TextLimits {
+  /** Of computing, for each mebibyte of a request that was begun; templates take milliseconds. */
+  seconds: number;
+  /** Of memory in all. */
+  mebibytes: number;
+}
+const LIMITS: TextLimits = { seconds: 1, mebibytes: 512 };
 /** By the clock: where the process neither computes nor answers, something else is wrong. */
 const PATIENCE_MS = 30_000;
 /** Characters of a reply: more is no prompt. */
@@ -49,14 +53,16 @@ export function textLibraryIn(directory: string): string | undefined {
 
 /** Starts with the first request. Requests are answered one after another. */
 export class TextProcess {
-  readonly #library: string;
+  readonly library: string;
+  readonly #limits: TextLimits;
   #child: Child | undefined;
   #last: Promise<unknown> = Promise.resolve();
   readonly #failures = new Map<string, TextFailure>();
 
   /** @param library llama.cpp's, of the release that the addon was compiled for */
-  constructor(library: string) {
-    this.#library = library;
+  constructor(library: string, limits = LIMITS) {
+    this.library = library;
+    this.#limits = limits;
   }
 
   /** The process, while there is one. */
@@ -92,19 +98,47 @@ export class TextProcess {
   async #exchange(line: string): Promise<string> {
     for (let tries = 0; ; tries++) {
       try {
-        this.#child ??= await start(this.#library);
+        this.#child ??= await start(this.library, this.#limits);
         return await exchange(this.#child, line);
       } catch (error) {
         this.#child = undefined;
-        const isKilled = error instanceof KilledFromOutside;
-        if (!isKilled || tries > 0) throw error;
+        if (!(error instanceof Ending)) throw error;
+        if (!error.isForeign || tries > 0) throw error.failure(this.#limits);
       }
     }
   }
 }
 
-/** Someone ended the process: what it was asked had no part in it. */
-class KilledFromOutside extends TextFailure {}
+/** The process has ended. */
+class Ending extends Error {
+  readonly #code: number | null;
+  readonly #signal: NodeJS.Signals | "late" | "long" | null;
+  readonly #said: string;
+
+  constructor(code: number | null, signal: NodeJS.Signals | "late" | "long" | null, said = "") {
+    super();
+    this.#code = code;
+    this.#signal = signal;
+    this.#said = said.trim();
+  }
+
+  /** Someone ended the process: what it was asked had no part in it. */
+  get isForeign(): boolean {
+    return this.#signal === "SIGKILL" || this.#signal === "SIGTERM";
+  }
+
+  failure({ seconds, mebibytes }: TextLimits): TextFailure {
+    if (this.#signal === "SIGPROF" || this.#signal === "late") {
+      return new TextFailure("time", `it computes for more than ${seconds} s`);
+    }
+    if (this.#code === OUT_OF_MEMORY || this.#signal === "long") {
+      return new TextFailure("memory", `it takes more than ${mebibytes} MiB`);
+    }
+    if (this.#code === NOT_LOADED) return new TextFailure("crash", this.#said);
+    const how = this.#signal ?? `exit code ${this.#code}`;
+    return new TextFailure("crash", `it crashes llama.cpp (${how})`);
+  }
+}
 
 /** What the program needs and isn't there, on Windows for one. */
 export function missingForTextProcess(): string | undefined {
@@ -112,8 +146,8 @@ export function missingForTextProcess(): string | undefined {
   return missing === undefined ? undefined : `${path.basename(missing)} wasn't built`;
 }
 
-async function start(library: string): Promise<Child> {
-  const limits = [SECONDS * 1000, MEBIBYTES].map(String);
+async function start(library: string, { seconds, mebibytes }: TextLimits): Promise<Child> {
+  const limits = [Math.ceil(seconds * 1000), mebibytes].map(String);
   const child = spawn(PROGRAM, [library, MODULE, ...limits], {
     stdio: ["pipe", "pipe", "ignore"],
     env: process.env.TZ === undefined ? {} : { TZ: process.env.TZ },
@@ -134,20 +168,20 @@ async function exchange(child: Child, request?: string): Promise<string> {
     return await new Promise<string>((resolve, reject) => {
       const chunks: string[] = [];
       let length = 0;
-      const end = (kind: "time" | "memory") => {
+      const end = (why: "late" | "long") => {
         child.kill("SIGKILL");
-        reject(new TextFailure(kind, WHY[kind]));
+        reject(new Ending(null, why));
       };
       const onData = (chunk: string) => {
         length += chunk.length;
-        if (length > MAX_REPLY) end("memory");
+        if (length > MAX_REPLY) end("long");
         else if (!chunk.endsWith("\n")) chunks.push(chunk);
         else resolve([...chunks, chunk.slice(0, -1)].join(""));
       };
       const onError = (error: unknown) => reject(new TextFailure("crash", messageOf(error)));
       const onExit = (code: number | null, signal: NodeJS.Signals | null) =>
-        reject(failureOf(code, signal, chunks.join("")));
-      const patience = setTimeout(end, PATIENCE_MS, "time");
+        reject(new Ending(code, signal, chunks.join("")));
+      const patience = setTimeout(end, PATIENCE_MS, "late");
       child.stdout.on("data", onData);
       child.once("error", onError);
       child.once("close", onExit); // once all that it wrote was read
@@ -165,19 +199,6 @@ async function exchange(child: Child, request?: string): Promise<string> {
     cleanUp();
     hold(child, false);
   }
-}
-
-const WHY = {
-  time: `it computes for more than ${SECONDS} s`,
-  memory: `it takes more than ${MEBIBYTES} MiB`,
-};
-
-function failureOf(code: number | null, signal: string | null, said: string): TextFailure {
-  if (signal === "SIGPROF") return new TextFailure("time", WHY.time);
-  if (code === OUT_OF_MEMORY) return new TextFailure("memory", WHY.memory);
-  if (code === NOT_LOADED) return new TextFailure("crash", said.trim());
-  const Failure = signal === "SIGKILL" || signal === "SIGTERM" ? KilledFromOutside : TextFailure;
-  return new Failure("crash", `it crashes llama.cpp (${signal ?? `exit code ${code}`})`);
 }
 
 function hold(child: Child, isHeld: boolean): void {

@@ -4,7 +4,6 @@ import { messageOf } from "../errors.js";
 import { TextFailure } from "./text-failure.js";
 
 const SCRIPT = new URL("../../../dist/engine/text/template-worker.js", import.meta.url);
-/** By the clock, for each mebibyte of a request that was begun. */
 const SECONDS = 2;
 const START_SECONDS = 30;
 const MEBIBYTES = 256;
@@ -13,8 +12,14 @@ type Reply = "ready" | { text: string } | { error: string } | { isLarge: true };
 
 /** A thread, started with the first template and again once one has ended it. */
 export class WorkerRenderer {
+  readonly #seconds: number;
   #worker: Worker | undefined;
   #last: Promise<unknown> = Promise.resolve();
+
+  /** @param seconds by the clock, for each mebibyte of a request that was begun */
+  constructor(seconds = SECONDS) {
+    this.#seconds = seconds;
+  }
 
   /** Throws `TextFailure`. */
   render(template: string, context: Readonly<Record<string, unknown>>): Promise<string> {
@@ -31,7 +36,7 @@ export class WorkerRenderer {
     }
     const worker = this.#worker;
     const size = template.length + JSON.stringify(context).length;
-    const seconds = SECONDS * (1 + Math.floor(size / 2 ** 20));
+    const seconds = this.#seconds * (1 + Math.floor(size / 2 ** 20));
     const reply = await this.#exchange(worker, seconds, () =>
       worker.postMessage({ template, context }),
     );
