@@ -106,5 +106,50 @@
         }]
       ]
     }
+  ],
+  "conditions": [
+    # What the engine's libllama-common does with text runs in a process of its own, with limits that
+    # Windows doesn't have in this form.
+    ["OS!='win'", {
+      "targets": [
+        {
+          "target_name": "llama_ets_text",
+          "type": "loadable_module",
+          "dependencies": ["engine_headers"],
+          "sources": ["native/text/text_requests.cc"],
+          "include_dirs": [
+            "native",
+            "<(SHARED_INTERMEDIATE_DIR)/engine/common",
+            "<(SHARED_INTERMEDIATE_DIR)/engine/include",
+            "<(SHARED_INTERMEDIATE_DIR)/engine/ggml/include"
+          ],
+          "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17"],
+          # llama.cpp's headers have functions that not every file uses.
+          "cflags_cc": [
+            "-std=c++17", "-fexceptions", "-frtti", "-fvisibility=hidden",
+            "-Wall", "-Wextra", "-Wno-unused-function"
+          ],
+          "xcode_settings": {
+            "CLANG_CXX_LANGUAGE_STANDARD": "c++17",
+            "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
+            "GCC_ENABLE_CPP_RTTI": "YES",
+            "MACOSX_DEPLOYMENT_TARGET": "13.0"
+          }
+        },
+        {
+          "target_name": "llama_ets_text_process",
+          "type": "executable",
+          "sources": ["native/text/text_process.cc"],
+          "include_dirs": ["native"],
+          "cflags_cc!": ["-std=gnu++17"],
+          "cflags_cc": ["-std=c++17", "-Wall", "-Wextra"],
+          "xcode_settings": {
+            "CLANG_CXX_LANGUAGE_STANDARD": "c++17",
+            "MACOSX_DEPLOYMENT_TARGET": "13.0"
+          },
+          "conditions": [["OS=='linux'", { "libraries": ["-ldl"] }]]
+        }
+      ]
+    }]
   ]
 }

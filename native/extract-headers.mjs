@@ -1,7 +1,7 @@
 // Usage: node native/extract-headers.mjs OUTPUT_DIR
-// Takes llama.cpp's public headers from the source bundle that node-llama-cpp ships, so that the
-// addon is compiled against exactly the release of the prebuilt engine, offline. Writes
-// OUTPUT_DIR/{include,ggml/include}/*.h and OUTPUT_DIR/release.h, the release compiled for.
+// Takes llama.cpp's headers from the source bundle that node-llama-cpp ships, so that the addon is
+// compiled against exactly the release of the prebuilt engine, offline. Writes
+// OUTPUT_DIR/{include,ggml/include,common,…}/*.h and OUTPUT_DIR/release.h, the release compiled for.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -35,7 +35,10 @@ try {
   const repository = path.join(scratch, "llama.git");
   git("clone", "--quiet", "--bare", path.join(sources, "gitRelease.bundle"), repository);
   // The private header says what a backend consists of; the addon can be built without it.
-  const wanted = ["include/", "ggml/include/", "ggml/src/ggml-backend-impl.h"];
+  const wanted = [
+    ...["include/", "ggml/include/", "ggml/src/ggml-backend-impl.h"],
+    ...["common/", "common/jinja/"], // of libllama-common (native/text/)
+  ];
   const names = git("-C", repository, "ls-tree", "--name-only", "HEAD", ...wanted)
     .toString()
     .split("\n")

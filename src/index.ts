@@ -5,13 +5,20 @@ export type { FinishReason, Text, Usage } from "./chain/chain.js";
 export type { DenoisingSettings, ImportanceRatio } from "./chain/denoising.js";
 export type { Scored } from "./energy/estimate.js";
 export { type BundledModel, bundledModels } from "./engine/bundled-models.js";
+export type {
+  ChatMessage,
+  ContentPart,
+  MessageToolCall,
+  Tool,
+  ToolCall,
+} from "./engine/chat/messages.js";
 export type { DiffusionCache, ParallelRule, Remasking } from "./engine/denoising-request.js";
 export type { ContextMemory, Model } from "./engine/engine.js";
 export { type ErrorCode, LlamaEtsError } from "./engine/errors.js";
 export type { LoadProgress } from "./engine/load-progress.js";
 export { type LoadModelOptions, loadModel } from "./engine/local/load-model.js";
 export type { GpuChoice } from "./engine/local/locate-engine.js";
-export type { ChatMessage, Prompt, PromptOptions } from "./engine/prompt.js";
+export type { Prompt, PromptOptions } from "./engine/prompt.js";
 export type { SamplingOptions } from "./engine/sampling.js";
 export type {
   ComparedItem,

@@ -17,6 +17,7 @@ import {
 import { DEFAULT_REWARD, REWARD_NAMES } from "../rewards/named.js";
 import type { ModelFlags } from "./model-flags.js";
 import { numberOption } from "./numbers.js";
+import { chatTemplateOption } from "./prompt-files.js";
 
 /** What was given, by commander's names of the flags. */
 export interface MethodFlags extends ModelFlags {
@@ -100,6 +101,7 @@ function flagsOf(options: Readonly<Record<string, OptionSpec>>): Flag[] {
 function addFlag(command: Command, { flags, help, kind }: Flag): void {
   if (kind === "number") command.option(flags, help, numberOption);
   else if (kind === "texts") command.option(flags, help, collect);
+  else if (kind === "template") command.option(flags, help, chatTemplateOption);
   else command.option(flags, help);
 }
 

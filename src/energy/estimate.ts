@@ -7,7 +7,13 @@
  * are rolled out once and weigh as many as they are.
  */
 import type { ChainState, Rollout } from "../chain/chain.js";
-import { type Completion, isPoolSettled, type Reward, scorePool } from "../rewards/reward.js";
+import {
+  type Completion,
+  isPoolSettled,
+  type Reward,
+  type RewardInput,
+  scorePool,
+} from "../rewards/reward.js";
 import {
   type CandidateGroup,
   groupCandidates,
@@ -62,8 +68,8 @@ export interface EstimateOptions {
   rollouts: number;
   reward: Reward;
   lambda: number;
-  /** The prompt's text, for the reward. */
-  prompt: string;
+  /** What the reward is told of the prompt. */
+  asked: Pick<RewardInput, "prompt" | "specials">;
   /** At which a step counts as settled; null: never. */
   confidence: number | null;
   /** Rolls identical candidates out once. */
@@ -138,7 +144,7 @@ async function sumEnergies<S extends ChainState>(
   drawn: Drawn,
   step: number,
   earlier: readonly Completion[],
-  { rollouts, reward, lambda, prompt, confidence, signal }: EstimateOptions,
+  { rollouts, reward, lambda, asked, confidence, signal }: EstimateOptions,
 ): Promise<Pick<Estimate, "logEnergies" | "completions" | "isSettled">> {
   const weighted = groups.flatMap((group) =>
     toCompletions(group, drawn.get(group.first) ?? [], rollouts),
@@ -146,7 +152,7 @@ async function sumEnergies<S extends ChainState>(
   // Cut off by the budget, a text has no reward.
   const finished = weighted.filter(({ completion }) => completion.finishReason !== null);
   const pool = finished.map(({ completion }) => completion);
-  const rewards = await scorePool(reward, { prompt, pool, earlier }, step, signal);
+  const rewards = await scorePool(reward, { ...asked, pool, earlier }, step, signal);
   const completions = finished.map(({ completion, logRatio, logShare }, i): Scored => {
     const earned = rewards[i] as number;
     const logWeight = Math.log(completion.samples) + logShare + logRatio + earned / lambda;
@@ -159,7 +165,7 @@ async function sumEnergies<S extends ChainState>(
     for (const m of members) logEnergies[m] = logEnergy;
   }
   const isSettled =
-    confidence !== null && isPoolSettled(reward, { prompt, pool, earlier }, step, confidence);
+    confidence !== null && isPoolSettled(reward, { ...asked, pool, earlier }, step, confidence);
   return { logEnergies, completions, isSettled };
 }
 

@@ -21,6 +21,14 @@ interface Marks {
   close: string;
 }
 
+/** What the model reads. */
+export interface ReadText {
+  tokens: Int32Array;
+  text: string;
+  /** Where special tokens stand in the text; what looks like one elsewhere is text. */
+  specials: readonly Occurrence[];
+}
+
 /** A text in which special tokens of messages were found: those that are not the template's. */
 interface Read {
   text: string;
@@ -34,7 +42,7 @@ export class LiteralText {
   /** By special text; the marks of "" stand where a message's end may become one. */
   readonly #marks = new Map<string, Marks>();
 
-  /** For texts such as these: the messages' contents and the template. */
+  /** For texts such as these: the messages and the template, perhaps as JSON. */
   constructor(vocabulary: Vocabulary, texts: readonly string[]) {
     this.#specials = new SpecialText(vocabulary);
     this.#unused = unusedCharacters(texts);
@@ -66,7 +74,7 @@ export class LiteralText {
    * @param plain the same, rendered without marks: white space beside a mark may have stayed there
    *   that a template takes away
    */
-  read(marked: string, plain = this.#strip(marked).text): { tokens: Int32Array; text: string } {
+  read(marked: string, plain = this.#strip(marked).text): ReadText {
     const { text, occurrences } = this.#strip(marked);
     const found = this.#specials.find(plain);
     const isSame =
@@ -75,7 +83,7 @@ export class LiteralText {
       found.every(({ special }, i) => special === occurrences[i]?.special);
     const [shown, specials] = isSame ? [plain, found] : [text, occurrences];
     const own = specials.filter((_, i) => occurrences[i]?.isLiteral === false);
-    return { tokens: Int32Array.from(this.#specials.read(shown, own)), text: shown };
+    return { tokens: Int32Array.from(this.#specials.read(shown, own)), text: shown, specials: own };
   }
 
   #marksOf(special: string): Marks {
@@ -101,7 +109,7 @@ export class LiteralText {
     /** The marks that stood at each place of the text. */
     const places = new Map<number, string[]>();
     let text = "";
-    for (const character of marked) {
+    for (const character of unescaped(marked, all)) {
       const here = places.get(text.length) ?? [];
       if (all.has(character)) places.set(text.length, [...here, character]);
       else text += character;
@@ -123,8 +131,25 @@ function withoutSpace(text: string): string {
   return text.replace(/\s+/g, "");
 }
 
+/** How JSON in ASCII writes a character beyond the first plane. */
+const ESCAPED = /\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})/gi;
+
+/** The text with its marks as they are, where a template wrote them as JSON does. */
+function unescaped(text: string, marks: ReadonlySet<string>): string {
+  return text.replace(ESCAPED, (escaped, ...halves: string[]) => {
+    const character = characterOf(halves);
+    return marks.has(character) ? character : escaped;
+  });
+}
+
+function characterOf([high = "", low = ""]: readonly string[]): string {
+  return String.fromCharCode(Number.parseInt(high, 16), Number.parseInt(low, 16));
+}
+
 function* unusedCharacters(texts: readonly string[]): Generator<string> {
+  const escaped = texts.flatMap((text) => [...text.matchAll(ESCAPED)]);
   const used = new Set(texts.flatMap((text) => [...text]));
+  for (const [, ...halves] of escaped) used.add(characterOf(halves));
   for (const plane of PLANES) {
     for (let i = 0; i < PLANE_SIZE; i++) {
       const character = String.fromCodePoint(plane + i);

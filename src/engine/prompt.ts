@@ -1,13 +1,17 @@
 /** From what callers pass as a prompt to the tokens the model reads. */
-import { checkInteger, checkKeys, checkOneOf, checkString } from "./check.js";
-import { LlamaEtsError, messageOf } from "./errors.js";
-import { LiteralText } from "./literal-text.js";
+import { type Chat, encodeChat } from "./chat/encode.js";
+import {
+  type ChatMessage,
+  type PlainMessage,
+  readMessages,
+  readTools,
+  type Tool,
+} from "./chat/messages.js";
+import { checkInteger, checkKeys, checkString, optional } from "./check.js";
+import { LlamaEtsError } from "./errors.js";
+import type { ReadText } from "./literal-text.js";
+import { SpecialText } from "./special-text.js";
 import type { Vocabulary } from "./vocabulary.js";
-
-export interface ChatMessage {
-  role: "system" | "user" | "assistant";
-  content: string;
-}
 
 /** A user's message (or plain text with `raw`), chat messages, or token ids. */
 export type Prompt = string | readonly ChatMessage[] | Int32Array | readonly number[];
@@ -19,17 +23,27 @@ export interface PromptOptions {
   system?: string;
   /** Leaves thinking on in templates that have the switch. Default false. */
   thinking?: boolean;
+  /** What the model may call, in OpenAI's form; its calls are the result's `toolCalls`. */
+  tools?: readonly Tool[];
+  /**
+   * In place of the model's chat template: Jinja source, or the name of one of llama.cpp's own, such
+   * as `chatml`.
+   */
+  chatTemplate?: string;
 }
 
-export interface EncodedPrompt {
-  tokens: Int32Array;
-  /** What the model reads, as text; empty for a prompt of token ids. */
-  text: string;
+export const PROMPT_OPTIONS = ["raw", "system", "thinking", "tools", "chatTemplate"] as const;
+
+/** `text` and `specials` are empty for a prompt of token ids. */
+export interface EncodedPrompt extends ReadText {
+  /** The conversation; null for a raw prompt and for token ids. */
+  chat: Chat | null;
 }
 
 /**
  * Throws `ERR_NO_CHAT_TEMPLATE` when the model has none (and `raw` is off), `ERR_INVALID_OPTION`
- * for a malformed or empty prompt.
+ * for a malformed or empty prompt, and `ERR_UNSUPPORTED_MODEL` where the chat template fails or takes
+ * no tools.
  */
 export async function encodePrompt(
   vocabulary: Vocabulary,
@@ -43,38 +57,71 @@ export async function encodePrompt(
       "Expected `prompt` to be a string, chat messages or token ids",
     );
   }
+  checkKeys("options", options, PROMPT_OPTIONS);
   checkRaw(options);
   if (isTokens(prompt)) {
-    return { tokens: checkTokens("prompt", prompt, info.vocabSize), text: "" };
+    const tokens = checkTokens("prompt", prompt, info.vocabSize);
+    return { tokens, text: "", specials: [], chat: null };
   }
-  const { tokens: body, text } =
+  const encoded =
     options.raw === true
       ? encodeRaw(vocabulary, prompt)
-      : await encodeChat(vocabulary, toMessages(prompt, options), options.thinking ?? false);
+      : await encodeMessages(vocabulary, prompt, options);
+  const { tokens: body } = encoded;
   if (body.length === 0) refuseEmpty();
   // Most templates write the BOS themselves.
   const addsBos = info.addBos && info.bos !== null && body[0] !== info.bos;
-  const tokens = addsBos ? Int32Array.of(info.bos as number, ...body) : body;
-  return { tokens, text };
+  return addsBos ? { ...encoded, tokens: Int32Array.of(info.bos as number, ...body) } : encoded;
+}
+
+function encodeMessages(
+  vocabulary: Vocabulary,
+  prompt: string | readonly ChatMessage[],
+  { system, thinking = false, tools = [], chatTemplate }: PromptOptions,
+): Promise<EncodedPrompt> {
+  const template = optional(checkTemplate, "chatTemplate", chatTemplate);
+  return encodeChat(vocabulary, toMessages(prompt, system), {
+    ...{ tools: readTools(tools), thinking },
+    ...(template !== undefined && { template }),
+  });
+}
+
+function checkTemplate(name: string, template: string): string {
+  if (checkString(name, template).trim() !== "") return template;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    "Expected `chatTemplate` (--chat-template) to hold a template, got an empty one",
+  );
 }
 
 function encodeRaw(vocabulary: Vocabulary, prompt: string | readonly ChatMessage[]): EncodedPrompt {
   if (typeof prompt === "string") {
-    return { tokens: vocabulary.tokenize(prompt, { special: true }), text: prompt };
+    const tokens = vocabulary.tokenize(prompt, { special: true });
+    return { tokens, text: prompt, specials: new SpecialText(vocabulary).find(prompt), chat: null };
   }
   throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `raw` with a string, got chat messages", {
     fix: "the prompt as one string, or the messages without `raw` (--raw)",
   });
 }
 
-/** Raw text goes through no template, so there is no place for a system message. */
-export function checkRaw({ raw, system }: PromptOptions): void {
-  if (raw !== true || system === undefined) return;
-  throw new LlamaEtsError(
-    "ERR_INVALID_OPTION",
-    "`system` (--system) needs a chat template, which `raw` (--raw) leaves out",
-    { fix: "one of the two, or the system text as part of the raw prompt" },
-  );
+/** What goes through a chat template, and its flag: a raw prompt has none. */
+const NEEDS_TEMPLATE = {
+  system: "--system",
+  tools: "--tools",
+  chatTemplate: "--chat-template",
+} as const;
+
+/** Raw text goes through no template, so there is no place for a system message, nor for tools. */
+export function checkRaw(options: PromptOptions): void {
+  if (options.raw !== true) return;
+  for (const [name, flag] of Object.entries(NEEDS_TEMPLATE)) {
+    if (options[name as keyof typeof NEEDS_TEMPLATE] === undefined) continue;
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `\`${name}\` (${flag}) needs a chat template, which \`raw\` (--raw) leaves out`,
+      { fix: `one of the two, or what ${flag} says as part of the raw prompt` },
+    );
+  }
 }
 
 function isTokens(prompt: Prompt): prompt is Int32Array | readonly number[] {
@@ -100,62 +147,10 @@ function refuseEmpty(): never {
   throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `prompt` to hold text, got nothing");
 }
 
-function toMessages(
-  prompt: string | readonly ChatMessage[],
-  options: PromptOptions,
-): ChatMessage[] {
-  const messages: ChatMessage[] =
-    typeof prompt === "string" ? [{ role: "user", content: prompt }] : [...prompt];
+function toMessages(prompt: string | readonly ChatMessage[], system?: string): PlainMessage[] {
   if (typeof prompt === "string" && prompt.trim() === "") refuseEmpty();
-  for (const message of messages) {
-    checkKeys("prompt[i]", message, ["role", "content"]);
-    checkOneOf("role", message.role, ["system", "user", "assistant"]);
-    checkString("content", message.content);
-  }
-  if (options.system !== undefined) messages.unshift({ role: "system", content: options.system });
-  return messages;
-}
-
-/** Special tokens are the template's alone: in a message they are text. */
-async function encodeChat(
-  vocabulary: Vocabulary,
-  messages: readonly ChatMessage[],
-  thinking: boolean,
-): Promise<EncodedPrompt> {
-  const contents = messages.map(({ content }) => content);
-  const literal = new LiteralText(vocabulary, [...contents, vocabulary.info.chatTemplate ?? ""]);
-  const marked = messages.map((m) => ({ ...m, content: literal.protect(m.content) }));
-  const text = await renderChat(vocabulary, messages, thinking);
-  if (!literal.hasMarks) return { tokens: vocabulary.tokenize(text, { special: true }), text };
-  return literal.read(await renderChat(vocabulary, marked, thinking), text);
-}
-
-async function renderChat(
-  vocabulary: Vocabulary,
-  messages: readonly ChatMessage[],
-  thinking: boolean,
-): Promise<string> {
-  const { info } = vocabulary;
-  if (info.chatTemplate === null) {
-    throw new LlamaEtsError("ERR_NO_CHAT_TEMPLATE", "The model has no chat template", {
-      fix: "raw: true (--raw), with the prompt written out as the model expects it",
-    });
-  }
-  const { Template } = await import("@huggingface/jinja");
-  const textOf = (token: number | null) => (token === null ? "" : vocabulary.tokenText(token));
-  try {
-    return new Template(info.chatTemplate).render({
-      messages,
-      add_generation_prompt: true,
-      enable_thinking: thinking,
-      bos_token: textOf(info.bos),
-      eos_token: textOf(info.eos),
-    });
-  } catch (error) {
-    throw new LlamaEtsError(
-      "ERR_UNSUPPORTED_MODEL",
-      `The model's chat template could not be rendered: ${messageOf(error)}`,
-      { fix: "raw: true (--raw)", cause: error },
-    );
-  }
+  const messages: readonly ChatMessage[] =
+    typeof prompt === "string" ? [{ role: "user", content: prompt }] : prompt;
+  const read = readMessages(messages);
+  return system === undefined ? read : [{ role: "system", content: system }, ...read];
 }

@@ -215,6 +215,18 @@ export const COMMON_OPTIONS = {
       toggle("thinking", "--thinking", "leave thinking on, where the template has the switch"),
     ],
   },
+  chatTemplate: {
+    flags: [
+      {
+        path: "chatTemplate",
+        flags: "--chat-template <template>",
+        help: "Jinja file, or llama.cpp's name of one, such as chatml (default: the model's)",
+        kind: "template",
+      },
+    ],
+  },
+  /** Its flag names a file, and is the command's own. */
+  tools: forPrograms,
   preset: {
     flags: [
       text("preset", "--preset <name>", "paper: its settings for the task, for what is not given"),

@@ -3,6 +3,7 @@ import { checkAnswerEnd } from "../chain/answer-end.js";
 import { Budget } from "../chain/budget.js";
 import { type DenoisingSettings, guidanceLength } from "../chain/denoising.js";
 import {
+  checkArray,
   checkBoolean,
   checkFunction,
   checkInteger,
@@ -175,13 +176,17 @@ function resolve<O extends OwnOptions>(
 }
 
 /** The part of the options that shapes the prompt. */
-export function promptOptions({ raw, system, thinking }: PromptOptions): PromptOptions {
-  checkRaw({ ...(raw !== undefined && { raw }), ...(system !== undefined && { system }) });
-  return {
+export function promptOptions(options: PromptOptions): PromptOptions {
+  const { raw, system, thinking, tools, chatTemplate } = options;
+  const given = {
     ...(raw !== undefined && { raw: checkBoolean("raw", raw) }),
     ...(system !== undefined && { system: checkString("system", system) }),
     ...(thinking !== undefined && { thinking: checkBoolean("thinking", thinking) }),
+    ...(tools !== undefined && { tools: checkArray("tools", tools) }),
+    ...(chatTemplate !== undefined && { chatTemplate: checkString("chatTemplate", chatTemplate) }),
   };
+  checkRaw(given);
+  return given;
 }
 
 function resolveCallbacks(options: CommonOptions): Resolved["callbacks"] {

@@ -1,4 +1,5 @@
 import type { FinishReason, Usage } from "../chain/chain.js";
+import type { ToolCall } from "../engine/chat/messages.js";
 import type { Plan } from "../planning/run-plan.js";
 import type { Settings } from "./settings.js";
 import type { MethodDiagnostics, Step } from "./step.js";
@@ -10,6 +11,11 @@ export type StopReason = FinishReason | "budget";
 export interface Result extends MethodDiagnostics {
   method: string;
   text: string;
+  /**
+   * The calls of `tools` that the text makes, where there were tools; they stand in the text too. None
+   * where llama.cpp doesn't know the form of the template's calls.
+   */
+  toolCalls?: ToolCall[];
   /** The text's canonical answer; `null` when it gives none. */
   answer: string | null;
   /** Token ids of the text, its end token included. */

@@ -7,8 +7,9 @@ import { ownCompletion } from "../energy/candidate-groups.js";
 import { weightConcerns } from "../energy/diagnostics.js";
 import type { Estimate, EstimateOptions, Scored } from "../energy/estimate.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
+import { toolCallsIn } from "../engine/chat/answer.js";
 import type { Model } from "../engine/engine.js";
-import type { Prompt } from "../engine/prompt.js";
+import type { EncodedPrompt, Prompt } from "../engine/prompt.js";
 import type { Plan } from "../planning/run-plan.js";
 import { answerOf } from "../rewards/answer.js";
 import { type Completion, scorePool } from "../rewards/reward.js";
@@ -27,6 +28,10 @@ interface Opened<Own> {
   model: Model;
   plan: Plan;
   prompt: Result["prompt"];
+  /** What rewards are told of the prompt. */
+  asked: EstimateOptions["asked"];
+  /** What the prompt was made of. */
+  chat: EncodedPrompt["chat"];
   settings: Resolved<Own>;
   chain: Chain;
   proposal: Proposal | null;
@@ -78,8 +83,10 @@ export class Run<Own = unknown> implements AsyncDisposable {
       throw error;
     }
     const record = { text: encoded.text, tokens: [...encoded.tokens] };
-    const opened = { model, plan, prompt: record, settings: resolved, chain, proposal };
-    return new Run({ ...opened, steps, warnings });
+    const { text, specials, chat } = encoded;
+    const asked = { prompt: text, specials };
+    const opened = { model, plan, prompt: record, asked, chat, settings: resolved };
+    return new Run({ ...opened, chain, proposal, steps, warnings });
   }
 
   get chain(): Chain {
@@ -107,7 +114,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
       rollouts: guidance.rollouts,
       reward: energy.reward,
       lambda: energy.lambda,
-      prompt: this.#opened.prompt.text,
+      asked: this.#opened.asked,
       confidence: guidance.adaptive?.confidence ?? null,
       shareDuplicates: guidance.shortcuts.duplicates,
       signal: callbacks.signal,
@@ -152,9 +159,9 @@ export class Run<Own = unknown> implements AsyncDisposable {
     voters: readonly Text[],
     step: number,
   ): Promise<readonly number[]> {
-    const { reward, prompt, signal } = this.estimateOptions;
+    const { reward, asked, signal } = this.estimateOptions;
     const score = (pool: Completion[]) =>
-      scorePool(reward, { prompt, pool, earlier: [] }, step, signal);
+      scorePool(reward, { ...asked, pool, earlier: [] }, step, signal);
     if (!reward.isPooled) return score(texts.map(ownCompletion));
     const rewards: number[] = [];
     for (const text of texts) {
@@ -221,14 +228,18 @@ export class Run<Own = unknown> implements AsyncDisposable {
 
   /** The result, for a text that has ended or that the budget cut off. */
   async finish(text: Text, own: MethodDiagnostics = {}): Promise<Result> {
-    const { model, plan, prompt, settings, steps, warnings } = this.#opened;
+    const { model, plan, prompt, chat, settings, steps, warnings } = this.#opened;
     const { info, path } = model;
     const { engine } = model.describe();
     const stopReason = this.isOutOfBudget ? "budget" : (text.finishReason as StopReason);
     const answer = this.answerOf(text.text);
+    const isPartial = stopReason === "length" || stopReason === "budget";
+    const toolCalls =
+      chat?.tools.length && (await toolCallsIn(model, chat, { ...text, isPartial }));
     return {
       method: plan.method,
       text: text.text,
+      ...(toolCalls && { toolCalls }),
       answer,
       tokens: text.tokens,
       logProbs: text.logProbs,

@@ -3,6 +3,7 @@ import type { AnswerEnd } from "../chain/answer-end.js";
 import type { Budget, BudgetOptions } from "../chain/budget.js";
 import type { DenoisingSettings, ImportanceRatio } from "../chain/denoising.js";
 import type { WeightTreatment } from "../energy/importance-sampling.js";
+import type { Tool } from "../engine/chat/messages.js";
 import type { PromptOptions } from "../engine/prompt.js";
 import type { Sampling } from "../engine/sampling.js";
 import type { AnswerExtractor } from "../rewards/answer.js";
@@ -107,6 +108,10 @@ export interface Settings {
   raw: boolean;
   system: string | null;
   thinking: boolean;
+  /** Absent where none were given. */
+  tools?: readonly Tool[];
+  /** Absent where the model's own was used. */
+  chatTemplate?: string;
   preset: Required<PresetOptions> | null;
   budget: BudgetOptions;
   /** The method's own options, such as `moves`. */
@@ -125,7 +130,7 @@ export function settingsOf({
 }: Resolved): Settings {
   const { candidates, rollouts, steps, blockTokens, finish, adaptive, shortcuts } = guidance;
   const { lambda, reward, answerEnd, proposal } = energy;
-  const { raw = false, system = null, thinking = false } = policy.prompt;
+  const { raw = false, system = null, thinking = false, ...others } = policy.prompt;
   return {
     ...{ candidates, rollouts, steps, blockTokens },
     ...(own as object),
@@ -139,7 +144,7 @@ export function settingsOf({
     mixture: proposal?.mixture ?? 0,
     ...{ adaptive, shortcuts, answerEnd },
     ...{ stop: policy.stop, sampling: policy.sampling },
-    ...{ raw, system, thinking },
+    ...{ raw, system, thinking, ...others },
     ...{ preset, budget: limits.budgetOptions },
   };
 }

@@ -8,12 +8,20 @@ import {
 } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
+import { LiteralText } from "../engine/literal-text.js";
 import { Judge } from "./judge.js";
-import type { Reward } from "./reward.js";
+import type { Reward, RewardInput } from "./reward.js";
 
-/** How a text is put to the model. What looks like a special token is one, but not in the text. */
+/**
+ * How a text is put to the model. What looks like a special token is one, but not in the text, nor in
+ * the prompt's messages.
+ */
 export interface RewardTemplate {
-  /** What stands before the text, from the prompt as the policy read it. Default: that prompt. */
+  /**
+   * What stands before the text, from the prompt as the policy read it. Default: that prompt. It may be
+   * called with marks of Unicode's private planes around special tokens in messages, and keeps them
+   * where they are.
+   */
   before?: (prompt: string) => string;
   /** What stands after it. Default: the model's end token. */
   after?: string;
@@ -56,12 +64,19 @@ export function rewardModel(model: Model, options: RewardModelOptions = {}): Rew
   const after = template.after ?? (end === null ? "" : model.tokenText(end));
   const read = (text: string) => model.tokenize(checkString("template", text), { special: true });
   const tail = read(after);
+  const readPrompt = ({ prompt, specials }: Pick<RewardInput, "prompt" | "specials">) => {
+    const text = checkString("template", before(prompt));
+    if (specials === undefined) return read(text);
+    const literal = new LiteralText(model, [prompt, text]);
+    const marked = protectAround(literal, prompt, specials);
+    return literal.hasMarks ? literal.read(before(marked), text).tokens : read(text);
+  };
   const judge = new Judge(model);
   return {
     models: [model],
     name: `model:${model.metadata["general.name"] ?? labels[at]}`,
-    async score({ prompt, pool }) {
-      const prefix = read(before(prompt));
+    async score({ pool, ...asked }) {
+      const prefix = readPrompt(asked);
       if (prefix.length === 0) {
         throw new LlamaEtsError("ERR_REWARD", "A reward model needs the prompt as text");
       }
@@ -71,4 +86,19 @@ export function rewardModel(model: Model, options: RewardModelOptions = {}): Rew
     },
     [Symbol.asyncDispose]: () => judge[Symbol.asyncDispose](),
   };
+}
+
+/** The text with what stands between its special tokens marked as text. */
+function protectAround(
+  literal: LiteralText,
+  text: string,
+  specials: NonNullable<RewardInput["specials"]>,
+): string {
+  let marked = "";
+  let from = 0;
+  for (const { start, end } of specials) {
+    marked += literal.protect(text.slice(from, start)) + text.slice(start, end);
+    from = end;
+  }
+  return marked + literal.protect(text.slice(from));
 }

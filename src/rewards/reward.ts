@@ -21,6 +21,11 @@ export interface Completion extends Text {
 export interface RewardInput {
   /** What the model read, as text. */
   prompt: string;
+  /**
+   * Where special tokens stand in it, from `start` up to `end`: what looks like one elsewhere came with
+   * a message and is text. Default: wherever one is spelled.
+   */
+  specials?: readonly { readonly start: number; readonly end: number }[];
   /** All completions of this guidance step. */
   pool: readonly Completion[];
   /** Those of the steps before, oldest first. */

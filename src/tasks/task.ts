@@ -1,7 +1,7 @@
 /** What a task is: problems, how to ask them, and how to tell a right answer. */
 import type { AnswerEnd } from "../chain/answer-end.js";
+import type { ChatMessage } from "../engine/chat/messages.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { ChatMessage } from "../engine/prompt.js";
 import type { AnswerOptions } from "../rewards/answer.js";
 
 /** One problem with its reference answer. */

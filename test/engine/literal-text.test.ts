@@ -1,8 +1,8 @@
 /** Special tokens in chats: the template's are tokens, those in messages are text. */
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ChatMessage } from "../../src/engine/chat/messages.js";
 import type { Model } from "../../src/engine/engine.js";
-import type { ChatMessage } from "../../src/engine/prompt.js";
 import { readGguf, text } from "../fixtures/gguf-writer.js";
 import { modelOf, SPECIALS, sentencePiece } from "../fixtures/vocabularies.js";
 

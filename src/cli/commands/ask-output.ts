@@ -8,9 +8,11 @@ import type { Step } from "../../methods/step.js";
 import type { ModelPlan, Plan } from "../../planning/run-plan.js";
 import { counted, number, percent, seconds } from "../../report/format.js";
 import { bytes, rate } from "../format.js";
+import { printable } from "../printable.js";
 
 export function formatAnswer(result: Result, run: { loadMs: number; model: Model }): string {
   const rows = [
+    ["calls", formatCalls(result)],
     ["answer", formatVote(result)],
     ["guidance", formatGuidance(result)],
     ["tokens", formatTokens(result)],
@@ -20,6 +22,13 @@ export function formatAnswer(result: Result, run: { loadMs: number; model: Model
     .filter(([, value]) => value !== "")
     .map(([name = "", value = ""]) => `  ${pc.dim(name.padEnd(9))} ${value}`);
   return `${result.text.trim()}\n\n${notes.join("\n")}`;
+}
+
+function formatCalls({ toolCalls = [] }: Result): string {
+  const calls = toolCalls.map(
+    ({ name, arguments: values }) => `${name}(${JSON.stringify(values)})`,
+  );
+  return printable(calls.join(", "));
 }
 
 function formatVote({ answer, agreement, steps }: Result): string {

@@ -1,6 +1,7 @@
 import { text as readAll } from "node:stream/consumers";
 import { Command } from "commander";
 import { bundledDefaults } from "../../engine/bundled-models.js";
+import { type ChatMessage, readMessages, type Tool } from "../../engine/chat/messages.js";
 import { checkOneOf } from "../../engine/check.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { checkTaken } from "../../methods/by-name.js";
@@ -21,11 +22,14 @@ import {
 } from "../method-flags.js";
 import { addModelOptions, loadNamedModel, loadProposal } from "../model-flags.js";
 import { numberOption } from "../numbers.js";
+import { readJsonArray } from "../prompt-files.js";
 import { writeOutput } from "../write-output.js";
 import { formatAnswer, formatInterrupted, formatPlan } from "./ask-output.js";
 
 interface AskFlags extends MethodFlags {
   method: string;
+  messages?: string;
+  tools?: string;
   task?: string;
   seed?: number;
   json?: boolean;
@@ -33,6 +37,11 @@ interface AskFlags extends MethodFlags {
   verbose?: boolean;
   trace?: string;
   report?: string;
+}
+
+interface AskedPrompt extends Pick<TaskPrompt, "prompt" | "stop" | "raw"> {
+  /** For reports. */
+  question: string;
 }
 
 export function askCommand(): Command {
@@ -45,6 +54,8 @@ export function askCommand(): Command {
       "--task <name>",
       `how answers are found: ${taskNames().join(", ")}, module:FILE (default: any form)`,
     )
+    .option("--messages <file>", "in place of a question: chat messages, a JSON array as OpenAI's")
+    .option("--tools <file>", "what the model may call: a JSON array as OpenAI's")
     .option("--seed <n>", "the same seed gives the same answer (default: 0)", numberOption)
     .option("-v, --verbose", "print the plan before work starts: context, memory, tokens")
     .option("--json", "print the whole result as one JSON object")
@@ -71,8 +82,8 @@ async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
   }
   checkTaken(name, options);
   checkOptions(METHODS[name], options);
-  const question = await readPrompt(prompt, options.raw === true);
-  const asked = toAskPrompt(flags, task, question);
+  const asked = await toAskPrompt(prompt, flags, task, options.raw === true);
+  const { question } = asked;
   const signal = interruptSignal();
 
   let plan: Plan | undefined;
@@ -131,6 +142,7 @@ function toAskOptions(flags: AskFlags, task: Task | undefined): MethodOptions {
   return {
     ...toMethodOptions(flags, task?.name),
     ...(flags.seed !== undefined && { seed: flags.seed }),
+    ...(flags.tools !== undefined && { tools: readJsonArray<Tool>("--tools", flags.tools) }),
     ...(task && { extract: (text: string) => task.extract(text) }),
   };
 }
@@ -147,14 +159,32 @@ async function readPrompt(prompt: string | undefined, isRaw: boolean): Promise<s
   return isRaw ? text : text.trim();
 }
 
-/** What the model is asked: the question, or under a preset the task's few-shot text around it. */
-function toAskPrompt(
-  { preset }: AskFlags,
+/**
+ * What the model is asked: the question, or under a preset the task's few-shot text around it, or a
+ * conversation, whose last question stands for it in reports.
+ */
+async function toAskPrompt(
+  given: string | undefined,
+  { preset, messages: file }: AskFlags,
   task: Task | undefined,
-  question: string,
-): Pick<TaskPrompt, "prompt" | "stop" | "raw"> {
-  if (task === undefined || preset === undefined) return { prompt: question, stop: [], raw: false };
-  return task.prompt({ id: "asked", prompt: question, gold: "" }, "paper");
+  isRaw: boolean,
+): Promise<AskedPrompt> {
+  if (file !== undefined) {
+    if (given !== undefined || preset !== undefined) {
+      const other = given === undefined ? "a --preset, which asks one question" : "a question";
+      throw new LlamaEtsError("ERR_INVALID_OPTION", `Expected --messages or ${other}, got both`);
+    }
+    const messages = readJsonArray<ChatMessage>("--messages", file);
+    const [last] = readMessages(messages)
+      .filter(({ role }) => role === "user")
+      .slice(-1);
+    return { prompt: messages, question: last?.content ?? "", stop: [], raw: false };
+  }
+  const question = await readPrompt(given, isRaw);
+  if (task === undefined || preset === undefined) {
+    return { prompt: question, question, stop: [], raw: false };
+  }
+  return { ...task.prompt({ id: "asked", prompt: question, gold: "" }, "paper"), question };
 }
 
 /** The reward that `--reward` names; null: the preset's. */

@@ -136,7 +136,7 @@ function cpuPlatform(): string {
   return `${system ?? process.platform}-${arch}`;
 }
 
-async function prebuiltCpuEngine(): Promise<string> {
+export async function prebuiltCpuEngine(): Promise<string> {
   const platform = cpuPlatform();
   const packageName = `@node-llama-cpp/${platform}`;
   // Resolved from node-llama-cpp's own location, where package managers put its dependencies.

@@ -1,4 +1,3 @@
-import { checkKeys } from "../check.js";
 import { refuseTooLong } from "../context-length.js";
 import type { DenoiserOptions } from "../denoiser.js";
 import { documentText } from "../document-text.js";
@@ -203,7 +202,6 @@ export class LocalModel implements Model {
   }
 
   encodePrompt(prompt: Prompt, options: PromptOptions = {}): Promise<EncodedPrompt> {
-    checkKeys("options", options, ["raw", "system", "thinking"]);
     this.#alive();
     return encodePrompt(this, prompt, options);
   }

@@ -1,0 +1,42 @@
+/** Files of what shapes a prompt: messages, tools and chat templates. */
+import { readFileSync, statSync } from "node:fs";
+import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
+
+/** Far more than any conversation that fits a model's context. */
+const MAX_BYTES = 64 << 20;
+
+/** The JSON array in a file. Throws `ERR_INVALID_OPTION`, naming the flag. */
+export function readJsonArray<T>(flag: string, file: string): T[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(readText(flag, file));
+  } catch (error) {
+    if (error instanceof LlamaEtsError) throw error;
+    throw refusal(`${flag}: expected ${file} to hold JSON: ${messageOf(error)}`, error);
+  }
+  if (Array.isArray(value)) return value as T[];
+  throw refusal(`${flag}: expected ${file} to hold a JSON array, as OpenAI's requests have`);
+}
+
+/** `--chat-template`: what the file of this name holds; without one, it names a template. */
+export function chatTemplateOption(given: string): string {
+  const isFile = statSync(given, { throwIfNoEntry: false }) !== undefined;
+  if (!isFile && !/[/\\]|\.jinja2?$/i.test(given)) return given;
+  return readText("--chat-template", given);
+}
+
+function readText(flag: string, file: string): string {
+  try {
+    const { size } = statSync(file);
+    if (size > MAX_BYTES) throw refusal(`${flag}: ${file} has ${size} bytes`);
+    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
+  } catch (error) {
+    if (error instanceof LlamaEtsError) throw error;
+    const why = codeOf(error) === "ENOENT" ? "there is no such file" : messageOf(error);
+    throw refusal(`${flag}: ${file} could not be read: ${why}`, error);
+  }
+}
+
+function refusal(message: string, cause?: unknown): LlamaEtsError {
+  return new LlamaEtsError("ERR_INVALID_OPTION", message, { cause });
+}

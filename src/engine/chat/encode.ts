@@ -1,0 +1,152 @@
+/** Conversations as tokens: special tokens are the template's alone, in a message they are text. */
+import { LlamaEtsError, messageOf } from "../errors.js";
+import { LiteralText, type ReadText } from "../literal-text.js";
+import { TextFailure } from "../text/text-failure.js";
+import type { Vocabulary } from "../vocabulary.js";
+import type { PlainMessage, PlainTool } from "./messages.js";
+import {
+  type Conversation,
+  type Renderer,
+  renderConversation,
+  type TemplateSettings,
+} from "./render.js";
+
+/** What a prompt was made of, by which its answers are read. */
+export interface Chat extends Conversation {
+  settings: TemplateSettings;
+  /** What the answer was given to begin with; "" where it begins anew. */
+  prefill: string;
+}
+
+export interface ChatOptions {
+  tools: readonly PlainTool[];
+  thinking: boolean;
+  /** In place of the model's. */
+  template?: string;
+}
+
+/**
+ * @param messages at least one; a last one of the assistant is what the answer begins with
+ * @param renderer for tests: by default, the better one that is here
+ * @throws LlamaEtsError `ERR_NO_CHAT_TEMPLATE`; `ERR_UNSUPPORTED_MODEL` where the model's template
+ *   fails, or takes no tools; `ERR_INVALID_OPTION` where another one does
+ */
+export async function encodeChat(
+  vocabulary: Vocabulary,
+  messages: readonly PlainMessage[],
+  { tools, thinking, template: given }: ChatOptions,
+  renderer?: Renderer,
+): Promise<ReadText & { chat: Chat }> {
+  const template = given ?? templateOf(vocabulary, tools);
+  const { info } = vocabulary;
+  const textOf = (token: number | null) => (token === null ? "" : vocabulary.tokenText(token));
+  const settings = { template, thinking, bos: textOf(info.bos), eos: textOf(info.eos) };
+  const { turns, prefill } = withoutPrefill(messages);
+  const chat: Chat = { messages: turns, tools, settings, prefill };
+  const literal = new LiteralText(vocabulary, [JSON.stringify(chat)]);
+  const protect = (text: string) => literal.protect(text);
+  const marked = { messages: turns.map(messageBy(protect)), tools: tools.map(toolBy(protect)) };
+  const markedPrefill = literal.protect(prefill);
+  try {
+    const { text, again } = await renderConversation(chat, settings, renderer);
+    refuseUnreadTools(text, tools);
+    const withMarks = literal.hasMarks ? await again(marked) : text;
+    return { ...literal.read(withMarks + markedPrefill, text + prefill), chat };
+  } catch (error) {
+    if (!(error instanceof TextFailure)) throw error;
+    const whose = given === undefined ? "The model's chat template" : "`chatTemplate`";
+    throw new LlamaEtsError(
+      given === undefined ? "ERR_UNSUPPORTED_MODEL" : "ERR_INVALID_OPTION",
+      `${whose} could not be rendered: ${messageOf(error)}`,
+      { fix: "another template (--chat-template), or raw: true (--raw)", cause: error },
+    );
+  }
+}
+
+/** The model's, by transformers' rule: some have another one for tools. */
+function templateOf({ info, metadata }: Vocabulary, tools: readonly PlainTool[]): string {
+  const forTools = metadata["tokenizer.chat_template.tool_use"];
+  const template = tools.length > 0 && forTools ? forTools : info.chatTemplate;
+  if (template !== null && template.trim() !== "") return template;
+  throw new LlamaEtsError("ERR_NO_CHAT_TEMPLATE", "The model has no chat template", {
+    fix: "another's (--chat-template), or raw: true (--raw), with the prompt written out as the model expects it",
+  });
+}
+
+/** An answer goes on from a last message of the assistant, without a space or a line between. */
+function withoutPrefill(messages: readonly PlainMessage[]): {
+  turns: readonly PlainMessage[];
+  prefill: string;
+} {
+  const last = messages.at(-1);
+  if (last?.role !== "assistant") return { turns: messages, prefill: "" };
+  if (last.tool_calls !== undefined || last.reasoning_content !== undefined) {
+    const what = last.tool_calls === undefined ? "thoughts" : "tool calls";
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `The answer can't go on from a last message of the assistant with ${what}`,
+      { fix: last.tool_calls ? "messages of the role tool behind it" : "text alone" },
+    );
+  }
+  return { turns: messages.slice(0, -1), prefill: last.content };
+}
+
+function refuseUnreadTools(text: string, tools: readonly PlainTool[]): void {
+  const unread = tools.find((tool) => !text.includes(tool.function.name));
+  if (unread === undefined) return;
+  throw new LlamaEtsError(
+    "ERR_UNSUPPORTED_MODEL",
+    `The chat template takes no tools: it doesn't write \`${unread.function.name}\``,
+    { fix: "a template that does (--chat-template), or the tools told in the system message" },
+  );
+}
+
+/** A message with all that its author wrote changed. */
+function messageBy(change: (text: string) => string) {
+  return (message: PlainMessage): PlainMessage => ({
+    ...message,
+    content: change(message.content),
+    ...changed(message, ["reasoning_content", "tool_call_id", "name"], change),
+    ...(message.tool_calls && {
+      tool_calls: message.tool_calls.map(({ id, type, function: called }) => ({
+        ...{ id: change(id), type },
+        function: { name: change(called.name), arguments: changedData(called.arguments, change) },
+      })),
+    }),
+  });
+}
+
+function toolBy(change: (text: string) => string) {
+  return ({ type, function: tool }: PlainTool): PlainTool => ({
+    type,
+    function: {
+      name: change(tool.name),
+      description: change(tool.description),
+      parameters: changedData(tool.parameters, change),
+    },
+  });
+}
+
+function changed<K extends string>(
+  texts: Partial<Record<K, string>>,
+  names: readonly K[],
+  change: (text: string) => string,
+): Partial<Record<K, string>> {
+  const given = names.filter((name) => texts[name] !== undefined);
+  return Object.fromEntries(given.map((name) => [name, change(texts[name] as string)])) as Partial<
+    Record<K, string>
+  >;
+}
+
+/** JSON with all its texts changed, those of keys too. */
+function changedData<T>(value: T, change: (text: string) => string): T {
+  const walk = (one: unknown): unknown => {
+    if (typeof one === "string") return change(one);
+    if (Array.isArray(one)) return one.map(walk);
+    if (typeof one !== "object" || one === null) return one;
+    return Object.fromEntries(
+      Object.entries(one).map(([key, inner]) => [change(key), walk(inner)]),
+    );
+  };
+  return walk(value) as T;
+}

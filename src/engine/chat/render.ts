@@ -1,0 +1,204 @@
+/**
+ * Conversations as texts, by a template. Templates differ in what they take: one knows no system
+ * messages, another wants parts of text or a list of tools that may be empty. So a conversation has
+ * several forms, and the first that a template takes is rendered.
+ */
+import { TextFailure } from "../text/text-failure.js";
+import { TextProcess } from "../text/text-process.js";
+import { renderByEngine, renderByName, textProcess } from "../text/text-requests.js";
+import { WorkerRenderer } from "../text/worker-renderer.js";
+import type { MessageCall, PlainMessage, PlainTool } from "./messages.js";
+
+/** What a template is given, beside its conversation. */
+export interface TemplateSettings {
+  /** Jinja source, or one of llama.cpp's names. */
+  template: string;
+  /** Texts of the vocabulary's tokens; "" without. */
+  bos: string;
+  eos: string;
+  /** The value of `enable_thinking`. */
+  thinking: boolean;
+}
+
+export interface Conversation {
+  messages: readonly PlainMessage[];
+  tools: readonly PlainTool[];
+}
+
+/** A template's text of variables. Throws `TextFailure`. */
+export type Renderer = (
+  template: string,
+  context: Readonly<Record<string, unknown>>,
+) => Promise<string>;
+
+/** How a conversation is put to a template. */
+interface Form {
+  /** Whether the system message stands in the first message of the user. */
+  foldsSystem: boolean;
+  /** Whether contents are lists of parts. */
+  hasParts: boolean;
+  /** Whether the arguments of tool calls are JSON in a text. */
+  hasTextArguments: boolean;
+  /** For no tools: none at all, as transformers has it, or a list without any. */
+  noTools: null | readonly [];
+}
+
+/** The first is transformers'. */
+const FORMS: readonly Form[] = [false, true].flatMap((foldsSystem) =>
+  [false, true].flatMap((hasParts) =>
+    [false, true].flatMap((hasTextArguments) =>
+      [null, [] as const].map((noTools) => ({ foldsSystem, hasParts, hasTextArguments, noTools })),
+    ),
+  ),
+);
+
+let inJavaScript: WorkerRenderer | undefined;
+
+/**
+ * llama.cpp's renderer in its process, and the one in JavaScript for what that doesn't know; where there
+ * is no such process, JavaScript's alone.
+ */
+export async function defaultRenderer(): Promise<Renderer> {
+  const there = await textProcess();
+  if (!(there instanceof TextProcess)) return renderInJavaScript;
+  return async (template, context) => {
+    try {
+      return await renderByEngine(there, template, context);
+    } catch (error) {
+      if (!isUnknownWord(error)) throw error;
+      return await renderInJavaScript(template, context).catch(() => Promise.reject(error));
+    }
+  };
+}
+
+/** Whether the renderer failed, and not the template, which may refuse a conversation. */
+function isUnknownWord(error: unknown): boolean {
+  const isRefusal = error instanceof TextFailure && error.kind === "refused";
+  return isRefusal && !error.message.includes("Jinja Exception:");
+}
+
+/** The other one, in a thread. */
+export function renderInJavaScript(
+  template: string,
+  context: Readonly<Record<string, unknown>>,
+): Promise<string> {
+  inJavaScript ??= new WorkerRenderer();
+  return inJavaScript.render(template, context);
+}
+
+/** Whether it is a template's source; else it names one. */
+export function isSource(template: string): boolean {
+  return /\{[{%]/.test(template);
+}
+
+/**
+ * Finds how a template takes a conversation.
+ *
+ * @returns its text, and a function that renders another conversation of the same form
+ * @throws TextFailure what the template says against the first of the forms
+ */
+export async function renderConversation(
+  conversation: Conversation,
+  settings: TemplateSettings,
+  renderer?: Renderer,
+): Promise<{ text: string; again: (other: Conversation) => Promise<string> }> {
+  if (!isSource(settings.template)) {
+    const again = (other: Conversation) => renderNamed(other, settings.template);
+    return { text: await again(conversation), again };
+  }
+  const render = renderer ?? (await defaultRenderer());
+  const through = (form: Form) => (other: Conversation) =>
+    render(settings.template, contextOf(folded(other, form), form, settings));
+  let refusal: unknown;
+  let incomplete: { text: string; again: (other: Conversation) => Promise<string> } | undefined;
+  for (const form of FORMS.filter((one) => isAnother(one, conversation))) {
+    const again = through(form);
+    try {
+      const text = await again(conversation);
+      if (holdsMessages(text, conversation)) return { text, again };
+      incomplete ??= { text, again };
+    } catch (error) {
+      if (!(error instanceof TextFailure) || error.kind !== "refused") throw error;
+      refusal ??= error;
+    }
+  }
+  if (incomplete !== undefined) return incomplete;
+  throw refusal;
+}
+
+/** Whether a form differs from those before it. */
+function isAnother(form: Form, { messages, tools }: Conversation): boolean {
+  if (form.foldsSystem && messages[0]?.role !== "system") return false;
+  if (form.hasTextArguments && callsOf(messages).length === 0) return false;
+  return tools.length === 0 || form.noTools === null;
+}
+
+/**
+ * Whether the text has what the system and the last user said: a template may pass over either. And
+ * whether arguments are JSON in it: where a template takes them for a text, they are none.
+ */
+function holdsMessages(text: string, { messages }: Conversation): boolean {
+  const [first] = messages;
+  const system = first?.role === "system" ? [first] : [];
+  const user = messages.findLast(({ role }) => role === "user");
+  const said = [...system, ...(user ? [user] : [])];
+  const keys = callsOf(messages).flatMap(({ function: called }) => Object.keys(called.arguments));
+  const isNoJson = keys.some((key) => text.includes(`{'${key}'`) || text.includes("[object Map]"));
+  return said.every(({ content }) => text.includes(content.trim())) && !isNoJson;
+}
+
+function callsOf(messages: readonly PlainMessage[]): MessageCall[] {
+  return messages.flatMap((message) => message.tool_calls ?? []);
+}
+
+function folded({ messages, tools }: Conversation, { foldsSystem }: Form): Conversation {
+  const [system, ...others] = messages;
+  if (!foldsSystem || system?.role !== "system") return { messages, tools };
+  const at = others.findIndex(({ role }) => role === "user");
+  const user = others[at];
+  if (user === undefined) {
+    return { messages: [{ role: "user", content: system.content }, ...others], tools };
+  }
+  const both = { ...user, content: `${system.content}\n\n${user.content}` };
+  return { messages: others.with(at, both), tools };
+}
+
+/** The variables that transformers gives a template. */
+function contextOf(
+  { messages, tools }: Conversation,
+  { hasParts, hasTextArguments, noTools }: Form,
+  { bos, eos, thinking }: TemplateSettings,
+): Record<string, unknown> {
+  const asText = ({ function: called, ...call }: MessageCall) => ({
+    ...call,
+    function: { name: called.name, arguments: JSON.stringify(called.arguments) },
+  });
+  const inForm = (message: PlainMessage) => ({
+    ...message,
+    ...(hasParts && { content: [{ type: "text", text: message.content }] }),
+    ...(hasTextArguments && message.tool_calls && { tool_calls: message.tool_calls.map(asText) }),
+  });
+  return {
+    messages: messages.map(inForm),
+    tools: tools.length === 0 ? noTools : tools,
+    documents: null,
+    add_generation_prompt: true,
+    enable_thinking: thinking,
+    bos_token: bos,
+    eos_token: eos,
+  };
+}
+
+async function renderNamed({ messages, tools }: Conversation, name: string): Promise<string> {
+  if (tools.length > 0) throw new TextFailure("refused", `\`${name}\` takes no tools`);
+  const turns = messages.map(({ role, content }) => ({ role, content }));
+  if (turns.some(({ role }) => role === "tool") || messages.some((m) => m.tool_calls)) {
+    throw new TextFailure("refused", `\`${name}\` takes no tool calls`);
+  }
+  const reply = await renderByName(name, turns);
+  if ("text" in reply) return reply.text;
+  throw new TextFailure(
+    "refused",
+    `\`${name}\` is neither Jinja nor one of ${reply.names.join(", ")}`,
+  );
+}

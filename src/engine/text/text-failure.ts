@@ -1,0 +1,14 @@
+/** Why a template, a schema or a grammar could not be read. */
+
+/** "refused": the reader said no; the others ended the reader itself. */
+export type TextFailureKind = "refused" | "time" | "memory" | "crash";
+
+/** Of the process or the thread that reads templates; callers say in an error of ours what it read. */
+export class TextFailure extends Error {
+  readonly kind: TextFailureKind;
+
+  constructor(kind: TextFailureKind, message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
