@@ -60,8 +60,10 @@ class Piece {
     for (int32_t tile = 0; tile < tile_count_; tile += kBlockTiles) {
       RunBlock(tile, std::min(tile + kBlockTiles, tile_count_));
     }
-    for (int32_t row = 0; row < piece_.rows; ++row) RunSparse(row);
-    for (int32_t row = 0; row < piece_.rows; ++row) Write(row);
+    for (int32_t row = 0; row < piece_.rows; ++row) {
+      RunApart(row, tile_count_);
+      Write(row);
+    }
   }
 
  private:
@@ -93,6 +95,7 @@ class Piece {
       SoftmaxOf(row, i).Begin();
     }
     std::fill_n(Sums(row), group_ * call_.value_size, 0.f);
+    handled_[row] = 0;
   }
 
   void Write(int32_t row) {
@@ -106,25 +109,32 @@ class Piece {
     }
   }
 
-  // The dense tiles of a block, which are converted once for all rows: what texts share, or were
-  // filled with at once.
+  // A row's cells are summed in their order, whichever way they are read.
+
+  // The tiles of a block up to each row's last dense one, which are converted once for all rows:
+  // what texts share, or were filled with at once.
   void RunBlock(int32_t first, int32_t end) {
+    for (int32_t row = 0; row < piece_.rows; ++row) {
+      together_[row] = end;
+      while (together_[row] > first && !IsDense(Tile(row, together_[row] - 1))) --together_[row];
+      if (together_[row] == first) continue;
+      RunApart(row, first);
+      handled_[row] = together_[row];
+    }
     std::fill_n(done_, piece_.rows, 0);
-    EachDenseTile(
-        first, end, keys_, call_.key_cell, call_.key_size,
-        [this](int32_t row, const auto* cells, int32_t count) { Score(row, cells, count); });
+    EachTile(first, end, keys_, call_.key_cell, call_.key_size,
+             [this](int32_t row, const auto* cells, int32_t count) { Score(row, cells, count); });
     for (int32_t row = 0; row < piece_.rows; ++row) {
       if (done_[row] > 0) Weigh(row, done_[row]);
       done_[row] = 0;
     }
-    EachDenseTile(
-        first, end, values_, call_.value_cell, call_.value_size,
-        [this](int32_t row, const auto* cells, int32_t count) { Add(row, cells, count); });
+    EachTile(first, end, values_, call_.value_cell, call_.value_size,
+             [this](int32_t row, const auto* cells, int32_t count) { Add(row, cells, count); });
   }
 
-  // The other tiles of a row: in a unified cache, where texts that grow together alternate, what
-  // they don't share. Its cells are read where they are.
-  void RunSparse(int32_t row) {
+  // A row's tiles up to `end` that are not handled, none of them dense: in a unified cache, where
+  // texts that grow together alternate, what they don't share. Its cells are read where they are.
+  void RunApart(int32_t row, int32_t end) {
     const Half* keys[kBlock];
     const Half* values[kBlock];
     int32_t count = 0;
@@ -135,8 +145,7 @@ class Piece {
       Add(row, values, count);
       count = 0;
     };
-    for (int32_t t = 0; t < tile_count_; ++t) {
-      if (IsDense(Tile(row, t))) continue;
+    for (int32_t t = handled_[row]; t < end; ++t) {
       for (uint32_t left = Tile(row, t); left != 0; left &= left - 1) {
         const size_t cell = static_cast<size_t>(t) * kTileCells + __builtin_ctz(left);
         keys[count] = reinterpret_cast<const Half*>(keys_ + cell * call_.key_cell);
@@ -150,10 +159,15 @@ class Piece {
     if (count > 0) run();
   }
 
-  // Hands each row the cells it attends to of each of its dense tiles.
+  // The cells of a tile that a row attends to and that are read for all rows together.
+  uint32_t Together(int32_t row, int32_t tile) const {
+    return tile < together_[row] ? Tile(row, tile) : 0;
+  }
+
+  // Hands each row the cells of each tile that it reads together with the others.
   template <typename Use>
-  void EachDenseTile(int32_t first, int32_t end, const char* base, size_t stride, int32_t size,
-                     const Use& use) {
+  void EachTile(int32_t first, int32_t end, const char* base, size_t stride, int32_t size,
+                const Use& use) {
     for (int32_t t = first; t < end; ++t) {
       const char* cells = base + static_cast<size_t>(t) * kTileCells * stride;
       if (piece_.rows * group_ <= kUnconverted) {
@@ -165,8 +179,8 @@ class Piece {
       uint32_t listed = 0;
       int32_t count = 0;
       for (int32_t row = 0; row < piece_.rows; ++row) {
-        const uint32_t tile = Tile(row, t);
-        if (!IsDense(tile)) continue;
+        const uint32_t tile = Together(row, t);
+        if (tile == 0) continue;
         if (tile != listed) count = ListCells(tile, size, list);  // most rows have the same
         listed = tile;
         // The next tile's cells are on their way while these are used: some for each row.
@@ -183,12 +197,12 @@ class Piece {
   template <typename Use>
   void UseTile(int32_t row, int32_t tile, const char* cells, size_t stride, int32_t size,
                const Use& use) {
-    if (!IsDense(Tile(row, tile))) return;
     const Half* list[kTileCells];
     int32_t count = 0;
-    for (uint32_t left = Tile(row, tile); left != 0; left &= left - 1) {
+    for (uint32_t left = Together(row, tile); left != 0; left &= left - 1) {
       list[count++] = reinterpret_cast<const Half*>(cells + __builtin_ctz(left) * stride);
     }
+    if (count == 0) return;
     for (int32_t c = row; c < kTileCells && tile + 1 < tile_count_; c += piece_.rows) {
       Prefetch(reinterpret_cast<const Half*>(cells + (kTileCells + c) * stride), size);
     }
@@ -196,12 +210,10 @@ class Piece {
     done_[row] += count;
   }
 
-  // Converts those cells of a tile that rows with a dense tile attend to; false if there are none.
+  // Converts the cells of a tile that rows read together; false if there are none.
   bool Convert(int32_t tile, const char* cells, size_t stride, int32_t size) {
     uint32_t any = 0;
-    for (int32_t row = 0; row < piece_.rows; ++row) {
-      if (IsDense(Tile(row, tile))) any |= Tile(row, tile);
-    }
+    for (int32_t row = 0; row < piece_.rows; ++row) any |= Together(row, tile);
     for (uint32_t left = any; left != 0; left &= left - 1) {
       const int32_t c = __builtin_ctz(left);
       const auto* from = reinterpret_cast<const Half*>(cells + c * stride);
@@ -243,7 +255,7 @@ class Piece {
   void Weigh(int32_t row, int32_t count) {
     for (int32_t head = 0; head < group_; ++head) {
       const float change =
-          SoftmaxOf(row, head).Add(Scores(row, head), count, call_.scale, call_.softcap);
+          SoftmaxOf(row, head).Weigh(Scores(row, head), count, call_.scale, call_.softcap);
       if (change == 1) continue;
       float* sums = Sums(row) + head * call_.value_size;
       for (int32_t d = 0; d < call_.value_size; ++d) sums[d] *= change;
@@ -261,17 +273,17 @@ class Piece {
   void AddTo(int32_t row, int32_t head, const Number* const* cells, int32_t count) {
     constexpr int kVectors = 4;
     const int32_t size = call_.value_size;
-    const float* weights[kHeads];
-    float* sums[kHeads];
+    Weighted<kHeads> to;
     for (int h = 0; h < kHeads; ++h) {
-      weights[h] = Scores(row, head + h) + done_[row];
-      sums[h] = Sums(row) + (head + h) * size;
+      to.weights[h] = Scores(row, head + h) + done_[row];
+      to.sums[h] = Sums(row) + (head + h) * size;
+      to.totals[h] = SoftmaxOf(row, head + h).total;
     }
     int32_t d = 0;
     for (; d + kVectors * kWidth <= size; d += kVectors * kWidth) {
-      AddValues<kHeads, kVectors>(cells, count, d, weights, sums);
+      AddValues<kHeads, kVectors>(cells, count, d, to);
     }
-    for (; d < size; d += kWidth) AddValues<kHeads, 1>(cells, count, d, weights, sums);
+    for (; d < size; d += kWidth) AddValues<kHeads, 1>(cells, count, d, to);
   }
 
   const AttentionCall& call_;
@@ -285,7 +297,9 @@ class Piece {
   float* const scores_;   // [row][head][kStride]: of a block's cells, then their weights
   float* const softmax_;  // [row][head][2]
   float* const tile_;     // [cell][size]
-  int32_t done_[AttentionPiece::kMostRows];  // cells of the block handled so far
+  int32_t done_[AttentionPiece::kMostRows];      // cells of the block handled so far
+  int32_t together_[AttentionPiece::kMostRows];  // tiles of the block that are read together: up to
+  int32_t handled_[AttentionPiece::kMostRows];   // tiles that were handled: up to
 };
 
 }  // namespace

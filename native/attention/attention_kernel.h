@@ -71,7 +71,9 @@ AttentionPiece PieceOf(const AttentionCall& call, int32_t rows, int32_t index,
 // Floats of memory that a piece of `rows` rows needs besides.
 size_t AttentionScratch(const AttentionCall& call, int32_t rows);
 
-// Writes the piece's part of call.out. What a row comes to doesn't depend on the rows beside it.
+// Writes the piece's part of call.out. What a row comes to depends, to the last bit, on its query
+// and on the keys and values of its cells in their order alone: not on the rows beside it, nor on
+// where the cells lie. So a text has the same whatever it is decoded or scored with.
 void Attend(const AttentionCall& call, const AttentionPiece& piece, float* scratch);
 
 }  // namespace llama_ets

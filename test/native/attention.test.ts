@@ -172,6 +172,55 @@ describe.skipIf(addon().attend(PLAIN, ...argumentsOf(plain())) === null)("attent
     }
   });
 
+  test("of a text is the same to the last bit wherever its cells lie", () => {
+    const { heads, kvHeads, keySize, valueSize } = PLAIN;
+    const one = { ...PLAIN, rows: 1, together: 1 };
+    const all = (cells: number) => new Uint16Array(cells).fill(ATTENDED);
+    const gaps = fc.array(fc.constantFrom(0, 0, 0, 1, 3, 31, 70), { minLength: 1, maxLength: 700 });
+    fc.assert(
+      fc.property(gaps, fc.nat(), (before, seed) => {
+        const packed = callOf({ ...one, cells: before.length }, seed, all(before.length));
+        let free = 0;
+        const places = before.map((gap) => {
+          const place = free + gap;
+          free = place + 1;
+          return place;
+        });
+        // Another text's cells lie between them.
+        const cells = free;
+        const spread = callOf({ ...one, cells, rows: 2, together: 2 }, seed + 1, all(2 * cells));
+        spread.queries.set(packed.queries, 0);
+        spread.mask.fill(MASKED, 0, cells);
+        for (const [i, place] of places.entries()) {
+          spread.mask[place] = ATTENDED;
+          const [key, value] = [kvHeads * keySize, kvHeads * valueSize];
+          spread.keys.set(packed.keys.subarray(i * key, (i + 1) * key), place * key);
+          spread.values.set(packed.values.subarray(i * value, (i + 1) * value), place * value);
+        }
+        expect(attend(spread).subarray(0, heads * valueSize)).toEqual(attend(packed));
+      }),
+      { numRuns: 40, seed: 1 },
+    );
+  });
+
+  test("of cells in another order differs in its last bits: the test before would see it", () => {
+    const packed = callOf({ ...PLAIN, rows: 1 }, 1, new Uint16Array(PLAIN.cells).fill(ATTENDED));
+    const { kvHeads, keySize, valueSize, cells } = packed.shape;
+    const reversed = (numbers: Uint16Array, size: number) =>
+      Uint16Array.from(numbers, (_, i) => {
+        const [cell, rest] = [Math.floor(i / size), i % size];
+        return numbers[(cells - 1 - cell) * size + rest] as number;
+      });
+    const other = {
+      ...packed,
+      keys: reversed(packed.keys, kvHeads * keySize),
+      values: reversed(packed.values, kvHeads * valueSize),
+    };
+    const difference = largestDifference(attend(other), attend(packed));
+    expect(difference).toBeGreaterThan(0);
+    expect(difference).toBeLessThan(TOLERANCE);
+  });
+
   test("of numbers that aren't any is NaN where they are attended to, and nowhere else", () => {
     const call = plain();
     call.keys.fill(0x7e00, 148 * 3 * 16, 149 * 3 * 16); // NaN: cell 148, of row 3
