@@ -109,6 +109,13 @@ class Piece {
     }
   }
 
+  // Where a tile's cell lies. What is read ahead may lie behind the last one.
+  const char* CellOf(const char* base, size_t stride, int32_t tile, int32_t cell) const {
+    const int32_t place = tile * kTileCells + cell;
+    if (call_.order == nullptr) return base + place * stride;
+    return base + call_.order[std::min(place, call_.cells - 1)] * stride;
+  }
+
   // A row's cells are summed in their order, whichever way they are read.
 
   // The tiles of a block up to each row's last dense one, which are converted once for all rows:
@@ -147,9 +154,9 @@ class Piece {
     };
     for (int32_t t = handled_[row]; t < end; ++t) {
       for (uint32_t left = Tile(row, t); left != 0; left &= left - 1) {
-        const size_t cell = static_cast<size_t>(t) * kTileCells + __builtin_ctz(left);
-        keys[count] = reinterpret_cast<const Half*>(keys_ + cell * call_.key_cell);
-        values[count] = reinterpret_cast<const Half*>(values_ + cell * call_.value_cell);
+        const int32_t cell = __builtin_ctz(left);
+        keys[count] = reinterpret_cast<const Half*>(CellOf(keys_, call_.key_cell, t, cell));
+        values[count] = reinterpret_cast<const Half*>(CellOf(values_, call_.value_cell, t, cell));
         Prefetch(keys[count], call_.key_size);
         Prefetch(values[count], call_.value_size);
         ++count;
@@ -169,12 +176,11 @@ class Piece {
   void EachTile(int32_t first, int32_t end, const char* base, size_t stride, int32_t size,
                 const Use& use) {
     for (int32_t t = first; t < end; ++t) {
-      const char* cells = base + static_cast<size_t>(t) * kTileCells * stride;
       if (piece_.rows * group_ <= kUnconverted) {
-        for (int32_t row = 0; row < piece_.rows; ++row) UseTile(row, t, cells, stride, size, use);
+        for (int32_t row = 0; row < piece_.rows; ++row) UseTile(row, t, base, stride, size, use);
         continue;
       }
-      if (!Convert(t, cells, stride, size)) continue;
+      if (!Convert(t, base, stride, size)) continue;
       const float* list[kTileCells];
       uint32_t listed = 0;
       int32_t count = 0;
@@ -185,7 +191,7 @@ class Piece {
         listed = tile;
         // The next tile's cells are on their way while these are used: some for each row.
         for (int32_t c = row; c < kTileCells && t + 1 < tile_count_; c += piece_.rows) {
-          Prefetch(reinterpret_cast<const Half*>(cells + (kTileCells + c) * stride), size);
+          Prefetch(reinterpret_cast<const Half*>(CellOf(base, stride, t + 1, c)), size);
         }
         use(row, list, count);
         done_[row] += count;
@@ -195,28 +201,29 @@ class Piece {
 
   // Where a piece has few rows, their cells are read where they are.
   template <typename Use>
-  void UseTile(int32_t row, int32_t tile, const char* cells, size_t stride, int32_t size,
+  void UseTile(int32_t row, int32_t tile, const char* base, size_t stride, int32_t size,
                const Use& use) {
     const Half* list[kTileCells];
     int32_t count = 0;
     for (uint32_t left = Together(row, tile); left != 0; left &= left - 1) {
-      list[count++] = reinterpret_cast<const Half*>(cells + __builtin_ctz(left) * stride);
+      const char* cell = CellOf(base, stride, tile, __builtin_ctz(left));
+      list[count++] = reinterpret_cast<const Half*>(cell);
     }
     if (count == 0) return;
     for (int32_t c = row; c < kTileCells && tile + 1 < tile_count_; c += piece_.rows) {
-      Prefetch(reinterpret_cast<const Half*>(cells + (kTileCells + c) * stride), size);
+      Prefetch(reinterpret_cast<const Half*>(CellOf(base, stride, tile + 1, c)), size);
     }
     use(row, list, count);
     done_[row] += count;
   }
 
   // Converts the cells of a tile that rows read together; false if there are none.
-  bool Convert(int32_t tile, const char* cells, size_t stride, int32_t size) {
+  bool Convert(int32_t tile, const char* base, size_t stride, int32_t size) {
     uint32_t any = 0;
     for (int32_t row = 0; row < piece_.rows; ++row) any |= Together(row, tile);
     for (uint32_t left = any; left != 0; left &= left - 1) {
       const int32_t c = __builtin_ctz(left);
-      const auto* from = reinterpret_cast<const Half*>(cells + c * stride);
+      const auto* from = reinterpret_cast<const Half*>(CellOf(base, stride, tile, c));
       float* to = tile_ + c * size;
       for (int32_t d = 0; d < size; d += kWidth) _mm256_storeu_ps(to + d, Load(from + d));
     }
@@ -308,11 +315,13 @@ void FindAttendedCells(const AttentionCall& call, int32_t row, uint32_t* tiles) 
   const auto* mask = reinterpret_cast<const Half*>(call.mask + row * call.mask_row);
   for (int32_t first = 0; first < call.cells; first += kTileCells) {
     uint32_t tile = 0;
-    if (first + kTileCells <= call.cells) {
+    if (call.order == nullptr && first + kTileCells <= call.cells) {
       tile = Unmasked(mask + first);
     } else {
-      for (int32_t i = 0; first + i < call.cells; ++i) {
-        tile |= static_cast<uint32_t>(mask[first + i] != kMasked) << i;
+      const int32_t end = std::min(kTileCells, call.cells - first);
+      for (int32_t i = 0; i < end; ++i) {
+        const int32_t cell = call.order == nullptr ? first + i : call.order[first + i];
+        tile |= static_cast<uint32_t>(mask[cell] != kMasked) << i;
       }
     }
     *tiles++ = tile;

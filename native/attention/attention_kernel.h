@@ -24,7 +24,8 @@ struct AttentionCall {
   size_t value_head;
   const char* mask;  // [row][cell], half precision: 0, or -infinity for a cell that isn't attended
   size_t mask_row;
-  float* out;  // [row][head][value_size]
+  const int32_t* order;  // of the cells, by their numbers; null: as they are numbered
+  float* out;            // [row][head][value_size]
   int32_t rows;
   int32_t heads;
   int32_t kv_heads;
@@ -37,7 +38,8 @@ struct AttentionCall {
 
 constexpr int32_t kAttentionWidth = 8;
 
-// Cells are taken by tiles; the bits of a number say which of a tile's cells a row attends to.
+// Cells are taken by tiles, in their order; the bits of a number say which of a tile's cells a row
+// attends to.
 constexpr int32_t kTileCells = 32;
 
 inline int32_t TilesOf(const AttentionCall& call) {
