@@ -11,15 +11,15 @@ import { shared } from "../fixtures/shared.js";
 const BESIDE = shared("models", "SmolLM2-135M-Instruct.Q4_1.gguf");
 
 /** Undefined where there is none. */
-const source = process.env.LLAMA_ETS_REAL_MODEL || (existsSync(BESIDE) ? BESIDE : undefined);
-
-export const hasRealModel = source !== undefined;
+export const realModel =
+  process.env.LLAMA_ETS_REAL_MODEL || (existsSync(BESIDE) ? BESIDE : undefined);
+export const hasRealModel = realModel !== undefined;
 
 /** Loaded on one CPU thread before the file's tests, and disposed after them. */
 export function useRealModel(): () => LocalModel {
   let model: LocalModel | undefined;
   beforeAll(async () => {
-    if (source !== undefined) model = await loadLocal(source, { gpu: false, threads: 1 });
+    if (realModel !== undefined) model = await loadLocal(realModel, { gpu: false, threads: 1 });
   });
   afterAll(() => model?.dispose());
   return () => model as LocalModel;
