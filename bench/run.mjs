@@ -1,6 +1,6 @@
 // Usage: npm run bench -- [--only decode,naive] [--quick] [--json FILE] [--markdown FILE]
 //          [--engine DIR] [--threads N] [--rounds N] [--counts 1,8] [--scale 0.25]
-//          [--sweeps parallel,prompt,steps,fork] [--limit 500] [--plot FILE]
+//          [--sweeps parallel,prompt,steps,fork] [--limit 500] [--plot FILE] [--models A,B]
 //
 // Ratios of our speed to others', both sides measured back to back in one run; each case says in
 // its file what is compared. Prints Markdown tables; --json writes
@@ -13,6 +13,7 @@
 // --counts    decode, attention: sequences side by side
 // --sweeps    scaling: which of its parts
 // --limit     frontier: items; --plot writes its figure
+// --models    decode: a model's file in place of the random one; draft: the target and its draft
 // --scale     peer, naive: prompt and texts this much shorter, for slow machines
 import { parseOptions } from "./lib/arguments.mjs";
 import { report } from "./lib/report.mjs";
@@ -29,7 +30,7 @@ const CASES = [
     "overheads",
     "beam",
   ],
-  "frontier",
+  ...["frontier", "draft"],
 ];
 
 const { only, json, markdown, ...options } = parseOptions({
@@ -45,12 +46,14 @@ const { only, json, markdown, ...options } = parseOptions({
   sweeps: "parallel,prompt,steps,fork",
   limit: 500,
   plot: "",
+  models: "",
 });
 const settings = {
   ...options,
   threads: options.threads || null,
   rounds: options.rounds || null,
   sweeps: options.sweeps.split(","),
+  models: options.models === "" ? null : options.models.split(","),
   counts: options.counts === "" ? null : options.counts.split(",").map(Number),
 };
 
