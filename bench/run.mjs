@@ -1,6 +1,7 @@
 // Usage: npm run bench -- [--only decode,naive] [--quick] [--json FILE] [--markdown FILE]
 //          [--engine DIR] [--threads N] [--rounds N] [--counts 1,8] [--scale 0.25]
-//          [--sweeps parallel,prompt,steps,fork] [--limit 500] [--plot FILE] [--gpu cuda]
+//          [--sweeps parallel,prompt,steps,fork] [--limit 500] [--plot FILE] [--models A,B]
+//          [--gpu cuda]
 //
 // Ratios of our speed to others', both sides measured back to back in one run; each case says in
 // its file what is compared. Prints Markdown tables; --json writes
@@ -13,6 +14,7 @@
 // --counts    decode, attention: sequences side by side
 // --sweeps    scaling: which of its parts
 // --limit     frontier: items; --plot writes its figure
+// --models    decode: a model's file in place of the random one; draft: the target and its draft
 // --scale     peer, naive, ets: prompt and texts this much shorter, for slow machines
 // --gpu       decode, peer, naive, ets: cuda, vulkan, metal or auto; default: off. These four take some
 //             minutes on a GPU: npm run bench -- --only decode,peer,naive,ets --gpu cuda
@@ -32,7 +34,7 @@ const CASES = [
     "overheads",
     "beam",
   ],
-  "frontier",
+  ...["frontier", "draft"],
 ];
 const ON_GPU = ["decode", "peer", "naive", "ets"];
 
@@ -49,6 +51,7 @@ const { only, json, markdown, ...options } = parseOptions({
   sweeps: "parallel,prompt,steps,fork",
   limit: 500,
   plot: "",
+  models: "",
   gpu: "off",
 });
 const settings = {
@@ -56,6 +59,7 @@ const settings = {
   threads: options.threads || null,
   rounds: options.rounds || null,
   sweeps: options.sweeps.split(","),
+  models: options.models === "" ? null : options.models.split(","),
   counts: options.counts === "" ? null : options.counts.split(",").map(Number),
   gpu: options.gpu === "off" || options.gpu === "false" ? false : options.gpu,
 };

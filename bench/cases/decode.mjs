@@ -17,8 +17,8 @@ const PROMPT = 256;
  * machine that others use, the ratio of each side's best may be nearer to the truth: what disturbs
  * only slows. On a GPU without an engine that was built for it there is ours alone.
  */
-export async function decode({ quick, engine, threads, gpu, rounds, counts }) {
-  const file = await randomModel(quick ? "qwen3-tiny" : "qwen3-0.6b");
+export async function decode({ quick, engine, threads, gpu, rounds, counts, models }) {
+  const file = models?.[0] ?? (await randomModel(quick ? "qwen3-tiny" : "qwen3-0.6b"));
   const isChosen = engine !== "" || Boolean(process.env.LLAMA_ETS_ENGINE);
   const built = gpu === false || isChosen ? builtEngine(engine) : undefined;
   const model = await loadModel(file, {
@@ -103,7 +103,10 @@ async function ourDecode(model, n, length, round) {
   const room = { promptTokens: PROMPT, maxTokens: length, parallel: n };
   const context = await leaseContext(model, room);
   try {
-    const parent = await prefilled(context, randomPrompt(PROMPT));
+    const parent = await prefilled(
+      context,
+      randomPrompt(PROMPT, Math.min(150_000, model.info.vocabSize)),
+    );
     const before = await context.status();
     // An end token would leave a batch smaller than theirs: then other numbers are drawn.
     for (let seed = round * 100; ; seed++) {

@@ -1,11 +1,11 @@
 // The product's engine room as the methods use it: a leased context, a prompt, draws from it.
 
-/** Random token ids as a prompt; none of them is special. */
-export function randomPrompt(length) {
+/** Random token ids as a prompt; none of the random models' special ones, which have the last ids. */
+export function randomPrompt(length, vocabulary = 150_000) {
   let state = 7;
   return Int32Array.from({ length }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state % 150_000;
+    return state % vocabulary;
   });
 }
 

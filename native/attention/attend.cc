@@ -86,6 +86,14 @@ Napi::Value JsAttend(const Napi::CallbackInfo& info) {
     call.value_head = value * sizeof(uint16_t);
     call.value_cell = kv_heads * call.value_head;
     call.mask_row = cells * sizeof(uint16_t);
+    if (info[5].IsTypedArray()) {
+      call.order = reinterpret_cast<const int32_t*>(
+          ReadNumbers<Napi::Int32Array>(info[5], "order", napi_int32_array, cells));
+      const bool is_order = std::all_of(call.order, call.order + cells, [&](int32_t cell) {
+        return cell >= 0 && cell < call.cells;
+      });
+      if (!is_order) throw EngineError("ERR_INVALID_ARGUMENT", "Expected `order` to be of cells");
+    }
     Napi::Float32Array out = Napi::Float32Array::New(env, rows * heads * value);
     call.out = out.Data();
 

@@ -60,8 +60,10 @@ class Piece {
     for (int32_t tile = 0; tile < tile_count_; tile += kBlockTiles) {
       RunBlock(tile, std::min(tile + kBlockTiles, tile_count_));
     }
-    for (int32_t row = 0; row < piece_.rows; ++row) RunSparse(row);
-    for (int32_t row = 0; row < piece_.rows; ++row) Write(row);
+    for (int32_t row = 0; row < piece_.rows; ++row) {
+      RunApart(row, tile_count_);
+      Write(row);
+    }
   }
 
  private:
@@ -93,6 +95,7 @@ class Piece {
       SoftmaxOf(row, i).Begin();
     }
     std::fill_n(Sums(row), group_ * call_.value_size, 0.f);
+    handled_[row] = 0;
   }
 
   void Write(int32_t row) {
@@ -106,25 +109,39 @@ class Piece {
     }
   }
 
-  // The dense tiles of a block, which are converted once for all rows: what texts share, or were
-  // filled with at once.
+  // Where a tile's cell lies. What is read ahead may lie behind the last one.
+  const char* CellOf(const char* base, size_t stride, int32_t tile, int32_t cell) const {
+    const int32_t place = tile * kTileCells + cell;
+    if (call_.order == nullptr) return base + place * stride;
+    return base + call_.order[std::min(place, call_.cells - 1)] * stride;
+  }
+
+  // A row's cells are summed in their order, whichever way they are read.
+
+  // The tiles of a block up to each row's last dense one, which are converted once for all rows:
+  // what texts share, or were filled with at once.
   void RunBlock(int32_t first, int32_t end) {
+    for (int32_t row = 0; row < piece_.rows; ++row) {
+      together_[row] = end;
+      while (together_[row] > first && !IsDense(Tile(row, together_[row] - 1))) --together_[row];
+      if (together_[row] == first) continue;
+      RunApart(row, first);
+      handled_[row] = together_[row];
+    }
     std::fill_n(done_, piece_.rows, 0);
-    EachDenseTile(
-        first, end, keys_, call_.key_cell, call_.key_size,
-        [this](int32_t row, const auto* cells, int32_t count) { Score(row, cells, count); });
+    EachTile(first, end, keys_, call_.key_cell, call_.key_size,
+             [this](int32_t row, const auto* cells, int32_t count) { Score(row, cells, count); });
     for (int32_t row = 0; row < piece_.rows; ++row) {
       if (done_[row] > 0) Weigh(row, done_[row]);
       done_[row] = 0;
     }
-    EachDenseTile(
-        first, end, values_, call_.value_cell, call_.value_size,
-        [this](int32_t row, const auto* cells, int32_t count) { Add(row, cells, count); });
+    EachTile(first, end, values_, call_.value_cell, call_.value_size,
+             [this](int32_t row, const auto* cells, int32_t count) { Add(row, cells, count); });
   }
 
-  // The other tiles of a row: in a unified cache, where texts that grow together alternate, what
-  // they don't share. Its cells are read where they are.
-  void RunSparse(int32_t row) {
+  // A row's tiles up to `end` that are not handled, none of them dense: in a unified cache, where
+  // texts that grow together alternate, what they don't share. Its cells are read where they are.
+  void RunApart(int32_t row, int32_t end) {
     const Half* keys[kBlock];
     const Half* values[kBlock];
     int32_t count = 0;
@@ -135,12 +152,11 @@ class Piece {
       Add(row, values, count);
       count = 0;
     };
-    for (int32_t t = 0; t < tile_count_; ++t) {
-      if (IsDense(Tile(row, t))) continue;
+    for (int32_t t = handled_[row]; t < end; ++t) {
       for (uint32_t left = Tile(row, t); left != 0; left &= left - 1) {
-        const size_t cell = static_cast<size_t>(t) * kTileCells + __builtin_ctz(left);
-        keys[count] = reinterpret_cast<const Half*>(keys_ + cell * call_.key_cell);
-        values[count] = reinterpret_cast<const Half*>(values_ + cell * call_.value_cell);
+        const int32_t cell = __builtin_ctz(left);
+        keys[count] = reinterpret_cast<const Half*>(CellOf(keys_, call_.key_cell, t, cell));
+        values[count] = reinterpret_cast<const Half*>(CellOf(values_, call_.value_cell, t, cell));
         Prefetch(keys[count], call_.key_size);
         Prefetch(values[count], call_.value_size);
         ++count;
@@ -150,28 +166,32 @@ class Piece {
     if (count > 0) run();
   }
 
-  // Hands each row the cells it attends to of each of its dense tiles.
+  // The cells of a tile that a row attends to and that are read for all rows together.
+  uint32_t Together(int32_t row, int32_t tile) const {
+    return tile < together_[row] ? Tile(row, tile) : 0;
+  }
+
+  // Hands each row the cells of each tile that it reads together with the others.
   template <typename Use>
-  void EachDenseTile(int32_t first, int32_t end, const char* base, size_t stride, int32_t size,
-                     const Use& use) {
+  void EachTile(int32_t first, int32_t end, const char* base, size_t stride, int32_t size,
+                const Use& use) {
     for (int32_t t = first; t < end; ++t) {
-      const char* cells = base + static_cast<size_t>(t) * kTileCells * stride;
       if (piece_.rows * group_ <= kUnconverted) {
-        for (int32_t row = 0; row < piece_.rows; ++row) UseTile(row, t, cells, stride, size, use);
+        for (int32_t row = 0; row < piece_.rows; ++row) UseTile(row, t, base, stride, size, use);
         continue;
       }
-      if (!Convert(t, cells, stride, size)) continue;
+      if (!Convert(t, base, stride, size)) continue;
       const float* list[kTileCells];
       uint32_t listed = 0;
       int32_t count = 0;
       for (int32_t row = 0; row < piece_.rows; ++row) {
-        const uint32_t tile = Tile(row, t);
-        if (!IsDense(tile)) continue;
+        const uint32_t tile = Together(row, t);
+        if (tile == 0) continue;
         if (tile != listed) count = ListCells(tile, size, list);  // most rows have the same
         listed = tile;
         // The next tile's cells are on their way while these are used: some for each row.
         for (int32_t c = row; c < kTileCells && t + 1 < tile_count_; c += piece_.rows) {
-          Prefetch(reinterpret_cast<const Half*>(cells + (kTileCells + c) * stride), size);
+          Prefetch(reinterpret_cast<const Half*>(CellOf(base, stride, t + 1, c)), size);
         }
         use(row, list, count);
         done_[row] += count;
@@ -181,30 +201,29 @@ class Piece {
 
   // Where a piece has few rows, their cells are read where they are.
   template <typename Use>
-  void UseTile(int32_t row, int32_t tile, const char* cells, size_t stride, int32_t size,
+  void UseTile(int32_t row, int32_t tile, const char* base, size_t stride, int32_t size,
                const Use& use) {
-    if (!IsDense(Tile(row, tile))) return;
     const Half* list[kTileCells];
     int32_t count = 0;
-    for (uint32_t left = Tile(row, tile); left != 0; left &= left - 1) {
-      list[count++] = reinterpret_cast<const Half*>(cells + __builtin_ctz(left) * stride);
+    for (uint32_t left = Together(row, tile); left != 0; left &= left - 1) {
+      const char* cell = CellOf(base, stride, tile, __builtin_ctz(left));
+      list[count++] = reinterpret_cast<const Half*>(cell);
     }
+    if (count == 0) return;
     for (int32_t c = row; c < kTileCells && tile + 1 < tile_count_; c += piece_.rows) {
-      Prefetch(reinterpret_cast<const Half*>(cells + (kTileCells + c) * stride), size);
+      Prefetch(reinterpret_cast<const Half*>(CellOf(base, stride, tile + 1, c)), size);
     }
     use(row, list, count);
     done_[row] += count;
   }
 
-  // Converts those cells of a tile that rows with a dense tile attend to; false if there are none.
-  bool Convert(int32_t tile, const char* cells, size_t stride, int32_t size) {
+  // Converts the cells of a tile that rows read together; false if there are none.
+  bool Convert(int32_t tile, const char* base, size_t stride, int32_t size) {
     uint32_t any = 0;
-    for (int32_t row = 0; row < piece_.rows; ++row) {
-      if (IsDense(Tile(row, tile))) any |= Tile(row, tile);
-    }
+    for (int32_t row = 0; row < piece_.rows; ++row) any |= Together(row, tile);
     for (uint32_t left = any; left != 0; left &= left - 1) {
       const int32_t c = __builtin_ctz(left);
-      const auto* from = reinterpret_cast<const Half*>(cells + c * stride);
+      const auto* from = reinterpret_cast<const Half*>(CellOf(base, stride, tile, c));
       float* to = tile_ + c * size;
       for (int32_t d = 0; d < size; d += kWidth) _mm256_storeu_ps(to + d, Load(from + d));
     }
@@ -243,7 +262,7 @@ class Piece {
   void Weigh(int32_t row, int32_t count) {
     for (int32_t head = 0; head < group_; ++head) {
       const float change =
-          SoftmaxOf(row, head).Add(Scores(row, head), count, call_.scale, call_.softcap);
+          SoftmaxOf(row, head).Weigh(Scores(row, head), count, call_.scale, call_.softcap);
       if (change == 1) continue;
       float* sums = Sums(row) + head * call_.value_size;
       for (int32_t d = 0; d < call_.value_size; ++d) sums[d] *= change;
@@ -261,17 +280,17 @@ class Piece {
   void AddTo(int32_t row, int32_t head, const Number* const* cells, int32_t count) {
     constexpr int kVectors = 4;
     const int32_t size = call_.value_size;
-    const float* weights[kHeads];
-    float* sums[kHeads];
+    Weighted<kHeads> to;
     for (int h = 0; h < kHeads; ++h) {
-      weights[h] = Scores(row, head + h) + done_[row];
-      sums[h] = Sums(row) + (head + h) * size;
+      to.weights[h] = Scores(row, head + h) + done_[row];
+      to.sums[h] = Sums(row) + (head + h) * size;
+      to.totals[h] = SoftmaxOf(row, head + h).total;
     }
     int32_t d = 0;
     for (; d + kVectors * kWidth <= size; d += kVectors * kWidth) {
-      AddValues<kHeads, kVectors>(cells, count, d, weights, sums);
+      AddValues<kHeads, kVectors>(cells, count, d, to);
     }
-    for (; d < size; d += kWidth) AddValues<kHeads, 1>(cells, count, d, weights, sums);
+    for (; d < size; d += kWidth) AddValues<kHeads, 1>(cells, count, d, to);
   }
 
   const AttentionCall& call_;
@@ -285,7 +304,9 @@ class Piece {
   float* const scores_;   // [row][head][kStride]: of a block's cells, then their weights
   float* const softmax_;  // [row][head][2]
   float* const tile_;     // [cell][size]
-  int32_t done_[AttentionPiece::kMostRows];  // cells of the block handled so far
+  int32_t done_[AttentionPiece::kMostRows];      // cells of the block handled so far
+  int32_t together_[AttentionPiece::kMostRows];  // tiles of the block that are read together: up to
+  int32_t handled_[AttentionPiece::kMostRows];   // tiles that were handled: up to
 };
 
 }  // namespace
@@ -294,11 +315,13 @@ void FindAttendedCells(const AttentionCall& call, int32_t row, uint32_t* tiles) 
   const auto* mask = reinterpret_cast<const Half*>(call.mask + row * call.mask_row);
   for (int32_t first = 0; first < call.cells; first += kTileCells) {
     uint32_t tile = 0;
-    if (first + kTileCells <= call.cells) {
+    if (call.order == nullptr && first + kTileCells <= call.cells) {
       tile = Unmasked(mask + first);
     } else {
-      for (int32_t i = 0; first + i < call.cells; ++i) {
-        tile |= static_cast<uint32_t>(mask[first + i] != kMasked) << i;
+      const int32_t end = std::min(kTileCells, call.cells - first);
+      for (int32_t i = 0; i < end; ++i) {
+        const int32_t cell = call.order == nullptr ? first + i : call.order[first + i];
+        tile |= static_cast<uint32_t>(mask[cell] != kMasked) << i;
       }
     }
     *tiles++ = tile;

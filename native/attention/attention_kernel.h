@@ -24,7 +24,8 @@ struct AttentionCall {
   size_t value_head;
   const char* mask;  // [row][cell], half precision: 0, or -infinity for a cell that isn't attended
   size_t mask_row;
-  float* out;  // [row][head][value_size]
+  const int32_t* order;  // of the cells, by their numbers; null: as they are numbered
+  float* out;            // [row][head][value_size]
   int32_t rows;
   int32_t heads;
   int32_t kv_heads;
@@ -37,7 +38,8 @@ struct AttentionCall {
 
 constexpr int32_t kAttentionWidth = 8;
 
-// Cells are taken by tiles; the bits of a number say which of a tile's cells a row attends to.
+// Cells are taken by tiles, in their order; the bits of a number say which of a tile's cells a row
+// attends to.
 constexpr int32_t kTileCells = 32;
 
 inline int32_t TilesOf(const AttentionCall& call) {
@@ -71,7 +73,9 @@ AttentionPiece PieceOf(const AttentionCall& call, int32_t rows, int32_t index,
 // Floats of memory that a piece of `rows` rows needs besides.
 size_t AttentionScratch(const AttentionCall& call, int32_t rows);
 
-// Writes the piece's part of call.out. What a row comes to doesn't depend on the rows beside it.
+// Writes the piece's part of call.out. What a row comes to depends, to the last bit, on its query
+// and on the keys and values of its cells in their order alone: not on the rows beside it, nor on
+// where the cells lie. So a text has the same whatever it is decoded or scored with.
 void Attend(const AttentionCall& call, const AttentionPiece& piece, float* scratch);
 
 }  // namespace llama_ets

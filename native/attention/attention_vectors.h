@@ -74,13 +74,24 @@ void Multiply(const float* queries, int32_t size, const Number* const* cells,
   for (int h = 0; h < kHeads; ++h) StoreSums(scores[h], sums[h]);
 }
 
-// Adds the cells' weighted values to kHeads sums: kVectors vectors of them.
-template <int kHeads, int kVectors, typename Number>
-void AddValues(const Number* const* cells, int32_t count, int32_t first,
-               const float* const* weights, float* const* sums) {
+// What weighted values are added to: of kHeads heads each.
+template <int kHeads>
+struct Weighted {
+  const float* weights[kHeads];  // of the cells
+  float* sums[kHeads];
+  float* totals[kHeads];  // of the weights
+};
+
+// Adds the cells' weighted values, one cell after another, to kHeads sums: kVectors vectors of
+// them. With the first ones the weights are added to their totals.
+template <int kHeads, int kVectors, bool kTotals, typename Number>
+void AddVectors(const Number* const* cells, int32_t count, int32_t first,
+                const Weighted<kHeads>& to) {
   __m256 held[kHeads][kVectors];
+  __m128 totals[kHeads];
   for (int h = 0; h < kHeads; ++h) {
-    for (int i = 0; i < kVectors; ++i) held[h][i] = Load(sums[h] + first + i * kWidth);
+    if (kTotals) totals[h] = _mm_load_ss(to.totals[h]);
+    for (int i = 0; i < kVectors; ++i) held[h][i] = Load(to.sums[h] + first + i * kWidth);
   }
   for (int32_t c = 0; c < count; ++c) {
     const Number* cell = cells[c] + first;
@@ -89,47 +100,91 @@ void AddValues(const Number* const* cells, int32_t count, int32_t first,
       __m256 value = Load(cell + i * kWidth);
       KeepInRegister(value);
       for (int h = 0; h < kHeads; ++h) {
-        held[h][i] = _mm256_fmadd_ps(_mm256_set1_ps(weights[h][c]), value, held[h][i]);
+        held[h][i] = _mm256_fmadd_ps(_mm256_set1_ps(to.weights[h][c]), value, held[h][i]);
       }
+    }
+    for (int h = 0; kTotals && h < kHeads; ++h) {
+      totals[h] = _mm_add_ss(totals[h], _mm_load_ss(to.weights[h] + c));
     }
   }
   for (int h = 0; h < kHeads; ++h) {
-    for (int i = 0; i < kVectors; ++i) _mm256_storeu_ps(sums[h] + first + i * kWidth, held[h][i]);
+    if (kTotals) _mm_store_ss(to.totals[h], totals[h]);
+    for (int i = 0; i < kVectors; ++i) {
+      _mm256_storeu_ps(to.sums[h] + first + i * kWidth, held[h][i]);
+    }
   }
 }
 
-// What one head of one row has come to over the cells handled so far.
+template <int kHeads, int kVectors, typename Number>
+void AddValues(const Number* const* cells, int32_t count, int32_t first,
+               const Weighted<kHeads>& to) {
+  if (first == 0) {
+    AddVectors<kHeads, kVectors, true>(cells, count, first, to);
+  } else {
+    AddVectors<kHeads, kVectors, false>(cells, count, first, to);
+  }
+}
+
+// 2^exponent, of vectors of integers up to 0; below -126 it is 0.
+__m256 PowerOfTwo(__m256 exponent) {
+  const __m256 is_below = _mm256_cmp_ps(exponent, _mm256_set1_ps(-126.f), _CMP_LT_OQ);
+  const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(exponent), _mm256_set1_epi32(127));
+  return _mm256_andnot_ps(is_below, _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23)));
+}
+
+__m256 Rounded(__m256 x) {
+  return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+// 2^x for x from -1/2 to 1/2; relative error 2e-7.
+__m256 SmallPowerOfTwo(__m256 x) {
+  x = _mm256_mul_ps(x, _mm256_set1_ps(0.693147181f));
+  __m256 p = _mm256_set1_ps(1.9875691500e-4f);
+  for (const float factor :
+       {8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f, 1.f, 1.f}) {
+    p = _mm256_fmadd_ps(p, x, _mm256_set1_ps(factor));
+  }
+  return p;
+}
+
+// What one head of one row has come to over the cells handled so far. Weights, and what is summed
+// with them, are scaled by a power of two, which rounds nothing: so the sums don't depend on where
+// the cells are cut into blocks, and a text has the same wherever its cells lie.
 struct Softmax {
-  float* highest;  // score
-  float* total;    // of the weights, exp(score - highest)
+  float* exponent;  // weights are exp(score) / 2^exponent
+  float* total;     // of the weights
 
   void Begin() const {
-    *highest = -kInfinity;
+    *exponent = -kInfinity;
     *total = 0;
   }
 
-  // Makes weights of more scores, and adds them to the total. Returns what the weights before, and
-  // what was summed with them, are to be multiplied with.
-  float Add(float* scores, int32_t count, float scale, float softcap) const {
+  // Makes weights of more scores, also of those that fill up the last vector. Returns what the
+  // weights before, and what was summed with them, are to be multiplied with.
+  float Weigh(float* scores, int32_t count, float scale, float softcap) const {
     if (softcap != 0) {
       for (int32_t i = 0; i < count; ++i) {
         scores[i] = softcap * std::tanh(scores[i] * scale / softcap);
       }
       scale = 1;
     }
-    float max = *highest;
+    float max = -kInfinity;
 #pragma omp simd reduction(max : max)
     for (int32_t i = 0; i < count; ++i) max = scores[i] > max ? scores[i] : max;
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int32_t i = 0; i < count; ++i) {
-      scores[i] = NegativeExp((scores[i] - max) * scale);
-      sum += scores[i];
+    const __m256 to_log2 = _mm256_set1_ps(scale * 1.44269504f);
+    const __m256 highest = _mm256_max_ps(Rounded(_mm256_mul_ps(_mm256_set1_ps(max), to_log2)),
+                                         _mm256_set1_ps(*exponent));
+    for (int32_t i = 0; i < count; i += kWidth) {
+      const __m256 log2 = _mm256_mul_ps(Load(scores + i), to_log2);
+      const __m256 whole = Rounded(log2);
+      const __m256 power = PowerOfTwo(_mm256_sub_ps(whole, highest));
+      const __m256 weight = _mm256_mul_ps(SmallPowerOfTwo(_mm256_sub_ps(log2, whole)), power);
+      _mm256_storeu_ps(scores + i, weight);
     }
-    const float change = max == *highest ? 1.f : NegativeExp((*highest - max) * scale);
-    *highest = max;
-    *total = *total * change + sum;
-    return change;
+    const __m256 change = PowerOfTwo(_mm256_sub_ps(_mm256_set1_ps(*exponent), highest));
+    *exponent = _mm256_cvtss_f32(highest);
+    *total *= _mm256_cvtss_f32(change);
+    return _mm256_cvtss_f32(change);
   }
 };
 

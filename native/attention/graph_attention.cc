@@ -43,6 +43,11 @@ AttentionCall CallOf(const ggml_tensor* node) {
   return call;
 }
 
+// The memory of the cache that a tensor is a part of.
+const void* CacheOf(const ggml_tensor* tensor) {
+  return tensor->view_src != nullptr ? tensor->view_src->data : tensor->data;
+}
+
 // More rows in a piece share more, but what they need should stay in a core's cache, and each
 // thread should have work.
 int32_t RowsTogether(const AttentionCall& call, int32_t threads) {
@@ -93,6 +98,9 @@ class GraphAttention::Substitution {
       : attention_(attention) {
     for (int i = 0; i < Engine().ggml_graph_n_nodes(graph); ++i) {
       ggml_tensor* node = Engine().ggml_graph_node(graph, i);
+      if (node->op == GGML_OP_SET_ROWS && node->src[1]->type == GGML_TYPE_I64) {
+        attention_->writes_.push_back(node);
+      }
       if (KernelTakes(node)) attention_->Add(node, threads);
     }
     for (Operation& operation : attention_->operations_) {
@@ -108,6 +116,7 @@ class GraphAttention::Substitution {
     }
     attention_->operations_.clear();
     attention_->masks_.clear();
+    attention_->writes_.clear();
   }
 
   Substitution(const Substitution&) = delete;
@@ -136,6 +145,20 @@ ggml_status GraphAttention::Compute(ggml_backend_t cpu, ggml_cgraph* graph, int3
   return Engine().ggml_backend_graph_compute(cpu, graph);
 }
 
+// The cells of the cache, in the order in which they were written; empty when that is how they are
+// numbered. A batch's keys are written by its graph, to cells that are an input of it.
+std::vector<int32_t> GraphAttention::OrderOf(const ggml_tensor* keys, int32_t cells) {
+  CellOrder& order = orders_[CacheOf(keys)];
+  for (const ggml_tensor* write : writes_) {
+    if (CacheOf(write) != CacheOf(keys)) continue;
+    const ggml_tensor* to = write->src[1];
+    order.Write(static_cast<const int64_t*>(to->data), to->ne[0]);
+  }
+  std::vector<int32_t> first = order.FirstCells(cells);
+  if (std::is_sorted(first.begin(), first.end())) first.clear();
+  return first;
+}
+
 void GraphAttention::Add(ggml_tensor* node, int32_t threads) {
   Operation& operation = operations_.emplace_back();
   operation.node = node;
@@ -150,11 +173,15 @@ void GraphAttention::Add(ggml_tensor* node, int32_t threads) {
                                   [&](const Mask& other) { return other.tensor == mask; });
   if (known != masks_.end()) {
     operation.mask = &*known;
-    return;
+  } else {
+    operation.mask = &masks_.emplace_back();
+    operation.mask->tensor = mask;
+    operation.mask->order = OrderOf(node->src[1], operation.call.cells);
+    operation.mask->tiles.resize(static_cast<size_t>(operation.call.rows) *
+                                 TilesOf(operation.call));
   }
-  operation.mask = &masks_.emplace_back();
-  operation.mask->tensor = mask;
-  operation.mask->tiles.resize(static_cast<size_t>(operation.call.rows) * TilesOf(operation.call));
+  const std::vector<int32_t>& order = operation.mask->order;
+  operation.call.order = order.empty() ? nullptr : order.data();
 }
 
 void GraphAttention::OnCompute(ggml_tensor* node, int member, int, void* self) {

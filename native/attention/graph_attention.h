@@ -9,9 +9,11 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <unordered_map>
 #include <vector>
 
 #include "attention/attention_kernel.h"
+#include "attention/cell_order.h"
 
 namespace llama_ets {
 
@@ -37,6 +39,7 @@ class GraphAttention {
   // What rows attend to, found by the first of the operations that it is common to.
   struct Mask {
     const ggml_tensor* tensor;
+    std::vector<int32_t> order;   // of the cells; empty: as they are numbered
     std::vector<uint32_t> tiles;  // [row][tile]
     std::atomic<int32_t> next{0};
     std::atomic<int32_t> found{0};
@@ -54,13 +57,16 @@ class GraphAttention {
   class Substitution;
 
   static void OnCompute(ggml_tensor* node, int member, int members, void* self);
+  std::vector<int32_t> OrderOf(const ggml_tensor* keys, int32_t cells);
   void Add(ggml_tensor* node, int32_t threads);
   void Run(Operation* operation, int32_t member);
 
   Parameters custom_;  // of an operation that calls OnCompute
   std::deque<Operation> operations_;
   std::deque<Mask> masks_;
-  std::vector<std::vector<float>> scratch_;  // of each thread that was announced
+  std::vector<const ggml_tensor*> writes_;             // of the graph, to caches
+  std::unordered_map<const void*, CellOrder> orders_;  // by the memory of a cache's keys
+  std::vector<std::vector<float>> scratch_;            // of each thread that was announced
   int64_t* nanoseconds_ = nullptr;
 };
 

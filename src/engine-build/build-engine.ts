@@ -1,7 +1,7 @@
 /**
- * Builds llama.cpp's shared libraries and `llama-batched-bench` from the source that
- * node-llama-cpp ships, with own CMake options: for a GPU or processor that no prebuilt engine
- * serves, and as the benchmarks' yardstick.
+ * Builds llama.cpp's shared libraries from the source that node-llama-cpp ships, with own CMake
+ * options: for a GPU or processor that no prebuilt engine serves. With them come `llama-batched-bench`,
+ * `llama-perplexity` and `llama-quantize`, the yardsticks of benchmarks and studies.
  *
  * The work is done in `DIRECTORY.partial`, where an interrupted build goes on the next time; the
  * directory itself appears whole, by one rename.

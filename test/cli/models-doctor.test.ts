@@ -127,6 +127,16 @@ describe("doctor", () => {
     expect(findings).toEqual([{ check: "model", ok: false, detail }]);
   });
 
+  test.each([
+    ["mini-gsm-ref", /^drawn and scored log-probabilities differ by [\d.e-]+ nats a token \(99th/],
+    ["mini-gsm-llada", /^not measured: it extends no text$/],
+  ])("-m %s: says how its log-probabilities are rounded", async (model, detail) => {
+    const { code, stdout } = await cli(["doctor", "--json", "-m", model, "--gpu", "off"]);
+    const { findings } = JSON.parse(stdout);
+    expect(detailOf(findings, "rounding")).toMatch(detail);
+    expect(code).toBe(0);
+  });
+
   test("shows the engine that LLAMA_ETS_ENGINE chose", async () => {
     const { directory } = await locateEngine(false);
     const { stdout } = await cli(["doctor"], { env: { LLAMA_ETS_ENGINE: directory } });

@@ -61,8 +61,9 @@ function callOf(shape: AttentionShape, seed: number, mask: Uint16Array): Call {
   };
 }
 
-function attend({ shape, queries, keys, values, mask }: Call): Float32Array {
-  return addon().attend(shape, queries, keys, values, mask) as Float32Array;
+function attend({ shape, queries, keys, values, mask }: Call, order?: number[]): Float32Array {
+  const given = order && Int32Array.from(order);
+  return addon().attend(shape, queries, keys, values, mask, given) as Float32Array;
 }
 
 function definition({ shape, queries, keys, values, mask }: Call): number[] {
@@ -172,6 +173,65 @@ describe.skipIf(addon().attend(PLAIN, ...argumentsOf(plain())) === null)("attent
     }
   });
 
+  test("of a text is the same to the last bit wherever its cells lie, and in which order", () => {
+    const { heads, kvHeads, keySize, valueSize } = PLAIN;
+    const one = { ...PLAIN, rows: 1, together: 1 };
+    const attended = (cells: number) => new Uint16Array(cells).fill(ATTENDED);
+    const gaps = fc.array(fc.constantFrom(0, 0, 0, 1, 3, 31, 70), { minLength: 1, maxLength: 700 });
+    fc.assert(
+      fc.property(gaps, fc.nat(), fc.boolean(), (before, seed, isMixed) => {
+        const packed = callOf({ ...one, cells: before.length }, seed, attended(before.length));
+        let cells = 0;
+        const places = before.map((gap) => {
+          const place = cells + gap;
+          cells = place + 1;
+          return place;
+        });
+        const next = randomNumbers(seed);
+        const order = Array.from({ length: cells }, (_, cell) => cell);
+        for (let i = cells - 1; isMixed && i > 0; i--) {
+          const other = next() % (i + 1);
+          [order[i], order[other]] = [order[other] as number, order[i] as number];
+        }
+        // Another text's cells lie between them.
+        const spread = callOf({ ...one, cells, rows: 2, together: 2 }, seed, attended(2 * cells));
+        spread.queries.set(packed.queries, 0);
+        spread.mask.fill(MASKED, 0, cells);
+        for (const [i, place] of places.entries()) {
+          const [cell, key, value] = [
+            order[place] as number,
+            kvHeads * keySize,
+            kvHeads * valueSize,
+          ];
+          spread.mask[cell] = ATTENDED;
+          spread.keys.set(packed.keys.subarray(i * key, (i + 1) * key), cell * key);
+          spread.values.set(packed.values.subarray(i * value, (i + 1) * value), cell * value);
+        }
+        const out = attend(spread, isMixed ? order : undefined);
+        expect(out.subarray(0, heads * valueSize)).toEqual(attend(packed));
+      }),
+      { numRuns: 40, seed: 1 },
+    );
+  });
+
+  test("of cells in another order differs in its last bits: the test before would see it", () => {
+    const packed = callOf({ ...PLAIN, rows: 1 }, 1, new Uint16Array(PLAIN.cells).fill(ATTENDED));
+    const { kvHeads, keySize, valueSize, cells } = packed.shape;
+    const reversed = (numbers: Uint16Array, size: number) =>
+      Uint16Array.from(numbers, (_, i) => {
+        const [cell, rest] = [Math.floor(i / size), i % size];
+        return numbers[(cells - 1 - cell) * size + rest] as number;
+      });
+    const other = {
+      ...packed,
+      keys: reversed(packed.keys, kvHeads * keySize),
+      values: reversed(packed.values, kvHeads * valueSize),
+    };
+    const difference = largestDifference(attend(other), attend(packed));
+    expect(difference).toBeGreaterThan(0);
+    expect(difference).toBeLessThan(TOLERANCE);
+  });
+
   test("of numbers that aren't any is NaN where they are attended to, and nowhere else", () => {
     const call = plain();
     call.keys.fill(0x7e00, 148 * 3 * 16, 149 * 3 * 16); // NaN: cell 148, of row 3
@@ -192,6 +252,9 @@ describe.skipIf(addon().attend(PLAIN, ...argumentsOf(plain())) === null)("attent
       ...[{ rows: 0 }, { scale: Number.NaN }, { valueSize: 1e9 }],
     ]) {
       expect(of(changes), JSON.stringify(changes)).toThrow(expect.objectContaining(refused));
+    }
+    for (const order of [[0], [...new Array(149).fill(0), 150], [...new Array(149).fill(0), -1]]) {
+      expect(() => attend(plain(), order), String(order)).toThrow(expect.objectContaining(refused));
     }
   });
 });

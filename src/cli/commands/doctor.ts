@@ -12,6 +12,7 @@ import {
   chooseAttention,
   describeAttention,
 } from "../../engine/local/own-attention.js";
+import { measureRounding, type Rounding } from "../../engine/rounding.js";
 import { VERSION } from "../../version.js";
 import { gibibytes, rate } from "../format.js";
 import { ATTENTION_OPTION, ENGINE_OPTION } from "../model-flags.js";
@@ -34,7 +35,10 @@ export function doctorCommand(): Command {
     .description(
       "Check the installation: addon, engine, devices, sandbox, one real generation, and a model.",
     )
-    .option("-m, --model <model>", "a model too: whether its texts can be forked, as methods do")
+    .option(
+      "-m, --model <model>",
+      "a model too: whether its texts can be forked, as methods do, and how it rounds",
+    )
     .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
     .option(...ENGINE_OPTION)
     .option(...ATTENTION_OPTION)
@@ -73,8 +77,11 @@ async function runDoctor(flags: DoctorFlags): Promise<void> {
     await find("sandbox", describeSandbox),
     await find("generation", () => generateOnce(flags, gpu)),
   ];
-  if (flags.model !== undefined)
-    findings.push(...(await examineModel(flags.model, { ...flags, gpu })));
+  const { model } = flags;
+  if (model !== undefined) {
+    findings.push(...(await examineModel(model, { ...flags, gpu })));
+    findings.push(await find("rounding", () => describeRounding(model, { ...flags, gpu })));
+  }
   if (flags.json) console.log(JSON.stringify({ ok: findings.every(({ ok }) => ok), findings }));
   else for (const finding of findings) console.log(formatFinding(finding));
   if (findings.some(({ ok }) => !ok)) process.exitCode = 1;
@@ -128,6 +135,25 @@ async function generateOnce({ engine, attention }: DoctorFlags, gpu: GpuChoice):
   } finally {
     await model.dispose();
   }
+}
+
+/** How far apart drawn and scored log-probabilities are: what importance ratios inherit. */
+async function describeRounding(
+  source: string,
+  { engine, attention, gpu }: Omit<DoctorFlags, "gpu"> & { gpu: GpuChoice },
+): Promise<string> {
+  await using model = await loadModel(source, {
+    gpu,
+    ...(engine !== undefined && { engine }),
+    ...(attention !== undefined && { attention }),
+  });
+  if (model.kind === "diffusion" || model.info.labels.length > 0) {
+    return "not measured: it extends no text";
+  }
+  const nats = ({ median, percentile99 }: Rounding) =>
+    `${Number(median.toPrecision(2))} nats a token (99th percentile ${Number(percentile99.toPrecision(2))})`;
+  const [four, one] = [await measureRounding(model, 4), await measureRounding(model, 1)];
+  return `drawn and scored log-probabilities differ by ${nats(four)} in texts drawn 4 at once, by ${nats(one)} in one alone`;
 }
 
 function formatFinding({ check, ok, detail }: Finding): string {

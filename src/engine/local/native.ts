@@ -91,13 +91,17 @@ export interface Addon {
     token: number,
     metrics?: readonly TokenMetric[],
   ): TokenProbability;
-  /** The attention kernel by itself (`native/attention/attend.h`); null on a processor without it. */
+  /**
+   * The attention kernel by itself (`native/attention/attend.h`); null on a processor without it.
+   * `order` are the cells in the order in which they are summed; by default, as they are numbered.
+   */
   attend(
     shape: AttentionShape,
     queries: Float32Array,
     keys: Uint16Array,
     values: Uint16Array,
     mask: Uint16Array,
+    order?: Int32Array,
   ): Float32Array | null;
   /** On the device of this name; `threads` 0 sets none. For tests, as `attend` and what follows. */
   attendInGraph(

@@ -1,0 +1,50 @@
+// In which order a cache's cells were written. A text's tokens are written one after another, but
+// into whichever cells are free: in this order its cells are in that of its tokens.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+namespace llama_ets {
+
+class CellOrder {
+ public:
+  // These cells are written now, in their order: they become the last.
+  void Write(const int64_t* cells, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      const auto cell = static_cast<size_t>(cells[i]);
+      if (cell >= written_.size()) written_.resize(cell + 1, kNever);
+      if (written_[cell] != kNever) written_[cell] = kAgain;
+    }
+    order_.erase(std::remove_if(order_.begin(), order_.end(),
+                                [this](int32_t cell) { return written_[cell] == kAgain; }),
+                 order_.end());
+    for (int64_t i = 0; i < count; ++i) {
+      written_[cells[i]] = kOnce;
+      order_.push_back(static_cast<int32_t>(cells[i]));
+    }
+  }
+
+  // The first `count` cells of the cache, in order; those that were never written come last.
+  std::vector<int32_t> FirstCells(int32_t count) const {
+    std::vector<int32_t> first;
+    first.reserve(count);
+    for (const int32_t cell : order_) {
+      if (cell < count) first.push_back(cell);
+    }
+    for (int32_t cell = 0; cell < count; ++cell) {
+      const auto known = static_cast<size_t>(cell) < written_.size();
+      if (!known || written_[cell] == kNever) first.push_back(cell);
+    }
+    return first;
+  }
+
+ private:
+  enum Written : char { kNever, kOnce, kAgain };
+
+  std::vector<int32_t> order_;    // of the cells that were written, each once
+  std::vector<Written> written_;  // by cell
+};
+
+}  // namespace llama_ets
