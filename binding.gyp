@@ -62,6 +62,7 @@
         "native/js/engine_thread.cc",
         "native/js/model.cc",
         "native/js/model_loading.cc",
+        "native/js/saved_sequence.cc",
         "native/sampling/row_kernels.cc",
         "native/sampling/row_sampler.cc",
         "native/sampling/sampler.cc",

@@ -16,6 +16,7 @@
 #include "js/engine_thread.h"
 #include "js/model.h"
 #include "js/model_loading.h"
+#include "js/saved_sequence.h"
 #include "sampling/philox.h"
 #include "sampling/sampler.h"
 
@@ -143,6 +144,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   addon->model = Napi::Persistent(Model::Define(env));
   addon->context = Napi::Persistent(Context::Define(env));
   addon->diffusion_context = Napi::Persistent(DiffusionContext::Define(env));
+  addon->saved_sequence = Napi::Persistent(SavedSequence::Define(env));
   exports["engineRelease"] = Napi::String::New(env, LLAMA_ETS_ENGINE_RELEASE);
   exports["openEngine"] = Napi::Function::New(env, JsOpenEngine, "openEngine");
   exports["devices"] = Napi::Function::New(env, JsDevices, "devices");

@@ -254,6 +254,7 @@ Napi::Value ToJs(Napi::Env env, const SessionStatus& status) {
   set("decoded", status.counters.decoded);
   set("scored", status.counters.scored);
   set("forks", status.counters.forks);
+  set("restored", status.counters.restored);
   set("decodes", status.decode_counters.decodes);
   set("contextDecodes", status.context_decodes);
   set("decodeNs", status.decode_counters.decode_ns);

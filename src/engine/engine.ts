@@ -112,6 +112,8 @@ export interface ContextNeeds
   flashAttention?: FlashAttention;
   /** Whether that is a matter of speed alone. Default false. */
   anyAttention?: boolean;
+  /** What it was planned to take: prompts that are kept make way for it. */
+  memory?: Pick<ContextMemory, "kvCache" | "compute" | "logits">;
 }
 
 /** One batch, as it shapes what is computed. */

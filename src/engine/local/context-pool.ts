@@ -4,6 +4,7 @@
  */
 import type { Capacity, ContextNeeds } from "../engine.js";
 import { Context } from "./context.js";
+import type { ModelPrompts } from "./kept-prompts.js";
 import type { NativeModel } from "./native-model.js";
 import { type AttentionChoice, attentionOfContext } from "./own-attention.js";
 import { SharedContext } from "./shared-context.js";
@@ -11,14 +12,16 @@ import { SharedContext } from "./shared-context.js";
 export class ContextPool implements AsyncDisposable {
   readonly #threads: number;
   readonly #attention: AttentionChoice;
+  readonly #prompts: ModelPrompts;
   /** In use, or idle. */
   readonly #contexts = new Set<Context>();
   readonly #shared = new Set<SharedContext>();
   #idle: Context | undefined;
   #isDisposed = false;
 
-  constructor(threads: number, attention: AttentionChoice) {
+  constructor(threads: number, attention: AttentionChoice, prompts: ModelPrompts) {
     this.#threads = threads;
+    this.#prompts = prompts;
     this.#attention = attention;
   }
 
@@ -94,7 +97,7 @@ export class ContextPool implements AsyncDisposable {
     const { cells, sequences, batchTokens, outputs } = needs;
     const flashAttention = attentionOfContext(this.#attention, needs.flashAttention ?? "auto");
     return {
-      ...{ cells, sequences, threads: this.#threads, flashAttention },
+      ...{ cells, sequences, threads: this.#threads, flashAttention, prompts: this.#prompts },
       ...(batchTokens !== undefined && { batchTokens }),
       ...(outputs !== undefined && { outputs }),
     };

@@ -1,6 +1,7 @@
 /** Where a model's contexts live, and what is free there. */
 import { freemem } from "node:os";
 import type { FreeMemory, Place } from "../engine.js";
+import { keptBytes } from "./kept-prompts.js";
 import { addon } from "./native.js";
 
 /** A GPU, if there is one and the model has layers on it. */
@@ -13,7 +14,10 @@ export function placeOf(gpuLayers: number): Place {
   return hasGpu ? "gpu" : "cpu";
 }
 
-/** The GPUs' free memory, or the machine's as far as this process may have it. */
+/**
+ * The GPUs' free memory, or the machine's as far as this process may have it: that of kept prompts
+ * too, which make way.
+ */
 export function freeMemoryAt(place: Place): Pick<FreeMemory, "place" | "bytes"> {
   if (place === "gpu") {
     const gpus = addon()
@@ -24,5 +28,5 @@ export function freeMemoryAt(place: Place): Pick<FreeMemory, "place" | "bytes"> 
   // A container's limit; 0 or a huge number without one.
   const limit = process.constrainedMemory();
   const left = limit > 0 ? limit - process.memoryUsage.rss() : Number.POSITIVE_INFINITY;
-  return { place, bytes: Math.max(0, Math.min(freemem(), left)) };
+  return { place, bytes: Math.max(0, Math.min(freemem(), left)) + keptBytes() };
 }

@@ -32,9 +32,11 @@ import type { Context } from "./context.js";
 import { ContextPool } from "./context-pool.js";
 import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
 import { freeMemoryAt, placeOf } from "./free-memory.js";
+import { ModelPrompts } from "./kept-prompts.js";
 import type { EngineLocation } from "./locate-engine.js";
 import {
   bytesOfCache,
+  bytesPerRow,
   CELL_PADDING,
   DENOISING_BATCH,
   memoryOfContext,
@@ -71,6 +73,7 @@ export class LocalModel implements Model {
   readonly can: Readonly<Abilities>;
   readonly limits: Readonly<Limits>;
   readonly #place: Place;
+  readonly #prompts: ModelPrompts;
   readonly #contexts: ContextPool;
   #specialTokens: readonly SpecialToken[] | undefined;
   readonly #others = new Set<AsyncDisposable & { readonly disposed: boolean }>();
@@ -82,12 +85,17 @@ export class LocalModel implements Model {
   constructor(native: NativeModel, origin: Origin) {
     this.#native = native;
     this.#origin = origin;
-    this.#contexts = new ContextPool(origin.threads, origin.attention);
     this.metadata = native.metadata();
     this.info = withMostHeads(native.info(), this.metadata);
     const cut = canCut(this.info);
     this.can = { score: true, fork: true, rank: true, metrics: true, cut };
     this.#place = placeOf(origin.gpuLayers);
+    this.#prompts = new ModelPrompts({
+      cuts: cut,
+      bytesOf: (cells) => bytesOfCache(this, { cells, sequences: 1 }) + bytesPerRow(this),
+      available: () => freeMemoryAt("cpu").bytes - this.#mappedBytes,
+    });
+    this.#contexts = new ContextPool(origin.threads, origin.attention, this.#prompts);
     const isSmall = this.#place === "cpu" && this.info.parameters < SMALL_MODEL;
     this.limits = {
       sequences: 256, // LLAMA_MAX_SEQ
@@ -195,20 +203,25 @@ export class LocalModel implements Model {
 
   freeMemory(): FreeMemory {
     const { attention } = this.#origin;
-    const { isMapped } = this.info;
-    // Linux counts mapped files as free: taking that memory would evict the weights.
-    const isCountedFree = isMapped && this.#place === "cpu" && process.platform === "linux";
     return {
       ...freeMemoryAt(this.#place),
       sharesAttention: mayBeOwn(attention, this.#place),
       mustShareAttention: attention === "own",
       idleBytes: bytesOfCache(this, this.#contexts.free),
-      mappedBytes: isCountedFree ? this.info.sizeBytes : 0,
+      mappedBytes: this.#mappedBytes,
     };
   }
 
+  /** Linux counts mapped files as free: taking that memory would evict the weights. */
+  get #mappedBytes(): number {
+    const { isMapped, sizeBytes } = this.info;
+    return isMapped && this.#place === "cpu" && process.platform === "linux" ? sizeBytes : 0;
+  }
+
   async lease(needs: ContextNeeds): Promise<Context> {
-    return this.#contexts.lease(this.#aliveAutoregressive(), needs);
+    const native = this.#aliveAutoregressive();
+    this.#makeRoom(needs, bytesOfCache(this, this.#contexts.free));
+    return this.#contexts.lease(native, needs);
   }
 
   async release(sequences: Sequences): Promise<void> {
@@ -216,10 +229,22 @@ export class LocalModel implements Model {
   }
 
   async share(needs: ContextNeeds): Promise<AsyncDisposable> {
-    return this.#contexts.share(this.#aliveAutoregressive(), needs);
+    const native = this.#aliveAutoregressive();
+    this.#makeRoom(needs);
+    return this.#contexts.share(native, needs);
+  }
+
+  /** Kept prompts make way for a context, beyond what it takes over from others. */
+  #makeRoom({ memory, ...needs }: ContextNeeds, reused = 0): void {
+    const { kvCache, compute, logits } = memory ?? {
+      ...{ kvCache: bytesOfCache(this, needs), compute: 0, logits: 0 },
+    };
+    const isHere = this.#place === "cpu";
+    this.#prompts.makeRoom(isHere ? kvCache + compute + logits - reused : logits);
   }
 
   async openClassifier(size: Capacity): Promise<LocalClassifier> {
+    this.#makeRoom(size);
     return this.#owned(await LocalClassifier.open(this.#alive(), size, this.threads));
   }
 
@@ -237,6 +262,8 @@ export class LocalModel implements Model {
       );
     }
     refuseTooLong(this.info, { promptTokens: 0, maxTokens: options.length });
+    const { memory } = this.memoryOfDenoiser(options);
+    this.#makeRoom({ cells: 0, sequences: 0, memory });
     const keeps = (options.cache ?? "none") !== "none" && this.info.cachingArchitecture !== null;
     const native = keeps ? await this.#loadCaching() : this.#alive();
     const batchTokens = DENOISING_BATCH[this.#place];
@@ -286,6 +313,7 @@ export class LocalModel implements Model {
 
   async #free(): Promise<void> {
     const contexts = [this.#contexts, ...this.#others];
+    this.#prompts[Symbol.dispose]();
     await Promise.all(contexts.map((context) => context[Symbol.asyncDispose]()));
     const caching = await this.#caching?.catch(() => undefined);
     caching?.close();

@@ -73,6 +73,13 @@ interface NativeContextOptions {
   classifies?: boolean;
 }
 
+/** What a sequence held, outside of its context. */
+export interface SavedSequence {
+  /** 0 once it was freed. */
+  bytes(): number;
+  free(): void;
+}
+
 export interface NativeContext {
   open(model: NativeModel, options: NativeContextOptions): Promise<number>;
   /** As `open`, within an open context, which lends it cells and sequences until it is closed. */
@@ -87,6 +94,9 @@ export interface NativeContext {
   clear(): Promise<void>;
   prefill(requests: { sequence: SequenceHandle; tokens: Int32Array }[]): Promise<void>;
   logits(sequence: SequenceHandle): Promise<Float32Array>;
+  save(sequence: SequenceHandle): Promise<SavedSequence>;
+  /** A new sequence with the first tokens of a saved one; it has logits if it has all of them. */
+  restore(saved: SavedSequence, length: number): Promise<SequenceHandle>;
   generate(request: NativeGenerateRequest): Promise<NativeContinuation[]>;
   score(
     requests: { parent: SequenceHandle; tokens: Int32Array }[],
