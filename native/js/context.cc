@@ -59,6 +59,7 @@ Napi::Value Context::Open(const Napi::CallbackInfo& info) {
     const Model& owner = Model::Read(info[0], "model");
     const SharedModel model = owner.shared();
     DecoderOptions options = ReadSessionOptions(info[1]);
+    options.adapters = owner.adapters();
     const Napi::Value classifies = info[1].As<Napi::Object>().Get("classifies");
     if (!classifies.IsUndefined() && ReadBoolean(classifies, "classifies")) {
       options.classes = static_cast<int32_t>(owner.labels().size());

@@ -4,6 +4,7 @@
  * refused by name. A failed promise is a `LlamaEtsError`, whatever the engine.
  */
 import type { Denoiser, DenoiserOptions } from "./denoiser.js";
+import type { KvType } from "./kv-types.js";
 import type { EncodedPrompt, Prompt, PromptOptions } from "./prompt.js";
 import type { SamplingOptions } from "./sampling.js";
 import type { Scores, Sequences } from "./sequences.js";
@@ -67,6 +68,10 @@ export interface ModelDescription {
   weights: { bytes: number; isMapped: boolean };
   /** Whether forks were compared with texts read anew when the model was loaded. */
   forksProven: boolean;
+  /** LoRA adapters that are added to the weights. Absent: none. */
+  adapters?: readonly { path: string; scale: number }[];
+  /** Type of cached keys and values. Absent: f16. */
+  kvType?: KvType;
 }
 
 /** What an engine holds at most, and where more gains little. */
@@ -153,7 +158,7 @@ export interface ContextMemory {
 
 /** What a denoiser takes. */
 export interface DenoiserSize extends Capacity {
-  kvType: "f16" | "f32";
+  kvType: KvType;
   memory: ContextMemory;
 }
 
@@ -164,6 +169,8 @@ export interface FreeMemory {
   sharesAttention: boolean;
   /** Whether it must be. Default false. */
   mustShareAttention?: boolean;
+  /** Type of cached keys and values. Default f16. */
+  kvType?: KvType;
   bytes: number;
   /** Taken by contexts that are kept for the next run. */
   idleBytes: number;

@@ -19,6 +19,7 @@ import {
   hubEndpoint,
   type ModelAddress,
   parseAddress,
+  partFiles,
   partSuffix,
   partsOf,
   type RepositoryAddress,
@@ -73,7 +74,7 @@ async function findCached(directory: string, address: ModelAddress): Promise<str
   const names = await readdir(directory).catch(() => []);
   for (const stem of cachedStems(address)) {
     for (const first of names.filter((name) => isFirstPart(name, stem))) {
-      const parts = partsIn(first).map((name) => path.join(directory, name));
+      const parts = partFiles(path.join(directory, first));
       const isWhole = await Promise.all(parts.map(isGguf));
       if (isWhole.every(Boolean)) return parts[0];
     }
@@ -83,13 +84,6 @@ async function findCached(directory: string, address: ModelAddress): Promise<str
 
 function isFirstPart(name: string, stem: string): boolean {
   return name.startsWith(stem) && /^(-00001-of-\d{5})?\.gguf$/.test(name.slice(stem.length));
-}
-
-/** The names of all files of a split model, or the one name. */
-function partsIn(first: string): string[] {
-  const parts = Number(/-00001-of-(\d{5})\.gguf$/.exec(first)?.[1] ?? 1);
-  const stem = first.replace(/(-00001-of-\d{5})?\.gguf$/, "");
-  return Array.from({ length: parts }, (_, i) => `${stem}${partSuffix(i + 1, parts)}.gguf`);
 }
 
 async function isGguf(file: string): Promise<boolean> {

@@ -6,6 +6,7 @@
  */
 import type { FlashAttention } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
+import type { KvType } from "../kv-types.js";
 import type { Sampling } from "../sampling.js";
 import type {
   Continuation,
@@ -45,6 +46,8 @@ export interface ContextOptions {
   flashAttention?: FlashAttention;
   /** Texts are classified, not continued; for models with a classification head. Default false. */
   classifies?: boolean;
+  /** Type of cached keys and values; quantized ones need flash attention. Default f16. */
+  kvType?: KvType;
   /** The model's prompts that are kept for later contexts. Default: none are. */
   prompts?: ModelPrompts;
 }
@@ -101,6 +104,7 @@ export class Context implements Sequences {
         threads,
         flashAttention: FLASH_ATTENTION[`${flashAttention}`],
         classifies,
+        ...(options.kvType !== undefined && { kvType: options.kvType }),
       });
     } catch (error) {
       rethrow(error, { ERR_OUT_OF_MEMORY: "fewer rollouts or tokens, or a smaller model" });

@@ -4,6 +4,7 @@ import { resolveBundledName } from "../bundled-models.js";
 import { checkInteger, checkKeys, checkOneOf, checkString } from "../check.js";
 import type { Model } from "../engine.js";
 import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
+import { DEFAULT_KV_TYPE, KV_TYPES, type KvType } from "../kv-types.js";
 import type { LoadProgress } from "../load-progress.js";
 import { resolveModelPath } from "../model-path.js";
 import {
@@ -13,10 +14,19 @@ import {
   refuseWithoutDevice,
 } from "./locate-engine.js";
 import { LocalModel } from "./model.js";
+import {
+  type Adapter,
+  attentionFor,
+  checkLoras,
+  findAdapters,
+  type LoraOptions,
+  refuseAdapters,
+  refuseKvType,
+} from "./model-variants.js";
 import { addon, rethrow } from "./native.js";
-import type { NativeModel, NativeModelInfo } from "./native-model.js";
+import type { NativeModel } from "./native-model.js";
 import { type AttentionChoice, chooseAttention, refuseMissingAttention } from "./own-attention.js";
-import { keepsState, whyNotForked } from "./recurrent-state.js";
+import { fixFor, refuseUnsupported } from "./refusals.js";
 import { chooseThreads } from "./threads.js";
 
 export interface LoadModelOptions {
@@ -37,6 +47,17 @@ export interface LoadModelOptions {
   /** Layers kept on the GPU. Default: all, where there is a GPU. */
   gpuLayers?: number;
   /**
+   * LoRA adapters in GGUF, which are added to the weights: files as of models, each with a scale from
+   * -1000 to 1000 (default 1).
+   */
+  loras?: readonly LoraOptions[];
+  /**
+   * Type of cached keys and values: f16 (default), f32, bf16, or quantized: q8_0 takes about half of
+   * f16's memory, q4_0 a bit more than a quarter. Quantized ones are read by llama.cpp's flash
+   * attention alone, and are refused under importance sampling.
+   */
+  kv?: KvType;
+  /**
    * Threads for the CPU's share of the work, at most one a core: with more, they wait for each other
    * for minutes. Default "auto": measured at load.
    */
@@ -49,7 +70,8 @@ export interface LoadModelOptions {
 }
 
 const OPTIONS = [
-  ...["gpu", "engine", "attention", "gpuLayers", "threads", "onProgress", "onWarning", "signal"],
+  ...["gpu", "engine", "attention", "gpuLayers", "threads", "loras", "kv"],
+  ...["onProgress", "onWarning", "signal"],
 ];
 
 /** One engine a process: the first model loaded decides. */
@@ -74,7 +96,10 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
   let { threads = "auto" } = options;
   checkOneOf("gpu", gpu, ["auto", "cuda", "vulkan", "metal", false]);
   if (options.engine !== undefined) checkString("engine", options.engine);
-  const attention = chooseAttention(options.attention);
+  const chosen = chooseAttention(options.attention);
+  const kvType = checkOneOf("kv", options.kv ?? DEFAULT_KV_TYPE, KV_TYPES);
+  const attention = attentionFor(kvType, chosen);
+  const loras = checkLoras(options.loras ?? []);
   if (options.gpuLayers !== undefined) checkInteger("gpuLayers", options.gpuLayers, 0, 2 ** 16);
   if (threads !== "auto") checkInteger("threads", threads, 1, 512);
   if (typeof onProgress !== "function") {
@@ -94,17 +119,21 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
   }
 
   const file = await resolveModelPath(resolveBundledName(source), onProgress, signal);
+  const adapters = await findAdapters(loras, onProgress, signal);
   const engine = await openEngine(gpu, options.engine);
   refuseMissingAttention(attention);
   const gpuLayers = engine.gpu === false || gpu === false ? 0 : (options.gpuLayers ?? -1);
-  const native = await loadNative(file, { gpuLayers }, onProgress, signal);
+  const native = await loadNative(file, { gpuLayers, adapters }, onProgress, signal);
   try {
     const info = native.info();
     refuseUnsupported(file, info, native.metadata());
+    if (adapters.length > 0) refuseAdapters(info);
+    if (kvType !== DEFAULT_KV_TYPE) refuseKvType(kvType, info, native.metadata());
     const count = threads === "auto" ? await chooseThreads(native, info) : threads;
     signal?.throwIfAborted();
     return new LocalModel(native, {
       ...{ path: file, engine, threads: count, gpuLayers, attention: attention.choice },
+      ...{ adapters, kvType },
       loadCaching: () => loadNative(file, { gpuLayers, cachesDiffusion: true }),
     });
   } catch (error) {
@@ -150,9 +179,15 @@ export async function openEngine(gpu: GpuChoice, directory?: string): Promise<En
   return opened;
 }
 
+interface NativeOptions {
+  gpuLayers: number;
+  cachesDiffusion?: boolean;
+  adapters?: readonly Adapter[];
+}
+
 async function loadNative(
   file: string,
-  { gpuLayers, cachesDiffusion = false }: { gpuLayers: number; cachesDiffusion?: boolean },
+  { gpuLayers, cachesDiffusion = false, adapters = [] }: NativeOptions,
   onProgress: (progress: LoadProgress) => void = () => {},
   signal?: AbortSignal,
 ): Promise<NativeModel> {
@@ -171,6 +206,7 @@ async function loadNative(
   };
   const loading = addon().loadModel({
     path: file,
+    adapters: adapters.map(({ path, scale }) => ({ path, scale })),
     gpuLayers,
     cachesDiffusion,
     onProgress: report,
@@ -190,8 +226,7 @@ async function loadNative(
     const refusal = codeOf(error);
     if (refusal === undefined) throw error;
     const reason = messageOf(error);
-    const fix =
-      refusal === "ERR_MODEL_TRUNCATED" ? "download it again" : firstPartFor(file, reason);
+    const fix = fixFor(file, refusal, reason);
     throw new LlamaEtsError(
       refusal as LlamaEtsError["code"],
       `${file} could not be loaded: ${reason}`,
@@ -200,59 +235,4 @@ async function loadNative(
   } finally {
     signal?.removeEventListener("abort", loading.cancel);
   }
-}
-
-/** What to give where a later part of a split model was given. */
-function firstPartFor(file: string, reason: string): string | undefined {
-  if (!/^It is part \d+ of \d+ /.test(reason)) return undefined;
-  const name = path.basename(file);
-  const first = name.replace(/-\d{5}(-of-\d{5}\.gguf)$/i, "-00001$1");
-  return first === name ? "its first part" : `give ${path.join(path.dirname(file), first)}`;
-}
-
-/** Refuses, by name, what can't be sampled from by forking cached texts. */
-function refuseUnsupported(
-  file: string,
-  info: NativeModelInfo,
-  metadata: Record<string, string>,
-): void {
-  const architecture = metadata["general.architecture"] ?? "unknown";
-  const reason = unsupportedReason(info, metadata, architecture);
-  if (reason === undefined) return;
-  throw new LlamaEtsError(
-    "ERR_UNSUPPORTED_MODEL",
-    `${file} can't be used: its architecture \`${architecture}\` ${reason}`,
-    {
-      fix: "a decoder-only transformer, such as Qwen3, Llama or Gemma, or a hybrid such as Qwen3.5 or LFM2",
-    },
-  );
-}
-
-/** None, and -1: what llama.cpp's tools write where nothing was said. */
-const NO_POOLING = ["0", "-1", "4294967295"];
-
-function unsupportedReason(
-  info: NativeModelInfo,
-  metadata: Record<string, string>,
-  architecture: string,
-): string | undefined {
-  if (keepsState(info)) {
-    const reason = whyNotForked(architecture);
-    if (reason !== undefined) return reason;
-  }
-  if (info.isDiffusion) {
-    return info.mask === null
-      ? "is a diffusion model, but the file names no mask token"
-      : undefined;
-  }
-  if (info.hasEncoder && info.hasDecoder) return "has an encoder and a decoder";
-  const pooling = metadata[`${architecture}.pooling_type`];
-  const causal = metadata[`${architecture}.attention.causal`];
-  if (info.labels.length > 0) return undefined; // judges texts
-  const pools = pooling !== undefined && !NO_POOLING.includes(pooling);
-  if (info.hasEncoder || causal === "false" || pools) {
-    return "makes embeddings or scores, not text";
-  }
-  if (info.vocabSize === 0) return "has no vocabulary";
-  return undefined;
 }

@@ -1,7 +1,9 @@
+import { basename } from "node:path";
 import { checkKeys } from "../check.js";
 import { refuseTooLong } from "../context-length.js";
 import type { DenoiserOptions } from "../denoiser.js";
 import { documentText } from "../document-text.js";
+import { partFiles } from "../download/address.js";
 import type {
   Abilities,
   Capacity,
@@ -16,6 +18,7 @@ import type {
   Place,
 } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
+import { DEFAULT_KV_TYPE, type KvType } from "../kv-types.js";
 import {
   checkTokens,
   type EncodedPrompt,
@@ -56,6 +59,9 @@ interface Origin {
   /** Layers on the GPU: -1 all, where there is one. */
   gpuLayers: number;
   attention: AttentionChoice;
+  kvType: KvType;
+  /** LoRA adapters that are added to the weights, and what they take. */
+  adapters: readonly { path: string; scale: number; bytes: number }[];
   /** Loads the file anew under the architecture that keeps keys and values of its texts. */
   loadCaching(): Promise<NativeModel>;
 }
@@ -70,6 +76,10 @@ export class LocalModel implements Model {
   readonly #origin: Origin;
   readonly info: Readonly<NativeModelInfo>;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Type of cached keys and values. */
+  readonly kvType: KvType;
+  /** What its LoRA adapters take. */
+  readonly adapterBytes: number;
   readonly can: Readonly<Abilities>;
   readonly limits: Readonly<Limits>;
   readonly #place: Place;
@@ -86,7 +96,8 @@ export class LocalModel implements Model {
     this.#native = native;
     this.#origin = origin;
     this.metadata = native.metadata();
-    this.info = withMostHeads(native.info(), this.metadata);
+    const info = withMostHeads(native.info(), this.metadata);
+    this.info = { ...info, description: `${info.description}${variantOf(origin)}` };
     const cut = canCut(this.info);
     this.can = { score: true, fork: true, rank: true, metrics: true, cut };
     this.#place = placeOf(origin.gpuLayers);
@@ -95,7 +106,10 @@ export class LocalModel implements Model {
       bytesOf: (cells) => bytesOfCache(this, { cells, sequences: 1 }) + bytesPerRow(this),
       available: () => freeMemoryAt("cpu").bytes - this.#mappedBytes,
     });
-    this.#contexts = new ContextPool(origin.threads, origin.attention, this.#prompts);
+    const { threads, attention, kvType, adapters } = origin;
+    this.kvType = kvType;
+    this.adapterBytes = adapters.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.#contexts = new ContextPool({ threads, attention, kvType, prompts: this.#prompts });
     const isSmall = this.#place === "cpu" && this.info.parameters < SMALL_MODEL;
     this.limits = {
       sequences: 256, // LLAMA_MAX_SEQ
@@ -131,7 +145,7 @@ export class LocalModel implements Model {
   }
 
   describe(): ModelDescription {
-    const { engine, attention } = this.#origin;
+    const { engine, attention, adapters, kvType } = this.#origin;
     const { isMapped } = this.info;
     return {
       engine: { kind: "local", ...engine },
@@ -140,6 +154,8 @@ export class LocalModel implements Model {
       sharesAttention: mayBeOwn(attention, this.#place),
       weights: { bytes: this.info.sizeBytes, isMapped },
       forksProven: false,
+      adapters: adapters.map(({ path, scale }) => ({ path, scale })),
+      kvType,
     };
   }
 
@@ -202,8 +218,9 @@ export class LocalModel implements Model {
   }
 
   freeMemory(): FreeMemory {
-    const { attention } = this.#origin;
+    const { attention, kvType } = this.#origin;
     return {
+      kvType,
       ...freeMemoryAt(this.#place),
       sharesAttention: mayBeOwn(attention, this.#place),
       mustShareAttention: attention === "own",
@@ -262,9 +279,17 @@ export class LocalModel implements Model {
       );
     }
     refuseTooLong(this.info, { promptTokens: 0, maxTokens: options.length });
+    const wantsCache = (options.cache ?? "none") !== "none";
+    if (wantsCache && partFiles(this.path).length > 1) {
+      throw new LlamaEtsError(
+        "ERR_UNSUPPORTED_MODEL",
+        `${this.path} lies in several files: caches need a diffusion model in one`,
+        { fix: '`cache: "none"`, or one file, by llama-gguf-split --merge' },
+      );
+    }
     const { memory } = this.memoryOfDenoiser(options);
     this.#makeRoom({ cells: 0, sequences: 0, memory });
-    const keeps = (options.cache ?? "none") !== "none" && this.info.cachingArchitecture !== null;
+    const keeps = wantsCache && this.info.cachingArchitecture !== null;
     const native = keeps ? await this.#loadCaching() : this.#alive();
     const batchTokens = DENOISING_BATCH[this.#place];
     return this.#owned(
@@ -364,6 +389,17 @@ export class LocalModel implements Model {
     }
     return this.#native;
   }
+}
+
+/** What makes it another model than its file. */
+function variantOf({ adapters, kvType }: Origin): string {
+  const parts = [
+    ...adapters.map(
+      ({ path, scale }) => `LoRA ${basename(path)}${scale === 1 ? "" : ` × ${scale}`}`,
+    ),
+    ...(kvType === DEFAULT_KV_TYPE ? [] : [`KV ${kvType}`]),
+  ];
+  return parts.map((part) => ` + ${part}`).join("");
 }
 
 /** With the most heads that a layer has: those of the first, which llama.cpp gives, may be none. */

@@ -1,4 +1,5 @@
 /** The addon's contexts, as `native/js/context.cc` defines them. */
+import type { KvType } from "../kv-types.js";
 import type {
   AnswerEnd,
   Continuation,
@@ -71,6 +72,8 @@ interface NativeContextOptions {
   /** -1 automatic, 0 off, 1 on, 2 the engine's own, 3 ours or none. */
   flashAttention: -1 | 0 | 1 | 2 | 3 | 4;
   classifies?: boolean;
+  /** Default f16. */
+  kvType?: KvType;
 }
 
 /** What a sequence held, outside of its context. */

@@ -65,6 +65,8 @@ export interface Addon {
   lockFile(descriptor: number): boolean;
   loadModel(options: {
     path: string;
+    /** LoRA adapters, which all of its contexts have. */
+    adapters?: readonly { path: string; scale: number }[];
     gpuLayers: number;
     /**
      * Reads a diffusion model into memory under another architecture, so that keys and values can be
