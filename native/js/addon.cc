@@ -1,4 +1,4 @@
-// The addon's entry point: openEngine, devices, lockFile, loadModel, Model, Context,
+// The addon's entry point: openEngine, devices, lockFile, loadModel, checkModel, Model, Context,
 // DiffusionContext, and the random numbers and the sampler by themselves, so that tests can hold
 // them against their definitions.
 #include "js/addon.h"
@@ -150,6 +150,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["devices"] = Napi::Function::New(env, JsDevices, "devices");
   exports["lockFile"] = Napi::Function::New(env, JsLockFile, "lockFile");
   exports["loadModel"] = Napi::Function::New(env, LoadModel, "loadModel");
+  exports["checkModel"] = Napi::Function::New(env, CheckModel, "checkModel");
   exports["Context"] = addon->context.Value();
   exports["DiffusionContext"] = addon->diffusion_context.Value();
   exports["philox"] = Napi::Function::New(env, JsPhilox, "philox");

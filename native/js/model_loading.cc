@@ -222,4 +222,11 @@ Napi::Value LoadModel(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value CheckModel(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    CheckModelFile(ReadString(info[0], "path"));
+    return info.Env().Undefined();
+  });
+}
+
 }  // namespace llama_ets

@@ -77,7 +77,8 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
       ...(flags.kv !== undefined && { kv: flags.kv }),
       ...(signal && { signal }),
       onWarning: (message) => bar.say(pc.yellow(`caution: ${message}`)),
-      onProgress: ({ phase, progress, total, retrying }) => {
+      onProgress: ({ phase, progress, total, note, retrying }) => {
+        if (note !== undefined) bar.say(printable(`${flags.model}: ${note}`));
         if (retrying !== undefined) bar.say(printable(`${flags.model}: ${retrying}`));
         const what = phase === "download" ? "Downloading" : "Loading";
         const size = !total ? "" : ` of ${gibibytes(total)} GiB`;

@@ -1,5 +1,5 @@
 /** The commands that look around: `models`, `doctor`. */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { locateEngine } from "../../src/engine/local/locate-engine.js";
 import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
@@ -54,6 +54,50 @@ describe("models says of a downloaded file that it is broken:", () => {
     expect(stdout).not.toContain("0.0 MiB");
     const { downloaded } = JSON.parse((await cli(["models", "--json"], { env })).stdout);
     expect(downloaded).toMatchObject([{ name, sizeBytes: content.length, broken: what }]);
+  });
+});
+
+describe("models rm and models check", () => {
+  function home(name: string): { env: Record<string, string>; models: string } {
+    const HOME = scratch(name);
+    const models = `${HOME}/.node-llama-cpp/models`;
+    mkdirSync(models, { recursive: true });
+    return { env: { HOME, USERPROFILE: HOME, XDG_CACHE_HOME: "" }, models };
+  }
+  const bundled = new URL("../../models/mini-gsm-proposal.gguf", import.meta.url);
+
+  test("check finds what is broken, and names how to remove it", async () => {
+    const { env, models } = home("check");
+    const whole = readFileSync(bundled);
+    writeFileSync(`${models}/good.gguf`, whole);
+    writeFileSync(`${models}/cut.gguf`, whole.subarray(0, whole.length - 999));
+    const { code, stdout, stderr } = await cli(["models", "check"], { env });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^ {2}ok +good\.gguf +whole; the hub gave no SHA-256/m);
+    expect(stdout).toMatch(/^ {2}broken +cut\.gguf: The file ends inside tensor/m);
+    expect(stderr).toMatch(/1 of 2 are broken.*\nTry: llama-ets models rm cut\.gguf/);
+    const one = await cli(["models", "check", "good", "--json"], { env });
+    expect(one.code).toBe(0);
+    expect(JSON.parse(one.stdout)).toMatchObject({
+      models: [{ name: "good.gguf", checksum: null }],
+    });
+  });
+
+  test("rm removes what is named, and nothing where a name isn't one of its own", async () => {
+    const { env, models } = home("rm");
+    writeFileSync(`${models}/a.gguf`, "GGUF");
+    writeFileSync(`${models}/b.gguf`, "GGUF");
+    for (const wrong of ["mini-gsm-ref", `${models}/b.gguf`]) {
+      const { code, stderr } = await cli(["models", "rm", "a.gguf", wrong], { env });
+      expect(code).toBe(wrong === "mini-gsm-ref" ? 2 : 1);
+      expect(stderr).toMatch(/Try: a name that `llama-ets models` lists under Downloaded/);
+    }
+    expect(readdirSync(models)).toEqual(["a.gguf", "b.gguf"]);
+    const { code, stdout } = await cli(["models", "rm", "a", "--json"], { env });
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ removed: [{ name: "a.gguf" }] });
+    expect(readdirSync(models)).toEqual(["b.gguf"]);
+    expect((await cli(["models", "remove", "b"], { env })).code).toBe(2);
   });
 });
 

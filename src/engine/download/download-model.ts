@@ -24,8 +24,10 @@ import {
   partsOf,
   type RepositoryAddress,
 } from "./address.js";
+import { rememberChecksum } from "./checksums.js";
 import { PATIENCE, PassingFailure, type Patience, persist } from "./patience.js";
 import { request, type Subject, Watchdog } from "./request.js";
+import { refuseWithoutSpace, sizeNote } from "./size.js";
 import { notGguf, transfer } from "./transfer.js";
 
 const LOCK_POLL_MS = 500;
@@ -49,6 +51,7 @@ export async function downloadModel(
   const directory = modelsDirectory();
   const cached = await findCached(directory, address);
   if (cached !== undefined) return cached;
+  refuseOffline(source);
   const subject = { source, ...(address.page !== undefined && { page: address.page }) };
   const retrying = (why: string) => onProgress({ phase: "download", progress: 0, retrying: why });
   try {
@@ -67,6 +70,16 @@ export async function downloadModel(
       },
     );
   }
+}
+
+/** As Hugging Face's own tools have it. Throws `ERR_DOWNLOAD`. */
+function refuseOffline(source: string): void {
+  if (!/^(1|true|yes|on)$/i.test(process.env.HF_HUB_OFFLINE ?? "")) return;
+  throw new LlamaEtsError(
+    "ERR_DOWNLOAD",
+    `${source} was not downloaded before, and HF_HUB_OFFLINE forbids it`,
+    { fix: "HF_HUB_OFFLINE=0, or one that `llama-ets models` lists" },
+  );
 }
 
 /** The whole model under one of its names. What isn't GGUF is removed, and no model. */
@@ -152,6 +165,14 @@ async function fetchParts(
   for (const [i, file] of files.entries()) {
     await fetchLocked(urls[i] as string, file, {
       ...{ subject, patience, signal },
+      onSize: async (left, total) => {
+        const parts = files.length;
+        await refuseWithoutSpace(file, left);
+        if (i > 0) return;
+        const note = sizeNote(total * parts, parts > 1);
+        onProgress({ phase: "download", progress: 0, total, note });
+      },
+      onChecksum: (sha256) => rememberChecksum(file, { sha256, source: subject.source }),
       onProgress: ({ received, total, retrying }) =>
         onProgress({
           phase: "download",

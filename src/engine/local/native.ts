@@ -78,6 +78,8 @@ export interface Addon {
     promise: Promise<NativeModel>;
     cancel(): void;
   };
+  /** Throws what `loadModel` would reject with before it reads weights. */
+  checkModel(path: string): void;
   Context: new () => NativeContext;
   DiffusionContext: new () => NativeDiffusionContext;
   philox(counter: number[], key: number[]): number[];

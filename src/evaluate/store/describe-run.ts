@@ -1,11 +1,9 @@
 /** What `run.json` says of models, rewards, versions and the machine. */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { cpus, totalmem } from "node:os";
-import { pipeline } from "node:stream/promises";
 import { resolveBundledName } from "../../engine/bundled-models.js";
 import { partFiles } from "../../engine/download/address.js";
+import { sha256Of } from "../../engine/download/checksums.js";
 import type { Model } from "../../engine/engine.js";
 import { DEFAULT_KV_TYPE } from "../../engine/kv-types.js";
 import { resolveModelPath } from "../../engine/model-path.js";
@@ -83,11 +81,7 @@ async function hashFile(file: string, signal?: AbortSignal): Promise<string> {
   const version = `${file}/${size}/${mtimeMs}`;
   const known = hashes.get(version);
   if (known !== undefined) return known;
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), hash, {
-    ...(signal && { signal }),
-  });
-  const digest = hash.digest("hex");
+  const digest = await sha256Of(file, signal);
   hashes.set(version, digest);
   return digest;
 }
