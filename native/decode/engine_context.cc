@@ -30,6 +30,10 @@ bool KeepsStates(const llama_model* model) {
   return Engine().llama_model_is_recurrent(model) || Engine().llama_model_is_hybrid(model);
 }
 
+bool IsQuantized(ggml_type type) {
+  return type != GGML_TYPE_F32 && type != GGML_TYPE_F16 && type != GGML_TYPE_BF16;
+}
+
 // Pooling wants an output of every token.
 int32_t MaxOutputs(const DecoderOptions& options) {
   return static_cast<int32_t>(options.classes > 0 ? options.batch_size : options.max_outputs);
@@ -69,6 +73,12 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
     params.pooling_type = LLAMA_POOLING_TYPE_RANK;
   }
 
+  const bool flashes =
+      options.flash_attention != 0 && options.flash_attention != kSharedAttentionOrNone;
+  if (IsQuantized(options.cache_type) && !flashes) {
+    throw EngineError("ERR_UNSUPPORTED_MODEL",
+                      "Quantized keys and values are read by flash attention alone");
+  }
   const bool must_share = options.flash_attention == kOwnAttention;
   if (must_share && !shares_attention_) {
     throw EngineError("ERR_UNSUPPORTED_MODEL",
@@ -95,6 +105,22 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
                                                std::to_string(options.cells) +
                                                " tokens: " + log.Reason("no reason given"));
   }
+  SetAdapters(options.adapters);
+}
+
+void EngineContext::SetAdapters(const std::vector<Adapter>& adapters) {
+  if (adapters.empty()) return;
+  std::vector<llama_adapter_lora*> loras;
+  std::vector<float> scales;
+  for (const Adapter& adapter : adapters) {
+    loras.push_back(adapter.lora);
+    scales.push_back(adapter.scale);
+  }
+  if (Engine().llama_set_adapters_lora(context_, loras.data(), loras.size(), scales.data()) == 0) {
+    return;
+  }
+  Engine().llama_free(context_);
+  throw EngineError("ERR_ENGINE_FAILED", "The engine could not apply the adapters");
 }
 
 EngineContext::~EngineContext() {

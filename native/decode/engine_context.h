@@ -22,6 +22,12 @@ constexpr int32_t kEnginesFlashAttention = 2;
 constexpr int32_t kSharedAttentionOrNone = 3;
 constexpr int32_t kOwnAttention = 4;
 
+// What is added to a model's weights; freed with the model.
+struct Adapter {
+  llama_adapter_lora* lora;
+  float scale;
+};
+
 struct DecoderOptions {
   uint32_t cells;          // KV cells shared by all sequences
   uint32_t max_sequences;  // at most 256
@@ -35,7 +41,8 @@ struct DecoderOptions {
   int32_t flash_attention;
   // Every token attends to all of its sequence, not only to those before it.
   bool bidirectional = false;
-  ggml_type cache_type = GGML_TYPE_F16;  // of keys and values
+  ggml_type cache_type = GGML_TYPE_F16;  // of keys and values; quantized: with flash attention
+  std::vector<Adapter> adapters;
   // Classes of the model's classification head, by which texts are classified, not continued; 0: no
   // head is used.
   int32_t classes = 0;
@@ -67,6 +74,7 @@ class EngineContext {
   int64_t decodes = 0;  // calls of llama_decode
 
  private:
+  void SetAdapters(const std::vector<Adapter>& adapters);
   static bool OnAbortCheck(void* self);
   bool IsAborted() const;
 

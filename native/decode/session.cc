@@ -109,6 +109,48 @@ const Sequence& Session::Get(SequenceHandle handle) const {
   return const_cast<Session*>(this)->Get(handle);
 }
 
+std::shared_ptr<const SavedText> Session::Save(SequenceHandle handle) const {
+  const Sequence& sequence = Get(handle);
+  auto text = std::make_shared<SavedText>();
+  text->model = engine_->model();
+  text->state.resize(Engine().llama_state_seq_get_size(context_, sequence.slot));
+  const size_t written = Engine().llama_state_seq_get_data(context_, text->state.data(),
+                                                           text->state.size(), sequence.slot);
+  if (written == 0 || written != text->state.size()) {
+    throw EngineError("ERR_ENGINE_FAILED", "The engine could not save a sequence");
+  }
+  text->length = sequence.length;
+  text->next = sequence.next;
+  return text;
+}
+
+SequenceHandle Session::Restore(const SavedText& text, llama_pos length) {
+  if (text.model.lock() != engine_->model()) {
+    throw EngineError("ERR_INVALID_ARGUMENT", "Expected a text that was saved from this model");
+  }
+  if (text.length > free_cells() || free_slots_.empty()) ThrowFull("A saved text", 1, text.length);
+  Sequence sequence = TakeSlot();
+  const size_t size = text.state.size();
+  LogCapture log;
+  if (Engine().llama_state_seq_set_data(context_, text.state.data(), size, sequence.slot) != size) {
+    FreeSlot(&sequence);
+    throw EngineError("ERR_ENGINE_FAILED", "The engine could not take over a saved sequence: " +
+                                               log.Reason("no reason given"));
+  }
+  sequence.length = text.length;
+  sequence.cells.Append(text.length);
+  sequence.next = text.next;
+  const SequenceHandle handle = Adopt(std::move(sequence));
+  try {
+    Truncate(handle, length);
+  } catch (const EngineError&) {
+    Free(handle);
+    throw;
+  }
+  counters.restored += length;
+  return handle;
+}
+
 void Session::ThrowFull(const std::string& what, int64_t sequences, int64_t cells) const {
   throw EngineError("ERR_CONTEXT_FULL", what + " needs " + std::to_string(sequences) +
                                             " sequences and " + std::to_string(cells) +

@@ -36,6 +36,18 @@ struct Counters {
   int64_t decoded = 0;  // generated tokens fed back to the model
   int64_t scored = 0;
   int64_t forks = 0;
+  int64_t restored = 0;  // tokens that came from saved texts
+};
+
+// What a sequence held, outside of its context. Contexts of its model that compute attention in the
+// same way can take it over.
+struct SavedText {
+  std::weak_ptr<llama_model> model;
+  std::vector<uint8_t> state;  // as llama_state_seq_get_data writes it
+  llama_pos length;
+  LogitsRow next;
+
+  size_t bytes() const { return state.size() + (next ? next->size() * sizeof(float) : 0); }
 };
 
 // What a session takes over of another's context.
@@ -60,6 +72,13 @@ class Session : public Decoder {
   void Free(SequenceHandle sequence);
   void Clear();
   LogitsRow Logits(SequenceHandle sequence) const;
+  // Throws EngineError ERR_ENGINE_FAILED when the engine can't.
+  std::shared_ptr<const SavedText> Save(SequenceHandle sequence) const;
+  // A new sequence with the first `length` tokens of a saved text; with less than all of them it
+  // has no logits. Throws EngineError: ERR_INVALID_ARGUMENT, ERR_CONTEXT_FULL when the whole text
+  // does not fit, ERR_UNSUPPORTED_MODEL when it can't be cut, ERR_ENGINE_FAILED when the engine
+  // doesn't take it.
+  SequenceHandle Restore(const SavedText& text, llama_pos length);
   // Milliseconds for each of `count` decodes of one token on `threads` threads; stops early, with
   // what it has, once their sum passes `limit_ms`.
   std::vector<double> TimeDecodes(int32_t threads, int32_t count, double limit_ms);

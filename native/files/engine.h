@@ -35,6 +35,7 @@ namespace llama_ets {
   X(llama_vocab_mask) X(llama_vocab_get_add_bos) X(llama_vocab_get_add_eos)             \
   X(llama_tokenize) X(llama_token_to_piece)                                             \
   X(llama_model_meta_val_str) X(llama_model_load_from_file_ptr)                         \
+  X(llama_adapter_lora_init) X(llama_set_adapters_lora)                                 \
   X(llama_state_seq_get_size) X(llama_state_seq_get_data) X(llama_state_seq_set_data)
 
 #define LLAMA_ETS_GGML_FUNCTIONS(X)                                                     \

@@ -40,8 +40,14 @@ GgufHeader::GgufHeader(const std::filesystem::path& path, uint64_t size) : bytes
   for (uint64_t i = 0; i < values; ++i) TakeValue();
   for (uint64_t i = 0; i < tensors; ++i) {
     const std::string_view name = TakeString();
-    Skip(Take<uint32_t>() * sizeof(uint64_t));  // the shape
-    types_.emplace(name, static_cast<ggml_type>(Take<uint32_t>()));
+    TensorInfo tensor = {GGML_TYPE_F32, {1, 1, 1, 1}};
+    const uint32_t dimensions = Take<uint32_t>();
+    for (uint32_t k = 0; k < dimensions; ++k) {
+      const uint64_t size = Take<uint64_t>();
+      if (k < tensor.shape.size()) tensor.shape[k] = size;
+    }
+    tensor.type = static_cast<ggml_type>(Take<uint32_t>());
+    tensors_.emplace(name, tensor);
     Skip(sizeof(uint64_t));  // the offset
   }
 }
@@ -52,6 +58,12 @@ std::optional<uint16_t> GgufHeader::FindU16(const std::string& key) const {
 
 std::optional<uint32_t> GgufHeader::FindU32(const std::string& key) const {
   return FindScalar<uint32_t>(key, GGUF_TYPE_UINT32);
+}
+
+std::optional<int64_t> GgufHeader::FindInteger(const std::string& key) const {
+  if (const auto number = FindScalar<int32_t>(key, GGUF_TYPE_INT32)) return *number;
+  if (const auto number = FindU32(key)) return *number;
+  return std::nullopt;
 }
 
 std::optional<float> GgufHeader::FindF32(const std::string& key) const {

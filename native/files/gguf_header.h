@@ -6,6 +6,7 @@
 #include <ggml.h>
 #include <gguf.h>
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -15,6 +16,11 @@
 #include <vector>
 
 namespace llama_ets {
+
+struct TensorInfo {
+  ggml_type type;
+  std::array<uint64_t, 4> shape;  // 1 where there are fewer
+};
 
 class GgufHeader {
  public:
@@ -27,6 +33,8 @@ class GgufHeader {
   // A key of another type is absent: llama.cpp refuses it by itself, without aborting.
   std::optional<uint16_t> FindU16(const std::string& key) const;
   std::optional<uint32_t> FindU32(const std::string& key) const;
+  // Of 32 bits, signed or not.
+  std::optional<int64_t> FindInteger(const std::string& key) const;
   std::optional<float> FindF32(const std::string& key) const;
   std::optional<std::string> FindString(const std::string& key) const;
   // A number for all layers, or one for each.
@@ -36,7 +44,7 @@ class GgufHeader {
   // The keys that begin with the architecture's name.
   std::vector<std::string> KeysOf(const std::string& architecture) const;
   std::vector<std::string_view> FindStrings(const std::string& key) const;
-  const std::unordered_map<std::string_view, ggml_type>& tensor_types() const { return types_; }
+  const std::unordered_map<std::string_view, TensorInfo>& tensors() const { return tensors_; }
 
   // The header's bytes, with an architecture of another name of the same length: as the value of
   // `general.architecture`, and at the beginning of the keys that begin with its name.
@@ -61,7 +69,7 @@ class GgufHeader {
   std::string bytes_;
   uint64_t at_ = 0;
   std::unordered_map<std::string_view, Value> values_;
-  std::unordered_map<std::string_view, ggml_type> types_;
+  std::unordered_map<std::string_view, TensorInfo> tensors_;
 };
 
 }  // namespace llama_ets

@@ -3,35 +3,50 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <initializer_list>
 #include <optional>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
 
-#include "files/engine.h"
 #include "files/engine_error.h"
+#include "files/gguf_file.h"
+#include "files/split_model.h"
 
 namespace llama_ets {
 namespace {
 
-namespace fs = std::filesystem;
-
 // llama.cpp's fixed array sizes (src/llama-hparams.h); it asserts on more.
 constexpr uint32_t kMaxLayers = 512;
 constexpr uint32_t kMaxExperts = 1024;
-// ggml maps tensors in place and asserts this alignment.
-constexpr uint64_t kTensorAlignment = 32;
 
 [[noreturn]] void Refuse(const std::string& message) {
   throw EngineError("ERR_UNSUPPORTED_MODEL", message);
 }
 
-struct FreeGguf {
-  void operator()(gguf_context* file) const { Engine().gguf_free(file); }
-};
-using GgufFile = std::unique_ptr<gguf_context, FreeGguf>;
+bool IsOneOf(std::string_view architecture, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), architecture) != names.end();
+}
+
+// Files that lie beside models and are no language models.
+void CheckKind(const GgufHeader& header) {
+  const std::string type = header.FindString("general.type").value_or("model");
+  const std::string architecture = header.FindString("general.architecture").value_or("");
+  if (type == "adapter" || header.Has("adapter.type")) {
+    Refuse("It is a LoRA adapter of a model whose architecture is " + architecture);
+  }
+  if (type == "imatrix" || header.Has("imatrix.datasets")) {
+    Refuse("It is an importance matrix, by which models are quantized");
+  }
+  if (type == "mmproj" || architecture == "clip") {
+    Refuse("It is a projector of images or sounds (mmproj), without a language model");
+  }
+  if (architecture == "controlvector") Refuse("It is a control vector, without a model");
+  if (IsOneOf(architecture, {"eagle3", "dflash", "gemma4-assistant"})) {
+    Refuse("It is a draft of another model's next tokens (" + architecture +
+           "), which only that model can use");
+  }
+}
 
 // Only the first part of a split model says what the model is, and finds the others.
 void CheckPart(const GgufHeader& header) {
@@ -126,10 +141,6 @@ void CheckRotation(const GgufHeader& header, const std::string& architecture) {
          std::to_string(*rotated));
 }
 
-bool IsOneOf(std::string_view architecture, std::initializer_list<std::string_view> names) {
-  return std::find(names.begin(), names.end(), architecture) != names.end();
-}
-
 // Sizes of recurrent layers, which graphs assert or divide by.
 void CheckRecurrentLayers(const GgufHeader& header, const std::string& architecture) {
   const auto number = [&](const char* name) {
@@ -201,62 +212,12 @@ void CheckVocabulary(const GgufHeader& header) {
   }
 }
 
-bool EndsWith(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
-// llama.cpp loads weights of any type and aborts, or worse, when it computes with them.
-void CheckTensorTypes(const GgufHeader& header) {
-  for (const auto& [name, type] : header.tensor_types()) {
-    const bool is_small = EndsWith(name, "norm.weight") || EndsWith(name, ".bias") ||
-                          EndsWith(name, "rope_freqs.weight");
-    const bool is_index = type == GGML_TYPE_I32 && name.find("tid2eid") != std::string_view::npos;
-    const bool is_unusable = type == GGML_TYPE_I8 || type == GGML_TYPE_I16 ||
-                             type == GGML_TYPE_I32 || type == GGML_TYPE_I64 ||
-                             type == GGML_TYPE_F64 || type == GGML_TYPE_Q8_1 ||
-                             type == GGML_TYPE_Q8_K;
-    if (is_small ? type == GGML_TYPE_F32 : is_index || !is_unusable) continue;
-    Refuse("Expected tensor `" + std::string(name) + "` to be of type " +
-           (is_small ? "f32" : "f32, f16, bf16 or a quantized one") + ", got type number " +
-           std::to_string(type));
-  }
-}
-
-void CheckTensorsInFile(const GgufFile& file, uint64_t file_size) {
-  const EngineApi& engine = Engine();
-  const uint64_t data = engine.gguf_get_data_offset(file.get());
-  for (int64_t i = 0; i < engine.gguf_get_n_tensors(file.get()); ++i) {
-    const uint64_t offset = engine.gguf_get_tensor_offset(file.get(), i);
-    const uint64_t size = engine.gguf_get_tensor_size(file.get(), i);
-    const std::string name = engine.gguf_get_tensor_name(file.get(), i);
-    // Written so that no sum can overflow.
-    const bool inside =
-        data <= file_size && offset <= file_size - data && size <= file_size - data - offset;
-    if (!inside) {
-      throw EngineError("ERR_MODEL_TRUNCATED", "The file ends inside tensor `" + name +
-                                                   "`: it has " + std::to_string(file_size) +
-                                                   " bytes");
-    }
-    if ((data + offset) % kTensorAlignment != 0) {
-      Refuse("Expected the file's tensors to be aligned to 32 bytes; `" + name +
-             "` begins at byte " + std::to_string(data + offset));
-    }
-  }
-}
-
 }  // namespace
 
-std::unique_ptr<const GgufHeader> CheckModelFile(const std::string& path) {
-  const EngineApi& engine = Engine();
-  const fs::path file_path = fs::u8path(path);
-  LogCapture log;
-  const GgufFile file(
-      engine.gguf_init_from_file(path.c_str(), gguf_init_params{/*no_alloc=*/true, nullptr}));
-  if (!file) throw EngineError("ERR_NOT_GGUF", log.Reason("the header could not be read"));
-
-  auto checked =
-      std::make_unique<const GgufHeader>(file_path, engine.gguf_get_data_offset(file.get()));
-  const GgufHeader& header = *checked;
+CheckedModel CheckModelFile(const std::string& path) {
+  GgufFile file(path);
+  const GgufHeader& header = file.header();
+  CheckKind(header);
   CheckPart(header);
   const std::optional<std::string> architecture = header.FindString("general.architecture");
   if (!architecture) {
@@ -268,8 +229,19 @@ std::unique_ptr<const GgufHeader> CheckModelFile(const std::string& path) {
   CheckRecurrentLayers(header, *architecture);
   CheckSharedLayers(header, *architecture);
   CheckVocabulary(header);
-  CheckTensorTypes(header);
-  CheckTensorsInFile(file, fs::file_size(file_path));
+  file.CheckTensors();
+  CheckedModel checked;
+  const auto add = [&](const GgufHeader& part) {
+    for (const auto& [name, tensor] : part.tensors()) checked.tensors.emplace(name, tensor);
+  };
+  add(header);
+  const std::vector<GgufFile> others = OpenOtherParts(path, file);
+  for (const GgufFile& other : others) add(other.header());
+  checked.is_split = !others.empty();
+  if (checked.tensors.empty()) {
+    Refuse("It has a vocabulary and no weights: tensor 'token_embd.weight' not found");
+  }
+  checked.header = file.TakeHeader();
   return checked;
 }
 

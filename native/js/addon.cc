@@ -1,4 +1,4 @@
-// The addon's entry point: openEngine, devices, lockFile, loadModel, Model, Context,
+// The addon's entry point: openEngine, devices, lockFile, loadModel, checkModel, Model, Context,
 // DiffusionContext, and the random numbers and the sampler by themselves, so that tests can hold
 // them against their definitions.
 #include "js/addon.h"
@@ -16,6 +16,7 @@
 #include "js/engine_thread.h"
 #include "js/model.h"
 #include "js/model_loading.h"
+#include "js/saved_sequence.h"
 #include "sampling/philox.h"
 #include "sampling/sampler.h"
 
@@ -143,11 +144,13 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   addon->model = Napi::Persistent(Model::Define(env));
   addon->context = Napi::Persistent(Context::Define(env));
   addon->diffusion_context = Napi::Persistent(DiffusionContext::Define(env));
+  addon->saved_sequence = Napi::Persistent(SavedSequence::Define(env));
   exports["engineRelease"] = Napi::String::New(env, LLAMA_ETS_ENGINE_RELEASE);
   exports["openEngine"] = Napi::Function::New(env, JsOpenEngine, "openEngine");
   exports["devices"] = Napi::Function::New(env, JsDevices, "devices");
   exports["lockFile"] = Napi::Function::New(env, JsLockFile, "lockFile");
   exports["loadModel"] = Napi::Function::New(env, LoadModel, "loadModel");
+  exports["checkModel"] = Napi::Function::New(env, CheckModel, "checkModel");
   exports["Context"] = addon->context.Value();
   exports["DiffusionContext"] = addon->diffusion_context.Value();
   exports["philox"] = Napi::Function::New(env, JsPhilox, "philox");

@@ -13,6 +13,7 @@ struct Addon {
   Napi::FunctionReference model;
   Napi::FunctionReference context;
   Napi::FunctionReference diffusion_context;
+  Napi::FunctionReference saved_sequence;
   std::set<EngineThread*> engine_threads;  // not yet stopped
 };
 

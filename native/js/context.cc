@@ -10,6 +10,7 @@
 #include "js/arguments.h"
 #include "js/context_values.h"
 #include "js/model.h"
+#include "js/saved_sequence.h"
 
 namespace llama_ets {
 namespace {
@@ -23,19 +24,27 @@ Napi::Value ToNumber(Napi::Env env, const int64_t* number) {
 }  // namespace
 
 Napi::Function Context::Define(Napi::Env env) {
-  return DefineClass(
-      env, "Context",
-      {InstanceMethod<&Context::Open>("open"),
-       InstanceMethod<&Context::OpenPartition>("openPartition"),
-       InstanceMethod<&Context::Create>("create"), InstanceMethod<&Context::Fork>("fork"),
-       InstanceMethod<&Context::Truncate>("truncate"), InstanceMethod<&Context::Free>("free"),
-       InstanceMethod<&Context::Clear>("clear"), InstanceMethod<&Context::Prefill>("prefill"),
-       InstanceMethod<&Context::Logits>("logits"), InstanceMethod<&Context::Generate>("generate"),
-       InstanceMethod<&Context::Score>("score"), InstanceMethod<&Context::Classify>("classify"),
-       InstanceMethod<&Context::Expand>("expand"),
-       InstanceMethod<&Context::TimeDecodes>("timeDecodes"),
-       InstanceMethod<&Context::Status>("status"), InstanceMethod<&Context::Progress>("progress"),
-       InstanceMethod<&Context::Abort>("abort"), InstanceMethod<&Context::Close>("close")});
+  return DefineClass(env, "Context",
+                     {InstanceMethod<&Context::Open>("open"),
+                      InstanceMethod<&Context::OpenPartition>("openPartition"),
+                      InstanceMethod<&Context::Create>("create"),
+                      InstanceMethod<&Context::Fork>("fork"),
+                      InstanceMethod<&Context::Truncate>("truncate"),
+                      InstanceMethod<&Context::Free>("free"),
+                      InstanceMethod<&Context::Clear>("clear"),
+                      InstanceMethod<&Context::Prefill>("prefill"),
+                      InstanceMethod<&Context::Logits>("logits"),
+                      InstanceMethod<&Context::Save>("save"),
+                      InstanceMethod<&Context::Restore>("restore"),
+                      InstanceMethod<&Context::Generate>("generate"),
+                      InstanceMethod<&Context::Score>("score"),
+                      InstanceMethod<&Context::Classify>("classify"),
+                      InstanceMethod<&Context::Expand>("expand"),
+                      InstanceMethod<&Context::TimeDecodes>("timeDecodes"),
+                      InstanceMethod<&Context::Status>("status"),
+                      InstanceMethod<&Context::Progress>("progress"),
+                      InstanceMethod<&Context::Abort>("abort"),
+                      InstanceMethod<&Context::Close>("close")});
 }
 
 Context::Context(const Napi::CallbackInfo& info)
@@ -50,6 +59,7 @@ Napi::Value Context::Open(const Napi::CallbackInfo& info) {
     const Model& owner = Model::Read(info[0], "model");
     const SharedModel model = owner.shared();
     DecoderOptions options = ReadSessionOptions(info[1]);
+    options.adapters = owner.adapters();
     const Napi::Value classifies = info[1].As<Napi::Object>().Get("classifies");
     if (!classifies.IsUndefined() && ReadBoolean(classifies, "classifies")) {
       options.classes = static_cast<int32_t>(owner.labels().size());
@@ -142,6 +152,29 @@ Napi::Value Context::Prefill(const Napi::CallbackInfo& info) {
         info.Env(),
         [requests](Session* session) { return std::make_unique<Prefilling>(session, requests); },
         [](Napi::Env env, bool*) -> Napi::Value { return env.Undefined(); });
+  });
+}
+
+// save(sequence) -> SavedSequence
+Napi::Value Context::Save(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    const SequenceHandle sequence = ReadHandle(info[0]);
+    return host_.Run<std::shared_ptr<const SavedText>>(
+        info.Env(), [sequence](Session* session) { return session->Save(sequence); },
+        [](Napi::Env env, std::shared_ptr<const SavedText>* text) -> Napi::Value {
+          return SavedSequence::Make(env, std::move(*text));
+        });
+  });
+}
+
+// restore(saved, length) -> sequence, with the first tokens of what was saved
+Napi::Value Context::Restore(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    const std::shared_ptr<const SavedText> text = SavedSequence::Read(info[0], "saved");
+    const auto length = static_cast<llama_pos>(ReadInteger(info[1], "length", 1, text->length));
+    return host_.Run<int64_t>(
+        info.Env(), [text, length](Session* session) { return session->Restore(*text, length); },
+        ToNumber);
   });
 }
 

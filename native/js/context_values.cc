@@ -1,6 +1,8 @@
 #include "js/context_values.h"
 
 #include <algorithm>
+#include <map>
+#include <string>
 
 #include "files/engine.h"
 #include "files/engine_error.h"
@@ -82,6 +84,19 @@ const char* NameOf(Finish finish) {
   }
 }
 
+// Types that llama.cpp keeps keys and values in; of others it divides by zero.
+ggml_type ReadCacheType(Napi::Value value) {
+  static const std::map<std::string, ggml_type> kTypes = {
+      {"f32", GGML_TYPE_F32},   {"f16", GGML_TYPE_F16},   {"bf16", GGML_TYPE_BF16},
+      {"q8_0", GGML_TYPE_Q8_0}, {"q5_1", GGML_TYPE_Q5_1}, {"q5_0", GGML_TYPE_Q5_0},
+      {"q4_1", GGML_TYPE_Q4_1}, {"q4_0", GGML_TYPE_Q4_0}, {"iq4_nl", GGML_TYPE_IQ4_NL}};
+  if (value.IsUndefined()) return GGML_TYPE_F16;
+  const auto found = kTypes.find(ReadString(value, "kvType"));
+  if (found != kTypes.end()) return found->second;
+  throw EngineError("ERR_INVALID_ARGUMENT",
+                    "Expected `kvType` to be f32, f16, bf16 or q8_0 to q4_0");
+}
+
 }  // namespace
 
 SequenceHandle ReadHandle(Napi::Value value) {
@@ -105,6 +120,7 @@ DecoderOptions ReadSessionOptions(Napi::Value value) {
                               ? static_cast<int32_t>(read("batchThreads", 1, kMaxThreads))
                               : options.threads;
   options.flash_attention = static_cast<int32_t>(read("flashAttention", -1, kOwnAttention));
+  options.cache_type = ReadCacheType(object.Get("kvType"));
   // llama.cpp asserts these; it also clamps the batch to the context.
   options.batch_size = std::min(options.batch_size, options.cells);
   if (options.max_outputs > options.batch_size) options.max_outputs = options.batch_size;
@@ -254,6 +270,7 @@ Napi::Value ToJs(Napi::Env env, const SessionStatus& status) {
   set("decoded", status.counters.decoded);
   set("scored", status.counters.scored);
   set("forks", status.counters.forks);
+  set("restored", status.counters.restored);
   set("decodes", status.decode_counters.decodes);
   set("contextDecodes", status.context_decodes);
   set("decodeNs", status.decode_counters.decode_ns);

@@ -66,6 +66,8 @@ Model::Model(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Model>(info) {
   const LoadedModel& loaded = *info[0].As<Napi::External<LoadedModel>>().Data();
   model_ = loaded.model;
   renamed_ = loaded.renamed;
+  is_split_ = loaded.is_split;
+  adapters_ = loaded.adapters;
   labels_ = loaded.labels;
   layer_numbers_ = loaded.layer_numbers;
   info.This().As<Napi::Object>().TypeTag(&kModelTag);
@@ -127,7 +129,9 @@ Napi::Value Model::Info(const Napi::CallbackInfo& info) {
     result["isDiffusion"] = is_diffusion();
     // A renamed model is read into memory: what is mapped from a file can't be changed.
     result["isMapped"] = !renamed_;
-    const std::optional<std::string> caching = CachingArchitectureOf(model);
+    // The names are replaced in one file's header.
+    const std::optional<std::string> caching =
+        is_split_ ? std::nullopt : CachingArchitectureOf(model);
     result["cachingArchitecture"] =
         caching ? Napi::Value(Napi::String::New(env, *caching)) : env.Null();
     result["bos"] = token_or_null(engine.llama_vocab_bos(vocab));

@@ -21,6 +21,8 @@ struct LoadedModel {
   SharedModel model;
   std::optional<RenamedArchitecture> renamed;
   std::vector<std::string> labels;  // of a classification head's classes; none without a head
+  bool is_split = false;            // lies in several files
+  std::vector<Adapter> adapters;    // which every context of it has
   // The architecture's numbers that differ by layer, which the engine's metadata lacks, by their
   // keys: "[0, 2, 0]".
   std::map<std::string, std::string> layer_numbers;
@@ -39,6 +41,7 @@ class Model : public Napi::ObjectWrap<Model> {
   bool is_diffusion() const;
   // The names of its classification head's classes; none without a head.
   const std::vector<std::string>& labels() const { return labels_; }
+  const std::vector<Adapter>& adapters() const { return adapters_; }
 
  private:
   Napi::Value Info(const Napi::CallbackInfo& info);
@@ -55,6 +58,8 @@ class Model : public Napi::ObjectWrap<Model> {
 
   SharedModel model_;
   std::optional<RenamedArchitecture> renamed_;
+  bool is_split_;
+  std::vector<Adapter> adapters_;
   std::vector<std::string> labels_;
   std::map<std::string, std::string> layer_numbers_;
 };

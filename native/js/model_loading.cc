@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "files/adapter_file.h"
 #include "files/engine.h"
 #include "files/engine_error.h"
 #include "files/model_file.h"
@@ -29,7 +30,7 @@ bool HasHead(const std::string& architecture) {
 // probability is always 1.
 std::vector<std::string> LabelsOf(const GgufHeader& header, const std::string& architecture) {
   const bool ranks = header.FindU32(architecture + ".pooling_type") == LLAMA_POOLING_TYPE_RANK;
-  const bool has_tensor = header.tensor_types().count("cls.output.weight") > 0;
+  const bool has_tensor = header.tensors().count("cls.output.weight") > 0;
   if (!ranks || !has_tensor || !HasHead(architecture)) return {};
   const auto labels = header.FindStrings(architecture + ".classifier.output_labels");
   if (labels.size() < 2) return {};
@@ -53,14 +54,35 @@ std::map<std::string, std::string> LayerNumbersOf(const GgufHeader& header,
   return result;
 }
 
+struct AdapterFile {
+  std::string path;
+  float scale;
+};
+
+constexpr uint32_t kMaxAdapters = 64;
+
+std::vector<AdapterFile> ReadAdapters(Napi::Value value) {
+  if (value.IsUndefined()) return {};
+  const Napi::Array array = ReadArray(value, "adapters", kMaxAdapters);
+  std::vector<AdapterFile> adapters;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Object adapter = ReadObject(array[i], "adapters[i]");
+    const double scale = ReadNumber(adapter.Get("scale"), "scale", -1000, 1000);
+    adapters.push_back({ReadString(adapter.Get("path"), "path"), static_cast<float>(scale)});
+  }
+  return adapters;
+}
+
 // Loads a model on libuv's thread pool, reporting progress from 0 to 1.
 class Loading : public Napi::AsyncWorker {
  public:
-  Loading(Napi::Env env, std::string path, int32_t gpu_layers, bool caches_diffusion,
-          Napi::Function on_progress, std::shared_ptr<std::atomic<bool>> cancelled)
+  Loading(Napi::Env env, std::string path, std::vector<AdapterFile> adapters, int32_t gpu_layers,
+          bool caches_diffusion, Napi::Function on_progress,
+          std::shared_ptr<std::atomic<bool>> cancelled)
       : Napi::AsyncWorker(env, "llama-ets-load"),
         deferred_(Napi::Promise::Deferred::New(env)),
         path_(std::move(path)),
+        adapters_(std::move(adapters)),
         gpu_layers_(gpu_layers),
         caches_diffusion_(caches_diffusion),
         progress_(Napi::ThreadSafeFunction::New(env, on_progress, "llama-ets-progress", 0, 1)),
@@ -71,7 +93,13 @@ class Loading : public Napi::AsyncWorker {
  protected:
   void Execute() override {
     try {
-      LoadWeights(*CheckModelFile(path_));
+      const CheckedModel checked = CheckModelFile(path_);
+      for (const AdapterFile& adapter : adapters_) {
+        Naming(adapter, [&] { CheckAdapterFile(adapter.path, checked); });
+      }
+      LoadWeights(*checked.header);
+      model_.is_split = checked.is_split;
+      for (const AdapterFile& adapter : adapters_) LoadAdapter(adapter);
     } catch (const EngineError& error) {
       code_ = error.code();
       SetError(error.what());
@@ -123,6 +151,30 @@ class Loading : public Napi::AsyncWorker {
     model_.layer_numbers = LayerNumbersOf(header, own);
   }
 
+  void LoadAdapter(const AdapterFile& adapter) {
+    LogCapture log;
+    // Freed with the model.
+    llama_adapter_lora* loaded =
+        Engine().llama_adapter_lora_init(model_.model.get(), adapter.path.c_str());
+    if (loaded == nullptr) {
+      Naming(adapter, [&] {
+        throw EngineError("ERR_UNSUPPORTED_MODEL", log.Reason("the engine gave no reason"));
+      });
+    }
+    model_.adapters.push_back({loaded, adapter.scale});
+  }
+
+  // Errors of an adapter say which: those of the model are told with its own file.
+  template <typename Work>
+  static void Naming(const AdapterFile& adapter, Work work) {
+    try {
+      work();
+    } catch (const EngineError& error) {
+      throw EngineError(error.code(),
+                        "The adapter " + adapter.path + " can't be used: " + error.what());
+    }
+  }
+
   static bool OnProgress(float progress, void* user_data) {
     auto* self = static_cast<Loading*>(user_data);
     // llama.cpp reports each tensor: pass on whole percents.
@@ -138,6 +190,7 @@ class Loading : public Napi::AsyncWorker {
 
   Napi::Promise::Deferred deferred_;
   const std::string path_;
+  const std::vector<AdapterFile> adapters_;
   const int32_t gpu_layers_;
   const bool caches_diffusion_;
   Napi::ThreadSafeFunction progress_;
@@ -158,16 +211,24 @@ Napi::Value LoadModel(const Napi::CallbackInfo& info) {
         static_cast<int32_t>(ReadInteger(options.Get("gpuLayers"), "gpuLayers", -1, 1 << 16));
     const bool caches_diffusion = ReadBoolean(options.Get("cachesDiffusion"), "cachesDiffusion");
     const Napi::Function on_progress = ReadFunction(options.Get("onProgress"), "onProgress");
+    std::vector<AdapterFile> adapters = ReadAdapters(options.Get("adapters"));
     Engine();  // is open
     auto cancelled = std::make_shared<std::atomic<bool>>(false);
-    auto* loading =
-        new Loading(env, std::move(path), gpu_layers, caches_diffusion, on_progress, cancelled);
+    auto* loading = new Loading(env, std::move(path), std::move(adapters), gpu_layers,
+                                caches_diffusion, on_progress, cancelled);
     Napi::Object handle = Napi::Object::New(env);
     handle["promise"] = loading->Promise();
     handle["cancel"] = Napi::Function::New(
         env, [cancelled](const Napi::CallbackInfo&) { *cancelled = true; }, "cancel");
     loading->Queue();  // frees itself when done
     return handle;
+  });
+}
+
+Napi::Value CheckModel(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    CheckModelFile(ReadString(info[0], "path"));
+    return info.Env().Undefined();
   });
 }
 

@@ -10,4 +10,7 @@ namespace llama_ets {
 // it; they are then not mapped from the file but read into memory.
 Napi::Value LoadModel(const Napi::CallbackInfo& info);
 
+// checkModel(path): throws what loadModel would reject with before it reads weights
+Napi::Value CheckModel(const Napi::CallbackInfo& info);
+
 }  // namespace llama_ets

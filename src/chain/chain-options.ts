@@ -21,6 +21,8 @@ export interface ChainOptions {
     /** Whether what draws of one state have in common is decoded once. */
     sharePrefixes: boolean;
   };
+  /** Whether prompts are kept for later runs, and what is kept is not read again. */
+  prefixCache: boolean;
   /** How a diffusion model unmasks; null for an autoregressive one. */
   denoising: DenoisingSettings | null;
   /** How a diffusion model's rollouts are scored. */

@@ -49,6 +49,8 @@ export interface Usage {
    * diffusion model: prompt positions computed, in every pass that reads the prompt.
    */
   prefilled: number;
+  /** Prompt tokens that an earlier run on the model had read, and that were not read again. */
+  cached: number;
   /** Tokens drawn, of candidates and rollouts together. */
   generated: number;
   /**

@@ -182,7 +182,7 @@ export class DenoisingGenerator implements AsyncDisposable {
     const now: DenoiserStatus = await this.#context.status();
     const prefilled = now.fullPasses * this.#options.prompt.length;
     return {
-      prefilled,
+      ...{ prefilled, cached: 0 },
       generated: now.unmasked,
       decoded: now.positions - prefilled,
       scored: now.scored,

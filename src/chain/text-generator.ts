@@ -2,7 +2,14 @@
 
 import type { Model } from "../engine/engine.js";
 import type { Sampling } from "../engine/sampling.js";
-import type { Expansion, RandomStream, Scores, Sequence, Sequences } from "../engine/sequences.js";
+import type {
+  Expansion,
+  RandomStream,
+  Scores,
+  Sequence,
+  Sequences,
+  SequencesStatus,
+} from "../engine/sequences.js";
 import { type AnswerEnd, answeredPart } from "./answer-end.js";
 import { groupsOf, type Reading, toBatches } from "./batches.js";
 import type { NextToken, RedrawnState, Rollout, Text, Usage } from "./chain.js";
@@ -32,7 +39,7 @@ interface DrawRequest extends Prefix {
 const NOTHING = new Int32Array();
 
 /** What the context counts. */
-type Counted = Omit<Usage, "passes" | "ms">;
+type Counted = Omit<Usage, "passes" | "ms" | "cached"> & Pick<SequencesStatus, "restored">;
 
 export class TextGenerator implements AsyncDisposable {
   readonly #model: Model;
@@ -69,10 +76,15 @@ export class TextGenerator implements AsyncDisposable {
     return this.#limits.isOutOfBudget;
   }
 
-  /** A new sequence that holds the prompt. */
+  /** A new sequence that holds the prompt, of which only what isn't kept of earlier runs is read. */
   async prefill(prompt: Int32Array): Promise<Sequence> {
-    const sequence = await this.context.create();
-    await this.read([{ sequence, tokens: prompt }]);
+    const { prompts } = this.context;
+    const kept = this.#options.prefixCache ? prompts : undefined;
+    const known = await this.#limits.call(async () => (await kept?.recall(prompt)) ?? null);
+    const { sequence, length } = known ?? { sequence: await this.context.create(), length: 0 };
+    if (length < prompt.length) await this.read([{ sequence, tokens: prompt.subarray(length) }]);
+    // At once: the methods let go of it when they have gone on. What can't be kept is read again.
+    if (!this.isOutOfBudget) await kept?.keep(sequence, prompt).catch(() => {});
     return sequence;
   }
 
@@ -245,6 +257,7 @@ export class TextGenerator implements AsyncDisposable {
     const since = (name: keyof Counted) => now[name] - this.#before[name];
     return {
       prefilled: since("prefilled"),
+      cached: since("restored"),
       generated: since("generated") + this.#unfed,
       decoded: since("decoded"),
       scored: since("scored"),

@@ -34,7 +34,10 @@ const program = new Command("llama-ets")
   .addCommand(modelsCommand())
   .addCommand(doctorCommand());
 
-for (const command of program.commands) command.copyInheritedSettings(program);
+for (const command of program.commands) {
+  command.copyInheritedSettings(program);
+  for (const inner of command.commands) inner.copyInheritedSettings(program);
+}
 
 watchOutput();
 try {

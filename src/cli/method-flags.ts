@@ -116,7 +116,7 @@ type SharedOptions = Omit<MethodOptions, "extract" | "proposal" | "reward" | "se
 export function toMethodOptions(flags: MethodFlags, task: string | undefined): SharedOptions {
   const preset = toPreset(flags, task);
   const defaults = preset === undefined ? bundledDefaults(flags.model) : {};
-  const options: Record<string, unknown> = { budget: {} };
+  const options: Record<string, unknown> = { budget: {}, prefixCache: false };
   if (defaults.diffusion) options.diffusion = { ...defaults.diffusion };
   if (defaults.maxTokens !== undefined) options.maxTokens = defaults.maxTokens;
   const given = flags as unknown as Record<string, unknown>;

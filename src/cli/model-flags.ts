@@ -4,8 +4,10 @@ import pc from "picocolors";
 import { BUNDLED_PROPOSAL, DEFAULT_MODEL } from "../engine/bundled-models.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
+import type { KvType } from "../engine/kv-types.js";
 import { loadModel } from "../engine/local/load-model.js";
 import type { GpuChoice } from "../engine/local/locate-engine.js";
+import type { LoraOptions } from "../engine/local/model-variants.js";
 import type { AttentionChoice } from "../engine/local/own-attention.js";
 import { gibibytes } from "./format.js";
 import { numberOption, numberOrAuto } from "./numbers.js";
@@ -17,6 +19,8 @@ export interface ModelFlags {
   engine?: string;
   attention?: AttentionChoice;
   gpuLayers?: number;
+  lora?: LoraOptions[];
+  kv?: KvType;
   threads: number | "auto";
 }
 
@@ -43,7 +47,19 @@ export function addModelOptions(command: Command): Command {
     .option(...ENGINE_OPTION)
     .option(...ATTENTION_OPTION)
     .option("--gpu-layers <n>", "layers kept on the GPU (default: all)", numberOption)
+    .option(
+      "--lora <file[:scale]>",
+      "LoRA adapter of the model, and its scale (default: 1); may be given several times",
+      collectLora,
+    )
+    .option("--kv <type>", "cached keys and values: f16 (default), q8_0, q4_0 or another type")
     .option("--threads <n>", "CPU threads, or auto", numberOrAuto, "auto");
+}
+
+/** `FILE:SCALE`, or a file with scale 1. */
+function collectLora(text: string, before: LoraOptions[] = []): LoraOptions[] {
+  const [, path = text, scale = "1"] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
+  return [...before, { path, scale: Number(scale) }];
 }
 
 /** Loads the model that the options name, with a progress bar. */
@@ -57,9 +73,12 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
       ...(flags.engine !== undefined && { engine: flags.engine }),
       ...(flags.attention !== undefined && { attention: flags.attention }),
       ...(flags.gpuLayers !== undefined && { gpuLayers: flags.gpuLayers }),
+      ...(flags.lora !== undefined && { loras: flags.lora }),
+      ...(flags.kv !== undefined && { kv: flags.kv }),
       ...(signal && { signal }),
       onWarning: (message) => bar.say(pc.yellow(`caution: ${message}`)),
-      onProgress: ({ phase, progress, total, retrying }) => {
+      onProgress: ({ phase, progress, total, note, retrying }) => {
+        if (note !== undefined) bar.say(printable(`${flags.model}: ${note}`));
         if (retrying !== undefined) bar.say(printable(`${flags.model}: ${retrying}`));
         const what = phase === "download" ? "Downloading" : "Loading";
         const size = !total ? "" : ` of ${gibibytes(total)} GiB`;
@@ -90,7 +109,8 @@ export async function loadProposal(
   signal?: AbortSignal,
 ): Promise<Model> {
   const source = proposalSource(flags);
-  if (source !== undefined) return loadNamedModel({ ...flags, model: source }, signal);
+  const { lora: _, ...own } = flags; // the adapters are the model's
+  if (source !== undefined) return loadNamedModel({ ...own, model: source }, signal);
   if (model.kind === "diffusion") return model;
   throw new LlamaEtsError(
     "ERR_INVALID_OPTION",

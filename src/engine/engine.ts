@@ -4,6 +4,7 @@
  * refused by name. A failed promise is a `LlamaEtsError`, whatever the engine.
  */
 import type { Denoiser, DenoiserOptions } from "./denoiser.js";
+import type { KvType } from "./kv-types.js";
 import type { EncodedPrompt, Prompt, PromptOptions } from "./prompt.js";
 import type { SamplingOptions } from "./sampling.js";
 import type { Scores, Sequences } from "./sequences.js";
@@ -70,6 +71,10 @@ export interface ModelDescription {
    * at load on a GPU, and by `llama-ets doctor -m FILE`. What passed is remembered.
    */
   forksProven: boolean;
+  /** LoRA adapters that are added to the weights. Absent: none. */
+  adapters?: readonly { path: string; scale: number }[];
+  /** Type of cached keys and values. Absent: f16. */
+  kvType?: KvType;
 }
 
 /** What an engine holds at most, and where more gains little. */
@@ -115,6 +120,8 @@ export interface ContextNeeds
   flashAttention?: FlashAttention;
   /** Whether that is a matter of speed alone. Default false. */
   anyAttention?: boolean;
+  /** What it was planned to take: prompts that are kept make way for it. */
+  memory?: Pick<ContextMemory, "kvCache" | "compute" | "logits">;
 }
 
 /** One batch, as it shapes what is computed. */
@@ -154,7 +161,7 @@ export interface ContextMemory {
 
 /** What a denoiser takes. */
 export interface DenoiserSize extends Capacity {
-  kvType: "f16" | "f32";
+  kvType: KvType;
   memory: ContextMemory;
 }
 
@@ -165,6 +172,8 @@ export interface FreeMemory {
   sharesAttention: boolean;
   /** Whether it must be. Default false. */
   mustShareAttention?: boolean;
+  /** Type of cached keys and values. Default f16. */
+  kvType?: KvType;
   bytes: number;
   /** Taken by contexts that are kept for the next run. */
   idleBytes: number;

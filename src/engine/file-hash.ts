@@ -3,19 +3,23 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 
+/** A file's SHA-256 in hexadecimal. Rejects as Node does, and with the signal's reason. */
+export async function sha256Of(file: string, signal?: AbortSignal): Promise<string> {
+  const hash = createHash("sha256");
+  const content = createReadStream(file, { highWaterMark: 2 ** 20 });
+  await pipeline(content, hash, signal ? { signal } : {});
+  return hash.digest("hex");
+}
+
 const hashes = new Map<string, string>();
 
-/** A file's SHA-256 in hexadecimal. It is read again only when its size or time has changed. */
+/** As `sha256Of`. The file is read again only when its size or time has changed. */
 export async function hashFile(file: string, signal?: AbortSignal): Promise<string> {
   const { size, mtimeMs } = await stat(file);
   const version = `${file}/${size}/${mtimeMs}`;
   const known = hashes.get(version);
   if (known !== undefined) return known;
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), hash, {
-    ...(signal && { signal }),
-  });
-  const digest = hash.digest("hex");
+  const digest = await sha256Of(file, signal);
   hashes.set(version, digest);
   return digest;
 }

@@ -6,6 +6,8 @@ export interface LoadProgress {
   downloaded?: number;
   /** 0 where the server doesn't say. */
   total?: number;
+  /** Said once, before a download is written: how large it is, and whether it fits this machine. */
+  note?: string;
   /** Why nothing came, and what is done about it: the server refused, and is asked again. */
   retrying?: string;
 }

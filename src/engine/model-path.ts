@@ -1,28 +1,64 @@
 /** From what callers name a model by to a file on this machine. */
-import { stat } from "node:fs/promises";
+import { readdir, realpath, stat } from "node:fs/promises";
+import { homedir } from "node:os";
 import path from "node:path";
+import { isLaterPart, PART } from "./download/address.js";
 import { downloadModel } from "./download/download-model.js";
 import { codeOf, LlamaEtsError, messageOf } from "./errors.js";
 import { otherThanGguf, readHead } from "./file-kind.js";
 import type { LoadProgress } from "./load-progress.js";
 
 /**
- * A path as it is, or a `hf:` URI (`hf:user/repo:Q4_K_M`, `hf:user/repo/file.gguf`) or URL downloaded
- * to `modelsDirectory`, where it stays for the next time.
+ * A path as it is, with `~` for the home directory; of a directory, its one model; or a `hf:` URI
+ * (`hf:user/repo:Q4_K_M`, `hf:user/repo/file.gguf`) or URL downloaded to `modelsDirectory`, where it
+ * stays for the next time.
  */
 export async function resolveModelPath(
   source: string,
   onProgress: (progress: LoadProgress) => void,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  return isRemote(source)
-    ? downloadModel(source, onProgress, signal)
-    : checkFile(path.resolve(source));
+  if (isRemote(source)) return downloadModel(source, onProgress, signal);
+  // A shell leaves it where it isn't a word's beginning: --model=~/x.gguf.
+  const expanded = source.replace(/^~(?=$|[/\\])/, homedir());
+  return checkFile(await partOrFile(await modelIn(path.resolve(expanded))));
 }
 
 /** Whether a source names a model on a hub, which is perhaps here from before. */
 export function isRemote(source: string): boolean {
   return /^(hf|huggingface|https?):/.test(source);
+}
+
+/** The one model of a directory; any other path as it is. */
+async function modelIn(file: string): Promise<string> {
+  const stats = await stat(file).catch(() => undefined);
+  if (!stats?.isDirectory()) return file;
+  const names = await readdir(file).catch(() => []);
+  const models = names
+    .filter((name) => /\.gguf$/i.test(name) && !isLaterPart(name) && !/^mmproj/i.test(name))
+    .sort();
+  const [only] = models;
+  if (only !== undefined && models.length === 1) return path.join(file, only);
+  throw new LlamaEtsError("ERR_MODEL_NOT_FOUND", `Expected a GGUF file, ${file} is a directory`, {
+    fix:
+      models.length === 0
+        ? "the path of a .gguf file: there is none in it"
+        : `the path of a .gguf file in it: ${listed(models)}`,
+  });
+}
+
+const MOST_LISTED = 10;
+
+function listed(names: readonly string[]): string {
+  const more = names.length - MOST_LISTED;
+  return `${names.slice(0, MOST_LISTED).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+/** A link to the first part of a split model is followed: the others lie beside that. */
+async function partOrFile(file: string): Promise<string> {
+  if (PART.test(file)) return file;
+  const real = await realpath(file).catch(() => file);
+  return PART.test(real) ? real : file;
 }
 
 async function checkFile(file: string): Promise<string> {
@@ -35,11 +71,9 @@ async function checkFile(file: string): Promise<string> {
     );
   });
   if (!stats.isFile()) {
-    throw new LlamaEtsError(
-      "ERR_MODEL_NOT_FOUND",
-      `Expected a GGUF file, ${file} is ${stats.isDirectory() ? "a directory" : "not a file"}`,
-      { fix: "the path of a .gguf file" },
-    );
+    throw new LlamaEtsError("ERR_MODEL_NOT_FOUND", `Expected a GGUF file, ${file} is not a file`, {
+      fix: "the path of a .gguf file",
+    });
   }
   const head = await readHead(file).catch((error: unknown) => {
     const message = `${file} could not be read: ${messageOf(error)}`;

@@ -84,6 +84,8 @@ export interface Expansion {
 /** Tokens and time since the sequences were leased, and what is held now. */
 export interface SequencesStatus {
   prefilled: number;
+  /** Tokens of prompts that were kept, and didn't have to be read. */
+  restored: number;
   generated: number;
   decoded: number;
   scored: number;
@@ -100,6 +102,17 @@ export interface SequencesStatus {
   freeSequences: number;
 }
 
+/** Prompts that are kept beyond the lease they were read in. */
+export interface KeptPrompts {
+  /**
+   * A new sequence with the longest kept beginning of a prompt, and its length; null: none is worth
+   * it. Where texts can't be cut back, only what ends with a kept prompt is.
+   */
+  recall(prompt: Int32Array): Promise<{ sequence: Sequence; length: number } | null>;
+  /** Keeps the prompt that a sequence holds, if memory allows it. */
+  keep(sequence: Sequence, prompt: Int32Array): Promise<void>;
+}
+
 /** One run's room for texts. A failed promise is a `LlamaEtsError`. */
 export interface Sequences {
   /** Tokens of one decode. */
@@ -113,6 +126,8 @@ export interface Sequences {
   readonly rewind: "any" | "tip";
   /** An empty sequence. */
   create(): Promise<Sequence>;
+  /** Absent where an engine keeps no prompts. */
+  readonly prompts?: KeptPrompts;
   /** Appends tokens to several sequences at once, packed into as few decodes as fit. */
   prefill(requests: readonly { sequence: Sequence; tokens: Int32Array }[]): Promise<void>;
   /** Draws continuations. */

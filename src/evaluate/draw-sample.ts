@@ -42,6 +42,7 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
   const reward = context.reward ?? (job.options.preset ? undefined : selfConsistency(answers));
   try {
     const result = await METHODS[method](model, task.prompt(item, form).prompt, {
+      prefixCache: false, // what a sample costs, and its last digits, hang on no other sample
       ...promptSettings(task, form, item, job.options),
       ...{ seed, extract: answers.extract },
       ...(reward && { reward }),

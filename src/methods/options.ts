@@ -63,6 +63,12 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
    * end with their answers, where the reward has an `answerEnd`.
    */
   shortcuts?: Partial<Shortcuts>;
+  /**
+   * Whether prompts that were read are kept for later runs on the model, and what is kept of this one
+   * is not read again: the results are the same up to rounding (docs/exactness.md). Default true; of
+   * an evaluation's samples false.
+   */
+  prefixCache?: boolean;
   /** Settings of the paper for what is not given, by task and family of models. Default: none. */
   preset?: PresetOptions;
   /** Makes every draw reproducible at fixed settings on one machine, from 0 to 2^53 - 1. Default 0. */
@@ -247,6 +253,15 @@ export const COMMON_OPTIONS = {
   seed: forPrograms,
   extract: forPrograms,
   shortcuts: forPrograms,
+  prefixCache: {
+    flags: [
+      toggle(
+        "prefixCache",
+        "--prefix-cache",
+        "keep what was read of prompts for later samples; results may differ by rounding",
+      ),
+    ],
+  },
   signal: forPrograms,
   onPlan: forPrograms,
   onStep: forPrograms,

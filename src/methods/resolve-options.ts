@@ -169,6 +169,7 @@ function resolve<O extends OwnOptions>(
     },
     own: resolveOwn(method.own, options as Record<string, unknown>),
     preset: (options.preset as Required<PresetOptions> | undefined) ?? null,
+    prefixCache: optional(checkBoolean, "prefixCache", options.prefixCache) ?? true,
     callbacks: resolveCallbacks(options),
   };
   method.check?.(resolved);

@@ -286,7 +286,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
 
 /** What a chain needs to know of a run, whose steps so far are `steps`. */
 function chainOptionsOf(
-  { policy, guidance, energy, denoising, limits, callbacks }: Resolved,
+  { policy, guidance, energy, denoising, limits, callbacks, prefixCache }: Resolved,
   prompt: Int32Array,
   steps: readonly Step[],
 ) {
@@ -295,7 +295,7 @@ function chainOptionsOf(
     prompt,
     policy: { sampling: policy.sampling, stop: policy.stop, seed: policy.seed },
     guidance: { blockTokens: guidance.blockTokens, sharePrefixes: guidance.shortcuts.prefixes },
-    denoising,
+    ...{ prefixCache, denoising },
     ratio: energy.proposal?.ratio ?? ("exact" as const),
     metrics: energy.reward.metrics ?? [],
     answerEnd: energy.answerEnd,

@@ -75,6 +75,8 @@ export interface Resolved<Own = unknown> {
   limits: Limits;
   own: Own;
   preset: Required<PresetOptions> | null;
+  /** No setting of a result: it is the same, up to rounding. */
+  prefixCache: boolean;
   callbacks: Pick<CommonOptions, "signal" | "onPlan" | "onStep" | "onWarning" | "onProgress">;
 }
 

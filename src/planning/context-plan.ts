@@ -1,5 +1,6 @@
 /** What a run needs of a model's context, and what was planned for it. */
 import type { Capacity, ContextMemory } from "../engine/engine.js";
+import type { KvType } from "../engine/kv-types.js";
 import type { Ability } from "./abilities.js";
 
 export interface Demand {
@@ -29,7 +30,7 @@ export interface ContextPlan extends Capacity {
   parallel: number;
   /** Rounds that the continuations of one step take. */
   waves: number;
-  kvType: "f16" | "f32";
+  kvType: KvType;
   flashAttention: boolean | "auto" | "engine" | "shared";
   /** Whether that is a matter of speed alone. */
   anyAttention: boolean;

@@ -2,6 +2,7 @@
 import { refuseTooLong } from "../engine/context-length.js";
 import type { Capacity, FreeMemory, Model, Place } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
+import { DEFAULT_KV_TYPE, isQuantized } from "../engine/kv-types.js";
 import { largest } from "../engine/largest.js";
 import { type AttentionKind, fastestAttention } from "./attention.js";
 import type { ContextPlan, Demand, PlannedContexts } from "./context-plan.js";
@@ -104,7 +105,7 @@ function planContext({ model, demand, free }: ContextRequest, parallel: number):
     ...capacity,
     parallel,
     waves: Math.ceil(demand.parallel / parallel),
-    kvType: "f16",
+    kvType: free.kvType ?? DEFAULT_KV_TYPE,
     flashAttention,
     anyAttention: !demand.comparesLogProbs,
     memory,
@@ -124,9 +125,13 @@ function chooseAttention(
   { info: { heads = 2, kvHeads = 1 } }: PlannedModel,
   demand: Demand,
   parallel: number,
-  { place, sharesAttention, mustShareAttention = false }: FreeMemory,
+  { place, sharesAttention, mustShareAttention = false, kvType = DEFAULT_KV_TYPE }: FreeMemory,
 ): ContextPlan["flashAttention"] {
   const { comparesLogProbs } = demand;
+  if (isQuantized(kvType)) {
+    if (comparesLogProbs) throw incomparable(kvType);
+    return place === "gpu" || "engine";
+  }
   if (place === "gpu") return !comparesLogProbs && "auto";
   const kinds: AttentionKind[] = sharesAttention ? ["shared"] : [];
   if (!mustShareAttention) kinds.push("product");
@@ -137,6 +142,14 @@ function chooseAttention(
   if (comparesLogProbs) return "shared";
   // "auto" is ours where there is one.
   return fastest === "flash" && sharesAttention ? "engine" : "auto";
+}
+
+function incomparable(kvType: string): LlamaEtsError {
+  return new LlamaEtsError(
+    "ERR_UNSUPPORTED_MODEL",
+    `Importance weights compare probabilities of decoding and of scoring; with ${kvType} keys and values these differ too much`,
+    { fix: '`kv: "f16"` for both models, or a method without a proposal' },
+  );
 }
 
 /** How many runs can share one context. */

@@ -51,6 +51,7 @@ const optionsOf = (budget: Budget): ChainOptions => ({
   },
   guidance: { blockTokens: shape.blockTokens, sharePrefixes: true },
   ...{
+    prefixCache: false,
     denoising: null,
     ratio: "exact",
     metrics: [],

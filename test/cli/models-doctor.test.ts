@@ -1,5 +1,12 @@
 /** The commands that look around: `models`, `doctor`. */
-import { existsSync, mkdirSync, symlinkSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { cacheDirectory } from "../../src/engine/cache-directory.js";
@@ -72,6 +79,50 @@ function cacheWithSandbox(): string {
   symlinkSync(sandbox, path.join(cache, "llama-ets", "sandbox"));
   return cache;
 }
+
+describe("models rm and models check", () => {
+  function home(name: string): { env: Record<string, string>; models: string } {
+    const HOME = scratch(name);
+    const models = `${HOME}/.node-llama-cpp/models`;
+    mkdirSync(models, { recursive: true });
+    return { env: { HOME, USERPROFILE: HOME, XDG_CACHE_HOME: "" }, models };
+  }
+  const bundled = new URL("../../models/mini-gsm-proposal.gguf", import.meta.url);
+
+  test("check finds what is broken, and names how to remove it", async () => {
+    const { env, models } = home("check");
+    const whole = readFileSync(bundled);
+    writeFileSync(`${models}/good.gguf`, whole);
+    writeFileSync(`${models}/cut.gguf`, whole.subarray(0, whole.length - 999));
+    const { code, stdout, stderr } = await cli(["models", "check"], { env });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^ {2}ok +good\.gguf +whole; the hub gave no SHA-256/m);
+    expect(stdout).toMatch(/^ {2}broken +cut\.gguf: The file ends inside tensor/m);
+    expect(stderr).toMatch(/1 of 2 are broken.*\nTry: llama-ets models rm cut\.gguf/);
+    const one = await cli(["models", "check", "good", "--json"], { env });
+    expect(one.code).toBe(0);
+    expect(JSON.parse(one.stdout)).toMatchObject({
+      models: [{ name: "good.gguf", checksum: null }],
+    });
+  });
+
+  test("rm removes what is named, and nothing where a name isn't one of its own", async () => {
+    const { env, models } = home("rm");
+    writeFileSync(`${models}/a.gguf`, "GGUF");
+    writeFileSync(`${models}/b.gguf`, "GGUF");
+    for (const wrong of ["mini-gsm-ref", `${models}/b.gguf`]) {
+      const { code, stderr } = await cli(["models", "rm", "a.gguf", wrong], { env });
+      expect(code).toBe(wrong === "mini-gsm-ref" ? 2 : 1);
+      expect(stderr).toMatch(/Try: a name that `llama-ets models` lists under Downloaded/);
+    }
+    expect(readdirSync(models)).toEqual(["a.gguf", "b.gguf"]);
+    const { code, stdout } = await cli(["models", "rm", "a", "--json"], { env });
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ removed: [{ name: "a.gguf" }] });
+    expect(readdirSync(models)).toEqual(["b.gguf"]);
+    expect((await cli(["models", "remove", "b"], { env })).code).toBe(2);
+  });
+});
 
 describe("doctor", () => {
   const checks = [

@@ -1,11 +1,20 @@
 /** Models from a hub: each of its faults is told with a fix, in bounded time, and nothing bad stays. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { ServerResponse } from "node:http";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { downloadModel, modelsDirectory } from "../../src/engine/download/download-model.js";
+import {
+  checkKept,
+  findKept,
+  keptModels,
+  removeKept,
+} from "../../src/engine/download/kept-models.js";
 import { PATIENCE, type Patience } from "../../src/engine/download/patience.js";
+import { sizeNote } from "../../src/engine/download/size.js";
 import { LlamaEtsError } from "../../src/engine/errors.js";
 import type { LoadProgress } from "../../src/engine/load-progress.js";
+import { lockFile } from "../../src/engine/local/file-lock.js";
 import { breakOff, FakeHub, inTurn, linkTo, sendFile, status } from "../fixtures/fake-hub.js";
 import { temporary } from "../fixtures/temporary-directory.js";
 
@@ -57,6 +66,97 @@ async function refusal(source = SOURCE): Promise<string> {
   expect(models()).toEqual([]);
   return (error as Error).message;
 }
+
+describe("before a model is written", () => {
+  test("its size is said, and whether the memory that is free holds it", async () => {
+    hub.routes.set(FILE, sendFile(CONTENT));
+    await fetchModel();
+    const notes = reports.flatMap(({ note }) => note ?? []);
+    expect(notes).toEqual([expect.stringMatching(/^2\.9 MiB to download; .* of memory are free$/)]);
+    expect(reports.findIndex(({ note }) => note !== undefined)).toBe(0);
+    expect(sizeNote(2 ** 50, true)).toMatch(
+      /^about 1048576\.0 GiB .*more than the .*smaller quant/,
+    );
+  });
+
+  test("a file that the disk has no room for is refused", async () => {
+    hub.routes.set(FILE, (_, response) => {
+      response.writeHead(200, { "content-length": 2 ** 52 }).write("GGUF");
+    });
+    const error: unknown = await fetchModel().catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: "ERR_WRITE" });
+    expect((error as Error).message).toMatch(/needs 4194304\.0 GiB, the disk has .* free\nTry: /);
+    expect(kept()).toEqual([]);
+  });
+
+  test("offline, one that is not there is refused, and one that is there is used", async () => {
+    hub.routes.set(FILE, sendFile(CONTENT));
+    vi.stubEnv("HF_HUB_OFFLINE", "1");
+    expect(await refusal()).toMatch(/HF_HUB_OFFLINE forbids it/);
+    expect(hub.requests).toEqual([]);
+    vi.stubEnv("HF_HUB_OFFLINE", "0");
+    const file = await fetchModel();
+    vi.stubEnv("HF_HUB_OFFLINE", "TRUE");
+    expect(await fetchModel()).toBe(file);
+  });
+});
+
+describe("a model that was downloaded", () => {
+  const list = async () => (await keptModels()).map(({ name, broken }) => [name, broken ?? ""]);
+  const readable = async () => {};
+
+  test("is checked again by the hub's SHA-256, and removed with all that is its own", async () => {
+    hub.routes.set(FILE, linkTo("/cdn/tiny", CONTENT));
+    hub.routes.set("/cdn/tiny", sendFile(CONTENT));
+    const file = await fetchModel();
+    const found = await findKept("hf_some_tiny.Q8_0");
+    expect(await checkKept(found, readable)).toMatchObject({ name: NAME, checksum: true });
+    const changed = Buffer.from(CONTENT);
+    changed.writeUInt8(7, 2_000_000);
+    writeFileSync(file, changed);
+    const broken = await checkKept(found, readable);
+    expect(broken).toMatchObject({ checksum: false });
+    expect(broken.broken).toMatch(/expected SHA-256 [0-9a-f]{64}, got/);
+    writeFileSync(`${file}.part`, "GG");
+    await removeKept(found);
+    expect(kept()).toEqual([]);
+    await expect(findKept(NAME)).rejects.toMatchObject({ code: "ERR_MODEL_NOT_FOUND" });
+    // A file of the same name that came otherwise has no checksum.
+    writeFileSync(file, changed);
+    expect(await checkKept(found, readable)).toMatchObject({ checksum: null });
+  });
+
+  test("in parts is one model, broken while a part is missing", async () => {
+    mkdirSync(modelsDirectory(), { recursive: true });
+    const part = (i: number, of = 2) =>
+      path.join(modelsDirectory(), `m-0000${i}-of-0000${of}.gguf`);
+    writeFileSync(part(1), model(2048));
+    writeFileSync(part(2), model(4096));
+    expect(await keptModels()).toMatchObject([{ parts: 2, sizeBytes: 6144 }]);
+    expect(await list()).toEqual([["m-00001-of-00002.gguf", ""]]);
+    rmSync(part(2));
+    writeFileSync(part(2, 3), model(64));
+    expect(await list()).toEqual([
+      ["m-00001-of-00002.gguf", expect.stringMatching(/^part 2 of 2: it could not be read/)],
+      ["m-00002-of-00003.gguf", "its first part is missing"],
+    ]);
+    for (const one of await keptModels()) await removeKept(one);
+    expect(kept()).toEqual([]);
+  });
+
+  test("can't be removed while another process downloads it, nor by a path", async () => {
+    mkdirSync(modelsDirectory(), { recursive: true });
+    const file = path.join(modelsDirectory(), "m.gguf");
+    writeFileSync(file, model(2048));
+    const lock = await lockFile(`${file}.lock`);
+    await expect(removeKept({ path: file })).rejects.toMatchObject({ code: "ERR_WRITE" });
+    expect(existsSync(file)).toBe(true);
+    await lock?.[Symbol.asyncDispose]();
+    for (const name of [file, "../models/m.gguf", "", ".", "m.gguf/"]) {
+      await expect(findKept(name)).rejects.toMatchObject({ code: "ERR_MODEL_NOT_FOUND" });
+    }
+  });
+});
 
 describe("a model is downloaded once, with progress:", () => {
   test("by its file, through the hub's redirect", async () => {
@@ -255,6 +355,25 @@ describe("what may pass is tried again, shown, and given up:", () => {
     });
     expect(await refusal()).toMatch(/broke off: nothing came for 0\.4 s, after 5 attempts/);
     expect(kept()).toEqual([]);
+  });
+
+  test("a server that drips bytes for ever, in the answer or in the manifest", async () => {
+    const drip = (head: string) => (_: unknown, response: ServerResponse) => {
+      response.writeHead(200, { "content-length": 10_000_000 });
+      response.write(head);
+      const timer = setInterval(() => response.write("x"), 20);
+      response.on("close", () => clearInterval(timer));
+    };
+    const brisk: Patience = { silentMs: 100, waitsMs: [5, 5], longestWaitMs: 5 };
+    const fetched = (source: string) => downloadModel(source, () => {}, undefined, brisk);
+    hub.routes.set(FILE, drip("GGUF"));
+    await expect(fetched(SOURCE)).rejects.toThrow(
+      /no more than \d+ bytes came for 0\.2 s, after 3 attempts/,
+    );
+    expect(kept()).toEqual([]);
+    hub.routes.set("/v2/some/tiny-GGUF/manifests/Q8_0", drip("{"));
+    const manifest = "hf:some/tiny-GGUF:Q8_0";
+    await expect(fetched(manifest)).rejects.toThrow(/broke off: .*, after 3 attempts/);
   });
 
   test("as users have it, within three minutes", () => {

@@ -118,7 +118,7 @@ describe("runs side by side", () => {
       method === "sample" ? [{ prompt: miniGsm.prompt(item, "chat").prompt, seed }] : [],
     );
     const draw = ({ prompt, seed }: (typeof prompts)[number]): Promise<Result> =>
-      sample(model(), prompt, { seed, maxTokens: 64, temperature: 3 });
+      sample(model(), prompt, { seed, maxTokens: 64, temperature: 3, prefixCache: false });
     const alone = [];
     for (const prompt of prompts) alone.push(await draw(prompt));
     const room = await openSideBySide(4, jobs, context());

@@ -80,6 +80,7 @@ const CALLS: [string, (context: NativeContext) => unknown][] = [
   ["clear", (c) => c.clear()],
   ["prefill", (c) => c.prefill([{ sequence: 1, tokens: TOKENS }])],
   ["logits", (c) => c.logits(1)],
+  ["save", (c) => c.save(1)],
   ["generate", (c) => c.generate(requestOf(1))],
   ["score", (c) => c.score([{ parent: 1, tokens: TOKENS }], PLAIN)],
   ["expand", (c) => c.expand([{ parent: 1, token: 5 }], 3, PLAIN)],
@@ -178,6 +179,29 @@ describe("a context's methods:", () => {
     await context.close();
   });
 
+  test("what was saved of a sequence is taken over whole, in part, or not at all", async () => {
+    const { context, sequence } = await opened();
+    const saved = await context.save(sequence);
+    expect(saved.bytes()).toBeGreaterThan(4 * model.info().vocabSize);
+    const [whole, part] = [await context.restore(saved, 2), await context.restore(saved, 1)];
+    expect(await context.logits(whole)).toEqual(await context.logits(sequence));
+    expect(await codeFrom(() => context.logits(part))).toBe("ERR_INVALID_STATE");
+    await context.prefill([{ sequence: part, tokens: TOKENS.subarray(1) }]);
+    expect(await context.status()).toMatchObject({ restored: 3, usedCells: 2 + 2 + 1 + 1 });
+
+    const product = new (addon().Context)();
+    await product.open(model, { ...OPTIONS, flashAttention: 0 });
+    expect(await codeFrom(() => product.restore(saved, 2))).toBe("ERR_ENGINE_FAILED");
+    expect(await product.status()).toMatchObject({ sequences: 0, freeSequences: 4, usedCells: 0 });
+    await product.close();
+    await context.create(); // the last that is free
+    expect(await codeFrom(() => context.restore(saved, 2))).toBe("ERR_CONTEXT_FULL");
+    saved.free();
+    expect(saved.bytes()).toBe(0);
+    expect(await codeFrom(() => context.restore(saved, 2))).toBe("ERR_DISPOSED");
+    await context.close();
+  });
+
   test("an exception of the caller's own getter is passed on as it is", async () => {
     const { context, sequence } = await opened();
     const own = new RangeError("mine");
@@ -212,6 +236,7 @@ describe("a sequence's handle is refused with ERR_DISPOSED", () => {
     ["truncate", (c, handle) => c.truncate(handle, 0)],
     ["free", (c, handle) => c.free(handle)],
     ["logits", (c, handle) => c.logits(handle)],
+    ["save", (c, handle) => c.save(handle)],
     ["prefill", (c, handle) => c.prefill([{ sequence: handle, tokens: TOKENS }])],
     ["generate", (c, handle) => c.generate(requestOf(handle))],
     ["score", (c, handle) => c.score([{ parent: handle, tokens: TOKENS }], PLAIN)],

@@ -1,34 +1,49 @@
-import { readdir, stat } from "node:fs/promises";
-import path from "node:path";
+import { stat } from "node:fs/promises";
 import { Command } from "commander";
 import pc from "picocolors";
 import { bundledModels, DEFAULT_MODEL } from "../../engine/bundled-models.js";
-import { modelsDirectory } from "../../engine/download/download-model.js";
-import { messageOf } from "../../engine/errors.js";
-import { endsInHeader, otherThanGguf, readHead } from "../../engine/file-kind.js";
+import {
+  type CheckedModel,
+  checkKept,
+  findKept,
+  type KeptModel,
+  keptModels,
+  removeKept,
+} from "../../engine/download/kept-models.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import { interruptSignal } from "../exit.js";
 import { printable } from "../printable.js";
-
-interface ListedModel {
-  name: string;
-  path: string;
-  sizeBytes: number;
-  role: string;
-  /** What is wrong with the file. */
-  broken?: string;
-}
 
 export function modelsCommand(): Command {
   return new Command("models")
-    .description("List the bundled models and those downloaded before.")
+    .description("List the bundled models and those downloaded before, remove or check them.")
     .option("--json", "print one JSON object")
-    .action(listModels);
+    .action(listModels)
+    .addCommand(
+      new Command("rm")
+        .description("Remove downloaded models, with all of their parts.")
+        .argument("<name...>", "names as `models` lists them")
+        .option("--json", "print one JSON object")
+        .action(removeModels),
+    )
+    .addCommand(
+      new Command("check")
+        .description("Read downloaded models again: header, parts, and the hub's checksums.")
+        .argument("[name...]", "names as `models` lists them (default: all)")
+        .option("--json", "print one JSON object")
+        .action(checkModels),
+    );
 }
 
-async function listModels(flags: { json?: boolean }): Promise<void> {
+interface Flags {
+  json?: boolean;
+}
+
+async function listModels(flags: Flags): Promise<void> {
   const bundled = await Promise.all(
     bundledModels().map(async (model) => ({ ...model, sizeBytes: (await stat(model.path)).size })),
   );
-  const downloaded = await downloadedModels();
+  const downloaded = (await keptModels()).map((model) => ({ ...model, role: model.path }));
   if (flags.json) {
     console.log(JSON.stringify({ default: DEFAULT_MODEL, bundled, downloaded }));
     return;
@@ -42,37 +57,70 @@ async function listModels(flags: { json?: boolean }): Promise<void> {
   }
 }
 
-function formatModel({ name, sizeBytes, role, broken }: ListedModel): string {
+interface ListedModel extends Pick<KeptModel, "name" | "sizeBytes" | "broken"> {
+  role: string;
+  parts?: number;
+}
+
+function formatModel({ name, sizeBytes, role, parts = 1, broken }: ListedModel): string {
   const isSmall = sizeBytes < 2 ** 20 / 10;
   const size = isSmall ? `${sizeBytes} B` : `${(sizeBytes / 2 ** 20).toFixed(1)} MiB`;
+  const inParts = parts > 1 ? `${parts} parts; ` : "";
   const what =
     broken === undefined
-      ? pc.dim(printable(role))
+      ? pc.dim(printable(`${inParts}${role}`))
       : pc.red(printable(`broken: ${broken}; ${role}`));
   return `  ${printable(name).padEnd(20)} ${size.padStart(10)}   ${what}`;
 }
 
-/** The models in the directory of downloads. */
-async function downloadedModels(): Promise<ListedModel[]> {
-  const directory = modelsDirectory();
-  // The directory appears with the first download.
-  const names = await readdir(directory).catch(() => []);
-  const files = names.filter((name) => name.endsWith(".gguf"));
-  return Promise.all(files.map((name) => describeDownload(name, path.join(directory, name))));
+/** `--json` is the outer command's too, which takes it first. */
+function isJson(flags: Flags, command: Command): boolean {
+  return flags.json ?? command.parent?.opts<Flags>().json ?? false;
 }
 
-async function describeDownload(name: string, file: string): Promise<ListedModel> {
-  const listed = { name, path: file, role: file };
-  try {
-    const { size: sizeBytes } = await stat(file);
-    const other = otherThanGguf(await readHead(file));
-    const broken = other === undefined ? cutOff(sizeBytes) : `${other.what}, not GGUF`;
-    return { ...listed, sizeBytes, ...(broken !== undefined && { broken }) };
-  } catch (error) {
-    return { ...listed, sizeBytes: 0, broken: `it could not be read: ${messageOf(error)}` };
+/** Nothing is removed unless all names are known. */
+async function removeModels(names: string[], flags: Flags, command: Command): Promise<void> {
+  const models: KeptModel[] = [];
+  for (const name of new Set(names)) models.push(await findRemovable(name));
+  for (const model of models) {
+    await removeKept(model);
+    if (!isJson(flags, command)) console.log(`removed ${printable(model.path)}`);
   }
+  if (isJson(flags, command)) console.log(JSON.stringify({ removed: models }));
 }
 
-function cutOff(sizeBytes: number): string | undefined {
-  return endsInHeader(sizeBytes) ? "it is cut off" : undefined;
+function findRemovable(name: string): Promise<KeptModel> {
+  if (!bundledModels().some((model) => model.name === name)) return findKept(name);
+  throw new LlamaEtsError("ERR_INVALID_OPTION", `${name} is part of the package`, {
+    fix: "a name that `llama-ets models` lists under Downloaded",
+  });
+}
+
+async function checkModels(names: string[], flags: Flags, command: Command): Promise<void> {
+  const { addon } = await import("../../engine/local/native.js");
+  const { openEngine } = await import("../../engine/local/load-model.js");
+  const signal = interruptSignal();
+  const models: KeptModel[] = [];
+  for (const name of new Set(names)) models.push(await findKept(name));
+  if (names.length === 0) models.push(...(await keptModels()));
+  await openEngine(false);
+  const checked: CheckedModel[] = [];
+  for (const model of models) {
+    const found = await checkKept(model, async (file) => addon().checkModel(file), signal);
+    checked.push(found);
+    if (!isJson(flags, command)) console.log(formatCheck(found));
+  }
+  if (isJson(flags, command)) console.log(JSON.stringify({ models: checked }));
+  else if (checked.length === 0) console.log("  no model was downloaded");
+  const broken = checked.filter((model) => model.broken !== undefined);
+  if (broken.length === 0) return;
+  throw new LlamaEtsError("ERR_INVALID_DATA", `${broken.length} of ${checked.length} are broken`, {
+    fix: `llama-ets models rm ${broken.map(({ name }) => printable(name)).join(" ")}; they are downloaded anew when they are named`,
+  });
+}
+
+function formatCheck({ name, broken, checksum }: CheckedModel): string {
+  if (broken !== undefined) return pc.red(printable(`  broken  ${name}: ${broken}`));
+  const how = checksum ? "the hub's SHA-256" : "whole; the hub gave no SHA-256 when it came";
+  return `  ok      ${printable(name)}  ${pc.dim(how)}`;
 }

@@ -29,7 +29,8 @@ const BRANCH = "main";
 const DEFAULT_TAG = "latest";
 const DEFAULT_QUANTIZATION = "Q4_K_M";
 const QUANTIZATION = /^(UD-)?(I?Q\d|TQ\d|B?F(16|32)|MXFP)/i;
-const PART = /-(\d{5})-of-(\d{5})\.gguf$/i;
+/** What the name of one part of a split file ends with. */
+export const PART = /-(\d{5})-of-(\d{5})\.gguf$/i;
 
 /** The hub, with a slash at its end: Hugging Face, or a mirror that the environment names. */
 export function hubEndpoint(): string {
@@ -84,6 +85,20 @@ export function partsOf(url: string): string[] {
 export function partSuffix(part: number, parts: number): string {
   const digits = (n: number) => String(n).padStart(5, "0");
   return parts > 1 ? `-${digits(part)}-of-${digits(parts)}` : "";
+}
+
+export function isLaterPart(name: string): boolean {
+  return Number(PART.exec(name)?.[1] ?? 1) > 1;
+}
+
+/** The paths of all parts of a split file, by that of the first; of another file, its own. */
+export function partFiles(first: string): string[] {
+  const [end = "", part, parts] = PART.exec(first) ?? [];
+  if (Number(part) !== 1) return [first];
+  const stem = first.slice(0, first.length - end.length);
+  return Array.from({ length: Number(parts) }, (_, i) => {
+    return `${stem}${partSuffix(i + 1, Number(parts))}.gguf`;
+  });
 }
 
 /** `user/model/…` of a page or file of the hub that is given by its URL. */

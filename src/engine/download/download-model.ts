@@ -19,12 +19,15 @@ import {
   hubEndpoint,
   type ModelAddress,
   parseAddress,
+  partFiles,
   partSuffix,
   partsOf,
   type RepositoryAddress,
 } from "./address.js";
+import { rememberChecksum } from "./checksums.js";
 import { PATIENCE, PassingFailure, type Patience, persist } from "./patience.js";
 import { request, type Subject, Watchdog } from "./request.js";
+import { refuseWithoutSpace, sizeNote } from "./size.js";
 import { notGguf, transfer } from "./transfer.js";
 
 const LOCK_POLL_MS = 500;
@@ -48,6 +51,7 @@ export async function downloadModel(
   const directory = modelsDirectory();
   const cached = await findCached(directory, address);
   if (cached !== undefined) return cached;
+  refuseOffline(source);
   const subject = { source, ...(address.page !== undefined && { page: address.page }) };
   const retrying = (why: string) => onProgress({ phase: "download", progress: 0, retrying: why });
   try {
@@ -68,12 +72,22 @@ export async function downloadModel(
   }
 }
 
+/** As Hugging Face's own tools have it. Throws `ERR_DOWNLOAD`. */
+function refuseOffline(source: string): void {
+  if (!/^(1|true|yes|on)$/i.test(process.env.HF_HUB_OFFLINE ?? "")) return;
+  throw new LlamaEtsError(
+    "ERR_DOWNLOAD",
+    `${source} was not downloaded before, and HF_HUB_OFFLINE forbids it`,
+    { fix: "HF_HUB_OFFLINE=0, or one that `llama-ets models` lists" },
+  );
+}
+
 /** The whole model under one of its names. What isn't GGUF is removed, and no model. */
 async function findCached(directory: string, address: ModelAddress): Promise<string | undefined> {
   const names = await readdir(directory).catch(() => []);
   for (const stem of cachedStems(address)) {
     for (const first of names.filter((name) => isFirstPart(name, stem))) {
-      const parts = partsIn(first).map((name) => path.join(directory, name));
+      const parts = partFiles(path.join(directory, first));
       const isWhole = await Promise.all(parts.map(isGguf));
       if (isWhole.every(Boolean)) return parts[0];
     }
@@ -83,13 +97,6 @@ async function findCached(directory: string, address: ModelAddress): Promise<str
 
 function isFirstPart(name: string, stem: string): boolean {
   return name.startsWith(stem) && /^(-00001-of-\d{5})?\.gguf$/.test(name.slice(stem.length));
-}
-
-/** The names of all files of a split model, or the one name. */
-function partsIn(first: string): string[] {
-  const parts = Number(/-00001-of-(\d{5})\.gguf$/.exec(first)?.[1] ?? 1);
-  const stem = first.replace(/(-00001-of-\d{5})?\.gguf$/, "");
-  return Array.from({ length: parts }, (_, i) => `${stem}${partSuffix(i + 1, parts)}.gguf`);
 }
 
 async function isGguf(file: string): Promise<boolean> {
@@ -158,6 +165,14 @@ async function fetchParts(
   for (const [i, file] of files.entries()) {
     await fetchLocked(urls[i] as string, file, {
       ...{ subject, patience, signal },
+      onSize: async (left, total) => {
+        const parts = files.length;
+        await refuseWithoutSpace(file, left);
+        if (i > 0) return;
+        const note = sizeNote(total * parts, parts > 1);
+        onProgress({ phase: "download", progress: 0, total, note });
+      },
+      onChecksum: (sha256) => rememberChecksum(file, { sha256, source: subject.source }),
       onProgress: ({ received, total, retrying }) =>
         onProgress({
           phase: "download",

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface Patience {
-  /** Milliseconds without a byte after which an attempt is given up. */
+  /** Milliseconds without a byte, or twice as many with less than 64 KiB, that end an attempt. */
   silentMs: number;
   /** The waits between attempts; one attempt more than there are waits. */
   waitsMs: readonly number[];
@@ -12,7 +12,7 @@ export interface Patience {
 
 /**
  * A download ends within three minutes in which nothing comes: five attempts, each silent for at
- * most 20 seconds, and four waits of at most 15. A port that refuses is given up after 15 seconds.
+ * most 20 seconds, and four waits of at most 15. One that drips ends within five. A port that refuses is given up after 15 seconds.
  */
 export const PATIENCE: Patience = {
   silentMs: 20_000,

@@ -23,17 +23,24 @@ export interface Answer {
   size?: number;
 }
 
-/** Aborts what is silent for too long, or when the signal does. */
+/** Bytes that have to come within twice the time of silence: a server that sends less drips. */
+const LEAST_BYTES = 2 ** 16;
+
+/** Aborts what is silent for too long, or drips, or when the signal does. */
 export class Watchdog {
   readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
+  readonly #silence: NodeJS.Timeout;
+  readonly #drip: NodeJS.Timeout;
   readonly #outer: AbortSignal | undefined;
+  /** Since the timer of dripping was set. */
+  #bytes = 0;
   readonly #onAbort = () => this.#controller.abort(this.#outer?.reason);
 
   constructor(silentMs: number, outer: AbortSignal | undefined) {
-    const silence = () =>
-      this.#controller.abort(new Error(`nothing came for ${silentMs / 1000} s`));
-    this.#timer = setTimeout(silence, silentMs);
+    const after = (ms: number, what: () => string) =>
+      setTimeout(() => this.#controller.abort(new Error(`${what()} for ${ms / 1000} s`)), ms);
+    this.#silence = after(silentMs, () => "nothing came");
+    this.#drip = after(2 * silentMs, () => `no more than ${this.#bytes} bytes came`);
     this.#outer = outer;
     outer?.addEventListener("abort", this.#onAbort, { once: true });
   }
@@ -42,14 +49,24 @@ export class Watchdog {
     return this.#controller.signal;
   }
 
-  /** Something came. */
-  heard(): void {
-    this.#timer.refresh();
+  /** The server has answered. */
+  answered(): void {
+    this.#bytes = 0;
+    this.#silence.refresh();
+    this.#drip.refresh();
+  }
+
+  /** Bytes have come. */
+  heard(bytes: number): void {
+    this.#bytes += bytes;
+    this.#silence.refresh();
+    if (this.#bytes >= LEAST_BYTES) this.answered();
   }
 
   /** Ends the request, if it is still open. */
   close(): void {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#silence);
+    clearTimeout(this.#drip);
     this.#outer?.removeEventListener("abort", this.#onAbort);
     this.#controller.abort();
   }
@@ -85,7 +102,7 @@ export async function request(
       const message = `${current.host}: ${failureOf(error, watchdog)}`;
       throw new PassingFailure(message, { cause: error });
     });
-    watchdog.heard();
+    watchdog.answered();
     linked = { ...linked, ...linkedBy(response) };
     const location = response.headers.get("location");
     if (response.status >= 300 && response.status < 400 && location !== null) {

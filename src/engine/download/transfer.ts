@@ -3,11 +3,9 @@
  * with what the server said that it is; an attempt goes on from there only where the server says the
  * same again, and a file takes its place whole, with the checksum that the hub gives.
  */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { pipeline } from "node:stream/promises";
 import { LlamaEtsError, messageOf } from "../errors.js";
+import { sha256Of } from "../file-hash.js";
 import { HEAD_BYTES, otherThanGguf } from "../file-kind.js";
 import { PassingFailure, type Patience, persist } from "./patience.js";
 import { type Answer, failureOf, request, type Subject, Watchdog } from "./request.js";
@@ -26,6 +24,10 @@ export interface TransferOptions {
   subject: Subject;
   patience: Patience;
   onProgress: (progress: TransferProgress) => void;
+  /** Told how many bytes are still to come, before they are written; what it throws ends the transfer. */
+  onSize?: (left: number, total: number) => Promise<void>;
+  /** Told the checksum that the hub gives, once the file is there. */
+  onChecksum?: (sha256: string) => Promise<void>;
   signal: AbortSignal | undefined;
 }
 
@@ -61,9 +63,12 @@ async function attemptTransfer(url: string, file: string, options: TransferOptio
       await part.remove();
       throw new PassingFailure("the file has changed on the server", { gained: begun !== null });
     }
+    const { total } = recordOf(answer, start);
+    if (total > 0) await options.onSize?.(total - start, total);
     await receive(answer, part, start, watchdog, options);
     if (answer.sha256 !== undefined) await part.check(answer.sha256, subject, start > 0, signal);
     await part.finish();
+    if (answer.sha256 !== undefined) await options.onChecksum?.(answer.sha256);
   } catch (error) {
     await part.removeUnlessKnown();
     throw error;
@@ -126,7 +131,7 @@ async function receive(
         throw new PassingFailure(message, { gained: gained(), cause: error });
       })) ?? { value: undefined };
       if (value === undefined) break;
-      watchdog.heard();
+      watchdog.heard(value.length);
       if (head.length < HEAD_BYTES) {
         head = Buffer.concat([head, value.subarray(0, HEAD_BYTES - head.length)]);
         if (head.length === HEAD_BYTES) await checkHead();
@@ -211,10 +216,7 @@ class PartialFile {
     isResumed: boolean,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const hash = createHash("sha256");
-    const content = createReadStream(this.#part, { highWaterMark: 2 ** 20 });
-    await pipeline(content, hash, signal ? { signal } : {});
-    const actual = hash.digest("hex");
+    const actual = await sha256Of(this.#part, signal);
     if (actual === sha256) return;
     await this.remove();
     const message = `expected SHA-256 ${sha256}, got ${actual}`;

@@ -3,23 +3,31 @@
  * or, while there is a shared one, partitions of that.
  */
 import type { Capacity, ContextNeeds } from "../engine.js";
+import type { KvType } from "../kv-types.js";
 import { Context } from "./context.js";
+import type { ModelPrompts } from "./kept-prompts.js";
 import type { NativeModel } from "./native-model.js";
 import { type AttentionChoice, attentionOfContext } from "./own-attention.js";
 import { SharedContext } from "./shared-context.js";
 
+/** What all contexts of a model have in common. */
+interface PoolOptions {
+  threads: number;
+  attention: AttentionChoice;
+  kvType: KvType;
+  prompts: ModelPrompts;
+}
+
 export class ContextPool implements AsyncDisposable {
-  readonly #threads: number;
-  readonly #attention: AttentionChoice;
+  readonly #options: PoolOptions;
   /** In use, or idle. */
   readonly #contexts = new Set<Context>();
   readonly #shared = new Set<SharedContext>();
   #idle: Context | undefined;
   #isDisposed = false;
 
-  constructor(threads: number, attention: AttentionChoice) {
-    this.#threads = threads;
-    this.#attention = attention;
+  constructor(options: PoolOptions) {
+    this.#options = options;
   }
 
   /** Cells and sequences that are kept, and that the next run may have or replaces. */
@@ -92,9 +100,10 @@ export class ContextPool implements AsyncDisposable {
 
   #optionsOf(needs: ContextNeeds) {
     const { cells, sequences, batchTokens, outputs } = needs;
-    const flashAttention = attentionOfContext(this.#attention, needs.flashAttention ?? "auto");
+    const { attention, ...common } = this.#options;
+    const flashAttention = attentionOfContext(attention, needs.flashAttention ?? "auto");
     return {
-      ...{ cells, sequences, threads: this.#threads, flashAttention },
+      ...{ ...common, cells, sequences, flashAttention },
       ...(batchTokens !== undefined && { batchTokens }),
       ...(outputs !== undefined && { outputs }),
     };

@@ -6,16 +6,19 @@
  */
 import type { FlashAttention } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
+import type { KvType } from "../kv-types.js";
 import type { Sampling } from "../sampling.js";
 import type {
   Continuation,
   Expansion,
   GenerateRequest,
+  KeptPrompts,
   Scores,
   Sequence,
   Sequences,
   TokenMetric,
 } from "../sequences.js";
+import type { ModelPrompts } from "./kept-prompts.js";
 import { addon, call, rethrow } from "./native.js";
 import type { ContextStatus, NativeContext, SequenceHandle } from "./native-context.js";
 import { type NativeModel, toNativeSampling } from "./native-model.js";
@@ -43,6 +46,10 @@ export interface ContextOptions {
   flashAttention?: FlashAttention;
   /** Texts are classified, not continued; for models with a classification head. Default false. */
   classifies?: boolean;
+  /** Type of cached keys and values; quantized ones need flash attention. Default f16. */
+  kvType?: KvType;
+  /** The model's prompts that are kept for later contexts. Default: none are. */
+  prompts?: ModelPrompts;
 }
 
 type PartitionSize = Pick<ContextOptions, "cells" | "sequences" | "outputs">;
@@ -97,6 +104,7 @@ export class Context implements Sequences {
         threads,
         flashAttention: FLASH_ATTENTION[`${flashAttention}`],
         classifies,
+        ...(options.kvType !== undefined && { kvType: options.kvType }),
       });
     } catch (error) {
       rethrow(error, { ERR_OUT_OF_MEMORY: "fewer rollouts or tokens, or a smaller model" });
@@ -129,6 +137,18 @@ export class Context implements Sequences {
 
   async create(): Promise<LocalSequence> {
     return this.#own(await call(() => this.#native.create()));
+  }
+
+  get prompts(): KeptPrompts {
+    const { prompts, cells, flashAttention = "auto" } = this.options;
+    const reader = { context: this.#native, way: `${flashAttention}`, cells };
+    return {
+      recall: async (prompt) => {
+        const kept = await call(() => prompts?.recall(reader, prompt));
+        return kept ? { sequence: this.#own(kept.handle), length: kept.length } : null;
+      },
+      keep: (sequence, prompt) => call(() => prompts?.keep(reader, prompt, handleOf(sequence))),
+    };
   }
 
   async prefill(requests: readonly { sequence: Sequence; tokens: Int32Array }[]): Promise<void> {

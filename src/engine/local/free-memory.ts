@@ -1,6 +1,7 @@
 /** Where a model's contexts live, and what is free there. */
 import { freemem } from "node:os";
 import type { Device, Place } from "../engine.js";
+import { keptBytes } from "./kept-prompts.js";
 
 /** The devices that llama.cpp puts layers on: integrated GPUs only where there are no others. */
 export function gpusAmong(devices: readonly Device[]): Device[] {
@@ -55,10 +56,10 @@ export function freeBytesFor(
   );
 }
 
-/** Free bytes of the machine's memory, as far as this process may have it. */
+/** Free bytes of the machine's memory, as far as this process may have it: kept prompts make way. */
 export function freeMachineBytes(): number {
   // A container's limit; 0 or a huge number without one.
   const limit = process.constrainedMemory();
   const left = limit > 0 ? limit - process.memoryUsage.rss() : Number.POSITIVE_INFINITY;
-  return Math.max(0, Math.min(freemem(), left));
+  return Math.max(0, Math.min(freemem(), left)) + keptBytes();
 }

@@ -4,6 +4,7 @@ import { resolveBundledName } from "../bundled-models.js";
 import { checkInteger, checkKeys, checkOneOf, checkString } from "../check.js";
 import type { Model } from "../engine.js";
 import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
+import { DEFAULT_KV_TYPE, KV_TYPES, type KvType } from "../kv-types.js";
 import type { LoadProgress } from "../load-progress.js";
 import { isRemote, resolveModelPath } from "../model-path.js";
 import { isProven } from "./fork-proofs.js";
@@ -16,10 +17,20 @@ import {
 } from "./locate-engine.js";
 import { LocalModel } from "./model.js";
 import { architectureOf } from "./model-shape.js";
+import {
+  type Adapter,
+  attentionFor,
+  checkLoras,
+  findAdapters,
+  type LoraOptions,
+  refuseAdapters,
+  refuseKvType,
+} from "./model-variants.js";
 import { addon, rethrow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import { type AttentionChoice, chooseAttention, refuseMissingAttention } from "./own-attention.js";
 import { isKnownToFork, keepsState } from "./recurrent-state.js";
+import { fixFor } from "./refusals.js";
 import { refuseUnproven, refuseUnsupported } from "./supported.js";
 import { chooseThreads } from "./threads.js";
 
@@ -44,6 +55,17 @@ export interface LoadModelOptions {
    */
   gpuLayers?: number;
   /**
+   * LoRA adapters in GGUF, which are added to the weights: files as of models, each with a scale from
+   * -1000 to 1000 (default 1).
+   */
+  loras?: readonly LoraOptions[];
+  /**
+   * Type of cached keys and values: f16 (default), f32, bf16, or quantized: q8_0 takes about half of
+   * f16's memory, q4_0 a bit more than a quarter. Quantized ones are read by llama.cpp's flash
+   * attention alone, and are refused under importance sampling.
+   */
+  kv?: KvType;
+  /**
    * Threads for the CPU's share of the work, at most one a core: with more, they wait for each other
    * for minutes. Default "auto": measured at load.
    */
@@ -56,7 +78,8 @@ export interface LoadModelOptions {
 }
 
 const OPTIONS = [
-  ...["gpu", "engine", "attention", "gpuLayers", "threads", "onProgress", "onWarning", "signal"],
+  ...["gpu", "engine", "attention", "gpuLayers", "threads", "loras", "kv"],
+  ...["onProgress", "onWarning", "signal"],
 ];
 
 /** One engine a process: the first model loaded decides. */
@@ -98,7 +121,10 @@ async function load(
   let { threads = "auto" } = options;
   checkOneOf("gpu", gpu, ["auto", "cuda", "vulkan", "metal", false]);
   if (options.engine !== undefined) checkString("engine", options.engine);
-  const attention = chooseAttention(options.attention);
+  const chosen = chooseAttention(options.attention);
+  const kvType = checkOneOf("kv", options.kv ?? DEFAULT_KV_TYPE, KV_TYPES);
+  const attention = attentionFor(kvType, chosen);
+  const loras = checkLoras(options.loras ?? []);
   if (options.gpuLayers !== undefined) checkInteger("gpuLayers", options.gpuLayers, 0, 2 ** 16);
   if (threads !== "auto") checkInteger("threads", threads, 1, 512);
   if (typeof onProgress !== "function") {
@@ -121,6 +147,7 @@ async function load(
   const find = () => resolveModelPath(named, onProgress, signal);
   // A download waits until it is known that this machine has what was asked for.
   const there = isRemote(named) ? undefined : await find();
+  const adapters = await findAdapters(loras, onProgress, signal);
   const engine = await openEngine(gpu, options.engine);
   refuseMissingAttention(attention);
   const file = there ?? (await find());
@@ -130,11 +157,13 @@ async function load(
     onWarning(`\`gpuLayers\` keeps no layers on a GPU: ${why}`);
   }
   const gpuLayers = isOnCpu ? 0 : (options.gpuLayers ?? -1);
-  const native = await loadNative(file, { gpuLayers }, onProgress, signal);
+  const native = await loadNative(file, { gpuLayers, adapters }, onProgress, signal);
   try {
     const info = native.info();
     const metadata = native.metadata();
     refuseUnsupported(file, info, metadata);
+    if (adapters.length > 0) refuseAdapters(info);
+    if (kvType !== DEFAULT_KV_TYPE) refuseKvType(kvType, info, metadata);
     const devices = addon().devices();
     const isOnGpu = gpuLayers !== 0 && gpusAmong(devices).length > 0;
     const proof = { file, release: engine.release, device: deviceFor(gpuLayers, devices) };
@@ -147,6 +176,7 @@ async function load(
     const model = new LocalModel(native, {
       ...{ path: file, engine, threads: count, gpuLayers, attention: attention.choice },
       ...{ proof, forksProven },
+      ...{ adapters, kvType },
       loadCaching: () => loadNative(file, { gpuLayers, cachesDiffusion: true }),
     });
     if (isOnGpu && canFork(info) && !forksProven && purpose === "run") {
@@ -220,9 +250,15 @@ export async function openEngine(gpu: GpuChoice, directory?: string): Promise<En
   return opened;
 }
 
+interface NativeOptions {
+  gpuLayers: number;
+  cachesDiffusion?: boolean;
+  adapters?: readonly Adapter[];
+}
+
 async function loadNative(
   file: string,
-  { gpuLayers, cachesDiffusion = false }: { gpuLayers: number; cachesDiffusion?: boolean },
+  { gpuLayers, cachesDiffusion = false, adapters = [] }: NativeOptions,
   onProgress: (progress: LoadProgress) => void = () => {},
   signal?: AbortSignal,
 ): Promise<NativeModel> {
@@ -241,6 +277,7 @@ async function loadNative(
   };
   const loading = addon().loadModel({
     path: file,
+    adapters: adapters.map(({ path, scale }) => ({ path, scale })),
     gpuLayers,
     cachesDiffusion,
     onProgress: report,
@@ -260,8 +297,7 @@ async function loadNative(
     const refusal = codeOf(error);
     if (refusal === undefined) throw error;
     const reason = messageOf(error);
-    const fix =
-      refusal === "ERR_MODEL_TRUNCATED" ? "download it again" : firstPartFor(file, reason);
+    const fix = fixFor(file, refusal, reason);
     throw new LlamaEtsError(
       refusal as LlamaEtsError["code"],
       `${file} could not be loaded: ${reason}`,
@@ -270,12 +306,4 @@ async function loadNative(
   } finally {
     signal?.removeEventListener("abort", loading.cancel);
   }
-}
-
-/** What to give where a later part of a split model was given. */
-function firstPartFor(file: string, reason: string): string | undefined {
-  if (!/^It is part \d+ of \d+ /.test(reason)) return undefined;
-  const name = path.basename(file);
-  const first = name.replace(/-\d{5}(-of-\d{5}\.gguf)$/i, "-00001$1");
-  return first === name ? "its first part" : `give ${path.join(path.dirname(file), first)}`;
 }

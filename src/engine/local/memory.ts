@@ -7,6 +7,7 @@
 
 import type { DenoiserOptions } from "../denoiser.js";
 import type { BatchShape, ContextMemory, ContextShape, DenoiserSize, Place } from "../engine.js";
+import { bytesPerValue, DEFAULT_KV_TYPE } from "../kv-types.js";
 import { at, kvHeadsOf, type ModelShape, mostHeads, numbersOf } from "./model-shape.js";
 import { bytesPerState, hasAttention, mixingBytes } from "./recurrent-state.js";
 
@@ -23,7 +24,7 @@ function contextMemory(
   needsCopy = false,
 ): ContextMemory {
   const { sizeBytes } = model.info;
-  const weights = sizeBytes * (needsCopy ? 2 : 1);
+  const weights = sizeBytes * (needsCopy ? 2 : 1) + (model.adapterBytes ?? 0);
   const copy = needsCopy && !model.hasCopy ? sizeBytes : 0;
   const vocabulary = vocabularyBytes(model);
   const total = weights + vocabulary + own.kvCache + own.logits + own.compute;
@@ -100,11 +101,18 @@ export function bytesOfCache(
   return cells * bytesPerCell(model) + sequences * bytesPerState(model);
 }
 
-/** Bytes of one token's keys and values, in 16-bit floats, over all layers. */
+/** Bytes of one token's keys and values over all layers. */
 export function bytesPerCell(model: ModelShape): number {
   const { heads, keys, values } = attentionOf(model);
   const elements = heads.map((kvHeads, layer) => kvHeads * (at(keys, layer) + at(values, layer)));
-  return F16 * elements.reduce((a, b) => a + b, 0);
+  const { kvType = DEFAULT_KV_TYPE } = model;
+  return bytesPerValue(kvType) * elements.reduce((a, b) => a + b, 0);
+}
+
+/** The widths of all heads of keys and values. */
+export function headWidths(model: ModelShape): number[] {
+  const { heads, keys, values } = attentionOf(model);
+  return heads.flatMap((count, layer) => (count > 0 ? [at(keys, layer), at(values, layer)] : []));
 }
 
 /** Bytes of the tables by which texts become tokens, as measured for vocabularies of 152k. */

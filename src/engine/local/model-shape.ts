@@ -1,4 +1,5 @@
 /** A model's shape, as its metadata gives it. */
+import type { KvType } from "../kv-types.js";
 import type { NativeModelInfo } from "./native-model.js";
 
 export interface ModelShape {
@@ -6,6 +7,10 @@ export interface ModelShape {
   metadata: Readonly<Record<string, string>>;
   /** Whether the copy is in memory whose contexts keep a diffusion model's keys and values. */
   hasCopy?: boolean;
+  /** Of cached keys and values. Default f16. */
+  kvType?: KvType;
+  /** Bytes of its LoRA adapters. Default 0. */
+  adapterBytes?: number;
 }
 
 export function architectureOf({ metadata }: Pick<ModelShape, "metadata">): string {

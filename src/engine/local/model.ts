@@ -1,6 +1,8 @@
+import { basename } from "node:path";
 import { refuseTooLong } from "../context-length.js";
 import type { DenoiserOptions } from "../denoiser.js";
 import { documentText } from "../document-text.js";
+import { partFiles } from "../download/address.js";
 import type {
   Abilities,
   Capacity,
@@ -15,6 +17,7 @@ import type {
   Place,
 } from "../engine.js";
 import { LlamaEtsError, messageOf } from "../errors.js";
+import { DEFAULT_KV_TYPE, type KvType } from "../kv-types.js";
 import {
   checkTokens,
   type EncodedPrompt,
@@ -33,9 +36,11 @@ import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-cont
 import { type ForkVerdict, probeForks } from "./fork-probe.js";
 import { keepProof, type Proven } from "./fork-proofs.js";
 import { freeBytesFor, freeMachineBytes, gpuShare, placeOf } from "./free-memory.js";
+import { ModelPrompts } from "./kept-prompts.js";
 import type { EngineLocation } from "./locate-engine.js";
 import {
   bytesOfCache,
+  bytesPerRow,
   CELL_PADDING,
   DENOISING_BATCH,
   memoryOfContext,
@@ -58,6 +63,9 @@ interface Origin {
   /** What a proof of its forks is of, and whether there is one. */
   proof: Proven;
   forksProven: boolean;
+  kvType: KvType;
+  /** LoRA adapters that are added to the weights, and what they take. */
+  adapters: readonly { path: string; scale: number; bytes: number }[];
   /** Loads the file anew under the architecture that keeps keys and values of its texts. */
   loadCaching(): Promise<NativeModel>;
 }
@@ -72,11 +80,16 @@ export class LocalModel implements Model {
   readonly #origin: Origin;
   readonly info: Readonly<NativeModelInfo>;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Type of cached keys and values. */
+  readonly kvType: KvType;
+  /** What its LoRA adapters take. */
+  readonly adapterBytes: number;
   readonly can: Readonly<Abilities>;
   readonly limits: Readonly<Limits>;
   /** Of its layers, on a GPU. */
   readonly #gpuShare: number;
   readonly #place: Place;
+  readonly #prompts: ModelPrompts;
   readonly #contexts: ContextPool;
   #specialTokens: readonly SpecialToken[] | undefined;
   #forksProven: boolean;
@@ -90,13 +103,22 @@ export class LocalModel implements Model {
     this.#native = native;
     this.#origin = origin;
     this.#forksProven = origin.forksProven;
-    this.#contexts = new ContextPool(origin.threads, origin.attention);
     this.metadata = native.metadata();
-    this.info = withMostHeads(native.info(), this.metadata);
+    const info = withMostHeads(native.info(), this.metadata);
+    this.info = { ...info, description: `${info.description}${variantOf(origin)}` };
     const cut = canCut(this.info);
     this.can = { score: true, fork: true, rank: true, metrics: true, cut };
     this.#gpuShare = gpuShare(this.info.layers, origin.gpuLayers, addon().devices());
     this.#place = placeOf(this.#gpuShare);
+    this.#prompts = new ModelPrompts({
+      cuts: cut,
+      bytesOf: (cells) => bytesOfCache(this, { cells, sequences: 1 }) + bytesPerRow(this),
+      available: () => freeMachineBytes() - this.#mappedBytes,
+    });
+    const { threads, attention, kvType, adapters } = origin;
+    this.kvType = kvType;
+    this.adapterBytes = adapters.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.#contexts = new ContextPool({ threads, attention, kvType, prompts: this.#prompts });
     const isSmall = this.#place === "cpu" && this.info.parameters < SMALL_MODEL;
     this.limits = {
       sequences: 256, // LLAMA_MAX_SEQ
@@ -132,7 +154,7 @@ export class LocalModel implements Model {
   }
 
   describe(): ModelDescription {
-    const { engine, attention } = this.#origin;
+    const { engine, attention, adapters, kvType } = this.#origin;
     const { isMapped } = this.info;
     return {
       engine: { kind: "local", ...engine },
@@ -141,6 +163,8 @@ export class LocalModel implements Model {
       sharesAttention: mayBeOwn(attention, this.#place),
       weights: { bytes: this.info.sizeBytes, isMapped },
       forksProven: this.#forksProven,
+      adapters: adapters.map(({ path, scale }) => ({ path, scale })),
+      kvType,
     };
   }
 
@@ -219,22 +243,27 @@ export class LocalModel implements Model {
   }
 
   freeMemory(): FreeMemory {
-    const { attention } = this.#origin;
-    const { isMapped } = this.info;
-    // Linux counts mapped files as free: taking that memory would evict the weights.
-    const isCountedFree = isMapped && this.#place === "cpu" && process.platform === "linux";
+    const { attention, kvType } = this.#origin;
     const bytes = freeBytesFor(this.#gpuShare, addon().devices(), freeMachineBytes());
     return {
-      ...{ place: this.#place, bytes },
+      ...{ kvType, place: this.#place, bytes },
       sharesAttention: mayBeOwn(attention, this.#place),
       mustShareAttention: attention === "own",
       idleBytes: bytesOfCache(this, this.#contexts.free),
-      mappedBytes: isCountedFree ? this.info.sizeBytes : 0,
+      mappedBytes: this.#mappedBytes,
     };
   }
 
+  /** Linux counts mapped files as free: taking that memory would evict the weights. */
+  get #mappedBytes(): number {
+    const { isMapped, sizeBytes } = this.info;
+    return isMapped && this.#place === "cpu" && process.platform === "linux" ? sizeBytes : 0;
+  }
+
   async lease(needs: ContextNeeds): Promise<Context> {
-    return this.#contexts.lease(this.#aliveAutoregressive(), needs);
+    const native = this.#aliveAutoregressive();
+    this.#makeRoom(needs, bytesOfCache(this, this.#contexts.free));
+    return this.#contexts.lease(native, needs);
   }
 
   async release(sequences: Sequences): Promise<void> {
@@ -242,10 +271,22 @@ export class LocalModel implements Model {
   }
 
   async share(needs: ContextNeeds): Promise<AsyncDisposable> {
-    return this.#contexts.share(this.#aliveAutoregressive(), needs);
+    const native = this.#aliveAutoregressive();
+    this.#makeRoom(needs);
+    return this.#contexts.share(native, needs);
+  }
+
+  /** Kept prompts make way for a context, beyond what it takes over from others. */
+  #makeRoom({ memory, ...needs }: ContextNeeds, reused = 0): void {
+    const { kvCache, compute, logits } = memory ?? {
+      ...{ kvCache: bytesOfCache(this, needs), compute: 0, logits: 0 },
+    };
+    const isHere = this.#place === "cpu";
+    this.#prompts.makeRoom(isHere ? kvCache + compute + logits - reused : logits);
   }
 
   async openClassifier(size: Capacity): Promise<LocalClassifier> {
+    this.#makeRoom(size);
     return this.#owned(await LocalClassifier.open(this.#alive(), size, this.threads));
   }
 
@@ -263,7 +304,17 @@ export class LocalModel implements Model {
       );
     }
     refuseTooLong(this.info, { promptTokens: 0, maxTokens: options.length });
-    const keeps = (options.cache ?? "none") !== "none" && this.info.cachingArchitecture !== null;
+    const wantsCache = (options.cache ?? "none") !== "none";
+    if (wantsCache && partFiles(this.path).length > 1) {
+      throw new LlamaEtsError(
+        "ERR_UNSUPPORTED_MODEL",
+        `${this.path} lies in several files: caches need a diffusion model in one`,
+        { fix: '`cache: "none"`, or one file, by llama-gguf-split --merge' },
+      );
+    }
+    const { memory } = this.memoryOfDenoiser(options);
+    this.#makeRoom({ cells: 0, sequences: 0, memory });
+    const keeps = wantsCache && this.info.cachingArchitecture !== null;
     const native = keeps ? await this.#loadCaching() : this.#alive();
     const batchTokens = DENOISING_BATCH[this.#place];
     return this.#owned(
@@ -312,6 +363,7 @@ export class LocalModel implements Model {
 
   async #free(): Promise<void> {
     const contexts = [this.#contexts, ...this.#others];
+    this.#prompts[Symbol.dispose]();
     await Promise.all(contexts.map((context) => context[Symbol.asyncDispose]()));
     const caching = await this.#caching?.catch(() => undefined);
     caching?.close();
@@ -362,6 +414,17 @@ export class LocalModel implements Model {
     }
     return this.#native;
   }
+}
+
+/** What makes it another model than its file. */
+function variantOf({ adapters, kvType }: Origin): string {
+  const parts = [
+    ...adapters.map(
+      ({ path, scale }) => `LoRA ${basename(path)}${scale === 1 ? "" : ` × ${scale}`}`,
+    ),
+    ...(kvType === DEFAULT_KV_TYPE ? [] : [`KV ${kvType}`]),
+  ];
+  return parts.map((part) => ` + ${part}`).join("");
 }
 
 /** With the most heads that a layer has: those of the first, which llama.cpp gives, may be none. */

@@ -1,4 +1,5 @@
 /** The addon's contexts, as `native/js/context.cc` defines them. */
+import type { KvType } from "../kv-types.js";
 import type {
   AnswerEnd,
   Continuation,
@@ -71,6 +72,15 @@ interface NativeContextOptions {
   /** -1 automatic, 0 off, 1 on, 2 the engine's own, 3 ours or none. */
   flashAttention: -1 | 0 | 1 | 2 | 3 | 4;
   classifies?: boolean;
+  /** Default f16. */
+  kvType?: KvType;
+}
+
+/** What a sequence held, outside of its context. */
+export interface SavedSequence {
+  /** 0 once it was freed. */
+  bytes(): number;
+  free(): void;
 }
 
 export interface NativeContext {
@@ -87,6 +97,9 @@ export interface NativeContext {
   clear(): Promise<void>;
   prefill(requests: { sequence: SequenceHandle; tokens: Int32Array }[]): Promise<void>;
   logits(sequence: SequenceHandle): Promise<Float32Array>;
+  save(sequence: SequenceHandle): Promise<SavedSequence>;
+  /** A new sequence with the first tokens of a saved one; it has logits if it has all of them. */
+  restore(saved: SavedSequence, length: number): Promise<SequenceHandle>;
   generate(request: NativeGenerateRequest): Promise<NativeContinuation[]>;
   score(
     requests: { parent: SequenceHandle; tokens: Int32Array }[],

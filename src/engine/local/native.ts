@@ -65,6 +65,8 @@ export interface Addon {
   lockFile(descriptor: number): boolean;
   loadModel(options: {
     path: string;
+    /** LoRA adapters, which all of its contexts have. */
+    adapters?: readonly { path: string; scale: number }[];
     gpuLayers: number;
     /**
      * Reads a diffusion model into memory under another architecture, so that keys and values can be
@@ -76,6 +78,8 @@ export interface Addon {
     promise: Promise<NativeModel>;
     cancel(): void;
   };
+  /** Throws what `loadModel` would reject with before it reads weights. */
+  checkModel(path: string): void;
   Context: new () => NativeContext;
   DiffusionContext: new () => NativeDiffusionContext;
   philox(counter: number[], key: number[]): number[];

@@ -2,6 +2,7 @@
 import { refuseTooLong } from "../context-length.js";
 import type { ContextNeeds, ContextShape, Model } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
+import { isQuantized } from "../kv-types.js";
 import { largest } from "../largest.js";
 import { padCells } from "./memory.js";
 
@@ -21,9 +22,11 @@ export function sizeForScoring(model: Model, work: Work): ContextNeeds {
   const { limits } = model;
   const fix = "a shorter prompt or shorter continuations";
   refuseTooLong(model.info, { promptTokens, maxTokens: longest }, fix);
-  const { place, sharesAttention, bytes, idleBytes, mappedBytes } = model.freeMemory();
+  const { place, sharesAttention, bytes, idleBytes, mappedBytes, kvType } = model.freeMemory();
+  const quantized = kvType !== undefined && isQuantized(kvType);
   const usable = MEMORY_SHARE * Math.max(0, bytes + idleBytes - mappedBytes);
-  const shapeOf = (parallel: number) => shapeFor(model, work, parallel, sharesAttention);
+  const shapeOf = (parallel: number) =>
+    shapeFor(model, work, parallel, sharesAttention || quantized);
   const needed = (parallel: number) => {
     const { kvCache, compute, logits } = model.memoryOf(shapeOf(parallel));
     return kvCache + compute + (place === "gpu" ? 0 : logits);
@@ -38,7 +41,11 @@ export function sizeForScoring(model: Model, work: Work): ContextNeeds {
     );
   }
   const { cells, sequences, batchTokens, outputs } = shapeOf(parallel);
-  const flashAttention = sharesAttention && "shared";
+  const flashAttention = quantized
+    ? place === "gpu"
+      ? true
+      : "engine"
+    : sharesAttention && "shared";
   return { cells, sequences, batchTokens, outputs, flashAttention };
 }
 

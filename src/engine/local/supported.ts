@@ -26,6 +26,8 @@ const FAULTS: Record<string, string> = {
 /** None, and -1: what llama.cpp's tools write where nothing was said. */
 const NO_POOLING = ["0", "-1", "4294967295"];
 
+const RANK_POOLING = "4";
+
 /** How llama.cpp gets an architecture wrong; undefined: no fault is known. */
 export function faultOf(architecture: string): string | undefined {
   return Object.hasOwn(FAULTS, architecture) ? FAULTS[architecture] : undefined;
@@ -69,7 +71,11 @@ function refusalOf(info: NativeModelInfo, metadata: Metadata): Refusal | undefin
   const pooling = metadata[`${architecture}.pooling_type`];
   const pools = pooling !== undefined && !NO_POOLING.includes(pooling);
   if (info.hasEncoder || metadata[`${architecture}.attention.causal`] === "false" || pools) {
-    return { reason: "makes embeddings or scores, not text" };
+    if (pooling !== RANK_POOLING) return { reason: "makes embeddings or scores, not text" };
+    return {
+      reason: "is a reranker's: it makes embeddings or scores, not text",
+      fix: `${FIX}; as a reward, --reward model:FILE takes classifiers of Qwen3's architecture`,
+    };
   }
   if (info.vocabSize === 0) return { reason: "has no vocabulary" };
   return undefined;

@@ -1,17 +1,36 @@
 /** What `run.json` says of models, rewards, versions and the machine. */
 import { cpus, totalmem } from "node:os";
 import { resolveBundledName } from "../../engine/bundled-models.js";
+import { partFiles } from "../../engine/download/address.js";
 import type { Model } from "../../engine/engine.js";
 import { hashFile } from "../../engine/file-hash.js";
+import { DEFAULT_KV_TYPE } from "../../engine/kv-types.js";
 import { resolveModelPath } from "../../engine/model-path.js";
 import { parseReward } from "../../rewards/named.js";
 import { VERSION } from "../../version.js";
 import type { ModelRecord, RunRecord } from "./run-files.js";
+import { canonicalJson, sha256 } from "./sample-key.js";
 
 export async function describeModel(model: Model, signal?: AbortSignal): Promise<ModelRecord> {
   const { path, info } = model;
-  const sha256 = await hashFile(path, signal);
-  return { path, sha256, description: info.description, parameters: info.parameters };
+  const hash = await hashModel(model, signal);
+  return { path, sha256: hash, description: info.description, parameters: info.parameters };
+}
+
+/**
+ * The SHA-256 of a model's file. Of a model in several files, with adapters, or whose keys and values
+ * are of another type than usual, that of what decides its texts.
+ */
+async function hashModel(model: Model, signal: AbortSignal | undefined): Promise<string> {
+  const { adapters = [], kvType = DEFAULT_KV_TYPE } = model.describe();
+  const files: string[] = [];
+  for (const file of partFiles(model.path)) files.push(await hashFile(file, signal));
+  const [only] = files;
+  const isPlain = files.length === 1 && adapters.length === 0 && kvType === DEFAULT_KV_TYPE;
+  if (only !== undefined && isPlain) return only;
+  const loras: [string, number][] = [];
+  for (const { path, scale } of adapters) loras.push([await hashFile(path, signal), scale]);
+  return sha256(canonicalJson({ files, loras, kvType }));
 }
 
 /** A reward's part of the settings: what names it, and the hashes of the files it is read from. */

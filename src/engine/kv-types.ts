@@ -1,0 +1,34 @@
+/** The types in which keys and values are cached: smaller ones take less memory and are less exact. */
+
+/** Values that are stored together, and what they take. */
+const BLOCKS = {
+  f32: { values: 1, bytes: 4 },
+  f16: { values: 1, bytes: 2 },
+  bf16: { values: 1, bytes: 2 },
+  q8_0: { values: 32, bytes: 34 },
+  q5_1: { values: 32, bytes: 24 },
+  q5_0: { values: 32, bytes: 22 },
+  q4_1: { values: 32, bytes: 20 },
+  q4_0: { values: 32, bytes: 18 },
+  iq4_nl: { values: 32, bytes: 18 },
+} as const;
+
+export type KvType = keyof typeof BLOCKS;
+
+export const KV_TYPES = Object.keys(BLOCKS) as readonly KvType[];
+
+export const DEFAULT_KV_TYPE: KvType = "f16";
+
+/** Values that are stored together: heads have a multiple of it. */
+export function blockOf(type: KvType): number {
+  return BLOCKS[type].values;
+}
+
+export function bytesPerValue(type: KvType): number {
+  return BLOCKS[type].bytes / BLOCKS[type].values;
+}
+
+/** Flash attention alone reads quantized values. */
+export function isQuantized(type: KvType): boolean {
+  return blockOf(type) > 1;
+}
