@@ -37,8 +37,16 @@ export type {
 } from "./evaluate/store/run-files.js";
 export type { AdaptiveOptions } from "./methods/adaptive.js";
 export type { DiffusionOptions } from "./methods/diffusion-options.js";
-export type { CommonOptions, ModelFamily, PresetOptions, Progress } from "./methods/options.js";
+export type {
+  CommonOptions,
+  Finish,
+  ModelFamily,
+  PresetOptions,
+  Progress,
+} from "./methods/options.js";
+export type { BestText, Evidence, Law } from "./methods/outcome.js";
 export { plan } from "./methods/plan.js";
+export type { PotentialOptions } from "./methods/potential-options.js";
 export type { ProposalDiffusionOptions, ProposalOptions } from "./methods/proposal-options.js";
 export * from "./methods/registry.js";
 export type { Result, StopReason } from "./methods/result.js";

@@ -33,6 +33,8 @@ export interface Estimate {
   completions: Scored[];
   /** Whether more candidates would hardly change the rewards, by the run's confidence. */
   isSettled: boolean;
+  /** φ of each candidate, null of those that have ended; absent without a potential. */
+  potentials?: (number | null)[];
   /** Absent when p_ref drew every rollout. */
   importance?: ImportanceDiagnostics;
   /**
@@ -146,7 +148,8 @@ async function sumEnergies<S extends ChainState>(
   // Cut off by the budget, a text has no reward.
   const finished = weighted.filter(({ completion }) => completion.finishReason !== null);
   const pool = finished.map(({ completion }) => completion);
-  const rewards = await scorePool(reward, { prompt, pool, earlier }, step, signal);
+  const input = { prompt, pool, earlier };
+  const rewards = pool.length === 0 ? [] : await scorePool(reward, input, step, signal);
   const completions = finished.map(({ completion, logRatio, logShare }, i): Scored => {
     const earned = rewards[i] as number;
     const logWeight = Math.log(completion.samples) + logShare + logRatio + earned / lambda;
@@ -158,8 +161,7 @@ async function sumEnergies<S extends ChainState>(
     const logEnergy = logSumExp(own.map((c) => c.logWeight)) - Math.log(members.length);
     for (const m of members) logEnergies[m] = logEnergy;
   }
-  const isSettled =
-    confidence !== null && isPoolSettled(reward, { prompt, pool, earlier }, step, confidence);
+  const isSettled = confidence !== null && isPoolSettled(reward, input, step, confidence);
   return { logEnergies, completions, isSettled };
 }
 
