@@ -66,6 +66,14 @@ export { type AnswerExtractor, canonicalAnswer, extractAnswer } from "./rewards/
 export { combine, type WeightedReward } from "./rewards/combine.js";
 export { type CertaintyOptions, confidence } from "./rewards/confidence.js";
 export { entropy } from "./rewards/entropy.js";
+export {
+  type ComparedTexts,
+  type JudgedText,
+  type JudgeOptions,
+  judge,
+  type PairwiseJudgeOptions,
+  pairwiseJudge,
+} from "./rewards/instruct-judge.js";
 export { jsonSchemaVerifier } from "./rewards/json-schema.js";
 export { type OpenedReward, openReward, type RewardContext } from "./rewards/named.js";
 export { oracle } from "./rewards/oracle.js";
@@ -78,6 +86,7 @@ export {
 } from "./rewards/reward-model.js";
 export { selfCertainty } from "./rewards/self-certainty.js";
 export { type SelfConsistencyOptions, selfConsistency } from "./rewards/self-consistency.js";
+export type { StepOptions } from "./rewards/steps.js";
 export { exactMatch, type Predicate, regexVerifier, verifier } from "./rewards/verifier.js";
 export { openSandbox } from "./sandbox/open.js";
 export type { Sandbox } from "./sandbox/sandbox.js";

@@ -10,12 +10,16 @@ import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { Judge } from "./judge.js";
 import type { Reward } from "./reward.js";
+import { beginningsOf, checkSteps, reduceSteps, type StepOptions, type Steps } from "./steps.js";
+
+/** What a text is worth none of whose steps has ended. */
+const UNJUDGED = 0.5;
 
 /** How a text is put to the model. What looks like a special token is one, but not in the text. */
 export interface RewardTemplate {
   /** What stands before the text, from the prompt as the policy read it. Default: that prompt. */
   before?: (prompt: string) => string;
-  /** What stands after it. Default: the model's end token. */
+  /** What stands after it. Default: the model's end token, or nothing with `steps`. */
   after?: string;
 }
 
@@ -23,6 +27,12 @@ export interface RewardModelOptions {
   template?: RewardTemplate;
   /** The class whose probability is the reward. Default: the model's first. */
   label?: string;
+  /**
+   * Judges a text's steps, as process reward models do: the class is read where each step ends, and
+   * `after` stands after the last mark; by default nothing does. An unfinished step isn't judged, and
+   * a text without a finished one is worth .5. Default: the text as a whole.
+   */
+  steps?: StepOptions;
 }
 
 /**
@@ -39,7 +49,7 @@ export interface RewardModelOptions {
  */
 export function rewardModel(model: Model, options: RewardModelOptions = {}): Reward {
   checkModel("model", model);
-  checkKeys("rewardModel", options, ["template", "label"]);
+  checkKeys("rewardModel", options, ["template", "label", "steps"]);
   const { labels, eos, eot } = model.info;
   if (labels.length === 0) {
     throw new LlamaEtsError("ERR_UNSUPPORTED_MODEL", `${model.path} has no classification head`, {
@@ -53,9 +63,20 @@ export function rewardModel(model: Model, options: RewardModelOptions = {}): Rew
   const at = labels.indexOf(checkOneOf("label", label, labels));
   const end = eos ?? eot;
   const before = template.before ?? ((prompt) => prompt);
-  const after = template.after ?? (end === null ? "" : model.tokenText(end));
+  const steps = optional(checkSteps, "steps", options.steps);
+  const ends = end === null || steps !== undefined ? "" : model.tokenText(end);
+  const after = template.after ?? ends;
   const read = (text: string) => model.tokenize(checkString("template", text), { special: true });
   const tail = read(after);
+  const mark = steps?.mark == null ? null : read(steps.mark);
+  const plain = (text: string) => Int32Array.of(...model.tokenize(text), ...tail);
+  const stepTokens = (beginning: readonly string[], { separator }: Steps) => {
+    if (mark === null) return plain(beginning.map((step) => `${step}${separator}`).join(""));
+    return Int32Array.of(
+      ...beginning.flatMap((step) => [...model.tokenize(step), ...mark]),
+      ...tail,
+    );
+  };
   const judge = new Judge(model);
   return {
     models: [model],
@@ -65,9 +86,16 @@ export function rewardModel(model: Model, options: RewardModelOptions = {}): Rew
       if (prefix.length === 0) {
         throw new LlamaEtsError("ERR_REWARD", "A reward model needs the prompt as text");
       }
-      const texts = pool.map(({ text }) => Int32Array.of(...model.tokenize(text), ...tail));
-      const judged = await judge.classify(prefix, texts);
-      return judged.map((classes) => classes[at] as number);
+      const classify = async (texts: readonly Int32Array[]) => {
+        const judged = texts.length === 0 ? [] : await judge.classify(prefix, texts);
+        return judged.map((classes) => classes[at] as number);
+      };
+      if (steps === undefined) return classify(pool.map(({ text }) => plain(text)));
+      const beginnings = pool.map((completion) => beginningsOf(completion, steps));
+      const scores = await classify(
+        beginnings.flat().map((beginning) => stepTokens(beginning, steps)),
+      );
+      return beginnings.map(({ length }) => reduceSteps(scores.splice(0, length), steps, UNJUDGED));
     },
     [Symbol.asyncDispose]: () => judge[Symbol.asyncDispose](),
   };
