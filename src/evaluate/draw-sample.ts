@@ -72,8 +72,10 @@ export function describeFailure(error: unknown): FailedSample["error"] {
 
 function toDrawn(result: Result): DrawnText {
   const { text, answer, stopReason, agreement, usage, proposalUsage, steps, warnings } = result;
+  const { reward, best, evidence } = result;
   return {
     ...{ text, answer, stopReason, agreement, warnings },
+    ...(evidence.rewards && { reward, bestReward: best?.reward ?? null }),
     usage: toUsage(usage),
     ...(proposalUsage && { proposalUsage: toUsage(proposalUsage) }),
     steps: steps.map(({ ess, rolloutEss, khat, agreement }) => ({

@@ -12,7 +12,8 @@ import type { MethodDiagnostics, Step } from "./step.js";
  */
 export function divergenceOfChoice(weights: readonly number[]): number {
   const count = weights.length;
-  return weights.reduce((sum, w) => (w > 0 ? sum + w * Math.log(count * w) : sum), 0);
+  const sum = weights.reduce((s, w) => (w > 0 ? s + w * Math.log(count * w) : s), 0);
+  return Math.max(0, sum); // rounding may leave less
 }
 
 /** A run of choices one after another, as ETS makes them: they add up. */

@@ -1,5 +1,5 @@
 /** Instruct models as judges: their log-odds are the model's own, whoever asks. */
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Model } from "../../src/engine/engine.js";
 import { loadModel } from "../../src/engine/local/load-model.js";
 import { particle } from "../../src/methods/particle.js";
@@ -7,7 +7,6 @@ import { judge, pairwiseJudge } from "../../src/rewards/instruct-judge.js";
 import { openReward } from "../../src/rewards/named.js";
 import { completion, scoreOf } from "../fixtures/completions.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
-import { hasShared, shared } from "../fixtures/shared.js";
 
 const model = useModel();
 const template = ({ text }: { text: string }) => `How good is ${text}?`;
@@ -123,22 +122,4 @@ test.each([
 
 test("a pairwise judge refuses a number of opponents that is none", () => {
   expect(() => pairwiseJudge(model(), { opponents: 0 })).toThrow(/opponents/);
-});
-
-describe.skipIf(!hasShared)("SmolLM2 as a judge", () => {
-  let smol: Model;
-  beforeAll(async () => {
-    const file = shared("models", "SmolLM2-135M-Instruct.Q4_1.gguf");
-    smol = await loadModel(file, { gpu: false, threads: 1 });
-    return () => smol.dispose();
-  }, 60_000);
-
-  test("tells an answer from words at random", async () => {
-    const pool = ["Paris is the capital of France.", "qx zv banana banana the the"].map((text) =>
-      completion(text),
-    );
-    const prompt = "What is the capital of France?";
-    const [good = 0, bad = 0] = await pairwiseJudge(smol).score({ prompt, pool, earlier: [] });
-    expect(good).toBeGreaterThan(bad);
-  }, 60_000);
 });
