@@ -73,8 +73,6 @@ export interface Story {
   segments: Segment[];
   /** Answers in the order of their votes over all steps; the final one first. */
   answers: (string | null)[];
-  /** The final text's reward; null where it is not known. */
-  reward: number | null;
   /** What tells how good the texts are. */
   evidence: NonNullable<Trace["evidence"]>;
   /** The least and the greatest of all rewards and potentials; null where there are none. */
@@ -96,7 +94,6 @@ export function tellStory(trace: Trace): Story {
     steps,
     segments: segment(trace),
     answers: trace.answer === undefined ? others : [trace.answer, ...others],
-    reward: trace.reward ?? null,
     evidence: trace.evidence ?? evidenceOf(trace),
     rewards: rangeOf(
       steps.flatMap(({ branches }) =>

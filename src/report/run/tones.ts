@@ -34,7 +34,7 @@ export class Tones {
   /** What the chosen text of a figure is called. */
   labelOf(story: Story, { rewards, potential }: Branch): string {
     if (this.#byAnswer) return nameOf(story.answers[0] ?? null);
-    const worth = story.reward ?? rewards?.mean ?? potential;
+    const worth = rewards?.mean ?? potential;
     return worth === null ? "" : number(worth);
   }
 }
