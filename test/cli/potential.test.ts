@@ -37,7 +37,9 @@ test("ask --potential guides by it, and shows rewards in the place of votes", as
 test("ask --finish best says that its text is no sample", async () => {
   const args = ["--reward", "regex:7", "--finish", "best", "-K", "1"];
   const { stdout } = await cli(["ask", PROMPT, ...SHORT, ...args]);
-  expect(stdout).toMatch(/reward .* of regex:7; best seen .*; the best text seen, no sample/);
+  expect(stdout).toMatch(
+    /reward .* of regex:7; best seen .*\n.*\n.*guidance +ets, .*; the best text seen, no sample/,
+  );
 });
 
 test("eval gives methods potentials of their own, and keys samples by them", async () => {

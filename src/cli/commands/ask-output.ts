@@ -42,8 +42,7 @@ function formatReward(result: Result): string {
   const { reward, best, settings } = result;
   const earned = reward === null ? pc.yellow("none") : pc.bold(number(reward));
   const seen = best && `best seen ${number(best.reward)} (${placeOf(best)})`;
-  const note = lawNote(result);
-  return [`${earned} of ${settings.reward}`, seen, note].filter((part) => part).join("; ");
+  return [`${earned} of ${settings.reward}`, seen].filter((part) => part).join("; ");
 }
 
 /** What each step's finished texts earned, and how far the run went for it. */
@@ -57,7 +56,8 @@ function formatRewards({ steps, divergence }: Result): string {
   return [ranges.length > 0 && `by step ${all}`, spent].filter((part) => part).join("; ");
 }
 
-function formatGuidance({ method, steps, settings, acceptanceRate }: Result): string {
+function formatGuidance(result: Result): string {
+  const { method, steps, settings, acceptanceRate } = result;
   const last = steps.at(-1);
   if (last === undefined) return method;
   const { rollouts, adaptive, potential } = settings;
@@ -75,7 +75,8 @@ function formatGuidance({ method, steps, settings, acceptanceRate }: Result): st
     potential !== undefined && `by the potential ${potential}`,
     shows.includes("ess") && `ESS ${ess}`,
     acceptanceRate !== undefined && `${percent(acceptanceRate)} of the proposals accepted`,
-  ].filter((part) => part !== false);
+    lawNote(result),
+  ].filter((part) => part !== false && part !== undefined);
   return [`${how}, ${drawn}${each}`, ...evidence].join("; ");
 }
 

@@ -30,11 +30,16 @@ function formatReplay(trace: Trace, story: Story): string {
   const seen = best && `best seen ${number(best.reward)} (${placeOf(best)})`;
   const earned = rewards && [
     `${pc.bold("reward")} ${typeof reward === "number" ? number(reward) : "none"}`,
-    ...[seen, lawNote(trace)].filter((part) => part),
+    ...(seen ? [seen] : []),
   ];
-  const facts = [printable(method), vote, away, spent, `ended by: ${printable(stopReason)}`].filter(
-    (fact) => fact,
-  );
+  const facts = [
+    printable(method),
+    lawNote(trace),
+    vote,
+    away,
+    spent,
+    `ended by: ${printable(stopReason)}`,
+  ].filter((fact) => fact);
   return [
     printable(story.question.trim()),
     ...story.steps.map((step) => formatStep(step, story)),

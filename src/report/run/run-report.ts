@@ -49,9 +49,11 @@ function promptMarkup(prompt: string): Html[] {
 
 function answerCard(trace: Trace, story: Story): Html {
   const { segments } = story;
+  const note = lawNote(trace);
   return html`<section class="answer card">
 <div>${story.evidence.answers && answerValue(trace)}
 ${story.evidence.rewards && rewardValue(trace, story)}
+${note !== undefined && html`<div class="label">${note}</div>`}
 ${trace.stopReason !== "end" && html`<div class="label">ended by: ${trace.stopReason}</div>`}</div>
 <p class="text">${segments.map(({ text, step }) =>
     step === undefined
@@ -70,12 +72,10 @@ ${agreement !== undefined && html`<div class="meter"><span style="width:${(100 *
 /** What the text earned, the best text of the run and where it was seen. */
 function rewardValue(trace: Trace, { evidence }: Story): Html {
   const { reward, best, divergence } = trace;
-  const note = lawNote(trace);
   return html`<div class="label">reward</div>
 <div class="${evidence.answers ? "reward" : "value"} number">${typeof reward === "number" ? number(reward) : "none"}</div>
 ${best && html`<div class="label number">best seen ${number(best.reward)}, <a href="#step-${best.step + 1}">${placeOf(best)}</a></div>`}
-${typeof divergence === "number" && html`<div class="label number">${natsText(divergence)} from p_ref, by the weights</div>`}
-${note && html`<div class="label">${note}</div>`}`;
+${typeof divergence === "number" && html`<div class="label number">${natsText(divergence)} from p_ref, by the weights</div>`}`;
 }
 
 function facts(trace: Trace, { steps }: Story): Html {
