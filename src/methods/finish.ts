@@ -30,16 +30,19 @@ export function resampled(
  * The rest of a text whose reward nothing that follows can change, from p_ref, where it and p* agree:
  * one of its own rollouts, if p_ref drew some.
  */
-export function decidedText(
+export async function decidedText(
   run: Run,
   { step, candidates, completions, chosen }: FinalStep,
 ): Promise<RewardedText> {
   const state = candidates[chosen] as ChainState;
   const own = completions.filter((c) => isSame(candidates[c.candidate], state));
-  if (run.proposal === null && own.length > 0) {
-    return adopt(run, resample(run, own, step), candidates, step);
+  const [first] = own;
+  if (run.proposal === null && first !== undefined) {
+    return await adopt(run, resample(run, own, step), candidates, step);
   }
-  return run.chain.finish(state, state, decidedStream(step, run.settings.guidance.candidates));
+  const stream = decidedStream(step, run.settings.guidance.candidates);
+  const text = await run.chain.finish(state, state, stream);
+  return first === undefined ? text : { ...text, reward: first.reward };
 }
 
 /** The most complete of unfinished texts. */

@@ -11,7 +11,7 @@ import type { Model } from "../engine/engine.js";
 import type { Prompt } from "../engine/prompt.js";
 import type { Plan } from "../planning/run-plan.js";
 import { answerOf } from "../rewards/answer.js";
-import { type Completion, scorePool } from "../rewards/reward.js";
+import { type Completion, scoreEach } from "../rewards/reward.js";
 import { electMajority, type Majority } from "../rewards/self-consistency.js";
 import { VERSION } from "../version.js";
 import type { MethodFacts } from "./method.js";
@@ -155,28 +155,24 @@ export class Run<Own = unknown> implements AsyncDisposable {
     return Array.from({ length: count }, () => random());
   }
 
-  /**
-   * r of each text by itself. A reward that votes judges each in the pool of `voters` and the text:
-   * a function of the text alone while the voters stay the same.
-   */
+  /** r of each text by itself, as it is seen at a step; one that votes judges it beside `voters`. */
   async rewardEach(
     texts: readonly Text[],
     voters: readonly Text[],
     step: number,
   ): Promise<readonly number[]> {
+    return await this.#rewardAs(texts.map(ownCompletion), voters, step);
+  }
+
+  async #rewardAs(
+    texts: readonly Completion[],
+    voters: readonly Text[],
+    step: number,
+  ): Promise<readonly number[]> {
     const { reward, prompt, signal } = this.estimateOptions;
-    const score = (pool: Completion[]) =>
-      scorePool(reward, { prompt, pool, earlier: [] }, step, signal);
-    const own = texts.map(ownCompletion);
-    const rewards: number[] = [];
-    if (!reward.isPooled) rewards.push(...(await score(own)));
-    else {
-      for (const text of texts) {
-        const scores = await score([...voters, text].map(ownCompletion));
-        rewards.push(scores.at(-1) as number);
-      }
-    }
-    this.#seen.add(own, rewards, step);
+    const pool = voters.map(ownCompletion);
+    const rewards = await scoreEach(reward, { prompt, texts, voters: pool }, step, signal);
+    this.#seen.add(texts, rewards, step);
     return rewards;
   }
 
@@ -305,8 +301,11 @@ export class Run<Own = unknown> implements AsyncDisposable {
     if (!seesRewards(method) || text.finishReason === null) return null;
     const known = knownReward(text, steps);
     if (known !== undefined || this.isOutOfBudget) return known ?? null;
-    const voters = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
-    const [reward = null] = await this.rewardEach([text], voters, steps.length);
+    // It goes on from the last step's choice.
+    const last = steps.at(-1);
+    const voters = last?.candidates.flatMap(({ completions }) => completions) ?? [];
+    const seen = ownCompletion(text, last?.chosen ?? 0);
+    const [reward = null] = await this.#rewardAs([seen], voters, last?.step ?? 0);
     return reward;
   }
 

@@ -106,6 +106,30 @@ export async function scorePool(
   return scores;
 }
 
+/** Texts that are judged each by itself, and those that vote beside it. */
+interface EachInput extends Pick<RewardInput, "prompt"> {
+  texts: readonly Completion[];
+  voters: readonly Completion[];
+}
+
+/**
+ * r of each text by itself. A reward that votes judges each in the pool of the voters and the text: a
+ * function of the text alone while the voters stay the same. Throws `ERR_REWARD`.
+ */
+export async function scoreEach(
+  reward: Reward,
+  { prompt, texts, voters }: EachInput,
+  step: number,
+  signal: AbortSignal | undefined,
+): Promise<readonly number[]> {
+  const score = (pool: readonly Completion[]) =>
+    scorePool(reward, { prompt, pool, earlier: [] }, step, signal);
+  if (!reward.isPooled) return score(texts);
+  const rewards: number[] = [];
+  for (const text of texts) rewards.push((await score([...voters, text])).at(-1) as number);
+  return rewards;
+}
+
 /** Checks for one finite number a completion. Throws `ERR_REWARD`, naming the completion. */
 export function checkScores(
   name: string,

@@ -27,7 +27,7 @@ const workSchema = z.object({
   form: z.enum(["chat", "paper"]),
   reward: z.string(),
   /** What the methods' potentials are named. */
-  potentials: z.array(z.string()),
+  potentials: z.array(z.string()).default([]),
   model: z.string(),
   proposal: z.string().nullable(),
 });
