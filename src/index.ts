@@ -46,8 +46,16 @@ export type {
 } from "./evaluate/store/run-files.js";
 export type { AdaptiveOptions } from "./methods/adaptive.js";
 export type { DiffusionOptions } from "./methods/diffusion-options.js";
-export type { CommonOptions, ModelFamily, PresetOptions, Progress } from "./methods/options.js";
+export type {
+  CommonOptions,
+  Finish,
+  ModelFamily,
+  PresetOptions,
+  Progress,
+} from "./methods/options.js";
+export type { BestText, Evidence, Law } from "./methods/outcome.js";
 export { plan } from "./methods/plan.js";
+export type { PotentialOptions } from "./methods/potential-options.js";
 export type { ProposalDiffusionOptions, ProposalOptions } from "./methods/proposal-options.js";
 export * from "./methods/registry.js";
 export type { Result, StopReason } from "./methods/result.js";
@@ -67,6 +75,14 @@ export { type AnswerExtractor, canonicalAnswer, extractAnswer } from "./rewards/
 export { combine, type WeightedReward } from "./rewards/combine.js";
 export { type CertaintyOptions, confidence } from "./rewards/confidence.js";
 export { entropy } from "./rewards/entropy.js";
+export {
+  type ComparedTexts,
+  type JudgedText,
+  type JudgeOptions,
+  judge,
+  type PairwiseJudgeOptions,
+  pairwiseJudge,
+} from "./rewards/instruct-judge.js";
 export { jsonSchemaVerifier } from "./rewards/json-schema.js";
 export { type OpenedReward, openReward, type RewardContext } from "./rewards/named.js";
 export { oracle } from "./rewards/oracle.js";
@@ -79,6 +95,7 @@ export {
 } from "./rewards/reward-model.js";
 export { selfCertainty } from "./rewards/self-certainty.js";
 export { type SelfConsistencyOptions, selfConsistency } from "./rewards/self-consistency.js";
+export type { StepOptions } from "./rewards/steps.js";
 export { exactMatch, type Predicate, regexVerifier, verifier } from "./rewards/verifier.js";
 export { openSandbox } from "./sandbox/open.js";
 export type { Sandbox } from "./sandbox/sandbox.js";

@@ -25,3 +25,12 @@ export function signTest(won, lost) {
   }
   return Math.min(1, 2 * tail);
 }
+
+/** The mean of values, and its 95% interval by the normal law: mean ± 1.96 standard errors. */
+export function meanInterval(values) {
+  const n = values.length;
+  const mean = values.reduce((a, b) => a + b, 0) / n;
+  const variance = values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / Math.max(1, n - 1);
+  const spread = 1.959964 * Math.sqrt(variance / n);
+  return { mean, ci95: [mean - spread, mean + spread] };
+}

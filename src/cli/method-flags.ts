@@ -3,17 +3,11 @@ import { type Command, Help, Option } from "commander";
 import { bundledDefaults } from "../engine/bundled-models.js";
 import { checkOneOf } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { EvaluatedMethod } from "../evaluate/configured-methods.js";
+import type { EvaluatedMethod, EvaluatedOptions } from "../evaluate/configured-methods.js";
 import { findMethod } from "../methods/by-name.js";
 import type { Flag, OptionSpec } from "../methods/option.js";
 import { COMMON_OPTIONS, GUIDANCE_OPTIONS, type PresetOptions } from "../methods/options.js";
-import {
-  type AnyMethod,
-  METHOD_NAMES,
-  METHODS,
-  type MethodName,
-  type MethodOptions,
-} from "../methods/registry.js";
+import { type AnyMethod, METHOD_NAMES, METHODS, type MethodName } from "../methods/registry.js";
 import { DEFAULT_REWARD, REWARD_NAMES } from "../rewards/named.js";
 import type { ModelFlags } from "./model-flags.js";
 import { numberOption } from "./numbers.js";
@@ -21,7 +15,8 @@ import { chatTemplateOption } from "./prompt-files.js";
 
 /** What was given, by commander's names of the flags. */
 export interface MethodFlags extends ModelFlags {
-  reward: string;
+  /** None: the default reward, or a potential's own. */
+  reward?: string;
   preset?: string;
   /** A file; the methods' other flags are read by what they say of themselves. */
   proposal?: string;
@@ -41,8 +36,7 @@ export function addMethodOptions(command: Command, asked: Asked): Command {
   for (const flag of guidanceFlags(Object.keys(GUIDANCE_OPTIONS))) addFlag(command, flag);
   command.option(
     REWARD_FLAG,
-    `${REWARD_NAMES.join(", ")}, or a sum: self-consistency+0.5*confidence`,
-    DEFAULT_REWARD,
+    `${REWARD_NAMES.join(", ")}, or a sum: self-consistency+0.5*confidence (default: ${DEFAULT_REWARD})`,
   );
   for (const flag of flagsOf(COMMON_OPTIONS)) addFlag(command, flag);
   command.option(PROPOSAL_FLAG, "ets-is: the smaller model that draws the rollouts");
@@ -87,8 +81,9 @@ function guidanceFlags(names: readonly string[]): Flag[] {
 
 /** The flags of the options that methods have besides the common ones, each once. */
 function ownFlags(methods: readonly AnyMethod[]): Flag[] {
-  const flags = methods.flatMap(({ own, proposal = {} }) => [
+  const flags = methods.flatMap(({ own, proposal = {}, potential = {} }) => [
     ...flagsOf(proposal),
+    ...flagsOf(potential),
     ...flagsOf(own),
   ]);
   return [...new Map(flags.map((flag) => [flag.flags, flag])).values()];
@@ -100,20 +95,18 @@ function flagsOf(options: Readonly<Record<string, OptionSpec>>): Flag[] {
 
 function addFlag(command: Command, { flags, help, kind }: Flag): void {
   if (kind === "number") command.option(flags, help, numberOption);
-  else if (kind === "texts") command.option(flags, help, collect);
+  else if (kind === "texts") command.option(flags, help, collectTexts);
   else if (kind === "template") command.option(flags, help, chatTemplateOption);
   else command.option(flags, help);
 }
 
 /** Not a variadic option: that would take the question too. */
-function collect(text: string, before: string[] = []): string[] {
+export function collectTexts(text: string, before: string[] = []): string[] {
   return [...before, text];
 }
 
-type SharedOptions = Omit<MethodOptions, "extract" | "proposal" | "reward" | "seed" | "signal">;
-
-/** What methods are asked for, by the flags that were given; the reward is opened later. */
-export function toMethodOptions(flags: MethodFlags, task: string | undefined): SharedOptions {
+/** What methods are asked for, by the flags that were given; rewards and potentials are opened later. */
+export function toMethodOptions(flags: MethodFlags, task: string | undefined): EvaluatedOptions {
   const preset = toPreset(flags, task);
   const defaults = preset === undefined ? bundledDefaults(flags.model) : {};
   const options: Record<string, unknown> = { budget: {}, prefixCache: false };
@@ -157,7 +150,7 @@ function toPreset({ preset }: MethodFlags, task: string | undefined): PresetOpti
 
 /** Whether the reward is the preset's own: none was named. */
 export function hasPresetReward({ preset, reward }: MethodFlags): boolean {
-  return preset !== undefined && reward === DEFAULT_REWARD;
+  return preset !== undefined && (reward === undefined || reward === DEFAULT_REWARD);
 }
 
 /**
@@ -167,7 +160,9 @@ export function hasPresetReward({ preset, reward }: MethodFlags): boolean {
 export function parseMethods(text: string): EvaluatedMethod[] {
   return text.split(",").map((entry) => {
     const name = entry.trim();
-    const [method = "", ...settings] = name.split(":");
+    const [, method = "", rest] = /^([^:]*)(?::(.*))?$/s.exec(name) ?? [];
+    // A value may hold colons: potential=model:GGUF.
+    const settings = rest?.split(/:(?=\w+=)/) ?? [];
     return {
       ...{ name, method: method as MethodName },
       options: Object.fromEntries(settings.map((setting) => parseSetting(name, setting))),
@@ -176,8 +171,8 @@ export function parseMethods(text: string): EvaluatedMethod[] {
 }
 
 function parseSetting(method: string, setting: string): [string, unknown] {
-  const [key = "", value = "", ...more] = setting.split("=");
-  if (key === "" || value === "" || more.length > 0) {
+  const [, key = "", value = ""] = /^([^=]*)=(.*)$/s.exec(setting) ?? [];
+  if (key === "" || value === "") {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
       `Expected \`${method}\` to set options as in ets:M=4:K=2, got \`${setting}\``,

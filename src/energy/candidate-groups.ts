@@ -66,7 +66,7 @@ export function toCompletions<S extends ChainState>(
 }
 
 /** A text without what its chain keeps with it. */
-function textOf(from: Text): Text {
+export function textOf(from: Text): Text {
   const { text, tokens, logProbs, entropies, selfCertainties, finishReason } = from;
   return {
     ...{ text, tokens, logProbs, finishReason },

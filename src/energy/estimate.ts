@@ -39,6 +39,8 @@ export interface Estimate {
   completions: Scored[];
   /** Whether more candidates would hardly change the rewards, by the run's confidence. */
   isSettled: boolean;
+  /** φ of each candidate, null of those that have ended; absent without a potential. */
+  potentials?: (number | null)[];
   /** Absent when p_ref drew every rollout. */
   importance?: ImportanceDiagnostics;
   /**
@@ -152,7 +154,8 @@ async function sumEnergies<S extends ChainState>(
   // Cut off by the budget, a text has no reward.
   const finished = weighted.filter(({ completion }) => completion.finishReason !== null);
   const pool = finished.map(({ completion }) => completion);
-  const rewards = await scorePool(reward, { ...asked, pool, earlier }, step, signal);
+  const input = { ...asked, pool, earlier };
+  const rewards = pool.length === 0 ? [] : await scorePool(reward, input, step, signal);
   const completions = finished.map(({ completion, logRatio, logShare }, i): Scored => {
     const earned = rewards[i] as number;
     const logWeight = Math.log(completion.samples) + logShare + logRatio + earned / lambda;
@@ -164,8 +167,7 @@ async function sumEnergies<S extends ChainState>(
     const logEnergy = logSumExp(own.map((c) => c.logWeight)) - Math.log(members.length);
     for (const m of members) logEnergies[m] = logEnergy;
   }
-  const isSettled =
-    confidence !== null && isPoolSettled(reward, { ...asked, pool, earlier }, step, confidence);
+  const isSettled = confidence !== null && isPoolSettled(reward, input, step, confidence);
   return { logEnergies, completions, isSettled };
 }
 

@@ -13,6 +13,8 @@ import {
 } from "../methods/registry.js";
 import { checkOptions, resolveOptions } from "../methods/resolve-options.js";
 import { settingsOf } from "../methods/settings.js";
+import { namedPotential } from "../rewards/named.js";
+import type { Reward } from "../rewards/reward.js";
 import type { PromptForm, Task, TaskItem } from "../tasks/task.js";
 import type { MethodRecord } from "./store/run-files.js";
 
@@ -24,11 +26,15 @@ export type EvaluatedOptions = Omit<
   | "onProgress"
   | "onStep"
   | "onWarning"
+  | "potential"
   | "proposal"
   | "reward"
   | "seed"
   | "signal"
->;
+> & {
+  /** A potential by name, as `ask --potential` takes it; for methods that may ask one. */
+  potential?: string;
+};
 
 /** A method with options of its own, under a name of its own. */
 export interface EvaluatedMethod {
@@ -65,15 +71,17 @@ interface Setting {
   item: TaskItem;
   /** The reward's part of the settings. */
   reward: object;
+  /** The hashes of the files that potentials are read from, by what names them. */
+  potentialFiles: ReadonlyMap<string, readonly string[]>;
 }
 
 /** Fills in the options that the methods were not given. Throws `ERR_INVALID_OPTION`. */
 export function configureMethods(
   { methods, options, proposal }: CheckedMethods,
-  { task, form, item, model, reward }: Setting,
+  { task, form, item, model, reward, potentialFiles }: Setting,
 ): ConfiguredMethod[] {
   return methods.map(({ name, method, options: own = {} }) => {
-    const merged: EvaluatedOptions = withDefaults(optionsFor(method, options), own);
+    const merged = mergedOptions(method, options, own);
     const needsProposal = METHODS[method].proposal !== undefined;
     if (needsProposal && proposal === undefined) {
       throw new LlamaEtsError("ERR_INVALID_OPTION", `${method} needs a \`proposal\``, {
@@ -81,11 +89,14 @@ export function configureMethods(
       });
     }
     const given: MethodOptions = {
-      ...promptSettings(task, form, item, merged),
+      ...promptSettings(task, form, item, toMethodOptions(merged, namedPotential)),
       ...(needsProposal && proposal && { proposal }),
     };
+    const files =
+      merged.potential === undefined ? [] : (potentialFiles.get(merged.potential) ?? []);
     const resolved = settingsOf(resolveOptions(METHODS[method], given, model, 0));
-    const { proposal: _, ...record } = { ...OF_EVERY_METHOD, ...resolved, ...reward };
+    const hashes = files.length > 0 ? { potentialFiles: files } : {};
+    const { proposal: _, ...record } = { ...OF_EVERY_METHOD, ...resolved, ...reward, ...hashes };
     return {
       ...{ name, method, options: merged, needsProposal },
       settings: JSON.parse(JSON.stringify(record)),
@@ -123,15 +134,48 @@ export function checkMethods(
     names.add(name);
     checkTaken(method, optional(checkObject, "methods[i].options", own) ?? {});
     refuseReserved(own ?? {});
-    checkWithoutModel(method, withDefaults(optionsFor(method, options), own ?? {}));
+    checkWithoutModel(method, mergedOptions(method, options, own));
     return named;
   });
 }
 
 /** How texts are unmasked is checked later: it depends on the model, and on the task's length. */
-function checkWithoutModel(method: MethodName, options: MethodOptions): void {
-  const { diffusion: _, proposalDiffusion: __, ratio: ___, ...rest } = options;
+function checkWithoutModel(method: MethodName, options: EvaluatedOptions): void {
+  const given = toMethodOptions(options, namedPotential);
+  const { diffusion: _, proposalDiffusion: __, ratio: ___, ...rest } = given;
   checkOptions(METHODS[method], rest);
+}
+
+/** The options of a method: those common to all that it takes, and its own. */
+function mergedOptions(
+  method: MethodName,
+  options: EvaluatedOptions,
+  own: EvaluatedOptions = {},
+): EvaluatedOptions {
+  const { potential: shared, ...common } = options;
+  const { potential = METHODS[method].potential && shared, ...rest } = own;
+  const merged = withDefaults(optionsFor(method, common), rest);
+  return { ...merged, ...(potential !== undefined && { potential }) };
+}
+
+/** What a method is called with: the potential that its name stands for is taken from `open`. */
+export function toMethodOptions(
+  { potential, ...options }: EvaluatedOptions,
+  open: (name: string) => Reward,
+): MethodOptions {
+  return { ...options, ...(potential !== undefined && { potential: open(potential) }) };
+}
+
+/** The potentials that methods of an evaluation name, each once. */
+export function potentialsOf(methods: readonly Pick<ConfiguredMethod, "options">[]): string[] {
+  return [...new Set(methods.flatMap(({ options }) => options.potential ?? []))];
+}
+
+/** As `potentialsOf`, before the methods are configured. */
+export function namedPotentials({ methods, options }: Omit<CheckedMethods, "proposal">): string[] {
+  return potentialsOf(
+    methods.map(({ method, options: own }) => ({ options: mergedOptions(method, options, own) })),
+  );
 }
 
 /** Throws `ERR_INVALID_OPTION`. */
@@ -151,8 +195,8 @@ export function promptSettings(
   task: Task,
   form: PromptForm,
   item: TaskItem,
-  options: EvaluatedOptions,
-): EvaluatedOptions {
+  options: MethodOptions,
+): MethodOptions {
   const { raw, stop, maxTokens } = task.prompt(item, form);
   return {
     ...(maxTokens !== undefined && { maxTokens }),

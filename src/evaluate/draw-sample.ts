@@ -1,13 +1,13 @@
 /** Draws one sample: one run of a method on an item. Grading it is left to others. */
 
 import type { Model } from "../engine/engine.js";
-import { codeOf, messageOf } from "../engine/errors.js";
+import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
 import { METHODS } from "../methods/registry.js";
 import type { Result } from "../methods/result.js";
 import type { Reward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
 import { answersOf, type PromptForm, type Task } from "../tasks/task.js";
-import { promptSettings } from "./configured-methods.js";
+import { promptSettings, toMethodOptions } from "./configured-methods.js";
 import type { DrawJob } from "./jobs.js";
 import type { DrawnText, FailedSample } from "./store/run-files.js";
 
@@ -19,6 +19,8 @@ export interface DrawContext {
   form: PromptForm;
   /** Default: self-consistency of the task's answers. */
   reward: Reward | undefined;
+  /** Opened potentials by the names that methods have for them. Default: none. */
+  potentials?: ReadonlyMap<string, Reward>;
   signal: AbortSignal | undefined;
   /** Called with the tokens a run has generated so far. */
   onTokens?: (key: string, generated: number) => void;
@@ -35,15 +37,17 @@ export interface DrawRequest {
 
 /** A failed run is an outcome too; an abort rejects. */
 export async function drawSample(job: DrawJob, context: DrawContext): Promise<Outcome> {
-  const { model, proposal, task, form, signal, onTokens } = context;
+  const { model, proposal, task, form, potentials, signal, onTokens } = context;
   const { item, method, seed } = job;
   const answers = answersOf(task, item);
   // A preset has a reward of its own.
   const reward = context.reward ?? (job.options.preset ? undefined : selfConsistency(answers));
+  const open = (name: string) => openedPotential(potentials, name);
   try {
+    const options = toMethodOptions(job.options, open);
     const result = await METHODS[method](model, task.prompt(item, form).prompt, {
       prefixCache: false, // what a sample costs, and its last digits, hang on no other sample
-      ...promptSettings(task, form, item, job.options),
+      ...promptSettings(task, form, item, options),
       ...{ seed, extract: answers.extract },
       ...(reward && { reward }),
       ...(METHODS[method].proposal && proposal && { proposal }),
@@ -57,14 +61,22 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
   }
 }
 
+function openedPotential(potentials: DrawContext["potentials"], name: string): Reward {
+  const potential = potentials?.get(name);
+  if (potential !== undefined) return potential;
+  throw new LlamaEtsError("ERR_REWARD", `The potential ${name} was not opened`);
+}
+
 export function describeFailure(error: unknown): FailedSample["error"] {
   return { code: codeOf(error) ?? "ERR_UNEXPECTED", message: messageOf(error) };
 }
 
 function toDrawn(result: Result): DrawnText {
   const { text, answer, stopReason, agreement, usage, proposalUsage, steps, warnings } = result;
+  const { reward, best, evidence } = result;
   return {
     ...{ text, answer, stopReason, agreement, warnings },
+    ...(evidence.rewards && { reward, bestReward: best?.reward ?? null }),
     usage: toUsage(usage),
     ...(proposalUsage && { proposalUsage: toUsage(proposalUsage) }),
     steps: steps.map(({ ess, rolloutEss, khat, agreement }) => ({

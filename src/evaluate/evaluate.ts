@@ -2,9 +2,14 @@
 import { checkModel } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import { DEFAULT_REWARD, openReward } from "../rewards/named.js";
+import { DEFAULT_REWARD, openPotentials, openReward } from "../rewards/named.js";
 import { answersOf, checkTask, type Grader, type GradingMode, type Task } from "../tasks/task.js";
-import { type ConfiguredMethod, configureMethods } from "./configured-methods.js";
+import {
+  type ConfiguredMethod,
+  configureMethods,
+  namedPotentials,
+  potentialsOf,
+} from "./configured-methods.js";
 import { type DrawRequest, describeFailure, type Outcome } from "./draw-sample.js";
 import {
   type EvaluateOptions,
@@ -62,7 +67,12 @@ export async function evaluate(
     throw new LlamaEtsError("ERR_INVALID_DATA", `${data ?? `The task ${task.name}`} has no items`);
   }
   const reward = await describeReward(resolved.reward, signal);
-  const methods = configureMethods(resolved, { model, task, form, item, reward });
+  const potentialFiles = new Map<string, readonly string[]>();
+  for (const name of namedPotentials(resolved)) {
+    potentialFiles.set(name, (await describeReward(name, signal)).rewardFiles ?? []);
+  }
+  const setting = { model, task, form, item, reward, potentialFiles };
+  const methods = configureMethods(resolved, setting);
   const run: Omit<RunRecord, "format"> = {
     ...{ task: task.name, items: items.length, samples, seed, mode, form },
     // The hash is of what was read: another packing of the same rows is the same data.
@@ -129,9 +139,10 @@ async function draw(
   if (queue === undefined) {
     await using opened =
       reward === DEFAULT_REWARD ? null : await openReward(reward, answersOf(task));
+    await using potentials = await openPotentials(potentialsOf(methods), answersOf(task));
     return await drawLocally(request, {
       ...{ model, proposal, task, form, signal, onWarning, concurrency },
-      reward: opened?.reward,
+      ...{ reward: opened?.reward, potentials: potentials.byName },
       onTokens: (key, generated) => count.onTokens(key, generated),
     });
   }
@@ -139,6 +150,7 @@ async function draw(
   const needsProposal = methods.some((method) => method.needsProposal);
   const work = {
     ...{ task: task.name, form, reward, model: run.model.sha256 },
+    potentials: potentialsOf(methods),
     proposal: needsProposal ? (run.proposal?.sha256 ?? null) : null,
   };
   return drawOnQueue(request, { url: queue, work, directory: out, signal });

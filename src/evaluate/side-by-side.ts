@@ -1,9 +1,11 @@
 /** Makes room for the runs of an evaluation that go on side by side. */
+import type { Model } from "../engine/engine.js";
 import { plan } from "../methods/plan.js";
 import { METHODS } from "../methods/registry.js";
 import { openRoom, type Room, type RunContexts } from "../planning/admission.js";
 import type { Plan } from "../planning/run-plan.js";
-import { promptSettings } from "./configured-methods.js";
+import { namedPotential } from "../rewards/named.js";
+import { promptSettings, toMethodOptions } from "./configured-methods.js";
 import type { DrawContext } from "./draw-sample.js";
 import type { DrawJob } from "./jobs.js";
 
@@ -18,11 +20,17 @@ export async function openSideBySide(
 ): Promise<Room> {
   const plans = asked > 1 ? await planLongest(jobs, context) : [];
   const runs = plans.map((planned) => contextsOf(planned, context));
-  const room = await openRoom({ asked, runs, beside: context.reward?.models ?? [] });
+  const room = await openRoom({ asked, runs, beside: modelsBeside(context) });
   if (room.limit !== null) {
     onWarning?.(`Concurrency is lowered from ${asked} to ${room.concurrency}: ${room.limit}`);
   }
   return room;
+}
+
+/** The models of the reward and of the potentials. */
+function modelsBeside({ reward, potentials }: DrawContext): Model[] {
+  const judges = [...(reward ? [reward] : []), ...(potentials?.values() ?? [])];
+  return [...new Set(judges.flatMap(({ models = [] }) => models))];
 }
 
 function contextsOf(planned: Plan, { model, proposal }: DrawContext): RunContexts {
@@ -48,7 +56,7 @@ async function planLongest(jobs: readonly DrawJob[], context: DrawContext): Prom
   const { model, proposal, task, form } = context;
   const planOf = async ({ item, method, options }: DrawJob) =>
     plan(model, task.prompt(item, form).prompt, {
-      ...promptSettings(task, form, item, options),
+      ...promptSettings(task, form, item, toMethodOptions(options, namedPotential)),
       method,
       ...(METHODS[method].proposal && proposal && { proposal }),
     });

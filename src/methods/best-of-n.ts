@@ -1,6 +1,7 @@
 import { chainDemand } from "../planning/demands.js";
 import { boundGuided } from "../planning/token-bounds.js";
 import { defineMethod } from "./define-method.js";
+import { divergenceOfBest } from "./divergence.js";
 import { drawComplete } from "./draw-complete.js";
 import { oneStep, WHOLE_TEXTS } from "./method.js";
 
@@ -19,6 +20,8 @@ export const bestOfN = defineMethod({
   demand: chainDemand,
   bounds: boundGuided,
   reports: WHOLE_TEXTS,
+  picks: true,
+  divergence: divergenceOfBest,
   run: (run) =>
     drawComplete(run, (texts) => {
       const best = Math.max(...texts.map(({ reward }) => reward));

@@ -1,17 +1,21 @@
 import type { ChainState } from "../chain/chain.js";
-import { estimateEnergies } from "../energy/estimate.js";
 import { importanceSampling } from "../energy/importance-sampling.js";
 import { normalise } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
+import { LlamaEtsError } from "../engine/errors.js";
 import { chainDemand } from "../planning/demands.js";
 import { boundGuided } from "../planning/token-bounds.js";
 import { type DrawnStep, drawInRounds } from "./adaptive.js";
 import { defineMethod, type ProposedOptions } from "./define-method.js";
+import { divergenceOfChoices } from "./divergence.js";
+import { energiesOf } from "./energies.js";
 import { decidedText, longest, resampled } from "./finish.js";
 import type { MethodFacts } from "./method.js";
+import { POTENTIAL_OPTIONS, type PotentialOptions } from "./potential-options.js";
 import { PROPOSAL_OPTIONS } from "./proposal-options.js";
 import type { Result } from "./result.js";
 import type { Run } from "./run.js";
+import type { Resolved } from "./settings.js";
 
 const GUIDED = {
   own: {},
@@ -22,6 +26,7 @@ const GUIDED = {
   demand: chainDemand,
   bounds: boundGuided,
   reports: { continues: true, energies: "log Ê", shows: ["rollouts", "ess"] },
+  divergence: divergenceOfChoices,
 } as const satisfies Partial<MethodFacts>;
 
 /** ETS whose rollouts a smaller model draws (Algorithm 2). `ets` with a `proposal` is the same. */
@@ -40,7 +45,9 @@ export const etsIs = defineMethod<Record<never, never>, ProposedOptions>({
  * weights (ETS-IS, Algorithm 2).
  *
  * The law of the text approaches p* as 1/M, for every K (METHOD §2). With `adaptive` a step whose
- * vote is settled ends the run, with one of the step's texts drawn by exp(r / λ).
+ * vote is settled ends the run, with one of the step's texts drawn by exp(r / λ). With a `potential`
+ * its ψ stands for the energies: cheap, for no rollouts are drawn, and biased, which `law` says;
+ * `particle` corrects for it.
  *
  * @example
  * const result = await ets(model, "What is 6 * 7?", { candidates: 8, steps: 4 });
@@ -49,14 +56,31 @@ export const etsIs = defineMethod<Record<never, never>, ProposedOptions>({
  * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_CONTEXT_FULL`, `ERR_OUT_OF_MEMORY`,
  *   `ERR_NO_CHAT_TEMPLATE`, `ERR_REWARD`, `ERR_TOKENIZER_MISMATCH`; the signal's reason when aborted
  */
-export const ets = defineMethod<Record<never, never>, ProposedOptions>({
+export const ets = defineMethod<Record<never, never>, ProposedOptions & PotentialOptions>({
   ...GUIDED,
   name: "ets",
+  potential: POTENTIAL_OPTIONS,
+  check: checkPotential,
   summary:
     "draws candidates, estimates each one's energy from rollouts, goes on from one by weight",
   withProposal: etsIs,
   run: guide,
 });
+
+/** What a run without rollouts can't do. */
+function checkPotential({ energy, guidance }: Resolved): void {
+  if (energy.potential === null) return;
+  const [option, fix] =
+    guidance.finish === "resample"
+      ? ['`finish: "resample"`', 'finish: "chain" or "best"']
+      : ["`adaptive`", "`adaptive` without a potential"];
+  if (guidance.finish !== "resample" && guidance.adaptive === null) return;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    `${option} needs rollouts, for which \`potential\` stands`,
+    { fix },
+  );
+}
 
 async function guide(run: Run): Promise<Result> {
   const { chain, settings } = run;
@@ -99,7 +123,7 @@ function advance(run: Run, state: ChainState, step: number): Promise<DrawnStep<C
     round: run.round,
     advance: (count, first) => chain.advance(state, count, step, first),
     energies: (candidates, known) =>
-      estimateEnergies(rolloutsOf(run), { step, candidates, earlier, known }, run.estimateOptions),
+      energiesOf(run, rolloutsOf(run), { step, candidates, earlier, known }),
     isOutOfBudget: () => run.isOutOfBudget,
   });
 }

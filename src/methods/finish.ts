@@ -1,8 +1,9 @@
 /** How runs end: with the text that the chain came to, one of a step's rollouts, or what is left. */
-import type { ChainState, Text } from "../chain/chain.js";
+import type { ChainState } from "../chain/chain.js";
 import { continuedStream, decidedStream } from "../chain/random-streams.js";
 import type { Scored } from "../energy/estimate.js";
 import { normalise } from "../energy/log-domain.js";
+import type { RewardedText } from "./outcome.js";
 import type { Run } from "./run.js";
 
 /** A step after which a run may end. */
@@ -18,24 +19,30 @@ interface FinalStep {
  * One of the step's texts, drawn with probability ∝ ratio · exp(r / λ): a run that settled, or that
  * resamples, ends with it. A rollout that ended with its answer is drawn on.
  */
-export function resampled(run: Run, { step, candidates, completions }: FinalStep): Promise<Text> {
+export function resampled(
+  run: Run,
+  { step, candidates, completions }: FinalStep,
+): Promise<RewardedText> {
   return adopt(run, resample(run, completions, step), candidates, step);
 }
 
 /**
  * The rest of a text whose reward nothing that follows can change, from p_ref, where it and p* agree:
- * one of its own rollouts, if p_ref drew them.
+ * one of its own rollouts, if p_ref drew some.
  */
-export function decidedText(
+export async function decidedText(
   run: Run,
   { step, candidates, completions, chosen }: FinalStep,
-): Promise<Text> {
+): Promise<RewardedText> {
   const state = candidates[chosen] as ChainState;
-  if (run.proposal === null) {
-    const own = completions.filter((c) => isSame(candidates[c.candidate], state));
-    return adopt(run, resample(run, own, step), candidates, step);
+  const own = completions.filter((c) => isSame(candidates[c.candidate], state));
+  const [first] = own;
+  if (run.proposal === null && first !== undefined) {
+    return await adopt(run, resample(run, own, step), candidates, step);
   }
-  return run.chain.finish(state, state, decidedStream(step, run.settings.guidance.candidates));
+  const stream = decidedStream(step, run.settings.guidance.candidates);
+  const text = await run.chain.finish(state, state, stream);
+  return first === undefined ? text : { ...text, reward: first.reward };
 }
 
 /** The most complete of unfinished texts. */
@@ -54,14 +61,14 @@ async function adopt(
   drawn: Scored,
   candidates: readonly ChainState[],
   step: number,
-): Promise<Text> {
-  const { candidate, rollout, finishReason } = drawn;
+): Promise<RewardedText> {
+  const { candidate, rollout, finishReason, reward } = drawn;
   const state = candidates[candidate];
   if (finishReason !== "answered" || rollout === null || state === undefined) return drawn;
   const { rollouts } = run.settings.guidance;
   const proposed = run.proposal === null ? null : rollouts;
   const stream = continuedStream(step, candidate, rollout, proposed);
-  return run.chain.finish(state, drawn, stream);
+  return { ...(await run.chain.finish(state, drawn, stream)), reward };
 }
 
 function isSame(a: ChainState | undefined, b: ChainState): boolean {

@@ -26,6 +26,7 @@ export const majority = defineMethod({
   demand: chainDemand,
   bounds: boundGuided,
   reports: WHOLE_TEXTS,
+  picks: true,
   run: (run) =>
     drawComplete(run, (texts) => {
       const { answer } = run.vote(texts);

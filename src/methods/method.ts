@@ -9,6 +9,7 @@ import type { AdaptiveOptions, AdaptiveRule } from "./adaptive.js";
 import type { OptionSpec, OwnOptions, ValuesOf } from "./option.js";
 import type { CommonOptions, GuidanceOption } from "./options.js";
 import type { Guidance, Resolved } from "./settings.js";
+import type { MethodDiagnostics, Step } from "./step.js";
 
 /** Which of a guided run's numbers a method leaves open, and the values of the others. */
 export type Fixed = Partial<Pick<Guidance, "candidates" | "rollouts" | "steps" | "blockTokens">>;
@@ -41,6 +42,8 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
   readonly guidance: readonly GuidanceOption[];
   /** The options of its proposal, if it has one. */
   readonly proposal?: Readonly<Record<string, OptionSpec>>;
+  /** The option of its potential, if it may ask one in the place of rollouts. */
+  readonly potential?: Readonly<Record<string, OptionSpec>>;
   /** The method that it becomes when it is given a proposal. */
   readonly withProposal?: MethodFacts;
   /** Defaults that differ from those common to all. */
@@ -64,6 +67,10 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
   /** Whether a diffusion model's keys and values are kept of all its texts at once. */
   readonly keepsAllTexts?: boolean;
   readonly reports: ReportTerms;
+  /** Whether it picks its text, by rewards or probabilities, in the place of drawing from a law. */
+  readonly picks?: boolean;
+  /** An estimate of the divergence of its text's law from p_ref, in nats; null where there is none. */
+  divergence?(steps: readonly Step[], diagnostics: MethodDiagnostics): number | null;
 }
 
 /** What methods that draw whole texts fix. */

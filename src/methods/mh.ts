@@ -30,7 +30,7 @@ export const mh = defineMethod({
   name: "mh",
   summary: "draws ends of whole texts anew, accepted by Metropolis-Hastings",
   own: OWN,
-  guidance: ["candidates", "lambda", "reward"],
+  guidance: ["candidates", "lambda", "reward", "finish"],
   fixed: oneStep,
   demand: redrawDemand,
   bounds: (shape, { moves }) => boundRedrawn(shape, moves, shape.maxTokens),

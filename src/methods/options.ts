@@ -45,10 +45,13 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
    */
   stop?: readonly string[];
   /**
-   * How ETS ends: `chain` draws the last block too; `resample` chooses, by exp(r / λ), among the
-   * finished rollouts of the last step that has some. Default "chain".
+   * How a run ends. `chain`: with the text that the method came to. `resample`, of ETS: with one of
+   * the finished rollouts of the last step that has some, chosen by exp(r / λ). `best`: with the
+   * finished text of highest reward that the whole run has seen, rollouts included, the first of
+   * equals; it is then no sample of the method's law, and methods that see no reward end as by
+   * `chain`. Default "chain".
    */
-  finish?: "chain" | "resample";
+  finish?: Finish;
   /**
    * Draws candidates in rounds and ends once the reward calls a step settled, with one of its
    * texts; for rewards that vote, as self-consistency does (others never settle). `candidates` is
@@ -85,6 +88,10 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
   /** Called about ten times a second while tokens are drawn. */
   onProgress?: (progress: Progress) => void;
 }
+
+/** How runs end. */
+export const FINISHES = ["chain", "resample", "best"] as const;
+export type Finish = (typeof FINISHES)[number];
 
 /** Families of models that the paper has settings for. */
 export const FAMILIES = ["qwen3-1.7b", "qwen3-8b", "llada-8b"] as const;
@@ -161,7 +168,7 @@ export const GUIDANCE_OPTIONS = {
       text(
         "finish",
         "--finish <how>",
-        "chain, or resample among the last rollouts (default: chain)",
+        "chain; resample among the last rollouts (ets); best text seen (default: chain)",
       ),
     ],
   },

@@ -1,11 +1,14 @@
 import type { ChainState } from "../chain/chain.js";
-import { estimateEnergies } from "../energy/estimate.js";
 import { effectiveSampleSize, logMeanExp, normalise } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
 import { particleDemand } from "../planning/demands.js";
 import { boundGuided } from "../planning/token-bounds.js";
 import { defineMethod } from "./define-method.js";
+import { divergenceOfParticles } from "./divergence.js";
+import { energiesOf } from "./energies.js";
 import { longest } from "./finish.js";
+import type { CommonOptions } from "./options.js";
+import { POTENTIAL_OPTIONS, type PotentialOptions } from "./potential-options.js";
 import type { Result } from "./result.js";
 import type { Run } from "./run.js";
 
@@ -16,18 +19,21 @@ import type { Run } from "./run.js";
  *
  * The product of the weights is exp(r / λ) whatever the energies in between, so that Ẑ, the product
  * of their means, is an unbiased estimate of E[exp(r / λ)], and the text approaches the target as
- * 1 / `candidates`.
+ * 1 / `candidates`. With a `potential` its ψ stands for the energies and no rollouts are drawn; the
+ * weights ψ(x_s) / ψ(x_{s-1}), and exp(r / λ) / ψ at the end, multiply to the same.
  *
  * @throws as `ets` does
  */
-export const particle = defineMethod({
+export const particle = defineMethod<Record<never, never>, CommonOptions & PotentialOptions>({
   name: "particle",
   summary: "sequential Monte Carlo: texts grow by blocks, and are resampled by their energies",
   own: {},
-  guidance: ["candidates", "rollouts", "steps", "blockTokens", "lambda", "reward"],
+  guidance: ["candidates", "rollouts", "steps", "blockTokens", "lambda", "reward", "finish"],
+  potential: POTENTIAL_OPTIONS,
   demand: particleDemand,
   bounds: boundGuided,
   reports: { continues: false, energies: "log Ê", shows: ["ess"] },
+  divergence: divergenceOfParticles,
   run: grow,
 });
 
@@ -45,7 +51,7 @@ async function grow(run: Run): Promise<Result> {
     const evidence = { step, candidates: grown, earlier: run.earlier };
     const estimate = run.isOutOfBudget
       ? null
-      : await estimateEnergies(monteCarlo(chain, K), evidence, run.estimateOptions);
+      : await energiesOf(run, monteCarlo(chain, K), evidence);
     if (estimate === null || run.isOutOfBudget) return await run.finishEarly(longest(grown));
     states = grown;
     // w(i) = w(i) · Ê_t(i) / Ê_t-1(i)

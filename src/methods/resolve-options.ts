@@ -30,16 +30,18 @@ import { type OwnOptions, resolveOwn, type ValuesOf } from "./option.js";
 import {
   COMMON_OPTIONS,
   type CommonOptions,
+  FINISHES,
   GUIDANCE_OPTIONS,
   type PresetOptions,
   withDefaults,
 } from "./options.js";
+import { type PotentialOptions, resolvePotential } from "./potential-options.js";
 import { checkPreset, withPreset } from "./preset.js";
 import { type ProposalOptions, resolveProposal } from "./proposal-options.js";
 import type { Guidance, Resolved } from "./settings.js";
 
-/** What a method may be given: the common options, a proposal's, and options of its own. */
-export type GivenOptions = CommonOptions & ProposalOptions;
+/** What a method may be given: the common options, a proposal's, a potential, and its own. */
+export type GivenOptions = CommonOptions & ProposalOptions & PotentialOptions;
 
 /** Names of the options that every method may be given. */
 export const SHARED_NAMES = [...Object.keys(GUIDANCE_OPTIONS), ...Object.keys(COMMON_OPTIONS)];
@@ -65,8 +67,12 @@ interface Limits {
 }
 
 /** The names of the options that a method alone takes, or shares with few. */
-export function ownNames({ own, proposal = {} }: Pick<MethodFacts, "own" | "proposal">): string[] {
-  return [...Object.keys(proposal), ...Object.keys(own)];
+export function ownNames({
+  own,
+  proposal = {},
+  potential = {},
+}: Pick<MethodFacts, "own" | "proposal" | "potential">): string[] {
+  return [...Object.keys(proposal), ...Object.keys(potential), ...Object.keys(own)];
 }
 
 /**
@@ -80,6 +86,14 @@ export function checkNames(method: MethodFacts, options: object): void {
   );
   if (missing !== undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${missing}\` needs a \`proposal\``);
+  }
+  const { potential } = options as PotentialOptions;
+  if (method.proposal !== undefined && potential !== undefined) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `\`potential\` stands for the rollouts that the proposal of ${method.name} would draw`,
+      { fix: "one of the two" },
+    );
   }
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const known = [...SHARED_NAMES, ...ownNames(method)];
@@ -207,7 +221,7 @@ function resolveCallbacks(options: CommonOptions): Resolved["callbacks"] {
 
 function resolveGuidance(
   method: MethodFacts,
-  options: CommonOptions,
+  options: GivenOptions,
   maxTokens: number,
   denoising: DenoisingSettings | null,
 ): Guidance {
@@ -223,7 +237,7 @@ function resolveGuidance(
     candidates: checkInteger("candidates", candidates, 1, MAX_DRAWS),
     rollouts: checkInteger("rollouts", rollouts, 1, MAX_DRAWS),
     ...resolveSteps(options, maxTokens, block, denoising),
-    finish: checkOneOf("finish", finish, ["chain", "resample"]),
+    finish: checkOneOf("finish", finish, FINISHES),
     adaptive,
     shortcuts: {
       prefixes: checkBoolean("shortcuts.prefixes", prefixes),
@@ -231,24 +245,25 @@ function resolveGuidance(
       decided: checkBoolean("shortcuts.decided", decided),
       answered: checkBoolean("shortcuts.answered", answered),
     },
+    ...(options.potential !== undefined && { rollouts: 0 }),
     ...method.fixed?.(maxTokens),
   };
 }
 
 function resolveReward(
   method: MethodFacts,
-  options: CommonOptions,
+  options: GivenOptions,
   { adaptive, shortcuts }: Guidance,
   isDiffusion: boolean,
-): Pick<Resolved["energy"], "reward" | "extract" | "answerEnd"> {
+): Pick<Resolved["energy"], "reward" | "potential" | "extract" | "hasExtract" | "answerEnd"> {
   const extract = optional(checkFunction, "extract", options.extract) ?? extractAnswer;
-  const { reward: given = selfConsistency({ extract }) } = options;
+  const potential = resolvePotential(options);
+  const { reward: given = potential ?? selfConsistency({ extract }) } = options;
   const reward = method.reward?.(extract, adaptive) ?? toReward(checkReward("reward", given));
   const { answerEnd } = reward;
   const endsThere = answerEnd !== undefined && shortcuts.answered && !isDiffusion;
   return {
-    reward,
-    extract,
+    ...{ reward, potential, extract, hasExtract: options.extract !== undefined },
     answerEnd: endsThere ? checkAnswerEnd("answerEnd", answerEnd) : null,
   };
 }

@@ -1,6 +1,7 @@
 import type { FinishReason, Usage } from "../chain/chain.js";
 import type { ToolCall } from "../engine/chat/messages.js";
 import type { Plan } from "../planning/run-plan.js";
+import type { Outcome } from "./outcome.js";
 import type { Settings } from "./settings.js";
 import type { MethodDiagnostics, Step } from "./step.js";
 
@@ -8,7 +9,7 @@ import type { MethodDiagnostics, Step } from "./step.js";
 export type StopReason = FinishReason | "budget";
 
 /** What every method returns; also the trace of the run, enough to redraw or replay it. */
-export interface Result extends MethodDiagnostics {
+export interface Result extends Outcome, MethodDiagnostics {
   method: string;
   text: string;
   /**

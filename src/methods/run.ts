@@ -12,19 +12,30 @@ import type { Model } from "../engine/engine.js";
 import type { EncodedPrompt, Prompt } from "../engine/prompt.js";
 import type { Plan } from "../planning/run-plan.js";
 import { answerOf } from "../rewards/answer.js";
-import { type Completion, scorePool } from "../rewards/reward.js";
+import { type Completion, scoreEach } from "../rewards/reward.js";
 import { electMajority, type Majority } from "../rewards/self-consistency.js";
 import { VERSION } from "../version.js";
 import type { MethodFacts } from "./method.js";
 import type { OwnOptions, ValuesOf } from "./option.js";
+import {
+  agreementWith,
+  knownReward,
+  type Law,
+  lawOf,
+  outcomeOf,
+  type RewardedText,
+  seesRewards,
+} from "./outcome.js";
 import { planRun } from "./plan-run.js";
 import { checkNames, type GivenOptions, promptOptions } from "./resolve-options.js";
 import type { Result, StopReason } from "./result.js";
-import { type Resolved, settingsOf } from "./settings.js";
+import { SeenTexts } from "./seen-texts.js";
+import { chainOptionsOf, type Resolved, settingsOf } from "./settings.js";
 import type { Candidate, MethodDiagnostics, Step } from "./step.js";
 
 /** What a run was opened with. */
 interface Opened<Own> {
+  method: MethodFacts;
   model: Model;
   plan: Plan;
   prompt: Result["prompt"];
@@ -41,6 +52,7 @@ interface Opened<Own> {
 
 export class Run<Own = unknown> implements AsyncDisposable {
   readonly #opened: Opened<Own>;
+  readonly #seen = new SeenTexts();
 
   private constructor(opened: Opened<Own>) {
     this.#opened = opened;
@@ -85,8 +97,17 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const record = { text: encoded.text, tokens: [...encoded.tokens] };
     const { text, specials, chat } = encoded;
     const asked = { prompt: text, specials };
-    const opened = { model, plan, prompt: record, asked, chat, settings: resolved };
-    return new Run({ ...opened, chain, proposal, steps, warnings });
+    const opened = {
+      model,
+      plan,
+      prompt: record,
+      asked,
+      chat,
+      settings: resolved,
+      chain,
+      proposal,
+    };
+    return new Run({ method: method as MethodFacts, ...opened, steps, warnings });
   }
 
   get chain(): Chain {
@@ -150,31 +171,31 @@ export class Run<Own = unknown> implements AsyncDisposable {
     return Array.from({ length: count }, () => random());
   }
 
-  /**
-   * r of each text by itself. A reward that votes judges each in the pool of `voters` and the text:
-   * a function of the text alone while the voters stay the same.
-   */
+  /** r of each text by itself, as it is seen at a step; one that votes judges it beside `voters`. */
   async rewardEach(
     texts: readonly Text[],
     voters: readonly Text[],
     step: number,
   ): Promise<readonly number[]> {
+    return await this.#rewardAs(texts.map(ownCompletion), voters, step);
+  }
+
+  async #rewardAs(
+    texts: readonly Completion[],
+    voters: readonly Text[],
+    step: number,
+  ): Promise<readonly number[]> {
     const { reward, asked, signal } = this.estimateOptions;
-    const score = (pool: Completion[]) =>
-      scorePool(reward, { ...asked, pool, earlier: [] }, step, signal);
-    if (!reward.isPooled) return score(texts.map(ownCompletion));
-    const rewards: number[] = [];
-    for (const text of texts) {
-      const scores = await score([...voters, text].map(ownCompletion));
-      rewards.push(scores.at(-1) as number);
-    }
+    const pool = voters.map(ownCompletion);
+    const rewards = await scoreEach(reward, { ...asked, texts, voters: pool }, step, signal);
+    this.#seen.add(texts, rewards, step);
     return rewards;
   }
 
   /** Records a step, with what its method alone has to say of it, and tells the caller. */
   async record(
     candidates: readonly ChainState[],
-    estimate: Pick<Estimate, "logEnergies" | "completions" | "importance">,
+    estimate: Pick<Estimate, "logEnergies" | "completions" | "potentials" | "importance">,
     weights: number[],
     chosen: number,
     own: MethodDiagnostics = {},
@@ -188,7 +209,12 @@ export class Run<Own = unknown> implements AsyncDisposable {
         const completions = estimate.completions
           .filter(({ candidate }) => candidate === m)
           .map((completion) => ({ ...completion, answer: this.answerOf(completion.text) }));
-        return { text, tokens, logProbs, finishReason, completions };
+        const potential = estimate.potentials?.[m] ?? null;
+        return {
+          ...{ text, tokens, logProbs, finishReason },
+          ...(potential !== null && { potential }),
+          completions,
+        };
       }),
       logEnergies: estimate.logEnergies,
       weights,
@@ -200,6 +226,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
       generated,
       ms,
     };
+    this.#see(estimate.completions, step.step);
     steps.push(step);
     settings.callbacks.onStep?.(step);
     this.#warn(step);
@@ -226,16 +253,40 @@ export class Run<Own = unknown> implements AsyncDisposable {
     return answerOf(text, this.settings.energy.extract);
   }
 
-  /** The result, for a text that has ended or that the budget cut off. */
-  async finish(text: Text, own: MethodDiagnostics = {}): Promise<Result> {
-    const { model, plan, prompt, chat, settings, steps, warnings } = this.#opened;
+  /**
+   * The result, for a text that has ended or that the budget cut off; with `finish: "best"` the best
+   * one seen takes its place.
+   */
+  async finish(text: RewardedText, own: MethodDiagnostics = {}): Promise<Result> {
+    const { method, settings } = this.#opened;
+    const { best } = this.#seen;
+    if (settings.guidance.finish === "best" && best !== null) return this.#end(best, "none", own);
+    const law = this.isOutOfBudget ? "none" : lawOf(method, settings);
+    return await this.#end({ text, reward: await this.#rewardOf(text) }, law, own);
+  }
+
+  /** The best of what a budget left: highest reward, first of equals; else the text so far. */
+  async finishEarly(soFar: Text, last: readonly Scored[] = []): Promise<Result> {
+    this.#see(last, this.#opened.steps.length);
+    return await this.#end(this.#seen.best ?? { text: soFar, reward: null }, "none");
+  }
+
+  /** The result of a run that ends with the text. */
+  async #end(
+    { text, reward }: { text: Text; reward: number | null },
+    law: Law,
+    own: MethodDiagnostics = {},
+  ): Promise<Result> {
+    const { method, model, plan, prompt, chat, settings, steps, warnings } = this.#opened;
     const { info, path } = model;
     const { engine } = model.describe();
+    const answerOf = (text: string) => this.answerOf(text);
+    const answer = answerOf(text.text);
     const stopReason = this.isOutOfBudget ? "budget" : (text.finishReason as StopReason);
-    const answer = this.answerOf(text.text);
     const isPartial = stopReason === "length" || stopReason === "budget";
     const toolCalls =
       chat?.tools.length && (await toolCallsIn(model, chat, { ...text, isPartial }));
+    const ending = { law, reward, best: this.#seen.best, steps, diagnostics: own, answerOf };
     return {
       method: plan.method,
       text: text.text,
@@ -243,7 +294,8 @@ export class Run<Own = unknown> implements AsyncDisposable {
       answer,
       tokens: text.tokens,
       logProbs: text.logProbs,
-      agreement: this.#agreementWith(answer),
+      agreement: agreementWith(answer, steps, answerOf),
+      ...outcomeOf(method, settings, ending),
       steps,
       usage: await this.chain.usage(),
       ...(this.proposal && { proposalUsage: await this.proposal.usage() }),
@@ -259,53 +311,27 @@ export class Run<Own = unknown> implements AsyncDisposable {
     };
   }
 
-  /** The best of what a budget left: highest reward, first of equals; else the text so far. */
-  async finishEarly(soFar: Text, last: readonly Scored[] = []): Promise<Result> {
-    const best = [...this.earlier, ...last].reduce<Scored | undefined>(
-      (a, b) => (a === undefined || b.reward > a.reward ? b : a),
-      undefined,
-    );
-    return this.finish(best ?? soFar);
+  /** Remembers a step's texts, where they are rewarded. */
+  #see(completions: readonly Scored[], step: number): void {
+    if (seesRewards(this.#opened.method)) this.#seen.addScored(completions, step);
   }
 
-  /** Share of the votes for an answer in the last step whose completions are known. */
-  #agreementWith(answer: string | null): number {
-    const last = this.#opened.steps.at(-1);
-    const pool = last?.candidates.flatMap(({ completions }) => completions) ?? [];
-    const total = pool.reduce((sum, { votes }) => sum + votes, 0);
-    if (total === 0) return answer === null ? 0 : 1;
-    const agreeing = pool.filter(({ text }) => this.answerOf(text) === answer);
-    return agreeing.reduce((sum, { votes }) => sum + votes, 0) / total;
+  /** The reward of a text that the run ends with; one that no step has rewarded is asked for. */
+  async #rewardOf(text: RewardedText): Promise<number | null> {
+    const { method, steps } = this.#opened;
+    if (!seesRewards(method) || text.finishReason === null) return null;
+    const known = knownReward(text, steps);
+    if (known !== undefined || this.isOutOfBudget) return known ?? null;
+    // It goes on from the last step's choice.
+    const last = steps.at(-1);
+    const voters = last?.candidates.flatMap(({ completions }) => completions) ?? [];
+    const seen = ownCompletion(text, last?.chosen ?? 0);
+    const [reward = null] = await this.#rewardAs([seen], voters, last?.step ?? 0);
+    return reward;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.proposal?.[Symbol.asyncDispose]();
     await this.chain[Symbol.asyncDispose]();
   }
-}
-
-/** What a chain needs to know of a run, whose steps so far are `steps`. */
-function chainOptionsOf(
-  { policy, guidance, energy, denoising, limits, callbacks, prefixCache }: Resolved,
-  prompt: Int32Array,
-  steps: readonly Step[],
-) {
-  const { onProgress } = callbacks;
-  return {
-    prompt,
-    policy: { sampling: policy.sampling, stop: policy.stop, seed: policy.seed },
-    guidance: { blockTokens: guidance.blockTokens, sharePrefixes: guidance.shortcuts.prefixes },
-    ...{ prefixCache, denoising },
-    ratio: energy.proposal?.ratio ?? ("exact" as const),
-    metrics: energy.reward.metrics ?? [],
-    answerEnd: energy.answerEnd,
-    limits: { maxTokens: limits.maxTokens, budget: limits.budget, signal: callbacks.signal },
-    onProgress:
-      onProgress &&
-      ((generated: number, shown?: string) =>
-        onProgress({
-          ...{ step: steps.length, steps: guidance.steps, generated },
-          ...(shown !== undefined && { shown }),
-        })),
-  };
 }

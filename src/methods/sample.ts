@@ -30,6 +30,7 @@ export const greedy = defineMethod<Own, Omit<OptionsOf<Own>, "reward" | "tempera
   name: "greedy",
   summary: "takes the most probable token each time",
   overrides: { temperature: 0 },
+  picks: true,
   run: drawOne,
 });
 

@@ -9,7 +9,8 @@ import type { Sampling } from "../engine/sampling.js";
 import type { AnswerExtractor } from "../rewards/answer.js";
 import type { Reward } from "../rewards/reward.js";
 import type { AdaptiveOptions } from "./adaptive.js";
-import type { CommonOptions, PresetOptions, Shortcuts } from "./options.js";
+import type { CommonOptions, Finish, PresetOptions, Shortcuts } from "./options.js";
+import type { Step } from "./step.js";
 
 /** The reference policy p_ref: the prompt, and how texts are drawn. */
 interface Policy {
@@ -29,7 +30,7 @@ export interface Guidance {
   steps: number;
   /** B. */
   blockTokens: number;
-  finish: "chain" | "resample";
+  finish: Finish;
   adaptive: Required<AdaptiveOptions> | null;
   shortcuts: Shortcuts;
 }
@@ -38,7 +39,11 @@ export interface Guidance {
 interface Energy {
   lambda: number;
   reward: Reward;
+  /** Judges unfinished texts; null where rollouts do. */
+  potential: Reward | null;
   extract: AnswerExtractor;
+  /** Whether the caller said where answers are. */
+  hasExtract: boolean;
   /** Where rollouts end with their answers; null: nowhere. */
   answerEnd: AnswerEnd | null;
   /** Null where the reference draws every rollout. */
@@ -91,7 +96,9 @@ export interface Settings {
   /** Null for an autoregressive model. */
   diffusion: DenoisingSettings | null;
   reward: string;
-  finish: "chain" | "resample";
+  finish: Finish;
+  /** What judges unfinished texts; absent where rollouts do. */
+  potential?: string;
   /** The proposal's file; null without one. */
   proposal: string | null;
   /** What the proposal draws from: the reference's temperature, or its own, and no truncation. */
@@ -131,13 +138,15 @@ export function settingsOf({
   preset,
 }: Resolved): Settings {
   const { candidates, rollouts, steps, blockTokens, finish, adaptive, shortcuts } = guidance;
-  const { lambda, reward, answerEnd, proposal } = energy;
+  const { lambda, reward, potential, answerEnd, proposal } = energy;
   const { raw = false, system = null, thinking = false, ...others } = policy.prompt;
   return {
     ...{ candidates, rollouts, steps, blockTokens },
     ...(own as object),
     ...{ lambda, maxTokens: limits.maxTokens, diffusion: denoising },
     ...{ reward: reward.name, finish },
+    // Absent, not null: the keys of samples that were drawn without one stay what they were.
+    ...(potential && { potential: potential.name }),
     proposal: proposal?.path ?? null,
     proposalSampling: proposal?.sampling ?? null,
     proposalDiffusion: proposal?.denoising ?? null,
@@ -148,5 +157,31 @@ export function settingsOf({
     ...{ stop: policy.stop, sampling: policy.sampling },
     ...{ raw, system, thinking, ...others },
     ...{ preset, budget: limits.budgetOptions },
+  };
+}
+
+/** What a chain needs to know of a run, whose steps so far are `steps`. */
+export function chainOptionsOf(
+  { policy, guidance, energy, denoising, limits, callbacks, prefixCache }: Resolved,
+  prompt: Int32Array,
+  steps: readonly Step[],
+) {
+  const { onProgress } = callbacks;
+  return {
+    prompt,
+    policy: { sampling: policy.sampling, stop: policy.stop, seed: policy.seed },
+    guidance: { blockTokens: guidance.blockTokens, sharePrefixes: guidance.shortcuts.prefixes },
+    ...{ prefixCache, denoising },
+    ratio: energy.proposal?.ratio ?? ("exact" as const),
+    metrics: [...new Set([...(energy.reward.metrics ?? []), ...(energy.potential?.metrics ?? [])])],
+    answerEnd: energy.answerEnd,
+    limits: { maxTokens: limits.maxTokens, budget: limits.budget, signal: callbacks.signal },
+    onProgress:
+      onProgress &&
+      ((generated: number, shown?: string) =>
+        onProgress({
+          ...{ step: steps.length, steps: guidance.steps, generated },
+          ...(shown !== undefined && { shown }),
+        })),
   };
 }

@@ -13,6 +13,8 @@ export interface Candidate {
   tokens: readonly number[];
   logProbs: readonly number[];
   finishReason: FinishReason | null;
+  /** φ, what the run's potential says of it while it is unfinished; absent without one. */
+  potential?: number;
   /** Its rollouts, or itself once it has ended; a repeated candidate's are with the first. */
   completions: AnsweredCompletion[];
 }
@@ -30,7 +32,7 @@ export interface Step extends MethodDiagnostics {
   /** Number from 0. */
   step: number;
   candidates: Candidate[];
-  /** log Ê(m); for beam, power and mh what they compare texts by. */
+  /** log Ê(m), or log ψ(m) of a potential; for beam, power and mh what they compare texts by. */
   logEnergies: number[];
   /** Ê(m) / Σ Ê: the probabilities of the choice. */
   weights: number[];

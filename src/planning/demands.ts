@@ -10,10 +10,11 @@ export function chainDemand(shape: RunShape): Demand {
   return {
     promptTokens,
     maxTokens,
-    parallel: isOneStep ? candidates : candidates * rollouts,
+    // Without rollouts the candidates alone are drawn, block by block.
+    parallel: isOneStep ? candidates : candidates * Math.max(1, rollouts),
     held: isOneStep ? 1 : candidates + 1,
     heldTokens: isOneStep ? 0 : candidates * blockTokens,
-    continuedTokens: isOneStep ? maxTokens : maxTokens - blockTokens,
+    continuedTokens: continuedBy(shape),
     scores: isScored,
     comparesLogProbs: isScored, // under importance sampling
     uses: [...(isOneStep ? [] : ["fork" as const]), ...(isScored ? ["score" as const] : [])],
@@ -27,8 +28,14 @@ export function particleDemand(shape: RunShape): Demand {
     ...chainDemand(shape),
     held: 2 * candidates + 1,
     heldTokens: candidates * maxTokens,
-    continuedTokens: Math.max(blockTokens, maxTokens - blockTokens),
+    continuedTokens: Math.max(blockTokens, continuedBy(shape)),
   };
+}
+
+/** The most tokens that a rollout adds to its candidate, or without one a candidate to its state. */
+function continuedBy({ maxTokens, blockTokens, rollouts }: RunShape): number {
+  if (blockTokens >= maxTokens) return maxTokens;
+  return rollouts === 0 ? blockTokens : maxTokens - blockTokens;
 }
 
 /**

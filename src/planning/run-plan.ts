@@ -91,7 +91,7 @@ function planTexts({ method, model, proposal, shape, demand }: RunNeeds): Planne
 function planDenoised(needs: RunNeeds, own: DenoisingShape): PlannedContexts {
   const { model, proposal, shape, keepsAllTexts } = needs;
   const { promptTokens, candidates, rollouts, steps, maxTokens } = shape;
-  const texts = steps === 1 ? candidates : candidates * rollouts;
+  const texts = steps === 1 ? candidates : candidates * Math.max(1, rollouts);
   const demandOf = ({ cache, guidance }: DenoisingShape) => ({
     ...{ promptTokens, maxTokens, texts, cache, guidance },
     atOnce: keepsAllTexts && cache !== "none" ? texts : 1,

@@ -5,7 +5,7 @@ export interface RunShape {
   promptTokens: number;
   /** M. */
   candidates: number;
-  /** K, for each candidate. */
+  /** K, for each candidate; 0 where a potential stands for them. */
   rollouts: number;
   /** I. */
   steps: number;

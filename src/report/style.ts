@@ -8,12 +8,21 @@ export function seriesColor(index: number): string {
   return `var(--series-${index % SERIES})`;
 }
 
+/** Levels of the scale from the least reward to the greatest. */
+export const REWARD_LEVELS = 7;
+
+export function rewardColor(level: number): string {
+  return `var(--reward-${level})`;
+}
+
 export const STYLE = `
 :root {
   --paper: #fbfaf7; --card: #fff; --ink: #1d1c1a; --dim: #65625b; --line: #e3e0d8; --soft: #f1efe8;
   --accent: #0a6a9f; --mark: #fff3cf; --warn: #9a4a00; --right: #0b6fa8; --wrong: #f0d9c4;
   --series-0: #0072b2; --series-1: #d55e00; --series-2: #00845f; --series-3: #b0568e;
   --series-4: #a87400; --series-5: #2f9fd0; --series-6: #5d5d5d; --series-7: #7d6fc4;
+  --reward-0: #b9c4cf; --reward-1: #96b4cc; --reward-2: #6fa3c8; --reward-3: #4690c2; --reward-4: #1c7bb6;
+  --reward-5: #0a6299; --reward-6: #084a75;
   --sans: ui-sans-serif, system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
   --serif: "Iowan Old Style", "Palatino Linotype", Palatino, "URW Palladio L", Charter, Georgia, serif;
   --mono: ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
@@ -24,6 +33,8 @@ export const STYLE = `
     --accent: #6cbcf0; --mark: #302b1c; --warn: #f2a65a; --right: #58aee4; --wrong: #54402f;
     --series-0: #5cb2ea; --series-1: #f58a4b; --series-2: #35c59a; --series-3: #e39bc6;
     --series-4: #e8b548; --series-5: #9ad5f5; --series-6: #b9b9b9; --series-7: #b3a8ee;
+    --reward-0: #4a5058; --reward-1: #45606f; --reward-2: #417389; --reward-3: #4289a8; --reward-4: #4fa2ca;
+    --reward-5: #74bfe6; --reward-6: #b5e2fb;
   }
 }
 * { box-sizing: border-box }
@@ -57,7 +68,7 @@ table.settings td:first-child { color: var(--dim); white-space: nowrap; width: 1
 details > summary { cursor: pointer; color: var(--dim); font-size: .88rem }
 details > summary:hover { color: var(--ink) }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr)); gap: 22px; margin: 18px 0 }
-figure { margin: 0; min-width: 0 }
+figure { margin: 0; min-width: 0; max-width: 640px }
 figcaption { color: var(--dim); font-size: .86rem; margin-top: 6px; max-width: 68ch }
 figure h3 { margin-bottom: 8px }
 svg.plot { --plot-background: var(--card); display: block; width: 100%; height: auto; overflow: visible; color: var(--ink); font: 12px var(--sans) }

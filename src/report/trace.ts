@@ -33,6 +33,7 @@ const completionSchema = z.object({
 const candidateSchema = z.object({
   text: z.string(),
   finishReason: z.string().nullable(),
+  potential: z.number().optional(),
   completions: z.array(completionSchema).transform((all) =>
     all.map(({ answer, ...completion }) => ({
       ...completion,
@@ -79,6 +80,20 @@ const traceSchema = z.object({
   text: z.string().optional(),
   answer: z.string().nullable().optional(),
   agreement: share.optional(),
+  /** What follows up to `evidence` older traces lack. */
+  law: z.string().optional(),
+  reward: z.number().nullable().optional(),
+  best: z
+    .object({
+      text: z.string(),
+      answer: z.string().nullable(),
+      reward: z.number(),
+      ...{ step: count, candidate: count, rollout: count.nullable() },
+    })
+    .nullable()
+    .optional(),
+  divergence: z.number().min(0).nullable().optional(),
+  evidence: z.object({ answers: z.boolean(), rewards: z.boolean() }).optional(),
   usage: usageSchema.optional(),
   proposalUsage: usageSchema.optional(),
   settings: z.record(z.string(), z.json()).optional(),

@@ -39,6 +39,7 @@ export function combine(weighted: readonly WeightedReward[]): Reward {
   return {
     name: parts.map(nameOf).join("+"),
     isPooled: rewards.some(({ isPooled }) => isPooled),
+    votes: rewards.some(({ votes }) => votes),
     models: [...new Set(rewards.flatMap(({ models = [] }) => models))],
     metrics: [...new Set(rewards.flatMap(({ metrics = [] }) => metrics))],
     async score(input) {

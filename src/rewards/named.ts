@@ -8,6 +8,7 @@ import { type AnswerOptions, checkAnswerOptions } from "./answer.js";
 import { combine } from "./combine.js";
 import { confidence } from "./confidence.js";
 import { entropy } from "./entropy.js";
+import { judge, pairwiseJudge } from "./instruct-judge.js";
 import { jsonSchemaVerifier } from "./json-schema.js";
 import { loadRewardModule } from "./module.js";
 import type { Reward } from "./reward.js";
@@ -18,7 +19,7 @@ import { regexVerifier } from "./verifier.js";
 
 /** What named rewards need of the task and the program. */
 export interface RewardContext extends AnswerOptions {
-  /** Loads the model of `model:GGUF`. Default: `loadModel`. */
+  /** Loads the model of `model:GGUF` or of a judge. Default: `loadModel`. */
   loadModel?: (source: string) => Promise<Model>;
 }
 
@@ -45,7 +46,15 @@ const REWARDS = {
     open: async (file) => jsonSchemaVerifier(await readSchema(file)),
   },
   module: { takes: "FILE", open: loadRewardModule },
-  model: { takes: "GGUF", open: (source, context) => openModel(source, context.loadModel) },
+  model: {
+    takes: "GGUF",
+    open: (source, context) => openModel("model", rewardModel, source, context),
+  },
+  judge: { takes: "GGUF", open: (source, context) => openModel("judge", judge, source, context) },
+  "pairwise-judge": {
+    takes: "GGUF",
+    open: (source, context) => openModel("pairwise-judge", pairwiseJudge, source, context),
+  },
 } as const satisfies Record<string, NamedReward>;
 
 type Kind = keyof typeof REWARDS;
@@ -75,17 +84,37 @@ const START = `${WEIGHT}(?:(?:${PLAIN.join("|")})(?=[+]|$)|(?:${WITH_ARGUMENT.jo
 const SEPARATOR = new RegExp(String.raw`\+(?=${START.replaceAll("(-?", "(?:-?")})`, "i");
 const TERM = new RegExp(`^${WEIGHT}(.*)$`, "is");
 
-/** Throws `ERR_INVALID_OPTION` for what names no reward; opens nothing. */
-export function parseReward(expression: string): Term[] {
-  return checkString("--reward", expression).split(SEPARATOR).map(parseTerm);
+/**
+ * Throws `ERR_INVALID_OPTION` for what names no reward; opens nothing.
+ *
+ * @param option what was given it, for errors
+ */
+export function parseReward(expression: string, option = "--reward"): Term[] {
+  return checkString(option, expression)
+    .split(SEPARATOR)
+    .map((term) => parseTerm(term, option));
 }
 
-function parseTerm(text: string): Term {
+/**
+ * A potential by its expression, for what needs no judgements: checks, plans, records. Throws
+ * `ERR_INVALID_OPTION`.
+ */
+export function namedPotential(expression: string): Reward {
+  parseReward(expression, "potential");
+  return {
+    name: expression,
+    score: () => {
+      throw new Error(`unreachable: ${expression} was not opened`);
+    },
+  };
+}
+
+function parseTerm(text: string, option: string): Term {
   const [, weight = "1", named = ""] = TERM.exec(text) ?? [];
   const [, name = "", colon, argument = ""] = /^([^:]*)(:?)(.*)$/s.exec(named) ?? [];
   const isNamed =
     argument === "" ? colon === "" && PLAIN.includes(name) : WITH_ARGUMENT.includes(name);
-  if (!isNamed) checkOneOf("--reward", named, REWARD_NAMES);
+  if (!isNamed) checkOneOf(option, named, REWARD_NAMES);
   const kind = name as Kind;
   return { weight: Number(weight), kind, argument, takes: (REWARDS[kind] as NamedReward).takes };
 }
@@ -120,23 +149,49 @@ export async function openReward(
   return { reward: isSingle ? first.reward : combine(parts), [Symbol.asyncDispose]: close };
 }
 
+/** Potentials by their names, and what was opened for them. */
+export interface OpenedPotentials extends AsyncDisposable {
+  readonly byName: ReadonlyMap<string, Reward>;
+}
+
+/** Opens potentials, each named as a reward. Throws as `openReward` does. */
+export async function openPotentials(
+  names: readonly string[],
+  context: RewardContext = {},
+): Promise<OpenedPotentials> {
+  const opened = new Map<string, OpenedReward>();
+  const close = async () => {
+    await Promise.all([...opened.values()].map((one) => one[Symbol.asyncDispose]()));
+  };
+  try {
+    for (const name of names) opened.set(name, await openReward(name, context));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const byName = new Map([...opened].map(([name, { reward }]) => [name, reward]));
+  return { byName, [Symbol.asyncDispose]: close };
+}
+
 function answersIn({ extract, answerEnd }: RewardContext): AnswerOptions {
   return { ...(extract && { extract }), ...(answerEnd && { answerEnd }) };
 }
 
 /** The reward owns the model that it loads. */
 async function openModel(
+  kind: string,
+  rewardOf: (model: Model) => Reward,
   source: string,
-  load: (source: string) => Promise<Model> = (named) => loadModel(named),
+  { loadModel: load = (named) => loadModel(named) }: RewardContext,
 ) {
   const model = await load(source);
   try {
-    const reward = rewardModel(model);
+    const reward = rewardOf(model);
     const dispose = async () => {
       await reward[Symbol.asyncDispose]?.();
       await model.dispose();
     };
-    return { ...reward, name: `model:${source}`, [Symbol.asyncDispose]: dispose };
+    return { ...reward, name: `${kind}:${source}`, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await model.dispose();
     throw error;

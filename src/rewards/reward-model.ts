@@ -11,6 +11,10 @@ import { LlamaEtsError } from "../engine/errors.js";
 import { LiteralText } from "../engine/literal-text.js";
 import { Judge } from "./judge.js";
 import type { Reward, RewardInput } from "./reward.js";
+import { beginningsOf, checkSteps, reduceSteps, type StepOptions, type Steps } from "./steps.js";
+
+/** What a text is worth none of whose steps has ended. */
+const UNJUDGED = 0.5;
 
 /**
  * How a text is put to the model. What looks like a special token is one, but not in the text, nor in
@@ -23,7 +27,7 @@ export interface RewardTemplate {
    * where they are.
    */
   before?: (prompt: string) => string;
-  /** What stands after it. Default: the model's end token. */
+  /** What stands after it. Default: the model's end token, or nothing with `steps`. */
   after?: string;
 }
 
@@ -31,6 +35,12 @@ export interface RewardModelOptions {
   template?: RewardTemplate;
   /** The class whose probability is the reward. Default: the model's first. */
   label?: string;
+  /**
+   * Judges a text's steps, as process reward models do: the class is read where each step ends, and
+   * `after` stands after the last mark; by default nothing does. An unfinished step isn't judged, and
+   * a text without a finished one is worth .5. Default: the text as a whole.
+   */
+  steps?: StepOptions;
 }
 
 /**
@@ -47,7 +57,7 @@ export interface RewardModelOptions {
  */
 export function rewardModel(model: Model, options: RewardModelOptions = {}): Reward {
   checkModel("model", model);
-  checkKeys("rewardModel", options, ["template", "label"]);
+  checkKeys("rewardModel", options, ["template", "label", "steps"]);
   const { labels, eos, eot } = model.info;
   if (labels.length === 0) {
     throw new LlamaEtsError("ERR_UNSUPPORTED_MODEL", `${model.path} has no classification head`, {
@@ -61,7 +71,9 @@ export function rewardModel(model: Model, options: RewardModelOptions = {}): Rew
   const at = labels.indexOf(checkOneOf("label", label, labels));
   const end = eos ?? eot;
   const before = template.before ?? ((prompt) => prompt);
-  const after = template.after ?? (end === null ? "" : model.tokenText(end));
+  const steps = optional(checkSteps, "steps", options.steps);
+  const ends = end === null || steps !== undefined ? "" : model.tokenText(end);
+  const after = template.after ?? ends;
   const read = (text: string) => model.tokenize(checkString("template", text), { special: true });
   const tail = read(after);
   const readPrompt = ({ prompt, specials }: Pick<RewardInput, "prompt" | "specials">) => {
@@ -70,6 +82,15 @@ export function rewardModel(model: Model, options: RewardModelOptions = {}): Rew
     const literal = new LiteralText(model, [prompt, text]);
     const marked = protectAround(literal, prompt, specials);
     return literal.hasMarks ? literal.read(before(marked), text).tokens : read(text);
+  };
+  const mark = steps?.mark == null ? null : read(steps.mark);
+  const plain = (text: string) => Int32Array.of(...model.tokenize(text), ...tail);
+  const stepTokens = (beginning: readonly string[], { separator }: Steps) => {
+    if (mark === null) return plain(beginning.map((step) => `${step}${separator}`).join(""));
+    return Int32Array.of(
+      ...beginning.flatMap((step) => [...model.tokenize(step), ...mark]),
+      ...tail,
+    );
   };
   const judge = new Judge(model);
   return {
@@ -80,9 +101,16 @@ export function rewardModel(model: Model, options: RewardModelOptions = {}): Rew
       if (prefix.length === 0) {
         throw new LlamaEtsError("ERR_REWARD", "A reward model needs the prompt as text");
       }
-      const texts = pool.map(({ text }) => Int32Array.of(...model.tokenize(text), ...tail));
-      const judged = await judge.classify(prefix, texts);
-      return judged.map((classes) => classes[at] as number);
+      const classify = async (texts: readonly Int32Array[]) => {
+        const judged = texts.length === 0 ? [] : await judge.classify(prefix, texts);
+        return judged.map((classes) => classes[at] as number);
+      };
+      if (steps === undefined) return classify(pool.map(({ text }) => plain(text)));
+      const beginnings = pool.map((completion) => beginningsOf(completion, steps));
+      const scores = await classify(
+        beginnings.flat().map((beginning) => stepTokens(beginning, steps)),
+      );
+      return beginnings.map(({ length }) => reduceSteps(scores.splice(0, length), steps, UNJUDGED));
     },
     [Symbol.asyncDispose]: () => judge[Symbol.asyncDispose](),
   };

@@ -6,7 +6,10 @@ import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import { untilAborted } from "../engine/until-aborted.js";
 
-/** A finished text to be rewarded: a rollout, or a candidate that has ended. */
+/**
+ * A finished text to be rewarded: a rollout, or a candidate that has ended. A potential is asked about
+ * unfinished candidates, whose `finishReason` is null.
+ */
 export interface Completion extends Text {
   /** The candidate it belongs to; the first of a group of identical ones. */
   candidate: number;
@@ -48,6 +51,8 @@ export interface Reward {
   readonly answerEnd?: AnswerEnd;
   /** Whether a text's reward depends on the others of its pool, as votes do. Default false. */
   readonly isPooled?: boolean;
+  /** Whether texts earn by the answers they give, as votes do: reports then tell of these. Default false. */
+  readonly votes?: boolean;
   /** What completions must carry besides their log-probabilities. Default: nothing. */
   readonly metrics?: readonly TokenMetric[];
   /** Models that compute it. Default: none. */
@@ -83,12 +88,16 @@ export function checkReward(name: string, value: Reward | RewardFunction): Rewar
   return value;
 }
 
+/** What a judge of texts is asked for: the worth of finished ones, or of unfinished ones. */
+type Role = "reward" | "potential";
+
 /** Scores a pool. Throws `ERR_REWARD`, naming the completion, for anything but finite numbers. */
 export async function scorePool(
   reward: Reward,
   input: RewardInput,
   step: number,
   signal: AbortSignal | undefined,
+  role: Role = "reward",
 ): Promise<readonly number[]> {
   let scores: readonly number[];
   try {
@@ -96,10 +105,34 @@ export async function scorePool(
     scores = await untilAborted(async () => reward.score(input), signal);
   } catch (error) {
     signal?.throwIfAborted();
-    throw rewardError(reward, step, error);
+    throw rewardError(reward, step, error, role);
   }
-  checkScores(reward.name, scores, input.pool, ` at step ${step}`);
+  checkScores(reward.name, scores, input.pool, ` at step ${step}`, role);
   return scores;
+}
+
+/** Texts that are judged each by itself, and those that vote beside it. */
+interface EachInput extends Pick<RewardInput, "prompt" | "specials"> {
+  texts: readonly Completion[];
+  voters: readonly Completion[];
+}
+
+/**
+ * r of each text by itself. A reward that votes judges each in the pool of the voters and the text: a
+ * function of the text alone while the voters stay the same. Throws `ERR_REWARD`.
+ */
+export async function scoreEach(
+  reward: Reward,
+  { texts, voters, ...asked }: EachInput,
+  step: number,
+  signal: AbortSignal | undefined,
+): Promise<readonly number[]> {
+  const score = (pool: readonly Completion[]) =>
+    scorePool(reward, { ...asked, pool, earlier: [] }, step, signal);
+  if (!reward.isPooled) return score(texts);
+  const rewards: number[] = [];
+  for (const text of texts) rewards.push((await score([...voters, text])).at(-1) as number);
+  return rewards;
 }
 
 /** Checks for one finite number a completion. Throws `ERR_REWARD`, naming the completion. */
@@ -108,22 +141,28 @@ export function checkScores(
   scores: readonly number[],
   pool: readonly Completion[],
   where = "",
+  role: Role = "reward",
 ): void {
   if (!Array.isArray(scores) || scores.length !== pool.length) {
     throw new LlamaEtsError(
       "ERR_REWARD",
-      `Expected the reward \`${name}\` to return ${pool.length} numbers${where}, got ${Array.isArray(scores) ? scores.length : typeof scores}`,
+      `Expected the ${role} \`${name}\` to return ${pool.length} numbers${where}, got ${Array.isArray(scores) ? scores.length : typeof scores}`,
     );
   }
   for (const [i, score] of scores.entries()) {
     if (Number.isFinite(score)) continue;
-    const { candidate, rollout } = pool[i] as Completion;
-    const which = rollout === null ? "" : `rollout ${rollout} of `;
     throw new LlamaEtsError(
       "ERR_REWARD",
-      `Expected the reward \`${name}\` to return a finite number, got \`${score}\` for ${which}candidate ${candidate}${where}`,
+      `Expected the ${role} \`${name}\` to return a finite number, got \`${score}\` for ${nameText(pool[i] as Completion, where)}`,
     );
   }
+}
+
+/** Says which text of a run it is, and how it begins. */
+export function nameText({ candidate, rollout, text }: Completion, where: string): string {
+  const which = rollout === null ? "" : `rollout ${rollout} of `;
+  const shown = text.length > 60 ? `${text.slice(0, 59)}…` : text;
+  return `${which}candidate ${candidate}${where}, ${JSON.stringify(shown)}`;
 }
 
 /** Whether the reward calls the pool settled. Throws `ERR_REWARD` when it fails. */
@@ -140,11 +179,16 @@ export function isPoolSettled(
   }
 }
 
-function rewardError(reward: Reward, step: number, error: unknown): LlamaEtsError {
+function rewardError(
+  reward: Reward,
+  step: number,
+  error: unknown,
+  role: Role = "reward",
+): LlamaEtsError {
   if (error instanceof LlamaEtsError) return error;
   return new LlamaEtsError(
     "ERR_REWARD",
-    `The reward \`${reward.name}\` failed at step ${step}: ${messageOf(error)}`,
+    `The ${role} \`${reward.name}\` failed at step ${step}: ${messageOf(error)}`,
     { cause: error },
   );
 }

@@ -44,6 +44,7 @@ export function selfConsistency(options: SelfConsistencyOptions = {}): Reward {
   return {
     name: "self-consistency",
     isPooled: true,
+    votes: true,
     score(input) {
       const ballots = ballotsOf(input);
       const ofPool = ballots.slice(ballots.length - input.pool.length);

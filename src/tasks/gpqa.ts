@@ -13,7 +13,7 @@ const LETTERS = ["A", "B", "C", "D"] as const;
 const WRONG = ["Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3"];
 /** A letter as an answer: "C", "(C)"; a small one only where nothing goes on behind it. */
 const LETTER = String.raw`\(?\s*([A-Z]|[a-z](?=\s*[).,:]?\s*(?:$|\n)|\)))\s*\)?(?![\p{L}\d'])`;
-const NOUN = String.raw`(?:[Aa]nswer|ANSWER|[Oo]ption|OPTION|[Cc]hoice|CHOICE)`;
+const NOUN = "(?:[Aa]nswer|ANSWER|[Oo]ption|OPTION|[Cc]hoice|CHOICE)";
 const IS = String.raw`(?:is|IS|must\s+be|should\s+be|would\s+be|will\s+be|remains|seems)`;
 
 /** Each says which letter is the answer; the one that stands last in the text counts. */

@@ -22,6 +22,7 @@ describe.concurrent("help", () => {
     Object.values(specs).flatMap(({ flags }) => flags.map(({ flags }) => flags));
   const ownFlags = (name: MethodName) => [
     ...flagsOf(METHODS[name].own),
+    ...flagsOf(METHODS[name].potential ?? {}),
     ...(METHODS[name].proposal ? ["--proposal <model>", ...flagsOf(METHODS[name].proposal)] : []),
   ];
   const allOwn = [...new Set(METHOD_NAMES.flatMap(ownFlags))];

@@ -146,9 +146,10 @@ describe("runs side by side", () => {
   test("with and without ETS-IS share one, where attention is our own", async ({ skip }) => {
     if (!model().freeMemory().sharesAttention || availableParallelism() < 2) skip();
     const [item] = await miniGsm.load(undefined);
+    const guided = { maxTokens: 16, blockTokens: 8, candidates: 2 };
     const runs: [MethodName, DrawJob["options"]][] = [
       ["sample", { maxTokens: 16 }],
-      ["ets-is", { maxTokens: 16, blockTokens: 8, candidates: 2 }],
+      ["ets-is", guided],
     ];
     const jobs = runs.map(([method, options]): DrawJob => {
       return {
@@ -165,7 +166,7 @@ describe("runs side by side", () => {
     await using _ = await openSideBySide(2, jobs, { ...context(), model: bundled(), proposal });
     const { usage } = await sample(bundled(), "?", { maxTokens: 16 });
     const scored = await plan(bundled(), "?", {
-      ...{ ...runs[1]?.[1], method: "ets-is" as const, proposal },
+      ...{ ...guided, method: "ets-is" as const, proposal },
     });
     expect(scored.model).toMatchObject({ anyAttention: false, flashAttention: "shared" });
     const partition = await bundled().lease(scored.model);

@@ -86,6 +86,7 @@ describe("runWorker", () => {
     proposal: [],
     task: [],
     reward: [],
+    potentials: [],
     concurrency: NUMBERS,
     signal: [],
     onSample: FUNCTIONS,

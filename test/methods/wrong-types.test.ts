@@ -34,6 +34,7 @@ const RIGHT: Readonly<Record<string, readonly (keyof typeof WRONG)[]>> = {
 const OWN: Readonly<Record<string, readonly (keyof typeof WRONG)[]>> = {
   ...{ lengthPenalty: [], alpha: [], moves: [], weights: [], mixture: [], ratio: [] },
   ...{ proposalSampling: [], proposalDiffusion: [], proposal: [] },
+  potential: ["a function"],
 };
 
 /** Options that a method has no use for, since it sets them itself. */
@@ -43,7 +44,7 @@ const isOverridden = (name: MethodName, option: string) =>
 
 describe.each(METHOD_NAMES)("%s", (name) => {
   const method = METHODS[name];
-  const own = [...Object.keys(method.own), ...Object.keys(method.proposal ?? {})];
+  const own = [method.own, method.proposal ?? {}, method.potential ?? {}].flatMap(Object.keys);
   const options = [...Object.keys(RIGHT), ...own];
 
   test.each(options)("refuses `%s` of a wrong type by its name", (option) => {

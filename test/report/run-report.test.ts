@@ -95,6 +95,69 @@ describe("the page", () => {
     expect(() => checkPage(page.replace("&lt;img src", "<img src"))).toThrow();
   });
 
+  describe("of a run whose reward doesn't vote", () => {
+    const reward = ({ text }: { text: string }) => ((text.match(/\d/g) ?? []).length % 8) / 8;
+    const guided = { candidates: 4, maxTokens: 40, blockTokens: 12, temperature: 1.2, seed: 2 };
+    const pageOf = async (run: Result) => {
+      const trace = traceOf(run);
+      return { trace, story: tellStory(trace), document: checkPage(await runReport(trace)) };
+    };
+
+    test("tells of rewards, and of no answers or votes", async () => {
+      const run = await ets(model(), QUESTION, { ...guided, reward });
+      const { story, document } = await pageOf(run);
+      expect(story.evidence).toEqual({ answers: false, rewards: true });
+      const value = document.querySelector(".answer .value")?.textContent;
+      expect(Number(value)).toBeCloseTo(run.reward as number, 2);
+      const card = document.querySelector(".answer")?.textContent ?? "";
+      expect(card).toContain(`best seen ${Number(run.best?.reward.toPrecision(3))}`);
+      expect(card).toMatch(/nats? from p_ref/);
+      const text = document.querySelector("main")?.textContent ?? "";
+      expect(text).not.toMatch(/no answer|votes|agree/);
+      const fills = [...document.querySelectorAll(".path circle[fill]")].map((c) =>
+        c.getAttribute("fill"),
+      );
+      expect(fills.some((fill) => /^var\(--reward-\d\)$/.test(fill ?? ""))).toBe(true);
+      expect(document.querySelector('[aria-label^="Rewards of the finished"]')).not.toBeNull();
+      expect(document.querySelector('[aria-label^="Share of each answer"]')).toBeNull();
+    });
+
+    test("has answers too where the caller says where they are", async () => {
+      const extract = (text: string) => /\d+/.exec(text)?.[0] ?? null;
+      const { document } = await pageOf(
+        await ets(model(), QUESTION, { ...guided, reward, extract }),
+      );
+      expect(document.querySelector('[aria-label^="Rewards of the finished"]')).not.toBeNull();
+      expect(document.querySelector('[aria-label^="Share of each answer"]')).not.toBeNull();
+    });
+
+    test("shows what a potential said, and what the text is a sample of", async () => {
+      const run = await ets(model(), QUESTION, { ...guided, potential: reward });
+      const { document } = await pageOf(run);
+      const text = document.querySelector("main")?.textContent ?? "";
+      expect(text).toContain("a potential stands for the energies");
+      expect(text).toMatch(/log ψ.*potential 0/s);
+      const best = await ets(model(), QUESTION, { ...guided, reward, finish: "best" });
+      expect((await pageOf(best)).document.querySelector(".answer")?.textContent).toContain(
+        "no sample of the law",
+      );
+    });
+
+    test("of an older version, which says nothing of rewards, is drawn by what it has", async () => {
+      const run = await ets(model(), QUESTION, {
+        ...guided,
+        reward: { name: "regex:9", score: ({ pool }) => pool.map(() => 0) },
+        extract: () => null,
+      });
+      const { law: _, reward: __, best: ___, divergence: ____, evidence: _____, ...old } = run;
+      const { story, document } = await pageOf(old as Result);
+      expect(story.evidence).toEqual({ answers: false, rewards: true });
+      expect(document.querySelector(".answer .value")?.textContent).toBe("none");
+      const { evidence: ______, ...voted } = result;
+      expect(tellStory(traceOf(voted)).evidence).toEqual({ answers: true, rewards: false });
+    });
+  });
+
   test.each([["sample"], ["best-of-n"], ["beam"], ["particle"], ["mh"]] as const)(
     "is drawn for %s, too",
     async (method) => {

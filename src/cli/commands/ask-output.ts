@@ -7,13 +7,19 @@ import type { Result } from "../../methods/result.js";
 import type { Step } from "../../methods/step.js";
 import type { ModelPlan, Plan } from "../../planning/run-plan.js";
 import { counted, number, percent, seconds } from "../../report/format.js";
+import { lawNote, natsText, placeOf, rangeOf, rangeText } from "../../report/run/rewards.js";
 import { bytes, rate } from "../format.js";
 import { printable } from "../printable.js";
+
+/** Steps whose rewards are shown, the last ones. */
+const MAX_STEPS = 4;
 
 export function formatAnswer(result: Result, run: { loadMs: number; model: Model }): string {
   const rows = [
     ["calls", formatCalls(result)],
-    ["answer", formatVote(result)],
+    ["answer", result.evidence.answers ? formatVote(result) : ""],
+    ["reward", result.evidence.rewards ? formatReward(result) : ""],
+    ["", result.evidence.rewards ? formatRewards(result) : ""],
     ["guidance", formatGuidance(result)],
     ["tokens", formatTokens(result)],
     ["time", formatTime(result, run)],
@@ -40,10 +46,30 @@ function formatVote({ answer, agreement, steps }: Result): string {
   return `${shown}   ${percent(agreement)} of ${votes} votes ${what}`;
 }
 
-function formatGuidance({ method, steps, settings, acceptanceRate }: Result): string {
+/** What the text earned, and the best that the run has seen. */
+function formatReward(result: Result): string {
+  const { reward, best, settings } = result;
+  const earned = reward === null ? pc.yellow("none") : pc.bold(number(reward));
+  const seen = best && `best seen ${number(best.reward)} (${placeOf(best)})`;
+  return [`${earned} of ${settings.reward}`, seen].filter((part) => part).join("; ");
+}
+
+/** What each step's finished texts earned, and how far the run went for it. */
+function formatRewards({ steps, divergence }: Result): string {
+  const ranges = steps.map(({ candidates }) =>
+    rangeOf(candidates.flatMap(({ completions }) => completions)),
+  );
+  const shown = ranges.slice(-MAX_STEPS).map((range) => (range === null ? "–" : rangeText(range)));
+  const all = [...(ranges.length > MAX_STEPS ? ["…"] : []), ...shown].join(" → ");
+  const spent = divergence !== null && `${natsText(divergence)} from p_ref, by the weights`;
+  return [ranges.length > 0 && `by step ${all}`, spent].filter((part) => part).join("; ");
+}
+
+function formatGuidance(result: Result): string {
+  const { method, steps, settings, acceptanceRate } = result;
   const last = steps.at(-1);
   if (last === undefined) return method;
-  const { rollouts, adaptive } = settings;
+  const { rollouts, adaptive, potential } = settings;
   const candidates =
     adaptive === null
       ? settings.candidates
@@ -52,11 +78,14 @@ function formatGuidance({ method, steps, settings, acceptanceRate }: Result): st
   const drawn = `${steps.length} step${steps.length > 1 ? "s" : ""} of ${candidates} candidates`;
   const { shows } = reportTermsOf(method);
   const how = settings.ratio === "exact" ? method : `${method} (${settings.ratio} ratio)`;
-  const each = shows.includes("rollouts") ? ` × ${counted(rollouts, "rollout")}` : "";
+  const drawsRollouts = shows.includes("rollouts") && potential === undefined;
+  const each = drawsRollouts ? ` × ${counted(rollouts, "rollout")}` : "";
   const evidence = [
+    potential !== undefined && `by the potential ${potential}`,
     shows.includes("ess") && `ESS ${ess}`,
     acceptanceRate !== undefined && `${percent(acceptanceRate)} of the proposals accepted`,
-  ].filter((part) => part !== false);
+    lawNote(result),
+  ].filter((part) => part !== false && part !== undefined);
   return [`${how}, ${drawn}${each}`, ...evidence].join("; ");
 }
 
@@ -83,6 +112,7 @@ export function formatInterrupted(steps: readonly Step[], trace: string | undefi
   const kept = trace === undefined ? "" : ` The steps so far are in ${trace}.`;
   if (last === undefined) return `Interrupted before the first step was done.${kept}`;
   const pool = last.candidates.flatMap(({ completions }) => completions);
+  if (pool.length === 0) return `Interrupted after step ${steps.length}; no text has ended.${kept}`;
   const best = pool.reduce((a, b) => (b.reward > a.reward ? b : a));
   return `Interrupted after step ${steps.length}.${kept} Best text so far:\n${best.text.trim()}`;
 }

@@ -9,7 +9,12 @@ import { METHOD_NAMES, METHODS, type MethodOptions } from "../../methods/registr
 import { checkOptions } from "../../methods/resolve-options.js";
 import type { Step } from "../../methods/step.js";
 import type { Plan } from "../../planning/run-plan.js";
-import { type OpenedReward, openReward } from "../../rewards/named.js";
+import {
+  DEFAULT_REWARD,
+  namedPotential,
+  type OpenedReward,
+  openReward,
+} from "../../rewards/named.js";
 import { findTask, taskNames } from "../../tasks/index.js";
 import { answersOf, type Task, type TaskPrompt } from "../../tasks/task.js";
 import { VERSION } from "../../version.js";
@@ -30,6 +35,7 @@ interface AskFlags extends MethodFlags {
   method: string;
   messages?: string;
   tools?: string;
+  potential?: string;
   task?: string;
   seed?: number;
   json?: boolean;
@@ -80,8 +86,12 @@ async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
   if (flags.proposal !== undefined && !needsProposal) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", `--proposal needs --method ets-is, not ${name}`);
   }
+  const { potential: potentialName, ...given } = options;
   checkTaken(name, options);
-  checkOptions(METHODS[name], options);
+  checkOptions(METHODS[name], {
+    ...given,
+    ...(potentialName !== undefined && { potential: namedPotential(potentialName) }),
+  });
   const asked = await toAskPrompt(prompt, flags, task, options.raw === true);
   const { question } = asked;
   const signal = interruptSignal();
@@ -93,15 +103,18 @@ async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
   process.once("beforeExit", failStalled);
   try {
     await using opened = await openNamedReward(flags, task, signal);
+    await using potential =
+      potentialName === undefined ? null : await openByName(potentialName, flags, task, signal);
     const started = performance.now();
     await using model = await loadNamedModel(flags, signal);
     await using proposal = needsProposal ? await loadProposal(flags, model, signal) : null;
     const loadMs = performance.now() - started;
     const result = await METHODS[name](model, asked.prompt, {
-      ...options,
-      raw: options.raw ?? asked.raw,
-      stop: [...asked.stop, ...(options.stop ?? [])],
+      ...given,
+      raw: given.raw ?? asked.raw,
+      stop: [...asked.stop, ...(given.stop ?? [])],
       ...(opened && { reward: opened.reward }),
+      ...(potential && { potential: potential.reward }),
       ...(proposal && { proposal }),
       onWarning: (message) => console.error(message),
       onPlan: (planned) => {
@@ -137,8 +150,11 @@ async function taskOf({ task, model }: AskFlags): Promise<Task | undefined> {
   return name === undefined ? undefined : findTask(name);
 }
 
-/** What the library is asked for, by the flags that were given; the reward is opened later. */
-function toAskOptions(flags: AskFlags, task: Task | undefined): MethodOptions {
+/** What the library is asked for; what it is asked to judge by is opened later. */
+type AskOptions = Omit<MethodOptions, "potential"> & { potential?: string };
+
+/** What the library is asked for, by the flags that were given. */
+function toAskOptions(flags: AskFlags, task: Task | undefined): AskOptions {
   return {
     ...toMethodOptions(flags, task?.name),
     ...(flags.seed !== undefined && { seed: flags.seed }),
@@ -187,14 +203,24 @@ async function toAskPrompt(
   return { ...task.prompt({ id: "asked", prompt: question, gold: "" }, "paper"), question };
 }
 
-/** The reward that `--reward` names; null: the preset's. */
+/** The reward that `--reward` names; null: the preset's, or the potential. */
 async function openNamedReward(
   flags: AskFlags,
   task: Task | undefined,
   signal: AbortSignal,
 ): Promise<OpenedReward | null> {
-  if (hasPresetReward(flags)) return null;
-  return openReward(flags.reward, {
+  const { reward, potential } = flags;
+  if (hasPresetReward(flags) || (reward === undefined && potential !== undefined)) return null;
+  return openByName(reward ?? DEFAULT_REWARD, flags, task, signal);
+}
+
+function openByName(
+  name: string,
+  flags: AskFlags,
+  task: Task | undefined,
+  signal: AbortSignal,
+): Promise<OpenedReward> {
+  return openReward(name, {
     ...(task && answersOf(task)),
     loadModel: (model) => loadNamedModel({ ...flags, model }, signal),
   });

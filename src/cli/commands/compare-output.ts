@@ -22,10 +22,12 @@ export function formatComparison(comparison: Comparison): string {
 
 function formatMethods(methods: readonly ComparedMethod[]): string {
   const hasProposal = methods.some(({ tokens }) => tokens.proposal > 0);
+  const hasRewards = methods.some(({ reward }) => reward !== null);
   const table = newTable([
     "method",
     "accuracy",
     "95% interval",
+    ...(hasRewards ? ["reward", "best seen"] : []),
     "tokens",
     ...(hasProposal ? ["proposal's"] : []),
     "seconds",
@@ -38,6 +40,9 @@ function formatMethods(methods: readonly ComparedMethod[]): string {
       printable(name),
       percent(accuracy, 1),
       range(ci95.map((bound) => percent(bound, 1))),
+      ...(hasRewards
+        ? [method.reward, method.bestReward].map((mean) => (mean === null ? "–" : number(mean)))
+        : []),
       number(tokens.generated),
       ...(hasProposal ? [tokens.proposal > 0 ? number(tokens.proposal) : "–"] : []),
       seconds.toFixed(seconds < 10 ? 3 : 1),

@@ -2,8 +2,8 @@
 import pc from "picocolors";
 import type { Evaluation } from "../../evaluate/evaluate.js";
 import type { EvaluationProgress } from "../../evaluate/progress.js";
-import type { FailedSample, MethodSummary } from "../../evaluate/store/run-files.js";
-import { percent } from "../../report/format.js";
+import type { FailedSample, MethodSummary, Summary } from "../../evaluate/store/run-files.js";
+import { number, percent } from "../../report/format.js";
 import { duration, rate } from "../format.js";
 import { progressBar } from "../terminal.js";
 
@@ -79,10 +79,13 @@ export function formatEvaluation({ directory, summary, run, drawn, kept }: Evalu
     "    n",
     "accuracy",
     "95% interval",
+    ...(hasRewards(summary) ? ["  reward", "best seen"] : []),
     "tokens/sample",
     " s/sample",
   ];
-  const rows = Object.entries(summary.methods).map(([name, method]) => row(name, width, method));
+  const rows = Object.entries(summary.methods).map(([name, method]) =>
+    row(name, width, method, hasRewards(summary)),
+  );
   const failed = Object.values(summary.methods).reduce((sum, method) => sum + method.failed, 0);
   const note = `${drawn} samples drawn, ${kept} were there; ${run.task}, graded ${run.mode}; in ${directory}`;
   return [
@@ -96,7 +99,12 @@ export function formatEvaluation({ directory, summary, run, drawn, kept }: Evalu
   ].join("\n");
 }
 
-function row(name: string, width: number, method: MethodSummary): string {
+/** Whether some method's samples have rewards that don't vote. */
+function hasRewards({ methods }: Summary): boolean {
+  return Object.values(methods).some(({ reward }) => reward !== undefined);
+}
+
+function row(name: string, width: number, method: MethodSummary, withRewards: boolean): string {
   const { n, accuracy, ci95, generated, proposal, ms } = method;
   const [low, high] = ci95;
   const tokens = (generated + (proposal?.generated ?? 0)) / n;
@@ -105,9 +113,14 @@ function row(name: string, width: number, method: MethodSummary): string {
     String(n).padStart(5),
     pc.bold(percent(accuracy, 1).padStart(8)),
     `${percent(low, 1)} – ${percent(high, 1)}`.padStart(12),
+    ...(withRewards ? [method.reward, method.bestReward].map(rewardCell) : []),
     tokens.toFixed(0).padStart(13),
     (ms / n / 1000).toFixed(2).padStart(9),
   ].join("  ");
+}
+
+function rewardCell(mean: number | undefined, index: number): string {
+  return (mean === undefined ? "–" : number(mean)).padStart(index === 0 ? 8 : 9);
 }
 
 /** One line on what an interrupted evaluation has. */

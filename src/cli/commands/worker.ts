@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { Interrupted, interruptSignal } from "../exit.js";
+import { collectTexts } from "../method-flags.js";
 import {
   addModelOptions,
   loadNamedModel,
@@ -12,6 +13,7 @@ interface WorkerFlags extends ModelFlags {
   queue: string;
   proposal?: string;
   reward?: string;
+  potential?: string[];
   task?: string;
   concurrency?: number;
 }
@@ -23,6 +25,11 @@ export function workerCommand(): Command {
   return addModelOptions(command)
     .option("--proposal <model>", "ets-is: the smaller model that draws the rollouts")
     .option("--reward <reward>", "as the evaluation has it (default: self-consistency)")
+    .option(
+      "--potential <potential>",
+      "one that the evaluation's methods name; may be given several times",
+      collectTexts,
+    )
     .option("--task <module:FILE>", "a task of your own, as the evaluation has it")
     .option("--concurrency <n>", "runs side by side, decoded together (default: 1)", numberOption)
     .action(work);
@@ -42,6 +49,7 @@ async function work(flags: WorkerFlags): Promise<void> {
       ...{ queue: flags.queue, signal },
       ...(proposal && { proposal }),
       ...(flags.reward !== undefined && { reward: flags.reward }),
+      ...(flags.potential !== undefined && { potentials: flags.potential }),
       ...(flags.task !== undefined && { task: flags.task }),
       ...(flags.concurrency !== undefined && { concurrency: flags.concurrency }),
       onSample: ({ item, method, error }) => {

@@ -25,6 +25,9 @@ export interface ComparedMethod {
   ci95: Interval;
   /** Wilson's where each item has one sample; the bootstrap over items where some have several. */
   interval: "wilson" | "bootstrap";
+  /** Mean rewards, where the reward doesn't vote: of the texts, and of the best ones seen. */
+  reward: number | null;
+  bestReward: number | null;
   /** Mean tokens of a sample. `generated` counts the model's own, `proposal` a proposal's. */
   tokens: { generated: number; proposal: number; prefilled: number; scored: number };
   /** Mean seconds of a sample. */

@@ -5,6 +5,7 @@ import { holmAdjusted } from "../statistics/holm.js";
 import { mcnemarPValue } from "../statistics/mcnemar.js";
 import { wilsonInterval } from "../statistics/wilson.js";
 import { isFailed, type Sample } from "../store/run-files.js";
+import { meanRewards } from "../store/summary.js";
 import type { ComparedMethod, Estimate, Pair } from "./comparison.js";
 import type { Entry } from "./entries.js";
 
@@ -97,6 +98,7 @@ function methodOf(entry: Entry, ids: readonly string[], resampled: Resampled): C
     ...(isSingle || isConstant
       ? { ci95: wilsonInterval(accuracy * items.length, items.length), interval: "wilson" }
       : { ci95: percentileInterval(resampled.accuracy), interval: "bootstrap" }),
+    ...{ reward: null, bestReward: null, ...meanRewards(graded) },
     tokens: {
       generated: tokens(({ usage }) => usage.generated),
       proposal: tokens(({ proposalUsage }) => proposalUsage?.generated ?? 0),

@@ -5,6 +5,7 @@ import type { Task } from "../../tasks/task.js";
 import type { Work } from "./protocol.js";
 
 export interface Equipment extends Pick<Work, "model" | "proposal" | "reward"> {
+  potentials: readonly string[];
   /** A task of its own, besides those that come with the package. */
   task: Task | null;
 }
@@ -32,6 +33,11 @@ export function refusalOf(work: Work, own: Equipment): LlamaEtsError | undefined
   // Files and modules that a queue names are not opened: only what the worker itself was told.
   if (work.reward !== own.reward) {
     return refuse("reward", own.reward, work.reward, `--reward '${work.reward}'`);
+  }
+  const missing = work.potentials.find((name) => !own.potentials.includes(name));
+  if (missing !== undefined) {
+    const is = own.potentials.length === 0 ? "none" : own.potentials.join(", ");
+    return refuse("potential", is, missing, `--potential '${missing}'`);
   }
   if (!taskNames().includes(work.task) && own.task?.name !== work.task) {
     return refuse("task", own.task?.name ?? "none of its own", work.task, "--task module:FILE");

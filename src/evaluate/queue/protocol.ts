@@ -26,6 +26,8 @@ const workSchema = z.object({
   task: z.string(),
   form: z.enum(["chat", "paper"]),
   reward: z.string(),
+  /** What the methods' potentials are named. */
+  potentials: z.array(z.string()).default([]),
   model: z.string(),
   proposal: z.string().nullable(),
 });

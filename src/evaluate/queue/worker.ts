@@ -6,11 +6,12 @@ import {
   checkModel,
   checkSignal,
   checkString,
+  checkStrings,
   optional,
 } from "../../engine/check.js";
 import type { Model } from "../../engine/engine.js";
 import { untilAborted } from "../../engine/until-aborted.js";
-import { DEFAULT_REWARD, openReward, parseReward } from "../../rewards/named.js";
+import { DEFAULT_REWARD, openPotentials, openReward, parseReward } from "../../rewards/named.js";
 import { findTask } from "../../tasks/index.js";
 import { answersOf } from "../../tasks/task.js";
 import { refuseReserved } from "../configured-methods.js";
@@ -30,6 +31,8 @@ export interface WorkerOptions {
   task?: string;
   /** The reward, as the evaluation names it. Default "self-consistency". */
   reward?: string;
+  /** The potentials that the evaluation's methods name. Default: none. */
+  potentials?: readonly string[];
   /**
    * Runs side by side, from 1 to 64, whose texts are decoded together. Default 1. It is lowered to
    * what fits into memory and one context.
@@ -60,7 +63,7 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
   const { takeJobs } = await import("./take-jobs.js");
   const own: Equipment = {
     task: resolved.task === undefined ? null : await findTask(resolved.task),
-    reward,
+    ...{ reward, potentials: resolved.potentials },
     model: (await describeModel(model, signal)).sha256,
     proposal: proposal ? (await describeModel(proposal, signal)).sha256 : null,
   };
@@ -68,6 +71,10 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
     reward === DEFAULT_REWARD
       ? null
       : await openReward(reward, own.task === null ? {} : answersOf(own.task));
+  await using potentials = await openPotentials(
+    own.potentials,
+    own.task === null ? {} : answersOf(own.task),
+  );
   const redis = await connectRedis(queue);
   /** Aborted by the signal, or by a job that this worker must refuse. */
   const ended = new AbortController();
@@ -81,7 +88,7 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
   const contextOf = async (work: Work, until: AbortSignal): Promise<DrawContext> => ({
     ...{ model, proposal, form: work.form },
     task: own.task?.name === work.task ? own.task : await findTask(work.task),
-    reward: opened?.reward,
+    ...{ reward: opened?.reward, potentials: potentials.byName },
     signal: until,
   });
   const announcedNow = () => untilAborted(() => redis.get(RUN_KEY), ended.signal);
@@ -125,13 +132,14 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
 
 function resolveWorkerOptions(options: WorkerOptions) {
   checkKeys("options", options, [
-    ...["queue", "proposal", "task", "reward", "concurrency"],
+    ...["queue", "proposal", "task", "reward", "potentials", "concurrency"],
     ...["signal", "onSample", "onWarning", "onConnection"],
   ]);
-  const { concurrency = 1, reward = DEFAULT_REWARD } = options;
+  const { concurrency = 1, reward = DEFAULT_REWARD, potentials = [] } = options;
   parseReward(reward);
+  for (const name of checkStrings("potentials", potentials)) parseReward(name, "potentials");
   return {
-    reward,
+    ...{ reward, potentials },
     queue: checkQueue("queue", options.queue),
     concurrency: checkInteger("concurrency", concurrency, 1, MAX_CONCURRENCY),
     proposal: optional(checkModel, "proposal", options.proposal),

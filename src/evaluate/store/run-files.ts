@@ -98,6 +98,9 @@ export const drawnSchema = z.object({
   answer: z.string().nullable(),
   stopReason: z.string(),
   agreement: share,
+  /** Where the reward doesn't vote: the text's, null where it has none, and that of the best seen. */
+  reward: z.number().nullable().exactOptional(),
+  bestReward: z.number().nullable().exactOptional(),
   usage: usageSchema,
   proposalUsage: usageSchema.exactOptional(),
   steps: z.array(stepSchema),
@@ -131,6 +134,9 @@ const methodSummarySchema = z.object({
   ci95: z.tuple([share, share]),
   /** The failed ones among them. */
   failed: count,
+  /** Means over the samples that have one: of the texts' rewards, and of the best texts seen. */
+  reward: z.number().exactOptional(),
+  bestReward: z.number().exactOptional(),
   /** Totals over the samples: tokens of the model, and of a proposal. */
   generated: count,
   prefilled: count,

@@ -2,6 +2,7 @@
 
 import { wilsonInterval } from "../statistics/wilson.js";
 import {
+  type GradedSample,
   isFailed,
   type MethodSummary,
   type RunRecord,
@@ -15,6 +16,18 @@ export function summarise({ task, methods }: RunRecord, samples: readonly Sample
     .map(({ name }) => [name, samples.filter(({ method }) => method === name)] as const)
     .filter(([, own]) => own.length > 0);
   return { task, methods: Object.fromEntries(rows.map(([name, own]) => [name, summaryOf(own)])) };
+}
+
+/** The mean rewards of the samples that have some. */
+export function meanRewards(
+  samples: readonly GradedSample[],
+): Pick<MethodSummary, "reward" | "bestReward"> {
+  const meanOf = (name: "reward" | "bestReward") => {
+    const values = samples.flatMap((sample) => sample[name] ?? []);
+    if (values.length === 0) return {};
+    return { [name]: values.reduce((a, b) => a + b, 0) / values.length };
+  };
+  return { ...meanOf("reward"), ...meanOf("bestReward") };
 }
 
 function summaryOf(samples: readonly Sample[]): MethodSummary {
@@ -35,6 +48,7 @@ function summaryOf(samples: readonly Sample[]): MethodSummary {
     accuracy: correct / samples.length,
     ci95: wilsonInterval(correct, samples.length),
     failed: samples.length - graded.length,
+    ...meanRewards(graded),
     ...totalOf(graded.map(({ usage }) => usage)),
     ...(proposals.length > 0 && { proposal: totalOf(proposals) }),
     ms: graded.reduce((sum, { usage }) => sum + usage.ms, 0),

@@ -5,7 +5,7 @@ import type { Html } from "../html.js";
 import { drawFigure } from "../plot.js";
 import { seriesColor } from "../style.js";
 import { placeLabels } from "./label-placement.js";
-import { shapeOf } from "./method-marks.js";
+import { shapeOf, shortName } from "./method-marks.js";
 
 const WIDTH = 480;
 const HEIGHT = 330;
@@ -46,7 +46,7 @@ export function drawCost(
     points.map((point) => ({
       x: MARGIN.left + inner.width * x.place(point.cost),
       y: MARGIN.top + (inner.height * (y.high - point.accuracy)) / (y.high - y.low),
-      label: point.name,
+      label: shortName(point.name),
     })),
     { left: MARGIN.left, right: WIDTH, top: 0, bottom: HEIGHT - MARGIN.bottom },
   );
@@ -109,7 +109,7 @@ export function drawCost(
         plot.text([point], {
           x: "cost",
           y: "accuracy",
-          text: "name",
+          text: (p: Point) => shortName(p.name),
           fill: "currentColor",
           stroke: "var(--paper)",
           strokeWidth: 3,

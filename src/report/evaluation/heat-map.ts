@@ -5,6 +5,7 @@ import { isFailed } from "../../evaluate/store/run-files.js";
 import { percent } from "../format.js";
 import type { Html } from "../html.js";
 import { drawFigure } from "../plot.js";
+import { shortName } from "./method-marks.js";
 
 /** Cells of more columns would be too small to see; the first ones are drawn. */
 export const MAX_COLUMNS = 2000;
@@ -45,7 +46,7 @@ export function drawHeatMap(
   );
   const bands = Math.ceil(ordered.length / perBand);
   const names = methods.map(({ name }) => name);
-  const left = 16 + 6.4 * Math.max(...names.map(({ length }) => length));
+  const left = 16 + 6.4 * Math.max(...names.map((name) => shortName(name).length));
   const known = cells.filter(({ right }) => right !== null);
   const base = { x: "column", y: "method", fy: "band", inset: 0.5, rx: 1.5 } as const;
   return drawFigure("Which items each method got right", (plot) => ({
@@ -56,7 +57,7 @@ export function drawHeatMap(
     marginTop: 4,
     marginBottom: 4,
     x: { domain: Array.from({ length: perBand }, (_, i) => i), axis: null, padding: 0 },
-    y: { domain: names, label: null, tickSize: 0, padding: 0 },
+    y: { domain: names, label: null, tickSize: 0, padding: 0, tickFormat: shortName },
     fy: { axis: null, padding: 12 / (names.length * ROW + 12) },
     marks: [
       plot.cell(known, { ...base, fill: "var(--wrong)" }),

@@ -29,6 +29,11 @@ export function shapeOf(index: number): (typeof SHAPES)[number] {
   return SHAPES[index % SHAPES.length] as (typeof SHAPES)[number];
 }
 
+/** A name of at most 26 characters, for figures; tables and titles have it whole. */
+export function shortName(name: string): string {
+  return name.length > 26 ? `${name.slice(0, 25)}…` : name;
+}
+
 /** A method's name with its mark. */
 export function methodLabel(name: string, index: number): Html {
   return html`<span class="method"><svg class="mark" viewBox="-7 -7 14 14" aria-hidden="true"><path d="${PATHS[shapeOf(index)]}" fill="${seriesColor(index)}"/></svg>${name}</span>`;

@@ -7,17 +7,22 @@ import { methodLabel } from "./method-marks.js";
 
 export function methodTable({ methods }: Comparison): Html {
   const hasProposal = methods.some(({ tokens }) => tokens.proposal > 0);
+  const hasRewards = methods.some(({ reward }) => reward !== null);
   const best = Math.max(...methods.map(({ accuracy }) => accuracy));
   return html`<div class="scroll"><table>
-<thead><tr><th>method</th><th>accuracy</th><th>95% interval</th><th>tokens<br>generated</th>${hasProposal && html`<th>by the<br>proposal</th>`}<th>seconds</th><th>right per<br>1,000 tokens</th><th>right per<br>second</th></tr></thead>
+<thead><tr><th>method</th><th>accuracy</th><th>95% interval</th>${hasRewards && html`<th>reward</th><th>best seen</th>`}<th>tokens<br>generated</th>${hasProposal && html`<th>by the<br>proposal</th>`}<th>seconds</th><th>right per<br>1,000 tokens</th><th>right per<br>second</th></tr></thead>
 <tbody>
 ${methods.map((method, i) => {
   const { accuracy, ci95, tokens, seconds } = method;
-  return html`<tr><th scope="row">${methodLabel(method.name, i)}</th><td>${accuracy === best ? html`<b>${percent(accuracy, 1)}</b>` : percent(accuracy, 1)}</td><td>${percentRange(ci95)}</td><td>${number(tokens.generated)}</td>${hasProposal && html`<td>${tokens.proposal > 0 ? number(tokens.proposal) : "–"}</td>`}<td>${number(seconds)}</td><td>${rate(method.accuracyPer1kTokens)}</td><td>${rate(method.accuracyPerSecond)}</td></tr>
+  return html`<tr><th scope="row">${methodLabel(method.name, i)}</th><td>${accuracy === best ? html`<b>${percent(accuracy, 1)}</b>` : percent(accuracy, 1)}</td><td>${percentRange(ci95)}</td>${hasRewards && rewardCells(method)}<td>${number(tokens.generated)}</td>${hasProposal && html`<td>${tokens.proposal > 0 ? number(tokens.proposal) : "–"}</td>`}<td>${number(seconds)}</td><td>${rate(method.accuracyPer1kTokens)}</td><td>${rate(method.accuracyPerSecond)}</td></tr>
 `;
 })}
 </tbody></table></div>
-<p class="note">Tokens and seconds are means a sample. ${intervalNote(methods)}</p>`;
+<p class="note">Tokens and seconds are means a sample. ${hasRewards && "Rewards are means too: of the texts, and of the best ones that their runs saw. "}${intervalNote(methods)}</p>`;
+}
+
+function rewardCells({ reward, bestReward }: ComparedMethod): Html[] {
+  return [reward, bestReward].map((mean) => html`<td>${mean === null ? "–" : number(mean)}</td>`);
 }
 
 function intervalNote(methods: readonly ComparedMethod[]): string {

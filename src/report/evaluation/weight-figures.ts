@@ -5,6 +5,7 @@ import { isFailed, type Sample } from "../../evaluate/store/run-files.js";
 import type { Html } from "../html.js";
 import { drawFigure } from "../plot.js";
 import { seriesColor } from "../style.js";
+import { shortName } from "./method-marks.js";
 
 type Step = Extract<Sample, { steps: unknown }>["steps"][number];
 
@@ -68,12 +69,12 @@ function drawHistogram({ methods }: Comparison, label: string, values: Value[], 
     width: 480,
     height: shown.length * 78 + 64,
     marginLeft: 46,
-    marginRight: 84,
+    marginRight: 24 + 6.4 * Math.max(...shown.map((name) => shortName(name).length)),
     marginTop: 24,
     marginBottom: 42,
     x: { label, labelAnchor: "center", labelArrow: "none", nice: true },
     y: { label: "↑ steps (%)", labelArrow: "none", percent: true, ticks: 3, grid: true },
-    fy: { label: null, domain: shown, padding: 0.16 },
+    fy: { label: null, domain: shown, padding: 0.16, tickFormat: shortName },
     color: { domain: names, range: names.map((_, i) => seriesColor(i)) },
     marks: [
       plot.rectY(values, plot.binX({ y: "proportion-facet" }, bins)),

@@ -3,7 +3,9 @@ import { number, percent } from "../format.js";
 import type { Html } from "../html.js";
 import { drawFigure } from "../plot.js";
 import { type AnswerColors, nameOf } from "./answer-colors.js";
+import { rangeText } from "./rewards.js";
 import type { Branch, Story, StoryStep } from "./story.js";
+import type { Tones } from "./tones.js";
 
 /** Width of the small figures, in pixels. */
 const SMALL = 340;
@@ -20,9 +22,10 @@ interface Node {
 
 /**
  * The way to the answer: a column a step, a circle a candidate, as large as its weight, in the
- * colour of the answer that most of its rollouts came to. Lines leave the candidate that was kept.
+ * colour of the answer that most of its rollouts came to, or of what they earned. Lines leave the
+ * candidate that was kept.
  */
-export function drawPath(story: Story, colors: AnswerColors): Promise<Html> {
+export function drawPath(story: Story, tones: Tones): Promise<Html> {
   const nodes = story.steps.flatMap((step) =>
     step.branches.map(
       (branch, i): Node => ({
@@ -65,8 +68,8 @@ export function drawPath(story: Story, colors: AnswerColors): Promise<Html> {
         x: "x",
         y: "y",
         r: ({ branch }: Node) => branch.weight,
-        fill: ({ branch }: Node) => colors.of(branch.votes[0]?.answer ?? null),
-        title: describe,
+        fill: ({ branch }: Node) => tones.ofBranch(branch),
+        title: (node: Node) => describe(node, tones),
         href: ({ step }: Node) => `#step-${step.number}`,
       }),
       plot.dot(chosen, {
@@ -106,7 +109,7 @@ export function drawPath(story: Story, colors: AnswerColors): Promise<Html> {
       plot.text(chosen.slice(-1), {
         x: "x",
         y: "y",
-        text: () => nameOf(story.answers[0] ?? null),
+        text: ({ branch }: Node) => tones.labelOf(story, branch),
         dx: 22,
         textAnchor: "start",
         fontSize: 15,
@@ -116,11 +119,68 @@ export function drawPath(story: Story, colors: AnswerColors): Promise<Html> {
   }));
 }
 
-function describe({ branch, step }: Node): string {
+function describe({ branch, step }: Node, { byAnswer }: Tones): string {
   const { block, count, weight, isChosen } = branch;
   const kept = isChosen ? ", kept" : "";
   const votes = branch.votes.map((v) => `${nameOf(v.answer)} ×${number(v.votes)}`).join(", ");
-  return `step ${step.number}: ${count} of ${step.candidates} candidates, ${percent(weight, 1)}${kept}\n${block.trim()}\n→ ${votes}`;
+  const worth = byAnswer ? votes : worthOf(branch);
+  return `step ${step.number}: ${count} of ${step.candidates} candidates, ${percent(weight, 1)}${kept}\n${block.trim()}\n→ ${worth}`;
+}
+
+function worthOf({ rewards, potential }: Branch): string {
+  if (rewards !== null) return `reward ${rangeText(rewards)}`;
+  return potential === null ? "unfinished" : `potential ${number(potential)}`;
+}
+
+/** From 0 to 1 where all rewards are; else from the least to the greatest. */
+function rewardDomain({ rewards }: Story): [number, number] {
+  const { min, max } = rewards ?? { min: 0, max: 1 };
+  if (min >= 0 && max <= 1) return [0, 1];
+  const margin = min === max ? Math.abs(max) / 2 : 0;
+  return [min - margin, max + margin];
+}
+
+/** What the finished texts of each step earned: from the least to the greatest, and their mean. */
+export function drawRewards(story: Story, tones: Tones): Promise<Html> {
+  const rows = story.steps.flatMap(({ number: n, rewards }) =>
+    rewards === null ? [] : [{ step: `step ${n}`, ...rewards }],
+  );
+  return drawFigure("Rewards of the finished texts, by step", (plot) => ({
+    width: SMALL,
+    height: story.steps.length * 30 + 52,
+    marginBottom: 40,
+    marginLeft: 56,
+    marginRight: 16,
+    marginTop: 6,
+    x: {
+      domain: rewardDomain(story),
+      label: "reward",
+      labelAnchor: "center",
+      labelArrow: "none",
+      ticks: 5,
+      grid: true,
+    },
+    y: { label: null, domain: story.steps.map(({ number: n }) => `step ${n}`), padding: 0.25 },
+    marks: [
+      plot.ruleY(rows, {
+        x1: "min",
+        x2: "max",
+        y: "step",
+        stroke: "currentColor",
+        strokeOpacity: 0.35,
+        strokeWidth: 5,
+        strokeLinecap: "round",
+      }),
+      plot.dot(rows, {
+        x: "mean",
+        y: "step",
+        r: 6,
+        fill: ({ mean }) => tones.rewards.of(mean),
+        stroke: "var(--card)",
+        title: ({ step, ...range }) => `${step}: ${rangeText(range)}`,
+      }),
+    ],
+  }));
 }
 
 /** What the rollouts of each step came to: the vote, as it moved. */

@@ -1,15 +1,18 @@
 import { counted, percent, seconds } from "../format.js";
-import type { StoryStep } from "./story.js";
+import { natsText, rangeText } from "./rewards.js";
+import type { Story, StoryStep } from "./story.js";
 
 /** What was measured of a step, in words. */
-export function stepFacts(step: StoryStep): string {
+export function stepFacts(step: StoryStep, evidence: Story["evidence"]): string {
   const { candidates, branches, ess, agreement, rolloutEss, khat } = step;
-  const { acceptanceRate, logNormaliser, generated, ms } = step;
+  const { acceptanceRate, logNormaliser, rewards, divergence, generated, ms } = step;
   const facts = [
     counted(candidates, "candidate"),
     branches.length < candidates && `${branches.length} different`,
     `ESS ${ess.toFixed(1)}`,
-    `${percent(agreement)} agree`,
+    evidence.answers && `${percent(agreement)} agree`,
+    evidence.rewards && rewards !== null && `reward ${rangeText(rewards)}`,
+    evidence.rewards && divergence !== null && `divergence ${natsText(divergence)}`,
     rolloutEss !== undefined && `rollouts' ESS ${rolloutEss.toFixed(1)}`,
     typeof khat === "number" && `k̂ ${khat.toFixed(2)}`,
     acceptanceRate !== undefined && `${percent(acceptanceRate)} accepted`,

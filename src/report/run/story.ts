@@ -1,7 +1,9 @@
 /** What a trace tells, put in order: how each step's candidates and rollouts led to the answer. */
 import { groupBy } from "../../evaluate/compare/group-by.js";
 import { reportTermsOf } from "../../methods/by-name.js";
+import { divergenceOfChoice } from "../../methods/divergence.js";
 import type { Trace, TraceCompletion, TraceStep } from "../trace.js";
+import { type RewardRange, rangeOf } from "./rewards.js";
 
 /** Rollouts that came to one answer. */
 export interface Vote {
@@ -26,6 +28,10 @@ export interface Branch {
   isChosen: boolean;
   hasEnded: boolean;
   votes: Vote[];
+  /** The rewards of its rollouts, or its own; null where none has ended. */
+  rewards: RewardRange | null;
+  /** What the run's potential says of it; null without one, and once it has ended. */
+  potential: number | null;
   completions: TraceCompletion[];
 }
 
@@ -43,6 +49,9 @@ export interface StoryStep
   branches: Branch[];
   chosen: Branch;
   votes: Vote[];
+  rewards: RewardRange | null;
+  /** Of the choice among its candidates from p_ref, in nats; null where it is no choice. */
+  divergence: number | null;
   /** Tokens and milliseconds of this step alone. */
   generated: number;
   ms: number;
@@ -64,24 +73,52 @@ export interface Story {
   segments: Segment[];
   /** Answers in the order of their votes over all steps; the final one first. */
   answers: (string | null)[];
+  /** What tells how good the texts are. */
+  evidence: NonNullable<Trace["evidence"]>;
+  /** The least and the greatest of all rewards and potentials; null where there are none. */
+  rewards: Pick<RewardRange, "min" | "max"> | null;
 }
 
 export function tellStory(trace: Trace): Story {
   const terms = reportTermsOf(trace.method);
-  const steps = trace.steps.map((step, i) => tellStep(step, i, trace.steps[i - 1]));
+  const steps = trace.steps.map((step, i) => ({
+    ...tellStep(step, i, trace.steps[i - 1]),
+    divergence: terms.continues ? divergenceOfChoice(step.weights) : null,
+  }));
   const totals = tally(steps.flatMap(({ branches }) => branches.flatMap((b) => b.completions)));
   const others = totals.map(({ answer }) => answer).filter((answer) => answer !== trace.answer);
   return {
     question: trace.question ?? trace.prompt.text,
     isGuided: terms.continues,
-    energyName: terms.energies,
+    energyName: trace.settings?.potential === undefined ? terms.energies : "log ψ",
     steps,
     segments: segment(trace),
     answers: trace.answer === undefined ? others : [trace.answer, ...others],
+    evidence: trace.evidence ?? evidenceOf(trace),
+    rewards: rangeOf(
+      steps.flatMap(({ branches }) =>
+        branches.flatMap(({ completions, potential }) => [
+          ...completions,
+          ...(potential === null ? [] : [{ reward: potential }]),
+        ]),
+      ),
+    ),
   };
 }
 
-function tellStep(step: TraceStep, index: number, previous: TraceStep | undefined): StoryStep {
+/** Of a trace that doesn't say: answers, where a vote or a text knows of some. */
+function evidenceOf({ settings, steps }: Trace): Story["evidence"] {
+  const { reward } = settings ?? {};
+  const votes = typeof reward !== "string" || reward.includes("self-consistency");
+  const completions = steps.flatMap(({ candidates }) => candidates.flatMap((c) => c.completions));
+  return { answers: votes || completions.some(({ answer }) => answer !== null), rewards: !votes };
+}
+
+function tellStep(
+  step: TraceStep,
+  index: number,
+  previous: TraceStep | undefined,
+): Omit<StoryStep, "divergence"> {
   const before = previous?.candidates[previous.chosen]?.text ?? "";
   const { candidates, logEnergies: _, weights: __, chosen: ___, ...measured } = step;
   const branches = branchesOf(step, before);
@@ -93,6 +130,7 @@ function tellStep(step: TraceStep, index: number, previous: TraceStep | undefine
     branches,
     chosen: branches.find(({ isChosen }) => isChosen) as Branch,
     votes: tally(candidates.flatMap(({ completions }) => completions)),
+    rewards: rangeOf(candidates.flatMap(({ completions }) => completions)),
     generated: step.generated - (previous?.generated ?? 0),
     ms: step.ms - (previous?.ms ?? 0),
   };
@@ -115,6 +153,8 @@ function branchesOf(step: TraceStep, before: string): Branch[] {
       isChosen: members.some(({ index }) => index === step.chosen),
       hasEnded: finishReason !== null,
       votes: tally(completions),
+      rewards: rangeOf(completions),
+      potential: first.candidate.potential ?? null,
       completions,
     };
   });

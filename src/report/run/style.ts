@@ -5,6 +5,9 @@ export const RUN_STYLE = `
 .answer { display: grid; grid-template-columns: minmax(130px, max-content) minmax(0, 1fr); gap: 8px 34px; align-items: start }
 .answer .value { font: 600 clamp(1.5rem, 6vw, 2.7rem)/1.1 var(--serif); overflow-wrap: anywhere; max-width: 14em }
 .answer .label { color: var(--dim); font-size: .8rem }
+.answer .reward { font: 600 1.35rem/1.2 var(--serif) }
+.scale { display: flex; flex-wrap: wrap; align-items: baseline; gap: 2px 4px; font-size: .88rem; margin: 10px 0 0 }
+.scale .swatch { margin: 0 }
 .meter { height: 6px; width: 130px; background: var(--soft); border-radius: 3px; margin-top: 10px; overflow: hidden }
 .meter span { display: block; height: 100%; background: var(--accent) }
 .segment { border-bottom: 2px solid var(--line) }

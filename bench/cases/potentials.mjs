@@ -1,0 +1,160 @@
+import { bestOfN, ets, loadModel, particle } from "llama-ets";
+import { keptLines } from "../lib/kept-lines.mjs";
+import { showProgress } from "../lib/progress.mjs";
+import { meanInterval } from "../lib/statistics.mjs";
+import { fixed } from "../lib/table.mjs";
+
+export const potentialsOptions = {
+  ...{ model: "", limit: 40, timed: 5, seed: 0, threads: 1, file: "runs/potentials.jsonl" },
+};
+
+/** A prompt asks for six of them; each is one that a story may well lack. */
+const WORDS = `anchor apple barn basket bell bicycle blanket bottle bread bridge brush bucket button
+  cabin camel candle carpet castle chain cherry clock cloud coat compass copper cradle crown curtain
+  desert diary donkey drum eagle engine farmer feather fence ferry fiddle flute forest fountain garden
+  ghost glove guitar hammer harbor hat honey horse island ivory jacket jar kettle key kite ladder lamp
+  lantern lemon letter library lighthouse lion lizard map marble market mirror monk moon mountain nest
+  needle oar ocean orange owl paint parrot pencil piano pillow pirate pocket pumpkin puzzle rabbit
+  raft ribbon river rope saddle sailor scarf shadow shovel silver sister skate snow spoon squirrel
+  statue storm sugar sword table tailor teapot thread ticket tiger tower train trumpet turtle umbrella
+  valley violin wagon wallet watch whale wheat whistle window winter wolf wool`.split(/\s+/);
+
+const BEST_OF = [8, 16, 32];
+const MOST = Math.max(...BEST_OF);
+const GUIDED = { candidates: 8, blockTokens: 16 };
+const OURS = "particle, 8, potential";
+const POTENTIALS = [
+  [OURS, particle],
+  ["ets, 8, potential", ets],
+];
+
+/** Six words of which a story may use some: numbers that depend on the prompt's alone. */
+function wordsOf(prompt, seed) {
+  const left = [...WORDS];
+  let state = (seed * 1_000_003 + prompt + 1) >>> 0;
+  return Array.from({ length: 6 }, () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0; // Numerical Recipes' generator
+    const [word] = left.splice(Math.floor((state / 2 ** 32) * left.length), 1);
+    return word;
+  });
+}
+
+/** The share of the words that a text has used so far, from 0 to 1. */
+function shareUsed(words) {
+  const patterns = words.map((word) => new RegExp(`\\b${word}s?\\b`, "i"));
+  return ({ text }) => patterns.filter((pattern) => pattern.test(text)).length / words.length;
+}
+
+/**
+ * Stories of four sentences that should use six given words, on any instruct model: particles with a
+ * potential, the share of the words used so far, against the best of n. Prompt by prompt over all
+ * methods; resumes from `file`. The best of 8 and of 16 are of the first of the 32 texts; how long
+ * they take is measured on `timed` prompts, in seconds of one thread's work, which other work on the
+ * machine doesn't add to.
+ */
+export async function potentials(given) {
+  const { model: source, limit, timed, seed, threads, file } = { ...potentialsOptions, ...given };
+  if (source === "") throw new Error("Expected --model, an instruct model's GGUF file");
+  const model = await loadModel(source, { threads });
+  const { description } = model.info;
+  const kept = await keptLines(file);
+  /** By method: the outcomes of all prompts, and the seconds of those that were timed. */
+  const rows = new Map();
+  const add = (name, outcome, ms) => {
+    const row = rows.get(name) ?? { name, outcomes: [], ms: [] };
+    rows.set(name, row);
+    if (outcome !== null) row.outcomes.push(outcome);
+    if (ms !== null) row.ms.push(ms);
+  };
+  for (let i = 0; i < limit; i++) {
+    const words = wordsOf(i, seed);
+    const prompt = `Write a story of four sentences. Use these words: ${words.join(", ")}.`;
+    const reward = shareUsed(words);
+    const isTimed = i < timed;
+    const run = (name, method, options) => {
+      const key = [name, description, prompt, seed].join("|");
+      showProgress(`${name} ${i + 1}/${limit}`, i + 1 === limit);
+      return kept.get(key, () =>
+        timedRun(() =>
+          method(model, prompt, {
+            ...{ temperature: 0.8, maxTokens: 160, lambda: 0.05, seed: seed * 1_000_003 + i },
+            ...options,
+            reward,
+          }),
+        ),
+      );
+    };
+    for (const n of BEST_OF.filter((count) => count < MOST && isTimed)) {
+      const { ms } = await run(`best of ${n}`, bestOfN, { candidates: n });
+      add(`best of ${n}`, null, ms);
+    }
+    const { texts, ms } = await run(`best of ${MOST}`, bestOfN, { candidates: MOST });
+    for (const n of BEST_OF) {
+      add(`best of ${n}`, bestOf(texts.slice(0, n)), isTimed && n === MOST ? ms : null);
+    }
+    for (const [name, method] of POTENTIALS) {
+      const outcome = await run(name, method, { ...GUIDED, potential: reward });
+      add(name, outcome, isTimed ? outcome.ms : null);
+    }
+  }
+  await model.dispose();
+
+  const ours = rows.get(OURS);
+  const others = [...rows.values()].filter((row) => row !== ours);
+  const tokensOf = ({ outcomes }) => mean(outcomes.map(({ tokens }) => tokens));
+  const rival = rows.get("best of 16");
+  return {
+    title: "Six given words in a story",
+    ratio: tokensOf(rival) / tokensOf(ours),
+    ours: tokensOf(ours),
+    theirs: tokensOf(rival),
+    unit: `tokens a story: ${OURS}, best of 16`,
+    note: [
+      `${limit} prompts, seed ${seed}, ${description} on ${threads} ${threads === 1 ? "thread" : "threads"}, T = .8, λ = .05, blocks of 16 tokens, texts of at most 160: means a story [95% interval]. A reward is the share of the words that a story uses. Best seen: what \`finish: "best"\` returns. Seconds of processor time, of ${Math.min(timed, limit)} prompts.`,
+      ...others.map((row) => compared(ours, row)),
+    ].join("\n\n"),
+    columns: ["method", "reward", "best seen", "tokens", "s"],
+    rows: [...rows.values()].map(({ name, outcomes, ms }) => [
+      name,
+      cell(outcomes.map(({ reward }) => reward)),
+      cell(outcomes.map(({ best }) => best)),
+      fixed(mean(outcomes.map(({ tokens }) => tokens)), 0),
+      ms.length === 0 ? "–" : fixed(mean(ms) / 1000, 1),
+    ]),
+  };
+}
+
+/** What a run came to, the rewards and lengths of its last texts, and its processor time in ms. */
+async function timedRun(run) {
+  const before = process.cpuUsage();
+  const result = await run();
+  const { user, system } = process.cpuUsage(before);
+  const { candidates } = result.steps.at(-1);
+  return {
+    ...{ reward: result.reward, best: result.best.reward, tokens: result.usage.generated },
+    ms: (user + system) / 1000,
+    texts: candidates.map(({ tokens, completions: [own] }) => [own?.reward ?? null, tokens.length]),
+  };
+}
+
+/** The outcome of the best of some texts, each given by its reward and its tokens. */
+function bestOf(texts) {
+  const reward = Math.max(...texts.map(([earned]) => earned));
+  return { reward, best: reward, tokens: texts.reduce((sum, [, tokens]) => sum + tokens, 0) };
+}
+
+function mean(values) {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}
+
+function cell(values) {
+  const { mean: middle, ci95 } = meanInterval(values);
+  return `${fixed(middle, 3)} [${ci95.map((bound) => fixed(bound, 3)).join(", ")}]`;
+}
+
+function compared(ours, { name, outcomes }) {
+  const difference = (of) => cell(ours.outcomes.map((outcome, i) => of(outcome) - of(outcomes[i])));
+  const total = (all) => all.reduce((sum, { tokens }) => sum + tokens, 0);
+  const tokens = (100 * total(ours.outcomes)) / total(outcomes);
+  return `${OURS} less ${name}, paired: reward ${difference(({ reward }) => reward)}, best seen ${difference(({ best }) => best)}, with ${fixed(tokens, 0)}% of its tokens.`;
+}

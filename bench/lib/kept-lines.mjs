@@ -1,0 +1,26 @@
+import { appendFile, mkdir, readFile, truncate } from "node:fs/promises";
+import path from "node:path";
+
+/**
+ * Outcomes kept in a file of JSON lines, by their keys, so that an interrupted study goes on where it
+ * was; a torn last line is dropped.
+ */
+export async function keptLines(file) {
+  await mkdir(path.dirname(file), { recursive: true });
+  const text = await readFile(file, "utf8").catch(() => "");
+  const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+  if (whole !== text) await truncate(file, Buffer.byteLength(whole));
+  const lines = whole.split("\n").filter((line) => line !== "");
+  const kept = new Map(lines.map((line) => JSON.parse(line)).map((one) => [one.key, one.outcome]));
+  return {
+    /** The outcome of a key, made and kept where there is none. */
+    async get(key, make) {
+      if (!kept.has(key)) {
+        const outcome = await make();
+        kept.set(key, outcome);
+        await appendFile(file, `${JSON.stringify({ key, outcome })}\n`);
+      }
+      return kept.get(key);
+    },
+  };
+}

@@ -1,0 +1,63 @@
+/**
+ * Energies as a potential guesses them, without rollouts: of an unfinished text log ψ = φ / λ stands
+ * for log Ê, of one that has ended r / λ.
+ */
+import type { ChainState } from "../chain/chain.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import { type Completion, nameText, type Reward, scorePool } from "../rewards/reward.js";
+import { groupCandidates, textOf } from "./candidate-groups.js";
+import {
+  type Estimate,
+  type EstimateOptions,
+  estimateEnergies,
+  type RolloutSource,
+  type StepEvidence,
+} from "./estimate.js";
+
+/** A candidate's energy rests on the text itself. */
+const NO_ROLLOUTS: RolloutSource = { draw: async (states) => states.map(() => []) };
+
+/**
+ * Judges the unfinished candidates by the potential, and rewards the finished ones.
+ *
+ * @throws LlamaEtsError `ERR_REWARD`; the signal's reason
+ */
+export async function guessEnergies<S extends ChainState>(
+  potential: Reward,
+  evidence: StepEvidence<S>,
+  options: EstimateOptions,
+): Promise<Estimate> {
+  const { step, candidates, earlier } = evidence;
+  const { lambda, asked, signal, shareDuplicates } = options;
+  // A text that has ended votes once for each candidate that it is.
+  const estimate = await estimateEnergies(NO_ROLLOUTS, evidence, { ...options, rollouts: 1 });
+  const open = groupCandidates(candidates, shareDuplicates).filter(
+    ({ state }) => state.finishReason === null,
+  );
+  const pool = open.map(({ state, first: candidate, members }): Completion => {
+    const count = members.length;
+    return { ...textOf(state), candidate, rollout: null, votes: count, samples: count };
+  });
+  const input = { ...asked, pool, earlier };
+  const judged =
+    pool.length === 0 ? [] : await scorePool(potential, input, step, signal, "potential");
+  const logEnergies = [...estimate.logEnergies];
+  const potentials: (number | null)[] = candidates.map(() => null);
+  for (const [i, { members }] of open.entries()) {
+    const value = judged[i] as number;
+    const logPotential = value / lambda;
+    if (!Number.isFinite(logPotential)) {
+      const which = nameText(pool[i] as Completion, ` at step ${step}`);
+      throw new LlamaEtsError(
+        "ERR_REWARD",
+        `The potential \`${potential.name}\` over λ leaves the range of a number: ${value} / ${lambda} for ${which}`,
+        { fix: "a larger `lambda`, or a potential of smaller values" },
+      );
+    }
+    for (const m of members) {
+      potentials[m] = value;
+      logEnergies[m] = logPotential;
+    }
+  }
+  return { ...estimate, logEnergies, potentials };
+}

@@ -1,0 +1,119 @@
+/** What a result says of its text: how good it is, and what law it is a draw of. */
+import type { Text } from "../chain/chain.js";
+import type { MethodFacts } from "./method.js";
+import type { SeenText, Sighting } from "./seen-texts.js";
+import type { Resolved } from "./settings.js";
+import type { MethodDiagnostics, Step } from "./step.js";
+
+/**
+ * What a run's text is a draw of. `target`: the law that its method states, as closely as its
+ * candidates and moves come to it. `biased`: a law near that one, where a potential stands for the
+ * energies of `ets`, or importance weights are treated or approximate. `none`: the text was picked, as
+ * by best-of-n, by `finish: "best"`, or where a budget ended the run.
+ */
+export type Law = "target" | "biased" | "none";
+
+/** What tells how good the texts of a run are; reports show it. */
+export interface Evidence {
+  /** Their answers: the reward votes, or the caller said where answers are (`extract`). */
+  answers: boolean;
+  /** Their rewards: the method sees one that doesn't vote. */
+  rewards: boolean;
+}
+
+/** The finished text of highest reward that a run has seen, the first of equals. */
+export interface BestText extends Sighting {
+  text: string;
+  answer: string | null;
+  reward: number;
+}
+
+/** A text, and its reward where that is known. */
+export type RewardedText = Text & { reward?: number };
+
+export interface Outcome {
+  law: Law;
+  /**
+   * The text's reward; one that depends on others (votes) is that in the pool of its step. Null for
+   * methods that see none, and for a text that a budget cut off.
+   */
+  reward: number | null;
+  /** The best text of the whole run, rollouts included; null where none was rewarded. */
+  best: BestText | null;
+  /** Estimate of KL(law of the text || p_ref), in nats; null where there is none. */
+  divergence: number | null;
+  evidence: Evidence;
+}
+
+/** Whether a method rewards its texts. */
+export function seesRewards({ guidance, reward }: MethodFacts): boolean {
+  return guidance.includes("reward") || reward !== undefined;
+}
+
+/** What the text of a run that goes to its end is a draw of. */
+export function lawOf({ picks, reports }: MethodFacts, { energy }: Pick<Resolved, "energy">): Law {
+  const { potential, proposal } = energy;
+  if (picks) return "none";
+  const isGuessed = potential !== null && reports.continues;
+  const isTreated =
+    proposal !== null && (proposal.weights !== "exact" || proposal.ratio !== "exact");
+  return isGuessed || isTreated ? "biased" : "target";
+}
+
+/** A finished text's reward: as it is known, or as the last step that has the text says. */
+export function knownReward(text: RewardedText, steps: readonly Step[]): number | undefined {
+  if (text.reward !== undefined) return text.reward;
+  const tokens = text.tokens.join();
+  for (const { candidates } of steps.toReversed()) {
+    const completions = candidates.flatMap((candidate) => candidate.completions);
+    const same = completions.find((completion) => completion.tokens.join() === tokens);
+    if (same !== undefined) return same.reward;
+  }
+  return undefined;
+}
+
+/** What is known of a run once it ends. */
+interface Ending {
+  law: Law;
+  reward: number | null;
+  best: SeenText | null;
+  steps: readonly Step[];
+  diagnostics: MethodDiagnostics;
+  answerOf: (text: string) => string | null;
+}
+
+export function outcomeOf(
+  method: MethodFacts,
+  { energy }: Pick<Resolved, "energy">,
+  { law, reward, best, steps, diagnostics, answerOf }: Ending,
+): Outcome {
+  const { votes = false } = energy.reward;
+  const hasRewards = seesRewards(method);
+  // What was picked in the place of the method's own text has no law to estimate.
+  const isReplaced = law === "none" && !method.picks;
+  return {
+    ...{ law, reward },
+    best: best && {
+      ...{ text: best.text.text, answer: answerOf(best.text.text), reward: best.reward },
+      ...{ step: best.step, candidate: best.candidate, rollout: best.rollout },
+    },
+    divergence: isReplaced ? null : (method.divergence?.(steps, diagnostics) ?? null),
+    evidence: {
+      answers: energy.hasExtract || (hasRewards && votes),
+      rewards: hasRewards && !votes,
+    },
+  };
+}
+
+/** Share of the votes for an answer in the last step whose completions are known. */
+export function agreementWith(
+  answer: string | null,
+  steps: readonly Step[],
+  answerOf: (text: string) => string | null,
+): number {
+  const pool = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
+  const total = pool.reduce((sum, { votes }) => sum + votes, 0);
+  if (total === 0) return answer === null ? 0 : 1;
+  const agreeing = pool.filter(({ text }) => answerOf(text) === answer);
+  return agreeing.reduce((sum, { votes }) => sum + votes, 0) / total;
+}
