@@ -2,7 +2,7 @@
 
 import type { Model } from "../engine/engine.js";
 import type { Sampling } from "../engine/sampling.js";
-import type { Expansion, RandomStream, Scores, Sequence, Sequences } from "../engine/sequences.js";
+import type { Expansion, RandomStream, Sequence, Sequences } from "../engine/sequences.js";
 import { type AnswerEnd, answeredPart } from "./answer-end.js";
 import { groupsOf, type Reading, toBatches } from "./batches.js";
 import type { NextToken, RedrawnState, Rollout, Text, Usage } from "./chain.js";
@@ -126,6 +126,26 @@ export class TextGenerator implements AsyncDisposable {
     return continuations.map((c, i) => this.#writer.extend((requests[i] as DrawRequest).text, c));
   }
 
+  /**
+   * Draws up to `tokens` more of each text, which can then be drawn on unless it ended; `streamOf`
+   * names their random numbers.
+   *
+   * @param answerEnd texts end once they have answered
+   */
+  grow(
+    prefixes: readonly Prefix[],
+    tokens: number,
+    streamOf: (prefix: number) => RandomStream,
+    answerEnd: AnswerEnd | null = null,
+  ): Promise<DrawnText[]> {
+    const requests = prefixes.map((prefix, i) => {
+      const left = this.#options.limits.maxTokens - prefix.text.tokens.length;
+      const maxTokens = Math.min(tokens, left);
+      return { ...prefix, stream: streamOf(i), maxTokens, keep: maxTokens < left };
+    });
+    return this.draw(requests, { answerEnd });
+  }
+
   /** Feeds each text's last token, if it has any, and ranks what comes next; the prefixes stay. */
   async rank(prefixes: readonly Prefix[], count: number): Promise<Expansion[]> {
     if (this.#limits.isCutOff()) return [];
@@ -163,9 +183,7 @@ export class TextGenerator implements AsyncDisposable {
     streamOf: (prefix: number, rollout: number) => RandomStream,
   ): Promise<Rollout[][]> {
     const { answerEnd, limits } = this.#options;
-    const hasAnswer = prefixes.map(
-      ({ text }) => answerEnd !== null && answeredPart(text.text, answerEnd) !== null,
-    );
+    const hasAnswer = prefixes.map(({ text }) => this.hasAnswered(text));
     const drawn = await this.draw(
       prefixes.flatMap((prefix, i) =>
         Array.from({ length: hasAnswer[i] ? 0 : count }, (_, rollout) => ({
@@ -191,6 +209,12 @@ export class TextGenerator implements AsyncDisposable {
     });
   }
 
+  /** Whether a text has its answer, where rollouts end. */
+  hasAnswered({ text }: Text): boolean {
+    const { answerEnd } = this.#options;
+    return answerEnd !== null && answeredPart(text, answerEnd) !== null;
+  }
+
   /** Draws what follows a text that was begun from the prefix; `stream` names its random numbers. */
   async finish({ text, sequence }: Prefix, begun: Text, stream: RandomStream): Promise<Text> {
     const maxTokens = this.#options.limits.maxTokens - begun.tokens.length;
@@ -213,7 +237,7 @@ export class TextGenerator implements AsyncDisposable {
     prefixes: readonly Prefix[],
     rollouts: readonly (readonly Rollout[])[],
   ): Promise<Rollout[][]> {
-    const { policy, metrics, limits } = this.#options;
+    const { policy, metrics } = this.#options;
     const requests = prefixes.flatMap(({ text, sequence }, i) =>
       (rollouts[i] ?? []).map((rollout) => ({
         ...{ text, rollout },
@@ -221,23 +245,66 @@ export class TextGenerator implements AsyncDisposable {
         tokens: Int32Array.from(rollout.tokens.slice(text.tokens.length)),
       })),
     );
-    // All at once packs best; with a deadline, as many as fill a batch.
-    const perCall = limits.budget.msLeft === null ? Number.POSITIVE_INFINITY : this.context.outputs;
-    const scores: Scores[] = [];
     const unscored = requests.filter(({ tokens }) => tokens.length > 0);
-    for (const batch of groupsOf(unscored, perCall)) {
-      if (this.#limits.isCutOff()) break;
-      const scored = await this.#limits.call(() =>
-        this.context.score(batch, policy.sampling, metrics),
-      );
-      scores.push(...scored);
-    }
+    const scores = await this.#inBatches(unscored, (batch) =>
+      this.context.score(batch, policy.sampling, metrics),
+    );
     const rescored = requests.map(({ text, rollout, tokens }): Rollout => {
       const added = (tokens.length > 0 && scores.shift()) || unknownValues(tokens.length);
       const logDrawn = sum([...added.logProbs]);
       return { ...rollout, ...appendValues(text, added, metrics), logDrawn };
     });
     return prefixes.map((_, i) => rescored.splice(0, rollouts[i]?.length ?? 0));
+  }
+
+  /**
+   * The grown texts, each of which begins with its prefix's, as this model would have drawn them;
+   * unfinished ones can be followed on. Those that are the same are read once, and are one text.
+   * What a budget leaves unread has probability 0 and no sequence.
+   */
+  async follow(prefixes: readonly Prefix[], grown: readonly Text[]): Promise<DrawnText[]> {
+    const { policy, metrics } = this.#options;
+    const requests = prefixes.map(({ text, sequence: parent }, i) => {
+      const { tokens, finishReason } = grown[i] as Text;
+      const added = Int32Array.from(tokens.slice(text.tokens.length));
+      return { parent, tokens: added, keep: finishReason === null };
+    });
+    const firsts = requests.map(({ parent, tokens }) =>
+      requests.findIndex(
+        (other) => other.parent === parent && other.tokens.join() === tokens.join(),
+      ),
+    );
+    const distinct = [...new Set(firsts)];
+    const read = await this.#inBatches(
+      distinct.map((i) => requests[i] as (typeof requests)[number]),
+      (batch) => this.context.follow(batch, policy.sampling, metrics),
+    );
+    const texts = distinct.map((i, n): DrawnText => {
+      const { text } = prefixes[i] as Prefix;
+      const followed = read[n];
+      const added = followed ?? unknownValues(requests[i]?.tokens.length ?? 0);
+      const values = appendValues(text, added, metrics);
+      return { ...(grown[i] as Text), ...values, sequence: followed?.sequence ?? null };
+    });
+    return firsts.map((first) => texts[distinct.indexOf(first)] as DrawnText);
+  }
+
+  /**
+   * Calls the engine with all requests at once, which packs best; with a deadline, with as many as
+   * fill a batch. A budget that ends leaves the rest without a result.
+   */
+  async #inBatches<T extends { tokens: Int32Array }, R>(
+    requests: readonly T[],
+    call: (batch: readonly T[]) => Promise<readonly R[]>,
+  ): Promise<R[]> {
+    const { msLeft } = this.#options.limits.budget;
+    const perCall = msLeft === null ? Number.POSITIVE_INFINITY : this.context.outputs;
+    const results: R[] = [];
+    for (const batch of groupsOf(requests, perCall)) {
+      if (this.#limits.isCutOff()) break;
+      results.push(...(await this.#limits.call(() => call(batch))));
+    }
+    return results;
   }
 
   async usage(): Promise<Usage> {

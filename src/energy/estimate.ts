@@ -114,9 +114,9 @@ type Drawn = ReadonlyMap<number, readonly WeightedRollout[]>;
 function ratiosOf(drawn: Drawn, candidates: readonly ChainState[]): RolloutRatio[] {
   return [...drawn].flatMap(([first, rollouts]) => {
     const { tokens } = candidates[first] as ChainState;
-    return rollouts.map(({ text, logRatio }) => ({
+    return rollouts.map(({ text, ...ratio }) => ({
       name: `${tokens.join()} → ${text.tokens.join()}`,
-      logRatio,
+      ...ratio,
     }));
   });
 }

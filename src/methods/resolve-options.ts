@@ -158,7 +158,9 @@ function resolve<O extends OwnOptions>(
       ...resolveReward(method, options, guidance, isDiffusion),
       lambda: checkNumber("lambda", lambda, MIN_LAMBDA, 1 / MIN_LAMBDA),
       proposal:
-        method.proposal === undefined ? null : resolveProposal(options, sampling, denoising),
+        method.proposal === undefined
+          ? null
+          : resolveProposal(options, sampling, denoising, guidance.rollouts),
     },
     denoising,
     limits: {

@@ -132,6 +132,12 @@ export class Run<Own = unknown> implements AsyncDisposable {
     return isAdaptive ? adaptive.round : candidates;
   }
 
+  /** Rollouts that run side by side, in both models' contexts. */
+  get parallelRollouts(): number {
+    const { model, proposal } = this.#opened.plan;
+    return Math.min(model.parallel, proposal?.parallel ?? Number.POSITIVE_INFINITY);
+  }
+
   /** Draws an index with probability `weights`; `purpose` and `step` name the draw. */
   choose(weights: readonly number[], step: number, purpose: "candidate" | "rollout"): number {
     return drawIndex(weights, this.uniforms(step, purpose, 1)[0] as number);

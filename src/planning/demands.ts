@@ -4,13 +4,14 @@ import type { RunShape } from "./run-shape.js";
 
 /** A chain that keeps a state and its candidates, and runs their rollouts. */
 export function chainDemand(shape: RunShape): Demand {
-  const { promptTokens, maxTokens, blockTokens, candidates, rollouts } = shape;
+  const { promptTokens, maxTokens, blockTokens, candidates, rollouts, proposal } = shape;
   const isOneStep = blockTokens >= maxTokens;
-  const isScored = shape.proposal !== null;
+  const isScored = proposal !== null;
   return {
     promptTokens,
     maxTokens,
     parallel: isOneStep ? candidates : candidates * rollouts,
+    ...(!isOneStep && proposal?.resamples && { together: rollouts }),
     held: isOneStep ? 1 : candidates + 1,
     heldTokens: isOneStep ? 0 : candidates * blockTokens,
     continuedTokens: isOneStep ? maxTokens : maxTokens - blockTokens,
@@ -69,6 +70,7 @@ export function proposalDemand({ proposal, ...shape }: RunShape): Demand {
     promptTokens,
     maxTokens,
     parallel: candidates * rollouts,
+    ...(proposal?.resamples && { together: rollouts }),
     held: candidates + 2,
     heldTokens: (candidates + 1) * block,
     continuedTokens: maxTokens - block,
