@@ -8,6 +8,7 @@
  */
 import type { ChainState, Rollout } from "../chain/chain.js";
 import { type Completion, isPoolSettled, type Reward, scorePool } from "../rewards/reward.js";
+import type { Stopping } from "../rewards/settled-vote.js";
 import {
   type CandidateGroup,
   groupCandidates,
@@ -64,8 +65,8 @@ export interface EstimateOptions {
   lambda: number;
   /** The prompt's text, for the reward. */
   prompt: string;
-  /** At which a step counts as settled; null: never. */
-  confidence: number | null;
+  /** When a step counts as settled; null: never. */
+  stopping: Stopping | null;
   /** Rolls identical candidates out once. */
   shareDuplicates: boolean;
   signal: AbortSignal | undefined;
@@ -138,7 +139,7 @@ async function sumEnergies<S extends ChainState>(
   drawn: Drawn,
   step: number,
   earlier: readonly Completion[],
-  { rollouts, reward, lambda, prompt, confidence, signal }: EstimateOptions,
+  { rollouts, reward, lambda, prompt, stopping, signal }: EstimateOptions,
 ): Promise<Pick<Estimate, "logEnergies" | "completions" | "isSettled">> {
   const weighted = groups.flatMap((group) =>
     toCompletions(group, drawn.get(group.first) ?? [], rollouts),
@@ -159,7 +160,7 @@ async function sumEnergies<S extends ChainState>(
     for (const m of members) logEnergies[m] = logEnergy;
   }
   const isSettled =
-    confidence !== null && isPoolSettled(reward, { prompt, pool, earlier }, step, confidence);
+    stopping !== null && isPoolSettled(reward, { prompt, pool, earlier }, step, stopping);
   return { logEnergies, completions, isSettled };
 }
 

@@ -145,6 +145,7 @@ function resolve<O extends OwnOptions>(
   const denoising = isDiffusion ? resolveDiffusion(options.diffusion, maxTokens) : null;
   const sampling = resolveSampling(options, vocabSize);
   const guidance = resolveGuidance(method, options, maxTokens, denoising);
+  const own = resolveOwn(method.own, options as Record<string, unknown>);
   const { stop = [], seed = 0, lambda = 0.1 } = options;
   const resolved: Resolved<ValuesOf<O>> = {
     policy: {
@@ -155,7 +156,7 @@ function resolve<O extends OwnOptions>(
     },
     guidance,
     energy: {
-      ...resolveReward(method, options, guidance, isDiffusion),
+      ...resolveReward(method, options, guidance, own, isDiffusion),
       lambda: checkNumber("lambda", lambda, MIN_LAMBDA, 1 / MIN_LAMBDA),
       proposal:
         method.proposal === undefined
@@ -168,7 +169,7 @@ function resolve<O extends OwnOptions>(
       budget: new Budget(options.budget),
       budgetOptions: { ...options.budget },
     },
-    own: resolveOwn(method.own, options as Record<string, unknown>),
+    own,
     preset: (options.preset as Required<PresetOptions> | undefined) ?? null,
     callbacks: resolveCallbacks(options),
   };
@@ -207,7 +208,7 @@ function resolveGuidance(
   maxTokens: number,
   denoising: DenoisingSettings | null,
 ): Guidance {
-  const adaptive = resolveAdaptive(options.adaptive, method.settles);
+  const adaptive = resolveAdaptive(options.adaptive);
   const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
   const { candidates = most, rollouts = 1, finish = "chain" } = options;
   const block = adaptive === null ? DEFAULT_BLOCK_TOKENS : maxTokens;
@@ -231,15 +232,16 @@ function resolveGuidance(
   };
 }
 
-function resolveReward(
-  method: MethodFacts,
+function resolveReward<O extends OwnOptions>(
+  method: MethodFacts<O>,
   options: CommonOptions,
   { adaptive, shortcuts }: Guidance,
+  own: ValuesOf<O>,
   isDiffusion: boolean,
 ): Pick<Resolved["energy"], "reward" | "extract" | "answerEnd"> {
   const extract = optional(checkFunction, "extract", options.extract) ?? extractAnswer;
   const { reward: given = selfConsistency({ extract }) } = options;
-  const reward = method.reward?.(extract, adaptive) ?? toReward(checkReward("reward", given));
+  const reward = method.reward?.(extract, adaptive, own) ?? toReward(checkReward("reward", given));
   const { answerEnd } = reward;
   const endsThere = answerEnd !== undefined && shortcuts.answered && !isDiffusion;
   return {

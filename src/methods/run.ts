@@ -12,7 +12,7 @@ import type { Prompt } from "../engine/prompt.js";
 import type { Plan } from "../planning/run-plan.js";
 import { answerOf } from "../rewards/answer.js";
 import { type Completion, scorePool } from "../rewards/reward.js";
-import { electMajority, type Majority } from "../rewards/self-consistency.js";
+import { type Ballot, electMajority, type Majority } from "../rewards/self-consistency.js";
 import { VERSION } from "../version.js";
 import type { MethodFacts } from "./method.js";
 import type { OwnOptions, ValuesOf } from "./option.js";
@@ -108,7 +108,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
       reward: energy.reward,
       lambda: energy.lambda,
       prompt: this.#opened.prompt.text,
-      confidence: guidance.adaptive?.confidence ?? null,
+      stopping: guidance.adaptive,
       shareDuplicates: guidance.shortcuts.duplicates,
       signal: callbacks.signal,
     };
@@ -215,10 +215,17 @@ export class Run<Own = unknown> implements AsyncDisposable {
 
   /** The plurality of the completions' answers; a single draw counts. */
   vote(completions: readonly Scored[]): Majority {
-    return electMajority(
-      completions.map((c) => ({ ...c, answer: this.answerOf(c.text) })),
-      1,
-    );
+    return electMajority(this.#ballotsOf(completions), 1);
+  }
+
+  /** The completions' answers, and what each counts. */
+  #ballotsOf(completions: readonly Scored[]): Ballot[] {
+    const votes = this.settings.energy.reward.ballots?.(completions);
+    return completions.map((completion, i) => ({
+      samples: completion.samples,
+      votes: votes?.[i] ?? completion.votes,
+      answer: this.answerOf(completion.text),
+    }));
   }
 
   answerOf(text: string): string | null {
@@ -266,10 +273,10 @@ export class Run<Own = unknown> implements AsyncDisposable {
   /** Share of the votes for an answer in the last step whose completions are known. */
   #agreementWith(answer: string | null): number {
     const last = this.#opened.steps.at(-1);
-    const pool = last?.candidates.flatMap(({ completions }) => completions) ?? [];
+    const pool = this.#ballotsOf(last?.candidates.flatMap(({ completions }) => completions) ?? []);
     const total = pool.reduce((sum, { votes }) => sum + votes, 0);
     if (total === 0) return answer === null ? 0 : 1;
-    const agreeing = pool.filter(({ text }) => this.answerOf(text) === answer);
+    const agreeing = pool.filter((ballot) => ballot.answer === answer);
     return agreeing.reduce((sum, { votes }) => sum + votes, 0) / total;
   }
 
