@@ -10,32 +10,37 @@ export const votesOptions = {
   maxTokens: 120,
   /** With commas between them. */
   temperatures: "0.7,1",
+  /** Names of votes, with commas between them; all by default. The base is always there. */
+  only: "",
 };
 
-/** The vote that the others are held against. */
+/** The vote that the others are held against. -half: exponent .5; -certain: until no other text can
+ * change it; sequential: by the sequential test, after every four texts. */
 const BASE = "majority@16";
 const VOTES = {
   [BASE]: { candidates: 16 },
   "majority@4": { candidates: 4 },
   "probability@4": { candidates: 4, votes: "probability" },
-  "probability@4, exponent .5": { candidates: 4, votes: "probability", voteExponent: 0.5 },
-  "probability, until certain": {
+  "probability@4-half": { candidates: 4, votes: "probability", voteExponent: 0.5 },
+  "probability-certain": {
     ...{ candidates: 8, votes: "probability" },
     adaptive: { round: 2 },
   },
-  "sequential, rounds of 4": { candidates: 16, adaptive: { round: 4 } },
+  sequential: { candidates: 16, adaptive: { round: 4 } },
 };
 
 /** What votes of few texts give of the accuracy of sixteen counted ones, on held-out mini-gsm items. */
 export async function votes(given) {
   const options = { ...votesOptions, ...given };
   const { maxTokens, limit, seed, temperatures } = options;
+  const chosen = options.only === "" ? Object.keys(VOTES) : [BASE, ...options.only.split(",")];
+  const votes = Object.entries(VOTES).filter(([name]) => chosen.includes(name));
   const model = await loadModel(options.model, { gpu: false, threads: 1 });
   const items = (await miniGsm.load()).slice(0, limit);
   const shared = { extract: miniGsm.extract, maxTokens };
   const entries = [["greedy", "–", greedy, shared]];
   for (const temperature of String(temperatures).split(",").map(Number)) {
-    for (const [name, own] of Object.entries(VOTES)) {
+    for (const [name, own] of votes) {
       entries.push([name, temperature, majority, { ...shared, ...own, temperature }]);
     }
   }
@@ -67,15 +72,15 @@ export async function votes(given) {
       share: cost.tokens / tallies[base].tokens,
     };
   });
-  const few = rows.find(({ method }) => method === "probability@4");
   const many = rows.find(({ method }) => method === BASE);
+  const few = rows.find(({ method }) => method === "probability@4") ?? many;
   return {
     title: "Votes of few texts, against sixteen counted ones",
     ratio: few.accuracy / many.accuracy,
     ours: 100 * few.accuracy,
     theirs: 100 * many.accuracy,
     unit: "% right: probability@4, majority@16",
-    note: `mini-gsm, ${items.length} held-out items, seed ${seed}, ${options.model}, one thread. Differences from ${BASE} at the same temperature are paired, in points, with 95% intervals; tokens and milliseconds are means of an item.`,
+    note: `mini-gsm, ${items.length} held-out items, seed ${seed}, ${options.model}, one thread. Differences from ${BASE} at the same temperature (of greedy: at the first) are paired, in points, with 95% intervals; tokens and milliseconds are means of an item.`,
     columns: [
       ...["method", "T", "accuracy %", "95% interval", "difference", "95% interval"],
       ...["tokens", "of @16's", "decoded", "ms"],

@@ -208,9 +208,28 @@ export class Run<Own = unknown> implements AsyncDisposable {
   #warn(step: Step): void {
     const reasons = weightConcerns(step);
     if (reasons.length === 0) return;
-    const message = `The importance weights of step ${step.step} are unreliable: ${reasons.join(" and ")}. Try: a proposal closer to the reference, more rollouts, a mixture of .25, or shorter answers`;
+    const distance = this.#distanceBy(step);
+    const message = `The importance weights of step ${step.step} are unreliable: ${reasons.join(" and ")}.${distance} Try: a proposal closer to the reference, more rollouts, a mixture of .25, or shorter answers`;
     this.#opened.warnings.push(message);
     this.settings.callbacks.onWarning?.(message);
+  }
+
+  /** How far the proposal is, by the ratios of a step; nothing where they aren't those of all it drew. */
+  #distanceBy({ candidates }: Step): string {
+    const { proposal } = this.settings.energy;
+    if (proposal === null || proposal.denoising !== null || proposal.resampleEvery !== null)
+      return "";
+    if (proposal.weights !== "exact" || proposal.mixture > 0) return "";
+    const drawn = candidates.flatMap(({ tokens, completions }) =>
+      completions
+        .filter(({ rollout, logRatio }) => rollout !== null && Number.isFinite(logRatio))
+        .map((c) => ({ logRatio: c.logRatio, length: c.tokens.length - tokens.length })),
+    );
+    const length = drawn.reduce((sum, d) => sum + d.length, 0);
+    if (length === 0) return "";
+    const klPerToken = -drawn.reduce((sum, { logRatio }) => sum + logRatio, 0) / length;
+    const tokens = Math.round(length / drawn.length);
+    return ` The proposal is ${klPerToken.toPrecision(2)} nats a token from the reference, over rollouts of ${tokens} tokens; \`llama-ets doctor -m … --proposal …\` says how many count at which length.`;
   }
 
   /** The plurality of the completions' answers; a single draw counts. */

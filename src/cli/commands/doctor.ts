@@ -13,16 +13,26 @@ import {
   chooseAttention,
   describeAttention,
 } from "../../engine/local/own-attention.js";
+import { percent } from "../../report/format.js";
 import { VERSION } from "../../version.js";
 import { gibibytes, rate } from "../format.js";
 import { ATTENTION_OPTION, ENGINE_OPTION } from "../model-flags.js";
 
 type Finding = { check: string; ok: boolean; detail: string };
 
+/** What the bundled models are asked, and other pairs besides where no prompt is given. */
+const QUESTION = "Sam has 12 apples and eats 5. How many apples are left?";
+const STORY = "Write a short story about a lantern.";
+/** The rollouts that a pair is judged by, in tokens. */
+const PAIR_ROLLOUT = 64;
+
 interface DoctorFlags {
   gpu: string;
   attention?: AttentionChoice;
   engine?: string;
+  model?: string;
+  proposal?: string;
+  prompt?: string[];
   json?: boolean;
 }
 
@@ -34,8 +44,19 @@ export function doctorCommand(): Command {
     .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
     .option(...ENGINE_OPTION)
     .option(...ATTENTION_OPTION)
+    .option("-m, --model <model>", "with --proposal: the reference of a pair for ets-is")
+    .option("--proposal <model>", "says how many of its rollouts will count, by a few texts")
+    .option(
+      "--prompt <text>",
+      "of the kind that the pair will be asked; may be given several times",
+      collect,
+    )
     .option("--json", "print one JSON object")
     .action(runDoctor);
+}
+
+function collect(text: string, others: string[] = []): string[] {
+  return [...others, text];
 }
 
 async function runDoctor(flags: DoctorFlags): Promise<void> {
@@ -43,6 +64,13 @@ async function runDoctor(flags: DoctorFlags): Promise<void> {
   const gpu: GpuChoice = kind === "off" || kind === "false" ? false : kind;
   if (flags.attention !== undefined) {
     checkOneOf("--attention", flags.attention, ATTENTION_CHOICES);
+  }
+  const { model, proposal } = flags;
+  if ((model === undefined) !== (proposal === undefined)) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "A pair has both --model and --proposal");
+  }
+  if (flags.prompt !== undefined && model === undefined) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "--prompt is for a pair: --model and --proposal");
   }
   const findings: Finding[] = [
     await find(
@@ -67,6 +95,9 @@ async function runDoctor(flags: DoctorFlags): Promise<void> {
     await find("sandbox", describeSandbox),
     await find("generation", () => generateOnce(flags)),
   ];
+  if (model !== undefined && proposal !== undefined) {
+    findings.push(await find("pair", () => describePair(flags, model, proposal)));
+  }
   if (flags.json) console.log(JSON.stringify({ ok: findings.every(({ ok }) => ok), findings }));
   else for (const finding of findings) console.log(formatFinding(finding));
   if (findings.some(({ ok }) => !ok)) process.exitCode = 1;
@@ -121,12 +152,36 @@ async function generateOnce({ engine, attention }: DoctorFlags): Promise<string>
     ...(attention !== undefined && { attention }),
   });
   try {
-    const question = "Sam has 12 apples and eats 5. How many apples are left?";
-    const { answer, usage } = await majority(model, question, { maxTokens: 80 });
+    const { answer, usage } = await majority(model, QUESTION, { maxTokens: 80 });
     return `${usage.generated} tokens, ${rate(usage)} with ${DEFAULT_MODEL}; answer ${answer}`;
   } finally {
     await model.dispose();
   }
+}
+
+/** How near a proposal is, on texts of the prompts' kind. */
+async function describePair(
+  { engine, attention, prompt }: DoctorFlags,
+  reference: string,
+  proposed: string,
+): Promise<string> {
+  const { checkProposal } = await import("../../methods/check-proposal.js");
+  const { forecast } = await import("../../planning/pair.js");
+  const options = {
+    ...(engine !== undefined && { engine }),
+    ...(attention !== undefined && { attention }),
+  };
+  await using model = await loadModel(reference, options);
+  await using proposal = await loadModel(proposed, options);
+  const asked = isBundled(reference) ? [QUESTION] : [QUESTION, STORY];
+  const pair = await checkProposal(model, proposal, prompt ?? asked);
+  const rollout = Math.min(PAIR_ROLLOUT, model.info.contextLength);
+  const { tokens, acceptance, advice } = forecast(pair, rollout);
+  return `${advice} (by ${tokens} tokens, of which speculative sampling would accept ${percent(acceptance)})`;
+}
+
+function isBundled(name: string): boolean {
+  return bundledModels().some((model) => model.name === name);
 }
 
 function formatFinding({ check, ok, detail }: Finding): string {
