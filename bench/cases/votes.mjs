@@ -34,13 +34,13 @@ export async function votes(given) {
   const options = { ...votesOptions, ...given };
   const { maxTokens, limit, seed, temperatures } = options;
   const chosen = options.only === "" ? Object.keys(VOTES) : [BASE, ...options.only.split(",")];
-  const votes = Object.entries(VOTES).filter(([name]) => chosen.includes(name));
+  const kinds = Object.entries(VOTES).filter(([name]) => chosen.includes(name));
   const model = await loadModel(options.model, { gpu: false, threads: 1 });
   const items = (await miniGsm.load()).slice(0, limit);
   const shared = { extract: miniGsm.extract, maxTokens };
   const entries = [["greedy", "–", greedy, shared]];
   for (const temperature of String(temperatures).split(",").map(Number)) {
-    for (const [name, own] of votes) {
+    for (const [name, own] of kinds) {
       entries.push([name, temperature, majority, { ...shared, ...own, temperature }]);
     }
   }

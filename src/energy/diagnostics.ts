@@ -32,7 +32,7 @@ export interface ImportanceDiagnostics {
   maxWeightShare: number;
   /**
    * Of rollouts that were resampled on their way: the effective sample size that as many would have
-   * with one ratio each, estimated from these, from 0 to `rolloutCount`.
+   * with one ratio each, estimated from these, from 0 to `distinctRollouts`.
    */
   oneRatioEss?: number;
 }
@@ -80,7 +80,7 @@ export function diagnose(rollouts: readonly RolloutRatio[]): ImportanceDiagnosti
     meanRatio: Math.exp(logMeanExp(logRatios)),
     maxWeightShare: Math.max(...shares.values()),
     ...(rollouts.some(({ logPath }) => logPath !== undefined) && {
-      oneRatioEss: oneRatioEss(rollouts),
+      oneRatioEss: Math.min(oneRatioEss(rollouts), distinctRollouts),
     }),
   };
 }
