@@ -64,6 +64,7 @@ export async function pair(given) {
       showProgress(`${method} ${proposal} ${i + 1}/${prompts}`, i + 1 === prompts);
     }
     results.push(summarise(method, proposal, runs));
+    console.error(JSON.stringify(results.at(-1))); // a long study may be cut off
   }
 
   return {

@@ -70,7 +70,7 @@ function readText({ text, tokens, logProbs }) {
     ids: tokens,
     tokens: tokens.length,
     logProb: logProbs.reduce((a, b) => a + b, 0),
-    lowest: Math.min(...windows, 0),
+    windows,
     votes: 1,
   };
 }
@@ -104,13 +104,12 @@ function rulesOf(drawn, redrawn) {
     });
   };
   // Half of the first four texts' lowest windows are below the threshold; later texts end there.
-  const warm = drawn.slice(0, 4).map(({ lowest }) => lowest);
+  const warm = drawn.slice(0, 4).map(({ windows }) => Math.min(...windows, 0));
   const threshold = warm.toSorted((a, b) => a - b)[1];
-  const confident = drawn
-    .slice(0, 8)
-    .map((text, i) =>
-      i < 4 || text.lowest >= threshold ? text : { ...text, votes: 0, tokens: text.tokens / 2 },
-    );
+  const confident = drawn.slice(0, 8).map((text, i) => {
+    const low = i < 4 ? -1 : text.windows.findIndex((window) => window < threshold);
+    return low < 0 ? text : { ...text, votes: 0, tokens: low + WINDOW };
+  });
   const consistent = drawn.slice(0, 4).map((text, i) => ({
     ...text,
     votes: redrawn[i].answer === text.answer ? 1 : 0.5,

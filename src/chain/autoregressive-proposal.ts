@@ -11,8 +11,8 @@ import { prefixOf } from "./autoregressive.js";
 import type { ChainState, PrefixProposal, Rollout, RolloutName, Usage } from "./chain.js";
 import type { ChainOptions } from "./chain-options.js";
 import { proposedStream } from "./random-streams.js";
-import { type Prefix, TextGenerator } from "./text-generator.js";
-import type { DrawnText } from "./text-writer.js";
+import { TextGenerator } from "./text-generator.js";
+import type { DrawnText, Prefix } from "./text-writer.js";
 
 interface CachedPrefix {
   tokens: readonly number[];
@@ -86,7 +86,7 @@ export class AutoregressiveProposal implements PrefixProposal {
     states: readonly ChainState[],
     rollouts: readonly (readonly Rollout[])[],
   ): Promise<Rollout[][]> {
-    return this.#generator.score(await this.#cachePrefixes(states, false), rollouts);
+    return this.#generator.scorer.score(await this.#cachePrefixes(states, false), rollouts);
   }
 
   usage(): Promise<Usage> {

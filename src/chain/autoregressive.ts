@@ -19,8 +19,8 @@ import type {
 } from "./chain.js";
 import type { ChainOptions } from "./chain-options.js";
 import { candidateStream, redrawnStream, rolloutStream } from "./random-streams.js";
-import { type Prefix, TextGenerator } from "./text-generator.js";
-import type { DrawnText } from "./text-writer.js";
+import { TextGenerator } from "./text-generator.js";
+import type { DrawnText, Prefix } from "./text-writer.js";
 import { firstValues } from "./token-values.js";
 
 export type AutoregressiveState = DrawnText;
@@ -104,14 +104,14 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     states: readonly AutoregressiveState[],
     rollouts: readonly (readonly Rollout[])[],
   ): Promise<Rollout[][]> {
-    return this.#generator.score(states.map(prefixOf), rollouts);
+    return this.#generator.scorer.score(states.map(prefixOf), rollouts);
   }
 
   follow(
     states: readonly AutoregressiveState[],
     grown: readonly Text[],
   ): Promise<AutoregressiveState[]> {
-    return this.#generator.follow(states.map(prefixOf), grown);
+    return this.#generator.scorer.follow(states.map(prefixOf), grown);
   }
 
   async redraw(

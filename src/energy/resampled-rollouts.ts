@@ -131,6 +131,7 @@ async function growSwarms<S extends ChainState>(
     tokens,
     growing.map(({ name }) => name),
   );
+  if (proposal.isOutOfBudget) return [...swarms];
   const followed = await chain.follow(
     growing.map(({ particle }) => particle.ofReference),
     drawn,

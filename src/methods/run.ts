@@ -4,7 +4,6 @@ import type { Chain, ChainState, Proposal, Text } from "../chain/chain.js";
 import { openChain, openProposal } from "../chain/open.js";
 import { type DrawPurpose, drawName } from "../chain/random-streams.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
-import { weightConcerns } from "../energy/diagnostics.js";
 import type { Estimate, EstimateOptions, Scored } from "../energy/estimate.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
 import type { Model } from "../engine/engine.js";
@@ -21,6 +20,7 @@ import { checkNames, type GivenOptions, promptOptions } from "./resolve-options.
 import type { Result, StopReason } from "./result.js";
 import { type Resolved, settingsOf } from "./settings.js";
 import type { Candidate, MethodDiagnostics, Step } from "./step.js";
+import { warningOf } from "./weight-warning.js";
 
 /** What a run was opened with. */
 interface Opened<Own> {
@@ -206,30 +206,10 @@ export class Run<Own = unknown> implements AsyncDisposable {
 
   /** Says when a step's importance weights can't be trusted. */
   #warn(step: Step): void {
-    const reasons = weightConcerns(step);
-    if (reasons.length === 0) return;
-    const distance = this.#distanceBy(step);
-    const message = `The importance weights of step ${step.step} are unreliable: ${reasons.join(" and ")}.${distance} Try: a proposal closer to the reference, more rollouts, a mixture of .25, or shorter answers`;
+    const message = warningOf(step, this.settings.energy.proposal);
+    if (message === null) return;
     this.#opened.warnings.push(message);
     this.settings.callbacks.onWarning?.(message);
-  }
-
-  /** How far the proposal is, by the ratios of a step; nothing where they aren't those of all it drew. */
-  #distanceBy({ candidates }: Step): string {
-    const { proposal } = this.settings.energy;
-    if (proposal === null || proposal.denoising !== null || proposal.resampleEvery !== null)
-      return "";
-    if (proposal.weights !== "exact" || proposal.mixture > 0) return "";
-    const drawn = candidates.flatMap(({ tokens, completions }) =>
-      completions
-        .filter(({ rollout, logRatio }) => rollout !== null && Number.isFinite(logRatio))
-        .map((c) => ({ logRatio: c.logRatio, length: c.tokens.length - tokens.length })),
-    );
-    const length = drawn.reduce((sum, d) => sum + d.length, 0);
-    if (length === 0) return "";
-    const klPerToken = -drawn.reduce((sum, { logRatio }) => sum + logRatio, 0) / length;
-    const tokens = Math.round(length / drawn.length);
-    return ` The proposal is ${klPerToken.toPrecision(2)} nats a token from the reference, over rollouts of ${tokens} tokens; \`llama-ets doctor -m … --proposal …\` says how many count at which length.`;
   }
 
   /** The plurality of the completions' answers; a single draw counts. */

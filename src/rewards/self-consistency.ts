@@ -27,7 +27,7 @@ export interface SelfConsistencyOptions extends AnswerOptions {
 }
 
 export const VOTE_KINDS = ["count", "probability"] as const;
-export type VoteKind = (typeof VOTE_KINDS)[number];
+type VoteKind = (typeof VOTE_KINDS)[number];
 
 /**
  * Agreement with the majority: 1 for completions that give the most frequent answer, else 0. Ties
@@ -138,7 +138,7 @@ function isOutvoted(voters: readonly Voter[]): boolean {
  * p_ref(x)^exponent of each text, relative to the largest, the first time that it comes; 0 when it comes
  * again.
  */
-export function probabilityVotes(
+function probabilityVotes(
   pool: readonly Pick<Completion, "tokens" | "logProbs">[],
   exponent = 1,
 ): number[] {
