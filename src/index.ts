@@ -45,6 +45,7 @@ export type {
   Summary,
 } from "./evaluate/store/run-files.js";
 export type { AdaptiveOptions } from "./methods/adaptive.js";
+export { type CheckProposalOptions, checkProposal } from "./methods/check-proposal.js";
 export type { DiffusionOptions } from "./methods/diffusion-options.js";
 export type {
   CommonOptions,
@@ -62,6 +63,7 @@ export type { Result, StopReason } from "./methods/result.js";
 export type { Settings } from "./methods/settings.js";
 export type { AnsweredCompletion, Candidate, MethodDiagnostics, Step } from "./methods/step.js";
 export type { ContextPlan } from "./planning/context-plan.js";
+export type { PairCheck, PairForecast } from "./planning/pair.js";
 export type { TokenBounds } from "./planning/token-bounds.js";
 export {
   compareRuns,

@@ -26,17 +26,21 @@ const GROUPS = {
   ETS: [["ets, M 8, K 1, B 16", ets, { ...GUIDED, candidates: 8, blockTokens: 16 }]],
   "ETS-IS": [["ets-is, M 8, K 1, B 16", ets, { ...GUIDED, candidates: 8, blockTokens: 16 }]],
   "adaptive ETS": [
-    ["adaptive, 8, .8", ets, { ...GUIDED, candidates: 8, adaptive: { confidence: 0.8, round: 2 } }],
+    [
+      "adaptive, 8, .8",
+      ets,
+      { ...GUIDED, candidates: 8, adaptive: { rule: "beta", confidence: 0.8, round: 2 } },
+    ],
     [
       "adaptive, 12, .9",
       ets,
-      { ...GUIDED, candidates: 12, adaptive: { confidence: 0.9, round: 2 } },
+      { ...GUIDED, candidates: 12, adaptive: { rule: "beta", confidence: 0.9, round: 2 } },
     ],
-    ["adaptive, 32, .95", ets, { ...GUIDED, adaptive: true }],
+    ["adaptive, 32, .95", ets, { ...GUIDED, adaptive: { rule: "beta" } }],
     [
       "adaptive, guided: 16, B 32",
       ets,
-      { ...GUIDED, candidates: 16, blockTokens: 32, adaptive: true },
+      { ...GUIDED, candidates: 16, blockTokens: 32, adaptive: { rule: "beta" } },
     ],
   ],
 };

@@ -1,3 +1,7 @@
+export function mean(numbers) {
+  return numbers.reduce((a, b) => a + b, 0) / numbers.length;
+}
+
 /** The middle of the sorted numbers. */
 export function median(numbers) {
   const sorted = numbers.toSorted((a, b) => a - b);
@@ -12,6 +16,15 @@ export function wilson(right, n) {
   const centre = p + (z * z) / (2 * n);
   const spread = z * Math.sqrt((p * (1 - p)) / n + (z * z) / (4 * n * n));
   return [(centre - spread) / (1 + (z * z) / n), (centre + spread) / (1 + (z * z) / n)];
+}
+
+/** The mean difference of two paired lists of outcomes, and its 95% interval (normal). */
+export function pairedDifference(ours, theirs) {
+  const differences = ours.map((right, i) => Number(right) - Number(theirs[i]));
+  const difference = mean(differences);
+  const variance = mean(differences.map((d) => (d - difference) ** 2));
+  const spread = 1.959964 * Math.sqrt(variance / differences.length);
+  return { mean: difference, ci95: [difference - spread, difference + spread] };
 }
 
 /** The two-sided p-value of `won` against `lost` paired differences, under equal probabilities. */

@@ -38,8 +38,8 @@ bool Classification::GoesOn() const {
 void Classification::TakeRows() {
   const Stopwatch stopwatch(&session_->decode_counters.call_ns);
   session_->counters.scored += static_cast<int64_t>(texts_.rows().size());
-  texts_.Retire([this](size_t text, const Sequence& fork) {
-    results_[text] = session_->ClassesOf(fork.slot);
+  texts_.Retire([this](size_t text, std::optional<Sequence>* fork) {
+    results_[text] = session_->ClassesOf((*fork)->slot);
   });
   Admit();
 }

@@ -42,7 +42,7 @@ void ForkedTexts::AddRows(Batch* batch, BatchRoom room) {
   }
 }
 
-void ForkedTexts::Retire(const std::function<void(size_t, const Sequence&)>& end) {
+void ForkedTexts::Retire(const std::function<void(size_t, std::optional<Sequence>*)>& end) {
   rows_.clear();
   std::vector<Active> unread;
   for (Active& active : active_) {
@@ -50,8 +50,9 @@ void ForkedTexts::Retire(const std::function<void(size_t, const Sequence&)>& end
       unread.push_back(std::move(active));
       continue;
     }
-    end(active.text, active.fork);
-    session_->FreeSlot(&active.fork);
+    std::optional<Sequence> fork = std::move(active.fork);
+    end(active.text, &fork);
+    if (fork) session_->FreeSlot(&*fork);
   }
   active_ = std::move(unread);
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "decode/batch.h"
@@ -41,8 +42,9 @@ class ForkedTexts {
   // Adds tokens, all of which want an output; what was added is in rows().
   void AddRows(Batch* batch, BatchRoom room);
   const std::vector<Row>& rows() const { return rows_; }
-  // Frees the forks of texts that are read, calling `end` for each before, and forgets the rows.
-  void Retire(const std::function<void(size_t text, const Sequence& fork)>& end);
+  // Calls `end` for each text that is read, then frees its fork unless `end` took it away, and
+  // forgets the rows.
+  void Retire(const std::function<void(size_t text, std::optional<Sequence>* fork)>& end);
 
  private:
   struct Active {

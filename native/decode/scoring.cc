@@ -7,11 +7,12 @@
 namespace llama_ets {
 namespace {
 
-// All but the last tokens: token i's logits score token i + 1.
+// All but the last tokens, unless more is to follow: token i's logits score token i + 1.
 std::vector<ForkedTexts::Text> TextsOf(const std::vector<ScoreRequest>& requests) {
   std::vector<ForkedTexts::Text> texts;
   for (const ScoreRequest& request : requests) {
-    texts.push_back({request.parent, request.tokens.data(), request.tokens.size() - 1});
+    const size_t count = request.tokens.size() - (request.keep ? 0 : 1);
+    texts.push_back({request.parent, request.tokens.data(), count});
   }
   return texts;
 }
@@ -26,9 +27,18 @@ Scoring::Scoring(Session* session, std::vector<ScoreRequest> requests, Sampling 
       metrics_(metrics),
       sampler_(session, sampling_, metrics),
       texts_(session, TextsOf(requests_)),
-      results_(requests_.size()) {
+      results_(requests_.size()),
+      next_(requests_.size()) {
   const Stopwatch stopwatch(&session_->decode_counters.call_ns);
   Admit();
+}
+
+// Whatever was not handed out is freed, also after an error.
+Scoring::~Scoring() {
+  if (finished_) return;
+  for (const Scores& result : results_) {
+    if (result.sequence != 0) session_->Free(result.sequence);
+  }
 }
 
 bool Scoring::GoesOn() const {
@@ -46,12 +56,31 @@ void Scoring::AddRows(Batch* batch, BatchRoom room) {
 void Scoring::TakeRows() {
   const Stopwatch stopwatch(&session_->decode_counters.call_ns);
   for (const ForkedTexts::Row& row : texts_.rows()) {
-    rows_.push_back(
-        {row.text, requests_[row.text].tokens[row.place + 1], session_->RowOf(row.index)});
+    const std::vector<llama_token>& tokens = requests_[row.text].tokens;
+    if (row.place + 1 == tokens.size()) {
+      next_[row.text] = session_->CopyRow(row.index);
+    } else {
+      rows_.push_back({row.text, tokens[row.place + 1], session_->RowOf(row.index)});
+    }
   }
   ScoreRows();
-  texts_.Retire([](size_t, const Sequence&) {});
+  Retire();
   Admit();
+}
+
+std::vector<Scores> Scoring::TakeResult() {
+  finished_ = true;
+  return std::move(results_);
+}
+
+// Hands out the sequences of texts that are kept.
+void Scoring::Retire() {
+  texts_.Retire([this](size_t text, std::optional<Sequence>* fork) {
+    if (!requests_[text].keep) return;
+    (*fork)->next = std::move(next_[text]);
+    results_[text].sequence = session_->Adopt(std::move(**fork));
+    fork->reset();
+  });
 }
 
 // Begins continuations, and scores their first tokens.

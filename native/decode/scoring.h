@@ -14,6 +14,7 @@ namespace llama_ets {
 struct ScoreRequest {
   SequenceHandle parent;
   std::vector<llama_token> tokens;  // at least one
+  bool keep;                        // leave a sequence that can be continued
 };
 
 struct Scores {
@@ -21,19 +22,22 @@ struct Scores {
   std::vector<double> raw_log_probs;  // under the model's softmax
   std::vector<double> entropies;      // these two hold a number a token when asked for
   std::vector<double> self_certainties;
+  SequenceHandle sequence = 0;  // 0: none kept
 };
 
 // Each continuation's first token is scored from its parent's stored logits, and its last is not
-// decoded. Throws EngineError as Generation does.
+// decoded unless it is kept. Throws EngineError as Generation does; then nothing is kept.
 class Scoring final : public DecodeTask {
  public:
   Scoring(Session* session, std::vector<ScoreRequest> requests, Sampling sampling, Metrics metrics);
+  ~Scoring() override;
 
   Decoder* decoder() const override { return session_; }
   bool GoesOn() const override;
   void AddRows(Batch* batch, BatchRoom room) override;
   void TakeRows() override;
-  std::vector<Scores> TakeResult() { return std::move(results_); }
+  // Called once, when it does not go on.
+  std::vector<Scores> TakeResult();
 
  private:
   // Logits, and the token they score.
@@ -45,6 +49,7 @@ class Scoring final : public DecodeTask {
 
   void Admit();
   void ScoreRows();
+  void Retire();
 
   Session* session_;
   const std::vector<ScoreRequest> requests_;
@@ -55,6 +60,8 @@ class Scoring final : public DecodeTask {
   std::vector<Scores> results_;
   std::vector<Row> rows_;  // a request's are in their order
   std::vector<TokenProbability> scored_;
+  std::vector<LogitsRow> next_;  // what follows the texts that are kept, once they are read
+  bool finished_ = false;
 };
 
 }  // namespace llama_ets

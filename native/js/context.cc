@@ -209,8 +209,8 @@ Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
   });
 }
 
-// score([{ parent, tokens }], sampling, metrics)
-//   -> [{ logProbs, rawLogProbs, entropies?, selfCertainties? }]
+// score([{ parent, tokens, keep }], sampling, metrics)
+//   -> [{ logProbs, rawLogProbs, entropies?, selfCertainties?, sequence }]
 Napi::Value Context::Score(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     host_.RequireOpen();

@@ -156,7 +156,8 @@ std::vector<PrefillRequest> ReadPrefillRequests(Napi::Value value, int32_t vocab
 std::vector<ScoreRequest> ReadScoreRequests(Napi::Value value, int32_t vocab_size) {
   return ReadRequests<ScoreRequest>(value, "requests", [&](Napi::Object object) {
     return ScoreRequest{ReadHandle(object.Get("parent")),
-                        ReadSomeTokens(object.Get("tokens"), vocab_size)};
+                        ReadSomeTokens(object.Get("tokens"), vocab_size),
+                        ReadBoolean(object.Get("keep"), "keep")};
   });
 }
 
@@ -234,6 +235,7 @@ Napi::Value ToJs(Napi::Env env, const std::vector<Scores>& scores) {
     object["logProbs"] = ToFloat64Array(env, scores[i].log_probs);
     object["rawLogProbs"] = ToFloat64Array(env, scores[i].raw_log_probs);
     SetMetrics(&object, scores[i].entropies, scores[i].self_certainties);
+    object["sequence"] = static_cast<double>(scores[i].sequence);
     result[i] = object;
   }
   return result;

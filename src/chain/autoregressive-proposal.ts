@@ -7,17 +7,20 @@
 import type { Model } from "../engine/engine.js";
 import type { Sequence } from "../engine/sequences.js";
 import type { ContextPlan } from "../planning/context-plan.js";
-import type { ChainState, Proposal, Rollout, Usage } from "./chain.js";
+import { prefixOf } from "./autoregressive.js";
+import type { ChainState, PrefixProposal, Rollout, RolloutName, Usage } from "./chain.js";
 import type { ChainOptions } from "./chain-options.js";
 import { proposedStream } from "./random-streams.js";
-import { type Prefix, TextGenerator } from "./text-generator.js";
+import { TextGenerator } from "./text-generator.js";
+import type { DrawnText, Prefix } from "./text-writer.js";
 
 interface CachedPrefix {
   tokens: readonly number[];
   sequence: Sequence;
 }
 
-export class AutoregressiveProposal implements Proposal {
+export class AutoregressiveProposal implements PrefixProposal {
+  readonly kind = "prefix";
   readonly #generator: TextGenerator;
   readonly #options: ChainOptions;
   /** Prefixes of this step's states and of what they continue; the next step's continue these. */
@@ -49,19 +52,41 @@ export class AutoregressiveProposal implements Proposal {
     step: number,
     candidates: readonly number[],
   ): Promise<Rollout[][]> {
-    const isNewStep = states.length > 0 && step !== this.#step;
-    if (isNewStep) this.#step = step;
-    const prefixes = await this.#cachePrefixes(states, isNewStep);
+    const prefixes = await this.#prefixesOf(states, step);
     return this.#generator.complete(prefixes, count, (i, rollout) =>
       proposedStream(step, candidates[i] as number, rollout),
     );
+  }
+
+  async begin(states: readonly ChainState[], step: number): Promise<DrawnText[]> {
+    const prefixes = await this.#prefixesOf(states, step);
+    return prefixes.map(({ text, sequence }) => {
+      const finishReason = this.#generator.hasAnswered(text) ? "answered" : null;
+      return { ...text, finishReason, sequence };
+    });
+  }
+
+  grow(
+    texts: readonly DrawnText[],
+    tokens: number,
+    names: readonly RolloutName[],
+  ): Promise<DrawnText[]> {
+    const streamOf = (i: number) => {
+      const { step, candidate, rollout } = names[i] as RolloutName;
+      return proposedStream(step, candidate, rollout);
+    };
+    return this.#generator.grow(texts.map(prefixOf), tokens, streamOf, this.#options.answerEnd);
+  }
+
+  async release(texts: readonly DrawnText[]): Promise<void> {
+    await Promise.all(texts.map(({ sequence }) => sequence?.[Symbol.asyncDispose]()));
   }
 
   async score(
     states: readonly ChainState[],
     rollouts: readonly (readonly Rollout[])[],
   ): Promise<Rollout[][]> {
-    return this.#generator.score(await this.#cachePrefixes(states, false), rollouts);
+    return this.#generator.scorer.score(await this.#cachePrefixes(states, false), rollouts);
   }
 
   usage(): Promise<Usage> {
@@ -70,6 +95,12 @@ export class AutoregressiveProposal implements Proposal {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#generator[Symbol.asyncDispose]();
+  }
+
+  #prefixesOf(states: readonly ChainState[], step: number): Promise<Prefix[]> {
+    const isNewStep = states.length > 0 && step !== this.#step;
+    if (isNewStep) this.#step = step;
+    return this.#cachePrefixes(states, isNewStep);
   }
 
   /**

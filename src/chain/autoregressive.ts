@@ -19,8 +19,8 @@ import type {
 } from "./chain.js";
 import type { ChainOptions } from "./chain-options.js";
 import { candidateStream, redrawnStream, rolloutStream } from "./random-streams.js";
-import { type Prefix, TextGenerator } from "./text-generator.js";
-import type { DrawnText } from "./text-writer.js";
+import { TextGenerator } from "./text-generator.js";
+import type { DrawnText, Prefix } from "./text-writer.js";
 import { firstValues } from "./token-values.js";
 
 export type AutoregressiveState = DrawnText;
@@ -79,18 +79,9 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
   }
 
   #advance(states: readonly AutoregressiveState[], step: number, first: number) {
-    return this.#generator.draw(
-      states.map((state, i) => {
-        const { guidance, limits } = this.#options;
-        const left = limits.maxTokens - state.tokens.length;
-        const maxTokens = Math.min(guidance.blockTokens, left);
-        return {
-          ...prefixOf(state),
-          stream: candidateStream(step, first + i),
-          maxTokens,
-          keep: maxTokens < left,
-        };
-      }),
+    const { blockTokens } = this.#options.guidance;
+    return this.#generator.grow(states.map(prefixOf), blockTokens, (i) =>
+      candidateStream(step, first + i),
     );
   }
 
@@ -113,7 +104,14 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     states: readonly AutoregressiveState[],
     rollouts: readonly (readonly Rollout[])[],
   ): Promise<Rollout[][]> {
-    return this.#generator.score(states.map(prefixOf), rollouts);
+    return this.#generator.scorer.score(states.map(prefixOf), rollouts);
+  }
+
+  follow(
+    states: readonly AutoregressiveState[],
+    grown: readonly Text[],
+  ): Promise<AutoregressiveState[]> {
+    return this.#generator.scorer.follow(states.map(prefixOf), grown);
   }
 
   async redraw(
@@ -190,7 +188,8 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
   }
 }
 
-function prefixOf(state: AutoregressiveState): Prefix {
+/** @internal What an unfinished text goes on from. */
+export function prefixOf(state: DrawnText): Prefix {
   if (state.sequence === null) throw new Error("Expected an unfinished state");
   return { text: state, sequence: state.sequence };
 }

@@ -151,6 +151,11 @@ export interface PrefixChain<S extends ChainState = ChainState> extends CommonCh
   rank(states: readonly S[], count: number): Promise<Ranked<S>[]>;
   /** A ranked state one token further; it may have ended with it. */
   extend(ranked: S, next: NextToken): S;
+  /**
+   * States drawn further by another, as this chain would have: each of the `grown` texts begins with
+   * its state's, and has this chain's values of what follows. Unfinished ones can be followed on.
+   */
+  follow(states: readonly S[], grown: readonly Text[]): Promise<S[]>;
 }
 
 /** A text, or the beginning of one, that a search found. */
@@ -196,8 +201,8 @@ export interface TrajectoryChain<S extends ChainState = ChainState> extends Comm
 /** The chain of a model, by its kind. */
 export type Chain<S extends ChainState = ChainState> = PrefixChain<S> | TrajectoryChain<S>;
 
-/** A cheaper model of the same tokenizer that draws rollouts of another chain's states. */
-export interface Proposal<S extends ChainState = ChainState> extends AsyncDisposable {
+/** What proposals of all kinds do: a cheaper model of the same tokenizer draws another's rollouts. */
+interface CommonProposal<S extends ChainState> extends AsyncDisposable {
   /** As `Chain.complete`; `logDrawn` is the proposal's. */
   complete: CommonChain<S>["complete"];
   /** As `Chain.score`, under the proposal. */
@@ -205,3 +210,33 @@ export interface Proposal<S extends ChainState = ChainState> extends AsyncDispos
   readonly isOutOfBudget: boolean;
   usage(): Promise<Usage>;
 }
+
+/** Names the random numbers of a rollout. */
+export interface RolloutName {
+  step: number;
+  candidate: number;
+  rollout: number;
+}
+
+/** The proposal of a chain that writes from left to right: its rollouts can be drawn in blocks. */
+export interface PrefixProposal<S extends ChainState = ChainState> extends CommonProposal<S> {
+  readonly kind: "prefix";
+  /** Where rollouts of the states begin: the states as the proposal holds them, or answered. */
+  begin(states: readonly S[], step: number): Promise<ChainState[]>;
+  /** Draws up to `tokens` more of each unfinished text, which may repeat, no further than its answer. */
+  grow(
+    texts: readonly ChainState[],
+    tokens: number,
+    names: readonly RolloutName[],
+  ): Promise<ChainState[]>;
+  /** Lets go of texts that were grown. */
+  release(texts: readonly ChainState[]): Promise<void>;
+}
+
+/** The proposal of a diffusion model. */
+export interface TrajectoryProposal<S extends ChainState = ChainState> extends CommonProposal<S> {
+  readonly kind: "trajectory";
+}
+
+/** The proposal of a chain, by its kind. */
+export type Proposal<S extends ChainState = ChainState> = PrefixProposal<S> | TrajectoryProposal<S>;

@@ -9,7 +9,14 @@
 import type { Model } from "../engine/engine.js";
 import type { RandomStream } from "../engine/sequences.js";
 import type { ContextPlan } from "../planning/context-plan.js";
-import type { Hypothesis, Proposal, Rollout, Text, TrajectoryChain, Usage } from "./chain.js";
+import type {
+  Hypothesis,
+  Rollout,
+  Text,
+  TrajectoryChain,
+  TrajectoryProposal,
+  Usage,
+} from "./chain.js";
 import type { DenoisingOptions } from "./chain-options.js";
 import { blockSteps, guidanceLength } from "./denoising.js";
 import { DenoisingGenerator, type DiffusionRollout } from "./denoising-generator.js";
@@ -146,7 +153,8 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
 }
 
 /** Rollouts by Fast-dLLM, of the same weights or others: cached, or several positions a step. */
-export class DiffusionProposal implements Proposal<DiffusionState> {
+export class DiffusionProposal implements TrajectoryProposal<DiffusionState> {
+  readonly kind = "trajectory";
   readonly #generator: DenoisingGenerator;
   readonly #isOnePass: boolean;
 

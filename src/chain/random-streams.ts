@@ -79,7 +79,13 @@ export function searchStream(): RandomStream {
 }
 
 /** What uniform numbers of a run's own choices are for. */
-export type DrawPurpose = "candidate" | "rollout" | "move" | "resample";
+export type DrawPurpose =
+  | "candidate"
+  | "rollout"
+  | "move"
+  | "resample"
+  /** Of a candidate's rollouts, after one of their blocks. */
+  | `resample/${number}/${number}`;
 
 /** The name of a choice, of which its numbers are made. */
 export function drawName(seed: number, step: number, purpose: DrawPurpose): string {

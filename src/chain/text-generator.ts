@@ -5,27 +5,19 @@ import type { Sampling } from "../engine/sampling.js";
 import type {
   Expansion,
   RandomStream,
-  Scores,
   Sequence,
   Sequences,
   SequencesStatus,
 } from "../engine/sequences.js";
 import { type AnswerEnd, answeredPart } from "./answer-end.js";
-import { groupsOf, type Reading, toBatches } from "./batches.js";
-import type { NextToken, RedrawnState, Rollout, Text, Usage } from "./chain.js";
+import { type Reading, toBatches } from "./batches.js";
+import type { NextToken, Rollout, Text, Usage } from "./chain.js";
 import type { ChainOptions } from "./chain-options.js";
 import { randomKey } from "./random-streams.js";
 import { RunLimits } from "./run-limits.js";
 import { StopStrings } from "./stop-strings.js";
-import { type DrawnText, TextWriter } from "./text-writer.js";
-import { appendValues, unknownValues } from "./token-values.js";
-
-/** A text to go on from. */
-export interface Prefix {
-  text: Text & Partial<RedrawnState>;
-  /** Holds the prompt and the text's tokens. */
-  sequence: Sequence;
-}
+import { TextScorer } from "./text-scorer.js";
+import { type DrawnText, type Prefix, TextWriter } from "./text-writer.js";
 
 interface DrawRequest extends Prefix {
   /** Words 0 to 2 of the random counter. */
@@ -50,6 +42,7 @@ export class TextGenerator implements AsyncDisposable {
   readonly #before: Counted;
   readonly #limits: RunLimits;
   readonly context: Sequences;
+  readonly scorer: TextScorer;
   /** Tokens that ended a text and were chosen without being drawn. */
   #unfed = 0;
 
@@ -61,6 +54,7 @@ export class TextGenerator implements AsyncDisposable {
     this.#stops = new StopStrings(model, options.policy.stop);
     this.#writer = new TextWriter(model, this.#stops, options.limits.maxTokens, options.metrics);
     this.#limits = new RunLimits(context, { ...options.limits, onProgress: options.onProgress });
+    this.scorer = new TextScorer(context, options, this.#limits);
   }
 
   /** Takes over a context leased from the model. */
@@ -138,6 +132,26 @@ export class TextGenerator implements AsyncDisposable {
     return continuations.map((c, i) => this.#writer.extend((requests[i] as DrawRequest).text, c));
   }
 
+  /**
+   * Draws up to `tokens` more of each text, which can then be drawn on unless it ended; `streamOf`
+   * names their random numbers.
+   *
+   * @param answerEnd texts end once they have answered
+   */
+  grow(
+    prefixes: readonly Prefix[],
+    tokens: number,
+    streamOf: (prefix: number) => RandomStream,
+    answerEnd: AnswerEnd | null = null,
+  ): Promise<DrawnText[]> {
+    const requests = prefixes.map((prefix, i) => {
+      const left = this.#options.limits.maxTokens - prefix.text.tokens.length;
+      const maxTokens = Math.min(tokens, left);
+      return { ...prefix, stream: streamOf(i), maxTokens, keep: maxTokens < left };
+    });
+    return this.draw(requests, { answerEnd });
+  }
+
   /** Feeds each text's last token, if it has any, and ranks what comes next; the prefixes stay. */
   async rank(prefixes: readonly Prefix[], count: number): Promise<Expansion[]> {
     if (this.#limits.isCutOff()) return [];
@@ -175,9 +189,7 @@ export class TextGenerator implements AsyncDisposable {
     streamOf: (prefix: number, rollout: number) => RandomStream,
   ): Promise<Rollout[][]> {
     const { answerEnd, limits } = this.#options;
-    const hasAnswer = prefixes.map(
-      ({ text }) => answerEnd !== null && answeredPart(text.text, answerEnd) !== null,
-    );
+    const hasAnswer = prefixes.map(({ text }) => this.hasAnswered(text));
     const drawn = await this.draw(
       prefixes.flatMap((prefix, i) =>
         Array.from({ length: hasAnswer[i] ? 0 : count }, (_, rollout) => ({
@@ -203,6 +215,12 @@ export class TextGenerator implements AsyncDisposable {
     });
   }
 
+  /** Whether a text has its answer, where rollouts end. */
+  hasAnswered({ text }: Text): boolean {
+    const { answerEnd } = this.#options;
+    return answerEnd !== null && answeredPart(text, answerEnd) !== null;
+  }
+
   /** Draws what follows a text that was begun from the prefix; `stream` names its random numbers. */
   async finish({ text, sequence }: Prefix, begun: Text, stream: RandomStream): Promise<Text> {
     const maxTokens = this.#options.limits.maxTokens - begun.tokens.length;
@@ -215,41 +233,6 @@ export class TextGenerator implements AsyncDisposable {
       { text: from, sequence: head, stream, maxTokens, keep: false },
     ]);
     return whole ?? from;
-  }
-
-  /**
-   * The rollouts as this model would have drawn them; those that a budget leaves unscored have
-   * probability 0.
-   */
-  async score(
-    prefixes: readonly Prefix[],
-    rollouts: readonly (readonly Rollout[])[],
-  ): Promise<Rollout[][]> {
-    const { policy, metrics, limits } = this.#options;
-    const requests = prefixes.flatMap(({ text, sequence }, i) =>
-      (rollouts[i] ?? []).map((rollout) => ({
-        ...{ text, rollout },
-        parent: sequence,
-        tokens: Int32Array.from(rollout.tokens.slice(text.tokens.length)),
-      })),
-    );
-    // All at once packs best; with a deadline, as many as fill a batch.
-    const perCall = limits.budget.msLeft === null ? Number.POSITIVE_INFINITY : this.context.outputs;
-    const scores: Scores[] = [];
-    const unscored = requests.filter(({ tokens }) => tokens.length > 0);
-    for (const batch of groupsOf(unscored, perCall)) {
-      if (this.#limits.isCutOff()) break;
-      const scored = await this.#limits.call(() =>
-        this.context.score(batch, policy.sampling, metrics),
-      );
-      scores.push(...scored);
-    }
-    const rescored = requests.map(({ text, rollout, tokens }): Rollout => {
-      const added = (tokens.length > 0 && scores.shift()) || unknownValues(tokens.length);
-      const logDrawn = sum([...added.logProbs]);
-      return { ...rollout, ...appendValues(text, added, metrics), logDrawn };
-    });
-    return prefixes.map((_, i) => rescored.splice(0, rollouts[i]?.length ?? 0));
   }
 
   async usage(): Promise<Usage> {

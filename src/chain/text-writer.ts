@@ -13,6 +13,13 @@ export interface DrawnText extends Text {
   readonly drawnLogProbs?: readonly number[];
 }
 
+/** A text to go on from. */
+export interface Prefix {
+  text: Text & Partial<RedrawnState>;
+  /** Holds the prompt and the text's tokens. */
+  sequence: Sequence;
+}
+
 export class TextWriter {
   readonly #model: Model;
   readonly #stops: StopStrings;

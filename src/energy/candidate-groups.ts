@@ -1,5 +1,5 @@
 /** Identical candidates, taken together: rolled out once, weighing as many as they are. */
-import type { ChainState, Rollout, Text } from "../chain/chain.js";
+import type { ChainState, Text } from "../chain/chain.js";
 import type { Completion } from "../rewards/reward.js";
 import { logSumExp } from "./log-domain.js";
 
@@ -12,8 +12,10 @@ export interface CandidateGroup<S> {
 
 /** A rollout and how much it counts: log of its importance ratio, 0 when p_ref drew it. */
 export interface WeightedRollout {
-  text: Rollout;
+  text: Text;
   logRatio: number;
+  /** Of rollouts that were resampled on their way: log of the ratio of all that they drew. */
+  logPath?: number;
 }
 
 /** Candidates with the same tokens, in the order of their first. */

@@ -7,6 +7,7 @@
  * something else. Ratios average 1 over what the proposal draws. When the proposal keeps drawing a
  * few texts and their mean ratio is far below 1, what the reference draws is not among them.
  */
+import type { WeightedRollout } from "./candidate-groups.js";
 import { effectiveSampleSize, logMeanExp, normalise } from "./log-domain.js";
 import { smoothWeights } from "./psis.js";
 
@@ -29,13 +30,17 @@ export interface ImportanceDiagnostics {
   meanRatio: number;
   /** The largest share that one text, its copies together, has of the ratios' sum, from 0 to 1. */
   maxWeightShare: number;
+  /**
+   * Of rollouts that were resampled on their way: the effective sample size that as many would have
+   * with one ratio each, estimated from these, from 0 to `distinctRollouts`.
+   */
+  oneRatioEss?: number;
 }
 
 /** A rollout's text, named within its step, and log of its importance ratio. */
-export interface RolloutRatio {
+export interface RolloutRatio extends Omit<WeightedRollout, "text"> {
   /** Equal for the same text of the same state, and for no others. */
   name: string;
-  logRatio: number;
 }
 
 /** Above this Pareto shape weights can't be trusted. */
@@ -74,7 +79,20 @@ export function diagnose(rollouts: readonly RolloutRatio[]): ImportanceDiagnosti
     khat,
     meanRatio: Math.exp(logMeanExp(logRatios)),
     maxWeightShare: Math.max(...shares.values()),
+    ...(rollouts.some(({ logPath }) => logPath !== undefined) && {
+      oneRatioEss: Math.min(oneRatioEss(rollouts), distinctRollouts),
+    }),
   };
+}
+
+/**
+ * n E[w]² / E[w²] of the ratios w of whole paths. Resampled rollouts estimate E[w f] by the mean of
+ * ratio · f for any f of a path, without a bias: here for f = 1 and f = w.
+ */
+function oneRatioEss(rollouts: readonly RolloutRatio[]): number {
+  const logMean = logMeanExp(rollouts.map(({ logRatio }) => logRatio));
+  const logSquare = logMeanExp(rollouts.map(({ logRatio, logPath = 0 }) => logRatio + logPath));
+  return rollouts.length * Math.min(1, Math.exp(2 * logMean - logSquare));
 }
 
 /** Why a step's weights can't be trusted, in words; none when they can. */

@@ -14,6 +14,7 @@ import {
   type RewardInput,
   scorePool,
 } from "../rewards/reward.js";
+import type { Stopping } from "../rewards/settled-vote.js";
 import {
   type CandidateGroup,
   groupCandidates,
@@ -72,8 +73,8 @@ export interface EstimateOptions {
   lambda: number;
   /** What the reward is told of the prompt. */
   asked: Pick<RewardInput, "prompt" | "specials">;
-  /** At which a step counts as settled; null: never. */
-  confidence: number | null;
+  /** When a step counts as settled; null: never. */
+  stopping: Stopping | null;
   /** Rolls identical candidates out once. */
   shareDuplicates: boolean;
   signal: AbortSignal | undefined;
@@ -122,9 +123,9 @@ type Drawn = ReadonlyMap<number, readonly WeightedRollout[]>;
 function ratiosOf(drawn: Drawn, candidates: readonly ChainState[]): RolloutRatio[] {
   return [...drawn].flatMap(([first, rollouts]) => {
     const { tokens } = candidates[first] as ChainState;
-    return rollouts.map(({ text, logRatio }) => ({
+    return rollouts.map(({ text, ...ratio }) => ({
       name: `${tokens.join()} → ${text.tokens.join()}`,
-      logRatio,
+      ...ratio,
     }));
   });
 }
@@ -146,7 +147,7 @@ async function sumEnergies<S extends ChainState>(
   drawn: Drawn,
   step: number,
   earlier: readonly Completion[],
-  { rollouts, reward, lambda, asked, confidence, signal }: EstimateOptions,
+  { rollouts, reward, lambda, asked, stopping, signal }: EstimateOptions,
 ): Promise<Pick<Estimate, "logEnergies" | "completions" | "isSettled">> {
   const weighted = groups.flatMap((group) =>
     toCompletions(group, drawn.get(group.first) ?? [], rollouts),
@@ -167,7 +168,7 @@ async function sumEnergies<S extends ChainState>(
     const logEnergy = logSumExp(own.map((c) => c.logWeight)) - Math.log(members.length);
     for (const m of members) logEnergies[m] = logEnergy;
   }
-  const isSettled = confidence !== null && isPoolSettled(reward, input, step, confidence);
+  const isSettled = stopping !== null && isPoolSettled(reward, input, step, stopping);
   return { logEnergies, completions, isSettled };
 }
 

@@ -62,6 +62,12 @@ export interface Scores extends Metrics {
   rawLogProbs: Float64Array;
 }
 
+/** A continuation that was given and scored. */
+export interface Followed extends Scores {
+  /** Holds the continuation too, with the distribution of what comes next; null: not kept. */
+  sequence: Sequence | null;
+}
+
 export interface Continuation extends Scores {
   tokens: Int32Array;
   /** Under `reference`; empty without one. */
@@ -138,6 +144,12 @@ export interface Sequences {
     sampling: Sampling,
     metrics?: readonly TokenMetric[],
   ): Promise<Scores[]>;
+  /** As `score`; of the continuations that more will follow, sequences are kept. */
+  follow(
+    requests: readonly { parent: Sequence; tokens: Int32Array; keep: boolean }[],
+    sampling: Sampling,
+    metrics?: readonly TokenMetric[],
+  ): Promise<Followed[]>;
   /**
    * Appends a token to a fork of each parent, or none to a fork of it as it is, and ranks what comes
    * next: the `count` most probable tokens.

@@ -1,20 +1,19 @@
 /** Adaptive spending: few draws where they agree, many where they don't. */
 import type { Estimate } from "../energy/estimate.js";
 import { checkBoolean, checkInteger, checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
-
-export type AdaptiveRule = "beta" | "unanimous";
+import type { StoppingRule } from "../rewards/settled-vote.js";
 
 export interface AdaptiveOptions {
   /**
-   * When a vote is settled. `beta` (default): by the posterior probability that its leader leads
-   * (Aggarwal et al. 2023). `unanimous`, for majority alone: when all texts of the last round give
-   * one answer (Li et al., "Escape Sky-high Cost", ICLR 2024).
+   * When a vote is settled. `sequential` (default): once a test that may be looked at after each
+   * round finds the leading answer more probable than each other one; it is wrong with probability
+   * at most 1 - `confidence`, where votes are independent draws. `beta`: by the posterior probability
+   * that the leader leads (Aggarwal et al. 2023), which is wrong more often than that, the more
+   * rounds are looked at. `unanimous`: when all texts of the last round give one answer (Li et al.,
+   * "Escape Sky-high Cost", ICLR 2024); for ETS, all of the step's.
    */
-  rule?: AdaptiveRule;
-  /**
-   * Posterior probability, from .5 to .9999, at which a step's vote counts as settled: the leading
-   * answer is then the more frequent of the two first ones. Default .95.
-   */
+  rule?: StoppingRule;
+  /** Of the rules `sequential` and `beta`, from .5 to .9999. Default .95. */
   confidence?: number;
   /**
    * Candidates drawn between two looks, from 1 to 4096. Default 8: only draws of one round share
@@ -26,18 +25,16 @@ export interface AdaptiveOptions {
 /**
  * The settings of an adaptive run; null for another.
  *
- * @param rules those that the method knows
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
 export function resolveAdaptive(
   adaptive: boolean | AdaptiveOptions = false,
-  rules: readonly AdaptiveRule[] = ["beta"],
 ): Required<AdaptiveOptions> | null {
   const isObject = typeof adaptive === "object" && adaptive !== null;
   if (!isObject && !checkBoolean("adaptive", adaptive)) return null;
-  const { rule = "beta", confidence = 0.95, round = 8 } = isObject ? adaptive : {};
+  const { rule = "sequential", confidence = 0.95, round = 8 } = isObject ? adaptive : {};
   if (isObject) checkKeys("adaptive", adaptive, ["rule", "confidence", "round"]);
-  checkOneOf("adaptive.rule", rule, rules);
+  checkOneOf("adaptive.rule", rule, ["sequential", "beta", "unanimous"]);
   return {
     rule,
     confidence: checkNumber("adaptive.confidence", confidence, 0.5, 0.9999),

@@ -2,6 +2,7 @@ import type { ChainState } from "../chain/chain.js";
 import { importanceSampling } from "../energy/importance-sampling.js";
 import { normalise } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
+import { resampledRollouts } from "../energy/resampled-rollouts.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { chainDemand } from "../planning/demands.js";
 import { boundGuided } from "../planning/token-bounds.js";
@@ -132,11 +133,24 @@ function advance(run: Run, state: ChainState, step: number): Promise<DrawnStep<C
  * K rollouts x_0(m, k) of each candidate, and what each weighs in Ê(m) = (1/K) Σ_k w exp(r / λ): 1 where
  * p_ref drew it, w = p_ref / p_proposal where the proposal did.
  */
-function rolloutsOf({ chain, proposal, settings }: Run) {
+function rolloutsOf(run: Run) {
+  const { chain, proposal, settings } = run;
   const { rollouts: K } = settings.guidance;
   const { proposal: own, reward } = settings.energy;
   if (proposal === null || own === null) return monteCarlo(chain, K);
-  const { weights, mixture } = own;
+  const { weights, mixture, resampleEvery } = own;
   const { metrics = [] } = reward;
+  if (resampleEvery !== null && chain.kind === "prefix" && proposal.kind === "prefix") {
+    const uniform = (step: number, candidate: number, block: number) =>
+      run.uniforms(step, `resample/${candidate}/${block}`, 1)[0] as number;
+    const atOnce = Math.floor(run.parallelRollouts / K);
+    return resampledRollouts(chain, proposal, {
+      rollouts: K,
+      resampleEvery,
+      atOnce,
+      metrics,
+      uniform,
+    });
+  }
   return importanceSampling(chain, proposal, { rollouts: K, weights, mixture, metrics });
 }

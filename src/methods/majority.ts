@@ -1,28 +1,54 @@
+import { LlamaEtsError } from "../engine/errors.js";
 import { chainDemand } from "../planning/demands.js";
 import { boundGuided } from "../planning/token-bounds.js";
 import { type AnswerExtractor, answerOf } from "../rewards/answer.js";
 import type { Reward } from "../rewards/reward.js";
-import { selfConsistency } from "../rewards/self-consistency.js";
+import { selfConsistency, VOTE_KINDS } from "../rewards/self-consistency.js";
 import type { AdaptiveOptions } from "./adaptive.js";
 import { defineMethod } from "./define-method.js";
 import { drawComplete } from "./draw-complete.js";
 import { oneStep, WHOLE_TEXTS } from "./method.js";
+import { choiceOption, numberOption, type ValuesOf } from "./option.js";
+
+const OWN = {
+  /** What a text counts: `count`, one vote; `probability`, its own, once for each distinct text. */
+  votes: choiceOption("votes", VOTE_KINDS, {
+    fallback: "count",
+    flags: "--votes <kind>",
+    help: "majority: count, or probability of the distinct texts (default: count)",
+  }),
+  /** Exponent of the probabilities, from 0.01 to 1: below 1 for long texts. Default 1. */
+  voteExponent: numberOption("voteExponent", {
+    ...{ min: 0.01, max: 1, fallback: 1 },
+    flags: "--vote-exponent <x>",
+    help: "majority: exponent of the probabilities, below 1 for long texts (default: 1)",
+  }),
+};
 
 /**
  * Self-consistency (Wang et al. 2023): draws `candidates` whole texts and returns the first with
- * the plurality of canonical answers; the first text when none gives an answer. With `adaptive` it
- * stops drawing once the vote is settled, by the Beta rule or a unanimous round.
+ * the plurality of canonical answers; the first text when none gives an answer. Votes are counted, or
+ * are the probabilities of the distinct texts. With `adaptive` it stops drawing once the vote is
+ * settled.
  *
  * @throws as `ets` does
  */
 export const majority = defineMethod({
   name: "majority",
   summary: "draws whole texts and returns the first with the most frequent answer",
-  own: {},
+  own: OWN,
   guidance: ["candidates", "adaptive"],
   fixed: oneStep,
-  settles: ["beta", "unanimous"],
   reward: voteOf,
+  check: ({ guidance: { adaptive }, own }) => {
+    if (own.votes === "count" || own.voteExponent === 1 || adaptive === null) return;
+    if (adaptive.rule === "unanimous") return;
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      "Votes by a power of the probability are never settled: what texts that weren't drawn would count isn't known",
+      { fix: '`voteExponent: 1`, `votes: "count"`, or `adaptive: { rule: "unanimous" }`' },
+    );
+  },
   demand: chainDemand,
   bounds: boundGuided,
   reports: WHOLE_TEXTS,
@@ -38,8 +64,12 @@ export const majority = defineMethod({
     }),
 });
 
-function voteOf(extract: AnswerExtractor, adaptive: Required<AdaptiveOptions> | null): Reward {
-  const vote = selfConsistency({ extract, singleton: 1 });
+function voteOf(
+  extract: AnswerExtractor,
+  adaptive: Required<AdaptiveOptions> | null,
+  { votes, voteExponent }: ValuesOf<typeof OWN>,
+): Reward {
+  const vote = selfConsistency({ extract, singleton: 1, votes, voteExponent });
   if (adaptive?.rule !== "unanimous") return vote;
   return {
     ...vote,

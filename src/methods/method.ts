@@ -5,7 +5,7 @@ import type { RunShape } from "../planning/run-shape.js";
 import type { RunBounds } from "../planning/token-bounds.js";
 import type { AnswerExtractor } from "../rewards/answer.js";
 import type { Reward } from "../rewards/reward.js";
-import type { AdaptiveOptions, AdaptiveRule } from "./adaptive.js";
+import type { AdaptiveOptions } from "./adaptive.js";
 import type { OptionSpec, OwnOptions, ValuesOf } from "./option.js";
 import type { CommonOptions, GuidanceOption } from "./options.js";
 import type { Guidance, Resolved } from "./settings.js";
@@ -51,10 +51,12 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
   /** Options that it sets, whatever is given. */
   readonly overrides?: CommonOptions;
   fixed?(maxTokens: number): Fixed;
-  /** When an adaptive run may call a vote settled. Default: by the Beta rule. */
-  readonly settles?: readonly AdaptiveRule[];
   /** The reward of a method that takes none. */
-  reward?(extract: AnswerExtractor, adaptive: Required<AdaptiveOptions> | null): Reward;
+  reward?(
+    extract: AnswerExtractor,
+    adaptive: Required<AdaptiveOptions> | null,
+    own: ValuesOf<O>,
+  ): Reward;
   /** Throws `ERR_INVALID_OPTION` for settings that don't go together. */
   check?(resolved: Resolved<ValuesOf<O>>): void;
   /** What it asks of an autoregressive model. */

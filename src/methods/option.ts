@@ -2,7 +2,7 @@
  * Options as data: what each is called, how it is checked, and how the command line takes it. Checks,
  * help texts and the specs of evaluations (`ets:M=4`) derive from it.
  */
-import { checkInteger, checkNumber } from "../engine/check.js";
+import { checkInteger, checkNumber, checkOneOf } from "../engine/check.js";
 
 /** One flag of the command line. */
 export interface Flag {
@@ -66,6 +66,19 @@ function ownNumber(
     flags: [{ flags, help, kind: "number", path }],
     fallback,
     check: (name, value) => check(name, value, min, max),
+  };
+}
+
+/** An own option that is one of some words. */
+export function choiceOption<const T extends string>(
+  path: string,
+  choices: readonly T[],
+  { fallback, flags, help }: { fallback: T; flags: string; help: string },
+): OwnOption<T> {
+  return {
+    flags: [{ flags, help, kind: "text", path }],
+    fallback,
+    check: (name, value) => checkOneOf(name, value as T, choices),
   };
 }
 

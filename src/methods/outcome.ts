@@ -1,5 +1,6 @@
 /** What a result says of its text: how good it is, and what law it is a draw of. */
 import type { Text } from "../chain/chain.js";
+import type { Ballot } from "../rewards/self-consistency.js";
 import type { MethodFacts } from "./method.js";
 import type { SeenText, Sighting } from "./seen-texts.js";
 import type { Resolved } from "./settings.js";
@@ -105,15 +106,10 @@ export function outcomeOf(
   };
 }
 
-/** Share of the votes for an answer in the last step whose completions are known. */
-export function agreementWith(
-  answer: string | null,
-  steps: readonly Step[],
-  answerOf: (text: string) => string | null,
-): number {
-  const pool = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
-  const total = pool.reduce((sum, { votes }) => sum + votes, 0);
+/** Share of the votes for an answer among the ballots of the last step. */
+export function agreementWith(answer: string | null, ballots: readonly Ballot[]): number {
+  const total = ballots.reduce((sum, { votes }) => sum + votes, 0);
   if (total === 0) return answer === null ? 0 : 1;
-  const agreeing = pool.filter(({ text }) => answerOf(text) === answer);
+  const agreeing = ballots.filter((ballot) => ballot.answer === answer);
   return agreeing.reduce((sum, { votes }) => sum + votes, 0) / total;
 }

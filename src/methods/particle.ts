@@ -1,6 +1,7 @@
 import type { ChainState } from "../chain/chain.js";
 import { effectiveSampleSize, logMeanExp, normalise } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
+import { resampleSystematically } from "../energy/resampling.js";
 import { particleDemand } from "../planning/demands.js";
 import { boundGuided } from "../planning/token-bounds.js";
 import { defineMethod } from "./define-method.js";
@@ -83,21 +84,4 @@ async function advance({ chain }: Run, states: readonly ChainState[], step: numb
   const grown = await chain.advanceEach(open, step);
   await chain.release(open);
   return states.map((s) => (s.finishReason === null ? (grown.shift() as ChainState) : s));
-}
-
-/**
- * N indices of which i comes up ⌊N w(i)⌋ or ⌈N w(i)⌉ times, N w(i) on average (Kitagawa 1996).
- *
- * @param weights normalised
- * @param uniform on [0, 1)
- */
-export function resampleSystematically(weights: readonly number[], uniform: number): number[] {
-  const count = weights.length;
-  let index = 0;
-  let below = weights[0] as number;
-  return weights.map((_, i) => {
-    const point = (i + uniform) / count;
-    while (point >= below && index < count - 1) below += weights[++index] as number;
-    return index;
-  });
 }

@@ -84,6 +84,7 @@ function shapeOf(
     proposal: proposal && {
       ownRollouts: Math.round(rollouts * proposal.mixture),
       scoresOwn: proposal.ratio === "one-pass",
+      resamples: proposal.resampleEvery !== null,
       denoising: proposal.denoising && denoisingShape(proposal.denoising),
     },
     denoising: denoising && denoisingShape(denoising),

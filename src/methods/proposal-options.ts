@@ -1,7 +1,7 @@
 /** The options of ETS-IS. */
 import type { DenoisingSettings, ImportanceRatio } from "../chain/denoising.js";
 import type { WeightTreatment } from "../energy/importance-sampling.js";
-import { checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
+import { checkInteger, checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
 import { CACHES } from "../engine/denoising-request.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
@@ -38,6 +38,13 @@ export interface ProposalOptions {
   weights?: WeightTreatment;
   /** Share of the rollouts that the reference draws itself, 0 (default) to 1. */
   mixture?: number;
+  /**
+   * γ: the K rollouts of a candidate are weighted and resampled against each other every so many
+   * tokens, from 1 on, instead of weighted once at their ends (sequential Monte Carlo). Unbiased too,
+   * and it holds for long rollouts of a distant proposal. It takes `rollouts` of 2 or more and exact
+   * weights of an autoregressive model. Default: they aren't resampled.
+   */
+  resampleEvery?: number;
 }
 
 export const PROPOSAL_OPTIONS = {
@@ -105,6 +112,16 @@ export const PROPOSAL_OPTIONS = {
       },
     ],
   },
+  resampleEvery: {
+    flags: [
+      {
+        path: "resampleEvery",
+        flags: "--resample-every <n>",
+        help: "ets-is: resample a candidate's rollouts every n tokens (default: never)",
+        kind: "number",
+      },
+    ],
+  },
 } as const satisfies Record<keyof ProposalOptions, OptionSpec>;
 
 /**
@@ -112,12 +129,14 @@ export const PROPOSAL_OPTIONS = {
  *
  * @param sampling the reference's
  * @param diffusion the reference's; null for an autoregressive one
+ * @param rollouts of a candidate
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
 export function resolveProposal(
   options: ProposalOptions,
   sampling: Sampling,
   diffusion: DenoisingSettings | null,
+  rollouts: number,
 ): ProposalSettings {
   const { proposal, weights = "exact", mixture = 0 } = options;
   return {
@@ -126,7 +145,41 @@ export function resolveProposal(
     ...resolveProposalDiffusion(options, diffusion),
     weights: checkOneOf("weights", weights, ["exact", "psis", "clip"]),
     mixture: checkNumber("mixture", mixture, 0, 1),
+    resampleEvery: resolveResampling(options, diffusion, rollouts),
   };
+}
+
+function resolveResampling(
+  { resampleEvery, weights = "exact", mixture = 0 }: ProposalOptions,
+  diffusion: DenoisingSettings | null,
+  rollouts: number,
+): number | null {
+  if (resampleEvery === undefined) return null;
+  checkInteger("resampleEvery", resampleEvery, 1, 2 ** 24);
+  const refuse = (message: string, fix: string) =>
+    new LlamaEtsError("ERR_INVALID_OPTION", `\`resampleEvery\` ${message}`, { fix });
+  if (diffusion !== null) {
+    throw refuse("is for autoregressive models", "a ratio a rollout, without `resampleEvery`");
+  }
+  if (rollouts < 2) {
+    throw refuse(
+      "resamples the rollouts of a candidate against each other, of which there is one",
+      "`rollouts` of 4 or more",
+    );
+  }
+  if (weights !== "exact") {
+    throw refuse(
+      `weighs rollouts as they grow, and not by \`weights: "${weights}"\``,
+      'weights: "exact"',
+    );
+  }
+  if (mixture > 0) {
+    throw refuse(
+      "resamples the proposal's rollouts, and a mixture has the reference's too",
+      "mixture: 0",
+    );
+  }
+  return resampleEvery;
 }
 
 function resolveProposalSampling(options: ProposalOptions, sampling: Sampling): Sampling {

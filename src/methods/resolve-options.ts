@@ -160,6 +160,7 @@ function resolve<O extends OwnOptions>(
   const denoising = isDiffusion ? resolveDiffusion(options.diffusion, maxTokens) : null;
   const sampling = resolveSampling(options, vocabSize);
   const guidance = resolveGuidance(method, options, maxTokens, denoising);
+  const own = resolveOwn(method.own, options as Record<string, unknown>);
   const { stop = [], seed = 0, lambda = 0.1 } = options;
   const resolved: Resolved<ValuesOf<O>> = {
     policy: {
@@ -170,10 +171,12 @@ function resolve<O extends OwnOptions>(
     },
     guidance,
     energy: {
-      ...resolveReward(method, options, guidance, isDiffusion),
+      ...resolveReward(method, options, guidance, own, isDiffusion),
       lambda: checkNumber("lambda", lambda, MIN_LAMBDA, 1 / MIN_LAMBDA),
       proposal:
-        method.proposal === undefined ? null : resolveProposal(options, sampling, denoising),
+        method.proposal === undefined
+          ? null
+          : resolveProposal(options, sampling, denoising, guidance.rollouts),
     },
     denoising,
     limits: {
@@ -181,7 +184,7 @@ function resolve<O extends OwnOptions>(
       budget: new Budget(options.budget),
       budgetOptions: { ...options.budget },
     },
-    own: resolveOwn(method.own, options as Record<string, unknown>),
+    own,
     preset: (options.preset as Required<PresetOptions> | undefined) ?? null,
     prefixCache: optional(checkBoolean, "prefixCache", options.prefixCache) ?? true,
     callbacks: resolveCallbacks(options),
@@ -225,7 +228,7 @@ function resolveGuidance(
   maxTokens: number,
   denoising: DenoisingSettings | null,
 ): Guidance {
-  const adaptive = resolveAdaptive(options.adaptive, method.settles);
+  const adaptive = resolveAdaptive(options.adaptive);
   const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
   const { candidates = most, rollouts = 1, finish = "chain" } = options;
   const block = adaptive === null ? DEFAULT_BLOCK_TOKENS : maxTokens;
@@ -250,16 +253,17 @@ function resolveGuidance(
   };
 }
 
-function resolveReward(
-  method: MethodFacts,
+function resolveReward<O extends OwnOptions>(
+  method: MethodFacts<O>,
   options: GivenOptions,
   { adaptive, shortcuts }: Guidance,
+  own: ValuesOf<O>,
   isDiffusion: boolean,
 ): Pick<Resolved["energy"], "reward" | "potential" | "extract" | "hasExtract" | "answerEnd"> {
   const extract = optional(checkFunction, "extract", options.extract) ?? extractAnswer;
   const potential = resolvePotential(options);
   const { reward: given = potential ?? selfConsistency({ extract }) } = options;
-  const reward = method.reward?.(extract, adaptive) ?? toReward(checkReward("reward", given));
+  const reward = method.reward?.(extract, adaptive, own) ?? toReward(checkReward("reward", given));
   const { answerEnd } = reward;
   const endsThere = answerEnd !== undefined && shortcuts.answered && !isDiffusion;
   return {

@@ -4,7 +4,6 @@ import type { Chain, ChainState, Proposal, Text } from "../chain/chain.js";
 import { openChain, openProposal } from "../chain/open.js";
 import { type DrawPurpose, drawName } from "../chain/random-streams.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
-import { weightConcerns } from "../energy/diagnostics.js";
 import type { Estimate, EstimateOptions, Scored } from "../energy/estimate.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
 import { toolCallsIn } from "../engine/chat/answer.js";
@@ -13,7 +12,7 @@ import type { EncodedPrompt, Prompt } from "../engine/prompt.js";
 import type { Plan } from "../planning/run-plan.js";
 import { answerOf } from "../rewards/answer.js";
 import { type Completion, scoreEach } from "../rewards/reward.js";
-import { electMajority, type Majority } from "../rewards/self-consistency.js";
+import { type Ballot, electMajority, type Majority } from "../rewards/self-consistency.js";
 import { VERSION } from "../version.js";
 import type { MethodFacts } from "./method.js";
 import type { OwnOptions, ValuesOf } from "./option.js";
@@ -32,6 +31,7 @@ import type { Result, StopReason } from "./result.js";
 import { SeenTexts } from "./seen-texts.js";
 import { chainOptionsOf, type Resolved, settingsOf } from "./settings.js";
 import type { Candidate, MethodDiagnostics, Step } from "./step.js";
+import { warningOf } from "./weight-warning.js";
 
 /** What a run was opened with. */
 interface Opened<Own> {
@@ -136,7 +136,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
       reward: energy.reward,
       lambda: energy.lambda,
       asked: this.#opened.asked,
-      confidence: guidance.adaptive?.confidence ?? null,
+      stopping: guidance.adaptive,
       shareDuplicates: guidance.shortcuts.duplicates,
       signal: callbacks.signal,
     };
@@ -158,6 +158,12 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const { adaptive, candidates } = guidance;
     const isAdaptive = adaptive !== null && energy.reward.isSettled !== undefined;
     return isAdaptive ? adaptive.round : candidates;
+  }
+
+  /** Rollouts that run side by side, in both models' contexts. */
+  get parallelRollouts(): number {
+    const { model, proposal } = this.#opened.plan;
+    return Math.min(model.parallel, proposal?.parallel ?? Number.POSITIVE_INFINITY);
   }
 
   /** Draws an index with probability `weights`; `purpose` and `step` name the draw. */
@@ -234,19 +240,25 @@ export class Run<Own = unknown> implements AsyncDisposable {
 
   /** Says when a step's importance weights can't be trusted. */
   #warn(step: Step): void {
-    const reasons = weightConcerns(step);
-    if (reasons.length === 0) return;
-    const message = `The importance weights of step ${step.step} are unreliable: ${reasons.join(" and ")}. Try: a proposal closer to the reference, more rollouts, a mixture of .25, or shorter answers`;
+    const message = warningOf(step, this.settings.energy.proposal);
+    if (message === null) return;
     this.#opened.warnings.push(message);
     this.settings.callbacks.onWarning?.(message);
   }
 
   /** The plurality of the completions' answers; a single draw counts. */
   vote(completions: readonly Scored[]): Majority {
-    return electMajority(
-      completions.map((c) => ({ ...c, answer: this.answerOf(c.text) })),
-      1,
-    );
+    return electMajority(this.#ballotsOf(completions), 1);
+  }
+
+  /** The completions' answers, and what each counts. */
+  #ballotsOf(completions: readonly Scored[]): Ballot[] {
+    const votes = this.settings.energy.reward.ballots?.(completions);
+    return completions.map((completion, i) => ({
+      samples: completion.samples,
+      votes: votes?.[i] ?? completion.votes,
+      answer: this.answerOf(completion.text),
+    }));
   }
 
   answerOf(text: string): string | null {
@@ -286,6 +298,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const isPartial = stopReason === "length" || stopReason === "budget";
     const toolCalls =
       chat?.tools.length && (await toolCallsIn(model, chat, { ...text, isPartial }));
+    const voters = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
     const ending = { law, reward, best: this.#seen.best, steps, diagnostics: own, answerOf };
     return {
       method: plan.method,
@@ -294,7 +307,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
       answer,
       tokens: text.tokens,
       logProbs: text.logProbs,
-      agreement: agreementWith(answer, steps, answerOf),
+      agreement: agreementWith(answer, this.#ballotsOf(voters)),
       ...outcomeOf(method, settings, ending),
       steps,
       usage: await this.chain.usage(),

@@ -61,6 +61,8 @@ export interface ProposalSettings {
   ratio: ImportanceRatio;
   weights: WeightTreatment;
   mixture: number;
+  /** Tokens between two resamplings of a candidate's rollouts; null: they aren't resampled. */
+  resampleEvery: number | null;
 }
 
 interface Limits {
@@ -108,6 +110,8 @@ export interface Settings {
   ratio: ImportanceRatio;
   weights: WeightTreatment;
   mixture: number;
+  /** Tokens between two resamplings of a candidate's rollouts; null: they aren't resampled. */
+  resampleEvery: number | null;
   adaptive: Required<AdaptiveOptions> | null;
   shortcuts: Shortcuts;
   /** Where rollouts end with their answers; null: nowhere. */
@@ -153,6 +157,7 @@ export function settingsOf({
     ratio: proposal?.ratio ?? "exact",
     weights: proposal?.weights ?? "exact",
     mixture: proposal?.mixture ?? 0,
+    resampleEvery: proposal?.resampleEvery ?? null,
     ...{ adaptive, shortcuts, answerEnd },
     ...{ stop: policy.stop, sampling: policy.sampling },
     ...{ raw, system, thinking, ...others },

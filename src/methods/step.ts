@@ -49,6 +49,7 @@ export interface Step extends MethodDiagnostics {
   khat?: number | null;
   meanRatio?: number;
   maxWeightShare?: number;
+  oneRatioEss?: number;
   /** Tokens generated since the run began. */
   generated: number;
   /** Milliseconds since the run began. */

@@ -9,6 +9,11 @@ export interface Demand {
   maxTokens: number;
   /** Continuations that could run side by side. */
   parallel: number;
+  /**
+   * Continuations that go on together and are kept between their blocks: rollouts that are resampled.
+   * Default: none is kept.
+   */
+  together?: number;
   /** Sequences kept besides those that run: the prefix and its candidates. */
   held: number;
   /** Tokens that the held sequences have beyond the prompt, those in common counted once. */

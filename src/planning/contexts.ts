@@ -42,26 +42,36 @@ export function planTogether(
  */
 export function planContexts(requests: readonly ContextRequest[]): ContextPlan[] {
   for (const request of requests) refuseImpossible(request);
-  const mostOf = ({ model: { limits }, demand, parallelLimit = limits.parallel }: ContextRequest) =>
-    Math.min(demand.parallel, parallelLimit, limits.sequences - demand.held);
-  const plansFor = (parallel: number): PlacedPlan[] =>
+  /** Continuations that can't be parted. */
+  const unit = Math.max(...requests.map(({ demand }) => demand.together ?? 1));
+  const plansFor = (units: number): PlacedPlan[] =>
     requests.map((request) => {
-      const plan = planContext(request, Math.min(parallel, mostOf(request)));
+      const plan = planContext(request, Math.min(units * unit, mostParallel(request)));
       return { ...request, plan };
     });
-  const most = Math.max(...requests.map(mostOf));
-  const parallel = largest(most, (count) => fitInMemory(plansFor(count)));
-  if (parallel === 0) throw outOfMemory(plansFor(1));
-  return plansFor(parallel).map(({ plan }) => plan);
+  const most = Math.max(...requests.map(mostParallel));
+  const units = largest(Math.ceil(most / unit), (count) => fitInMemory(plansFor(count)));
+  if (units === 0) throw outOfMemory(plansFor(1));
+  return plansFor(units).map(({ plan }) => plan);
+}
+
+/** Continuations that may run side by side, whatever memory there is; whole groups of them. */
+function mostParallel({ model: { limits }, demand, parallelLimit }: ContextRequest): number {
+  const { parallel, held, together } = demand;
+  const gainful = Math.min(parallel, parallelLimit ?? limits.parallel);
+  if (together === undefined) return Math.min(gainful, limits.sequences - held);
+  const places = Math.floor((limits.sequences - held) / 2);
+  return Math.max(1, Math.floor(Math.min(gainful, places) / together)) * together;
 }
 
 function refuseImpossible({ model: { info, limits }, demand }: ContextRequest): void {
   refuseTooLong(info, demand);
-  const { held } = demand;
-  if (held >= limits.sequences) {
+  const { held, together = 1 } = demand;
+  const kept = held + 2 * together - 2;
+  if (kept >= limits.sequences) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
-      `A step would keep ${held} texts beside the one that runs; llama.cpp holds ${limits.sequences} in all`,
+      `A step would keep ${kept} texts beside the one that runs; llama.cpp holds ${limits.sequences} in all`,
     );
   }
 }
@@ -72,7 +82,8 @@ function planContext({ model, demand, free }: ContextRequest, parallel: number):
   const { scores = true } = demand;
   const { limits } = model;
   const flashAttention = chooseAttention(model, demand, parallel, free);
-  const sequences = parallel + held;
+  // Those that are kept between their blocks are there while what follows them is drawn.
+  const sequences = parallel + held + (demand.together === undefined ? 0 : parallel);
   const outputs = Math.max(limits.outputs, sequences);
   const continued = Math.max(parallel * continuedTokens, maxTokens);
   const cells = toUnits(promptTokens + heldTokens + continued, model);

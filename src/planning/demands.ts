@@ -4,14 +4,15 @@ import type { RunShape } from "./run-shape.js";
 
 /** A chain that keeps a state and its candidates, and runs their rollouts. */
 export function chainDemand(shape: RunShape): Demand {
-  const { promptTokens, maxTokens, blockTokens, candidates, rollouts } = shape;
+  const { promptTokens, maxTokens, blockTokens, candidates, rollouts, proposal } = shape;
   const isOneStep = blockTokens >= maxTokens;
-  const isScored = shape.proposal !== null;
+  const isScored = proposal !== null;
   return {
     promptTokens,
     maxTokens,
     // Without rollouts the candidates alone are drawn, block by block.
     parallel: isOneStep ? candidates : candidates * Math.max(1, rollouts),
+    ...(!isOneStep && proposal?.resamples && { together: rollouts }),
     held: isOneStep ? 1 : candidates + 1,
     heldTokens: isOneStep ? 0 : candidates * blockTokens,
     continuedTokens: continuedBy(shape),
@@ -76,6 +77,7 @@ export function proposalDemand({ proposal, ...shape }: RunShape): Demand {
     promptTokens,
     maxTokens,
     parallel: candidates * rollouts,
+    ...(proposal?.resamples && { together: rollouts }),
     held: candidates + 2,
     heldTokens: (candidates + 1) * block,
     continuedTokens: maxTokens - block,

@@ -5,6 +5,7 @@ import type { ContextPlan, Demand, PlannedContexts } from "./context-plan.js";
 import { planTogether } from "./contexts.js";
 import { proposalDemand } from "./demands.js";
 import { planDenoising } from "./denoising.js";
+import type { PairForecast } from "./pair.js";
 import type { DenoisingShape, RunShape } from "./run-shape.js";
 import { type RunBounds, type TokenBounds, withinBudget } from "./token-bounds.js";
 
@@ -24,6 +25,8 @@ export interface Plan {
   model: ModelPlan;
   /** ETS-IS: the model that draws the rollouts. */
   proposal: ModelPlan | null;
+  /** How near the proposal is, where that was asked for. */
+  pair?: PairForecast;
   /** Predicted peak: weights and contexts of both models, in bytes. */
   peakBytes: number;
   /** Free where the contexts are made, in bytes; on a CPU without swap the weights count as free. */

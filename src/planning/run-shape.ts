@@ -28,6 +28,8 @@ interface ProposalShape {
   ownRollouts: number;
   /** Whether the proposal scores its own rollouts too. */
   scoresOwn: boolean;
+  /** Whether a candidate's rollouts are resampled on their way. */
+  resamples: boolean;
   /** How a diffusion proposal unmasks; null for an autoregressive one. */
   denoising: DenoisingShape | null;
 }

@@ -55,7 +55,7 @@ export function combine(weighted: readonly WeightedReward[]): Reward {
       );
     },
     ...(canSettle && {
-      isSettled: (input, confidence) => rewards.every((r) => r.isSettled?.(input, confidence)),
+      isSettled: (...asked) => rewards.every((r) => r.isSettled?.(...asked)),
     }),
     ...(canDecide && { isDecided: (text) => rewards.every((r) => r.isDecided?.(text)) }),
     ...(answerEnd && { answerEnd }),

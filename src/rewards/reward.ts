@@ -5,6 +5,7 @@ import type { Model } from "../engine/engine.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import { untilAborted } from "../engine/until-aborted.js";
+import type { Stopping, StoppingRule } from "./settled-vote.js";
 
 /**
  * A finished text to be rewarded: a rollout, or a candidate that has ended. A potential is asked about
@@ -42,9 +43,11 @@ export interface Reward {
   score(input: RewardInput): readonly number[] | Promise<readonly number[]>;
   /**
    * Whether more completions would hardly change who earns: adaptive runs then stop drawing.
-   * `confidence`, from .5 to 1, is the posterior probability asked for. Default: never.
+   * `confidence`, from .5 to 1, and `rule` say how sure of it they must be. Default: never.
    */
-  isSettled?(input: RewardInput, confidence: number): boolean;
+  isSettled?(input: RewardInput, confidence: number, rule?: StoppingRule): boolean;
+  /** What each of a pool's texts counts in a vote, from 0. Default: its `votes`. */
+  ballots?(pool: readonly Completion[]): readonly number[];
   /** Whether no continuation of this unfinished text can change its reward. */
   isDecided?(text: string): boolean;
   /** What follows it in a text doesn't matter to the reward: rollouts end there. */
@@ -84,6 +87,7 @@ export function checkReward(name: string, value: Reward | RewardFunction): Rewar
   checkString(`${name}.name`, value.name);
   checkFunction(`${name}.score`, value.score);
   optional(checkFunction, `${name}.isSettled`, value.isSettled);
+  optional(checkFunction, `${name}.ballots`, value.ballots);
   optional(checkFunction, `${name}.isDecided`, value.isDecided);
   return value;
 }
@@ -170,10 +174,10 @@ export function isPoolSettled(
   reward: Reward,
   input: RewardInput,
   step: number,
-  confidence: number,
+  { rule, confidence }: Stopping,
 ): boolean {
   try {
-    return reward.isSettled?.(input, confidence) ?? false;
+    return reward.isSettled?.(input, confidence, rule) ?? false;
   } catch (error) {
     throw rewardError(reward, step, error);
   }

@@ -1,4 +1,4 @@
-import { checkBoolean, checkInteger, checkKeys, checkOneOf } from "../engine/check.js";
+import { checkBoolean, checkInteger, checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
 import {
   type AnswerOptions,
   answerOf,
@@ -7,7 +7,7 @@ import {
   extractAnswer,
 } from "./answer.js";
 import type { Completion, Reward, RewardInput } from "./reward.js";
-import { leadProbability } from "./settled-vote.js";
+import { isLeaderCertain, leadProbability } from "./settled-vote.js";
 
 export interface SelfConsistencyOptions extends AnswerOptions {
   /** Whose votes count: this guidance step's completions (default), or all steps' so far. */
@@ -16,7 +16,18 @@ export interface SelfConsistencyOptions extends AnswerOptions {
   singleton?: 0 | 1;
   /** Judges each candidate by the others' votes, so that none elects itself. Default false. */
   leaveCandidateOut?: boolean;
+  /**
+   * `count` (default): each text has a vote. `probability`: each distinct text has its probability
+   * p_ref(x)^voteExponent (perplexity consistency, Zhou et al. 2025), which says more than how often
+   * it came: for short texts.
+   */
+  votes?: VoteKind;
+  /** Exponent of `votes: "probability"`, from 0.01 to 1. Default 1; less for long texts. */
+  voteExponent?: number;
 }
+
+export const VOTE_KINDS = ["count", "probability"] as const;
+type VoteKind = (typeof VOTE_KINDS)[number];
 
 /**
  * Agreement with the majority: 1 for completions that give the most frequent answer, else 0. Ties
@@ -29,22 +40,37 @@ export function selfConsistency(options: SelfConsistencyOptions = {}): Reward {
     "pool",
     "singleton",
     "leaveCandidateOut",
+    "votes",
+    "voteExponent",
   ]);
   const { extract = extractAnswer, answerEnd, pool: whose = "step" } = options;
   const { singleton = 0, leaveCandidateOut = false } = options;
+  const { votes: kind = "count", voteExponent = 1 } = options;
   checkAnswerOptions(options);
   checkOneOf("pool", whose, ["step", "all"]);
   checkInteger("singleton", singleton, 0, 1);
   checkBoolean("leaveCandidateOut", leaveCandidateOut);
+  checkOneOf("votes", kind, VOTE_KINDS);
+  checkNumber("voteExponent", voteExponent, 0.01, 1);
 
+  const ballots =
+    kind === "count"
+      ? undefined
+      : (pool: readonly Completion[]) => probabilityVotes(pool, voteExponent);
   const ballotsOf = ({ pool, earlier }: RewardInput) => {
     const voters = whose === "all" ? [...earlier, ...pool] : pool;
-    return voters.map((voter) => ({ ...voter, answer: answerOf(voter.text, extract, answerEnd) }));
+    const weights = ballots?.(voters);
+    return voters.map((voter, i) => ({
+      ...voter,
+      votes: weights?.[i] ?? voter.votes,
+      answer: answerOf(voter.text, extract, answerEnd),
+    }));
   };
   return {
     name: "self-consistency",
     isPooled: true,
     votes: true,
+    ...(ballots && { ballots }),
     score(input) {
       const ballots = ballotsOf(input);
       const ofPool = ballots.slice(ballots.length - input.pool.length);
@@ -58,9 +84,13 @@ export function selfConsistency(options: SelfConsistencyOptions = {}): Reward {
         return answer !== null && answer === majority.answer ? 1 : 0;
       });
     },
-    isSettled(input, confidence) {
+    isSettled(input, confidence, rule = "sequential") {
+      const all = ballotsOf(input);
+      if (rule === "unanimous") return areUnanimous(all);
+      if (kind === "probability") return voteExponent === 1 && isOutvoted(all);
+      if (rule === "sequential") return isLeaderCertain(answersDrawn(all), confidence);
       // A rollout that stands for several candidates is still one draw.
-      const draws = ballotsOf(input).map((ballot) =>
+      const draws = all.map((ballot) =>
         ballot.rollout === null
           ? { ...ballot, votes: ballot.samples }
           : { ...ballot, votes: ballot.votes / ballot.samples },
@@ -70,6 +100,70 @@ export function selfConsistency(options: SelfConsistencyOptions = {}): Reward {
     },
     ...endingWithAnswer(options),
   };
+}
+
+interface Voter extends Completion {
+  answer: string | null;
+}
+
+function areUnanimous(voters: readonly Voter[]): boolean {
+  const answers = new Set(voters.map(({ answer }) => answer));
+  return answers.size === 1 && !answers.has(null);
+}
+
+/**
+ * Each independent draw's answer: a candidate that stands for several is as many draws; rollouts that
+ * do so are one. Under importance weights a rollout that weighs less than a draw is none.
+ */
+function answersDrawn(voters: readonly Voter[]): (string | null)[] {
+  return voters.flatMap(({ answer, rollout, samples, votes }) => {
+    const draws = rollout === null ? samples : Math.round(votes / samples);
+    return new Array<string | null>(draws).fill(answer);
+  });
+}
+
+/**
+ * Whether no text that wasn't drawn can change the most probable answer: all of them together have
+ * what the distinct ones that were drawn leave of 1.
+ */
+function isOutvoted(voters: readonly Voter[]): boolean {
+  const seen = distinctTexts(voters).map((voter) => {
+    return { ...voter, votes: Math.exp(sum(voter.logProbs)) };
+  });
+  const [leader, runnerUp] = countVotes(seen).toSorted((a, b) => b.votes - a.votes);
+  const unseen = 1 - sum(seen.map(({ votes }) => votes));
+  return leader !== undefined && leader.votes - (runnerUp?.votes ?? 0) > Math.max(0, unseen);
+}
+
+/**
+ * p_ref(x)^exponent of each text, relative to the largest, the first time that it comes; 0 when it comes
+ * again.
+ */
+function probabilityVotes(
+  pool: readonly Pick<Completion, "tokens" | "logProbs">[],
+  exponent = 1,
+): number[] {
+  const distinct = new Set(distinctTexts(pool));
+  const logs = pool.map((text) =>
+    distinct.has(text) ? exponent * sum(text.logProbs) : Number.NEGATIVE_INFINITY,
+  );
+  const largest = logs.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  // Texts outside the reference's support have no vote.
+  return logs.map((log) => (log === Number.NEGATIVE_INFINITY ? 0 : Math.exp(log - largest)));
+}
+
+/** The first of each text's copies. */
+function distinctTexts<T extends Pick<Completion, "tokens">>(pool: readonly T[]): T[] {
+  const firsts = new Map<string, T>();
+  for (const text of pool) {
+    const key = text.tokens.join();
+    if (!firsts.has(key)) firsts.set(key, text);
+  }
+  return [...firsts.values()];
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
 }
 
 export interface Ballot extends Pick<Completion, "votes" | "samples"> {

@@ -36,7 +36,7 @@ const prompt = Int32Array.from({ length: 150 }, (_, i) => 20 + i);
 const shape: RunShape = {
   ...{ promptTokens: prompt.length, maxTokens: 80, blockTokens: 8, steps: 10 },
   ...{ candidates: 4, rollouts: 1, rereads: false, cuts: true, denoising: null },
-  proposal: { ownRollouts: 0, scoresOwn: false, denoising: null },
+  proposal: { ownRollouts: 0, scoresOwn: false, resamples: false, denoising: null },
 };
 
 const optionsOf = (budget: Budget): ChainOptions => ({

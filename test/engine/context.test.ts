@@ -175,6 +175,39 @@ describe("generate", () => {
     expect(Math.max(...(gap ?? []))).toBeGreaterThan(1e-2);
   });
 
+  test("follows given continuations in parts as they are scored at once, reading none twice", async () => {
+    const parent = await prefilled();
+    const [whole] = await generate(parent, 1, { maxTokens: 24 });
+    const tokens = whole?.tokens as Int32Array;
+    const [at, end] = [Math.floor(tokens.length / 2), tokens.length];
+    const [scored] = await context.score([{ parent, tokens }], sampling());
+    const before = await context.status();
+    const [head] = await context.follow(
+      [{ parent, tokens: tokens.slice(0, at), keep: true }],
+      sampling(),
+    );
+    const middle = head?.sequence as LocalSequence;
+    const [tail] = await context.follow(
+      [{ parent: middle, tokens: tokens.slice(at), keep: false }],
+      sampling(),
+    );
+    const after = await context.status();
+    expect(tail?.sequence).toBeNull();
+    expect(after.scored - before.scored).toBe(end);
+    expect(after.usedCells - before.usedCells).toBe(at);
+    const followed = [...(head?.logProbs ?? []), ...(tail?.logProbs ?? [])];
+    expect(followed).toHaveLength(end);
+    for (const [i, logProb] of followed.entries()) {
+      expect(Math.abs(logProb - (scored?.logProbs[i] as number))).toBeLessThan(1e-2);
+    }
+    // Twin: behind the parent the second half is another text.
+    const [wrong] = await context.score([{ parent, tokens: tokens.slice(at) }], sampling());
+    const gaps = wrong?.logProbs.map((x, i) => Math.abs(x - (tail?.logProbs[i] as number)));
+    expect(Math.max(...(gaps ?? []))).toBeGreaterThan(1e-2);
+    await middle[Symbol.asyncDispose]();
+    expect((await context.status()).usedCells).toBe(before.usedCells);
+  });
+
   test("decodes each token at most once, also when a block is continued", async () => {
     const parent = await prefilled();
     const before = await context.status();

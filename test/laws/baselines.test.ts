@@ -8,11 +8,12 @@
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { normalise } from "../../src/energy/log-domain.js";
+import { resampleSystematically } from "../../src/energy/resampling.js";
 import type { Model } from "../../src/engine/engine.js";
 import { beam } from "../../src/methods/beam.js";
 import { bestOfN } from "../../src/methods/best-of-n.js";
 import { mh } from "../../src/methods/mh.js";
-import { particle, resampleSystematically } from "../../src/methods/particle.js";
+import { particle } from "../../src/methods/particle.js";
 import { power } from "../../src/methods/power.js";
 import type { Result } from "../../src/methods/result.js";
 import { greedy } from "../../src/methods/sample.js";

@@ -3,7 +3,7 @@
  * models. Seeds are fixed; the test of the law and each z-test fail a right library with probability
  * 1e-6. Twins: the same draws must refuse the wrong estimators.
  */
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { TableModel } from "../fixtures/table-engine/model.js";
 import { hashedTable, nearTable } from "../fixtures/table-engine/tables.js";
 import * as draws from "../study/draws.js";
@@ -66,6 +66,43 @@ test.each([
     }
   },
 );
+
+describe("with rollouts that are resampled on their way", () => {
+  const resampled = { rollouts: 2, resampleEvery: 1, proposal };
+
+  test("energies are unbiased, those of wrong estimators are not", async () => {
+    const options = { runs: 24, firstSeed: 300, candidates: 120, ...resampled };
+    const steps = await draws.firstSteps(reference, policy, options);
+    const byToken = draws.estimatesByToken(policy, steps);
+    const zs = (expected: (child: Node) => number) =>
+      byToken.map((values, a) =>
+        Math.abs(draws.zScore(values, expected(policy.root.children[a] as Node)) ?? 0),
+      );
+    for (const z of zs((child) => law.energy(policy, child))) expect(z).toBeLessThan(MAX_Z);
+    for (const wrong of law.WRONG_RESAMPLING) {
+      const meanOf = (child: Node) => law.mean(law.resampledEstimates(policy, child, wrong));
+      expect(Math.max(...zs(meanOf)), wrong).toBeGreaterThan(MAX_Z);
+    }
+  });
+
+  test("a step has its exact law, and not that of wrong estimators", async () => {
+    const M = 8;
+    const results = await draws.runs(reference, policy, { runs: 350, candidates: M, ...resampled });
+    const p = (resampling: law.Resampling) => {
+      const ofStep = law.resampledStepLaw(policy, policy.root, M, resampling);
+      const weighed = policy.tokens.map((token, a) => [token, ofStep[a] as number] as const);
+      return (
+        2 *
+        Math.min(
+          draws.pValue(draws.countFirst(policy, results), ofStep),
+          draws.pValueOfWeights(results, ({ tokens }) => tokens[0], weighed),
+        )
+      );
+    };
+    expect(p("resampled")).toBeGreaterThan(FALSE_ALARM);
+    for (const wrong of law.WRONG_RESAMPLING) expect(p(wrong), wrong).toBeLessThan(FALSE_ALARM);
+  });
+});
 
 test("bounds every weight by 1 / mixture", async () => {
   const largest = async (options: { mixture?: number }) => {

@@ -6,7 +6,7 @@ import type { MethodOptions } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import type { Step } from "../../src/methods/step.js";
 import { selfConsistency } from "../../src/rewards/self-consistency.js";
-import { leadProbability } from "../../src/rewards/settled-vote.js";
+import { isLeaderCertain, leadProbability } from "../../src/rewards/settled-vote.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import { QUESTION } from "../fixtures/models.js";
 import { endlessTokens, usePreciseModel } from "../fixtures/precise-model.js";
@@ -56,7 +56,8 @@ describe.each([
     const seen: number[] = [];
     for (const makeExtract of Object.values(VOTES)) {
       const extract = makeExtract();
-      const options = { ...base, extract, adaptive: { round: 4 }, candidates: 16, steps: 1 };
+      const adaptive = { rule: "beta", round: 4 } as const;
+      const options = { ...base, extract, adaptive, candidates: 16, steps: 1 };
       const { steps, answer } = await method(model(), QUESTION, options);
       const texts = textsOf(steps[0] as Step);
       expect(texts.length % 4).toBe(0);
@@ -81,7 +82,7 @@ describe.each([
     const extract = VOTES["contested at first"]();
     const adaptive = await method(model(), QUESTION, {
       ...options,
-      ...{ extract, adaptive: { round: 3 } },
+      ...{ extract, adaptive: { rule: "beta", round: 3 } },
     });
     const texts = textsOf(adaptive.steps[0] as Step);
     expect(texts).toHaveLength(12);
@@ -132,9 +133,35 @@ test("majority ends at the first round whose texts all give one answer, by the u
     seen.push(texts.length);
   }
   expect(seen).toEqual([3, 9, 15]);
-  await expect(ets(model(), QUESTION, { adaptive: { rule: "unanimous" } })).rejects.toMatchObject({
-    code: "ERR_INVALID_OPTION",
-  });
+});
+
+test("by the sequential rule majority ends at the first round that it is certain after", async () => {
+  const seen: number[] = [];
+  for (const makeExtract of Object.values(VOTES)) {
+    const extract = makeExtract();
+    const options = { ...base, extract, adaptive: { round: 3 }, candidates: 24 };
+    const { steps } = await majority(model(), QUESTION, options);
+    const answers = textsOf(steps[0] as Step).map((text) => extract(text));
+    for (let drawn = 3; drawn < answers.length; drawn += 3) {
+      expect(isLeaderCertain(answers.slice(0, drawn), 0.95)).toBe(false);
+    }
+    if (answers.length < 24) expect(isLeaderCertain(answers, 0.95)).toBe(true);
+    seen.push(answers.length);
+  }
+  expect(seen).toEqual([9, 21, 24]);
+});
+
+test("ETS ends early once all rollouts of a step agree, by the unanimous rule", async () => {
+  const allowedTokens = endlessTokens(model());
+  const run = (votes: keyof typeof VOTES) =>
+    ets(model(), QUESTION, {
+      ...{ ...base, extract: VOTES[votes](), allowedTokens, candidates: 8, blockTokens: 8 },
+      adaptive: { rule: "unanimous" },
+    });
+  const early = await run("unanimous");
+  expect(early.steps).toHaveLength(1);
+  expect(early.tokens).toHaveLength(40);
+  expect((await run("contested at first")).steps.length).toBeGreaterThan(1);
 });
 
 test("rolls out only the candidates that a round brings", async () => {
@@ -199,6 +226,7 @@ test.each([
   [{ adaptive: { confidence: Number.NaN } }, "adaptive.confidence"],
   [{ adaptive: { round: 0 } }, "adaptive.round"],
   [{ adaptive: { rounds: 3 } }, "rounds"],
+  [{ adaptive: { rule: "bayes" } }, "adaptive.rule"],
   [{ adaptive: 1 }, "adaptive"],
 ])("refuses %j", async (options, name) => {
   await expect(

@@ -143,7 +143,7 @@ describe("the ratio of importance sampling", () => {
     [{ ratio: "one-pass" }, "one-pass"],
   ])("%j is labelled %s", (options, ratio) => {
     const schedule = resolveDiffusion(options.diffusion, 64);
-    const resolved = resolveProposal(options, resolveSampling({}, 896), schedule);
+    const resolved = resolveProposal(options, resolveSampling({}, 896), schedule, 1);
     expect(resolved).toMatchObject({ ratio, denoising: { ...schedule, cache: "dual" } });
   });
 });

@@ -33,7 +33,8 @@ const RIGHT: Readonly<Record<string, readonly (keyof typeof WRONG)[]>> = {
 
 const OWN: Readonly<Record<string, readonly (keyof typeof WRONG)[]>> = {
   ...{ lengthPenalty: [], alpha: [], moves: [], weights: [], mixture: [], ratio: [] },
-  ...{ proposalSampling: [], proposalDiffusion: [], proposal: [] },
+  ...{ proposalSampling: [], proposalDiffusion: [], proposal: [], resampleEvery: [] },
+  ...{ votes: [], voteExponent: [] },
   potential: ["a function"],
 };
 

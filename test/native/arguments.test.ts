@@ -82,7 +82,7 @@ const CALLS: [string, (context: NativeContext) => unknown][] = [
   ["logits", (c) => c.logits(1)],
   ["save", (c) => c.save(1)],
   ["generate", (c) => c.generate(requestOf(1))],
-  ["score", (c) => c.score([{ parent: 1, tokens: TOKENS }], PLAIN)],
+  ["score", (c) => c.score([{ parent: 1, tokens: TOKENS, keep: true }], PLAIN)],
   ["expand", (c) => c.expand([{ parent: 1, token: 5 }], 3, PLAIN)],
   ["timeDecodes", (c) => c.timeDecodes(1, 1, 1000)],
   ["status", (c) => c.status()],
@@ -239,7 +239,7 @@ describe("a sequence's handle is refused with ERR_DISPOSED", () => {
     ["save", (c, handle) => c.save(handle)],
     ["prefill", (c, handle) => c.prefill([{ sequence: handle, tokens: TOKENS }])],
     ["generate", (c, handle) => c.generate(requestOf(handle))],
-    ["score", (c, handle) => c.score([{ parent: handle, tokens: TOKENS }], PLAIN)],
+    ["score", (c, handle) => c.score([{ parent: handle, tokens: TOKENS, keep: true }], PLAIN)],
     ["expand", (c, handle) => c.expand([{ parent: handle, token: 5 }], 3, PLAIN)],
   ];
 
@@ -281,7 +281,7 @@ describe("the largest and smallest arguments that are taken", () => {
     const policy = { ...PLAIN, ...sampling };
     const [drawn] = await context.generate(requestOf(sequence, { sampling: policy }));
     const tokens = drawn?.tokens ?? new Int32Array();
-    const [scored] = await context.score([{ parent: sequence, tokens }], policy);
+    const [scored] = await context.score([{ parent: sequence, tokens, keep: false }], policy);
     for (const result of [drawn, scored]) {
       const logProbs = [...(result?.logProbs ?? []), ...(result?.rawLogProbs ?? [])];
       expect(logProbs).toHaveLength(2 * tokens.length);
@@ -300,7 +300,7 @@ describe("the largest and smallest arguments that are taken", () => {
     const long = new Int32Array(257).fill(5);
     const prefill = () => context.prefill([{ sequence, tokens: long }]);
     expect(await codeFrom(prefill)).toBe("ERR_CONTEXT_FULL");
-    const score = () => context.score([{ parent: sequence, tokens: long }], PLAIN);
+    const score = () => context.score([{ parent: sequence, tokens: long, keep: true }], PLAIN);
     expect(await codeFrom(score)).toBe("ERR_CONTEXT_FULL");
     const many = [context.create(), context.create(), context.create(), context.create()];
     const codes = await Promise.all(many.map((made) => codeFrom(() => made)));

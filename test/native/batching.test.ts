@@ -204,7 +204,7 @@ describe("the clock", () => {
     const parts = drawn.rise("decodeNs") + drawn.rise("samplingNs");
     expect(drawn.rise("callNs")).toBeGreaterThanOrEqual(parts);
     const before = await context.status();
-    await context.score([{ parent, tokens: PROMPT }], PLAIN);
+    await context.score([{ parent, tokens: PROMPT, keep: false }], PLAIN);
     const after = await context.status();
     expect(after.samplingNs).toBeGreaterThan(before.samplingNs);
     expect(after.decodeNs).toBeGreaterThan(before.decodeNs);

@@ -231,7 +231,7 @@ describe("a reference policy", () => {
       request({ draws: drawsOf(10, {}), sampling, reference: policy }),
     );
     const plain = await context.generate(request({ draws: drawsOf(10, {}), sampling }));
-    const requests = drawn.map(({ tokens }) => ({ parent, tokens }));
+    const requests = drawn.map(({ tokens }) => ({ parent, tokens, keep: false }));
     const scores = await context.score(requests, policy);
     for (const [i, { tokens, logProbs, referenceLogProbs }] of drawn.entries()) {
       expect(tokens).toEqual(plain[i]?.tokens);

@@ -157,6 +157,7 @@ describe.each(POLICIES)("with a policy that is %s,", (_, sampling) => {
     const requests = Array.from({ length: 40 }, (_, i) => ({
       parent: parents[i % parents.length] as number,
       tokens: Int32Array.of((i * 487) % VOCABULARY),
+      keep: false,
     }));
     const scored = await context.score(requests, sampling);
     for (const [i, { logProbs, rawLogProbs }] of scored.entries()) {

@@ -80,7 +80,7 @@ const WORK: Record<string, (partition: Partition, size: number) => Promise<unkno
     }),
   score: ({ context, parent }, size) =>
     context.score(
-      Array.from({ length: 4 }, () => ({ parent, tokens: tokensOf(size / 4) })),
+      Array.from({ length: 4 }, () => ({ parent, tokens: tokensOf(size / 4), keep: false })),
       PLAIN,
     ),
   prefill: async (partition, size) => {

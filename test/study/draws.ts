@@ -11,7 +11,8 @@ import { energy } from "./exact-law.js";
 /** What of the options a study varies; seeds count up from `firstSeed`. */
 export type Varied = Pick<
   MethodOptions,
-  "candidates" | "rollouts" | "lambda" | "weights" | "mixture" | "proposal" | "finish"
+  | ("candidates" | "rollouts" | "lambda" | "weights" | "mixture" | "proposal" | "finish")
+  | "resampleEvery"
 > & { runs: number; firstSeed?: number; shareDuplicates?: boolean; proposalTemperature?: number };
 
 function optionsOf(policy: EnumeratedPolicy, varied: Varied, seed: number): MethodOptions {

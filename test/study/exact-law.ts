@@ -90,6 +90,85 @@ export function mixtureEstimates(policy: EnumeratedPolicy, node: Node): Outcome[
   );
 }
 
+/** How Ê of two resampled rollouts is made; all but the first are wrong. */
+export type Resampling = "resampled" | "a block's mean forgotten" | "weights kept";
+
+export const WRONG_RESAMPLING: readonly Resampling[] = ["a block's mean forgotten", "weights kept"];
+
+/** Ê of K = 2 rollouts that are resampled, systematically, after every token. */
+export function resampledEstimates(
+  policy: EnumeratedPolicy,
+  start: Node,
+  resampling: Resampling = "resampled",
+): Outcome[] {
+  type Pair = readonly [{ node: Node; w: number }, { node: Node; w: number }];
+  const probabilities = new Map<number, number>();
+  const visit = (pair: Pair, means: number, probability: number): void => {
+    const isOpen = pair.some(({ node }) => node.children.length > 0);
+    if (!isOpen) {
+      const boltzmann = (node: Node) => Math.exp(policy.rewardOf(node) / policy.lambda);
+      const value = (means * sum(pair.map(({ node, w }) => w * boltzmann(node)))) / 2;
+      probabilities.set(value, (probabilities.get(value) ?? 0) + probability);
+      return;
+    }
+    const [firsts, seconds] = pair.map(({ node, w }) =>
+      node.children.length === 0
+        ? [{ node, w, q: 1 }]
+        : node.children.map((child) => ({ node: child, w: (w * child.p) / child.q, q: child.q })),
+    ) as [{ node: Node; w: number; q: number }[], { node: Node; w: number; q: number }[]];
+    for (const a of firsts) {
+      for (const b of seconds) resample([a, b], means, probability * a.q * b.q);
+    }
+  };
+  const resample = (pair: Pair, means: number, probability: number): void => {
+    if (pair.every(({ node }) => node.children.length === 0)) {
+      visit(pair, means, probability);
+      return;
+    }
+    const [{ w: w0 }, { w: w1 }] = pair;
+    const mean = resampling === "a block's mean forgotten" ? 1 : (w0 + w1) / 2;
+    const after = pair.map((particle) =>
+      resampling === "weights kept" ? particle : { ...particle, w: 1 },
+    );
+    // Points u / 2 and (1 + u) / 2 fall on the first one's share, or not.
+    const share = w0 / (w0 + w1);
+    const both = [Math.max(0, 2 * share - 1), Math.max(0, 1 - 2 * share)] as const;
+    const outcomes: [number, number, number][] = [
+      [0, 0, both[0]],
+      [1, 1, both[1]],
+      [0, 1, 1 - both[0] - both[1]],
+    ];
+    for (const [i, j, chance] of outcomes) {
+      if (chance <= 0) continue;
+      const next = [after[i], after[j]] as unknown as Pair;
+      visit(next, means * mean, probability * chance);
+    }
+  };
+  visit(
+    [
+      { node: start, w: 1 },
+      { node: start, w: 1 },
+    ],
+    1,
+    1,
+  );
+  return [...probabilities].map(([value, probability]) => ({ value, probability }));
+}
+
+/** The law of one step whose candidates have two resampled rollouts each. */
+export function resampledStepLaw(
+  policy: EnumeratedPolicy,
+  node: Node,
+  M: number,
+  resampling: Resampling = "resampled",
+): number[] {
+  const items = node.children.map((child) => ({
+    probability: child.p,
+    estimates: resampledEstimates(policy, child, resampling),
+  }));
+  return choiceLaw(items, M);
+}
+
 export const mean = (outcomes: readonly Outcome[]) =>
   outcomes.reduce((s, o) => s + o.probability * o.value, 0);
 

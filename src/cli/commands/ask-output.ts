@@ -37,13 +37,15 @@ function formatCalls({ toolCalls = [] }: Result): string {
   return printable(calls.join(", "));
 }
 
-function formatVote({ answer, agreement, steps }: Result): string {
+function formatVote({ answer, agreement, steps, settings }: Result): string {
   const pool = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
   const shown = answer === null ? pc.yellow("none found") : pc.bold(answer);
   if (pool.length === 0) return shown;
   const votes = pool.reduce((sum, { votes }) => sum + votes, 0);
   const what = answer === null ? "give none" : "agree";
-  return `${shown}   ${percent(agreement)} of ${votes} votes ${what}`;
+  const whose =
+    settings.votes === "probability" ? `the probability of ${votes} texts` : `${votes} votes`;
+  return `${shown}   ${percent(agreement)} of ${whose} ${what}`;
 }
 
 /** What the text earned, and the best that the run has seen. */
@@ -94,8 +96,18 @@ function formatTokens({ usage, proposalUsage, steps, stopReason }: Result): stri
   const note = cut ? pc.yellow(`   (cut off: ${stopReason})`) : "";
   const own = `${usage.generated} generated, ${usage.prefilled} prefilled, ${usage.decoded} decoded`;
   if (proposalUsage === undefined) return `${own}${note}`;
-  const ess = steps.map(({ rolloutEss }) => rolloutEss?.toFixed(1) ?? "–").join(" → ");
-  return `${own}, ${usage.scored} scored; proposal ${proposalUsage.generated}, ESS of its rollouts ${ess}${note}`;
+  return `${own}, ${usage.scored} scored; proposal ${proposalUsage.generated}, ${formatWeights(steps)}${note}`;
+}
+
+/** How far the weights of a proposal's rollouts can be trusted, step by step. */
+function formatWeights(steps: readonly Step[]): string {
+  const listed = (of: (step: Step) => number | null | undefined, digits: number) =>
+    steps.map((step) => of(step)?.toFixed(digits) ?? "–").join(" → ");
+  const ess = `ESS of its rollouts ${listed(({ rolloutEss }) => rolloutEss, 1)}`;
+  const khat = `k̂ ${listed(({ khat }) => khat, 2)}`;
+  const isResampled = steps.some(({ oneRatioEss }) => oneRatioEss !== undefined);
+  const once = `with one ratio each ${listed(({ oneRatioEss }) => oneRatioEss, 1)}`;
+  return [ess, ...(isResampled ? [once] : []), khat].join(", ");
 }
 
 function formatTime({ usage, model }: Result, run: { loadMs: number; model: Model }): string {

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import pc from "picocolors";
 import { bundledModels, DEFAULT_MODEL } from "../../engine/bundled-models.js";
 import { checkOneOf } from "../../engine/check.js";
+import { LlamaEtsError } from "../../engine/errors.js";
 import { loadModel, openEngine } from "../../engine/local/load-model.js";
 import type { GpuChoice } from "../../engine/local/locate-engine.js";
 import { addon } from "../../engine/local/native.js";
@@ -12,21 +13,23 @@ import {
   chooseAttention,
   describeAttention,
 } from "../../engine/local/own-attention.js";
-import { measureRounding, type Rounding } from "../../engine/rounding.js";
 import { VERSION } from "../../version.js";
 import { gibibytes, rate } from "../format.js";
 import { ATTENTION_OPTION, ENGINE_OPTION } from "../model-flags.js";
 import { numberOption, numberOrAuto } from "../numbers.js";
 import { examineModel } from "./doctor-model.js";
+import { describePair, describeRounding, QUESTION } from "./doctor-probabilities.js";
 import { type Finding, find } from "./finding.js";
 
 interface DoctorFlags {
-  model?: string;
   gpu: string;
   gpuLayers?: number;
   threads: number | "auto";
   attention?: AttentionChoice;
   engine?: string;
+  model?: string;
+  proposal?: string;
+  prompt?: string[];
   json?: boolean;
 }
 
@@ -44,8 +47,18 @@ export function doctorCommand(): Command {
     .option(...ATTENTION_OPTION)
     .option("--gpu-layers <n>", "layers of the model kept on the GPU (default: all)", numberOption)
     .option("--threads <n>", "CPU threads for the model, or auto", numberOrAuto, "auto")
+    .option("--proposal <model>", "with -m: how many of its rollouts for ets-is will count")
+    .option(
+      "--prompt <text>",
+      "of the kind that the pair will be asked; may be given several times",
+      collect,
+    )
     .option("--json", "print one JSON object")
     .action(runDoctor);
+}
+
+function collect(text: string, others: string[] = []): string[] {
+  return [...others, text];
 }
 
 async function runDoctor(flags: DoctorFlags): Promise<void> {
@@ -53,6 +66,13 @@ async function runDoctor(flags: DoctorFlags): Promise<void> {
   const gpu: GpuChoice = kind === "off" || kind === "false" ? false : kind;
   if (flags.attention !== undefined) {
     checkOneOf("--attention", flags.attention, ATTENTION_CHOICES);
+  }
+  const { model, proposal } = flags;
+  if (proposal !== undefined && model === undefined) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "A pair has both --model and --proposal");
+  }
+  if (flags.prompt !== undefined && proposal === undefined) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "--prompt is for a pair: --model and --proposal");
   }
   const findings: Finding[] = [
     await find(
@@ -77,10 +97,17 @@ async function runDoctor(flags: DoctorFlags): Promise<void> {
     await find("sandbox", describeSandbox),
     await find("generation", () => generateOnce(flags, gpu)),
   ];
-  const { model } = flags;
   if (model !== undefined) {
-    findings.push(...(await examineModel(model, { ...flags, gpu })));
-    findings.push(await find("rounding", () => describeRounding(model, { ...flags, gpu })));
+    const options = { ...flags, gpu };
+    const examined = await examineModel(model, options);
+    findings.push(...examined);
+    // What ended its own process would end this one, too.
+    if (examined.every(({ ok }) => ok)) {
+      findings.push(await find("rounding", () => describeRounding(model, options)));
+      if (proposal !== undefined) {
+        findings.push(await find("pair", () => describePair(model, proposal, options)));
+      }
+    }
   }
   if (flags.json) console.log(JSON.stringify({ ok: findings.every(({ ok }) => ok), findings }));
   else for (const finding of findings) console.log(formatFinding(finding));
@@ -128,32 +155,12 @@ async function generateOnce({ engine, attention }: DoctorFlags, gpu: GpuChoice):
     ...(attention !== undefined && { attention }),
   });
   try {
-    const question = "Sam has 12 apples and eats 5. How many apples are left?";
-    const { answer, usage } = await majority(model, question, { maxTokens: 80 });
+    const { answer, usage } = await majority(model, QUESTION, { maxTokens: 80 });
     const place = model.describe().place.toUpperCase();
     return `${usage.generated} tokens, ${rate(usage)} with ${DEFAULT_MODEL} on the ${place}; answer ${answer}`;
   } finally {
     await model.dispose();
   }
-}
-
-/** How far apart drawn and scored log-probabilities are: what importance ratios inherit. */
-async function describeRounding(
-  source: string,
-  { engine, attention, gpu }: Omit<DoctorFlags, "gpu"> & { gpu: GpuChoice },
-): Promise<string> {
-  await using model = await loadModel(source, {
-    gpu,
-    ...(engine !== undefined && { engine }),
-    ...(attention !== undefined && { attention }),
-  });
-  if (model.kind === "diffusion" || model.info.labels.length > 0) {
-    return "not measured: it extends no text";
-  }
-  const nats = ({ median, percentile99 }: Rounding) =>
-    `${Number(median.toPrecision(2))} nats a token (99th percentile ${Number(percentile99.toPrecision(2))})`;
-  const [four, one] = [await measureRounding(model, 4), await measureRounding(model, 1)];
-  return `drawn and scored log-probabilities differ by ${nats(four)} in texts drawn 4 at once, by ${nats(one)} in one alone`;
 }
 
 function formatFinding({ check, ok, detail }: Finding): string {

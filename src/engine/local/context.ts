@@ -11,6 +11,7 @@ import type { Sampling } from "../sampling.js";
 import type {
   Continuation,
   Expansion,
+  Followed,
   GenerateRequest,
   KeptPrompts,
   Scores,
@@ -184,14 +185,33 @@ export class Context implements Sequences {
   }
 
   /** See `native/decode/scoring.h`. */
-  score(
+  async score(
     requests: readonly { parent: Sequence; tokens: Int32Array }[],
     sampling: Sampling,
     metrics: readonly TokenMetric[] = [],
   ): Promise<Scores[]> {
-    return call(() =>
-      this.#native.score(requests.map(toNativeReading), toNativeSampling(sampling), metrics),
+    const unkept = requests.map((request) => ({ ...request, keep: false }));
+    const followed = await this.follow(unkept, sampling, metrics);
+    return followed.map(({ sequence: _, ...scores }) => scores);
+  }
+
+  /** See `native/decode/scoring.h`. */
+  async follow(
+    requests: readonly { parent: Sequence; tokens: Int32Array; keep: boolean }[],
+    sampling: Sampling,
+    metrics: readonly TokenMetric[] = [],
+  ): Promise<Followed[]> {
+    const scores = await call(() =>
+      this.#native.score(
+        requests.map(({ keep, ...reading }) => ({ ...toNativeReading(reading), keep })),
+        toNativeSampling(sampling),
+        metrics,
+      ),
     );
+    return scores.map(({ sequence, ...scored }) => ({
+      ...scored,
+      sequence: sequence === 0 ? null : this.#own(sequence),
+    }));
   }
 
   /** See `native/decode/expansion.h`. */

@@ -46,6 +46,8 @@ export interface NativeGenerateRequest {
 /** `sequence` is 0 where none was kept. */
 type NativeContinuation = Omit<Continuation, "sequence"> & { sequence: SequenceHandle };
 
+type NativeScores = Scores & { sequence: SequenceHandle };
+
 type NativeExpansion = Omit<Expansion, "sequence"> & { sequence: SequenceHandle };
 
 /** Tokens and time since the context was made, and what it holds now. */
@@ -101,11 +103,12 @@ export interface NativeContext {
   /** A new sequence with the first tokens of a saved one; it has logits if it has all of them. */
   restore(saved: SavedSequence, length: number): Promise<SequenceHandle>;
   generate(request: NativeGenerateRequest): Promise<NativeContinuation[]>;
+  /** `keep`: a sequence that holds the continuation too is left. */
   score(
-    requests: { parent: SequenceHandle; tokens: Int32Array }[],
+    requests: { parent: SequenceHandle; tokens: Int32Array; keep: boolean }[],
     sampling: NativeSampling,
     metrics?: readonly TokenMetric[],
-  ): Promise<Scores[]>;
+  ): Promise<NativeScores[]>;
   /** `token`: appended to a fork of the parent; null: the parent as it is. */
   expand(
     requests: { parent: SequenceHandle; token: number | null }[],

@@ -1,0 +1,139 @@
+import { canonicalAnswer, loadModel, majority, miniGsm } from "llama-ets";
+import { showProgress } from "../lib/progress.mjs";
+import { mean, pairedDifference } from "../lib/statistics.mjs";
+import { fixed, percent } from "../lib/table.mjs";
+
+export const voteTrialsOptions = {
+  limit: 200,
+  seed: 0,
+  model: "mini-gsm-ref",
+  maxTokens: 120,
+  temperature: 1,
+  /** Texts drawn for an item. */
+  texts: 32,
+};
+
+const WINDOW = 8;
+/** The rule at as many tokens as the trials have: six texts, or four and half of each again. */
+const BASE = "count, 6 texts";
+
+/**
+ * Votes that the library doesn't have, on one set of draws: of texts drawn without replacement (the
+ * first distinct ones have that law, in their order), of texts without the least confident window, and
+ * weighted by whether a redrawn end gives the same answer.
+ */
+export async function voteTrials(given) {
+  const options = { ...voteTrialsOptions, ...given };
+  const { limit, maxTokens, temperature, texts } = options;
+  const model = await loadModel(options.model, { gpu: false, threads: 1 });
+  const items = (await miniGsm.load()).slice(0, limit);
+  const outcomes = new Map();
+  for (const [i, item] of items.entries()) {
+    const seed = options.seed * 1_000_003 + i;
+    const shared = { extract: miniGsm.extract, maxTokens, temperature, seed };
+    const { steps, prompt } = await majority(model, item.prompt, { ...shared, candidates: texts });
+    const drawn = steps[0].candidates.map(readText);
+    const redrawn = await redrawEnds(model, prompt.tokens, drawn.slice(0, 4), shared);
+    for (const [name, vote] of Object.entries(rulesOf(drawn, redrawn))) {
+      const known = outcomes.get(name) ?? { right: [], tokens: [] };
+      known.right.push(elect(vote) === item.gold);
+      known.tokens.push(vote.reduce((sum, { tokens }) => sum + tokens, 0));
+      outcomes.set(name, known);
+    }
+    showProgress(`${i + 1}/${items.length}`, i + 1 === items.length);
+  }
+  await model.dispose();
+  const base = outcomes.get(BASE);
+  const rows = [...outcomes].map(([rule, { right, tokens }]) => ({
+    ...{ rule, accuracy: mean(right.map(Number)), tokens: mean(tokens) },
+    difference: pairedDifference(right, base.right),
+  }));
+  return {
+    title: "Trials: other votes on the same draws",
+    ...{ ratio: null, ours: null, theirs: null, unit: "" },
+    note: `mini-gsm, ${items.length} held-out items, seed ${options.seed}, ${options.model}, temperature ${temperature}; differences from "${BASE}", in points, with 95% intervals.`,
+    columns: ["rule", "accuracy %", "tokens", "difference", "95% interval"],
+    rows: rows.map(({ rule, accuracy, tokens, difference }) => [
+      ...[rule, percent(accuracy), fixed(tokens, 0), percent(difference.mean)],
+      `[${difference.ci95.map(percent).join(", ")}]`,
+    ]),
+    details: rows,
+  };
+}
+
+function readText({ text, tokens, logProbs }) {
+  const found = miniGsm.extract(text);
+  const windows = logProbs.slice(WINDOW - 1).map((_, i) => mean(logProbs.slice(i, i + WINDOW)));
+  return {
+    answer: found === null ? null : canonicalAnswer(found),
+    key: tokens.join(),
+    ids: tokens,
+    tokens: tokens.length,
+    logProb: logProbs.reduce((a, b) => a + b, 0),
+    windows,
+    votes: 1,
+  };
+}
+
+/** Each text with its second half drawn anew. */
+async function redrawEnds(model, prompt, drawn, shared) {
+  const redrawn = [];
+  for (const [i, { ids }] of drawn.entries()) {
+    const kept = ids.slice(0, Math.floor(ids.length / 2));
+    const from = Int32Array.from([...prompt, ...kept]);
+    const options = { ...shared, candidates: 1, seed: shared.seed + 7919 * (i + 1) };
+    const { steps } = await majority(model, from, {
+      ...options,
+      maxTokens: shared.maxTokens - kept.length,
+    });
+    const [{ text, tokens }] = steps[0].candidates;
+    const found = miniGsm.extract(text);
+    redrawn.push({ answer: found === null ? null : canonicalAnswer(found), tokens: tokens.length });
+  }
+  return redrawn;
+}
+
+function rulesOf(drawn, redrawn) {
+  const distinct = [...new Map(drawn.map((text) => [text.key, text])).values()];
+  const byProbability = (texts) => {
+    const seen = new Set();
+    return texts.map((text) => {
+      const isNew = !seen.has(text.key);
+      seen.add(text.key);
+      return { ...text, votes: isNew ? Math.exp(text.logProb) : 0 };
+    });
+  };
+  // Half of the first four texts' lowest windows are below the threshold; later texts end there.
+  const warm = drawn.slice(0, 4).map(({ windows }) => Math.min(...windows, 0));
+  const threshold = warm.toSorted((a, b) => a - b)[1];
+  const confident = drawn.slice(0, 8).map((text, i) => {
+    const low = i < 4 ? -1 : text.windows.findIndex((window) => window < threshold);
+    return low < 0 ? text : { ...text, votes: 0, tokens: low + WINDOW };
+  });
+  const consistent = drawn.slice(0, 4).map((text, i) => ({
+    ...text,
+    votes: redrawn[i].answer === text.answer ? 1 : 0.5,
+    tokens: text.tokens + redrawn[i].tokens,
+  }));
+  return {
+    "count, 4 texts": drawn.slice(0, 4),
+    [BASE]: drawn.slice(0, 6),
+    "count, 16 texts": drawn.slice(0, 16),
+    "probability, 4 texts": byProbability(drawn.slice(0, 4)),
+    "probability, 6 texts": byProbability(drawn.slice(0, 6)),
+    "count, 4 without replacement": distinct.slice(0, 4),
+    "count, 6 without replacement": distinct.slice(0, 6),
+    "probability, 4 without replacement": byProbability(distinct.slice(0, 4)),
+    "4 texts, ends redrawn once": consistent,
+    "4 of 8 texts, no low window": confident,
+  };
+}
+
+/** The answer with the most votes, the first of equals. */
+function elect(texts) {
+  const votes = new Map();
+  for (const text of texts) {
+    if (text.answer !== null) votes.set(text.answer, (votes.get(text.answer) ?? 0) + text.votes);
+  }
+  return [...votes].reduce((a, b) => (b[1] > a[1] ? b : a), [null, -1])[0];
+}

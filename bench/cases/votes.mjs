@@ -1,0 +1,100 @@
+import { greedy, loadModel, majority, miniGsm } from "llama-ets";
+import { showProgress } from "../lib/progress.mjs";
+import { pairedDifference, wilson } from "../lib/statistics.mjs";
+import { fixed, interval, percent } from "../lib/table.mjs";
+
+export const votesOptions = {
+  limit: 1000,
+  seed: 0,
+  model: "mini-gsm-ref",
+  maxTokens: 120,
+  /** With commas between them. */
+  temperatures: "0.7,1",
+  /** Names of votes, with commas between them; all by default. The base is always there. */
+  only: "",
+};
+
+/** The vote that the others are held against. -half: exponent .5; -certain: until no other text can
+ * change it; sequential: by the sequential test, after every four texts. */
+const BASE = "majority@16";
+const VOTES = {
+  [BASE]: { candidates: 16 },
+  "majority@4": { candidates: 4 },
+  "probability@4": { candidates: 4, votes: "probability" },
+  "probability@4-half": { candidates: 4, votes: "probability", voteExponent: 0.5 },
+  "probability-certain": {
+    ...{ candidates: 8, votes: "probability" },
+    adaptive: { round: 2 },
+  },
+  sequential: { candidates: 16, adaptive: { round: 4 } },
+};
+
+/** What votes of few texts give of the accuracy of sixteen counted ones, on held-out mini-gsm items. */
+export async function votes(given) {
+  const options = { ...votesOptions, ...given };
+  const { maxTokens, limit, seed, temperatures } = options;
+  const chosen = options.only === "" ? Object.keys(VOTES) : [BASE, ...options.only.split(",")];
+  const kinds = Object.entries(VOTES).filter(([name]) => chosen.includes(name));
+  const model = await loadModel(options.model, { gpu: false, threads: 1 });
+  const items = (await miniGsm.load()).slice(0, limit);
+  const shared = { extract: miniGsm.extract, maxTokens };
+  const entries = [["greedy", "–", greedy, shared]];
+  for (const temperature of String(temperatures).split(",").map(Number)) {
+    for (const [name, own] of kinds) {
+      entries.push([name, temperature, majority, { ...shared, ...own, temperature }]);
+    }
+  }
+  // Item by item, so that whatever else the machine does falls on all alike.
+  const tallies = entries.map(() => ({ right: [], tokens: 0, decoded: 0, ms: 0 }));
+  for (const [i, item] of items.entries()) {
+    for (const [j, [, , method, settings]] of entries.entries()) {
+      const own = { ...settings, seed: seed * 1_000_003 + i };
+      const { answer, usage } = await method(model, item.prompt, own);
+      const tally = tallies[j];
+      tally.right.push(answer === item.gold);
+      tally.tokens += usage.generated / items.length;
+      tally.decoded += usage.decoded / items.length;
+      tally.ms += usage.ms / items.length;
+    }
+    showProgress(`${i + 1}/${items.length}`, i + 1 === items.length);
+  }
+  await model.dispose();
+  const rows = entries.map(([method, temperature], j) => {
+    const { right, ...cost } = tallies[j];
+    const count = right.filter(Boolean).length;
+    // Greedy is held against the first temperature's.
+    const base = entries.findIndex(
+      ([name, t]) => name === BASE && (t === temperature || temperature === "–"),
+    );
+    return {
+      ...{ method, temperature, accuracy: count / right.length, ci95: wilson(count, right.length) },
+      ...{ difference: pairedDifference(right, tallies[base].right), ...cost },
+      share: cost.tokens / tallies[base].tokens,
+    };
+  });
+  const many = rows.find(({ method }) => method === BASE);
+  const few = rows.find(({ method }) => method === "probability@4") ?? many;
+  return {
+    title: "Votes of few texts, against sixteen counted ones",
+    ratio: few.accuracy / many.accuracy,
+    ours: 100 * few.accuracy,
+    theirs: 100 * many.accuracy,
+    unit: "% right: probability@4, majority@16",
+    note: `mini-gsm, ${items.length} held-out items, seed ${seed}, ${options.model}, one thread. Differences from ${BASE} at the same temperature (of greedy: at the first) are paired, in points, with 95% intervals; tokens and milliseconds are means of an item.`,
+    columns: [
+      ...["method", "T", "accuracy %", "95% interval", "difference", "95% interval"],
+      ...["tokens", "of @16's", "decoded", "ms"],
+    ],
+    rows: rows.map((r) => [
+      ...[r.method, r.temperature, percent(r.accuracy), interval(r.ci95)],
+      ...[signed(r.difference.mean), `[${r.difference.ci95.map(signed).join(", ")}]`],
+      ...[fixed(r.tokens, 0), fixed(r.share, 2), fixed(r.decoded, 0), fixed(r.ms, 0)],
+    ]),
+    details: rows,
+  };
+}
+
+function signed(share) {
+  const points = 100 * share;
+  return `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(1)}`;
+}

@@ -1,0 +1,8 @@
+// Usage: npm run bench:vote-trials -- [--limit 200] [--seed 0] [--model mini-gsm-ref]
+//          [--temperature 1] [--texts 32] [--max-tokens 120] [--json FILE]
+import { voteTrials, voteTrialsOptions } from "./cases/vote-trials.mjs";
+import { parseOptions } from "./lib/arguments.mjs";
+import { report } from "./lib/report.mjs";
+
+const { json, ...options } = parseOptions({ ...voteTrialsOptions, json: "" });
+await report({ "vote-trials": voteTrials }, options, { json });

@@ -1,0 +1,102 @@
+/** Scores texts that others drew, by one model: rollouts to their ends, or on their way. */
+import type { Sequences } from "../engine/sequences.js";
+import { groupsOf } from "./batches.js";
+import type { Rollout, Text } from "./chain.js";
+import type { ChainOptions } from "./chain-options.js";
+import type { RunLimits } from "./run-limits.js";
+import type { DrawnText, Prefix } from "./text-writer.js";
+import { appendValues, unknownValues } from "./token-values.js";
+
+export class TextScorer {
+  readonly #context: Sequences;
+  readonly #options: ChainOptions;
+  readonly #limits: RunLimits;
+
+  constructor(context: Sequences, options: ChainOptions, limits: RunLimits) {
+    this.#context = context;
+    this.#options = options;
+    this.#limits = limits;
+  }
+
+  /**
+   * The rollouts as this model would have drawn them; those that a budget leaves unscored have
+   * probability 0.
+   */
+  async score(
+    prefixes: readonly Prefix[],
+    rollouts: readonly (readonly Rollout[])[],
+  ): Promise<Rollout[][]> {
+    const { policy, metrics } = this.#options;
+    const requests = prefixes.flatMap(({ text, sequence }, i) =>
+      (rollouts[i] ?? []).map((rollout) => ({
+        ...{ text, rollout },
+        parent: sequence,
+        tokens: Int32Array.from(rollout.tokens.slice(text.tokens.length)),
+      })),
+    );
+    const unscored = requests.filter(({ tokens }) => tokens.length > 0);
+    const scores = await this.#inBatches(unscored, (batch) =>
+      this.#context.score(batch, policy.sampling, metrics),
+    );
+    const rescored = requests.map(({ text, rollout, tokens }): Rollout => {
+      const added = (tokens.length > 0 && scores.shift()) || unknownValues(tokens.length);
+      const logDrawn = sum([...added.logProbs]);
+      return { ...rollout, ...appendValues(text, added, metrics), logDrawn };
+    });
+    return prefixes.map((_, i) => rescored.splice(0, rollouts[i]?.length ?? 0));
+  }
+
+  /**
+   * The grown texts, each of which begins with its prefix's, as this model would have drawn them;
+   * unfinished ones can be followed on. Those that are the same are read once, and are one text.
+   * What a budget leaves unread has probability 0 and no sequence.
+   */
+  async follow(prefixes: readonly Prefix[], grown: readonly Text[]): Promise<DrawnText[]> {
+    const { policy, metrics } = this.#options;
+    const requests = prefixes.map(({ text, sequence: parent }, i) => {
+      const { tokens, finishReason } = grown[i] as Text;
+      const added = Int32Array.from(tokens.slice(text.tokens.length));
+      return { parent, tokens: added, keep: finishReason === null };
+    });
+    const firsts = requests.map(({ parent, tokens }) =>
+      requests.findIndex(
+        (other) => other.parent === parent && other.tokens.join() === tokens.join(),
+      ),
+    );
+    const distinct = [...new Set(firsts)];
+    const read = await this.#inBatches(
+      distinct.map((i) => requests[i] as (typeof requests)[number]),
+      (batch) => this.#context.follow(batch, policy.sampling, metrics),
+    );
+    const texts = distinct.map((i, n): DrawnText => {
+      const { text } = prefixes[i] as Prefix;
+      const followed = read[n];
+      const added = followed ?? unknownValues(requests[i]?.tokens.length ?? 0);
+      const values = appendValues(text, added, metrics);
+      return { ...(grown[i] as Text), ...values, sequence: followed?.sequence ?? null };
+    });
+    return firsts.map((first) => texts[distinct.indexOf(first)] as DrawnText);
+  }
+
+  /**
+   * Calls the engine with all requests at once, which packs best; with a deadline, with as many as
+   * fill a batch. A budget that ends leaves the rest without a result.
+   */
+  async #inBatches<T extends { tokens: Int32Array }, R>(
+    requests: readonly T[],
+    call: (batch: readonly T[]) => Promise<readonly R[]>,
+  ): Promise<R[]> {
+    const { msLeft } = this.#options.limits.budget;
+    const perCall = msLeft === null ? Number.POSITIVE_INFINITY : this.#context.outputs;
+    const results: R[] = [];
+    for (const batch of groupsOf(requests, perCall)) {
+      if (this.#limits.isCutOff()) break;
+      results.push(...(await this.#limits.call(() => call(batch))));
+    }
+    return results;
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
+}

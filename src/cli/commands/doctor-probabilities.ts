@@ -1,0 +1,54 @@
+/** `doctor -m MODEL [--proposal MODEL]`: how a model's log-probabilities round, how near a pair is. */
+import { bundledModels } from "../../engine/bundled-models.js";
+import { type LoadModelOptions, loadModel } from "../../engine/local/load-model.js";
+import { measureRounding, type Rounding } from "../../engine/rounding.js";
+import { percent } from "../../report/format.js";
+
+/** What the bundled models are asked, and other pairs besides where no prompt is given. */
+export const QUESTION = "Sam has 12 apples and eats 5. How many apples are left?";
+const STORY = "Write a short story about a lantern.";
+/** The rollouts that a pair is judged by, in tokens. */
+const PAIR_ROLLOUT = 64;
+
+const PASSED = ["gpu", "engine", "attention", "gpuLayers", "threads"] as const;
+type Given = { [Name in (typeof PASSED)[number]]?: LoadModelOptions[Name] | undefined };
+
+/** How far apart drawn and scored log-probabilities are: what importance ratios inherit. */
+export async function describeRounding(source: string, given: Given): Promise<string> {
+  await using model = await loadModel(source, toLoadOptions(given));
+  if (model.kind === "diffusion" || model.info.labels.length > 0) {
+    return "not measured: it extends no text";
+  }
+  const nats = ({ median, percentile99 }: Rounding) =>
+    `${Number(median.toPrecision(2))} nats a token (99th percentile ${Number(percentile99.toPrecision(2))})`;
+  const [four, one] = [await measureRounding(model, 4), await measureRounding(model, 1)];
+  return `drawn and scored log-probabilities differ by ${nats(four)} in texts drawn 4 at once, by ${nats(one)} in one alone`;
+}
+
+/** How near a proposal is, on texts of the prompts' kind. */
+export async function describePair(
+  reference: string,
+  proposed: string,
+  { prompt, ...given }: Given & { prompt?: readonly string[] },
+): Promise<string> {
+  const { checkProposal } = await import("../../methods/check-proposal.js");
+  const { forecast } = await import("../../planning/pair.js");
+  const options = toLoadOptions(given);
+  await using model = await loadModel(reference, options);
+  await using proposal = await loadModel(proposed, options);
+  const asked = isBundled(reference) ? [QUESTION] : [QUESTION, STORY];
+  const pair = await checkProposal(model, proposal, prompt ?? asked);
+  const rollout = Math.min(PAIR_ROLLOUT, model.info.contextLength);
+  const { tokens, acceptance, advice } = forecast(pair, rollout);
+  return `${advice} (by ${tokens} tokens, of which speculative sampling would accept ${percent(acceptance)})`;
+}
+
+function isBundled(name: string): boolean {
+  return bundledModels().some((model) => model.name === name);
+}
+
+function toLoadOptions(given: Given): LoadModelOptions {
+  return Object.fromEntries(
+    PASSED.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])),
+  );
+}

@@ -1,0 +1,84 @@
+import { checkInteger, checkKeys, checkModel } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import type { Prompt, PromptOptions } from "../engine/prompt.js";
+import { checkRatios, type PairCheck } from "../planning/pair.js";
+import { bestOfN } from "./best-of-n.js";
+
+export interface CheckProposalOptions extends PromptOptions {
+  /** Texts that the proposal draws for each prompt, from 2 to 256. Default 16. */
+  texts?: number;
+  /** Tokens of a text at most, from 1 to 4096. Default 64. */
+  maxTokens?: number;
+  /** The reference's temperature. Default .7, as `ets` has it. */
+  temperature?: number;
+  /** The proposal's. Default: the reference's. */
+  proposalTemperature?: number;
+  /** Default 0. */
+  seed?: number;
+  signal?: AbortSignal;
+}
+
+const NAMES = ["texts", "maxTokens", "temperature", "proposalTemperature", "seed", "signal"];
+const PROMPT_NAMES = ["raw", "system", "thinking"];
+
+/**
+ * How far a proposal is from its reference on texts of a prompt's kind, before a run of ETS-IS: the
+ * proposal draws a few, the reference scores them. Both without truncation.
+ *
+ * @example
+ * const { klPerToken, halfLength } = await checkProposal(model, proposal, "What is 6 * 7?");
+ *
+ * @param prompts one, or several of the kind that will be asked
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_TOKENIZER_MISMATCH`, and what drawing throws
+ */
+export async function checkProposal(
+  model: Model,
+  proposal: Model,
+  prompts: Prompt | readonly string[],
+  options: CheckProposalOptions = {},
+): Promise<PairCheck> {
+  checkModel("model", model);
+  checkModel("proposal", proposal);
+  checkKeys("options of checkProposal", options, [...NAMES, ...PROMPT_NAMES]);
+  const { texts = 16, maxTokens = 64, temperature = 0.7, seed = 0, signal } = options;
+  const { proposalTemperature = temperature, raw, system, thinking } = options;
+  checkInteger("texts", texts, 2, 256);
+  checkInteger("maxTokens", maxTokens, 1, 4096);
+  if (model.kind === "diffusion" || proposal.kind === "diffusion") {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      "A pair is checked token by token; a diffusion model's ratio is of its denoising steps",
+    );
+  }
+  model.matchTokenizer(proposal);
+  const shaped = {
+    ...(raw !== undefined && { raw }),
+    ...(system !== undefined && { system }),
+    ...(thinking !== undefined && { thinking }),
+  };
+  const all = isListOfPrompts(prompts) ? prompts : [prompts];
+  const ratios: number[][][] = [];
+  for (const [i, prompt] of all.entries()) {
+    // Both read what the reference would, whatever template the proposal has.
+    const encoded = await model.encodePrompt(prompt, shaped);
+    const { steps } = await bestOfN(proposal, encoded.tokens, {
+      ...{ maxTokens, candidates: texts, temperature: proposalTemperature },
+      ...{ seed: seed + i, reward: () => 0, ...(signal && { signal }) },
+    });
+    const drawn = steps[0]?.candidates ?? [];
+    const continuations = drawn.map(({ tokens }) => tokens);
+    const scores = await model.score(encoded.tokens, continuations, { temperature });
+    ratios.push(
+      drawn.map(({ logProbs }, n) =>
+        logProbs.map((logProb, t) => (scores[n]?.logProbs[t] as number) - logProb),
+      ),
+    );
+  }
+  return checkRatios(ratios);
+}
+
+function isListOfPrompts(prompts: Prompt | readonly string[]): prompts is readonly string[] {
+  const isList = Array.isArray(prompts) && prompts.length > 0;
+  return isList && prompts.every((prompt) => typeof prompt === "string");
+}
