@@ -1,5 +1,5 @@
 import type { ChainState } from "../chain/chain.js";
-import { estimateEnergies } from "../energy/estimate.js";
+import { type Estimate, estimateEnergies } from "../energy/estimate.js";
 import { importanceSampling } from "../energy/importance-sampling.js";
 import { normalise } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
@@ -70,9 +70,10 @@ async function guide(run: Run): Promise<Result> {
       return await run.finishEarly(longest(candidates), estimate?.completions);
     }
     // P(m) = Ê(m) / Σ_j Ê(j)
-    const weights = normalise(estimate.logEnergies);
+    const weights = normalise(estimate.relativeLogEnergies);
     const chosen = run.choose(weights, step, "candidate");
     await run.record(candidates, estimate, weights, chosen);
+    if (!hasWeight(estimate)) run.warn(withoutWeight(step));
 
     const next = candidates[chosen] as ChainState;
     const { completions, isSettled } = estimate;
@@ -88,6 +89,15 @@ async function guide(run: Run): Promise<Result> {
     state = next;
   }
   return await run.finish(state);
+}
+
+/** Whether the step tells candidates apart: else each is as good as another, a draw of p_ref. */
+function hasWeight({ relativeLogEnergies }: Estimate): boolean {
+  return relativeLogEnergies.some((log) => log !== Number.NEGATIVE_INFINITY);
+}
+
+function withoutWeight(step: number): string {
+  return `Step ${step} has no weight: the reference can draw none of its rollouts. One of the reference's own candidates was kept unguided. Try: a mixture of .25, a proposal closer to the reference, or no truncation of the reference`;
 }
 
 /** A step's candidates and their energies; an adaptive run draws them in rounds. */

@@ -16,26 +16,36 @@ interface FinalStep {
 
 /**
  * One of the step's texts, drawn with probability ∝ ratio · exp(r / λ): a run that settled, or that
- * resamples, ends with it. A rollout that ended with its answer is drawn on.
+ * resamples, ends with it. A rollout that ended with its answer is drawn on. Where the reference can
+ * draw none of the rollouts, the text goes on from the chosen candidate by the reference's own draw.
  */
-export function resampled(run: Run, { step, candidates, completions }: FinalStep): Promise<Text> {
+export function resampled(run: Run, finalStep: FinalStep): Promise<Text> {
+  const { step, candidates, completions } = finalStep;
+  if (completions.every(({ logWeight }) => logWeight === Number.NEGATIVE_INFINITY)) {
+    return referencesOwn(run, finalStep);
+  }
   return adopt(run, resample(run, completions, step), candidates, step);
+}
+
+/** The rest of the chosen candidate, as p_ref draws it. */
+async function referencesOwn(run: Run, { step, candidates, chosen }: FinalStep): Promise<Text> {
+  const state = candidates[chosen] as ChainState;
+  if (state.finishReason !== null) return state;
+  return run.chain.finish(state, state, decidedStream(step, run.settings.guidance.candidates));
 }
 
 /**
  * The rest of a text whose reward nothing that follows can change, from p_ref, where it and p* agree:
  * one of its own rollouts, if p_ref drew them.
  */
-export function decidedText(
-  run: Run,
-  { step, candidates, completions, chosen }: FinalStep,
-): Promise<Text> {
-  const state = candidates[chosen] as ChainState;
+export function decidedText(run: Run, finalStep: FinalStep): Promise<Text> {
+  const { step, candidates, completions, chosen } = finalStep;
   if (run.proposal === null) {
+    const state = candidates[chosen] as ChainState;
     const own = completions.filter((c) => isSame(candidates[c.candidate], state));
     return adopt(run, resample(run, own, step), candidates, step);
   }
-  return run.chain.finish(state, state, decidedStream(step, run.settings.guidance.candidates));
+  return referencesOwn(run, finalStep);
 }
 
 /** The most complete of unfinished texts. */

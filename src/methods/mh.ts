@@ -1,10 +1,11 @@
 import type { ChainState } from "../chain/chain.js";
+import { saturated } from "../energy/log-domain.js";
 import { redrawDemand } from "../planning/demands.js";
 import { boundRedrawn } from "../planning/token-bounds.js";
 import { defineMethod } from "./define-method.js";
 import { EndRedraw } from "./end-redraw.js";
 import { oneStep, WHOLE_TEXTS } from "./method.js";
-import { type Kernel, Metropolis, MOVES } from "./metropolis.js";
+import { type Kernel, Metropolis, MOVES, type Visited } from "./metropolis.js";
 import type { ValuesOf } from "./option.js";
 import type { Result } from "./result.js";
 import type { Run } from "./run.js";
@@ -60,9 +61,12 @@ async function moveTexts<S extends ChainState>(
       const rewards = await run.rewardEach(states, voters, step);
       return states.map((state, i) => {
         const reward = rewards[i] as number;
-        return { state, logDensity: logReference(state) + reward / energy.lambda, reward };
+        const logDensity = logReference(state) + saturated(reward / energy.lambda);
+        return { state, logDensity, reward };
       });
     },
+    logDensityRatio: (y: Visited<S>, x: Visited<S>) =>
+      (y.reward - x.reward) / energy.lambda + logReference(y.state) - logReference(x.state),
   };
 
   let chosen = 0;

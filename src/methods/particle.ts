@@ -1,6 +1,6 @@
 import type { ChainState } from "../chain/chain.js";
 import { estimateEnergies } from "../energy/estimate.js";
-import { effectiveSampleSize, logMeanExp, normalise } from "../energy/log-domain.js";
+import { effectiveSampleSize, logMeanExp, normalise, saturated } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
 import { particleDemand } from "../planning/demands.js";
 import { boundGuided } from "../planning/token-bounds.js";
@@ -33,12 +33,13 @@ export const particle = defineMethod({
 
 async function grow(run: Run): Promise<Result> {
   const { chain } = run;
-  const { candidates: N, rollouts: K } = run.settings.guidance;
+  const { guidance, energy } = run.settings;
+  const { candidates: N, rollouts: K } = guidance;
 
   const start = await chain.start();
   let states: ChainState[] = Array.from({ length: N }, () => start);
-  let logEnergies = states.map(() => 0); // before the first block all energies are alike
-  let logWeights = states.map(() => 0);
+  // Of the energies at the last resampling, relative as the estimates are; at first all are alike.
+  let anchors = states.map(() => 0);
   let logMeans = 0; // of the weights that resampling has evened out
   for (let step = 0; ; step++) {
     const grown = await advance(run, states, step);
@@ -48,14 +49,15 @@ async function grow(run: Run): Promise<Result> {
       : await estimateEnergies(monteCarlo(chain, K), evidence, run.estimateOptions);
     if (estimate === null || run.isOutOfBudget) return await run.finishEarly(longest(grown));
     states = grown;
-    // w(i) = w(i) · Ê_t(i) / Ê_t-1(i)
-    logWeights = logWeights.map(
-      (w, i) => w + (estimate.logEnergies[i] as number) - (logEnergies[i] as number),
-    );
-    logEnergies = estimate.logEnergies;
+    // w(i) = Ê_t(i) / Ê_s(i) since the last resampling, s, but for a factor that all share: products
+    // of the ratios in between would lose small ones beside large ones.
+    const { relativeLogEnergies, peak } = estimate;
+    const logWeights = relativeLogEnergies.map((log, i) => log - (anchors[i] as number));
     const weights = normalise(logWeights);
     const chosen = run.choose(weights, step, "candidate");
-    const logNormaliser = logMeans + logMeanExp(logWeights);
+    // The shared factors, exp((peak_t - peak_s) / λ), multiply to exp(peak / λ).
+    const logMean = logMeans + logMeanExp(logWeights);
+    const logNormaliser = saturated(peak / energy.lambda) + logMean;
     await run.record(states, estimate, weights, chosen, { logNormaliser });
     if (states.every(({ finishReason }) => finishReason !== null)) {
       return await run.finish(states[chosen] as ChainState, { logNormaliser });
@@ -65,9 +67,8 @@ async function grow(run: Run): Promise<Result> {
     const kept = ancestors.map((i) => states[i] as ChainState);
     await chain.release(states.filter((state) => !kept.includes(state)));
     states = kept;
-    logEnergies = ancestors.map((i) => logEnergies[i] as number);
-    logMeans = logNormaliser;
-    logWeights = states.map(() => 0);
+    anchors = ancestors.map((i) => relativeLogEnergies[i] as number);
+    logMeans = logMean;
   }
 }
 

@@ -5,7 +5,7 @@ import { boundRedrawn } from "../planning/token-bounds.js";
 import { defineMethod, type OptionsOf } from "./define-method.js";
 import { EndRedraw } from "./end-redraw.js";
 import { type Refusal, WHOLE_TEXTS } from "./method.js";
-import { Metropolis, MOVES } from "./metropolis.js";
+import { Metropolis, MOVES, type Visited } from "./metropolis.js";
 import { numberOption, type ValuesOf } from "./option.js";
 import type { Result } from "./result.js";
 import type { Run } from "./run.js";
@@ -85,6 +85,8 @@ async function grow(run: Run<Own>): Promise<Result> {
         return { state, logDensity: alpha * logProb, reward: logProb };
       });
     },
+    logDensityRatio: (y: Visited<ChainState>, x: Visited<ChainState>) =>
+      alpha * (y.reward - x.reward),
   });
 
   let length = Math.min(blockTokens, maxTokens);

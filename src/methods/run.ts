@@ -58,7 +58,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     options.signal?.throwIfAborted?.();
     const encoded = await model.encodePrompt(prompt, shaped);
     const { plan, resolved } = planRun(method, model, options, encoded.tokens.length);
-    resolved.callbacks.onPlan?.(plan);
+    resolved.callbacks.onPlan?.(structuredClone(plan));
     const steps: Step[] = [];
     const warnings: string[] = [];
     const onWarning = (message: string) => {
@@ -194,15 +194,22 @@ export class Run<Own = unknown> implements AsyncDisposable {
       ms,
     };
     steps.push(step);
-    settings.callbacks.onStep?.(step);
-    this.#warn(step);
+    // A copy: what a caller does with it can't change the run.
+    settings.callbacks.onStep?.(structuredClone(step));
+    this.#warnOfWeights(step);
   }
 
   /** Says when a step's importance weights can't be trusted. */
-  #warn(step: Step): void {
+  #warnOfWeights(step: Step): void {
     const reasons = weightConcerns(step);
     if (reasons.length === 0) return;
-    const message = `The importance weights of step ${step.step} are unreliable: ${reasons.join(" and ")}. Try: a proposal closer to the reference, more rollouts, a mixture of .25, or shorter answers`;
+    this.warn(
+      `The importance weights of step ${step.step} are unreliable: ${reasons.join(" and ")}. Try: a proposal closer to the reference, more rollouts, a mixture of .25, or shorter answers`,
+    );
+  }
+
+  /** Keeps a warning for the result, and tells the caller. */
+  warn(message: string): void {
     this.#opened.warnings.push(message);
     this.settings.callbacks.onWarning?.(message);
   }
@@ -248,9 +255,15 @@ export class Run<Own = unknown> implements AsyncDisposable {
     };
   }
 
-  /** The best of what a budget left: highest reward, first of equals; else the text so far. */
+  /**
+   * The best of what a budget left, among the texts that the reference can draw: highest reward, first
+   * of equals; else the text so far.
+   */
   async finishEarly(soFar: Text, last: readonly Scored[] = []): Promise<Result> {
-    const best = [...this.earlier, ...last].reduce<Scored | undefined>(
+    const possible = [...this.earlier, ...last].filter(
+      ({ logRatio }) => logRatio !== Number.NEGATIVE_INFINITY,
+    );
+    const best = possible.reduce<Scored | undefined>(
       (a, b) => (a === undefined || b.reward > a.reward ? b : a),
       undefined,
     );

@@ -3,6 +3,7 @@ import type { Text } from "../chain/chain.js";
 import { checkFunction, checkObject, checkString, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { frozenCopy } from "../engine/frozen-copy.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import { untilAborted } from "../engine/until-aborted.js";
 
@@ -18,6 +19,7 @@ export interface Completion extends Text {
   samples: number;
 }
 
+/** What a reward is given, frozen: one that would change it fails, and the run's texts stay theirs. */
 export interface RewardInput {
   /** What the model read, as text. */
   prompt: string;
@@ -88,13 +90,27 @@ export async function scorePool(
   let scores: readonly number[];
   try {
     // The reward may take long.
-    scores = await untilAborted(async () => reward.score(input), signal);
+    scores = await untilAborted(async () => reward.score(guarded(input)), signal);
   } catch (error) {
     signal?.throwIfAborted();
     throw rewardError(reward, step, error);
   }
   checkScores(reward.name, scores, input.pool, ` at step ${step}`);
-  return scores;
+  return [...scores];
+}
+
+/** Frozen copies of completions: `earlier` ones are asked for at each step. */
+const copies = new WeakMap<Completion, Completion>();
+
+function guarded({ prompt, pool, earlier }: RewardInput): RewardInput {
+  const copied = (completions: readonly Completion[]) => Object.freeze(completions.map(copyOf));
+  return Object.freeze({ prompt, pool: copied(pool), earlier: copied(earlier) });
+}
+
+function copyOf(completion: Completion): Completion {
+  const copy = copies.get(completion) ?? frozenCopy(completion);
+  copies.set(completion, copy);
+  return copy;
 }
 
 /** Checks for one finite number a completion. Throws `ERR_REWARD`, naming the completion. */
@@ -129,7 +145,7 @@ export function isPoolSettled(
   confidence: number,
 ): boolean {
   try {
-    return reward.isSettled?.(input, confidence) ?? false;
+    return reward.isSettled?.(guarded(input), confidence) ?? false;
   } catch (error) {
     throw rewardError(reward, step, error);
   }

@@ -1,6 +1,7 @@
 /** What a task is: problems, how to ask them, and how to tell a right answer. */
 import type { AnswerEnd } from "../chain/answer-end.js";
 import { LlamaEtsError } from "../engine/errors.js";
+import { frozenCopy } from "../engine/frozen-copy.js";
 import type { ChatMessage } from "../engine/prompt.js";
 import type { AnswerOptions } from "../rewards/answer.js";
 
@@ -95,6 +96,19 @@ export interface Task {
   load(file?: string, options?: LoadOptions): Promise<TaskItem[]>;
   prompt(item: TaskItem, form: PromptForm): TaskPrompt;
   openGrader(options?: GraderOptions): Promise<Grader>;
+}
+
+/**
+ * The items of a task, which none of its functions can change: a grader that would fails.
+ *
+ * @throws LlamaEtsError as the task's `load` does
+ */
+export async function loadItems(
+  task: Task,
+  file: string | undefined,
+  options: LoadOptions,
+): Promise<TaskItem[]> {
+  return (await task.load(file, options)).map(frozenCopy);
 }
 
 type AnswersOfTask = AnswerOptions & Required<Pick<AnswerOptions, "extract">>;
