@@ -12,7 +12,7 @@
 // --rounds    repetitions of decode, attention, scoring, denoising and overheads
 // --counts    decode, attention: sequences side by side
 // --sweeps    scaling: which of its parts
-// --limit     frontier: items; --plot writes its figure
+// --limit     frontier, powers: items; --plot writes the figure of frontier
 // --scale     peer, naive: prompt and texts this much shorter, for slow machines
 import { parseOptions } from "./lib/arguments.mjs";
 import { report } from "./lib/report.mjs";
@@ -29,7 +29,7 @@ const CASES = [
     "overheads",
     "beam",
   ],
-  "frontier",
+  ...["frontier", "powers"],
 ];
 
 const { only, json, markdown, ...options } = parseOptions({

@@ -31,7 +31,7 @@ Generation::Generation(Session* session, std::vector<Draw> draws, GenerationOpti
     : session_(session),
       draws_(std::move(draws)),
       options_(std::move(options)),
-      token_draws_(session, options_.sampling, options_.reference, options_.metrics),
+      token_draws_(session, options_.sampling, options_.metrics),
       text_end_(session->vocab(), options_.stop_strings, options_.stop_tokens, options_.answer_end),
       results_(draws_.size()),
       waiting_(draws_.size()) {
@@ -239,9 +239,7 @@ void Generation::Append(Member* member, size_t drawn, Finish finish) {
   result.tokens.push_back(token.token);
   result.log_probs.push_back(token.log_prob);
   result.raw_log_probs.push_back(token.raw_log_prob);
-  if (token_draws_.has_reference()) {
-    result.reference_log_probs.push_back(token_draws_.reference_log_prob(drawn));
-  }
+  if (options_.sampling.power != 1) result.drawn_log_probs.push_back(token.drawn_log_prob);
   if (options_.metrics.entropy) result.entropies.push_back(token.entropy);
   if (options_.metrics.self_certainty) result.self_certainties.push_back(token.self_certainty);
   session_->monitor()->generated += 1;

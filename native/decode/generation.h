@@ -40,7 +40,6 @@ struct Draw {
 
 struct GenerationOptions {
   Sampling sampling;
-  std::optional<Sampling> reference;  // another policy to report the drawn tokens under
   Metrics metrics;
   PhiloxKey key;
   std::vector<std::string> stop_strings;
@@ -52,11 +51,11 @@ struct GenerationOptions {
 };
 
 struct Continuation {
-  std::vector<llama_token> tokens;          // ends with the end or stop token, where there is one
-  std::vector<double> log_probs;            // under the distribution sampled
-  std::vector<double> raw_log_probs;        // under the model's softmax
-  std::vector<double> reference_log_probs;  // under `reference`, if there is one
-  std::vector<double> entropies;            // these two hold a number a token when asked for
+  std::vector<llama_token> tokens;      // ends with the end or stop token, where there is one
+  std::vector<double> log_probs;        // under the policy
+  std::vector<double> raw_log_probs;    // under the model's softmax
+  std::vector<double> drawn_log_probs;  // under what they are drawn from, if the policy has a power
+  std::vector<double> entropies;        // these two hold a number a token when asked for
   std::vector<double> self_certainties;
   Finish finish = Finish::kBudget;
   SequenceHandle sequence = 0;  // 0: none kept

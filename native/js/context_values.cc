@@ -171,8 +171,6 @@ std::vector<Draw> ReadDraws(Napi::Value value, int32_t vocab_size) {
 GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size) {
   GenerationOptions options;
   options.sampling = ReadSampling(object.Get("sampling"), vocab_size);
-  const Napi::Value reference = object.Get("reference");
-  if (!reference.IsNull()) options.reference = ReadSampling(reference, vocab_size);
   options.metrics = ReadMetrics(object.Get("metrics"));
   options.key = ReadWords<2>(object.Get("key"), "key");
   const Napi::Array stops = ReadArray(object.Get("stopStrings"), "stopStrings", 64);
@@ -201,7 +199,7 @@ Napi::Value ToJs(Napi::Env env, const std::vector<Continuation>& continuations) 
     object["tokens"] = ToInt32Array(env, continuation.tokens);
     object["logProbs"] = ToFloat64Array(env, continuation.log_probs);
     object["rawLogProbs"] = ToFloat64Array(env, continuation.raw_log_probs);
-    object["referenceLogProbs"] = ToFloat64Array(env, continuation.reference_log_probs);
+    object["drawnLogProbs"] = ToFloat64Array(env, continuation.drawn_log_probs);
     SetMetrics(&object, continuation.entropies, continuation.self_certainties);
     object["finish"] = NameOf(continuation.finish);
     object["sequence"] = static_cast<double>(continuation.sequence);

@@ -78,7 +78,17 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     return this.#advance(states, step, 0);
   }
 
-  #advance(states: readonly AutoregressiveState[], step: number, first: number) {
+  async advanceSharpened(
+    states: readonly AutoregressiveState[],
+    step: number,
+    power: number,
+  ): Promise<(AutoregressiveState & RedrawnState)[]> {
+    const knowing = states.map((state) => ({ drawnLogProbs: [], ...state }));
+    const drawn = await this.#advance(knowing, step, 0, power);
+    return drawn.map((state) => ({ drawnLogProbs: [], ...state }));
+  }
+
+  #advance(states: readonly AutoregressiveState[], step: number, first: number, power = 1) {
     return this.#generator.draw(
       states.map((state, i) => {
         const { guidance, limits } = this.#options;
@@ -91,6 +101,7 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
           keep: maxTokens < left,
         };
       }),
+      { power },
     );
   }
 

@@ -1,7 +1,6 @@
 /** Draws and scores texts with one model: what an autoregressive chain and its proposal share. */
 
 import type { Model } from "../engine/engine.js";
-import type { Sampling } from "../engine/sampling.js";
 import type { Expansion, RandomStream, Scores, Sequence, Sequences } from "../engine/sequences.js";
 import { type AnswerEnd, answeredPart } from "./answer-end.js";
 import { groupsOf, type Reading, toBatches } from "./batches.js";
@@ -108,9 +107,7 @@ export class TextGenerator implements AsyncDisposable {
           position: text.tokens.length,
           text: isBound ? Int32Array.from(text.tokens) : NOTHING,
         })),
-        ...(power === 1
-          ? { sampling }
-          : { sampling: toPower(sampling, power), reference: sampling }),
+        ...{ sampling, power },
         metrics,
         key: randomKey(seed),
         stopStrings: strings,
@@ -259,14 +256,6 @@ export class TextGenerator implements AsyncDisposable {
     this.#limits[Symbol.dispose]();
     await this.#model.release(this.context);
   }
-}
-
-/**
- * The policy with each token's probability raised to a power and normalised. What top-p and min-p
- * cut off is drawn all the same: under the policy it has probability 0.
- */
-function toPower(policy: Sampling, power: number): Sampling {
-  return { ...policy, temperature: policy.temperature / power, topP: 1, minP: 0 };
 }
 
 function sum(numbers: readonly number[]): number {

@@ -103,9 +103,10 @@ export async function estimateEnergies<S extends ChainState>(
 ): Promise<Estimate> {
   const groups = groupCandidates(candidates, options.shareDuplicates);
   const drawn = new Map(known?.drawn);
-  const open = groups.filter(
-    ({ state, first }) => state.finishReason === null && !drawn.has(first),
-  );
+  // What earns nothing, however it ends, has an energy of 1.
+  const isOpen = ({ state, first }: CandidateGroup<S>) =>
+    state.finishReason === null && !drawn.has(first);
+  const open = options.reward.isZero ? [] : groups.filter(isOpen);
   const rollouts = await source.draw(
     open.map(({ state }) => state),
     step,
@@ -173,7 +174,10 @@ async function sumEnergies<S extends ChainState>(
   const relativeLogEnergies: number[] = [];
   for (const { first, members } of groups) {
     const own = completions.filter(({ candidate }) => candidate === first);
-    const logEnergy = logSumExp(own.map((c) => c.logWeight)) - Math.log(members.length);
+    const logEnergy =
+      reward.isZero === true
+        ? 0
+        : logSumExp(own.map((c) => c.logWeight)) - Math.log(members.length);
     for (const m of members) relativeLogEnergies[m] = logEnergy;
   }
   const logEnergies = relativeLogEnergies.map((x) => saturated(peak / lambda) + x);

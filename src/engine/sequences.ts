@@ -37,8 +37,11 @@ interface Draw {
 export interface GenerateRequest {
   draws: readonly Draw[];
   sampling: Sampling;
-  /** Another policy to report the drawn tokens under. Default: none. */
-  reference?: Sampling;
+  /**
+   * Tokens are drawn with probability ∝ the policy's to this power, normalised over what the policy
+   * leaves: from .001 to 1000, `sampling.temperature` over it at least .001. Default 1.
+   */
+  power?: number;
   metrics?: readonly TokenMetric[];
   key: RandomKey;
   stopStrings: readonly string[];
@@ -64,8 +67,8 @@ export interface Scores extends Metrics {
 
 export interface Continuation extends Scores {
   tokens: Int32Array;
-  /** Under `reference`; empty without one. */
-  referenceLogProbs: Float64Array;
+  /** Under the policy to its `power`, which they were drawn from; empty where that is 1. */
+  drawnLogProbs: Float64Array;
   /** `stop`, a stop string; `answered`, the answer's end; `length`, its own `maxTokens`. */
   finish: "end" | "stop" | "answered" | "length" | "budget";
   /** Null: none kept. */

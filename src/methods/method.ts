@@ -1,5 +1,6 @@
 /** What a method says of itself: names, checks, plans, help and reports derive from it. */
 import type { DenoisingSettings } from "../chain/denoising.js";
+import type { TokenMetric } from "../engine/sequences.js";
 import type { Demand } from "../planning/context-plan.js";
 import type { RunShape } from "../planning/run-shape.js";
 import type { RunBounds } from "../planning/token-bounds.js";
@@ -52,6 +53,10 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
   readonly settles?: readonly AdaptiveRule[];
   /** The reward of a method that takes none. */
   reward?(extract: AnswerExtractor, adaptive: Required<AdaptiveOptions> | null): Reward;
+  /** The reward where none is given; null: the votes of self-consistency, as without this. */
+  defaultReward?(own: ValuesOf<O>): Reward | null;
+  /** What an autoregressive model's texts must carry for the method. Default: nothing. */
+  metrics?(own: ValuesOf<O>): readonly TokenMetric[];
   /** Throws `ERR_INVALID_OPTION` for settings that don't go together. */
   check?(resolved: Resolved<ValuesOf<O>>): void;
   /** What it asks of an autoregressive model. */

@@ -3,7 +3,7 @@ import { saturated } from "../energy/log-domain.js";
 import { redrawDemand } from "../planning/demands.js";
 import { boundRedrawn } from "../planning/token-bounds.js";
 import { defineMethod } from "./define-method.js";
-import { EndRedraw } from "./end-redraw.js";
+import { CUTS, EndRedraw, metricsOf } from "./end-redraw.js";
 import { oneStep, WHOLE_TEXTS } from "./method.js";
 import { type Kernel, Metropolis, MOVES, type Visited } from "./metropolis.js";
 import type { ValuesOf } from "./option.js";
@@ -14,6 +14,8 @@ import { TrajectoryRedraw } from "./trajectory-redraw.js";
 const OWN = {
   /** Proposals for each text, from 1 to 100000. Default 10. */
   moves: MOVES,
+  /** Where texts are cut: "entropy" (default), where the next token is uncertain, or "uniform". */
+  cuts: CUTS,
 };
 
 /**
@@ -33,13 +35,15 @@ export const mh = defineMethod({
   own: OWN,
   guidance: ["candidates", "lambda", "reward"],
   fixed: oneStep,
+  metrics: ({ cuts }) => metricsOf(cuts),
   demand: redrawDemand,
   bounds: (shape, { moves }) => boundRedrawn(shape, moves, shape.maxTokens),
   reports: WHOLE_TEXTS,
   run: (run) => {
     const { chain, settings } = run;
     if (chain.kind === "trajectory") return moveTexts(run, new TrajectoryRedraw(chain), () => 0);
-    const ends = new EndRedraw(chain, { power: 1, length: settings.limits.maxTokens });
+    const { cuts } = settings.own;
+    const ends = new EndRedraw(chain, { cuts, power: 1, length: settings.limits.maxTokens });
     return moveTexts(run, ends, ({ logProbs }) => logProbs.reduce((a, b) => a + b, 0));
   },
 });

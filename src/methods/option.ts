@@ -2,7 +2,7 @@
  * Options as data: what each is called, how it is checked, and how the command line takes it. Checks,
  * help texts and the specs of evaluations (`ets:M=4`) derive from it.
  */
-import { checkInteger, checkNumber } from "../engine/check.js";
+import { checkInteger, checkNumber, checkOneOf } from "../engine/check.js";
 
 /** One flag of the command line. */
 export interface Flag {
@@ -47,6 +47,14 @@ interface NumberRange {
   help: string;
 }
 
+interface Choice<T> {
+  choices: readonly T[];
+  fallback: T;
+  /** As commander declares it. */
+  flags: string;
+  help: string;
+}
+
 /** An own option that is a number from `min` to `max`. */
 export function numberOption(path: string, range: NumberRange): OwnOption<number> {
   return ownNumber(path, range, checkNumber);
@@ -55,6 +63,18 @@ export function numberOption(path: string, range: NumberRange): OwnOption<number
 /** An own option that is an integer from `min` to `max`. */
 export function integerOption(path: string, range: NumberRange): OwnOption<number> {
   return ownNumber(path, range, checkInteger);
+}
+
+/** An own option that is one of several words. */
+export function choiceOption<const T extends string>(
+  path: string,
+  { choices, fallback, flags, help }: Choice<T>,
+): OwnOption<T> {
+  return {
+    flags: [{ flags, help, kind: "text", path }],
+    fallback,
+    check: (name, value) => checkOneOf(name, value, choices),
+  };
 }
 
 function ownNumber(

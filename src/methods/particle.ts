@@ -1,21 +1,39 @@
-import type { ChainState } from "../chain/chain.js";
+import type { ChainState, RedrawnState } from "../chain/chain.js";
 import { estimateEnergies } from "../energy/estimate.js";
 import { effectiveSampleSize, logMeanExp, normalise, saturated } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
+import { LlamaEtsError } from "../engine/errors.js";
 import { particleDemand } from "../planning/demands.js";
 import { boundGuided } from "../planning/token-bounds.js";
+import { NO_REWARD } from "../rewards/reward.js";
 import { defineMethod } from "./define-method.js";
 import { longest } from "./finish.js";
+import type { ValuesOf } from "./option.js";
 import type { Result } from "./result.js";
 import type { Run } from "./run.js";
+import type { Resolved } from "./settings.js";
+import { alphaOption, checkSharpened } from "./sharpened.js";
+
+const OWN = {
+  /** α of the target p_ref^α · exp(r / λ), from 1 to 100. Default 1. */
+  alpha: alphaOption(1),
+};
+
+type Own = ValuesOf<typeof OWN>;
 
 /**
- * Sequential Monte Carlo on p_ref(x | y) · exp(r(y, x) / λ), ETS's target: `candidates` texts grow
- * block by block, each weighted by the ratio of its energy to that before the block, and are
- * resampled when their effective sample size falls below half their number (Zhao et al. 2024).
+ * Sequential Monte Carlo on p_ref(x | y)^α · exp(r(y, x) / λ), with α = 1 ETS's target: `candidates`
+ * texts grow block by block, each weighted by the ratio of its energy to that before the block, and
+ * are resampled when their effective sample size falls below half their number (Zhao et al. 2024).
  *
- * The product of the weights is exp(r / λ) whatever the energies in between, so that Ẑ, the product
- * of their means, is an unbiased estimate of E[exp(r / λ)], and the text approaches the target as
+ * With α > 1 (power-SMC, arXiv 2602.10273) tokens are drawn from p_ref(· | text so far)^α, normalised,
+ * and the normalisers Σ_v p_ref(v | text so far)^α are weights of their own. p_ref is the policy with
+ * its temperature and truncation. Without a reward the target is then p_ref^α, and nothing is rolled
+ * out.
+ *
+ * The product of the weights is p_ref^α / q · exp(r / λ), q the distribution drawn from, whatever the
+ * energies in between. So Ẑ, the product of their means, is an unbiased estimate of
+ * Σ_x p_ref(x)^α exp(r(x) / λ), with α = 1 of E[exp(r / λ)], and the text approaches the target as
  * 1 / `candidates`.
  *
  * @throws as `ets` does
@@ -23,22 +41,34 @@ import type { Run } from "./run.js";
 export const particle = defineMethod({
   name: "particle",
   summary: "sequential Monte Carlo: texts grow by blocks, and are resampled by their energies",
-  own: {},
+  own: OWN,
   guidance: ["candidates", "rollouts", "steps", "blockTokens", "lambda", "reward"],
+  defaultReward: ({ alpha }) => (alpha === 1 ? null : NO_REWARD),
+  check: checkTarget,
   demand: particleDemand,
   bounds: boundGuided,
   reports: { continues: false, energies: "log Ê", shows: ["ess"] },
   run: grow,
 });
 
-async function grow(run: Run): Promise<Result> {
+function checkTarget(resolved: Resolved<Own>): void {
+  checkSharpened(resolved);
+  if (resolved.denoising === null || resolved.own.alpha === 1) return;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    "`alpha` needs an autoregressive model: the p(x) that it raises to a power is, for a diffusion model, a sum over all ways to unmask x",
+    { fix: "alpha: 1" },
+  );
+}
+
+async function grow(run: Run<Own>): Promise<Result> {
   const { chain } = run;
-  const { guidance, energy } = run.settings;
+  const { guidance, energy, own } = run.settings;
   const { candidates: N, rollouts: K } = guidance;
 
   const start = await chain.start();
-  let states: ChainState[] = Array.from({ length: N }, () => start);
-  // Of the energies at the last resampling, relative as the estimates are; at first all are alike.
+  let states: Particle[] = Array.from({ length: N }, () => start);
+  // log of the weights at the last resampling, relative as the estimates are; at first all are alike.
   let anchors = states.map(() => 0);
   let logMeans = 0; // of the weights that resampling has evened out
   for (let step = 0; ; step++) {
@@ -49,10 +79,13 @@ async function grow(run: Run): Promise<Result> {
       : await estimateEnergies(monteCarlo(chain, K), evidence, run.estimateOptions);
     if (estimate === null || run.isOutOfBudget) return await run.finishEarly(longest(grown));
     states = grown;
-    // w(i) = Ê_t(i) / Ê_s(i) since the last resampling, s, but for a factor that all share: products
-    // of the ratios in between would lose small ones beside large ones.
+    // w(i) = p_ref^α / q · Ê_t(i) since the last resampling, but for a factor that all share. Products of
+    // the energies' ratios in between would lose small ones beside large ones.
     const { relativeLogEnergies, peak } = estimate;
-    const logWeights = relativeLogEnergies.map((log, i) => log - (anchors[i] as number));
+    const logTargets = states.map((state, i) => {
+      return (relativeLogEnergies[i] as number) + logPowerWeight(state, own.alpha);
+    });
+    const logWeights = logTargets.map((log, i) => log - (anchors[i] as number));
     const weights = normalise(logWeights);
     const chosen = run.choose(weights, step, "candidate");
     // The shared factors, exp((peak_t - peak_s) / λ), multiply to exp(peak / λ).
@@ -67,17 +100,34 @@ async function grow(run: Run): Promise<Result> {
     const kept = ancestors.map((i) => states[i] as ChainState);
     await chain.release(states.filter((state) => !kept.includes(state)));
     states = kept;
-    anchors = ancestors.map((i) => relativeLogEnergies[i] as number);
+    anchors = ancestors.map((i) => logTargets[i] as number);
     logMeans = logMean;
   }
 }
 
+/** A text, and where α isn't 1 what its tokens were drawn from. */
+type Particle = ChainState & Partial<RedrawnState>;
+
 /** Each unfinished text one block further. */
-async function advance({ chain }: Run, states: readonly ChainState[], step: number) {
+async function advance(
+  { chain, settings }: Run<Own>,
+  states: readonly Particle[],
+  step: number,
+): Promise<Particle[]> {
+  const { alpha } = settings.own;
   const open = states.filter(({ finishReason }) => finishReason === null);
-  const grown = await chain.advanceEach(open, step);
+  const grown: Particle[] =
+    alpha === 1 || chain.kind !== "prefix"
+      ? await chain.advanceEach(open, step)
+      : await chain.advanceSharpened(open, step, alpha);
   await chain.release(open);
-  return states.map((s) => (s.finishReason === null ? (grown.shift() as ChainState) : s));
+  return states.map((s) => (s.finishReason === null ? (grown.shift() as Particle) : s));
+}
+
+/** log of p_ref(text)^α / q(text), the product of its tokens' normalisers Σ_v p_ref(v | …)^α. */
+function logPowerWeight({ logProbs, drawnLogProbs }: Particle, alpha: number): number {
+  if (drawnLogProbs === undefined) return 0;
+  return logProbs.reduce((sum, log, i) => sum + alpha * log - (drawnLogProbs[i] as number), 0);
 }
 
 /**

@@ -145,6 +145,7 @@ function resolve<O extends OwnOptions>(
   const denoising = isDiffusion ? resolveDiffusion(options.diffusion, maxTokens) : null;
   const sampling = resolveSampling(options, vocabSize);
   const guidance = resolveGuidance(method, options, maxTokens, denoising);
+  const own = resolveOwn(method.own, options as Record<string, unknown>);
   const { stop = [], seed = 0, lambda = 0.1 } = options;
   const resolved: Resolved<ValuesOf<O>> = {
     policy: {
@@ -155,7 +156,7 @@ function resolve<O extends OwnOptions>(
     },
     guidance,
     energy: {
-      ...resolveReward(method, options, guidance, isDiffusion),
+      ...resolveReward(method, options, { guidance, own, isDiffusion }),
       lambda: checkNumber("lambda", lambda, MIN_LAMBDA, 1 / MIN_LAMBDA),
       proposal:
         method.proposal === undefined ? null : resolveProposal(options, sampling, denoising),
@@ -166,7 +167,7 @@ function resolve<O extends OwnOptions>(
       budget: new Budget(options.budget),
       budgetOptions: { ...options.budget },
     },
-    own: resolveOwn(method.own, options as Record<string, unknown>),
+    own,
     preset: (options.preset as Required<PresetOptions> | undefined) ?? null,
     callbacks: resolveCallbacks(options),
   };
@@ -229,19 +230,22 @@ function resolveGuidance(
   };
 }
 
-function resolveReward(
-  method: MethodFacts,
+function resolveReward<O extends OwnOptions>(
+  method: MethodFacts<O>,
   options: CommonOptions,
-  { adaptive, shortcuts }: Guidance,
-  isDiffusion: boolean,
-): Pick<Resolved["energy"], "reward" | "extract" | "answerEnd"> {
+  { guidance, own, isDiffusion }: { guidance: Guidance; own: ValuesOf<O>; isDiffusion: boolean },
+): Pick<Resolved["energy"], "reward" | "metrics" | "extract" | "answerEnd"> {
+  const { adaptive, shortcuts } = guidance;
   const extract = optional(checkFunction, "extract", options.extract) ?? extractAnswer;
-  const { reward: given = selfConsistency({ extract }) } = options;
+  const fallback = method.defaultReward?.(own) ?? selfConsistency({ extract });
+  const { reward: given = fallback } = options;
   const reward = method.reward?.(extract, adaptive) ?? toReward(checkReward("reward", given));
   const { answerEnd } = reward;
+  const ofMethod = isDiffusion ? [] : (method.metrics?.(own) ?? []);
   const endsThere = answerEnd !== undefined && shortcuts.answered && !isDiffusion;
   return {
     reward,
+    metrics: [...new Set([...(reward.metrics ?? []), ...ofMethod])],
     extract,
     answerEnd: endsThere ? checkAnswerEnd("answerEnd", answerEnd) : null,
   };

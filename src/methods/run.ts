@@ -299,7 +299,7 @@ function chainOptionsOf(
     guidance: { blockTokens: guidance.blockTokens, sharePrefixes: guidance.shortcuts.prefixes },
     denoising,
     ratio: energy.proposal?.ratio ?? ("exact" as const),
-    metrics: energy.reward.metrics ?? [],
+    metrics: energy.metrics,
     answerEnd: energy.answerEnd,
     limits: { maxTokens: limits.maxTokens, budget: limits.budget, signal: callbacks.signal },
     onProgress:

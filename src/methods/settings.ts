@@ -5,6 +5,7 @@ import type { DenoisingSettings, ImportanceRatio } from "../chain/denoising.js";
 import type { WeightTreatment } from "../energy/importance-sampling.js";
 import type { PromptOptions } from "../engine/prompt.js";
 import type { Sampling } from "../engine/sampling.js";
+import type { TokenMetric } from "../engine/sequences.js";
 import type { AnswerExtractor } from "../rewards/answer.js";
 import type { Reward } from "../rewards/reward.js";
 import type { AdaptiveOptions } from "./adaptive.js";
@@ -37,6 +38,8 @@ export interface Guidance {
 interface Energy {
   lambda: number;
   reward: Reward;
+  /** What texts carry for the reward and the method. */
+  metrics: readonly TokenMetric[];
   extract: AnswerExtractor;
   /** Where rollouts end with their answers; null: nowhere. */
   answerEnd: AnswerEnd | null;

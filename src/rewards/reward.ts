@@ -45,6 +45,8 @@ export interface Reward {
   readonly answerEnd?: AnswerEnd;
   /** Whether a text's reward depends on the others of its pool, as votes do. Default false. */
   readonly isPooled?: boolean;
+  /** Whether all texts earn 0: then no rollouts are drawn for it. Default false. */
+  readonly isZero?: boolean;
   /** What completions must carry besides their log-probabilities. Default: nothing. */
   readonly metrics?: readonly TokenMetric[];
   /** Models that compute it. Default: none. */
@@ -52,6 +54,13 @@ export interface Reward {
   /** Frees what the reward owns, such as a model. */
   [Symbol.asyncDispose]?(): Promise<void>;
 }
+
+/** The reward of a target without one. */
+export const NO_REWARD: Reward = {
+  name: "none",
+  isZero: true,
+  score: ({ pool }) => pool.map(() => 0),
+};
 
 /** A reward of each text by itself. */
 export type RewardFunction = (

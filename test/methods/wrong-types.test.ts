@@ -31,7 +31,7 @@ const RIGHT: Readonly<Record<string, readonly (keyof typeof WRONG)[]>> = {
 };
 
 const OWN: Readonly<Record<string, readonly (keyof typeof WRONG)[]>> = {
-  ...{ lengthPenalty: [], alpha: [], moves: [], weights: [], mixture: [], ratio: [] },
+  ...{ lengthPenalty: [], alpha: [], moves: [], cuts: [], weights: [], mixture: [], ratio: [] },
   ...{ proposalSampling: [], proposalDiffusion: [], proposal: [] },
 };
 

@@ -89,7 +89,7 @@ function requestOf(parents: number[], sampling: NativeSampling): NativeGenerateR
     maxTotalTokens: 1e9,
     sharePrefixes: false,
   };
-  return { draws, sampling, reference: null, key: KEY, timeLimitMs: null, ...rest };
+  return { draws, sampling, key: KEY, timeLimitMs: null, ...rest };
 }
 
 /** The uniform on [0, 1) of a draw's random counter: its 53 highest bits. */

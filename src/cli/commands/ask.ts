@@ -4,11 +4,11 @@ import { bundledDefaults } from "../../engine/bundled-models.js";
 import { checkOneOf } from "../../engine/check.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { checkTaken } from "../../methods/by-name.js";
-import { METHOD_NAMES, METHODS, type MethodOptions } from "../../methods/registry.js";
+import { hasOwnReward, METHOD_NAMES, METHODS, type MethodOptions } from "../../methods/registry.js";
 import { checkOptions } from "../../methods/resolve-options.js";
 import type { Step } from "../../methods/step.js";
 import type { Plan } from "../../planning/run-plan.js";
-import { type OpenedReward, openReward } from "../../rewards/named.js";
+import { DEFAULT_REWARD, type OpenedReward, openReward } from "../../rewards/named.js";
 import { findTask, taskNames } from "../../tasks/index.js";
 import { answersOf, type Task, type TaskPrompt } from "../../tasks/task.js";
 import { VERSION } from "../../version.js";
@@ -81,7 +81,8 @@ async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
   const live = liveText();
   process.once("beforeExit", failStalled);
   try {
-    await using opened = await openNamedReward(flags, task, signal);
+    const ownsReward = flags.reward === DEFAULT_REWARD && hasOwnReward(name, options);
+    await using opened = ownsReward ? null : await openNamedReward(flags, task, signal);
     const started = performance.now();
     await using model = await loadNamedModel(flags, signal);
     await using proposal = needsProposal ? await loadProposal(flags, model, signal) : null;

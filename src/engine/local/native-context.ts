@@ -28,8 +28,6 @@ interface NativeDraw {
 export interface NativeGenerateRequest {
   draws: NativeDraw[];
   sampling: NativeSampling;
-  /** Another policy to report the drawn tokens under. */
-  reference: NativeSampling | null;
   metrics?: readonly TokenMetric[];
   key: [number, number];
   stopStrings: string[];
