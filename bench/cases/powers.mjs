@@ -15,9 +15,7 @@ const BASELINE = "power, uniform";
 const METHODS = [
   [BASELINE, power, { ...MH, cuts: "uniform" }],
   ["power, entropy", power, { ...MH, cuts: "entropy" }],
-  ["power, uniform, 2 moves", power, { ...MH, cuts: "uniform", moves: 2 }],
-  ["power, entropy, 2 moves", power, { ...MH, cuts: "entropy", moves: 2 }],
-  ...[4, 8, 16, 32].map((n) => [`particle, ${n}`, particle, { ...SMC, candidates: n }]),
+  ...[4, 8, 16].map((n) => [`particle, ${n}`, particle, { ...SMC, candidates: n }]),
   ["greedy", greedy, SHARED],
 ];
 

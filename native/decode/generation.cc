@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "decode/stopwatch.h"
+#include "decode/token_text.h"
 
 namespace llama_ets {
 namespace {
@@ -246,10 +247,19 @@ void Generation::Append(Member* member, size_t drawn, Finish finish) {
   session_->counters.generated += 1;
   result.finish = finish;
   if (finish != Finish::kBudget) return;
-  if (static_cast<int32_t>(result.tokens.size()) < draw.max_tokens) return;
+  const bool is_full = static_cast<int32_t>(result.tokens.size()) >= draw.max_tokens;
+  if (!is_full && !Pauses(draw, result)) return;
   // What is kept has its length once its last token is decoded, unless a budget ends before.
   member->closing = draw.keep;
   if (!member->closing) result.finish = Finish::kLength;
+}
+
+// Whether a text that goes on pauses behind its last token.
+bool Generation::Pauses(const Draw& draw, const Continuation& result) const {
+  const auto size = static_cast<int32_t>(result.tokens.size());
+  if (!draw.keep || draw.pause_after == 0 || size < draw.pause_after) return false;
+  const double entropy = result.entropies.empty() ? 0 : result.entropies.back();
+  return EndsBlock(options_.pause, TextOf(session_->vocab(), result.tokens.back()), entropy);
 }
 
 void Generation::Leave(const Member& member) {

@@ -42,8 +42,22 @@ Draw ReadDraw(Napi::Object object, int32_t vocab_size) {
       static_cast<int32_t>(ReadInteger(object.Get("maxTokens"), "maxTokens", 1, 1 << 30));
   draw.keep = ReadBoolean(object.Get("keep"), "keep");
   draw.keep_ended = ReadBoolean(object.Get("keepEnded"), "keepEnded");
+  const Napi::Value pause_after = object.Get("pauseAfter");
+  if (!pause_after.IsUndefined()) {
+    draw.pause_after = static_cast<int32_t>(ReadInteger(pause_after, "pauseAfter", 0, 1 << 30));
+  }
   draw.text = ReadTokens(object.Get("text"), "text", vocab_size);
   return draw;
+}
+
+BlockEnd ReadBlockEnd(Napi::Value value) {
+  if (value.IsUndefined()) return BlockEnd::kNone;
+  const std::string name = ReadString(value, "pause");
+  if (name == "line") return BlockEnd::kLine;
+  if (name == "sentence") return BlockEnd::kSentence;
+  if (name == "entropy") return BlockEnd::kEntropy;
+  throw EngineError("ERR_INVALID_ARGUMENT",
+                    "Expected `pause` to be \"line\", \"sentence\" or \"entropy\"");
 }
 
 std::optional<AnswerEnd> ReadAnswerEnd(Napi::Value value) {
@@ -183,6 +197,11 @@ GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size)
   }
   options.stop_tokens = ReadTokens(object.Get("stopTokens"), "stopTokens", vocab_size);
   options.answer_end = ReadAnswerEnd(object.Get("answerEnd"));
+  options.pause = ReadBlockEnd(object.Get("pause"));
+  if (options.pause == BlockEnd::kEntropy && !options.metrics.entropy) {
+    throw EngineError("ERR_INVALID_ARGUMENT",
+                      "Expected `metrics` to have the entropies for `pause`");
+  }
   options.max_total_tokens =
       ReadInteger(object.Get("maxTotalTokens"), "maxTotalTokens", 1, kMaxHandle);
   options.share_prefixes = ReadBoolean(object.Get("sharePrefixes"), "sharePrefixes");

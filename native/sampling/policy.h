@@ -34,7 +34,7 @@ struct TokenProbability {
   double log_prob;        // under the policy; -inf outside its support
   double raw_log_prob;    // under the model's own softmax: temperature 1, nothing cut off
   double drawn_log_prob;  // under the policy to its power, normalised: what tokens are drawn from
-  double entropy = 0;   // these two are the row's, whatever the token; 0 when not asked for
+  double entropy = 0;     // these two are the row's, whatever the token; 0 when not asked for
   double self_certainty = 0;
 };
 

@@ -46,8 +46,7 @@ void Sampler::SumRow(const float* logits) {
     const float* const first = logits + b * kBlock;
     const float block = SumOfExp(first, size(b), max, 1.f);
     const float tempered_block = tempered ? SumOfExp(first, size(b), max, scale) : block;
-    row_.block_sum[b] =
-        sharpened ? SumOfExp(first, size(b), max, drawn_scale) : tempered_block;
+    row_.block_sum[b] = sharpened ? SumOfExp(first, size(b), max, drawn_scale) : tempered_block;
     sum += block;
     row_.tempered_sum += tempered_block;
     row_.drawn_sum += row_.block_sum[b];

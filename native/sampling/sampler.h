@@ -1,8 +1,8 @@
 // Draws tokens from one row of logits and reports exact log-probabilities.
 //
 // One pass finds the largest logit, one fused pass sums exp(z), exp(z / T) and, for a power,
-// exp(power z / T); the draw inverts the cumulative distribution by blocks. Sums are float within a block and double across blocks; the
-// error of a log-probability is below 1e-6.
+// exp(power z / T); the draw inverts the cumulative distribution by blocks. Sums are float within a
+// block and double across blocks; the error of a log-probability is below 1e-6.
 #pragma once
 
 #include <cstddef>

@@ -92,13 +92,16 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     return this.#generator.draw(
       states.map((state, i) => {
         const { guidance, limits } = this.#options;
+        const { blockTokens, blockEnd, leastTokens } = guidance;
         const left = limits.maxTokens - state.tokens.length;
-        const maxTokens = Math.min(guidance.blockTokens, left);
+        const maxTokens = Math.min(blockTokens, left);
+        const mayPause = blockEnd !== null && left > leastTokens;
         return {
           ...prefixOf(state),
           stream: candidateStream(step, first + i),
           maxTokens,
-          keep: maxTokens < left,
+          keep: maxTokens < left || mayPause,
+          ...(mayPause && { pauseAfter: leastTokens }),
         };
       }),
       { power },

@@ -26,6 +26,8 @@ interface DrawRequest extends Prefix {
   keep: boolean;
   /** Keeps the sequence, without its last token, of a text that ended too. */
   keepEnded?: boolean;
+  /** A kept text may end its block from so many tokens on. Default: with its `maxTokens` alone. */
+  pauseAfter?: number;
 }
 
 const NOTHING = new Int32Array();
@@ -97,6 +99,7 @@ export class TextGenerator implements AsyncDisposable {
     const { sampling, seed } = policy;
     const { strings, tokens: stopTokens } = this.#stops;
     const isBound = strings.length > 0 || answerEnd !== null;
+    const pauses = requests.some(({ pauseAfter }) => pauseAfter !== undefined);
     if (requests.length === 0) return [];
     if (this.#limits.isCutOff()) return requests.map(({ text }) => ({ ...text, sequence: null }));
     const continuations = await this.#limits.watch(() =>
@@ -113,6 +116,7 @@ export class TextGenerator implements AsyncDisposable {
         stopStrings: strings,
         stopTokens,
         answerEnd,
+        ...(guidance.blockEnd && pauses && { pause: guidance.blockEnd }),
         sharePrefixes: guidance.sharePrefixes,
         ...this.#limits.left,
       }),

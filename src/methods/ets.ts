@@ -16,7 +16,8 @@ import type { Run } from "./run.js";
 const GUIDED = {
   own: {},
   guidance: [
-    ...(["candidates", "rollouts", "steps", "blockTokens", "lambda", "reward"] as const),
+    ...(["candidates", "rollouts", "steps", "blockTokens", "block"] as const),
+    ...(["lambda", "reward"] as const),
     ...(["finish", "adaptive"] as const),
   ],
   demand: chainDemand,
@@ -74,10 +75,11 @@ async function guide(run: Run): Promise<Result> {
     const chosen = run.choose(weights, step, "candidate");
     await run.record(candidates, estimate, weights, chosen);
     if (!hasWeight(estimate)) run.warn(withoutWeight(step));
+    run.warnIfUnguided(candidates);
 
     const next = candidates[chosen] as ChainState;
     const { completions, isSettled } = estimate;
-    const isLastWithRollouts = step === I - 2;
+    const isLastWithRollouts = isLast(run, step, candidates);
     if (isSettled || (finish === "resample" && isLastWithRollouts)) {
       return await run.finish(await resampled(run, { step, candidates, completions, chosen }));
     }
@@ -89,6 +91,16 @@ async function guide(run: Run): Promise<Result> {
     state = next;
   }
   return await run.finish(state);
+}
+
+/** Whether what the candidates lack is one block, after which no rollouts are left to choose from. */
+function isLast({ settings }: Run, step: number, candidates: readonly ChainState[]): boolean {
+  const { guidance, limits } = settings;
+  if (guidance.block === "tokens") return step === guidance.steps - 2;
+  const most = limits.maxTokens - guidance.blockTokens;
+  return candidates.every(({ tokens, finishReason }) => {
+    return finishReason !== null || tokens.length >= most;
+  });
 }
 
 /** Whether the step tells candidates apart: else each is as good as another, a draw of p_ref. */

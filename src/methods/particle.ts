@@ -42,7 +42,7 @@ export const particle = defineMethod({
   name: "particle",
   summary: "sequential Monte Carlo: texts grow by blocks, and are resampled by their energies",
   own: OWN,
-  guidance: ["candidates", "rollouts", "steps", "blockTokens", "lambda", "reward"],
+  guidance: ["candidates", "rollouts", "steps", "blockTokens", "block", "lambda", "reward"],
   defaultReward: ({ alpha }) => (alpha === 1 ? null : NO_REWARD),
   check: checkTarget,
   demand: particleDemand,
@@ -92,6 +92,7 @@ async function grow(run: Run<Own>): Promise<Result> {
     const logMean = logMeans + logMeanExp(logWeights);
     const logNormaliser = saturated(peak / energy.lambda) + logMean;
     await run.record(states, estimate, weights, chosen, { logNormaliser });
+    run.warnIfUnguided(states);
     if (states.every(({ finishReason }) => finishReason !== null)) {
       return await run.finish(states[chosen] as ChainState, { logNormaliser });
     }

@@ -6,7 +6,7 @@ import { type DrawPurpose, drawName } from "../chain/random-streams.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
 import { weightConcerns } from "../energy/diagnostics.js";
 import type { Estimate, EstimateOptions, Scored } from "../energy/estimate.js";
-import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
+import { drawIndex, effectiveSampleSize, largestOf } from "../energy/log-domain.js";
 import type { Model } from "../engine/engine.js";
 import type { Prompt } from "../engine/prompt.js";
 import type { Plan } from "../planning/run-plan.js";
@@ -208,6 +208,20 @@ export class Run<Own = unknown> implements AsyncDisposable {
     );
   }
 
+  /**
+   * Says, after the first of several steps, that none was left to guide: all texts had ended. With steps
+   * that are counted on the longest text that is how short answers go.
+   */
+  warnIfUnguided(texts: readonly Text[]): void {
+    const { steps, blockTokens } = this.settings.guidance;
+    const isFirstOfSeveral = this.#opened.steps.length === 1 && steps > 1;
+    if (!isFirstOfSeveral || texts.some(({ finishReason }) => finishReason === null)) return;
+    const longest = largestOf(texts.map(({ tokens }) => tokens.length));
+    this.warn(
+      `No step was guided: all ${texts.length} texts ended within the first block of ${blockTokens} tokens, so that the run chose among whole texts. Try: blockTokens (-B) ${Math.max(1, Math.ceil(longest / 4))}`,
+    );
+  }
+
   /** Keeps a warning for the result, and tells the caller. */
   warn(message: string): void {
     this.#opened.warnings.push(message);
@@ -296,7 +310,11 @@ function chainOptionsOf(
   return {
     prompt,
     policy: { sampling: policy.sampling, stop: policy.stop, seed: policy.seed },
-    guidance: { blockTokens: guidance.blockTokens, sharePrefixes: guidance.shortcuts.prefixes },
+    guidance: {
+      ...{ blockTokens: guidance.blockTokens, leastTokens: guidance.leastTokens },
+      blockEnd: guidance.block === "tokens" ? null : guidance.block,
+      sharePrefixes: guidance.shortcuts.prefixes,
+    },
     denoising,
     ratio: energy.proposal?.ratio ?? ("exact" as const),
     metrics: energy.metrics,

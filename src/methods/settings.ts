@@ -9,7 +9,7 @@ import type { TokenMetric } from "../engine/sequences.js";
 import type { AnswerExtractor } from "../rewards/answer.js";
 import type { Reward } from "../rewards/reward.js";
 import type { AdaptiveOptions } from "./adaptive.js";
-import type { CommonOptions, PresetOptions, Shortcuts } from "./options.js";
+import type { BlockKind, CommonOptions, PresetOptions, Shortcuts } from "./options.js";
 
 /** The reference policy p_ref: the prompt, and how texts are drawn. */
 interface Policy {
@@ -29,6 +29,9 @@ export interface Guidance {
   steps: number;
   /** B. */
   blockTokens: number;
+  /** The fewest tokens of a block: B, unless blocks end where the text tells. */
+  leastTokens: number;
+  block: BlockKind;
   finish: "chain" | "resample";
   adaptive: Required<AdaptiveOptions> | null;
   shortcuts: Shortcuts;
@@ -86,6 +89,8 @@ export interface Settings {
   rollouts: number;
   steps: number;
   blockTokens: number;
+  /** Where guidance steps end; absent where they do by tokens. */
+  block?: BlockKind;
   lambda: number;
   maxTokens: number;
   /** Null for an autoregressive model. */
@@ -127,10 +132,12 @@ export function settingsOf({
   preset,
 }: Resolved): Settings {
   const { candidates, rollouts, steps, blockTokens, finish, adaptive, shortcuts } = guidance;
+  const { block } = guidance;
   const { lambda, reward, answerEnd, proposal } = energy;
   const { raw = false, system = null, thinking = false } = policy.prompt;
   return {
     ...{ candidates, rollouts, steps, blockTokens },
+    ...(block !== "tokens" && { block }),
     ...(own as object),
     ...{ lambda, maxTokens: limits.maxTokens, diffusion: denoising },
     ...{ reward: reward.name, finish },

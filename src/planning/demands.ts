@@ -4,8 +4,8 @@ import type { RunShape } from "./run-shape.js";
 
 /** A chain that keeps a state and its candidates, and runs their rollouts. */
 export function chainDemand(shape: RunShape): Demand {
-  const { promptTokens, maxTokens, blockTokens, candidates, rollouts } = shape;
-  const isOneStep = blockTokens >= maxTokens;
+  const { promptTokens, maxTokens, blockTokens, leastTokens, candidates, rollouts } = shape;
+  const isOneStep = leastTokens >= maxTokens;
   const isScored = shape.proposal !== null;
   return {
     promptTokens,
@@ -13,7 +13,7 @@ export function chainDemand(shape: RunShape): Demand {
     parallel: isOneStep ? candidates : candidates * rollouts,
     held: isOneStep ? 1 : candidates + 1,
     heldTokens: isOneStep ? 0 : candidates * blockTokens,
-    continuedTokens: isOneStep ? maxTokens : maxTokens - blockTokens,
+    continuedTokens: isOneStep ? maxTokens : maxTokens - leastTokens,
     scores: isScored,
     comparesLogProbs: isScored, // under importance sampling
     uses: [...(isOneStep ? [] : ["fork" as const]), ...(isScored ? ["score" as const] : [])],
@@ -22,12 +22,12 @@ export function chainDemand(shape: RunShape): Demand {
 
 /** N particles whose texts have little in common, the states they come from, and rollouts. */
 export function particleDemand(shape: RunShape): Demand {
-  const { maxTokens, blockTokens, candidates } = shape;
+  const { maxTokens, blockTokens, leastTokens, candidates } = shape;
   return {
     ...chainDemand(shape),
     held: 2 * candidates + 1,
     heldTokens: candidates * maxTokens,
-    continuedTokens: Math.max(blockTokens, maxTokens - blockTokens),
+    continuedTokens: Math.max(blockTokens, maxTokens - leastTokens),
   };
 }
 
@@ -71,7 +71,7 @@ export function proposalDemand({ proposal, ...shape }: RunShape): Demand {
     parallel: candidates * rollouts,
     held: candidates + 2,
     heldTokens: (candidates + 1) * block,
-    continuedTokens: maxTokens - block,
+    continuedTokens: maxTokens - Math.min(shape.leastTokens, maxTokens),
     readTokens: candidates * block,
     scores: (proposal?.ownRollouts ?? 0) > 0,
     comparesLogProbs: true,

@@ -24,7 +24,7 @@ const RIGHT: Readonly<Record<string, readonly (keyof typeof WRONG)[]>> = {
   ...{ temperature: [], topK: [], topP: [], minP: [], allowedTokens: [] },
   ...{ stop: [], system: ["a string", "an empty string"] },
   ...{ raw: ["a boolean"], thinking: ["a boolean"], adaptive: ["a boolean"] },
-  ...{ finish: [], preset: [], budget: [], diffusion: [], shortcuts: [], seed: [] },
+  ...{ finish: [], block: [], preset: [], budget: [], diffusion: [], shortcuts: [], seed: [] },
   ...{ reward: ["a function"], extract: ["a function"], signal: [] },
   ...{ onPlan: ["a function"], onStep: ["a function"] },
   ...{ onWarning: ["a function"], onProgress: ["a function"] },

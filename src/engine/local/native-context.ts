@@ -1,6 +1,7 @@
 /** The addon's contexts, as `native/js/context.cc` defines them. */
 import type {
   AnswerEnd,
+  BlockEnd,
   Continuation,
   Expansion,
   Scores,
@@ -21,6 +22,8 @@ interface NativeDraw {
   keep: boolean;
   /** Keeps the sequence of a text that ended too; it lacks the last token, and logits. */
   keepEnded: boolean;
+  /** A text that is kept may pause once it has so many tokens; default 0: it doesn't. */
+  pauseAfter?: number;
   /** What the text has so far: a stop string or the answer's end may have begun in it. */
   text: Int32Array;
 }
@@ -34,6 +37,8 @@ export interface NativeGenerateRequest {
   stopTokens: Int32Array;
   /** Continuations end once they have answered; null: they go on. */
   answerEnd: AnswerEnd | null;
+  /** Where texts pause. Default: nowhere. */
+  pause?: BlockEnd;
   maxTotalTokens: number;
   /** Decodes what continuations of one parent have in common once. */
   sharePrefixes: boolean;
