@@ -26,6 +26,7 @@
         "native/attention/no_attention.cc",
         "native/attention/shared_attention.cc",
         "native/decode/batch.cc",
+        "native/decode/block_end.cc",
         "native/decode/classification.cc",
         "native/decode/decoder.cc",
         "native/decode/engine_context.cc",

@@ -6,13 +6,13 @@ type ProjectConfig = NonNullable<TestProjectInlineConfiguration["test"]>;
 /** Files that load no engine, neither themselves nor in a process they start. */
 const WITHOUT_ENGINE = [
   "test/{house,bench/statistics,chain/random-streams,methods/wrong-types}.test.ts",
-  "test/energy/{diagnostics,log-domain,psis}.test.ts",
+  "test/energy/{diagnostics,exact-weights,log-domain,psis}.test.ts",
   "test/cli/{bad-options,download,grade,help}.test.ts",
   "test/engine/download.test.ts",
   "test/evaluate/{compare,read-run,wrong-types}.test.ts",
   "test/evaluate/statistics/*.test.ts",
   "test/laws/*.test.ts",
-  "test/methods/diffusion-options.test.ts",
+  "test/methods/{diffusion-options,edges}.test.ts",
   "test/planning/{abilities,admission}.test.ts",
   "test/report/{evaluation-report,html}.test.ts",
   "test/rewards/{answer,combine,named,python-tests,self-consistency,settled-vote,verifier,wrong-types}.test.ts",

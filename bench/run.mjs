@@ -13,7 +13,7 @@
 // --rounds    repetitions of decode, attention, scoring, denoising and overheads
 // --counts    decode, attention: sequences side by side
 // --sweeps    scaling: which of its parts
-// --limit     frontier: items; --plot writes its figure
+// --limit     frontier, powers: items; --plot writes the figure of frontier
 // --models    decode: a model's file in place of the random one; draft: the target and its draft
 // --scale     peer, naive, ets: prompt and texts this much shorter, for slow machines
 // --gpu       decode, peer, naive, ets: cuda, vulkan, metal or auto; default: off. These four take some
@@ -34,7 +34,7 @@ const CASES = [
     "overheads",
     "beam",
   ],
-  ...["frontier", "draft"],
+  ...["frontier", "powers", "draft"],
 ];
 const ON_GPU = ["decode", "peer", "naive", "ets"];
 

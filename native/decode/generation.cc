@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "decode/stopwatch.h"
+#include "decode/token_text.h"
 
 namespace llama_ets {
 namespace {
@@ -31,7 +32,7 @@ Generation::Generation(Session* session, std::vector<Draw> draws, GenerationOpti
     : session_(session),
       draws_(std::move(draws)),
       options_(std::move(options)),
-      token_draws_(session, options_.sampling, options_.reference, options_.metrics),
+      token_draws_(session, options_.sampling, options_.metrics),
       text_end_(session->vocab(), options_.stop_strings, options_.stop_tokens, options_.answer_end),
       results_(draws_.size()),
       waiting_(draws_.size()) {
@@ -239,19 +240,26 @@ void Generation::Append(Member* member, size_t drawn, Finish finish) {
   result.tokens.push_back(token.token);
   result.log_probs.push_back(token.log_prob);
   result.raw_log_probs.push_back(token.raw_log_prob);
-  if (token_draws_.has_reference()) {
-    result.reference_log_probs.push_back(token_draws_.reference_log_prob(drawn));
-  }
+  if (options_.sampling.power != 1) result.drawn_log_probs.push_back(token.drawn_log_prob);
   if (options_.metrics.entropy) result.entropies.push_back(token.entropy);
   if (options_.metrics.self_certainty) result.self_certainties.push_back(token.self_certainty);
   session_->monitor()->generated += 1;
   session_->counters.generated += 1;
   result.finish = finish;
   if (finish != Finish::kBudget) return;
-  if (static_cast<int32_t>(result.tokens.size()) < draw.max_tokens) return;
+  const bool is_full = static_cast<int32_t>(result.tokens.size()) >= draw.max_tokens;
+  if (!is_full && !Pauses(draw, result)) return;
   // What is kept has its length once its last token is decoded, unless a budget ends before.
   member->closing = draw.keep;
   if (!member->closing) result.finish = Finish::kLength;
+}
+
+// Whether a text that goes on pauses behind its last token.
+bool Generation::Pauses(const Draw& draw, const Continuation& result) const {
+  const auto size = static_cast<int32_t>(result.tokens.size());
+  if (!draw.keep || draw.pause_after == 0 || size < draw.pause_after) return false;
+  const double entropy = result.entropies.empty() ? 0 : result.entropies.back();
+  return EndsBlock(options_.pause, TextOf(session_->vocab(), result.tokens.back()), entropy);
 }
 
 void Generation::Leave(const Member& member) {

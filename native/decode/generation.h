@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "decode/block_end.h"
 #include "decode/decode_task.h"
 #include "decode/session.h"
 #include "decode/text_end.h"
@@ -35,28 +36,30 @@ struct Draw {
   int32_t max_tokens;
   bool keep;        // leave a sequence that can be continued, unless the text ended
   bool keep_ended;  // leave that of a text that ended too; it lacks the last token, and logits
+  int32_t pause_after =
+      0;  // a text that is kept may pause once it has so many tokens; 0: it doesn't
   std::vector<llama_token> text;  // what the text has so far
 };
 
 struct GenerationOptions {
   Sampling sampling;
-  std::optional<Sampling> reference;  // another policy to report the drawn tokens under
   Metrics metrics;
   PhiloxKey key;
   std::vector<std::string> stop_strings;
   std::vector<llama_token> stop_tokens;
   std::optional<AnswerEnd> answer_end;  // continuations end once they have answered
+  BlockEnd pause;                       // where texts pause; kEntropy needs that metric
   int64_t max_total_tokens;             // over all continuations
   bool share_prefixes;                  // decode what continuations have in common once
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 
 struct Continuation {
-  std::vector<llama_token> tokens;          // ends with the end or stop token, where there is one
-  std::vector<double> log_probs;            // under the distribution sampled
-  std::vector<double> raw_log_probs;        // under the model's softmax
-  std::vector<double> reference_log_probs;  // under `reference`, if there is one
-  std::vector<double> entropies;            // these two hold a number a token when asked for
+  std::vector<llama_token> tokens;      // ends with the end or stop token, where there is one
+  std::vector<double> log_probs;        // under the policy
+  std::vector<double> raw_log_probs;    // under the model's softmax
+  std::vector<double> drawn_log_probs;  // under what they are drawn from, if the policy has a power
+  std::vector<double> entropies;        // these two hold a number a token when asked for
   std::vector<double> self_certainties;
   Finish finish = Finish::kBudget;
   SequenceHandle sequence = 0;  // 0: none kept
@@ -113,6 +116,7 @@ class Generation final : public DecodeTask {
   double UniformOf(const Member& member) const;
   void Divide(size_t index, size_t first);
   void Append(Member* member, size_t drawn, Finish finish);
+  bool Pauses(const Draw& draw, const Continuation& result) const;
   void Leave(const Member& member);
   void HandOutClosing();
   SequenceHandle HandOut(Branch* branch, bool is_last);

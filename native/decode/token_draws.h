@@ -1,8 +1,6 @@
-// Tokens drawn from rows of logits, any number from each, with their log-probabilities under the
-// policy that they are drawn by and, where there is one, under another.
+// Tokens drawn from rows of logits, any number from each.
 #pragma once
 
-#include <optional>
 #include <vector>
 
 #include "decode/decoder.h"
@@ -14,8 +12,8 @@ namespace llama_ets {
 class TokenDraws {
  public:
   // All outlive it.
-  TokenDraws(Decoder* decoder, const Sampling& policy, const std::optional<Sampling>& reference,
-             Metrics metrics);
+  TokenDraws(Decoder* decoder, const Sampling& policy, Metrics metrics)
+      : policy_(decoder, policy, metrics) {}
 
   // Between Clear and Run: a row, then the uniform numbers, on [0, 1), that tokens of it are drawn
   // with. Draws are numbered in this order.
@@ -26,8 +24,6 @@ class TokenDraws {
   void Run();
 
   const TokenProbability& drawn(size_t draw) const { return drawn_[draw]; }
-  bool has_reference() const { return reference_.has_value(); }
-  double reference_log_prob(size_t draw) const { return reference_log_probs_[draw]; }
 
  private:
   struct Row {
@@ -35,14 +31,10 @@ class TokenDraws {
     size_t first, count;  // draws
   };
 
-  void ScoreRow(const Row& row, Sampler* sampler);
-
   RowSampler policy_;
-  std::optional<RowSampler> reference_;
   std::vector<Row> rows_;
   std::vector<double> uniforms_;
   std::vector<TokenProbability> drawn_;
-  std::vector<double> reference_log_probs_;
 };
 
 }  // namespace llama_ets

@@ -100,7 +100,7 @@ Napi::Object ToJs(Napi::Env env, const TokenProbability& probability, Metrics me
 }
 
 // drawToken(logits: Float32Array, sampling, uniform, metrics)
-//   -> { token, logProb, rawLogProb, entropy?, selfCertainty? }
+//   -> { token, logProb, rawLogProb, drawnLogProb, entropy?, selfCertainty? }
 Napi::Value JsDrawToken(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const std::vector<float> logits = ReadLogits(info[0]);
@@ -110,7 +110,9 @@ Napi::Value JsDrawToken(const Napi::CallbackInfo& info) {
     const double uniform = ReadNumber(info[2], "uniform", 0, 1 - 0x1p-53);
     TokenProbability drawn;
     sampler.Draw(logits.data(), &uniform, 1, &drawn);
-    return ToJs(info.Env(), drawn, metrics);
+    Napi::Object result = ToJs(info.Env(), drawn, metrics);
+    result["drawnLogProb"] = drawn.drawn_log_prob;
+    return result;
   });
 }
 

@@ -128,6 +128,14 @@ Sampling ReadSampling(Napi::Value value, int32_t vocab_size) {
   sampling.allowed = ReadTokens(options.Get("allowedTokens"), "allowedTokens", vocab_size);
   sampling.vocab_limit =
       static_cast<int32_t>(ReadInteger(options.Get("vocabLimit"), "vocabLimit", 1, INT32_MAX));
+  const Napi::Value power = options.Get("power");
+  if (!power.IsUndefined()) {
+    sampling.power = ReadNumber(power, "power", 1e-3, 1e3);
+    if (sampling.temperature > 0 && sampling.temperature / sampling.power < kMinTemperature) {
+      throw EngineError("ERR_INVALID_ARGUMENT",
+                        "Expected `temperature` over `power` to be at least 0.001");
+    }
+  }
   const auto& allowed = sampling.allowed;
   if (!allowed.empty() && allowed.back() >= sampling.vocab_limit) {
     throw EngineError("ERR_INVALID_ARGUMENT", "Expected `allowedTokens` to be below `vocabLimit`");

@@ -192,9 +192,9 @@ Napi::Value Context::Logits(const Napi::CallbackInfo& info) {
   });
 }
 
-// generate({ draws: [{ parent, stream: [3], position, maxTokens, keep, keepEnded, text }],
-//   sampling, reference, metrics, key: [2], stopStrings, stopTokens, answerEnd, maxTotalTokens,
-//   sharePrefixes, timeLimitMs })
+// generate({ draws: [{ parent, stream: [3], position, maxTokens, keep, keepEnded, pauseAfter,
+//   text }], sampling, metrics, key: [2], stopStrings, stopTokens, answerEnd, pause,
+//   maxTotalTokens, sharePrefixes, timeLimitMs })
 //   -> continuations
 Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {

@@ -44,8 +44,22 @@ Draw ReadDraw(Napi::Object object, int32_t vocab_size) {
       static_cast<int32_t>(ReadInteger(object.Get("maxTokens"), "maxTokens", 1, 1 << 30));
   draw.keep = ReadBoolean(object.Get("keep"), "keep");
   draw.keep_ended = ReadBoolean(object.Get("keepEnded"), "keepEnded");
+  const Napi::Value pause_after = object.Get("pauseAfter");
+  if (!pause_after.IsUndefined()) {
+    draw.pause_after = static_cast<int32_t>(ReadInteger(pause_after, "pauseAfter", 0, 1 << 30));
+  }
   draw.text = ReadTokens(object.Get("text"), "text", vocab_size);
   return draw;
+}
+
+BlockEnd ReadBlockEnd(Napi::Value value) {
+  if (value.IsUndefined()) return BlockEnd::kNone;
+  const std::string name = ReadString(value, "pause");
+  if (name == "line") return BlockEnd::kLine;
+  if (name == "sentence") return BlockEnd::kSentence;
+  if (name == "entropy") return BlockEnd::kEntropy;
+  throw EngineError("ERR_INVALID_ARGUMENT",
+                    "Expected `pause` to be \"line\", \"sentence\" or \"entropy\"");
 }
 
 std::optional<AnswerEnd> ReadAnswerEnd(Napi::Value value) {
@@ -188,8 +202,6 @@ std::vector<Draw> ReadDraws(Napi::Value value, int32_t vocab_size) {
 GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size) {
   GenerationOptions options;
   options.sampling = ReadSampling(object.Get("sampling"), vocab_size);
-  const Napi::Value reference = object.Get("reference");
-  if (!reference.IsNull()) options.reference = ReadSampling(reference, vocab_size);
   options.metrics = ReadMetrics(object.Get("metrics"));
   options.key = ReadWords<2>(object.Get("key"), "key");
   const Napi::Array stops = ReadArray(object.Get("stopStrings"), "stopStrings", 64);
@@ -202,6 +214,11 @@ GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size)
   }
   options.stop_tokens = ReadTokens(object.Get("stopTokens"), "stopTokens", vocab_size);
   options.answer_end = ReadAnswerEnd(object.Get("answerEnd"));
+  options.pause = ReadBlockEnd(object.Get("pause"));
+  if (options.pause == BlockEnd::kEntropy && !options.metrics.entropy) {
+    throw EngineError("ERR_INVALID_ARGUMENT",
+                      "Expected `metrics` to have the entropies for `pause`");
+  }
   options.max_total_tokens =
       ReadInteger(object.Get("maxTotalTokens"), "maxTotalTokens", 1, kMaxHandle);
   options.share_prefixes = ReadBoolean(object.Get("sharePrefixes"), "sharePrefixes");
@@ -218,7 +235,7 @@ Napi::Value ToJs(Napi::Env env, const std::vector<Continuation>& continuations) 
     object["tokens"] = ToInt32Array(env, continuation.tokens);
     object["logProbs"] = ToFloat64Array(env, continuation.log_probs);
     object["rawLogProbs"] = ToFloat64Array(env, continuation.raw_log_probs);
-    object["referenceLogProbs"] = ToFloat64Array(env, continuation.reference_log_probs);
+    object["drawnLogProbs"] = ToFloat64Array(env, continuation.drawn_log_probs);
     SetMetrics(&object, continuation.entropies, continuation.self_certainties);
     object["finish"] = NameOf(continuation.finish);
     object["sequence"] = static_cast<double>(continuation.sequence);

@@ -2,7 +2,8 @@
 //
 // The policy is: keep `allowed` tokens, divide by temperature, keep the top-k, then the smallest
 // set with probability at least top-p (renormalised after top-k), then tokens with at least min-p
-// of the largest probability. Ties are broken by the lower token id.
+// of the largest probability. Ties are broken by the lower token id. Tokens are drawn with
+// probability proportional to the policy's own to a power, normalised over what the policy leaves.
 #pragma once
 
 #include <llama.h>
@@ -19,19 +20,21 @@ struct Sampling {
   double min_p = 0;                  // 0: off
   std::vector<llama_token> allowed;  // ascending, unique; empty: all
   int32_t vocab_limit = INT32_MAX;   // ids from here on have no probability
+  double power = 1;                  // of the drawn distribution; what is scored knows none
 };
 
 // What to measure of a row besides: each takes another pass over it.
 struct Metrics {
-  bool entropy = false;         // of the distribution actually sampled, in nats
+  bool entropy = false;         // of the policy, in nats
   bool self_certainty = false;  // of the model's own softmax p: -1/V sum log(V p), in nats
 };
 
 struct TokenProbability {
   llama_token token;
-  double log_prob;      // under the distribution actually sampled; -inf outside its support
-  double raw_log_prob;  // under the model's own softmax: temperature 1, nothing cut off
-  double entropy = 0;   // these two are the row's, whatever the token; 0 when not asked for
+  double log_prob;        // under the policy; -inf outside its support
+  double raw_log_prob;    // under the model's own softmax: temperature 1, nothing cut off
+  double drawn_log_prob;  // under the policy to its power, normalised: what tokens are drawn from
+  double entropy = 0;     // these two are the row's, whatever the token; 0 when not asked for
   double self_certainty = 0;
 };
 

@@ -25,7 +25,8 @@ Sampler::Sampler(Sampling sampling, int32_t vocab_size, Metrics metrics)
   row_.block_sum.resize(blocks);
 }
 
-// Sums the row at temperature 1, and at the policy's temperature while the row is in the cache.
+// Sums the row at temperature 1, at the policy's temperature and to its power while the row is in
+// the cache.
 void Sampler::SumRow(const float* logits) {
   const int32_t blocks = static_cast<int32_t>(row_.block_sum.size());
   const auto size = [&](int32_t block) { return std::min(kBlock, vocab_size_ - block * kBlock); };
@@ -36,13 +37,19 @@ void Sampler::SumRow(const float* logits) {
   }
   const bool tempered = sampling_.temperature > 0 && sampling_.temperature != 1;
   const float scale = tempered ? static_cast<float>(1 / sampling_.temperature) : 1.f;
+  const bool sharpened = sampling_.temperature > 0 && sampling_.power != 1;
+  const float drawn_scale = static_cast<float>(sampling_.power) * scale;
   double sum = 0;
   row_.tempered_sum = 0;
+  row_.drawn_sum = 0;
   for (int32_t b = 0; b < blocks; ++b) {
-    const float block = SumOfExp(logits + b * kBlock, size(b), max, 1.f);
-    row_.block_sum[b] = tempered ? SumOfExp(logits + b * kBlock, size(b), max, scale) : block;
+    const float* const first = logits + b * kBlock;
+    const float block = SumOfExp(first, size(b), max, 1.f);
+    const float tempered_block = tempered ? SumOfExp(first, size(b), max, scale) : block;
+    row_.block_sum[b] = sharpened ? SumOfExp(first, size(b), max, drawn_scale) : tempered_block;
     sum += block;
-    row_.tempered_sum += row_.block_sum[b];
+    row_.tempered_sum += tempered_block;
+    row_.drawn_sum += row_.block_sum[b];
   }
   if (!std::isfinite(max) || !std::isfinite(sum) || !(sum > 0)) {
     throw EngineError("ERR_INVALID_LOGITS",
@@ -52,8 +59,14 @@ void Sampler::SumRow(const float* logits) {
   row_.log_sum = std::log(sum);
 }
 
-TokenProbability Sampler::At(const float* logits, llama_token token, double log_prob) const {
-  return {token, log_prob, static_cast<double>(logits[token]) - row_.max - row_.log_sum};
+TokenProbability Sampler::At(const float* logits, llama_token token, double log_prob,
+                             double drawn_log_prob) const {
+  const double raw_log_prob = static_cast<double>(logits[token]) - row_.max - row_.log_sum;
+  return {token, log_prob, raw_log_prob, drawn_log_prob};
+}
+
+double Sampler::DrawnWeight(const Candidate& candidate) const {
+  return std::exp(sampling_.power * support_.Tempered(candidate.logit, support_.max()));
 }
 
 TokenProbability Sampler::Greedy(const float* logits) const {
@@ -65,17 +78,17 @@ TokenProbability Sampler::Greedy(const float* logits) const {
       if (best < 0 || logits[token] > logits[best]) best = token;
     }
   }
-  return At(logits, best, 0);
+  return At(logits, best, 0, 0);
 }
 
 TokenProbability Sampler::DrawPlain(const float* logits, double uniform) const {
-  double left = uniform * row_.tempered_sum;
+  double left = uniform * row_.drawn_sum;
   const size_t last_block = row_.block_sum.size() - 1;
   size_t block = 0;
   while (block < last_block && left >= row_.block_sum[block]) left -= row_.block_sum[block++];
   const int32_t first = static_cast<int32_t>(block) * kBlock;
   const int32_t last = std::min(first + kBlock, vocab_size_);
-  const float scale = static_cast<float>(1 / sampling_.temperature);
+  const float scale = static_cast<float>(sampling_.power / sampling_.temperature);
   llama_token drawn = -1;
   for (int32_t i = first; i < last && (drawn < 0 || left >= 0); ++i) {
     const float weight = NegativeExp((logits[i] - row_.max) * scale);
@@ -84,22 +97,29 @@ TokenProbability Sampler::DrawPlain(const float* logits, double uniform) const {
     left -= weight;
   }
   if (drawn < 0) drawn = Greedy(logits).token;  // the block's sum was rounding alone
-  return At(logits, drawn,
-            support_.Tempered(logits[drawn], row_.max) - std::log(row_.tempered_sum));
+  const double tempered = support_.Tempered(logits[drawn], row_.max);
+  return At(logits, drawn, tempered - std::log(row_.tempered_sum),
+            sampling_.power * tempered - std::log(row_.drawn_sum));
 }
 
 TokenProbability Sampler::DrawFromSupport(const float* logits, double uniform) const {
-  double left = uniform * support_.sum();
+  double sum = support_.sum();
+  if (sampling_.power != 1) {
+    sum = 0;
+    for (const Candidate& c : support_.tokens()) sum += DrawnWeight(c);
+  }
+  double left = uniform * sum;
   const Candidate* drawn = &support_.tokens().front();
   for (const Candidate& c : support_.tokens()) {
-    const double weight = std::exp(support_.Tempered(c.logit, support_.max()));
+    const double weight = DrawnWeight(c);
     if (weight <= 0) continue;
     drawn = &c;
     left -= weight;
     if (left < 0) break;
   }
-  return At(logits, drawn->token,
-            support_.Tempered(drawn->logit, support_.max()) - std::log(support_.sum()));
+  const double tempered = support_.Tempered(drawn->logit, support_.max());
+  return At(logits, drawn->token, tempered - std::log(support_.sum()),
+            sampling_.power * tempered - std::log(sum));
 }
 
 double Sampler::Entropy(const float* logits) const {
@@ -160,19 +180,19 @@ TokenProbability Sampler::Score(const float* logits, llama_token token) {
 }
 
 TokenProbability Sampler::ScoreFound(const float* logits, llama_token token) const {
-  if (token >= vocab_size_) return {token, -HUGE_VAL, -HUGE_VAL};
+  if (token >= vocab_size_) return {token, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
+  const auto scored = [&](double log_prob) { return At(logits, token, log_prob, log_prob); };
   if (sampling_.temperature == 0) {
-    return At(logits, token, Greedy(logits).token == token ? 0 : -HUGE_VAL);
+    return scored(Greedy(logits).token == token ? 0 : -HUGE_VAL);
   }
   if (support_.IsAll()) {
-    return At(logits, token,
-              support_.Tempered(logits[token], row_.max) - std::log(row_.tempered_sum));
+    return scored(support_.Tempered(logits[token], row_.max) - std::log(row_.tempered_sum));
   }
   for (const Candidate& c : support_.tokens()) {
     if (c.token != token) continue;
-    return At(logits, token, support_.Tempered(c.logit, support_.max()) - std::log(support_.sum()));
+    return scored(support_.Tempered(c.logit, support_.max()) - std::log(support_.sum()));
   }
-  return At(logits, token, -HUGE_VAL);
+  return scored(-HUGE_VAL);
 }
 
 std::vector<TokenProbability> Sampler::Top(const float* logits, size_t count) {
@@ -188,7 +208,8 @@ std::vector<TokenProbability> Sampler::Top(const float* logits, size_t count) {
   std::vector<TokenProbability> top;
   for (const Candidate& c : support_.tokens()) {
     if (c.logit == -kInfinity) break;  // no token from here on has probability
-    top.push_back(At(logits, c.token, support_.Tempered(c.logit, support_.max()) - log_sum));
+    const double log_prob = support_.Tempered(c.logit, support_.max()) - log_sum;
+    top.push_back(At(logits, c.token, log_prob, log_prob));
   }
   return top;
 }

@@ -1,8 +1,8 @@
 // Draws tokens from one row of logits and reports exact log-probabilities.
 //
-// One pass finds the largest logit, one fused pass sums exp(z) and exp(z / T); the draw inverts the
-// cumulative distribution by blocks. Sums are float within a block and double across blocks; the
-// error of a log-probability is below 1e-6.
+// One pass finds the largest logit, one fused pass sums exp(z), exp(z / T) and, for a power,
+// exp(power z / T); the draw inverts the cumulative distribution by blocks. Sums are float within a
+// block and double across blocks; the error of a log-probability is below 1e-6.
 #pragma once
 
 #include <cstddef>
@@ -42,7 +42,10 @@ class Sampler {
   TokenProbability Greedy(const float* logits) const;
   TokenProbability DrawPlain(const float* logits, double uniform) const;
   TokenProbability DrawFromSupport(const float* logits, double uniform) const;
-  TokenProbability At(const float* logits, llama_token token, double log_prob) const;
+  TokenProbability At(const float* logits, llama_token token, double log_prob,
+                      double drawn_log_prob) const;
+  // exp of a logit's distance from the support's largest, under temperature and power.
+  double DrawnWeight(const Candidate& candidate) const;
 
   const Sampling sampling_;
   const int32_t vocab_size_;

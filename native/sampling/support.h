@@ -19,8 +19,9 @@ struct RowSums {
   float max = 0;
   double log_sum = 0;            // of exp(logit - max), over the whole row
   double tempered_sum = 0;       // of exp((logit - max) / T), over the whole row
+  double drawn_sum = 0;          // of exp(power (logit - max) / T), over the whole row
   std::vector<float> block_max;  // one a block
-  std::vector<float> block_sum;  // the tempered sums, one a block
+  std::vector<float> block_sum;  // the parts of drawn_sum, one a block
 };
 
 struct Candidate {

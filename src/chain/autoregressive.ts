@@ -78,10 +78,33 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     return this.#advance(states, step, 0);
   }
 
-  #advance(states: readonly AutoregressiveState[], step: number, first: number) {
-    const { blockTokens } = this.#options.guidance;
-    return this.#generator.grow(states.map(prefixOf), blockTokens, (i) =>
-      candidateStream(step, first + i),
+  async advanceSharpened(
+    states: readonly AutoregressiveState[],
+    step: number,
+    power: number,
+  ): Promise<(AutoregressiveState & RedrawnState)[]> {
+    const knowing = states.map((state) => ({ drawnLogProbs: [], ...state }));
+    const drawn = await this.#advance(knowing, step, 0, power);
+    return drawn.map((state) => ({ drawnLogProbs: [], ...state }));
+  }
+
+  #advance(states: readonly AutoregressiveState[], step: number, first: number, power = 1) {
+    return this.#generator.draw(
+      states.map((state, i) => {
+        const { guidance, limits } = this.#options;
+        const { blockTokens, blockEnd, leastTokens } = guidance;
+        const left = limits.maxTokens - state.tokens.length;
+        const maxTokens = Math.min(blockTokens, left);
+        const mayPause = blockEnd !== null && left > leastTokens;
+        return {
+          ...prefixOf(state),
+          stream: candidateStream(step, first + i),
+          maxTokens,
+          keep: maxTokens < left || mayPause,
+          ...(mayPause && { pauseAfter: leastTokens }),
+        };
+      }),
+      { power },
     );
   }
 

@@ -1,7 +1,7 @@
 /** What a chain needs to know of its run, in groups. */
 
 import type { Sampling } from "../engine/sampling.js";
-import type { TokenMetric } from "../engine/sequences.js";
+import type { BlockEnd, TokenMetric } from "../engine/sequences.js";
 import type { AnswerEnd } from "./answer-end.js";
 import type { Budget } from "./budget.js";
 import type { DenoisingSettings, ImportanceRatio } from "./denoising.js";
@@ -16,8 +16,12 @@ export interface ChainOptions {
     seed: number;
   };
   guidance: {
-    /** Tokens of one guidance step. */
+    /** Tokens of one guidance step, the most where blocks end at `blockEnd`. */
     blockTokens: number;
+    /** The fewest tokens of a block that ends at `blockEnd`. */
+    leastTokens: number;
+    /** Where blocks end before they have their tokens; null: nowhere. */
+    blockEnd: BlockEnd | null;
     /** Whether what draws of one state have in common is decoded once. */
     sharePrefixes: boolean;
   };

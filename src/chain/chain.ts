@@ -22,7 +22,7 @@ export interface Text {
   tokens: readonly number[];
   /** One a token, in nats, under the distribution it was drawn from; 0 for a mask. */
   logProbs: readonly number[];
-  /** One a token, in nats: the entropy of the distribution it was drawn from. */
+  /** One a token, in nats: the entropy of p_ref's distribution of it. */
   entropies?: readonly number[];
   /**
    * One a token, in nats: the Kullback-Leibler divergence of the model's own distribution from the
@@ -109,7 +109,7 @@ interface CommonChain<S extends ChainState> extends AsyncDisposable {
   usage(): Promise<Usage>;
 }
 
-/** A text whose end can be drawn anew, also once it has ended. */
+/** A text that knows what it was drawn from; its end can be drawn anew, also once it has ended. */
 export interface RedrawnState extends ChainState {
   /** As `logProbs`, which are p_ref's, under the distribution that the tokens were drawn from. */
   drawnLogProbs: readonly number[];
@@ -145,6 +145,14 @@ export interface Ranked<S> {
 /** The chain of a model that writes from left to right: texts can be cut, and tokens ranked. */
 export interface PrefixChain<S extends ChainState = ChainState> extends CommonChain<S> {
   readonly kind: "prefix";
+  /**
+   * As `advanceEach`, but each token is drawn with probability ∝ p_ref(token | text so far)^power.
+   */
+  advanceSharpened(
+    states: readonly S[],
+    step: number,
+    power: number,
+  ): Promise<(S & RedrawnState)[]>;
   /** Keeps the first tokens of each text and draws what follows. */
   redraw(texts: readonly Redraw<S>[], options: RedrawOptions): Promise<(S & RedrawnState)[]>;
   /** The `count` most probable next tokens of unfinished states, in descending order. */

@@ -1,7 +1,6 @@
 /** Draws and scores texts with one model: what an autoregressive chain and its proposal share. */
 
 import type { Model } from "../engine/engine.js";
-import type { Sampling } from "../engine/sampling.js";
 import type {
   Expansion,
   RandomStream,
@@ -26,6 +25,8 @@ interface DrawRequest extends Prefix {
   keep: boolean;
   /** Keeps the sequence, without its last token, of a text that ended too. */
   keepEnded?: boolean;
+  /** A kept text may end its block from so many tokens on. Default: with its `maxTokens` alone. */
+  pauseAfter?: number;
 }
 
 const NOTHING = new Int32Array();
@@ -104,6 +105,7 @@ export class TextGenerator implements AsyncDisposable {
     const { sampling, seed } = policy;
     const { strings, tokens: stopTokens } = this.#stops;
     const isBound = strings.length > 0 || answerEnd !== null;
+    const pauses = requests.some(({ pauseAfter }) => pauseAfter !== undefined);
     if (requests.length === 0) return [];
     if (this.#limits.isCutOff()) return requests.map(({ text }) => ({ ...text, sequence: null }));
     const continuations = await this.#limits.watch(() =>
@@ -114,14 +116,13 @@ export class TextGenerator implements AsyncDisposable {
           position: text.tokens.length,
           text: isBound ? Int32Array.from(text.tokens) : NOTHING,
         })),
-        ...(power === 1
-          ? { sampling }
-          : { sampling: toPower(sampling, power), reference: sampling }),
+        ...{ sampling, power },
         metrics,
         key: randomKey(seed),
         stopStrings: strings,
         stopTokens,
         answerEnd,
+        ...(guidance.blockEnd && pauses && { pause: guidance.blockEnd }),
         sharePrefixes: guidance.sharePrefixes,
         ...this.#limits.left,
       }),
@@ -255,14 +256,6 @@ export class TextGenerator implements AsyncDisposable {
     this.#limits[Symbol.dispose]();
     await this.#model.release(this.context);
   }
-}
-
-/**
- * The policy with each token's probability raised to a power and normalised. What top-p and min-p
- * cut off is drawn all the same: under the policy it has probability 0.
- */
-function toPower(policy: Sampling, power: number): Sampling {
-  return { ...policy, temperature: policy.temperature / power, topP: 1, minP: 0 };
 }
 
 function sum(numbers: readonly number[]): number {

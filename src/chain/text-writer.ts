@@ -40,12 +40,12 @@ export class TextWriter {
 
   /** The text with what was drawn after it. */
   extend(text: Text & Partial<RedrawnState>, continuation: Continuation): DrawnText {
-    const { finish, logProbs: drawn, referenceLogProbs } = continuation;
+    const { finish, logProbs, drawnLogProbs } = continuation;
     const tokens = [...text.tokens, ...continuation.tokens];
-    const logProbs = referenceLogProbs.length > 0 ? referenceLogProbs : drawn;
+    const drawn = drawnLogProbs.length > 0 ? drawnLogProbs : logProbs;
     return {
       tokens,
-      ...appendValues(text, { ...continuation, logProbs }, this.#metrics),
+      ...appendValues(text, continuation, this.#metrics),
       ...(text.drawnLogProbs && { drawnLogProbs: [...text.drawnLogProbs, ...drawn] }),
       text: finish === "stop" ? this.#stops.cut(tokens).text : this.textOf(tokens),
       finishReason: finishReasonOf(continuation, tokens.length >= this.#maxTokens),

@@ -60,7 +60,8 @@ export function toCompletions<S extends ChainState>(
   // Votes are weighted by the ratios, each candidate having as many in all.
   const total = logSumExp(drawn.map(({ logRatio }) => logRatio));
   return drawn.map(({ text, logRatio }, rollout) => {
-    const share = Number.isFinite(total) ? Math.exp(logRatio - total) : 1 / drawn.length;
+    // Texts that the reference can't draw have no vote, also where a candidate has no others.
+    const share = total === Number.NEGATIVE_INFINITY ? 0 : Math.exp(logRatio - total);
     const votes = samples * drawn.length * share;
     const completion = { ...textOf(text), candidate: first, rollout, votes, samples };
     return { completion, logRatio, logShare: -Math.log(rollouts) };

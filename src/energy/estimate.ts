@@ -22,20 +22,30 @@ import {
   type WeightedRollout,
 } from "./candidate-groups.js";
 import type { ImportanceDiagnostics, RolloutRatio } from "./diagnostics.js";
-import { logSumExp } from "./log-domain.js";
+import { largestOf, logSumExp, saturated } from "./log-domain.js";
 
 /** A completion, its reward and what it weighs. */
 export interface Scored extends Completion {
   reward: number;
   /** log p_ref / p_proposal of the rollout; 0 where p_ref drew it, or the text is the candidate. */
   logRatio: number;
-  /** log of the term it adds to Σ_m Ê(m): ratio · exp(r / λ), over K, times the candidates. */
+  /**
+   * log of the term it adds to Σ_m Ê(m), ratio · exp(r / λ), over K, times the candidates; relative to
+   * exp(r / λ) of the step's highest reward.
+   */
   logWeight: number;
 }
 
 export interface Estimate {
-  /** log Ê(m) for each candidate. */
+  /** log Ê(m) for each candidate, as it is reported: finite, or -Infinity for no weight. */
   logEnergies: number[];
+  /** The highest reward of a completion that has weight; 0 where none has. */
+  peak: number;
+  /**
+   * log Ê(m) - peak / λ. Where r / λ is large, beyond 1e13 or out of a double's range, candidates
+   * differ by less than log Ê(m) is rounded: choices are made by these.
+   */
+  relativeLogEnergies: number[];
   /** What the estimates rest on; a candidate that repeats another has that one's. */
   completions: Scored[];
   /** Whether more candidates would hardly change the rewards, by the run's confidence. */
@@ -102,9 +112,10 @@ export async function estimateEnergies<S extends ChainState>(
 ): Promise<Estimate> {
   const groups = groupCandidates(candidates, options.shareDuplicates);
   const drawn = new Map(known?.drawn);
-  const open = groups.filter(
-    ({ state, first }) => state.finishReason === null && !drawn.has(first),
-  );
+  // What earns nothing, however it ends, has an energy of 1.
+  const isOpen = ({ state, first }: CandidateGroup<S>) =>
+    state.finishReason === null && !drawn.has(first);
+  const open = options.reward.isZero ? [] : groups.filter(isOpen);
   const rollouts = await source.draw(
     open.map(({ state }) => state),
     step,
@@ -141,14 +152,17 @@ function reweighted(drawn: Drawn, logRatios: readonly number[]): Drawn {
   );
 }
 
-/** Rewards the completions and sums up log Ê(m) = log (1/K) Σ_k ratio(m, k) · exp(r(m, k) / λ). */
+/**
+ * Rewards the completions and sums up log Ê(m) = log (1/K) Σ_k ratio(m, k) · exp(r(m, k) / λ), relative
+ * to the highest reward's term: only differences of rewards are divided by λ.
+ */
 async function sumEnergies<S extends ChainState>(
   groups: readonly CandidateGroup<S>[],
   drawn: Drawn,
   step: number,
   earlier: readonly Completion[],
   { rollouts, reward, lambda, asked, stopping, signal }: EstimateOptions,
-): Promise<Pick<Estimate, "logEnergies" | "completions" | "isSettled">> {
+): Promise<Omit<Estimate, "drawn" | "importance">> {
   const weighted = groups.flatMap((group) =>
     toCompletions(group, drawn.get(group.first) ?? [], rollouts),
   );
@@ -157,19 +171,28 @@ async function sumEnergies<S extends ChainState>(
   const pool = finished.map(({ completion }) => completion);
   const input = { ...asked, pool, earlier };
   const rewards = pool.length === 0 ? [] : await scorePool(reward, input, step, signal);
+  const weighing = rewards.filter((_, i) => finished[i]?.logRatio !== Number.NEGATIVE_INFINITY);
+  const peak = weighing.length === 0 ? 0 : largestOf(weighing);
   const completions = finished.map(({ completion, logRatio, logShare }, i): Scored => {
     const earned = rewards[i] as number;
-    const logWeight = Math.log(completion.samples) + logShare + logRatio + earned / lambda;
+    const logWeight =
+      logRatio === Number.NEGATIVE_INFINITY
+        ? logRatio
+        : Math.log(completion.samples) + logShare + logRatio + (earned - peak) / lambda;
     return { ...completion, reward: earned, logRatio, logWeight };
   });
-  const logEnergies: number[] = [];
+  const relativeLogEnergies: number[] = [];
   for (const { first, members } of groups) {
     const own = completions.filter(({ candidate }) => candidate === first);
-    const logEnergy = logSumExp(own.map((c) => c.logWeight)) - Math.log(members.length);
-    for (const m of members) logEnergies[m] = logEnergy;
+    const logEnergy =
+      reward.isZero === true
+        ? 0
+        : logSumExp(own.map((c) => c.logWeight)) - Math.log(members.length);
+    for (const m of members) relativeLogEnergies[m] = logEnergy;
   }
+  const logEnergies = relativeLogEnergies.map((x) => saturated(peak / lambda) + x);
   const isSettled = stopping !== null && isPoolSettled(reward, input, step, stopping);
-  return { logEnergies, completions, isSettled };
+  return { logEnergies, peak, relativeLogEnergies, completions, isSettled };
 }
 
 /** A text that p_ref drew weighs 1. */

@@ -16,7 +16,10 @@ import type { RolloutSource } from "./estimate.js";
 import { logSumExp } from "./log-domain.js";
 import { smoothWeights } from "./psis.js";
 
-/** How ratios become weights: as they are, Pareto-smoothed, or clipped to exp(±10) (biased). */
+/**
+ * How ratios become weights: as they are, Pareto-smoothed, or clipped to exp(±10) (biased). What the
+ * reference can't draw weighs nothing in each.
+ */
 export type WeightTreatment = "exact" | "psis" | "clip";
 
 export interface ImportanceOptions {
@@ -87,10 +90,14 @@ export function importanceSampling(
   };
 }
 
-function treatWeights(logRatios: readonly number[], treatment: WeightTreatment): number[] {
+/** Log ratios as they are to weigh. A weight of 0, outside p_ref's support, stays 0. */
+export function treatWeights(logRatios: readonly number[], treatment: WeightTreatment): number[] {
   if (treatment === "exact") return [...logRatios];
-  if (treatment === "clip") return logRatios.map((x) => Math.min(Math.max(x, -CLIP), CLIP));
-  const queue = smoothWeights(logRatios.filter(Number.isFinite)).logWeights;
-  // A weight of 0 (outside p_ref's support) stays 0.
-  return logRatios.map((x) => (Number.isFinite(x) ? (queue.shift() as number) : x));
+  const inside = logRatios.filter(Number.isFinite);
+  const treated =
+    treatment === "clip"
+      ? inside.map((x) => Math.min(Math.max(x, -CLIP), CLIP))
+      : smoothWeights(inside).logWeights;
+  const next = treated.values();
+  return logRatios.map((x) => (Number.isFinite(x) ? (next.next().value as number) : x));
 }

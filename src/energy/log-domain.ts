@@ -3,24 +3,43 @@
  * exponentiates before the largest term is taken out.
  */
 
-/** log Σ exp(xᵢ); -Infinity for no terms. */
+import { LlamaEtsError } from "../engine/errors.js";
+
+/** The largest of some numbers; -Infinity of none, NaN where one of them is. */
+export function largestOf(values: Iterable<number>): number {
+  let largest = Number.NEGATIVE_INFINITY;
+  for (const value of values) largest = Math.max(largest, value);
+  return largest;
+}
+
+/** log Σ exp(xᵢ); -Infinity for no terms, and for terms of nothing (-Infinity) alone. */
 export function logSumExp(logs: readonly number[]): number {
-  const max = logs.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  if (max === Number.NEGATIVE_INFINITY) return max;
+  const max = largestOf(logs);
+  if (!Number.isFinite(max)) return max;
   return max + Math.log(logs.reduce((sum, x) => sum + Math.exp(x - max), 0));
 }
 
-/** log of the mean of exp(xᵢ). */
+/** log of the mean of exp(xᵢ); -Infinity for no terms. */
 export function logMeanExp(logs: readonly number[]): number {
-  return logSumExp(logs) - Math.log(logs.length);
+  return logs.length === 0 ? Number.NEGATIVE_INFINITY : logSumExp(logs) - Math.log(logs.length);
 }
 
-/** exp(xᵢ) / Σ exp(xⱼ): weights that add up to 1. */
+/**
+ * exp(xᵢ) / Σ exp(xⱼ): weights that add up to 1, at any scale of the logs. The sum is taken of
+ * exp(xᵢ - max) and divided by: a log of it would be lost beside a max of 1e15.
+ */
 export function normalise(logWeights: readonly number[]): number[] {
-  const total = logSumExp(logWeights);
+  const max = largestOf(logWeights);
   // Every weight 0: nothing tells them apart.
-  if (total === Number.NEGATIVE_INFINITY) return logWeights.map(() => 1 / logWeights.length);
-  return logWeights.map((x) => Math.exp(x - total));
+  if (max === Number.NEGATIVE_INFINITY) return logWeights.map(() => 1 / logWeights.length);
+  const shares = logWeights.map((x) => Math.exp(x - max));
+  const total = shares.reduce((sum, share) => sum + share, 0);
+  return shares.map((share) => share / total);
+}
+
+/** A log as it is reported: what a double can't hold, as r / λ may be, is its largest number. */
+export function saturated(log: number): number {
+  return Math.min(Math.max(log, -Number.MAX_VALUE), Number.MAX_VALUE);
 }
 
 /**
@@ -38,15 +57,29 @@ export function effectiveSampleSize(weights: readonly number[]): number {
  *
  * @param weights normalised
  * @param uniform on [0, 1)
+ * @throws LlamaEtsError `ERR_INVALID_STATE` for weights that no index can be drawn by: one that is
+ *   no number, or none above 0
  */
 export function drawIndex(weights: readonly number[], uniform: number): number {
   let left = uniform;
-  let last = 0;
+  let drawn: number | undefined;
+  let last: number | undefined;
   for (const [i, weight] of weights.entries()) {
+    if (!Number.isFinite(weight)) throw noWeights(weights);
     if (weight <= 0) continue;
     last = i;
     left -= weight;
-    if (left < 0) return i;
+    if (left < 0) drawn ??= i;
   }
-  return last; // rounding left a remainder
+  const index = drawn ?? last; // rounding may leave a remainder
+  if (index === undefined || Number.isNaN(left)) throw noWeights(weights);
+  return index;
+}
+
+function noWeights(weights: readonly number[]): LlamaEtsError {
+  const shown = weights.length > 8 ? `${weights.slice(0, 8)}, …` : `${weights}`;
+  return new LlamaEtsError(
+    "ERR_INVALID_STATE",
+    `Expected weights to draw by: finite numbers, one of them above 0; got [${shown}]`,
+  );
 }

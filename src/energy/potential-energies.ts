@@ -13,6 +13,7 @@ import {
   type RolloutSource,
   type StepEvidence,
 } from "./estimate.js";
+import { largestOf } from "./log-domain.js";
 
 /** A candidate's energy rests on the text itself. */
 const NO_ROLLOUTS: RolloutSource = { draw: async (states) => states.map(() => []) };
@@ -41,6 +42,13 @@ export async function guessEnergies<S extends ChainState>(
   const input = { ...asked, pool, earlier };
   const judged =
     pool.length === 0 ? [] : await scorePool(potential, input, step, signal, "potential");
+  const isFinished = (m: number) => candidates[m]?.finishReason !== null;
+  const finished = candidates.some((_, m) => isFinished(m)) ? [estimate.peak] : [];
+  // Energies are relative to the largest value of all, as those of an estimate are to its own.
+  const peak = largestOf([...judged, ...finished]);
+  const relativeLogEnergies = estimate.relativeLogEnergies.map(
+    (log) => log + (estimate.peak - peak) / lambda,
+  );
   const logEnergies = [...estimate.logEnergies];
   const potentials: (number | null)[] = candidates.map(() => null);
   for (const [i, { members }] of open.entries()) {
@@ -57,7 +65,8 @@ export async function guessEnergies<S extends ChainState>(
     for (const m of members) {
       potentials[m] = value;
       logEnergies[m] = logPotential;
+      relativeLogEnergies[m] = (value - peak) / lambda;
     }
   }
-  return { ...estimate, logEnergies, potentials };
+  return { ...estimate, logEnergies, peak, relativeLogEnergies, potentials };
 }

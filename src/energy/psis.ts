@@ -75,16 +75,19 @@ export function fitGeneralisedPareto(exceedances: readonly number[]): {
     { length: grid },
     (_, j) => 1 / largest + (1 - Math.sqrt(grid / (j + 0.5))) / (3 * quartile),
   );
+  // θ = 0 is the exponential distribution, of shape 0.
+  const mean = exceedances.reduce((sum, x) => sum + x, 0) / n;
+  const scaleAt = (theta: number, shape: number) => (theta === 0 ? mean : -shape / theta);
   const logLikelihoods = thetas.map((theta) => {
     const shape = shapeAt(theta);
-    return n * (Math.log(-theta / shape) - shape - 1);
+    return n * (-Math.log(scaleAt(theta, shape)) - shape - 1);
   });
   const best = Math.max(...logLikelihoods);
   const weights = logLikelihoods.map((l) => Math.exp(l - best));
   const total = weights.reduce((a, b) => a + b, 0);
   const theta = thetas.reduce((sum, t, j) => sum + t * at(weights, j), 0) / total;
   const shape = shapeAt(theta);
-  return { shape: (n * shape + 10 * 0.5) / (n + 10), scale: -shape / theta };
+  return { shape: (n * shape + 10 * 0.5) / (n + 10), scale: scaleAt(theta, shape) };
 }
 
 function at(values: readonly number[], index: number): number {

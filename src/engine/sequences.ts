@@ -7,6 +7,12 @@ export type TokenMetric = "entropies" | "selfCertainties";
 /** The metrics asked for, one number a token, in nats. */
 type Metrics = Partial<Record<TokenMetric, Float64Array>>;
 
+/**
+ * Where a text may pause: behind a line's end; behind a sentence's too; or behind a token that was as
+ * uncertain as a fair coin, of an entropy of log 2 or more.
+ */
+export type BlockEnd = "line" | "sentence" | "entropy";
+
 /** A text's answer ends with the first `end` behind its first `mark`; neither is empty. */
 export interface AnswerEnd {
   mark: string;
@@ -30,6 +36,8 @@ interface Draw {
   keep: boolean;
   /** Keeps that of a text that ended too; it lacks the last token, and its logits. Default false. */
   keepEnded?: boolean;
+  /** A text that is kept may pause once it has so many tokens; default 0: it doesn't. */
+  pauseAfter?: number;
   /** What the text has so far: a stop string or the answer's end may have begun in it. */
   text: Int32Array;
 }
@@ -37,8 +45,11 @@ interface Draw {
 export interface GenerateRequest {
   draws: readonly Draw[];
   sampling: Sampling;
-  /** Another policy to report the drawn tokens under. Default: none. */
-  reference?: Sampling;
+  /**
+   * Tokens are drawn with probability ∝ the policy's to this power, normalised over what the policy
+   * leaves: from .001 to 1000, `sampling.temperature` over it at least .001. Default 1.
+   */
+  power?: number;
   metrics?: readonly TokenMetric[];
   key: RandomKey;
   stopStrings: readonly string[];
@@ -46,6 +57,8 @@ export interface GenerateRequest {
   stopTokens: Int32Array;
   /** Continuations end once they have answered; null: they go on. */
   answerEnd: AnswerEnd | null;
+  /** Where texts pause, as those do that have their `maxTokens`. "entropy" needs the metric. */
+  pause?: BlockEnd;
   /** Tokens that all continuations may have together, within one decode. */
   maxTotalTokens: number;
   /** Decodes what continuations of one parent have in common once. */
@@ -70,9 +83,9 @@ export interface Followed extends Scores {
 
 export interface Continuation extends Scores {
   tokens: Int32Array;
-  /** Under `reference`; empty without one. */
-  referenceLogProbs: Float64Array;
-  /** `stop`, a stop string; `answered`, the answer's end; `length`, its own `maxTokens`. */
+  /** Under the policy to its `power`, which they were drawn from; empty where that is 1. */
+  drawnLogProbs: Float64Array;
+  /** `stop`, a stop string; `answered`, the answer's end; `length`, its own `maxTokens`, or a pause. */
   finish: "end" | "stop" | "answered" | "length" | "budget";
   /** Null: none kept. */
   sequence: Sequence | null;

@@ -2,7 +2,7 @@
 
 import type { Model } from "../engine/engine.js";
 import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
-import { METHODS } from "../methods/registry.js";
+import { hasOwnReward, METHODS } from "../methods/registry.js";
 import type { Result } from "../methods/result.js";
 import type { Reward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
@@ -40,8 +40,9 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
   const { model, proposal, task, form, potentials, signal, onTokens } = context;
   const { item, method, seed } = job;
   const answers = answersOf(task, item);
-  // A preset has a reward of its own.
-  const reward = context.reward ?? (job.options.preset ? undefined : selfConsistency(answers));
+  // A preset has a reward of its own, and so have some methods.
+  const hasOwn = job.options.preset !== undefined || hasOwnReward(method, job.options);
+  const reward = context.reward ?? (hasOwn ? undefined : selfConsistency(answers));
   const open = (name: string) => openedPotential(potentials, name);
   try {
     const options = toMethodOptions(job.options, open);

@@ -3,7 +3,14 @@ import { checkModel } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { DEFAULT_REWARD, openPotentials, openReward } from "../rewards/named.js";
-import { answersOf, checkTask, type Grader, type GradingMode, type Task } from "../tasks/task.js";
+import {
+  answersOf,
+  checkTask,
+  type Grader,
+  type GradingMode,
+  loadItems,
+  type Task,
+} from "../tasks/task.js";
 import {
   type ConfiguredMethod,
   configureMethods,
@@ -60,7 +67,7 @@ export async function evaluate(
   const { data, limit, samples, seed, mode, form, proposal, allowCodeExecution } = resolved;
   const { signal, onProgress, onSample, onWarning } = resolved;
   signal?.throwIfAborted();
-  const all = await task.load(data, signal ? { signal } : {});
+  const all = await loadItems(task, data, signal ? { signal } : {});
   const items = all.slice(0, limit);
   const [item] = items;
   if (item === undefined) {
@@ -102,7 +109,7 @@ export async function evaluate(
       const sample = await gradeOutcome(job, outcome, { task, mode, grader, signal });
       await store.append(sample);
       count.onSample(sample);
-      onSample?.(sample);
+      onSample?.(structuredClone(sample));
     },
   };
   try {

@@ -7,7 +7,7 @@ import { oneStep, WHOLE_TEXTS } from "./method.js";
 
 /**
  * Draws `candidates` whole texts and returns the one with the highest reward, the first of equals.
- * It is ETS with one step and λ → 0.
+ * But for the choice among equals it is ETS with one step and λ → 0.
  *
  * @throws as `ets` does
  */

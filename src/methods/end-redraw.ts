@@ -1,18 +1,39 @@
 /**
- * Moves of an autoregressive model: a text of L tokens is cut at one of its L positions, and
- * another end is drawn from a distribution q. The new text y, of L' tokens, and the old one x have
+ * Moves of an autoregressive model: a text is cut at one of its positions, and another end is drawn
+ * from a distribution q. A position c is picked in proportion to a weight h_c, which the tokens before
+ * it determine: 1, or the entropy of p_ref's distribution there, so that texts are cut where they could
+ * have gone on in another way. The new text y and the old one x have
  *
- *   q(x | y) / q(y | x) = 1/L' · q(x's end | kept) / (1/L · q(y's end | kept))
+ *   q(x | y) / q(y | x) = (h_c / Σ_y h) · q(x's end | kept) / ((h_c / Σ_x h) · q(y's end | kept))
  *
- * Both texts have been cut at the same position, so the densities of the cut are 1/L and 1/L':
- * without them short texts would come up too often, or too rarely.
+ * Both have been cut at the same position, where h_c is the same: the densities of the cut leave
+ * Σ_x h / Σ_y h, which for weights of 1 is L / L', the texts' lengths. Without it texts with less to
+ * cut would come up too often, or too rarely.
  */
 import type { ChainState, PrefixChain, RedrawnState } from "../chain/chain.js";
+import { drawIndex } from "../energy/log-domain.js";
+import type { TokenMetric } from "../engine/sequences.js";
 import type { Kernel, Proposed } from "./metropolis.js";
+import { choiceOption } from "./option.js";
 
 type Ended = ChainState & RedrawnState;
 
+/** Where texts are cut: anywhere, or where the next token is uncertain. */
+export const CUTS = choiceOption("cuts", {
+  ...{ choices: ["entropy", "uniform"] as const, fallback: "entropy" },
+  flags: "--cuts <where>",
+  help: "power, mh: cut texts by entropy, or uniform (default: entropy)",
+});
+
+export type Cuts = (typeof CUTS)["fallback"];
+
+/** What texts carry so that they can be cut so. */
+export function metricsOf(cuts: Cuts): readonly TokenMetric[] {
+  return cuts === "entropy" ? ["entropies"] : [];
+}
+
 export interface EndRedrawOptions {
+  cuts: Cuts;
   /** Ends are drawn from q ∝ p_ref^power, token by token. */
   power: number;
   /** Longest text, in tokens. */
@@ -39,12 +60,32 @@ export class EndRedraw implements Kernel<Ended> {
     step: number,
     uniforms: readonly number[],
   ): Promise<Proposed<Ended>[]> {
-    const cuts = texts.map((x, i) => Math.floor((uniforms[i] as number) * x.tokens.length));
+    const cuts = texts.map((x, i) => this.#cut(x, uniforms[i] as number));
     const redraws = texts.map((state, i) => ({ state, cut: cuts[i] as number }));
     const drawn = await this.#chain.redraw(redraws, { ...this.#options, step });
     return drawn.map((state, i) => {
-      return { state, logRatio: logRatio(texts[i] as Ended, state, cuts[i] as number) };
+      return { state, logRatio: this.#logRatio(texts[i] as Ended, state, cuts[i] as number) };
     });
+  }
+
+  /** h of each position. Where all are certain, no cut gives another text, and any will do. */
+  #weights({ tokens, entropies = [] }: Ended): readonly number[] {
+    const isCertain = entropies.every((entropy) => entropy === 0);
+    return this.#options.cuts === "uniform" || isCertain ? tokens.map(() => 1) : entropies;
+  }
+
+  #cut(text: Ended, uniform: number): number {
+    const weights = this.#weights(text);
+    const total = sumOf(weights);
+    return drawIndex(
+      weights.map((weight) => weight / total),
+      uniform,
+    );
+  }
+
+  #logRatio(x: Ended, y: Ended, cut: number): number {
+    const logCuts = Math.log(sumOf(this.#weights(x)) / sumOf(this.#weights(y)));
+    return logCuts + logEnd(x, cut) - logEnd(y, cut);
   }
 
   /** Draws unfinished texts on, up to `length` tokens. */
@@ -54,11 +95,11 @@ export class EndRedraw implements Kernel<Ended> {
   }
 }
 
-function logRatio(x: Ended, y: Ended, cut: number): number {
-  return Math.log(x.tokens.length / y.tokens.length) + logEnd(x, cut) - logEnd(y, cut);
-}
-
 /** log q(end | the tokens before the cut). */
 function logEnd({ drawnLogProbs }: RedrawnState, cut: number): number {
-  return drawnLogProbs.slice(cut).reduce((a, b) => a + b, 0);
+  return sumOf(drawnLogProbs.slice(cut));
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
 }

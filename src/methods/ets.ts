@@ -1,4 +1,5 @@
 import type { ChainState } from "../chain/chain.js";
+import type { Estimate } from "../energy/estimate.js";
 import { importanceSampling } from "../energy/importance-sampling.js";
 import { normalise } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
@@ -21,7 +22,8 @@ import type { Resolved } from "./settings.js";
 const GUIDED = {
   own: {},
   guidance: [
-    ...(["candidates", "rollouts", "steps", "blockTokens", "lambda", "reward"] as const),
+    ...(["candidates", "rollouts", "steps", "blockTokens", "block"] as const),
+    ...(["lambda", "reward"] as const),
     ...(["finish", "adaptive"] as const),
   ],
   demand: chainDemand,
@@ -95,13 +97,15 @@ async function guide(run: Run): Promise<Result> {
       return await run.finishEarly(longest(candidates), estimate?.completions);
     }
     // P(m) = Ê(m) / Σ_j Ê(j)
-    const weights = normalise(estimate.logEnergies);
+    const weights = normalise(estimate.relativeLogEnergies);
     const chosen = run.choose(weights, step, "candidate");
     await run.record(candidates, estimate, weights, chosen);
+    if (!hasWeight(estimate)) run.warn(withoutWeight(step));
+    run.warnIfUnguided(candidates);
 
     const next = candidates[chosen] as ChainState;
     const { completions, isSettled } = estimate;
-    const isLastWithRollouts = step === I - 2;
+    const isLastWithRollouts = isLast(run, step, candidates);
     if (isSettled || (finish === "resample" && isLastWithRollouts)) {
       return await run.finish(await resampled(run, { step, candidates, completions, chosen }));
     }
@@ -113,6 +117,25 @@ async function guide(run: Run): Promise<Result> {
     state = next;
   }
   return await run.finish(state);
+}
+
+/** Whether what the candidates lack is one block, after which no rollouts are left to choose from. */
+function isLast({ settings }: Run, step: number, candidates: readonly ChainState[]): boolean {
+  const { guidance, limits } = settings;
+  if (guidance.block === "tokens") return step === guidance.steps - 2;
+  const most = limits.maxTokens - guidance.blockTokens;
+  return candidates.every(({ tokens, finishReason }) => {
+    return finishReason !== null || tokens.length >= most;
+  });
+}
+
+/** Whether the step tells candidates apart: else each is as good as another, a draw of p_ref. */
+function hasWeight({ relativeLogEnergies }: Estimate): boolean {
+  return relativeLogEnergies.some((log) => log !== Number.NEGATIVE_INFINITY);
+}
+
+function withoutWeight(step: number): string {
+  return `Step ${step} has no weight: the reference can draw none of its rollouts. One of the reference's own candidates was kept unguided. Try: a mixture of .25, a proposal closer to the reference, or no truncation of the reference`;
 }
 
 /** A step's candidates and their energies; an adaptive run draws them in rounds. */

@@ -1,5 +1,5 @@
 /** How runs end: with the text that the chain came to, one of a step's rollouts, or what is left. */
-import type { ChainState } from "../chain/chain.js";
+import type { ChainState, Text } from "../chain/chain.js";
 import { continuedStream, decidedStream } from "../chain/random-streams.js";
 import type { Scored } from "../energy/estimate.js";
 import { normalise } from "../energy/log-domain.js";
@@ -17,31 +17,37 @@ interface FinalStep {
 
 /**
  * One of the step's texts, drawn with probability ∝ ratio · exp(r / λ): a run that settled, or that
- * resamples, ends with it. A rollout that ended with its answer is drawn on.
+ * resamples, ends with it. A rollout that ended with its answer is drawn on. Where the reference can
+ * draw none of the rollouts, the text goes on from the chosen candidate by the reference's own draw.
  */
-export function resampled(
-  run: Run,
-  { step, candidates, completions }: FinalStep,
-): Promise<RewardedText> {
+export async function resampled(run: Run, finalStep: FinalStep): Promise<RewardedText> {
+  const { step, candidates, completions } = finalStep;
+  if (completions.every(({ logWeight }) => logWeight === Number.NEGATIVE_INFINITY)) {
+    return await referencesOwn(run, finalStep);
+  }
   return adopt(run, resample(run, completions, step), candidates, step);
+}
+
+/** The rest of the chosen candidate, as p_ref draws it. */
+async function referencesOwn(run: Run, { step, candidates, chosen }: FinalStep): Promise<Text> {
+  const state = candidates[chosen] as ChainState;
+  if (state.finishReason !== null) return state;
+  return run.chain.finish(state, state, decidedStream(step, run.settings.guidance.candidates));
 }
 
 /**
  * The rest of a text whose reward nothing that follows can change, from p_ref, where it and p* agree:
  * one of its own rollouts, if p_ref drew some.
  */
-export async function decidedText(
-  run: Run,
-  { step, candidates, completions, chosen }: FinalStep,
-): Promise<RewardedText> {
+export async function decidedText(run: Run, finalStep: FinalStep): Promise<RewardedText> {
+  const { step, candidates, completions, chosen } = finalStep;
   const state = candidates[chosen] as ChainState;
   const own = completions.filter((c) => isSame(candidates[c.candidate], state));
   const [first] = own;
   if (run.proposal === null && first !== undefined) {
     return await adopt(run, resample(run, own, step), candidates, step);
   }
-  const stream = decidedStream(step, run.settings.guidance.candidates);
-  const text = await run.chain.finish(state, state, stream);
+  const text = await referencesOwn(run, finalStep);
   return first === undefined ? text : { ...text, reward: first.reward };
 }
 

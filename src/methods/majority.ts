@@ -12,8 +12,8 @@ import { choiceOption, numberOption, type ValuesOf } from "./option.js";
 
 const OWN = {
   /** What a text counts: `count`, one vote; `probability`, its own, once for each distinct text. */
-  votes: choiceOption("votes", VOTE_KINDS, {
-    fallback: "count",
+  votes: choiceOption("votes", {
+    ...{ choices: VOTE_KINDS, fallback: "count" },
     flags: "--votes <kind>",
     help: "majority: count, or probability of the distinct texts (default: count)",
   }),

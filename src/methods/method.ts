@@ -1,5 +1,6 @@
 /** What a method says of itself: names, checks, plans, help and reports derive from it. */
 import type { DenoisingSettings } from "../chain/denoising.js";
+import type { TokenMetric } from "../engine/sequences.js";
 import type { Demand } from "../planning/context-plan.js";
 import type { RunShape } from "../planning/run-shape.js";
 import type { RunBounds } from "../planning/token-bounds.js";
@@ -57,6 +58,10 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
     adaptive: Required<AdaptiveOptions> | null,
     own: ValuesOf<O>,
   ): Reward;
+  /** The reward where none is given; null: the votes of self-consistency, as without this. */
+  defaultReward?(own: ValuesOf<O>): Reward | null;
+  /** What an autoregressive model's texts must carry for the method. Default: nothing. */
+  metrics?(own: ValuesOf<O>): readonly TokenMetric[];
   /** Throws `ERR_INVALID_OPTION` for settings that don't go together. */
   check?(resolved: Resolved<ValuesOf<O>>): void;
   /** What it asks of an autoregressive model. */
@@ -72,7 +77,11 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
   /** Whether it picks its text, by rewards or probabilities, in the place of drawing from a law. */
   readonly picks?: boolean;
   /** An estimate of the divergence of its text's law from p_ref, in nats; null where there is none. */
-  divergence?(steps: readonly Step[], diagnostics: MethodDiagnostics): number | null;
+  divergence?(
+    steps: readonly Step[],
+    diagnostics: MethodDiagnostics,
+    own: ValuesOf<O>,
+  ): number | null;
 }
 
 /** What methods that draw whole texts fix. */

@@ -20,7 +20,7 @@ export const MOVES = integerOption("moves", {
 /** A text of a Markov chain. */
 export interface Visited<S extends ChainState> {
   state: S;
-  /** log π(x), up to a constant; relative to p_ref where its kernel says so. */
+  /** log π(x), up to a constant, as it is reported; relative to p_ref where its kernel says so. */
   logDensity: number;
   /** What is reported as its reward. */
   reward: number;
@@ -44,17 +44,13 @@ export interface Kernel<S extends ChainState> {
 export interface Moves<S extends ChainState, K extends Kernel<S> = Kernel<S>> {
   kernel: K;
   visit(states: readonly S[]): Promise<Visited<S>[]>;
+  /** log π(y) - log π(x), of differences alone: densities may be too large to be told apart. */
+  logDensityRatio(y: Visited<S>, x: Visited<S>): number;
 }
 
 /** Moves of texts that can be drawn on, beyond the length they were drawn to. */
 interface Extension<S extends ChainState> extends Kernel<S> {
   extend(texts: readonly S[], step: number): Promise<S[]>;
-}
-
-/** The log of what the acceptance probability is the smaller of, 1 or it; may be infinite. */
-function logAcceptance(from: number, to: number, logRatio: number): number {
-  if (from === Number.NEGATIVE_INFINITY) return 0; // anything is better
-  return to - from + logRatio;
 }
 
 /** Several Markov chains of one run, moved side by side. */
@@ -109,7 +105,8 @@ export class Metropolis<S extends ChainState> {
     this.texts = this.texts.map((x, i) => {
       const y = proposals[i] as Visited<S>;
       const { logRatio } = proposed[i] as Proposed<S>;
-      const logAccept = logAcceptance(x.logDensity, y.logDensity, logRatio);
+      const isImpossible = x.logDensity === Number.NEGATIVE_INFINITY; // anything is better
+      const logAccept = isImpossible ? 0 : moves.logDensityRatio(y, x) + logRatio;
       const isAccepted = Math.log(uniforms[count + i] as number) < logAccept;
       this.#proposed += 1;
       this.#accepted += isAccepted ? 1 : 0;

@@ -1,10 +1,11 @@
 import type { ChainState } from "../chain/chain.js";
+import { saturated } from "../energy/log-domain.js";
 import { redrawDemand } from "../planning/demands.js";
 import { boundRedrawn } from "../planning/token-bounds.js";
 import { defineMethod } from "./define-method.js";
-import { EndRedraw } from "./end-redraw.js";
+import { CUTS, EndRedraw, metricsOf } from "./end-redraw.js";
 import { oneStep, WHOLE_TEXTS } from "./method.js";
-import { type Kernel, Metropolis, MOVES } from "./metropolis.js";
+import { type Kernel, Metropolis, MOVES, type Visited } from "./metropolis.js";
 import type { ValuesOf } from "./option.js";
 import type { Result } from "./result.js";
 import type { Run } from "./run.js";
@@ -13,6 +14,8 @@ import { TrajectoryRedraw } from "./trajectory-redraw.js";
 const OWN = {
   /** Proposals for each text, from 1 to 100000. Default 10. */
   moves: MOVES,
+  /** Where texts are cut: "entropy" (default), where the next token is uncertain, or "uniform". */
+  cuts: CUTS,
 };
 
 /**
@@ -32,13 +35,15 @@ export const mh = defineMethod({
   own: OWN,
   guidance: ["candidates", "lambda", "reward", "finish"],
   fixed: oneStep,
+  metrics: ({ cuts }) => metricsOf(cuts),
   demand: redrawDemand,
   bounds: (shape, { moves }) => boundRedrawn(shape, moves, shape.maxTokens),
   reports: WHOLE_TEXTS,
   run: (run) => {
     const { chain, settings } = run;
     if (chain.kind === "trajectory") return moveTexts(run, new TrajectoryRedraw(chain), () => 0);
-    const ends = new EndRedraw(chain, { power: 1, length: settings.limits.maxTokens });
+    const { cuts } = settings.own;
+    const ends = new EndRedraw(chain, { cuts, power: 1, length: settings.limits.maxTokens });
     return moveTexts(run, ends, ({ logProbs }) => logProbs.reduce((a, b) => a + b, 0));
   },
 });
@@ -60,9 +65,12 @@ async function moveTexts<S extends ChainState>(
       const rewards = await run.rewardEach(states, voters, step);
       return states.map((state, i) => {
         const reward = rewards[i] as number;
-        return { state, logDensity: logReference(state) + reward / energy.lambda, reward };
+        const logDensity = logReference(state) + saturated(reward / energy.lambda);
+        return { state, logDensity, reward };
       });
     },
+    logDensityRatio: (y: Visited<S>, x: Visited<S>) =>
+      (y.reward - x.reward) / energy.lambda + logReference(y.state) - logReference(x.state),
   };
 
   let chosen = 0;

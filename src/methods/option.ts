@@ -47,6 +47,14 @@ interface NumberRange {
   help: string;
 }
 
+interface Choice<T> {
+  choices: readonly T[];
+  fallback: T;
+  /** As commander declares it. */
+  flags: string;
+  help: string;
+}
+
 /** An own option that is a number from `min` to `max`. */
 export function numberOption(path: string, range: NumberRange): OwnOption<number> {
   return ownNumber(path, range, checkNumber);
@@ -55,6 +63,18 @@ export function numberOption(path: string, range: NumberRange): OwnOption<number
 /** An own option that is an integer from `min` to `max`. */
 export function integerOption(path: string, range: NumberRange): OwnOption<number> {
   return ownNumber(path, range, checkInteger);
+}
+
+/** An own option that is one of several words. */
+export function choiceOption<const T extends string>(
+  path: string,
+  { choices, fallback, flags, help }: Choice<T>,
+): OwnOption<T> {
+  return {
+    flags: [{ flags, help, kind: "text", path }],
+    fallback,
+    check: (name, value) => checkOneOf(name, value, choices),
+  };
 }
 
 function ownNumber(
@@ -66,19 +86,6 @@ function ownNumber(
     flags: [{ flags, help, kind: "number", path }],
     fallback,
     check: (name, value) => check(name, value, min, max),
-  };
-}
-
-/** An own option that is one of some words. */
-export function choiceOption<const T extends string>(
-  path: string,
-  choices: readonly T[],
-  { fallback, flags, help }: { fallback: T; flags: string; help: string },
-): OwnOption<T> {
-  return {
-    flags: [{ flags, help, kind: "text", path }],
-    fallback,
-    check: (name, value) => checkOneOf(name, value as T, choices),
   };
 }
 

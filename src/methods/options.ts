@@ -2,6 +2,7 @@
 import type { BudgetOptions } from "../chain/budget.js";
 import type { PromptOptions } from "../engine/prompt.js";
 import type { SamplingOptions } from "../engine/sampling.js";
+import type { BlockEnd } from "../engine/sequences.js";
 import type { Plan } from "../planning/run-plan.js";
 import type { AnswerExtractor } from "../rewards/answer.js";
 import type { Reward, RewardFunction } from "../rewards/reward.js";
@@ -9,6 +10,9 @@ import type { AdaptiveOptions } from "./adaptive.js";
 import { DIFFUSION_FLAGS, type DiffusionOptions } from "./diffusion-options.js";
 import type { Flag, OptionSpec } from "./option.js";
 import type { Step } from "./step.js";
+
+export const BLOCK_KINDS = ["tokens", "line", "sentence", "entropy"] as const;
+export type BlockKind = (typeof BLOCK_KINDS)[number] & ("tokens" | BlockEnd);
 
 export interface CommonOptions extends SamplingOptions, PromptOptions {
   /**
@@ -19,13 +23,25 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
   candidates?: number;
   /** K, rollouts that estimate each candidate's energy, from 1 to 4096. Default 1. */
   rollouts?: number;
-  /** I, guidance steps (power: blocks; default 16) over `maxTokens`: blocks of ceil(maxTokens / I) tokens. */
+  /**
+   * I, guidance steps (power: blocks; default 16) of a text of `maxTokens`: blocks of ceil(maxTokens / I)
+   * tokens. Texts that end early have fewer, and those that end within the first block none that could
+   * guide: `blockTokens` suits the texts that one expects.
+   */
   steps?: number;
   /**
    * B, tokens of a guidance step, in place of `steps`; for a diffusion model, the positions it
    * unmasks. Default 64; adaptive runs: one step.
    */
   blockTokens?: number;
+  /**
+   * Where a guidance step ends: "tokens" (default), after `blockTokens`; or where the text tells, behind a
+   * quarter of `blockTokens` at the earliest and with `blockTokens` at the latest: "line", behind a line's
+   * end; "sentence", behind a sentence's or a line's; "entropy", behind a token as uncertain as a fair coin
+   * (.69 nats), which candidates are likely to differ by. Autoregressive models; candidates are of unequal
+   * lengths then, and `steps` are the most that there may be.
+   */
+  block?: BlockKind;
   /** λ of the target p_ref · exp(r / λ), from 1e-100 to 1e100. Default .1. */
   lambda?: number;
   /**
@@ -145,7 +161,13 @@ export const GUIDANCE_OPTIONS = {
     letter: "K",
   },
   steps: {
-    flags: [number("steps", "-I, --steps <n>", "guidance steps, blocks of max-tokens / n")],
+    flags: [
+      number(
+        "steps",
+        "-I, --steps <n>",
+        "guidance steps of the longest text: blocks of max-tokens / n; prefer -B",
+      ),
+    ],
     letter: "I",
   },
   blockTokens: {
@@ -153,10 +175,19 @@ export const GUIDANCE_OPTIONS = {
       number(
         "blockTokens",
         "-B, --block-tokens <n>",
-        "tokens of a guidance step (default: 64; bundled models: 16)",
+        "tokens of a guidance step, a quarter of an answer (default: 64; bundled models: 16)",
       ),
     ],
     letter: "B",
+  },
+  block: {
+    flags: [
+      text(
+        "block",
+        "--block <end>",
+        "end a step at -B tokens, or before at a line, sentence or entropy (default: tokens)",
+      ),
+    ],
   },
   lambda: {
     flags: [number("lambda", "--lambda <x>", "λ of the target p·exp(reward/λ) (default: 0.1)")],

@@ -2,6 +2,7 @@
 import type { Text } from "../chain/chain.js";
 import type { Ballot } from "../rewards/self-consistency.js";
 import type { MethodFacts } from "./method.js";
+import type { OwnOptions, ValuesOf } from "./option.js";
 import type { SeenText, Sighting } from "./seen-texts.js";
 import type { Resolved } from "./settings.js";
 import type { MethodDiagnostics, Step } from "./step.js";
@@ -85,7 +86,7 @@ interface Ending {
 
 export function outcomeOf(
   method: MethodFacts,
-  { energy }: Pick<Resolved, "energy">,
+  { energy, own }: Pick<Resolved, "energy" | "own">,
   { law, reward, best, steps, diagnostics, answerOf }: Ending,
 ): Outcome {
   const { votes = false } = energy.reward;
@@ -98,7 +99,9 @@ export function outcomeOf(
       ...{ text: best.text.text, answer: answerOf(best.text.text), reward: best.reward },
       ...{ step: best.step, candidate: best.candidate, rollout: best.rollout },
     },
-    divergence: isReplaced ? null : (method.divergence?.(steps, diagnostics) ?? null),
+    divergence: isReplaced
+      ? null
+      : (method.divergence?.(steps, diagnostics, own as ValuesOf<OwnOptions>) ?? null),
     evidence: {
       answers: energy.hasExtract || (hasRewards && votes),
       rewards: hasRewards && !votes,

@@ -1,51 +1,93 @@
-import type { ChainState } from "../chain/chain.js";
-import { effectiveSampleSize, logMeanExp, normalise } from "../energy/log-domain.js";
+import type { ChainState, RedrawnState } from "../chain/chain.js";
+import { effectiveSampleSize, logMeanExp, normalise, saturated } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
 import { resampleSystematically } from "../energy/resampling.js";
+import { LlamaEtsError } from "../engine/errors.js";
 import { particleDemand } from "../planning/demands.js";
 import { boundGuided } from "../planning/token-bounds.js";
-import { defineMethod } from "./define-method.js";
+import { NO_REWARD } from "../rewards/reward.js";
+import { defineMethod, type OptionsOf } from "./define-method.js";
 import { divergenceOfParticles } from "./divergence.js";
 import { energiesOf } from "./energies.js";
 import { longest } from "./finish.js";
-import type { CommonOptions } from "./options.js";
+import type { ValuesOf } from "./option.js";
 import { POTENTIAL_OPTIONS, type PotentialOptions } from "./potential-options.js";
 import type { Result } from "./result.js";
 import type { Run } from "./run.js";
+import type { Resolved } from "./settings.js";
+import { alphaOption, checkSharpened } from "./sharpened.js";
+
+const OWN = {
+  /** α of the target p_ref^α · exp(r / λ), from 1 to 100. Default 1. */
+  alpha: alphaOption(1),
+};
+
+type Own = ValuesOf<typeof OWN>;
 
 /**
- * Sequential Monte Carlo on p_ref(x | y) · exp(r(y, x) / λ), ETS's target: `candidates` texts grow
- * block by block, each weighted by the ratio of its energy to that before the block, and are
- * resampled when their effective sample size falls below half their number (Zhao et al. 2024).
+ * Sequential Monte Carlo on p_ref(x | y)^α · exp(r(y, x) / λ), with α = 1 ETS's target: `candidates`
+ * texts grow block by block, each weighted by the ratio of its energy to that before the block, and
+ * are resampled when their effective sample size falls below half their number (Zhao et al. 2024).
  *
- * The product of the weights is exp(r / λ) whatever the energies in between, so that Ẑ, the product
- * of their means, is an unbiased estimate of E[exp(r / λ)], and the text approaches the target as
- * 1 / `candidates`. With a `potential` its ψ stands for the energies and no rollouts are drawn; the
- * weights ψ(x_s) / ψ(x_{s-1}), and exp(r / λ) / ψ at the end, multiply to the same.
+ * With α > 1 (power-SMC, arXiv 2602.10273) tokens are drawn from p_ref(· | text so far)^α, normalised,
+ * and the normalisers Σ_v p_ref(v | text so far)^α are weights of their own. p_ref is the policy with
+ * its temperature and truncation. Without a reward the target is then p_ref^α, and nothing is rolled
+ * out.
+ *
+ * The product of the weights is p_ref^α / q · exp(r / λ), q the distribution drawn from, whatever the
+ * energies in between. So Ẑ, the product of their means, is an unbiased estimate of
+ * Σ_x p_ref(x)^α exp(r(x) / λ), with α = 1 of E[exp(r / λ)], and the text approaches the target as
+ * 1 / `candidates`.
+ * With a `potential` its ψ stands for the energies and no rollouts are drawn; the weights
+ * ψ(x_s) / ψ(x_{s-1}), and exp(r / λ) / ψ at the end, multiply to the same.
  *
  * @throws as `ets` does
  */
-export const particle = defineMethod<Record<never, never>, CommonOptions & PotentialOptions>({
+export const particle = defineMethod<typeof OWN, OptionsOf<typeof OWN> & PotentialOptions>({
   name: "particle",
   summary: "sequential Monte Carlo: texts grow by blocks, and are resampled by their energies",
-  own: {},
-  guidance: ["candidates", "rollouts", "steps", "blockTokens", "lambda", "reward", "finish"],
+  own: OWN,
   potential: POTENTIAL_OPTIONS,
+  guidance: [
+    "candidates",
+    "rollouts",
+    "steps",
+    "blockTokens",
+    "block",
+    "lambda",
+    "reward",
+    "finish",
+  ],
+  defaultReward: ({ alpha }) => (alpha === 1 ? null : NO_REWARD),
+  check: checkTarget,
   demand: particleDemand,
   bounds: boundGuided,
   reports: { continues: false, energies: "log Ê", shows: ["ess"] },
-  divergence: divergenceOfParticles,
+  // Of p_ref^α the weights know no divergence from p_ref.
+  divergence: (steps, diagnostics, { alpha }) =>
+    alpha === 1 ? divergenceOfParticles(steps, diagnostics) : null,
   run: grow,
 });
 
-async function grow(run: Run): Promise<Result> {
+function checkTarget(resolved: Resolved<Own>): void {
+  checkSharpened(resolved);
+  if (resolved.denoising === null || resolved.own.alpha === 1) return;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    "`alpha` needs an autoregressive model: the p(x) that it raises to a power is, for a diffusion model, a sum over all ways to unmask x",
+    { fix: "alpha: 1" },
+  );
+}
+
+async function grow(run: Run<Own>): Promise<Result> {
   const { chain } = run;
-  const { candidates: N, rollouts: K } = run.settings.guidance;
+  const { guidance, energy, own } = run.settings;
+  const { candidates: N, rollouts: K } = guidance;
 
   const start = await chain.start();
-  let states: ChainState[] = Array.from({ length: N }, () => start);
-  let logEnergies = states.map(() => 0); // before the first block all energies are alike
-  let logWeights = states.map(() => 0);
+  let states: Particle[] = Array.from({ length: N }, () => start);
+  // log of the weights at the last resampling, relative as the estimates are; at first all are alike.
+  let anchors = states.map(() => 0);
   let logMeans = 0; // of the weights that resampling has evened out
   for (let step = 0; ; step++) {
     const grown = await advance(run, states, step);
@@ -55,15 +97,20 @@ async function grow(run: Run): Promise<Result> {
       : await energiesOf(run, monteCarlo(chain, K), evidence);
     if (estimate === null || run.isOutOfBudget) return await run.finishEarly(longest(grown));
     states = grown;
-    // w(i) = w(i) · Ê_t(i) / Ê_t-1(i)
-    logWeights = logWeights.map(
-      (w, i) => w + (estimate.logEnergies[i] as number) - (logEnergies[i] as number),
-    );
-    logEnergies = estimate.logEnergies;
+    // w(i) = p_ref^α / q · Ê_t(i) since the last resampling, but for a factor that all share. Products of
+    // the energies' ratios in between would lose small ones beside large ones.
+    const { relativeLogEnergies, peak } = estimate;
+    const logTargets = states.map((state, i) => {
+      return (relativeLogEnergies[i] as number) + logPowerWeight(state, own.alpha);
+    });
+    const logWeights = logTargets.map((log, i) => log - (anchors[i] as number));
     const weights = normalise(logWeights);
     const chosen = run.choose(weights, step, "candidate");
-    const logNormaliser = logMeans + logMeanExp(logWeights);
+    // The shared factors, exp((peak_t - peak_s) / λ), multiply to exp(peak / λ).
+    const logMean = logMeans + logMeanExp(logWeights);
+    const logNormaliser = saturated(peak / energy.lambda) + logMean;
     await run.record(states, estimate, weights, chosen, { logNormaliser });
+    run.warnIfUnguided(states);
     if (states.every(({ finishReason }) => finishReason !== null)) {
       return await run.finish(states[chosen] as ChainState, { logNormaliser });
     }
@@ -72,16 +119,32 @@ async function grow(run: Run): Promise<Result> {
     const kept = ancestors.map((i) => states[i] as ChainState);
     await chain.release(states.filter((state) => !kept.includes(state)));
     states = kept;
-    logEnergies = ancestors.map((i) => logEnergies[i] as number);
-    logMeans = logNormaliser;
-    logWeights = states.map(() => 0);
+    anchors = ancestors.map((i) => logTargets[i] as number);
+    logMeans = logMean;
   }
 }
 
+/** A text, and where α isn't 1 what its tokens were drawn from. */
+type Particle = ChainState & Partial<RedrawnState>;
+
 /** Each unfinished text one block further. */
-async function advance({ chain }: Run, states: readonly ChainState[], step: number) {
+async function advance(
+  { chain, settings }: Run<Own>,
+  states: readonly Particle[],
+  step: number,
+): Promise<Particle[]> {
+  const { alpha } = settings.own;
   const open = states.filter(({ finishReason }) => finishReason === null);
-  const grown = await chain.advanceEach(open, step);
+  const grown: Particle[] =
+    alpha === 1 || chain.kind !== "prefix"
+      ? await chain.advanceEach(open, step)
+      : await chain.advanceSharpened(open, step, alpha);
   await chain.release(open);
-  return states.map((s) => (s.finishReason === null ? (grown.shift() as ChainState) : s));
+  return states.map((s) => (s.finishReason === null ? (grown.shift() as Particle) : s));
+}
+
+/** log of p_ref(text)^α / q(text), the product of its tokens' normalisers Σ_v p_ref(v | …)^α. */
+function logPowerWeight({ logProbs, drawnLogProbs }: Particle, alpha: number): number {
+  if (drawnLogProbs === undefined) return 0;
+  return logProbs.reduce((sum, log, i) => sum + alpha * log - (drawnLogProbs[i] as number), 0);
 }

@@ -73,11 +73,11 @@ function shapeOf(
   { can: { cut } }: Pick<Model, "can">,
   promptTokens: number,
 ): RunShape {
-  const { candidates, rollouts, steps, blockTokens } = guidance;
+  const { candidates, rollouts, steps, blockTokens, leastTokens } = guidance;
   const { proposal, answerEnd } = energy;
   return {
     promptTokens,
-    ...{ candidates, rollouts, steps, blockTokens },
+    ...{ candidates, rollouts, steps, blockTokens, leastTokens },
     maxTokens: limits.maxTokens,
     rereads: answerEnd !== null && steps > 1,
     cuts: cut,

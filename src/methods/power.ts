@@ -3,29 +3,24 @@ import { LlamaEtsError } from "../engine/errors.js";
 import { redrawDemand } from "../planning/demands.js";
 import { boundRedrawn } from "../planning/token-bounds.js";
 import { defineMethod, type OptionsOf } from "./define-method.js";
-import { EndRedraw } from "./end-redraw.js";
+import { CUTS, EndRedraw, metricsOf } from "./end-redraw.js";
 import { type Refusal, WHOLE_TEXTS } from "./method.js";
-import { Metropolis, MOVES } from "./metropolis.js";
-import { numberOption, type ValuesOf } from "./option.js";
+import { Metropolis, MOVES, type Visited } from "./metropolis.js";
+import type { ValuesOf } from "./option.js";
 import type { Result } from "./result.js";
 import type { Run } from "./run.js";
-import type { Resolved } from "./settings.js";
+import { alphaOption, checkSharpened } from "./sharpened.js";
 
 const OWN = {
   /** α of the target p_ref^α, from 1 to 100. Default 4. */
-  alpha: numberOption("alpha", {
-    ...{ min: 1, max: 100, fallback: 4 },
-    flags: "--alpha <x>",
-    help: "power: samples from p^x (default: 4)",
-  }),
+  alpha: alphaOption(4),
   /** Proposals for each text at each block, from 1 to 100000. Default 10. */
   moves: MOVES,
+  /** Where texts are cut: "entropy" (default), where the next token is uncertain, or "uniform". */
+  cuts: CUTS,
 };
 
 type Own = ValuesOf<typeof OWN>;
-
-/** Below it the engine's sampler overflows. */
-const MIN_TEMPERATURE = 0.001;
 
 const DIFFUSION: Refusal = {
   message:
@@ -36,7 +31,7 @@ const DIFFUSION: Refusal = {
 /**
  * Samples from p_ref(x | y)^α by Metropolis-Hastings ("Reasoning with Sampling", Karan and Du
  * 2025), without a reward. Texts grow by `steps` blocks; at each, `moves` proposals draw an end
- * anew at temperature 1/α. p_ref is the reference policy, by default at temperature 1.
+ * anew from p_ref(token | text so far)^α. p_ref is the reference policy, by default at temperature 1.
  *
  * Exact in the limit of many moves. `candidates` texts are run side by side, in one batch, and one
  * of them is returned, drawn uniformly.
@@ -50,23 +45,14 @@ export const power = defineMethod<typeof OWN, Omit<OptionsOf<typeof OWN>, "rewar
   guidance: ["candidates", "steps", "blockTokens"],
   defaults: { temperature: 1, candidates: 1, steps: 16 },
   fixed: () => ({ rollouts: 1 }),
-  check: checkTemperature,
+  metrics: ({ cuts }) => metricsOf(cuts),
+  check: checkSharpened,
   demand: redrawDemand,
   bounds: (shape, { moves }) => boundRedrawn(shape, moves, shape.blockTokens),
   refusesDiffusion: () => DIFFUSION,
   reports: WHOLE_TEXTS,
   run: grow,
 });
-
-function checkTemperature({ policy, own: { alpha } }: Resolved<Own>): void {
-  const { temperature } = policy.sampling;
-  if (temperature === 0 || temperature / alpha >= MIN_TEMPERATURE) return;
-  throw new LlamaEtsError(
-    "ERR_INVALID_OPTION",
-    `Expected \`temperature\` / \`alpha\`, at which proposals are drawn, to be at least ${MIN_TEMPERATURE}, got ${temperature / alpha}`,
-    { fix: `temperature: ${MIN_TEMPERATURE * alpha}` },
-  );
-}
 
 async function grow(run: Run<Own>): Promise<Result> {
   const { chain, settings } = run;
@@ -75,16 +61,18 @@ async function grow(run: Run<Own>): Promise<Result> {
   }
   const { candidates, blockTokens } = settings.guidance;
   const { maxTokens } = settings.limits;
-  const { alpha, moves } = settings.own;
+  const { alpha, moves, cuts } = settings.own;
   const metropolis = new Metropolis<ChainState & RedrawnState>(run);
   const upTo = (length: number) => ({
-    kernel: new EndRedraw(chain, { power: alpha, length }),
+    kernel: new EndRedraw(chain, { cuts, power: alpha, length }),
     async visit(states: readonly (ChainState & RedrawnState)[]) {
       return states.map((state) => {
         const logProb = logProbOf(state);
         return { state, logDensity: alpha * logProb, reward: logProb };
       });
     },
+    logDensityRatio: (y: Visited<ChainState>, x: Visited<ChainState>) =>
+      alpha * (y.reward - x.reward),
   });
 
   let length = Math.min(blockTokens, maxTokens);

@@ -8,6 +8,7 @@ import type { Method } from "./define-method.js";
 import { ets, etsIs } from "./ets.js";
 import { majority } from "./majority.js";
 import { mh } from "./mh.js";
+import { resolveOwn } from "./option.js";
 import { particle } from "./particle.js";
 import { power } from "./power.js";
 import { ownNames } from "./resolve-options.js";
@@ -50,6 +51,12 @@ export type AnyMethod = Method<MethodOptions>;
 export const METHODS = ALL as unknown as Readonly<Record<MethodName, AnyMethod>>;
 
 export const METHOD_NAMES = Object.keys(ALL) as MethodName[];
+
+/** Whether a method with these options has a reward of its own, where none is given. */
+export function hasOwnReward(method: MethodName, options: object): boolean {
+  const { own, defaultReward } = METHODS[method];
+  return (defaultReward?.(resolveOwn(own, options as Record<string, unknown>)) ?? null) !== null;
+}
 
 /** Those among options meant for several methods that one of them takes. */
 export function optionsFor(method: MethodName, options: MethodOptions): MethodOptions {

@@ -1,7 +1,7 @@
 /** Options checked, and filled in from the method, the model and the defaults. */
 import { checkAnswerEnd } from "../chain/answer-end.js";
 import { Budget } from "../chain/budget.js";
-import { type DenoisingSettings, guidanceLength } from "../chain/denoising.js";
+import type { DenoisingSettings } from "../chain/denoising.js";
 import {
   checkArray,
   checkBoolean,
@@ -24,6 +24,7 @@ import { extractAnswer } from "../rewards/answer.js";
 import { checkReward, toReward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
 import { resolveAdaptive } from "./adaptive.js";
+import { resolveBlocks } from "./blocks.js";
 import { DEFAULT_BLOCK_LENGTH, resolveDiffusion } from "./diffusion-options.js";
 import type { MethodFacts } from "./method.js";
 import { type OwnOptions, resolveOwn, type ValuesOf } from "./option.js";
@@ -171,7 +172,7 @@ function resolve<O extends OwnOptions>(
     },
     guidance,
     energy: {
-      ...resolveReward(method, options, guidance, own, isDiffusion),
+      ...resolveReward(method, options, { guidance, own, isDiffusion }),
       lambda: checkNumber("lambda", lambda, MIN_LAMBDA, 1 / MIN_LAMBDA),
       proposal:
         method.proposal === undefined
@@ -231,7 +232,7 @@ function resolveGuidance(
   const adaptive = resolveAdaptive(options.adaptive);
   const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
   const { candidates = most, rollouts = 1, finish = "chain" } = options;
-  const block = adaptive === null ? DEFAULT_BLOCK_TOKENS : maxTokens;
+  const defaultBlock = adaptive === null ? DEFAULT_BLOCK_TOKENS : maxTokens;
   const { shortcuts = {} } = options;
   checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided", "answered"]);
   const { prefixes = true, duplicates = adaptive === null } = shortcuts;
@@ -239,7 +240,6 @@ function resolveGuidance(
   return {
     candidates: checkInteger("candidates", candidates, 1, MAX_DRAWS),
     rollouts: checkInteger("rollouts", rollouts, 1, MAX_DRAWS),
-    ...resolveSteps(options, maxTokens, block, denoising),
     finish: checkOneOf("finish", finish, FINISHES),
     adaptive,
     shortcuts: {
@@ -250,24 +250,31 @@ function resolveGuidance(
     },
     ...(options.potential !== undefined && { rollouts: 0 }),
     ...method.fixed?.(maxTokens),
+    ...resolveBlocks(method, options, { maxTokens, defaultBlock, denoising }),
   };
 }
 
 function resolveReward<O extends OwnOptions>(
   method: MethodFacts<O>,
   options: GivenOptions,
-  { adaptive, shortcuts }: Guidance,
-  own: ValuesOf<O>,
-  isDiffusion: boolean,
-): Pick<Resolved["energy"], "reward" | "potential" | "extract" | "hasExtract" | "answerEnd"> {
+  { guidance, own, isDiffusion }: { guidance: Guidance; own: ValuesOf<O>; isDiffusion: boolean },
+): Pick<
+  Resolved["energy"],
+  "reward" | "potential" | "metrics" | "extract" | "hasExtract" | "answerEnd"
+> {
+  const { adaptive, shortcuts } = guidance;
   const extract = optional(checkFunction, "extract", options.extract) ?? extractAnswer;
   const potential = resolvePotential(options);
-  const { reward: given = potential ?? selfConsistency({ extract }) } = options;
+  const fallback = potential ?? method.defaultReward?.(own) ?? selfConsistency({ extract });
+  const { reward: given = fallback } = options;
   const reward = method.reward?.(extract, adaptive, own) ?? toReward(checkReward("reward", given));
   const { answerEnd } = reward;
+  const ofBlocks = guidance.block === "entropy" ? (["entropies"] as const) : [];
+  const ofMethod = isDiffusion ? [] : [...(method.metrics?.(own) ?? []), ...ofBlocks];
   const endsThere = answerEnd !== undefined && shortcuts.answered && !isDiffusion;
   return {
     ...{ reward, potential, extract, hasExtract: options.extract !== undefined },
+    metrics: [...new Set([...(reward.metrics ?? []), ...(potential?.metrics ?? []), ...ofMethod])],
     answerEnd: endsThere ? checkAnswerEnd("answerEnd", answerEnd) : null,
   };
 }
@@ -282,35 +289,4 @@ function defaultMaxTokens(
   const most = Math.min(DEFAULT_DIFFUSION_LENGTH, room);
   const { blockLength = DEFAULT_BLOCK_LENGTH } = diffusion ?? {};
   return Math.max(Math.floor(most / blockLength) * blockLength, Math.min(blockLength, most));
-}
-
-/** I and B, each from the other: B = ceil(maxTokens / I), or whole denoising steps. */
-function resolveSteps(
-  { steps, blockTokens }: CommonOptions,
-  maxTokens: number,
-  defaultBlock: number,
-  denoising: DenoisingSettings | null,
-): { steps: number; blockTokens: number } {
-  if (steps !== undefined && blockTokens !== undefined) {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `steps` or `blockTokens`, got both");
-  }
-  const block =
-    steps === undefined
-      ? checkInteger(
-          "blockTokens",
-          blockTokens === undefined ? defaultBlock : blockTokens,
-          1,
-          2 ** 24,
-        )
-      : Math.ceil(maxTokens / checkInteger("steps", steps, 1, 2 ** 24));
-  const fitting = Math.min(block, maxTokens);
-  if (denoising !== null) {
-    const { denoisingSteps } = denoising;
-    const length = guidanceLength(denoising, fitting, maxTokens);
-    return {
-      steps: Math.ceil(denoisingSteps / length),
-      blockTokens: Math.ceil((length * maxTokens) / denoisingSteps),
-    };
-  }
-  return { steps: Math.ceil(maxTokens / fitting), blockTokens: fitting };
 }

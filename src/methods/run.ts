@@ -5,7 +5,7 @@ import { openChain, openProposal } from "../chain/open.js";
 import { type DrawPurpose, drawName } from "../chain/random-streams.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Estimate, EstimateOptions, Scored } from "../energy/estimate.js";
-import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
+import { drawIndex, effectiveSampleSize, largestOf } from "../energy/log-domain.js";
 import { toolCallsIn } from "../engine/chat/answer.js";
 import type { Model } from "../engine/engine.js";
 import type { EncodedPrompt, Prompt } from "../engine/prompt.js";
@@ -75,7 +75,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     options.signal?.throwIfAborted?.();
     const encoded = await model.encodePrompt(prompt, shaped);
     const { plan, resolved } = planRun(method, model, options, encoded.tokens.length);
-    resolved.callbacks.onPlan?.(plan);
+    resolved.callbacks.onPlan?.(structuredClone(plan));
     const steps: Step[] = [];
     const warnings: string[] = [];
     const onWarning = (message: string) => {
@@ -234,14 +234,33 @@ export class Run<Own = unknown> implements AsyncDisposable {
     };
     this.#see(estimate.completions, step.step);
     steps.push(step);
-    settings.callbacks.onStep?.(step);
-    this.#warn(step);
+    // A copy: what a caller does with it can't change the run.
+    settings.callbacks.onStep?.(structuredClone(step));
+    this.#warnOfWeights(step);
   }
 
   /** Says when a step's importance weights can't be trusted. */
-  #warn(step: Step): void {
+  #warnOfWeights(step: Step): void {
     const message = warningOf(step, this.settings.energy.proposal);
-    if (message === null) return;
+    if (message !== null) this.warn(message);
+  }
+
+  /**
+   * Says, after the first of several steps, that none was left to guide: all texts had ended. With steps
+   * that are counted on the longest text that is how short answers go.
+   */
+  warnIfUnguided(texts: readonly Text[]): void {
+    const { steps, blockTokens } = this.settings.guidance;
+    const isFirstOfSeveral = this.#opened.steps.length === 1 && steps > 1;
+    if (!isFirstOfSeveral || texts.some(({ finishReason }) => finishReason === null)) return;
+    const longest = largestOf(texts.map(({ tokens }) => tokens.length));
+    this.warn(
+      `No step was guided: all ${texts.length} texts ended within the first block of ${blockTokens} tokens, so that the run chose among whole texts. Try: blockTokens (-B) ${Math.max(1, Math.ceil(longest / 4))}`,
+    );
+  }
+
+  /** Keeps a warning for the result, and tells the caller. */
+  warn(message: string): void {
     this.#opened.warnings.push(message);
     this.settings.callbacks.onWarning?.(message);
   }
@@ -324,9 +343,11 @@ export class Run<Own = unknown> implements AsyncDisposable {
     };
   }
 
-  /** Remembers a step's texts, where they are rewarded. */
+  /** Remembers a step's texts, where they are rewarded and the reference can draw them. */
   #see(completions: readonly Scored[], step: number): void {
-    if (seesRewards(this.#opened.method)) this.#seen.addScored(completions, step);
+    if (!seesRewards(this.#opened.method)) return;
+    const possible = completions.filter(({ logRatio }) => logRatio !== Number.NEGATIVE_INFINITY);
+    this.#seen.addScored(possible, step);
   }
 
   /** The reward of a text that the run ends with; one that no step has rewarded is asked for. */

@@ -6,10 +6,11 @@ import type { WeightTreatment } from "../energy/importance-sampling.js";
 import type { Tool } from "../engine/chat/messages.js";
 import type { PromptOptions } from "../engine/prompt.js";
 import type { Sampling } from "../engine/sampling.js";
+import type { TokenMetric } from "../engine/sequences.js";
 import type { AnswerExtractor } from "../rewards/answer.js";
 import type { Reward } from "../rewards/reward.js";
 import type { AdaptiveOptions } from "./adaptive.js";
-import type { CommonOptions, Finish, PresetOptions, Shortcuts } from "./options.js";
+import type { BlockKind, CommonOptions, Finish, PresetOptions, Shortcuts } from "./options.js";
 import type { Step } from "./step.js";
 
 /** The reference policy p_ref: the prompt, and how texts are drawn. */
@@ -30,6 +31,9 @@ export interface Guidance {
   steps: number;
   /** B. */
   blockTokens: number;
+  /** The fewest tokens of a block: B, unless blocks end where the text tells. */
+  leastTokens: number;
+  block: BlockKind;
   finish: Finish;
   adaptive: Required<AdaptiveOptions> | null;
   shortcuts: Shortcuts;
@@ -41,6 +45,8 @@ interface Energy {
   reward: Reward;
   /** Judges unfinished texts; null where rollouts do. */
   potential: Reward | null;
+  /** What texts carry for the reward and the method. */
+  metrics: readonly TokenMetric[];
   extract: AnswerExtractor;
   /** Whether the caller said where answers are. */
   hasExtract: boolean;
@@ -93,6 +99,8 @@ export interface Settings {
   rollouts: number;
   steps: number;
   blockTokens: number;
+  /** Where guidance steps end; absent where they do by tokens. */
+  block?: BlockKind;
   lambda: number;
   maxTokens: number;
   /** Null for an autoregressive model. */
@@ -142,10 +150,12 @@ export function settingsOf({
   preset,
 }: Resolved): Settings {
   const { candidates, rollouts, steps, blockTokens, finish, adaptive, shortcuts } = guidance;
+  const { block } = guidance;
   const { lambda, reward, potential, answerEnd, proposal } = energy;
   const { raw = false, system = null, thinking = false, ...others } = policy.prompt;
   return {
     ...{ candidates, rollouts, steps, blockTokens },
+    ...(block !== "tokens" && { block }),
     ...(own as object),
     ...{ lambda, maxTokens: limits.maxTokens, diffusion: denoising },
     ...{ reward: reward.name, finish },
@@ -175,10 +185,14 @@ export function chainOptionsOf(
   return {
     prompt,
     policy: { sampling: policy.sampling, stop: policy.stop, seed: policy.seed },
-    guidance: { blockTokens: guidance.blockTokens, sharePrefixes: guidance.shortcuts.prefixes },
+    guidance: {
+      ...{ blockTokens: guidance.blockTokens, leastTokens: guidance.leastTokens },
+      blockEnd: guidance.block === "tokens" ? null : guidance.block,
+      sharePrefixes: guidance.shortcuts.prefixes,
+    },
     ...{ prefixCache, denoising },
     ratio: energy.proposal?.ratio ?? ("exact" as const),
-    metrics: [...new Set([...(energy.reward.metrics ?? []), ...(energy.potential?.metrics ?? [])])],
+    metrics: energy.metrics,
     answerEnd: energy.answerEnd,
     limits: { maxTokens: limits.maxTokens, budget: limits.budget, signal: callbacks.signal },
     onProgress:

@@ -4,8 +4,9 @@ import type { RunShape } from "./run-shape.js";
 
 /** A chain that keeps a state and its candidates, and runs their rollouts. */
 export function chainDemand(shape: RunShape): Demand {
-  const { promptTokens, maxTokens, blockTokens, candidates, rollouts, proposal } = shape;
-  const isOneStep = blockTokens >= maxTokens;
+  const { promptTokens, maxTokens, blockTokens, leastTokens, candidates, rollouts } = shape;
+  const { proposal } = shape;
+  const isOneStep = leastTokens >= maxTokens;
   const isScored = proposal !== null;
   return {
     promptTokens,
@@ -34,9 +35,9 @@ export function particleDemand(shape: RunShape): Demand {
 }
 
 /** The most tokens that a rollout adds to its candidate, or without one a candidate to its state. */
-function continuedBy({ maxTokens, blockTokens, rollouts }: RunShape): number {
-  if (blockTokens >= maxTokens) return maxTokens;
-  return rollouts === 0 ? blockTokens : maxTokens - blockTokens;
+function continuedBy({ maxTokens, blockTokens, leastTokens, rollouts }: RunShape): number {
+  if (leastTokens >= maxTokens) return maxTokens;
+  return rollouts === 0 ? Math.min(blockTokens, maxTokens) : maxTokens - leastTokens;
 }
 
 /**
@@ -80,7 +81,7 @@ export function proposalDemand({ proposal, ...shape }: RunShape): Demand {
     ...(proposal?.resamples && { together: rollouts }),
     held: candidates + 2,
     heldTokens: (candidates + 1) * block,
-    continuedTokens: maxTokens - block,
+    continuedTokens: maxTokens - Math.min(shape.leastTokens, maxTokens),
     readTokens: candidates * block,
     scores: (proposal?.ownRollouts ?? 0) > 0,
     comparesLogProbs: true,

@@ -9,8 +9,10 @@ export interface RunShape {
   rollouts: number;
   /** I. */
   steps: number;
-  /** B. */
+  /** B, the most tokens of a block. */
   blockTokens: number;
+  /** The fewest: B, unless blocks end where the text tells. */
+  leastTokens: number;
   /** d, the longest answer. */
   maxTokens: number;
   /** Whether a rollout that ended with its answer may have to be read again, as the run's text. */

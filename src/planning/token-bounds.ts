@@ -17,7 +17,8 @@ export interface TokenBounds {
 export type RunBounds = readonly [TokenBounds] | readonly [TokenBounds, TokenBounds];
 
 /**
- * M candidates over I steps of B tokens, up to d: M·d tokens, and K rollouts of each candidate but
+ * M candidates over I steps of B tokens, up to d (blocks that end where the text tells may be shorter, and
+ * I are then the most): M·d tokens, and K rollouts of each candidate but
  * the last step's, M·K·Σ (d - i·B). With d = I·B that is M·d·(1 + K·(I - 1)/2).
  */
 export function boundGuided(shape: RunShape): RunBounds {
@@ -69,9 +70,13 @@ export function withinBudget(
 
 function boundDrawn(shape: RunShape): RunBounds {
   const { promptTokens, candidates, rollouts, steps, blockTokens, maxTokens, proposal } = shape;
+  const { leastTokens } = shape;
   const prefilled = promptTokens + (shape.rereads ? maxTokens : 0);
-  const drawn = candidates * maxTokens;
-  const rest = Array.from({ length: steps - 1 }, (_, i) => maxTokens - (i + 1) * blockTokens);
+  // Of blocks of unequal lengths the drawn ones may be long, and those that are gone on from short.
+  const most = (step: number) => Math.min(blockTokens, maxTokens - step * leastTokens);
+  const drawn =
+    candidates * Array.from({ length: steps }, (_, i) => most(i)).reduce((a, b) => a + b, 0);
+  const rest = Array.from({ length: steps - 1 }, (_, i) => maxTokens - (i + 1) * leastTokens);
   const tokensOf = (count: number) => candidates * count * rest.reduce((a, b) => a + b, 0);
   if (proposal === null) {
     const generated = drawn + tokensOf(rollouts);

@@ -1,6 +1,6 @@
 /** Answers in texts: where they stand, and when two of them are the same. */
 import { type AnswerEnd, answeredPart, checkAnswerEnd } from "../chain/answer-end.js";
-import { checkFunction, optional } from "../engine/check.js";
+import { checkFunction, checkString, optional } from "../engine/check.js";
 import type { Reward } from "./reward.js";
 
 /** Finds the answer in a text; `null` when there is none. */
@@ -72,8 +72,8 @@ export function answerOf(
   extract: AnswerExtractor,
   answerEnd?: AnswerEnd,
 ): string | null {
-  const answer = extract((answerEnd && answeredPart(text, answerEnd)) ?? text);
-  return answer === null ? null : canonicalAnswer(answer);
+  const answer: unknown = extract((answerEnd && answeredPart(text, answerEnd)) ?? text);
+  return answer === null ? null : canonicalAnswer(checkString("what `extract` returns", answer));
 }
 
 export interface AnswerOptions {

@@ -3,6 +3,7 @@ import type { Text } from "../chain/chain.js";
 import { checkFunction, checkObject, checkString, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { frozenCopy } from "../engine/frozen-copy.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import { untilAborted } from "../engine/until-aborted.js";
 import type { Stopping, StoppingRule } from "./settled-vote.js";
@@ -22,6 +23,7 @@ export interface Completion extends Text {
   samples: number;
 }
 
+/** What a reward is given, frozen: one that would change it fails, and the run's texts stay theirs. */
 export interface RewardInput {
   /** What the model read, as text. */
   prompt: string;
@@ -56,6 +58,8 @@ export interface Reward {
   readonly isPooled?: boolean;
   /** Whether texts earn by the answers they give, as votes do: reports then tell of these. Default false. */
   readonly votes?: boolean;
+  /** Whether all texts earn 0: then no rollouts are drawn for it. Default false. */
+  readonly isZero?: boolean;
   /** What completions must carry besides their log-probabilities. Default: nothing. */
   readonly metrics?: readonly TokenMetric[];
   /** Models that compute it. Default: none. */
@@ -63,6 +67,13 @@ export interface Reward {
   /** Frees what the reward owns, such as a model. */
   [Symbol.asyncDispose]?(): Promise<void>;
 }
+
+/** The reward of a target without one. */
+export const NO_REWARD: Reward = {
+  name: "none",
+  isZero: true,
+  score: ({ pool }) => pool.map(() => 0),
+};
 
 /** A reward of each text by itself. */
 export type RewardFunction = (
@@ -106,13 +117,27 @@ export async function scorePool(
   let scores: readonly number[];
   try {
     // The reward may take long.
-    scores = await untilAborted(async () => reward.score(input), signal);
+    scores = await untilAborted(async () => reward.score(guarded(input)), signal);
   } catch (error) {
     signal?.throwIfAborted();
     throw rewardError(reward, step, error, role);
   }
   checkScores(reward.name, scores, input.pool, ` at step ${step}`, role);
-  return scores;
+  return [...scores];
+}
+
+/** Frozen copies of completions: `earlier` ones are asked for at each step. */
+const copies = new WeakMap<Completion, Completion>();
+
+function guarded({ pool, earlier, ...asked }: RewardInput): RewardInput {
+  const copied = (completions: readonly Completion[]) => Object.freeze(completions.map(copyOf));
+  return Object.freeze({ ...asked, pool: copied(pool), earlier: copied(earlier) });
+}
+
+function copyOf(completion: Completion): Completion {
+  const copy = copies.get(completion) ?? frozenCopy(completion);
+  copies.set(completion, copy);
+  return copy;
 }
 
 /** Texts that are judged each by itself, and those that vote beside it. */
@@ -177,7 +202,7 @@ export function isPoolSettled(
   { rule, confidence }: Stopping,
 ): boolean {
   try {
-    return reward.isSettled?.(input, confidence, rule) ?? false;
+    return reward.isSettled?.(guarded(input), confidence, rule) ?? false;
   } catch (error) {
     throw rewardError(reward, step, error);
   }

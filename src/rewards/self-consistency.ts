@@ -204,7 +204,7 @@ export function electMajority(ballots: readonly Ballot[], singleton: 0 | 1): Maj
     (a, b) => (a === undefined || b.votes > a.votes ? b : a),
     undefined,
   );
-  if (best === undefined) return { answer: null, share: 0 };
+  if (best === undefined || best.votes === 0) return { answer: null, share: 0 };
   const total = ballots.reduce((sum, { votes }) => sum + votes, 0);
   if (singleton === 0 && best.samples === 1) return { answer: null, share: best.votes / total };
   return { answer: best.answer, share: best.votes / total };

@@ -1,7 +1,14 @@
 /** Grades outputs that were made elsewhere, row by row. */
 import { checkFunction, checkObject, checkString } from "../engine/check.js";
 import { type Row, readRows } from "./rows.js";
-import type { Grader, LoadOptions, Task, TaskItem, Verdict } from "./task.js";
+import {
+  type Grader,
+  type LoadOptions,
+  loadItems,
+  type Task,
+  type TaskItem,
+  type Verdict,
+} from "./task.js";
 
 export interface RowVerdict extends Verdict {
   /** The row's `id` or `task_id`; null when it has none. */
@@ -72,6 +79,6 @@ export async function itemsById(
   options: LoadOptions = {},
 ): Promise<ReadonlyMap<string, TaskItem>> {
   if (data === undefined && !task.runsCode) return new Map();
-  const items = await task.load(data, options);
+  const items = await loadItems(task, data, options);
   return new Map(items.map((item) => [item.id, item]));
 }

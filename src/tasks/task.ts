@@ -2,6 +2,7 @@
 import type { AnswerEnd } from "../chain/answer-end.js";
 import type { ChatMessage } from "../engine/chat/messages.js";
 import { LlamaEtsError } from "../engine/errors.js";
+import { frozenCopy } from "../engine/frozen-copy.js";
 import type { AnswerOptions } from "../rewards/answer.js";
 
 /** One problem with its reference answer. */
@@ -95,6 +96,19 @@ export interface Task {
   load(file?: string, options?: LoadOptions): Promise<TaskItem[]>;
   prompt(item: TaskItem, form: PromptForm): TaskPrompt;
   openGrader(options?: GraderOptions): Promise<Grader>;
+}
+
+/**
+ * The items of a task, which none of its functions can change: a grader that would fails.
+ *
+ * @throws LlamaEtsError as the task's `load` does
+ */
+export async function loadItems(
+  task: Task,
+  file: string | undefined,
+  options: LoadOptions,
+): Promise<TaskItem[]> {
+  return (await task.load(file, options)).map(frozenCopy);
 }
 
 type AnswersOfTask = AnswerOptions & Required<Pick<AnswerOptions, "extract">>;

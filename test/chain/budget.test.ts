@@ -34,7 +34,7 @@ class Looks extends Budget {
 
 const prompt = Int32Array.from({ length: 150 }, (_, i) => 20 + i);
 const shape: RunShape = {
-  ...{ promptTokens: prompt.length, maxTokens: 80, blockTokens: 8, steps: 10 },
+  ...{ promptTokens: prompt.length, maxTokens: 80, blockTokens: 8, leastTokens: 8, steps: 10 },
   ...{ candidates: 4, rollouts: 1, rereads: false, cuts: true, denoising: null },
   proposal: { ownRollouts: 0, scoresOwn: false, resamples: false, denoising: null },
 };
@@ -49,7 +49,7 @@ const optionsOf = (budget: Budget): ChainOptions => ({
     ),
     ...{ stop: [], seed: 1 },
   },
-  guidance: { blockTokens: shape.blockTokens, sharePrefixes: true },
+  guidance: { blockTokens: 8, leastTokens: 8, blockEnd: null, sharePrefixes: true },
   ...{
     prefixCache: false,
     denoising: null,

@@ -8,6 +8,7 @@
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { normalise } from "../../src/energy/log-domain.js";
+import { bestOfN } from "../../src/methods/best-of-n.js";
 import { ets } from "../../src/methods/ets.js";
 import type { Result } from "../../src/methods/result.js";
 import { sample } from "../../src/methods/sample.js";
@@ -151,7 +152,7 @@ function countBy(results: Result[], cellOf: (result: Result) => number, cells: n
 }
 
 const firstChoice = (r: Result) => indexOf(r.steps[0]?.candidates[r.steps[0].chosen]?.tokens[0]);
-const wholeText = ({ tokens: [a, b] }: Result) => indexOf(a) * 4 + indexOf(b);
+const wholeText = ({ tokens: [a, b] }: Pick<Result, "tokens">) => indexOf(a) * 4 + indexOf(b);
 
 describe("the exact law", () => {
   test("is the same by enumeration and by the integral of 1/S = ∫ exp(-uS) du", () => {
@@ -241,6 +242,27 @@ describe.each([
 });
 
 describe("the limits of λ", () => {
+  test("λ → 0 with one step is best-of-n on the same seeds; of equal rewards it draws one", async () => {
+    const { raw, ...options } = { ...policy(), raw: true, candidates: M, maxTokens: 2 };
+    const same = { distinct: 0, tied: 0 };
+    const seeds = 100;
+    for (let seed = 0; seed < seeds; seed++) {
+      for (const kind of ["distinct", "tied"] as const) {
+        // Distinct for each text, or 1 for half of the first tokens and 0 for the others.
+        const worth = (c: Completion) =>
+          kind === "tied" ? indexOf(c.tokens[0]) % 2 : (5 * wholeText(c)) % 16;
+        const given = { ...options, raw, seed, reward: worth };
+        const best = await bestOfN(model(), PROMPT, given);
+        const drawn = await ets(model(), PROMPT, { ...given, steps: 1, lambda: 1e-9 });
+        if (best.text === drawn.text) same[kind]++;
+        const worthOf = (text: Result) => worth({ tokens: text.tokens } as Completion);
+        expect(worthOf(drawn)).toBe(worthOf(best));
+      }
+    }
+    expect(same.distinct).toBe(seeds);
+    expect(same.tied).toBeLessThan(0.9 * seeds);
+  });
+
   test("λ → ∞ leaves the reference policy", async () => {
     const runs = 700;
     const results = await runEts({ duplicates: true, lambda: 1e9 }, runs);

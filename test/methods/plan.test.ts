@@ -31,7 +31,7 @@ describe("a plan", () => {
     });
     expect(told[0]).toBe("plan");
     expect(told.filter((what) => what === "plan")).toHaveLength(1);
-    expect(result.plan).toBe(planned);
+    expect(result.plan).toEqual(planned);
   });
 
   test("can be had without a run", async () => {

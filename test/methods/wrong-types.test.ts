@@ -25,14 +25,14 @@ const RIGHT: Readonly<Record<string, readonly (keyof typeof WRONG)[]>> = {
   ...{ stop: [], system: ["a string", "an empty string"] },
   ...{ raw: ["a boolean"], thinking: ["a boolean"], adaptive: ["a boolean"] },
   prefixCache: ["a boolean"],
-  ...{ finish: [], preset: [], budget: [], diffusion: [], shortcuts: [], seed: [] },
+  ...{ finish: [], block: [], preset: [], budget: [], diffusion: [], shortcuts: [], seed: [] },
   ...{ reward: ["a function"], extract: ["a function"], signal: [] },
   ...{ onPlan: ["a function"], onStep: ["a function"] },
   ...{ onWarning: ["a function"], onProgress: ["a function"] },
 };
 
 const OWN: Readonly<Record<string, readonly (keyof typeof WRONG)[]>> = {
-  ...{ lengthPenalty: [], alpha: [], moves: [], weights: [], mixture: [], ratio: [] },
+  ...{ lengthPenalty: [], alpha: [], moves: [], cuts: [], weights: [], mixture: [], ratio: [] },
   ...{ proposalSampling: [], proposalDiffusion: [], proposal: [], resampleEvery: [] },
   ...{ votes: [], voteExponent: [] },
   potential: ["a function"],

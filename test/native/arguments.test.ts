@@ -35,7 +35,6 @@ const drawOf = (parent: number) => ({
 const requestOf = (parent: number, more: Partial<NativeGenerateRequest> = {}) => ({
   draws: [drawOf(parent)],
   sampling: PLAIN,
-  reference: null,
   key: [1, 2] as [number, number],
   stopStrings: [],
   stopTokens: new Int32Array(),

@@ -65,7 +65,6 @@ async function generate(lengths: number[], options: Partial<NativeGenerateReques
       text: new Int32Array(),
     })),
     sampling: ENDLESS,
-    reference: null,
     key: [3, 4],
     stopStrings: [],
     stopTokens: new Int32Array(),

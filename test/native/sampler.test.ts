@@ -32,6 +32,51 @@ describe("the sampler", () => {
     );
   });
 
+  test("draws from a power of the policy, over what the policy leaves", () => {
+    fc.assert(
+      fc.property(
+        logitsOf(960),
+        samplings,
+        fc.constantFrom(0.5, 1, 2, 4, 20),
+        fc.double({ min: 0, max: 0.999, noNaN: true }),
+        (logits, sampling, power, uniform) => {
+          const logs = referencePolicy(logits, sampling);
+          const sharpened = logs.map((log) => Math.exp(power * log));
+          const logSum = Math.log(sharpened.reduce((a, b) => a + b, 0));
+          const policy = { ...sampling, power };
+          const { token, logProb, drawnLogProb } = addon().drawToken(logits, policy, uniform);
+          expect(logProb).toBeCloseTo(logs[token] as number, 5);
+          expect(drawnLogProb).toBeCloseTo(power * (logs[token] as number) - logSum, 4);
+          if (power === 1) expect(drawnLogProb).toBe(logProb);
+        },
+      ),
+      { numRuns: 300, seed: 5 },
+    );
+  });
+
+  // False alarms: 2 settings at p < 1e-4 each, with these fixed uniforms.
+  test.each([
+    ["the whole distribution", { temperature: 1.3 }],
+    ["a truncated one", { temperature: 1.3, topK: 700, topP: 0.95 }],
+  ])("draws with the frequencies of a power of %s", (_, options) => {
+    const sampling = { ...PLAIN, ...options };
+    const logits = Float32Array.from({ length: 1500 }, (_, i) => 2 * Math.sin(i * 12.9898));
+    const probabilities = (power: number) => {
+      const shares = referencePolicy(logits, sampling).map((log) => Math.exp(power * log));
+      const total = shares.reduce((a, b) => a + b, 0);
+      return shares.map((share) => share / total);
+    };
+    const counts = new Array<number>(logits.length).fill(0);
+    const draws = 4_000;
+    for (let i = 0; i < draws; i++) {
+      const uniform = (i + 0.5) / draws;
+      const { token } = addon().drawToken(logits, { ...sampling, power: 2 }, uniform);
+      counts[token] = (counts[token] ?? 0) + 1;
+    }
+    expect(chiSquarePValue(counts, probabilities(2))).toBeGreaterThan(1e-4);
+    expect(chiSquarePValue(counts, probabilities(1))).toBeLessThan(1e-4);
+  });
+
   test("gives a drawn token the log-probability it scores", () => {
     fc.assert(
       fc.property(

@@ -74,7 +74,7 @@ const WORK: Record<string, (partition: Partition, size: number) => Promise<unkno
         },
         ...{ maxTokens: Math.min(size, 600), keep: false, keepEnded: false },
       })),
-      ...{ sampling: CERTAIN, reference: null, key: [1, 2] as [number, number] },
+      ...{ sampling: CERTAIN, key: [1, 2] as [number, number] },
       ...{ stopStrings: [], stopTokens: new Int32Array(), answerEnd: null },
       ...{ maxTotalTokens: 1e9, sharePrefixes: false, timeLimitMs: null },
     }),

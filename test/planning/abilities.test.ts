@@ -37,7 +37,15 @@ describe("an engine that can't", () => {
   test.each<MethodName>(["mh", "power"])(
     "cut texts serves %s all the same, which reads what it keeps again",
     async (method) => {
-      const whole = { raw: true, maxTokens: 4, candidates: 2, allowedTokens: [40, 41], moves: 5 };
+      const cuts = "uniform" as const; // some of them behind the first token
+      const whole = {
+        raw: true,
+        maxTokens: 4,
+        candidates: 2,
+        allowedTokens: [40, 41],
+        moves: 5,
+        cuts,
+      };
       const own = method === "mh" ? { ...whole, reward: options.reward } : whole;
       const draw = (lacks: (keyof Abilities)[]) =>
         METHODS[method](new TableModel(table, { lacks }), "a", own as MethodOptions);

@@ -49,17 +49,17 @@ describe("leadProbability", () => {
 });
 
 /**
- * Votes drawn for two answers until the rule settles, in rounds of 4 and at most 32. The rule looks
- * up to eight times, so that its error exceeds 1 - confidence when the duel is close.
+ * Votes drawn for two answers until the rule settles, in rounds of `round` and at most 32. The rule looks
+ * after each of them, so that its error exceeds 1 - confidence when the duel is close.
  */
-function wrongShare(share: number, confidence: number): number {
+function wrongShare(share: number, confidence: number, round = 4): number {
   const random = seedrandom("duel");
   const runs = 4000;
   let wrong = 0;
   for (let run = 0; run < runs; run++) {
     let [right, other] = [0, 0];
     do {
-      for (let i = 0; i < 4; i++) random() < share ? right++ : other++;
+      for (let i = 0; i < round; i++) random() < share ? right++ : other++;
       const probability = leadProbability(Math.max(right, other), Math.min(right, other));
       if (probability < confidence) continue;
       if (other > right) wrong++;
@@ -73,6 +73,10 @@ function wrongShare(share: number, confidence: number): number {
 test("stops early with the wrong one of two answers in at most 1 - confidence, from 65% on", () => {
   for (const share of [0.65, 0.75, 0.9]) expect(wrongShare(share, 0.95)).toBeLessThan(0.05);
   expect(wrongShare(0.55, 0.95)).toBeLessThan(0.15); // a close duel
+});
+
+test("errs in more than 1 - confidence where it is content with less and looks after every draw", () => {
+  expect(wrongShare(0.6, 0.8, 1)).toBeGreaterThan(0.2 + 0.016);
 });
 
 test("a rule that settles on any lead does not", () => {

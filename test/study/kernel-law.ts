@@ -4,8 +4,11 @@
  */
 import { type EnumeratedPolicy, type Node, wayTo } from "./enumerated-policy.js";
 
-/** Which part of the acceptance ratio is left out; `none` is right. */
-export type Omission = "none" | "cut density" | "proposal density" | "everything";
+/**
+ * Which part of the acceptance ratio is left out; `none` is right. `lengths`: the density of the cut is
+ * that of uniform ones, whatever the cuts are.
+ */
+export type Omission = "none" | "cut density" | "lengths" | "proposal density" | "everything";
 
 export interface Kernel {
   /** Ends are drawn from q ∝ p^power, token by token. */
@@ -13,7 +16,22 @@ export interface Kernel {
   /** log π(x), up to a constant, of a text or a beginning of one. */
   logDensity: (node: Node) => number;
   omission: Omission;
+  /** Where texts are cut. Default "uniform". */
+  cuts?: "uniform" | "entropy";
 }
+
+/** The entropy of what comes after a node. */
+function entropyOf({ children }: Node): number {
+  return -children.reduce((sum, { p }) => sum + p * Math.log(p), 0);
+}
+
+/** How often each position of a text is cut, up to a factor. */
+function cutWeights(root: Node, text: Node, cuts: Kernel["cuts"]): number[] {
+  const before = [root, ...wayTo(root, text)].slice(0, text.path.length);
+  return before.map((node) => (cuts === "entropy" ? entropyOf(node) : 1));
+}
+
+const sumOf = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 
 /** Finished texts of up to `length` tokens, and unfinished ones of just as many. */
 function textsOf(policy: EnumeratedPolicy, length: number): Node[] {
@@ -44,11 +62,13 @@ function agree(a: Node, b: Node, cut: number): boolean {
 }
 
 function acceptance(kernel: Kernel, root: Node, x: Node, y: Node, cut: number): number {
-  const { power, logDensity, omission } = kernel;
-  const cuts = omission === "none" || omission === "proposal density";
-  const ends = omission === "none" || omission === "cut density";
+  const { power, logDensity, omission, cuts } = kernel;
+  const counts = omission === "none" || omission === "proposal density" || omission === "lengths";
+  const ends = omission === "none" || omission === "cut density" || omission === "lengths";
   const density = omission === "everything" ? 1 : Math.exp(logDensity(y) - logDensity(x));
-  const lengths = cuts ? x.path.length / y.path.length : 1;
+  const densities = omission === "lengths" ? "uniform" : cuts;
+  const total = (text: Node) => sumOf(cutWeights(root, text, densities));
+  const lengths = counts ? total(x) / total(y) : 1;
   const proposals = ends
     ? endProbability(root, x, cut, power) / endProbability(root, y, cut, power)
     : 1;
@@ -67,12 +87,13 @@ function afterMove(
     next[i] = (next[i] as number) + p;
   };
   for (const [i, x] of texts.entries()) {
-    const L = x.path.length;
-    for (let cut = 0; cut < L; cut++) {
+    const weights = cutWeights(policy.root, x, kernel.cuts);
+    const total = sumOf(weights);
+    for (const [cut, weight] of weights.entries()) {
       for (const [j, y] of texts.entries()) {
         if (y.path.length <= cut || !agree(x, y, cut)) continue;
         const proposed =
-          (law[i] as number) * (1 / L) * endProbability(policy.root, y, cut, kernel.power);
+          (law[i] as number) * (weight / total) * endProbability(policy.root, y, cut, kernel.power);
         const accepted = acceptance(kernel, policy.root, x, y, cut);
         add(j, proposed * accepted);
         add(i, proposed * (1 - accepted));

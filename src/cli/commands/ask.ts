@@ -5,7 +5,7 @@ import { type ChatMessage, readMessages, type Tool } from "../../engine/chat/mes
 import { checkOneOf } from "../../engine/check.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { checkTaken } from "../../methods/by-name.js";
-import { METHOD_NAMES, METHODS, type MethodOptions } from "../../methods/registry.js";
+import { hasOwnReward, METHOD_NAMES, METHODS, type MethodOptions } from "../../methods/registry.js";
 import { checkOptions } from "../../methods/resolve-options.js";
 import type { Step } from "../../methods/step.js";
 import type { Plan } from "../../planning/run-plan.js";
@@ -102,7 +102,8 @@ async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
   const live = liveText();
   process.once("beforeExit", failStalled);
   try {
-    await using opened = await openNamedReward(flags, task, signal);
+    const ownsReward = flags.reward === DEFAULT_REWARD && hasOwnReward(name, options);
+    await using opened = ownsReward ? null : await openNamedReward(flags, task, signal);
     await using potential =
       potentialName === undefined ? null : await openByName(potentialName, flags, task, signal);
     const started = performance.now();

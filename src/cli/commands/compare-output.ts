@@ -75,10 +75,20 @@ function formatPairs(pairs: readonly Pair[]): string {
   const clear = pairs.filter(({ adjusted }) => adjusted <= 0.05).length;
   const notes = [
     `On the same ${counted(pairs[0]?.items ?? 0, "item")}; won : lost are those on which one is more accurate. p: McNemar's exact`,
-    `test; intervals by the paired bootstrap. ${counted(pairs.length, "pair")} tested at once: Holm's correction keeps the risk of`,
+    `test; intervals: ${intervalNames(pairs)}. ${counted(pairs.length, "pair")} tested at once: Holm's correction keeps the risk of`,
     `any false difference at 5%; ${clear === 0 ? "none" : clear} of them ${clear === 1 ? "is" : "are"} clear after it.`,
   ];
   return `${table.toString()}\n${pc.dim(notes.join("\n"))}`;
+}
+
+const INTERVAL_NAMES = {
+  score: "Tango's",
+  bootstrap: "the paired bootstrap",
+  adjusted: "Bonett and Price's",
+} as const;
+
+function intervalNames(pairs: readonly Pair[]): string {
+  return [...new Set(pairs.map(({ interval }) => INTERVAL_NAMES[interval]))].join(", ");
 }
 
 /** The paper's accuracies beside one's own. */

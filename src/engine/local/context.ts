@@ -162,18 +162,17 @@ export class Context implements Sequences {
 
   /** See `native/decode/generation.h`. */
   async generate(request: LocalGenerateRequest): Promise<LocalContinuation[]> {
-    const { reference, sampling } = request;
+    const { sampling, power = 1, ...others } = request;
     const continuations = await call(() =>
       this.#native.generate({
-        ...request,
+        ...others,
         draws: request.draws.map(({ keepEnded = false, ...draw }) => ({
           ...draw,
           keepEnded,
           parent: handleOf(draw.parent),
           stream: [...draw.stream],
         })),
-        sampling: toNativeSampling(sampling),
-        reference: reference === undefined ? null : toNativeSampling(reference),
+        sampling: { ...toNativeSampling(sampling), power },
         key: [...request.key],
         stopStrings: [...request.stopStrings],
       }),

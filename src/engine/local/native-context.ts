@@ -2,6 +2,7 @@
 import type { KvType } from "../kv-types.js";
 import type {
   AnswerEnd,
+  BlockEnd,
   Continuation,
   Expansion,
   Scores,
@@ -22,6 +23,8 @@ interface NativeDraw {
   keep: boolean;
   /** Keeps the sequence of a text that ended too; it lacks the last token, and logits. */
   keepEnded: boolean;
+  /** A text that is kept may pause once it has so many tokens; default 0: it doesn't. */
+  pauseAfter?: number;
   /** What the text has so far: a stop string or the answer's end may have begun in it. */
   text: Int32Array;
 }
@@ -29,14 +32,14 @@ interface NativeDraw {
 export interface NativeGenerateRequest {
   draws: NativeDraw[];
   sampling: NativeSampling;
-  /** Another policy to report the drawn tokens under. */
-  reference: NativeSampling | null;
   metrics?: readonly TokenMetric[];
   key: [number, number];
   stopStrings: string[];
   stopTokens: Int32Array;
   /** Continuations end once they have answered; null: they go on. */
   answerEnd: AnswerEnd | null;
+  /** Where texts pause. Default: nowhere. */
+  pause?: BlockEnd;
   maxTotalTokens: number;
   /** Decodes what continuations of one parent have in common once. */
   sharePrefixes: boolean;

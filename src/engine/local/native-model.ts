@@ -11,6 +11,8 @@ export interface NativeSampling {
   allowedTokens: Int32Array;
   /** Ids from here on have no probability. */
   vocabLimit: number;
+  /** Tokens are drawn with probability ∝ the policy's to this power, from .001 to 1000. Default 1. */
+  power?: number;
 }
 
 export interface NativeModelInfo extends ModelInfo {

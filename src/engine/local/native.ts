@@ -88,7 +88,8 @@ export interface Addon {
     sampling: NativeSampling,
     uniform: number,
     metrics?: readonly TokenMetric[],
-  ): TokenProbability;
+    /** `drawnLogProb`: under what it was drawn from, the policy to its power. */
+  ): TokenProbability & { drawnLogProb: number };
   scoreToken(
     logits: Float32Array,
     sampling: NativeSampling,

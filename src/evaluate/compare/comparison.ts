@@ -47,9 +47,15 @@ export interface Pair {
   better: string;
   worse: string;
   items: number;
-  /** Difference of their accuracies, with its interval by the paired bootstrap. */
+  /** Difference of their accuracies. */
   difference: number;
   ci95: Interval;
+  /**
+   * `score`: Tango's, where each item is right or wrong. Where several samples of an item differ:
+   * `bootstrap`, the paired one over items, or if fewer than 16 items differ `adjusted`, Bonett and
+   * Price's.
+   */
+  interval: "score" | "bootstrap" | "adjusted";
   /** Items on which either is more accurate. */
   won: number;
   lost: number;

@@ -3,6 +3,7 @@
 import { percentileInterval, resampledMeans } from "../statistics/bootstrap.js";
 import { holmAdjusted } from "../statistics/holm.js";
 import { mcnemarPValue } from "../statistics/mcnemar.js";
+import { bonettPriceInterval, tangoInterval } from "../statistics/paired.js";
 import { wilsonInterval } from "../statistics/wilson.js";
 import { isFailed, type Sample } from "../store/run-files.js";
 import { meanRewards } from "../store/summary.js";
@@ -160,13 +161,34 @@ function comparePair(
     worse: (methods[b] as ComparedMethod).name,
     items: differences.length,
     difference: meanOf(differences),
-    ci95: percentileInterval(
-      better.accuracy.map((mean, draw) => mean - (worse.accuracy[draw] as number)),
-    ),
+    ...intervalOf(better, worse, differences),
     won,
     lost,
     pValue: mcnemarPValue(won, lost),
   };
+}
+
+/** Fewer items that differ than this say too little of those that the bootstrap has not seen. */
+const FEW_DIFFERENCES = 16;
+
+function intervalOf(
+  better: Resampled,
+  worse: Resampled,
+  differences: readonly number[],
+): Pick<Pair, "ci95" | "interval"> {
+  const isSingle = [better, worse].every(({ items }) =>
+    items.every(({ accuracy }) => accuracy === 0 || accuracy === 1),
+  );
+  const won = differences.filter((difference) => difference > 0).length;
+  const lost = differences.filter((difference) => difference < 0).length;
+  if (isSingle) {
+    return { ci95: tangoInterval(won, lost, differences.length), interval: "score" };
+  }
+  if (won + lost < FEW_DIFFERENCES) {
+    return { ci95: bonettPriceInterval(differences), interval: "adjusted" };
+  }
+  const means = better.accuracy.map((mean, draw) => mean - (worse.accuracy[draw] as number));
+  return { ci95: percentileInterval(means), interval: "bootstrap" };
 }
 
 /** The mean of no values is 0. */

@@ -2,7 +2,7 @@
 export type Interval = [low: number, high: number];
 
 /** Φ⁻¹(.975). */
-const Z95 = 1.959963984540054;
+export const Z95 = 1.959963984540054;
 
 /**
  * Wilson's 95% score interval of a probability, from `successes` of `trials` independent trials

@@ -60,7 +60,7 @@ ${pairs.map(
 `,
 )}
 </tbody></table></div>
-<p class="note">p is McNemar's exact test of the items on which the two differ; intervals are by the paired bootstrap. Testing many pairs finds differences by chance: Holm's correction keeps the risk of any false one at 5%.</p>`;
+<p class="note">p is McNemar's exact test of the items on which the two differ; intervals are Tango's with one sample an item; with several the paired bootstrap's, or Bonett and Price's where few items differ. Testing many pairs finds differences by chance: Holm's correction keeps the risk of any false one at 5%.</p>`;
 }
 
 /** Zero in the middle; the interval a bar, the difference a dot. */

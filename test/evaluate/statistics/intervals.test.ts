@@ -7,6 +7,7 @@ import fc from "fast-check";
 import seedrandom from "seedrandom";
 import { describe, expect, test } from "vitest";
 import { percentileInterval, resampledMeans } from "../../../src/evaluate/statistics/bootstrap.js";
+import { bonettPriceInterval, tangoInterval } from "../../../src/evaluate/statistics/paired.js";
 import { type Interval, wilsonInterval } from "../../../src/evaluate/statistics/wilson.js";
 import { chiSquarePValue } from "../../fixtures/statistics.js";
 
@@ -56,6 +57,95 @@ describe("Wilson's interval", () => {
     const cases = [20, 40, 100, 200].flatMap((n) => [0.2, 0.5, 0.8].map((p) => [n, p] as const));
     for (const [n, p] of cases) expect(coverage(wilsonInterval, n, p)).toBeGreaterThan(0.92);
     expect(Math.min(...cases.map(([n, p]) => coverage(wald, n, p)))).toBeLessThan(0.92);
+  });
+});
+
+describe("intervals of paired differences", () => {
+  const counts = fc
+    .integer({ min: 1, max: 300 })
+    .chain((n) => fc.tuple(fc.constant(n), fc.nat(n)))
+    .chain(([n, won]) => fc.tuple(fc.constant(n), fc.constant(won), fc.nat(n - won)));
+
+  test("Tango's ends where the score test refuses, by the likeliest laws of that difference", () => {
+    /** z of a difference, under the law of it that is likeliest, by search. */
+    const scoreOf = (won: number, lost: number, n: number, difference: number) => {
+      const term = (count: number, p: number) => (count === 0 ? 0 : count * Math.log(p));
+      const logLikelihood = (q: number) =>
+        term(won, q + difference) + term(lost, q) + term(n - won - lost, 1 - 2 * q - difference);
+      const [least, most] = [Math.max(0, -difference), (1 - difference) / 2];
+      let [low, high] = [least, most];
+      for (let i = 0; i < 200; i++) {
+        const [a, b] = [low + (high - low) / 3, high - (high - low) / 3];
+        if (logLikelihood(a) < logLikelihood(b)) low = a;
+        else high = b;
+      }
+      const variance = n * (2 * low + difference - difference ** 2);
+      return (won - lost - n * difference) / Math.sqrt(variance);
+    };
+    fc.assert(
+      fc.property(counts, ([n, won, lost]) => {
+        const [low, high] = tangoInterval(won, lost, n);
+        if (low > -1) expect(scoreOf(won, lost, n, low)).toBeCloseTo(1.96, 2);
+        if (high < 1) expect(scoreOf(won, lost, n, high)).toBeCloseTo(-1.96, 2);
+      }),
+      { seed: 1 },
+    );
+  });
+
+  test("hold the difference, lie within [-1, 1], and mirror when the methods are swapped", () => {
+    fc.assert(
+      fc.property(counts, ([n, won, lost]) => {
+        const differences = Array.from({ length: n }, (_, i) =>
+          i < won ? 1 : i < won + lost ? -1 : 0,
+        );
+        const swapped = differences.map((d) => -d);
+        for (const [[low, high], [otherLow, otherHigh]] of [
+          [tangoInterval(won, lost, n), tangoInterval(lost, won, n)],
+          [bonettPriceInterval(differences), bonettPriceInterval(swapped)],
+        ] as const) {
+          expect(low).toBeGreaterThanOrEqual(-1);
+          expect(high).toBeLessThanOrEqual(1);
+          expect(low).toBeLessThan(high);
+          expect(low).toBeLessThanOrEqual((won - lost) / n + 1e-9);
+          expect(high).toBeGreaterThanOrEqual((won - lost) / n - 1e-9);
+          expect(otherLow).toBeCloseTo(-high, 9);
+          expect(otherHigh).toBeCloseTo(-low, 9);
+        }
+      }),
+      { seed: 2 },
+    );
+    // One item, right against wrong, says little.
+    expect(tangoInterval(1, 0, 1)[0]).toBeLessThan(0);
+  });
+
+  test("Tango's covers the truth in 93% or more where differences are rare; the bootstrap's doesn't", () => {
+    /** With none lost the middle 95% of the bootstrap are those of a binomial of won / n. */
+    const bootstrap = (won: number, lost: number, n: number): Interval => {
+      if (lost > 0) return tangoInterval(won, lost, n);
+      let [below, low, high] = [0, -1, -1];
+      for (const [k, p] of binomial(n, won / n).entries()) {
+        below += Number.isNaN(p) ? 0 : p;
+        if (low < 0 && below >= 0.025) low = k;
+        if (high < 0 && below >= 0.975) high = k;
+      }
+      return [low / n, (high < 0 ? n : high) / n];
+    };
+    const coverage = (of: typeof tangoInterval, n: number, won: number, lost: number) => {
+      let covered = 0;
+      for (const [w, p] of binomial(n, won).entries()) {
+        for (const [l, q] of binomial(n - w, lost / (1 - won)).entries()) {
+          if (p * q > 1e-9 && covers(of(w, l, n), won - lost)) covered += p * q;
+        }
+      }
+      return covered;
+    };
+    const cases = ["40 .03 0", "100 .02 0", "40 .1 0", "40 .03 .03", "100 .02 .02"];
+    for (const numbers of cases) {
+      const [n = 0, won = 0, lost = 0] = numbers.split(" ").map(Number);
+      expect(coverage(tangoInterval, n, won, lost)).toBeGreaterThan(0.93);
+    }
+    expect(coverage(bootstrap, 40, 0.03, 0)).toBeCloseTo(0.7, 1);
+    expect(coverage(bootstrap, 100, 0.02, 0)).toBeLessThan(0.9);
   });
 });
 
