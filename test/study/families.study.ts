@@ -47,8 +47,14 @@ interface Row {
   report: Report;
 }
 
-const directory = await mkdtemp(path.join(tmpdir(), "llama-ets-families-"));
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+/** Where models stay for the next time; by default they don't. */
+const kept = process.env.LLAMA_ETS_FAMILIES;
+const directory = kept ?? (await mkdtemp(path.join(tmpdir(), "llama-ets-families-")));
+afterAll(() => {
+  if (kept === undefined) rmSync(directory, { recursive: true, force: true });
+});
+/** Processes side by side, each on one thread. */
+const WORKERS = 2;
 
 /** A crash is a failure like any other. */
 function tryFile(file: string): Promise<Report> {
@@ -90,7 +96,9 @@ test("every family runs every method, or is refused by name", async () => {
     files.push(file);
   }
   const rows: Row[] = [];
-  for (const file of files) {
+  const tryNext = async (): Promise<void> => {
+    const file = files.pop();
+    if (file === undefined) return;
     const architecture = readGguf(file).metadata.get("general.architecture");
     const family = architecture?.type === "string" ? String(architecture.value) : "unknown";
     let report = await tryFile(file);
@@ -99,7 +107,9 @@ test("every family runs every method, or is refused by name", async () => {
     }
     rows.push({ family, file: path.basename(file), report });
     if (report.outcome !== "run") console.log(family, report.outcome, report.reason);
-  }
+    return tryNext();
+  };
+  await Promise.all(Array.from({ length: WORKERS }, tryNext));
   writeFileSync(PAGE, page(rows, missing));
   const failed = rows.filter(({ report }) => report.outcome === "failed");
   expect(failed).toEqual([]);

@@ -7,7 +7,14 @@
 
 import type { DenoiserOptions } from "../denoiser.js";
 import type { BatchShape, ContextMemory, ContextShape, DenoiserSize, Place } from "../engine.js";
-import { at, kvHeadsOf, type ModelShape, mostHeads, numbersOf } from "./model-shape.js";
+import {
+  architectureOf,
+  at,
+  kvHeadsOf,
+  type ModelShape,
+  mostHeads,
+  numbersOf,
+} from "./model-shape.js";
 import { bytesPerState, hasAttention, mixingBytes } from "./recurrent-state.js";
 
 /** llama.cpp rounds a context's cells up to a multiple of this, and the part a batch reads too. */
@@ -103,8 +110,22 @@ export function bytesOfCache(
 /** Bytes of one token's keys and values, in 16-bit floats, over all layers. */
 export function bytesPerCell(model: ModelShape): number {
   const { heads, keys, values } = attentionOf(model);
-  const elements = heads.map((kvHeads, layer) => kvHeads * (at(keys, layer) + at(values, layer)));
+  const elements = heads.map((kvHeads, layer) => {
+    const indexer = kvHeads > 0 ? indexerWidth(model, layer) : 0;
+    return kvHeads * (at(keys, layer) + at(values, layer)) + indexer;
+  });
   return F16 * elements.reduce((a, b) => a + b, 0);
+}
+
+/** Architectures of sparse attention, which chooses what to attend to by a second key of each token. */
+const INDEXED = ["deepseek32", "dots3note", "glm-dsa", "hy_v4", "minimax-m3", "qwen4exp"];
+
+function indexerWidth(model: ModelShape, layer: number): number {
+  const architecture = architectureOf(model);
+  if (!INDEXED.includes(architecture)) return 0;
+  const choosesLayers = ["dots3note", "hy_v4"].includes(architecture);
+  const types = choosesLayers ? numbersOf(model, "attention.indexer.types", 1) : [1];
+  return at(types, layer) > 0 ? at(numbersOf(model, "attention.indexer.key_length", 0), 0) : 0;
 }
 
 /** Bytes of the tables by which texts become tokens, as measured for vocabularies of 152k. */
