@@ -18,7 +18,7 @@ const INCLUDES = [".", "include", "ggml/include", "common", "src", "vendor"];
 const LIBRARIES = /^lib(llama|llama-common|ggml|ggml-base)(\..*)?\.so$/;
 /** Without experts, and with. */
 const KINDS = ["dense", "moe"];
-/** Of the weights: what comes before a token shows in what follows it. */
+/** The weights' deviation: what comes before a token shows in what follows it. */
 const DEVIATION = "0.3";
 
 interface Families {

@@ -47,7 +47,7 @@ interface Row {
   report: Report;
 }
 
-/** Where models stay for the next time; by default they don't. */
+/** `LLAMA_ETS_FAMILIES` names a directory where the models stay for the next time. */
 const kept = process.env.LLAMA_ETS_FAMILIES;
 const directory = kept ?? (await mkdtemp(path.join(tmpdir(), "llama-ets-families-")));
 afterAll(() => {
@@ -158,7 +158,7 @@ embedding models among them are refused by name; a recurrent one is refused unti
 `;
 }
 
-/** Of a family's files, the farthest from perfect. */
+/** A row of the table: of the family's files the one that is farthest from perfect. */
 function lineOf(family: string, rows: readonly Row[]): string {
   const reports = rows.filter((row) => row.family === family).map(({ report }) => report);
   const runs = reports.filter((report): report is Run => report.outcome === "run");
