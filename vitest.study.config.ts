@@ -3,7 +3,12 @@ import { defineConfig } from "vitest/config";
 /** `npm run test:study`: minutes of draws, on one core (docs/exactness.md). */
 export default defineConfig({
   test: {
-    include: ["test/study/*.study.ts", "test/laws/{baselines,diffusion}.test.ts", "test/tasks/fair-grading.test.ts"],
+    include: [
+      "test/study/*.study.ts",
+      "test/laws/{baselines,diffusion}.test.ts",
+      "test/engine/recurrent-laws.test.ts",
+      "test/tasks/fair-grading.test.ts",
+    ],
     env: { LLAMA_ETS_STUDY: "1" },
     fileParallelism: false,
     pool: "forks",

@@ -1,6 +1,6 @@
 /**
- * The probe of forks: families pass, engines with a planted fault are caught in the trial that meets
- * it, and what passed is remembered for the file, the engine and the device.
+ * The probe of forks catches engines with a planted fault in the trial that meets it, and what passed
+ * is remembered for the file, the engine and the device. That families pass is for families.test.ts.
  */
 import { copyFileSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -18,12 +18,7 @@ import type { LocalModel } from "../../src/engine/local/model.js";
 import { encodeGguf } from "../fixtures/gguf-writer.js";
 import { loadLocal } from "../fixtures/models.js";
 import { temporary, temporaryFile } from "../fixtures/temporary-directory.js";
-import * as attention from "../fixtures/tiny-attention-models.js";
-import { tinyGemma2, tinyQwen3 } from "../fixtures/tiny-models.js";
 import * as recurrent from "../fixtures/tiny-recurrent-models.js";
-
-const { lively: _, tinyPlamo2: __, ...recurrents } = recurrent;
-const families = { tinyQwen3, tinyGemma2, ...attention, ...recurrents };
 
 const cache = temporary("cache");
 const inherited = process.env.XDG_CACHE_HOME;
@@ -33,14 +28,6 @@ beforeAll(() => {
 afterAll(() => {
   if (inherited === undefined) delete process.env.XDG_CACHE_HOME;
   else process.env.XDG_CACHE_HOME = inherited;
-});
-
-describe("forks are proven of", () => {
-  test.each(Object.entries(families))("%s", async (name, make) => {
-    const file = temporaryFile(`${name}.gguf`, encodeGguf(make()));
-    await using model = await loadLocal(file, { gpu: false, threads: 1 });
-    expect(await probeForks(model)).toMatchObject({ outcome: "passed" });
-  });
 });
 
 /** Each layer moves its states of other texts: an abort between two layers would harm those texts. */

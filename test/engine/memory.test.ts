@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { bundledModels } from "../../src/engine/bundled-models.js";
 import {
+  bytesOfCache,
   bytesPerCell,
   bytesPerRow,
   computeBytes,
@@ -15,6 +16,7 @@ import { childPackage } from "../fixtures/load-in-child.js";
 import { loadLocal } from "../fixtures/models.js";
 import { runChild } from "../fixtures/package-copy.js";
 import { temporaryFile } from "../fixtures/temporary-directory.js";
+import { TINY_MODELS } from "../fixtures/tiny-families.js";
 import { tinyJamba, tinyLfm2, tinyMamba, tinyMamba2 } from "../fixtures/tiny-recurrent-models.js";
 
 const CAPACITIES = [
@@ -66,6 +68,28 @@ describe("the predicted buffers", () => {
       }
     },
   );
+});
+
+/** They differ in layers without keys and values, in latent ones, in shared ones, in widths of heads. */
+test("keys, values and states are those that llama.cpp allocates, for each family", async () => {
+  const files = Object.entries(TINY_MODELS).map(([name, make]) =>
+    temporaryFile(`kv-${name}.gguf`, encodeGguf(make())),
+  );
+  // So many that hundredths of a MiB, to which the log rounds, are little.
+  const size = { cells: 32_768, sequences: 64, batchTokens: 64, outputs: 64 };
+  const { stdout, stderr } = await runChild("context-buffers.mjs", childPackage(), [
+    ...files,
+    JSON.stringify({ ...size, flashAttention: true }),
+  ]);
+  const reported = stdout.trim().split("\n");
+  expect(reported, stderr).toHaveLength(files.length);
+  for (const [i, file] of files.entries()) {
+    const { kv, states } = JSON.parse(reported[i] as string);
+    await using model = await loadLocal(file, { gpu: false, threads: 1 });
+    const planned = bytesOfCache(model, size) / 2 ** 20;
+    expect(kv + states, file).toBeGreaterThan(0.1);
+    expect(Math.abs(planned / (kv + states) - 1), `${file}: ${reported[i]}`).toBeLessThan(0.1);
+  }
 });
 
 describe("a model's shape", () => {

@@ -1,6 +1,7 @@
 /**
- * Metropolis-Hastings on models whose texts can't be cut back, so that what is kept is read again:
- * the laws that the methods state, on 40 texts of up to three of four tokens.
+ * Hybrid and recurrent models hold to the laws that the methods state, on 40 texts of up to three of
+ * four tokens: guided runs, and Metropolis-Hastings, which reads again what it keeps of a text that
+ * can't be cut back. `npm test` asks two of them, `npm run test:study -- recurrent-laws` all.
  *
  * False alarms: each χ² test fails a right library with probability 1e-6, at these fixed seeds. Its
  * twins are the laws of wrong samplers.
@@ -15,14 +16,29 @@ import { encodeGguf, type Gguf } from "../fixtures/gguf-writer.js";
 import { loadLocal } from "../fixtures/models.js";
 import { chiSquarePValue } from "../fixtures/statistics.js";
 import { temporaryFile } from "../fixtures/temporary-directory.js";
-import { tinyJamba, tinyMamba2 } from "../fixtures/tiny-recurrent-models.js";
+import {
+  tinyFalconH1,
+  tinyGraniteHybrid,
+  tinyJamba,
+  tinyLfm2,
+  tinyMamba2,
+  tinyNemotronH,
+  tinyQwen35,
+} from "../fixtures/tiny-recurrent-models.js";
+import * as draws from "../study/draws.js";
 import {
   type EnumeratedPolicy,
   enumeratePolicy,
   type Node,
   PROMPT,
 } from "../study/enumerated-policy.js";
-import { targetLaw } from "../study/exact-law.js";
+import {
+  type Estimator,
+  runLaw as guidedLaw,
+  referenceLaw,
+  targetLaw,
+} from "../study/exact-law.js";
+import { IS_STUDY } from "../study/form.js";
 import { type Omission, probabilityOf, runLaw } from "../study/kernel-law.js";
 
 const FALSE_ALARM = 1e-6;
@@ -33,6 +49,14 @@ const models: [string, Gguf][] = [
   ["mamba2", tinyMamba2()],
   ["jamba", tinyJamba()],
 ];
+const inStudy: [string, Gguf][] = [
+  ["qwen35", tinyQwen35()],
+  ["lfm2", tinyLfm2()],
+  ["granitehybrid", tinyGraniteHybrid()],
+  ["nemotron_h", tinyNemotronH()],
+  ["falcon-h1", tinyFalconH1()],
+];
+if (IS_STUDY) models.push(...inStudy);
 
 describe.each(models)("%s", (name, gguf) => {
   let model: LocalModel;
@@ -56,6 +80,23 @@ describe.each(models)("%s", (name, gguf) => {
     }
     return counts;
   }
+
+  test.runIf(IS_STUDY)(
+    "ets and ets-is end in texts with the laws of their estimators",
+    async () => {
+      const [candidates, runs] = [4, 600];
+      const own = await draws.runs(model, policy, { candidates, rollouts: 1, runs });
+      const counts = draws.countTexts(policy, own);
+      const exact = guidedLaw(policy, "monte carlo", candidates);
+      expect(chiSquarePValue(counts, exact)).toBeGreaterThan(FALSE_ALARM);
+      expect(chiSquarePValue(counts, referenceLaw(policy))).toBeLessThan(FALSE_ALARM);
+      const proposed = { candidates, rollouts: 1, runs, proposal: model };
+      const byRatio = draws.countTexts(policy, await draws.runs(model, policy, proposed));
+      const law = (estimator: Estimator) => guidedLaw(policy, estimator, candidates);
+      expect(chiSquarePValue(byRatio, law("importance sampling"))).toBeGreaterThan(FALSE_ALARM);
+      expect(chiSquarePValue(byRatio, referenceLaw(policy))).toBeLessThan(FALSE_ALARM);
+    },
+  );
 
   test("mh ends in texts with the frequencies of p_ref · exp(r / λ)", async () => {
     const moves = 15;

@@ -8,7 +8,14 @@
 import type { DenoiserOptions } from "../denoiser.js";
 import type { BatchShape, ContextMemory, ContextShape, DenoiserSize, Place } from "../engine.js";
 import { bytesPerValue, DEFAULT_KV_TYPE } from "../kv-types.js";
-import { at, kvHeadsOf, type ModelShape, mostHeads, numbersOf } from "./model-shape.js";
+import {
+  architectureOf,
+  at,
+  kvHeadsOf,
+  type ModelShape,
+  mostHeads,
+  numbersOf,
+} from "./model-shape.js";
 import { bytesPerState, hasAttention, mixingBytes } from "./recurrent-state.js";
 
 /** llama.cpp rounds a context's cells up to a multiple of this, and the part a batch reads too. */
@@ -104,7 +111,10 @@ export function bytesOfCache(
 /** Bytes of one token's keys and values over all layers. */
 export function bytesPerCell(model: ModelShape): number {
   const { heads, keys, values } = attentionOf(model);
-  const elements = heads.map((kvHeads, layer) => kvHeads * (at(keys, layer) + at(values, layer)));
+  const elements = heads.map((kvHeads, layer) => {
+    const indexer = kvHeads > 0 ? indexerWidth(model, layer) : 0;
+    return kvHeads * (at(keys, layer) + at(values, layer)) + indexer;
+  });
   const { kvType = DEFAULT_KV_TYPE } = model;
   return bytesPerValue(kvType) * elements.reduce((a, b) => a + b, 0);
 }
@@ -113,6 +123,17 @@ export function bytesPerCell(model: ModelShape): number {
 export function headWidths(model: ModelShape): number[] {
   const { heads, keys, values } = attentionOf(model);
   return heads.flatMap((count, layer) => (count > 0 ? [at(keys, layer), at(values, layer)] : []));
+}
+
+/** Architectures of sparse attention, which chooses what to attend to by a second key of each token. */
+const INDEXED = ["deepseek32", "dots3note", "glm-dsa", "hy_v4", "minimax-m3", "qwen4exp"];
+
+function indexerWidth(model: ModelShape, layer: number): number {
+  const architecture = architectureOf(model);
+  if (!INDEXED.includes(architecture)) return 0;
+  const choosesLayers = ["dots3note", "hy_v4"].includes(architecture);
+  const types = choosesLayers ? numbersOf(model, "attention.indexer.types", 1) : [1];
+  return at(types, layer) > 0 ? at(numbersOf(model, "attention.indexer.key_length", 0), 0) : 0;
 }
 
 /** Bytes of the tables by which texts become tokens, as measured for vocabularies of 152k. */

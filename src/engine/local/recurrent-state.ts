@@ -83,6 +83,15 @@ function widthsOf(model: ModelShape): Widths {
     const lastInputs = 3 * width * (taps > 0 ? taps - 1 : 3);
     return { inner: width, convolved: 3 * width, lastInputs, summed: head * width };
   }
+  if (architectureOf(model) === "minimax-01") {
+    const width = mostHeads(model) * number("attention.key_length");
+    return {
+      inner: width,
+      convolved: 0,
+      lastInputs: 0,
+      summed: number("attention.key_length") * width,
+    };
+  }
   const convolved = inner + 2 * number("ssm.group_count") * size;
   return { inner, convolved, lastInputs: Math.max(0, taps - 1) * convolved, summed: size * inner };
 }
@@ -114,11 +123,17 @@ export function hasAttention(model: ModelShape, layer: number): boolean {
   return !isRecurrent(model, layer) && !isFeedForward(model, layer);
 }
 
+/** Where a layer of so many has attention, unless the file says otherwise, and the others a state. */
+const INTERVALS: Readonly<Record<string, number>> = {
+  ...{ qwen3next: 4, qwen35: 4, qwen35moe: 4, qwen4exp: 4, "minimax-01": 8 },
+};
+
 function isRecurrent(model: ModelShape, layer: number): boolean {
   const architecture = architectureOf(model);
   if (model.info.isRecurrent || architecture === "falcon-h1") return true;
-  if (architecture.startsWith("qwen3")) {
-    const [interval = 4] = numbersOf(model, "full_attention_interval", 4);
+  const usual = INTERVALS[architecture];
+  if (usual !== undefined) {
+    const [interval = usual] = numbersOf(model, "full_attention_interval", usual);
     const own = numbersOf(model, "attention.recurrent_layers", -1);
     return own[0] === -1 ? (layer + 1) % interval !== 0 : at(own, layer) > 0;
   }
@@ -127,6 +142,6 @@ function isRecurrent(model: ModelShape, layer: number): boolean {
 
 /** A layer of Nemotron-H is one of three kinds, and keeps nothing where it is this one. */
 function isFeedForward(model: ModelShape, layer: number): boolean {
-  if (architectureOf(model) !== "nemotron_h") return false;
+  if (!architectureOf(model).startsWith("nemotron_h")) return false;
   return at(numbersOf(model, "feed_forward_length", 0), layer) > 0;
 }
