@@ -88,7 +88,7 @@ template <int kHeads, int kVectors, bool kTotals, typename Number>
 void AddVectors(const Number* const* cells, int32_t count, int32_t first,
                 const Weighted<kHeads>& to) {
   __m256 held[kHeads][kVectors];
-  __m128 totals[kHeads];
+  __m128 totals[kHeads] = {};
   for (int h = 0; h < kHeads; ++h) {
     if (kTotals) totals[h] = _mm_load_ss(to.totals[h]);
     for (int i = 0; i < kVectors; ++i) held[h][i] = Load(to.sums[h] + first + i * kWidth);
@@ -140,8 +140,8 @@ __m256 Rounded(__m256 x) {
 __m256 SmallPowerOfTwo(__m256 x) {
   x = _mm256_mul_ps(x, _mm256_set1_ps(0.693147181f));
   __m256 p = _mm256_set1_ps(1.9875691500e-4f);
-  for (const float factor :
-       {8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f, 1.f, 1.f}) {
+  for (const float factor : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f,
+                             5.0000001201e-1f, 1.f, 1.f}) {
     p = _mm256_fmadd_ps(p, x, _mm256_set1_ps(factor));
   }
   return p;
@@ -175,11 +175,11 @@ struct Softmax {
     const __m256 highest = _mm256_max_ps(Rounded(_mm256_mul_ps(_mm256_set1_ps(max), to_log2)),
                                          _mm256_set1_ps(*exponent));
     for (int32_t i = 0; i < count; i += kWidth) {
-      const __m256 log2 = _mm256_mul_ps(Load(scores + i), to_log2);
-      const __m256 whole = Rounded(log2);
+      const __m256 score = Load(scores + i);
+      const __m256 whole = Rounded(_mm256_mul_ps(score, to_log2));
+      const __m256 rest = _mm256_fmsub_ps(score, to_log2, whole);  // without the product's rounding
       const __m256 power = PowerOfTwo(_mm256_sub_ps(whole, highest));
-      const __m256 weight = _mm256_mul_ps(SmallPowerOfTwo(_mm256_sub_ps(log2, whole)), power);
-      _mm256_storeu_ps(scores + i, weight);
+      _mm256_storeu_ps(scores + i, _mm256_mul_ps(SmallPowerOfTwo(rest), power));
     }
     const __m256 change = PowerOfTwo(_mm256_sub_ps(_mm256_set1_ps(*exponent), highest));
     *exponent = _mm256_cvtss_f32(highest);

@@ -1,4 +1,5 @@
 /** Draws samples in this process, several runs side by side. */
+import { getMaxListeners, setMaxListeners } from "node:events";
 import { type DrawContext, type DrawRequest, drawSample } from "./draw-sample.js";
 import { openSideBySide } from "./side-by-side.js";
 
@@ -25,7 +26,14 @@ export async function drawLocally(
     }
   };
   const asked = Math.min(options.concurrency, jobs.length);
+  if (options.signal) allowListeners(options.signal, asked);
   await using sideBySide = await openSideBySide(asked, jobs, options);
   await Promise.all(Array.from({ length: sideBySide.concurrency }, drawOn));
   if (failure !== undefined) throw failure.error;
+}
+
+/** A run listens to its signal once or twice: as many as there are runs are no leak to warn of. */
+function allowListeners(signal: AbortSignal, runs: number): void {
+  const most = getMaxListeners(signal);
+  if (most !== 0) setMaxListeners(Math.max(most, 10 + 4 * runs), signal);
 }

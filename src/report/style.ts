@@ -67,7 +67,7 @@ table.settings td { white-space: normal; overflow-wrap: anywhere; text-align: le
 table.settings td:first-child { color: var(--dim); white-space: nowrap; width: 1% }
 details > summary { cursor: pointer; color: var(--dim); font-size: .88rem }
 details > summary:hover { color: var(--ink) }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr)); gap: 22px; margin: 18px 0 }
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 290px), 1fr)); gap: 22px; margin: 18px 0 }
 figure { margin: 0; min-width: 0; max-width: 640px }
 figcaption { color: var(--dim); font-size: .86rem; margin-top: 6px; max-width: 68ch }
 figure h3 { margin-bottom: 8px }

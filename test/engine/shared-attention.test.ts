@@ -116,6 +116,38 @@ describe("a context's attention", () => {
     expect(largestDifference(drawn, scored)).toBeLessThan(ROUNDING);
   });
 
+  test.skipIf(!HAS_KERNEL)(
+    "is the same to the last bit in cells that other texts left",
+    async () => {
+      const sampling = resolveOnlySampling({ temperature: 1 }, model().info.vocabSize);
+      const text = model().tokenize(QUESTION.repeat(2));
+      const [head, tail] = [text.slice(0, 20), text.slice(20, 50)];
+      const scoreTail = async (others: number) => {
+        const needs = { cells: 512, sequences: 16, flashAttention: "own" } as const;
+        const context = await model().lease(needs);
+        try {
+          // They grow side by side, and end once the text has its first cells behind theirs.
+          const before = await Promise.all(Array.from({ length: others }, () => context.create()));
+          for (const token of others > 0 ? text : []) {
+            await context.prefill(
+              before.map((sequence) => ({ sequence, tokens: Int32Array.of(token) })),
+            );
+          }
+          const parent = await context.create();
+          await parent.prefill(head);
+          for (const sequence of before.slice(1)) await sequence[Symbol.asyncDispose]();
+          const [scored] = await context.score([{ parent, tokens: tail }], sampling);
+          return [...(scored?.logProbs ?? [])];
+        } finally {
+          await model().release(context);
+        }
+      };
+      const alone = await scoreTail(0);
+      expect(await scoreTail(2)).toEqual(alone);
+      expect(await scoreTail(5)).toEqual(alone);
+    },
+  );
+
   describe("with capped scores, shared key heads and windows", () => {
     const numbers = (length: number, seed: number) =>
       Int32Array.from({ length }, (_, i) => 5 + (((seed + i) * 7919) % 800));

@@ -102,6 +102,19 @@ describe("runs side by side", () => {
     expect(countSame(alone.outcomes, outcomes)).toBe(18 - 2);
   });
 
+  test("of any number listen to one signal, and Node sees no leak in it", async () => {
+    const seen: string[] = [];
+    const note = ({ name }: Error) => seen.push(name);
+    process.on("warning", note);
+    try {
+      await drawAll(await jobsOf(6, { maxTokens: 8 }), 16, new AbortController().signal);
+      await new Promise((resolve) => setImmediate(resolve));
+    } finally {
+      process.off("warning", note);
+    }
+    expect(seen).toEqual([]);
+  });
+
   test("end with the signal's reason, and leave the model as it was", async () => {
     const jobs = await jobsOf(30);
     const ended = new AbortController();

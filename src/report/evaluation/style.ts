@@ -1,7 +1,7 @@
 /** What the report of an evaluation adds to the common style. */
 export const EVALUATION_STYLE = `
 .lead { font: 1.12rem/1.5 var(--serif); max-width: 68ch }
-.figures { grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)) }
+.figures { grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)) }
 .method { white-space: nowrap }
 .mark { width: .85em; height: .85em; margin-right: .4em; vertical-align: -.06em }
 .range { color: var(--dim); font-size: .84em; margin-left: .3em }
