@@ -17,6 +17,7 @@ export interface ModelFlags {
   engine?: string;
   attention?: AttentionChoice;
   gpuLayers?: number;
+  sampling?: "host" | "device";
   threads: number | "auto";
 }
 
@@ -43,6 +44,7 @@ export function addModelOptions(command: Command): Command {
     .option(...ENGINE_OPTION)
     .option(...ATTENTION_OPTION)
     .option("--gpu-layers <n>", "layers kept on the GPU (default: all)", numberOption)
+    .option("--sampling <place>", "where tokens are drawn: host or device (default: host)")
     .option("--threads <n>", "CPU threads, or auto", numberOrAuto, "auto");
 }
 
@@ -57,6 +59,7 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
       ...(flags.engine !== undefined && { engine: flags.engine }),
       ...(flags.attention !== undefined && { attention: flags.attention }),
       ...(flags.gpuLayers !== undefined && { gpuLayers: flags.gpuLayers }),
+      ...(flags.sampling !== undefined && { sampling: flags.sampling }),
       ...(signal && { signal }),
       onWarning: (message) => bar.say(pc.yellow(`caution: ${message}`)),
       onProgress: ({ phase, progress, total, retrying }) => {

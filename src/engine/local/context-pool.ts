@@ -3,7 +3,7 @@
  * or, while there is a shared one, partitions of that.
  */
 import type { Capacity, ContextNeeds } from "../engine.js";
-import { Context } from "./context.js";
+import { Context, type SamplingPlace } from "./context.js";
 import type { NativeModel } from "./native-model.js";
 import { type AttentionChoice, attentionOfContext } from "./own-attention.js";
 import { SharedContext } from "./shared-context.js";
@@ -11,15 +11,17 @@ import { SharedContext } from "./shared-context.js";
 export class ContextPool implements AsyncDisposable {
   readonly #threads: number;
   readonly #attention: AttentionChoice;
+  readonly #sampling: SamplingPlace;
   /** In use, or idle. */
   readonly #contexts = new Set<Context>();
   readonly #shared = new Set<SharedContext>();
   #idle: Context | undefined;
   #isDisposed = false;
 
-  constructor(threads: number, attention: AttentionChoice) {
+  constructor(threads: number, attention: AttentionChoice, sampling: SamplingPlace) {
     this.#threads = threads;
     this.#attention = attention;
+    this.#sampling = sampling;
   }
 
   /** Cells and sequences that are kept, and that the next run may have or replaces. */
@@ -94,7 +96,7 @@ export class ContextPool implements AsyncDisposable {
     const { cells, sequences, batchTokens, outputs } = needs;
     const flashAttention = attentionOfContext(this.#attention, needs.flashAttention ?? "auto");
     return {
-      ...{ cells, sequences, threads: this.#threads, flashAttention },
+      ...{ cells, sequences, threads: this.#threads, flashAttention, sampling: this.#sampling },
       ...(batchTokens !== undefined && { batchTokens }),
       ...(outputs !== undefined && { outputs }),
     };

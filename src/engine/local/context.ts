@@ -43,7 +43,12 @@ export interface ContextOptions {
   flashAttention?: FlashAttention;
   /** Texts are classified, not continued; for models with a classification head. Default false. */
   classifies?: boolean;
+  /** As `LoadModelOptions` has it. Default "host". */
+  sampling?: SamplingPlace;
 }
+
+/** Where tokens are drawn: see `loadModel`. */
+export type SamplingPlace = "host" | "device";
 
 type PartitionSize = Pick<ContextOptions, "cells" | "sequences" | "outputs">;
 
@@ -85,6 +90,7 @@ export class Context implements Sequences {
   /** Throws `ERR_OUT_OF_MEMORY` when the engine can't allocate it. */
   static async open(model: NativeModel, options: ContextOptions): Promise<Context> {
     const { cells, sequences, threads, flashAttention = "auto", classifies = false } = options;
+    const { sampling = "host" } = options;
     const maxOutputs = outputsOf(options);
     const native = new (addon().Context)();
     try {
@@ -97,6 +103,7 @@ export class Context implements Sequences {
         threads,
         flashAttention: FLASH_ATTENTION[`${flashAttention}`],
         classifies,
+        samplesOnDevice: sampling === "device",
       });
     } catch (error) {
       rethrow(error, { ERR_OUT_OF_MEMORY: "fewer rollouts or tokens, or a smaller model" });

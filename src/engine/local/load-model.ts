@@ -6,6 +6,7 @@ import type { Model } from "../engine.js";
 import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
 import type { LoadProgress } from "../load-progress.js";
 import { isRemote, resolveModelPath } from "../model-path.js";
+import type { SamplingPlace } from "./context.js";
 import { gpusAmong } from "./free-memory.js";
 import {
   type EngineLocation,
@@ -36,6 +37,15 @@ export interface LoadModelOptions {
    */
   attention?: AttentionChoice;
   /**
+   * Where tokens are drawn. "host" (default): rows of logits are copied to the machine's memory.
+   * "device": rows stay where they are computed, which sums them; of each draw 1,024 logits are copied.
+   * The law is the same, and so are the tokens but where rounding turns a draw. Policies that cut off
+   * tokens (`topK`, `topP`, `minP`, allowed tokens), what measures entropies, and recurrent and
+   * diffusion models are drawn on the host all the same. It was not measured on a GPU yet, and gains
+   * nothing on a CPU (docs/benchmarks.md).
+   */
+  sampling?: SamplingPlace;
+  /**
    * Layers kept on the GPU: the output, then the last ones. Default: all, where there is a GPU; with
    * 0 nothing is computed there.
    */
@@ -53,7 +63,8 @@ export interface LoadModelOptions {
 }
 
 const OPTIONS = [
-  ...["gpu", "engine", "attention", "gpuLayers", "threads", "onProgress", "onWarning", "signal"],
+  ...["gpu", "engine", "attention", "sampling", "gpuLayers", "threads"],
+  ...["onProgress", "onWarning", "signal"],
 ];
 
 /** One engine a process: the first model loaded decides. */
@@ -79,6 +90,7 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
   checkOneOf("gpu", gpu, ["auto", "cuda", "vulkan", "metal", false]);
   if (options.engine !== undefined) checkString("engine", options.engine);
   const attention = chooseAttention(options.attention);
+  const sampling = checkOneOf("sampling", options.sampling ?? "host", ["host", "device"]);
   if (options.gpuLayers !== undefined) checkInteger("gpuLayers", options.gpuLayers, 0, 2 ** 16);
   if (threads !== "auto") checkInteger("threads", threads, 1, 512);
   if (typeof onProgress !== "function") {
@@ -117,7 +129,7 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
     const count = threads === "auto" ? await chooseThreads(native, info) : threads;
     signal?.throwIfAborted();
     return new LocalModel(native, {
-      ...{ path: file, engine, threads: count, gpuLayers, attention: attention.choice },
+      ...{ path: file, engine, threads: count, gpuLayers, attention: attention.choice, sampling },
       loadCaching: () => loadNative(file, { gpuLayers, cachesDiffusion: true }),
     });
   } catch (error) {

@@ -7,6 +7,7 @@
 
 import type { DenoiserOptions } from "../denoiser.js";
 import type { BatchShape, ContextMemory, ContextShape, DenoiserSize, Place } from "../engine.js";
+import type { SamplingPlace } from "./context.js";
 import { at, kvHeadsOf, type ModelShape, mostHeads, numbersOf } from "./model-shape.js";
 import { bytesPerState, hasAttention, mixingBytes } from "./recurrent-state.js";
 
@@ -35,6 +36,7 @@ export function memoryOfContext(
   model: ModelShape,
   shape: ContextShape,
   place: Place,
+  sampling: SamplingPlace = "host",
 ): ContextMemory {
   const { cells, sequences, batchTokens: tokens, flashAttention, logitRows } = shape;
   const compute =
@@ -45,10 +47,14 @@ export function memoryOfContext(
             computeBytes(model, { ...batch, sequences, flashAttention }),
           ),
         );
+  // llama.cpp then has room for probabilities, logits and candidates of each row beside its own, and
+  // sums take as much as three rows.
+  const isOnDevice = sampling === "device";
+  const sums = isOnDevice ? 3 * shape.outputs * bytesPerRow(model) : 0;
   return contextMemory(model, {
     kvCache: bytesOfCache(model, { cells, sequences }),
-    logits: logitRows * bytesPerRow(model),
-    compute,
+    logits: (isOnDevice ? 4 : 1) * logitRows * bytesPerRow(model),
+    compute: compute + sums,
   });
 }
 

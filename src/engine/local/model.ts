@@ -28,7 +28,7 @@ import type { Scores, Sequences } from "../sequences.js";
 import { compareTokens, matchTokenizers } from "../tokenizer-match.js";
 import type { SpecialToken, Vocabulary } from "../vocabulary.js";
 import { LocalClassifier } from "./classifier.js";
-import type { Context } from "./context.js";
+import type { Context, SamplingPlace } from "./context.js";
 import { ContextPool } from "./context-pool.js";
 import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
 import { freeBytesFor, freeMachineBytes, gpuShare, placeOf } from "./free-memory.js";
@@ -54,6 +54,7 @@ interface Origin {
   /** Layers on the GPU: -1 all, where there is one. */
   gpuLayers: number;
   attention: AttentionChoice;
+  sampling: SamplingPlace;
   /** Loads the file anew under the architecture that keeps keys and values of its texts. */
   loadCaching(): Promise<NativeModel>;
 }
@@ -84,7 +85,7 @@ export class LocalModel implements Model {
   constructor(native: NativeModel, origin: Origin) {
     this.#native = native;
     this.#origin = origin;
-    this.#contexts = new ContextPool(origin.threads, origin.attention);
+    this.#contexts = new ContextPool(origin.threads, origin.attention, origin.sampling);
     this.metadata = native.metadata();
     this.info = withMostHeads(native.info(), this.metadata);
     const cut = canCut(this.info);
@@ -189,7 +190,7 @@ export class LocalModel implements Model {
   }
 
   memoryOf(shape: ContextShape, place = this.#place): ContextMemory {
-    return memoryOfContext(this, shape, place);
+    return memoryOfContext(this, shape, place, this.#origin.sampling);
   }
 
   memoryOfDenoiser(options: DenoiserOptions, place = this.#place): DenoiserSize {

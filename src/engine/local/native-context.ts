@@ -51,6 +51,8 @@ type NativeExpansion = Omit<Expansion, "sequence"> & { sequence: SequenceHandle 
 export interface ContextStatus extends SequencesStatus {
   /** @internal Decodes of the whole context: tests see in it that its partitions share them. */
   contextDecodes: number;
+  /** @internal Tokens drawn from rows of logits that stayed on the device. */
+  deviceDraws: number;
   /** Those nanoseconds of `decodeNs` in attention of our own, which shares what texts have in common. */
   attentionNs: number;
   /** Nanoseconds of the whole of `prefill`, `generate` and `score` calls on the engine thread. */
@@ -71,6 +73,8 @@ interface NativeContextOptions {
   /** -1 automatic, 0 off, 1 on, 2 the engine's own, 3 ours or none. */
   flashAttention: -1 | 0 | 1 | 2 | 3 | 4;
   classifies?: boolean;
+  /** Keeps rows of logits on the device, where that is possible. */
+  samplesOnDevice?: boolean;
 }
 
 export interface NativeContext {
