@@ -127,12 +127,13 @@ void DeviceLogits::CopyBlocks(const std::vector<Block>& blocks, std::vector<floa
 void DeviceLogits::OpenBackend() {
   if (backend_ != nullptr) return;
   const EngineApi& engine = Engine();
-  ggml_backend_dev_t device =
-      engine.ggml_backend_buft_get_device(engine.ggml_backend_buffer_get_type(Logits()->buffer));
-  for (size_t i = 0; device == nullptr && i < engine.ggml_backend_dev_count(); ++i) {
+  const ggml_backend_buffer_type_t memory = engine.ggml_backend_buffer_get_type(Logits()->buffer);
+  // The machine's memory is the CPU's, though a GPU may have made it.
+  const bool is_host = engine.ggml_backend_buft_is_host(memory);
+  ggml_backend_dev_t device = is_host ? nullptr : engine.ggml_backend_buft_get_device(memory);
+  for (size_t i = 0; is_host && i < engine.ggml_backend_dev_count(); ++i) {
     const ggml_backend_dev_t other = engine.ggml_backend_dev_get(i);
-    const bool is_cpu = engine.ggml_backend_dev_type(other) == GGML_BACKEND_DEVICE_TYPE_CPU;
-    if (is_cpu) device = other;  // its buffers name none
+    if (engine.ggml_backend_dev_type(other) == GGML_BACKEND_DEVICE_TYPE_CPU) device = other;
   }
   if (device == nullptr) Fail("the logits are on no device");
   backend_.reset(engine.ggml_backend_dev_init(device, nullptr));

@@ -62,7 +62,8 @@ namespace llama_ets {
   X(ggml_sum_rows) X(ggml_set_output) X(ggml_gallocr_new) X(ggml_gallocr_alloc_graph)   \
   X(ggml_gallocr_free) X(ggml_backend_tensor_alloc) X(ggml_backend_tensor_get)          \
   X(ggml_backend_tensor_get_async) X(ggml_backend_synchronize)                          \
-  X(ggml_backend_buffer_get_type) X(ggml_backend_buft_get_device)
+  X(ggml_backend_buffer_get_type) X(ggml_backend_buft_get_device)                       \
+  X(ggml_backend_buft_is_host)
 // clang-format on
 
 struct EngineApi {
