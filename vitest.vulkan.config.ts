@@ -11,7 +11,6 @@ export default defineConfig({
     env: {
       GGML_VK_VISIBLE_DEVICES: process.env.GGML_VK_VISIBLE_DEVICES ?? "0",
       XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? tmpdir(),
-      LP_NUM_THREADS: process.env.LP_NUM_THREADS ?? "1", // lavapipe's threads: models this small need one
     },
     // One process for all files: each would compile the shaders anew.
     fileParallelism: false,

@@ -1,12 +1,14 @@
 /** A device's memory, logits, forks and aborts. */
 import { beforeAll, expect, test } from "vitest";
 import type { Context, LocalSequence } from "../../src/engine/local/context.js";
+import { gpusAmong } from "../../src/engine/local/free-memory.js";
 import type { LocalModel } from "../../src/engine/local/model.js";
 import { addon } from "../../src/engine/local/native.js";
-import { resolveSampling } from "../../src/engine/sampling.js";
+import { resolveSampling, type SamplingOptions } from "../../src/engine/sampling.js";
 import { plan } from "../../src/methods/plan.js";
 import { UNLIMITED } from "../fixtures/generation.js";
 import { loadLocal, QUESTION } from "../fixtures/models.js";
+import { endlessTokens } from "../fixtures/precise-model.js";
 import { largestDifference } from "../fixtures/rounding.js";
 import { describeOnVulkan, useOnVulkan } from "./device.js";
 
@@ -30,6 +32,13 @@ async function logitsAfter(model: LocalModel, tokens: Int32Array): Promise<Float
   }
 }
 
+interface Drawn {
+  count: number;
+  maxTokens: number;
+  keep?: boolean;
+  sampling?: SamplingOptions;
+}
+
 describeOnVulkan("a model on a Vulkan device", () => {
   const model = useOnVulkan(MODEL);
   let context: Context;
@@ -47,14 +56,14 @@ describeOnVulkan("a model on a Vulkan device", () => {
   const generateIn = (
     own: Context,
     from: LocalSequence,
-    { count, maxTokens, keep = false }: { count: number; maxTokens: number; keep?: boolean },
+    { count, maxTokens, keep = false, sampling = {} }: Drawn,
   ) =>
     own.generate({
       draws: Array.from({ length: count }, (_, i) => ({
         ...{ parent: from, position: 0, maxTokens, keep, text: new Int32Array() },
         stream: [0, i, 0] as [number, number, number],
       })),
-      ...{ sampling: resolveSampling({}, model().info.vocabSize), key: [1, 0] },
+      ...{ sampling: resolveSampling(sampling, model().info.vocabSize), key: [1, 0] },
       ...{ ...UNLIMITED, sharePrefixes: false }, // batches of one size: each has shaders of its own
     });
 
@@ -71,10 +80,11 @@ describeOnVulkan("a model on a Vulkan device", () => {
   });
 
   test("is planned by the device's memory; one on the CPU beside it by the machine's", async () => {
-    const [device] = addon()
-      .devices()
-      .filter(({ type }) => type !== "cpu");
-    expect(model().freeMemory()).toMatchObject({ place: "gpu", bytes: device?.freeBytes });
+    const { place, bytes, mappedBytes } = model().freeMemory();
+    const totals = gpusAmong(addon().devices()).map(({ totalBytes }) => totalBytes);
+    expect({ place, mappedBytes }).toEqual({ place: "gpu", mappedBytes: 0 });
+    expect(bytes).toBeGreaterThan(0);
+    expect(bytes).toBeLessThanOrEqual(totals.reduce((a, b) => a + b, 0));
     const onCpu = { ...{ place: "cpu", mappedBytes: model().info.sizeBytes } };
     for (const options of [{ gpu: false }, { gpuLayers: 0 }] as const) {
       await using beside = await loadLocal(MODEL, { threads: 1, ...options });
@@ -161,12 +171,16 @@ describeOnVulkan("a model on a Vulkan device", () => {
 
   test("is aborted between batches, keeps nothing, and goes on", async () => {
     const before = await parent.logits();
-    const running = generate(8, 40);
-    setTimeout(() => context.abort(), 100);
-    await expect(running).rejects.toMatchObject({ code: "ERR_ABORTED" });
+    const allowedTokens = endlessTokens(model());
+    const long = { count: 1, maxTokens: 400, sampling: { allowedTokens } };
+    const running = generateIn(context, parent, long);
+    const isAborted = expect(running).rejects.toMatchObject({ code: "ERR_ABORTED" });
+    while (context.progress === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    context.abort();
+    await isAborted;
     const fork = await parent.fork();
     const reading = fork.prefill(new Int32Array(400).fill(9)); // seven batches
-    setTimeout(() => context.abort(), 10);
+    context.abort();
     await expect(reading).rejects.toMatchObject({ code: "ERR_ABORTED" });
     await fork[Symbol.asyncDispose]();
     expect(await parent.logits()).toEqual(before);
