@@ -71,6 +71,8 @@ export class LocalModel implements Model {
   readonly metadata: Readonly<Record<string, string>>;
   readonly can: Readonly<Abilities>;
   readonly limits: Readonly<Limits>;
+  /** Where its tokens are drawn, as `loadModel` was told. */
+  readonly sampling: SamplingPlace;
   /** Of its layers, on a GPU. */
   readonly #gpuShare: number;
   readonly #place: Place;
@@ -85,6 +87,7 @@ export class LocalModel implements Model {
   constructor(native: NativeModel, origin: Origin) {
     this.#native = native;
     this.#origin = origin;
+    this.sampling = origin.sampling;
     this.#contexts = new ContextPool(origin.threads, origin.attention, origin.sampling);
     this.metadata = native.metadata();
     this.info = withMostHeads(native.info(), this.metadata);
@@ -190,7 +193,7 @@ export class LocalModel implements Model {
   }
 
   memoryOf(shape: ContextShape, place = this.#place): ContextMemory {
-    return memoryOfContext(this, shape, place, this.#origin.sampling);
+    return memoryOfContext(this, shape, place, this.sampling);
   }
 
   memoryOfDenoiser(options: DenoiserOptions, place = this.#place): DenoiserSize {
