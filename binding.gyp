@@ -29,6 +29,7 @@
         "native/decode/block_end.cc",
         "native/decode/classification.cc",
         "native/decode/decoder.cc",
+        "native/decode/device_logits.cc",
         "native/decode/engine_context.cc",
         "native/decode/expansion.cc",
         "native/decode/forked_texts.cc",

@@ -10,14 +10,14 @@
 // --quick     a model without a body and a few tokens: shows that all of it works, measures nothing
 // --engine    decode: a directory of `npm run build:engine`; default: the one in the cache
 // --threads   default: what `loadModel` chooses
-// --rounds    repetitions of decode, attention, scoring, denoising and overheads
-// --counts    decode, attention: sequences side by side
+// --rounds    repetitions of decode, attention, scoring, sampling, denoising and overheads
+// --counts    decode, attention, sampling: sequences side by side
 // --sweeps    scaling: which of its parts
 // --limit     frontier, powers: items; --plot writes the figure of frontier
 // --models    decode: a model's file in place of the random one; draft: the target and its draft
 // --scale     peer, naive, ets: prompt and texts this much shorter, for slow machines
-// --gpu       decode, peer, naive, ets: cuda, vulkan, metal or auto; default: off. These four take some
-//             minutes on a GPU: npm run bench -- --only decode,peer,naive,ets --gpu cuda
+// --gpu       decode, sampling, peer, naive, ets: cuda, vulkan, metal or auto; default: off. They take
+//             some minutes on a GPU: npm run bench -- --only decode,sampling,peer,naive,ets --gpu cuda
 import { parseOptions } from "./lib/arguments.mjs";
 import { report } from "./lib/report.mjs";
 
@@ -26,6 +26,7 @@ const CASES = [
     "decode",
     "attention",
     "scoring",
+    "sampling",
     "denoising",
     "peer",
     "naive",
@@ -36,7 +37,7 @@ const CASES = [
   ],
   ...["frontier", "powers", "draft"],
 ];
-const ON_GPU = ["decode", "peer", "naive", "ets"];
+const ON_GPU = ["decode", "sampling", "peer", "naive", "ets"];
 
 const { only, json, markdown, ...options } = parseOptions({
   only: CASES.join(","),

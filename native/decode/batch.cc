@@ -10,7 +10,8 @@ Batch::Batch(int32_t capacity, int32_t max_outputs)
       sequence_counts_(capacity, 1),
       sequences_(capacity),
       sequence_pointers_(capacity),
-      wants_logits_(capacity) {
+      wants_logits_(capacity),
+      rows_(capacity) {
   for (int32_t i = 0; i < capacity; ++i) sequence_pointers_[i] = &sequences_[i];
 }
 
@@ -20,6 +21,7 @@ int32_t Batch::Add(llama_token token, llama_pos position, llama_seq_id sequence,
   positions_[count_] = position;
   sequences_[count_] = sequence;
   wants_logits_[count_] = wants_logits ? 1 : 0;
+  rows_[count_] = outputs_;
   outputs_ += wants_logits ? 1 : 0;
   return count_++;
 }

@@ -21,6 +21,8 @@ class Batch {
 
   // Returns the token's index in the batch, by which its logits are found after the decode.
   int32_t Add(llama_token token, llama_pos position, llama_seq_id sequence, bool wants_logits);
+  // The number of its row among the rows of logits, of a token that wants one.
+  int32_t RowOf(int32_t index) const { return rows_[static_cast<size_t>(index)]; }
   void Clear() { count_ = outputs_ = 0; }
   int32_t size() const { return count_; }
   int32_t outputs() const { return outputs_; }
@@ -39,6 +41,7 @@ class Batch {
   std::vector<llama_seq_id> sequences_;
   std::vector<llama_seq_id*> sequence_pointers_;
   std::vector<int8_t> wants_logits_;
+  std::vector<int32_t> rows_;
 };
 
 }  // namespace llama_ets

@@ -57,6 +57,7 @@ void Decoder::DecodeTogether(const std::vector<Decoder*>& decoders) {
 }
 
 float* Decoder::RowOf(int32_t batch_index) const {
+  if (device_logits() != nullptr) return device_logits()->Row(DeviceRowOf(batch_index));
   float* row = Engine().llama_get_logits_ith(context_, batch_index);
   if (row == nullptr) throw EngineError("ERR_ENGINE_FAILED", "The engine returned no logits");
   return row;

@@ -22,6 +22,7 @@ struct DecodeCounters {
   int64_t decode_ns = 0;     // in the engine, until the logits are there
   int64_t attention_ns = 0;  // of decode_ns, in shared attention
   int64_t sampling_ns = 0;   // drawing and scoring tokens from logits
+  int64_t device_draws = 0;  // tokens drawn from rows that stayed on the device
   int64_t call_ns = 0;       // the whole of the calls that decode and sample
 };
 
@@ -46,6 +47,10 @@ class Decoder {
   Batch& batch() { return engine_->batch; }
   // The logits at a token of the batch; overwritten by the next decode.
   float* RowOf(int32_t batch_index) const;
+  // Where rows of logits stay on the device, what is there, and a row's number in it; null
+  // elsewhere.
+  DeviceLogits* device_logits() const { return engine_->device_logits(); }
+  int32_t DeviceRowOf(int32_t batch_index) const { return engine_->batch.RowOf(batch_index); }
 
   // For work between decodes, on the threads that decode single tokens.
   int32_t team_size() const { return engine_->team_size(); }

@@ -39,6 +39,14 @@ int32_t MaxOutputs(const DecoderOptions& options) {
   return static_cast<int32_t>(options.classes > 0 ? options.batch_size : options.max_outputs);
 }
 
+// A recurrent model's batch is decoded in parts, of which the last one's rows would be left alone;
+// one without a memory has no decode.
+bool KeepsLogitsOnDevice(const llama_model* model, const DecoderOptions& options) {
+  return options.samples_on_device && options.classes == 0 && !options.bidirectional &&
+         !Engine().llama_model_is_recurrent(model) && !Engine().llama_model_is_hybrid(model) &&
+         !Engine().llama_model_is_diffusion(model);
+}
+
 }  // namespace
 
 EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
@@ -79,6 +87,9 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
     throw EngineError("ERR_UNSUPPORTED_MODEL",
                       "Quantized keys and values are read by flash attention alone");
   }
+  const bool keeps_logits = KeepsLogitsOnDevice(model_.get(), options);
+  const int32_t vocab_size =
+      Engine().llama_vocab_n_tokens(Engine().llama_model_get_vocab(model_.get()));
   const bool must_share = options.flash_attention == kOwnAttention;
   if (must_share && !shares_attention_) {
     throw EngineError("ERR_UNSUPPORTED_MODEL",
@@ -88,6 +99,11 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
   const auto open = [&] {
     const SharedAttention attention(shares_attention_);
     params.flash_attn_type = FlashAttentionOf(options, shares_attention_);
+    if (keeps_logits) {  // for one context each
+      device_logits_ =
+          std::make_unique<DeviceLogits>(options.max_sequences, vocab_size, options.threads);
+      device_logits_->Configure(&params);
+    }
     context_ = Engine().llama_init_from_model(model_.get(), params);
     return attention.lacks_kernel;
   };
@@ -145,6 +161,7 @@ int64_t EngineContext::Decode(const std::vector<const JobMonitor*>& callers) {
   const int32_t status = Engine().llama_decode(context_, batch.View());
   Engine().llama_synchronize(context_);  // a GPU decodes in the background
   decodes += 1;
+  if (device_logits_) device_logits_->Forget();
   if (status == 0) return attention.nanoseconds;
   if (status == 1) throw EngineError("ERR_CONTEXT_FULL", "No KV cells are left for the batch");
   if (status == 2) throw EngineError("ERR_ABORTED", "The work was aborted");

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "decode/batch.h"
+#include "decode/device_logits.h"
 #include "decode/job_monitor.h"
 #include "decode/thread_team.h"
 
@@ -46,6 +47,8 @@ struct DecoderOptions {
   // Classes of the model's classification head, by which texts are classified, not continued; 0: no
   // head is used.
   int32_t classes = 0;
+  // Keeps rows of logits on the device where they can be kept there (device_logits.h).
+  bool samples_on_device = false;
 };
 
 class EngineContext {
@@ -70,6 +73,8 @@ class EngineContext {
   const SharedModel& model() const { return model_; }
   llama_context* context() const { return context_; }
   int32_t classes() const { return classes_; }
+  // Null where rows of logits are copied to the host.
+  DeviceLogits* device_logits() const { return device_logits_.get(); }
   Batch batch;
   int64_t decodes = 0;  // calls of llama_decode
 
@@ -79,6 +84,7 @@ class EngineContext {
   bool IsAborted() const;
 
   SharedModel model_;
+  std::unique_ptr<DeviceLogits> device_logits_;
   llama_context* context_ = nullptr;
   int32_t classes_;
   bool shares_attention_;

@@ -72,7 +72,7 @@ void Generation::TakeRows() {
     branch.sequence.cells.Append(1);
     for (Member& member : branch.members) member.reserved -= 1;
     reserved_ -= static_cast<int64_t>(branch.members.size());
-    rows_.push_back({i, session_->RowOf(first_row_ + static_cast<int32_t>(i))});
+    rows_.push_back({i, nullptr});
   }
   HandOutClosing();
   DrawTokens();
@@ -157,7 +157,11 @@ Generation::Branch& Generation::BranchOf(const Draw& draw, size_t first) {
 void Generation::DrawTokens() {
   token_draws_.Clear();
   for (const Row& row : rows_) {
-    token_draws_.AddRow(row.logits);
+    if (row.logits != nullptr) {
+      token_draws_.AddRow(row.logits);
+    } else {
+      token_draws_.AddRowOf(first_row_ + static_cast<int32_t>(row.branch));
+    }
     for (const Member& member : branches_[row.branch].members) {
       token_draws_.AddDraw(UniformOf(member));
     }

@@ -100,7 +100,7 @@ class Generation final : public DecodeTask {
   // Logits that the next tokens of a branch's members are drawn from.
   struct Row {
     size_t branch;
-    const float* logits;
+    const float* logits;  // null: of the last decode
   };
 
   Generation(Session* session, std::vector<Draw> draws, GenerationOptions options);

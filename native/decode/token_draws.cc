@@ -1,10 +1,31 @@
 #include "decode/token_draws.h"
 
+#include <cmath>
+
+#include "decode/stopwatch.h"
+
 namespace llama_ets {
+
+TokenDraws::TokenDraws(Decoder* decoder, const Sampling& policy, Metrics metrics)
+    : decoder_(decoder), temperature_(policy.temperature), policy_(decoder, policy, metrics) {
+  const bool is_all = policy.vocab_limit >= decoder->vocab_size() && policy.power == 1 &&
+                      !metrics.entropy && !metrics.self_certainty;
+  if (decoder->device_logits() == nullptr || !is_all) return;
+  device_policy_.emplace(policy, decoder->vocab_size());
+  if (!device_policy_->IsPlain()) device_policy_.reset();
+}
 
 void TokenDraws::Clear() {
   rows_.clear();
   uniforms_.clear();
+}
+
+void TokenDraws::AddRowOf(int32_t batch_index) {
+  if (device_policy_) {
+    rows_.push_back({nullptr, decoder_->DeviceRowOf(batch_index), uniforms_.size(), 0});
+  } else {
+    AddRow(decoder_->RowOf(batch_index));
+  }
 }
 
 void TokenDraws::AddDraw(double uniform) {
@@ -14,10 +35,43 @@ void TokenDraws::AddDraw(double uniform) {
 
 void TokenDraws::Run() {
   drawn_.resize(uniforms_.size());
+  if (device_policy_) DrawOnDevice();
   policy_.ForEach(rows_.size(), [this](size_t i, Sampler* sampler) {
-    const auto& [logits, first, count] = rows_[i];
+    const auto& [logits, _, first, count] = rows_[i];
+    if (logits == nullptr) return;
     sampler->Draw(logits, uniforms_.data() + first, count, drawn_.data() + first);
   });
+}
+
+// All rows' sums, then the block that each draw falls into, in one go each.
+void TokenDraws::DrawOnDevice() {
+  const Stopwatch stopwatch(&decoder_->decode_counters.sampling_ns);
+  DeviceLogits* device = decoder_->device_logits();
+  std::vector<DeviceLogits::Block> blocks;
+  std::vector<Sampler::Place> places;
+  for (const Row& row : rows_) {
+    if (row.logits != nullptr || row.count == 0) continue;
+    const RowSums& sums = device->SumsOf(row.device_row, temperature_);
+    if (!std::isfinite(sums.max) || !std::isfinite(sums.log_sum) || !(sums.tempered_sum > 0)) {
+      ThrowBrokenLogits();
+    }
+    for (size_t draw = row.first; draw < row.first + row.count; ++draw) {
+      places.push_back(Sampler::PlaceOf(sums, uniforms_[draw]));
+      blocks.push_back({row.device_row, static_cast<int32_t>(places.back().block)});
+    }
+  }
+  if (blocks.empty()) return;
+  decoder_->ThrowIfAborted();
+  device->CopyBlocks(blocks, &blocks_);
+  size_t next = 0;
+  for (const Row& row : rows_) {
+    if (row.logits != nullptr) continue;
+    for (size_t draw = row.first; draw < row.first + row.count; ++draw, ++next) {
+      drawn_[draw] = device_policy_->DrawAt(device->SumsOf(row.device_row, temperature_),
+                                            places[next], blocks_.data() + next * kBlock);
+    }
+  }
+  decoder_->decode_counters.device_draws += static_cast<int64_t>(next);
 }
 
 }  // namespace llama_ets

@@ -1,6 +1,7 @@
 // Tokens drawn from rows of logits, any number from each.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "decode/decoder.h"
@@ -12,13 +13,15 @@ namespace llama_ets {
 class TokenDraws {
  public:
   // All outlive it.
-  TokenDraws(Decoder* decoder, const Sampling& policy, Metrics metrics)
-      : policy_(decoder, policy, metrics) {}
+  TokenDraws(Decoder* decoder, const Sampling& policy, Metrics metrics);
 
   // Between Clear and Run: a row, then the uniform numbers, on [0, 1), that tokens of it are drawn
   // with. Draws are numbered in this order.
   void Clear();
-  void AddRow(const float* logits) { rows_.push_back({logits, uniforms_.size(), 0}); }
+  void AddRow(const float* logits) { rows_.push_back({logits, 0, uniforms_.size(), 0}); }
+  // A row of the last decode, by its token's index in the batch. It stays on the device where there
+  // are such rows and the policy leaves all tokens.
+  void AddRowOf(int32_t batch_index);
   void AddDraw(double uniform);
   // Throws EngineError ERR_ABORTED or ERR_INVALID_LOGITS.
   void Run();
@@ -27,13 +30,20 @@ class TokenDraws {
 
  private:
   struct Row {
-    const float* logits;
+    const float* logits;  // null: on the device
+    int32_t device_row;
     size_t first, count;  // draws
   };
 
+  void DrawOnDevice();
+
+  Decoder* decoder_;
+  const double temperature_;
   RowSampler policy_;
+  std::optional<Sampler> device_policy_;  // where it can draw from rows on the device
   std::vector<Row> rows_;
   std::vector<double> uniforms_;
+  std::vector<float> blocks_;  // scratch
   std::vector<TokenProbability> drawn_;
 };
 

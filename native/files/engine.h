@@ -5,6 +5,7 @@
 // One engine per process; opening it again with the same directory is free.
 #pragma once
 
+#include <ggml-alloc.h>
 #include <ggml-backend.h>
 #include <gguf.h>
 #include <llama.h>
@@ -36,6 +37,8 @@ namespace llama_ets {
   X(llama_tokenize) X(llama_token_to_piece)                                             \
   X(llama_model_meta_val_str) X(llama_model_load_from_file_ptr)                         \
   X(llama_adapter_lora_init) X(llama_set_adapters_lora)                                 \
+  X(llama_sampler_init) X(llama_sampler_free) X(llama_sampler_chain_init)               \
+  X(llama_sampler_chain_add) X(llama_sampler_chain_default_params)                      \
   X(llama_state_seq_get_size) X(llama_state_seq_get_data) X(llama_state_seq_set_data)
 
 #define LLAMA_ETS_GGML_FUNCTIONS(X)                                                     \
@@ -55,7 +58,13 @@ namespace llama_ets {
   X(ggml_backend_dev_supports_buft) X(ggml_backend_dev_backend_reg)                     \
   X(ggml_backend_reg_get_proc_address) X(ggml_new_tensor_4d) X(ggml_permute)            \
   X(ggml_flash_attn_ext) X(ggml_flash_attn_ext_add_sinks) X(ggml_fp32_to_fp16_row)      \
-  X(ggml_new_graph_custom) X(ggml_graph_overhead_custom) X(ggml_build_forward_expand)
+  X(ggml_new_graph_custom) X(ggml_graph_overhead_custom) X(ggml_build_forward_expand)   \
+  X(ggml_argmax) X(ggml_get_rows) X(ggml_pad) X(ggml_reshape_3d) X(ggml_soft_max_ext)   \
+  X(ggml_sum_rows) X(ggml_set_output) X(ggml_gallocr_new) X(ggml_gallocr_alloc_graph)   \
+  X(ggml_gallocr_free) X(ggml_backend_tensor_alloc) X(ggml_backend_tensor_get)          \
+  X(ggml_backend_tensor_get_async) X(ggml_backend_synchronize)                          \
+  X(ggml_backend_buffer_get_type) X(ggml_backend_buft_get_device)                       \
+  X(ggml_backend_buft_is_host)
 // clang-format on
 
 struct EngineApi {

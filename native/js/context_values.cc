@@ -135,6 +135,10 @@ DecoderOptions ReadSessionOptions(Napi::Value value) {
                               : options.threads;
   options.flash_attention = static_cast<int32_t>(read("flashAttention", -1, kOwnAttention));
   options.cache_type = ReadCacheType(object.Get("kvType"));
+  const Napi::Value on_device = object.Get("samplesOnDevice");
+  if (!on_device.IsUndefined()) {
+    options.samples_on_device = ReadBoolean(on_device, "samplesOnDevice");
+  }
   // llama.cpp asserts these; it also clamps the batch to the context.
   options.batch_size = std::min(options.batch_size, options.cells);
   if (options.max_outputs > options.batch_size) options.max_outputs = options.batch_size;
@@ -293,6 +297,7 @@ Napi::Value ToJs(Napi::Env env, const SessionStatus& status) {
   set("decodes", status.decode_counters.decodes);
   set("contextDecodes", status.context_decodes);
   set("decodeNs", status.decode_counters.decode_ns);
+  set("deviceDraws", status.decode_counters.device_draws);
   set("attentionNs", status.decode_counters.attention_ns);
   set("samplingNs", status.decode_counters.sampling_ns);
   set("callNs", status.decode_counters.call_ns);

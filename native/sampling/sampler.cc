@@ -15,6 +15,11 @@ constexpr float kImpossible = 100;
 
 }  // namespace
 
+void ThrowBrokenLogits() {
+  throw EngineError("ERR_INVALID_LOGITS",
+                    "The model's logits hold NaN or infinity; its weights are broken");
+}
+
 Sampler::Sampler(Sampling sampling, int32_t vocab_size, Metrics metrics)
     : sampling_(std::move(sampling)),
       vocab_size_(std::min(vocab_size, sampling_.vocab_limit)),
@@ -51,10 +56,7 @@ void Sampler::SumRow(const float* logits) {
     row_.tempered_sum += tempered_block;
     row_.drawn_sum += row_.block_sum[b];
   }
-  if (!std::isfinite(max) || !std::isfinite(sum) || !(sum > 0)) {
-    throw EngineError("ERR_INVALID_LOGITS",
-                      "The model's logits hold NaN or infinity; its weights are broken");
-  }
+  if (!std::isfinite(max) || !std::isfinite(sum) || !(sum > 0)) ThrowBrokenLogits();
   row_.max = max;
   row_.log_sum = std::log(sum);
 }
@@ -81,25 +83,39 @@ TokenProbability Sampler::Greedy(const float* logits) const {
   return At(logits, best, 0, 0);
 }
 
-TokenProbability Sampler::DrawPlain(const float* logits, double uniform) const {
-  double left = uniform * row_.drawn_sum;
-  const size_t last_block = row_.block_sum.size() - 1;
-  size_t block = 0;
-  while (block < last_block && left >= row_.block_sum[block]) left -= row_.block_sum[block++];
-  const int32_t first = static_cast<int32_t>(block) * kBlock;
-  const int32_t last = std::min(first + kBlock, vocab_size_);
+Sampler::Place Sampler::PlaceOf(const RowSums& row, double uniform) {
+  Place place{0, uniform * row.drawn_sum};
+  size_t last = row.block_sum.size() - 1;
+  while (last > 0 && row.block_sum[last] <= 0) --last;
+  while (place.block < last && place.left >= row.block_sum[place.block]) {
+    place.left -= row.block_sum[place.block++];
+  }
+  return place;
+}
+
+TokenProbability Sampler::DrawAt(const RowSums& row, const Place& place, const float* block) const {
+  const int32_t first = static_cast<int32_t>(place.block) * kBlock;
+  const int32_t size = std::min(kBlock, vocab_size_ - first);
   const float scale = static_cast<float>(sampling_.power / sampling_.temperature);
-  llama_token drawn = -1;
-  for (int32_t i = first; i < last && (drawn < 0 || left >= 0); ++i) {
-    const float weight = NegativeExp((logits[i] - row_.max) * scale);
+  double left = place.left;
+  int32_t drawn = -1;
+  for (int32_t i = 0; i < size && (drawn < 0 || left >= 0); ++i) {
+    const float weight = NegativeExp((block[i] - row.max) * scale);
     if (weight <= 0) continue;
     drawn = i;  // rounding may leave `left` positive at the block's end: its last token is drawn
     left -= weight;
   }
-  if (drawn < 0) drawn = Greedy(logits).token;  // the block's sum was rounding alone
-  const double tempered = support_.Tempered(logits[drawn], row_.max);
-  return At(logits, drawn, tempered - std::log(row_.tempered_sum),
-            sampling_.power * tempered - std::log(row_.drawn_sum));
+  // The block's sum was rounding alone.
+  if (drawn < 0) drawn = static_cast<int32_t>(std::max_element(block, block + size) - block);
+  const double tempered = support_.Tempered(block[drawn], row.max);
+  return {first + drawn, tempered - std::log(row.tempered_sum),
+          static_cast<double>(block[drawn]) - row.max - row.log_sum,
+          sampling_.power * tempered - std::log(row.drawn_sum)};
+}
+
+TokenProbability Sampler::DrawPlain(const float* logits, double uniform) const {
+  const Place place = PlaceOf(row_, uniform);
+  return DrawAt(row_, place, logits + place.block * kBlock);
 }
 
 TokenProbability Sampler::DrawFromSupport(const float* logits, double uniform) const {

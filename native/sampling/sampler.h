@@ -14,6 +14,9 @@
 
 namespace llama_ets {
 
+// Throws EngineError ERR_INVALID_LOGITS.
+[[noreturn]] void ThrowBrokenLogits();
+
 class Sampler {
  public:
   Sampler(Sampling sampling, int32_t vocab_size, Metrics metrics = {});
@@ -24,6 +27,17 @@ class Sampler {
   // EngineError ERR_INVALID_LOGITS when the row holds NaN or +inf, or when nothing has probability
   // (a broken model file).
   void Draw(const float* logits, const double* uniforms, size_t count, TokenProbability* drawn);
+
+  // A draw in two steps, of a policy that leaves all tokens at a temperature above 0, where a row's
+  // sums are known: they say in which block a uniform number falls, and the block's logits on which
+  // token.
+  bool IsPlain() const { return sampling_.temperature > 0 && support_.IsAll(); }
+  struct Place {
+    size_t block;
+    double left;  // of the uniform number's weight, in that block
+  };
+  static Place PlaceOf(const RowSums& row, double uniform);
+  TokenProbability DrawAt(const RowSums& row, const Place& place, const float* block) const;
 
   // The log-probabilities of `token` in this row. Throws as Draw does.
   TokenProbability Score(const float* logits, llama_token token);

@@ -21,6 +21,7 @@ export interface ModelFlags {
   gpuLayers?: number;
   lora?: LoraOptions[];
   kv?: KvType;
+  sampling?: "host" | "device";
   threads: number | "auto";
 }
 
@@ -53,6 +54,7 @@ export function addModelOptions(command: Command): Command {
       collectLora,
     )
     .option("--kv <type>", "cached keys and values: f16 (default), q8_0, q4_0 or another type")
+    .option("--sampling <place>", "where tokens are drawn: host or device (default: host)")
     .option("--threads <n>", "CPU threads, or auto", numberOrAuto, "auto");
 }
 
@@ -75,6 +77,7 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
       ...(flags.gpuLayers !== undefined && { gpuLayers: flags.gpuLayers }),
       ...(flags.lora !== undefined && { loras: flags.lora }),
       ...(flags.kv !== undefined && { kv: flags.kv }),
+      ...(flags.sampling !== undefined && { sampling: flags.sampling }),
       ...(signal && { signal }),
       onWarning: (message) => bar.say(pc.yellow(`caution: ${message}`)),
       onProgress: ({ phase, progress, total, note, retrying }) => {

@@ -19,10 +19,10 @@ function bench(...args: string[]) {
 describe("npm run bench", () => {
   test("makes its model, prints tables and writes ratios of equal work", async () => {
     const json = temporary("bench.json");
-    const { stdout } = await bench("--only", "naive,peer,ets", "--json", json);
+    const { stdout } = await bench("--only", "naive,peer,ets,sampling", "--json", json);
     expect(stdout).toMatch(/^## Naive: .*\n\n\| +\| prefilled/m);
     expect(stdout).toMatch(/^\| case +\| ratio/m);
-    const { naive, peer, ets } = JSON.parse(readFileSync(json, "utf8"));
+    const { naive, peer, ets, sampling } = JSON.parse(readFileSync(json, "utf8"));
     for (const { ratio, ours, theirs, unit } of [naive, peer, ets]) {
       expect(ratio).toBeCloseTo(theirs / ours, 9);
       expect(unit).toMatch(/seconds/);
@@ -37,6 +37,8 @@ describe("npm run bench", () => {
     // The same M, K and I, answers of 32.
     expect(ets.details.one).toMatchObject({ prefilled: 32, generated: 32 });
     expect(ets.details.ets).toMatchObject({ prefilled: 32, generated: 2 * 16 + 4 * 16 + 2 * 16 });
+    // 4 texts of 8 tokens, whose first ones come from the prompt's row.
+    expect(sampling.details).toMatchObject([{ n: 4, drawn: 4 * 7 }]);
     expect(ets.timesOneSample).toBeCloseTo(ets.details.ets.ms / ets.details.one.ms, 9);
   }, 240_000);
 

@@ -4,7 +4,7 @@
  */
 import type { Capacity, ContextNeeds } from "../engine.js";
 import type { KvType } from "../kv-types.js";
-import { Context } from "./context.js";
+import { Context, type SamplingPlace } from "./context.js";
 import type { ModelPrompts } from "./kept-prompts.js";
 import type { NativeModel } from "./native-model.js";
 import { type AttentionChoice, attentionOfContext } from "./own-attention.js";
@@ -14,6 +14,7 @@ import { SharedContext } from "./shared-context.js";
 interface PoolOptions {
   threads: number;
   attention: AttentionChoice;
+  sampling: SamplingPlace;
   kvType: KvType;
   prompts: ModelPrompts;
 }

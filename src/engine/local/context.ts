@@ -51,7 +51,12 @@ export interface ContextOptions {
   kvType?: KvType;
   /** The model's prompts that are kept for later contexts. Default: none are. */
   prompts?: ModelPrompts;
+  /** As `LoadModelOptions` has it. Default "host". */
+  sampling?: SamplingPlace;
 }
+
+/** Where tokens are drawn: see `loadModel`. */
+export type SamplingPlace = "host" | "device";
 
 type PartitionSize = Pick<ContextOptions, "cells" | "sequences" | "outputs">;
 
@@ -93,6 +98,7 @@ export class Context implements Sequences {
   /** Throws `ERR_OUT_OF_MEMORY` when the engine can't allocate it. */
   static async open(model: NativeModel, options: ContextOptions): Promise<Context> {
     const { cells, sequences, threads, flashAttention = "auto", classifies = false } = options;
+    const { sampling = "host" } = options;
     const maxOutputs = outputsOf(options);
     const native = new (addon().Context)();
     try {
@@ -106,6 +112,7 @@ export class Context implements Sequences {
         flashAttention: FLASH_ATTENTION[`${flashAttention}`],
         classifies,
         ...(options.kvType !== undefined && { kvType: options.kvType }),
+        samplesOnDevice: sampling === "device",
       });
     } catch (error) {
       rethrow(error, { ERR_OUT_OF_MEMORY: "fewer rollouts or tokens, or a smaller model" });

@@ -7,6 +7,7 @@ import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
 import { DEFAULT_KV_TYPE, KV_TYPES, type KvType } from "../kv-types.js";
 import type { LoadProgress } from "../load-progress.js";
 import { isRemote, resolveModelPath } from "../model-path.js";
+import type { SamplingPlace } from "./context.js";
 import { isProven } from "./fork-proofs.js";
 import { deviceFor, gpusAmong } from "./free-memory.js";
 import {
@@ -50,6 +51,15 @@ export interface LoadModelOptions {
    */
   attention?: AttentionChoice;
   /**
+   * Where tokens are drawn. "host" (default): rows of logits are copied to the machine's memory.
+   * "device": rows stay where they are computed, which sums them; of each draw 1,024 logits are copied.
+   * The law is the same, and so are the tokens but where rounding turns a draw. Policies that cut off
+   * tokens (`topK`, `topP`, `minP`, allowed tokens), what measures entropies, and recurrent and
+   * diffusion models are drawn on the host all the same. It was not measured on a GPU yet, and gains
+   * nothing on a CPU (docs/benchmarks.md).
+   */
+  sampling?: SamplingPlace;
+  /**
    * Layers kept on the GPU: the output, then the last ones. Default: all, where there is a GPU; with
    * 0 nothing is computed there.
    */
@@ -78,7 +88,7 @@ export interface LoadModelOptions {
 }
 
 const OPTIONS = [
-  ...["gpu", "engine", "attention", "gpuLayers", "threads", "loras", "kv"],
+  ...["gpu", "engine", "attention", "sampling", "gpuLayers", "threads", "loras", "kv"],
   ...["onProgress", "onWarning", "signal"],
 ];
 
@@ -125,6 +135,7 @@ async function load(
   const kvType = checkOneOf("kv", options.kv ?? DEFAULT_KV_TYPE, KV_TYPES);
   const attention = attentionFor(kvType, chosen);
   const loras = checkLoras(options.loras ?? []);
+  const sampling = checkOneOf("sampling", options.sampling ?? "host", ["host", "device"]);
   if (options.gpuLayers !== undefined) checkInteger("gpuLayers", options.gpuLayers, 0, 2 ** 16);
   if (threads !== "auto") checkInteger("threads", threads, 1, 512);
   if (typeof onProgress !== "function") {
@@ -175,6 +186,7 @@ async function load(
     signal?.throwIfAborted();
     const model = new LocalModel(native, {
       ...{ path: file, engine, threads: count, gpuLayers, attention: attention.choice },
+      sampling,
       ...{ proof, forksProven },
       ...{ adapters, kvType },
       loadCaching: () => loadNative(file, { gpuLayers, cachesDiffusion: true }),

@@ -8,6 +8,7 @@
 import type { DenoiserOptions } from "../denoiser.js";
 import type { BatchShape, ContextMemory, ContextShape, DenoiserSize, Place } from "../engine.js";
 import { bytesPerValue, DEFAULT_KV_TYPE } from "../kv-types.js";
+import type { SamplingPlace } from "./context.js";
 import {
   architectureOf,
   at,
@@ -43,6 +44,7 @@ export function memoryOfContext(
   model: ModelShape,
   shape: ContextShape,
   place: Place,
+  sampling: SamplingPlace = "host",
 ): ContextMemory {
   const { cells, sequences, batchTokens: tokens, flashAttention, logitRows } = shape;
   const compute =
@@ -53,10 +55,14 @@ export function memoryOfContext(
             computeBytes(model, { ...batch, sequences, flashAttention }),
           ),
         );
+  // llama.cpp then has room for probabilities, logits and candidates of each row beside its own, and
+  // sums take as much as three rows.
+  const isOnDevice = sampling === "device";
+  const sums = isOnDevice ? 3 * shape.outputs * bytesPerRow(model) : 0;
   return contextMemory(model, {
     kvCache: bytesOfCache(model, { cells, sequences }),
-    logits: logitRows * bytesPerRow(model),
-    compute,
+    logits: (isOnDevice ? 4 : 1) * logitRows * bytesPerRow(model),
+    compute: compute + sums,
   });
 }
 

@@ -30,7 +30,7 @@ import type { Scores, Sequences } from "../sequences.js";
 import { compareTokens, matchTokenizers } from "../tokenizer-match.js";
 import type { SpecialToken, Vocabulary } from "../vocabulary.js";
 import { LocalClassifier } from "./classifier.js";
-import type { Context } from "./context.js";
+import type { Context, SamplingPlace } from "./context.js";
 import { ContextPool } from "./context-pool.js";
 import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
 import { type ForkVerdict, probeForks } from "./fork-probe.js";
@@ -66,6 +66,7 @@ interface Origin {
   kvType: KvType;
   /** LoRA adapters that are added to the weights, and what they take. */
   adapters: readonly { path: string; scale: number; bytes: number }[];
+  sampling: SamplingPlace;
   /** Loads the file anew under the architecture that keeps keys and values of its texts. */
   loadCaching(): Promise<NativeModel>;
 }
@@ -86,6 +87,8 @@ export class LocalModel implements Model {
   readonly adapterBytes: number;
   readonly can: Readonly<Abilities>;
   readonly limits: Readonly<Limits>;
+  /** Where its tokens are drawn, as `loadModel` was told. */
+  readonly sampling: SamplingPlace;
   /** Of its layers, on a GPU. */
   readonly #gpuShare: number;
   readonly #place: Place;
@@ -103,6 +106,7 @@ export class LocalModel implements Model {
     this.#native = native;
     this.#origin = origin;
     this.#forksProven = origin.forksProven;
+    this.sampling = origin.sampling;
     this.metadata = native.metadata();
     const info = withMostHeads(native.info(), this.metadata);
     this.info = { ...info, description: `${info.description}${variantOf(origin)}` };
@@ -115,10 +119,13 @@ export class LocalModel implements Model {
       bytesOf: (cells) => bytesOfCache(this, { cells, sequences: 1 }) + bytesPerRow(this),
       available: () => freeMachineBytes() - this.#mappedBytes,
     });
-    const { threads, attention, kvType, adapters } = origin;
+    const { threads, attention, sampling, kvType, adapters } = origin;
     this.kvType = kvType;
     this.adapterBytes = adapters.reduce((sum, { bytes }) => sum + bytes, 0);
-    this.#contexts = new ContextPool({ threads, attention, kvType, prompts: this.#prompts });
+    this.#contexts = new ContextPool({
+      ...{ threads, attention, sampling, kvType },
+      prompts: this.#prompts,
+    });
     const isSmall = this.#place === "cpu" && this.info.parameters < SMALL_MODEL;
     this.limits = {
       sequences: 256, // LLAMA_MAX_SEQ
@@ -235,7 +242,7 @@ export class LocalModel implements Model {
   }
 
   memoryOf(shape: ContextShape, place = this.#place): ContextMemory {
-    return memoryOfContext(this, shape, place);
+    return memoryOfContext(this, shape, place, this.sampling);
   }
 
   memoryOfDenoiser(options: DenoiserOptions, place = this.#place): DenoiserSize {

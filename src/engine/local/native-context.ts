@@ -57,6 +57,8 @@ type NativeExpansion = Omit<Expansion, "sequence"> & { sequence: SequenceHandle 
 export interface ContextStatus extends SequencesStatus {
   /** @internal Decodes of the whole context: tests see in it that its partitions share them. */
   contextDecodes: number;
+  /** @internal Tokens drawn from rows of logits that stayed on the device. */
+  deviceDraws: number;
   /** Those nanoseconds of `decodeNs` in attention of our own, which shares what texts have in common. */
   attentionNs: number;
   /** Nanoseconds of the whole of `prefill`, `generate` and `score` calls on the engine thread. */
@@ -79,6 +81,8 @@ interface NativeContextOptions {
   classifies?: boolean;
   /** Default f16. */
   kvType?: KvType;
+  /** Keeps rows of logits on the device, where that is possible. */
+  samplesOnDevice?: boolean;
 }
 
 /** What a sequence held, outside of its context. */
