@@ -86,7 +86,8 @@ function encodeMessages(
   });
 }
 
-function checkTemplate(name: string, template: string): string {
+/** Throws `ERR_INVALID_OPTION` for an empty template, which is none. */
+export function checkTemplate(name: string, template: string): string {
   if (checkString(name, template).trim() !== "") return template;
   throw new LlamaEtsError(
     "ERR_INVALID_OPTION",

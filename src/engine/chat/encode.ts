@@ -49,7 +49,10 @@ export async function encodeChat(
   const markedPrefill = literal.protect(prefill);
   try {
     const { text, again } = await renderConversation(chat, settings, renderer);
-    refuseUnreadTools(text, tools);
+    if (tools.length > 0) {
+      const without = await again({ messages: turns, tools: [] }).catch(() => undefined);
+      refuseUnreadTools(text, without, tools);
+    }
     const withMarks = literal.hasMarks ? await again(marked) : text;
     return { ...literal.read(withMarks + markedPrefill, text + prefill), chat };
   } catch (error) {
@@ -67,7 +70,7 @@ export async function encodeChat(
 function templateOf({ info, metadata }: Vocabulary, tools: readonly PlainTool[]): string {
   const forTools = metadata["tokenizer.chat_template.tool_use"];
   const template = tools.length > 0 && forTools ? forTools : info.chatTemplate;
-  if (template !== null && template.trim() !== "") return template;
+  if (template !== null) return template;
   throw new LlamaEtsError("ERR_NO_CHAT_TEMPLATE", "The model has no chat template", {
     fix: "another's (--chat-template), or raw: true (--raw), with the prompt written out as the model expects it",
   });
@@ -91,12 +94,21 @@ function withoutPrefill(messages: readonly PlainMessage[]): {
   return { turns: messages.slice(0, -1), prefill: last.content };
 }
 
-function refuseUnreadTools(text: string, tools: readonly PlainTool[]): void {
-  const unread = tools.find((tool) => !text.includes(tool.function.name));
-  if (unread === undefined) return;
+/** A template that takes tools writes them. */
+function refuseUnreadTools(
+  text: string,
+  without: string | undefined,
+  tools: readonly PlainTool[],
+): void {
+  const unread = tools.find(({ function: { name } }) => {
+    const asJson = JSON.stringify(name).slice(1, -1);
+    return !text.includes(name) && !text.includes(asJson);
+  });
+  if (unread === undefined && text !== without) return;
+  const { name } = (unread ?? (tools[0] as PlainTool)).function;
   throw new LlamaEtsError(
     "ERR_UNSUPPORTED_MODEL",
-    `The chat template takes no tools: it doesn't write \`${unread.function.name}\``,
+    `The chat template takes no tools: it doesn't write \`${name}\``,
     { fix: "a template that does (--chat-template), or the tools told in the system message" },
   );
 }

@@ -83,7 +83,7 @@ export class LocalModel implements Model {
     this.#origin = origin;
     this.#contexts = new ContextPool(origin.threads, origin.attention);
     this.metadata = native.metadata();
-    this.info = withMostHeads(native.info(), this.metadata);
+    this.info = withMostHeads(withTemplate(native.info()), this.metadata);
     const cut = canCut(this.info);
     this.can = { score: true, fork: true, rank: true, metrics: true, cut };
     this.#place = placeOf(origin.gpuLayers);
@@ -334,6 +334,12 @@ export class LocalModel implements Model {
     }
     return this.#native;
   }
+}
+
+/** An empty chat template is none. */
+function withTemplate(info: NativeModelInfo): NativeModelInfo {
+  const isEmpty = (info.chatTemplate ?? "").trim() === "";
+  return isEmpty ? { ...info, chatTemplate: null } : info;
 }
 
 /** With the most heads that a layer has: those of the first, which llama.cpp gives, may be none. */

@@ -113,8 +113,15 @@ export async function renderByEngine(
   template: string,
   context: Readonly<Record<string, unknown>>,
 ): Promise<string> {
-  const { text } = await from.request({ op: "render", template, context });
-  return text as string;
+  try {
+    const { text } = await from.request({ op: "render", template, context });
+    return text as string;
+  } catch (error) {
+    if (!(error instanceof TextFailure) || error.kind !== "refused") throw error;
+    // What was wrong stands behind a drawing of where it was.
+    const why = /\nError: ([\s\S]+)$/.exec(error.message)?.[1] ?? error.message;
+    throw new TextFailure("refused", why.trim());
+  }
 }
 
 /**
