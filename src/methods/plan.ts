@@ -1,6 +1,6 @@
+import type { Prompt } from "../engine/chat/conversation.js";
 import { checkOneOf } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
-import type { Prompt } from "../engine/prompt.js";
 import type { Plan } from "../planning/run-plan.js";
 import { planRun } from "./plan-run.js";
 import { METHOD_NAMES, METHODS, type MethodName, type MethodOptions } from "./registry.js";

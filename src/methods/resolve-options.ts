@@ -2,6 +2,7 @@
 import { checkAnswerEnd } from "../chain/answer-end.js";
 import { Budget } from "../chain/budget.js";
 import { type DenoisingSettings, guidanceLength } from "../chain/denoising.js";
+import type { PromptOptions } from "../engine/chat/conversation.js";
 import { readTools, type Tool } from "../engine/chat/messages.js";
 import {
   checkBoolean,
@@ -18,7 +19,7 @@ import {
 } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import { checkRaw, checkTemplate, type PromptOptions } from "../engine/prompt.js";
+import { checkRaw, checkTemplate } from "../engine/prompt.js";
 import { resolveSampling } from "../engine/sampling.js";
 import { extractAnswer } from "../rewards/answer.js";
 import { checkReward, toReward } from "../rewards/reward.js";

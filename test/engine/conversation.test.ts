@@ -2,8 +2,9 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { toolCallsIn } from "../../src/engine/chat/answer.js";
+import type { PromptOptions } from "../../src/engine/chat/conversation.js";
 import type { ChatMessage, Tool } from "../../src/engine/chat/messages.js";
-import { encodePrompt, type PromptOptions } from "../../src/engine/prompt.js";
+import { encodePrompt } from "../../src/engine/prompt.js";
 import type { Vocabulary } from "../../src/engine/vocabulary.js";
 import { flag } from "../fixtures/gguf-writer.js";
 import { chatTemplates, hasSource, modelOf, sentencePiece } from "../fixtures/vocabularies.js";

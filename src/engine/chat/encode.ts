@@ -3,20 +3,9 @@ import { LlamaEtsError, messageOf } from "../errors.js";
 import { LiteralText, type ReadText } from "../literal-text.js";
 import { TextFailure } from "../text/text-failure.js";
 import type { Vocabulary } from "../vocabulary.js";
+import type { Chat } from "./conversation.js";
 import type { PlainMessage, PlainTool } from "./messages.js";
-import {
-  type Conversation,
-  type Renderer,
-  renderConversation,
-  type TemplateSettings,
-} from "./render.js";
-
-/** What a prompt was made of, by which its answers are read. */
-export interface Chat extends Conversation {
-  settings: TemplateSettings;
-  /** What the answer was given to begin with; "" where it begins anew. */
-  prefill: string;
-}
+import { type Renderer, renderConversation } from "./render.js";
 
 export interface ChatOptions {
   tools: readonly PlainTool[];

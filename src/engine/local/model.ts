@@ -1,3 +1,4 @@
+import type { EncodedPrompt, Prompt, PromptOptions } from "../chat/conversation.js";
 import { refuseTooLong } from "../context-length.js";
 import type { DenoiserOptions } from "../denoiser.js";
 import { documentText } from "../document-text.js";
@@ -15,13 +16,7 @@ import type {
   Place,
 } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
-import {
-  checkTokens,
-  type EncodedPrompt,
-  encodePrompt,
-  type Prompt,
-  type PromptOptions,
-} from "../prompt.js";
+import { checkTokens, encodePrompt } from "../prompt.js";
 import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
 import type { Scores, Sequences } from "../sequences.js";
 import { compareTokens, matchTokenizers } from "../tokenizer-match.js";
