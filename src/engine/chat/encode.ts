@@ -50,7 +50,7 @@ export async function encodeChat(
     throw new LlamaEtsError(
       given === undefined ? "ERR_UNSUPPORTED_MODEL" : "ERR_INVALID_OPTION",
       `${whose} could not be rendered: ${messageOf(error)}`,
-      { fix: "another template (--chat-template), or raw: true (--raw)", cause: error },
+      { fix: "raw: true (--raw), or another template (--chat-template)", cause: error },
     );
   }
 }
@@ -61,7 +61,7 @@ function templateOf({ info, metadata }: Vocabulary, tools: readonly PlainTool[])
   const template = tools.length > 0 && forTools ? forTools : info.chatTemplate;
   if (template !== null) return template;
   throw new LlamaEtsError("ERR_NO_CHAT_TEMPLATE", "The model has no chat template", {
-    fix: "another's (--chat-template), or raw: true (--raw), with the prompt written out as the model expects it",
+    fix: "raw: true (--raw), with the prompt written out as the model expects it, or a template (--chat-template)",
   });
 }
 
