@@ -40,7 +40,11 @@ export async function encodePrompt(
   if (body.length === 0) refuseEmpty();
   // Most templates write the BOS themselves.
   const addsBos = info.addBos && info.bos !== null && body[0] !== info.bos;
-  return addsBos ? { ...encoded, tokens: Int32Array.of(info.bos as number, ...body) } : encoded;
+  if (!addsBos) return encoded;
+  const tokens = new Int32Array(body.length + 1);
+  tokens[0] = info.bos as number;
+  tokens.set(body, 1);
+  return { ...encoded, tokens };
 }
 
 function encodeMessages(

@@ -33,7 +33,7 @@ export interface TemplateDescription {
   preservedTokens: string[];
   /** llama.cpp's name of the form of its answers. */
   format: string;
-  /** Of tool calls, in GBNF; where lazy, from one of the triggers on. Empty without tools. */
+  /** That of tool calls, in GBNF; where lazy, from one of the triggers on. Empty without tools. */
   grammar: string;
   grammarIsLazy: boolean;
   grammarTriggers: string[];
