@@ -8,7 +8,7 @@ const WITHOUT_ENGINE = [
   "test/{house,bench/statistics,chain/random-streams,methods/wrong-types}.test.ts",
   "test/energy/{diagnostics,exact-weights,log-domain,psis}.test.ts",
   "test/cli/{bad-options,download,grade,help}.test.ts",
-  "test/engine/download.test.ts",
+  "test/engine/{download,templates,text-process}.test.ts",
   "test/evaluate/{compare,read-run,wrong-types}.test.ts",
   "test/evaluate/statistics/*.test.ts",
   "test/laws/*.test.ts",

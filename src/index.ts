@@ -5,6 +5,7 @@ export type { FinishReason, Text, Usage } from "./chain/chain.js";
 export type { DenoisingSettings, ImportanceRatio } from "./chain/denoising.js";
 export type { Scored } from "./energy/estimate.js";
 export { type BundledModel, bundledModels } from "./engine/bundled-models.js";
+export type { Prompt, PromptOptions } from "./engine/chat/conversation.js";
 export type {
   ChatMessage,
   ContentPart,
@@ -20,7 +21,6 @@ export type { LoadProgress } from "./engine/load-progress.js";
 export { type LoadModelOptions, loadModel } from "./engine/local/load-model.js";
 export type { GpuChoice } from "./engine/local/locate-engine.js";
 export type { LoraOptions } from "./engine/local/model-variants.js";
-export type { Prompt, PromptOptions } from "./engine/prompt.js";
 export type { SamplingOptions } from "./engine/sampling.js";
 export type {
   ComparedItem,

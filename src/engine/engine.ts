@@ -3,9 +3,10 @@
  * it, and what those take. An engine that can't do something says so in `can`, and what needs it is
  * refused by name. A failed promise is a `LlamaEtsError`, whatever the engine.
  */
+
+import type { EncodedPrompt, Prompt, PromptOptions } from "./chat/conversation.js";
 import type { Denoiser, DenoiserOptions } from "./denoiser.js";
 import type { KvType } from "./kv-types.js";
-import type { EncodedPrompt, Prompt, PromptOptions } from "./prompt.js";
 import type { SamplingOptions } from "./sampling.js";
 import type { Scores, Sequences } from "./sequences.js";
 import type { Vocabulary, VocabularyInfo } from "./vocabulary.js";

@@ -1,44 +1,13 @@
 /** From what callers pass as a prompt to the tokens the model reads. */
-import { type Chat, encodeChat } from "./chat/encode.js";
-import {
-  type ChatMessage,
-  type PlainMessage,
-  readMessages,
-  readTools,
-  type Tool,
-} from "./chat/messages.js";
+import type { EncodedPrompt, Prompt, PromptOptions } from "./chat/conversation.js";
+import { encodeChat } from "./chat/encode.js";
+import { type ChatMessage, type PlainMessage, readMessages, readTools } from "./chat/messages.js";
 import { checkInteger, checkKeys, checkString, optional } from "./check.js";
 import { LlamaEtsError } from "./errors.js";
-import type { ReadText } from "./literal-text.js";
 import { SpecialText } from "./special-text.js";
 import type { Vocabulary } from "./vocabulary.js";
 
-/** A user's message (or plain text with `raw`), chat messages, or token ids. */
-export type Prompt = string | readonly ChatMessage[] | Int32Array | readonly number[];
-
-export interface PromptOptions {
-  /** Takes a string prompt as it is, without the chat template. Default false. */
-  raw?: boolean;
-  /** A system message put before the others. */
-  system?: string;
-  /** Leaves thinking on in templates that have the switch. Default false. */
-  thinking?: boolean;
-  /** What the model may call, in OpenAI's form; its calls are the result's `toolCalls`. */
-  tools?: readonly Tool[];
-  /**
-   * In place of the model's chat template: Jinja source, or the name of one of llama.cpp's own, such
-   * as `chatml`.
-   */
-  chatTemplate?: string;
-}
-
-export const PROMPT_OPTIONS = ["raw", "system", "thinking", "tools", "chatTemplate"] as const;
-
-/** `text` and `specials` are empty for a prompt of token ids. */
-export interface EncodedPrompt extends ReadText {
-  /** The conversation; null for a raw prompt and for token ids. */
-  chat: Chat | null;
-}
+const PROMPT_OPTIONS = ["raw", "system", "thinking", "tools", "chatTemplate"] as const;
 
 /**
  * Throws `ERR_NO_CHAT_TEMPLATE` when the model has none (and `raw` is off), `ERR_INVALID_OPTION`
@@ -71,7 +40,11 @@ export async function encodePrompt(
   if (body.length === 0) refuseEmpty();
   // Most templates write the BOS themselves.
   const addsBos = info.addBos && info.bos !== null && body[0] !== info.bos;
-  return addsBos ? { ...encoded, tokens: Int32Array.of(info.bos as number, ...body) } : encoded;
+  if (!addsBos) return encoded;
+  const tokens = new Int32Array(body.length + 1);
+  tokens[0] = info.bos as number;
+  tokens.set(body, 1);
+  return { ...encoded, tokens };
 }
 
 function encodeMessages(
@@ -86,7 +59,8 @@ function encodeMessages(
   });
 }
 
-function checkTemplate(name: string, template: string): string {
+/** Throws `ERR_INVALID_OPTION` for an empty template, which is none. */
+export function checkTemplate(name: string, template: string): string {
   if (checkString(name, template).trim() !== "") return template;
   throw new LlamaEtsError(
     "ERR_INVALID_OPTION",

@@ -75,7 +75,7 @@ export class SpecialText {
     let from = 0;
     const readUpTo = (end: number, stripsRight: boolean) => {
       const plain = text.slice(from, end);
-      tokens.push(...this.plain(stripsRight ? trimEnd(plain) : plain));
+      for (const token of this.plain(stripsRight ? trimEnd(plain) : plain)) tokens.push(token);
     };
     for (const { start, end, special } of specials) {
       readUpTo(start, special.stripsLeft);

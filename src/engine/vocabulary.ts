@@ -12,6 +12,7 @@ export interface VocabularyInfo {
   /** Whether a text begins with `bos`, and ends with `eos`. */
   addBos: boolean;
   addEos: boolean;
+  /** Jinja source; null without one, or with an empty one. */
   chatTemplate: string | null;
 }
 

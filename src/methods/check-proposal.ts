@@ -1,7 +1,7 @@
+import type { Prompt, PromptOptions } from "../engine/chat/conversation.js";
 import { checkInteger, checkKeys, checkModel } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Prompt, PromptOptions } from "../engine/prompt.js";
 import { checkRatios, type PairCheck } from "../planning/pair.js";
 import { bestOfN } from "./best-of-n.js";
 

@@ -1,6 +1,7 @@
 /** Methods as objects that can be called: a method is what it says of itself, and its algorithm. */
+
+import type { Prompt } from "../engine/chat/conversation.js";
 import type { Model } from "../engine/engine.js";
-import type { Prompt } from "../engine/prompt.js";
 import type { MethodFacts } from "./method.js";
 import type { GivenOf, OwnOptions, ValuesOf } from "./option.js";
 import type { CommonOptions } from "./options.js";

@@ -1,6 +1,6 @@
 /** The options that all methods share, and how they are called. */
 import type { BudgetOptions } from "../chain/budget.js";
-import type { PromptOptions } from "../engine/prompt.js";
+import type { PromptOptions } from "../engine/chat/conversation.js";
 import type { SamplingOptions } from "../engine/sampling.js";
 import type { BlockEnd } from "../engine/sequences.js";
 import type { Plan } from "../planning/run-plan.js";

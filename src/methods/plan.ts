@@ -1,7 +1,7 @@
+import type { Prompt } from "../engine/chat/conversation.js";
 import { checkBoolean, checkOneOf } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import type { Prompt } from "../engine/prompt.js";
 import { forecast } from "../planning/pair.js";
 import type { Plan } from "../planning/run-plan.js";
 import { checkProposal } from "./check-proposal.js";

@@ -2,8 +2,9 @@
 import { checkAnswerEnd } from "../chain/answer-end.js";
 import { Budget } from "../chain/budget.js";
 import type { DenoisingSettings } from "../chain/denoising.js";
+import type { PromptOptions } from "../engine/chat/conversation.js";
+import { readTools, type Tool } from "../engine/chat/messages.js";
 import {
-  checkArray,
   checkBoolean,
   checkFunction,
   checkInteger,
@@ -18,7 +19,7 @@ import {
 } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import { checkRaw, type PromptOptions } from "../engine/prompt.js";
+import { checkRaw, checkTemplate } from "../engine/prompt.js";
 import { resolveSampling } from "../engine/sampling.js";
 import { extractAnswer } from "../rewards/answer.js";
 import { checkReward, toReward } from "../rewards/reward.js";
@@ -201,11 +202,18 @@ export function promptOptions(options: PromptOptions): PromptOptions {
     ...(raw !== undefined && { raw: checkBoolean("raw", raw) }),
     ...(system !== undefined && { system: checkString("system", system) }),
     ...(thinking !== undefined && { thinking: checkBoolean("thinking", thinking) }),
-    ...(tools !== undefined && { tools: checkArray("tools", tools) }),
-    ...(chatTemplate !== undefined && { chatTemplate: checkString("chatTemplate", chatTemplate) }),
+    ...(tools !== undefined && { tools: checkTools(tools) }),
+    ...(chatTemplate !== undefined && {
+      chatTemplate: checkTemplate("chatTemplate", chatTemplate),
+    }),
   };
   checkRaw(given);
   return given;
+}
+
+function checkTools(tools: readonly Tool[]): readonly Tool[] {
+  readTools(tools);
+  return tools;
 }
 
 function resolveCallbacks(options: CommonOptions): Resolved["callbacks"] {

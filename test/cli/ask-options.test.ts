@@ -162,6 +162,28 @@ describe("the reference policy", () => {
     expect(stopReason).toBe("stop");
   });
 
+  test("--messages asks a conversation, by --chat-template's template with --tools", async () => {
+    const messages = [
+      { role: "user", content: [{ type: "text", text: "7 + 5?" }] },
+      { role: "assistant", content: "It is " },
+    ];
+    const tool = { type: "function", function: { name: "add_up" } };
+    const source =
+      "{{ tools[0].function.name }}|{% for m in messages %}{{ m.content }} {% endfor %}";
+    const chat = scratchFile("chat.json", JSON.stringify(messages));
+    const tools = scratchFile("tools.json", JSON.stringify([tool]));
+    const template = scratchFile("own.jinja", source);
+    const { code, stdout } = await cli([
+      ...["ask", "--json", "--method", "sample", "--max-tokens", "4", "--messages", chat],
+      ...["--tools", tools, "--chat-template", template],
+    ]);
+    expect(code).toBe(0);
+    const result: Result = JSON.parse(stdout);
+    expect(result.prompt.text).toBe("add_up|7 + 5? It is ");
+    expect(result.toolCalls).toEqual([]);
+    expect(result.settings).toMatchObject({ tools: [tool], chatTemplate: source });
+  });
+
   test("--raw gives the model the prompt as it is, --system a message before it", async () => {
     const raw = await askJson(["--raw", "--max-tokens", "4"]);
     expect(raw.prompt.text).toBe(PROMPT);

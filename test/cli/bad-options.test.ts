@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { PROMPT } from "../fixtures/cli-ask.js";
 import { expectError } from "../fixtures/cli-error.js";
-import { scratch } from "../fixtures/cli-process.js";
+import { scratch, scratchFile } from "../fixtures/cli-process.js";
 
 describe.concurrent("an option", () => {
   test.each([
@@ -37,6 +37,10 @@ describe.concurrent("an option", () => {
     ["--method ets-is --proposal-top-k 5", /unknown option '--proposal-top-k'/],
     ["--proposal mini-gsm-proposal", "--proposal needs --method ets-is"],
     ["--raw --system S", /`system` \(--system\) needs a chat template/],
+    ["--raw --chat-template chatml", /`chatTemplate` \(--chat-template\) needs a chat template/],
+    ["--chat-template missing.jinja", /--chat-template: missing.jinja .*no such file/],
+    ["--tools missing.json", /--tools: missing.json .*no such file/],
+    ["--messages chat.json", "Expected --messages or a question, got both"],
     ["--unknown", /unknown option '--unknown'/],
     ["--lamda 1", /unknown option '--lamda'\s.*\n.*Did you mean --lambda/],
     ["--lambda", /--lambda.* argument missing/],
@@ -74,6 +78,17 @@ describe.concurrent("an option", () => {
     const args = ["eval", "mini-gsm", "-m", "missing.gguf", "--methods", methods, "--out", out];
     await expectError(args, { code: "ERR_INVALID_OPTION", exit: 2, says });
     expect(existsSync(out)).toBe(false);
+  });
+
+  test.each([
+    ["--tools", "{}", /--tools: expected .* to hold a JSON array/],
+    ["--tools", "[", /--tools: expected .* to hold JSON/],
+    ["--tools", "[3]", /`tools\[0\]` to be an object/],
+    ["--chat-template", "", /`chatTemplate` \(--chat-template\) to hold a template/],
+  ])("%s FILE with %j is refused before a model is looked for", async (flag, content, says) => {
+    const file = scratchFile(`refused${content.length}${flag}`, content);
+    const args = ["ask", PROMPT, "-m", "missing.gguf", flag, file];
+    await expectError(args, { code: "ERR_INVALID_OPTION", exit: 2, says });
   });
 
   test("an unknown command", async () => {

@@ -61,6 +61,11 @@ describe("a chat prompt", () => {
     expect(model().detokenize(tokens, { special: true })).toBe(text);
   });
 
+  test("may be longer than a function has arguments", async () => {
+    const { tokens } = await model().encodePrompt("a ".repeat(200_000));
+    expect(tokens.length).toBeGreaterThan(150_000);
+  });
+
   test("without special tokens is read as before", async () => {
     const { text, tokens } = await model().encodePrompt("1 < 2 | im_end");
     expect(tokens).toEqual(model().tokenize(text, { special: true }));

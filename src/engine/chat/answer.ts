@@ -2,7 +2,7 @@
 import { LlamaEtsError } from "../errors.js";
 import { describeTemplate, type ParsedAnswer, parseAnswer } from "../text/text-requests.js";
 import type { Vocabulary } from "../vocabulary.js";
-import type { Chat } from "./encode.js";
+import type { Chat } from "./conversation.js";
 import { callId, type ToolCall } from "./messages.js";
 import { isSource } from "./render.js";
 

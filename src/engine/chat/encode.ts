@@ -3,20 +3,9 @@ import { LlamaEtsError, messageOf } from "../errors.js";
 import { LiteralText, type ReadText } from "../literal-text.js";
 import { TextFailure } from "../text/text-failure.js";
 import type { Vocabulary } from "../vocabulary.js";
+import type { Chat } from "./conversation.js";
 import type { PlainMessage, PlainTool } from "./messages.js";
-import {
-  type Conversation,
-  type Renderer,
-  renderConversation,
-  type TemplateSettings,
-} from "./render.js";
-
-/** What a prompt was made of, by which its answers are read. */
-export interface Chat extends Conversation {
-  settings: TemplateSettings;
-  /** What the answer was given to begin with; "" where it begins anew. */
-  prefill: string;
-}
+import { type Renderer, renderConversation } from "./render.js";
 
 export interface ChatOptions {
   tools: readonly PlainTool[];
@@ -49,7 +38,10 @@ export async function encodeChat(
   const markedPrefill = literal.protect(prefill);
   try {
     const { text, again } = await renderConversation(chat, settings, renderer);
-    refuseUnreadTools(text, tools);
+    if (tools.length > 0) {
+      const without = await again({ messages: turns, tools: [] }).catch(() => undefined);
+      refuseUnreadTools(text, without, tools);
+    }
     const withMarks = literal.hasMarks ? await again(marked) : text;
     return { ...literal.read(withMarks + markedPrefill, text + prefill), chat };
   } catch (error) {
@@ -58,7 +50,7 @@ export async function encodeChat(
     throw new LlamaEtsError(
       given === undefined ? "ERR_UNSUPPORTED_MODEL" : "ERR_INVALID_OPTION",
       `${whose} could not be rendered: ${messageOf(error)}`,
-      { fix: "another template (--chat-template), or raw: true (--raw)", cause: error },
+      { fix: "raw: true (--raw), or another template (--chat-template)", cause: error },
     );
   }
 }
@@ -67,9 +59,9 @@ export async function encodeChat(
 function templateOf({ info, metadata }: Vocabulary, tools: readonly PlainTool[]): string {
   const forTools = metadata["tokenizer.chat_template.tool_use"];
   const template = tools.length > 0 && forTools ? forTools : info.chatTemplate;
-  if (template !== null && template.trim() !== "") return template;
+  if (template !== null) return template;
   throw new LlamaEtsError("ERR_NO_CHAT_TEMPLATE", "The model has no chat template", {
-    fix: "another's (--chat-template), or raw: true (--raw), with the prompt written out as the model expects it",
+    fix: "raw: true (--raw), with the prompt written out as the model expects it, or a template (--chat-template)",
   });
 }
 
@@ -91,12 +83,21 @@ function withoutPrefill(messages: readonly PlainMessage[]): {
   return { turns: messages.slice(0, -1), prefill: last.content };
 }
 
-function refuseUnreadTools(text: string, tools: readonly PlainTool[]): void {
-  const unread = tools.find((tool) => !text.includes(tool.function.name));
-  if (unread === undefined) return;
+/** A template that takes tools writes them. */
+function refuseUnreadTools(
+  text: string,
+  without: string | undefined,
+  tools: readonly PlainTool[],
+): void {
+  const unread = tools.find(({ function: { name } }) => {
+    const asJson = JSON.stringify(name).slice(1, -1);
+    return !text.includes(name) && !text.includes(asJson);
+  });
+  if (unread === undefined && text !== without) return;
+  const { name } = (unread ?? (tools[0] as PlainTool)).function;
   throw new LlamaEtsError(
     "ERR_UNSUPPORTED_MODEL",
-    `The chat template takes no tools: it doesn't write \`${unread.function.name}\``,
+    `The chat template takes no tools: it doesn't write \`${name}\``,
     { fix: "a template that does (--chat-template), or the tools told in the system message" },
   );
 }

@@ -7,23 +7,8 @@ import { TextFailure } from "../text/text-failure.js";
 import { TextProcess } from "../text/text-process.js";
 import { renderByEngine, renderByName, textProcess } from "../text/text-requests.js";
 import { WorkerRenderer } from "../text/worker-renderer.js";
-import type { MessageCall, PlainMessage, PlainTool } from "./messages.js";
-
-/** What a template is given, beside its conversation. */
-export interface TemplateSettings {
-  /** Jinja source, or one of llama.cpp's names. */
-  template: string;
-  /** Texts of the vocabulary's tokens; "" without. */
-  bos: string;
-  eos: string;
-  /** The value of `enable_thinking`. */
-  thinking: boolean;
-}
-
-export interface Conversation {
-  messages: readonly PlainMessage[];
-  tools: readonly PlainTool[];
-}
+import type { Conversation, TemplateSettings } from "./conversation.js";
+import type { MessageCall, PlainMessage } from "./messages.js";
 
 /** A template's text of variables. Throws `TextFailure`. */
 export type Renderer = (

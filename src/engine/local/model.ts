@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import type { EncodedPrompt, Prompt, PromptOptions } from "../chat/conversation.js";
 import { refuseTooLong } from "../context-length.js";
 import type { DenoiserOptions } from "../denoiser.js";
 import { documentText } from "../document-text.js";
@@ -18,13 +19,7 @@ import type {
 } from "../engine.js";
 import { LlamaEtsError, messageOf } from "../errors.js";
 import { DEFAULT_KV_TYPE, type KvType } from "../kv-types.js";
-import {
-  checkTokens,
-  type EncodedPrompt,
-  encodePrompt,
-  type Prompt,
-  type PromptOptions,
-} from "../prompt.js";
+import { checkTokens, encodePrompt } from "../prompt.js";
 import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
 import type { Scores, Sequences } from "../sequences.js";
 import { compareTokens, matchTokenizers } from "../tokenizer-match.js";
@@ -108,7 +103,7 @@ export class LocalModel implements Model {
     this.#forksProven = origin.forksProven;
     this.sampling = origin.sampling;
     this.metadata = native.metadata();
-    const info = withMostHeads(native.info(), this.metadata);
+    const info = withMostHeads(withTemplate(native.info()), this.metadata);
     this.info = { ...info, description: `${info.description}${variantOf(origin)}` };
     const cut = canCut(this.info);
     this.can = { score: true, fork: true, rank: true, metrics: true, cut };
@@ -432,6 +427,12 @@ function variantOf({ adapters, kvType }: Origin): string {
     ...(kvType === DEFAULT_KV_TYPE ? [] : [`KV ${kvType}`]),
   ];
   return parts.map((part) => ` + ${part}`).join("");
+}
+
+/** An empty chat template is none. */
+function withTemplate(info: NativeModelInfo): NativeModelInfo {
+  const isEmpty = (info.chatTemplate ?? "").trim() === "";
+  return isEmpty ? { ...info, chatTemplate: null } : info;
 }
 
 /** With the most heads that a layer has: those of the first, which llama.cpp gives, may be none. */

@@ -3,7 +3,7 @@
 /** "refused": the reader said no; the others ended the reader itself. */
 export type TextFailureKind = "refused" | "time" | "memory" | "crash";
 
-/** Of the process or the thread that reads templates; callers say in an error of ours what it read. */
+/** The process or the thread that reads templates failed; callers say in an error of ours at what. */
 export class TextFailure extends Error {
   readonly kind: TextFailureKind;
 

@@ -17,9 +17,9 @@ const PROGRAM = fileURLToPath(new URL("llama_ets_text_process", BUILD));
 const MODULE = fileURLToPath(new URL("llama_ets_text.node", BUILD));
 
 export interface TextLimits {
-  /** Of computing, for each mebibyte of a request that was begun; templates take milliseconds. */
+  /** A request's computing, for each mebibyte of it that was begun; templates take milliseconds. */
   seconds: number;
-  /** Of memory in all. */
+  /** All memory. */
   mebibytes: number;
 }
 const LIMITS: TextLimits = { seconds: 1, mebibytes: 512 };
@@ -29,6 +29,9 @@ const PATIENCE_MS = 30_000;
 const MAX_REPLY = 64 << 20;
 /** Requests that ended the process are remembered: to ask them again would cost as much. */
 const MAX_REMEMBERED = 1000;
+
+/** What the program gets of the environment: dated templates' time zone, and where libraries are. */
+const PASSED_ON = ["TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
 
 // Exit codes of the program.
 const OUT_OF_MEMORY = 70;
@@ -150,7 +153,12 @@ async function start(library: string, { seconds, mebibytes }: TextLimits): Promi
   const limits = [Math.ceil(seconds * 1000), mebibytes].map(String);
   const child = spawn(PROGRAM, [library, MODULE, ...limits], {
     stdio: ["pipe", "pipe", "ignore"],
-    env: process.env.TZ === undefined ? {} : { TZ: process.env.TZ },
+    env: Object.fromEntries(
+      PASSED_ON.flatMap((name) => {
+        const value = process.env[name];
+        return value === undefined ? [] : [[name, value]];
+      }),
+    ),
   });
   child.stdin.on("error", () => {}); // it has ended, which its exit tells
   child.stdout.setEncoding("utf8");

@@ -33,7 +33,7 @@ export interface TemplateDescription {
   preservedTokens: string[];
   /** llama.cpp's name of the form of its answers. */
   format: string;
-  /** Of tool calls, in GBNF; where lazy, from one of the triggers on. Empty without tools. */
+  /** That of tool calls, in GBNF; where lazy, from one of the triggers on. Empty without tools. */
   grammar: string;
   grammarIsLazy: boolean;
   grammarTriggers: string[];
@@ -113,8 +113,15 @@ export async function renderByEngine(
   template: string,
   context: Readonly<Record<string, unknown>>,
 ): Promise<string> {
-  const { text } = await from.request({ op: "render", template, context });
-  return text as string;
+  try {
+    const { text } = await from.request({ op: "render", template, context });
+    return text as string;
+  } catch (error) {
+    if (!(error instanceof TextFailure) || error.kind !== "refused") throw error;
+    // What was wrong stands behind a drawing of where it was.
+    const why = /\nError: ([\s\S]+)$/.exec(error.message)?.[1] ?? error.message;
+    throw new TextFailure("refused", why.trim());
+  }
 }
 
 /**

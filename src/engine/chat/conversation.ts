@@ -1,0 +1,51 @@
+/** What a prompt may be, and what becomes of it. */
+import type { ReadText } from "../literal-text.js";
+import type { ChatMessage, PlainMessage, PlainTool, Tool } from "./messages.js";
+
+/** A user's message (or plain text with `raw`), chat messages, or token ids. */
+export type Prompt = string | readonly ChatMessage[] | Int32Array | readonly number[];
+
+export interface PromptOptions {
+  /** Takes a string prompt as it is, without the chat template. Default false. */
+  raw?: boolean;
+  /** A system message put before the others. */
+  system?: string;
+  /** Leaves thinking on in templates that have the switch. Default false. */
+  thinking?: boolean;
+  /** What the model may call, in OpenAI's form; its calls are the result's `toolCalls`. */
+  tools?: readonly Tool[];
+  /**
+   * In place of the model's chat template: Jinja source, or the name of one of llama.cpp's own, such
+   * as `chatml`.
+   */
+  chatTemplate?: string;
+}
+
+/** What a template is given, beside its conversation. */
+export interface TemplateSettings {
+  /** Jinja source, or one of llama.cpp's names. */
+  template: string;
+  /** Texts of the vocabulary's tokens; "" without. */
+  bos: string;
+  eos: string;
+  /** The value of `enable_thinking`. */
+  thinking: boolean;
+}
+
+export interface Conversation {
+  messages: readonly PlainMessage[];
+  tools: readonly PlainTool[];
+}
+
+/** What a prompt was made of, by which its answers are read. */
+export interface Chat extends Conversation {
+  settings: TemplateSettings;
+  /** What the answer was given to begin with; "" where it begins anew. */
+  prefill: string;
+}
+
+/** `text` and `specials` are empty for a prompt of token ids. */
+export interface EncodedPrompt extends ReadText {
+  /** The conversation; null for a raw prompt and for token ids. */
+  chat: Chat | null;
+}
