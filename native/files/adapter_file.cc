@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <string_view>
 
 #include "files/engine_error.h"
@@ -48,8 +49,9 @@ void CheckShapes(const GgufHeader& header, const CheckedModel& model) {
     if (found == model.tensors.end()) {
       Refuse("It is an adapter of another model: that has no tensor `" + of + "`");
     }
-    const auto& [a, b] = std::pair(tensor.shape, found->second.shape);
-    if (a[2] != b[2] || a[3] != b[3]) {
+    const auto& own = tensor.shape;
+    const auto& models = found->second.shape;
+    if (own[2] != models[2] || own[3] != models[3]) {
       Refuse("It is an adapter of another model: `" + std::string(name) + "` has another shape");
     }
   }

@@ -33,7 +33,7 @@ class GgufHeader {
   // A key of another type is absent: llama.cpp refuses it by itself, without aborting.
   std::optional<uint16_t> FindU16(const std::string& key) const;
   std::optional<uint32_t> FindU32(const std::string& key) const;
-  // Of 32 bits, signed or not.
+  // A number of 32 bits, signed or not.
   std::optional<int64_t> FindInteger(const std::string& key) const;
   std::optional<float> FindF32(const std::string& key) const;
   std::optional<std::string> FindString(const std::string& key) const;

@@ -25,6 +25,8 @@ describe.concurrent("an option", () => {
     ["--threads 0", /`threads` .*`0`/],
     ["--threads many", /--threads.*'many'/],
     ["--gpu-layers x", /--gpu-layers.*'x'/],
+    ["--kv q9", /`kv` .*"q8_0".*"q9"/],
+    ["--lora adapter.gguf:2000", /`loras\[i\]\.scale` .* from -1000 to 1000, got `2000`/],
     ["--gpu abacus", /`gpu` .*"abacus"/],
     ["--finish soon", /`finish` .*"soon"/],
     ["--task poetry", /`task` .*"mini-gsm".*"poetry"/],

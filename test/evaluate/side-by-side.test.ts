@@ -125,6 +125,17 @@ describe("runs side by side", () => {
     expect(outcomes.size).toBe(3);
   });
 
+  test("cost what they cost, whatever was drawn before", async () => {
+    const jobs = await jobsOf(2);
+    const usages = [];
+    for (let i = 0; i < 2; i++) {
+      const { outcomes } = await drawAll(jobs, 1);
+      usages.push([...outcomes.values()].map((one) => "drawn" in one && one.drawn.usage.prefilled));
+    }
+    expect(usages[1]).toEqual(usages[0]);
+    for (const prefilled of usages[0] ?? []) expect(prefilled).toBeGreaterThan(0);
+  });
+
   test("share decodes, and take what they would take by themselves", async () => {
     const jobs = await jobsOf(4);
     const prompts = jobs.flatMap(({ item, method, seed }) =>

@@ -11,10 +11,10 @@ import { loadLocal } from "../fixtures/models.js";
 import { shared } from "../fixtures/shared.js";
 
 const FILE = shared("models", "SmolLM2-135M-Instruct.Q4_1.gguf");
-const PROMPTS = [
-  "The best thing about a small garden is",
-  "def add(a, b):\n    ",
-  "Café, 日本 and 😀:",
+const DRAWINGS: [string, string[]][] = [
+  ["The best thing about a small garden is", []],
+  ["def add(a, b):\n    ", [". ", "\n"]],
+  ["Café, 日本 and 😀:", ["e"]],
 ];
 /** Rounding of 8-bit activations: .46 was seen among 1,200 tokens, .26 at the 99th percentile. */
 const MOST_NATS = 1;
@@ -30,13 +30,11 @@ describe.skipIf(!existsSync(FILE))("SmolLM2", () => {
     "texts are what their tokens are, by scoring too: %s",
     async (way) => {
       const differences: number[] = [];
-      for (const [seed, prompt] of PROMPTS.entries()) {
-        for (const stop of [[], ["e"], [". ", "\n\n"]]) {
-          const sampling = { temperature: 0.8, topK: 50 };
-          const drawing = { prompt, stop, seed, maxTokens: 24, sampling };
-          const result = await drawBy(model, way, drawing);
-          differences.push(await expectAgreement(model, result, drawing));
-        }
+      for (const [seed, [prompt, stop]] of DRAWINGS.entries()) {
+        const sampling = { temperature: 0.8, topK: 50 };
+        const drawing = { prompt, stop, seed, maxTokens: 14, sampling };
+        const result = await drawBy(model, way, drawing);
+        differences.push(await expectAgreement(model, result, drawing));
       }
       console.log(`${way}: largest difference ${Math.max(...differences).toFixed(3)} nats a token`);
       expect(Math.max(...differences)).toBeLessThan(MOST_NATS);

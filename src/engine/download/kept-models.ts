@@ -13,7 +13,7 @@ export interface KeptModel {
   /** The file's name; of a split model, the first part's. */
   name: string;
   path: string;
-  /** Of all parts. */
+  /** The bytes of all parts. */
   sizeBytes: number;
   /** Files that it lies in. */
   parts: number;

@@ -95,17 +95,15 @@ export class ModelPrompts implements Disposable {
 
   /** Keeps the prompt that a sequence holds, if it isn't kept yet and there is memory for it. */
   async keep({ context, way }: Reader, prompt: Int32Array, handle: SequenceHandle): Promise<void> {
-    const known = this.#own(way).find(
-      ({ tokens }) =>
-        tokens.length === prompt.length && sharedLength(tokens, prompt) === prompt.length,
-    );
+    const known = this.#find(way, prompt);
     if (known !== undefined) return use(known);
     const most = SHARE * this.#model.available();
     const needed = this.#model.bytesOf(prompt.length);
     if (needed > most) return;
     shrinkTo(most - needed);
     const saved = await context.save(handle);
-    if (this.#isDisposed) return saved.free();
+    // A run beside may have kept it meanwhile.
+    if (this.#isDisposed || this.#find(way, prompt) !== undefined) return saved.free();
     // A prompt that goes on from a kept one has all of it.
     if (this.#model.cuts) {
       const begins = ({ tokens }: KeptPrompt) => sharedLength(tokens, prompt) === tokens.length;
@@ -123,6 +121,12 @@ export class ModelPrompts implements Disposable {
   [Symbol.dispose](): void {
     this.#isDisposed = true;
     drop(all.filter(({ owner }) => owner === this));
+  }
+
+  #find(way: string, prompt: Int32Array): KeptPrompt | undefined {
+    const isSame = ({ tokens }: KeptPrompt) =>
+      tokens.length === prompt.length && sharedLength(tokens, prompt) === prompt.length;
+    return this.#own(way).find(isSame);
   }
 
   #own(way: string): KeptPrompt[] {

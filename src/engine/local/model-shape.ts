@@ -7,7 +7,7 @@ export interface ModelShape {
   metadata: Readonly<Record<string, string>>;
   /** Whether the copy is in memory whose contexts keep a diffusion model's keys and values. */
   hasCopy?: boolean;
-  /** Of cached keys and values. Default f16. */
+  /** The type of cached keys and values. Default f16. */
   kvType?: KvType;
   /** Bytes of its LoRA adapters. Default 0. */
   adapterBytes?: number;
