@@ -27,8 +27,8 @@ const MOST = Math.max(...BEST_OF);
  * with all others.
  */
 const POTENTIALS = [
-  ["particle, 8, with credit", particle, 0.5],
   ["particle, 8, used so far", particle, 0],
+  ["particle, 8, with credit", particle, 0.5],
   ["ets, 8, used so far", ets, 0],
 ];
 const GUIDED = { candidates: 8, blockTokens: 16 };
