@@ -70,19 +70,18 @@ export const ets = defineMethod<Record<never, never>, ProposedOptions & Potentia
   run: guide,
 });
 
-/** What a run without rollouts can't do. */
+/** Refuses what needs rollouts beside a potential, which stands for them. */
 function checkPotential({ energy, guidance }: Resolved): void {
   if (energy.potential === null) return;
-  const [option, fix] =
-    guidance.finish === "resample"
-      ? ['`finish: "resample"`', 'finish: "chain" or "best"']
-      : ["`adaptive`", "`adaptive` without a potential"];
-  if (guidance.finish !== "resample" && guidance.adaptive === null) return;
-  throw new LlamaEtsError(
-    "ERR_INVALID_OPTION",
-    `${option} needs rollouts, for which \`potential\` stands`,
-    { fix },
-  );
+  const refuse = (option: string, fix: string): never => {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `${option} needs rollouts, for which \`potential\` stands`,
+      { fix },
+    );
+  };
+  if (guidance.finish === "resample") refuse('`finish: "resample"`', 'finish: "chain" or "best"');
+  if (guidance.adaptive !== null) refuse("`adaptive`", "one of the two");
 }
 
 async function guide(run: Run): Promise<Result> {
