@@ -83,6 +83,17 @@ describe("doctor", () => {
     expect(rows.at(-1)).toMatch(/[1-9]\d* tokens, \d+ tokens\/s/);
   });
 
+  test.each([
+    ["a reference without a proposal", ["-m", "mini-gsm-ref"]],
+    ["a proposal without a reference", ["--proposal", "mini-gsm-proposal"]],
+    ["prompts without a pair", ["--prompt", "Why?"]],
+  ])("refuses %s as bad usage", async (_, args) => {
+    const { code, stdout, stderr } = await cli(["doctor", ...args]);
+    expect(code).toBe(2);
+    expect(stdout).toBe("");
+    expect(stderr).toContain("--proposal");
+  });
+
   test("--json prints one object", async () => {
     const { directory } = await locateEngine(false);
     const args = ["doctor", "--json", "--gpu", "off", "--engine", directory];
