@@ -1,5 +1,6 @@
 // Usage: npm run bench:vote-trials -- [--limit 200] [--seed 0] [--model mini-gsm-ref]
-//          [--temperature 1] [--texts 32] [--max-tokens 120] [--json FILE]
+//          [--temperature 1] [--texts 32] [--max-tokens 120] [--redraws]
+//          [--minutes 0] [--json FILE]
 import { voteTrials, voteTrialsOptions } from "./cases/vote-trials.mjs";
 import { parseOptions } from "./lib/arguments.mjs";
 import { report } from "./lib/report.mjs";

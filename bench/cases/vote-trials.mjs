@@ -1,4 +1,4 @@
-import { canonicalAnswer, loadModel, majority, miniGsm } from "llama-ets";
+import { canonicalAnswer, greedy, loadModel, majority, miniGsm } from "llama-ets";
 import { showProgress } from "../lib/progress.mjs";
 import { mean, pairedDifference } from "../lib/statistics.mjs";
 import { fixed, percent } from "../lib/table.mjs";
@@ -9,13 +9,17 @@ export const voteTrialsOptions = {
   model: "mini-gsm-ref",
   maxTokens: 120,
   temperature: 1,
-  /** Texts drawn for an item. */
+  /** Texts drawn for an item, at least 16. */
   texts: 32,
+  /** Whether ends are redrawn too. */
+  redraws: false,
+  /** The study ends after so many minutes, with the items that it has; 0: with all. */
+  minutes: 0,
 };
 
 const WINDOW = 8;
-/** The rule at as many tokens as the trials have: six texts, or four and half of each again. */
-const BASE = "count, 6 texts";
+/** The rule that the others are held against. */
+const BASE = "count, 16 texts";
 
 /**
  * Votes that the library doesn't have, on one set of draws: of texts drawn without replacement (the
@@ -24,17 +28,26 @@ const BASE = "count, 6 texts";
  */
 export async function voteTrials(given) {
   const options = { ...voteTrialsOptions, ...given };
-  const { limit, maxTokens, temperature, texts } = options;
+  const { limit, maxTokens, temperature, texts, redraws, minutes } = options;
+  const until = minutes > 0 ? performance.now() + 60_000 * minutes : Number.POSITIVE_INFINITY;
   const model = await loadModel(options.model, { gpu: false, threads: 1 });
   const items = (await miniGsm.load()).slice(0, limit);
   const outcomes = new Map();
+  let done = 0;
   for (const [i, item] of items.entries()) {
+    if (performance.now() > until) break;
+    done = i + 1;
     const seed = options.seed * 1_000_003 + i;
     const shared = { extract: miniGsm.extract, maxTokens, temperature, seed };
     const { steps, prompt } = await majority(model, item.prompt, { ...shared, candidates: texts });
     const drawn = steps[0].candidates.map(readText);
-    const redrawn = await redrawEnds(model, prompt.tokens, drawn.slice(0, 4), shared);
-    for (const [name, vote] of Object.entries(rulesOf(drawn, redrawn))) {
+    const redrawn = redraws
+      ? await redrawEnds(model, prompt.tokens, drawn.slice(0, 4), shared)
+      : null;
+    const { temperature: _, ...cold } = shared;
+    const guess = await greedy(model, item.prompt, cold);
+    const rules = { greedy: [readText(guess)], ...rulesOf(drawn, redrawn) };
+    for (const [name, vote] of Object.entries(rules)) {
       const known = outcomes.get(name) ?? { right: [], tokens: [] };
       known.right.push(elect(vote) === item.gold);
       known.tokens.push(vote.reduce((sum, { tokens }) => sum + tokens, 0));
@@ -51,7 +64,7 @@ export async function voteTrials(given) {
   return {
     title: "Trials: other votes on the same draws",
     ...{ ratio: null, ours: null, theirs: null, unit: "" },
-    note: `mini-gsm, ${items.length} held-out items, seed ${options.seed}, ${options.model}, temperature ${temperature}; differences from "${BASE}", in points, with 95% intervals.`,
+    note: `mini-gsm, ${done} held-out items, seed ${options.seed}, ${options.model}, temperature ${temperature}; differences from "${BASE}", in points, with 95% intervals.`,
     columns: ["rule", "accuracy %", "tokens", "difference", "95% interval"],
     rows: rows.map(({ rule, accuracy, tokens, difference }) => [
       ...[rule, percent(accuracy), fixed(tokens, 0), percent(difference.mean)],
@@ -95,12 +108,12 @@ async function redrawEnds(model, prompt, drawn, shared) {
 
 function rulesOf(drawn, redrawn) {
   const distinct = [...new Map(drawn.map((text) => [text.key, text])).values()];
-  const byProbability = (texts) => {
+  const byProbability = (texts, exponent = 1) => {
     const seen = new Set();
     return texts.map((text) => {
       const isNew = !seen.has(text.key);
       seen.add(text.key);
-      return { ...text, votes: isNew ? Math.exp(text.logProb) : 0 };
+      return { ...text, votes: isNew ? Math.exp(exponent * text.logProb) : 0 };
     });
   };
   // Half of the first four texts' lowest windows are below the threshold; later texts end there.
@@ -110,21 +123,25 @@ function rulesOf(drawn, redrawn) {
     const low = i < 4 ? -1 : text.windows.findIndex((window) => window < threshold);
     return low < 0 ? text : { ...text, votes: 0, tokens: low + WINDOW };
   });
-  const consistent = drawn.slice(0, 4).map((text, i) => ({
-    ...text,
-    votes: redrawn[i].answer === text.answer ? 1 : 0.5,
-    tokens: text.tokens + redrawn[i].tokens,
-  }));
+  const consistent =
+    redrawn &&
+    drawn.slice(0, 4).map((text, i) => ({
+      ...text,
+      votes: redrawn[i].answer === text.answer ? 1 : 0.5,
+      tokens: text.tokens + redrawn[i].tokens,
+    }));
   return {
     "count, 4 texts": drawn.slice(0, 4),
     [BASE]: drawn.slice(0, 6),
     "count, 16 texts": drawn.slice(0, 16),
     "probability, 4 texts": byProbability(drawn.slice(0, 4)),
-    "probability, 6 texts": byProbability(drawn.slice(0, 6)),
+    "probability, 4 texts, exponent .5": byProbability(drawn.slice(0, 4), 0.5),
+    "probability, 8 texts": byProbability(drawn.slice(0, 8)),
+    "probability, 16 texts": byProbability(drawn.slice(0, 16)),
     "count, 4 without replacement": distinct.slice(0, 4),
     "count, 6 without replacement": distinct.slice(0, 6),
     "probability, 4 without replacement": byProbability(distinct.slice(0, 4)),
-    "4 texts, ends redrawn once": consistent,
+    ...(consistent && { "4 texts, ends redrawn once": consistent }),
     "4 of 8 texts, no low window": confident,
   };
 }

@@ -150,6 +150,16 @@ describe("doctor", () => {
     expect(rows.at(-1)).toMatch(/[1-9]\d* tokens, \d+ tokens\/s/);
   });
 
+  test.each([
+    ["a proposal without a reference", ["--proposal", "mini-gsm-proposal"]],
+    ["prompts without a pair", ["--prompt", "Why?"]],
+  ])("refuses %s as bad usage", async (_, args) => {
+    const { code, stdout, stderr } = await cli(["doctor", ...args]);
+    expect(code).toBe(2);
+    expect(stdout).toBe("");
+    expect(stderr).toContain("--proposal");
+  });
+
   test("--json prints one object, with what -m names: its forks are proven, which is kept", async () => {
     const { directory } = await locateEngine(false);
     const file = temporaryFile("hybrid.gguf", encodeGguf(tinyNemotronH("nemotron_h_moe")));
