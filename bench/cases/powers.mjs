@@ -41,8 +41,6 @@ export async function powers({ limit = 200, quick }) {
       row.ms += result.usage.ms;
     }
     showProgress(`${i + 1}/${items.length}`, i + 1 === items.length);
-    if (process.env.POWERS_PARTIAL && (i + 1) % 20 === 0)
-      console.error(JSON.stringify(rows.map((r) => summarise(r, rows[0]))));
   }
   await model.dispose();
   const [baseline] = rows;

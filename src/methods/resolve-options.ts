@@ -167,7 +167,7 @@ function resolve<O extends OwnOptions>(
   const resolved: Resolved<ValuesOf<O>> = {
     policy: {
       sampling,
-      stop: checkStrings("stop", stop),
+      stop: [...checkStrings("stop", stop)],
       prompt: promptOptions(options),
       seed: checkInteger("seed", seed, 0, Number.MAX_SAFE_INTEGER),
     },

@@ -9,6 +9,7 @@ import type { Model } from "../../src/engine/engine.js";
 import { mh } from "../../src/methods/mh.js";
 import { particle } from "../../src/methods/particle.js";
 import { power } from "../../src/methods/power.js";
+import { hasOwnReward } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import type { Step } from "../../src/methods/step.js";
 import { chiSquarePValue, meanZ } from "../fixtures/statistics.js";
@@ -201,6 +202,14 @@ describe.each([2, 4])("particle at α = %d", (alpha) => {
     });
     expect(chiSquarePValue(counts, tokenwise)).toBeLessThan(FALSE_ALARM);
   });
+});
+
+test("an evaluation gives particle no votes where α makes it a target of its own", async () => {
+  expect(hasOwnReward("particle", { alpha: 4 })).toBe(true);
+  for (const options of [{}, { alpha: 1 }]) expect(hasOwnReward("particle", options)).toBe(false);
+  expect(hasOwnReward("power", { alpha: 4 })).toBe(false); // it takes none
+  const asked = await particle(model, PROMPT, { ...rewardless(), candidates: 4 });
+  expect(asked.settings.reward).toBe("self-consistency");
 });
 
 test("α needs an autoregressive model, and a temperature that can be divided by it", async () => {
