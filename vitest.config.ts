@@ -3,11 +3,15 @@ import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config
 
 type ProjectConfig = NonNullable<TestProjectInlineConfiguration["test"]>;
 
-/** Files that load no engine, neither themselves nor in a process they start. */
-const WITHOUT_ENGINE = [
+/**
+ * Files that load no engine, or only in command-line processes of their own, whose small models take one
+ * thread each.
+ */
+const BESIDE = [
   "test/{house,bench/statistics,chain/random-streams,methods/wrong-types}.test.ts",
   "test/energy/{diagnostics,exact-weights,log-domain,psis}.test.ts",
-  "test/cli/{bad-options,download,grade,help}.test.ts",
+  "test/cli/{ask-answer,ask-options,bad-input,bad-options,compare,download,grade,help,potential}.test.ts",
+  "test/engine-build/*.test.ts",
   "test/engine/{download,templates,text-process}.test.ts",
   "test/evaluate/{compare,read-run,wrong-types}.test.ts",
   "test/evaluate/statistics/*.test.ts",
@@ -43,13 +47,13 @@ export default defineConfig({
           ...common,
           name: "engine",
           include: ["test/**/*.test.ts"],
-          exclude: WITHOUT_ENGINE,
-          // Two engines at once oversubscribe the cores, and ggml's threads then spin for minutes.
+          exclude: BESIDE,
+          // Engines of more threads than cores spin for minutes, and what these measure they disturb.
           fileParallelism: false,
         },
       },
       // `npm test` runs these beside the engine's, on another core.
-      { test: { ...common, name: "no engine", include: WITHOUT_ENGINE, maxWorkers: 1 } },
+      { test: { ...common, name: "beside", include: BESIDE, maxWorkers: 1 } },
     ],
   },
 });

@@ -1,4 +1,5 @@
-// `npm test`: the tests of the engine, one file after another, and beside them those without one.
+// `npm test`: the tests of the engine, one file after another, and beside them those that need none, or
+// only in processes of the command line.
 //
 //   npm test                    all of them
 //   npm test -- test/methods    the files whose path has this; other options go to vitest, too
@@ -55,7 +56,7 @@ function counts(report) {
 
 // Ctrl-C reaches vitest itself, too: what it says at its end is still shown.
 process.on("SIGINT", () => {});
-const beside = run("no engine", "pipe");
+const beside = run("beside", "pipe");
 const engine = await run("engine", "inherit");
 const other = await beside;
 process.stdout.write(other.said);

@@ -45,7 +45,10 @@ export async function etsIs(given) {
   for (const [i, item] of items.entries()) {
     for (const tally of tallies) {
       const seed = options.seed * 1_000_003 + i;
-      const result = await ets(model, item.prompt, { ...methods[tally.method], seed });
+      const result = await ets(model, item.prompt, {
+        ...methods[tally.method],
+        ...{ seed, prefixCache: false },
+      });
       count(tally, result, item);
     }
     showProgress(`${i + 1}/${items.length}`, i + 1 === items.length);

@@ -63,7 +63,7 @@ export async function frontier({ limit = 500, seed = 0, quick, plot }) {
   );
   for (const [i, item] of items.entries()) {
     for (const row of rows) {
-      const options = { ...row.options, seed: seed * 1_000_003 + i };
+      const options = { ...row.options, seed: seed * 1_000_003 + i, prefixCache: false };
       const { answer, usage, proposalUsage } = await row.method(model, item.prompt, options);
       row.right.push(answer === item.gold);
       row.generated += usage.generated + (proposalUsage?.generated ?? 0);

@@ -81,7 +81,7 @@ async function calibrated(file, model, proposal) {
       let tokens = 0;
       for (const [i, item] of items.entries()) {
         const { usage, proposalUsage } = await METHODS[method](model, item.prompt, {
-          ...{ ...options, extract, seed: i, [size]: value },
+          ...{ ...options, extract, seed: i, [size]: value, prefixCache: false },
           ...(method !== "majority" && { reward }),
           ...(method === "ets-is" && { proposal }),
         });

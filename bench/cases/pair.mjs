@@ -59,7 +59,10 @@ export async function pair(given) {
       const reward = ({ text }) => shareOf(words, text);
       const prompt = `Write a story of four sentences that uses the words ${words.join(", ")}.`;
       const seed = options.seed * 1_000_003 + i;
-      const result = await ets(model, prompt, { ...shared, ...own, reward, seed });
+      const result = await ets(model, prompt, {
+        ...{ ...shared, ...own, reward, seed },
+        prefixCache: false,
+      });
       runs.push({ result, reward: reward(result) });
       showProgress(`${method} ${proposal} ${i + 1}/${prompts}`, i + 1 === prompts);
     }

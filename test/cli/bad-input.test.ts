@@ -60,7 +60,8 @@ describe.concurrent("a model", () => {
 });
 
 test("a model without a chat template answers with --raw", async () => {
-  const { code, stderr } = await cli(["ask", PROMPT, "--raw", "-m", models.noTemplate]);
+  const args = ["ask", PROMPT, "--raw", "--method", "sample", "-m", models.noTemplate];
+  const { code, stderr } = await cli(args);
   expect(stderr).toBe("");
   expect(code).toBe(0);
 });

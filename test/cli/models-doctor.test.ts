@@ -169,7 +169,7 @@ describe("doctor", () => {
     expect(code).toBe(0);
     const { ok, findings } = JSON.parse(stdout);
     expect(ok).toBe(true);
-    const all = [...checks, "model", "forks"];
+    const all = [...checks, "model", "forks", "rounding"];
     expect(findings.map(({ check }: { check: string }) => check)).toEqual(all);
     expect(detailOf(findings, "engine")).toMatch(`${directory} (--engine)`);
     expect(detailOf(findings, "model")).toContain("architecture nemotron_h_moe");
@@ -188,33 +188,29 @@ describe("doctor", () => {
     expect(findings).toEqual([{ check: "model", ok: false, detail }]);
   });
 
+  test("shows the engine and who computes attention, as variables chose them", async () => {
+    const { directory } = await locateEngine(false);
+    const env = { LLAMA_ETS_ENGINE: directory, LLAMA_ETS_ATTENTION: "engine" };
+    const { stdout } = await cli(["doctor"], { env });
+    expect(stdout).toMatch(`${directory} (LLAMA_ETS_ENGINE)\n`);
+    expect(stdout).toMatch(/^ok +attention +engine's: /m);
+  });
+
   test.each([
     ["mini-gsm-ref", /^drawn and scored log-probabilities differ by [\d.e-]+ nats a token \(99th/],
     ["mini-gsm-llada", /^not measured: it extends no text$/],
-  ])("-m %s: says how its log-probabilities are rounded", async (model, detail) => {
-    const { code, stdout } = await cli(["doctor", "--json", "-m", model, "--gpu", "off"]);
-    const { findings } = JSON.parse(stdout);
-    expect(detailOf(findings, "rounding")).toMatch(detail);
-    expect(code).toBe(0);
-  });
-
-  test("shows the engine that LLAMA_ETS_ENGINE chose", async () => {
-    const { directory } = await locateEngine(false);
-    const { stdout } = await cli(["doctor"], { env: { LLAMA_ETS_ENGINE: directory } });
-    expect(stdout).toMatch(`${directory} (LLAMA_ETS_ENGINE)\n`);
-  });
-
-  test("shows who computes attention, and what chose it", async () => {
-    const env = { LLAMA_ETS_ATTENTION: "engine" };
-    const [chosen, byOption] = [
-      await cli(["doctor"], { env }),
-      await cli(["doctor", "--json", "--attention", "auto"], { env }),
-    ];
-    expect(chosen.stdout).toMatch(/^ok +attention +engine's: /m);
-    const { findings } = JSON.parse(byOption.stdout);
-    expect(detailOf(findings, "attention")).toMatch(/^(own: AVX2; self-test agrees|engine's: )/);
-    expect(detailOf(findings, "attention")).not.toContain("LLAMA_ETS_ATTENTION");
-  });
+  ])(
+    "-m %s says how its log-probabilities are rounded; options come first",
+    async (model, detail) => {
+      const args = ["doctor", "--json", "-m", model, "--gpu", "off", "--attention", "auto"];
+      const { code, stdout } = await cli(args, { env: { LLAMA_ETS_ATTENTION: "engine" } });
+      const { findings } = JSON.parse(stdout);
+      expect(detailOf(findings, "rounding")).toMatch(detail);
+      expect(detailOf(findings, "attention")).toMatch(/^(own: AVX2; self-test agrees|engine's: )/);
+      expect(detailOf(findings, "attention")).not.toContain("LLAMA_ETS_ATTENTION");
+      expect(code).toBe(0);
+    },
+  );
 
   test("refuses a wrong choice of attention by the name of what made it", async () => {
     const option = await cli(["doctor", "--attention", "mine"]);

@@ -62,7 +62,7 @@ describe("a row's metrics", () => {
 
   test("are left out unless asked for", () => {
     const logits = Float32Array.of(1, 2);
-    expect(Object.keys(addon().drawToken(logits, PLAIN, 0.5))).toHaveLength(3);
+    expect(Object.keys(addon().drawToken(logits, PLAIN, 0.5))).toHaveLength(4);
     expect(addon().drawToken(logits, PLAIN, 0.5, ["entropies"])).not.toHaveProperty(
       "selfCertainty",
     );

@@ -67,7 +67,7 @@ describe("the sampler", () => {
       return shares.map((share) => share / total);
     };
     const counts = new Array<number>(logits.length).fill(0);
-    const draws = 4_000;
+    const draws = 20_000; // in most cells enough of them for the test
     for (let i = 0; i < draws; i++) {
       const uniform = (i + 0.5) / draws;
       const { token } = addon().drawToken(logits, { ...sampling, power: 2 }, uniform);
