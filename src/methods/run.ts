@@ -5,7 +5,7 @@ import { openChain, openProposal } from "../chain/open.js";
 import { type DrawPurpose, drawName } from "../chain/random-streams.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Estimate, EstimateOptions, Scored } from "../energy/estimate.js";
-import { drawIndex, effectiveSampleSize, largestOf } from "../energy/log-domain.js";
+import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
 import { toolCallsIn } from "../engine/chat/answer.js";
 import type { EncodedPrompt, Prompt } from "../engine/chat/conversation.js";
 import type { Model } from "../engine/engine.js";
@@ -31,7 +31,7 @@ import type { Result, StopReason } from "./result.js";
 import { SeenTexts } from "./seen-texts.js";
 import { chainOptionsOf, type Resolved, settingsOf } from "./settings.js";
 import type { Candidate, MethodDiagnostics, Step } from "./step.js";
-import { warningOf } from "./weight-warning.js";
+import { unguidedWarning, weightWarning } from "./warnings.js";
 
 /** What a run was opened with. */
 interface Opened<Own> {
@@ -241,22 +241,14 @@ export class Run<Own = unknown> implements AsyncDisposable {
 
   /** Says when a step's importance weights can't be trusted. */
   #warnOfWeights(step: Step): void {
-    const message = warningOf(step, this.settings.energy.proposal);
+    const message = weightWarning(step, this.settings.energy.proposal);
     if (message !== null) this.warn(message);
   }
 
-  /**
-   * Says, after the first of several steps, that none was left to guide: all texts had ended. With steps
-   * that are counted on the longest text that is how short answers go.
-   */
+  /** Says, after the first of several steps, that none was left to guide. */
   warnIfUnguided(texts: readonly Text[]): void {
-    const { steps, blockTokens } = this.settings.guidance;
-    const isFirstOfSeveral = this.#opened.steps.length === 1 && steps > 1;
-    if (!isFirstOfSeveral || texts.some(({ finishReason }) => finishReason === null)) return;
-    const longest = largestOf(texts.map(({ tokens }) => tokens.length));
-    this.warn(
-      `No step was guided: all ${texts.length} texts ended within the first block of ${blockTokens} tokens, so that the run chose among whole texts. Try: blockTokens (-B) ${Math.max(1, Math.ceil(longest / 4))}`,
-    );
+    const message = unguidedWarning(texts, this.settings.guidance);
+    if (this.#opened.steps.length === 1 && message !== null) this.warn(message);
   }
 
   /** Keeps a warning for the result, and tells the caller. */

@@ -1,9 +1,6 @@
-import { basename } from "node:path";
 import type { EncodedPrompt, Prompt, PromptOptions } from "../chat/conversation.js";
-import { refuseTooLong } from "../context-length.js";
 import type { DenoiserOptions } from "../denoiser.js";
 import { documentText } from "../document-text.js";
-import { partFiles } from "../download/address.js";
 import type {
   Abilities,
   Capacity,
@@ -18,7 +15,7 @@ import type {
   Place,
 } from "../engine.js";
 import { LlamaEtsError, messageOf } from "../errors.js";
-import { DEFAULT_KV_TYPE, type KvType } from "../kv-types.js";
+import type { KvType } from "../kv-types.js";
 import { checkTokens, encodePrompt } from "../prompt.js";
 import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
 import type { Scores, Sequences } from "../sequences.js";
@@ -41,14 +38,15 @@ import {
   memoryOfContext,
   memoryOfDenoiser,
 } from "./memory.js";
-import { kvHeadsOf, mostHeads } from "./model-shape.js";
+import { readInfo, type Variant } from "./model-info.js";
 import { addon, callNow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import { type AttentionChoice, mayBeOwn } from "./own-attention.js";
 import { canCut } from "./recurrent-state.js";
-import { sizeForScoring } from "./scoring-size.js";
+import { scoreContinuations } from "./scoring.js";
+import { refuseDenoising, refuseExtending } from "./supported.js";
 
-interface Origin {
+interface Origin extends Variant {
   path: string;
   engine: EngineLocation;
   threads: number;
@@ -58,9 +56,6 @@ interface Origin {
   /** What a proof of its forks is of, and whether there is one. */
   proof: Proven;
   forksProven: boolean;
-  kvType: KvType;
-  /** LoRA adapters that are added to the weights, and what they take. */
-  adapters: readonly { path: string; scale: number; bytes: number }[];
   sampling: SamplingPlace;
   /** Loads the file anew under the architecture that keeps keys and values of its texts. */
   loadCaching(): Promise<NativeModel>;
@@ -103,8 +98,7 @@ export class LocalModel implements Model {
     this.#forksProven = origin.forksProven;
     this.sampling = origin.sampling;
     this.metadata = native.metadata();
-    const info = withMostHeads(withTemplate(native.info()), this.metadata);
-    this.info = { ...info, description: `${info.description}${variantOf(origin)}` };
+    this.info = readInfo(native, this.metadata, origin);
     const cut = canCut(this.info);
     this.can = { score: true, fork: true, rank: true, metrics: true, cut };
     this.#gpuShare = gpuShare(this.info.layers, origin.gpuLayers, addon().devices());
@@ -298,24 +292,10 @@ export class LocalModel implements Model {
    */
   async openDenoiser(options: Omit<DiffusionContextOptions, "threads">): Promise<DiffusionContext> {
     this.#alive();
-    if (this.kind !== "diffusion") {
-      throw new LlamaEtsError(
-        "ERR_UNSUPPORTED_MODEL",
-        `${this.path} is autoregressive: it extends texts and fills in no masks`,
-        { fix: "a diffusion model, such as LLaDA or Dream" },
-      );
-    }
-    refuseTooLong(this.info, { promptTokens: 0, maxTokens: options.length });
-    const wantsCache = (options.cache ?? "none") !== "none";
-    if (wantsCache && partFiles(this.path).length > 1) {
-      throw new LlamaEtsError(
-        "ERR_UNSUPPORTED_MODEL",
-        `${this.path} lies in several files: caches need a diffusion model in one`,
-        { fix: '`cache: "none"`, or one file, by llama-gguf-split --merge' },
-      );
-    }
+    refuseDenoising(this, options);
     const { memory } = this.memoryOfDenoiser(options);
     this.#makeRoom({ cells: 0, sequences: 0, memory });
+    const wantsCache = (options.cache ?? "none") !== "none";
     const keeps = wantsCache && this.info.cachingArchitecture !== null;
     const native = keeps ? await this.#loadCaching() : this.#alive();
     const batchTokens = DENOISING_BATCH[this.#place];
@@ -333,25 +313,7 @@ export class LocalModel implements Model {
     const policy = resolveOnlySampling(sampling, this.info.vocabSize);
     const { tokens } = await this.encodePrompt(prompt, promptOptions);
     const requests = continuations.map((c) => checkTokens("continuations", c, this.info.vocabSize));
-    if (requests.length === 0) return [];
-    this.checkExtends();
-    const context = await this.lease(
-      sizeForScoring(this, {
-        promptTokens: tokens.length,
-        longest: Math.max(...requests.map((r) => r.length)),
-        continuations: requests.length,
-      }),
-    );
-    try {
-      const parent = await context.create();
-      await parent.prefill(tokens);
-      return await context.score(
-        requests.map((r) => ({ parent, tokens: r })),
-        policy,
-      );
-    } finally {
-      await this.release(context);
-    }
+    return await scoreContinuations(this, tokens, requests, policy);
   }
 
   dispose(): Promise<void> {
@@ -395,19 +357,8 @@ export class LocalModel implements Model {
 
   #aliveAutoregressive(): NativeModel {
     const native = this.#alive();
-    if (this.info.labels.length > 0) {
-      throw new LlamaEtsError(
-        "ERR_UNSUPPORTED_MODEL",
-        `${this.path} is a classifier: it judges texts and writes none`,
-        { fix: "it as a reward, `rewardModel(model)` or --reward model:FILE" },
-      );
-    }
-    if (this.kind === "autoregressive") return native;
-    throw new LlamaEtsError(
-      "ERR_UNSUPPORTED_MODEL",
-      `${this.path} is a diffusion model: it fills in masks and extends no text`,
-      { fix: "an autoregressive model, such as Qwen3, Llama or Gemma" },
-    );
+    refuseExtending(this);
+    return native;
   }
 
   #alive(): NativeModel {
@@ -416,30 +367,4 @@ export class LocalModel implements Model {
     }
     return this.#native;
   }
-}
-
-/** What makes it another model than its file. */
-function variantOf({ adapters, kvType }: Origin): string {
-  const parts = [
-    ...adapters.map(
-      ({ path, scale }) => `LoRA ${basename(path)}${scale === 1 ? "" : ` × ${scale}`}`,
-    ),
-    ...(kvType === DEFAULT_KV_TYPE ? [] : [`KV ${kvType}`]),
-  ];
-  return parts.map((part) => ` + ${part}`).join("");
-}
-
-/** An empty chat template is none. */
-function withTemplate(info: NativeModelInfo): NativeModelInfo {
-  const isEmpty = (info.chatTemplate ?? "").trim() === "";
-  return isEmpty ? { ...info, chatTemplate: null } : info;
-}
-
-/** With the most heads that a layer has: those of the first, which llama.cpp gives, may be none. */
-function withMostHeads(
-  info: NativeModelInfo,
-  metadata: Readonly<Record<string, string>>,
-): NativeModelInfo {
-  const shape = { info, metadata };
-  return { ...info, heads: mostHeads(shape), kvHeads: Math.max(...kvHeadsOf(shape)) };
 }

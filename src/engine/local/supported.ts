@@ -1,4 +1,8 @@
 /** What can be sampled from by forking cached texts; all else is refused by name. */
+import { refuseTooLong } from "../context-length.js";
+import type { DenoiserOptions } from "../denoiser.js";
+import { partFiles } from "../download/address.js";
+import type { Model } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
 import { architectureOf } from "./model-shape.js";
 import type { NativeModelInfo } from "./native-model.js";
@@ -79,4 +83,45 @@ function refusalOf(info: NativeModelInfo, metadata: Metadata): Refusal | undefin
   }
   if (info.vocabSize === 0) return { reason: "has no vocabulary" };
   return undefined;
+}
+
+type Asked = Pick<Model, "kind" | "path" | "info">;
+
+/** Refuses what extends no texts. Throws `ERR_UNSUPPORTED_MODEL`. */
+export function refuseExtending({ kind, path, info }: Asked): void {
+  if (info.labels.length > 0) {
+    throw new LlamaEtsError(
+      "ERR_UNSUPPORTED_MODEL",
+      `${path} is a classifier: it judges texts and writes none`,
+      { fix: "it as a reward, `rewardModel(model)` or --reward model:FILE" },
+    );
+  }
+  if (kind === "autoregressive") return;
+  throw new LlamaEtsError(
+    "ERR_UNSUPPORTED_MODEL",
+    `${path} is a diffusion model: it fills in masks and extends no text`,
+    { fix: "an autoregressive model, such as Qwen3, Llama or Gemma" },
+  );
+}
+
+/** Refuses what fills in no masks, or not so. Throws `ERR_UNSUPPORTED_MODEL` or `ERR_CONTEXT_FULL`. */
+export function refuseDenoising(
+  { kind, path, info }: Asked,
+  { length, cache = "none" }: Pick<DenoiserOptions, "length" | "cache">,
+): void {
+  if (kind !== "diffusion") {
+    throw new LlamaEtsError(
+      "ERR_UNSUPPORTED_MODEL",
+      `${path} is autoregressive: it extends texts and fills in no masks`,
+      { fix: "a diffusion model, such as LLaDA or Dream" },
+    );
+  }
+  refuseTooLong(info, { promptTokens: 0, maxTokens: length });
+  if (cache !== "none" && partFiles(path).length > 1) {
+    throw new LlamaEtsError(
+      "ERR_UNSUPPORTED_MODEL",
+      `${path} lies in several files: caches need a diffusion model in one`,
+      { fix: '`cache: "none"`, or one file, by llama-gguf-split --merge' },
+    );
+  }
 }

@@ -1,9 +1,11 @@
-/** The context that scores continuations of one prompt, as many side by side as fit into memory. */
+/** Scores continuations of one prompt, as many side by side as fit into memory. */
 import { refuseTooLong } from "../context-length.js";
 import type { ContextNeeds, ContextShape, Model } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
 import { isQuantized } from "../kv-types.js";
 import { largest } from "../largest.js";
+import type { Sampling } from "../sampling.js";
+import type { Scores } from "../sequences.js";
 import { padCells } from "./memory.js";
 
 /** Share of the free memory that the context may take. */
@@ -16,8 +18,36 @@ interface Work {
   continuations: number;
 }
 
-/** Throws `ERR_CONTEXT_FULL` or `ERR_OUT_OF_MEMORY`. */
-export function sizeForScoring(model: Model, work: Work): ContextNeeds {
+/** In the order of the continuations. Throws `ERR_CONTEXT_FULL` or `ERR_OUT_OF_MEMORY`, as `lease` does. */
+export async function scoreContinuations(
+  model: Model,
+  prompt: Int32Array,
+  continuations: readonly Int32Array[],
+  policy: Sampling,
+): Promise<Scores[]> {
+  if (continuations.length === 0) return [];
+  model.checkExtends();
+  const longest = Math.max(...continuations.map(({ length }) => length));
+  const context = await model.lease(
+    sizeFor(model, {
+      promptTokens: prompt.length,
+      longest,
+      continuations: continuations.length,
+    }),
+  );
+  try {
+    const parent = await context.create();
+    await parent.prefill(prompt);
+    return await context.score(
+      continuations.map((tokens) => ({ parent, tokens })),
+      policy,
+    );
+  } finally {
+    await model.release(context);
+  }
+}
+
+function sizeFor(model: Model, work: Work): ContextNeeds {
   const { promptTokens, longest, continuations } = work;
   const { limits } = model;
   const fix = "a shorter prompt or shorter continuations";

@@ -1,10 +1,12 @@
-/** What is said of a step whose importance weights can't be trusted. */
+/** What a run warns of. */
+import type { Text } from "../chain/chain.js";
 import { weightConcerns } from "../energy/diagnostics.js";
-import type { ProposalSettings } from "./settings.js";
+import { largestOf } from "../energy/log-domain.js";
+import type { Guidance, ProposalSettings } from "./settings.js";
 import type { Step } from "./step.js";
 
-/** Null where they can. */
-export function warningOf(step: Step, proposal: ProposalSettings | null): string | null {
+/** That a step's importance weights can't be trusted; null where they can. */
+export function weightWarning(step: Step, proposal: ProposalSettings | null): string | null {
   const reasons = weightConcerns(step);
   if (reasons.length === 0) return null;
   const distance = proposal === null ? "" : distanceBy(step, proposal);
@@ -25,4 +27,17 @@ function distanceBy({ candidates }: Step, proposal: ProposalSettings): string {
   const klPerToken = -drawn.reduce((sum, { logRatio }) => sum + logRatio, 0) / length;
   const tokens = Math.round(length / drawn.length);
   return ` The proposal is ${klPerToken.toPrecision(2)} nats a token from the reference, over rollouts of ${tokens} tokens; \`llama-ets doctor -m … --proposal …\` says how many count at which length.`;
+}
+
+/**
+ * That all texts had ended within the first of several steps, so that none was left to guide. Where
+ * steps are counted on the longest text, short answers go so. Null where some go on.
+ */
+export function unguidedWarning(
+  texts: readonly Text[],
+  { steps, blockTokens }: Pick<Guidance, "steps" | "blockTokens">,
+): string | null {
+  if (steps <= 1 || texts.some(({ finishReason }) => finishReason === null)) return null;
+  const longest = largestOf(texts.map(({ tokens }) => tokens.length));
+  return `No step was guided: all ${texts.length} texts ended within the first block of ${blockTokens} tokens, so that the run chose among whole texts. Try: blockTokens (-B) ${Math.max(1, Math.ceil(longest / 4))}`;
 }
