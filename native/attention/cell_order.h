@@ -26,25 +26,40 @@ class CellOrder {
     }
   }
 
-  // The first `count` cells of the cache, in order; those that were never written come last.
+  // No cell counts as written from now on. The cache holds a text that was put into it as a whole:
+  // its cells lie side by side in the order of its tokens, before all that is written later.
+  void Forget() {
+    order_.clear();
+    written_.clear();
+    holds_text_ = true;
+  }
+
+  // The first `count` cells of the cache, in order; those that were never written come last, or
+  // first where the cache was given a text.
   std::vector<int32_t> FirstCells(int32_t count) const {
     std::vector<int32_t> first;
     first.reserve(count);
+    if (holds_text_) AddUnwritten(count, &first);
     for (const int32_t cell : order_) {
       if (cell < count) first.push_back(cell);
     }
-    for (int32_t cell = 0; cell < count; ++cell) {
-      const auto known = static_cast<size_t>(cell) < written_.size();
-      if (!known || written_[cell] == kNever) first.push_back(cell);
-    }
+    if (!holds_text_) AddUnwritten(count, &first);
     return first;
   }
 
  private:
   enum Written : char { kNever, kOnce, kAgain };
 
+  void AddUnwritten(int32_t count, std::vector<int32_t>* cells) const {
+    for (int32_t cell = 0; cell < count; ++cell) {
+      const auto known = static_cast<size_t>(cell) < written_.size();
+      if (!known || written_[cell] == kNever) cells->push_back(cell);
+    }
+  }
+
   std::vector<int32_t> order_;    // of the cells that were written, each once
   std::vector<Written> written_;  // by cell
+  bool holds_text_ = false;       // that no graph has written
 };
 
 }  // namespace llama_ets

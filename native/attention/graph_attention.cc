@@ -145,10 +145,15 @@ ggml_status GraphAttention::Compute(ggml_backend_t cpu, ggml_cgraph* graph, int3
   return Engine().ggml_backend_graph_compute(cpu, graph);
 }
 
+void GraphAttention::ForgetWrites() {
+  initial_.Forget();
+  for (auto& [_, order] : orders_) order.Forget();
+}
+
 // The cells of the cache, in the order in which they were written; empty when that is how they are
 // numbered. A batch's keys are written by its graph, to cells that are an input of it.
 std::vector<int32_t> GraphAttention::OrderOf(const ggml_tensor* keys, int32_t cells) {
-  CellOrder& order = orders_[CacheOf(keys)];
+  CellOrder& order = orders_.try_emplace(CacheOf(keys), initial_).first->second;
   for (const ggml_tensor* write : writes_) {
     if (CacheOf(write) != CacheOf(keys)) continue;
     const ggml_tensor* to = write->src[1];

@@ -33,6 +33,9 @@ class GraphAttention {
   ggml_status Compute(ggml_backend_t cpu, ggml_cgraph* graph, int32_t threads,
                       int64_t* nanoseconds);
 
+  // The caches were given a text, and hold no other: see CellOrder.
+  void ForgetWrites();
+
  private:
   using Parameters = std::array<int32_t, GGML_MAX_OP_PARAMS / sizeof(int32_t)>;
 
@@ -66,6 +69,7 @@ class GraphAttention {
   std::deque<Mask> masks_;
   std::vector<const ggml_tensor*> writes_;             // of the graph, to caches
   std::unordered_map<const void*, CellOrder> orders_;  // by the memory of a cache's keys
+  CellOrder initial_;                                  // of caches that no graph has met yet
   std::vector<std::vector<float>> scratch_;            // of each thread that was announced
   int64_t* nanoseconds_ = nullptr;
 };

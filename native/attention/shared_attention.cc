@@ -47,6 +47,10 @@ ggml_status ComputeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
   ContextBackend* own = Own(backend);
   int64_t unasked = 0;
   try {
+    if (scope != nullptr && scope->forgets_writes) {
+      own->attention.ForgetWrites();
+      scope->forgets_writes = false;
+    }
     return own->attention.Compute(own->computing, graph, own->threads,
                                   scope != nullptr ? &scope->nanoseconds : &unasked);
   } catch (const std::bad_alloc&) {

@@ -37,8 +37,9 @@ class SharedAttention {
   SharedAttention& operator=(const SharedAttention&) = delete;
 
   const bool on;
-  int64_t nanoseconds = 0;    // that attention took
-  bool lacks_kernel = false;  // it has no way for some of the graphs' attention
+  bool forgets_writes = false;  // before the next graph: see GraphAttention
+  int64_t nanoseconds = 0;      // that attention took
+  bool lacks_kernel = false;    // it has no way for some of the graphs' attention
 
  private:
   SharedAttention* outer_;

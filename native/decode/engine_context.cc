@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "attention/shared_attention.h"
 #include "files/engine.h"
@@ -157,7 +158,8 @@ int64_t EngineContext::Decode(const std::vector<const JobMonitor*>& callers) {
   callers_ = callers;
   if (IsAborted()) throw EngineError("ERR_ABORTED", "The work was aborted");
   LogCapture log;
-  const SharedAttention attention(shares_attention_);
+  SharedAttention attention(shares_attention_);
+  attention.forgets_writes = std::exchange(holds_only_restored_, false);
   const int32_t status = Engine().llama_decode(context_, batch.View());
   Engine().llama_synchronize(context_);  // a GPU decodes in the background
   decodes += 1;

@@ -75,6 +75,8 @@ class EngineContext {
   int32_t classes() const { return classes_; }
   // Null where rows of logits are copied to the host.
   DeviceLogits* device_logits() const { return device_logits_.get(); }
+  // A text that was decoded elsewhere was put into the cache, which holds no other.
+  void HoldsOnlyRestored() { holds_only_restored_ = true; }
   Batch batch;
   int64_t decodes = 0;  // calls of llama_decode
 
@@ -88,6 +90,7 @@ class EngineContext {
   llama_context* context_ = nullptr;
   int32_t classes_;
   bool shares_attention_;
+  bool holds_only_restored_ = false;  // since the last decode
   int32_t threads_;
   int32_t batch_threads_;
   std::vector<const JobMonitor*> callers_;  // of the decode that runs

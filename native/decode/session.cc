@@ -129,6 +129,7 @@ SequenceHandle Session::Restore(const SavedText& text, llama_pos length) {
     throw EngineError("ERR_INVALID_ARGUMENT", "Expected a text that was saved from this model");
   }
   if (text.length > free_cells() || free_slots_.empty()) ThrowFull("A saved text", 1, text.length);
+  if (!is_shared() && used_cells_ == 0) engine_->HoldsOnlyRestored();
   Sequence sequence = TakeSlot();
   const size_t size = text.state.size();
   LogCapture log;

@@ -34,6 +34,8 @@ interface ProbedStage {
   own: number;
   /** Median distance from the row that another text's state would give. */
   other: number;
+  /** Distance of two readings of one text alone, in one batch and token by token: rounding. */
+  rounding: number;
   /** Rows that are nearer to the latter. */
   nearer: number;
   /** The largest of the first distances: for tests of models without experts, not for the verdict. */
@@ -52,12 +54,16 @@ export interface ForkVerdict {
  * files of 126 families came within .08, rounding included; a state that is shared makes it about 1.
  */
 const MOST_DISTANCE = 0.2;
+/** Besides, rounding counts so often: a text is compared with one that was read in other batches. */
+const MOST_ROUNDING = 2;
 /** And of the rows, at most this share is nearer to another text's. */
 const MOST_NEARER = 0.25;
 const SEQUENCES = 8;
 const PARENT_TOKENS = 24;
 /** Tokens that a text gets at most behind the first one's. */
 const GROWTH = 16;
+/** Tokens that are read one by one to measure rounding. */
+const SINGLE = 8;
 /** What is read while it is aborted: so many tokens at most, behind up to three forks. */
 const ABORTED_TOKENS = 1536;
 /** Early ones meet the batch in which forks get states of their own; a small model has read all soon. */
@@ -90,6 +96,7 @@ class Probe {
   readonly #sequences: ProbedSequences;
   #texts: Text[] = [];
   #random = 1;
+  #rounding = 0;
 
   constructor(model: ProbedModel, sequences: ProbedSequences) {
     this.#model = model;
@@ -100,6 +107,8 @@ class Probe {
   async run(): Promise<ProbedStage[]> {
     const { contextLength } = this.#model.info;
     const parent = await this.#begin(Math.min(PARENT_TOKENS, contextLength - GROWTH));
+    const whole = await this.#alone(parent.tokens);
+    this.#rounding = distance(whole, await this.#alone(parent.tokens, SINGLE));
     const stages: ProbedStage[] = [];
     for (const [name, make] of [
       ["forked", () => this.#forkTogether(parent)],
@@ -226,16 +235,19 @@ class Probe {
     }
     const nearer = own.filter((x, i) => !(x <= (other[i] as number))).length;
     const largest = Math.max(...own);
-    return { name, rows: own.length, own: median(own), other: median(other), nearer, largest };
+    const medians = { own: median(own), other: median(other), rounding: this.#rounding };
+    return { name, rows: own.length, ...medians, nearer, largest };
   }
 
-  /** The logits that follow a text which is alone in its context. */
-  async #alone(tokens: readonly number[]): Promise<Float32Array> {
+  /** The logits that follow a text which is alone in its context, its last tokens read one by one. */
+  async #alone(tokens: readonly number[], single = 0): Promise<Float32Array> {
     // As many cells: some models encode positions in another way in larger contexts.
     const sequences = await this.#model.lease({ cells: CELLS, sequences: 1 });
     try {
       const text = await sequences.create();
-      await text.prefill(Int32Array.from(tokens));
+      const first = tokens.length - single;
+      await text.prefill(Int32Array.from(tokens.slice(0, first)));
+      for (const token of tokens.slice(first)) await text.prefill(Int32Array.of(token));
       return await text.logits();
     } finally {
       await this.#model.release(sequences);
@@ -243,12 +255,13 @@ class Probe {
   }
 }
 
-function isSound({ own, other, nearer, rows }: ProbedStage): boolean {
-  return own <= MOST_DISTANCE * other && nearer <= MOST_NEARER * rows;
+function isSound({ own, other, rounding, nearer, rows }: ProbedStage): boolean {
+  const most = MOST_DISTANCE * other + MOST_ROUNDING * rounding;
+  return own <= most && nearer <= MOST_NEARER * rows;
 }
 
 function judge(stages: ProbedStage[]): ForkVerdict {
-  if (stages.some(({ other }) => other === 0)) {
+  if (stages.some(({ other, rounding }) => other <= MOST_ROUNDING * rounding)) {
     return { outcome: "undecided", reason: "its texts can't be told apart", stages };
   }
   const ratio = ({ own, other }: ProbedStage) => own / other;

@@ -192,7 +192,7 @@ async function load(
       loadCaching: () => loadNative(file, { gpuLayers, cachesDiffusion: true }),
     });
     if (isOnGpu && canFork(info) && !forksProven && purpose === "run") {
-      await proveOnGpu(model, onWarning);
+      await proveOnGpu(model, isKnown, onWarning);
       signal?.throwIfAborted();
     }
     return model;
@@ -208,10 +208,16 @@ function canFork({ isDiffusion, labels }: NativeModelInfo): boolean {
 }
 
 /** The first load of a file on a GPU: its kernels are others than those that were tested. */
-async function proveOnGpu(model: LocalModel, onWarning: (message: string) => void): Promise<void> {
+async function proveOnGpu(
+  model: LocalModel,
+  isKnown: boolean,
+  onWarning: (message: string) => void,
+): Promise<void> {
   try {
     const { outcome, reason } = await model.proveForks();
-    if (outcome === "failed") {
+    if (outcome === "failed" && isKnown) {
+      onWarning(`${model.path} forks on a CPU, but not well on this GPU: ${reason}`);
+    } else if (outcome === "failed") {
       throw new LlamaEtsError(
         "ERR_UNSUPPORTED_MODEL",
         `${model.path} can't be used on this GPU: ${reason}`,
