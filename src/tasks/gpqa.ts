@@ -4,9 +4,9 @@
  */
 import { createHash } from "node:crypto";
 import { LlamaEtsError } from "../engine/errors.js";
-import { boxesIn } from "./boxes.js";
 import { answerGrader, defineTask } from "./define-task.js";
 import { CHOICE_PROBLEMS } from "./few-shot.js";
+import { boxesIn, withoutThoughts } from "./outputs.js";
 import type { TaskItem } from "./task.js";
 
 const LETTERS = ["A", "B", "C", "D"] as const;
@@ -16,6 +16,11 @@ const LETTER = String.raw`\(?\s*([A-Z]|[a-z](?=\s*[).,:]?\s*(?:$|\n)|\)))\s*\)?(
 const NOUN = "(?:[Aa]nswer|ANSWER|[Oo]ption|OPTION|[Cc]hoice|CHOICE)";
 const IS = String.raw`(?:is|IS|must\s+be|should\s+be|would\s+be|will\s+be|remains|seems)`;
 
+/** A box that names a letter, with what may stand around it. */
+const BOXED = new RegExp(
+  String.raw`^\s*(?:(?:the\s+)?${NOUN}(?:\s+is)?\s*:?\s*)*\(?([A-Za-z])\)?\s*(?:[.):].*)?$`,
+  "s",
+);
 /** Each says which letter is the answer; the one that stands last in the text counts. */
 const STATEMENTS = [
   String.raw`\b${NOUN}\b(?:\s+${IS})?(?:\s*[:=\u2014\u2013-])?\s*(?:${NOUN}\s+)?${LETTER}`,
@@ -56,8 +61,7 @@ function extractLetter(output: string, item?: TaskItem): string | null {
 
 /** Without thoughts, emphasis, math signs and the commands that only change a letter's look. */
 function plain(output: string): string {
-  return output
-    .replace(/^[\s\S]*<\/think>/, "")
+  return withoutThoughts(output)
     .normalize("NFKC")
     .replace(/\\(?:text(?:bf|it|rm)?|mathrm|mathbf|mathit|mathsf|mbox)\s*\{([^{}]*)\}/g, "$1")
     .replace(/\\[,;:! ]/g, " ")
@@ -68,11 +72,7 @@ function plain(output: string): string {
 /** The last box that names a letter or an option; boxes with other formulas don't count. */
 function boxedLetter(text: string, item?: TaskItem): string | null {
   for (const { content } of boxesIn(text).toReversed()) {
-    const letter = new RegExp(
-      String.raw`^\s*(?:(?:the\s+)?${NOUN}(?:\s+is)?\s*:?\s*)*\(?([A-Za-z])\)?\s*(?:[.):].*)?$`,
-      "s",
-    ).exec(content)?.[1];
-    const found = asLetter(letter) ?? ofChoice(content, item);
+    const found = asLetter(BOXED.exec(content)?.[1]) ?? ofChoice(content, item);
     if (found !== null) return found;
   }
   return null;

@@ -3,7 +3,6 @@
  * `{question, answer}`, the answer ending with `#### number`.
  */
 
-import { boxesIn } from "./boxes.js";
 import { answerGrader, defineTask } from "./define-task.js";
 import { download } from "./download.js";
 import { WORD_PROBLEMS } from "./few-shot.js";
@@ -15,6 +14,7 @@ import {
   parseRational,
   plainNumbers,
 } from "./numbers.js";
+import { boxesIn, withoutThoughts } from "./outputs.js";
 import type { TaskItem } from "./task.js";
 
 const SOURCE = {
@@ -26,6 +26,10 @@ const SOURCE = {
 /** What may precede the number in an answer: "the final answer is", "Answer:", "=". */
 const LABEL = String.raw`(?:[^\p{L}\d$.-]|\b(?:so|thus|hence|therefore|the|my|our|final|correct|total|answer|result|is|are|equals)\b)*`;
 const AT_START = new RegExp(`^${LABEL}(${NUMBER})`, "iu");
+const LABEL_ALONE = new RegExp(`^${LABEL}$`, "iu");
+const NUMBER_ALONE = new RegExp(`^${LABEL}(${NUMBER})[^\\d]*$`, "iu");
+const DENIED = new RegExp(`\\bnot\\s+${NUMBER}`, "giu");
+const NUMBERS = new RegExp(NUMBER, "giu");
 /** A heading's number, as in "2. Compute", "3) Add", "Step 4". */
 const HEADING =
   /^[\s:]*(?:\d+[.):]\s+\p{L}|(?:step|part|case|question|section|problem|example)\b)/iu;
@@ -40,7 +44,7 @@ const CLAUSE_END =
  * of the answer, a heading's line, the last number of all.
  */
 function extractNumber(output: string): string | null {
-  const text = plainNumbers(output.replace(/^[\s\S]*<\/think>/, ""))
+  const text = plainNumbers(withoutThoughts(output))
     .replace(/<<[^<>]*>>/g, "")
     .replace(/\*\*|__|`|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])/g, "");
   return (
@@ -61,10 +65,7 @@ function markedNumber(text: string): string | null {
     if (HEADING.test(line)) continue;
     const value = AT_START.exec(line.slice(line.lastIndexOf("=") + 1))?.[1];
     if (value !== undefined) return clean(value);
-    const isLabel = new RegExp(`^${LABEL}$`, "iu").test(line);
-    const below = isLabel
-      ? new RegExp(`^${LABEL}(${NUMBER})[^\\d]*$`, "iu").exec(next.join(""))
-      : null;
+    const below = LABEL_ALONE.test(line) ? NUMBER_ALONE.exec(next.join("")) : null;
     if (below !== null) return clean(below[1]);
   }
   return null;
@@ -94,7 +95,7 @@ function statedNumber(text: string): string | null {
     const rest = text.slice(from, from + MAX_STATEMENT).replace(/^[\s:=]+/, "");
     const line = /^[^\n<]*/.exec(rest)?.[0] ?? "";
     const clause = line.slice(0, CLAUSE_END.exec(line)?.index ?? line.length);
-    const positive = clause.replace(new RegExp(`\\bnot\\s+${NUMBER}`, "giu"), "");
+    const positive = clause.replace(DENIED, "");
     const value = numbersIn(positive.slice(positive.lastIndexOf("=") + 1))[0];
     if (value !== undefined) return clean(value);
   }
@@ -113,7 +114,7 @@ function lastNumber(text: string): string | null {
 }
 
 function numbersIn(text: string): string[] {
-  return text.match(new RegExp(NUMBER, "giu")) ?? [];
+  return text.match(NUMBERS) ?? [];
 }
 
 /** The number without its currency and thousands; a fraction or power as its decimal or quotient. */

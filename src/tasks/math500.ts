@@ -2,13 +2,13 @@
  * MATH-500: competition problems with LaTeX answers (github.com/openai/prm800k, MIT). Rows
  * `{problem, answer, solution, subject, level, unique_id}`.
  */
-import { type Box, boxesIn } from "./boxes.js";
 import { defineTask } from "./define-task.js";
 import { download } from "./download.js";
 import { MATH_PROBLEMS } from "./few-shot.js";
 import { isSameMath } from "./math/equality.js";
 import { extractMinerva, isStructured, normaliseMinerva } from "./math/minerva.js";
 import { normalise } from "./math/normalise.js";
+import { type Box, boxesIn, withoutThoughts } from "./outputs.js";
 import type { Grader, GraderOptions, TaskItem } from "./task.js";
 
 const SOURCE = {
@@ -23,7 +23,7 @@ const SOURCE = {
  * formula, or the last number.
  */
 function extractMath(output: string): string | null {
-  const text = output.replace(/^[\s\S]*<\/think>/, "");
+  const text = withoutThoughts(output);
   const boxed = boxedAnswer(text);
   if (boxed !== null) return boxed;
   const prose = text.replace(/\*\*|__|`|(?<![\w*\\])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])/g, "");

@@ -142,8 +142,12 @@ export function isEqual(a: Rational, b: Rational): boolean {
 export function canonicalRational(text: string): string | null {
   const value = parseRational(text);
   if (value === null) return null;
-  let [a, b] = [value.numerator < 0n ? -value.numerator : value.numerator, value.denominator];
+  const { numerator, denominator } = inLowestTerms(value);
+  return denominator === 1n ? `${numerator}` : `${numerator}/${denominator}`;
+}
+
+export function inLowestTerms({ numerator, denominator }: Rational): Rational {
+  let [a, b] = [numerator < 0n ? -numerator : numerator, denominator];
   while (b !== 0n) [a, b] = [b, a % b];
-  const numerator = value.numerator / a;
-  return a === value.denominator ? `${numerator}` : `${numerator}/${value.denominator / a}`;
+  return { numerator: numerator / a, denominator: denominator / a };
 }

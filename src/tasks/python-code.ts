@@ -1,4 +1,5 @@
 /** The Python in a model's output: fenced blocks, or code between prose. */
+import { withoutThoughts } from "./outputs.js";
 
 interface Block {
   code: string;
@@ -79,8 +80,7 @@ export function definition(code: string, name: string): "function" | "method" | 
  * `null` when there is none.
  */
 export function codeOf(output: string, name: string): string | null {
-  const text = output
-    .replace(/^[\s\S]*<\/think>/, "")
+  const text = withoutThoughts(output)
     .replace(/^\ufeff/, "")
     .replace(/\r\n?/g, "\n");
   const blocks = blocksOf(text).map(({ code }) => code);

@@ -69,16 +69,13 @@ describe.each(models)("%s", (name, gguf) => {
   afterAll(() => model.dispose());
 
   async function countLast(draw: (seed: number) => Promise<Result>): Promise<number[]> {
-    const counts = policy.texts.map(() => 0);
+    const results: Result[] = [];
     for (let seed = 0; seed < RUNS; seed++) {
-      const { steps, usage, plan } = await draw(seed);
-      expect(usage.prefilled).toBeLessThanOrEqual(plan.model.tokens.prefilled);
-      for (const { tokens } of steps.at(-1)?.candidates ?? []) {
-        const i = policy.textIndex(tokens);
-        counts[i] = (counts[i] as number) + 1;
-      }
+      const result = await draw(seed);
+      expect(result.usage.prefilled).toBeLessThanOrEqual(result.plan.model.tokens.prefilled);
+      results.push(result);
     }
-    return counts;
+    return draws.countLast(policy, results);
   }
 
   test.runIf(IS_STUDY)(

@@ -21,6 +21,7 @@ import type { Step } from "../../src/methods/step.js";
 import { chiSquarePValue } from "../fixtures/statistics.js";
 import { TableModel } from "../fixtures/table-engine/model.js";
 import { hashedTable } from "../fixtures/table-engine/tables.js";
+import { countLast } from "../study/draws.js";
 import {
   type EnumeratedPolicy,
   enumeratePolicy,
@@ -43,18 +44,6 @@ beforeAll(async () => {
   policy = await enumeratePolicy(model(), model(), { lambda: 1 });
 });
 
-/** How often each text is the last of a Markov chain. */
-function countLast(results: readonly Result[]): number[] {
-  const counts = policy.texts.map(() => 0);
-  for (const { steps } of results) {
-    for (const { tokens } of steps.at(-1)?.candidates ?? []) {
-      const i = policy.textIndex(tokens);
-      counts[i] = (counts[i] as number) + 1;
-    }
-  }
-  return counts;
-}
-
 const logDensityOfMh = (text: Node) =>
   Math.log(probabilityOf(policy, text)) + policy.rewardOf(text) / policy.lambda;
 
@@ -74,7 +63,7 @@ describe.each(models.slice(0, 1))("mh on an engine %s", (_, model) => {
         await mh(model(), PROMPT, { ...policyOptions(), candidates: CHAINS, moves, cuts, seed }),
       );
     }
-    const counts = countLast(results);
+    const counts = countLast(policy, results);
     expect(chiSquarePValue(counts, targetLaw(policy))).toBeGreaterThan(FALSE_ALARM);
     const lawWithout = (omission: Omission) =>
       runLaw(policy, { power: 1, logDensity: logDensityOfMh, omission, cuts }, { block: 3, moves });
@@ -94,7 +83,7 @@ describe.each(IS_STUDY ? models.slice(0, 1) : models)("power on an engine %s", (
       const own = { alpha, moves, cuts, blockTokens: 1, candidates: CHAINS, seed };
       results.push(await power(model(), PROMPT, { ...options, ...own }));
     }
-    const counts = countLast(results);
+    const counts = countLast(policy, results);
     const logDensity = (text: Node) => alpha * Math.log(probabilityOf(policy, text));
     const target = normalise(policy.texts.map(logDensity));
     expect(chiSquarePValue(counts, target)).toBeGreaterThan(FALSE_ALARM);

@@ -15,6 +15,7 @@ import type { Completion } from "../../src/rewards/reward.js";
 import { chiSquarePValue, meanZ } from "../fixtures/statistics.js";
 import { TableModel } from "../fixtures/table-engine/model.js";
 import { hashedTable } from "../fixtures/table-engine/tables.js";
+import { countTexts } from "../study/draws.js";
 import {
   type EnumeratedPolicy,
   enumeratePolicy,
@@ -53,12 +54,6 @@ async function draw(method: typeof particle, runs: number, options: object): Pro
   }
   return results;
 }
-
-const countTexts = (results: readonly Result[]) => {
-  const counts = policy.texts.map(() => 0);
-  for (const { tokens } of results) (counts[policy.textIndex(tokens)] as number)++;
-  return counts;
-};
 
 describe("particle with a potential", () => {
   const N = 6;
@@ -109,7 +104,7 @@ describe("particle with a potential", () => {
   test("ends in texts with the frequencies of the target; not those of wrong weights", async () => {
     const runs = 250;
     const many = { candidates: 50 };
-    const counts = countTexts(await draw(particle, runs, many));
+    const counts = countTexts(policy, await draw(particle, runs, many));
     expect(chiSquarePValue(counts, targetLaw(policy))).toBeGreaterThan(FALSE_ALARM);
     const lawWith = (surplus: (path: readonly number[]) => number) =>
       normalise(
@@ -141,7 +136,7 @@ describe("ets with a potential", () => {
 
   test("has the law of ψ in the place of Ê, and calls it biased; other laws are refused", async () => {
     const results = await draw(ets as typeof particle, 700, { candidates: M });
-    const counts = countTexts(results);
+    const counts = countTexts(policy, results);
     const psi = ({ path }: Node) => Math.exp(potentialOf(path) / LAMBDA);
     expect(chiSquarePValue(counts, lawBy(psi))).toBeGreaterThan(FALSE_ALARM);
     for (const wrong of [

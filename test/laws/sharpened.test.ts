@@ -15,6 +15,7 @@ import type { Step } from "../../src/methods/step.js";
 import { chiSquarePValue, meanZ } from "../fixtures/statistics.js";
 import { TableModel } from "../fixtures/table-engine/model.js";
 import { hashedTable, unevenTable } from "../fixtures/table-engine/tables.js";
+import { countLast } from "../study/draws.js";
 import {
   type EnumeratedPolicy,
   enumeratePolicy,
@@ -48,18 +49,6 @@ function rewardless() {
   return options;
 }
 
-/** How often each text is the last of a Markov chain. */
-function countLast(results: readonly Result[]): number[] {
-  const counts = policy.texts.map(() => 0);
-  for (const { steps } of results) {
-    for (const { tokens } of steps.at(-1)?.candidates ?? []) {
-      const i = policy.textIndex(tokens);
-      counts[i] = (counts[i] as number) + 1;
-    }
-  }
-  return counts;
-}
-
 const logTarget = (alpha: number) => (text: Node) => alpha * Math.log(probabilityOf(policy, text));
 
 describe.each<[string, Model]>([
@@ -76,7 +65,7 @@ describe.each<[string, Model]>([
       const own = { candidates: CHAINS, moves, cuts, seed };
       results.push(await mh(engine, PROMPT, { ...wholeOptions(), ...own }));
     }
-    const counts = countLast(results);
+    const counts = countLast(policy, results);
     const logDensity = (text: Node) => logTarget(1)(text) + policy.rewardOf(text) / policy.lambda;
     const lawOf = (omission: Omission) =>
       runLaw(policy, { power: 1, logDensity, omission, cuts }, { block: 3, moves });
@@ -96,7 +85,7 @@ describe.each<[string, Model]>([
         const own = { alpha, moves, cuts, blockTokens: 1, candidates: CHAINS, seed };
         results.push(await power(engine, PROMPT, { ...rewardless(), ...own }));
       }
-      const counts = countLast(results);
+      const counts = countLast(policy, results);
       const logDensity = logTarget(alpha);
       const lawOf = (omission: Omission) =>
         runLaw(policy, { power: alpha, logDensity, omission, cuts }, { block: 1, moves });

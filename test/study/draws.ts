@@ -61,13 +61,28 @@ export async function firstSteps(
   return steps;
 }
 
-export function countTexts(policy: EnumeratedPolicy, results: readonly Result[]): number[] {
+/** How often each text is drawn. */
+export function countTexts(
+  policy: EnumeratedPolicy,
+  results: readonly Pick<Result, "tokens">[],
+): number[] {
   const counts = policy.texts.map(() => 0);
   for (const { tokens } of results) {
     const i = policy.textIndex(tokens);
     counts[i] = (counts[i] as number) + 1;
   }
   return counts;
+}
+
+/** How often each text is the last of a Markov chain. */
+export function countLast(
+  policy: EnumeratedPolicy,
+  results: readonly Pick<Result, "steps">[],
+): number[] {
+  return countTexts(
+    policy,
+    results.flatMap(({ steps }) => steps.at(-1)?.candidates ?? []),
+  );
 }
 
 export function countFirst(policy: EnumeratedPolicy, results: readonly Result[]): number[] {

@@ -140,18 +140,24 @@ function rewardDomain({ rewards }: Story): [number, number] {
   return [min - margin, max + margin];
 }
 
+/** A figure that has a row for each step. */
+function rowOfEachStep({ steps }: Story) {
+  return {
+    width: SMALL,
+    height: steps.length * 30 + 52,
+    ...{ marginBottom: 40, marginLeft: 56, marginTop: 6 },
+    y: { label: null, domain: steps.map(({ number: n }) => `step ${n}`), padding: 0.25 },
+  };
+}
+
 /** What the finished texts of each step earned: from the least to the greatest, and their mean. */
 export function drawRewards(story: Story, tones: Tones): Promise<Html> {
   const rows = story.steps.flatMap(({ number: n, rewards }) =>
     rewards === null ? [] : [{ step: `step ${n}`, ...rewards }],
   );
   return drawFigure("Rewards of the finished texts, by step", (plot) => ({
-    width: SMALL,
-    height: story.steps.length * 30 + 52,
-    marginBottom: 40,
-    marginLeft: 56,
+    ...rowOfEachStep(story),
     marginRight: 16,
-    marginTop: 6,
     x: {
       domain: rewardDomain(story),
       label: "reward",
@@ -160,7 +166,6 @@ export function drawRewards(story: Story, tones: Tones): Promise<Html> {
       ticks: 5,
       grid: true,
     },
-    y: { label: null, domain: story.steps.map(({ number: n }) => `step ${n}`), padding: 0.25 },
     marks: [
       plot.ruleY(rows, {
         x1: "min",
@@ -193,12 +198,8 @@ export function drawVotes(story: Story, colors: AnswerColors): Promise<Html> {
     });
   });
   return drawFigure("Share of each answer among the rollouts, by step", (plot) => ({
-    width: SMALL,
-    height: story.steps.length * 30 + 52,
-    marginBottom: 40,
-    marginLeft: 56,
+    ...rowOfEachStep(story),
     marginRight: 12,
-    marginTop: 6,
     x: {
       domain: [0, 100],
       percent: true,
@@ -207,7 +208,6 @@ export function drawVotes(story: Story, colors: AnswerColors): Promise<Html> {
       labelArrow: "none",
       ticks: 5,
     },
-    y: { label: null, domain: story.steps.map(({ number: n }) => `step ${n}`), padding: 0.25 },
     marks: [
       plot.barX(bars, {
         x1: "from",

@@ -1,11 +1,5 @@
 /** Whether two answers are the same mathematics. */
-import {
-  canonicalRational,
-  isEqual,
-  parseRational,
-  plainNumbers,
-  type Rational,
-} from "../numbers.js";
+import { inLowestTerms, isEqual, parseRational, plainNumbers, type Rational } from "../numbers.js";
 import { toRegion } from "./intervals.js";
 import { MAX_CHARACTERS, normalise } from "./normalise.js";
 import { type Group, parseGroup, parseMatrix, splitTop } from "./split.js";
@@ -252,10 +246,9 @@ function isSameNumber(a: string, numberA: Rational, b: string, numberB: Rational
     : isEqual(numberA, hundredth(numberB));
 }
 
-function isUnreduced(text: string, { numerator, denominator }: Rational): boolean {
+function isUnreduced(text: string, number: Rational): boolean {
   if (!/^[-+]?(?:\\frac\{[-+]?\d+\}\{\d+\}|\d+\/\d+)$/.test(text)) return false;
-  const reduced = canonicalRational(`${numerator}/${denominator}`);
-  return reduced !== `${numerator}/${denominator}`;
+  return number.denominator === 1n || inLowestTerms(number).denominator !== number.denominator;
 }
 
 /** What the algebra system may be given: LaTeX mathematics, nothing else. */

@@ -1,4 +1,9 @@
-/** The `\boxed{}`es of a text. */
+/** What the graders of all tasks look for in a model's output: its answer, not its thoughts; its boxes. */
+
+/** The output behind its last thought. */
+export function withoutThoughts(output: string): string {
+  return output.replace(/^[\s\S]*<\/think>/, "");
+}
 
 export interface Box {
   content: string;
