@@ -54,12 +54,23 @@ export function exitWith(error: unknown): void {
   process.exitCode = 1;
 }
 
+let readerHasLeft = false;
+
+/**
+ * Whether whoever read standard output has gone, as `head` does. Node takes a failed write's
+ * `destroyed` back from standard output at once, so the stream itself doesn't tell.
+ */
+export function hasReaderLeft(): boolean {
+  return readerHasLeft;
+}
+
 /**
  * Watches for writes that fail: a reader who left early has seen enough; a full disk ends the run.
  */
 export function watchOutput(): void {
   let isReported = false;
   process.stdout.on("error", (error) => {
+    readerHasLeft = true;
     if (codeOf(error) === "EPIPE" || isReported) return;
     isReported = true;
     exitWith(

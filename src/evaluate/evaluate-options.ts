@@ -114,12 +114,16 @@ function checkCount(name: string, value: number): number {
 /** Throws `ERR_INVALID_OPTION` for what is no Redis URL. */
 export function checkQueue(name: string, value: unknown): string {
   const url = checkString(name, value);
-  if (URL.canParse(url) && /^rediss?:$/.test(new URL(url).protocol)) return url;
+  if (URL.canParse(url)) {
+    const { protocol, pathname } = new URL(url);
+    // Redis' client takes another path for database 0.
+    if (/^rediss?:$/.test(protocol) && /^(\/\d{0,6})?$/.test(pathname)) return url;
+  }
   throw new LlamaEtsError(
     "ERR_INVALID_OPTION",
     `Expected \`${name}\` to be a Redis URL, got ${url}`,
     {
-      fix: "redis://localhost:6379",
+      fix: "redis://localhost:6379, with /1 for database 1",
     },
   );
 }

@@ -96,6 +96,11 @@ export async function evaluate(
     allowCodeExecution,
     ...(signal && { signal }),
   });
+  // A directory is begun once nothing is left that would refuse the run.
+  if (resolved.queue !== undefined) {
+    const { checkRedis } = await import("./queue/executor.js");
+    await checkRedis(resolved.queue);
+  }
   // What checks run directories (zod) takes as long to load as all the rest of the package.
   const { RunStore } = await import("./store/run-store.js");
   await using store = await RunStore.open(resolved.out, run, resolved.resume);

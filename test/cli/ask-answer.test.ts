@@ -179,6 +179,14 @@ describe("--trace", () => {
     expect(trace).toEqual(JSON.parse(stdout));
   });
 
+  test("is refused before anything is drawn where it can't be written", async () => {
+    for (const file of [scratch("missing/trace.json"), scratch(".")]) {
+      const { code, stdout, stderr } = await cli(["ask", PROMPT, "--trace", file]);
+      expect(stderr).toMatch(/The trace can't be written: .*\(ERR_WRITE\)/);
+      expect([code, stdout]).toEqual([1, ""]);
+    }
+  });
+
   test("replaces the trace that was there", async () => {
     const file = scratchFile("replaced.json", "longer than any trace ".repeat(1e5));
     await cli(["ask", PROMPT, "-q", "--trace", file, "-M", "2"]);

@@ -1,6 +1,8 @@
+import { once } from "node:events";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { cli, scratchFile } from "../fixtures/cli-process.js";
+import { cli, scratchFile, startCli } from "../fixtures/cli-process.js";
 
 const MODULE = `module:${fileURLToPath(new URL("../fixtures/capitals-task.mjs", import.meta.url))}`;
 
@@ -113,5 +115,17 @@ describe.concurrent("llama-ets grade", () => {
     const { code, stderr } = await cli(["grade", `module:${empty}`, "-"], { input });
     expect(code).toBe(2);
     expect(stderr).toContain("defineTask");
+  });
+
+  test("ends when its reader has gone, and at the first Ctrl-C while it waits for rows", async () => {
+    const row = JSON.stringify({ output: "1", gold: "1" });
+    const endless = `yes '${row}' | "$0" "$@" | head -1`;
+    const read = await cli(["grade", "gsm8k", "-"], { through: ["bash", "-c", endless] });
+    expect(read.stdout).toBe('{"id":null,"extracted":"1","correct":true}\n');
+    const waiting = startCli(["grade", "gsm8k", "-"], { input: null });
+    waiting.child.stdin?.write(`${row}\n`.repeat(20));
+    await once(waiting.child.stdout as Readable, "data");
+    waiting.child.kill("SIGINT");
+    expect((await waiting.finished).code).toBe(130);
   });
 });

@@ -1,4 +1,6 @@
 /** Evaluations whose samples workers draw, through a real Redis. */
+import { fileURLToPath } from "node:url";
+import { Redis } from "ioredis";
 import { describe, expect, test } from "vitest";
 import { evaluate, miniGsm, plan, runWorker } from "../../src/index.js";
 import { cli, scratch, startCli } from "../fixtures/cli-process.js";
@@ -7,6 +9,7 @@ import { useModel } from "../fixtures/models.js";
 import { endWorkers, hasDrawn, jobsOn, startWorker } from "../fixtures/queue-workers.js";
 import { HAS_REDIS, type RedisServer, startRedis } from "../fixtures/redis-server.js";
 
+const BLOCKING_REWARD = fileURLToPath(new URL("../fixtures/blocking-reward.mjs", import.meta.url));
 const model = useModel();
 const ARGS = ["eval", "mini-gsm", "--methods", "sample,ets", "--limit", "6", "-M", "4"];
 
@@ -85,10 +88,61 @@ describe.skipIf(!HAS_REDIS).concurrent("with redis-server installed", () => {
     await working;
   });
   test("a worker's runs side by side share a context, one for each evaluation", sideBySide);
+
+  const blocked = withRedis(async (redis) => {
+    const reward = ["--reward", `module:${BLOCKING_REWARD}`];
+    const drawing = ["--methods", "best-of-n", "--limit", "1", "-M", "1"];
+    const out = scratch("blocked");
+    const run = startCli([
+      "eval",
+      "mini-gsm",
+      ...drawing,
+      ...reward,
+      "--queue",
+      redis.url,
+      "--out",
+      out,
+    ]);
+    const workers = [startWorker(redis, ...reward), startWorker(redis, ...reward)];
+    const { code, stderr } = await run.finished;
+    expect(code, stderr).toBe(0);
+    expect(await samplesOf(out)).toHaveLength(1);
+    for (const { child } of workers) child.kill("SIGINT");
+    const ended = await Promise.all(workers.map(({ finished }) => finished));
+    const counts = ended.map(({ stderr }) => Number(/Stopped after (\d+)/.exec(stderr)?.[1] ?? 0));
+    expect(counts.toSorted()).toEqual([0, 1]);
+  });
+  test("a reward that blocks its worker for longer than a lock lasts is asked once", blocked);
+
+  const refusing = withRedis(async (redis) => {
+    const out = scratch("refusing");
+    const client = new Redis(redis.url);
+    const refusal = async (url: string) => {
+      const { code, stderr } = await cli([...ARGS, "--queue", url, "--out", out]);
+      expect(code, stderr).toBe(1);
+      return stderr;
+    };
+    expect(await refusal(`${redis.url}/99`)).toMatch(/ERR DB index is out of range \(ERR_QUEUE\)/);
+    await client.config("SET", "maxmemory", "1mb");
+    expect(await refusal(redis.url)).toMatch(/OOM command not allowed.* \(ERR_QUEUE\)/);
+    await client.config("SET", "maxmemory", "0");
+    await client.set("bull:llama-ets:wait", "not a list");
+    expect(await refusal(redis.url)).toMatch(/WRONGTYPE .*\(ERR_QUEUE\)/);
+    await client.config("SET", "requirepass", "word");
+    expect(await refusal(redis.url)).toMatch(/NOAUTH .*\(ERR_QUEUE\)/);
+    const wrong = redis.url.replace("//", "//:another@");
+    expect(await refusal(wrong)).toMatch(/WRONGPASS .*\(ERR_QUEUE\)/);
+    await client.config("SET", "requirepass", "");
+    client.disconnect();
+    // None of them has begun the run: the corrected command does.
+    expect((await cli([...ARGS, "--out", out])).code).toBe(0);
+  });
+  test("what Redis refuses is told by its word, and begins no run", refusing);
 });
 
 test.concurrent.each([
   ["no URL", "localhost", 2, "Expected `queue` to be a Redis URL"],
+  ["no database", "redis://127.0.0.1/abc", 2, "Expected `queue` to be a Redis URL"],
   ["no server", "redis://127.0.0.1:1", 1, "No Redis at 127.0.0.1:1"],
 ])("%s is refused", async (_, url, code, message) => {
   const finished = await cli(["worker", "--queue", url]);

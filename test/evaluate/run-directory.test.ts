@@ -1,6 +1,6 @@
 /** What may happen to a run directory: no room, no right to write, two writers, other settings. */
 import { spawnSync } from "node:child_process";
-import { appendFileSync, cpSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { cli, scratch, scratchFile, startCli } from "../fixtures/cli-process.js";
 import { keysIn, linesIn, samplesOf } from "../fixtures/killed-evaluation.js";
@@ -127,6 +127,26 @@ describe("a run directory", () => {
     expect(stderr).toMatch(/samples\.jsonl, line 15, `key`: .*\(ERR_INVALID_DATA\)/);
     expect(code).toBe(1);
   });
+});
+
+test.each([
+  ["before run.json was written", { "samples.jsonl": "" }],
+  ["before the first sample", { "samples.jsonl": "", "run.json": "{" }],
+])("a directory that a kill left %s is begun anew", async (_, files) => {
+  const out = scratch("killed-early");
+  mkdirSync(out, { recursive: true });
+  for (const [name, content] of Object.entries(files)) writeFileSync(`${out}/${name}`, content);
+  const { code, stderr } = await cli([
+    ...ARGS,
+    "--methods",
+    "greedy",
+    "--limit",
+    "1",
+    "--out",
+    out,
+  ]);
+  expect(code, stderr).toBe(0);
+  rmSync(out, { recursive: true });
 });
 
 test("a run that fails is a failed sample, counts as wrong, and is tried again", async () => {

@@ -28,7 +28,7 @@ import {
 import { addModelOptions, loadNamedModel, loadProposal } from "../model-flags.js";
 import { numberOption } from "../numbers.js";
 import { readJsonArray } from "../prompt-files.js";
-import { writeOutput } from "../write-output.js";
+import { checkOutput, writeOutput } from "../write-output.js";
 import { formatAnswer, formatInterrupted, formatPlan } from "./ask-output.js";
 
 interface AskFlags extends MethodFlags {
@@ -92,6 +92,8 @@ async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
     ...given,
     ...(potentialName !== undefined && { potential: namedPotential(potentialName) }),
   });
+  if (flags.trace !== undefined) await checkOutput("trace", flags.trace);
+  if (flags.report !== undefined) await checkOutput("report", flags.report);
   const asked = await toAskPrompt(prompt, flags, task, options.raw === true);
   const { question } = asked;
   const signal = interruptSignal();

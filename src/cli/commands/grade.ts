@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import { Command } from "commander";
 import { checkOneOf } from "../../engine/check.js";
+import { untilAborted } from "../../engine/until-aborted.js";
 import type { RowVerdict } from "../../tasks/grade-rows.js";
 import { findTask, taskNames } from "../../tasks/index.js";
 import { GRADING_MODES } from "../../tasks/task.js";
-import { interruptSignal } from "../exit.js";
+import { hasReaderLeft, interruptSignal } from "../exit.js";
 
 interface GradeFlags {
   mode: string;
@@ -35,11 +36,16 @@ async function grade(name: string, file: string, flags: GradeFlags): Promise<voi
   await using grader = await task.openGrader({ mode, allowCodeExecution, signal });
   const items = await itemsById(task, flags.data, { signal });
   if (grader.isolation !== undefined) console.error(`Programs run in ${grader.isolation}.`);
-  for await (const verdict of gradeRows(grader, file, items)) {
-    signal.throwIfAborted();
-    await writeLine(JSON.stringify(shown(verdict)));
-    // The reader has left.
-    if (process.stdout.destroyed) return;
+  const verdicts = gradeRows(grader, file, items);
+  try {
+    while (!hasReaderLeft()) {
+      const { done, value } = await untilAborted(() => verdicts.next(), signal);
+      if (done) return;
+      await writeLine(JSON.stringify(shown(value)));
+    }
+  } finally {
+    // A generator that waits for its next line can't be ended; nothing else reads standard input.
+    if (file === "-") process.stdin.destroy();
   }
 }
 

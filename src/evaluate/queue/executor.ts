@@ -10,9 +10,9 @@ import type { DrawRequest, Outcome } from "../draw-sample.js";
 import type { DrawJob } from "../jobs.js";
 import { longestJobs } from "../side-by-side.js";
 import {
+  asQueueError,
   connectRedis,
   outcomeSchema,
-  QUEUE_NAME,
   type QueuedJob,
   type Redis,
   RUN_EXPIRES_MS,
@@ -20,6 +20,7 @@ import {
   readAnnouncement,
   type Work,
 } from "./protocol.js";
+import { QUEUE_NAME } from "./queue-names.js";
 
 const POLL_MS = 200;
 /** How often it looks whether a restart of Redis has lost jobs. */
@@ -34,6 +35,11 @@ interface QueueOptions {
   /** The run directory: whoever holds it owns the jobs that it left on the queue. */
   directory: string;
   signal: AbortSignal | undefined;
+}
+
+/** Throws `ERR_QUEUE` where there is no Redis, or one that refuses. */
+export async function checkRedis(url: string): Promise<void> {
+  (await connectRedis(url)).disconnect();
 }
 
 /**
@@ -53,6 +59,8 @@ export async function drawOnQueue(request: DrawRequest, options: QueueOptions): 
     renewal = await announce(redis, request, options);
     isOwner = true;
     await drawAll(queue, request, options);
+  } catch (error) {
+    throw asQueueError(options.url, error);
   } finally {
     clearInterval(renewal);
     const clean = async () => {

@@ -7,18 +7,19 @@ import { LlamaEtsError, messageOf } from "../../engine/errors.js";
 import { METHOD_NAMES } from "../../methods/registry.js";
 import { drawnSchema, failureSchema } from "../store/run-files.js";
 
-export const QUEUE_NAME = "llama-ets";
 /** Says which evaluation uses the database; it expires unless it is renewed. */
 export const RUN_KEY = "llama-ets:run";
 export const RUN_EXPIRES_MS = 15_000;
 
-/** A worker renews the lock of its job; a job whose lock has expired goes to another worker. */
-export const LOCK_MS = 6_000;
 export const STALLED_CHECK_MS = 3_000;
 /** Workers that a job may lose before it counts as failed: it may be what kills them. */
 export const MAX_LOST_WORKERS = 3;
 
+/** Written at first, so that a Redis that may only be read is found at once. */
+const PROBE_KEY = "llama-ets:probe";
 const CONNECT_LIMIT_MS = 5_000;
+/** Characters of Redis' answers that are shown: some hold the command. */
+const MAX_REASON = 200;
 const MAX_RETRY_DELAY_MS = 2_000;
 
 /** What all jobs of a run share; a worker that differs refuses them. */
@@ -75,8 +76,20 @@ export function readAnnouncement(text: string): Announcement | null {
   }
 }
 
+/** An answer by which Redis refuses a command, as `ERR_QUEUE` with its word for it; else the error itself. */
+export function asQueueError(url: string, error: unknown): unknown {
+  if (!(error instanceof Error && error.name === "ReplyError")) return error;
+  const [reason = ""] = error.message.split("\n");
+  return new LlamaEtsError(
+    "ERR_QUEUE",
+    `Redis at ${new URL(url).host} refused: ${reason.slice(0, MAX_REASON)}`,
+    { fix: "a Redis that may be written to, with memory to spare", cause: error },
+  );
+}
+
 /**
- * A connection that comes back by itself when it is lost. Throws `ERR_QUEUE` when there is none.
+ * A connection that comes back by itself when it is lost. Throws `ERR_QUEUE` when there is none, and
+ * when Redis refuses its password, its database, or to be written to.
  */
 export async function connectRedis(url: string) {
   const { Redis } = await import("ioredis");
@@ -94,11 +107,21 @@ export async function connectRedis(url: string) {
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(failure), CONNECT_LIMIT_MS);
   });
+  const connected = async () => {
+    await redis.connect();
+    // The client goes on with database 0 where it is refused another.
+    await redis.select(redis.options.db ?? 0);
+    await redis.set(PROBE_KEY, "", "PX", 1);
+  };
   try {
-    await Promise.race([redis.connect().then(() => redis.ping()), limit]);
+    await Promise.race([connected(), limit]);
     return redis;
   } catch (error) {
     redis.disconnect();
+    for (const reason of [failure, error]) {
+      const refusal = asQueueError(url, reason);
+      if (refusal !== reason) throw refusal;
+    }
     const { host } = new URL(url);
     throw new LlamaEtsError("ERR_QUEUE", `No Redis at ${host}: ${messageOf(error)}`, {
       fix: "redis-server, or another --queue",

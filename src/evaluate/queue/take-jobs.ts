@@ -1,25 +1,30 @@
 /** Takes jobs off a queue, several at a time, and answers them or gives them back. */
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Worker as Thread } from "node:worker_threads";
 import type { Job } from "bullmq";
 import { untilAborted } from "../../engine/until-aborted.js";
 import type { Outcome } from "../draw-sample.js";
 import { type Equipment, refusalOf } from "./equipment.js";
+import type { LockedJob } from "./lock-thread.js";
 import {
   jobSchema,
-  LOCK_MS,
   MAX_LOST_WORKERS,
-  QUEUE_NAME,
   type QueuedJob,
   type Redis,
   STALLED_CHECK_MS,
 } from "./protocol.js";
+import { LOCK_MS, QUEUE_NAME } from "./queue-names.js";
+
+const LOCK_THREAD = new URL("../../../dist/evaluate/queue/lock-thread.js", import.meta.url);
 
 /** An ended worker waits no longer for a Redis that may be gone. */
 const CLOSE_LIMIT_MS = 3_000;
 
 export interface Taking {
   redis: Redis;
+  /** Of the Redis. */
+  url: string;
   concurrency: number;
   own: Equipment;
   /** Whether the queue has become another evaluation's. */
@@ -30,9 +35,13 @@ export interface Taking {
 
 /** Draws what is on the queue until it is another evaluation's; rejects when the worker is ended. */
 export async function takeJobs(taking: Taking): Promise<void> {
-  const { redis, concurrency, own, isAnother, drawJob, ended } = taking;
+  const { redis, url, concurrency, own, isAnother, drawJob, ended } = taking;
   const { Worker, WaitingError } = await import("bullmq");
   const left = new AbortController();
+  const locks = new Thread(LOCK_THREAD, { workerData: url, execArgv: [] });
+  locks.unref();
+  locks.on("error", () => {}); // The worker renews its locks itself, as long as it isn't blocked.
+  const lock = (locked: LockedJob) => locks.postMessage(locked);
   /** What can't be drawn here, or not now, goes back to the queue. */
   const giveBack = async (job: Job, token: string | undefined): Promise<never> => {
     await job.moveToWait(token);
@@ -40,6 +49,8 @@ export async function takeJobs(taking: Taking): Promise<void> {
   };
   const draw = async (job: Job, token?: string, withdrawn?: AbortSignal): Promise<Outcome> => {
     const queued = jobSchema.parse(job.data);
+    const id = job.id ?? queued.key;
+    lock({ id, token: token ?? null });
     const refusal = refusalOf(queued.work, own);
     if (refusal !== undefined) ended.abort(refusal);
     try {
@@ -47,6 +58,8 @@ export async function takeJobs(taking: Taking): Promise<void> {
       if (!ended.signal.aborted && !left.signal.aborted) return await drawJob(queued, withdrawn);
     } catch (error) {
       if (!ended.signal.aborted) throw error; // The evaluation has withdrawn it.
+    } finally {
+      lock({ id, token: null });
     }
     return giveBack(job, token);
   };
@@ -65,5 +78,6 @@ export async function takeJobs(taking: Taking): Promise<void> {
     await untilAborted(() => worker.close(), ended.signal);
   } finally {
     await Promise.race([worker.close(), sleep(CLOSE_LIMIT_MS, undefined, { ref: false })]);
+    await locks.terminate();
   }
 }

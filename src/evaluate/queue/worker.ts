@@ -59,7 +59,7 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
   const { queue, concurrency, reward, proposal, signal, onSample, onWarning, onConnection } =
     resolved;
   // What checks messages (zod) takes as long to load as all the rest of the package.
-  const { connectRedis, readAnnouncement, RUN_KEY } = await import("./protocol.js");
+  const { asQueueError, connectRedis, readAnnouncement, RUN_KEY } = await import("./protocol.js");
   const { takeJobs } = await import("./take-jobs.js");
   const own: Equipment = {
     task: resolved.task === undefined ? null : await findTask(resolved.task),
@@ -121,8 +121,13 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
         return now !== null && now !== announced;
       };
       const sideBySide = room?.concurrency ?? 1; // nobody has said what its runs need
-      await takeJobs({ redis, concurrency: sideBySide, own, isAnother, drawJob, ended });
+      await takeJobs({
+        ...{ redis, url: queue, own, isAnother, drawJob, ended },
+        concurrency: sideBySide,
+      });
     }
+  } catch (error) {
+    throw asQueueError(queue, error);
   } finally {
     signal?.removeEventListener("abort", onAbort);
     ended.abort();

@@ -86,14 +86,14 @@ export class RunStore implements AsyncDisposable {
     resume: boolean,
     lock: AsyncDisposable,
   ): Promise<RunStore> {
-    const isThere = await exists(path.join(directory, RUN_FILE));
-    const hasSamples = await exists(path.join(directory, SAMPLES_FILE));
-    if (!resume && (isThere || hasSamples)) {
+    // Where a kill or a full disk left no sample there is nothing to go on with, and nothing to lose.
+    const isBegun = (await sizeOf(path.join(directory, SAMPLES_FILE))) > 0;
+    if (isBegun && !resume) {
       throw new LlamaEtsError("ERR_INVALID_OPTION", `${directory} holds a run already`, {
         fix: "--resume to go on with it, or another --out",
       });
     }
-    const before = isThere || hasSamples ? await readRun(directory) : undefined;
+    const before = isBegun ? await readRun(directory) : undefined;
     const merged = before === undefined ? run : mergeRuns(directory, before.run, run);
     let file: FileHandle | undefined;
     try {
@@ -180,11 +180,12 @@ function writeJson(file: string, content: object): Promise<void> {
   return writeWhole(file, `${JSON.stringify(content, null, 2)}\n`);
 }
 
-async function exists(file: string): Promise<boolean> {
+/** In bytes; 0 where it isn't there. */
+async function sizeOf(file: string): Promise<number> {
   try {
-    return (await stat(file)).size >= 0;
+    return (await stat(file)).size;
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return false;
+    if (codeOf(error) === "ENOENT") return 0;
     return refuse(path.dirname(file), error);
   }
 }
