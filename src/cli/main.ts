@@ -8,8 +8,10 @@ import { doctorCommand } from "./commands/doctor.js";
 import { evalCommand } from "./commands/eval.js";
 import { gradeCommand } from "./commands/grade.js";
 import { modelsCommand } from "./commands/models.js";
+import { regradeCommand } from "./commands/regrade.js";
 import { replayCommand } from "./commands/replay.js";
 import { reportCommand } from "./commands/report.js";
+import { taskCommand } from "./commands/task.js";
 import { workerCommand } from "./commands/worker.js";
 import { exitWith, printError, watchOutput } from "./exit.js";
 
@@ -30,6 +32,8 @@ const program = new Command("llama-ets")
   .addCommand(reportCommand())
   .addCommand(replayCommand())
   .addCommand(gradeCommand())
+  .addCommand(regradeCommand())
+  .addCommand(taskCommand())
   .addCommand(workerCommand())
   .addCommand(modelsCommand())
   .addCommand(doctorCommand());

@@ -26,9 +26,14 @@ import {
 import { type DrawJob, listJobs } from "./jobs.js";
 import { drawLocally } from "./local-executor.js";
 import { ProgressCount } from "./progress.js";
-import { describeMachine, describeModel, describeReward } from "./store/describe-run.js";
+import {
+  describeMachine,
+  describeModel,
+  describeReward,
+  describeTaskFile,
+} from "./store/describe-run.js";
 import type { RunRecord, Sample, Summary } from "./store/run-files.js";
-import { canonicalJson, sha256 } from "./store/sample-key.js";
+import { hashItems } from "./store/sample-key.js";
 
 export interface Evaluation {
   /** The run directory. */
@@ -82,8 +87,8 @@ export async function evaluate(
   const methods = configureMethods(resolved, setting);
   const run: Omit<RunRecord, "format"> = {
     ...{ task: task.name, items: items.length, samples, seed, mode, form },
-    // The hash is of what was read: another packing of the same rows is the same data.
-    data: { path: data ?? task.name, sha256: sha256(canonicalJson(all)) },
+    ...(await describeTaskFile(task)),
+    data: { path: data ?? task.name, sha256: hashItems(all) },
     methods: methods.map(({ name, method, settings }) => ({ name, method, settings })),
     model: await describeModel(model, signal),
     ...(proposal && { proposal: await describeModel(proposal, signal) }),

@@ -1,6 +1,6 @@
 import path from "node:path";
-import { pathToFileURL } from "node:url";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { importDefault } from "../engine/load-module.js";
 import { type Reward, type RewardFunction, toReward } from "./reward.js";
 
 /**
@@ -10,7 +10,7 @@ import { type Reward, type RewardFunction, toReward } from "./reward.js";
 export async function loadRewardModule(file: string): Promise<Reward> {
   let exported: unknown;
   try {
-    exported = (await import(pathToFileURL(path.resolve(file)).href)).default;
+    exported = await importDefault(file);
   } catch (error) {
     throw new LlamaEtsError(
       "ERR_REWARD",

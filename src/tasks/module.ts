@@ -1,7 +1,13 @@
-import path from "node:path";
-import { pathToFileURL } from "node:url";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { importDefault } from "../engine/load-module.js";
 import { lacksOfTask, type Task } from "./task.js";
+
+const files = new WeakMap<Task, string>();
+
+/** The file that a task was loaded from; undefined for those that weren't. */
+export function fileOfTask(task: Task): string | undefined {
+  return files.get(task);
+}
 
 /**
  * Loads a task from a JavaScript module, whose default export is what `defineTask` returns. The
@@ -10,7 +16,7 @@ import { lacksOfTask, type Task } from "./task.js";
 export async function loadTaskModule(file: string): Promise<Task> {
   let exported: unknown;
   try {
-    exported = (await import(pathToFileURL(path.resolve(file)).href)).default;
+    exported = await importDefault(file);
   } catch (error) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
@@ -19,7 +25,10 @@ export async function loadTaskModule(file: string): Promise<Task> {
     );
   }
   const missing = lacksOfTask(exported);
-  if (missing.length === 0) return exported as Task;
+  if (missing.length === 0) {
+    files.set(exported as Task, file);
+    return exported as Task;
+  }
   throw new LlamaEtsError(
     "ERR_INVALID_OPTION",
     `Expected ${file} to export a task as its default, got one without ${missing.join(", ")}`,

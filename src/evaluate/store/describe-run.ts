@@ -1,5 +1,6 @@
 /** What `run.json` says of models, rewards, versions and the machine. */
 import { cpus, totalmem } from "node:os";
+import path from "node:path";
 import { resolveBundledName } from "../../engine/bundled-models.js";
 import { partFiles } from "../../engine/download/address.js";
 import type { Model } from "../../engine/engine.js";
@@ -7,6 +8,8 @@ import { hashFile } from "../../engine/file-hash.js";
 import { DEFAULT_KV_TYPE } from "../../engine/kv-types.js";
 import { resolveModelPath } from "../../engine/model-path.js";
 import { parseReward } from "../../rewards/named.js";
+import { fileOfTask } from "../../tasks/module.js";
+import type { Task } from "../../tasks/task.js";
 import { VERSION } from "../../version.js";
 import type { ModelRecord, RunRecord } from "./run-files.js";
 import { canonicalJson, sha256 } from "./sample-key.js";
@@ -50,6 +53,13 @@ export async function describeReward(
     }),
   );
   return { reward: expression, ...(rewardFiles.length > 0 && { rewardFiles }) };
+}
+
+/** The module of a task of one's own; nothing of those that come with the package. */
+export async function describeTaskFile(task: Task): Promise<Pick<RunRecord, "taskFile">> {
+  const file = fileOfTask(task);
+  if (file === undefined) return {};
+  return { taskFile: { path: path.resolve(file), sha256: await hashFile(file) } };
 }
 
 /** The versions, and the machine that draws. */

@@ -25,6 +25,15 @@ export function mergeRuns(directory: string, before: RunRecord, now: RunRecord):
       refuse(`\`${name}\``, named(was), named(is));
     }
   }
+  const [wasTask, isTask] = [before.taskFile, now.taskFile];
+  if (wasTask?.sha256 !== isTask?.sha256) {
+    const named = (file: typeof wasTask) => (file ? `${file.path} (${file.sha256})` : "none");
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `${directory} was drawn and graded by the task file ${named(wasTask)}; it is ${named(isTask)} now`,
+      { fix: "another --out, or `llama-ets regrade` to grade by the new one what was drawn" },
+    );
+  }
   const methods = [...before.methods];
   for (const method of now.methods) {
     const same = methods.find(({ name }) => name === method.name);

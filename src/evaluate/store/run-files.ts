@@ -34,6 +34,8 @@ const methodSchema = z.object({
 export const runSchema = z.object({
   format: z.literal(RUN_FORMAT),
   task: z.string().min(1),
+  /** A task of one's own: the module that answers are found and graded by. */
+  taskFile: z.object({ path: z.string(), sha256 }).exactOptional(),
   data: z.object({ path: z.string(), sha256 }),
   /** The run covers this many items of the data, the first ones. */
   items: count,

@@ -160,6 +160,26 @@ export class RunStore implements AsyncDisposable {
     return summary;
   }
 
+  /**
+   * Puts other samples in the place of those that are there, in one step each for the samples, the run
+   * and the summary. Throws `ERR_WRITE`.
+   */
+  async replace(run: RunRecord, samples: readonly Sample[]): Promise<Summary> {
+    await this.#appending;
+    const summary = summarise(run, samples);
+    const lines = samples.map((sample) => `${JSON.stringify(sample)}\n`).join("");
+    const files: [string, string][] = [
+      [SAMPLES_FILE, lines],
+      [RUN_FILE, `${JSON.stringify(run, null, 2)}\n`],
+      [SUMMARY_FILE, `${JSON.stringify(summary, null, 2)}\n`],
+    ];
+    for (const [name, content] of files) {
+      const write = writeWhole(path.join(this.directory, name), content);
+      await write.catch((error) => refuse(this.directory, error));
+    }
+    return summary;
+  }
+
   #writeError(file: string, error: unknown): LlamaEtsError {
     const graded = this.samples.filter((sample) => !isFailed(sample)).length;
     return new LlamaEtsError(

@@ -1,0 +1,42 @@
+import { Command } from "commander";
+import { GRADING_MODES, type GradingMode } from "../../tasks/task.js";
+import { interruptSignal } from "../exit.js";
+import { printable } from "../printable.js";
+
+interface RegradeFlags {
+  task?: string;
+  data?: string;
+  mode?: GradingMode;
+  allowCodeExecution?: boolean;
+  json?: boolean;
+}
+
+export function regradeCommand(): Command {
+  return new Command("regrade")
+    .description("Grade the stored texts of a run anew, without a model; nothing is drawn.")
+    .argument("<directory>", "a run directory, as eval --out wrote it")
+    .option("--task <module:FILE>", "the task, where its file lies elsewhere now")
+    .option("--data <file>", "the run's data, where it lies elsewhere now")
+    .option("--mode <mode>", `${GRADING_MODES.join(", ")} (default: the run's)`)
+    .option("--allow-code-execution", "let graders run generated programs, in a sandbox")
+    .option("--json", "print the summary and what changed as one JSON object")
+    .action(run);
+}
+
+async function run(directory: string, { json, ...flags }: RegradeFlags): Promise<void> {
+  const { regrade } = await import("../../evaluate/regrade.js");
+  const result = await regrade(directory, { ...flags, signal: interruptSignal() });
+  if (json) {
+    console.log(JSON.stringify(result));
+    return;
+  }
+  const { summary, changed, graded } = result;
+  for (const { item, method, sample, correct } of changed) {
+    const which = sample === 0 ? "" : ` (sample ${sample})`;
+    console.log(printable(`${item} ${method}${which}: ${correct ? "right" : "wrong"} now`));
+  }
+  for (const [name, { accuracy, n }] of Object.entries(summary.methods)) {
+    console.log(printable(`${name}: ${(100 * accuracy).toFixed(1)}% of ${n}`));
+  }
+  console.log(`${graded} samples graded, ${changed.length} verdicts changed, in ${directory}`);
+}

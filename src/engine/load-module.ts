@@ -1,0 +1,19 @@
+/** Modules of the user's own: tasks and rewards. They run with the rights of this process. */
+import { register } from "node:module";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+
+const HOOKS = new URL("../../dist/engine/own-package-hooks.js", import.meta.url);
+const OWN_INDEX = new URL("../../dist/index.js", import.meta.url);
+
+let isRegistered = false;
+
+/**
+ * The default export of a module's file. It may import `llama-ets` wherever it lies, also where the
+ * package is installed globally. Rejects as `import` does.
+ */
+export async function importDefault(file: string): Promise<unknown> {
+  if (!isRegistered) register(HOOKS, { data: OWN_INDEX.href });
+  isRegistered = true;
+  return (await import(pathToFileURL(path.resolve(file)).href)).default;
+}

@@ -1,0 +1,128 @@
+/** Grades the stored texts of a run anew, without a model. */
+import { checkKeys, checkOneOf, checkString, optional } from "../engine/check.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import { METHOD_NAMES, METHODS } from "../methods/registry.js";
+import { findTask } from "../tasks/index.js";
+import {
+  GRADING_MODES,
+  type Grader,
+  type GradingMode,
+  loadItems,
+  type TaskItem,
+} from "../tasks/task.js";
+import { describeTaskFile } from "./store/describe-run.js";
+import { readRun } from "./store/read-run.js";
+import { isFailed, type RunRecord, type Sample, type Summary } from "./store/run-files.js";
+import { hashItems, sampleKey } from "./store/sample-key.js";
+
+export interface RegradeOptions {
+  /** The task, where it is a module of one's own (`module:FILE`). Default: the run's. */
+  task?: string;
+  /** The data file. Default: the run's. */
+  data?: string;
+  /** How to grade. Default: as the run was. */
+  mode?: GradingMode;
+  /** Lets tasks that need it run generated programs, in a sandbox. Default false. */
+  allowCodeExecution?: boolean;
+  /** Aborting leaves the run as it was. */
+  signal?: AbortSignal;
+}
+
+export interface Regraded {
+  summary: Summary;
+  /** Samples whose verdict is another one now. */
+  changed: { item: string; method: string; sample: number; was: boolean; correct: boolean }[];
+  /** Samples that were graded. */
+  graded: number;
+}
+
+/**
+ * Grades all texts of a run directory by today's graders, or by a task file that has changed, and
+ * replaces the verdicts. Votes were taken when the texts were drawn and stay as they are. Where it fails
+ * or is aborted the run stays as it was.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_INVALID_DATA`, `ERR_RUN_IN_USE`, `ERR_WRITE`; the
+ *   signal's reason when aborted
+ */
+export async function regrade(directory: string, options: RegradeOptions = {}): Promise<Regraded> {
+  checkString("directory", directory);
+  checkKeys("options", options, ["task", "data", "mode", "allowCodeExecution", "signal"]);
+  const { signal, allowCodeExecution = false } = options;
+  const { run: before } = await readRun(directory);
+  const mode = optional(checkMode, "mode", options.mode) ?? before.mode;
+  const task = await findTask(options.task ?? taskNameOf(before));
+  if (task.name !== before.task) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `${directory} is a run of the task ${before.task}, not of ${task.name}`,
+    );
+  }
+  const data = options.data ?? (before.data.path === before.task ? undefined : before.data.path);
+  const items = await loadItems(task, data, signal ? { signal } : {});
+  if (hashItems(items) !== before.data.sha256) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_DATA",
+      `${data ?? `The task ${task.name}`} doesn't hold the items that ${directory} was drawn of`,
+      { fix: "--data with the file of the run" },
+    );
+  }
+  const byId = new Map(items.map((item) => [item.id, item]));
+  const { taskFile: _, ...rest } = before;
+  const run: RunRecord = { ...rest, mode, ...(await describeTaskFile(task)) };
+
+  const { RunStore } = await import("./store/run-store.js");
+  await using store = await RunStore.open(directory, before, true);
+  await using grader = await task.openGrader({
+    ...{ mode, allowCodeExecution },
+    ...(signal && { signal }),
+  });
+  const changed: Regraded["changed"] = [];
+  const samples: Sample[] = [];
+  for (const sample of store.samples) {
+    signal?.throwIfAborted();
+    const regraded = await regradeSample(sample, { run, byId, grader });
+    samples.push(regraded);
+    if (isFailed(sample) || isFailed(regraded) || sample.correct === regraded.correct) continue;
+    const { item, method, sample: number } = sample;
+    changed.push({ item, method, sample: number, was: sample.correct, correct: regraded.correct });
+  }
+  const summary = await store.replace(run, samples);
+  return { summary, changed, graded: samples.filter((sample) => !isFailed(sample)).length };
+}
+
+interface Regrading {
+  run: RunRecord;
+  byId: ReadonlyMap<string, TaskItem>;
+  grader: Grader;
+}
+
+async function regradeSample(sample: Sample, { run, byId, grader }: Regrading): Promise<Sample> {
+  const key = newKey(sample, run);
+  const item = byId.get(sample.item);
+  if (item === undefined) {
+    throw new LlamaEtsError("ERR_INVALID_DATA", `The data has no item ${sample.item}`);
+  }
+  if (isFailed(sample)) return { ...sample, key };
+  const { extracted: _, correct: __, result: ___, ...drawn } = sample;
+  return { ...drawn, key, ...(await grader.grade(item, sample.text)), gradedBy: run.mode };
+}
+
+/** The key that the sample has under the new settings, by which `--resume` finds it. */
+function newKey({ method: name, item, sample, seed }: Sample, run: RunRecord): string {
+  const record = run.methods.find((method) => method.name === name);
+  const method = METHOD_NAMES.find((known) => known === record?.method);
+  if (record === undefined || method === undefined) {
+    throw new LlamaEtsError("ERR_INVALID_DATA", `run.json doesn't name the method ${name}`);
+  }
+  const needsProposal = METHODS[method].proposal !== undefined;
+  const configured = { method, settings: record.settings, needsProposal };
+  return sampleKey(run, configured, { item, sample, seed });
+}
+
+function taskNameOf({ task, taskFile }: RunRecord): string {
+  return taskFile === undefined ? task : `module:${taskFile.path}`;
+}
+
+function checkMode(name: string, mode: GradingMode): GradingMode {
+  return checkOneOf(name, mode, GRADING_MODES);
+}

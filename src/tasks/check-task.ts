@@ -1,0 +1,114 @@
+/** Looks at a task without a model: its items, its prompts, and how it grades answers that are known. */
+import { checkInteger, checkKeys, checkString, optional } from "../engine/check.js";
+import { messageOf } from "../engine/errors.js";
+import {
+  checkTask,
+  type Grader,
+  loadItems,
+  type Task,
+  type TaskItem,
+  type TaskPrompt,
+  type Verdict,
+} from "./task.js";
+
+export interface CheckTaskOptions {
+  /** The data file. Default: the task's own. */
+  data?: string;
+  /** Items whose prompts and verdicts are shown, from 1 to 100. Default 3. */
+  shown?: number;
+  /** Aborting rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+export interface CheckedAnswer {
+  /** What the answer is, in words. */
+  what: string;
+  text: string;
+  verdict: Verdict;
+  /** False where the grader finds otherwise than a grader must. */
+  isRight: boolean;
+}
+
+export interface CheckedItem {
+  id: string;
+  gold: string;
+  prompt: TaskPrompt;
+  answers: CheckedAnswer[];
+}
+
+export interface TaskReport {
+  name: string;
+  /** Items in the data. */
+  items: number;
+  shown: CheckedItem[];
+  /** What is wrong, in words; empty where nothing is. */
+  problems: string[];
+}
+
+/** Items whose reference answers are graded. */
+const MAX_GRADED = 1000;
+
+/**
+ * Reads a task's items, makes their prompts and grades answers that are known: the reference answer
+ * must be right, and an empty text wrong. Of tasks that run programs nothing is graded.
+ *
+ * @throws LlamaEtsError as the task's `load` does; `ERR_INVALID_OPTION`; the signal's reason
+ */
+export async function inspectTask(task: Task, options: CheckTaskOptions = {}): Promise<TaskReport> {
+  checkTask("task", task);
+  checkKeys("options", options, ["data", "shown", "signal"]);
+  const data = optional(checkString, "data", options.data);
+  const count = checkInteger("shown", options.shown ?? 3, 1, 100);
+  const { signal } = options;
+  const items = await loadItems(task, data, signal ? { signal } : {});
+  const problems: string[] = items.length === 0 ? ["The data has no items"] : [];
+  const shown: CheckedItem[] = [];
+  await using grader = task.runsCode ? null : await task.openGrader(signal ? { signal } : {});
+  for (const [i, item] of items.slice(0, MAX_GRADED).entries()) {
+    signal?.throwIfAborted();
+    try {
+      const answers = grader === null ? [] : await gradeKnown(grader, item, items[i + 1]);
+      for (const { what, isRight } of answers) {
+        if (!isRight) problems.push(`${item.id}: ${what} is graded ${wrongly(what)}`);
+      }
+      const prompt = task.prompt(item, "chat");
+      if (i < count) shown.push({ id: item.id, gold: item.gold, prompt, answers });
+    } catch (error) {
+      problems.push(`${item.id}: ${messageOf(error)}`);
+    }
+  }
+  return { name: task.name, items: items.length, shown, problems };
+}
+
+const GOLD = "the reference answer";
+const EMPTY = "an empty text";
+
+function wrongly(what: string): string {
+  return what === GOLD ? "wrong" : "right";
+}
+
+async function gradeKnown(
+  grader: Grader,
+  item: TaskItem,
+  next: TaskItem | undefined,
+): Promise<CheckedAnswer[]> {
+  const gold = await grader.grade(item, item.gold, "answer");
+  const empty = await grader.grade(item, "");
+  const known: CheckedAnswer[] = [
+    { what: GOLD, text: item.gold, verdict: gold, isRight: gold.correct },
+    { what: EMPTY, text: "", verdict: empty, isRight: !empty.correct },
+  ];
+  const sentence = `The answer is ${item.gold}.`;
+  known.push({
+    ...{ what: "a sentence that names it", text: sentence },
+    verdict: await grader.grade(item, sentence),
+    isRight: true, // Tasks may ask for another form.
+  });
+  if (next === undefined || next.gold === item.gold) return known;
+  known.push({
+    ...{ what: "the next item's answer", text: next.gold },
+    verdict: await grader.grade(item, next.gold, "answer"),
+    isRight: true, // It may be equal to this one in another form.
+  });
+  return known;
+}

@@ -1,0 +1,96 @@
+/** What a run's grades may rest on: a task file that changes, and grading what was drawn anew. */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
+
+const DEFINE = fileURLToPath(new URL("../../dist/tasks/define-task.js", import.meta.url));
+
+/** A task that finds the number of a sentence, and calls it right when it is of this form. */
+function taskText(right: string): string {
+  return `import { defineTask } from ${JSON.stringify(DEFINE)};
+export default defineTask({
+  name: "numbers",
+  parse: (row) => ({ id: row.text("id"), prompt: row.text("ask"), gold: row.text("gold") }),
+  extract: (text) => /\\d+/.exec(text)?.[0] ?? "none",
+  isCorrect: (answer) => ${right},
+});
+`;
+}
+
+const DATA =
+  '{"id":"a","ask":"Sam has 2 apples.","gold":"1"}\n{"id":"b","ask":"Ann has 3.","gold":"2"}\n';
+
+describe("a task file that changed since the run", () => {
+  const out = scratch("regraded");
+  const task = scratchFile("numbers.mjs", taskText("true"));
+  const data = scratchFile("numbers.jsonl", DATA);
+  const args = ["eval", `module:${task}`, "--data", data, "--methods", "greedy", "--out", out];
+  const samples = () =>
+    readFileSync(`${out}/samples.jsonl`, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+
+  test("is refused by --resume; regrade takes it, and draws nothing", async () => {
+    expect((await cli(args)).code).toBe(0);
+    const before = samples();
+    expect(before.map(({ correct }) => correct)).toEqual([true, true]);
+    scratchFile("numbers.mjs", taskText("false"));
+    const resumed = await cli([...args, "--resume"]);
+    expect(resumed.stderr).toMatch(/graded by the task file .*numbers\.mjs .* it is .* now/);
+    expect(resumed.stderr).toContain("llama-ets regrade");
+    expect(resumed.code).toBe(2);
+
+    const { code, stdout } = await cli(["regrade", out, "--json"]);
+    expect(code).toBe(0);
+    const { changed, graded, summary } = JSON.parse(stdout);
+    expect([graded, summary.methods.greedy.accuracy]).toEqual([2, 0]);
+    expect(changed).toEqual(
+      ["a", "b"].map((item) => ({
+        ...{ item, method: "greedy", sample: 0 },
+        was: true,
+        correct: false,
+      })),
+    );
+    expect(samples().map(({ text }) => text)).toEqual(before.map(({ text }) => text));
+    const again = await cli([...args, "--resume"]);
+    expect(again.stdout).toContain("0 samples drawn, 2 were there");
+  });
+
+  test("leaves the run as it was where the grader fails or the data is another", async () => {
+    const before = readFileSync(`${out}/samples.jsonl`, "utf8");
+    scratchFile("numbers.mjs", taskText('(() => { throw new Error("broken"); })()'));
+    const failed = await cli(["regrade", out]);
+    expect(failed.stderr).toContain("broken");
+    const other = scratchFile("other.jsonl", DATA.replace("Sam", "Tom"));
+    const refused = await cli(["regrade", out, "--data", other]);
+    expect(refused.stderr).toMatch(/other\.jsonl doesn't hold the items .*\(ERR_INVALID_DATA\)/);
+    expect([failed.code, refused.code]).toEqual([1, 1]);
+    expect(readFileSync(`${out}/samples.jsonl`, "utf8")).toBe(before);
+  });
+});
+
+describe("task check", () => {
+  test("shows items and verdicts, and finds a grader that calls an empty text right", async () => {
+    const own = scratchFile("own.mjs", taskText("true"));
+    const data = scratchFile("own.jsonl", DATA);
+    const { code, stdout } = await cli(["task", "check", own, "--data", data, "--json"]);
+    const { items, shown, problems } = JSON.parse(stdout);
+    expect([code, items, shown.length]).toEqual([1, 2, 2]);
+    expect(problems).toEqual(["a", "b"].map((id) => `${id}: an empty text is graded right`));
+    const wrong = scratchFile("wrong.mjs", taskText("false"));
+    const said = await cli(["task", "check", `module:${wrong}`, "--data", data]);
+    expect(said.stdout).toContain("a: the reference answer is graded wrong");
+    expect(said.code).toBe(1);
+    expect((await cli(["task", "check", "mini-gsm"])).stdout).toContain("No fault found.");
+  });
+
+  test("loads a module that imports the package by its name from anywhere", async () => {
+    const text = taskText("true").replace(JSON.stringify(DEFINE), '"llama-ets"');
+    const named = scratchFile("named.mjs", text);
+    const data = scratchFile("named.jsonl", DATA);
+    const { stdout, stderr } = await cli(["task", "check", named, "--data", data]);
+    expect(stdout, stderr).toContain("numbers: 2 items");
+  });
+});
