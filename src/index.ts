@@ -30,11 +30,14 @@ export type {
   Comparison,
   Pair,
 } from "./evaluate/compare/comparison.js";
+export type { Curve, CurvePoint, CurveValue } from "./evaluate/compare/curves.js";
+export type { DifferentSample, RunDifference } from "./evaluate/compare/diff-runs.js";
 export type { EvaluatedMethod, EvaluatedOptions } from "./evaluate/configured-methods.js";
 export { type Evaluation, evaluate } from "./evaluate/evaluate.js";
 export type { EvaluateOptions } from "./evaluate/evaluate-options.js";
 export type { EvaluationProgress } from "./evaluate/progress.js";
 export { runWorker, type WorkerOptions } from "./evaluate/queue/worker.js";
+export type { Regraded, RegradeOptions } from "./evaluate/regrade.js";
 export type { EvaluationRun } from "./evaluate/store/read-run.js";
 export type {
   FailedSample,
@@ -67,9 +70,11 @@ export type { PairCheck, PairForecast } from "./planning/pair.js";
 export type { TokenBounds } from "./planning/token-bounds.js";
 export {
   compareRuns,
+  diffRuns,
   evaluationReport,
   readRun,
   readTrace,
+  regrade,
   runReport,
 } from "./report/for-programs.js";
 export type { Trace } from "./report/trace.js";
@@ -103,6 +108,7 @@ export { openSandbox } from "./sandbox/open.js";
 export type { Sandbox } from "./sandbox/sandbox.js";
 export type { SandboxOptions } from "./sandbox/sandbox-options.js";
 export type { TestResult, TestRun } from "./sandbox/session.js";
+export { type CheckTaskOptions, inspectTask, type TaskReport } from "./tasks/check-task.js";
 export { defineTask, type TaskDefinition } from "./tasks/define-task.js";
 export { gpqa } from "./tasks/gpqa.js";
 export { gradeRows, type RowVerdict } from "./tasks/grade-rows.js";

@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { VERSION } from "../version.js";
 import { askCommand } from "./commands/ask.js";
 import { compareCommand } from "./commands/compare.js";
+import { diffCommand } from "./commands/diff.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { evalCommand } from "./commands/eval.js";
 import { gradeCommand } from "./commands/grade.js";
@@ -29,6 +30,7 @@ const program = new Command("llama-ets")
   .addCommand(askCommand())
   .addCommand(evalCommand())
   .addCommand(compareCommand())
+  .addCommand(diffCommand())
   .addCommand(reportCommand())
   .addCommand(replayCommand())
   .addCommand(gradeCommand())

@@ -9,7 +9,7 @@ import { selfConsistency } from "../rewards/self-consistency.js";
 import { answersOf, type PromptForm, type Task } from "../tasks/task.js";
 import { promptSettings, toMethodOptions } from "./configured-methods.js";
 import type { DrawJob } from "./jobs.js";
-import type { DrawnText, FailedSample } from "./store/run-files.js";
+import type { DrawnText, FailedSample, Kept, KeptText } from "./store/run-files.js";
 
 /** The models, the task and the reward that samples are drawn with. */
 export interface DrawContext {
@@ -21,6 +21,8 @@ export interface DrawContext {
   reward: Reward | undefined;
   /** Opened potentials by the names that methods have for them. Default: none. */
   potentials?: ReadonlyMap<string, Reward>;
+  /** What samples keep of the whole texts that their methods drew. Default "none". */
+  keep?: Kept;
   signal: AbortSignal | undefined;
   /** Called with the tokens a run has generated so far. */
   onTokens?: (key: string, generated: number) => void;
@@ -55,7 +57,7 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
       ...(signal && { signal }),
       ...(onTokens && { onProgress: ({ generated }) => onTokens(job.key, generated) }),
     });
-    return { drawn: toDrawn(result) };
+    return { drawn: toDrawn(result, context.keep ?? "none") };
   } catch (error) {
     signal?.throwIfAborted();
     return { error: describeFailure(error) };
@@ -72,7 +74,7 @@ export function describeFailure(error: unknown): FailedSample["error"] {
   return { code: codeOf(error) ?? "ERR_UNEXPECTED", message: messageOf(error) };
 }
 
-function toDrawn(result: Result): DrawnText {
+function toDrawn(result: Result, keep: Kept): DrawnText {
   const { text, answer, stopReason, agreement, usage, proposalUsage, steps, warnings } = result;
   const { reward, best, evidence } = result;
   return {
@@ -86,7 +88,22 @@ function toDrawn(result: Result): DrawnText {
       ...(khat !== undefined && { khat }),
       agreement,
     })),
+    ...(keep !== "none" && hasWholeTexts(result) && { texts: textsOf(result, keep) }),
   };
+}
+
+function hasWholeTexts({ method }: Result): boolean {
+  return method === "majority" || method === "best-of-n";
+}
+
+function textsOf({ steps, evidence }: Result, keep: Kept): KeptText[] {
+  const [step] = steps;
+  return (step?.candidates ?? []).map(({ text, tokens, logProbs, completions }) => ({
+    ...{ text, answer: completions[0]?.answer ?? null, generated: tokens.length },
+    reward: evidence.rewards ? (completions[0]?.reward ?? null) : null,
+    logProb: logProbs.reduce((sum, logProb) => sum + logProb, 0),
+    ...(keep === "tokens" && { ids: [...tokens], logProbs: [...logProbs] }),
+  }));
 }
 
 function toUsage({ prefilled, generated, decoded, scored, ms }: Result["usage"]) {

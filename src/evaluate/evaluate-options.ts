@@ -17,7 +17,9 @@ import { DEFAULT_REWARD, parseReward } from "../rewards/named.js";
 import { GRADING_MODES, type GradingMode, PROMPT_FORMS, type PromptForm } from "../tasks/task.js";
 import { checkMethods, type EvaluatedMethod, type EvaluatedOptions } from "./configured-methods.js";
 import type { EvaluationProgress } from "./progress.js";
-import type { Sample } from "./store/run-files.js";
+import type { Kept, Sample } from "./store/run-files.js";
+
+const KEPT_NAMES: readonly Kept[] = ["none", "texts", "tokens"];
 
 /** Runs side by side at the most, of an evaluation and of a worker. */
 export const MAX_CONCURRENCY = 64;
@@ -43,6 +45,12 @@ export interface EvaluateOptions {
   form?: PromptForm;
   /** Lets graders run generated programs, in a sandbox. Default false. */
   allowCodeExecution?: boolean;
+  /**
+   * What samples of `majority` and `best-of-n` keep of each text that they chose from, for curves over
+   * their number: nothing, the texts with answers and rewards, or token ids and log-probabilities
+   * besides. Default "texts"; "none" for tasks that run programs.
+   */
+  keep?: Kept;
   /** Options that all methods share; each takes those that it knows. */
   options?: EvaluatedOptions;
   /** A reward by name, as `ask --reward` takes it. Default "self-consistency". */
@@ -72,7 +80,7 @@ export interface EvaluateOptions {
 
 const KEYS = [
   ...["methods", "out", "resume", "data", "limit", "samples", "seed", "mode", "form", "queue"],
-  ...["allowCodeExecution", "options", "reward", "proposal", "concurrency"],
+  ...["allowCodeExecution", "keep", "options", "reward", "proposal", "concurrency"],
   ...["signal", "onProgress", "onSample", "onWarning"],
 ];
 
@@ -95,6 +103,7 @@ export function resolveEvaluateOptions(options: EvaluateOptions) {
     mode: checkOneOf("mode", mode, GRADING_MODES),
     form: checkOneOf("form", form, PROMPT_FORMS),
     allowCodeExecution: checkBoolean("allowCodeExecution", allowCodeExecution),
+    keep: optional(checkKept, "keep", options.keep),
     concurrency: checkInteger("concurrency", concurrency, 1, MAX_CONCURRENCY),
     reward,
     proposal: optional(checkModel, "proposal", options.proposal),
@@ -106,6 +115,10 @@ export function resolveEvaluateOptions(options: EvaluateOptions) {
 }
 
 export type ResolvedOptions = ReturnType<typeof resolveEvaluateOptions>;
+
+function checkKept(name: string, keep: Kept): Kept {
+  return checkOneOf(name, keep, KEPT_NAMES);
+}
 
 function checkCount(name: string, value: number): number {
   return checkInteger(name, value, 1, Number.MAX_SAFE_INTEGER);

@@ -23,6 +23,7 @@ import {
   type ResolvedOptions,
   resolveEvaluateOptions,
 } from "./evaluate-options.js";
+import { gradeTexts } from "./grade-texts.js";
 import { type DrawJob, listJobs } from "./jobs.js";
 import { drawLocally } from "./local-executor.js";
 import { ProgressCount } from "./progress.js";
@@ -32,7 +33,7 @@ import {
   describeReward,
   describeTaskFile,
 } from "./store/describe-run.js";
-import type { RunRecord, Sample, Summary } from "./store/run-files.js";
+import type { Kept, RunRecord, Sample, Summary } from "./store/run-files.js";
 import { hashItems } from "./store/sample-key.js";
 
 export interface Evaluation {
@@ -160,6 +161,7 @@ async function draw(
     return await drawLocally(request, {
       ...{ model, proposal, task, form, signal, onWarning, concurrency },
       ...{ reward: opened?.reward, potentials: potentials.byName },
+      keep: keptOf(task, resolved.keep),
       onTokens: (key, generated) => count.onTokens(key, generated),
     });
   }
@@ -167,10 +169,16 @@ async function draw(
   const needsProposal = methods.some((method) => method.needsProposal);
   const work = {
     ...{ task: task.name, form, reward, model: run.model.sha256 },
+    keep: keptOf(task, resolved.keep),
     potentials: potentialsOf(methods),
     proposal: needsProposal ? (run.proposal?.sha256 ?? null) : null,
   };
   return drawOnQueue(request, { url: queue, work, directory: out, signal });
+}
+
+/** To grade all texts of a task that runs programs takes as many programs. */
+function keptOf({ runsCode }: Task, keep: Kept | undefined): Kept {
+  return keep ?? (runsCode ? "none" : "texts");
 }
 
 /** A job's line of `samples.jsonl`; a grader that fails makes it a failed one. */
@@ -182,8 +190,10 @@ async function gradeOutcome(
   const identity = { key, task: task.name, item: item.id, method, sample, seed };
   if ("error" in outcome) return { ...identity, error: outcome.error };
   try {
-    const verdict = await grader.grade(item, outcome.drawn.text);
-    return { ...identity, gold: item.gold, ...outcome.drawn, ...verdict, gradedBy: mode };
+    const { texts, ...drawn } = outcome.drawn;
+    const verdict = await grader.grade(item, drawn.text);
+    const graded = texts && { texts: await gradeTexts(grader, item, texts) };
+    return { ...identity, gold: item.gold, ...drawn, ...graded, ...verdict, gradedBy: mode };
   } catch (error) {
     signal?.throwIfAborted();
     return { ...identity, error: describeFailure(error) };

@@ -10,6 +10,7 @@ import {
   loadItems,
   type TaskItem,
 } from "../tasks/task.js";
+import { gradeTexts } from "./grade-texts.js";
 import { describeTaskFile } from "./store/describe-run.js";
 import { readRun } from "./store/read-run.js";
 import { isFailed, type RunRecord, type Sample, type Summary } from "./store/run-files.js";
@@ -103,8 +104,10 @@ async function regradeSample(sample: Sample, { run, byId, grader }: Regrading): 
     throw new LlamaEtsError("ERR_INVALID_DATA", `The data has no item ${sample.item}`);
   }
   if (isFailed(sample)) return { ...sample, key };
-  const { extracted: _, correct: __, result: ___, ...drawn } = sample;
-  return { ...drawn, key, ...(await grader.grade(item, sample.text)), gradedBy: run.mode };
+  const { extracted: _, correct: __, result: ___, texts, ...drawn } = sample;
+  const graded = texts && { texts: await gradeTexts(grader, item, texts) };
+  const verdict = await grader.grade(item, sample.text);
+  return { ...drawn, ...graded, key, ...verdict, gradedBy: run.mode };
 }
 
 /** The key that the sample has under the new settings, by which `--resume` finds it. */

@@ -2,6 +2,8 @@
 import { checkArray, checkObject, checkString } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { ComparedRuns } from "../evaluate/compare/comparison.js";
+import type { RunDifference } from "../evaluate/compare/diff-runs.js";
+import type { Regraded, RegradeOptions } from "../evaluate/regrade.js";
 import type { EvaluationRun } from "../evaluate/store/read-run.js";
 import type { Result } from "../methods/result.js";
 import type { Trace } from "./trace.js";
@@ -29,6 +31,27 @@ export async function readRun(directory: string): Promise<EvaluationRun> {
 export async function compareRuns(directories: readonly string[]): Promise<ComparedRuns> {
   const module = await import("../evaluate/compare/compare-runs.js");
   return module.compareRuns(directories);
+}
+
+/**
+ * What changed between two run directories, item by item.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field, or where no sample is in both
+ */
+export async function diffRuns(before: string, after: string): Promise<RunDifference> {
+  const module = await import("../evaluate/compare/diff-runs.js");
+  return module.diffRuns(before, after);
+}
+
+/**
+ * Grades the stored texts of a run directory anew, without a model, and replaces the verdicts.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_INVALID_DATA`, `ERR_RUN_IN_USE`, `ERR_WRITE`; the
+ *   signal's reason when aborted
+ */
+export async function regrade(directory: string, options: RegradeOptions = {}): Promise<Regraded> {
+  const module = await import("../evaluate/regrade.js");
+  return module.regrade(directory, options);
 }
 
 /**

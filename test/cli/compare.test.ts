@@ -1,7 +1,7 @@
 /** `compare`, `report` and `replay`: what they print and write, and what they refuse. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { PROMPT } from "../fixtures/cli-ask.js";
 import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
 import { checkPage } from "../fixtures/html-page.js";
@@ -162,5 +162,41 @@ describe.concurrent("a trace", () => {
     expect((await cli(["report", "nowhere", "-o", page])).stderr).toContain(
       "Could not read nowhere",
     );
+  });
+});
+
+describe("what a run kept", () => {
+  const drawn = scratch("kept");
+
+  beforeAll(async () => {
+    const args = ["--methods", "majority:M=3,sample", "--limit", "2", "--out", drawn];
+    expect((await cli(["eval", "mini-gsm", ...args])).code).toBe(0);
+  });
+
+  test("gives curves up to the texts that were drawn, and a table of them", async () => {
+    const table = scratch("kept.csv");
+    const args = ["compare", drawn, "--curves", "--json", "--export", table];
+    const { stdout } = await cli(args);
+    const { curves, methods } = JSON.parse(stdout);
+    expect(curves.map(({ name }: { name: string }) => name)).toEqual(["majority:M=3"]);
+    expect(curves[0].points.map(({ k }: { k: number }) => k)).toEqual([1, 2, 3]);
+    const last = curves[0].points.at(-1);
+    const [majority] = methods;
+    expect([last.majority.accuracy, last.generated]).toEqual([
+      majority.accuracy,
+      majority.tokens.generated,
+    ]);
+    expect(last.best).toBeNull();
+    expect(readFileSync(table, "utf8").match(/majority:M=3,0,/g)).toHaveLength(6);
+    const printed = await cli(["compare", drawn, "--curves"]);
+    expect(printed.stdout).toContain("pass@k");
+  });
+
+  test("a run and itself do not differ; --export names its forms", async () => {
+    const { stdout } = await cli(["diff", drawn, drawn]);
+    expect(stdout).toBe("4 samples in common: 0 became right, 0 wrong; 0 texts differ\n");
+    const { code, stderr } = await cli(["compare", drawn, "--export", "x.parquet"]);
+    expect(stderr).toContain("Expected --export to end in .csv or .jsonl");
+    expect(code).toBe(2);
   });
 });

@@ -8,7 +8,7 @@ const own: Equipment = {
 };
 const work: Work = {
   ...{ task: "mini-gsm", form: "chat", reward: "confidence", model: "a", proposal: null },
-  potentials: ["regex:7"],
+  ...{ potentials: ["regex:7"], keep: "none" },
 };
 
 test("the same models, reward and potentials are accepted", () => {

@@ -38,6 +38,7 @@ describe("evaluate", () => {
     mode: [],
     form: [],
     allowCodeExecution: ["boolean"],
+    keep: [],
     options: ["bare", "date"],
     reward: [],
     proposal: [],

@@ -2,6 +2,7 @@
 import Table from "cli-table3";
 import pc from "picocolors";
 import type { ComparedMethod, Comparison, Pair } from "../../evaluate/compare/comparison.js";
+import type { Curve, CurveValue } from "../../evaluate/compare/curves.js";
 import { PUBLISHED_SCOPE, type Published } from "../../evaluate/compare/published.js";
 import { counted, number, percent, pValue } from "../../report/format.js";
 import { points } from "../format.js";
@@ -89,6 +90,34 @@ const INTERVAL_NAMES = {
 
 function intervalNames(pairs: readonly Pair[]): string {
   return [...new Set(pairs.map(({ interval }) => INTERVAL_NAMES[interval]))].join(", ");
+}
+
+/** What more or fewer texts would have given, a table a method. */
+export function formatCurves(curves: readonly Curve[]): string {
+  if (curves.length === 0) {
+    return "No curves: no method kept two texts or more of each item (eval --samples, or --keep texts).";
+  }
+  const tables = curves.map(({ name, items, points }) => {
+    const table = newTable([
+      "texts",
+      "pass@k",
+      "majority",
+      "by probability",
+      "best reward",
+      "tokens",
+    ]);
+    const shown = (value: CurveValue | null) =>
+      value === null
+        ? "–"
+        : `${percent(value.accuracy, 1)} (${range(value.ci95.map((bound) => percent(bound, 1)))})`;
+    for (const { k, pass, majority, weighted, best, generated } of points) {
+      table.push([String(k), ...[pass, majority, weighted, best].map(shown), number(generated)]);
+    }
+    return `${pc.bold(printable(name))}, ${counted(items, "item")}\n${table.toString()}`;
+  });
+  const note =
+    "pass@k is unbiased, over all texts; the others are of the first k. Intervals: 95%, the bootstrap over items.";
+  return `${tables.join("\n\n")}\n${pc.dim(note)}`;
 }
 
 /** The paper's accuracies beside one's own. */

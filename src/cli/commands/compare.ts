@@ -1,10 +1,13 @@
 import { Command } from "commander";
+import { LlamaEtsError } from "../../engine/errors.js";
 import { writeOutput } from "../write-output.js";
 
 interface CompareFlags {
   paper?: boolean;
+  curves?: boolean;
   json?: boolean;
   report?: string;
+  export?: string;
 }
 
 export function compareCommand(): Command {
@@ -12,15 +15,26 @@ export function compareCommand(): Command {
     .description("Compare the methods of evaluation runs: accuracy, tokens, seconds, paired tests.")
     .argument("<directories...>", "run directories, as eval --out wrote them")
     .option("--paper", "print the ETS paper's accuracies beside, where task and model match")
+    .option(
+      "--curves",
+      "print what more or fewer texts would have given, from those that were kept",
+    )
     .option("--json", "print one JSON object")
     .option("--report <file>", "write the comparison as one HTML page")
+    .option("--export <file>", "write all samples and kept texts as a table: .csv or .jsonl")
     .action(compare);
 }
 
 async function compare(directories: string[], flags: CompareFlags): Promise<void> {
   const { compareRuns } = await import("../../evaluate/compare/compare-runs.js");
   const { publishedFor } = await import("../../evaluate/compare/published.js");
-  const { formatComparison, formatPaper } = await import("./compare-output.js");
+  const { formatComparison, formatCurves, formatPaper } = await import("./compare-output.js");
+  if (flags.export !== undefined && !/\.(csv|jsonl)$/.test(flags.export)) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `Expected --export to end in .csv or .jsonl, got ${flags.export}`,
+    );
+  }
   const compared = await compareRuns(directories);
   const { comparison } = compared;
   const published = flags.paper ? publishedFor(comparison) : undefined;
@@ -28,7 +42,16 @@ async function compare(directories: string[], flags: CompareFlags): Promise<void
     console.log(JSON.stringify({ ...comparison, ...(flags.paper && { published }) }));
   } else {
     console.log(formatComparison(comparison));
+    if (flags.curves) console.log(`\n${formatCurves(comparison.curves)}`);
     if (published !== undefined) console.log(`\n${formatPaper(comparison, published)}`);
+  }
+  if (flags.export !== undefined) {
+    const { exportRows, toCsv, toJsonLines } = await import(
+      "../../evaluate/compare/export-rows.js"
+    );
+    const rows = exportRows(compared.runs);
+    const write = flags.export.endsWith(".csv") ? toCsv : toJsonLines;
+    await writeOutput("table", flags.export, write(rows));
   }
   if (flags.report === undefined) return;
   const { evaluationReport } = await import("../../report/evaluation/evaluation-report.js");

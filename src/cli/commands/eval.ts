@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import type { Kept } from "../../evaluate/store/run-files.js";
 import { METHOD_NAMES, METHODS } from "../../methods/registry.js";
 import { findTask, taskNames } from "../../tasks/index.js";
 import type { GradingMode, PromptForm } from "../../tasks/task.js";
@@ -25,6 +26,8 @@ interface EvalFlags extends MethodFlags {
   mode?: GradingMode;
   form?: PromptForm;
   allowCodeExecution?: boolean;
+  /** The library checks it. */
+  keep?: Kept;
   concurrency?: number;
   queue?: string;
   json?: boolean;
@@ -52,6 +55,10 @@ export function evalCommand(): Command {
     .option("--mode <mode>", "how answers are graded: fair, compat (default: fair)")
     .option("--form <form>", "prompts: chat, or paper's few-shot texts (default: chat)")
     .option("--allow-code-execution", "let graders run generated programs, in a sandbox")
+    .option(
+      "--keep <what>",
+      "of the texts that majority and best-of-n chose from: none, texts, tokens (default: texts)",
+    )
     .option(
       "--concurrency <n>",
       "runs side by side, decoded together, as memory allows (default: 1)",
@@ -84,6 +91,7 @@ async function runEval(taskName: string, flags: EvalFlags): Promise<void> {
       form: flags.form ?? (flags.preset as PromptForm | undefined),
       reward: hasPresetReward(flags) ? undefined : flags.reward,
       allowCodeExecution: flags.allowCodeExecution,
+      keep: flags.keep,
     }),
   };
   resolveEvaluateOptions(options);

@@ -8,6 +8,7 @@ import { LlamaEtsError } from "../../engine/errors.js";
 import { type EvaluationRun, readRun } from "../store/read-run.js";
 import { isFailed } from "../store/run-files.js";
 import type { ComparedItem, ComparedRun, ComparedRuns } from "./comparison.js";
+import { curvesOf } from "./curves.js";
 import { chooseItems, differencesOf } from "./differences.js";
 import { type Entry, entriesOf } from "./entries.js";
 import { measure } from "./measure.js";
@@ -47,6 +48,7 @@ export async function compareRuns(directories: readonly string[]): Promise<Compa
       runs: runs.map(headOf),
       items: common.length,
       ...measure(entries, common),
+      curves: curvesOf(entries),
       warnings: [...differencesOf(runs), ...warnings],
     },
     items: itemsOf(entries, common),

@@ -3,6 +3,7 @@
 import type { Interval } from "../statistics/wilson.js";
 import type { EvaluationRun } from "../store/read-run.js";
 import type { Sample } from "../store/run-files.js";
+import type { Curve } from "./curves.js";
 
 export interface Estimate {
   value: number;
@@ -85,6 +86,8 @@ export interface Comparison {
   items: number;
   methods: ComparedMethod[];
   pairs: Pair[];
+  /** What more or fewer texts would have given, of methods that kept two or more of each item. */
+  curves: Curve[];
   /** Reasons for caution. */
   warnings: string[];
 }

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { LlamaEtsError, messageOf } from "../../engine/errors.js";
 import { METHOD_NAMES } from "../../methods/registry.js";
-import { drawnSchema, failureSchema } from "../store/run-files.js";
+import { drawnSchema, failureSchema, keptSchema } from "../store/run-files.js";
 
 /** Says which evaluation uses the database; it expires unless it is renewed. */
 export const RUN_KEY = "llama-ets:run";
@@ -29,6 +29,7 @@ const workSchema = z.object({
   reward: z.string(),
   /** What the methods' potentials are named. */
   potentials: z.array(z.string()).default([]),
+  keep: keptSchema.default("none"),
   model: z.string(),
   proposal: z.string().nullable(),
 });

@@ -86,7 +86,7 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
   redis.on("ready", () => onConnection?.(true));
 
   const contextOf = async (work: Work, until: AbortSignal): Promise<DrawContext> => ({
-    ...{ model, proposal, form: work.form },
+    ...{ model, proposal, form: work.form, keep: work.keep },
     task: own.task?.name === work.task ? own.task : await findTask(work.task),
     ...{ reward: opened?.reward, potentials: potentials.byName },
     signal: until,

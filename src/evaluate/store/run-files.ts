@@ -93,6 +93,25 @@ const sampleIdentity = {
   seed: count,
 };
 
+/** What a sample keeps of each whole text that its method drew. */
+export const keptSchema = z.enum(["none", "texts", "tokens"]);
+export type Kept = z.infer<typeof keptSchema>;
+
+const keptTextSchema = z.object({
+  text: z.string(),
+  /** Its canonical answer. */
+  answer: z.string().nullable(),
+  /** Null where the reward votes, as that hangs on the other texts. */
+  reward: z.number().nullable(),
+  /** Tokens drawn, its end token included. */
+  generated: count,
+  /** Under the reference policy, in nats. */
+  logProb: z.number(),
+  /** With `keep: "tokens"`: its token ids, and the log-probability of each. */
+  ids: z.array(count).exactOptional(),
+  logProbs: z.array(z.number()).exactOptional(),
+});
+
 /** What a run of a method gave. */
 export const drawnSchema = z.object({
   text: z.string(),
@@ -107,6 +126,8 @@ export const drawnSchema = z.object({
   proposalUsage: usageSchema.exactOptional(),
   steps: z.array(stepSchema),
   warnings: z.array(z.string()),
+  /** The whole texts that `majority` and `best-of-n` chose from, in the order of their drawing. */
+  texts: z.array(keptTextSchema).exactOptional(),
 });
 
 /** Why a run gave nothing. */
@@ -117,6 +138,7 @@ export const gradedSampleSchema = z.object({
   ...sampleIdentity,
   gold: z.string(),
   ...drawnSchema.shape,
+  texts: z.array(keptTextSchema.extend({ correct: z.boolean() })).exactOptional(),
   /** The answer that was graded. */
   extracted: z.string().nullable(),
   correct: z.boolean(),
@@ -159,6 +181,7 @@ export type MethodRecord = z.infer<typeof methodSchema>;
 export type ModelRecord = z.infer<typeof modelSchema>;
 /** What a run of a method gave, but for its grade. */
 export type DrawnText = z.infer<typeof drawnSchema>;
+export type KeptText = z.infer<typeof keptTextSchema>;
 export type GradedSample = z.infer<typeof gradedSampleSchema>;
 export type FailedSample = z.infer<typeof failedSampleSchema>;
 /** A line of `samples.jsonl`. */

@@ -1,0 +1,147 @@
+/**
+ * What more or fewer texts would have given, from those that were drawn: a method's k-th text is the
+ * same however many are asked for.
+ */
+import { percentileInterval, resampledMeans } from "../statistics/bootstrap.js";
+import type { Interval } from "../statistics/wilson.js";
+import { isFailed, type Sample } from "../store/run-files.js";
+import type { Entry } from "./entries.js";
+
+/** A whole text, as far as curves look at it. */
+export interface CurveText {
+  text: string;
+  answer: string | null;
+  correct: boolean;
+  /** Null where the reward votes, or none was given. */
+  reward: number | null;
+  /** In nats; null where it wasn't kept. */
+  logProb: number | null;
+  generated: number;
+}
+
+export interface CurveValue {
+  /** Mean over the items, from 0 to 1. */
+  accuracy: number;
+  /** 95%, by the bootstrap over items. */
+  ci95: Interval;
+}
+
+/** What k texts an item give. */
+export interface CurvePoint {
+  k: number;
+  /** The probability that one of k texts is right: Chen et al. 2021, unbiased, from all texts. */
+  pass: CurveValue;
+  /** The first text with the most frequent answer among the first k. */
+  majority: CurveValue;
+  /** The same, each distinct text counting with its probability; null without probabilities. */
+  weighted: CurveValue | null;
+  /** The text of highest reward among the first k, the first of equals; null without rewards. */
+  best: CurveValue | null;
+  /** Mean tokens of the first k texts. */
+  generated: number;
+}
+
+export interface Curve {
+  /** The method, as comparisons name it. */
+  name: string;
+  items: number;
+  points: CurvePoint[];
+}
+
+/** A curve for each method that has two texts or more of each item, in the methods' order. */
+export function curvesOf(entries: readonly Entry[]): Curve[] {
+  return entries.flatMap((entry) => {
+    const items = [...entry.samples.values()].map(poolsOf);
+    const most = Math.min(...items.flat().map(({ length }) => length));
+    if (items.some(({ length }) => length === 0) || most < 2) return [];
+    const points = sizes(most).map((k) => pointAt(k, items));
+    return [{ name: entry.name, items: items.length, points }];
+  });
+}
+
+/** Powers of two, and the most. */
+function sizes(most: number): number[] {
+  const powers = Array.from({ length: Math.ceil(Math.log2(most)) }, (_, i) => 2 ** i);
+  return [...powers, most];
+}
+
+/**
+ * The pools of texts of an item, of one size each: what one sample chose from; or of single texts all
+ * samples together.
+ */
+function poolsOf(samples: readonly Sample[]): CurveText[][] {
+  const drawn = samples.flatMap((sample) => (isFailed(sample) ? [] : sample));
+  const kept = drawn.flatMap(({ texts }) => texts ?? []);
+  if (kept.length > 0) return drawn.map(({ texts }) => texts ?? []);
+  if (drawn.length !== samples.length || drawn.length < 2) return [];
+  const single = drawn.toSorted((a, b) => a.sample - b.sample);
+  return [
+    single.map(({ text, answer, correct, reward, usage }) => ({
+      ...{ text, answer, correct, reward: reward ?? null, logProb: null },
+      generated: usage.generated,
+    })),
+  ];
+}
+
+function pointAt(k: number, items: readonly CurveText[][][]): CurvePoint {
+  const first = items.map((pools) => pools.map((pool) => pool.slice(0, k)));
+  const all = first.flat(2);
+  const value = (of: (pool: readonly CurveText[]) => number, from = first): CurveValue => {
+    const column = from.map((pools) => meanOf(pools.map(of)));
+    const [means] = resampledMeans([column]);
+    return { accuracy: meanOf(column), ci95: percentileInterval(means as Float64Array) };
+  };
+  const rightOf = (pick: (pool: readonly CurveText[]) => CurveText | undefined) =>
+    value((pool) => (pick(pool)?.correct ? 1 : 0));
+  const hasAll = (name: "logProb" | "reward") => all.every((text) => text[name] !== null);
+  return {
+    k,
+    pass: value((pool) => passAt(k, pool), items as CurveText[][][]),
+    majority: rightOf((pool) => elected(pool, () => 1)),
+    weighted: hasAll("logProb") ? rightOf(electedByProbability) : null,
+    best: hasAll("reward") ? rightOf(ofHighestReward) : null,
+    generated: meanOf(first.flat().map((pool) => pool.reduce((sum, t) => sum + t.generated, 0))),
+  };
+}
+
+/** 1 - C(n - c, k) / C(n, k), with c of n texts right. */
+export function passAt(k: number, pool: readonly Pick<CurveText, "correct">[]): number {
+  const wrong = pool.filter(({ correct }) => !correct).length;
+  let none = 1;
+  for (let i = 0; i < k; i++) none *= Math.max(0, wrong - i) / (pool.length - i);
+  return 1 - none;
+}
+
+/** The first text of the answer with most votes; of equals that seen first, as `majority` has it. */
+function elected(
+  pool: readonly CurveText[],
+  votesOf: (text: CurveText) => number,
+): CurveText | undefined {
+  const votes = new Map<string, number>();
+  for (const text of pool) {
+    if (text.answer === null) continue;
+    votes.set(text.answer, (votes.get(text.answer) ?? 0) + votesOf(text));
+  }
+  const most = Math.max(...votes.values());
+  const answer = [...votes].find(([, count]) => count === most)?.[0];
+  return pool.find((text) => text.answer === answer) ?? pool[0];
+}
+
+function electedByProbability(pool: readonly CurveText[]): CurveText | undefined {
+  const largest = Math.max(...pool.map(({ logProb }) => logProb as number));
+  const seen = new Set<string>();
+  return elected(pool, ({ text, logProb }) => {
+    if (seen.has(text)) return 0;
+    seen.add(text);
+    return Math.exp((logProb as number) - largest);
+  });
+}
+
+function ofHighestReward(pool: readonly CurveText[]): CurveText | undefined {
+  const best = Math.max(...pool.map(({ reward }) => reward as number));
+  return pool.find(({ reward }) => reward === best);
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}

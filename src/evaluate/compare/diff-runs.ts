@@ -1,0 +1,86 @@
+/** Two runs item by item: what became right, what became wrong. */
+import { LlamaEtsError } from "../../engine/errors.js";
+import { readRun } from "../store/read-run.js";
+import { type GradedSample, isFailed, type Sample } from "../store/run-files.js";
+import { differencesOf } from "./differences.js";
+
+export interface DifferentSample {
+  item: string;
+  method: string;
+  sample: number;
+  /** Null where the sample failed. */
+  before: Pick<GradedSample, "correct" | "extracted" | "text"> | null;
+  after: Pick<GradedSample, "correct" | "extracted" | "text"> | null;
+}
+
+export interface RunDifference {
+  /** Samples that both runs have, by item, method and number. */
+  common: number;
+  /** Samples that one of them lacks. */
+  onlyBefore: number;
+  onlyAfter: number;
+  /** Common samples by what became of them. */
+  becameRight: number;
+  becameWrong: number;
+  otherText: number;
+  /** Common samples of another grade, answer or text; those of another grade first. */
+  changed: DifferentSample[];
+  /** Settings of the runs that differ. */
+  warnings: string[];
+}
+
+/**
+ * What changed between two run directories.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field, or where they have no sample in
+ *   common
+ */
+export async function diffRuns(before: string, after: string): Promise<RunDifference> {
+  const runs = [await readRun(before), await readRun(after)] as const;
+  const named = ({ item, method, sample }: Sample) => JSON.stringify([item, method, sample]);
+  const [old, now] = runs.map(
+    ({ samples }) => new Map(samples.map((sample) => [named(sample), sample])),
+  ) as [Map<string, Sample>, Map<string, Sample>];
+  const common = [...now.keys()].filter((name) => old.has(name));
+  if (common.length === 0) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_DATA",
+      `${before} and ${after} have no sample of one item, method and number in common`,
+      { fix: "runs whose methods have the same names" },
+    );
+  }
+  const changed = common
+    .map((name) => [old.get(name) as Sample, now.get(name) as Sample] as const)
+    .filter(([a, b]) => isChanged(a, b))
+    .map(([a, b]): DifferentSample => {
+      const { item, method, sample } = b;
+      return { ...{ item, method, sample }, before: shownOf(a), after: shownOf(b) };
+    })
+    .toSorted((a, b) => Number(hasOtherGrade(b)) - Number(hasOtherGrade(a)));
+  const isRight = (side: DifferentSample["before"]) => side?.correct === true;
+  return {
+    common: common.length,
+    onlyBefore: old.size - common.length,
+    onlyAfter: now.size - common.length,
+    becameRight: changed.filter(({ before, after }) => !isRight(before) && isRight(after)).length,
+    becameWrong: changed.filter(({ before, after }) => isRight(before) && !isRight(after)).length,
+    otherText: changed.filter(({ before, after }) => before?.text !== after?.text).length,
+    changed,
+    warnings: differencesOf(runs),
+  };
+}
+
+function isChanged(a: Sample, b: Sample): boolean {
+  if (isFailed(a) || isFailed(b)) return isFailed(a) !== isFailed(b);
+  return a.correct !== b.correct || a.extracted !== b.extracted || a.text !== b.text;
+}
+
+function hasOtherGrade({ before, after }: DifferentSample): boolean {
+  return before?.correct !== after?.correct;
+}
+
+function shownOf(sample: Sample): DifferentSample["before"] {
+  if (isFailed(sample)) return null;
+  const { correct, extracted, text } = sample;
+  return { correct, extracted, text };
+}

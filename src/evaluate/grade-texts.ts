@@ -1,0 +1,14 @@
+import type { Grader, TaskItem } from "../tasks/task.js";
+
+/** Texts with their verdicts; each distinct one is graded once. */
+export async function gradeTexts<T extends { text: string }>(
+  grader: Grader,
+  item: TaskItem,
+  texts: readonly T[],
+): Promise<(T & { correct: boolean })[]> {
+  const verdicts = new Map<string, boolean>();
+  for (const { text } of texts) {
+    if (!verdicts.has(text)) verdicts.set(text, (await grader.grade(item, text)).correct);
+  }
+  return texts.map((kept) => ({ ...kept, correct: verdicts.get(kept.text) === true }));
+}
