@@ -22,6 +22,7 @@ export { type LoadModelOptions, loadModel } from "./engine/local/load-model.js";
 export type { GpuChoice } from "./engine/local/locate-engine.js";
 export type { LoraOptions } from "./engine/local/model-variants.js";
 export type { SamplingOptions } from "./engine/sampling.js";
+export type { CompareOptions } from "./evaluate/compare/compare-runs.js";
 export type {
   ComparedItem,
   ComparedMethod,
@@ -108,7 +109,13 @@ export { openSandbox } from "./sandbox/open.js";
 export type { Sandbox } from "./sandbox/sandbox.js";
 export type { SandboxOptions } from "./sandbox/sandbox-options.js";
 export type { TestResult, TestRun } from "./sandbox/session.js";
-export { type CheckTaskOptions, inspectTask, type TaskReport } from "./tasks/check-task.js";
+export {
+  type CheckedAnswer,
+  type CheckedItem,
+  type CheckTaskOptions,
+  inspectTask,
+  type TaskReport,
+} from "./tasks/check-task.js";
 export { defineTask, type TaskDefinition } from "./tasks/define-task.js";
 export { gpqa } from "./tasks/gpqa.js";
 export { gradeRows, type RowVerdict } from "./tasks/grade-rows.js";

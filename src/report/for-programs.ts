@@ -1,6 +1,7 @@
 /** Comparisons and reports for programs. What they need is loaded when they are called. */
 import { checkArray, checkObject, checkString } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import type { CompareOptions } from "../evaluate/compare/compare-runs.js";
 import type { ComparedRuns } from "../evaluate/compare/comparison.js";
 import type { RunDifference } from "../evaluate/compare/diff-runs.js";
 import type { Regraded, RegradeOptions } from "../evaluate/regrade.js";
@@ -28,9 +29,12 @@ export async function readRun(directory: string): Promise<EvaluationRun> {
  *
  * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field; `ERR_INVALID_OPTION`
  */
-export async function compareRuns(directories: readonly string[]): Promise<ComparedRuns> {
+export async function compareRuns(
+  directories: readonly string[],
+  options: CompareOptions = {},
+): Promise<ComparedRuns> {
   const module = await import("../evaluate/compare/compare-runs.js");
-  return module.compareRuns(directories);
+  return module.compareRuns(directories, options);
 }
 
 /**

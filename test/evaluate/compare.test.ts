@@ -84,6 +84,23 @@ describe("one run", () => {
     }
   });
 
+  test("tests against a baseline alone, and corrects for those tests", async () => {
+    const flags = (right: number) => Array.from({ length: 30 }, (_, i) => (i < right ? "1" : "0"));
+    const methods = { sample: flags(10), majority: flags(17), mh: flags(16), ets: flags(18) };
+    const run = writeRun("baseline", methods);
+    const all = (await compareRuns([run])).comparison.pairs;
+    const { pairs } = (await compareRuns([run], { baseline: "sample" })).comparison;
+    expect(pairs.map(({ worse }) => worse)).toEqual(["sample", "sample", "sample"]);
+    const ofEts = (from: typeof pairs) =>
+      from.find(({ better, worse }) => better === "ets" && worse === "sample");
+    expect(ofEts(pairs)?.pValue).toBe(ofEts(all)?.pValue);
+    expect(ofEts(pairs)?.adjusted).toBeCloseTo(3 * (ofEts(pairs)?.pValue as number), 12);
+    expect(ofEts(all)?.adjusted).toBeCloseTo(6 * (ofEts(all)?.pValue as number), 12);
+    await expect(compareRuns([run], { baseline: "greedy" })).rejects.toThrow(
+      /`baseline`.*"sample"/,
+    );
+  });
+
   test("keeps an item's samples together: the bootstrap over items, and tests of items", async () => {
     const run = writeRun("clustered", {
       sample: items(["1111", 10], ["0000", 10]),

@@ -52,6 +52,21 @@ describe("the page", () => {
     expect(document.querySelector(".item")?.getAttribute("data-wrong")).toBe("0");
   });
 
+  test("names a winner only where each other method is clearly worse", async () => {
+    const rates = (right: number) => Array.from({ length: 40 }, (_, i) => (i < right ? "1" : "0"));
+    const said = async (name: string, methods: Record<string, string[]>) =>
+      checkPage(await report(writeRun(name, methods))).body.textContent;
+    expect(await said("winner", { sample: rates(10), ets: rates(40) })).toContain(
+      "ets is the most accurate: 100.0%",
+    );
+    expect(await said("close", { sample: rates(38), mh: rates(10), ets: rates(40) })).toMatch(
+      /ets has the highest accuracy, 100\.0%.* It is not told apart from sample\./,
+    );
+    expect(await said("tied", { sample: rates(20), ets: rates(20) })).toContain(
+      "sample and ets are tied: 50.0%",
+    );
+  });
+
   test("shows how far weights can be trusted, of the methods that have some", async () => {
     const run = writeRun("weights", { sample: ["1"], ets: ["1"] }, { steps: STEPS });
     const document = checkPage(await report(run));

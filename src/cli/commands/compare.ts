@@ -5,6 +5,7 @@ import { writeOutput } from "../write-output.js";
 interface CompareFlags {
   paper?: boolean;
   curves?: boolean;
+  baseline?: string;
   json?: boolean;
   report?: string;
   export?: string;
@@ -35,7 +36,10 @@ async function compare(directories: string[], flags: CompareFlags): Promise<void
       `Expected --export to end in .csv or .jsonl, got ${flags.export}`,
     );
   }
-  const compared = await compareRuns(directories);
+  const compared = await compareRuns(
+    directories,
+    flags.baseline === undefined ? {} : { baseline: flags.baseline },
+  );
   const { comparison } = compared;
   const published = flags.paper ? publishedFor(comparison) : undefined;
   if (flags.json) {

@@ -3,7 +3,7 @@
  * share of its samples that are right; a method's is the mean over the items, each of equal weight.
  */
 import path from "node:path";
-import { checkStrings } from "../../engine/check.js";
+import { checkKeys, checkOneOf, checkString, checkStrings, optional } from "../../engine/check.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { type EvaluationRun, readRun } from "../store/read-run.js";
 import { isFailed } from "../store/run-files.js";
@@ -13,6 +13,11 @@ import { chooseItems, differencesOf } from "./differences.js";
 import { type Entry, entriesOf } from "./entries.js";
 import { measure } from "./measure.js";
 
+export interface CompareOptions {
+  /** A method's name in the comparison: the others are tested against it alone. Default: all pairs. */
+  baseline?: string;
+}
+
 /**
  * @example
  * const { comparison } = await compareRuns(["runs/a", "runs/b"]);
@@ -21,8 +26,13 @@ import { measure } from "./measure.js";
  * @param directories that `llama-ets eval --out` wrote
  * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field; `ERR_INVALID_OPTION`
  */
-export async function compareRuns(directories: readonly string[]): Promise<ComparedRuns> {
+export async function compareRuns(
+  directories: readonly string[],
+  options: CompareOptions = {},
+): Promise<ComparedRuns> {
   checkStrings("directories", directories);
+  checkKeys("options", options, ["baseline"]);
+  const baseline = optional(checkString, "baseline", options.baseline);
   if (directories.length === 0) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected run directories, got none");
   }
@@ -42,12 +52,14 @@ export async function compareRuns(directories: readonly string[]): Promise<Compa
       fix: "`llama-ets eval` with --resume, to draw them",
     });
   }
+  const names = entries.map(({ name }) => name);
+  if (baseline !== undefined) checkOneOf("baseline", baseline, names);
   const { common, warnings } = chooseItems(runs, entries);
   return {
     comparison: {
       runs: runs.map(headOf),
       items: common.length,
-      ...measure(entries, common),
+      ...measure(entries, common, baseline),
       curves: curvesOf(entries),
       warnings: [...differencesOf(runs), ...warnings],
     },

@@ -17,10 +17,14 @@ interface ItemMeans {
   seconds: number;
 }
 
-/** Measures the methods on the items that all have; each on its own items where none is common. */
+/**
+ * Measures the methods on the items that all have; each on its own items where none is common. With a
+ * baseline the others are compared with it alone.
+ */
 export function measure(
   entries: readonly Entry[],
   common: readonly string[],
+  baseline?: string,
 ): { methods: ComparedMethod[]; pairs: Pair[] } {
   if (common.length === 0) {
     const methods = entries.map((entry) => {
@@ -34,7 +38,7 @@ export function measure(
   );
   const resampled = resample(columns);
   const methods = entries.map((entry, i) => methodOf(entry, common, resampled[i] as Resampled));
-  return { methods, pairs: pairsOf(methods, resampled) };
+  return { methods, pairs: pairsOf(methods, resampled, baseline) };
 }
 
 function meansOf(samples: readonly Sample[]): ItemMeans {
@@ -134,9 +138,17 @@ function ratio(above: number, below: number, aboves: Float64Array, belows: Float
   return { value: above / below, ci95: percentileInterval(ratios) };
 }
 
-function pairsOf(methods: readonly ComparedMethod[], resampled: readonly Resampled[]): Pair[] {
+function pairsOf(
+  methods: readonly ComparedMethod[],
+  resampled: readonly Resampled[],
+  baseline: string | undefined,
+): Pair[] {
+  const isTested = (...pair: number[]) =>
+    baseline === undefined || pair.some((i) => methods[i]?.name === baseline);
   const pairs = methods.flatMap((_, j) =>
-    methods.slice(0, j).map((_, i) => comparePair(methods, resampled, i, j)),
+    methods
+      .slice(0, j)
+      .flatMap((_, i) => (isTested(i, j) ? comparePair(methods, resampled, i, j) : [])),
   );
   const adjusted = holmAdjusted(pairs.map(({ pValue }) => pValue));
   return pairs.map((pair, i) => ({ ...pair, adjusted: adjusted[i] as number }));

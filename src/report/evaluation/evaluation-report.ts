@@ -1,5 +1,10 @@
 /** The report of evaluation runs: what the methods reached, at what cost, and where they differ. */
-import type { ComparedRuns, Comparison } from "../../evaluate/compare/comparison.js";
+import type {
+  ComparedMethod,
+  ComparedRuns,
+  Comparison,
+  Pair,
+} from "../../evaluate/compare/comparison.js";
 import { publishedFor } from "../../evaluate/compare/published.js";
 import { questionsOf } from "../../evaluate/compare/questions.js";
 import { counted, number, percent } from "../format.js";
@@ -56,16 +61,41 @@ function titleOf({ runs, methods }: Comparison): string {
 }
 
 function lead({ runs, items, methods, pairs }: Comparison): string {
-  const best = methods.reduce((a, b) => (b.accuracy > a.accuracy ? b : a));
   const models = [...new Set(runs.map(({ model }) => model))].join(", ");
   const samples = methods.reduce((sum, method) => sum + method.samples, 0);
-  const [low, high] = best.ci95;
   const clear = pairs.filter(({ adjusted }) => adjusted <= 0.05).length;
   const tested =
     pairs.length === 0
       ? ""
       : ` Of ${counted(pairs.length, "pair")} ${clear === 0 ? "none differs" : clear === 1 ? "one differs" : `${clear} differ`} clearly.`;
-  return `${models}, ${counted(items, "item")}, ${counted(samples, "sample")}. ${methods.length > 1 ? `${best.name} is the most accurate` : best.name}: ${percent(best.accuracy, 1)}, between ${percent(low, 1)} and ${percent(high, 1)} with 95% confidence.${tested}`;
+  return `${models}, ${counted(items, "item")}, ${counted(samples, "sample")}. ${headline(methods, pairs)}${tested}`;
+}
+
+/** Names a winner only where every other method was compared with it and is clearly worse. */
+function headline(methods: readonly ComparedMethod[], pairs: readonly Pair[]): string {
+  const most = Math.max(...methods.map(({ accuracy }) => accuracy));
+  const leaders = methods.filter(({ accuracy }) => accuracy === most);
+  const [first] = leaders;
+  if (first === undefined) return "";
+  const [low, high] = first.ci95;
+  const value = `${percent(most, 1)}, between ${percent(low, 1)} and ${percent(high, 1)} with 95% confidence.`;
+  if (methods.length === 1) return `${first.name}: ${value}`;
+  if (leaders.length > 1) {
+    return `${listed(leaders.map(({ name }) => name))} are tied: ${value}`;
+  }
+  const worse = new Set(
+    pairs
+      .filter(({ better, adjusted }) => better === first.name && adjusted <= 0.05)
+      .map((p) => p.worse),
+  );
+  const others = methods.filter(({ name }) => name !== first.name && !worse.has(name));
+  if (others.length === 0) return `${first.name} is the most accurate: ${value}`;
+  return `${first.name} has the highest accuracy, ${value} It is not told apart from ${listed(others.map(({ name }) => name))}.`;
+}
+
+/** `a, b and c`. */
+function listed(names: readonly string[]): string {
+  return [names.slice(0, -1).join(", "), names.at(-1)].filter((part) => part !== "").join(" and ");
 }
 
 async function weights(comparison: Comparison, items: ComparedRuns["items"]): Promise<Html | null> {
