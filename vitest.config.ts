@@ -13,7 +13,7 @@ const BESIDE = [
   "test/cli/{ask-answer,ask-options,bad-input,bad-options,compare,download,grade,help,potential}.test.ts",
   "test/engine-build/*.test.ts",
   "test/engine/{download,templates,text-process}.test.ts",
-  "test/evaluate/{compare,curves,read-run,wrong-types}.test.ts",
+  "test/evaluate/{compare,curves,read-run,sweep,wrong-types}.test.ts",
   "test/evaluate/statistics/*.test.ts",
   "test/laws/*.test.ts",
   "test/methods/{diffusion-options,edges}.test.ts",

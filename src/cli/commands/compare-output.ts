@@ -1,5 +1,4 @@
 /** What `compare` shows a person. */
-import Table from "cli-table3";
 import pc from "picocolors";
 import type { ComparedMethod, Comparison, Pair } from "../../evaluate/compare/comparison.js";
 import type { Curve, CurveValue } from "../../evaluate/compare/curves.js";
@@ -7,6 +6,7 @@ import { PUBLISHED_SCOPE, type Published } from "../../evaluate/compare/publishe
 import { counted, number, percent, pValue } from "../../report/format.js";
 import { points } from "../format.js";
 import { printable } from "../printable.js";
+import { newTable } from "../table.js";
 
 export function formatComparison(comparison: Comparison): string {
   const { runs, items, methods, pairs, warnings } = comparison;
@@ -147,21 +147,6 @@ export function formatPaper({ methods }: Comparison, published: Published | null
 function ownCells({ name, accuracy, ci95 }: ComparedMethod): string[] {
   return [printable(name), percent(accuracy, 1), range(ci95.map((bound) => percent(bound, 1)))];
 }
-
-function newTable(head: string[]): Table.Table {
-  return new Table({
-    head,
-    colAligns: head.map((_, i) => (i === 0 ? "left" : "right")),
-    style: { head: [], border: [], compact: true },
-    chars: BORDERS,
-  });
-}
-
-const BORDERS = {
-  ...{ top: "─", "top-mid": "─", "top-left": "", "top-right": "" },
-  ...{ bottom: "─", "bottom-mid": "─", "bottom-left": "", "bottom-right": "" },
-  ...{ left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: " " },
-};
 
 function range([low = "", high = ""]: readonly string[]): string {
   return `${low} to ${high}`;

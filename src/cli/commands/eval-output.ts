@@ -9,6 +9,8 @@ import { progressBar } from "../terminal.js";
 
 /** Where standard error is no terminal, a line is printed this often. */
 const LINE_INTERVAL_MS = 10_000;
+/** More than these have no room on a line. */
+const MAX_SHOWN_METHODS = 6;
 
 interface EvalProgress {
   /** What was shown last. */
@@ -65,6 +67,7 @@ function formatProgress({
   const left = drawn === 0 ? "" : `${duration((ms / drawn) * (total - done))} left`;
   const accuracies = Object.entries(methods)
     .filter(([, { n }]) => n > 0)
+    .slice(0, MAX_SHOWN_METHODS)
     .map(([name, { n, correct }]) => `${name} ${percent(correct / n)}`);
   return [`${done}/${total}`, left, rate({ generated, ms }), ...accuracies]
     .filter((part) => part !== "")

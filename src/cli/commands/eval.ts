@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { LlamaEtsError } from "../../engine/errors.js";
 import type { Kept } from "../../evaluate/store/run-files.js";
 import { METHOD_NAMES, METHODS } from "../../methods/registry.js";
 import { findTask, taskNames } from "../../tasks/index.js";
@@ -16,7 +17,8 @@ import { numberOption } from "../numbers.js";
 
 interface EvalFlags extends MethodFlags {
   methods: string;
-  out: string;
+  out?: string;
+  config?: string;
   resume?: boolean;
   data?: string;
   limit?: number;
@@ -36,8 +38,12 @@ interface EvalFlags extends MethodFlags {
 export function evalCommand(): Command {
   const command = new Command("eval")
     .description("Evaluate methods on a task, into a run directory that can be resumed.")
-    .argument("<task>", `${taskNames().join(", ")} or module:FILE`)
-    .requiredOption("--out <dir>", "the run directory: run.json, samples.jsonl, summary.json")
+    .argument("[task]", `${taskNames().join(", ")} or module:FILE`)
+    .option("--out <dir>", "the run directory: run.json, samples.jsonl, summary.json")
+    .option(
+      "--config <file>",
+      "a sweep in YAML: tasks, models, methods with lists of settings, seeds",
+    )
     .option("--resume", "go on with the run in --out: what is there is not drawn again")
     .option(
       "--methods <names>",
@@ -76,7 +82,17 @@ function evaluatedMethods(command: Command): string[] {
   return parseMethods(String(command.opts().methods)).map(({ method }) => method);
 }
 
-async function runEval(taskName: string, flags: EvalFlags): Promise<void> {
+async function runEval(taskName: string | undefined, flags: EvalFlags): Promise<void> {
+  if (flags.config !== undefined) {
+    const { runSweepCommand } = await import("./sweep.js");
+    return runSweepCommand(flags.config, taskName, flags);
+  }
+  const missing = taskName === undefined ? "a task" : flags.out === undefined ? "--out" : undefined;
+  if (taskName === undefined || flags.out === undefined) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `Expected ${missing}, got none`, {
+      fix: "llama-ets eval mini-gsm --out runs/first, or --config sweep.yaml",
+    });
+  }
   const { evaluate } = await import("../../evaluate/evaluate.js");
   const { resolveEvaluateOptions } = await import("../../evaluate/evaluate-options.js");
   const { evalProgress, formatEvaluation, formatInterrupted } = await import("./eval-output.js");

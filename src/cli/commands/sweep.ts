@@ -1,0 +1,85 @@
+/** `eval --config`: a sweep over tasks, models and settings. */
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { LlamaEtsError, messageOf } from "../../engine/errors.js";
+import type { Kept } from "../../evaluate/store/run-files.js";
+import { failStalled, Interrupted, interruptSignal } from "../exit.js";
+import { loadNamedModel, type ModelFlags } from "../model-flags.js";
+import { writeOutput } from "../write-output.js";
+
+interface SweepFlags extends ModelFlags {
+  out?: string;
+  resume?: boolean;
+  queue?: string;
+  allowCodeExecution?: boolean;
+  keep?: Kept;
+  json?: boolean;
+}
+
+export async function runSweepCommand(
+  file: string,
+  task: string | undefined,
+  flags: SweepFlags,
+): Promise<void> {
+  const { parseSweep } = await import("../../evaluate/sweep/sweep-config.js");
+  const { runSweep } = await import("../../evaluate/sweep/run-sweep.js");
+  const { evalProgress } = await import("./eval-output.js");
+  const { formatSweep } = await import("./sweep-output.js");
+  if (task !== undefined) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `Expected a task or --config, got both`, {
+      fix: "`tasks` in the file",
+    });
+  }
+  const config = await parseSweep(await readConfig(file), file);
+  const out = flags.out ?? config.out;
+  if (out === undefined) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `out` in the file, or --out, got none");
+  }
+  const models = config.models ?? [flags.model];
+  const { resume, queue, allowCodeExecution, keep } = flags;
+  const signal = interruptSignal();
+  const progress = evalProgress();
+  process.once("beforeExit", failStalled);
+  try {
+    const results = await runSweep(
+      { ...config, models },
+      {
+        ...{ out, signal, onProgress: progress.show, onWarning: progress.say },
+        ...(resume && { resume }),
+        ...(queue !== undefined && { queue }),
+        ...(allowCodeExecution && { allowCodeExecution }),
+        ...(keep !== undefined && { keep }),
+        openModel: (model) => loadNamedModel({ ...flags, model }, signal),
+        onRun: ({ task: name, model, seed }) => progress.say(`${name}, ${model}, seed ${seed}`),
+        onSample: (sample) => {
+          if ("error" in sample) progress.sayOfFailure(sample.error);
+        },
+      },
+    );
+    progress.close();
+    const content = JSON.stringify(results, null, 2);
+    await writeOutput("sweep", path.join(out, "sweep.json"), `${content}\n`);
+    const { sweepReport } = await import("../../report/sweep/sweep-report.js");
+    await writeOutput("report", path.join(out, "sweep.html"), sweepReport(results));
+    console.log(flags.json ? JSON.stringify(results) : formatSweep(results));
+    if (!flags.json)
+      console.log(`In ${out}: sweep.html, sweep.json, and run directories for compare.`);
+  } catch (error) {
+    progress.close();
+    if (error instanceof Interrupted) console.error(`Interrupted; --resume goes on in ${out}`);
+    throw error;
+  } finally {
+    process.off("beforeExit", failStalled);
+  }
+}
+
+async function readConfig(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `--config: ${messageOf(error)}`, {
+      fix: "a file that is there",
+      cause: error,
+    });
+  }
+}

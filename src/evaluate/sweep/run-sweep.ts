@@ -1,0 +1,95 @@
+/** Runs a sweep: one evaluation for each task, model and seed, each in a directory of its own. */
+import path from "node:path";
+import type { Model } from "../../engine/engine.js";
+import { findTask } from "../../tasks/index.js";
+import { evaluate } from "../evaluate.js";
+import type { EvaluateOptions } from "../evaluate-options.js";
+import { readRun } from "../store/read-run.js";
+import type { Kept } from "../store/run-files.js";
+import {
+  type BestSetting,
+  bestSettings,
+  type SweepSetting,
+  scoreSettings,
+} from "./best-settings.js";
+import { type SweepConfig, toEvaluated } from "./sweep-config.js";
+
+/** A task and model of a sweep, over all seeds. */
+export interface SweepResult {
+  task: string;
+  model: string;
+  /** The run directories, one a seed. */
+  directories: string[];
+  settings: SweepSetting[];
+  best: BestSetting[];
+}
+
+export interface SweepOptions
+  extends Pick<EvaluateOptions, "signal" | "onProgress" | "onSample" | "onWarning" | "queue"> {
+  /** The directory of all runs. */
+  out: string;
+  /** Goes on with what is there. Default false. */
+  resume?: boolean;
+  allowCodeExecution?: boolean;
+  keep?: Kept;
+  /** Opens a model of the file by its name there; the sweep disposes it. */
+  openModel: (name: string) => Promise<Model>;
+  /** Called before each evaluation. */
+  onRun?: (run: { task: string; model: string; seed: number; directory: string }) => void;
+}
+
+/**
+ * Runs the evaluations of a sweep one after another; each model is loaded once. Those that are done
+ * are kept by `resume`. Throws as `evaluate` does.
+ */
+export async function runSweep(
+  { tasks, models = [], methods, seeds, options: shared, proposal, ...config }: SweepConfig,
+  { out, openModel, onRun, ...options }: SweepOptions,
+): Promise<SweepResult[]> {
+  const { limit, samples, reward, mode, form, concurrency } = config;
+  const given = {
+    ...defined({ limit, samples, reward, mode, form, concurrency }),
+    methods: methods.map(toEvaluated),
+    options: shared,
+  };
+  const results: SweepResult[] = [];
+  for (const modelName of models) {
+    await using model = await openModel(modelName);
+    await using draft = proposal === undefined ? null : await openModel(proposal);
+    for (const { task: name, ...data } of tasks) {
+      const task = await findTask(name);
+      const directories: string[] = [];
+      for (const seed of seeds) {
+        const directory = path.join(out, nameOf(name), nameOf(modelName), `seed-${seed}`);
+        onRun?.({ task: name, model: modelName, seed, directory });
+        await evaluate(model, task, {
+          ...{ ...given, ...data, ...options, seed, out: directory },
+          ...(draft && { proposal: draft }),
+        });
+        directories.push(directory);
+      }
+      const drawn = [];
+      for (const directory of directories) drawn.push(...(await readRun(directory)).samples);
+      const settings = scoreSettings(methods, drawn);
+      const best = bestSettings(settings, drawn);
+      results.push({ task: name, model: modelName, directories, settings, best });
+    }
+  }
+  return results;
+}
+
+/** A file's name without its folder and extension, as a directory may be called. */
+function nameOf(name: string): string {
+  return path
+    .basename(name)
+    .replace(/\.(gguf|[cm]?js)$/, "")
+    .replace(/[^\w.-]+/g, "_");
+}
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+function defined<T extends object>(options: T): Defined<T> {
+  return Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as Defined<T>;
+}

@@ -1,0 +1,119 @@
+/** What a sweep's file says: tasks × models × seeds, and methods whose options are lists. */
+import { z } from "zod";
+import { LlamaEtsError, messageOf } from "../../engine/errors.js";
+import { METHOD_NAMES, type MethodName } from "../../methods/registry.js";
+import {
+  checkMethods,
+  type EvaluatedMethod,
+  type EvaluatedOptions,
+} from "../configured-methods.js";
+import { validate } from "../store/checked-json.js";
+
+/** Settings of one sweep at the most: a slip of the pen must not ask for a million. */
+export const MAX_SETTINGS = 1000;
+
+const oneOrMore = <T extends z.ZodType>(schema: T) =>
+  z.union([schema, z.array(schema).min(1)]).transform((value) => [value].flat() as z.infer<T>[]);
+
+const name = z.string().min(1);
+const scalar = z.union([z.string(), z.number(), z.boolean()]);
+const taskSchema = z.union([
+  name.transform((task) => ({ task })),
+  z.strictObject({ task: name, data: name.exactOptional() }),
+]);
+
+const sweepSchema = z.strictObject({
+  tasks: oneOrMore(taskSchema),
+  models: oneOrMore(name).exactOptional(),
+  proposal: name.exactOptional(),
+  /** Options of all methods. */
+  options: z.record(name, z.json()).default({}),
+  /** Each option that is a list has one setting for each of its values. */
+  methods: z
+    .array(
+      z.union([
+        z.enum(METHOD_NAMES).transform((method) => ({ method })),
+        z
+          .looseObject({ method: z.enum(METHOD_NAMES) })
+          .catchall(z.union([scalar, z.array(scalar)])),
+      ]),
+    )
+    .min(1),
+  seeds: oneOrMore(z.int().min(0)).default([0]),
+  limit: z.int().min(1).exactOptional(),
+  samples: z.int().min(1).exactOptional(),
+  reward: name.exactOptional(),
+  mode: z.enum(["fair", "compat"]).exactOptional(),
+  form: z.enum(["chat", "paper"]).exactOptional(),
+  concurrency: z.int().min(1).exactOptional(),
+  out: name.exactOptional(),
+});
+
+/** A method's setting within the grid. */
+export interface SweepMethod extends EvaluatedMethod {
+  /** The options that the grid varies, by name. */
+  varied: Record<string, string | number | boolean>;
+}
+
+export interface SweepConfig extends Omit<z.infer<typeof sweepSchema>, "methods" | "options"> {
+  methods: SweepMethod[];
+  options: EvaluatedOptions;
+}
+
+/**
+ * Reads a sweep from YAML (or JSON, which is YAML). Unknown fields, methods and options are refused.
+ * Throws `ERR_INVALID_OPTION`, `ERR_INVALID_DATA`.
+ */
+export async function parseSweep(text: string, where: string): Promise<SweepConfig> {
+  const { parse } = await import("yaml");
+  let value: unknown;
+  try {
+    value = parse(text, { maxAliasCount: 100 });
+  } catch (error) {
+    throw new LlamaEtsError("ERR_INVALID_DATA", `${where}: ${messageOf(error)}`, { cause: error });
+  }
+  const config = validate(sweepSchema, value, where);
+  const methods = config.methods.flatMap(expand);
+  if (methods.length > MAX_SETTINGS) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `${where} asks for ${methods.length} settings; expected at most ${MAX_SETTINGS}`,
+    );
+  }
+  const options = config.options as EvaluatedOptions;
+  checkMethods(methods.map(toEvaluated), options);
+  return { ...config, methods, options };
+}
+
+export function toEvaluated({ name, method, options }: SweepMethod): EvaluatedMethod {
+  return { name, method, ...(options && { options }) };
+}
+
+/** The settings of a method: every combination of the values of its lists. */
+function expand({
+  method,
+  ...options
+}: {
+  method: MethodName;
+  [option: string]: unknown;
+}): SweepMethod[] {
+  const entries = Object.entries(options);
+  const grid = entries
+    .filter((entry): entry is [string, (string | number | boolean)[]] => Array.isArray(entry[1]))
+    .map(([option, values]) => [option, [...new Set(values)]] as const);
+  const fixed = Object.fromEntries(entries.filter(([, value]) => !Array.isArray(value)));
+  let combinations: SweepMethod["varied"][] = [{}];
+  for (const [option, values] of grid) {
+    combinations = combinations.flatMap((varied) =>
+      values.map((value) => ({ ...varied, [option]: value })),
+    );
+  }
+  return combinations.map((varied) => ({
+    name: [method, ...Object.entries(varied).map(([option, value]) => `${option}=${value}`)].join(
+      ":",
+    ),
+    method,
+    options: { ...fixed, ...varied } as EvaluatedOptions,
+    varied,
+  }));
+}
