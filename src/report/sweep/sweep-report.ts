@@ -6,6 +6,9 @@ import { type Html, html } from "../html.js";
 import { renderPage } from "../page.js";
 
 const STYLE = `
+h3 { margin: 26px 0 6px }
+.grid { width: auto }
+.grid caption { text-align: left; color: var(--dim); padding: 8px 0 2px }
 .grid td { text-align: center; min-width: 5.5em; print-color-adjust: exact }
 .grid td small { display: block; color: var(--dim); font-size: .76em }
 .grid th { white-space: nowrap }
