@@ -1,22 +1,13 @@
 {
   # The addon links against nothing of llama.cpp: it resolves the C API at run time from the
   # engine directory it is given, so one binary serves the CPU, CUDA, Vulkan and Metal engines.
+  "variables": {
+    # Made here and not by an action: what gyp writes for actions breaks in paths with spaces.
+    "engine_headers": "<!(node native/extract-headers.mjs build/engine-headers)"
+  },
   "targets": [
     {
-      "target_name": "engine_headers",
-      "type": "none",
-      "actions": [
-        {
-          "action_name": "extract_engine_headers",
-          "inputs": ["native/extract-headers.mjs", "package.json"],
-          "outputs": ["<(SHARED_INTERMEDIATE_DIR)/engine/release.h"],
-          "action": ["node", "native/extract-headers.mjs", "<(SHARED_INTERMEDIATE_DIR)/engine"]
-        }
-      ]
-    },
-    {
       "target_name": "llama_ets",
-      "dependencies": ["engine_headers"],
       "sources": [
         "native/attention/attend.cc",
         "native/attention/attention_kernel.cc",
@@ -75,11 +66,11 @@
       ],
       "include_dirs": [
         "native",
-        "<!@(node -p \"require('node-addon-api').include\")",
-        "<(SHARED_INTERMEDIATE_DIR)/engine",
-        "<(SHARED_INTERMEDIATE_DIR)/engine/include",
-        "<(SHARED_INTERMEDIATE_DIR)/engine/ggml/include",
-        "<(SHARED_INTERMEDIATE_DIR)/engine/ggml/src"
+        "<!(node -p \"require('node-addon-api').include_dir\")",
+        "<(engine_headers)",
+        "<(engine_headers)/include",
+        "<(engine_headers)/ggml/include",
+        "<(engine_headers)/ggml/src"
       ],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],
       "cflags_cc!": ["-fno-exceptions", "-std=gnu++17"],
@@ -121,13 +112,12 @@
         {
           "target_name": "llama_ets_text",
           "type": "loadable_module",
-          "dependencies": ["engine_headers"],
           "sources": ["native/text/text_requests.cc"],
           "include_dirs": [
             "native",
-            "<(SHARED_INTERMEDIATE_DIR)/engine/common",
-            "<(SHARED_INTERMEDIATE_DIR)/engine/include",
-            "<(SHARED_INTERMEDIATE_DIR)/engine/ggml/include"
+            "<(engine_headers)/common",
+            "<(engine_headers)/include",
+            "<(engine_headers)/ggml/include"
           ],
           "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17"],
           # llama.cpp's headers have functions that not every file uses.

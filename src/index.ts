@@ -1,11 +1,12 @@
 /** The public API. */
+import "./engine/disposal.js";
 
 export type { BudgetOptions } from "./chain/budget.js";
 export type { FinishReason, Text, Usage } from "./chain/chain.js";
 export type { DenoisingSettings, ImportanceRatio } from "./chain/denoising.js";
 export type { Scored } from "./energy/estimate.js";
 export { type BundledModel, bundledModels } from "./engine/bundled-models.js";
-export type { Prompt, PromptOptions } from "./engine/chat/conversation.js";
+export type { Prompt, PromptOptions, TokenIds } from "./engine/chat/conversation.js";
 export type {
   ChatMessage,
   ContentPart,

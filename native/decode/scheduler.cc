@@ -7,6 +7,7 @@
 
 #include "decode/decoder.h"
 #include "decode/stopwatch.h"
+#include "decode/wait_until.h"
 #include "files/engine_error.h"
 
 namespace llama_ets {
@@ -68,7 +69,7 @@ void Scheduler::Loop() {
 // either, waits for one.
 std::optional<Scheduler::Job> Scheduler::NextJob() {
   std::unique_lock<std::mutex> lock(mutex_);
-  wake_.wait(lock, [this] { return stopping_ || !queue_.empty() || !running_.empty(); });
+  WaitUntil(wake_, lock, [this] { return stopping_ || !queue_.empty() || !running_.empty(); });
   const auto next = std::find_if(queue_.begin(), queue_.end(),
                                  [](const Job& job) { return !job.partition->is_stepping; });
   if (next == queue_.end()) return std::nullopt;

@@ -3,6 +3,8 @@
 #include <system_error>
 #include <utility>
 
+#include "decode/wait_until.h"
+
 namespace llama_ets {
 
 ThreadTeam::ThreadTeam(int32_t size) {
@@ -38,7 +40,7 @@ void ThreadTeam::ForEach(int32_t count, const Work& work) {
   TakeItems(0);
   std::unique_lock<std::mutex> lock(mutex_);
   open_ = false;
-  end_.wait(lock, [this] { return inside_ == 0; });
+  WaitUntil(end_, lock, [this] { return inside_ == 0; });
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
@@ -46,7 +48,7 @@ void ThreadTeam::Loop(int32_t member) {
   int64_t seen = 0;
   std::unique_lock<std::mutex> lock(mutex_);
   while (true) {
-    begin_.wait(lock, [&] { return stopping_ || (open_ && round_ != seen); });
+    WaitUntil(begin_, lock, [&] { return stopping_ || (open_ && round_ != seen); });
     if (stopping_) return;
     seen = round_;
     ++inside_;

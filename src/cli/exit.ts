@@ -30,7 +30,16 @@ export function failStalled(): void {
 export function printError({ message, code }: Pick<LlamaEtsError, "message" | "code">): void {
   const [what = "", ...fix] = message.trimEnd().split("\n");
   console.error(`${pc.red("error")} ${what} ${pc.dim(`(${code})`)}`);
-  for (const line of fix) console.error(line);
+  for (const line of fix) console.error(asFlags(line));
+}
+
+/**
+ * A fix as the command line has it: where it names an option for programs and, in brackets, the flag,
+ * the flag alone. "`raw: true` (--raw)" becomes "--raw", "blockTokens (-B) 8" becomes "-B 8".
+ */
+export function asFlags(fix: string): string {
+  const forPrograms = /(?:`\w+(?:: [^`]+)?`|\b[a-z]+[A-Z]\w*|\b[a-z]+: \w+)/;
+  return fix.replace(new RegExp(`${forPrograms.source} \\((--?[a-zA-Z][^()]*)\\)`, "g"), "$1");
 }
 
 /** Prints an error for a person and ends the process with its code. */

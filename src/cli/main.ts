@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { VERSION } from "../version.js";
 import { askCommand } from "./commands/ask.js";
+import { buildAddonCommand } from "./commands/build-addon.js";
 import { compareCommand } from "./commands/compare.js";
 import { diffCommand } from "./commands/diff.js";
 import { doctorCommand } from "./commands/doctor.js";
@@ -38,7 +39,8 @@ const program = new Command("llama-ets")
   .addCommand(taskCommand())
   .addCommand(workerCommand())
   .addCommand(modelsCommand())
-  .addCommand(doctorCommand());
+  .addCommand(doctorCommand())
+  .addCommand(buildAddonCommand());
 
 for (const command of program.commands) {
   command.copyInheritedSettings(program);

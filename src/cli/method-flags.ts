@@ -9,6 +9,7 @@ import type { Flag, OptionSpec } from "../methods/option.js";
 import { COMMON_OPTIONS, GUIDANCE_OPTIONS, type PresetOptions } from "../methods/options.js";
 import { type AnyMethod, METHOD_NAMES, METHODS, type MethodName } from "../methods/registry.js";
 import { DEFAULT_REWARD, REWARD_NAMES } from "../rewards/named.js";
+import { LAST_GROUP } from "./help-groups.js";
 import type { ModelFlags } from "./model-flags.js";
 import { numberOption } from "./numbers.js";
 import { chatTemplateOption } from "./prompt-files.js";
@@ -53,10 +54,17 @@ export function addMethodOptions(command: Command, asked: Asked): Command {
       visibleOptions(of: Command) {
         const shown = shownFlags(asked(of));
         const all = Help.prototype.visibleOptions.call(this, of);
+        for (const option of all) option.helpGroupHeading ??= LAST_GROUP;
         return all.filter(({ flags }) => !methodFlags.has(flags) || shown.has(flags));
       },
     });
   return command;
+}
+
+/** Whether only some methods take a flag, besides the guided runs' options. */
+export function isMethodsOwn(flags: string): boolean {
+  const own = ownFlags(METHOD_NAMES.map((name) => METHODS[name]));
+  return flags === PROPOSAL_FLAG || own.some((flag) => flag.flags === flags);
 }
 
 /** The flags to be shown among those that only some methods take. */

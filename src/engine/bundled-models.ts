@@ -1,6 +1,6 @@
 /** The mini models that come with the package, so that a first run works offline. */
 import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { packageFile } from "./package-files.js";
 
 export interface BundledModel {
   name: string;
@@ -54,5 +54,5 @@ export function resolveBundledName(source: string): string {
 }
 
 function pathOf(name: string): string {
-  return fileURLToPath(new URL(`../../models/${name}.gguf`, import.meta.url));
+  return packageFile(`models/${name}.gguf`);
 }

@@ -4,7 +4,7 @@
  * refused by name. A failed promise is a `LlamaEtsError`, whatever the engine.
  */
 
-import type { EncodedPrompt, Prompt, PromptOptions } from "./chat/conversation.js";
+import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "./chat/conversation.js";
 import type { Denoiser, DenoiserOptions } from "./denoiser.js";
 import type { KvType } from "./kv-types.js";
 import type { SamplingOptions } from "./sampling.js";
@@ -224,7 +224,7 @@ export interface Model extends Vocabulary, AsyncDisposable {
    */
   score(
     prompt: Prompt,
-    continuations: readonly (Int32Array | readonly number[])[],
+    continuations: readonly TokenIds[],
     sampling?: SamplingOptions,
     promptOptions?: PromptOptions,
   ): Promise<Scores[]>;

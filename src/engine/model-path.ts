@@ -7,6 +7,7 @@ import { downloadModel } from "./download/download-model.js";
 import { codeOf, LlamaEtsError, messageOf } from "./errors.js";
 import { otherThanGguf, readHead } from "./file-kind.js";
 import type { LoadProgress } from "./load-progress.js";
+import { unpackedPath } from "./package-files.js";
 
 /**
  * A path as it is, with `~` for the home directory; of a directory, its one model; or a `hf:` URI
@@ -21,7 +22,7 @@ export async function resolveModelPath(
   if (isRemote(source)) return downloadModel(source, onProgress, signal);
   // A shell leaves it where it isn't a word's beginning: --model=~/x.gguf.
   const expanded = source.replace(/^~(?=$|[/\\])/, homedir());
-  return checkFile(await partOrFile(await modelIn(path.resolve(expanded))));
+  return checkFile(await partOrFile(await modelIn(unpackedPath(path.resolve(expanded)))));
 }
 
 /** Whether a source names a model on a hub, which is perhaps here from before. */

@@ -1,5 +1,6 @@
 /** From what callers pass as a prompt to the tokens the model reads. */
-import type { EncodedPrompt, Prompt, PromptOptions } from "./chat/conversation.js";
+import { types } from "node:util";
+import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "./chat/conversation.js";
 import { encodeChat } from "./chat/encode.js";
 import { type ChatMessage, type PlainMessage, readMessages, readTools } from "./chat/messages.js";
 import { checkInteger, checkKeys, checkString, optional } from "./check.js";
@@ -20,7 +21,7 @@ export async function encodePrompt(
   options: PromptOptions,
 ): Promise<EncodedPrompt> {
   const { info } = vocabulary;
-  if (typeof prompt !== "string" && !Array.isArray(prompt) && !(prompt instanceof Int32Array)) {
+  if (typeof prompt !== "string" && !Array.isArray(prompt) && !isIntegerArray(prompt)) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
       "Expected `prompt` to be a string, chat messages or token ids",
@@ -98,18 +99,26 @@ export function checkRaw(options: PromptOptions): void {
   }
 }
 
-function isTokens(prompt: Prompt): prompt is Int32Array | readonly number[] {
-  if (prompt instanceof Int32Array) return true;
+function isTokens(prompt: Prompt): prompt is TokenIds {
+  if (isIntegerArray(prompt)) return true;
   return Array.isArray(prompt) && prompt.every((token) => typeof token === "number");
 }
 
+/**
+ * Typed arrays of integers, those of other realms (a `vm` context, Jest) too. A Buffer holds text, which
+ * would pass for tokens.
+ */
+function isIntegerArray(value: unknown): value is Exclude<TokenIds, readonly number[]> {
+  return (
+    types.isTypedArray(value) &&
+    /^(Int|Uint)(8|8Clamped|16|32)Array$/.test(value[Symbol.toStringTag]) &&
+    !Buffer.isBuffer(value)
+  );
+}
+
 /** Token ids as the engine takes them. Throws `ERR_INVALID_OPTION`. */
-export function checkTokens(
-  name: string,
-  tokens: Int32Array | readonly number[],
-  vocabSize: number,
-): Int32Array {
-  const isList = tokens instanceof Int32Array || Array.isArray(tokens);
+export function checkTokens(name: string, tokens: TokenIds, vocabSize: number): Int32Array {
+  const isList = isIntegerArray(tokens) || Array.isArray(tokens);
   if (!isList || tokens.length === 0) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", `Expected \`${name}\` to hold token ids`);
   }

@@ -47,7 +47,9 @@ export function spawnConfined(role: Role, options: InterpreterOptions): ChildPro
     memoryMiB,
   );
   const stdio: StdioOptions = ["ignore", "ignore", "pipe", "pipe"];
-  return spawn(program, args, { cwd: "/", env: {}, detached: true, stdio });
+  // Node's own program in an Electron app is Electron, which this turns into Node.
+  const env = process.versions.electron === undefined ? {} : { ELECTRON_RUN_AS_NODE: "1" };
+  return spawn(program, args, { cwd: "/", env, detached: true, stdio });
 }
 
 /** Where it is asked and answers. */

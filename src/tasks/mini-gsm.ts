@@ -1,9 +1,9 @@
 /** The bundled task of the bundled models: word problems in GSM8K's format. */
-import { fileURLToPath } from "node:url";
+import { packageFile } from "../engine/package-files.js";
 import { canonicalAnswer } from "../rewards/answer.js";
 import { defineTask } from "./define-task.js";
 
-const BUNDLED = fileURLToPath(new URL("../../models/mini-gsm-test.jsonl", import.meta.url));
+const BUNDLED = packageFile("models/mini-gsm-test.jsonl");
 
 /** `#### 18`, as GSM8K ends its solutions: the first such line counts. */
 function extract(text: string): string | null {

@@ -1,6 +1,7 @@
 /** `--help`: what commands and methods take. */
 import { describe, expect, test } from "vitest";
 import { askCommand } from "../../src/cli/commands/ask.js";
+import { asFlags } from "../../src/cli/exit.js";
 import type { OptionSpec } from "../../src/methods/option.js";
 import { GUIDANCE_OPTIONS } from "../../src/methods/options.js";
 import { METHOD_NAMES, METHODS, type MethodName } from "../../src/methods/registry.js";
@@ -54,6 +55,42 @@ describe.concurrent("help", () => {
       ]),
     );
     for (const name of [...METHOD_NAMES, ...taskNames()]) expect(stdout).toContain(name);
+  });
+
+  test.each([
+    [
+      ["ask", "--help"],
+      ["Common:", "Guidance:", "The text:", "Diffusion models:"],
+    ],
+    [
+      ["eval", "--help"],
+      ["Common:", "Guidance:", "The text:", "Diffusion models:"],
+    ],
+    [
+      ["ask", "--method", "particle", "--help"],
+      ["Common:", "Guidance:", "The method's own:"],
+    ],
+  ])(
+    "%j lists them in groups, the common ones first, and ends with examples",
+    async (args, groups) => {
+      const { stdout } = await cli(args);
+      const headings = stdout.match(/^\S[^:\n]*:$/gm) ?? [];
+      const own = headings.filter((heading) => heading !== "Arguments:");
+      expect(own.slice(0, groups.length)).toEqual(groups);
+      expect(own.slice(-2)).toEqual(["Output:", "Examples:"]);
+      expect(own).not.toContain("Options:");
+      expect(stdout).toMatch(/\n {2}llama-ets \w+ .*\n$/);
+    },
+  );
+
+  test("fixes name the flag alone", () => {
+    expect(asFlags("Try: `raw: true` (--raw), or a `chatTemplate` (--chat-template)")).toBe(
+      "Try: --raw, or a --chat-template",
+    );
+    expect(asFlags("Try: blockTokens (-B) 8")).toBe("Try: -B 8");
+    expect(asFlags("Try: gpu: false (--gpu off), or a model (of yours) that does (-m)")).toBe(
+      "Try: --gpu off, or a model (of yours) that does (-m)",
+    );
   });
 
   test.each(METHOD_NAMES)(

@@ -1,6 +1,7 @@
 import { text as readAll } from "node:stream/consumers";
 import { Command } from "commander";
-import { bundledDefaults } from "../../engine/bundled-models.js";
+import pc from "picocolors";
+import { bundledDefaults, DEFAULT_MODEL } from "../../engine/bundled-models.js";
 import { type ChatMessage, readMessages, type Tool } from "../../engine/chat/messages.js";
 import { checkOneOf } from "../../engine/check.js";
 import { LlamaEtsError } from "../../engine/errors.js";
@@ -18,10 +19,12 @@ import {
 import { findTask, taskNames } from "../../tasks/index.js";
 import { answersOf, type Task, type TaskPrompt } from "../../tasks/task.js";
 import { VERSION } from "../../version.js";
-import { exitWith, failStalled, Interrupted, interruptSignal } from "../exit.js";
+import { asFlags, exitWith, failStalled, Interrupted, interruptSignal } from "../exit.js";
+import { groupOptions } from "../help-groups.js";
 import {
   addMethodOptions,
   hasPresetReward,
+  isMethodsOwn,
   type MethodFlags,
   toMethodOptions,
 } from "../method-flags.js";
@@ -55,7 +58,7 @@ export function askCommand(): Command {
     .description("Answer one question by guided sampling.")
     .argument("[prompt]", "the question; - or nothing reads it from standard input");
   addModelOptions(command).option("--method <name>", METHOD_NAMES.join(", "), "ets");
-  return addMethodOptions(command, askedMethods)
+  addMethodOptions(command, askedMethods)
     .option(
       "--task <name>",
       `how answers are found: ${taskNames().join(", ")}, module:FILE (default: any form)`,
@@ -69,7 +72,17 @@ export function askCommand(): Command {
     .option("--trace <file>", "write the run, every candidate and rollout, as JSON")
     .option("--report <file>", "write how the answer was found, as one HTML page")
     .action(ask);
+  return groupOptions(command, COMMON, isMethodsOwn, [
+    'llama-ets ask "A train goes 60 km an hour for 3 hours. How far is that?"   (the bundled model)',
+    'llama-ets ask -m hf:Qwen/Qwen3-1.7B-GGUF:Q8_0 --max-tokens 1024 -B 128 "…"',
+    'llama-ets ask -m model.gguf --method best-of-n --reward model:judge.gguf "…"',
+    "llama-ets ask --method particle --help   (with the method's own options)",
+  ]);
 }
+
+const COMMON = [
+  ...["model", "method", "candidates", "rollouts", "block-tokens", "reward", "task", "seed"],
+];
 
 /** The method that was named, whose help is then shown. */
 function askedMethods(command: Command): string[] {
@@ -77,7 +90,22 @@ function askedMethods(command: Command): string[] {
   return isGiven ? [String(command.opts().method)] : [];
 }
 
-async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
+/** What the model is that answers where none was named. */
+const TOY = `${DEFAULT_MODEL}, the bundled model, is a toy: it solves word problems of one kind, and nothing else.
+For other questions: -m FILE.gguf, or -m hf:Qwen/Qwen3-1.7B-GGUF:Q8_0, which is downloaded once (1.8 GB).`;
+
+/** What the bundled model can be asked: a few sentences with numbers in them. */
+function isWordProblem(question: string): boolean {
+  const words = question.match(/\p{L}+/gu) ?? [];
+  const numbers = question.match(/\d+/g) ?? [];
+  return words.length >= 8 && numbers.length >= 2;
+}
+
+function isModelGiven(command: Command): boolean {
+  return command.getOptionValueSource("model") !== "default";
+}
+
+async function ask(prompt: string | undefined, flags: AskFlags, command: Command): Promise<void> {
   const { liveText, progressBar } = await import("../terminal.js");
   const name = checkOneOf("--method", flags.method, METHOD_NAMES);
   const task = await taskOf(flags);
@@ -97,6 +125,8 @@ async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
   const asked = await toAskPrompt(prompt, flags, task, options.raw === true);
   const { question } = asked;
   const signal = interruptSignal();
+  const isShown = !flags.json && !flags.quiet;
+  if (isShown && !isModelGiven(command) && !isWordProblem(question)) console.error(pc.dim(TOY));
 
   let plan: Plan | undefined;
   const steps: Step[] = [];
@@ -119,7 +149,7 @@ async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
       ...(opened && { reward: opened.reward }),
       ...(potential && { potential: potential.reward }),
       ...(proposal && { proposal }),
-      onWarning: (message) => console.error(message),
+      onWarning: (message) => console.error(asFlags(message)),
       onPlan: (planned) => {
         plan = planned;
         if (flags.verbose) console.error(formatPlan(planned));

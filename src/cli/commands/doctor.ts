@@ -4,6 +4,7 @@ import pc from "picocolors";
 import { bundledModels, DEFAULT_MODEL } from "../../engine/bundled-models.js";
 import { checkOneOf } from "../../engine/check.js";
 import { LlamaEtsError } from "../../engine/errors.js";
+import { describeAddon } from "../../engine/local/load-addon.js";
 import { loadModel, openEngine } from "../../engine/local/load-model.js";
 import type { GpuChoice } from "../../engine/local/locate-engine.js";
 import { addon } from "../../engine/local/native.js";
@@ -84,7 +85,7 @@ async function runDoctor(flags: DoctorFlags): Promise<void> {
       () =>
         `${availableParallelism()} cores, ${gibibytes(freemem())} of ${gibibytes(totalmem())} GiB memory free`,
     ),
-    await find("addon", () => `built for llama.cpp ${addon().engineRelease}`),
+    await find("addon", () => `for llama.cpp ${addon().engineRelease}, ${describeAddon()}`),
     await find("engine", async () => {
       const { gpu: kind, release, directory } = await openEngine(gpu, flags.engine);
       return `${kind === false ? "CPU" : kind}, llama.cpp ${release}, ${directory}${originOf(flags)}`;

@@ -5,9 +5,11 @@ import { METHOD_NAMES, METHODS } from "../../methods/registry.js";
 import { findTask, taskNames } from "../../tasks/index.js";
 import type { GradingMode, PromptForm } from "../../tasks/task.js";
 import { failStalled, Interrupted, interruptSignal } from "../exit.js";
+import { groupOptions } from "../help-groups.js";
 import {
   addMethodOptions,
   hasPresetReward,
+  isMethodsOwn,
   type MethodFlags,
   parseMethods,
   toMethodOptions,
@@ -71,10 +73,20 @@ export function evalCommand(): Command {
       numberOption,
     )
     .option("--queue <url>", "redis://host:6379, whose workers draw the samples");
-  return addMethodOptions(addModelOptions(command), evaluatedMethods)
+  addMethodOptions(addModelOptions(command), evaluatedMethods)
     .option("--json", "print the summary as one JSON object")
     .action(runEval);
+  return groupOptions(command, COMMON, isMethodsOwn, [
+    "llama-ets eval mini-gsm --methods sample,majority,ets --limit 50 --out runs/first",
+    "llama-ets eval gsm8k -m model.gguf --methods majority:M=16,ets:M=8:K=2 --out runs/gsm8k",
+    "llama-ets eval gsm8k -m model.gguf --out runs/gsm8k --resume",
+  ]);
 }
+
+const COMMON = [
+  ...["out", "resume", "methods", "model", "limit", "samples", "seed", "data", "mode", "form"],
+  ...["candidates", "rollouts", "block-tokens", "reward", "allow-code-execution"],
+];
 
 /** The methods that were named, whose help is then shown. */
 function evaluatedMethods(command: Command): string[] {

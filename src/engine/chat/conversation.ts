@@ -3,7 +3,16 @@ import type { ReadText } from "../literal-text.js";
 import type { ChatMessage, PlainMessage, PlainTool, Tool } from "./messages.js";
 
 /** A user's message (or plain text with `raw`), chat messages, or token ids. */
-export type Prompt = string | readonly ChatMessage[] | Int32Array | readonly number[];
+export type Prompt = string | readonly ChatMessage[] | TokenIds;
+
+export type TokenIds =
+  | readonly number[]
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array;
 
 export interface PromptOptions {
   /** Takes a string prompt as it is, without the chat template. Default false. */

@@ -7,6 +7,7 @@ import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
 import { DEFAULT_KV_TYPE, KV_TYPES, type KvType } from "../kv-types.js";
 import type { LoadProgress } from "../load-progress.js";
 import { isRemote, resolveModelPath } from "../model-path.js";
+import { unpackedPath } from "../package-files.js";
 import type { SamplingPlace } from "./context.js";
 import { isProven } from "./fork-proofs.js";
 import { deviceFor, gpusAmong } from "./free-memory.js";
@@ -239,7 +240,7 @@ async function proveOnGpu(
  */
 export async function openEngine(gpu: GpuChoice, directory?: string): Promise<EngineLocation> {
   if (opened !== undefined) {
-    if (directory !== undefined && path.resolve(directory) !== opened.directory) {
+    if (directory !== undefined && unpackedPath(path.resolve(directory)) !== opened.directory) {
       throw new LlamaEtsError(
         "ERR_ENGINE_MISMATCH",
         `The engine in ${opened.directory} is open; one process can't also use ${directory}`,

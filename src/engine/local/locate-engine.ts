@@ -10,6 +10,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { LlamaEtsError, messageOf } from "../errors.js";
+import { unpackedPath } from "../package-files.js";
 import { addon } from "./native.js";
 
 /** Which kind of engine to use; "auto" takes the best that works here, `false` the CPU. */
@@ -36,7 +37,8 @@ export async function locateEngine(
   gpu: GpuChoice = "auto",
   chosen: string | undefined = process.env.LLAMA_ETS_ENGINE,
 ): Promise<EngineLocation> {
-  if (chosen !== undefined && chosen !== "") return chosenEngine(path.resolve(chosen), gpu);
+  if (chosen !== undefined && chosen !== "")
+    return chosenEngine(unpackedPath(path.resolve(chosen)), gpu);
   const missing = gpu === false ? undefined : missingFor(gpu);
   if (gpu !== false && missing !== undefined) throw unusable(gpu, missing);
   const location =
@@ -144,7 +146,7 @@ export async function prebuiltCpuEngine(): Promise<string> {
   try {
     const entry = pathToFileURL(require.resolve(packageName)).href;
     const { getBinsDir } = (await import(entry)) as { getBinsDir(): { binsDir: string } };
-    return path.join(getBinsDir().binsDir, platform);
+    return unpackedPath(path.join(getBinsDir().binsDir, platform));
   } catch (error) {
     throw new LlamaEtsError(
       "ERR_ENGINE_NOT_FOUND",
@@ -208,7 +210,9 @@ function checkEngine(directory: string): Pick<EngineLocation, "release" | "gpu">
     throw new LlamaEtsError(
       "ERR_ENGINE_MISMATCH",
       `The addon was built for llama.cpp ${expected}, the engine in ${directory} is ${found}`,
-      { fix: "npm ci, so that the addon is built for the engine installed" },
+      {
+        fix: "npm ci, for the engine that belongs to this version; or `npx llama-ets build-addon`",
+      },
     );
   }
   const kinds = ["cuda", "vulkan", "metal"] as const;

@@ -1,4 +1,4 @@
-import type { EncodedPrompt, Prompt, PromptOptions } from "../chat/conversation.js";
+import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "../chat/conversation.js";
 import type { DenoiserOptions } from "../denoiser.js";
 import { documentText } from "../document-text.js";
 import type {
@@ -306,7 +306,7 @@ export class LocalModel implements Model {
 
   async score(
     prompt: Prompt,
-    continuations: readonly (Int32Array | readonly number[])[],
+    continuations: readonly TokenIds[],
     sampling: SamplingOptions = {},
     promptOptions: PromptOptions = {},
   ): Promise<Scores[]> {

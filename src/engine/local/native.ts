@@ -1,9 +1,8 @@
 /** The addon, as `native/js/addon.cc` defines it, and how its errors become ours. */
-import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
 import type { Device } from "../engine.js";
 import { codeOf, type ErrorCode, LlamaEtsError, messageOf } from "../errors.js";
 import type { TokenMetric } from "../sequences.js";
+import { loadAddon } from "./load-addon.js";
 import type { NativeContext } from "./native-context.js";
 import type { NativeDiffusionContext } from "./native-diffusion.js";
 import type { NativeModel, NativeSampling } from "./native-model.js";
@@ -122,17 +121,7 @@ let loaded: Addon | undefined;
 
 /** Loads the addon; llama.cpp itself is opened by `openEngine`. */
 export function addon(): Addon {
-  if (loaded !== undefined) return loaded;
-  const file = new URL("../../../build/Release/llama_ets.node", import.meta.url);
-  try {
-    loaded = createRequire(import.meta.url)(fileURLToPath(file)) as Addon;
-  } catch (error) {
-    throw new LlamaEtsError(
-      "ERR_ENGINE_NOT_FOUND",
-      `The native addon could not be loaded: ${messageOf(error)}`,
-      { fix: "npm rebuild llama-ets (needs a C++ compiler, python3 and git)", cause: error },
-    );
-  }
+  loaded ??= loadAddon() as Addon;
   return loaded;
 }
 

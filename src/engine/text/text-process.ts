@@ -8,13 +8,12 @@ import { existsSync, readdirSync } from "node:fs";
 import type { Socket } from "node:net";
 import path from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { fileURLToPath } from "node:url";
 import { messageOf } from "../errors.js";
+import { compiledFile } from "../package-files.js";
 import { TextFailure } from "./text-failure.js";
 
-const BUILD = new URL("../../../build/Release/", import.meta.url);
-const PROGRAM = fileURLToPath(new URL("llama_ets_text_process", BUILD));
-const MODULE = fileURLToPath(new URL("llama_ets_text.node", BUILD));
+const PROGRAM = "llama_ets_text_process";
+const MODULE = "llama_ets_text.node";
 
 export interface TextLimits {
   /** A request's computing, for each mebibyte of it that was begun; templates take milliseconds. */
@@ -145,13 +144,14 @@ class Ending extends Error {
 
 /** What the program needs and isn't there, on Windows for one. */
 export function missingForTextProcess(): string | undefined {
-  const missing = [PROGRAM, MODULE].find((file) => !existsSync(file));
-  return missing === undefined ? undefined : `${path.basename(missing)} wasn't built`;
+  const missing = [PROGRAM, MODULE].find((name) => compiledFile(name) === undefined);
+  return missing === undefined ? undefined : `${missing} wasn't built`;
 }
 
 async function start(library: string, { seconds, mebibytes }: TextLimits): Promise<Child> {
   const limits = [Math.ceil(seconds * 1000), mebibytes].map(String);
-  const child = spawn(PROGRAM, [library, MODULE, ...limits], {
+  const [program, module] = [PROGRAM, MODULE].map((name) => compiledFile(name) ?? name);
+  const child = spawn(program as string, [library, module as string, ...limits], {
     stdio: ["pipe", "pipe", "ignore"],
     env: Object.fromEntries(
       PASSED_ON.flatMap((name) => {

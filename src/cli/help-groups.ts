@@ -1,0 +1,76 @@
+/** In which groups, and in which order, `--help` lists the options of `ask` and `eval`. */
+import type { Command, Option } from "commander";
+
+const OWN = "The method's own:";
+const MORE = "More:";
+/** Where --help stands, too, which Commander adds by itself. */
+export const LAST_GROUP = "Output:";
+
+/** Options by their long names. Those in no group are the method's own, or stand under `MORE`. */
+const GROUPS: readonly (readonly [string, readonly string[]])[] = [
+  [
+    "Guidance:",
+    [
+      ...["steps", "block", "lambda", "finish", "adaptive", "preset"],
+      ...["budget-tokens", "budget-ms"],
+    ],
+  ],
+  [OWN, []],
+  [
+    "The text:",
+    [
+      ...["max-tokens", "temperature", "top-k", "top-p", "min-p", "stop", "system", "raw"],
+      ...["constraint", "reasoning", "thinking", "chat-template", "messages", "tools"],
+    ],
+  ],
+  [
+    "Diffusion models:",
+    [
+      ...["denoising-steps", "block-length", "remasking", "cfg-scale", "cache"],
+      ...["parallel-threshold", "parallel-factor"],
+    ],
+  ],
+  [
+    "The machine:",
+    [
+      ...["gpu", "gpu-layers", "threads", "engine", "attention", "kv", "sampling", "lora"],
+      ...["prefix-cache", "isolate", "rpc", "concurrency", "queue"],
+    ],
+  ],
+  [MORE, []],
+  [LAST_GROUP, ["verbose", "quiet", "json", "trace", "report", "help"]],
+];
+
+/**
+ * Groups a command's options, once all are there.
+ *
+ * @param common the long names of those that come first
+ * @param isOwn whether only some methods take an option
+ * @param examples command lines, shown at the end
+ */
+export function groupOptions(
+  command: Command,
+  common: readonly string[],
+  isOwn: (flags: string) => boolean,
+  examples: readonly string[],
+): Command {
+  const groups = [["Common:", common] as const, ...GROUPS];
+  const placeOf = (option: Option): [group: number, place: number] => {
+    const name = option.long?.replace(/^--/, "") ?? "";
+    const listed = groups.findIndex(([, names]) => names.includes(name));
+    const other = groups.findIndex(([heading]) => heading === (isOwn(option.flags) ? OWN : MORE));
+    const group = listed < 0 ? other : listed;
+    return [group, groups[group]?.[1].indexOf(name) ?? -1];
+  };
+  const grouped = [...command.options].sort((a, b) => {
+    const [[group, place], [otherGroup, otherPlace]] = [placeOf(a), placeOf(b)];
+    return group - otherGroup || place - otherPlace;
+  });
+  for (const option of grouped) option.helpGroup(groups[placeOf(option)[0]]?.[0] ?? MORE);
+  // Commander lists groups in the order of their first options.
+  (command.options as Option[]).splice(0, grouped.length, ...grouped);
+  return command.addHelpText(
+    "after",
+    `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`,
+  );
+}

@@ -1,0 +1,78 @@
+/** Finds the addon's file and loads it; says what this system lacks where that fails. */
+import { existsSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { LlamaEtsError, messageOf } from "../errors.js";
+import { compiledFile, PLATFORM, packageFile } from "../package-files.js";
+
+/**
+ * The oldest libraries of a Linux that llama.cpp's prebuilt engines run with; the addon asks for no
+ * newer ones (`scripts/check-prebuilds.mjs`).
+ */
+export const FLOOR = { GLIBC: "2.34", GLIBCXX: "3.4.29", CXXABI: "1.3.13" } as const;
+
+const ADDON = "llama_ets.node";
+const FIX = "npx llama-ets build-addon (it says what it needs)";
+
+/** Throws `ERR_ENGINE_NOT_FOUND`. */
+export function loadAddon(): unknown {
+  const file = compiledFile(ADDON);
+  if (file === undefined) throw noAddon();
+  try {
+    return createRequire(import.meta.url)(file);
+  } catch (error) {
+    const cause = messageOf(error);
+    const why = process.platform === "linux" ? belowFloor(glibcVersion(), cause) : undefined;
+    throw new LlamaEtsError(
+      "ERR_ENGINE_NOT_FOUND",
+      `The native addon could not be loaded: ${cause}${why === undefined ? "" : `. ${why}`}`,
+      { fix: why === undefined ? FIX : "a newer system, or a container with one", cause: error },
+    );
+  }
+}
+
+/** Where the addon comes from, and the systems that it runs on: for `doctor`. */
+export function describeAddon(): string {
+  const isPrebuilt = compiledFile(ADDON)?.includes("prebuilds") === true;
+  if (!isPrebuilt) return "built on this machine";
+  const needs = ` (glibc ${FLOOR.GLIBC} and GLIBCXX_${FLOOR.GLIBCXX} or later)`;
+  return `prebuilt for ${PLATFORM}${process.platform === "linux" ? needs : ""}`;
+}
+
+function noAddon(): LlamaEtsError {
+  const prebuilds = packageFile("prebuilds");
+  const there = existsSync(prebuilds) ? readdirSync(prebuilds).sort().join(", ") : "none";
+  return new LlamaEtsError(
+    "ERR_ENGINE_NOT_FOUND",
+    `Expected a native addon for ${PLATFORM}; none was built, and the prebuilt ones are: ${there}`,
+    { fix: FIX },
+  );
+}
+
+/**
+ * Why this Linux runs neither the addon nor llama.cpp's prebuilt engines; undefined where it has what
+ * they need.
+ *
+ * @param glibc the version that is there; undefined: another C library
+ * @param cause what the dynamic loader said
+ */
+export function belowFloor(glibc: string | undefined, cause: string): string | undefined {
+  const engines = "The addon and llama.cpp's prebuilt engines need";
+  if (glibc === undefined) {
+    return `${engines} glibc ${FLOOR.GLIBC} or later; this system has another C library (Alpine: musl)`;
+  }
+  const [major = 0, minor = 0] = glibc.split(".").map(Number);
+  const [leastMajor = 0, leastMinor = 0] = FLOOR.GLIBC.split(".").map(Number);
+  if (major < leastMajor || (major === leastMajor && minor < leastMinor)) {
+    return `${engines} glibc ${FLOOR.GLIBC} or later (Debian 12, Ubuntu 22.04, RHEL 9); this system has ${glibc}`;
+  }
+  return /GLIBCXX_|CXXABI_|libstdc\+\+/.test(cause)
+    ? `${engines} a libstdc++ with GLIBCXX_${FLOOR.GLIBCXX} (that of GCC 11 or later)`
+    : undefined;
+}
+
+function glibcVersion(): string | undefined {
+  const report = process.report?.getReport() as
+    | { header?: { glibcVersionRuntime?: string } }
+    | undefined;
+  return report?.header?.glibcVersionRuntime;
+}
