@@ -8,7 +8,7 @@ import { MAX_ELEMENTS, MAX_READINGS } from "./limits.js";
 import { GrammarReader } from "./readings.js";
 import { refusal } from "./refusal.js";
 
-const MAX_RULES = 10_000;
+const MAX_RULES = 6000;
 const PROBED_CHARACTERS = 96;
 /** Characters tried at each place, of those that may come. */
 const PROBED_CHOICES = 12;
@@ -43,7 +43,7 @@ export function checkRules(rules: Grammar, placeOf: (name: string) => string): v
       'a repetition, such as list ::= item ("," item)*',
     );
   }
-  const ending = fixpoint(rules, canEnd);
+  const ending = rulesThatEnd(rules);
   for (const [name, body] of rules) {
     if (!alternativesOf(body).every((each) => canEnd(each, ending))) {
       throw wrong(
@@ -81,6 +81,11 @@ function fixpoint(
 
 function alternativesOf(body: Expression): readonly Expression[] {
   return body.type === "choice" && body.options.length > 0 ? body.options : [body];
+}
+
+/** The rules that have a finite text. */
+export function rulesThatEnd(rules: Grammar): Set<string> {
+  return fixpoint(rules, canEnd);
 }
 
 /** Whether some finite text is of it, by the rules that have one. */

@@ -5,10 +5,11 @@
 import { createHash } from "node:crypto";
 import { checkInteger, checkKeys, checkString } from "../check.js";
 import { LlamaEtsError } from "../errors.js";
-import { checkGrammar, schemaToGrammar } from "../text/text-requests.js";
+import { checkGrammar } from "../text/text-requests.js";
 import { checkRules } from "./check-rules.js";
 import { linesText, wordsText } from "./counted-text.js";
 import { type Expression, type Grammar, isNever, isSpellable, literals } from "./expression.js";
+import { schemaGrammar } from "./json/schema-grammar.js";
 import { readGrammar } from "./read-grammar.js";
 import { refusal } from "./refusal.js";
 import { wholeMatches } from "./regular-expression.js";
@@ -71,7 +72,9 @@ function kindOf(constraint: Constraint): (typeof KINDS)[number] {
 }
 
 async function grammarOf(constraint: Constraint): Promise<string> {
-  if ("json" in constraint) return schemaToGrammar(constraint.json);
+  if ("json" in constraint) {
+    return checkedGrammar(await schemaGrammar(constraint.json), "The JSON schema's grammar");
+  }
   if ("grammar" in constraint) {
     const source = checkString("constraint.grammar", constraint.grammar);
     const { rules, placeOf } = readGrammar(source);
