@@ -3,7 +3,14 @@
  * overlooks where it goes through a rule that may be empty and then doesn't end; rules that never end;
  * too many elements; too many readings of one beginning.
  */
-import { type Expression, type Grammar, isNullable, type Range } from "./expression.js";
+import {
+  type Expression,
+  type Grammar,
+  isAtom,
+  isNullable,
+  NEVER,
+  type Range,
+} from "./expression.js";
 import { MAX_ELEMENTS, MAX_READINGS } from "./limits.js";
 import { GrammarReader } from "./readings.js";
 import { refusal } from "./refusal.js";
@@ -44,8 +51,10 @@ export function checkRules(rules: Grammar, placeOf: (name: string) => string): v
     );
   }
   const ending = rulesThatEnd(rules);
-  for (const [name, body] of rules) {
-    if (!alternativesOf(body).every((each) => canEnd(each, ending))) {
+  for (const name of [...rules.keys()].sort(
+    (a, b) => Number(ending.has(a)) - Number(ending.has(b)),
+  )) {
+    if (!alternativesOf(rules.get(name)).every((each) => canEnd(each, ending))) {
       throw wrong(
         name,
         "a text that begins like this never ends",
@@ -79,7 +88,7 @@ function fixpoint(
   return known;
 }
 
-function alternativesOf(body: Expression): readonly Expression[] {
+function alternativesOf(body: Expression = NEVER): readonly Expression[] {
   return body.type === "choice" && body.options.length > 0 ? body.options : [body];
 }
 
@@ -183,7 +192,8 @@ function elementsOf(expression: Expression): number {
     case "repeat": {
       const { of, min, max } = expression;
       const optional = Number.isFinite(max) ? max - min : 1;
-      return min * elementsOf(of) + optional * (elementsOf(of) + 3) + 1;
+      const once = isAtom(of) ? elementsOf(of) : 1; // a group becomes a rule
+      return min * once + optional * (once + 3) + 1 + (isAtom(of) ? 0 : elementsOf(of));
     }
   }
 }

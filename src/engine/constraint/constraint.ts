@@ -132,8 +132,9 @@ function checkedChoices(choices: readonly string[]): readonly string[] {
 
 /** A grammar of expressions in GBNF, once nothing in it can do harm. */
 function checkedGrammar(rules: Grammar, name: string): string {
-  checkRules(rules, () => name);
-  return writeGrammar(rules);
+  const source = writeGrammar(rules);
+  checkRules(readGrammar(source).rules, () => name);
+  return source;
 }
 
 /** Where llama.cpp can be asked without risk, it is. */

@@ -23,10 +23,9 @@ export function arrayTexts(alternative: Alternative, values: Values): Expression
   const prefix = Math.max(...all.map(({ first }) => first.length), 0);
   const isClosed = prefix > 0 && all.every(({ rest }) => rest === undefined);
   const least = tightest(parts, "minItems", Math.max);
-  const most = Math.min(
-    tightest(parts, "maxItems", Math.min) ?? MAX_REPEATS,
-    isClosed ? prefix : Number.POSITIVE_INFINITY,
-  );
+  const bound = tightest(parts, "maxItems", Math.min) ?? Number.POSITIVE_INFINITY;
+  const atMost = bound > MAX_REPEATS && Number.isFinite(bound) ? MAX_REPEATS : bound;
+  const most = isClosed ? Math.min(atMost, prefix) : atMost;
   const min = least ?? Math.min(prefix, most);
   if (min > MAX_REPEATS) {
     throw refusal(
@@ -48,7 +47,7 @@ export function arrayTexts(alternative: Alternative, values: Values): Expression
   const firstNever = items.findIndex(isNever);
   const rest = firstNever === -1 ? at(prefix) : NEVER;
   const written = firstNever === -1 ? items : items.slice(0, firstNever);
-  const more = isNever(rest) ? 0 : Math.max(0, Math.min(most, MAX_REPEATS) - prefix);
+  const more = isNever(rest) ? 0 : Math.max(0, most - prefix);
   if (min > written.length + more) return NEVER;
   return bracketed("[", content(written, rest, min, more), "]");
 }

@@ -2,7 +2,6 @@
 import { type Expression, literals } from "../expression.js";
 import { refusal } from "../refusal.js";
 import type { Alternative } from "./alternative.js";
-import { cureFor } from "./keywords.js";
 import {
   ANY_INTEGER,
   ANY_NUMBER,

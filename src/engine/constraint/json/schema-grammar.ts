@@ -31,7 +31,7 @@ const INDENT = set([
   [0x09, 0x09],
   [0x20, 0x20],
 ]);
-const MAX_INDENT = 20;
+const MAX_INDENT = 60;
 const MAX_RULES = 5000;
 
 /**

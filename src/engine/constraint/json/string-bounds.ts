@@ -4,7 +4,6 @@ import { MAX_REPEATS } from "../limits.js";
 import { excerpt, refusal } from "../refusal.js";
 import { partialMatches } from "../regular-expression.js";
 import type { Alternative } from "./alternative.js";
-import { cureFor } from "./keywords.js";
 import { tightest } from "./number-bounds.js";
 import { ANY_CHARACTER, escaped, FORMAT_NAMES, formatTexts, lengthsOf } from "./string-texts.js";
 
