@@ -1,19 +1,23 @@
-/** Files of what shapes a prompt: messages, tools and chat templates. */
+/** Files that flags name: messages, tools, chat templates, schemas, grammars, choices. */
 import { readFileSync, statSync } from "node:fs";
 import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
 
 /** Far more than any conversation that fits a model's context. */
 const MAX_BYTES = 64 << 20;
 
-/** The JSON array in a file. Throws `ERR_INVALID_OPTION`, naming the flag. */
-export function readJsonArray<T>(flag: string, file: string): T[] {
-  let value: unknown;
+/** The JSON in a file. Throws `ERR_INVALID_OPTION`, naming the flag. */
+export function readJson(flag: string, file: string): unknown {
   try {
-    value = JSON.parse(readText(flag, file));
+    return JSON.parse(readText(flag, file));
   } catch (error) {
     if (error instanceof LlamaEtsError) throw error;
     throw refusal(`${flag}: expected ${file} to hold JSON: ${messageOf(error)}`, error);
   }
+}
+
+/** The JSON array in a file. Throws likewise. */
+export function readJsonArray<T>(flag: string, file: string): T[] {
+  const value = readJson(flag, file);
   if (Array.isArray(value)) return value as T[];
   throw refusal(`${flag}: expected ${file} to hold a JSON array, as OpenAI's requests have`);
 }
@@ -25,7 +29,8 @@ export function chatTemplateOption(given: string): string {
   return readText("--chat-template", given);
 }
 
-function readText(flag: string, file: string): string {
+/** The text in a file, of UTF-8. Throws likewise. */
+export function readText(flag: string, file: string): string {
   try {
     const { size } = statSync(file);
     if (size > MAX_BYTES) throw refusal(`${flag}: ${file} has ${size} bytes`);

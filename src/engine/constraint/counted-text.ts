@@ -1,0 +1,63 @@
+/** Texts of so many words or lines. */
+import {
+  complement,
+  type Expression,
+  intersection,
+  type Range,
+  repeat,
+  sequence,
+  set,
+  text,
+} from "./expression.js";
+import { wholeMatches } from "./regular-expression.js";
+
+/** Letters, digits and marks in few ranges: with what little else is among them, no blank is. */
+const LETTER =
+  "[0-9A-Za-z\\xAA\\xB5\\xBA\\xC0-\\xD6\\xD8-\\xF6\\xF8-\\u167F\\u1681-\\u1FFF\\u2C00-\\u2DFF\\u3041-\\uD7FF\\uF900-\\uFDFF\\uFE70-\\uFEFC\\u{10000}-\\u{3FFFF}]";
+/** Letters and digits; between them apostrophes, hyphens, points and the like: isn't, 3.14, well-known. */
+const CORE = `${LETTER}+(?:['’.,:/&@_-]${LETTER}+)*%?`;
+const WORD = `["“‘'(]?[$€£#]?${CORE}["”’')]?`;
+
+/**
+ * One line of exactly so many words, one blank between two of them. A word has letters or digits in it;
+ * a comma, a semicolon or a colon may follow it, and `.`, `!`, `?` or `…` the last one.
+ */
+export function wordsText(count: number): Expression {
+  const between = wholeMatches(`${WORD}[,;:]? `);
+  const last = wholeMatches(`${WORD}(?:[.!?…]["”’')]?)?`);
+  return sequence(repeat(between, count - 1, count - 1), last);
+}
+
+const LINE_ENDS: Range[] = [
+  [0x0a, 0x0d],
+  [0x85, 0x85],
+  [0x2028, 0x2029],
+];
+const BLANKS: Range[] = [
+  [0x09, 0x09],
+  [0x20, 0x20],
+];
+const MOST_BLANKS = 8;
+
+/**
+ * So many lines, none blank, a line feed between two of them. A line may be indented by up to eight
+ * blanks and doesn't end with one.
+ */
+export function linesText(count: number): Expression {
+  const blank = set(BLANKS);
+  const isBlankInUnicode: Range[] = [
+    [0x00, 0x20],
+    [0x7f, 0xa0],
+    [0x1680, 0x1680],
+    [0x2000, 0x200f],
+    [0x2028, 0x202f],
+    [0x205f, 0x2064],
+    [0x3000, 0x3000],
+    [0xfeff, 0xfeff],
+  ];
+  const visible = set(intersection(complement(isBlankInUnicode), complement(LINE_ENDS)));
+  const run = repeat(visible, 1);
+  const more = repeat(sequence(repeat(blank, 1, MOST_BLANKS), run), 0);
+  const line = sequence(repeat(blank, 0, MOST_BLANKS), run, more);
+  return sequence(line, repeat(sequence(text("\n"), line), count - 1, count - 1));
+}

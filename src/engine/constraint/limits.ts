@@ -1,0 +1,10 @@
+/** Finite repetitions of anything. llama.cpp takes a larger upper bound for none. */
+export const MAX_REPEATS = 2000;
+/** Characters of a grammar. */
+export const MAX_GRAMMAR_LENGTH = 1_000_000;
+/** Groups in groups of a grammar: llama.cpp's reader calls itself. */
+export const MAX_GROUP_DEPTH = 100;
+/** Elements once repetitions are written out. A copy of a grammar's state costs in proportion. */
+export const MAX_ELEMENTS = 50_000;
+/** Ways in which one beginning may be read at a time: what a token's check costs. */
+export const MAX_READINGS = 512;
