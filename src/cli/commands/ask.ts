@@ -4,6 +4,7 @@ import pc from "picocolors";
 import { bundledDefaults, DEFAULT_MODEL } from "../../engine/bundled-models.js";
 import { type ChatMessage, readMessages, type Tool } from "../../engine/chat/messages.js";
 import { checkOneOf } from "../../engine/check.js";
+import { compiledConstraint } from "../../engine/constraint/constraint.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { checkTaken } from "../../methods/by-name.js";
 import { hasOwnReward, METHOD_NAMES, METHODS, type MethodOptions } from "../../methods/registry.js";
@@ -122,6 +123,7 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
   });
   if (flags.trace !== undefined) await checkOutput("trace", flags.trace);
   if (flags.report !== undefined) await checkOutput("report", flags.report);
+  await compiledConstraint(options.constraint);
   const asked = await toAskPrompt(prompt, flags, task, options.raw === true);
   const { question } = asked;
   const signal = interruptSignal();
@@ -134,7 +136,7 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
   const live = liveText();
   process.once("beforeExit", failStalled);
   try {
-    const ownsReward = flags.reward === DEFAULT_REWARD && hasOwnReward(name, options);
+    const ownsReward = flags.reward === undefined && hasOwnReward(name, given);
     await using opened = ownsReward ? null : await openNamedReward(flags, task, signal);
     await using potential =
       potentialName === undefined ? null : await openByName(potentialName, flags, task, signal);

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { compiledConstraint } from "../../engine/constraint/constraint.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import type { Kept } from "../../evaluate/store/run-files.js";
 import { METHOD_NAMES, METHODS } from "../../methods/registry.js";
@@ -123,6 +124,7 @@ async function runEval(taskName: string | undefined, flags: EvalFlags): Promise<
     }),
   };
   resolveEvaluateOptions(options);
+  for (const each of [options, ...methods]) await compiledConstraint(each.options?.constraint);
   const needsProposal = methods.some(({ method }) => METHODS[method].proposal !== undefined);
   const signal = interruptSignal();
   const progress = evalProgress();
