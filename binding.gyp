@@ -74,7 +74,11 @@
         "<(engine_headers)/ggml/include",
         "<(engine_headers)/ggml/src"
       ],
-      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],
+      # A worker that is terminated takes no exception: what throws one then would end the process.
+      "defines": [
+        "NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS",
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
+      ],
       "cflags_cc!": ["-fno-exceptions", "-std=gnu++17"],
       # The sampler's loops vectorise with -fopenmp-simd and -fno-trapping-math; neither changes what
       # NaN and infinities do, and no OpenMP library is linked.

@@ -23,8 +23,8 @@ export type { DiffusionCache, ParallelRule, Remasking } from "./engine/denoising
 export type { ContextMemory, Model } from "./engine/engine.js";
 export { type ErrorCode, LlamaEtsError } from "./engine/errors.js";
 export type { KvType } from "./engine/kv-types.js";
+export { type LoadModelOptions, loadModel } from "./engine/load-model.js";
 export type { LoadProgress } from "./engine/load-progress.js";
-export { type LoadModelOptions, loadModel } from "./engine/local/load-model.js";
 export type { GpuChoice } from "./engine/local/locate-engine.js";
 export type { LoraOptions } from "./engine/local/model-variants.js";
 export type { SamplingOptions } from "./engine/sampling.js";

@@ -6,6 +6,8 @@
 #include <napi.h>
 #include <release.h>
 
+#include <cstdlib>
+
 #include "attention/attend.h"
 #include "attention/shared_attention.h"
 #include "files/engine.h"
@@ -26,6 +28,9 @@ namespace {
 Napi::Value JsOpenEngine(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     OpenEngine(ReadString(info[0], "directory"));
+    // Runs before the destructors of the engine's libraries, which were opened before.
+    static const int registered = std::atexit(EngineThread::QuitAll);
+    (void)registered;
     return info.Env().Undefined();
   });
 }
@@ -128,21 +133,9 @@ Napi::Value JsScoreToken(const Napi::CallbackInfo& info) {
   });
 }
 
-// process.exit() runs no cleanup hooks: engine threads would decode while their libraries are taken
-// down.
-void StopThreadsAtExit(Napi::Env env) {
-  const Napi::Object process = env.Global().Get("process").As<Napi::Object>();
-  const auto stop = [](const Napi::CallbackInfo& info) {
-    for (EngineThread* thread : info.Env().GetInstanceData<Addon>()->engine_threads) thread->Quit();
-  };
-  process.Get("on").As<Napi::Function>().Call(
-      process, {Napi::String::New(env, "exit"), Napi::Function::New(env, stop)});
-}
-
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto* addon = new Addon();
   env.SetInstanceData(addon);
-  StopThreadsAtExit(env);
   addon->model = Napi::Persistent(Model::Define(env));
   addon->context = Napi::Persistent(Context::Define(env));
   addon->diffusion_context = Napi::Persistent(DiffusionContext::Define(env));

@@ -1,14 +1,38 @@
 #include "js/engine_thread.h"
 
+#include <algorithm>
+#include <mutex>
 #include <new>
-
-#include "js/addon.h"
+#include <vector>
 
 namespace llama_ets {
+namespace {
+
+// The process's engine threads that were not stopped. A thread is joined under the mutex, because
+// an environment may end while the process exits.
+struct Started {
+  std::mutex mutex;
+  std::vector<EngineThread*> threads;
+  bool is_exiting = false;
+};
+
+// Never freed: other threads use it until the process is gone.
+Started& AllStarted() {
+  static auto* started = new Started();
+  return *started;
+}
+
+}  // namespace
 
 std::shared_ptr<EngineThread> EngineThread::Start(Napi::Env env) {
   auto started = std::make_shared<EngineThread>(env);
-  env.GetInstanceData<Addon>()->engine_threads.insert(started.get());
+  {
+    const std::lock_guard<std::mutex> lock(AllStarted().mutex);
+    if (AllStarted().is_exiting) {
+      throw EngineError("ERR_ENGINE_FAILED", "The process is exiting");
+    }
+    AllStarted().threads.push_back(started.get());
+  }
   // Nothing can fail from here on. Hooks run in reverse order: this one before the one that
   // invalidates to_javascript_.
   started->self_ = started;
@@ -56,7 +80,11 @@ void EngineThread::HandOver(Settle settle) {
   to_javascript_.NonBlockingCall([this, settle = std::move(settle),
                                   is_last = scheduler_.HasEnded()](Napi::Env env, Napi::Function) {
     const Napi::HandleScope scope(env);
-    settle(env);
+    try {
+      settle(env);
+    } catch (const Napi::Error&) {
+      // The environment is being terminated: it runs no JavaScript any more.
+    }
     if (is_last) Retire();
   });
 }
@@ -70,9 +98,19 @@ void EngineThread::OnEnvironmentEnd(void* self) {
   static_cast<EngineThread*>(self)->Stop();
 }
 
+void EngineThread::QuitAll() {
+  const std::lock_guard<std::mutex> lock(AllStarted().mutex);
+  AllStarted().is_exiting = true;
+  for (EngineThread* thread : AllStarted().threads) thread->scheduler_.Stop();
+}
+
 void EngineThread::Stop() {
-  scheduler_.Stop();
-  Napi::Env(env_).GetInstanceData<Addon>()->engine_threads.erase(this);
+  {
+    const std::lock_guard<std::mutex> lock(AllStarted().mutex);
+    scheduler_.Stop();
+    std::vector<EngineThread*>& threads = AllStarted().threads;
+    threads.erase(std::remove(threads.begin(), threads.end(), this), threads.end());
+  }
   to_javascript_.Release();
   const std::shared_ptr<EngineThread> last = std::move(self_);  // may end this object
 }

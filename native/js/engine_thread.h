@@ -14,7 +14,7 @@
 // returns.
 // - Retire, JavaScript's: joins the thread, as that last job settles.
 // Where the environment ends first, OnEnvironmentEnd stops and joins the thread instead, before the
-// objects in it are finalized; where the process exits, which calls no hooks, Quit does.
+// objects in it are finalized; where the process exits, which calls no hooks, QuitAll does.
 #pragma once
 
 #include <napi.h>
@@ -89,8 +89,9 @@ class EngineThread {
   Napi::Promise Close(Napi::Env env, Caller* caller);
   // As Close, for a caller that was collected.
   void Abandon(const Caller& caller);
-  // Aborts what runs and joins the thread, as the process exits: no promise settles any more.
-  void Quit() { scheduler_.Stop(); }
+  // Aborts what runs in all environments and joins the threads, as the process exits: no promise
+  // settles any more, and no thread starts. Safe to call twice.
+  static void QuitAll();
 
  private:
   using Settle = std::function<void(Napi::Env)>;

@@ -182,7 +182,11 @@ class Loading : public Napi::AsyncWorker {
     if (percent != self->percent_) {
       self->percent_ = percent;
       self->progress_.NonBlockingCall([progress](Napi::Env env, Napi::Function on_progress) {
-        on_progress.Call({Napi::Number::New(env, progress)});
+        try {
+          on_progress.Call({Napi::Number::New(env, progress)});
+        } catch (const Napi::Error&) {
+          // The environment is being terminated.
+        }
       });
     }
     return !*self->cancelled_;

@@ -5,7 +5,7 @@ import { BUNDLED_PROPOSAL, DEFAULT_MODEL } from "../engine/bundled-models.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { KvType } from "../engine/kv-types.js";
-import { loadModel } from "../engine/local/load-model.js";
+import { loadModel } from "../engine/load-model.js";
 import type { GpuChoice } from "../engine/local/locate-engine.js";
 import type { LoraOptions } from "../engine/local/model-variants.js";
 import type { AttentionChoice } from "../engine/local/own-attention.js";
@@ -23,6 +23,7 @@ export interface ModelFlags {
   kv?: KvType;
   sampling?: "host" | "device";
   threads: number | "auto";
+  isolate?: boolean;
 }
 
 /** Which libraries of llama.cpp to run on. */
@@ -55,7 +56,8 @@ export function addModelOptions(command: Command): Command {
     )
     .option("--kv <type>", "cached keys and values: f16 (default), q8_0, q4_0 or another type")
     .option("--sampling <place>", "where tokens are drawn: host or device (default: host)")
-    .option("--threads <n>", "CPU threads, or auto", numberOrAuto, "auto");
+    .option("--threads <n>", "CPU threads, or auto", numberOrAuto, "auto")
+    .option("--isolate", "run the engine in a process of its own, whose crash is an error");
 }
 
 /** `FILE:SCALE`, or a file with scale 1. */
@@ -78,6 +80,7 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
       ...(flags.lora !== undefined && { loras: flags.lora }),
       ...(flags.kv !== undefined && { kv: flags.kv }),
       ...(flags.sampling !== undefined && { sampling: flags.sampling }),
+      ...(flags.isolate && { isolate: true }),
       ...(signal && { signal }),
       onWarning: (message) => bar.say(pc.yellow(`caution: ${message}`)),
       onProgress: ({ phase, progress, total, note, retrying }) => {

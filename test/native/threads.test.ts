@@ -15,6 +15,7 @@ import { PLAIN } from "../fixtures/sampling.js";
 import { temporary, temporaryFile } from "../fixtures/temporary-directory.js";
 import { tinyBert } from "../fixtures/tiny-models.js";
 
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MODEL = fileURLToPath(new URL("../../models/mini-gsm-proposal.gguf", import.meta.url));
 const DIFFUSION_MODEL = fileURLToPath(new URL("../../models/mini-gsm-llada.gguf", import.meta.url));
 const TOKENS = Int32Array.of(10, 20, 30);
@@ -155,6 +156,14 @@ describe("the process ends well", () => {
       expect(finished).toMatchObject({ code: 0, signal: null, stderr: "" });
       expect(finished.stdout).toBe(mode.length > 0 ? "terminated\n" : "");
     }
+  });
+
+  // The promises of short calls settle while a thread is being ended (test/reliability has all ways).
+  test("when threads are terminated in mid-run", () => {
+    const mode = "threads that run are terminated";
+    const script = fileURLToPath(new URL("../fixtures/exits.mjs", import.meta.url));
+    const ended = spawnSync(process.execPath, [script, ROOT, mode], { encoding: "utf8" });
+    expect(ended).toMatchObject({ status: 0, signal: null, stderr: "" });
   });
 
   const cause = whyNoThreadLimit();

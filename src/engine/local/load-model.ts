@@ -90,7 +90,7 @@ export interface LoadModelOptions {
 
 const OPTIONS = [
   ...["gpu", "engine", "attention", "sampling", "gpuLayers", "threads", "loras", "kv"],
-  ...["onProgress", "onWarning", "signal"],
+  ...["isolate", "onProgress", "onWarning", "signal"], // `isolate` is read before
 ];
 
 /** One engine a process: the first model loaded decides. */
@@ -121,15 +121,12 @@ export function loadToProve(source: string, options: LoadModelOptions = {}): Pro
   return load(source, options, "prove");
 }
 
-async function load(
-  source: string,
-  options: LoadModelOptions,
-  purpose: "run" | "prove",
-): Promise<LocalModel> {
+/** Throws `ERR_INVALID_OPTION` for what loads no model on any machine. */
+export function checkLoading(source: string, options: LoadModelOptions) {
   checkString("source", source);
   checkKeys("options", options, OPTIONS);
   const { gpu = "auto", onProgress = () => {}, onWarning = () => {}, signal } = options;
-  let { threads = "auto" } = options;
+  const { threads = "auto" } = options;
   checkOneOf("gpu", gpu, ["auto", "cuda", "vulkan", "metal", false]);
   if (options.engine !== undefined) checkString("engine", options.engine);
   const chosen = chooseAttention(options.attention);
@@ -148,6 +145,17 @@ async function load(
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `signal` to be an AbortSignal");
   }
+  return { gpu, onProgress, onWarning, signal, threads, kvType, attention, loras, sampling };
+}
+
+async function load(
+  source: string,
+  options: LoadModelOptions,
+  purpose: "run" | "prove",
+): Promise<LocalModel> {
+  const checked = checkLoading(source, options);
+  const { gpu, onProgress, onWarning, signal, kvType, attention, loras, sampling } = checked;
+  let { threads } = checked;
   signal?.throwIfAborted();
   const cores = availableParallelism();
   if (threads !== "auto" && threads > cores) {

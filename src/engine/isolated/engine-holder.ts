@@ -1,0 +1,152 @@
+/**
+ * A thread that holds the process of one model: it starts it, again where it ended, and passes messages
+ * on. That the app's thread waits for a tokenizer doesn't stop this one.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { parentPort, workerData } from "node:worker_threads";
+import {
+  type Call,
+  type CrossedError,
+  type FromEngine,
+  type HolderData,
+  MODEL,
+  type Reply,
+  type ToHolder,
+} from "./protocol.js";
+
+const SCRIPT = fileURLToPath(new URL("engine-process.js", import.meta.url));
+/** Characters of what the process said last. */
+const MAX_SAID = 2000;
+const SAID_LINES = 5;
+/** For a process that was told to end. */
+const PATIENCE_MS = 5000;
+
+const { source, options, flag, port } = workerData as HolderData;
+
+let child: ChildProcess | undefined;
+let processes = 0;
+let lastEnd: CrossedError | undefined;
+/** Calls without a reply, by their ids. */
+const pending = new Map<number, Call>();
+let awaitedNow: number | undefined;
+/** The id of the last call, and who is told of its reply, or that the process has ended. */
+const CLOSING = 0;
+let disposed = () => {};
+
+function start(): ChildProcess {
+  const number = ++processes;
+  const started = fork(SCRIPT, [String(number)], {
+    execArgv: [],
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+  });
+  let said = "";
+  started.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    said = (said + text).slice(-MAX_SAID);
+  });
+  started.on("message", (message: FromEngine) => {
+    if (!("replies" in message)) return parentPort?.postMessage(message);
+    settle(message.replies);
+  });
+  const end = (how: string) => {
+    if (child !== started) return;
+    child = undefined;
+    lastEnd = crashOf(how, said);
+    fail(number, lastEnd);
+  };
+  started.on("error", (error) => end(error.message));
+  started.on("close", (code, signal) => end(signal ?? `exit code ${code}`));
+  // A restart loads the model again before anything else is asked of it.
+  if (number > 1) {
+    started.send([
+      { id: null, process: number, ref: MODEL, method: "load", args: [source, options] },
+    ]);
+  }
+  return started;
+}
+
+function crashOf(how: string, said: string): CrossedError {
+  const lines = said.trim().split("\n").slice(-SAID_LINES).join("\n");
+  const why = how === "SIGKILL" ? ", as by a system without memory" : "";
+  return {
+    code: "ERR_ENGINE_CRASHED",
+    message: `The engine's process has ended (${how}${why})${lines === "" ? "" : `: ${lines}`}`,
+  };
+}
+
+function settle(replies: readonly Reply[]): void {
+  const others = replies.filter((reply) => {
+    pending.delete(reply.id);
+    if (reply.id === CLOSING) {
+      disposed();
+      return false;
+    }
+    if (reply.id !== awaitedNow) return true;
+    awaitedNow = undefined;
+    port.postMessage(reply);
+    Atomics.store(flag, 0, 1);
+    Atomics.notify(flag, 0);
+    return false;
+  });
+  if (others.length > 0) parentPort?.postMessage({ replies: others });
+}
+
+/** Rejects what waits for a process that has ended. */
+function fail(number: number, error: CrossedError): void {
+  settle([...pending.keys()].map((id) => ({ id, process: number, error })));
+}
+
+function pass(calls: readonly Call[]): void {
+  for (const call of calls) if (call.id !== null) pending.set(call.id, call);
+  const isOld = ({ process }: Call) =>
+    process !== null && (process !== processes || child === undefined);
+  const old = calls.filter(isOld);
+  if (old.length > 0 && lastEnd !== undefined) {
+    const error = lastEnd;
+    settle(old.flatMap(({ id }) => (id === null ? [] : [{ id, process: processes, error }])));
+  }
+  const current = calls.filter((call) => !isOld(call));
+  if (current.length === 0) return;
+  child ??= start();
+  child.send(current as Call[], (error) => {
+    if (error !== null) child?.kill("SIGKILL"); // its end rejects what waits
+  });
+}
+
+async function close(): Promise<void> {
+  if (child !== undefined) {
+    const disposal = new Promise<void>((resolve) => {
+      disposed = resolve;
+    });
+    pass([{ id: CLOSING, process: null, ref: MODEL, method: "dispose", args: [] }]);
+    await disposal;
+  }
+  const last = child;
+  child = undefined;
+  if (last !== undefined && last.exitCode === null && last.signalCode === null) {
+    const ended = once(last, "exit");
+    const timer = setTimeout(() => last.kill("SIGKILL"), PATIENCE_MS);
+    if (last.connected) last.disconnect();
+    await ended;
+    clearTimeout(timer);
+  }
+  fail(processes, { code: "ERR_DISPOSED", message: "The model was disposed" });
+  parentPort?.close();
+}
+
+// The app's thread must not wait for ever for one that fails.
+process.on("uncaughtException", (error) => {
+  lastEnd = crashOf(error.message, "");
+  fail(processes, lastEnd);
+  child?.kill("SIGKILL");
+});
+
+parentPort?.on("message", (message: ToHolder) => {
+  if ("calls" in message) pass(message.calls);
+  else if ("now" in message) {
+    awaitedNow = message.now.id ?? undefined;
+    pass([message.now]);
+  } else void close();
+});

@@ -1,0 +1,193 @@
+/** The app's end of the wire to an engine's process: calls that wait, and calls that don't. */
+import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
+import { LlamaEtsError, messageOf } from "../errors.js";
+import type { LoadProgress } from "../load-progress.js";
+import {
+  type Call,
+  type FromEngine,
+  type HolderData,
+  MODEL,
+  type ModelFacts,
+  type Ref,
+  type Reply,
+  type Shown,
+  type ToHolder,
+  unpackError,
+} from "./protocol.js";
+
+const SCRIPT = new URL("../../../dist/engine/isolated/engine-holder.js", import.meta.url);
+
+/** An object of one process; gone with it. */
+export interface Remote {
+  readonly ref: Ref;
+  readonly process: number | null;
+}
+
+const THE_MODEL: Remote = { ref: MODEL, process: null };
+
+interface Waiting {
+  resolve(reply: { value: unknown; process: number }): void;
+  reject(error: unknown): void;
+  seen?: ((shown: Shown) => void) | undefined;
+}
+
+interface Listeners {
+  onProgress(progress: LoadProgress): void;
+  onWarning(warning: string): void;
+}
+
+export class EngineLink {
+  readonly #holder: Worker;
+  readonly #flag = new Int32Array(new SharedArrayBuffer(4));
+  readonly #port: MessageChannel["port1"];
+  readonly #waiting = new Map<number, Waiting>();
+  /** Who is told of the progress of an object's call. */
+  readonly #watching = new Map<string, (shown: Shown) => void>();
+  readonly #listeners: Listeners;
+  #queue: Call[] = [];
+  #lastId = 0;
+  #closing: Promise<void> | undefined;
+
+  /** @param options those of `loadModel` that can be cloned */
+  constructor(source: string, options: Record<string, unknown>, listeners: Listeners) {
+    const { port1, port2 } = new MessageChannel();
+    this.#listeners = listeners;
+    this.#port = port1;
+    const workerData: HolderData = { source, options, flag: this.#flag, port: port2 };
+    this.#holder = new Worker(SCRIPT, { workerData, transferList: [port2], execArgv: [] });
+    this.#holder.on("message", (message: FromEngine) => this.#take(message));
+    this.#holder.on("error", (error) => this.#fail(messageOf(error)));
+    this.#holder.on("exit", () => this.#fail("its thread has ended"));
+    this.#holder.unref();
+    port1.unref();
+  }
+
+  load(source: string, options: Record<string, unknown>): Promise<ModelFacts> {
+    return this.call(THE_MODEL, "load", [source, options]) as Promise<ModelFacts>;
+  }
+
+  /** Of the model, where no object is named. */
+  async call(
+    remote: Remote | null,
+    method: string,
+    args: readonly unknown[] = [],
+    watch?: (shown: Shown) => void,
+  ): Promise<unknown> {
+    return (await this.exchange(remote, method, args, watch)).value;
+  }
+
+  /** As `call`, with the process that replied. */
+  exchange(
+    remote: Remote | null,
+    method: string,
+    args: readonly unknown[] = [],
+    watch?: (shown: Shown) => void,
+  ): Promise<{ value: unknown; process: number }> {
+    const { ref, process } = remote ?? THE_MODEL;
+    return new Promise((resolve, reject) => {
+      const id = ++this.#lastId;
+      if (this.#waiting.size === 0) this.#holder.ref();
+      this.#waiting.set(id, { resolve, reject, seen: watch });
+      if (watch !== undefined) this.#watching.set(`${process}/${ref}`, watch);
+      this.#enqueue({ id, process, ref, method, args });
+    });
+  }
+
+  /** Nobody waits for it. */
+  tell({ ref, process }: Remote, method: string, args: readonly unknown[] = []): void {
+    if (this.#closing === undefined) this.#enqueue({ id: null, process, ref, method, args });
+  }
+
+  /** Waits for the reply without turning the event loop. */
+  callNow(method: string, args: readonly unknown[]): unknown {
+    this.#flush(); // in the order of the calls
+    const id = ++this.#lastId;
+    Atomics.store(this.#flag, 0, 0);
+    this.#post({ now: { id, process: null, ref: MODEL, method, args } });
+    Atomics.wait(this.#flag, 0, 0);
+    const { message } = receiveMessageOnPort(this.#port) as { message: Reply };
+    if ("error" in message) throw unpackError(message.error);
+    return message.value;
+  }
+
+  /** Waits for the work in flight, disposes of the model, and ends its process. */
+  close(): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      this.#flush();
+      this.#holder.ref();
+      this.#holder.once("exit", () => resolve());
+      this.#holder.postMessage({ close: true } satisfies ToHolder);
+    });
+    return this.#closing;
+  }
+
+  #enqueue(call: Call): void {
+    this.#queue.push(call);
+    if (this.#queue.length === 1) queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    if (this.#queue.length === 0) return;
+    const calls = this.#queue;
+    this.#queue = [];
+    try {
+      this.#post({ calls });
+    } catch {
+      for (const call of calls) this.#postAlone(call); // which can't be cloned?
+    }
+  }
+
+  #postAlone(call: Call): void {
+    try {
+      this.#post({ calls: [call] });
+    } catch (error) {
+      if (call.id !== null) this.#settle(call.id)?.reject(error);
+    }
+  }
+
+  #post(message: ToHolder): void {
+    try {
+      this.#holder.postMessage(message);
+    } catch (error) {
+      throw new LlamaEtsError(
+        "ERR_INVALID_ARGUMENT",
+        `Expected plain data for an isolated engine: ${messageOf(error)}`,
+      );
+    }
+  }
+
+  #take(message: FromEngine): void {
+    if ("replies" in message) {
+      for (const reply of message.replies) this.#reply(reply);
+      return;
+    }
+    const { told } = message;
+    if ("progress" in told) this.#listeners.onProgress(told.progress);
+    else if ("warning" in told) this.#listeners.onWarning(told.warning);
+    else this.#watching.get(`${told.process}/${told.ref}`)?.(told.seen);
+  }
+
+  #reply(reply: Reply): void {
+    const waiting = this.#settle(reply.id);
+    if (reply.seen !== undefined) waiting?.seen?.(reply.seen);
+    if ("error" in reply) waiting?.reject(unpackError(reply.error));
+    else waiting?.resolve(reply);
+  }
+
+  #settle(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (this.#waiting.size === 0 && this.#closing === undefined) this.#holder.unref();
+    return waiting;
+  }
+
+  /** Forgets who watches an object that is gone. */
+  forget({ ref, process }: Remote): void {
+    this.#watching.delete(`${process}/${ref}`);
+  }
+
+  #fail(why: string): void {
+    const error = new LlamaEtsError("ERR_ENGINE_CRASHED", `The isolated engine failed: ${why}`);
+    for (const id of [...this.#waiting.keys()]) this.#settle(id)?.reject(error);
+  }
+}

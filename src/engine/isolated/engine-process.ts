@@ -1,0 +1,177 @@
+/**
+ * The process of one model: the engine of `local/`, asked by messages (`protocol.ts`). It ends with its
+ * channel, so that it outlives no app, however that ended.
+ */
+import { LlamaEtsError } from "../errors.js";
+import { LocalSequence } from "../local/context.js";
+import { loadModel } from "../local/load-model.js";
+import type { LocalModel } from "../local/model.js";
+import {
+  type Call,
+  type FromEngine,
+  MODEL,
+  type ModelFacts,
+  pack,
+  packError,
+  type Ref,
+  type Reply,
+  type Shown,
+  unpack,
+} from "./protocol.js";
+
+/** Any of the engine's objects; the app's side is typed. */
+type Callee = Record<string, (...args: unknown[]) => unknown> & Partial<AsyncDisposable>;
+
+/** Ids of the vocabulary that are told of at once. */
+const CHUNK = 512;
+const SHOWN_MS = 50;
+const SHOWN_METHODS = ["generate", "denoise", "search"];
+
+const number = Number(process.argv[2]);
+const objects = new Map<Ref, { object: object; owner: Ref }>();
+let lastRef = MODEL;
+let model: Promise<LocalModel> | undefined;
+const loading = new AbortController();
+
+function send(message: FromEngine): void {
+  if (process.connected) process.send?.(message);
+}
+
+const waiting: Reply[] = [];
+function reply(one: Reply): void {
+  waiting.push(one);
+  if (waiting.length > 1) return;
+  setImmediate(() => send({ replies: waiting.splice(0) }));
+}
+
+function keep(object: object, owner: Ref): Ref {
+  objects.set(++lastRef, { object, owner });
+  return lastRef;
+}
+
+/** Forgets an object, and what is in it. */
+function forget(ref: Ref): void {
+  objects.delete(ref);
+  for (const [inner, { owner }] of objects) if (owner === ref) objects.delete(inner);
+}
+
+function find(ref: Ref): Callee {
+  const found = objects.get(ref)?.object;
+  if (found === undefined) {
+    throw new LlamaEtsError("ERR_DISPOSED", "It was disposed, or is of a context that was");
+  }
+  return found as Callee;
+}
+
+async function load(source: string, options: object): Promise<ModelFacts> {
+  model = loadModel(source, {
+    ...options,
+    signal: loading.signal,
+    onProgress: (progress) => send({ told: { progress } }),
+    onWarning: (warning) => send({ told: { warning } }),
+  }) as Promise<LocalModel>;
+  const { path, kind, info, metadata, threads, can, limits } = await model;
+  return { path, kind, info, metadata, threads, can, limits };
+}
+
+/** What is asked of the model that the app's side can't ask by its name. */
+const OF_MODEL: Record<string, (model: LocalModel, ...args: never[]) => unknown> = {
+  entries(model, chunk: number) {
+    const from = chunk * CHUNK;
+    const length = Math.min(CHUNK, model.info.vocabSize - from);
+    const tokens = Array.from({ length }, (_, i) => from + i);
+    return tokens.map((token) => ({
+      text: model.tokenText(token),
+      isEnd: model.isEndToken(token),
+      plain: model.textBytes(Int32Array.of(token)),
+      special: model.textBytes(Int32Array.of(token), { special: true }),
+    }));
+  },
+  describe(model) {
+    const description = model.describe();
+    return { ...description, engine: { ...description.engine, kind: "isolated" } };
+  },
+  async lease(model, needs: never) {
+    const context = await model.lease(needs);
+    const { batchTokens, outputs, rewind } = context;
+    return { ref: keep(context, MODEL), batchTokens, outputs, rewind };
+  },
+  async release(model, ref: Ref) {
+    const context = find(ref);
+    forget(ref);
+    await model.release(context as never);
+  },
+  async share(model, needs: never) {
+    return { ref: keep(await model.share(needs), MODEL) };
+  },
+  async openDenoiser(model, options: never) {
+    const denoiser = await model.openDenoiser(options);
+    return { ref: keep(denoiser, MODEL), maskToken: denoiser.maskToken, cache: denoiser.cache };
+  },
+  async openClassifier(model, size: never) {
+    return { ref: keep(await model.openClassifier(size), MODEL) };
+  },
+};
+
+async function perform({ ref, method, args }: Call): Promise<unknown> {
+  if (method === "load") return load(...(args as [string, object]));
+  if (method === "cancel") return loading.abort();
+  if (ref === MODEL) {
+    if (model === undefined) throw new Error("Expected a model to be loaded first");
+    const loaded = await model;
+    const own = OF_MODEL[method];
+    if (own !== undefined) return own(loaded, ...(args as never[]));
+    return (loaded as unknown as Callee)[method]?.(...args);
+  }
+  const object = find(ref);
+  if (method === "dispose") {
+    forget(ref);
+    return object[Symbol.asyncDispose]?.();
+  }
+  const target = method === "recall" || method === "keep" ? object.prompts : object;
+  return (target as unknown as Callee)[method]?.(
+    ...(unpack(args, (inner) => find(inner)) as unknown[]),
+  );
+}
+
+/** Sequences stay here; the sequences of a sequence's fork belong to its context. */
+function packResult(value: unknown, { ref }: Call): unknown {
+  const owner = objects.get(ref)?.object instanceof LocalSequence ? objects.get(ref)?.owner : ref;
+  return pack(value, (object) =>
+    object instanceof LocalSequence ? keep(object, owner ?? MODEL) : undefined,
+  );
+}
+
+function seenOf({ ref, method }: Call): Shown | undefined {
+  if (!SHOWN_METHODS.includes(method)) return undefined;
+  const object = objects.get(ref)?.object as Shown | undefined;
+  if (object === undefined) return undefined;
+  const { progress, shown } = object;
+  return { progress, ...(shown && { shown }) };
+}
+
+async function answer(call: Call): Promise<void> {
+  const tell = () => {
+    const seen = seenOf(call);
+    if (seen !== undefined) send({ told: { ref: call.ref, process: number, seen } });
+  };
+  const timer = SHOWN_METHODS.includes(call.method) ? setInterval(tell, SHOWN_MS) : undefined;
+  let outcome: { value: unknown } | { error: ReturnType<typeof packError> };
+  try {
+    outcome = { value: packResult(await perform(call), call) };
+  } catch (error) {
+    outcome = { error: packError(error) };
+  }
+  clearInterval(timer);
+  const seen = seenOf(call);
+  if (call.id !== null) {
+    reply({ id: call.id, process: number, ...(seen && { seen }), ...outcome });
+  }
+}
+
+process.on("message", (calls: readonly Call[]) => {
+  for (const call of calls) void answer(call);
+});
+process.on("disconnect", () => process.exit());
+// Ctrl-C reaches every process of a terminal: the app decides what becomes of the engine.
+for (const signal of ["SIGINT", "SIGHUP"] as const) process.on(signal, () => {});

@@ -1,0 +1,96 @@
+/** A denoiser in an engine's process, as the app's thread has it. */
+import type {
+  DenoisedText,
+  Denoiser,
+  DenoiserStatus,
+  FoundText,
+  ScoredState,
+  UnmaskedText,
+} from "../denoiser.js";
+import type {
+  DenoiseRequest,
+  DiffusionCache,
+  SearchRequest,
+  TokenPolicy,
+} from "../denoising-request.js";
+import { scoreUnmasking } from "../unmasking.js";
+import type { EngineLink, Remote } from "./engine-link.js";
+import { ignoreGone } from "./isolated-sequences.js";
+import type { Ref, Shown } from "./protocol.js";
+
+export class IsolatedDenoiser implements Denoiser {
+  readonly maskToken: number;
+  readonly cache: DiffusionCache;
+  readonly #link: EngineLink;
+  readonly #remote: Remote;
+  #shown: Shown = { progress: 0 };
+  #closing: Promise<void> | undefined;
+
+  constructor(link: EngineLink, process: number, opened: unknown) {
+    const { ref, maskToken, cache } = opened as {
+      ref: Ref;
+      maskToken: number;
+      cache: DiffusionCache;
+    };
+    this.#link = link;
+    this.#remote = { ref, process };
+    this.maskToken = maskToken;
+    this.cache = cache;
+  }
+
+  denoise(request: DenoiseRequest): Promise<DenoisedText[]> {
+    return this.#call("denoise", request);
+  }
+
+  search(request: SearchRequest): Promise<FoundText[]> {
+    return this.#call("search", request);
+  }
+
+  scoreStates(
+    prompt: Int32Array,
+    states: readonly ScoredState[],
+    policy: TokenPolicy,
+  ): Promise<Float64Array[]> {
+    return this.#call("scoreStates", prompt, states, policy);
+  }
+
+  scoreUnmasking(
+    prompt: Int32Array,
+    texts: readonly UnmaskedText[],
+    policy: TokenPolicy,
+    isOnePass = false,
+  ): Promise<Float64Array[]> {
+    return scoreUnmasking(this, prompt, texts, policy, isOnePass);
+  }
+
+  status(): Promise<DenoiserStatus> {
+    return this.#call("status");
+  }
+
+  /** Up to 50 ms old while it denoises, as `shown` is. */
+  get progress(): number {
+    return this.#shown.progress;
+  }
+
+  get shown(): Int32Array {
+    return this.#shown.shown ?? new Int32Array();
+  }
+
+  abort(): void {
+    this.#link.tell(this.#remote, "abort");
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#link.forget(this.#remote);
+    this.#closing ??= ignoreGone(this.#link.call(this.#remote, "dispose"));
+    return this.#closing;
+  }
+
+  #call<T>(method: string, ...args: readonly unknown[]): Promise<T> {
+    const watch = (seen: Shown) => {
+      this.#shown = seen;
+    };
+    const watched = method === "denoise" || method === "search" ? watch : undefined;
+    return this.#link.call(this.#remote, method, args, watched) as Promise<T>;
+  }
+}

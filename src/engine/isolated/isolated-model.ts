@@ -1,0 +1,254 @@
+/** A model whose engine runs in a process of its own: what ends that process doesn't end the app. */
+import type { EncodedPrompt, Prompt, PromptOptions } from "../chat/conversation.js";
+import type { DenoiserOptions } from "../denoiser.js";
+import { documentText } from "../document-text.js";
+import type {
+  Abilities,
+  Capacity,
+  ContextMemory,
+  ContextNeeds,
+  ContextShape,
+  DenoiserSize,
+  FreeMemory,
+  Limits,
+  Model,
+  ModelDescription,
+  ModelInfo,
+  Place,
+} from "../engine.js";
+import { LlamaEtsError } from "../errors.js";
+import { checkTokens, encodePrompt } from "../prompt.js";
+import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
+import type { Scores, Sequences } from "../sequences.js";
+import { compareTokens, matchTokenizers } from "../tokenizer-match.js";
+import type { SpecialToken, Vocabulary } from "../vocabulary.js";
+import { EngineLink } from "./engine-link.js";
+import { IsolatedDenoiser } from "./isolated-denoiser.js";
+import { IsolatedClassifier, IsolatedSequences, ignoreGone } from "./isolated-sequences.js";
+import type { ModelFacts, Ref } from "./protocol.js";
+
+/** Options of `loadModel` that stay in the app's thread. */
+interface Listening {
+  onProgress?: ConstructorParameters<typeof EngineLink>[2]["onProgress"];
+  onWarning?: ConstructorParameters<typeof EngineLink>[2]["onWarning"];
+  signal?: AbortSignal;
+}
+
+/** One token, as the engine's process tells of it. */
+interface Entry {
+  text: string;
+  isEnd: boolean;
+  plain: Uint8Array;
+  special: Uint8Array;
+}
+
+/** Ids that are asked for at once (`engine-process.ts`). */
+const CHUNK = 512;
+
+/** @param options of `loadModel`, which were checked */
+export async function loadIsolated(
+  source: string,
+  { onProgress = () => {}, onWarning = () => {}, signal, ...options }: Listening,
+): Promise<Model> {
+  signal?.throwIfAborted();
+  let failure: { error: unknown } | undefined;
+  const cancel = () => link.tell({ ref: 0, process: null }, "cancel");
+  const link = new EngineLink(source, options, {
+    onProgress: (progress) => guard(() => onProgress(progress)),
+    onWarning: (warning) => guard(() => onWarning(warning)),
+  });
+  const guard = (report: () => void) => {
+    try {
+      if (failure === undefined) report();
+    } catch (error) {
+      failure = { error };
+      cancel();
+    }
+  };
+  signal?.addEventListener("abort", cancel, { once: true });
+  try {
+    const facts = await link.load(source, options);
+    if (failure !== undefined) throw failure;
+    signal?.throwIfAborted();
+    return new IsolatedModel(link, facts);
+  } catch (error) {
+    await link.close();
+    signal?.throwIfAborted();
+    throw failure === undefined ? error : (failure as { error: unknown }).error;
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+  }
+}
+
+class IsolatedModel implements Model {
+  readonly path: string;
+  readonly kind: "autoregressive" | "diffusion";
+  readonly info: Readonly<ModelInfo>;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly threads: number;
+  readonly can: Readonly<Abilities>;
+  readonly limits: Readonly<Limits>;
+  readonly #link: EngineLink;
+  readonly #entries = new Map<number, readonly Entry[]>();
+  #specialTokens: readonly SpecialToken[] | undefined;
+  #disposing: Promise<void> | undefined;
+
+  constructor(link: EngineLink, facts: ModelFacts) {
+    this.#link = link;
+    this.path = facts.path;
+    this.kind = facts.kind;
+    this.info = facts.info;
+    this.metadata = facts.metadata;
+    this.threads = facts.threads;
+    this.can = facts.can;
+    this.limits = facts.limits;
+  }
+
+  describe(): ModelDescription {
+    return this.#now("describe");
+  }
+
+  tokenize(text: string, options: { special?: boolean } = {}): Int32Array {
+    return this.#now("tokenize", text, options);
+  }
+
+  detokenize(
+    tokens: Int32Array,
+    { special = false, continues = false }: { special?: boolean; continues?: boolean } = {},
+  ): string {
+    return continues
+      ? this.textBytes(tokens, { special }).toString("utf8")
+      : documentText(this, tokens, special);
+  }
+
+  textBytes(tokens: Int32Array, { special = false }: { special?: boolean } = {}): Buffer {
+    this.#checkAlive();
+    const way = special ? "special" : "plain";
+    return Buffer.concat(Array.from(tokens, (token) => this.#entry(token)[way]));
+  }
+
+  specialTokens(): readonly SpecialToken[] {
+    this.#checkAlive();
+    this.#specialTokens ??= this.#now<SpecialToken[]>("specialTokens");
+    return this.#specialTokens;
+  }
+
+  tokenText(token: number): string {
+    return this.#entry(token).text;
+  }
+
+  isEndToken(token: number): boolean {
+    return this.#entry(token).isEnd;
+  }
+
+  firstDifference(other: Vocabulary): number | null {
+    return compareTokens(this, other);
+  }
+
+  matchTokenizer(proposal: Model): number {
+    return matchTokenizers(this, proposal);
+  }
+
+  async encodePrompt(prompt: Prompt, options: PromptOptions = {}): Promise<EncodedPrompt> {
+    this.#checkAlive();
+    return encodePrompt(this, prompt, options);
+  }
+
+  async score(
+    prompt: Prompt,
+    continuations: readonly (Int32Array | readonly number[])[],
+    sampling: SamplingOptions = {},
+    promptOptions: PromptOptions = {},
+  ): Promise<Scores[]> {
+    resolveOnlySampling(sampling, this.info.vocabSize);
+    const { tokens } = await this.encodePrompt(prompt, promptOptions);
+    const requests = continuations.map((c) => checkTokens("continuations", c, this.info.vocabSize));
+    return (await this.#call("score", tokens, requests, sampling)).value as Scores[];
+  }
+
+  checkExtends(): void {
+    this.#now("checkExtends");
+  }
+
+  memoryOf(shape: ContextShape, place?: Place): ContextMemory {
+    return this.#now("memoryOf", shape, place);
+  }
+
+  memoryOfDenoiser(options: DenoiserOptions, place?: Place): DenoiserSize {
+    return this.#now("memoryOfDenoiser", options, place);
+  }
+
+  freeMemory(): FreeMemory {
+    return this.#now("freeMemory");
+  }
+
+  async lease(needs: ContextNeeds): Promise<Sequences> {
+    const { value, process } = await this.#call("lease", needs);
+    return new IsolatedSequences(this.#link, process, value);
+  }
+
+  async release(sequences: Sequences): Promise<void> {
+    const { remote } = sequences as IsolatedSequences;
+    this.#link.forget(remote);
+    // Of the process that has the context: another one knows nothing of it.
+    const released = this.#link.call({ ref: 0, process: remote.process }, "release", [remote.ref]);
+    await ignoreGone(released);
+  }
+
+  async share(needs: ContextNeeds): Promise<AsyncDisposable> {
+    const { value, process } = await this.#call("share", needs);
+    const remote = { ref: (value as { ref: Ref }).ref, process };
+    return { [Symbol.asyncDispose]: () => ignoreGone(this.#link.call(remote, "dispose")) };
+  }
+
+  async openDenoiser(options: DenoiserOptions): Promise<IsolatedDenoiser> {
+    const { value, process } = await this.#call("openDenoiser", options);
+    return new IsolatedDenoiser(this.#link, process, value);
+  }
+
+  async openClassifier(size: Capacity): Promise<IsolatedClassifier> {
+    const { value, process } = await this.#call("openClassifier", size);
+    return new IsolatedClassifier(this.#link, { ref: (value as { ref: Ref }).ref, process }, size);
+  }
+
+  dispose(): Promise<void> {
+    this.#disposing ??= this.#link.close();
+    return this.#disposing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  #entry(token: number): Entry {
+    this.#checkAlive();
+    const chunk = Math.floor(token / CHUNK);
+    const known = this.#entries.get(chunk)?.[token % CHUNK];
+    if (known !== undefined) return known;
+    if (!(Number.isInteger(token) && token >= 0 && token < this.info.vocabSize)) {
+      throw new LlamaEtsError(
+        "ERR_INVALID_ARGUMENT",
+        `Expected \`token\` to be an integer from 0 to ${this.info.vocabSize - 1}, got ${token}`,
+      );
+    }
+    const entries = this.#now<readonly Entry[]>("entries", chunk);
+    this.#entries.set(chunk, entries);
+    return entries[token % CHUNK] as Entry;
+  }
+
+  async #call(method: string, ...args: readonly unknown[]) {
+    this.#checkAlive();
+    return this.#link.exchange(null, method, args);
+  }
+
+  #now<T>(method: string, ...args: readonly unknown[]): T {
+    this.#checkAlive();
+    return this.#link.callNow(method, args) as T;
+  }
+
+  #checkAlive(): void {
+    if (this.#disposing !== undefined) {
+      throw new LlamaEtsError("ERR_DISPOSED", "The model was disposed");
+    }
+  }
+}

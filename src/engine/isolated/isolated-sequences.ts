@@ -1,0 +1,197 @@
+/** Texts in an engine's process, as the app's thread has them. */
+import type { Capacity, Classifier } from "../engine.js";
+import { codeOf, LlamaEtsError } from "../errors.js";
+import type { Sampling } from "../sampling.js";
+import type {
+  Continuation,
+  Expansion,
+  Followed,
+  GenerateRequest,
+  KeptPrompts,
+  Scores,
+  Sequence,
+  Sequences,
+  SequencesStatus,
+  TokenMetric,
+} from "../sequences.js";
+import type { EngineLink, Remote } from "./engine-link.js";
+import { pack, type Ref, unpack } from "./protocol.js";
+
+/** What went with its process, or with its context, is gone: to dispose of it is done. */
+export async function ignoreGone(disposal: Promise<unknown>): Promise<void> {
+  try {
+    await disposal;
+  } catch (error) {
+    if (!["ERR_ENGINE_CRASHED", "ERR_DISPOSED"].includes(codeOf(error) ?? "")) throw error;
+  }
+}
+
+export class IsolatedSequences implements Sequences {
+  readonly batchTokens: number;
+  readonly outputs: number;
+  readonly rewind: "any" | "tip";
+  readonly remote: Remote;
+  readonly #link: EngineLink;
+  readonly #dropped: FinalizationRegistry<Remote>;
+  #progress = 0;
+
+  constructor(link: EngineLink, process: number, leased: unknown) {
+    const { ref, batchTokens, outputs, rewind } = leased as {
+      ref: Ref;
+      batchTokens: number;
+      outputs: number;
+      rewind: "any" | "tip";
+    };
+    this.#link = link;
+    this.remote = { ref, process };
+    this.batchTokens = batchTokens;
+    this.outputs = outputs;
+    this.rewind = rewind;
+    this.#dropped = new FinalizationRegistry((sequence) => link.tell(sequence, "dispose"));
+  }
+
+  create(): Promise<IsolatedSequence> {
+    return this.#call<IsolatedSequence>("create");
+  }
+
+  get prompts(): KeptPrompts {
+    return {
+      recall: (prompt) => this.#call("recall", prompt),
+      keep: (sequence, prompt) => this.#call("keep", sequence, prompt),
+    };
+  }
+
+  prefill(requests: readonly { sequence: Sequence; tokens: Int32Array }[]): Promise<void> {
+    return this.#call("prefill", requests);
+  }
+
+  generate(request: GenerateRequest): Promise<Continuation[]> {
+    this.#progress = 0;
+    return this.#call("generate", request);
+  }
+
+  score(
+    requests: readonly { parent: Sequence; tokens: Int32Array }[],
+    sampling: Sampling,
+    metrics: readonly TokenMetric[] = [],
+  ): Promise<Scores[]> {
+    return this.#call("score", requests, sampling, metrics);
+  }
+
+  follow(
+    requests: readonly { parent: Sequence; tokens: Int32Array; keep: boolean }[],
+    sampling: Sampling,
+    metrics: readonly TokenMetric[] = [],
+  ): Promise<Followed[]> {
+    return this.#call("follow", requests, sampling, metrics);
+  }
+
+  expand(
+    requests: readonly { parent: Sequence; token: number | null }[],
+    count: number,
+    sampling: Sampling,
+  ): Promise<Expansion[]> {
+    return this.#call("expand", requests, count, sampling);
+  }
+
+  status(): Promise<SequencesStatus> {
+    return this.#call("status");
+  }
+
+  /** Up to 50 ms old while `generate` runs. */
+  get progress(): number {
+    return this.#progress;
+  }
+
+  abort(): void {
+    this.#link.tell(this.remote, "abort");
+  }
+
+  /** A call of the context, or of one of its sequences. */
+  async callOf<T>(remote: Remote, method: string, args: readonly unknown[]): Promise<T> {
+    const packed = args.map((one) => pack(one, refOf));
+    const watch =
+      method === "generate"
+        ? ({ progress }: { progress: number }) => {
+            this.#progress = progress;
+          }
+        : undefined;
+    const value = await this.#link.call(remote, method, packed, watch);
+    return unpack(value, (ref) => this.#own(ref)) as T;
+  }
+
+  #call<T>(method: string, ...args: readonly unknown[]): Promise<T> {
+    return this.callOf(this.remote, method, args);
+  }
+
+  #own(ref: Ref): IsolatedSequence {
+    const remote = { ref, process: this.remote.process };
+    const sequence = new IsolatedSequence(this, remote, this.#dropped);
+    this.#dropped.register(sequence, remote, sequence);
+    return sequence;
+  }
+}
+
+/** Throws `ERR_DISPOSED`. */
+function refOf(value: object): Ref | undefined {
+  return value instanceof IsolatedSequence ? value.remote.ref : undefined;
+}
+
+class IsolatedSequence implements Sequence {
+  readonly #context: IsolatedSequences;
+  readonly #remote: Remote;
+  readonly #dropped: FinalizationRegistry<Remote>;
+  #disposed = false;
+
+  constructor(context: IsolatedSequences, remote: Remote, dropped: FinalizationRegistry<Remote>) {
+    this.#context = context;
+    this.#remote = remote;
+    this.#dropped = dropped;
+  }
+
+  get remote(): Remote {
+    if (this.#disposed) throw new LlamaEtsError("ERR_DISPOSED", "The sequence was disposed");
+    return this.#remote;
+  }
+
+  async prefill(tokens: Int32Array): Promise<void> {
+    return this.#context.callOf(this.remote, "prefill", [tokens]);
+  }
+
+  async fork(): Promise<Sequence> {
+    return this.#context.callOf<Sequence>(this.remote, "fork", []);
+  }
+
+  async truncate(length: number): Promise<void> {
+    return this.#context.callOf(this.remote, "truncate", [length]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#dropped.unregister(this);
+    await ignoreGone(this.#context.callOf(this.#remote, "dispose", []));
+  }
+}
+
+export class IsolatedClassifier implements Classifier {
+  readonly size: Readonly<Capacity>;
+  readonly #link: EngineLink;
+  readonly #remote: Remote;
+  #closing: Promise<void> | undefined;
+
+  constructor(link: EngineLink, remote: Remote, size: Capacity) {
+    this.#link = link;
+    this.#remote = remote;
+    this.size = size;
+  }
+
+  classify(prefix: Int32Array, texts: readonly Int32Array[]): Promise<Float64Array[]> {
+    return this.#link.call(this.#remote, "classify", [prefix, texts]) as Promise<Float64Array[]>;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= ignoreGone(this.#link.call(this.#remote, "dispose"));
+    return this.#closing;
+  }
+}

@@ -1,0 +1,224 @@
+/** An engine in a process of its own: the same results, and whatever ends it is an error. */
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as wait } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  type EtsOptions,
+  ets,
+  type LoadModelOptions,
+  loadModel,
+  type Model,
+} from "../../src/index.js";
+import { QUESTION } from "../fixtures/models.js";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const APP = fileURLToPath(new URL("../fixtures/isolated-app.mjs", import.meta.url));
+const SMALL = { candidates: 3, rollouts: 2, blockTokens: 8, maxTokens: 40, seed: 7 };
+/** Runs for seconds. */
+const LONG = {
+  ...{ candidates: 32, rollouts: 8, blockTokens: 4, maxTokens: 400, temperature: 1.5 },
+  shortcuts: { prefixes: false, duplicates: false, decided: false, answered: false },
+};
+
+const load = (name = "mini-gsm-ref", options: LoadModelOptions = {}) =>
+  loadModel(name, { gpu: false, threads: 1, ...options });
+const isolated = (name?: string) => load(name, { isolate: true });
+
+/** The engines' processes that this process has, by their ids; zombies too. */
+function engines(): number[] {
+  const list = execFileSync("ps", ["-eo", "pid=,ppid=,args="], { encoding: "utf8" });
+  const rows = list.split("\n").map((line) => line.trim().split(/\s+/));
+  const mine = rows.filter(
+    ([, parent, ...args]) =>
+      Number(parent) === process.pid && /engine-process|defunct/.test(args.join(" ")),
+  );
+  return mine.map(([pid]) => Number(pid));
+}
+
+/** A result without its times, and what it found of free memory. */
+function lasting(result: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(result, (key, value) => (/^(ms|freeBytes)$/.test(key) ? 0 : value)),
+  );
+}
+
+describe("results are those of the engine in this process", () => {
+  test("of ets, bit for bit", async () => {
+    await using here = await load();
+    await using there = await isolated();
+    const options = { ...SMALL, reward: "self-certainty" as never };
+    const expected = await ets(here, QUESTION, SMALL);
+    expect(lasting(await ets(there, QUESTION, SMALL))).toEqual(lasting(expected));
+    expect(there.describe()).toMatchObject({ engine: { kind: "isolated" }, place: "cpu" });
+  });
+
+  test("of ets with a proposal, bit for bit", async () => {
+    const results = [];
+    for (const isolate of [false, true]) {
+      await using model = await load("mini-gsm-ref", { isolate });
+      await using proposal = await load("mini-gsm-proposal", { isolate });
+      results.push(lasting(await ets(model, QUESTION, { ...SMALL, proposal })));
+    }
+    expect(results[1]).toEqual(results[0]);
+  });
+
+  test("of a diffusion model, with and without a cache", async () => {
+    await using here = await load("mini-gsm-llada");
+    await using there = await isolated("mini-gsm-llada");
+    for (const cache of ["none", "dual"] as const) {
+      const options = {
+        ...{ candidates: 2, rollouts: 2, maxTokens: 32, seed: 1 },
+        diffusion: { cache },
+      };
+      expect(lasting(await ets(there, QUESTION, options))).toEqual(
+        lasting(await ets(here, QUESTION, options)),
+      );
+    }
+  });
+
+  test("of scores, tokens, texts and refusals", async () => {
+    await using here = await load();
+    await using there = await isolated();
+    const text = "1 + 2 = 3\n#### 3 é\u0000<|im_end|>\ud83d";
+    for (const special of [false, true]) {
+      const tokens = here.tokenize(text, { special });
+      expect(there.tokenize(text, { special })).toEqual(tokens);
+      expect(there.detokenize(tokens, { special })).toBe(here.detokenize(tokens, { special }));
+    }
+    const all = Int32Array.from({ length: here.info.vocabSize }, (_, i) => i);
+    expect(there.textBytes(all, { special: true })).toEqual(here.textBytes(all, { special: true }));
+    expect([...all].map((t) => there.tokenText(t))).toEqual([...all].map((t) => here.tokenText(t)));
+    expect(there.specialTokens()).toEqual(here.specialTokens());
+    expect(there.matchTokenizer(here)).toBe(here.matchTokenizer(here));
+    const given = [Int32Array.of(5, 6, 7), Int32Array.of(9)];
+    expect(await there.score(QUESTION, given)).toEqual(await here.score(QUESTION, given));
+    const refused = { code: "ERR_INVALID_OPTION" };
+    await expect(there.score(QUESTION, [[1e9]])).rejects.toMatchObject(refused);
+    await expect(there.score(QUESTION, [])).resolves.toEqual([]);
+    expect(() => there.tokenText(-1)).toThrow(/Expected `token`/);
+    await expect(isolated("/nope.gguf")).rejects.toMatchObject({ code: "ERR_MODEL_NOT_FOUND" });
+    await expect(load("mini-gsm-ref", { isolate: 1 as never })).rejects.toMatchObject(refused);
+  });
+
+  test("an aborted run rejects with the signal's reason, and leaves the model ready", async () => {
+    await using there = await isolated();
+    const controller = new AbortController();
+    const running = ets(there, QUESTION, { ...LONG, signal: controller.signal });
+    setTimeout(() => controller.abort(new Error("enough")), 50);
+    await expect(running).rejects.toThrow("enough");
+    expect((await ets(there, QUESTION, SMALL)).text).not.toBe("");
+  });
+
+  test("loading tells of its progress, and stops for what a listener throws", async () => {
+    const told: number[] = [];
+    const onProgress = ({ progress }: { progress: number }) => told.push(progress);
+    await (await load("mini-gsm-ref", { isolate: true, onProgress })).dispose();
+    expect([told[0], told.at(-1)]).toEqual([0, 1]);
+    const thrown = new Error("thrown by a listener");
+    const throwing = () => {
+      throw thrown;
+    };
+    const refused = load("mini-gsm-ref", { isolate: true, onProgress: throwing });
+    await expect(refused).rejects.toBe(thrown);
+    expect(engines()).toEqual([]);
+  });
+});
+
+describe("a process that ends", () => {
+  let lives: Model;
+  beforeAll(async () => {
+    lives = await isolated();
+  });
+  afterAll(() => lives.dispose());
+
+  test.each(["SIGKILL", "SIGABRT", "SIGSEGV"] as const)(
+    "by %s rejects what runs, other models live on, and the next call starts it again",
+    async (signal) => {
+      const [other] = engines();
+      await using model = await isolated();
+      const expected = lasting((await ets(model, QUESTION, SMALL)).tokens);
+      const [pid] = engines().filter((one) => one !== other);
+      const elsewhere = ets(lives, QUESTION, SMALL);
+      const running = ets(model, QUESTION, LONG);
+      setTimeout(() => process.kill(pid as number, signal), 100);
+      await expect(running).rejects.toMatchObject({
+        code: "ERR_ENGINE_CRASHED",
+        message: expect.stringContaining(signal),
+      });
+      expect((await elsewhere).text).not.toBe("");
+      expect(lasting((await ets(model, QUESTION, SMALL)).tokens)).toEqual(expected);
+      expect(engines()).not.toContain(pid); // not a zombie either
+      expect(engines()).toHaveLength(2);
+    },
+  );
+
+  test("while it is idle is started again by a call that doesn't wait", async () => {
+    const model = await isolated();
+    const before = model.tokenize("1 + 1");
+    const [pid] = engines().slice(-1);
+    process.kill(pid as number, "SIGKILL");
+    await wait(100);
+    expect(model.tokenize("1 + 1")).toEqual(before);
+    await model.dispose();
+    await model.dispose();
+    expect(() => model.tokenize("1")).toThrow(expect.objectContaining({ code: "ERR_DISPOSED" }));
+    expect(engines()).toHaveLength(1);
+  });
+
+  test("takes its contexts along: they are released without an error", async () => {
+    const model = await isolated();
+    const context = await model.lease({ cells: 64, sequences: 2 });
+    const sequence = await context.create();
+    const [pid] = engines().slice(-1);
+    process.kill(pid as number, "SIGKILL");
+    await expect(sequence.prefill(Int32Array.of(1))).rejects.toMatchObject({
+      code: "ERR_ENGINE_CRASHED",
+    });
+    await sequence[Symbol.asyncDispose]();
+    await model.release(context);
+    await model.dispose();
+  });
+});
+
+describe("no engine outlives", () => {
+  /** Starts the app, gives the id of its engine's process, and ends both at the end. */
+  async function start(...args: string[]) {
+    const app = spawn(process.execPath, [APP, ROOT, ...args], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const [line] = await once(app.stdout, "data");
+    const pid = Number(String(line));
+    expect(pid).toBeGreaterThan(1);
+    return { app, pid };
+  }
+
+  async function ends(pid: number) {
+    for (let i = 0; i < 250 && isRunning(pid); i++) await wait(20);
+    expect(isRunning(pid)).toBe(false);
+  }
+
+  function isRunning(pid: number): boolean {
+    try {
+      const state = execFileSync("ps", ["-o", "stat=", "-p", `${pid}`], { encoding: "utf8" });
+      return !state.startsWith("Z");
+    } catch {
+      return false;
+    }
+  }
+
+  test.each(["SIGKILL", "SIGTERM", "SIGINT"] as const)("an app ended by %s", async (signal) => {
+    const { app, pid } = await start();
+    await wait(100);
+    app.kill(signal);
+    await ends(pid);
+  });
+
+  test("a thread that is terminated", async () => {
+    const { app, pid } = await start("worker");
+    await ends(pid);
+    expect(app.exitCode).toBe(null); // the app lives on
+    app.kill("SIGKILL");
+  });
+});
