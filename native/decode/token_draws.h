@@ -18,10 +18,12 @@ class TokenDraws {
   // Between Clear and Run: a row, then the uniform numbers, on [0, 1), that tokens of it are drawn
   // with. Draws are numbered in this order.
   void Clear();
-  void AddRow(const float* logits) { rows_.push_back({logits, 0, uniforms_.size(), 0}); }
+  void AddRow(const float* logits) { rows_.push_back({logits, 0, uniforms_.size(), 0, {}}); }
   // A row of the last decode, by its token's index in the batch. It stays on the device where there
   // are such rows and the policy leaves all tokens.
   void AddRowOf(int32_t batch_index);
+  // Of the last row this token is taken, whatever its draws' numbers, with its log-probabilities.
+  void Force(llama_token token) { rows_.back().forced = token; }
   void AddDraw(double uniform);
   // Throws EngineError ERR_ABORTED or ERR_INVALID_LOGITS.
   void Run();
@@ -33,6 +35,7 @@ class TokenDraws {
     const float* logits;  // null: on the device
     int32_t device_row;
     size_t first, count;  // draws
+    std::optional<llama_token> forced;
   };
 
   void DrawOnDevice();

@@ -2,6 +2,7 @@
 
 import type { Sampling } from "../engine/sampling.js";
 import type { BlockEnd, TokenMetric } from "../engine/sequences.js";
+import type { ThoughtRules } from "../engine/thoughts.js";
 import type { AnswerEnd } from "./answer-end.js";
 import type { Budget } from "./budget.js";
 import type { DenoisingSettings, ImportanceRatio } from "./denoising.js";
@@ -14,6 +15,8 @@ export interface ChainOptions {
     /** Strings that end a text. */
     stop: readonly string[];
     seed: number;
+    /** How thoughts are told from answers, and ended; null: they aren't. */
+    thoughts: ThoughtRules | null;
   };
   guidance: {
     /** Tokens of one guidance step, the most where blocks end at `blockEnd`. */

@@ -3,8 +3,9 @@ import type { AnswerEnd } from "../chain/answer-end.js";
 import type { Budget, BudgetOptions } from "../chain/budget.js";
 import type { DenoisingSettings, ImportanceRatio } from "../chain/denoising.js";
 import type { WeightTreatment } from "../energy/importance-sampling.js";
-import type { PromptOptions } from "../engine/chat/conversation.js";
+import type { EncodedPrompt, PromptOptions } from "../engine/chat/conversation.js";
 import type { Tool } from "../engine/chat/messages.js";
+import { type Reasoning, resolveReasoning } from "../engine/chat/reasoning.js";
 import type { Sampling } from "../engine/sampling.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import type { AnswerExtractor } from "../rewards/answer.js";
@@ -128,7 +129,8 @@ export interface Settings {
   sampling: Sampling;
   raw: boolean;
   system: string | null;
-  thinking: boolean;
+  /** Null: none was asked for, and the template's switches are off. */
+  reasoning: Reasoning | null;
   /** Absent where none were given. */
   tools?: readonly Tool[];
   /** Absent where the model's own was used. */
@@ -152,7 +154,7 @@ export function settingsOf({
   const { candidates, rollouts, steps, blockTokens, finish, adaptive, shortcuts } = guidance;
   const { block } = guidance;
   const { lambda, reward, potential, answerEnd, proposal } = energy;
-  const { raw = false, system = null, thinking = false, ...others } = policy.prompt;
+  const { raw = false, system = null, reasoning, ...others } = policy.prompt;
   return {
     ...{ candidates, rollouts, steps, blockTokens },
     ...(block !== "tokens" && { block }),
@@ -170,7 +172,8 @@ export function settingsOf({
     resampleEvery: proposal?.resampleEvery ?? null,
     ...{ adaptive, shortcuts, answerEnd },
     ...{ stop: policy.stop, sampling: policy.sampling },
-    ...{ raw, system, thinking, ...others },
+    ...{ raw, system, ...others },
+    reasoning: reasoning === undefined ? null : resolveReasoning(reasoning),
     ...{ preset, budget: limits.budgetOptions },
   };
 }
@@ -178,13 +181,13 @@ export function settingsOf({
 /** What a chain needs to know of a run, whose steps so far are `steps`. */
 export function chainOptionsOf(
   { policy, guidance, energy, denoising, limits, callbacks, prefixCache }: Resolved,
-  prompt: Int32Array,
+  { tokens: prompt, thoughts }: Pick<EncodedPrompt, "tokens" | "thoughts">,
   steps: readonly Step[],
 ) {
   const { onProgress } = callbacks;
   return {
     prompt,
-    policy: { sampling: policy.sampling, stop: policy.stop, seed: policy.seed },
+    policy: { sampling: policy.sampling, stop: policy.stop, seed: policy.seed, thoughts },
     guidance: {
       ...{ blockTokens: guidance.blockTokens, leastTokens: guidance.leastTokens },
       blockEnd: guidance.block === "tokens" ? null : guidance.block,
