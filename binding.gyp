@@ -30,6 +30,7 @@
         "native/decode/scoring.cc",
         "native/decode/session.cc",
         "native/decode/text_end.cc",
+        "native/decode/thoughts.cc",
         "native/decode/token_text.cc",
         "native/decode/thread_team.cc",
         "native/decode/token_draws.cc",

@@ -36,7 +36,8 @@ Generation::Generation(Session* session, std::vector<Draw> draws, GenerationOpti
                    ? nullptr
                    : std::make_unique<Grammar>(session->vocab(), options_.sampling.grammar)),
       token_draws_(session, options_.sampling, options_.metrics),
-      text_end_(session->vocab(), options_.stop_strings, options_.stop_tokens, options_.answer_end),
+      text_end_(session->vocab(), options_.stop_strings, options_.stop_tokens, options_.answer_end,
+                options_.thoughts),
       results_(draws_.size()),
       waiting_(draws_.size()) {
   std::iota(waiting_.begin(), waiting_.end(), size_t{0});
@@ -168,6 +169,7 @@ void Generation::DrawTokens() {
     } else {
       token_draws_.AddRowOf(first_row_ + static_cast<int32_t>(row.branch), branch.grammar.get());
     }
+    if (const auto forced = text_end_.Forced(branch.tail)) token_draws_.Force(*forced);
     for (const Member& member : branch.members) token_draws_.AddDraw(RandomOf(member));
   }
   token_draws_.Run();

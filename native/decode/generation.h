@@ -47,16 +47,17 @@ struct GenerationOptions {
   PhiloxKey key;
   std::vector<std::string> stop_strings;
   std::vector<llama_token> stop_tokens;
-  std::optional<AnswerEnd> answer_end;  // continuations end once they have answered
-  BlockEnd pause;                       // where texts pause; kEntropy needs that metric
-  int64_t max_total_tokens;             // over all continuations
-  bool share_prefixes;                  // decode what continuations have in common once
+  std::optional<AnswerEnd> answer_end;   // continuations end once they have answered
+  std::optional<ThoughtRules> thoughts;  // how thoughts are told apart, and ended
+  BlockEnd pause;                        // where texts pause; kEntropy needs that metric
+  int64_t max_total_tokens;              // over all continuations
+  bool share_prefixes;                   // decode what continuations have in common once
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 
 struct Continuation {
   std::vector<llama_token> tokens;      // ends with the end or stop token, where there is one
-  std::vector<double> log_probs;        // under the policy
+  std::vector<double> log_probs;        // under the policy, but for what ends thoughts
   std::vector<double> raw_log_probs;    // under the model's softmax
   std::vector<double> drawn_log_probs;  // under what they are drawn from, if the policy has a power
   std::vector<double> log_masses;       // under a grammar: see TokenProbability

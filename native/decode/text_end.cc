@@ -17,16 +17,29 @@ void CutTo(size_t size, std::string* tail) {
 
 TextEnd::TextEnd(const llama_vocab* vocab, const std::vector<std::string>& stop_strings,
                  const std::vector<llama_token>& stop_tokens,
-                 const std::optional<AnswerEnd>& answer_end)
+                 const std::optional<AnswerEnd>& answer_end,
+                 const std::optional<ThoughtRules>& thoughts)
     : vocab_(vocab),
       stop_strings_(stop_strings),
       stop_tokens_(stop_tokens),
       answer_end_(answer_end) {
+  if (thoughts) thoughts_.emplace(vocab, *thoughts);
   for (const std::string& stop : stop_strings) longest_stop_ = std::max(longest_stop_, stop.size());
 }
 
 TextTail TextEnd::TailOf(const std::vector<llama_token>& tokens) const {
   TextTail tail;
+  if (thoughts_) {
+    tail.thoughts = thoughts_->StateOf({});
+    for (const llama_token token : tokens) {
+      const bool is_thought = AddThought(token, &tail);
+      if (is_thought || !IsBoundByText()) continue;
+      const std::string piece = TextOf(vocab_, token);
+      EndsWithStopString(piece, &tail.stop);
+      EndsAnswer(piece, &tail);
+    }
+    return tail;
+  }
   if (!IsBoundByText()) return tail;
   const std::string text = TextOf(vocab_, tokens);
   EndsWithStopString(text, &tail.stop);
@@ -36,6 +49,9 @@ TextTail TextEnd::TailOf(const std::vector<llama_token>& tokens) const {
 
 Finish TextEnd::FinishWith(llama_token token, TextTail* tail) const {
   if (Engine().llama_vocab_is_eog(vocab_, token)) return Finish::kEnd;
+  if (thoughts_ && AddThought(token, tail)) {
+    return thoughts_->Stops(*tail->thoughts) ? Finish::kThoughts : Finish::kBudget;
+  }
   if (std::find(stop_tokens_.begin(), stop_tokens_.end(), token) != stop_tokens_.end()) {
     return Finish::kStop;
   }
@@ -43,6 +59,18 @@ Finish TextEnd::FinishWith(llama_token token, TextTail* tail) const {
   const std::string piece = TextOf(vocab_, token);
   if (EndsWithStopString(piece, &tail->stop)) return Finish::kStop;
   return EndsAnswer(piece, tail) ? Finish::kAnswered : Finish::kBudget;
+}
+
+// A token that ends a thought is one of it; so is one that begins it.
+bool TextEnd::AddThought(llama_token token, TextTail* tail) const {
+  ThoughtState& state = *tail->thoughts;
+  const bool was_inside = state.place == ThoughtPlace::kInside;
+  thoughts_->Add(token, &state);
+  return was_inside || state.place == ThoughtPlace::kInside;
+}
+
+std::optional<llama_token> TextEnd::Forced(const TextTail& tail) const {
+  return thoughts_ ? thoughts_->Forced(*tail.thoughts) : std::nullopt;
 }
 
 bool TextEnd::EndsWithStopString(const std::string& piece, std::string* tail) const {

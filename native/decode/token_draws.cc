@@ -1,5 +1,6 @@
 #include "decode/token_draws.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "decode/stopwatch.h"
@@ -23,7 +24,7 @@ void TokenDraws::Clear() {
 
 void TokenDraws::AddRowOf(int32_t batch_index, const Grammar* grammar) {
   if (device_policy_) {
-    rows_.push_back({nullptr, decoder_->DeviceRowOf(batch_index), random_.size(), 0, nullptr});
+    rows_.push_back({nullptr, decoder_->DeviceRowOf(batch_index), random_.size(), 0, nullptr, {}});
   } else {
     AddRow(decoder_->RowOf(batch_index), grammar);
   }
@@ -39,8 +40,13 @@ void TokenDraws::Run() {
   drawn_.resize(uniforms_.size());
   if (device_policy_) DrawOnDevice();
   policy_.ForEach(rows_.size(), [this](size_t i, Sampler* sampler) {
-    const auto& [logits, _, first, count, grammar] = rows_[i];
-    if (logits == nullptr) return;
+    const auto& [logits, _, first, count, grammar, forced] = rows_[i];
+    if (logits == nullptr || count == 0) return;
+    if (forced) {
+      std::fill_n(drawn_.begin() + static_cast<std::ptrdiff_t>(first), count,
+                  sampler->Score(logits, *forced));
+      return;
+    }
     if (grammar != nullptr) {
       sampler->DrawAllowed(logits, *grammar, random_.data() + first, count, drawn_.data() + first);
       return;
@@ -62,7 +68,8 @@ void TokenDraws::DrawOnDevice() {
       ThrowBrokenLogits();
     }
     for (size_t draw = row.first; draw < row.first + row.count; ++draw) {
-      places.push_back(Sampler::PlaceOf(sums, uniforms_[draw]));
+      places.push_back(row.forced ? Sampler::PlaceOfToken(*row.forced)
+                                  : Sampler::PlaceOf(sums, uniforms_[draw]));
       blocks.push_back({row.device_row, static_cast<int32_t>(places.back().block)});
     }
   }
@@ -73,8 +80,10 @@ void TokenDraws::DrawOnDevice() {
   for (const Row& row : rows_) {
     if (row.logits != nullptr) continue;
     for (size_t draw = row.first; draw < row.first + row.count; ++draw, ++next) {
-      drawn_[draw] = device_policy_->DrawAt(device->SumsOf(row.device_row, temperature_),
-                                            places[next], blocks_.data() + next * kBlock);
+      const RowSums& sums = device->SumsOf(row.device_row, temperature_);
+      const float* block = blocks_.data() + next * kBlock;
+      drawn_[draw] = row.forced ? device_policy_->ScoreAt(sums, *row.forced, block)
+                                : device_policy_->DrawAt(sums, places[next], block);
     }
   }
   decoder_->decode_counters.device_draws += static_cast<int64_t>(next);

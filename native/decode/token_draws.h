@@ -19,11 +19,13 @@ class TokenDraws {
   // random numbers that tokens of it are drawn with. Draws are numbered in this order.
   void Clear();
   void AddRow(const float* logits, const Grammar* grammar) {
-    rows_.push_back({logits, 0, random_.size(), 0, grammar});
+    rows_.push_back({logits, 0, random_.size(), 0, grammar, {}});
   }
   // A row of the last decode, by its token's index in the batch. It stays on the device where there
   // are such rows and the policy leaves all tokens, without a grammar.
   void AddRowOf(int32_t batch_index, const Grammar* grammar);
+  // Of the last row this token is taken, whatever its draws' numbers, with its log-probabilities.
+  void Force(llama_token token) { rows_.back().forced = token; }
   void AddDraw(const TokenRandom& random);
   // Throws EngineError ERR_ABORTED or ERR_INVALID_LOGITS.
   void Run();
@@ -36,6 +38,7 @@ class TokenDraws {
     int32_t device_row;
     size_t first, count;  // draws
     const Grammar* grammar;
+    std::optional<llama_token> forced;
   };
 
   void DrawOnDevice();

@@ -79,6 +79,34 @@ std::optional<AnswerEnd> ReadAnswerEnd(Napi::Value value) {
   return answer_end;
 }
 
+std::optional<ThoughtRules> ReadThoughts(Napi::Value value, int32_t vocab_size) {
+  if (value.IsUndefined()) return std::nullopt;
+  const Napi::Object object = ReadObject(value, "thoughts");
+  ThoughtRules rules;
+  rules.start = ReadString(object.Get("start"), "start");
+  const Napi::Array ends = ReadArray(object.Get("ends"), "ends", 64);
+  for (uint32_t i = 0; i < ends.Length(); ++i) {
+    const Napi::Value end = ends[i];
+    rules.ends.push_back(ReadString(end, "ends[i]"));
+  }
+  const bool has_empty = std::any_of(rules.ends.begin(), rules.ends.end(),
+                                     [](const std::string& end) { return end.empty(); });
+  rules.opens_anywhere = ReadBoolean(object.Get("opensAnywhere"), "opensAnywhere");
+  rules.begins_inside = ReadBoolean(object.Get("beginsInside"), "beginsInside");
+  const Napi::Value budget = object.Get("budget");
+  if (!budget.IsNull()) {
+    rules.budget = static_cast<int32_t>(ReadInteger(budget, "budget", 0, 1 << 30));
+  }
+  rules.cuts_loops = ReadBoolean(object.Get("cutsLoops"), "cutsLoops");
+  rules.stops = ReadBoolean(object.Get("stops"), "stops");
+  rules.closing = ReadTokens(object.Get("closing"), "closing", vocab_size);
+  if (rules.start.empty() || rules.ends.empty() || has_empty || rules.closing.empty()) {
+    throw EngineError("ERR_INVALID_ARGUMENT",
+                      "Expected `thoughts` with a `start`, `ends` and a `closing`, none empty");
+  }
+  return rules;
+}
+
 // What was not asked for is left out.
 void SetMetrics(Napi::Object* object, const std::vector<double>& entropies,
                 const std::vector<double>& self_certainties) {
@@ -103,6 +131,8 @@ const char* NameOf(Finish finish) {
       return "stop";
     case Finish::kAnswered:
       return "answered";
+    case Finish::kThoughts:
+      return "thoughts";
     case Finish::kLength:
       return "length";
     case Finish::kDead:
@@ -233,6 +263,7 @@ GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size)
   }
   options.stop_tokens = ReadTokens(object.Get("stopTokens"), "stopTokens", vocab_size);
   options.answer_end = ReadAnswerEnd(object.Get("answerEnd"));
+  options.thoughts = ReadThoughts(object.Get("thoughts"), vocab_size);
   options.pause = ReadBlockEnd(object.Get("pause"));
   if (options.pause == BlockEnd::kEntropy && !options.metrics.entropy) {
     throw EngineError("ERR_INVALID_ARGUMENT",

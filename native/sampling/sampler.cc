@@ -113,6 +113,14 @@ TokenProbability Sampler::DrawAt(const RowSums& row, const Place& place, const f
           sampling_.power * tempered - std::log(row.drawn_sum)};
 }
 
+TokenProbability Sampler::ScoreAt(const RowSums& row, llama_token token, const float* block) const {
+  const float logit = block[token % kBlock];
+  const double tempered = support_.Tempered(logit, row.max);
+  return {token, tempered - std::log(row.tempered_sum),
+          static_cast<double>(logit) - row.max - row.log_sum,
+          sampling_.power * tempered - std::log(row.drawn_sum)};
+}
+
 TokenProbability Sampler::DrawPlain(const float* logits, double uniform) const {
   const Place place = PlaceOf(row_, uniform);
   return DrawAt(row_, place, logits + place.block * kBlock);

@@ -64,6 +64,9 @@ class Sampler {
   };
   static Place PlaceOf(const RowSums& row, double uniform);
   TokenProbability DrawAt(const RowSums& row, const Place& place, const float* block) const;
+  // As Score, where the row's sums and the token's block are known.
+  static Place PlaceOfToken(llama_token token) { return {static_cast<size_t>(token / kBlock), 0}; }
+  TokenProbability ScoreAt(const RowSums& row, llama_token token, const float* block) const;
 
   // The log-probabilities of `token` in this row. Throws as Draw does.
   TokenProbability Score(const float* logits, llama_token token);

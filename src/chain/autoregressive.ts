@@ -21,7 +21,6 @@ import type { ChainOptions } from "./chain-options.js";
 import { candidateStream, redrawnStream, rolloutStream } from "./random-streams.js";
 import { TextGenerator } from "./text-generator.js";
 import type { DrawnText, Prefix } from "./text-writer.js";
-import { firstValues } from "./token-values.js";
 
 export type AutoregressiveState = DrawnText;
 
@@ -171,13 +170,9 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
    * the engine can't cut back.
    */
   async #head({ state, cut }: Redraw<AutoregressiveState>): Promise<Prefix & { held: number }> {
-    const tokens = state.tokens.slice(0, cut);
     const text = {
-      text: this.#generator.textOf(tokens),
-      tokens,
-      ...firstValues(state, cut),
+      ...this.#generator.head(state, cut),
       drawnLogProbs: state.drawnLogProbs?.slice(0, cut) ?? [],
-      finishReason: null,
     };
     const held = this.#canCut ? Math.max(0, cut - 1) : 0;
     const source = held === 0 ? this.#start : state.sequence;

@@ -2,6 +2,7 @@
 
 import type { Sampling } from "../engine/sampling.js";
 import type { BlockEnd, TokenMetric } from "../engine/sequences.js";
+import type { ThoughtRules } from "../engine/thoughts.js";
 import type { AnswerEnd } from "./answer-end.js";
 import type { Budget } from "./budget.js";
 import type { DenoisingSettings, ImportanceRatio } from "./denoising.js";
@@ -16,6 +17,8 @@ export interface ChainOptions {
     seed: number;
     /** Whether a constraint conditions p_ref as a whole, not token by token. Default false. */
     conditions?: boolean;
+    /** How thoughts are told from answers, and ended; null: they aren't. */
+    thoughts: ThoughtRules | null;
   };
   guidance: {
     /** Tokens of one guidance step, the most where blocks end at `blockEnd`. */

@@ -12,16 +12,39 @@ import type { RandomStream } from "../engine/sequences.js";
  */
 export type FinishReason = "end" | "stop" | "length" | "answered" | "dead";
 
+/** A token that the policy left alone, to end thoughts. */
+export interface ForcedToken {
+  /** Its place in the text, from 0. */
+  at: number;
+  /** In nats, under p_ref without the forcing; null where it wasn't measured. */
+  logProb: number | null;
+}
+
+/** What a text says in its thoughts, and what they cost. */
+export interface TextThoughts {
+  text: string;
+  /** Its tokens, without tags. */
+  tokens: number;
+  /** Why they ended before the model ended them; null: they didn't. */
+  ended: "budget" | "loop" | null;
+  /** Whether the text ends inside them. */
+  isOpen: boolean;
+  /** The tokens of closing tags that were forced. */
+  forced: readonly ForcedToken[];
+}
+
 /** A text, or the part of it drawn so far. */
 export interface Text {
-  /** Without the end token, and cut before a stop string or what is still masked. */
+  /** Without thoughts and the end token, and cut before a stop string or what is still masked. */
   text: string;
+  /** Absent where it has none that the template's tags tell. */
+  thoughts?: TextThoughts;
   /**
    * What was drawn, the end token included; the prompt is not. While a diffusion model's text is
    * unfinished: all its positions, masked ones with the mask token.
    */
   tokens: readonly number[];
-  /** One a token, in nats, under the distribution it was drawn from; 0 for a mask. */
+  /** One a token, in nats, under the distribution it was drawn from; 0 for a mask, and if forced. */
   logProbs: readonly number[];
   /**
    * Under a constraint, one a token: log of the probability, under p_ref, of all that it allows in the

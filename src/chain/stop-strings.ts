@@ -27,15 +27,25 @@ export class StopStrings {
   cut(tokens: Int32Array | readonly number[]): CutText {
     const ids = Int32Array.from(tokens);
     const bytes = this.#vocabulary.textBytes(ids);
-    const cuts = this.#bytes.map((stop) => bytes.indexOf(stop)).filter((at) => at >= 0);
+    const cuts = this.#cutsOf(bytes);
     const special = this.tokens.length > 0 ? ids.findIndex((id) => this.tokens.includes(id)) : -1;
     if (special >= 0) cuts.push(this.#vocabulary.textBytes(ids.subarray(0, special)).length);
-    const isStopped = cuts.length > 0;
-    return {
-      text: bytes.toString("utf8", 0, isStopped ? Math.min(...cuts) : undefined),
-      isStopped,
-    };
+    return cutAt(bytes, cuts);
   }
+
+  /** As `cut`, for the bytes of an answer. */
+  cutAnswer(bytes: Buffer): CutText {
+    return cutAt(bytes, this.#cutsOf(bytes));
+  }
+
+  #cutsOf(bytes: Buffer): number[] {
+    return this.#bytes.map((stop) => bytes.indexOf(stop)).filter((at) => at >= 0);
+  }
+}
+
+function cutAt(bytes: Buffer, cuts: readonly number[]): CutText {
+  const isStopped = cuts.length > 0;
+  return { text: bytes.toString("utf8", 0, isStopped ? Math.min(...cuts) : undefined), isStopped };
 }
 
 /** Shorter texts of special tokens, if there are any, are no names that one would mean. */

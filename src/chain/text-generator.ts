@@ -54,9 +54,9 @@ export class TextGenerator implements AsyncDisposable {
     this.#before = before;
     this.#options = options;
     this.#stops = new StopStrings(model, options.policy.stop);
-    this.#writer = new TextWriter(model, this.#stops, options.limits.maxTokens, options.metrics);
+    this.#writer = new TextWriter(model, this.#stops, options);
     this.#limits = new RunLimits(context, { ...options.limits, onProgress: options.onProgress });
-    this.scorer = new TextScorer(context, options, this.#limits);
+    this.scorer = new TextScorer(context, this.#writer, options, this.#limits);
   }
 
   /** Takes over a context leased from the model. */
@@ -105,7 +105,12 @@ export class TextGenerator implements AsyncDisposable {
     const { policy, guidance, metrics } = this.#options;
     const { sampling, seed } = policy;
     const { strings, tokens: stopTokens } = this.#stops;
-    const isBound = strings.length > 0 || answerEnd !== null || sampling.constraint !== undefined;
+    const { thoughts } = policy;
+    const isBound =
+      strings.length > 0 ||
+      answerEnd !== null ||
+      sampling.constraint !== undefined ||
+      thoughts !== null;
     const pauses = requests.some(({ pauseAfter }) => pauseAfter !== undefined);
     if (requests.length === 0) return [];
     if (this.#limits.isCutOff()) return requests.map(({ text }) => ({ ...text, sequence: null }));
@@ -123,6 +128,7 @@ export class TextGenerator implements AsyncDisposable {
         stopStrings: strings,
         stopTokens,
         answerEnd,
+        ...(thoughts && { thoughts }),
         ...(guidance.blockEnd && pauses && { pause: guidance.blockEnd }),
         sharePrefixes: guidance.sharePrefixes,
         ...this.#limits.left,
@@ -164,7 +170,13 @@ export class TextGenerator implements AsyncDisposable {
     const ranked = await this.#limits.call(() => this.context.expand(requests, count, sampling));
     this.#limits.spend(requests.filter(({ token }) => token !== null).length);
     this.#limits.reportNowAndThen();
-    return ranked;
+    return ranked.map((expansion, i) => {
+      const forced = this.#writer.forcedAfter((prefixes[i] as Prefix).text.tokens);
+      if (forced === null) return expansion;
+      const { sequence } = expansion;
+      const rawLogProbs = Float64Array.of(Number.NaN);
+      return { sequence, tokens: Int32Array.of(forced), logProbs: Float64Array.of(0), rawLogProbs };
+    });
   }
 
   /** A text with one token more, which may end it; its sequence is that of the text. */
@@ -177,8 +189,9 @@ export class TextGenerator implements AsyncDisposable {
     return { ...longer, sequence: null };
   }
 
-  textOf(tokens: readonly number[]): string {
-    return this.#writer.textOf(tokens);
+  /** The first tokens of a text. */
+  head(text: Text, count: number): Text {
+    return this.#writer.head(text, count);
   }
 
   /**

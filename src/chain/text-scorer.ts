@@ -4,22 +4,18 @@ import { groupsOf } from "./batches.js";
 import type { Rollout, Text } from "./chain.js";
 import type { ChainOptions } from "./chain-options.js";
 import type { RunLimits } from "./run-limits.js";
-import type { DrawnText, Prefix } from "./text-writer.js";
-import {
-  appendValues,
-  logDrawnOf,
-  logTargetOf,
-  textBefore,
-  unknownValues,
-} from "./token-values.js";
+import type { DrawnText, Prefix, TextWriter } from "./text-writer.js";
+import { logDrawnOf, logTargetOf, textBefore, unknownValues } from "./token-values.js";
 
 export class TextScorer {
   readonly #context: Sequences;
+  readonly #writer: TextWriter;
   readonly #options: ChainOptions;
   readonly #limits: RunLimits;
 
-  constructor(context: Sequences, options: ChainOptions, limits: RunLimits) {
+  constructor(context: Sequences, writer: TextWriter, options: ChainOptions, limits: RunLimits) {
     this.#context = context;
+    this.#writer = writer;
     this.#options = options;
     this.#limits = limits;
   }
@@ -51,7 +47,7 @@ export class TextScorer {
     );
     const rescored = requests.map(({ state, rollout, tokens }): Rollout => {
       const added = (tokens.length > 0 && scores.shift()) || unknownValues(tokens.length);
-      const values = appendValues(state, added, metrics);
+      const values = this.#writer.revalue(state, rollout.tokens, added);
       const from = state.tokens.length;
       return {
         ...{ ...rollout, ...values },
@@ -89,8 +85,9 @@ export class TextScorer {
       const { text } = prefixes[i] as Prefix;
       const followed = read[n];
       const added = followed ?? unknownValues(requests[i]?.tokens.length ?? 0);
-      const values = appendValues(text, added, metrics);
-      return { ...(grown[i] as Text), ...values, sequence: followed?.sequence ?? null };
+      const whole = grown[i] as Text;
+      const values = this.#writer.revalue(text, whole.tokens, added);
+      return { ...whole, ...values, sequence: followed?.sequence ?? null };
     });
     return firsts.map((first) => texts[distinct.indexOf(first)] as DrawnText);
   }

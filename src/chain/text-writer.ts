@@ -1,10 +1,12 @@
-/** Texts from tokens: what is shown of them, and where they end. */
+/** Texts from tokens: what is shown of them, what they think, and where they end. */
 
 import type { Model } from "../engine/engine.js";
 import type { Continuation, Sequence, TokenMetric } from "../engine/sequences.js";
-import type { FinishReason, NextToken, RedrawnState, Text } from "./chain.js";
+import { ThoughtReader } from "../engine/thoughts.js";
+import type { FinishReason, ForcedToken, NextToken, RedrawnState, Text } from "./chain.js";
+import type { ChainOptions } from "./chain-options.js";
 import type { StopStrings } from "./stop-strings.js";
-import { appendValues } from "./token-values.js";
+import { type AddedValues, appendValues, firstValues, type TokenValues } from "./token-values.js";
 
 /** A text with the sequence that holds it; null once it has ended, or when it was not kept. */
 export interface DrawnText extends Text {
@@ -20,35 +22,41 @@ export interface Prefix {
   sequence: Sequence;
 }
 
+type Shown = Pick<Text, "text" | "thoughts">;
+
 export class TextWriter {
   readonly #model: Model;
   readonly #stops: StopStrings;
   readonly #maxTokens: number;
   readonly #metrics: readonly TokenMetric[];
+  readonly #rules: ChainOptions["policy"]["thoughts"];
 
   constructor(
     model: Model,
     stops: StopStrings,
-    maxTokens: number,
-    metrics: readonly TokenMetric[],
+    { limits, metrics, policy }: Pick<ChainOptions, "limits" | "metrics" | "policy">,
   ) {
     this.#model = model;
     this.#stops = stops;
-    this.#maxTokens = maxTokens;
+    this.#maxTokens = limits.maxTokens;
     this.#metrics = metrics;
+    this.#rules = policy.thoughts;
   }
 
   /** The text with what was drawn after it. */
   extend(text: Text & Partial<RedrawnState>, continuation: Continuation): DrawnText {
     const { finish, logProbs, logMasses, drawnLogProbs } = continuation;
     const tokens = [...text.tokens, ...continuation.tokens];
+    const { values, forced, reader } = this.#account(text, tokens, continuation);
+    const at = new Set(forced.map((token) => token.at - text.tokens.length));
     const masked = logProbs.map((log, i) => log - (logMasses?.[i] ?? 0));
-    const drawn = drawnLogProbs.length > 0 ? drawnLogProbs : masked;
+    const given = drawnLogProbs.length > 0 ? drawnLogProbs : masked;
+    const drawn = Array.from(given, (logProb, i) => (at.has(i) ? 0 : logProb));
     return {
       tokens,
-      ...appendValues(text, continuation, this.#metrics),
+      ...values,
       ...(text.drawnLogProbs && { drawnLogProbs: [...text.drawnLogProbs, ...drawn] }),
-      text: finish === "stop" ? this.#stops.cut(tokens).text : this.textOf(tokens),
+      ...this.#show(tokens, reader, forcedOf(text, forced), finish === "stop"),
       finishReason: finishReasonOf(continuation, tokens.length >= this.#maxTokens),
       sequence: continuation.sequence,
     };
@@ -58,23 +66,115 @@ export class TextWriter {
   append(text: Text, { token, logProb, logMass }: NextToken): Text {
     const tokens = [...text.tokens, token];
     const isEnd = this.#model.isEndToken(token);
-    const cut = isEnd ? { text: this.textOf(tokens), isStopped: false } : this.#stops.cut(tokens);
-    const isFull = tokens.length >= this.#maxTokens;
+    const reader = this.#read(text.tokens);
+    const isForced = reader?.forced === token;
+    reader?.add(token);
+    const added = isForced ? [{ at: text.tokens.length, logProb: null }] : [];
+    const isStopped = !isEnd && this.#isStopped(tokens, reader);
+    const isFull = tokens.length >= this.#maxTokens || reader?.stops === true;
     return {
       tokens,
       logProbs: [...text.logProbs, logProb],
       ...(logMass !== undefined && { logMasses: [...(text.logMasses ?? []), logMass] }),
-      text: cut.text,
-      finishReason: isEnd ? "end" : cut.isStopped ? "stop" : isFull ? "length" : null,
+      ...this.#show(tokens, reader, forcedOf(text, added), isStopped),
+      finishReason: isEnd ? "end" : isStopped ? "stop" : isFull ? "length" : null,
     };
   }
 
-  textOf(tokens: readonly number[]): string {
+  /** Its first tokens. */
+  head(text: Text, count: number): Text {
+    const tokens = text.tokens.slice(0, count);
+    const forced = (text.thoughts?.forced ?? []).filter(({ at }) => at < count);
+    return {
+      ...this.#show(tokens, this.#read(tokens), forced, false),
+      tokens,
+      ...firstValues(text, count),
+      finishReason: null,
+    };
+  }
+
+  /**
+   * The values of a text's tokens where those that follow `text` were scored: what the policy forces is
+   * certain, and anything else in its place impossible.
+   */
+  revalue(
+    text: Text,
+    tokens: readonly number[],
+    added: AddedValues,
+  ): TokenValues & Pick<Text, "thoughts"> {
+    const { values, forced, reader } = this.#account(text, tokens, added);
+    const { thoughts } = this.#show(tokens, reader, forcedOf(text, forced), false);
+    return { ...values, ...(thoughts && { thoughts }) };
+  }
+
+  /** The token that the policy leaves alone behind a text; null: it leaves others. */
+  forcedAfter(tokens: readonly number[]): number | null {
+    return this.#read(tokens)?.forced ?? null;
+  }
+
+  #read(tokens: readonly number[]): ThoughtReader | null {
+    if (this.#rules === null) return null;
+    const reader = new ThoughtReader(this.#model, this.#rules);
+    for (const token of tokens) reader.add(token);
+    return reader;
+  }
+
+  /** Values of tokens behind a text, under the policy that forces some; the reader has read them all. */
+  #account(text: Text, tokens: readonly number[], added: AddedValues) {
+    const reader = this.#read(text.tokens);
+    const forced: ForcedToken[] = [];
+    if (reader === null)
+      return { values: appendValues(text, added, this.#metrics), forced, reader };
+    const logProbs = [...added.logProbs];
+    const entropies = added.entropies && [...added.entropies];
+    for (const [i, token] of tokens.slice(text.tokens.length).entries()) {
+      const only = reader.forced;
+      reader.add(token);
+      if (only === null) continue;
+      if (only === token) {
+        forced.push({ at: text.tokens.length + i, logProb: logProbs[i] ?? null });
+      }
+      logProbs[i] = only === token ? 0 : Number.NEGATIVE_INFINITY;
+      if (entropies) entropies[i] = 0;
+    }
+    const certain = { ...added, logProbs, ...(entropies && { entropies }) };
+    return { values: appendValues(text, certain, this.#metrics), forced, reader };
+  }
+
+  #show(
+    tokens: readonly number[],
+    reader: ThoughtReader | null,
+    forced: readonly ForcedToken[],
+    isStopped: boolean,
+  ): Shown {
+    const read = reader?.text();
+    if (read === undefined || read.thoughts === null) {
+      return { text: isStopped ? this.#stops.cut(tokens).text : this.#textOf(tokens) };
+    }
+    const { answer, thoughts, spent, ended, isOpen } = read;
+    return {
+      text: isStopped ? this.#stops.cutAnswer(answer).text : answer.toString("utf8"),
+      thoughts: { text: thoughts, tokens: spent, ended, isOpen, forced },
+    };
+  }
+
+  #isStopped(tokens: readonly number[], reader: ThoughtReader | null): boolean {
+    const read = reader?.text();
+    if (read === undefined || read.thoughts === null) return this.#stops.cut(tokens).isStopped;
+    const isStopToken = this.#stops.tokens.includes(tokens.at(-1) as number);
+    return (!read.isOpen && isStopToken) || this.#stops.cutAnswer(read.answer).isStopped;
+  }
+
+  #textOf(tokens: readonly number[]): string {
     return this.#model.detokenize(Int32Array.from(tokens), { continues: true });
   }
 }
 
+function forcedOf(text: Text, added: readonly ForcedToken[]): readonly ForcedToken[] {
+  return [...(text.thoughts?.forced ?? []), ...added];
+}
+
 function finishReasonOf({ finish }: Continuation, isFull: boolean): FinishReason | null {
   if (finish === "budget" || (finish === "length" && !isFull)) return null;
-  return finish;
+  return finish === "thoughts" ? "length" : finish;
 }

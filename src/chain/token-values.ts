@@ -3,10 +3,10 @@ import type { Sampling } from "../engine/sampling.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import type { Text } from "./chain.js";
 
-type TokenValues = Pick<Text, "logProbs" | "logMasses" | TokenMetric>;
+export type TokenValues = Pick<Text, "logProbs" | "logMasses" | TokenMetric>;
 
 /** The values of a continuation's tokens. */
-type AddedValues = Record<"logProbs", Iterable<number>> &
+export type AddedValues = Record<"logProbs", Iterable<number>> &
   Partial<Record<TokenMetric | "logMasses", Iterable<number>>>;
 
 /** The values of a text's tokens, and of those that follow it. */

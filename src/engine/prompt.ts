@@ -3,12 +3,16 @@ import { types } from "node:util";
 import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "./chat/conversation.js";
 import { encodeChat } from "./chat/encode.js";
 import { type ChatMessage, type PlainMessage, readMessages, readTools } from "./chat/messages.js";
+import { resolveReasoning } from "./chat/reasoning.js";
 import { checkInteger, checkKeys, checkString, optional } from "./check.js";
 import { LlamaEtsError } from "./errors.js";
 import { SpecialText } from "./special-text.js";
 import type { Vocabulary } from "./vocabulary.js";
 
-const PROMPT_OPTIONS = ["raw", "system", "thinking", "tools", "chatTemplate"] as const;
+const PROMPT_OPTIONS = ["raw", "system", "reasoning", "tools", "chatTemplate"] as const;
+
+/** What a prompt without a template has. */
+const NO_CHAT = { chat: null, thoughts: null, notes: [] };
 
 /**
  * Throws `ERR_NO_CHAT_TEMPLATE` when the model has none (and `raw` is off), `ERR_INVALID_OPTION`
@@ -31,7 +35,7 @@ export async function encodePrompt(
   checkRaw(options);
   if (isTokens(prompt)) {
     const tokens = checkTokens("prompt", prompt, info.vocabSize);
-    return { tokens, text: "", specials: [], chat: null };
+    return { tokens, text: "", specials: [], ...NO_CHAT };
   }
   const encoded =
     options.raw === true
@@ -51,11 +55,12 @@ export async function encodePrompt(
 function encodeMessages(
   vocabulary: Vocabulary,
   prompt: string | readonly ChatMessage[],
-  { system, thinking = false, tools = [], chatTemplate }: PromptOptions,
+  { system, reasoning, tools = [], chatTemplate }: PromptOptions,
 ): Promise<EncodedPrompt> {
   const template = optional(checkTemplate, "chatTemplate", chatTemplate);
   return encodeChat(vocabulary, toMessages(prompt, system), {
-    ...{ tools: readTools(tools), thinking },
+    tools: readTools(tools),
+    reasoning: reasoning === undefined ? null : resolveReasoning(reasoning),
     ...(template !== undefined && { template }),
   });
 }
@@ -72,7 +77,7 @@ export function checkTemplate(name: string, template: string): string {
 function encodeRaw(vocabulary: Vocabulary, prompt: string | readonly ChatMessage[]): EncodedPrompt {
   if (typeof prompt === "string") {
     const tokens = vocabulary.tokenize(prompt, { special: true });
-    return { tokens, text: prompt, specials: new SpecialText(vocabulary).find(prompt), chat: null };
+    return { tokens, text: prompt, specials: new SpecialText(vocabulary).find(prompt), ...NO_CHAT };
   }
   throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `raw` with a string, got chat messages", {
     fix: "the prompt as one string, or the messages without `raw` (--raw)",
@@ -82,11 +87,12 @@ function encodeRaw(vocabulary: Vocabulary, prompt: string | readonly ChatMessage
 /** What goes through a chat template, and its flag: a raw prompt has none. */
 const NEEDS_TEMPLATE = {
   system: "--system",
+  reasoning: "--reasoning",
   tools: "--tools",
   chatTemplate: "--chat-template",
 } as const;
 
-/** Raw text goes through no template, so there is no place for a system message, nor for tools. */
+/** Raw text goes through no template, which would have a place for these and know of thoughts. */
 export function checkRaw(options: PromptOptions): void {
   if (options.raw !== true) return;
   for (const [name, flag] of Object.entries(NEEDS_TEMPLATE)) {

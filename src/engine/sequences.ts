@@ -1,5 +1,6 @@
 /** Cached texts of an autoregressive model, and what is drawn from them, scored and ranked. */
 import type { Sampling } from "./sampling.js";
+import type { ThoughtRules } from "./thoughts.js";
 
 /** What can be measured of the distribution of each token, at a cost: only when asked for. */
 export type TokenMetric = "entropies" | "selfCertainties";
@@ -57,6 +58,8 @@ export interface GenerateRequest {
   stopTokens: Int32Array;
   /** Continuations end once they have answered; null: they go on. */
   answerEnd: AnswerEnd | null;
+  /** How thoughts are told from answers, and ended; a draw's `text` is then all that it has so far. */
+  thoughts?: ThoughtRules;
   /** Where texts pause, as those do that have their `maxTokens`. "entropy" needs the metric. */
   pause?: BlockEnd;
   /** Tokens that all continuations may have together, within one decode. */
@@ -96,15 +99,17 @@ export interface Followed extends Scores {
   sequence: Sequence | null;
 }
 
+/** Tokens that were forced to end thoughts have the policy's own log-probabilities, as others do. */
 export interface Continuation extends Scores {
   tokens: Int32Array;
   /** Under the policy to its `power`, which they were drawn from; empty where that is 1. */
   drawnLogProbs: Float64Array;
   /**
-   * `stop`, a stop string; `answered`, the answer's end; `length`, its own `maxTokens`, or a pause;
-   * `dead`, a constraint allows nothing after it that has probability: that of the text is 0.
+   * `stop`, a stop string; `answered`, the answer's end; `thoughts`, their budget; `length`, its own
+   * `maxTokens`, or a pause; `dead`, a constraint allows nothing after it that has probability: that of
+   * the text is 0.
    */
-  finish: "end" | "stop" | "answered" | "length" | "dead" | "budget";
+  finish: "end" | "stop" | "answered" | "thoughts" | "length" | "dead" | "budget";
   /** Null: none kept. */
   sequence: Sequence | null;
 }

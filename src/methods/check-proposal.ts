@@ -20,7 +20,7 @@ export interface CheckProposalOptions extends PromptOptions {
 }
 
 const NAMES = ["texts", "maxTokens", "temperature", "proposalTemperature", "seed", "signal"];
-const PROMPT_NAMES = ["raw", "system", "thinking"];
+const PROMPT_NAMES = ["raw", "system", "reasoning"];
 
 /**
  * How far a proposal is from its reference on texts of a prompt's kind, before a run of ETS-IS: the
@@ -42,7 +42,7 @@ export async function checkProposal(
   checkModel("proposal", proposal);
   checkKeys("options of checkProposal", options, [...NAMES, ...PROMPT_NAMES]);
   const { texts = 16, maxTokens = 64, temperature = 0.7, seed = 0, signal } = options;
-  const { proposalTemperature = temperature, raw, system, thinking } = options;
+  const { proposalTemperature = temperature, raw, system, reasoning } = options;
   checkInteger("texts", texts, 2, 256);
   checkInteger("maxTokens", maxTokens, 1, 4096);
   if (model.kind === "diffusion" || proposal.kind === "diffusion") {
@@ -55,7 +55,7 @@ export async function checkProposal(
   const shaped = {
     ...(raw !== undefined && { raw }),
     ...(system !== undefined && { system }),
-    ...(thinking !== undefined && { thinking }),
+    ...(reasoning !== undefined && { reasoning }),
   };
   const all = isListOfPrompts(prompts) ? prompts : [prompts];
   const ratios: number[][][] = [];

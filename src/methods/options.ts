@@ -284,9 +284,13 @@ export const COMMON_OPTIONS = {
   raw: {
     flags: [toggle("raw", "--raw", "no chat template: the prompt is the text to continue")],
   },
-  thinking: {
+  reasoning: {
     flags: [
-      toggle("thinking", "--thinking", "leave thinking on, where the template has the switch"),
+      text(
+        "reasoning",
+        "--reasoning <how>",
+        "auto, off, low, high, or at most this many tokens of thoughts (default: the template's switch off)",
+      ),
     ],
   },
   chatTemplate: {

@@ -4,6 +4,7 @@ import { Budget } from "../chain/budget.js";
 import type { DenoisingSettings } from "../chain/denoising.js";
 import type { PromptOptions } from "../engine/chat/conversation.js";
 import { readTools, type Tool } from "../engine/chat/messages.js";
+import { type ReasoningOption, resolveReasoning } from "../engine/chat/reasoning.js";
 import {
   checkBoolean,
   checkFunction,
@@ -167,6 +168,7 @@ function resolve<O extends OwnOptions>(
   if (options.diffusion !== undefined && !isDiffusion) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "`diffusion` is for diffusion models");
   }
+  if (isDiffusion) refuseBudget(options);
   const denoising = isDiffusion ? resolveDiffusion(options.diffusion, maxTokens) : null;
   const { constraint } = options;
   const isCompiled = constraint !== undefined && "fingerprint" in constraint;
@@ -244,11 +246,11 @@ function resolveConstraintLaw(
 
 /** The part of the options that shapes the prompt. */
 export function promptOptions(options: PromptOptions): PromptOptions {
-  const { raw, system, thinking, tools, chatTemplate } = options;
+  const { raw, system, reasoning, tools, chatTemplate } = options;
   const given = {
     ...(raw !== undefined && { raw: checkBoolean("raw", raw) }),
     ...(system !== undefined && { system: checkString("system", system) }),
-    ...(thinking !== undefined && { thinking: checkBoolean("thinking", thinking) }),
+    ...(reasoning !== undefined && { reasoning: checkReasoning(reasoning) }),
     ...(tools !== undefined && { tools: checkTools(tools) }),
     ...(chatTemplate !== undefined && {
       chatTemplate: checkTemplate("chatTemplate", chatTemplate),
@@ -256,6 +258,22 @@ export function promptOptions(options: PromptOptions): PromptOptions {
   };
   checkRaw(given);
   return given;
+}
+
+/** A diffusion model writes its thoughts and its answer at once: there is nothing to end. */
+function refuseBudget({ reasoning = "off" }: PromptOptions): void {
+  const { effort, budget } = resolveReasoning(reasoning);
+  if (effort !== "low" && (budget === null || effort === "off")) return;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    "A budget of `reasoning` (--reasoning) is for autoregressive models: a diffusion model writes thoughts and answer at once",
+    { fix: "`auto`, `high` or `off`" },
+  );
+}
+
+function checkReasoning(reasoning: ReasoningOption): ReasoningOption {
+  resolveReasoning(reasoning);
+  return reasoning;
 }
 
 function checkTools(tools: readonly Tool[]): readonly Tool[] {

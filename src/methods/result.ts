@@ -1,4 +1,4 @@
-import type { FinishReason, Usage } from "../chain/chain.js";
+import type { FinishReason, TextThoughts, Usage } from "../chain/chain.js";
 import type { ToolCall } from "../engine/chat/messages.js";
 import type { Plan } from "../planning/run-plan.js";
 import type { Outcome } from "./outcome.js";
@@ -11,7 +11,12 @@ export type StopReason = FinishReason | "budget";
 /** What every method returns; also the trace of the run, enough to redraw or replay it. */
 export interface Result extends Outcome, MethodDiagnostics {
   method: string;
+  /** The answer, without thoughts. */
   text: string;
+  /** What the text says in its thoughts; absent where it has none that the template's tags tell. */
+  reasoning?: string;
+  /** What the thoughts cost, and how they ended. */
+  thoughts?: TextThoughts;
   /**
    * The calls of `tools` that the text makes, where there were tools; they stand in the text too. None
    * where llama.cpp doesn't know the form of the template's calls.
@@ -19,9 +24,9 @@ export interface Result extends Outcome, MethodDiagnostics {
   toolCalls?: ToolCall[];
   /** The text's canonical answer; `null` when it gives none. */
   answer: string | null;
-  /** Token ids of the text, its end token included. */
+  /** Token ids of the thoughts and the text, with tags and the end token. */
   tokens: readonly number[];
-  /** In nats, one a token, under the reference policy. */
+  /** In nats, one a token, under the reference policy; 0 for what it forced. */
   logProbs: readonly number[];
   /**
    * With a constraint: log of the product of the masses, under the reference policy, of what it allowed in

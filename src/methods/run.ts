@@ -87,7 +87,8 @@ export class Run<Own = unknown> implements AsyncDisposable {
       warnings.push(message);
       resolved.callbacks.onWarning?.(message);
     };
-    const chainOptions = { ...chainOptionsOf(resolved, encoded.tokens, steps), onWarning };
+    const chainOptions = { ...chainOptionsOf(resolved, encoded, steps), onWarning };
+    for (const note of encoded.notes) onWarning(note);
     const chain = await openChain(model, plan.model, chainOptions);
     let proposal: Proposal | null = null;
     try {
@@ -217,13 +218,14 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const step: Step = {
       step: steps.length,
       candidates: candidates.map((state, m): Candidate => {
-        const { text, tokens, logProbs, finishReason } = state;
+        const { text, thoughts, tokens, logProbs, finishReason } = state;
         const completions = estimate.completions
           .filter(({ candidate }) => candidate === m)
           .map((completion) => ({ ...completion, answer: this.answerOf(completion.text) }));
         const potential = estimate.potentials?.[m] ?? null;
         return {
           ...{ text, tokens, logProbs, finishReason },
+          ...(thoughts && { thoughts }),
           ...(potential !== null && { potential }),
           completions,
         };
@@ -317,13 +319,18 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const answer = answerOf(text.text);
     const stopReason = this.isOutOfBudget ? "budget" : (text.finishReason as StopReason);
     const isPartial = stopReason === "length" || stopReason === "budget";
+    // Calls are read beside the thoughts, by the template's form of both.
+    const ids = Int32Array.from(text.tokens);
+    const all = text.thoughts ? model.detokenize(ids, { continues: true }) : text.text;
+    const written = { ...text, text: all };
     const toolCalls =
-      chat?.tools.length && (await toolCallsIn(model, chat, { ...text, isPartial }));
+      chat?.tools.length && (await toolCallsIn(model, chat, { ...written, isPartial }));
     const voters = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
     const ending = { law, reward, best: this.#seen.best, steps, diagnostics: own, answerOf };
     return {
       method: plan.method,
       text: text.text,
+      ...(text.thoughts && { reasoning: text.thoughts.text, thoughts: text.thoughts }),
       ...(toolCalls && { toolCalls }),
       answer,
       tokens: text.tokens,

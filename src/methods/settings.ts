@@ -3,8 +3,9 @@ import type { AnswerEnd } from "../chain/answer-end.js";
 import type { Budget, BudgetOptions } from "../chain/budget.js";
 import type { DenoisingSettings, ImportanceRatio } from "../chain/denoising.js";
 import type { WeightTreatment } from "../energy/importance-sampling.js";
-import type { PromptOptions } from "../engine/chat/conversation.js";
+import type { EncodedPrompt, PromptOptions } from "../engine/chat/conversation.js";
 import type { Tool } from "../engine/chat/messages.js";
+import { type Reasoning, resolveReasoning } from "../engine/chat/reasoning.js";
 import type { Sampling } from "../engine/sampling.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import type { AnswerExtractor } from "../rewards/answer.js";
@@ -139,7 +140,8 @@ export interface Settings {
   constraintLaw?: ConstraintLaw;
   raw: boolean;
   system: string | null;
-  thinking: boolean;
+  /** Null: none was asked for, and the template's switches are off. */
+  reasoning: Reasoning | null;
   /** Absent where none were given. */
   tools?: readonly Tool[];
   /** Absent where the model's own was used. */
@@ -163,7 +165,7 @@ export function settingsOf({
   const { candidates, rollouts, steps, blockTokens, finish, adaptive, shortcuts } = guidance;
   const { block } = guidance;
   const { lambda, reward, potential, answerEnd, proposal } = energy;
-  const { raw = false, system = null, thinking = false, ...others } = policy.prompt;
+  const { raw = false, system = null, reasoning, ...others } = policy.prompt;
   return {
     ...{ candidates, rollouts, steps, blockTokens },
     ...(block !== "tokens" && { block }),
@@ -182,7 +184,8 @@ export function settingsOf({
     ...{ adaptive, shortcuts, answerEnd },
     ...{ stop: policy.stop, sampling: policy.sampling },
     ...(policy.constraintLaw && { constraintLaw: policy.constraintLaw }),
-    ...{ raw, system, thinking, ...others },
+    ...{ raw, system, ...others },
+    reasoning: reasoning === undefined ? null : resolveReasoning(reasoning),
     ...{ preset, budget: limits.budgetOptions },
   };
 }
@@ -190,14 +193,14 @@ export function settingsOf({
 /** What a chain needs to know of a run, whose steps so far are `steps`. */
 export function chainOptionsOf(
   { policy, guidance, energy, denoising, limits, callbacks, prefixCache }: Resolved,
-  prompt: Int32Array,
+  { tokens: prompt, thoughts }: Pick<EncodedPrompt, "tokens" | "thoughts">,
   steps: readonly Step[],
 ) {
   const { onProgress } = callbacks;
   return {
     prompt,
     policy: {
-      ...{ sampling: policy.sampling, stop: policy.stop, seed: policy.seed },
+      ...{ sampling: policy.sampling, stop: policy.stop, seed: policy.seed, thoughts },
       conditions: policy.constraintLaw === "conditioned",
     },
     guidance: {

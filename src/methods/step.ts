@@ -1,4 +1,4 @@
-import type { FinishReason } from "../chain/chain.js";
+import type { FinishReason, TextThoughts } from "../chain/chain.js";
 import type { Scored } from "../energy/estimate.js";
 
 /** A text that a candidate's energy rests on. */
@@ -10,6 +10,8 @@ export interface AnsweredCompletion extends Scored {
 /** One candidate of a step, with what its energy rests on. */
 export interface Candidate {
   text: string;
+  /** Absent where it has none. */
+  thoughts?: TextThoughts;
   tokens: readonly number[];
   logProbs: readonly number[];
   finishReason: FinishReason | null;

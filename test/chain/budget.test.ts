@@ -47,7 +47,7 @@ const optionsOf = (budget: Budget): ChainOptions => ({
       { temperature: 100, allowedTokens: [...prompt] },
       model().info.vocabSize,
     ),
-    ...{ stop: [], seed: 1 },
+    ...{ stop: [], seed: 1, thoughts: null },
   },
   guidance: { blockTokens: 8, leastTokens: 8, blockEnd: null, sharePrefixes: true },
   ...{

@@ -36,13 +36,14 @@ describe("the settings of the result", () => {
       ...["--method", "ets", "-M", "3", "-K", "2", "--block-tokens", "7", "--max-tokens", "40"],
       ...["--lambda", "0.5", "--temperature", "0.9", "--top-k", "50", "--top-p", "0.8"],
       ...["--min-p", "0.05", "--finish", "resample", "--stop", "@@", "--system", "Be brief."],
-      ...["--seed", "11", "--budget-tokens", "5000", "--budget-ms", "60000", "--thinking"],
+      ...["--seed", "11", "--budget-tokens", "5000", "--budget-ms", "60000", "--reasoning", "64"],
     ]);
     expect(method).toBe("ets");
     expect(seed).toBe(11);
     expect(settings).toMatchObject({
       ...{ candidates: 3, rollouts: 2, blockTokens: 7, steps: 6, maxTokens: 40, lambda: 0.5 },
-      ...{ finish: "resample", stop: ["@@"], system: "Be brief.", thinking: true, raw: false },
+      ...{ finish: "resample", stop: ["@@"], system: "Be brief.", raw: false },
+      reasoning: { effort: "auto", budget: 64, end: "close", show: false },
       sampling: { temperature: 0.9, topK: 50, topP: 0.8, minP: 0.05 },
       budget: { tokens: 5000, ms: 60000 },
       reward: "self-consistency",

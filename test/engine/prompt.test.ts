@@ -109,7 +109,7 @@ describe("a raw prompt", () => {
   });
 });
 
-describe("thinking", () => {
+describe("reasoning", () => {
   const template =
     "{{ messages[0].content }}{% if enable_thinking is defined and enable_thinking is false %} now{% endif %}";
   let thinker: Model;
@@ -120,7 +120,7 @@ describe("thinking", () => {
 
   test("is switched off where a template has the switch, and left on when asked", async () => {
     expect((await thinker.encodePrompt("Answer")).text).toBe("Answer now");
-    expect((await thinker.encodePrompt("Answer", { thinking: true })).text).toBe("Answer");
+    expect((await thinker.encodePrompt("Answer", { reasoning: "auto" })).text).toBe("Answer");
   });
 });
 

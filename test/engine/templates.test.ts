@@ -37,7 +37,8 @@ async function textOf(
   { messages, tools = [] }: Chat,
   thinking: boolean,
 ): Promise<string | null> {
-  const settings = { template, thinking, bos: "<s>", eos: "</s>" };
+  const variables = { enable_thinking: thinking };
+  const settings = { template, variables, bos: "<s>", eos: "</s>" };
   try {
     return (await renderConversation({ messages, tools }, settings, renderer)).text;
   } catch (error) {
@@ -93,7 +94,8 @@ describe.skipIf(!hasSource)("llama.cpp's collection of templates", () => {
 describe("a template", () => {
   const said = (content: string, role: PlainMessage["role"] = "user") => ({ role, content });
   const rendered = async (template: string, ...messages: PlainMessage[]) => {
-    const settings = { template, thinking: false, bos: "", eos: "" };
+    const variables = { enable_thinking: false };
+    const settings = { template, variables, bos: "", eos: "" };
     const texts = [];
     for (const renderer of [await defaultRenderer(), renderInJavaScript]) {
       texts.push((await renderConversation({ messages, tools: [] }, settings, renderer)).text);

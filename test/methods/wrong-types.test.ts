@@ -23,7 +23,7 @@ const RIGHT: Readonly<Record<string, readonly (keyof typeof WRONG)[]>> = {
   ...{ candidates: [], rollouts: [], steps: [], blockTokens: [], lambda: [], maxTokens: [] },
   ...{ temperature: [], topK: [], topP: [], minP: [], allowedTokens: [] },
   ...{ stop: [], system: ["a string", "an empty string"] },
-  ...{ raw: ["a boolean"], thinking: ["a boolean"], adaptive: ["a boolean"] },
+  ...{ raw: ["a boolean"], reasoning: [], adaptive: ["a boolean"] },
   prefixCache: ["a boolean"],
   ...{ finish: [], block: [], preset: [], budget: [], diffusion: [], shortcuts: [], seed: [] },
   ...{ reward: ["a function"], extract: ["a function"], signal: [] },

@@ -26,8 +26,10 @@ export async function toolCallsIn(
   answer: Answer,
 ): Promise<ToolCall[]> {
   const { messages, tools, settings, prefill } = chat;
-  if (!isSource(settings.template)) return [];
-  const use = { ...settings, messages: messages.map(inWireForm), tools };
+  const { template, bos, eos, variables } = settings;
+  if (!isSource(template)) return [];
+  const thinking = variables.enable_thinking === true;
+  const use = { ...{ template, bos, eos, thinking, tools }, messages: messages.map(inWireForm) };
   let parsed: ParsedAnswer;
   try {
     const { preservedTokens } = await describeTemplate(use);

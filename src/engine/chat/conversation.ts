@@ -1,6 +1,8 @@
 /** What a prompt may be, and what becomes of it. */
 import type { ReadText } from "../literal-text.js";
+import type { ThoughtRules } from "../thoughts.js";
 import type { ChatMessage, PlainMessage, PlainTool, Tool } from "./messages.js";
+import type { ReasoningOption } from "./reasoning.js";
 
 /** A user's message (or plain text with `raw`), chat messages, or token ids. */
 export type Prompt = string | readonly ChatMessage[] | TokenIds;
@@ -19,8 +21,12 @@ export interface PromptOptions {
   raw?: boolean;
   /** A system message put before the others. */
   system?: string;
-  /** Leaves thinking on in templates that have the switch. Default false. */
-  thinking?: boolean;
+  /**
+   * How the model thinks before it answers: `auto`, `off`, `low`, `high`, a budget in tokens, or an
+   * object of these. Default: the template's switches are off, and thoughts that come all the same are
+   * left to themselves.
+   */
+  reasoning?: ReasoningOption;
   /** What the model may call, in OpenAI's form; its calls are the result's `toolCalls`. */
   tools?: readonly Tool[];
   /**
@@ -37,8 +43,8 @@ export interface TemplateSettings {
   /** Texts of the vocabulary's tokens; "" without. */
   bos: string;
   eos: string;
-  /** The value of `enable_thinking`. */
-  thinking: boolean;
+  /** Its switches, such as `enable_thinking`. */
+  variables: Readonly<Record<string, unknown>>;
 }
 
 export interface Conversation {
@@ -57,4 +63,8 @@ export interface Chat extends Conversation {
 export interface EncodedPrompt extends ReadText {
   /** The conversation; null for a raw prompt and for token ids. */
   chat: Chat | null;
+  /** How thoughts are told from answers; null: they aren't. */
+  thoughts: ThoughtRules | null;
+  /** What the template can't do of what was asked for. */
+  notes: readonly string[];
 }

@@ -1,15 +1,18 @@
 /** Conversations as tokens: special tokens are the template's alone, in a message they are text. */
 import { LlamaEtsError, messageOf } from "../errors.js";
-import { LiteralText, type ReadText } from "../literal-text.js";
+import { LiteralText } from "../literal-text.js";
 import { TextFailure } from "../text/text-failure.js";
 import type { Vocabulary } from "../vocabulary.js";
-import type { Chat } from "./conversation.js";
+import type { Chat, EncodedPrompt } from "./conversation.js";
 import type { PlainMessage, PlainTool } from "./messages.js";
+import { type Reasoning, templateSwitches } from "./reasoning.js";
 import { type Renderer, renderConversation } from "./render.js";
+import { readReasoning } from "./template-thoughts.js";
 
 export interface ChatOptions {
   tools: readonly PlainTool[];
-  thinking: boolean;
+  /** Null: none was asked for. */
+  reasoning: Reasoning | null;
   /** In place of the model's. */
   template?: string;
 }
@@ -23,13 +26,14 @@ export interface ChatOptions {
 export async function encodeChat(
   vocabulary: Vocabulary,
   messages: readonly PlainMessage[],
-  { tools, thinking, template: given }: ChatOptions,
+  { tools, reasoning, template: given }: ChatOptions,
   renderer?: Renderer,
-): Promise<ReadText & { chat: Chat }> {
+): Promise<EncodedPrompt> {
   const template = given ?? templateOf(vocabulary, tools);
   const { info } = vocabulary;
   const textOf = (token: number | null) => (token === null ? "" : vocabulary.tokenText(token));
-  const settings = { template, thinking, bos: textOf(info.bos), eos: textOf(info.eos) };
+  const variables = templateSwitches(template, reasoning);
+  const settings = { template, variables, bos: textOf(info.bos), eos: textOf(info.eos) };
   const { turns, prefill } = withoutPrefill(messages);
   const chat: Chat = { messages: turns, tools, settings, prefill };
   const literal = new LiteralText(vocabulary, [JSON.stringify(chat)]);
@@ -43,7 +47,8 @@ export async function encodeChat(
       refuseUnreadTools(text, without, tools);
     }
     const withMarks = literal.hasMarks ? await again(marked) : text;
-    return { ...literal.read(withMarks + markedPrefill, text + prefill), chat };
+    const read = literal.read(withMarks + markedPrefill, text + prefill);
+    return { ...read, chat, ...(await readReasoning(vocabulary, chat, text, reasoning)) };
   } catch (error) {
     if (!(error instanceof TextFailure)) throw error;
     const whose = given === undefined ? "The model's chat template" : "`chatTemplate`";

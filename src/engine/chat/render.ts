@@ -152,7 +152,7 @@ function folded({ messages, tools }: Conversation, { foldsSystem }: Form): Conve
 function contextOf(
   { messages, tools }: Conversation,
   { hasParts, hasTextArguments, noTools }: Form,
-  { bos, eos, thinking }: TemplateSettings,
+  { bos, eos, variables }: TemplateSettings,
 ): Record<string, unknown> {
   const asText = ({ function: called, ...call }: MessageCall) => ({
     ...call,
@@ -168,9 +168,9 @@ function contextOf(
     tools: tools.length === 0 ? noTools : tools,
     documents: null,
     add_generation_prompt: true,
-    enable_thinking: thinking,
     bos_token: bos,
     eos_token: eos,
+    ...variables,
   };
 }
 

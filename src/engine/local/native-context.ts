@@ -9,6 +9,7 @@ import type {
   SequencesStatus,
   TokenMetric,
 } from "../sequences.js";
+import type { ThoughtRules } from "../thoughts.js";
 import type { NativeModel, NativeSampling } from "./native-model.js";
 
 /** Names a sequence of one context; never reused. */
@@ -38,6 +39,7 @@ export interface NativeGenerateRequest {
   stopTokens: Int32Array;
   /** Continuations end once they have answered; null: they go on. */
   answerEnd: AnswerEnd | null;
+  thoughts?: ThoughtRules;
   /** Where texts pause. Default: nowhere. */
   pause?: BlockEnd;
   maxTotalTokens: number;
