@@ -1,5 +1,5 @@
-// Usage: npm run bench:potentials -- --model FILE.gguf [--limit 40] [--timed 5] [--seed 0]
-//          [--threads 1] [--file runs/potentials.jsonl] [--json FILE]
+// Usage: npm run bench:potentials -- --model FILE.gguf [--first 0] [--limit 40] [--timed 5]
+//          [--seed 0] [--threads 1] [--file runs/potentials.jsonl] [--json FILE]
 import { potentials, potentialsOptions } from "./cases/potentials.mjs";
 import { parseOptions } from "./lib/arguments.mjs";
 import { report } from "./lib/report.mjs";

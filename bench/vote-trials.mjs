@@ -1,4 +1,4 @@
-// Usage: npm run bench:vote-trials -- [--limit 200] [--seed 0] [--model mini-gsm-ref]
+// Usage: npm run bench:vote-trials -- [--limit 200] [--level 1] [--seed 0] [--model mini-gsm-ref]
 //          [--temperature 1] [--texts 32] [--max-tokens 120] [--redraws]
 //          [--minutes 0] [--json FILE]
 import { voteTrials, voteTrialsOptions } from "./cases/vote-trials.mjs";

@@ -1,11 +1,12 @@
-import { bestOfN, ets, loadModel, particle } from "llama-ets";
+import { bestOfN, loadModel, particle } from "llama-ets";
 import { keptLines } from "../lib/kept-lines.mjs";
 import { showProgress } from "../lib/progress.mjs";
 import { meanInterval } from "../lib/statistics.mjs";
 import { fixed } from "../lib/table.mjs";
 
 export const potentialsOptions = {
-  ...{ model: "", limit: 40, timed: 5, seed: 0, threads: 1, file: "runs/potentials.jsonl" },
+  ...{ model: "", first: 0, limit: 40, timed: 5, seed: 0, threads: 1 },
+  file: "runs/potentials.jsonl",
 };
 
 /** A prompt asks for six of them; each is one that a story may well lack. */
@@ -21,17 +22,11 @@ const WORDS = `anchor apple barn basket bell bicycle blanket bottle bread bridge
 
 const BEST_OF = [8, 16, 32];
 const MOST = Math.max(...BEST_OF);
-/**
- * Eight candidates in blocks of 16 tokens, by two potentials: the share of the words used so far, and
- * one that gives an unfinished text credit for half of the missing ones. The first one is compared
- * with all others.
- */
+/** By the share of the words used so far. The first row is compared with all others. */
 const POTENTIALS = [
-  ["particle, 8, used so far", particle, 0],
-  ["particle, 8, with credit", particle, 0.5],
-  ["ets, 8, used so far", ets, 0],
+  ["particle, 8, blocks of 16", particle, { candidates: 8, blockTokens: 16 }],
+  ["particle, 8, blocks of 32", particle, { candidates: 8, blockTokens: 32 }],
 ];
-const GUIDED = { candidates: 8, blockTokens: 16 };
 const OURS = POTENTIALS[0][0];
 
 /** Six words of which a story may use some: numbers that depend on the prompt's alone. */
@@ -54,17 +49,18 @@ function shareUsed(words) {
 /**
  * Stories of four sentences that should use six given words, on any instruct model: particles with a
  * potential, the share of the words used so far, against the best of n. Prompt by prompt over all
- * methods; resumes from `file`. The best of 8 and of 16 are of the first of the 32 texts; how long
- * they take is measured on `timed` prompts, in seconds of one thread's work, which other work on the
- * machine doesn't add to.
+ * methods, `limit` of them from number `first` on; resumes from `file`. The best of 8 and of 16 are of
+ * the first of the 32 texts; how long they take is measured on the first `timed` prompts, in seconds of
+ * one thread's work, which other work on the machine doesn't add to.
  */
 export async function potentials(given) {
-  const { model: source, limit, timed, seed, threads, file } = { ...potentialsOptions, ...given };
+  const options = { ...potentialsOptions, ...given };
+  const { model: source, first, limit, timed, seed, threads, file } = options;
   if (source === "") throw new Error("Expected --model, an instruct model's GGUF file");
   const model = await loadModel(source, { threads });
   const { description } = model.info;
   const kept = await keptLines(file);
-  /** By method: the outcomes of all prompts, and the seconds of those that were timed. */
+  /** By method: the outcomes of all prompts, and the times of those that have one. */
   const rows = new Map();
   const add = (name, outcome, ms) => {
     const row = rows.get(name) ?? { name, outcomes: [], ms: [] };
@@ -72,14 +68,14 @@ export async function potentials(given) {
     if (outcome !== null) row.outcomes.push(outcome);
     if (ms !== null) row.ms.push(ms);
   };
-  for (let i = 0; i < limit; i++) {
+  for (let i = first; i < first + limit; i++) {
     const words = wordsOf(i, seed);
     const prompt = `Write a story of four sentences. Use these words: ${words.join(", ")}.`;
     const reward = shareUsed(words);
-    const isTimed = i < timed;
+    const isTimed = i < first + timed;
     const run = (name, method, options) => {
       const key = [name, description, prompt, seed].join("|");
-      showProgress(`${name} ${i + 1}/${limit}`, i + 1 === limit);
+      showProgress(`${name} ${i - first + 1}/${limit}`, i + 1 === first + limit);
       return kept.get(key, () =>
         timedRun(() =>
           method(model, prompt, {
@@ -96,12 +92,11 @@ export async function potentials(given) {
     }
     const { texts, ms } = await run(`best of ${MOST}`, bestOfN, { candidates: MOST });
     for (const n of BEST_OF) {
-      add(`best of ${n}`, bestOf(texts.slice(0, n)), isTimed && n === MOST ? ms : null);
+      add(`best of ${n}`, bestOf(texts.slice(0, n)), n === MOST ? ms : null);
     }
-    for (const [name, method, credit] of POTENTIALS) {
-      const potential = (text) => reward(text) + credit * (1 - reward(text));
-      const outcome = await run(name, method, { ...GUIDED, potential });
-      add(name, outcome, isTimed ? outcome.ms : null);
+    for (const [name, method, size] of POTENTIALS) {
+      const outcome = await run(name, method, { ...size, potential: reward });
+      add(name, outcome, outcome.ms);
     }
   }
   await model.dispose();
@@ -117,7 +112,7 @@ export async function potentials(given) {
     theirs: tokensOf(rival),
     unit: `tokens a story: ${OURS}, best of 16`,
     note: [
-      `${limit} prompts, seed ${seed}, ${description} on ${threads} ${threads === 1 ? "thread" : "threads"}, T = .8, λ = .05, texts of at most 160 tokens, blocks of 16: means a story [95% interval]. A reward is the share of the words that a story uses. Best seen: what \`finish: "best"\` returns. Seconds of processor time, of ${Math.min(timed, limit)} prompts.`,
+      `${limit} prompts from number ${first} on, seed ${seed}, ${description} on ${threads} ${threads === 1 ? "thread" : "threads"}, T = .8, λ = .05, texts of at most 160 tokens: means a story [95% interval]. A reward is the share of the words that a story uses. Best seen: what \`finish: "best"\` returns. Seconds of processor time; of the best of 8 and of 16 they are those of ${Math.min(timed, limit)} prompts.`,
       ...others.map((row) => compared(ours, row)),
     ].join("\n\n"),
     columns: ["method", "reward", "best seen", "tokens", "s"],

@@ -1,10 +1,15 @@
+import { readFile } from "node:fs/promises";
 import { canonicalAnswer, greedy, loadModel, majority, miniGsm } from "llama-ets";
 import { showProgress } from "../lib/progress.mjs";
 import { mean, pairedDifference } from "../lib/statistics.mjs";
 import { fixed, percent } from "../lib/table.mjs";
 
+const ITEMS = new URL("../../models/mini-gsm-test.jsonl", import.meta.url);
+
 export const voteTrialsOptions = {
   limit: 200,
+  /** The easiest level of the items, from 1, two calculations, to 5, six. */
+  level: 1,
   seed: 0,
   model: "mini-gsm-ref",
   maxTokens: 120,
@@ -31,7 +36,7 @@ export async function voteTrials(given) {
   const { limit, maxTokens, temperature, texts, redraws, minutes } = options;
   const until = minutes > 0 ? performance.now() + 60_000 * minutes : Number.POSITIVE_INFINITY;
   const model = await loadModel(options.model, { gpu: false, threads: 1 });
-  const items = (await miniGsm.load()).slice(0, limit);
+  const items = await loadItems(options.level, limit);
   const outcomes = new Map();
   let done = 0;
   for (const [i, item] of items.entries()) {
@@ -64,7 +69,7 @@ export async function voteTrials(given) {
   return {
     title: "Trials: other votes on the same draws",
     ...{ ratio: null, ours: null, theirs: null, unit: "" },
-    note: `mini-gsm, ${done} held-out items, seed ${options.seed}, ${options.model}, temperature ${temperature}; differences from "${BASE}", in points, with 95% intervals.`,
+    note: `mini-gsm, ${done} held-out items of level ${options.level} or more, seed ${options.seed}, ${options.model}, temperature ${temperature}; differences from "${BASE}", in points, with 95% intervals.`,
     columns: ["rule", "accuracy %", "tokens", "difference", "95% interval"],
     rows: rows.map(({ rule, accuracy, tokens, difference }) => [
       ...[rule, percent(accuracy), fixed(tokens, 0), percent(difference.mean)],
@@ -72,6 +77,12 @@ export async function voteTrials(given) {
     ]),
     details: rows,
   };
+}
+
+async function loadItems(level, limit) {
+  const items = await miniGsm.load();
+  const lines = (await readFile(ITEMS, "utf8")).trim().split("\n");
+  return items.filter((_, i) => JSON.parse(lines[i]).level >= level).slice(0, limit);
 }
 
 function readText({ text, tokens, logProbs }) {
@@ -132,8 +143,8 @@ function rulesOf(drawn, redrawn) {
     }));
   return {
     "count, 4 texts": drawn.slice(0, 4),
-    [BASE]: drawn.slice(0, 6),
-    "count, 16 texts": drawn.slice(0, 16),
+    "count, 6 texts": drawn.slice(0, 6),
+    [BASE]: drawn.slice(0, 16),
     "probability, 4 texts": byProbability(drawn.slice(0, 4)),
     "probability, 4 texts, exponent .5": byProbability(drawn.slice(0, 4), 0.5),
     "probability, 8 texts": byProbability(drawn.slice(0, 8)),
