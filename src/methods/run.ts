@@ -10,7 +10,7 @@ import { toolCallsIn } from "../engine/chat/answer.js";
 import type { EncodedPrompt, Prompt } from "../engine/chat/conversation.js";
 import type { Model } from "../engine/engine.js";
 import type { Plan } from "../planning/run-plan.js";
-import { answerOf } from "../rewards/answer.js";
+import { answerOf, settledAnswer } from "../rewards/answer.js";
 import { type Completion, scoreEach } from "../rewards/reward.js";
 import { type Ballot, electMajority, type Majority } from "../rewards/self-consistency.js";
 import { VERSION } from "../version.js";
@@ -31,6 +31,7 @@ import type { Result, StopReason } from "./result.js";
 import { SeenTexts } from "./seen-texts.js";
 import { chainOptionsOf, type Resolved, settingsOf } from "./settings.js";
 import type { Candidate, MethodDiagnostics, Step } from "./step.js";
+import { TextStream } from "./text-stream.js";
 import { unguidedWarning, weightWarning } from "./warnings.js";
 
 /** What a run was opened with. */
@@ -46,8 +47,14 @@ interface Opened<Own> {
   settings: Resolved<Own>;
   chain: Chain;
   proposal: Proposal | null;
+  /** Null where the caller isn't told of the text. */
+  stream: TextStream | null;
   steps: Step[];
   warnings: string[];
+}
+
+function streamOf({ policy, callbacks: { onText } }: Resolved): TextStream | null {
+  return onText === undefined ? null : new TextStream(onText, policy.stop);
 }
 
 export class Run<Own = unknown> implements AsyncDisposable {
@@ -82,7 +89,14 @@ export class Run<Own = unknown> implements AsyncDisposable {
       warnings.push(message);
       resolved.callbacks.onWarning?.(message);
     };
-    const chainOptions = { ...chainOptionsOf(resolved, encoded.tokens, steps), onWarning };
+    const stream = streamOf(resolved);
+    // A diffusion model fills in positions that stand before others.
+    const isFinal = method.drawsOneText === true && !model.info.isDiffusion;
+    const onLive =
+      stream === null
+        ? undefined
+        : (text: string) => (isFinal ? stream.commit(text) : stream.show(text));
+    const chainOptions = { ...chainOptionsOf(resolved, encoded.tokens, steps), onLive, onWarning };
     const chain = await openChain(model, plan.model, chainOptions);
     let proposal: Proposal | null = null;
     try {
@@ -106,6 +120,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
       settings: resolved,
       chain,
       proposal,
+      stream,
     };
     return new Run({ method: method as MethodFacts, ...opened, steps, warnings });
   }
@@ -236,6 +251,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     steps.push(step);
     // A copy: what a caller does with it can't change the run.
     settings.callbacks.onStep?.(structuredClone(step));
+    this.#opened.stream?.show(candidates[chosen]?.text ?? "");
     this.#warnOfWeights(step);
   }
 
@@ -243,6 +259,15 @@ export class Run<Own = unknown> implements AsyncDisposable {
   #warnOfWeights(step: Step): void {
     const message = weightWarning(step, this.settings.energy.proposal);
     if (message !== null) this.warn(message);
+  }
+
+  /** Tells that a text was chosen, which the run goes on from to its end. */
+  goOnFrom({ text }: Text): void {
+    const { settings, model, stream } = this.#opened;
+    const { guidance, limits } = settings;
+    // The best text seen may take its place, where a budget ends or at the end.
+    const mayDepart = guidance.finish === "best" || !limits.budget.isUnlimited;
+    if (!mayDepart && !model.info.isDiffusion) stream?.commit(text);
   }
 
   /** Says, after the first of several steps, that none was left to guide. */
@@ -276,6 +301,12 @@ export class Run<Own = unknown> implements AsyncDisposable {
     return answerOf(text, this.settings.energy.extract);
   }
 
+  /** The answer of a result's text: of one that was cut off, what nothing that follows could change. */
+  #answerAtEnd({ text, finishReason }: Text): string | null {
+    if (finishReason === null) return settledAnswer(text, this.settings.energy.extract);
+    return this.answerOf(text);
+  }
+
   /**
    * The result, for a text that has ended or that the budget cut off; with `finish: "best"` the best
    * one seen takes its place.
@@ -304,12 +335,13 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const { info, path } = model;
     const { engine } = model.describe();
     const answerOf = (text: string) => this.answerOf(text);
-    const answer = answerOf(text.text);
+    const answer = this.#answerAtEnd(text);
     const stopReason = this.isOutOfBudget ? "budget" : (text.finishReason as StopReason);
     const isPartial = stopReason === "length" || stopReason === "budget";
     const toolCalls =
       chat?.tools.length && (await toolCallsIn(model, chat, { ...text, isPartial }));
     const voters = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
+    this.#opened.stream?.end(text.text);
     const ending = { law, reward, best: this.#seen.best, steps, diagnostics: own, answerOf };
     return {
       method: plan.method,
