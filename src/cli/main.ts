@@ -10,6 +10,7 @@ import { gradeCommand } from "./commands/grade.js";
 import { modelsCommand } from "./commands/models.js";
 import { replayCommand } from "./commands/replay.js";
 import { reportCommand } from "./commands/report.js";
+import { serveCommand } from "./commands/serve.js";
 import { workerCommand } from "./commands/worker.js";
 import { exitWith, printError, watchOutput } from "./exit.js";
 
@@ -31,6 +32,7 @@ const program = new Command("llama-ets")
   .addCommand(replayCommand())
   .addCommand(gradeCommand())
   .addCommand(workerCommand())
+  .addCommand(serveCommand())
   .addCommand(modelsCommand())
   .addCommand(doctorCommand());
 
