@@ -72,6 +72,7 @@ export * from "./methods/registry.js";
 export type { Result, StopReason } from "./methods/result.js";
 export type { Settings } from "./methods/settings.js";
 export type { AnsweredCompletion, Candidate, MethodDiagnostics, Step } from "./methods/step.js";
+export type { TextUpdate } from "./methods/text-stream.js";
 export type { ContextPlan } from "./planning/context-plan.js";
 export type { PairCheck, PairForecast } from "./planning/pair.js";
 export type { TokenBounds } from "./planning/token-bounds.js";

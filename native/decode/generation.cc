@@ -55,6 +55,7 @@ Generation::~Generation() {
 void Generation::Begin() {
   const Stopwatch stopwatch(&session_->decode_counters.call_ns);
   session_->monitor()->generated = 0;
+  session_->monitor()->Show({});
   for (const Draw& draw : draws_) ThrowIfTooLarge(draw);
   Admit();
 }
@@ -262,6 +263,7 @@ void Generation::Append(Member* member, size_t drawn, Finish finish) {
   if (options_.metrics.entropy) result.entropies.push_back(token.entropy);
   if (options_.metrics.self_certainty) result.self_certainties.push_back(token.self_certainty);
   session_->monitor()->generated += 1;
+  if (member->draw == 0) session_->monitor()->ShowNext(token.token);
   session_->counters.generated += 1;
   if (finish != Finish::kBudget) return;
   const bool is_full = static_cast<int32_t>(result.tokens.size()) >= draw.max_tokens;

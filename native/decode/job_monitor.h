@@ -16,14 +16,21 @@ struct JobMonitor {
   // Tokens generated so far by the running generate call.
   std::atomic<int64_t> generated{0};
 
-  // The first text of the running denoise call as far as it is unmasked, to be looked at.
+  // The first text of the running call, to be looked at: of denoise as far as it is unmasked, of
+  // generate as far as it is drawn.
   void Show(const std::vector<int32_t>& tokens) {
     const std::lock_guard<std::mutex> lock(shown_mutex_);
     shown_ = tokens;
   }
-  std::vector<int32_t> Shown() {
+  void ShowNext(int32_t token) {
     const std::lock_guard<std::mutex> lock(shown_mutex_);
-    return shown_;
+    shown_.push_back(token);
+  }
+  // Its tokens, without the first `from`.
+  std::vector<int32_t> Shown(size_t from = 0) {
+    const std::lock_guard<std::mutex> lock(shown_mutex_);
+    if (from >= shown_.size()) return {};
+    return {shown_.begin() + static_cast<std::ptrdiff_t>(from), shown_.end()};
   }
 
   void Abort() { aborted_through = last_posted.load(); }

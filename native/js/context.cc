@@ -43,6 +43,7 @@ Napi::Function Context::Define(Napi::Env env) {
                       InstanceMethod<&Context::TimeDecodes>("timeDecodes"),
                       InstanceMethod<&Context::Status>("status"),
                       InstanceMethod<&Context::Progress>("progress"),
+                      InstanceMethod<&Context::Drawn>("drawn"),
                       InstanceMethod<&Context::Abort>("abort"),
                       InstanceMethod<&Context::Close>("close")});
 }
@@ -202,6 +203,7 @@ Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
     const Napi::Object request = ReadObject(info[0], "request");
     const std::vector<Draw> draws = ReadDraws(request.Get("draws"), vocab_size_);
     const GenerationOptions options = ReadGenerationOptions(request, vocab_size_);
+    host_.monitor().Show({});  // what the last call has drawn is none of this one's
     return host_.RunTask<std::vector<Continuation>, Generation>(
         info.Env(),
         [draws, options](Session* session) { return Generation::Start(session, draws, options); },
@@ -298,6 +300,15 @@ Napi::Value Context::Status(const Napi::CallbackInfo& info) {
 // progress() -> tokens generated so far by the running generate call; at once, not a promise
 Napi::Value Context::Progress(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(host_.monitor().generated.load()));
+}
+
+// drawn(from) -> Int32Array: tokens of the first continuation of the running generate call so far,
+// without the first `from`; at once, not a promise
+Napi::Value Context::Drawn(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    const auto from = static_cast<size_t>(ReadInteger(info[0], "from", 0, INT32_MAX));
+    return ToInt32Array(info.Env(), host_.monitor().Shown(from));
+  });
 }
 
 // abort(): what runs and waits rejects with ERR_ABORTED

@@ -34,6 +34,7 @@ class Context : public Napi::ObjectWrap<Context> {
   Napi::Value TimeDecodes(const Napi::CallbackInfo& info);
   Napi::Value Status(const Napi::CallbackInfo& info);
   Napi::Value Progress(const Napi::CallbackInfo& info);
+  Napi::Value Drawn(const Napi::CallbackInfo& info);
   Napi::Value Abort(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
 

@@ -40,6 +40,11 @@ export class Budget {
     return left === Number.POSITIVE_INFINITY ? null : Math.max(0, left);
   }
 
+  /** Whether nothing but the text's own end ends a run. */
+  get isUnlimited(): boolean {
+    return this.#tokens === Number.MAX_SAFE_INTEGER && this.#deadline === Number.POSITIVE_INFINITY;
+  }
+
   get isSpent(): boolean {
     return this.tokensLeft === 0 || this.msLeft === 0;
   }

@@ -6,6 +6,7 @@ import type { ThoughtRules } from "../engine/thoughts.js";
 import type { AnswerEnd } from "./answer-end.js";
 import type { Budget } from "./budget.js";
 import type { DenoisingSettings, ImportanceRatio } from "./denoising.js";
+import type { OnLive } from "./live-text.js";
 import type { OnProgress } from "./run-limits.js";
 
 export interface ChainOptions {
@@ -48,6 +49,8 @@ export interface ChainOptions {
   };
   /** Called about ten times a second while texts are drawn. */
   onProgress: OnProgress | undefined;
+  /** Called with the first text of those that are being drawn, where the engine tells of it. */
+  onLive: OnLive | undefined;
   /** Told what is done in another way than asked for. */
   onWarning: ((message: string) => void) | undefined;
 }

@@ -125,10 +125,10 @@ export class DenoisingGenerator implements AsyncDisposable {
       key: randomKey(policy.seed),
       ...this.#limits.left,
     };
-    const texts = await this.#limits.watch(
-      () => denoise(shared),
-      () => this.texts.show(this.#context.shown),
-    );
+    const show = () => this.texts.show(this.#context.shown);
+    const { onLive } = this.#options;
+    const look = onLive && (() => onLive(show()));
+    const texts = await this.#limits.watch(() => denoise(shared), { show, look });
     this.#limits.spend(this.#context.progress);
     this.#limits.report();
     if (texts.some(({ finish }) => finish === "budget")) this.#limits.cutOff();

@@ -1,5 +1,6 @@
 /** What ends a run before its texts do, its budget and its signal; and how far it has come. */
 import type { Budget } from "./budget.js";
+import { LIVE_INTERVAL_MS } from "./live-text.js";
 import { PROGRESS_INTERVAL_MS, whileReporting } from "./progress.js";
 
 /** Called with the tokens generated so far, and one of a diffusion model's texts. */
@@ -84,11 +85,18 @@ export class RunLimits implements Disposable {
     }
   }
 
-  /** As `call`, telling the caller about ten times a second how much it has drawn so far. */
-  watch<T>(call: () => Promise<T>, show?: () => string): Promise<T> {
+  /**
+   * As `call`, telling the caller about ten times a second how much it has drawn so far; `look` is called
+   * more often.
+   */
+  watch<T>(
+    call: () => Promise<T>,
+    { show, look }: { show?: () => string; look?: (() => void) | undefined } = {},
+  ): Promise<T> {
     const { onProgress } = this.#options;
     const report = onProgress && ((drawn: number) => onProgress(this.#generated + drawn, show?.()));
-    return whileReporting(this.#work, report, () => this.call(call));
+    const reporting = () => whileReporting(this.#work, report, () => this.call(call));
+    return whileReporting(this.#work, look, reporting, LIVE_INTERVAL_MS);
   }
 
   [Symbol.dispose](): void {

@@ -12,6 +12,7 @@ import { type AnswerEnd, answeredPart } from "./answer-end.js";
 import { type Reading, toBatches } from "./batches.js";
 import type { NextToken, Rollout, Text, Usage } from "./chain.js";
 import type { ChainOptions } from "./chain-options.js";
+import { liveText } from "./live-text.js";
 import { randomKey } from "./random-streams.js";
 import { RunLimits } from "./run-limits.js";
 import { StopStrings } from "./stop-strings.js";
@@ -114,7 +115,9 @@ export class TextGenerator implements AsyncDisposable {
     const pauses = requests.some(({ pauseAfter }) => pauseAfter !== undefined);
     if (requests.length === 0) return [];
     if (this.#limits.isCutOff()) return requests.map(({ text }) => ({ ...text, sequence: null }));
-    const continuations = await this.#limits.watch(() =>
+    const begun = requests[0]?.text.tokens ?? [];
+    const look = liveText(this.context, this.#model, begun, this.#options.onLive);
+    const generate = () =>
       this.context.generate({
         draws: requests.map(({ text, sequence, ...draw }) => ({
           ...draw,
@@ -132,8 +135,8 @@ export class TextGenerator implements AsyncDisposable {
         ...(guidance.blockEnd && pauses && { pause: guidance.blockEnd }),
         sharePrefixes: guidance.sharePrefixes,
         ...this.#limits.left,
-      }),
-    );
+      });
+    const continuations = await this.#limits.watch(generate, { look });
     this.#limits.spend(continuations.reduce((sum, { tokens }) => sum + tokens.length, 0));
     this.#limits.report();
     if (continuations.some(({ finish }) => finish === "budget")) this.#limits.cutOff();

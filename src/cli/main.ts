@@ -13,6 +13,7 @@ import { modelsCommand } from "./commands/models.js";
 import { regradeCommand } from "./commands/regrade.js";
 import { replayCommand } from "./commands/replay.js";
 import { reportCommand } from "./commands/report.js";
+import { serveCommand } from "./commands/serve.js";
 import { taskCommand } from "./commands/task.js";
 import { workerCommand } from "./commands/worker.js";
 import { exitWith, printError, watchOutput } from "./exit.js";
@@ -38,6 +39,7 @@ const program = new Command("llama-ets")
   .addCommand(regradeCommand())
   .addCommand(taskCommand())
   .addCommand(workerCommand())
+  .addCommand(serveCommand())
   .addCommand(modelsCommand())
   .addCommand(doctorCommand())
   .addCommand(buildAddonCommand());

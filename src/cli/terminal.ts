@@ -46,11 +46,12 @@ export function progressBar(): ProgressBar {
 }
 
 const MOST_ROWS = 12;
+const REDRAW_MS = 50;
 const DEFAULT_WIDTH = 79;
 
 /** A text that is redrawn in place while it is made, on a terminal only. */
 interface LiveText {
-  /** Puts a line and the text below it in the place of what was shown before. */
+  /** Puts a line and the text's last lines in the place of what was shown a moment before. */
   show(line: string, text: string): void;
   /** Wipes it out. */
   close(): void;
@@ -59,10 +60,13 @@ interface LiveText {
 export function liveText(terminal: NodeJS.WriteStream = process.stderr): LiveText {
   if (!terminal.isTTY) return { show: () => {}, close: () => {} };
   let rows = 0;
+  let drawn = Number.NEGATIVE_INFINITY;
   const wipe = () => (rows > 0 ? `\x1b[${rows}F\x1b[0J` : "");
   return {
     show(line, text) {
-      const shown = [line, ...wrap(text, terminal.columns)].slice(0, MOST_ROWS);
+      if (performance.now() - drawn < REDRAW_MS) return;
+      drawn = performance.now();
+      const shown = [line, ...wrap(text, terminal.columns).slice(1 - MOST_ROWS)];
       terminal.write(`${wipe()}${shown.join("\n")}\n`);
       rows = shown.length;
     },

@@ -201,6 +201,11 @@ export interface Sequences {
   status(): Promise<SequencesStatus>;
   /** Tokens generated so far by the running `generate`. */
   readonly progress: number;
+  /**
+   * Tokens of the first continuation of the running `generate` so far, without the first `from`.
+   * Absent where an engine tells none before the call ends.
+   */
+  drawn?(from: number): Int32Array;
   /** Makes what runs and waits reject with `ERR_ABORTED`. */
   abort(): void;
 }

@@ -112,6 +112,7 @@ async function guide(run: Run): Promise<Result> {
     if (shortcuts.decided && isOpen && settings.energy.reward.isDecided?.(next.text)) {
       return await run.finish(await decidedText(run, { step, candidates, completions, chosen }));
     }
+    run.goOnFrom(next);
     await chain.release([state, ...candidates.filter((c) => c !== next)]);
     state = next;
   }

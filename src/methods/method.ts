@@ -75,6 +75,8 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
   drawnAtOnce?(shape: RunShape): number;
   /** Why it can't run on a diffusion model with these settings; null where it can. */
   refusesDiffusion?(denoising: DenoisingSettings): Refusal | null;
+  /** Whether it draws one text, of which nothing changes once it is drawn. */
+  readonly drawsOneText?: boolean;
   /** Whether a diffusion model's keys and values are kept of all its texts at once. */
   readonly keepsAllTexts?: boolean;
   readonly reports: ReportTerms;

@@ -10,6 +10,7 @@ import type { AdaptiveOptions } from "./adaptive.js";
 import { DIFFUSION_FLAGS, type DiffusionOptions } from "./diffusion-options.js";
 import type { Flag, OptionSpec } from "./option.js";
 import type { Step } from "./step.js";
+import type { TextUpdate } from "./text-stream.js";
 
 export const BLOCK_KINDS = ["tokens", "line", "sentence", "entropy"] as const;
 export type BlockKind = (typeof BLOCK_KINDS)[number] & ("tokens" | BlockEnd);
@@ -110,6 +111,14 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
   onPlan?: (plan: Plan) => void;
   /** Called after each step. */
   onStep?: (step: Step) => void;
+  /**
+   * Called with the text as it comes. `committed` is the next piece that is final, all of which make up the
+   * result's `text`: a block that was chosen, an answer that was elected, or each token of a method that
+   * draws one text. `draft` is what follows at the moment, which may change. A character is never cut, and
+   * what may begin a stop string is held back. Under a `budget`, or with `finish: "best"`, another text may
+   * take the place of the one that is drawn: then methods that choose commit at the end.
+   */
+  onText?: (update: TextUpdate) => void;
   /** Called when a step's importance weights can't be trusted, with advice. */
   onWarning?: (message: string) => void;
   /** Called about ten times a second while tokens are drawn. */
@@ -337,6 +346,7 @@ export const COMMON_OPTIONS = {
   signal: forPrograms,
   onPlan: forPrograms,
   onStep: forPrograms,
+  onText: forPrograms,
   onWarning: forPrograms,
   onProgress: forPrograms,
 } as const satisfies Record<string, OptionSpec>;

@@ -285,12 +285,14 @@ function resolveCallbacks(options: CommonOptions): Resolved["callbacks"] {
   const signal = optional(checkSignal, "signal", options.signal);
   const onPlan = optional(checkFunction, "onPlan", options.onPlan);
   const onStep = optional(checkFunction, "onStep", options.onStep);
+  const onText = optional(checkFunction, "onText", options.onText);
   const onWarning = optional(checkFunction, "onWarning", options.onWarning);
   const onProgress = optional(checkFunction, "onProgress", options.onProgress);
   return {
     ...(signal && { signal }),
     ...(onPlan && { onPlan }),
     ...(onStep && { onStep }),
+    ...(onText && { onText }),
     ...(onWarning && { onWarning }),
     ...(onProgress && { onProgress }),
   };

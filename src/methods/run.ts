@@ -13,7 +13,7 @@ import { compiledConstraint } from "../engine/constraint/constraint.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { Plan } from "../planning/run-plan.js";
-import { answerOf } from "../rewards/answer.js";
+import { answerOf, settledAnswer } from "../rewards/answer.js";
 import { type Completion, scoreEach } from "../rewards/reward.js";
 import { type Ballot, electMajority, type Majority } from "../rewards/self-consistency.js";
 import { VERSION } from "../version.js";
@@ -34,6 +34,7 @@ import type { Result, StopReason } from "./result.js";
 import { SeenTexts } from "./seen-texts.js";
 import { chainOptionsOf, type Resolved, settingsOf } from "./settings.js";
 import type { Candidate, MethodDiagnostics, Step } from "./step.js";
+import { TextStream } from "./text-stream.js";
 import { massWarning, unguidedWarning, weightWarning } from "./warnings.js";
 
 /** What a run was opened with. */
@@ -49,8 +50,14 @@ interface Opened<Own> {
   settings: Resolved<Own>;
   chain: Chain;
   proposal: Proposal | null;
+  /** Null where the caller isn't told of the text. */
+  stream: TextStream | null;
   steps: Step[];
   warnings: string[];
+}
+
+function streamOf({ policy, callbacks: { onText } }: Resolved): TextStream | null {
+  return onText === undefined ? null : new TextStream(onText, policy.stop);
 }
 
 export class Run<Own = unknown> implements AsyncDisposable {
@@ -87,7 +94,14 @@ export class Run<Own = unknown> implements AsyncDisposable {
       warnings.push(message);
       resolved.callbacks.onWarning?.(message);
     };
-    const chainOptions = { ...chainOptionsOf(resolved, encoded, steps), onWarning };
+    const stream = streamOf(resolved);
+    // A diffusion model fills in positions that stand before others.
+    const isFinal = method.drawsOneText === true && !model.info.isDiffusion;
+    const onLive =
+      stream === null
+        ? undefined
+        : (text: string) => (isFinal ? stream.commit(text) : stream.show(text));
+    const chainOptions = { ...chainOptionsOf(resolved, encoded, steps), onLive, onWarning };
     for (const note of encoded.notes) onWarning(note);
     const chain = await openChain(model, plan.model, chainOptions);
     let proposal: Proposal | null = null;
@@ -112,6 +126,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
       settings: resolved,
       chain,
       proposal,
+      stream,
     };
     return new Run({ method: method as MethodFacts, ...opened, steps, warnings });
   }
@@ -244,6 +259,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     steps.push(step);
     // A copy: what a caller does with it can't change the run.
     settings.callbacks.onStep?.(structuredClone(step));
+    this.#opened.stream?.show(candidates[chosen]?.text ?? "");
     this.#warnOfWeights(step);
   }
 
@@ -251,6 +267,15 @@ export class Run<Own = unknown> implements AsyncDisposable {
   #warnOfWeights(step: Step): void {
     const message = weightWarning(step, this.settings.energy.proposal);
     if (message !== null) this.warn(message);
+  }
+
+  /** Tells that a text was chosen, which the run goes on from to its end. */
+  goOnFrom({ text }: Text): void {
+    const { settings, model, stream } = this.#opened;
+    const { guidance, limits } = settings;
+    // The best text seen may take its place, where a budget ends or at the end.
+    const mayDepart = guidance.finish === "best" || !limits.budget.isUnlimited;
+    if (!mayDepart && !model.info.isDiffusion) stream?.commit(text);
   }
 
   /** Says, after the first of several steps, that none was left to guide. */
@@ -282,6 +307,12 @@ export class Run<Own = unknown> implements AsyncDisposable {
 
   answerOf(text: string): string | null {
     return answerOf(text, this.settings.energy.extract);
+  }
+
+  /** The answer of a result's text: of one that was cut off, what nothing that follows could change. */
+  #answerAtEnd({ text, finishReason }: Text): string | null {
+    if (finishReason === null) return settledAnswer(text, this.settings.energy.extract);
+    return this.answerOf(text);
   }
 
   /**
@@ -316,7 +347,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const constraintLogMass = constraint && logMassOf(text);
     this.#warnOfMass(constraintLogMass, own);
     const answerOf = (text: string) => this.answerOf(text);
-    const answer = answerOf(text.text);
+    const answer = this.#answerAtEnd(text);
     const stopReason = this.isOutOfBudget ? "budget" : (text.finishReason as StopReason);
     const isPartial = stopReason === "length" || stopReason === "budget";
     // Calls are read beside the thoughts, by the template's form of both.
@@ -326,6 +357,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const toolCalls =
       chat?.tools.length && (await toolCallsIn(model, chat, { ...written, isPartial }));
     const voters = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
+    this.#opened.stream?.end(text.text);
     const ending = { law, reward, best: this.#seen.best, steps, diagnostics: own, answerOf };
     return {
       method: plan.method,

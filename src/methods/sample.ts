@@ -12,6 +12,7 @@ const ONE_TEXT = {
   demand: chainDemand,
   bounds: boundGuided,
   reports: WHOLE_TEXTS,
+  drawsOneText: true,
 } as const satisfies Partial<MethodFacts>;
 
 type Own = typeof ONE_TEXT.own;

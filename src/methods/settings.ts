@@ -100,7 +100,10 @@ export interface Resolved<Own = unknown> {
   preset: Required<PresetOptions> | null;
   /** No setting of a result: it is the same, up to rounding. */
   prefixCache: boolean;
-  callbacks: Pick<CommonOptions, "signal" | "onPlan" | "onStep" | "onWarning" | "onProgress">;
+  callbacks: Pick<
+    CommonOptions,
+    "signal" | "onPlan" | "onStep" | "onText" | "onWarning" | "onProgress"
+  >;
 }
 
 /** What a result reports of its options: all that a rerun needs. */

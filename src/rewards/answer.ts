@@ -76,6 +76,16 @@ export function answerOf(
   return answer === null ? null : canonicalAnswer(checkString("what `extract` returns", answer));
 }
 
+/** What may follow a text that was cut off: the rest of a number, or another one. */
+const CONTINUATIONS = ["0817263", "\n0817263"];
+
+/** The answer of a text that was cut off; null where it may have become another one. */
+export function settledAnswer(text: string, extract: AnswerExtractor): string | null {
+  const answer = answerOf(text, extract);
+  const isSettled = CONTINUATIONS.every((more) => answerOf(text + more, extract) === answer);
+  return isSettled ? answer : null;
+}
+
 export interface AnswerOptions {
   /** Finds a text's answer. Default: the usual forms (`extractAnswer`). */
   extract?: AnswerExtractor;

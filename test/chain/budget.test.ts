@@ -57,6 +57,7 @@ const optionsOf = (budget: Budget): ChainOptions => ({
     metrics: [],
     answerEnd: null,
     onProgress: undefined,
+    onLive: undefined,
     onWarning: undefined,
   },
   limits: { maxTokens: shape.maxTokens, budget, signal: undefined },

@@ -107,7 +107,7 @@ function isModelGiven(command: Command): boolean {
 }
 
 async function ask(prompt: string | undefined, flags: AskFlags, command: Command): Promise<void> {
-  const { liveText, progressBar } = await import("../terminal.js");
+  const { liveText } = await import("../terminal.js");
   const name = checkOneOf("--method", flags.method, METHOD_NAMES);
   const task = await taskOf(flags);
   const options = toAskOptions(flags, task);
@@ -132,7 +132,8 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
 
   let plan: Plan | undefined;
   const steps: Step[] = [];
-  const bar = progressBar();
+  let where = "";
+  let final = "";
   const live = liveText();
   process.once("beforeExit", failStalled);
   try {
@@ -158,20 +159,20 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
       },
       signal,
       onStep: (step) => steps.push(step),
-      onProgress: ({ step, steps: total, generated, shown }) => {
-        const where = `step ${step + 1} of ${total}, ${generated} tokens`;
-        if (model.kind === "autoregressive") bar.show(step / total, where);
-        else if (shown !== undefined) live.show(where, shown);
+      onProgress: ({ step, steps: total, generated }) => {
+        where = `step ${step + 1} of ${total}, ${generated} tokens`;
+      },
+      onText: ({ committed, draft }) => {
+        final += committed;
+        live.show(where, final + draft);
       },
     });
-    bar.close();
     live.close();
     if (flags.json) console.log(JSON.stringify(result));
     else if (flags.quiet) console.log(result.text);
     else console.log(formatAnswer(result, { loadMs, model }));
     await writeFiles(flags, { question, ...result });
   } catch (error) {
-    bar.close();
     live.close();
     if (error instanceof Interrupted) await keepPartial(plan, steps, question, flags);
     throw error;

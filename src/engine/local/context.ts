@@ -258,6 +258,10 @@ export class Context implements Sequences {
     return this.#native.progress();
   }
 
+  drawn(from: number): Int32Array {
+    return this.#native.drawn(from);
+  }
+
   abort(): void {
     this.#native.abort();
   }

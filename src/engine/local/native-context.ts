@@ -128,6 +128,8 @@ export interface NativeContext {
   timeDecodes(threads: number, count: number, limitMs: number): Promise<Float64Array>;
   status(): Promise<ContextStatus>;
   progress(): number;
+  /** Tokens of the first continuation of the running `generate` so far, without the first `from`. */
+  drawn(from: number): Int32Array;
   abort(): void;
   close(): Promise<void>;
 }

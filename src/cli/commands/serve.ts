@@ -1,0 +1,72 @@
+import path from "node:path";
+import { Command } from "commander";
+import { bundledDefaults } from "../../engine/bundled-models.js";
+import { interruptSignal } from "../exit.js";
+import { collectTexts } from "../method-flags.js";
+import { addModelOptions, loadNamedModel, type ModelFlags } from "../model-flags.js";
+import { numberOption } from "../numbers.js";
+
+interface ServeFlags extends ModelFlags {
+  name?: string;
+  host?: string;
+  port?: number;
+  apiKey?: string;
+  cors?: string[];
+  parallel?: number;
+  queue?: number;
+  timeLimit?: number;
+  logTexts?: boolean;
+}
+
+export function serveCommand(): Command {
+  const command = new Command("serve").description(
+    "Serve a model to OpenAI clients: /v1/chat/completions, /v1/completions; model NAME+ets guides.",
+  );
+  return addModelOptions(command)
+    .option("--name <name>", "what requests call the model (default: the file's name)")
+    .option("--host <host>", "address to listen on; others than 127.0.0.1 need a key")
+    .option("--port <n>", "port; 0 takes a free one (default: 8080)", numberOption)
+    .option("--api-key <key>", "key that requests must have (default: $LLAMA_ETS_API_KEY)")
+    .option(
+      "--cors <origin>",
+      "origin whose pages may ask (default: none); may be given several times",
+      collectTexts,
+    )
+    .option("--parallel <n>", "runs side by side in one context (default: 16)", numberOption)
+    .option("--queue <n>", "runs that may wait; more are refused (default: 256)", numberOption)
+    .option("--time-limit <s>", "seconds that an answer may take (default: 600)", numberOption)
+    .option("--log-texts", "log prompts and answers too")
+    .action(run);
+}
+
+async function run(flags: ServeFlags): Promise<void> {
+  const { checkServeOptions, serve } = await import("../../server/serve.js");
+  const { host, port, cors, parallel, queue, timeLimit, logTexts } = flags;
+  const apiKey = flags.apiKey ?? process.env.LLAMA_ETS_API_KEY;
+  const settings = {
+    ...(host !== undefined && { host }),
+    ...(port !== undefined && { port }),
+    ...(apiKey !== undefined && { apiKey }),
+    ...(cors !== undefined && { cors }),
+    ...(parallel !== undefined && { parallel }),
+    ...(queue !== undefined && { queue }),
+    ...(timeLimit !== undefined && { timeLimit }),
+    ...(logTexts !== undefined && { logTexts }),
+  };
+  checkServeOptions(settings);
+  const signal = interruptSignal();
+  await using model = await loadNamedModel(flags, signal);
+  const name = flags.name ?? path.basename(model.path, ".gguf");
+  const { task: _, ...defaults } = bundledDefaults(flags.model);
+  await using server = await serve(model, { ...settings, name, defaults });
+  console.error(
+    `Serving ${name} at ${server.url} (OpenAI's API: ${server.url}/v1); Ctrl-C ends it`,
+  );
+  if (apiKey) console.error("Requests need the key: Authorization: Bearer …");
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  console.error("Answering what was asked for, then ending; a second Ctrl-C ends at once");
+  await server.close();
+}

@@ -1,0 +1,115 @@
+/** The HTTP interface: OpenAI's routes, health and metrics. Pages are added by `addPages`. */
+import { type Context, Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { cors } from "hono/cors";
+import { secureHeaders } from "hono/secure-headers";
+import { VERSION } from "../version.js";
+import { type Asked, answerStreaming, answerWhole } from "./answering.js";
+import type { App, AppOptions, Env } from "./app-options.js";
+import { ApiError, toApiError } from "./errors.js";
+import { isLoopback, requireKey, requireLocalHost, requireOrigin } from "./guards.js";
+import { type Form, modelNames, readRequest, type Served } from "./request.js";
+
+export function createApp(options: AppOptions): App {
+  const { model, name, runs, metrics, log } = options;
+  const served: Served = {
+    model: name,
+    kind: model.kind,
+    maxChoices: options.maxChoices,
+    defaults: options.defaults,
+  };
+  const created = Math.floor(Date.now() / 1000);
+  const app: App = new Hono();
+
+  app.onError((error, c) => {
+    const refused = toApiError(error);
+    if (refused.status === 500) log.error({ err: error }, "request failed");
+    if (refused.retryAfter !== undefined) c.header("Retry-After", String(refused.retryAfter));
+    return c.json(refused.body, refused.status);
+  });
+  app.notFound((c) => {
+    const message = `There is nothing at ${c.req.method} ${c.req.path}`;
+    return c.json(new ApiError(404, "not_found", message).body, 404);
+  });
+
+  app.use(async (c, next) => {
+    const started = performance.now();
+    await next();
+    const route = ROUTES.includes(c.req.path) ? c.req.path : "other";
+    const seconds = (performance.now() - started) / 1000;
+    // A stream's time is known at its end.
+    if (c.res.headers.get("content-type")?.startsWith("text/event-stream")) return;
+    metrics.answered(route, c.res.status, seconds);
+    if (route !== "/health" && route !== "/metrics") {
+      log.info({ route, status: c.res.status, ms: Math.round(seconds * 1000) }, "answered");
+    }
+  });
+  app.use(secureHeaders({ crossOriginResourcePolicy: "same-origin", xFrameOptions: "DENY" }));
+  if (isLoopback(options.host)) app.use(requireLocalHost());
+  app.use(requireOrigin(options.cors));
+  if (options.cors.length > 0) app.use(cors({ origin: [...options.cors] }));
+
+  app.get("/health", (c) => c.json({ status: "ok", model: name, version: VERSION }));
+  if (options.apiKey !== undefined) {
+    app.use("/v1/*", requireKey(options.apiKey));
+    app.use("/metrics", requireKey(options.apiKey));
+  }
+  app.get("/metrics", async (c) => {
+    c.header("content-type", metrics.registry.contentType);
+    return c.body(await metrics.registry.metrics());
+  });
+
+  const describe = (id: string) => ({ id, object: "model", created, owned_by: "llama-ets" });
+  app.get("/v1/models", (c) => {
+    return c.json({ object: "list", data: modelNames(served).map(describe) });
+  });
+  app.get("/v1/models/:id", (c) => {
+    const id = c.req.param("id");
+    if (modelNames(served).includes(id)) return c.json(describe(id));
+    throw new ApiError(404, "model_not_found", "There is no such model here", { param: "model" });
+  });
+
+  const limit = bodyLimit({
+    maxSize: options.maxBodyBytes,
+    onError: () => {
+      throw new ApiError(
+        413,
+        "body_too_large",
+        `Expected a body of at most ${options.maxBodyBytes} bytes`,
+      );
+    },
+  });
+  const answer = (form: Form) => async (c: Context<Env>) => {
+    const request = await readRequest(await readJson(c), form, served);
+    runs.lanes.checkRoom(request.prompts.length * request.n);
+    const asked: Asked = { request, started: performance.now(), route: c.req.path };
+    if (options.logTexts) log.info({ prompts: request.prompts }, "asked");
+    return request.stream ? answerStreaming(c, asked, options) : answerWhole(c, asked, options);
+  };
+  app.post("/v1/chat/completions", limit, answer("chat"));
+  app.post("/v1/completions", limit, answer("text"));
+  return app;
+}
+
+const ROUTES = [
+  "/v1/chat/completions",
+  "/v1/completions",
+  "/v1/models",
+  "/health",
+  "/metrics",
+  "/",
+];
+
+/** Nothing but JSON: what a page can send without being asked to (CORS) is refused. */
+async function readJson(c: Context<Env>): Promise<unknown> {
+  const type = c.req.header("content-type") ?? "";
+  if (!/^application\/json\b/i.test(type)) {
+    throw new ApiError(415, "unsupported_media_type", "Expected the content type application/json");
+  }
+  const text = await c.req.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiError(400, "invalid_json", "Expected the body to be JSON");
+  }
+}

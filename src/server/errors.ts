@@ -1,0 +1,81 @@
+/** Errors in the form of OpenAI's API. */
+import { codeOf, messageOf } from "../engine/errors.js";
+
+/** The statuses that requests are refused with. */
+export type ErrorStatus = 400 | 401 | 403 | 404 | 405 | 408 | 413 | 415 | 429 | 500 | 503 | 504;
+
+const TYPES: Record<ErrorStatus, string> = {
+  400: "invalid_request_error",
+  401: "authentication_error",
+  403: "permission_error",
+  404: "invalid_request_error",
+  405: "invalid_request_error",
+  408: "timeout_error",
+  413: "invalid_request_error",
+  415: "invalid_request_error",
+  429: "rate_limit_error",
+  500: "server_error",
+  503: "server_error",
+  504: "timeout_error",
+};
+
+/** What a request is answered with when it can't be served. */
+export class ApiError extends Error {
+  readonly status: ErrorStatus;
+  readonly code: string;
+  /** The field that is at fault; null where it is none. */
+  readonly param: string | null;
+  /** Seconds after which another try may succeed. */
+  readonly retryAfter: number | undefined;
+
+  constructor(
+    status: ErrorStatus,
+    code: string,
+    message: string,
+    { param = null, retryAfter }: { param?: string | null; retryAfter?: number } = {},
+  ) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.param = param;
+    this.retryAfter = retryAfter;
+  }
+
+  get body() {
+    const { message, status, param, code } = this;
+    return { error: { message, type: TYPES[status], param, code } };
+  }
+}
+
+/** A field that is wrong. */
+export function invalid(param: string, message: string, code = "invalid_value"): ApiError {
+  return new ApiError(400, code, message, { param });
+}
+
+/** Errors of the library that a request causes; all others are the server's. */
+const OF_REQUESTS: Record<string, ErrorStatus> = {
+  ERR_INVALID_OPTION: 400,
+  ERR_CONTEXT_FULL: 400,
+  ERR_NO_CHAT_TEMPLATE: 400,
+  ERR_UNSUPPORTED_MODEL: 400,
+  ERR_OUT_OF_MEMORY: 503,
+  ERR_DISPOSED: 503,
+};
+
+/** Anything thrown as an error of the API; what the server can't name tells nothing of itself. */
+export function toApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  const code = codeOf(error);
+  const status = code === undefined ? undefined : OF_REQUESTS[code];
+  if (code === undefined || !code.startsWith("ERR_") || status === undefined) {
+    return new ApiError(500, code ?? "server_error", "The server failed; its log says why");
+  }
+  const known = code === "ERR_CONTEXT_FULL" ? "context_length_exceeded" : code.toLowerCase();
+  return new ApiError(status, known, messageOf(error), { param: paramOf(messageOf(error)) });
+}
+
+/** The option that a message of the library names first. */
+function paramOf(message: string): string | null {
+  const [, name = null] = /^Expected `([\w.]+)`|^`([\w.]+)`/.exec(message) ?? [];
+  return name === "prompt" ? "messages" : name;
+}

@@ -1,0 +1,136 @@
+/** Serves a model over HTTP until it is closed. */
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import { type Logger, pino } from "pino";
+import { checkBoolean, checkInteger, checkStrings } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
+import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import type { MethodOptions } from "../methods/registry.js";
+import { createApp } from "./app.js";
+import type { App } from "./app-options.js";
+import { isLoopback } from "./guards.js";
+import { Metrics } from "./metrics.js";
+import { Runs } from "./runs.js";
+
+export interface ServeOptions {
+  /** What requests call the model. */
+  name: string;
+  /** Options of methods for what requests leave open. Default: the library's defaults. */
+  defaults?: MethodOptions;
+  /** Default 127.0.0.1; one that others reach needs a key. */
+  host?: string;
+  /** Default 8080; 0: any that is free. */
+  port?: number;
+  apiKey?: string;
+  /** Origins whose pages may ask. Default: none but the server's own. */
+  cors?: readonly string[];
+  /** Runs at once, from 1 to 128. Default 16. */
+  parallel?: number;
+  /** Runs that wait, from 0 to 100000. Default 256. */
+  queue?: number;
+  /** Seconds that an answer may take. Default 600. */
+  timeLimit?: number;
+  /** Bytes of a request's body. Default 4 MiB. */
+  maxBodyBytes?: number;
+  /** Whether the log has prompts and answers. Default false. */
+  logTexts?: boolean;
+  /** Default: JSON lines on stderr. */
+  log?: Logger;
+  /** Adds routes of its own, such as pages. */
+  extend?: (app: App) => void;
+}
+
+export interface RunningServer extends AsyncDisposable {
+  url: string;
+  port: number;
+  /** Answers what was asked for, refuses what comes, and ends. */
+  close(): Promise<void>;
+}
+
+/** Milliseconds in which a request's head, and all of it, must have come. */
+const HEADERS_MS = 10_000;
+const REQUEST_MS = 30_000;
+const MAX_CHOICES = 128;
+
+/** Throws `ERR_INVALID_OPTION` for settings that can't be served. */
+export function checkServeOptions(options: Omit<ServeOptions, "name">) {
+  const { host = "127.0.0.1", port = 8080, parallel = 16, queue = 256 } = options;
+  const { timeLimit = 600, maxBodyBytes = 4 * 2 ** 20, cors = [], logTexts = false } = options;
+  if (!isLoopback(host) && (options.apiKey ?? "") === "") {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `Expected an API key for the host ${host}, which other machines can reach`,
+      { fix: "--api-key KEY, LLAMA_ETS_API_KEY, or --host 127.0.0.1" },
+    );
+  }
+  return {
+    ...{ host, cors: checkStrings("cors", cors) },
+    port: checkInteger("port", port, 0, 65_535),
+    parallel: checkInteger("parallel", parallel, 1, 128),
+    queue: checkInteger("queue", queue, 0, 100_000),
+    timeLimitMs: checkInteger("timeLimit", timeLimit, 1, 86_400) * 1000,
+    maxBodyBytes: checkInteger("maxBodyBytes", maxBodyBytes, 1, 2 ** 30),
+    logTexts: checkBoolean("logTexts", logTexts),
+    apiKey: options.apiKey === "" ? undefined : options.apiKey,
+  };
+}
+
+/**
+ * Serves the model, which stays the caller's.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_OUT_OF_MEMORY`, and `ERR_WRITE` where the port can't be
+ *   listened to
+ */
+export async function serve(model: Model, options: ServeOptions): Promise<RunningServer> {
+  const checked = checkServeOptions(options);
+  const { name, log = pino({ base: null }, pino.destination(2)) } = options;
+  const runs = await Runs.open(model, checked);
+  const metrics = new Metrics(runs.lanes);
+  const app = createApp({
+    ...checked,
+    model,
+    name,
+    runs,
+    metrics,
+    log,
+    maxChoices: MAX_CHOICES,
+    defaults: options.defaults ?? {},
+  });
+  options.extend?.(app);
+  const server = createServer(
+    { headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS, connectionsCheckingInterval: 2000 },
+    getRequestListener(app.fetch, { overrideGlobalObjects: false }),
+  );
+  try {
+    await listen(server, checked);
+  } catch (error) {
+    await runs[Symbol.asyncDispose]();
+    throw error;
+  }
+  const { port } = server.address() as AddressInfo;
+  let closing: Promise<void> | undefined;
+  const close = () => {
+    closing ??= (async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await runs.lanes.close();
+      server.closeIdleConnections();
+      setTimeout(() => server.closeAllConnections(), 1000).unref();
+      await closed;
+      await runs[Symbol.asyncDispose]();
+    })();
+    return closing;
+  };
+  const host = checked.host.includes(":") ? `[${checked.host}]` : checked.host;
+  return { url: `http://${host}:${port}`, port, close, [Symbol.asyncDispose]: close };
+}
+
+function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => {
+      const message = `The server can't listen on ${host}:${port}: ${messageOf(error)}`;
+      reject(new LlamaEtsError("ERR_WRITE", message, { fix: "another --port", cause: error }));
+    });
+    server.listen(port, host, () => resolve());
+  });
+}
