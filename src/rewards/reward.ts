@@ -23,6 +23,9 @@ export interface Completion extends Text {
   samples: number;
 }
 
+/** The fields of an item's row, and what the task made of them: `id`, `prompt`, `gold`, …. */
+export type RewardItem = Readonly<Record<string, unknown>>;
+
 /** What a reward is given, frozen: one that would change it fails, and the run's texts stay theirs. */
 export interface RewardInput {
   /** What the model read, as text. */
@@ -36,6 +39,8 @@ export interface RewardInput {
   pool: readonly Completion[];
   /** Those of the steps before, oldest first. */
   earlier: readonly Completion[];
+  /** In evaluations, the fields of the item's row and what the task made of them. Default: none. */
+  item?: RewardItem;
 }
 
 /** r(y, x). Sampling targets p_ref · exp(r / λ), so a reward's unit is λ's. */
