@@ -80,9 +80,12 @@ export const NO_REWARD: Reward = {
   score: ({ pool }) => pool.map(() => 0),
 };
 
+/** A text to be rewarded by itself, with what it answers. */
+export type RewardedText = Completion & Pick<RewardInput, "prompt" | "item">;
+
 /** A reward of each text by itself. */
 export type RewardFunction = (
-  completion: Completion,
+  completion: RewardedText,
   input: RewardInput,
 ) => number | Promise<number>;
 
@@ -92,7 +95,13 @@ export function toReward(reward: Reward | RewardFunction): Reward {
   if (typeof reward !== "function") return reward;
   return {
     name: reward.name === "" ? "custom" : reward.name,
-    score: (input) => Promise.all(input.pool.map(async (c) => reward(c, input))),
+    score: (input) => {
+      const { prompt, item } = input;
+      const asked = { prompt, ...(item && { item }) };
+      return Promise.all(
+        input.pool.map(async (text) => reward(Object.freeze({ ...text, ...asked }), input)),
+      );
+    },
   };
 }
 

@@ -15,7 +15,7 @@ const BY_FRANC: Readonly<Record<string, string>> = {
 };
 
 /** Fewer letters say nothing that `franc` could tell. */
-const FEW_LETTERS = 40;
+const FEW_LETTERS = 20;
 
 /** All that `franc` chooses from: what `langdetect` knows, with which IFEval's verdicts were made. */
 const KNOWN =
