@@ -102,7 +102,13 @@ export { jsonSchemaVerifier } from "./rewards/json-schema.js";
 export { type OpenedReward, openReward, type RewardContext } from "./rewards/named.js";
 export { oracle } from "./rewards/oracle.js";
 export { type PythonTestsOptions, pythonTests } from "./rewards/python-tests.js";
-export type { Completion, Reward, RewardFunction, RewardInput } from "./rewards/reward.js";
+export type {
+  Completion,
+  Reward,
+  RewardFunction,
+  RewardInput,
+  RewardItem,
+} from "./rewards/reward.js";
 export {
   type RewardModelOptions,
   type RewardTemplate,
@@ -128,6 +134,7 @@ export { gpqa } from "./tasks/gpqa.js";
 export { gradeRows, type RowVerdict } from "./tasks/grade-rows.js";
 export { gsm8k } from "./tasks/gsm8k.js";
 export { humaneval } from "./tasks/humaneval.js";
+export { ifeval } from "./tasks/ifeval.js";
 export { findTask } from "./tasks/index.js";
 export { math500 } from "./tasks/math500.js";
 export { miniGsm } from "./tasks/mini-gsm.js";

@@ -4,9 +4,10 @@ import type { Model } from "../engine/engine.js";
 import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
 import { hasOwnReward, METHODS } from "../methods/registry.js";
 import type { Result } from "../methods/result.js";
+import { rewardOfItem } from "../rewards/item-reward.js";
 import type { Reward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
-import { answersOf, type PromptForm, type Task } from "../tasks/task.js";
+import { answersOf, type PromptForm, type Task, type TaskItem } from "../tasks/task.js";
 import { promptSettings, toMethodOptions } from "./configured-methods.js";
 import type { DrawJob } from "./jobs.js";
 import type { DrawnText, FailedSample, Kept, KeptText } from "./store/run-files.js";
@@ -44,8 +45,13 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
   const answers = answersOf(task, item);
   // A preset has a reward of its own, and so have some methods.
   const hasOwn = job.options.preset !== undefined || hasOwnReward(method, job.options);
-  const reward = context.reward ?? (hasOwn ? undefined : selfConsistency(answers));
-  const open = (name: string) => openedPotential(potentials, name);
+  const seen = { ...item.row, ...withoutRow(item) };
+  const reward = context.reward
+    ? rewardOfItem(context.reward, seen)
+    : hasOwn
+      ? undefined
+      : selfConsistency(answers);
+  const open = (name: string) => rewardOfItem(openedPotential(potentials, name), seen);
   try {
     const options = toMethodOptions(job.options, open);
     const result = await METHODS[method](model, task.prompt(item, form).prompt, {
@@ -62,6 +68,10 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
     signal?.throwIfAborted();
     return { error: describeFailure(error) };
   }
+}
+
+function withoutRow({ row: _, ...item }: TaskItem): Omit<TaskItem, "row"> {
+  return item;
 }
 
 function openedPotential(potentials: DrawContext["potentials"], name: string): Reward {

@@ -31,6 +31,11 @@ export interface EvaluateOptions {
   out: string;
   /** Goes on with the run that `out` holds. Default false: such a directory is refused. */
   resume?: boolean;
+  /**
+   * Ends the run early once so many of its samples have failed, at least 1, with what it has. Default:
+   * all samples are drawn.
+   */
+  maxFailures?: number;
   /** The data file. Default: the task's own. */
   data?: string;
   /** Evaluates the first items only, at least 1. Default: all. */
@@ -80,7 +85,7 @@ export interface EvaluateOptions {
 
 const KEYS = [
   ...["methods", "out", "resume", "data", "limit", "samples", "seed", "mode", "form", "queue"],
-  ...["allowCodeExecution", "keep", "options", "reward", "proposal", "concurrency"],
+  ...["allowCodeExecution", "keep", "maxFailures", "options", "reward", "proposal", "concurrency"],
   ...["signal", "onProgress", "onSample", "onWarning"],
 ];
 
@@ -98,6 +103,7 @@ export function resolveEvaluateOptions(options: EvaluateOptions) {
     data: optional(checkString, "data", options.data),
     queue: optional(checkQueue, "queue", options.queue),
     limit: optional(checkCount, "limit", options.limit),
+    maxFailures: optional(checkCount, "maxFailures", options.maxFailures),
     samples: checkInteger("samples", samples, 1, 10_000),
     seed: checkInteger("seed", seed, 0, Number.MAX_SAFE_INTEGER),
     mode: checkOneOf("mode", mode, GRADING_MODES),

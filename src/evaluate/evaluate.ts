@@ -44,12 +44,18 @@ export interface Evaluation {
   /** Samples that this call drew, and samples that were there before. */
   drawn: number;
   kept: number;
+  /** Samples of this call that failed, and whether `maxFailures` of them ended it early. */
+  failed: number;
+  endedEarly: boolean;
 }
+
+/** Ends the drawing where `maxFailures` samples have failed. */
+class TooManyFailures extends Error {}
 
 /**
  * Evaluates methods on a task's items: draws, grades and keeps each sample in a run directory.
  * A sample that is there already, by its key, is not drawn again; one whose run failed is kept as
- * such, counts as wrong, and is tried again by `resume`.
+ * such, is neither right nor wrong, and is tried again by `resume`.
  *
  * @example
  * const model = await loadModel("mini-gsm-ref");
@@ -114,28 +120,36 @@ export async function evaluate(
   const jobs = listJobs(run, items, methods);
   const missing = jobs.filter(({ key }) => !store.has(key));
   const count = new ProgressCount(jobs, store.samples, onProgress);
+  let [drawn, failed] = [0, 0];
   const request: DrawRequest = {
     jobs: missing,
     async onOutcome(job, outcome) {
       const sample = await gradeOutcome(job, outcome, { task, mode, grader, signal });
       await store.append(sample);
       count.onSample(sample);
+      drawn++;
+      if ("error" in sample) failed++;
       onSample?.(structuredClone(sample));
+      if (failed >= (resolved.maxFailures ?? Number.POSITIVE_INFINITY)) throw new TooManyFailures();
     },
   };
+  let endedEarly = false;
   try {
     await draw(request, { model, task, run, methods, resolved, count });
   } catch (error) {
     // What was drawn counts, however the run ends; a full disk may be why it does.
-    await store.summarise().catch(() => {});
-    throw error;
+    endedEarly = error instanceof TooManyFailures;
+    if (!endedEarly) {
+      await store.summarise().catch(() => {});
+      throw error;
+    }
   }
   return {
     directory: store.directory,
     run: store.run,
     summary: await store.summarise(),
-    drawn: missing.length,
     kept: jobs.length - missing.length,
+    ...{ drawn, failed, endedEarly },
   };
 }
 

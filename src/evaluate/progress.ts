@@ -16,7 +16,7 @@ export interface EvaluationProgress {
   drawn: number;
   ms: number;
   generated: number;
-  /** Each method's samples so far; failed ones count as wrong. */
+  /** Each method's samples so far: `n` were graded, `failed` were not. */
   methods: Readonly<Record<string, Readonly<MethodCount>>>;
 }
 
@@ -63,9 +63,12 @@ export class ProgressCount {
     const method = this.#methods[sample.method];
     if (method === undefined) return;
     this.#done++;
+    if ("error" in sample) {
+      method.failed++;
+      return;
+    }
     method.n++;
-    if ("error" in sample) method.failed++;
-    else if (sample.correct) method.correct++;
+    if (sample.correct) method.correct++;
   }
 
   #report(): void {

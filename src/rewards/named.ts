@@ -8,6 +8,7 @@ import { type AnswerOptions, checkAnswerOptions } from "./answer.js";
 import { combine } from "./combine.js";
 import { confidence } from "./confidence.js";
 import { entropy } from "./entropy.js";
+import { ifevalReward } from "./ifeval/ifeval.js";
 import { judge, pairwiseJudge } from "./instruct-judge.js";
 import { jsonSchemaVerifier } from "./json-schema.js";
 import { loadRewardModule } from "./module.js";
@@ -40,6 +41,7 @@ const REWARDS = {
   confidence: { open: () => confidence() },
   entropy: { open: () => entropy() },
   "self-certainty": { open: () => selfCertainty() },
+  ifeval: { open: () => ifevalReward() },
   regex: { takes: "PATTERN", open: (pattern) => regexVerifier(pattern) },
   "json-schema": {
     takes: "FILE",

@@ -23,6 +23,9 @@ export interface Completion extends Text {
   samples: number;
 }
 
+/** The fields of an item's row, and what the task made of them: `id`, `prompt`, `gold`, …. */
+export type RewardItem = Readonly<Record<string, unknown>>;
+
 /** What a reward is given, frozen: one that would change it fails, and the run's texts stay theirs. */
 export interface RewardInput {
   /** What the model read, as text. */
@@ -36,6 +39,8 @@ export interface RewardInput {
   pool: readonly Completion[];
   /** Those of the steps before, oldest first. */
   earlier: readonly Completion[];
+  /** In evaluations, the fields of the item's row and what the task made of them. Default: none. */
+  item?: RewardItem;
 }
 
 /** r(y, x). Sampling targets p_ref · exp(r / λ), so a reward's unit is λ's. */
@@ -75,9 +80,12 @@ export const NO_REWARD: Reward = {
   score: ({ pool }) => pool.map(() => 0),
 };
 
+/** A text to be rewarded by itself, with what it answers. */
+export type RewardedText = Completion & Pick<RewardInput, "prompt" | "item">;
+
 /** A reward of each text by itself. */
 export type RewardFunction = (
-  completion: Completion,
+  completion: RewardedText,
   input: RewardInput,
 ) => number | Promise<number>;
 
@@ -87,7 +95,13 @@ export function toReward(reward: Reward | RewardFunction): Reward {
   if (typeof reward !== "function") return reward;
   return {
     name: reward.name === "" ? "custom" : reward.name,
-    score: (input) => Promise.all(input.pool.map(async (c) => reward(c, input))),
+    score: (input) => {
+      const { prompt, item } = input;
+      const asked = { prompt, ...(item && { item }) };
+      return Promise.all(
+        input.pool.map(async (text) => reward(Object.freeze({ ...text, ...asked }), input)),
+      );
+    },
   };
 }
 

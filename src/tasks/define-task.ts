@@ -24,7 +24,7 @@ import {
 /** What a task can't do without; the rest has defaults. */
 export interface TaskDefinition
   extends Pick<Task, "name" | "extract">,
-    Partial<Pick<Task, "answerEnd" | "prompt" | "openGrader" | "runsCode">> {
+    Partial<Pick<Task, "answerEnd" | "prompt" | "openGrader" | "runsCode" | "rowKey">> {
   /** An item of the data file. `row`'s readers throw with file, line and field. */
   parse(row: Row): TaskItem;
   /** The data file when none is given; without it, one must be. */
@@ -47,7 +47,7 @@ export interface TaskDefinition
  */
 export function defineTask(definition: TaskDefinition): Task {
   checkDefinition(definition);
-  const { name, extract, answerEnd, prompt, openGrader, runsCode } = definition;
+  const { name, extract, answerEnd, prompt, openGrader, runsCode, rowKey } = definition;
   const isCorrect =
     definition.isCorrect ??
     ((answer: string, { gold }: TaskItem) => canonicalAnswer(answer) === canonicalAnswer(gold));
@@ -57,6 +57,7 @@ export function defineTask(definition: TaskDefinition): Task {
     extract,
     ...(answerEnd && { answerEnd }),
     ...(runsCode && { runsCode }),
+    ...(rowKey !== undefined && { rowKey }),
     async load(file, options = {}) {
       optional(checkString, "file", file);
       checkKeys("options", options, ["onProgress", "signal"]);
@@ -64,7 +65,7 @@ export function defineTask(definition: TaskDefinition): Task {
       optional(checkSignal, "signal", options.signal);
       const items = new Map<string, TaskItem>();
       for await (const row of readRows(file ?? (await locate(options)))) {
-        const item = definition.parse(row);
+        const item = { ...definition.parse(row), row: row.fields };
         if (items.has(item.id)) row.refuse("id", `be unique, got ${item.id} again`);
         items.set(item.id, item);
       }
@@ -84,6 +85,7 @@ export function defineTask(definition: TaskDefinition): Task {
 function checkDefinition(definition: TaskDefinition): void {
   checkKeys("definition", definition, [
     ...["name", "extract", "parse", "answerEnd", "prompt", "openGrader", "runsCode"],
+    "rowKey",
     ...["locate", "isCorrect"],
   ]);
   checkString("name", definition.name);
@@ -93,6 +95,7 @@ function checkDefinition(definition: TaskDefinition): void {
   optional(checkFunction, "prompt", definition.prompt);
   optional(checkFunction, "openGrader", definition.openGrader);
   optional(checkBoolean, "runsCode", definition.runsCode);
+  optional(checkString, "rowKey", definition.rowKey);
   optional(checkFunction, "locate", definition.locate);
   optional(checkFunction, "isCorrect", definition.isCorrect);
 }

@@ -11,7 +11,7 @@ import {
 } from "./task.js";
 
 export interface RowVerdict extends Verdict {
-  /** The row's `id` or `task_id`; null when it has none. */
+  /** The row's `id`, `task_id` or `rowKey`; null when it has none. */
   id: string | number | null;
 }
 
@@ -20,13 +20,15 @@ const AHEAD = 16;
 
 /**
  * The verdicts on a file's rows, in their order. A row is `{id?, output | answer, gold, choices?}`,
- * or `{task_id, completion}` for an item of the task's own data. Throws `ERR_INVALID_DATA` on the
+ * or for an item of the task's own data `{task_id, completion}`, or with the task's `rowKey` the name of
+ * the item under that key and its `output` or `response`. Throws `ERR_INVALID_DATA` on the
  * first bad row, after the verdicts before it, and `ERR_INVALID_OPTION`.
  */
 export async function* gradeRows(
   grader: Grader,
   file: string,
   items: ReadonlyMap<string, TaskItem>,
+  rowKey?: string,
 ): AsyncGenerator<RowVerdict> {
   checkFunction("grader.grade", checkObject("grader", grader).grade);
   checkString("file", file);
@@ -35,7 +37,7 @@ export async function* gradeRows(
   let failure: unknown;
   try {
     for await (const row of readRows(file)) {
-      const verdict = gradeRow(grader, row, items);
+      const verdict = gradeRow(grader, row, items, rowKey);
       verdict.catch(() => {}); // It is told when its turn comes.
       pending.push(verdict);
       if (pending.length >= AHEAD) yield await (pending.shift() as Promise<RowVerdict>);
@@ -51,7 +53,14 @@ async function gradeRow(
   grader: Grader,
   row: Row,
   items: ReadonlyMap<string, TaskItem>,
+  rowKey: string | undefined,
 ): Promise<RowVerdict> {
+  if (rowKey !== undefined) {
+    const key = row.scalar(rowKey);
+    const item = items.get(key) ?? row.refuse(rowKey, `be in the data, got ${key}`);
+    const output = row.string(row.has("output") ? "output" : "response");
+    return { id: row.name(row.has("id") ? "id" : rowKey), ...(await grader.grade(item, output)) };
+  }
   if (row.has("task_id") || row.has("completion")) {
     const id = row.scalar("task_id");
     const completion = row.string("completion");
@@ -78,7 +87,7 @@ export async function itemsById(
   data: string | undefined,
   options: LoadOptions = {},
 ): Promise<ReadonlyMap<string, TaskItem>> {
-  if (data === undefined && !task.runsCode) return new Map();
+  if (data === undefined && !task.runsCode && task.rowKey === undefined) return new Map();
   const items = await loadItems(task, data, options);
   return new Map(items.map((item) => [item.id, item]));
 }

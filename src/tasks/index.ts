@@ -3,12 +3,13 @@ import { checkOneOf, checkString } from "../engine/check.js";
 import { gpqa } from "./gpqa.js";
 import { gsm8k } from "./gsm8k.js";
 import { humaneval } from "./humaneval.js";
+import { ifeval } from "./ifeval.js";
 import { math500 } from "./math500.js";
 import { miniGsm } from "./mini-gsm.js";
 import { loadTaskModule } from "./module.js";
 import type { Task } from "./task.js";
 
-const TASKS: readonly Task[] = [miniGsm, gsm8k, math500, gpqa, humaneval];
+const TASKS: readonly Task[] = [miniGsm, gsm8k, math500, gpqa, humaneval, ifeval];
 const MODULE = "module:";
 
 export function taskNames(): string[] {

@@ -9,26 +9,27 @@ export class Row {
   readonly file: string;
   /** The line where it starts, counted from 1. */
   readonly line: number;
-  readonly #fields: Record<string, unknown>;
+  /** All fields, as the file has them; a CSV's are strings. */
+  readonly fields: Readonly<Record<string, unknown>>;
 
   constructor(file: string, line: number, fields: Record<string, unknown>) {
     this.file = file;
     this.line = line;
-    this.#fields = fields;
+    this.fields = fields;
   }
 
   has(field: string): boolean {
-    return this.#fields[field] !== undefined && this.#fields[field] !== null;
+    return this.fields[field] !== undefined && this.fields[field] !== null;
   }
 
   /** A name that is written as a string or a number, as it is. */
   name(field: string): string | number {
-    const value = this.#fields[field];
+    const value = this.fields[field];
     return typeof value === "number" ? value : this.string(field);
   }
 
   string(field: string): string {
-    const value = this.#fields[field];
+    const value = this.fields[field];
     return typeof value === "string" ? value : this.refuse(field, "be a string");
   }
 
@@ -44,7 +45,7 @@ export class Row {
   }
 
   strings(field: string): string[] {
-    const value = this.#fields[field];
+    const value = this.fields[field];
     const isList = Array.isArray(value) && value.every((entry) => typeof entry === "string");
     return isList ? value : this.refuse(field, "be an array of strings");
   }

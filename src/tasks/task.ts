@@ -17,6 +17,8 @@ export interface TaskItem {
   choices?: readonly string[];
   /** The function that a program must define, for tasks that run code. */
   entryPoint?: string;
+  /** All fields of the item's row, which rewards and potentials see. `load` fills it in. */
+  row?: Readonly<Record<string, unknown>>;
 }
 
 export const PROMPT_FORMS = ["chat", "paper"] as const;
@@ -57,6 +59,13 @@ export interface Verdict {
   correct: boolean;
   /** How a program ended, for tasks that run code. */
   result?: "pass" | "fail" | "timeout" | "blocked";
+  /** From 0 to 1, where an answer may be right in part. */
+  score?: number;
+  /** Scores of the answer's parts, from 0 to 1, by what they are of. */
+  categories?: Record<string, number>;
+  /** IFEval: which instructions the text follows, and which it follows where the loose rules hold. */
+  strict?: boolean[];
+  loose?: boolean[];
 }
 
 /** Grades texts; it may hold processes, so it is to be disposed. */
@@ -82,6 +91,8 @@ export interface Task {
   readonly name: string;
   /** Whether grading runs generated programs, by the tests of the task's own data. */
   readonly runsCode?: boolean;
+  /** The field by which rows to be graded name items of the task's own data. Default: none does. */
+  readonly rowKey?: string;
   /** Finds the answer in a text; `item` helps where answers may quote its choices. */
   extract(text: string, item?: TaskItem): string | null;
   /**

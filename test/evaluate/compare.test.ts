@@ -133,14 +133,28 @@ describe("one run", () => {
     }
   });
 
-  test("counts failed samples as wrong and says so", async () => {
+  test("counts failed samples as neither right nor wrong, and says so", async () => {
     const run = writeRun("failed", { ets: items(["1", 6], ["x", 2]) });
     const { methods, warnings } = await compare(run);
-    expect(methods[0]).toMatchObject({ accuracy: 0.75, failed: 2, samples: 8 });
+    expect(methods[0]).toMatchObject({ accuracy: 1, failed: 2, items: 6, samples: 6 });
     expect(methods[0]?.tokens.generated).toBe(100);
     expect(warnings).toEqual([
-      expect.stringMatching(/^2 of 8 samples of ets failed \(ERR_CONTEXT_FULL ×2\)/),
+      expect.stringMatching(
+        /^2 of 8 samples of ets failed \(ERR_CONTEXT_FULL ×2\): they are left out, neither right nor wrong/,
+      ),
     ]);
+  });
+
+  test("tests methods on the items of which each has a graded sample", async () => {
+    const run = writeRun("failed-pairs", {
+      sample: items(["1", 8]),
+      ets: items(["1", 6], ["x", 2]),
+    });
+    const { items: count, pairs, warnings } = await compare(run);
+    expect(count).toBe(6);
+    // As wrong answers the two would have been lost.
+    expect(pairs[0]).toMatchObject({ items: 6, won: 0, lost: 0, difference: 0 });
+    expect(warnings[0]).toMatch(/\(sample 8, ets 6\): compared on the 6 that all have/);
   });
 
   test("is compared on the items that all methods have", async () => {

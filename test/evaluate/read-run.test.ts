@@ -126,15 +126,28 @@ describe("mergeRuns", () => {
 });
 
 describe("summarise", () => {
-  test("counts failures as wrong, and adds up tokens", () => {
+  test("counts failures as neither right nor wrong, and adds up tokens", () => {
     const wrong = sample(2, { correct: false });
     const { methods } = summarise(RUN, [sample(1), wrong, sample(3), failed(4)]);
     expect(methods).toEqual({
       ets: {
-        ...{ n: 4, failed: 1, accuracy: 0.5, ci95: expect.any(Array) },
+        ...{ n: 3, failed: 1, accuracy: 2 / 3, ci95: expect.any(Array) },
         ...{ generated: 30, prefilled: 15, scored: 0, ms: 9 },
       },
     });
+  });
+
+  test("knows no accuracy where every sample failed", () => {
+    const { methods } = summarise(RUN, [failed(1), failed(2)]);
+    expect(methods.ets).toMatchObject({ n: 0, failed: 2, accuracy: null, ci95: null });
+  });
+
+  test("averages scores, each category's over the samples that have it", () => {
+    const { methods } = summarise(RUN, [
+      sample(1, { score: 1, categories: { a: 1 } }),
+      sample(2, { score: 0.5, categories: { a: 0, b: 1 } }),
+    ]);
+    expect(methods.ets).toMatchObject({ score: 0.75, categories: { a: 0.5, b: 1 } });
   });
 
   test("leaves out a method without samples", () => {

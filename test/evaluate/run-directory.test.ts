@@ -149,18 +149,20 @@ test.each([
   rmSync(out, { recursive: true });
 });
 
-test("a run that fails is a failed sample, counts as wrong, and is tried again", async () => {
+test("a run that fails is a failed sample, neither right nor wrong, and is tried again", async () => {
   const out = scratch("failing");
   const reward = scratchFile("failing.mjs", 'export default () => { throw new Error("broken"); };');
   const args = [...ARGS, "--methods", "sample,ets", "--reward", `module:${reward}`, "--out", out];
   const { code, stdout, stderr } = await cli([...args, "--json"]);
-  expect(code, stderr).toBe(0);
+  expect(code, stderr).toBe(1);
   const { methods } = JSON.parse(stdout);
-  expect(methods.ets).toMatchObject({ n: 6, failed: 6, accuracy: 0 });
+  expect(methods.ets).toMatchObject({ n: 0, failed: 6, accuracy: null });
   expect(methods.sample.failed).toBe(0);
-  const resumed = await cli([...args, "--resume"]);
-  expect(resumed.stdout).toContain("6 samples drawn, 6 were there");
-  expect(resumed.stdout).toContain("6 samples failed and count as wrong");
+  const resumed = await cli([...args, "--resume", "--max-failures", "2"]);
+  expect(resumed.code).toBe(1);
+  expect(resumed.stdout).toContain("2 samples drawn, 6 were there");
+  expect(resumed.stdout).toContain("6 samples failed");
+  expect(resumed.stderr).toContain("Ended early: 2 samples failed");
   const failed = [...(await samplesOf(out)).values()].filter((sample) => "error" in sample);
   expect(failed).toHaveLength(6);
   expect(failed[0]).toMatchObject({ error: { code: "ERR_REWARD" } });

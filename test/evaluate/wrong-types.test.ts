@@ -33,6 +33,7 @@ describe("evaluate", () => {
     resume: ["boolean"],
     data: TEXTS,
     limit: NUMBERS,
+    maxFailures: NUMBERS,
     samples: NUMBERS,
     seed: NUMBERS,
     mode: [],

@@ -82,12 +82,13 @@ export function formatEvaluation({ directory, summary, run, drawn, kept }: Evalu
     "    n",
     "accuracy",
     "95% interval",
+    ...(hasScores(summary) ? ["  score"] : []),
     ...(hasRewards(summary) ? ["  reward", "best seen"] : []),
     "tokens/sample",
     " s/sample",
   ];
   const rows = Object.entries(summary.methods).map(([name, method]) =>
-    row(name, width, method, hasRewards(summary)),
+    row(name, width, method, summary),
   );
   const failed = Object.values(summary.methods).reduce((sum, method) => sum + method.failed, 0);
   const note = `${drawn} samples drawn, ${kept} were there; ${run.task}, graded ${run.mode}; in ${directory}`;
@@ -97,7 +98,7 @@ export function formatEvaluation({ directory, summary, run, drawn, kept }: Evalu
     "",
     note,
     ...(failed > 0
-      ? [pc.yellow(`${failed} samples failed and count as wrong; --resume tries them again`)]
+      ? [pc.yellow(`${failed} samples failed and are in no row above; --resume tries them again`)]
       : []),
   ].join("\n");
 }
@@ -107,18 +108,26 @@ function hasRewards({ methods }: Summary): boolean {
   return Object.values(methods).some(({ reward }) => reward !== undefined);
 }
 
-function row(name: string, width: number, method: MethodSummary, withRewards: boolean): string {
+/** Whether answers may be right in part. */
+function hasScores({ methods }: Summary): boolean {
+  return Object.values(methods).some(({ score }) => score !== undefined);
+}
+
+function row(name: string, width: number, method: MethodSummary, summary: Summary): string {
   const { n, accuracy, ci95, generated, proposal, ms } = method;
-  const [low, high] = ci95;
   const tokens = (generated + (proposal?.generated ?? 0)) / n;
+  const interval = ci95?.map((end) => percent(end, 1)).join(" – ");
   return [
     name.padEnd(width),
     String(n).padStart(5),
-    pc.bold(percent(accuracy, 1).padStart(8)),
-    `${percent(low, 1)} – ${percent(high, 1)}`.padStart(12),
-    ...(withRewards ? [method.reward, method.bestReward].map(rewardCell) : []),
-    tokens.toFixed(0).padStart(13),
-    (ms / n / 1000).toFixed(2).padStart(9),
+    pc.bold((accuracy === null ? "–" : percent(accuracy, 1)).padStart(8)),
+    (interval ?? "–").padStart(12),
+    ...(hasScores(summary)
+      ? [(method.score === undefined ? "–" : percent(method.score, 1)).padStart(7)]
+      : []),
+    ...(hasRewards(summary) ? [method.reward, method.bestReward].map(rewardCell) : []),
+    (n === 0 ? "–" : tokens.toFixed(0)).padStart(13),
+    (n === 0 ? "–" : (ms / n / 1000).toFixed(2)).padStart(9),
   ].join("  ");
 }
 

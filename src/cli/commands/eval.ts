@@ -25,6 +25,7 @@ interface EvalFlags extends MethodFlags {
   resume?: boolean;
   data?: string;
   limit?: number;
+  maxFailures?: number;
   samples?: number;
   seed?: number;
   /** The library checks both. */
@@ -55,6 +56,11 @@ export function evalCommand(): Command {
     )
     .option("--data <file>", "the items: .jsonl, .jsonl.gz or .csv (default: the task's own)")
     .option("--limit <n>", "the first n items only", numberOption)
+    .option(
+      "--max-failures <n>",
+      "end early, with what there is, once n samples have failed",
+      numberOption,
+    )
     .option("--samples <n>", "samples of each item and method (default: 1)", numberOption)
     .option(
       "--seed <n>",
@@ -111,10 +117,10 @@ async function runEval(taskName: string | undefined, flags: EvalFlags): Promise<
   const { evalProgress, formatEvaluation, formatInterrupted } = await import("./eval-output.js");
   const task = await findTask(taskName);
   const methods = parseMethods(flags.methods);
-  const { out, resume, data, limit, samples, seed, concurrency, queue } = flags;
+  const { out, resume, data, limit, maxFailures, samples, seed, concurrency, queue } = flags;
   const options = {
     ...{ methods, options: toMethodOptions(flags, task.name), out },
-    ...given({ resume, data, limit, samples, seed, concurrency, queue }),
+    ...given({ resume, data, limit, maxFailures, samples, seed, concurrency, queue }),
     ...given({
       mode: flags.mode,
       form: flags.form ?? (flags.preset as PromptForm | undefined),
@@ -143,7 +149,9 @@ async function runEval(taskName: string | undefined, flags: EvalFlags): Promise<
       onWarning: progress.say,
     });
     progress.close();
-    const { summary } = evaluation;
+    const { summary, failed, endedEarly } = evaluation;
+    if (endedEarly) console.error(`Ended early: ${failed} samples failed; --resume goes on`);
+    if (failed > 0) process.exitCode = 1;
     console.log(flags.json ? JSON.stringify(summary) : formatEvaluation(evaluation));
   } catch (error) {
     progress.close();

@@ -19,7 +19,7 @@ export function gradeCommand(): Command {
     .argument("<task>", `${taskNames().join(", ")}, module:FILE`)
     .argument(
       "<file>",
-      ".jsonl, .jsonl.gz or .csv of rows {id?, output | answer, gold, choices?}; humaneval {task_id, completion}; - reads JSON lines from standard input",
+      ".jsonl, .jsonl.gz or .csv of rows {id?, output | answer, gold, choices?}; humaneval {task_id, completion}; ifeval {key, output | response}; - reads JSON lines from standard input",
     )
     .option("--mode <mode>", "fair, or compat with lm-evaluation-harness", "fair")
     .option("--data <file>", "the task's data, for rows that name its items")
@@ -36,7 +36,7 @@ async function grade(name: string, file: string, flags: GradeFlags): Promise<voi
   await using grader = await task.openGrader({ mode, allowCodeExecution, signal });
   const items = await itemsById(task, flags.data, { signal });
   if (grader.isolation !== undefined) console.error(`Programs run in ${grader.isolation}.`);
-  const verdicts = gradeRows(grader, file, items);
+  const verdicts = gradeRows(grader, file, items, task.rowKey);
   try {
     while (!hasReaderLeft()) {
       const { done, value } = await untilAborted(() => verdicts.next(), signal);
@@ -56,6 +56,10 @@ async function writeLine(line: string): Promise<void> {
 }
 
 /** A program is long; what matters of it is how it ended. */
-function shown({ id, extracted, correct, result }: RowVerdict): object {
+function shown({ id, extracted, correct, result, strict, loose }: RowVerdict): object {
+  if (strict !== undefined && loose !== undefined) {
+    const prompt = { strict: correct, loose: loose.every((follows) => follows) };
+    return { id, strict, loose, prompt, correct };
+  }
   return result === undefined ? { id, extracted, correct } : { id, result };
 }

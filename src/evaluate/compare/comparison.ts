@@ -18,8 +18,9 @@ export interface ComparedMethod {
   /** The method that ran, as `ask --method` names it. */
   method: string;
   items: number;
+  /** Graded samples of these items. */
   samples: number;
-  /** Samples that failed, counted as wrong. */
+  /** Samples that failed on all its items: they are neither right nor wrong, and in no other number. */
   failed: number;
   /** From 0 to 1. */
   accuracy: number;

@@ -51,7 +51,7 @@ export function differencesOf(runs: readonly EvaluationRun[]): string[] {
 }
 
 export interface ItemChoice {
-  /** Items that every method has, in the order of the first one's. */
+  /** Items of which every method has a graded sample, in the order of the first one's. */
   common: string[];
   warnings: string[];
 }
@@ -59,11 +59,16 @@ export interface ItemChoice {
 /** The items to compare on. */
 export function chooseItems(runs: readonly EvaluationRun[], entries: readonly Entry[]): ItemChoice {
   const [first] = entries;
+  const isGraded = ({ samples }: Entry, item: string) =>
+    samples.get(item)?.some((sample) => !isFailed(sample)) ?? false;
   const common = [...(first?.samples.keys() ?? [])].filter((item) =>
-    entries.every(({ samples }) => samples.has(item)),
+    entries.every((entry) => isGraded(entry, item)),
   );
-  const sizes = entries.map(({ name, samples }) => `${name} ${samples.size}`).join(", ");
-  const isUneven = entries.some(({ samples }) => samples.size > common.length);
+  const counts = entries.map(
+    (entry) => [...entry.samples.keys()].filter((item) => isGraded(entry, item)).length,
+  );
+  const sizes = entries.map(({ name }, i) => `${name} ${counts[i]}`).join(", ");
+  const isUneven = counts.some((count) => count > common.length);
   const empty = runs.flatMap(({ run, samples, directory }) =>
     run.methods
       .filter(({ name }) => !samples.some(({ method }) => method === name))
@@ -103,7 +108,7 @@ function failures(entries: readonly Entry[]): string[] {
       ([code, own]) => `${code} ×${own.length}`,
     );
     return [
-      `${failed.length} of ${all.length} samples of ${name} failed (${reasons.join(", ")}): they count as wrong, and their tokens and seconds are not known.`,
+      `${failed.length} of ${all.length} samples of ${name} failed (${reasons.join(", ")}): they are left out, neither right nor wrong, and their tokens and seconds are not known.`,
     ];
   });
 }

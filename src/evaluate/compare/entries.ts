@@ -11,7 +11,7 @@ export interface Entry {
   run: EvaluationRun;
   /** What the run says of it; absent when only its samples name it. */
   record: MethodRecord | undefined;
-  /** The samples by item, at least one each. */
+  /** The samples by item, at least one each; failed ones tell nothing of a method. */
   samples: Map<string, Sample[]>;
 }
 

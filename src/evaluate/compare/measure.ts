@@ -5,7 +5,7 @@ import { holmAdjusted } from "../statistics/holm.js";
 import { mcnemarPValue } from "../statistics/mcnemar.js";
 import { bonettPriceInterval, tangoInterval } from "../statistics/paired.js";
 import { wilsonInterval } from "../statistics/wilson.js";
-import { isFailed, type Sample } from "../store/run-files.js";
+import { type GradedSample, isFailed, type Sample } from "../store/run-files.js";
 import { meanRewards } from "../store/summary.js";
 import type { ComparedMethod, Estimate, Pair } from "./comparison.js";
 import type { Entry } from "./entries.js";
@@ -28,30 +28,32 @@ export function measure(
 ): { methods: ComparedMethod[]; pairs: Pair[] } {
   if (common.length === 0) {
     const methods = entries.map((entry) => {
-      const items = [...entry.samples.keys()].map((id) => meansOf(entry.samples.get(id) ?? []));
-      return methodOf(entry, [...entry.samples.keys()], resample([items])[0] as Resampled);
+      const own = [...entry.samples.keys()].filter((id) => gradedOf(entry, id).length > 0);
+      const items = own.map((id) => meansOf(gradedOf(entry, id)));
+      return methodOf(entry, own, resample([items])[0] as Resampled);
     });
     return { methods, pairs: [] };
   }
-  const columns = entries.map(({ samples }) =>
-    common.map((item) => meansOf(samples.get(item) ?? [])),
-  );
+  const columns = entries.map((entry) => common.map((item) => meansOf(gradedOf(entry, item))));
   const resampled = resample(columns);
   const methods = entries.map((entry, i) => methodOf(entry, common, resampled[i] as Resampled));
   return { methods, pairs: pairsOf(methods, resampled, baseline) };
 }
 
-function meansOf(samples: readonly Sample[]): ItemMeans {
-  const mean = (of: (sample: Sample) => number) =>
+/** A method's samples of an item, without those that failed. */
+function gradedOf({ samples }: Entry, item: string): GradedSample[] {
+  return (samples.get(item) ?? []).flatMap((sample) => (isFailed(sample) ? [] : sample));
+}
+
+function meansOf(samples: readonly GradedSample[]): ItemMeans {
+  const mean = (of: (sample: GradedSample) => number) =>
     samples.reduce((sum, sample) => sum + of(sample), 0) / samples.length;
   return {
-    accuracy: mean((sample) => (isFailed(sample) || !sample.correct ? 0 : 1)),
-    kiloTokens: mean((sample) =>
-      isFailed(sample)
-        ? 0
-        : (sample.usage.generated + (sample.proposalUsage?.generated ?? 0)) / 1000,
+    accuracy: mean(({ correct }) => (correct ? 1 : 0)),
+    kiloTokens: mean(
+      ({ usage, proposalUsage }) => (usage.generated + (proposalUsage?.generated ?? 0)) / 1000,
     ),
-    seconds: mean((sample) => (isFailed(sample) ? 0 : sample.usage.ms / 1000)),
+    seconds: mean(({ usage }) => usage.ms / 1000),
   };
 }
 
@@ -80,13 +82,13 @@ function resample(methods: readonly (readonly ItemMeans[])[]): Resampled[] {
 }
 
 function methodOf(entry: Entry, ids: readonly string[], resampled: Resampled): ComparedMethod {
-  const samples = ids.flatMap((id) => entry.samples.get(id) ?? []);
-  const graded = samples.flatMap((sample) => (isFailed(sample) ? [] : sample));
+  const graded = ids.flatMap((id) => gradedOf(entry, id));
+  const all: Sample[] = [...entry.samples.values()].flat();
   const { items } = resampled;
   const mean = (of: (item: ItemMeans) => number) => meanOf(items.map(of));
   const tokens = (of: (sample: (typeof graded)[number]) => number) => meanOf(graded.map(of));
   const accuracy = mean((item) => item.accuracy);
-  const isSingle = samples.length === items.length;
+  const isSingle = graded.length === items.length;
   const isConstant = items.every((item) => item.accuracy === items[0]?.accuracy);
   const ess = graded.flatMap(({ steps }) => steps.map((step) => step.ess));
   const weighs = ess.some((size) => size > 1 + 1e-9);
@@ -96,8 +98,8 @@ function methodOf(entry: Entry, ids: readonly string[], resampled: Resampled): C
     run: entry.run.directory,
     method: entry.record?.method ?? entry.name,
     items: items.length,
-    samples: samples.length,
-    failed: samples.length - graded.length,
+    samples: graded.length,
+    failed: all.filter(isFailed).length,
     accuracy,
     // Where all items are alike the bootstrap sees no spread: Wilson's interval then, an item a trial.
     ...(isSingle || isConstant

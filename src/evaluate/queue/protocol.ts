@@ -42,6 +42,7 @@ const drawJobSchema = z.object({
     gold: z.string(),
     choices: z.array(z.string()).exactOptional(),
     entryPoint: z.string().exactOptional(),
+    row: z.record(z.string(), z.json()).exactOptional(),
   }),
   name: z.string(),
   method: z.enum(METHOD_NAMES),

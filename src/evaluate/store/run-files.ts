@@ -144,6 +144,12 @@ export const gradedSampleSchema = z.object({
   correct: z.boolean(),
   /** How the program ended, where the grader runs code. */
   result: z.string().exactOptional(),
+  /** Where an answer may be right in part: its score, and those of its parts. */
+  score: share.exactOptional(),
+  categories: z.record(z.string(), share).exactOptional(),
+  /** IFEval: a verdict for each instruction. */
+  strict: z.array(z.boolean()).exactOptional(),
+  loose: z.array(z.boolean()).exactOptional(),
   gradedBy: z.enum(GRADING_MODES),
 });
 
@@ -151,13 +157,17 @@ export const gradedSampleSchema = z.object({
 export const failedSampleSchema = z.object({ ...sampleIdentity, error: failureSchema });
 
 const methodSummarySchema = z.object({
-  /** Samples, failed ones included: they count as wrong. */
+  /** Samples that were graded. */
   n: count,
-  accuracy: share,
+  /** The share of them that is right; null where there is none. */
+  accuracy: share.nullable(),
   /** Wilson's 95% interval of the accuracy. */
-  ci95: z.tuple([share, share]),
-  /** The failed ones among them. */
+  ci95: z.tuple([share, share]).nullable(),
+  /** Samples that failed: they are neither right nor wrong. */
   failed: count,
+  /** Means over the samples, where answers may be right in part, and by what the parts are of. */
+  score: share.exactOptional(),
+  categories: z.record(z.string(), share).exactOptional(),
   /** Means over the samples that have one: of the texts' rewards, and of the best texts seen. */
   reward: z.number().exactOptional(),
   bestReward: z.number().exactOptional(),

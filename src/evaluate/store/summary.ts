@@ -30,6 +30,27 @@ export function meanRewards(
   return { ...meanOf("reward"), ...meanOf("bestReward") };
 }
 
+/** The mean scores of the samples that have some; a category's over those that have it. */
+function meanScores(samples: readonly GradedSample[]): Pick<MethodSummary, "score" | "categories"> {
+  const scores = samples.flatMap(({ score }) => score ?? []);
+  if (scores.length === 0) return {};
+  const byCategory = new Map<string, number[]>();
+  for (const { categories = {} } of samples) {
+    for (const [name, score] of Object.entries(categories)) {
+      byCategory.set(name, [...(byCategory.get(name) ?? []), score]);
+    }
+  }
+  const means = [...byCategory].map(([name, own]) => [name, meanOf(own)]);
+  return {
+    score: meanOf(scores),
+    ...(means.length > 0 && { categories: Object.fromEntries(means) }),
+  };
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}
+
 function summaryOf(samples: readonly Sample[]): MethodSummary {
   const graded = samples.flatMap((sample) => (isFailed(sample) ? [] : sample));
   const correct = graded.filter((sample) => sample.correct).length;
@@ -44,10 +65,11 @@ function summaryOf(samples: readonly Sample[]): MethodSummary {
   };
   const proposals = graded.flatMap(({ proposalUsage }) => proposalUsage ?? []);
   return {
-    n: samples.length,
-    accuracy: correct / samples.length,
-    ci95: wilsonInterval(correct, samples.length),
+    n: graded.length,
+    accuracy: graded.length === 0 ? null : correct / graded.length,
+    ci95: graded.length === 0 ? null : wilsonInterval(correct, graded.length),
     failed: samples.length - graded.length,
+    ...meanScores(graded),
     ...meanRewards(graded),
     ...totalOf(graded.map(({ usage }) => usage)),
     ...(proposals.length > 0 && { proposal: totalOf(proposals) }),

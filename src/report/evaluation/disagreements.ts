@@ -26,10 +26,13 @@ export function disagreements(
     if (size > MAX_MARKUP) break;
     shown.push(entry);
   }
-  const right = items.filter(({ samples }) =>
-    samples.every((own) => rightCount(own) === own.length),
+  const right = items.filter(
+    ({ samples }) =>
+      hasGraded(samples) && samples.map(gradedOf).every((own) => rightCount(own) === own.length),
   );
-  const wrong = items.filter(({ samples }) => samples.every((own) => rightCount(own) === 0));
+  const wrong = items.filter(
+    ({ samples }) => hasGraded(samples) && samples.every((own) => rightCount(own) === 0),
+  );
   const left = differing.length - shown.length;
   return html`<h2 id="differences">Where the methods differ</h2>
 <p>${counted(differing.length, "item")} of ${number(items.length)}; on ${number(right.length)} all are right, on ${number(wrong.length)} all are wrong.${questions.size === 0 && " The questions are not shown: the data file is not where the run found it, or has changed."}${left > 0 && ` The first ${number(shown.length)} are shown, to keep the page small.`}</p>
@@ -41,7 +44,10 @@ ${shown}
 
 /** Whether the methods' shares of right samples differ. */
 function isContested({ samples }: ComparedItem): boolean {
-  const shares = samples.filter((own) => own.length > 0).map((own) => rightCount(own) / own.length);
+  const shares = samples
+    .map(gradedOf)
+    .filter((own) => own.length > 0)
+    .map((own) => rightCount(own) / own.length);
   return new Set(shares).size > 1;
 }
 
@@ -95,7 +101,7 @@ ${hidden > 0 && html`<p class="note">and ${counted(hidden, "other sample")}</p>`
 
 function sampleEntry(sample: Sample): Html {
   if (isFailed(sample)) {
-    return html`<p class="graded wrong"><b>failed</b> ${sample.error.code}</p><p class="text">${cut(sample.error.message, MAX_TEXT)}</p>`;
+    return html`<p class="graded failed"><b>failed</b> ${sample.error.code}</p><p class="text">${cut(sample.error.message, MAX_TEXT)}</p>`;
   }
   const { correct, extracted, text, usage, stopReason } = sample;
   const ended = stopReason === "end" || stopReason === "stop" ? "" : `, ended by ${stopReason}`;
@@ -108,4 +114,13 @@ function rightCount(samples: readonly Sample[]): number {
 
 function cut(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length)} …` : text;
+}
+
+/** Failed samples are neither right nor wrong. */
+function gradedOf(samples: readonly Sample[]): Sample[] {
+  return samples.filter((sample) => !isFailed(sample));
+}
+
+function hasGraded(samples: readonly (readonly Sample[])[]): boolean {
+  return samples.some((own) => gradedOf(own).length > 0);
 }

@@ -78,6 +78,7 @@ function describe(right: number): string {
 }
 
 function rightShare(samples: ComparedItem["samples"][number]): number | null {
-  if (samples.length === 0) return null;
-  return samples.filter((sample) => !isFailed(sample) && sample.correct).length / samples.length;
+  const graded = samples.flatMap((sample) => (isFailed(sample) ? [] : sample));
+  if (graded.length === 0) return null;
+  return graded.filter(({ correct }) => correct).length / graded.length;
 }

@@ -1,0 +1,346 @@
+/**
+ * The instructions of IFEval: what each asks of a text, and what the beginning of a text is worth. The
+ * checks are those of the published evaluation (docs/grading.md), each in a time that grows with the
+ * text's length alone.
+ */
+import type { DetectLanguage } from "./language.js";
+import { SPACE, sentencesOf, strip } from "./sentences.js";
+import { countCapitalWords, countWords, isLower, isUpper } from "./words.js";
+
+/** What was asked of a text: whether it is so, and for a text's beginning what it is worth. */
+export interface Check {
+  follows(text: string): boolean;
+  /**
+   * From 0 to 1, for a text that goes on: 0 where no continuation can follow the instruction any more, 1
+   * where it may still be followed or has been, and the share that is there where much must come.
+   */
+  promise(text: string): number;
+}
+
+type Arguments = ReadArguments & { detect: DetectLanguage };
+
+/** The arguments by their names; `refuse` says what is expected. */
+export interface ReadArguments {
+  text(name: string): string;
+  texts(name: string): string[];
+  count(name: string): number;
+  oneOf<T extends string>(name: string, choices: readonly T[]): T;
+}
+
+const RELATIONS = ["less than", "at least"] as const;
+type Relation = (typeof RELATIONS)[number];
+
+/** A check that something must not happen: once it has, it is too late. */
+function never(isBroken: (text: string) => boolean): Check {
+  return { follows: (text) => !isBroken(text), promise: (text) => (isBroken(text) ? 0 : 1) };
+}
+
+/** A check that something is there often enough: what has come stays. */
+function atLeast(wanted: number, count: (text: string) => number): Check {
+  return {
+    follows: (text) => count(text) >= wanted,
+    promise: (text) => (wanted <= 0 ? 1 : Math.min(1, count(text) / wanted)),
+  };
+}
+
+/** A check that something is there exactly so often. */
+function exactly(wanted: number, count: (text: string) => number): Check {
+  return {
+    follows: (text) => count(text) === wanted,
+    promise: (text) => (count(text) > wanted ? 0 : 1),
+  };
+}
+
+function related(relation: Relation, wanted: number, count: (text: string) => number): Check {
+  return relation === "at least" ? atLeast(wanted, count) : never((text) => count(text) >= wanted);
+}
+
+/** A check of a whole text, whose beginning says nothing of it. */
+function whole(follows: (text: string) => boolean): Check {
+  return { follows, promise: () => 1 };
+}
+
+const KINDS = {
+  "keywords:existence"(given) {
+    const keywords = given.texts("keywords").map((word) => ignoringCase(escaped(word)));
+    return atLeast(
+      keywords.length,
+      (text) => keywords.filter((keyword) => text.search(keyword) >= 0).length,
+    );
+  },
+  "keywords:frequency"(given) {
+    const keyword = ignoringCase(escaped(strip(given.text("keyword"))));
+    const count = (text: string) => text.match(keyword)?.length ?? 0;
+    return related(given.oneOf("relation", RELATIONS), given.count("frequency"), count);
+  },
+  "keywords:forbidden_words"(given) {
+    const words = given.texts("forbidden_words").map(wholeWord);
+    return never((text) => words.some((word) => text.search(word) >= 0));
+  },
+  "keywords:letter_frequency"(given) {
+    const letter = given.text("letter").trim().toLowerCase();
+    const count = (text: string) => text.toLowerCase().split(letter).length - 1;
+    return related(given.oneOf("let_relation", RELATIONS), given.count("let_frequency"), count);
+  },
+  "language:response_language"(given) {
+    const language = given.text("language");
+    return whole((text) => [language, null].includes(given.detect(text)));
+  },
+  "length_constraints:number_sentences"(given) {
+    const wanted = given.count("num_sentences");
+    return related(given.oneOf("relation", RELATIONS), wanted, (text) => sentencesOf(text).length);
+  },
+  "length_constraints:number_paragraphs"(given) {
+    const wanted = given.count("num_paragraphs");
+    return {
+      follows: (text) => countParagraphs(text) === wanted,
+      promise: (text) => ((countParagraphs(strip(text)) ?? Infinity) > wanted ? 0 : 1),
+    };
+  },
+  "length_constraints:number_words"(given) {
+    return related(given.oneOf("relation", RELATIONS), given.count("num_words"), countWords);
+  },
+  "length_constraints:nth_paragraph_first_word"(given) {
+    const wanted = given.count("num_paragraphs");
+    const nth = given.count("nth_paragraph");
+    const word = given.text("first_word").toLowerCase();
+    return {
+      follows(text) {
+        const paragraphs = text.split("\n\n");
+        const count = paragraphs.filter((paragraph) => strip(paragraph) !== "").length;
+        return count === wanted && nth <= count && firstWord(paragraphs[nth - 1] ?? "") === word;
+      },
+      promise(text) {
+        const paragraphs = text.split("\n\n");
+        const count = paragraphs.filter((paragraph) => strip(paragraph) !== "").length;
+        const first = paragraphs[nth - 1] ?? "";
+        // The word may still grow.
+        const hasBegun = paragraphs.length > nth || new RegExp(`[^${SPACE}][${SPACE}]`).test(first);
+        return count > wanted || (hasBegun && firstWord(first) !== word) ? 0 : 1;
+      },
+    };
+  },
+  "detectable_content:number_placeholders"(given) {
+    return atLeast(given.count("num_placeholders"), countPlaceholders);
+  },
+  "detectable_content:postscript"(given) {
+    const marker = strip(given.text("postscript_marker"));
+    const known: Readonly<Record<string, string>> = {
+      "P.P.S": `p\\.[${SPACE}]?p\\.[${SPACE}]?s`,
+      "P.S.": `p\\.[${SPACE}]?s\\.`,
+    };
+    const pattern = new RegExp(known[marker] ?? escaped(marker.toLowerCase()), "u");
+    return whole((text) => pattern.test(text.toLowerCase()));
+  },
+  "detectable_format:number_bullet_lists"(given) {
+    return exactly(given.count("num_bullets"), (text) => countBullets(text));
+  },
+  "detectable_format:constrained_response"() {
+    const options = ["My answer is yes.", "My answer is no.", "My answer is maybe."];
+    return whole((text) => options.some((option) => text.includes(option)));
+  },
+  "detectable_format:number_highlighted_sections"(given) {
+    return atLeast(given.count("num_highlights"), countHighlights);
+  },
+  "detectable_format:multiple_sections"(given) {
+    const splitter = escaped(strip(given.text("section_spliter")));
+    const mark = new RegExp(`${splitter}[${SPACE}]?\\p{Nd}+`, "gu");
+    return atLeast(given.count("num_sections"), (text) => text.match(mark)?.length ?? 0);
+  },
+  "detectable_format:json_format"() {
+    return {
+      follows: isJson,
+      promise: (text) => (/^[{["`\-\dtfnNI]/.test(strip(text)) || strip(text) === "" ? 1 : 0),
+    };
+  },
+  "detectable_format:title": () => whole((text) => text.split("\n").some(hasTitle)),
+  "combination:two_responses"() {
+    return {
+      follows(text) {
+        const parts = text.split("******").map(strip);
+        const isGap = (part: string, i: number) => part === "" && i > 0 && i < parts.length - 1;
+        const responses = parts.filter((part) => part !== "");
+        return !parts.some(isGap) && responses.length === 2 && responses[0] !== responses[1];
+      },
+      promise: (text) =>
+        text.split("******").filter((part) => strip(part) !== "").length > 2 ? 0 : 1,
+    };
+  },
+  "combination:repeat_prompt"(given) {
+    const prompt = strip(given.text("prompt_to_repeat")).toLowerCase();
+    return {
+      follows: (text) => strip(text).toLowerCase().startsWith(prompt),
+      promise(text) {
+        const begun = strip(text).toLowerCase();
+        return prompt.startsWith(begun) || begun.startsWith(prompt) ? 1 : 0;
+      },
+    };
+  },
+  "startend:end_checker"(given) {
+    const phrase = strip(given.text("end_phrase")).toLowerCase();
+    return whole((text) => withoutQuotes(strip(text)).toLowerCase().endsWith(phrase));
+  },
+  "startend:quotation"() {
+    return {
+      follows(text) {
+        const inner = strip(text);
+        return inner.length > 1 && inner.startsWith('"') && inner.endsWith('"');
+      },
+      promise: (text) => (["", '"'].includes(strip(text).slice(0, 1)) ? 1 : 0),
+    };
+  },
+  "change_case:capital_word_frequency"(given) {
+    const wanted = given.count("capital_frequency");
+    return related(given.oneOf("capital_relation", RELATIONS), wanted, countCapitalWords);
+  },
+  "change_case:english_capital": ({ detect }) => ({
+    follows: (text) => isUpper(text) && isEnglish(detect, text),
+    promise: (text) => (/\p{Lowercase}|\p{Lt}/u.test(text) ? 0 : 1),
+  }),
+  "change_case:english_lowercase": ({ detect }) => ({
+    follows: (text) => isLower(text) && isEnglish(detect, text),
+    promise: (text) => (/\p{Uppercase}|\p{Lt}/u.test(text) ? 0 : 1),
+  }),
+  "punctuation:no_comma": () => never((text) => text.includes(",")),
+} as const satisfies Record<string, (given: Arguments) => Check>;
+
+/** The kinds of instructions, by IFEval's names. */
+export const INSTRUCTION_KINDS: readonly string[] = Object.keys(KINDS);
+
+/** Throws what `given` throws for arguments that are missing or of another kind. */
+export function toCheck(kind: string, given: ReadArguments, detect: DetectLanguage): Check {
+  return KINDS[kind as keyof typeof KINDS]({ ...given, detect });
+}
+
+/** Whether a text follows an instruction as it stands. A text without content follows none. */
+export function followsStrictly({ follows }: Check, text: string): boolean {
+  return strip(text) !== "" && follows(text);
+}
+
+/** The text, and what is left without emphasis, first line and last line. */
+export function looseVariants(text: string): string[] {
+  const lines = text.split("\n");
+  const cut = [lines.slice(1), lines.slice(0, -1), lines.slice(1, -1)];
+  const texts = [text, ...cut.map((left) => strip(left.join("\n")))];
+  return [...new Set([...texts, ...texts.map((one) => one.replaceAll("*", ""))])];
+}
+
+function escaped(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&").replaceAll("\\-", "\\x2d");
+}
+
+function ignoringCase(pattern: string): RegExp {
+  return new RegExp(pattern, "giu");
+}
+
+/** The word between two borders of words: letters, digits and underscores make words. */
+function wholeWord(word: string): RegExp {
+  const w = String.raw`[\p{L}\p{N}_]`;
+  const border = `(?:(?<=${w})(?!${w})|(?<!${w})(?=${w}))`;
+  return ignoringCase(`${border}${escaped(word)}${border}`);
+}
+
+/** The number of parts between `***`; null where one in the middle is empty. */
+function countParagraphs(text: string): number | null {
+  const parts = text.split(new RegExp(`[${SPACE}]?\\*\\*\\*[${SPACE}]?`));
+  const isEmpty = parts.map((part) => strip(part) === "");
+  if (isEmpty.slice(1, -1).some((empty) => empty)) return null;
+  const [first, last] = [isEmpty[0], parts.length > 1 && isEmpty.at(-1)];
+  return parts.length - (first ? 1 : 0) - (last ? 1 : 0);
+}
+
+/** The first word in small letters, without quotes before it and what follows a sign. */
+function firstWord(paragraph: string): string {
+  const [word = ""] = strip(paragraph).split(new RegExp(`[${SPACE}]`));
+  return (/^'*"*([^.,?!'"]*)/.exec(word)?.[1] ?? "").toLowerCase();
+}
+
+/** Pairs of square brackets within a line. */
+function countPlaceholders(text: string): number {
+  let count = 0;
+  for (const line of text.split("\n")) {
+    let open = line.indexOf("[");
+    while (open >= 0) {
+      const close = line.indexOf("]", open + 1);
+      if (close < 0) break;
+      count++;
+      open = line.indexOf("[", close + 1);
+    }
+  }
+  return count;
+}
+
+/** Bullets with stars, and those with hyphens, each from where a line begins. */
+function countBullets(text: string): number {
+  const isSpace = new RegExp(`[${SPACE}]`);
+  const ends = (from: number) => {
+    const end = text.indexOf("\n", from);
+    return end < 0 ? text.length : end;
+  };
+  const count = (contentAt: (mark: number) => number | null) => {
+    let bullets = 0;
+    let start = 0;
+    while (start < text.length) {
+      let mark = start;
+      while (mark < text.length && isSpace.test(text[mark] as string)) mark++;
+      const content = contentAt(mark);
+      if (content !== null) bullets++;
+      const end = ends(content ?? mark);
+      // A bullet whose content is the line's end itself leaves the next line to be looked at.
+      start = content !== null && text[end - 1] === "\n" && end > mark + 1 ? end : end + 1;
+    }
+    return bullets;
+  };
+  const star = (mark: number) =>
+    text[mark] === "*" && mark + 1 < text.length && text[mark + 1] !== "*" ? mark + 2 : null;
+  const hyphen = (mark: number) => (text[mark] === "-" ? mark + 1 : null);
+  return count(star) + count(hyphen);
+}
+
+/** Texts between stars on one line, and those between double stars once more. */
+function countHighlights(text: string): number {
+  const hasContent = (highlight: string) => strip(highlight.replaceAll("*", "")) !== "";
+  const single = text.match(/\*[^\n*]*\*/g) ?? [];
+  const double = text.match(/\*\*[^\n*]*\*\*/g) ?? [];
+  return [...single, ...double].filter(hasContent).length;
+}
+
+/** A title stands between the first `<<` and the last `>>` of a line. */
+function hasTitle(line: string): boolean {
+  const open = line.indexOf("<<");
+  const close = line.lastIndexOf(">>");
+  if (open < 0 || close < open + 3) return false;
+  let [from, to] = [open, close];
+  while (line[from] === "<") from++;
+  while (to > from && line[to - 1] === ">") to--;
+  return strip(line.slice(from, to)) !== "";
+}
+
+/** JSON, perhaps in a fence, with the numbers that Python reads besides. */
+function isJson(text: string): boolean {
+  let inner = strip(text);
+  for (const fence of ["```json", "```Json", "```JSON", "```"]) {
+    if (inner.startsWith(fence)) inner = inner.slice(fence.length);
+  }
+  if (inner.endsWith("```")) inner = inner.slice(0, -3);
+  const plain = strip(inner).replace(/"(?:[^"\\]|\\[\s\S])*"?|-?Infinity\b|NaN\b/g, (part) =>
+    part.startsWith('"') ? part : "0",
+  );
+  try {
+    JSON.parse(plain);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function withoutQuotes(text: string): string {
+  let [from, to] = [0, text.length];
+  while (from < to && text[from] === '"') from++;
+  while (to > from && text[to - 1] === '"') to--;
+  return text.slice(from, to);
+}
+
+function isEnglish(detect: DetectLanguage, text: string): boolean {
+  return ["en", null].includes(detect(text));
+}
