@@ -23,12 +23,17 @@ export function packageFile(name: string): string {
 /** As the folders of `prebuilds/` are named. */
 export const PLATFORM = `${process.platform}-${process.arch}`;
 
-/** Where a file that was compiled is looked for: what was built here goes before what came along. */
-export function compiledPlaces(name: string): string[] {
-  return [`build/Release/${name}`, `prebuilds/${PLATFORM}/${name}`].map(packageFile);
+/**
+ * The compiled files of this name that there are: one that was built here goes before one that came
+ * with the package.
+ */
+export function compiledFiles(name: string): string[] {
+  return [`build/Release/${name}`, `prebuilds/${PLATFORM}/${name}`]
+    .map(packageFile)
+    .filter((file) => existsSync(file));
 }
 
-/** A file that was compiled; undefined where there is none for this platform. */
+/** The first of them. */
 export function compiledFile(name: string): string | undefined {
-  return compiledPlaces(name).find((file) => existsSync(file));
+  return compiledFiles(name)[0];
 }

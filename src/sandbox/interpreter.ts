@@ -3,13 +3,13 @@ import { type ChildProcess, type StdioOptions, spawn } from "node:child_process"
 import { createRequire } from "node:module";
 import path from "node:path";
 import type { Duplex } from "node:stream";
-import { fileURLToPath } from "node:url";
+import { packageFile, unpackedPath } from "../engine/package-files.js";
 import { CHANNEL, HEADER_BYTES, MAX_FRAME_BYTES, toFrame } from "./frames.js";
 import { confinedNode, type Isolation } from "./isolation.js";
 import { residentBytes } from "./resident-memory.js";
 
 /** Built files, from `src/` as from `dist/`. */
-const BUILT = fileURLToPath(new URL("../../dist/sandbox", import.meta.url));
+const BUILT = packageFile("dist/sandbox");
 export const MAX_ERROR_CHARACTERS = 1000;
 
 /** How often a process's memory is looked at. */
@@ -30,7 +30,7 @@ export interface InterpreterOptions {
 export function locatePyodide(): { directory: string; version: string } {
   const require = createRequire(import.meta.url);
   const file = require.resolve("pyodide/package.json");
-  return { directory: path.dirname(file), version: require(file).version };
+  return { directory: unpackedPath(path.dirname(file)), version: require(file).version };
 }
 
 /** Starts a process of this role in a group of its own. */

@@ -1,8 +1,9 @@
 /** Finds the addon's file and loads it; says what this system lacks where that fails. */
 import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
+import path from "node:path";
 import { LlamaEtsError, messageOf } from "../errors.js";
-import { compiledFile, PLATFORM, packageFile } from "../package-files.js";
+import { compiledFiles, PLATFORM, packageFile } from "../package-files.js";
 
 /**
  * The oldest libraries of a Linux that llama.cpp's prebuilt engines run with; the addon asks for no
@@ -13,26 +14,39 @@ export const FLOOR = { GLIBC: "2.34", GLIBCXX: "3.4.29", CXXABI: "1.3.13" } as c
 const ADDON = "llama_ets.node";
 const FIX = "npx llama-ets build-addon (it says what it needs)";
 
+let loadedFile: string | undefined;
+
 /** Throws `ERR_ENGINE_NOT_FOUND`. */
 export function loadAddon(): unknown {
-  const file = compiledFile(ADDON);
-  if (file === undefined) throw noAddon();
-  try {
-    return createRequire(import.meta.url)(file);
-  } catch (error) {
-    const cause = messageOf(error);
-    const why = process.platform === "linux" ? belowFloor(glibcVersion(), cause) : undefined;
-    throw new LlamaEtsError(
-      "ERR_ENGINE_NOT_FOUND",
-      `The native addon could not be loaded: ${cause}${why === undefined ? "" : `. ${why}`}`,
-      { fix: why === undefined ? FIX : "a newer system, or a container with one", cause: error },
-    );
+  const files = compiledFiles(ADDON);
+  if (files.length === 0) throw noAddon();
+  const require = createRequire(import.meta.url);
+  const errors: unknown[] = [];
+  for (const file of files) {
+    try {
+      const addon: unknown = require(file);
+      loadedFile = file;
+      return addon;
+    } catch (error) {
+      errors.push(error); // built on another system, perhaps, in a folder that two of them share
+    }
   }
+  throw notLoaded(errors[0]);
 }
 
-/** Where the addon comes from, and the systems that it runs on: for `doctor`. */
+function notLoaded(error: unknown): LlamaEtsError {
+  const cause = messageOf(error);
+  const why = process.platform === "linux" ? belowFloor(glibcVersion(), cause) : undefined;
+  return new LlamaEtsError(
+    "ERR_ENGINE_NOT_FOUND",
+    `The native addon could not be loaded: ${cause}${why === undefined ? "" : `. ${why}`}`,
+    { fix: why === undefined ? FIX : "a newer system, or a container with one", cause: error },
+  );
+}
+
+/** Where the addon that was loaded comes from, and the systems that it runs on: for `doctor`. */
 export function describeAddon(): string {
-  const isPrebuilt = compiledFile(ADDON)?.includes("prebuilds") === true;
+  const isPrebuilt = path.basename(path.dirname(loadedFile ?? "")) === PLATFORM;
   if (!isPrebuilt) return "built on this machine";
   const needs = ` (glibc ${FLOOR.GLIBC} and GLIBCXX_${FLOOR.GLIBCXX} or later)`;
   return `prebuilt for ${PLATFORM}${process.platform === "linux" ? needs : ""}`;

@@ -130,6 +130,12 @@ function nodeLlamaCpp(): string {
   }
 }
 
+/** Its engines are packages of the same version. */
+function peerVersion(): string {
+  const manifest = path.resolve(path.dirname(nodeLlamaCpp()), "../package.json");
+  return JSON.parse(readFileSync(manifest, "utf8")).version;
+}
+
 /** node-llama-cpp's name for this platform's CPU engine. */
 function cpuPlatform(): string {
   const system = { linux: "linux", darwin: "mac", win32: "win" }[process.platform as string];
@@ -151,7 +157,10 @@ export async function prebuiltCpuEngine(): Promise<string> {
     throw new LlamaEtsError(
       "ERR_ENGINE_NOT_FOUND",
       `The package ${packageName}, which holds llama.cpp for this platform, is not installed`,
-      { fix: REINSTALL, cause: error },
+      {
+        fix: `${REINSTALL}; or it alone: npm install ${packageName}@${peerVersion()}`,
+        cause: error,
+      },
     );
   }
 }
