@@ -62,9 +62,8 @@ export class SchemaDocument {
     if (validate === undefined) {
       const fragment = pointer.slice(1).split("/").map(encodeURIComponent).join("/");
       try {
-        validate = this.#ajv.compile({ $ref: `document#${fragment}` }) as (
-          value: unknown,
-        ) => boolean;
+        const within = pointer.startsWith("#") ? { $ref: `document#${fragment}` } : schema;
+        validate = this.#ajv.compile(within) as (value: unknown) => boolean;
       } catch (error) {
         throw refusal(
           `The JSON schema can't be compiled at ${pointer}: ${messageOf(error)}`,
@@ -197,6 +196,14 @@ function checkKeywords(schema: AnySchemaObject, pointer: string): void {
         unknownCure(keyword),
       );
     }
+  }
+  const { nullable, type } = schema;
+  const isContradicted = nullable === false && [type].flat().includes("null");
+  if (nullable !== undefined && (type === undefined || isContradicted)) {
+    throw refusal(
+      `The JSON schema at ${pointer} has \`nullable\` and ${isContradicted ? "contradicts it by" : "no"} \`type\``,
+      'anyOf with { "type": "null" } as an alternative',
+    );
   }
   if (pointer !== "#" && typeof schema.$id === "string" && !schema.$id.startsWith("#")) {
     throw refusal(
