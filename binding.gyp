@@ -68,6 +68,8 @@
         "native/js/model.cc",
         "native/js/model_loading.cc",
         "native/js/saved_sequence.cc",
+        "native/sampling/constrained_draw.cc",
+        "native/sampling/grammar.cc",
         "native/sampling/row_kernels.cc",
         "native/sampling/row_sampler.cc",
         "native/sampling/sampler.cc",

@@ -23,7 +23,13 @@ Expanding::Expanding(Session* session, std::vector<ExpandRequest> requests, size
       count_(count),
       sampling_(std::move(sampling)),
       sampler_(session, sampling_),
-      results_(requests_.size()) {}
+      results_(requests_.size()) {
+  if (sampling_.grammar.empty()) return;
+  const Grammar start(session->vocab(), sampling_.grammar);
+  for (const ExpandRequest& request : requests_) {
+    grammars_.push_back(StateAfter(&start, request.text));
+  }
+}
 
 // Whatever was not handed over is freed.
 Expanding::~Expanding() {
@@ -100,7 +106,10 @@ void Expanding::SkipStored() {
 
 void Expanding::Rank() {
   sampler_.ForEach(rows_.size(), [this](size_t i, Sampler* sampler) {
-    results_[rows_[i].request].next = sampler->Top(rows_[i].logits, count_);
+    const auto& [request, _, logits] = rows_[i];
+    results_[request].next = grammars_.empty()
+                                 ? sampler->Top(logits, count_)
+                                 : sampler->TopAllowed(logits, *grammars_[request], count_);
   });
   rows_.clear();
 }

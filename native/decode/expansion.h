@@ -16,7 +16,8 @@ namespace llama_ets {
 
 struct ExpandRequest {
   SequenceHandle parent;
-  std::optional<llama_token> token;  // none: the parent as it is, from its stored logits
+  std::optional<llama_token> token;    // none: the parent as it is, from its stored logits
+  std::vector<llama_token> text = {};  // what it has with the token, of which a grammar reads all
 };
 
 struct Expansion {
@@ -60,6 +61,7 @@ class Expanding final : public DecodeTask {
   const size_t count_;
   const Sampling sampling_;
   RowSampler sampler_;
+  std::vector<std::unique_ptr<Grammar>> grammars_;  // one a request, after its text; or none
   std::vector<Expansion> results_;
   std::vector<Sequence> forks_;
   size_t next_ = 0;  // the first request whose token is not in a batch yet

@@ -32,6 +32,9 @@ Generation::Generation(Session* session, std::vector<Draw> draws, GenerationOpti
     : session_(session),
       draws_(std::move(draws)),
       options_(std::move(options)),
+      grammar_(options_.sampling.grammar.empty()
+                   ? nullptr
+                   : std::make_unique<Grammar>(session->vocab(), options_.sampling.grammar)),
       token_draws_(session, options_.sampling, options_.metrics),
       text_end_(session->vocab(), options_.stop_strings, options_.stop_tokens, options_.answer_end),
       results_(draws_.size()),
@@ -148,8 +151,10 @@ Generation::Branch& Generation::BranchOf(const Draw& draw, size_t first) {
     if (other.parent == draw.parent && other.text == draw.text) return branches_[i];
   }
   session_->Logits(draw.parent);  // are there
-  branches_.push_back(
-      {session_->ForkSlot(session_->Get(draw.parent)), text_end_.TailOf(draw.text), {}});
+  branches_.push_back({session_->ForkSlot(session_->Get(draw.parent)),
+                       text_end_.TailOf(draw.text),
+                       {},
+                       StateAfter(grammar_.get(), draw.text)});
   return branches_.back();
 }
 
@@ -157,14 +162,13 @@ Generation::Branch& Generation::BranchOf(const Draw& draw, size_t first) {
 void Generation::DrawTokens() {
   token_draws_.Clear();
   for (const Row& row : rows_) {
+    const Branch& branch = branches_[row.branch];
     if (row.logits != nullptr) {
-      token_draws_.AddRow(row.logits);
+      token_draws_.AddRow(row.logits, branch.grammar.get());
     } else {
-      token_draws_.AddRowOf(first_row_ + static_cast<int32_t>(row.branch));
+      token_draws_.AddRowOf(first_row_ + static_cast<int32_t>(row.branch), branch.grammar.get());
     }
-    for (const Member& member : branches_[row.branch].members) {
-      token_draws_.AddDraw(UniformOf(member));
-    }
+    for (const Member& member : branch.members) token_draws_.AddDraw(RandomOf(member));
   }
   token_draws_.Run();
   size_t first = 0;
@@ -181,13 +185,13 @@ void Generation::DrawTokens() {
   }
 }
 
-// The random number of a member's next token: a function of its stream and position alone.
-double Generation::UniformOf(const Member& member) const {
+// The random numbers of a member's next token: a function of its stream and position alone.
+TokenRandom Generation::RandomOf(const Member& member) const {
   const Draw& draw = draws_[member.draw];
   const size_t position = draw.position + results_[member.draw].tokens.size();
   const PhiloxCounter counter = {draw.stream[0], draw.stream[1], draw.stream[2],
                                  static_cast<uint32_t>(position)};
-  return PhiloxUniform(counter, options_.key);
+  return {counter, options_.key};
 }
 
 // Appends the members' tokens, whose draws are numbered from `first` on. Those that go on with the
@@ -205,6 +209,7 @@ void Generation::Divide(size_t index, size_t first) {
   branches_[index].members.clear();
   branches_[index].sequence.next = nullptr;
   const TextTail tail = branches_[index].tail;
+  const std::unique_ptr<Grammar> grammar = std::move(branches_[index].grammar);
   std::vector<size_t> ended;  // draws whose sequences stay
   for (size_t i = 0; i < members.size(); ++i) {
     Member member = members[i];
@@ -214,7 +219,7 @@ void Generation::Divide(size_t index, size_t first) {
     if (fork == forks.end()) {
       forks.push_back({token, Finish::kBudget, tail, std::nullopt});
       fork = forks.end() - 1;
-      fork->finish = text_end_.FinishWith(token, &fork->tail);
+      fork->finish = token == kNoToken ? Finish::kDead : text_end_.FinishWith(token, &fork->tail);
     }
     Append(&member, first + i, fork->finish);
     if (results_[member.draw].finish != Finish::kBudget) {
@@ -225,8 +230,12 @@ void Generation::Divide(size_t index, size_t first) {
     if (!fork->branch && branches_[index].members.empty()) {
       fork->branch = index;
       branches_[index].tail = fork->tail;
+      branches_[index].grammar = StateAfter(grammar.get(), {token});
     } else if (!fork->branch) {
-      branches_.push_back({session_->ForkSlot(branches_[index].sequence), fork->tail, {}});
+      branches_.push_back({session_->ForkSlot(branches_[index].sequence),
+                           fork->tail,
+                           {},
+                           StateAfter(grammar.get(), {token})});
       fork->branch = branches_.size() - 1;
     }
     branches_[*fork->branch].members.push_back(member);
@@ -241,15 +250,17 @@ void Generation::Append(Member* member, size_t drawn, Finish finish) {
   const Draw& draw = draws_[member->draw];
   const TokenProbability& token = token_draws_.drawn(drawn);
   Continuation& result = results_[member->draw];
+  result.finish = finish;
+  if (finish == Finish::kDead) return;
   result.tokens.push_back(token.token);
   result.log_probs.push_back(token.log_prob);
   result.raw_log_probs.push_back(token.raw_log_prob);
   if (options_.sampling.power != 1) result.drawn_log_probs.push_back(token.drawn_log_prob);
+  if (grammar_) result.log_masses.push_back(token.log_mass);
   if (options_.metrics.entropy) result.entropies.push_back(token.entropy);
   if (options_.metrics.self_certainty) result.self_certainties.push_back(token.self_certainty);
   session_->monitor()->generated += 1;
   session_->counters.generated += 1;
-  result.finish = finish;
   if (finish != Finish::kBudget) return;
   const bool is_full = static_cast<int32_t>(result.tokens.size()) >= draw.max_tokens;
   if (!is_full && !Pauses(draw, result)) return;

@@ -38,7 +38,7 @@ struct Draw {
   bool keep_ended;  // leave that of a text that ended too; it lacks the last token, and logits
   int32_t pause_after =
       0;  // a text that is kept may pause once it has so many tokens; 0: it doesn't
-  std::vector<llama_token> text;  // what the text has so far
+  std::vector<llama_token> text;  // what the text has so far, of which a grammar reads all
 };
 
 struct GenerationOptions {
@@ -59,6 +59,7 @@ struct Continuation {
   std::vector<double> log_probs;        // under the policy
   std::vector<double> raw_log_probs;    // under the model's softmax
   std::vector<double> drawn_log_probs;  // under what they are drawn from, if the policy has a power
+  std::vector<double> log_masses;       // under a grammar: see TokenProbability
   std::vector<double> entropies;        // these two hold a number a token when asked for
   std::vector<double> self_certainties;
   Finish finish = Finish::kBudget;
@@ -95,6 +96,7 @@ class Generation final : public DecodeTask {
     Sequence sequence;
     TextTail tail;
     std::vector<Member> members;
+    std::unique_ptr<Grammar> grammar;  // after the sequence's tokens and the drawn ones; null: none
   };
 
   // Logits that the next tokens of a branch's members are drawn from.
@@ -113,7 +115,7 @@ class Generation final : public DecodeTask {
   void AdmitFrom(size_t first);
   Branch& BranchOf(const Draw& draw, size_t first);
   void DrawTokens();
-  double UniformOf(const Member& member) const;
+  TokenRandom RandomOf(const Member& member) const;
   void Divide(size_t index, size_t first);
   void Append(Member* member, size_t drawn, Finish finish);
   bool Pauses(const Draw& draw, const Continuation& result) const;
@@ -125,6 +127,7 @@ class Generation final : public DecodeTask {
   Session* session_;
   const std::vector<Draw> draws_;
   const GenerationOptions options_;
+  std::unique_ptr<Grammar> grammar_;  // before anything was written; null: none
   TokenDraws token_draws_;
   TextEnd text_end_;
   std::vector<Continuation> results_;

@@ -1,5 +1,6 @@
 #include "decode/scoring.h"
 
+#include <cmath>
 #include <utility>
 
 #include "decode/stopwatch.h"
@@ -30,6 +31,12 @@ Scoring::Scoring(Session* session, std::vector<ScoreRequest> requests, Sampling 
       results_(requests_.size()),
       next_(requests_.size()) {
   const Stopwatch stopwatch(&session_->decode_counters.call_ns);
+  if (!sampling_.grammar.empty()) {
+    const Grammar start(session->vocab(), sampling_.grammar);
+    for (const ScoreRequest& request : requests_) {
+      grammars_.push_back(StateAfter(&start, request.text));
+    }
+  }
   Admit();
 }
 
@@ -60,7 +67,7 @@ void Scoring::TakeRows() {
     if (row.place + 1 == tokens.size()) {
       next_[row.text] = session_->CopyRow(row.index);
     } else {
-      rows_.push_back({row.text, tokens[row.place + 1], session_->RowOf(row.index)});
+      AddRow(row.text, tokens[row.place + 1], session_->RowOf(row.index));
     }
   }
   ScoreRows();
@@ -87,20 +94,36 @@ void Scoring::Retire() {
 void Scoring::Admit() {
   texts_.Admit([this](size_t i) {
     const ScoreRequest& request = requests_[i];
-    rows_.push_back({i, request.tokens[0], session_->Logits(request.parent)->data()});
+    AddRow(i, request.tokens[0], session_->Logits(request.parent)->data());
   });
   ScoreRows();
+}
+
+void Scoring::AddRow(size_t request, llama_token token, const float* logits) {
+  std::unique_ptr<Grammar> before;
+  bool is_allowed = true;
+  if (!grammars_.empty()) {
+    before = std::make_unique<Grammar>(*grammars_[request]);
+    is_allowed = before->Allows(token);
+    grammars_[request]->Accept(token);
+  }
+  rows_.push_back({request, token, logits, std::move(before), is_allowed});
 }
 
 void Scoring::ScoreRows() {
   scored_.resize(rows_.size());
   sampler_.ForEach(rows_.size(), [this](size_t i, Sampler* sampler) {
-    scored_[i] = sampler->Score(rows_[i].logits, rows_[i].token);
+    const Row& row = rows_[i];
+    scored_[i] = row.grammar && row.is_allowed
+                     ? sampler->ScoreAllowed(row.logits, *row.grammar, row.token)
+                     : sampler->Score(row.logits, row.token);
+    if (!row.is_allowed) scored_[i].log_mass = -HUGE_VAL;
   });
   for (size_t i = 0; i < rows_.size(); ++i) {
     Scores& result = results_[rows_[i].request];
     result.log_probs.push_back(scored_[i].log_prob);
     result.raw_log_probs.push_back(scored_[i].raw_log_prob);
+    if (rows_[i].grammar) result.log_masses.push_back(scored_[i].log_mass);
     if (metrics_.entropy) result.entropies.push_back(scored_[i].entropy);
     if (metrics_.self_certainty) result.self_certainties.push_back(scored_[i].self_certainty);
   }

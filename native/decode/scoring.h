@@ -1,6 +1,7 @@
 // Teacher-forced scoring: log-probabilities of given continuations of cached sequences.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "decode/decode_task.h"
@@ -15,12 +16,16 @@ struct ScoreRequest {
   SequenceHandle parent;
   std::vector<llama_token> tokens;  // at least one
   bool keep;                        // leave a sequence that can be continued
+  std::vector<llama_token> text =
+      {};  // what the text has before them, of which a grammar reads all
 };
 
 struct Scores {
   std::vector<double> log_probs;      // under `sampling`; -inf outside its support
   std::vector<double> raw_log_probs;  // under the model's softmax
-  std::vector<double> entropies;      // these two hold a number a token when asked for
+  std::vector<double>
+      log_masses;  // under a grammar: see TokenProbability; -inf: the token is not allowed
+  std::vector<double> entropies;  // these two hold a number a token when asked for
   std::vector<double> self_certainties;
   SequenceHandle sequence = 0;  // 0: none kept
 };
@@ -45,9 +50,12 @@ class Scoring final : public DecodeTask {
     size_t request;
     llama_token token;
     const float* logits;
+    std::unique_ptr<Grammar> grammar;  // before the token; null: none
+    bool is_allowed;                   // by it
   };
 
   void Admit();
+  void AddRow(size_t request, llama_token token, const float* logits);
   void ScoreRows();
   void Retire();
 
@@ -56,6 +64,7 @@ class Scoring final : public DecodeTask {
   const Sampling sampling_;
   const Metrics metrics_;
   RowSampler sampler_;
+  std::vector<std::unique_ptr<Grammar>> grammars_;  // one a request, after the rows so far; or none
   ForkedTexts texts_;
   std::vector<Scores> results_;
   std::vector<Row> rows_;  // a request's are in their order

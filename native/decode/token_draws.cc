@@ -8,8 +8,8 @@ namespace llama_ets {
 
 TokenDraws::TokenDraws(Decoder* decoder, const Sampling& policy, Metrics metrics)
     : decoder_(decoder), temperature_(policy.temperature), policy_(decoder, policy, metrics) {
-  const bool is_all = policy.vocab_limit >= decoder->vocab_size() && policy.power == 1 &&
-                      !metrics.entropy && !metrics.self_certainty;
+  const bool is_all = policy.grammar.empty() && policy.vocab_limit >= decoder->vocab_size() &&
+                      policy.power == 1 && !metrics.entropy && !metrics.self_certainty;
   if (decoder->device_logits() == nullptr || !is_all) return;
   device_policy_.emplace(policy, decoder->vocab_size());
   if (!device_policy_->IsPlain()) device_policy_.reset();
@@ -17,19 +17,21 @@ TokenDraws::TokenDraws(Decoder* decoder, const Sampling& policy, Metrics metrics
 
 void TokenDraws::Clear() {
   rows_.clear();
+  random_.clear();
   uniforms_.clear();
 }
 
-void TokenDraws::AddRowOf(int32_t batch_index) {
+void TokenDraws::AddRowOf(int32_t batch_index, const Grammar* grammar) {
   if (device_policy_) {
-    rows_.push_back({nullptr, decoder_->DeviceRowOf(batch_index), uniforms_.size(), 0});
+    rows_.push_back({nullptr, decoder_->DeviceRowOf(batch_index), random_.size(), 0, nullptr});
   } else {
-    AddRow(decoder_->RowOf(batch_index));
+    AddRow(decoder_->RowOf(batch_index), grammar);
   }
 }
 
-void TokenDraws::AddDraw(double uniform) {
-  uniforms_.push_back(uniform);
+void TokenDraws::AddDraw(const TokenRandom& random) {
+  random_.push_back(random);
+  uniforms_.push_back(random.Uniform());
   ++rows_.back().count;
 }
 
@@ -37,8 +39,12 @@ void TokenDraws::Run() {
   drawn_.resize(uniforms_.size());
   if (device_policy_) DrawOnDevice();
   policy_.ForEach(rows_.size(), [this](size_t i, Sampler* sampler) {
-    const auto& [logits, _, first, count] = rows_[i];
+    const auto& [logits, _, first, count, grammar] = rows_[i];
     if (logits == nullptr) return;
+    if (grammar != nullptr) {
+      sampler->DrawAllowed(logits, *grammar, random_.data() + first, count, drawn_.data() + first);
+      return;
+    }
     sampler->Draw(logits, uniforms_.data() + first, count, drawn_.data() + first);
   });
 }

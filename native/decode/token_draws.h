@@ -15,14 +15,16 @@ class TokenDraws {
   // All outlive it.
   TokenDraws(Decoder* decoder, const Sampling& policy, Metrics metrics);
 
-  // Between Clear and Run: a row, then the uniform numbers, on [0, 1), that tokens of it are drawn
-  // with. Draws are numbered in this order.
+  // Between Clear and Run: a row, with what a grammar allows there (null: everything), then the
+  // random numbers that tokens of it are drawn with. Draws are numbered in this order.
   void Clear();
-  void AddRow(const float* logits) { rows_.push_back({logits, 0, uniforms_.size(), 0}); }
+  void AddRow(const float* logits, const Grammar* grammar) {
+    rows_.push_back({logits, 0, random_.size(), 0, grammar});
+  }
   // A row of the last decode, by its token's index in the batch. It stays on the device where there
-  // are such rows and the policy leaves all tokens.
-  void AddRowOf(int32_t batch_index);
-  void AddDraw(double uniform);
+  // are such rows and the policy leaves all tokens, without a grammar.
+  void AddRowOf(int32_t batch_index, const Grammar* grammar);
+  void AddDraw(const TokenRandom& random);
   // Throws EngineError ERR_ABORTED or ERR_INVALID_LOGITS.
   void Run();
 
@@ -33,6 +35,7 @@ class TokenDraws {
     const float* logits;  // null: on the device
     int32_t device_row;
     size_t first, count;  // draws
+    const Grammar* grammar;
   };
 
   void DrawOnDevice();
@@ -42,8 +45,9 @@ class TokenDraws {
   RowSampler policy_;
   std::optional<Sampler> device_policy_;  // where it can draw from rows on the device
   std::vector<Row> rows_;
-  std::vector<double> uniforms_;
-  std::vector<float> blocks_;  // scratch
+  std::vector<TokenRandom> random_;
+  std::vector<double> uniforms_;  // the first of each
+  std::vector<float> blocks_;     // scratch
   std::vector<TokenProbability> drawn_;
 };
 

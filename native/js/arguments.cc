@@ -136,6 +136,8 @@ Sampling ReadSampling(Napi::Value value, int32_t vocab_size) {
                         "Expected `temperature` over `power` to be at least 0.001");
     }
   }
+  const Napi::Value grammar = options.Get("grammar");
+  if (!grammar.IsUndefined()) sampling.grammar = ReadString(grammar, "grammar");
   const auto& allowed = sampling.allowed;
   if (!allowed.empty() && allowed.back() >= sampling.vocab_limit) {
     throw EngineError("ERR_INVALID_ARGUMENT", "Expected `allowedTokens` to be below `vocabLimit`");

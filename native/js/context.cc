@@ -209,8 +209,8 @@ Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
   });
 }
 
-// score([{ parent, tokens, keep }], sampling, metrics)
-//   -> [{ logProbs, rawLogProbs, entropies?, selfCertainties?, sequence }]
+// score([{ parent, tokens, keep, text? }], sampling, metrics)
+//   -> [{ logProbs, rawLogProbs, logMasses?, entropies?, selfCertainties?, sequence }]
 Napi::Value Context::Score(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     host_.RequireOpen();
@@ -226,7 +226,8 @@ Napi::Value Context::Score(const Napi::CallbackInfo& info) {
   });
 }
 
-// expand([{ parent, token }], count, sampling) -> [{ sequence, tokens, logProbs, rawLogProbs }]
+// expand([{ parent, token, text? }], count, sampling)
+//   -> [{ sequence, tokens, logProbs, rawLogProbs, logMass? }]
 Napi::Value Context::Expand(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     host_.RequireOpen();

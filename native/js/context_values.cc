@@ -34,6 +34,12 @@ std::vector<llama_token> ReadSomeTokens(Napi::Value value, int32_t vocab_size) {
   return tokens;
 }
 
+// What a text has so far; left out where there is no grammar to read it.
+std::vector<llama_token> ReadText(Napi::Object object, int32_t vocab_size) {
+  const Napi::Value text = object.Get("text");
+  return text.IsUndefined() ? std::vector<llama_token>{} : ReadTokens(text, "text", vocab_size);
+}
+
 Draw ReadDraw(Napi::Object object, int32_t vocab_size) {
   Draw draw;
   draw.parent = ReadHandle(object.Get("parent"));
@@ -83,6 +89,12 @@ void SetMetrics(Napi::Object* object, const std::vector<double>& entropies,
   }
 }
 
+// Left out without a grammar.
+void SetMasses(Napi::Object* object, const std::vector<double>& log_masses) {
+  if (log_masses.empty()) return;
+  (*object)["logMasses"] = ToFloat64Array(object->Env(), log_masses);
+}
+
 const char* NameOf(Finish finish) {
   switch (finish) {
     case Finish::kEnd:
@@ -93,6 +105,8 @@ const char* NameOf(Finish finish) {
       return "answered";
     case Finish::kLength:
       return "length";
+    case Finish::kDead:
+      return "dead";
     default:
       return "budget";
   }
@@ -175,13 +189,14 @@ std::vector<ScoreRequest> ReadScoreRequests(Napi::Value value, int32_t vocab_siz
   return ReadRequests<ScoreRequest>(value, "requests", [&](Napi::Object object) {
     return ScoreRequest{ReadHandle(object.Get("parent")),
                         ReadSomeTokens(object.Get("tokens"), vocab_size),
-                        ReadBoolean(object.Get("keep"), "keep")};
+                        ReadBoolean(object.Get("keep"), "keep"), ReadText(object, vocab_size)};
   });
 }
 
 std::vector<ExpandRequest> ReadExpandRequests(Napi::Value value, int32_t vocab_size) {
   return ReadRequests<ExpandRequest>(value, "requests", [&](Napi::Object object) {
-    ExpandRequest request{ReadHandle(object.Get("parent")), std::nullopt};
+    ExpandRequest request{ReadHandle(object.Get("parent")), std::nullopt,
+                          ReadText(object, vocab_size)};
     const Napi::Value token = object.Get("token");
     if (!token.IsNull()) {
       request.token = static_cast<llama_token>(ReadInteger(token, "token", 0, vocab_size - 1));
@@ -240,6 +255,7 @@ Napi::Value ToJs(Napi::Env env, const std::vector<Continuation>& continuations) 
     object["logProbs"] = ToFloat64Array(env, continuation.log_probs);
     object["rawLogProbs"] = ToFloat64Array(env, continuation.raw_log_probs);
     object["drawnLogProbs"] = ToFloat64Array(env, continuation.drawn_log_probs);
+    SetMasses(&object, continuation.log_masses);
     SetMetrics(&object, continuation.entropies, continuation.self_certainties);
     object["finish"] = NameOf(continuation.finish);
     object["sequence"] = static_cast<double>(continuation.sequence);
@@ -255,6 +271,7 @@ Napi::Value ToJs(Napi::Env env, const std::vector<Scores>& scores) {
     Napi::Object object = Napi::Object::New(env);
     object["logProbs"] = ToFloat64Array(env, scores[i].log_probs);
     object["rawLogProbs"] = ToFloat64Array(env, scores[i].raw_log_probs);
+    SetMasses(&object, scores[i].log_masses);
     SetMetrics(&object, scores[i].entropies, scores[i].self_certainties);
     object["sequence"] = static_cast<double>(scores[i].sequence);
     result[i] = object;
@@ -278,6 +295,8 @@ Napi::Value ToJs(Napi::Env env, const std::vector<Expansion>& expansions) {
     object["tokens"] = ToInt32Array(env, tokens);
     object["logProbs"] = ToFloat64Array(env, log_probs);
     object["rawLogProbs"] = ToFloat64Array(env, raw_log_probs);
+    // Of the row, and so the same of all.
+    if (!expansions[i].next.empty()) object["logMass"] = expansions[i].next.front().log_mass;
     result[i] = object;
   }
   return result;

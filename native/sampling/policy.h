@@ -3,12 +3,14 @@
 // The policy is: keep `allowed` tokens, divide by temperature, keep the top-k, then the smallest
 // set with probability at least top-p (renormalised after top-k), then tokens with at least min-p
 // of the largest probability. Ties are broken by the lower token id. Tokens are drawn with
-// probability proportional to the policy's own to a power, normalised over what the policy leaves.
+// probability proportional to the policy's own to a power, normalised over what the policy leaves,
+// and over what a grammar allows of that (constrained_draw.cc).
 #pragma once
 
 #include <llama.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace llama_ets {
@@ -21,6 +23,7 @@ struct Sampling {
   std::vector<llama_token> allowed;  // ascending, unique; empty: all
   int32_t vocab_limit = INT32_MAX;   // ids from here on have no probability
   double power = 1;                  // of the drawn distribution; what is scored knows none
+  std::string grammar;               // what texts are restricted to, in GBNF; empty: nothing
 };
 
 // What to measure of a row besides: each takes another pass over it.
@@ -36,6 +39,11 @@ struct TokenProbability {
   double drawn_log_prob;  // under the policy to its power, normalised: what tokens are drawn from
   double entropy = 0;     // these two are the row's, whatever the token; 0 when not asked for
   double self_certainty = 0;
+  // Under a grammar, the log of the probability of all that it allows, under the policy.
+  double log_mass = 0;
 };
+
+// Drawn where a grammar allows no token that has probability.
+constexpr llama_token kNoToken = -1;
 
 }  // namespace llama_ets

@@ -157,6 +157,12 @@ void Support::Find(const float* logits, const RowSums& row) {
   }
 }
 
+void Support::FindAbove(const float* logits, const RowSums& row, float threshold) {
+  CollectAbove(logits, row, threshold);
+  max_ = row.max;
+  sum_ = row.tempered_sum;
+}
+
 void Support::FindLargest(const float* logits, const RowSums& row, size_t count) {
   CollectTop(logits, row, count);
   max_ = row.max;

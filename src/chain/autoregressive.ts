@@ -51,6 +51,10 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     return this.#generator.isOutOfBudget;
   }
 
+  get conditions(): boolean {
+    return this.#options.policy.conditions === true;
+  }
+
   get #canCut(): boolean {
     return this.#generator.context.rewind === "any";
   }
@@ -188,9 +192,12 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     count: number,
   ): Promise<Ranked<AutoregressiveState>[]> {
     const ranked = await this.#generator.rank(states.map(prefixOf), count);
-    return ranked.map(({ sequence, tokens, logProbs }, i) => ({
+    return ranked.map(({ sequence, tokens, logProbs, logMass }, i) => ({
       state: { ...(states[i] as AutoregressiveState), sequence },
-      next: Array.from(tokens, (token, n) => ({ token, logProb: logProbs[n] as number })),
+      next: Array.from(tokens, (token, n) => ({
+        ...{ token, logProb: logProbs[n] as number },
+        ...(logMass !== undefined && { logMass }),
+      })),
     }));
   }
 

@@ -14,6 +14,8 @@ export interface ChainOptions {
     /** Strings that end a text. */
     stop: readonly string[];
     seed: number;
+    /** Whether a constraint conditions p_ref as a whole, not token by token. Default false. */
+    conditions?: boolean;
   };
   guidance: {
     /** Tokens of one guidance step, the most where blocks end at `blockEnd`. */

@@ -7,9 +7,10 @@ import type { RandomStream } from "../engine/sequences.js";
 
 /**
  * `end`: the model ended the text; `stop`: a stop token or string; `length`: `maxTokens`;
- * `answered`: a rollout, which goes no further than its reward needs.
+ * `answered`: a rollout, which goes no further than its reward needs; `dead`: a constraint allows nothing
+ * that could follow, and the text has probability 0.
  */
-export type FinishReason = "end" | "stop" | "length" | "answered";
+export type FinishReason = "end" | "stop" | "length" | "answered" | "dead";
 
 /** A text, or the part of it drawn so far. */
 export interface Text {
@@ -22,6 +23,11 @@ export interface Text {
   tokens: readonly number[];
   /** One a token, in nats, under the distribution it was drawn from; 0 for a mask. */
   logProbs: readonly number[];
+  /**
+   * Under a constraint, one a token: log of the probability, under p_ref, of all that it allows in the
+   * token's place. Texts are drawn from q = Π p_ref / mass; `logProbs` are p_ref's.
+   */
+  logMasses?: readonly number[];
   /** One a token, in nats: the entropy of p_ref's distribution of it. */
   entropies?: readonly number[];
   /**
@@ -40,6 +46,11 @@ export interface ChainState extends Text {}
 export interface Rollout extends Text {
   /** log of the probability, in nats and fp64, with which its model draws it from its state. */
   logDrawn: number;
+  /**
+   * That under the law that the model's own texts are to have, where it differs: where masses weigh, and
+   * of a dead text, of which it is -Infinity.
+   */
+  logTarget?: number;
 }
 
 /** Tokens since the chain was opened. */
@@ -72,6 +83,11 @@ export interface Usage {
 
 /** What the chains of all kinds of models do. */
 interface CommonChain<S extends ChainState> extends AsyncDisposable {
+  /**
+   * Whether the law of texts is p_ref conditioned on a constraint, which their masses as weights make of
+   * what is drawn; else it is the law that tokens are drawn from.
+   */
+  readonly conditions: boolean;
   /** The state before anything is drawn. */
   start(): Promise<S>;
   /**
@@ -99,7 +115,7 @@ interface CommonChain<S extends ChainState> extends AsyncDisposable {
   /**
    * Rollouts that another may have drawn, as this chain would have: with its own values of their
    * tokens, and log p_ref of each given its state, the end token included, as `logDrawn`
-   * (-Infinity outside the policy's support).
+   * (-Infinity outside the policy's support), and as `logTarget`.
    */
   score(states: readonly S[], rollouts: readonly (readonly Rollout[])[]): Promise<Rollout[][]>;
   /** Lets go of states that won't be continued. */
@@ -134,6 +150,8 @@ export interface RedrawOptions {
 export interface NextToken {
   token: number;
   logProb: number;
+  /** Under a constraint: as of `Text`. */
+  logMass?: number;
 }
 
 export interface Ranked<S> {

@@ -25,6 +25,7 @@ import { candidateStream, proposedStream, rolloutStream, searchStream } from "./
 
 export class DiffusionChain implements TrajectoryChain<DiffusionState> {
   readonly kind = "trajectory";
+  readonly conditions = false;
   readonly #generator: DenoisingGenerator;
   /** Denoising steps of a guidance step. */
   readonly #guidanceLength: number;

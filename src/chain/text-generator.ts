@@ -17,6 +17,7 @@ import { RunLimits } from "./run-limits.js";
 import { StopStrings } from "./stop-strings.js";
 import { TextScorer } from "./text-scorer.js";
 import { type DrawnText, type Prefix, TextWriter } from "./text-writer.js";
+import { logDrawnOf, logTargetOf, textBefore } from "./token-values.js";
 
 interface DrawRequest extends Prefix {
   /** Words 0 to 2 of the random counter. */
@@ -104,7 +105,7 @@ export class TextGenerator implements AsyncDisposable {
     const { policy, guidance, metrics } = this.#options;
     const { sampling, seed } = policy;
     const { strings, tokens: stopTokens } = this.#stops;
-    const isBound = strings.length > 0 || answerEnd !== null;
+    const isBound = strings.length > 0 || answerEnd !== null || sampling.constraint !== undefined;
     const pauses = requests.some(({ pauseAfter }) => pauseAfter !== undefined);
     if (requests.length === 0) return [];
     if (this.#limits.isCutOff()) return requests.map(({ text }) => ({ ...text, sequence: null }));
@@ -156,10 +157,10 @@ export class TextGenerator implements AsyncDisposable {
   /** Feeds each text's last token, if it has any, and ranks what comes next; the prefixes stay. */
   async rank(prefixes: readonly Prefix[], count: number): Promise<Expansion[]> {
     if (this.#limits.isCutOff()) return [];
-    const requests = prefixes.map(({ text, sequence }) => {
-      return { parent: sequence, token: text.tokens.at(-1) ?? null };
-    });
     const { sampling } = this.#options.policy;
+    const requests = prefixes.map(({ text, sequence }) => {
+      return { parent: sequence, token: text.tokens.at(-1) ?? null, ...textBefore(sampling, text) };
+    });
     const ranked = await this.#limits.call(() => this.context.expand(requests, count, sampling));
     this.#limits.spend(requests.filter(({ token }) => token !== null).length);
     this.#limits.reportNowAndThen();
@@ -189,7 +190,7 @@ export class TextGenerator implements AsyncDisposable {
     count: number,
     streamOf: (prefix: number, rollout: number) => RandomStream,
   ): Promise<Rollout[][]> {
-    const { answerEnd, limits } = this.#options;
+    const { answerEnd, limits, policy } = this.#options;
     const hasAnswer = prefixes.map(({ text }) => this.hasAnswered(text));
     const drawn = await this.draw(
       prefixes.flatMap((prefix, i) =>
@@ -210,7 +211,8 @@ export class TextGenerator implements AsyncDisposable {
       return texts.map(
         (rollout): Rollout => ({
           ...rollout,
-          logDrawn: sum(rollout.logProbs.slice(text.tokens.length)),
+          logDrawn: logDrawnOf(rollout, text.tokens.length),
+          logTarget: logTargetOf(rollout, policy.conditions === true, text.tokens.length),
         }),
       );
     });
@@ -256,8 +258,4 @@ export class TextGenerator implements AsyncDisposable {
     this.#limits[Symbol.dispose]();
     await this.#model.release(this.context);
   }
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((a, b) => a + b, 0);
 }

@@ -5,7 +5,13 @@ import type { Rollout, Text } from "./chain.js";
 import type { ChainOptions } from "./chain-options.js";
 import type { RunLimits } from "./run-limits.js";
 import type { DrawnText, Prefix } from "./text-writer.js";
-import { appendValues, unknownValues } from "./token-values.js";
+import {
+  appendValues,
+  logDrawnOf,
+  logTargetOf,
+  textBefore,
+  unknownValues,
+} from "./token-values.js";
 
 export class TextScorer {
   readonly #context: Sequences;
@@ -27,21 +33,31 @@ export class TextScorer {
     rollouts: readonly (readonly Rollout[])[],
   ): Promise<Rollout[][]> {
     const { policy, metrics } = this.#options;
-    const requests = prefixes.flatMap(({ text, sequence }, i) =>
+    const requests = prefixes.flatMap(({ text: state, sequence }, i) =>
       (rollouts[i] ?? []).map((rollout) => ({
-        ...{ text, rollout },
+        ...{ state, rollout },
         parent: sequence,
-        tokens: Int32Array.from(rollout.tokens.slice(text.tokens.length)),
+        tokens: Int32Array.from(rollout.tokens.slice(state.tokens.length)),
+        ...textBefore(policy.sampling, state),
       })),
     );
     const unscored = requests.filter(({ tokens }) => tokens.length > 0);
     const scores = await this.#inBatches(unscored, (batch) =>
-      this.#context.score(batch, policy.sampling, metrics),
+      this.#context.score(
+        batch.map(({ state: _, rollout: __, ...request }) => request),
+        policy.sampling,
+        metrics,
+      ),
     );
-    const rescored = requests.map(({ text, rollout, tokens }): Rollout => {
+    const rescored = requests.map(({ state, rollout, tokens }): Rollout => {
       const added = (tokens.length > 0 && scores.shift()) || unknownValues(tokens.length);
-      const logDrawn = sum([...added.logProbs]);
-      return { ...rollout, ...appendValues(text, added, metrics), logDrawn };
+      const values = appendValues(state, added, metrics);
+      const from = state.tokens.length;
+      return {
+        ...{ ...rollout, ...values },
+        logDrawn: logDrawnOf(values, from),
+        logTarget: logTargetOf({ ...rollout, ...values }, policy.conditions === true, from),
+      };
     });
     return prefixes.map((_, i) => rescored.splice(0, rollouts[i]?.length ?? 0));
   }
@@ -56,7 +72,8 @@ export class TextScorer {
     const requests = prefixes.map(({ text, sequence: parent }, i) => {
       const { tokens, finishReason } = grown[i] as Text;
       const added = Int32Array.from(tokens.slice(text.tokens.length));
-      return { parent, tokens: added, keep: finishReason === null };
+      const before = textBefore(policy.sampling, text);
+      return { parent, tokens: added, keep: finishReason === null, ...before };
     });
     const firsts = requests.map(({ parent, tokens }) =>
       requests.findIndex(
@@ -95,8 +112,4 @@ export class TextScorer {
     }
     return results;
   }
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((a, b) => a + b, 0);
 }

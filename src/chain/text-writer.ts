@@ -40,9 +40,10 @@ export class TextWriter {
 
   /** The text with what was drawn after it. */
   extend(text: Text & Partial<RedrawnState>, continuation: Continuation): DrawnText {
-    const { finish, logProbs, drawnLogProbs } = continuation;
+    const { finish, logProbs, logMasses, drawnLogProbs } = continuation;
     const tokens = [...text.tokens, ...continuation.tokens];
-    const drawn = drawnLogProbs.length > 0 ? drawnLogProbs : logProbs;
+    const masked = logProbs.map((log, i) => log - (logMasses?.[i] ?? 0));
+    const drawn = drawnLogProbs.length > 0 ? drawnLogProbs : masked;
     return {
       tokens,
       ...appendValues(text, continuation, this.#metrics),
@@ -54,7 +55,7 @@ export class TextWriter {
   }
 
   /** The text with one token more, which may end it. */
-  append(text: Text, { token, logProb }: NextToken): Text {
+  append(text: Text, { token, logProb, logMass }: NextToken): Text {
     const tokens = [...text.tokens, token];
     const isEnd = this.#model.isEndToken(token);
     const cut = isEnd ? { text: this.textOf(tokens), isStopped: false } : this.#stops.cut(tokens);
@@ -62,6 +63,7 @@ export class TextWriter {
     return {
       tokens,
       logProbs: [...text.logProbs, logProb],
+      ...(logMass !== undefined && { logMasses: [...(text.logMasses ?? []), logMass] }),
       text: cut.text,
       finishReason: isEnd ? "end" : cut.isStopped ? "stop" : isFull ? "length" : null,
     };

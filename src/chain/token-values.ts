@@ -1,12 +1,13 @@
 /** What a text carries for each of its tokens: log-probabilities, and the metrics asked for. */
+import type { Sampling } from "../engine/sampling.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import type { Text } from "./chain.js";
 
-type TokenValues = Pick<Text, "logProbs" | TokenMetric>;
+type TokenValues = Pick<Text, "logProbs" | "logMasses" | TokenMetric>;
 
 /** The values of a continuation's tokens. */
 type AddedValues = Record<"logProbs", Iterable<number>> &
-  Partial<Record<TokenMetric, Iterable<number>>>;
+  Partial<Record<TokenMetric | "logMasses", Iterable<number>>>;
 
 /** The values of a text's tokens, and of those that follow it. */
 export function appendValues(
@@ -20,20 +21,57 @@ export function appendValues(
   ]);
   return {
     logProbs: [...text.logProbs, ...added.logProbs],
+    ...((text.logMasses || added.logMasses) && {
+      logMasses: [...(text.logMasses ?? []), ...(added.logMasses ?? [])],
+    }),
     ...Object.fromEntries(measured),
   };
 }
 
 /** The values of a text's first tokens. */
 export function firstValues(
-  { logProbs, entropies, selfCertainties }: TokenValues,
+  { logProbs, logMasses, entropies, selfCertainties }: TokenValues,
   count: number,
 ): TokenValues {
   return {
     logProbs: logProbs.slice(0, count),
+    ...(logMasses && { logMasses: logMasses.slice(0, count) }),
     ...(entropies && { entropies: entropies.slice(0, count) }),
     ...(selfCertainties && { selfCertainties: selfCertainties.slice(0, count) }),
   };
+}
+
+/** log of the product of the masses of the tokens from one on; 0 without a constraint. */
+export function logMassOf({ logMasses = [] }: Pick<Text, "logMasses">, from = 0): number {
+  return sum(logMasses.slice(from));
+}
+
+/** log of the probability that the tokens from one on are drawn with; -Infinity outside a constraint. */
+export function logDrawnOf(text: Pick<Text, "logProbs" | "logMasses">, from = 0): number {
+  const logMass = logMassOf(text, from);
+  return logMass === Number.NEGATIVE_INFINITY ? logMass : sum(text.logProbs.slice(from)) - logMass;
+}
+
+/** That under the law that texts are to have: see `Chain.conditions`. */
+export function logTargetOf(
+  text: Pick<Text, "logProbs" | "logMasses" | "finishReason">,
+  conditions: boolean,
+  from = 0,
+): number {
+  if (text.finishReason === "dead") return Number.NEGATIVE_INFINITY;
+  const logDrawn = logDrawnOf(text, from);
+  return conditions && logDrawn !== Number.NEGATIVE_INFINITY
+    ? sum(text.logProbs.slice(from))
+    : logDrawn;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
+}
+
+/** What a constraint reads of a text before the tokens that are asked about. */
+export function textBefore({ constraint }: Sampling, { tokens }: Text): { text?: Int32Array } {
+  return constraint === undefined ? {} : { text: Int32Array.from(tokens) };
 }
 
 /** The values of tokens that a budget left unscored: nothing is certain of them. */

@@ -9,6 +9,7 @@ import type { Flag, OptionSpec } from "../methods/option.js";
 import { COMMON_OPTIONS, GUIDANCE_OPTIONS, type PresetOptions } from "../methods/options.js";
 import { type AnyMethod, METHOD_NAMES, METHODS, type MethodName } from "../methods/registry.js";
 import { DEFAULT_REWARD, REWARD_NAMES } from "../rewards/named.js";
+import { parseConstraintFlag } from "./constraint-flag.js";
 import type { ModelFlags } from "./model-flags.js";
 import { numberOption } from "./numbers.js";
 import { chatTemplateOption } from "./prompt-files.js";
@@ -97,6 +98,7 @@ function addFlag(command: Command, { flags, help, kind }: Flag): void {
   if (kind === "number") command.option(flags, help, numberOption);
   else if (kind === "texts") command.option(flags, help, collectTexts);
   else if (kind === "template") command.option(flags, help, chatTemplateOption);
+  else if (kind === "constraint") command.option(flags, help, parseConstraintFlag);
   else command.option(flags, help);
 }
 
@@ -178,6 +180,7 @@ function parseSetting(method: string, setting: string): [string, unknown] {
       `Expected \`${method}\` to set options as in ets:M=4:K=2, got \`${setting}\``,
     );
   }
+  if (key === "constraint") return [key, parseConstraintFlag(value)];
   return [nameOfLetter(key) ?? key, parseValue(value)];
 }
 

@@ -70,9 +70,10 @@ export function toCompletions<S extends ChainState>(
 
 /** A text without what its chain keeps with it. */
 export function textOf(from: Text): Text {
-  const { text, tokens, logProbs, entropies, selfCertainties, finishReason } = from;
+  const { text, tokens, logProbs, logMasses, entropies, selfCertainties, finishReason } = from;
   return {
     ...{ text, tokens, logProbs, finishReason },
+    ...(logMasses && { logMasses }),
     ...(entropies && { entropies }),
     ...(selfCertainties && { selfCertainties }),
   };

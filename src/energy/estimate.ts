@@ -4,9 +4,11 @@
  *   Ê(m) = (1/K) Σ_k w(m, k) exp(r(x_0(m, k)) / λ)
  *
  * A candidate that has ended is its own completion, and its energy is exact. Identical candidates
- * are rolled out once and weigh as many as they are.
+ * are rolled out once and weigh as many as they are. Where a constraint conditions p_ref, w and what a
+ * candidate weighs are the masses of what it allowed on their way.
  */
 import type { ChainState, Rollout } from "../chain/chain.js";
+import { logMassOf } from "../chain/token-values.js";
 import {
   type Completion,
   isPoolSettled,
@@ -87,6 +89,8 @@ export interface EstimateOptions {
   stopping: Stopping | null;
   /** Rolls identical candidates out once. */
   shareDuplicates: boolean;
+  /** Whether candidates weigh by the masses of what a constraint allowed on their way. Default false. */
+  conditions?: boolean;
   signal: AbortSignal | undefined;
 }
 
@@ -161,32 +165,40 @@ async function sumEnergies<S extends ChainState>(
   drawn: Drawn,
   step: number,
   earlier: readonly Completion[],
-  { rollouts, reward, lambda, asked, stopping, signal }: EstimateOptions,
+  { rollouts, reward, lambda, asked, stopping, conditions, signal }: EstimateOptions,
 ): Promise<Omit<Estimate, "drawn" | "importance">> {
-  const weighted = groups.flatMap((group) =>
-    toCompletions(group, drawn.get(group.first) ?? [], rollouts),
+  const masses = groups.map(({ state }) => (conditions ? logMassOf(state) : 0));
+  const weighted = groups.flatMap((group, g) =>
+    toCompletions(group, drawn.get(group.first) ?? [], rollouts).map((completion) => ({
+      ...completion,
+      logMass: masses[g] as number,
+    })),
   );
-  // Cut off by the budget, a text has no reward.
-  const finished = weighted.filter(({ completion }) => completion.finishReason !== null);
+  // Cut off by the budget, or dead, a text has no reward.
+  const finished = weighted.filter(({ completion: { finishReason } }) => {
+    return finishReason !== null && finishReason !== "dead";
+  });
   const pool = finished.map(({ completion }) => completion);
   const input = { ...asked, pool, earlier };
   const rewards = pool.length === 0 ? [] : await scorePool(reward, input, step, signal);
   const weighing = rewards.filter((_, i) => finished[i]?.logRatio !== Number.NEGATIVE_INFINITY);
   const peak = weighing.length === 0 ? 0 : largestOf(weighing);
-  const completions = finished.map(({ completion, logRatio, logShare }, i): Scored => {
+  const completions = finished.map(({ completion, logRatio, logShare, logMass }, i): Scored => {
     const earned = rewards[i] as number;
     const logWeight =
       logRatio === Number.NEGATIVE_INFINITY
         ? logRatio
-        : Math.log(completion.samples) + logShare + logRatio + (earned - peak) / lambda;
+        : Math.log(completion.samples) + logShare + logRatio + logMass + (earned - peak) / lambda;
     return { ...completion, reward: earned, logRatio, logWeight };
   });
   const relativeLogEnergies: number[] = [];
-  for (const { first, members } of groups) {
+  for (const [g, { state, first, members }] of groups.entries()) {
     const own = completions.filter(({ candidate }) => candidate === first);
     const logEnergy =
       reward.isZero === true
-        ? 0
+        ? state.finishReason === "dead"
+          ? Number.NEGATIVE_INFINITY
+          : (masses[g] as number)
         : logSumExp(own.map((c) => c.logWeight)) - Math.log(members.length);
     for (const m of members) relativeLogEnergies[m] = logEnergy;
   }
@@ -195,7 +207,10 @@ async function sumEnergies<S extends ChainState>(
   return { logEnergies, peak, relativeLogEnergies, completions, isSettled };
 }
 
-/** A text that p_ref drew weighs 1. */
-export function unweighted(rollouts: readonly Rollout[]): WeightedRollout[] {
-  return rollouts.map((text) => ({ text, logRatio: 0 }));
+/** A text that the reference drew weighs 1, where it draws from the law that is wanted. */
+export function weightedByTarget(rollouts: readonly Rollout[]): WeightedRollout[] {
+  return rollouts.map((text) => {
+    const { logDrawn, logTarget = logDrawn } = text;
+    return { text, logRatio: logTarget === logDrawn ? 0 : logTarget - logDrawn };
+  });
 }

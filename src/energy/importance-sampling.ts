@@ -48,10 +48,12 @@ export function importanceSampling(
   /** log of p_ref / ((1 - β) p_proposal + β p_ref), β the share that p_ref drew. */
   const logShare = Math.log(ownRollouts / rollouts);
   const logRest = Math.log1p(-ownRollouts / rollouts);
-  const weighted = (text: Rollout, logRef: number, logProposal: number): WeightedRollout => ({
-    text,
-    logRatio: logRef - logSumExp([logShare + logRef, logRest + logProposal]),
-  });
+  /** `text` is the reference's; where masses weigh, p_ref is not what it draws from. */
+  const weighted = (text: Rollout, logProposal: number): WeightedRollout => {
+    const { logDrawn, logTarget = logDrawn } = text;
+    const logRatio = logTarget - logSumExp([logShare + logDrawn, logRest + logProposal]);
+    return { text, logRatio: logTarget === Number.NEGATIVE_INFINITY ? logTarget : logRatio };
+  };
 
   return {
     async draw<S extends ChainState>(
@@ -73,11 +75,9 @@ export function importanceSampling(
       const scoredBack = await proposal.score(states, own);
       return states.map((_, i) => [
         ...(rescored[i] ?? []).map((text, k) =>
-          weighted(text, text.logDrawn, proposed[i]?.[k]?.logDrawn as number),
+          weighted(text, proposed[i]?.[k]?.logDrawn as number),
         ),
-        ...(own[i] ?? []).map((text, k) =>
-          weighted(text, text.logDrawn, scoredBack[i]?.[k]?.logDrawn as number),
-        ),
+        ...(own[i] ?? []).map((text, k) => weighted(text, scoredBack[i]?.[k]?.logDrawn as number)),
       ]);
     },
     weigh: (ratios) => ({

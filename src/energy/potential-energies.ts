@@ -3,6 +3,7 @@
  * for log Ê, of one that has ended r / λ.
  */
 import type { ChainState } from "../chain/chain.js";
+import { logMassOf } from "../chain/token-values.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { type Completion, nameText, type Reward, scorePool } from "../rewards/reward.js";
 import { groupCandidates, textOf } from "./candidate-groups.js";
@@ -29,7 +30,7 @@ export async function guessEnergies<S extends ChainState>(
   options: EstimateOptions,
 ): Promise<Estimate> {
   const { step, candidates, earlier } = evidence;
-  const { lambda, asked, signal, shareDuplicates } = options;
+  const { lambda, asked, signal, shareDuplicates, conditions } = options;
   // A text that has ended votes once for each candidate that it is.
   const estimate = await estimateEnergies(NO_ROLLOUTS, evidence, { ...options, rollouts: 1 });
   const open = groupCandidates(candidates, shareDuplicates).filter(
@@ -62,10 +63,11 @@ export async function guessEnergies<S extends ChainState>(
         { fix: "a larger `lambda`, or a potential of smaller values" },
       );
     }
+    const logMass = conditions ? logMassOf(pool[i] as Completion) : 0;
     for (const m of members) {
       potentials[m] = value;
-      logEnergies[m] = logPotential;
-      relativeLogEnergies[m] = (value - peak) / lambda;
+      logEnergies[m] = logPotential + logMass;
+      relativeLogEnergies[m] = (value - peak) / lambda + logMass;
     }
   }
   return { ...estimate, logEnergies, peak, relativeLogEnergies, potentials };

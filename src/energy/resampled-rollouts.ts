@@ -11,7 +11,7 @@
  * is drawn on more often.
  */
 import type { ChainState, PrefixChain, PrefixProposal } from "../chain/chain.js";
-import { unmeasured } from "../chain/token-values.js";
+import { logDrawnOf, logTargetOf, unmeasured } from "../chain/token-values.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import type { WeightedRollout } from "./candidate-groups.js";
 import { diagnose } from "./diagnostics.js";
@@ -136,11 +136,12 @@ async function growSwarms<S extends ChainState>(
     growing.map(({ particle }) => particle.ofReference),
     drawn,
   );
+  const { conditions } = chain;
   const advance = (particle: Particle<S>): Particle<S> => {
     const ofReference = followed.shift() as S;
     const ofProposal = drawn.shift() as ChainState;
     const from = particle.ofProposal.tokens.length;
-    const logRatio = logDrawnFrom(ofReference, from) - logDrawnFrom(ofProposal, from);
+    const logRatio = logTargetOf(ofReference, conditions, from) - logDrawnOf(ofProposal, from);
     const [logWeight, logPath] = [particle.logWeight + logRatio, particle.logPath + logRatio];
     return { ofReference, ofProposal, logWeight, logPath };
   };
@@ -198,9 +199,4 @@ function isUnfinished({ ofProposal }: Particle<ChainState>): boolean {
 
 function isOpen({ particles }: Swarm<ChainState>): boolean {
   return particles.some(isUnfinished);
-}
-
-/** log of the probability of the tokens from one on. */
-function logDrawnFrom({ logProbs }: ChainState, from: number): number {
-  return logProbs.slice(from).reduce((a, b) => a + b, 0);
 }

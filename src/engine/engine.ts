@@ -220,7 +220,9 @@ export interface Model extends Vocabulary, AsyncDisposable {
    * @param continuations token ids, each at least one token
    * @param sampling the distribution to score under; its defaults are those of `sample`
    * @returns for each continuation, one log-probability a token (nats, fp64): `logProbs` under
-   *   `sampling` (-Infinity outside its support), `rawLogProbs` under the model's softmax
+   *   `sampling` (-Infinity outside its support), `rawLogProbs` under the model's softmax; with a
+   *   `constraint` also `logMasses`: `logProbs - logMasses` is under the masked law, and a mass of
+   *   -Infinity says that the token isn't allowed. A text that was cut off is scored as a beginning.
    */
   score(
     prompt: Prompt,

@@ -3,6 +3,7 @@ export type ErrorCode =
   | "ERR_ABORTED"
   | "ERR_BUILD_FAILED"
   | "ERR_CONSTRAINT"
+  | "ERR_CONSTRAINT_DEAD"
   | "ERR_CONTEXT_FULL"
   | "ERR_DISPOSED"
   | "ERR_DOWNLOAD"

@@ -38,7 +38,7 @@ interface Draw {
   keepEnded?: boolean;
   /** A text that is kept may pause once it has so many tokens; default 0: it doesn't. */
   pauseAfter?: number;
-  /** What the text has so far: a stop string or the answer's end may have begun in it. */
+  /** What the text has so far: a stop string or the answer's end may have begun in it, and a constraint reads it. */
   text: Int32Array;
 }
 
@@ -73,6 +73,21 @@ export interface Scores extends Metrics {
   logProbs: Float64Array;
   /** Under the model's softmax. */
   rawLogProbs: Float64Array;
+  /**
+   * With a constraint: the log of the probability, under the policy, of all tokens that it allows in the
+   * token's place; at temperature 0 under the model's softmax. `logProbs - logMasses` is under the law
+   * that tokens are drawn from. Of drawn tokens it is the log of an unbiased estimate, which hardly
+   * differs; of scored ones it is exact, and -Infinity from the first one on that isn't allowed.
+   */
+  logMasses?: Float64Array;
+}
+
+/** A text to be scored. */
+export interface ScoreRequest {
+  parent: Sequence;
+  tokens: Int32Array;
+  /** What the text has before them, which a constraint reads. Default: nothing. */
+  text?: Int32Array;
 }
 
 /** A continuation that was given and scored. */
@@ -85,8 +100,11 @@ export interface Continuation extends Scores {
   tokens: Int32Array;
   /** Under the policy to its `power`, which they were drawn from; empty where that is 1. */
   drawnLogProbs: Float64Array;
-  /** `stop`, a stop string; `answered`, the answer's end; `length`, its own `maxTokens`, or a pause. */
-  finish: "end" | "stop" | "answered" | "length" | "budget";
+  /**
+   * `stop`, a stop string; `answered`, the answer's end; `length`, its own `maxTokens`, or a pause;
+   * `dead`, a constraint allows nothing after it that has probability: that of the text is 0.
+   */
+  finish: "end" | "stop" | "answered" | "length" | "dead" | "budget";
   /** Null: none kept. */
   sequence: Sequence | null;
 }
@@ -98,6 +116,8 @@ export interface Expansion {
   tokens: Int32Array;
   logProbs: Float64Array;
   rawLogProbs: Float64Array;
+  /** As of `Scores`, exact; absent where nothing is allowed. */
+  logMass?: number;
 }
 
 /** Tokens and time since the sequences were leased, and what is held now. */
@@ -153,22 +173,23 @@ export interface Sequences {
   generate(request: GenerateRequest): Promise<Continuation[]>;
   /** Scores given continuations of cached sequences, which stay as they are. */
   score(
-    requests: readonly { parent: Sequence; tokens: Int32Array }[],
+    requests: readonly ScoreRequest[],
     sampling: Sampling,
     metrics?: readonly TokenMetric[],
   ): Promise<Scores[]>;
   /** As `score`; of the continuations that more will follow, sequences are kept. */
   follow(
-    requests: readonly { parent: Sequence; tokens: Int32Array; keep: boolean }[],
+    requests: readonly (ScoreRequest & { keep: boolean })[],
     sampling: Sampling,
     metrics?: readonly TokenMetric[],
   ): Promise<Followed[]>;
   /**
    * Appends a token to a fork of each parent, or none to a fork of it as it is, and ranks what comes
-   * next: the `count` most probable tokens.
+   * next: the `count` most probable tokens. `text` is what it has with the token, which a constraint
+   * reads.
    */
   expand(
-    requests: readonly { parent: Sequence; token: number | null }[],
+    requests: readonly { parent: Sequence; token: number | null; text?: Int32Array }[],
     count: number,
     sampling: Sampling,
   ): Promise<Expansion[]>;

@@ -96,7 +96,12 @@ export function configureMethods(
       merged.potential === undefined ? [] : (potentialFiles.get(merged.potential) ?? []);
     const resolved = settingsOf(resolveOptions(METHODS[method], given, model, 0));
     const hashes = files.length > 0 ? { potentialFiles: files } : {};
-    const { proposal: _, ...record } = { ...OF_EVERY_METHOD, ...resolved, ...reward, ...hashes };
+    // As it was given: it is compiled once a run has begun.
+    const { constraint } = merged;
+    const restricted = constraint === undefined ? {} : { constraint };
+    const { proposal: _, ...record } = {
+      ...{ ...OF_EVERY_METHOD, ...resolved, ...restricted, ...reward, ...hashes },
+    };
     return {
       ...{ name, method, options: merged, needsProposal },
       settings: JSON.parse(JSON.stringify(record)),

@@ -25,10 +25,13 @@ export async function drawComplete(
     energies: rewardEach,
     isOutOfBudget: () => run.isOutOfBudget,
   });
-  const finished = candidates.filter(({ finishReason }) => finishReason !== null);
+  const finished = candidates.filter(({ finishReason }) => {
+    return finishReason !== null && finishReason !== "dead";
+  });
   if (finished.length === 0) return run.finishEarly(candidates[0] as ChainState);
-  // The budget may have cut some texts off.
-  const estimate = whole !== null && !run.isOutOfBudget ? whole : await rewardEach(finished);
+  // The budget may have cut some texts off, and others may be dead.
+  const isWhole = whole !== null && !run.isOutOfBudget && finished.length === candidates.length;
+  const estimate = isWhole ? whole : await rewardEach(finished);
   const chosen = pick(estimate.completions);
   const weights = finished.map((_, i) => (i === chosen ? 1 : 0));
   await run.record(finished, estimate, weights, chosen);

@@ -6,8 +6,22 @@ import {
   type RolloutSource,
   type StepEvidence,
 } from "../energy/estimate.js";
+import { normalise } from "../energy/log-domain.js";
 import { guessEnergies } from "../energy/potential-energies.js";
 import type { Run } from "./run.js";
+
+/**
+ * The probabilities of a choice by log weights. Without any, those that a constraint let live are alike;
+ * the dead ones are chosen where there are no others, and end the run.
+ */
+export function choiceWeights(
+  states: readonly ChainState[],
+  logWeights: readonly number[],
+): number[] {
+  if (logWeights.some((log) => log !== Number.NEGATIVE_INFINITY)) return normalise(logWeights);
+  const isAlive = states.map(({ finishReason }) => finishReason !== "dead");
+  return normalise(isAlive.map((alive) => (alive ? 0 : Number.NEGATIVE_INFINITY)));
+}
 
 /** The candidates' energies. A run with a potential draws no rollouts from the source. */
 export function energiesOf<S extends ChainState>(

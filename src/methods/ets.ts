@@ -1,7 +1,6 @@
 import type { ChainState } from "../chain/chain.js";
 import type { Estimate } from "../energy/estimate.js";
 import { importanceSampling } from "../energy/importance-sampling.js";
-import { normalise } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
 import { resampledRollouts } from "../energy/resampled-rollouts.js";
 import { LlamaEtsError } from "../engine/errors.js";
@@ -10,7 +9,7 @@ import { boundGuided } from "../planning/token-bounds.js";
 import { type DrawnStep, drawInRounds } from "./adaptive.js";
 import { defineMethod, type ProposedOptions } from "./define-method.js";
 import { divergenceOfChoices } from "./divergence.js";
-import { energiesOf } from "./energies.js";
+import { choiceWeights, energiesOf } from "./energies.js";
 import { decidedText, longest, resampled } from "./finish.js";
 import type { MethodFacts } from "./method.js";
 import { POTENTIAL_OPTIONS, type PotentialOptions } from "./potential-options.js";
@@ -28,6 +27,7 @@ const GUIDED = {
   ],
   demand: chainDemand,
   bounds: boundGuided,
+  weighs: true,
   reports: { continues: true, energies: "log Ê", shows: ["rollouts", "ess"] },
   divergence: divergenceOfChoices,
 } as const satisfies Partial<MethodFacts>;
@@ -96,7 +96,7 @@ async function guide(run: Run): Promise<Result> {
       return await run.finishEarly(longest(candidates), estimate?.completions);
     }
     // P(m) = Ê(m) / Σ_j Ê(j)
-    const weights = normalise(estimate.relativeLogEnergies);
+    const weights = choiceWeights(candidates, estimate.relativeLogEnergies);
     const chosen = run.choose(weights, step, "candidate");
     await run.record(candidates, estimate, weights, chosen);
     if (!hasWeight(estimate)) run.warn(withoutWeight(step));
@@ -134,7 +134,7 @@ function hasWeight({ relativeLogEnergies }: Estimate): boolean {
 }
 
 function withoutWeight(step: number): string {
-  return `Step ${step} has no weight: the reference can draw none of its rollouts. One of the reference's own candidates was kept unguided. Try: a mixture of .25, a proposal closer to the reference, or no truncation of the reference`;
+  return `Step ${step} has no weight: the reference can draw none of its rollouts, or a constraint lets none live. One of the reference's own candidates was kept unguided. Try: a mixture of .25, a proposal closer to the reference, or no truncation of the reference`;
 }
 
 /** A step's candidates and their energies; an adaptive run draws them in rounds. */

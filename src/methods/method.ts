@@ -58,8 +58,12 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
     adaptive: Required<AdaptiveOptions> | null,
     own: ValuesOf<O>,
   ): Reward;
-  /** The reward where none is given; null: the votes of self-consistency, as without this. */
-  defaultReward?(own: ValuesOf<O>): Reward | null;
+  /**
+   * The reward where none is given; null: the votes of self-consistency, as without this.
+   *
+   * @param isConditioned whether a constraint conditions p_ref, which is a target of its own
+   */
+  defaultReward?(own: ValuesOf<O>, isConditioned: boolean): Reward | null;
   /** What an autoregressive model's texts must carry for the method. Default: nothing. */
   metrics?(own: ValuesOf<O>): readonly TokenMetric[];
   /** Throws `ERR_INVALID_OPTION` for settings that don't go together. */
@@ -74,6 +78,8 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
   /** Whether a diffusion model's keys and values are kept of all its texts at once. */
   readonly keepsAllTexts?: boolean;
   readonly reports: ReportTerms;
+  /** Whether it has weights, by which p_ref can be conditioned on a constraint. */
+  readonly weighs?: boolean;
   /** Whether it picks its text, by rewards or probabilities, in the place of drawing from a law. */
   readonly picks?: boolean;
   /** An estimate of the divergence of its text's law from p_ref, in nats; null where there is none. */

@@ -7,6 +7,7 @@
 import type { ChainState } from "../chain/chain.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Scored } from "../energy/estimate.js";
+import { choiceWeights } from "./energies.js";
 import { integerOption } from "./option.js";
 import type { Run } from "./run.js";
 
@@ -117,23 +118,25 @@ export class Metropolis<S extends ChainState> {
     return true;
   }
 
-  /** Records the texts as a step, one of them chosen uniformly. */
+  /** Records the texts as a step, one of the living chosen uniformly. */
   async record(step: number): Promise<number> {
-    const weights = this.texts.map(() => 1 / this.texts.length);
+    const states = this.texts.map(({ state }) => state);
+    const weights = choiceWeights(states, states.map(logOfLife));
     const chosen = this.#run.choose(weights, step, "candidate");
     const completions = this.texts.flatMap(({ state, reward }, i): Scored[] => {
-      if (state.finishReason === null) return [];
+      if (state.finishReason === null || state.finishReason === "dead") return [];
       return [{ ...ownCompletion(state, i), reward, logRatio: 0, logWeight: 0 }];
     });
     const logEnergies = this.texts.map(({ logDensity }) => logDensity);
     const { acceptanceRate } = this;
-    await this.#run.record(
-      this.texts.map(({ state }) => state),
-      { logEnergies, completions },
-      weights,
-      chosen,
-      { acceptanceRate },
-    );
+    await this.#run.record(states, { logEnergies, completions }, weights, chosen, {
+      acceptanceRate,
+    });
     return chosen;
   }
+}
+
+/** log of 1, or of 0 for a text that a constraint let die. */
+function logOfLife({ finishReason }: ChainState): number {
+  return finishReason === "dead" ? Number.NEGATIVE_INFINITY : 0;
 }

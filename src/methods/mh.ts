@@ -1,4 +1,5 @@
 import type { ChainState } from "../chain/chain.js";
+import { logTargetOf } from "../chain/token-values.js";
 import { saturated } from "../energy/log-domain.js";
 import { redrawDemand } from "../planning/demands.js";
 import { boundRedrawn } from "../planning/token-bounds.js";
@@ -38,13 +39,14 @@ export const mh = defineMethod({
   metrics: ({ cuts }) => metricsOf(cuts),
   demand: redrawDemand,
   bounds: (shape, { moves }) => boundRedrawn(shape, moves, shape.maxTokens),
+  weighs: true,
   reports: WHOLE_TEXTS,
   run: (run) => {
     const { chain, settings } = run;
     if (chain.kind === "trajectory") return moveTexts(run, new TrajectoryRedraw(chain), () => 0);
     const { cuts } = settings.own;
     const ends = new EndRedraw(chain, { cuts, power: 1, length: settings.limits.maxTokens });
-    return moveTexts(run, ends, ({ logProbs }) => logProbs.reduce((a, b) => a + b, 0));
+    return moveTexts(run, ends, (text) => logTargetOf(text, chain.conditions));
   },
 });
 
@@ -61,10 +63,11 @@ async function moveTexts<S extends ChainState>(
   const toPosterior = {
     kernel,
     async visit(states: readonly S[]) {
-      voters ??= states;
-      const rewards = await run.rewardEach(states, voters, step);
-      return states.map((state, i) => {
-        const reward = rewards[i] as number;
+      voters ??= states.filter(({ finishReason }) => finishReason !== "dead");
+      const living = states.filter(({ finishReason }) => finishReason !== "dead");
+      const rewards = [...(await run.rewardEach(living, voters, step))];
+      return states.map((state) => {
+        const reward = state.finishReason === "dead" ? 0 : (rewards.shift() as number);
         const logDensity = logReference(state) + saturated(reward / energy.lambda);
         return { state, logDensity, reward };
       });

@@ -9,7 +9,7 @@ export interface Flag {
   /** As commander declares it: "-M, --candidates <n>". */
   readonly flags: string;
   readonly help: string;
-  readonly kind: "number" | "text" | "texts" | "switch" | "template";
+  readonly kind: "number" | "text" | "texts" | "switch" | "template" | "constraint";
   /** The option that it sets, or a field of it: "candidates", "diffusion.blockLength". */
   readonly path: string;
 }

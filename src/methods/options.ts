@@ -14,6 +14,10 @@ import type { Step } from "./step.js";
 export const BLOCK_KINDS = ["tokens", "line", "sentence", "entropy"] as const;
 export type BlockKind = (typeof BLOCK_KINDS)[number] & ("tokens" | BlockEnd);
 
+/** What a constraint makes of a policy. */
+export const CONSTRAINT_LAWS = ["masked", "conditioned"] as const;
+export type ConstraintLaw = (typeof CONSTRAINT_LAWS)[number];
+
 export interface CommonOptions extends SamplingOptions, PromptOptions {
   /**
    * M, texts or continuations drawn at each step, from 1 to 4096 (ETS of several steps: 254). It is
@@ -51,6 +55,13 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
   maxTokens?: number;
   /** How a diffusion model unmasks; refused for others. */
   diffusion?: DiffusionOptions;
+  /**
+   * What `constraint` makes of the reference policy. `masked`: each token is drawn from what is allowed in
+   * its place, renormalised, whatever that leads to. `conditioned`: p_ref given that the whole text is
+   * allowed, by weights: the masses of what was allowed on its way. Default: conditioned where there are
+   * weights (ets, ets-is, particle, mh, power), masked elsewhere. `docs/constraints.md`.
+   */
+  constraintLaw?: ConstraintLaw;
   /** Default: self-consistency of the answers that `extract` finds. */
   reward?: Reward | RewardFunction;
   /** Finds a text's answer, for the vote and the result. Default: the usual forms. */
@@ -240,6 +251,25 @@ export const COMMON_OPTIONS = {
     ],
   },
   allowedTokens: forPrograms,
+  constraint: {
+    flags: [
+      {
+        path: "constraint",
+        flags: "--constraint <kind:value>",
+        help: "what answers must be: json:FILE, regex:…, grammar:FILE, choices:a,b (or a file), words:12, lines:3",
+        kind: "constraint",
+      },
+    ],
+  },
+  constraintLaw: {
+    flags: [
+      text(
+        "constraintLaw",
+        "--constraint-law <law>",
+        "masked, token by token, or conditioned, by weights (default: conditioned where a method has weights)",
+      ),
+    ],
+  },
   stop: {
     flags: [
       {

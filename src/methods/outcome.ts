@@ -86,7 +86,7 @@ interface Ending {
 
 export function outcomeOf(
   method: MethodFacts,
-  { energy, own }: Pick<Resolved, "energy" | "own">,
+  { energy, own, policy }: Pick<Resolved, "energy" | "own" | "policy">,
   { law, reward, best, steps, diagnostics, answerOf }: Ending,
 ): Outcome {
   const { votes = false } = energy.reward;
@@ -99,9 +99,11 @@ export function outcomeOf(
       ...{ text: best.text.text, answer: answerOf(best.text.text), reward: best.reward },
       ...{ step: best.step, candidate: best.candidate, rollout: best.rollout },
     },
-    divergence: isReplaced
-      ? null
-      : (method.divergence?.(steps, diagnostics, own as ValuesOf<OwnOptions>) ?? null),
+    // The weights say nothing of what a constraint alone takes away.
+    divergence:
+      isReplaced || policy.constraintLaw !== null
+        ? null
+        : (method.divergence?.(steps, diagnostics, own as ValuesOf<OwnOptions>) ?? null),
     evidence: {
       answers: energy.hasExtract || (hasRewards && votes),
       rewards: hasRewards && !votes,

@@ -1,5 +1,5 @@
 import type { ChainState, RedrawnState } from "../chain/chain.js";
-import { effectiveSampleSize, logMeanExp, normalise, saturated } from "../energy/log-domain.js";
+import { effectiveSampleSize, logMeanExp, saturated } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
 import { resampleSystematically } from "../energy/resampling.js";
 import { LlamaEtsError } from "../engine/errors.js";
@@ -8,7 +8,7 @@ import { boundGuided } from "../planning/token-bounds.js";
 import { NO_REWARD } from "../rewards/reward.js";
 import { defineMethod, type OptionsOf } from "./define-method.js";
 import { divergenceOfParticles } from "./divergence.js";
-import { energiesOf } from "./energies.js";
+import { choiceWeights, energiesOf } from "./energies.js";
 import { longest } from "./finish.js";
 import type { ValuesOf } from "./option.js";
 import { POTENTIAL_OPTIONS, type PotentialOptions } from "./potential-options.js";
@@ -32,7 +32,7 @@ type Own = ValuesOf<typeof OWN>;
  * With α > 1 (power-SMC, arXiv 2602.10273) tokens are drawn from p_ref(· | text so far)^α, normalised,
  * and the normalisers Σ_v p_ref(v | text so far)^α are weights of their own. p_ref is the policy with
  * its temperature and truncation. Without a reward the target is then p_ref^α, and nothing is rolled
- * out.
+ * out; the same goes for a constraint that conditions p_ref, of which the masses are the weights.
  *
  * The product of the weights is p_ref^α / q · exp(r / λ), q the distribution drawn from, whatever the
  * energies in between. So Ẑ, the product of their means, is an unbiased estimate of
@@ -58,10 +58,11 @@ export const particle = defineMethod<typeof OWN, OptionsOf<typeof OWN> & Potenti
     "reward",
     "finish",
   ],
-  defaultReward: ({ alpha }) => (alpha === 1 ? null : NO_REWARD),
+  defaultReward: ({ alpha }, isConditioned) => (alpha === 1 && !isConditioned ? null : NO_REWARD),
   check: checkTarget,
   demand: particleDemand,
   bounds: boundGuided,
+  weighs: true,
   reports: { continues: false, energies: "log Ê", shows: ["ess"] },
   // Of p_ref^α the weights know no divergence from p_ref.
   divergence: (steps, diagnostics, { alpha }) =>
@@ -101,10 +102,12 @@ async function grow(run: Run<Own>): Promise<Result> {
     // the energies' ratios in between would lose small ones beside large ones.
     const { relativeLogEnergies, peak } = estimate;
     const logTargets = states.map((state, i) => {
-      return (relativeLogEnergies[i] as number) + logPowerWeight(state, own.alpha);
+      return (
+        (relativeLogEnergies[i] as number) + logPowerWeight(state, own.alpha, chain.conditions)
+      );
     });
     const logWeights = logTargets.map((log, i) => log - (anchors[i] as number));
-    const weights = normalise(logWeights);
+    const weights = choiceWeights(states, logWeights);
     const chosen = run.choose(weights, step, "candidate");
     // The shared factors, exp((peak_t - peak_s) / λ), multiply to exp(peak / λ).
     const logMean = logMeans + logMeanExp(logWeights);
@@ -144,7 +147,12 @@ async function advance(
 }
 
 /** log of p_ref(text)^α / q(text), the product of its tokens' normalisers Σ_v p_ref(v | …)^α. */
-function logPowerWeight({ logProbs, drawnLogProbs }: Particle, alpha: number): number {
+function logPowerWeight(state: Particle, alpha: number, conditions: boolean): number {
+  const { logProbs, logMasses = [], drawnLogProbs } = state;
   if (drawnLogProbs === undefined) return 0;
-  return logProbs.reduce((sum, log, i) => sum + alpha * log - (drawnLogProbs[i] as number), 0);
+  // The masses of a conditioned p_ref are among the energies, and α = 1 of them are enough here.
+  const ownMass = conditions ? -1 : -alpha;
+  return logProbs.reduce((sum, log, i) => {
+    return sum + alpha * log + ownMass * (logMasses[i] ?? 0) - (drawnLogProbs[i] as number);
+  }, 0);
 }

@@ -1,4 +1,5 @@
 import type { ChainState, RedrawnState } from "../chain/chain.js";
+import { logTargetOf } from "../chain/token-values.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { redrawDemand } from "../planning/demands.js";
 import { boundRedrawn } from "../planning/token-bounds.js";
@@ -50,6 +51,7 @@ export const power = defineMethod<typeof OWN, Omit<OptionsOf<typeof OWN>, "rewar
   demand: redrawDemand,
   bounds: (shape, { moves }) => boundRedrawn(shape, moves, shape.blockTokens),
   refusesDiffusion: () => DIFFUSION,
+  weighs: true,
   reports: WHOLE_TEXTS,
   run: grow,
 });
@@ -67,7 +69,7 @@ async function grow(run: Run<Own>): Promise<Result> {
     kernel: new EndRedraw(chain, { cuts, power: alpha, length }),
     async visit(states: readonly (ChainState & RedrawnState)[]) {
       return states.map((state) => {
-        const logProb = logProbOf(state);
+        const logProb = logTargetOf(state, chain.conditions);
         return { state, logDensity: alpha * logProb, reward: logProb };
       });
     },
@@ -91,8 +93,4 @@ async function grow(run: Run<Own>): Promise<Result> {
   }
   const { acceptanceRate, texts } = metropolis;
   return await run.finish(texts[0]?.state as ChainState, { acceptanceRate });
-}
-
-function logProbOf({ logProbs }: ChainState): number {
-  return logProbs.reduce((a, b) => a + b, 0);
 }

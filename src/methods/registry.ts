@@ -9,6 +9,7 @@ import { ets, etsIs } from "./ets.js";
 import { majority } from "./majority.js";
 import { mh } from "./mh.js";
 import { resolveOwn } from "./option.js";
+import type { CommonOptions } from "./options.js";
 import { particle } from "./particle.js";
 import { power } from "./power.js";
 import { ownNames } from "./resolve-options.js";
@@ -53,9 +54,11 @@ export const METHODS = ALL as unknown as Readonly<Record<MethodName, AnyMethod>>
 export const METHOD_NAMES = Object.keys(ALL) as MethodName[];
 
 /** Whether a method with these options has a reward of its own, where none is given. */
-export function hasOwnReward(method: MethodName, options: object): boolean {
+export function hasOwnReward(method: MethodName, options: CommonOptions): boolean {
   const { own, defaultReward } = METHODS[method];
-  return (defaultReward?.(resolveOwn(own, options as Record<string, unknown>)) ?? null) !== null;
+  const isConditioned = options.constraint !== undefined && options.constraintLaw !== "masked";
+  const values = resolveOwn(own, options as Record<string, unknown>);
+  return (defaultReward?.(values, isConditioned) ?? null) !== null;
 }
 
 /** Those among options meant for several methods that one of them takes. */

@@ -17,11 +17,12 @@ import {
   checkStrings,
   optional,
 } from "../engine/check.js";
+import type { CompiledConstraint, Constraint } from "../engine/constraint/constraint.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { checkRaw, checkTemplate } from "../engine/prompt.js";
 import { resolveSampling } from "../engine/sampling.js";
-import { extractAnswer } from "../rewards/answer.js";
+import { canonicalJson, extractAnswer } from "../rewards/answer.js";
 import { checkReward, toReward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
 import { resolveAdaptive } from "./adaptive.js";
@@ -31,7 +32,9 @@ import type { MethodFacts } from "./method.js";
 import { type OwnOptions, resolveOwn, type ValuesOf } from "./option.js";
 import {
   COMMON_OPTIONS,
+  CONSTRAINT_LAWS,
   type CommonOptions,
+  type ConstraintLaw,
   FINISHES,
   GUIDANCE_OPTIONS,
   type PresetOptions,
@@ -44,6 +47,11 @@ import type { Guidance, Resolved } from "./settings.js";
 
 /** What a method may be given: the common options, a proposal's, a potential, and its own. */
 export type GivenOptions = CommonOptions & ProposalOptions & PotentialOptions;
+
+/** Options of which the constraint, if there is one, may be compiled: then it is part of the policy. */
+export type CompiledOptions = Omit<GivenOptions, "constraint"> & {
+  constraint?: Constraint | CompiledConstraint;
+};
 
 /** Names of the options that every method may be given. */
 export const SHARED_NAMES = [...Object.keys(GUIDANCE_OPTIONS), ...Object.keys(COMMON_OPTIONS)];
@@ -126,11 +134,11 @@ export function checkOptions(method: MethodFacts, options: GivenOptions): void {
  */
 export function resolveOptions<O extends OwnOptions>(
   method: MethodFacts<O>,
-  given: GivenOptions,
+  given: CompiledOptions,
   model: Pick<Model, "info" | "matchTokenizer">,
   promptTokens: number,
 ): Resolved<ValuesOf<O>> {
-  const options: GivenOptions = withPreset(method.name, given, model);
+  const options: CompiledOptions = withPreset(method.name, given, model);
   const { proposal } = options;
   if (method.proposal !== undefined && proposal === undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", `${method.name} needs a \`proposal\``, {
@@ -147,10 +155,10 @@ export function resolveOptions<O extends OwnOptions>(
 
 function resolve<O extends OwnOptions>(
   method: MethodFacts<O>,
-  given: GivenOptions,
+  given: CompiledOptions,
   { room, vocabSize, isDiffusion }: Limits,
 ): Resolved<ValuesOf<O>> {
-  const options: GivenOptions = {
+  const options: CompiledOptions = {
     ...withDefaults(method.defaults ?? {}, given),
     ...method.overrides,
   };
@@ -160,7 +168,10 @@ function resolve<O extends OwnOptions>(
     throw new LlamaEtsError("ERR_INVALID_OPTION", "`diffusion` is for diffusion models");
   }
   const denoising = isDiffusion ? resolveDiffusion(options.diffusion, maxTokens) : null;
-  const sampling = resolveSampling(options, vocabSize);
+  const { constraint } = options;
+  const isCompiled = constraint !== undefined && "fingerprint" in constraint;
+  const sampling = resolveSampling(options, vocabSize, isCompiled ? constraint : undefined);
+  const constraintLaw = resolveConstraintLaw(method, options, isDiffusion);
   const guidance = resolveGuidance(method, options, maxTokens, denoising);
   const own = resolveOwn(method.own, options as Record<string, unknown>);
   const { stop = [], seed = 0, lambda = 0.1 } = options;
@@ -170,10 +181,14 @@ function resolve<O extends OwnOptions>(
       stop: [...checkStrings("stop", stop)],
       prompt: promptOptions(options),
       seed: checkInteger("seed", seed, 0, Number.MAX_SAFE_INTEGER),
+      constraintLaw,
     },
     guidance,
     energy: {
-      ...resolveReward(method, options, { guidance, own, isDiffusion }),
+      ...resolveReward(method, options, {
+        ...{ guidance, own, isDiffusion },
+        isConditioned: constraintLaw === "conditioned",
+      }),
       lambda: checkNumber("lambda", lambda, MIN_LAMBDA, 1 / MIN_LAMBDA),
       proposal:
         method.proposal === undefined
@@ -193,6 +208,38 @@ function resolve<O extends OwnOptions>(
   };
   method.check?.(resolved);
   return resolved;
+}
+
+/** What the constraint makes of the policy; null: there is none. */
+function resolveConstraintLaw(
+  { name, weighs = false }: MethodFacts,
+  { constraint, constraintLaw }: CompiledOptions,
+  isDiffusion: boolean,
+): ConstraintLaw | null {
+  const refuse = (message: string, fix: string) =>
+    new LlamaEtsError("ERR_INVALID_OPTION", message, { fix });
+  optional(
+    (option, law) => checkOneOf(option, law, CONSTRAINT_LAWS),
+    "constraintLaw",
+    constraintLaw,
+  );
+  if (constraint === undefined) {
+    if (constraintLaw === undefined) return null;
+    throw refuse("`constraintLaw` needs a `constraint`", "`constraint`, such as { words: 12 }");
+  }
+  if (isDiffusion) {
+    throw refuse(
+      "`constraint` needs an autoregressive model: a diffusion model doesn't write from left to right",
+      "an autoregressive model, or a reward such as json-schema",
+    );
+  }
+  if (constraintLaw === "conditioned" && !weighs) {
+    throw refuse(
+      `\`constraintLaw: "conditioned"\` needs weights, which ${name} has none of`,
+      'constraintLaw: "masked", or ets, ets-is, particle, mh or power',
+    );
+  }
+  return constraintLaw ?? (weighs ? "conditioned" : "masked");
 }
 
 /** The part of the options that shapes the prompt. */
@@ -233,7 +280,7 @@ function resolveCallbacks(options: CommonOptions): Resolved["callbacks"] {
 
 function resolveGuidance(
   method: MethodFacts,
-  options: GivenOptions,
+  options: CompiledOptions,
   maxTokens: number,
   denoising: DenoisingSettings | null,
 ): Guidance {
@@ -244,7 +291,8 @@ function resolveGuidance(
   const { shortcuts = {} } = options;
   checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided", "answered"]);
   const { prefixes = true, duplicates = adaptive === null } = shortcuts;
-  const { decided = true, answered = true } = shortcuts;
+  // A text that p_ref alone completes lacks the weights that a constraint gives it.
+  const { decided = options.constraint === undefined, answered = true } = shortcuts;
   return {
     candidates: checkInteger("candidates", candidates, 1, MAX_DRAWS),
     rollouts: checkInteger("rollouts", rollouts, 1, MAX_DRAWS),
@@ -264,27 +312,41 @@ function resolveGuidance(
 
 function resolveReward<O extends OwnOptions>(
   method: MethodFacts<O>,
-  options: GivenOptions,
-  { guidance, own, isDiffusion }: { guidance: Guidance; own: ValuesOf<O>; isDiffusion: boolean },
+  options: CompiledOptions,
+  {
+    guidance,
+    own,
+    isDiffusion,
+    isConditioned,
+  }: { guidance: Guidance; own: ValuesOf<O>; isDiffusion: boolean; isConditioned: boolean },
 ): Pick<
   Resolved["energy"],
   "reward" | "potential" | "metrics" | "extract" | "hasExtract" | "answerEnd"
 > {
   const { adaptive, shortcuts } = guidance;
-  const extract = optional(checkFunction, "extract", options.extract) ?? extractAnswer;
+  const isJson = options.constraint !== undefined && isJsonConstraint(options.constraint);
+  const fallbackExtract = isJson ? canonicalJson : extractAnswer;
+  const extract = optional(checkFunction, "extract", options.extract) ?? fallbackExtract;
   const potential = resolvePotential(options);
-  const fallback = potential ?? method.defaultReward?.(own) ?? selfConsistency({ extract });
+  const fallback =
+    potential ?? method.defaultReward?.(own, isConditioned) ?? selfConsistency({ extract });
   const { reward: given = fallback } = options;
   const reward = method.reward?.(extract, adaptive, own) ?? toReward(checkReward("reward", given));
   const { answerEnd } = reward;
   const ofBlocks = guidance.block === "entropy" ? (["entropies"] as const) : [];
   const ofMethod = isDiffusion ? [] : [...(method.metrics?.(own) ?? []), ...ofBlocks];
-  const endsThere = answerEnd !== undefined && shortcuts.answered && !isDiffusion;
+  // What follows an answer counts where a constraint is to be met.
+  const isWhole = isDiffusion || options.constraint !== undefined;
+  const endsThere = answerEnd !== undefined && shortcuts.answered && !isWhole;
   return {
     ...{ reward, potential, extract, hasExtract: options.extract !== undefined },
     metrics: [...new Set([...(reward.metrics ?? []), ...(potential?.metrics ?? []), ...ofMethod])],
     answerEnd: endsThere ? checkAnswerEnd("answerEnd", answerEnd) : null,
   };
+}
+
+function isJsonConstraint(constraint: Constraint | CompiledConstraint): boolean {
+  return "kind" in constraint ? constraint.kind === "json" : "json" in constraint;
 }
 
 /** A diffusion model's answer has whole blocks. */

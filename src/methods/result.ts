@@ -23,6 +23,12 @@ export interface Result extends Outcome, MethodDiagnostics {
   tokens: readonly number[];
   /** In nats, one a token, under the reference policy. */
   logProbs: readonly number[];
+  /**
+   * With a constraint: log of the product of the masses, under the reference policy, of what it allowed in
+   * the place of each token. The sum of `logProbs` less this is log of the text's probability under the
+   * masked law. At temperature 0 the masses are under the model's own distribution.
+   */
+  constraintLogMass?: number;
   /** Share of the last step's votes that give this answer, from 0 to 1. */
   agreement: number;
   steps: Step[];

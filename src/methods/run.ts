@@ -3,12 +3,15 @@ import seedrandom from "seedrandom";
 import type { Chain, ChainState, Proposal, Text } from "../chain/chain.js";
 import { openChain, openProposal } from "../chain/open.js";
 import { type DrawPurpose, drawName } from "../chain/random-streams.js";
+import { logMassOf } from "../chain/token-values.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Estimate, EstimateOptions, Scored } from "../energy/estimate.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
 import { toolCallsIn } from "../engine/chat/answer.js";
 import type { EncodedPrompt, Prompt } from "../engine/chat/conversation.js";
+import { compiledConstraint } from "../engine/constraint/constraint.js";
 import type { Model } from "../engine/engine.js";
+import { LlamaEtsError } from "../engine/errors.js";
 import type { Plan } from "../planning/run-plan.js";
 import { answerOf } from "../rewards/answer.js";
 import { type Completion, scoreEach } from "../rewards/reward.js";
@@ -31,7 +34,7 @@ import type { Result, StopReason } from "./result.js";
 import { SeenTexts } from "./seen-texts.js";
 import { chainOptionsOf, type Resolved, settingsOf } from "./settings.js";
 import type { Candidate, MethodDiagnostics, Step } from "./step.js";
-import { unguidedWarning, weightWarning } from "./warnings.js";
+import { massWarning, unguidedWarning, weightWarning } from "./warnings.js";
 
 /** What a run was opened with. */
 interface Opened<Own> {
@@ -74,7 +77,9 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const shaped = promptOptions(options);
     options.signal?.throwIfAborted?.();
     const encoded = await model.encodePrompt(prompt, shaped);
-    const { plan, resolved } = planRun(method, model, options, encoded.tokens.length);
+    const constraint = await compiledConstraint(options.constraint);
+    const given = { ...options, ...(constraint && { constraint }) };
+    const { plan, resolved } = planRun(method, model, given, encoded.tokens.length);
     resolved.callbacks.onPlan?.(structuredClone(plan));
     const steps: Step[] = [];
     const warnings: string[] = [];
@@ -138,6 +143,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
       asked: this.#opened.asked,
       stopping: guidance.adaptive,
       shareDuplicates: guidance.shortcuts.duplicates,
+      conditions: this.chain.conditions,
       signal: callbacks.signal,
     };
   }
@@ -303,6 +309,10 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const { method, model, plan, prompt, chat, settings, steps, warnings } = this.#opened;
     const { info, path } = model;
     const { engine } = model.describe();
+    if (text.finishReason === "dead") throw allDied();
+    const { constraint } = settings.policy.sampling;
+    const constraintLogMass = constraint && logMassOf(text);
+    this.#warnOfMass(constraintLogMass, own);
     const answerOf = (text: string) => this.answerOf(text);
     const answer = answerOf(text.text);
     const stopReason = this.isOutOfBudget ? "budget" : (text.finishReason as StopReason);
@@ -318,6 +328,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
       answer,
       tokens: text.tokens,
       logProbs: text.logProbs,
+      ...(constraintLogMass !== undefined && { constraintLogMass }),
       agreement: agreementWith(answer, this.#ballotsOf(voters)),
       ...outcomeOf(method, settings, ending),
       steps,
@@ -333,6 +344,18 @@ export class Run<Own = unknown> implements AsyncDisposable {
       model: { path, description: info.description, parameters: info.parameters },
       versions: { llamaEts: VERSION, llamaCpp: engine.release, node: process.versions.node },
     };
+  }
+
+  /** Says when what a constraint leaves of p_ref is too little to be trusted. */
+  #warnOfMass(ofText: number | undefined, { logNormaliser }: MethodDiagnostics): void {
+    if (ofText === undefined) return;
+    const { steps, settings } = this.#opened;
+    const rewards = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
+    const peak = Math.max(...rewards.map(({ reward }) => reward), 0) / settings.energy.lambda;
+    // exp(r / λ) is at most exp(peak).
+    const logMass = logNormaliser === undefined ? ofText : logNormaliser - peak;
+    const message = massWarning(logMass);
+    if (message !== null) this.warn(message);
   }
 
   /** Remembers a step's texts, where they are rewarded and the reference can draw them. */
@@ -360,4 +383,12 @@ export class Run<Own = unknown> implements AsyncDisposable {
     await this.proposal?.[Symbol.asyncDispose]();
     await this.chain[Symbol.asyncDispose]();
   }
+}
+
+function allDied(): LlamaEtsError {
+  return new LlamaEtsError(
+    "ERR_CONSTRAINT_DEAD",
+    "Every text came to a place where nothing that the constraint allows has probability",
+    { fix: "more `candidates`, less truncation (`topK`, `topP`, `minP`), or a wider constraint" },
+  );
 }

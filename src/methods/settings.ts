@@ -10,7 +10,14 @@ import type { TokenMetric } from "../engine/sequences.js";
 import type { AnswerExtractor } from "../rewards/answer.js";
 import type { Reward } from "../rewards/reward.js";
 import type { AdaptiveOptions } from "./adaptive.js";
-import type { BlockKind, CommonOptions, Finish, PresetOptions, Shortcuts } from "./options.js";
+import type {
+  BlockKind,
+  CommonOptions,
+  ConstraintLaw,
+  Finish,
+  PresetOptions,
+  Shortcuts,
+} from "./options.js";
 import type { Step } from "./step.js";
 
 /** The reference policy p_ref: the prompt, and how texts are drawn. */
@@ -19,6 +26,8 @@ interface Policy {
   stop: string[];
   prompt: PromptOptions;
   seed: number;
+  /** What a constraint makes of p_ref; null where there is none. */
+  constraintLaw: ConstraintLaw | null;
 }
 
 /** How the run is cut into steps, and what is drawn at each. */
@@ -126,6 +135,8 @@ export interface Settings {
   answerEnd: AnswerEnd | null;
   stop: string[];
   sampling: Sampling;
+  /** What a constraint makes of p_ref; absent where there is none. */
+  constraintLaw?: ConstraintLaw;
   raw: boolean;
   system: string | null;
   thinking: boolean;
@@ -170,6 +181,7 @@ export function settingsOf({
     resampleEvery: proposal?.resampleEvery ?? null,
     ...{ adaptive, shortcuts, answerEnd },
     ...{ stop: policy.stop, sampling: policy.sampling },
+    ...(policy.constraintLaw && { constraintLaw: policy.constraintLaw }),
     ...{ raw, system, thinking, ...others },
     ...{ preset, budget: limits.budgetOptions },
   };
@@ -184,7 +196,10 @@ export function chainOptionsOf(
   const { onProgress } = callbacks;
   return {
     prompt,
-    policy: { sampling: policy.sampling, stop: policy.stop, seed: policy.seed },
+    policy: {
+      ...{ sampling: policy.sampling, stop: policy.stop, seed: policy.seed },
+      conditions: policy.constraintLaw === "conditioned",
+    },
     guidance: {
       ...{ blockTokens: guidance.blockTokens, leastTokens: guidance.leastTokens },
       blockEnd: guidance.block === "tokens" ? null : guidance.block,

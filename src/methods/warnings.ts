@@ -41,3 +41,13 @@ export function unguidedWarning(
   const longest = largestOf(texts.map(({ tokens }) => tokens.length));
   return `No step was guided: all ${texts.length} texts ended within the first block of ${blockTokens} tokens, so that the run chose among whole texts. Try: blockTokens (-B) ${Math.max(1, Math.ceil(longest / 4))}`;
 }
+
+/** Nats below which the text of a constraint is hardly the model's own. */
+const LITTLE_MASS = -20;
+
+/** @param logMass log of the share of p_ref that a constraint leaves, as far as it is known */
+export function massWarning(logMass: number): string | null {
+  if (logMass >= LITTLE_MASS) return null;
+  const shown = logMass.toFixed(1);
+  return `The constraint leaves exp(${shown}) of the reference's probability: texts that meet it are hardly the model's own. Try: a prompt that asks for what the constraint says, more candidates with particle, or a wider constraint`;
+}

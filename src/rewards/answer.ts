@@ -99,3 +99,19 @@ export function endingWithAnswer({
   if (answerEnd === undefined) return {};
   return { answerEnd, isDecided: (text) => answeredPart(text, answerEnd) !== null };
 }
+
+/** JSON in one form, whatever its blanks and the order of its fields; null of what is none. */
+export function canonicalJson(text: string): string | null {
+  try {
+    return JSON.stringify(sorted(JSON.parse(text)));
+  } catch {
+    return null;
+  }
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(fields.map(([name, field]) => [name, sorted(field)]));
+}

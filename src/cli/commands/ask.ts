@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { bundledDefaults } from "../../engine/bundled-models.js";
 import { type ChatMessage, readMessages, type Tool } from "../../engine/chat/messages.js";
 import { checkOneOf } from "../../engine/check.js";
+import { compiledConstraint } from "../../engine/constraint/constraint.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { checkTaken } from "../../methods/by-name.js";
 import { hasOwnReward, METHOD_NAMES, METHODS, type MethodOptions } from "../../methods/registry.js";
@@ -92,6 +93,7 @@ async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
     ...given,
     ...(potentialName !== undefined && { potential: namedPotential(potentialName) }),
   });
+  await compiledConstraint(options.constraint);
   const asked = await toAskPrompt(prompt, flags, task, options.raw === true);
   const { question } = asked;
   const signal = interruptSignal();
@@ -102,7 +104,7 @@ async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
   const live = liveText();
   process.once("beforeExit", failStalled);
   try {
-    const ownsReward = flags.reward === DEFAULT_REWARD && hasOwnReward(name, options);
+    const ownsReward = flags.reward === undefined && hasOwnReward(name, given);
     await using opened = ownsReward ? null : await openNamedReward(flags, task, signal);
     await using potential =
       potentialName === undefined ? null : await openByName(potentialName, flags, task, signal);

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { compiledConstraint } from "../../engine/constraint/constraint.js";
 import { METHOD_NAMES, METHODS } from "../../methods/registry.js";
 import { findTask, taskNames } from "../../tasks/index.js";
 import type { GradingMode, PromptForm } from "../../tasks/task.js";
@@ -87,6 +88,7 @@ async function runEval(taskName: string, flags: EvalFlags): Promise<void> {
     }),
   };
   resolveEvaluateOptions(options);
+  for (const each of [options, ...methods]) await compiledConstraint(each.options?.constraint);
   const needsProposal = methods.some(({ method }) => METHODS[method].proposal !== undefined);
   const signal = interruptSignal();
   const progress = evalProgress();

@@ -59,6 +59,24 @@ export async function compileConstraint(constraint: Constraint): Promise<Compile
   return finished(kind, grammar);
 }
 
+const compiled = new Map<string, Promise<CompiledConstraint>>();
+const MOST_KEPT = 32;
+
+/** As `compileConstraint`, which is asked once for the same constraint; undefined: none was given. */
+export async function compiledConstraint(
+  constraint: Constraint | undefined,
+): Promise<CompiledConstraint | undefined> {
+  if (constraint === undefined) return undefined;
+  const key = JSON.stringify(constraint) ?? "";
+  const known = compiled.get(key);
+  if (known !== undefined) return known;
+  const compiling = compileConstraint(constraint);
+  await compiling; // what is refused is asked about again
+  if (compiled.size >= MOST_KEPT) compiled.delete(compiled.keys().next().value as string);
+  compiled.set(key, compiling);
+  return compiling;
+}
+
 function kindOf(constraint: Constraint): (typeof KINDS)[number] {
   checkKeys("constraint", constraint, KINDS);
   const given = KINDS.filter((kind) => kind in constraint);

@@ -14,6 +14,7 @@ import type {
   Followed,
   GenerateRequest,
   KeptPrompts,
+  ScoreRequest,
   Scores,
   Sequence,
   Sequences,
@@ -192,7 +193,7 @@ export class Context implements Sequences {
 
   /** See `native/decode/scoring.h`. */
   async score(
-    requests: readonly { parent: Sequence; tokens: Int32Array }[],
+    requests: readonly ScoreRequest[],
     sampling: Sampling,
     metrics: readonly TokenMetric[] = [],
   ): Promise<Scores[]> {
@@ -203,13 +204,16 @@ export class Context implements Sequences {
 
   /** See `native/decode/scoring.h`. */
   async follow(
-    requests: readonly { parent: Sequence; tokens: Int32Array; keep: boolean }[],
+    requests: readonly (ScoreRequest & { keep: boolean })[],
     sampling: Sampling,
     metrics: readonly TokenMetric[] = [],
   ): Promise<Followed[]> {
     const scores = await call(() =>
       this.#native.score(
-        requests.map(({ keep, ...reading }) => ({ ...toNativeReading(reading), keep })),
+        requests.map(({ keep, text, ...reading }) => ({
+          ...toNativeReading(reading),
+          ...{ keep, ...(text && { text }) },
+        })),
         toNativeSampling(sampling),
         metrics,
       ),
@@ -222,13 +226,13 @@ export class Context implements Sequences {
 
   /** See `native/decode/expansion.h`. */
   async expand(
-    requests: readonly { parent: Sequence; token: number | null }[],
+    requests: readonly { parent: Sequence; token: number | null; text?: Int32Array }[],
     count: number,
     sampling: Sampling,
   ): Promise<LocalExpansion[]> {
     const expansions = await call(() =>
       this.#native.expand(
-        requests.map(({ parent, token }) => ({ parent: handleOf(parent), token })),
+        requests.map(({ parent, ...added }) => ({ parent: handleOf(parent), ...added })),
         count,
         toNativeSampling(sampling),
       ),

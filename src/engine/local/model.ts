@@ -1,4 +1,5 @@
 import type { EncodedPrompt, Prompt, PromptOptions } from "../chat/conversation.js";
+import { compiledConstraint } from "../constraint/constraint.js";
 import type { DenoiserOptions } from "../denoiser.js";
 import { documentText } from "../document-text.js";
 import type {
@@ -310,7 +311,8 @@ export class LocalModel implements Model {
     sampling: SamplingOptions = {},
     promptOptions: PromptOptions = {},
   ): Promise<Scores[]> {
-    const policy = resolveOnlySampling(sampling, this.info.vocabSize);
+    const constraint = await compiledConstraint(sampling.constraint);
+    const policy = resolveOnlySampling(sampling, this.info.vocabSize, constraint);
     const { tokens } = await this.encodePrompt(prompt, promptOptions);
     const requests = continuations.map((c) => checkTokens("continuations", c, this.info.vocabSize));
     return await scoreContinuations(this, tokens, requests, policy);

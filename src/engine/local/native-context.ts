@@ -25,7 +25,7 @@ interface NativeDraw {
   keepEnded: boolean;
   /** A text that is kept may pause once it has so many tokens; default 0: it doesn't. */
   pauseAfter?: number;
-  /** What the text has so far: a stop string or the answer's end may have begun in it. */
+  /** What the text has so far: a stop string or the answer's end may have begun in it, and a grammar reads it. */
   text: Int32Array;
 }
 
@@ -112,13 +112,13 @@ export interface NativeContext {
   generate(request: NativeGenerateRequest): Promise<NativeContinuation[]>;
   /** `keep`: a sequence that holds the continuation too is left. */
   score(
-    requests: { parent: SequenceHandle; tokens: Int32Array; keep: boolean }[],
+    requests: { parent: SequenceHandle; tokens: Int32Array; keep: boolean; text?: Int32Array }[],
     sampling: NativeSampling,
     metrics?: readonly TokenMetric[],
   ): Promise<NativeScores[]>;
   /** `token`: appended to a fork of the parent; null: the parent as it is. */
   expand(
-    requests: { parent: SequenceHandle; token: number | null }[],
+    requests: { parent: SequenceHandle; token: number | null; text?: Int32Array }[],
     count: number,
     sampling: NativeSampling,
   ): Promise<NativeExpansion[]>;

@@ -13,6 +13,8 @@ export interface NativeSampling {
   vocabLimit: number;
   /** Tokens are drawn with probability ∝ the policy's to this power, from .001 to 1000. Default 1. */
   power?: number;
+  /** GBNF. Default: texts aren't restricted. */
+  grammar?: string;
 }
 
 export interface NativeModelInfo extends ModelInfo {
@@ -48,5 +50,10 @@ export interface NativeModel {
 }
 
 export function toNativeSampling(sampling: Sampling): NativeSampling {
-  return { ...sampling, allowedTokens: Int32Array.from(sampling.allowedTokens) };
+  const { constraint, ...policy } = sampling;
+  return {
+    ...policy,
+    allowedTokens: Int32Array.from(sampling.allowedTokens),
+    ...(constraint && { grammar: constraint.grammar }),
+  };
 }

@@ -1,0 +1,222 @@
+// Draws under a grammar.
+//
+// To ask llama.cpp of a whole vocabulary takes as long as to decode a token. So only the likely
+// tokens are asked about, mostly some hundreds, where what is left over weighs next to nothing
+// beside those that are allowed. A token is then drawn from the allowed likely ones and all of the
+// others together; one of the others is asked about once it is drawn, and drawn again if it is
+// refused: exactly the law of what is allowed, with next to no refusals. The mass is that of the
+// allowed likely ones; and in one of kLooks draws, kLooks times that of the others if one drawn
+// from them is allowed. So its mean is the mass, whatever token was drawn.
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "sampling/row_kernels.h"
+#include "sampling/sampler.h"
+
+namespace llama_ets {
+namespace {
+
+// Nats below the largest logit at which a token is no longer likely, tried in this order.
+constexpr double kDepths[] = {10, 20};
+// What may be left over, beside the allowed likely tokens.
+constexpr double kNextToNothing = 2e-4;
+constexpr double kLooks = 16;
+// Refusals after which the whole row is asked about.
+constexpr uint32_t kMostRefusals = 16;
+// Numbers of the random numbers behind those of the draws.
+constexpr uint32_t kWholeRow = kMostRefusals;
+constexpr uint32_t kLook = kMostRefusals + 1;
+constexpr uint32_t kLooked = kMostRefusals + 2;
+
+bool IsHigher(const Candidate& a, const Candidate& b) {
+  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+}
+
+}  // namespace
+
+double Sampler::WeightBelow(float max, float logit) const {
+  return std::exp((static_cast<double>(logit) - max) / MassTemperature());
+}
+
+Sampler::Allowed Sampler::SumAllowed(std::vector<Candidate> tokens) const {
+  Allowed allowed;
+  allowed.tokens = std::move(tokens);
+  allowed.log_mass = -HUGE_VAL;
+  if (allowed.tokens.empty()) return allowed;
+  allowed.max = -kInfinity;
+  for (const Candidate& c : allowed.tokens) allowed.max = std::max(allowed.max, c.logit);
+  for (const Candidate& c : allowed.tokens) {
+    const double weight = WeightBelow(allowed.max, c.logit);
+    allowed.sum += weight;
+    allowed.drawn_sum += sampling_.power == 1 ? weight : std::pow(weight, sampling_.power);
+  }
+  const bool is_cut = sampling_.temperature > 0 && !support_.IsAll();
+  const double max = is_cut ? support_.max() : row_.max;
+  const double sum = is_cut ? support_.sum() : row_.tempered_sum;
+  allowed.log_mass = (allowed.max - max) / MassTemperature() + std::log(allowed.sum / sum);
+  return allowed;
+}
+
+Sampler::Allowed Sampler::FindAllowed(const float* logits, const Grammar& grammar) {
+  std::vector<Candidate> tokens;
+  const auto add = [&](llama_token token) {
+    if (logits[token] > -kInfinity) tokens.push_back({token, logits[token]});
+  };
+  if (sampling_.temperature > 0 && !support_.IsAll()) {
+    support_.Find(logits, row_);
+    tokens = support_.tokens();
+  } else if (!sampling_.allowed.empty()) {
+    for (const llama_token token : sampling_.allowed) add(token);
+  } else {
+    tokens.reserve(static_cast<size_t>(vocab_size_));
+    for (llama_token token = 0; token < vocab_size_; ++token) add(token);
+  }
+  grammar.Keep(&tokens);
+  Allowed allowed = SumAllowed(std::move(tokens));
+  allowed.log_mass = std::min(allowed.log_mass, 0.0);
+  return allowed;
+}
+
+std::optional<Sampler::Likely> Sampler::FindLikely(const float* logits, const Grammar& grammar) {
+  const bool is_plain = support_.IsAll() && sampling_.power == 1;
+  if (!is_plain) return std::nullopt;
+  for (const double depth : kDepths) {
+    Likely likely;
+    likely.threshold = static_cast<float>(row_.max - depth * MassTemperature());
+    support_.FindAbove(logits, row_, likely.threshold);
+    std::vector<Candidate> tokens = support_.tokens();
+    double all = 0;
+    for (const Candidate& c : tokens) all += WeightBelow(row_.max, c.logit);
+    grammar.Keep(&tokens);
+    if (tokens.empty()) continue;
+    likely.allowed = SumAllowed(std::move(tokens));
+    const double scale = WeightBelow(likely.allowed.max, row_.max);
+    likely.rest = std::max(0.0, row_.tempered_sum - all) * scale;
+    if (likely.rest <= kNextToNothing * likely.allowed.sum) return likely;
+  }
+  return std::nullopt;
+}
+
+TokenProbability Sampler::AtAllowed(const Allowed& allowed, const float* logits,
+                                    llama_token token) const {
+  if (sampling_.temperature == 0) {
+    TokenProbability greedy = At(logits, token, 0, 0);
+    greedy.log_mass = allowed.log_mass;
+    return greedy;
+  }
+  const double below = (static_cast<double>(logits[token]) - allowed.max) / sampling_.temperature;
+  const double log_prob = below - std::log(allowed.sum) + allowed.log_mass;
+  TokenProbability drawn =
+      At(logits, token, log_prob, sampling_.power * below - std::log(allowed.drawn_sum));
+  drawn.log_mass = allowed.log_mass;
+  return drawn;
+}
+
+TokenProbability Sampler::DrawFrom(const Allowed& allowed, const float* logits,
+                                   double uniform) const {
+  if (allowed.tokens.empty()) {
+    TokenProbability none{kNoToken, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
+    none.log_mass = -HUGE_VAL;
+    return none;
+  }
+  if (sampling_.temperature == 0) {
+    const auto& tokens = allowed.tokens;
+    // The highest comes first in this order.
+    return AtAllowed(allowed, logits,
+                     std::min_element(tokens.begin(), tokens.end(), IsHigher)->token);
+  }
+  double left = uniform * allowed.drawn_sum;
+  llama_token drawn = allowed.tokens.front().token;
+  for (const Candidate& c : allowed.tokens) {
+    const double weight = std::pow(WeightBelow(allowed.max, c.logit), sampling_.power);
+    if (weight <= 0) continue;
+    drawn = c.token;
+    left -= weight;
+    if (left < 0) break;
+  }
+  return AtAllowed(allowed, logits, drawn);
+}
+
+// One of the tokens that are not likely, with probability proportional to their weights.
+llama_token Sampler::DrawUnlikely(const Likely& likely, const float* logits, double uniform) const {
+  double left = uniform * likely.rest;
+  llama_token drawn = kNoToken;
+  for (llama_token token = 0; token < vocab_size_; ++token) {
+    if (logits[token] >= likely.threshold || logits[token] == -kInfinity) continue;
+    const double weight = WeightBelow(likely.allowed.max, logits[token]);
+    if (weight <= 0) continue;
+    drawn = token;
+    left -= weight;
+    if (left < 0) break;
+  }
+  return drawn;
+}
+
+TokenProbability Sampler::DrawLikely(const Likely& likely, const float* logits,
+                                     const Grammar& grammar, const TokenRandom& random) {
+  const Allowed& allowed = likely.allowed;
+  const auto is_allowed = [&](llama_token token) {
+    return token != kNoToken && grammar.Allows(token);
+  };
+  std::optional<TokenProbability> drawn;
+  if (sampling_.temperature == 0) drawn = DrawFrom(allowed, logits, 0);
+  for (uint32_t n = 0; !drawn && n < kMostRefusals; ++n) {
+    const double place = random.Uniform(n) * (allowed.sum + likely.rest);
+    if (place < allowed.sum) {
+      drawn = DrawFrom(allowed, logits, place / allowed.sum);
+      break;
+    }
+    const double left = (place - allowed.sum) / likely.rest;
+    const llama_token token = DrawUnlikely(likely, logits, left);
+    if (is_allowed(token)) drawn = AtAllowed(allowed, logits, token);
+  }
+  if (!drawn) drawn = DrawFrom(FindAllowed(logits, grammar), logits, random.Uniform(kWholeRow));
+  drawn->log_mass = allowed.log_mass;
+  if (likely.rest > 0 && random.Uniform(kLook) < 1 / kLooks &&
+      is_allowed(DrawUnlikely(likely, logits, random.Uniform(kLooked)))) {
+    drawn->log_mass += std::log1p(kLooks * likely.rest / allowed.sum);
+  }
+  return *drawn;
+}
+
+void Sampler::DrawAllowed(const float* logits, const Grammar& grammar, const TokenRandom* random,
+                          size_t count, TokenProbability* drawn) {
+  if (count == 0) return;
+  SumRow(logits);
+  const bool is_cut = sampling_.temperature > 0 && !support_.IsAll();
+  if (is_cut) support_.Find(logits, row_);
+  const double entropy = metrics_.entropy ? Entropy(logits) : 0;
+  const double self_certainty = metrics_.self_certainty ? SelfCertainty(logits) : 0;
+  const std::optional<Likely> likely = FindLikely(logits, grammar);
+  const Allowed allowed = likely ? Allowed{} : FindAllowed(logits, grammar);
+  for (size_t i = 0; i < count; ++i) {
+    drawn[i] = likely ? DrawLikely(*likely, logits, grammar, random[i])
+                      : DrawFrom(allowed, logits, random[i].Uniform());
+    drawn[i].entropy = entropy;
+    drawn[i].self_certainty = self_certainty;
+  }
+}
+
+TokenProbability Sampler::ScoreAllowed(const float* logits, const Grammar& grammar,
+                                       llama_token token) {
+  TokenProbability scored = Score(logits, token);
+  scored.log_mass = FindAllowed(logits, grammar).log_mass;
+  return scored;
+}
+
+std::vector<TokenProbability> Sampler::TopAllowed(const float* logits, const Grammar& grammar,
+                                                  size_t count) {
+  SumRow(logits);
+  const Allowed allowed = FindAllowed(logits, grammar);
+  std::vector<Candidate> tokens = allowed.tokens;
+  const size_t kept = std::min(sampling_.temperature > 0 ? count : 1, tokens.size());
+  std::partial_sort(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(kept),
+                    tokens.end(), IsHigher);
+  tokens.resize(kept);
+  std::vector<TokenProbability> top;
+  for (const Candidate& c : tokens) top.push_back(AtAllowed(allowed, logits, c.token));
+  return top;
+}
+
+}  // namespace llama_ets

@@ -1,0 +1,52 @@
+// What a grammar allows to come after the beginning of a text: one state of llama.cpp's own reader.
+//
+// llama.cpp ends the process when it accepts what it does not allow, and takes the names of control
+// tokens for text. Here both are asked about first: a token is allowed if its text goes on in the
+// grammar, or if it ends the text where the grammar may end.
+#pragma once
+
+#include <llama.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sampling/support.h"
+
+namespace llama_ets {
+
+class Grammar {
+ public:
+  // In GBNF, with a rule `root`. Throws EngineError ERR_CONSTRAINT where llama.cpp does not take
+  // it.
+  Grammar(const llama_vocab* vocab, const std::string& text);
+  // The same state, which then goes its own way.
+  Grammar(const Grammar& other);
+  Grammar& operator=(const Grammar&) = delete;
+
+  // Whether a token may come next.
+  bool Allows(llama_token token) const;
+  // Leaves the candidates that may come next, in their order.
+  void Keep(std::vector<Candidate>* candidates) const;
+  // Goes on by a token that does not end the text. False where it is not allowed: the state then
+  // allows nothing.
+  bool Accept(llama_token token);
+  // Whether what was accepted is a beginning of a text of the grammar.
+  bool is_alive() const { return sampler_ != nullptr; }
+
+ private:
+  struct FreeSampler {
+    void operator()(llama_sampler* sampler) const;
+  };
+
+  bool IsText(llama_token token) const;
+
+  const llama_vocab* vocab_;
+  std::unique_ptr<llama_sampler, FreeSampler> sampler_;
+};
+
+// The state after some tokens of a text, or null without a grammar. A text that has left the
+// grammar has a state that allows nothing.
+std::unique_ptr<Grammar> StateAfter(const Grammar* start, const std::vector<llama_token>& tokens);
+
+}  // namespace llama_ets
