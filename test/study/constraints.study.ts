@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { type Constraint, compileConstraint } from "../../src/engine/constraint/constraint.js";
 import { readGrammar } from "../../src/engine/constraint/read-grammar.js";
 import { GrammarReader } from "../../src/engine/constraint/readings.js";
-import { codeOf } from "../../src/engine/errors.js";
+import { codeOf, messageOf } from "../../src/engine/errors.js";
 import { textProcess } from "../../src/engine/text/text-requests.js";
 import { drawText } from "../fixtures/grammar-texts.js";
 import {
@@ -33,7 +33,11 @@ test(`of ${RUNS} random schemas each is refused by name, or writes only what is 
     const rules = await rulesOf({ json: schema });
     if (rules === undefined) return;
     counts.compiled++;
-    const isValid = await schemaValidator(schema);
+    const isValid = await schemaValidator(schema).catch((error: unknown) => {
+      // ajv reads also the definitions that nothing refers to.
+      if (!/resolve reference|nullable/.test(messageOf(error))) throw error;
+    });
+    if (isValid === undefined) return;
     for (let i = 0; i < 20; i++) {
       const text = drawText(rules, random);
       counts.texts++;

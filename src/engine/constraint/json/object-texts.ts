@@ -21,6 +21,9 @@ import { cureFor } from "./keywords.js";
 import { tightest } from "./number-bounds.js";
 import { escaped, RAW_RANGES } from "./string-texts.js";
 
+/** A name is a string, whatever else its schema allows. */
+const A_STRING: Part = { schema: { type: "string" }, pointer: "a name" };
+
 interface Member {
   /** The name, a colon and the value. */
   written: Expression;
@@ -102,7 +105,10 @@ function extraOf({ parts }: Alternative, names: readonly string[], values: Value
   const [rule] = restricted;
   if (rule !== undefined && names.length > 0)
     throw unsupported(rule.pointer, "propertyNames beside properties");
-  const key = rule === undefined ? anyNameBut(names) : values.of(restricted.map(propertyNames));
+  const key =
+    rule === undefined
+      ? anyNameBut(names)
+      : values.of([...restricted.map(propertyNames), A_STRING]);
   const value = values.of(
     open.map(({ schema, pointer }) => ({
       schema: schema.additionalProperties,
@@ -113,18 +119,7 @@ function extraOf({ parts }: Alternative, names: readonly string[], values: Value
 }
 
 function propertyNames({ schema, pointer }: Alternative["parts"][number]): Part {
-  const { propertyNames: names } = schema;
-  // A name is a string, though its schema need not say so.
-  const isTyped =
-    typeof names === "object" &&
-    names.type === undefined &&
-    names.enum === undefined &&
-    names.const === undefined &&
-    names.$ref === undefined;
-  return {
-    schema: isTyped ? { type: "string", ...names } : names,
-    pointer: `${pointer}/propertyNames`,
-  };
+  return { schema: schema.propertyNames, pointer: `${pointer}/propertyNames` };
 }
 
 function patternedMember(

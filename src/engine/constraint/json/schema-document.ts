@@ -16,12 +16,14 @@ const ANYTHING: Alternative = { parts: [], types: new Set(TYPES), isWhole: false
 
 export class SchemaDocument {
   readonly root: Part;
-  readonly #ajv: Ajv;
+  readonly #create: () => Ajv;
+  /** Made once a value is to be judged. */
+  #ajv: Ajv | undefined;
   readonly #validators = new Map<string, (value: unknown) => boolean>();
 
-  private constructor(schema: AnySchemaObject | boolean, ajv: Ajv) {
+  private constructor(schema: AnySchemaObject | boolean, create: () => Ajv) {
     this.root = { schema, pointer: "#" };
-    this.#ajv = ajv;
+    this.#create = create;
   }
 
   /** Throws `ERR_CONSTRAINT` for what is no schema of drafts 2020-12 or 07. */
@@ -35,15 +37,11 @@ export class SchemaDocument {
         "draft 2020-12, or draft-07, in $schema",
       );
     }
-    const { default: ajv } = isOld ? await import("ajv") : await import("ajv/dist/2020.js");
-    const validator = new ajv.default({
-      ...{ strict: false, validateFormats: false, logger: false, addUsedSchema: false },
-    });
+    const { create, meta } = await dialectOf(isOld);
     if (typeof schema !== "boolean") {
       delete schema.$schema; // the dialect is chosen
-      const isValid = await validator.validateSchema(schema);
-      if (isValid !== true) {
-        const [error] = validator.errors ?? [];
+      if ((await meta.validateSchema(schema)) !== true) {
+        const [error] = meta.errors ?? [];
         const where = `#${error?.instancePath ?? ""}`;
         throw refusal(
           `Not a JSON schema: at ${where} it ${error?.message ?? "is wrong"}`,
@@ -51,8 +49,7 @@ export class SchemaDocument {
         );
       }
     }
-    validator.addSchema(schema as AnySchemaObject, "document");
-    return new SchemaDocument(schema, validator as Ajv);
+    return new SchemaDocument(schema, create);
   }
 
   /** Whether a value is valid by a part. */
@@ -62,9 +59,9 @@ export class SchemaDocument {
     if (validate === undefined) {
       const fragment = pointer.slice(1).split("/").map(encodeURIComponent).join("/");
       try {
-        validate = this.#ajv.compile({ $ref: `document#${fragment}` }) as (
-          value: unknown,
-        ) => boolean;
+        const within = pointer.startsWith("#") ? { $ref: `document#${fragment}` } : schema;
+        this.#ajv ??= this.#create().addSchema(this.root.schema as AnySchemaObject, "document");
+        validate = this.#ajv.compile(within) as (value: unknown) => boolean;
       } catch (error) {
         throw refusal(
           `The JSON schema can't be compiled at ${pointer}: ${messageOf(error)}`,
@@ -154,6 +151,24 @@ export class SchemaDocument {
   }
 }
 
+interface Dialect {
+  create(): Ajv;
+  /** Says what is a schema of the dialect. */
+  meta: Ajv;
+}
+const dialects = new Map<boolean, Dialect>();
+
+async function dialectOf(isOld: boolean): Promise<Dialect> {
+  const there = dialects.get(isOld);
+  if (there !== undefined) return there;
+  const { default: ajv } = isOld ? await import("ajv") : await import("ajv/dist/2020.js");
+  const options = { strict: false, validateFormats: false, addUsedSchema: false };
+  const create = () => new ajv.default({ ...options, logger: false, validateSchema: false }) as Ajv;
+  const dialect = { create, meta: create() };
+  dialects.set(isOld, dialect);
+  return dialect;
+}
+
 /** Data without surprises: no prototype, no getter, no circle. */
 function plainCopy(given: unknown): AnySchemaObject | boolean {
   let text: string | undefined;
@@ -197,6 +212,14 @@ function checkKeywords(schema: AnySchemaObject, pointer: string): void {
         unknownCure(keyword),
       );
     }
+  }
+  const { nullable, type } = schema;
+  const isContradicted = nullable === false && [type].flat().includes("null");
+  if (nullable !== undefined && (type === undefined || isContradicted)) {
+    throw refusal(
+      `The JSON schema at ${pointer} has \`nullable\` and ${isContradicted ? "contradicts it by" : "no"} \`type\``,
+      'anyOf with { "type": "null" } as an alternative',
+    );
   }
   if (pointer !== "#" && typeof schema.$id === "string" && !schema.$id.startsWith("#")) {
     throw refusal(
