@@ -50,6 +50,7 @@
         "native/files/model_file.cc",
         "native/files/renamed_model.cc",
         "native/files/split_model.cc",
+        "native/text/deep_stack.cc",
         "native/js/addon.cc",
         "native/js/arguments.cc",
         "native/js/context.cc",

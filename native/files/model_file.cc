@@ -81,6 +81,9 @@ void CheckExperts(const GgufHeader& header, const std::string& architecture) {
   CheckRange(header, architecture + ".expert_count", 0, kMaxExperts);
   const uint32_t experts = header.FindU32(architecture + ".expert_count").value_or(0);
   // Dense Hunyuan models say that they have one expert, and llama.cpp takes it for none.
+  if (architecture == "smallthinker" && experts == 0) {
+    Refuse("Expected the model's `smallthinker.expert_count` to be at least 1, got none");
+  }
   const bool is_dense = architecture == "hunyuan-dense" || architecture == "hunyuan_vl";
   if (is_dense && experts <= 1) return;
 
@@ -200,8 +203,9 @@ void CheckVocabulary(const GgufHeader& header) {
   if (tokenizer == "none" || tokenizer == "no_vocab") Refuse("The model has no vocabulary");
   std::unordered_set<std::string> seen;
   uint32_t id = 0;
-  for (const std::string_view token : header.FindStrings("tokenizer.ggml.tokens")) {
-    // llama.cpp names empty tokens so.
+  for (const std::string_view whole : header.FindStrings("tokenizer.ggml.tokens")) {
+    // llama.cpp reads tokens up to a NUL, and names empty ones so.
+    const std::string_view token = whole.substr(0, whole.find('\0'));
     const std::string text =
         token.empty() ? "[EMPTY_" + std::to_string(id) + "]" : std::string(token);
     if (!seen.insert(text).second) {

@@ -4,14 +4,10 @@ import { once } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  type EtsOptions,
-  ets,
-  type LoadModelOptions,
-  loadModel,
-  type Model,
-} from "../../src/index.js";
+import { ets, type LoadModelOptions, loadModel, type Model } from "../../src/index.js";
+import { encodeGguf, readGguf, text } from "../fixtures/gguf-writer.js";
 import { QUESTION } from "../fixtures/models.js";
+import { temporaryFile } from "../fixtures/temporary-directory.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const APP = fileURLToPath(new URL("../fixtures/isolated-app.mjs", import.meta.url));
@@ -48,7 +44,6 @@ describe("results are those of the engine in this process", () => {
   test("of ets, bit for bit", async () => {
     await using here = await load();
     await using there = await isolated();
-    const options = { ...SMALL, reward: "self-certainty" as never };
     const expected = await ets(here, QUESTION, SMALL);
     expect(lasting(await ets(there, QUESTION, SMALL))).toEqual(lasting(expected));
     expect(there.describe()).toMatchObject({ engine: { kind: "isolated" }, place: "cpu" });
@@ -81,10 +76,10 @@ describe("results are those of the engine in this process", () => {
   test("of scores, tokens, texts and refusals", async () => {
     await using here = await load();
     await using there = await isolated();
-    const text = "1 + 2 = 3\n#### 3 é\u0000<|im_end|>\ud83d";
+    const written = "1 + 2 = 3\n#### 3 é\u0000<|im_end|>\ud83d";
     for (const special of [false, true]) {
-      const tokens = here.tokenize(text, { special });
-      expect(there.tokenize(text, { special })).toEqual(tokens);
+      const tokens = here.tokenize(written, { special });
+      expect(there.tokenize(written, { special })).toEqual(tokens);
       expect(there.detokenize(tokens, { special })).toBe(here.detokenize(tokens, { special }));
     }
     const all = Int32Array.from({ length: here.info.vocabSize }, (_, i) => i);
@@ -153,6 +148,21 @@ describe("a process that ends", () => {
       expect(engines()).toHaveLength(2);
     },
   );
+
+  test("by an assertion of llama.cpp says which, also to a call that doesn't wait", async () => {
+    const gguf = readGguf("models/mini-gsm-proposal.gguf");
+    gguf.metadata.set("tokenizer.ggml.pre", text("whitespace"));
+    const model = await isolated(temporaryFile("whitespace.gguf", encodeGguf(gguf)));
+    const tokenize = (given: string) => () => model.tokenize(given);
+    expect(tokenize(" ".repeat(3000))).toThrow(
+      expect.objectContaining({
+        code: "ERR_ENGINE_CRASHED",
+        message: expect.stringMatching(/SIGABRT.*GGML_ASSERT/),
+      }),
+    );
+    expect(model.tokenize("a")).toHaveLength(1);
+    await model.dispose();
+  });
 
   test("while it is idle is started again by a call that doesn't wait", async () => {
     const model = await isolated();
