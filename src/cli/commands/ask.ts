@@ -43,6 +43,7 @@ interface AskFlags extends MethodFlags {
   verbose?: boolean;
   trace?: string;
   report?: string;
+  showReasoning?: boolean;
 }
 
 interface AskedPrompt extends Pick<TaskPrompt, "prompt" | "stop" | "raw"> {
@@ -62,6 +63,7 @@ export function askCommand(): Command {
     )
     .option("--messages <file>", "in place of a question: chat messages, a JSON array as OpenAI's")
     .option("--tools <file>", "what the model may call: a JSON array as OpenAI's")
+    .option("--show-reasoning", "print the model's thoughts before its answer")
     .option("--seed <n>", "the same seed gives the same answer (default: 0)", numberOption)
     .option("-v, --verbose", "print the plan before work starts: context, memory, tokens")
     .option("--json", "print the whole result as one JSON object")
@@ -134,7 +136,10 @@ async function ask(prompt: string | undefined, flags: AskFlags): Promise<void> {
     live.close();
     if (flags.json) console.log(JSON.stringify(result));
     else if (flags.quiet) console.log(result.text);
-    else console.log(formatAnswer(result, { loadMs, model }));
+    else
+      console.log(
+        formatAnswer(result, { loadMs, model, showsReasoning: flags.showReasoning === true }),
+      );
     await writeFiles(flags, { question, ...result });
   } catch (error) {
     bar.close();

@@ -1,5 +1,5 @@
 /** Reasoning as it is asked for, and as a chat template has it: its switches, its tags, where it begins. */
-import { checkBoolean, checkInteger, checkKeys, checkOneOf, optional } from "../check.js";
+import { checkBoolean, checkInteger, checkKeys, checkOneOf, optional, refuse } from "../check.js";
 import { LlamaEtsError } from "../errors.js";
 import type { TemplateDescription } from "../text/text-requests.js";
 import { isChannel, type ThoughtRules } from "../thoughts.js";
@@ -66,10 +66,7 @@ function toOptions(option: ReasoningOption): ReasoningOptions {
   if (typeof option === "object" && option !== null) return option;
   if (typeof option === "string" && /^\d+$/.test(option)) return { budget: Number(option) };
   if (REASONING_EFFORTS.includes(option)) return { effort: option };
-  throw new LlamaEtsError(
-    "ERR_INVALID_OPTION",
-    `Expected \`reasoning\` (--reasoning) to be ${REASONING_EFFORTS.join(", ")} or a number of tokens, got ${JSON.stringify(option) ?? String(option)}`,
-  );
+  return refuse("reasoning", `${REASONING_EFFORTS.join(", ")} or a number of tokens`, option);
 }
 
 /** What a template may ask its caller for, and what it gets for each effort; undefined: nothing. */
