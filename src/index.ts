@@ -1,7 +1,7 @@
 /** The public API. */
 
 export type { BudgetOptions } from "./chain/budget.js";
-export type { FinishReason, Text, Usage } from "./chain/chain.js";
+export type { FinishReason, Text, TextThoughts, Usage } from "./chain/chain.js";
 export type { DenoisingSettings, ImportanceRatio } from "./chain/denoising.js";
 export type { Scored } from "./energy/estimate.js";
 export { type BundledModel, bundledModels } from "./engine/bundled-models.js";
@@ -13,6 +13,7 @@ export type {
   Tool,
   ToolCall,
 } from "./engine/chat/messages.js";
+export type { ReasoningEffort, ReasoningOptions } from "./engine/chat/reasoning.js";
 export type { DiffusionCache, ParallelRule, Remasking } from "./engine/denoising-request.js";
 export type { ContextMemory, Model } from "./engine/engine.js";
 export { type ErrorCode, LlamaEtsError } from "./engine/errors.js";

@@ -1,12 +1,12 @@
 /** Which of llama.cpp's 70 chat templates think, by which tags, and where their prompts end. */
 import { expect, test } from "vitest";
 import {
-  endsInsideThought,
   type Reasoning,
   resolveReasoning,
   templateSwitches,
 } from "../../src/engine/chat/reasoning.js";
 import { renderConversation } from "../../src/engine/chat/render.js";
+import { endsInsideThought } from "../../src/engine/chat/template-thoughts.js";
 import { describeTemplate } from "../../src/engine/text/text-requests.js";
 import { sample } from "../../src/methods/sample.js";
 import { useModel } from "../fixtures/models.js";
