@@ -2,7 +2,7 @@
 import "./engine/disposal.js";
 
 export type { BudgetOptions } from "./chain/budget.js";
-export type { FinishReason, Text, Usage } from "./chain/chain.js";
+export type { FinishReason, Text, TextThoughts, Usage } from "./chain/chain.js";
 export type { DenoisingSettings, ImportanceRatio } from "./chain/denoising.js";
 export type { Scored } from "./energy/estimate.js";
 export { type BundledModel, bundledModels } from "./engine/bundled-models.js";
@@ -19,6 +19,7 @@ export {
   type Constraint,
   compileConstraint,
 } from "./engine/constraint/constraint.js";
+export type { ReasoningEffort, ReasoningOptions } from "./engine/chat/reasoning.js";
 export type { DiffusionCache, ParallelRule, Remasking } from "./engine/denoising-request.js";
 export type { ContextMemory, Model } from "./engine/engine.js";
 export { type ErrorCode, LlamaEtsError } from "./engine/errors.js";

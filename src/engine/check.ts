@@ -4,7 +4,8 @@
  */
 import { LlamaEtsError } from "./errors.js";
 
-function refuse(name: string, expected: string, value: unknown, fix?: string): never {
+/** For checks of what has several forms. */
+export function refuse(name: string, expected: string, value: unknown, fix?: string): never {
   throw new LlamaEtsError(
     "ERR_INVALID_OPTION",
     `Expected \`${name}\` to be ${expected}, got \`${show(value)}\``,

@@ -26,10 +26,10 @@ export interface ThoughtRules {
 }
 
 /** The longest window of tokens whose repetition is noticed. */
-export const LOOP_WINDOW = 128;
+const LOOP_WINDOW = 128;
 /** A window of w tokens is a loop once it fills the last max(LOOP_TOKENS, LOOP_REPEATS w) tokens. */
 export const LOOP_TOKENS = 64;
-export const LOOP_REPEATS = 4;
+const LOOP_REPEATS = 4;
 
 /** Finds windows of tokens that are repeated. */
 class LoopWatch {
@@ -255,15 +255,4 @@ function withoutHeaders(text: string, start: string): string {
   return text
     .replace(/(<\|start\|>[^<]*)?<\|channel\|>[^<]*<\|message\|>/g, "")
     .replace(/<\|(start|end|return|call|channel|message|constrain)\|>/g, "");
-}
-
-/** A text's thoughts and answer. */
-export function readThoughts(
-  vocabulary: Pick<Vocabulary, "textBytes">,
-  rules: ThoughtRules,
-  tokens: Iterable<number>,
-): ThoughtReader {
-  const reader = new ThoughtReader(vocabulary, rules);
-  for (const token of tokens) reader.add(token);
-  return reader;
 }

@@ -1,13 +1,13 @@
 /** Reasoning as chat templates have it: tags, switches, and prompts that end inside a thought. */
 import { describe, expect, test } from "vitest";
 import {
-  endsInsideThought,
   type Reasoning,
   resolveReasoning,
   switchesIn,
   templateSwitches,
 } from "../../src/engine/chat/reasoning.js";
 import { renderConversation } from "../../src/engine/chat/render.js";
+import { endsInsideThought } from "../../src/engine/chat/template-thoughts.js";
 import { describeTemplate } from "../../src/engine/text/text-requests.js";
 import { LOOP_TOKENS, ThoughtReader, type ThoughtRules } from "../../src/engine/thoughts.js";
 import { CharacterVocabulary } from "../fixtures/table-engine/vocabulary.js";

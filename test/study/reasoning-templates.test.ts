@@ -1,13 +1,15 @@
 /** Which of llama.cpp's 70 chat templates think, by which tags, and where their prompts end. */
 import { expect, test } from "vitest";
 import {
-  endsInsideThought,
   type Reasoning,
   resolveReasoning,
   templateSwitches,
 } from "../../src/engine/chat/reasoning.js";
 import { renderConversation } from "../../src/engine/chat/render.js";
+import { endsInsideThought } from "../../src/engine/chat/template-thoughts.js";
 import { describeTemplate } from "../../src/engine/text/text-requests.js";
+import { sample } from "../../src/methods/sample.js";
+import { useModel } from "../fixtures/models.js";
 import { chatTemplates, hasSource } from "../fixtures/vocabularies.js";
 
 const messages = [{ role: "user" as const, content: "Hello" }];
@@ -67,3 +69,15 @@ test.skipIf(!hasSource)(
     `);
   },
 );
+
+const model = useModel();
+
+test.skipIf(!hasSource)("a budget is kept to the token under Qwen3's own template", async () => {
+  const chatTemplate = chatTemplates().get("Qwen3.5-4B") as string;
+  const allowedTokens = [...model().tokenize("0123456789")].slice(-10);
+  const given = { chatTemplate, allowedTokens, maxTokens: 60, reasoning: 7 };
+  const { thoughts, tokens, text } = await sample(model(), "Hi", given);
+  expect(thoughts).toMatchObject({ tokens: 7, ended: "budget", isOpen: false });
+  expect(text).toHaveLength(60 - 7 - (thoughts?.forced.length ?? 0));
+  expect(tokens).toHaveLength(60);
+});

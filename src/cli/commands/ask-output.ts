@@ -14,8 +14,12 @@ import { printable } from "../printable.js";
 /** Steps whose rewards are shown, the last ones. */
 const MAX_STEPS = 4;
 
-export function formatAnswer(result: Result, run: { loadMs: number; model: Model }): string {
+export function formatAnswer(
+  result: Result,
+  run: { loadMs: number; model: Model; showsReasoning: boolean },
+): string {
   const rows = [
+    ["thoughts", formatThoughts(result)],
     ["calls", formatCalls(result)],
     ["answer", result.evidence.answers ? formatVote(result) : ""],
     ["reward", result.evidence.rewards ? formatReward(result) : ""],
@@ -27,7 +31,19 @@ export function formatAnswer(result: Result, run: { loadMs: number; model: Model
   const notes = rows
     .filter(([, value]) => value !== "")
     .map(([name = "", value = ""]) => `  ${pc.dim(name.padEnd(9))} ${value}`);
-  return `${result.text.trim()}\n\n${notes.join("\n")}`;
+  const { reasoning = "", settings } = result;
+  const isShown = reasoning !== "" && (run.showsReasoning || settings.reasoning?.show === true);
+  const thoughts = isShown ? `${pc.dim(reasoning)}\n\n` : "";
+  return `${thoughts}${result.text.trim()}\n\n${notes.join("\n")}`;
+}
+
+/** How long the model thought, and what ended it. */
+function formatThoughts({ thoughts }: Result): string {
+  if (thoughts === undefined) return "";
+  const { tokens, ended, isOpen } = thoughts;
+  const how = ended === "loop" ? "ended: they repeated themselves" : "ended at their budget";
+  const note = ended === null ? isOpen && "not finished" : how;
+  return [counted(tokens, "token"), note].filter((part) => part).join(", ");
 }
 
 function formatCalls({ toolCalls = [] }: Result): string {

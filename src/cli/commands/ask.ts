@@ -47,6 +47,7 @@ interface AskFlags extends MethodFlags {
   verbose?: boolean;
   trace?: string;
   report?: string;
+  showReasoning?: boolean;
 }
 
 interface AskedPrompt extends Pick<TaskPrompt, "prompt" | "stop" | "raw"> {
@@ -66,6 +67,7 @@ export function askCommand(): Command {
     )
     .option("--messages <file>", "in place of a question: chat messages, a JSON array as OpenAI's")
     .option("--tools <file>", "what the model may call: a JSON array as OpenAI's")
+    .option("--show-reasoning", "print the model's thoughts before its answer")
     .option("--seed <n>", "the same seed gives the same answer (default: 0)", numberOption)
     .option("-v, --verbose", "print the plan before work starts: context, memory, tokens")
     .option("--json", "print the whole result as one JSON object")
@@ -170,7 +172,10 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
     live.close();
     if (flags.json) console.log(JSON.stringify(result));
     else if (flags.quiet) console.log(result.text);
-    else console.log(formatAnswer(result, { loadMs, model }));
+    else
+      console.log(
+        formatAnswer(result, { loadMs, model, showsReasoning: flags.showReasoning === true }),
+      );
     await writeFiles(flags, { question, ...result });
   } catch (error) {
     live.close();

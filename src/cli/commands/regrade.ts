@@ -36,7 +36,8 @@ async function run(directory: string, { json, ...flags }: RegradeFlags): Promise
     console.log(printable(`${item} ${method}${which}: ${correct ? "right" : "wrong"} now`));
   }
   for (const [name, { accuracy, n }] of Object.entries(summary.methods)) {
-    console.log(printable(`${name}: ${(100 * accuracy).toFixed(1)}% of ${n}`));
+    const share = accuracy === null ? "none graded" : `${(100 * accuracy).toFixed(1)}% of ${n}`;
+    console.log(printable(`${name}: ${share}`));
   }
   console.log(`${graded} samples graded, ${changed.length} verdicts changed, in ${directory}`);
 }

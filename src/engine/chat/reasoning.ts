@@ -1,11 +1,8 @@
-/** Reasoning as it is asked for, and as a chat template has it: its switches, its tags, where it begins. */
-import { checkBoolean, checkInteger, checkKeys, checkOneOf, optional } from "../check.js";
+/** Reasoning as it is asked for, and the switches that chat templates have for it. */
+import { checkBoolean, checkInteger, checkKeys, checkOneOf, optional, refuse } from "../check.js";
 import { LlamaEtsError } from "../errors.js";
-import type { TemplateDescription } from "../text/text-requests.js";
-import { isChannel, type ThoughtRules } from "../thoughts.js";
-import type { Vocabulary } from "../vocabulary.js";
 
-export const REASONING_EFFORTS = ["auto", "off", "low", "high"] as const;
+const REASONING_EFFORTS = ["auto", "off", "low", "high"] as const;
 export type ReasoningEffort = (typeof REASONING_EFFORTS)[number];
 
 export interface ReasoningOptions {
@@ -66,10 +63,7 @@ function toOptions(option: ReasoningOption): ReasoningOptions {
   if (typeof option === "object" && option !== null) return option;
   if (typeof option === "string" && /^\d+$/.test(option)) return { budget: Number(option) };
   if (REASONING_EFFORTS.includes(option)) return { effort: option };
-  throw new LlamaEtsError(
-    "ERR_INVALID_OPTION",
-    `Expected \`reasoning\` (--reasoning) to be ${REASONING_EFFORTS.join(", ")} or a number of tokens, got ${JSON.stringify(option) ?? String(option)}`,
-  );
+  return refuse("reasoning", `${REASONING_EFFORTS.join(", ")} or a number of tokens`, option);
 }
 
 /** What a template may ask its caller for, and what it gets for each effort; undefined: nothing. */
@@ -161,58 +155,6 @@ export function hasEfforts(template: string): boolean {
   return switchesIn(template).some((name) =>
     ["reasoning_effort", "thinking_effort", "reasoning_strength", "thinking_budget"].includes(name),
   );
-}
-
-/** A template's answer as it is about to begin. */
-export interface PromptEnd {
-  /** The rendered text, without what the answer was given to begin with. */
-  text: string;
-  prefill: string;
-}
-
-/** Whether a prompt ends inside a thought, as those of R1-like templates do. */
-export function endsInsideThought(
-  { thoughtStart, thoughtEnds, generationPrompt }: TemplateDescription,
-  { text, prefill }: PromptEnd,
-): boolean {
-  if (thoughtStart === "") return false;
-  const opens =
-    text.trimEnd().endsWith(thoughtStart.trimEnd()) ||
-    (generationPrompt !== "" &&
-      text.endsWith(generationPrompt) &&
-      isOpenAtEnd(generationPrompt, thoughtStart, thoughtEnds));
-  const begun = opens ? thoughtStart + prefill : prefill;
-  return isOpenAtEnd(begun, thoughtStart, thoughtEnds);
-}
-
-function isOpenAtEnd(text: string, start: string, ends: readonly string[]): boolean {
-  const opened = text.lastIndexOf(start);
-  return opened >= 0 && ends.every((end) => text.indexOf(end, opened + start.length) < 0);
-}
-
-/** How the answers of a prompt are read, and what is to be said of it; null: it has no thoughts. */
-export function thoughtRulesOf(
-  vocabulary: Vocabulary,
-  description: TemplateDescription,
-  prompt: PromptEnd,
-  reasoning: Reasoning | null,
-): ThoughtRules | null {
-  const { thoughtStart: start, thoughtEnds: ends } = description;
-  const [end] = ends;
-  if (start.trim() === "" || end === undefined || ends.includes("")) return null;
-  // Where a channel is closed, the next message would be another thought.
-  const written = isChannel(start) ? `${end}<|start|>assistant<|channel|>final<|message|>` : end;
-  const specials = vocabulary.specialTokens().map(({ text }) => text);
-  return {
-    start,
-    ends,
-    opensAnywhere: specials.some((text) => text.length > 2 && start.startsWith(text)),
-    beginsInside: endsInsideThought(description, prompt),
-    budget: reasoning?.budget ?? null,
-    cutsLoops: reasoning !== null,
-    stops: reasoning?.end === "stop",
-    closing: vocabulary.tokenize(written, { special: true }),
-  };
 }
 
 /** What `low` is where a template has no efforts. */

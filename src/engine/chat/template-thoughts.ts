@@ -1,15 +1,10 @@
 /** The thoughts of a prompt's answers, as llama.cpp knows the template. */
 import { LlamaEtsError } from "../errors.js";
 import { describeTemplate, type TemplateDescription } from "../text/text-requests.js";
+import { isChannel, type ThoughtRules } from "../thoughts.js";
 import type { Vocabulary } from "../vocabulary.js";
 import type { Chat, EncodedPrompt } from "./conversation.js";
-import {
-  hasEfforts,
-  type Reasoning,
-  templateSwitches,
-  thoughtRulesOf,
-  withBudget,
-} from "./reasoning.js";
+import { hasEfforts, type Reasoning, templateSwitches, withBudget } from "./reasoning.js";
 import { isSource, renderConversation } from "./render.js";
 
 /** Descriptions that were asked for, by the template and its switch. */
@@ -76,4 +71,56 @@ function descriptionOf({ settings }: Chat): Promise<TemplateDescription | null> 
     known.set(key, description);
   }
   return description;
+}
+
+/** A template's answer as it is about to begin. */
+interface PromptEnd {
+  /** The rendered text, without what the answer was given to begin with. */
+  text: string;
+  prefill: string;
+}
+
+/** Whether a prompt ends inside a thought, as those of R1-like templates do. */
+export function endsInsideThought(
+  { thoughtStart, thoughtEnds, generationPrompt }: TemplateDescription,
+  { text, prefill }: PromptEnd,
+): boolean {
+  if (thoughtStart === "") return false;
+  const opens =
+    text.trimEnd().endsWith(thoughtStart.trimEnd()) ||
+    (generationPrompt !== "" &&
+      text.endsWith(generationPrompt) &&
+      isOpenAtEnd(generationPrompt, thoughtStart, thoughtEnds));
+  const begun = opens ? thoughtStart + prefill : prefill;
+  return isOpenAtEnd(begun, thoughtStart, thoughtEnds);
+}
+
+function isOpenAtEnd(text: string, start: string, ends: readonly string[]): boolean {
+  const opened = text.lastIndexOf(start);
+  return opened >= 0 && ends.every((end) => text.indexOf(end, opened + start.length) < 0);
+}
+
+/** How the answers of a prompt are read, and what is to be said of it; null: it has no thoughts. */
+function thoughtRulesOf(
+  vocabulary: Vocabulary,
+  description: TemplateDescription,
+  prompt: PromptEnd,
+  reasoning: Reasoning | null,
+): ThoughtRules | null {
+  const { thoughtStart: start, thoughtEnds: ends } = description;
+  const [end] = ends;
+  if (start.trim() === "" || end === undefined || ends.includes("")) return null;
+  // Where a channel is closed, the next message would be another thought.
+  const written = isChannel(start) ? `${end}<|start|>assistant<|channel|>final<|message|>` : end;
+  const specials = vocabulary.specialTokens().map(({ text }) => text);
+  return {
+    start,
+    ends,
+    opensAnywhere: specials.some((text) => text.length > 2 && start.startsWith(text)),
+    beginsInside: endsInsideThought(description, prompt),
+    budget: reasoning?.budget ?? null,
+    cutsLoops: reasoning !== null,
+    stops: reasoning?.end === "stop",
+    closing: vocabulary.tokenize(written, { special: true }),
+  };
 }
