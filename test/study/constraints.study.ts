@@ -13,7 +13,8 @@ import {
   schemaValidator,
 } from "../fixtures/random-constraints.js";
 
-const RUNS = 2500;
+/** Half of five thousand. */
+const RUNS = Number(process.env.LLAMA_ETS_STUDY_RUNS ?? 2500);
 
 /** The rules of what compiles; undefined where it is refused as constraints are. */
 async function rulesOf(constraint: Constraint) {

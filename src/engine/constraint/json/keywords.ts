@@ -60,7 +60,7 @@ function of<T>(type: T, names: readonly string[]): Record<string, T> {
   return Object.fromEntries(names.map((name) => [name, type]));
 }
 
-export function isAnnotation(keyword: string): boolean {
+function isAnnotation(keyword: string): boolean {
   return ANNOTATIONS.has(keyword) || keyword.startsWith("x-");
 }
 

@@ -47,12 +47,13 @@ export function objectTexts(
   const names = [...new Set([...named, ...required])];
   checkUnevaluated(alternative, whole);
   const extra = extraOf(alternative, names, values);
+  const isEvaluated = parts.some(({ schema }) => schema.unevaluatedProperties === false);
   const members: Member[] = [];
   for (const name of names) {
     const isRequired = required.has(name);
-    const value = isNameValid(parts, name, values)
-      ? values.of(parts.flatMap((part) => schemasOf(part, name)))
-      : NEVER;
+    const schemas = parts.flatMap((part) => schemasOf(part, name));
+    const isForbidden = (schemas.length === 0 && isEvaluated) || !isNameValid(parts, name, values);
+    const value = isForbidden ? NEVER : values.of(schemas);
     if (isNever(value) && isRequired) return NEVER;
     if (isNever(value)) continue;
     members.push({ written: sequence(text(`${JSON.stringify(name)}:`), SPACE, value), isRequired });
