@@ -14,7 +14,8 @@
 // --counts    decode, attention, sampling: sequences side by side
 // --sweeps    scaling: which of its parts
 // --limit     frontier, powers: items; --plot writes the figure of frontier
-// --models    decode: a model's file in place of the random one; draft: the target and its draft
+// --models    decode: a model's file in place of the random one; draft: the target and its draft;
+//             isolation: a model in place of mini-gsm-ref
 // --scale     peer, naive, ets: prompt and texts this much shorter, for slow machines
 // --gpu       decode, sampling, peer, naive, ets: cuda, vulkan, metal or auto; default: off. They take
 //             some minutes on a GPU: npm run bench -- --only decode,sampling,peer,naive,ets --gpu cuda
@@ -34,6 +35,7 @@ const CASES = [
     "scaling",
     "overheads",
     "beam",
+    "isolation",
   ],
   ...["frontier", "powers", "draft"],
 ];

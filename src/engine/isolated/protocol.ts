@@ -50,7 +50,7 @@ export interface ModelFacts {
 }
 
 /** From the engine's process, besides replies. */
-export type Told =
+type Told =
   | { progress: LoadProgress }
   | { warning: string }
   | { ref: Ref; process: number; seen: Shown };
