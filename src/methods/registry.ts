@@ -54,9 +54,10 @@ export const METHODS = ALL as unknown as Readonly<Record<MethodName, AnyMethod>>
 export const METHOD_NAMES = Object.keys(ALL) as MethodName[];
 
 /** Whether a method with these options has a reward of its own, where none is given. */
-export function hasOwnReward(method: MethodName, options: CommonOptions): boolean {
+export function hasOwnReward(method: MethodName, options: object): boolean {
   const { own, defaultReward } = METHODS[method];
-  const isConditioned = options.constraint !== undefined && options.constraintLaw !== "masked";
+  const { constraint, constraintLaw } = options as CommonOptions;
+  const isConditioned = constraint !== undefined && constraintLaw !== "masked";
   const values = resolveOwn(own, options as Record<string, unknown>);
   return (defaultReward?.(values, isConditioned) ?? null) !== null;
 }
