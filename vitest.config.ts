@@ -10,9 +10,9 @@ type ProjectConfig = NonNullable<TestProjectInlineConfiguration["test"]>;
 const BESIDE = [
   "test/{house,bench/statistics,chain/random-streams,methods/wrong-types}.test.ts",
   "test/energy/{diagnostics,exact-weights,log-domain,psis}.test.ts",
-  "test/cli/{ask-answer,ask-options,bad-input,bad-options,compare,download,grade,help,potential}.test.ts",
+  "test/cli/{ask-answer,ask-options,bad-input,bad-options,compare,constraint-flag,download,grade,help,potential}.test.ts",
   "test/engine-build/*.test.ts",
-  "test/engine/{download,templates,text-process}.test.ts",
+  "test/engine/{constraints,download,templates,text-process}.test.ts",
   "test/evaluate/{compare,read-run,wrong-types}.test.ts",
   "test/evaluate/statistics/*.test.ts",
   "test/laws/*.test.ts",

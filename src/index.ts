@@ -13,6 +13,11 @@ export type {
   Tool,
   ToolCall,
 } from "./engine/chat/messages.js";
+export {
+  type CompiledConstraint,
+  type Constraint,
+  compileConstraint,
+} from "./engine/constraint/constraint.js";
 export type { DiffusionCache, ParallelRule, Remasking } from "./engine/denoising-request.js";
 export type { ContextMemory, Model } from "./engine/engine.js";
 export { type ErrorCode, LlamaEtsError } from "./engine/errors.js";

@@ -1,5 +1,5 @@
 import { checkInteger, checkKeys, checkNumber } from "./check.js";
-import type { CompiledConstraint, Constraint } from "./constraint/constraint.js";
+import type { CompiledConstraint, Constraint } from "./constraint/kinds.js";
 import { LlamaEtsError } from "./errors.js";
 
 /**

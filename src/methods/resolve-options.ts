@@ -17,7 +17,7 @@ import {
   checkStrings,
   optional,
 } from "../engine/check.js";
-import type { CompiledConstraint, Constraint } from "../engine/constraint/constraint.js";
+import type { CompiledConstraint, Constraint } from "../engine/constraint/kinds.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { checkRaw, checkTemplate } from "../engine/prompt.js";

@@ -5,37 +5,18 @@
 import { createHash } from "node:crypto";
 import { checkInteger, checkKeys, checkString } from "../check.js";
 import { LlamaEtsError } from "../errors.js";
-import { checkGrammar, schemaToGrammar } from "../text/text-requests.js";
+import { checkGrammar } from "../text/text-requests.js";
 import { checkRules } from "./check-rules.js";
 import { linesText, wordsText } from "./counted-text.js";
 import { type Expression, type Grammar, isNever, isSpellable, literals } from "./expression.js";
+import { schemaGrammar } from "./json/schema-grammar.js";
+import type { CompiledConstraint, Constraint } from "./kinds.js";
 import { readGrammar } from "./read-grammar.js";
 import { refusal } from "./refusal.js";
 import { wholeMatches } from "./regular-expression.js";
 import { writeGrammar } from "./write-grammar.js";
 
-/** What an answer must be; exactly one of these. `docs/constraints.md` tells of each. */
-export type Constraint =
-  /** JSON that is valid by this schema (draft 2020-12, or draft-07 where `$schema` says so). */
-  | { json: object | boolean }
-  /** Matches this regular expression as a whole; of JavaScript, with the flag `u`. */
-  | { regex: string }
-  /** A grammar in llama.cpp's form, GBNF, with a rule `root`. */
-  | { grammar: string }
-  /** One of these texts. */
-  | { choices: readonly string[] }
-  /** One line of exactly so many words, 1 to 500, separated by single blanks. */
-  | { words: number }
-  /** Exactly so many lines, 1 to 500, none of them blank. */
-  | { lines: number };
-
-export interface CompiledConstraint {
-  readonly kind: "json" | "regex" | "grammar" | "choices" | "words" | "lines" | "tools";
-  /** In GBNF, with a rule `root`; llama.cpp accepts it. */
-  readonly grammar: string;
-  /** The same for the same kind and grammar, and for no other. */
-  readonly fingerprint: string;
-}
+export type { CompiledConstraint, Constraint };
 
 const KINDS = ["json", "regex", "grammar", "choices", "words", "lines"] as const;
 const MAX_COUNT = 500;
@@ -89,7 +70,9 @@ function kindOf(constraint: Constraint): (typeof KINDS)[number] {
 }
 
 async function grammarOf(constraint: Constraint): Promise<string> {
-  if ("json" in constraint) return schemaToGrammar(constraint.json);
+  if ("json" in constraint) {
+    return checkedGrammar(await schemaGrammar(constraint.json), "The JSON schema's grammar");
+  }
   if ("grammar" in constraint) {
     const source = checkString("constraint.grammar", constraint.grammar);
     const { rules, placeOf } = readGrammar(source);
@@ -147,8 +130,9 @@ function checkedChoices(choices: readonly string[]): readonly string[] {
 
 /** A grammar of expressions in GBNF, once nothing in it can do harm. */
 function checkedGrammar(rules: Grammar, name: string): string {
-  checkRules(rules, () => name);
-  return writeGrammar(rules);
+  const source = writeGrammar(rules);
+  checkRules(readGrammar(source).rules, () => name);
+  return source;
 }
 
 /** Where llama.cpp can be asked without risk, it is. */

@@ -11,9 +11,9 @@ import {
 } from "./expression.js";
 import { wholeMatches } from "./regular-expression.js";
 
-/** Letters, digits and marks, roughly as names in XML have them, and characters beyond. */
+/** Letters, digits and marks in few ranges: with what little else is among them, no blank is. */
 const LETTER =
-  "[0-9A-Za-z\\xAA\\xB2\\xB3\\xB5\\xB9\\xBA\\xBC-\\xBE\\xC0-\\xD6\\xD8-\\xF6\\xF8-\\u037D\\u037F-\\u167F\\u1681-\\u180D\\u180F-\\u1FFF\\u2C00-\\u2DFF\\u3041-\\uD7FF\\uF900-\\uFDFF\\uFE70-\\uFEFC\\u{10000}-\\u{3FFFF}]";
+  "[0-9A-Za-z\\xAA\\xB5\\xBA\\xC0-\\xD6\\xD8-\\xF6\\xF8-\\u167F\\u1681-\\u1FFF\\u2C00-\\u2DFF\\u3041-\\uD7FF\\uF900-\\uFDFF\\uFE70-\\uFEFC\\u{10000}-\\u{3FFFF}]";
 /** Letters and digits; between them apostrophes, hyphens, points and the like: isn't, 3.14, well-known. */
 const CORE = `${LETTER}+(?:['’.,:/&@_-]${LETTER}+)*%?`;
 const WORD = `["“‘'(]?[$€£#]?${CORE}["”’')]?`;

@@ -34,6 +34,11 @@ export function isEmpty(expression: Expression): boolean {
   return expression.type === "sequence" && expression.parts.length === 0;
 }
 
+/** What llama.cpp repeats as it stands; anything else becomes a rule of its own. */
+export function isAtom(expression: Expression): boolean {
+  return expression.type === "set" || expression.type === "text" || expression.type === "rule";
+}
+
 /** Whether tokens can spell it: no U+0000, no half of a surrogate pair. */
 export function isSpellable(text: string): boolean {
   return !/\0|\p{Surrogate}/u.test(text);
@@ -174,8 +179,8 @@ export function isNullable(expression: Expression, nullable: ReadonlySet<string>
 }
 
 /**
- * The same language, in which nothing repeats what may be empty: llama.cpp takes that for left
- * recursion. For expressions without rules.
+ * The same language, in which nothing that may be empty is repeated without an upper bound: llama.cpp
+ * takes that for left recursion. For expressions without rules.
  */
 export function withoutEmptyRepeats(expression: Expression): Expression {
   switch (expression.type) {
@@ -184,29 +189,30 @@ export function withoutEmptyRepeats(expression: Expression): Expression {
     case "choice":
       return choice(expression.options.map(withoutEmptyRepeats));
     case "repeat": {
+      const { min, max } = expression;
       const of = withoutEmptyRepeats(expression.of);
-      if (!isNullable(of, new Set())) return repeat(of, expression.min, expression.max);
-      return repeat(nonEmpty(of), 0, expression.max);
+      const isEndless = max === Number.POSITIVE_INFINITY && isNullable(of, new Set());
+      return isEndless ? repeat(choice(pieces(of)), 0) : repeat(of, min, max);
     }
     default:
       return expression;
   }
 }
 
-/** Its texts without the empty one. */
-function nonEmpty(expression: Expression): Expression {
-  if (!isNullable(expression, new Set())) return expression;
+/**
+ * What, repeated in any order, makes the repetitions of an expression that may be empty: where all parts
+ * of a sequence may be empty, each may stand alone.
+ */
+function pieces(expression: Expression): Expression[] {
+  if (!isNullable(expression, new Set())) return [expression];
   switch (expression.type) {
-    case "sequence": {
-      const [first, ...rest] = expression.parts;
-      if (first === undefined) return NEVER;
-      return choice([sequence(nonEmpty(first), ...rest), nonEmpty(sequence(...rest))]);
-    }
+    case "sequence":
+      return expression.parts.flatMap(pieces);
     case "choice":
-      return choice(expression.options.map(nonEmpty));
+      return expression.options.flatMap(pieces);
     case "repeat":
-      return repeat(expression.of, 1, expression.max); // what repeats isn't empty any more
+      return pieces(expression.of);
     default:
-      return NEVER;
+      return [];
   }
 }

@@ -2,7 +2,7 @@
  * Reads a text by a grammar one code point after another, as llama.cpp does: it holds all readings of
  * the beginning, each a stack of what is still to come.
  */
-import type { Expression, Grammar, Range } from "./expression.js";
+import { type Expression, type Grammar, isAtom, type Range } from "./expression.js";
 
 type Item = { ranges: readonly Range[] } | { rule: number } | null;
 
@@ -128,18 +128,21 @@ export class GrammarReader {
         return [{ rule: this.#ruleOf.get(expression.name) ?? 0 }];
       case "sequence":
         return expression.parts.flatMap((part) => this.#itemsOf(part));
-      case "choice": {
-        const rule = this.#newRule();
-        this.#define(rule, expression);
-        return [{ rule }];
-      }
+      case "choice":
+        return [this.#group(expression)];
       case "repeat":
         return this.#repeated(expression.of, expression.min, expression.max);
     }
   }
 
+  #group(expression: Expression): Item {
+    const rule = this.#newRule();
+    this.#define(rule, expression);
+    return { rule };
+  }
+
   #repeated(of: Expression, min: number, max: number): Item[] {
-    const once = this.#itemsOf(of);
+    const once = isAtom(of) ? this.#itemsOf(of) : [this.#group(of)];
     const items = Array.from({ length: min }, () => once).flat();
     const more = (rest: Item[]) => {
       const rule = this.#newRule();

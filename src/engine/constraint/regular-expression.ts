@@ -17,7 +17,7 @@ import {
 import { MAX_REPEATS } from "./limits.js";
 import { excerpt, refusal } from "./refusal.js";
 
-export const MAX_PATTERN_LENGTH = 10_000;
+const MAX_PATTERN_LENGTH = 10_000;
 const MAX_DEPTH = 100;
 const MAX_RANGES = 1000;
 

@@ -1,10 +1,10 @@
 /** Writes grammars in GBNF, the form that llama.cpp reads. */
-import type { Expression, Grammar, Range } from "./expression.js";
+import { type Expression, type Grammar, isAtom, type Range } from "./expression.js";
 
-/** What stands inside is of a rule of its own: llama.cpp multiplies the repetitions of nested groups. */
-const ATOMS = new Set(["set", "text", "rule"]);
-
-/** One rule a line, `root` first. */
+/**
+ * One rule a line, `root` first. What is repeated has a rule of its own: llama.cpp multiplies the
+ * repetitions of nested groups.
+ */
 export function writeGrammar(grammar: Grammar): string {
   const lines: string[] = [];
   const hoisted = new Map<string, string>();
@@ -36,7 +36,7 @@ export function writeGrammar(grammar: Grammar): string {
       }
       case "repeat": {
         const { of, min, max } = expression;
-        const item = ATOMS.has(of.type) ? written(of, true) : ruleOf(of);
+        const item = isAtom(of) ? written(of, true) : ruleOf(of);
         return `${item}${writtenTimes(min, max)}`;
       }
     }

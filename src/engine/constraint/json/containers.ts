@@ -1,0 +1,42 @@
+/** What arrays and objects are written with. */
+import {
+  EMPTY,
+  type Expression,
+  isNever,
+  NEVER,
+  optional,
+  repeat,
+  rule,
+  sequence,
+  text,
+} from "../expression.js";
+import type { Part } from "./alternative.js";
+
+/** What may stand between the parts of JSON: nothing, a blank, or a line's end with an indentation. */
+export const SPACE: Expression = rule("space");
+
+/** How values of other schemas are written, for what is made of values. */
+export interface Values {
+  /** Values that are valid by all of these; by no schema, any. */
+  of(parts: readonly Part[]): Expression;
+  isValid(part: Part, value: unknown): boolean;
+}
+
+/** So many items with commas between them. */
+export function list(item: Expression, min: number, max = Number.POSITIVE_INFINITY): Expression {
+  if (max === 0) return EMPTY;
+  const more = repeat(sequence(text(","), SPACE, item), Math.max(0, min - 1), max - 1);
+  const all = sequence(item, more);
+  return min === 0 ? optional(all) : all;
+}
+
+/** An array or an object of what may be empty. */
+export function bracketed(open: string, content: Expression, close: string): Expression {
+  const isOptional = content.type === "repeat" && content.min === 0 && content.max === 1;
+  if (isNever(content)) return NEVER;
+  if (content.type === "sequence" && content.parts.length === 0) {
+    return sequence(text(open), SPACE, text(close));
+  }
+  const inner = isOptional ? optional(sequence(content.of, SPACE)) : sequence(content, SPACE);
+  return sequence(text(open), SPACE, inner, text(close));
+}

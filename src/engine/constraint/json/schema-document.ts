@@ -1,0 +1,292 @@
+/**
+ * A JSON schema as alternatives of plain schemas: `$ref`, `allOf`, `anyOf` and `oneOf` at the top are
+ * gone, and each alternative is a list of schemas that all hold.
+ */
+import type { Ajv, AnySchemaObject } from "ajv";
+import { LlamaEtsError, messageOf } from "../../errors.js";
+import { refusal } from "../refusal.js";
+import { type Alternative, each, type Part, step } from "./alternative.js";
+import { isDisjoint } from "./disjoint.js";
+import { cureFor, isKnown, TYPES, unknownCure } from "./keywords.js";
+
+const MAX_DEPTH = 100;
+const MAX_CHARACTERS = 1_000_000;
+const MAX_ALTERNATIVES = 256;
+const ANYTHING: Alternative = { parts: [], types: new Set(TYPES), isWhole: false, isTyped: false };
+
+export class SchemaDocument {
+  readonly root: Part;
+  readonly #create: () => Ajv;
+  /** Made once a value is to be judged. */
+  #ajv: Ajv | undefined;
+  readonly #validators = new Map<string, (value: unknown) => boolean>();
+
+  private constructor(schema: AnySchemaObject | boolean, create: () => Ajv) {
+    this.root = { schema, pointer: "#" };
+    this.#create = create;
+  }
+
+  /** Throws `ERR_CONSTRAINT` for what is no schema of drafts 2020-12 or 07. */
+  static async open(given: unknown): Promise<SchemaDocument> {
+    const schema = plainCopy(given);
+    const dialect = typeof schema === "boolean" ? undefined : schema.$schema;
+    const isOld = typeof dialect === "string" && /draft-0[67]/.test(dialect);
+    if (dialect !== undefined && !isOld && !/draft\/20(19-09|20-12)/.test(String(dialect))) {
+      throw refusal(
+        `The JSON schema is of a dialect that isn't known, \`${String(dialect)}\``,
+        "draft 2020-12, or draft-07, in $schema",
+      );
+    }
+    const { create, meta } = await dialectOf(isOld);
+    if (typeof schema !== "boolean") {
+      delete schema.$schema; // the dialect is chosen
+      if ((await meta.validateSchema(schema)) !== true) {
+        const [error] = meta.errors ?? [];
+        const where = `#${error?.instancePath ?? ""}`;
+        throw refusal(
+          `Not a JSON schema: at ${where} it ${error?.message ?? "is wrong"}`,
+          "a schema of draft 2020-12",
+        );
+      }
+    }
+    return new SchemaDocument(schema, create);
+  }
+
+  /** Whether a value is valid by a part. */
+  isValid({ schema, pointer }: Part, value: unknown): boolean {
+    if (typeof schema === "boolean") return schema;
+    let validate = this.#validators.get(pointer);
+    if (validate === undefined) {
+      const fragment = pointer.slice(1).split("/").map(encodeURIComponent).join("/");
+      try {
+        const within = pointer.startsWith("#") ? { $ref: `document#${fragment}` } : schema;
+        this.#ajv ??= this.#create().addSchema(this.root.schema as AnySchemaObject, "document");
+        validate = this.#ajv.compile(within) as (value: unknown) => boolean;
+      } catch (error) {
+        throw refusal(
+          `The JSON schema can't be compiled at ${pointer}: ${messageOf(error)}`,
+          "a valid schema",
+          error,
+        );
+      }
+      this.#validators.set(pointer, validate);
+    }
+    return validate(value);
+  }
+
+  /** The alternatives of parts that all hold. Throws `ERR_CONSTRAINT`. */
+  alternatives(parts: readonly Part[]): Alternative[] {
+    return parts.reduce(
+      (all: Alternative[], part) => bounded(both(all, this.#ofPart(part, [])), part.pointer),
+      [ANYTHING],
+    );
+  }
+
+  #ofPart({ schema, pointer }: Part, through: readonly string[]): Alternative[] {
+    if (schema === true) return [ANYTHING];
+    if (schema === false) return [];
+    const name = `${pointer} `;
+    if (through.includes(name)) {
+      throw refusal(
+        `The JSON schema at ${pointer} refers to itself and to nothing else`,
+        "a $ref to another part",
+      );
+    }
+    const path = [...through, name];
+    checkKeywords(schema, pointer);
+    let all: Alternative[] = [plain(schema, pointer)];
+    const and = (more: Alternative[]) => {
+      all = bounded(both(all, more), pointer);
+    };
+    if (schema.$ref !== undefined) and(this.#ofPart(this.#resolve(schema.$ref, pointer), path));
+    for (const part of each(schema.allOf, `${pointer}/allOf`)) and(this.#ofPart(part, path));
+    if (schema.anyOf !== undefined) {
+      and(each(schema.anyOf, `${pointer}/anyOf`).flatMap((part) => this.#ofPart(part, path)));
+    }
+    if (schema.oneOf !== undefined) {
+      const isValid = (at: Part, value: unknown) => this.isValid(at, value);
+      const options = each(schema.oneOf, `${pointer}/oneOf`);
+      const branches = options.map((part) => bounded(both(all, this.#ofPart(part, path)), pointer));
+      branches.forEach((branch, i) => {
+        branches.forEach((other, j) => {
+          const isApart = branch.every((a) => other.every((b) => isDisjoint(a, b, isValid)));
+          if (i === j || isApart) return;
+          throw refusal(
+            `The JSON schema at ${options[i]?.pointer}: what is valid by it may be valid by alternative ${j} of oneOf too, which a grammar can't exclude`,
+            "anyOf, or a required property with another const in each alternative",
+          );
+        });
+      });
+      all = branches.flat();
+    }
+    return all;
+  }
+
+  #resolve(ref: unknown, pointer: string): Part {
+    const where = `${pointer}/$ref`;
+    const { $id = "" } = this.root.schema as AnySchemaObject;
+    const text = String(ref);
+    const [address = "", fragment = ""] = text.split("#");
+    if (address !== "" && address !== String($id).replace(/#$/, "")) {
+      throw refusal(
+        `The JSON schema at ${where} refers to another document, \`${text}\``,
+        "its text under $defs, and #/$defs/NAME",
+      );
+    }
+    let decoded: string;
+    try {
+      decoded = decodeURIComponent(fragment);
+    } catch {
+      decoded = fragment;
+    }
+    const found =
+      decoded === "" || decoded.startsWith("/")
+        ? at(this.root, decoded)
+        : anchor(this.root, decoded);
+    if (found !== undefined) return found;
+    throw refusal(
+      `The JSON schema at ${where} refers to what isn't there, \`${text}\``,
+      "#/$defs/NAME of a schema that is there",
+    );
+  }
+}
+
+interface Dialect {
+  create(): Ajv;
+  /** Says what is a schema of the dialect. */
+  meta: Ajv;
+}
+const dialects = new Map<boolean, Dialect>();
+
+async function dialectOf(isOld: boolean): Promise<Dialect> {
+  const there = dialects.get(isOld);
+  if (there !== undefined) return there;
+  const { default: ajv } = isOld ? await import("ajv") : await import("ajv/dist/2020.js");
+  const options = { strict: false, validateFormats: false, addUsedSchema: false };
+  const create = () => new ajv.default({ ...options, logger: false, validateSchema: false }) as Ajv;
+  const dialect = { create, meta: create() };
+  dialects.set(isOld, dialect);
+  return dialect;
+}
+
+/** Data without surprises: no prototype, no getter, no circle. */
+function plainCopy(given: unknown): AnySchemaObject | boolean {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(given);
+  } catch (error) {
+    throw refusal(`The JSON schema isn't JSON: ${messageOf(error)}`, "plain data", error);
+  }
+  const schema: unknown = text === undefined ? undefined : JSON.parse(text);
+  const isObject = typeof schema === "object" && schema !== null && !Array.isArray(schema);
+  if (typeof schema !== "boolean" && !isObject) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      "Expected `constraint.json` to be a JSON schema, an object or true",
+    );
+  }
+  if ((text ?? "").length > MAX_CHARACTERS) {
+    throw refusal(`The JSON schema has more than ${MAX_CHARACTERS} characters`, "a smaller schema");
+  }
+  if (depthOf(schema) > MAX_DEPTH) {
+    throw refusal(`The JSON schema nests deeper than ${MAX_DEPTH}`, "parts under $defs, and $ref");
+  }
+  return schema as AnySchemaObject | boolean;
+}
+
+function depthOf(value: unknown): number {
+  let level: unknown[] = [value];
+  for (let depth = 0; ; depth++) {
+    level = level.flatMap((each) =>
+      typeof each === "object" && each !== null ? Object.values(each) : [],
+    );
+    if (level.length === 0 || depth > MAX_DEPTH) return depth;
+  }
+}
+
+function checkKeywords(schema: AnySchemaObject, pointer: string): void {
+  for (const keyword of Object.keys(schema)) {
+    if (!isKnown(keyword)) {
+      throw refusal(
+        `The JSON schema at ${pointer} has a keyword that isn't known, \`${keyword}\``,
+        unknownCure(keyword),
+      );
+    }
+  }
+  const { nullable, type } = schema;
+  const isContradicted = nullable === false && [type].flat().includes("null");
+  if (nullable !== undefined && (type === undefined || isContradicted)) {
+    throw refusal(
+      `The JSON schema at ${pointer} has \`nullable\` and ${isContradicted ? "contradicts it by" : "no"} \`type\``,
+      'anyOf with { "type": "null" } as an alternative',
+    );
+  }
+  if (pointer !== "#" && typeof schema.$id === "string" && !schema.$id.startsWith("#")) {
+    throw refusal(
+      `The JSON schema at ${pointer} has an $id, another document's beginning`,
+      cureFor("$id"),
+    );
+  }
+}
+
+/** A schema by its own keywords. */
+function plain(schema: AnySchemaObject, pointer: string): Alternative {
+  const parts = [{ schema, pointer }];
+  const named = schema.type === undefined ? undefined : [schema.type].flat().map(String);
+  if (named === undefined) return { ...ANYTHING, parts };
+  if (schema.nullable === true) named.push("null");
+  const types = new Set(TYPES.filter((type) => named.includes(type)));
+  const isWhole = named.includes("integer") && !named.includes("number");
+  if (isWhole) types.add("number");
+  return { parts, types, isWhole, isTyped: true };
+}
+
+function both(left: readonly Alternative[], right: readonly Alternative[]): Alternative[] {
+  return left.flatMap((a) =>
+    right.map((b) => ({
+      parts: [...a.parts, ...b.parts],
+      types: new Set([...a.types].filter((type) => b.types.has(type))),
+      isWhole: a.isWhole || b.isWhole,
+      isTyped: a.isTyped || b.isTyped,
+    })),
+  );
+}
+
+function bounded(all: Alternative[], pointer: string): Alternative[] {
+  if (all.length <= MAX_ALTERNATIVES) return all;
+  throw refusal(
+    `The JSON schema at ${pointer} has more than ${MAX_ALTERNATIVES} alternatives, multiplied out`,
+    "fewer anyOf within allOf",
+  );
+}
+
+function at(root: Part, pointer: string): Part | undefined {
+  let schema: unknown = root.schema;
+  let found = "#";
+  for (const encoded of pointer.split("/").slice(1)) {
+    const name = encoded.replaceAll("~1", "/").replaceAll("~0", "~");
+    if (typeof schema !== "object" || schema === null || !Object.hasOwn(schema, name))
+      return undefined;
+    schema = (schema as Record<string, unknown>)[name];
+    found = step(found, name);
+  }
+  const isSchema =
+    typeof schema === "boolean" ||
+    (typeof schema === "object" && schema !== null && !Array.isArray(schema));
+  return isSchema ? { schema: schema as AnySchemaObject | boolean, pointer: found } : undefined;
+}
+
+/** The part that `$anchor`, or `$id` with a fragment, names. */
+function anchor(root: Part, name: string): Part | undefined {
+  const todo: { value: unknown; pointer: string }[] = [{ value: root.schema, pointer: "#" }];
+  for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+    const { value, pointer } = next;
+    if (typeof value !== "object" || value === null) continue;
+    const { $anchor, $id } = value as { $anchor?: unknown; $id?: unknown };
+    if ($anchor === name || $id === `#${name}`)
+      return { schema: value as AnySchemaObject, pointer };
+    for (const [key, inner] of Object.entries(value))
+      todo.push({ value: inner, pointer: step(pointer, key) });
+  }
+  return undefined;
+}

@@ -1,0 +1,187 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Constraint, compileConstraint } from "../../src/engine/constraint/constraint.js";
+import { readGrammar } from "../../src/engine/constraint/read-grammar.js";
+import { GrammarReader } from "../../src/engine/constraint/readings.js";
+import { messageOf } from "../../src/engine/errors.js";
+import { REFUSED_SCHEMAS, REFUSED_TEXTS, SCHEMAS, TEXTS } from "../fixtures/constraints.js";
+import { drawText } from "../fixtures/grammar-texts.js";
+import { generator, schemaValidator } from "../fixtures/random-constraints.js";
+
+async function compiled(constraint: Constraint) {
+  const { grammar } = await compileConstraint(constraint);
+  const { rules } = readGrammar(grammar);
+  return { grammar, rules, reader: new GrammarReader(rules) };
+}
+
+describe("JSON schemas", () => {
+  test.each(SCHEMAS)("$name: all that is written is valid", async ({ schema, valid, invalid }) => {
+    const { rules, reader } = await compiled({ json: schema });
+    const isValid = await schemaValidator(schema);
+    const random = generator(1);
+    for (let i = 0; i < 10; i++) {
+      const text = drawText(rules, random);
+      expect(isValid(JSON.parse(text)), text).toBe(true);
+      expect(reader.matches(text), text).toBe(true);
+    }
+    for (const value of valid) {
+      expect(isValid(value), `the fixture, ${JSON.stringify(value)}`).toBe(true);
+      expect(reader.matches(JSON.stringify(value)), JSON.stringify(value)).toBe(true);
+      expect(reader.matches(JSON.stringify(value, null, 2)), "indented").toBe(true);
+    }
+    for (const value of invalid) {
+      expect(reader.matches(JSON.stringify(value)), JSON.stringify(value)).toBe(false);
+    }
+  });
+
+  test.each(REFUSED_SCHEMAS)("$name is refused by name", async ({ constraint, why }) => {
+    await expect(compileConstraint(constraint)).rejects.toMatchObject({
+      ...{ code: "ERR_CONSTRAINT", message: expect.stringMatching(why) },
+    });
+  });
+
+  test("a list that forgets a bound writes what is invalid, which the test above would find", async () => {
+    const { rules } = await compiled({ json: { type: "array", items: { type: "null" } } });
+    const isValid = await schemaValidator({ type: "array", maxItems: 2 });
+    const random = generator(1);
+    const texts = Array.from({ length: 30 }, () => drawText(rules, random));
+    expect(texts.every((text) => isValid(JSON.parse(text)))).toBe(false);
+  });
+
+  test("what a prototype or a getter has isn't of the schema", async () => {
+    const schema = Object.create(
+      { type: "string" },
+      { enum: { enumerable: true, get: () => [1] } },
+    );
+    const { grammar } = await compileConstraint({ json: schema });
+    expect(grammar).toContain('"1"');
+  });
+});
+
+describe("texts", () => {
+  test.each(TEXTS)("$name", async ({ constraint, valid, invalid }) => {
+    const { reader } = await compiled(constraint);
+    for (const text of valid) expect(reader.matches(text), text).toBe(true);
+    for (const text of invalid) expect(reader.matches(text), text).toBe(false);
+  });
+
+  test.each(REFUSED_TEXTS)("$name is refused", async ({ constraint, why }) => {
+    await expect(compileConstraint(constraint)).rejects.toMatchObject({
+      ...{ code: "ERR_CONSTRAINT", message: expect.stringMatching(why) },
+    });
+  });
+
+  test.each([
+    {},
+    { words: 0 },
+    { words: 1.5 },
+    { lines: 501 },
+    { word: 3 },
+    { words: 1, lines: 1 },
+    null,
+    "a",
+    { regex: 1 },
+    { grammar: 1 },
+    { json: "a" },
+    { json: [] },
+    { json: undefined },
+  ])("%j is no constraint", async (constraint) => {
+    await expect(compileConstraint(constraint as Constraint)).rejects.toMatchObject({
+      code: "ERR_INVALID_OPTION",
+    });
+  });
+
+  test.each([1, 2, 12, 500])("%i words are counted as people count them", async (words) => {
+    const { rules } = await compiled({ words });
+    const random = generator(words);
+    for (let i = 0; i < 10; i++) {
+      const text = drawText(rules, random);
+      const parts = text.split(/\s/u);
+      expect(parts).toHaveLength(words);
+      for (const part of parts) expect(part).toMatch(/[^\s!-/:-@[-`{-~\u2000-\u206f]/u);
+    }
+  });
+
+  test.each([1, 3, 50])("%i lines are counted as people count them", async (lines) => {
+    const { rules } = await compiled({ lines });
+    const random = generator(lines);
+    for (let i = 0; i < 10; i++) {
+      const parts = drawText(rules, random).split(/\r\n|[\n\r\u2028\u2029\v\f\u0085]/u);
+      expect(parts).toHaveLength(lines);
+      for (const part of parts) expect(part).toMatch(/\S$/u);
+    }
+  });
+
+  test("one kind and one grammar have one fingerprint", async () => {
+    const prints = await Promise.all(
+      [{ words: 3 }, { words: 3 }, { words: 4 }, { choices: ["a"] }, { regex: "a" }].map(
+        async (constraint) => (await compileConstraint(constraint)).fingerprint,
+      ),
+    );
+    expect(prints[0]).toBe(prints[1]);
+    expect(new Set(prints).size).toBe(4);
+  });
+});
+
+/** Regular expressions of what grammars can say, small enough to read. */
+const EXPRESSION = fc.letrec<{ expression: string }>((tie) => ({
+  expression: fc.oneof(
+    { maxDepth: 3, withCrossShrink: true },
+    fc.constantFrom("a", "b", "ab", ".", "\\d", "[ab]", "[^a]", "[a-c1]", "\\n", "é", "\\.", ""),
+    fc.tuple(tie("expression"), tie("expression")).map(([a, b]) => a + b),
+    fc.tuple(tie("expression"), tie("expression")).map(([a, b]) => `(?:${a}|${b})`),
+    fc
+      .tuple(tie("expression"), fc.constantFrom("*", "+", "?", "{2}", "{1,3}", "{2,}", "*?"))
+      .map(([a, times]) => `(${a})${times}`),
+  ),
+})).expression;
+const TEXT = fc.string({
+  unit: fc.constantFrom("a", "b", "c", "1", ".", "\n", "é", "x"),
+  maxLength: 6,
+});
+
+/** The first text on which a grammar and an expression differ, of those drawn and of others. */
+async function difference(
+  grammarOf: string,
+  pattern: string,
+  others: readonly string[],
+): Promise<string | undefined> {
+  const { rules, reader } = await compiled({ regex: grammarOf });
+  const isMatch = new RegExp(`^(?:${pattern})$`, "u");
+  const random = generator(7);
+  const drawn = Array.from({ length: 8 }, () => drawText(rules, random));
+  const changed = drawn.flatMap((text) => [
+    Array.from(text).slice(1).join(""),
+    `${text}a`,
+    text.replace("a", "b"),
+  ]);
+  // JavaScript's own reading of a longer text may take for ever.
+  const short = [...drawn, ...changed, ...others].filter((text) => text.length <= 9);
+  return short.find((text) => reader.matches(text) !== isMatch.test(text));
+}
+
+describe("regular expressions at random", () => {
+  test("a grammar has the texts that match, and no others", async () => {
+    await fc.assert(
+      fc.asyncProperty(EXPRESSION, fc.array(TEXT, { maxLength: 20 }), async (pattern, texts) => {
+        try {
+          expect(await difference(pattern, pattern, texts)).toBeUndefined();
+        } catch (error) {
+          // Too ambiguous, or empty; nothing else is refused.
+          if (!/ERR_CONSTRAINT/.test(String((error as { code?: string }).code))) throw error;
+          expect(messageOf(error)).toMatch(/ways|empty text|No text|elements/);
+        }
+      }),
+      { numRuns: 60, seed: 1 },
+    );
+  });
+
+  test.each([
+    ["(?:ab)*c?", "(?:ab)+c?"],
+    ["a{1,3}", "a{1,2}"],
+    ["[a-c]", "[ab]"],
+    [".", "[^]"],
+  ])("the grammar of %s isn't that of %s", async (one, other) => {
+    expect(await difference(one, other, ["", "c", "\n"])).toBeDefined();
+  });
+});
