@@ -24,6 +24,8 @@ export function createApp(options: AppOptions): App {
   app.onError((error, c) => {
     const refused = toApiError(error);
     if (refused.status === 500) log.error({ err: error }, "request failed");
+    // The rest of its body is not read, so that nothing can follow on the connection.
+    if (refused.status === 413) c.header("Connection", "close");
     if (refused.retryAfter !== undefined) c.header("Retry-After", String(refused.retryAfter));
     return c.json(refused.body, refused.status);
   });

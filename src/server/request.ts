@@ -96,7 +96,7 @@ export async function readRequest(
   const { method, options: guided, events } = readGuidance(fields.ets, named, served);
   const stream = flag(fields, "stream");
   const own = { ...(await toMethodOptions(fields, form)), ...guided };
-  const options: MethodOptions = withDefaults(served.defaults, own);
+  const options: MethodOptions = withDefaults(defaultsFor(served, own), own);
   if (METHODS[method].overrides?.temperature !== undefined) delete options.temperature;
   try {
     checkTaken(method, options);
@@ -147,6 +147,12 @@ async function toMethodOptions(fields: Body, form: Form): Promise<MethodOptions>
     ...(fields.stop !== undefined && { stop: readStop(fields.stop) }),
     ...(tools && { tools }),
   };
+}
+
+/** An adaptive run has one step, unless a request says otherwise. */
+function defaultsFor({ defaults }: Served, { adaptive = false }: MethodOptions): MethodOptions {
+  const { blockTokens: _, ...others } = defaults;
+  return adaptive === false ? defaults : others;
 }
 
 function withoutNulls(body: Body): Body {

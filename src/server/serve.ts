@@ -51,6 +51,8 @@ export interface RunningServer extends AsyncDisposable {
 /** Milliseconds in which a request's head, and all of it, must have come. */
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 30_000;
+/** Longer than clients keep a connection that is idle, so that they don't ask on one that closes. */
+const KEEP_ALIVE_MS = 65_000;
 const MAX_CHOICES = 128;
 
 /** Throws `ERR_INVALID_OPTION` for settings that can't be served. */
@@ -99,7 +101,12 @@ export async function serve(model: Model, options: ServeOptions): Promise<Runnin
   });
   options.extend?.(app);
   const server = createServer(
-    { headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS, connectionsCheckingInterval: 2000 },
+    {
+      headersTimeout: HEADERS_MS,
+      requestTimeout: REQUEST_MS,
+      connectionsCheckingInterval: 2000,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    },
     getRequestListener(app.fetch, { overrideGlobalObjects: false }),
   );
   try {

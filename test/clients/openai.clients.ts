@@ -1,0 +1,119 @@
+/** The clients people use, as they come from npm. */
+import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
+import { generateText, streamText } from "ai";
+import OpenAI from "openai";
+import { describe, expect, test } from "vitest";
+import { NAME, QUESTION, useServer } from "./served.js";
+
+const server = useServer();
+const client = () => new OpenAI({ baseURL: `${server().url}/v1`, apiKey: "none", maxRetries: 0 });
+const messages = [{ role: "user" as const, content: QUESTION }];
+const common = { model: NAME, messages, max_tokens: 24, seed: 7 };
+
+describe("openai", () => {
+  test("lists the model and its methods", async () => {
+    const ids: string[] = [];
+    for await (const { id } of client().models.list()) ids.push(id);
+    expect(ids).toEqual(expect.arrayContaining([NAME, `${NAME}+ets`, `${NAME}+majority`]));
+  });
+
+  test("answers at once and as a stream, with what it took", async () => {
+    const whole = await client().chat.completions.create(common);
+    const stream = await client().chat.completions.create({
+      ...common,
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+    let text = "";
+    let finish: string | null = null;
+    let usage: OpenAI.CompletionUsage | null | undefined;
+    for await (const { choices, usage: last } of stream) {
+      text += choices[0]?.delta.content ?? "";
+      finish ??= choices[0]?.finish_reason ?? null;
+      usage = last ?? usage;
+    }
+    expect(text).not.toBe("");
+    expect(finish).toBe(whole.choices[0]?.finish_reason);
+    expect(usage?.completion_tokens).toBeGreaterThan(0);
+    expect(whole.usage?.total_tokens).toBe(
+      (whole.usage?.prompt_tokens ?? 0) + (whole.usage?.completion_tokens ?? 0),
+    );
+  });
+
+  test("has n answers, each with its tokens' log-probabilities and alternatives", async () => {
+    const { choices, usage } = await client().chat.completions.create({
+      ...{ ...common, n: 3, logprobs: true, top_logprobs: 2 },
+    });
+    expect(choices.map(({ index }) => index)).toEqual([0, 1, 2]);
+    for (const { message, logprobs } of choices) {
+      const entries = logprobs?.content ?? [];
+      expect(entries.map(({ token }) => token).join("")).toBe(message.content);
+      for (const { logprob, top_logprobs: top } of entries) {
+        expect(top.length).toBeLessThanOrEqual(2);
+        expect(logprob).toBeLessThanOrEqual((top[0]?.logprob ?? 0) + 1e-4);
+      }
+    }
+    expect(usage?.prompt_tokens).toBeLessThan(60);
+  });
+
+  test("is told how a guided answer was found", async () => {
+    const { choices } = await client().chat.completions.create({
+      ...common,
+      model: `${NAME}+ets`,
+    });
+    expect(choices[0]).toMatchObject({ ets: { method: "ets", law: "target" } });
+    const asked = { ...common, ets: { method: "majority", candidates: 5 } };
+    const elected = await client().chat.completions.create(asked);
+    const { ets } = elected.choices[0] as unknown as { ets: { votes: { votes: number }[] } };
+    expect(ets.votes.reduce((sum, { votes }) => sum + votes, 0)).toBe(5);
+  });
+
+  test("aborts, and errors have their types", async () => {
+    const abort = new AbortController();
+    const asked = client().chat.completions.create(
+      { ...common, model: `${NAME}+mh`, ...{ ets: { moves: 5000 } } },
+      { signal: abort.signal },
+    );
+    setTimeout(() => abort.abort(), 200);
+    await expect(asked).rejects.toBeInstanceOf(OpenAI.APIUserAbortError);
+    const refused = (more: object) => client().chat.completions.create({ ...common, ...more });
+    await expect(refused({ model: "other" })).rejects.toBeInstanceOf(OpenAI.NotFoundError);
+    await expect(refused({ grammar: "x" })).rejects.toMatchObject({
+      ...{ status: 400, param: "grammar", code: "unknown_parameter" },
+    });
+    await expect(refused({ temperature: -1 })).rejects.toBeInstanceOf(OpenAI.BadRequestError);
+    await expect(refused({ ets: { reward: "module:x.mjs" } })).rejects.toMatchObject({
+      ...{ status: 400, param: "ets.reward" },
+    });
+  });
+
+  test("completes a text", async () => {
+    const { choices } = await client().completions.create({
+      ...{ model: NAME, prompt: ["Sam has 3", "Tom has 4"], max_tokens: 6, logprobs: 1, n: 2 },
+    });
+    expect(choices.length).toBe(4);
+    for (const { text, logprobs } of choices) expect(logprobs?.tokens?.join("")).toBe(text);
+  });
+});
+
+describe("the AI SDK", () => {
+  const model = (id: string) =>
+    createOpenAICompatible({ name: "local", baseURL: `${server().url}/v1` })(id);
+
+  test("generates", async () => {
+    const { text, usage } = await generateText({
+      ...{ model: model(`${NAME}+ets`), prompt: QUESTION, maxOutputTokens: 24 },
+    });
+    expect(text).not.toBe("");
+    expect(usage.outputTokens).toBeGreaterThan(0);
+  });
+
+  test("streams", async () => {
+    let text = "";
+    const { textStream } = streamText({
+      ...{ model: model(NAME), prompt: QUESTION, maxOutputTokens: 24 },
+    });
+    for await (const piece of textStream) text += piece;
+    expect(text).not.toBe("");
+  });
+});
