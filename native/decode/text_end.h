@@ -13,8 +13,8 @@
 namespace llama_ets {
 
 // kAnswered: its answer has ended, so nothing that follows matters; kThoughts: its thoughts have
-// no budget left; kLength: it has as many tokens as it may; kDead: a grammar allows nothing that could
-// follow, and the text has probability 0; kBudget: it goes on, or the budget cut it off.
+// no budget left; kLength: it has as many tokens as it may; kDead: a grammar allows nothing that
+// could follow, and the text has probability 0; kBudget: it goes on, or the budget cut it off.
 enum class Finish { kEnd, kStop, kAnswered, kThoughts, kLength, kDead, kBudget };
 
 // A text's answer ends with the first `end` behind its first `mark`; neither is empty.
