@@ -10,7 +10,7 @@ import {
 import { validate } from "../store/checked-json.js";
 
 /** Settings of one sweep at the most: a slip of the pen must not ask for a million. */
-export const MAX_SETTINGS = 1000;
+const MAX_SETTINGS = 1000;
 
 const oneOrMore = <T extends z.ZodType>(schema: T) =>
   z.union([schema, z.array(schema).min(1)]).transform((value) => [value].flat() as z.infer<T>[]);
