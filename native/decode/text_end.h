@@ -13,8 +13,8 @@
 namespace llama_ets {
 
 // kAnswered: its answer has ended, so nothing that follows matters; kThoughts: its thoughts have
-// no budget left; kLength: it has as many tokens as it may; kDead: a grammar allows nothing that could
-// follow, and the text has probability 0; kBudget: it goes on, or the budget cut it off.
+// no budget left; kLength: it has as many tokens as it may; kDead: a grammar allows nothing that
+// could follow, and the text has probability 0; kBudget: it goes on, or the budget cut it off.
 enum class Finish { kEnd, kStop, kAnswered, kThoughts, kLength, kDead, kBudget };
 
 // A text's answer ends with the first `end` behind its first `mark`; neither is empty.
@@ -47,6 +47,10 @@ class TextEnd {
   Finish FinishWith(llama_token token, TextTail* tail) const;
   // The token that comes next, where the policy leaves one alone.
   std::optional<llama_token> Forced(const TextTail& tail) const;
+  // Whether the next token is the answer's: a constraint begins with the first such one.
+  bool IsInAnswer(const TextTail& tail) const;
+  // How many of a text's tokens stand before its answer; nothing where that hasn't begun.
+  std::optional<size_t> AnswerStart(const std::vector<llama_token>& tokens) const;
 
  private:
   bool IsBoundByText() const { return longest_stop_ > 0 || answer_end_; }

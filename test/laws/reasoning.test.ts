@@ -73,6 +73,29 @@ describe("under a budget", () => {
     expect(total("counted")).toBeLessThan(0.5);
   });
 
+  test("a constraint reads the answer alone, whose masked law has probability 1 in all", async () => {
+    const constraint = { choices: ["0", "21"] };
+    const end = model.info.eos as number;
+    const flat = { ...options, constraint, allowedTokens: [...allowedTokens, end] };
+    const law = new Map<string, { masked: number; reference: number }>();
+    for (let seed = 0; seed < 200; seed++) {
+      const one = await sample(model, "4?", { ...flat, seed, temperature: 100, maxTokens: 20 });
+      const { tokens, logProbs, text, constraintLogMass: mass = 0 } = one;
+      const written = model.detokenize(Int32Array.from(tokens));
+      expect(written).toMatch(/^[012]{2}<\/think>(0|21)$/);
+      expect(constraint.choices).toContain(text);
+      const reference = logProbs.reduce((a, b) => a + b, 0);
+      // No text ends in its thoughts, which is of the mass too.
+      expect(mass).toBeLessThan(0);
+      law.set(written, { masked: Math.exp(reference - mass), reference: Math.exp(reference) });
+    }
+    expect(law.size).toBe(3 ** BUDGET * constraint.choices.length);
+    const total = (of: "masked" | "reference") =>
+      [...law.values()].reduce((sum, masses) => sum + masses[of], 0);
+    expect(total("masked")).toBeCloseTo(1, 9);
+    expect(total("reference")).toBeLessThan(0.9);
+  });
+
   test("a proposal's rollouts have ratios of mean 1, the forced tag in neither", async () => {
     const proposal = new TableModel(hashedTable(8));
     const { steps } = await etsIs(model, "4?", {
