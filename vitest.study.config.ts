@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     include: [
       "test/study/*.study.ts",
-      "test/laws/{baselines,diffusion}.test.ts",
-      "test/engine/recurrent-laws.test.ts",
+      "test/laws/{baselines,constraints,diffusion}.test.ts",
+      "test/engine/{constraints,recurrent-laws}.test.ts",
       "test/tasks/fair-grading.test.ts",
     ],
     env: { LLAMA_ETS_STUDY: "1" },

@@ -156,8 +156,26 @@ Generation::Branch& Generation::BranchOf(const Draw& draw, size_t first) {
   branches_.push_back({session_->ForkSlot(session_->Get(draw.parent)),
                        text_end_.TailOf(draw.text),
                        {},
-                       StateAfter(grammar_.get(), draw.text)});
+                       GrammarOf(draw.text)});
   return branches_.back();
+}
+
+// What may follow a text: thoughts are free, except that no text ends in them.
+std::unique_ptr<Grammar> Generation::GrammarOf(const std::vector<llama_token>& text) const {
+  if (!grammar_) return nullptr;
+  const std::optional<size_t> start = text_end_.AnswerStart(text);
+  if (!start) return Grammar::OfThoughts(session_->vocab());
+  const auto answer = text.begin() + static_cast<std::ptrdiff_t>(*start);
+  return StateAfter(grammar_.get(), {answer, text.end()});
+}
+
+// What may follow a text with one token more; `tail` is the longer one's.
+std::unique_ptr<Grammar> Generation::GrammarAfter(const Text& text, llama_token token,
+                                                  const TextTail& tail) const {
+  if (!grammar_) return nullptr;
+  if (!text_end_.IsInAnswer(tail)) return std::make_unique<Grammar>(*text.grammar);
+  if (!text_end_.IsInAnswer(text.tail)) return std::make_unique<Grammar>(*grammar_);
+  return StateAfter(text.grammar.get(), {token});
 }
 
 // Draws each member's next token from its branch's row, and frees the branches left empty.
@@ -211,8 +229,7 @@ void Generation::Divide(size_t index, size_t first) {
   const std::vector<Member> members = std::move(branches_[index].members);
   branches_[index].members.clear();
   branches_[index].sequence.next = nullptr;
-  const TextTail tail = branches_[index].tail;
-  const std::unique_ptr<Grammar> grammar = std::move(branches_[index].grammar);
+  const Text text = {branches_[index].tail, std::move(branches_[index].grammar)};
   std::vector<size_t> ended;  // draws whose sequences stay
   for (size_t i = 0; i < members.size(); ++i) {
     Member member = members[i];
@@ -220,7 +237,7 @@ void Generation::Divide(size_t index, size_t first) {
     auto fork = std::find_if(forks.begin(), forks.end(),
                              [&](const Fork& other) { return other.token == token; });
     if (fork == forks.end()) {
-      forks.push_back({token, Finish::kBudget, tail, std::nullopt});
+      forks.push_back({token, Finish::kBudget, text.tail, std::nullopt});
       fork = forks.end() - 1;
       fork->finish = token == kNoToken ? Finish::kDead : text_end_.FinishWith(token, &fork->tail);
     }
@@ -233,12 +250,12 @@ void Generation::Divide(size_t index, size_t first) {
     if (!fork->branch && branches_[index].members.empty()) {
       fork->branch = index;
       branches_[index].tail = fork->tail;
-      branches_[index].grammar = StateAfter(grammar.get(), {token});
+      branches_[index].grammar = GrammarAfter(text, token, fork->tail);
     } else if (!fork->branch) {
       branches_.push_back({session_->ForkSlot(branches_[index].sequence),
                            fork->tail,
                            {},
-                           StateAfter(grammar.get(), {token})});
+                           GrammarAfter(text, token, fork->tail)});
       fork->branch = branches_.size() - 1;
     }
     branches_[*fork->branch].members.push_back(member);

@@ -38,7 +38,7 @@ struct Draw {
   bool keep_ended;  // leave that of a text that ended too; it lacks the last token, and logits
   int32_t pause_after =
       0;  // a text that is kept may pause once it has so many tokens; 0: it doesn't
-  std::vector<llama_token> text;  // what the text has so far, of which a grammar reads all
+  std::vector<llama_token> text;  // what the text has so far, of which a grammar reads the answer
 };
 
 struct GenerationOptions {
@@ -97,7 +97,13 @@ class Generation final : public DecodeTask {
     Sequence sequence;
     TextTail tail;
     std::vector<Member> members;
-    std::unique_ptr<Grammar> grammar;  // after the sequence's tokens and the drawn ones; null: none
+    std::unique_ptr<Grammar> grammar;  // what may come next; null: everything
+  };
+
+  // Where a branch's text ends.
+  struct Text {
+    TextTail tail;
+    std::unique_ptr<Grammar> grammar;
   };
 
   // Logits that the next tokens of a branch's members are drawn from.
@@ -115,6 +121,9 @@ class Generation final : public DecodeTask {
   void Admit();
   void AdmitFrom(size_t first);
   Branch& BranchOf(const Draw& draw, size_t first);
+  std::unique_ptr<Grammar> GrammarOf(const std::vector<llama_token>& text) const;
+  std::unique_ptr<Grammar> GrammarAfter(const Text& text, llama_token token,
+                                        const TextTail& tail) const;
   void DrawTokens();
   TokenRandom RandomOf(const Member& member) const;
   void Divide(size_t index, size_t first);
@@ -128,7 +137,7 @@ class Generation final : public DecodeTask {
   Session* session_;
   const std::vector<Draw> draws_;
   const GenerationOptions options_;
-  std::unique_ptr<Grammar> grammar_;  // before anything was written; null: none
+  std::unique_ptr<Grammar> grammar_;  // where answers begin; null: none
   TokenDraws token_draws_;
   TextEnd text_end_;
   std::vector<Continuation> results_;

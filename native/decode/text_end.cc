@@ -73,6 +73,20 @@ std::optional<llama_token> TextEnd::Forced(const TextTail& tail) const {
   return thoughts_ ? thoughts_->Forced(*tail.thoughts) : std::nullopt;
 }
 
+bool TextEnd::IsInAnswer(const TextTail& tail) const {
+  return !thoughts_ || thoughts_->IsInAnswer(*tail.thoughts);
+}
+
+std::optional<size_t> TextEnd::AnswerStart(const std::vector<llama_token>& tokens) const {
+  if (!thoughts_) return 0;
+  ThoughtState state = thoughts_->StateOf({});
+  for (size_t i = 0;; ++i) {
+    if (thoughts_->IsInAnswer(state)) return i;
+    if (i == tokens.size()) return std::nullopt;
+    thoughts_->Add(tokens[i], &state);
+  }
+}
+
 bool TextEnd::EndsWithStopString(const std::string& piece, std::string* tail) const {
   if (longest_stop_ == 0) return false;
   *tail += piece;

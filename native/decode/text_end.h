@@ -47,6 +47,10 @@ class TextEnd {
   Finish FinishWith(llama_token token, TextTail* tail) const;
   // The token that comes next, where the policy leaves one alone.
   std::optional<llama_token> Forced(const TextTail& tail) const;
+  // Whether the next token is the answer's: a constraint begins with the first such one.
+  bool IsInAnswer(const TextTail& tail) const;
+  // How many of a text's tokens stand before its answer; nothing where that hasn't begun.
+  std::optional<size_t> AnswerStart(const std::vector<llama_token>& tokens) const;
 
  private:
   bool IsBoundByText() const { return longest_stop_ > 0 || answer_end_; }

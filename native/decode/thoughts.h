@@ -28,8 +28,7 @@ struct ThoughtRules {
   std::vector<llama_token> closing;  // what is forced; not empty
 };
 
-// Where a text is. A constraint of the answer begins with kAnswer: in kBefore thoughts may open
-// yet.
+// Where a text is: in kBefore thoughts may open yet.
 enum class ThoughtPlace { kBefore, kInside, kAnswer };
 
 // The longest window of tokens whose repetition is noticed.
@@ -71,6 +70,10 @@ class Thoughts {
   void Add(llama_token token, ThoughtState* state) const;
   // The token that comes next, where the policy leaves one alone.
   std::optional<llama_token> Forced(const ThoughtState& state) const;
+  // Whether the next token is the answer's, with all of the closing tag behind.
+  bool IsInAnswer(const ThoughtState& state) const {
+    return state.place == ThoughtPlace::kAnswer && state.forced == 0;
+  }
   // Whether the text ends here, for its thoughts have no budget left.
   bool Stops(const ThoughtState& state) const { return rules_.stops && IsSpent(state); }
 

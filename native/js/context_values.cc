@@ -264,6 +264,13 @@ GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size)
   options.stop_tokens = ReadTokens(object.Get("stopTokens"), "stopTokens", vocab_size);
   options.answer_end = ReadAnswerEnd(object.Get("answerEnd"));
   options.thoughts = ReadThoughts(object.Get("thoughts"), vocab_size);
+  const bool may_open =
+      options.thoughts && (!options.thoughts->begins_inside || options.thoughts->opens_anywhere);
+  if (!options.sampling.grammar.empty() && may_open) {
+    throw EngineError("ERR_INVALID_ARGUMENT",
+                      "Expected `thoughts` beside a grammar that the prompt has opened, and that "
+                      "nothing else opens");
+  }
   options.pause = ReadBlockEnd(object.Get("pause"));
   if (options.pause == BlockEnd::kEntropy && !options.metrics.entropy) {
     throw EngineError("ERR_INVALID_ARGUMENT",

@@ -1,5 +1,6 @@
 #include "sampling/grammar.h"
 
+#include <algorithm>
 #include <cmath>
 #include <exception>
 
@@ -20,7 +21,12 @@ Grammar::Grammar(const llama_vocab* vocab, const std::string& text) : vocab_(voc
                                           log.Reason("it is no GBNF with a rule `root`"));
 }
 
-Grammar::Grammar(const Grammar& other) : vocab_(other.vocab_) {
+std::unique_ptr<Grammar> Grammar::OfThoughts(const llama_vocab* vocab) {
+  return std::unique_ptr<Grammar>(new Grammar(vocab));
+}
+
+Grammar::Grammar(const Grammar& other)
+    : vocab_(other.vocab_), is_of_thoughts_(other.is_of_thoughts_) {
   if (other.sampler_) sampler_.reset(Engine().llama_sampler_clone(other.sampler_.get()));
 }
 
@@ -33,6 +39,7 @@ bool Grammar::IsText(llama_token token) const {
 }
 
 bool Grammar::Allows(llama_token token) const {
+  if (is_of_thoughts_) return !Engine().llama_vocab_is_eog(vocab_, token);
   if (!sampler_ || !IsText(token)) return false;
   llama_token_data data{token, 0, 0};
   llama_token_data_array array{&data, 1, -1, false};
@@ -41,6 +48,12 @@ bool Grammar::Allows(llama_token token) const {
 }
 
 void Grammar::Keep(std::vector<Candidate>* candidates) const {
+  if (is_of_thoughts_) {
+    const auto is_refused = [this](const Candidate& c) { return !Allows(c.token); };
+    candidates->erase(std::remove_if(candidates->begin(), candidates->end(), is_refused),
+                      candidates->end());
+    return;
+  }
   std::vector<llama_token_data> data;
   if (sampler_) {
     data.reserve(candidates->size());
@@ -59,7 +72,7 @@ void Grammar::Keep(std::vector<Candidate>* candidates) const {
 bool Grammar::Accept(llama_token token) {
   bool accepted = Allows(token) && !Engine().llama_vocab_is_eog(vocab_, token);
   try {
-    if (accepted) Engine().llama_sampler_accept(sampler_.get(), token);
+    if (accepted && sampler_) Engine().llama_sampler_accept(sampler_.get(), token);
   } catch (const std::exception&) {
     accepted = false;
   }

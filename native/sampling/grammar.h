@@ -20,6 +20,8 @@ class Grammar {
   // In GBNF, with a rule `root`. Throws EngineError ERR_CONSTRAINT where llama.cpp does not take
   // it.
   Grammar(const llama_vocab* vocab, const std::string& text);
+  // What the thoughts before a text of a grammar may have: all tokens but those that end texts.
+  static std::unique_ptr<Grammar> OfThoughts(const llama_vocab* vocab);
   // The same state, which then goes its own way.
   Grammar(const Grammar& other);
   Grammar& operator=(const Grammar&) = delete;
@@ -31,17 +33,18 @@ class Grammar {
   // Goes on by a token that does not end the text. False where it is not allowed: the state then
   // allows nothing.
   bool Accept(llama_token token);
-  // Whether what was accepted is a beginning of a text of the grammar.
-  bool is_alive() const { return sampler_ != nullptr; }
 
  private:
   struct FreeSampler {
     void operator()(llama_sampler* sampler) const;
   };
 
+  explicit Grammar(const llama_vocab* vocab) : vocab_(vocab), is_of_thoughts_(true) {}
   bool IsText(llama_token token) const;
 
   const llama_vocab* vocab_;
+  bool is_of_thoughts_ = false;
+  // Null where what was accepted is no beginning of a text of the grammar, and for thoughts.
   std::unique_ptr<llama_sampler, FreeSampler> sampler_;
 };
 

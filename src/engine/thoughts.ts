@@ -23,6 +23,11 @@ export interface ThoughtRules {
   stops: boolean;
   /** The tokens that are forced to end thoughts: the template's closing tag. */
   closing: Int32Array;
+  /**
+   * Whether a constraint reads the answer, which then begins behind the token that closes the thoughts
+   * and has its blanks. The prompt has opened the thoughts, and nothing else does. Default false.
+   */
+  isConstrained?: boolean;
 }
 
 /** The longest window of tokens whose repetition is noticed. */
@@ -102,6 +107,11 @@ export class ThoughtReader {
     return this.#place;
   }
 
+  /** Whether the next token is the answer's, with all of the closing tag behind. */
+  get isInAnswer(): boolean {
+    return this.#place === "answer" && this.#forced === 0;
+  }
+
   /** The token that comes next, where the policy leaves one alone; else null. */
   get forced(): number | null {
     const { stops, closing } = this.#rules;
@@ -124,6 +134,7 @@ export class ThoughtReader {
     const isForced = this.forced === token;
     if (isForced && this.#forced === 0) this.#ended = this.#loop.isLoop ? "loop" : "budget";
     const wasInside = this.#place === "inside";
+    const wasInAnswer = this.isInAnswer;
     this.#append(token);
     this.#read();
     // The token that completes a tag is none of the thought's.
@@ -133,10 +144,13 @@ export class ThoughtReader {
     }
     if (this.stops) this.#ended = this.#loop.isLoop ? "loop" : "budget";
     this.#forced = isForced ? this.#forced + 1 : 0;
-    if (this.#forced < this.#rules.closing.length) return;
-    this.#forced = 0;
-    // The closing is a tag, unless the vocabulary spells it in another way.
-    if (this.#place === "inside") this.#leave("answer", this.#text.length, this.#text.length);
+    if (this.#forced >= this.#rules.closing.length) {
+      this.#forced = 0;
+      // The closing is a tag, unless the vocabulary spells it in another way.
+      if (this.#place === "inside") this.#leave("answer", this.#text.length, this.#text.length);
+    }
+    const isClosed = this.#place === "answer" && !wasInAnswer;
+    if (this.#rules.isConstrained && isClosed) this.#from = this.#text.length;
   }
 
   #append(token: number): void {
@@ -220,9 +234,12 @@ export class ThoughtReader {
         .map(({ from, to }) => this.#withoutSpecials(from, to));
     const thoughts = of(true).map((piece) => letters(piece).trim());
     const hasThoughts = pieces.some((piece) => piece.isThought);
-    const answer = withoutHeaders(of(false).join(""), this.#start);
+    const { isConstrained } = this.#rules;
+    const all = of(false).join("");
+    const answer = isConstrained ? all : withoutHeaders(all, this.#start);
+    const isTrimmed = hasThoughts && !isConstrained;
     return {
-      answer: Buffer.from(hasThoughts ? answer.trimStart() : answer, "latin1"),
+      answer: Buffer.from(isTrimmed ? answer.trimStart() : answer, "latin1"),
       thoughts: hasThoughts ? thoughts.filter((piece) => piece !== "").join("\n\n") : null,
       spent: this.#spent,
       isOpen,
@@ -232,7 +249,7 @@ export class ThoughtReader {
 
   /** Harmony's are needed as far as its headers. */
   #withoutSpecials(from: number, to: number): string {
-    if (isChannel(this.#start)) return this.#text.slice(from, to);
+    if (isChannel(this.#start) && !this.#rules.isConstrained) return this.#text.slice(from, to);
     let text = "";
     let at = from;
     for (const special of this.#specials) {

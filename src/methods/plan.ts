@@ -1,3 +1,4 @@
+import { constrainedPrompt } from "../engine/chat/constrained-prompt.js";
 import type { Prompt } from "../engine/chat/conversation.js";
 import { checkBoolean, checkOneOf } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
@@ -38,7 +39,10 @@ export async function plan(
   const named = METHODS[checkOneOf("method", name, METHOD_NAMES)];
   const method = (given.proposal && named.withProposal) ?? named;
   checkNames(method, given);
-  const { tokens } = await model.encodePrompt(prompt, promptOptions(given));
+  const shaped = promptOptions(given);
+  const rendered = await model.encodePrompt(prompt, shaped);
+  const { tokens } =
+    given.constraint === undefined ? rendered : constrainedPrompt(model, rendered, shaped);
   const { plan, resolved } = planRun(method, model, given, tokens.length);
   const { proposal } = resolved.energy;
   if (!checkBoolean("checkProposal", checks)) return plan;

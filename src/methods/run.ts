@@ -1,4 +1,5 @@
 /** One run of a method: its chain, its draws and the record of its steps. */
+
 import seedrandom from "seedrandom";
 import type { Chain, ChainState, Proposal, Text } from "../chain/chain.js";
 import { openChain, openProposal } from "../chain/open.js";
@@ -8,6 +9,7 @@ import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Estimate, EstimateOptions, Scored } from "../energy/estimate.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
 import { toolCallsIn } from "../engine/chat/answer.js";
+import { constrainedPrompt, refuseConstrainedThoughts } from "../engine/chat/constrained-prompt.js";
 import type { EncodedPrompt, Prompt } from "../engine/chat/conversation.js";
 import { compiledConstraint } from "../engine/constraint/constraint.js";
 import type { Model } from "../engine/engine.js";
@@ -83,8 +85,12 @@ export class Run<Own = unknown> implements AsyncDisposable {
     checkNames(method, options);
     const shaped = promptOptions(options);
     options.signal?.throwIfAborted?.();
-    const encoded = await model.encodePrompt(prompt, shaped);
     const constraint = await compiledConstraint(options.constraint);
+    const rendered = await model.encodePrompt(prompt, shaped);
+    const encoded = constraint ? constrainedPrompt(model, rendered, shaped) : rendered;
+    if (constraint && (method.name === "beam" || options.proposal)) {
+      refuseConstrainedThoughts(options.proposal ? "A proposal" : method.name, encoded);
+    }
     const given = { ...options, ...(constraint && { constraint }) };
     const { plan, resolved } = planRun(method, model, given, encoded.tokens.length);
     resolved.callbacks.onPlan?.(structuredClone(plan));

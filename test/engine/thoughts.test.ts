@@ -5,7 +5,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { LocalModel } from "../../src/engine/local/model.js";
 import { LOOP_TOKENS } from "../../src/engine/thoughts.js";
+import { beam } from "../../src/methods/beam.js";
 import { ets } from "../../src/methods/ets.js";
+import { particle } from "../../src/methods/particle.js";
 import { power } from "../../src/methods/power.js";
 import { sample } from "../../src/methods/sample.js";
 import { text, u32, writeGguf } from "../fixtures/gguf-writer.js";
@@ -66,6 +68,47 @@ describe("a model whose prompts end inside a thought", () => {
         expect(logProbs.every((logProb) => logProb > Number.NEGATIVE_INFINITY)).toBe(true);
       }
     }
+  });
+
+  test("answers as a constraint says behind its thoughts, which it leaves free", async () => {
+    const constraint = { regex: "[0-4]{3,6}!?" };
+    for (const budget of [0, 5]) {
+      // No end token comes in thoughts: some of the letters are such.
+      const given = { temperature: 1, maxTokens: 40, constraint, reasoning: budget };
+      const guided = { ...given, candidates: 4, blockTokens: 2 };
+      const results = [
+        await sample(model, "Hi", given),
+        await particle(model, "Hi", guided),
+        await ets(model, "Hi", { ...guided, reward: ({ text }) => text.length / 100 }),
+        await power(model, "Hi", { ...given, moves: 4, blockTokens: 9 }),
+      ];
+      for (const { tokens, thoughts, text, constraintLogMass, stopReason } of results) {
+        expect(tokens.slice(budget, budget + tag.length)).toEqual(tag);
+        expect(thoughts).toMatchObject({ tokens: budget, ended: "budget" });
+        expect({ text, stopReason }).toEqual({
+          ...{ text: expect.stringMatching(/^[0-4]{3,6}!?$/), stopReason: "end" },
+        });
+        expect(constraintLogMass).toBeLessThan(0);
+        expect(constraintLogMass).toBeGreaterThan(Number.NEGATIVE_INFINITY);
+      }
+    }
+  });
+
+  test("refuses a constraint behind thoughts where texts are scored or searched", async () => {
+    const constraint = { words: 2 };
+    const refused = {
+      code: "ERR_INVALID_OPTION",
+      message: expect.stringMatching(/behind thoughts/),
+    };
+    const thinking = { reasoning: 5 };
+    await expect(beam(model, "Hi", { constraint, ...thinking })).rejects.toMatchObject(refused);
+    await expect(model.score("Hi", [[1]], { constraint }, thinking)).rejects.toMatchObject(refused);
+    // Without thoughts the constraint begins with the text.
+    const { text } = await beam(model, "Hi", {
+      constraint: { choices: ["7", "8"] },
+      candidates: 2,
+    });
+    expect(text).toMatch(/^[78]$/);
   });
 
   test("stops at its budget, where it is told to", async () => {

@@ -65,7 +65,7 @@ describe.each(tried)("under %s", (_, policy) => {
       }, 0);
 
   test("tokens are drawn from the renormalised law of what is allowed", async () => {
-    const runs = 1200;
+    const runs = IS_STUDY ? 1200 : 600;
     const counts = texts.map(() => 0);
     let dead = 0;
     for (let seed = 0; seed < runs; seed++) {
@@ -120,7 +120,7 @@ describe.each(tried)("under %s", (_, policy) => {
   ) {
     const guided = { ...options, candidates: 6, blockTokens: 1, lambda: LAMBDA, reward };
     const runs: { first: string; value: number }[][] = [];
-    for (let seed = 0; seed < 250; seed++) {
+    for (let seed = 0; seed < (IS_STUDY ? 250 : 120); seed++) {
       const result = await method(model, PROMPT, { ...guided, seed }).catch((error: unknown) => {
         if (codeOf(error) !== "ERR_CONSTRAINT_DEAD") throw error;
         return null;
@@ -146,7 +146,7 @@ describe.each(tried)("under %s", (_, policy) => {
     expect(largestZ(runs, true)).toBeGreaterThan(MAX_Z);
   });
 
-  test("ets's energies are unbiased for p_ref given the constraint", async () => {
+  test.runIf(IS_STUDY)("ets's energies are unbiased for p_ref given the constraint", async () => {
     const runs = await guidedRuns(
       ets,
       ({ logEnergies }) => logEnergies.map((log) => weight(log) / logEnergies.length),

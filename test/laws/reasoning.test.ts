@@ -27,7 +27,7 @@ const options = {
   ...{ chatTemplate: TEMPLATE, reasoning: BUDGET, allowedTokens, temperature: 1 },
   maxTokens: BUDGET + CLOSING.length + ANSWER,
 };
-const drawMany = { ...options, candidates: 100, reward: () => 0 };
+const drawMany = { ...options, candidates: 30, reward: () => 0 };
 const textsOf = ({ steps }: Pick<Result, "steps">) => steps.flatMap(({ candidates }) => candidates);
 
 describe("under a budget", () => {
@@ -60,7 +60,7 @@ describe("under a budget", () => {
     expect(forced.length).toBeGreaterThan(0);
     for (const { logProb } of forced) expect(logProb).toBeLessThan(0);
     const mass = new Map<string, { policy: number; counted: number }>();
-    const flat = { ...drawMany, temperature: 100, candidates: 1000 };
+    const flat = { ...drawMany, temperature: 100, candidates: 500 };
     for (const { tokens, logProbs, thoughts } of textsOf(await bestOfN(model, "4?", flat))) {
       const policy = Math.exp(logProbs.reduce((a, b) => a + b, 0));
       const tag = thoughts?.forced.reduce((sum, { logProb }) => sum + (logProb ?? 0), 0) ?? 0;
@@ -73,10 +73,33 @@ describe("under a budget", () => {
     expect(total("counted")).toBeLessThan(0.5);
   });
 
+  test("a constraint reads the answer alone, whose masked law has probability 1 in all", async () => {
+    const constraint = { choices: ["0", "21"] };
+    const end = model.info.eos as number;
+    const flat = { ...options, constraint, allowedTokens: [...allowedTokens, end] };
+    const law = new Map<string, { masked: number; reference: number }>();
+    for (let seed = 0; seed < 120; seed++) {
+      const one = await sample(model, "4?", { ...flat, seed, temperature: 100, maxTokens: 20 });
+      const { tokens, logProbs, text, constraintLogMass: mass = 0 } = one;
+      const written = model.detokenize(Int32Array.from(tokens));
+      expect(written).toMatch(/^[012]{2}<\/think>(0|21)$/);
+      expect(constraint.choices).toContain(text);
+      const reference = logProbs.reduce((a, b) => a + b, 0);
+      // No text ends in its thoughts, which is of the mass too.
+      expect(mass).toBeLessThan(0);
+      law.set(written, { masked: Math.exp(reference - mass), reference: Math.exp(reference) });
+    }
+    expect(law.size).toBe(3 ** BUDGET * constraint.choices.length);
+    const total = (of: "masked" | "reference") =>
+      [...law.values()].reduce((sum, masses) => sum + masses[of], 0);
+    expect(total("masked")).toBeCloseTo(1, 9);
+    expect(total("reference")).toBeLessThan(0.9);
+  });
+
   test("a proposal's rollouts have ratios of mean 1, the forced tag in neither", async () => {
     const proposal = new TableModel(hashedTable(8));
     const { steps } = await etsIs(model, "4?", {
-      ...{ ...options, proposal, reward: () => 0, candidates: 1, rollouts: 200, temperature: 50 },
+      ...{ ...options, proposal, reward: () => 0, candidates: 1, rollouts: 100, temperature: 50 },
       ...{
         blockTokens: 1,
         proposalSampling: { temperature: 50 },
@@ -86,7 +109,7 @@ describe("under a budget", () => {
     const ratios = (steps[0]?.candidates[0]?.completions ?? []).map((completion) => {
       return Math.exp(completion.logRatio);
     });
-    expect(ratios).toHaveLength(200);
+    expect(ratios).toHaveLength(100);
     expect(Math.abs(meanZ(ratios, 1))).toBeLessThan(MAX_Z);
     // A tag that each of the models counts as its own would be in the ratio.
     const twin = ratios.map((ratio) => ratio * Math.exp(0.5));

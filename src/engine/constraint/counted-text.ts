@@ -14,8 +14,8 @@ import { wholeMatches } from "./regular-expression.js";
 /** Letters, digits and marks in few ranges: with what little else is among them, no blank is. */
 const LETTER =
   "[0-9A-Za-z\\xAA\\xB5\\xBA\\xC0-\\xD6\\xD8-\\xF6\\xF8-\\u167F\\u1681-\\u1FFF\\u2C00-\\u2DFF\\u3041-\\uD7FF\\uF900-\\uFDFF\\uFE70-\\uFEFC\\u{10000}-\\u{3FFFF}]";
-/** Letters and digits; between them apostrophes, hyphens, points and the like: isn't, 3.14, well-known. */
-const CORE = `${LETTER}+(?:['’.,:/&@_-]${LETTER}+)*%?`;
+/** A number, 1,000.5 or 12:30, or letters and digits with apostrophes and hyphens between them: isn't. */
+const CORE = `(?:[0-9]+(?:[.,:][0-9]+)+|${LETTER}+(?:['’-]${LETTER}+)*)%?`;
 const WORD = `["“‘'(]?[$€£#]?${CORE}["”’')]?`;
 
 /**

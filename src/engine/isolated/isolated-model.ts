@@ -1,4 +1,5 @@
 /** A model whose engine runs in a process of its own: what ends that process doesn't end the app. */
+import { constrainedPrompt, refuseConstrainedThoughts } from "../chat/constrained-prompt.js";
 import type { EncodedPrompt, Prompt, PromptOptions } from "../chat/conversation.js";
 import type { DenoiserOptions } from "../denoiser.js";
 import { documentText } from "../document-text.js";
@@ -161,7 +162,11 @@ class IsolatedModel implements Model {
     promptOptions: PromptOptions = {},
   ): Promise<Scores[]> {
     resolveOnlySampling(sampling, this.info.vocabSize);
-    const { tokens } = await this.encodePrompt(prompt, promptOptions);
+    const encoded = await this.encodePrompt(prompt, promptOptions);
+    if (sampling.constraint !== undefined) {
+      refuseConstrainedThoughts("score", constrainedPrompt(this, encoded, promptOptions));
+    }
+    const { tokens } = encoded;
     const requests = continuations.map((c) => checkTokens("continuations", c, this.info.vocabSize));
     return (await this.#call("score", tokens, requests, sampling)).value as Scores[];
   }

@@ -1,3 +1,4 @@
+import { constrainedPrompt, refuseConstrainedThoughts } from "../chat/constrained-prompt.js";
 import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "../chat/conversation.js";
 import { compiledConstraint } from "../constraint/constraint.js";
 import type { DenoiserOptions } from "../denoiser.js";
@@ -313,7 +314,11 @@ export class LocalModel implements Model {
   ): Promise<Scores[]> {
     const constraint = await compiledConstraint(sampling.constraint);
     const policy = resolveOnlySampling(sampling, this.info.vocabSize, constraint);
-    const { tokens } = await this.encodePrompt(prompt, promptOptions);
+    const encoded = await this.encodePrompt(prompt, promptOptions);
+    if (sampling.constraint !== undefined) {
+      refuseConstrainedThoughts("score", constrainedPrompt(this, encoded, promptOptions));
+    }
+    const { tokens } = encoded;
     const requests = continuations.map((c) => checkTokens("continuations", c, this.info.vocabSize));
     return await scoreContinuations(this, tokens, requests, policy);
   }

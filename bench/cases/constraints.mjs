@@ -1,0 +1,121 @@
+import { bestOfN, loadModel, particle, sample } from "llama-ets";
+import { showProgress } from "../lib/progress.mjs";
+import { mean } from "../lib/statistics.mjs";
+import { fixed } from "../lib/table.mjs";
+
+export const constraintsOptions = {
+  model: "",
+  topics: 20,
+  schemas: 10,
+  candidates: 8,
+  /** With commas between them. */
+  blockTokens: "1,2,4",
+  maxTokens: 60,
+  seed: 0,
+};
+
+const TOPICS =
+  "the sea,a clock,winter,bread,a teacher,the moon,a train,music,a garden,friendship,a river,the city,a dog,rain,a book,coffee,the forest,a bridge,summer,a letter".split(
+    ",",
+  );
+const WORDS = 12;
+const SCHEMA = {
+  type: "object",
+  properties: { name: { type: "string", maxLength: 40 }, count: { type: "integer", minimum: 0 } },
+  required: ["name", "count"],
+};
+
+/** Sentences of exactly twelve words, and JSON of two fields: how many are right, and their cost. */
+export async function constraints(given) {
+  const options = { ...constraintsOptions, ...given };
+  const { candidates, maxTokens, seed } = options;
+  const topics = TOPICS.slice(0, options.topics);
+  const named = (topic) => {
+    const word = topic.split(" ").at(-1);
+    return ({ text }) => Number(text.toLowerCase().includes(word));
+  };
+  const isRight = ({ text }) =>
+    text.split(" ").filter((word) => /[\p{L}\p{N}]/u.test(word)).length === WORDS;
+  const sentence = (topic) => `Write one sentence about ${topic}. Use exactly twelve words.`;
+  const words = { constraint: { words: WORDS }, candidates, maxTokens };
+  const model = await loadModel(options.model, { threads: 1, gpu: false });
+  const rows = [];
+  try {
+    const free = { candidates, maxTokens };
+    await measure("free, the best by a reward", bestOfN, topics, sentence, (topic) => {
+      return { ...free, reward: (text) => Number(isRight(text)), named: named(topic) };
+    });
+    for (const blockTokens of String(options.blockTokens).split(",").map(Number)) {
+      const blocks = `blocks of ${blockTokens}`;
+      const shape = { ...words, blockTokens };
+      await measure(`words, ${blocks}`, particle, topics, sentence, (topic) => {
+        return { ...shape, named: named(topic) };
+      });
+      await measure(
+        `words, a potential for the topic, ${blocks}`,
+        particle,
+        topics,
+        sentence,
+        (topic) => {
+          return { ...shape, potential: named(topic), lambda: 0.1, named: named(topic) };
+        },
+      );
+    }
+    const things = topics.slice(0, options.schemas);
+    const asks = (topic) => `Give JSON with a name and a count of something about ${topic}.`;
+    const shape = { constraint: { json: SCHEMA }, maxTokens, isRight: isValid };
+    await measure("json, one text", sample, things, asks, () => shape);
+    await measure("json, blocks of 2", particle, things, asks, () => {
+      return { ...shape, candidates, blockTokens: 2 };
+    });
+  } finally {
+    await model.dispose();
+  }
+
+  async function measure(name, method, prompts, promptOf, optionsOf) {
+    const runs = [];
+    for (const [i, topic] of prompts.entries()) {
+      const { named: names, isRight: check = isRight, ...own } = optionsOf(topic);
+      const before = process.cpuUsage();
+      const result = await method(model, promptOf(topic), { ...own, seed: seed + i });
+      const { user, system } = process.cpuUsage(before);
+      const logProb = result.logProbs.reduce((a, b) => a + b, 0);
+      const isEnded = result.stopReason === "end";
+      runs.push({
+        ...{ logProb, logNormaliser: result.logNormaliser, cpu: (user + system) / 1e6 },
+        ...{ right: Number(isEnded && check(result)), named: names?.(result) ?? Number.NaN },
+        text: result.text,
+      });
+      showProgress(`${name} ${i + 1}/${prompts.length}`, i + 1 === prompts.length);
+    }
+    const sum = (key) => runs.reduce((total, run) => total + run[key], 0);
+    const of = (key) => mean(runs.map((run) => run[key] ?? Number.NaN));
+    const count = (key) => (Number.isNaN(sum(key)) ? "–" : `${sum(key)} of ${runs.length}`);
+    rows.push({
+      ...{ name, right: count("right"), named: count("named"), cpu: of("cpu") },
+      ...{ logProb: of("logProb"), logNormaliser: of("logNormaliser") },
+      texts: runs.map(({ text }) => text),
+    });
+    console.error(JSON.stringify(rows.at(-1))); // a long study may be cut off
+  }
+
+  return {
+    title: "Constraints",
+    ...{ ratio: null, ours: null, theirs: null, unit: "", runs: rows },
+    note: `${candidates} candidates, up to ${maxTokens} tokens, temperature 0.7; one thread.`,
+    columns: ["run", "right", "topic named", "CPU s a prompt", "mean log p_ref", "mean log Ẑ"],
+    rows: rows.map(({ name, right, named: names, cpu, logProb, logNormaliser }) => [
+      ...[name, right, names, fixed(cpu, 2), fixed(logProb, 1)],
+      Number.isNaN(logNormaliser) ? "–" : fixed(logNormaliser, 1),
+    ]),
+  };
+}
+
+function isValid({ text }) {
+  try {
+    const { name, count } = JSON.parse(text);
+    return typeof name === "string" && Number.isInteger(count) && count >= 0;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,52 @@
+/** Constrained answers of a real model, with its vocabulary of many-letter tokens. */
+import { describe, expect, test } from "vitest";
+import { particle } from "../../src/methods/particle.js";
+import { sample } from "../../src/methods/sample.js";
+import { hasRealModel, useRealModel } from "./real-model.js";
+
+const model = useRealModel();
+
+describe.skipIf(!hasRealModel)("a constrained answer", () => {
+  test("has exactly twelve words, or a beginning of such a line", async () => {
+    const prompt = "Write one sentence about bread. Use exactly twelve words.";
+    const result = await particle(model(), prompt, {
+      ...{ constraint: { words: 12 }, candidates: 4, blockTokens: 4, maxTokens: 60 },
+    });
+    const words = result.text.split(" ");
+    if (result.stopReason === "end") expect(words).toHaveLength(12);
+    else expect(words.length).toBeLessThanOrEqual(12);
+    for (const word of words.slice(0, -1)) expect(word).toMatch(/[\p{L}\p{N}]/u);
+    expect(result.constraintLogMass).toBeLessThan(0);
+  });
+
+  test("is JSON by its schema, or a beginning of it", async () => {
+    const schema = {
+      type: "object",
+      properties: { name: { type: "string", maxLength: 30 }, age: { type: "integer", minimum: 0 } },
+      required: ["name", "age"],
+    };
+    const { text, stopReason } = await sample(model(), "Describe a cat as JSON.", {
+      ...{ constraint: { json: schema }, maxTokens: 80 },
+    });
+    expect(text.startsWith("{")).toBe(true);
+    if (stopReason !== "end") return;
+    const { name, age } = JSON.parse(text);
+    expect(typeof name).toBe("string");
+    expect(age).toBeGreaterThanOrEqual(0);
+  });
+
+  test("is scored as it was drawn: what is allowed has a mass, what isn't has none", async () => {
+    const constraint = { choices: ["yes", "no"] };
+    const prompt = "Is the sky blue? Answer yes or no.";
+    const { text, tokens, constraintLogMass } = await sample(model(), prompt, { constraint });
+    expect(constraint.choices).toContain(text);
+    const other = [...model().tokenize("Perhaps")];
+    const [drawn, refused] = await model().score(prompt, [tokens, other], {
+      ...{ temperature: 0.7, constraint },
+    });
+    const mass = (drawn?.logMasses ?? new Float64Array()).reduce((a, b) => a + b, 0);
+    // A drawn mass differs from the exact one by what is unlikely, .4% a token.
+    expect(Math.abs(mass - (constraintLogMass as number))).toBeLessThan(0.01 * tokens.length);
+    expect(refused?.logMasses?.[0]).toBe(Number.NEGATIVE_INFINITY);
+  });
+});
