@@ -1,6 +1,9 @@
 import { defineConfig } from "vitest/config";
 
-/** `npm run test:reliability`: processes that end, and are ended, in mid-run (docs/reliability.md). */
+/**
+ * `npm run test:reliability`: processes that end, and are ended, in mid-run, workers that share a queue,
+ * and machines that lack something (docs/reliability.md).
+ */
 export default defineConfig({
   test: {
     include: ["test/reliability/*.reliability.ts"],

@@ -1,8 +1,9 @@
 // Models of real shapes with random weights: throughput doesn't depend on what the weights are.
 import { existsSync } from "node:fs";
-import { mkdir, rename } from "node:fs/promises";
+import { rename } from "node:fs/promises";
 import path from "node:path";
 import { cacheDirectory } from "../../dist/engine/cache-directory.js";
+import { makeDirectory } from "../../dist/engine/make-directory.js";
 import { readSourceFile } from "../../dist/engine-build/source-bundle.js";
 import { f32, parseHeader, text, u32, writeGguf } from "./gguf.mjs";
 
@@ -29,7 +30,7 @@ export async function randomModel(shape, type = "q8_0") {
   const file = path.join(directory, `random-${shape}-${type}.gguf`);
   if (existsSync(file)) return file;
   console.error(`Making ${file}`);
-  await mkdir(directory, { recursive: true });
+  await makeDirectory(directory);
   const vocabulary = await readSourceFile("models/ggml-vocab-qwen2.gguf");
   const architecture = shape.split("-")[0];
   const isTokenizers = ([key]) => key.startsWith("tokenizer.");

@@ -9,14 +9,15 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { copyFile, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { availableParallelism, cpus } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheDirectory } from "../engine/cache-directory.js";
-import { codeOf, LlamaEtsError } from "../engine/errors.js";
+import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
 import { ENGINE_METADATA } from "../engine/local/locate-engine.js";
+import { makeDirectory } from "../engine/make-directory.js";
 import { VERSION } from "../version.js";
 import { extractSource, sourceRelease } from "./source-bundle.js";
 import { checkToolchain } from "./toolchain.js";
@@ -43,8 +44,8 @@ const GPU_BACKENDS = ["CUDA", "HIP", "MUSA", "VULKAN", "METAL", "SYCL", "OPENCL"
 
 /**
  * The directory of the engine with these options, which `LLAMA_ETS_ENGINE` takes; built unless it
- * is there. Throws `ERR_TOOL_NOT_FOUND`, `ERR_BUILD_FAILED`, `ERR_INVALID_OPTION`; the signal's
- * reason when aborted.
+ * is there. Throws `ERR_TOOL_NOT_FOUND`, `ERR_BUILD_FAILED`, `ERR_INVALID_OPTION`, `ERR_WRITE`;
+ * the signal's reason when aborted.
  */
 export async function buildEngine(options: BuildOptions = {}): Promise<string> {
   const { definitions = new Map(), jobs = availableParallelism(), signal } = options;
@@ -57,7 +58,7 @@ export async function buildEngine(options: BuildOptions = {}): Promise<string> {
   const source = path.join(work, "source");
   const out = path.join(work, "build");
   const report = options.onProgress ?? (() => {});
-  await mkdir(work, { recursive: true });
+  await makeDirectory(work).catch((error) => refuse(work, error));
   const release = await lock(work);
   try {
     report(`Extracting llama.cpp ${sourceRelease()}`);
@@ -72,7 +73,7 @@ export async function buildEngine(options: BuildOptions = {}): Promise<string> {
       ["build", ...place, "--target", TARGET, "--parallel", String(jobs), ...defines],
       signal,
     );
-    await publish(out, directory, definitions);
+    await publish(out, directory, definitions).catch((error) => refuse(directory, error));
   } finally {
     await release();
   }
@@ -110,13 +111,20 @@ function refuseForeign(directory: string): void {
   );
 }
 
+function refuse(directory: string, cause: unknown): never {
+  if (cause instanceof LlamaEtsError) throw cause;
+  const message = `The engine can't be written to ${directory}: ${messageOf(cause)}`;
+  const fix = "another --out, or more space on the disk";
+  throw new LlamaEtsError("ERR_WRITE", message, { fix, cause });
+}
+
 /** Only one process builds in a directory; returns what lets go of it. */
 async function lock(work: string): Promise<() => Promise<void>> {
   const file = path.join(work, "building.pid");
   try {
     await writeFile(file, String(process.pid), { flag: "wx" });
   } catch (error) {
-    if (codeOf(error) !== "EEXIST") throw error;
+    if (codeOf(error) !== "EEXIST") refuse(work, error);
     const owner = Number(readFileSync(file, "utf8"));
     if (isRunning(owner)) {
       throw new LlamaEtsError("ERR_BUILD_FAILED", `Process ${owner} is building in ${work}`, {
@@ -176,7 +184,7 @@ async function publish(
 ): Promise<void> {
   const staging = `${directory}.partial/engine`;
   await rm(staging, { recursive: true, force: true });
-  await mkdir(staging, { recursive: true });
+  await makeDirectory(staging);
   const built = [path.join(out, "bin"), path.join(out, "bin", "Release")];
   for (const folder of built.filter((name) => existsSync(name))) {
     for (const file of await readdir(folder, { withFileTypes: true })) {

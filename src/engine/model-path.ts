@@ -1,7 +1,7 @@
 /** From what callers name a model by to a file on this machine. */
 import { readdir, realpath, stat } from "node:fs/promises";
-import { homedir } from "node:os";
 import path from "node:path";
+import { homeDirectory } from "./cache-directory.js";
 import { isLaterPart, PART } from "./download/address.js";
 import { downloadModel } from "./download/download-model.js";
 import { codeOf, LlamaEtsError, messageOf } from "./errors.js";
@@ -21,7 +21,7 @@ export async function resolveModelPath(
 ): Promise<string> {
   if (isRemote(source)) return downloadModel(source, onProgress, signal);
   // A shell leaves it where it isn't a word's beginning: --model=~/x.gguf.
-  const expanded = source.replace(/^~(?=$|[/\\])/, homedir());
+  const expanded = source.replace(/^~(?=$|[/\\])/, homeDirectory);
   return checkFile(await partOrFile(await modelIn(unpackedPath(path.resolve(expanded)))));
 }
 

@@ -1,6 +1,9 @@
 /** Files that are there whole or not at all. */
-import { access, mkdir, open, rename, rm } from "node:fs/promises";
+import { access, open, rename, rm } from "node:fs/promises";
 import path from "node:path";
+import { CACHE_FIX } from "./cache-directory.js";
+import { LlamaEtsError, messageOf } from "./errors.js";
+import { makeDirectory } from "./make-directory.js";
 
 /** Writes a file in one step, so that no reader and no kill finds half of it. Rejects as Node does. */
 export async function writeWhole(file: string, content: string | Uint8Array): Promise<void> {
@@ -20,7 +23,11 @@ export async function writeWhole(file: string, content: string | Uint8Array): Pr
   }
 }
 
-/** Makes a file unless it is there, with its directory; returns its path. Rejects as Node does. */
+/**
+ * Makes a file of the cache unless it is there, with its directory; returns its path.
+ *
+ * @throws LlamaEtsError `ERR_WRITE` where it can't be kept; what `make` throws
+ */
 export async function makeUnlessThere(
   file: string,
   make: () => Promise<Uint8Array>,
@@ -30,8 +37,13 @@ export async function makeUnlessThere(
     () => false,
   );
   if (isThere) return file;
+  const refuse = (cause: unknown): never => {
+    const message = `${file} was not written: ${messageOf(cause)}`;
+    throw new LlamaEtsError("ERR_WRITE", message, { fix: CACHE_FIX, cause });
+  };
+  // First: what can't be kept is not made.
+  await makeDirectory(path.dirname(file)).catch(refuse);
   const content = await make();
-  await mkdir(path.dirname(file), { recursive: true });
-  await writeWhole(file, content);
+  await writeWhole(file, content).catch(refuse);
   return file;
 }

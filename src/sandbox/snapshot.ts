@@ -25,17 +25,7 @@ export async function snapshotFile(
   const { version } = locatePyodide();
   const hash = createHash("sha256").update(PRELOADED).digest("hex").slice(0, 12);
   const file = path.join(cacheDirectory(), "sandbox", `pyodide-${version}-${hash}.snapshot`);
-  try {
-    return await makeUnlessThere(file, () => makeSnapshot(options, signal));
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (error instanceof LlamaEtsError) throw error;
-    throw new LlamaEtsError(
-      "ERR_WRITE",
-      `The sandbox's snapshot was not written: ${messageOf(error)}`,
-      { fix: "XDG_CACHE_HOME, a directory that can be written", cause: error },
-    );
-  }
+  return makeUnlessThere(file, () => makeSnapshot(options, signal));
 }
 
 async function makeSnapshot(

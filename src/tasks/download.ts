@@ -15,8 +15,8 @@ export interface DataSource {
 }
 
 /**
- * The path of the file, downloaded unless it is there. Throws `ERR_DOWNLOAD`; the signal's reason
- * when aborted.
+ * The path of the file, downloaded unless it is there. Throws `ERR_DOWNLOAD`, `ERR_WRITE`; the
+ * signal's reason when aborted.
  */
 export async function download(source: DataSource, options: LoadOptions = {}): Promise<string> {
   const file = path.join(cacheDirectory(), "data", source.name);
@@ -24,6 +24,7 @@ export async function download(source: DataSource, options: LoadOptions = {}): P
     return await makeUnlessThere(file, () => fetchChecked(source, options));
   } catch (error) {
     options.signal?.throwIfAborted();
+    if (error instanceof LlamaEtsError) throw error;
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     throw new LlamaEtsError(
       "ERR_DOWNLOAD",

@@ -92,7 +92,9 @@ async function openGrader({ mode = "fair" }: GraderOptions = {}): Promise<Grader
     if (mode === "fair") return isSameMath(answer, gold, symbolic);
     const [a, b] = [normaliseMinerva(answer), normaliseMinerva(gold)];
     // What sympy doesn't read as one expression is never equal there, not even to itself.
-    return !isStructured(a) && !isStructured(b) && (a === b || algebra.isEqual(a, b));
+    return (
+      !isStructured(a) && !isStructured(b) && (a === b || (await algebra.isEqual(a, b)) === true)
+    );
   };
   return {
     async grade(item, text, form = "output") {

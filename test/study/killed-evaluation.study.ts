@@ -1,4 +1,4 @@
-/** The full form of test/evaluate/killed.test.ts: five methods, 200 items, ten kills. */
+/** The full form of test/reliability/killed.reliability.ts: five methods, 200 items, ten kills. */
 import { expect, test } from "vitest";
 import { cli, scratch } from "../fixtures/cli-process.js";
 import { evaluateWithKills, keysIn, samplesOf } from "../fixtures/killed-evaluation.js";

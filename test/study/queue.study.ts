@@ -1,4 +1,4 @@
-/** What test/evaluate/queue.test.ts has no time for: a Redis that is lost, and two evaluations. */
+/** What test/reliability/queue.reliability.ts has no time for: a Redis that is lost, and two evaluations. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { cli, scratch, startCli } from "../fixtures/cli-process.js";
 import { samplesOf } from "../fixtures/killed-evaluation.js";

@@ -1,8 +1,9 @@
 /** The checksums that the hub gave of downloaded files, kept so that they can be checked again. */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { cacheDirectory } from "../cache-directory.js";
+import { makeDirectory } from "../make-directory.js";
 import { writeWhole } from "../whole-file.js";
 
 export interface KnownFile {
@@ -19,15 +20,17 @@ function recordOf(file: string): string {
 
 /** What can't be kept is not checked later. */
 export async function rememberChecksum(file: string, known: KnownFile): Promise<void> {
-  const record = recordOf(file);
   try {
-    await mkdir(path.dirname(record), { recursive: true });
+    const record = recordOf(file);
+    await makeDirectory(path.dirname(record));
     await writeWhole(record, JSON.stringify({ file: path.resolve(file), ...known }));
   } catch {}
 }
 
 export async function forgetChecksum(file: string): Promise<void> {
-  await rm(recordOf(file), { force: true }).catch(() => {});
+  try {
+    await rm(recordOf(file), { force: true });
+  } catch {}
 }
 
 /** Undefined where the hub gave none. */

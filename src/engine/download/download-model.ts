@@ -4,14 +4,15 @@
  * model, for ever), tells nothing of retries and has no limit to set on them, and doesn't say which
  * status it was refused with. One connection a file, where it opens several.
  */
-import { mkdir, readdir, rm } from "node:fs/promises";
-import { homedir } from "node:os";
+import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { homeDirectory } from "../cache-directory.js";
 import { LlamaEtsError, messageOf } from "../errors.js";
 import { otherThanGguf, readHead } from "../file-kind.js";
 import type { LoadProgress } from "../load-progress.js";
 import { lockFile } from "../local/file-lock.js";
+import { makeDirectory } from "../make-directory.js";
 import {
   addressOf,
   cachedStems,
@@ -32,9 +33,9 @@ import { notGguf, transfer } from "./transfer.js";
 
 const LOCK_POLL_MS = 500;
 
-/** Where downloaded models are kept. */
+/** Where downloaded models are kept. Throws `ERR_WRITE` where the user has no home directory. */
 export function modelsDirectory(): string {
-  return path.join(homedir(), ".node-llama-cpp", "models");
+  return path.join(homeDirectory(), ".node-llama-cpp", "models");
 }
 
 /**
@@ -195,7 +196,7 @@ async function fetchLocked(
   const lockName = `${file}.lock`;
   let lock: AsyncDisposable | null;
   try {
-    await mkdir(path.dirname(file), { recursive: true });
+    await makeDirectory(path.dirname(file));
     for (let isTold = false; ; isTold = true) {
       lock = await lockFile(lockName);
       if (lock !== null) break;
@@ -207,6 +208,7 @@ async function fetchLocked(
   } catch (error) {
     signal?.throwIfAborted();
     throw new LlamaEtsError("ERR_WRITE", `${file} was not written: ${messageOf(error)}`, {
+      fix: "set HOME to a directory that can be written, or give the path of a file downloaded by other means",
       cause: error,
     });
   }

@@ -23,11 +23,20 @@ export interface KeptModel {
 
 /** In the order of their names. The directory appears with the first download. */
 export async function keptModels(): Promise<KeptModel[]> {
-  const directory = modelsDirectory();
-  const names = await readdir(directory).catch(() => []);
+  const { directory, names } = await kept();
   const files = names.filter((name) => name.endsWith(".gguf"));
   const firsts = files.filter((name) => !isLaterPart(name) || isOrphan(name, files));
   return Promise.all(firsts.map((name) => describe(name, path.join(directory, name))));
+}
+
+/** What the directory holds; nothing where there is none, or no home directory for it. */
+async function kept(): Promise<{ directory: string; names: string[] }> {
+  try {
+    const directory = modelsDirectory();
+    return { directory, names: await readdir(directory) };
+  } catch {
+    return { directory: "", names: [] };
+  }
 }
 
 /** A later part whose first part isn't there. */

@@ -1,7 +1,7 @@
 /** Requests to a hub or a web server: redirects, the token, silence, and what a status means. */
 import { readFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import path from "node:path";
+import { homeDirectory } from "../cache-directory.js";
 import { LlamaEtsError, messageOf } from "../errors.js";
 import { hubEndpoint } from "./address.js";
 import { PassingFailure } from "./patience.js";
@@ -163,8 +163,11 @@ function fixFor(status: number, { page }: Subject, hasToken: boolean): string {
 async function hubToken(): Promise<string | undefined> {
   const { HF_TOKEN, HF_TOKEN_PATH, HF_HOME, XDG_CACHE_HOME } = process.env;
   if (HF_TOKEN !== undefined && HF_TOKEN.trim() !== "") return HF_TOKEN.trim();
-  const cache = XDG_CACHE_HOME || path.join(homedir(), ".cache");
-  const file = HF_TOKEN_PATH || path.join(HF_HOME || path.join(cache, "huggingface"), "token");
-  const token = (await readFile(file, "utf8").catch(() => "")).trim();
-  return token === "" ? undefined : token;
+  try {
+    const cache = () => XDG_CACHE_HOME || path.join(homeDirectory(), ".cache");
+    const file = HF_TOKEN_PATH || path.join(HF_HOME || path.join(cache(), "huggingface"), "token");
+    return (await readFile(file, "utf8")).trim() || undefined;
+  } catch {
+    return undefined;
+  }
 }

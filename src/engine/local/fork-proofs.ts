@@ -4,11 +4,12 @@
  * size and time needs no hashing.
  */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { VERSION } from "../../version.js";
 import { cacheDirectory } from "../cache-directory.js";
 import { hashFile } from "../file-hash.js";
+import { makeDirectory } from "../make-directory.js";
 import { writeWhole } from "../whole-file.js";
 
 /** What was proven, and where. */
@@ -49,7 +50,7 @@ export async function keepProof(proven: Proven, signal?: AbortSignal): Promise<v
   const { size, mtimeMs } = await stat(file);
   const sha256 = await hashFile(file, signal);
   const entry: Entry = { llamaEts: VERSION, release, device, sha256, size, mtimeMs };
-  await mkdir(directory(), { recursive: true });
+  await makeDirectory(directory());
   for (const name of [sha256, path.resolve(file)]) {
     await writeWhole(entryFile(proven, name), JSON.stringify(entry));
   }

@@ -3,10 +3,11 @@
  * the process. Samples are appended, each by one write of a whole line, so that a kill leaves at
  * most the last line torn; they are forced to the disk about once a second and at the end.
  */
-import { type FileHandle, mkdir, open, stat } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import path from "node:path";
 import { codeOf, LlamaEtsError, messageOf } from "../../engine/errors.js";
 import { lockFile } from "../../engine/local/file-lock.js";
+import { makeDirectory } from "../../engine/make-directory.js";
 import { writeWhole } from "../../engine/whole-file.js";
 import { mergeRuns } from "./merge-runs.js";
 import { readRun } from "./read-run.js";
@@ -64,7 +65,7 @@ export class RunStore implements AsyncDisposable {
     run: Omit<RunRecord, "format">,
     resume: boolean,
   ): Promise<RunStore> {
-    await mkdir(directory, { recursive: true }).catch((error) => refuse(directory, error));
+    await makeDirectory(directory).catch((error) => refuse(directory, error));
     const lockPath = path.join(directory, LOCK_FILE);
     const lock = await lockFile(lockPath).catch((error) => refuse(directory, error));
     if (lock === null) {

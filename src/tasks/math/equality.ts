@@ -6,18 +6,29 @@ import { type Group, parseGroup, parseMatrix, splitTop } from "./split.js";
 import { ASSIGNMENT, type Values, valuesOf } from "./values.js";
 
 /** Compares two expressions symbolically; false when it can't tell. */
-export type SymbolicEquality = (a: string, b: string) => Promise<boolean>;
+type SymbolicEquality = (a: string, b: string) => Promise<boolean>;
+/** The same with a limit of time; `null` when that was not enough. */
+export type LimitedEquality = (a: string, b: string) => Promise<boolean | null>;
 
 const RELATION = /\\le(?![a-z])|\\ge(?![a-z])|<=|>=|<|>/;
 const CONGRUENCE = /\s*\\pmod\{([^{}]*)\}$/;
 const MAX_DEPTH = 6;
 
-/** Takes answers as they were written. */
+/**
+ * Takes answers as they were written. Once a pair of their parts has taken too long, no other is
+ * compared symbolically: lists of such parts would take the limit for each pair.
+ */
 export function isSameMath(
   answer: string,
   gold: string,
-  symbolic: SymbolicEquality,
+  limited: LimitedEquality,
 ): Promise<boolean> {
+  let isTooLong = false;
+  const symbolic = async (a: string, b: string) => {
+    const equal = isTooLong ? false : await limited(a, b);
+    isTooLong ||= equal === null;
+    return equal === true;
+  };
   if (answer.length > MAX_CHARACTERS) return Promise.resolve(answer === gold);
   const [a, b] = [normalise(answer), normalise(gold)];
   // The question names the base.

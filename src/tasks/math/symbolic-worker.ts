@@ -44,8 +44,10 @@ function valueAt(expression: Expression, names: string[], point: number): Comple
   return { re, im: Number.isNaN(im) ? 0 : im };
 }
 
+/** Infinite values, and those beyond the range of doubles, are close to nothing. */
 function areClose(x: Complex, y: Complex): boolean {
   const scale = Math.max(1, Math.hypot(x.re, x.im), Math.hypot(y.re, y.im));
+  if (scale === Number.POSITIVE_INFINITY) return false;
   return Math.hypot(x.re - y.re, x.im - y.im) <= TOLERANCE * scale;
 }
 

@@ -1,4 +1,4 @@
-/** Symbolic equality with a time limit: a pair that takes longer counts as unequal. */
+/** Symbolic equality with limits of time and memory. */
 import { Worker } from "node:worker_threads";
 
 const SCRIPT = new URL("../../../dist/tasks/math/symbolic-worker.js", import.meta.url);
@@ -10,14 +10,14 @@ export class SymbolicComparer implements AsyncDisposable {
   #worker: Promise<Worker> | null = null;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** False too when the pair takes longer than two seconds, or can't be read. */
-  isEqual(a: string, b: string): Promise<boolean> {
+  /** False too when the pair can't be read; `null` when it takes more than two seconds, or the memory. */
+  isEqual(a: string, b: string): Promise<boolean | null> {
     const result = this.#last.then(() => this.#compare(a, b));
     this.#last = result.catch(() => {});
     return result;
   }
 
-  async #compare(a: string, b: string): Promise<boolean> {
+  async #compare(a: string, b: string): Promise<boolean | null> {
     this.#worker ??= startWorker();
     const worker = await this.#worker;
     const events = ["message", "error", "exit"];
@@ -34,7 +34,7 @@ export class SymbolicComparer implements AsyncDisposable {
     if (typeof answer === "boolean") return answer;
     this.#worker = null;
     await worker.terminate();
-    return false;
+    return null;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,5 @@
 /** Runs that are ended from outside: what they leave, and what they say. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { Step } from "../../src/methods/step.js";
@@ -79,8 +79,10 @@ describe("an interrupted run", () => {
   }, 20_000);
 
   test("whose trace can't be written says both, and is still an interrupted one", async () => {
-    const run = startCli(["ask", PROMPT, ...LONG_OF_SHORT_STEPS, "--trace", "missing/trace.json"]);
+    mkdirSync(scratch("removed"));
+    const run = startCli(["ask", PROMPT, ...LONG_OF_SHORT_STEPS, "--trace", "removed/trace.json"]);
     await run.says("scored\nscored\n");
+    rmdirSync(scratch("removed"));
     run.child.kill("SIGINT");
     const { code, stderr } = await run.finished;
     expect(stderr).toContain("(ERR_WRITE)");
