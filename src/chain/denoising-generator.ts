@@ -127,7 +127,7 @@ export class DenoisingGenerator implements AsyncDisposable {
     };
     const show = () => this.texts.show(this.#context.shown);
     const { onLive } = this.#options;
-    const look = onLive && (() => onLive(show()));
+    const look = onLive && (() => onLive(show(), null));
     const texts = await this.#limits.watch(() => denoise(shared), { show, look });
     this.#limits.spend(this.#context.progress);
     this.#limits.report();

@@ -116,7 +116,7 @@ export class TextGenerator implements AsyncDisposable {
     if (requests.length === 0) return [];
     if (this.#limits.isCutOff()) return requests.map(({ text }) => ({ ...text, sequence: null }));
     const begun = requests[0]?.text.tokens ?? [];
-    const look = liveText(this.context, this.#model, begun, this.#options.onLive);
+    const look = liveText(this.context, this.#model, { begun, thoughts }, this.#options.onLive);
     const generate = () =>
       this.context.generate({
         draws: requests.map(({ text, sequence, ...draw }) => ({

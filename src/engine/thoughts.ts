@@ -226,7 +226,25 @@ export class ThoughtReader {
 
   text(): ThoughtfulText {
     const isOpen = this.#place === "inside";
-    const last = { isThought: isOpen, from: this.#from, to: this.#text.length };
+    const { answer, thoughts } = this.#readTo(this.#text.length);
+    return { answer, thoughts, spent: this.#spent, isOpen, ended: this.#ended };
+  }
+
+  /** What no token that follows can take away; an answer in a channel is known at its end alone. */
+  certain(): Pick<ThoughtfulText, "answer" | "thoughts"> {
+    const { start, opensAnywhere } = this.#rules;
+    const isInside = this.#place === "inside";
+    const tags = isInside ? this.#ends : opensAnywhere ? [this.#start] : [];
+    const begun = Math.max(0, ...tags.map((tag) => begunLength(this.#tail, tag)));
+    const { answer, thoughts } = this.#readTo(this.#text.length - begun);
+    // Blanks before the first thought are none of the answer's.
+    const mayLoseBlanks = opensAnywhere && thoughts === null && /^\s/.test(answer.toString());
+    const isUnknown = this.#place === "before" || isChannel(start) || mayLoseBlanks;
+    return { answer: isUnknown ? Buffer.alloc(0) : answer, thoughts };
+  }
+
+  #readTo(end: number): Pick<ThoughtfulText, "answer" | "thoughts"> {
+    const last = { isThought: this.#place === "inside", from: this.#from, to: end };
     const pieces = [...this.#pieces, last];
     const of = (isThought: boolean) =>
       pieces
@@ -241,9 +259,6 @@ export class ThoughtReader {
     return {
       answer: Buffer.from(isTrimmed ? answer.trimStart() : answer, "latin1"),
       thoughts: hasThoughts ? thoughts.filter((piece) => piece !== "").join("\n\n") : null,
-      spent: this.#spent,
-      isOpen,
-      ended: this.#ended,
     };
   }
 
@@ -259,6 +274,13 @@ export class ThoughtReader {
     }
     return text + this.#text.slice(at, to);
   }
+}
+
+/** How much of the text's end is a beginning of the tag. */
+export function begunLength(text: string, tag: string): number {
+  let length = Math.min(tag.length - 1, text.length);
+  while (length > 0 && !text.endsWith(tag.slice(0, length))) length--;
+  return Math.max(0, length);
 }
 
 /** Whether thoughts are messages in a channel of their own, as in OpenAI's harmony. */

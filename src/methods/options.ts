@@ -114,9 +114,10 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
   /**
    * Called with the text as it comes. `committed` is the next piece that is final, all of which make up the
    * result's `text`: a block that was chosen, an answer that was elected, or each token of a method that
-   * draws one text. `draft` is what follows at the moment, which may change. A character is never cut, and
-   * what may begin a stop string is held back. Under a `budget`, or with `finish: "best"`, another text may
-   * take the place of the one that is drawn: then methods that choose commit at the end.
+   * draws one text. `draft` is what follows at the moment, which may change. Thoughts come apart, as
+   * `thoughts`. A character is never cut, and what may begin a stop string is held back. Under a `budget`,
+   * or with `finish: "best"`, another text may take the place of the one that is drawn: then methods that
+   * choose commit at the end.
    */
   onText?: (update: TextUpdate) => void;
   /** Called when a step's importance weights can't be trusted, with advice. */

@@ -49,6 +49,8 @@ interface Opened<Own> {
   asked: EstimateOptions["asked"];
   /** What the prompt was made of. */
   chat: EncodedPrompt["chat"];
+  /** How thoughts are told from answers; null: they aren't. */
+  thoughtRules: EncodedPrompt["thoughts"];
   settings: Resolved<Own>;
   chain: Chain;
   proposal: Proposal | null;
@@ -106,7 +108,8 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const onLive =
       stream === null
         ? undefined
-        : (text: string) => (isFinal ? stream.commit(text) : stream.show(text));
+        : (text: string, thoughts: string | null) =>
+            isFinal ? stream.commit(text, thoughts) : stream.show(text);
     const chainOptions = { ...chainOptionsOf(resolved, encoded, steps), onLive, onWarning };
     for (const note of encoded.notes) onWarning(note);
     const chain = await openChain(model, plan.model, chainOptions);
@@ -124,6 +127,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const { text, specials, chat } = encoded;
     const asked = { prompt: text, specials };
     const opened = {
+      thoughtRules: encoded.thoughts,
       model,
       plan,
       prompt: record,
@@ -276,12 +280,16 @@ export class Run<Own = unknown> implements AsyncDisposable {
   }
 
   /** Tells that a text was chosen, which the run goes on from to its end. */
-  goOnFrom({ text }: Text): void {
-    const { settings, model, stream } = this.#opened;
+  goOnFrom({ text, thoughts }: Text): void {
+    const { settings, model, stream, thoughtRules } = this.#opened;
     const { guidance, limits } = settings;
     // The best text seen may take its place, where a budget ends or at the end.
     const mayDepart = guidance.finish === "best" || !limits.budget.isUnlimited;
-    if (!mayDepart && !model.info.isDiffusion) stream?.commit(text);
+    if (mayDepart || model.info.isDiffusion) return;
+    // A tag that is not whole may be in a text: what is answer and what is thought is known behind it.
+    const isKnown =
+      thoughtRules === null || (thoughts?.isOpen === false && !thoughtRules.opensAnywhere);
+    if (isKnown) stream?.commit(text, thoughts?.text);
   }
 
   /** Says, after the first of several steps, that none was left to guide. */
@@ -363,7 +371,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const toolCalls =
       chat?.tools.length && (await toolCallsIn(model, chat, { ...written, isPartial }));
     const voters = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
-    this.#opened.stream?.end(text.text);
+    this.#opened.stream?.end(text.text, text.thoughts?.text ?? "");
     const ending = { law, reward, best: this.#seen.best, steps, diagnostics: own, answerOf };
     return {
       method: plan.method,

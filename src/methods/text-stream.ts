@@ -1,4 +1,5 @@
 /** Tells a caller of a run's text while it comes: what is final, and what may still change. */
+import { begunLength } from "../engine/thoughts.js";
 
 /** What became of a run's text since the last update. */
 export interface TextUpdate {
@@ -6,6 +7,8 @@ export interface TextUpdate {
   committed: string;
   /** What follows it at the moment, which may change; "" where nothing is known. */
   draft: string;
+  /** The next piece of the thoughts that is final; all of these make up the result's `reasoning`. Absent: no new one. */
+  thoughts?: string;
 }
 
 /** What stands for bytes that are no character, also those of one that is not whole yet. */
@@ -16,6 +19,7 @@ export class TextStream {
   readonly #stops: readonly string[];
   #committed = "";
   #draft = "";
+  #thoughts = "";
 
   constructor(onText: (update: TextUpdate) => void, stops: readonly string[]) {
     this.#onText = onText;
@@ -23,8 +27,8 @@ export class TextStream {
   }
 
   /** The beginning of the text is final, but for what may turn out to be part of a stop string. */
-  commit(text: string): void {
-    this.#tell(this.#certain(text), "");
+  commit(text: string, thoughts: string | null = null): void {
+    this.#tell(this.#certain(text), "", thoughts?.replace(UNREADABLE, ""));
   }
 
   /** The whole text as it stands. One that departs from what is final shows nothing. */
@@ -33,22 +37,24 @@ export class TextStream {
     this.#tell(this.#committed, goesOn ? text.slice(this.#committed.length) : "");
   }
 
-  /** The text of the result. */
-  end(text: string): void {
-    this.#tell(text, "");
+  /** The text of the result, and its thoughts. */
+  end(text: string, thoughts = ""): void {
+    this.#tell(text, "", thoughts);
   }
 
-  #tell(text: string, draft: string): void {
-    if (!text.startsWith(this.#committed)) {
-      // What was committed first goes on as it was: a text that is shorter has nothing new.
-      if (this.#committed.startsWith(text)) return;
-      throw new Error("unreachable: a text departs from what was final of it");
-    }
-    const committed = text.slice(this.#committed.length);
-    if (committed === "" && draft === this.#draft) return;
-    this.#committed = text;
+  #tell(text: string, draft: string, thoughts = this.#thoughts): void {
+    const added = {
+      text: addedTo(this.#committed, text),
+      thoughts: addedTo(this.#thoughts, thoughts),
+    };
+    if (added.text === "" && added.thoughts === "" && draft === this.#draft) return;
+    this.#committed += added.text;
+    this.#thoughts += added.thoughts;
     this.#draft = draft;
-    this.#onText({ committed, draft });
+    this.#onText({
+      ...{ committed: added.text, draft },
+      ...(added.thoughts !== "" && { thoughts: added.thoughts }),
+    });
   }
 
   /** The text as far as nothing that follows can take away from it. */
@@ -60,9 +66,9 @@ export class TextStream {
   }
 }
 
-/** How much of the text's end is a beginning of the stop string. */
-function begunLength(text: string, stop: string): number {
-  let length = Math.min(stop.length - 1, text.length);
-  while (length > 0 && !text.endsWith(stop.slice(0, length))) length--;
-  return Math.max(0, length);
+/** What a text has that was not final before; one that is shorter has nothing new. */
+function addedTo(known: string, text: string): string {
+  if (text.startsWith(known)) return text.slice(known.length);
+  if (known.startsWith(text)) return "";
+  throw new Error("unreachable: a text departs from what was final of it");
 }

@@ -71,6 +71,9 @@ export function usageOf(answers: readonly Answered[], n: number) {
     completion_tokens: completion,
     total_tokens: prompt + completion,
     prompt_tokens_details: { cached_tokens: cached },
+    completion_tokens_details: {
+      reasoning_tokens: sum(({ thoughts }) => thoughts?.tokens ?? 0),
+    },
     ets: {
       generated_tokens: sum(({ usage }) => usage.generated),
       decoded_tokens: sum(({ usage }) => usage.decoded),
@@ -100,8 +103,12 @@ export function choiceOf(request: ServedRequest, index: number, answered: Answer
   if (request.form === "text") return { text: result.text, ...common };
   const calls = toolCallsOf(result).map(({ index: _, ...call }) => call);
   const content = calls.length > 0 ? null : result.text;
-  const message = { role: "assistant", content, refusal: null };
-  return { message: { ...message, ...(calls.length > 0 && { tool_calls: calls }) }, ...common };
+  const message = {
+    ...{ role: "assistant", content, refusal: null },
+    ...(result.reasoning && { reasoning_content: result.reasoning }),
+    ...(calls.length > 0 && { tool_calls: calls }),
+  };
+  return { message, ...common };
 }
 
 /** What JSON can't write: a token that the policy leaves out. */
@@ -145,11 +152,14 @@ export function logprobsOf(
   };
 }
 
-/** The tokens that the text is made of: without its end token, or what a stop string has cut off. */
-function shownTokens({ tokens, text, stopReason }: Result, model: Model): number {
+/**
+ * The tokens that the text is made of: without its end token, or what a stop string has cut off. A text
+ * with thoughts has all, those of the thoughts too.
+ */
+function shownTokens({ tokens, text, thoughts, stopReason }: Result, model: Model): number {
   const last = tokens.at(-1);
   const ends = last !== undefined && model.isEndToken(last);
-  if (stopReason !== "stop") return tokens.length - (ends ? 1 : 0);
+  if (stopReason !== "stop" || thoughts !== undefined) return tokens.length - (ends ? 1 : 0);
   const most = Buffer.byteLength(text);
   let bytes = 0;
   for (const [i, token] of tokens.entries()) {

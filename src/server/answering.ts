@@ -126,7 +126,8 @@ export function answerStreaming(c: Context<Env>, asked: Asked, options: AppOptio
         options,
         end,
         (index) => ({
-          onText: ({ committed, draft }) => {
+          onText: ({ committed, draft, thoughts }) => {
+            if (events.sendsTexts && thoughts !== undefined) events.thoughts(index, thoughts);
             if (committed !== "" && !isBegun) {
               isBegun = true;
               metrics.begun(route, (performance.now() - started) / 1000);
@@ -206,6 +207,10 @@ class Events {
     this.#delta(index, { content });
   }
 
+  thoughts(index: number, content: string): void {
+    if (this.#request.form === "chat") this.#delta(index, { reasoning_content: content });
+  }
+
   /** What a client that asked for events is told besides. */
   guidance(index: number, ets: object): void {
     this.#delta(index, {}, { ets });
@@ -214,6 +219,7 @@ class Events {
   end(index: number, answered: Answered, { model }: AppOptions): void {
     const { result } = answered;
     const calls = toolCallsOf(result);
+    if (!this.sendsTexts && result.reasoning) this.thoughts(index, result.reasoning);
     if (!this.sendsTexts && calls.length === 0) {
       const logprobs = logprobsOf(this.#request, answered, model);
       this.#delta(index, { content: result.text }, { logprobs });

@@ -7,8 +7,9 @@ import { VERSION } from "../version.js";
 import { type Asked, answerStreaming, answerWhole } from "./answering.js";
 import type { App, AppOptions, Env } from "./app-options.js";
 import { ApiError, toApiError } from "./errors.js";
+import type { Form } from "./fields.js";
 import { isLoopback, requireKey, requireLocalHost, requireOrigin } from "./guards.js";
-import { type Form, modelNames, readRequest, type Served } from "./request.js";
+import { modelNames, readRequest, type Served } from "./request.js";
 
 export function createApp(options: AppOptions): App {
   const { model, name, runs, metrics, log } = options;

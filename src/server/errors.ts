@@ -55,6 +55,8 @@ export function invalid(param: string, message: string, code = "invalid_value"):
 /** Errors of the library that a request causes; all others are the server's. */
 const OF_REQUESTS: Record<string, ErrorStatus> = {
   ERR_INVALID_OPTION: 400,
+  ERR_CONSTRAINT: 400,
+  ERR_CONSTRAINT_DEAD: 400,
   ERR_CONTEXT_FULL: 400,
   ERR_NO_CHAT_TEMPLATE: 400,
   ERR_UNSUPPORTED_MODEL: 400,

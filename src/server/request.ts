@@ -1,6 +1,6 @@
 /** From the body of a request to what the library is asked for. */
 import type { Prompt } from "../engine/chat/conversation.js";
-import { type ChatMessage, readMessages, readTools, type Tool } from "../engine/chat/messages.js";
+import { compiledConstraint } from "../engine/constraint/constraint.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { checkTaken, findMethod } from "../methods/by-name.js";
 import { withDefaults } from "../methods/options.js";
@@ -8,9 +8,22 @@ import { METHOD_NAMES, METHODS, type MethodName, type MethodOptions } from "../m
 import { checkOptions } from "../methods/resolve-options.js";
 import { namedPotential, openReward, parseReward } from "../rewards/named.js";
 import { ApiError, invalid } from "./errors.js";
-
-/** Which of the two forms of OpenAI's API a request has. */
-export type Form = "chat" | "text";
+import {
+  type Body,
+  type Form,
+  flag,
+  integer,
+  number,
+  readChat,
+  readEffort,
+  readLogprobs,
+  readPrompts,
+  readResponseFormat,
+  readStop,
+  readStreamOptions,
+  readToolFields,
+  withoutNulls,
+} from "./fields.js";
 
 /** A request that was checked. */
 export interface ServedRequest {
@@ -42,8 +55,6 @@ export interface Served {
   defaults: MethodOptions;
 }
 
-type Body = Readonly<Record<string, unknown>>;
-
 /** Fields that change nothing of the answer. */
 const HARMLESS = [
   ...["user", "metadata", "store", "service_tier", "safety_identifier"],
@@ -62,10 +73,10 @@ const FIELDS: Record<Form, readonly string[]> = {
   chat: [
     ...COMMON,
     ...["messages", "tools", "tool_choice", "max_completion_tokens", "top_logprobs", "modalities"],
+    "reasoning_effort",
   ],
   text: [...COMMON, "prompt", "best_of"],
 };
-const MAX_TOP = 20;
 /** Options that a request may not set: they reach files, or are the request's own fields. */
 const NOT_OVER_HTTP = [
   ...["signal", "onPlan", "onStep", "onText", "onWarning", "onProgress", "extract", "shortcuts"],
@@ -95,14 +106,25 @@ export async function readRequest(
   const { name, method: named } = readModel(fields.model, served);
   const { method, options: guided, events } = readGuidance(fields.ets, named, served);
   const stream = flag(fields, "stream");
-  const own = { ...(await toMethodOptions(fields, form)), ...guided };
+  const asked = toMethodOptions(fields, form);
+  refuseTwice(asked, guided);
+  if (asked.constraint !== undefined && served.kind === "diffusion") {
+    throw invalid(
+      "response_format",
+      "`response_format` needs an autoregressive model: a diffusion model doesn't write from left to right",
+      "unsupported_value",
+    );
+  }
+  const own = { seed: Math.floor(Math.random() * 2 ** 32), ...asked, ...guided };
   const options: MethodOptions = withDefaults(defaultsFor(served, own), own);
   if (METHODS[method].overrides?.temperature !== undefined) delete options.temperature;
   try {
     checkTaken(method, options);
     checkOptions(METHODS[method], withNamedPotential(options));
+    // Before the answer begins; the run finds it compiled.
+    await compiledConstraint(options.constraint);
   } catch (error) {
-    throw refusal(error);
+    throw refusal(error, asked);
   }
   const { potential, reward, ...others } = options as Record<string, unknown>;
   return {
@@ -121,13 +143,18 @@ export async function readRequest(
   };
 }
 
-/**
- * The one place where a request's fields become a method's options, but for its `ets`. What a later
- * version of the library can do (constraints, thoughts) is asked for here.
- */
-async function toMethodOptions(fields: Body, form: Form): Promise<MethodOptions> {
-  refuseResponseFormat(fields.response_format);
+/** The one place where a request's fields become a method's options, but for its `ets`. */
+function toMethodOptions(fields: Body, form: Form): MethodOptions {
+  const constraint = readResponseFormat(fields.response_format);
+  const reasoning = readEffort(fields.reasoning_effort);
   const tools = readToolFields(fields);
+  if (constraint !== undefined && tools !== undefined) {
+    throw invalid(
+      "response_format",
+      "`response_format` and `tools` exclude each other here: a call is not such an answer",
+      "unsupported_value",
+    );
+  }
   const maxTokens =
     integer(fields, "max_completion_tokens", 1, 2 ** 24) ??
     integer(fields, "max_tokens", 1, 2 ** 24);
@@ -137,7 +164,7 @@ async function toMethodOptions(fields: Body, form: Form): Promise<MethodOptions>
   const minP = number(fields, "min_p", 0, 1);
   const seed = integer(fields, "seed", Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
   return {
-    seed: Math.abs(seed ?? Math.floor(Math.random() * 2 ** 32)),
+    ...(seed !== undefined && { seed: Math.abs(seed) }),
     ...(form === "text" && { raw: true }),
     ...(maxTokens !== undefined && { maxTokens }),
     ...(temperature !== undefined && { temperature }),
@@ -146,17 +173,29 @@ async function toMethodOptions(fields: Body, form: Form): Promise<MethodOptions>
     ...(minP !== undefined && minP > 0 && { minP }),
     ...(fields.stop !== undefined && { stop: readStop(fields.stop) }),
     ...(tools && { tools }),
+    ...(constraint && { constraint }),
+    ...(reasoning !== undefined && { reasoning }),
   };
+}
+
+/** The fields that options of methods are set by. */
+const FIELD_OF: Readonly<Record<string, string>> = {
+  ...{ maxTokens: "max_tokens", topP: "top_p", topK: "top_k", minP: "min_p" },
+  ...{ constraint: "response_format", reasoning: "reasoning_effort" },
+};
+
+/** What a request says in two places is neither's. */
+function refuseTwice(asked: MethodOptions, guided: MethodOptions): void {
+  const twice = Object.keys(guided).find((name) => Object.hasOwn(asked, name));
+  if (twice === undefined) return;
+  const field = FIELD_OF[twice] ?? twice;
+  throw invalid(`ets.${twice}`, `\`ets.${twice}\` and \`${field}\` say the same thing; give one`);
 }
 
 /** An adaptive run has one step, unless a request says otherwise. */
 function defaultsFor({ defaults }: Served, { adaptive = false }: MethodOptions): MethodOptions {
   const { blockTokens: _, ...others } = defaults;
   return adaptive === false ? defaults : others;
-}
-
-function withoutNulls(body: Body): Body {
-  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
 }
 
 function refuseUnknown(fields: Body, form: Form): void {
@@ -262,126 +301,15 @@ function withNamedPotential({ potential, reward: _, ...options }: MethodOptions)
   };
 }
 
-function refusal(error: unknown): unknown {
-  if (!(error instanceof LlamaEtsError) || error.code !== "ERR_INVALID_OPTION") return error;
+/** @param asked what the request's own fields have set; all else is of its `ets` */
+function refusal(error: unknown, asked: MethodOptions = {}): unknown {
+  if (!(error instanceof LlamaEtsError)) return error;
+  if (error.code === "ERR_CONSTRAINT") {
+    const param = asked.constraint === undefined ? "ets.constraint" : "response_format";
+    return invalid(param, messageOf(error), "unsupported_constraint");
+  }
+  if (error.code !== "ERR_INVALID_OPTION") return error;
   const [, name = null] = /`([\w.]+)`/.exec(error.message) ?? [];
-  return new ApiError(400, "invalid_value", messageOf(error), { param: name });
-}
-
-function refuseResponseFormat(format: unknown): void {
-  if (format === undefined) return;
-  const type = typeof format === "object" && format !== null && (format as Body).type;
-  if (type === "text") return;
-  throw invalid(
-    "response_format",
-    `The \`response_format\` ${JSON.stringify(type)} is not supported yet; "text" is`,
-    "unsupported_value",
-  );
-}
-
-function readToolFields(fields: Body): readonly Tool[] | undefined {
-  const { tools, tool_choice: choice } = fields;
-  if (choice !== undefined && choice !== "auto" && choice !== "none") {
-    throw invalid(
-      "tool_choice",
-      'Expected `tool_choice` to be "auto" or "none": a call can\'t be forced',
-      "unsupported_value",
-    );
-  }
-  if (tools === undefined || choice === "none") return undefined;
-  if (!Array.isArray(tools)) throw invalid("tools", "Expected `tools` to be an array");
-  checked("tools", () => readTools(tools as Tool[]));
-  return tools.length === 0 ? undefined : (tools as Tool[]);
-}
-
-function readChat({ messages }: Body): Prompt {
-  if (!Array.isArray(messages) || messages.length === 0) {
-    throw invalid("messages", "Expected `messages` to be an array of messages");
-  }
-  // OpenAI's newer name of the system's role; and what an answer of theirs has beside its text.
-  const read = messages.map((message: unknown) => {
-    if (typeof message !== "object" || message === null) return message as ChatMessage;
-    const { refusal: _, annotations: __, audio: ___, ...known } = message as Body;
-    return {
-      ...known,
-      ...(known.role === "developer" && { role: "system" }),
-    } as unknown as ChatMessage;
-  });
-  checked("messages", () => readMessages(read));
-  return read;
-}
-
-function readPrompts(prompt: unknown): Prompt[] {
-  const isIds = (value: unknown): value is number[] =>
-    Array.isArray(value) && value.length > 0 && value.every((id) => Number.isInteger(id));
-  if (typeof prompt === "string" || isIds(prompt)) return [prompt];
-  const several = Array.isArray(prompt) && prompt.length > 0 && prompt.length <= 128;
-  if (several && prompt.every((one) => typeof one === "string" || isIds(one))) return prompt;
-  throw invalid("prompt", "Expected `prompt` to be a string, token ids, or up to 128 of these");
-}
-
-function readStop(stop: unknown): string[] {
-  const all = Array.isArray(stop) ? stop : [stop];
-  const isText = (one: unknown) => typeof one === "string" && one !== "" && one.length <= 1000;
-  if (all.length <= 16 && all.every(isText)) return all as string[];
-  throw invalid("stop", "Expected `stop` to be a string, or up to 16 of them, none empty");
-}
-
-function readStreamOptions(fields: Body, stream: boolean): boolean {
-  const options = fields.stream_options as Body | undefined;
-  if (options === undefined) return false;
-  if (!stream || typeof options !== "object") {
-    throw invalid("stream_options", "`stream_options` is an object, for requests that stream");
-  }
-  const unknown = Object.keys(options).find(
-    (name) => name !== "include_usage" && name !== "include_obfuscation",
-  );
-  if (unknown !== undefined) {
-    throw invalid(
-      `stream_options.${unknown}`,
-      `\`${unknown}\` is not known here`,
-      "unknown_parameter",
-    );
-  }
-  return flag(options, "include_usage");
-}
-
-function readLogprobs(fields: Body, form: Form): ServedRequest["logprobs"] {
-  if (form === "text") {
-    const top = integer(fields, "logprobs", 0, MAX_TOP);
-    return top === undefined ? null : { top };
-  }
-  const isAsked = flag(fields, "logprobs");
-  const top = integer(fields, "top_logprobs", 0, MAX_TOP);
-  if (top !== undefined && !isAsked) {
-    throw invalid("top_logprobs", "`top_logprobs` needs `logprobs: true`");
-  }
-  return isAsked ? { top: top ?? 0 } : null;
-}
-
-function flag(fields: Body, name: string): boolean {
-  const { [name]: value = false } = fields;
-  if (typeof value === "boolean") return value;
-  throw invalid(name, `Expected \`${name}\` to be a boolean`, "invalid_type");
-}
-
-function number(fields: Body, name: string, min: number, max: number): number | undefined {
-  const { [name]: value } = fields;
-  if (value === undefined) return undefined;
-  if (typeof value === "number" && value >= min && value <= max) return value;
-  throw invalid(name, `Expected \`${name}\` to be a number from ${min} to ${max}`);
-}
-
-function integer(fields: Body, name: string, min: number, max: number): number | undefined {
-  const value = number(fields, name, min, max);
-  if (value === undefined || Number.isInteger(value)) return value;
-  throw invalid(name, `Expected \`${name}\` to be an integer`);
-}
-
-function checked(param: string, check: () => unknown): void {
-  try {
-    check();
-  } catch (error) {
-    throw invalid(param, messageOf(error).replaceAll("prompt[", "messages["));
-  }
+  const param = name !== null && Object.hasOwn(asked, name) ? (FIELD_OF[name] ?? name) : name;
+  return new ApiError(400, "invalid_value", messageOf(error), { param });
 }

@@ -1,6 +1,7 @@
 /** The clients people use, as they come from npm. */
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { generateText, streamText } from "ai";
+import { Ajv } from "ajv";
 import OpenAI from "openai";
 import { describe, expect, test } from "vitest";
 import { NAME, QUESTION, useServer } from "./served.js";
@@ -9,6 +10,19 @@ const server = useServer();
 const client = () => new OpenAI({ baseURL: `${server().url}/v1`, apiKey: "none", maxRetries: 0 });
 const messages = [{ role: "user" as const, content: QUESTION }];
 const common = { model: NAME, messages, max_tokens: 24, seed: 7 };
+
+/** Its longest text, with all the blanks that it allows, has some 340 tokens. */
+const SCHEMA = {
+  type: "object",
+  properties: {
+    eater: { enum: ["Sam", "Tom"] },
+    left: { type: "integer", minimum: 0, maximum: 99 },
+  },
+  required: ["eater", "left"],
+  additionalProperties: false,
+};
+const isApples = new Ajv().compile(SCHEMA);
+const TOOL = { type: "function" as const, function: { name: "add", parameters: {} } };
 
 describe("openai", () => {
   test("lists the model and its methods", async () => {
@@ -85,6 +99,59 @@ describe("openai", () => {
     await expect(refused({ ets: { reward: "module:x.mjs" } })).rejects.toMatchObject({
       ...{ status: 400, param: "ets.reward" },
     });
+  });
+
+  test.each(["", "+ets", "+majority"])("writes what a schema says (%s)", async (method) => {
+    const asked = { ...common, model: `${NAME}${method}`, max_tokens: 400 };
+    const format = {
+      type: "json_schema" as const,
+      json_schema: { name: "apples", schema: SCHEMA },
+    };
+    for (const strict of [true, null]) {
+      const json_schema = { ...format.json_schema, strict };
+      const { choices } = await client().chat.completions.parse({
+        ...{ ...asked, response_format: { ...format, json_schema } },
+      });
+      const [{ message, finish_reason: finish } = expect.fail()] = choices;
+      expect(finish).toBe("stop");
+      expect(isApples(JSON.parse(message.content ?? ""))).toBe(true);
+    }
+  });
+
+  test("writes any object, as a stream too", async () => {
+    const stream = client().chat.completions.stream({
+      ...{ ...common, max_tokens: 400, response_format: { type: "json_object" } },
+    });
+    const { choices } = await stream.finalChatCompletion();
+    const content = choices[0]?.message.content ?? "";
+    expect(content).toMatch(/^\{/);
+    if (choices[0]?.finish_reason === "stop") expect(JSON.parse(content)).toBeTypeOf("object");
+  });
+
+  test("is told what no answer can be", async () => {
+    const refused = (response_format: object, more: object = {}) =>
+      client().chat.completions.create({ ...common, ...({ response_format } as object), ...more });
+    const schema = (schema: unknown, more: object = {}) => ({
+      ...{ type: "json_schema", json_schema: { name: "a", schema, ...more } },
+    });
+    const wrong = [
+      [refused(schema({ type: "array", uniqueItems: true })), "response_format"],
+      [refused(schema({ type: "object", required: ["a"], maxProperties: 0 })), "response_format"],
+      [
+        refused(schema(SCHEMA), { stream: true, ets: { constraint: { words: 2 } } }),
+        "ets.constraint",
+      ],
+      [refused(schema(undefined)), "response_format.json_schema.schema"],
+      [refused(schema(SCHEMA, { strict: "yes" })), "response_format.json_schema.strict"],
+      [refused(schema(SCHEMA, { grammar: "x" })), "response_format.json_schema"],
+      [refused({ type: "json_object", schema: SCHEMA }), "response_format"],
+      [refused({ type: "xml" }), "response_format"],
+      [refused({ type: "json_object" }, { tools: [TOOL] }), "response_format"],
+      [refused({ type: "text" }, { tools: [TOOL], tool_choice: "required" }), "tool_choice"],
+    ] as const;
+    for (const [answer, param] of wrong) {
+      await expect(answer).rejects.toMatchObject({ status: 400, param });
+    }
   });
 
   test("completes a text", async () => {

@@ -1,18 +1,21 @@
 /** A server of a bundled model, for the tests of one file. */
 import { pino } from "pino";
 import { afterAll, beforeAll } from "vitest";
-import { loadModel } from "../../src/engine/local/load-model.js";
+import { type LoadModelOptions, loadModel } from "../../src/engine/load-model.js";
 import { type RunningServer, type ServeOptions, serve } from "../../src/server/serve.js";
 
 export const NAME = "mini-gsm-ref";
 export const QUESTION = "Sam has 12 apples and eats 5. How many are left?";
 
 /** Its address, once the tests run. */
-export function useServer(options: Partial<ServeOptions> = {}): () => RunningServer {
+export function useServer(
+  options: Partial<ServeOptions> = {},
+  loading: LoadModelOptions = {},
+): () => RunningServer {
   let server: RunningServer;
   let close: () => Promise<void>;
   beforeAll(async () => {
-    const model = await loadModel(NAME, { threads: 1 });
+    const model = await loadModel(NAME, { threads: 1, ...loading });
     const log = pino({ level: "silent" });
     const defaults = { blockTokens: 16 };
     server = await serve(model, { name: NAME, port: 0, log, defaults, ...options });

@@ -1,4 +1,5 @@
 /** Reasoning as chat templates have it: tags, switches, and prompts that end inside a thought. */
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   type Reasoning,
@@ -60,6 +61,55 @@ describe("thoughts and answer", () => {
       "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Yes";
     expect(parts(text, { ...channel, opensAnywhere: true })).toMatchObject({
       ...{ answer: "Yes", thoughts: "hm" },
+    });
+  });
+});
+
+describe("what is certain of a text that goes on", () => {
+  const tag = fc.constantFrom(
+    "<think>",
+    "</think>",
+    "<think",
+    "</t",
+    "<",
+    " ",
+    "\n",
+    "a",
+    "b7",
+    ".",
+  );
+  const text = fc.array(tag, { maxLength: 12 }).map((pieces) => pieces.join(""));
+
+  test.each<[string, Partial<ThoughtRules>]>([
+    ["", {}],
+    [" anywhere", { opensAnywhere: true }],
+    [" inside", { beginsInside: true }],
+    [" inside, with a budget", { beginsInside: true, budget: 3, opensAnywhere: true }],
+  ])("is the beginning of what it becomes%s", (_, more) => {
+    fc.assert(
+      fc.property(text, (whole) => {
+        const end = read(whole, more).text();
+        for (let length = 0; length <= whole.length; length++) {
+          const { answer, thoughts } = read(whole.slice(0, length), more).certain();
+          expect(end.answer.toString().startsWith(answer.toString())).toBe(true);
+          expect((end.thoughts ?? "").startsWith(thoughts ?? "")).toBe(true);
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("is all but a tag that may have begun", () => {
+    const certain = (text: string, rules?: Partial<ThoughtRules>) => {
+      const { answer, thoughts } = read(text, rules).certain();
+      return { answer: answer.toString(), thoughts };
+    };
+    expect(certain("<thi")).toEqual({ answer: "", thoughts: null });
+    expect(parts("<thi").answer).toBe("<thi");
+    expect(certain("<think>Well</th")).toEqual({ answer: "", thoughts: "Well" });
+    expect(certain("<think>Well</think>\nYes <")).toEqual({ answer: "Yes <", thoughts: "Well" });
+    expect(certain("Yes <thin", { opensAnywhere: true })).toEqual({
+      ...{ answer: "Yes ", thoughts: null },
     });
   });
 });

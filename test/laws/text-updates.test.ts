@@ -11,6 +11,10 @@ import { hashedTable } from "../fixtures/table-engine/tables.js";
 const model = new TableModel(hashedTable(5));
 const small = { raw: true, maxTokens: 8, blockTokens: 2, candidates: 3, temperature: 4 };
 
+/** Its prompts end inside a thought. */
+const THINKING =
+  "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}\n{% endfor %}{% if add_generation_prompt %}[assistant]<think>{% endif %}";
+
 async function updatesOf(name: (typeof METHOD_NAMES)[number], options: MethodOptions) {
   const updates: TextUpdate[] = [];
   const { temperature: _, ...greedy } = options;
@@ -39,6 +43,20 @@ describe.each(METHOD_NAMES)("%s", (name) => {
       const given = { ...small, ...others, ...(takesReward && reward && { reward }), seed };
       const { updates, result } = await updatesOf(name, given);
       expect(committed(updates)).toBe(result.text);
+    }
+  });
+
+  test("tells thoughts apart", async () => {
+    const takesReward = METHODS[name].guidance.includes("reward");
+    const options = {
+      ...{ ...small, raw: false, chatTemplate: THINKING, reasoning: 2, maxTokens: 14 },
+      ...{ allowedTokens: [...model.tokenize("012 ")], ...(takesReward && { reward: () => 0 }) },
+    };
+    for (let seed = 0; seed < 2; seed++) {
+      const { updates, result } = await updatesOf(name, { ...options, seed });
+      expect(committed(updates)).toBe(result.text);
+      expect(result.text).not.toContain("<");
+      expect(updates.map(({ thoughts = "" }) => thoughts).join("")).toBe(result.reasoning);
     }
   });
 });
