@@ -1,4 +1,4 @@
-/** The HTTP interface: OpenAI's routes, health and metrics. Pages are added by `addPages`. */
+/** The HTTP interface: OpenAI's routes, health, metrics and the studio. */
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
@@ -9,6 +9,7 @@ import type { App, AppOptions, Env } from "./app-options.js";
 import { ApiError, toApiError } from "./errors.js";
 import { isLoopback, requireKey, requireLocalHost, requireOrigin } from "./guards.js";
 import { type Form, modelNames, readRequest, type Served } from "./request.js";
+import { addStudio } from "./studio/studio.js";
 
 export function createApp(options: AppOptions): App {
   const { model, name, runs, metrics, log } = options;
@@ -90,6 +91,7 @@ export function createApp(options: AppOptions): App {
   };
   app.post("/v1/chat/completions", limit, answer("chat"));
   app.post("/v1/completions", limit, answer("text"));
+  addStudio(app, options);
   return app;
 }
 
