@@ -35,16 +35,16 @@ export const STUDIO_PAGE = `<!doctype html>
 <label for="system">What the model is told before the prompt</label>
 <textarea id="system" rows="3"></textarea>
 </details>
-<fieldset><legend>Settings</legend><div id="settings"></div></fieldset>
-<fieldset><legend>Budget</legend><div id="budget"></div></fieldset>
-<fieldset><legend>Trace</legend>
+<details id="settings-part"><summary>Settings</summary><div id="settings"></div></details>
+<details><summary>Budget</summary><div id="budget"></div></details>
+<details open><summary>Trace</summary>
 <label for="trace">Open a trace of <code>ask --trace</code>, or drop one on the page</label>
 <input id="trace" type="file" accept=".json,application/json">
-</fieldset>
-<fieldset><legend>History</legend>
+</details>
+<details open><summary>History</summary>
 <ol id="history"></ol>
 <button id="forget" type="button" hidden>Forget all</button>
-</fieldset>
+</details>
 </form>
 <section id="runs" aria-label="Answers">
 <p id="empty" class="note">Ask something: the answer's text, the candidates of each step and their votes appear here.</p>

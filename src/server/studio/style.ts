@@ -6,7 +6,7 @@ export const STUDIO_STYLE = `
 .top p { margin: 0; max-width: none; overflow-wrap: anywhere }
 main.studio { max-width: 1500px; padding: 14px 24px 60px; display: grid; grid-template-columns: 350px minmax(0, 1fr); gap: 22px; align-items: start }
 #form { position: sticky; top: 12px; max-height: calc(100vh - 24px); overflow-y: auto }
-#form label, legend { font-size: .84rem; font-weight: 600 }
+#form label { font-size: .84rem; font-weight: 600 }
 #form label { display: block; margin: 0 0 3px }
 textarea, input, select, button { font: inherit; color: var(--ink); background: var(--paper); border: 1px solid var(--dim); border-radius: 6px; padding: 6px 9px; max-width: 100% }
 textarea, select, input:not([type=checkbox]) { width: 100% }
@@ -20,8 +20,9 @@ button:disabled { opacity: .5; cursor: default }
 .row > :only-child { grid-column: 1 / -1 }
 .buttons { display: flex; flex-wrap: wrap; gap: 10px; align-items: center; margin: 10px 0 0 }
 #form label.check { display: flex; gap: 7px; align-items: center; font-weight: 400; margin: 0 }
-fieldset { border: 0; border-top: 1px solid var(--line); padding: 8px 0 0; margin: 14px 0 0; min-width: 0 }
-legend { padding: 0 8px 0 0 }
+#form > details { border-top: 1px solid var(--line); padding: 9px 0; min-width: 0 }
+#form > details:first-of-type { margin-top: 10px }
+#form > details > summary { color: var(--ink); font-weight: 600; margin-bottom: 4px }
 .setting { display: grid; grid-template-columns: minmax(0, 1fr) 120px; gap: 0 10px; align-items: center; padding: 5px 0 }
 .setting label { margin: 0 !important }
 .setting small { grid-column: 1 / -1; color: var(--dim); font-size: .78rem; line-height: 1.35 }
@@ -51,7 +52,9 @@ legend { padding: 0 8px 0 0 }
 .tree path { fill: none; stroke-linecap: round }
 .tree circle.chosen { stroke: var(--ink); stroke-width: 2 }
 .tree text { fill: var(--dim); font: 11px var(--sans) }
-.scale { display: flex; gap: 3px; align-items: center; font-size: .78rem; color: var(--dim) }
+.run .text { margin: 10px 0 }
+.branch .text, .rollouts .text { margin: 0 }
+.scale { display: flex; white-space: nowrap; gap: 3px; align-items: center; font-size: .78rem; color: var(--dim) }
 .scale i { width: 18px; height: 8px; border-radius: 2px }
 .step { border-top: 1px solid var(--line); padding: 7px 0 }
 .step > summary { color: var(--ink); font-size: .9rem }

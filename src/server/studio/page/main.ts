@@ -57,6 +57,11 @@ function fillMethods(): void {
   }
 }
 
+/** Whether the answers stand below the form. */
+function isNarrow(): boolean {
+  return matchMedia("(max-width: 900px)").matches;
+}
+
 function show(views: readonly RunView[]): void {
   runs.replaceChildren(...views.map(({ element }) => element));
 }
@@ -82,6 +87,7 @@ async function askAll(): Promise<void> {
   const all = questions.map((question) => newRun(question.method, question.prompt));
   const views = all.map((run) => new RunView(run));
   show(views);
+  if (isNarrow()) runs.scrollIntoView();
   // One after the other, so that their seconds can be compared.
   for (const [i, question] of questions.entries()) {
     const [run, view] = [all[i], views[i]];
@@ -122,6 +128,7 @@ async function openTrace(file: File | undefined): Promise<void> {
   status.textContent = `Opening ${file.name} …`;
   try {
     show([new RunView(await readTrace(file))]);
+    if (isNarrow()) runs.scrollIntoView();
     status.textContent = `Opened ${file.name}`;
   } catch (error) {
     status.textContent = (error as Error).message;
@@ -164,6 +171,7 @@ async function start(): Promise<void> {
   about = (await response.json()) as About;
   byId("model", HTMLElement).textContent = `${about.model}, llama-ets ${about.version}`;
   byId("key-row", HTMLElement).hidden = !about.needsKey;
+  byId("settings-part", HTMLDetailsElement).open = !isNarrow();
   // A diffusion model has no order in which its tokens' alternatives would be known.
   logprobs.checked = about.kind === "autoregressive";
   fillMethods();

@@ -19,12 +19,13 @@ export function tokenView(tokens: readonly Token[]): HTMLElement {
     const button = el(
       "button",
       { class: "token", type: "button", style: { borderColor: rewardColor(level) } },
-      token.token === "" ? "·" : token.token,
+      token.token.replaceAll("\n", "⏎") || "·",
     );
     button.setAttribute("aria-label", `${token.token.trim() || "space"}: log p ${round(token)}`);
     button.addEventListener("mouseenter", () => show(button, token));
     button.addEventListener("focus", () => show(button, token));
-    return button;
+    const breaks = token.token.replaceAll(/[^\n]/g, "");
+    return el("span", {}, button, breaks);
   };
   const list = el("div", { class: "tokens" });
   return el("div", {}, ...growing(list, tokens, item, { first: 600, more: 600 }), alternatives);

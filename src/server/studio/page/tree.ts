@@ -25,7 +25,7 @@ export function energyScale(): HTMLElement {
   const levels = Array.from({ length: REWARD_LEVELS }, (_, level) =>
     el("i", { style: { background: rewardColor(level) } }),
   );
-  return el("p", { class: "scale" }, "energy of a step’s candidates: low", ...levels, "high");
+  return el("p", { class: "scale" }, "energy in its step: low", ...levels, "high");
 }
 
 export function drawTree(steps: readonly Step[]): HTMLElement {
