@@ -36,7 +36,12 @@ const REWARDS = REWARD_NAMES.filter((name) => !name.includes(":"));
 
 const rewardSetting: Setting = {
   ...{ path: "reward", label: "reward", letter: null, kind: "text", choices: REWARDS },
-  help: `what texts are worth; a sum too: self-consistency+0.5*confidence (default: ${DEFAULT_REWARD})`,
+  help: `what texts are worth, or a sum: self-consistency+0.5*confidence (default: ${DEFAULT_REWARD})`,
+};
+
+const seedSetting: Setting = {
+  ...{ path: "seed", label: "seed", letter: null, kind: "number", choices: [] },
+  help: "makes the draw reproducible (default: a random one)",
 };
 
 /** The methods with the settings that a request may give, for this kind of model. */
@@ -63,6 +68,7 @@ function settingsOf({ own, potential = {}, guidance, overrides = {} }: AnyMethod
   );
   return open.flatMap(([name, { flags, letter = null }]) => [
     ...(name === "reward" ? [rewardSetting] : []),
+    ...(name === "seed" ? [seedSetting] : []),
     ...flags.map((flag) => settingOf(flag, letter)),
   ]);
 }

@@ -38,7 +38,7 @@ button:disabled { opacity: .5; cursor: default }
 .run h3 { margin: 18px 0 6px }
 .run .question { font: 1rem/1.45 var(--serif); white-space: pre-wrap; overflow-wrap: anywhere; margin: .2em 0 .8em; max-height: 9em; overflow-y: auto }
 .run .answer { font: 600 1.7rem/1.2 var(--serif); overflow-wrap: anywhere; margin: 0 0 6px }
-.run dl.facts { grid-template-columns: repeat(auto-fill, minmax(96px, 1fr)); gap: 8px 14px; margin: 10px 0 }
+.run dl.facts { grid-template-columns: repeat(auto-fill, minmax(108px, 1fr)); gap: 8px 14px; margin: 10px 0 }
 .draft { color: var(--dim); font-style: italic }
 .state { color: var(--dim); font-weight: 400; font-size: .86rem; margin-left: .6em }
 .running .state::before { content: ""; display: inline-block; width: .6em; height: .6em; border-radius: 50%; background: var(--accent); margin-right: .4em; animation: breathe 1.2s infinite alternate }
@@ -71,7 +71,7 @@ button:disabled { opacity: .5; cursor: default }
 .rollouts li { border-left: 2px solid var(--line); padding: 1px 0 1px 10px; margin: 7px 0 }
 .more { font-size: .82rem; margin: 4px 0 }
 .tokens { font: .86rem/1.9 var(--mono); white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; max-width: none }
-.token { border: 0; border-bottom: 3px solid var(--line); border-radius: 2px; padding: 1px 0; background: none; font: inherit; font-weight: 400; white-space: pre-wrap; display: inline; text-align: left }
+.token { border: 0; border-bottom: 3px solid var(--line); border-radius: 0; margin-right: 2px; padding: 1px 0; background: none; font: inherit; font-weight: 400; white-space: pre-wrap; display: inline; text-align: left }
 .token:hover, .token.shown { background: var(--mark) }
 .alternatives { min-height: 4.5em; margin-top: 8px; font-size: .86rem }
 .alternatives table { min-width: 0 }

@@ -24,6 +24,8 @@ export class RunView {
   readonly #tree = el("div");
   readonly #steps = el("div");
   readonly #tokens = el("div");
+  /** In the order in which they came. */
+  readonly #answers = new Set<string | null>();
   #drawnSteps = 0;
   #isDue = false;
 
@@ -77,13 +79,16 @@ export class RunView {
     if (shown) shown.textContent = isThinking ? thoughts + draft : thoughts;
   }
 
+  /** An answer keeps its colour, whatever comes later. */
   #colors(): AnswerColors {
-    const votes = votesOf(this.#run.steps.at(-1)?.candidates ?? []);
-    return new AnswerColors(votes.map(({ answer }) => answer));
+    return new AnswerColors([...this.#answers]);
   }
 
   #drawSteps(): void {
     const { steps } = this.#run;
+    for (const { candidates } of steps.slice(this.#drawnSteps)) {
+      for (const { answer } of votesOf(candidates)) this.#answers.add(answer);
+    }
     const colors = this.#colors();
     const title = el("h3", {}, "Steps of the guidance");
     this.#tree.replaceChildren(title, drawTree(steps), energyScale());

@@ -4,6 +4,8 @@ export interface Completion {
   text: string;
   answer?: string | null;
   finishReason: string | null;
+  /** Its number among the candidate's rollouts; null: it is the candidate, which has ended. */
+  rollout: number | null;
   votes: number;
   reward: number;
 }

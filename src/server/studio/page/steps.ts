@@ -45,6 +45,7 @@ function branchList(placed: Placed): Node[] {
 function branchItem(branch: Branch, before: string, color: string, colors: AnswerColors) {
   const { text, weight, logEnergy, count, isChosen, hasEnded, potential, candidates } = branch;
   const completions = candidates.flatMap((candidate) => candidate.completions);
+  const isWhole = completions.every(({ rollout }) => rollout === null);
   const votes = votesOf(candidates);
   const own = text.startsWith(before) ? text.slice(before.length) : text;
   const chips = votes
@@ -81,7 +82,7 @@ function branchItem(branch: Branch, before: string, color: string, colors: Answe
           el("span", {}, `${votes.length - MOST_ANSWERS} other answers`),
       ),
       completions.length > 0 &&
-        folded([counted(completions.length, "rollout")], () =>
+        folded([isWhole ? "the whole text" : counted(completions.length, "rollout")], () =>
           growing(
             el("ol", { class: "rollouts" }),
             completions,

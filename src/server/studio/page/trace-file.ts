@@ -91,5 +91,6 @@ function isCompletion(value: unknown): boolean {
   if (!isRecord(value) || typeof value.text !== "string") return false;
   const { answer, votes, reward } = value;
   const isAnswer = answer === undefined || answer === null || typeof answer === "string";
-  return isAnswer && isNumber(votes) && isNumber(reward);
+  const isRollout = value.rollout === null || isNumber(value.rollout);
+  return isAnswer && isRollout && isNumber(votes) && isNumber(reward);
 }
