@@ -190,6 +190,25 @@ describe.skipIf(CHROMIUM === undefined)("the studio, in Chromium", () => {
     await hasNotRun();
   });
 
+  test("folds the thoughts of a model away from its answer", async () => {
+    await open();
+    await page.route("**/v1/chat/completions", async (route) => {
+      const response = await route.fetch();
+      const committed = JSON.stringify("<think>It is seven.</think>\n\n7, ");
+      const body = (await response.text()).replace(
+        /"committed":"[^"]+"/,
+        () => `"committed":${committed}`,
+      );
+      await route.fulfill({ response, body });
+    });
+    await askFor(QUESTION);
+    await status("Done");
+    expect(await page.locator(".answer-text").textContent()).toMatch(/^7, /);
+    expect(await page.getByText("It is seven.").isVisible()).toBe(false);
+    await page.getByText("Thoughts", { exact: true }).click();
+    expect(await page.getByText("It is seven.").isVisible()).toBe(true);
+  });
+
   test("opens traces: of 10,000 rollouts it draws some, and their texts stay texts", async () => {
     const file = scratch("trace.json");
     const asked = await cli(["ask", QUESTION, "-m", NAME, "-B", "6", "--trace", file]);
@@ -229,6 +248,7 @@ describe.skipIf(CHROMIUM === undefined)("the studio, in Chromium", () => {
     const bad = [
       ["text.json", "{"],
       ["other.json", '{"format":"other"}'],
+      ["weights.json", JSON.stringify({ ...trace, steps: [{ ...step, weights: [-1] }] })],
       ["steps.json", JSON.stringify({ ...trace, steps: [{ ...step, chosen: 99 }] })],
     ] as const;
     for (const [name, content] of bad) {

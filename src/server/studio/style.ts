@@ -38,13 +38,13 @@ button:disabled { opacity: .5; cursor: default }
 .run h3 { margin: 18px 0 6px }
 .run .question { font: 1rem/1.45 var(--serif); white-space: pre-wrap; overflow-wrap: anywhere; margin: .2em 0 .8em; max-height: 9em; overflow-y: auto }
 .run .answer { font: 600 1.7rem/1.2 var(--serif); overflow-wrap: anywhere; margin: 0 0 6px }
-.run dl.facts { grid-template-columns: repeat(auto-fill, minmax(108px, 1fr)); gap: 8px 14px; margin: 10px 0 }
+.run dl.facts { grid-template-columns: repeat(auto-fill, minmax(98px, 1fr)); gap: 8px 12px; margin: 10px 0 }
 .draft { color: var(--dim); font-style: italic }
 .state { color: var(--dim); font-weight: 400; font-size: .86rem; margin-left: .6em }
 .running .state::before { content: ""; display: inline-block; width: .6em; height: .6em; border-radius: 50%; background: var(--accent); margin-right: .4em; animation: breathe 1.2s infinite alternate }
 @keyframes breathe { from { opacity: .25 } }
 .votes { list-style: none; margin: 0; padding: 0; max-width: 460px }
-.votes li { display: grid; grid-template-columns: minmax(70px, auto) minmax(0, 1fr) max-content; gap: 10px; align-items: center; font-size: .9rem; padding: 2px 0 }
+.votes li { display: grid; grid-template-columns: minmax(80px, auto) minmax(0, 1fr) max-content; gap: 10px; align-items: center; font-size: .9rem; padding: 2px 0 }
 .votes li span:first-child { overflow-wrap: anywhere }
 .bar { display: block; height: 10px; border-radius: 5px; min-width: 2px }
 .tree { overflow-x: auto; max-width: 100%; border-radius: 6px }

@@ -91,7 +91,9 @@ export class RunView {
     }
     const colors = this.#colors();
     const title = el("h3", {}, "Steps of the guidance");
-    this.#tree.replaceChildren(title, drawTree(steps), energyScale());
+    const tree = drawTree(steps);
+    this.#tree.replaceChildren(title, tree, energyScale());
+    tree.scrollLeft = tree.scrollWidth;
     const added = steps.slice(this.#drawnSteps).map((step: Step, i) => {
       const index = this.#drawnSteps + i;
       return stepItem({ step, index, before: steps[index - 1], colors });

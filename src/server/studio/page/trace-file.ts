@@ -70,7 +70,7 @@ function isStep(value: unknown): value is Step {
   return (
     weights.length === count &&
     logEnergies.length === count &&
-    weights.every(isNumber) &&
+    weights.every((weight) => isNumber(weight) && weight >= 0 && weight <= 1) &&
     logEnergies.every(isLogarithm) &&
     Number.isInteger(chosen) &&
     (chosen as number) >= 0 &&
@@ -92,5 +92,5 @@ function isCompletion(value: unknown): boolean {
   const { answer, votes, reward } = value;
   const isAnswer = answer === undefined || answer === null || typeof answer === "string";
   const isRollout = value.rollout === null || isNumber(value.rollout);
-  return isAnswer && isRollout && isNumber(votes) && isNumber(reward);
+  return isAnswer && isRollout && isNumber(votes) && (votes as number) >= 0 && isNumber(reward);
 }

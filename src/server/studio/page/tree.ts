@@ -5,6 +5,8 @@ import { type Branch, branchesOf, type Step } from "./run.js";
 
 /** Branches of one step that are drawn: the heaviest, and the chosen one. */
 const MOST = 16;
+/** Steps that are drawn: the last ones. */
+const MOST_STEPS = 120;
 const WIDTH = 92;
 const ROW = 15;
 const TOP = 22;
@@ -29,7 +31,8 @@ export function energyScale(): HTMLElement {
 }
 
 export function drawTree(steps: readonly Step[]): HTMLElement {
-  const drawn = steps.map((step) => {
+  const skipped = Math.max(0, steps.length - MOST_STEPS);
+  const drawn = steps.slice(skipped).map((step) => {
     const all = branchesOf(step);
     const shown = all.filter((branch, i) => i < MOST || branch.isChosen);
     return { shown, left: all.length - shown.length, colorOf: energyColor(all) };
@@ -37,14 +40,17 @@ export function drawTree(steps: readonly Step[]): HTMLElement {
   const rows = Math.max(1, ...drawn.map(({ shown }) => shown.length));
   const hasRest = drawn.some(({ left }) => left > 0);
   const height = TOP + rows * ROW + (hasRest ? ROW : 0) + 6;
-  const width = 20 + WIDTH * steps.length + 20;
+  const width = 20 + WIDTH * drawn.length + 20;
   const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img" });
-  root.setAttribute("aria-label", `Tree of ${steps.length} steps; the list below says the same`);
+  root.setAttribute(
+    "aria-label",
+    `Tree of the last ${drawn.length} steps; the list below says the same`,
+  );
   let from = { x: 12, y: TOP + (rows * ROW) / 2 };
   for (const [i, { shown, left, colorOf }] of drawn.entries()) {
     const x = from.x + WIDTH;
     const first = TOP + ((rows - shown.length) * ROW) / 2 + ROW / 2;
-    root.append(svg("text", { x: x - 4, y: 12, "text-anchor": "middle" }, `${i + 1}`));
+    root.append(svg("text", { x: x - 4, y: 12, "text-anchor": "middle" }, `${skipped + i + 1}`));
     let next = from;
     for (const [row, branch] of shown.entries()) {
       const y = first + row * ROW;
