@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { METHOD_NAMES } from "../../src/methods/registry.js";
 import { cli, type Running, scratch, scratchFile, startCli } from "../fixtures/cli-process.js";
 import { NAME, QUESTION } from "./served.js";
 
@@ -87,6 +88,24 @@ describe.skipIf(CHROMIUM === undefined)("the studio, in Chromium", () => {
 
   const isAsWideAsItsScreen = () =>
     page.evaluate("document.documentElement.scrollWidth <= window.innerWidth");
+
+  test("its server sends nothing but the page, under a policy that lets nothing else in", async () => {
+    const answered = await fetch(url);
+    const policy = answered.headers.get("content-security-policy");
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).not.toContain("unsafe");
+    for (const path of ["server/app.js", "report/page.js", "..%2f..%2fpackage.js", "x.js"]) {
+      expect((await fetch(`${url}/studio/${path}`)).status).toBe(404);
+    }
+    const about = (await (await fetch(`${url}/studio/methods`)).json()) as {
+      methods: { name: string; settings: { path: string; help: string }[] }[];
+    };
+    expect(about.methods.map(({ name }) => name)).toEqual(METHOD_NAMES);
+    for (const { settings } of about.methods) {
+      expect(settings.map(({ path }) => path)).toContain("maxTokens");
+      expect(settings.filter(({ help }) => help === "")).toEqual([]);
+    }
+  });
 
   test("answers, with the steps, votes and tokens of the answer", async () => {
     await open();
