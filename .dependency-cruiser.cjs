@@ -10,7 +10,8 @@ const ROOMS = [
   "energy",
   ["tasks", "methods"],
   "evaluate",
-  ["report", "server"],
+  "report",
+  "server",
   "cli",
 ];
 

@@ -133,7 +133,7 @@ export function answerStreaming(c: Context<Env>, asked: Asked, options: AppOptio
               metrics.begun(route, (performance.now() - started) / 1000);
             }
             if (events.sendsTexts && committed !== "") events.text(index, committed);
-            if (request.events) events.guidance(index, { draft });
+            if (request.events) events.guidance(index, { committed, draft });
           },
           ...(request.events && {
             onStep: (step) => events.guidance(index, { step }),

@@ -1,4 +1,4 @@
-/** The HTTP interface: OpenAI's routes, health and metrics. Pages are added by `addPages`. */
+/** The HTTP interface: OpenAI's routes, health, metrics and the studio. */
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
@@ -10,6 +10,7 @@ import { ApiError, toApiError } from "./errors.js";
 import type { Form } from "./fields.js";
 import { isLoopback, requireKey, requireLocalHost, requireOrigin } from "./guards.js";
 import { modelNames, readRequest, type Served } from "./request.js";
+import { addStudio } from "./studio/studio.js";
 
 export function createApp(options: AppOptions): App {
   const { model, name, runs, metrics, log } = options;
@@ -91,6 +92,7 @@ export function createApp(options: AppOptions): App {
   };
   app.post("/v1/chat/completions", limit, answer("chat"));
   app.post("/v1/completions", limit, answer("text"));
+  addStudio(app, options);
   return app;
 }
 

@@ -83,6 +83,11 @@ const NOT_OVER_HTTP = [
   ...["chatTemplate", "preset", "raw", "system", "tools", "proposal", "allowedTokens"],
 ];
 
+/** Whether a request's `ets` may set the option. */
+export function isForRequests(option: string): boolean {
+  return !NOT_OVER_HTTP.includes(option);
+}
+
 /** The names that a request may give as `model`. */
 export function modelNames({ model }: Pick<Served, "model">): string[] {
   const methods = METHOD_NAMES.filter((name) => METHODS[name].proposal === undefined);
@@ -256,7 +261,7 @@ function readGuidance(ets: unknown, named: MethodName, served: Served) {
   if (typeof events !== "boolean")
     throw invalid("ets.events", "Expected `ets.events` to be a boolean");
   for (const name of Object.keys(options)) {
-    if (!NOT_OVER_HTTP.includes(name)) continue;
+    if (isForRequests(name)) continue;
     throw invalid(
       `ets.${name}`,
       `\`ets.${name}\` can't be set by a request`,

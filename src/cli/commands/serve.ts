@@ -60,7 +60,7 @@ async function run(flags: ServeFlags): Promise<void> {
   const { task: _, ...defaults } = bundledDefaults(flags.model);
   await using server = await serve(model, { ...settings, name, defaults });
   console.error(
-    `Serving ${name} at ${server.url} (OpenAI's API: ${server.url}/v1); Ctrl-C ends it`,
+    `Serving ${name} at ${server.url} (a page for browsers; OpenAI's API: ${server.url}/v1); Ctrl-C ends it`,
   );
   if (apiKey) console.error("Requests need the key: Authorization: Bearer …");
   await new Promise<void>((resolve) => {

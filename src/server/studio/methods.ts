@@ -1,0 +1,83 @@
+/** What the page asks for: the methods and their settings, from what the methods say of themselves. */
+import type { Flag, OptionSpec } from "../../methods/option.js";
+import { BLOCK_KINDS, COMMON_OPTIONS, FINISHES, GUIDANCE_OPTIONS } from "../../methods/options.js";
+import { type AnyMethod, METHOD_NAMES, METHODS } from "../../methods/registry.js";
+import { DEFAULT_REWARD, REWARD_NAMES } from "../../rewards/named.js";
+import { isForRequests } from "../request.js";
+
+/** One field of the form. */
+export interface Setting {
+  /** The option that it sets, or a field of it: "candidates", "budget.tokens". */
+  path: string;
+  /** As the command line calls it: "candidates". */
+  label: string;
+  /** M, K, I, B where it has one. */
+  letter: string | null;
+  help: string;
+  kind: "number" | "text" | "texts" | "switch";
+  /** What it can be, where these are few words; a text may then still be another. */
+  choices: readonly string[];
+}
+
+export interface DescribedMethod {
+  name: string;
+  summary: string;
+  /** Why requests can't ask for it; null where they can. */
+  refused: string | null;
+  settings: Setting[];
+}
+
+const CHOICES: Readonly<Record<string, readonly string[]>> = {
+  block: BLOCK_KINDS,
+  finish: FINISHES,
+};
+/** Rewards that open no file and load no model. */
+const REWARDS = REWARD_NAMES.filter((name) => !name.includes(":"));
+
+const rewardSetting: Setting = {
+  ...{ path: "reward", label: "reward", letter: null, kind: "text", choices: REWARDS },
+  help: `what texts are worth, or a sum: self-consistency+0.5*confidence (default: ${DEFAULT_REWARD})`,
+};
+
+const seedSetting: Setting = {
+  ...{ path: "seed", label: "seed", letter: null, kind: "number", choices: [] },
+  help: "makes the draw reproducible (default: a random one)",
+};
+
+/** The methods with the settings that a request may give, for this kind of model. */
+export function describeMethods(kind: "autoregressive" | "diffusion"): DescribedMethod[] {
+  return METHOD_NAMES.map((name) => {
+    const method = METHODS[name];
+    return {
+      ...{ name, summary: method.summary },
+      refused: method.proposal === undefined ? null : "needs a proposal, which this server has not",
+      settings: settingsOf(method).filter(
+        ({ path }) => kind === "diffusion" || !path.startsWith("diffusion."),
+      ),
+    };
+  });
+}
+
+function settingsOf({ own, potential = {}, guidance, overrides = {} }: AnyMethod): Setting[] {
+  const guided = Object.entries<OptionSpec>(GUIDANCE_OPTIONS).filter(([name]) =>
+    (guidance as readonly string[]).includes(name),
+  );
+  const rest = { ...own, ...potential, ...COMMON_OPTIONS } as Record<string, OptionSpec>;
+  const open = [...guided, ...Object.entries(rest)].filter(
+    ([name]) => isForRequests(name) && !Object.hasOwn(overrides, name) && name !== "prefixCache",
+  );
+  return open.flatMap(([name, { flags, letter = null }]) => [
+    ...(name === "reward" ? [rewardSetting] : []),
+    ...(name === "seed" ? [seedSetting] : []),
+    ...flags.map((flag) => settingOf(flag, letter)),
+  ]);
+}
+
+function settingOf({ flags, help, kind, path }: Flag, letter: string | null): Setting {
+  const [, label = path] = /--([\w-]+)/.exec(flags) ?? [];
+  return {
+    ...{ path, label: label.replaceAll("-", " "), letter, help },
+    kind: kind === "template" ? "text" : kind,
+    choices: CHOICES[path] ?? [],
+  };
+}

@@ -1,0 +1,186 @@
+/** The studio: asks this server's model, and shows how its answer was found. */
+import { ask, type Question } from "./ask.js";
+import { byId } from "./dom.js";
+import { drawHistory, forgetAll, type Remembered, remember } from "./history.js";
+import { newRun } from "./run.js";
+import { RunView } from "./run-view.js";
+import {
+  type DescribedMethod,
+  drawSettings,
+  optionsOf,
+  restoreSettings,
+  typedSettings,
+} from "./settings.js";
+import { readTrace } from "./trace-file.js";
+
+interface About {
+  model: string;
+  kind: "autoregressive" | "diffusion";
+  version: string;
+  needsKey: boolean;
+  methods: DescribedMethod[];
+}
+
+const form = byId("form", HTMLFormElement);
+const prompt = byId("prompt", HTMLTextAreaElement);
+const system = byId("system", HTMLTextAreaElement);
+const method = byId("method", HTMLSelectElement);
+const other = byId("other", HTMLSelectElement);
+const key = byId("key", HTMLInputElement);
+const logprobs = byId("logprobs", HTMLInputElement);
+const askButton = byId("ask", HTMLButtonElement);
+const cancelButton = byId("cancel", HTMLButtonElement);
+const runs = byId("runs", HTMLElement);
+const status = byId("status", HTMLElement);
+
+let about: About;
+let running: AbortController | undefined;
+
+function methodNamed(name: string): DescribedMethod | undefined {
+  return about.methods.find((one) => one.name === name);
+}
+
+function chooseMethod(): void {
+  const chosen = methodNamed(method.value);
+  if (chosen === undefined) return;
+  byId("summary", HTMLElement).textContent = chosen.summary;
+  drawSettings(chosen);
+}
+
+function fillMethods(): void {
+  for (const { name, refused } of about.methods) {
+    for (const select of [method, other]) {
+      const option = new Option(refused === null ? name : `${name} (${refused})`, name);
+      option.disabled = refused !== null;
+      select.add(option);
+    }
+  }
+}
+
+/** Whether the answers stand below the form. */
+function isNarrow(): boolean {
+  return matchMedia("(max-width: 900px)").matches;
+}
+
+function show(views: readonly RunView[]): void {
+  runs.replaceChildren(...views.map(({ element }) => element));
+}
+
+async function askAll(): Promise<void> {
+  if (running !== undefined || prompt.value.trim() === "") return;
+  const asked = [method.value, other.value].filter((name) => name !== "");
+  let questions: Question[];
+  try {
+    questions = asked.map((name) => ({
+      ...{ model: about.model, prompt: prompt.value, system: system.value.trim() },
+      ...{ method: name, options: optionsOf(methodNamed(name) as DescribedMethod) },
+      ...{ logprobs: logprobs.checked, key: key.value },
+    }));
+  } catch (error) {
+    status.textContent = (error as Error).message;
+    return;
+  }
+  running = new AbortController();
+  askButton.disabled = true;
+  cancelButton.disabled = false;
+  status.textContent = "Asking …";
+  const all = questions.map((question) => newRun(question.method, question.prompt));
+  const views = all.map((run) => new RunView(run));
+  show(views);
+  if (isNarrow()) runs.scrollIntoView();
+  // One after the other, so that their seconds can be compared.
+  for (const [i, question] of questions.entries()) {
+    const [run, view] = [all[i], views[i]];
+    if (run === undefined || view === undefined) break;
+    await ask(question, run, () => view.update(), running.signal);
+  }
+  const ends = new Set(all.map(({ state }) => state));
+  status.textContent = ends.has("failed") ? "Failed" : ends.has("cancelled") ? "Cancelled" : "Done";
+  running = undefined;
+  askButton.disabled = false;
+  cancelButton.disabled = true;
+  const [first] = all;
+  remember(
+    {
+      ...{ prompt: prompt.value, method: method.value, other: other.value },
+      ...{ settings: typedSettings(), answer: first?.guidance?.answer ?? null },
+    },
+    pick,
+  );
+}
+
+function cancel(): void {
+  running?.abort();
+}
+
+function pick(one: Remembered): void {
+  prompt.value = one.prompt;
+  const known = methodNamed(one.method);
+  if (known?.refused === null) method.value = one.method;
+  other.value = methodNamed(one.other ?? "")?.refused === null ? one.other : "";
+  restoreSettings(one.settings);
+  chooseMethod();
+  prompt.focus();
+}
+
+async function openTrace(file: File | undefined): Promise<void> {
+  if (file === undefined) return;
+  status.textContent = `Opening ${file.name} …`;
+  try {
+    show([new RunView(await readTrace(file))]);
+    if (isNarrow()) runs.scrollIntoView();
+    status.textContent = `Opened ${file.name}`;
+  } catch (error) {
+    status.textContent = (error as Error).message;
+  }
+}
+
+function listen(): void {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    askAll();
+  });
+  cancelButton.addEventListener("click", cancel);
+  method.addEventListener("change", chooseMethod);
+  byId("forget", HTMLElement).addEventListener("click", () => forgetAll(pick));
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") cancel();
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      askAll();
+    }
+  });
+  const trace = byId("trace", HTMLInputElement);
+  trace.addEventListener("change", () => openTrace(trace.files?.[0]));
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (event.relatedTarget === null) document.body.classList.remove("dropping");
+  });
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dropping");
+    openTrace(event.dataTransfer?.files[0]);
+  });
+}
+
+async function start(): Promise<void> {
+  const response = await fetch("/studio/methods");
+  about = (await response.json()) as About;
+  byId("model", HTMLElement).textContent = `${about.model}, llama-ets ${about.version}`;
+  byId("key-row", HTMLElement).hidden = !about.needsKey;
+  byId("settings-part", HTMLDetailsElement).open = !isNarrow();
+  // A diffusion model has no order in which its tokens' alternatives would be known.
+  logprobs.checked = about.kind === "autoregressive";
+  fillMethods();
+  chooseMethod();
+  drawHistory(pick);
+  listen();
+  prompt.focus();
+}
+
+start().catch((error: unknown) => {
+  status.textContent = `The studio could not start: ${String(error)}`;
+});
