@@ -2,25 +2,9 @@
  * Constraints on answers, compiled to grammars that llama.cpp reads. A compiled one has been checked:
  * reading it can neither end the process nor take for ever.
  */
-import { createHash } from "node:crypto";
-import { checkInteger, checkKeys, checkString } from "../check.js";
-import { LlamaEtsError } from "../errors.js";
-import { checkGrammar } from "../text/text-requests.js";
-import { checkRules } from "./check-rules.js";
-import { linesText, wordsText } from "./counted-text.js";
-import { type Expression, type Grammar, isNever, isSpellable, literals } from "./expression.js";
-import { schemaGrammar } from "./json/schema-grammar.js";
 import type { CompiledConstraint, Constraint } from "./kinds.js";
-import { readGrammar } from "./read-grammar.js";
-import { refusal } from "./refusal.js";
-import { wholeMatches } from "./regular-expression.js";
-import { writeGrammar } from "./write-grammar.js";
 
 export type { CompiledConstraint, Constraint };
-
-const KINDS = ["json", "regex", "grammar", "choices", "words", "lines"] as const;
-const MAX_COUNT = 500;
-const MAX_CHOICES = 10_000;
 
 /**
  * A constraint as a grammar. It is checked by the rules of `docs/constraints.md`, and by llama.cpp
@@ -33,10 +17,8 @@ const MAX_CHOICES = 10_000;
  * const { grammar } = await compileConstraint({ regex: "[0-9]{4}-[0-9]{2}" });
  */
 export async function compileConstraint(constraint: Constraint): Promise<CompiledConstraint> {
-  const kind = kindOf(constraint);
-  const grammar = await grammarOf(constraint);
-  await acceptedByEngine(grammar);
-  return finished(kind, grammar);
+  const { compile } = await import("./compile.js");
+  return compile(constraint);
 }
 
 const compiled = new Map<string, Promise<CompiledConstraint>>();
@@ -55,97 +37,4 @@ export async function compiledConstraint(
   if (compiled.size >= MOST_KEPT) compiled.delete(compiled.keys().next().value as string);
   compiled.set(key, compiling);
   return compiling;
-}
-
-function kindOf(constraint: Constraint): (typeof KINDS)[number] {
-  checkKeys("constraint", constraint, KINDS);
-  const given = KINDS.filter((kind) => kind in constraint);
-  const [kind] = given;
-  if (given.length === 1 && kind !== undefined) return kind;
-  throw new LlamaEtsError(
-    "ERR_INVALID_OPTION",
-    `Expected \`constraint\` to have exactly one of ${KINDS.join(", ")}, got ${given.join(" and ") || "none"}`,
-    { fix: 'one kind, such as { regex: "[0-9]+" }' },
-  );
-}
-
-async function grammarOf(constraint: Constraint): Promise<string> {
-  if ("json" in constraint) {
-    return checkedGrammar(await schemaGrammar(constraint.json), "The JSON schema's grammar");
-  }
-  if ("grammar" in constraint) {
-    const source = checkString("constraint.grammar", constraint.grammar);
-    const { rules, placeOf } = readGrammar(source);
-    checkRules(rules, (name) => `The grammar's rule \`${name}\` at ${placeOf(name)}`);
-    return source;
-  }
-  return checkedGrammar(new Map([["root", textsOf(constraint)]]), nameOf(constraint));
-}
-
-function nameOf(constraint: Constraint): string {
-  if ("regex" in constraint) return "The regular expression";
-  return "choices" in constraint ? "The choices" : "The count";
-}
-
-function textsOf(
-  constraint: Exclude<Constraint, { json: unknown } | { grammar: unknown }>,
-): Expression {
-  if ("regex" in constraint) {
-    const texts = wholeMatches(checkString("constraint.regex", constraint.regex));
-    if (!isNever(texts)) return texts;
-    throw refusal("No text matches the regular expression", "a class that isn't empty");
-  }
-  if ("choices" in constraint) return literals(checkedChoices(constraint.choices));
-  if ("words" in constraint) {
-    return wordsText(checkInteger("constraint.words", constraint.words, 1, MAX_COUNT));
-  }
-  return linesText(checkInteger("constraint.lines", constraint.lines, 1, MAX_COUNT));
-}
-
-function checkedChoices(choices: readonly string[]): readonly string[] {
-  const wrong = (message: string, fix: string) =>
-    refusal(`\`constraint.choices\`: ${message}`, fix);
-  if (!Array.isArray(choices) || choices.length === 0) {
-    throw wrong("expected an array of at least one text", '["yes", "no"]');
-  }
-  if (choices.length > MAX_CHOICES) {
-    throw wrong(`${choices.length} choices are more than ${MAX_CHOICES}`, "fewer choices");
-  }
-  const firsts = new Map<string, number>();
-  choices.forEach((choice, i) => {
-    if (typeof choice !== "string" || choice === "") {
-      throw wrong(`number ${i + 1} is no text, or empty`, "texts of at least one character");
-    }
-    if (!isSpellable(choice)) {
-      throw wrong(`number ${i + 1} holds a character that no token spells`, "another text");
-    }
-    const first = firsts.get(choice);
-    if (first !== undefined) {
-      throw wrong(`number ${i + 1} is number ${first} again`, "each text once");
-    }
-    firsts.set(choice, i + 1);
-  });
-  return choices;
-}
-
-/** A grammar of expressions in GBNF, once nothing in it can do harm. */
-function checkedGrammar(rules: Grammar, name: string): string {
-  const source = writeGrammar(rules);
-  checkRules(readGrammar(source).rules, () => name);
-  return source;
-}
-
-/** Where llama.cpp can be asked without risk, it is. */
-async function acceptedByEngine(grammar: string): Promise<void> {
-  try {
-    await checkGrammar(grammar);
-  } catch (error) {
-    if (!(error instanceof LlamaEtsError) || error.code === "ERR_ENGINE_NOT_FOUND") return;
-    throw refusal(error.message, "a smaller grammar, and repetitions of less", error);
-  }
-}
-
-function finished(kind: CompiledConstraint["kind"], grammar: string): CompiledConstraint {
-  const fingerprint = createHash("sha256").update(`${kind}\n${grammar}`).digest("hex").slice(0, 16);
-  return Object.freeze({ kind, grammar, fingerprint });
 }
