@@ -21,12 +21,15 @@ const program = new Command("llama-ets")
     for (const inner of command.commands) inner.copyInheritedSettings(program);
   });
 
-for (const { name, description } of COMMANDS) program.command(name).description(description);
+for (const { name, group, description } of COMMANDS) {
+  program.command(name).helpGroup(group).description(description);
+}
 // Commander's own help command shows what is defined when it is asked.
 program
   .command("help")
   .argument("[command...]")
-  .description("display help for command")
+  .description("Show a command's help.")
+  .helpGroup("This machine:")
   .action(async (names: string[]) => {
     const isCommand = program.commands.some((command) => command.name() === names[0]);
     const asked = isCommand || names.length === 0 ? [...names, "--help"] : names;
