@@ -41,10 +41,11 @@ export type {
 export type { Curve, CurvePoint, CurveValue } from "./evaluate/compare/curves.js";
 export type { DifferentSample, RunDifference } from "./evaluate/compare/diff-runs.js";
 export type { EvaluatedMethod, EvaluatedOptions } from "./evaluate/configured-methods.js";
-export { type Evaluation, evaluate } from "./evaluate/evaluate.js";
+export type { Evaluation } from "./evaluate/evaluate.js";
 export type { EvaluateOptions } from "./evaluate/evaluate-options.js";
+export { evaluate, runWorker } from "./evaluate/for-programs.js";
 export type { EvaluationProgress } from "./evaluate/progress.js";
-export { runWorker, type WorkerOptions } from "./evaluate/queue/worker.js";
+export type { WorkerOptions } from "./evaluate/queue/worker.js";
 export type { Regraded, RegradeOptions } from "./evaluate/regrade.js";
 export type { EvaluationRun } from "./evaluate/store/read-run.js";
 export type {

@@ -20,7 +20,15 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
     "The text:",
     [
       ...["max-tokens", "temperature", "top-k", "top-p", "min-p", "stop", "system", "raw"],
-      ...["constraint", "reasoning", "thinking", "chat-template", "messages", "tools"],
+      ...[
+        "constraint",
+        "constraint-law",
+        "reasoning",
+        "thinking",
+        "chat-template",
+        "messages",
+        "tools",
+      ],
     ],
   ],
   [
@@ -37,6 +45,7 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
       ...["prefix-cache", "isolate", "rpc", "concurrency", "queue"],
     ],
   ],
+  ["The evaluation:", ["config", "max-failures", "keep"]],
   [MORE, []],
   [LAST_GROUP, ["verbose", "quiet", "json", "trace", "report", "help"]],
 ];

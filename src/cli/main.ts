@@ -2,20 +2,7 @@
 /** `llama-ets` parses the command line; each command has a file of its own. */
 import { Command } from "commander";
 import { VERSION } from "../version.js";
-import { askCommand } from "./commands/ask.js";
-import { buildAddonCommand } from "./commands/build-addon.js";
-import { compareCommand } from "./commands/compare.js";
-import { diffCommand } from "./commands/diff.js";
-import { doctorCommand } from "./commands/doctor.js";
-import { evalCommand } from "./commands/eval.js";
-import { gradeCommand } from "./commands/grade.js";
-import { modelsCommand } from "./commands/models.js";
-import { regradeCommand } from "./commands/regrade.js";
-import { replayCommand } from "./commands/replay.js";
-import { reportCommand } from "./commands/report.js";
-import { serveCommand } from "./commands/serve.js";
-import { taskCommand } from "./commands/task.js";
-import { workerCommand } from "./commands/worker.js";
+import { COMMANDS } from "./commands.js";
 import { exitWith, printError, watchOutput } from "./exit.js";
 
 const program = new Command("llama-ets")
@@ -29,25 +16,25 @@ const program = new Command("llama-ets")
     outputError: (text) =>
       printError({ message: text.replace(/^error: /, ""), code: "ERR_INVALID_OPTION" }),
   })
-  .addCommand(askCommand())
-  .addCommand(evalCommand())
-  .addCommand(compareCommand())
-  .addCommand(diffCommand())
-  .addCommand(reportCommand())
-  .addCommand(replayCommand())
-  .addCommand(gradeCommand())
-  .addCommand(regradeCommand())
-  .addCommand(taskCommand())
-  .addCommand(workerCommand())
-  .addCommand(serveCommand())
-  .addCommand(modelsCommand())
-  .addCommand(doctorCommand())
-  .addCommand(buildAddonCommand());
+  .hook("preSubcommand", async (_, command) => {
+    await COMMANDS.find(({ name }) => name === command.name())?.define(command);
+    for (const inner of command.commands) inner.copyInheritedSettings(program);
+  });
 
-for (const command of program.commands) {
-  command.copyInheritedSettings(program);
-  for (const inner of command.commands) inner.copyInheritedSettings(program);
+for (const { name, group, description } of COMMANDS) {
+  program.command(name).helpGroup(group).description(description);
 }
+// Commander's own help command shows what is defined when it is asked.
+program
+  .command("help")
+  .argument("[command...]")
+  .description("Show a command's help.")
+  .helpGroup("This machine:")
+  .action(async (names: string[]) => {
+    const isCommand = program.commands.some((command) => command.name() === names[0]);
+    const asked = isCommand || names.length === 0 ? [...names, "--help"] : names;
+    await program.parseAsync(asked, { from: "user" });
+  });
 
 watchOutput();
 try {

@@ -1,11 +1,7 @@
 /** Loads models: into this process, or into one of their own. */
 import { checkOneOf } from "./check.js";
 import type { Model } from "./engine.js";
-import {
-  checkLoading,
-  type LoadModelOptions as LocalOptions,
-  loadModel as loadLocal,
-} from "./local/load-model.js";
+import type { LoadModelOptions as LocalOptions } from "./local/load-model.js";
 
 export interface LoadModelOptions extends LocalOptions {
   /**
@@ -29,6 +25,7 @@ export interface LoadModelOptions extends LocalOptions {
  *   `ERR_OUT_OF_MEMORY`, `ERR_INVALID_OPTION`; with `isolate`, also `ERR_ENGINE_CRASHED`
  */
 export async function loadModel(source: string, options: LoadModelOptions = {}): Promise<Model> {
+  const { checkLoading, loadModel: loadLocal } = await import("./local/load-model.js");
   if (typeof options !== "object" || options === null || !("isolate" in options)) {
     return loadLocal(source, options);
   }

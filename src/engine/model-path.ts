@@ -3,7 +3,6 @@ import { readdir, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import { homeDirectory } from "./cache-directory.js";
 import { isLaterPart, PART } from "./download/address.js";
-import { downloadModel } from "./download/download-model.js";
 import { codeOf, LlamaEtsError, messageOf } from "./errors.js";
 import { otherThanGguf, readHead } from "./file-kind.js";
 import type { LoadProgress } from "./load-progress.js";
@@ -19,7 +18,10 @@ export async function resolveModelPath(
   onProgress: (progress: LoadProgress) => void,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  if (isRemote(source)) return downloadModel(source, onProgress, signal);
+  if (isRemote(source)) {
+    const { downloadModel } = await import("./download/download-model.js");
+    return downloadModel(source, onProgress, signal);
+  }
   // A shell leaves it where it isn't a word's beginning: --model=~/x.gguf.
   const expanded = source.replace(/^~(?=$|[/\\])/, homeDirectory);
   return checkFile(await partOrFile(await modelIn(unpackedPath(path.resolve(expanded)))));

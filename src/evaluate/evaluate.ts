@@ -52,22 +52,7 @@ export interface Evaluation {
 /** Ends the drawing where `maxFailures` samples have failed. */
 class TooManyFailures extends Error {}
 
-/**
- * Evaluates methods on a task's items: draws, grades and keeps each sample in a run directory.
- * A sample that is there already, by its key, is not drawn again; one whose run failed is kept as
- * such, is neither right nor wrong, and is tried again by `resume`.
- *
- * @example
- * const model = await loadModel("mini-gsm-ref");
- * const { summary } = await evaluate(model, miniGsm, {
- *   methods: ["majority", "ets", { name: "ets-4x4", method: "ets", options: { candidates: 4, rollouts: 4 } }],
- *   limit: 100,
- *   out: "runs/first",
- * });
- *
- * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_INVALID_DATA`, `ERR_RUN_IN_USE`, `ERR_WRITE`,
- *   `ERR_QUEUE`; the signal's reason when aborted
- */
+/** As `evaluate` of for-programs.ts, which says what it throws. */
 export async function evaluate(
   model: Model,
   task: Task,

@@ -8,7 +8,7 @@ import type { CommonOptions } from "./options.js";
 import type { ProposalOptions } from "./proposal-options.js";
 import type { GivenOptions } from "./resolve-options.js";
 import type { Result } from "./result.js";
-import { Run } from "./run.js";
+import type { Run } from "./run.js";
 
 /** A method's facts and its algorithm. */
 export interface Definition<O extends OwnOptions> extends MethodFacts<O> {
@@ -34,6 +34,8 @@ export function defineMethod<const O extends OwnOptions, Options = OptionsOf<O>>
     if (withProposal !== undefined && given.proposal !== undefined) {
       return (withProposal as Method<GivenOptions>)(model, prompt, given);
     }
+    // What draws is loaded when something is drawn.
+    const { Run } = await import("./run.js");
     await using run = await Run.open(definition, model, prompt, given);
     return await draw(run);
   };

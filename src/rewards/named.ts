@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { checkFunction, checkObject, checkOneOf, checkString, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import { loadModel } from "../engine/local/load-model.js";
+import { loadModel } from "../engine/load-model.js";
 import { type AnswerOptions, checkAnswerOptions } from "./answer.js";
 import { combine } from "./combine.js";
 import { confidence } from "./confidence.js";

@@ -1,4 +1,5 @@
 /** `--help`: what commands and methods take. */
+import { Command } from "commander";
 import { describe, expect, test } from "vitest";
 import { askCommand } from "../../src/cli/commands/ask.js";
 import { asFlags } from "../../src/cli/exit.js";
@@ -33,7 +34,9 @@ describe.concurrent("help", () => {
   test("ask --help lists every common option, with what it takes, and names every method and task", async () => {
     const { code, stdout } = await cli(["ask", "--help"]);
     expect(code).toBe(0);
-    const options = askCommand().options.filter(({ flags }) => !allOwn.includes(flags));
+    const options = askCommand(new Command("ask")).options.filter(
+      ({ flags }) => !allOwn.includes(flags),
+    );
     expect(listedIn(stdout)).toEqual([...options.map(({ flags }) => flags), "-h, --help"]);
     for (const option of options) expect(option.description).not.toBe("");
     const flags = options.flatMap(({ short, long }) => [short, long]);
@@ -116,6 +119,26 @@ describe.concurrent("help", () => {
     expect(code).toBe(2);
     expect(stdout).toBe("");
     expect(stderr).toContain("Usage: llama-ets");
+  });
+
+  test.each([["models"], ["ask"], ["models rm"]])(
+    "help %s shows what %s --help does",
+    async (names) => {
+      const command = names.split(" ");
+      const [help, flag] = await Promise.all([
+        cli(["help", ...command]),
+        cli([...command, "--help"]),
+      ]);
+      expect(help).toMatchObject({ code: 0, stderr: "", stdout: flag.stdout });
+      expect(help.stdout).toContain(`Usage: llama-ets ${names} `);
+      if (names === "models") expect(help.stdout).toMatch(/^ {2}rm /m);
+    },
+  );
+
+  test("help of an unknown command suggests one", async () => {
+    const { code, stdout, stderr } = await cli(["help", "modles"]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toMatch(/unknown command 'modles'[\s\S]*Did you mean models/);
   });
 
   test("--version prints the package's version", async () => {

@@ -1,5 +1,5 @@
 import { text as readAll } from "node:stream/consumers";
-import { Command } from "commander";
+import type { Command } from "commander";
 import pc from "picocolors";
 import { bundledDefaults, DEFAULT_MODEL } from "../../engine/bundled-models.js";
 import { type ChatMessage, readMessages, type Tool } from "../../engine/chat/messages.js";
@@ -55,10 +55,8 @@ interface AskedPrompt extends Pick<TaskPrompt, "prompt" | "stop" | "raw"> {
   question: string;
 }
 
-export function askCommand(): Command {
-  const command = new Command("ask")
-    .description("Answer one question by guided sampling.")
-    .argument("[prompt]", "the question; - or nothing reads it from standard input");
+export function askCommand(command: Command): Command {
+  command.argument("[prompt]", "the question; - or nothing reads it from standard input");
   addModelOptions(command).option("--method <name>", METHOD_NAMES.join(", "), "ets");
   addMethodOptions(command, askedMethods)
     .option(

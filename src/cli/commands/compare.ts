@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import type { Command } from "commander";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { writeOutput } from "../write-output.js";
 
@@ -11,9 +11,8 @@ interface CompareFlags {
   export?: string;
 }
 
-export function compareCommand(): Command {
-  return new Command("compare")
-    .description("Compare the methods of evaluation runs: accuracy, tokens, seconds, paired tests.")
+export function compareCommand(command: Command): Command {
+  return command
     .argument("<directories...>", "run directories, as eval --out wrote them")
     .option("--paper", "print the ETS paper's accuracies beside, where task and model match")
     .option(

@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import type { Command } from "commander";
 import type { DifferentSample } from "../../evaluate/compare/diff-runs.js";
 import { printable } from "../printable.js";
 
@@ -7,9 +7,8 @@ interface DiffFlags {
   json?: boolean;
 }
 
-export function diffCommand(): Command {
-  return new Command("diff")
-    .description("Show what changed between two runs, item by item.")
+export function diffCommand(command: Command): Command {
+  return command
     .argument("<before>", "a run directory")
     .argument("<after>", "a later one")
     .option("--all", "other texts and answers, too, where the grade is the same")

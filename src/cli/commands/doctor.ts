@@ -1,5 +1,5 @@
 import { availableParallelism, freemem, totalmem } from "node:os";
-import { Command } from "commander";
+import type { Command } from "commander";
 import pc from "picocolors";
 import { bundledModels, DEFAULT_MODEL } from "../../engine/bundled-models.js";
 import { checkOneOf } from "../../engine/check.js";
@@ -34,11 +34,8 @@ interface DoctorFlags {
   json?: boolean;
 }
 
-export function doctorCommand(): Command {
-  return new Command("doctor")
-    .description(
-      "Check the installation: addon, engine, devices, sandbox, one real generation, and a model.",
-    )
+export function doctorCommand(command: Command): Command {
+  return command
     .option(
       "-m, --model <model>",
       "a model too: whether its texts can be forked, as methods do, and how it rounds",

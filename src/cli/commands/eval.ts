@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import type { Command } from "commander";
 import { compiledConstraint } from "../../engine/constraint/constraint.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import type { Kept } from "../../evaluate/store/run-files.js";
@@ -39,9 +39,8 @@ interface EvalFlags extends MethodFlags {
   json?: boolean;
 }
 
-export function evalCommand(): Command {
-  const command = new Command("eval")
-    .description("Evaluate methods on a task, into a run directory that can be resumed.")
+export function evalCommand(command: Command): Command {
+  command
     .argument("[task]", `${taskNames().join(", ")} or module:FILE`)
     .option("--out <dir>", "the run directory: run.json, samples.jsonl, summary.json")
     .option(

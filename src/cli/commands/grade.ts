@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { Command } from "commander";
+import type { Command } from "commander";
 import { checkOneOf } from "../../engine/check.js";
 import { untilAborted } from "../../engine/until-aborted.js";
 import type { RowVerdict } from "../../tasks/grade-rows.js";
@@ -13,9 +13,8 @@ interface GradeFlags {
   allowCodeExecution?: boolean;
 }
 
-export function gradeCommand(): Command {
-  return new Command("grade")
-    .description("Grade outputs made elsewhere: one JSON verdict a line, in the rows' order.")
+export function gradeCommand(command: Command): Command {
+  return command
     .argument("<task>", `${taskNames().join(", ")}, module:FILE`)
     .argument(
       "<file>",

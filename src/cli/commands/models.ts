@@ -14,9 +14,8 @@ import { LlamaEtsError } from "../../engine/errors.js";
 import { interruptSignal } from "../exit.js";
 import { printable } from "../printable.js";
 
-export function modelsCommand(): Command {
-  return new Command("models")
-    .description("List the bundled models and those downloaded before, remove or check them.")
+export function modelsCommand(command: Command): Command {
+  return command
     .option("--json", "print one JSON object")
     .action(listModels)
     .addCommand(

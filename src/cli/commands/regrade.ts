@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import type { Command } from "commander";
 import { GRADING_MODES, type GradingMode } from "../../tasks/task.js";
 import { interruptSignal } from "../exit.js";
 import { printable } from "../printable.js";
@@ -11,9 +11,8 @@ interface RegradeFlags {
   json?: boolean;
 }
 
-export function regradeCommand(): Command {
-  return new Command("regrade")
-    .description("Grade the stored texts of a run anew, without a model; nothing is drawn.")
+export function regradeCommand(command: Command): Command {
+  return command
     .argument("<directory>", "a run directory, as eval --out wrote it")
     .option("--task <module:FILE>", "the task, where its file lies elsewhere now")
     .option("--data <file>", "the run's data, where it lies elsewhere now")

@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import type { Command } from "commander";
 import pc from "picocolors";
 import { number, percent, seconds } from "../../report/format.js";
 import { lawNote, natsText, placeOf, rangeText } from "../../report/run/rewards.js";
@@ -7,11 +7,8 @@ import type { Branch, Story, StoryStep, Vote } from "../../report/run/story.js";
 import type { Trace } from "../../report/trace.js";
 import { printable } from "../printable.js";
 
-export function replayCommand(): Command {
-  return new Command("replay")
-    .description("Print a trace of ask step by step; no model is loaded.")
-    .argument("<trace>", "a trace file, as ask --trace wrote it")
-    .action(replay);
+export function replayCommand(command: Command): Command {
+  return command.argument("<trace>", "a trace file, as ask --trace wrote it").action(replay);
 }
 
 async function replay(file: string): Promise<void> {

@@ -1,5 +1,5 @@
 import path from "node:path";
-import { Command } from "commander";
+import type { Command } from "commander";
 import { bundledDefaults } from "../../engine/bundled-models.js";
 import { interruptSignal } from "../exit.js";
 import { collectTexts } from "../method-flags.js";
@@ -18,10 +18,7 @@ interface ServeFlags extends ModelFlags {
   logTexts?: boolean;
 }
 
-export function serveCommand(): Command {
-  const command = new Command("serve").description(
-    "Serve a model to OpenAI clients: /v1/chat/completions, /v1/completions; model NAME+ets guides.",
-  );
+export function serveCommand(command: Command): Command {
   return addModelOptions(command)
     .option("--name <name>", "what requests call the model (default: the file's name)")
     .option("--host <host>", "address to listen on; others than 127.0.0.1 need a key")

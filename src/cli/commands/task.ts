@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import type { Command } from "commander";
 import { findTask, taskNames } from "../../tasks/index.js";
 import { interruptSignal } from "../exit.js";
 import { numberOption } from "../numbers.js";
@@ -10,8 +10,7 @@ interface CheckFlags {
   json?: boolean;
 }
 
-export function taskCommand(): Command {
-  const command = new Command("task").description("Look at tasks without a model.");
+export function taskCommand(command: Command): Command {
   command
     .command("check")
     .description(

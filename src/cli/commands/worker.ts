@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import type { Command } from "commander";
 import { Interrupted, interruptSignal } from "../exit.js";
 import { collectTexts } from "../method-flags.js";
 import {
@@ -18,10 +18,8 @@ interface WorkerFlags extends ModelFlags {
   concurrency?: number;
 }
 
-export function workerCommand(): Command {
-  const command = new Command("worker")
-    .description("Draw samples for evaluations on other machines (eval --queue), until stopped.")
-    .requiredOption("--queue <url>", "redis://host:6379");
+export function workerCommand(command: Command): Command {
+  command.requiredOption("--queue <url>", "redis://host:6379");
   return addModelOptions(command)
     .option("--proposal <model>", "ets-is: the smaller model that draws the rollouts")
     .option("--reward <reward>", "as the evaluation has it (default: self-consistency)")

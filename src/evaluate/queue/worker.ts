@@ -47,12 +47,7 @@ export interface WorkerOptions {
   onConnection?: (isConnected: boolean) => void;
 }
 
-/**
- * Draws samples for evaluations that name the same `queue`, until `signal` aborts it.
- *
- * @throws LlamaEtsError `ERR_QUEUE` when the evaluation is of another model, proposal, task or
- *   reward (its samples stay on the queue), or when there is no Redis; the signal's reason
- */
+/** As `runWorker` of for-programs.ts, which says what it throws. */
 export async function runWorker(model: Model, options: WorkerOptions): Promise<never> {
   checkModel("model", model);
   const resolved = resolveWorkerOptions(options);

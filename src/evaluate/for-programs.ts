@@ -1,0 +1,42 @@
+/** Evaluations and workers for programs. What they need is loaded when they are called. */
+import type { Model } from "../engine/engine.js";
+import type { Task } from "../tasks/task.js";
+import type { Evaluation } from "./evaluate.js";
+import type { EvaluateOptions } from "./evaluate-options.js";
+import type { WorkerOptions } from "./queue/worker.js";
+
+/**
+ * Evaluates methods on a task's items: draws, grades and keeps each sample in a run directory.
+ * A sample that is there already, by its key, is not drawn again; one whose run failed is kept as
+ * such, is neither right nor wrong, and is tried again by `resume`.
+ *
+ * @example
+ * const model = await loadModel("mini-gsm-ref");
+ * const { summary } = await evaluate(model, miniGsm, {
+ *   methods: ["majority", "ets", { name: "ets-4x4", method: "ets", options: { candidates: 4, rollouts: 4 } }],
+ *   limit: 100,
+ *   out: "runs/first",
+ * });
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_INVALID_DATA`, `ERR_RUN_IN_USE`, `ERR_WRITE`,
+ *   `ERR_QUEUE`; the signal's reason when aborted
+ */
+export async function evaluate(
+  model: Model,
+  task: Task,
+  options: EvaluateOptions,
+): Promise<Evaluation> {
+  const module = await import("./evaluate.js");
+  return module.evaluate(model, task, options);
+}
+
+/**
+ * Draws samples for evaluations that name the same `queue`, until `signal` aborts it.
+ *
+ * @throws LlamaEtsError `ERR_QUEUE` when the evaluation is of another model, proposal, task or
+ *   reward (its samples stay on the queue), or when there is no Redis; the signal's reason
+ */
+export async function runWorker(model: Model, options: WorkerOptions): Promise<never> {
+  const module = await import("./queue/worker.js");
+  return module.runWorker(model, options);
+}
