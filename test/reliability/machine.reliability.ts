@@ -20,7 +20,10 @@ const ASK = ["ask", "What is 2 + 3?", "-M", "2", "-K", "1"];
 const CAN_MOUNT = spawnSync("unshare", ["--mount", "true"]).status === 0;
 /** A user id that the system has no entry of, as containers have it. */
 const NOBODY = ["setpriv", "--reuid", "54321", "--clear-groups", "env", "-u", "HOME"];
-const CAN_BE_NOBODY = spawnSync(NOBODY[0] as string, [...NOBODY.slice(1), "true"]).status === 0;
+const READ_THIS = [process.execPath, "-e", "fs.readFileSync(process.argv[1])"];
+const CAN_BE_NOBODY =
+  spawnSync(NOBODY[0] as string, [...NOBODY.slice(1), ...READ_THIS, import.meta.filename])
+    .status === 0;
 const HAS_PROC = process.platform === "linux";
 
 /** Runs what follows with a small file system of its own on the cache's directory. */
