@@ -18,7 +18,7 @@ interface Choice {
   ets?: Partial<Guidance> & { committed?: string; draft?: string; step?: Step };
   finish_reason: string | null;
 }
-interface Event {
+interface Chunk {
   choices?: Choice[];
   error?: { message: string };
 }
@@ -57,7 +57,7 @@ export async function ask(
         run.state = "done";
         break;
       }
-      take(JSON.parse(data) as Event, run);
+      take(JSON.parse(data) as Chunk, run);
       onChange();
     }
     if (run.state !== "done") throw new Error("The server ended before its answer did");
@@ -69,7 +69,7 @@ export async function ask(
   onChange();
 }
 
-function take({ choices = [], error }: Event, run: Run): void {
+function take({ choices = [], error }: Chunk, run: Run): void {
   if (error !== undefined) throw new Error(error.message);
   for (const { logprobs, ets, finish_reason: finish } of choices) {
     if (logprobs !== null) run.tokens.push(...logprobs.content);
@@ -84,7 +84,7 @@ function take({ choices = [], error }: Event, run: Run): void {
 }
 
 async function messageOf(response: Response): Promise<string> {
-  const body = (await response.json().catch(() => ({}))) as Event;
+  const body = (await response.json().catch(() => ({}))) as Chunk;
   return body.error?.message ?? `The server answered ${response.status}`;
 }
 

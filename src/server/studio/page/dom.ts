@@ -35,7 +35,7 @@ export function byId<T extends HTMLElement>(id: string, kind: abstract new () =>
   throw new Error(`The page has no #${id}`);
 }
 
-/** Details whose content is made when they are first opened, and again where it has changed. */
+/** Details whose content is made when they are first opened. */
 export function folded(summary: Child[], fill: () => Node[], name = ""): HTMLDetailsElement {
   const details = el("details", { class: name }, el("summary", {}, ...summary));
   details.addEventListener("toggle", () => {

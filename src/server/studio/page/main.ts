@@ -80,6 +80,9 @@ async function askAll(): Promise<void> {
     status.textContent = (error as Error).message;
     return;
   }
+  // As it was asked: the form may be edited meanwhile.
+  const asking = { prompt: prompt.value, method: method.value, other: other.value };
+  const settings = typedSettings();
   running = new AbortController();
   askButton.disabled = true;
   cancelButton.disabled = false;
@@ -99,14 +102,7 @@ async function askAll(): Promise<void> {
   running = undefined;
   askButton.disabled = false;
   cancelButton.disabled = true;
-  const [first] = all;
-  remember(
-    {
-      ...{ prompt: prompt.value, method: method.value, other: other.value },
-      ...{ settings: typedSettings(), answer: first?.guidance?.answer ?? null },
-    },
-    pick,
-  );
+  remember({ ...asking, settings, answer: all[0]?.guidance?.answer ?? null }, pick);
 }
 
 function cancel(): void {

@@ -26,6 +26,7 @@ export class RunView {
   readonly #tokens = el("div");
   /** In the order in which they came. */
   readonly #answers = new Set<string | null>();
+  #latest: HTMLDetailsElement | undefined;
   #drawnSteps = 0;
   #isDue = false;
 
@@ -99,10 +100,13 @@ export class RunView {
       return stepItem({ step, index, before: steps[index - 1], colors });
     });
     this.#drawnSteps = steps.length;
-    for (const item of this.#steps.children) (item as HTMLDetailsElement).open = false;
     this.#steps.append(...added);
     const last = added.at(-1);
-    if (last) last.open = true;
+    if (last === undefined) return;
+    // The latest is open; what a reader has opened stays so.
+    if (this.#latest) this.#latest.open = false;
+    last.open = true;
+    this.#latest = last;
   }
 
   #drawEnd(): void {

@@ -65,7 +65,7 @@ export function optionsOf({ settings }: DescribedMethod): Record<string, unknown
   const options: Record<string, unknown> = {};
   for (const { path, kind, label } of settings) {
     const value = typed.get(path);
-    if (value === undefined || value === false || value === "") continue;
+    if (value === undefined || value === false || String(value).trim() === "") continue;
     const [name = "", inner] = path.split(".");
     const read = readValue(value, kind, label);
     options[name] = inner === undefined ? read : { ...(options[name] as object), [inner]: read };
