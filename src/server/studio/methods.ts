@@ -69,11 +69,13 @@ function settingsOf({ own, potential = {}, guidance, overrides = {} }: AnyMethod
   return open.flatMap(([name, { flags, letter = null }]) => [
     ...(name === "reward" ? [rewardSetting] : []),
     ...(name === "seed" ? [seedSetting] : []),
-    ...flags.map((flag) => settingOf(flag, letter)),
+    ...flags.flatMap((flag) => settingOf(flag, letter) ?? []),
   ]);
 }
 
-function settingOf({ flags, help, kind, path }: Flag, letter: string | null): Setting {
+/** Null: the page has no field for it. A constraint is an object, which requests take as it is. */
+function settingOf({ flags, help, kind, path }: Flag, letter: string | null): Setting | null {
+  if (kind === "constraint") return null;
   const [, label = path] = /--([\w-]+)/.exec(flags) ?? [];
   return {
     ...{ path, label: label.replaceAll("-", " "), letter, help },

@@ -13,7 +13,7 @@ export interface Question {
 }
 
 interface Choice {
-  delta: { content?: string };
+  delta: { content?: string; reasoning_content?: string };
   logprobs: { content: Token[] } | null;
   ets?: Partial<Guidance> & { committed?: string; draft?: string; step?: Step };
   finish_reason: string | null;
@@ -71,7 +71,8 @@ export async function ask(
 
 function take({ choices = [], error }: Chunk, run: Run): void {
   if (error !== undefined) throw new Error(error.message);
-  for (const { logprobs, ets, finish_reason: finish } of choices) {
+  for (const { delta, logprobs, ets, finish_reason: finish } of choices) {
+    run.thoughts += delta.reasoning_content ?? "";
     if (logprobs !== null) run.tokens.push(...logprobs.content);
     if (ets === undefined) continue;
     if (ets.committed !== undefined) {

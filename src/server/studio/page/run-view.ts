@@ -55,29 +55,26 @@ export class RunView {
   }
 
   #draw(): void {
-    const { state, text, draft, steps } = this.#run;
+    const { state, thoughts, text, draft, steps } = this.#run;
     const isOpen = state === "waiting" || state === "running";
     this.element.classList.toggle("running", state === "running");
     this.element.setAttribute("aria-busy", String(isOpen));
     this.#state.textContent = STATES[state];
-    this.#drawText(text, draft);
+    this.#committed.textContent = text;
+    this.#draft.textContent = draft;
+    if (thoughts !== "") this.#drawThoughts(thoughts);
     if (steps.length > this.#drawnSteps) this.#drawSteps();
     if (!isOpen) this.#drawEnd();
   }
 
-  #drawText(text: string, draft: string): void {
-    const [, thoughts, rest] = /^\s*<think>(.*?)(?:<\/think>\s*(.*))?$/s.exec(text) ?? [];
-    const isThinking = thoughts !== undefined && rest === undefined;
-    this.#committed.textContent = thoughts === undefined ? text : (rest ?? "");
-    this.#draft.textContent = isThinking ? "" : draft;
-    if (thoughts === undefined) return;
+  #drawThoughts(thoughts: string): void {
     if (this.#thoughts.firstChild === null) {
       this.#thoughts.append(
         el("details", {}, el("summary", {}, "Thoughts"), el("p", { class: "text draft" })),
       );
     }
     const shown = this.#thoughts.querySelector("p");
-    if (shown) shown.textContent = isThinking ? thoughts + draft : thoughts;
+    if (shown) shown.textContent = thoughts;
   }
 
   /** An answer keeps its colour, whatever comes later. */

@@ -57,6 +57,8 @@ export interface Guidance {
 export interface Run {
   method: string;
   question: string;
+  /** What it thought before the answer, told apart by the model's template. */
+  thoughts: string;
   /** What is final of the text. */
   text: string;
   /** What follows at the moment. */
@@ -71,7 +73,7 @@ export interface Run {
 
 export function newRun(method: string, question: string): Run {
   return {
-    ...{ method, question, text: "", draft: "", steps: [], tokens: [] },
+    ...{ method, question, thoughts: "", text: "", draft: "", steps: [], tokens: [] },
     ...{ state: "waiting", error: null, guidance: null },
   };
 }
