@@ -107,6 +107,7 @@ export { type PythonTestsOptions, pythonTests } from "./rewards/python-tests.js"
 export type {
   Completion,
   Reward,
+  RewardedText,
   RewardFunction,
   RewardInput,
   RewardItem,

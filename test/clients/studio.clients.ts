@@ -261,7 +261,7 @@ describe.skipIf(CHROMIUM === undefined)("the studio, in Chromium", () => {
     })()`);
     await page.dispatchEvent("body", "drop", { dataTransfer: drop });
     await status("Opened dropped.json");
-    expect(await page.locator(".answer-text").textContent()).toBe(trace.text);
+    await expect.poll(() => page.locator(".answer-text").textContent()).toBe(trace.text);
 
     const bad = [
       ["text.json", "{"],
@@ -273,6 +273,6 @@ describe.skipIf(CHROMIUM === undefined)("the studio, in Chromium", () => {
       await page.locator("#trace").setInputFiles(scratchFile(name, content));
       await status(`${name} `);
     }
-    expect(await page.locator(".answer-text").textContent()).toBe(trace.text);
+    await expect.poll(() => page.locator(".answer-text").textContent()).toBe(trace.text);
   });
 });
