@@ -10,6 +10,8 @@ export const constraintsOptions = {
   candidates: 8,
   /** With commas between them. */
   blockTokens: "1,2,4",
+  /** Kinds of runs, with commas between them. */
+  only: "free,words,potential,json",
   maxTokens: 60,
   seed: 0,
 };
@@ -42,16 +44,17 @@ export async function constraints(given) {
   const rows = [];
   try {
     const free = { candidates, maxTokens };
-    await measure("free, the best by a reward", bestOfN, topics, sentence, (topic) => {
+    await measure("free", "free, the best by a reward", bestOfN, topics, sentence, (topic) => {
       return { ...free, reward: (text) => Number(isRight(text)), named: named(topic) };
     });
     for (const blockTokens of String(options.blockTokens).split(",").map(Number)) {
       const blocks = `blocks of ${blockTokens}`;
       const shape = { ...words, blockTokens };
-      await measure(`words, ${blocks}`, particle, topics, sentence, (topic) => {
+      await measure("words", `words, ${blocks}`, particle, topics, sentence, (topic) => {
         return { ...shape, named: named(topic) };
       });
       await measure(
+        "potential",
         `words, a potential for the topic, ${blocks}`,
         particle,
         topics,
@@ -64,15 +67,16 @@ export async function constraints(given) {
     const things = topics.slice(0, options.schemas);
     const asks = (topic) => `Give JSON with a name and a count of something about ${topic}.`;
     const shape = { constraint: { json: SCHEMA }, maxTokens, isRight: isValid };
-    await measure("json, one text", sample, things, asks, () => shape);
-    await measure("json, blocks of 2", particle, things, asks, () => {
+    await measure("json", "json, one text", sample, things, asks, () => shape);
+    await measure("json", "json, blocks of 2", particle, things, asks, () => {
       return { ...shape, candidates, blockTokens: 2 };
     });
   } finally {
     await model.dispose();
   }
 
-  async function measure(name, method, prompts, promptOf, optionsOf) {
+  async function measure(kind, name, method, prompts, promptOf, optionsOf) {
+    if (!options.only.split(",").includes(kind)) return;
     const runs = [];
     for (const [i, topic] of prompts.entries()) {
       const { named: names, isRight: check = isRight, ...own } = optionsOf(topic);

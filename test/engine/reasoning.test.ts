@@ -42,6 +42,17 @@ describe("thoughts and answer", () => {
     });
   });
 
+  test("leave a constrained answer all that follows the tag, blanks and tags too", () => {
+    const rules = { beginsInside: true, isConstrained: true };
+    expect(parts("a</think> \n<think>b", rules)).toMatchObject({
+      ...{ answer: " \n<think>b", thoughts: "a", isOpen: false },
+    });
+    const closed = { ...rules, budget: 1, closing: vocabulary.tokenize("</think>\n\n") };
+    expect(read("a</think>\n", closed)).toMatchObject({ place: "answer", isInAnswer: false });
+    expect(read("a</think>\n\n", closed).isInAnswer).toBe(true);
+    expect(parts("a</think>\n\n\nb", closed)).toMatchObject({ answer: "\nb" });
+  });
+
   test("begin where the text does, unless a special token opens them", () => {
     const text = "Write <think>x</think>.";
     expect(parts(text)).toMatchObject({ answer: text, thoughts: null });

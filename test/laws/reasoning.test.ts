@@ -96,6 +96,25 @@ describe("under a budget", () => {
     expect(total("reference")).toBeLessThan(0.9);
   });
 
+  test("a constraint begins where the prompt leaves it: behind the tag put there, or with the text", async () => {
+    const chatTemplate = TEMPLATE.replace("[assistant]<think>", "[assistant]");
+    const constraint = { regex: " ?[01]!" };
+    const open = { chatTemplate, constraint, temperature: 1, maxTokens: 20 };
+    const thought = await sample(model, "4?", { ...open, reasoning: 3 });
+    expect(thought.prompt.text.endsWith("[assistant]<think>")).toBe(true);
+    expect(thought.prompt.tokens).toEqual([...model.tokenize(thought.prompt.text)]);
+    expect(thought.thoughts?.tokens).toBeLessThanOrEqual(3);
+    for (const reasoning of ["off", undefined] as const) {
+      const given = { ...open, ...(reasoning && { reasoning }) };
+      const { prompt, text, tokens, thoughts } = await sample(model, "4?", given);
+      expect(prompt.text.endsWith("[assistant]")).toBe(true);
+      expect(thoughts).toBeUndefined();
+      expect(text).toBe(model.detokenize(Int32Array.from(tokens)));
+      expect(text).toMatch(/^ ?[01]!$/);
+    }
+    expect(thought.text).toMatch(/^ ?[01]!$/);
+  });
+
   test("a proposal's rollouts have ratios of mean 1, the forced tag in neither", async () => {
     const proposal = new TableModel(hashedTable(8));
     const { steps } = await etsIs(model, "4?", {
