@@ -20,7 +20,6 @@ const BESIDE = [
   "test/planning/{abilities,admission}.test.ts",
   "test/report/{evaluation-report,html}.test.ts",
   "test/rewards/{answer,combine,named,python-tests,self-consistency,settled-vote,verifier,wrong-types}.test.ts",
-  "test/sandbox/*.test.ts",
   "test/tasks/*.test.ts",
 ];
 

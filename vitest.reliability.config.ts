@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 /**
  * `npm run test:reliability`: processes that end, and are ended, in mid-run, workers that share a queue,
- * and machines that lack something (docs/reliability.md).
+ * programs that attack their sandbox, and machines that lack something (docs/reliability.md).
  */
 export default defineConfig({
   test: {

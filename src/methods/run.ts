@@ -2,67 +2,33 @@
 
 import seedrandom from "seedrandom";
 import type { Chain, ChainState, Proposal, Text } from "../chain/chain.js";
-import { openChain, openProposal } from "../chain/open.js";
 import { type DrawPurpose, drawName } from "../chain/random-streams.js";
-import { logMassOf } from "../chain/token-values.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Estimate, EstimateOptions, Scored } from "../energy/estimate.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
-import { toolCallsIn } from "../engine/chat/answer.js";
-import { constrainedPrompt, refuseConstrainedThoughts } from "../engine/chat/constrained-prompt.js";
-import type { EncodedPrompt, Prompt } from "../engine/chat/conversation.js";
-import { compiledConstraint } from "../engine/constraint/constraint.js";
+import type { Prompt } from "../engine/chat/conversation.js";
 import type { Model } from "../engine/engine.js";
-import { LlamaEtsError } from "../engine/errors.js";
-import type { Plan } from "../planning/run-plan.js";
 import { answerOf, settledAnswer } from "../rewards/answer.js";
 import { type Completion, scoreEach } from "../rewards/reward.js";
 import { type Ballot, electMajority, type Majority } from "../rewards/self-consistency.js";
-import { VERSION } from "../version.js";
 import type { MethodFacts } from "./method.js";
+import { type Opened, openRun } from "./open-run.js";
 import type { OwnOptions, ValuesOf } from "./option.js";
 import {
   agreementWith,
   knownReward,
   type Law,
   lawOf,
-  outcomeOf,
   type RewardedText,
   seesRewards,
 } from "./outcome.js";
-import { planRun } from "./plan-run.js";
-import { checkNames, type GivenOptions, promptOptions } from "./resolve-options.js";
-import type { Result, StopReason } from "./result.js";
+import type { GivenOptions } from "./resolve-options.js";
+import type { Result } from "./result.js";
+import { allDied, lostMassWarning, resultOf } from "./result-of.js";
 import { SeenTexts } from "./seen-texts.js";
-import { chainOptionsOf, type Resolved, settingsOf } from "./settings.js";
+import type { Resolved } from "./settings.js";
 import type { Candidate, MethodDiagnostics, Step } from "./step.js";
-import { TextStream } from "./text-stream.js";
-import { massWarning, unguidedWarning, weightWarning } from "./warnings.js";
-
-/** What a run was opened with. */
-interface Opened<Own> {
-  method: MethodFacts;
-  model: Model;
-  plan: Plan;
-  prompt: Result["prompt"];
-  /** What rewards are told of the prompt. */
-  asked: EstimateOptions["asked"];
-  /** What the prompt was made of. */
-  chat: EncodedPrompt["chat"];
-  /** How thoughts are told from answers; null: they aren't. */
-  thoughtRules: EncodedPrompt["thoughts"];
-  settings: Resolved<Own>;
-  chain: Chain;
-  proposal: Proposal | null;
-  /** Null where the caller isn't told of the text. */
-  stream: TextStream | null;
-  steps: Step[];
-  warnings: string[];
-}
-
-function streamOf({ policy, callbacks: { onText } }: Resolved): TextStream | null {
-  return onText === undefined ? null : new TextStream(onText, policy.stop);
-}
+import { unguidedWarning, weightWarning } from "./warnings.js";
 
 export class Run<Own = unknown> implements AsyncDisposable {
   readonly #opened: Opened<Own>;
@@ -84,61 +50,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     prompt: Prompt,
     options: GivenOptions,
   ): Promise<Run<ValuesOf<O>>> {
-    checkNames(method, options);
-    const shaped = promptOptions(options);
-    options.signal?.throwIfAborted?.();
-    const constraint = await compiledConstraint(options.constraint);
-    const rendered = await model.encodePrompt(prompt, shaped);
-    const encoded = constraint ? constrainedPrompt(model, rendered, shaped) : rendered;
-    if (constraint && (method.name === "beam" || options.proposal)) {
-      refuseConstrainedThoughts(options.proposal ? "A proposal" : method.name, encoded);
-    }
-    const given = { ...options, ...(constraint && { constraint }) };
-    const { plan, resolved } = planRun(method, model, given, encoded.tokens.length);
-    resolved.callbacks.onPlan?.(structuredClone(plan));
-    const steps: Step[] = [];
-    const warnings: string[] = [];
-    const onWarning = (message: string) => {
-      warnings.push(message);
-      resolved.callbacks.onWarning?.(message);
-    };
-    const stream = streamOf(resolved);
-    // A diffusion model fills in positions that stand before others.
-    const isFinal = method.drawsOneText === true && !model.info.isDiffusion;
-    const onLive =
-      stream === null
-        ? undefined
-        : (text: string, thoughts: string | null) =>
-            isFinal ? stream.commit(text, thoughts) : stream.show(text);
-    const chainOptions = { ...chainOptionsOf(resolved, encoded, steps), onLive, onWarning };
-    for (const note of encoded.notes) onWarning(note);
-    const chain = await openChain(model, plan.model, chainOptions);
-    let proposal: Proposal | null = null;
-    try {
-      const { proposal: settings } = resolved.energy;
-      if (options.proposal && plan.proposal && settings) {
-        proposal = await openProposal(options.proposal, plan.proposal, chainOptions, settings);
-      }
-    } catch (error) {
-      await chain[Symbol.asyncDispose]();
-      throw error;
-    }
-    const record = { text: encoded.text, tokens: [...encoded.tokens] };
-    const { text, specials, chat } = encoded;
-    const asked = { prompt: text, specials };
-    const opened = {
-      thoughtRules: encoded.thoughts,
-      model,
-      plan,
-      prompt: record,
-      asked,
-      chat,
-      settings: resolved,
-      chain,
-      proposal,
-      stream,
-    };
-    return new Run({ method: method as MethodFacts, ...opened, steps, warnings });
+    return new Run(await openRun(method, model, prompt, options));
   }
 
   get chain(): Chain {
@@ -353,62 +265,19 @@ export class Run<Own = unknown> implements AsyncDisposable {
     law: Law,
     own: MethodDiagnostics = {},
   ): Promise<Result> {
-    const { method, model, plan, prompt, chat, settings, steps, warnings } = this.#opened;
-    const { info, path } = model;
-    const { engine } = model.describe();
     if (text.finishReason === "dead") throw allDied();
-    const { constraint } = settings.policy.sampling;
-    const constraintLogMass = constraint && logMassOf(text);
-    this.#warnOfMass(constraintLogMass, own);
-    const answerOf = (text: string) => this.answerOf(text);
-    const answer = this.#answerAtEnd(text);
-    const stopReason = this.isOutOfBudget ? "budget" : (text.finishReason as StopReason);
-    const isPartial = stopReason === "length" || stopReason === "budget";
-    // Calls are read beside the thoughts, by the template's form of both.
-    const ids = Int32Array.from(text.tokens);
-    const all = text.thoughts ? model.detokenize(ids, { continues: true }) : text.text;
-    const written = { ...text, text: all };
-    const toolCalls =
-      chat?.tools.length && (await toolCallsIn(model, chat, { ...written, isPartial }));
-    const voters = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
-    this.#opened.stream?.end(text.text, text.thoughts?.text ?? "");
-    const ending = { law, reward, best: this.#seen.best, steps, diagnostics: own, answerOf };
-    return {
-      method: plan.method,
-      text: text.text,
-      ...(text.thoughts && { reasoning: text.thoughts.text, thoughts: text.thoughts }),
-      ...(toolCalls && { toolCalls }),
-      answer,
-      tokens: text.tokens,
-      logProbs: text.logProbs,
-      ...(constraintLogMass !== undefined && { constraintLogMass }),
-      agreement: agreementWith(answer, this.#ballotsOf(voters)),
-      ...outcomeOf(method, settings, ending),
-      steps,
-      usage: await this.chain.usage(),
-      ...(this.proposal && { proposalUsage: await this.proposal.usage() }),
-      stopReason,
-      ...own,
-      warnings,
-      seed: settings.policy.seed,
-      plan,
-      settings: settingsOf(settings),
-      prompt,
-      model: { path, description: info.description, parameters: info.parameters },
-      versions: { llamaEts: VERSION, llamaCpp: engine.release, node: process.versions.node },
-    };
-  }
-
-  /** Says when what a constraint leaves of p_ref is too little to be trusted. */
-  #warnOfMass(ofText: number | undefined, { logNormaliser }: MethodDiagnostics): void {
-    if (ofText === undefined) return;
-    const { steps, settings } = this.#opened;
-    const rewards = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
-    const peak = Math.max(...rewards.map(({ reward }) => reward), 0) / settings.energy.lambda;
-    // exp(r / λ) is at most exp(peak).
-    const logMass = logNormaliser === undefined ? ofText : logNormaliser - peak;
-    const message = massWarning(logMass);
+    const { settings, steps } = this.#opened;
+    const message = lostMassWarning(text, settings, steps, own);
     if (message !== null) this.warn(message);
+    const answer = this.#answerAtEnd(text);
+    const voters = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
+    return await resultOf(this.#opened, {
+      ...{ text, reward, law, own, answer },
+      best: this.#seen.best,
+      agreement: agreementWith(answer, this.#ballotsOf(voters)),
+      isOutOfBudget: this.isOutOfBudget,
+      answerOf: (of) => this.answerOf(of),
+    });
   }
 
   /** Remembers a step's texts, where they are rewarded and the reference can draw them. */
@@ -436,12 +305,4 @@ export class Run<Own = unknown> implements AsyncDisposable {
     await this.proposal?.[Symbol.asyncDispose]();
     await this.chain[Symbol.asyncDispose]();
   }
-}
-
-function allDied(): LlamaEtsError {
-  return new LlamaEtsError(
-    "ERR_CONSTRAINT_DEAD",
-    "Every text came to a place where nothing that the constraint allows has probability",
-    { fix: "more `candidates`, less truncation (`topK`, `topP`, `minP`), or a wider constraint" },
-  );
 }

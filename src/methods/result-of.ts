@@ -1,0 +1,90 @@
+/** What a run came to, as its caller has it. */
+import type { Text } from "../chain/chain.js";
+import { logMassOf } from "../chain/token-values.js";
+import { toolCallsIn } from "../engine/chat/answer.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import { VERSION } from "../version.js";
+import type { Opened } from "./open-run.js";
+import { type Law, outcomeOf } from "./outcome.js";
+import type { Result, StopReason } from "./result.js";
+import type { SeenTexts } from "./seen-texts.js";
+import { type Resolved, settingsOf } from "./settings.js";
+import type { MethodDiagnostics, Step } from "./step.js";
+import { massWarning } from "./warnings.js";
+
+/** How a run ended, beside what it was opened with. */
+interface Ending {
+  text: Text;
+  reward: number | null;
+  law: Law;
+  /** What the method alone has to say of the run. */
+  own: MethodDiagnostics;
+  best: SeenTexts["best"];
+  answer: string | null;
+  agreement: number;
+  isOutOfBudget: boolean;
+  answerOf: (text: string) => string | null;
+}
+
+/** The result of a run that ends with the text; tells the rest of it to who follows the text. */
+export async function resultOf(opened: Opened<unknown>, ending: Ending): Promise<Result> {
+  const { method, model, plan, prompt, chat, chain, proposal, settings, steps } = opened;
+  const { text, reward, law, own, best, answer, agreement, isOutOfBudget, answerOf } = ending;
+  const { info, path } = model;
+  const { engine } = model.describe();
+  const constraintLogMass = settings.policy.sampling.constraint && logMassOf(text);
+  const stopReason = isOutOfBudget ? "budget" : (text.finishReason as StopReason);
+  const isPartial = stopReason === "length" || stopReason === "budget";
+  // Calls are read beside the thoughts, by the template's form of both.
+  const ids = Int32Array.from(text.tokens);
+  const all = text.thoughts ? model.detokenize(ids, { continues: true }) : text.text;
+  const written = { ...text, text: all, isPartial };
+  const toolCalls = chat?.tools.length && (await toolCallsIn(model, chat, written));
+  opened.stream?.end(text.text, text.thoughts?.text ?? "");
+  return {
+    method: plan.method,
+    text: text.text,
+    ...(text.thoughts && { reasoning: text.thoughts.text, thoughts: text.thoughts }),
+    ...(toolCalls && { toolCalls }),
+    answer,
+    tokens: text.tokens,
+    logProbs: text.logProbs,
+    ...(constraintLogMass !== undefined && { constraintLogMass }),
+    agreement,
+    ...outcomeOf(method, settings, { law, reward, best, steps, diagnostics: own, answerOf }),
+    steps,
+    usage: await chain.usage(),
+    ...(proposal && { proposalUsage: await proposal.usage() }),
+    stopReason,
+    ...own,
+    warnings: opened.warnings,
+    seed: settings.policy.seed,
+    plan,
+    settings: settingsOf(settings),
+    prompt,
+    model: { path, description: info.description, parameters: info.parameters },
+    versions: { llamaEts: VERSION, llamaCpp: engine.release, node: process.versions.node },
+  };
+}
+
+/** Why what a constraint leaves of p_ref is too little to be trusted; null where it isn't. */
+export function lostMassWarning(
+  text: Text,
+  { policy, energy }: Resolved,
+  steps: readonly Step[],
+  { logNormaliser }: MethodDiagnostics,
+): string | null {
+  if (policy.sampling.constraint === undefined) return null;
+  const rewarded = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
+  const peak = Math.max(...rewarded.map(({ reward }) => reward), 0) / energy.lambda;
+  // exp(r / λ) is at most exp(peak).
+  return massWarning(logNormaliser === undefined ? logMassOf(text) : logNormaliser - peak);
+}
+
+export function allDied(): LlamaEtsError {
+  return new LlamaEtsError(
+    "ERR_CONSTRAINT_DEAD",
+    "Every text came to a place where nothing that the constraint allows has probability",
+    { fix: "more `candidates`, less truncation (`topK`, `topP`, `minP`), or a wider constraint" },
+  );
+}
