@@ -172,7 +172,7 @@ async function draw(
     potentials: potentialsOf(methods),
     proposal: needsProposal ? (run.proposal?.sha256 ?? null) : null,
   };
-  return drawOnQueue(request, { url: queue, work, directory: out, signal });
+  return drawOnQueue(request, { url: queue, work, directory: out, signal, onWarning });
 }
 
 /** To grade all texts of a task that runs programs takes as many programs. */

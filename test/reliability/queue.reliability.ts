@@ -62,6 +62,17 @@ describe.skipIf(!HAS_REDIS).concurrent("with redis-server installed", () => {
   });
   test("a worker with another model refuses, and Ctrl-C leaves no job on the queue", interrupted);
 
+  const unattended = withRedis(async (redis) => {
+    const url = redis.url.replace("//", "//default:secret@");
+    const run = startCli([...ARGS, "--queue", url, "--out", scratch("unattended")]);
+    await run.says("No worker listens. Try: llama-ets worker --queue redis://127.0.0.1:");
+    run.child.kill("SIGINT");
+    const { code, stderr } = await run.finished;
+    expect(stderr).not.toContain("secret");
+    expect(code).toBe(130);
+  });
+  test("an evaluation says when no worker listens, and keeps the password to itself", unattended);
+
   const sideBySide = withRedis(async (redis) => {
     const ended = new AbortController();
     const options = { queue: redis.url, concurrency: 4, signal: ended.signal };

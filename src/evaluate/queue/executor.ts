@@ -25,6 +25,8 @@ import { QUEUE_NAME } from "./queue-names.js";
 const POLL_MS = 200;
 /** How often it looks whether a restart of Redis has lost jobs. */
 const RECOUNT_MS = 5_000;
+/** How long it waits for a first worker before it says that there is none. */
+const WORKER_PATIENCE_MS = 3_000;
 const BULK = 500;
 /** An interrupted evaluation waits no longer for a Redis that may be gone. */
 const CLEAN_LIMIT_MS = 3_000;
@@ -35,6 +37,7 @@ interface QueueOptions {
   /** The run directory: whoever holds it owns the jobs that it left on the queue. */
   directory: string;
   signal: AbortSignal | undefined;
+  onWarning: ((message: string) => void) | undefined;
 }
 
 /** Throws `ERR_QUEUE` where there is no Redis, or one that refuses. */
@@ -98,12 +101,14 @@ async function announce(
 async function drawAll(
   queue: Queue,
   { jobs, onOutcome }: DrawRequest,
-  { work, signal }: QueueOptions,
+  { work, url, signal, onWarning }: QueueOptions,
 ): Promise<void> {
   const outstanding = new Map(jobs.map((job) => [job.key, job]));
   await untilAborted(() => removeForeign(queue, outstanding), signal);
   await untilAborted(() => put(queue, outstanding, work), signal);
-  let counted = performance.now();
+  const began = performance.now();
+  let isAttended = false;
+  let counted = began;
   while (outstanding.size > 0) {
     const finished = await untilAborted(
       () => queue.getJobs(["completed", "failed"], 0, BULK - 1),
@@ -118,12 +123,28 @@ async function drawAll(
     if (finished.length === 0)
       await sleep(POLL_MS, undefined, signal ? { signal } : {}).catch(() => {});
     signal?.throwIfAborted();
+    if (!isAttended && performance.now() - began > WORKER_PATIENCE_MS) {
+      isAttended = true; // it is said once
+      if (
+        finished.length === 0 &&
+        (await untilAborted(() => queue.getWorkersCount(), signal)) === 0
+      ) {
+        onWarning?.(`No worker listens. Try: llama-ets worker --queue ${withoutSecrets(url)}`);
+      }
+    }
     if (performance.now() - counted < RECOUNT_MS) continue;
     counted = performance.now();
     const counts = await untilAborted(() => queue.getJobCounts(), signal);
     const total = Object.values(counts).reduce((a, b) => a + b, 0);
     if (total < outstanding.size) await untilAborted(() => put(queue, outstanding, work), signal);
   }
+}
+
+function withoutSecrets(url: string): string {
+  const shown = new URL(url);
+  shown.username = "";
+  shown.password = "";
+  return shown.href;
 }
 
 /** Puts jobs on the queue; those that are there already stay as they are. */
