@@ -4,6 +4,7 @@ import type { DenoisedText, Denoiser, DenoiserStatus, UnmaskedText } from "../en
 import type { DenoisingRequest } from "../engine/denoising-request.js";
 import type { Model } from "../engine/engine.js";
 import type { RandomStream } from "../engine/sequences.js";
+import { scoreUnmasking } from "../engine/unmasking.js";
 import type { ContextPlan } from "../planning/context-plan.js";
 import type { Hypothesis, Rollout, Usage } from "./chain.js";
 import type { DenoisingOptions } from "./chain-options.js";
@@ -168,7 +169,7 @@ export class DenoisingGenerator implements AsyncDisposable {
       const batch = texts.slice(scores.length, scores.length + atOnce);
       const scored = { sampling: policy.sampling, cfgScale: denoising.cfgScale };
       const logProbs = await this.#limits.call(() =>
-        this.#context.scoreUnmasking(prompt, batch, scored, ratio === "one-pass"),
+        scoreUnmasking(this.#context, prompt, batch, scored, ratio === "one-pass"),
       );
       scores.push(...logProbs.map(sumOfKnown));
     }

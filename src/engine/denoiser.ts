@@ -118,13 +118,6 @@ export interface Denoiser extends AsyncDisposable {
     states: readonly ScoredState[],
     policy: TokenPolicy,
   ): Promise<Float64Array[]>;
-  /** As `scoreUnmasking` of `unmasking.ts`. */
-  scoreUnmasking(
-    prompt: Int32Array,
-    texts: readonly UnmaskedText[],
-    policy: TokenPolicy,
-    isOnePass?: boolean,
-  ): Promise<Float64Array[]>;
   status(): Promise<DenoiserStatus>;
   /** Positions unmasked so far by the running, or last, `denoise` or `search`. */
   readonly progress: number;

@@ -63,7 +63,7 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
       ...(signal && { signal }),
       ...(onTokens && { onProgress: ({ generated }) => onTokens(job.key, generated) }),
     });
-    return { drawn: toDrawn(result, context.keep ?? "none") };
+    return { drawn: toDrawn(result, job, context.keep ?? "none") };
   } catch (error) {
     signal?.throwIfAborted();
     return { error: describeFailure(error) };
@@ -84,7 +84,7 @@ export function describeFailure(error: unknown): FailedSample["error"] {
   return { code: codeOf(error) ?? "ERR_UNEXPECTED", message: messageOf(error) };
 }
 
-function toDrawn(result: Result, keep: Kept): DrawnText {
+function toDrawn(result: Result, job: DrawJob, keep: Kept): DrawnText {
   const { text, answer, stopReason, agreement, usage, proposalUsage, steps, warnings } = result;
   const { reward, best, evidence } = result;
   return {
@@ -98,12 +98,9 @@ function toDrawn(result: Result, keep: Kept): DrawnText {
       ...(khat !== undefined && { khat }),
       agreement,
     })),
-    ...(keep !== "none" && hasWholeTexts(result) && { texts: textsOf(result, keep) }),
+    ...(keep !== "none" &&
+      METHODS[job.method].drawsIndependent && { texts: textsOf(result, keep) }),
   };
-}
-
-function hasWholeTexts({ method }: Result): boolean {
-  return method === "majority" || method === "best-of-n";
 }
 
 function textsOf({ steps, evidence }: Result, keep: Kept): KeptText[] {

@@ -1,5 +1,5 @@
 /** Grades the stored texts of a run anew, without a model. */
-import { checkKeys, checkOneOf, checkString, optional } from "../engine/check.js";
+import { checkKeys, checkOneOf, checkString } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { METHOD_NAMES, METHODS } from "../methods/registry.js";
 import { findTask } from "../tasks/index.js";
@@ -50,7 +50,7 @@ export async function regrade(directory: string, options: RegradeOptions = {}): 
   checkKeys("options", options, ["task", "data", "mode", "allowCodeExecution", "signal"]);
   const { signal, allowCodeExecution = false } = options;
   const { run: before } = await readRun(directory);
-  const mode = optional(checkMode, "mode", options.mode) ?? before.mode;
+  const mode = checkOneOf("mode", options.mode ?? before.mode, GRADING_MODES);
   const task = await findTask(options.task ?? taskNameOf(before));
   if (task.name !== before.task) {
     throw new LlamaEtsError(
@@ -124,8 +124,4 @@ function newKey({ method: name, item, sample, seed }: Sample, run: RunRecord): s
 
 function taskNameOf({ task, taskFile }: RunRecord): string {
   return taskFile === undefined ? task : `module:${taskFile.path}`;
-}
-
-function checkMode(name: string, mode: GradingMode): GradingMode {
-  return checkOneOf(name, mode, GRADING_MODES);
 }

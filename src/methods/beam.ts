@@ -60,6 +60,7 @@ export const beam = defineMethod<typeof OWN, Omit<OptionsOf<typeof OWN>, "reward
     },
   keepsAllTexts: true,
   reports: { continues: false, energies: "log weight", shows: [] },
+  expands: true,
   picks: true,
   run: search,
 });

@@ -20,6 +20,7 @@ export const bestOfN = defineMethod({
   demand: chainDemand,
   bounds: boundGuided,
   reports: WHOLE_TEXTS,
+  drawsIndependent: true,
   picks: true,
   divergence: divergenceOfBest,
   run: (run) =>

@@ -52,6 +52,7 @@ export const majority = defineMethod({
   demand: chainDemand,
   bounds: boundGuided,
   reports: WHOLE_TEXTS,
+  drawsIndependent: true,
   picks: true,
   run: (run) =>
     drawComplete(run, (texts) => {

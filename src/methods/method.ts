@@ -82,6 +82,13 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
   readonly reports: ReportTerms;
   /** Whether it has weights, by which p_ref can be conditioned on a constraint. */
   readonly weighs?: boolean;
+  /** Whether its texts grow by the most probable tokens, which a model ranks, in the place of draws. */
+  readonly expands?: boolean;
+  /**
+   * Whether it chooses among whole texts that are drawn independently: the first k of them are what k
+   * candidates would have been.
+   */
+  readonly drawsIndependent?: boolean;
   /** Whether it picks its text, by rewards or probabilities, in the place of drawing from a law. */
   readonly picks?: boolean;
   /** An estimate of the divergence of its text's law from p_ref, in nats; null where there is none. */

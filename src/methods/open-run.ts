@@ -54,7 +54,7 @@ export async function openRun<O extends OwnOptions>(
   const constraint = await compiledConstraint(options.constraint);
   const rendered = await model.encodePrompt(prompt, shaped);
   const encoded = constraint ? constrainedPrompt(model, rendered, shaped) : rendered;
-  if (constraint && (method.name === "beam" || options.proposal)) {
+  if (constraint && (method.expands || options.proposal)) {
     refuseConstrainedThoughts(options.proposal ? "A proposal" : method.name, encoded);
   }
   const given = { ...options, ...(constraint && { constraint }) };

@@ -1,6 +1,8 @@
 /** The options that all methods share, and how they are called. */
+
 import type { BudgetOptions } from "../chain/budget.js";
 import type { PromptOptions } from "../engine/chat/conversation.js";
+import { given } from "../engine/given.js";
 import type { SamplingOptions } from "../engine/sampling.js";
 import type { BlockEnd } from "../engine/sequences.js";
 import type { Plan } from "../planning/run-plan.js";
@@ -354,10 +356,8 @@ export const COMMON_OPTIONS = {
 
 /** The options with others for those that are not given; I and B stand for one another. */
 export function withDefaults<T extends CommonOptions>(defaults: CommonOptions, options: T): T {
-  const given = Object.fromEntries(
-    Object.entries(options).filter(([, value]) => value !== undefined),
-  ) as T;
-  if (!("steps" in given) && !("blockTokens" in given)) return { ...defaults, ...given };
+  const own = given(options) as T;
+  if (!("steps" in own) && !("blockTokens" in own)) return { ...defaults, ...own };
   const { steps: _, blockTokens: __, ...rest } = defaults;
-  return { ...rest, ...given };
+  return { ...rest, ...own };
 }

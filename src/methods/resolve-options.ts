@@ -1,4 +1,5 @@
 /** Options checked, and filled in from the method, the model and the defaults. */
+
 import { checkAnswerEnd } from "../chain/answer-end.js";
 import { Budget } from "../chain/budget.js";
 import type { DenoisingSettings } from "../chain/denoising.js";
@@ -21,6 +22,7 @@ import {
 import type { CompiledConstraint, Constraint } from "../engine/constraint/kinds.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
+import { given } from "../engine/given.js";
 import { checkRaw, checkTemplate } from "../engine/prompt.js";
 import { resolveSampling } from "../engine/sampling.js";
 import { canonicalJson, extractAnswer } from "../rewards/answer.js";
@@ -106,9 +108,8 @@ export function checkNames(method: MethodFacts, options: object): void {
       { fix: "one of the two" },
     );
   }
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const known = [...SHARED_NAMES, ...ownNames(method)];
-  checkKeys(`options of ${method.name}`, Object.fromEntries(given), known);
+  checkKeys(`options of ${method.name}`, given(options), known);
 }
 
 /**

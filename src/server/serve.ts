@@ -8,7 +8,6 @@ import type { Model } from "../engine/engine.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { MethodOptions } from "../methods/registry.js";
 import { createApp } from "./app.js";
-import type { App } from "./app-options.js";
 import { isLoopback } from "./guards.js";
 import { Metrics } from "./metrics.js";
 import { Runs } from "./runs.js";
@@ -37,8 +36,6 @@ export interface ServeOptions {
   logTexts?: boolean;
   /** Default: JSON lines on stderr. */
   log?: Logger;
-  /** Adds routes of its own, such as pages. */
-  extend?: (app: App) => void;
 }
 
 export interface RunningServer extends AsyncDisposable {
@@ -99,7 +96,6 @@ export async function serve(model: Model, options: ServeOptions): Promise<Runnin
     maxChoices: MAX_CHOICES,
     defaults: options.defaults ?? {},
   });
-  options.extend?.(app);
   const server = createServer(
     {
       headersTimeout: HEADERS_MS,

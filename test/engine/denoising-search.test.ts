@@ -1,8 +1,10 @@
 /** Beam search over denoising steps: what it finds, against greedy denoising and exhaustive search. */
+
 import { describe, expect, test } from "vitest";
 import type { FoundText } from "../../src/engine/denoiser.js";
 import type { SearchRequest } from "../../src/engine/denoising-request.js";
 import type { DiffusionContext } from "../../src/engine/local/diffusion-context.js";
+import { scoreUnmasking } from "../../src/engine/unmasking.js";
 import {
   type Changes,
   LENGTH,
@@ -63,7 +65,7 @@ test("log p is that of the tokens, each given the text before its step", async (
   expect(found.map(({ finish }) => finish)).toEqual(new Array(5).fill("schedule"));
   expect(new Set(tokensOf(found).map(String)).size).toBe(5);
   expect(found).toEqual(found.toSorted(byLogProb));
-  const scores = await context.scoreUnmasking(request.prompt, found, request);
+  const scores = await scoreUnmasking(context, request.prompt, found, request);
   expect(largestDifference(logProbsOf(found), scores)).toBeLessThan(1e-3);
 });
 

@@ -1,6 +1,8 @@
 /** Denoising against llama.cpp's own example, and against its definition. */
+
 import { describe, expect, test } from "vitest";
 import { resolveSampling } from "../../src/engine/sampling.js";
+import { scoreUnmasking } from "../../src/engine/unmasking.js";
 import {
   DREAM_PROMPT,
   known,
@@ -80,7 +82,7 @@ describe("the log-probabilities", () => {
     for (const cfgScale of [0, 1]) {
       const changes = { sampling: SAMPLING(), cfgScale, schedule: { steps: 12, to: 12 } };
       const texts = await context.denoise(requestFor(context, { ...changes, count: 3 }));
-      const scores = await context.scoreUnmasking(DREAM_PROMPT, texts, changes);
+      const scores = await scoreUnmasking(context, DREAM_PROMPT, texts, changes);
       expect(known(scores[0] as Float64Array)).toHaveLength(LENGTH);
       expect(largestDifference(scores, logProbsOf(texts))).toBeLessThan(1e-4);
       // Others than the final text's, which knows the tokens: that is the paper's approximation.

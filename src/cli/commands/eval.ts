@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { compiledConstraint } from "../../engine/constraint/constraint.js";
 import { LlamaEtsError } from "../../engine/errors.js";
+import { given } from "../../engine/given.js";
 import type { Kept } from "../../evaluate/store/run-files.js";
 import { METHOD_NAMES, METHODS } from "../../methods/registry.js";
 import { findTask, taskNames } from "../../tasks/index.js";
@@ -159,12 +160,4 @@ async function runEval(taskName: string | undefined, flags: EvalFlags): Promise<
   } finally {
     process.off("beforeExit", failStalled);
   }
-}
-
-type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
-
-/** Without what isn't there: options that weren't given have their defaults elsewhere. */
-function given<T extends object>(options: T): Given<T> {
-  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as Given<T>;
 }

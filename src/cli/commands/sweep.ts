@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { LlamaEtsError, messageOf } from "../../engine/errors.js";
+import { given } from "../../engine/given.js";
 import type { Kept } from "../../evaluate/store/run-files.js";
 import { failStalled, Interrupted, interruptSignal } from "../exit.js";
 import { loadNamedModel, type ModelFlags } from "../model-flags.js";
@@ -45,10 +46,7 @@ export async function runSweepCommand(
       { ...config, models },
       {
         ...{ out, signal, onProgress: progress.show, onWarning: progress.say },
-        ...(resume && { resume }),
-        ...(queue !== undefined && { queue }),
-        ...(allowCodeExecution && { allowCodeExecution }),
-        ...(keep !== undefined && { keep }),
+        ...given({ resume, queue, allowCodeExecution, keep }),
         openModel: (model) => loadNamedModel({ ...flags, model }, signal),
         onRun: ({ task: name, model, seed }) => progress.say(`${name}, ${model}, seed ${seed}`),
         onSample: (sample) => {

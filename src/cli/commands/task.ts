@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { given } from "../../engine/given.js";
 import { findTask, taskNames } from "../../tasks/index.js";
 import { interruptSignal } from "../exit.js";
 import { numberOption } from "../numbers.js";
@@ -29,8 +30,7 @@ async function check(name: string, { data, shown, json }: CheckFlags): Promise<v
   const isFile = /\.[cm]?js$/.test(name) && !name.startsWith("module:");
   const task = await findTask(isFile ? `module:${name}` : name);
   const report = await inspectTask(task, {
-    ...(data !== undefined && { data }),
-    ...(shown !== undefined && { shown }),
+    ...given({ data, shown }),
     signal: interruptSignal(),
   });
   if (report.problems.length > 0) process.exitCode = 1;

@@ -2,11 +2,13 @@
  * Prompts of constrained answers. A constraint must know where it begins, before anything is drawn: with
  * the text, or behind thoughts that the prompt has opened.
  */
+import type { Model } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
+import { checkTokens } from "../prompt.js";
 import { SpecialText } from "../special-text.js";
 import { isChannel, type ThoughtRules } from "../thoughts.js";
 import type { Vocabulary } from "../vocabulary.js";
-import type { EncodedPrompt, PromptOptions } from "./conversation.js";
+import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "./conversation.js";
 import { resolveReasoning } from "./reasoning.js";
 
 /** The prompt, which opens a thought or leaves none. */
@@ -46,6 +48,20 @@ function constrainedRules(vocabulary: Vocabulary, rules: ThoughtRules): ThoughtR
     ...{ ...rules, ends: [closing] },
     ...{ beginsInside: true, opensAnywhere: false, isConstrained: true },
   };
+}
+
+/** A prompt and the texts behind it that a model is to score, both as checked tokens. */
+export async function encodedToScore(
+  model: Model,
+  prompt: Prompt,
+  continuations: readonly TokenIds[],
+  options: PromptOptions,
+  isConstrained: boolean,
+): Promise<{ tokens: Int32Array; requests: Int32Array[] }> {
+  const encoded = await model.encodePrompt(prompt, options);
+  if (isConstrained) refuseConstrainedThoughts("score", constrainedPrompt(model, encoded, options));
+  const requests = continuations.map((c) => checkTokens("continuations", c, model.info.vocabSize));
+  return { tokens: encoded.tokens, requests };
 }
 
 /** Scoring and search read a constraint from a text's first token on. */

@@ -1,6 +1,8 @@
 /** Reasoning as it is asked for, and the switches that chat templates have for it. */
+
 import { checkBoolean, checkInteger, checkKeys, checkOneOf, optional, refuse } from "../check.js";
 import { LlamaEtsError } from "../errors.js";
+import { given } from "../given.js";
 
 const REASONING_EFFORTS = ["auto", "off", "low", "high"] as const;
 export type ReasoningEffort = (typeof REASONING_EFFORTS)[number];
@@ -139,7 +141,7 @@ export function templateSwitches(
   const values = SWITCHES.filter(({ isAsked }) => isAsked(template)).map(
     ({ name, valueFor }) => [name, valueFor(reasoning, template)] as const,
   );
-  return Object.fromEntries(values.filter(([, value]) => value !== undefined));
+  return given(Object.fromEntries(values));
 }
 
 /** The names of the switches that a template asks for. */

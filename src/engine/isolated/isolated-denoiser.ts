@@ -5,7 +5,6 @@ import type {
   DenoiserStatus,
   FoundText,
   ScoredState,
-  UnmaskedText,
 } from "../denoiser.js";
 import type {
   DenoiseRequest,
@@ -13,7 +12,6 @@ import type {
   SearchRequest,
   TokenPolicy,
 } from "../denoising-request.js";
-import { scoreUnmasking } from "../unmasking.js";
 import type { EngineLink, Remote } from "./engine-link.js";
 import { ignoreGone } from "./isolated-sequences.js";
 import type { Ref, Shown } from "./protocol.js";
@@ -52,15 +50,6 @@ export class IsolatedDenoiser implements Denoiser {
     policy: TokenPolicy,
   ): Promise<Float64Array[]> {
     return this.#call("scoreStates", prompt, states, policy);
-  }
-
-  scoreUnmasking(
-    prompt: Int32Array,
-    texts: readonly UnmaskedText[],
-    policy: TokenPolicy,
-    isOnePass = false,
-  ): Promise<Float64Array[]> {
-    return scoreUnmasking(this, prompt, texts, policy, isOnePass);
   }
 
   status(): Promise<DenoiserStatus> {

@@ -1,5 +1,5 @@
 /** A model whose engine runs in a process of its own: what ends that process doesn't end the app. */
-import { constrainedPrompt, refuseConstrainedThoughts } from "../chat/constrained-prompt.js";
+import { encodedToScore } from "../chat/constrained-prompt.js";
 import type { EncodedPrompt, Prompt, PromptOptions } from "../chat/conversation.js";
 import type { DenoiserOptions } from "../denoiser.js";
 import { documentText } from "../document-text.js";
@@ -18,7 +18,7 @@ import type {
   Place,
 } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
-import { checkTokens, encodePrompt } from "../prompt.js";
+import { encodePrompt } from "../prompt.js";
 import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
 import type { Scores, Sequences } from "../sequences.js";
 import { compareTokens, matchTokenizers } from "../tokenizer-match.js";
@@ -162,12 +162,14 @@ class IsolatedModel implements Model {
     promptOptions: PromptOptions = {},
   ): Promise<Scores[]> {
     resolveOnlySampling(sampling, this.info.vocabSize);
-    const encoded = await this.encodePrompt(prompt, promptOptions);
-    if (sampling.constraint !== undefined) {
-      refuseConstrainedThoughts("score", constrainedPrompt(this, encoded, promptOptions));
-    }
-    const { tokens } = encoded;
-    const requests = continuations.map((c) => checkTokens("continuations", c, this.info.vocabSize));
+    const isConstrained = sampling.constraint !== undefined;
+    const { tokens, requests } = await encodedToScore(
+      this,
+      prompt,
+      continuations,
+      promptOptions,
+      isConstrained,
+    );
     return (await this.#call("score", tokens, requests, sampling)).value as Scores[];
   }
 

@@ -7,7 +7,6 @@ import type {
   DenoiserStatus,
   FoundText,
   ScoredState,
-  UnmaskedText,
 } from "../denoiser.js";
 import {
   CACHES,
@@ -15,7 +14,6 @@ import {
   type SearchRequest,
   type TokenPolicy,
 } from "../denoising-request.js";
-import { scoreUnmasking } from "../unmasking.js";
 import { addon, call, rethrow } from "./native.js";
 import type { NativeDiffusionContext } from "./native-diffusion.js";
 import { type NativeModel, toNativeSampling } from "./native-model.js";
@@ -123,15 +121,6 @@ export class DiffusionContext implements Denoiser {
         cfgScale,
       }),
     );
-  }
-
-  scoreUnmasking(
-    prompt: Int32Array,
-    texts: readonly UnmaskedText[],
-    policy: TokenPolicy,
-    isOnePass = false,
-  ): Promise<Float64Array[]> {
-    return scoreUnmasking(this, prompt, texts, policy, isOnePass);
   }
 
   status(): Promise<DenoiserStatus> {

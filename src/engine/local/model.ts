@@ -1,4 +1,4 @@
-import { constrainedPrompt, refuseConstrainedThoughts } from "../chat/constrained-prompt.js";
+import { encodedToScore } from "../chat/constrained-prompt.js";
 import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "../chat/conversation.js";
 import { compiledConstraint } from "../constraint/constraint.js";
 import type { DenoiserOptions } from "../denoiser.js";
@@ -18,7 +18,7 @@ import type {
 } from "../engine.js";
 import { LlamaEtsError, messageOf } from "../errors.js";
 import type { KvType } from "../kv-types.js";
-import { checkTokens, encodePrompt } from "../prompt.js";
+import { encodePrompt } from "../prompt.js";
 import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
 import type { Scores, Sequences } from "../sequences.js";
 import { compareTokens, matchTokenizers } from "../tokenizer-match.js";
@@ -314,12 +314,14 @@ export class LocalModel implements Model {
   ): Promise<Scores[]> {
     const constraint = await compiledConstraint(sampling.constraint);
     const policy = resolveOnlySampling(sampling, this.info.vocabSize, constraint);
-    const encoded = await this.encodePrompt(prompt, promptOptions);
-    if (sampling.constraint !== undefined) {
-      refuseConstrainedThoughts("score", constrainedPrompt(this, encoded, promptOptions));
-    }
-    const { tokens } = encoded;
-    const requests = continuations.map((c) => checkTokens("continuations", c, this.info.vocabSize));
+    const isConstrained = sampling.constraint !== undefined;
+    const { tokens, requests } = await encodedToScore(
+      this,
+      prompt,
+      continuations,
+      promptOptions,
+      isConstrained,
+    );
     return await scoreContinuations(this, tokens, requests, policy);
   }
 

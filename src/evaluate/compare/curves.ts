@@ -4,7 +4,7 @@
  */
 import { percentileInterval, resampledMeans } from "../statistics/bootstrap.js";
 import type { Interval } from "../statistics/wilson.js";
-import { isFailed, type Sample } from "../store/run-files.js";
+import { gradedOf, type Sample } from "../store/run-files.js";
 import type { Entry } from "./entries.js";
 
 /** A whole text, as far as curves look at it. */
@@ -70,7 +70,7 @@ function sizes(most: number): number[] {
  * samples together.
  */
 function poolsOf(samples: readonly Sample[]): CurveText[][] {
-  const drawn = samples.flatMap((sample) => (isFailed(sample) ? [] : sample));
+  const drawn = gradedOf(samples);
   const kept = drawn.flatMap(({ texts }) => texts ?? []);
   if (kept.length > 0) return drawn.map(({ texts }) => texts ?? []);
   if (drawn.length !== samples.length || drawn.length < 2) return [];

@@ -1,6 +1,6 @@
 /** What makes runs hard to compare, in words. */
 import type { EvaluationRun } from "../store/read-run.js";
-import { isFailed, type RunRecord } from "../store/run-files.js";
+import { gradedOf, isFailed, type RunRecord } from "../store/run-files.js";
 import type { Entry } from "./entries.js";
 import { groupBy } from "./group-by.js";
 
@@ -87,9 +87,7 @@ export function chooseItems(runs: readonly EvaluationRun[], entries: readonly En
 }
 
 function goldDifferences(entries: readonly Entry[]): string[] {
-  const graded = entries
-    .flatMap(({ samples }) => [...samples.values()].flat())
-    .flatMap((sample) => (isFailed(sample) ? [] : sample));
+  const graded = gradedOf(entries.flatMap(({ samples }) => [...samples.values()].flat()));
   const differing = [...groupBy(graded, ({ item }) => item)]
     .filter(([, samples]) => new Set(samples.map(({ gold }) => gold)).size > 1)
     .map(([item]) => item);

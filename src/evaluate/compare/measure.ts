@@ -5,7 +5,7 @@ import { holmAdjusted } from "../statistics/holm.js";
 import { mcnemarPValue } from "../statistics/mcnemar.js";
 import { bonettPriceInterval, tangoInterval } from "../statistics/paired.js";
 import { wilsonInterval } from "../statistics/wilson.js";
-import { type GradedSample, isFailed, type Sample } from "../store/run-files.js";
+import { type GradedSample, gradedOf, isFailed, type Sample } from "../store/run-files.js";
 import { meanRewards } from "../store/summary.js";
 import type { ComparedMethod, Estimate, Pair } from "./comparison.js";
 import type { Entry } from "./entries.js";
@@ -28,21 +28,21 @@ export function measure(
 ): { methods: ComparedMethod[]; pairs: Pair[] } {
   if (common.length === 0) {
     const methods = entries.map((entry) => {
-      const own = [...entry.samples.keys()].filter((id) => gradedOf(entry, id).length > 0);
-      const items = own.map((id) => meansOf(gradedOf(entry, id)));
+      const own = [...entry.samples.keys()].filter((id) => gradedOfItem(entry, id).length > 0);
+      const items = own.map((id) => meansOf(gradedOfItem(entry, id)));
       return methodOf(entry, own, resample([items])[0] as Resampled);
     });
     return { methods, pairs: [] };
   }
-  const columns = entries.map((entry) => common.map((item) => meansOf(gradedOf(entry, item))));
+  const columns = entries.map((entry) => common.map((item) => meansOf(gradedOfItem(entry, item))));
   const resampled = resample(columns);
   const methods = entries.map((entry, i) => methodOf(entry, common, resampled[i] as Resampled));
   return { methods, pairs: pairsOf(methods, resampled, baseline) };
 }
 
 /** A method's samples of an item, without those that failed. */
-function gradedOf({ samples }: Entry, item: string): GradedSample[] {
-  return (samples.get(item) ?? []).flatMap((sample) => (isFailed(sample) ? [] : sample));
+function gradedOfItem({ samples }: Entry, item: string): GradedSample[] {
+  return gradedOf(samples.get(item) ?? []);
 }
 
 function meansOf(samples: readonly GradedSample[]): ItemMeans {
@@ -82,7 +82,7 @@ function resample(methods: readonly (readonly ItemMeans[])[]): Resampled[] {
 }
 
 function methodOf(entry: Entry, ids: readonly string[], resampled: Resampled): ComparedMethod {
-  const graded = ids.flatMap((id) => gradedOf(entry, id));
+  const graded = ids.flatMap((id) => gradedOfItem(entry, id));
   const all: Sample[] = [...entry.samples.values()].flat();
   const { items } = resampled;
   const mean = (of: (item: ItemMeans) => number) => meanOf(items.map(of));

@@ -199,6 +199,11 @@ export type Sample = GradedSample | FailedSample;
 export type MethodSummary = z.infer<typeof methodSummarySchema>;
 export type Summary = z.infer<typeof summarySchema>;
 
+/** The samples that didn't fail, in their order. */
+export function gradedOf(samples: readonly Sample[]): GradedSample[] {
+  return samples.flatMap((sample) => (isFailed(sample) ? [] : sample));
+}
+
 export function isFailed(sample: Sample): sample is FailedSample {
   return "error" in sample;
 }

@@ -169,14 +169,12 @@ export class RunStore implements AsyncDisposable {
     await this.#appending;
     const summary = summarise(run, samples);
     const lines = samples.map((sample) => `${JSON.stringify(sample)}\n`).join("");
-    const files: [string, string][] = [
-      [SAMPLES_FILE, lines],
-      [RUN_FILE, `${JSON.stringify(run, null, 2)}\n`],
-      [SUMMARY_FILE, `${JSON.stringify(summary, null, 2)}\n`],
-    ];
-    for (const [name, content] of files) {
-      const write = writeWhole(path.join(this.directory, name), content);
-      await write.catch((error) => refuse(this.directory, error));
+    try {
+      await writeWhole(path.join(this.directory, SAMPLES_FILE), lines);
+      await writeJson(path.join(this.directory, RUN_FILE), run);
+      await writeJson(path.join(this.directory, SUMMARY_FILE), summary);
+    } catch (error) {
+      return refuse(this.directory, error);
     }
     return summary;
   }

@@ -3,7 +3,7 @@
 import { wilsonInterval } from "../statistics/wilson.js";
 import {
   type GradedSample,
-  isFailed,
+  gradedOf,
   type MethodSummary,
   type RunRecord,
   type Sample,
@@ -52,7 +52,7 @@ function meanOf(values: readonly number[]): number {
 }
 
 function summaryOf(samples: readonly Sample[]): MethodSummary {
-  const graded = samples.flatMap((sample) => (isFailed(sample) ? [] : sample));
+  const graded = gradedOf(samples);
   const correct = graded.filter((sample) => sample.correct).length;
   const totalOf = (usages: readonly Record<"generated" | "prefilled" | "scored", number>[]) => {
     const total = (name: "generated" | "prefilled" | "scored") =>

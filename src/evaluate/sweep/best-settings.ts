@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { MethodName } from "../../methods/registry.js";
 import { type Interval, wilsonInterval } from "../statistics/wilson.js";
-import { isFailed, type Sample } from "../store/run-files.js";
+import { gradedOf, isFailed, type Sample } from "../store/run-files.js";
 import type { SweepMethod } from "./sweep-config.js";
 
 /** A setting on one half of the items. */
@@ -45,7 +45,7 @@ export function scoreSettings(
 ): SweepSetting[] {
   return methods.map(({ name, method, varied }) => {
     const own = samples.filter((sample) => sample.method === name);
-    const drawn = own.flatMap((sample) => (isFailed(sample) ? [] : sample));
+    const drawn = gradedOf(own);
     const mean = (of: (sample: (typeof drawn)[number]) => number) =>
       drawn.reduce((sum, sample) => sum + of(sample), 0) / Math.max(1, drawn.length);
     return {

@@ -1,6 +1,7 @@
 /** Runs a sweep: one evaluation for each task, model and seed, each in a directory of its own. */
 import path from "node:path";
 import type { Model } from "../../engine/engine.js";
+import { given } from "../../engine/given.js";
 import { findTask } from "../../tasks/index.js";
 import { evaluate } from "../evaluate.js";
 import type { EvaluateOptions } from "../evaluate-options.js";
@@ -47,8 +48,8 @@ export async function runSweep(
   { out, openModel, onRun, ...options }: SweepOptions,
 ): Promise<SweepResult[]> {
   const { limit, samples, reward, mode, form, concurrency } = config;
-  const given = {
-    ...defined({ limit, samples, reward, mode, form, concurrency }),
+  const evaluation = {
+    ...given({ limit, samples, reward, mode, form, concurrency }),
     methods: methods.map(toEvaluated),
     options: shared,
   };
@@ -63,7 +64,7 @@ export async function runSweep(
         const directory = path.join(out, nameOf(name), nameOf(modelName), `seed-${seed}`);
         onRun?.({ task: name, model: modelName, seed, directory });
         await evaluate(model, task, {
-          ...{ ...given, ...data, ...options, seed, out: directory },
+          ...{ ...evaluation, ...data, ...options, seed, out: directory },
           ...(draft && { proposal: draft }),
         });
         directories.push(directory);
@@ -84,12 +85,4 @@ function nameOf(name: string): string {
     .basename(name)
     .replace(/\.(gguf|[cm]?js)$/, "")
     .replace(/[^\w.-]+/g, "_");
-}
-
-type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
-
-function defined<T extends object>(options: T): Defined<T> {
-  return Object.fromEntries(
-    Object.entries(options).filter(([, value]) => value !== undefined),
-  ) as Defined<T>;
 }

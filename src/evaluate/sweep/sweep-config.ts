@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { LlamaEtsError, messageOf } from "../../engine/errors.js";
 import { METHOD_NAMES, type MethodName } from "../../methods/registry.js";
+import { GRADING_MODES, PROMPT_FORMS } from "../../tasks/task.js";
 import {
   checkMethods,
   type EvaluatedMethod,
@@ -43,8 +44,8 @@ const sweepSchema = z.strictObject({
   limit: z.int().min(1).exactOptional(),
   samples: z.int().min(1).exactOptional(),
   reward: name.exactOptional(),
-  mode: z.enum(["fair", "compat"]).exactOptional(),
-  form: z.enum(["chat", "paper"]).exactOptional(),
+  mode: z.enum(GRADING_MODES).exactOptional(),
+  form: z.enum(PROMPT_FORMS).exactOptional(),
   concurrency: z.int().min(1).exactOptional(),
   out: name.exactOptional(),
 });

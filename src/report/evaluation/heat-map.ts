@@ -1,7 +1,7 @@
 /** Which items each method got right. */
 
 import type { ComparedItem, Comparison } from "../../evaluate/compare/comparison.js";
-import { isFailed } from "../../evaluate/store/run-files.js";
+import { gradedOf } from "../../evaluate/store/run-files.js";
 import { percent } from "../format.js";
 import type { Html } from "../html.js";
 import { drawFigure } from "../plot.js";
@@ -78,7 +78,7 @@ function describe(right: number): string {
 }
 
 function rightShare(samples: ComparedItem["samples"][number]): number | null {
-  const graded = samples.flatMap((sample) => (isFailed(sample) ? [] : sample));
+  const graded = gradedOf(samples);
   if (graded.length === 0) return null;
   return graded.filter(({ correct }) => correct).length / graded.length;
 }

@@ -1,7 +1,7 @@
 /** How far the methods' weights can be trusted: histograms over all steps. */
 
 import type { ComparedItem, Comparison } from "../../evaluate/compare/comparison.js";
-import { isFailed, type Sample } from "../../evaluate/store/run-files.js";
+import { gradedOf, type Sample } from "../../evaluate/store/run-files.js";
 import type { Html } from "../html.js";
 import { drawFigure } from "../plot.js";
 import { seriesColor } from "../style.js";
@@ -33,8 +33,8 @@ export async function drawWeightFigures(
     comparison.methods.flatMap(({ name }, m) =>
       weighing.has(name)
         ? items
-            .flatMap(({ samples }) => samples[m] ?? [])
-            .flatMap((sample) => (isFailed(sample) ? [] : sample.steps))
+            .flatMap(({ samples }) => gradedOf(samples[m] ?? []))
+            .flatMap(({ steps }) => steps)
             .flatMap((step): Value[] => {
               const value = of(step);
               return typeof value === "number" ? [{ method: name, value }] : [];
