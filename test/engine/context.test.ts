@@ -1,7 +1,8 @@
 /** Sequences of a real model: forks share, stay apart, and give their cells back. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Context, type LocalSequence } from "../../src/engine/local/context.js";
+import { Context } from "../../src/engine/local/context.js";
 import { loadModel } from "../../src/engine/local/load-model.js";
+import type { LocalSequence } from "../../src/engine/local/local-sequence.js";
 import type { LocalModel } from "../../src/engine/local/model.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { UNLIMITED } from "../fixtures/generation.js";

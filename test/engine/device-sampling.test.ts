@@ -1,6 +1,7 @@
 /** Draws from rows of logits that stay where they were computed: here on the CPU, as on a device. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Context, LocalSequence } from "../../src/engine/local/context.js";
+import type { Context } from "../../src/engine/local/context.js";
+import type { LocalSequence } from "../../src/engine/local/local-sequence.js";
 import type { LocalModel } from "../../src/engine/local/model.js";
 import { resolveSampling, type SamplingOptions } from "../../src/engine/sampling.js";
 import { ets } from "../../src/methods/ets.js";

@@ -4,8 +4,8 @@ import type {
   Context,
   LocalContinuation,
   LocalGenerateRequest,
-  LocalSequence,
 } from "../../src/engine/local/context.js";
+import type { LocalSequence } from "../../src/engine/local/local-sequence.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { UNLIMITED } from "../fixtures/generation.js";
 import { QUESTION } from "../fixtures/models.js";

@@ -4,7 +4,8 @@
  */
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Context, LocalSequence } from "../../src/engine/local/context.js";
+import type { Context } from "../../src/engine/local/context.js";
+import type { LocalSequence } from "../../src/engine/local/local-sequence.js";
 import type { LocalModel } from "../../src/engine/local/model.js";
 import { mh } from "../../src/methods/mh.js";
 import { encodeGguf, type Gguf } from "../fixtures/gguf-writer.js";

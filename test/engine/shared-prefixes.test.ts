@@ -1,6 +1,7 @@
 /** What continuations of one parent have in common is decoded once, and nothing else changes. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Context, LocalSequence } from "../../src/engine/local/context.js";
+import type { Context } from "../../src/engine/local/context.js";
+import type { LocalSequence } from "../../src/engine/local/local-sequence.js";
 import type { LocalModel } from "../../src/engine/local/model.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
 import { UNLIMITED } from "../fixtures/generation.js";

@@ -1,7 +1,8 @@
 /** A device's memory, logits, forks and aborts. */
 import { beforeAll, expect, test } from "vitest";
-import type { Context, LocalSequence } from "../../src/engine/local/context.js";
+import type { Context } from "../../src/engine/local/context.js";
 import { gpusAmong } from "../../src/engine/local/free-memory.js";
+import type { LocalSequence } from "../../src/engine/local/local-sequence.js";
 import type { LocalModel } from "../../src/engine/local/model.js";
 import { addon } from "../../src/engine/local/native.js";
 import { resolveSampling, type SamplingOptions } from "../../src/engine/sampling.js";

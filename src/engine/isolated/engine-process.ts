@@ -3,8 +3,8 @@
  * channel, so that it outlives no app, however that ended.
  */
 import { LlamaEtsError } from "../errors.js";
-import { LocalSequence } from "../local/context.js";
 import { loadModel } from "../local/load-model.js";
+import { LocalSequence } from "../local/local-sequence.js";
 import type { LocalModel } from "../local/model.js";
 import {
   type Call,

@@ -1,6 +1,7 @@
 /** Classifies texts that share a prefix, which is read once. */
 import type { Capacity, Classifier } from "../engine.js";
-import { Context, type LocalSequence } from "./context.js";
+import { Context } from "./context.js";
+import type { LocalSequence } from "./local-sequence.js";
 import type { NativeModel } from "./native-model.js";
 
 export class LocalClassifier implements Classifier {
