@@ -70,12 +70,19 @@ export class DenoisingGenerator implements AsyncDisposable {
     return this.#limits.isOutOfBudget;
   }
 
-  /** Denoises states that are equally far, all in one native call, up to step `to`. */
-  async draw(requests: readonly DenoiseRequest[], to: number): Promise<DenoisedState[]> {
+  /**
+   * Denoises states that are equally far, all in one native call, up to step `to`, in blocks of
+   * `blockLength` positions.
+   */
+  async draw(
+    requests: readonly DenoiseRequest[],
+    to: number,
+    blockLength = this.#options.denoising.blockLength,
+  ): Promise<DenoisedState[]> {
     const [first] = requests;
     if (first === undefined) return [];
     const { parallel } = this.#options.denoising;
-    const texts = await this.#run(first.state, to, (shared) =>
+    const texts = await this.#run(first.state, to, blockLength, (shared) =>
       this.#context.denoise({
         ...{ ...shared, ...(parallel && { parallel }) },
         texts: requests.map(({ state, stream }) => ({ tokens: state.canvas, stream })),
@@ -97,7 +104,8 @@ export class DenoisingGenerator implements AsyncDisposable {
   ): Promise<Hypothesis<DiffusionState>[] | null> {
     const [first] = hypotheses;
     if (first === undefined) return [];
-    const found = await this.#run(first.state, to, (shared) =>
+    const { blockLength } = this.#options.denoising;
+    const found = await this.#run(first.state, to, blockLength, (shared) =>
       this.#context.search({
         ...{ ...shared, width, wanted, stream },
         texts: hypotheses.map(({ state, logProb }) => ({ tokens: state.canvas, logProb })),
@@ -115,11 +123,12 @@ export class DenoisingGenerator implements AsyncDisposable {
   async #run<T extends Pick<DenoisedText, "finish">>(
     { denoised: from }: DiffusionState,
     to: number,
+    blockLength: number,
     denoise: (shared: DenoisingRequest) => Promise<T[]>,
   ): Promise<T[] | null> {
     if (this.#limits.isCutOff()) return null;
     const { prompt, policy, denoising } = this.#options;
-    const { blockLength, denoisingSteps: steps, remasking, cfgScale } = denoising;
+    const { denoisingSteps: steps, remasking, cfgScale } = denoising;
     const shared = {
       ...{ prompt, sampling: policy.sampling, remasking, cfgScale },
       schedule: { blockLength, steps, from, to },

@@ -12,6 +12,8 @@ export type ImportanceRatio = "exact" | "approximate" | "one-pass";
 export interface DenoisingSettings {
   /** Positions of a block; blocks are unmasked left to right. Divides the answer's length. */
   blockLength: number;
+  /** Whole texts take turns with these, of which `blockLength` is the largest. Absent: all have that. */
+  blockLengths?: readonly number[];
   /** Over the whole answer; a multiple of its blocks. */
   denoisingSteps: number;
   remasking: Remasking;
@@ -21,6 +23,14 @@ export interface DenoisingSettings {
   /** Null: the schedule says how many positions a step unmasks. */
   parallel: ParallelRule | null;
 }
+
+/** What an answer's length is a multiple of. */
+export function answerUnit({ blockLength, blockLengths = [blockLength] }: BlockLengths): number {
+  const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+  return blockLengths.reduce((a, b) => (a / gcd(a, b)) * b, 1);
+}
+
+type BlockLengths = Pick<DenoisingSettings, "blockLength" | "blockLengths">;
 
 /** Denoising steps of a block. */
 export function blockSteps(

@@ -19,7 +19,11 @@ import type {
 } from "./chain.js";
 import type { DenoisingOptions } from "./chain-options.js";
 import { blockSteps, guidanceLength } from "./denoising.js";
-import { DenoisingGenerator, type DiffusionRollout } from "./denoising-generator.js";
+import {
+  type DenoisedState,
+  DenoisingGenerator,
+  type DiffusionRollout,
+} from "./denoising-generator.js";
 import type { DiffusionState } from "./diffusion-texts.js";
 import { candidateStream, proposedStream, rolloutStream, searchStream } from "./random-streams.js";
 
@@ -30,6 +34,7 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
   /** Denoising steps of a guidance step. */
   readonly #guidanceLength: number;
   readonly #lastStep: number;
+  readonly #blockLengths: readonly number[];
   readonly returns: readonly number[];
 
   private constructor(generator: DenoisingGenerator, options: DenoisingOptions) {
@@ -37,6 +42,7 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
     this.#generator = generator;
     this.#guidanceLength = guidanceLength(denoising, guidance.blockTokens, limits.maxTokens);
     this.#lastStep = denoising.denoisingSteps;
+    this.#blockLengths = denoising.blockLengths ?? [denoising.blockLength];
     const isExact = denoising.cache === "none" && denoising.parallel === null;
     const unit = isExact ? 1 : blockSteps(denoising, limits.maxTokens);
     this.returns = Array.from({ length: this.#lastStep / unit }, (_, i) => i * unit);
@@ -113,8 +119,16 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
       state,
       stream: candidateStream(step, first + i),
     }));
-    const drawn = await this.#generator.draw(requests, to);
-    return drawn.map(({ state }) => state);
+    const drawn: DiffusionState[] = [];
+    // One native call for each length of blocks; with several the states are starts of whole texts.
+    const lengthOf = (i: number) => this.#blockLengths[(first + i) % this.#blockLengths.length];
+    for (const length of new Set(this.#blockLengths)) {
+      const turns = requests.flatMap((_, i) => (lengthOf(i) === length ? [i] : []));
+      const own = turns.map((i) => requests[i] as (typeof requests)[number]);
+      const texts = await this.#generator.draw(own, to, length);
+      for (const [n, i] of turns.entries()) drawn[i] = (texts[n] as DenoisedState).state;
+    }
+    return drawn;
   }
 
   complete(

@@ -1,6 +1,6 @@
 /** The options of diffusion models. */
-import type { DenoisingSettings } from "../chain/denoising.js";
-import { checkInteger, checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
+import { answerUnit, type DenoisingSettings } from "../chain/denoising.js";
+import { checkInteger, checkKeys, checkNumber, checkOneOf, refuse } from "../engine/check.js";
 import { CACHES, type ParallelRule, REMASKING } from "../engine/denoising-request.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { Flag } from "./option.js";
@@ -9,6 +9,11 @@ import type { Flag } from "./option.js";
 export interface DiffusionOptions {
   /** Positions of a block, a divisor of `maxTokens`. Default: 32, or `maxTokens` if it is less. */
   blockLength?: number;
+  /**
+   * Lengths of blocks, 2 to 64 of them, that the texts of `majority` and `best-of-n` take turns with, in
+   * the place of `blockLength` (HEX, arXiv 2510.05040); also as text, "4+8+14".
+   */
+  blockLengths?: readonly number[] | string;
   /** Denoising steps, a multiple of the blocks. Default `maxTokens`: each unmasks one position. */
   denoisingSteps?: number;
   /** Default "low-confidence". */
@@ -35,6 +40,12 @@ export const DIFFUSION_FLAGS: readonly Flag[] = [
     flags: "--block-length <n>",
     help: "positions unmasked block by block (default: 32)",
     kind: "number",
+  },
+  {
+    path: "diffusion.blockLengths",
+    flags: "--block-lengths <list>",
+    help: "majority, best-of-n: lengths that the texts take turns with, as in 4+8+14",
+    kind: "text",
   },
   {
     path: "diffusion.remasking",
@@ -74,26 +85,32 @@ export function resolveDiffusion(
   maxTokens: number,
 ): DenoisingSettings {
   checkKeys("diffusion", options, [
-    ...["blockLength", "denoisingSteps", "remasking", "cfgScale", "cache", "parallel"],
+    ...["blockLength", "blockLengths", "denoisingSteps", "remasking", "cfgScale", "cache"],
+    "parallel",
   ]);
-  const { blockLength = Math.min(DEFAULT_BLOCK_LENGTH, maxTokens) } = options;
-  checkInteger("diffusion.blockLength", blockLength, 1, maxTokens);
-  if (maxTokens % blockLength !== 0) {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      `Expected \`diffusion.blockLength\` to divide \`maxTokens\`, got ${blockLength} and ${maxTokens}`,
-      { fix: `maxTokens: ${Math.ceil(maxTokens / blockLength) * blockLength}` },
-    );
-  }
   const { denoisingSteps = maxTokens, remasking = "low-confidence", cfgScale = 0 } = options;
-  const blocks = maxTokens / blockLength;
-  checkInteger("diffusion.denoisingSteps", denoisingSteps, blocks, maxTokens);
-  if (denoisingSteps % blocks !== 0) {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      `Expected \`diffusion.denoisingSteps\` to be a multiple of the ${blocks} blocks, got ${denoisingSteps}`,
-      { fix: `denoisingSteps: ${Math.ceil(denoisingSteps / blocks) * blocks}` },
-    );
+  const lengths = blockLengthsOf(options, maxTokens);
+  for (const { name, length } of lengths) checkInteger(name, length, 1, maxTokens);
+  const several = lengths.length > 1 && { blockLengths: lengths.map(({ length }) => length) };
+  const blockLength = Math.max(...lengths.map(({ length }) => length));
+  const unit = answerUnit({ blockLength, ...several });
+  for (const { name, length } of lengths) {
+    if (maxTokens % length !== 0) {
+      throw new LlamaEtsError(
+        "ERR_INVALID_OPTION",
+        `Expected \`${name}\` to divide \`maxTokens\`, got ${length} and ${maxTokens}`,
+        { fix: `maxTokens: ${Math.ceil(maxTokens / unit) * unit}` },
+      );
+    }
+    const blocks = maxTokens / length;
+    checkInteger("diffusion.denoisingSteps", denoisingSteps, blocks, maxTokens);
+    if (denoisingSteps % blocks !== 0) {
+      throw new LlamaEtsError(
+        "ERR_INVALID_OPTION",
+        `Expected \`diffusion.denoisingSteps\` to be a multiple of the ${blocks} blocks, got ${denoisingSteps}`,
+        { fix: `denoisingSteps: ${Math.ceil(denoisingSteps / blocks) * blocks}` },
+      );
+    }
   }
   const { cache = "none" } = options;
   const parallel = resolveParallel("diffusion.parallel", options.parallel);
@@ -107,12 +124,30 @@ export function resolveDiffusion(
   }
   return {
     blockLength,
+    ...several,
     denoisingSteps,
     remasking,
     cfgScale: checkNumber("diffusion.cfgScale", cfgScale, 0, 100),
     cache: checkOneOf("diffusion.cache", cache, CACHES),
     parallel,
   };
+}
+
+/** The lengths of blocks that were asked for, by the names of their options. */
+function blockLengthsOf(options: DiffusionOptions, maxTokens: number) {
+  const { blockLength = Math.min(DEFAULT_BLOCK_LENGTH, maxTokens), blockLengths } = options;
+  if (blockLengths === undefined) return [{ name: "diffusion.blockLength", length: blockLength }];
+  const name = "diffusion.blockLengths";
+  const list = typeof blockLengths === "string" ? readList(blockLengths) : blockLengths;
+  if (!Array.isArray(list) || list.length < 2 || list.length > 64) {
+    refuse(name, "2 to 64 lengths, as in [4, 8, 14]", blockLengths);
+  }
+  return list.map((length, i) => ({ name: `${name}[${i}]`, length }));
+}
+
+/** Numbers as the command line has them: 4+8+14, or with commas. */
+function readList(text: string): number[] {
+  return text.split(/[+,]/).map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
 }
 
 /** Throws `ERR_INVALID_OPTION`. */

@@ -4,7 +4,7 @@ import { boundGuided } from "../planning/token-bounds.js";
 import { type AnswerExtractor, answerOf } from "../rewards/answer.js";
 import type { Reward } from "../rewards/reward.js";
 import { selfConsistency, VOTE_KINDS } from "../rewards/self-consistency.js";
-import type { AdaptiveOptions } from "./adaptive.js";
+import type { AdaptiveSettings } from "./adaptive.js";
 import { defineMethod } from "./define-method.js";
 import { drawComplete } from "./draw-complete.js";
 import { oneStep, WHOLE_TEXTS } from "./method.js";
@@ -67,7 +67,7 @@ export const majority = defineMethod({
 
 function voteOf(
   extract: AnswerExtractor,
-  adaptive: Required<AdaptiveOptions> | null,
+  adaptive: AdaptiveSettings | null,
   { votes, voteExponent }: ValuesOf<typeof OWN>,
 ): Reward {
   const vote = selfConsistency({ extract, singleton: 1, votes, voteExponent });

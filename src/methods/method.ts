@@ -6,7 +6,7 @@ import type { RunShape } from "../planning/run-shape.js";
 import type { RunBounds } from "../planning/token-bounds.js";
 import type { AnswerExtractor } from "../rewards/answer.js";
 import type { Reward } from "../rewards/reward.js";
-import type { AdaptiveOptions } from "./adaptive.js";
+import type { AdaptiveSettings } from "./adaptive.js";
 import type { OptionSpec, OwnOptions, ValuesOf } from "./option.js";
 import type { CommonOptions, GuidanceOption } from "./options.js";
 import type { Guidance, Resolved } from "./settings.js";
@@ -53,11 +53,7 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
   readonly overrides?: CommonOptions;
   fixed?(maxTokens: number): Fixed;
   /** The reward of a method that takes none. */
-  reward?(
-    extract: AnswerExtractor,
-    adaptive: Required<AdaptiveOptions> | null,
-    own: ValuesOf<O>,
-  ): Reward;
+  reward?(extract: AnswerExtractor, adaptive: AdaptiveSettings | null, own: ValuesOf<O>): Reward;
   /**
    * The reward where none is given; null: the votes of self-consistency, as without this.
    *

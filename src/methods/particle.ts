@@ -1,4 +1,4 @@
-import type { ChainState, RedrawnState } from "../chain/chain.js";
+import type { Chain, ChainState, RedrawnState } from "../chain/chain.js";
 import { effectiveSampleSize, logMeanExp, saturated } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
 import { resampleSystematically } from "../energy/resampling.js";
@@ -143,7 +143,26 @@ async function advance(
       ? await chain.advanceEach(open, step)
       : await chain.advanceSharpened(open, step, alpha);
   await chain.release(open);
-  return states.map((s) => (s.finishReason === null ? (grown.shift() as Particle) : s));
+  const merged = await mergeEqual(chain, grown);
+  return states.map((s) => (s.finishReason === null ? (merged.shift() as Particle) : s));
+}
+
+/**
+ * The texts, of which unfinished ones with the same tokens are one state: what follows them is decoded
+ * once for all of them. What a text weighs and what may follow it depend on its tokens alone.
+ */
+async function mergeEqual(chain: Chain, texts: readonly Particle[]): Promise<Particle[]> {
+  if (chain.kind !== "prefix") return [...texts]; // the states of diffusion models share their passes
+  const firsts = new Map<string, Particle>();
+  const merged = texts.map((text) => {
+    if (text.finishReason !== null) return text;
+    const key = text.tokens.join();
+    const first = firsts.get(key) ?? text;
+    firsts.set(key, first);
+    return first;
+  });
+  await chain.release(texts.filter((text, i) => merged[i] !== text));
+  return merged;
 }
 
 /** log of p_ref(text)^α / q(text), the product of its tokens' normalisers Σ_v p_ref(v | …)^α. */

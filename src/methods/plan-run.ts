@@ -1,5 +1,5 @@
 /** From a method and its options to the plan of a run, or to what would fit. */
-import type { DenoisingSettings } from "../chain/denoising.js";
+import { answerUnit, type DenoisingSettings } from "../chain/denoising.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { type Change, planOrCure } from "../planning/cures.js";
@@ -31,7 +31,7 @@ export function planRun<O extends OwnOptions>(
     (change) => tryPlan(method, model, withChange(options, change), promptTokens),
     () => {
       const { guidance, limits, denoising } = resolveOptions(method, options, model, promptTokens);
-      const unit = denoising?.blockLength ?? 1;
+      const unit = denoising ? answerUnit(denoising) : 1;
       return { candidates: guidance.candidates, maxTokens: limits.maxTokens, unit };
     },
   );

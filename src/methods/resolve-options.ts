@@ -171,6 +171,7 @@ function resolve<O extends OwnOptions>(
   }
   if (isDiffusion) refuseBudget(options);
   const denoising = isDiffusion ? resolveDiffusion(options.diffusion, maxTokens) : null;
+  if (denoising?.blockLengths !== undefined) checkTurns(method, options);
   const { constraint } = options;
   const isCompiled = constraint !== undefined && "fingerprint" in constraint;
   const sampling = resolveSampling(options, vocabSize, isCompiled ? constraint : undefined);
@@ -306,12 +307,21 @@ function resolveGuidance(
   denoising: DenoisingSettings | null,
 ): Guidance {
   const adaptive = resolveAdaptive(options.adaptive);
+  if (adaptive?.rule === "ess" && method.drawsIndependent) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `The rule "ess" of \`adaptive\` is for ets: the texts of ${method.name} have no weights`,
+      { fix: 'the rule "sequential"' },
+    );
+  }
   const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
   const { candidates = most, rollouts = 1, finish = "chain" } = options;
-  const defaultBlock = adaptive === null ? DEFAULT_BLOCK_TOKENS : maxTokens;
+  // Once a vote is settled, one step is all there is.
+  const settles = adaptive !== null && adaptive.rule !== "ess";
+  const defaultBlock = settles ? maxTokens : DEFAULT_BLOCK_TOKENS;
   const { shortcuts = {} } = options;
   checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided", "answered"]);
-  const { prefixes = true, duplicates = adaptive === null } = shortcuts;
+  const { prefixes = true, duplicates = !settles } = shortcuts;
   // A text that p_ref alone completes lacks the weights that a constraint gives it.
   const { decided = options.constraint === undefined, answered = true } = shortcuts;
   return {
@@ -370,6 +380,25 @@ function isJsonConstraint(constraint: Constraint | CompiledConstraint): boolean 
   return "kind" in constraint ? constraint.kind === "json" : "json" in constraint;
 }
 
+/** Refuses blocks of several lengths where texts aren't whole and drawn by themselves. */
+function checkTurns({ name, drawsIndependent }: MethodFacts, { adaptive }: CommonOptions): void {
+  const option = "`diffusion.blockLengths`";
+  if (drawsIndependent !== true) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `${option} is for majority and best-of-n, whose texts are whole from the start; ${name} goes on from some`,
+      { fix: "`diffusion.blockLength`" },
+    );
+  }
+  const rule = resolveAdaptive(adaptive)?.rule;
+  if (rule === undefined || rule === "unanimous") return;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    `The rule "${rule}" of \`adaptive\` is for texts of one law, and ${option} gives them several`,
+    { fix: 'adaptive: { rule: "unanimous" }' },
+  );
+}
+
 /** A diffusion model's answer has whole blocks. */
 function defaultMaxTokens(
   { diffusion }: CommonOptions,
@@ -378,6 +407,9 @@ function defaultMaxTokens(
 ): number {
   if (!isDiffusion) return Math.min(DEFAULT_MAX_TOKENS, room);
   const most = Math.min(DEFAULT_DIFFUSION_LENGTH, room);
-  const { blockLength = DEFAULT_BLOCK_LENGTH } = diffusion ?? {};
+  const { blockLength = DEFAULT_BLOCK_LENGTH, blockLengths } = diffusion ?? {};
+  // Several lengths are checked with a length of the answer; one that they don't fit is refused with one
+  // that they do.
+  if (blockLengths !== undefined) return most;
   return Math.max(Math.floor(most / blockLength) * blockLength, Math.min(blockLength, most));
 }

@@ -11,6 +11,7 @@ import type { Model } from "../engine/engine.js";
 import { answerOf, settledAnswer } from "../rewards/answer.js";
 import { type Completion, scoreEach } from "../rewards/reward.js";
 import { type Ballot, electMajority, type Majority } from "../rewards/self-consistency.js";
+import { stoppingOf } from "./adaptive.js";
 import type { MethodFacts } from "./method.js";
 import { type Opened, openRun } from "./open-run.js";
 import type { OwnOptions, ValuesOf } from "./option.js";
@@ -79,7 +80,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
       reward: energy.reward,
       lambda: energy.lambda,
       asked: this.#opened.asked,
-      stopping: guidance.adaptive,
+      stopping: stoppingOf(guidance.adaptive),
       shareDuplicates: guidance.shortcuts.duplicates,
       conditions: this.chain.conditions,
       signal: callbacks.signal,
@@ -100,8 +101,9 @@ export class Run<Own = unknown> implements AsyncDisposable {
   get round(): number {
     const { guidance, energy } = this.settings;
     const { adaptive, candidates } = guidance;
-    const isAdaptive = adaptive !== null && energy.reward.isSettled !== undefined;
-    return isAdaptive ? adaptive.round : candidates;
+    if (adaptive === null) return candidates;
+    const looks = adaptive.rule === "ess" || energy.reward.isSettled !== undefined;
+    return looks ? adaptive.round : candidates;
   }
 
   /** Rollouts that run side by side, in both models' contexts. */

@@ -10,7 +10,7 @@ import type { Sampling } from "../engine/sampling.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import type { AnswerExtractor } from "../rewards/answer.js";
 import type { Reward } from "../rewards/reward.js";
-import type { AdaptiveOptions } from "./adaptive.js";
+import type { AdaptiveSettings } from "./adaptive.js";
 import type {
   BlockKind,
   CommonOptions,
@@ -45,7 +45,7 @@ export interface Guidance {
   leastTokens: number;
   block: BlockKind;
   finish: Finish;
-  adaptive: Required<AdaptiveOptions> | null;
+  adaptive: AdaptiveSettings | null;
   shortcuts: Shortcuts;
 }
 
@@ -133,7 +133,7 @@ export interface Settings {
   mixture: number;
   /** Tokens between two resamplings of a candidate's rollouts; null: they aren't resampled. */
   resampleEvery: number | null;
-  adaptive: Required<AdaptiveOptions> | null;
+  adaptive: AdaptiveSettings | null;
   shortcuts: Shortcuts;
   /** Where rollouts end with their answers; null: nowhere. */
   answerEnd: AnswerEnd | null;

@@ -197,10 +197,11 @@ function refuseTwice(asked: MethodOptions, guided: MethodOptions): void {
   throw invalid(`ets.${twice}`, `\`ets.${twice}\` and \`${field}\` say the same thing; give one`);
 }
 
-/** An adaptive run has one step, unless a request says otherwise. */
+/** A run that ends once a vote is settled has one step, unless a request says otherwise. */
 function defaultsFor({ defaults }: Served, { adaptive = false }: MethodOptions): MethodOptions {
   const { blockTokens: _, ...others } = defaults;
-  return adaptive === false ? defaults : others;
+  const goesOn = typeof adaptive === "object" && adaptive?.rule === "ess";
+  return adaptive === false || goesOn ? defaults : others;
 }
 
 function refuseUnknown(fields: Body, form: Form): void {

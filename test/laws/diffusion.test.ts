@@ -10,10 +10,12 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { beam } from "../../src/methods/beam.js";
 import { ets } from "../../src/methods/ets.js";
+import { majority } from "../../src/methods/majority.js";
 import { mh } from "../../src/methods/mh.js";
 import type { MethodOptions } from "../../src/methods/registry.js";
 import type { Result } from "../../src/methods/result.js";
 import { sample } from "../../src/methods/sample.js";
+import type { Step } from "../../src/methods/step.js";
 import { chiSquarePValue, scoreZ } from "../fixtures/statistics.js";
 import { TableModel } from "../fixtures/table-engine/model.js";
 import { hashedTable } from "../fixtures/table-engine/tables.js";
@@ -337,4 +339,25 @@ describe("the energies of ETS-IS", () => {
     expect(largestZ(drawn, tokens)).toBeLessThan(MAX_Z);
     expect(largestZ(drawn, (canvas) => diffusion.energy(policy, canvas))).toBeGreaterThan(MAX_Z);
   });
+});
+
+test("texts that take turns with lengths of blocks have each the law of its own", async () => {
+  const denoiser = new TableModel(hashedTable(3), { kind: "diffusion" });
+  const lengths = [2, 6, 3, 1];
+  const textsOf = async (schedule: object, adaptive: MethodOptions["adaptive"] = false) => {
+    const extract = (text: string) => text;
+    const own = { ...{ maxTokens: 6, candidates: 10, seed: 5, raw: true }, extract, adaptive };
+    const { steps } = await majority(denoiser, PROMPT, { ...own, diffusion: schedule });
+    return (steps[0] as Step).candidates.map(({ tokens }) => tokens);
+  };
+  const byLength = await Promise.all(lengths.map((blockLength) => textsOf({ blockLength })));
+  const expected = (turn: (i: number) => number) =>
+    Array.from({ length: 10 }, (_, i) => byLength[turn(i)]?.[i]);
+  const drawn = await textsOf({ blockLengths: lengths });
+  expect(drawn).toEqual(expected((i) => i % 4));
+  // Twins: all of one length, and turns that begin anew with each round of draws.
+  for (const wrong of [0, 1, 2, 3]) expect(drawn).not.toEqual(expected(() => wrong));
+  const rounds = await textsOf({ blockLengths: lengths }, { rule: "unanimous", round: 3 });
+  expect(rounds).toEqual(drawn);
+  expect(rounds).not.toEqual(expected((i) => (i % 3) % 4));
 });

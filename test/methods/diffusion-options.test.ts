@@ -61,6 +61,69 @@ const withProposal = (options: MethodOptions) => () =>
 const alone = (options: MethodOptions) => () =>
   checkOptions(METHODS.ets, { maxTokens: 64, ...options });
 
+const voted = (options: MethodOptions) => () =>
+  checkOptions(METHODS.majority, { maxTokens: 56, ...options });
+
+describe("lengths of blocks that texts take turns with", () => {
+  const settingsOf = (blockLengths: readonly number[] | string) =>
+    recordOf(
+      resolveOptions(
+        METHODS.majority,
+        { maxTokens: 56, diffusion: { blockLength: 5, blockLengths } },
+        model(true),
+        40,
+      ),
+    ).diffusion;
+
+  test("take the place of one length, as numbers or as text", () => {
+    const expected = { blockLength: 14, blockLengths: [4, 14, 8] };
+    for (const given of [[4, 14, 8], "4+14+8", " 4, 14 ,8"]) {
+      expect(settingsOf(given)).toMatchObject(expected);
+    }
+    expect(settingsOf([8, 8])).toMatchObject({ blockLength: 8, blockLengths: [8, 8] });
+  });
+
+  test.each<[string, () => void, RegExp]>([
+    ["one", voted({ diffusion: { blockLengths: [8] } }), /2 to 64 lengths.*\[8\]/],
+    ["a number", voted({ diffusion: { blockLengths: 8 as unknown as [] } }), /2 to 64 lengths/],
+    [
+      "no numbers",
+      voted({ diffusion: { blockLengths: "8+x" } }),
+      /blockLengths\[1\]` to be an int/,
+    ],
+    ["a gap", voted({ diffusion: { blockLengths: "8++14" } }), /blockLengths\[1\]` to be an int/],
+    ["too long a one", voted({ diffusion: { blockLengths: [8, 57] } }), /from 1 to 56, got `57/],
+    [
+      "one that leaves a rest, with a length of the answer for all",
+      voted({ diffusion: { blockLengths: [8, 12] } }),
+      /blockLengths\[1\]` to divide `maxTokens`, got 12 and 56\n.*72/,
+    ],
+    [
+      "steps that are not whole for each",
+      voted({ diffusion: { blockLengths: [28, 4], denoisingSteps: 16 } }),
+      /multiple of the 14 blocks, got 16/,
+    ],
+    [
+      "texts that go on from others",
+      alone({ diffusion: { blockLengths: [8, 16] } }),
+      /for majority and best-of-n.*ets goes on/,
+    ],
+    [
+      "a stopping rule for texts of one law",
+      voted({ diffusion: { blockLengths: [8, 14] }, adaptive: true }),
+      /rule "sequential".*several\n.*unanimous/,
+    ],
+  ])("refuse %s", (_, check, message) => {
+    expect(check).toThrow(message);
+    expect(check).toThrow(LlamaEtsError);
+  });
+
+  test("are no matter of the rule that all texts agree", () => {
+    voted({ diffusion: { blockLengths: [8, 14] }, adaptive: { rule: "unanimous" } })();
+    checkOptions(METHODS["best-of-n"], { maxTokens: 56, diffusion: { blockLengths: [8, 14] } });
+  });
+});
+
 describe("refuses", () => {
   test.each<[string, () => void, RegExp]>([
     [

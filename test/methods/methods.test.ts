@@ -64,6 +64,19 @@ describe.each(Object.entries(ALL))("%s", (_, method) => {
   });
 });
 
+test("particles with the same text are decoded once, block after block", async () => {
+  const options = { ...base, alpha: 4, candidates: 8, blockTokens: 4, seed: 3 };
+  const { usage, steps } = await particle(model(), QUESTION, options);
+  // The last token of a text that ends isn't decoded.
+  const beginnings = steps.flatMap(({ candidates }) =>
+    candidates.flatMap(({ tokens, finishReason }) => {
+      const decoded = tokens.slice(0, finishReason === null ? tokens.length : -1);
+      return decoded.map((_, i) => decoded.slice(0, i + 1).join());
+    }),
+  );
+  expect(usage.decoded).toBe(new Set(beginnings).size);
+});
+
 describe("usage", () => {
   const guided: MethodOptions = {
     ...{ candidates: 4, rollouts: 2, blockTokens: 6, maxTokens: 24, temperature: 1.5, seed: 3 },
