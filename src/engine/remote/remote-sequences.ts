@@ -14,11 +14,14 @@ import type {
   SequencesStatus,
   TokenMetric,
 } from "../sequences.js";
-import { type Cut, cut } from "./continuations.js";
+import { type Cut, cut, endsWhole } from "./continuations.js";
 import { lacks, type RemoteVocabulary } from "./remote-vocabulary.js";
 import type { Completions, Drawn, Server, ServerPrefix } from "./server.js";
 
 type Draw = GenerateRequest["draws"][number];
+
+/** The longest that a timer takes. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 /** Draws that one request asks for: of one text, and of one length. */
 interface Group {
@@ -61,14 +64,9 @@ export class RemoteSequences implements Sequences {
     const { draws, timeLimitMs, maxTotalTokens } = request;
     this.#progress = 0;
     const groups = groupsOf(draws, maxTotalTokens, this.#server.facts.perRequest);
-    const timeLimit = AbortSignal.timeout(Math.min(timeLimitMs ?? 2 ** 31 - 1, 2 ** 31 - 1));
     const results: Continuation[] = draws.map(() => nothing("budget"));
-    await this.#together(groups, timeLimit, async (group, signal) => {
-      const answer = await this.#complete(group, request, signal).catch((error: unknown) => {
-        if (timeLimit.aborted && !this.#abort.signal.aborted) return null;
-        throw error;
-      });
-      if (answer === null) return; // the budget ended it
+    await this.#together(groups, timeLimitMs, async (group, signal) => {
+      const answer = await this.#complete(group, request, signal);
       for (const [i, { index, draw }] of group.draws.entries()) {
         const drawn = withEnd(answer.drawn[i] as Drawn);
         this.#progress += drawn.pieces.length;
@@ -116,36 +114,35 @@ export class RemoteSequences implements Sequences {
     { parent, maxTokens }: Group,
     request: GenerateRequest,
   ): Continuation {
-    const { prefixes } = this.#server.facts;
-    const before = this.#vocabulary.detokenize(draw.text);
-    const part = cut(drawn, draw, request, { before, prefixes });
-    const tokens = part.pieces.map((piece, i) =>
+    const part = cut(drawn, draw, request, this.#vocabulary.detokenize(draw.text));
+    const { pieces, finish, isShorter } = part;
+    const tokens = pieces.map((piece, i) =>
       this.#vocabulary.idOf(piece, drawn.endsWithToken && i === drawn.pieces.length - 1),
     );
-    const isCapped = part.finish === "length" && maxTokens < draw.maxTokens;
-    if (part.finish === "length" && part.pieces === drawn.pieces && tokens.length < maxTokens) {
+    const isLength = finish === "length" && !isShorter;
+    if (isLength && tokens.length < maxTokens) {
       throw new LlamaEtsError(
         "ERR_CONTEXT_FULL",
         `The server ended a text behind ${tokens.length} of ${maxTokens} tokens: its context is full`,
         { fix: "a smaller `maxTokens`, or a server with a longer context" },
       );
     }
-    const logProbs = Float64Array.from(part.pieces, ({ logProb }) => logProb);
+    const logProbs = Float64Array.from(pieces, ({ logProb }) => logProb);
     return {
       tokens: Int32Array.from(tokens),
       ...{ logProbs, rawLogProbs: logProbs, drawnLogProbs: new Float64Array() },
-      finish: isCapped && part.pieces === drawn.pieces ? "budget" : part.finish,
+      finish: isLength && maxTokens < draw.maxTokens ? "budget" : finish,
       sequence: this.#keep(part, draw, [...parent.tokens, ...tokens], parent),
     };
   }
 
   #keep(
-    { finish, isSafe }: Cut,
+    { finish, pieces }: Cut,
     draw: Draw,
     tokens: readonly number[],
     parent: RemoteSequence,
   ): RemoteSequence | null {
-    if (finish === "length" && draw.keep) return this.own(tokens, parent, isSafe);
+    if (finish === "length" && draw.keep) return this.own(tokens, parent, endsWhole(pieces));
     return draw.keepEnded === true ? this.own(tokens.slice(0, -1), parent, false) : null;
   }
 
@@ -247,21 +244,35 @@ export class RemoteSequences implements Sequences {
   }
 
   /**
-   * Works on all of them, and waits until none runs: a failure of one, an abort or the time limit ends
-   * the others. The first error is thrown.
+   * Works on all of them, and waits until none runs. A failure of one, or an abort, ends the others and
+   * is thrown; the time limit ends them without a word.
    */
   async #together<T>(
     items: readonly T[],
-    timeLimit: AbortSignal | null,
+    timeLimitMs: number | null,
     work: (item: T, signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
-    const failed = new AbortController();
-    const ends = [failed.signal, this.#abort.signal, ...(timeLimit === null ? [] : [timeLimit])];
-    const signal = AbortSignal.any(ends);
-    await Promise.all(
-      items.map((item) => work(item, signal).catch((error: unknown) => failed.abort(error))),
-    );
-    failed.signal.throwIfAborted();
+    this.#abort.signal.throwIfAborted();
+    const calls = new AbortController();
+    const { signal } = calls;
+    const end = () => calls.abort(this.#abort.signal.reason);
+    this.#abort.signal.addEventListener("abort", end, { once: true });
+    let isLate = false;
+    const stop = () => {
+      isLate = !signal.aborted;
+      calls.abort();
+    };
+    const timer =
+      timeLimitMs === null ? undefined : setTimeout(stop, Math.min(timeLimitMs, LONGEST_MS));
+    try {
+      await Promise.all(
+        items.map((item) => work(item, signal).catch((error: unknown) => calls.abort(error))),
+      );
+    } finally {
+      clearTimeout(timer);
+      this.#abort.signal.removeEventListener("abort", end);
+    }
+    if (!isLate) signal.throwIfAborted();
   }
 }
 
@@ -304,10 +315,17 @@ class RemoteSequence implements Sequence {
     if (this.#counted !== null) return false;
     this.#counted = count;
     if (!this.#isSafe) return true;
-    if (this.#from === null) return false;
+    const expected = this.#expected();
+    // What the server doesn't count can't be compared.
+    return expected !== null && (count === 0 || count !== expected);
+  }
+
+  /** Its tokens by the server's count of what it goes on from; null: none of that was read. */
+  #expected(): number | null {
+    if (this.#from === null) return null;
     const { sequence, added } = this.#from;
-    const before = sequence.#counted ?? 0;
-    return count > 0 && before > 0 && before + added !== count;
+    const before = sequence.#counted ?? sequence.#expected();
+    return before === null ? null : before + added;
   }
 
   async prefill(tokens: Int32Array): Promise<void> {
