@@ -12,7 +12,7 @@ const BESIDE = [
   "test/energy/{diagnostics,exact-weights,log-domain,psis}.test.ts",
   "test/cli/{ask-answer,ask-options,bad-input,bad-options,compare,constraint-flag,download,grade,help,potential,startup}.test.ts",
   "test/engine-build/*.test.ts",
-  "test/engine/{constraints,download,make-directory,package-files,templates,text-process}.test.ts",
+  "test/engine/{constraints,download,make-directory,package-files,remote-servers,remote-texts,templates,text-process}.test.ts",
   "test/evaluate/{compare,curves,read-run,sweep,wrong-types}.test.ts",
   "test/evaluate/statistics/*.test.ts",
   "test/laws/*.test.ts",

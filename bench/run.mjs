@@ -8,14 +8,14 @@
 // { NAME: { ratio, ours, theirs, unit, … } }, where a ratio above 1 is good for us.
 //
 // --quick     a model without a body and a few tokens: shows that all of it works, measures nothing
-// --engine    decode: a directory of `npm run build:engine`; default: the one in the cache
+// --engine    decode, server: a directory of `npm run build:engine`; default: the one in the cache
 // --threads   default: what `loadModel` chooses
 // --rounds    repetitions of decode, attention, scoring, sampling, denoising and overheads
-// --counts    decode, attention, sampling: sequences side by side
+// --counts    decode, attention, sampling: sequences side by side; server: clients at once
 // --sweeps    scaling: which of its parts
 // --limit     frontier, powers: items; --plot writes the figure of frontier
 // --models    decode: a model's file in place of the random one; draft: the target and its draft;
-//             isolation: a model in place of mini-gsm-ref
+//             isolation, server: a model in place of mini-gsm-ref
 // --scale     peer, naive, ets: prompt and texts this much shorter, for slow machines
 // --gpu       decode, sampling, peer, naive, ets: cuda, vulkan, metal or auto; default: off. They take
 //             some minutes on a GPU: npm run bench -- --only decode,sampling,peer,naive,ets --gpu cuda
@@ -37,12 +37,12 @@ const CASES = [
     "beam",
     "isolation",
   ],
-  ...["frontier", "powers", "draft"],
+  ...["frontier", "powers", "draft", "server"],
 ];
 const ON_GPU = ["decode", "sampling", "peer", "naive", "ets"];
 
 const { only, json, markdown, ...options } = parseOptions({
-  only: CASES.join(","),
+  only: CASES.filter((name) => name !== "server").join(","), // it needs llama-server
   quick: false,
   json: "",
   markdown: "",

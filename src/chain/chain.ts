@@ -102,6 +102,11 @@ export interface Usage {
   decodes: number;
   /** Wall time in milliseconds. */
   ms: number;
+  /**
+   * Of a server that takes texts in place of token ids: texts that were continued whose tokens it may
+   * have read otherwise than they were drawn. Absent where tokens are handed over.
+   */
+  retokenised?: number;
 }
 
 /** What the chains of all kinds of models do. */

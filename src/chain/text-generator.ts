@@ -34,7 +34,8 @@ interface DrawRequest extends Prefix {
 const NOTHING = new Int32Array();
 
 /** What the context counts. */
-type Counted = Omit<Usage, "passes" | "ms" | "cached"> & Pick<SequencesStatus, "restored">;
+type Counted = Omit<Usage, "passes" | "ms" | "cached" | "retokenised"> &
+  Pick<SequencesStatus, "restored">;
 
 export class TextGenerator implements AsyncDisposable {
   readonly #model: Model;
@@ -267,6 +268,7 @@ export class TextGenerator implements AsyncDisposable {
       forks: since("forks"),
       decodes: since("decodes"),
       ms: performance.now() - this.#started,
+      ...(now.retokenised !== undefined && { retokenised: now.retokenised }),
     };
   }
 

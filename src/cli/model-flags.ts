@@ -42,7 +42,7 @@ export function addModelOptions(command: Command): Command {
   return command
     .option(
       "-m, --model <model>",
-      "GGUF file, hf:user/repo:Q4_K_M, or a bundled name",
+      "GGUF file, hf:user/repo:Q4_K_M, a server (http://host:8000/v1#model), or a bundled name",
       DEFAULT_MODEL,
     )
     .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")

@@ -76,6 +76,8 @@ export interface ModelDescription {
   adapters?: readonly { path: string; scale: number }[];
   /** Type of cached keys and values. Absent: f16. */
   kvType?: KvType;
+  /** What stands for the file's hash where there is no file. */
+  fingerprint?: string;
 }
 
 /** What an engine holds at most, and where more gains little. */

@@ -1,7 +1,10 @@
 /** Loads models: into this process, or into one of their own. */
-import { checkOneOf } from "./check.js";
+import { checkKeys, checkOneOf, checkSignal } from "./check.js";
 import type { Model } from "./engine.js";
+import { LlamaEtsError } from "./errors.js";
 import type { LoadModelOptions as LocalOptions } from "./local/load-model.js";
+import { namesServer } from "./remote/address.js";
+import type { ServerOptions } from "./remote/load-remote.js";
 
 export interface LoadModelOptions extends LocalOptions {
   /**
@@ -10,10 +13,19 @@ export interface LoadModelOptions extends LocalOptions {
    * starts the engine again. docs/reliability.md has what it costs. Default false.
    */
   isolate?: boolean;
+  /** How a server is asked, where the model is one's. docs/remote.md. */
+  server?: ServerOptions;
 }
 
+/** Options that a model on a server has no use for, but for the values that mean nothing. */
+const LOCAL_OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
+  ...{ gpu: ["auto"], threads: ["auto"], isolate: [false] },
+  ...{ engine: [], attention: [], sampling: [], gpuLayers: [], loras: [], kv: [] },
+};
+
 /**
- * Loads a GGUF model from a path, a `hf:` URI or a bundled model's name (`bundledModels`).
+ * Loads a GGUF model from a path, a `hf:` URI or a bundled model's name (`bundledModels`); or opens the
+ * model of a server with OpenAI's API (`http://host:8000/v1#model`).
  *
  * @example
  * const model = await loadModel("model.gguf");
@@ -22,9 +34,11 @@ export interface LoadModelOptions extends LocalOptions {
  *
  * @throws LlamaEtsError `ERR_MODEL_NOT_FOUND`, `ERR_NOT_GGUF`, `ERR_MODEL_TRUNCATED`,
  *   `ERR_UNSUPPORTED_MODEL`, `ERR_DOWNLOAD`, `ERR_ENGINE_NOT_FOUND`, `ERR_ENGINE_MISMATCH`,
- *   `ERR_OUT_OF_MEMORY`, `ERR_INVALID_OPTION`; with `isolate`, also `ERR_ENGINE_CRASHED`
+ *   `ERR_OUT_OF_MEMORY`, `ERR_INVALID_OPTION`; with `isolate`, also `ERR_ENGINE_CRASHED`; of a
+ *   server `ERR_ENGINE_UNREACHABLE`, `ERR_ENGINE_REFUSED`, `ERR_ENGINE_ANSWER`
  */
 export async function loadModel(source: string, options: LoadModelOptions = {}): Promise<Model> {
+  if (typeof source === "string" && namesServer(source)) return loadServed(source, options);
   const { checkLoading, loadModel: loadLocal } = await import("./local/load-model.js");
   if (typeof options !== "object" || options === null || !("isolate" in options)) {
     return loadLocal(source, options);
@@ -35,4 +49,22 @@ export async function loadModel(source: string, options: LoadModelOptions = {}):
   checkLoading(source, others);
   const { loadIsolated } = await import("./isolated/isolated-model.js");
   return loadIsolated(source, others);
+}
+
+async function loadServed(source: string, options: LoadModelOptions): Promise<Model> {
+  const known = [...Object.keys(LOCAL_OPTIONS), "server", "signal", "onProgress", "onWarning"];
+  checkKeys("options", options, known);
+  for (const [name, harmless] of Object.entries(LOCAL_OPTIONS)) {
+    const value = options[name as keyof LoadModelOptions];
+    if (value === undefined || harmless.includes(value)) continue;
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `\`${name}\` is for a model that is loaded here, and ${source} is a server's`,
+      { fix: "the server's own options" },
+    );
+  }
+  const { signal, server } = options;
+  if (signal !== undefined) checkSignal("signal", signal);
+  const { loadRemote } = await import("./remote/load-remote.js");
+  return loadRemote(source, { ...(signal && { signal }), ...(server && { server }) });
 }

@@ -1,7 +1,7 @@
 /** From what callers pass as a prompt to the tokens the model reads. */
 import { types } from "node:util";
 import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "./chat/conversation.js";
-import { encodeChat } from "./chat/encode.js";
+import { type ChatOptions, encodeChat } from "./chat/encode.js";
 import { type ChatMessage, type PlainMessage, readMessages, readTools } from "./chat/messages.js";
 import { resolveReasoning } from "./chat/reasoning.js";
 import { checkInteger, checkKeys, checkString, optional } from "./check.js";
@@ -11,8 +11,39 @@ import type { Vocabulary } from "./vocabulary.js";
 
 const PROMPT_OPTIONS = ["raw", "system", "reasoning", "tools", "chatTemplate"] as const;
 
-/** What a prompt without a template has. */
-const NO_CHAT = { chat: null, thoughts: null, notes: [] };
+/** @internal What a prompt without a template has. */
+export const NO_CHAT = { chat: null, thoughts: null, notes: [] };
+
+/** What a prompt is, once it is checked. */
+export type ReadPrompt =
+  | { kind: "tokens"; tokens: TokenIds }
+  | { kind: "raw"; text: string }
+  | { kind: "chat"; messages: PlainMessage[]; options: ChatOptions };
+
+/** Throws `ERR_INVALID_OPTION` for a malformed or empty prompt. */
+export function readPrompt(prompt: Prompt, options: PromptOptions): ReadPrompt {
+  if (typeof prompt !== "string" && !Array.isArray(prompt) && !isIntegerArray(prompt)) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      "Expected `prompt` to be a string, chat messages or token ids",
+    );
+  }
+  checkKeys("options", options, PROMPT_OPTIONS);
+  checkRaw(options);
+  if (isTokens(prompt)) return { kind: "tokens", tokens: prompt };
+  if (options.raw === true) return { kind: "raw", text: checkRawText(prompt) };
+  const { system, reasoning, tools = [], chatTemplate } = options;
+  const template = optional(checkTemplate, "chatTemplate", chatTemplate);
+  return {
+    kind: "chat",
+    messages: toMessages(prompt, system),
+    options: {
+      tools: readTools(tools),
+      reasoning: reasoning === undefined ? null : resolveReasoning(reasoning),
+      ...(template !== undefined && { template }),
+    },
+  };
+}
 
 /**
  * Throws `ERR_NO_CHAT_TEMPLATE` when the model has none (and `raw` is off), `ERR_INVALID_OPTION`
@@ -25,22 +56,15 @@ export async function encodePrompt(
   options: PromptOptions,
 ): Promise<EncodedPrompt> {
   const { info } = vocabulary;
-  if (typeof prompt !== "string" && !Array.isArray(prompt) && !isIntegerArray(prompt)) {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      "Expected `prompt` to be a string, chat messages or token ids",
-    );
-  }
-  checkKeys("options", options, PROMPT_OPTIONS);
-  checkRaw(options);
-  if (isTokens(prompt)) {
-    const tokens = checkTokens("prompt", prompt, info.vocabSize);
+  const asked = readPrompt(prompt, options);
+  if (asked.kind === "tokens") {
+    const tokens = checkTokens("prompt", asked.tokens, info.vocabSize);
     return { tokens, text: "", specials: [], ...NO_CHAT };
   }
   const encoded =
-    options.raw === true
-      ? encodeRaw(vocabulary, prompt)
-      : await encodeMessages(vocabulary, prompt, options);
+    asked.kind === "raw"
+      ? encodeRaw(vocabulary, asked.text)
+      : await encodeChat(vocabulary, asked.messages, asked.options);
   const { tokens: body } = encoded;
   if (body.length === 0) refuseEmpty();
   // Most templates write the BOS themselves.
@@ -52,19 +76,6 @@ export async function encodePrompt(
   return { ...encoded, tokens };
 }
 
-function encodeMessages(
-  vocabulary: Vocabulary,
-  prompt: string | readonly ChatMessage[],
-  { system, reasoning, tools = [], chatTemplate }: PromptOptions,
-): Promise<EncodedPrompt> {
-  const template = optional(checkTemplate, "chatTemplate", chatTemplate);
-  return encodeChat(vocabulary, toMessages(prompt, system), {
-    tools: readTools(tools),
-    reasoning: reasoning === undefined ? null : resolveReasoning(reasoning),
-    ...(template !== undefined && { template }),
-  });
-}
-
 /** Throws `ERR_INVALID_OPTION` for an empty template, which is none. */
 export function checkTemplate(name: string, template: string): string {
   if (checkString(name, template).trim() !== "") return template;
@@ -74,11 +85,13 @@ export function checkTemplate(name: string, template: string): string {
   );
 }
 
-function encodeRaw(vocabulary: Vocabulary, prompt: string | readonly ChatMessage[]): EncodedPrompt {
-  if (typeof prompt === "string") {
-    const tokens = vocabulary.tokenize(prompt, { special: true });
-    return { tokens, text: prompt, specials: new SpecialText(vocabulary).find(prompt), ...NO_CHAT };
-  }
+function encodeRaw(vocabulary: Vocabulary, text: string): EncodedPrompt {
+  const tokens = vocabulary.tokenize(text, { special: true });
+  return { tokens, text, specials: new SpecialText(vocabulary).find(text), ...NO_CHAT };
+}
+
+function checkRawText(prompt: string | readonly ChatMessage[]): string {
+  if (typeof prompt === "string") return prompt;
   throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `raw` with a string, got chat messages", {
     fix: "the prompt as one string, or the messages without `raw` (--raw)",
   });
@@ -132,7 +145,8 @@ export function checkTokens(name: string, tokens: TokenIds, vocabSize: number): 
   return Int32Array.from(tokens);
 }
 
-function refuseEmpty(): never {
+/** @internal */
+export function refuseEmpty(): never {
   throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `prompt` to hold text, got nothing");
 }
 

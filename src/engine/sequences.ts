@@ -144,6 +144,11 @@ export interface SequencesStatus {
   usedCells: number;
   sequences: number;
   freeSequences: number;
+  /**
+   * Of an engine that hands texts over in place of tokens: texts that were continued whose tokens may
+   * have become others. Absent where tokens are handed over.
+   */
+  retokenised?: number;
 }
 
 /** Prompts that are kept beyond the lease they were read in. */

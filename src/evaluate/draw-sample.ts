@@ -38,7 +38,7 @@ export interface DrawRequest {
   onOutcome: (job: DrawJob, outcome: Outcome) => Promise<void>;
 }
 
-/** A failed run is an outcome too; an abort rejects. */
+/** A failed run is an outcome too; an abort rejects, and so does a server that is gone. */
 export async function drawSample(job: DrawJob, context: DrawContext): Promise<Outcome> {
   const { model, proposal, task, form, potentials, signal, onTokens } = context;
   const { item, method, seed } = job;
@@ -66,6 +66,8 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
     return { drawn: toDrawn(result, job, context.keep ?? "none") };
   } catch (error) {
     signal?.throwIfAborted();
+    // No sample would fare better until it is back.
+    if (codeOf(error) === "ERR_ENGINE_UNREACHABLE") throw error;
     return { error: describeFailure(error) };
   }
 }

@@ -10,7 +10,9 @@ import type { MethodDiagnostics, Step } from "./step.js";
 /**
  * What a run's text is a draw of. `target`: the law that its method states, as closely as its
  * candidates and moves come to it. `biased`: a law near that one, where a potential stands for the
- * energies of `ets`, its steps end by the weights they have, or importance weights are treated or approximate. `none`: the text was picked, as
+ * energies of `ets`, its steps end by the weights they have, importance weights are treated or
+ * approximate, or a server may have read texts as other tokens than it drew (`usage.retokenised`).
+ * `none`: the text was picked, as
  * by best-of-n, by `finish: "best"`, or where a budget ended the run.
  */
 export type Law = "target" | "biased" | "none";

@@ -10,7 +10,7 @@ import type { Result, StopReason } from "./result.js";
 import type { SeenTexts } from "./seen-texts.js";
 import { type Resolved, settingsOf } from "./settings.js";
 import type { MethodDiagnostics, Step } from "./step.js";
-import { massWarning } from "./warnings.js";
+import { massWarning, retokenisedWarning } from "./warnings.js";
 
 /** How a run ended, beside what it was opened with. */
 interface Ending {
@@ -29,7 +29,7 @@ interface Ending {
 /** The result of a run that ends with the text; tells the rest of it to who follows the text. */
 export async function resultOf(opened: Opened<unknown>, ending: Ending): Promise<Result> {
   const { method, model, plan, prompt, chat, chain, proposal, settings, steps } = opened;
-  const { text, reward, law, own, best, answer, agreement, isOutOfBudget, answerOf } = ending;
+  const { text, reward, own, best, answer, agreement, isOutOfBudget, answerOf } = ending;
   const { info, path } = model;
   const { engine } = model.describe();
   const constraintLogMass = settings.policy.sampling.constraint && logMassOf(text);
@@ -40,6 +40,10 @@ export async function resultOf(opened: Opened<unknown>, ending: Ending): Promise
   const all = text.thoughts ? model.detokenize(ids, { continues: true }) : text.text;
   const written = { ...text, text: all, isPartial };
   const toolCalls = chat?.tools.length && (await toolCallsIn(model, chat, written));
+  const usage = await chain.usage();
+  const retokenised = retokenisedWarning(usage);
+  if (retokenised !== null) opened.warnings.push(retokenised);
+  const law = retokenised !== null && ending.law === "target" ? "biased" : ending.law;
   opened.stream?.end(text.text, text.thoughts?.text ?? "");
   return {
     method: plan.method,
@@ -53,7 +57,7 @@ export async function resultOf(opened: Opened<unknown>, ending: Ending): Promise
     agreement,
     ...outcomeOf(method, settings, { law, reward, best, steps, diagnostics: own, answerOf }),
     steps,
-    usage: await chain.usage(),
+    usage,
     ...(proposal && { proposalUsage: await proposal.usage() }),
     stopReason,
     ...own,

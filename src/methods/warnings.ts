@@ -1,5 +1,5 @@
 /** What a run warns of. */
-import type { Text } from "../chain/chain.js";
+import type { Text, Usage } from "../chain/chain.js";
 import { weightConcerns } from "../energy/diagnostics.js";
 import { largestOf } from "../energy/log-domain.js";
 import type { Guidance, ProposalSettings } from "./settings.js";
@@ -50,4 +50,11 @@ export function massWarning(logMass: number): string | null {
   if (logMass >= LITTLE_MASS) return null;
   const shown = logMass.toFixed(1);
   return `The constraint leaves exp(${shown}) of the reference's probability: texts that meet it are hardly the model's own. Try: a prompt that asks for what the constraint says, more candidates with particle, or a wider constraint`;
+}
+
+/** That a server may have read texts as other tokens than it drew; null where it did not. */
+export function retokenisedWarning({ retokenised = 0 }: Usage): string | null {
+  if (retokenised === 0) return null;
+  const texts = retokenised === 1 ? "1 text" : `${retokenised} texts`;
+  return `The server takes texts in place of token ids, and may have read ${texts} as other tokens than it drew before it went on: the law is near the method's. Try: a server that takes token ids (vLLM, llama-server), or one step`;
 }

@@ -94,7 +94,7 @@ const traceSchema = z.object({
     .optional(),
   divergence: z.number().min(0).nullable().optional(),
   evidence: z.object({ answers: z.boolean(), rewards: z.boolean() }).optional(),
-  usage: usageSchema.optional(),
+  usage: usageSchema.extend({ retokenised: z.number().min(0).optional() }).optional(),
   proposalUsage: usageSchema.optional(),
   settings: z.record(z.string(), z.json()).optional(),
   model: z

@@ -71,7 +71,7 @@ function templateOf({ info, metadata }: Vocabulary, tools: readonly PlainTool[])
 }
 
 /** An answer goes on from a last message of the assistant, without a space or a line between. */
-function withoutPrefill(messages: readonly PlainMessage[]): {
+export function withoutPrefill(messages: readonly PlainMessage[]): {
   turns: readonly PlainMessage[];
   prefill: string;
 } {

@@ -22,10 +22,11 @@ export async function describeModel(model: Model, signal?: AbortSignal): Promise
 
 /**
  * The SHA-256 of a model's file. Of a model in several files, with adapters, or whose keys and values
- * are of another type than usual, that of what decides its texts.
+ * are of another type than usual, that of what decides its texts; of a server's, what names it.
  */
 async function hashModel(model: Model, signal: AbortSignal | undefined): Promise<string> {
-  const { adapters = [], kvType = DEFAULT_KV_TYPE } = model.describe();
+  const { adapters = [], kvType = DEFAULT_KV_TYPE, fingerprint } = model.describe();
+  if (fingerprint !== undefined) return fingerprint;
   const files: string[] = [];
   for (const file of partFiles(model.path)) files.push(await hashFile(file, signal));
   const [only] = files;

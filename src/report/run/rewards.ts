@@ -45,11 +45,15 @@ interface Drawn {
   law?: string | undefined;
   stopReason: string;
   settings?: { potential?: unknown; finish?: unknown } | undefined;
+  usage?: { retokenised?: number | undefined } | undefined;
 }
 
 /** What a text is a sample of, where that isn't its method's law; undefined where it is. */
-export function lawNote({ law, settings, stopReason }: Drawn): string | undefined {
+export function lawNote({ law, settings, stopReason, usage }: Drawn): string | undefined {
   if (law === "biased") {
+    if ((usage?.retokenised ?? 0) > 0) {
+      return "a sample of a law near the target: the server may have read texts as other tokens than it drew";
+    }
     return settings?.potential === undefined
       ? "a sample of a law near the target: its importance weights are treated or approximate"
       : "a sample of a law near the target: a potential stands for the energies";

@@ -1,0 +1,81 @@
+/** From a prompt to what a server reads: by its own template and tokenizer, as far as it offers them. */
+import type { EncodedPrompt, Prompt, PromptOptions } from "../chat/conversation.js";
+import { withoutPrefill } from "../chat/encode.js";
+import type { PlainMessage } from "../chat/messages.js";
+import { renderConversation } from "../chat/render.js";
+import { LlamaEtsError, messageOf } from "../errors.js";
+import { checkTokens, NO_CHAT, readPrompt, refuseEmpty } from "../prompt.js";
+import { TextFailure } from "../text/text-failure.js";
+import { lacks, type Piece, type RemoteVocabulary } from "./remote-vocabulary.js";
+import type { Server } from "./server.js";
+
+/** Throws as the local engine's, and `ERR_UNSUPPORTED_MODEL` for what the server doesn't offer. */
+export async function encodeRemotely(
+  server: Server,
+  vocabulary: RemoteVocabulary,
+  prompt: Prompt,
+  options: PromptOptions,
+): Promise<EncodedPrompt> {
+  const asked = readPrompt(prompt, options);
+  if (asked.kind === "tokens") {
+    if (server.facts.prefixes === "texts") throw lacks("A prompt of token ids");
+    const tokens = checkTokens("prompt", asked.tokens, server.facts.vocabSize);
+    return { tokens, text: "", specials: [], ...NO_CHAT };
+  }
+  if (asked.kind === "raw") return encodeText(server, vocabulary, asked.text);
+  const { reasoning, tools, template } = asked.options;
+  if (reasoning !== null) throw lacks("`reasoning` (--reasoning)");
+  if (tools.length > 0) throw lacks("`tools` (--tools)");
+  await server.checkMessages(asked.messages);
+  const { turns, prefill } = withoutPrefill(asked.messages);
+  if (template !== undefined) {
+    return encodeText(server, vocabulary, (await render(turns, template)) + prefill);
+  }
+  if (server.applyTemplate === undefined) {
+    throw new LlamaEtsError("ERR_NO_CHAT_TEMPLATE", "The server offers no chat template", {
+      fix: "a template (--chat-template FILE, or a name such as chatml), or raw: true (--raw) with the prompt written out as the model expects it",
+    });
+  }
+  const applied = await server.applyTemplate(turns);
+  if (typeof applied === "string") return encodeText(server, vocabulary, applied + prefill);
+  if (prefill !== "") {
+    throw lacks("An answer that goes on from a last message of the assistant");
+  }
+  return encodedAs(vocabulary, applied, "");
+}
+
+async function encodeText(
+  server: Server,
+  vocabulary: RemoteVocabulary,
+  text: string,
+): Promise<EncodedPrompt> {
+  if (text === "") refuseEmpty();
+  const pieces = await server.tokenize?.(text);
+  // A server that tells no tokens reads the text as it is: for us it is one.
+  return encodedAs(vocabulary, pieces ?? [{ id: null, bytes: Buffer.from(text) }], text);
+}
+
+function encodedAs(
+  vocabulary: RemoteVocabulary,
+  pieces: readonly Piece[],
+  text: string,
+): EncodedPrompt {
+  if (pieces.length === 0) refuseEmpty();
+  const tokens = Int32Array.from(pieces, (piece) => vocabulary.idOf(piece));
+  return { tokens, text, specials: [], ...NO_CHAT };
+}
+
+async function render(messages: readonly PlainMessage[], template: string): Promise<string> {
+  try {
+    // The server writes the token that texts begin with.
+    const settings = { template, bos: "", eos: "", variables: {} };
+    return (await renderConversation({ messages, tools: [] }, settings)).text;
+  } catch (error) {
+    if (!(error instanceof TextFailure)) throw error;
+    const message = `\`chatTemplate\` could not be rendered: ${messageOf(error)}`;
+    throw new LlamaEtsError("ERR_INVALID_OPTION", message, {
+      fix: "raw: true (--raw), or another template (--chat-template)",
+      cause: error,
+    });
+  }
+}
