@@ -1,0 +1,34 @@
+// Usage: npm run bench:where -- --model FILE.gguf [--only keywords,records,…] [--items 20] [--held 10]
+//          [--pilot 10] [--sizes 4,8] [--minutes 0] [--draw true] [--seed 0] [--threads 1]
+//          [--data-ifeval FILE] [--data-humaneval FILE] [--file runs/where/lines.jsonl]
+//          [--into docs/where-guidance-pays.md]
+//
+// Which method, for which task, at which budget. What is in --file is not drawn again, so that an
+// interrupted study goes on where it was; --draw false makes the page of what is kept.
+import path from "node:path";
+import { parseOptions } from "./lib/arguments.mjs";
+import { runStudy } from "./where/study.mjs";
+
+const given = parseOptions({
+  ...{ model: "", only: "", items: 20, held: 10, pilot: 10, sizes: "4,8", minutes: 0 },
+  ...{ draw: "true", seed: 0, threads: 1, dataIfeval: "", dataHumaneval: "" },
+  ...{ file: "runs/where/lines.jsonl", into: "" },
+});
+if (given.model === "") throw new Error("Expected --model, an instruct model's GGUF file");
+const study = await runStudy({
+  ...given,
+  sizes: given.sizes.split(",").map(Number),
+  folder: path.dirname(given.file),
+  data: { instructions: given.dataIfeval || undefined, code: given.dataHumaneval || undefined },
+  draw: given.draw === "true",
+});
+console.log(
+  JSON.stringify(
+    study.results.map(({ name, chosen, study: s, held }) => [
+      name,
+      chosen.map((c) => c.name),
+      s.length,
+      held.length,
+    ]),
+  ),
+);
