@@ -25,7 +25,7 @@ export function promise({ text, item, finishReason }) {
 }
 
 /** What a text must be: sentences of plain words, as many as were asked for. */
-export function constraintOf({ row: { sentences, words } }) {
+function constraintOf({ row: { sentences, words } }) {
   if (sentences === 1) return { words };
   const sentence = `[A-Z][a-z]*(,? [A-Za-z]+){${words - 1}}[.]`;
   return { regex: Array.from({ length: sentences }, () => sentence).join(" ") };
@@ -55,6 +55,7 @@ export const counts = {
   chosen: 2,
   reward: share,
   potential: promise,
+  constraintOf,
   methods: [
     {
       name: "particle, constraint and potential, blocks of 4",
@@ -70,7 +71,7 @@ export const counts = {
       options: (reward, item) => ({ reward, constraint: constraintOf(item) }),
     },
     {
-      name: "particle, potential, blocks of 4",
+      ...{ name: "particle, potential, blocks of 4", isFixed: true },
       method: particle,
       options: (reward, _, potential) => ({
         ...{ reward, potential, lambda: 0.05, finish: "best", blockTokens: 4 },

@@ -8,7 +8,7 @@ const SHORT =
 const guided = (options) => ({ lambda: 0.05, finish: "best", ...options });
 
 export const instructions = {
-  ...{ task: ifeval, maxTokens: 64 },
+  ...{ task: ifeval, maxTokens: 64, share: 0.5 },
   title: "Instructions that programs check (IFEval)",
   known: "the instructions' checks",
   pick: ({ row, prompt }) =>
@@ -21,7 +21,7 @@ export const instructions = {
       options: (reward) => guided({ potential: reward, blockTokens: 8 }),
     },
     {
-      name: "particle, potential, blocks of 16",
+      ...{ name: "particle, potential, blocks of 16", isFixed: true },
       method: particle,
       options: (reward) => guided({ potential: reward, blockTokens: 16 }),
     },

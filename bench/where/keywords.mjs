@@ -49,7 +49,7 @@ export const keywords = {
       options: (reward) => guided({ potential: reward, blockTokens: 4 }),
     },
     {
-      name: "particle, potential, blocks of 8",
+      ...{ name: "particle, potential, blocks of 8", isFixed: true },
       method: particle,
       options: (reward) => guided({ potential: reward, blockTokens: 8 }),
     },

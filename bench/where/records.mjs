@@ -112,6 +112,7 @@ export const records = {
   chosen: 2,
   reward: grounded,
   potential: groundedSoFar,
+  constraintOf: () => ({ json: SCHEMA }),
   methods: [
     {
       name: "particle, constraint and potential, blocks of 4",
@@ -132,7 +133,7 @@ export const records = {
       options: () => ({ constraint: { json: SCHEMA } }),
     },
     {
-      name: "particle, potential, blocks of 4",
+      ...{ name: "particle, potential, blocks of 4", isFixed: true },
       method: particle,
       options: (reward, _, potential) => ({
         ...{ reward, potential, lambda: 0.05, finish: "best", blockTokens: 4 },

@@ -1,4 +1,5 @@
 /** The order of the study: the pilot, rounds of items over all tasks, and held-out items. */
+import { auto as chooseAndRun } from "llama-ets";
 import { keptLines } from "../lib/kept-lines.mjs";
 import { showProgress } from "../lib/progress.mjs";
 import { mean } from "../lib/statistics.mjs";
@@ -73,7 +74,7 @@ export async function runStudy(options) {
   const splits = { study: options.items, held: options.held };
   for (const [split, items] of Object.entries(splits)) {
     const most = Math.max(...tasks.map(({ entry }) => roundsOf(entry, items)));
-    // Cheap tasks do ten items a round, so that whenever the time ends all have come as far.
+    // Cheap tasks do several items a round, so that whenever the time ends all have come as far.
     for (let round = 0; round < items && round < most; round++) {
       for (const task of tasks) {
         for (const item of itemsOfRound(task, split, round, items, options)) {
@@ -146,14 +147,31 @@ function chosenBy(pilot, { methods, chosen = 1 }) {
   return order.slice(0, chosen).map(({ name }) => methods.find((method) => method.name === name));
 }
 
+/** What `auto` is told of a task: its reward, which judges beginnings too, and its constraint. */
+function heldMethods({ methods, constraintOf }, [first]) {
+  const auto = {
+    name: "auto",
+    method: chooseAndRun,
+    options: (reward, item, potential) => ({
+      ...(reward !== undefined && { reward, potential }),
+      ...(constraintOf !== undefined && { constraint: constraintOf(item) }),
+    }),
+  };
+  const fixed = methods.filter(({ isFixed }) => isFixed);
+  return [...new Set([first, ...fixed, auto])];
+}
+
 /** The pool and the chosen methods' outcomes at both sizes; null where something is missing. */
 async function outcomesOf(task, split, item, { chosen }, sizes, get) {
   if (chosen.length === 0) return null;
   const pool = await get(task, split, item, null, 0);
   if (pool === undefined) return null;
   const runs = {};
+  const methods = split === "held" ? heldMethods(task.entry, chosen) : chosen;
   for (const size of split === "held" ? sizes.slice(-1) : sizes) {
-    for (const method of chosen) {
+    // The pilot's second choice is shown with the larger size alone.
+    const shown = split === "study" && size !== sizes.at(-1) ? methods.slice(0, 1) : methods;
+    for (const method of shown) {
       const outcome = await get(task, split, item, method, size);
       if (outcome === undefined) return null;
       runs[`${method.name}@${size}`] = outcome;

@@ -47,7 +47,7 @@ export const tone = {
       options: (reward) => guided({ potential: reward, blockTokens: 4 }),
     },
     {
-      name: "particle, potential, blocks of 8",
+      ...{ name: "particle, potential, blocks of 8", isFixed: true },
       method: particle,
       options: (reward) => guided({ potential: reward, blockTokens: 8 }),
     },

@@ -19,12 +19,12 @@ const VOTES = [
   { name: "beam", method: beam, options: () => ({}) },
   { name: "best-of-n, confidence", method: bestOfN, options: () => ({ reward: confidence() }) },
   {
-    name: "particle, α = 4, blocks of 8",
+    ...{ name: "particle, α = 4, blocks of 8", isFixed: true },
     method: particle,
     options: () => ({ alpha: 4, temperature: 1, blockTokens: 8 }),
   },
 ];
-const shared = { task: miniGsm, maxTokens: 120, model: "mini-gsm-ref", cheap: 10, chosen: 2 };
+const shared = { task: miniGsm, maxTokens: 120, model: "mini-gsm-ref", cheap: 5, chosen: 2 };
 const levelOf = ({ row }) => row.level;
 
 export const votes = {
@@ -53,7 +53,7 @@ export const verified = {
   methods: [
     ...VOTES.slice(0, 2),
     {
-      name: "particle, potential, blocks of 16",
+      ...{ name: "particle, potential, blocks of 16", isFixed: true },
       method: particle,
       options: (reward) => ({ potential: reward, blockTokens: 16, finish: "best" }),
     },
