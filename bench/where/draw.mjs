@@ -53,7 +53,7 @@ export async function drawOne(task, { method, options: ownOf }, size, item, seed
   const judges = await task.judgesOf(item);
   const own = ownOf(judges.reward, item, judges.potential);
   const { result, cpu } = await timed(() =>
-    method(task.model, prompt, { ...options, ...own, candidates: size }),
+    method(task.model, prompt, { ...options, ...own, ...(size > 1 && { candidates: size }) }),
   );
   await judges.close();
   const { score, correct } = await task.grade(item, result.text);

@@ -108,7 +108,7 @@ by Holm among all tasks and budgets. "From p_ref" estimates the divergence KL(la
 Seconds are processor time on a busy machine; those of rivals are the pool's, by their share of its tokens.`;
 }
 
-function taskSection({ name, entry, count, sizes, pilot }) {
+function taskSection({ name, entry, count, sizes, pilot, references }) {
   const rows = sizes.flatMap(({ size, guided }) =>
     guided.flatMap(({ row, rivals, toBest, toVote, holm }, i) => [
       cells(row, `${row.name}, ${size} candidates`, [
@@ -120,6 +120,7 @@ function taskSection({ name, entry, count, sizes, pilot }) {
         : []),
     ]),
   );
+  rows.push(...references.map((one) => cells(one, one.name, ["", "", "", "", ""])));
   const columns = [
     ...["method", "score", "all right", "tokens", "CPU s", "from p_ref"],
     ...["to best of n", "won:lost", "to vote", "won:lost", "p"],

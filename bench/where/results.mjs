@@ -91,6 +91,12 @@ export function compare(results, sizes) {
     .filter(({ study }) => study.length > 1)
     .map(({ name, entry, chosen, study, pilot }) => ({
       ...{ name, entry, pilot, count: study.length },
+      references: (entry.references ?? []).map((reference) =>
+        rowOf(
+          reference.name,
+          study.map(({ runs }) => runs[reference.name]),
+        ),
+      ),
       curve: Array.from({ length: study[0].pool.texts.length }, (_, i) => rivalsOf(study, i + 1)),
       sizes: sizes.map((size) => ({
         size,

@@ -167,6 +167,11 @@ async function outcomesOf(task, split, item, { chosen }, sizes, get) {
   const pool = await get(task, split, item, null, 0);
   if (pool === undefined) return null;
   const runs = {};
+  for (const reference of split === "study" ? (task.entry.references ?? []) : []) {
+    const outcome = await get(task, split, item, reference, 1);
+    if (outcome === undefined) return null;
+    runs[reference.name] = outcome;
+  }
   const methods = split === "held" ? heldMethods(task.entry, chosen) : chosen;
   for (const size of split === "held" ? sizes.slice(-1) : sizes) {
     // The pilot's second choice is shown with the larger size alone.

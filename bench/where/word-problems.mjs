@@ -3,6 +3,7 @@ import {
   beam,
   bestOfN,
   confidence,
+  greedy,
   loadModel,
   majority,
   miniGsm,
@@ -24,7 +25,19 @@ const VOTES = [
     options: () => ({ alpha: 4, temperature: 1, blockTokens: 8 }),
   },
 ];
-const shared = { task: miniGsm, maxTokens: 120, model: "mini-gsm-ref", cheap: 5, chosen: 2 };
+/** One text, the likeliest token each time: what many texts are worth beside. */
+const references = [
+  { name: "greedy", method: greedy, options: () => ({ temperature: undefined }) },
+];
+
+const shared = {
+  references,
+  task: miniGsm,
+  maxTokens: 120,
+  model: "mini-gsm-ref",
+  cheap: 5,
+  chosen: 2,
+};
 const levelOf = ({ row }) => row.level;
 
 export const votes = {
