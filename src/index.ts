@@ -57,6 +57,7 @@ export type {
   Summary,
 } from "./evaluate/store/run-files.js";
 export type { AdaptiveOptions } from "./methods/adaptive.js";
+export { type AutoChoice, type AutoFacts, auto, chooseMethod } from "./methods/auto.js";
 export { type CheckProposalOptions, checkProposal } from "./methods/check-proposal.js";
 export type { DiffusionOptions } from "./methods/diffusion-options.js";
 export type {
@@ -77,6 +78,7 @@ export type { AnsweredCompletion, Candidate, MethodDiagnostics, Step } from "./m
 export type { TextUpdate } from "./methods/text-stream.js";
 export type { ContextPlan } from "./planning/context-plan.js";
 export type { PairCheck, PairForecast } from "./planning/pair.js";
+export type { AutoReason } from "./planning/run-plan.js";
 export type { TokenBounds } from "./planning/token-bounds.js";
 export {
   compareRuns,

@@ -13,6 +13,7 @@ export async function keptLines(file) {
   const lines = whole.split("\n").filter((line) => line !== "");
   const kept = new Map(lines.map((line) => JSON.parse(line)).map((one) => [one.key, one.outcome]));
   return {
+    has: (key) => kept.has(key),
     /** The outcome of a key, made and kept where there is none. */
     async get(key, make) {
       if (!kept.has(key)) {

@@ -12,8 +12,7 @@ import type { MethodDiagnostics, Step } from "./step.js";
  * candidates and moves come to it. `biased`: a law near that one, where a potential stands for the
  * energies of `ets`, its steps end by the weights they have, importance weights are treated or
  * approximate, or a server may have read texts as other tokens than it drew (`usage.retokenised`).
- * `none`: the text was picked, as
- * by best-of-n, by `finish: "best"`, or where a budget ended the run.
+ * `none`: the text was picked, as by best-of-n, by `finish: "best"`, or where a budget ended the run.
  */
 export type Law = "target" | "biased" | "none";
 

@@ -5,13 +5,15 @@ import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { forecast } from "../planning/pair.js";
 import type { Plan } from "../planning/run-plan.js";
+import { choose, optionsGiven, reasonOf } from "./auto.js";
 import { checkProposal } from "./check-proposal.js";
 import { planRun } from "./plan-run.js";
 import { METHOD_NAMES, METHODS, type MethodName, type MethodOptions } from "./registry.js";
 import { checkNames, promptOptions } from "./resolve-options.js";
 
 export interface PlanOptions {
-  method?: MethodName;
+  /** `auto` chooses one by what the options tell of a good answer. */
+  method?: MethodName | "auto";
   /**
    * Says of a proposal how many of its rollouts will count, by a few texts that are drawn for it
    * (`checkProposal`). Default false: nothing is drawn.
@@ -25,8 +27,8 @@ export interface PlanOptions {
  * @example
  * const { peakBytes, model: { tokens } } = await plan(model, "What is 6 * 7?", { candidates: 16 });
  *
- * @param options the method's, its name (default: ets, or ets-is with a proposal), and whether to
- *   check the proposal
+ * @param options the method's, its name (default: ets, or ets-is with a proposal; `auto` chooses one),
+ *   and whether to check the proposal
  * @throws LlamaEtsError as the method would, with what would fit: `ERR_CONTEXT_FULL`,
  *   `ERR_OUT_OF_MEMORY`, `ERR_INVALID_OPTION`
  */
@@ -36,16 +38,26 @@ export async function plan(
   options: MethodOptions & PlanOptions = {},
 ): Promise<Plan> {
   const { method: name = "ets", checkProposal: checks = false, ...given } = options;
-  const named = METHODS[checkOneOf("method", name, METHOD_NAMES)];
+  checkOneOf("method", name, [...METHOD_NAMES, "auto"]);
+  if (name === "auto") {
+    const choice = await choose(model, prompt, given);
+    const planned = {
+      ...optionsGiven(given, choice),
+      method: choice.method,
+      checkProposal: checks,
+    };
+    return { ...(await plan(model, prompt, planned)), auto: reasonOf(choice) };
+  }
+  const named = METHODS[name];
   const method = (given.proposal && named.withProposal) ?? named;
   checkNames(method, given);
   const shaped = promptOptions(given);
   const rendered = await model.encodePrompt(prompt, shaped);
   const { tokens } =
     given.constraint === undefined ? rendered : constrainedPrompt(model, rendered, shaped);
-  const { plan, resolved } = planRun(method, model, given, tokens.length);
+  const { plan: planned, resolved } = planRun(method, model, given, tokens.length);
   const { proposal } = resolved.energy;
-  if (!checkBoolean("checkProposal", checks)) return plan;
+  if (!checkBoolean("checkProposal", checks)) return planned;
   if (proposal === null || given.proposal === undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "`checkProposal` needs a `proposal`");
   }
@@ -54,5 +66,5 @@ export async function plan(
     proposalTemperature: proposal.sampling.temperature,
     ...{ seed: resolved.policy.seed, ...(given.signal && { signal: given.signal }) },
   });
-  return { ...plan, pair: forecast(pair, plan.maxTokens - plan.blockTokens) };
+  return { ...planned, pair: forecast(pair, planned.maxTokens - planned.blockTokens) };
 }

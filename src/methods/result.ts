@@ -1,6 +1,6 @@
 import type { FinishReason, TextThoughts, Usage } from "../chain/chain.js";
 import type { ToolCall } from "../engine/chat/messages.js";
-import type { Plan } from "../planning/run-plan.js";
+import type { AutoReason, Plan } from "../planning/run-plan.js";
 import type { Outcome } from "./outcome.js";
 import type { Settings } from "./settings.js";
 import type { MethodDiagnostics, Step } from "./step.js";
@@ -11,6 +11,8 @@ export type StopReason = FinishReason | "budget";
 /** What every method returns; also the trace of the run, enough to redraw or replay it. */
 export interface Result extends Outcome, MethodDiagnostics {
   method: string;
+  /** Why `auto` chose the method; absent where it was named. */
+  auto?: AutoReason;
   /** The answer, without thoughts. */
   text: string;
   /** What the text says in its thoughts; absent where it has none that the template's tags tell. */

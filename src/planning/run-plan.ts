@@ -13,9 +13,19 @@ export interface ModelPlan extends ContextPlan {
   tokens: TokenBounds;
 }
 
+/** Why `auto` chose a method. */
+export interface AutoReason {
+  /** One sentence for the person who asks. */
+  because: string;
+  /** The measurement that the rule stands on: a document, and the row in it. */
+  evidence: string;
+}
+
 export interface Plan {
   /** The method's name. */
   method: string;
+  /** Absent where the method was named. */
+  auto?: AutoReason;
   promptTokens: number;
   candidates: number;
   rollouts: number;

@@ -28,7 +28,8 @@ describe("the settings of the result", () => {
     expect(Number(stated("--seed"))).toBe(seed);
     expect(stated("--finish")).toBe(settings.finish);
     expect(stated("--reward")).toBe(settings.reward);
-    expect(stated("--method")).toBe(method);
+    expect(stated("--method")).toBe("auto");
+    expect(method).toBe("ets"); // of a word problem to the bundled model
   });
 
   test("hold every option that was given", async () => {

@@ -5,9 +5,10 @@ import type { Model } from "../../engine/engine.js";
 import { reportTermsOf } from "../../methods/by-name.js";
 import type { Result } from "../../methods/result.js";
 import type { Step } from "../../methods/step.js";
-import type { ModelPlan, Plan } from "../../planning/run-plan.js";
+import type { AutoReason, ModelPlan, Plan } from "../../planning/run-plan.js";
 import { counted, number, percent, seconds } from "../../report/format.js";
 import { lawNote, natsText, placeOf, rangeOf, rangeText } from "../../report/run/rewards.js";
+import { asFlags } from "../exit.js";
 import { bytes, rate } from "../format.js";
 import { printable } from "../printable.js";
 
@@ -25,6 +26,7 @@ export function formatAnswer(
     ["reward", result.evidence.rewards ? formatReward(result) : ""],
     ["", result.evidence.rewards ? formatRewards(result) : ""],
     ["guidance", formatGuidance(result)],
+    ["why", formatReason(result.auto)],
     ["tokens", formatTokens(result)],
     ["time", formatTime(result, run)],
   ];
@@ -107,6 +109,11 @@ function formatGuidance(result: Result): string {
   return [`${how}, ${drawn}${each}`, ...evidence].join("; ");
 }
 
+/** Why `auto` chose the method. */
+function formatReason(reason: AutoReason | undefined): string {
+  return reason === undefined ? "" : `${asFlags(reason.because)} (${reason.evidence})`;
+}
+
 function formatTokens({ usage, proposalUsage, steps, stopReason }: Result): string {
   const cut = stopReason === "length" || stopReason === "budget";
   const note = cut ? pc.yellow(`   (cut off: ${stopReason})`) : "";
@@ -159,6 +166,7 @@ export function formatPlan(plan: Plan): string {
       "peak",
       `${bytes(plan.peakBytes)} expected; ${bytes(plan.freeBytes)} free where the context is made`,
     ],
+    ...(plan.auto ? [["why", formatReason(plan.auto)] satisfies [string, string]] : []),
   ];
   return rows.map(([name, value]) => `  ${pc.dim(name.padEnd(18))} ${value}`).join("\n");
 }

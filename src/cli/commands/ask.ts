@@ -6,6 +6,7 @@ import { type ChatMessage, readMessages, type Tool } from "../../engine/chat/mes
 import { checkOneOf } from "../../engine/check.js";
 import { compiledConstraint } from "../../engine/constraint/constraint.js";
 import { LlamaEtsError } from "../../engine/errors.js";
+import { auto } from "../../methods/auto.js";
 import { checkTaken } from "../../methods/by-name.js";
 import { hasOwnReward, METHOD_NAMES, METHODS, type MethodOptions } from "../../methods/registry.js";
 import { checkOptions } from "../../methods/resolve-options.js";
@@ -20,6 +21,7 @@ import {
 import { findTask, taskNames } from "../../tasks/index.js";
 import { answersOf, type Task, type TaskPrompt } from "../../tasks/task.js";
 import { VERSION } from "../../version.js";
+import { isWordProblem, settled } from "../asked-method.js";
 import { asFlags, exitWith, failStalled, Interrupted, interruptSignal } from "../exit.js";
 import { groupOptions } from "../help-groups.js";
 import {
@@ -36,7 +38,7 @@ import { checkOutput, writeOutput } from "../write-output.js";
 import { formatAnswer, formatInterrupted, formatPlan } from "./ask-output.js";
 
 interface AskFlags extends MethodFlags {
-  method: string;
+  method?: string;
   messages?: string;
   tools?: string;
   potential?: string;
@@ -57,7 +59,10 @@ interface AskedPrompt extends Pick<TaskPrompt, "prompt" | "stop" | "raw"> {
 
 export function askCommand(command: Command): Command {
   command.argument("[prompt]", "the question; - or nothing reads it from standard input");
-  addModelOptions(command).option("--method <name>", METHOD_NAMES.join(", "), "ets");
+  addModelOptions(command).option(
+    "--method <name>",
+    `${METHOD_NAMES.join(", ")}; auto goes by what tells a good answer (default: auto)`,
+  );
   addMethodOptions(command, askedMethods)
     .option(
       "--task <name>",
@@ -95,32 +100,29 @@ function askedMethods(command: Command): string[] {
 const TOY = `${DEFAULT_MODEL}, the bundled model, is a toy: it solves word problems of one kind, and nothing else.
 For other questions: -m FILE.gguf, or -m hf:Qwen/Qwen3-1.7B-GGUF:Q8_0, which is downloaded once (1.8 GB).`;
 
-/** What the bundled model can be asked: a few sentences with numbers in them. */
-function isWordProblem(question: string): boolean {
-  const words = question.match(/\p{L}+/gu) ?? [];
-  const numbers = question.match(/\d+/g) ?? [];
-  return words.length >= 8 && numbers.length >= 2;
-}
-
 function isModelGiven(command: Command): boolean {
   return command.getOptionValueSource("model") !== "default";
 }
 
 async function ask(prompt: string | undefined, flags: AskFlags, command: Command): Promise<void> {
   const { liveText } = await import("../terminal.js");
-  const name = checkOneOf("--method", flags.method, METHOD_NAMES);
+  const named = checkOneOf("--method", flags.method ?? "auto", [...METHOD_NAMES, "auto"] as const);
   const task = await taskOf(flags);
   const options = toAskOptions(flags, task);
-  const needsProposal = METHODS[name].proposal !== undefined;
+  const needsProposal = named !== "auto" && METHODS[named].proposal !== undefined;
   if (flags.proposal !== undefined && !needsProposal) {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", `--proposal needs --method ets-is, not ${name}`);
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `--proposal needs --method ets-is, not ${named}`);
   }
-  const { potential: potentialName, ...given } = options;
-  checkTaken(name, options);
-  checkOptions(METHODS[name], {
-    ...given,
-    ...(potentialName !== undefined && { potential: namedPotential(potentialName) }),
-  });
+  const { potential: potentialName, ...set } = options;
+  if (named === "auto") {
+    settled(named, { flags, set, isToy: !isModelGiven(command), question: null });
+  } else {
+    checkTaken(named, options);
+    checkOptions(METHODS[named], {
+      ...set,
+      ...(potentialName !== undefined && { potential: namedPotential(potentialName) }),
+    });
+  }
   if (flags.trace !== undefined) await checkOutput("trace", flags.trace);
   if (flags.report !== undefined) await checkOutput("report", flags.report);
   await compiledConstraint(options.constraint);
@@ -128,7 +130,9 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
   const { question } = asked;
   const signal = interruptSignal();
   const isShown = !flags.json && !flags.quiet;
-  if (isShown && !isModelGiven(command) && !isWordProblem(question)) console.error(pc.dim(TOY));
+  const isToy = !isModelGiven(command);
+  if (isShown && isToy && !isWordProblem(question)) console.error(pc.dim(TOY));
+  const { name, given } = settled(named, { flags, set, isToy, question });
 
   let plan: Plan | undefined;
   const steps: Step[] = [];
@@ -137,7 +141,7 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
   const live = liveText();
   process.once("beforeExit", failStalled);
   try {
-    const ownsReward = flags.reward === undefined && hasOwnReward(name, given);
+    const ownsReward = flags.reward === undefined && (name === "auto" || hasOwnReward(name, given));
     await using opened = ownsReward ? null : await openNamedReward(flags, task, signal);
     await using potential =
       potentialName === undefined ? null : await openByName(potentialName, flags, task, signal);
@@ -145,7 +149,8 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
     await using model = await loadNamedModel(flags, signal);
     await using proposal = needsProposal ? await loadProposal(flags, model, signal) : null;
     const loadMs = performance.now() - started;
-    const result = await METHODS[name](model, asked.prompt, {
+    const draw = name === "auto" ? auto : METHODS[name];
+    const result = await draw(model, asked.prompt, {
       ...given,
       raw: given.raw ?? asked.raw,
       stop: [...asked.stop, ...(given.stop ?? [])],
@@ -177,7 +182,9 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
     await writeFiles(flags, { question, ...result });
   } catch (error) {
     live.close();
-    if (error instanceof Interrupted) await keepPartial(plan, steps, question, flags);
+    const method = plan?.method ?? name;
+    if (error instanceof Interrupted)
+      await keepPartial(plan, steps, question, { ...flags, method });
     throw error;
   } finally {
     process.off("beforeExit", failStalled);

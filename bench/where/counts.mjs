@@ -1,0 +1,81 @@
+/** One or two sentences of so many words about a topic. */
+import { bestOfN, defineTask, particle } from "llama-ets";
+import { distinctRows, TOPICS } from "./random.mjs";
+import { scoreGrader } from "./score-grader.mjs";
+
+/** A third each: it names the topic, has as many sentences, and these have as many words. */
+export function share({ text, item }) {
+  const { topic, sentences, words } = item.row ?? item;
+  const found = text.match(/[^.!?]*[\p{L}\p{N}][^.!?]*[.!?]+/gu) ?? [];
+  const isWhole = /[.!?]\s*$/.test(text);
+  const right = found.filter((one) => (one.match(/\S*[\p{L}\p{N}]\S*/gu) ?? []).length === words);
+  const named = text.toLowerCase().includes(topic.split(" ").at(-1));
+  const kept = isWhole && found.length === sentences;
+  return (Number(named) + Number(kept) + Math.min(1, right.length / sentences)) / 3;
+}
+
+/** The beginning's worth: it can still have as many sentences and words, or not. */
+export function promise({ text, item, finishReason }) {
+  if (finishReason !== null) return share({ text, item });
+  const { topic, sentences, words } = item.row ?? item;
+  const ended = text.match(/[^.!?]*[\p{L}\p{N}][^.!?]*[.!?]+/gu) ?? [];
+  const wrong = ended.filter((one) => (one.match(/\S*[\p{L}\p{N}]\S*/gu) ?? []).length !== words);
+  const named = text.toLowerCase().includes(topic.split(" ").at(-1));
+  return (Number(named) + Number(ended.length <= sentences) + Number(wrong.length === 0)) / 3;
+}
+
+/** What a text must be: sentences of plain words, as many as were asked for. */
+function constraintOf({ row: { sentences, words } }) {
+  if (sentences === 1) return { words };
+  const sentence = `[A-Z][a-z]*(,? [A-Za-z]+){${words - 1}}[.]`;
+  return { regex: Array.from({ length: sentences }, () => sentence).join(" ") };
+}
+
+const task = defineTask({
+  name: "counts",
+  extract: (text) => text,
+  parse: (row) => ({ id: row.text("id"), prompt: row.text("prompt"), gold: "" }),
+  openGrader: async () => scoreGrader((item, text) => share({ text, item })),
+});
+export default task;
+
+const NUMBERS = ["one", "two"];
+
+export const counts = {
+  ...{ task, maxTokens: 48 },
+  title: "Sentences of a given number of words",
+  known: "the number of words and sentences, the topic",
+  rows: (count) =>
+    distinctRows("counts", count, ({ one, below }) => {
+      const [topic, sentences, words] = [one(TOPICS), 1 + below(2), 6 + below(7)];
+      const asked = `${NUMBERS[sentences - 1]} sentence${sentences > 1 ? "s" : ""}`;
+      const prompt = `Write ${asked} about ${topic}. Use exactly ${words} words in ${sentences > 1 ? "each" : "it"}.`;
+      return { prompt, topic, sentences, words };
+    }),
+  chosen: 2,
+  reward: share,
+  potential: promise,
+  constraintOf,
+  methods: [
+    {
+      name: "particle, constraint and potential, blocks of 4",
+      method: particle,
+      options: (reward, item, potential) => ({
+        ...{ reward, potential, lambda: 0.05, finish: "best", blockTokens: 4 },
+        constraint: constraintOf(item),
+      }),
+    },
+    {
+      name: "best-of-n, constraint",
+      method: bestOfN,
+      options: (reward, item) => ({ reward, constraint: constraintOf(item) }),
+    },
+    {
+      ...{ name: "particle, potential, blocks of 4", isFixed: true },
+      method: particle,
+      options: (reward, _, potential) => ({
+        ...{ reward, potential, lambda: 0.05, finish: "best", blockTokens: 4 },
+      }),
+    },
+  ],
+};

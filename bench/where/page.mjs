@@ -1,0 +1,165 @@
+/** docs/where-guidance-pays.md: what the study found, all of it made from its outcomes. */
+import { fixed, markdownTable } from "../lib/table.mjs";
+import { isWon } from "./results.mjs";
+
+const signed = (x) => `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(2)}`;
+const bounds = ([low, high]) => `[${signed(low)}, ${signed(high)}]`;
+const gain = ({ mean, ci95 }) => `${signed(mean)} ${bounds(ci95)}`;
+
+/** As ".012"; a dash where there is no test. */
+function pValue(p) {
+  if (p === undefined) return "–";
+  if (p < 0.001) return "< .001";
+  return p > 0.9995 ? "1" : p.toFixed(3).slice(1);
+}
+
+export function page({ tasks, tests, regret, models, options }) {
+  const counted = tasks.filter(({ entry }) => entry.isCounted !== false);
+  const won = counted.filter(isWon).map(({ name }) => name);
+  return `${[
+    "# Where guidance pays",
+    opening(won, counted, tests),
+    bestTable(counted),
+    HOW_TO_READ,
+    "![Gains over the best of n and over the vote](study/where-gains.svg)",
+    autoSection(regret),
+    "## What was measured",
+    measured(options, models),
+    ...tasks.map(taskSection),
+    "![Scores by tokens](study/where-scores.svg)",
+    NOT_KNOWN,
+    again(options),
+  ].join("\n\n")}\n`;
+}
+
+function opening(won, counted, tests) {
+  const lost = counted.map(({ name }) => name).filter((name) => !won.includes(name));
+  const those = (names) => names.map((name) => `[${name}](#${name})`).join(", ");
+  const found =
+    won.length === 0
+      ? "On no task is the pilot's method told from both rivals."
+      : `On ${won.length} of ${counted.length} it is better than both at some budget, after Holm's correction of all ${tests} tests: ${those(won)}.`;
+  const rest =
+    lost.length > 0 && won.length > 0 ? ` On ${those(lost)} it isn't told from them.` : "";
+  return `What to take, by what you know of a good answer: at each budget the method that a pilot chose, beside the best of n and a vote that draw at least as many tokens. ${found}${rest}`;
+}
+
+function bestTable(tasks) {
+  return markdownTable(
+    [
+      "task",
+      "what you know",
+      "budget",
+      "take",
+      "score",
+      "best of n",
+      "vote",
+      "gain over best of n",
+    ],
+    tasks.flatMap(({ name, entry, sizes }) =>
+      sizes.map(({ guided: [{ row, rivals, toBest, holm }] }) => [
+        ...[`[${entry.title}](#${name})`, entry.known, `${fixed(row.tokens, 0)} tokens`],
+        ...[`\`${methodOf(row.name)}\`, ${settingsOf(row.name)}`, fixed(row.score, 2)],
+        ...[fixed(rivals.best.score, 2), fixed(rivals.elected.score, 2), gain(toBest)],
+        pValue(holm),
+      ]),
+    ),
+  );
+}
+
+const methodOf = (name) => name.split(",")[0];
+const settingsOf = (name) => name.split(", ").slice(1).join(", ") || "defaults";
+
+const HOW_TO_READ = `A score is from 0 to 1: the share of the words, fields or instructions that are right, VADER's tone, or whether the
+answer is right. Gains are paired over items, with 95% intervals (Bonett and Price's). "Take" is what ten or fewer pilot
+items chose, other ones than those measured, so that nothing is chosen by what it is measured on.`;
+
+function autoSection(regret) {
+  if (regret.rows.length === 0 || regret.tasks.length === 0) return "## auto\n\nNot measured yet.";
+  const columns = [
+    "method",
+    "mean regret",
+    "95% interval",
+    ...regret.tasks.map(({ name }) => name),
+  ];
+  const rows = regret.rows.map(({ method, regret: mean, ci95, each }) => [
+    ...[method, fixed(mean, 2), `[${ci95.map((x) => fixed(x, 2)).join(", ")}]`],
+    ...each.map((one) => fixed(one, 2)),
+  ]);
+  const items = regret.tasks.map(({ name, count }) => `${name} ${count}`).join(", ");
+  return `## auto
+
+\`method: "auto"\` goes by what the options tell of a good answer ([methods](methods.md#auto)). On held-out items of each task, at
+the larger budget, its regret is the best method's mean score minus its own, scaled so that one sample has about 1 and the best 0:
+
+${markdownTable(columns, rows)}
+
+Items: ${items}. \`particle\` has the task's potential, and α = 4 where there is none. Intervals are the bootstrap's over items;
+the best of each task is chosen on the same items, which raises every regret a little.`;
+}
+
+function measured({ sizes, pilot, seed }, models) {
+  const named = [...new Set(models.values())].join(" and ");
+  return `${named}, one thread, temperature .7, seed ${seed}. Guided methods have ${sizes.join(" and ")} candidates; the best of n and the vote
+choose among the first n of one pool of twelve texts, n the fewest whose mean tokens are at least the guided method's. Of texts
+that can't be compared a vote is the first text, or one that came twice. The pilot had ${pilot} items a task (of the bundled models
+ten times as many) and the smaller size; it chose by the mean score. A p-value is that the method is no better than one of the two: the larger of two sign tests over items,
+by Holm among all tasks and budgets. "From p_ref" estimates the divergence KL(law of the text || p_ref) in nats; under a constraint there is no estimate.
+Seconds are processor time on a busy machine; those of rivals are the pool's, by their share of its tokens.`;
+}
+
+function taskSection({ name, entry, count, sizes, pilot, references }) {
+  const rows = sizes.flatMap(({ size, guided }) =>
+    guided.flatMap(({ row, rivals, toBest, toVote, holm }, i) => [
+      cells(row, `${row.name}, ${size} candidates`, [
+        ...[gain(toBest), `${toBest.won}:${toBest.lost}`],
+        ...[gain(toVote), `${toVote.won}:${toVote.lost}`, pValue(holm)],
+      ]),
+      ...(i === 0
+        ? [rivals.best, rivals.elected].map((one) => cells(one, one.name, ["", "", "", "", ""]))
+        : []),
+    ]),
+  );
+  rows.push(...references.map((one) => cells(one, one.name, ["", "", "", "", ""])));
+  const columns = [
+    ...["method", "score", "all right", "tokens", "CPU s", "from p_ref"],
+    ...["to best of n", "won:lost", "to vote", "won:lost", "p"],
+  ];
+  const chosen = pilot.map(({ name: method, outcomes }) => {
+    const score = outcomes.reduce((sum, outcome) => sum + outcome.score, 0) / outcomes.length;
+    return `${method} ${fixed(score, 2)}`;
+  });
+  return `### ${name}
+
+${entry.title}: ${count} items; known is ${entry.known}.${entry.isCounted === false ? " Reported, not counted." : ""}
+
+${markdownTable(columns, rows)}
+
+The pilot: ${chosen.join("; ")}.`;
+}
+
+function cells(row, name, rest) {
+  return [
+    ...[name, fixed(row.score, 2), fixed(row.right, 2), fixed(row.tokens, 0), fixed(row.cpu, 2)],
+    ...[fixed(row.divergence, 1), ...rest],
+  ];
+}
+
+const NOT_KNOWN = `## What is not known
+
+Where nothing tells a better answer from a worse one, no method can help: \`auto\` then draws one text. The tasks are small, the
+answers short, and the models the smallest that can do them; larger models need less guidance for such tasks, and
+other rewards may be worse guides than these, which say exactly what is asked. Scores are what the reward or the grade says:
+a sentence with all its words may be a poor one.`;
+
+function again({ items }) {
+  return `## Again
+
+\`\`\`sh
+npm run bench:where -- --model SmolLM2-135M-Instruct.Q4_1.gguf --items ${items} --data-ifeval input_data.jsonl \\
+  --data-humaneval HumanEval.jsonl.gz --into docs/where-guidance-pays.md
+\`\`\`
+
+Each run is kept as a line of \`runs/where/lines.jsonl\`; the command goes on where it was. \`--items 100 --held 50 --pilot 10\` is
+the full size, some four hours of one core. The tasks lie in \`bench/where/\`.`;
+}

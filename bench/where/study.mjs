@@ -1,0 +1,186 @@
+/** The order of the study: the pilot, rounds of items over all tasks, and held-out items. */
+import { auto as chooseAndRun } from "llama-ets";
+import { keptLines } from "../lib/kept-lines.mjs";
+import { showProgress } from "../lib/progress.mjs";
+import { mean } from "../lib/statistics.mjs";
+import { code } from "./code.mjs";
+import { counts } from "./counts.mjs";
+import { drawOne, drawPool } from "./draw.mjs";
+import { instructions } from "./instructions.mjs";
+import { keywords } from "./keywords.mjs";
+import { openTask } from "./open-task.mjs";
+import { records } from "./records.mjs";
+import { tone } from "./tone.mjs";
+import { chains, verified, votes } from "./word-problems.mjs";
+
+export const TASKS = {
+  keywords,
+  records,
+  tone,
+  counts,
+  instructions,
+  votes,
+  verified,
+  chains,
+  code,
+};
+
+/** Seeds of the three splits never meet. */
+const SEEDS = { pilot: 1_000_000, study: 2_000_000, held: 3_000_000 };
+
+/**
+ * Runs what `options` ask for, as far as `minutes` reach, and returns what is kept of each task:
+ * `{ name, entry, pilot, chosen, study, held }`. With `draw` false nothing is drawn.
+ */
+export async function runStudy(options) {
+  const { only, file, minutes, draw, sizes, seed } = options;
+  const names = only === "" ? Object.keys(TASKS) : only.split(",");
+  const kept = await keptLines(file);
+  const until = minutes > 0 ? performance.now() + 60_000 * minutes : Number.POSITIVE_INFINITY;
+  const isOver = () => !draw || performance.now() > until;
+  const tasks = [];
+  const models = new Map();
+  for (const name of names) {
+    const entry = TASKS[name];
+    if (entry === undefined) throw new Error(`Expected --only ${Object.keys(TASKS).join(", ")}`);
+    tasks.push(await openTask(name, entry, { ...options, models, data: options.data[name] }));
+  }
+  /** The outcome of one run: as it is kept, or drawn; undefined once the time is over. */
+  const get = async (task, split, item, method, size) => {
+    const key = [
+      task.name,
+      task.model.info.description,
+      split,
+      item.id,
+      method?.name ?? "pool",
+      size,
+    ];
+    const text = [...key, seed, task.entry.maxTokens].join("|");
+    const own = SEEDS[split] + 1000 * seed + task.items.indexOf(item);
+    if (!kept.has(text) && isOver()) return undefined;
+    return kept.get(text, () =>
+      method === null ? drawPool(task, item, own) : drawOne(task, method, size, item, own),
+    );
+  };
+  const results = new Map(
+    tasks.map(({ name, entry }) => [name, { name, entry, study: [], held: [] }]),
+  );
+  const [small, large] = sizes;
+  for (const task of tasks) {
+    const result = results.get(task.name);
+    result.pilot = await pilotOf(task, pilotItems(task, options), small, get);
+    result.chosen = chosenBy(result.pilot, task.entry);
+  }
+  const splits = { study: options.items, held: options.held };
+  for (const [split, items] of Object.entries(splits)) {
+    const most = Math.max(...tasks.map(({ entry }) => roundsOf(entry, items)));
+    // Cheap tasks do several items a round, so that whenever the time ends all have come as far.
+    for (let round = 0; round < items && round < most; round++) {
+      for (const task of tasks) {
+        for (const item of itemsOfRound(task, split, round, items, options)) {
+          const outcome = await outcomesOf(
+            task,
+            split,
+            item,
+            results.get(task.name),
+            [small, large],
+            get,
+          );
+          if (outcome !== null) results.get(task.name)[split].push(outcome);
+          showProgress(`${split} ${round + 1}/${items} ${task.name}`);
+        }
+      }
+    }
+  }
+  showProgress("", true);
+  const described = tasks.map(({ name, model }) => [name, model.info.description]);
+  for (const task of tasks) await task.close();
+  for (const model of models.values()) await model.dispose();
+  return { results: [...results.values()], models: new Map(described) };
+}
+
+function roundsOf({ share = 1 }, items) {
+  return Math.ceil(share * items);
+}
+
+function itemsOfRound(task, split, round, rounds, options) {
+  const { entry, items } = task;
+  const pilot = pilotItems(task, options);
+  if (round >= roundsOf(entry, rounds)) return [];
+  const each = entry.cheap ?? 1;
+  const numbers = Array.from({ length: each }, (_, i) => round * each + i);
+  const most = Math.floor((items.length - pilot) / 2);
+  const own = split === "held" ? items.toReversed() : items.slice(pilot);
+  return numbers.filter((i) => i < most).map((i) => own[i]);
+}
+
+/** Cheap tasks have more, at most a quarter of what there is. */
+function pilotItems({ entry, items }, { pilot }) {
+  return Math.min(pilot * (entry.cheap ?? 1), Math.floor(items.length / 4));
+}
+
+/** What each guided method scores on the pilot's items, with few candidates. */
+async function pilotOf(task, count, size, get) {
+  const rows = [];
+  for (const method of task.entry.methods) {
+    const outcomes = [];
+    for (const item of task.items.slice(0, count)) {
+      const outcome = await get(task, "pilot", item, method, size);
+      if (outcome !== undefined) outcomes.push(outcome);
+      showProgress(`pilot ${task.name}: ${method.name} ${outcomes.length}/${count}`);
+    }
+    rows.push({ name: method.name, outcomes });
+  }
+  return rows;
+}
+
+/** The methods of the best means in the pilot, the best first; of equals the one of fewer tokens. */
+function chosenBy(pilot, { methods, chosen = 1 }) {
+  const rated = pilot
+    .filter(({ outcomes }) => outcomes.length > 0)
+    .map(({ name, outcomes }) => ({
+      name,
+      score: mean(outcomes.map(({ score }) => score)),
+      tokens: mean(outcomes.map(({ tokens }) => tokens)),
+    }));
+  const order = rated.toSorted((a, b) => b.score - a.score || a.tokens - b.tokens);
+  return order.slice(0, chosen).map(({ name }) => methods.find((method) => method.name === name));
+}
+
+/** What `auto` is told of a task: its reward, which judges beginnings too, and its constraint. */
+function heldMethods({ methods, constraintOf }, [first]) {
+  const auto = {
+    name: "auto",
+    method: chooseAndRun,
+    options: (reward, item, potential) => ({
+      ...(reward !== undefined && { reward, potential }),
+      ...(constraintOf !== undefined && { constraint: constraintOf(item) }),
+    }),
+  };
+  const fixed = methods.filter(({ isFixed }) => isFixed);
+  return [...new Set([first, ...fixed, auto])];
+}
+
+/** The pool and the chosen methods' outcomes at both sizes; null where something is missing. */
+async function outcomesOf(task, split, item, { chosen }, sizes, get) {
+  if (chosen.length === 0) return null;
+  const pool = await get(task, split, item, null, 0);
+  if (pool === undefined) return null;
+  const runs = {};
+  for (const reference of split === "study" ? (task.entry.references ?? []) : []) {
+    const outcome = await get(task, split, item, reference, 1);
+    if (outcome === undefined) return null;
+    runs[reference.name] = outcome;
+  }
+  const methods = split === "held" ? heldMethods(task.entry, chosen) : chosen;
+  for (const size of split === "held" ? sizes.slice(-1) : sizes) {
+    // The pilot's second choice is shown with the larger size alone.
+    const shown = split === "study" && size !== sizes.at(-1) ? methods.slice(0, 1) : methods;
+    for (const method of shown) {
+      const outcome = await get(task, split, item, method, size);
+      if (outcome === undefined) return null;
+      runs[`${method.name}@${size}`] = outcome;
+    }
+  }
+  return { id: item.id, pool, runs };
+}

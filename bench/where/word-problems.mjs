@@ -1,0 +1,79 @@
+/** mini-gsm on the bundled models: by votes, by the verifier, and chains of six calculations. */
+import {
+  beam,
+  bestOfN,
+  confidence,
+  greedy,
+  loadModel,
+  majority,
+  miniGsm,
+  particle,
+  rewardModel,
+} from "llama-ets";
+
+const VOTES = [
+  {
+    name: "majority, votes by probability",
+    method: majority,
+    options: () => ({ votes: "probability" }),
+  },
+  { name: "beam", method: beam, options: () => ({}) },
+  { name: "best-of-n, confidence", method: bestOfN, options: () => ({ reward: confidence() }) },
+  {
+    ...{ name: "particle, α = 4, blocks of 8", isFixed: true },
+    method: particle,
+    options: () => ({ alpha: 4, temperature: 1, blockTokens: 8 }),
+  },
+];
+/** One text, the likeliest token each time: what many texts are worth beside. */
+const references = [
+  { name: "greedy", method: greedy, options: () => ({ temperature: undefined }) },
+];
+
+const shared = {
+  references,
+  task: miniGsm,
+  maxTokens: 120,
+  model: "mini-gsm-ref",
+  cheap: 5,
+  chosen: 2,
+};
+const levelOf = ({ row }) => row.level;
+
+export const votes = {
+  ...{ ...shared, known: "answers can be compared", methods: VOTES },
+  title: "Word problems, by votes (mini-gsm)",
+  pick: (item) => levelOf(item) < 5,
+  /** Of whole texts: who agrees with most. */
+  votes: true,
+};
+
+export const chains = {
+  ...{ ...shared, known: "answers can be compared", methods: VOTES },
+  title: "Word problems of six calculations, by votes",
+  pick: (item) => levelOf(item) === 5,
+  votes: true,
+};
+
+export const verified = {
+  ...{ ...shared, known: "a verifier of solutions (mini-gsm-verifier)" },
+  title: "Word problems, by a verifier",
+  pick: (item) => levelOf(item) < 5,
+  async openReward() {
+    const judge = await loadModel("mini-gsm-verifier", { threads: 1, gpu: false });
+    return Object.assign(rewardModel(judge), { [Symbol.asyncDispose]: () => judge.dispose() });
+  },
+  methods: [
+    ...VOTES.slice(0, 2),
+    {
+      ...{ name: "particle, potential, blocks of 16", isFixed: true },
+      method: particle,
+      options: (reward) => ({ potential: reward, blockTokens: 16, finish: "best" }),
+    },
+    {
+      name: "particle, potential, blocks of 8, λ = .3",
+      method: particle,
+      options: (reward) => ({ potential: reward, blockTokens: 8, lambda: 0.3, finish: "best" }),
+    },
+  ],
+};

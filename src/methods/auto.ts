@@ -1,0 +1,228 @@
+/**
+ * Which method fits a request: rules that go by what tells a good answer from a bad one. Each names
+ * what it stands on, a row of docs/where-guidance-pays.md or another measurement.
+ */
+import type { Prompt } from "../engine/chat/conversation.js";
+import { checkObject } from "../engine/check.js";
+import type { Model } from "../engine/engine.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import { given } from "../engine/given.js";
+import type { AutoReason, Plan } from "../planning/run-plan.js";
+import { checkAnyNames } from "./by-name.js";
+import {
+  METHOD_NAMES,
+  METHODS,
+  type MethodName,
+  type MethodOptions,
+  optionsFor,
+  sample,
+} from "./registry.js";
+import { checkNames, checkOptions, ownNames, SHARED_NAMES } from "./resolve-options.js";
+import type { Result } from "./result.js";
+
+/** What was chosen, and why. */
+export interface AutoChoice extends AutoReason {
+  method: MethodName;
+  /** What the method is given besides what the caller has set. */
+  options: MethodOptions;
+}
+
+/** What the choice rests on besides the options. */
+export interface AutoFacts {
+  isDiffusion?: boolean;
+  /** Tokens a second that the model draws, for budgets of time. Default: not known. */
+  speed?: number;
+}
+
+const PAGE = "docs/where-guidance-pays.md";
+
+/** What would make guidance possible. */
+const UNGUIDED =
+  "nothing tells a better answer from a worse one; a `reward` (--reward), a `potential` (--potential), a `constraint` (--constraint) or a way to find answers, `extract` (--task), would";
+
+/** Options of guided runs that say how `ets` is to be cut: who gives them wants it. */
+const OF_ETS = ["rollouts", "steps", "blockTokens", "block", "adaptive", "preset"] as const;
+
+/** Longest texts, in tokens, of which the study knows that the likely ones are the better. */
+const SHORT_TEXTS = 160;
+const DEFAULT_LENGTH = 512;
+const MOST_CANDIDATES = 32;
+
+/**
+ * The method and settings that fit the options, by the first rule that holds; nothing is drawn.
+ *
+ * @example
+ * chooseMethod({ potential: ({ text }) => text.length }).method; // "particle"
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`, also for options that only named methods take
+ */
+export function chooseMethod(options: MethodOptions, facts: AutoFacts = {}): AutoChoice {
+  checkAnyNames(checkObject("options", options));
+  const { reward, potential, constraint, extract, candidates, maxTokens } = options;
+  const choice = (method: MethodName, own: MethodOptions, because: string, evidence: string) => {
+    const chosen = { method, options: own, because, evidence };
+    checkOptions(METHODS[method], optionsGiven(options, chosen));
+    return chosen;
+  };
+  if (becomesProposed(options)) {
+    if (options.proposal === undefined) checkNames(METHODS.ets, options);
+    return choice("ets-is", {}, "a proposal was given", "docs/methods.md#ets-ets-is");
+  }
+  if (OF_ETS.some((name) => options[name] !== undefined)) {
+    return choice("ets", {}, "its options were given", "docs/methods.md#ets-ets-is");
+  }
+  refuseOthersOptions(options);
+  const many = candidatesWithin(options, facts);
+  const canCompare = many === null || many > 1;
+  const size = many === null ? {} : { candidates: many };
+  if (potential !== undefined && canCompare && !facts.isDiffusion) {
+    const own = { ...size, blockTokens: 8, lambda: 0.05, finish: "best" } as const;
+    if (constraint === undefined) {
+      const because = "beginnings can be judged, so that tokens go where they pay";
+      return choice("particle", own, because, `${PAGE}#keywords`);
+    }
+    const because = "the constraint leaves what is allowed, and beginnings can be judged";
+    return choice("particle", { ...own, blockTokens: 4 }, because, `${PAGE}#counts`);
+  }
+  if (options.lambda !== undefined || options.finish !== undefined) {
+    return choice("ets", {}, "λ or the end of guided runs was given", "docs/methods.md#ets-ets-is");
+  }
+  if (votesAlone(options) && canCompare) {
+    const isShort = (maxTokens ?? DEFAULT_LENGTH) <= SHORT_TEXTS && !facts.isDiffusion;
+    if (isShort && constraint === undefined) {
+      const own = { ...size, alpha: 4, temperature: 1, blockTokens: 8 };
+      const because =
+        "answers are found in short texts: the model's own likely texts give the best";
+      return choice("particle", own, because, `${PAGE}#votes`);
+    }
+    const because = "answers can be compared: texts vote";
+    return choice("majority", size, because, "docs/methods.md#majority");
+  }
+  const judge = reward ?? potential;
+  if (judge !== undefined && canCompare) {
+    const because = "whole texts can be judged, and beginnings not";
+    return choice("best-of-n", { ...size, reward: judge }, because, `${PAGE}#verified`);
+  }
+  if (constraint !== undefined && canCompare && !facts.isDiffusion) {
+    const because = "the constraint alone tells good answers: its masses are the weights";
+    const own = { ...size, blockTokens: 4 };
+    return choice("particle", own, because, "docs/constraints.md#what-it-costs");
+  }
+  const isJudged = judge !== undefined || extract !== undefined || constraint !== undefined;
+  if (candidates !== undefined && candidates > 1 && !isJudged) {
+    return choice("ets", {}, "several candidates were asked for", "docs/methods.md#ets-ets-is");
+  }
+  const because = isJudged ? "the budget leaves one text" : UNGUIDED;
+  return choice("sample", {}, because, `${PAGE}#what-is-not-known`);
+}
+
+/**
+ * Runs the method that `chooseMethod` names. `result.auto`, and `auto` of the plan, say why it was chosen.
+ *
+ * @example
+ * const { text, method, auto: why } = await auto(model, "Write about the sea.", { potential });
+ *
+ * @throws LlamaEtsError as the method does
+ */
+export async function auto(
+  model: Model,
+  prompt: Prompt,
+  options: MethodOptions = {},
+): Promise<Result> {
+  const choice = await choose(model, prompt, options);
+  const { onPlan } = options;
+  const reason = reasonOf(choice);
+  const told = onPlan && { onPlan: (plan: Plan) => onPlan({ ...plan, auto: reason }) };
+  const asked = { ...optionsGiven(options, choice), ...told };
+  const result = await METHODS[choice.method](model, prompt, asked);
+  return { ...result, auto: reason, plan: { ...result.plan, auto: reason } };
+}
+
+/** The choice for a model; where there is a budget of time, its speed is measured by a few tokens. */
+export async function choose(
+  model: Model,
+  prompt: Prompt,
+  options: MethodOptions,
+): Promise<AutoChoice> {
+  const { isDiffusion } = model.info;
+  if (options.budget?.ms === undefined || options.candidates !== undefined) {
+    return chooseMethod(options, { isDiffusion });
+  }
+  // What is refused is refused before anything is drawn.
+  const { method } = chooseMethod(options, { isDiffusion });
+  if (method === "sample" || method === "ets") return chooseMethod(options, { isDiffusion });
+  return chooseMethod(options, { isDiffusion, speed: await speedOf(model, prompt, options) });
+}
+
+export function reasonOf({ because, evidence }: AutoChoice): AutoReason {
+  return { because, evidence };
+}
+
+/** What the chosen method is called with: what the caller has set wins over what was chosen. */
+export function optionsGiven(options: MethodOptions, choice: AutoChoice): MethodOptions {
+  const { reward, potential, ...rest } = options;
+  const { method } = choice;
+  const judges = {
+    ...(reward !== undefined && METHODS[method].guidance.includes("reward") && { reward }),
+    ...(potential !== undefined && METHODS[method].potential && { potential }),
+  };
+  return { ...choice.options, ...optionsFor(method, given(rest)), ...judges };
+}
+
+/** Whether the votes of answers are all that is known: a way to find them, or the votes by name. */
+function votesAlone({ reward, potential, extract }: MethodOptions): boolean {
+  if (potential !== undefined) return false;
+  if (reward === undefined) return extract !== undefined;
+  return (
+    typeof reward !== "function" && reward.name === "self-consistency" && extract !== undefined
+  );
+}
+
+/** Whether a proposal, or options of one, were given. */
+function becomesProposed(options: MethodOptions): boolean {
+  const names = Object.keys(METHODS["ets-is"].proposal ?? {});
+  return names.some((name) => (options as Record<string, unknown>)[name] !== undefined);
+}
+
+function refuseOthersOptions(options: MethodOptions): void {
+  for (const [option, value] of Object.entries(options)) {
+    if (value === undefined || option === "potential" || SHARED_NAMES.includes(option)) continue;
+    const takers = METHOD_NAMES.filter((name) => ownNames(METHODS[name]).includes(option));
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `\`${option}\` is for ${takers.join(", ")}, not auto`,
+      { fix: `method: "${takers[0]}" (--method)` },
+    );
+  }
+}
+
+/** Candidates that a budget of tokens or time has room for; null where there is none. */
+function candidatesWithin(
+  { candidates, budget = {}, maxTokens = DEFAULT_LENGTH }: MethodOptions,
+  { speed }: AutoFacts,
+): number | null {
+  if (candidates !== undefined) return candidates;
+  const { tokens = Number.POSITIVE_INFINITY, ms } = budget;
+  const inTime =
+    ms === undefined || speed === undefined ? Number.POSITIVE_INFINITY : (ms / 1000) * speed;
+  const room = Math.min(tokens, inTime);
+  if (room === Number.POSITIVE_INFINITY) return null;
+  return Math.max(1, Math.min(MOST_CANDIDATES, Math.floor(room / maxTokens)));
+}
+
+const PROBED_TOKENS = 8;
+const speeds = new WeakMap<Model, number>();
+
+/** Tokens a second of one text, the prompt's reading left out; several side by side are quicker. */
+async function speedOf(model: Model, prompt: Prompt, options: MethodOptions): Promise<number> {
+  const known = speeds.get(model);
+  if (known !== undefined) return known;
+  const { raw, system, chatTemplate, signal } = options;
+  const asked = { ...given({ raw, system, chatTemplate, signal }), maxTokens: PROBED_TOKENS };
+  // The first reads the prompt, which is kept for the second and for the run.
+  await sample(model, prompt, asked);
+  const { usage } = await sample(model, prompt, asked);
+  const speed = (1000 * Math.max(1, usage.generated)) / Math.max(usage.ms, 1);
+  speeds.set(model, speed);
+  return speed;
+}
