@@ -17,6 +17,7 @@ export function createApp(options: AppOptions): App {
   const served: Served = {
     model: name,
     kind: model.kind,
+    hasProposal: options.hasProposal,
     maxChoices: options.maxChoices,
     defaults: options.defaults,
   };
@@ -73,8 +74,12 @@ export function createApp(options: AppOptions): App {
 
   const answer = (form: Form) => async (c: Context<Env>) => {
     const request = await readRequest(await readJson(c, options.maxBodyBytes), form, served);
-    runs.lanes.checkRoom(request.prompts.length * request.n);
-    const asked: Asked = { request, started: performance.now(), route: c.req.path };
+    const started = performance.now();
+    const count = request.prompts.length * request.n;
+    runs.lanes.checkRoom(count);
+    const turns = await Promise.all(request.prompts.map((prompt) => runs.prepare(request, prompt)));
+    runs.lanes.checkRoom(count); // what others have taken meanwhile
+    const asked: Asked = { request, turns, started, route: c.req.path };
     if (options.logTexts) log.info({ prompts: request.prompts }, "asked");
     return request.stream ? answerStreaming(c, asked, options) : answerWhole(c, asked, options);
   };

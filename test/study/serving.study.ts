@@ -12,6 +12,9 @@ const NAME = "mini-gsm-ref";
 const PORT = 18_471;
 const METHODS = ["sample", "greedy", "ets", "majority", "best-of-n", "particle", "beam", "mh"];
 const [REQUESTS, BURST] = [2000, 200];
+/** Lets the test collect the server's garbage. */
+const COLLECTOR = `import v8 from "node:v8"; import vm from "node:vm"; v8.setFlagsFromString("--expose-gc");
+  const gc = vm.runInNewContext("gc"); process.on("SIGUSR2", () => gc());`;
 /** Over the second half of the requests, in MiB. A leak of 16 KiB a request is refused. */
 const MAX_GROWTH = 16;
 
@@ -27,7 +30,8 @@ interface Reading {
 describe.runIf(process.platform === "linux")("2,000 requests", () => {
   test("are answered or refused, and leave everything as it was", async () => {
     const args = ["-m", NAME, "--threads", "1", "--port", String(PORT)];
-    const server = startCli(["serve", ...args]);
+    const collector = `data:text/javascript,${encodeURIComponent(COLLECTOR)}`;
+    const server = startCli(["serve", ...args], { env: { NODE_OPTIONS: `--import=${collector}` } });
     await server.says("Serving");
     const readings = [await read(server.child.pid as number, 0)];
     for (let first = 0; first < REQUESTS; first += BURST) {
@@ -78,7 +82,10 @@ async function read(pid: number, requests: number): Promise<Reading> {
     return { cells: of("cells_used"), running: of("runs_running") };
   };
   await expect.poll(gauges, { timeout: 60_000 }).toEqual({ cells: 0, running: 0 });
-  await new Promise((resolve) => setTimeout(resolve, 2000));
+  for (let i = 0; i < 3; i++) {
+    process.kill(pid, "SIGUSR2");
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1]);
   return {
