@@ -19,6 +19,7 @@ const BESIDE = [
   "test/methods/{auto,diffusion-options,edges}.test.ts",
   "test/planning/{abilities,admission}.test.ts",
   "test/report/{evaluation-report,html}.test.ts",
+  "test/server/lanes.test.ts",
   "test/rewards/{answer,combine,named,python-tests,self-consistency,settled-vote,verifier,wrong-types}.test.ts",
   "test/tasks/*.test.ts",
 ];

@@ -178,8 +178,10 @@ export interface FreeMemory {
   /** Type of cached keys and values. Default f16. */
   kvType?: KvType;
   bytes: number;
-  /** Taken by contexts that are kept for the next run. */
+  /** Taken by contexts that are kept for the next run, the free parts of shared ones among them. */
   idleBytes: number;
+  /** Of these, those of shared contexts. Default 0. */
+  sharedIdleBytes?: number;
   /** Weights that the system counts as free, though they are read all the time. */
   mappedBytes: number;
 }

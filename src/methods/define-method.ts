@@ -2,6 +2,7 @@
 
 import type { Prompt } from "../engine/chat/conversation.js";
 import type { Model } from "../engine/engine.js";
+import type { Plan, RunParts } from "../planning/run-plan.js";
 import type { MethodFacts } from "./method.js";
 import type { GivenOf, OwnOptions, ValuesOf } from "./option.js";
 import type { CommonOptions } from "./options.js";
@@ -18,7 +19,20 @@ export interface Definition<O extends OwnOptions> extends MethodFacts<O> {
 /** A method: called, it draws a text; its properties say what it is. */
 export interface Method<Options = never, O extends OwnOptions = OwnOptions> extends MethodFacts<O> {
   (model: Model, prompt: Prompt, options?: Options): Promise<Result>;
+  /** Encodes the prompt; the run can then be planned, waits for room, and goes on from here. */
+  prepare(model: Model, prompt: Prompt, options?: Options): Promise<PreparedRun>;
 }
+
+/** A run whose prompt is encoded. It may be begun several times: with other seeds, for one. */
+export interface PreparedRun {
+  /** What it needs. It throws as the method would where that doesn't fit. */
+  plan(within?: RunParts): Plan;
+  /** @param within what it may take of shared contexts; default: contexts as memory allows */
+  begin(own?: OfOneRun, within?: RunParts): Promise<Result>;
+}
+
+/** Options in which runs of one prepared run differ. */
+type OfOneRun = Pick<CommonOptions, "seed" | "signal" | "onText" | "onStep">;
 
 /** What a method that has no other options takes. */
 export type OptionsOf<O extends OwnOptions> = CommonOptions & GivenOf<O>;
@@ -28,19 +42,31 @@ export function defineMethod<const O extends OwnOptions, Options = OptionsOf<O>>
   definition: Definition<O>,
 ): Method<Options, O> {
   const { run: draw, name, ...facts } = definition;
-  const call = async (model: Model, prompt: Prompt, options?: Options): Promise<Result> => {
+  const prepare = async (model: Model, prompt: Prompt, options?: Options): Promise<PreparedRun> => {
     const given: GivenOptions = options ?? {};
     const { withProposal } = facts;
     if (withProposal !== undefined && given.proposal !== undefined) {
-      return (withProposal as Method<GivenOptions>)(model, prompt, given);
+      return (withProposal as Method<GivenOptions>).prepare(model, prompt, given);
     }
     // What draws is loaded when something is drawn.
-    const { Run } = await import("./run.js");
-    await using run = await Run.open(definition, model, prompt, given);
-    return await draw(run);
+    const [{ Run }, { askRun, planAsked }] = await Promise.all([
+      import("./run.js"),
+      import("./open-run.js"),
+    ]);
+    const asked = await askRun(definition, model, prompt, given);
+    return {
+      plan: (within) => planAsked(asked, within).plan,
+      async begin(own = {}, within) {
+        const one = { ...asked, options: { ...asked.options, ...own } };
+        await using run = await Run.open(one, within);
+        return await draw(run);
+      },
+    };
   };
+  const call = async (model: Model, prompt: Prompt, options?: Options): Promise<Result> =>
+    (await prepare(model, prompt, options)).begin();
   Object.defineProperty(call, "name", { value: name });
-  return Object.assign(call, facts) as Method<Options, O>;
+  return Object.assign(call, facts, { prepare }) as Method<Options, O>;
 }
 
 /** The options of ETS with a proposal. */

@@ -6,11 +6,16 @@ import { constrainedPrompt, refuseConstrainedThoughts } from "../engine/chat/con
 import type { EncodedPrompt, Prompt } from "../engine/chat/conversation.js";
 import { compiledConstraint } from "../engine/constraint/constraint.js";
 import type { Model } from "../engine/engine.js";
-import type { Plan } from "../planning/run-plan.js";
+import type { Plan, RunParts } from "../planning/run-plan.js";
 import type { MethodFacts } from "./method.js";
 import type { OwnOptions, ValuesOf } from "./option.js";
-import { planRun } from "./plan-run.js";
-import { checkNames, type GivenOptions, promptOptions } from "./resolve-options.js";
+import { type PlannedRun, planRun } from "./plan-run.js";
+import {
+  type CompiledOptions,
+  checkNames,
+  type GivenOptions,
+  promptOptions,
+} from "./resolve-options.js";
 import type { Result } from "./result.js";
 import { chainOptionsOf, type Resolved } from "./settings.js";
 import type { Step } from "./step.js";
@@ -41,13 +46,22 @@ function streamOf({ policy, callbacks: { onText } }: Resolved): TextStream | nul
   return onText === undefined ? null : new TextStream(onText, policy.stop);
 }
 
-/** See `Run.open`, which says what it throws. */
-export async function openRun<O extends OwnOptions>(
+/** What a run of a method was asked for, its prompt encoded: what it needs can be told before it is run. */
+export interface AskedRun<O extends OwnOptions = OwnOptions> {
+  method: MethodFacts<O>;
+  model: Model;
+  encoded: EncodedPrompt;
+  /** Its constraint is compiled. */
+  options: CompiledOptions;
+}
+
+/** Checks names and encodes the prompt. `Run.open` says what it throws. */
+export async function askRun<O extends OwnOptions>(
   method: MethodFacts<O>,
   model: Model,
   prompt: Prompt,
   options: GivenOptions,
-): Promise<Opened<ValuesOf<O>>> {
+): Promise<AskedRun<O>> {
   checkNames(method, options);
   const shaped = promptOptions(options);
   options.signal?.throwIfAborted?.();
@@ -57,8 +71,24 @@ export async function openRun<O extends OwnOptions>(
   if (constraint && (method.expands || options.proposal)) {
     refuseConstrainedThoughts(options.proposal ? "A proposal" : method.name, encoded);
   }
-  const given = { ...options, ...(constraint && { constraint }) };
-  const { plan, resolved } = planRun(method, model, given, encoded.tokens.length);
+  return { method, model, encoded, options: { ...options, ...(constraint && { constraint }) } };
+}
+
+/** @param within what the run may take of shared contexts; default: contexts as memory allows */
+export function planAsked<O extends OwnOptions>(
+  { method, model, encoded, options }: AskedRun<O>,
+  within?: RunParts,
+): PlannedRun<ValuesOf<O>> {
+  return planRun(method, model, options, encoded.tokens.length, within);
+}
+
+/** Plans the run, and opens what it draws with. */
+export async function openRun<O extends OwnOptions>(
+  asked: AskedRun<O>,
+  within?: RunParts,
+): Promise<Opened<ValuesOf<O>>> {
+  const { method, model, encoded, options } = asked;
+  const { plan, resolved } = planAsked(asked, within);
   resolved.callbacks.onPlan?.(structuredClone(plan));
   const steps: Step[] = [];
   const warnings: string[] = [];
@@ -89,13 +119,12 @@ export async function openRun<O extends OwnOptions>(
   }
   const record = { text: encoded.text, tokens: [...encoded.tokens] };
   const { text, specials, chat } = encoded;
-  const asked = { prompt: text, specials };
   const opened = {
     thoughtRules: encoded.thoughts,
     model,
     plan,
     prompt: record,
-    asked,
+    asked: { prompt: text, specials },
     chat,
     settings: resolved,
     chain,

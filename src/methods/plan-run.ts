@@ -3,11 +3,11 @@ import { answerUnit, type DenoisingSettings } from "../chain/denoising.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { type Change, planOrCure } from "../planning/cures.js";
-import { type Plan, planRun as planNeeds } from "../planning/run-plan.js";
+import { type Plan, planRun as planNeeds, type RunParts } from "../planning/run-plan.js";
 import type { DenoisingShape, RunShape } from "../planning/run-shape.js";
 import type { MethodFacts } from "./method.js";
 import type { OwnOptions, ValuesOf } from "./option.js";
-import { type GivenOptions, resolveOptions } from "./resolve-options.js";
+import { type CompiledOptions, resolveOptions } from "./resolve-options.js";
 import type { Resolved } from "./settings.js";
 
 /** A plan, and the options it is for. */
@@ -19,16 +19,18 @@ export interface PlannedRun<Own> {
 /**
  * Resolves the options and plans the run. What doesn't fit is refused with what would.
  *
+ * @param within what it may take of shared contexts; default: contexts as memory allows
  * @throws LlamaEtsError `ERR_CONTEXT_FULL`, `ERR_OUT_OF_MEMORY`, `ERR_INVALID_OPTION`
  */
 export function planRun<O extends OwnOptions>(
   method: MethodFacts<O>,
   model: Model,
-  options: GivenOptions,
+  options: CompiledOptions,
   promptTokens: number,
+  within?: RunParts,
 ): PlannedRun<ValuesOf<O>> {
   return planOrCure(
-    (change) => tryPlan(method, model, withChange(options, change), promptTokens),
+    (change) => tryPlan(method, model, withChange(options, change), promptTokens, within),
     () => {
       const { guidance, limits, denoising } = resolveOptions(method, options, model, promptTokens);
       const unit = denoising ? answerUnit(denoising) : 1;
@@ -38,7 +40,7 @@ export function planRun<O extends OwnOptions>(
 }
 
 /** I and B stand for one another. */
-function withChange(options: GivenOptions, change: Change | undefined): GivenOptions {
+function withChange(options: CompiledOptions, change: Change | undefined): CompiledOptions {
   if (change === undefined) return options;
   const { blockTokens, ...others } = options;
   const isKept = blockTokens !== undefined && !("steps" in change);
@@ -48,8 +50,9 @@ function withChange(options: GivenOptions, change: Change | undefined): GivenOpt
 function tryPlan<O extends OwnOptions>(
   method: MethodFacts<O>,
   model: Model,
-  options: GivenOptions,
+  options: CompiledOptions,
   promptTokens: number,
+  within: RunParts | undefined,
 ): PlannedRun<ValuesOf<O>> {
   const resolved = resolveOptions(method, options, model, promptTokens);
   const { denoising, own, limits } = resolved;
@@ -64,6 +67,7 @@ function tryPlan<O extends OwnOptions>(
     keepsAllTexts: method.keepsAllTexts ?? false,
     drawnAtOnce: method.drawnAtOnce?.(shape) ?? null,
     budgetTokens: limits.budgetOptions.tokens,
+    within,
   });
   return { resolved, plan };
 }

@@ -6,14 +6,13 @@ import { type DrawPurpose, drawName } from "../chain/random-streams.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Estimate, EstimateOptions, Scored } from "../energy/estimate.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
-import type { Prompt } from "../engine/chat/conversation.js";
-import type { Model } from "../engine/engine.js";
+import type { RunParts } from "../planning/run-plan.js";
 import { answerOf, settledAnswer } from "../rewards/answer.js";
 import { type Completion, scoreEach } from "../rewards/reward.js";
 import { type Ballot, electMajority, type Majority } from "../rewards/self-consistency.js";
 import { stoppingOf } from "./adaptive.js";
 import type { MethodFacts } from "./method.js";
-import { type Opened, openRun } from "./open-run.js";
+import { type AskedRun, type Opened, openRun } from "./open-run.js";
 import type { OwnOptions, ValuesOf } from "./option.js";
 import {
   agreementWith,
@@ -23,7 +22,6 @@ import {
   type RewardedText,
   seesRewards,
 } from "./outcome.js";
-import type { GivenOptions } from "./resolve-options.js";
 import type { Result } from "./result.js";
 import { allDied, lostMassWarning, resultOf } from "./result-of.js";
 import { SeenTexts } from "./seen-texts.js";
@@ -40,18 +38,17 @@ export class Run<Own = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Checks and plans a run, and opens what it draws with.
+   * Plans a run, and opens what it draws with.
    *
+   * @param within what it may take of shared contexts; default: contexts as memory allows
    * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_CONTEXT_FULL`, `ERR_OUT_OF_MEMORY`,
    *   `ERR_NO_CHAT_TEMPLATE`, `ERR_TOKENIZER_MISMATCH`; the signal's reason
    */
   static async open<O extends OwnOptions>(
-    method: MethodFacts<O>,
-    model: Model,
-    prompt: Prompt,
-    options: GivenOptions,
+    asked: AskedRun<O>,
+    within?: RunParts,
   ): Promise<Run<ValuesOf<O>>> {
-    return new Run(await openRun(method, model, prompt, options));
+    return new Run(await openRun(asked, within));
   }
 
   get chain(): Chain {

@@ -31,7 +31,10 @@ interface Admission {
 }
 
 /** Shared contexts, whose parts the runs lease; disposed of when the runs have ended. */
-export interface Room extends Admission, AsyncDisposable {}
+export interface Room extends Admission, AsyncDisposable {
+  /** Whether a run computes in the way of one of the shared contexts, so that it can lease a part. */
+  suits(run: RunContexts): boolean;
+}
 
 interface Limit {
   most: number;
@@ -40,6 +43,7 @@ interface Limit {
 
 /** What is to be shared by runs on one model that compute in one way. */
 interface Group {
+  key: string;
   model: Model;
   plans: ContextPlan[];
 }
@@ -64,7 +68,10 @@ export async function openRoom(request: AdmissionRequest): Promise<Room> {
     await close();
     throw error;
   }
-  return { ...admission, [Symbol.asyncDispose]: close };
+  const isThere = new Set(concurrency > 1 ? groups.map(({ key }) => key) : []);
+  const suits = (run: RunContexts) =>
+    run.every((one, i) => !isSeparate(one) && isThere.has(keyOf(i, one.plan)));
+  return { ...admission, suits, [Symbol.asyncDispose]: close };
 }
 
 function admit({ asked, runs, beside = [] }: AdmissionRequest, groups: readonly Group[]) {
@@ -95,19 +102,22 @@ function toGroups(runs: readonly RunContexts[]): Group[] {
   for (const run of runs) {
     for (const [i, { model, plan }] of run.entries()) {
       if (isSeparate({ model, plan })) continue;
-      const { anyAttention, flashAttention } = plan;
-      // Attention of our own suits all.
-      const way = anyAttention || flashAttention === "shared" ? "" : ", its product";
-      const key = `${i}${way}`;
+      const key = keyOf(i, plan);
       const known = groups.get(key);
       if (known) known.plans.push(plan);
-      else groups.set(key, { model, plans: [plan] });
+      else groups.set(key, { key, model, plans: [plan] });
     }
   }
   return [...groups.values()];
 }
 
-function sharedPlan({ model, plans }: Group, runs: number): ContextPlan {
+/** @param i the model's place in its run */
+function keyOf(i: number, { anyAttention, flashAttention }: ContextPlan): string {
+  // Attention of our own suits all.
+  return `${i}${anyAttention || flashAttention === "shared" ? "" : ", its product"}`;
+}
+
+function sharedPlan({ model, plans }: Omit<Group, "key">, runs: number): ContextPlan {
   return planShared(model, plans, runs, model.freeMemory().place);
 }
 

@@ -21,38 +21,82 @@ export interface ContextRequest {
   free: FreeMemory;
   /** Continuations beyond which running more side by side gains little; default: the model's. */
   parallelLimit?: number;
+  /**
+   * What the run may take of a shared context, or "apart": nothing of it, a context of its own. Default:
+   * as large as memory allows.
+   */
+  within?: ContextPart | "apart" | undefined;
 }
+
+/** A part of a context that is there. */
+export type ContextPart = Pick<Capacity, "cells" | "sequences">;
 
 /** Plans contexts of models for one run, as `planContexts` does, by what is free now. */
 export function planTogether(
-  wanted: readonly { model: PlannedModel; demand: Demand }[],
+  wanted: readonly Pick<ContextRequest, "model" | "demand" | "within">[],
 ): PlannedContexts {
-  const requests = wanted.map(({ model, demand }) => {
-    model.checkExtends();
-    return { model, demand, free: model.freeMemory() };
+  const requests = wanted.map((one) => {
+    one.model.checkExtends();
+    return { ...one, free: freeFor(one) };
   });
   return { contexts: planContexts(requests), freeBytes: freeBytes(requests) };
+}
+
+function freeFor({ model, within }: Pick<ContextRequest, "model" | "within">): FreeMemory {
+  const free = model.freeMemory();
+  const { idleBytes, sharedIdleBytes = 0 } = free;
+  return within === "apart" ? { ...free, idleBytes: idleBytes - sharedIdleBytes } : free;
 }
 
 /**
  * Plans contexts that are in use together; work that doesn't fit at once runs in waves. Throws
  * `ERR_CONTEXT_FULL` when prompt and text exceed the model's context length, `ERR_INVALID_OPTION`
  * when more texts are kept than a context holds, and `ERR_OUT_OF_MEMORY` when not even one
- * continuation at a time fits into memory.
+ * continuation at a time fits into memory, or into the part that it may take of a shared context.
  */
 export function planContexts(requests: readonly ContextRequest[]): ContextPlan[] {
   for (const request of requests) refuseImpossible(request);
   /** Continuations that can't be parted. */
   const unit = Math.max(...requests.map(({ demand }) => demand.together ?? 1));
-  const plansFor = (units: number): PlacedPlan[] =>
+  const plansFor = (units: number): PartPlan[] =>
     requests.map((request) => {
       const plan = planContext(request, Math.min(units * unit, mostParallel(request)));
       return { ...request, plan };
     });
   const most = Math.max(...requests.map(mostParallel));
-  const units = largest(Math.ceil(most / unit), (count) => fitInMemory(plansFor(count)));
-  if (units === 0) throw outOfMemory(plansFor(1));
-  return plansFor(units).map(({ plan }) => plan);
+  const units = largest(Math.ceil(most / unit), (count) => {
+    const plans = plansFor(count);
+    return plans.every(fitsPart) && fitInMemory(plans.filter(isOwn));
+  });
+  if (units > 0) return plansFor(units).map(({ plan }) => plan);
+  const least = plansFor(1);
+  const large = least.find((plan) => !fitsPart(plan));
+  throw large === undefined ? outOfMemory(least.filter(isOwn)) : largerThanPart(large);
+}
+
+/** A plan, and what it may take of a shared context. */
+type PartPlan = PlacedPlan & Pick<ContextRequest, "within">;
+
+function partOf({ within }: PartPlan): ContextPart | null {
+  return within === undefined || within === "apart" ? null : within;
+}
+
+function isOwn(plan: PartPlan): boolean {
+  return partOf(plan) === null;
+}
+
+function fitsPart(planned: PartPlan): boolean {
+  const [part, { cells, sequences }] = [partOf(planned), planned.plan];
+  return part === null || (cells <= part.cells && sequences <= part.sequences);
+}
+
+function largerThanPart(planned: PartPlan): LlamaEtsError {
+  const { plan } = planned;
+  const { cells = 0, sequences = 0 } = partOf(planned) ?? {};
+  return new LlamaEtsError(
+    "ERR_OUT_OF_MEMORY",
+    `A run needs ${plan.cells} cells and ${plan.sequences} sequences of a context; it may take ${cells} and ${sequences}`,
+  );
 }
 
 /** Continuations that may run side by side, whatever memory there is; whole groups of them. */

@@ -2,7 +2,7 @@
 import type { Model } from "../engine/engine.js";
 import { refuseUnable } from "./abilities.js";
 import type { ContextPlan, Demand, PlannedContexts } from "./context-plan.js";
-import { planTogether } from "./contexts.js";
+import { type ContextRequest, planTogether } from "./contexts.js";
 import { proposalDemand } from "./demands.js";
 import { planDenoising } from "./denoising.js";
 import type { PairForecast } from "./pair.js";
@@ -60,7 +60,12 @@ export interface RunNeeds {
   drawnAtOnce: number | null;
   /** The most tokens to generate; undefined: no limit. */
   budgetTokens: number | undefined;
+  /** What the run may take of shared contexts: its model's, and its proposal's. Default: of memory. */
+  within?: RunParts | undefined;
 }
+
+/** What a run may take of the context of its model, and of its proposal's: see `ContextRequest`. */
+export type RunParts = readonly ContextRequest["within"][];
 
 /**
  * Plans a run.
@@ -92,10 +97,11 @@ export function planRun(needs: RunNeeds): Plan {
   };
 }
 
-function planTexts({ method, model, proposal, shape, demand }: RunNeeds): PlannedContexts {
+function planTexts({ method, model, proposal, shape, demand, within }: RunNeeds): PlannedContexts {
+  const [own, ofProposal] = within ?? [];
   const wanted = [
-    { model, demand },
-    ...(proposal ? [{ model: proposal, demand: proposalDemand(shape) }] : []),
+    { model, demand, within: own },
+    ...(proposal ? [{ model: proposal, demand: proposalDemand(shape), within: ofProposal }] : []),
   ];
   for (const { model, demand } of wanted) refuseUnable(method, model, demand.uses ?? []);
   return planTogether(wanted);

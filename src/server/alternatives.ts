@@ -1,6 +1,7 @@
 /** The most probable tokens at each place of a text, which is read again for them. */
 import type { Model } from "../engine/engine.js";
 import type { Sampling } from "../engine/sampling.js";
+import type { ContextPart } from "../planning/contexts.js";
 
 export interface Alternative {
   token: number;
@@ -17,15 +18,20 @@ interface ReadText {
   sampling: Sampling;
 }
 
+/** What reading a text of so many tokens again takes of a context. */
+export function alternativesNeeds({ limits: { cellUnit } }: Model, tokens: number): ContextPart {
+  // A step has the sequence that it goes on from and the one that it makes, for a moment.
+  return { cells: Math.ceil((tokens + 1) / cellUnit) * cellUnit, sequences: 4 };
+}
+
 export async function alternativesOf(
   model: Model,
   { prompt, tokens, sampling }: ReadText,
   count: number,
   signal: AbortSignal,
 ): Promise<TokenAlternatives> {
-  const unit = model.limits.cellUnit;
-  const cells = Math.ceil((prompt.length + tokens.length + 1) / unit) * unit;
-  const context = await model.lease({ cells, sequences: 4, anyAttention: true });
+  const needs = alternativesNeeds(model, prompt.length + tokens.length);
+  const context = await model.lease({ ...needs, anyAttention: true });
   try {
     const all: Alternative[][] = [];
     const known = Int32Array.from(prompt);

@@ -1,5 +1,6 @@
 /** Answers a request, at once or as a stream of events; a client that goes away ends its runs. */
 import { randomUUID } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import type { Context } from "hono";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
 import {
@@ -16,10 +17,12 @@ import {
 import type { AppOptions, Env } from "./app-options.js";
 import { ApiError, toApiError } from "./errors.js";
 import type { ServedRequest } from "./request.js";
-import type { RunCallbacks } from "./runs.js";
+import type { RunCallbacks, Turn } from "./runs.js";
 
 export interface Asked {
   request: ServedRequest;
+  /** One for each of its prompts. */
+  turns: readonly Turn[];
   started: number;
   route: string;
 }
@@ -30,6 +33,7 @@ class ClientGone extends Error {}
 /** An end of a request: its client goes away, or its time is over. */
 function endOf(c: Context<Env>, { metrics, timeLimitMs }: AppOptions) {
   const controller = new AbortController();
+  setMaxListeners(0, controller.signal); // each of the request's runs listens
   const onClose = () => {
     if (c.env.outgoing.writableFinished) return;
     metrics.aborted();
@@ -53,19 +57,19 @@ function endOf(c: Context<Env>, { metrics, timeLimitMs }: AppOptions) {
 
 /** Runs all of a request's answers; the first failure ends the others. */
 async function runAll(
-  { request }: Asked,
+  { request, turns }: Asked,
   { runs, metrics }: AppOptions,
   end: ReturnType<typeof endOf>,
   callbacksOf: (index: number) => RunCallbacks = () => ({}),
   onEnd: (index: number, answered: Answered) => void = () => {},
 ): Promise<Answered[]> {
-  const { prompts, n, options } = request;
-  const all = prompts.flatMap((prompt) => Array.from({ length: n }, () => prompt));
-  const running = all.map(async (prompt, index) => {
+  const { n, options } = request;
+  const all = turns.flatMap((turn) => Array.from({ length: n }, () => turn));
+  const running = all.map(async (turn, index) => {
     const seed = ((options.seed ?? 0) + index) % Number.MAX_SAFE_INTEGER;
     const own = { seed, signal: end.signal, ...callbacksOf(index) };
     try {
-      const answered = await runs.run(request, prompt, own);
+      const answered = await runs.run(turn, own);
       metrics.ran(answered.result);
       onEnd(index, answered);
       return answered;

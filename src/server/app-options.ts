@@ -11,6 +11,8 @@ export interface AppOptions {
   model: Model;
   /** What requests call the model. */
   name: string;
+  /** Whether requests may ask for methods with a proposal. */
+  hasProposal: boolean;
   runs: Runs;
   metrics: Metrics;
   log: Logger;

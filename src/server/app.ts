@@ -1,11 +1,11 @@
 /** The HTTP interface: OpenAI's routes, health, metrics and the studio. */
 import { type Context, Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
 import { secureHeaders } from "hono/secure-headers";
 import { VERSION } from "../version.js";
 import { type Asked, answerStreaming, answerWhole } from "./answering.js";
 import type { App, AppOptions, Env } from "./app-options.js";
+import { readJson } from "./body.js";
 import { ApiError, toApiError } from "./errors.js";
 import type { Form } from "./fields.js";
 import { isLoopback, requireKey, requireLocalHost, requireOrigin } from "./guards.js";
@@ -17,6 +17,7 @@ export function createApp(options: AppOptions): App {
   const served: Served = {
     model: name,
     kind: model.kind,
+    hasProposal: options.hasProposal,
     maxChoices: options.maxChoices,
     defaults: options.defaults,
   };
@@ -26,8 +27,6 @@ export function createApp(options: AppOptions): App {
   app.onError((error, c) => {
     const refused = toApiError(error);
     if (refused.status === 500) log.error({ err: error }, "request failed");
-    // The rest of its body is not read, so that nothing can follow on the connection.
-    if (refused.status === 413) c.header("Connection", "close");
     if (refused.retryAfter !== undefined) c.header("Retry-After", String(refused.retryAfter));
     return c.json(refused.body, refused.status);
   });
@@ -73,25 +72,19 @@ export function createApp(options: AppOptions): App {
     throw new ApiError(404, "model_not_found", "There is no such model here", { param: "model" });
   });
 
-  const limit = bodyLimit({
-    maxSize: options.maxBodyBytes,
-    onError: () => {
-      throw new ApiError(
-        413,
-        "body_too_large",
-        `Expected a body of at most ${options.maxBodyBytes} bytes`,
-      );
-    },
-  });
   const answer = (form: Form) => async (c: Context<Env>) => {
-    const request = await readRequest(await readJson(c), form, served);
-    runs.lanes.checkRoom(request.prompts.length * request.n);
-    const asked: Asked = { request, started: performance.now(), route: c.req.path };
+    const request = await readRequest(await readJson(c, options.maxBodyBytes), form, served);
+    const started = performance.now();
+    const count = request.prompts.length * request.n;
+    runs.lanes.checkRoom(count);
+    const turns = await Promise.all(request.prompts.map((prompt) => runs.prepare(request, prompt)));
+    runs.lanes.checkRoom(count); // what others have taken meanwhile
+    const asked: Asked = { request, turns, started, route: c.req.path };
     if (options.logTexts) log.info({ prompts: request.prompts }, "asked");
     return request.stream ? answerStreaming(c, asked, options) : answerWhole(c, asked, options);
   };
-  app.post("/v1/chat/completions", limit, answer("chat"));
-  app.post("/v1/completions", limit, answer("text"));
+  app.post("/v1/chat/completions", answer("chat"));
+  app.post("/v1/completions", answer("text"));
   addStudio(app, options);
   return app;
 }
@@ -104,17 +97,3 @@ const ROUTES = [
   "/metrics",
   "/",
 ];
-
-/** Nothing but JSON: what a page can send without being asked to (CORS) is refused. */
-async function readJson(c: Context<Env>): Promise<unknown> {
-  const type = c.req.header("content-type") ?? "";
-  if (!/^application\/json\b/i.test(type)) {
-    throw new ApiError(415, "unsupported_media_type", "Expected the content type application/json");
-  }
-  const text = await c.req.text();
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new ApiError(400, "invalid_json", "Expected the body to be JSON");
-  }
-}

@@ -19,6 +19,12 @@ const TYPES: Record<ErrorStatus, string> = {
   504: "timeout_error",
 };
 
+interface ApiErrorOptions {
+  param?: string | null;
+  retryAfter?: number;
+  cause?: unknown;
+}
+
 /** What a request is answered with when it can't be served. */
 export class ApiError extends Error {
   readonly status: ErrorStatus;
@@ -32,9 +38,9 @@ export class ApiError extends Error {
     status: ErrorStatus,
     code: string,
     message: string,
-    { param = null, retryAfter }: { param?: string | null; retryAfter?: number } = {},
+    { param = null, retryAfter, cause }: ApiErrorOptions = {},
   ) {
-    super(message);
+    super(message, { cause });
     this.status = status;
     this.code = code;
     this.param = param;

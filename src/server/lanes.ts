@@ -1,15 +1,16 @@
-/** Which runs go on at once: those that fit into the shared context, first come, first served. */
+/** Which runs go on at once: those that fit into the shared contexts, in a fair order. */
+import type { ContextPart } from "../planning/contexts.js";
 import { ApiError } from "./errors.js";
 
-/** What a run takes of the shared context. */
-export interface RunSize {
-  cells: number;
-  sequences: number;
-}
+/**
+ * What a run takes of the shared contexts, in their order; "apart": contexts of its own, for which there is
+ * memory once.
+ */
+export type RunSize = readonly ContextPart[] | "apart";
 
 interface LaneOptions {
-  /** What the shared context has; a run that needs more, or null, goes on alone. */
-  capacity: RunSize;
+  /** What each of the shared contexts has. */
+  capacity: readonly ContextPart[];
   /** Runs at once. */
   parallel: number;
   /** Runs that may wait. */
@@ -17,25 +18,41 @@ interface LaneOptions {
 }
 
 interface Waiting {
-  size: RunSize | null;
+  size: RunSize;
+  request: AbortSignal;
+  /** Runs that went first though this one's turn had come. */
+  overtaken: number;
   start: () => void;
+}
+
+/** A request with runs that wait or go on. */
+interface Going {
+  waiting: number;
+  running: number;
+  /** When it came, or one of its runs last began or ended. */
+  served: number;
 }
 
 /** How soon a client may try again, in seconds. */
 const RETRY_AFTER = 1;
+/** How often a run for which there is no room yet lets others go first, before room is kept for it. */
+const MOST_OVERTAKEN = 16;
 
 export class Lanes {
   readonly #options: LaneOptions;
   #waiting: Waiting[] = [];
   #running = 0;
-  #isAlone = false;
-  #cells = 0;
-  #sequences = 0;
+  readonly #used: { cells: number; sequences: number }[];
+  #isApartTaken = false;
+  readonly #requests = new Map<AbortSignal, Going>();
+  /** Counts what comes, begins and ends. */
+  #now = 0;
   #isClosed = false;
   #onIdle: (() => void)[] = [];
 
   constructor(options: LaneOptions) {
     this.#options = options;
+    this.#used = options.capacity.map(() => ({ cells: 0, sequences: 0 }));
   }
 
   get waiting(): number {
@@ -46,8 +63,14 @@ export class Lanes {
     return this.#running;
   }
 
+  /** Whether a run goes on in contexts of its own. */
+  get isApartTaken(): boolean {
+    return this.#isApartTaken;
+  }
+
+  /** Of the model's shared context. */
   get cells(): { used: number; total: number } {
-    return { used: this.#cells, total: this.#options.capacity.cells };
+    return { used: this.#used[0]?.cells ?? 0, total: this.#options.capacity[0]?.cells ?? 0 };
   }
 
   /**
@@ -73,27 +96,48 @@ export class Lanes {
   /**
    * Waits until the run may go on; what it returns ends it. Rejects with the signal's reason.
    *
-   * @param size null: not known, the run then goes on alone
+   * @param request the runs of one request have the same; of the requests that wait, the one with the
+   *   fewest runs that go on is next, and among these the one that was served the longest ago
    */
-  enter(size: RunSize | null, signal: AbortSignal): Promise<() => void> {
+  enter(size: RunSize, request: AbortSignal): Promise<() => void> {
     return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason);
+      if (request.aborted) return reject(request.reason);
       const waiting: Waiting = {
-        size,
+        ...{ size, request, overtaken: 0 },
         start: () => {
-          signal.removeEventListener("abort", leave);
-          resolve(this.#begin(size));
+          request.removeEventListener("abort", leave);
+          const end = this.#begin(waiting);
+          this.#take(waiting);
+          resolve(end);
         },
       };
       const leave = () => {
-        this.#waiting = this.#waiting.filter((other) => other !== waiting);
-        reject(signal.reason);
+        this.#take(waiting);
+        reject(request.reason);
         this.#admit();
       };
-      signal.addEventListener("abort", leave, { once: true });
+      request.addEventListener("abort", leave, { once: true });
       this.#waiting.push(waiting);
+      const known = this.#requests.get(request);
+      if (known !== undefined) known.waiting += 1;
+      else this.#requests.set(request, { waiting: 1, running: 0, served: ++this.#now });
       this.#admit();
     });
+  }
+
+  /** It waits no more. */
+  #take(waiting: Waiting): void {
+    this.#waiting = this.#waiting.filter((other) => other !== waiting);
+    this.#count(waiting.request, { waiting: -1 });
+  }
+
+  #count(request: AbortSignal, { waiting = 0, running = 0 }: Partial<Going>): void {
+    const going = this.#requests.get(request);
+    if (going === undefined) return;
+    going.waiting += waiting;
+    going.running += running;
+    if (running !== 0) going.served = ++this.#now;
+    if (going.waiting + going.running === 0) this.#requests.delete(request);
   }
 
   /** Admits no more requests, and waits for those that go on or wait. */
@@ -103,48 +147,82 @@ export class Lanes {
     await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** In their order: a large run that waits is not overtaken for ever by small ones. */
   #admit(): void {
-    for (let next = this.#waiting[0]; next && this.#fits(next.size); next = this.#waiting[0]) {
-      this.#waiting.shift();
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
       next.start();
     }
     if (this.#running + this.#waiting.length > 0) return;
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 
-  #fits(size: RunSize | null): boolean {
-    if (this.#running === 0) return true;
-    if (this.#isAlone || this.#needsAll(size)) return false;
-    const { capacity, parallel } = this.#options;
-    return (
-      this.#running < parallel &&
-      this.#cells + size.cells <= capacity.cells &&
-      this.#sequences + size.sequences <= capacity.sequences
-    );
+  /**
+   * The first in turn for which there is room. Those before it are overtaken; one that was overtaken often
+   * enough is not any more, so that the room for it comes together. A run apart waits for another one
+   * alone, and keeps nobody waiting.
+   */
+  #next(): Waiting | undefined {
+    if (this.#running >= this.#options.parallel) return undefined;
+    const passed: Waiting[] = [];
+    for (const next of this.#inTurn()) {
+      if (next.size === "apart") {
+        if (!this.#isApartTaken) return next;
+        continue;
+      }
+      if (this.#fits(next.size)) {
+        for (const one of passed) one.overtaken += 1;
+        return next;
+      }
+      if (next.overtaken >= MOST_OVERTAKEN) return this.#firstApart();
+      passed.push(next);
+    }
+    return undefined;
   }
 
-  #needsAll(size: RunSize | null): size is null {
-    const { capacity } = this.#options;
-    return size === null || size.cells > capacity.cells || size.sequences > capacity.sequences;
+  #inTurn(): Waiting[] {
+    const of = ({ request }: Waiting) => this.#requests.get(request) ?? { running: 0, served: 0 };
+    return this.#waiting.toSorted((one, other) => {
+      const [a, b] = [of(one), of(other)];
+      return a.running - b.running || a.served - b.served;
+    });
   }
 
-  #begin(size: RunSize | null): () => void {
-    const { cells, sequences } = size ?? { cells: 0, sequences: 0 };
-    const isAlone = this.#needsAll(size);
-    this.#running += 1;
-    this.#cells += cells;
-    this.#sequences += sequences;
-    this.#isAlone ||= isAlone;
+  #firstApart(): Waiting | undefined {
+    return this.#isApartTaken ? undefined : this.#waiting.find(({ size }) => size === "apart");
+  }
+
+  #fits(size: readonly ContextPart[]): boolean {
+    return size.every(({ cells, sequences }, i) => {
+      const [used, capacity] = [this.#used[i], this.#options.capacity[i]];
+      if (used === undefined || capacity === undefined) return false;
+      return (
+        used.cells + cells <= capacity.cells && used.sequences + sequences <= capacity.sequences
+      );
+    });
+  }
+
+  #begin({ size, request }: Waiting): () => void {
+    this.#occupy(size, request, 1);
     let hasEnded = false;
     return () => {
       if (hasEnded) return;
       hasEnded = true;
-      this.#running -= 1;
-      this.#cells -= cells;
-      this.#sequences -= sequences;
-      if (isAlone) this.#isAlone = false;
+      this.#occupy(size, request, -1);
       this.#admit();
     };
+  }
+
+  #occupy(size: RunSize, request: AbortSignal, sign: 1 | -1): void {
+    this.#running += sign;
+    this.#count(request, { running: sign });
+    if (size === "apart") {
+      this.#isApartTaken = sign > 0;
+      return;
+    }
+    for (const [i, { cells, sequences }] of size.entries()) {
+      const used = this.#used[i];
+      if (used === undefined) continue;
+      used.cells += sign * cells;
+      used.sequences += sign * sequences;
+    }
   }
 }

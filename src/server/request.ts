@@ -50,6 +50,8 @@ export interface Served {
   /** The model's name. */
   model: string;
   kind: "autoregressive" | "diffusion";
+  /** Whether methods with a proposal can be asked for. */
+  hasProposal: boolean;
   maxChoices: number;
   /** For what a request leaves open: what suits the model. */
   defaults: MethodOptions;
@@ -89,8 +91,10 @@ export function isForRequests(option: string): boolean {
 }
 
 /** The names that a request may give as `model`. */
-export function modelNames({ model }: Pick<Served, "model">): string[] {
-  const methods = METHOD_NAMES.filter((name) => METHODS[name].proposal === undefined);
+export function modelNames({ model, hasProposal }: Served): string[] {
+  const methods = METHOD_NAMES.filter(
+    (name) => hasProposal || METHODS[name].proposal === undefined,
+  );
   return [model, ...methods.map((name) => `${model}+${name}`)];
 }
 
@@ -269,8 +273,11 @@ function readGuidance(ets: unknown, named: MethodName, served: Served) {
       "unsupported_parameter",
     );
   }
-  if (METHODS[method as MethodName].proposal !== undefined) {
-    throw invalid("ets.method", `${method} needs a proposal, which this server has not`);
+  if (METHODS[method as MethodName].proposal !== undefined && !served.hasProposal) {
+    throw invalid(
+      "ets.method",
+      `${method} needs a proposal; this server was started without --proposal`,
+    );
   }
   for (const name of ["reward", "potential"]) refuseFiles(name, (options as Body)[name]);
   if (options.diffusion !== undefined && served.kind !== "diffusion") {

@@ -15,6 +15,8 @@ import { Runs } from "./runs.js";
 export interface ServeOptions {
   /** What requests call the model. */
   name: string;
+  /** Draws the rollouts of ETS-IS, which requests may then ask for; it stays the caller's. */
+  proposal?: Model;
   /** Options of methods for what requests leave open. Default: the library's defaults. */
   defaults?: MethodOptions;
   /** Default 127.0.0.1; one that others reach needs a key. */
@@ -53,7 +55,7 @@ const KEEP_ALIVE_MS = 65_000;
 const MAX_CHOICES = 128;
 
 /** Throws `ERR_INVALID_OPTION` for settings that can't be served. */
-export function checkServeOptions(options: Omit<ServeOptions, "name">) {
+export function checkServeOptions(options: Omit<ServeOptions, "name" | "proposal">) {
   const { host = "127.0.0.1", port = 8080, parallel = 16, queue = 256 } = options;
   const { timeLimit = 600, maxBodyBytes = 4 * 2 ** 20, cors = [], logTexts = false } = options;
   if (!isLoopback(host) && (options.apiKey ?? "") === "") {
@@ -83,13 +85,14 @@ export function checkServeOptions(options: Omit<ServeOptions, "name">) {
  */
 export async function serve(model: Model, options: ServeOptions): Promise<RunningServer> {
   const checked = checkServeOptions(options);
-  const { name, log = pino({ base: null }, pino.destination(2)) } = options;
-  const runs = await Runs.open(model, checked);
+  const { name, proposal = null, log = pino({ base: null }, pino.destination(2)) } = options;
+  const runs = await Runs.open(model, { ...checked, proposal });
   const metrics = new Metrics(runs.lanes);
   const app = createApp({
     ...checked,
     model,
     name,
+    hasProposal: proposal !== null,
     runs,
     metrics,
     log,

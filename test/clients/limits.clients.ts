@@ -92,6 +92,37 @@ describe("a server with one place, and one to wait", () => {
   });
 });
 
+describe("a large request", () => {
+  const server = useServer();
+  const LARGE = { ...ENDLESS, model: NAME, ets: { method: "ets", candidates: 64, rollouts: 8 } };
+
+  test("of many large runs lets one that asks for little go first", async () => {
+    const { url } = server();
+    const abort = new AbortController();
+    const large = post(url, { ...LARGE, max_tokens: 160, n: 32 }, { signal: abort.signal })
+      .then(({ status }) => `answered with ${status}`)
+      .catch(() => "given up");
+    await expect.poll(() => gauge(url, "runs_waiting"), { timeout: 10_000 }).toBeGreaterThan(0);
+    const small = post(url, { messages, max_tokens: 4 }).then(({ status }) => status);
+    expect(await Promise.race([large, small])).toBe(200);
+    abort.abort();
+    expect(await large).toBe("given up");
+    await isIdle(url);
+  });
+
+  test("that can never be run is refused before its stream begins, with what fits", async () => {
+    const { url } = server();
+    for (const stream of [true, false]) {
+      const refused = await post(url, { ...LARGE, max_tokens: 100_000, stream });
+      expect(refused.status).toBe(400);
+      expect(await refused.json()).toMatchObject({
+        error: { code: "context_length_exceeded", message: expect.stringContaining("maxTokens: ") },
+      });
+    }
+    expect(await gauge(url, "runs_waiting")).toBe(0);
+  });
+});
+
 describe("clients that go away", () => {
   const server = useServer();
 

@@ -1,5 +1,5 @@
 /** What comes over the wire otherwise: malformed, forbidden, too much, and many at once. */
-import { request } from "node:http";
+import { Agent, request } from "node:http";
 import { describe, expect, test } from "vitest";
 import { checkServeOptions } from "../../src/server/serve.js";
 import { NAME, QUESTION, useServer } from "./served.js";
@@ -52,10 +52,53 @@ describe("refuses", () => {
     expect(status).toBe(403);
   });
 
+  test("what is too large so that its sender hears of it, and not by a connection that breaks", async () => {
+    const body = JSON.stringify({ messages, user: "x".repeat(8_000_000) });
+    const statuses = Array.from({ length: 12 }, async () => (await post(body)).status);
+    expect(new Set(await Promise.all(statuses))).toEqual(new Set([413]));
+  });
+
   test("other machines without a key", () => {
     expect(() => checkServeOptions({ host: "0.0.0.0" })).toThrow("Expected an API key");
     expect(checkServeOptions({ host: "0.0.0.0", apiKey: "k" }).apiKey).toBe("k");
   });
+});
+
+test("answers bodies that come in chunks", async () => {
+  const send = async (text: string) => {
+    const body = new Blob([text]).stream();
+    const { url } = server();
+    const headers = { "content-type": "application/json" };
+    return fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body, duplex: "half" });
+  };
+  expect((await send(JSON.stringify({ messages, max_tokens: 4 }))).status).toBe(200);
+  expect((await send("{")).status).toBe(400);
+  expect((await send(JSON.stringify({ messages, user: "x".repeat(200_000) }))).status).toBe(413);
+});
+
+test("keeps a connection on which it refused, read or not, for the next request", async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const ask = (body: string, path = "/v1/chat/completions", more = {}) =>
+    new Promise<[status: number | undefined, isReused: boolean]>((resolve, reject) => {
+      const headers = { "content-type": "application/json", ...more };
+      const { port } = server();
+      const options = { agent, port, path, method: "POST", headers };
+      const asked = request(options, (response) => {
+        response.resume().on("end", () => resolve([response.statusCode, asked.reusedSocket]));
+      });
+      asked.on("error", reject).end(body);
+    });
+  const good = JSON.stringify({ messages, max_tokens: 2 });
+  expect(await ask(good)).toEqual([200, false]);
+  expect(await ask("{")).toEqual([400, true]);
+  expect(await ask(good, "/v1/nothing")).toEqual([404, true]);
+  expect(await ask(good, undefined, { "content-type": "text/plain" })).toEqual([415, true]);
+  expect(await ask(good, undefined, { origin: "https://other.example" })).toEqual([403, true]);
+  expect(await ask(JSON.stringify({ messages, user: "x".repeat(5_000_000) }))).toEqual([413, true]);
+  // Longer than what ends a connection whose request was not read.
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  expect(await ask(good)).toEqual([200, true]);
+  agent.destroy();
 });
 
 test("answers or refuses each of 200 requests at once", async () => {

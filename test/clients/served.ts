@@ -1,15 +1,26 @@
 /** A server of a bundled model, for the tests of one file. */
 import { pino } from "pino";
 import { afterAll, beforeAll } from "vitest";
+import type { Model } from "../../src/engine/engine.js";
 import { type LoadModelOptions, loadModel } from "../../src/engine/load-model.js";
 import { type RunningServer, type ServeOptions, serve } from "../../src/server/serve.js";
 
 export const NAME = "mini-gsm-ref";
 export const QUESTION = "Sam has 12 apples and eats 5. How many are left?";
 
+/** Another model, once the tests run. */
+export function useModelOf(name: string): () => Model {
+  let model: Model;
+  beforeAll(async () => {
+    model = await loadModel(name, { threads: 1 });
+  });
+  afterAll(() => model.dispose());
+  return () => model;
+}
+
 /** Its address, once the tests run. */
 export function useServer(
-  options: Partial<ServeOptions> = {},
+  options: Partial<ServeOptions> | (() => Partial<ServeOptions>) = {},
   loading: LoadModelOptions = {},
 ): () => RunningServer {
   let server: RunningServer;
@@ -18,7 +29,8 @@ export function useServer(
     const model = await loadModel(NAME, { threads: 1, ...loading });
     const log = pino({ level: "silent" });
     const defaults = { blockTokens: 16 };
-    server = await serve(model, { name: NAME, port: 0, log, defaults, ...options });
+    const own = typeof options === "function" ? options() : options;
+    server = await serve(model, { name: NAME, port: 0, log, defaults, ...own });
     close = async () => {
       await server.close();
       await model.dispose();

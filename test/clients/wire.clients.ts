@@ -1,7 +1,7 @@
 /** What answers look like on the wire: calls of tools, probabilities in a stream; and an isolated engine. */
 import OpenAI from "openai";
 import { describe, expect, test } from "vitest";
-import { NAME, QUESTION, useServer } from "./served.js";
+import { NAME, QUESTION, useModelOf, useServer } from "./served.js";
 
 const messages = [{ role: "user" as const, content: QUESTION }];
 
@@ -103,5 +103,24 @@ describe("an isolated engine", () => {
       },
     });
     expect(JSON.parse(choices[0]?.message.content ?? "")).toBeTypeOf("boolean");
+  });
+});
+
+describe("a server with a proposal", () => {
+  const proposal = useModelOf("mini-gsm-proposal");
+  const server = useServer(() => ({ proposal: proposal() }));
+
+  test("answers by ets-is, side by side, and takes its options", async () => {
+    const client = new OpenAI({ baseURL: `${server().url}/v1`, apiKey: "none" });
+    const names = (await client.models.list()).data.map(({ id }) => id);
+    expect(names).toContain(`${NAME}+ets-is`);
+    const asked = { model: `${NAME}+ets-is`, messages, max_tokens: 24, n: 4 };
+    const ets = { candidates: 2, rollouts: 2, blockTokens: 8, mixture: 0.5 };
+    const { choices } = await client.chat.completions.create({ ...asked, ...{ ets } });
+    expect(choices.map((choice) => (choice as { ets?: object }).ets)).toEqual(
+      Array.from({ length: 4 }, () => expect.objectContaining({ method: "ets-is" })),
+    );
+    const refused = client.chat.completions.create({ ...asked, ...{ ets: { mixture: 2 } } });
+    await expect(refused).rejects.toMatchObject({ status: 400, param: "mixture" });
   });
 });

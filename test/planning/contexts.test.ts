@@ -5,7 +5,13 @@ import type { DenoiserOptions } from "../../src/engine/denoiser.js";
 import type { ContextShape, FreeMemory } from "../../src/engine/engine.js";
 import { bytesPerCell } from "../../src/engine/local/memory.js";
 import type { ContextPlan, Demand } from "../../src/planning/context-plan.js";
-import { mostSharing, planContexts, planShared } from "../../src/planning/contexts.js";
+import {
+  mostSharing,
+  type PlannedModel,
+  planContexts,
+  planShared,
+  planTogether,
+} from "../../src/planning/contexts.js";
 import { useModel } from "../fixtures/models.js";
 
 const model = useModel();
@@ -28,6 +34,50 @@ const planOne = (own: Partial<Demand>, parallelLimit = 64, bytes = 64 * GiB): Co
   const request = { model: model(), demand: { ...demand, ...own }, parallelLimit };
   return planContexts([{ ...request, free: free({ bytes }) }])[0] as ContextPlan;
 };
+
+describe("a plan within a part of a shared context", () => {
+  const plan = (cells: number, sequences: number, bytes = 64 * GiB) =>
+    planContexts([
+      {
+        model: model(),
+        demand,
+        parallelLimit: 64,
+        free: free({ bytes }),
+        within: { cells, sequences },
+      },
+    ])[0];
+
+  test("takes turns where it is smaller than what would run at once, whatever memory is free", () => {
+    const { cells, sequences, waves } = planOne({});
+    expect(plan(cells, sequences, 0)).toMatchObject({ parallel: 32, waves: 1 });
+    const half = plan(Math.floor(cells / 2), sequences) as ContextPlan;
+    expect(half.cells).toBeLessThanOrEqual(cells / 2);
+    expect(half.waves).toBeGreaterThan(waves);
+    expect(plan(cells, 12)).toMatchObject({ sequences: 12, parallel: 3, waves: 11 });
+  });
+
+  test("is refused where not even one text at a time fits", () => {
+    expect(() => plan(256, 64)).toThrow(/needs \d+ cells and 10 sequences.*may take 256 and 64/);
+    expect(() => plan(2 ** 20, 9)).toThrow(/it may take 1048576 and 9/);
+  });
+
+  test("is none of a run apart, which can't have the free parts of shared contexts", () => {
+    const own = { bytes: 0, idleBytes: GiB, sharedIdleBytes: GiB };
+    const planned = { model: { ...planningOf(model()), freeMemory: () => free(own) }, demand };
+    expect(planTogether([planned]).contexts).toHaveLength(1);
+    expect(() => planTogether([{ ...planned, within: "apart" }])).toThrow("0 MiB can be used");
+  });
+});
+
+/** What planning asks of a model, whose methods are its prototype's. */
+function planningOf(one: PlannedModel): PlannedModel {
+  return {
+    ...{ info: one.info, limits: one.limits, freeMemory: () => one.freeMemory() },
+    memoryOf: (shape, place) => one.memoryOf(shape, place),
+    memoryOfDenoiser: (options, place) => one.memoryOfDenoiser(options, place),
+    checkExtends: () => one.checkExtends(),
+  };
+}
 
 describe("a plan", () => {
   test("has room for the prompt, the candidates and all that runs side by side", () => {

@@ -3,11 +3,18 @@ import type { Command } from "commander";
 import { bundledDefaults } from "../../engine/bundled-models.js";
 import { interruptSignal } from "../exit.js";
 import { collectTexts } from "../method-flags.js";
-import { addModelOptions, loadNamedModel, type ModelFlags } from "../model-flags.js";
+import {
+  addModelOptions,
+  loadNamedModel,
+  loadProposal,
+  type ModelFlags,
+  proposalSource,
+} from "../model-flags.js";
 import { numberOption } from "../numbers.js";
 
 interface ServeFlags extends ModelFlags {
   name?: string;
+  proposal?: string;
   host?: string;
   port?: number;
   apiKey?: string;
@@ -21,6 +28,10 @@ interface ServeFlags extends ModelFlags {
 export function serveCommand(command: Command): Command {
   return addModelOptions(command)
     .option("--name <name>", "what requests call the model (default: the file's name)")
+    .option(
+      "--proposal <model>",
+      "draws the rollouts of ets-is, which requests may then ask for (default: the bundled model's)",
+    )
     .option("--host <host>", "address to listen on; others than 127.0.0.1 need a key")
     .option("--port <n>", "port; 0 takes a free one (default: 8080)", numberOption)
     .option("--api-key <key>", "key that requests must have (default: $LLAMA_ETS_API_KEY)")
@@ -53,9 +64,14 @@ async function run(flags: ServeFlags): Promise<void> {
   checkServeOptions(settings);
   const signal = interruptSignal();
   await using model = await loadNamedModel(flags, signal);
+  const hasProposal = proposalSource(flags) !== undefined;
+  await using proposal = hasProposal ? await loadProposal(flags, model, signal) : null;
   const name = flags.name ?? path.basename(model.path, ".gguf");
   const { task: _, ...defaults } = bundledDefaults(flags.model);
-  await using server = await serve(model, { ...settings, name, defaults });
+  await using server = await serve(model, {
+    ...{ ...settings, name, defaults },
+    ...(proposal && { proposal }),
+  });
   console.error(
     `Serving ${name} at ${server.url} (a page for browsers; OpenAI's API: ${server.url}/v1); Ctrl-C ends it`,
   );

@@ -34,10 +34,16 @@ export class ContextPool implements AsyncDisposable {
   /** Cells and sequences that are kept, and that the next run may have or replaces. */
   get free(): Pick<Capacity, "cells" | "sequences"> {
     const { cells = 0, sequences = 0 } = this.#idle?.options ?? {};
+    const { freeParts } = this;
+    return { cells: freeParts.cells + cells, sequences: freeParts.sequences + sequences };
+  }
+
+  /** Those of shared contexts, which a run that is too large for these can't have. */
+  get freeParts(): Pick<Capacity, "cells" | "sequences"> {
     const free = [...this.#shared].map((shared) => shared.free);
     return {
-      cells: free.reduce((sum, one) => sum + one.cells, cells),
-      sequences: free.reduce((sum, one) => sum + one.sequences, sequences),
+      cells: free.reduce((sum, one) => sum + one.cells, 0),
+      sequences: free.reduce((sum, one) => sum + one.sequences, 0),
     };
   }
 

@@ -248,6 +248,7 @@ export class LocalModel implements Model {
       sharesAttention: mayBeOwn(attention, this.#place),
       mustShareAttention: attention === "own",
       idleBytes: bytesOfCache(this, this.#contexts.free),
+      sharedIdleBytes: bytesOfCache(this, this.#contexts.freeParts),
       mappedBytes: this.#mappedBytes,
     };
   }

@@ -3,7 +3,7 @@ import type { Flag, OptionSpec } from "../../methods/option.js";
 import { BLOCK_KINDS, COMMON_OPTIONS, FINISHES, GUIDANCE_OPTIONS } from "../../methods/options.js";
 import { type AnyMethod, METHOD_NAMES, METHODS } from "../../methods/registry.js";
 import { DEFAULT_REWARD, REWARD_NAMES } from "../../rewards/named.js";
-import { isForRequests } from "../request.js";
+import { isForRequests, type Served } from "../request.js";
 
 /** One field of the form. */
 export interface Setting {
@@ -44,13 +44,19 @@ const seedSetting: Setting = {
   help: "makes the draw reproducible (default: a random one)",
 };
 
-/** The methods with the settings that a request may give, for this kind of model. */
-export function describeMethods(kind: "autoregressive" | "diffusion"): DescribedMethod[] {
+/** The methods with the settings that a request may give, for what is served. */
+export function describeMethods({
+  kind,
+  hasProposal,
+}: Pick<Served, "kind" | "hasProposal">): DescribedMethod[] {
   return METHOD_NAMES.map((name) => {
     const method = METHODS[name];
     return {
       ...{ name, summary: method.summary },
-      refused: method.proposal === undefined ? null : "needs a proposal, which this server has not",
+      refused:
+        method.proposal === undefined || hasProposal
+          ? null
+          : "needs a proposal; this server was started without --proposal",
       settings: settingsOf(method).filter(
         ({ path }) => kind === "diffusion" || !path.startsWith("diffusion."),
       ),
@@ -58,11 +64,20 @@ export function describeMethods(kind: "autoregressive" | "diffusion"): Described
   });
 }
 
-function settingsOf({ own, potential = {}, guidance, overrides = {} }: AnyMethod): Setting[] {
+function settingsOf({
+  own,
+  proposal = {},
+  potential = {},
+  guidance,
+  overrides = {},
+}: AnyMethod): Setting[] {
   const guided = Object.entries<OptionSpec>(GUIDANCE_OPTIONS).filter(([name]) =>
     (guidance as readonly string[]).includes(name),
   );
-  const rest = { ...own, ...potential, ...COMMON_OPTIONS } as Record<string, OptionSpec>;
+  const rest = { ...own, ...proposal, ...potential, ...COMMON_OPTIONS } as Record<
+    string,
+    OptionSpec
+  >;
   const open = [...guided, ...Object.entries(rest)].filter(
     ([name]) => isForRequests(name) && !Object.hasOwn(overrides, name) && name !== "prefixCache",
   );

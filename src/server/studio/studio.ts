@@ -32,11 +32,11 @@ async function loadModules(): Promise<Map<string, string>> {
   return new Map(await Promise.all(texts));
 }
 
-export function addStudio(app: App, { model, name, apiKey }: AppOptions): void {
+export function addStudio(app: App, { model, name, apiKey, hasProposal }: AppOptions): void {
   let modules: ReturnType<typeof loadModules> | undefined;
   const about = {
     ...{ model: name, kind: model.kind, version: VERSION, needsKey: apiKey !== undefined },
-    methods: describeMethods(model.kind),
+    methods: describeMethods({ kind: model.kind, hasProposal }),
   };
 
   app.use("/studio/*", async (c, next) => {
