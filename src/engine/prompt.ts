@@ -4,7 +4,7 @@ import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "./chat/conv
 import { encodeChat } from "./chat/encode.js";
 import { type ChatMessage, type PlainMessage, readMessages, readTools } from "./chat/messages.js";
 import { resolveReasoning } from "./chat/reasoning.js";
-import { checkInteger, checkKeys, checkString, optional } from "./check.js";
+import { checkBoolean, checkInteger, checkKeys, checkString, optional } from "./check.js";
 import { LlamaEtsError } from "./errors.js";
 import { SpecialText } from "./special-text.js";
 import type { Vocabulary } from "./vocabulary.js";
@@ -32,6 +32,8 @@ export async function encodePrompt(
     );
   }
   checkKeys("options", options, PROMPT_OPTIONS);
+  optional(checkBoolean, "raw", options.raw);
+  optional(checkString, "system", options.system);
   checkRaw(options);
   if (isTokens(prompt)) {
     const tokens = checkTokens("prompt", prompt, info.vocabSize);

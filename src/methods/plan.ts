@@ -1,6 +1,6 @@
 import { constrainedPrompt } from "../engine/chat/constrained-prompt.js";
 import type { Prompt } from "../engine/chat/conversation.js";
-import { checkBoolean, checkOneOf } from "../engine/check.js";
+import { checkBoolean, checkModel, checkObject, checkOneOf } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { forecast } from "../planning/pair.js";
@@ -35,7 +35,12 @@ export async function plan(
   prompt: Prompt,
   options: MethodOptions & PlanOptions = {},
 ): Promise<Plan> {
-  const { method: name = "ets", checkProposal: checks = false, ...given } = options;
+  checkModel("model", model);
+  const {
+    method: name = "ets",
+    checkProposal: checks = false,
+    ...given
+  } = checkObject("options", options);
   const named = METHODS[checkOneOf("method", name, METHOD_NAMES)];
   const method = (given.proposal && named.withProposal) ?? named;
   checkNames(method, given);
