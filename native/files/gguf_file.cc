@@ -47,7 +47,7 @@ void GgufFile::CheckTensors() const {
 // llama.cpp loads weights of any type and aborts, or worse, when it computes with them.
 void GgufFile::CheckTypes() const {
   for (const auto& [name, tensor] : header_->tensors()) {
-    const ggml_type type = tensor.type;
+    const uint32_t type = tensor.type;
     const bool is_small = EndsWith(name, "norm.weight") || EndsWith(name, ".bias") ||
                           EndsWith(name, "rope_freqs.weight");
     const bool is_index = type == GGML_TYPE_I32 && name.find("tid2eid") != std::string_view::npos;

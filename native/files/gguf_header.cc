@@ -11,7 +11,7 @@ namespace {
 
 constexpr char kArchitecture[] = "general.architecture";
 
-uint64_t SizeOf(gguf_type type) {
+uint64_t SizeOf(uint32_t type) {
   switch (type) {
     case GGUF_TYPE_UINT8:
     case GGUF_TYPE_INT8:
@@ -46,7 +46,7 @@ GgufHeader::GgufHeader(const std::filesystem::path& path, uint64_t size) : bytes
       const uint64_t size = Take<uint64_t>();
       if (k < tensor.shape.size()) tensor.shape[k] = size;
     }
-    tensor.type = static_cast<ggml_type>(Take<uint32_t>());
+    tensor.type = Take<uint32_t>();
     tensors_.emplace(name, tensor);
     Skip(sizeof(uint64_t));  // the offset
   }
@@ -83,14 +83,14 @@ std::vector<uint32_t> GgufHeader::FindU32s(const std::string& key) const {
   const Value& array = found->second;
   if (array.element != GGUF_TYPE_UINT32 && array.element != GGUF_TYPE_INT32) return {};
   std::vector<uint32_t> numbers(array.bytes.size() / sizeof(uint32_t));
-  std::memcpy(numbers.data(), array.bytes.data(), array.bytes.size());
+  if (!numbers.empty()) std::memcpy(numbers.data(), array.bytes.data(), array.bytes.size());
   return numbers;
 }
 
 std::vector<int64_t> GgufHeader::FindIntegers(const std::string& key) const {
   const auto found = values_.find(key);
   if (found == values_.end() || found->second.type != GGUF_TYPE_ARRAY) return {};
-  const gguf_type element = found->second.element;
+  const uint32_t element = found->second.element;
   std::vector<int64_t> numbers;
   if (element == GGUF_TYPE_BOOL) {
     for (const char byte : found->second.bytes) numbers.push_back(byte != 0 ? 1 : 0);
@@ -153,22 +153,23 @@ std::string_view GgufHeader::TakeString() {
 void GgufHeader::TakeValue() {
   const std::string_view key = TakeString();
   Value value;
-  value.type = value.element = static_cast<gguf_type>(Take<uint32_t>());
+  value.type = value.element = Take<uint32_t>();
   uint64_t count = 1;
   if (value.type == GGUF_TYPE_ARRAY) {
-    value.element = static_cast<gguf_type>(Take<uint32_t>());
+    value.element = Take<uint32_t>();
     count = Take<uint64_t>();
   }
   if (value.element == GGUF_TYPE_STRING) {
     for (uint64_t i = 0; i < count; ++i) value.strings.push_back(TakeString());
   } else {
-    value.bytes = Skip(count * SizeOf(value.element));
+    // Where there are more elements than bytes, the product might overflow.
+    value.bytes = Skip(count > bytes_.size() ? count : count * SizeOf(value.element));
   }
   values_.emplace(key, std::move(value));
 }
 
 template <typename T>
-std::optional<T> GgufHeader::FindScalar(const std::string& key, gguf_type type) const {
+std::optional<T> GgufHeader::FindScalar(const std::string& key, uint32_t type) const {
   const auto found = values_.find(key);
   if (found == values_.end() || found->second.type != type) return std::nullopt;
   T value;

@@ -18,7 +18,7 @@
 namespace llama_ets {
 
 struct TensorInfo {
-  ggml_type type;
+  uint32_t type;                  // a ggml_type, or a number that is none
   std::array<uint64_t, 4> shape;  // 1 where there are fewer
 };
 
@@ -52,8 +52,8 @@ class GgufHeader {
 
  private:
   struct Value {
-    gguf_type type;
-    gguf_type element;                      // of an array; of a scalar, its type
+    uint32_t type;                          // a gguf_type, or a number that is none
+    uint32_t element;                       // of an array; of a scalar, its type
     std::string_view bytes;                 // numbers, as they lie in the file
     std::vector<std::string_view> strings;  // for strings
   };
@@ -64,7 +64,7 @@ class GgufHeader {
   std::string_view TakeString();
   void TakeValue();
   template <typename T>
-  std::optional<T> FindScalar(const std::string& key, gguf_type type) const;
+  std::optional<T> FindScalar(const std::string& key, uint32_t type) const;
 
   std::string bytes_;
   uint64_t at_ = 0;

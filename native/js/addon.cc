@@ -1,6 +1,6 @@
-// The addon's entry point: openEngine, devices, lockFile, loadModel, checkModel, Model, Context,
-// DiffusionContext, and the random numbers and the sampler by themselves, so that tests can hold
-// them against their definitions.
+// The addon's entry point: openEngine, devices, lockFile, holdChild, releaseChild, loadModel,
+// checkModel, Model, Context, DiffusionContext, and the random numbers and the sampler by
+// themselves, so that tests can hold them against their definitions.
 #include "js/addon.h"
 
 #include <napi.h>
@@ -16,6 +16,7 @@
 #include "js/context.h"
 #include "js/diffusion_context.h"
 #include "js/engine_thread.h"
+#include "js/held_children.h"
 #include "js/model.h"
 #include "js/model_loading.h"
 #include "js/saved_sequence.h"
@@ -144,6 +145,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["openEngine"] = Napi::Function::New(env, JsOpenEngine, "openEngine");
   exports["devices"] = Napi::Function::New(env, JsDevices, "devices");
   exports["lockFile"] = Napi::Function::New(env, JsLockFile, "lockFile");
+  exports["holdChild"] = Napi::Function::New(env, HoldChild, "holdChild");
+  exports["releaseChild"] = Napi::Function::New(env, ReleaseChild, "releaseChild");
   exports["loadModel"] = Napi::Function::New(env, LoadModel, "loadModel");
   exports["checkModel"] = Napi::Function::New(env, CheckModel, "checkModel");
   exports["Context"] = addon->context.Value();

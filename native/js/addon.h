@@ -3,6 +3,8 @@
 
 #include <napi.h>
 
+#include "js/held_children.h"
+
 namespace llama_ets {
 
 struct Addon {
@@ -10,6 +12,7 @@ struct Addon {
   Napi::FunctionReference context;
   Napi::FunctionReference diffusion_context;
   Napi::FunctionReference saved_sequence;
+  HeldChildren held_children;
 };
 
 }  // namespace llama_ets

@@ -91,11 +91,28 @@ export function checkObject<T>(name: string, value: T): T {
   return isObject(value) ? value : refuse(name, "an object", value);
 }
 
+/** An object whose fields of these names, where they are there, are numbers from 0. */
+export function checkSizes<T>(name: string, value: T, fields: readonly (keyof T & string)[]): T {
+  checkObject(name, value);
+  for (const field of fields) {
+    const size = value[field];
+    if (size !== undefined) checkNumber(`${name}.${field}`, size, 0, Number.MAX_SAFE_INTEGER);
+  }
+  return value;
+}
+
 /** What `loadModel` returns. */
 export function checkModel<T>(name: string, value: T): T {
   const isModel =
     isObject(value) && isObject(value.info) && typeof value[Symbol.asyncDispose] === "function";
   return isModel ? value : refuse(name, "a loaded model", value);
+}
+
+/** A model, or what stands in for its vocabulary. */
+export function checkVocabulary<T>(name: string, value: T): T {
+  const isVocabulary =
+    isObject(value) && isObject(value.info) && typeof value.tokenText === "function";
+  return isVocabulary ? value : refuse(name, "a loaded model", value);
 }
 
 function isObject(value: unknown): value is Record<string | symbol, unknown> {

@@ -4,7 +4,7 @@ import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "./chat/conv
 import { type ChatOptions, encodeChat } from "./chat/encode.js";
 import { type ChatMessage, type PlainMessage, readMessages, readTools } from "./chat/messages.js";
 import { resolveReasoning } from "./chat/reasoning.js";
-import { checkInteger, checkKeys, checkString, optional } from "./check.js";
+import { checkBoolean, checkInteger, checkKeys, checkString, optional } from "./check.js";
 import { LlamaEtsError } from "./errors.js";
 import { SpecialText } from "./special-text.js";
 import type { Vocabulary } from "./vocabulary.js";
@@ -29,6 +29,8 @@ export function readPrompt(prompt: Prompt, options: PromptOptions): ReadPrompt {
     );
   }
   checkKeys("options", options, PROMPT_OPTIONS);
+  optional(checkBoolean, "raw", options.raw);
+  optional(checkString, "system", options.system);
   checkRaw(options);
   if (isTokens(prompt)) return { kind: "tokens", tokens: prompt };
   if (options.raw === true) return { kind: "raw", text: checkRawText(prompt) };

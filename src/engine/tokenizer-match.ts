@@ -1,3 +1,4 @@
+import { checkVocabulary } from "./check.js";
 import { LlamaEtsError } from "./errors.js";
 import type { Vocabulary } from "./vocabulary.js";
 
@@ -43,6 +44,7 @@ export function matchTokenizers(reference: Vocabulary, proposal: Vocabulary): nu
  * differently at, or that only one has and uses; null: none. As the addon has it for two of its own.
  */
 export function compareTokens(mine: Vocabulary, theirs: Vocabulary): number | null {
+  checkVocabulary("other", theirs);
   const [smaller, larger] =
     mine.info.vocabSize <= theirs.info.vocabSize ? [mine, theirs] : [theirs, mine];
   const shared = smaller.info.vocabSize;

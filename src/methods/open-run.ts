@@ -4,6 +4,7 @@ import { openChain, openProposal } from "../chain/open.js";
 import type { EstimateOptions } from "../energy/estimate.js";
 import { constrainedPrompt, refuseConstrainedThoughts } from "../engine/chat/constrained-prompt.js";
 import type { EncodedPrompt, Prompt } from "../engine/chat/conversation.js";
+import { checkModel } from "../engine/check.js";
 import { compiledConstraint } from "../engine/constraint/constraint.js";
 import type { Model } from "../engine/engine.js";
 import type { Plan, RunParts } from "../planning/run-plan.js";
@@ -62,6 +63,7 @@ export async function askRun<O extends OwnOptions>(
   prompt: Prompt,
   options: GivenOptions,
 ): Promise<AskedRun<O>> {
+  checkModel("model", model);
   checkNames(method, options);
   const shaped = promptOptions(options);
   options.signal?.throwIfAborted?.();

@@ -1,6 +1,6 @@
 import { constrainedPrompt } from "../engine/chat/constrained-prompt.js";
 import type { Prompt } from "../engine/chat/conversation.js";
-import { checkBoolean, checkOneOf } from "../engine/check.js";
+import { checkBoolean, checkModel, checkObject, checkOneOf } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { forecast } from "../planning/pair.js";
@@ -37,7 +37,8 @@ export async function plan(
   prompt: Prompt,
   options: MethodOptions & PlanOptions = {},
 ): Promise<Plan> {
-  const { method: name = "ets", checkProposal: checks = false, ...given } = options;
+  checkModel("model", model);
+  const { method: name = "ets", checkProposal: checks = false, ...given } = checkObject("options", options);
   checkOneOf("method", name, [...METHOD_NAMES, "auto"]);
   if (name === "auto") {
     const choice = await choose(model, prompt, given);

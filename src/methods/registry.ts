@@ -2,6 +2,7 @@
  * The methods by name: what `ask`, evaluations and their help derive from. What is exported here is
  * part of the public API.
  */
+import { checkObject, checkOneOf } from "../engine/check.js";
 import { beam } from "./beam.js";
 import { bestOfN } from "./best-of-n.js";
 import type { Method } from "./define-method.js";
@@ -54,8 +55,8 @@ export const METHOD_NAMES = Object.keys(ALL) as MethodName[];
 
 /** Whether a method with these options has a reward of its own, where none is given. */
 export function hasOwnReward(method: MethodName, options: object): boolean {
-  const { own, defaultReward } = METHODS[method];
-  const { constraint, constraintLaw } = options as MethodOptions;
+  const { own, defaultReward } = METHODS[checkOneOf("method", method, METHOD_NAMES)];
+  const { constraint, constraintLaw } = checkObject("options", options) as MethodOptions;
   const isConditioned = constraint !== undefined && constraintLaw !== "masked";
   const values = resolveOwn(own, options as Record<string, unknown>);
   return (defaultReward?.(values, isConditioned) ?? null) !== null;
@@ -63,9 +64,9 @@ export function hasOwnReward(method: MethodName, options: object): boolean {
 
 /** Those among options meant for several methods that one of them takes. */
 export function optionsFor(method: MethodName, options: MethodOptions): MethodOptions {
-  const own = ownNames(METHODS[method]);
+  const own = ownNames(METHODS[checkOneOf("method", method, METHOD_NAMES)]);
   const others = METHOD_NAMES.flatMap((name) => ownNames(METHODS[name]));
-  const taken = Object.entries(options).filter(
+  const taken = Object.entries(checkObject("options", options)).filter(
     ([name]) => own.includes(name) || !others.includes(name),
   );
   return Object.fromEntries(taken);

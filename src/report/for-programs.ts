@@ -61,14 +61,20 @@ export async function regrade(directory: string, options: RegradeOptions = {}): 
 /**
  * A comparison as one HTML page, complete in itself.
  *
- * @throws LlamaEtsError `ERR_INVALID_OPTION`
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`; `ERR_INVALID_DATA`, where a field is none of a comparison
  */
 export async function evaluationReport(compared: ComparedRuns): Promise<string> {
   checkObject("compared.comparison", checkObject("compared", compared).comparison);
   checkArray("compared.items", compared.items);
   checkArray("compared.runs", compared.runs);
   const module = await import("./evaluation/evaluation-report.js");
-  return module.evaluationReport(compared);
+  try {
+    return await module.evaluationReport(compared);
+  } catch (error) {
+    if (error instanceof LlamaEtsError) throw error;
+    const message = `Expected \`compared\` to be what compareRuns gave: ${messageOf(error)}`;
+    throw new LlamaEtsError("ERR_INVALID_DATA", message, { cause: error });
+  }
 }
 
 /**

@@ -13,7 +13,7 @@ const NUMBER = String.raw`-?\$?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?`;
  * `#### 18`, `\boxed{18}`, `the answer is 18`, and else the last number.
  */
 export function extractAnswer(text: string): string | null {
-  const marked = lastMatch(text, /####[ \t]*([^\n]+)/g);
+  const marked = lastMatch(checkString("text", text), /####[ \t]*([^\n]+)/g);
   if (marked !== null) return marked;
   const boxed = lastBoxed(text);
   if (boxed !== null) return boxed;
@@ -51,7 +51,9 @@ function lastBoxed(text: string): string | null {
  * text lower-cased with single spaces.
  */
 export function canonicalAnswer(answer: string): string {
-  const text = answer.trim().replace(/[.\s]+$/, "");
+  const text = checkString("answer", answer)
+    .trim()
+    .replace(/[.\s]+$/, "");
   const number = text.replace(/[$€£\s]/g, "").replace(/,(?=\d{3}(\D|$))/g, "");
   if (/^[+-]?(\d+\.?\d*|\.\d+)$/.test(number)) return canonicalNumber(number);
   return text.toLowerCase().replace(/\s+/g, " ");

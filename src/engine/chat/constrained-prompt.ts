@@ -2,6 +2,7 @@
  * Prompts of constrained answers. A constraint must know where it begins, before anything is drawn: with
  * the text, or behind thoughts that the prompt has opened.
  */
+import { checkArray } from "../check.js";
 import type { Model } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
 import { checkTokens } from "../prompt.js";
@@ -60,7 +61,9 @@ export async function encodedToScore(
 ): Promise<{ tokens: Int32Array; requests: Int32Array[] }> {
   const encoded = await model.encodePrompt(prompt, options);
   if (isConstrained) refuseConstrainedThoughts("score", constrainedPrompt(model, encoded, options));
-  const requests = continuations.map((c) => checkTokens("continuations", c, model.info.vocabSize));
+  const requests = checkArray("continuations", continuations).map((c) =>
+    checkTokens("continuations", c, model.info.vocabSize),
+  );
   return { tokens: encoded.tokens, requests };
 }
 

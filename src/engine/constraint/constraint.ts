@@ -21,12 +21,21 @@ export async function compileConstraint(constraint: Constraint): Promise<Compile
 const compiled = new Map<string, Promise<CompiledConstraint>>();
 const MOST_KEPT = 32;
 
+/** Of what isn't data none, which compiling then refuses. */
+function keyOf(constraint: Constraint): string {
+  try {
+    return JSON.stringify(constraint) ?? "";
+  } catch {
+    return "";
+  }
+}
+
 /** As `compileConstraint`, which is asked once for the same constraint; undefined: none was given. */
 export async function compiledConstraint(
   constraint: Constraint | undefined,
 ): Promise<CompiledConstraint | undefined> {
   if (constraint === undefined) return undefined;
-  const key = JSON.stringify(constraint) ?? "";
+  const key = keyOf(constraint);
   const known = compiled.get(key);
   if (known !== undefined) return known;
   const compiling = compileConstraint(constraint);

@@ -6,6 +6,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { parentPort, workerData } from "node:worker_threads";
+import { loadAddon } from "../local/load-addon.js";
+import type { Addon } from "../local/native.js";
 import {
   type Call,
   type CrossedError,
@@ -35,6 +37,20 @@ let awaitedNow: number | undefined;
 const CLOSING = 0;
 let disposed = () => {};
 
+/** Where a thread of the app is terminated, this one is, too: its child must end all the same. */
+function endWithThread(started: ChildProcess): void {
+  const { pid } = started;
+  if (pid === undefined || process.platform === "win32") return;
+  let addon: Addon;
+  try {
+    addon = loadAddon() as Addon;
+  } catch {
+    return; // the child says what is wrong with it
+  }
+  addon.holdChild(pid);
+  started.once("exit", () => addon.releaseChild(pid));
+}
+
 function start(): ChildProcess {
   const number = ++processes;
   const started = fork(SCRIPT, [String(number)], {
@@ -42,6 +58,7 @@ function start(): ChildProcess {
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
+  endWithThread(started);
   let said = "";
   started.stderr?.setEncoding("utf8").on("data", (text: string) => {
     said = (said + text).slice(-MAX_SAID);

@@ -5,6 +5,7 @@
  * of seven shapes (docs/how-it-works.md, "Capacity").
  */
 
+import { checkArray, checkOneOf, checkSizes } from "../check.js";
 import type { DenoiserOptions } from "../denoiser.js";
 import type { BatchShape, ContextMemory, ContextShape, DenoiserSize, Place } from "../engine.js";
 import { bytesPerValue, DEFAULT_KV_TYPE } from "../kv-types.js";
@@ -21,6 +22,7 @@ import { bytesPerState, hasAttention, mixingBytes } from "./recurrent-state.js";
 
 /** llama.cpp rounds a context's cells up to a multiple of this, and the part a batch reads too. */
 export const CELL_PADDING = 256;
+const PLACES: readonly Place[] = ["cpu", "gpu"];
 const F16 = 2;
 const F32 = 4;
 const I64 = 8;
@@ -39,6 +41,10 @@ function contextMemory(
   return { weights, copy, vocabulary, ...own, total };
 }
 
+function checkBatch(batch: BatchShape): BatchShape {
+  return checkSizes("shape.batches", batch, ["tokens", "cells", "outputs"]);
+}
+
 /** A context's memory: on a GPU the engine reserves what its largest batch takes. */
 export function memoryOfContext(
   model: ModelShape,
@@ -46,13 +52,15 @@ export function memoryOfContext(
   place: Place,
   sampling: SamplingPlace = "host",
 ): ContextMemory {
+  checkOneOf("place", place, PLACES);
+  checkSizes("shape", shape, ["cells", "sequences", "batchTokens", "outputs", "logitRows"]);
   const { cells, sequences, batchTokens: tokens, flashAttention, logitRows } = shape;
   const compute =
     place === "gpu"
       ? reservedComputeBytes(model, { ...shape, tokens })
       : Math.max(
-          ...shape.batches.map((batch) =>
-            computeBytes(model, { ...batch, sequences, flashAttention }),
+          ...checkArray("shape.batches", shape.batches).map((batch) =>
+            computeBytes(model, { ...checkBatch(batch), sequences, flashAttention }),
           ),
         );
   // llama.cpp then has room for probabilities, logits and candidates of each row beside its own, and
@@ -75,9 +83,16 @@ export const DENOISING_BATCH: Record<Place, number> = { cpu: 128, gpu: 2048 };
 /** What a denoiser takes: the sizes of native/diffusion/diffusion_session.cc. */
 export function memoryOfDenoiser(
   model: ModelShape,
-  { length, texts, cache = "none", guidance = false }: DenoiserOptions,
+  options: DenoiserOptions,
   place: Place,
 ): DenoiserSize {
+  checkOneOf("place", place, PLACES);
+  const {
+    length,
+    texts,
+    cache = "none",
+    guidance = false,
+  } = checkSizes("options", options, ["length", "texts"]);
   const views = guidance ? 2 : 1;
   const isCached = cache !== "none";
   const all = texts * views * length;

@@ -1,5 +1,6 @@
 import { encodedToScore } from "../chat/constrained-prompt.js";
 import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "../chat/conversation.js";
+import { checkObject, checkSizes, refuse } from "../check.js";
 import { compiledConstraint } from "../constraint/constraint.js";
 import type { DenoiserOptions } from "../denoiser.js";
 import { documentText } from "../document-text.js";
@@ -24,7 +25,7 @@ import type { Scores, Sequences } from "../sequences.js";
 import { compareTokens, matchTokenizers } from "../tokenizer-match.js";
 import type { SpecialToken, Vocabulary } from "../vocabulary.js";
 import { LocalClassifier } from "./classifier.js";
-import type { Context, SamplingPlace } from "./context.js";
+import { Context, type SamplingPlace } from "./context.js";
 import { ContextPool } from "./context-pool.js";
 import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
 import { type ForkVerdict, probeForks } from "./fork-probe.js";
@@ -47,6 +48,8 @@ import { type AttentionChoice, mayBeOwn } from "./own-attention.js";
 import { canCut } from "./recurrent-state.js";
 import { scoreContinuations } from "./scoring.js";
 import { refuseDenoising, refuseExtending } from "./supported.js";
+
+const CAPACITY = ["cells", "sequences", "batchTokens", "outputs"] as const;
 
 interface Origin extends Variant {
   path: string;
@@ -183,20 +186,20 @@ export class LocalModel implements Model {
     }
   }
 
-  tokenize(text: string, { special = false }: { special?: boolean } = {}): Int32Array {
+  tokenize(text: string, options: { special?: boolean } = {}): Int32Array {
+    const { special = false } = checkObject("options", options);
     return callNow(() => this.#alive().tokenize(text, false, special));
   }
 
-  detokenize(
-    tokens: Int32Array,
-    { special = false, continues = false }: { special?: boolean; continues?: boolean } = {},
-  ): string {
+  detokenize(tokens: Int32Array, options: { special?: boolean; continues?: boolean } = {}): string {
+    const { special = false, continues = false } = checkObject("options", options);
     return continues
       ? this.textBytes(tokens, { special }).toString("utf8")
       : documentText(this, tokens, special);
   }
 
-  textBytes(tokens: Int32Array, { special = false }: { special?: boolean } = {}): Buffer {
+  textBytes(tokens: Int32Array, options: { special?: boolean } = {}): Buffer {
+    const { special = false } = checkObject("options", options);
     return callNow(() => this.#alive().detokenize(tokens, special));
   }
 
@@ -266,7 +269,8 @@ export class LocalModel implements Model {
   }
 
   async release(sequences: Sequences): Promise<void> {
-    await this.#contexts.release(sequences as Context);
+    if (!(sequences instanceof Context)) refuse("sequences", "what `lease` gave", sequences);
+    await this.#contexts.release(sequences);
   }
 
   async share(needs: ContextNeeds): Promise<AsyncDisposable> {
@@ -276,7 +280,9 @@ export class LocalModel implements Model {
   }
 
   /** Kept prompts make way for a context, beyond what it takes over from others. */
-  #makeRoom({ memory, ...needs }: ContextNeeds, reused = 0): void {
+  #makeRoom(given: ContextNeeds, reused = 0): void {
+    const { memory, ...needs } = checkSizes("needs", given, CAPACITY);
+    if (memory !== undefined) checkSizes("needs.memory", memory, ["kvCache", "compute", "logits"]);
     const { kvCache, compute, logits } = memory ?? {
       ...{ kvCache: bytesOfCache(this, needs), compute: 0, logits: 0 },
     };
@@ -295,7 +301,7 @@ export class LocalModel implements Model {
    */
   async openDenoiser(options: Omit<DiffusionContextOptions, "threads">): Promise<DiffusionContext> {
     this.#alive();
-    refuseDenoising(this, options);
+    refuseDenoising(this, checkObject("options", options));
     const { memory } = this.memoryOfDenoiser(options);
     this.#makeRoom({ cells: 0, sequences: 0, memory });
     const wantsCache = (options.cache ?? "none") !== "none";
@@ -313,9 +319,10 @@ export class LocalModel implements Model {
     sampling: SamplingOptions = {},
     promptOptions: PromptOptions = {},
   ): Promise<Scores[]> {
-    const constraint = await compiledConstraint(sampling.constraint);
+    const { constraint: given } = checkObject("sampling", sampling);
+    const constraint = await compiledConstraint(given);
     const policy = resolveOnlySampling(sampling, this.info.vocabSize, constraint);
-    const isConstrained = sampling.constraint !== undefined;
+    const isConstrained = given !== undefined;
     const { tokens, requests } = await encodedToScore(
       this,
       prompt,

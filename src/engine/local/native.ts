@@ -62,6 +62,10 @@ export interface Addon {
   attention(): AttentionStatus;
   /** Whether an exclusive lock was taken on an open file; closing it, or dying, gives it back. */
   lockFile(descriptor: number): boolean;
+  /** A child process that is killed with this thread, and its end noted (POSIX). */
+  holdChild(pid: number): void;
+  /** After its end. */
+  releaseChild(pid: number): void;
   loadModel(options: {
     path: string;
     /** LoRA adapters, which all of its contexts have. */
