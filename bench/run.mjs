@@ -8,7 +8,7 @@
 // { NAME: { ratio, ours, theirs, unit, … } }, where a ratio above 1 is good for us.
 //
 // --quick     a model without a body and a few tokens: shows that all of it works, measures nothing
-// --engine    decode, server: a directory of `npm run build:engine`; default: the one in the cache
+// --engine    decode, server: a directory of `llama-ets build-engine`; default: the one in the cache
 // --threads   default: what `loadModel` chooses
 // --rounds    repetitions of decode, attention, scoring, sampling, denoising and overheads
 // --counts    decode, attention, sampling: sequences side by side; server: clients at once

@@ -58,7 +58,7 @@ export async function decode({ quick, engine, threads, gpu, rounds, counts, mode
     .reduce((a, b) => (b.ratio < a.ratio ? b : a), rows.at(-1));
   const against = built
     ? ""
-    : ` There is no llama-batched-bench for ${gpu}: an engine of \`npm run build:engine\` has one.`;
+    : ` There is no llama-batched-bench for ${gpu}: an engine of \`llama-ets build-engine\` has one.`;
   return {
     title: "Decode: our rollout loop against llama-batched-bench",
     ratio: worst.ratio,

@@ -7,11 +7,14 @@
 #include <dlfcn.h>
 #endif
 
+#include <ggml-rpc.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
+#include <set>
 
 #include "attention/shared_attention.h"
 #include "files/engine_error.h"
@@ -178,6 +181,40 @@ std::vector<Device> EngineDevices() {
     found.type = DeviceType(device);
     api.ggml_backend_dev_memory(device, &found.free_bytes, &found.total_bytes);
     devices.push_back(found);
+  }
+  return devices;
+}
+
+void AddRpcServer(const std::string& endpoint) {
+  static std::set<std::string> added;
+  std::lock_guard<std::mutex> lock(open_mutex);
+  const ggml_backend_reg_t rpc = Engine().ggml_backend_reg_by_name("RPC");
+  const auto add_server =
+      rpc == nullptr
+          ? nullptr
+          : reinterpret_cast<decltype(&ggml_backend_rpc_add_server)>(
+                api.ggml_backend_reg_get_proc_address(rpc, "ggml_backend_rpc_add_server"));
+  if (add_server == nullptr) {
+    throw EngineError("ERR_ENGINE_NOT_FOUND",
+                      "The engine in " + open_directory + " was built without RPC");
+  }
+  if (added.count(endpoint) > 0) return;
+  const ggml_backend_reg_t server = add_server(endpoint.c_str());
+  if (server == nullptr) {
+    throw EngineError("ERR_RPC_SERVER", "The RPC server at " + endpoint + " has no device");
+  }
+  api.ggml_backend_register(server);
+  added.insert(endpoint);
+  // Never freed: without it, the server would be free for another process between two calls.
+  api.ggml_backend_dev_init(api.ggml_backend_dev_get(api.ggml_backend_dev_count() - 1), nullptr);
+}
+
+std::vector<ggml_backend_dev_t> RpcDevices() {
+  std::vector<ggml_backend_dev_t> devices;
+  for (size_t i = 0; i < Engine().ggml_backend_dev_count(); ++i) {
+    const ggml_backend_dev_t device = api.ggml_backend_dev_get(i);
+    const ggml_backend_reg_t owner = api.ggml_backend_dev_backend_reg(device);
+    if (std::string(api.ggml_backend_reg_name(owner)) == "RPC") devices.push_back(device);
   }
   return devices;
 }

@@ -45,7 +45,7 @@ namespace llama_ets {
 
 #define LLAMA_ETS_GGML_FUNCTIONS(X)                                                     \
   X(ggml_backend_load_all_from_path) X(ggml_backend_reg_count)                          \
-  X(ggml_backend_reg_get)                                                               \
+  X(ggml_backend_reg_get) X(ggml_backend_reg_by_name)                                   \
   X(ggml_backend_dev_count) X(ggml_backend_dev_get) X(ggml_backend_register)
 
 #define LLAMA_ETS_GGML_BASE_FUNCTIONS(X)                                                \
@@ -66,7 +66,7 @@ namespace llama_ets {
   X(ggml_gallocr_free) X(ggml_backend_tensor_alloc) X(ggml_backend_tensor_get)          \
   X(ggml_backend_tensor_get_async) X(ggml_backend_synchronize)                          \
   X(ggml_backend_buffer_get_type) X(ggml_backend_buft_get_device)                       \
-  X(ggml_backend_buft_is_host)
+  X(ggml_backend_buft_is_host) X(ggml_backend_reg_name)
 // clang-format on
 
 struct EngineApi {
@@ -93,6 +93,15 @@ void OpenEngine(const std::string& directory);
 const EngineApi& Engine();
 
 std::vector<Device> EngineDevices();
+
+// Adds the devices of llama.cpp's RPC server at "host:port" to the engine's, once. The server
+// serves this process alone from then on. The engine aborts the process where it can't reach the
+// server, or loses it later. Throws EngineError ERR_ENGINE_NOT_FOUND where the engine was built
+// without GGML_RPC, ERR_RPC_SERVER where the server has no device.
+void AddRpcServer(const std::string& endpoint);
+
+// The devices of those servers, as the engine names them.
+std::vector<ggml_backend_dev_t> RpcDevices();
 
 // Collects what the engine logs as warnings and errors on this thread while it lives: llama.cpp
 // says why a call failed only in its log.

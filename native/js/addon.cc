@@ -3,6 +3,7 @@
 // themselves, so that tests can hold them against their definitions.
 #include "js/addon.h"
 
+#include <ggml-rpc.h>
 #include <napi.h>
 #include <release.h>
 
@@ -50,6 +51,14 @@ Napi::Value JsDevices(const Napi::CallbackInfo& info) {
       result[result.Length()] = object;
     }
     return result;
+  });
+}
+
+// addRpcServer(endpoint)
+Napi::Value JsAddRpcServer(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&]() -> Napi::Value {
+    AddRpcServer(ReadString(info[0], "endpoint"));
+    return info.Env().Undefined();
   });
 }
 
@@ -143,6 +152,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   addon->saved_sequence = Napi::Persistent(SavedSequence::Define(env));
   exports["engineRelease"] = Napi::String::New(env, LLAMA_ETS_ENGINE_RELEASE);
   exports["openEngine"] = Napi::Function::New(env, JsOpenEngine, "openEngine");
+  exports["rpcVersion"] = Napi::Number::New(env, RPC_PROTO_MAJOR_VERSION);
+  exports["addRpcServer"] = Napi::Function::New(env, JsAddRpcServer, "addRpcServer");
   exports["devices"] = Napi::Function::New(env, JsDevices, "devices");
   exports["lockFile"] = Napi::Function::New(env, JsLockFile, "lockFile");
   exports["holdChild"] = Napi::Function::New(env, HoldChild, "holdChild");

@@ -77,13 +77,14 @@ std::vector<AdapterFile> ReadAdapters(Napi::Value value) {
 class Loading : public Napi::AsyncWorker {
  public:
   Loading(Napi::Env env, std::string path, std::vector<AdapterFile> adapters, int32_t gpu_layers,
-          bool caches_diffusion, Napi::Function on_progress,
+          bool remote_only, bool caches_diffusion, Napi::Function on_progress,
           std::shared_ptr<std::atomic<bool>> cancelled)
       : Napi::AsyncWorker(env, "llama-ets-load"),
         deferred_(Napi::Promise::Deferred::New(env)),
         path_(std::move(path)),
         adapters_(std::move(adapters)),
         gpu_layers_(gpu_layers),
+        remote_only_(remote_only),
         caches_diffusion_(caches_diffusion),
         progress_(Napi::ThreadSafeFunction::New(env, on_progress, "llama-ets-progress", 0, 1)),
         cancelled_(std::move(cancelled)) {}
@@ -128,8 +129,10 @@ class Loading : public Napi::AsyncWorker {
     llama_model_params params = Engine().llama_model_default_params();
     params.n_gpu_layers = gpu_layers_;
     // Else a GPU that has no layer would still compute prompts, in memory that nobody planned.
-    ggml_backend_dev_t no_devices[] = {nullptr};
-    if (gpu_layers_ == 0) params.devices = no_devices;
+    std::vector<ggml_backend_dev_t> devices;
+    if (gpu_layers_ != 0 && remote_only_) devices = RpcDevices();
+    devices.push_back(nullptr);
+    if (gpu_layers_ == 0 || remote_only_) params.devices = devices.data();
     params.progress_callback = OnProgress;
     params.progress_callback_user_data = this;
     LogCapture log;
@@ -196,6 +199,7 @@ class Loading : public Napi::AsyncWorker {
   const std::string path_;
   const std::vector<AdapterFile> adapters_;
   const int32_t gpu_layers_;
+  const bool remote_only_;
   const bool caches_diffusion_;
   Napi::ThreadSafeFunction progress_;
   std::shared_ptr<std::atomic<bool>> cancelled_;
@@ -213,12 +217,15 @@ Napi::Value LoadModel(const Napi::CallbackInfo& info) {
     std::string path = ReadString(options.Get("path"), "path");
     const auto gpu_layers =
         static_cast<int32_t>(ReadInteger(options.Get("gpuLayers"), "gpuLayers", -1, 1 << 16));
+    const Napi::Value remote_only_value = options.Get("remoteOnly");
+    const bool remote_only =
+        !remote_only_value.IsUndefined() && ReadBoolean(remote_only_value, "remoteOnly");
     const bool caches_diffusion = ReadBoolean(options.Get("cachesDiffusion"), "cachesDiffusion");
     const Napi::Function on_progress = ReadFunction(options.Get("onProgress"), "onProgress");
     std::vector<AdapterFile> adapters = ReadAdapters(options.Get("adapters"));
     Engine();  // is open
     auto cancelled = std::make_shared<std::atomic<bool>>(false);
-    auto* loading = new Loading(env, std::move(path), std::move(adapters), gpu_layers,
+    auto* loading = new Loading(env, std::move(path), std::move(adapters), gpu_layers, remote_only,
                                 caches_diffusion, on_progress, cancelled);
     Napi::Object handle = Napi::Object::New(env);
     handle["promise"] = loading->Promise();

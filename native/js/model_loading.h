@@ -5,7 +5,7 @@
 
 namespace llama_ets {
 
-// loadModel({ path, gpuLayers, cachesDiffusion, onProgress }) -> { promise, cancel }
+// loadModel({ path, gpuLayers, remoteOnly?, cachesDiffusion, onProgress }) -> { promise, cancel }
 // With `cachesDiffusion` keys and values can be kept of diffusion models whose architecture allows
 // it; they are then not mapped from the file but read into memory.
 Napi::Value LoadModel(const Napi::CallbackInfo& info);

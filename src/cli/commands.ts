@@ -93,6 +93,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     define: async (command) => (await import("./commands/doctor.js")).doctorCommand(command),
   },
   {
+    name: "build-engine",
+    group: "This machine:",
+    description:
+      "Build llama.cpp here from the source that comes along, e.g. with --cuda or --rpc.",
+    define: async (command) =>
+      (await import("./commands/build-engine.js")).buildEngineCommand(command),
+  },
+  {
     name: "build-addon",
     group: "This machine:",
     description:

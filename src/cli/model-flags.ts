@@ -24,12 +24,13 @@ export interface ModelFlags {
   sampling?: "host" | "device";
   threads: number | "auto";
   isolate?: boolean;
+  rpc?: string[];
 }
 
 /** Which libraries of llama.cpp to run on. */
 export const ENGINE_OPTION = [
   "--engine <dir>",
-  "engine of your own, from `npm run build:engine` (default: $LLAMA_ETS_ENGINE)",
+  "engine of your own, from `llama-ets build-engine` (default: $LLAMA_ETS_ENGINE)",
 ] as const;
 
 /** Who computes attention on a CPU. */
@@ -57,7 +58,12 @@ export function addModelOptions(command: Command): Command {
     .option("--kv <type>", "cached keys and values: f16 (default), q8_0, q4_0 or another type")
     .option("--sampling <place>", "where tokens are drawn: host or device (default: host)")
     .option("--threads <n>", "CPU threads, or auto", numberOrAuto, "auto")
-    .option("--isolate", "run the engine in a process of its own, whose crash is an error");
+    .option("--isolate", "run the engine in a process of its own, whose crash is an error")
+    .option(
+      "--rpc <servers>",
+      "RPC servers of llama.cpp that lend their devices, host:port,host:port; implies --isolate",
+      (text) => text.split(","),
+    );
 }
 
 /** `FILE:SCALE`, or a file with scale 1. */
@@ -81,6 +87,7 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
       ...(flags.kv !== undefined && { kv: flags.kv }),
       ...(flags.sampling !== undefined && { sampling: flags.sampling }),
       ...(flags.isolate && { isolate: true }),
+      ...(flags.rpc !== undefined && { rpc: flags.rpc }),
       ...(signal && { signal }),
       onWarning: (message) => bar.say(pc.yellow(`caution: ${message}`)),
       onProgress: ({ phase, progress, total, note, retrying }) => {
@@ -94,6 +101,15 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
   } finally {
     bar.close();
   }
+}
+
+/** Loads another model beside the one that the options name, whose adapters and servers are its own. */
+export function loadOtherModel(
+  { lora: _, rpc: __, ...flags }: ModelFlags,
+  model: string,
+  signal?: AbortSignal,
+): Promise<Model> {
+  return loadNamedModel({ ...flags, model }, signal);
 }
 
 interface ProposalFlags extends ModelFlags {
@@ -115,8 +131,7 @@ export async function loadProposal(
   signal?: AbortSignal,
 ): Promise<Model> {
   const source = proposalSource(flags);
-  const { lora: _, ...own } = flags; // the adapters are the model's
-  if (source !== undefined) return loadNamedModel({ ...own, model: source }, signal);
+  if (source !== undefined) return loadOtherModel(flags, source, signal);
   if (model.kind === "diffusion") return model;
   throw new LlamaEtsError(
     "ERR_INVALID_OPTION",

@@ -1,14 +1,15 @@
 /**
  * Builds llama.cpp's shared libraries from the source that node-llama-cpp ships, with own CMake
  * options: for a GPU or processor that no prebuilt engine serves. With them come `llama-batched-bench`,
- * `llama-perplexity` and `llama-quantize`, the yardsticks of benchmarks and studies.
+ * `llama-perplexity` and `llama-quantize`, the yardsticks of benchmarks and studies, and under GGML_RPC
+ * the server that lends a machine's devices.
  *
  * The work is done in `DIRECTORY.partial`, where an interrupted build goes on the next time; the
  * directory itself appears whole, by one rename.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { createWriteStream, existsSync, readFileSync } from "node:fs";
 import { copyFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { availableParallelism, cpus } from "node:os";
@@ -20,7 +21,7 @@ import { ENGINE_METADATA } from "../engine/local/locate-engine.js";
 import { makeDirectory } from "../engine/make-directory.js";
 import { VERSION } from "../version.js";
 import { extractSource, sourceRelease } from "./source-bundle.js";
-import { checkToolchain } from "./toolchain.js";
+import { checkToolchain, isSwitchedOn } from "./toolchain.js";
 
 export interface BuildOptions {
   /** CMake's options, e.g. GGML_CUDA → ON. */
@@ -32,13 +33,21 @@ export interface BuildOptions {
   /** Builds also what is already there. */
   force?: boolean;
   signal?: AbortSignal;
-  /** Called with what is being done, a line at a time. */
-  onProgress?: (line: string) => void;
+  /** Called with what is being done, and the share of it that is done where that is known. */
+  onProgress?: (progress: { what: string; share?: number }) => void;
+  /** Called with what CMake and the compiler print, which is kept in a log meanwhile. */
+  onOutput?: (text: string) => void;
 }
+
+/** What another machine runs, so that models may lie on its devices: built with GGML_RPC. */
+export const RPC_SERVER = "ggml-rpc-server";
 
 const PROJECT = fileURLToPath(new URL("../../native/engine", import.meta.url));
 const TARGET = "llama-ets-engine";
 const WANTED = [/^(lib)?llama\./, /^llama-batched-bench(\.exe)?$/];
+/** Characters of what a build said last, and lines of it that an error shows. */
+const MAX_SAID = 20_000;
+const SAID_LINES = 12;
 /** ggml's backends for GPUs, as its CMake options name them. */
 const GPU_BACKENDS = ["CUDA", "HIP", "MUSA", "VULKAN", "METAL", "SYCL", "OPENCL", "CANN", "WEBGPU"];
 
@@ -61,18 +70,20 @@ export async function buildEngine(options: BuildOptions = {}): Promise<string> {
   await makeDirectory(work).catch((error) => refuse(work, error));
   const release = await lock(work);
   try {
-    report(`Extracting llama.cpp ${sourceRelease()}`);
+    report({ what: `Extracting llama.cpp ${sourceRelease()}` });
     await extractSource(source, signal);
     const settings = new Map([["LLAMA_CPP_SOURCE", source], ...definitions]);
     const defines = [...settings].map(([name, value]) => `--CD${name}=${value}`);
     const place = ["--directory", PROJECT, "--out", out, "--config", "Release"];
-    report("Configuring");
-    await cmakeJs(["configure", ...place, ...defines], signal);
-    report(`Building in ${out}, ${jobs} files at a time: minutes on few cores`);
-    await cmakeJs(
-      ["build", ...place, "--target", TARGET, "--parallel", String(jobs), ...defines],
-      signal,
-    );
+    const log = path.join(work, "build.log");
+    const run = (args: readonly string[], onShare?: (share: number) => void) =>
+      cmakeJs([...args, ...defines], { log, signal, onOutput: options.onOutput, onShare });
+    report({ what: "Configuring" });
+    await run(["configure", ...place]);
+    const what = `Building in ${out}, ${jobs} files at a time`;
+    report({ what: `${what}: minutes on few cores` });
+    const build = ["build", ...place, "--target", TARGET, "--parallel", String(jobs)];
+    await run(build, (share) => report({ what, share }));
     await publish(out, directory, definitions).catch((error) => refuse(directory, error));
   } finally {
     await release();
@@ -144,8 +155,18 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Runs cmake-js and, on an abort, ends it with all it started. Its output goes to stderr. */
-function cmakeJs(args: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+interface CmakeRun {
+  /** The file to which its output is appended. */
+  log: string;
+  signal: AbortSignal | undefined;
+  onOutput: ((text: string) => void) | undefined;
+  /** Told of the share that is built, from 0 to 1. */
+  onShare: ((share: number) => void) | undefined;
+}
+
+/** Runs cmake-js and, on an abort, ends it with all it started. */
+function cmakeJs(args: readonly string[], run: CmakeRun): Promise<void> {
+  const { log, signal } = run;
   const require = createRequire(import.meta.url);
   const script = path.join(path.dirname(require.resolve("cmake-js/package.json")), "bin/cmake-js");
   const ownsGroup = process.platform !== "win32";
@@ -153,8 +174,19 @@ function cmakeJs(args: readonly string[], signal: AbortSignal | undefined): Prom
     signal?.throwIfAborted();
     const child = spawn(process.execPath, [script, ...args, "--log-level", "warn"], {
       detached: ownsGroup,
-      stdio: ["ignore", 2, 2],
+      stdio: ["ignore", "pipe", "pipe"],
     });
+    const kept = createWriteStream(log, { flags: "a" }).on("error", () => {}); // a full disk shows elsewhere
+    let said = "";
+    const listen = (text: string) => {
+      kept.write(text);
+      run.onOutput?.(text);
+      said = (said + text).slice(-MAX_SAID);
+      const share = shareOf(text);
+      if (share !== undefined) run.onShare?.(share);
+    };
+    for (const output of [child.stdout, child.stderr])
+      output.setEncoding("utf8").on("data", listen);
     const stop = () => {
       if (ownsGroup && child.pid !== undefined) process.kill(-child.pid, "SIGTERM");
       else child.kill();
@@ -162,18 +194,35 @@ function cmakeJs(args: readonly string[], signal: AbortSignal | undefined): Prom
     signal?.addEventListener("abort", stop, { once: true });
     child.on("error", reject);
     child.on("close", (code, killer) => {
+      kept.end();
       signal?.removeEventListener("abort", stop);
       if (signal?.aborted) return reject(signal.reason);
       if (code === 0) return resolve();
+      const how = `cmake-js ${args[0]} ended with ${killer ?? `code ${code}`}`;
       reject(
-        new LlamaEtsError(
-          "ERR_BUILD_FAILED",
-          `cmake-js ${args[0]} ended with ${killer ?? `code ${code}`}; what it printed says why`,
-          { fix: "mend that and run the command again: it goes on where it stopped" },
-        ),
+        new LlamaEtsError("ERR_BUILD_FAILED", `${how}, after:\n${complaintsOf(said)}`, {
+          fix: `read ${log}, mend it and run the command again: it goes on where it stopped`,
+        }),
       );
     });
   });
+}
+
+/** How much ninja ("[45/146] …") or make ("[ 31%] …") has built, where they say it. */
+function shareOf(text: string): number | undefined {
+  const [, done, total, percent] =
+    [...text.matchAll(/^\[(?:(\d+)\/(\d+)| *(\d+)%)\]/gm)].at(-1) ?? [];
+  if (percent !== undefined) return Number(percent) / 100;
+  return done === undefined ? undefined : Number(done) / Number(total);
+}
+
+/** What an output says went wrong, else how it ends. */
+function complaintsOf(output: string): string {
+  const lines = output.trimEnd().split("\n");
+  const first = lines.findIndex((line) => /CMake Error|\berror\b|^FAILED/i.test(line));
+  return lines
+    .slice(first < 0 ? -SAID_LINES : first, first < 0 ? undefined : first + SAID_LINES)
+    .join("\n");
 }
 
 /** Moves what was built to its place, with the metadata that node-llama-cpp's engines have. */
@@ -215,9 +264,9 @@ async function publish(
 /** The GPU backend switched on, as node-llama-cpp's metadata has it. */
 function gpuOf(definitions: ReadonlyMap<string, string>): string | false {
   const isOn = (backend: string) => {
-    const given = definitions.get(`GGML_${backend}`);
+    const name = `GGML_${backend}`;
     const isDefault = backend === "METAL" && process.platform === "darwin";
-    return given === undefined ? isDefault : !/^(0|off|no|false|n|)$/i.test(given);
+    return definitions.has(name) ? isSwitchedOn(definitions, name) : isDefault;
   };
   return GPU_BACKENDS.find(isOn)?.toLowerCase() ?? false;
 }

@@ -26,6 +26,7 @@ export type ErrorCode =
   | "ERR_OUT_OF_MEMORY"
   | "ERR_QUEUE"
   | "ERR_REWARD"
+  | "ERR_RPC_SERVER"
   | "ERR_RUN_IN_USE"
   | "ERR_SANDBOX"
   | "ERR_TOKENIZER_MISMATCH"

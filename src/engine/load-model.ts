@@ -10,7 +10,7 @@ export interface LoadModelOptions extends LocalOptions {
   /**
    * Whether the engine runs in a process of its own: a crash of llama.cpp, or the system's end of a
    * process that took all memory, then rejects what runs with `ERR_ENGINE_CRASHED`, and the next call
-   * starts the engine again. docs/reliability.md has what it costs. Default false.
+   * starts the engine again. docs/reliability.md has what it costs. Default false; true under `rpc`.
    */
   isolate?: boolean;
   /** How a server is asked, where the model is one's. docs/remote.md. */
@@ -19,7 +19,7 @@ export interface LoadModelOptions extends LocalOptions {
 
 /** Options that a model on a server has no use for, but for the values that mean nothing. */
 const LOCAL_OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
-  ...{ gpu: ["auto"], threads: ["auto"], isolate: [false] },
+  ...{ gpu: ["auto"], threads: ["auto"], isolate: [false], rpc: [] },
   ...{ engine: [], attention: [], sampling: [], gpuLayers: [], loras: [], kv: [] },
 };
 
@@ -34,17 +34,23 @@ const LOCAL_OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
  *
  * @throws LlamaEtsError `ERR_MODEL_NOT_FOUND`, `ERR_NOT_GGUF`, `ERR_MODEL_TRUNCATED`,
  *   `ERR_UNSUPPORTED_MODEL`, `ERR_DOWNLOAD`, `ERR_ENGINE_NOT_FOUND`, `ERR_ENGINE_MISMATCH`,
- *   `ERR_OUT_OF_MEMORY`, `ERR_INVALID_OPTION`; with `isolate`, also `ERR_ENGINE_CRASHED`; of a
- *   server `ERR_ENGINE_UNREACHABLE`, `ERR_ENGINE_REFUSED`, `ERR_ENGINE_ANSWER`
+ *   `ERR_OUT_OF_MEMORY`, `ERR_INVALID_OPTION`; with `isolate`, also `ERR_ENGINE_CRASHED`; with
+ *   `rpc`, also `ERR_RPC_SERVER`; of a server `ERR_ENGINE_UNREACHABLE`, `ERR_ENGINE_REFUSED`,
+ *   `ERR_ENGINE_ANSWER`
  */
 export async function loadModel(source: string, options: LoadModelOptions = {}): Promise<Model> {
   if (typeof source === "string" && namesServer(source)) return loadServed(source, options);
   const { checkLoading, loadModel: loadLocal } = await import("./local/load-model.js");
-  if (typeof options !== "object" || options === null || !("isolate" in options)) {
-    return loadLocal(source, options);
-  }
-  const { isolate = false, ...others } = options;
+  const isGiven = (name: string) =>
+    typeof options === "object" && options !== null && name in options;
+  if (!isGiven("isolate") && !isGiven("rpc")) return loadLocal(source, options);
+  const { isolate = options.rpc !== undefined, ...others } = options;
   checkOneOf("isolate", isolate, [true, false]);
+  if (!isolate && options.rpc !== undefined) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "`rpc` needs `isolate`, got `false`", {
+      fix: "leave `isolate` out: llama.cpp ends its process when it loses a server",
+    });
+  }
   if (!isolate) return loadLocal(source, others);
   checkLoading(source, others);
   const { loadIsolated } = await import("./isolated/isolated-model.js");

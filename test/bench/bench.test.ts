@@ -51,7 +51,7 @@ describe("npm run bench", () => {
       ["--only", "ets,beam", "--gpu", "cuda"],
       /with --gpu; got `beam`/,
     ],
-    ["decode before build:engine", ["--only", "decode"], /\nTry: npm run build:engine/],
+    ["decode before build:engine", ["--only", "decode"], /\nTry: npx llama-ets build-engine/],
   ])("refuses %s", async (_, args, message) => {
     await expect(bench(...args)).rejects.toThrow(message);
   });

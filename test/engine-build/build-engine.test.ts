@@ -31,6 +31,8 @@ const STAND_INS: Record<string, string> = {
   "c++": "",
   "g++": "",
   make: "",
+  nvcc: "",
+  glslc: "",
 };
 
 function install(name: string, script: string): void {
@@ -71,6 +73,16 @@ describe.skipIf(process.platform === "win32")("build:engine", () => {
     expect(done()).toHaveLength(6);
   });
 
+  test("tells of the share that is built, as ninja and make say it", async () => {
+    install("cmake", `${STAND_INS.cmake}\n[ "$1" != --build ] || echo '[3/12] cc'`);
+    const told: unknown[] = [];
+    await buildEngine({ jobs: 2, onProgress: ({ share }) => told.push(share) });
+    expect(told).toEqual([undefined, undefined, undefined, 0.25]);
+    install("cmake", `${STAND_INS.cmake}\n[ "$1" != --build ] || echo '[  7%] Built'`);
+    await buildEngine({ force: true, onProgress: ({ share }) => told.push(share) });
+    expect(told.at(-1)).toBe(0.07);
+  });
+
   test("hands CMake the options, and keeps engines of other options apart", async () => {
     const plain = await buildEngine();
     const definitions = new Map([
@@ -85,7 +97,7 @@ describe.skipIf(process.platform === "win32")("build:engine", () => {
     expect(await locateEngine(false, cuda)).toMatchObject({ gpu: false });
     await expect(locateEngine("cuda", plain)).rejects.toMatchObject({
       code: "ERR_ENGINE_MISMATCH",
-      message: expect.stringMatching(/was built for the CPU\nTry: .*-DGGML_CUDA=ON$/),
+      message: expect.stringMatching(/was built for the CPU\nTry: .*build-engine --cuda$/),
     });
   });
 
@@ -93,18 +105,28 @@ describe.skipIf(process.platform === "win32")("build:engine", () => {
     ["git", ["git"], /^git was not found\nTry: install git$/],
     ["CMake", ["cmake"], /^CMake was not found\nTry: install cmake/],
     ["a compiler", ["c++", "g++"], /^A C\+\+ compiler was not found\nTry: /],
+    ["nvcc", ["nvcc"], /^nvcc, .* was not found\nTry: install the toolkit/, "GGML_CUDA"],
+    ["glslc", ["glslc"], /^glslc, .* was not found\nTry: apt install glslc/, "GGML_VULKAN"],
     ["make", ["make"], /^ninja or make was not found\nTry: /],
-  ])("without %s says so before it starts", async (_, names, message) => {
+  ])("without %s says so before it starts", async (_, names, message, backend?: string) => {
     for (const name of names) rmSync(path.join(TOOLS, name));
-    const refusal = buildEngine();
+    for (const variable of ["CUDACXX", "CUDA_PATH", "VULKAN_SDK"]) vi.stubEnv(variable, undefined);
+    const definitions = new Map(backend === undefined ? [] : [[backend, "ON"]]);
+    const refusal = buildEngine({ definitions });
     await expect(refusal).rejects.toMatchObject({ code: "ERR_TOOL_NOT_FOUND" });
     await expect(refusal).rejects.toThrow(message);
     expect(readdirSync(CACHE)).toEqual([]);
   });
 
   test("that fails leaves no engine, and goes on from there the next time", async () => {
-    install("cmake", `${STAND_INS.cmake}\n[ "$1" != --build ] || exit 3`);
-    await expect(buildEngine()).rejects.toMatchObject({ code: "ERR_BUILD_FAILED" });
+    const complaint = "echo 'ggml.c:7: error: no such thing' >&2";
+    install("cmake", `${STAND_INS.cmake}\n[ "$1" != --build ] || { ${complaint}; exit 3; }`);
+    await expect(buildEngine()).rejects.toMatchObject({
+      code: "ERR_BUILD_FAILED",
+      message: expect.stringMatching(
+        /ended with code \d+, after:\nggml\.c:7: error: no such thing\n(?:.*\n)*Try: read .*build\.log/,
+      ),
+    });
     const [left, ...rest] = readdirSync(path.join(CACHE, "llama-ets/engine"));
     expect(rest).toEqual([]);
     expect(left).toMatch(/\.partial$/);

@@ -1,6 +1,7 @@
 /** An engine in a process of its own: the same results, and whatever ends it is an error. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync, renameSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -175,6 +176,20 @@ describe("a process that ends", () => {
     await model.dispose();
     expect(() => model.tokenize("1")).toThrow(expect.objectContaining({ code: "ERR_DISPOSED" }));
     expect(engines()).toHaveLength(1);
+  });
+
+  test("and can't load its model again is asked to anew by the next call", async () => {
+    const file = temporaryFile("away.gguf", readFileSync("models/mini-gsm-proposal.gguf"));
+    await using model = await isolated(file);
+    const before = model.tokenize("1 + 1");
+    const [pid] = engines().slice(-1);
+    renameSync(file, `${file}.away`);
+    process.kill(pid as number, "SIGKILL");
+    await wait(100);
+    const missing = expect.objectContaining({ code: "ERR_MODEL_NOT_FOUND" });
+    for (const _ of [1, 2]) expect(() => model.tokenize("1 + 1")).toThrow(missing);
+    renameSync(`${file}.away`, file);
+    expect(model.tokenize("1 + 1")).toEqual(before);
   });
 
   test("takes its contexts along: they are released without an error", async () => {

@@ -1,7 +1,7 @@
 /** What `ask` shows a person: its plan, the answer, and the evidence for it. */
 import path from "node:path";
 import pc from "picocolors";
-import type { Model } from "../../engine/engine.js";
+import type { Model, ModelDescription } from "../../engine/engine.js";
 import { reportTermsOf } from "../../methods/by-name.js";
 import type { Result } from "../../methods/result.js";
 import type { Step } from "../../methods/step.js";
@@ -135,10 +135,17 @@ function formatWeights(steps: readonly Step[]): string {
 
 function formatTime({ usage, model }: Result, run: { loadMs: number; model: Model }): string {
   const { threads } = run.model;
-  const { engine, place } = run.model.describe();
-  const where = place === "cpu" ? `CPU, ${counted(threads, "thread")}` : engine.gpu;
+  const where = computersOf(run.model.describe()) ?? `CPU, ${counted(threads, "thread")}`;
   const name = path.basename(model.path, ".gguf");
   return `${seconds(usage.ms, 2)} (${rate(usage)}) + ${seconds(run.loadMs, 2)} loading ${name}; ${where}`;
+}
+
+/** The GPU and the RPC servers that compute; undefined on this machine's CPU. */
+function computersOf({ engine, place, devices }: ModelDescription): string | undefined {
+  if (place === "cpu") return undefined;
+  const lent = devices.filter(({ name }) => /^RPC\d+$/.test(name));
+  const servers = lent.map(({ description }) => `RPC ${description}`);
+  return [...(engine.gpu ? [engine.gpu] : []), ...servers].join(", ");
 }
 
 /** One line on what an interrupted run had found. */

@@ -31,7 +31,7 @@ import {
   type MethodFlags,
   toMethodOptions,
 } from "../method-flags.js";
-import { addModelOptions, loadNamedModel, loadProposal } from "../model-flags.js";
+import { addModelOptions, loadNamedModel, loadOtherModel, loadProposal } from "../model-flags.js";
 import { numberOption } from "../numbers.js";
 import { readJsonArray } from "../prompt-files.js";
 import { checkOutput, writeOutput } from "../write-output.js";
@@ -268,7 +268,7 @@ function openByName(
 ): Promise<OpenedReward> {
   return openReward(name, {
     ...(task && answersOf(task)),
-    loadModel: (model) => loadNamedModel({ ...flags, model }, signal),
+    loadModel: (model) => loadOtherModel(flags, model, signal),
   });
 }
 

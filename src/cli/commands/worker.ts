@@ -4,6 +4,7 @@ import { collectTexts } from "../method-flags.js";
 import {
   addModelOptions,
   loadNamedModel,
+  loadOtherModel,
   type ModelFlags,
   proposalSource,
 } from "../model-flags.js";
@@ -41,7 +42,7 @@ async function work(flags: WorkerFlags): Promise<void> {
     await using model = await loadNamedModel(flags, signal);
     const source = proposalSource(flags);
     await using proposal =
-      source === undefined ? null : await loadNamedModel({ ...flags, model: source }, signal);
+      source === undefined ? null : await loadOtherModel(flags, source, signal);
     console.error(`Waiting for samples to draw with ${model.path}; Ctrl-C ends it`);
     await runWorker(model, {
       ...{ queue: flags.queue, signal },

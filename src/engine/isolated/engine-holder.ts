@@ -25,6 +25,10 @@ const SAID_LINES = 5;
 /** For a process that was told to end. */
 const PATIENCE_MS = 5000;
 
+/** llama.cpp's words for a server that is gone; it doesn't say which. */
+const LOST_SERVER = /Remote RPC server crashed|RPC handshake failed|Failed to connect to .*:\d+/;
+const RESTART = "start the server again; the next call loads the model anew";
+
 const { source, options, flag, port } = workerData as HolderData;
 
 let child: ChildProcess | undefined;
@@ -87,6 +91,11 @@ function start(): ChildProcess {
 function crashOf(how: string, said: string): CrossedError {
   const lines = said.trim().split("\n").slice(-SAID_LINES).join("\n");
   const why = how === "SIGKILL" ? ", as by a system without memory" : "";
+  if (LOST_SERVER.test(said)) {
+    const servers = (options.rpc as readonly string[] | undefined)?.join(", ") ?? "";
+    const message = `An RPC server was lost, of ${servers}: llama.cpp ends its process then`;
+    return { code: "ERR_RPC_SERVER", message: `${message}\nTry: ${RESTART}` };
+  }
   return {
     code: "ERR_ENGINE_CRASHED",
     message: `The engine's process has ended (${how}${why})${lines === "" ? "" : `: ${lines}`}`,

@@ -30,6 +30,8 @@ const SHOWN_METHODS = ["generate", "denoise", "search"];
 const number = Number(process.argv[2]);
 const objects = new Map<Ref, { object: object; owner: Ref }>();
 let lastRef = MODEL;
+/** Begins to load the model, as it was asked for. */
+let begin: (() => Promise<LocalModel>) | undefined;
 let model: Promise<LocalModel> | undefined;
 const loading = new AbortController();
 
@@ -64,14 +66,27 @@ function find(ref: Ref): Callee {
 }
 
 async function load(source: string, options: object): Promise<ModelFacts> {
-  model = loadModel(source, {
-    ...options,
-    signal: loading.signal,
-    onProgress: (progress) => send({ told: { progress } }),
-    onWarning: (warning) => send({ told: { warning } }),
-  }) as Promise<LocalModel>;
-  const { path, kind, info, metadata, threads, can, limits } = await model;
+  begin = () =>
+    loadModel(source, {
+      ...options,
+      signal: loading.signal,
+      onProgress: (progress) => send({ told: { progress } }),
+      onWarning: (warning) => send({ told: { warning } }),
+    }) as Promise<LocalModel>;
+  const { path, kind, info, metadata, threads, can, limits } = await loaded();
   return { path, kind, info, metadata, threads, can, limits };
+}
+
+/** The model. A load that failed, as after a crash while a server is away, is tried again. */
+function loaded(): Promise<LocalModel> {
+  if (begin === undefined) throw new Error("Expected a model to be loaded first");
+  if (model === undefined) {
+    model = begin();
+    model.catch(() => {
+      model = undefined;
+    });
+  }
+  return model;
 }
 
 /** What is asked of the model that the app's side can't ask by its name. */
@@ -117,11 +132,10 @@ async function perform({ ref, method, args }: Call): Promise<unknown> {
   if (method === "load") return load(...(args as [string, object]));
   if (method === "cancel") return loading.abort();
   if (ref === MODEL) {
-    if (model === undefined) throw new Error("Expected a model to be loaded first");
-    const loaded = await model;
+    const ready = await loaded();
     const own = OF_MODEL[method];
-    if (own !== undefined) return own(loaded, ...(args as never[]));
-    return (loaded as unknown as Callee)[method]?.(...args);
+    if (own !== undefined) return own(ready, ...(args as never[]));
+    return (ready as unknown as Callee)[method]?.(...args);
   }
   const object = find(ref);
   if (method === "dispose") {

@@ -22,7 +22,8 @@ export async function ignoreGone(disposal: Promise<unknown>): Promise<void> {
   try {
     await disposal;
   } catch (error) {
-    if (!["ERR_ENGINE_CRASHED", "ERR_DISPOSED"].includes(codeOf(error) ?? "")) throw error;
+    if (!["ERR_ENGINE_CRASHED", "ERR_RPC_SERVER", "ERR_DISPOSED"].includes(codeOf(error) ?? ""))
+      throw error;
   }
 }
 

@@ -33,6 +33,7 @@ import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import { type AttentionChoice, chooseAttention, refuseMissingAttention } from "./own-attention.js";
 import { isKnownToFork, keepsState } from "./recurrent-state.js";
 import { fixFor } from "./refusals.js";
+import { addRpcServers, checkRpcServers } from "./rpc-servers.js";
 import { refuseUnproven, refuseUnsupported } from "./supported.js";
 import { chooseThreads } from "./threads.js";
 
@@ -40,7 +41,7 @@ export interface LoadModelOptions {
   /** Which engine to run on. Default "auto": a GPU where node-llama-cpp finds a working one. */
   gpu?: GpuChoice;
   /**
-   * Directory of an engine of your own, as `npm run build:engine` prints it. Default: the
+   * Directory of an engine of your own, as `npx llama-ets build-engine` prints it. Default: the
    * environment variable `LLAMA_ETS_ENGINE`, else the one that node-llama-cpp brings.
    */
   engine?: string;
@@ -71,6 +72,13 @@ export interface LoadModelOptions {
    */
   loras?: readonly LoraOptions[];
   /**
+   * RPC servers of llama.cpp as "host:port", 1 to 16: the model's layers lie on their devices, and on
+   * this machine's GPU. Needs an engine of your own (`npx llama-ets build-engine --rpc`) and runs it in
+   * a process of its own, as `isolate` does: a server that is lost is then `ERR_RPC_SERVER`. A server
+   * serves one process at a time, and whoever reaches it may use it: keep it in a network of your own.
+   */
+  rpc?: readonly string[];
+  /**
    * Type of cached keys and values: f16 (default), f32, bf16, or quantized: q8_0 takes about half of
    * f16's memory, q4_0 a bit more than a quarter. Quantized ones are read by llama.cpp's flash
    * attention alone, and are refused under importance sampling.
@@ -89,7 +97,7 @@ export interface LoadModelOptions {
 }
 
 const OPTIONS = [
-  ...["gpu", "engine", "attention", "sampling", "gpuLayers", "threads", "loras", "kv"],
+  ...["gpu", "engine", "attention", "sampling", "gpuLayers", "threads", "loras", "kv", "rpc"],
   ...["isolate", "onProgress", "onWarning", "signal"], // `isolate` is read before
 ];
 
@@ -134,6 +142,7 @@ export function checkLoading(source: string, options: LoadModelOptions) {
   const attention = attentionFor(kvType, chosen);
   const loras = checkLoras(options.loras ?? []);
   const sampling = checkOneOf("sampling", options.sampling ?? "host", ["host", "device"]);
+  const rpc = options.rpc === undefined ? [] : checkRpcServers("rpc", options.rpc);
   if (options.gpuLayers !== undefined) checkInteger("gpuLayers", options.gpuLayers, 0, 2 ** 16);
   if (threads !== "auto") checkInteger("threads", threads, 1, 512);
   if (typeof onProgress !== "function") {
@@ -145,7 +154,7 @@ export function checkLoading(source: string, options: LoadModelOptions) {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `signal` to be an AbortSignal");
   }
-  return { gpu, onProgress, onWarning, signal, threads, kvType, attention, loras, sampling };
+  return { gpu, onProgress, onWarning, signal, threads, kvType, attention, loras, sampling, rpc };
 }
 
 async function load(
@@ -154,7 +163,7 @@ async function load(
   purpose: "run" | "prove",
 ): Promise<LocalModel> {
   const checked = checkLoading(source, options);
-  const { gpu, onProgress, onWarning, signal, kvType, attention, loras, sampling } = checked;
+  const { gpu, onProgress, onWarning, signal, kvType, attention, loras, sampling, rpc } = checked;
   let { threads } = checked;
   signal?.throwIfAborted();
   const cores = availableParallelism();
@@ -170,14 +179,16 @@ async function load(
   const adapters = await findAdapters(loras, onProgress, signal);
   const engine = await openEngine(gpu, options.engine);
   refuseMissingAttention(attention);
+  await addRpcServers(rpc, { signal });
   const file = there ?? (await find());
-  const isOnCpu = engine.gpu === false || gpu === false;
+  const remoteOnly = rpc.length > 0 && gpu === false;
+  const isOnCpu = rpc.length === 0 && (engine.gpu === false || gpu === false);
   if (isOnCpu && (options.gpuLayers ?? 0) > 0) {
     const why = gpu === false ? "none was asked for" : "there is none";
     onWarning(`\`gpuLayers\` keeps no layers on a GPU: ${why}`);
   }
   const gpuLayers = isOnCpu ? 0 : (options.gpuLayers ?? -1);
-  const native = await loadNative(file, { gpuLayers, adapters }, onProgress, signal);
+  const native = await loadNative(file, { gpuLayers, remoteOnly, adapters }, onProgress, signal);
   try {
     const info = native.info();
     const metadata = native.metadata();
@@ -185,7 +196,8 @@ async function load(
     if (adapters.length > 0) refuseAdapters(info);
     if (kvType !== DEFAULT_KV_TYPE) refuseKvType(kvType, info, metadata);
     const devices = addon().devices();
-    const isOnGpu = gpuLayers !== 0 && gpusAmong(devices).length > 0;
+    // A server serves one process: none is left for one that proves.
+    const isOnGpu = rpc.length === 0 && gpuLayers !== 0 && gpusAmong(devices).length > 0;
     const proof = { file, release: engine.release, device: deviceFor(gpuLayers, devices) };
     const isKnown = !keepsState(info) || isKnownToFork(architectureOf({ metadata }));
     const mayHash = !isKnown || isOnGpu;
@@ -198,7 +210,7 @@ async function load(
       sampling,
       ...{ proof, forksProven },
       ...{ adapters, kvType },
-      loadCaching: () => loadNative(file, { gpuLayers, cachesDiffusion: true }),
+      loadCaching: () => loadNative(file, { gpuLayers, remoteOnly, cachesDiffusion: true }),
     });
     if (isOnGpu && canFork(info) && !forksProven && purpose === "run") {
       await proveOnGpu(model, isKnown, onWarning);
@@ -279,13 +291,14 @@ export async function openEngine(gpu: GpuChoice, directory?: string): Promise<En
 
 interface NativeOptions {
   gpuLayers: number;
+  remoteOnly?: boolean;
   cachesDiffusion?: boolean;
   adapters?: readonly Adapter[];
 }
 
 async function loadNative(
   file: string,
-  { gpuLayers, cachesDiffusion = false, adapters = [] }: NativeOptions,
+  { gpuLayers, remoteOnly = false, cachesDiffusion = false, adapters = [] }: NativeOptions,
   onProgress: (progress: LoadProgress) => void = () => {},
   signal?: AbortSignal,
 ): Promise<NativeModel> {
@@ -306,6 +319,7 @@ async function loadNative(
     path: file,
     adapters: adapters.map(({ path, scale }) => ({ path, scale })),
     gpuLayers,
+    remoteOnly,
     cachesDiffusion,
     onProgress: report,
   });

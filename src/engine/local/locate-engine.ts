@@ -1,5 +1,5 @@
 /**
- * Finds the directory of llama.cpp's libraries: one that was chosen, as `npm run build:engine`
+ * Finds the directory of llama.cpp's libraries: one that was chosen, as `llama-ets build-engine`
  * makes them, else what node-llama-cpp provides for this platform.
  *
  * Without a GPU this takes a few milliseconds and loads nothing of node-llama-cpp; GPU detection
@@ -105,7 +105,7 @@ function chosenEngine(directory: string, gpu: GpuChoice): EngineLocation {
     throw new LlamaEtsError(
       "ERR_ENGINE_MISMATCH",
       `Expected an engine for ${gpu}, the one in ${directory} was built for ${built || "the CPU"}`,
-      { fix: `npm run build:engine -- -DGGML_${gpu.toUpperCase()}=ON` },
+      { fix: `npx llama-ets build-engine --${gpu}` },
     );
   }
   return { directory, release, gpu: gpu === false ? false : built };

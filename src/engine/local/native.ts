@@ -59,6 +59,13 @@ export interface Addon {
   engineRelease: string;
   openEngine(directory: string): void;
   devices(): Device[];
+  /** The major version of the protocol that the engine and RPC servers speak. */
+  rpcVersion: number;
+  /**
+   * Adds the devices of the RPC server at "host:port" to the engine's. The engine aborts the process
+   * where it can't reach the server, or loses it later.
+   */
+  addRpcServer(endpoint: string): void;
   attention(): AttentionStatus;
   /** Whether an exclusive lock was taken on an open file; closing it, or dying, gives it back. */
   lockFile(descriptor: number): boolean;
@@ -71,6 +78,8 @@ export interface Addon {
     /** LoRA adapters, which all of its contexts have. */
     adapters?: readonly { path: string; scale: number }[];
     gpuLayers: number;
+    /** Whether layers may lie on the devices of RPC servers alone, and not on this machine's GPU. */
+    remoteOnly?: boolean;
     /**
      * Reads a diffusion model into memory under another architecture, so that keys and values can be
      * kept of its texts.
