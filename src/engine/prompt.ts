@@ -4,12 +4,12 @@ import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "./chat/conv
 import { encodeChat } from "./chat/encode.js";
 import { type ChatMessage, type PlainMessage, readMessages, readTools } from "./chat/messages.js";
 import { resolveReasoning } from "./chat/reasoning.js";
-import { checkInteger, checkKeys, checkString, optional } from "./check.js";
+import { checkInteger, checkKeys, checkString, optional, refuse } from "./check.js";
 import { LlamaEtsError } from "./errors.js";
 import { SpecialText } from "./special-text.js";
 import type { Vocabulary } from "./vocabulary.js";
 
-const PROMPT_OPTIONS = ["raw", "system", "reasoning", "tools", "chatTemplate"] as const;
+const PROMPT_OPTIONS = ["raw", "system", "reasoning", "tools", "chatTemplate", "date"] as const;
 
 /** What a prompt without a template has. */
 const NO_CHAT = { chat: null, thoughts: null, notes: [] };
@@ -55,14 +55,24 @@ export async function encodePrompt(
 function encodeMessages(
   vocabulary: Vocabulary,
   prompt: string | readonly ChatMessage[],
-  { system, reasoning, tools = [], chatTemplate }: PromptOptions,
+  { system, reasoning, tools = [], chatTemplate, date }: PromptOptions,
 ): Promise<EncodedPrompt> {
   const template = optional(checkTemplate, "chatTemplate", chatTemplate);
   return encodeChat(vocabulary, toMessages(prompt, system), {
     tools: readTools(tools),
     reasoning: reasoning === undefined ? null : resolveReasoning(reasoning),
     ...(template !== undefined && { template }),
+    ...(date !== undefined && { date: checkDate("date", date) }),
   });
+}
+
+/** Throws `ERR_INVALID_OPTION` for what is no day from 1900 to 9999, written YYYY-MM-DD. */
+export function checkDate(name: string, date: string): string {
+  const text = checkString(name, date);
+  const isWritten = /^(19|[2-9]\d)\d\d-\d\d-\d\d$/.test(text);
+  const day = new Date(`${text}T12:00:00Z`);
+  if (isWritten && !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text)) return text;
+  return refuse(name, "a day as YYYY-MM-DD, from 1900 on", date);
 }
 
 /** Throws `ERR_INVALID_OPTION` for an empty template, which is none. */
@@ -90,6 +100,7 @@ const NEEDS_TEMPLATE = {
   reasoning: "--reasoning",
   tools: "--tools",
   chatTemplate: "--chat-template",
+  date: "--date",
 } as const;
 
 /** Raw text goes through no template, which would have a place for these and know of thoughts. */
