@@ -81,7 +81,7 @@ export async function evaluate(
   const run: Omit<RunRecord, "format"> = {
     ...{ task: task.name, items: items.length, samples, seed, mode, form },
     ...(await describeTaskFile(task)),
-    data: { path: data ?? task.name, sha256: hashItems(all) },
+    data: { path: data ?? task.dataFile ?? task.name, sha256: hashItems(all) },
     methods: methods.map(({ name, method, settings }) => ({ name, method, settings })),
     model: await describeModel(model, signal),
     ...(proposal && { proposal: await describeModel(proposal, signal) }),

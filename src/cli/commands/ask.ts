@@ -17,7 +17,7 @@ import {
   type OpenedReward,
   openReward,
 } from "../../rewards/named.js";
-import { findTask, taskNames } from "../../tasks/index.js";
+import { findTask, TASK_SPECS } from "../../tasks/index.js";
 import { answersOf, type Task, type TaskPrompt } from "../../tasks/task.js";
 import { VERSION } from "../../version.js";
 import { asFlags, exitWith, failStalled, Interrupted, interruptSignal } from "../exit.js";
@@ -59,10 +59,7 @@ export function askCommand(command: Command): Command {
   command.argument("[prompt]", "the question; - or nothing reads it from standard input");
   addModelOptions(command).option("--method <name>", METHOD_NAMES.join(", "), "ets");
   addMethodOptions(command, askedMethods)
-    .option(
-      "--task <name>",
-      `how answers are found: ${taskNames().join(", ")}, module:FILE (default: any form)`,
-    )
+    .option("--task <name>", `how answers are found: ${TASK_SPECS} (default: any form)`)
     .option("--messages <file>", "in place of a question: chat messages, a JSON array as OpenAI's")
     .option("--tools <file>", "what the model may call: a JSON array as OpenAI's")
     .option("--show-reasoning", "print the model's thoughts before its answer")

@@ -4,7 +4,7 @@ import { LlamaEtsError } from "../../engine/errors.js";
 import { given } from "../../engine/given.js";
 import type { Kept } from "../../evaluate/store/run-files.js";
 import { METHOD_NAMES, METHODS } from "../../methods/registry.js";
-import { findTask, taskNames } from "../../tasks/index.js";
+import { findTask, TASK_SPECS } from "../../tasks/index.js";
 import type { GradingMode, PromptForm } from "../../tasks/task.js";
 import { failStalled, Interrupted, interruptSignal } from "../exit.js";
 import { groupOptions } from "../help-groups.js";
@@ -42,7 +42,7 @@ interface EvalFlags extends MethodFlags {
 
 export function evalCommand(command: Command): Command {
   command
-    .argument("[task]", `${taskNames().join(", ")} or module:FILE`)
+    .argument("[task]", TASK_SPECS)
     .option("--out <dir>", "the run directory: run.json, samples.jsonl, summary.json")
     .option(
       "--config <file>",
