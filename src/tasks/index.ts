@@ -6,6 +6,7 @@ import { aime } from "./aime.js";
 import { answersTask } from "./answers.js";
 import { choicesTask, parseFirst } from "./choices.js";
 import { parseTaskSpec, specName } from "./columns.js";
+import { humanevalPlus, mbppPlus } from "./evalplus.js";
 import { gpqa } from "./gpqa.js";
 import { gsm8k } from "./gsm8k.js";
 import { humaneval } from "./humaneval.js";
@@ -15,7 +16,9 @@ import { miniGsm } from "./mini-gsm.js";
 import { loadTaskModule } from "./module.js";
 import type { Task } from "./task.js";
 
-const TASKS: readonly Task[] = [miniGsm, gsm8k, math500, aime, gpqa, humaneval, ifeval];
+const TASKS: readonly Task[] = [
+  ...[miniGsm, gsm8k, math500, aime, gpqa, humaneval, humanevalPlus, mbppPlus, ifeval],
+];
 const MODULE = "module:";
 
 /** Tasks of any file, by their names: what may stand between the name and the file. */
