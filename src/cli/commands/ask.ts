@@ -20,6 +20,7 @@ import {
 import { findTask, TASK_SPECS } from "../../tasks/index.js";
 import { answersOf, type Task, type TaskPrompt } from "../../tasks/task.js";
 import { VERSION } from "../../version.js";
+import { addConfigOption } from "../config-file.js";
 import { asFlags, exitWith, failStalled, Interrupted, interruptSignal } from "../exit.js";
 import { groupOptions } from "../help-groups.js";
 import {
@@ -57,7 +58,11 @@ interface AskedPrompt extends Pick<TaskPrompt, "prompt" | "stop" | "raw"> {
 
 export function askCommand(command: Command): Command {
   command.argument("[prompt]", "the question; - or nothing reads it from standard input");
-  addModelOptions(command).option("--method <name>", METHOD_NAMES.join(", "), "ets");
+  addConfigOption(addModelOptions(command)).option(
+    "--method <name>",
+    METHOD_NAMES.join(", "),
+    "ets",
+  );
   addMethodOptions(command, askedMethods)
     .option("--task <name>", `how answers are found: ${TASK_SPECS} (default: any form)`)
     .option("--messages <file>", "in place of a question: chat messages, a JSON array as OpenAI's")

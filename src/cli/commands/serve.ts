@@ -1,6 +1,7 @@
 import path from "node:path";
 import type { Command } from "commander";
 import { bundledDefaults } from "../../engine/bundled-models.js";
+import { addConfigOption } from "../config-file.js";
 import { interruptSignal } from "../exit.js";
 import { collectTexts } from "../method-flags.js";
 import { addModelOptions, loadNamedModel, type ModelFlags } from "../model-flags.js";
@@ -19,7 +20,7 @@ interface ServeFlags extends ModelFlags {
 }
 
 export function serveCommand(command: Command): Command {
-  return addModelOptions(command)
+  return addConfigOption(addModelOptions(command))
     .option("--name <name>", "what requests call the model (default: the file's name)")
     .option("--host <host>", "address to listen on; others than 127.0.0.1 need a key")
     .option("--port <n>", "port; 0 takes a free one (default: 8080)", numberOption)
