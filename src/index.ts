@@ -127,6 +127,7 @@ export { openSandbox } from "./sandbox/open.js";
 export type { Sandbox } from "./sandbox/sandbox.js";
 export type { SandboxOptions } from "./sandbox/sandbox-options.js";
 export type { TestResult, TestRun } from "./sandbox/session.js";
+export { aime } from "./tasks/aime.js";
 export {
   type CheckedAnswer,
   type CheckedItem,
@@ -134,7 +135,7 @@ export {
   inspectTask,
   type TaskReport,
 } from "./tasks/check-task.js";
-export { defineTask, type TaskDefinition } from "./tasks/define-task.js";
+export { defineTask, type TaskDefinition, type TemplateOptions } from "./tasks/define-task.js";
 export { gpqa } from "./tasks/gpqa.js";
 export { gradeRows, type RowVerdict } from "./tasks/grade-rows.js";
 export { gsm8k } from "./tasks/gsm8k.js";

@@ -4,8 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <ctime>
 #include <exception>
+#include <iomanip>
 #include <map>
+#include <sstream>
 #include <stdexcept>
 #include <vector>
 
@@ -23,14 +26,26 @@ std::string Text(const Json& request, const std::string& name) {
   return request.at(name).get<std::string>();
 }
 
+// Noon of a day written YYYY-MM-DD, by the local clock: the day is the same in every time zone.
+std::time_t NoonOf(const std::string& date) {
+  std::tm noon = {};
+  std::istringstream stream(date);
+  stream >> std::get_time(&noon, "%Y-%m-%d");
+  if (stream.fail()) throw std::invalid_argument("expected a date YYYY-MM-DD");
+  noon.tm_hour = 12;
+  noon.tm_isdst = -1;
+  return std::mktime(&noon);
+}
+
 // Renders a template with the variables given and no others, as Python's jinja2 does:
-// `{ template, context }` to `{ text }`.
+// `{ template, context }` to `{ text }`. With `date`, that is the day it takes for today.
 Json Render(const Json& request) {
   jinja::lexer lexer;
   const jinja::lexer_result lexed = lexer.tokenize(Text(request, "template"));
   const jinja::program program = jinja::parse_from_tokens(lexed);
   jinja::context context(lexed.source);
   jinja::global_from_json(context, request.at("context"), /*mark_input=*/false);
+  if (request.contains("date")) context.current_time = NoonOf(Text(request, "date"));
   jinja::runtime runtime(context);
   const auto parts = jinja::runtime::gather_string_parts(runtime.execute(program));
   Json reply;

@@ -26,6 +26,7 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
         "reasoning",
         "thinking",
         "chat-template",
+        "date",
         "messages",
         "tools",
       ],

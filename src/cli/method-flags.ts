@@ -12,7 +12,7 @@ import { DEFAULT_REWARD, REWARD_NAMES } from "../rewards/named.js";
 import { parseConstraintFlag } from "./constraint-flag.js";
 import { LAST_GROUP } from "./help-groups.js";
 import type { ModelFlags } from "./model-flags.js";
-import { numberOption } from "./numbers.js";
+import { numberOption, numbersOption } from "./numbers.js";
 import { chatTemplateOption } from "./prompt-files.js";
 
 /** What was given, by commander's names of the flags. */
@@ -34,8 +34,16 @@ type Asked = (command: Command) => string[];
  * Adds the flags of all methods. The command's help shows those that are common to all, or with
  * methods named those that these take.
  */
-export function addMethodOptions(command: Command, asked: Asked): Command {
-  for (const flag of guidanceFlags(Object.keys(GUIDANCE_OPTIONS))) addFlag(command, flag);
+export function addMethodOptions(
+  command: Command,
+  asked: Asked,
+  { takesLists = false } = {},
+): Command {
+  for (const flag of guidanceFlags(Object.keys(GUIDANCE_OPTIONS))) {
+    if (takesLists && flag.kind === "number") {
+      command.option(flag.flags, `${flag.help}; 2,4,8 tries each`, numbersOption);
+    } else addFlag(command, flag);
+  }
   command.option(
     REWARD_FLAG,
     `${REWARD_NAMES.join(", ")}, or a sum: self-consistency+0.5*confidence (default: ${DEFAULT_REWARD})`,
@@ -164,20 +172,76 @@ export function hasPresetReward({ preset, reward }: MethodFlags): boolean {
 }
 
 /**
- * `ets,ets:M=4:K=2`: names of methods, each with options of its own. What they are is checked
- * later.
+ * `ets,ets:M=4:K=2`: names of methods, each with options of its own. `ets:M=2,4` is a method for each of
+ * the values, `ets:M=2` and `ets:M=4`. What they are is checked later.
  */
 export function parseMethods(text: string): EvaluatedMethod[] {
-  return text.split(",").map((entry) => {
-    const name = entry.trim();
-    const [, method = "", rest] = /^([^:]*)(?::(.*))?$/s.exec(name) ?? [];
+  return methodEntries(text).flatMap((entry) => {
+    const [, method = "", rest] = /^([^:]*)(?::(.*))?$/s.exec(entry) ?? [];
     // A value may hold colons: potential=model:GGUF.
     const settings = rest?.split(/:(?=\w+=)/) ?? [];
-    return {
-      ...{ name, method: method as MethodName },
-      options: Object.fromEntries(settings.map((setting) => parseSetting(name, setting))),
-    };
+    const grid = settings.map((setting) => valuesOf(setting));
+    return combinations(grid).map((chosen) => {
+      const name = [method, ...chosen].join(":");
+      return {
+        ...{ name, method: method as MethodName },
+        options: Object.fromEntries(chosen.map((setting) => parseSetting(name, setting))),
+      };
+    });
   });
+}
+
+/** The entries between commas; what names no method goes on with the values before it. */
+function methodEntries(text: string): string[] {
+  const entries: string[] = [];
+  for (const part of text.split(",").map((piece) => piece.trim())) {
+    const before = entries.at(-1);
+    const name = part.replace(/:.*/s, "");
+    // A word behind a number is no value, but a method's name that is misspelt.
+    const isWord = /^[a-z][a-z-]+$/i.test(name) && /=[-+.,\deE]+$/.test(before ?? "");
+    const goesOn = before?.includes("=") && findMethod(name) === undefined && !isWord;
+    if (goesOn) entries[entries.length - 1] = `${before},${part}`;
+    else entries.push(part);
+  }
+  return entries;
+}
+
+/** `M=2,4` as `M=2` and `M=4`; a constraint's commas are its own. */
+function valuesOf(setting: string): string[] {
+  const [, key, values = ""] = /^([^=]*)=(.*)$/s.exec(setting) ?? [];
+  if (key === undefined || key === "constraint") return [setting];
+  return [...new Set(values.split(","))].map((value) => `${key}=${value}`);
+}
+
+function combinations(grid: readonly (readonly string[])[]): string[][] {
+  return grid.reduce<string[][]>(
+    (chosen, values) => chosen.flatMap((before) => values.map((value) => [...before, value])),
+    [[]],
+  );
+}
+
+/** The letters of flags that `eval` takes lists for. */
+const GRID_FLAGS = { M: "candidates", K: "rollouts", I: "steps", B: "blockTokens" } as const;
+
+/**
+ * The methods for flags that are lists, as in `-M 2,4,8`: a method for each value where it takes the
+ * option and sets none of its own.
+ */
+export function gridOf(methods: string, flags: object): { methods: string; flags: object } {
+  let entries = methodEntries(methods);
+  const single: Record<string, unknown> = { ...flags };
+  for (const [letter, option] of [...Object.entries(GRID_FLAGS), ["lambda", "lambda"] as const]) {
+    const values = single[option];
+    if (!Array.isArray(values)) continue;
+    delete single[option];
+    entries = entries.map((entry) => {
+      const method = findMethod(entry.replace(/:.*/s, ""));
+      const isSet = new RegExp(`:(?:${letter}|${option})=`).test(entry);
+      const takes = method?.guidance.some((name) => name === option) ?? false;
+      return takes && !isSet ? `${entry}:${letter}=${values.join(",")}` : entry;
+    });
+  }
+  return { methods: entries.join(","), flags: single };
 }
 
 function parseSetting(method: string, setting: string): [string, unknown] {

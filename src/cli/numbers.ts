@@ -11,3 +11,9 @@ export function numberOption(text: string): number {
 export function numberOrAuto(text: string): number | "auto" {
   return text === "auto" ? text : numberOption(text);
 }
+
+/** A number, or several between commas. */
+export function numbersOption(text: string): number | number[] {
+  const numbers = text.split(",").map(numberOption);
+  return numbers.length === 1 ? (numbers[0] as number) : numbers;
+}

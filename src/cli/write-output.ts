@@ -21,7 +21,11 @@ export async function checkOutput(what: string, file: string): Promise<void> {
 }
 
 /** Writes a file that an option named. Throws `ERR_WRITE`. */
-export async function writeOutput(what: string, file: string, content: string): Promise<void> {
+export async function writeOutput(
+  what: string,
+  file: string,
+  content: string | Uint8Array,
+): Promise<void> {
   try {
     await writeFile(file, content);
   } catch (error) {

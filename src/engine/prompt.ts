@@ -4,12 +4,12 @@ import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "./chat/conv
 import { type ChatOptions, encodeChat } from "./chat/encode.js";
 import { type ChatMessage, type PlainMessage, readMessages, readTools } from "./chat/messages.js";
 import { resolveReasoning } from "./chat/reasoning.js";
-import { checkBoolean, checkInteger, checkKeys, checkString, optional } from "./check.js";
+import { checkBoolean, checkInteger, checkKeys, checkString, optional, refuse } from "./check.js";
 import { LlamaEtsError } from "./errors.js";
 import { SpecialText } from "./special-text.js";
 import type { Vocabulary } from "./vocabulary.js";
 
-const PROMPT_OPTIONS = ["raw", "system", "reasoning", "tools", "chatTemplate"] as const;
+const PROMPT_OPTIONS = ["raw", "system", "reasoning", "tools", "chatTemplate", "date"] as const;
 
 /** @internal What a prompt without a template has. */
 export const NO_CHAT = { chat: null, thoughts: null, notes: [] };
@@ -34,7 +34,7 @@ export function readPrompt(prompt: Prompt, options: PromptOptions): ReadPrompt {
   checkRaw(options);
   if (isTokens(prompt)) return { kind: "tokens", tokens: prompt };
   if (options.raw === true) return { kind: "raw", text: checkRawText(prompt) };
-  const { system, reasoning, tools = [], chatTemplate } = options;
+  const { system, reasoning, tools = [], chatTemplate, date } = options;
   const template = optional(checkTemplate, "chatTemplate", chatTemplate);
   return {
     kind: "chat",
@@ -43,6 +43,7 @@ export function readPrompt(prompt: Prompt, options: PromptOptions): ReadPrompt {
       tools: readTools(tools),
       reasoning: reasoning === undefined ? null : resolveReasoning(reasoning),
       ...(template !== undefined && { template }),
+      ...(date !== undefined && { date: checkDate("date", date) }),
     },
   };
 }
@@ -78,6 +79,15 @@ export async function encodePrompt(
   return { ...encoded, tokens };
 }
 
+/** Throws `ERR_INVALID_OPTION` for what is no day from 1900 to 9999, written YYYY-MM-DD. */
+export function checkDate(name: string, date: string): string {
+  const text = checkString(name, date);
+  const isWritten = /^(19|[2-9]\d)\d\d-\d\d-\d\d$/.test(text);
+  const day = new Date(`${text}T12:00:00Z`);
+  if (isWritten && !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text)) return text;
+  return refuse(name, "a day as YYYY-MM-DD, from 1900 on", date);
+}
+
 /** Throws `ERR_INVALID_OPTION` for an empty template, which is none. */
 export function checkTemplate(name: string, template: string): string {
   if (checkString(name, template).trim() !== "") return template;
@@ -105,6 +115,7 @@ const NEEDS_TEMPLATE = {
   reasoning: "--reasoning",
   tools: "--tools",
   chatTemplate: "--chat-template",
+  date: "--date",
 } as const;
 
 /** Raw text goes through no template, which would have a place for these and know of thoughts. */

@@ -1,4 +1,5 @@
 /** The methods of an evaluation, with the settings that their samples' keys rest on. */
+import { printsDate } from "../engine/chat/render.js";
 import { checkKeys, checkObject, checkOneOf, checkString, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
@@ -73,15 +74,19 @@ interface Setting {
   reward: object;
   /** The hashes of the files that potentials are read from, by what names them. */
   potentialFiles: ReadonlyMap<string, readonly string[]>;
+  /** The run's day, YYYY-MM-DD, for templates that print one. */
+  date: string;
 }
 
 /** Fills in the options that the methods were not given. Throws `ERR_INVALID_OPTION`. */
 export function configureMethods(
   { methods, options, proposal }: CheckedMethods,
-  { task, form, item, model, reward, potentialFiles }: Setting,
+  { task, form, item, model, reward, potentialFiles, date }: Setting,
 ): ConfiguredMethod[] {
   return methods.map(({ name, method, options: own = {} }) => {
-    const merged = mergedOptions(method, options, own);
+    const undated = mergedOptions(method, options, own);
+    const isRaw = undated.raw ?? task.prompt(item, form).raw;
+    const merged = !isRaw && printsDateOf(model, undated) ? { date, ...undated } : undated;
     const needsProposal = METHODS[method].proposal !== undefined;
     if (needsProposal && proposal === undefined) {
       throw new LlamaEtsError("ERR_INVALID_OPTION", `${method} needs a \`proposal\``, {
@@ -107,6 +112,14 @@ export function configureMethods(
       settings: JSON.parse(JSON.stringify(record)),
     };
   });
+}
+
+/** Whether the template of a method's prompts asks what day it is. */
+function printsDateOf({ info, metadata }: Model, { chatTemplate }: EvaluatedOptions): boolean {
+  const own = [info.chatTemplate, metadata["tokenizer.chat_template.tool_use"]];
+  return [...(chatTemplate === undefined ? own : [chatTemplate])].some(
+    (template) => typeof template === "string" && printsDate(template),
+  );
 }
 
 /**

@@ -75,12 +75,13 @@ export async function evaluate(
   for (const name of namedPotentials(resolved)) {
     potentialFiles.set(name, (await describeReward(name, signal)).rewardFiles ?? []);
   }
-  const setting = { model, task, form, item, reward, potentialFiles };
+  const date = await dateOfRun(resolved);
+  const setting = { model, task, form, item, reward, potentialFiles, date };
   const methods = configureMethods(resolved, setting);
   const run: Omit<RunRecord, "format"> = {
     ...{ task: task.name, items: items.length, samples, seed, mode, form },
     ...(await describeTaskFile(task)),
-    data: { path: data ?? task.name, sha256: hashItems(all) },
+    data: { path: data ?? task.dataFile ?? task.name, sha256: hashItems(all) },
     methods: methods.map(({ name, method, settings }) => ({ name, method, settings })),
     model: await describeModel(model, signal),
     ...(proposal && { proposal: await describeModel(proposal, signal) }),
@@ -136,6 +137,16 @@ export async function evaluate(
     kept: jobs.length - missing.length,
     ...{ drawn, failed, endedEarly },
   };
+}
+
+/** The day, YYYY-MM-DD, that a run was begun on: today, by the local clock, unless it is resumed. */
+async function dateOfRun({ out, resume }: ResolvedOptions): Promise<string> {
+  const { readRunDate } = await import("./store/read-run.js");
+  const kept = resume ? await readRunDate(out) : undefined;
+  if (kept !== undefined) return kept;
+  const now = new Date();
+  const [month, day] = [now.getMonth() + 1, now.getDate()].map((n) => String(n).padStart(2, "0"));
+  return `${now.getFullYear()}-${month}-${day}`;
 }
 
 interface Drawing {

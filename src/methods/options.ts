@@ -315,6 +315,15 @@ export const COMMON_OPTIONS = {
       },
     ],
   },
+  date: {
+    flags: [
+      text(
+        "date",
+        "--date <day>",
+        "the day, YYYY-MM-DD, that a template which prints the date takes for today",
+      ),
+    ],
+  },
   /** Its flag names a file, and is the command's own. */
   tools: forPrograms,
   preset: {

@@ -23,7 +23,7 @@ import type { CompiledConstraint, Constraint } from "../engine/constraint/kinds.
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { given } from "../engine/given.js";
-import { checkRaw, checkTemplate } from "../engine/prompt.js";
+import { checkDate, checkRaw, checkTemplate } from "../engine/prompt.js";
 import { resolveSampling } from "../engine/sampling.js";
 import { canonicalJson, extractAnswer } from "../rewards/answer.js";
 import { checkReward, toReward } from "../rewards/reward.js";
@@ -248,7 +248,7 @@ function resolveConstraintLaw(
 
 /** The part of the options that shapes the prompt. */
 export function promptOptions(options: PromptOptions): PromptOptions {
-  const { raw, system, reasoning, tools, chatTemplate } = options;
+  const { raw, system, reasoning, tools, chatTemplate, date } = options;
   const given = {
     ...(raw !== undefined && { raw: checkBoolean("raw", raw) }),
     ...(system !== undefined && { system: checkString("system", system) }),
@@ -257,6 +257,7 @@ export function promptOptions(options: PromptOptions): PromptOptions {
     ...(chatTemplate !== undefined && {
       chatTemplate: checkTemplate("chatTemplate", chatTemplate),
     }),
+    ...(date !== undefined && { date: checkDate("date", date) }),
   };
   checkRaw(given);
   return given;

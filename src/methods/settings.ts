@@ -149,6 +149,8 @@ export interface Settings {
   tools?: readonly Tool[];
   /** Absent where the model's own was used. */
   chatTemplate?: string;
+  /** The day that the template took for today; absent where none was given. */
+  date?: string;
   preset: Required<PresetOptions> | null;
   budget: BudgetOptions;
   /** The method's own options, such as `moves`. */

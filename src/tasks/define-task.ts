@@ -3,34 +3,52 @@ import { checkAnswerEnd } from "../chain/answer-end.js";
 import {
   checkBoolean,
   checkFunction,
+  checkInteger,
   checkKeys,
   checkOneOf,
   checkSignal,
   checkString,
+  checkStrings,
   optional,
+  refuse,
 } from "../engine/check.js";
-import { LlamaEtsError } from "../engine/errors.js";
+import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { canonicalAnswer } from "../rewards/answer.js";
+import { invalidLine } from "./data-lines.js";
 import { type Row, readRows } from "./rows.js";
 import {
   GRADING_MODES,
   type Grader,
   type GradingMode,
+  LETTERS,
   type LoadOptions,
   type Task,
   type TaskItem,
+  type TaskPrompt,
 } from "./task.js";
 
 /** What a task can't do without; the rest has defaults. */
 export interface TaskDefinition
   extends Pick<Task, "name" | "extract">,
-    Partial<Pick<Task, "answerEnd" | "prompt" | "openGrader" | "runsCode" | "rowKey">> {
+    Partial<
+      Pick<Task, "answerEnd" | "prompt" | "openGrader" | "runsCode" | "rowKey" | "dataFile">
+    > {
   /** An item of the data file. `row`'s readers throw with file, line and field. */
   parse(row: Row): TaskItem;
   /** The data file when none is given; without it, one must be. */
   locate?(options: LoadOptions): string | Promise<string>;
+  /**
+   * In place of `prompt`: a Jinja template of the fields of an item's row, besides `question`, `choices`
+   * and `letters`. A chat message, or with `raw` the text that the model goes on from.
+   */
+  template?: string | TemplateOptions;
   /** Whether an answer is the item's. Default: equal in canonical form, numbers by value. */
   isCorrect?(answer: string, item: TaskItem): boolean | Promise<boolean>;
+}
+
+export interface TemplateOptions extends Partial<Pick<TaskPrompt, "raw" | "stop" | "maxTokens">> {
+  /** Jinja source. */
+  text: string;
 }
 
 /**
@@ -47,17 +65,19 @@ export interface TaskDefinition
  */
 export function defineTask(definition: TaskDefinition): Task {
   checkDefinition(definition);
-  const { name, extract, answerEnd, prompt, openGrader, runsCode, rowKey } = definition;
+  const { name, extract, answerEnd, openGrader, runsCode, rowKey, dataFile } = definition;
+  const template = templateOf(definition);
   const isCorrect =
     definition.isCorrect ??
     ((answer: string, { gold }: TaskItem) => canonicalAnswer(answer) === canonicalAnswer(gold));
-  const locate = definition.locate ?? (() => refuseWithoutData(name));
+  const locate = definition.locate ?? (() => dataFile ?? refuseWithoutData(name));
   return {
     name,
     extract,
     ...(answerEnd && { answerEnd }),
     ...(runsCode && { runsCode }),
     ...(rowKey !== undefined && { rowKey }),
+    ...(dataFile !== undefined && { dataFile }),
     async load(file, options = {}) {
       optional(checkString, "file", file);
       checkKeys("options", options, ["onProgress", "signal"]);
@@ -65,13 +85,14 @@ export function defineTask(definition: TaskDefinition): Task {
       optional(checkSignal, "signal", options.signal);
       const items = new Map<string, TaskItem>();
       for await (const row of readRows(file ?? (await locate(options)))) {
-        const item = { ...definition.parse(row), row: row.fields };
+        const parsed = { ...definition.parse(row), row: row.fields };
+        const item = template === null ? parsed : await asked(parsed, template.text, row);
         if (items.has(item.id)) row.refuse("id", `be unique, got ${item.id} again`);
         items.set(item.id, item);
       }
       return [...items.values()];
     },
-    prompt: prompt ?? ((item) => ({ prompt: item.prompt, raw: false, stop: [] })),
+    prompt: promptOf(definition, template),
     async openGrader(options = {}) {
       checkKeys("options", options, ["mode", "allowCodeExecution", "signal"]);
       optional(checkMode, "mode", options.mode);
@@ -82,11 +103,44 @@ export function defineTask(definition: TaskDefinition): Task {
   };
 }
 
+function templateOf({ template }: TaskDefinition): TemplateOptions | null {
+  if (template === undefined) return null;
+  return typeof template === "string" ? { text: template } : template;
+}
+
+/** Of an item that no file brought, such as a question of `ask`, the question alone is asked. */
+function promptOf({ prompt }: TaskDefinition, template: TemplateOptions | null): Task["prompt"] {
+  if (template === null) {
+    return prompt ?? ((item) => ({ prompt: item.prompt, raw: false, stop: [] }));
+  }
+  const { raw = false, stop = [], maxTokens } = template;
+  return (item) => ({
+    ...{ prompt: item.asked ?? item.prompt, raw, stop: [...stop] },
+    ...(maxTokens !== undefined && { maxTokens }),
+  });
+}
+
+/** The item with its prompt. Templates are rendered within bounds of time and memory. */
+async function asked(item: TaskItem, template: string, row: Row): Promise<TaskItem> {
+  const { defaultRenderer } = await import("../engine/chat/render.js");
+  const render = await defaultRenderer();
+  const { prompt, choices = [] } = item;
+  const own = { question: prompt, choices, letters: LETTERS.slice(0, choices.length) };
+  try {
+    const text = await render(template, { ...row.fields, ...own });
+    if (text.trim() !== "") return { ...item, asked: text };
+    throw new Error("its text is empty");
+  } catch (error) {
+    throw invalidLine(
+      ...([row.file, row.line, `the prompt's template fails: ${messageOf(error)}`] as const),
+    );
+  }
+}
+
 function checkDefinition(definition: TaskDefinition): void {
   checkKeys("definition", definition, [
     ...["name", "extract", "parse", "answerEnd", "prompt", "openGrader", "runsCode"],
-    "rowKey",
-    ...["locate", "isCorrect"],
+    ...["rowKey", "dataFile", "template", "locate", "isCorrect"],
   ]);
   checkString("name", definition.name);
   checkFunction("extract", definition.extract);
@@ -96,8 +150,31 @@ function checkDefinition(definition: TaskDefinition): void {
   optional(checkFunction, "openGrader", definition.openGrader);
   optional(checkBoolean, "runsCode", definition.runsCode);
   optional(checkString, "rowKey", definition.rowKey);
+  optional(checkString, "dataFile", definition.dataFile);
+  optional(checkPromptTemplate, "template", definition.template);
+  if (definition.template !== undefined && definition.prompt !== undefined) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `prompt` or `template`, got both");
+  }
   optional(checkFunction, "locate", definition.locate);
   optional(checkFunction, "isCorrect", definition.isCorrect);
+}
+
+function checkPromptTemplate(name: string, template: string | TemplateOptions): void {
+  if (typeof template === "string") {
+    if (template.trim() === "") refuse(name, "Jinja source", template);
+    return;
+  }
+  checkKeys(name, template, ["text", "raw", "stop", "maxTokens"]);
+  if (checkString(`${name}.text`, template.text).trim() === "") {
+    refuse(`${name}.text`, "Jinja source", template.text);
+  }
+  optional(checkBoolean, `${name}.raw`, template.raw);
+  optional(checkStrings, `${name}.stop`, template.stop);
+  optional(
+    (option, value: number) => checkInteger(option, value, 1, 2 ** 24),
+    `${name}.maxTokens`,
+    template.maxTokens,
+  );
 }
 
 function checkMode(name: string, mode: GradingMode): GradingMode {

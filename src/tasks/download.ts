@@ -8,8 +8,8 @@ import type { LoadOptions } from "./task.js";
 
 export interface DataSource {
   url: string;
-  /** The file's SHA-256 in hexadecimal. */
-  sha256: string;
+  /** The file's SHA-256 in hexadecimal; null where it isn't known. */
+  sha256: string | null;
   /** The file's name in the cache. */
   name: string;
 }
@@ -53,6 +53,7 @@ async function fetchChecked(
     onProgress?.({ received, total });
   }
   const actual = hash.digest("hex");
-  if (actual !== sha256) throw new Error(`expected SHA-256 ${sha256}, got ${actual}`);
+  if (sha256 !== null && actual !== sha256)
+    throw new Error(`expected SHA-256 ${sha256}, got ${actual}`);
   return Buffer.concat(chunks);
 }

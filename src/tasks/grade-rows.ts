@@ -20,7 +20,7 @@ const AHEAD = 16;
 
 /**
  * The verdicts on a file's rows, in their order. A row is `{id?, output | answer, gold, choices?}`,
- * or for an item of the task's own data `{task_id, completion}`, or with the task's `rowKey` the name of
+ * or for an item of the task's own data `{task_id, completion | solution}`, or with the task's `rowKey` the name of
  * the item under that key and its `output` or `response`. Throws `ERR_INVALID_DATA` on the
  * first bad row, after the verdicts before it, and `ERR_INVALID_OPTION`.
  */
@@ -63,7 +63,7 @@ async function gradeRow(
   }
   if (row.has("task_id") || row.has("completion")) {
     const id = row.scalar("task_id");
-    const completion = row.string("completion");
+    const completion = row.string(row.has("solution") ? "solution" : "completion");
     const item = items.get(id) ?? row.refuse("task_id", `be in the data, got ${id}`);
     return { id, ...(await grader.grade(item, completion)) };
   }

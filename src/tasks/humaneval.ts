@@ -7,7 +7,7 @@ import { openSandbox } from "../sandbox/open.js";
 import { defineTask } from "./define-task.js";
 import { download } from "./download.js";
 import { codeOf, definition, hoistFuture, indentedBody } from "./python-code.js";
-import type { Grader, GraderOptions, TaskItem } from "./task.js";
+import type { Grader, GraderOptions, PromptForm, TaskItem, TaskPrompt } from "./task.js";
 
 const SOURCE = {
   url: "https://raw.githubusercontent.com/openai/human-eval/6d43fb980f9fee3c892a914eda09951f772ad10d/data/HumanEval.jsonl.gz",
@@ -15,15 +15,16 @@ const SOURCE = {
   name: "HumanEval.jsonl.gz",
 };
 
+const TIMEOUT_MS = 10_000;
 /** Where a raw completion goes on to something else. */
 const STOP = ["\nclass ", "\ndef ", "\n#", "\nif __name__", "\nprint(", "\n```"];
 
-function extractCode(output: string, item?: TaskItem): string | null {
+export function extractCode(output: string, item?: TaskItem): string | null {
   return codeOf(output, item?.entryPoint ?? "\\w+");
 }
 
 /** A program from the prompt and a completion that goes on from it, or defines it anew. */
-function toProgram(extracted: string, { prompt, entryPoint = "" }: TaskItem): string {
+export function humanEvalProgram(extracted: string, { prompt, entryPoint = "" }: TaskItem): string {
   const { future, rest } = hoistFuture(extracted);
   const kind = definition(rest, entryPoint);
   if (kind === null) {
@@ -39,33 +40,56 @@ function toProgram(extracted: string, { prompt, entryPoint = "" }: TaskItem): st
   return `${future}${prompt}\n    pass\n\n${rest}\n${call}`;
 }
 
-async function openGrader(options: GraderOptions = {}): Promise<Grader> {
+/**
+ * Runs programs under the tests of their items.
+ *
+ * @param what the task, as errors call it
+ * @param timeoutMs for a program with all its tests
+ * @param toProgram a whole program of the code that was found
+ */
+export async function openCodeGrader(
+  what: string,
+  timeoutMs: number,
+  options: GraderOptions = {},
+  toProgram = humanEvalProgram,
+): Promise<Grader> {
   const { mode = "fair", allowCodeExecution = false, signal } = options;
   if (!allowCodeExecution) {
     const { detectIsolation } = await import("../sandbox/isolation.js");
     const { description } = await detectIsolation();
-    throw new LlamaEtsError("ERR_INVALID_OPTION", "HumanEval runs generated programs", {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `${what} runs generated programs`, {
       fix: `--allow-code-execution; here they would be confined by ${description}`,
     });
   }
-  const sandbox = await openSandbox(signal ? { signal } : {});
+  const sandbox = await openSandbox({ timeoutMs, ...(signal && { signal }) });
+  // A prompt that ends in a function's head is what a completion goes on from.
+  const rawProgram = (text: string, item: TaskItem) =>
+    toProgram === humanEvalProgram ? `${item.prompt}${text}\n` : `${text}\n`;
   return {
     isolation: sandbox.isolation.description,
     async grade(item, text, form = "output") {
       const isRaw = mode === "compat" || form === "answer";
       const extracted = isRaw ? text : extractCode(text, item);
       if (extracted === null) return { extracted, correct: false, result: "fail" };
-      const program = isRaw ? `${item.prompt}${text}\n` : toProgram(extracted, item);
+      const program = isRaw ? rawProgram(text, item) : toProgram(extracted, item);
       const { result } = await sandbox.check({
         program,
         entryPoint: item.entryPoint ?? "",
-        setup: `${item.prompt}\n    pass\n`,
-        tests: item.gold,
+        setup: item.tests === undefined ? `${item.prompt}\n    pass\n` : "",
+        tests: item.tests ?? item.gold,
       });
       return { extracted, correct: result === "pass", result };
     },
     [Symbol.asyncDispose]: () => sandbox[Symbol.asyncDispose](),
   };
+}
+
+/** The function's head, to be completed. */
+export function codePrompt({ prompt, entryPoint }: TaskItem, form: PromptForm): TaskPrompt {
+  if (form === "paper") return { prompt, raw: true, stop: [...STOP], maxTokens: 512 };
+  const how = `Complete the Python function \`${entryPoint}\`. Answer with the whole function in one \`\`\`python block.`;
+  const question = `${how}\n\n\`\`\`python\n${prompt.trimEnd()}\n\`\`\``;
+  return { prompt: question, raw: false, stop: [], maxTokens: 512 };
 }
 
 export const humaneval = defineTask({
@@ -79,11 +103,6 @@ export const humaneval = defineTask({
     const prompt = row.text("prompt");
     return { id: row.text("task_id"), prompt, gold: row.text("test"), entryPoint };
   },
-  prompt({ prompt, entryPoint }, form) {
-    if (form === "paper") return { prompt, raw: true, stop: [...STOP], maxTokens: 512 };
-    const how = `Complete the Python function \`${entryPoint}\`. Answer with the whole function in one \`\`\`python block.`;
-    const question = `${how}\n\n\`\`\`python\n${prompt.trimEnd()}\n\`\`\``;
-    return { prompt: question, raw: false, stop: [], maxTokens: 512 };
-  },
-  openGrader,
+  prompt: codePrompt,
+  openGrader: (options) => openCodeGrader("HumanEval", TIMEOUT_MS, options),
 });

@@ -1,5 +1,12 @@
 /** The tasks by name. */
+import { readFile } from "node:fs/promises";
 import { checkOneOf, checkString } from "../engine/check.js";
+import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { aime } from "./aime.js";
+import { answersTask } from "./answers.js";
+import { choicesTask, parseFirst } from "./choices.js";
+import { parseTaskSpec, specName } from "./columns.js";
+import { humanevalPlus, mbppPlus } from "./evalplus.js";
 import { gpqa } from "./gpqa.js";
 import { gsm8k } from "./gsm8k.js";
 import { humaneval } from "./humaneval.js";
@@ -9,20 +16,63 @@ import { miniGsm } from "./mini-gsm.js";
 import { loadTaskModule } from "./module.js";
 import type { Task } from "./task.js";
 
-const TASKS: readonly Task[] = [miniGsm, gsm8k, math500, gpqa, humaneval, ifeval];
+const TASKS: readonly Task[] = [
+  ...[miniGsm, gsm8k, math500, aime, gpqa, humaneval, humanevalPlus, mbppPlus, ifeval],
+];
 const MODULE = "module:";
 
+/** Tasks of any file, by their names: what may stand between the name and the file. */
+const OF_FILES = {
+  choices: ["question", "choices", "answer", "id", "first", "template"],
+  answers: ["question", "answer", "id", "template"],
+} as const;
+
+/** The names of the tasks that come with the package. */
 export function taskNames(): string[] {
-  return TASKS.map(({ name }) => name);
+  return [...TASKS.map(({ name }) => name), ...Object.keys(OF_FILES)];
 }
 
+/** Whether a name is that of a task of the package that opens no file to be known. */
+export function isBuiltIn(name: string): boolean {
+  const [kind = "", ...settings] = name.split(":");
+  return taskNames().includes(kind) && !settings.some((setting) => setting.startsWith("template="));
+}
+
+/** What commands take as a task, in words. */
+export const TASK_SPECS = `${TASKS.map(({ name }) => name).join(", ")}, choices:FILE, answers:FILE or ${MODULE}FILE`;
+
 /**
- * The task of a name, or of a `module:FILE`. Throws `ERR_INVALID_OPTION` for a name that is none
- * and for a module without a task.
+ * The task of a name, of a `module:FILE`, or of any questions: `choices:FILE`, `answers:FILE`, with the
+ * columns before the file where they have other names than usual (`answers:question=Frage:FILE`).
+ * Throws `ERR_INVALID_OPTION` for a name that is none and for a module without a task.
  */
 export async function findTask(name: string): Promise<Task> {
   if (checkString("task", name).startsWith(MODULE))
     return loadTaskModule(name.slice(MODULE.length));
+  const [kind, rest] = [name.replace(/:.*/s, ""), name.replace(/^[^:]*:?/, "")];
+  if (kind === "choices" || kind === "answers") return taskOfFile(kind, rest);
   checkOneOf("task", name, [...taskNames(), `${MODULE}FILE`]);
   return TASKS.find((task) => task.name === name) as Task;
+}
+
+async function taskOfFile(kind: keyof typeof OF_FILES, rest: string): Promise<Task> {
+  const { settings, file } = parseTaskSpec(kind, rest, OF_FILES[kind]);
+  const { first, template: templateFile, ...columns } = settings;
+  const template = templateFile === undefined ? null : await readTemplate(templateFile);
+  const name = specName(kind, settings);
+  return kind === "choices"
+    ? choicesTask(name, { columns, first: parseFirst(first), template, file })
+    : answersTask(name, { columns, template, file });
+}
+
+async function readTemplate(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `The prompt's template ${file} could not be read: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
 }

@@ -22,7 +22,7 @@ const SOURCE = {
  * final-answer sentence; else what is said to be the answer, on its line or below it; else the last
  * formula, or the last number.
  */
-function extractMath(output: string): string | null {
+export function extractMath(output: string): string | null {
   const text = withoutThoughts(output);
   const boxed = boxedAnswer(text);
   if (boxed !== null) return boxed;
@@ -83,7 +83,7 @@ function lastFormula(text: string): string | null {
   );
 }
 
-async function openGrader({ mode = "fair" }: GraderOptions = {}): Promise<Grader> {
+export async function openMathGrader({ mode = "fair" }: GraderOptions = {}): Promise<Grader> {
   const { SymbolicComparer } = await import("./math/symbolic.js");
   const algebra = new SymbolicComparer();
   const symbolic = (a: string, b: string) => algebra.isEqual(a, b);
@@ -128,5 +128,5 @@ export const math500 = defineTask({
     const text = `${shots.join("")}Problem:\n${prompt}\n\nSolution:`;
     return { prompt: text, raw: true, stop: ["\nProblem:"], maxTokens: 512 };
   },
-  openGrader,
+  openGrader: openMathGrader,
 });

@@ -12,10 +12,14 @@ export class Row {
   /** All fields, as the file has them; a CSV's are strings. */
   readonly fields: Readonly<Record<string, unknown>>;
 
-  constructor(file: string, line: number, fields: Record<string, unknown>) {
+  /** The row's JSON as the file has it; empty for a CSV's. */
+  readonly source: string;
+
+  constructor(file: string, line: number, fields: Record<string, unknown>, source = "") {
     this.file = file;
     this.line = line;
     this.fields = fields;
+    this.source = source;
   }
 
   has(field: string): boolean {
@@ -90,14 +94,27 @@ async function* readJsonLines(file: string, lines: AsyncIterable<string>): Async
 function parseJsonRow(file: string, number: number, line: string): Row {
   let fields: unknown;
   try {
-    fields = JSON.parse(line);
+    fields = parseJson(line);
   } catch (error) {
     throw invalidLine(file, number, `expected JSON: ${messageOf(error)}`);
   }
   if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
     throw invalidLine(file, number, "expected a JSON object");
   }
-  return new Row(file, number, fields as Record<string, unknown>);
+  return new Row(file, number, fields as Record<string, unknown>, line);
+}
+
+/** Python's JSON may hold NaN and Infinity, which read as null. */
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (error) {
+    const plain = line.replace(/"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g, (found) =>
+      found.startsWith('"') ? found : "null",
+    );
+    if (plain === line) throw error;
+    return JSON.parse(plain);
+  }
 }
 
 async function* readCsv(file: string, lines: AsyncIterable<string>): AsyncGenerator<Row> {

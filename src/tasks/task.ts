@@ -17,9 +17,16 @@ export interface TaskItem {
   choices?: readonly string[];
   /** The function that a program must define, for tasks that run code. */
   entryPoint?: string;
+  /** The prompt as the task's template makes it of the item; none without a template. */
+  asked?: string;
+  /** A program's tests, where `gold` is a program that passes them. */
+  tests?: string;
   /** All fields of the item's row, which rewards and potentials see. `load` fills it in. */
   row?: Readonly<Record<string, unknown>>;
 }
+
+/** The letters of a question's options, in their order. */
+export const LETTERS: readonly string[] = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZ"];
 
 export const PROMPT_FORMS = ["chat", "paper"] as const;
 
@@ -91,6 +98,8 @@ export interface Task {
   readonly name: string;
   /** Whether grading runs generated programs, by the tests of the task's own data. */
   readonly runsCode?: boolean;
+  /** The file of its items, where one was named with it. */
+  readonly dataFile?: string;
   /** The field by which rows to be graded name items of the task's own data. Default: none does. */
   readonly rowKey?: string;
   /** Finds the answer in a text; `item` helps where answers may quote its choices. */

@@ -1,7 +1,10 @@
 /** `compare`, `report` and `replay`: what they print and write, and what they refuse. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { parquetReadObjects } from "hyparquet";
 import { beforeAll, describe, expect, test } from "vitest";
+import { exportRows } from "../../src/evaluate/compare/export-rows.js";
+import { readRun } from "../../src/evaluate/store/read-run.js";
 import { PROMPT } from "../fixtures/cli-ask.js";
 import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
 import { checkPage } from "../fixtures/html-page.js";
@@ -188,15 +191,21 @@ describe("what a run kept", () => {
     ]);
     expect(last.best).toBeNull();
     expect(readFileSync(table, "utf8").match(/majority:M=3,0,/g)).toHaveLength(6);
-    const printed = await cli(["compare", drawn, "--curves"]);
+    const parquet = scratch("kept.parquet");
+    const printed = await cli(["compare", drawn, "--curves", "--export", parquet]);
     expect(printed.stdout).toContain("pass@k");
+    const bytes = readFileSync(parquet);
+    const rows = await parquetReadObjects({ file: new Uint8Array(bytes).buffer as ArrayBuffer });
+    expect(rows).toHaveLength(8);
+    const [first] = exportRows([await readRun(drawn)]);
+    expect(rows[0]).toEqual(first);
   });
 
   test("a run and itself do not differ; --export names its forms", async () => {
     const { stdout } = await cli(["diff", drawn, drawn]);
     expect(stdout).toBe("4 samples in common: 0 became right, 0 wrong; 0 texts differ\n");
-    const { code, stderr } = await cli(["compare", drawn, "--export", "x.parquet"]);
-    expect(stderr).toContain("Expected --export to end in .csv or .jsonl");
+    const { code, stderr } = await cli(["compare", drawn, "--export", "x.xlsx"]);
+    expect(stderr).toContain("Expected --export to end in .csv, .jsonl or .parquet");
     expect(code).toBe(2);
   });
 });

@@ -145,6 +145,20 @@ describe("a template", () => {
     expect(await render(template, { m: { content: "Hi" } })).toBe(wanted);
   });
 
+  test.each(["1999-12-31", "2024-02-29", "2031-07-01"])("takes %s for today", async (date) => {
+    const template = "{{ strftime_now('%Y-%m-%d|%d %b %Y|%B %H:%M') }}";
+    const [year, month, day] = date.split("-");
+    const [short, long] = { "12": ["Dec", "December"], "02": ["Feb", "February"] }[month ?? ""] ?? [
+      "Jul",
+      "July",
+    ];
+    const wanted = `${date}|${day} ${short} ${year}|${long} 12:00`;
+    for (const render of [await defaultRenderer(), renderInJavaScript]) {
+      expect(await render(template, {}, date)).toBe(wanted);
+      expect(await render(template, {})).not.toContain(date);
+    }
+  });
+
   test("may say so in JavaScript", async () => {
     const template =
       "{% for c in x if c %}{% endfor %}{% for c in x %}{% else %}none{% endfor %}{{ 1 if x == none else 0 }}{{ 'abc'.find('c') }}{{ '{}'.format(2) }}{{ x | d(3) }}";

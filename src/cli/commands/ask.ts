@@ -18,10 +18,11 @@ import {
   type OpenedReward,
   openReward,
 } from "../../rewards/named.js";
-import { findTask, taskNames } from "../../tasks/index.js";
+import { findTask, TASK_SPECS } from "../../tasks/index.js";
 import { answersOf, type Task, type TaskPrompt } from "../../tasks/task.js";
 import { VERSION } from "../../version.js";
 import { isWordProblem, settled } from "../asked-method.js";
+import { addConfigOption } from "../config-file.js";
 import { asFlags, exitWith, failStalled, Interrupted, interruptSignal } from "../exit.js";
 import { groupOptions } from "../help-groups.js";
 import {
@@ -59,15 +60,12 @@ interface AskedPrompt extends Pick<TaskPrompt, "prompt" | "stop" | "raw"> {
 
 export function askCommand(command: Command): Command {
   command.argument("[prompt]", "the question; - or nothing reads it from standard input");
-  addModelOptions(command).option(
+  addConfigOption(addModelOptions(command)).option(
     "--method <name>",
     `${METHOD_NAMES.join(", ")}; auto goes by what tells a good answer (default: auto)`,
   );
   addMethodOptions(command, askedMethods)
-    .option(
-      "--task <name>",
-      `how answers are found: ${taskNames().join(", ")}, module:FILE (default: any form)`,
-    )
+    .option("--task <name>", `how answers are found: ${TASK_SPECS} (default: any form)`)
     .option("--messages <file>", "in place of a question: chat messages, a JSON array as OpenAI's")
     .option("--tools <file>", "what the model may call: a JSON array as OpenAI's")
     .option("--show-reasoning", "print the model's thoughts before its answer")

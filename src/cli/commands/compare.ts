@@ -21,18 +21,24 @@ export function compareCommand(command: Command): Command {
     )
     .option("--json", "print one JSON object")
     .option("--report <file>", "write the comparison as one HTML page")
-    .option("--export <file>", "write all samples and kept texts as a table: .csv or .jsonl")
+    .option(
+      "--export <file>",
+      "write all samples and kept texts as a table: .csv, .jsonl or .parquet",
+    )
     .action(compare);
 }
+
+type Extension = "csv" | "jsonl" | "parquet";
 
 async function compare(directories: string[], flags: CompareFlags): Promise<void> {
   const { compareRuns } = await import("../../evaluate/compare/compare-runs.js");
   const { publishedFor } = await import("../../evaluate/compare/published.js");
   const { formatComparison, formatCurves, formatPaper } = await import("./compare-output.js");
-  if (flags.export !== undefined && !/\.(csv|jsonl)$/.test(flags.export)) {
+  const extension = /\.(csv|jsonl|parquet)$/.exec(flags.export ?? "")?.[1] as Extension | undefined;
+  if (flags.export !== undefined && extension === undefined) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
-      `Expected --export to end in .csv or .jsonl, got ${flags.export}`,
+      `Expected --export to end in .csv, .jsonl or .parquet, got ${flags.export}`,
     );
   }
   const compared = await compareRuns(
@@ -48,13 +54,13 @@ async function compare(directories: string[], flags: CompareFlags): Promise<void
     if (flags.curves) console.log(`\n${formatCurves(comparison.curves)}`);
     if (published !== undefined) console.log(`\n${formatPaper(comparison, published)}`);
   }
-  if (flags.export !== undefined) {
-    const { exportRows, toCsv, toJsonLines } = await import(
+  if (flags.export !== undefined && extension !== undefined) {
+    const { exportRows, toCsv, toJsonLines, toParquet } = await import(
       "../../evaluate/compare/export-rows.js"
     );
     const rows = exportRows(compared.runs);
-    const write = flags.export.endsWith(".csv") ? toCsv : toJsonLines;
-    await writeOutput("table", flags.export, write(rows));
+    const write = { csv: toCsv, jsonl: toJsonLines, parquet: toParquet }[extension];
+    await writeOutput("table", flags.export, await write(rows));
   }
   if (flags.report === undefined) return;
   const { evaluationReport } = await import("../../report/evaluation/evaluation-report.js");

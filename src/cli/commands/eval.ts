@@ -4,12 +4,13 @@ import { LlamaEtsError } from "../../engine/errors.js";
 import { given } from "../../engine/given.js";
 import type { Kept } from "../../evaluate/store/run-files.js";
 import { METHOD_NAMES, METHODS } from "../../methods/registry.js";
-import { findTask, taskNames } from "../../tasks/index.js";
+import { findTask, TASK_SPECS } from "../../tasks/index.js";
 import type { GradingMode, PromptForm } from "../../tasks/task.js";
 import { failStalled, Interrupted, interruptSignal } from "../exit.js";
 import { groupOptions } from "../help-groups.js";
 import {
   addMethodOptions,
+  gridOf,
   hasPresetReward,
   isMethodsOwn,
   type MethodFlags,
@@ -42,7 +43,7 @@ interface EvalFlags extends MethodFlags {
 
 export function evalCommand(command: Command): Command {
   command
-    .argument("[task]", `${taskNames().join(", ")} or module:FILE`)
+    .argument("[task]", TASK_SPECS)
     .option("--out <dir>", "the run directory: run.json, samples.jsonl, summary.json")
     .option(
       "--config <file>",
@@ -51,7 +52,7 @@ export function evalCommand(command: Command): Command {
     .option("--resume", "go on with the run in --out: what is there is not drawn again")
     .option(
       "--methods <names>",
-      `${METHOD_NAMES.join(",")}; ets:M=4:K=2 sets options of one alone`,
+      `${METHOD_NAMES.join(",")}; ets:M=4:K=2 sets options of one alone, ets:M=2,4 tries each`,
       "sample,majority,best-of-n,ets",
     )
     .option("--data <file>", "the items: .jsonl, .jsonl.gz or .csv (default: the task's own)")
@@ -80,7 +81,7 @@ export function evalCommand(command: Command): Command {
       numberOption,
     )
     .option("--queue <url>", "redis://host:6379, whose workers draw the samples");
-  addMethodOptions(addModelOptions(command), evaluatedMethods)
+  addMethodOptions(addModelOptions(command), evaluatedMethods, { takesLists: true })
     .option("--json", "print the summary as one JSON object")
     .action(runEval);
   return groupOptions(command, COMMON, isMethodsOwn, [
@@ -116,10 +117,11 @@ async function runEval(taskName: string | undefined, flags: EvalFlags): Promise<
   const { resolveEvaluateOptions } = await import("../../evaluate/evaluate-options.js");
   const { evalProgress, formatEvaluation, formatInterrupted } = await import("./eval-output.js");
   const task = await findTask(taskName);
-  const methods = parseMethods(flags.methods);
+  const grid = gridOf(flags.methods, flags);
+  const methods = parseMethods(grid.methods);
   const { out, resume, data, limit, maxFailures, samples, seed, concurrency, queue } = flags;
   const options = {
-    ...{ methods, options: toMethodOptions(flags, task.name), out },
+    ...{ methods, options: toMethodOptions(grid.flags as EvalFlags, task.name), out },
     ...given({ resume, data, limit, maxFailures, samples, seed, concurrency, queue }),
     ...given({
       mode: flags.mode,

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { checkOneOf } from "../../engine/check.js";
 import { untilAborted } from "../../engine/until-aborted.js";
 import type { RowVerdict } from "../../tasks/grade-rows.js";
-import { findTask, taskNames } from "../../tasks/index.js";
+import { findTask, TASK_SPECS } from "../../tasks/index.js";
 import { GRADING_MODES } from "../../tasks/task.js";
 import { hasReaderLeft, interruptSignal } from "../exit.js";
 
@@ -15,7 +15,7 @@ interface GradeFlags {
 
 export function gradeCommand(command: Command): Command {
   return command
-    .argument("<task>", `${taskNames().join(", ")}, module:FILE`)
+    .argument("<task>", TASK_SPECS)
     .argument(
       "<file>",
       ".jsonl, .jsonl.gz or .csv of rows {id?, output | answer, gold, choices?}; humaneval {task_id, completion}; ifeval {key, output | response}; - reads JSON lines from standard input",

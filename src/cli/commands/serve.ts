@@ -1,6 +1,7 @@
 import path from "node:path";
 import type { Command } from "commander";
 import { bundledDefaults } from "../../engine/bundled-models.js";
+import { addConfigOption } from "../config-file.js";
 import { interruptSignal } from "../exit.js";
 import { collectTexts } from "../method-flags.js";
 import {
@@ -26,7 +27,7 @@ interface ServeFlags extends ModelFlags {
 }
 
 export function serveCommand(command: Command): Command {
-  return addModelOptions(command)
+  return addConfigOption(addModelOptions(command))
     .option("--name <name>", "what requests call the model (default: the file's name)")
     .option(
       "--proposal <model>",

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { given } from "../../engine/given.js";
-import { findTask, taskNames } from "../../tasks/index.js";
+import { findTask, TASK_SPECS } from "../../tasks/index.js";
 import { interruptSignal } from "../exit.js";
 import { numberOption } from "../numbers.js";
 import { printable } from "../printable.js";
@@ -17,7 +17,7 @@ export function taskCommand(command: Command): Command {
     .description(
       "Show items, prompts and verdicts on known answers; exits with 1 where a verdict is wrong.",
     )
-    .argument("<task>", `${taskNames().join(", ")}, module:FILE or FILE.mjs`)
+    .argument("<task>", `${TASK_SPECS} or FILE.mjs`)
     .option("--data <file>", "the items: .jsonl, .jsonl.gz or .csv (default: the task's own)")
     .option("--shown <n>", "items that are shown (default: 3)", numberOption)
     .option("--json", "print one JSON object")

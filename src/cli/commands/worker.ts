@@ -29,7 +29,10 @@ export function workerCommand(command: Command): Command {
       "one that the evaluation's methods name; may be given several times",
       collectTexts,
     )
-    .option("--task <module:FILE>", "a task of your own, as the evaluation has it")
+    .option(
+      "--task <task>",
+      "a task of your own (module:FILE), or one with a template, as the evaluation has it",
+    )
     .option("--concurrency <n>", "runs side by side, decoded together (default: 1)", numberOption)
     .action(work);
 }

@@ -34,6 +34,11 @@ export interface PromptOptions {
    * as `chatml`.
    */
   chatTemplate?: string;
+  /**
+   * The day, YYYY-MM-DD, that a template which prints today's date takes for today. Default: today;
+   * an evaluation keeps the day it was begun on.
+   */
+  date?: string;
 }
 
 /** What a template is given, beside its conversation. */
@@ -45,6 +50,8 @@ export interface TemplateSettings {
   eos: string;
   /** Its switches, such as `enable_thinking`. */
   variables: Readonly<Record<string, unknown>>;
+  /** The day that it takes for today, YYYY-MM-DD. Default: today. */
+  date?: string;
 }
 
 export interface Conversation {

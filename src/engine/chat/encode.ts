@@ -15,6 +15,8 @@ export interface ChatOptions {
   reasoning: Reasoning | null;
   /** In place of the model's. */
   template?: string;
+  /** The day that the template takes for today. Default: today. */
+  date?: string;
 }
 
 /**
@@ -26,14 +28,17 @@ export interface ChatOptions {
 export async function encodeChat(
   vocabulary: Vocabulary,
   messages: readonly PlainMessage[],
-  { tools, reasoning, template: given }: ChatOptions,
+  { tools, reasoning, template: given, date }: ChatOptions,
   renderer?: Renderer,
 ): Promise<EncodedPrompt> {
   const template = given ?? templateOf(vocabulary, tools);
   const { info } = vocabulary;
   const textOf = (token: number | null) => (token === null ? "" : vocabulary.tokenText(token));
   const variables = templateSwitches(template, reasoning);
-  const settings = { template, variables, bos: textOf(info.bos), eos: textOf(info.eos) };
+  const settings = {
+    ...{ template, variables, bos: textOf(info.bos), eos: textOf(info.eos) },
+    ...(date !== undefined && { date }),
+  };
   const { turns, prefill } = withoutPrefill(messages);
   const chat: Chat = { messages: turns, tools, settings, prefill };
   const literal = new LiteralText(vocabulary, [JSON.stringify(chat)]);

@@ -10,10 +10,11 @@ import { WorkerRenderer } from "../text/worker-renderer.js";
 import type { Conversation, TemplateSettings } from "./conversation.js";
 import type { MessageCall, PlainMessage } from "./messages.js";
 
-/** A template's text of variables. Throws `TextFailure`. */
+/** A template's text of variables, `date` being today if given. Throws `TextFailure`. */
 export type Renderer = (
   template: string,
   context: Readonly<Record<string, unknown>>,
+  date?: string,
 ) => Promise<string>;
 
 /** How a conversation is put to a template. */
@@ -46,12 +47,12 @@ let inJavaScript: WorkerRenderer | undefined;
 export async function defaultRenderer(): Promise<Renderer> {
   const there = await textProcess();
   if (!(there instanceof TextProcess)) return renderInJavaScript;
-  return async (template, context) => {
+  return async (template, context, date) => {
     try {
-      return await renderByEngine(there, template, context);
+      return await renderByEngine(there, template, context, date);
     } catch (error) {
       if (!isUnknownWord(error)) throw error;
-      return await renderInJavaScript(template, context).catch(() => Promise.reject(error));
+      return await renderInJavaScript(template, context, date).catch(() => Promise.reject(error));
     }
   };
 }
@@ -66,9 +67,15 @@ function isUnknownWord(error: unknown): boolean {
 export function renderInJavaScript(
   template: string,
   context: Readonly<Record<string, unknown>>,
+  date?: string,
 ): Promise<string> {
   inJavaScript ??= new WorkerRenderer();
-  return inJavaScript.render(template, context);
+  return inJavaScript.render(template, context, date);
+}
+
+/** Whether a template asks what day it is. */
+export function printsDate(template: string): boolean {
+  return /\bstrftime_now\b/.test(template);
 }
 
 /** Whether it is a template's source; else it names one. */
@@ -93,7 +100,7 @@ export async function renderConversation(
   }
   const render = renderer ?? (await defaultRenderer());
   const through = (form: Form) => (other: Conversation) =>
-    render(settings.template, contextOf(folded(other, form), form, settings));
+    render(settings.template, contextOf(folded(other, form), form, settings), settings.date);
   let refusal: unknown;
   let incomplete: { text: string; again: (other: Conversation) => Promise<string> } | undefined;
   for (const form of FORMS.filter((one) => isAnother(one, conversation))) {

@@ -107,14 +107,22 @@ async function theProcess(): Promise<TextProcess> {
   );
 }
 
-/** A template's text of the variables given. Throws `TextFailure`. */
+/**
+ * A template's text of the variables given. Throws `TextFailure`.
+ *
+ * @param date the day that it takes for today, YYYY-MM-DD
+ */
 export async function renderByEngine(
   from: TextProcess,
   template: string,
   context: Readonly<Record<string, unknown>>,
+  date?: string,
 ): Promise<string> {
   try {
-    const { text } = await from.request({ op: "render", template, context });
+    const { text } = await from.request({
+      ...{ op: "render", template, context },
+      ...(date !== undefined && { date }),
+    });
     return text as string;
   } catch (error) {
     if (!(error instanceof TextFailure) || error.kind !== "refused") throw error;

@@ -21,14 +21,26 @@ export class WorkerRenderer {
     this.#seconds = seconds;
   }
 
-  /** Throws `TextFailure`. */
-  render(template: string, context: Readonly<Record<string, unknown>>): Promise<string> {
-    const text = this.#last.then(() => this.#render(template, context));
+  /**
+   * Throws `TextFailure`.
+   *
+   * @param date the day that the template takes for today, YYYY-MM-DD
+   */
+  render(
+    template: string,
+    context: Readonly<Record<string, unknown>>,
+    date?: string,
+  ): Promise<string> {
+    const text = this.#last.then(() => this.#render(template, context, date));
     this.#last = text.catch(() => {});
     return text;
   }
 
-  async #render(template: string, context: Readonly<Record<string, unknown>>): Promise<string> {
+  async #render(
+    template: string,
+    context: Readonly<Record<string, unknown>>,
+    date: string | undefined,
+  ): Promise<string> {
     if (this.#worker === undefined) {
       const started = start();
       this.#worker = started;
@@ -38,7 +50,7 @@ export class WorkerRenderer {
     const size = template.length + JSON.stringify(context).length;
     const seconds = this.#seconds * (1 + Math.floor(size / 2 ** 20));
     const reply = await this.#exchange(worker, seconds, () =>
-      worker.postMessage({ template, context }),
+      worker.postMessage({ template, context, date }),
     );
     if (typeof reply === "object" && "text" in reply) return reply.text;
     if (typeof reply === "object" && "error" in reply) {

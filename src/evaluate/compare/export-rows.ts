@@ -60,6 +60,23 @@ export function toCsv(rows: readonly Row[]): string {
   return [COLUMNS.join(","), ...lines, ""].join("\r\n");
 }
 
+/** Types of the columns that hold no texts, as Parquet names them. */
+const PARQUET_TYPES: Partial<Record<keyof Row, "BOOLEAN" | "DOUBLE" | "INT32">> = {
+  ...{ sample: "INT32", text_index: "INT32", generated: "INT32", seed: "DOUBLE" },
+  ...{ chosen: "BOOLEAN", correct: "BOOLEAN" },
+  ...{ reward: "DOUBLE", log_prob: "DOUBLE", ms: "DOUBLE" },
+};
+
+/** A Parquet file, in which each column may have nulls; seeds are doubles, which hold all of them. */
+export async function toParquet(rows: readonly Row[]): Promise<Uint8Array> {
+  const { parquetWriteBuffer } = await import("hyparquet-writer");
+  const columnData = COLUMNS.map((name) => ({
+    ...{ name, type: PARQUET_TYPES[name] ?? ("STRING" as const), nullable: true },
+    data: rows.map((row) => row[name]),
+  }));
+  return new Uint8Array(parquetWriteBuffer({ columnData }));
+}
+
 export function toJsonLines(rows: readonly Row[]): string {
   return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 }

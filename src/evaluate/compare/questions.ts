@@ -1,6 +1,6 @@
 /** The questions of a run's items, which its samples don't repeat. */
 import { stat } from "node:fs/promises";
-import { findTask, taskNames } from "../../tasks/index.js";
+import { findTask, isBuiltIn } from "../../tasks/index.js";
 import type { RunRecord } from "../store/run-files.js";
 import { canonicalJson, sha256 } from "../store/sample-key.js";
 
@@ -12,7 +12,7 @@ const MAX_BYTES = 256 * 2 ** 20;
  * may come from anywhere, and loading runs code.
  */
 export async function questionsOf({ task, data }: RunRecord): Promise<Map<string, string>> {
-  if (!taskNames().includes(task)) return new Map();
+  if (!isBuiltIn(task)) return new Map();
   try {
     const items = await loadLocally(task, data.path);
     if (sha256(canonicalJson(items)) !== data.sha256) return new Map();

@@ -1,6 +1,6 @@
 /** What a worker draws with; an evaluation that wants something else is refused. */
 import { LlamaEtsError } from "../../engine/errors.js";
-import { taskNames } from "../../tasks/index.js";
+import { isBuiltIn } from "../../tasks/index.js";
 import type { Task } from "../../tasks/task.js";
 import type { Work } from "./protocol.js";
 
@@ -39,7 +39,7 @@ export function refusalOf(work: Work, own: Equipment): LlamaEtsError | undefined
     const is = own.potentials.length === 0 ? "none" : own.potentials.join(", ");
     return refuse("potential", is, missing, `--potential '${missing}'`);
   }
-  if (!taskNames().includes(work.task) && own.task?.name !== work.task) {
+  if (!isBuiltIn(work.task) && own.task?.name !== work.task) {
     return refuse("task", own.task?.name ?? "none of its own", work.task, "--task module:FILE");
   }
   return undefined;

@@ -32,8 +32,7 @@ export interface EvaluationRun {
  */
 export async function readRun(directory: string): Promise<EvaluationRun> {
   checkString("directory", directory);
-  const runFile = path.join(directory, RUN_FILE);
-  const run = validate(runSchema, parseJson(await read(runFile), runFile), runFile);
+  const run = await readRunRecord(directory);
   const samplesFile = path.join(directory, SAMPLES_FILE);
   const content = await read(samplesFile);
   const end = content.lastIndexOf("\n") + 1;
@@ -56,6 +55,18 @@ export async function readRun(directory: string): Promise<EvaluationRun> {
     samples: [...byKey.values()],
     wholeBytes: Buffer.byteLength(whole),
   };
+}
+
+/** Reads `run.json`. Throws as `readRun` does. */
+async function readRunRecord(directory: string): Promise<RunRecord> {
+  const file = path.join(directory, RUN_FILE);
+  return validate(runSchema, parseJson(await read(file), file), file);
+}
+
+/** The day that the run of a directory has for templates that print one; undefined without any. */
+export async function readRunDate(directory: string): Promise<string | undefined> {
+  const run = await readRunRecord(directory).catch(() => undefined); // whoever resumes it is told
+  return run?.methods.map(({ settings }) => settings.date).find((date) => typeof date === "string");
 }
 
 async function read(file: string): Promise<string> {

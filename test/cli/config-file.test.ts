@@ -1,0 +1,81 @@
+/** Options from a file, and lists of settings on the command line. */
+import { Command } from "commander";
+import { describe, expect, test } from "vitest";
+import { addConfigOption } from "../../src/cli/config-file.js";
+import { collectTexts, gridOf, parseMethods } from "../../src/cli/method-flags.js";
+import { numberOption } from "../../src/cli/numbers.js";
+import { temporaryFile } from "../fixtures/temporary-directory.js";
+
+async function optionsOf(yaml: string, ...flags: string[]): Promise<Record<string, unknown>> {
+  const file = temporaryFile("config.yaml", Buffer.from(yaml));
+  let seen: Record<string, unknown> = {};
+  const command = addConfigOption(new Command("ask"))
+    .exitOverride()
+    .option("-m, --model <model>", "", "small")
+    .option("--max-tokens <n>", "", numberOption)
+    .option("--stop <text>", "", collectTexts)
+    .option("--raw", "")
+    .action((given) => {
+      seen = { ...given };
+    });
+  await command.parseAsync(["--config", file, ...flags], { from: "user" });
+  const { config: _, ...rest } = seen;
+  return rest;
+}
+
+describe("--config", () => {
+  test("sets options by the names of flags; flags win over it, and it over defaults", async () => {
+    const yaml = "model: large\nmax-tokens: 64\nraw: true\nstop: [a, b]\n";
+    expect(await optionsOf(yaml)).toEqual({
+      ...{ model: "large", maxTokens: 64, raw: true, stop: ["a", "b"] },
+    });
+    expect(await optionsOf(yaml, "--max-tokens", "8", "-m", "tiny", "--stop", "c")).toEqual({
+      ...{ model: "tiny", maxTokens: 8, raw: true, stop: ["c"] },
+    });
+    expect(await optionsOf("")).toEqual({ model: "small" });
+  });
+
+  test.each([
+    ["max-token: 8", /`max-token` is no option of ask/],
+    ["config: other.yaml", /`config` is no option/],
+    ["__proto__: { raw: true }", /`__proto__` is no option/],
+    ["maxTokens: 8\nmax-tokens: 9", /`max-tokens` is there twice/],
+    ["max-tokens: many", /`max-tokens`: Expected a number/],
+    ["max-tokens: [1, 2]", /expected one value, got a list/],
+    ["max-tokens: { n: 1 }", /expected a text or a number/],
+    ["raw: yes please", /expected true or false/],
+    ["- raw", /expected `name: value` lines/],
+    ["a: [", /config\.yaml: /],
+  ])("refuses %j", async (yaml, why) => {
+    await expect(optionsOf(yaml)).rejects.toMatchObject({
+      code: "ERR_INVALID_OPTION",
+      message: expect.stringMatching(why),
+    });
+  });
+});
+
+describe("methods with lists", () => {
+  const names = (text: string) => parseMethods(text).map(({ name }) => name);
+
+  test("are one method for each combination of values", () => {
+    expect(names("sample,ets:M=2,4:K=1,2,majority")).toEqual([
+      ...["sample", "ets:M=2:K=1", "ets:M=2:K=2", "ets:M=4:K=1", "ets:M=4:K=2", "majority"],
+    ]);
+    const [first, second] = parseMethods("ets:lambda=0.1,0.5");
+    expect([first?.options, second?.options]).toEqual([{ lambda: 0.1 }, { lambda: 0.5 }]);
+    expect(names("ets:M=2,2")).toEqual(["ets:M=2"]);
+  });
+
+  test("a misspelt method stays one, and a constraint keeps its commas", () => {
+    expect(names("ets:M=2,mojority")).toEqual(["ets:M=2", "mojority"]);
+    expect(names("ets:constraint=choices:a,b")).toEqual(["ets:constraint=choices:a,b"]);
+  });
+
+  test("flags with lists try each value where a method takes the option and sets none", () => {
+    const { methods, flags } = gridOf("sample,majority,ets:M=3", {
+      ...{ candidates: [2, 4], lambda: [0.1, 1], rollouts: 2 },
+    });
+    expect(methods).toBe("sample,majority:M=2,4,ets:M=3:lambda=0.1,1");
+    expect(flags).toEqual({ rollouts: 2 });
+  });
+});
