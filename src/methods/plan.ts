@@ -38,7 +38,11 @@ export async function plan(
   options: MethodOptions & PlanOptions = {},
 ): Promise<Plan> {
   checkModel("model", model);
-  const { method: name = "ets", checkProposal: checks = false, ...given } = checkObject("options", options);
+  const {
+    method: name = "ets",
+    checkProposal: checks = false,
+    ...given
+  } = checkObject("options", options);
   checkOneOf("method", name, [...METHOD_NAMES, "auto"]);
   if (name === "auto") {
     const choice = await choose(model, prompt, given);

@@ -11,7 +11,6 @@ import { answerOf, settledAnswer } from "../rewards/answer.js";
 import { type Completion, scoreEach } from "../rewards/reward.js";
 import { type Ballot, electMajority, type Majority } from "../rewards/self-consistency.js";
 import { stoppingOf } from "./adaptive.js";
-import type { MethodFacts } from "./method.js";
 import { type AskedRun, type Opened, openRun } from "./open-run.js";
 import type { OwnOptions, ValuesOf } from "./option.js";
 import {
