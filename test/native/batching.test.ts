@@ -75,7 +75,7 @@ async function generate(lengths: number[], options: Partial<NativeGenerateReques
     ...options,
   });
   const after = await context.status();
-  const rise = (key: keyof ContextStatus) => after[key] - before[key];
+  const rise = (key: keyof ContextStatus) => (after[key] ?? 0) - (before[key] ?? 0);
   return { continuations, rise };
 }
 
