@@ -28,6 +28,7 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
         "chat-template",
         "messages",
         "tools",
+        "tool-choice",
       ],
     ],
   ],

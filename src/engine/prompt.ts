@@ -4,12 +4,15 @@ import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "./chat/conv
 import { encodeChat } from "./chat/encode.js";
 import { type ChatMessage, type PlainMessage, readMessages, readTools } from "./chat/messages.js";
 import { resolveReasoning } from "./chat/reasoning.js";
+import { checkToolChoice } from "./chat/tool-choice.js";
 import { checkInteger, checkKeys, checkString, optional } from "./check.js";
 import { LlamaEtsError } from "./errors.js";
 import { SpecialText } from "./special-text.js";
 import type { Vocabulary } from "./vocabulary.js";
 
-const PROMPT_OPTIONS = ["raw", "system", "reasoning", "tools", "chatTemplate"] as const;
+const PROMPT_OPTIONS = [
+  ...(["raw", "system", "reasoning", "tools", "toolChoice", "chatTemplate"] as const),
+] as const;
 
 /** What a prompt without a template has. */
 const NO_CHAT = { chat: null, thoughts: null, notes: [] };
@@ -55,11 +58,13 @@ export async function encodePrompt(
 function encodeMessages(
   vocabulary: Vocabulary,
   prompt: string | readonly ChatMessage[],
-  { system, reasoning, tools = [], chatTemplate }: PromptOptions,
+  { system, reasoning, tools = [], toolChoice, chatTemplate }: PromptOptions,
 ): Promise<EncodedPrompt> {
   const template = optional(checkTemplate, "chatTemplate", chatTemplate);
+  optional((_, choice) => checkToolChoice(choice, tools), "toolChoice", toolChoice);
+  const told = readTools(tools);
   return encodeChat(vocabulary, toMessages(prompt, system), {
-    tools: readTools(tools),
+    tools: toolChoice === "none" ? [] : told,
     reasoning: reasoning === undefined ? null : resolveReasoning(reasoning),
     ...(template !== undefined && { template }),
   });
@@ -89,6 +94,7 @@ const NEEDS_TEMPLATE = {
   system: "--system",
   reasoning: "--reasoning",
   tools: "--tools",
+  toolChoice: "--tool-choice",
   chatTemplate: "--chat-template",
 } as const;
 

@@ -2,14 +2,13 @@
 import type { Chain, Proposal } from "../chain/chain.js";
 import { openChain, openProposal } from "../chain/open.js";
 import type { EstimateOptions } from "../energy/estimate.js";
-import { constrainedPrompt, refuseConstrainedThoughts } from "../engine/chat/constrained-prompt.js";
 import type { EncodedPrompt, Prompt } from "../engine/chat/conversation.js";
-import { compiledConstraint } from "../engine/constraint/constraint.js";
 import type { Model } from "../engine/engine.js";
 import type { Plan } from "../planning/run-plan.js";
 import type { MethodFacts } from "./method.js";
 import type { OwnOptions, ValuesOf } from "./option.js";
 import { planRun } from "./plan-run.js";
+import { preparePrompt } from "./prepare-prompt.js";
 import { checkNames, type GivenOptions, promptOptions } from "./resolve-options.js";
 import type { Result } from "./result.js";
 import { chainOptionsOf, type Resolved } from "./settings.js";
@@ -49,14 +48,9 @@ export async function openRun<O extends OwnOptions>(
   options: GivenOptions,
 ): Promise<Opened<ValuesOf<O>>> {
   checkNames(method, options);
-  const shaped = promptOptions(options);
+  promptOptions(options);
   options.signal?.throwIfAborted?.();
-  const constraint = await compiledConstraint(options.constraint);
-  const rendered = await model.encodePrompt(prompt, shaped);
-  const encoded = constraint ? constrainedPrompt(model, rendered, shaped) : rendered;
-  if (constraint && (method.expands || options.proposal)) {
-    refuseConstrainedThoughts(options.proposal ? "A proposal" : method.name, encoded);
-  }
+  const { encoded, constraint } = await preparePrompt(method, model, prompt, options);
   const given = { ...options, ...(constraint && { constraint }) };
   const { plan, resolved } = planRun(method, model, given, encoded.tokens.length);
   resolved.callbacks.onPlan?.(structuredClone(plan));

@@ -1,4 +1,3 @@
-import { constrainedPrompt } from "../engine/chat/constrained-prompt.js";
 import type { Prompt } from "../engine/chat/conversation.js";
 import { checkBoolean, checkOneOf } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
@@ -7,8 +6,9 @@ import { forecast } from "../planning/pair.js";
 import type { Plan } from "../planning/run-plan.js";
 import { checkProposal } from "./check-proposal.js";
 import { planRun } from "./plan-run.js";
+import { preparePrompt } from "./prepare-prompt.js";
 import { METHOD_NAMES, METHODS, type MethodName, type MethodOptions } from "./registry.js";
-import { checkNames, promptOptions } from "./resolve-options.js";
+import { checkNames } from "./resolve-options.js";
 
 export interface PlanOptions {
   method?: MethodName;
@@ -39,11 +39,10 @@ export async function plan(
   const named = METHODS[checkOneOf("method", name, METHOD_NAMES)];
   const method = (given.proposal && named.withProposal) ?? named;
   checkNames(method, given);
-  const shaped = promptOptions(given);
-  const rendered = await model.encodePrompt(prompt, shaped);
-  const { tokens } =
-    given.constraint === undefined ? rendered : constrainedPrompt(model, rendered, shaped);
-  const { plan, resolved } = planRun(method, model, given, tokens.length);
+  const { encoded, constraint } = await preparePrompt(method, model, prompt, given);
+  const { tokens } = encoded;
+  const compiled = { ...given, ...(constraint && { constraint }) };
+  const { plan, resolved } = planRun(method, model, compiled, tokens.length);
   const { proposal } = resolved.energy;
   if (!checkBoolean("checkProposal", checks)) return plan;
   if (proposal === null || given.proposal === undefined) {
