@@ -15,6 +15,7 @@ export type {
   ToolCall,
 } from "./engine/chat/messages.js";
 export type { ReasoningEffort, ReasoningOptions } from "./engine/chat/reasoning.js";
+export type { ToolChoice } from "./engine/chat/tool-choice.js";
 export {
   type CompiledConstraint,
   type Constraint,

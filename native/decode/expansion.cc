@@ -25,7 +25,7 @@ Expanding::Expanding(Session* session, std::vector<ExpandRequest> requests, size
       sampler_(session, sampling_),
       results_(requests_.size()) {
   if (sampling_.grammar.empty()) return;
-  const Grammar start(session->vocab(), sampling_.grammar);
+  const Grammar start(session->vocab(), sampling_);
   for (const ExpandRequest& request : requests_) {
     grammars_.push_back(StateAfter(&start, request.text));
   }

@@ -34,7 +34,7 @@ Generation::Generation(Session* session, std::vector<Draw> draws, GenerationOpti
       options_(std::move(options)),
       grammar_(options_.sampling.grammar.empty()
                    ? nullptr
-                   : std::make_unique<Grammar>(session->vocab(), options_.sampling.grammar)),
+                   : std::make_unique<Grammar>(session->vocab(), options_.sampling)),
       token_draws_(session, options_.sampling, options_.metrics),
       text_end_(session->vocab(), options_.stop_strings, options_.stop_tokens, options_.answer_end,
                 options_.thoughts),

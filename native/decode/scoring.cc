@@ -32,7 +32,7 @@ Scoring::Scoring(Session* session, std::vector<ScoreRequest> requests, Sampling 
       next_(requests_.size()) {
   const Stopwatch stopwatch(&session_->decode_counters.call_ns);
   if (!sampling_.grammar.empty()) {
-    const Grammar start(session->vocab(), sampling_.grammar);
+    const Grammar start(session->vocab(), sampling_);
     for (const ScoreRequest& request : requests_) {
       grammars_.push_back(StateAfter(&start, request.text));
     }

@@ -138,6 +138,10 @@ Sampling ReadSampling(Napi::Value value, int32_t vocab_size) {
   }
   const Napi::Value grammar = options.Get("grammar");
   if (!grammar.IsUndefined()) sampling.grammar = ReadString(grammar, "grammar");
+  const Napi::Value named = options.Get("grammarTokens");
+  if (!named.IsUndefined()) {
+    sampling.grammar_tokens = ReadTokens(named, "grammarTokens", vocab_size);
+  }
   const auto& allowed = sampling.allowed;
   if (!allowed.empty() && allowed.back() >= sampling.vocab_limit) {
     throw EngineError("ERR_INVALID_ARGUMENT", "Expected `allowedTokens` to be below `vocabLimit`");

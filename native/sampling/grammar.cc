@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <utility>
 
 #include "files/engine.h"
 #include "files/engine_error.h"
@@ -13,9 +14,12 @@ void Grammar::FreeSampler::operator()(llama_sampler* sampler) const {
   Engine().llama_sampler_free(sampler);
 }
 
-Grammar::Grammar(const llama_vocab* vocab, const std::string& text) : vocab_(vocab) {
+Grammar::Grammar(const llama_vocab* vocab, const Sampling& sampling) : vocab_(vocab) {
+  std::vector<llama_token> named = sampling.grammar_tokens;
+  std::sort(named.begin(), named.end());
+  named_ = std::make_shared<const std::vector<llama_token>>(std::move(named));
   const LogCapture log;
-  sampler_.reset(Engine().llama_sampler_init_grammar(vocab, text.c_str(), "root"));
+  sampler_.reset(Engine().llama_sampler_init_grammar(vocab, sampling.grammar.c_str(), "root"));
   if (sampler_) return;
   throw EngineError("ERR_CONSTRAINT", "Expected a grammar that llama.cpp can read: " +
                                           log.Reason("it is no GBNF with a rule `root`"));
@@ -26,7 +30,7 @@ std::unique_ptr<Grammar> Grammar::OfThoughts(const llama_vocab* vocab) {
 }
 
 Grammar::Grammar(const Grammar& other)
-    : vocab_(other.vocab_), is_of_thoughts_(other.is_of_thoughts_) {
+    : vocab_(other.vocab_), is_of_thoughts_(other.is_of_thoughts_), named_(other.named_) {
   if (other.sampler_) sampler_.reset(Engine().llama_sampler_clone(other.sampler_.get()));
 }
 
@@ -35,7 +39,8 @@ bool Grammar::IsText(llama_token token) const {
   constexpr int32_t kUnwritten =
       LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN | LLAMA_TOKEN_ATTR_UNUSED;
   return (Engine().llama_vocab_get_attr(vocab_, token) & kUnwritten) == 0 ||
-         Engine().llama_vocab_is_eog(vocab_, token);
+         Engine().llama_vocab_is_eog(vocab_, token) ||
+         (named_ && std::binary_search(named_->begin(), named_->end(), token));
 }
 
 bool Grammar::Allows(llama_token token) const {

@@ -2,7 +2,8 @@
 //
 // llama.cpp ends the process when it accepts what it does not allow, and takes the names of control
 // tokens for text. Here both are asked about first: a token is allowed if its text goes on in the
-// grammar, or if it ends the text where the grammar may end.
+// grammar, or if it ends the text where the grammar may end. Names are text for those control
+// tokens alone that the policy says.
 #pragma once
 
 #include <llama.h>
@@ -11,15 +12,16 @@
 #include <string>
 #include <vector>
 
+#include "sampling/policy.h"
 #include "sampling/support.h"
 
 namespace llama_ets {
 
 class Grammar {
  public:
-  // In GBNF, with a rule `root`. Throws EngineError ERR_CONSTRAINT where llama.cpp does not take
-  // it.
-  Grammar(const llama_vocab* vocab, const std::string& text);
+  // Of a policy that has one, in GBNF with a rule `root`. Throws EngineError ERR_CONSTRAINT where
+  // llama.cpp does not take it.
+  Grammar(const llama_vocab* vocab, const Sampling& sampling);
   // What the thoughts before a text of a grammar may have: all tokens but those that end texts.
   static std::unique_ptr<Grammar> OfThoughts(const llama_vocab* vocab);
   // The same state, which then goes its own way.
@@ -44,6 +46,8 @@ class Grammar {
 
   const llama_vocab* vocab_;
   bool is_of_thoughts_ = false;
+  std::shared_ptr<const std::vector<llama_token>>
+      named_;  // control tokens that are text; ascending
   // Null where what was accepted is no beginning of a text of the grammar, and for thoughts.
   std::unique_ptr<llama_sampler, FreeSampler> sampler_;
 };

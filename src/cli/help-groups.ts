@@ -29,6 +29,7 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
         "date",
         "messages",
         "tools",
+        "tool-choice",
       ],
     ],
   ],

@@ -4,12 +4,15 @@ import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "./chat/conv
 import { type ChatOptions, encodeChat } from "./chat/encode.js";
 import { type ChatMessage, type PlainMessage, readMessages, readTools } from "./chat/messages.js";
 import { resolveReasoning } from "./chat/reasoning.js";
+import { checkToolChoice } from "./chat/tool-choice.js";
 import { checkBoolean, checkInteger, checkKeys, checkString, optional, refuse } from "./check.js";
 import { LlamaEtsError } from "./errors.js";
 import { SpecialText } from "./special-text.js";
 import type { Vocabulary } from "./vocabulary.js";
 
-const PROMPT_OPTIONS = ["raw", "system", "reasoning", "tools", "chatTemplate", "date"] as const;
+const PROMPT_OPTIONS = [
+  ...(["raw", "system", "reasoning", "tools", "toolChoice", "chatTemplate", "date"] as const),
+] as const;
 
 /** @internal What a prompt without a template has. */
 export const NO_CHAT = { chat: null, thoughts: null, notes: [] };
@@ -34,13 +37,15 @@ export function readPrompt(prompt: Prompt, options: PromptOptions): ReadPrompt {
   checkRaw(options);
   if (isTokens(prompt)) return { kind: "tokens", tokens: prompt };
   if (options.raw === true) return { kind: "raw", text: checkRawText(prompt) };
-  const { system, reasoning, tools = [], chatTemplate, date } = options;
+  const { system, reasoning, tools = [], toolChoice, chatTemplate, date } = options;
   const template = optional(checkTemplate, "chatTemplate", chatTemplate);
+  optional((_, choice) => checkToolChoice(choice, tools), "toolChoice", toolChoice);
+  const told = readTools(tools);
   return {
     kind: "chat",
     messages: toMessages(prompt, system),
     options: {
-      tools: readTools(tools),
+      tools: toolChoice === "none" ? [] : told,
       reasoning: reasoning === undefined ? null : resolveReasoning(reasoning),
       ...(template !== undefined && { template }),
       ...(date !== undefined && { date: checkDate("date", date) }),
@@ -114,6 +119,7 @@ const NEEDS_TEMPLATE = {
   system: "--system",
   reasoning: "--reasoning",
   tools: "--tools",
+  toolChoice: "--tool-choice",
   chatTemplate: "--chat-template",
   date: "--date",
 } as const;

@@ -2,15 +2,14 @@
 import type { Chain, Proposal } from "../chain/chain.js";
 import { openChain, openProposal } from "../chain/open.js";
 import type { EstimateOptions } from "../energy/estimate.js";
-import { constrainedPrompt, refuseConstrainedThoughts } from "../engine/chat/constrained-prompt.js";
 import type { EncodedPrompt, Prompt } from "../engine/chat/conversation.js";
 import { checkModel } from "../engine/check.js";
-import { compiledConstraint } from "../engine/constraint/constraint.js";
 import type { Model } from "../engine/engine.js";
 import type { Plan, RunParts } from "../planning/run-plan.js";
 import type { MethodFacts } from "./method.js";
 import type { OwnOptions, ValuesOf } from "./option.js";
 import { type PlannedRun, planRun } from "./plan-run.js";
+import { preparePrompt } from "./prepare-prompt.js";
 import {
   type CompiledOptions,
   checkNames,
@@ -65,14 +64,9 @@ export async function askRun<O extends OwnOptions>(
 ): Promise<AskedRun<O>> {
   checkModel("model", model);
   checkNames(method, options);
-  const shaped = promptOptions(options);
+  promptOptions(options);
   options.signal?.throwIfAborted?.();
-  const constraint = await compiledConstraint(options.constraint);
-  const rendered = await model.encodePrompt(prompt, shaped);
-  const encoded = constraint ? constrainedPrompt(model, rendered, shaped) : rendered;
-  if (constraint && (method.expands || options.proposal)) {
-    refuseConstrainedThoughts(options.proposal ? "A proposal" : method.name, encoded);
-  }
+  const { encoded, constraint } = await preparePrompt(method, model, prompt, options);
   return { method, model, encoded, options: { ...options, ...(constraint && { constraint }) } };
 }
 

@@ -324,8 +324,9 @@ export const COMMON_OPTIONS = {
       ),
     ],
   },
-  /** Its flag names a file, and is the command's own. */
+  /** Their flags name a file, and a function, and are the command's own. */
   tools: forPrograms,
+  toolChoice: forPrograms,
   preset: {
     flags: [
       text("preset", "--preset <name>", "paper: its settings for the task, for what is not given"),

@@ -1,4 +1,3 @@
-import { constrainedPrompt } from "../engine/chat/constrained-prompt.js";
 import type { Prompt } from "../engine/chat/conversation.js";
 import { checkBoolean, checkModel, checkObject, checkOneOf } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
@@ -8,8 +7,9 @@ import type { Plan } from "../planning/run-plan.js";
 import { choose, optionsGiven, reasonOf } from "./auto.js";
 import { checkProposal } from "./check-proposal.js";
 import { planRun } from "./plan-run.js";
+import { preparePrompt } from "./prepare-prompt.js";
 import { METHOD_NAMES, METHODS, type MethodName, type MethodOptions } from "./registry.js";
-import { checkNames, promptOptions } from "./resolve-options.js";
+import { checkNames } from "./resolve-options.js";
 
 export interface PlanOptions {
   /** `auto` chooses one by what the options tell of a good answer. */
@@ -56,11 +56,10 @@ export async function plan(
   const named = METHODS[name];
   const method = (given.proposal && named.withProposal) ?? named;
   checkNames(method, given);
-  const shaped = promptOptions(given);
-  const rendered = await model.encodePrompt(prompt, shaped);
-  const { tokens } =
-    given.constraint === undefined ? rendered : constrainedPrompt(model, rendered, shaped);
-  const { plan: planned, resolved } = planRun(method, model, given, tokens.length);
+  const { encoded, constraint } = await preparePrompt(method, model, prompt, given);
+  const { tokens } = encoded;
+  const compiled = { ...given, ...(constraint && { constraint }) };
+  const { plan: planned, resolved } = planRun(method, model, compiled, tokens.length);
   const { proposal } = resolved.energy;
   if (!checkBoolean("checkProposal", checks)) return planned;
   if (proposal === null || given.proposal === undefined) {

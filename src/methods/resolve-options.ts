@@ -6,6 +6,7 @@ import type { DenoisingSettings } from "../chain/denoising.js";
 import type { PromptOptions } from "../engine/chat/conversation.js";
 import { readTools, type Tool } from "../engine/chat/messages.js";
 import { type ReasoningOption, resolveReasoning } from "../engine/chat/reasoning.js";
+import { checkToolChoice, restrictsCalls } from "../engine/chat/tool-choice.js";
 import {
   checkBoolean,
   checkFunction,
@@ -217,7 +218,7 @@ function resolve<O extends OwnOptions>(
 /** What the constraint makes of the policy; null: there is none. */
 function resolveConstraintLaw(
   { name, weighs = false }: MethodFacts,
-  { constraint, constraintLaw }: CompiledOptions,
+  { constraint, constraintLaw, toolChoice }: CompiledOptions,
   isDiffusion: boolean,
 ): ConstraintLaw | null {
   const refuse = (message: string, fix: string) =>
@@ -227,8 +228,15 @@ function resolveConstraintLaw(
     "constraintLaw",
     constraintLaw,
   );
+  const isOfTools = constraint !== undefined && "kind" in constraint && constraint.kind === "tools";
+  if (constraint !== undefined && !isOfTools && restrictsCalls(toolChoice)) {
+    throw refuse(
+      "`constraint` and `toolChoice` exclude each other: both say what the answer must be",
+      'one of the two, or `toolChoice: "none"`',
+    );
+  }
   if (constraint === undefined) {
-    if (constraintLaw === undefined) return null;
+    if (constraintLaw === undefined || restrictsCalls(toolChoice)) return null;
     throw refuse("`constraintLaw` needs a `constraint`", "`constraint`, such as { words: 12 }");
   }
   if (isDiffusion) {
@@ -248,12 +256,13 @@ function resolveConstraintLaw(
 
 /** The part of the options that shapes the prompt. */
 export function promptOptions(options: PromptOptions): PromptOptions {
-  const { raw, system, reasoning, tools, chatTemplate, date } = options;
+  const { raw, system, reasoning, tools, toolChoice, chatTemplate, date } = options;
   const given = {
     ...(raw !== undefined && { raw: checkBoolean("raw", raw) }),
     ...(system !== undefined && { system: checkString("system", system) }),
     ...(reasoning !== undefined && { reasoning: checkReasoning(reasoning) }),
     ...(tools !== undefined && { tools: checkTools(tools) }),
+    ...(toolChoice !== undefined && { toolChoice: checkToolChoice(toolChoice, tools) }),
     ...(chatTemplate !== undefined && {
       chatTemplate: checkTemplate("chatTemplate", chatTemplate),
     }),

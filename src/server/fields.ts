@@ -2,6 +2,7 @@
 import type { Prompt } from "../engine/chat/conversation.js";
 import { type ChatMessage, readMessages, readTools, type Tool } from "../engine/chat/messages.js";
 import type { ReasoningOption } from "../engine/chat/reasoning.js";
+import { checkToolChoice, type ToolChoice } from "../engine/chat/tool-choice.js";
 import type { Constraint } from "../engine/constraint/kinds.js";
 import { messageOf } from "../engine/errors.js";
 import { invalid } from "./errors.js";
@@ -81,24 +82,20 @@ function refuseOthers(where: string, fields: Body, known: readonly string[]): vo
   );
 }
 
-export function readToolFields(fields: Body): readonly Tool[] | undefined {
-  const { tools, tool_choice: choice } = fields;
-  refuseForcedCall(choice);
-  if (tools === undefined || choice === "none") return undefined;
+/** The tools, and what of them may be called: by default whatever the answer calls is of its form. */
+export function readToolFields(
+  fields: Body,
+): { tools: readonly Tool[]; toolChoice: ToolChoice } | undefined {
+  const { tools, tool_choice: choice = "auto" } = fields;
+  if (tools === undefined || choice === "none") {
+    if (choice === "none" || choice === "auto") return undefined;
+    throw invalid("tool_choice", "`tool_choice` needs `tools`");
+  }
   if (!Array.isArray(tools)) throw invalid("tools", "Expected `tools` to be an array");
   checked("tools", () => readTools(tools as Tool[]));
-  return tools.length === 0 ? undefined : (tools as Tool[]);
-}
-
-function refuseForcedCall(choice: unknown): void {
-  if (choice === undefined || choice === "auto" || choice === "none") return;
-  const { type } = Object(choice) as Body;
-  const named = JSON.stringify(typeof choice === "object" ? type : choice)?.slice(0, 100);
-  throw invalid(
-    "tool_choice",
-    `\`tool_choice\` ${named} is not supported: a call can't be forced, nor tools left out by it. Try: "auto" or "none", and only the tools that may be called`,
-    "unsupported_value",
-  );
+  const toolChoice = choice as ToolChoice;
+  checked("tool_choice", () => checkToolChoice(toolChoice, tools as Tool[]));
+  return tools.length === 0 ? undefined : { tools: tools as Tool[], toolChoice };
 }
 
 export function readChat({ messages }: Body): Prompt {

@@ -82,7 +82,8 @@ const FIELDS: Record<Form, readonly string[]> = {
 /** Options that a request may not set: they reach files, or are the request's own fields. */
 const NOT_OVER_HTTP = [
   ...["signal", "onPlan", "onStep", "onText", "onWarning", "onProgress", "extract", "shortcuts"],
-  ...["chatTemplate", "preset", "raw", "system", "tools", "proposal", "allowedTokens"],
+  ...["chatTemplate", "preset", "raw", "system", "tools", "toolChoice", "proposal"],
+  ...["allowedTokens"],
 ];
 
 /** Whether a request's `ets` may set the option. */
@@ -181,7 +182,7 @@ function toMethodOptions(fields: Body, form: Form): MethodOptions {
     ...(topK !== undefined && topK > 0 && { topK }),
     ...(minP !== undefined && minP > 0 && { minP }),
     ...(fields.stop !== undefined && { stop: readStop(fields.stop) }),
-    ...(tools && { tools }),
+    ...tools,
     ...(constraint && { constraint }),
     ...(reasoning !== undefined && { reasoning }),
   };

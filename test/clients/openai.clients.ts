@@ -147,7 +147,8 @@ describe("openai", () => {
       [refused({ type: "json_object", schema: SCHEMA }), "response_format"],
       [refused({ type: "xml" }), "response_format"],
       [refused({ type: "json_object" }, { tools: [TOOL] }), "response_format"],
-      [refused({ type: "text" }, { tools: [TOOL], tool_choice: "required" }), "tool_choice"],
+      [refused({ type: "text" }, { tool_choice: "required" }), "tool_choice"],
+      [refused({ type: "text" }, { tools: [TOOL], tool_choice: "any" as never }), "tool_choice"],
     ] as const;
     for (const [answer, param] of wrong) {
       await expect(answer).rejects.toMatchObject({ status: 400, param });

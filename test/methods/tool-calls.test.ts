@@ -1,6 +1,7 @@
 /** Tools, from the prompt to the calls in a result. */
 import { describe, expect, test } from "vitest";
 import type { ChatMessage, Tool } from "../../src/engine/chat/messages.js";
+import type { ToolChoice } from "../../src/engine/chat/tool-choice.js";
 import { ets } from "../../src/methods/ets.js";
 import { plan } from "../../src/methods/plan.js";
 import { sample } from "../../src/methods/sample.js";
@@ -106,6 +107,108 @@ describe("a result", () => {
     const { prompt } = await ets(writing("2."), messages, { ...options, ...run });
     expect(prompt.text).toContain('<tool_call>\n{"name": "add", "arguments": {"a": 2}}');
     expect(prompt.text).toContain("[tool]2[assistant]~");
+  });
+});
+
+const other: Tool = { type: "function", function: { name: "sub" } };
+const WRONG = 'Look.<tool_call>\n{"name": "mul", "arguments": {"a": "x"}}\n</tool_call>';
+/** Writes the text as far as it may, and else ends what it has begun. */
+const insisting = (text: string) =>
+  new TableModel((context) => {
+    const at = context.length - context.lastIndexOf(CHARACTERS.indexOf("~")) - 1;
+    const closing: Record<string, number> = {
+      "<end>": 50,
+      "}": 40,
+      "2": 30,
+      "<": 20,
+      " ": -50,
+      "\n": -50,
+    };
+    return CHARACTERS.map((c) => (c === (text[at] ?? "<end>") ? 100 : (closing[c] ?? 0)));
+  });
+const greedy = { ...options, tools: [...TOOLS, other], temperature: 0.1, maxTokens: 200 };
+
+describe("calls that are restricted", () => {
+  const call = { name: "add", arguments: { a: expect.any(Number) } };
+
+  test("are of their form, with arguments that are valid, from where one begins", async () => {
+    const free = await sample(insisting(WRONG), "2 + 0?", greedy);
+    expect(free).toMatchObject({ text: WRONG, toolCalls: [] });
+    const auto = { ...greedy, tools: TOOLS, toolChoice: "auto" } as const;
+    const { text, toolCalls } = await sample(insisting(WRONG), "2 + 0?", auto);
+    expect(text).toMatch(/^Look\.<tool_call>\n/);
+    expect(toolCalls).toEqual([expect.objectContaining(call)]);
+    const said = await sample(insisting("<b>2</b> {}"), "2 + 0?", auto);
+    expect(said).toMatchObject({ text: "<b>2</b> {}", toolCalls: [], warnings: [] });
+  });
+
+  test("are all that an answer has where one is required, be it of one function", async () => {
+    const drawn = (toolChoice: ToolChoice) =>
+      sample(insisting("It is 2."), "2 + 0?", { ...greedy, toolChoice });
+    const { text, toolCalls } = await drawn("required");
+    expect(text).toMatch(/^<tool_call>/);
+    expect(toolCalls).toHaveLength(1);
+    for (const name of ["add", "sub"]) {
+      const { toolCalls: named } = await drawn({ type: "function", function: { name } });
+      expect(named?.map((made) => made.name)).toEqual([name]);
+    }
+    const { prompt, text: plain } = await drawn("none");
+    expect(plain).toBe("It is 2.");
+    expect(prompt.text).not.toContain("add");
+  });
+
+  test("weigh by their masses in guided runs", async () => {
+    const required = { ...greedy, temperature: 1, toolChoice: "required" } as const;
+    const { toolCalls, constraintLogMass, settings } = await ets(insisting("No."), "2 + 0?", {
+      ...{ ...required, ...run },
+    });
+    expect(toolCalls?.length).toBeGreaterThan(0);
+    expect(constraintLogMass).toBeLessThan(-40);
+    expect(settings.constraintLaw).toBe("conditioned");
+  });
+
+  test("that can't be are refused by name, and told of where they are only allowed", async () => {
+    const unique = { type: "array", uniqueItems: true, items: {} };
+    const parameters = { type: "object", properties: { xs: unique }, required: ["xs"] };
+    const cases: [RegExp, object][] = [
+      [
+        /`list`.*uniqueItems/s,
+        { tools: [{ type: "function", function: { name: "list", parameters } }] },
+      ],
+      [/no mark/, { chatTemplate: "{{ tools | tojson }}{{ messages[-1].content }}~" }],
+      [
+        /has begun/,
+        {
+          prompt: [
+            { role: "user", content: "2?" },
+            { role: "assistant", content: "I" },
+          ],
+        },
+      ],
+    ];
+    for (const [message, { prompt = "2 + 0?", ...given }] of cases as [
+      RegExp,
+      { prompt?: string },
+    ][]) {
+      const drawn = (toolChoice: ToolChoice) =>
+        sample(insisting("2."), prompt, { ...greedy, ...given, toolChoice });
+      await expect(drawn("required")).rejects.toThrow(message);
+      const { text, warnings } = await drawn("auto");
+      expect(text).not.toBe("");
+      expect(warnings.join()).toMatch(message);
+    }
+    const wrong: [RegExp, object][] = [
+      [
+        /function `mul`, which isn't one of the tools: add, sub/,
+        { toolChoice: { type: "function", function: { name: "mul" } } },
+      ],
+      [/needs `tools`/, { toolChoice: "required", tools: [] }],
+      [/exclude each other/, { toolChoice: "required", constraint: { words: 2 } }],
+      [/toolChoice/, { toolChoice: "any" }],
+    ];
+    for (const [message, given] of wrong) {
+      await expect(sample(insisting("2."), "2?", { ...greedy, ...given })).rejects.toThrow(message);
+    }
   });
 });
 

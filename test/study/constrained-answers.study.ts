@@ -42,5 +42,5 @@ describe.skipIf(!hasRealModel)("a real model under constraints", () => {
       `${cases.length - cut.length} of ${cases.length} answers are of their constraint, ${cut.length} cut off at ${maxTokens} tokens: ${cut.join(", ")}`,
     );
     expect(cut.length).toBeLessThanOrEqual(MOST_CUT * cases.length);
-  });
+  }, 3_600_000);
 });

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import pc from "picocolors";
 import { bundledDefaults, DEFAULT_MODEL } from "../../engine/bundled-models.js";
 import { type ChatMessage, readMessages, type Tool } from "../../engine/chat/messages.js";
+import type { ToolChoice } from "../../engine/chat/tool-choice.js";
 import { checkOneOf } from "../../engine/check.js";
 import { compiledConstraint } from "../../engine/constraint/constraint.js";
 import { LlamaEtsError } from "../../engine/errors.js";
@@ -42,6 +43,7 @@ interface AskFlags extends MethodFlags {
   method?: string;
   messages?: string;
   tools?: string;
+  toolChoice?: string;
   potential?: string;
   task?: string;
   seed?: number;
@@ -68,6 +70,10 @@ export function askCommand(command: Command): Command {
     .option("--task <name>", `how answers are found: ${TASK_SPECS} (default: any form)`)
     .option("--messages <file>", "in place of a question: chat messages, a JSON array as OpenAI's")
     .option("--tools <file>", "what the model may call: a JSON array as OpenAI's")
+    .option(
+      "--tool-choice <how>",
+      "auto, required or a function's name: calls of --tools are of their form, or the answer is calls; none",
+    )
     .option("--show-reasoning", "print the model's thoughts before its answer")
     .option("--seed <n>", "the same seed gives the same answer (default: 0)", numberOption)
     .option("-v, --verbose", "print the plan before work starts: context, memory, tokens")
@@ -203,8 +209,15 @@ function toAskOptions(flags: AskFlags, task: Task | undefined): AskOptions {
     ...toMethodOptions(flags, task?.name),
     ...(flags.seed !== undefined && { seed: flags.seed }),
     ...(flags.tools !== undefined && { tools: readJsonArray<Tool>("--tools", flags.tools) }),
+    ...(flags.toolChoice !== undefined && { toolChoice: toToolChoice(flags.toolChoice) }),
     ...(task && { extract: (text: string) => task.extract(text) }),
   };
+}
+
+/** What is none of the words names a function. */
+function toToolChoice(choice: string): ToolChoice {
+  if (choice === "auto" || choice === "required" || choice === "none") return choice;
+  return { type: "function", function: { name: choice } };
 }
 
 /** A raw prompt keeps every byte of standard input. */

@@ -72,7 +72,8 @@ function withSpecials(
   return Buffer.concat(written).toString("utf8");
 }
 
-function parsedObject(json: string): Record<string, unknown> | undefined {
+/** Arguments of a call; undefined: they are no JSON object. */
+export function parsedObject(json: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(json === "" ? "{}" : json);
     const isObject = typeof value === "object" && value !== null && !Array.isArray(value);

@@ -3,6 +3,7 @@ import type { ReadText } from "../literal-text.js";
 import type { ThoughtRules } from "../thoughts.js";
 import type { ChatMessage, PlainMessage, PlainTool, Tool } from "./messages.js";
 import type { ReasoningOption } from "./reasoning.js";
+import type { ToolChoice } from "./tool-choice.js";
 
 /** A user's message (or plain text with `raw`), chat messages, or token ids. */
 export type Prompt = string | readonly ChatMessage[] | TokenIds;
@@ -29,6 +30,12 @@ export interface PromptOptions {
   reasoning?: ReasoningOption;
   /** What the model may call, in OpenAI's form; its calls are the result's `toolCalls`. */
   tools?: readonly Tool[];
+  /**
+   * Restricts the calls of `tools`: `auto`, to their form and to arguments that are valid, from where one
+   * begins; `required`, or a function by its name, to calls alone. `none` leaves the tools out of the
+   * prompt. Default: nothing is restricted. `docs/constraints.md`.
+   */
+  toolChoice?: ToolChoice;
   /**
    * In place of the model's chat template: Jinja source, or the name of one of llama.cpp's own, such
    * as `chatml`.

@@ -216,3 +216,31 @@ function pieces(expression: Expression): Expression[] {
       return [];
   }
 }
+
+/** With every part replaced by what a function makes of it, the inner ones first. */
+export function mapped(
+  expression: Expression,
+  change: (part: Expression) => Expression,
+): Expression {
+  const inner = (part: Expression) => mapped(part, change);
+  switch (expression.type) {
+    case "sequence":
+      return change(sequence(...expression.parts.map(inner)));
+    case "choice":
+      return change(choice(expression.options.map(inner)));
+    case "repeat":
+      return change(repeat(inner(expression.of), expression.min, expression.max));
+    default:
+      return change(expression);
+  }
+}
+
+/** Names of the rules that an expression uses itself. */
+export function rulesIn(expression: Expression = NEVER): string[] {
+  const names: string[] = [];
+  mapped(expression, (part) => {
+    if (part.type === "rule") names.push(part.name);
+    return part;
+  });
+  return names;
+}

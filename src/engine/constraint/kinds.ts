@@ -1,4 +1,5 @@
 /** Constraints as they are given, and as engines take them. */
+import type { CallForm } from "./calls/call-form.js";
 
 /** What an answer must be; exactly one of these. `docs/constraints.md` tells of each. */
 export type Constraint =
@@ -21,4 +22,8 @@ export interface CompiledConstraint {
   readonly grammar: string;
   /** The same for the same kind and grammar, and for no other. */
   readonly fingerprint: string;
+  /** Control tokens that the grammar reads by their texts. Default: none. */
+  readonly tokens?: readonly number[];
+  /** Of tools: how their calls are written. */
+  readonly calls?: readonly CallForm[];
 }

@@ -15,6 +15,8 @@ export interface NativeSampling {
   power?: number;
   /** GBNF. Default: texts aren't restricted. */
   grammar?: string;
+  /** Control tokens that the grammar reads by their texts. Default: none. */
+  grammarTokens?: Int32Array;
 }
 
 export interface NativeModelInfo extends ModelInfo {
@@ -55,5 +57,6 @@ export function toNativeSampling(sampling: Sampling): NativeSampling {
     ...policy,
     allowedTokens: Int32Array.from(sampling.allowedTokens),
     ...(constraint && { grammar: constraint.grammar }),
+    ...(constraint?.tokens && { grammarTokens: Int32Array.from(constraint.tokens) }),
   };
 }

@@ -1,5 +1,5 @@
 /** JSON schemas as grammars: what is written by the grammar is valid by the schema. */
-import { canEnd, rulesThatEnd } from "../check-rules.js";
+import { rulesThatEnd } from "../check-rules.js";
 import {
   choice,
   EMPTY,
@@ -14,6 +14,7 @@ import {
   set,
   text,
 } from "../expression.js";
+import { pruned } from "../pruned.js";
 import { refusal } from "../refusal.js";
 import { type Alternative, type Part, writtenTypes } from "./alternative.js";
 import { arrayTexts } from "./array-texts.js";
@@ -200,33 +201,5 @@ function refuseUnsupported(type: Type, { parts }: Alternative): void {
         cureFor(keyword),
       );
     }
-  }
-}
-
-/** The rules that `root` needs, without what never ends. */
-function pruned(rules: Grammar, ending: ReadonlySet<string>): Grammar {
-  const result: Grammar = new Map();
-  const todo = ["root"];
-  for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
-    if (result.has(name)) continue;
-    result.set(name, kept(rules.get(name) ?? NEVER, ending, todo));
-  }
-  return result;
-}
-
-function kept(expression: Expression, ending: ReadonlySet<string>, used: string[]): Expression {
-  if (!canEnd(expression, ending)) return NEVER;
-  switch (expression.type) {
-    case "sequence":
-      return sequence(...expression.parts.map((part) => kept(part, ending, used)));
-    case "choice":
-      return choice(expression.options.map((option) => kept(option, ending, used)));
-    case "repeat":
-      return repeat(kept(expression.of, ending, used), expression.min, expression.max);
-    case "rule":
-      used.push(expression.name);
-      return expression;
-    default:
-      return expression;
   }
 }

@@ -1,0 +1,119 @@
+/** The texts of a tool's arguments, by its JSON schema. */
+
+import { type Grammar, literals, rule } from "../expression.js";
+import { textsWithout } from "../free-text.js";
+import { writtenTypes } from "../json/alternative.js";
+import { isListed } from "../json/disjoint.js";
+import { SchemaDocument } from "../json/schema-document.js";
+import { schemaGrammar } from "../json/schema-grammar.js";
+import { refusal } from "../refusal.js";
+import type { ArgumentTexts } from "./call-grammar.js";
+
+/** A tool's JSON schema of its arguments, an object. */
+export interface Parameters {
+  name: string;
+  schema: Readonly<Record<string, unknown>>;
+}
+
+/** Keywords of an object's schema that leave each of its properties to itself. */
+const APART = ["type", "properties", "required", "additionalProperties", "$defs", "definitions"];
+const SAY_NOTHING = ["$schema", "$id", "$comment", "title", "description", "default", "examples"];
+/** What is said of texts, and can't be kept where they are written as they are. */
+const OF_TEXTS = ["pattern", "format", "minLength", "maxLength"];
+
+export function argumentTexts(tools: readonly Parameters[]): ArgumentTexts {
+  const toolAt = (tool: number) => tools[tool] as Parameters;
+  return {
+    object: (tool) => {
+      const { name, schema } = toolAt(tool);
+      return ofTool(name, () => schemaGrammar({ type: "object", ...schema }));
+    },
+    parameter: (tool, property, tail) => {
+      const { name, schema } = toolAt(tool);
+      refuseTogether(name, schema);
+      return ofTool(`${name}\`, parameter \`${property}`, () =>
+        argumentTextsOf(schema, property, tail),
+      );
+    },
+  };
+}
+
+/** Says of which tool a refusal is. */
+async function ofTool<T>(name: string, compile: () => Promise<T>): Promise<T> {
+  try {
+    return await compile();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw refusal(
+      `Of the tool \`${name}\`: ${error.message}`,
+      "another schema of its arguments",
+      error,
+    );
+  }
+}
+
+function refuseTogether(name: string, schema: Parameters["schema"]): void {
+  const other = Object.keys(schema).find(
+    (keyword) => !APART.includes(keyword) && !SAY_NOTHING.includes(keyword),
+  );
+  if (other === undefined) return;
+  throw refusal(
+    `The template writes each argument by itself, where the \`${other}\` of the tool \`${name}\` can't be kept`,
+    "the same said by the properties alone",
+  );
+}
+
+/** One argument between tags: JSON, or a text as it stands. */
+async function argumentTextsOf(
+  { properties, $defs, definitions }: Parameters["schema"],
+  name: string,
+  tail: string,
+): Promise<{ rules: Grammar; isText: boolean }> {
+  const given = (properties as Record<string, object | boolean>)[name] as object | boolean;
+  const schema =
+    typeof given === "boolean"
+      ? given
+      : { ...given, ...($defs ? { $defs } : {}), ...(definitions ? { definitions } : {}) };
+  const document = await SchemaDocument.open(schema);
+  const { root } = document;
+  const alternatives = document.alternatives([root]);
+  const listed = alternatives.filter(isListed).flatMap(({ parts }) => parts.flatMap(listedIn));
+  const types = alternatives.filter((one) => !isListed(one)).flatMap(writtenTypes);
+  const hasTexts = types.includes("string") || listed.some((value) => typeof value === "string");
+  if (!hasTexts) return { rules: await schemaGrammar(schema), isText: false };
+  if (
+    types.some((type) => type !== "string") ||
+    listed.some((value) => typeof value !== "string")
+  ) {
+    throw refusal(
+      "it may be a text and something else, which the template writes alike",
+      "one `type` alone",
+    );
+  }
+  const end = tail.trim();
+  if (listed.length > 0 && types.length === 0) {
+    const valid = (listed as string[]).filter(
+      (value) => document.isValid(root, value) && !value.includes(end) && value.trim() === value,
+    );
+    return { rules: new Map([["root", literals(valid)]]), isText: true };
+  }
+  const kept = alternatives.flatMap(({ parts }) =>
+    parts.flatMap(({ schema: of }) => Object.keys(of)),
+  );
+  const lost = kept.find((keyword) => OF_TEXTS.includes(keyword));
+  if (lost !== undefined) {
+    throw refusal(
+      `the template writes texts as they are, where \`${lost}\` can't be kept`,
+      "an enum, or the keyword left out",
+    );
+  }
+  return {
+    rules: new Map([["root", rule("text-0")], ...textsWithout([end], "text")]),
+    isText: true,
+  };
+}
+
+function listedIn({ schema }: { schema: Record<string, unknown> }): unknown[] {
+  if (schema.const !== undefined) return [schema.const];
+  return Array.isArray(schema.enum) ? schema.enum : [];
+}

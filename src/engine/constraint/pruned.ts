@@ -1,0 +1,35 @@
+/** What of a grammar is needed. */
+import { canEnd } from "./check-rules.js";
+import { choice, type Expression, type Grammar, NEVER, repeat, sequence } from "./expression.js";
+
+/**
+ * The rules that `root` needs, without what never ends.
+ *
+ * @param ending the rules that have a finite text
+ */
+export function pruned(rules: Grammar, ending: ReadonlySet<string>): Grammar {
+  const result: Grammar = new Map();
+  const todo = ["root"];
+  for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
+    if (result.has(name)) continue;
+    result.set(name, kept(rules.get(name) ?? NEVER, ending, todo));
+  }
+  return result;
+}
+
+function kept(expression: Expression, ending: ReadonlySet<string>, used: string[]): Expression {
+  if (!canEnd(expression, ending)) return NEVER;
+  switch (expression.type) {
+    case "sequence":
+      return sequence(...expression.parts.map((part) => kept(part, ending, used)));
+    case "choice":
+      return choice(expression.options.map((option) => kept(option, ending, used)));
+    case "repeat":
+      return repeat(kept(expression.of, ending, used), expression.min, expression.max);
+    case "rule":
+      used.push(expression.name);
+      return expression;
+    default:
+      return expression;
+  }
+}

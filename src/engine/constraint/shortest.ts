@@ -1,0 +1,59 @@
+/** The shortest texts of a grammar. */
+import { type Expression, type Grammar, NEVER } from "./expression.js";
+
+/** The shortest text of each rule that has one; of equals, that of the first alternative. */
+export function shortestTexts(rules: Grammar): ReadonlyMap<string, string> {
+  const texts = new Map<string, string>();
+  for (let isChanged = true; isChanged; ) {
+    isChanged = false;
+    for (const [name, body] of rules) {
+      const found = shortestOf(body, texts);
+      const before = texts.get(name);
+      if (found === undefined || (before !== undefined && before.length <= found.length)) continue;
+      texts.set(name, found);
+      isChanged = true;
+    }
+  }
+  return texts;
+}
+
+/** By the texts of rules that are known; undefined: it has none. */
+export function shortestOf(
+  expression: Expression = NEVER,
+  texts: ReadonlyMap<string, string>,
+): string | undefined {
+  switch (expression.type) {
+    case "set": {
+      const [first] = expression.ranges;
+      return first && String.fromCodePoint(readable(expression.ranges) ?? first[0]);
+    }
+    case "text":
+      return expression.text;
+    case "rule":
+      return texts.get(expression.name);
+    case "sequence":
+      return joined(expression.parts.map((part) => shortestOf(part, texts)));
+    case "choice":
+      return expression.options
+        .map((option) => shortestOf(option, texts))
+        .reduce(
+          (a, b) => (a === undefined || (b !== undefined && b.length < a.length) ? b : a),
+          undefined,
+        );
+    case "repeat": {
+      const once = expression.min === 0 ? "" : shortestOf(expression.of, texts);
+      return once?.repeat(expression.min);
+    }
+  }
+}
+
+function joined(parts: readonly (string | undefined)[]): string | undefined {
+  return parts.includes(undefined) ? undefined : parts.join("");
+}
+
+/** A letter or digit where there is one. */
+function readable(ranges: readonly (readonly [number, number])[]): number | undefined {
+  return [0x61, 0x41, 0x30].find((point) =>
+    ranges.some(([from, to]) => from <= point && point <= to),
+  );
+}
