@@ -11,7 +11,7 @@
 // runs them small, and says when a block no longer has the lines and columns that the command prints.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { cpus, loadavg, tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -44,9 +44,12 @@ export function printed(line, directory) {
   });
 }
 
+/** The day and the machine, with how busy it is: seconds depend on that. */
 function machine() {
-  const processors = cpus();
-  return `${new Date().toISOString().slice(0, 10)}, ${processors[0]?.model.trim()}, ${processors.length} cores`;
+  const [processor] = cpus();
+  const busy = Math.round(loadavg()[0]);
+  const day = new Date().toISOString().slice(0, 10);
+  return `${day}, ${processor?.model.trim()}, ${cpus().length} cores, load ${busy}`;
 }
 
 function rewrite(file, directory) {
