@@ -55,7 +55,7 @@ for (const platform of PLATFORMS) {
   });
 }
 
-const suites = ["lint", "typecheck", "test", "test:package"];
+const suites = ["lint", "typecheck", "test", "test:docs", "test:package", "docs"];
 if (hasTests) {
   for (const suite of suites)
     await check(`npm run ${suite}`, () => void run("npm", ["run", suite]));

@@ -9,9 +9,11 @@ import { transform } from "esbuild";
 import { afterAll, expect, test } from "vitest";
 import { COMMANDS } from "../../src/cli/commands.js";
 import * as api from "../../src/index.js";
-import { cli } from "../fixtures/cli-process.js";
+import { cli, startCli } from "../fixtures/cli-process.js";
+import { QUESTION } from "../fixtures/models.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const MODEL = path.join(ROOT, "models/mini-gsm-ref.gguf");
 const run = promisify(execFile);
 // In the package, so that programs find it by its name.
 const directory = mkdtempSync(path.join(ROOT, "build", "snippets-"));
@@ -19,6 +21,8 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 interface Snippet {
   name: string;
+  /** Whether no comment before it says that it isn't. */
+  isRun: boolean;
   language: string;
   text: string;
 }
@@ -31,10 +35,12 @@ const documents = [
 ];
 const snippets: Snippet[] = documents.flatMap((file) => {
   const document = readFileSync(path.join(ROOT, file), "utf8");
-  return [...document.matchAll(/^```(sh|js)\n(.*?)^```/gms)].map((found) => ({
+  const fences = document.matchAll(/^(<!-- not run: .+ -->\n+)?```(sh|js)\n(.*?)^```/gms);
+  return [...fences].map((found) => ({
     name: `${file}:${document.slice(0, found.index).split("\n").length}`,
-    language: found[1] as string,
-    text: found[2] as string,
+    isRun: found[1] === undefined,
+    language: found[2] as string,
+    text: found[3] as string,
   }));
 });
 const shell = snippets.filter(({ language }) => language === "sh");
@@ -118,20 +124,58 @@ async function output(text: string, name: string): Promise<string> {
   return (await run(process.execPath, [file], { cwd: directory })).stdout;
 }
 
-test("README's program runs and prints its answer", async () => {
-  const [first = { text: "" }, second = { text: "" }] = programs.filter(({ name }) =>
-    name.startsWith("README.md"),
+/** What the documents speak of without saying where it is from. */
+const GIVEN: Readonly<Record<string, string>> = {
+  model: 'const model = await loadModel("mini-gsm-ref");',
+  question: `const question = ${JSON.stringify(QUESTION)};`,
+  prompt: `const prompt = ${JSON.stringify(QUESTION)};`,
+  words: 'const words = ["apples", "left"];',
+};
+
+/** A program whole: with what it is given, fewer items, and its model disposed of. */
+function whole(text: string): string {
+  const imported = [...text.matchAll(/import \{([^}]*)\} from/g)].flatMap(([, names = ""]) =>
+    names.split(",").map((name) => name.trim()),
   );
-  const dispose = "await model.dispose();";
-  expect(first.text).toContain(dispose);
-  // The second goes on where the first disposes of the model.
-  const whole = `${first.text.replace(dispose, "")}${second.text}console.log(short.text.length);\n${dispose}`;
-  expect(await output(whole, "readme.mjs")).toMatch(/^\d+ [\d.]+ \d+ \d+\n\d+\n$/);
+  const uses = (name: string) => new RegExp(`(?<![.\\w"'])${name}\\b`).test(text);
+  const declares = (name: string) =>
+    new RegExp(`(const|let) (${name}\\b|\\{[^}]*\\b${name}\\b[^}]*\\} =)`).test(text);
+  const given = Object.entries(GIVEN).filter(([name]) => uses(name) && !declares(name));
+  const ownsModel = given.some(([name]) => name === "model");
+  const names = Object.keys(api).filter((name) => !imported.includes(name));
+  const wanted = names.filter((name) => uses(name) || (ownsModel && name === "loadModel"));
+  const disposal = uses("model") && !text.includes("model.dispose") ? "await model.dispose();" : "";
+  return [
+    `import { ${wanted.join(", ")} } from "llama-ets";`,
+    'import { writeFile } from "node:fs/promises";',
+    ...given.map(([, line]) => line),
+    text.replace(/limit: \d+/, "limit: 2").replace('"model.gguf"', JSON.stringify(MODEL)),
+    disposal,
+  ].join("\n");
+}
+
+/** In this order: comparing.md reads what evaluation.md writes. */
+const runnable = programs
+  .filter(({ isRun }) => isRun)
+  .sort((a, b) => Number(a.name.includes("comparing")) - Number(b.name.includes("comparing")));
+
+test("programs that aren't run say why, and they are few", () => {
+  expect(programs.length - runnable.length).toBeLessThan(6);
 });
 
-test("docs/constraints.md's program prints a grammar", async () => {
-  const [first] = programs.filter(({ name }) => name.startsWith("docs/constraints.md"));
-  expect(await output(first?.text ?? "", "constraints.mjs")).toMatch(/^root ::= /m);
+test.each(runnable.map((each) => [each.name, each] as const))("%s runs", async (name, { text }) => {
+  if (name.includes("comparing")) {
+    const trace = path.join(directory, "answer.json");
+    expect((await cli(["ask", "--trace", trace, QUESTION])).code).toBe(0);
+  }
+  await output(whole(text), `${name.replace(/\W/g, "-")}.mjs`);
+});
+
+test("README's program prints its answer, docs/constraints.md's a grammar", async () => {
+  const textOf = (file: string) => programs.find(({ name }) => name.startsWith(file))?.text ?? "";
+  expect(await output(textOf("README.md"), "readme.mjs")).toMatch(/^\d+ [\d.]+ \d+ \d+\n$/);
+  const constraints = textOf("docs/constraints.md");
+  expect(await output(constraints, "constraints.mjs")).toMatch(/^root ::= /m);
 });
 
 test("README's first question to the bundled model is answered", async () => {
@@ -142,10 +186,12 @@ test("README's first question to the bundled model is answered", async () => {
 });
 
 const EXAMPLES: Readonly<Record<string, RegExp>> = {
+  "diffusion.mjs": /^answer: .*\ndenoising passes decoded \d+ tokens\n$/,
   "evaluation.mjs": /^sample: [\d.]+ of 5\nmajority-4: [\d.]+ of 5\n$/,
   "guided-answer.mjs": /^answer: .*\nshare of the texts that agree: [\d.]+\ntokens: \d+\n$/,
   "json-answer.mjs": /^\{ animal: '(hen|duck)', isBird: (true|false) \}\n$/,
   "own-reward.mjs": /reward: -[\d.]+\n$/,
+  "server-client.mjs": /^mini-gsm-ref\+ets: .*\ntokens: \d+\n$/,
 };
 
 test("every example has a test", () => {
@@ -155,6 +201,14 @@ test("every example has a test", () => {
 
 test.each(Object.entries(EXAMPLES))("examples/%s", async (name, prints) => {
   const file = path.join(ROOT, "examples", name);
-  const { stdout } = await run(process.execPath, [file], { cwd: directory });
-  expect(stdout).toMatch(prints);
+  const server = name.startsWith("server-") ? startCli(["serve", "--port", "0"]) : undefined;
+  try {
+    const [address] = /http:\/\/[\d.]+:\d+/.exec((await server?.says("Ctrl-C")) ?? "") ?? [];
+    const given = address === undefined ? [] : [address];
+    const { stdout } = await run(process.execPath, [file, ...given], { cwd: directory });
+    expect(stdout).toMatch(prints);
+  } finally {
+    server?.child.kill();
+    await server?.finished;
+  }
 });

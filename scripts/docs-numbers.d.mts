@@ -1,0 +1,8 @@
+export interface MadeBlock {
+  /** Of bash. */
+  line: string;
+  shown: string;
+}
+export function madeBlocks(text: string): MadeBlock[];
+export function documents(): string[];
+export function printed(line: string, directory: string): string;
