@@ -44,19 +44,26 @@ export function natsText(divergence: number): string {
 interface Drawn {
   law?: string | undefined;
   stopReason: string;
-  settings?: { potential?: unknown; finish?: unknown } | undefined;
+  settings?: { potential?: unknown; finish?: unknown; adaptive?: unknown } | undefined;
   usage?: { retokenised?: number | undefined } | undefined;
+}
+
+/** Whether the setting `adaptive` draws candidates by the weights' effective sample size. */
+function isByNeed(adaptive: unknown): boolean {
+  return typeof adaptive === "object" && adaptive !== null && "ess" in adaptive;
 }
 
 /** What a text is a sample of, where that isn't its method's law; undefined where it is. */
 export function lawNote({ law, settings, stopReason, usage }: Drawn): string | undefined {
   if (law === "biased") {
+    const near = "a sample of a law near the target";
     if ((usage?.retokenised ?? 0) > 0) {
-      return "a sample of a law near the target: the server may have read texts as other tokens than it drew";
+      return `${near}: the server may have read texts as other tokens than it drew`;
     }
-    return settings?.potential === undefined
-      ? "a sample of a law near the target: its importance weights are treated or approximate"
-      : "a sample of a law near the target: a potential stands for the energies";
+    if (settings?.potential !== undefined) return `${near}: a potential stands for the energies`;
+    return isByNeed(settings?.adaptive)
+      ? `${near}: when its steps end hangs on their weights`
+      : `${near}: its importance weights are treated or approximate`;
   }
   if (law !== "none") return undefined;
   if (settings?.finish === "best") return "the best text seen, no sample of the law";
