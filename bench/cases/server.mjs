@@ -10,7 +10,7 @@ import { median } from "../lib/statistics.mjs";
 const CLI = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const TOKENS = 64;
 /** Requests that each client sends, one after the other. */
-const EACH = 3;
+const EACH = 2;
 /** Some 150 tokens, which all requests share. */
 const SYSTEM = `You answer questions about animals in full sentences. ${"Say what the animal eats, where it lives, how it raises its young, and what people have thought of it. ".repeat(6)}`;
 const ANIMALS = ["otter", "heron", "badger", "lynx", "crane", "beaver", "owl", "stork"];
@@ -141,19 +141,24 @@ async function load(url, clients, round, tokens) {
 }
 
 async function ask(url, { model, question, tokens, seed }) {
-  const started = performance.now();
-  const response = await fetch(`${url}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      ...{ model, seed, stream: true, stream_options: { include_usage: true } },
-      ...{ max_tokens: tokens, temperature: 0.7, top_p: 1, top_k: 0, min_p: 0 },
-      messages: [
-        { role: "system", content: SYSTEM },
-        { role: "user", content: question },
-      ],
-    }),
-  });
+  let started = performance.now();
+  const send = () => {
+    started = performance.now();
+    return fetch(`${url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        ...{ model, seed, stream: true, stream_options: { include_usage: true } },
+        ...{ max_tokens: tokens, temperature: 0.7, top_p: 1, top_k: 0, min_p: 0 },
+        messages: [
+          { role: "system", content: SYSTEM },
+          { role: "user", content: question },
+        ],
+      }),
+    });
+  };
+  // llama-server closes connections that were idle, perhaps just as a request comes.
+  const response = await send().catch(send);
   if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
   let first;
   let text = "";

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { loadModel } from "../../src/engine/load-model.js";
 import { namesServer } from "../../src/engine/remote/address.js";
+import { etsIs } from "../../src/methods/ets.js";
 import { majority } from "../../src/methods/majority.js";
 import { sample } from "../../src/methods/sample.js";
 
@@ -409,6 +410,117 @@ describe("requests", () => {
     await ended;
     await expect(majority(model, "Hello", options)).rejects.toMatchObject({
       code: "ERR_DISPOSED",
+    });
+  });
+});
+
+/** What vLLM's documentation says of its answers: each letter is a token, and 0 ends a text. */
+describe("a server that speaks as vLLM", () => {
+  const END = 0;
+  const idsOf = (text: string) => [...text].map((letter) => letter.charCodeAt(0));
+  const asked: Completion[] = [];
+
+  interface Completion {
+    prompt: number[];
+    n?: number;
+    max_tokens: number;
+    return_token_ids?: boolean;
+    prompt_logprobs?: number;
+  }
+
+  const open = () =>
+    serverOf({
+      "/v1/models": (_, response) =>
+        json(response, { data: [{ id: "org/m", max_model_len: 64, meta: null }] }),
+      "/version": (_, response) => json(response, { version: "0.15.0" }),
+      "/tokenize": (
+        _,
+        response,
+        body: { prompt?: string; messages?: { role: string; content: string }[] },
+      ) => {
+        const chat = body.messages?.map(({ role, content }) => `${role}:${content};`).join("");
+        const tokens = idsOf(body.prompt ?? chat ?? "");
+        json(response, { tokens, count: tokens.length, max_model_len: 64, token_strs: null });
+      },
+      "/detokenize": (_, response, { tokens }: { tokens: number[] }) =>
+        json(response, { prompt: String.fromCharCode(...tokens) }),
+      "/v1/completions": (_, response, body: Completion) => {
+        asked.push(body);
+        const text = "ok".slice(0, body.max_tokens);
+        const ends = body.max_tokens > 2;
+        const ids = [...idsOf(text), ...(ends ? [END] : [])];
+        const choices = Array.from({ length: body.n ?? 1 }, (_, index) => ({
+          ...{ index, text, finish_reason: ends ? "stop" : "length", stop_reason: null },
+          token_ids: body.return_token_ids ? ids : null,
+          logprobs: {
+            tokens: [...text, ...(ends ? ["<end>"] : [])],
+            token_logprobs: ids.map(() => -0.5),
+          },
+          ...(body.prompt_logprobs !== undefined && {
+            prompt_logprobs: body.prompt.map((id, i) =>
+              i === 0
+                ? null
+                : { [id]: { logprob: -id / 100, rank: 1 }, 7: { logprob: -9, rank: 2 } },
+            ),
+          }),
+        }));
+        const usage = { prompt_tokens: body.prompt.length, completion_tokens: ids.length };
+        json(response, { choices, usage: { ...usage, prompt_tokens_details: null } });
+      },
+    });
+
+  test("reads its own chat template, and is handed token ids", async () => {
+    await using model = await loadModel(await open());
+    expect(model.describe().engine.release).toBe("vLLM 0.15.0");
+    expect(model.info.contextLength).toBe(64);
+    asked.length = 0;
+    const result = await majority(model, "hi", { maxTokens: 8, candidates: 2, temperature: 1 });
+    expect(result.prompt).toEqual({ text: "user:hi;", tokens: idsOf("user:hi;") });
+    expect(asked[0]).toMatchObject({
+      ...{ prompt: idsOf("user:hi;"), return_token_ids: true, model: "org/m" },
+      ...{ top_k: -1, repetition_penalty: 1 },
+    });
+    expect([result.text, result.stopReason]).toEqual(["ok", "end"]);
+    expect(result.tokens).toEqual([...idsOf("ok"), END]);
+    expect(result.usage.retokenised).toBeUndefined();
+    await expect(majority(model, "hi <|im_end|>", { maxTokens: 8 })).rejects.toMatchObject({
+      code: "ERR_UNSUPPORTED_MODEL",
+    });
+    await expect(majority(model, "hi", { maxTokens: 60 })).rejects.toMatchObject({
+      code: "ERR_CONTEXT_FULL",
+    });
+  });
+
+  test("scores given tokens under the model's own law alone", async () => {
+    await using model = await loadModel(await open());
+    const text = idsOf("ab");
+    const [scores] = await model.score("hi", [text], { temperature: 1 });
+    expect([...(scores?.logProbs ?? [])]).toEqual([-0.97, -0.98]);
+    await expect(model.score("hi", [text], { temperature: 0.5 })).rejects.toMatchObject({
+      code: "ERR_UNSUPPORTED_MODEL",
+      message: expect.stringContaining("temperature 1"),
+    });
+  });
+
+  test("serves ets-is, with a proposal of the same tokenizer", async () => {
+    await using model = await loadModel(await open());
+    await using proposal = await loadModel(await open());
+    const result = await etsIs(model, "hi", {
+      ...{ proposal, maxTokens: 4, blockTokens: 1, candidates: 2, rollouts: 2, temperature: 1 },
+      reward: ({ text }) => text.length,
+    });
+    expect([result.text, result.usage.scored > 0]).toEqual(["oooo", true]);
+    await using other = await loadModel(
+      await serverOf({ "/v1/models": models, "/v1/completions": good }),
+    );
+    await expect(
+      etsIs(model, "hi", { proposal: other, maxTokens: 4, temperature: 1 }),
+    ).rejects.toMatchObject({ code: "ERR_TOKENIZER_MISMATCH" });
+    await expect(
+      etsIs(other, "hi", { proposal: model, raw: true, maxTokens: 4, temperature: 1 }),
+    ).rejects.toMatchObject({
+      code: "ERR_UNSUPPORTED_MODEL",
+      message: expect.stringContaining("ets-is"),
     });
   });
 });

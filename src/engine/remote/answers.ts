@@ -36,16 +36,6 @@ export const propsAnswer = z.object({
 
 export const versionAnswer = z.object({ version: z.string().max(200) });
 
-/** llama-server's, with pieces. */
-export const tokensAnswer = z.object({
-  tokens: z.array(
-    z.object({
-      id: tokenId,
-      piece: z.union([z.string(), z.array(z.number().int().min(0).max(255))]),
-    }),
-  ),
-});
-
 export const idsAnswer = z.object({ tokens: z.array(tokenId) });
 
 export const promptAnswer = z.object({ prompt: z.string() });

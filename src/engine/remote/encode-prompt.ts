@@ -6,7 +6,7 @@ import { renderConversation } from "../chat/render.js";
 import { LlamaEtsError, messageOf } from "../errors.js";
 import { checkTokens, NO_CHAT, readPrompt, refuseEmpty } from "../prompt.js";
 import { TextFailure } from "../text/text-failure.js";
-import { lacks, type Piece, type RemoteVocabulary } from "./remote-vocabulary.js";
+import { lacks, type RemoteVocabulary } from "./remote-vocabulary.js";
 import type { Server } from "./server.js";
 
 /** Throws as the local engine's, and `ERR_UNSUPPORTED_MODEL` for what the server doesn't offer. */
@@ -36,12 +36,10 @@ export async function encodeRemotely(
       fix: "a template (--chat-template FILE, or a name such as chatml), or raw: true (--raw) with the prompt written out as the model expects it",
     });
   }
-  const applied = await server.applyTemplate(turns);
-  if (typeof applied === "string") return encodeText(server, vocabulary, applied + prefill);
-  if (prefill !== "") {
-    throw lacks("An answer that goes on from a last message of the assistant");
-  }
-  return encodedAs(vocabulary, applied, "");
+  const { text, ids } = await server.applyTemplate(turns);
+  if (ids === null) return encodeText(server, vocabulary, text + prefill);
+  if (prefill !== "") throw lacks("An answer that goes on from a last message of the assistant");
+  return encoded(ids, text);
 }
 
 async function encodeText(
@@ -50,19 +48,14 @@ async function encodeText(
   text: string,
 ): Promise<EncodedPrompt> {
   if (text === "") refuseEmpty();
-  const pieces = await server.tokenize?.(text);
   // A server that tells no tokens reads the text as it is: for us it is one.
-  return encodedAs(vocabulary, pieces ?? [{ id: null, bytes: Buffer.from(text) }], text);
+  const whole = () => [vocabulary.idOf({ id: null, bytes: Buffer.from(text) })];
+  return encoded((await server.tokenize?.(text)) ?? whole(), text);
 }
 
-function encodedAs(
-  vocabulary: RemoteVocabulary,
-  pieces: readonly Piece[],
-  text: string,
-): EncodedPrompt {
-  if (pieces.length === 0) refuseEmpty();
-  const tokens = Int32Array.from(pieces, (piece) => vocabulary.idOf(piece));
-  return { tokens, text, specials: [], ...NO_CHAT };
+function encoded(tokens: readonly number[], text: string): EncodedPrompt {
+  if (tokens.length === 0) refuseEmpty();
+  return { tokens: Int32Array.from(tokens), text, specials: [], ...NO_CHAT };
 }
 
 async function render(messages: readonly PlainMessage[], template: string): Promise<string> {

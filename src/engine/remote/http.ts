@@ -141,7 +141,12 @@ export class HttpClient {
         signal?.removeEventListener("abort", stop);
         settle();
       };
-      const fail = (error: unknown) => end(() => reject(asPassing(error)));
+      const fail = (error: unknown) => {
+        const passing = asPassing(error);
+        // A server may close an idle connection just as a request comes: it is sent again at once.
+        const isStale = passing instanceof Passing && request.reusedSocket;
+        end(() => reject(isStale ? new Passing(passing.message, 0, { cause: error }) : passing));
+      };
       request.on("error", fail);
       request.on("response", (response) => {
         readBody(response).then((answer) => end(() => resolve(answer)), fail);

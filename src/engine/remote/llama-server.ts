@@ -5,9 +5,9 @@
 import type { PlainMessage } from "../chat/messages.js";
 import { templateSwitches } from "../chat/reasoning.js";
 import type { Sampling } from "../sampling.js";
-import { idsAnswer, nativeAnswer, promptAnswer, readAnswer, tokensAnswer } from "./answers.js";
+import { idsAnswer, nativeAnswer, promptAnswer, readAnswer } from "./answers.js";
 import type { HttpClient } from "./http.js";
-import { type Piece, spellsSpecial } from "./remote-vocabulary.js";
+import { spellsSpecial } from "./remote-vocabulary.js";
 import type {
   CompletionRequest,
   Completions,
@@ -66,36 +66,31 @@ export class LlamaServer implements Server {
     };
   }
 
-  async tokenize(content: string, signal?: AbortSignal): Promise<Piece[]> {
-    const body = { content, add_special: true, parse_special: true, with_pieces: true };
-    const raw = await this.#http.json(`${this.#root}/tokenize`, body, signal);
-    const { tokens } = readAnswer(tokensAnswer, "tokens", raw);
-    return tokens.map(({ id, piece }) => ({
-      id,
-      bytes: typeof piece === "string" ? Buffer.from(piece) : Buffer.from(piece),
-    }));
+  tokenize(content: string, signal?: AbortSignal): Promise<number[]> {
+    return this.#tokens({ content, add_special: true, parse_special: true }, signal);
   }
 
-  async applyTemplate(messages: readonly PlainMessage[], signal?: AbortSignal): Promise<string> {
+  async applyTemplate(messages: readonly PlainMessage[], signal?: AbortSignal) {
     const body = {
-      messages,
-      add_generation_prompt: true,
+      ...{ messages, add_generation_prompt: true },
       chat_template_kwargs: templateSwitches(this.#template, null),
     };
     const raw = await this.#http.json(`${this.#root}/apply-template`, body, signal);
-    return readAnswer(promptAnswer, "a chat template", raw).prompt;
+    return { text: readAnswer(promptAnswer, "a chat template", raw).prompt, ids: null };
   }
 
   async checkMessages(messages: readonly PlainMessage[], signal?: AbortSignal): Promise<void> {
-    const ids = async (content: string, parse_special: boolean) => {
-      const body = { content, add_special: false, parse_special };
-      const raw = await this.#http.json(`${this.#root}/tokenize`, body, signal);
-      return readAnswer(idsAnswer, "tokens", raw).tokens.join();
-    };
     for (const { content } of messages) {
-      if (content === "" || (await ids(content, true)) === (await ids(content, false))) continue;
-      throw spellsSpecial();
+      const [read, plain] = await Promise.all(
+        [true, false].map((parse_special) => this.#tokens({ content, parse_special }, signal)),
+      );
+      if (read?.join() !== plain?.join()) throw spellsSpecial();
     }
+  }
+
+  async #tokens(body: object, signal: AbortSignal | undefined): Promise<number[]> {
+    const raw = await this.#http.json(`${this.#root}/tokenize`, body, signal);
+    return readAnswer(idsAnswer, "tokens", raw).tokens;
   }
 }
 

@@ -176,12 +176,11 @@ async function answers(
   const { perRequest, prefixes } = server.facts;
   try {
     const prompt = "Hello";
-    const pieces =
-      prefixes === "tokens" ? await (server as VllmServer).tokenize(prompt, signal) : [];
+    const ids = prefixes === "tokens" ? await (server as VllmServer).tokenize(prompt, signal) : [];
     const sampling = { temperature: 1, topK: 0, topP: 1, minP: 0 };
     const { drawn } = await server.complete(
       {
-        prefix: { text: prompt, ids: pieces.map(({ id }) => id as number) },
+        prefix: { text: prompt, ids },
         ...{ n: Math.min(2, perRequest), maxTokens: 1, stop: [], seed: 1 },
         sampling: { ...sampling, allowedTokens: [], vocabLimit: UNKNOWN_VOCABULARY },
       },
@@ -218,9 +217,6 @@ async function tokenizerOf(
   server: Server,
   signal: AbortSignal | undefined,
 ): Promise<string | null> {
-  const pieces = await server.tokenize?.(SAMPLE_TEXT, signal);
-  if (pieces === undefined) return null;
-  return createHash("sha256")
-    .update(pieces.map(({ id }) => id).join())
-    .digest("hex");
+  const ids = await server.tokenize?.(SAMPLE_TEXT, signal);
+  return ids === undefined ? null : createHash("sha256").update(ids.join()).digest("hex");
 }

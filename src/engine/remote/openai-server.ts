@@ -4,9 +4,16 @@
  */
 import type { PlainMessage } from "../chat/messages.js";
 import type { Sampling } from "../sampling.js";
-import { badAnswer, type Choice, completionsAnswer, idsAnswer, readAnswer } from "./answers.js";
+import {
+  badAnswer,
+  type Choice,
+  completionsAnswer,
+  idsAnswer,
+  promptAnswer,
+  readAnswer,
+} from "./answers.js";
 import type { HttpClient } from "./http.js";
-import { type Piece, spellsSpecial } from "./remote-vocabulary.js";
+import { spellsSpecial } from "./remote-vocabulary.js";
 import type { CompletionRequest, Completions, Drawn, Server, ServerFacts } from "./server.js";
 
 /** What a server might take from the model's defaults, switched off where it knows these. */
@@ -81,12 +88,16 @@ export class VllmServer extends OpenAiServer {
     this.#more = { http, api, root };
   }
 
-  async tokenize(prompt: string, signal?: AbortSignal): Promise<Piece[]> {
+  tokenize(prompt: string, signal?: AbortSignal): Promise<number[]> {
     return this.#tokens({ prompt, add_special_tokens: true }, signal);
   }
 
-  async applyTemplate(messages: readonly PlainMessage[], signal?: AbortSignal): Promise<Piece[]> {
-    return this.#tokens({ messages, add_generation_prompt: true }, signal);
+  async applyTemplate(messages: readonly PlainMessage[], signal?: AbortSignal) {
+    const { http, root } = this.#more;
+    const ids = await this.#tokens({ messages, add_generation_prompt: true }, signal);
+    const body = { model: this.facts.model, tokens: ids };
+    const raw = await http.json(`${root}/detokenize`, body, signal);
+    return { text: readAnswer(promptAnswer, "a chat template", raw).prompt, ids };
   }
 
   async score(prefix: readonly number[], tokens: readonly number[], signal: AbortSignal) {
@@ -109,12 +120,11 @@ export class VllmServer extends OpenAiServer {
     return { logProbs, prompt: prompt.length, cached: details?.cached_tokens ?? 0 };
   }
 
-  async #tokens(body: object, signal: AbortSignal | undefined): Promise<Piece[]> {
+  async #tokens(body: object, signal: AbortSignal | undefined): Promise<number[]> {
     const { http, root } = this.#more;
     const { model } = this.facts;
     const raw = await http.json(`${root}/tokenize`, { model, ...body }, signal);
-    const { tokens } = readAnswer(idsAnswer, "tokens", raw);
-    return tokens.map((id) => ({ id, bytes: Buffer.alloc(0) }));
+    return readAnswer(idsAnswer, "tokens", raw).tokens;
   }
 }
 

@@ -31,15 +31,16 @@ export class RemoteVocabulary implements Vocabulary {
   }
 
   /**
-   * Our id of a token: the server's, unless it is met with other bytes than at first, as in the middle
-   * of a character.
+   * Our id of a token: the server's, unless it is met with other bytes than at first, or with none, as
+   * in the middle of a character.
    */
   idOf(piece: Piece, isEnd = false): number {
     const key = `${piece.id ?? ""}:${piece.bytes.toString("latin1")}${isEnd ? ":end" : ""}`;
     let id = this.#ids.get(key);
     if (id === undefined) {
-      const isFirst = piece.id !== null && piece.id < this.#size && !this.#pieces.has(piece.id);
-      id = isFirst ? (piece.id as number) : this.#next++;
+      const isWhole = piece.bytes.length > 0 || isEnd;
+      const isOwn = piece.id !== null && piece.id < this.#size && !this.#pieces.has(piece.id);
+      id = isWhole && isOwn ? (piece.id as number) : this.#next++;
       this.#ids.set(key, id);
       this.#pieces.set(id, piece);
     }

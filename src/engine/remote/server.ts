@@ -65,21 +65,21 @@ export interface CompletionRequest {
 export interface Server {
   readonly facts: ServerFacts;
   complete(request: CompletionRequest, signal: AbortSignal): Promise<Completions>;
-  /** The tokens of a prompt; special tokens are read as such. Absent where the server can't say. */
-  tokenize?(text: string, signal?: AbortSignal): Promise<Piece[]>;
+  /** The ids of a prompt's tokens; special tokens are read as such. Absent where it tells none. */
+  tokenize?(text: string, signal?: AbortSignal): Promise<number[]>;
   /**
    * Refuses what spells out special tokens, which the server would read as such: whoever writes a
    * message could end it and speak for another role.
    */
   checkMessages(messages: readonly PlainMessage[], signal?: AbortSignal): Promise<void>;
   /**
-   * A conversation by the server's own chat template, as a text or as tokens, up to where the answer
-   * begins. Absent where the server has none to offer.
+   * A conversation by the server's own chat template, up to where the answer begins; its tokens where
+   * the text doesn't say them. Absent where the server has none to offer.
    */
   applyTemplate?(
     messages: readonly PlainMessage[],
     signal?: AbortSignal,
-  ): Promise<string | Piece[]>;
+  ): Promise<{ text: string; ids: number[] | null }>;
   /** Log-probabilities, in nats, of tokens behind a prefix, under the model's softmax. */
   score?(
     prefix: readonly number[],
