@@ -186,6 +186,38 @@ describe.skipIf(CHROMIUM === undefined)("the studio, in Chromium", () => {
     expect(complaints.splice(0)).toHaveLength(1);
   });
 
+  test("writes what a constraint says, and shows at its field what is wrong with it", async () => {
+    await open();
+    await page.getByText("Constraint", { exact: true }).click();
+    const kind = page.getByLabel("What the answer must be");
+    const field = page.getByLabel("The constraint", { exact: true });
+    const fault = page.locator("#constraint-error");
+    await kind.selectOption("json");
+    await field.fill('{"type": ');
+    await askFor(QUESTION);
+    await fault.getByText("Expected a JSON Schema").waitFor();
+    expect(await page.locator(".run").count()).toBe(0);
+    expect(await page.evaluate("document.activeElement?.id")).toBe("constraint");
+    await kind.selectOption("regex");
+    await field.fill("(?<=a)b");
+    expect(await fault.isHidden()).toBe(true);
+    await page.getByRole("button", { name: "Ask", exact: true }).click();
+    await status("Failed");
+    expect(await fault.isVisible()).toBe(true);
+    expect(await field.getAttribute("aria-invalid")).toBe("true");
+    expect(await seriousFaults()).toEqual([]);
+    await kind.selectOption("choices");
+    await field.fill("seven\nnone");
+    await page.getByRole("button", { name: "Ask", exact: true }).click();
+    await status("Done");
+    expect(["seven", "none"]).toContain(await page.locator(".answer-text").textContent());
+    await page.reload();
+    await page.locator("#history button").first().click();
+    expect(await field.inputValue()).toBe("seven\nnone");
+    // The browser itself tells of a refused request.
+    complaints = complaints.filter((text) => !text.includes("400 (Bad Request)"));
+  });
+
   test("a text that looks like HTML stays text while it comes", async () => {
     await open();
     // What the server says, with such texts in the place of the model's.

@@ -5,7 +5,14 @@ import { readFileSync, renameSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ets, type LoadModelOptions, loadModel, type Model } from "../../src/index.js";
+import {
+  ets,
+  type LoadModelOptions,
+  loadModel,
+  type Model,
+  sample,
+  type TextUpdate,
+} from "../../src/index.js";
 import { encodeGguf, readGguf, text } from "../fixtures/gguf-writer.js";
 import { QUESTION } from "../fixtures/models.js";
 import { temporaryFile } from "../fixtures/temporary-directory.js";
@@ -48,6 +55,44 @@ describe("results are those of the engine in this process", () => {
     const expected = await ets(here, QUESTION, SMALL);
     expect(lasting(await ets(there, QUESTION, SMALL))).toEqual(lasting(expected));
     expect(there.describe()).toMatchObject({ engine: { kind: "isolated" }, place: "cpu" });
+  });
+
+  test("of a text that streams: pieces of it come while it is drawn, and make up the same", async () => {
+    const streams = [];
+    for (const isolate of [false, true]) {
+      await using model = await load("mini-gsm-ref", { isolate });
+      const all = Array.from({ length: model.info.vocabSize }, (_, i) => i);
+      const updates: TextUpdate[] = [];
+      const { text } = await sample(model, QUESTION, {
+        ...{ maxTokens: 400, seed: 3, allowedTokens: all.filter((i) => !model.isEndToken(i)) },
+        onText: (update) => updates.push(update),
+      });
+      expect(updates.map(({ committed }) => committed).join("")).toBe(text);
+      // Each of these but the last came before the call had ended, and none is a token's.
+      expect(updates.length).toBeGreaterThan(1);
+      if (isolate) expect(updates.length).toBeLessThan(200);
+      streams.push(text);
+    }
+    expect(streams[1]).toBe(streams[0]);
+  });
+
+  test("of a guided run whose drafts are shown", async () => {
+    await using model = await isolated();
+    const updates: TextUpdate[] = [];
+    const { text } = await ets(model, QUESTION, {
+      ...{
+        candidates: 32,
+        rollouts: 4,
+        blockTokens: 64,
+        maxTokens: 192,
+        temperature: 1.5,
+        seed: 2,
+      },
+      shortcuts: LONG.shortcuts,
+      onText: (update) => updates.push(update),
+    });
+    expect(updates.map(({ committed }) => committed).join("")).toBe(text);
+    expect(updates.some(({ draft }) => draft !== "")).toBe(true);
   });
 
   test("of ets with a proposal, bit for bit", async () => {

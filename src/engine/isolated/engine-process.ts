@@ -6,6 +6,7 @@ import { LlamaEtsError } from "../errors.js";
 import { loadModel } from "../local/load-model.js";
 import { LocalSequence } from "../local/local-sequence.js";
 import type { LocalModel } from "../local/model.js";
+import type { Sequences } from "../sequences.js";
 import {
   type Call,
   type FromEngine,
@@ -156,17 +157,21 @@ function packResult(value: unknown, { ref }: Call): unknown {
   );
 }
 
-function seenOf({ ref, method }: Call): Shown | undefined {
+/** @param told tokens of the call's first text that were told of before */
+function seenOf({ ref, method }: Call, told: number): Shown | undefined {
   if (!SHOWN_METHODS.includes(method)) return undefined;
-  const object = objects.get(ref)?.object as Shown | undefined;
+  const object = objects.get(ref)?.object;
   if (object === undefined) return undefined;
-  const { progress, shown } = object;
-  return { progress, ...(shown && { shown }) };
+  const { progress, shown } = object as Shown;
+  const drawn = method === "generate" ? (object as Sequences).drawn?.(told) : undefined;
+  return { progress, ...(shown && { shown }), ...(drawn?.length && { drawn }) };
 }
 
 async function answer(call: Call): Promise<void> {
+  let told = 0;
   const tell = () => {
-    const seen = seenOf(call);
+    const seen = seenOf(call, told);
+    told += seen?.drawn?.length ?? 0;
     if (seen !== undefined) send({ told: { ref: call.ref, process: number, seen } });
   };
   const timer = SHOWN_METHODS.includes(call.method) ? setInterval(tell, SHOWN_MS) : undefined;
@@ -177,7 +182,7 @@ async function answer(call: Call): Promise<void> {
     outcome = { error: packError(error) };
   }
   clearInterval(timer);
-  const seen = seenOf(call);
+  const seen = seenOf(call, told);
   if (call.id !== null) {
     reply({ id: call.id, process: number, ...(seen && { seen }), ...outcome });
   }

@@ -15,7 +15,7 @@ import type {
   TokenMetric,
 } from "../sequences.js";
 import type { EngineLink, Remote } from "./engine-link.js";
-import { pack, type Ref, unpack } from "./protocol.js";
+import { pack, type Ref, type Shown, unpack } from "./protocol.js";
 
 /** What went with its process, or with its context, is gone: to dispose of it is done. */
 export async function ignoreGone(disposal: Promise<unknown>): Promise<void> {
@@ -35,6 +35,7 @@ export class IsolatedSequences implements Sequences {
   readonly #link: EngineLink;
   readonly #dropped: FinalizationRegistry<Remote>;
   #progress = 0;
+  #drawn: number[] = [];
 
   constructor(link: EngineLink, process: number, leased: unknown) {
     const { ref, batchTokens, outputs, rewind } = leased as {
@@ -68,6 +69,7 @@ export class IsolatedSequences implements Sequences {
 
   generate(request: GenerateRequest): Promise<Continuation[]> {
     this.#progress = 0;
+    this.#drawn = [];
     return this.#call("generate", request);
   }
 
@@ -104,6 +106,11 @@ export class IsolatedSequences implements Sequences {
     return this.#progress;
   }
 
+  /** As old as `progress` is. */
+  drawn(from: number): Int32Array {
+    return Int32Array.from(this.#drawn.slice(from));
+  }
+
   abort(): void {
     this.#link.tell(this.remote, "abort");
   }
@@ -113,8 +120,9 @@ export class IsolatedSequences implements Sequences {
     const packed = args.map((one) => pack(one, refOf));
     const watch =
       method === "generate"
-        ? ({ progress }: { progress: number }) => {
+        ? ({ progress, drawn = new Int32Array() }: Shown) => {
             this.#progress = progress;
+            this.#drawn.push(...drawn);
           }
         : undefined;
     const value = await this.#link.call(remote, method, packed, watch);

@@ -26,6 +26,8 @@ export interface Call {
 export interface Shown {
   progress: number;
   shown?: Int32Array;
+  /** What `generate` has drawn of its first text since the last time. */
+  drawn?: Int32Array;
 }
 
 export interface CrossedError {

@@ -35,6 +35,16 @@ export const STUDIO_PAGE = `<!doctype html>
 <label for="system">What the model is told before the prompt</label>
 <textarea id="system" rows="3"></textarea>
 </details>
+<details id="constraint-part"><summary>Constraint</summary>
+<label for="constraint-kind">What the answer must be</label>
+<select id="constraint-kind"><option value="">any text</option></select>
+<div id="constraint-row" hidden>
+<label for="constraint">The constraint</label>
+<textarea id="constraint" rows="4" spellcheck="false" aria-describedby="constraint-help constraint-error"></textarea>
+<small id="constraint-help"></small>
+<p id="constraint-error" class="warning" role="alert" hidden></p>
+</div>
+</details>
 <details id="settings-part"><summary>Settings</summary><div id="settings"></div></details>
 <details><summary>Budget</summary><div id="budget"></div></details>
 <details open><summary>Trace</summary>

@@ -35,6 +35,8 @@ async function loadModules(): Promise<Map<string, string>> {
 export function addStudio(app: App, { model, name, apiKey, hasProposal }: AppOptions): void {
   let modules: ReturnType<typeof loadModules> | undefined;
   const about = {
+    ...{ description: model.info.description, parameters: model.info.parameters },
+    contextLength: model.info.contextLength,
     ...{ model: name, kind: model.kind, version: VERSION, needsKey: apiKey !== undefined },
     methods: describeMethods({ kind: model.kind, hasProposal }),
   };

@@ -27,6 +27,11 @@ button:disabled { opacity: .5; cursor: default }
 .setting label { margin: 0 !important }
 .setting small { grid-column: 1 / -1; color: var(--dim); font-size: .78rem; line-height: 1.35 }
 .setting input[type=checkbox] { justify-self: end }
+#constraint { font-family: var(--mono); font-size: .84rem }
+#constraint[aria-invalid=true] { border-color: var(--accent); border-width: 2px }
+#constraint-row { margin-top: 8px }
+#constraint-row small { display: block; color: var(--dim); font-size: .78rem }
+#constraint-error { margin: 6px 0 0; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .84rem }
 .setting kbd { font: 600 .8rem var(--mono); color: var(--dim) }
 #history { list-style: none; margin: 0 0 8px; padding: 0 }
 #history button { display: block; width: 100%; text-align: left; border: 0; background: none; padding: 6px 4px; font-weight: 400; font-size: .86rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap }

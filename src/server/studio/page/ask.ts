@@ -20,7 +20,17 @@ interface Choice {
 }
 interface Chunk {
   choices?: Choice[];
-  error?: { message: string };
+  error?: { message: string; param?: string | null };
+}
+
+/** What the server refused or broke off. */
+class ServerError extends Error {
+  readonly param: string | null;
+
+  constructor({ message, param = null }: NonNullable<Chunk["error"]>) {
+    super(message);
+    this.param = param;
+  }
 }
 
 /** Fills in `run` and calls `onChange`, until the answer is there, or the signal aborts. */
@@ -49,7 +59,7 @@ export async function ask(
         ets: { ...options, method, events: true },
       }),
     });
-    if (!response.ok || response.body === null) throw new Error(await messageOf(response));
+    if (!response.ok || response.body === null) throw await refusalOf(response);
     run.state = "running";
     onChange();
     for await (const data of eventsOf(response.body)) {
@@ -64,13 +74,14 @@ export async function ask(
   } catch (error) {
     run.state = signal.aborted ? "cancelled" : "failed";
     if (!signal.aborted) run.error = error instanceof Error ? error.message : String(error);
+    if (error instanceof ServerError) run.param = error.param;
   }
   run.draft = "";
   onChange();
 }
 
 function take({ choices = [], error }: Chunk, run: Run): void {
-  if (error !== undefined) throw new Error(error.message);
+  if (error !== undefined) throw new ServerError(error);
   for (const { delta, logprobs, ets, finish_reason: finish } of choices) {
     run.thoughts += delta.reasoning_content ?? "";
     if (logprobs !== null) run.tokens.push(...logprobs.content);
@@ -84,9 +95,9 @@ function take({ choices = [], error }: Chunk, run: Run): void {
   }
 }
 
-async function messageOf(response: Response): Promise<string> {
-  const body = (await response.json().catch(() => ({}))) as Chunk;
-  return body.error?.message ?? `The server answered ${response.status}`;
+async function refusalOf(response: Response): Promise<ServerError> {
+  const { error } = (await response.json().catch(() => ({}))) as Chunk;
+  return new ServerError(error ?? { message: `The server answered ${response.status}` });
 }
 
 /** The data of server-sent events, which may come in any pieces. */

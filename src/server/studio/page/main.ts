@@ -1,5 +1,12 @@
 /** The studio: asks this server's model, and shows how its answer was found. */
 import { ask, type Question } from "./ask.js";
+import {
+  readConstraint,
+  restoreConstraint,
+  showConstraintFault,
+  startConstraint,
+  typedConstraint,
+} from "./constraint.js";
 import { byId } from "./dom.js";
 import { drawHistory, forgetAll, type Remembered, remember } from "./history.js";
 import { newRun } from "./run.js";
@@ -15,6 +22,10 @@ import { readTrace } from "./trace-file.js";
 
 interface About {
   model: string;
+  /** As its file describes it. */
+  description: string;
+  parameters: number;
+  contextLength: number;
   kind: "autoregressive" | "diffusion";
   version: string;
   needsKey: boolean;
@@ -69,11 +80,17 @@ function show(views: readonly RunView[]): void {
 async function askAll(): Promise<void> {
   if (running !== undefined || prompt.value.trim() === "") return;
   const asked = [method.value, other.value].filter((name) => name !== "");
+  showConstraintFault(null);
+  const constraint = readConstraint();
+  if (constraint === null) return;
   let questions: Question[];
   try {
     questions = asked.map((name) => ({
       ...{ model: about.model, prompt: prompt.value, system: system.value.trim() },
-      ...{ method: name, options: optionsOf(methodNamed(name) as DescribedMethod) },
+      ...{
+        method: name,
+        options: { ...optionsOf(methodNamed(name) as DescribedMethod), ...constraint },
+      },
       ...{ logprobs: logprobs.checked, key: key.value },
     }));
   } catch (error) {
@@ -82,7 +99,7 @@ async function askAll(): Promise<void> {
   }
   // As it was asked: the form may be edited meanwhile.
   const asking = { prompt: prompt.value, method: method.value, other: other.value };
-  const settings = typedSettings();
+  const settings = { ...typedSettings(), ...typedConstraint() };
   running = new AbortController();
   askButton.disabled = true;
   cancelButton.disabled = false;
@@ -97,6 +114,8 @@ async function askAll(): Promise<void> {
     if (run === undefined || view === undefined) break;
     await ask(question, run, () => view.update(), running.signal);
   }
+  const refused = all.find(({ param }) => param === "ets.constraint");
+  if (refused !== undefined) showConstraintFault(refused.error);
   const ends = new Set(all.map(({ state }) => state));
   status.textContent = ends.has("failed") ? "Failed" : ends.has("cancelled") ? "Cancelled" : "Done";
   running = undefined;
@@ -115,6 +134,7 @@ function pick(one: Remembered): void {
   if (known?.refused === null) method.value = one.method;
   other.value = methodNamed(one.other ?? "")?.refused === null ? one.other : "";
   restoreSettings(one.settings);
+  restoreConstraint(one.settings);
   chooseMethod();
   prompt.focus();
 }
@@ -162,10 +182,20 @@ function listen(): void {
   });
 }
 
+function millions(count: number): string {
+  const [unit, name] = count >= 1e9 ? [1e9, "billion"] : [1e6, "million"];
+  return `${(count / unit).toFixed(count >= 1e9 || count < 1e7 ? 1 : 0)} ${name}`;
+}
+
 async function start(): Promise<void> {
   const response = await fetch("/studio/methods");
   about = (await response.json()) as About;
-  byId("model", HTMLElement).textContent = `${about.model}, llama-ets ${about.version}`;
+  const { model, description, parameters, contextLength, version } = about;
+  // llama.cpp has names for some sizes alone.
+  const size = `${millions(parameters)} parameters, ${contextLength} tokens of context`;
+  byId("model", HTMLElement).textContent =
+    `${model} (${description.replace(" ?B", "")}: ${size}), llama-ets ${version}`;
+  startConstraint(about.kind === "autoregressive");
   byId("key-row", HTMLElement).hidden = !about.needsKey;
   byId("settings-part", HTMLDetailsElement).open = !isNarrow();
   // A diffusion model has no order in which its tokens' alternatives would be known.

@@ -68,13 +68,15 @@ export interface Run {
   state: "waiting" | "running" | "done" | "cancelled" | "failed";
   /** Why it failed. */
   error: string | null;
+  /** The field of the request that is at fault; null where it is none. */
+  param: string | null;
   guidance: Partial<Guidance> | null;
 }
 
 export function newRun(method: string, question: string): Run {
   return {
     ...{ method, question, thoughts: "", text: "", draft: "", steps: [], tokens: [] },
-    ...{ state: "waiting", error: null, guidance: null },
+    ...{ state: "waiting", error: null, param: null, guidance: null },
   };
 }
 
