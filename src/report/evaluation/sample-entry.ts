@@ -28,7 +28,7 @@ function votes(texts: readonly (KeptText & { correct: boolean })[]): Html {
     return html`<tr><td>${i + 1}</td><td class="left">${correct ? "✓" : "✗"} ${answer === null ? "no answer" : cut(answer, 60)}</td><td class="left">${standing(counts)}</td><td>${number(generated)}</td>${reward !== null && html`<td>${number(reward)}</td>`}<td class="left"><details><summary>text</summary><p class="text">${text}</p></details></td></tr>`;
   });
   const hasRewards = texts.some(({ reward }) => reward !== null);
-  return html`<h3>${counted(texts.length, "text")}, and how the votes stood</h3>
+  return html`<h3 class="votes">${counted(texts.length, "text")}, and how the votes stood</h3>
 <div class="scroll"><table><thead><tr><th>text</th><th class="left">answer</th><th class="left">votes so far</th><th>tokens</th>${hasRewards && html`<th>reward</th>`}<th></th></tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
