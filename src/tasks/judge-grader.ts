@@ -1,4 +1,5 @@
 /** An instruct model as the grader of a task: whether an answer comes to the reference answer. */
+import { checkString } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { loadModel } from "../engine/load-model.js";
@@ -13,7 +14,8 @@ const MAX_CHARACTERS = 8000;
 
 /** Throws `ERR_INVALID_OPTION` for what is no `judge:GGUF`. */
 export function checkJudge(name: string, value: string): string {
-  const [term, ...more] = parseReward(value);
+  checkString(name, value);
+  const [term, ...more] = value.startsWith("judge:") ? parseReward(value) : [];
   if (term?.kind === "judge" && term.weight === 1 && more.length === 0) return value;
   throw new LlamaEtsError(
     "ERR_INVALID_OPTION",
