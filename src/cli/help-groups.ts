@@ -49,7 +49,7 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
   ],
   ["The evaluation:", ["config", "max-failures", "keep"]],
   [MORE, []],
-  [LAST_GROUP, ["verbose", "quiet", "json", "trace", "report", "help"]],
+  [LAST_GROUP, ["verbose", "quiet", "json", "watch", "trace", "report", "help"]],
 ];
 
 /**

@@ -14,6 +14,7 @@ import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { MethodName } from "../methods/registry.js";
 import { DEFAULT_REWARD, parseReward } from "../rewards/named.js";
+import { checkJudge } from "../tasks/judge-grader.js";
 import { GRADING_MODES, type GradingMode, PROMPT_FORMS, type PromptForm } from "../tasks/task.js";
 import { checkMethods, type EvaluatedMethod, type EvaluatedOptions } from "./configured-methods.js";
 import type { EvaluationProgress } from "./progress.js";
@@ -48,6 +49,8 @@ export interface EvaluateOptions {
   mode?: GradingMode;
   /** The prompts' form. Default "chat". */
   form?: PromptForm;
+  /** `judge:GGUF`: an instruct model grades, by the reference answer. Default: the task's own grader. */
+  grader?: string;
   /** Lets graders run generated programs, in a sandbox. Default false. */
   allowCodeExecution?: boolean;
   /**
@@ -86,6 +89,7 @@ export interface EvaluateOptions {
 const KEYS = [
   ...["methods", "out", "resume", "data", "limit", "samples", "seed", "mode", "form", "queue"],
   ...["allowCodeExecution", "keep", "maxFailures", "options", "reward", "proposal", "concurrency"],
+  ...["grader"],
   ...["signal", "onProgress", "onSample", "onWarning"],
 ];
 
@@ -109,6 +113,7 @@ export function resolveEvaluateOptions(options: EvaluateOptions) {
     mode: checkOneOf("mode", mode, GRADING_MODES),
     form: checkOneOf("form", form, PROMPT_FORMS),
     allowCodeExecution: checkBoolean("allowCodeExecution", allowCodeExecution),
+    grader: optional(checkJudge, "grader", options.grader),
     keep: optional(checkKept, "keep", options.keep),
     concurrency: checkInteger("concurrency", concurrency, 1, MAX_CONCURRENCY),
     reward,

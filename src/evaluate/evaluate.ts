@@ -3,6 +3,7 @@ import { checkModel } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { DEFAULT_REWARD, openPotentials, openReward } from "../rewards/named.js";
+import { openGraderBy } from "../tasks/judge-grader.js";
 import {
   answersOf,
   checkTask,
@@ -28,6 +29,7 @@ import { type DrawJob, listJobs } from "./jobs.js";
 import { drawLocally } from "./local-executor.js";
 import { ProgressCount } from "./progress.js";
 import {
+  describeGrader,
   describeMachine,
   describeModel,
   describeReward,
@@ -81,6 +83,7 @@ export async function evaluate(
   const run: Omit<RunRecord, "format"> = {
     ...{ task: task.name, items: items.length, samples, seed, mode, form },
     ...(await describeTaskFile(task)),
+    ...(await describeGrader(resolved.grader, signal)),
     data: { path: data ?? task.dataFile ?? task.name, sha256: hashItems(all) },
     methods: methods.map(({ name, method, settings }) => ({ name, method, settings })),
     model: await describeModel(model, signal),
@@ -89,7 +92,7 @@ export async function evaluate(
     startedAt: new Date().toISOString(),
   };
 
-  await using grader = await task.openGrader({
+  await using grader = await openGraderBy(resolved.grader, task, {
     mode,
     allowCodeExecution,
     ...(signal && { signal }),

@@ -3,6 +3,7 @@ import { checkKeys, checkOneOf, checkString } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { METHOD_NAMES, METHODS } from "../methods/registry.js";
 import { findTask } from "../tasks/index.js";
+import { checkJudge, openGraderBy } from "../tasks/judge-grader.js";
 import {
   GRADING_MODES,
   type Grader,
@@ -11,7 +12,7 @@ import {
   type TaskItem,
 } from "../tasks/task.js";
 import { gradeTexts } from "./grade-texts.js";
-import { describeTaskFile } from "./store/describe-run.js";
+import { describeGrader, describeTaskFile } from "./store/describe-run.js";
 import { readRun } from "./store/read-run.js";
 import { isFailed, type RunRecord, type Sample, type Summary } from "./store/run-files.js";
 import { hashItems, sampleKey } from "./store/sample-key.js";
@@ -23,6 +24,8 @@ export interface RegradeOptions {
   data?: string;
   /** How to grade. Default: as the run was. */
   mode?: GradingMode;
+  /** `judge:GGUF`, or `task` for the task's own grader. Default: as the run was. */
+  grader?: string;
   /** Lets tasks that need it run generated programs, in a sandbox. Default false. */
   allowCodeExecution?: boolean;
   /** Aborting leaves the run as it was. */
@@ -47,7 +50,7 @@ export interface Regraded {
  */
 export async function regrade(directory: string, options: RegradeOptions = {}): Promise<Regraded> {
   checkString("directory", directory);
-  checkKeys("options", options, ["task", "data", "mode", "allowCodeExecution", "signal"]);
+  checkKeys("options", options, ["task", "data", "mode", "grader", "allowCodeExecution", "signal"]);
   const { signal, allowCodeExecution = false } = options;
   const { run: before } = await readRun(directory);
   const mode = checkOneOf("mode", options.mode ?? before.mode, GRADING_MODES);
@@ -68,12 +71,18 @@ export async function regrade(directory: string, options: RegradeOptions = {}): 
     );
   }
   const byId = new Map(items.map((item) => [item.id, item]));
-  const { taskFile: _, ...rest } = before;
-  const run: RunRecord = { ...rest, mode, ...(await describeTaskFile(task)) };
+  const given = options.grader ?? before.grader?.path;
+  const judge = given === undefined || given === "task" ? undefined : checkJudge("grader", given);
+  const { taskFile: _, grader: __, ...rest } = before;
+  const run: RunRecord = {
+    ...{ ...rest, mode },
+    ...(await describeTaskFile(task)),
+    ...(await describeGrader(judge, signal)),
+  };
 
   const { RunStore } = await import("./store/run-store.js");
   await using store = await RunStore.open(directory, before, true);
-  await using grader = await task.openGrader({
+  await using grader = await openGraderBy(judge, task, {
     ...{ mode, allowCodeExecution },
     ...(signal && { signal }),
   });
@@ -104,7 +113,7 @@ async function regradeSample(sample: Sample, { run, byId, grader }: Regrading): 
     throw new LlamaEtsError("ERR_INVALID_DATA", `The data has no item ${sample.item}`);
   }
   if (isFailed(sample)) return { ...sample, key };
-  const { extracted: _, correct: __, result: ___, texts, ...drawn } = sample;
+  const { extracted: _, correct: __, result: ___, reason: ____, texts, ...drawn } = sample;
   const graded = texts && { texts: await gradeTexts(grader, item, texts) };
   const verdict = await grader.grade(item, sample.text);
   return { ...drawn, ...graded, key, ...verdict, gradedBy: run.mode };

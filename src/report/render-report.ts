@@ -2,17 +2,25 @@ import { stat } from "node:fs/promises";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { compareRuns } from "../evaluate/compare/compare-runs.js";
 import { evaluationReport } from "./evaluation/evaluation-report.js";
+import { itemReport } from "./evaluation/item-report.js";
 import { runReport } from "./run/run-report.js";
 import { readTrace } from "./trace.js";
 
 /**
  * The page of one trace, or of one or more run directories.
  *
- * @throws LlamaEtsError `ERR_INVALID_DATA`, naming file, line and field
+ * @param item of run directories: the one item that the page is of
+ * @throws LlamaEtsError `ERR_INVALID_DATA`, naming file, line and field; `ERR_INVALID_OPTION`
  */
-export async function renderReport(sources: readonly string[]): Promise<string> {
+export async function renderReport(sources: readonly string[], item?: string): Promise<string> {
   const directories = await Promise.all(sources.map(isDirectory));
-  if (directories.every((is) => is)) return evaluationReport(await compareRuns(sources));
+  if (directories.every((is) => is)) {
+    const compared = await compareRuns(sources);
+    return item === undefined ? evaluationReport(compared) : itemReport(compared, item);
+  }
+  if (item !== undefined) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "--item is for run directories, got a trace");
+  }
   const [source] = sources;
   if (source === undefined || sources.length > 1) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected one trace, or run directories alone");

@@ -70,7 +70,7 @@ const which = ({ prompt, a, b, isFinished }: ComparedTexts) => {
 export function judge(model: Model, options: JudgeOptions = {}): Reward {
   checkKeys("judge", options, ["template", "answers"]);
   const { template = whether, answers = ["Yes", "No"] } = options;
-  const logOdds = oddsOf(model, answers);
+  const logOdds = logOddsOf(model, answers);
   checkFunction("template", template);
   return {
     models: [model],
@@ -98,7 +98,7 @@ export function judge(model: Model, options: JudgeOptions = {}): Reward {
 export function pairwiseJudge(model: Model, options: PairwiseJudgeOptions = {}): Reward {
   checkKeys("pairwiseJudge", options, ["template", "answers", "opponents"]);
   const { template = which, answers = ["A", "B"], opponents = 2 } = options;
-  const logOdds = oddsOf(model, answers);
+  const logOdds = logOddsOf(model, answers);
   checkFunction("template", template);
   checkInteger("opponents", opponents, 1, 4096);
   return {
@@ -149,7 +149,7 @@ function pairsOf(count: number, opponents: number): [number, number][] {
 type Ask = (question: string | readonly ChatMessage[]) => Promise<number>;
 
 /** Asks for the log-odds of two answers to a question. Throws `ERR_INVALID_OPTION`. */
-function oddsOf(model: Model, answers: readonly [string, string]): Ask {
+export function logOddsOf(model: Model, answers: readonly [string, string]): Ask {
   checkModel("model", model);
   const isPair = Array.isArray(answers) && answers.length === 2;
   const tokens = isPair

@@ -52,7 +52,7 @@ function ask({ prompt }: TaskItem, form: PromptForm): TaskPrompt {
 }
 
 /** What is said to be the answer; of one line that says nothing of it, the line. */
-export function extractShort(output: string): string | null {
+function extractShort(output: string): string | null {
   const text = withoutThoughts(output)
     .replace(/\*\*|__|`/g, "")
     .trim();

@@ -144,7 +144,7 @@ function mentionedChoice(text: string, item?: TaskItem): string | null {
 }
 
 /** The letter as a capital, where it is one of these. */
-export function letterAmong(letters: readonly string[], letter: string | undefined): string | null {
+function letterAmong(letters: readonly string[], letter: string | undefined): string | null {
   const upper = letter?.toUpperCase();
   return letters.find((known) => known === upper) ?? null;
 }
@@ -167,7 +167,7 @@ function bare(words: string): string {
  * lm-evaluation-harness's `flexible-extract`: the last letter in brackets, else the last choice
  * that is quoted, else the last letter behind a colon.
  */
-export function extractFlexible(output: string, item?: TaskItem, count = 4): string | null {
+function extractFlexible(output: string, item?: TaskItem, count = 4): string | null {
   const bracketed = output.match(/\([A-Z]\)/g)?.at(-1)?.[1];
   if (bracketed !== undefined) return bracketed;
   const quoted = (item?.choices ?? []).map((choice) =>
@@ -192,7 +192,7 @@ export function shuffled(id: string, choices: readonly string[]): string[] {
 }
 
 /** Golds elsewhere are written `A` or `(A)`. */
-export function letterOf(gold: string): string | null {
+function letterOf(gold: string): string | null {
   return letterAmong(LETTERS, /^\s*\(?([A-Za-z])\)?\s*$/.exec(gold)?.[1]);
 }
 

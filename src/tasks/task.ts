@@ -66,6 +66,8 @@ export interface Verdict {
   correct: boolean;
   /** How a program ended, for tasks that run code. */
   result?: "pass" | "fail" | "timeout" | "blocked";
+  /** Why it was graded so, where the answer and the reference don't tell. */
+  reason?: string;
   /** From 0 to 1, where an answer may be right in part. */
   score?: number;
   /** Scores of the answer's parts, from 0 to 1, by what they are of. */

@@ -1,6 +1,7 @@
 /** Options from a file, and lists of settings on the command line. */
 import { Command } from "commander";
 import { describe, expect, test } from "vitest";
+import { watchTable } from "../../src/cli/commands/eval-output.js";
 import { addConfigOption } from "../../src/cli/config-file.js";
 import { collectTexts, gridOf, parseMethods } from "../../src/cli/method-flags.js";
 import { numberOption } from "../../src/cli/numbers.js";
@@ -78,4 +79,16 @@ describe("methods with lists", () => {
     expect(methods).toBe("sample,majority:M=2,4,ets:M=3:lambda=0.1,1");
     expect(flags).toEqual({ rollouts: 2 });
   });
+});
+
+test("a watched evaluation shows each method's accuracy with its interval", () => {
+  const methods = {
+    sample: { n: 20, correct: 10, failed: 1 },
+    "ets:M=4": { n: 0, correct: 0, failed: 0 },
+  };
+  const progress = { done: 21, total: 40, drawn: 20, ms: 2000, generated: 400, methods };
+  const lines = watchTable(progress).split("\n");
+  expect(lines[1]).toMatch(/^sample {2,}20 {2,}50\.0% {2,}29\.9% – 70\.1% {2,}1$/);
+  expect(lines[2]).toMatch(/^ets:M=4 {2,}0 {2,}– {2,}– {2,}0$/);
+  expect(lines[3]).toMatch(/^21 of 40 samples, .* left, 200 tokens\/s$/);
 });

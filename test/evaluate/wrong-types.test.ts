@@ -39,6 +39,7 @@ describe("evaluate", () => {
     mode: [],
     form: [],
     allowCodeExecution: ["boolean"],
+    grader: [],
     keep: [],
     options: ["bare", "date"],
     reward: [],

@@ -1,10 +1,13 @@
 /** The report of evaluations: complete, escaped, with the data's points, for one item and for 500. */
 import { fileURLToPath } from "node:url";
+import { DOMParser } from "linkedom";
 import { describe, expect, test, vi } from "vitest";
 import { compareRuns } from "../../src/evaluate/compare/compare-runs.js";
 import { canonicalJson, sha256 } from "../../src/evaluate/store/sample-key.js";
 import { evaluationReport } from "../../src/report/evaluation/evaluation-report.js";
+import { itemReport } from "../../src/report/evaluation/item-report.js";
 import { placeLabels } from "../../src/report/evaluation/label-placement.js";
+import { figuresOf } from "../../src/report/figures.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import { checkPage } from "../fixtures/html-page.js";
 import { writeRun } from "../fixtures/run-directories.js";
@@ -15,6 +18,49 @@ const STEPS = [
   { ess: 3.5, rolloutEss: 2.2, khat: 0.4, agreement: 0.5 },
   { ess: 7.1, rolloutEss: 4, khat: 0.9, agreement: 1 },
 ];
+
+test("its figures stand alone as SVG, without variables of CSS", async () => {
+  const run = writeRun("figures", { sample: ["1", "0"], ets: ["1", "1"] });
+  const figures = figuresOf(await report(run));
+  expect(figures.slice(0, 2).map(({ name }) => name)).toEqual([
+    "accuracy-against-generated-tokens-a-sample",
+    "accuracy-against-seconds-a-sample",
+  ]);
+  for (const { svg } of figures) {
+    expect(svg).toMatch(/^<svg [^>]*xmlns="http:\/\/www.w3.org\/2000\/svg"/);
+    expect(svg).not.toContain("var(--");
+    const { documentElement } = new DOMParser().parseFromString(svg, "image/svg+xml");
+    expect(documentElement.tagName).toBe("svg");
+    expect(documentElement.querySelectorAll("text").length).toBeGreaterThan(0);
+  }
+  expect(new Set(figures.map(({ name }) => name)).size).toBe(figures.length);
+});
+
+test("an item's page has its question's place, every sample, why, and how the votes stood", async () => {
+  const run = writeRun("one-item", { majority: ["1", "0"], ets: ["1", "1"] });
+  const compared = await compareRuns([run]);
+  const { items } = compared;
+  const [one] = items[0]?.samples[0] ?? [];
+  const text = { logProb: -1, reward: null, generated: 3 };
+  Object.assign(one as object, {
+    reason: "because <of> this",
+    texts: ["7", "8", "8"].map((answer) => ({
+      ...text,
+      text: `#### ${answer}`,
+      answer,
+      correct: answer === "8",
+    })),
+  });
+  const document = checkPage(await itemReport(compared, items[0]?.id ?? ""));
+  expect(document.querySelector("h1")?.textContent).toBe(items[0]?.id);
+  expect(document.body.textContent).toContain("because <of> this");
+  const rows = [...document.querySelectorAll("tbody tr")].map(
+    (row) => row.children[2]?.textContent,
+  );
+  expect(rows).toEqual(["7: 1", "7: 1, 8: 1", "8: 2, 7: 1"]);
+  expect(document.querySelectorAll("section")).toHaveLength(2);
+  await expect(itemReport(compared, "none")).rejects.toThrow(/no item none/);
+});
 
 describe("the page", () => {
   test("has a point a method, a cell an item and method, and a row a pair", async () => {

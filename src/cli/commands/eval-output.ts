@@ -2,10 +2,11 @@
 import pc from "picocolors";
 import type { Evaluation } from "../../evaluate/evaluate.js";
 import type { EvaluationProgress } from "../../evaluate/progress.js";
+import { wilsonInterval } from "../../evaluate/statistics/wilson.js";
 import type { FailedSample, MethodSummary, Summary } from "../../evaluate/store/run-files.js";
 import { number, percent } from "../../report/format.js";
 import { duration, rate } from "../format.js";
-import { progressBar } from "../terminal.js";
+import { liveText, progressBar } from "../terminal.js";
 
 /** Where standard error is no terminal, a line is printed this often. */
 const LINE_INTERVAL_MS = 10_000;
@@ -23,9 +24,12 @@ interface EvalProgress {
   close(): void;
 }
 
-/** Shows a bar with what is known so far; without a terminal, a line every ten seconds. */
-export function evalProgress(): EvalProgress {
-  const bar = progressBar();
+/**
+ * Shows a bar with what is known so far, or with `watch` a table; without a terminal, a line, or the table,
+ * every ten seconds.
+ */
+export function evalProgress({ watch = false } = {}): EvalProgress {
+  const bar = watch ? liveTable() : progressBar();
   let lineAt = performance.now() + LINE_INTERVAL_MS;
   let last: EvaluationProgress | undefined;
   const failures = new Set<string>();
@@ -39,7 +43,7 @@ export function evalProgress(): EvalProgress {
     },
     show(progress) {
       last = progress;
-      const label = formatProgress(progress);
+      const label = watch ? watchTable(progress) : formatProgress(progress);
       bar.show(progress.done / Math.max(1, progress.total), label);
       if (process.stderr.isTTY || performance.now() < lineAt) return;
       lineAt = performance.now() + LINE_INTERVAL_MS;
@@ -72,6 +76,45 @@ function formatProgress({
   return [`${done}/${total}`, left, rate({ generated, ms }), ...accuracies]
     .filter((part) => part !== "")
     .join("  ");
+}
+
+/** A table that is redrawn in place. */
+function liveTable(): ReturnType<typeof progressBar> {
+  const text = liveText();
+  return {
+    show: (_, table) => text.show("", table),
+    say(line) {
+      text.close();
+      console.error(line);
+    },
+    close: () => text.close(),
+  };
+}
+
+/** Each method's accuracy so far, with its 95% interval, and how far the run is. */
+export function watchTable(progress: EvaluationProgress): string {
+  const { done, total, drawn, ms, generated, methods } = progress;
+  const width = Math.max(6, ...Object.keys(methods).map((name) => name.length));
+  const head = ["method".padEnd(width), "    n", "accuracy", "95% interval".padStart(15), "failed"];
+  const rows = Object.entries(methods).map(([name, { n, correct, failed }]) =>
+    [
+      name.padEnd(width),
+      String(n).padStart(5),
+      (n === 0 ? "–" : percent(correct / n, 1)).padStart(8),
+      (n === 0 ? "–" : intervalOf(correct, n)).padStart(15),
+      String(failed).padStart(6),
+    ].join("  "),
+  );
+  const left = drawn === 0 ? "" : `, ${duration((ms / drawn) * (total - done))} left`;
+  const speed = rate({ generated, ms });
+  const state = `${done} of ${total} samples${left}${speed === "" ? "" : `, ${speed}`}`;
+  return [head.join("  "), ...rows, state].join("\n");
+}
+
+function intervalOf(correct: number, n: number): string {
+  return wilsonInterval(correct, n)
+    .map((end) => percent(end, 1))
+    .join(" – ");
 }
 
 export function formatEvaluation({ directory, summary, run, drawn, kept }: Evaluation): string {

@@ -33,11 +33,13 @@ interface EvalFlags extends MethodFlags {
   /** The library checks both. */
   mode?: GradingMode;
   form?: PromptForm;
+  grader?: string;
   allowCodeExecution?: boolean;
   /** The library checks it. */
   keep?: Kept;
   concurrency?: number;
   queue?: string;
+  watch?: boolean;
   json?: boolean;
 }
 
@@ -69,6 +71,10 @@ export function evalCommand(command: Command): Command {
       numberOption,
     )
     .option("--mode <mode>", "how answers are graded: fair, compat (default: fair)")
+    .option(
+      "--grader <judge>",
+      "judge:GGUF: an instruct model grades by the reference answer (default: the task's own)",
+    )
     .option("--form <form>", "prompts: chat, or paper's few-shot texts (default: chat)")
     .option("--allow-code-execution", "let graders run generated programs, in a sandbox")
     .option(
@@ -82,6 +88,7 @@ export function evalCommand(command: Command): Command {
     )
     .option("--queue <url>", "redis://host:6379, whose workers draw the samples");
   addMethodOptions(addModelOptions(command), evaluatedMethods, { takesLists: true })
+    .option("--watch", "show each method's accuracy so far, with its interval, as a table")
     .option("--json", "print the summary as one JSON object")
     .action(runEval);
   return groupOptions(command, COMMON, isMethodsOwn, [
@@ -128,14 +135,14 @@ async function runEval(taskName: string | undefined, flags: EvalFlags): Promise<
       form: flags.form ?? (flags.preset as PromptForm | undefined),
       reward: hasPresetReward(flags) ? undefined : flags.reward,
       allowCodeExecution: flags.allowCodeExecution,
-      keep: flags.keep,
+      ...{ keep: flags.keep, grader: flags.grader },
     }),
   };
   resolveEvaluateOptions(options);
   for (const each of [options, ...methods]) await compiledConstraint(each.options?.constraint);
   const needsProposal = methods.some(({ method }) => METHODS[method].proposal !== undefined);
   const signal = interruptSignal();
-  const progress = evalProgress();
+  const progress = evalProgress({ watch: flags.watch ?? false });
   process.once("beforeExit", failStalled);
   try {
     await using model = await loadNamedModel(flags, signal);

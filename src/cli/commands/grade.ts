@@ -10,6 +10,7 @@ import { hasReaderLeft, interruptSignal } from "../exit.js";
 interface GradeFlags {
   mode: string;
   data?: string;
+  grader?: string;
   allowCodeExecution?: boolean;
 }
 
@@ -21,18 +22,21 @@ export function gradeCommand(command: Command): Command {
       ".jsonl, .jsonl.gz or .csv of rows {id?, output | answer, gold, choices?}; humaneval {task_id, completion}; ifeval {key, output | response}; - reads JSON lines from standard input",
     )
     .option("--mode <mode>", "fair, or compat with lm-evaluation-harness", "fair")
+    .option("--grader <judge>", "judge:GGUF: an instruct model grades by the reference answer")
     .option("--data <file>", "the task's data, for rows that name its items")
     .option("--allow-code-execution", "let humaneval run the programs, in a sandbox")
     .action(grade);
 }
 
 async function grade(name: string, file: string, flags: GradeFlags): Promise<void> {
+  const { checkJudge, openGraderBy } = await import("../../tasks/judge-grader.js");
   const { gradeRows, itemsById } = await import("../../tasks/grade-rows.js");
   const mode = checkOneOf("--mode", flags.mode, GRADING_MODES);
   const task = await findTask(name);
   const signal = interruptSignal();
   const allowCodeExecution = flags.allowCodeExecution ?? false;
-  await using grader = await task.openGrader({ mode, allowCodeExecution, signal });
+  const judge = flags.grader === undefined ? undefined : checkJudge("grader", flags.grader);
+  await using grader = await openGraderBy(judge, task, { mode, allowCodeExecution, signal });
   const items = await itemsById(task, flags.data, { signal });
   if (grader.isolation !== undefined) console.error(`Programs run in ${grader.isolation}.`);
   const verdicts = gradeRows(grader, file, items, task.rowKey);

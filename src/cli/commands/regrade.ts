@@ -7,6 +7,7 @@ interface RegradeFlags {
   task?: string;
   data?: string;
   mode?: GradingMode;
+  grader?: string;
   allowCodeExecution?: boolean;
   json?: boolean;
 }
@@ -17,6 +18,10 @@ export function regradeCommand(command: Command): Command {
     .option("--task <module:FILE>", "the task, where its file lies elsewhere now")
     .option("--data <file>", "the run's data, where it lies elsewhere now")
     .option("--mode <mode>", `${GRADING_MODES.join(", ")} (default: the run's)`)
+    .option(
+      "--grader <judge>",
+      "judge:GGUF, an instruct model; task: the task's own (default: the run's)",
+    )
     .option("--allow-code-execution", "let graders run generated programs, in a sandbox")
     .option("--json", "print the summary and what changed as one JSON object")
     .action(run);

@@ -1,12 +1,44 @@
+import path from "node:path";
 import type { Command } from "commander";
+import { makeDirectory } from "../../engine/make-directory.js";
 import { writeOutput } from "../write-output.js";
+
+interface ReportFlags {
+  output?: string;
+  item?: string;
+  figures?: string;
+}
 
 export function reportCommand(command: Command): Command {
   return command
     .argument("<sources...>", "a trace file, or run directories")
-    .requiredOption("-o, --output <file>", "the page to write")
-    .action(async (sources: string[], { output }: { output: string }) => {
-      const { renderReport } = await import("../../report/render-report.js");
-      await writeOutput("report", output, await renderReport(sources));
-    });
+    .option(
+      "-o, --output <file>",
+      "the page to write (default: report.html beside the first source)",
+    )
+    .option("--item <id>", "of run directories: every sample of one item, and how its votes stood")
+    .option("--figures <dir>", "write the figures too, as SVG files for papers and slides")
+    .action(write);
+}
+
+async function write(sources: string[], { output, item, figures }: ReportFlags): Promise<void> {
+  const { renderReport } = await import("../../report/render-report.js");
+  const page = await renderReport(sources, item);
+  const file = output ?? (await besideSource(sources[0] as string, item));
+  await writeOutput("report", file, page);
+  if (output === undefined) console.error(`In ${file}`);
+  if (figures === undefined) return;
+  const { figuresOf } = await import("../../report/figures.js");
+  await makeDirectory(figures);
+  for (const { name, svg } of figuresOf(page)) {
+    await writeOutput("figure", path.join(figures, `${name}.svg`), svg);
+  }
+}
+
+/** In a run directory, or in the directory of a trace. */
+async function besideSource(source: string, item?: string): Promise<string> {
+  const { stat } = await import("node:fs/promises");
+  const directory = (await stat(source)).isDirectory() ? source : path.dirname(source);
+  const name = item === undefined ? "report" : `item-${item.replace(/[^\w.-]+/g, "_")}`;
+  return path.join(directory, `${name}.html`);
 }

@@ -14,6 +14,7 @@ interface SweepFlags extends ModelFlags {
   queue?: string;
   allowCodeExecution?: boolean;
   keep?: Kept;
+  watch?: boolean;
   json?: boolean;
 }
 
@@ -39,7 +40,7 @@ export async function runSweepCommand(
   const models = config.models ?? [flags.model];
   const { resume, queue, allowCodeExecution, keep } = flags;
   const signal = interruptSignal();
-  const progress = evalProgress();
+  const progress = evalProgress({ watch: flags.watch ?? false });
   process.once("beforeExit", failStalled);
   try {
     const results = await runSweep(

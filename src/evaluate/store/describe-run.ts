@@ -56,6 +56,16 @@ export async function describeReward(
   return { reward: expression, ...(rewardFiles.length > 0 && { rewardFiles }) };
 }
 
+/** What grades in the place of the task's own grader; nothing without one. */
+export async function describeGrader(
+  grader: string | undefined,
+  signal?: AbortSignal,
+): Promise<Pick<RunRecord, "grader">> {
+  if (grader === undefined) return {};
+  const { rewardFiles = [] } = await describeReward(grader, signal);
+  return { grader: { path: grader, sha256: rewardFiles[0] as string } };
+}
+
 /** The module of a task of one's own; nothing of those that come with the package. */
 export async function describeTaskFile(task: Task): Promise<Pick<RunRecord, "taskFile">> {
   const file = fileOfTask(task);

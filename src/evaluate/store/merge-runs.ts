@@ -25,6 +25,9 @@ export function mergeRuns(directory: string, before: RunRecord, now: RunRecord):
       refuse(`\`${name}\``, named(was), named(is));
     }
   }
+  if (before.grader?.sha256 !== now.grader?.sha256) {
+    refuse("`grader`", before.grader?.path ?? "the task's", now.grader?.path ?? "the task's");
+  }
   const [wasTask, isTask] = [before.taskFile, now.taskFile];
   if (wasTask?.sha256 !== isTask?.sha256) {
     const named = (file: typeof wasTask) => (file ? `${file.path} (${file.sha256})` : "none");

@@ -46,6 +46,8 @@ export const runSchema = z.object({
   seed: count,
   /** How answers were graded. */
   mode: z.enum(GRADING_MODES),
+  /** What graded in the place of the task's own grader: `judge:GGUF`, and the file. */
+  grader: z.object({ path: z.string(), sha256 }).exactOptional(),
   /** The prompts' form. */
   form: z.string(),
   model: modelSchema,
@@ -142,6 +144,8 @@ export const gradedSampleSchema = z.object({
   /** The answer that was graded. */
   extracted: z.string().nullable(),
   correct: z.boolean(),
+  /** Why it was graded so, where the answer and the gold don't tell. */
+  reason: z.string().exactOptional(),
   /** How the program ended, where the grader runs code. */
   result: z.string().exactOptional(),
   /** Where an answer may be right in part: its score, and those of its parts. */

@@ -35,7 +35,7 @@ export function sampleSeed(runSeed: number, item: string, sample: number): numbe
 /** What decides a sample besides its item and number. */
 export type KeyedRun = Pick<
   RunRecord,
-  "task" | "taskFile" | "form" | "mode" | "data" | "model" | "proposal"
+  "task" | "taskFile" | "grader" | "form" | "mode" | "data" | "model" | "proposal"
 >;
 
 /** A sample's key: other settings, another model or other data give another key. */
@@ -44,11 +44,12 @@ export function sampleKey(
   method: { method: string; settings: object; needsProposal: boolean },
   { item, sample, seed }: { item: string; sample: number; seed: number },
 ): string {
-  const { task, taskFile, form, mode, data, model, proposal } = run;
+  const { task, taskFile, grader, form, mode, data, model, proposal } = run;
   return sha256(
     canonicalJson({
       ...{ task, form, mode, data: data.sha256, model: model.sha256 },
       ...(taskFile && { taskFile: taskFile.sha256 }),
+      ...(grader && { grader: grader.sha256 }),
       proposal: method.needsProposal ? (proposal?.sha256 ?? null) : null,
       ...{ method: method.method, settings: method.settings, item, sample, seed },
     }),

@@ -5,6 +5,7 @@ import { isFailed, type Sample } from "../../evaluate/store/run-files.js";
 import { counted, number, percent } from "../format.js";
 import { type Html, html } from "../html.js";
 import { methodLabel } from "./method-marks.js";
+import { cut, sampleEntry } from "./sample-entry.js";
 
 /** Markup of the items shown; those beyond are counted, so that a page stays below 6 MB. */
 const MAX_MARKUP = 4_000_000;
@@ -93,27 +94,14 @@ function verdict(own: readonly Sample[], name: string, index: number): Html {
 function output(own: readonly Sample[], name: string, index: number): Html {
   const hidden = own.length - MAX_SAMPLES;
   return html`<section><h3>${methodLabel(name, index)}</h3>
-${own.slice(0, MAX_SAMPLES).map(sampleEntry)}
+${own.slice(0, MAX_SAMPLES).map((sample) => sampleEntry(sample))}
 ${hidden > 0 && html`<p class="note">and ${counted(hidden, "other sample")}</p>`}
 </section>
 `;
 }
 
-function sampleEntry(sample: Sample): Html {
-  if (isFailed(sample)) {
-    return html`<p class="graded failed"><b>failed</b> ${sample.error.code}</p><p class="text">${cut(sample.error.message, MAX_TEXT)}</p>`;
-  }
-  const { correct, extracted, text, usage, stopReason } = sample;
-  const ended = stopReason === "end" || stopReason === "stop" ? "" : `, ended by ${stopReason}`;
-  return html`<p class="graded ${correct ? "right" : "wrong"}"><b>${correct ? "✓" : "✗"} ${extracted === null ? "no answer" : cut(extracted, 200)}</b> <span>${number(usage.generated)} tokens, ${number(usage.ms / 1000)} s${ended}</span></p><p class="text">${cut(text, MAX_TEXT)}</p>`;
-}
-
 function rightCount(samples: readonly Sample[]): number {
   return samples.filter((sample) => !isFailed(sample) && sample.correct).length;
-}
-
-function cut(text: string, length: number): string {
-  return text.length > length ? `${text.slice(0, length)} …` : text;
 }
 
 /** Failed samples are neither right nor wrong. */

@@ -1,5 +1,6 @@
 /** What the report of an evaluation adds to the common style. */
 export const EVALUATION_STYLE = `
+.votes { margin-top: 1.2em }
 .lead { font: 1.12rem/1.5 var(--serif); max-width: 68ch }
 .figures { grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)) }
 .method { white-space: nowrap }
