@@ -6,6 +6,9 @@
 //   npm run test:sanitize -- --leaks      the same, with LeakSanitizer: leaks that our code allocated
 //   npm run test:sanitize -- --threads    under ThreadSanitizer
 //
+// Tests that render templates or compile constraints are none of these: their process has a limit of
+// address space, in which AddressSanitizer has no room.
+//
 // Linux and GCC (or `CXX`). The engine's libraries are the prebuilt ones: what they do with memory that
 // the addon or malloc gave them is seen only where it calls what is intercepted (memcpy, free, …).
 import { spawnSync } from "node:child_process";
@@ -36,7 +39,6 @@ const SUBSET = [
   "test/engine/kept-prompts.test.ts",
   "test/engine/model-files.test.ts",
   "test/engine/recurrent-models.test.ts",
-  "test/engine/thoughts.test.ts",
   "test/methods/edges.test.ts",
   "test/native",
   "test/reliability/exit.reliability.ts",

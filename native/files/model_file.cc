@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
@@ -198,10 +199,17 @@ void CheckSharedLayers(const GgufHeader& header, const std::string& architecture
   }
 }
 
+// What llama.cpp does with the suffixes of plamo2's tokens, all of them together; real ones take a
+// hundredth.
+constexpr double kMostSuffixSteps = 1e10;
+// llama.cpp's tries call themselves for each byte of a token when they are freed.
+constexpr size_t kMostTokenBytes = 4096;
+
 void CheckVocabulary(const GgufHeader& header) {
   const std::string tokenizer = header.FindString("tokenizer.ggml.model").value_or("");
   if (tokenizer == "none" || tokenizer == "no_vocab") Refuse("The model has no vocabulary");
   std::unordered_set<std::string> seen;
+  double suffix_steps = 0;
   uint32_t id = 0;
   for (const std::string_view whole : header.FindStrings("tokenizer.ggml.tokens")) {
     // llama.cpp reads tokens up to a NUL, and names empty ones so.
@@ -212,7 +220,15 @@ void CheckVocabulary(const GgufHeader& header) {
       Refuse("Expected the vocabulary's tokens to differ; `" + text +
              "` is there twice, again as " + std::to_string(id));
     }
+    if (token.size() > kMostTokenBytes) {
+      Refuse("Expected the vocabulary's tokens to have at most " + std::to_string(kMostTokenBytes) +
+             " bytes; " + std::to_string(id) + " has " + std::to_string(token.size()));
+    }
+    suffix_steps += std::pow(static_cast<double>(token.size()), 3);
     ++id;
+  }
+  if (tokenizer == "plamo2" && suffix_steps > kMostSuffixSteps) {
+    Refuse("Expected a plamo2 vocabulary of shorter tokens: to load these would take hours");
   }
 }
 

@@ -1,5 +1,5 @@
 /** An engine in a process of its own: the same results, and whatever ends it is an error. */
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, renameSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
@@ -283,6 +283,15 @@ describe("no engine outlives", () => {
     await wait(100);
     app.kill(signal);
     await ends(pid);
+  });
+
+  // As Electron starts utility processes.
+  test("an app that was forked without standard streams", async () => {
+    const app = fork(APP, [ROOT], { stdio: ["ignore", "ignore", "ignore", "ipc"] });
+    const [[pid]] = (await once(app, "message")) as [number[]];
+    expect(stateOf(pid as number)).toMatch(/^[^Z]/);
+    app.kill("SIGKILL");
+    await ends(pid as number);
   });
 
   test("a thread that is terminated, and none is left as a zombie of the app", async () => {
