@@ -55,6 +55,7 @@ function bestTable(tasks) {
       "best of n",
       "vote",
       "gain over best of n",
+      "p",
     ],
     tasks.flatMap(({ name, entry, sizes }) =>
       sizes.map(({ guided: [{ row, rivals, toBest, holm }] }) => [

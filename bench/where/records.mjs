@@ -71,7 +71,10 @@ const task = defineTask({
     const record = recordIn(text);
     return record && JSON.stringify(FIELDS.map((field) => record[field] ?? null));
   },
-  parse: (row) => ({ id: row.text("id"), prompt: row.text("prompt"), gold: "" }),
+  parse: (row) => ({
+    ...{ id: row.text("id"), prompt: row.text("prompt") },
+    gold: JSON.stringify(row.fields.gold),
+  }),
   openGrader: async () => scoreGrader(rightFields),
 });
 export default task;

@@ -114,9 +114,9 @@ function itemsOfRound(task, split, round, rounds, options) {
   return numbers.filter((i) => i < most).map((i) => own[i]);
 }
 
-/** Cheap tasks have more, at most a quarter of what there is. */
+/** Cheap tasks have ten times as many, at most a quarter of what there is. */
 function pilotItems({ entry, items }, { pilot }) {
-  return Math.min(pilot * (entry.cheap ?? 1), Math.floor(items.length / 4));
+  return Math.min(pilot * (entry.cheap === undefined ? 1 : 10), Math.floor(items.length / 4));
 }
 
 /** What each guided method scores on the pilot's items, with few candidates. */
