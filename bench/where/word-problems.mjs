@@ -71,6 +71,14 @@ export const verified = {
       options: (reward) => ({ potential: reward, blockTokens: 16, finish: "best" }),
     },
     {
+      name: "particle, α = 4, potential, blocks of 8, λ = .3",
+      method: particle,
+      options: (reward) => ({
+        ...{ potential: reward, blockTokens: 8, lambda: 0.3, finish: "best" },
+        ...{ alpha: 4, temperature: 1 },
+      }),
+    },
+    {
       name: "particle, potential, blocks of 8, λ = .3",
       method: particle,
       options: (reward) => ({ potential: reward, blockTokens: 8, lambda: 0.3, finish: "best" }),

@@ -42,6 +42,12 @@ describe("what is known of a good answer decides", () => {
     expect(choice.evidence).toMatch(/^docs\/[\w-]+\.md/);
   });
 
+  test("and the length says how long blocks are", () => {
+    const blocksOf = (maxTokens?: number) =>
+      chooseMethod({ potential: judge, ...(maxTokens && { maxTokens }) }).options.blockTokens;
+    expect([20, 80, 1000, undefined].map(blocksOf)).toEqual([4, 8, 16, 16]);
+  });
+
   test("and on a diffusion model what it can be asked", () => {
     const facts = { isDiffusion: true };
     expect(chooseMethod({ potential: judge }, facts)).toMatchObject({
