@@ -148,12 +148,13 @@ function chosenBy(pilot, { methods, chosen = 1 }) {
 }
 
 /** What `auto` is told of a task: its reward, which judges beginnings too, and its constraint. */
-function heldMethods({ methods, constraintOf }, [first]) {
+function heldMethods({ methods, constraintOf, answers = false }, [first]) {
   const auto = {
     name: "auto",
     method: chooseAndRun,
     options: (reward, item, potential) => ({
       ...(reward !== undefined && { reward, potential }),
+      ...(!answers && { extract: undefined }),
       ...(constraintOf !== undefined && { constraint: constraintOf(item) }),
     }),
   };

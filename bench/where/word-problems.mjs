@@ -32,6 +32,7 @@ const references = [
 
 const shared = {
   references,
+  answers: true,
   task: miniGsm,
   maxTokens: 120,
   model: "mini-gsm-ref",

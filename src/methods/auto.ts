@@ -75,6 +75,14 @@ export function chooseMethod(options: MethodOptions, facts: AutoFacts = {}): Aut
   const many = candidatesWithin(options, facts);
   const canCompare = many === null || many > 1;
   const size = many === null ? {} : { candidates: many };
+  const isShort = (maxTokens ?? DEFAULT_LENGTH) <= SHORT_TEXTS && !facts.isDiffusion;
+  const likely = { ...size, alpha: 4, temperature: 1, blockTokens: 8 };
+  if (potential !== undefined && extract !== undefined && isShort && canCompare && !constraint) {
+    const own = { ...likely, lambda: 0.3, finish: "best" } as const;
+    const because =
+      "beginnings can be judged, and answers of short texts are the better the likelier these are";
+    return choice("particle", own, because, `${PAGE}#verified`);
+  }
   if (potential !== undefined && canCompare && !facts.isDiffusion) {
     const blockTokens = blocksFor(maxTokens ?? DEFAULT_LENGTH);
     const own = { ...size, blockTokens, lambda: 0.05, finish: "best" } as const;
@@ -89,12 +97,9 @@ export function chooseMethod(options: MethodOptions, facts: AutoFacts = {}): Aut
     return choice("ets", {}, "λ or the end of guided runs was given", "docs/methods.md#ets-ets-is");
   }
   if (votesAlone(options) && canCompare) {
-    const isShort = (maxTokens ?? DEFAULT_LENGTH) <= SHORT_TEXTS && !facts.isDiffusion;
     if (isShort && constraint === undefined) {
-      const own = { ...size, alpha: 4, temperature: 1, blockTokens: 8 };
-      const because =
-        "answers are found in short texts: the model's own likely texts give the best";
-      return choice("particle", own, because, `${PAGE}#votes`);
+      const because = "answers of short texts are the better the likelier these are";
+      return choice("particle", likely, because, `${PAGE}#votes`);
     }
     const because = "answers can be compared: texts vote";
     return choice("majority", size, because, "docs/methods.md#majority");

@@ -24,6 +24,13 @@ describe("what is known of a good answer decides", () => {
     ["a reward", { reward: judge }, "best-of-n", { reward: judge }],
     ["a reward and answers", { reward: judge, extract }, "best-of-n", { reward: judge }],
     ["a potential", { potential: judge }, "particle", { finish: "best", lambda: 0.05 }],
+    [
+      "a potential and answers of short texts",
+      { potential: judge, extract, maxTokens: 100 },
+      "particle",
+      { alpha: 4, finish: "best" },
+    ],
+    ["a potential and answers of long texts", { potential: judge, extract }, "particle", {}],
     ["both", { potential: judge, reward: judge }, "particle", { finish: "best" }],
     ["a constraint", { constraint }, "particle", { blockTokens: 4 }],
     ["a constraint and a reward", { constraint, reward: judge }, "best-of-n", {}],
