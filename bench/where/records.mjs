@@ -26,7 +26,7 @@ const SCHEMA = {
 };
 
 /** The text's record, alone or in a fence; null where there is none. */
-export function recordIn(text) {
+function recordIn(text) {
   const fenced = /```(?:json)?\s*([\s\S]*?)```/.exec(text)?.[1];
   try {
     const record = JSON.parse(fenced ?? text);

@@ -74,6 +74,13 @@ function rivalsOf(items, n) {
   };
 }
 
+/** Items by which a t-test finds such a difference in four of five studies; null where there is no gain. */
+function neededItems(differences) {
+  const gain = mean(differences);
+  const variance = mean(differences.map((d) => (d - gain) ** 2));
+  return gain > 0 && variance > 0 ? Math.ceil((2.8 ** 2 * variance) / gain ** 2) : null;
+}
+
 /** The paired difference of two rows' scores. */
 function difference(ours, theirs) {
   const differences = ours.scores.map((score, i) => score - theirs.scores[i]);
@@ -82,6 +89,7 @@ function difference(ours, theirs) {
   return {
     ...{ won, lost, p: mcnemarPValue(won, lost) },
     ...{ mean: mean(differences), ci95: bonettPriceInterval(differences) },
+    needed: neededItems(differences),
   };
 }
 

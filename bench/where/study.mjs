@@ -13,7 +13,7 @@ import { records } from "./records.mjs";
 import { tone } from "./tone.mjs";
 import { chains, verified, votes } from "./word-problems.mjs";
 
-export const TASKS = {
+const TASKS = {
   keywords,
   records,
   tone,
