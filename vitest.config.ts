@@ -8,7 +8,7 @@ type ProjectConfig = NonNullable<TestProjectInlineConfiguration["test"]>;
  * thread each.
  */
 const BESIDE = [
-  "test/{house,bench/statistics,chain/random-streams,methods/wrong-types}.test.ts",
+  "test/{house,bench/{statistics,where},chain/random-streams,methods/wrong-types}.test.ts",
   "test/energy/{diagnostics,exact-weights,log-domain,psis}.test.ts",
   "test/cli/{ask-answer,ask-options,bad-input,bad-options,compare,config-file,constraint-flag,download,grade,help,potential,startup}.test.ts",
   "test/engine-build/*.test.ts",

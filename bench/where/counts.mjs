@@ -31,10 +31,19 @@ function constraintOf({ row: { sentences, words } }) {
   return { regex: Array.from({ length: sentences }, () => sentence).join(" ") };
 }
 
+/** A text that is right, and says nothing: the topic's last word again and again. */
+function exampleOf({ topic, sentences, words }) {
+  const sentence = `${Array(words).fill(topic.split(" ").at(-1)).join(" ")}.`;
+  return Array(sentences).fill(sentence).join(" ");
+}
+
 const task = defineTask({
   name: "counts",
   extract: (text) => text,
-  parse: (row) => ({ id: row.text("id"), prompt: row.text("prompt"), gold: "" }),
+  parse: (row) => ({
+    ...{ id: row.text("id"), prompt: row.text("prompt") },
+    gold: exampleOf(row.fields),
+  }),
   openGrader: async () => scoreGrader((item, text) => share({ text, item })),
 });
 export default task;

@@ -25,7 +25,10 @@ export function share({ text, item }) {
 const task = defineTask({
   name: "keywords",
   extract: (text) => text,
-  parse: (row) => ({ id: row.text("id"), prompt: row.text("prompt"), gold: "" }),
+  parse: (row) => ({
+    ...{ id: row.text("id"), prompt: row.text("prompt") },
+    gold: row.strings("words").join(" "),
+  }),
   openGrader: async () => scoreGrader((item, text) => share({ text, item })),
 });
 export default task;

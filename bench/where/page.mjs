@@ -55,6 +55,7 @@ function bestTable(tasks) {
       "best of n",
       "vote",
       "gain over best of n",
+      "p",
     ],
     tasks.flatMap(({ name, entry, sizes }) =>
       sizes.map(({ guided: [{ row, rivals, toBest, holm }] }) => [
@@ -135,7 +136,21 @@ ${entry.title}: ${count} items; known is ${entry.known}.${entry.isCounted === fa
 
 ${markdownTable(columns, rows)}
 
-The pilot: ${chosen.join("; ")}.`;
+The pilot: ${chosen.join("; ")}.${isWon({ sizes }) ? "" : `\n\n${whyNot(sizes)}`}`;
+}
+
+/** What keeps a task from being told: how little the rivals leave, and how many items it would take. */
+function whyNot(sizes) {
+  const each = sizes.map(({ guided: [{ row, rivals, toBest, toVote }] }) => {
+    const [rival, gap] =
+      toBest.mean <= toVote.mean ? [rivals.best, toBest] : [rivals.elected, toVote];
+    const needed =
+      gap.needed === null
+        ? "there is no gain"
+        : `such a gain, ${signed(gap.mean)}, is told with some ${gap.needed} items`;
+    return `with ${fixed(row.tokens, 0)} tokens the ${rival.name} has ${fixed(rival.score, 2)}, and ${needed}`;
+  });
+  return `Why it is not told from both rivals: ${each.join("; ")}.`;
 }
 
 function cells(row, name, rest) {

@@ -1,7 +1,7 @@
 import seedrandom from "seedrandom";
 
 /** Draws from lists, by a seed that names what is drawn. */
-export function drawing(name) {
+function drawing(name) {
   const random = seedrandom(name);
   const below = (n) => Math.floor(random() * n);
   return {

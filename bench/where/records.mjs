@@ -26,7 +26,7 @@ const SCHEMA = {
 };
 
 /** The text's record, alone or in a fence; null where there is none. */
-export function recordIn(text) {
+function recordIn(text) {
   const fenced = /```(?:json)?\s*([\s\S]*?)```/.exec(text)?.[1];
   try {
     const record = JSON.parse(fenced ?? text);
@@ -71,7 +71,10 @@ const task = defineTask({
     const record = recordIn(text);
     return record && JSON.stringify(FIELDS.map((field) => record[field] ?? null));
   },
-  parse: (row) => ({ id: row.text("id"), prompt: row.text("prompt"), gold: "" }),
+  parse: (row) => ({
+    ...{ id: row.text("id"), prompt: row.text("prompt") },
+    gold: JSON.stringify(row.fields.gold),
+  }),
   openGrader: async () => scoreGrader(rightFields),
 });
 export default task;

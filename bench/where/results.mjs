@@ -5,16 +5,20 @@ import { mcnemarPValue } from "../../dist/evaluate/statistics/mcnemar.js";
 import { bonettPriceInterval } from "../../dist/evaluate/statistics/paired.js";
 import { mean } from "../lib/statistics.mjs";
 
-/** The outcome of the best of the pool's first n texts by their rewards, the first of equals. */
-function bestOf({ texts }, n) {
+/**
+ * The outcome of the best of the pool's first n texts by their rewards, the first of equals. Where the
+ * answers' votes are the reward, it is the vote's.
+ */
+export function bestOf({ texts }, n) {
   const first = texts.slice(0, n);
+  if (first.every(({ reward }) => reward === null)) return electedOf({ texts }, n);
   const most = Math.max(...first.map(({ reward }) => reward ?? 0));
   const best = first.filter(({ reward }) => (reward ?? 0) === most);
   return { ...best[0], divergence: Math.min(Math.log(n) - (n - 1) / n, Math.log(n / best.length)) };
 }
 
 /** The outcome of the pool's first n texts by the plurality of their answers, the first of equals. */
-function electedOf({ texts }, n) {
+export function electedOf({ texts }, n) {
   const first = texts.slice(0, n);
   const counts = new Map();
   for (const { answer } of first) {
@@ -57,7 +61,7 @@ function rowOf(name, outcomes) {
   };
 }
 
-export function rivalsOf(items, n) {
+function rivalsOf(items, n) {
   const pooled = (pick) =>
     items.map(({ pool }) => ({
       ...pick(pool, n),
@@ -70,14 +74,22 @@ export function rivalsOf(items, n) {
   };
 }
 
+/** Items by which a t-test finds such a difference in four of five studies; null where there is no gain. */
+function neededItems(differences) {
+  const gain = mean(differences);
+  const variance = mean(differences.map((d) => (d - gain) ** 2));
+  return gain > 0 && variance > 0 ? Math.ceil((2.8 ** 2 * variance) / gain ** 2) : null;
+}
+
 /** The paired difference of two rows' scores. */
-export function difference(ours, theirs) {
+function difference(ours, theirs) {
   const differences = ours.scores.map((score, i) => score - theirs.scores[i]);
   const won = differences.filter((d) => d > 1e-9).length;
   const lost = differences.filter((d) => d < -1e-9).length;
   return {
     ...{ won, lost, p: mcnemarPValue(won, lost) },
     ...{ mean: mean(differences), ci95: bonettPriceInterval(differences) },
+    needed: neededItems(differences),
   };
 }
 
@@ -113,10 +125,10 @@ export function compare(results, sizes) {
     }));
   const tests = tasks
     .filter(({ entry }) => entry.isCounted !== false)
-    .flatMap(({ sizes: all }) =>
-      all.flatMap(({ guided: [first] }) => [first.toBest, first.toVote]),
-    );
-  for (const [i, p] of holmAdjusted(tests.map((test) => test.p)).entries()) tests[i].holm = p;
+    .flatMap(({ sizes: all }) => all.map(({ guided: [first] }) => first));
+  // That a method is no better than one of both is refused by the larger p: an intersection-union test.
+  const larger = tests.map(({ toBest, toVote }) => Math.max(toBest.p, toVote.p));
+  for (const [i, p] of holmAdjusted(larger).entries()) tests[i].holm = p;
   return { tasks, tests: tests.length };
 }
 

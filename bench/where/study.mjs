@@ -13,7 +13,7 @@ import { records } from "./records.mjs";
 import { tone } from "./tone.mjs";
 import { chains, verified, votes } from "./word-problems.mjs";
 
-export const TASKS = {
+const TASKS = {
   keywords,
   records,
   tone,
@@ -114,9 +114,9 @@ function itemsOfRound(task, split, round, rounds, options) {
   return numbers.filter((i) => i < most).map((i) => own[i]);
 }
 
-/** Cheap tasks have more, at most a quarter of what there is. */
+/** Cheap tasks have ten times as many, at most a quarter of what there is. */
 function pilotItems({ entry, items }, { pilot }) {
-  return Math.min(pilot * (entry.cheap ?? 1), Math.floor(items.length / 4));
+  return Math.min(pilot * (entry.cheap === undefined ? 1 : 10), Math.floor(items.length / 4));
 }
 
 /** What each guided method scores on the pilot's items, with few candidates. */
@@ -148,12 +148,13 @@ function chosenBy(pilot, { methods, chosen = 1 }) {
 }
 
 /** What `auto` is told of a task: its reward, which judges beginnings too, and its constraint. */
-function heldMethods({ methods, constraintOf }, [first]) {
+function heldMethods({ methods, constraintOf, answers = false }, [first]) {
   const auto = {
     name: "auto",
     method: chooseAndRun,
     options: (reward, item, potential) => ({
       ...(reward !== undefined && { reward, potential }),
+      ...(!answers && { extract: undefined }),
       ...(constraintOf !== undefined && { constraint: constraintOf(item) }),
     }),
   };

@@ -32,6 +32,7 @@ const references = [
 
 const shared = {
   references,
+  answers: true,
   task: miniGsm,
   maxTokens: 120,
   model: "mini-gsm-ref",
@@ -69,6 +70,14 @@ export const verified = {
       ...{ name: "particle, potential, blocks of 16", isFixed: true },
       method: particle,
       options: (reward) => ({ potential: reward, blockTokens: 16, finish: "best" }),
+    },
+    {
+      name: "particle, α = 4, potential, blocks of 8, λ = .3",
+      method: particle,
+      options: (reward) => ({
+        ...{ potential: reward, blockTokens: 8, lambda: 0.3, finish: "best" },
+        ...{ alpha: 4, temperature: 1 },
+      }),
     },
     {
       name: "particle, potential, blocks of 8, λ = .3",

@@ -75,25 +75,31 @@ export function chooseMethod(options: MethodOptions, facts: AutoFacts = {}): Aut
   const many = candidatesWithin(options, facts);
   const canCompare = many === null || many > 1;
   const size = many === null ? {} : { candidates: many };
+  const isShort = (maxTokens ?? DEFAULT_LENGTH) <= SHORT_TEXTS && !facts.isDiffusion;
+  const likely = { ...size, alpha: 4, temperature: 1, blockTokens: 8 };
+  if (potential !== undefined && extract !== undefined && isShort && canCompare && !constraint) {
+    const own = { ...likely, lambda: 0.3, finish: "best" } as const;
+    const because =
+      "beginnings can be judged, and answers of short texts are the better the likelier these are";
+    return choice("particle", own, because, `${PAGE}#verified`);
+  }
   if (potential !== undefined && canCompare && !facts.isDiffusion) {
-    const own = { ...size, blockTokens: 8, lambda: 0.05, finish: "best" } as const;
+    const blockTokens = blocksFor(maxTokens ?? DEFAULT_LENGTH);
+    const own = { ...size, blockTokens, lambda: 0.05, finish: "best" } as const;
     if (constraint === undefined) {
       const because = "beginnings can be judged, so that tokens go where they pay";
       return choice("particle", own, because, `${PAGE}#keywords`);
     }
     const because = "the constraint leaves what is allowed, and beginnings can be judged";
-    return choice("particle", { ...own, blockTokens: 4 }, because, `${PAGE}#counts`);
+    return choice("particle", own, because, `${PAGE}#counts`);
   }
   if (options.lambda !== undefined || options.finish !== undefined) {
     return choice("ets", {}, "λ or the end of guided runs was given", "docs/methods.md#ets-ets-is");
   }
   if (votesAlone(options) && canCompare) {
-    const isShort = (maxTokens ?? DEFAULT_LENGTH) <= SHORT_TEXTS && !facts.isDiffusion;
     if (isShort && constraint === undefined) {
-      const own = { ...size, alpha: 4, temperature: 1, blockTokens: 8 };
-      const because =
-        "answers are found in short texts: the model's own likely texts give the best";
-      return choice("particle", own, because, `${PAGE}#votes`);
+      const because = "answers of short texts are the better the likelier these are";
+      return choice("particle", likely, because, `${PAGE}#votes`);
     }
     const because = "answers can be compared: texts vote";
     return choice("majority", size, because, "docs/methods.md#majority");
@@ -167,6 +173,11 @@ export function optionsGiven(options: MethodOptions, choice: AutoChoice): Method
     ...(potential !== undefined && METHODS[method].potential && { potential }),
   };
   return { ...choice.options, ...optionsFor(method, given(rest)), ...judges };
+}
+
+/** A tenth of the text, from 4 to 16 tokens: shorter blocks let a good beginning win sooner. */
+function blocksFor(maxTokens: number): number {
+  return Math.max(4, Math.min(16, Math.round(maxTokens / 10)));
 }
 
 /** Whether the votes of answers are all that is known: a way to find them, or the votes by name. */

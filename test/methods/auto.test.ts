@@ -24,6 +24,13 @@ describe("what is known of a good answer decides", () => {
     ["a reward", { reward: judge }, "best-of-n", { reward: judge }],
     ["a reward and answers", { reward: judge, extract }, "best-of-n", { reward: judge }],
     ["a potential", { potential: judge }, "particle", { finish: "best", lambda: 0.05 }],
+    [
+      "a potential and answers of short texts",
+      { potential: judge, extract, maxTokens: 100 },
+      "particle",
+      { alpha: 4, finish: "best" },
+    ],
+    ["a potential and answers of long texts", { potential: judge, extract }, "particle", {}],
     ["both", { potential: judge, reward: judge }, "particle", { finish: "best" }],
     ["a constraint", { constraint }, "particle", { blockTokens: 4 }],
     ["a constraint and a reward", { constraint, reward: judge }, "best-of-n", {}],
@@ -40,6 +47,12 @@ describe("what is known of a good answer decides", () => {
     expect(choice.options).toMatchObject(own);
     expect(choice.because.length).toBeGreaterThan(10);
     expect(choice.evidence).toMatch(/^docs\/[\w-]+\.md/);
+  });
+
+  test("and the length says how long blocks are", () => {
+    const blocksOf = (maxTokens?: number) =>
+      chooseMethod({ potential: judge, ...(maxTokens && { maxTokens }) }).options.blockTokens;
+    expect([20, 80, 1000, undefined].map(blocksOf)).toEqual([4, 8, 16, 16]);
   });
 
   test("and on a diffusion model what it can be asked", () => {
