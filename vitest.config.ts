@@ -16,10 +16,10 @@ const BESIDE = [
   "test/evaluate/{compare,curves,read-run,sweep,wrong-types}.test.ts",
   "test/evaluate/statistics/*.test.ts",
   "test/laws/*.test.ts",
-  "test/methods/{diffusion-options,edges}.test.ts",
+  "test/methods/{diffusion-options,edges,tool-calls}.test.ts",
   "test/planning/{abilities,admission}.test.ts",
   "test/report/{evaluation-report,html}.test.ts",
-  "test/rewards/{answer,combine,named,python-tests,self-consistency,settled-vote,verifier,wrong-types}.test.ts",
+  "test/rewards/{answer,combine,named,python-tests,self-consistency,settled-vote,verifier,vote-value,wrong-types}.test.ts",
   "test/tasks/*.test.ts",
 ];
 

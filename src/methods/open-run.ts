@@ -83,7 +83,7 @@ export async function openRun<O extends OwnOptions>(
   }
   const record = { text: encoded.text, tokens: [...encoded.tokens] };
   const { text, specials, chat } = encoded;
-  const asked = { prompt: text, specials };
+  const asked = { prompt: text, specials, extract: resolved.energy.extract };
   const opened = {
     thoughtRules: encoded.thoughts,
     model,

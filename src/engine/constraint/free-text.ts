@@ -1,13 +1,5 @@
 /** Texts that don't hold certain others, as rules of a grammar. */
-import {
-  choice,
-  complement,
-  EMPTY,
-  type Grammar,
-  rule,
-  sequence,
-  set,
-} from "./expression.js";
+import { choice, complement, EMPTY, type Grammar, rule, sequence, set } from "./expression.js";
 
 /**
  * Rules of all texts that hold none of the given ones, and may end anywhere. They are the states of Aho
