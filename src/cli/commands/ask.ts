@@ -71,7 +71,7 @@ export function askCommand(command: Command): Command {
     .option("--tools <file>", "what the model may call: a JSON array as OpenAI's")
     .option(
       "--tool-choice <how>",
-      "auto, required or a function's name: calls of --tools are of their form, or the answer is calls; none",
+      "calls of the tools are of their form (auto), or are the answer (required, or a function's name); none",
     )
     .option("--show-reasoning", "print the model's thoughts before its answer")
     .option("--seed <n>", "the same seed gives the same answer (default: 0)", numberOption)
