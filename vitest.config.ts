@@ -16,11 +16,11 @@ const BESIDE = [
   "test/evaluate/{compare,curves,read-run,sweep,wrong-types}.test.ts",
   "test/evaluate/statistics/*.test.ts",
   "test/laws/*.test.ts",
-  "test/methods/{auto,diffusion-options,edges}.test.ts",
+  "test/methods/{auto,diffusion-options,edges,tool-calls}.test.ts",
   "test/planning/{abilities,admission}.test.ts",
   "test/report/{evaluation-report,html}.test.ts",
   "test/server/lanes.test.ts",
-  "test/rewards/{answer,combine,named,python-tests,self-consistency,settled-vote,verifier,wrong-types}.test.ts",
+  "test/rewards/{answer,combine,named,python-tests,self-consistency,settled-vote,verifier,vote-value,wrong-types}.test.ts",
   "test/tasks/*.test.ts",
 ];
 

@@ -30,6 +30,8 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
         "messages",
         "tools",
         "tool-choice",
+        "vote-field",
+        "vote-except",
       ],
     ],
   ],

@@ -84,7 +84,7 @@ export interface EstimateOptions {
   reward: Reward;
   lambda: number;
   /** What the reward is told of the prompt. */
-  asked: Pick<RewardInput, "prompt" | "specials">;
+  asked: Pick<RewardInput, "prompt" | "specials" | "extract">;
   /** When a step counts as settled; null: never. */
   stopping: Stopping | null;
   /** Rolls identical candidates out once. */

@@ -48,7 +48,7 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
   const seen = { ...item.row, ...withoutRow(item) };
   const reward = context.reward
     ? rewardOfItem(context.reward, seen)
-    : hasOwn
+    : hasOwn || votesOnData(job.options)
       ? undefined
       : selfConsistency(answers);
   const open = (name: string) => rewardOfItem(openedPotential(potentials, name), seen);
@@ -57,7 +57,8 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
     const result = await METHODS[method](model, task.prompt(item, form).prompt, {
       prefixCache: false, // what a sample costs, and its last digits, hang on no other sample
       ...promptSettings(task, form, item, options),
-      ...{ seed, extract: answers.extract },
+      seed,
+      ...(!votesOnData(job.options) && { extract: answers.extract }),
       ...(reward && { reward }),
       ...(METHODS[method].proposal && proposal && { proposal }),
       ...(signal && { signal }),
@@ -70,6 +71,11 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
     if (codeOf(error) === "ERR_ENGINE_UNREACHABLE") throw error;
     return { error: describeFailure(error) };
   }
+}
+
+/** Whether votes look at parts of data, where a task looks at texts. */
+function votesOnData({ voteFields, voteExcept }: DrawJob["options"]): boolean {
+  return voteFields !== undefined || voteExcept !== undefined;
 }
 
 function withoutRow({ row: _, ...item }: TaskItem): Omit<TaskItem, "row"> {

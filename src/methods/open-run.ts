@@ -120,7 +120,7 @@ export async function openRun<O extends OwnOptions>(
     model,
     plan,
     prompt: record,
-    asked: { prompt: text, specials },
+    asked: { prompt: text, specials, extract: resolved.energy.extract },
     chat,
     settings: resolved,
     chain,

@@ -70,6 +70,14 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
   /** Finds a text's answer, for the vote and the result. Default: the usual forms. */
   extract?: AnswerExtractor;
   /**
+   * Where answers are JSON, under a constraint of `json` or `tools` and else too: the parts that votes and the
+   * result's answer look at, as paths such as `city` or `items.*.id`; of a tool call `name`, and
+   * `arguments.city`. Default: all.
+   */
+  voteFields?: readonly string[];
+  /** Parts that don't count in votes, as paths. Default: none. */
+  voteExcept?: readonly string[];
+  /**
    * Strings that end a text; they are not part of it. One that is a special token's text matches that
    * token too.
    */
@@ -346,6 +354,26 @@ export const COMMON_OPTIONS = {
   /** Its flag is the commands' own: an evaluation's seeds derive from one. */
   seed: forPrograms,
   extract: forPrograms,
+  voteFields: {
+    flags: [
+      {
+        path: "voteFields",
+        flags: "--vote-field <path>",
+        help: "vote on this part of JSON or of a call, such as city or arguments.city; may be given several times",
+        kind: "texts",
+      },
+    ],
+  },
+  voteExcept: {
+    flags: [
+      {
+        path: "voteExcept",
+        flags: "--vote-except <path>",
+        help: "leave this part of JSON or of a call out of votes; may be given several times",
+        kind: "texts",
+      },
+    ],
+  },
   shortcuts: forPrograms,
   prefixCache: {
     flags: [

@@ -26,9 +26,10 @@ import { LlamaEtsError } from "../engine/errors.js";
 import { given } from "../engine/given.js";
 import { checkDate, checkRaw, checkTemplate } from "../engine/prompt.js";
 import { resolveSampling } from "../engine/sampling.js";
-import { canonicalJson, extractAnswer } from "../rewards/answer.js";
+import { type AnswerExtractor, extractAnswer } from "../rewards/answer.js";
 import { checkReward, toReward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
+import { callVotes, jsonVotes, votedParts } from "../rewards/vote-value.js";
 import { resolveAdaptive } from "./adaptive.js";
 import { resolveBlocks } from "./blocks.js";
 import { DEFAULT_BLOCK_LENGTH, resolveDiffusion } from "./diffusion-options.js";
@@ -365,9 +366,14 @@ function resolveReward<O extends OwnOptions>(
   "reward" | "potential" | "metrics" | "extract" | "hasExtract" | "answerEnd"
 > {
   const { adaptive, shortcuts } = guidance;
-  const isJson = options.constraint !== undefined && isJsonConstraint(options.constraint);
-  const fallbackExtract = isJson ? canonicalJson : extractAnswer;
-  const extract = optional(checkFunction, "extract", options.extract) ?? fallbackExtract;
+  if (options.extract !== undefined && (options.voteFields ?? options.voteExcept) !== undefined) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      "`extract`, which a task has too, finds answers in texts; `voteFields` and `voteExcept` look at data",
+      { fix: "one of the two" },
+    );
+  }
+  const extract = optional(checkFunction, "extract", options.extract) ?? votedAnswer(options);
   const potential = resolvePotential(options);
   const fallback =
     potential ?? method.defaultReward?.(own, isConditioned) ?? selfConsistency({ extract });
@@ -384,6 +390,20 @@ function resolveReward<O extends OwnOptions>(
     metrics: [...new Set([...(reward.metrics ?? []), ...(potential?.metrics ?? []), ...ofMethod])],
     answerEnd: endsThere ? checkAnswerEnd("answerEnd", answerEnd) : null,
   };
+}
+
+/** How answers are found where the caller doesn't say it: what is data is compared as such. */
+function votedAnswer({
+  constraint,
+  voteFields,
+  voteExcept,
+}: Pick<CompiledOptions, "constraint" | "voteFields" | "voteExcept">): AnswerExtractor {
+  const parts = votedParts(voteFields, voteExcept);
+  const calls = constraint !== undefined && "calls" in constraint ? constraint.calls : undefined;
+  if (calls !== undefined) return callVotes(calls, parts);
+  const isAsked = voteFields !== undefined || voteExcept !== undefined;
+  const isJson = constraint !== undefined && isJsonConstraint(constraint);
+  return isJson || isAsked ? jsonVotes(parts) : extractAnswer;
 }
 
 function isJsonConstraint(constraint: Constraint | CompiledConstraint): boolean {

@@ -4,7 +4,11 @@ import { checkFunction, checkString, optional } from "../engine/check.js";
 import type { Reward } from "./reward.js";
 
 /** Finds the answer in a text; `null` when there is none. */
-export type AnswerExtractor = (text: string) => string | null;
+export interface AnswerExtractor {
+  (text: string): string | null;
+  /** Whether equal answers are equal texts already, as JSON in one form is. Default false. */
+  readonly isCanonical?: boolean;
+}
 
 const NUMBER = String.raw`-?\$?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?`;
 
@@ -75,7 +79,9 @@ export function answerOf(
   answerEnd?: AnswerEnd,
 ): string | null {
   const answer: unknown = extract((answerEnd && answeredPart(text, answerEnd)) ?? text);
-  return answer === null ? null : canonicalAnswer(checkString("what `extract` returns", answer));
+  if (answer === null) return null;
+  const found = checkString("what `extract` returns", answer);
+  return extract.isCanonical === true ? found : canonicalAnswer(found);
 }
 
 /** What may follow a text that was cut off: the rest of a number, or another one. */
@@ -110,20 +116,4 @@ export function endingWithAnswer({
 }: AnswerOptions): Pick<Reward, "answerEnd" | "isDecided"> {
   if (answerEnd === undefined) return {};
   return { answerEnd, isDecided: (text) => answeredPart(text, answerEnd) !== null };
-}
-
-/** JSON in one form, whatever its blanks and the order of its fields; null of what is none. */
-export function canonicalJson(text: string): string | null {
-  try {
-    return JSON.stringify(sorted(JSON.parse(text)));
-  } catch {
-    return null;
-  }
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(fields.map(([name, field]) => [name, sorted(field)]));
 }

@@ -6,6 +6,7 @@ import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { frozenCopy } from "../engine/frozen-copy.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import { untilAborted } from "../engine/until-aborted.js";
+import type { AnswerExtractor } from "./answer.js";
 import type { Stopping, StoppingRule } from "./settled-vote.js";
 
 /**
@@ -39,6 +40,8 @@ export interface RewardInput {
   pool: readonly Completion[];
   /** Those of the steps before, oldest first. */
   earlier: readonly Completion[];
+  /** How the run finds answers, for rewards that aren't told. Default: the usual forms. */
+  extract?: AnswerExtractor;
   /** In evaluations, the fields of the item's row and what the task made of them. Default: none. */
   item?: RewardItem;
 }

@@ -43,7 +43,7 @@ export function selfConsistency(options: SelfConsistencyOptions = {}): Reward {
     "votes",
     "voteExponent",
   ]);
-  const { extract = extractAnswer, answerEnd, pool: whose = "step" } = options;
+  const { extract, answerEnd, pool: whose = "step" } = options;
   const { singleton = 0, leaveCandidateOut = false } = options;
   const { votes: kind = "count", voteExponent = 1 } = options;
   checkAnswerOptions(options);
@@ -57,13 +57,13 @@ export function selfConsistency(options: SelfConsistencyOptions = {}): Reward {
     kind === "count"
       ? undefined
       : (pool: readonly Completion[]) => probabilityVotes(pool, voteExponent);
-  const ballotsOf = ({ pool, earlier }: RewardInput) => {
+  const ballotsOf = ({ pool, earlier, extract: ofRun = extractAnswer }: RewardInput) => {
     const voters = whose === "all" ? [...earlier, ...pool] : pool;
     const weights = ballots?.(voters);
     return voters.map((voter, i) => ({
       ...voter,
       votes: weights?.[i] ?? voter.votes,
-      answer: answerOf(voter.text, extract, answerEnd),
+      answer: answerOf(voter.text, extract ?? ofRun, answerEnd),
     }));
   };
   return {

@@ -220,7 +220,7 @@ describe.skipIf(!hasSource)("templates", () => {
     return (await renderConversation({ messages, tools: [] }, settings)).text;
   };
 
-  // All of the collection are in test/study/reasoning-templates.test.ts.
+  // All of the collection are in test/study/reasoning-templates.study.ts.
   test.each<[name: string, whenOn: boolean, whenOff: boolean]>([
     ["deepseek-ai-DeepSeek-R1-Distill-Llama-8B", true, true],
     ["Apriel-1.6-15b-Thinker-fixed", true, true],

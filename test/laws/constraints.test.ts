@@ -9,11 +9,13 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { Model } from "../../src/engine/engine.js";
 import { codeOf } from "../../src/engine/errors.js";
 import { ets } from "../../src/methods/ets.js";
+import { majority } from "../../src/methods/majority.js";
 import { particle } from "../../src/methods/particle.js";
 import type { Result } from "../../src/methods/result.js";
 import { sample } from "../../src/methods/sample.js";
 import type { Step } from "../../src/methods/step.js";
 import type { Completion } from "../../src/rewards/reward.js";
+import { selfConsistency } from "../../src/rewards/self-consistency.js";
 import { chiSquarePValue, meanZ } from "../fixtures/statistics.js";
 import { TableModel } from "../fixtures/table-engine/model.js";
 import { hashedTable } from "../fixtures/table-engine/tables.js";
@@ -155,4 +157,29 @@ describe.each(tried)("under %s", (_, policy) => {
     expect(largestZ(runs, false)).toBeLessThan(MAX_Z);
     expect(largestZ(runs, true)).toBeGreaterThan(MAX_Z);
   });
+});
+
+test("votes on a field of JSON agree in majority and in ets with self-consistency, named or not", async () => {
+  const properties = { n: { enum: [1, 2] }, note: { enum: ["a", "B"] } };
+  const json = { type: "object", properties, required: ["n", "note"] };
+  const options = { constraint: { json }, candidates: 6, maxTokens: 120, temperature: 2 } as const;
+  const given = { ...options, raw: true, voteFields: ["n"], seed: 3 };
+  const one = { ...given, steps: 1, rollouts: 1 };
+  const results = [
+    await majority(model, PROMPT, given),
+    await ets(model, PROMPT, one),
+    await ets(model, PROMPT, { ...one, reward: selfConsistency() }),
+  ];
+  for (const { answer, text, steps } of results) {
+    const { n } = JSON.parse(text) as { n: number };
+    expect(answer).toBe(`{"n":${n}}`);
+    for (const { text: drawn, completions } of steps[0]?.candidates ?? []) {
+      expect(completions[0]?.answer).toBe(`{"n":${(JSON.parse(drawn) as { n: number }).n}}`);
+    }
+  }
+  const [, plain, named] = results;
+  expect(named?.steps[0]?.weights).toEqual(plain?.steps[0]?.weights);
+  await expect(majority(model, PROMPT, { ...given, extract: () => "" })).rejects.toThrow(
+    /voteFields/,
+  );
 });

@@ -53,6 +53,8 @@ interface AskFlags extends MethodFlags {
   trace?: string;
   report?: string;
   showReasoning?: boolean;
+  voteField?: string[];
+  voteExcept?: string[];
 }
 
 interface AskedPrompt extends Pick<TaskPrompt, "prompt" | "stop" | "raw"> {
@@ -72,7 +74,7 @@ export function askCommand(command: Command): Command {
     .option("--tools <file>", "what the model may call: a JSON array as OpenAI's")
     .option(
       "--tool-choice <how>",
-      "auto, required or a function's name: calls of --tools are of their form, or the answer is calls; none",
+      "calls of the tools are of their form (auto), or are the answer (required, or a function's name); none",
     )
     .option("--show-reasoning", "print the model's thoughts before its answer")
     .option("--seed <n>", "the same seed gives the same answer (default: 0)", numberOption)
@@ -112,7 +114,10 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
   const { liveText } = await import("../terminal.js");
   const named = checkOneOf("--method", flags.method ?? "auto", [...METHOD_NAMES, "auto"] as const);
   const task = await taskOf(flags);
-  const options = toAskOptions(flags, task);
+  // Votes on parts of data look at no answer of a task.
+  const votesOnData = flags.voteField !== undefined || flags.voteExcept !== undefined;
+  const answered = votesOnData ? undefined : task;
+  const options = toAskOptions(flags, task, answered);
   const needsProposal = named !== "auto" && METHODS[named].proposal !== undefined;
   if (flags.proposal !== undefined && !needsProposal) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", `--proposal needs --method ets-is, not ${named}`);
@@ -146,7 +151,7 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
   process.once("beforeExit", failStalled);
   try {
     const ownsReward = flags.reward === undefined && (name === "auto" || hasOwnReward(name, given));
-    await using opened = ownsReward ? null : await openNamedReward(flags, task, signal);
+    await using opened = ownsReward ? null : await openNamedReward(flags, answered, signal);
     await using potential =
       potentialName === undefined ? null : await openByName(potentialName, flags, task, signal);
     const started = performance.now();
@@ -204,13 +209,17 @@ async function taskOf({ task, model }: AskFlags): Promise<Task | undefined> {
 type AskOptions = Omit<MethodOptions, "potential"> & { potential?: string };
 
 /** What the library is asked for, by the flags that were given. */
-function toAskOptions(flags: AskFlags, task: Task | undefined): AskOptions {
+function toAskOptions(
+  flags: AskFlags,
+  task: Task | undefined,
+  answered: Task | undefined,
+): AskOptions {
   return {
     ...toMethodOptions(flags, task?.name),
     ...(flags.seed !== undefined && { seed: flags.seed }),
     ...(flags.tools !== undefined && { tools: readJsonArray<Tool>("--tools", flags.tools) }),
     ...(flags.toolChoice !== undefined && { toolChoice: toToolChoice(flags.toolChoice) }),
-    ...(task && { extract: (text: string) => task.extract(text) }),
+    ...(answered && { extract: (text: string) => answered.extract(text) }),
   };
 }
 
