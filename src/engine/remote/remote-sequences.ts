@@ -1,5 +1,6 @@
 /** Texts that a server continues: what is held here are their tokens, and each draw is a request. */
 import { createHash } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { LlamaEtsError } from "../errors.js";
 import type { Sampling } from "../sampling.js";
 import type {
@@ -255,6 +256,7 @@ export class RemoteSequences implements Sequences {
     this.#abort.signal.throwIfAborted();
     const calls = new AbortController();
     const { signal } = calls;
+    setMaxListeners(0, signal); // one a request is no leak to warn of
     const end = () => calls.abort(this.#abort.signal.reason);
     this.#abort.signal.addEventListener("abort", end, { once: true });
     let isLate = false;
