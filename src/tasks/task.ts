@@ -1,6 +1,7 @@
 /** What a task is: problems, how to ask them, and how to tell a right answer. */
 import type { AnswerEnd } from "../chain/answer-end.js";
 import type { ChatMessage } from "../engine/chat/messages.js";
+import { checkArray } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { frozenCopy } from "../engine/frozen-copy.js";
 import type { AnswerOptions } from "../rewards/answer.js";
@@ -130,7 +131,7 @@ export async function loadItems(
   file: string | undefined,
   options: LoadOptions,
 ): Promise<TaskItem[]> {
-  return (await task.load(file, options)).map(frozenCopy);
+  return checkArray("load()", await task.load(file, options)).map(frozenCopy);
 }
 
 type AnswersOfTask = AnswerOptions & Required<Pick<AnswerOptions, "extract">>;
