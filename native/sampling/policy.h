@@ -16,14 +16,14 @@
 namespace llama_ets {
 
 struct Sampling {
-  double temperature = 1;            // 0: greedy
-  int32_t top_k = 0;                 // 0: off
-  double top_p = 1;                  // 1: off
-  double min_p = 0;                  // 0: off
-  std::vector<llama_token> allowed;  // ascending, unique; empty: all
-  int32_t vocab_limit = INT32_MAX;   // ids from here on have no probability
-  double power = 1;                  // of the drawn distribution; what is scored knows none
-  std::string grammar;               // what texts are restricted to, in GBNF; empty: nothing
+  double temperature = 1;                   // 0: greedy
+  int32_t top_k = 0;                        // 0: off
+  double top_p = 1;                         // 1: off
+  double min_p = 0;                         // 0: off
+  std::vector<llama_token> allowed;         // ascending, unique; empty: all
+  int32_t vocab_limit = INT32_MAX;          // ids from here on have no probability
+  double power = 1;                         // of the drawn distribution; what is scored knows none
+  std::string grammar;                      // what texts are restricted to, in GBNF; empty: nothing
   std::vector<llama_token> grammar_tokens;  // control tokens that the grammar reads by their names
 };
 

@@ -18,7 +18,7 @@ export function shortestTexts(rules: Grammar): ReadonlyMap<string, string> {
 }
 
 /** By the texts of rules that are known; undefined: it has none. */
-export function shortestOf(
+function shortestOf(
   expression: Expression = NEVER,
   texts: ReadonlyMap<string, string>,
 ): string | undefined {

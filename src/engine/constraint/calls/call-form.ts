@@ -13,7 +13,7 @@ export interface CallForm {
 }
 
 /** An argument that stands by itself between tags. */
-export interface ArgumentForm {
+interface ArgumentForm {
   name: string;
   heads: readonly string[];
   /** What follows the value. */
