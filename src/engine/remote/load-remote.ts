@@ -56,7 +56,7 @@ export async function loadRemote(
   }
 }
 
-export function checkServer(options: ServerOptions) {
+function checkServer(options: ServerOptions) {
   if (typeof options !== "object" || options === null) refuse("server", "an object", options);
   checkKeys("server", options, ["concurrency", "timeLimit", "retries"]);
   const { concurrency = 16, timeLimit = 600, retries = 4 } = options;
