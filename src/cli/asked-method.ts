@@ -1,4 +1,5 @@
 /** Which method `ask` runs, by the flags and the question. */
+import { bundledDefaults } from "../engine/bundled-models.js";
 import { chooseMethod } from "../methods/auto.js";
 import type { MethodName, MethodOptions } from "../methods/registry.js";
 import { namedPotential, parseReward } from "../rewards/named.js";
@@ -11,11 +12,9 @@ export function isWordProblem(question: string): boolean {
 }
 
 interface Asked {
-  flags: { method?: string; task?: string; reward?: string; potential?: string };
+  flags: { model: string; method?: string; task?: string; reward?: string; potential?: string };
   /** What the flags come to, with what suits the bundled models. */
   set: MethodOptions;
-  /** Whether no model was named, so that the bundled one answers. */
-  isToy: boolean;
   /** Null while it isn't read: then options are only checked. */
   question: string | null;
 }
@@ -27,17 +26,16 @@ interface Settled {
 
 /**
  * A method that was named, or `auto`, which chooses once the model is there. A word problem asked of
- * the bundled model, with no more said, shows ETS at work by the votes of its task.
+ * a bundled model, with no more said, shows ETS at work by the votes of its task.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
-export function settled(
-  named: MethodName | "auto",
-  { flags, set, isToy, question }: Asked,
-): Settled {
+export function settled(named: MethodName | "auto", { flags, set, question }: Asked): Settled {
   if (named !== "auto") return { name: named, given: set };
-  const { method, task, reward, potential } = flags;
-  const isAnswered = task !== undefined || question === null || isWordProblem(question);
+  const { model, method, task, reward, potential } = flags;
+  const isAnswered =
+    task !== undefined ||
+    (set.constraint === undefined && (question === null || isWordProblem(question)));
   const wished = wishedOptions(flags, set, isAnswered);
   if (reward !== undefined) parseReward(reward);
   const choice = chooseMethod({
@@ -46,8 +44,12 @@ export function settled(
     ...(potential !== undefined && { potential: namedPotential(potential) }),
   });
   const says = [method, task, reward, potential, set.constraint];
+  const isBundled = bundledDefaults(model).task !== undefined;
   const isFirst =
-    isToy && question !== null && isWordProblem(question) && says.every((one) => one === undefined);
+    isBundled &&
+    question !== null &&
+    isWordProblem(question) &&
+    says.every((one) => one === undefined);
   if (isFirst || choice.method === "ets") return { name: "ets", given: set };
   return { name: "auto", given: wished };
 }

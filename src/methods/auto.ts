@@ -59,6 +59,7 @@ const MOST_CANDIDATES = 32;
 export function chooseMethod(options: MethodOptions, facts: AutoFacts = {}): AutoChoice {
   checkAnyNames(checkObject("options", options));
   const { reward, potential, constraint, extract, candidates, maxTokens } = options;
+  const { isDiffusion = options.diffusion !== undefined } = facts;
   const choice = (method: MethodName, own: MethodOptions, because: string, evidence: string) => {
     const chosen = { method, options: own, because, evidence };
     checkOptions(METHODS[method], optionsGiven(options, chosen));
@@ -75,7 +76,7 @@ export function chooseMethod(options: MethodOptions, facts: AutoFacts = {}): Aut
   const many = candidatesWithin(options, facts);
   const canCompare = many === null || many > 1;
   const size = many === null ? {} : { candidates: many };
-  const isShort = (maxTokens ?? DEFAULT_LENGTH) <= SHORT_TEXTS && !facts.isDiffusion;
+  const isShort = (maxTokens ?? DEFAULT_LENGTH) <= SHORT_TEXTS && !isDiffusion;
   const likely = { ...size, alpha: 4, temperature: 1, blockTokens: 8 };
   if (potential !== undefined && extract !== undefined && isShort && canCompare && !constraint) {
     const own = { ...likely, lambda: 0.3, finish: "best" } as const;
@@ -83,7 +84,7 @@ export function chooseMethod(options: MethodOptions, facts: AutoFacts = {}): Aut
       "beginnings can be judged, and answers of short texts are the better the likelier these are";
     return choice("particle", own, because, `${PAGE}#verified`);
   }
-  if (potential !== undefined && canCompare && !facts.isDiffusion) {
+  if (potential !== undefined && canCompare && !isDiffusion) {
     const blockTokens = blocksFor(maxTokens ?? DEFAULT_LENGTH);
     const own = { ...size, blockTokens, lambda: 0.05, finish: "best" } as const;
     if (constraint === undefined) {
@@ -109,7 +110,7 @@ export function chooseMethod(options: MethodOptions, facts: AutoFacts = {}): Aut
     const because = "whole texts can be judged, and beginnings not";
     return choice("best-of-n", { ...size, reward: judge }, because, `${PAGE}#verified`);
   }
-  if (constraint !== undefined && canCompare && !facts.isDiffusion) {
+  if (constraint !== undefined && canCompare && !isDiffusion) {
     const because = "the constraint alone tells good answers: its masses are the weights";
     const own = { ...size, blockTokens: 4 };
     return choice("particle", own, because, "docs/constraints.md#what-it-costs");
@@ -118,8 +119,9 @@ export function chooseMethod(options: MethodOptions, facts: AutoFacts = {}): Aut
   if (candidates !== undefined && candidates > 1 && !isJudged) {
     return choice("ets", {}, "several candidates were asked for", "docs/methods.md#ets-ets-is");
   }
-  const because = isJudged ? "the budget leaves one text" : UNGUIDED;
-  return choice("sample", {}, because, `${PAGE}#what-is-not-known`);
+  if (!isJudged) return choice("sample", {}, UNGUIDED, `${PAGE}#what-is-not-known`);
+  const because = canCompare ? "nothing given fits this model" : "the budget leaves one text";
+  return choice("sample", {}, because, "docs/methods.md#auto");
 }
 
 /**

@@ -61,6 +61,8 @@ describe("what is known of a good answer decides", () => {
       ...{ method: "best-of-n", options: { reward: judge } },
     });
     expect(chooseMethod({ extract, maxTokens: 100 }, facts).method).toBe("majority");
+    const told = { extract, maxTokens: 96, diffusion: { blockLength: 8 } };
+    expect(chooseMethod(told).method).toBe("majority");
   });
 });
 
@@ -75,6 +77,7 @@ describe("a budget", () => {
     expect(sizeOf({ budget: { tokens: 400 } }).options.candidates).toBe(8);
     expect(sizeOf({ budget: { tokens: 1e6 } }).options.candidates).toBe(32);
     expect(sizeOf({ budget: { tokens: 99 } }).method).toBe("sample");
+    expect(sizeOf({ budget: { tokens: 99 } }).because).toBe("the budget leaves one text");
     expect(sizeOf({}).options.candidates).toBeUndefined();
   });
 

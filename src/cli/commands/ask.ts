@@ -124,7 +124,7 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
   }
   const { potential: potentialName, ...set } = options;
   if (named === "auto") {
-    settled(named, { flags, set, isToy: !isModelGiven(command), question: null });
+    settled(named, { flags, set, question: null });
   } else {
     checkTaken(named, options);
     checkOptions(METHODS[named], {
@@ -139,9 +139,8 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
   const { question } = asked;
   const signal = interruptSignal();
   const isShown = !flags.json && !flags.quiet;
-  const isToy = !isModelGiven(command);
-  if (isShown && isToy && !isWordProblem(question)) console.error(pc.dim(TOY));
-  const { name, given } = settled(named, { flags, set, isToy, question });
+  if (isShown && !isModelGiven(command) && !isWordProblem(question)) console.error(pc.dim(TOY));
+  const { name, given } = settled(named, { flags, set, question });
 
   let plan: Plan | undefined;
   const steps: Step[] = [];
