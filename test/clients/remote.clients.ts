@@ -1,6 +1,6 @@
 /** Our own server as the engine of another process: what `-m http://…` makes of it. */
 import { pino } from "pino";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { Model } from "../../src/engine/engine.js";
 import { loadModel } from "../../src/engine/load-model.js";
 import { bestOfN } from "../../src/methods/best-of-n.js";
@@ -148,6 +148,7 @@ test("an evaluation whose server is killed says so, and goes on once it is back"
   const begin = async () => {
     const args = ["serve", "-m", NAME, "--threads", "1", "--port", String(port)];
     const running = startCli(args);
+    onTestFinished(() => void running.child.kill("SIGKILL"));
     await running.says("Serving");
     return running;
   };
@@ -165,9 +166,8 @@ test("an evaluation whose server is killed says so, and goes on once it is back"
   const { code, stderr } = await drawing;
   expect([code, stderr]).toEqual([1, expect.stringContaining("ERR_ENGINE_UNREACHABLE")]);
   expect(linesIn(out)).toBeLessThan(20);
-  const second = await begin();
+  await begin();
   const resumed = await cli([...all, "--resume"]);
   expect(resumed.code).toBe(0);
   expect((await samplesOf(out)).size).toBe(20);
-  second.child.kill("SIGKILL");
 }, 180_000);

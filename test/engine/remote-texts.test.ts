@@ -26,7 +26,7 @@ import { chiSquarePValue } from "../fixtures/statistics.js";
 import { uniforms } from "../fixtures/table-engine/philox.js";
 
 const FALSE_ALARM = 1e-6;
-const RUNS = 250;
+const RUNS = 120;
 const PIECES = ["a", "b", "ab", " "];
 
 /** The longest pieces from left to right. */
