@@ -72,7 +72,7 @@ const methodOf = (name) => name.split(",")[0];
 const settingsOf = (name) => name.split(", ").slice(1).join(", ") || "defaults";
 
 const HOW_TO_READ = `A score is from 0 to 1: the share of the words, fields or instructions that are right, VADER's tone, or whether the
-answer is right. Gains are paired over items, with 95% intervals (Bonett and Price's). "Take" is what ten or fewer pilot
+answer is right. Gains are paired over items, with 95% intervals (Bonett and Price's). "Take" is what a pilot's
 items chose, other ones than those measured, so that nothing is chosen by what it is measured on.`;
 
 function autoSection(regret) {
@@ -96,7 +96,8 @@ the larger budget, its regret is the best method's mean score minus its own, sca
 ${markdownTable(columns, rows)}
 
 Items: ${items}. \`particle\` has the task's potential, and α = 4 where there is none. Intervals are the bootstrap's over items;
-the best of each task is chosen on the same items, which raises every regret a little.`;
+the best of each task is chosen on the same items, which raises every regret a little. The rules of \`auto\` were written when some of the rows below had been seen, but
+none of the held-out items.`;
 }
 
 function measured({ sizes, pilot, seed }, models) {
@@ -167,12 +168,13 @@ answers short, and the models the smallest that can do them; larger models need 
 other rewards may be worse guides than these, which say exactly what is asked. Scores are what the reward or the grade says:
 a sentence with all its words may be a poor one.`;
 
-function again({ items }) {
+function again({ items, held, pilot }) {
   return `## Again
 
 \`\`\`sh
-npm run bench:where -- --model SmolLM2-135M-Instruct.Q4_1.gguf --items ${items} --data-ifeval input_data.jsonl \\
-  --data-humaneval HumanEval.jsonl.gz --into docs/where-guidance-pays.md
+npm run bench:where -- --model SmolLM2-135M-Instruct.Q4_1.gguf --items ${items} --held ${held} --pilot ${pilot} \\
+  --data-ifeval input_data.jsonl --data-humaneval HumanEval.jsonl.gz \\
+  --into docs/where-guidance-pays.md
 \`\`\`
 
 Each run is kept as a line of \`runs/where/lines.jsonl\`; the command goes on where it was. \`--items 100 --held 50 --pilot 10\` is

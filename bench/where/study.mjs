@@ -1,4 +1,5 @@
 /** The order of the study: the pilot, rounds of items over all tasks, and held-out items. */
+import path from "node:path";
 import { auto as chooseAndRun } from "llama-ets";
 import { keptLines } from "../lib/kept-lines.mjs";
 import { showProgress } from "../lib/progress.mjs";
@@ -93,7 +94,7 @@ export async function runStudy(options) {
     }
   }
   showProgress("", true);
-  const described = tasks.map(({ name, model }) => [name, model.info.description]);
+  const described = tasks.map(({ name, model }) => [name, path.basename(model.path, ".gguf")]);
   for (const task of tasks) await task.close();
   for (const model of models.values()) await model.dispose();
   return { results: [...results.values()], models: new Map(described) };
