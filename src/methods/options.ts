@@ -298,7 +298,7 @@ export const COMMON_OPTIONS = {
   },
   close: {
     flags: [
-      toggle("close", "--close", "end answers that --max-tokens cuts off as --constraint allows"),
+      toggle("close", "--close", "close answers that are cut off, as their constraint allows"),
     ],
   },
   stop: {
