@@ -16,7 +16,7 @@ const BESIDE = [
   "test/evaluate/{compare,curves,read-run,sweep,wrong-types}.test.ts",
   "test/evaluate/statistics/*.test.ts",
   "test/laws/*.test.ts",
-  "test/methods/{auto,diffusion-options,edges,tool-calls}.test.ts",
+  "test/methods/{auto,closing,diffusion-options,edges,tool-calls}.test.ts",
   "test/planning/{abilities,admission}.test.ts",
   "test/report/{evaluation-report,html}.test.ts",
   "test/server/lanes.test.ts",

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "chat.h"
-#include "json-schema-to-grammar.h"
 #include "json.h"
 #include "llama.h"
 
@@ -154,13 +153,6 @@ Json Parse(const Json& request) {
   return reply;
 }
 
-// `{ schema }` to `{ grammar }`, in GBNF.
-Json Grammar(const Json& request) {
-  Json reply;
-  reply["grammar"] = json_schema_to_grammar(request.at("schema"));
-  return reply;
-}
-
 // What is written to standard error while it lives, where llama.cpp says what is wrong with a
 // grammar. What no longer fits into a pipe is lost.
 class ErrorOutput {
@@ -207,8 +199,8 @@ Json CheckGrammar(const Json& request) {
 
 Json Answer(const Json& request) {
   static const std::map<std::string, Json (*)(const Json&)> operations = {
-      {"render", Render}, {"render-named", RenderNamed}, {"describe", Describe},
-      {"parse", Parse},   {"grammar", Grammar},          {"check-grammar", CheckGrammar},
+      {"render", Render}, {"render-named", RenderNamed},   {"describe", Describe},
+      {"parse", Parse},   {"check-grammar", CheckGrammar},
   };
   return operations.at(Text(request, "op"))(request);
 }

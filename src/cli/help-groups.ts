@@ -23,6 +23,7 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
       ...[
         "constraint",
         "constraint-law",
+        "close",
         "reasoning",
         "thinking",
         "chat-template",

@@ -93,8 +93,9 @@ export async function openRun<O extends OwnOptions>(
     resolved.callbacks.onWarning?.(message);
   };
   const stream = streamOf(resolved);
-  // A diffusion model fills in positions that stand before others.
-  const isFinal = method.drawsOneText === true && !model.info.isDiffusion;
+  // A diffusion model fills in positions that stand before others, and closing takes some back.
+  const isFinal =
+    method.drawsOneText === true && !model.info.isDiffusion && !resolved.limits.closes;
   const onLive =
     stream === null
       ? undefined

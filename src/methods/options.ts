@@ -65,6 +65,12 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
    * weights (ets, ets-is, particle, mh, power), masked elsewhere. `docs/constraints.md`.
    */
   constraintLaw?: ConstraintLaw;
+  /**
+   * Whether a text that `maxTokens` cuts off is closed: its last tokens give way to the shortest end by which
+   * the `constraint` is met. Its `stopReason` is then `closed`, it has no reward and is no sample of a law.
+   * Where no end fits, it stays as it is (`length`). Default false. `docs/constraints.md`.
+   */
+  close?: boolean;
   /** Default: self-consistency of the answers that `extract` finds. */
   reward?: Reward | RewardFunction;
   /** Finds a text's answer, for the vote and the result. Default: the usual forms. */
@@ -127,7 +133,7 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
    * draws one text. `draft` is what follows at the moment, which may change. Thoughts come apart, as
    * `thoughts`. A character is never cut, and what may begin a stop string is held back. Under a `budget`,
    * or with `finish: "best"`, another text may take the place of the one that is drawn: then methods that
-   * choose commit at the end.
+   * choose commit at the end. With `close` all do.
    */
   onText?: (update: TextUpdate) => void;
   /** Called when a step's importance weights can't be trusted, with advice. */
@@ -288,6 +294,11 @@ export const COMMON_OPTIONS = {
         "--constraint-law <law>",
         "masked, token by token, or conditioned, by weights (default: conditioned where a method has weights)",
       ),
+    ],
+  },
+  close: {
+    flags: [
+      toggle("close", "--close", "close answers that are cut off, as their constraint allows"),
     ],
   },
   stop: {

@@ -12,7 +12,8 @@ import type { MethodDiagnostics, Step } from "./step.js";
  * candidates and moves come to it. `biased`: a law near that one, where a potential stands for the
  * energies of `ets`, its steps end by the weights they have, importance weights are treated or
  * approximate, or a server may have read texts as other tokens than it drew (`usage.retokenised`).
- * `none`: the text was picked, as by best-of-n, by `finish: "best"`, or where a budget ended the run.
+ * `none`: the text was picked, as by best-of-n, by `finish: "best"`, or where a budget ended the run; or it
+ * was closed (`close`).
  */
 export type Law = "target" | "biased" | "none";
 
@@ -38,7 +39,7 @@ export interface Outcome {
   law: Law;
   /**
    * The text's reward; one that depends on others (votes) is that in the pool of its step. Null for
-   * methods that see none, and for a text that a budget cut off.
+   * methods that see none, and for a text that a budget cut off or that was closed.
    */
   reward: number | null;
   /** The best text of the whole run, rollouts included; null where none was rewarded. */

@@ -204,6 +204,7 @@ function resolve<O extends OwnOptions>(
     denoising,
     limits: {
       maxTokens,
+      closes: resolveClose(options),
       budget: new Budget(options.budget),
       budgetOptions: { ...options.budget },
     },
@@ -253,6 +254,17 @@ function resolveConstraintLaw(
     );
   }
   return constraintLaw ?? (weighs ? "conditioned" : "masked");
+}
+
+function resolveClose({ close = false, constraint }: CompiledOptions): boolean {
+  if (!checkBoolean("close", close)) return false;
+  if (constraint !== undefined && !("kind" in constraint && constraint.kind === "tools"))
+    return true;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    "`close` needs a `constraint`, which says how a text may end; calls of tools aren't closed",
+    { fix: "`constraint`, such as { json: schema }" },
+  );
 }
 
 /** The part of the options that shapes the prompt. */

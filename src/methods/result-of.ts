@@ -23,17 +23,20 @@ interface Ending {
   answer: string | null;
   agreement: number;
   isOutOfBudget: boolean;
+  /** Whether the text was cut off, and has an end that its constraint allows. */
+  isClosed: boolean;
   answerOf: (text: string) => string | null;
 }
 
 /** The result of a run that ends with the text; tells the rest of it to who follows the text. */
 export async function resultOf(opened: Opened<unknown>, ending: Ending): Promise<Result> {
   const { method, model, plan, prompt, chat, chain, proposal, settings, steps } = opened;
-  const { text, reward, own, best, answer, agreement, isOutOfBudget, answerOf } = ending;
+  const { text, reward, own, best, answer, agreement, isOutOfBudget, isClosed, answerOf } = ending;
   const { info, path } = model;
   const { engine } = model.describe();
   const constraintLogMass = settings.policy.sampling.constraint && logMassOf(text);
-  const stopReason = isOutOfBudget ? "budget" : (text.finishReason as StopReason);
+  const ended = isOutOfBudget ? "budget" : (text.finishReason as StopReason);
+  const stopReason = isClosed ? "closed" : ended;
   const isPartial = stopReason === "length" || stopReason === "budget";
   // Calls are read beside the thoughts, by the template's form of both.
   const ids = Int32Array.from(text.tokens);

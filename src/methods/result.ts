@@ -5,8 +5,11 @@ import type { Outcome } from "./outcome.js";
 import type { Settings } from "./settings.js";
 import type { MethodDiagnostics, Step } from "./step.js";
 
-/** Why the run ended: as the text did, or because its budget did. */
-export type StopReason = FinishReason | "budget";
+/**
+ * Why the run ended: as the text did, or because its budget did. `closed`: `maxTokens` cut the text off, and
+ * `close` has ended it as its constraint allows.
+ */
+export type StopReason = FinishReason | "budget" | "closed";
 
 /** What every method returns; also the trace of the run, enough to redraw or replay it. */
 export interface Result extends Outcome, MethodDiagnostics {

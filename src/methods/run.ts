@@ -11,6 +11,7 @@ import { answerOf, settledAnswer } from "../rewards/answer.js";
 import { type Completion, scoreEach } from "../rewards/reward.js";
 import { type Ballot, electMajority, type Majority } from "../rewards/self-consistency.js";
 import { stoppingOf } from "./adaptive.js";
+import { closedText } from "./closed-text.js";
 import { type AskedRun, type Opened, openRun } from "./open-run.js";
 import type { OwnOptions, ValuesOf } from "./option.js";
 import {
@@ -193,8 +194,8 @@ export class Run<Own = unknown> implements AsyncDisposable {
   goOnFrom({ text, thoughts }: Text): void {
     const { settings, model, stream, thoughtRules } = this.#opened;
     const { guidance, limits } = settings;
-    // The best text seen may take its place, where a budget ends or at the end.
-    const mayDepart = guidance.finish === "best" || !limits.budget.isUnlimited;
+    // The best text seen may take its place, where a budget ends or at the end, or one that is closed.
+    const mayDepart = guidance.finish === "best" || !limits.budget.isUnlimited || limits.closes;
     if (mayDepart || model.info.isDiffusion) return;
     // A tag that is not whole may be in a text: what is answer and what is thought is known behind it.
     const isKnown =
@@ -259,18 +260,23 @@ export class Run<Own = unknown> implements AsyncDisposable {
 
   /** The result of a run that ends with the text. */
   async #end(
-    { text, reward }: { text: Text; reward: number | null },
+    drawn: { text: Text; reward: number | null },
     law: Law,
     own: MethodDiagnostics = {},
   ): Promise<Result> {
-    if (text.finishReason === "dead") throw allDied();
+    if (drawn.text.finishReason === "dead") throw allDied();
     const { settings, steps } = this.#opened;
-    const message = lostMassWarning(text, settings, steps, own);
+    const message = lostMassWarning(drawn.text, settings, steps, own);
     if (message !== null) this.warn(message);
+    const closed = await closedText(drawn.text, this.#opened);
+    const text = closed ?? drawn.text;
     const answer = this.#answerAtEnd(text);
     const voters = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
     return await resultOf(this.#opened, {
-      ...{ text, reward, law, own, answer },
+      ...{ text, own, answer },
+      reward: closed === null ? drawn.reward : null,
+      law: closed === null ? law : "none",
+      isClosed: closed !== null,
       best: this.#seen.best,
       agreement: agreementWith(answer, this.#ballotsOf(voters)),
       isOutOfBudget: this.isOutOfBudget,

@@ -83,6 +83,8 @@ export interface ProposalSettings {
 
 interface Limits {
   maxTokens: number;
+  /** Whether a text that `maxTokens` cut off is closed by its constraint. */
+  closes: boolean;
   budget: Budget;
   /** What the budget was made from. */
   budgetOptions: BudgetOptions;
@@ -141,6 +143,8 @@ export interface Settings {
   sampling: Sampling;
   /** What a constraint makes of p_ref; absent where there is none. */
   constraintLaw?: ConstraintLaw;
+  /** Absent where texts that `maxTokens` cuts off stay what they are. */
+  close?: true;
   raw: boolean;
   system: string | null;
   /** Null: none was asked for, and the template's switches are off. */
@@ -189,6 +193,7 @@ export function settingsOf({
     ...{ adaptive, shortcuts, answerEnd },
     ...{ stop: policy.stop, sampling: policy.sampling },
     ...(policy.constraintLaw && { constraintLaw: policy.constraintLaw }),
+    ...(limits.closes && { close: true }),
     ...{ raw, system, ...others },
     reasoning: reasoning === undefined ? null : resolveReasoning(reasoning),
     ...{ preset, budget: limits.budgetOptions },

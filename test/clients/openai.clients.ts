@@ -128,6 +128,19 @@ describe("openai", () => {
     if (choices[0]?.finish_reason === "stop") expect(JSON.parse(content)).toBeTypeOf("object");
   });
 
+  test("is whole under a bound of tokens, where it is to be closed", async () => {
+    const asked = {
+      ...{ ...common, max_tokens: 40, response_format: { type: "json_object" as const } },
+      ets: { method: "sample", close: true },
+    };
+    const plain = await client().chat.completions.create(asked);
+    const streamed = await client().chat.completions.stream(asked).finalChatCompletion();
+    for (const { choices } of [plain, streamed]) {
+      expect(choices[0]?.finish_reason).toBe("stop");
+      expect(JSON.parse(choices[0]?.message.content ?? "")).toBeTypeOf("object");
+    }
+  });
+
   test("is told what no answer can be", async () => {
     const refused = (response_format: object, more: object = {}) =>
       client().chat.completions.create({ ...common, ...({ response_format } as object), ...more });

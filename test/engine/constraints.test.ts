@@ -1,8 +1,13 @@
+import ajv from "ajv";
+import addFormats from "ajv-formats";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Constraint, compileConstraint } from "../../src/engine/constraint/constraint.js";
+import type { Expression } from "../../src/engine/constraint/expression.js";
+import { FORMAT_NAMES, formatTexts } from "../../src/engine/constraint/json/string-texts.js";
 import { readGrammar } from "../../src/engine/constraint/read-grammar.js";
 import { GrammarReader } from "../../src/engine/constraint/readings.js";
+import { wholeMatches } from "../../src/engine/constraint/regular-expression.js";
 import { messageOf } from "../../src/engine/errors.js";
 import { REFUSED_SCHEMAS, REFUSED_TEXTS, SCHEMAS, TEXTS } from "../fixtures/constraints.js";
 import { drawText } from "../fixtures/grammar-texts.js";
@@ -61,6 +66,41 @@ describe("JSON schemas", () => {
     );
     const { grammar } = await compileConstraint({ json: schema });
     expect(grammar).toContain('"1"');
+  });
+});
+
+describe("formats", () => {
+  /** Unlike the fixtures' validator this one reads formats; those of IRIs and IDNs it doesn't know. */
+  const others = ["iri", "iri-reference", "idn-email", "idn-hostname"];
+  const checked = FORMAT_NAMES.filter((name) => !others.includes(name));
+  const fails = (name: string, texts: Expression) => {
+    const validator = new ajv.default();
+    addFormats.default(validator);
+    const isValid = validator.compile({ type: "string", format: name });
+    const random = generator(name.length);
+    const rules = new Map([["root", texts]]);
+    const drawn = Array.from({ length: IS_STUDY ? 3000 : 30 }, () => drawText(rules, random));
+    return drawn.find((text) => !isValid(text));
+  };
+
+  test.each(checked)("%s: all that is written is of it", (name) => {
+    const texts = formatTexts(name);
+    if (texts === "any" || texts === undefined) expect(["password", "binary"]).toContain(name);
+    else expect(fails(name, texts)).toBeUndefined();
+  });
+
+  test("those that aren't known have the texts of others that are", () => {
+    const same = ["uri", "uri-reference", "email", "hostname"].map(formatTexts);
+    expect(others.map(formatTexts)).toEqual(same);
+  });
+
+  test.each([
+    ["date", "[0-9]{4}-[01][0-9]-[0-3][0-9]"],
+    ["ipv4", "[0-9]{1,3}(\\.[0-9]{1,3}){3}"],
+    ["uuid", "[0-9a-z-]{36}"],
+    ["email", "[a-z@]{3,9}"],
+  ])("texts that only look like a %s are refused by this check", (name, pattern) => {
+    expect(fails(name, wholeMatches(pattern))).toBeDefined();
   });
 });
 

@@ -3,6 +3,7 @@
  * the beginning, each a stack of what is still to come.
  */
 import { type Expression, type Grammar, isAtom, type Range } from "./expression.js";
+import { readable } from "./shortest.js";
 
 type Item = { ranges: readonly Range[] } | { rule: number } | null;
 
@@ -22,6 +23,8 @@ export class GrammarReader {
   readonly #tops: number[] = [];
   readonly #below: number[] = [];
   readonly #stackOf = new Map<number, number>();
+  /** For each rule, the length of its shortest text and the alternative that has it; once asked for. */
+  #shortest: { lengths: Float64Array; starts: Int32Array } | undefined;
   /** What is read before anything. */
   readonly start: Readings;
 
@@ -60,13 +63,89 @@ export class GrammarReader {
     });
   }
 
-  matches(text: string): boolean {
-    let readings = this.start;
+  /** The readings of the beginning with a text behind it. */
+  after(readings: Readings, text: string): Readings {
+    let after = readings;
     for (const character of text) {
-      readings = this.next(readings, character.codePointAt(0) ?? 0);
-      if (readings.size === 0) return false;
+      if (after.size === 0) break;
+      after = this.next(after, character.codePointAt(0) ?? 0);
     }
-    return this.isWhole(readings);
+    return after;
+  }
+
+  matches(text: string): boolean {
+    return this.isWhole(this.after(this.start, text));
+  }
+
+  /**
+   * The shortest text that makes a whole one of the beginning; null where it has more than `most`
+   * characters, or the beginning is none.
+   */
+  shortestEnd(readings: Readings, most: number): string | null {
+    let [best, least] = [DONE, Number.POSITIVE_INFINITY];
+    for (const stack of readings) {
+      const length = this.#endLength(stack);
+      if (length < least) [best, least] = [stack, length];
+    }
+    if (least > most) return null;
+    let text = "";
+    for (let stack = best; stack !== DONE; stack = this.#below[stack] ?? DONE) {
+      text += this.#shortestFrom(this.#tops[stack] ?? -1);
+    }
+    return text;
+  }
+
+  #endLength(top: number): number {
+    let length = 0;
+    for (let stack = top; stack !== DONE; stack = this.#below[stack] ?? DONE) {
+      length += this.#lengthFrom(this.#tops[stack] ?? -1, this.#shortestTexts().lengths);
+    }
+    return length;
+  }
+
+  /** Characters of the shortest text of a sequence from an item on. */
+  #lengthFrom(first: number, lengths: Float64Array): number {
+    let length = 0;
+    for (let at = first; length < Number.POSITIVE_INFINITY; at++) {
+      const item = this.#items[at];
+      if (item === undefined || item === null) break;
+      length += "ranges" in item ? 1 : (lengths[item.rule] ?? 0);
+    }
+    return length;
+  }
+
+  #shortestFrom(first: number): string {
+    let text = "";
+    for (let at = first; ; at++) {
+      const item = this.#items[at];
+      if (item === undefined || item === null) return text;
+      text +=
+        "ranges" in item
+          ? String.fromCodePoint(readable(item.ranges))
+          : this.#shortestFrom(this.#shortestTexts().starts[item.rule] ?? -1);
+    }
+  }
+
+  #shortestTexts() {
+    if (this.#shortest !== undefined) return this.#shortest;
+    const count = this.#starts.length;
+    const lengths = new Float64Array(count).fill(Number.POSITIVE_INFINITY);
+    const starts = new Int32Array(count).fill(-1);
+    for (let isChanged = true; isChanged; ) {
+      isChanged = false;
+      // Most rules stand before those that they are made of.
+      for (let rule = count - 1; rule >= 0; rule--) {
+        for (const start of this.#starts[rule] ?? []) {
+          const length = this.#lengthFrom(start, lengths);
+          if (length >= (lengths[rule] ?? 0)) continue;
+          lengths[rule] = length;
+          starts[rule] = start;
+          isChanged = true;
+        }
+      }
+    }
+    this.#shortest = { lengths, starts };
+    return this.#shortest;
   }
 
   /** Replaces rules on top by what they stand for, until characters are on top. */

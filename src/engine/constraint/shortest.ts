@@ -1,5 +1,5 @@
 /** The shortest texts of a grammar. */
-import { type Expression, type Grammar, NEVER } from "./expression.js";
+import { type Expression, type Grammar, NEVER, type Range } from "./expression.js";
 
 /** The shortest text of each rule that has one; of equals, that of the first alternative. */
 export function shortestTexts(rules: Grammar): ReadonlyMap<string, string> {
@@ -23,10 +23,10 @@ function shortestOf(
   texts: ReadonlyMap<string, string>,
 ): string | undefined {
   switch (expression.type) {
-    case "set": {
-      const [first] = expression.ranges;
-      return first && String.fromCodePoint(readable(expression.ranges) ?? first[0]);
-    }
+    case "set":
+      return expression.ranges.length === 0
+        ? undefined
+        : String.fromCodePoint(readable(expression.ranges));
     case "text":
       return expression.text;
     case "rule":
@@ -51,9 +51,10 @@ function joined(parts: readonly (string | undefined)[]): string | undefined {
   return parts.includes(undefined) ? undefined : parts.join("");
 }
 
-/** A letter or digit where there is one. */
-function readable(ranges: readonly (readonly [number, number])[]): number | undefined {
-  return [0x61, 0x41, 0x30].find((point) =>
+/** A letter or digit where one is of the ranges, else their first character. */
+export function readable(ranges: readonly Range[]): number {
+  const plain = [0x61, 0x41, 0x30].find((point) =>
     ranges.some(([from, to]) => from <= point && point <= to),
   );
+  return plain ?? ranges[0]?.[0] ?? 0;
 }

@@ -177,17 +177,6 @@ async function parse(
   return reply as unknown as ParsedAnswer;
 }
 
-/** A JSON schema as a grammar in GBNF. Throws `ERR_INVALID_OPTION`, `ERR_ENGINE_NOT_FOUND`. */
-export async function schemaToGrammar(schema: unknown): Promise<string> {
-  const there = await theProcess();
-  const { grammar } = await orRefused(
-    "The JSON schema",
-    () => there.request({ op: "grammar", schema }),
-    "ERR_INVALID_OPTION",
-  );
-  return grammar as string;
-}
-
 /** Throws `ERR_INVALID_OPTION` for what llama.cpp can't read as a grammar. */
 export async function checkGrammar(grammar: string, root = "root"): Promise<void> {
   const there = await theProcess();

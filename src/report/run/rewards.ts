@@ -66,6 +66,7 @@ export function lawNote({ law, settings, stopReason, usage }: Drawn): string | u
       : `${near}: its importance weights are treated or approximate`;
   }
   if (law !== "none") return undefined;
+  if (stopReason === "closed") return "closed as its constraint allows, no sample of the law";
   if (settings?.finish === "best") return "the best text seen, no sample of the law";
   return stopReason === "budget"
     ? "the best of what the budget left, no sample of the law"
