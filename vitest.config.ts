@@ -10,7 +10,7 @@ type ProjectConfig = NonNullable<TestProjectInlineConfiguration["test"]>;
 const BESIDE = [
   "test/{house,bench/{statistics,where},chain/random-streams,methods/wrong-types}.test.ts",
   "test/energy/{diagnostics,exact-weights,log-domain,psis}.test.ts",
-  "test/cli/{ask-answer,ask-options,bad-input,bad-options,compare,config-file,constraint-flag,download,grade,help,potential,startup}.test.ts",
+  "test/cli/{ask-answer,ask-options,bad-input,bad-options,compare,config-file,constraint-flag,download,eval-out,grade,help,potential,startup}.test.ts",
   "test/engine-build/*.test.ts",
   "test/engine/{constraints,download,make-directory,package-files,remote-servers,remote-texts,templates,text-process}.test.ts",
   "test/evaluate/{compare,curves,read-run,sweep,wrong-types}.test.ts",

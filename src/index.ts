@@ -41,7 +41,11 @@ export type {
 } from "./evaluate/compare/comparison.js";
 export type { Curve, CurvePoint, CurveValue } from "./evaluate/compare/curves.js";
 export type { DifferentSample, RunDifference } from "./evaluate/compare/diff-runs.js";
-export type { EvaluatedMethod, EvaluatedOptions } from "./evaluate/configured-methods.js";
+export type {
+  EvaluatedMethod,
+  EvaluatedMethodOptions,
+  EvaluatedOptions,
+} from "./evaluate/configured-methods.js";
 export type { Evaluation } from "./evaluate/evaluate.js";
 export type { EvaluateOptions } from "./evaluate/evaluate-options.js";
 export { evaluate, runWorker } from "./evaluate/for-programs.js";

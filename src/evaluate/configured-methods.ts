@@ -3,6 +3,7 @@ import { printsDate } from "../engine/chat/render.js";
 import { checkKeys, checkObject, checkOneOf, checkString, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
+import { given } from "../engine/given.js";
 import { checkAnyNames, checkTaken } from "../methods/by-name.js";
 import { withDefaults } from "../methods/options.js";
 import {
@@ -14,9 +15,10 @@ import {
 } from "../methods/registry.js";
 import { checkOptions, resolveOptions } from "../methods/resolve-options.js";
 import { settingsOf } from "../methods/settings.js";
-import { namedPotential } from "../rewards/named.js";
+import { namedPotential, parseReward } from "../rewards/named.js";
 import type { Reward } from "../rewards/reward.js";
 import type { PromptForm, Task, TaskItem } from "../tasks/task.js";
+import type { DescribedReward } from "./store/describe-run.js";
 import type { MethodRecord } from "./store/run-files.js";
 
 /** The options of a method that an evaluation may set; seeds, answers and callbacks are its own. */
@@ -37,24 +39,30 @@ export type EvaluatedOptions = Omit<
   potential?: string;
 };
 
+/** The options of a single method. */
+export type EvaluatedMethodOptions = EvaluatedOptions & {
+  /** A reward by name in the place of the evaluation's; for methods that ask one. */
+  reward?: string;
+};
+
 /** A method with options of its own, under a name of its own. */
 export interface EvaluatedMethod {
   /** The name is unique within the run. */
   name: string;
   method: MethodName;
   /** Options of this method alone; they override the common `options`. */
-  options?: EvaluatedOptions;
+  options?: EvaluatedMethodOptions;
 }
 
 /** Settings that `run.json` has for every method since its first format: keys rest on them. */
 const OF_EVERY_METHOD = { lengthPenalty: null, alpha: null, moves: null };
 
-const RESERVED = ["extract", "proposal", "reward", "seed", "signal"];
+const RESERVED = ["extract", "proposal", "seed", "signal"];
 
 export interface ConfiguredMethod extends MethodRecord {
   method: MethodName;
   /** The method is called with these, and with what its item brings. */
-  options: EvaluatedOptions;
+  options: EvaluatedMethodOptions;
   needsProposal: boolean;
 }
 
@@ -70,10 +78,10 @@ interface Setting {
   form: PromptForm;
   /** Its prompt stands for those of all items. */
   item: TaskItem;
-  /** The reward's part of the settings. */
-  reward: object;
-  /** The hashes of the files that potentials are read from, by what names them. */
-  potentialFiles: ReadonlyMap<string, readonly string[]>;
+  /** The settings' part of the evaluation's reward. */
+  reward: DescribedReward;
+  /** The same of the rewards and potentials that methods name, by their names. */
+  named: ReadonlyMap<string, DescribedReward>;
   /** The run's day, YYYY-MM-DD, for templates that print one. */
   date: string;
 }
@@ -81,7 +89,7 @@ interface Setting {
 /** Fills in the options that the methods were not given. Throws `ERR_INVALID_OPTION`. */
 export function configureMethods(
   { methods, options, proposal }: CheckedMethods,
-  { task, form, item, model, reward, potentialFiles, date }: Setting,
+  { task, form, item, model, reward, named, date }: Setting,
 ): ConfiguredMethod[] {
   return methods.map(({ name, method, options: own = {} }) => {
     const undated = mergedOptions(method, options, own);
@@ -97,15 +105,17 @@ export function configureMethods(
       ...promptSettings(task, form, item, toMethodOptions(merged, namedPotential)),
       ...(needsProposal && proposal && { proposal }),
     };
-    const files =
-      merged.potential === undefined ? [] : (potentialFiles.get(merged.potential) ?? []);
     const resolved = settingsOf(resolveOptions(METHODS[method], given, model, 0));
-    const hashes = files.length > 0 ? { potentialFiles: files } : {};
+    const potentialFiles = named.get(merged.potential ?? "")?.rewardFiles;
+    const hashes = {
+      ...(merged.reward === undefined ? reward : named.get(merged.reward)),
+      ...(potentialFiles && { potentialFiles }),
+    };
     // As it was given: it is compiled once a run has begun.
     const { constraint } = merged;
     const restricted = constraint === undefined ? {} : { constraint };
     const { proposal: _, ...record } = {
-      ...{ ...OF_EVERY_METHOD, ...resolved, ...restricted, ...reward, ...hashes },
+      ...{ ...OF_EVERY_METHOD, ...resolved, ...restricted, ...hashes },
     };
     return {
       ...{ name, method, options: merged, needsProposal },
@@ -134,7 +144,7 @@ export function checkMethods(
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `methods` to name at least one method");
   }
   checkAnyNames(checkObject("options", options));
-  refuseReserved(options);
+  refuseReserved(options, [...RESERVED, "reward"]);
   const names = new Set<string>();
   return methods.map((entry: MethodName | EvaluatedMethod) => {
     const named = typeof entry === "string" ? { name: entry, method: entry } : entry;
@@ -152,6 +162,7 @@ export function checkMethods(
     names.add(name);
     checkTaken(method, optional(checkObject, "methods[i].options", own) ?? {});
     refuseReserved(own ?? {});
+    if (own?.reward !== undefined) checkOwnReward(method, own.reward);
     checkWithoutModel(method, mergedOptions(method, options, own));
     return named;
   });
@@ -168,44 +179,58 @@ function checkWithoutModel(method: MethodName, options: EvaluatedOptions): void 
 function mergedOptions(
   method: MethodName,
   options: EvaluatedOptions,
-  own: EvaluatedOptions = {},
-): EvaluatedOptions {
+  own: EvaluatedMethodOptions = {},
+): EvaluatedMethodOptions {
   const { potential: shared, ...common } = options;
-  const { potential = METHODS[method].potential && shared, ...rest } = own;
+  const { potential = METHODS[method].potential && shared, reward, ...rest } = own;
   const merged = withDefaults(optionsFor(method, common), rest);
-  return { ...merged, ...(potential !== undefined && { potential }) };
+  return { ...merged, ...given({ potential, reward }) };
 }
 
-/** What a method is called with: the potential that its name stands for is taken from `open`. */
+/**
+ * What a method is called with: the potential that its name stands for is taken from `open`. Its reward
+ * is the caller's to add.
+ */
 export function toMethodOptions(
-  { potential, ...options }: EvaluatedOptions,
+  { potential, reward: _, ...options }: EvaluatedMethodOptions,
   open: (name: string) => Reward,
 ): MethodOptions {
   return { ...options, ...(potential !== undefined && { potential: open(potential) }) };
 }
 
-/** The potentials that methods of an evaluation name, each once. */
-export function potentialsOf(methods: readonly Pick<ConfiguredMethod, "options">[]): string[] {
-  return [...new Set(methods.flatMap(({ options }) => options.potential ?? []))];
+/** The potentials and rewards that methods of an evaluation name, each once. */
+export function namedIn(methods: readonly Pick<ConfiguredMethod, "options">[]): string[] {
+  const names = methods.flatMap(({ options: { potential, reward } }) => [potential, reward]);
+  return [...new Set(names)].filter((name) => name !== undefined);
 }
 
-/** As `potentialsOf`, before the methods are configured. */
-export function namedPotentials({ methods, options }: Omit<CheckedMethods, "proposal">): string[] {
-  return potentialsOf(
+/** As `namedIn`, before the methods are configured. */
+export function namedBefore({ methods, options }: Omit<CheckedMethods, "proposal">): string[] {
+  return namedIn(
     methods.map(({ method, options: own }) => ({ options: mergedOptions(method, options, own) })),
   );
 }
 
 /** Throws `ERR_INVALID_OPTION`. */
-export function refuseReserved(options: object): void {
-  const reserved = Object.keys(options).find(
-    (key) => RESERVED.includes(key) || key.startsWith("on"),
-  );
+export function refuseReserved(options: object, names: readonly string[] = RESERVED): void {
+  const reserved = Object.keys(options).find((key) => names.includes(key) || key.startsWith("on"));
   if (reserved === undefined) return;
   throw new LlamaEtsError(
     "ERR_INVALID_OPTION",
     `An evaluation sets \`${reserved}\` itself; it can't be a method's option`,
   );
+}
+
+/** Throws `ERR_INVALID_OPTION`. */
+function checkOwnReward(method: MethodName, reward: string): void {
+  const takers = METHOD_NAMES.filter((name) => METHODS[name].guidance.includes("reward"));
+  if (takers.includes(method)) parseReward(reward, "reward");
+  else {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `\`reward\` is for ${takers.join(", ")}, not ${method}`,
+    );
+  }
 }
 
 /** A method's options for an item: the task's prompt may bring a length and stop strings. */

@@ -5,6 +5,7 @@ import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
 import { hasOwnReward, METHODS } from "../methods/registry.js";
 import type { Result } from "../methods/result.js";
 import { rewardOfItem } from "../rewards/item-reward.js";
+import { DEFAULT_REWARD } from "../rewards/named.js";
 import type { Reward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
 import { answersOf, type PromptForm, type Task, type TaskItem } from "../tasks/task.js";
@@ -18,10 +19,10 @@ export interface DrawContext {
   proposal: Model | undefined;
   task: Task;
   form: PromptForm;
-  /** Default: self-consistency of the task's answers. */
+  /** Of the methods that name none of their own. Default: self-consistency of the task's answers. */
   reward: Reward | undefined;
-  /** Opened potentials by the names that methods have for them. Default: none. */
-  potentials?: ReadonlyMap<string, Reward>;
+  /** The opened potentials and rewards that methods name, by their names. Default: none. */
+  named?: ReadonlyMap<string, Reward>;
   /** What samples keep of the whole texts that their methods drew. Default "none". */
   keep?: Kept;
   signal: AbortSignal | undefined;
@@ -40,18 +41,17 @@ export interface DrawRequest {
 
 /** A failed run is an outcome too; an abort rejects, and so does a server that is gone. */
 export async function drawSample(job: DrawJob, context: DrawContext): Promise<Outcome> {
-  const { model, proposal, task, form, potentials, signal, onTokens } = context;
+  const { model, proposal, task, form, signal, onTokens } = context;
   const { item, method, seed } = job;
   const answers = answersOf(task, item);
-  // A preset has a reward of its own, and so have some methods.
-  const hasOwn = job.options.preset !== undefined || hasOwnReward(method, job.options);
   const seen = { ...item.row, ...withoutRow(item) };
-  const reward = context.reward
-    ? rewardOfItem(context.reward, seen)
-    : hasOwn || votesOnData(job.options)
+  const given = givenReward(job, context);
+  const reward = given
+    ? rewardOfItem(given, seen)
+    : hasRewardUnasked(job)
       ? undefined
       : selfConsistency(answers);
-  const open = (name: string) => rewardOfItem(openedPotential(potentials, name), seen);
+  const open = (name: string) => rewardOfItem(opened(context, name), seen);
   try {
     const options = toMethodOptions(job.options, open);
     const result = await METHODS[method](model, task.prompt(item, form).prompt, {
@@ -73,6 +73,19 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
   }
 }
 
+/** The reward that the job's method or the evaluation names; undefined for votes for answers. */
+function givenReward({ options }: DrawJob, context: DrawContext): Reward | undefined {
+  if (options.reward === undefined) return context.reward;
+  return options.reward === DEFAULT_REWARD ? undefined : opened(context, options.reward);
+}
+
+/** A preset has a reward of its own, and so have some methods, and votes on data. */
+function hasRewardUnasked({ method, options }: DrawJob): boolean {
+  if (votesOnData(options)) return true;
+  if (options.reward !== undefined) return false;
+  return options.preset !== undefined || hasOwnReward(method, options);
+}
+
 /** Whether votes look at parts of data, where a task looks at texts. */
 function votesOnData({ voteFields, voteExcept }: DrawJob["options"]): boolean {
   return voteFields !== undefined || voteExcept !== undefined;
@@ -82,10 +95,10 @@ function withoutRow({ row: _, ...item }: TaskItem): Omit<TaskItem, "row"> {
   return item;
 }
 
-function openedPotential(potentials: DrawContext["potentials"], name: string): Reward {
-  const potential = potentials?.get(name);
-  if (potential !== undefined) return potential;
-  throw new LlamaEtsError("ERR_REWARD", `The potential ${name} was not opened`);
+function opened({ named }: DrawContext, name: string): Reward {
+  const reward = named?.get(name);
+  if (reward !== undefined) return reward;
+  throw new LlamaEtsError("ERR_REWARD", `${name} was not opened`);
 }
 
 export function describeFailure(error: unknown): FailedSample["error"] {

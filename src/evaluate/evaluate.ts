@@ -15,8 +15,8 @@ import {
 import {
   type ConfiguredMethod,
   configureMethods,
-  namedPotentials,
-  potentialsOf,
+  namedBefore,
+  namedIn,
 } from "./configured-methods.js";
 import { type DrawRequest, describeFailure, type Outcome } from "./draw-sample.js";
 import {
@@ -29,6 +29,7 @@ import { type DrawJob, listJobs } from "./jobs.js";
 import { drawLocally } from "./local-executor.js";
 import { ProgressCount } from "./progress.js";
 import {
+  type DescribedReward,
   describeGrader,
   describeMachine,
   describeModel,
@@ -73,12 +74,10 @@ export async function evaluate(
     throw new LlamaEtsError("ERR_INVALID_DATA", `${data ?? `The task ${task.name}`} has no items`);
   }
   const reward = await describeReward(resolved.reward, signal);
-  const potentialFiles = new Map<string, readonly string[]>();
-  for (const name of namedPotentials(resolved)) {
-    potentialFiles.set(name, (await describeReward(name, signal)).rewardFiles ?? []);
-  }
+  const named = new Map<string, DescribedReward>();
+  for (const name of namedBefore(resolved)) named.set(name, await describeReward(name, signal));
   const date = await dateOfRun(resolved);
-  const setting = { model, task, form, item, reward, potentialFiles, date };
+  const setting = { model, task, form, item, reward, named, date };
   const methods = configureMethods(resolved, setting);
   const run: Omit<RunRecord, "format"> = {
     ...{ task: task.name, items: items.length, samples, seed, mode, form },
@@ -170,10 +169,10 @@ async function draw(
   if (queue === undefined) {
     await using opened =
       reward === DEFAULT_REWARD ? null : await openReward(reward, answersOf(task));
-    await using potentials = await openPotentials(potentialsOf(methods), answersOf(task));
+    await using named = await openPotentials(namedIn(methods), answersOf(task));
     return await drawLocally(request, {
       ...{ model, proposal, task, form, signal, onWarning, concurrency },
-      ...{ reward: opened?.reward, potentials: potentials.byName },
+      ...{ reward: opened?.reward, named: named.byName },
       keep: keptOf(task, resolved.keep),
       onTokens: (key, generated) => count.onTokens(key, generated),
     });
@@ -183,7 +182,7 @@ async function draw(
   const work = {
     ...{ task: task.name, form, reward, model: run.model.sha256 },
     keep: keptOf(task, resolved.keep),
-    potentials: potentialsOf(methods),
+    potentials: namedIn(methods),
     proposal: needsProposal ? (run.proposal?.sha256 ?? null) : null,
   };
   return drawOnQueue(request, { url: queue, work, directory: out, signal, onWarning });

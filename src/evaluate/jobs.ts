@@ -2,7 +2,7 @@
 
 import type { MethodName } from "../methods/registry.js";
 import type { TaskItem } from "../tasks/task.js";
-import type { ConfiguredMethod, EvaluatedOptions } from "./configured-methods.js";
+import type { ConfiguredMethod, EvaluatedMethodOptions } from "./configured-methods.js";
 import type { RunRecord } from "./store/run-files.js";
 import { type KeyedRun, sampleKey, sampleSeed } from "./store/sample-key.js";
 
@@ -13,7 +13,7 @@ export interface DrawJob {
   /** The method's name within the run, and what it runs. */
   name: string;
   method: MethodName;
-  options: EvaluatedOptions;
+  options: EvaluatedMethodOptions;
   sample: number;
   seed: number;
 }

@@ -27,9 +27,9 @@ export async function openSideBySide(
   return room;
 }
 
-/** The models of the reward and of the potentials. */
-function modelsBeside({ reward, potentials }: DrawContext): Model[] {
-  const judges = [...(reward ? [reward] : []), ...(potentials?.values() ?? [])];
+/** The models of the rewards and of the potentials. */
+function modelsBeside({ reward, named }: DrawContext): Model[] {
+  const judges = [...(reward ? [reward] : []), ...(named?.values() ?? [])];
   return [...new Set(judges.flatMap(({ models = [] }) => models))];
 }
 

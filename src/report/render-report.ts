@@ -1,8 +1,9 @@
 import { stat } from "node:fs/promises";
+import path from "node:path";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { compareRuns } from "../evaluate/compare/compare-runs.js";
 import { evaluationReport } from "./evaluation/evaluation-report.js";
-import { itemReport } from "./evaluation/item-report.js";
+import { itemReport, itemReports } from "./evaluation/item-report.js";
 import { runReport } from "./run/run-report.js";
 import { readTrace } from "./trace.js";
 
@@ -26,6 +27,37 @@ export async function renderReport(sources: readonly string[], item?: string): P
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected one trace, or run directories alone");
   }
   return runReport(await readTrace(source));
+}
+
+/** A report of run directories, and the pages of their items, which it links to. */
+export interface ReportWithItems {
+  page: string;
+  /** Beside the report, where its links expect the items' pages. */
+  folder: string;
+  /** Made one after another; `name` is a file's, within the folder. */
+  items: AsyncIterable<{ name: string; page: string }>;
+}
+
+/**
+ * As `renderReport`, with a page of each item.
+ *
+ * @param file what the report will be written to
+ */
+export async function renderWithItems(
+  sources: readonly string[],
+  file: string,
+): Promise<ReportWithItems> {
+  const directories = await Promise.all(sources.map(isDirectory));
+  if (!directories.every((is) => is)) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "--items is for run directories, got a trace");
+  }
+  const compared = await compareRuns(sources);
+  const folder = file.replace(/(\.html?)?$/i, "-items");
+  return {
+    page: await evaluationReport(compared, path.basename(folder)),
+    folder,
+    items: itemReports(compared, path.basename(file)),
+  };
 }
 
 async function isDirectory(source: string): Promise<boolean> {

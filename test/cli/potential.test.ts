@@ -42,10 +42,11 @@ test("ask --finish best says that its text is no sample", async () => {
   );
 });
 
-test("eval gives methods potentials of their own, and keys samples by them", async () => {
+test("eval gives methods potentials and rewards of their own, and keys samples by them", async () => {
   const out = `${scratch("potentials")}/run`;
   const file = scratchFile("short.mjs", "export default ({ text }) => -text.length / 100;");
-  const methods = `best-of-n,particle,particle:potential=module:${file}:M=2,ets:potential=regex:7`;
+  const shortest = `best-of-n:reward=module:${file}`;
+  const methods = `best-of-n,particle,particle:potential=module:${file}:M=2,ets:potential=regex:7,${shortest}`;
   const { code, stdout } = await cli([
     ...["eval", "mini-gsm", "--methods", methods, "--reward", "regex:7", "--limit", "1"],
     ...["--max-tokens", "16", "-B", "8", "-M", "3", "-K", "2", "--out", out, "--json"],
@@ -53,7 +54,9 @@ test("eval gives methods potentials of their own, and keys samples by them", asy
   expect(code).toBe(0);
   const { methods: summaries } = JSON.parse(stdout);
   const run = JSON.parse(readFileSync(`${out}/run.json`, "utf8"));
-  const [best, rolled, judged, guided] = run.methods.map((m: { settings: object }) => m.settings);
+  const [best, rolled, judged, guided, short] = run.methods.map(
+    (m: { settings: object }) => m.settings,
+  );
   expect(best).not.toHaveProperty("potential");
   expect(rolled).toMatchObject({ rollouts: 2 });
   expect(rolled).not.toHaveProperty("potential");
@@ -63,6 +66,11 @@ test("eval gives methods potentials of their own, and keys samples by them", asy
   });
   expect(guided).toMatchObject({ potential: "regex:7", rollouts: 0 });
   expect(guided).not.toHaveProperty("potentialFiles");
+  expect(best.rewardFiles).toBeUndefined();
+  expect(short).toMatchObject({ reward: `module:${file}`, rewardFiles: judged.potentialFiles });
+  const lines = readFileSync(`${out}/samples.jsonl`, "utf8").trim().split("\n");
+  const drawn = lines.map((line) => JSON.parse(line)).find(({ method }) => method === shortest);
+  expect(drawn.reward).toBe(-drawn.text.length / 100);
   for (const { name } of run.methods) {
     expect(summaries[name]).toMatchObject({ failed: 0, reward: expect.any(Number) });
     expect(summaries[name].bestReward).toBeGreaterThanOrEqual(summaries[name].reward);
@@ -82,6 +90,8 @@ describe.concurrent("is refused before a model is looked for:", () => {
   test.each([
     ["particle:potential=magic", /`potential`.*"magic"/],
     ["ets:finish=resample:potential=regex:7", /needs rollouts/],
+    ["ets,best-of-n:reward=verifier", /`reward`.*"verifier"/],
+    ["majority:reward=confidence", /`reward` is for .*best-of-n.*, not majority/],
   ])("--methods %s", async (methods, says) => {
     const out = `${scratch("refused")}/run`;
     const args = ["eval", "mini-gsm", "-m", "missing.gguf", "--methods", methods, "--out", out];

@@ -1,13 +1,15 @@
 /** The report of evaluations: complete, escaped, with the data's points, for one item and for 500. */
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { DOMParser } from "linkedom";
 import { describe, expect, test, vi } from "vitest";
 import { compareRuns } from "../../src/evaluate/compare/compare-runs.js";
 import { canonicalJson, sha256 } from "../../src/evaluate/store/sample-key.js";
 import { evaluationReport } from "../../src/report/evaluation/evaluation-report.js";
-import { itemReport } from "../../src/report/evaluation/item-report.js";
+import { itemFile, itemReport } from "../../src/report/evaluation/item-report.js";
 import { placeLabels } from "../../src/report/evaluation/label-placement.js";
 import { figuresOf } from "../../src/report/figures.js";
+import { renderWithItems } from "../../src/report/render-report.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import { checkPage } from "../fixtures/html-page.js";
 import { writeRun } from "../fixtures/run-directories.js";
@@ -60,6 +62,39 @@ test("an item's page has its question's place, every sample, why, and how the vo
   expect(rows).toEqual(["7: 1", "7: 1, 8: 1", "8: 2, 7: 1"]);
   expect(document.querySelectorAll("section")).toHaveLength(2);
   await expect(itemReport(compared, "none")).rejects.toThrow(/no item none/);
+});
+
+test("with pages of its items the report links to each, and each back to it", async () => {
+  const run = writeRun("all-items", { majority: ["1", "0", "1"], ets: ["1", "1", "1"] });
+  const file = "/a/my report.html";
+  const { page, folder, items } = await renderWithItems([run], file);
+  expect(folder).toBe("/a/my report-items");
+  const written = new Set<string>();
+  for await (const { name, page: own } of items) {
+    const [back] = checkPage(own, /^\.\.\/[\w.%-]+\.html$/).querySelectorAll("a");
+    expect(path.resolve(folder, decodeURIComponent(back?.getAttribute("href") ?? ""))).toBe(file);
+    written.add(path.join(folder, name));
+  }
+  const links = [...checkPage(page, /^[\w.%-]+\/[\w.%-]+\.html$/).querySelectorAll("a")].map(
+    (a) => a.getAttribute("href") ?? "",
+  );
+  const linked = links.map((link) => path.resolve("/a", decodeURIComponent(link)));
+  expect(linked).toHaveLength(3);
+  expect(new Set(linked)).toEqual(written);
+  const ids = [
+    "a",
+    "A",
+    "a/b",
+    "a_b",
+    "a b",
+    "../a",
+    "é",
+    "con".repeat(60),
+    `${"con".repeat(60)}x`,
+  ];
+  const names = new Set(ids.map((id) => itemFile(id).toLowerCase()));
+  expect(names.size).toBe(ids.length);
+  for (const name of names) expect(name).toMatch(/^[\w.-]{1,100}\.html$/);
 });
 
 describe("the page", () => {

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import path from "node:path";
 import type { Command } from "commander";
 import { compiledConstraint } from "../../engine/constraint/constraint.js";
 import { LlamaEtsError } from "../../engine/errors.js";
@@ -46,7 +48,7 @@ interface EvalFlags extends MethodFlags {
 export function evalCommand(command: Command): Command {
   command
     .argument("[task]", TASK_SPECS)
-    .option("--out <dir>", "the run directory: run.json, samples.jsonl, summary.json")
+    .option("--out <dir>", "the run directory (default: runs/TASK-MODEL-DAY)")
     .option(
       "--config <file>",
       "a sweep in YAML: tasks, models, methods with lists of settings, seeds",
@@ -109,14 +111,27 @@ function evaluatedMethods(command: Command): string[] {
   return parseMethods(String(command.opts().methods)).map(({ method }) => method);
 }
 
+/**
+ * `runs/TASK-MODEL-DAY`: with `--resume` the last of that name, or else one that isn't there yet, behind
+ * the first with a number.
+ */
+function defaultDirectory(task: string, { model, resume }: EvalFlags): string {
+  const [day] = new Date().toISOString().split("T");
+  const parts = [path.basename(task), path.basename(model, ".gguf"), day];
+  const name = parts.join("-").replace(/[^\w.+-]+/g, "_");
+  const numbered = (n: number) => path.join("runs", n === 1 ? name : `${name}-${n}`);
+  let n = 1;
+  while (existsSync(numbered(n))) n++;
+  return numbered(resume ? Math.max(1, n - 1) : n);
+}
+
 async function runEval(taskName: string | undefined, flags: EvalFlags): Promise<void> {
   if (flags.config !== undefined) {
     const { runSweepCommand } = await import("./sweep.js");
     return runSweepCommand(flags.config, taskName, flags);
   }
-  const missing = taskName === undefined ? "a task" : flags.out === undefined ? "--out" : undefined;
-  if (taskName === undefined || flags.out === undefined) {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", `Expected ${missing}, got none`, {
+  if (taskName === undefined) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected a task, got none", {
       fix: "llama-ets eval mini-gsm --out runs/first, or --config sweep.yaml",
     });
   }
@@ -126,7 +141,8 @@ async function runEval(taskName: string | undefined, flags: EvalFlags): Promise<
   const task = await findTask(taskName);
   const grid = gridOf(flags.methods, flags);
   const methods = parseMethods(grid.methods);
-  const { out, resume, data, limit, maxFailures, samples, seed, concurrency, queue } = flags;
+  const { resume, data, limit, maxFailures, samples, seed, concurrency, queue } = flags;
+  const out = flags.out ?? defaultDirectory(task.name, flags);
   const options = {
     ...{ methods, options: toMethodOptions(grid.flags as EvalFlags, task.name), out },
     ...given({ resume, data, limit, maxFailures, samples, seed, concurrency, queue }),
@@ -140,6 +156,7 @@ async function runEval(taskName: string | undefined, flags: EvalFlags): Promise<
   };
   resolveEvaluateOptions(options);
   for (const each of [options, ...methods]) await compiledConstraint(each.options?.constraint);
+  if (flags.out === undefined) console.error(`The run directory is ${out}`);
   const needsProposal = methods.some(({ method }) => METHODS[method].proposal !== undefined);
   const signal = interruptSignal();
   const progress = evalProgress({ watch: flags.watch ?? false });

@@ -1,11 +1,13 @@
 import path from "node:path";
 import type { Command } from "commander";
+import { LlamaEtsError } from "../../engine/errors.js";
 import { makeDirectory } from "../../engine/make-directory.js";
 import { writeOutput } from "../write-output.js";
 
 interface ReportFlags {
   output?: string;
   item?: string;
+  items?: boolean;
   figures?: string;
 }
 
@@ -17,14 +19,30 @@ export function reportCommand(command: Command): Command {
       "the page to write (default: report.html beside the first source)",
     )
     .option("--item <id>", "of run directories: every sample of one item, and how its votes stood")
+    .option(
+      "--items",
+      "write a page of each item too, in a folder beside the report that links to it",
+    )
     .option("--figures <dir>", "write the figures too, as SVG files for papers and slides")
     .action(write);
 }
 
-async function write(sources: string[], { output, item, figures }: ReportFlags): Promise<void> {
-  const { renderReport } = await import("../../report/render-report.js");
-  const page = await renderReport(sources, item);
+async function write(sources: string[], flags: ReportFlags): Promise<void> {
+  const { output, item, items = false, figures } = flags;
+  if (items && item !== undefined) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected --item or --items, got both");
+  }
+  const { renderReport, renderWithItems } = await import("../../report/render-report.js");
   const file = output ?? (await besideSource(sources[0] as string, item));
+  let page: string;
+  if (items) {
+    const rendered = await renderWithItems(sources, file);
+    page = rendered.page;
+    await makeDirectory(rendered.folder);
+    for await (const { name, page: own } of rendered.items) {
+      await writeOutput("item's page", path.join(rendered.folder, name), own);
+    }
+  } else page = await renderReport(sources, item);
   await writeOutput("report", file, page);
   if (output === undefined) console.error(`In ${file}`);
   if (figures === undefined) return;

@@ -26,7 +26,7 @@ export function workerCommand(command: Command): Command {
     .option("--reward <reward>", "as the evaluation has it (default: self-consistency)")
     .option(
       "--potential <potential>",
-      "one that the evaluation's methods name; may be given several times",
+      "one that the evaluation's methods name, or a reward that one has alone; may be given several times",
       collectTexts,
     )
     .option(

@@ -11,7 +11,7 @@ const MAX_BYTES = 256 * 2 ** 20;
  * otherwise. Nothing is downloaded. A task of a user's own module is not loaded: a run directory
  * may come from anywhere, and loading runs code.
  */
-export async function questionsOf({ task, data }: RunRecord): Promise<Map<string, string>> {
+async function questionsOf({ task, data }: RunRecord): Promise<Map<string, string>> {
   if (!isBuiltIn(task)) return new Map();
   try {
     const items = await loadLocally(task, data.path);
@@ -20,6 +20,15 @@ export async function questionsOf({ task, data }: RunRecord): Promise<Map<string
   } catch {
     return new Map(); // the data was moved or can't be read: the report does without
   }
+}
+
+/** As `questionsOf`, of several runs. */
+export async function questionsOfAll(
+  runs: readonly { run: RunRecord }[],
+): Promise<Map<string, string>> {
+  const questions: [string, string][] = [];
+  for (const { run } of runs) questions.push(...(await questionsOf(run)));
+  return new Map(questions);
 }
 
 /** `path` is the task's name where the run took the task's own data. */

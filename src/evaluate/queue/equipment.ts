@@ -37,7 +37,7 @@ export function refusalOf(work: Work, own: Equipment): LlamaEtsError | undefined
   const missing = work.potentials.find((name) => !own.potentials.includes(name));
   if (missing !== undefined) {
     const is = own.potentials.length === 0 ? "none" : own.potentials.join(", ");
-    return refuse("potential", is, missing, `--potential '${missing}'`);
+    return refuse("potential or method's reward", is, missing, `--potential '${missing}'`);
   }
   if (!isBuiltIn(work.task) && own.task?.name !== work.task) {
     return refuse("task", own.task?.name ?? "none of its own", work.task, "--task module:FILE");

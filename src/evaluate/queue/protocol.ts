@@ -27,7 +27,7 @@ const workSchema = z.object({
   task: z.string(),
   form: z.enum(["chat", "paper"]),
   reward: z.string(),
-  /** What the methods' potentials are named. */
+  /** What the potentials and rewards are named that methods have of their own. */
   potentials: z.array(z.string()).default([]),
   keep: keptSchema.default("none"),
   model: z.string(),

@@ -31,7 +31,7 @@ export interface WorkerOptions {
   task?: string;
   /** The reward, as the evaluation names it. Default "self-consistency". */
   reward?: string;
-  /** The potentials that the evaluation's methods name. Default: none. */
+  /** The potentials and rewards that the evaluation's methods name of their own. Default: none. */
   potentials?: readonly string[];
   /**
    * Runs side by side, from 1 to 64, whose texts are decoded together. Default 1. It is lowered to
@@ -83,7 +83,7 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
   const contextOf = async (work: Work, until: AbortSignal): Promise<DrawContext> => ({
     ...{ model, proposal, form: work.form, keep: work.keep },
     task: own.task?.name === work.task ? own.task : await findTask(work.task),
-    ...{ reward: opened?.reward, potentials: potentials.byName },
+    ...{ reward: opened?.reward, named: potentials.byName },
     signal: until,
   });
   const announcedNow = () => untilAborted(() => redis.get(RUN_KEY), ended.signal);

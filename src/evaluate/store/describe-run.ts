@@ -38,10 +38,16 @@ async function hashModel(model: Model, signal: AbortSignal | undefined): Promise
 }
 
 /** A reward's part of the settings: what names it, and the hashes of the files it is read from. */
+export interface DescribedReward {
+  reward: string;
+  rewardFiles?: string[];
+}
+
+/** As it is named now, with the files as they are now. */
 export async function describeReward(
   expression: string,
   signal?: AbortSignal,
-): Promise<{ reward: string; rewardFiles?: string[] }> {
+): Promise<DescribedReward> {
   const files = parseReward(expression).filter(({ takes }) => takes === "FILE" || takes === "GGUF");
   const rewardFiles = await Promise.all(
     files.map(async ({ takes, argument }) => {

@@ -4,6 +4,7 @@ import type { ComparedItem, Comparison } from "../../evaluate/compare/comparison
 import { isFailed, type Sample } from "../../evaluate/store/run-files.js";
 import { counted, number, percent } from "../format.js";
 import { type Html, html } from "../html.js";
+import { itemFile } from "./item-report.js";
 import { methodLabel } from "./method-marks.js";
 import { cut, sampleEntry } from "./sample-entry.js";
 
@@ -16,13 +17,15 @@ export function disagreements(
   { methods }: Comparison,
   items: readonly ComparedItem[],
   questions: ReadonlyMap<string, string>,
+  itemsFolder?: string,
 ): Html {
   const differing = items.filter(isContested);
   const names = methods.map(({ name }) => name);
   const shown: Html[] = [];
   let size = 0;
   for (const item of differing) {
-    const entry = itemEntry(item, names, questions.get(item.id));
+    const link = itemsFolder === undefined ? undefined : itemLink(itemsFolder, item.id);
+    const entry = itemEntry(item, names, { question: questions.get(item.id), link });
     size += entry.markup.length;
     if (size > MAX_MARKUP) break;
     shown.push(entry);
@@ -34,13 +37,20 @@ export function disagreements(
   const wrong = items.filter(
     ({ samples }) => hasGraded(samples) && samples.every((own) => rightCount(own) === 0),
   );
+  const same = itemsFolder === undefined ? [] : items.filter((item) => !isContested(item));
   const left = differing.length - shown.length;
   return html`<h2 id="differences">Where the methods differ</h2>
 <p>${counted(differing.length, "item")} of ${number(items.length)}; on ${number(right.length)} all are right, on ${number(wrong.length)} all are wrong.${questions.size === 0 && " The questions are not shown: the data file is not where the run found it, or has changed."}${left > 0 && ` The first ${number(shown.length)} are shown, to keep the page small.`}</p>
 ${shown.length > 0 && filters(names)}
 <div id="items">
 ${shown}
-</div>`;
+</div>
+${itemsFolder !== undefined && same.length > 0 && html`<details><summary>the other ${counted(same.length, "item")}</summary><p class="note">${same.map(({ id }) => html`<a href="${itemLink(itemsFolder, id)}">${id}</a> `)}</p></details>`}`;
+}
+
+/** From the report to an item's page. */
+function itemLink(folder: string, id: string): string {
+  return [folder, itemFile(id)].map(encodeURIComponent).join("/");
 }
 
 /** Whether the methods' shares of right samples differ. */
@@ -66,7 +76,7 @@ function filters(names: readonly string[]): Html {
 function itemEntry(
   { id, gold, samples }: ComparedItem,
   names: readonly string[],
-  question?: string,
+  { question, link }: { question: string | undefined; link: string | undefined },
 ) {
   const right = samples.flatMap((own, m) =>
     own.length > 0 && rightCount(own) === own.length ? m : [],
@@ -76,6 +86,7 @@ function itemEntry(
 <summary><span class="id">${id}</span><span class="excerpt">${cut(question?.replace(/\s+/g, " ") ?? "", 110)}</span><span class="verdicts">${samples.map((own, m) => verdict(own, names[m] ?? "", m))}</span></summary>
 ${question !== undefined && html`<p class="text ask">${cut(question, MAX_TEXT)}</p>`}
 <p class="gold">reference answer: <b>${gold === null ? "not known" : cut(gold, MAX_TEXT)}</b></p>
+${link !== undefined && html`<p class="screen"><a href="${link}">every sample of this item</a></p>`}
 <div class="outputs">
 ${samples.map((own, m) => own.length > 0 && output(own, names[m] ?? "", m))}
 </div>

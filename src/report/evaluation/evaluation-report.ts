@@ -6,7 +6,7 @@ import type {
   Pair,
 } from "../../evaluate/compare/comparison.js";
 import { publishedFor } from "../../evaluate/compare/published.js";
-import { questionsOf } from "../../evaluate/compare/questions.js";
+import { questionsOfAll } from "../../evaluate/compare/questions.js";
 import { counted, number, percent } from "../format.js";
 import { type Html, html } from "../html.js";
 import { renderPage } from "../page.js";
@@ -18,13 +18,17 @@ import { EVALUATION_STYLE } from "./style.js";
 import { methodTable, pairTable, publishedTable } from "./tables.js";
 import { drawWeightFigures } from "./weight-figures.js";
 
-/** The page, complete in itself. */
-export async function evaluationReport({ comparison, items, runs }: ComparedRuns): Promise<string> {
+/**
+ * The page, complete in itself.
+ *
+ * @param itemsFolder where the items' pages are, for links to them. Default: there are none
+ */
+export async function evaluationReport(
+  { comparison, items, runs }: ComparedRuns,
+  itemsFolder?: string,
+): Promise<string> {
   const { methods, pairs, warnings } = comparison;
-  const questions = new Map<string, string>();
-  for (const { run } of runs) {
-    for (const [item, question] of await questionsOf(run)) questions.set(item, question);
-  }
+  const questions = await questionsOfAll(runs);
   const published = publishedFor(comparison);
   const body = html`<p class="kicker">Evaluation</p>
 <h1>${titleOf(comparison)}</h1>
@@ -44,7 +48,7 @@ ${published !== null && publishedTable(comparison, published)}
 <div class="heat scroll">${await drawHeatMap(comparison, items)}</div>
 <p class="note"><i class="cell" style="background:var(--right)"></i>right<i class="cell" style="background:var(--wrong)"></i>wrong; with several samples an item, the shade is the share that is right.</p>
 ${await weights(comparison, items)}
-${disagreements(comparison, items, questions)}
+${disagreements(comparison, items, questions, itemsFolder)}
 ${settings(runs)}
 <footer>${[...new Set(runs.map(({ run }) => `llama-ets ${run.versions.llamaEts} · llama.cpp ${run.versions.llamaCpp} · Node ${run.versions.node}`))].join("; ")}</footer>`;
   return renderPage({

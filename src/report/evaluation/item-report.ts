@@ -1,8 +1,8 @@
 /** The page of one item: the question, every sample of every method, and how the votes stood. */
-
 import { LlamaEtsError } from "../../engine/errors.js";
-import type { ComparedRuns } from "../../evaluate/compare/comparison.js";
-import { questionsOf } from "../../evaluate/compare/questions.js";
+import type { ComparedItem, ComparedRuns } from "../../evaluate/compare/comparison.js";
+import { questionsOfAll } from "../../evaluate/compare/questions.js";
+import { sha256 } from "../../evaluate/store/sample-key.js";
 import { counted } from "../format.js";
 import { html } from "../html.js";
 import { renderPage } from "../page.js";
@@ -10,11 +10,38 @@ import { methodLabel } from "./method-marks.js";
 import { sampleEntry } from "./sample-entry.js";
 import { EVALUATION_STYLE } from "./style.js";
 
+/** Characters of an item's name in that of its file. */
+const MAX_NAME = 80;
+
+/** The file of an item's page: readable, and another one for each item, whatever its name holds. */
+export function itemFile(id: string): string {
+  const plain = id.replace(/[^\w.-]+/g, "_").slice(0, MAX_NAME);
+  // Where capitals are no other names, too.
+  const isName = plain === id && id === id.toLowerCase();
+  return `${plain}${isName ? "" : `-${sha256(id).slice(0, 8)}`}.html`;
+}
+
+/**
+ * The pages of all items, one after another.
+ *
+ * @param report the name of the report's file, in the folder above theirs
+ */
+export async function* itemReports(
+  compared: ComparedRuns,
+  report: string,
+): AsyncGenerator<{ name: string; page: string }> {
+  const questions = await questionsOfAll(compared.runs);
+  for (const item of compared.items) {
+    yield {
+      name: itemFile(item.id),
+      page: itemPage(compared, item, questions.get(item.id), report),
+    };
+  }
+}
+
 /** Throws `ERR_INVALID_OPTION` for an item that the runs have no sample of. */
-export async function itemReport(
-  { comparison, items, runs }: ComparedRuns,
-  id: string,
-): Promise<string> {
+export async function itemReport(compared: ComparedRuns, id: string): Promise<string> {
+  const { items, runs } = compared;
   const item = items.find((one) => one.id === id);
   if (item === undefined) {
     const some = items.slice(0, 3).map((one) => one.id);
@@ -24,9 +51,17 @@ export async function itemReport(
       some.length > 0 ? { fix: `one of their items, such as ${some.join(", ")}` } : {},
     );
   }
-  let question: string | undefined;
-  for (const { run } of runs) question ??= (await questionsOf(run)).get(id);
-  const body = html`<p class="kicker">${[...new Set(comparison.runs.map(({ task }) => task))].join(", ")}</p>
+  return itemPage(compared, item, (await questionsOfAll(runs)).get(id));
+}
+
+function itemPage(
+  { comparison }: ComparedRuns,
+  item: ComparedItem,
+  question?: string,
+  report?: string,
+): string {
+  const { id } = item;
+  const body = html`<p class="kicker">${[...new Set(comparison.runs.map(({ task }) => task))].join(", ")}${report !== undefined && html` · <a href="../${encodeURIComponent(report)}">the report</a>`}</p>
 <h1>${id}</h1>
 ${question === undefined ? html`<p class="note">The question is not shown: the data file is not where the run found it, or has changed.</p>` : html`<p class="text ask card">${question}</p>`}
 <p class="gold">reference answer: <b>${item.gold ?? "not known"}</b></p>
