@@ -95,7 +95,7 @@ export {
   runReport,
 } from "./report/for-programs.js";
 export type { Trace } from "./report/trace.js";
-export { type AnswerExtractor, canonicalAnswer, extractAnswer } from "./rewards/answer.js";
+export { canonicalAnswer, extractAnswer } from "./rewards/answer.js";
 export { combine, type WeightedReward } from "./rewards/combine.js";
 export { type CertaintyOptions, confidence } from "./rewards/confidence.js";
 export { entropy } from "./rewards/entropy.js";
@@ -112,6 +112,7 @@ export { type OpenedReward, openReward, type RewardContext } from "./rewards/nam
 export { oracle } from "./rewards/oracle.js";
 export { type PythonTestsOptions, pythonTests } from "./rewards/python-tests.js";
 export type {
+  AnswerExtractor,
   Completion,
   Reward,
   RewardedText,

@@ -1,8 +1,8 @@
 import { LlamaEtsError } from "../engine/errors.js";
 import { chainDemand } from "../planning/demands.js";
 import { boundGuided } from "../planning/token-bounds.js";
-import { type AnswerExtractor, answerOf } from "../rewards/answer.js";
-import type { Reward } from "../rewards/reward.js";
+import { answerOf } from "../rewards/answer.js";
+import type { AnswerExtractor, Reward } from "../rewards/reward.js";
 import { selfConsistency, VOTE_KINDS } from "../rewards/self-consistency.js";
 import type { AdaptiveSettings } from "./adaptive.js";
 import { defineMethod } from "./define-method.js";

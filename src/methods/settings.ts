@@ -8,8 +8,7 @@ import type { Tool } from "../engine/chat/messages.js";
 import { type Reasoning, resolveReasoning } from "../engine/chat/reasoning.js";
 import type { Sampling } from "../engine/sampling.js";
 import type { TokenMetric } from "../engine/sequences.js";
-import type { AnswerExtractor } from "../rewards/answer.js";
-import type { Reward } from "../rewards/reward.js";
+import type { AnswerExtractor, Reward } from "../rewards/reward.js";
 import type { AdaptiveSettings } from "./adaptive.js";
 import type {
   BlockKind,

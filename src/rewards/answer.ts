@@ -1,14 +1,7 @@
 /** Answers in texts: where they stand, and when two of them are the same. */
 import { type AnswerEnd, answeredPart, checkAnswerEnd } from "../chain/answer-end.js";
 import { checkFunction, checkString, optional } from "../engine/check.js";
-import type { Reward } from "./reward.js";
-
-/** Finds the answer in a text; `null` when there is none. */
-export interface AnswerExtractor {
-  (text: string): string | null;
-  /** Whether equal answers are equal texts already, as JSON in one form is. Default false. */
-  readonly isCanonical?: boolean;
-}
+import type { AnswerExtractor, Reward } from "./reward.js";
 
 const NUMBER = String.raw`-?\$?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?`;
 

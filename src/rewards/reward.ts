@@ -6,8 +6,14 @@ import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { frozenCopy } from "../engine/frozen-copy.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import { untilAborted } from "../engine/until-aborted.js";
-import type { AnswerExtractor } from "./answer.js";
 import type { Stopping, StoppingRule } from "./settled-vote.js";
+
+/** Finds the answer in a text; `null` when there is none. */
+export interface AnswerExtractor {
+  (text: string): string | null;
+  /** Whether equal answers are equal texts already, as JSON in one form is. Default false. */
+  readonly isCanonical?: boolean;
+}
 
 /**
  * A finished text to be rewarded: a rollout, or a candidate that has ended. A potential is asked about

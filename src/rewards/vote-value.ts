@@ -1,8 +1,8 @@
 /** What votes are on where answers are data: the value, or parts of it, in one form. */
 import { checkStrings, refuse } from "../engine/check.js";
 import { type CallForm, callsIn } from "../engine/constraint/calls/call-form.js";
-import type { AnswerExtractor } from "./answer.js";
 import { canonicalAnswer, extractAnswer } from "./answer.js";
+import type { AnswerExtractor } from "./reward.js";
 
 /** Parts of a value that votes look at. Paths are names with points between, `*` for any: `items.*.id`. */
 export interface VotedParts {
