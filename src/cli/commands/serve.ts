@@ -50,7 +50,6 @@ export function serveCommand(command: Command): Command {
   return groupOptions(command, COMMON, () => false, [
     "llama-ets serve -m hf:Qwen/Qwen3-1.7B-GGUF:Q8_0",
     "llama-ets serve -m model.gguf --host 0.0.0.0 --api-key KEY",
-    "curl http://127.0.0.1:8080/v1/models   (the names that requests may ask for)",
   ]);
 }
 
