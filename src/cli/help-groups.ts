@@ -1,10 +1,10 @@
-/** In which groups, and in which order, `--help` lists the options of `ask` and `eval`. */
-import type { Command, Option } from "commander";
+/** In which groups, and in which order, `--help` lists the options of `ask`, `eval` and `serve`. */
+import { type Command, Option } from "commander";
 
 const OWN = "The method's own:";
 const MORE = "More:";
-/** Where --help stands, too, which Commander adds by itself. */
-export const LAST_GROUP = "Output:";
+/** Where --help stands, too. */
+const LAST_GROUP = "Output:";
 
 /** Options by their long names. Those in no group are the method's own, or stand under `MORE`. */
 const GROUPS: readonly (readonly [string, readonly string[]])[] = [
@@ -39,7 +39,7 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
   [
     "Diffusion models:",
     [
-      ...["denoising-steps", "block-length", "remasking", "cfg-scale", "cache"],
+      ...["denoising-steps", "block-length", "block-lengths", "remasking", "cfg-scale", "cache"],
       ...["parallel-threshold", "parallel-factor"],
     ],
   ],
@@ -50,9 +50,12 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
       ...["prefix-cache", "isolate", "rpc", "concurrency", "queue"],
     ],
   ],
-  ["The evaluation:", ["config", "max-failures", "keep"]],
+  ["The evaluation:", ["grader", "max-failures", "keep"]],
   [MORE, []],
-  [LAST_GROUP, ["verbose", "quiet", "json", "watch", "trace", "report", "help"]],
+  [
+    LAST_GROUP,
+    ["verbose", "quiet", "show-reasoning", "json", "watch", "trace", "report", "log-texts", "help"],
+  ],
 ];
 
 /**
@@ -83,8 +86,8 @@ export function groupOptions(
   for (const option of grouped) option.helpGroup(groups[placeOf(option)[0]]?.[0] ?? MORE);
   // Commander lists groups in the order of their first options.
   (command.options as Option[]).splice(0, grouped.length, ...grouped);
-  return command.addHelpText(
-    "after",
-    `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`,
-  );
+  const help = new Option("-h, --help", "display help for command").helpGroup(LAST_GROUP);
+  return command
+    .addHelpOption(help)
+    .addHelpText("after", `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`);
 }

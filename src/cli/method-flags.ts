@@ -10,7 +10,6 @@ import { COMMON_OPTIONS, GUIDANCE_OPTIONS, type PresetOptions } from "../methods
 import { type AnyMethod, METHOD_NAMES, METHODS, type MethodName } from "../methods/registry.js";
 import { DEFAULT_REWARD, REWARD_NAMES } from "../rewards/named.js";
 import { parseConstraintFlag } from "./constraint-flag.js";
-import { LAST_GROUP } from "./help-groups.js";
 import type { ModelFlags } from "./model-flags.js";
 import { numberOption, numbersOption } from "./numbers.js";
 import { chatTemplateOption } from "./prompt-files.js";
@@ -63,7 +62,6 @@ export function addMethodOptions(
       visibleOptions(of: Command) {
         const shown = shownFlags(asked(of));
         const all = Help.prototype.visibleOptions.call(this, of);
-        for (const option of all) option.helpGroupHeading ??= LAST_GROUP;
         return all.filter(({ flags }) => !methodFlags.has(flags) || shown.has(flags));
       },
     });

@@ -24,7 +24,8 @@ export async function resolveModelPath(
   }
   // A shell leaves it where it isn't a word's beginning: --model=~/x.gguf.
   const expanded = source.replace(/^~(?=$|[/\\])/, homeDirectory);
-  return checkFile(await partOrFile(await modelIn(unpackedPath(path.resolve(expanded)))));
+  const file = await partOrFile(await modelIn(unpackedPath(path.resolve(expanded))));
+  return checkFile(file, source);
 }
 
 /** Whether a source names a model on a hub, which is perhaps here from before. */
@@ -64,13 +65,21 @@ async function partOrFile(file: string): Promise<string> {
   return PART.test(real) ? real : file;
 }
 
-async function checkFile(file: string): Promise<string> {
+/** A repository of the hub is easily named without its `hf:`. */
+function fixForMissing(source: string): string {
+  const isRepository =
+    /^[\w-][\w.-]*\/[\w-][\w.-]*(:[\w.-]+)?$/.test(source) && !/\.gguf$/i.test(source);
+  const models = "`npx llama-ets models` lists the bundled and the downloaded models";
+  return isRepository ? `hf:${source}, if it is a repository of Hugging Face; ${models}` : models;
+}
+
+async function checkFile(file: string, source: string): Promise<string> {
   const stats = await stat(file).catch((error: unknown) => {
     const missing = codeOf(error) === "ENOENT";
     throw new LlamaEtsError(
       "ERR_MODEL_NOT_FOUND",
       missing ? `There is no file ${file}` : `${file} could not be read: ${messageOf(error)}`,
-      { fix: "`npx llama-ets models` lists the bundled models", cause: error },
+      { fix: missing ? fixForMissing(source) : "a file that you may read", cause: error },
     );
   });
   if (!stats.isFile()) {

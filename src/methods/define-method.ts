@@ -48,11 +48,10 @@ export function defineMethod<const O extends OwnOptions, Options = OptionsOf<O>>
     if (withProposal !== undefined && given.proposal !== undefined) {
       return (withProposal as Method<GivenOptions>).prepare(model, prompt, given);
     }
-    // What draws is loaded when something is drawn.
-    const [{ Run }, { askRun, planAsked }] = await Promise.all([
-      import("./run.js"),
-      import("./open-run.js"),
-    ]);
+    // What draws is loaded when something is drawn; one after the other, as Jest 29 can't link two
+    // modules at once that import the same ones.
+    const { Run } = await import("./run.js");
+    const { askRun, planAsked } = await import("./open-run.js");
     const asked = await askRun(definition, model, prompt, given);
     return {
       plan: (within) => planAsked(asked, within).plan,

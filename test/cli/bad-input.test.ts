@@ -38,6 +38,12 @@ const reward = (name: string, source: string) => `module:${scratchFile(`${name}.
 describe.concurrent("a model", () => {
   test.each([
     ["that is missing", "missing.gguf", "ERR_MODEL_NOT_FOUND", /There is no file .*missing\.gguf/],
+    [
+      "that lacks the hf: of a repository",
+      "Qwen/Qwen3-1.7B-GGUF:Q8_0",
+      "ERR_MODEL_NOT_FOUND",
+      "Try: hf:Qwen/Qwen3-1.7B-GGUF:Q8_0, if",
+    ],
     ["that is a directory", ".", "ERR_MODEL_NOT_FOUND", "is a directory"],
     ["that is no regular file", "/dev/null", "ERR_MODEL_NOT_FOUND", "is not a file"],
     ["that is a web page", models.page, "ERR_NOT_GGUF", "is a web page"],

@@ -70,6 +70,10 @@ describe.concurrent("help", () => {
       ["Common:", "Guidance:", "The text:", "Diffusion models:"],
     ],
     [
+      ["serve", "--help"],
+      ["Common:", "The machine:"],
+    ],
+    [
       ["ask", "--method", "particle", "--help"],
       ["Common:", "Guidance:", "The method's own:"],
     ],
@@ -82,6 +86,8 @@ describe.concurrent("help", () => {
       expect(own.slice(0, groups.length)).toEqual(groups);
       expect(own.slice(-2)).toEqual(["Output:", "Examples:"]);
       expect(own).not.toContain("Options:");
+      if (args[0] !== "eval") expect(own).not.toContain("The evaluation:");
+      expect(own).not.toContain("More:");
       expect(stdout).toMatch(/\n {2}llama-ets \w+ .*\n$/);
     },
   );

@@ -60,6 +60,6 @@ test("README lists the commands and the methods that there are", () => {
     expect(commands).toMatch(new RegExp(`\`(llama-ets )?${name}\\b`));
   const [, row = ""] = /^\| `--method` +\|(.*)\|$/m.exec(readme) ?? [];
   expect([...row.matchAll(/`([\w-]+)`/g)].map(([, name]) => name).sort()).toEqual(
-    [...METHOD_NAMES].sort(),
+    ["auto", ...METHOD_NAMES].sort(),
   );
 });

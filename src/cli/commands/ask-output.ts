@@ -82,7 +82,7 @@ function formatRewards({ steps, divergence }: Result): string {
   const shown = ranges.slice(-MAX_STEPS).map((range) => (range === null ? "–" : rangeText(range)));
   const all = [...(ranges.length > MAX_STEPS ? ["…"] : []), ...shown].join(" → ");
   const spent = divergence !== null && `${natsText(divergence)} from p_ref, by the weights`;
-  return [ranges.length > 0 && `by step ${all}`, spent].filter((part) => part).join("; ");
+  return [ranges.length > 1 && `by step ${all}`, spent].filter((part) => part).join("; ");
 }
 
 function formatGuidance(result: Result): string {

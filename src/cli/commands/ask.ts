@@ -94,6 +94,7 @@ export function askCommand(command: Command): Command {
 
 const COMMON = [
   ...["model", "method", "candidates", "rollouts", "block-tokens", "reward", "task", "seed"],
+  "config",
 ];
 
 /** The method that was named, whose help is then shown. */
@@ -228,12 +229,14 @@ function toToolChoice(choice: string): ToolChoice {
   return { type: "function", function: { name: choice } };
 }
 
+const EXAMPLE = 'llama-ets ask "Sam has 12 apples and eats 5. How many are left?"';
+
 /** A raw prompt keeps every byte of standard input. */
 async function readPrompt(prompt: string | undefined, isRaw: boolean): Promise<string> {
   if (prompt !== undefined && prompt !== "-") return prompt;
   if (prompt === undefined && process.stdin.isTTY) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected a question, got none", {
-      fix: 'llama-ets ask "Sam has 12 apples and eats 5. How many are left?"',
+      fix: EXAMPLE,
     });
   }
   const text = await readAll(process.stdin);
@@ -262,6 +265,11 @@ async function toAskPrompt(
     return { prompt: messages, question: last?.content ?? "", stop: [], raw: false };
   }
   const question = await readPrompt(given, isRaw);
+  // A raw prompt may begin with a token of its own: the engine says whether it holds any.
+  if (!isRaw && question.trim() === "") {
+    const message = "Expected `prompt` to hold text, got nothing";
+    throw new LlamaEtsError("ERR_INVALID_OPTION", message, { fix: EXAMPLE });
+  }
   if (task === undefined || preset === undefined) {
     return { prompt: question, question, stop: [], raw: false };
   }

@@ -103,6 +103,7 @@ export function evalCommand(command: Command): Command {
 const COMMON = [
   ...["out", "resume", "methods", "model", "limit", "samples", "seed", "data", "mode", "form"],
   ...["candidates", "rollouts", "block-tokens", "reward", "allow-code-execution"],
+  "config",
 ];
 
 /** The methods that were named, whose help is then shown. */

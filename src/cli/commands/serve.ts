@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { bundledDefaults } from "../../engine/bundled-models.js";
 import { addConfigOption } from "../config-file.js";
 import { interruptSignal } from "../exit.js";
+import { groupOptions } from "../help-groups.js";
 import { collectTexts } from "../method-flags.js";
 import {
   addModelOptions,
@@ -27,7 +28,7 @@ interface ServeFlags extends ModelFlags {
 }
 
 export function serveCommand(command: Command): Command {
-  return addConfigOption(addModelOptions(command))
+  addConfigOption(addModelOptions(command))
     .option("--name <name>", "what requests call the model (default: the file's name)")
     .option(
       "--proposal <model>",
@@ -46,7 +47,16 @@ export function serveCommand(command: Command): Command {
     .option("--time-limit <s>", "seconds that an answer may take (default: 600)", numberOption)
     .option("--log-texts", "log prompts and answers too")
     .action(run);
+  return groupOptions(command, COMMON, () => false, [
+    "llama-ets serve -m hf:Qwen/Qwen3-1.7B-GGUF:Q8_0",
+    "llama-ets serve -m model.gguf --host 0.0.0.0 --api-key KEY",
+  ]);
 }
+
+const COMMON = [
+  ...["model", "host", "port", "api-key", "cors", "name", "proposal", "config"],
+  ...["parallel", "queue", "time-limit"],
+];
 
 async function run(flags: ServeFlags): Promise<void> {
   const { checkServeOptions, serve } = await import("../../server/serve.js");
