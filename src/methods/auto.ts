@@ -9,6 +9,7 @@ import { LlamaEtsError } from "../engine/errors.js";
 import { given } from "../engine/given.js";
 import type { AutoReason, Plan } from "../planning/run-plan.js";
 import { checkAnyNames } from "./by-name.js";
+import { checkNames, ownNames, SHARED_NAMES } from "./given-options.js";
 import {
   METHOD_NAMES,
   METHODS,
@@ -17,7 +18,7 @@ import {
   optionsFor,
   sample,
 } from "./registry.js";
-import { checkNames, checkOptions, ownNames, SHARED_NAMES } from "./resolve-options.js";
+import { checkOptions } from "./resolve-options.js";
 import type { Result } from "./result.js";
 
 /** What was chosen, and why. */

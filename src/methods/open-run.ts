@@ -6,16 +6,12 @@ import type { EncodedPrompt, Prompt } from "../engine/chat/conversation.js";
 import { checkModel } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import type { Plan, RunParts } from "../planning/run-plan.js";
+import { type CompiledOptions, checkNames, type GivenOptions } from "./given-options.js";
 import type { MethodFacts } from "./method.js";
 import type { OwnOptions, ValuesOf } from "./option.js";
 import { type PlannedRun, planRun } from "./plan-run.js";
 import { preparePrompt } from "./prepare-prompt.js";
-import {
-  type CompiledOptions,
-  checkNames,
-  type GivenOptions,
-  promptOptions,
-} from "./resolve-options.js";
+import { promptOptions } from "./prompt-options.js";
 import type { Result } from "./result.js";
 import { chainOptionsOf, type Resolved } from "./settings.js";
 import type { Step } from "./step.js";

@@ -5,9 +5,10 @@ import { LlamaEtsError } from "../engine/errors.js";
 import { type Change, planOrCure } from "../planning/cures.js";
 import { type Plan, planRun as planNeeds, type RunParts } from "../planning/run-plan.js";
 import type { DenoisingShape, RunShape } from "../planning/run-shape.js";
+import type { CompiledOptions } from "./given-options.js";
 import type { MethodFacts } from "./method.js";
 import type { OwnOptions, ValuesOf } from "./option.js";
-import { type CompiledOptions, resolveOptions } from "./resolve-options.js";
+import { resolveOptions } from "./resolve-options.js";
 import type { Resolved } from "./settings.js";
 
 /** A plan, and the options it is for. */

@@ -7,8 +7,9 @@ import type { CompiledConstraint } from "../engine/constraint/kinds.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { isChannel } from "../engine/thoughts.js";
+import type { GivenOptions } from "./given-options.js";
 import type { MethodFacts } from "./method.js";
-import { type GivenOptions, promptOptions } from "./resolve-options.js";
+import { promptOptions } from "./prompt-options.js";
 
 interface PreparedPrompt {
   encoded: EncodedPrompt;

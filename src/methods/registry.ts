@@ -7,12 +7,12 @@ import { beam } from "./beam.js";
 import { bestOfN } from "./best-of-n.js";
 import type { Method } from "./define-method.js";
 import { ets, etsIs } from "./ets.js";
+import { ownNames } from "./given-options.js";
 import { majority } from "./majority.js";
 import { mh } from "./mh.js";
 import { resolveOwn } from "./option.js";
 import { particle } from "./particle.js";
 import { power } from "./power.js";
-import { ownNames } from "./resolve-options.js";
 import { greedy, sample } from "./sample.js";
 
 export { beam, bestOfN, ets, greedy, majority, mh, particle, power, sample };

@@ -1,0 +1,53 @@
+/** What a method may be given, by name. */
+import { checkKeys } from "../engine/check.js";
+import type { CompiledConstraint, Constraint } from "../engine/constraint/kinds.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import { given } from "../engine/given.js";
+import type { MethodFacts } from "./method.js";
+import { COMMON_OPTIONS, type CommonOptions, GUIDANCE_OPTIONS } from "./options.js";
+import type { PotentialOptions } from "./potential-options.js";
+import type { ProposalOptions } from "./proposal-options.js";
+
+/** What a method may be given: the common options, a proposal's, a potential, and its own. */
+export type GivenOptions = CommonOptions & ProposalOptions & PotentialOptions;
+
+/** Options of which the constraint, if there is one, may be compiled: then it is part of the policy. */
+export type CompiledOptions = Omit<GivenOptions, "constraint"> & {
+  constraint?: Constraint | CompiledConstraint;
+};
+
+/** Names of the options that every method may be given. */
+export const SHARED_NAMES = [...Object.keys(GUIDANCE_OPTIONS), ...Object.keys(COMMON_OPTIONS)];
+
+/** The names of the options that a method alone takes, or shares with few. */
+export function ownNames({
+  own,
+  proposal = {},
+  potential = {},
+}: Pick<MethodFacts, "own" | "proposal" | "potential">): string[] {
+  return [...Object.keys(proposal), ...Object.keys(potential), ...Object.keys(own)];
+}
+
+/**
+ * Refuses misspelt options, and those of other methods, before anything is done with the others.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
+ */
+export function checkNames(method: MethodFacts, options: object): void {
+  const missing = Object.keys(method.withProposal?.proposal ?? {}).find(
+    (name) => (options as Record<string, unknown>)[name] !== undefined,
+  );
+  if (missing !== undefined) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${missing}\` needs a \`proposal\``);
+  }
+  const { potential } = options as PotentialOptions;
+  if (method.proposal !== undefined && potential !== undefined) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `\`potential\` stands for the rollouts that the proposal of ${method.name} would draw`,
+      { fix: "one of the two" },
+    );
+  }
+  const known = [...SHARED_NAMES, ...ownNames(method)];
+  checkKeys(`options of ${method.name}`, given(options), known);
+}

@@ -1,0 +1,59 @@
+/** How many texts guidance draws, and where its steps end. */
+import type { DenoisingSettings } from "../chain/denoising.js";
+import { checkBoolean, checkInteger, checkKeys, checkOneOf } from "../engine/check.js";
+import { LlamaEtsError } from "../engine/errors.js";
+import { resolveAdaptive } from "./adaptive.js";
+import { resolveBlocks } from "./blocks.js";
+import type { CompiledOptions } from "./given-options.js";
+import type { MethodFacts } from "./method.js";
+import { FINISHES } from "./options.js";
+import type { Guidance } from "./settings.js";
+
+const MAX_DRAWS = 4096;
+const DEFAULT_CANDIDATES = 8;
+/** As in the paper's settings. */
+const DEFAULT_BLOCK_TOKENS = 64;
+/** Adaptive runs take as many as the vote needs, mostly far fewer. */
+const DEFAULT_ADAPTIVE_CANDIDATES = 32;
+
+/** Throws `ERR_INVALID_OPTION`. */
+export function resolveGuidance(
+  method: MethodFacts,
+  options: CompiledOptions,
+  maxTokens: number,
+  denoising: DenoisingSettings | null,
+): Guidance {
+  const adaptive = resolveAdaptive(options.adaptive);
+  if (adaptive?.rule === "ess" && method.drawsIndependent) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `The rule "ess" of \`adaptive\` is for ets: the texts of ${method.name} have no weights`,
+      { fix: 'the rule "sequential"' },
+    );
+  }
+  const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
+  const { candidates = most, rollouts = 1, finish = "chain" } = options;
+  // Once a vote is settled, one step is all there is.
+  const settles = adaptive !== null && adaptive.rule !== "ess";
+  const defaultBlock = settles ? maxTokens : DEFAULT_BLOCK_TOKENS;
+  const { shortcuts = {} } = options;
+  checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided", "answered"]);
+  const { prefixes = true, duplicates = !settles } = shortcuts;
+  // A text that p_ref alone completes lacks the weights that a constraint gives it.
+  const { decided = options.constraint === undefined, answered = true } = shortcuts;
+  return {
+    candidates: checkInteger("candidates", candidates, 1, MAX_DRAWS),
+    rollouts: checkInteger("rollouts", rollouts, 1, MAX_DRAWS),
+    finish: checkOneOf("finish", finish, FINISHES),
+    adaptive,
+    shortcuts: {
+      prefixes: checkBoolean("shortcuts.prefixes", prefixes),
+      duplicates: checkBoolean("shortcuts.duplicates", duplicates),
+      decided: checkBoolean("shortcuts.decided", decided),
+      answered: checkBoolean("shortcuts.answered", answered),
+    },
+    ...(options.potential !== undefined && { rollouts: 0 }),
+    ...method.fixed?.(maxTokens),
+    ...resolveBlocks(method, options, { maxTokens, defaultBlock, denoising }),
+  };
+}
