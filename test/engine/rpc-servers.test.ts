@@ -1,8 +1,8 @@
 /** RPC servers, before the engine hears of them: who is none, is busy, or speaks otherwise is an error. */
 import { createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { openEngine } from "../../src/engine/local/load-model.js";
 import { addon } from "../../src/engine/local/native.js";
+import { openEngine } from "../../src/engine/local/open-engine.js";
 import { addRpcServers, checkRpcServers } from "../../src/engine/local/rpc-servers.js";
 import { loadModel } from "../../src/index.js";
 

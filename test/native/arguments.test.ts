@@ -1,13 +1,13 @@
 /** The addon's border: whatever is called with whatever, a coded error comes back and no crash. */
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openEngine } from "../../src/engine/local/load-model.js";
 import { addon } from "../../src/engine/local/native.js";
 import type {
   NativeContext,
   NativeGenerateRequest,
 } from "../../src/engine/local/native-context.js";
 import type { NativeModel, NativeSampling } from "../../src/engine/local/native-model.js";
+import { openEngine } from "../../src/engine/local/open-engine.js";
 import { encodeGguf } from "../fixtures/gguf-writer.js";
 import { childPackage } from "../fixtures/load-in-child.js";
 import { runChild } from "../fixtures/package-copy.js";

@@ -1,13 +1,13 @@
 /** The attention kernel against its definition, written plainly in double precision. */
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import { openEngine } from "../../src/engine/local/load-model.js";
 import {
   type AttentionNode,
   type AttentionShape,
   addon,
   SHARED_ATTENTION,
 } from "../../src/engine/local/native.js";
+import { openEngine } from "../../src/engine/local/open-engine.js";
 import { largestDifference } from "../fixtures/rounding.js";
 
 const MASKED = 0xfc00; // -infinity in half precision

@@ -4,7 +4,6 @@
  */
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { openEngine } from "../../src/engine/local/load-model.js";
 import { addon } from "../../src/engine/local/native.js";
 import type {
   ContextStatus,
@@ -12,6 +11,7 @@ import type {
   NativeGenerateRequest,
 } from "../../src/engine/local/native-context.js";
 import type { NativeModel } from "../../src/engine/local/native-model.js";
+import { openEngine } from "../../src/engine/local/open-engine.js";
 import { PLAIN } from "../fixtures/sampling.js";
 
 const MODEL = fileURLToPath(new URL("../../models/mini-gsm-proposal.gguf", import.meta.url));

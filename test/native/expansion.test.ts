@@ -4,13 +4,13 @@
  */
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { openEngine } from "../../src/engine/local/load-model.js";
 import { addon } from "../../src/engine/local/native.js";
 import type {
   NativeContext,
   NativeGenerateRequest,
 } from "../../src/engine/local/native-context.js";
 import type { NativeModel, NativeSampling } from "../../src/engine/local/native-model.js";
+import { openEngine } from "../../src/engine/local/open-engine.js";
 import { largestDifference, ROUNDING } from "../fixtures/rounding.js";
 import { PLAIN } from "../fixtures/sampling.js";
 

@@ -1,13 +1,13 @@
 /** Large vocabularies are sampled by several threads: what a row gives doesn't depend on them. */
 import { readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openEngine } from "../../src/engine/local/load-model.js";
 import { addon } from "../../src/engine/local/native.js";
 import type {
   NativeContext,
   NativeGenerateRequest,
 } from "../../src/engine/local/native-context.js";
 import type { NativeModel, NativeSampling } from "../../src/engine/local/native-model.js";
+import { openEngine } from "../../src/engine/local/open-engine.js";
 import { encodeGguf, type Gguf, list, tensor } from "../fixtures/gguf-writer.js";
 import { PLAIN } from "../fixtures/sampling.js";
 import { temporaryFile } from "../fixtures/temporary-directory.js";

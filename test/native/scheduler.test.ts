@@ -4,10 +4,10 @@
  */
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { openEngine } from "../../src/engine/local/load-model.js";
 import { addon } from "../../src/engine/local/native.js";
 import type { NativeContext } from "../../src/engine/local/native-context.js";
 import type { NativeModel } from "../../src/engine/local/native-model.js";
+import { openEngine } from "../../src/engine/local/open-engine.js";
 import { ROUNDING } from "../fixtures/rounding.js";
 import { PLAIN } from "../fixtures/sampling.js";
 

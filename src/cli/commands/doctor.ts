@@ -5,9 +5,10 @@ import { bundledModels, DEFAULT_MODEL } from "../../engine/bundled-models.js";
 import { checkOneOf } from "../../engine/check.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { describeAddon } from "../../engine/local/load-addon.js";
-import { loadModel, openEngine } from "../../engine/local/load-model.js";
+import { loadModel } from "../../engine/local/load-model.js";
 import type { GpuChoice } from "../../engine/local/locate-engine.js";
 import { addon } from "../../engine/local/native.js";
+import { openEngine } from "../../engine/local/open-engine.js";
 import {
   ATTENTION_CHOICES,
   type AttentionChoice,

@@ -97,7 +97,7 @@ function findRemovable(name: string): Promise<KeptModel> {
 
 async function checkModels(names: string[], flags: Flags, command: Command): Promise<void> {
   const { addon } = await import("../../engine/local/native.js");
-  const { openEngine } = await import("../../engine/local/load-model.js");
+  const { openEngine } = await import("../../engine/local/open-engine.js");
   const signal = interruptSignal();
   const models: KeptModel[] = [];
   for (const name of new Set(names)) models.push(await findKept(name));

@@ -1,26 +1,19 @@
 import { availableParallelism } from "node:os";
-import path from "node:path";
 import { resolveBundledName } from "../bundled-models.js";
 import { checkInteger, checkKeys, checkOneOf, checkString } from "../check.js";
 import type { Model } from "../engine.js";
-import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
+import { codeOf, LlamaEtsError } from "../errors.js";
 import { DEFAULT_KV_TYPE, KV_TYPES, type KvType } from "../kv-types.js";
 import type { LoadProgress } from "../load-progress.js";
 import { isRemote, resolveModelPath } from "../model-path.js";
-import { unpackedPath } from "../package-files.js";
 import type { SamplingPlace } from "./context.js";
 import { isProven } from "./fork-proofs.js";
 import { deviceFor, gpusAmong } from "./free-memory.js";
-import {
-  type EngineLocation,
-  type GpuChoice,
-  locateEngine,
-  refuseWithoutDevice,
-} from "./locate-engine.js";
+import { loadNative } from "./load-native.js";
+import type { GpuChoice } from "./locate-engine.js";
 import { LocalModel } from "./model.js";
 import { architectureOf } from "./model-shape.js";
 import {
-  type Adapter,
   attentionFor,
   checkLoras,
   findAdapters,
@@ -28,11 +21,11 @@ import {
   refuseAdapters,
   refuseKvType,
 } from "./model-variants.js";
-import { addon, rethrow } from "./native.js";
-import type { NativeModel, NativeModelInfo } from "./native-model.js";
+import { addon } from "./native.js";
+import type { NativeModelInfo } from "./native-model.js";
+import { openEngine } from "./open-engine.js";
 import { type AttentionChoice, chooseAttention, refuseMissingAttention } from "./own-attention.js";
 import { isKnownToFork, keepsState } from "./recurrent-state.js";
-import { fixFor } from "./refusals.js";
 import { addRpcServers, checkRpcServers } from "./rpc-servers.js";
 import { refuseUnproven, refuseUnsupported } from "./supported.js";
 import { chooseThreads } from "./threads.js";
@@ -100,9 +93,6 @@ const OPTIONS = [
   ...["gpu", "engine", "attention", "sampling", "gpuLayers", "threads", "loras", "kv", "rpc"],
   ...["isolate", "onProgress", "onWarning", "signal"], // `isolate` is read before
 ];
-
-/** One engine a process: the first model loaded decides. */
-let opened: EngineLocation | undefined;
 
 /**
  * Loads a GGUF model from a path, a `hf:` URI or a bundled model's name (`bundledModels`).
@@ -251,100 +241,5 @@ async function proveOnGpu(
       throw error;
     }
     onWarning(`${model.path}: too little memory to prove its forks on this GPU`);
-  }
-}
-
-/**
- * Opens the engine of the first call's choice; later calls share it, and may not name another
- * directory. Throws `ERR_ENGINE_MISMATCH` when they do.
- */
-export async function openEngine(gpu: GpuChoice, directory?: string): Promise<EngineLocation> {
-  if (opened !== undefined) {
-    if (directory !== undefined && unpackedPath(path.resolve(directory)) !== opened.directory) {
-      throw new LlamaEtsError(
-        "ERR_ENGINE_MISMATCH",
-        `The engine in ${opened.directory} is open; one process can't also use ${directory}`,
-        { fix: "the same `engine` for all models, or another process" },
-      );
-    }
-    if (typeof gpu === "string" && gpu !== "auto" && gpu !== opened.gpu) {
-      throw new LlamaEtsError(
-        "ERR_ENGINE_MISMATCH",
-        `The engine that is open runs on ${opened.gpu || "the CPU"}; one process can't also use ${gpu}`,
-        { fix: "the same `gpu` for the first model loaded, or another process" },
-      );
-    }
-    return opened;
-  }
-  const location = await locateEngine(gpu, directory);
-  try {
-    addon().openEngine(location.directory);
-  } catch (error) {
-    rethrow(error, { ERR_ENGINE_NOT_FOUND: "npm ci, then `npx llama-ets doctor`" });
-  }
-  // What it was built for is one thing, what it finds here another.
-  const hasGpu = gpusAmong(addon().devices()).length > 0;
-  opened = hasGpu ? location : { ...location, gpu: false };
-  if (!hasGpu) refuseWithoutDevice(gpu, location.directory);
-  return opened;
-}
-
-interface NativeOptions {
-  gpuLayers: number;
-  remoteOnly?: boolean;
-  cachesDiffusion?: boolean;
-  adapters?: readonly Adapter[];
-}
-
-async function loadNative(
-  file: string,
-  { gpuLayers, remoteOnly = false, cachesDiffusion = false, adapters = [] }: NativeOptions,
-  onProgress: (progress: LoadProgress) => void = () => {},
-  signal?: AbortSignal,
-): Promise<NativeModel> {
-  let failure: { error: unknown } | undefined;
-  let reported = -1;
-  // The addon's calls may be late, even after its promise; an exception must not reach it.
-  const report = (progress: number) => {
-    if (progress <= reported) return;
-    reported = progress;
-    try {
-      onProgress({ phase: "load", progress });
-    } catch (error) {
-      failure ??= { error };
-      loading.cancel();
-    }
-  };
-  const loading = addon().loadModel({
-    path: file,
-    adapters: adapters.map(({ path, scale }) => ({ path, scale })),
-    gpuLayers,
-    remoteOnly,
-    cachesDiffusion,
-    onProgress: report,
-  });
-  report(0);
-  signal?.addEventListener("abort", loading.cancel, { once: true });
-  try {
-    const model = await loading.promise;
-    report(1);
-    if (failure === undefined) return model;
-    model.close();
-    throw failure.error;
-  } catch (error) {
-    reported = 1; // nothing more
-    signal?.throwIfAborted();
-    if (failure !== undefined) throw failure.error;
-    const refusal = codeOf(error);
-    if (refusal === undefined) throw error;
-    const reason = messageOf(error);
-    const fix = fixFor(file, refusal, reason);
-    throw new LlamaEtsError(
-      refusal as LlamaEtsError["code"],
-      `${file} could not be loaded: ${reason}`,
-      { cause: error, ...(fix !== undefined && { fix }) },
-    );
-  } finally {
-    signal?.removeEventListener("abort", loading.cancel);
   }
 }

@@ -1,0 +1,67 @@
+/** Reads a model's file into the engine, told of its progress, and cancelled by a signal. */
+import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
+import type { LoadProgress } from "../load-progress.js";
+import type { Adapter } from "./model-variants.js";
+import { addon } from "./native.js";
+import type { NativeModel } from "./native-model.js";
+import { fixFor } from "./refusals.js";
+
+interface NativeOptions {
+  gpuLayers: number;
+  remoteOnly?: boolean;
+  cachesDiffusion?: boolean;
+  adapters?: readonly Adapter[];
+}
+
+export async function loadNative(
+  file: string,
+  { gpuLayers, remoteOnly = false, cachesDiffusion = false, adapters = [] }: NativeOptions,
+  onProgress: (progress: LoadProgress) => void = () => {},
+  signal?: AbortSignal,
+): Promise<NativeModel> {
+  let failure: { error: unknown } | undefined;
+  let reported = -1;
+  // The addon's calls may be late, even after its promise; an exception must not reach it.
+  const report = (progress: number) => {
+    if (progress <= reported) return;
+    reported = progress;
+    try {
+      onProgress({ phase: "load", progress });
+    } catch (error) {
+      failure ??= { error };
+      loading.cancel();
+    }
+  };
+  const loading = addon().loadModel({
+    path: file,
+    adapters: adapters.map(({ path, scale }) => ({ path, scale })),
+    gpuLayers,
+    remoteOnly,
+    cachesDiffusion,
+    onProgress: report,
+  });
+  report(0);
+  signal?.addEventListener("abort", loading.cancel, { once: true });
+  try {
+    const model = await loading.promise;
+    report(1);
+    if (failure === undefined) return model;
+    model.close();
+    throw failure.error;
+  } catch (error) {
+    reported = 1; // nothing more
+    signal?.throwIfAborted();
+    if (failure !== undefined) throw failure.error;
+    const refusal = codeOf(error);
+    if (refusal === undefined) throw error;
+    const reason = messageOf(error);
+    const fix = fixFor(file, refusal, reason);
+    throw new LlamaEtsError(
+      refusal as LlamaEtsError["code"],
+      `${file} could not be loaded: ${reason}`,
+      { cause: error, ...(fix !== undefined && { fix }) },
+    );
+  } finally {
+    signal?.removeEventListener("abort", loading.cancel);
+  }
+}
