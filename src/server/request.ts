@@ -125,7 +125,9 @@ export async function readRequest(
       "unsupported_value",
     );
   }
-  const own = { seed: Math.floor(Math.random() * 2 ** 32), ...asked, ...guided };
+  const own: MethodOptions = { seed: Math.floor(Math.random() * 2 ** 32), ...asked, ...guided };
+  // A constraint of the caller's own says what calls are like; those of tools are it by default.
+  if (own.constraint !== undefined && own.toolChoice === "auto") delete own.toolChoice;
   const options: MethodOptions = withDefaults(defaultsFor(served, own), own);
   if (METHODS[method].overrides?.temperature !== undefined) delete options.temperature;
   try {
