@@ -3,7 +3,7 @@
  * what it stands on, a row of docs/where-guidance-pays.md or another measurement.
  */
 import type { Prompt } from "../engine/chat/conversation.js";
-import { checkObject } from "../engine/check.js";
+import { checkModel, checkObject } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { given } from "../engine/given.js";
@@ -153,7 +153,8 @@ export async function choose(
   prompt: Prompt,
   options: MethodOptions,
 ): Promise<AutoChoice> {
-  const { isDiffusion } = model.info;
+  const { isDiffusion } = checkModel("model", model).info;
+  checkObject("options", options);
   if (options.budget?.ms === undefined || options.candidates !== undefined) {
     return chooseMethod(options, { isDiffusion });
   }

@@ -301,7 +301,7 @@ export class LocalModel implements Model {
    */
   async openDenoiser(options: Omit<DiffusionContextOptions, "threads">): Promise<DiffusionContext> {
     this.#alive();
-    refuseDenoising(this, checkObject("options", options));
+    refuseDenoising(this, checkSizes("options", options, ["length", "texts"]));
     const { memory } = this.memoryOfDenoiser(options);
     this.#makeRoom({ cells: 0, sequences: 0, memory });
     const wantsCache = (options.cache ?? "none") !== "none";
