@@ -16,20 +16,13 @@ import type {
   TokenMetric,
 } from "../sequences.js";
 import { type Cut, cut, endsWhole } from "./continuations.js";
+import { type Draw, type Group, groupsOf } from "./draw-groups.js";
+import { RemoteSequence, read } from "./remote-sequence.js";
 import { lacks, type RemoteVocabulary } from "./remote-vocabulary.js";
 import type { Completions, Drawn, Server, ServerPrefix } from "./server.js";
 
-type Draw = GenerateRequest["draws"][number];
-
 /** The longest that a timer takes. */
 const LONGEST_MS = 2 ** 31 - 1;
-
-/** Draws that one request asks for: of one text, and of one length. */
-interface Group {
-  parent: RemoteSequence;
-  maxTokens: number;
-  draws: { index: number; draw: Draw }[];
-}
 
 export class RemoteSequences implements Sequences {
   readonly batchTokens: number;
@@ -278,91 +271,6 @@ export class RemoteSequences implements Sequences {
   }
 }
 
-class RemoteSequence implements Sequence {
-  readonly #owner: RemoteSequences;
-  #tokens: number[];
-  /** Tokens of its text by the server's count; null: it hasn't read it. */
-  #counted: number | null = null;
-  /** The text that it goes on from, and the tokens that it has beyond it; null: it isn't known. */
-  #from: { sequence: RemoteSequence; added: number } | null;
-  /** Whether its text, tokenised again, has the tokens that were drawn. */
-  #isSafe: boolean;
-  #isDisposed = false;
-
-  constructor(
-    owner: RemoteSequences,
-    tokens: readonly number[],
-    from: RemoteSequence | null,
-    isSafe: boolean,
-  ) {
-    this.#owner = owner;
-    this.#tokens = [...tokens];
-    this.#isSafe = isSafe && (from === null || from.#isSafe);
-    this.#from = from && { sequence: from, added: tokens.length - from.#tokens.length };
-  }
-
-  /** Throws `ERR_DISPOSED`. */
-  get tokens(): readonly number[] {
-    if (!this.#isDisposed) return this.#tokens;
-    throw new LlamaEtsError("ERR_DISPOSED", "The sequence was disposed");
-  }
-
-  /**
-   * Whether the server, which has read its text for the first time, may have read other tokens than
-   * those that were drawn.
-   *
-   * @param count the tokens that it has read; 0: it doesn't say
-   */
-  changedAsRead(count: number): boolean {
-    if (this.#counted !== null) return false;
-    this.#counted = count;
-    if (!this.#isSafe) return true;
-    const expected = this.#expected();
-    // What the server doesn't count can't be compared.
-    return expected !== null && (count === 0 || count !== expected);
-  }
-
-  /** Its tokens by the server's count of what it goes on from; null: none of that was read. */
-  #expected(): number | null {
-    if (this.#from === null) return null;
-    const { sequence, added } = this.#from;
-    const before = sequence.#counted ?? sequence.#expected();
-    return before === null ? null : before + added;
-  }
-
-  async prefill(tokens: Int32Array): Promise<void> {
-    this.#tokens = [...this.tokens, ...tokens];
-    this.#counted = null;
-    if (this.#from !== null) this.#from.added += tokens.length;
-  }
-
-  async fork(): Promise<RemoteSequence> {
-    this.#owner.forked();
-    const fork = this.#owner.own(this.tokens, this, true);
-    fork.#counted = this.#counted;
-    return fork;
-  }
-
-  async truncate(length: number): Promise<void> {
-    if (length === this.tokens.length) return;
-    this.#tokens = this.tokens.slice(0, length);
-    this.#counted = null;
-    this.#from = null;
-    this.#isSafe = false;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isDisposed) return;
-    this.#isDisposed = true;
-    this.#owner.freed();
-  }
-}
-
-function read(sequence: Sequence): RemoteSequence {
-  if (sequence instanceof RemoteSequence) return sequence;
-  throw new LlamaEtsError("ERR_INVALID_ARGUMENT", "Expected a sequence of this engine");
-}
-
 /** Names who asks for what no server gives. */
 function refuseUnable({ sampling, power = 1, metrics = [], thoughts, pause }: GenerateRequest) {
   if (sampling.constraint !== undefined) throw lacks("`constraint`");
@@ -375,32 +283,6 @@ function refuseUnable({ sampling, power = 1, metrics = [], thoughts, pause }: Ge
 
 function refuseMetrics(metrics: readonly TokenMetric[]): void {
   if (metrics.length > 0) throw lacks(`The ${metrics.join(" and ")} of tokens`);
-}
-
-/** Draws of one text side by side, within a budget that is shared out evenly. */
-function groupsOf(draws: readonly Draw[], maxTotalTokens: number, perRequest: number): Group[] {
-  const most = Math.floor(maxTotalTokens / Math.max(1, draws.length));
-  const groups: Group[] = [];
-  const open = new Map<string, Group>();
-  const numbers = new Map<Sequence, number>();
-  for (const [index, draw] of draws.entries()) {
-    // A budget below one token a text goes to the first of them.
-    const allowed = most > 0 ? most : index < maxTotalTokens ? 1 : 0;
-    const maxTokens = Math.min(draw.maxTokens, allowed);
-    if (maxTokens === 0) continue;
-    const number = numbers.get(draw.parent) ?? numbers.size;
-    numbers.set(draw.parent, number);
-    const name = `${number} ${maxTokens}`;
-    const group = open.get(name);
-    if (group !== undefined && group.draws.length < perRequest) {
-      group.draws.push({ index, draw });
-      continue;
-    }
-    const next = { parent: read(draw.parent), maxTokens, draws: [{ index, draw }] };
-    open.set(name, next);
-    groups.push(next);
-  }
-  return groups;
 }
 
 /** A text's end as a token of its own, where the server tells none. */
