@@ -3,22 +3,12 @@ import { keptLines } from "../lib/kept-lines.mjs";
 import { showProgress } from "../lib/progress.mjs";
 import { meanInterval } from "../lib/statistics.mjs";
 import { fixed } from "../lib/table.mjs";
+import { WORDS } from "../lib/words.mjs";
 
 export const potentialsOptions = {
   ...{ model: "", first: 0, limit: 40, timed: 5, seed: 0, threads: 1 },
   file: "runs/potentials.jsonl",
 };
-
-/** A prompt asks for six of them; each is one that a story may well lack. */
-const WORDS = `anchor apple barn basket bell bicycle blanket bottle bread bridge brush bucket button
-  cabin camel candle carpet castle chain cherry clock cloud coat compass copper cradle crown curtain
-  desert diary donkey drum eagle engine farmer feather fence ferry fiddle flute forest fountain garden
-  ghost glove guitar hammer harbor hat honey horse island ivory jacket jar kettle key kite ladder lamp
-  lantern lemon letter library lighthouse lion lizard map marble market mirror monk moon mountain nest
-  needle oar ocean orange owl paint parrot pencil piano pillow pirate pocket pumpkin puzzle rabbit
-  raft ribbon river rope saddle sailor scarf shadow shovel silver sister skate snow spoon squirrel
-  statue storm sugar sword table tailor teapot thread ticket tiger tower train trumpet turtle umbrella
-  valley violin wagon wallet watch whale wheat whistle window winter wolf wool`.split(/\s+/);
 
 const BEST_OF = [8, 16, 32];
 const MOST = Math.max(...BEST_OF);

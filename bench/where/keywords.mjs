@@ -1,17 +1,10 @@
 /** A sentence that must have given words: the reward is the share of them that it has. */
-import { defineTask, ets, particle } from "llama-ets";
+import { defineTask } from "llama-ets";
+import { WORDS } from "../lib/words.mjs";
+import { methodsWithPotential } from "./methods-with-potential.mjs";
 import { distinctRows } from "./random.mjs";
 import { scoreGrader } from "./score-grader.mjs";
 
-const WORDS = `anchor apple barn basket bell bicycle blanket bottle bread bridge brush bucket button
-  cabin camel candle carpet castle chain cherry clock cloud coat compass copper cradle crown curtain
-  desert diary donkey drum eagle engine farmer feather fence ferry fiddle flute forest fountain garden
-  ghost glove guitar hammer harbor hat honey horse island ivory jacket jar kettle key kite ladder lamp
-  lantern lemon letter library lighthouse lion lizard map marble market mirror monk moon mountain nest
-  needle oar ocean orange owl paint parrot pencil piano pillow pirate pocket pumpkin puzzle rabbit
-  raft ribbon river rope saddle sailor scarf shadow shovel silver sister skate snow spoon squirrel
-  statue storm sugar sword table tailor teapot thread ticket tiger tower train trumpet turtle umbrella
-  valley violin wagon wallet watch whale wheat whistle window winter wolf wool`.split(/\s+/);
 const ASKED = 4;
 
 /** The share of the item's words that a text has, or that its beginning has so far. */
@@ -33,8 +26,6 @@ const task = defineTask({
 });
 export default task;
 
-const guided = (options) => ({ lambda: 0.05, finish: "best", ...options });
-
 export const keywords = {
   ...{ task, maxTokens: 40 },
   title: "A sentence with four given words",
@@ -45,21 +36,5 @@ export const keywords = {
       return { prompt: `Write one sentence with these words: ${words.join(", ")}.`, words };
     }),
   reward: share,
-  methods: [
-    {
-      name: "particle, potential, blocks of 4",
-      method: particle,
-      options: (reward) => guided({ potential: reward, blockTokens: 4 }),
-    },
-    {
-      ...{ name: "particle, potential, blocks of 8", isFixed: true },
-      method: particle,
-      options: (reward) => guided({ potential: reward, blockTokens: 8 }),
-    },
-    {
-      name: "ets, potential, blocks of 8",
-      method: ets,
-      options: (reward) => guided({ potential: reward, blockTokens: 8 }),
-    },
-  ],
+  methods: methodsWithPotential(4, 8),
 };

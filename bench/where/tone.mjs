@@ -1,6 +1,7 @@
 /** A cheerful sentence about something gloomy: the reward is VADER's measure of its tone. */
-import { defineTask, ets, particle } from "llama-ets";
+import { defineTask } from "llama-ets";
 import vader from "vader-sentiment";
+import { methodsWithPotential } from "./methods-with-potential.mjs";
 import { distinctRows } from "./random.mjs";
 import { scoreGrader } from "./score-grader.mjs";
 
@@ -29,8 +30,6 @@ const task = defineTask({
 });
 export default task;
 
-const guided = (options) => ({ lambda: 0.05, finish: "best", ...options });
-
 export const tone = {
   ...{ task, maxTokens: 40 },
   title: "A cheerful sentence about something gloomy",
@@ -40,21 +39,5 @@ export const tone = {
       return { prompt: `Write one sentence about ${one(GLOOMY)} for ${one(READERS)}.` };
     }),
   reward: cheer,
-  methods: [
-    {
-      name: "particle, potential, blocks of 4",
-      method: particle,
-      options: (reward) => guided({ potential: reward, blockTokens: 4 }),
-    },
-    {
-      ...{ name: "particle, potential, blocks of 8", isFixed: true },
-      method: particle,
-      options: (reward) => guided({ potential: reward, blockTokens: 8 }),
-    },
-    {
-      name: "ets, potential, blocks of 8",
-      method: ets,
-      options: (reward) => guided({ potential: reward, blockTokens: 8 }),
-    },
-  ],
+  methods: methodsWithPotential(4, 8),
 };
