@@ -79,11 +79,10 @@ export function groupOptions(
     const group = listed < 0 ? other : listed;
     return [group, groups[group]?.[1].indexOf(name) ?? -1];
   };
-  const grouped = [...command.options].sort((a, b) => {
-    const [[group, place], [otherGroup, otherPlace]] = [placeOf(a), placeOf(b)];
-    return group - otherGroup || place - otherPlace;
-  });
-  for (const option of grouped) option.helpGroup(groups[placeOf(option)[0]]?.[0] ?? MORE);
+  const placed = command.options.map((option) => ({ option, place: placeOf(option) }));
+  placed.sort((a, b) => a.place[0] - b.place[0] || a.place[1] - b.place[1]);
+  const grouped = placed.map(({ option }) => option);
+  for (const { option, place } of placed) option.helpGroup(groups[place[0]]?.[0] ?? MORE);
   // Commander lists groups in the order of their first options.
   (command.options as Option[]).splice(0, grouped.length, ...grouped);
   const help = new Option("-h, --help", "display help for command").helpGroup(LAST_GROUP);

@@ -26,6 +26,10 @@ export interface MethodFlags extends ModelFlags {
 const PROPOSAL_FLAG = "--proposal <model>";
 const REWARD_FLAG = "--reward <reward>";
 
+/** The flags of the options that some method has of its own. */
+const OWN_FLAGS = ownFlags(METHOD_NAMES.map((name) => METHODS[name]));
+const OWN_NAMES = new Set([PROPOSAL_FLAG, ...OWN_FLAGS.map(({ flags }) => flags)]);
+
 /** Names of the methods whose help is asked for; none: the help that is common to all. */
 type Asked = (command: Command) => string[];
 
@@ -49,13 +53,12 @@ export function addMethodOptions(
   );
   for (const flag of flagsOf(COMMON_OPTIONS)) addFlag(command, flag);
   command.option(PROPOSAL_FLAG, "ets-is: the smaller model that draws the rollouts");
-  const own = ownFlags(METHOD_NAMES.map((name) => METHODS[name]));
-  for (const flag of own) addFlag(command, flag);
+  for (const flag of OWN_FLAGS) addFlag(command, flag);
 
   const methodFlags = new Set([
     ...guidanceFlags(Object.keys(GUIDANCE_OPTIONS)).map(({ flags }) => flags),
-    ...own.map(({ flags }) => flags),
-    ...[PROPOSAL_FLAG, REWARD_FLAG],
+    ...OWN_NAMES,
+    REWARD_FLAG,
   ]);
   command.createHelp = () =>
     Object.assign(new Help(), command.configureHelp(), {
@@ -70,8 +73,7 @@ export function addMethodOptions(
 
 /** Whether only some methods take a flag, besides the guided runs' options. */
 export function isMethodsOwn(flags: string): boolean {
-  const own = ownFlags(METHOD_NAMES.map((name) => METHODS[name]));
-  return flags === PROPOSAL_FLAG || own.some((flag) => flag.flags === flags);
+  return OWN_NAMES.has(flags);
 }
 
 /** The flags to be shown among those that only some methods take. */
@@ -139,11 +141,7 @@ export function toMethodOptions(flags: MethodFlags, task: string | undefined): E
 }
 
 function allFlags(): Flag[] {
-  return [
-    ...flagsOf(GUIDANCE_OPTIONS),
-    ...flagsOf(COMMON_OPTIONS),
-    ...ownFlags(METHOD_NAMES.map((name) => METHODS[name])),
-  ];
+  return [...flagsOf(GUIDANCE_OPTIONS), ...flagsOf(COMMON_OPTIONS), ...OWN_FLAGS];
 }
 
 /** Sets an option, or a field of it. */
