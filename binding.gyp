@@ -58,6 +58,7 @@
         "native/js/diffusion_context.cc",
         "native/js/diffusion_values.cc",
         "native/js/engine_thread.cc",
+        "native/js/generation_values.cc",
         "native/js/held_children.cc",
         "native/js/model.cc",
         "native/js/model_loading.cc",

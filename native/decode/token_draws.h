@@ -24,7 +24,7 @@ class TokenDraws {
   // A row of the last decode, by its token's index in the batch. It stays on the device where there
   // are such rows and the policy leaves all tokens, without a grammar.
   void AddRowOf(int32_t batch_index, const Grammar* grammar);
-  // Of the last row this token is taken, whatever its draws' numbers, with its log-probabilities.
+  // Takes this token of the last row, whatever its draws' numbers, with its log-probabilities.
   void Force(llama_token token) { rows_.back().forced = token; }
   void AddDraw(const TokenRandom& random);
   // Throws EngineError ERR_ABORTED or ERR_INVALID_LOGITS.

@@ -45,6 +45,19 @@ std::string ReadString(Napi::Value value, const std::string& name);
 Napi::Object ReadObject(Napi::Value value, const std::string& name);
 Napi::Array ReadArray(Napi::Value value, const std::string& name, uint32_t max_length);
 Napi::Function ReadFunction(Napi::Value value, const std::string& name);
+// An array of objects, at most 2^20, each read by `read`.
+template <typename Request, typename Read>
+std::vector<Request> ReadRequests(Napi::Value value, const std::string& name, Read read) {
+  const Napi::Array array = ReadArray(value, name, 1 << 20);
+  std::vector<Request> requests;
+  requests.reserve(array.Length());
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::HandleScope scope(value.Env());
+    const Napi::Value element = array[i];
+    requests.push_back(read(ReadObject(element, name + "[i]")));
+  }
+  return requests;
+}
 // An array of N unsigned 32-bit words.
 template <size_t N>
 std::array<uint32_t, N> ReadWords(Napi::Value value, const std::string& name) {
@@ -68,6 +81,16 @@ Sampling ReadSampling(Napi::Value value, int32_t vocab_size);
 // Names of metrics, "entropies" and "selfCertainties"; undefined: none.
 Metrics ReadMetrics(Napi::Value value);
 
+// An array of what `convert` makes of each item.
+template <typename Item, typename Convert>
+Napi::Array ToArray(Napi::Env env, const std::vector<Item>& items, Convert convert) {
+  Napi::Array array = Napi::Array::New(env, items.size());
+  for (uint32_t i = 0; i < items.size(); ++i) {
+    const Napi::HandleScope scope(env);
+    array[i] = convert(items[i]);
+  }
+  return array;
+}
 Napi::Float64Array ToFloat64Array(Napi::Env env, const std::vector<double>& values);
 Napi::Int32Array ToInt32Array(Napi::Env env, const std::vector<llama_token>& values);
 

@@ -9,6 +9,7 @@
 #include "files/engine_error.h"
 #include "js/arguments.h"
 #include "js/context_values.h"
+#include "js/generation_values.h"
 #include "js/model.h"
 #include "js/saved_sequence.h"
 

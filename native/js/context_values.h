@@ -8,7 +8,6 @@
 
 #include "decode/classification.h"
 #include "decode/expansion.h"
-#include "decode/generation.h"
 #include "decode/prefilling.h"
 #include "decode/scoring.h"
 #include "decode/session.h"
@@ -25,6 +24,8 @@ struct SessionStatus {
 };
 
 constexpr int32_t kMaxThreads = 512;
+// Handles and counts of tokens that a double of JavaScript holds exactly.
+constexpr int64_t kMaxHandle = (int64_t{1} << 53) - 1;
 // Tokens that an expansion ranks for one text.
 constexpr int32_t kMaxRanked = 4096;
 
@@ -37,10 +38,12 @@ std::vector<ScoreRequest> ReadScoreRequests(Napi::Value value, int32_t vocab_siz
 std::vector<ExpandRequest> ReadExpandRequests(Napi::Value value, int32_t vocab_size);
 std::vector<ClassificationRequest> ReadClassificationRequests(Napi::Value value,
                                                               int32_t vocab_size);
-std::vector<Draw> ReadDraws(Napi::Value value, int32_t vocab_size);
-GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size);
 
-Napi::Value ToJs(Napi::Env env, const std::vector<Continuation>& continuations);
+// Sets what was asked for: entropies and self-certainties, one a token.
+void SetMetrics(Napi::Object* object, const std::vector<double>& entropies,
+                const std::vector<double>& self_certainties);
+// Sets the masses that a grammar allowed, one a token; without a grammar there are none.
+void SetMasses(Napi::Object* object, const std::vector<double>& log_masses);
 Napi::Value ToJs(Napi::Env env, const std::vector<Scores>& scores);
 Napi::Value ToJs(Napi::Env env, const std::vector<Expansion>& expansions);
 Napi::Value ToJs(Napi::Env env, const SessionStatus& status);

@@ -246,33 +246,21 @@ Napi::Object ToObject(Napi::Env env, const DenoisedText& text) {
 }  // namespace
 
 Napi::Value ToJs(Napi::Env env, const std::vector<DenoisedText>& texts) {
-  Napi::Array result = Napi::Array::New(env, texts.size());
-  for (uint32_t i = 0; i < texts.size(); ++i) {
-    const Napi::HandleScope scope(env);
-    result[i] = ToObject(env, texts[i]);
-  }
-  return result;
+  return ToArray(env, texts, [&](const DenoisedText& text) { return ToObject(env, text); });
 }
 
 Napi::Value ToJs(Napi::Env env, const std::vector<FoundText>& texts) {
-  Napi::Array result = Napi::Array::New(env, texts.size());
-  for (uint32_t i = 0; i < texts.size(); ++i) {
-    const Napi::HandleScope scope(env);
-    Napi::Object object = ToObject(env, texts[i].text);
-    object["logProb"] = texts[i].log_prob;
-    object["origin"] = static_cast<double>(texts[i].origin);
-    result[i] = object;
-  }
-  return result;
+  return ToArray(env, texts, [&](const FoundText& found) {
+    Napi::Object object = ToObject(env, found.text);
+    object["logProb"] = found.log_prob;
+    object["origin"] = static_cast<double>(found.origin);
+    return object;
+  });
 }
 
 Napi::Value ToJs(Napi::Env env, const std::vector<std::vector<double>>& scores) {
-  Napi::Array result = Napi::Array::New(env, scores.size());
-  for (uint32_t i = 0; i < scores.size(); ++i) {
-    const Napi::HandleScope scope(env);
-    result[i] = ToFloat64Array(env, scores[i]);
-  }
-  return result;
+  return ToArray(env, scores,
+                 [&](const std::vector<double>& row) { return ToFloat64Array(env, row); });
 }
 
 Napi::Value ToJs(Napi::Env env, const DiffusionStatus& status) {

@@ -19,8 +19,8 @@ namespace llama_ets {
 
 class Grammar {
  public:
-  // Of a policy that has one, in GBNF with a rule `root`. Throws EngineError ERR_CONSTRAINT where
-  // llama.cpp does not take it.
+  // The grammar of a policy that has one, in GBNF with a rule `root`. Throws EngineError
+  // ERR_CONSTRAINT where llama.cpp does not take it.
   Grammar(const llama_vocab* vocab, const Sampling& sampling);
   // What the thoughts before a text of a grammar may have: all tokens but those that end texts.
   static std::unique_ptr<Grammar> OfThoughts(const llama_vocab* vocab);

@@ -14,7 +14,7 @@ export interface CandidateGroup<S> {
 export interface WeightedRollout {
   text: Text;
   logRatio: number;
-  /** Of rollouts that were resampled on their way: log of the ratio of all that they drew. */
+  /** Log of the ratio of all that a rollout drew, where it was resampled on its way. */
   logPath?: number;
 }
 

@@ -31,8 +31,8 @@ export interface ImportanceDiagnostics {
   /** The largest share that one text, its copies together, has of the ratios' sum, from 0 to 1. */
   maxWeightShare: number;
   /**
-   * Of rollouts that were resampled on their way: the effective sample size that as many would have
-   * with one ratio each, estimated from these, from 0 to `distinctRollouts`.
+   * The effective sample size that as many rollouts would have with one ratio each, from 0 to
+   * `distinctRollouts`. It is estimated from rollouts that were resampled on their way; others have none.
    */
   oneRatioEss?: number;
 }

@@ -180,7 +180,7 @@ export interface FreeMemory {
   bytes: number;
   /** Taken by contexts that are kept for the next run, the free parts of shared ones among them. */
   idleBytes: number;
-  /** Of these, those of shared contexts. Default 0. */
+  /** The bytes among `idleBytes` that shared contexts have. Default 0. */
   sharedIdleBytes?: number;
   /** Weights that the system counts as free, though they are read all the time. */
   mappedBytes: number;

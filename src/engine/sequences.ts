@@ -145,8 +145,8 @@ export interface SequencesStatus {
   sequences: number;
   freeSequences: number;
   /**
-   * Of an engine that hands texts over in place of tokens: texts that were continued whose tokens may
-   * have become others. Absent where tokens are handed over.
+   * How many continued texts may have got other tokens, where an engine hands over texts in place of
+   * tokens. Absent where it hands over tokens.
    */
   retokenised?: number;
 }

@@ -19,7 +19,7 @@ export interface DrawContext {
   proposal: Model | undefined;
   task: Task;
   form: PromptForm;
-  /** Of the methods that name none of their own. Default: self-consistency of the task's answers. */
+  /** The reward of methods that name none of their own. Default: self-consistency of the task's answers. */
   reward: Reward | undefined;
   /** The opened potentials and rewards that methods name, by their names. Default: none. */
   named?: ReadonlyMap<string, Reward>;

@@ -72,7 +72,7 @@ function boundDrawn(shape: RunShape): RunBounds {
   const { promptTokens, candidates, rollouts, steps, blockTokens, maxTokens, proposal } = shape;
   const { leastTokens } = shape;
   const prefilled = promptTokens + (shape.rereads ? maxTokens : 0);
-  // Of blocks of unequal lengths the drawn ones may be long, and those that are gone on from short.
+  // Where blocks have unequal lengths, the drawn ones may be long and the chosen ones short.
   const most = (step: number) => Math.min(blockTokens, maxTokens - step * leastTokens);
   const drawn =
     candidates * Array.from({ length: steps }, (_, i) => most(i)).reduce((a, b) => a + b, 0);

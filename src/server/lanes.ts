@@ -68,7 +68,7 @@ export class Lanes {
     return this.#isApartTaken;
   }
 
-  /** Of the model's shared context. */
+  /** The cells of the model's shared context. */
   get cells(): { used: number; total: number } {
     return { used: this.#used[0]?.cells ?? 0, total: this.#options.capacity[0]?.cells ?? 0 };
   }

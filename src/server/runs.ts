@@ -18,7 +18,7 @@ import type { ServedRequest } from "./request.js";
 
 /** Guided runs for which the shared context has room, where memory allows; and those with a proposal. */
 const [GUIDED_RUNS, PROPOSED_RUNS] = [4, 2];
-/** Of the shared contexts, for a run: the first that is enough. */
+/** Shares of the shared contexts that a run may have: it gets the first that is enough. */
 const SHARES = [1 / 2, 3 / 4, 9 / 10, 1];
 /** Tokens of a prompt that room is made for; longer ones take more of it. */
 const PROMPT_TOKENS = 1024;
@@ -39,7 +39,7 @@ export interface RunsOptions {
 export interface Turn {
   request: ServedRequest;
   prepared: PreparedRun;
-  /** Of the shared contexts; undefined: contexts as memory allows. */
+  /** Its parts of the shared contexts; undefined: contexts as memory allows. */
   within: RunParts | undefined;
   size: RunSize;
 }

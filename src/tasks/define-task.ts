@@ -108,7 +108,7 @@ function templateOf({ template }: TaskDefinition): TemplateOptions | null {
   return typeof template === "string" ? { text: template } : template;
 }
 
-/** Of an item that no file brought, such as a question of `ask`, the question alone is asked. */
+/** The task's prompt. An item that no file brought, such as a question of `ask`, is asked as it stands. */
 function promptOf({ prompt }: TaskDefinition, template: TemplateOptions | null): Task["prompt"] {
   if (template === null) {
     return prompt ?? ((item) => ({ prompt: item.prompt, raw: false, stop: [] }));

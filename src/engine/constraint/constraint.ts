@@ -21,7 +21,7 @@ export async function compileConstraint(constraint: Constraint): Promise<Compile
 const compiled = new Map<string, Promise<CompiledConstraint>>();
 const MOST_KEPT = 32;
 
-/** Of what isn't data none, which compiling then refuses. */
+/** What tells constraints apart. What isn't data has no key, and compiling refuses it. */
 function keyOf(constraint: Constraint): string {
   try {
     return JSON.stringify(constraint) ?? "";

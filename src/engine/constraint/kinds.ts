@@ -24,6 +24,6 @@ export interface CompiledConstraint {
   readonly fingerprint: string;
   /** Control tokens that the grammar reads by their texts. Default: none. */
   readonly tokens?: readonly number[];
-  /** Of tools: how their calls are written. */
+  /** How calls of tools are written, where the constraint is one of tools. */
   readonly calls?: readonly CallForm[];
 }

@@ -197,7 +197,7 @@ class IsolatedModel implements Model {
   async release(sequences: Sequences): Promise<void> {
     const { remote } = sequences as IsolatedSequences;
     this.#link.forget(remote);
-    // Of the process that has the context: another one knows nothing of it.
+    // Only the process that has the context knows it.
     const released = this.#link.call({ ref: 0, process: remote.process }, "release", [remote.ref]);
     await ignoreGone(released);
   }

@@ -84,7 +84,7 @@ export class LocalModel implements Model {
   readonly limits: Readonly<Limits>;
   /** Where its tokens are drawn, as `loadModel` was told. */
   readonly sampling: SamplingPlace;
-  /** Of its layers, on a GPU. */
+  /** The share of its layers that a GPU has, from 0 to 1. */
   readonly #gpuShare: number;
   readonly #place: Place;
   readonly #prompts: ModelPrompts;

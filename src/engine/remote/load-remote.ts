@@ -26,7 +26,7 @@ export interface RemoteOptions {
   signal?: AbortSignal;
 }
 
-/** Of a model of which nothing is known. */
+/** The tokens that a context has, where the server doesn't tell. */
 const UNKNOWN_CONTEXT = 2 ** 20;
 /** More than any vocabulary has; our own ids begin behind it. */
 const UNKNOWN_VOCABULARY = 2 ** 30;

@@ -58,7 +58,7 @@ export interface CompletionRequest {
   maxTokens: number;
   sampling: Sampling;
   stop: readonly string[];
-  /** Of 31 bits. */
+  /** An integer from 0 to 2^31 - 1. */
   seed: number;
 }
 

@@ -23,7 +23,7 @@ const CLOSE_LIMIT_MS = 3_000;
 
 export interface Taking {
   redis: Redis;
-  /** Of the Redis. */
+  /** Where the Redis is: `redis://host:6379`. */
   url: string;
   concurrency: number;
   own: Equipment;

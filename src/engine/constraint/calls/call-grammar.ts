@@ -31,9 +31,9 @@ export interface CalledTool {
 
 /** The texts of arguments. */
 export interface ArgumentTexts {
-  /** Of all arguments of a tool, as one JSON object. */
+  /** The texts of all arguments of a tool, as one JSON object. */
   object(tool: number): Promise<Grammar>;
-  /** Of one parameter that stands by itself, in front of `tail`. */
+  /** The texts of one parameter that stands by itself, in front of `tail`. */
   parameter(tool: number, name: string, tail: string): Promise<{ rules: Grammar; isText: boolean }>;
 }
 

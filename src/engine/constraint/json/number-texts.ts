@@ -32,7 +32,7 @@ const MINUS = text("-");
 const WHOLE = choice([text("0"), sequence(digit(1, 9), repeat(ANY_DIGIT, 0, DIGITS - 1))]);
 
 export const ANY_INTEGER = sequence(optional(MINUS), WHOLE);
-/** Of any size: an exponent has at most two digits, so that no double overflows. */
+/** A number of any size; an exponent has at most two digits, so that no double overflows. */
 export const ANY_NUMBER = sequence(
   optional(MINUS),
   WHOLE,
