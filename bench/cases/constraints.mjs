@@ -11,7 +11,9 @@ export const constraintsOptions = {
   /** With commas between them. */
   blockTokens: "1,2,4",
   /** Kinds of runs, with commas between them. */
-  only: "free,words,potential,json",
+  only: "free,words,potential,json,speed",
+  /** Times that each speed is measured. */
+  rounds: 5,
   maxTokens: 60,
   seed: 0,
 };
@@ -42,6 +44,7 @@ export async function constraints(given) {
   const words = { constraint: { words: WORDS }, candidates, maxTokens };
   const model = await loadModel(options.model, { threads: 1, gpu: false });
   const rows = [];
+  let speeds = [];
   try {
     const free = { candidates, maxTokens };
     await measure("free", "free, the best by a reward", bestOfN, topics, sentence, (topic) => {
@@ -71,6 +74,7 @@ export async function constraints(given) {
     await measure("json", "json, blocks of 2", particle, things, asks, () => {
       return { ...shape, candidates, blockTokens: 2 };
     });
+    if (options.only.split(",").includes("speed")) speeds = await speedsOf(model, options);
   } finally {
     await model.dispose();
   }
@@ -105,14 +109,56 @@ export async function constraints(given) {
 
   return {
     title: "Constraints",
-    ...{ ratio: null, ours: null, theirs: null, unit: "", runs: rows },
-    note: `${candidates} candidates, up to ${maxTokens} tokens, temperature 0.7; one thread.`,
+    ...{ ratio: null, ours: null, theirs: null, unit: "", runs: rows, speeds },
+    note: [
+      `${candidates} candidates, up to ${maxTokens} tokens, temperature 0.7; one thread.`,
+      ...speeds.map(({ name, perSecond, ratio }) => {
+        return `${name}: ${fixed(perSecond, 0)} tokens a CPU second, ${fixed(ratio, 2)} of unconstrained`;
+      }),
+    ].join("\n"),
     columns: ["run", "right", "topic named", "CPU s a prompt", "mean log p_ref", "mean log Ẑ"],
     rows: rows.map(({ name, right, named: names, cpu, logProb, logNormaliser }) => [
       ...[name, right, names, fixed(cpu, 2), fixed(logProb, 1)],
       Number.isNaN(logNormaliser) ? "–" : fixed(logNormaliser, 1),
     ]),
   };
+}
+
+const ENTRY = {
+  type: "object",
+  properties: { name: { type: "string" }, year: { type: "integer" }, tags: { type: "array" } },
+  required: ["name", "year", "tags"],
+};
+/** Texts that go on until `maxTokens` cuts them off, so that all are as long. */
+const ENDLESS = [
+  { name: "unconstrained" },
+  { name: "json, a list of objects", constraint: { json: { type: "array", items: ENTRY } } },
+  { name: "json, a list of anything", constraint: { json: { type: "array", minItems: 50 } } },
+  { name: "lines", constraint: { lines: 100 } },
+  { name: "regex, sentences", constraint: { regex: "([A-Z][a-z]*(,? [A-Za-z]+){2,14}\\. ){50}" } },
+];
+
+/** Tokens of eight texts a processor second, the constraints one after another in each round. */
+async function speedsOf(model, { rounds, maxTokens, seed }) {
+  const spent = ENDLESS.map(() => ({ tokens: 0, cpu: 0 }));
+  const prompt = "Write a long list of famous books, as JSON: each with its name, year and tags.";
+  for (let round = -1; round < rounds; round++) {
+    for (const [i, { name, constraint }] of ENDLESS.entries()) {
+      const options = { candidates: 8, maxTokens, seed: seed + round + 1, reward: () => 0 };
+      const before = process.cpuUsage();
+      const { usage } = await bestOfN(model, prompt, { ...options, constraint });
+      const { user, system } = process.cpuUsage(before);
+      showProgress(`speed ${round + 1}/${rounds} ${name}`);
+      if (round < 0) continue; // the first reads the prompt and compiles the constraint
+      spent[i].tokens += usage.generated;
+      spent[i].cpu += (user + system) / 1e6;
+    }
+  }
+  const perSecond = spent.map(({ tokens, cpu }) => tokens / cpu);
+  return ENDLESS.map(({ name }, i) => ({
+    ...{ name, perSecond: perSecond[i], ratio: perSecond[i] / perSecond[0] },
+    tokens: spent[i].tokens,
+  }));
 }
 
 function isValid({ text }) {

@@ -16,7 +16,7 @@ const JOBS =
   );
 const FIELDS = ["name", "age", "city", "job"];
 const TEXT = { type: "string", minLength: 1, maxLength: 40 };
-const SCHEMA = {
+export const SCHEMA = {
   type: "object",
   properties: {
     ...{ name: TEXT, age: { type: "integer", minimum: 0, maximum: 130 }, city: TEXT, job: TEXT },

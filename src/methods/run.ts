@@ -27,7 +27,7 @@ import { allDied, lostMassWarning, resultOf } from "./result-of.js";
 import { SeenTexts } from "./seen-texts.js";
 import type { Resolved } from "./settings.js";
 import type { Candidate, MethodDiagnostics, Step } from "./step.js";
-import { unguidedWarning, weightWarning } from "./warnings.js";
+import { cutOffWarning, unguidedWarning, weightWarning } from "./warnings.js";
 
 export class Run<Own = unknown> implements AsyncDisposable {
   readonly #opened: Opened<Own>;
@@ -269,6 +269,8 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const message = lostMassWarning(drawn.text, settings, steps, own);
     if (message !== null) this.warn(message);
     const closed = await closedText(drawn.text, this.#opened);
+    const cutOff = closed === null ? cutOffWarning(drawn.text, settings) : null;
+    if (cutOff !== null) this.warn(cutOff);
     const text = closed ?? drawn.text;
     const answer = this.#answerAtEnd(text);
     const voters = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];

@@ -2,7 +2,7 @@
 import type { Text, Usage } from "../chain/chain.js";
 import { weightConcerns } from "../energy/diagnostics.js";
 import { largestOf } from "../energy/log-domain.js";
-import type { Guidance, ProposalSettings } from "./settings.js";
+import type { Guidance, ProposalSettings, Resolved } from "./settings.js";
 import type { Step } from "./step.js";
 
 /** That a step's importance weights can't be trusted; null where they can. */
@@ -50,6 +50,22 @@ export function massWarning(logMass: number): string | null {
   if (logMass >= LITTLE_MASS) return null;
   const shown = logMass.toFixed(1);
   return `The constraint leaves exp(${shown}) of the reference's probability: texts that meet it are hardly the model's own. Try: a prompt that asks for what the constraint says, more candidates with particle, or a wider constraint`;
+}
+
+/**
+ * That `maxTokens` cut off an answer whose constraint may ask for more; null where it ended or was closed.
+ */
+export function cutOffWarning(
+  { finishReason, thoughts, tokens }: Text,
+  { policy, limits }: Pick<Resolved, "policy" | "limits">,
+): string | null {
+  const { constraint } = policy.sampling;
+  const isCut = finishReason === "length" && thoughts?.isOpen !== true;
+  if (constraint === undefined || !isCut) return null;
+  const why = limits.closes ? ", and no end that meets it fits" : "";
+  const canClose = !limits.closes && constraint.kind !== "tools";
+  const close = canClose ? "`close: true` (--close), which ends it as the constraint allows, " : "";
+  return `The answer was cut off at ${tokens.length} tokens, so that it may lack what its constraint asks for${why}. Try: ${close}a larger maxTokens, or bounds in the constraint such as maxItems and maxLength`;
 }
 
 /** That a server may have read texts as other tokens than it drew; null where it did not. */

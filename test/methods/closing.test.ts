@@ -174,12 +174,18 @@ describe("a run with `close`", () => {
     const cut = await sample(model, "4?", { ...longer, maxTokens: 3, close: false });
     expect(cut).toMatchObject({ stopReason: "length", text: expect.stringMatching(/^[0-3]{3}$/) });
     expect(cut.settings).not.toHaveProperty("close");
+    expect(cut.warnings).toEqual([
+      expect.stringMatching(/cut off at 3 tokens.* Try: `close: true`/),
+    ]);
     const short = await sample(model, "4?", { ...longer, maxTokens: 3 });
     expect(short).toMatchObject({ stopReason: "length", settings: { close: true } });
+    expect(short.warnings).toEqual([
+      expect.stringMatching(/no end that meets it fits. Try: a larger/),
+    ]);
     const closed = { ...longer, constraint: { regex: "[0-3]{3}([0-3]{9})?!" } };
     const stopped = await sample(model, "4?", { ...closed, stop: ["!"] });
     expect(stopped.stopReason).not.toBe("closed");
-    expect((await sample(model, "4?", closed)).stopReason).toBe("closed");
+    expect(await sample(model, "4?", closed)).toMatchObject({ stopReason: "closed", warnings: [] });
   });
 
   test("behind thoughts the answer alone is closed", async () => {

@@ -1,7 +1,12 @@
 /** Constrained answers of a real model, with its vocabulary of many-letter tokens. */
 import { describe, expect, test } from "vitest";
+import { compareRuns } from "../../src/evaluate/compare/compare-runs.js";
+import { evaluate } from "../../src/evaluate/evaluate.js";
+import { isFailed } from "../../src/evaluate/store/run-files.js";
 import { particle } from "../../src/methods/particle.js";
 import { sample } from "../../src/methods/sample.js";
+import { defineTask } from "../../src/tasks/define-task.js";
+import { temporary, temporaryFile } from "../fixtures/temporary-directory.js";
 import { hasRealModel, useRealModel } from "./real-model.js";
 
 const model = useRealModel();
@@ -48,5 +53,47 @@ describe.skipIf(!hasRealModel)("a constrained answer", () => {
     // A drawn mass differs from the exact one by what is unlikely, .4% a token.
     expect(Math.abs(mass - (constraintLogMass as number))).toBeLessThan(0.01 * tokens.length);
     expect(refused?.logMasses?.[0]).toBe(Number.NEGATIVE_INFINITY);
+  });
+
+  test("of an evaluation votes by a part of it, and curves count the same votes", async () => {
+    const schema = {
+      type: "object",
+      properties: { weather: { enum: ["sun", "rain", "snow"] }, degrees: { type: "integer" } },
+      required: ["weather", "degrees"],
+    };
+    const weatherOf = (text: string): string => JSON.parse(text).weather;
+    const task = defineTask({
+      name: "weather",
+      parse: (row) => ({ id: row.text("id"), prompt: row.text("id"), gold: "rain" }),
+      dataFile: temporaryFile(
+        "places.jsonl",
+        ["London", "Cairo"].map((id) => JSON.stringify({ id: `${id} today, as JSON.` })).join("\n"),
+      ),
+      extract: (text) => weatherOf(text),
+    });
+    const out = temporary("weather");
+    const options = { candidates: 6, voteFields: ["weather"], temperature: 1.5 };
+    await evaluate(model(), task, {
+      methods: [{ name: "vote", method: "majority", options }],
+      ...{ out, keep: "texts", options: { constraint: { json: schema }, maxTokens: 40 } },
+    });
+    const { comparison, items } = await compareRuns([out]);
+    for (const [sample] of items.flatMap(({ samples }) => samples)) {
+      if (sample === undefined || isFailed(sample)) throw new Error("a sample failed");
+      const texts = sample.texts ?? [];
+      expect(texts).toHaveLength(6);
+      const votes = new Map<string, number>();
+      for (const { text, answer } of texts) {
+        const weather = weatherOf(text);
+        expect(answer).toBe(JSON.stringify({ weather }));
+        votes.set(weather, (votes.get(weather) ?? 0) + 1);
+      }
+      // Whole values differ by their degrees: their plurality is another.
+      expect(votes.get(weatherOf(sample.text))).toBe(Math.max(...votes.values()));
+      expect(sample.correct).toBe(weatherOf(sample.text) === "rain");
+    }
+    const curve = comparison.curves?.[0];
+    expect(curve?.points.at(-1)).toMatchObject({ k: 6 });
+    expect(curve?.points.at(-1)?.majority.accuracy).toBe(comparison.methods[0]?.accuracy);
   });
 });
