@@ -1,5 +1,5 @@
-// Usage: npm run bench:where -- --model FILE.gguf [--only keywords,records,…] [--items 20] [--held 10]
-//          [--pilot 10] [--sizes 4,8] [--minutes 0] [--draw true] [--seed 0] [--threads 1]
+// Usage: npm run bench:where -- --model FILE.gguf [--only keywords,records,…] [--scale 1] [--sizes 4,8]
+//          [--minutes 0] [--draw true] [--seed 0] [--threads 1]
 //          [--data-ifeval FILE] [--data-humaneval FILE] [--file runs/where/lines.jsonl]
 //          [--into docs/where-guidance-pays.md]
 //
@@ -14,7 +14,7 @@ import { compare, regrets } from "./where/results.mjs";
 import { runStudy } from "./where/study.mjs";
 
 const given = parseOptions({
-  ...{ model: "", only: "", items: 20, held: 10, pilot: 10, sizes: "4,8", minutes: 0 },
+  ...{ model: "", only: "", scale: 1, sizes: "4,8", minutes: 0 },
   ...{ draw: "true", seed: 0, threads: 1, dataIfeval: "", dataHumaneval: "" },
   ...{ file: "runs/where/lines.jsonl", into: "" },
 });

@@ -90,7 +90,7 @@ const TELLINGS = [
 ];
 
 export const records = {
-  ...{ task, maxTokens: 56 },
+  ...{ task, maxTokens: 56, sizes: { pilot: 12, study: 64, held: 20 } },
   title: "A JSON record of four fields from a text",
   known: "the schema; values must stand in the text",
   rows: (count) =>
@@ -118,7 +118,7 @@ export const records = {
   constraintOf: () => ({ json: SCHEMA }),
   methods: [
     {
-      name: "particle, constraint and potential, blocks of 4",
+      ...{ name: "particle, constraint and potential, blocks of 4", fixed: "particle, constraint" },
       method: particle,
       options: (reward, _, potential) => ({
         ...{ reward, potential, lambda: 0.05, finish: "best", blockTokens: 4 },
@@ -126,7 +126,7 @@ export const records = {
       }),
     },
     {
-      name: "best-of-n, constraint",
+      ...{ name: "best-of-n, constraint", fixed: "best of 8, constraint" },
       method: bestOfN,
       options: (reward) => ({ reward, constraint: { json: SCHEMA } }),
     },
@@ -136,7 +136,7 @@ export const records = {
       options: () => ({ constraint: { json: SCHEMA } }),
     },
     {
-      ...{ name: "particle, potential, blocks of 4", isFixed: true },
+      ...{ name: "particle, potential, blocks of 4", fixed: "particle" },
       method: particle,
       options: (reward, _, potential) => ({
         ...{ reward, potential, lambda: 0.05, finish: "best", blockTokens: 4 },
