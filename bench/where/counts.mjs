@@ -51,7 +51,7 @@ export default task;
 const NUMBERS = ["one", "two"];
 
 export const counts = {
-  ...{ task, maxTokens: 48, sizes: { pilot: 10, study: 28, held: 12 } },
+  ...{ task, maxTokens: 48, sizes: { pilot: 8, study: 20, held: 10 } },
   title: "Sentences of a given number of words",
   known: "the number of words and sentences, the topic",
   rows: (count) =>
@@ -61,7 +61,6 @@ export const counts = {
       const prompt = `Write ${asked} about ${topic}. Use exactly ${words} words in ${sentences > 1 ? "each" : "it"}.`;
       return { prompt, topic, sentences, words };
     }),
-  chosen: 2,
   reward: share,
   potential: promise,
   constraintOf,

@@ -90,7 +90,7 @@ const TELLINGS = [
 ];
 
 export const records = {
-  ...{ task, maxTokens: 56, sizes: { pilot: 12, study: 64, held: 20 } },
+  ...{ task, maxTokens: 56, sizes: { pilot: 12, study: 44, held: 12 } },
   title: "A JSON record of four fields from a text",
   known: "the schema; values must stand in the text",
   rows: (count) =>
@@ -112,7 +112,6 @@ export const records = {
       const prompt = `${source}\n\nGive ${gold.name}'s record as JSON with the fields name, age, city and job. Answer with the JSON alone.`;
       return { prompt, source, gold };
     }),
-  chosen: 2,
   reward: grounded,
   potential: groundedSoFar,
   constraintOf: () => ({ json: SCHEMA }),
