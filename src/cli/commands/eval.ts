@@ -56,7 +56,7 @@ export function evalCommand(command: Command): Command {
     .option("--resume", "go on with the run in --out: what is there is not drawn again")
     .option(
       "--methods <names>",
-      `${METHOD_NAMES.join(",")}; ets:M=4:K=2 sets options of one alone, ets:M=2,4 tries each`,
+      `${METHOD_NAMES.join(",")},auto; ets:M=4:K=2 sets options of one alone, ets:M=2,4 tries each`,
       "sample,majority,best-of-n,ets",
     )
     .option("--data <file>", "the items: .jsonl, .jsonl.gz or .csv (default: the task's own)")
@@ -158,7 +158,9 @@ async function runEval(taskName: string | undefined, flags: EvalFlags): Promise<
   resolveEvaluateOptions(options);
   for (const each of [options, ...methods]) await compiledConstraint(each.options?.constraint);
   if (flags.out === undefined) console.error(`The run directory is ${out}`);
-  const needsProposal = methods.some(({ method }) => METHODS[method].proposal !== undefined);
+  const needsProposal = methods.some(
+    ({ method }) => method !== "auto" && METHODS[method].proposal !== undefined,
+  );
   const signal = interruptSignal();
   const progress = evalProgress({ watch: flags.watch ?? false });
   process.once("beforeExit", failStalled);
