@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
-import type { Command } from "commander";
+import { Command } from "commander";
 import { compiledConstraint } from "../../engine/constraint/constraint.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { given } from "../../engine/given.js";
@@ -126,8 +126,34 @@ function defaultDirectory(task: string, { model, resume }: EvalFlags): string {
   return numbered(resume ? Math.max(1, n - 1) : n);
 }
 
-async function runEval(taskName: string | undefined, flags: EvalFlags): Promise<void> {
+/** Flags that go beside a sweep's file; all else stands in it. */
+const BESIDE_CONFIG = [
+  ...["config", "out", "resume", "queue", "allowCodeExecution", "keep", "maxFailures", "watch"],
+  "json",
+];
+
+/** Throws `ERR_INVALID_OPTION` for a flag that a sweep would pass over. */
+function refuseBesideConfig(command: Command): void {
+  const ofModels = addModelOptions(new Command()).options.map((option) => option.attributeName());
+  const allowed = [...BESIDE_CONFIG, ...ofModels];
+  const other = command.options.find(
+    (option) =>
+      command.getOptionValueSource(option.attributeName()) === "cli" &&
+      !allowed.includes(option.attributeName()),
+  );
+  if (other === undefined) return;
+  throw new LlamaEtsError("ERR_INVALID_OPTION", `${other.long} has no effect on a sweep`, {
+    fix: "what the file of --config says in its place",
+  });
+}
+
+async function runEval(
+  taskName: string | undefined,
+  flags: EvalFlags,
+  command: Command,
+): Promise<void> {
   if (flags.config !== undefined) {
+    refuseBesideConfig(command);
     const { runSweepCommand } = await import("./sweep.js");
     return runSweepCommand(flags.config, taskName, flags);
   }
