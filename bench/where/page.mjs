@@ -13,7 +13,7 @@ function pValue(p) {
   return p > 0.9995 ? "1" : p.toFixed(3).slice(1);
 }
 
-export function page({ tasks, tests, regret, models, options }) {
+export function page({ tasks, tests, regret, models, options, also }) {
   const counted = tasks.filter(({ entry }) => entry.isCounted !== false);
   const won = counted.filter(isWon).map(({ name }) => name);
   return `${[
@@ -26,6 +26,7 @@ export function page({ tasks, tests, regret, models, options }) {
     "## What was measured",
     measured(tasks, options, models),
     ...tasks.map(taskSection),
+    ...(also === null ? [] : [alsoSection(also)]),
     "![Scores by tokens](study/where-scores.svg)",
     NOT_KNOWN,
     again(options),
@@ -146,6 +147,16 @@ ${entry.title}: ${count} items; known is ${entry.known}.${entry.isCounted === fa
 ${markdownTable(columns, rows)}
 
 The pilot: ${chosen.join("; ")}.${isWon({ sizes }) ? "" : `\n\n${whyNot(sizes)}`}`;
+}
+
+/** The same tasks on the model requantised, with tests of their own. */
+function alsoSection({ tasks, tests, models }) {
+  const [name] = models.values();
+  return `### On ${name}
+
+The same model with larger weights, which round less, on fewer items of two tasks, with Holm's correction among these ${tests} tests.
+
+${bestTable(tasks)}`;
 }
 
 /** What keeps a task from being told: how little the rivals leave, and how many items it would take. */
