@@ -9,7 +9,7 @@ import { withDefaults } from "../methods/options.js";
 import { METHOD_NAMES, METHODS, type MethodName, type MethodOptions } from "../methods/registry.js";
 import { checkOptions } from "../methods/resolve-options.js";
 import type { AutoReason } from "../planning/run-plan.js";
-import { namedPotential, openReward, parseReward } from "../rewards/named.js";
+import { namedPotential, openReward, PLAIN_REWARDS, parseReward } from "../rewards/named.js";
 import { ApiError, invalid } from "./errors.js";
 import {
   type Body,
@@ -326,7 +326,7 @@ function readGuidance(ets: unknown, named: MethodName | "auto", served: Served) 
   return { method, options: options as MethodOptions, events };
 }
 
-/** What is named by a request opens no file and loads no model. */
+/** What is named by a request opens no file, loads no model and needs no task. */
 function refuseFiles(name: string, expression: unknown): void {
   if (expression === undefined) return;
   if (typeof expression !== "string" || expression.length > 1000) {
@@ -338,13 +338,13 @@ function refuseFiles(name: string, expression: unknown): void {
   } catch (error) {
     throw refusal(error);
   }
-  const reaching = terms.find(({ takes }) => takes !== undefined);
+  const reaching = terms.find(({ kind }) => !PLAIN_REWARDS.includes(kind));
   if (reaching === undefined) return;
-  throw invalid(
-    `ets.${name}`,
-    `\`${reaching.kind}:…\` can't be asked for by a request`,
-    "unsupported_value",
-  );
+  const { kind, needsItem } = reaching;
+  const what = needsItem
+    ? `\`${kind}\` judges by the items of a task, which a request has none of`
+    : `\`${kind}:…\` can't be asked for by a request`;
+  throw invalid(`ets.${name}`, what, "unsupported_value");
 }
 
 function withNamedPotential({ potential, reward: _, ...options }: MethodOptions) {

@@ -92,6 +92,16 @@ describe("openai", () => {
     });
   });
 
+  test("is refused a reward that needs a task's items", async () => {
+    for (const asked of [{ reward: "ifeval" }, { potential: "confidence+ifeval" }]) {
+      const body = { ...common, ets: { method: "particle", ...asked } };
+      await expect(client().chat.completions.create(body)).rejects.toMatchObject({
+        ...{ status: 400, param: `ets.${Object.keys(asked)[0]}` },
+        message: expect.stringContaining("`ifeval` judges by the items of a task"),
+      });
+    }
+  });
+
   test("with auto is refused what only named methods take", async () => {
     const asked = { ...common, ets: { method: "auto", alpha: 3 } };
     await expect(client().chat.completions.create(asked)).rejects.toMatchObject({
