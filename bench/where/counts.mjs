@@ -51,7 +51,7 @@ export default task;
 const NUMBERS = ["one", "two"];
 
 export const counts = {
-  ...{ task, maxTokens: 48 },
+  ...{ task, maxTokens: 48, sizes: { pilot: 8, study: 20, held: 10 } },
   title: "Sentences of a given number of words",
   known: "the number of words and sentences, the topic",
   rows: (count) =>
@@ -61,13 +61,12 @@ export const counts = {
       const prompt = `Write ${asked} about ${topic}. Use exactly ${words} words in ${sentences > 1 ? "each" : "it"}.`;
       return { prompt, topic, sentences, words };
     }),
-  chosen: 2,
   reward: share,
   potential: promise,
   constraintOf,
   methods: [
     {
-      name: "particle, constraint and potential, blocks of 4",
+      ...{ name: "particle, constraint and potential, blocks of 4", fixed: "particle, constraint" },
       method: particle,
       options: (reward, item, potential) => ({
         ...{ reward, potential, lambda: 0.05, finish: "best", blockTokens: 4 },
@@ -75,12 +74,12 @@ export const counts = {
       }),
     },
     {
-      name: "best-of-n, constraint",
+      ...{ name: "best-of-n, constraint", fixed: "best of 8, constraint" },
       method: bestOfN,
       options: (reward, item) => ({ reward, constraint: constraintOf(item) }),
     },
     {
-      ...{ name: "particle, potential, blocks of 4", isFixed: true },
+      ...{ name: "particle, potential, blocks of 4", fixed: "particle" },
       method: particle,
       options: (reward, _, potential) => ({
         ...{ reward, potential, lambda: 0.05, finish: "best", blockTokens: 4 },

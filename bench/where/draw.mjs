@@ -2,7 +2,7 @@
 import { bestOfN, majority } from "llama-ets";
 
 /** Texts of the pool that the rivals choose from: those of best-of-n and of the vote are its first n. */
-const POOL = 12;
+const POOL = 10;
 
 /** Seconds of processor time that something takes. */
 async function timed(make) {

@@ -27,7 +27,7 @@ const task = defineTask({
 export default task;
 
 export const keywords = {
-  ...{ task, maxTokens: 40 },
+  ...{ task, maxTokens: 40, sizes: { pilot: 12, study: 60, held: 12 } },
   title: "A sentence with four given words",
   known: "which words it must have",
   rows: (count) =>

@@ -7,5 +7,9 @@ export function methodsWithPotential(short, long) {
     method,
     options: (reward) => ({ lambda: 0.05, finish: "best", potential: reward, blockTokens }),
   });
-  return [guided(particle, short), { ...guided(particle, long), isFixed: true }, guided(ets, long)];
+  return [
+    guided(particle, short),
+    { ...guided(particle, long), fixed: "particle" },
+    guided(ets, long),
+  ];
 }

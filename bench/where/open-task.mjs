@@ -5,10 +5,7 @@ import { canonicalAnswer, loadModel } from "llama-ets";
 
 const MADE = 400;
 
-/**
- * The items of a task: `pilot`, from the first on; `study`, the next; `held`, from the last back. Made
- * rows are written to a file, from which the task loads them as anybody's.
- */
+/** The items of a task. Made rows are written to a file, from which the task loads them as anybody's. */
 async function itemsOf(name, { task, rows, pick }, { data, folder }) {
   let file = data;
   if (rows !== undefined) {
@@ -25,6 +22,18 @@ async function itemsOf(name, { task, rows, pick }, { data, folder }) {
   return pick === undefined ? items : items.filter(pick);
 }
 
+/** Three disjoint splits of so many items, times `scale`: the first, the next, and the last from the end back. */
+function splitsOf(items, { pilot, study, held }, scale) {
+  const [first, next, last] = [pilot, study, held].map((size) => Math.ceil(scale * size));
+  if (first + next + last > items.length)
+    throw new Error(`Expected --scale for ${items.length} items`);
+  return {
+    pilot: items.slice(0, first),
+    study: items.slice(first, first + next),
+    held: items.toReversed().slice(0, last),
+  };
+}
+
 /** The reward as a method takes it, for one item. */
 function forItem(reward, item) {
   if (typeof reward === "function") return (completion) => reward({ ...completion, item });
@@ -33,7 +42,11 @@ function forItem(reward, item) {
 }
 
 /** The task; `models` has those that are loaded, by their sources, and gets its own. */
-export async function openTask(name, entry, { model: given, models, threads, data, folder }) {
+export async function openTask(
+  name,
+  entry,
+  { model: given, models, threads, data, folder, scale },
+) {
   const items = await itemsOf(name, entry, { data, folder });
   const source = entry.model ?? given;
   const model = models.get(source) ?? (await loadModel(source, { threads, gpu: false }));
@@ -42,6 +55,7 @@ export async function openTask(name, entry, { model: given, models, threads, dat
   const grader = await entry.task.openGrader(entry.grader);
   return {
     ...{ name, entry, items, model },
+    ...splitsOf(items, entry.sizes, scale),
     /** What is asked of a method: `reward`, and what judges beginnings. */
     async judgesOf(item) {
       const own = entry.rewardOf?.(item);

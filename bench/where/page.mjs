@@ -13,7 +13,7 @@ function pValue(p) {
   return p > 0.9995 ? "1" : p.toFixed(3).slice(1);
 }
 
-export function page({ tasks, tests, regret, models, options }) {
+export function page({ tasks, tests, regret, models, options, also }) {
   const counted = tasks.filter(({ entry }) => entry.isCounted !== false);
   const won = counted.filter(isWon).map(({ name }) => name);
   return `${[
@@ -24,8 +24,9 @@ export function page({ tasks, tests, regret, models, options }) {
     "![Gains over the best of n and over the vote](study/where-gains.svg)",
     autoSection(regret),
     "## What was measured",
-    measured(options, models),
+    measured(tasks, options, models),
     ...tasks.map(taskSection),
+    ...(also === null ? [] : [alsoSection(also)]),
     "![Scores by tokens](study/where-scores.svg)",
     NOT_KNOWN,
     again(options),
@@ -72,7 +73,7 @@ const methodOf = (name) => name.split(",")[0];
 const settingsOf = (name) => name.split(", ").slice(1).join(", ") || "defaults";
 
 const HOW_TO_READ = `A score is from 0 to 1: the share of the words, fields or instructions that are right, VADER's tone, or whether the
-answer is right. Gains are paired over items, with 95% intervals (Bonett and Price's). "Take" is what a pilot's
+answer is right. Gains are paired over items, with 95% intervals (Student's; Bonett and Price's where a score is right or wrong). "Take" is what a pilot's
 items chose, other ones than those measured, so that nothing is chosen by what it is measured on.`;
 
 function autoSection(regret) {
@@ -95,18 +96,26 @@ the larger budget, its regret is the best method's mean score minus its own, sca
 
 ${markdownTable(columns, rows)}
 
-Items: ${items}. \`particle\` has the task's potential, and α = 4 where there is none. Intervals are the bootstrap's over items;
-the best of each task is chosen on the same items, which raises every regret a little. The rules of \`auto\` were written when some of the rows below had been seen, but
-none of the held-out items.`;
+Items: ${items}. \`particle\` has the task's potential, and α = 4 where there is none; ", constraint" is the same
+method with the task's constraint too, where there is one. Intervals are the bootstrap's over items; the best of each task is
+chosen on the same items, which raises every regret a little. The rules of \`auto\` were written when the rows of an earlier, smaller
+run had been seen, and have not been changed since; texts of held-out items were drawn after.`;
 }
 
-function measured({ sizes, pilot, seed }, models) {
+function measured(tasks, { sizes, seed }, models) {
   const named = [...new Set(models.values())].join(" and ");
+  const pilots = tasks.map(({ name, entry }) => `${name} ${entry.sizes.pilot}`).join(", ");
   return `${named}, one thread, temperature .7, seed ${seed}. Guided methods have ${sizes.join(" and ")} candidates; the best of n and the vote
-choose among the first n of one pool of twelve texts, n the fewest whose mean tokens are at least the guided method's. Of texts
-that can't be compared a vote is the first text, or one that came twice. The pilot had ${pilot} items a task (of the bundled models
-ten times as many) and the smaller size; it chose by the mean score. A p-value is that the method is no better than one of the two: the larger of two sign tests over items,
-by Holm among all tasks and budgets. "From p_ref" estimates the divergence KL(law of the text || p_ref) in nats; under a constraint there is no estimate.
+choose among the first n of one pool of ten texts, n the fewest whose mean tokens are at least the guided method's. Of texts
+that can't be compared a vote is the first text, or one that came twice. Pilot, study and held-out items are disjoint, and their
+numbers were set before the run, which then ended by the clock. The pilot (${pilots} items) had the smaller size, and chose by the mean score.
+
+A p-value is of the hypothesis that the method's mean score is no other than one of the two rivals': the larger of two
+sign-flip tests over items, two-sided, by Holm among all tasks and both budgets, because the table above makes a claim for each. Flips of
+signs ask for the mean, which is what the table shows; a sign test, which an earlier run had, drops how much an item is better
+by. Where a score is right or wrong the two are one test. This was settled before the items below were drawn.
+
+"From p_ref" estimates the divergence KL(law of the text || p_ref) in nats; under a constraint there is no estimate.
 Seconds are processor time on a busy machine; those of rivals are the pool's, by their share of its tokens.`;
 }
 
@@ -140,6 +149,16 @@ ${markdownTable(columns, rows)}
 The pilot: ${chosen.join("; ")}.${isWon({ sizes }) ? "" : `\n\n${whyNot(sizes)}`}`;
 }
 
+/** The same tasks on the model requantised, with tests of their own. */
+function alsoSection({ tasks, tests, models }) {
+  const [name] = models.values();
+  return `### On ${name}
+
+The same model with larger weights, which round less, on fewer items of two tasks, with Holm's correction among these ${tests} tests.
+
+${bestTable(tasks)}`;
+}
+
 /** What keeps a task from being told: how little the rivals leave, and how many items it would take. */
 function whyNot(sizes) {
   const each = sizes.map(({ guided: [{ row, rivals, toBest, toVote }] }) => {
@@ -168,15 +187,16 @@ answers short, and the models the smallest that can do them; larger models need 
 other rewards may be worse guides than these, which say exactly what is asked. Scores are what the reward or the grade says:
 a sentence with all its words may be a poor one.`;
 
-function again({ items, held, pilot }) {
+function again({ seed }) {
   return `## Again
 
 \`\`\`sh
-npm run bench:where -- --model SmolLM2-135M-Instruct.Q4_1.gguf --items ${items} --held ${held} --pilot ${pilot} \\
+npm run bench:where -- --model SmolLM2-135M-Instruct.Q4_1.gguf --seed ${seed} \\
   --data-ifeval input_data.jsonl --data-humaneval HumanEval.jsonl.gz \\
   --into docs/where-guidance-pays.md
 \`\`\`
 
-Each run is kept as a line of \`runs/where/lines.jsonl\`; the command goes on where it was. \`--items 100 --held 50 --pilot 10\` is
-the full size, some four hours of one core. The tasks lie in \`bench/where/\`.`;
+Each run is kept as a line of \`runs/where/lines.jsonl\`; the command goes on where it was. Every round takes the same share of
+every task's items, so that \`--minutes 60\` ends with all of them equally far; \`--scale .1\` takes a tenth of the items. The
+tasks, with their numbers of items, lie in \`bench/where/\`.`;
 }

@@ -90,7 +90,7 @@ const TELLINGS = [
 ];
 
 export const records = {
-  ...{ task, maxTokens: 56 },
+  ...{ task, maxTokens: 56, sizes: { pilot: 12, study: 44, held: 12 } },
   title: "A JSON record of four fields from a text",
   known: "the schema; values must stand in the text",
   rows: (count) =>
@@ -112,13 +112,12 @@ export const records = {
       const prompt = `${source}\n\nGive ${gold.name}'s record as JSON with the fields name, age, city and job. Answer with the JSON alone.`;
       return { prompt, source, gold };
     }),
-  chosen: 2,
   reward: grounded,
   potential: groundedSoFar,
   constraintOf: () => ({ json: SCHEMA }),
   methods: [
     {
-      name: "particle, constraint and potential, blocks of 4",
+      ...{ name: "particle, constraint and potential, blocks of 4", fixed: "particle, constraint" },
       method: particle,
       options: (reward, _, potential) => ({
         ...{ reward, potential, lambda: 0.05, finish: "best", blockTokens: 4 },
@@ -126,7 +125,7 @@ export const records = {
       }),
     },
     {
-      name: "best-of-n, constraint",
+      ...{ name: "best-of-n, constraint", fixed: "best of 8, constraint" },
       method: bestOfN,
       options: (reward) => ({ reward, constraint: { json: SCHEMA } }),
     },
@@ -136,7 +135,7 @@ export const records = {
       options: () => ({ constraint: { json: SCHEMA } }),
     },
     {
-      ...{ name: "particle, potential, blocks of 4", isFixed: true },
+      ...{ name: "particle, potential, blocks of 4", fixed: "particle" },
       method: particle,
       options: (reward, _, potential) => ({
         ...{ reward, potential, lambda: 0.05, finish: "best", blockTokens: 4 },

@@ -26,6 +26,8 @@ const TASKS = {
   code,
 };
 
+const ROUNDS = 40;
+
 /** Seeds of the three splits never meet. */
 const SEEDS = { pilot: 1_000_000, study: 2_000_000, held: 3_000_000 };
 
@@ -69,27 +71,19 @@ export async function runStudy(options) {
   const [small, large] = sizes;
   for (const task of tasks) {
     const result = results.get(task.name);
-    result.pilot = await pilotOf(task, pilotItems(task, options), small, get);
+    result.pilot = await pilotOf(task, small, get);
     result.chosen = chosenBy(result.pilot, task.entry);
   }
-  const splits = { study: options.items, held: options.held };
-  for (const [split, items] of Object.entries(splits)) {
-    const most = Math.max(...tasks.map(({ entry }) => roundsOf(entry, items)));
-    // Cheap tasks do several items a round, so that whenever the time ends all have come as far.
-    for (let round = 0; round < items && round < most; round++) {
-      for (const task of tasks) {
-        for (const item of itemsOfRound(task, split, round, items, options)) {
-          const outcome = await outcomesOf(
-            task,
-            split,
-            item,
-            results.get(task.name),
-            [small, large],
-            get,
-          );
-          if (outcome !== null) results.get(task.name)[split].push(outcome);
-          showProgress(`${split} ${round + 1}/${items} ${task.name}`);
+  // Each round has the same share of every task's items, so that whenever the time ends all have come as far.
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const task of tasks) {
+      const result = results.get(task.name);
+      for (const split of ["study", "held"]) {
+        for (const item of ofRound(task[split], round)) {
+          const outcome = await outcomesOf(task, split, item, result, [small, large], get);
+          if (outcome !== null) result[split].push(outcome);
         }
+        showProgress(`round ${round + 1} of ${ROUNDS}: ${task.name}`);
       }
     }
   }
@@ -100,35 +94,20 @@ export async function runStudy(options) {
   return { results: [...results.values()], models: new Map(described) };
 }
 
-function roundsOf({ share = 1 }, items) {
-  return Math.ceil(share * items);
-}
-
-function itemsOfRound(task, split, round, rounds, options) {
-  const { entry, items } = task;
-  const pilot = pilotItems(task, options);
-  if (round >= roundsOf(entry, rounds)) return [];
-  const each = entry.cheap ?? 1;
-  const numbers = Array.from({ length: each }, (_, i) => round * each + i);
-  const most = Math.floor((items.length - pilot) / 2);
-  const own = split === "held" ? items.toReversed() : items.slice(pilot);
-  return numbers.filter((i) => i < most).map((i) => own[i]);
-}
-
-/** Cheap tasks have ten times as many, at most a quarter of what there is. */
-function pilotItems({ entry, items }, { pilot }) {
-  return Math.min(pilot * (entry.cheap === undefined ? 1 : 10), Math.floor(items.length / 4));
+function ofRound(items, round) {
+  const edge = (number) => Math.floor((number * items.length) / ROUNDS);
+  return items.slice(edge(round), edge(round + 1));
 }
 
 /** What each guided method scores on the pilot's items, with few candidates. */
-async function pilotOf(task, count, size, get) {
+async function pilotOf(task, size, get) {
   const rows = [];
   for (const method of task.entry.methods) {
     const outcomes = [];
-    for (const item of task.items.slice(0, count)) {
+    for (const item of task.pilot) {
       const outcome = await get(task, "pilot", item, method, size);
       if (outcome !== undefined) outcomes.push(outcome);
-      showProgress(`pilot ${task.name}: ${method.name} ${outcomes.length}/${count}`);
+      showProgress(`pilot ${task.name}: ${method.name} ${outcomes.length}/${task.pilot.length}`);
     }
     rows.push({ name: method.name, outcomes });
   }
@@ -159,8 +138,7 @@ function heldMethods({ methods, constraintOf, answers = false }, [first]) {
       ...(constraintOf !== undefined && { constraint: constraintOf(item) }),
     }),
   };
-  const fixed = methods.filter(({ isFixed }) => isFixed);
-  return [...new Set([first, ...fixed, auto])];
+  return [...new Set([first, ...methods.filter(({ fixed }) => fixed), auto])];
 }
 
 /** The pool and the chosen methods' outcomes at both sizes; null where something is missing. */

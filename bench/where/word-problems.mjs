@@ -20,7 +20,7 @@ const VOTES = [
   { name: "beam", method: beam, options: () => ({}) },
   { name: "best-of-n, confidence", method: bestOfN, options: () => ({ reward: confidence() }) },
   {
-    ...{ name: "particle, α = 4, blocks of 8", isFixed: true },
+    ...{ name: "particle, α = 4, blocks of 8", fixed: "particle" },
     method: particle,
     options: () => ({ alpha: 4, temperature: 1, blockTokens: 8 }),
   },
@@ -36,13 +36,13 @@ const shared = {
   task: miniGsm,
   maxTokens: 120,
   model: "mini-gsm-ref",
-  cheap: 5,
   chosen: 2,
 };
 const levelOf = ({ row }) => row.level;
 
 export const votes = {
   ...{ ...shared, known: "answers can be compared", methods: VOTES },
+  sizes: { pilot: 40, study: 240, held: 40 },
   title: "Word problems, by votes (mini-gsm)",
   pick: (item) => levelOf(item) < 5,
   /** Of whole texts: who agrees with most. */
@@ -51,6 +51,7 @@ export const votes = {
 
 export const chains = {
   ...{ ...shared, known: "answers can be compared", methods: VOTES },
+  sizes: { pilot: 30, study: 120, held: 30 },
   title: "Word problems of six calculations, by votes",
   pick: (item) => levelOf(item) === 5,
   votes: true,
@@ -58,6 +59,7 @@ export const chains = {
 
 export const verified = {
   ...{ ...shared, known: "a verifier of solutions (mini-gsm-verifier)" },
+  sizes: { pilot: 40, study: 240, held: 40 },
   title: "Word problems, by a verifier",
   pick: (item) => levelOf(item) < 5,
   async openReward() {
@@ -67,7 +69,7 @@ export const verified = {
   methods: [
     ...VOTES.slice(0, 2),
     {
-      ...{ name: "particle, potential, blocks of 16", isFixed: true },
+      ...{ name: "particle, potential, blocks of 16", fixed: "particle" },
       method: particle,
       options: (reward) => ({ potential: reward, blockTokens: 16, finish: "best" }),
     },

@@ -195,11 +195,15 @@ function methodEntries(text: string): string[] {
     const name = part.replace(/:.*/s, "");
     // A word behind a number is no value, but a method's name that is misspelt.
     const isWord = /^[a-z][a-z-]+$/i.test(name) && /=[-+.,\deE]+$/.test(before ?? "");
-    const goesOn = before?.includes("=") && findMethod(name) === undefined && !isWord;
+    const goesOn = before?.includes("=") && !isMethod(name) && !isWord;
     if (goesOn) entries[entries.length - 1] = `${before},${part}`;
     else entries.push(part);
   }
   return entries;
+}
+
+function isMethod(name: string): boolean {
+  return name === "auto" || findMethod(name) !== undefined;
 }
 
 /** `M=2,4` as `M=2` and `M=4`; a constraint's commas are its own. */
@@ -231,9 +235,10 @@ export function gridOf(methods: string, flags: object): { methods: string; flags
     if (!Array.isArray(values)) continue;
     delete single[option];
     entries = entries.map((entry) => {
-      const method = findMethod(entry.replace(/:.*/s, ""));
+      const name = entry.replace(/:.*/s, "");
+      const guidance = name === "auto" ? ["candidates"] : (findMethod(name)?.guidance ?? []);
       const isSet = new RegExp(`:(?:${letter}|${option})=`).test(entry);
-      const takes = method?.guidance.some((name) => name === option) ?? false;
+      const takes = guidance.some((taken) => taken === option);
       return takes && !isSet ? `${entry}:${letter}=${values.join(",")}` : entry;
     });
   }

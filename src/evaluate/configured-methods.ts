@@ -4,6 +4,7 @@ import { checkKeys, checkObject, checkOneOf, checkString, optional } from "../en
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { given } from "../engine/given.js";
+import { reasonOf } from "../methods/auto.js";
 import { checkAnyNames, checkTaken } from "../methods/by-name.js";
 import { withDefaults } from "../methods/options.js";
 import {
@@ -15,10 +16,12 @@ import {
 } from "../methods/registry.js";
 import { checkOptions, resolveOptions } from "../methods/resolve-options.js";
 import { settingsOf } from "../methods/settings.js";
-import { namedPotential, parseReward } from "../rewards/named.js";
+import { DEFAULT_REWARD, namedPotential, parseReward } from "../rewards/named.js";
 import type { Reward } from "../rewards/reward.js";
-import type { PromptForm, Task, TaskItem } from "../tasks/task.js";
+import { canVote, type PromptForm, type Task, type TaskItem } from "../tasks/task.js";
+import { chooseForTask, sharedWithAuto } from "./auto-method.js";
 import type { DescribedReward } from "./store/describe-run.js";
+import { refuseTwins } from "./store/merge-runs.js";
 import type { MethodRecord } from "./store/run-files.js";
 
 /** The options of a method that an evaluation may set; seeds, answers and callbacks are its own. */
@@ -49,7 +52,8 @@ export type EvaluatedMethodOptions = EvaluatedOptions & {
 export interface EvaluatedMethod {
   /** The name is unique within the run. */
   name: string;
-  method: MethodName;
+  /** `auto` is chosen once for all items, by the task, the reward and the options. */
+  method: MethodName | "auto";
   /** Options of this method alone; they override the common `options`. */
   options?: EvaluatedMethodOptions;
 }
@@ -69,6 +73,8 @@ export interface ConfiguredMethod extends MethodRecord {
 interface CheckedMethods {
   methods: readonly EvaluatedMethod[];
   options: EvaluatedOptions;
+  /** The evaluation's reward, by name. */
+  reward: string;
   proposal: Model | undefined;
 }
 
@@ -88,11 +94,20 @@ interface Setting {
 
 /** Fills in the options that the methods were not given. Throws `ERR_INVALID_OPTION`. */
 export function configureMethods(
-  { methods, options, proposal }: CheckedMethods,
+  { methods, options, proposal, reward: rewardName }: CheckedMethods,
   { task, form, item, model, reward, named, date }: Setting,
 ): ConfiguredMethod[] {
-  return methods.map(({ name, method, options: own = {} }) => {
-    const undated = mergedOptions(method, options, own);
+  const choose = (wished: EvaluatedMethodOptions) =>
+    chooseForTask(wished, {
+      ...{ reward: rewardName, canVote: canVote(task, item) },
+      maxTokens: task.prompt(item, form).maxTokens,
+      isDiffusion: model.info.isDiffusion,
+    });
+  const configured = methods.map(({ name, method: asked, options: own = {} }) => {
+    const wished = mergedOptions(asked, options, own);
+    const auto = asked === "auto" ? choose(wished) : null;
+    const method = auto?.choice.method ?? (asked as MethodName);
+    const undated = auto?.options ?? wished;
     const isRaw = undated.raw ?? task.prompt(item, form).raw;
     const merged = !isRaw && printsDateOf(model, undated) ? { date, ...undated } : undated;
     const needsProposal = METHODS[method].proposal !== undefined;
@@ -116,12 +131,17 @@ export function configureMethods(
     const restricted = constraint === undefined ? {} : { constraint };
     const { proposal: _, ...record } = {
       ...{ ...OF_EVERY_METHOD, ...resolved, ...restricted, ...hashes },
+      // Keys tell it from the same method by name.
+      ...(auto && { auto: true }),
     };
     return {
       ...{ name, method, options: merged, needsProposal },
       settings: JSON.parse(JSON.stringify(record)),
+      ...(auto && { auto: reasonOf(auto.choice) }),
     };
   });
+  refuseTwins(configured);
+  return configured;
 }
 
 /** Whether the template of a method's prompts asks what day it is. */
@@ -150,7 +170,7 @@ export function checkMethods(
     const named = typeof entry === "string" ? { name: entry, method: entry } : entry;
     checkKeys("methods[i]", named, ["name", "method", "options"]);
     const { name, method, options: own } = named;
-    checkOneOf("method", method, METHOD_NAMES);
+    checkOneOf("method", method, [...METHOD_NAMES, "auto"]);
     checkString("name", name);
     if (name === "" || names.has(name)) {
       throw new LlamaEtsError(
@@ -160,7 +180,9 @@ export function checkMethods(
       );
     }
     names.add(name);
-    checkTaken(method, optional(checkObject, "methods[i].options", own) ?? {});
+    const given = optional(checkObject, "methods[i].options", own) ?? {};
+    if (method === "auto") checkAnyNames(given);
+    else checkTaken(method, given);
     refuseReserved(own ?? {});
     if (own?.reward !== undefined) checkOwnReward(method, own.reward);
     checkWithoutModel(method, mergedOptions(method, options, own));
@@ -169,7 +191,12 @@ export function checkMethods(
 }
 
 /** How texts are unmasked is checked later: it depends on the model, and on the task's length. */
-function checkWithoutModel(method: MethodName, options: EvaluatedOptions): void {
+function checkWithoutModel(method: MethodName | "auto", options: EvaluatedMethodOptions): void {
+  if (method === "auto") {
+    const setting = { canVote: true, maxTokens: undefined, isDiffusion: false };
+    chooseForTask(options, { ...setting, reward: DEFAULT_REWARD });
+    return;
+  }
   const given = toMethodOptions(options, namedPotential);
   const { diffusion: _, proposalDiffusion: __, ratio: ___, ...rest } = given;
   checkOptions(METHODS[method], rest);
@@ -177,13 +204,15 @@ function checkWithoutModel(method: MethodName, options: EvaluatedOptions): void 
 
 /** The options of a method: those common to all that it takes, and its own. */
 function mergedOptions(
-  method: MethodName,
+  method: MethodName | "auto",
   options: EvaluatedOptions,
   own: EvaluatedMethodOptions = {},
 ): EvaluatedMethodOptions {
+  const isAuto = method === "auto";
   const { potential: shared, ...common } = options;
-  const { potential = METHODS[method].potential && shared, reward, ...rest } = own;
-  const merged = withDefaults(optionsFor(method, common), rest);
+  const { potential = (isAuto || METHODS[method].potential) && shared, reward, ...rest } = own;
+  const taken = isAuto ? sharedWithAuto(common) : optionsFor(method, common);
+  const merged = withDefaults(taken, rest);
   return { ...merged, ...given({ potential, reward }) };
 }
 
@@ -205,7 +234,10 @@ export function namedIn(methods: readonly Pick<ConfiguredMethod, "options">[]): 
 }
 
 /** As `namedIn`, before the methods are configured. */
-export function namedBefore({ methods, options }: Omit<CheckedMethods, "proposal">): string[] {
+export function namedBefore({
+  methods,
+  options,
+}: Pick<CheckedMethods, "methods" | "options">): string[] {
   return namedIn(
     methods.map(({ method, options: own }) => ({ options: mergedOptions(method, options, own) })),
   );
@@ -222,8 +254,11 @@ export function refuseReserved(options: object, names: readonly string[] = RESER
 }
 
 /** Throws `ERR_INVALID_OPTION`. */
-function checkOwnReward(method: MethodName, reward: string): void {
-  const takers = METHOD_NAMES.filter((name) => METHODS[name].guidance.includes("reward"));
+function checkOwnReward(method: MethodName | "auto", reward: string): void {
+  const takers: (MethodName | "auto")[] = [
+    ...METHOD_NAMES.filter((name) => METHODS[name].guidance.includes("reward")),
+    "auto",
+  ];
   if (takers.includes(method)) parseReward(reward, "reward");
   else {
     throw new LlamaEtsError(

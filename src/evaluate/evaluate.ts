@@ -84,7 +84,9 @@ export async function evaluate(
     ...(await describeTaskFile(task)),
     ...(await describeGrader(resolved.grader, signal)),
     data: { path: data ?? task.dataFile ?? task.name, sha256: hashItems(all) },
-    methods: methods.map(({ name, method, settings }) => ({ name, method, settings })),
+    methods: methods.map(({ name, method, settings, auto }) => {
+      return { name, method, settings, ...(auto && { auto }) };
+    }),
     model: await describeModel(model, signal),
     ...(proposal && { proposal: await describeModel(proposal, signal) }),
     ...describeMachine(model),
@@ -105,6 +107,9 @@ export async function evaluate(
   const { RunStore } = await import("./store/run-store.js");
   await using store = await RunStore.open(resolved.out, run, resolved.resume);
   warnOfVersions(store.run, run, onWarning);
+  for (const { name, method, auto } of methods) {
+    if (auto) onWarning?.(`${name} is ${method} here: ${auto.because} (${auto.evidence})`);
+  }
   const jobs = listJobs(run, items, methods);
   const missing = jobs.filter(({ key }) => !store.has(key));
   const count = new ProgressCount(jobs, store.samples, onProgress);

@@ -113,7 +113,8 @@ async function regradeSample(sample: Sample, { run, byId, grader }: Regrading): 
     throw new LlamaEtsError("ERR_INVALID_DATA", `The data has no item ${sample.item}`);
   }
   if (isFailed(sample)) return { ...sample, key };
-  const { extracted: _, correct: __, result: ___, reason: ____, texts, ...drawn } = sample;
+  const { extracted: _, correct: __, result: ___, reason: ____, texts, ...others } = sample;
+  const { score: _____, categories: ______, strict: _______, loose: ________, ...drawn } = others;
   const graded = texts && { texts: await gradeTexts(grader, item, texts) };
   const verdict = await grader.grade(item, sample.text);
   return { ...drawn, ...graded, key, ...verdict, gradedBy: run.mode };

@@ -32,6 +32,8 @@ export interface OpenedReward extends AsyncDisposable {
 interface NamedReward {
   /** What follows the name and a colon; nothing where it is absent. */
   takes?: "PATTERN" | "FILE" | "GGUF";
+  /** Whether it asks what a task's item says; elsewhere it fails. */
+  needsItem?: true;
   open(argument: string, context: RewardContext): Reward | Promise<Reward>;
 }
 
@@ -41,7 +43,7 @@ const REWARDS = {
   confidence: { open: () => confidence() },
   entropy: { open: () => entropy() },
   "self-certainty": { open: () => selfCertainty() },
-  ifeval: { open: () => ifevalReward() },
+  ifeval: { needsItem: true, open: () => ifevalReward() },
   regex: { takes: "PATTERN", open: (pattern) => regexVerifier(pattern) },
   "json-schema": {
     takes: "FILE",
@@ -68,6 +70,7 @@ interface Term {
   argument: string;
   /** What the argument is; undefined where there is none. */
   takes: NamedReward["takes"];
+  needsItem: boolean;
 }
 
 const ENTRIES = Object.entries<NamedReward>(REWARDS);
@@ -76,6 +79,11 @@ const WITH_ARGUMENT = ENTRIES.filter(([, { takes }]) => takes).map(([name]) => n
 
 /** For help texts: what an expression may name. */
 export const REWARD_NAMES = ENTRIES.map(([name, { takes }]) => (takes ? `${name}:${takes}` : name));
+
+/** Those that open no file, load no model and need no task: requests may ask for them. */
+export const PLAIN_REWARDS = ENTRIES.filter(
+  ([, { takes, needsItem }]) => takes === undefined && needsItem === undefined,
+).map(([name]) => name);
 
 /** The votes for a text's answer; a task brings its own way to find answers. */
 export const DEFAULT_REWARD: Kind = "self-consistency";
@@ -118,7 +126,8 @@ function parseTerm(text: string, option: string): Term {
     argument === "" ? colon === "" && PLAIN.includes(name) : WITH_ARGUMENT.includes(name);
   if (!isNamed) checkOneOf(option, named, REWARD_NAMES);
   const kind = name as Kind;
-  return { weight: Number(weight), kind, argument, takes: (REWARDS[kind] as NamedReward).takes };
+  const { takes, needsItem = false } = REWARDS[kind] as NamedReward;
+  return { weight: Number(weight), kind, argument, takes, needsItem };
 }
 
 /**

@@ -29,8 +29,10 @@ export function finishReasonOf({ stopReason, toolCalls = [] }: Result): string {
 
 /** How the answer was found: what no other server says. */
 export function guidanceOf(result: Result) {
-  const { method, answer, agreement, reward, law, steps, usage, warnings, seed } = result;
+  const { method, answer, agreement, reward, law, steps, usage, warnings, seed, auto } = result;
   return {
+    // Why it was chosen, where `auto` was asked for.
+    ...(auto && { auto }),
     ...{ method, seed, answer, agreement, reward, law },
     ess: steps.map((step) => step.ess),
     votes: votesOf(result),

@@ -2,11 +2,14 @@
 import type { Prompt } from "../engine/chat/conversation.js";
 import { compiledConstraint } from "../engine/constraint/constraint.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import { checkTaken, findMethod } from "../methods/by-name.js";
+import { reasonOf } from "../methods/auto.js";
+import { chooseByName, type NamedOptions, optionsByName } from "../methods/auto-by-name.js";
+import { checkTaken } from "../methods/by-name.js";
 import { withDefaults } from "../methods/options.js";
 import { METHOD_NAMES, METHODS, type MethodName, type MethodOptions } from "../methods/registry.js";
 import { checkOptions } from "../methods/resolve-options.js";
-import { namedPotential, openReward, parseReward } from "../rewards/named.js";
+import type { AutoReason } from "../planning/run-plan.js";
+import { namedPotential, openReward, PLAIN_REWARDS, parseReward } from "../rewards/named.js";
 import { ApiError, invalid } from "./errors.js";
 import {
   type Body,
@@ -29,6 +32,8 @@ import {
 export interface ServedRequest {
   form: Form;
   method: MethodName;
+  /** Why `auto` chose it; null where it was named. */
+  auto: AutoReason | null;
   /** What the answer calls the model. */
   model: string;
   /** One for each prompt of the request. */
@@ -96,7 +101,7 @@ export function modelNames({ model, hasProposal }: Served): string[] {
   const methods = METHOD_NAMES.filter(
     (name) => hasProposal || METHODS[name].proposal === undefined,
   );
-  return [model, ...methods.map((name) => `${model}+${name}`)];
+  return [model, ...[...methods, "auto"].map((name) => `${model}+${name}`)];
 }
 
 /**
@@ -114,7 +119,7 @@ export async function readRequest(
   const fields = withoutNulls(body as Body);
   refuseUnknown(fields, form);
   const { name, method: named } = readModel(fields.model, served);
-  const { method, options: guided, events } = readGuidance(fields.ets, named, served);
+  const { method: wanted, options: guided, events } = readGuidance(fields.ets, named, served);
   const stream = flag(fields, "stream");
   const asked = toMethodOptions(fields, form);
   refuseTwice(asked, guided);
@@ -128,7 +133,13 @@ export async function readRequest(
   const own: MethodOptions = { seed: Math.floor(Math.random() * 2 ** 32), ...asked, ...guided };
   // A constraint of the caller's own says what calls are like; those of tools are it by default.
   if (own.constraint !== undefined && own.toolChoice === "auto") delete own.toolChoice;
-  const options: MethodOptions = withDefaults(defaultsFor(served, own), own);
+  let settled: ReturnType<typeof settle>;
+  try {
+    settled = settle(wanted, own, served);
+  } catch (error) {
+    throw refusal(error, asked);
+  }
+  const { method, auto, options } = settled;
   if (METHODS[method].overrides?.temperature !== undefined) delete options.temperature;
   try {
     checkTaken(method, options);
@@ -140,7 +151,7 @@ export async function readRequest(
   }
   const { potential, reward, ...others } = options as Record<string, unknown>;
   return {
-    ...{ form, method, model: name, stream, events },
+    ...{ form, method, auto, model: name, stream, events },
     prompts: form === "chat" ? [readChat(fields)] : readPrompts(fields.prompt),
     n: integer(fields, "n", 1, served.maxChoices) ?? 1,
     options: {
@@ -152,6 +163,26 @@ export async function readRequest(
     },
     includesUsage: readStreamOptions(fields, stream),
     logprobs: readLogprobs(fields, form),
+  };
+}
+
+/** The method that was named, or that `auto` chooses, with what suits the model for what is left open. */
+function settle(
+  wanted: MethodName | "auto",
+  own: MethodOptions,
+  served: Served,
+): Pick<ServedRequest, "method" | "auto" | "options"> {
+  const defaults = defaultsFor(served, own);
+  if (wanted !== "auto") {
+    return { method: wanted, auto: null, options: withDefaults(defaults, own) };
+  }
+  // Blocks are for `auto` to choose. Named rewards are opened later.
+  const { blockTokens: _, ...suited } = defaults;
+  const options = withDefaults(suited, own) as unknown as NamedOptions;
+  const choice = chooseByName(options, { isDiffusion: served.kind === "diffusion" });
+  return {
+    ...{ method: choice.method, auto: reasonOf(choice) },
+    options: optionsByName(options, choice) as unknown as MethodOptions,
   };
 }
 
@@ -234,15 +265,15 @@ function refuseUnknown(fields: Body, form: Form): void {
 }
 
 /** `NAME` samples; `NAME+METHOD` names a method. */
-function readModel(model: unknown, served: Served): { name: string; method: MethodName } {
+function readModel(model: unknown, served: Served): { name: string; method: MethodName | "auto" } {
   const name = model ?? served.model;
   if (typeof name !== "string") throw invalid("model", "Expected `model` to be a string");
   const plus = name.lastIndexOf("+");
   if (name === served.model) return { name, method: "sample" };
   const method = name.slice(plus + 1);
   if (plus >= 0 && name.slice(0, plus) === served.model) {
-    if (findMethod(method) !== undefined) return { name, method: method as MethodName };
-    throw invalid("model", `Expected a method after the +, one of ${METHOD_NAMES.join(", ")}`);
+    if (isMethod(method)) return { name, method };
+    throw invalid("model", `Expected a method after the +, one of ${ASKED.join(", ")}`);
   }
   throw new ApiError(
     404,
@@ -252,7 +283,13 @@ function readModel(model: unknown, served: Served): { name: string; method: Meth
   );
 }
 
-function readGuidance(ets: unknown, named: MethodName, served: Served) {
+const ASKED = [...METHOD_NAMES, "auto"];
+
+function isMethod(name: unknown): name is MethodName | "auto" {
+  return typeof name === "string" && ASKED.includes(name);
+}
+
+function readGuidance(ets: unknown, named: MethodName | "auto", served: Served) {
   if (ets === undefined) return { method: named, options: {}, events: false };
   if (typeof ets !== "object" || ets === null || Array.isArray(ets)) {
     throw invalid("ets", "Expected `ets` to be an object");
@@ -260,8 +297,8 @@ function readGuidance(ets: unknown, named: MethodName, served: Served) {
   const { method: given, events = false, ...options } = ets as Body;
   const isPlain = named === "sample";
   const method = given ?? (isPlain ? "ets" : named);
-  if (typeof method !== "string" || findMethod(method) === undefined) {
-    throw invalid("ets.method", `Expected \`ets.method\` to be one of ${METHOD_NAMES.join(", ")}`);
+  if (!isMethod(method)) {
+    throw invalid("ets.method", `Expected \`ets.method\` to be one of ${ASKED.join(", ")}`);
   }
   if (!isPlain && given !== undefined && given !== named) {
     throw invalid("ets.method", `\`model\` names ${named}, and \`ets.method\` ${method}`);
@@ -276,7 +313,7 @@ function readGuidance(ets: unknown, named: MethodName, served: Served) {
       "unsupported_parameter",
     );
   }
-  if (METHODS[method as MethodName].proposal !== undefined && !served.hasProposal) {
+  if (method !== "auto" && METHODS[method].proposal !== undefined && !served.hasProposal) {
     throw invalid(
       "ets.method",
       `${method} needs a proposal; this server was started without --proposal`,
@@ -286,10 +323,10 @@ function readGuidance(ets: unknown, named: MethodName, served: Served) {
   if (options.diffusion !== undefined && served.kind !== "diffusion") {
     throw invalid("ets.diffusion", "`ets.diffusion` is for diffusion models");
   }
-  return { method: method as MethodName, options: options as MethodOptions, events };
+  return { method, options: options as MethodOptions, events };
 }
 
-/** What is named by a request opens no file and loads no model. */
+/** What is named by a request opens no file, loads no model and needs no task. */
 function refuseFiles(name: string, expression: unknown): void {
   if (expression === undefined) return;
   if (typeof expression !== "string" || expression.length > 1000) {
@@ -301,13 +338,13 @@ function refuseFiles(name: string, expression: unknown): void {
   } catch (error) {
     throw refusal(error);
   }
-  const reaching = terms.find(({ takes }) => takes !== undefined);
+  const reaching = terms.find(({ kind }) => !PLAIN_REWARDS.includes(kind));
   if (reaching === undefined) return;
-  throw invalid(
-    `ets.${name}`,
-    `\`${reaching.kind}:…\` can't be asked for by a request`,
-    "unsupported_value",
-  );
+  const { kind, needsItem } = reaching;
+  const what = needsItem
+    ? `\`${kind}\` judges by the items of a task, which a request has none of`
+    : `\`${kind}:…\` can't be asked for by a request`;
+  throw invalid(`ets.${name}`, what, "unsupported_value");
 }
 
 function withNamedPotential({ potential, reward: _, ...options }: MethodOptions) {

@@ -130,7 +130,8 @@ export class Runs implements AsyncDisposable {
     const { signal } = own;
     const leave = await this.lanes.enter(size, signal);
     try {
-      const result = await prepared.begin(own, within);
+      const drawn = await prepared.begin(own, within);
+      const result = request.auto === null ? drawn : { ...drawn, auto: request.auto };
       const top = request.logprobs?.top ?? 0;
       const { tokens } = result;
       const { sampling } = result.settings;

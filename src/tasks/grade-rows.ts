@@ -58,12 +58,12 @@ async function gradeRow(
   if (rowKey !== undefined) {
     const key = row.scalar(rowKey);
     const item = items.get(key) ?? row.refuse(rowKey, `be in the data, got ${key}`);
-    const output = row.string(row.has("output") ? "output" : "response");
+    const output = textOf(row, "output", "response");
     return { id: row.name(row.has("id") ? "id" : rowKey), ...(await grader.grade(item, output)) };
   }
   if (row.has("task_id") || row.has("completion")) {
     const id = row.scalar("task_id");
-    const completion = row.string(row.has("solution") ? "solution" : "completion");
+    const completion = textOf(row, "solution", "completion");
     const item = items.get(id) ?? row.refuse("task_id", `be in the data, got ${id}`);
     return { id, ...(await grader.grade(item, completion)) };
   }
@@ -77,6 +77,16 @@ async function gradeRow(
     ...(row.has("choices") && { choices: row.strings("choices") }),
   };
   return { id, ...(await grader.grade(item, text, form)) };
+}
+
+/** The text under one of two names that mean the same; a row with two texts is refused. */
+function textOf(row: Row, name: string, other: string): string {
+  if (!row.has(name)) return row.string(other);
+  const text = row.string(name);
+  if (row.has(other) && row.string(other) !== text) {
+    row.refuse(other, `be the text of \`${name}\`, or to be left out`);
+  }
+  return text;
 }
 
 /**

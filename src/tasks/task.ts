@@ -142,6 +142,13 @@ export function answersOf(task: Task, item?: TaskItem): AnswersOfTask {
   return { extract: (text) => task.extract(text, item), ...(answerEnd && { answerEnd }) };
 }
 
+const PROSE = "Such a text is\nan answer as a whole.";
+
+/** Whether texts can agree on a task's answers: these are neither programs nor texts as a whole. */
+export function canVote(task: Task, item: TaskItem): boolean {
+  return !task.runsCode && task.extract(PROSE, item) !== PROSE;
+}
+
 const METHODS = ["extract", "load", "prompt", "openGrader"] as const;
 
 /** The names of what a value lacks to be a task. */

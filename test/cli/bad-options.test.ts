@@ -86,6 +86,13 @@ describe.concurrent("an option", () => {
     expect(existsSync(out)).toBe(false);
   });
 
+  test("eval --config with a flag that the file's sweep would pass over", async () => {
+    await expectError(["eval", "--config", "sweep.yaml", "--out", "x", "--limit", "5"], {
+      ...{ code: "ERR_INVALID_OPTION", exit: 2 },
+      says: "--limit has no effect on a sweep",
+    });
+  });
+
   test.each([
     ["--tools", "{}", /--tools: expected .* to hold a JSON array/],
     ["--tools", "[", /--tools: expected .* to hold JSON/],

@@ -69,14 +69,15 @@ describe("methods with lists", () => {
 
   test("a misspelt method stays one, and a constraint keeps its commas", () => {
     expect(names("ets:M=2,mojority")).toEqual(["ets:M=2", "mojority"]);
+    expect(names("ets:potential=ifeval,auto")).toEqual(["ets:potential=ifeval", "auto"]);
     expect(names("ets:constraint=choices:a,b")).toEqual(["ets:constraint=choices:a,b"]);
   });
 
   test("flags with lists try each value where a method takes the option and sets none", () => {
-    const { methods, flags } = gridOf("sample,majority,ets:M=3", {
+    const { methods, flags } = gridOf("sample,majority,ets:M=3,auto", {
       ...{ candidates: [2, 4], lambda: [0.1, 1], rollouts: 2 },
     });
-    expect(methods).toBe("sample,majority:M=2,4,ets:M=3:lambda=0.1,1");
+    expect(methods).toBe("sample,majority:M=2,4,ets:M=3:lambda=0.1,1,auto:M=2,4");
     expect(flags).toEqual({ rollouts: 2 });
   });
 });

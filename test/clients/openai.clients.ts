@@ -28,7 +28,9 @@ describe("openai", () => {
   test("lists the model and its methods", async () => {
     const ids: string[] = [];
     for await (const { id } of client().models.list()) ids.push(id);
-    expect(ids).toEqual(expect.arrayContaining([NAME, `${NAME}+ets`, `${NAME}+majority`]));
+    expect(ids).toEqual(
+      expect.arrayContaining([NAME, `${NAME}+ets`, `${NAME}+majority`, `${NAME}+auto`]),
+    );
   });
 
   test("answers at once and as a stream, with what it took", async () => {
@@ -68,6 +70,44 @@ describe("openai", () => {
       }
     }
     expect(usage?.prompt_tokens).toBeLessThan(60);
+  });
+
+  test.each([
+    ["sample", {}, "a worse one"],
+    ["best-of-n", { ets: { reward: "confidence", candidates: 3 } }, "whole texts"],
+    ["particle", { ets: { potential: "confidence", candidates: 3 } }, "beginnings"],
+    ["particle", { ets: { constraint: { choices: ["9", "10"] }, candidates: 3 } }, "constraint"],
+    ["ets", { ets: { rollouts: 1, candidates: 2 } }, "its options"],
+  ])("with auto has an answer of %s, and is told why: %j", async (method, asked, because) => {
+    const model = `${NAME}+auto`;
+    const { choices } = await client().chat.completions.create({ ...common, model, ...asked });
+    expect(choices[0]).toMatchObject({
+      ets: {
+        method,
+        auto: {
+          because: expect.stringContaining(because),
+          evidence: expect.stringMatching(/^docs/),
+        },
+      },
+    });
+  });
+
+  test("is refused a reward that needs a task's items", async () => {
+    for (const asked of [{ reward: "ifeval" }, { potential: "confidence+ifeval" }]) {
+      const body = { ...common, ets: { method: "particle", ...asked } };
+      await expect(client().chat.completions.create(body)).rejects.toMatchObject({
+        ...{ status: 400, param: `ets.${Object.keys(asked)[0]}` },
+        message: expect.stringContaining("`ifeval` judges by the items of a task"),
+      });
+    }
+  });
+
+  test("with auto is refused what only named methods take", async () => {
+    const asked = { ...common, ets: { method: "auto", alpha: 3 } };
+    await expect(client().chat.completions.create(asked)).rejects.toMatchObject({
+      ...{ status: 400, param: "alpha" },
+      message: expect.stringContaining("not auto"),
+    });
   });
 
   test("is told how a guided answer was found", async () => {

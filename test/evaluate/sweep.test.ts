@@ -97,7 +97,10 @@ describe("the best setting", () => {
     expect(halves).toBeLessThan(130);
     checkPage(
       sweepReport([
-        { task: "<b>", model: "m", directories: [], settings, best: best ? [best] : [] },
+        {
+          ...{ task: "<b>", model: "m", directories: [], settings, best: best ? [best] : [] },
+          ...{ failed: 0, endedEarly: false },
+        },
       ]),
     );
   });

@@ -1,9 +1,17 @@
 /** `auto`: the method that it chooses by what tells a good answer, and what it says of the choice. */
 import { describe, expect, test } from "vitest";
+import { chooseForTask, sharedWithAuto } from "../../src/evaluate/auto-method.js";
+import type { EvaluatedMethodOptions } from "../../src/evaluate/configured-methods.js";
+import { refuseTwins } from "../../src/evaluate/store/merge-runs.js";
 import { auto, chooseMethod } from "../../src/methods/auto.js";
 import { plan } from "../../src/methods/plan.js";
 import type { MethodOptions } from "../../src/methods/registry.js";
 import { selfConsistency } from "../../src/rewards/self-consistency.js";
+import { gsm8k } from "../../src/tasks/gsm8k.js";
+import { humaneval } from "../../src/tasks/humaneval.js";
+import { ifeval } from "../../src/tasks/ifeval.js";
+import { miniGsm } from "../../src/tasks/mini-gsm.js";
+import { canVote } from "../../src/tasks/task.js";
 import { TableModel } from "../fixtures/table-engine/model.js";
 import { hashedTable } from "../fixtures/table-engine/tables.js";
 import { PROMPT } from "../study/enumerated-policy.js";
@@ -143,5 +151,56 @@ describe("a run", () => {
     const planned = await plan(model, PROMPT, { ...shape, potential: judge, method: "auto" });
     expect(planned).toMatchObject({ method: "particle", candidates: 3 });
     expect(planned.auto?.evidence).toMatch(/^docs\//);
+  });
+});
+
+describe("in an evaluation", () => {
+  const item = { id: "1", prompt: "", gold: "" };
+  const setting = { maxTokens: 100, canVote: true, isDiffusion: false, reward: "self-consistency" };
+
+  test.each<[string, EvaluatedMethodOptions, Partial<typeof setting>, string, object]>([
+    ["answers", {}, {}, "particle", { alpha: 4 }],
+    ["answers, and a length of its own", { maxTokens: 300 }, {}, "majority", { maxTokens: 300 }],
+    ["whole texts", {}, { canVote: false }, "sample", {}],
+    ["the evaluation's reward", {}, { reward: "confidence" }, "best-of-n", { reward: undefined }],
+    ["its own reward", { reward: "confidence" }, {}, "best-of-n", { reward: "confidence" }],
+    [
+      "a potential",
+      { potential: "ifeval" },
+      { canVote: false },
+      "particle",
+      { potential: "ifeval" },
+    ],
+    [
+      "a potential of a diffusion model",
+      { potential: "ifeval" },
+      { isDiffusion: true },
+      "best-of-n",
+      { reward: "ifeval", potential: undefined },
+    ],
+  ])("the task and the options decide: %s", (_, options, facts, method, own) => {
+    const chosen = chooseForTask(options, { ...setting, ...facts });
+    expect(chosen.choice.method).toBe(method);
+    expect({ reward: undefined, potential: undefined, ...chosen.options }).toMatchObject(own);
+    expect(chosen.options).not.toHaveProperty("extract");
+  });
+
+  test("answers can be compared but where they are programs or whole texts", () => {
+    const tasks = [miniGsm, gsm8k, humaneval, ifeval];
+    expect(tasks.map((task) => canVote(task, item))).toEqual([true, true, false, false]);
+  });
+
+  test("what methods beside it share of ETS is not its own", () => {
+    const shared = { candidates: 4, rollouts: 2, temperature: 0.5, lambda: 1, alpha: 2 };
+    expect(sharedWithAuto(shared)).toEqual({ candidates: 4, temperature: 0.5 });
+  });
+
+  test("methods that differ by name alone are refused, and auto beside its choice is not", () => {
+    const settings = { candidates: 8 };
+    const [a, b] = ["a", "b"].map((name) => ({ name, method: "majority", settings }));
+    const twins = [a, b].flatMap((one) => one ?? []);
+    expect(() => refuseTwins(twins)).toThrow(/`a` and `b` with the same settings/);
+    const chosen = { name: "auto", method: "majority", settings: { ...settings, auto: true } };
+    expect(() => refuseTwins([...twins.slice(1), chosen])).not.toThrow();
   });
 });

@@ -19,6 +19,8 @@ interface OwnCase {
   loose: boolean;
 }
 
+const NO_COMMA = { instruction_id_list: ["punctuation:no_comma"], kwargs: [{}] };
+
 function judge(kind: string, kwargs: object, text: string) {
   const row = { instruction_id_list: [kind], kwargs: [kwargs] };
   return judgeInstructions(row, text, (field, expected): never => {
@@ -96,6 +98,36 @@ test("keywords are texts, not patterns", async () => {
   const asked = { keywords: ["c++", "(a|b)*"] };
   expect((await judge("keywords:existence", asked, "C++ and (a|b)*")).strict).toEqual([true]);
   expect((await judge("keywords:existence", asked, "cc and ab")).strict).toEqual([false]);
+});
+
+test("JSON has the numbers that Python reads besides, and nothing that joins them", async () => {
+  const isJson = async (text: string) =>
+    (await judge("detectable_format:json_format", {}, text)).strict[0];
+  for (const text of [
+    "NaN",
+    "-Infinity",
+    '{"a": [NaN, Infinity], "b": "NaN\\""}',
+    "```json\n1\n```",
+  ])
+    expect(await isJson(text)).toBe(true);
+  for (const text of ["-NaN", "1NaN", "-1Infinity", "1-Infinity", "+Infinity", "[NaNNaN]", '"NaN'])
+    expect(await isJson(text)).toBe(false);
+});
+
+test("a row with two texts is refused, and with the same one under both names is graded", async () => {
+  const items = new Map([["1", { id: "1", prompt: "", gold: "", row: NO_COMMA }]]);
+  await using grader = await ifeval.openGrader();
+  const graded = async (row: object) => {
+    const file = temporaryFile("two.jsonl", JSON.stringify({ key: 1, ...row }));
+    const verdicts: boolean[] = [];
+    for await (const { correct } of gradeRows(grader, file, items, "key")) verdicts.push(correct);
+    return verdicts;
+  };
+  expect(await graded({ output: "a b", response: "a b" })).toEqual([true]);
+  expect(await graded({ output: null, response: "a, b" })).toEqual([false]);
+  await expect(graded({ output: "a b", response: "a, b" })).rejects.toThrow(
+    /line 1: expected `response` to be the text of `output`/,
+  );
 });
 
 const HOSTILE = [...'[*<.-" \n'.split(""), ...'<<> ." dr. \n-'.split(" ")].map((part) =>

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
-import type { Command } from "commander";
+import { Command } from "commander";
 import { compiledConstraint } from "../../engine/constraint/constraint.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { given } from "../../engine/given.js";
@@ -56,7 +56,7 @@ export function evalCommand(command: Command): Command {
     .option("--resume", "go on with the run in --out: what is there is not drawn again")
     .option(
       "--methods <names>",
-      `${METHOD_NAMES.join(",")}; ets:M=4:K=2 sets options of one alone, ets:M=2,4 tries each`,
+      `${METHOD_NAMES.join(",")},auto; ets:M=4:K=2 sets options of one alone, ets:M=2,4 tries each`,
       "sample,majority,best-of-n,ets",
     )
     .option("--data <file>", "the items: .jsonl, .jsonl.gz or .csv (default: the task's own)")
@@ -126,8 +126,34 @@ function defaultDirectory(task: string, { model, resume }: EvalFlags): string {
   return numbered(resume ? Math.max(1, n - 1) : n);
 }
 
-async function runEval(taskName: string | undefined, flags: EvalFlags): Promise<void> {
+/** Flags that go beside a sweep's file; all else stands in it. */
+const BESIDE_CONFIG = [
+  ...["config", "out", "resume", "queue", "allowCodeExecution", "keep", "maxFailures", "watch"],
+  "json",
+];
+
+/** Throws `ERR_INVALID_OPTION` for a flag that a sweep would pass over. */
+function refuseBesideConfig(command: Command): void {
+  const ofModels = addModelOptions(new Command()).options.map((option) => option.attributeName());
+  const allowed = [...BESIDE_CONFIG, ...ofModels];
+  const other = command.options.find(
+    (option) =>
+      command.getOptionValueSource(option.attributeName()) === "cli" &&
+      !allowed.includes(option.attributeName()),
+  );
+  if (other === undefined) return;
+  throw new LlamaEtsError("ERR_INVALID_OPTION", `${other.long} has no effect on a sweep`, {
+    fix: "what the file of --config says in its place",
+  });
+}
+
+async function runEval(
+  taskName: string | undefined,
+  flags: EvalFlags,
+  command: Command,
+): Promise<void> {
   if (flags.config !== undefined) {
+    refuseBesideConfig(command);
     const { runSweepCommand } = await import("./sweep.js");
     return runSweepCommand(flags.config, taskName, flags);
   }
@@ -158,7 +184,9 @@ async function runEval(taskName: string | undefined, flags: EvalFlags): Promise<
   resolveEvaluateOptions(options);
   for (const each of [options, ...methods]) await compiledConstraint(each.options?.constraint);
   if (flags.out === undefined) console.error(`The run directory is ${out}`);
-  const needsProposal = methods.some(({ method }) => METHODS[method].proposal !== undefined);
+  const needsProposal = methods.some(
+    ({ method }) => method !== "auto" && METHODS[method].proposal !== undefined,
+  );
   const signal = interruptSignal();
   const progress = evalProgress({ watch: flags.watch ?? false });
   process.once("beforeExit", failStalled);

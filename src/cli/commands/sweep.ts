@@ -14,6 +14,7 @@ interface SweepFlags extends ModelFlags {
   queue?: string;
   allowCodeExecution?: boolean;
   keep?: Kept;
+  maxFailures?: number;
   watch?: boolean;
   json?: boolean;
 }
@@ -38,7 +39,7 @@ export async function runSweepCommand(
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `out` in the file, or --out, got none");
   }
   const models = config.models ?? [flags.model];
-  const { resume, queue, allowCodeExecution, keep } = flags;
+  const { resume, queue, allowCodeExecution, keep, maxFailures } = flags;
   const signal = interruptSignal();
   const progress = evalProgress({ watch: flags.watch ?? false });
   process.once("beforeExit", failStalled);
@@ -47,7 +48,7 @@ export async function runSweepCommand(
       { ...config, models },
       {
         ...{ out, signal, onProgress: progress.show, onWarning: progress.say },
-        ...given({ resume, queue, allowCodeExecution, keep }),
+        ...given({ resume, queue, allowCodeExecution, keep, maxFailures }),
         openModel: (model) => loadNamedModel({ ...flags, model }, signal),
         onRun: ({ task: name, model, seed }) => progress.say(`${name}, ${model}, seed ${seed}`),
         onSample: (sample) => {
@@ -56,11 +57,15 @@ export async function runSweepCommand(
       },
     );
     progress.close();
+    const failed = results.reduce((sum, result) => sum + result.failed, 0);
+    if (failed > 0) process.exitCode = 1;
     const content = JSON.stringify(results, null, 2);
     await writeOutput("sweep", path.join(out, "sweep.json"), `${content}\n`);
     const { sweepReport } = await import("../../report/sweep/sweep-report.js");
     await writeOutput("report", path.join(out, "sweep.html"), sweepReport(results));
     console.log(flags.json ? JSON.stringify(results) : formatSweep(results));
+    if (results.at(-1)?.endedEarly) console.error("Ended early; --resume goes on");
+    if (failed > 0) console.error(`${failed} failed and are in no row; --resume tries them again`);
     if (!flags.json)
       console.log(`In ${out}: sweep.html, sweep.json, and run directories for compare.`);
   } catch (error) {

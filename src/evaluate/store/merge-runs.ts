@@ -43,6 +43,7 @@ export function mergeRuns(directory: string, before: RunRecord, now: RunRecord):
     if (same === undefined) methods.push(method);
     else refuseChange(same, method, refuse);
   }
+  refuseTwins(methods);
   const proposal = before.proposal ?? now.proposal;
   return {
     ...before,
@@ -51,6 +52,26 @@ export function mergeRuns(directory: string, before: RunRecord, now: RunRecord):
     methods,
     ...(proposal && { proposal }),
   };
+}
+
+/**
+ * Refuses methods that differ by name alone: their samples have the same keys, and only one of them
+ * would get any. Throws `ERR_INVALID_OPTION`.
+ */
+export function refuseTwins(methods: readonly MethodRecord[]): void {
+  const names = new Map<string, string>();
+  for (const { name, method, settings } of methods) {
+    const same = canonicalJson([method, settings]);
+    const twin = names.get(same);
+    if (twin !== undefined) {
+      throw new LlamaEtsError(
+        "ERR_INVALID_OPTION",
+        `Expected methods to differ, got \`${twin}\` and \`${name}\` with the same settings`,
+        { fix: "one of them" },
+      );
+    }
+    names.set(same, name);
+  }
 }
 
 function refuseChange(

@@ -28,6 +28,8 @@ const methodSchema = z.object({
   method: z.string().min(1),
   /** The options it was given; those left out have their defaults. */
   settings: z.record(z.string(), z.json()),
+  /** Why `auto` chose the method, and what the rule stands on. */
+  auto: z.object({ because: z.string(), evidence: z.string() }).exactOptional(),
 });
 
 /** `run.json`: all that the samples' keys rest on, and where they were drawn. */

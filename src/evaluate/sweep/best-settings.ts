@@ -16,7 +16,7 @@ export interface HalfScore {
 
 export interface SweepSetting {
   name: string;
-  method: MethodName;
+  method: MethodName | "auto";
   varied: SweepMethod["varied"];
   /** Over all items; null where no sample was drawn. */
   all: HalfScore | null;
@@ -28,7 +28,7 @@ export interface SweepSetting {
 
 /** The setting of a method that is best on one half of the items, and what it reaches on the other. */
 export interface BestSetting {
-  method: MethodName;
+  method: MethodName | "auto";
   name: string;
   chosenBy: HalfScore;
   heldOut: HalfScore;

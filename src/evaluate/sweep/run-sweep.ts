@@ -23,6 +23,10 @@ export interface SweepResult {
   directories: string[];
   settings: SweepSetting[];
   best: BestSetting[];
+  /** Samples that failed, of those that were drawn now: they are in no setting's numbers. */
+  failed: number;
+  /** Whether `maxFailures` ended the sweep here. */
+  endedEarly: boolean;
 }
 
 export interface SweepOptions
@@ -33,6 +37,8 @@ export interface SweepOptions
   resume?: boolean;
   allowCodeExecution?: boolean;
   keep?: Kept;
+  /** Ends the sweep once so many samples have failed, with what it has. Default: all are drawn. */
+  maxFailures?: number;
   /** Opens a model of the file by its name there; the sweep disposes it. */
   openModel: (name: string) => Promise<Model>;
   /** Called before each evaluation. */
@@ -41,39 +47,50 @@ export interface SweepOptions
 
 /**
  * Runs the evaluations of a sweep one after another; each model is loaded once. Those that are done
- * are kept by `resume`. Throws as `evaluate` does.
+ * are kept by `resume`. With `maxFailures` the result that ended early is the last. Throws as `evaluate` does.
  */
 export async function runSweep(
-  { tasks, models = [], methods, seeds, options: shared, proposal, ...config }: SweepConfig,
-  { out, openModel, onRun, ...options }: SweepOptions,
+  { tasks, models = [], methods, seeds, options: common, proposal, ...config }: SweepConfig,
+  { out, openModel, onRun, maxFailures, ...options }: SweepOptions,
 ): Promise<SweepResult[]> {
   const { limit, samples, reward, mode, form, concurrency } = config;
-  const evaluation = {
+  const shared = {
     ...given({ limit, samples, reward, mode, form, concurrency }),
     methods: methods.map(toEvaluated),
-    options: shared,
+    options: common,
   };
   const results: SweepResult[] = [];
+  let allFailed = 0;
   for (const modelName of models) {
     await using model = await openModel(modelName);
     await using draft = proposal === undefined ? null : await openModel(proposal);
     for (const { task: name, ...data } of tasks) {
       const task = await findTask(name);
       const directories: string[] = [];
+      let [failed, endedEarly] = [0, false];
       for (const seed of seeds) {
         const directory = path.join(out, nameOf(name), nameOf(modelName), `seed-${seed}`);
         onRun?.({ task: name, model: modelName, seed, directory });
-        await evaluate(model, task, {
-          ...{ ...evaluation, ...data, ...options, seed, out: directory },
+        const evaluation = await evaluate(model, task, {
+          ...{ ...shared, ...data, ...options, seed, out: directory },
           ...(draft && { proposal: draft }),
+          ...(maxFailures !== undefined && { maxFailures: maxFailures - allFailed }),
         });
         directories.push(directory);
+        failed += evaluation.failed;
+        allFailed += evaluation.failed;
+        endedEarly = evaluation.endedEarly;
+        if (endedEarly) break;
       }
       const drawn = [];
       for (const directory of directories) drawn.push(...(await readRun(directory)).samples);
       const settings = scoreSettings(methods, drawn);
       const best = bestSettings(settings, drawn);
-      results.push({ task: name, model: modelName, directories, settings, best });
+      results.push({
+        ...{ task: name, model: modelName, directories, settings, best },
+        ...{ failed, endedEarly },
+      });
+      if (endedEarly) return results;
     }
   }
   return results;

@@ -23,6 +23,8 @@ const taskSchema = z.union([
   z.strictObject({ task: name, data: name.exactOptional() }),
 ]);
 
+const methodName = z.enum([...METHOD_NAMES, "auto"]);
+
 const sweepSchema = z.strictObject({
   tasks: oneOrMore(taskSchema),
   models: oneOrMore(name).exactOptional(),
@@ -33,10 +35,8 @@ const sweepSchema = z.strictObject({
   methods: z
     .array(
       z.union([
-        z.enum(METHOD_NAMES).transform((method) => ({ method })),
-        z
-          .looseObject({ method: z.enum(METHOD_NAMES) })
-          .catchall(z.union([scalar, z.array(scalar)])),
+        methodName.transform((method) => ({ method })),
+        z.looseObject({ method: methodName }).catchall(z.union([scalar, z.array(scalar)])),
       ]),
     )
     .min(1),
@@ -95,7 +95,7 @@ function expand({
   method,
   ...options
 }: {
-  method: MethodName;
+  method: MethodName | "auto";
   [option: string]: unknown;
 }): SweepMethod[] {
   const entries = Object.entries(options);

@@ -84,8 +84,9 @@ export function isJson(text: string): boolean {
     if (inner.startsWith(fence)) inner = inner.slice(fence.length);
   }
   if (inner.endsWith("```")) inner = inner.slice(0, -3);
+  // A word in its place: a number would join the sign or the digits before it.
   const plain = strip(inner).replace(/"(?:[^"\\]|\\[\s\S])*"?|-?Infinity\b|NaN\b/g, (part) =>
-    part.startsWith('"') ? part : "0",
+    part.startsWith('"') ? part : "null",
   );
   try {
     JSON.parse(plain);

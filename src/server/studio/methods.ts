@@ -2,7 +2,7 @@
 import type { Flag, OptionSpec } from "../../methods/option.js";
 import { BLOCK_KINDS, COMMON_OPTIONS, FINISHES, GUIDANCE_OPTIONS } from "../../methods/options.js";
 import { type AnyMethod, METHOD_NAMES, METHODS } from "../../methods/registry.js";
-import { DEFAULT_REWARD, REWARD_NAMES } from "../../rewards/named.js";
+import { DEFAULT_REWARD, PLAIN_REWARDS } from "../../rewards/named.js";
 import { isForRequests, type Served } from "../request.js";
 
 /** One field of the form. */
@@ -31,11 +31,8 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
   block: BLOCK_KINDS,
   finish: FINISHES,
 };
-/** Rewards that open no file and load no model. */
-const REWARDS = REWARD_NAMES.filter((name) => !name.includes(":"));
-
 const rewardSetting: Setting = {
-  ...{ path: "reward", label: "reward", letter: null, kind: "text", choices: REWARDS },
+  ...{ path: "reward", label: "reward", letter: null, kind: "text", choices: PLAIN_REWARDS },
   help: `what texts are worth, or a sum: self-consistency+0.5*confidence (default: ${DEFAULT_REWARD})`,
 };
 

@@ -1,0 +1,54 @@
+/** `auto` in an evaluation: a method that is chosen once for all items, by the task and the options. */
+import { given } from "../engine/given.js";
+import type { AutoChoice } from "../methods/auto.js";
+import { chooseByName, optionsByName } from "../methods/auto-by-name.js";
+import { SHARED_NAMES } from "../methods/given-options.js";
+import { DEFAULT_REWARD } from "../rewards/named.js";
+import type { EvaluatedMethodOptions, EvaluatedOptions } from "./configured-methods.js";
+
+/** Options of guided runs that `auto` takes as its own alone: shared ones are for the methods beside it. */
+const OF_NAMED_METHODS = [
+  ...["rollouts", "steps", "blockTokens", "block", "adaptive", "preset", "lambda", "finish"],
+];
+
+/** Of the options that all methods share, those that `auto` takes. */
+export function sharedWithAuto(
+  options: Omit<EvaluatedOptions, "potential">,
+): Omit<EvaluatedOptions, "potential"> {
+  const isTaken = (name: string) => SHARED_NAMES.includes(name) && !OF_NAMED_METHODS.includes(name);
+  return Object.fromEntries(Object.entries(options).filter(([name]) => isTaken(name)));
+}
+
+/** What the choice rests on besides the options. */
+interface AutoSetting {
+  /** The evaluation's reward, by name. */
+  reward: string;
+  /** Whether texts can agree on the task's answers. */
+  canVote: boolean;
+  /** Longest text, where the task's prompts say it and the options don't. */
+  maxTokens: number | undefined;
+  isDiffusion: boolean;
+}
+
+/**
+ * What `auto` is for a task, and the options that the evaluation calls it with. No speed is measured
+ * for budgets of time: a run that is resumed has the same method.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
+ */
+export function chooseForTask(
+  options: EvaluatedMethodOptions,
+  { reward: shared, canVote, maxTokens, isDiffusion }: AutoSetting,
+): { choice: AutoChoice; options: EvaluatedMethodOptions } {
+  const { reward = shared, ...others } = options;
+  const asked = {
+    ...others,
+    ...(reward !== DEFAULT_REWARD && { reward }),
+    ...(canVote && { extract: (text: string) => text }),
+  };
+  const length = options.maxTokens ?? maxTokens;
+  const choice = chooseByName({ ...asked, ...given({ maxTokens: length }) }, { isDiffusion });
+  const { extract: _, reward: judge, ...own } = optionsByName(asked, choice);
+  // The evaluation gives its own reward to every method.
+  return { choice, options: { ...own, ...(judge !== shared && given({ reward: judge })) } };
+}
