@@ -28,7 +28,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "serve",
     group: "Answers:",
     description:
-      "Serve a model to OpenAI clients: /v1/chat/completions, /v1/completions; model NAME+ets guides.",
+      "Serve models to OpenAI clients: /v1/chat/completions, /v1/completions; model NAME+ets guides.",
     define: async (command) => (await import("./commands/serve.js")).serveCommand(command),
   },
   {

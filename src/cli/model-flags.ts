@@ -39,13 +39,17 @@ export const ATTENTION_OPTION = [
   "who computes attention on a CPU: auto, engine or own (default: $LLAMA_ETS_ATTENTION, or auto)",
 ] as const;
 
+/** What a model can be named by. */
+export const MODEL_FORMS =
+  "GGUF file, hf:user/repo:Q4_K_M, a server (http://host:8000/v1#model), or a bundled name";
+
 export function addModelOptions(command: Command): Command {
+  return addEngineOptions(command.option("-m, --model <model>", MODEL_FORMS, DEFAULT_MODEL));
+}
+
+/** How models are loaded, whichever they are. */
+export function addEngineOptions(command: Command): Command {
   return command
-    .option(
-      "-m, --model <model>",
-      "GGUF file, hf:user/repo:Q4_K_M, a server (http://host:8000/v1#model), or a bundled name",
-      DEFAULT_MODEL,
-    )
     .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
     .option(...ENGINE_OPTION)
     .option(...ATTENTION_OPTION)

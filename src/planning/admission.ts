@@ -8,7 +8,7 @@ import type { Model } from "../engine/engine.js";
 import { largest } from "../engine/largest.js";
 import type { ContextPlan } from "./context-plan.js";
 import { mostSharing, planShared } from "./contexts.js";
-import { fitInMemory, type PlacedPlan } from "./memory.js";
+import { fitInMemory, outOfMemory, type PlacedPlan } from "./memory.js";
 
 /** A run's contexts, which are in use together: its model's, and its proposal's if it has one. */
 export type RunContexts = readonly { model: Model; plan: ContextPlan }[];
@@ -21,6 +21,8 @@ export interface AdmissionRequest {
   runs: readonly RunContexts[];
   /** Models that compute beside the runs in contexts that aren't planned: a reward's. */
   beside?: readonly Model[];
+  /** Kinds of runs of other models, for as many of which memory is left. */
+  others?: readonly RunContexts[];
 }
 
 interface Admission {
@@ -74,15 +76,36 @@ export async function openRoom(request: AdmissionRequest): Promise<Room> {
   return { ...admission, suits, [Symbol.asyncDispose]: close };
 }
 
-function admit({ asked, runs, beside = [] }: AdmissionRequest, groups: readonly Group[]) {
+function admit(
+  { asked, runs, beside = [], others = [] }: AdmissionRequest,
+  groups: readonly Group[],
+) {
   if (asked <= 1) return lowered(asked, []);
-  const separate = runs.filter((run) => run.some(isSeparate));
+  const separate = runs.filter((run) => !isShared(run));
+  const memoryLimit = (own: readonly RunContexts[]): Limit => {
+    const placed = placePlans([...own, ...others]);
+    return { most: largest(asked, (count) => fitInMemory(placed(count))), reason: "free memory" };
+  };
   return lowered(asked, [
-    ...separate.flatMap((run) => [coreLimit(run, beside), memoryLimit(run, asked)]),
+    ...separate.flatMap((run) => [coreLimit(run, beside), memoryLimit([run])]),
     ...(groups.length > 0
-      ? [contextLimit(groups, beside), sequenceLimit(groups), sharedMemoryLimit(groups, asked)]
+      ? [contextLimit(groups, beside), sequenceLimit(groups), memoryLimit(runs.filter(isShared))]
       : []),
   ]);
+}
+
+/**
+ * Refuses runs of several models that can't go on beside each other, one of each. Throws
+ * `ERR_OUT_OF_MEMORY`.
+ */
+export function refuseUnlessTogether(runs: readonly RunContexts[]): void {
+  const plans = placePlans(runs)(1);
+  if (!fitInMemory(plans)) throw outOfMemory(plans);
+}
+
+/** Whether the models together have more threads than there are cores, so that they had better take turns. */
+export function exceedCores(models: readonly Model[]): boolean {
+  return sumOf(models.map(threadsOf)) > availableParallelism();
 }
 
 function lowered(asked: number, limits: readonly Limit[]): Admission {
@@ -96,19 +119,23 @@ function isSeparate({ model }: RunContexts[number]): boolean {
   return model.kind === "diffusion";
 }
 
+function isShared(run: RunContexts): boolean {
+  return !run.some(isSeparate);
+}
+
 /** A run takes a part of each group that it is in: a model and its own proposal are two. */
 function toGroups(runs: readonly RunContexts[]): Group[] {
-  const groups = new Map<string, Group>();
+  const groups: Group[] = [];
   for (const run of runs) {
     for (const [i, { model, plan }] of run.entries()) {
       if (isSeparate({ model, plan })) continue;
       const key = keyOf(i, plan);
-      const known = groups.get(key);
+      const known = groups.find((group) => group.key === key && group.model === model);
       if (known) known.plans.push(plan);
-      else groups.set(key, { key, model, plans: [plan] });
+      else groups.push({ key, model, plans: [plan] });
     }
   }
-  return [...groups.values()];
+  return groups;
 }
 
 /** @param i the model's place in its run */
@@ -127,23 +154,20 @@ function sequenceLimit(groups: readonly Group[]): Limit {
   return { most, reason: `a context holds ${sequences} texts` };
 }
 
-function sharedMemoryLimit(groups: readonly Group[], asked: number): Limit {
-  const placed = groups.map((group) => ({ ...group, free: group.model.freeMemory() }));
-  const contextsFor = (runs: number): PlacedPlan[] =>
-    placed.map(({ model, plans, free }) => {
-      return { model, free, plan: planShared(model, plans, runs, free.place) };
-    });
-  const most = largest(asked, (runs) => fitInMemory(contextsFor(runs)));
-  return { most, reason: "free memory" };
-}
-
-/** For runs with contexts of their own. */
-function memoryLimit(run: RunContexts, asked: number): Limit {
-  const placed = run.map(({ model, plan }) => ({ model, plan, free: model.freeMemory() }));
-  const most = largest(asked, (runs) =>
-    fitInMemory(Array.from({ length: runs }, () => placed).flat()),
-  );
-  return { most, reason: "free memory" };
+/** The contexts that so many runs of each kind have in memory, by what is free now. */
+function placePlans(kinds: readonly RunContexts[]): (runs: number) => PlacedPlan[] {
+  const own = kinds.filter((run) => !isShared(run)).flat();
+  const placed = own.map((one) => ({ ...one, free: one.model.freeMemory() }));
+  const groups = toGroups(kinds.filter(isShared)).map((group) => {
+    return { ...group, free: group.model.freeMemory() };
+  });
+  return (runs) => [
+    ...Array.from({ length: runs }, () => placed).flat(),
+    ...groups.map(({ model, plans, free }) => {
+      const sharing = Math.min(runs, mostSharing(plans, model));
+      return { model, free, plan: planShared(model, plans, sharing, free.place) };
+    }),
+  ];
 }
 
 /** For runs with contexts of their own, of which one computes at a time. */

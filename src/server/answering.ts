@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import type { Context } from "hono";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
+import type { Model } from "../engine/engine.js";
 import {
   type Answered,
   choiceOf,
@@ -14,13 +15,14 @@ import {
   toolCallsOf,
   usageOf,
 } from "./answer.js";
-import type { AppOptions, Env } from "./app-options.js";
+import type { AppOptions, Env, Serving } from "./app-options.js";
 import { ApiError, toApiError } from "./errors.js";
 import type { ServedRequest } from "./request.js";
 import type { RunCallbacks, Turn } from "./runs.js";
 
 export interface Asked {
   request: ServedRequest;
+  served: Serving;
   /** One for each of its prompts. */
   turns: readonly Turn[];
   started: number;
@@ -57,8 +59,8 @@ function endOf(c: Context<Env>, { metrics, timeLimitMs }: AppOptions) {
 
 /** Runs all of a request's answers; the first failure ends the others. */
 async function runAll(
-  { request, turns }: Asked,
-  { runs, metrics }: AppOptions,
+  { request, served, turns }: Asked,
+  { metrics }: AppOptions,
   end: ReturnType<typeof endOf>,
   callbacksOf: (index: number) => RunCallbacks = () => ({}),
   onEnd: (index: number, answered: Answered) => void = () => {},
@@ -69,8 +71,8 @@ async function runAll(
     const seed = ((options.seed ?? 0) + index) % Number.MAX_SAFE_INTEGER;
     const own = { seed, signal: end.signal, ...callbacksOf(index) };
     try {
-      const answered = await runs.run(turn, own);
-      metrics.ran(answered.result);
+      const answered = await served.runs.run(turn, own);
+      metrics.ran(served.name, answered.result);
       onEnd(index, answered);
       return answered;
     } catch (error) {
@@ -95,7 +97,7 @@ function logAnswers({ log, logTexts }: AppOptions, answers: readonly Answered[])
 }
 
 export async function answerWhole(c: Context<Env>, asked: Asked, options: AppOptions) {
-  const { request } = asked;
+  const { request, served } = asked;
   const end = endOf(c, options);
   try {
     const answers = await runAll(asked, options, end);
@@ -103,7 +105,7 @@ export async function answerWhole(c: Context<Env>, asked: Asked, options: AppOpt
     return c.json({
       ...headOf(request),
       object: objectOf(request, false),
-      choices: answers.map((answered, i) => choiceOf(request, i, answered, options.model)),
+      choices: answers.map((answered, i) => choiceOf(request, i, answered, served.runs.model)),
       usage: usageOf(answers, request.n),
     });
   } catch (error) {
@@ -116,7 +118,7 @@ export async function answerWhole(c: Context<Env>, asked: Asked, options: AppOpt
 }
 
 export function answerStreaming(c: Context<Env>, asked: Asked, options: AppOptions) {
-  const { request, started, route } = asked;
+  const { request, served, started, route } = asked;
   const { metrics, log } = options;
   c.header("X-Accel-Buffering", "no");
   return streamSSE(c, async (stream) => {
@@ -143,7 +145,7 @@ export function answerStreaming(c: Context<Env>, asked: Asked, options: AppOptio
             onStep: (step) => events.guidance(index, { step }),
           }),
         }),
-        (index, answered) => events.end(index, answered, options),
+        (index, answered) => events.end(index, answered, served.runs.model),
       );
       logAnswers(options, answers);
       if (request.includesUsage) events.usage(answers);
@@ -151,14 +153,16 @@ export function answerStreaming(c: Context<Env>, asked: Asked, options: AppOptio
     } catch (error) {
       const refused = toApiError(error);
       status = error instanceof ClientGone ? 408 : refused.status;
-      if (status === 500) log.error({ err: error }, "request failed");
+      const isFailure = status >= 500 && refused !== error;
+      if (isFailure) log.error({ err: error }, "request failed");
       if (!(error instanceof ClientGone)) events.send(refused.body);
     } finally {
       end.clear();
       await events.sent();
       const seconds = (performance.now() - started) / 1000;
       metrics.answered(route, status, seconds);
-      log.info({ route, status, ms: Math.round(seconds * 1000), stream: true }, "answered");
+      const ms = Math.round(seconds * 1000);
+      log.info({ route, model: request.model, status, ms, stream: true }, "answered");
     }
   });
 }
@@ -220,7 +224,7 @@ class Events {
     this.#delta(index, {}, { ets });
   }
 
-  end(index: number, answered: Answered, { model }: AppOptions): void {
+  end(index: number, answered: Answered, model: Model): void {
     const { result } = answered;
     const calls = toolCallsOf(result);
     if (!this.sendsTexts && result.reasoning) this.thoughts(index, result.reasoning);

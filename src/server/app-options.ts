@@ -2,18 +2,20 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Hono } from "hono";
 import type { Logger } from "pino";
-import type { Model } from "../engine/engine.js";
-import type { MethodOptions } from "../methods/registry.js";
+import type { Lanes } from "./lanes.js";
 import type { Metrics } from "./metrics.js";
+import type { Served } from "./request.js";
 import type { Runs } from "./runs.js";
 
-export interface AppOptions {
-  model: Model;
-  /** What requests call the model. */
-  name: string;
-  /** Whether requests may ask for methods with a proposal. */
-  hasProposal: boolean;
+/** A model that requests may ask for, and its runs. */
+export interface Serving extends Served {
   runs: Runs;
+}
+
+export interface AppOptions {
+  /** At least one. */
+  models: readonly Serving[];
+  lanes: Lanes;
   metrics: Metrics;
   log: Logger;
   host: string;
@@ -23,9 +25,9 @@ export interface AppOptions {
   maxBodyBytes: number;
   timeLimitMs: number;
   maxChoices: number;
-  defaults: MethodOptions;
   logTexts: boolean;
 }
 
-export type Env = { Bindings: HttpBindings };
+/** A request's variables: which model it names, once that is known. */
+export type Env = { Bindings: HttpBindings; Variables: { model?: string } };
 export type App = Hono<Env>;

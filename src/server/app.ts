@@ -9,24 +9,18 @@ import { readJson } from "./body.js";
 import { ApiError, toApiError } from "./errors.js";
 import type { Form } from "./fields.js";
 import { isLoopback, requireKey, requireLocalHost, requireOrigin } from "./guards.js";
-import { modelNames, readRequest, type Served } from "./request.js";
+import { modelNames, readRequest, unknownModel } from "./request.js";
 import { addStudio } from "./studio/studio.js";
 
 export function createApp(options: AppOptions): App {
-  const { model, name, runs, metrics, log } = options;
-  const served: Served = {
-    model: name,
-    kind: model.kind,
-    hasProposal: options.hasProposal,
-    maxChoices: options.maxChoices,
-    defaults: options.defaults,
-  };
+  const { models, lanes, metrics, log } = options;
+  const names = models.flatMap(modelNames);
   const created = Math.floor(Date.now() / 1000);
   const app: App = new Hono();
 
   app.onError((error, c) => {
     const refused = toApiError(error);
-    if (refused.status === 500) log.error({ err: error }, "request failed");
+    if (refused.status >= 500 && refused !== error) log.error({ err: error }, "request failed");
     if (refused.retryAfter !== undefined) c.header("Retry-After", String(refused.retryAfter));
     return c.json(refused.body, refused.status);
   });
@@ -44,7 +38,8 @@ export function createApp(options: AppOptions): App {
     if (c.res.headers.get("content-type")?.startsWith("text/event-stream")) return;
     metrics.answered(route, c.res.status, seconds);
     if (route !== "/health" && route !== "/metrics") {
-      log.info({ route, status: c.res.status, ms: Math.round(seconds * 1000) }, "answered");
+      const ms = Math.round(seconds * 1000);
+      log.info({ route, model: c.get("model"), status: c.res.status, ms }, "answered");
     }
   });
   app.use(secureHeaders({ crossOriginResourcePolicy: "same-origin", xFrameOptions: "DENY" }));
@@ -52,7 +47,9 @@ export function createApp(options: AppOptions): App {
   app.use(requireOrigin(options.cors));
   if (options.cors.length > 0) app.use(cors({ origin: [...options.cors] }));
 
-  app.get("/health", (c) => c.json({ status: "ok", model: name, version: VERSION }));
+  app.get("/health", (c) => {
+    return c.json({ status: "ok", models: models.map(({ name }) => name), version: VERSION });
+  });
   if (options.apiKey !== undefined) {
     app.use("/v1/*", requireKey(options.apiKey));
     app.use("/metrics", requireKey(options.apiKey));
@@ -64,22 +61,25 @@ export function createApp(options: AppOptions): App {
 
   const describe = (id: string) => ({ id, object: "model", created, owned_by: "llama-ets" });
   app.get("/v1/models", (c) => {
-    return c.json({ object: "list", data: modelNames(served).map(describe) });
+    return c.json({ object: "list", data: names.map(describe) });
   });
-  app.get("/v1/models/:id", (c) => {
+  app.get("/v1/models/:id{.+}", (c) => {
     const id = c.req.param("id");
-    if (modelNames(served).includes(id)) return c.json(describe(id));
-    throw new ApiError(404, "model_not_found", "There is no such model here", { param: "model" });
+    if (names.includes(id)) return c.json(describe(id));
+    throw unknownModel(id, models);
   });
 
   const answer = (form: Form) => async (c: Context<Env>) => {
-    const request = await readRequest(await readJson(c, options.maxBodyBytes), form, served);
+    const body = await readJson(c, options.maxBodyBytes);
+    const { served, ...request } = await readRequest(body, form, options);
+    const { runs } = served;
+    c.set("model", request.model);
     const started = performance.now();
     const count = request.prompts.length * request.n;
-    runs.lanes.checkRoom(count);
+    lanes.checkRoom(count);
     const turns = await Promise.all(request.prompts.map((prompt) => runs.prepare(request, prompt)));
-    runs.lanes.checkRoom(count); // what others have taken meanwhile
-    const asked: Asked = { request, turns, started, route: c.req.path };
+    lanes.checkRoom(count); // what others have taken meanwhile
+    const asked: Asked = { request, served, turns, started, route: c.req.path };
     if (options.logTexts) log.info({ prompts: request.prompts }, "asked");
     return request.stream ? answerStreaming(c, asked, options) : answerWhole(c, asked, options);
   };

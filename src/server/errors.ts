@@ -2,7 +2,20 @@
 import { codeOf, messageOf } from "../engine/errors.js";
 
 /** The statuses that requests are refused with. */
-export type ErrorStatus = 400 | 401 | 403 | 404 | 405 | 408 | 413 | 415 | 429 | 500 | 503 | 504;
+export type ErrorStatus =
+  | 400
+  | 401
+  | 403
+  | 404
+  | 405
+  | 408
+  | 413
+  | 415
+  | 429
+  | 500
+  | 502
+  | 503
+  | 504;
 
 const TYPES: Record<ErrorStatus, string> = {
   400: "invalid_request_error",
@@ -15,9 +28,13 @@ const TYPES: Record<ErrorStatus, string> = {
   415: "invalid_request_error",
   429: "rate_limit_error",
   500: "server_error",
+  502: "server_error",
   503: "server_error",
   504: "timeout_error",
 };
+
+/** How soon a client may try again, in seconds. */
+export const RETRY_AFTER = 1;
 
 interface ApiErrorOptions {
   param?: string | null;
@@ -58,7 +75,7 @@ export function invalid(param: string, message: string, code = "invalid_value"):
   return new ApiError(400, code, message, { param });
 }
 
-/** Errors of the library that a request causes; all others are the server's. */
+/** Errors of the library that have a status of their own; all others are 500. */
 const OF_REQUESTS: Record<string, ErrorStatus> = {
   ERR_INVALID_OPTION: 400,
   ERR_CONSTRAINT: 400,
@@ -68,6 +85,16 @@ const OF_REQUESTS: Record<string, ErrorStatus> = {
   ERR_UNSUPPORTED_MODEL: 400,
   ERR_OUT_OF_MEMORY: 503,
   ERR_DISPOSED: 503,
+  ERR_ENGINE_CRASHED: 503,
+  ERR_RPC_SERVER: 503,
+  ERR_ENGINE_UNREACHABLE: 502,
+  ERR_ENGINE_ANSWER: 502,
+};
+/** What ended an engine that is started again may not end it once more. */
+const PASSING = ["ERR_ENGINE_CRASHED", "ERR_RPC_SERVER", "ERR_ENGINE_UNREACHABLE"];
+/** What of a message stays in the log: what an engine said last, of its machine. */
+const TOLD: Record<string, string> = {
+  ERR_ENGINE_CRASHED: "The engine's process has ended; the next request starts it again",
 };
 
 /** Anything thrown as an error of the API; what the server can't name tells nothing of itself. */
@@ -79,7 +106,11 @@ export function toApiError(error: unknown): ApiError {
     return new ApiError(500, code ?? "server_error", "The server failed; its log says why");
   }
   const known = code === "ERR_CONTEXT_FULL" ? "context_length_exceeded" : code.toLowerCase();
-  return new ApiError(status, known, messageOf(error), { param: paramOf(messageOf(error)) });
+  return new ApiError(status, known, TOLD[code] ?? messageOf(error), {
+    param: status === 400 ? paramOf(messageOf(error)) : null,
+    ...(PASSING.includes(code) && { retryAfter: RETRY_AFTER }),
+    cause: error,
+  });
 }
 
 /** The option that a message of the library names first. */

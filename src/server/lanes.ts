@@ -1,17 +1,30 @@
-/** Which runs go on at once: those that fit into the shared contexts, in a fair order. */
+/** Which runs go on at once: those that fit into the shared contexts of their models, in a fair order. */
 import type { ContextPart } from "../planning/contexts.js";
-import { ApiError } from "./errors.js";
+import { ApiError, RETRY_AFTER } from "./errors.js";
 
-/**
- * What a run takes of the shared contexts, in their order; "apart": contexts of its own, for which there is
- * memory once.
- */
-export type RunSize = readonly ContextPart[] | "apart";
+/** What a run takes of the contexts of a model. */
+export interface RunSize {
+  /** The model's place in `LaneOptions.models`. */
+  model: number;
+  /**
+   * Of its shared contexts, in their order; "apart": contexts of its own, for which there is memory once.
+   */
+  parts: readonly ContextPart[] | "apart";
+}
+
+/** What the runs of a model have together. */
+export interface ModelLanes {
+  /** What each of its shared contexts has. */
+  capacity: readonly ContextPart[];
+  /** Its runs at once. */
+  parallel: number;
+}
 
 interface LaneOptions {
-  /** What each of the shared contexts has. */
-  capacity: readonly ContextPart[];
-  /** Runs at once. */
+  models: readonly ModelLanes[];
+  /** Whether only one of the models may compute at a time. */
+  inTurns?: boolean;
+  /** Runs at once, of all models. */
   parallel: number;
   /** Runs that may wait. */
   queue: number;
@@ -33,16 +46,14 @@ interface Going {
   served: number;
 }
 
-/** How soon a client may try again, in seconds. */
-const RETRY_AFTER = 1;
 /** How often a run for which there is no room yet lets others go first, before room is kept for it. */
 const MOST_OVERTAKEN = 16;
 
 export class Lanes {
   readonly #options: LaneOptions;
   #waiting: Waiting[] = [];
-  #running = 0;
-  readonly #used: { cells: number; sequences: number }[];
+  /** By model: its runs, and what they use of its shared contexts. */
+  readonly #going: { running: number; used: { cells: number; sequences: number }[] }[];
   #isApartTaken = false;
   readonly #requests = new Map<AbortSignal, Going>();
   /** Counts what comes, begins and ends. */
@@ -52,7 +63,9 @@ export class Lanes {
 
   constructor(options: LaneOptions) {
     this.#options = options;
-    this.#used = options.capacity.map(() => ({ cells: 0, sequences: 0 }));
+    this.#going = options.models.map(({ capacity }) => {
+      return { running: 0, used: capacity.map(() => ({ cells: 0, sequences: 0 })) };
+    });
   }
 
   get waiting(): number {
@@ -60,7 +73,7 @@ export class Lanes {
   }
 
   get running(): number {
-    return this.#running;
+    return this.#going.reduce((sum, { running }) => sum + running, 0);
   }
 
   /** Whether a run goes on in contexts of its own. */
@@ -68,9 +81,14 @@ export class Lanes {
     return this.#isApartTaken;
   }
 
-  /** The cells of the model's shared context. */
+  /** The cells of the models' shared contexts, without those of their proposals. */
   get cells(): { used: number; total: number } {
-    return { used: this.#used[0]?.cells ?? 0, total: this.#options.capacity[0]?.cells ?? 0 };
+    const sumOf = (all: readonly (readonly ContextPart[])[]) =>
+      all.reduce((sum, [own]) => sum + (own?.cells ?? 0), 0);
+    return {
+      used: sumOf(this.#going.map(({ used }) => used)),
+      total: sumOf(this.#options.models.map(({ capacity }) => capacity)),
+    };
   }
 
   /**
@@ -84,11 +102,11 @@ export class Lanes {
       });
     }
     const { parallel, queue } = this.#options;
-    if (this.#running + this.#waiting.length + runs <= parallel + queue) return;
+    if (this.running + this.#waiting.length + runs <= parallel + queue) return;
     throw new ApiError(
       429,
       "queue_full",
-      `${this.#running} runs go on and ${this.#waiting.length} wait, of at most ${queue}; ${runs} more find no place`,
+      `${this.running} runs go on and ${this.#waiting.length} wait, of at most ${queue}; ${runs} more find no place`,
       { retryAfter: RETRY_AFTER },
     );
   }
@@ -143,7 +161,7 @@ export class Lanes {
   /** Admits no more requests, and waits for those that go on or wait. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    if (this.#running + this.#waiting.length === 0) return;
+    if (this.running + this.#waiting.length === 0) return;
     await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
@@ -151,29 +169,30 @@ export class Lanes {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       next.start();
     }
-    if (this.#running + this.#waiting.length > 0) return;
+    if (this.running + this.#waiting.length > 0) return;
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 
   /**
    * The first in turn for which there is room. Those before it are overtaken; one that was overtaken often
    * enough is not any more, so that the room for it comes together. A run apart waits for another one
-   * alone, and keeps nobody waiting.
+   * alone, and keeps nobody waiting. Runs of one model wait for those of another where models take turns.
    */
   #next(): Waiting | undefined {
-    if (this.#running >= this.#options.parallel) return undefined;
+    if (this.running >= this.#options.parallel) return undefined;
     const passed: Waiting[] = [];
+    /** Models whose room is kept for one of their runs. */
+    const kept = new Set<number>();
     for (const next of this.#inTurn()) {
-      if (next.size === "apart") {
-        if (!this.#isApartTaken) return next;
-        continue;
-      }
+      const { model, parts } = next.size;
+      if (parts === "apart" ? this.#isApartTaken : kept.has(model)) continue;
+      if (this.#options.inTurns === true && kept.size > 0 && !kept.has(model)) continue;
       if (this.#fits(next.size)) {
         for (const one of passed) one.overtaken += 1;
         return next;
       }
-      if (next.overtaken >= MOST_OVERTAKEN) return this.#firstApart();
-      passed.push(next);
+      if (next.overtaken >= MOST_OVERTAKEN) kept.add(model);
+      else passed.push(next);
     }
     return undefined;
   }
@@ -186,13 +205,14 @@ export class Lanes {
     });
   }
 
-  #firstApart(): Waiting | undefined {
-    return this.#isApartTaken ? undefined : this.#waiting.find(({ size }) => size === "apart");
-  }
-
-  #fits(size: readonly ContextPart[]): boolean {
-    return size.every(({ cells, sequences }, i) => {
-      const [used, capacity] = [this.#used[i], this.#options.capacity[i]];
+  #fits({ model, parts }: RunSize): boolean {
+    const [going, limits] = [this.#going[model], this.#options.models[model]];
+    if (going === undefined || limits === undefined) return false;
+    if (going.running >= limits.parallel) return false;
+    if (this.#options.inTurns === true && this.running > going.running) return false;
+    if (parts === "apart") return true;
+    return parts.every(({ cells, sequences }, i) => {
+      const [used, capacity] = [going.used[i], limits.capacity[i]];
       if (used === undefined || capacity === undefined) return false;
       return (
         used.cells + cells <= capacity.cells && used.sequences + sequences <= capacity.sequences
@@ -211,15 +231,17 @@ export class Lanes {
     };
   }
 
-  #occupy(size: RunSize, request: AbortSignal, sign: 1 | -1): void {
-    this.#running += sign;
+  #occupy({ model, parts }: RunSize, request: AbortSignal, sign: 1 | -1): void {
+    const going = this.#going[model];
+    if (going === undefined) throw new Error("Expected a model of the lanes");
+    going.running += sign;
     this.#count(request, { running: sign });
-    if (size === "apart") {
+    if (parts === "apart") {
       this.#isApartTaken = sign > 0;
       return;
     }
-    for (const [i, { cells, sequences }] of size.entries()) {
-      const used = this.#used[i];
+    for (const [i, { cells, sequences }] of parts.entries()) {
+      const used = going.used[i];
       if (used === undefined) continue;
       used.cells += sign * cells;
       used.sequences += sign * sequences;

@@ -7,8 +7,10 @@ const SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300];
 
 export class Metrics {
   readonly registry = new Registry();
-  readonly #tokens = this.#counter("tokens_total", "Tokens, by what was done with them", ["kind"]);
-  readonly #runs = this.#counter("runs_total", "Runs that ended, by method", ["method"]);
+  readonly #tokens = this.#counter("tokens_total", "Tokens, by what was done with them", [
+    ...["model", "kind"],
+  ]);
+  readonly #runs = this.#counter("runs_total", "Runs that ended, by method", ["model", "method"]);
   readonly #requests = this.#counter("requests_total", "Requests", ["route", "status"]);
   readonly #aborts = this.#counter("aborts_total", "Requests whose client went away", []);
   readonly #ess = this.#histogram(
@@ -42,10 +44,10 @@ export class Metrics {
     gauge("runs_waiting", "Runs that wait", () => lanes.waiting);
     gauge(
       "cells_used",
-      "KV cells of the shared context that runs were given",
+      "KV cells of the shared contexts that runs were given",
       () => lanes.cells.used,
     );
-    gauge("cells_total", "KV cells of the shared context", () => lanes.cells.total);
+    gauge("cells_total", "KV cells of the shared contexts", () => lanes.cells.total);
     gauge("resident_bytes", "Memory of the process", () => process.memoryUsage.rss());
   }
 
@@ -58,11 +60,11 @@ export class Metrics {
     return new Histogram({ name: `llama_ets_${name}`, help, labelNames, buckets, registers });
   }
 
-  ran({ method, usage, prompt, steps }: Result): void {
-    this.#runs.inc({ method });
+  ran(model: string, { method, usage, prompt, steps }: Result): void {
+    this.#runs.inc({ model, method });
     const { prefilled, cached, generated, decoded, scored } = usage;
     const counted = { prompt: prompt.tokens.length, prefilled, cached, generated, decoded, scored };
-    for (const [kind, count] of Object.entries(counted)) this.#tokens.inc({ kind }, count);
+    for (const [kind, count] of Object.entries(counted)) this.#tokens.inc({ model, kind }, count);
     for (const { ess } of steps) this.#ess.observe(ess);
   }
 

@@ -50,14 +50,12 @@ export interface ServedRequest {
   events: boolean;
 }
 
-/** What requests may name. */
+/** A model that requests may ask for. */
 export interface Served {
-  /** The model's name. */
-  model: string;
+  name: string;
   kind: "autoregressive" | "diffusion";
   /** Whether methods with a proposal can be asked for. */
   hasProposal: boolean;
-  maxChoices: number;
   /** For what a request leaves open: what suits the model. */
   defaults: MethodOptions;
 }
@@ -97,7 +95,7 @@ export function isForRequests(option: string): boolean {
 }
 
 /** The names that a request may give as `model`. */
-export function modelNames({ model, hasProposal }: Served): string[] {
+export function modelNames({ name: model, hasProposal }: Pick<Served, "name" | "hasProposal">) {
   const methods = METHOD_NAMES.filter(
     (name) => hasProposal || METHODS[name].proposal === undefined,
   );
@@ -108,18 +106,24 @@ export function modelNames({ model, hasProposal }: Served): string[] {
  * Checks a body; nothing that would change the answer is ignored. Throws an `ApiError`, or
  * `ERR_INVALID_OPTION` for what the method refuses.
  */
-export async function readRequest(
+export async function readRequest<S extends Served>(
   body: unknown,
   form: Form,
-  served: Served,
-): Promise<ServedRequest> {
+  { models, maxChoices }: { models: readonly S[]; maxChoices: number },
+): Promise<ServedRequest & { served: S }> {
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new ApiError(400, "invalid_json", "Expected the body to be a JSON object");
   }
   const fields = withoutNulls(body as Body);
   refuseUnknown(fields, form);
-  const { name, method: named } = readModel(fields.model, served);
+  const { name, method: named, served } = readModel(fields.model, models);
   const { method: wanted, options: guided, events } = readGuidance(fields.ets, named, served);
+  if (wanted !== "auto" && METHODS[wanted].proposal !== undefined && !served.hasProposal) {
+    throw invalid(
+      wanted === named ? "model" : "ets.method",
+      `${wanted} needs a proposal; ${served.name} is served without --proposal`,
+    );
+  }
   const stream = flag(fields, "stream");
   const asked = toMethodOptions(fields, form);
   refuseTwice(asked, guided);
@@ -151,9 +155,9 @@ export async function readRequest(
   }
   const { potential, reward, ...others } = options as Record<string, unknown>;
   return {
-    ...{ form, method, auto, model: name, stream, events },
+    ...{ form, method, auto, model: name, served, stream, events },
     prompts: form === "chat" ? [readChat(fields)] : readPrompts(fields.prompt),
-    n: integer(fields, "n", 1, served.maxChoices) ?? 1,
+    n: integer(fields, "n", 1, maxChoices) ?? 1,
     options: {
       ...(others as MethodOptions),
       ...(reward !== undefined && { reward: (await openReward(reward as string)).reward }),
@@ -174,7 +178,8 @@ function settle(
 ): Pick<ServedRequest, "method" | "auto" | "options"> {
   const defaults = defaultsFor(served, own);
   if (wanted !== "auto") {
-    return { method: wanted, auto: null, options: withDefaults(defaults, own) };
+    const options = inWholeBlocks(withDefaults(defaults, own), own);
+    return { method: wanted, auto: null, options };
   }
   // Blocks are for `auto` to choose. Named rewards are opened later.
   const { blockTokens: _, ...suited } = defaults;
@@ -182,7 +187,7 @@ function settle(
   const choice = chooseByName(options, { isDiffusion: served.kind === "diffusion" });
   return {
     ...{ method: choice.method, auto: reasonOf(choice) },
-    options: optionsByName(options, choice) as unknown as MethodOptions,
+    options: inWholeBlocks(optionsByName(options, choice) as unknown as MethodOptions, own),
   };
 }
 
@@ -242,6 +247,21 @@ function defaultsFor({ defaults }: Served, { adaptive = false }: MethodOptions):
   return adaptive === false || goesOn ? defaults : others;
 }
 
+/**
+ * A diffusion model writes whole blocks. A request's bound of tokens is no multiple of the block length that
+ * the server chose, so the texts are as many whole blocks as the bound has room for.
+ */
+function inWholeBlocks(options: MethodOptions, { maxTokens, diffusion }: MethodOptions) {
+  const { blockLength } = options.diffusion ?? {};
+  if (maxTokens === undefined || blockLength === undefined) return options;
+  if (diffusion?.blockLength !== undefined) return options;
+  const length = Math.min(blockLength, maxTokens);
+  return {
+    ...{ ...options, maxTokens: Math.floor(maxTokens / length) * length },
+    diffusion: { ...options.diffusion, blockLength: length },
+  };
+}
+
 function refuseUnknown(fields: Body, form: Form): void {
   for (const [name, value] of Object.entries(fields)) {
     if (FIELDS[form].includes(name) || HARMLESS.includes(name)) continue;
@@ -264,21 +284,31 @@ function refuseUnknown(fields: Body, form: Form): void {
   }
 }
 
-/** `NAME` samples; `NAME+METHOD` names a method. */
-function readModel(model: unknown, served: Served): { name: string; method: MethodName | "auto" } {
-  const name = model ?? served.model;
-  if (typeof name !== "string") throw invalid("model", "Expected `model` to be a string");
-  const plus = name.lastIndexOf("+");
-  if (name === served.model) return { name, method: "sample" };
-  const method = name.slice(plus + 1);
-  if (plus >= 0 && name.slice(0, plus) === served.model) {
-    if (isMethod(method)) return { name, method };
-    throw invalid("model", `Expected a method after the +, one of ${ASKED.join(", ")}`);
+/** `NAME` samples; `NAME+METHOD` names a method. A server of one model needs no name. */
+function readModel<S extends Served>(
+  model: unknown,
+  models: readonly S[],
+): { name: string; method: MethodName | "auto"; served: S } {
+  const name = model ?? (models.length === 1 ? models[0]?.name : undefined);
+  if (typeof name !== "string") {
+    throw invalid("model", `Expected \`model\` to be a string: ${namesOf(models)}`, "invalid_type");
   }
-  throw new ApiError(
+  const plain = models.find((served) => served.name === name);
+  if (plain !== undefined) return { name, method: "sample", served: plain };
+  const begun = models.filter((served) => name.startsWith(`${served.name}+`));
+  for (const served of begun) {
+    const method = name.slice(served.name.length + 1);
+    if (isMethod(method)) return { name, method, served };
+  }
+  if (begun.length === 0) throw unknownModel(name, models);
+  throw invalid("model", `Expected a method after the +, one of ${ASKED.join(", ")}`);
+}
+
+export function unknownModel(name: string, models: readonly Served[]): ApiError {
+  return new ApiError(
     404,
     "model_not_found",
-    `Expected \`model\` to be ${served.model}, or ${served.model}+METHOD, got ${JSON.stringify(name.slice(0, 200))}`,
+    `Expected \`model\` to be ${namesOf(models)}, got ${JSON.stringify(name.slice(0, 200))}`,
     { param: "model" },
   );
 }
@@ -287,6 +317,10 @@ const ASKED = [...METHOD_NAMES, "auto"];
 
 function isMethod(name: unknown): name is MethodName | "auto" {
   return typeof name === "string" && ASKED.includes(name);
+}
+
+function namesOf(models: readonly Served[]): string {
+  return `${models.map(({ name }) => name).join(" or ")}, each also with +METHOD`;
 }
 
 function readGuidance(ets: unknown, named: MethodName | "auto", served: Served) {
@@ -311,12 +345,6 @@ function readGuidance(ets: unknown, named: MethodName | "auto", served: Served) 
       `ets.${name}`,
       `\`ets.${name}\` can't be set by a request`,
       "unsupported_parameter",
-    );
-  }
-  if (method !== "auto" && METHODS[method].proposal !== undefined && !served.hasProposal) {
-    throw invalid(
-      "ets.method",
-      `${method} needs a proposal; this server was started without --proposal`,
     );
   }
   for (const name of ["reward", "potential"]) refuseFiles(name, (options as Body)[name]);

@@ -1,24 +1,18 @@
-/** Serves a model over HTTP until it is closed. */
+/** Serves models over HTTP until it is closed. */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { type Logger, pino } from "pino";
-import { checkBoolean, checkInteger, checkStrings } from "../engine/check.js";
-import type { Model } from "../engine/engine.js";
+import { checkBoolean, checkInteger, checkStrings, refuse } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import type { MethodOptions } from "../methods/registry.js";
 import { createApp } from "./app.js";
 import { isLoopback } from "./guards.js";
 import { Metrics } from "./metrics.js";
+import { type OpenedModel, openModels, type ServedModel } from "./open-models.js";
+import { modelNames } from "./request.js";
 import { Runs } from "./runs.js";
 
 export interface ServeOptions {
-  /** What requests call the model. */
-  name: string;
-  /** Draws the rollouts of ETS-IS, which requests may then ask for; it stays the caller's. */
-  proposal?: Model;
-  /** Options of methods for what requests leave open. Default: the library's defaults. */
-  defaults?: MethodOptions;
   /** Default 127.0.0.1; one that others reach needs a key. */
   host?: string;
   /** Default 8080; 0: any that is free. */
@@ -55,7 +49,7 @@ const KEEP_ALIVE_MS = 65_000;
 const MAX_CHOICES = 128;
 
 /** Throws `ERR_INVALID_OPTION` for settings that can't be served. */
-export function checkServeOptions(options: Omit<ServeOptions, "name" | "proposal">) {
+export function checkServeOptions(options: ServeOptions) {
   const { host = "127.0.0.1", port = 8080, parallel = 16, queue = 256 } = options;
   const { timeLimit = 600, maxBodyBytes = 4 * 2 ** 20, cors = [], logTexts = false } = options;
   if (!isLoopback(host) && (options.apiKey ?? "") === "") {
@@ -77,27 +71,43 @@ export function checkServeOptions(options: Omit<ServeOptions, "name" | "proposal
   };
 }
 
+/** Throws `ERR_INVALID_OPTION` for names by which requests couldn't tell models and methods apart. */
+export function checkNames(names: readonly string[]): void {
+  const taken = new Set<string>();
+  for (const name of names) {
+    if (name.trim() === "") refuse("name", "a model's name that isn't empty", name);
+    for (const one of modelNames({ name, hasProposal: true })) {
+      if (!taken.has(one)) taken.add(one);
+      else {
+        throw new LlamaEtsError("ERR_INVALID_OPTION", `Two models would be called ${one}`, {
+          fix: "a --name for each -m, in their order",
+        });
+      }
+    }
+  }
+}
+
 /**
- * Serves the model, which stays the caller's.
+ * Serves the models, which stay the caller's.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_OUT_OF_MEMORY`, and `ERR_WRITE` where the port can't be
  *   listened to
  */
-export async function serve(model: Model, options: ServeOptions): Promise<RunningServer> {
+export async function serve(
+  models: readonly ServedModel[],
+  options: ServeOptions = {},
+): Promise<RunningServer> {
   const checked = checkServeOptions(options);
-  const { name, proposal = null, log = pino({ base: null }, pino.destination(2)) } = options;
-  const runs = await Runs.open(model, { ...checked, proposal });
-  const metrics = new Metrics(runs.lanes);
+  checkNames(models.map(({ name }) => name));
+  const { log = pino({ base: null }, pino.destination(2)) } = options;
+  const { opened, lanes, [Symbol.asyncDispose]: closeModels } = await openModels(models, checked);
   const app = createApp({
     ...checked,
-    model,
-    name,
-    hasProposal: proposal !== null,
-    runs,
-    metrics,
-    log,
-    maxChoices: MAX_CHOICES,
-    defaults: options.defaults ?? {},
+    models: models.map(({ name, model, proposal, defaults = {} }, i) => ({
+      ...{ name, kind: model.kind, hasProposal: proposal !== undefined, defaults },
+      runs: new Runs(i, opened[i] as OpenedModel, lanes),
+    })),
+    ...{ lanes, metrics: new Metrics(lanes), log, maxChoices: MAX_CHOICES },
   });
   const server = createServer(
     {
@@ -111,7 +121,7 @@ export async function serve(model: Model, options: ServeOptions): Promise<Runnin
   try {
     await listen(server, checked);
   } catch (error) {
-    await runs[Symbol.asyncDispose]();
+    await closeModels();
     throw error;
   }
   const { port } = server.address() as AddressInfo;
@@ -119,11 +129,11 @@ export async function serve(model: Model, options: ServeOptions): Promise<Runnin
   const close = () => {
     closing ??= (async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      await runs.lanes.close();
+      await lanes.close();
       server.closeIdleConnections();
       setTimeout(() => server.closeAllConnections(), 1000).unref();
       await closed;
-      await runs[Symbol.asyncDispose]();
+      await closeModels();
     })();
     return closing;
   };

@@ -115,7 +115,9 @@ describe("a table behind our server", () => {
 
   // Each χ² test fails a right engine with probability 1e-6, at these fixed seeds.
   test("is drawn from by its law, in one request and block by block", async () => {
-    await using server = await serve(new TableModel(table), { name: "table", port: 0, log });
+    await using server = await serve([{ name: "table", model: new TableModel(table) }], {
+      ...{ port: 0, log },
+    });
     await using model = await loadModel(server.url);
     const draw = { raw: true, temperature: 1, maxTokens: 2 };
     const whole = LETTERS.flatMap(() => LETTERS.map(() => 0));

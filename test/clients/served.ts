@@ -3,6 +3,7 @@ import { pino } from "pino";
 import { afterAll, beforeAll } from "vitest";
 import type { Model } from "../../src/engine/engine.js";
 import { type LoadModelOptions, loadModel } from "../../src/engine/load-model.js";
+import type { ServedModel } from "../../src/server/open-models.js";
 import { type RunningServer, type ServeOptions, serve } from "../../src/server/serve.js";
 
 export const NAME = "mini-gsm-ref";
@@ -18,9 +19,13 @@ export function useModelOf(name: string): () => Model {
   return () => model;
 }
 
+/** Of the server, of its bundled model, and other models beside that. */
+type Settings = ServeOptions &
+  Pick<Partial<ServedModel>, "proposal" | "defaults"> & { beside?: readonly ServedModel[] };
+
 /** Its address, once the tests run. */
 export function useServer(
-  options: Partial<ServeOptions> | (() => Partial<ServeOptions>) = {},
+  options: Settings | (() => Settings) = {},
   loading: LoadModelOptions = {},
 ): () => RunningServer {
   let server: RunningServer;
@@ -28,9 +33,10 @@ export function useServer(
   beforeAll(async () => {
     const model = await loadModel(NAME, { threads: 1, ...loading });
     const log = pino({ level: "silent" });
-    const defaults = { blockTokens: 16 };
     const own = typeof options === "function" ? options() : options;
-    server = await serve(model, { name: NAME, port: 0, log, defaults, ...own });
+    const { beside = [], proposal, defaults = { blockTokens: 16 }, ...settings } = own;
+    const first = { name: NAME, model, defaults, ...(proposal && { proposal }) };
+    server = await serve([first, ...beside], { port: 0, log, ...settings });
     close = async () => {
       await server.close();
       await model.dispose();

@@ -4,12 +4,15 @@ import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { METHOD_NAMES } from "../../src/methods/registry.js";
+import type { Setting } from "../../src/server/studio/methods.js";
 import { cli, type Running, scratch, scratchFile, startCli } from "../fixtures/cli-process.js";
 import { NAME, QUESTION } from "./served.js";
 
 const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
   (path) => existsSync(path),
 );
+/** A diffusion model. */
+const MASKED = "mini-gsm-llada";
 /** Texts that would run, or load something, if they were read as HTML. */
 const HOSTILE = `<script>window.ran = 1</script><img src=x onerror="window.ran = 2"><b id="bold">`;
 
@@ -21,7 +24,8 @@ describe.skipIf(CHROMIUM === undefined)("the studio, in Chromium", () => {
   let complaints: string[] = [];
 
   beforeAll(async () => {
-    server = startCli(["serve", "-m", NAME, "--port", "0", "--threads", "1"]);
+    const models = ["-m", NAME, "-m", MASKED, "--name", NAME, "--name", "masked"];
+    server = startCli(["serve", ...models, "--port", "0", "--threads", "1"]);
     url = await new Promise((resolve) => {
       server.child.stderr?.on("data", (text: string) => {
         const [, found] = /(http:\/\/127\.0\.0\.1:\d+) /.exec(text) ?? [];
@@ -97,11 +101,13 @@ describe.skipIf(CHROMIUM === undefined)("the studio, in Chromium", () => {
     for (const path of ["server/app.js", "report/page.js", "..%2f..%2fpackage.js", "x.js"]) {
       expect((await fetch(`${url}/studio/${path}`)).status).toBe(404);
     }
-    const about = (await (await fetch(`${url}/studio/methods`)).json()) as {
-      methods: { name: string; settings: { path: string; help: string }[] }[];
+    const { models } = (await (await fetch(`${url}/studio/methods`)).json()) as {
+      models: { name: string; methods: { name: string; settings: Setting[] }[] }[];
     };
-    expect(about.methods.map(({ name }) => name)).toEqual(METHOD_NAMES);
-    for (const { settings } of about.methods) {
+    expect(models.map(({ name }) => name)).toEqual([NAME, "masked"]);
+    const methods = models.flatMap((model) => model.methods);
+    expect(methods.map(({ name }) => name)).toEqual([...METHOD_NAMES, ...METHOD_NAMES]);
+    for (const { settings } of methods) {
       expect(settings.map(({ path }) => path)).toContain("maxTokens");
       expect(settings.filter(({ help }) => help === "")).toEqual([]);
     }
@@ -140,6 +146,23 @@ describe.skipIf(CHROMIUM === undefined)("the studio, in Chromium", () => {
     await page.getByRole("button", { name: "Forget all" }).click();
     await page.reload();
     expect(await page.locator("#history button").count()).toBe(0);
+  });
+
+  test("asks the model that is chosen, by what that one can do, and remembers which it was", async () => {
+    await open();
+    await page.getByLabel("Model", { exact: true }).selectOption("masked");
+    expect(await page.locator("#model").textContent()).toMatch(/^masked \(/);
+    expect(await page.locator("#constraint-part").isVisible()).toBe(false);
+    expect(await page.getByLabel("Method", { exact: true }).inputValue()).toBe("ets");
+    await page.getByLabel("Method", { exact: true }).selectOption("majority");
+    await askFor(QUESTION, { "#set-candidates": "3" });
+    await status("Done");
+    expect(await page.locator(".run .answer-text").textContent()).not.toBe("");
+    await page.reload();
+    expect(await page.getByLabel("Model", { exact: true }).inputValue()).toBe(NAME);
+    await page.locator("#history button").first().click();
+    expect(await page.getByLabel("Model", { exact: true }).inputValue()).toBe("masked");
+    expect(await page.getByLabel("Method", { exact: true }).inputValue()).toBe("majority");
   });
 
   test("is used by the keyboard alone: asks, and cancels a run that the server then ends", async () => {

@@ -1,7 +1,12 @@
 /** How many runs are admitted side by side, by the threads and the memory that they take. */
 import { describe, expect, test, vi } from "vitest";
 import type { Model } from "../../src/engine/engine.js";
-import { openRoom, type RunContexts } from "../../src/planning/admission.js";
+import {
+  exceedCores,
+  openRoom,
+  type RunContexts,
+  refuseUnlessTogether,
+} from "../../src/planning/admission.js";
 import { planTogether } from "../../src/planning/contexts.js";
 import { planDenoising } from "../../src/planning/denoising.js";
 import { combine } from "../../src/rewards/combine.js";
@@ -65,6 +70,38 @@ describe("runs of autoregressive models", () => {
     const bytes = (5.5 * plan.memory.kvCache) / 0.8;
     const small = modelOf({ memory: { bytes } });
     expect(await admit(64, [run(small)])).toMatchObject({ concurrency: 5, limit: "free memory" });
+  });
+});
+
+describe("runs of several models", () => {
+  const [{ plan }] = run(modelOf({})) as [RunContexts[number]];
+  /** Each is told the same of one memory, which has room for so many runs; a context has 64 cells or more. */
+  const two = (runs: number) => {
+    const memory = { bytes: (runs * 64 * plan.memory.kvCache) / plan.cells / 0.8 };
+    return [modelOf({ memory }), modelOf({ memory })].map(
+      (model): RunContexts => [{ model, plan }],
+    );
+  };
+
+  test("leave memory for as many of the others", async () => {
+    const [one, other] = two(9) as [RunContexts, RunContexts];
+    expect(await admit(64, [one])).toMatchObject({ concurrency: 9 });
+    expect(await openRoom({ asked: 64, runs: [one], others: [other] })).toMatchObject({
+      concurrency: 4,
+      limit: "free memory",
+    });
+  });
+
+  test("are refused where there is no room for one of each", () => {
+    expect(() => refuseUnlessTogether(two(2.1))).not.toThrow();
+    expect(() => refuseUnlessTogether(two(1.9))).toThrow("MiB can be used");
+  });
+
+  test("take turns where their threads are more than the cores, but for a GPU's", () => {
+    const [light, heavy] = [modelOf({ threads: 2 }), modelOf({ threads: 3 })];
+    expect(exceedCores([light, light])).toBe(false);
+    expect(exceedCores([light, heavy])).toBe(true);
+    expect(exceedCores([light, modelOf({ threads: 3, memory: { place: "gpu" } })])).toBe(false);
   });
 });
 

@@ -4,11 +4,15 @@ import { describe, expect, test } from "vitest";
 import { Lanes, type RunSize } from "../../src/server/lanes.js";
 
 const CAPACITY = [{ cells: 100, sequences: 10 }];
-const cells = (count: number): RunSize => [{ cells: count, sequences: 1 }];
+const cells = (count: number, model = 0): RunSize => {
+  return { model, parts: [{ cells: count, sequences: 1 }] };
+};
+const APART: RunSize = { model: 0, parts: "apart" };
 
 /** Lanes whose runs are named, and end when they are told to. */
-function open({ parallel = 8, queue = 100 } = {}) {
-  const lanes = new Lanes({ capacity: CAPACITY, parallel, queue });
+function open({ parallel = 8, queue = 100, models = 1, inTurns = false } = {}) {
+  const each = Array.from({ length: models }, () => ({ capacity: CAPACITY, parallel }));
+  const lanes = new Lanes({ models: each, parallel, queue, inTurns });
   const begun: string[] = [];
   const ends = new Map<string, () => void>();
   const ask = (name: string, size: RunSize, request = new AbortController().signal) => {
@@ -64,7 +68,7 @@ test("a stream of small runs doesn't keep a large one waiting for ever, nor does
 
 test("a run in contexts of its own keeps nobody waiting, and only one goes on", async () => {
   const { lanes, begun, ask, end } = open();
-  for (const name of ["apart 1", "apart 2"]) ask(name, "apart");
+  for (const name of ["apart 1", "apart 2"]) ask(name, APART);
   for (const name of ["a", "b"]) ask(name, cells(50));
   await turn();
   expect(begun).toEqual(["apart 1", "a", "b"]);
@@ -114,6 +118,42 @@ test("a request of many runs that need all the room lets others go between them"
   expect(begun.at(-1)).toBe("many 1");
 });
 
+describe("of two models", () => {
+  test("each has its own room, and a run that waits for the one's keeps nobody from the other's", async () => {
+    const { lanes, begun, ask, end } = open({ models: 2 });
+    ask("a", cells(60));
+    ask("large a", cells(90));
+    for (let i = 0; i < 40; i++) {
+      ask(`b ${i}`, cells(60, 1));
+      await turn();
+      await end(`b ${i}`);
+    }
+    expect(begun).toHaveLength(41);
+    expect(lanes.cells).toEqual({ used: 60, total: 200 });
+    await end("a");
+    expect(begun.at(-1)).toBe("large a");
+  });
+
+  test("that compute in turns one goes on at a time, and neither waits for ever", async () => {
+    const { begun, ask, end } = open({ models: 2, inTurns: true });
+    ask("a 0", cells(30));
+    ask("a 1", cells(30));
+    ask("b", cells(30, 1));
+    for (let i = 0; i < 100 && !begun.includes("b"); i++) {
+      ask(`a ${i + 2}`, cells(30));
+      await turn();
+      await end(`a ${i}`);
+    }
+    expect(begun.at(-1)).toBe("b");
+    expect(begun.length).toBeLessThan(24);
+    const before = begun.length;
+    await end("b");
+    // Now those of the other model that waited meanwhile, side by side.
+    expect(begun.length).toBeGreaterThan(before);
+    expect(begun.slice(before).every((name) => name.startsWith("a"))).toBe(true);
+  });
+});
+
 describe("what is given up", () => {
   test("leaves the queue, and those behind it go on", async () => {
     const { lanes, begun, ask, end } = open({ parallel: 1 });
@@ -134,7 +174,7 @@ describe("what is given up", () => {
     const ended = new Set<string>();
     for (let i = 0; i < 300; i++) {
       const abort = new AbortController();
-      const size = i % 7 === 0 ? "apart" : cells(1 + ((i * 37) % 100));
+      const size = i % 7 === 0 ? APART : cells(1 + ((i * 37) % 100));
       ask(String(i), size, abort.signal).catch(() => {});
       if (i % 5 === 0) abort.abort(new Error("gone"));
       await turn();

@@ -1,22 +1,27 @@
-import path from "node:path";
+import { basename } from "node:path";
 import type { Command } from "commander";
-import { bundledDefaults } from "../../engine/bundled-models.js";
+import { bundledDefaults, DEFAULT_MODEL } from "../../engine/bundled-models.js";
+import type { Model } from "../../engine/engine.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import type { ServedModel } from "../../server/open-models.js";
 import { addConfigOption } from "../config-file.js";
 import { interruptSignal } from "../exit.js";
 import { groupOptions } from "../help-groups.js";
 import { collectTexts } from "../method-flags.js";
 import {
-  addModelOptions,
+  addEngineOptions,
   loadNamedModel,
   loadProposal,
+  MODEL_FORMS,
   type ModelFlags,
   proposalSource,
 } from "../model-flags.js";
 import { numberOption } from "../numbers.js";
 
-interface ServeFlags extends ModelFlags {
-  name?: string;
-  proposal?: string;
+interface ServeFlags extends Omit<ModelFlags, "model"> {
+  model?: string[];
+  name?: string[];
+  proposal?: string[];
   host?: string;
   port?: number;
   apiKey?: string;
@@ -28,11 +33,21 @@ interface ServeFlags extends ModelFlags {
 }
 
 export function serveCommand(command: Command): Command {
-  addConfigOption(addModelOptions(command))
-    .option("--name <name>", "what requests call the model (default: the file's name)")
+  command.option(
+    "-m, --model <model>",
+    `${MODEL_FORMS}; may be given several times (default: ${DEFAULT_MODEL})`,
+    collectTexts,
+  );
+  addConfigOption(addEngineOptions(command))
     .option(
-      "--proposal <model>",
-      "draws the rollouts of ets-is, which requests may then ask for (default: the bundled model's)",
+      "--name <name>",
+      "what requests call the model (default: the file's name); once for each -m, in their order",
+      collectTexts,
+    )
+    .option(
+      "--proposal <[name=]model>",
+      "draws the rollouts of ets-is, which requests may then ask for; of several models, that of NAME (default: the bundled model's)",
+      collectTexts,
     )
     .option("--host <host>", "address to listen on; others than 127.0.0.1 need a key")
     .option("--port <n>", "port; 0 takes a free one (default: 8080)", numberOption)
@@ -50,6 +65,7 @@ export function serveCommand(command: Command): Command {
   return groupOptions(command, COMMON, () => false, [
     "llama-ets serve -m hf:Qwen/Qwen3-1.7B-GGUF:Q8_0",
     "llama-ets serve -m model.gguf --host 0.0.0.0 --api-key KEY",
+    "llama-ets serve -m small.gguf -m large.gguf --name small --name large",
   ]);
 }
 
@@ -59,7 +75,7 @@ const COMMON = [
 ];
 
 async function run(flags: ServeFlags): Promise<void> {
-  const { checkServeOptions, serve } = await import("../../server/serve.js");
+  const { checkNames, checkServeOptions, serve } = await import("../../server/serve.js");
   const { host, port, cors, parallel, queue, timeLimit, logTexts } = flags;
   const apiKey = flags.apiKey ?? process.env.LLAMA_ETS_API_KEY;
   const settings = {
@@ -73,18 +89,23 @@ async function run(flags: ServeFlags): Promise<void> {
     ...(logTexts !== undefined && { logTexts }),
   };
   checkServeOptions(settings);
+  const sources = sourcesOf(flags);
+  checkNames(sources.flatMap(({ name }) => name ?? []));
   const signal = interruptSignal();
-  await using model = await loadNamedModel(flags, signal);
-  const hasProposal = proposalSource(flags) !== undefined;
-  await using proposal = hasProposal ? await loadProposal(flags, model, signal) : null;
-  const name = flags.name ?? path.basename(model.path, ".gguf");
-  const { task: _, ...defaults } = bundledDefaults(flags.model);
-  await using server = await serve(model, {
-    ...{ ...settings, name, defaults },
-    ...(proposal && { proposal }),
-  });
+  await using loaded = new LoadedModels();
+  for (const { name, ...source } of sources) {
+    const model = loaded.keep(await loadNamedModel(source, signal));
+    const hasProposal = proposalSource(source) !== undefined;
+    const { task: _, ...defaults } = bundledDefaults(source.model);
+    loaded.served.push({
+      ...{ name: name ?? nameOf(model.path), model, defaults },
+      ...(hasProposal && { proposal: loaded.keep(await loadProposal(source, model, signal)) }),
+    });
+  }
+  await using server = await serve(loaded.served, settings);
+  const names = loaded.served.map(({ name }) => name).join(" and ");
   console.error(
-    `Serving ${name} at ${server.url} (a page for browsers; OpenAI's API: ${server.url}/v1); Ctrl-C ends it`,
+    `Serving ${names} at ${server.url} (a page for browsers; OpenAI's API: ${server.url}/v1); Ctrl-C ends it`,
   );
   if (apiKey) console.error("Requests need the key: Authorization: Bearer …");
   await new Promise<void>((resolve) => {
@@ -93,4 +114,66 @@ async function run(flags: ServeFlags): Promise<void> {
   });
   console.error("Answering what was asked for, then ending; a second Ctrl-C ends at once");
   await server.close();
+}
+
+/** What was loaded, until it is served no more. */
+class LoadedModels implements AsyncDisposable {
+  readonly served: ServedModel[] = [];
+  readonly #all: Model[] = [];
+
+  keep(model: Model): Model {
+    this.#all.push(model);
+    return model;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#all.map((model) => model.dispose()));
+  }
+}
+
+/** A model that is to be loaded. */
+interface Source extends ModelFlags {
+  /** What requests call it; undefined: what its file is called once it is there. */
+  name: string | undefined;
+  proposal?: string;
+}
+
+/** The file's name, or what stands behind the # of a server's address. */
+function nameOf(path: string): string {
+  return /^https?:.*#(.+)$/.exec(path)?.[1] ?? basename(path, ".gguf");
+}
+
+/** What is to be served. Throws `ERR_INVALID_OPTION` for flags that don't belong together. */
+function sourcesOf(flags: ServeFlags): Source[] {
+  const { model: models = [DEFAULT_MODEL], name: names = [], proposal: _, ...others } = flags;
+  if (models.length > 1 && (others.lora !== undefined || others.rpc !== undefined)) {
+    const flag = others.lora === undefined ? "--rpc" : "--lora";
+    throw refused(`\`${flag}\` is for one model, got ${models.length}`, "a server for each model");
+  }
+  if (names.length > models.length) {
+    const fix = "as many --name as -m, in their order";
+    throw refused(`Expected at most ${models.length} names, got ${names.length}`, fix);
+  }
+  const sources = models.map((model, i): Source => {
+    const isFile = !/^[a-z]{2,}:/i.test(model);
+    return { ...others, model, name: names[i] ?? (isFile ? nameOf(model) : undefined) };
+  });
+  for (const text of flags.proposal ?? []) addProposal(sources, text);
+  return sources;
+}
+
+/** `NAME=MODEL`, or of a single model the proposal alone. */
+function addProposal(sources: readonly Source[], text: string): void {
+  const named = sources.find(({ name }) => name !== undefined && text.startsWith(`${name}=`));
+  const source = named ?? (sources.length === 1 ? sources[0] : undefined);
+  if (source === undefined || source.proposal !== undefined) {
+    const fix = `--proposal ${sources.at(-1)?.name ?? "NAME"}=FILE`;
+    throw refused(`Expected the proposal of one of the models, got ${text}`, fix);
+  }
+  source.proposal =
+    named === undefined ? text : text.slice(text.indexOf("=", named.name?.length) + 1);
+}
+
+function refused(message: string, fix: string): LlamaEtsError {
+  return new LlamaEtsError("ERR_INVALID_OPTION", message, { fix });
 }

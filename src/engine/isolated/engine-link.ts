@@ -46,6 +46,7 @@ export class EngineLink {
   readonly #listeners: Listeners;
   #queue: Call[] = [];
   #lastId = 0;
+  #process = 1;
   #closing: Promise<void> | undefined;
 
   /** @param options those of `loadModel` that can be cloned */
@@ -60,6 +61,11 @@ export class EngineLink {
     this.#holder.on("exit", () => this.#fail("its thread has ended"));
     this.#holder.unref();
     port1.unref();
+  }
+
+  /** The last process that replied; one that takes its place has the next number. */
+  get process(): number {
+    return this.#process;
   }
 
   load(source: string, options: Record<string, unknown>): Promise<ModelFacts> {
@@ -106,6 +112,7 @@ export class EngineLink {
     this.#post({ now: { id, process: null, ref: MODEL, method, args } });
     Atomics.wait(this.#flag, 0, 0);
     const { message } = receiveMessageOnPort(this.#port) as { message: Reply };
+    this.#process = Math.max(this.#process, message.process);
     if ("error" in message) throw unpackError(message.error);
     return message.value;
   }
@@ -168,6 +175,7 @@ export class EngineLink {
   }
 
   #reply(reply: Reply): void {
+    this.#process = Math.max(this.#process, reply.process);
     const waiting = this.#settle(reply.id);
     if (reply.seen !== undefined) waiting?.seen?.(reply.seen);
     if ("error" in reply) waiting?.reject(unpackError(reply.error));

@@ -23,7 +23,7 @@ import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
 import type { Scores, Sequences } from "../sequences.js";
 import { compareTokens, matchTokenizers } from "../tokenizer-match.js";
 import type { SpecialToken, Vocabulary } from "../vocabulary.js";
-import { EngineLink } from "./engine-link.js";
+import { EngineLink, type Remote } from "./engine-link.js";
 import { IsolatedDenoiser } from "./isolated-denoiser.js";
 import { IsolatedClassifier, IsolatedSequences, ignoreGone } from "./isolated-sequences.js";
 import type { ModelFacts, Ref } from "./protocol.js";
@@ -41,6 +41,12 @@ interface Entry {
   isEnd: boolean;
   plain: Uint8Array;
   special: Uint8Array;
+}
+
+/** A context that leases share parts of, and where the engine has it. */
+interface SharedThere {
+  needs: ContextNeeds;
+  remote: Promise<Remote>;
 }
 
 /** Ids that are asked for at once (`engine-process.ts`). */
@@ -91,6 +97,7 @@ class IsolatedModel implements Model {
   readonly limits: Readonly<Limits>;
   readonly #link: EngineLink;
   readonly #entries = new Map<number, readonly Entry[]>();
+  readonly #shared = new Set<SharedThere>();
   #specialTokens: readonly SpecialToken[] | undefined;
   #disposing: Promise<void> | undefined;
 
@@ -190,6 +197,7 @@ class IsolatedModel implements Model {
   }
 
   async lease(needs: ContextNeeds): Promise<Sequences> {
+    await this.#shareAgain();
     const { value, process } = await this.#call("lease", needs);
     return new IsolatedSequences(this.#link, process, value);
   }
@@ -202,10 +210,36 @@ class IsolatedModel implements Model {
     await ignoreGone(released);
   }
 
+  /** It outlives the engine's process: the next one makes it again. */
   async share(needs: ContextNeeds): Promise<AsyncDisposable> {
+    const shared: SharedThere = { needs, remote: this.#shareIn(needs) };
+    await shared.remote;
+    this.#shared.add(shared);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.#shared.delete(shared);
+        await ignoreGone(shared.remote.then((remote) => this.#link.call(remote, "dispose")));
+      },
+    };
+  }
+
+  async #shareIn(needs: ContextNeeds): Promise<Remote> {
     const { value, process } = await this.#call("share", needs);
-    const remote = { ref: (value as { ref: Ref }).ref, process };
-    return { [Symbol.asyncDispose]: () => ignoreGone(this.#link.call(remote, "dispose")) };
+    return { ref: (value as { ref: Ref }).ref, process };
+  }
+
+  /** Makes the shared contexts that an earlier process had. */
+  async #shareAgain(): Promise<void> {
+    for (const shared of this.#shared) {
+      const known = shared.remote;
+      const isThere = await known.then(
+        ({ process }) => process === this.#link.process,
+        () => false, // the process that was to make it has ended
+      );
+      // Of leases that wait for it together, the first makes it.
+      if (!isThere && shared.remote === known) shared.remote = this.#shareIn(shared.needs);
+      await shared.remote;
+    }
   }
 
   async openDenoiser(options: DenoiserOptions): Promise<IsolatedDenoiser> {

@@ -17,6 +17,9 @@ export const STUDIO_PAGE = `<!doctype html>
 <form id="form" class="card" autocomplete="off">
 <label for="prompt">Prompt</label>
 <textarea id="prompt" rows="5" required aria-describedby="keys"></textarea>
+<div class="row" id="served-row" hidden>
+<div><label for="served">Model</label><select id="served"></select></div>
+</div>
 <div class="row">
 <div><label for="method">Method</label><select id="method"></select></div>
 <div><label for="other">Compare with</label><select id="other"><option value="">nothing</option></select></div>

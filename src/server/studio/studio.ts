@@ -2,7 +2,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { STYLE } from "../../report/style.js";
 import { VERSION } from "../../version.js";
-import type { App, AppOptions } from "../app-options.js";
+import type { App, AppOptions, Serving } from "../app-options.js";
 import { describeMethods } from "./methods.js";
 import { STUDIO_PAGE } from "./page-markup.js";
 import { STUDIO_STYLE } from "./style.js";
@@ -32,13 +32,19 @@ async function loadModules(): Promise<Map<string, string>> {
   return new Map(await Promise.all(texts));
 }
 
-export function addStudio(app: App, { model, name, apiKey, hasProposal }: AppOptions): void {
+function describeModel({ name, kind, hasProposal, runs }: Serving) {
+  const { description, parameters, contextLength } = runs.model.info;
+  return {
+    ...{ name, kind, description, parameters, contextLength },
+    methods: describeMethods({ kind, hasProposal }),
+  };
+}
+
+export function addStudio(app: App, { models, apiKey }: AppOptions): void {
   let modules: ReturnType<typeof loadModules> | undefined;
   const about = {
-    ...{ description: model.info.description, parameters: model.info.parameters },
-    contextLength: model.info.contextLength,
-    ...{ model: name, kind: model.kind, version: VERSION, needsKey: apiKey !== undefined },
-    methods: describeMethods({ kind: model.kind, hasProposal }),
+    ...{ version: VERSION, needsKey: apiKey !== undefined },
+    models: models.map(describeModel),
   };
 
   app.use("/studio/*", async (c, next) => {

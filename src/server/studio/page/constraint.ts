@@ -59,9 +59,12 @@ function draw(): void {
   showConstraintFault(null);
 }
 
-/** @param isPossible a diffusion model doesn't write from left to right, and takes none */
-export function startConstraint(isPossible: boolean): void {
+/** A diffusion model doesn't write from left to right, and takes none. */
+export function allowConstraint(isPossible: boolean): void {
   part.hidden = !isPossible;
+}
+
+export function startConstraint(): void {
   for (const [name, { label }] of Object.entries(KINDS)) kind.add(new Option(label, name));
   kind.addEventListener("change", draw);
   field.addEventListener("input", () => showConstraintFault(null));

@@ -2,6 +2,8 @@
 import { byId, el } from "./dom.js";
 
 export interface Remembered {
+  /** What an older page kept names none. */
+  model?: string;
   prompt: string;
   method: string;
   other: string;

@@ -1,6 +1,7 @@
-/** The studio: asks this server's model, and shows how its answer was found. */
+/** The studio: asks this server's models, and shows how its answer was found. */
 import { ask, type Question } from "./ask.js";
 import {
+  allowConstraint,
   readConstraint,
   restoreConstraint,
   showConstraintFault,
@@ -20,21 +21,27 @@ import {
 } from "./settings.js";
 import { readTrace } from "./trace-file.js";
 
-interface About {
-  model: string;
+interface DescribedModel {
+  name: string;
   /** As its file describes it. */
   description: string;
   parameters: number;
   contextLength: number;
   kind: "autoregressive" | "diffusion";
+  methods: DescribedMethod[];
+}
+
+interface About {
   version: string;
   needsKey: boolean;
-  methods: DescribedMethod[];
+  /** At least one. */
+  models: DescribedModel[];
 }
 
 const form = byId("form", HTMLFormElement);
 const prompt = byId("prompt", HTMLTextAreaElement);
 const system = byId("system", HTMLTextAreaElement);
+const served = byId("served", HTMLSelectElement);
 const method = byId("method", HTMLSelectElement);
 const other = byId("other", HTMLSelectElement);
 const key = byId("key", HTMLInputElement);
@@ -45,10 +52,12 @@ const runs = byId("runs", HTMLElement);
 const status = byId("status", HTMLElement);
 
 let about: About;
+/** The one that is asked. */
+let model: DescribedModel;
 let running: AbortController | undefined;
 
 function methodNamed(name: string): DescribedMethod | undefined {
-  return about.methods.find((one) => one.name === name);
+  return model.methods.find((one) => one.name === name);
 }
 
 function chooseMethod(): void {
@@ -58,14 +67,34 @@ function chooseMethod(): void {
   drawSettings(chosen);
 }
 
-function fillMethods(): void {
-  for (const { name, refused } of about.methods) {
-    for (const select of [method, other]) {
-      const option = new Option(refused === null ? name : `${name} (${refused})`, name);
-      option.disabled = refused !== null;
-      select.add(option);
-    }
+/** Replaces a select's options, all but its first `kept`; what was chosen stays where it can be. */
+function fillMethods(select: HTMLSelectElement, kept: number): void {
+  const chosen = select.value;
+  select.length = kept;
+  for (const { name, refused } of model.methods) {
+    const option = new Option(refused === null ? name : `${name} (${refused})`, name);
+    option.disabled = refused !== null;
+    select.add(option);
   }
+  if (methodNamed(chosen)?.refused === null) select.value = chosen;
+}
+
+/** The model that the form names. */
+function chooseModel(): void {
+  const chosen = about.models.find(({ name }) => name === served.value);
+  if (chosen === undefined) return;
+  model = chosen;
+  const { name, description, parameters, contextLength, kind } = model;
+  // llama.cpp has names for some sizes alone.
+  const size = `${millions(parameters)} parameters, ${contextLength} tokens of context`;
+  byId("model", HTMLElement).textContent =
+    `${name} (${description.replace(" ?B", "")}: ${size}), llama-ets ${about.version}`;
+  allowConstraint(kind === "autoregressive");
+  // A diffusion model has no order in which its tokens' alternatives would be known.
+  logprobs.checked = kind === "autoregressive";
+  fillMethods(method, 0);
+  fillMethods(other, 1);
+  chooseMethod();
 }
 
 /** Whether the answers stand below the form. */
@@ -86,7 +115,7 @@ async function askAll(): Promise<void> {
   let questions: Question[];
   try {
     questions = asked.map((name) => ({
-      ...{ model: about.model, prompt: prompt.value, system: system.value.trim() },
+      ...{ model: model.name, prompt: prompt.value, system: system.value.trim() },
       ...{
         method: name,
         options: { ...optionsOf(methodNamed(name) as DescribedMethod), ...constraint },
@@ -98,7 +127,8 @@ async function askAll(): Promise<void> {
     return;
   }
   // As it was asked: the form may be edited meanwhile.
-  const asking = { prompt: prompt.value, method: method.value, other: other.value };
+  const asking = { model: model.name, prompt: prompt.value };
+  const methods = { method: method.value, other: other.value };
   const settings = { ...typedSettings(), ...typedConstraint() };
   running = new AbortController();
   askButton.disabled = true;
@@ -121,7 +151,7 @@ async function askAll(): Promise<void> {
   running = undefined;
   askButton.disabled = false;
   cancelButton.disabled = true;
-  remember({ ...asking, settings, answer: all[0]?.guidance?.answer ?? null }, pick);
+  remember({ ...asking, ...methods, settings, answer: all[0]?.guidance?.answer ?? null }, pick);
 }
 
 function cancel(): void {
@@ -130,6 +160,10 @@ function cancel(): void {
 
 function pick(one: Remembered): void {
   prompt.value = one.prompt;
+  if (one.model !== model.name && about.models.some(({ name }) => name === one.model)) {
+    served.value = one.model as string;
+    chooseModel();
+  }
   const known = methodNamed(one.method);
   if (known?.refused === null) method.value = one.method;
   other.value = methodNamed(one.other ?? "")?.refused === null ? one.other : "";
@@ -157,6 +191,7 @@ function listen(): void {
     askAll();
   });
   cancelButton.addEventListener("click", cancel);
+  served.addEventListener("change", chooseModel);
   method.addEventListener("change", chooseMethod);
   byId("forget", HTMLElement).addEventListener("click", () => forgetAll(pick));
   document.addEventListener("keydown", (event) => {
@@ -190,18 +225,12 @@ function millions(count: number): string {
 async function start(): Promise<void> {
   const response = await fetch("/studio/methods");
   about = (await response.json()) as About;
-  const { model, description, parameters, contextLength, version } = about;
-  // llama.cpp has names for some sizes alone.
-  const size = `${millions(parameters)} parameters, ${contextLength} tokens of context`;
-  byId("model", HTMLElement).textContent =
-    `${model} (${description.replace(" ?B", "")}: ${size}), llama-ets ${version}`;
-  startConstraint(about.kind === "autoregressive");
+  for (const { name } of about.models) served.add(new Option(name, name));
+  byId("served-row", HTMLElement).hidden = about.models.length === 1;
   byId("key-row", HTMLElement).hidden = !about.needsKey;
+  startConstraint();
   byId("settings-part", HTMLDetailsElement).open = !isNarrow();
-  // A diffusion model has no order in which its tokens' alternatives would be known.
-  logprobs.checked = about.kind === "autoregressive";
-  fillMethods();
-  chooseMethod();
+  chooseModel();
   drawHistory(pick);
   listen();
   prompt.focus();
