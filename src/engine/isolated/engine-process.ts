@@ -30,6 +30,8 @@ const SHOWN_METHODS = ["generate", "denoise", "search"];
 
 const number = Number(process.argv[2]);
 const objects = new Map<Ref, { object: object; owner: Ref }>();
+/** Those whose progress the app has asked for. */
+const watched = new Set<Ref>();
 let lastRef = MODEL;
 /** Begins to load the model, as it was asked for. */
 let begin: (() => Promise<LocalModel>) | undefined;
@@ -55,6 +57,7 @@ function keep(object: object, owner: Ref): Ref {
 /** Forgets an object, and what is in it. */
 function forget(ref: Ref): void {
   objects.delete(ref);
+  watched.delete(ref);
   for (const [inner, { owner }] of objects) if (owner === ref) objects.delete(inner);
 }
 
@@ -110,7 +113,8 @@ const OF_MODEL: Record<string, (model: LocalModel, ...args: never[]) => unknown>
   async lease(model, needs: never) {
     const context = await model.lease(needs);
     const { batchTokens, outputs, rewind } = context;
-    return { ref: keep(context, MODEL), batchTokens, outputs, rewind };
+    const status = await context.status();
+    return { ref: keep(context, MODEL), batchTokens, outputs, rewind, status };
   },
   async release(model, ref: Ref) {
     const context = find(ref);
@@ -139,6 +143,7 @@ async function perform({ ref, method, args }: Call): Promise<unknown> {
     return (ready as unknown as Callee)[method]?.(...args);
   }
   const object = find(ref);
+  if (method === "watch") return watched.add(ref);
   if (method === "dispose") {
     forget(ref);
     return object[Symbol.asyncDispose]?.();
@@ -163,6 +168,7 @@ function seenOf({ ref, method }: Call, told: number): Shown | undefined {
   const object = objects.get(ref)?.object;
   if (object === undefined) return undefined;
   const { progress, shown } = object as Shown;
+  if (!watched.has(ref)) return { progress };
   const drawn = method === "generate" ? (object as Sequences).drawn?.(told) : undefined;
   return { progress, ...(shown && { shown }), ...(drawn?.length && { drawn }) };
 }
@@ -170,6 +176,7 @@ function seenOf({ ref, method }: Call, told: number): Shown | undefined {
 async function answer(call: Call): Promise<void> {
   let told = 0;
   const tell = () => {
+    if (!watched.has(call.ref)) return;
     const seen = seenOf(call, told);
     told += seen?.drawn?.length ?? 0;
     if (seen !== undefined) send({ told: { ref: call.ref, process: number, seen } });
