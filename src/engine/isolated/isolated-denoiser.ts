@@ -14,7 +14,8 @@ import type {
 } from "../denoising-request.js";
 import type { EngineLink, Remote } from "./engine-link.js";
 import { ignoreGone } from "./isolated-sequences.js";
-import type { Ref, Shown } from "./protocol.js";
+import type { Shown } from "./protocol.js";
+import type { Ref } from "./wire.js";
 
 export class IsolatedDenoiser implements Denoiser {
   readonly maskToken: number;
@@ -89,10 +90,10 @@ export class IsolatedDenoiser implements Denoiser {
   async #run<T>(method: "denoise" | "search", request: unknown): Promise<T> {
     this.#running += 1;
     try {
-      const see = (seen: Shown) => {
+      const watch = (seen: Shown) => {
         this.#shown = { ...this.#shown, ...seen };
       };
-      return (await this.#link.call(this.#remote, method, [request], see)) as T;
+      return (await this.#link.call(this.#remote, method, [request], { watch })) as T;
     } finally {
       this.#running -= 1;
     }

@@ -27,7 +27,8 @@ import { EngineLink } from "./engine-link.js";
 import { IsolatedDenoiser } from "./isolated-denoiser.js";
 import { IsolatedClassifier, IsolatedSequences, ignoreGone } from "./isolated-sequences.js";
 import { KeptAnswers } from "./kept-answers.js";
-import type { ModelFacts, Ref } from "./protocol.js";
+import type { ModelFacts } from "./protocol.js";
+import type { Ref } from "./wire.js";
 
 /** Options of `loadModel` that stay in the app's thread. */
 interface Listening {

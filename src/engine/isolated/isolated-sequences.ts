@@ -15,7 +15,8 @@ import type {
   TokenMetric,
 } from "../sequences.js";
 import type { EngineLink, Remote } from "./engine-link.js";
-import { MODEL, pack, type Ref, type Shown, unpack } from "./protocol.js";
+import { MODEL, type Shown } from "./protocol.js";
+import type { Ref } from "./wire.js";
 
 /** What went with its process, or with its context, is gone: to dispose of it is done. */
 export async function ignoreGone(disposal: Promise<unknown>): Promise<void> {
@@ -56,10 +57,7 @@ export class IsolatedSequences implements Sequences {
     this.batchTokens = batchTokens;
     this.outputs = outputs;
     this.rewind = rewind;
-    this.#dropped = new FinalizationRegistry((sequence) => {
-      this.#status = undefined;
-      link.tell(sequence, "dispose");
-    });
+    this.#dropped = new FinalizationRegistry((sequence) => this.drop(sequence));
   }
 
   create(): Promise<IsolatedSequence> {
@@ -136,6 +134,12 @@ export class IsolatedSequences implements Sequences {
     this.#link.tell(this.remote, "abort");
   }
 
+  /** Frees a sequence before whatever is asked next. */
+  drop(sequence: Remote): void {
+    this.#status = undefined;
+    this.#link.tell(sequence, "dispose");
+  }
+
   release(): Promise<void> {
     this.#link.forget(this.remote);
     // Of the process that has the context: another one knows nothing of it.
@@ -154,7 +158,6 @@ export class IsolatedSequences implements Sequences {
   async callOf<T>(remote: Remote, method: string, args: readonly unknown[]): Promise<T> {
     this.#calls += 1;
     this.#status = undefined;
-    const packed = args.map((one) => pack(one, refOf));
     const watch =
       method === "generate"
         ? ({ progress, drawn = new Int32Array() }: Shown) => {
@@ -162,8 +165,8 @@ export class IsolatedSequences implements Sequences {
             this.#drawn.push(...drawn);
           }
         : undefined;
-    const value = await this.#link.call(remote, method, packed, watch);
-    return unpack(value, (ref) => this.#own(ref)) as T;
+    const objectOf = (ref: Ref) => this.#own(ref);
+    return (await this.#link.call(remote, method, args, { watch, refOf, objectOf })) as T;
   }
 
   #call<T>(method: string, ...args: readonly unknown[]): Promise<T> {
@@ -216,7 +219,7 @@ class IsolatedSequence implements Sequence {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#dropped.unregister(this);
-    await ignoreGone(this.#context.callOf(this.#remote, "dispose", []));
+    this.#context.drop(this.#remote);
   }
 }
 
