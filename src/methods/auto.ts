@@ -2,8 +2,9 @@
  * Which method fits a request: rules that go by what tells a good answer from a bad one. Each names
  * what it stands on, a row of docs/where-guidance-pays.md or another measurement.
  */
+import { Budget } from "../chain/budget.js";
 import type { Prompt } from "../engine/chat/conversation.js";
-import { checkModel, checkObject } from "../engine/check.js";
+import { checkInteger, checkModel, checkObject, checkPositive, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { given } from "../engine/given.js";
@@ -60,7 +61,11 @@ const MOST_CANDIDATES = 32;
 export function chooseMethod(options: MethodOptions, facts: AutoFacts = {}): AutoChoice {
   checkAnyNames(checkObject("options", options));
   const { reward, potential, constraint, extract, candidates, maxTokens } = options;
-  const { isDiffusion = options.diffusion !== undefined } = facts;
+  optional(checkCount, "maxTokens", maxTokens);
+  optional(checkCount, "candidates", candidates);
+  new Budget(options.budget);
+  const { isDiffusion = options.diffusion !== undefined, speed } = checkObject("facts", facts);
+  optional(checkPositive, "facts.speed", speed);
   const choice = (method: MethodName, own: MethodOptions, because: string, evidence: string) => {
     const chosen = { method, options: own, because, evidence };
     checkOptions(METHODS[method], optionsGiven(options, chosen));
@@ -210,6 +215,10 @@ function refuseOthersOptions(options: MethodOptions): void {
     );
   }
 }
+
+/** As the rules read it; each method has bounds of its own. */
+const checkCount = (name: string, value: unknown) =>
+  checkInteger(name, value, 1, Number.MAX_SAFE_INTEGER);
 
 /** Candidates that a budget of tokens or time has room for; null where there is none. */
 function candidatesWithin(

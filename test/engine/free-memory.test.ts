@@ -38,6 +38,14 @@ describe("free memory", () => {
   });
 });
 
+test("a context that can't be in it is refused before anything is allocated", async () => {
+  const lease = () => mapped().lease({ cells: 2 ** 30, sequences: 1 });
+  await expect(lease()).rejects.toMatchObject({
+    code: "ERR_OUT_OF_MEMORY",
+    message: expect.stringMatching(/needs \d+ MiB; \d+ MiB are free/),
+  });
+});
+
 describe("by a machine's devices,", () => {
   const device = (name: string, type: Device["type"], freeBytes = 0): Device => ({
     ...{ name, type, freeBytes },

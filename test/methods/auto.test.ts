@@ -74,6 +74,14 @@ describe("what is known of a good answer decides", () => {
   });
 });
 
+test("what the rules read is checked before they read it", () => {
+  const wrong = Symbol("wrong") as never;
+  for (const options of [{ maxTokens: wrong }, { candidates: wrong }, { budget: { ms: wrong } }]) {
+    expect(() => chooseMethod(options)).toThrow(/^Expected `(maxTokens|candidates|budget.ms)`/);
+  }
+  expect(() => chooseMethod({}, { speed: wrong })).toThrow(/^Expected `facts.speed`/);
+});
+
 describe("a budget", () => {
   const sizeOf = (options: MethodOptions, speed?: number) =>
     chooseMethod(

@@ -17,6 +17,7 @@ import {
   type Reply,
   type ToHolder,
 } from "./protocol.js";
+import { encode } from "./wire.js";
 
 const SCRIPT = fileURLToPath(new URL("engine-process.js", import.meta.url));
 /** Characters of what the process said last. */
@@ -34,8 +35,8 @@ const { source, options, flag, port } = workerData as HolderData;
 let child: ChildProcess | undefined;
 let processes = 0;
 let lastEnd: CrossedError | undefined;
-/** Calls without a reply, by their ids. */
-const pending = new Map<number, Call>();
+/** The ids of calls without a reply. */
+const pending = new Set<number>();
 let awaitedNow: number | undefined;
 /** The id of the last call, and who is told of its reply, or that the process has ended. */
 const CLOSING = 0;
@@ -69,7 +70,8 @@ function start(): ChildProcess {
   });
   started.on("message", (message: FromEngine) => {
     if (!("replies" in message)) return parentPort?.postMessage(message);
-    settle(message.replies);
+    // Each has its bytes alone: they were views of all that came at once.
+    settle(message.replies.map((one) => ({ ...one, answered: one.answered.slice() })));
   });
   const end = (how: string) => {
     if (child !== started) return;
@@ -81,9 +83,8 @@ function start(): ChildProcess {
   started.on("close", (code, signal) => end(signal ?? `exit code ${code}`));
   // A restart loads the model again before anything else is asked of it.
   if (number > 1) {
-    started.send([
-      { id: null, process: number, ref: MODEL, method: "load", args: [source, options] },
-    ]);
+    const asked = encode({ ref: MODEL, method: "load", args: [source, options] });
+    started.send([{ id: null, process: number, asked }]);
   }
   return started;
 }
@@ -121,17 +122,18 @@ function settle(replies: readonly Reply[]): void {
 
 /** Rejects what waits for a process that has ended. */
 function fail(number: number, error: CrossedError): void {
-  settle([...pending.keys()].map((id) => ({ id, process: number, error })));
+  const answered = encode({ error });
+  settle([...pending].map((id) => ({ id, process: number, answered })));
 }
 
 function pass(calls: readonly Call[]): void {
-  for (const call of calls) if (call.id !== null) pending.set(call.id, call);
+  for (const call of calls) if (call.id !== null) pending.add(call.id);
   const isOld = ({ process }: Call) =>
     process !== null && (process !== processes || child === undefined);
   const old = calls.filter(isOld);
   if (old.length > 0 && lastEnd !== undefined) {
-    const error = lastEnd;
-    settle(old.flatMap(({ id }) => (id === null ? [] : [{ id, process: processes, error }])));
+    const answered = encode({ error: lastEnd });
+    settle(old.flatMap(({ id }) => (id === null ? [] : [{ id, process: processes, answered }])));
   }
   const current = calls.filter((call) => !isOld(call));
   if (current.length === 0) return;
@@ -146,7 +148,8 @@ async function close(): Promise<void> {
     const disposal = new Promise<void>((resolve) => {
       disposed = resolve;
     });
-    pass([{ id: CLOSING, process: null, ref: MODEL, method: "dispose", args: [] }]);
+    const asked = encode({ ref: MODEL, method: "dispose", args: [] });
+    pass([{ id: CLOSING, process: null, asked }]);
     await disposal;
   }
   const last = child;

@@ -3,17 +3,19 @@ import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_thread
 import { LlamaEtsError, messageOf } from "../errors.js";
 import type { LoadProgress } from "../load-progress.js";
 import {
+  type Answered,
+  type Asked,
   type Call,
   type FromEngine,
   type HolderData,
   MODEL,
   type ModelFacts,
-  type Ref,
   type Reply,
   type Shown,
   type ToHolder,
   unpackError,
 } from "./protocol.js";
+import { decode, encode, type Ref } from "./wire.js";
 
 const SCRIPT = new URL("../../../dist/engine/isolated/engine-holder.js", import.meta.url);
 
@@ -25,10 +27,18 @@ export interface Remote {
 
 const THE_MODEL: Remote = { ref: MODEL, process: null };
 
-interface Waiting {
+/** What a call needs besides its arguments. */
+interface Around {
+  /** Told of the call's progress. */
+  watch?: ((shown: Shown) => void) | undefined;
+  /** What crosses as a reference, and what one stands for. */
+  refOf?(value: object): Ref | undefined;
+  objectOf?(ref: Ref): unknown;
+}
+
+interface Waiting extends Around {
   resolve(reply: { value: unknown; process: number }): void;
   reject(error: unknown): void;
-  seen?: ((shown: Shown) => void) | undefined;
 }
 
 interface Listeners {
@@ -77,9 +87,9 @@ export class EngineLink {
     remote: Remote | null,
     method: string,
     args: readonly unknown[] = [],
-    watch?: (shown: Shown) => void,
+    around: Around = {},
   ): Promise<unknown> {
-    return (await this.exchange(remote, method, args, watch)).value;
+    return (await this.exchange(remote, method, args, around)).value;
   }
 
   /** As `call`, with the process that replied. */
@@ -87,34 +97,38 @@ export class EngineLink {
     remote: Remote | null,
     method: string,
     args: readonly unknown[] = [],
-    watch?: (shown: Shown) => void,
+    around: Around = {},
   ): Promise<{ value: unknown; process: number }> {
     const { ref, process } = remote ?? THE_MODEL;
     return new Promise((resolve, reject) => {
+      const asked = encoded({ ref, method, args }, around.refOf);
       const id = ++this.#lastId;
       if (this.#waiting.size === 0) this.#holder.ref();
-      this.#waiting.set(id, { resolve, reject, seen: watch });
-      if (watch !== undefined) this.#watching.set(`${process}/${ref}`, watch);
-      this.#enqueue({ id, process, ref, method, args });
+      this.#waiting.set(id, { ...around, resolve, reject });
+      if (around.watch !== undefined) this.#watching.set(`${process}/${ref}`, around.watch);
+      this.#enqueue({ id, process, asked });
     });
   }
 
-  /** Nobody waits for it. */
+  /** Nobody waits for it: it crosses with the next call, or when the event loop turns. */
   tell({ ref, process }: Remote, method: string, args: readonly unknown[] = []): void {
-    if (this.#closing === undefined) this.#enqueue({ id: null, process, ref, method, args });
+    if (this.#closing !== undefined) return;
+    this.#enqueue({ id: null, process, asked: encoded({ ref, method, args }) });
   }
 
   /** Waits for the reply without turning the event loop. */
   callNow(method: string, args: readonly unknown[]): unknown {
+    const asked = encoded({ ref: MODEL, method, args });
     this.#flush(); // in the order of the calls
     const id = ++this.#lastId;
     Atomics.store(this.#flag, 0, 0);
-    this.#post({ now: { id, process: null, ref: MODEL, method, args } });
+    this.#post({ now: { id, process: null, asked } });
     Atomics.wait(this.#flag, 0, 0);
     const { message } = receiveMessageOnPort(this.#port) as { message: Reply };
     this.#process = Math.max(this.#process, message.process);
-    if ("error" in message) throw unpackError(message.error);
-    return message.value;
+    const answered = decode(message.answered) as Answered;
+    if ("error" in answered) throw unpackError(answered.error);
+    return answered.value;
   }
 
   /** Waits for the work in flight, disposes of the model, and ends its process. */
@@ -130,37 +144,20 @@ export class EngineLink {
 
   #enqueue(call: Call): void {
     this.#queue.push(call);
-    if (this.#queue.length === 1) queueMicrotask(() => this.#flush());
+    const flush = () => this.#flush();
+    if (call.id !== null) queueMicrotask(flush);
+    else setImmediate(flush);
   }
 
   #flush(): void {
     if (this.#queue.length === 0) return;
     const calls = this.#queue;
     this.#queue = [];
-    try {
-      this.#post({ calls });
-    } catch {
-      for (const call of calls) this.#postAlone(call); // which can't be cloned?
-    }
-  }
-
-  #postAlone(call: Call): void {
-    try {
-      this.#post({ calls: [call] });
-    } catch (error) {
-      if (call.id !== null) this.#settle(call.id)?.reject(error);
-    }
+    this.#post({ calls });
   }
 
   #post(message: ToHolder): void {
-    try {
-      this.#holder.postMessage(message);
-    } catch (error) {
-      throw new LlamaEtsError(
-        "ERR_INVALID_ARGUMENT",
-        `Expected plain data for an isolated engine: ${messageOf(error)}`,
-      );
-    }
+    this.#holder.postMessage(message);
   }
 
   #take(message: FromEngine): void {
@@ -177,9 +174,11 @@ export class EngineLink {
   #reply(reply: Reply): void {
     this.#process = Math.max(this.#process, reply.process);
     const waiting = this.#settle(reply.id);
-    if (reply.seen !== undefined) waiting?.seen?.(reply.seen);
-    if ("error" in reply) waiting?.reject(unpackError(reply.error));
-    else waiting?.resolve(reply);
+    if (waiting === undefined) return;
+    const answered = decode(reply.answered, waiting.objectOf) as Answered;
+    if (answered.seen !== undefined) waiting.watch?.(answered.seen);
+    if ("error" in answered) waiting.reject(unpackError(answered.error));
+    else waiting.resolve({ value: answered.value, process: reply.process });
   }
 
   #settle(id: number): Waiting | undefined {
@@ -197,5 +196,17 @@ export class EngineLink {
   #fail(why: string): void {
     const error = new LlamaEtsError("ERR_ENGINE_CRASHED", `The isolated engine failed: ${why}`);
     for (const id of [...this.#waiting.keys()]) this.#settle(id)?.reject(error);
+  }
+}
+
+function encoded(asked: Asked, refOf?: Around["refOf"]): Uint8Array {
+  try {
+    return encode(asked, refOf);
+  } catch (error) {
+    if (error instanceof LlamaEtsError) throw error;
+    throw new LlamaEtsError(
+      "ERR_INVALID_ARGUMENT",
+      `Expected plain data for an isolated engine: ${messageOf(error)}`,
+    );
   }
 }

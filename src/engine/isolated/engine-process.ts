@@ -8,17 +8,17 @@ import { LocalSequence } from "../local/local-sequence.js";
 import type { LocalModel } from "../local/model.js";
 import type { Sequences } from "../sequences.js";
 import {
+  type Answered,
+  type Asked,
   type Call,
   type FromEngine,
   MODEL,
   type ModelFacts,
-  pack,
   packError,
-  type Ref,
   type Reply,
   type Shown,
-  unpack,
 } from "./protocol.js";
+import { decode, encode, type Ref } from "./wire.js";
 
 /** Any of the engine's objects; the app's side is typed. */
 type Callee = Record<string, (...args: unknown[]) => unknown> & Partial<AsyncDisposable>;
@@ -30,6 +30,8 @@ const SHOWN_METHODS = ["generate", "denoise", "search"];
 
 const number = Number(process.argv[2]);
 const objects = new Map<Ref, { object: object; owner: Ref }>();
+/** Those whose progress the app has asked for. */
+const watched = new Set<Ref>();
 let lastRef = MODEL;
 /** Begins to load the model, as it was asked for. */
 let begin: (() => Promise<LocalModel>) | undefined;
@@ -55,6 +57,7 @@ function keep(object: object, owner: Ref): Ref {
 /** Forgets an object, and what is in it. */
 function forget(ref: Ref): void {
   objects.delete(ref);
+  watched.delete(ref);
   for (const [inner, { owner }] of objects) if (owner === ref) objects.delete(inner);
 }
 
@@ -110,7 +113,8 @@ const OF_MODEL: Record<string, (model: LocalModel, ...args: never[]) => unknown>
   async lease(model, needs: never) {
     const context = await model.lease(needs);
     const { batchTokens, outputs, rewind } = context;
-    return { ref: keep(context, MODEL), batchTokens, outputs, rewind };
+    const status = await context.status();
+    return { ref: keep(context, MODEL), batchTokens, outputs, rewind, status };
   },
   async release(model, ref: Ref) {
     const context = find(ref);
@@ -129,7 +133,7 @@ const OF_MODEL: Record<string, (model: LocalModel, ...args: never[]) => unknown>
   },
 };
 
-async function perform({ ref, method, args }: Call): Promise<unknown> {
+async function perform({ ref, method, args }: Asked): Promise<unknown> {
   if (method === "load") return load(...(args as [string, object]));
   if (method === "cancel") return loading.abort();
   if (ref === MODEL) {
@@ -139,53 +143,66 @@ async function perform({ ref, method, args }: Call): Promise<unknown> {
     return (ready as unknown as Callee)[method]?.(...args);
   }
   const object = find(ref);
+  if (method === "watch") return watched.add(ref);
   if (method === "dispose") {
     forget(ref);
     return object[Symbol.asyncDispose]?.();
   }
   const target = method === "recall" || method === "keep" ? object.prompts : object;
-  return (target as unknown as Callee)[method]?.(
-    ...(unpack(args, (inner) => find(inner)) as unknown[]),
-  );
+  return (target as unknown as Callee)[method]?.(...args);
 }
 
 /** Sequences stay here; the sequences of a sequence's fork belong to its context. */
-function packResult(value: unknown, { ref }: Call): unknown {
+function encodeAnswer(answered: Answered, ref: Ref): Uint8Array {
   const owner = objects.get(ref)?.object instanceof LocalSequence ? objects.get(ref)?.owner : ref;
-  return pack(value, (object) =>
+  return encode(answered, (object) =>
     object instanceof LocalSequence ? keep(object, owner ?? MODEL) : undefined,
   );
 }
 
 /** @param told tokens of the call's first text that were told of before */
-function seenOf({ ref, method }: Call, told: number): Shown | undefined {
+function seenOf({ ref, method }: Asked, told: number): Shown | undefined {
   if (!SHOWN_METHODS.includes(method)) return undefined;
   const object = objects.get(ref)?.object;
   if (object === undefined) return undefined;
   const { progress, shown } = object as Shown;
+  if (!watched.has(ref)) return { progress };
   const drawn = method === "generate" ? (object as Sequences).drawn?.(told) : undefined;
   return { progress, ...(shown && { shown }), ...(drawn?.length && { drawn }) };
 }
 
-async function answer(call: Call): Promise<void> {
+/** Answers what is asked, and tells of its progress where that is watched. */
+async function outcomeOf(asked: Asked): Promise<Answered> {
   let told = 0;
-  const tell = () => {
-    const seen = seenOf(call, told);
+  const see = () => {
+    const seen = seenOf(asked, told);
     told += seen?.drawn?.length ?? 0;
-    if (seen !== undefined) send({ told: { ref: call.ref, process: number, seen } });
+    return seen;
   };
-  const timer = SHOWN_METHODS.includes(call.method) ? setInterval(tell, SHOWN_MS) : undefined;
-  let outcome: { value: unknown } | { error: ReturnType<typeof packError> };
+  const tell = () => {
+    const seen = watched.has(asked.ref) ? see() : undefined;
+    if (seen !== undefined) send({ told: { ref: asked.ref, process: number, seen } });
+  };
+  const isShown = SHOWN_METHODS.includes(asked.method);
+  const timer = isShown ? setInterval(tell, SHOWN_MS) : undefined;
   try {
-    outcome = { value: packResult(await perform(call), call) };
+    const value = await perform(asked);
+    const seen = see();
+    return { ...(seen && { seen }), value };
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+async function answer({ id, asked: bytes }: Call): Promise<void> {
+  let answered: Uint8Array;
+  try {
+    const asked = decode(bytes, find) as Asked;
+    answered = encodeAnswer(await outcomeOf(asked), asked.ref);
   } catch (error) {
-    outcome = { error: packError(error) };
+    answered = encode({ error: packError(error) });
   }
-  clearInterval(timer);
-  const seen = seenOf(call, told);
-  if (call.id !== null) {
-    reply({ id: call.id, process: number, ...(seen && { seen }), ...outcome });
-  }
+  if (id !== null) reply({ id, process: number, answered });
 }
 
 process.on("message", (calls: readonly Call[]) => {

@@ -14,7 +14,8 @@ import type {
 } from "../denoising-request.js";
 import type { EngineLink, Remote } from "./engine-link.js";
 import { ignoreGone } from "./isolated-sequences.js";
-import type { Ref, Shown } from "./protocol.js";
+import type { Shown } from "./protocol.js";
+import type { Ref } from "./wire.js";
 
 export class IsolatedDenoiser implements Denoiser {
   readonly maskToken: number;
@@ -22,6 +23,8 @@ export class IsolatedDenoiser implements Denoiser {
   readonly #link: EngineLink;
   readonly #remote: Remote;
   #shown: Shown = { progress: 0 };
+  #running = 0;
+  #isWatched = false;
   #closing: Promise<void> | undefined;
 
   constructor(link: EngineLink, process: number, opened: unknown) {
@@ -37,11 +40,11 @@ export class IsolatedDenoiser implements Denoiser {
   }
 
   denoise(request: DenoiseRequest): Promise<DenoisedText[]> {
-    return this.#call("denoise", request);
+    return this.#run("denoise", request);
   }
 
   search(request: SearchRequest): Promise<FoundText[]> {
-    return this.#call("search", request);
+    return this.#run("search", request);
   }
 
   scoreStates(
@@ -58,10 +61,12 @@ export class IsolatedDenoiser implements Denoiser {
 
   /** Up to 50 ms old while it denoises, as `shown` is. */
   get progress(): number {
+    this.#watch();
     return this.#shown.progress;
   }
 
   get shown(): Int32Array {
+    this.#watch();
     return this.#shown.shown ?? new Int32Array();
   }
 
@@ -75,11 +80,26 @@ export class IsolatedDenoiser implements Denoiser {
     return this.#closing;
   }
 
+  /** The engine's process tells of its progress only once somebody has looked. */
+  #watch(): void {
+    if (this.#isWatched || this.#running === 0) return;
+    this.#isWatched = true;
+    this.#link.tell(this.#remote, "watch");
+  }
+
+  async #run<T>(method: "denoise" | "search", request: unknown): Promise<T> {
+    this.#running += 1;
+    try {
+      const watch = (seen: Shown) => {
+        this.#shown = { ...this.#shown, ...seen };
+      };
+      return (await this.#link.call(this.#remote, method, [request], { watch })) as T;
+    } finally {
+      this.#running -= 1;
+    }
+  }
+
   #call<T>(method: string, ...args: readonly unknown[]): Promise<T> {
-    const watch = (seen: Shown) => {
-      this.#shown = seen;
-    };
-    const watched = method === "denoise" || method === "search" ? watch : undefined;
-    return this.#link.call(this.#remote, method, args, watched) as Promise<T>;
+    return this.#link.call(this.#remote, method, args) as Promise<T>;
   }
 }

@@ -26,7 +26,9 @@ import type { SpecialToken, Vocabulary } from "../vocabulary.js";
 import { EngineLink, type Remote } from "./engine-link.js";
 import { IsolatedDenoiser } from "./isolated-denoiser.js";
 import { IsolatedClassifier, IsolatedSequences, ignoreGone } from "./isolated-sequences.js";
-import type { ModelFacts, Ref } from "./protocol.js";
+import { KeptAnswers } from "./kept-answers.js";
+import type { ModelFacts } from "./protocol.js";
+import type { Ref } from "./wire.js";
 
 /** Options of `loadModel` that stay in the app's thread. */
 interface Listening {
@@ -97,6 +99,7 @@ class IsolatedModel implements Model {
   readonly limits: Readonly<Limits>;
   readonly #link: EngineLink;
   readonly #entries = new Map<number, readonly Entry[]>();
+  readonly #kept = new KeptAnswers();
   readonly #shared = new Set<SharedThere>();
   #specialTokens: readonly SpecialToken[] | undefined;
   #disposing: Promise<void> | undefined;
@@ -117,7 +120,7 @@ class IsolatedModel implements Model {
   }
 
   tokenize(text: string, options: { special?: boolean } = {}): Int32Array {
-    return this.#now("tokenize", text, options);
+    return this.#always("tokenize", text, options);
   }
 
   detokenize(
@@ -181,11 +184,11 @@ class IsolatedModel implements Model {
   }
 
   checkExtends(): void {
-    this.#now("checkExtends");
+    this.#always("checkExtends");
   }
 
   memoryOf(shape: ContextShape, place?: Place): ContextMemory {
-    return this.#now("memoryOf", shape, place);
+    return this.#always("memoryOf", shape, place);
   }
 
   memoryOfDenoiser(options: DenoiserOptions, place?: Place): DenoiserSize {
@@ -203,11 +206,7 @@ class IsolatedModel implements Model {
   }
 
   async release(sequences: Sequences): Promise<void> {
-    const { remote } = sequences as IsolatedSequences;
-    this.#link.forget(remote);
-    // Only the process that has the context knows it.
-    const released = this.#link.call({ ref: 0, process: remote.process }, "release", [remote.ref]);
-    await ignoreGone(released);
+    await (sequences as IsolatedSequences).release();
   }
 
   /** It outlives the engine's process: the next one makes it again. */
@@ -285,6 +284,12 @@ class IsolatedModel implements Model {
   #now<T>(method: string, ...args: readonly unknown[]): T {
     this.#checkAlive();
     return this.#link.callNow(method, args) as T;
+  }
+
+  /** Of what stays as it is while the model is loaded. */
+  #always<T>(method: string, ...args: readonly unknown[]): T {
+    this.#checkAlive();
+    return this.#kept.of([method, args], () => this.#link.callNow(method, args) as T);
   }
 
   #checkAlive(): void {

@@ -15,7 +15,8 @@ import type {
   TokenMetric,
 } from "../sequences.js";
 import type { EngineLink, Remote } from "./engine-link.js";
-import { pack, type Ref, type Shown, unpack } from "./protocol.js";
+import { MODEL, type Shown } from "./protocol.js";
+import type { Ref } from "./wire.js";
 
 /** What went with its process, or with its context, is gone: to dispose of it is done. */
 export async function ignoreGone(disposal: Promise<unknown>): Promise<void> {
@@ -36,20 +37,27 @@ export class IsolatedSequences implements Sequences {
   readonly #dropped: FinalizationRegistry<Remote>;
   #progress = 0;
   #drawn: number[] = [];
+  #running = 0;
+  #isWatched = false;
+  #calls = 0;
+  /** Until anything is asked that may change it. */
+  #status: SequencesStatus | undefined;
 
   constructor(link: EngineLink, process: number, leased: unknown) {
-    const { ref, batchTokens, outputs, rewind } = leased as {
+    const { ref, batchTokens, outputs, rewind, status } = leased as {
       ref: Ref;
       batchTokens: number;
       outputs: number;
       rewind: "any" | "tip";
+      status: SequencesStatus;
     };
+    this.#status = status;
     this.#link = link;
     this.remote = { ref, process };
     this.batchTokens = batchTokens;
     this.outputs = outputs;
     this.rewind = rewind;
-    this.#dropped = new FinalizationRegistry((sequence) => link.tell(sequence, "dispose"));
+    this.#dropped = new FinalizationRegistry((sequence) => this.drop(sequence));
   }
 
   create(): Promise<IsolatedSequence> {
@@ -67,10 +75,15 @@ export class IsolatedSequences implements Sequences {
     return this.#call("prefill", requests);
   }
 
-  generate(request: GenerateRequest): Promise<Continuation[]> {
+  async generate(request: GenerateRequest): Promise<Continuation[]> {
     this.#progress = 0;
     this.#drawn = [];
-    return this.#call("generate", request);
+    this.#running += 1;
+    try {
+      return await this.#call("generate", request);
+    } finally {
+      this.#running -= 1;
+    }
   }
 
   score(
@@ -97,17 +110,23 @@ export class IsolatedSequences implements Sequences {
     return this.#call("expand", requests, count, sampling);
   }
 
-  status(): Promise<SequencesStatus> {
-    return this.#call("status");
+  async status(): Promise<SequencesStatus> {
+    if (this.#status !== undefined) return { ...this.#status };
+    const calls = this.#calls;
+    const status = await this.#call<SequencesStatus>("status");
+    if (this.#calls === calls + 1) this.#status = status;
+    return { ...status };
   }
 
   /** Up to 50 ms old while `generate` runs. */
   get progress(): number {
+    this.#watch();
     return this.#progress;
   }
 
   /** As old as `progress` is. */
   drawn(from: number): Int32Array {
+    this.#watch();
     return Int32Array.from(this.#drawn.slice(from));
   }
 
@@ -115,9 +134,30 @@ export class IsolatedSequences implements Sequences {
     this.#link.tell(this.remote, "abort");
   }
 
+  /** Frees a sequence before whatever is asked next. */
+  drop(sequence: Remote): void {
+    this.#status = undefined;
+    this.#link.tell(sequence, "dispose");
+  }
+
+  release(): Promise<void> {
+    this.#link.forget(this.remote);
+    // Only the process that has the context knows it.
+    const model = { ref: MODEL, process: this.remote.process };
+    return ignoreGone(this.callOf(model, "release", [this.remote.ref]));
+  }
+
+  /** The engine's process tells of its progress only once somebody has looked. */
+  #watch(): void {
+    if (this.#isWatched || this.#running === 0) return;
+    this.#isWatched = true;
+    this.#link.tell(this.remote, "watch");
+  }
+
   /** A call of the context, or of one of its sequences. */
   async callOf<T>(remote: Remote, method: string, args: readonly unknown[]): Promise<T> {
-    const packed = args.map((one) => pack(one, refOf));
+    this.#calls += 1;
+    this.#status = undefined;
     const watch =
       method === "generate"
         ? ({ progress, drawn = new Int32Array() }: Shown) => {
@@ -125,8 +165,8 @@ export class IsolatedSequences implements Sequences {
             this.#drawn.push(...drawn);
           }
         : undefined;
-    const value = await this.#link.call(remote, method, packed, watch);
-    return unpack(value, (ref) => this.#own(ref)) as T;
+    const objectOf = (ref: Ref) => this.#own(ref);
+    return (await this.#link.call(remote, method, args, { watch, refOf, objectOf })) as T;
   }
 
   #call<T>(method: string, ...args: readonly unknown[]): Promise<T> {
@@ -179,7 +219,7 @@ class IsolatedSequence implements Sequence {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#dropped.unregister(this);
-    await ignoreGone(this.#context.callOf(this.#remote, "dispose", []));
+    this.#context.drop(this.#remote);
   }
 }
 

@@ -7,19 +7,25 @@ import type { ErrorCode } from "../errors.js";
 import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
 import type { LoadProgress } from "../load-progress.js";
 import type { NativeModelInfo } from "../local/native-model.js";
+import type { Ref } from "./wire.js";
 
-/** The object that a call is of: a number of the engine's process; 0 is the model. */
-export type Ref = number;
+/** The model's own number, of the objects that calls are of. */
 export const MODEL: Ref = 0;
+
+/** What is asked of an object. */
+export interface Asked {
+  ref: Ref;
+  method: string;
+  args: readonly unknown[];
+}
 
 export interface Call {
   /** Null where nobody waits for a reply. */
   id: number | null;
   /** Which process the object is of: they are counted from 1. Null: whichever there is. */
   process: number | null;
-  ref: Ref;
-  method: string;
-  args: readonly unknown[];
+  /** What is asked, encoded. */
+  asked: Uint8Array;
 }
 
 /** What a live view shows of a call that runs. */
@@ -35,10 +41,14 @@ export interface CrossedError {
   message: string;
 }
 
-export type Reply = { id: number; process: number; seen?: Shown } & (
-  | { value: unknown }
-  | { error: CrossedError }
-);
+export interface Reply {
+  id: number;
+  process: number;
+  /** What was answered, encoded. */
+  answered: Uint8Array;
+}
+
+export type Answered = { seen?: Shown } & ({ value: unknown } | { error: CrossedError });
 
 /** What a loaded model is, as it doesn't change. */
 export interface ModelFacts {
@@ -74,35 +84,6 @@ export interface HolderData {
   /** Turns from 0 to 1 when the reply to `now` is on `port`. */
   flag: Int32Array;
   port: import("node:worker_threads").MessagePort;
-}
-
-const REF = "\u0000ref";
-
-/** Plain data with references in the place of objects that stay where they are. */
-export function pack(value: unknown, refOf: (value: object) => Ref | undefined): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  const ref = refOf(value);
-  if (ref !== undefined) return { [REF]: ref };
-  if (ArrayBuffer.isView(value)) return trimmed(value);
-  if (Array.isArray(value)) return value.map((one) => pack(one, refOf));
-  if (Object.getPrototypeOf(value) !== Object.prototype) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, pack(one, refOf)]));
-}
-
-export function unpack(value: unknown, objectOf: (ref: Ref) => unknown): unknown {
-  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
-  if (Array.isArray(value)) return value.map((one) => unpack(one, objectOf));
-  if (REF in value) return objectOf(value[REF] as Ref);
-  if (Object.getPrototypeOf(value) !== Object.prototype) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, one]) => [key, unpack(one, objectOf)]),
-  );
-}
-
-/** A view of a larger buffer would take all of it along. */
-function trimmed(view: ArrayBufferView): ArrayBufferView {
-  if (view.byteLength === view.buffer.byteLength || view instanceof DataView) return view;
-  return (view as Int32Array).slice();
 }
 
 export function packError(error: unknown): CrossedError {

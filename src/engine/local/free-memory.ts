@@ -1,6 +1,7 @@
 /** Where a model's contexts live, and what is free there. */
 import { freemem } from "node:os";
 import type { Device, Place } from "../engine.js";
+import { LlamaEtsError } from "../errors.js";
 import { keptBytes } from "./kept-prompts.js";
 
 /** The devices that llama.cpp puts layers on: integrated GPUs only where there are no others. */
@@ -62,4 +63,19 @@ export function freeMachineBytes(): number {
   const limit = process.constrainedMemory();
   const left = limit > 0 ? limit - process.memoryUsage.rss() : Number.POSITIVE_INFINITY;
   return Math.max(0, Math.min(freemem(), left)) + keptBytes();
+}
+
+/**
+ * Throws `ERR_OUT_OF_MEMORY` where a context is larger than what is free of the machine's memory: llama.cpp
+ * would fill its pages until the system ends the process.
+ */
+export function refuseBeyondMachine(bytes: number): void {
+  const free = freeMachineBytes();
+  if (bytes <= free) return;
+  const [needed, left] = [bytes, free].map((count) => Math.round(count / 2 ** 20));
+  throw new LlamaEtsError(
+    "ERR_OUT_OF_MEMORY",
+    `The context needs ${needed} MiB; ${left} MiB are free`,
+    { fix: "fewer cells or texts, or a smaller model" },
+  );
 }

@@ -30,7 +30,13 @@ import { ContextPool } from "./context-pool.js";
 import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
 import { type ForkVerdict, probeForks } from "./fork-probe.js";
 import { keepProof, type Proven } from "./fork-proofs.js";
-import { freeBytesFor, freeMachineBytes, gpuShare, placeOf } from "./free-memory.js";
+import {
+  freeBytesFor,
+  freeMachineBytes,
+  gpuShare,
+  placeOf,
+  refuseBeyondMachine,
+} from "./free-memory.js";
 import { ModelPrompts } from "./kept-prompts.js";
 import type { EngineLocation } from "./locate-engine.js";
 import {
@@ -279,7 +285,10 @@ export class LocalModel implements Model {
     return this.#contexts.share(native, needs);
   }
 
-  /** Kept prompts make way for a context, beyond what it takes over from others. */
+  /**
+   * Kept prompts make way for a context, beyond what it takes over from others. Throws
+   * `ERR_OUT_OF_MEMORY` where that isn't enough.
+   */
   #makeRoom(given: ContextNeeds, reused = 0): void {
     const { memory, ...needs } = checkSizes("needs", given, CAPACITY);
     if (memory !== undefined) checkSizes("needs.memory", memory, ["kvCache", "compute", "logits"]);
@@ -287,7 +296,9 @@ export class LocalModel implements Model {
       ...{ kvCache: bytesOfCache(this, needs), compute: 0, logits: 0 },
     };
     const isHere = this.#place === "cpu";
-    this.#prompts.makeRoom(isHere ? kvCache + compute + logits - reused : logits);
+    const needed = isHere ? kvCache + compute + logits - reused : logits;
+    refuseBeyondMachine(needed);
+    this.#prompts.makeRoom(needed);
   }
 
   async openClassifier(size: Capacity): Promise<LocalClassifier> {
