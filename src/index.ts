@@ -22,6 +22,7 @@ export {
   compileConstraint,
 } from "./engine/constraint/constraint.js";
 export type { DiffusionCache, ParallelRule, Remasking } from "./engine/denoising-request.js";
+export type { KeptModel } from "./engine/download/kept-models.js";
 export type { ContextMemory, Model } from "./engine/engine.js";
 export { type ErrorCode, LlamaEtsError } from "./engine/errors.js";
 export type { KvType } from "./engine/kv-types.js";
@@ -30,6 +31,7 @@ export type { LoadProgress } from "./engine/load-progress.js";
 export type { GpuChoice } from "./engine/local/locate-engine.js";
 export type { LoraOptions } from "./engine/local/model-variants.js";
 export type { SamplingOptions } from "./engine/sampling.js";
+export type { Speed } from "./engine/unloaded-model.js";
 export type { CompareOptions } from "./evaluate/compare/compare-runs.js";
 export type {
   ComparedItem,
@@ -65,6 +67,17 @@ export type { AdaptiveOptions } from "./methods/adaptive.js";
 export { type AutoChoice, type AutoFacts, auto, chooseMethod } from "./methods/auto.js";
 export { type CheckProposalOptions, checkProposal } from "./methods/check-proposal.js";
 export type { DiffusionOptions } from "./methods/diffusion-options.js";
+export {
+  type InspectedModel,
+  type InspectOptions,
+  inspectModel,
+  type ListedModel,
+  type ListedModels,
+  listModels,
+  type MemoryFit,
+  type SuggestedProposal,
+  suggestProposals,
+} from "./methods/inspect-models.js";
 export type {
   CommonOptions,
   Finish,

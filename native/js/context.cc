@@ -59,7 +59,7 @@ Napi::Value Context::Open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guarded(env, [&]() -> Napi::Value {
     const Model& owner = Model::Read(info[0], "model");
-    const SharedModel model = owner.shared();
+    const SharedModel model = owner.with_weights();
     DecoderOptions options = ReadSessionOptions(info[1]);
     options.adapters = owner.adapters();
     const Napi::Value classifies = info[1].As<Napi::Object>().Get("classifies");

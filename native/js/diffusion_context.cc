@@ -34,7 +34,7 @@ Napi::Value DiffusionContext::Open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guarded(env, [&]() -> Napi::Value {
     const Model& model = Model::Read(info[0], "model");
-    const SharedModel shared = model.shared();
+    const SharedModel shared = model.with_weights();
     const DiffusionSessionOptions options = ReadDiffusionOptions(info[1]);
     if (!model.is_diffusion()) {
       throw EngineError("ERR_UNSUPPORTED_MODEL", "The model is not a diffusion model");

@@ -75,6 +75,7 @@ Model::Model(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Model>(info) {
   model_ = loaded.model;
   renamed_ = loaded.renamed;
   is_split_ = loaded.is_split;
+  has_weights_ = loaded.has_weights;
   adapters_ = loaded.adapters;
   labels_ = loaded.labels;
   layer_numbers_ = loaded.layer_numbers;
@@ -91,6 +92,13 @@ const Model& Model::Read(Napi::Value value, const std::string& name) {
 const SharedModel& Model::shared() const {
   if (!model_) throw EngineError("ERR_DISPOSED", "The model was disposed");
   return model_;
+}
+
+const SharedModel& Model::with_weights() const {
+  const SharedModel& model = shared();
+  if (!has_weights_)
+    throw EngineError("ERR_INVALID_STATE", "The model was read without its weights");
+  return model;
 }
 
 const llama_vocab* Model::vocab() const {

@@ -22,6 +22,7 @@ struct LoadedModel {
   std::optional<RenamedArchitecture> renamed;
   std::vector<std::string> labels;  // of a classification head's classes; none without a head
   bool is_split = false;            // lies in several files
+  bool has_weights = true;          // false: it was read to be looked at, and computes nothing
   std::vector<Adapter> adapters;    // which every context of it has
   // The architecture's numbers that differ by layer, which the engine's metadata lacks, by their
   // keys: "[0, 2, 0]".
@@ -37,6 +38,8 @@ class Model : public Napi::ObjectWrap<Model> {
 
   // Throws EngineError ERR_DISPOSED after close().
   const SharedModel& shared() const;
+  // As `shared`, for what computes. Throws EngineError ERR_INVALID_STATE without weights.
+  const SharedModel& with_weights() const;
   // Whether it fills in masks, instead of extending a text.
   bool is_diffusion() const;
   // The names of its classification head's classes; none without a head.
@@ -59,6 +62,7 @@ class Model : public Napi::ObjectWrap<Model> {
   SharedModel model_;
   std::optional<RenamedArchitecture> renamed_;
   bool is_split_;
+  bool has_weights_;
   std::vector<Adapter> adapters_;
   std::vector<std::string> labels_;
   std::map<std::string, std::string> layer_numbers_;

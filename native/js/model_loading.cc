@@ -77,7 +77,7 @@ std::vector<AdapterFile> ReadAdapters(Napi::Value value) {
 class Loading : public Napi::AsyncWorker {
  public:
   Loading(Napi::Env env, std::string path, std::vector<AdapterFile> adapters, int32_t gpu_layers,
-          bool remote_only, bool caches_diffusion, Napi::Function on_progress,
+          bool remote_only, bool caches_diffusion, bool without_weights, Napi::Function on_progress,
           std::shared_ptr<std::atomic<bool>> cancelled)
       : Napi::AsyncWorker(env, "llama-ets-load"),
         deferred_(Napi::Promise::Deferred::New(env)),
@@ -86,6 +86,7 @@ class Loading : public Napi::AsyncWorker {
         gpu_layers_(gpu_layers),
         remote_only_(remote_only),
         caches_diffusion_(caches_diffusion),
+        without_weights_(without_weights),
         progress_(Napi::ThreadSafeFunction::New(env, on_progress, "llama-ets-progress", 0, 1)),
         cancelled_(std::move(cancelled)) {}
 
@@ -100,6 +101,7 @@ class Loading : public Napi::AsyncWorker {
       }
       LoadWeights(*checked.header);
       model_.is_split = checked.is_split;
+      model_.has_weights = !without_weights_;
       for (const AdapterFile& adapter : adapters_) LoadAdapter(adapter);
     } catch (const EngineError& error) {
       code_ = error.code();
@@ -133,6 +135,10 @@ class Loading : public Napi::AsyncWorker {
     if (gpu_layers_ != 0 && remote_only_) devices = RpcDevices();
     devices.push_back(nullptr);
     if (gpu_layers_ == 0 || remote_only_) params.devices = devices.data();
+    if (without_weights_) {
+      params.no_alloc = true;
+      params.load_mode = LLAMA_LOAD_MODE_NONE;  // the engine asserts that nothing is mapped
+    }
     params.progress_callback = OnProgress;
     params.progress_callback_user_data = this;
     LogCapture log;
@@ -201,6 +207,7 @@ class Loading : public Napi::AsyncWorker {
   const int32_t gpu_layers_;
   const bool remote_only_;
   const bool caches_diffusion_;
+  const bool without_weights_;
   Napi::ThreadSafeFunction progress_;
   std::shared_ptr<std::atomic<bool>> cancelled_;
   int percent_ = -1;
@@ -221,12 +228,15 @@ Napi::Value LoadModel(const Napi::CallbackInfo& info) {
     const bool remote_only =
         !remote_only_value.IsUndefined() && ReadBoolean(remote_only_value, "remoteOnly");
     const bool caches_diffusion = ReadBoolean(options.Get("cachesDiffusion"), "cachesDiffusion");
+    const Napi::Value without_value = options.Get("withoutWeights");
+    const bool without_weights =
+        !without_value.IsUndefined() && ReadBoolean(without_value, "withoutWeights");
     const Napi::Function on_progress = ReadFunction(options.Get("onProgress"), "onProgress");
     std::vector<AdapterFile> adapters = ReadAdapters(options.Get("adapters"));
     Engine();  // is open
     auto cancelled = std::make_shared<std::atomic<bool>>(false);
     auto* loading = new Loading(env, std::move(path), std::move(adapters), gpu_layers, remote_only,
-                                caches_diffusion, on_progress, cancelled);
+                                caches_diffusion, without_weights, on_progress, cancelled);
     Napi::Object handle = Napi::Object::New(env);
     handle["promise"] = loading->Promise();
     handle["cancel"] = Napi::Function::New(

@@ -5,9 +5,11 @@
 
 namespace llama_ets {
 
-// loadModel({ path, gpuLayers, remoteOnly?, cachesDiffusion, onProgress }) -> { promise, cancel }
+// loadModel({ path, gpuLayers, remoteOnly?, cachesDiffusion, withoutWeights?, onProgress })
+//   -> { promise, cancel }
 // With `cachesDiffusion` keys and values can be kept of diffusion models whose architecture allows
-// it; they are then not mapped from the file but read into memory.
+// it; they are then not mapped from the file but read into memory. With `withoutWeights` the model
+// says what it is and has its vocabulary, and no context can be opened of it.
 Napi::Value LoadModel(const Napi::CallbackInfo& info);
 
 // checkModel(path): throws what loadModel would reject with before it reads weights

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import pc from "picocolors";
 import { BUNDLED_PROPOSAL, DEFAULT_MODEL } from "../engine/bundled-models.js";
+import { checkOneOf } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { KvType } from "../engine/kv-types.js";
@@ -32,6 +33,31 @@ export const ENGINE_OPTION = [
   "--engine <dir>",
   "engine of your own, from `llama-ets build-engine` (default: $LLAMA_ETS_ENGINE)",
 ] as const;
+
+/** Where a model would be loaded, for commands that load none of their own choice. */
+export function addPlaceOptions(command: Command): Command {
+  return command
+    .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
+    .option(...ENGINE_OPTION)
+    .option("--gpu-layers <n>", "layers of the model kept on the GPU (default: all)", numberOption);
+}
+
+export interface PlaceFlags {
+  gpu: string;
+  engine?: string;
+  gpuLayers?: number;
+}
+
+/** Throws `ERR_INVALID_OPTION`. */
+export function placeOf({ gpu: kind, engine, gpuLayers }: PlaceFlags) {
+  checkOneOf("--gpu", kind, ["auto", "cuda", "vulkan", "metal", "off", "false"]);
+  const gpu = kind === "off" || kind === "false" ? false : (kind as GpuChoice);
+  return {
+    gpu,
+    ...(engine !== undefined && { engine }),
+    ...(gpuLayers !== undefined && { gpuLayers }),
+  };
+}
 
 /** Who computes attention on a CPU. */
 export const ATTENTION_OPTION = [

@@ -2,6 +2,7 @@
 import { answerUnit, type DenoisingSettings } from "../chain/denoising.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
+import type { RunModel } from "../planning/contexts.js";
 import { type Change, planOrCure } from "../planning/cures.js";
 import { type Plan, planRun as planNeeds, type RunParts } from "../planning/run-plan.js";
 import type { DenoisingShape, RunShape } from "../planning/run-shape.js";
@@ -17,6 +18,9 @@ export interface PlannedRun<Own> {
   plan: Plan;
 }
 
+/** A model whose runs can be planned, loaded or not. */
+export type PlannableModel = RunModel & Pick<Model, "matchTokenizer">;
+
 /**
  * Resolves the options and plans the run. What doesn't fit is refused with what would.
  *
@@ -25,7 +29,7 @@ export interface PlannedRun<Own> {
  */
 export function planRun<O extends OwnOptions>(
   method: MethodFacts<O>,
-  model: Model,
+  model: PlannableModel,
   options: CompiledOptions,
   promptTokens: number,
   within?: RunParts,
@@ -50,7 +54,7 @@ function withChange(options: CompiledOptions, change: Change | undefined): Compi
 
 function tryPlan<O extends OwnOptions>(
   method: MethodFacts<O>,
-  model: Model,
+  model: PlannableModel,
   options: CompiledOptions,
   promptTokens: number,
   within: RunParts | undefined,

@@ -14,6 +14,9 @@ export type PlannedModel = Pick<
   "info" | "limits" | "memoryOf" | "memoryOfDenoiser" | "freeMemory" | "checkExtends"
 >;
 
+/** What the plan of a run asks of its model, whose weights need not be in memory. */
+export type RunModel = PlannedModel & Pick<Model, "can" | "path">;
+
 export interface ContextRequest {
   model: PlannedModel;
   demand: Demand;

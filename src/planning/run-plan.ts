@@ -1,8 +1,7 @@
 /** What a run will need, known before it starts: contexts, memory, and a bound of its tokens. */
-import type { Model } from "../engine/engine.js";
 import { refuseUnable } from "./abilities.js";
 import type { ContextPlan, Demand, PlannedContexts } from "./context-plan.js";
-import { type ContextRequest, planTogether } from "./contexts.js";
+import { type ContextRequest, planTogether, type RunModel } from "./contexts.js";
 import { proposalDemand } from "./demands.js";
 import { planDenoising } from "./denoising.js";
 import type { PairForecast } from "./pair.js";
@@ -47,9 +46,9 @@ export interface Plan {
 export interface RunNeeds {
   /** The method's name. */
   method: string;
-  model: Model;
+  model: RunModel;
   /** The model that draws the rollouts; null without one. */
-  proposal: Model | null;
+  proposal: RunModel | null;
   shape: RunShape;
   /** What it asks of an autoregressive model. */
   demand: Demand;

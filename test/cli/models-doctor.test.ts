@@ -11,6 +11,7 @@ import path from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { cacheDirectory } from "../../src/engine/cache-directory.js";
 import { locateEngine } from "../../src/engine/local/locate-engine.js";
+import type { ListedModels } from "../../src/methods/inspect-models.js";
 import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
 import { encodeGguf } from "../fixtures/gguf-writer.js";
 import { temporaryFile } from "../fixtures/temporary-directory.js";
@@ -35,6 +36,34 @@ describe.concurrent("models", () => {
       expect(model.sizeBytes).toBeGreaterThan(1e5);
     }
     expect(downloaded).toBeInstanceOf(Array);
+  });
+
+  test("says what this machine can run, by which memory, and who could draw rollouts", async () => {
+    const { stdout } = await cli(["models", "--json", "--gpu", "off"]);
+    const { bundled, popular } = JSON.parse(stdout) as ListedModels;
+    const named = (name: string) => bundled.find((model) => model.name === name);
+    const memory = named("mini-gsm-ref")?.inspected?.memory;
+    expect(memory).toMatchObject({ fits: true, place: "cpu", longestText: 512 });
+    expect(memory?.plannedBytes).toBeGreaterThan(4e6);
+    expect(named("mini-gsm-ref")?.proposals).toEqual([
+      { source: "mini-gsm-proposal", sizeBytes: 962944, isHere: true },
+    ]);
+    expect(named("mini-gsm-verifier")?.inspected).toMatchObject({
+      kind: "classifier",
+      memory: null,
+    });
+    // Larger models of one family take more.
+    const qwen = popular.filter(({ source }) => source.includes("Qwen3"));
+    const taken = qwen.map((model) => model.memory?.plannedBytes as number);
+    expect(taken.length).toBeGreaterThan(3);
+    expect(taken).toEqual(taken.toSorted((a, b) => a - b));
+  });
+
+  test("lists the files all the same where there is no engine, and says what isn't known", async () => {
+    const { code, stdout } = await cli(["models", "--engine", "/nonexistent"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ {2}mini-gsm-ref +\d+\.\d MiB /m);
+    expect(stdout).toMatch(/what this machine can run is unknown: .*\/nonexistent/);
   });
 
   test("lists what was downloaded, and how to when there is nothing", async () => {
@@ -169,11 +198,15 @@ describe("doctor", () => {
     expect(code).toBe(0);
     const { ok, findings } = JSON.parse(stdout);
     expect(ok).toBe(true);
-    const all = [...checks, "model", "forks", "rounding"];
+    const all = [...checks, "model", "forks", "memory", "speed", "rounding", "proposal"];
     expect(findings.map(({ check }: { check: string }) => check)).toEqual(all);
     expect(detailOf(findings, "engine")).toMatch(`${directory} (--engine)`);
     expect(detailOf(findings, "model")).toContain("architecture nemotron_h_moe");
     expect(detailOf(findings, "forks")).toMatch(/^proven: 19 texts/);
+    expect(detailOf(findings, "memory")).toMatch(/^a run with 8 candidates takes [\d.]+ MiB of /);
+    expect(detailOf(findings, "speed")).toMatch(
+      /^[\d.]+ tokens\/s of one text, [\d.]+ of 8 at once$/,
+    );
     const ask = ["ask", "Hi", "-m", file, "--gpu", "off", "--max-tokens", "2", "--raw"];
     expect(await cli(ask, { env })).toMatchObject({ code: 0 });
   });
@@ -208,6 +241,11 @@ describe("doctor", () => {
       expect(detailOf(findings, "rounding")).toMatch(detail);
       expect(detailOf(findings, "attention")).toMatch(/^(own: AVX2; self-test agrees|engine's: )/);
       expect(detailOf(findings, "attention")).not.toContain("LLAMA_ETS_ATTENTION");
+      if (model === "mini-gsm-ref") {
+        expect(detailOf(findings, "proposal")).toMatch(
+          /^mini-gsm-proposal \([\d.]+ MiB\) has its tokenizer: `llama-ets doctor -m mini-gsm-ref --proposal mini-gsm-proposal`/,
+        );
+      }
       expect(code).toBe(0);
     },
   );

@@ -1,8 +1,13 @@
 /** What a model says of the memory where it lives. */
 import { describe, expect, test } from "vitest";
 import type { Device } from "../../src/engine/engine.js";
+import { Context } from "../../src/engine/local/context.js";
 import { freeBytesFor, gpuShare, gpusAmong, placeOf } from "../../src/engine/local/free-memory.js";
+import { speedOf } from "../../src/engine/local/kept-speeds.js";
+import { loadNative } from "../../src/engine/local/load-native.js";
 import { addon } from "../../src/engine/local/native.js";
+import { inspectModel } from "../../src/methods/inspect-models.js";
+import { plan } from "../../src/methods/plan.js";
 import { useModel } from "../fixtures/models.js";
 
 const mapped = useModel();
@@ -28,6 +33,20 @@ describe("free memory", () => {
     expect(own.info().isMapped).toBe(true);
     copy.close();
     own.close();
+  });
+
+  test("is what a plan without the weights counts with, whose need is that of a loaded model", async () => {
+    const { memory } = await inspectModel("mini-gsm-ref", { gpu: false });
+    const { peakBytes } = await plan(mapped(), new Int32Array(256).fill(5));
+    expect(memory).toMatchObject({ fits: true, plannedBytes: peakBytes });
+  });
+
+  test("is never asked of a model without weights: no context can be opened of it", async () => {
+    const native = await loadNative(mapped().path, { gpuLayers: 0, withoutWeights: true });
+    expect(native.info()).toMatchObject({ sizeBytes: mapped().info.sizeBytes });
+    const opening = Context.open(native, { cells: 256, sequences: 2, threads: 1 });
+    await expect(opening).rejects.toThrow("The model was read without its weights");
+    native.close();
   });
 
   test("has the contexts kept for the next run apart", async () => {
@@ -89,5 +108,27 @@ describe("by a machine's devices,", () => {
     expect(gpuShare(10, 9, desktop)).toBe(0.8);
     expect(freeBytesFor(0.8, desktop, 900)).toBe(200); // 160 there, 40 here
     expect(freeBytesFor(0.1, desktop, 900)).toBe(1000); // 100 there, 900 here
+  });
+});
+
+describe("the speed of a model", () => {
+  const measured = (file: string, sizeBytes: number, tokensPerSecond: number) => ({
+    ...{ file, device: "CPU", sizeBytes, tokensPerSecond, mtimeMs: 7 },
+  });
+  const speeds = [measured("/a", 1e9, 20), measured("/b", 1e8, 150), measured("/tiny", 1e6, 9000)];
+
+  test("is the measured one of this very file", () => {
+    const own = { file: "/a", mtimeMs: 7, sizeBytes: 1e9 };
+    expect(speedOf(own, speeds)).toEqual({ tokensPerSecond: 20, isMeasured: true });
+    expect(speedOf({ ...own, mtimeMs: 8 }, speeds)?.isMeasured).toBe(false);
+  });
+
+  test("is guessed by size from the nearest one that doesn't fit a processor's cache", () => {
+    const guess = (sizeBytes: number) => speedOf({ file: null, sizeBytes }, speeds);
+    expect(guess(4e9)).toEqual({ tokensPerSecond: 5, isMeasured: false });
+    expect(guess(2e8)).toEqual({ tokensPerSecond: 75, isMeasured: false });
+    expect(guess(2e6)).toBeUndefined();
+    expect(speedOf({ file: null, sizeBytes: 4e9, isSparse: true }, speeds)).toBeUndefined();
+    expect(speedOf({ file: null, sizeBytes: 4e9 }, [])).toBeUndefined();
   });
 });

@@ -47,7 +47,7 @@ function isBundled(name: string): boolean {
   return bundledModels().some((model) => model.name === name);
 }
 
-function toLoadOptions(given: Given): LoadModelOptions {
+export function toLoadOptions(given: Given): LoadModelOptions {
   return Object.fromEntries(
     PASSED.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])),
   );

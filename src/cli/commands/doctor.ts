@@ -17,18 +17,16 @@ import {
 } from "../../engine/local/own-attention.js";
 import { VERSION } from "../../version.js";
 import { gibibytes, rate } from "../format.js";
-import { ATTENTION_OPTION, ENGINE_OPTION } from "../model-flags.js";
-import { numberOption, numberOrAuto } from "../numbers.js";
+import { ATTENTION_OPTION, addPlaceOptions, type PlaceFlags, placeOf } from "../model-flags.js";
+import { numberOrAuto } from "../numbers.js";
+import { describeFit, describeProposals, describeSpeed } from "./doctor-fit.js";
 import { examineModel } from "./doctor-model.js";
-import { describePair, describeRounding, QUESTION } from "./doctor-probabilities.js";
+import { describePair, describeRounding, QUESTION, toLoadOptions } from "./doctor-probabilities.js";
 import { type Finding, find } from "./finding.js";
 
-interface DoctorFlags {
-  gpu: string;
-  gpuLayers?: number;
+interface DoctorFlags extends PlaceFlags {
   threads: number | "auto";
   attention?: AttentionChoice;
-  engine?: string;
   model?: string;
   proposal?: string;
   prompt?: string[];
@@ -36,15 +34,13 @@ interface DoctorFlags {
 }
 
 export function doctorCommand(command: Command): Command {
-  return command
-    .option(
+  return addPlaceOptions(
+    command.option(
       "-m, --model <model>",
-      "a model too: whether its texts can be forked, as methods do, and how it rounds",
-    )
-    .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
-    .option(...ENGINE_OPTION)
+      "a model too: its memory and speed here, whether its texts can be forked, how it rounds",
+    ),
+  )
     .option(...ATTENTION_OPTION)
-    .option("--gpu-layers <n>", "layers of the model kept on the GPU (default: all)", numberOption)
     .option("--threads <n>", "CPU threads for the model, or auto", numberOrAuto, "auto")
     .option("--proposal <model>", "with -m: how many of its rollouts for ets-is will count")
     .option(
@@ -61,8 +57,7 @@ function collect(text: string, others: string[] = []): string[] {
 }
 
 async function runDoctor(flags: DoctorFlags): Promise<void> {
-  const kind = checkOneOf("--gpu", flags.gpu, ["auto", "cuda", "vulkan", "metal", "off", "false"]);
-  const gpu: GpuChoice = kind === "off" || kind === "false" ? false : kind;
+  const { gpu } = placeOf(flags);
   if (flags.attention !== undefined) {
     checkOneOf("--attention", flags.attention, ATTENTION_CHOICES);
   }
@@ -98,14 +93,19 @@ async function runDoctor(flags: DoctorFlags): Promise<void> {
   ];
   if (model !== undefined) {
     const options = { ...flags, gpu };
+    const place = placeOf(flags);
     const examined = await examineModel(model, options);
     findings.push(...examined);
+    if (examined[0]?.ok) findings.push(await find("memory", () => describeFit(model, place)));
     // What ended its own process would end this one, too.
     if (examined.every(({ ok }) => ok)) {
-      findings.push(await find("rounding", () => describeRounding(model, options)));
-      if (proposal !== undefined) {
-        findings.push(await find("pair", () => describePair(model, proposal, options)));
-      }
+      findings.push(
+        await find("speed", () => describeSpeed(model, toLoadOptions(options))),
+        await find("rounding", () => describeRounding(model, options)),
+        proposal === undefined
+          ? await find("proposal", () => describeProposals(model, place))
+          : await find("pair", () => describePair(model, proposal, options)),
+      );
     }
   }
   if (flags.json) console.log(JSON.stringify({ ok: findings.every(({ ok }) => ok), findings }));

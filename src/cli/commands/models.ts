@@ -1,7 +1,6 @@
-import { stat } from "node:fs/promises";
 import { Command } from "commander";
 import pc from "picocolors";
-import { bundledModels, DEFAULT_MODEL } from "../../engine/bundled-models.js";
+import { bundledModels } from "../../engine/bundled-models.js";
 import {
   type CheckedModel,
   checkKept,
@@ -12,10 +11,12 @@ import {
 } from "../../engine/download/kept-models.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { interruptSignal } from "../exit.js";
+import { addPlaceOptions } from "../model-flags.js";
 import { printable } from "../printable.js";
+import { listModels } from "./models-list.js";
 
 export function modelsCommand(command: Command): Command {
-  return command
+  return addPlaceOptions(command)
     .option("--json", "print one JSON object")
     .action(listModels)
     .addCommand(
@@ -36,40 +37,6 @@ export function modelsCommand(command: Command): Command {
 
 interface Flags {
   json?: boolean;
-}
-
-async function listModels(flags: Flags): Promise<void> {
-  const bundled = await Promise.all(
-    bundledModels().map(async (model) => ({ ...model, sizeBytes: (await stat(model.path)).size })),
-  );
-  const downloaded = (await keptModels()).map((model) => ({ ...model, role: model.path }));
-  if (flags.json) {
-    console.log(JSON.stringify({ default: DEFAULT_MODEL, bundled, downloaded }));
-    return;
-  }
-  console.log(pc.bold("Bundled"));
-  for (const model of bundled) console.log(formatModel(model));
-  console.log(pc.bold("Downloaded"));
-  for (const model of downloaded) console.log(formatModel(model));
-  if (downloaded.length === 0) {
-    console.log('  none; try: llama-ets ask -m hf:Qwen/Qwen3-0.6B-GGUF:Q8_0 "…"');
-  }
-}
-
-interface ListedModel extends Pick<KeptModel, "name" | "sizeBytes" | "broken"> {
-  role: string;
-  parts?: number;
-}
-
-function formatModel({ name, sizeBytes, role, parts = 1, broken }: ListedModel): string {
-  const isSmall = sizeBytes < 2 ** 20 / 10;
-  const size = isSmall ? `${sizeBytes} B` : `${(sizeBytes / 2 ** 20).toFixed(1)} MiB`;
-  const inParts = parts > 1 ? `${parts} parts; ` : "";
-  const what =
-    broken === undefined
-      ? pc.dim(printable(`${inParts}${role}`))
-      : pc.red(printable(`broken: ${broken}; ${role}`));
-  return `  ${printable(name).padEnd(20)} ${size.padStart(10)}   ${what}`;
 }
 
 /** `--json` is the outer command's too, which takes it first. */

@@ -3,6 +3,7 @@ import { freemem } from "node:os";
 import type { Device, Place } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
 import { keptBytes } from "./kept-prompts.js";
+import type { NativeModelInfo } from "./native-model.js";
 
 /** The devices that llama.cpp puts layers on: integrated GPUs only where there are no others. */
 export function gpusAmong(devices: readonly Device[]): Device[] {
@@ -55,6 +56,14 @@ export function freeBytesFor(
     share > 0 ? onGpus / share : Number.POSITIVE_INFINITY,
     share < 1 ? machineBytes / (1 - share) : Number.POSITIVE_INFINITY,
   );
+}
+
+/** Linux counts mapped files as free: taking that memory would evict the weights. */
+export function mappedBytes(
+  { isMapped, sizeBytes }: Pick<NativeModelInfo, "isMapped" | "sizeBytes">,
+  place: Place,
+): number {
+  return isMapped && place === "cpu" && process.platform === "linux" ? sizeBytes : 0;
 }
 
 /** Free bytes of the machine's memory, as far as this process may have it: kept prompts make way. */

@@ -10,12 +10,14 @@ interface NativeOptions {
   gpuLayers: number;
   remoteOnly?: boolean;
   cachesDiffusion?: boolean;
+  /** Reads what the model is, and its vocabulary; it can't compute. */
+  withoutWeights?: boolean;
   adapters?: readonly Adapter[];
 }
 
 export async function loadNative(
   file: string,
-  { gpuLayers, remoteOnly = false, cachesDiffusion = false, adapters = [] }: NativeOptions,
+  { gpuLayers, adapters = [], ...options }: NativeOptions,
   onProgress: (progress: LoadProgress) => void = () => {},
   signal?: AbortSignal,
 ): Promise<NativeModel> {
@@ -36,8 +38,8 @@ export async function loadNative(
     path: file,
     adapters: adapters.map(({ path, scale }) => ({ path, scale })),
     gpuLayers,
-    remoteOnly,
-    cachesDiffusion,
+    cachesDiffusion: false,
+    ...options,
     onProgress: report,
   });
   report(0);

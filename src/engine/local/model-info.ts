@@ -1,6 +1,8 @@
 /** What a model says of itself: its file's header, and what was done to it at load. */
 import { basename } from "node:path";
+import type { Limits, Place } from "../engine.js";
 import { DEFAULT_KV_TYPE, type KvType } from "../kv-types.js";
+import { CELL_PADDING } from "./memory.js";
 import { kvHeadsOf, mostHeads } from "./model-shape.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
 
@@ -26,6 +28,26 @@ export function readInfo(
     // The most that a layer has: those of the first, which llama.cpp gives, may be none.
     heads: mostHeads(shape),
     kvHeads: Math.max(...kvHeadsOf(shape)),
+  };
+}
+
+/** Continuations that run side by side: where more would gain little, by kind of machine. */
+const PARALLEL = { smallModel: 16, cpu: 32, gpu: 128 };
+const SMALL_MODEL = 100e6;
+
+/** What llama.cpp holds of a model's texts. */
+export function limitsOf(
+  { parameters }: Pick<NativeModelInfo, "parameters">,
+  place: Place,
+): Limits {
+  const isSmall = place === "cpu" && parameters < SMALL_MODEL;
+  return {
+    sequences: 256, // LLAMA_MAX_SEQ
+    batchTokens: 512,
+    outputs: 64,
+    parallel: PARALLEL[isSmall ? "smallModel" : place],
+    cellUnit: CELL_PADDING,
+    denoisedTexts: 100, // native/js/diffusion_values.cc
   };
 }
 

@@ -34,6 +34,7 @@ import {
   freeBytesFor,
   freeMachineBytes,
   gpuShare,
+  mappedBytes,
   placeOf,
   refuseBeyondMachine,
 } from "./free-memory.js";
@@ -42,12 +43,11 @@ import type { EngineLocation } from "./locate-engine.js";
 import {
   bytesOfCache,
   bytesPerRow,
-  CELL_PADDING,
   DENOISING_BATCH,
   memoryOfContext,
   memoryOfDenoiser,
 } from "./memory.js";
-import { readInfo, type Variant } from "./model-info.js";
+import { limitsOf, readInfo, type Variant } from "./model-info.js";
 import { addon, callNow } from "./native.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
 import { type AttentionChoice, mayBeOwn } from "./own-attention.js";
@@ -71,10 +71,6 @@ interface Origin extends Variant {
   /** Loads the file anew under the architecture that keeps keys and values of its texts. */
   loadCaching(): Promise<NativeModel>;
 }
-
-/** Continuations that run side by side: where more would gain little, by kind of machine. */
-const PARALLEL = { smallModel: 16, cpu: 32, gpu: 128 };
-const SMALL_MODEL = 100e6;
 
 /** A model of llama.cpp in this process. Made by `loadModel`. */
 export class LocalModel implements Model {
@@ -117,7 +113,7 @@ export class LocalModel implements Model {
     this.#prompts = new ModelPrompts({
       cuts: cut,
       bytesOf: (cells) => bytesOfCache(this, { cells, sequences: 1 }) + bytesPerRow(this),
-      available: () => freeMachineBytes() - this.#mappedBytes,
+      available: () => freeMachineBytes() - mappedBytes(this.info, this.#place),
     });
     const { threads, attention, sampling, kvType, adapters } = origin;
     this.kvType = kvType;
@@ -126,15 +122,7 @@ export class LocalModel implements Model {
       ...{ threads, attention, sampling, kvType },
       prompts: this.#prompts,
     });
-    const isSmall = this.#place === "cpu" && this.info.parameters < SMALL_MODEL;
-    this.limits = {
-      sequences: 256, // LLAMA_MAX_SEQ
-      batchTokens: 512,
-      outputs: 64,
-      parallel: PARALLEL[isSmall ? "smallModel" : this.#place],
-      cellUnit: CELL_PADDING,
-      denoisedTexts: 100, // native/js/diffusion_values.cc
-    };
+    this.limits = limitsOf(this.info, this.#place);
   }
 
   /** The file it was loaded from. */
@@ -258,14 +246,8 @@ export class LocalModel implements Model {
       mustShareAttention: attention === "own",
       idleBytes: bytesOfCache(this, this.#contexts.free),
       sharedIdleBytes: bytesOfCache(this, this.#contexts.freeParts),
-      mappedBytes: this.#mappedBytes,
+      mappedBytes: mappedBytes(this.info, this.#place),
     };
-  }
-
-  /** Linux counts mapped files as free: taking that memory would evict the weights. */
-  get #mappedBytes(): number {
-    const { isMapped, sizeBytes } = this.info;
-    return isMapped && this.#place === "cpu" && process.platform === "linux" ? sizeBytes : 0;
   }
 
   async lease(needs: ContextNeeds): Promise<Context> {

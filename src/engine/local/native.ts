@@ -85,6 +85,8 @@ export interface Addon {
      * kept of its texts.
      */
     cachesDiffusion: boolean;
+    /** Reads what the model is, and its vocabulary; no context can be opened of it. */
+    withoutWeights?: boolean;
     onProgress(progress: number): void;
   }): {
     promise: Promise<NativeModel>;
