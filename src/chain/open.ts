@@ -22,7 +22,7 @@ export async function openChain(
   const { metrics, policy } = options;
   specialStops(model, policy.stop); // refuses some before a context is made
   if (!isDenoised(options)) {
-    refuseUnable("The reward", model, metrics.length > 0 ? ["metrics"] : []);
+    refuseUnable("What is measured of tokens", model, metrics.length > 0 ? ["metrics"] : []);
     return AutoregressiveChain.open(model, plan, options);
   }
   if (metrics.length > 0) {

@@ -24,7 +24,7 @@ export async function checkOutput(what: string, file: string): Promise<void> {
 export async function writeOutput(
   what: string,
   file: string,
-  content: string | Uint8Array,
+  content: string | Uint8Array | Iterable<string>,
 ): Promise<void> {
   try {
     await writeFile(file, content);

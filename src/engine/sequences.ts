@@ -3,7 +3,8 @@ import type { Sampling } from "./sampling.js";
 import type { ThoughtRules } from "./thoughts.js";
 
 /** What can be measured of the distribution of each token, at a cost: only when asked for. */
-export type TokenMetric = "entropies" | "selfCertainties";
+export const TOKEN_METRICS = ["entropies", "selfCertainties"] as const;
+export type TokenMetric = (typeof TOKEN_METRICS)[number];
 
 /** The metrics asked for, one number a token, in nats. */
 type Metrics = Partial<Record<TokenMetric, Float64Array>>;

@@ -28,6 +28,7 @@ import type { MethodRecord } from "./store/run-files.js";
 export type EvaluatedOptions = Omit<
   MethodOptions,
   | "extract"
+  | "metrics"
   | "onPlan"
   | "onProgress"
   | "onStep"
@@ -61,7 +62,7 @@ export interface EvaluatedMethod {
 /** Settings that `run.json` has for every method since its first format: keys rest on them. */
 const OF_EVERY_METHOD = { lengthPenalty: null, alpha: null, moves: null };
 
-const RESERVED = ["extract", "proposal", "seed", "signal"];
+const RESERVED = ["extract", "metrics", "proposal", "seed", "signal"];
 
 export interface ConfiguredMethod extends MethodRecord {
   method: MethodName;

@@ -2,6 +2,8 @@
 
 import type { Model } from "../engine/engine.js";
 import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
+import { given } from "../engine/given.js";
+import type { Vocabulary } from "../engine/vocabulary.js";
 import { hasOwnReward, METHODS } from "../methods/registry.js";
 import type { Result } from "../methods/result.js";
 import { rewardOfItem } from "../rewards/item-reward.js";
@@ -11,7 +13,7 @@ import { selfConsistency } from "../rewards/self-consistency.js";
 import { answersOf, type PromptForm, type Task, type TaskItem } from "../tasks/task.js";
 import { promptSettings, toMethodOptions } from "./configured-methods.js";
 import type { DrawJob } from "./jobs.js";
-import type { DrawnText, FailedSample, Kept, KeptText } from "./store/run-files.js";
+import type { DrawnText, FailedSample, Kept, KeptText, TokenPart } from "./store/run-files.js";
 
 /** The models, the task and the reward that samples are drawn with. */
 export interface DrawContext {
@@ -41,13 +43,13 @@ export interface DrawRequest {
 
 /** A failed run is an outcome too; an abort rejects, and so does a server that is gone. */
 export async function drawSample(job: DrawJob, context: DrawContext): Promise<Outcome> {
-  const { model, proposal, task, form, signal, onTokens } = context;
+  const { model, proposal, task, form, signal, onTokens, keep = "none" } = context;
   const { item, method, seed } = job;
   const answers = answersOf(task, item);
   const seen = { ...item.row, ...withoutRow(item) };
-  const given = givenReward(job, context);
-  const reward = given
-    ? rewardOfItem(given, seen)
+  const named = givenReward(job, context);
+  const reward = named
+    ? rewardOfItem(named, seen)
     : hasRewardUnasked(job)
       ? undefined
       : selfConsistency(answers);
@@ -61,10 +63,12 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
       ...(!votesOnData(job.options) && { extract: answers.extract }),
       ...(reward && { reward }),
       ...(METHODS[method].proposal && proposal && { proposal }),
+      ...(keepsOfTokens(keep, "entropies") &&
+        !METHODS[method].expands && { metrics: ["entropies"] }),
       ...(signal && { signal }),
       ...(onTokens && { onProgress: ({ generated }) => onTokens(job.key, generated) }),
     });
-    return { drawn: toDrawn(result, job, context.keep ?? "none") };
+    return { drawn: toDrawn(result, job, { keep, model }) };
   } catch (error) {
     signal?.throwIfAborted();
     // No sample would fare better until it is back.
@@ -105,7 +109,18 @@ export function describeFailure(error: unknown): FailedSample["error"] {
   return { code: codeOf(error) ?? "ERR_UNEXPECTED", message: messageOf(error) };
 }
 
-function toDrawn(result: Result, job: DrawJob, keep: Kept): DrawnText {
+/** Whether a part of each token is kept. */
+export function keepsOfTokens(keep: Kept, part: TokenPart): boolean {
+  return typeof keep !== "string" && keep.includes(part);
+}
+
+/** What is kept, and the vocabulary that tokens are written out by. */
+interface Keeping {
+  keep: Kept;
+  model: Vocabulary;
+}
+
+function toDrawn(result: Result, job: DrawJob, keeping: Keeping): DrawnText {
   const { text, answer, stopReason, agreement, usage, proposalUsage, steps, warnings } = result;
   const { reward, best, evidence } = result;
   return {
@@ -119,19 +134,45 @@ function toDrawn(result: Result, job: DrawJob, keep: Kept): DrawnText {
       ...(khat !== undefined && { khat }),
       agreement,
     })),
-    ...(keep !== "none" &&
-      METHODS[job.method].drawsIndependent && { texts: textsOf(result, keep) }),
+    ...(keeping.keep !== "none" &&
+      (METHODS[job.method].drawsIndependent
+        ? { texts: textsOf(result, keeping) }
+        : tokenFieldsOf(result, keeping))),
   };
 }
 
-function textsOf({ steps, evidence }: Result, keep: Kept): KeptText[] {
+function textsOf({ steps, evidence }: Result, keeping: Keeping): KeptText[] {
   const [step] = steps;
-  return (step?.candidates ?? []).map(({ text, tokens, logProbs, completions }) => ({
-    ...{ text, answer: completions[0]?.answer ?? null, generated: tokens.length },
-    reward: evidence.rewards ? (completions[0]?.reward ?? null) : null,
+  return (step?.candidates ?? []).map(({ text, tokens, logProbs, completions: [own] }) => ({
+    ...{ text, answer: own?.answer ?? null, generated: tokens.length },
+    reward: evidence.rewards ? (own?.reward ?? null) : null,
     logProb: logProbs.reduce((sum, logProb) => sum + logProb, 0),
-    ...(keep === "tokens" && { ids: [...tokens], logProbs: [...logProbs] }),
+    ...tokenFieldsOf({ tokens, logProbs, ...given({ entropies: own?.entropies }) }, keeping),
   }));
+}
+
+/** What is kept of each token of a text. */
+function tokenFieldsOf(
+  { tokens, logProbs, entropies }: Pick<Result, "tokens" | "logProbs" | "entropies">,
+  { keep, model }: Keeping,
+): Pick<KeptText, "ids" | "pieces" | "logProbs" | "entropies"> {
+  // JSON has no infinity.
+  const finite = (values: readonly number[]) =>
+    values.map((value) => (Number.isFinite(value) ? value : null));
+  return {
+    ...(keepsOfTokens(keep, "tokens") && { ids: [...tokens], pieces: piecesOf(tokens, model) }),
+    ...(keepsOfTokens(keep, "logprobs") && { logProbs: finite(logProbs) }),
+    ...(keepsOfTokens(keep, "entropies") && entropies && { entropies: finite(entropies) }),
+  };
+}
+
+/** What each token adds to the text; a character that several tokens make up comes with the last of them. */
+function piecesOf(tokens: readonly number[], model: Vocabulary): string[] {
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  return tokens.map((token, i) => {
+    const bytes = model.textBytes(Int32Array.of(token), { special: true });
+    return decoder.decode(bytes, { stream: i + 1 < tokens.length });
+  });
 }
 
 function toUsage({ prefilled, generated, decoded, scored, ms }: Result["usage"]) {

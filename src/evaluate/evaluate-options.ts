@@ -9,6 +9,7 @@ import {
   checkSignal,
   checkString,
   optional,
+  refuse,
 } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
@@ -18,9 +19,9 @@ import { checkJudge } from "../tasks/judge-grader.js";
 import { GRADING_MODES, type GradingMode, PROMPT_FORMS, type PromptForm } from "../tasks/task.js";
 import { checkMethods, type EvaluatedMethod, type EvaluatedOptions } from "./configured-methods.js";
 import type { EvaluationProgress } from "./progress.js";
-import type { Kept, Sample } from "./store/run-files.js";
+import type { Kept, Sample, TokenPart } from "./store/run-files.js";
 
-const KEPT_NAMES: readonly Kept[] = ["none", "texts", "tokens"];
+const TOKEN_PARTS: readonly TokenPart[] = ["tokens", "logprobs", "entropies"];
 
 /** Runs side by side at the most, of an evaluation and of a worker. */
 export const MAX_CONCURRENCY = 64;
@@ -55,10 +56,11 @@ export interface EvaluateOptions {
   allowCodeExecution?: boolean;
   /**
    * What samples of `majority` and `best-of-n` keep of each text that they chose from, for curves over
-   * their number: nothing, the texts with answers and rewards, or token ids and log-probabilities
-   * besides. Default "texts"; "none" for tasks that run programs.
+   * their number: nothing, or the texts with answers and rewards. Or the texts and of each of their tokens,
+   * with other methods of those of the text itself, one or several of `tokens` (ids and texts), `logprobs`
+   * and `entropies` (not of diffusion models, nor of beam). Default "texts"; "none" for tasks that run programs.
    */
-  keep?: Kept;
+  keep?: Kept | TokenPart;
   /** Options that all methods share; each takes those that it knows. */
   options?: EvaluatedOptions;
   /** A reward by name, as `ask --reward` takes it. Default "self-consistency". */
@@ -127,8 +129,17 @@ export function resolveEvaluateOptions(options: EvaluateOptions) {
 
 export type ResolvedOptions = ReturnType<typeof resolveEvaluateOptions>;
 
-function checkKept(name: string, keep: Kept): Kept {
-  return checkOneOf(name, keep, KEPT_NAMES);
+function checkKept(name: string, keep: Kept | TokenPart): Kept {
+  if (keep === "none" || keep === "texts") return keep;
+  const parts: readonly unknown[] = Array.isArray(keep) ? keep : [keep];
+  if (parts.length > 0 && parts.every((part) => TOKEN_PARTS.includes(part as TokenPart))) {
+    return [...new Set(parts as TokenPart[])];
+  }
+  return refuse(
+    name,
+    `"none", "texts", or some of ${TOKEN_PARTS.map((part) => `"${part}"`).join(", ")}`,
+    keep,
+  );
 }
 
 function checkCount(name: string, value: number): number {

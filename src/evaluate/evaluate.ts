@@ -18,7 +18,7 @@ import {
   namedBefore,
   namedIn,
 } from "./configured-methods.js";
-import { type DrawRequest, describeFailure, type Outcome } from "./draw-sample.js";
+import { type DrawRequest, describeFailure, keepsOfTokens, type Outcome } from "./draw-sample.js";
 import {
   type EvaluateOptions,
   type ResolvedOptions,
@@ -66,6 +66,7 @@ export async function evaluate(
   const resolved = resolveEvaluateOptions(options);
   const { data, limit, samples, seed, mode, form, proposal, allowCodeExecution } = resolved;
   const { signal, onProgress, onSample, onWarning } = resolved;
+  refuseUnmeasured(model, resolved.keep);
   signal?.throwIfAborted();
   const all = await loadItems(task, data, signal ? { signal } : {});
   const items = all.slice(0, limit);
@@ -144,6 +145,16 @@ export async function evaluate(
     kept: jobs.length - missing.length,
     ...{ drawn, failed, endedEarly },
   };
+}
+
+/** Refuses to keep what the tokens of a model's texts don't have. */
+function refuseUnmeasured(model: Model, keep: Kept = "none"): void {
+  if (!keepsOfTokens(keep, "entropies") || (!model.info.isDiffusion && model.can.metrics)) return;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    `\`keep\`: the entropies of tokens are measured by autoregressive models that are loaded from a file; ${model.path} is none`,
+    { fix: "keep: tokens and logprobs" },
+  );
 }
 
 /** The day, YYYY-MM-DD, that a run was begun on: today, by the local clock, unless it is resumed. */

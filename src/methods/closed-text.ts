@@ -6,7 +6,7 @@ import type { Opened } from "./open-run.js";
 
 /**
  * The text with an end that meets the constraint, in the place of as little of it as has to go. What is
- * added is forced, and its tokens' log-probabilities are 0. Null where nothing is to be closed, or no end
+ * added is forced: its tokens' log-probabilities and metrics are 0. Null where nothing is to be closed, or no end
  * fits.
  */
 export async function closedText(
@@ -25,7 +25,7 @@ export async function closedText(
   // One that a stop string would cut isn't whole.
   if (closing === null || policy.stop.some((stop) => closing.text.includes(stop))) return null;
   const kept = begin + closing.kept;
-  const { logProbs, logMasses } = firstValues(text, kept);
+  const { logProbs, logMasses, ...metrics } = firstValues(text, kept);
   const zeros = new Array<number>(closing.added.length).fill(0);
   return {
     text: closing.text,
@@ -33,6 +33,7 @@ export async function closedText(
     tokens: [...text.tokens.slice(0, kept), ...closing.added],
     logProbs: [...logProbs, ...zeros],
     ...(logMasses && { logMasses: [...logMasses, ...zeros] }),
+    ...Object.fromEntries(Object.entries(metrics).map(([name, of]) => [name, [...of, ...zeros]])),
     finishReason: "length",
   };
 }

@@ -170,10 +170,9 @@ function hasSize(ess = Number.POSITIVE_INFINITY) {
 function rolloutsOf(run: Run) {
   const { chain, proposal, settings } = run;
   const { rollouts: K } = settings.guidance;
-  const { proposal: own, reward } = settings.energy;
+  const { proposal: own, metrics } = settings.energy;
   if (proposal === null || own === null) return monteCarlo(chain, K);
   const { weights, mixture, resampleEvery } = own;
-  const { metrics = [] } = reward;
   if (resampleEvery !== null && chain.kind === "prefix" && proposal.kind === "prefix") {
     const uniform = (step: number, candidate: number, block: number) =>
       run.uniforms(step, `resample/${candidate}/${block}`, 1)[0] as number;

@@ -4,7 +4,7 @@ import type { BudgetOptions } from "../chain/budget.js";
 import type { PromptOptions } from "../engine/chat/conversation.js";
 import { given } from "../engine/given.js";
 import type { SamplingOptions } from "../engine/sampling.js";
-import type { BlockEnd } from "../engine/sequences.js";
+import type { BlockEnd, TokenMetric } from "../engine/sequences.js";
 import type { Plan } from "../planning/run-plan.js";
 import type { AnswerExtractor, Reward, RewardFunction } from "../rewards/reward.js";
 import type { AdaptiveOptions } from "./adaptive.js";
@@ -117,6 +117,12 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
   prefixCache?: boolean;
   /** Settings of the paper for what is not given, by task and family of models. Default: none. */
   preset?: PresetOptions;
+  /**
+   * What is measured of each token besides its log-probability, of the distribution that it was drawn from:
+   * its entropy, or the self-certainty; the result has them, one a token. For autoregressive models, and
+   * methods that draw (not beam). Default: what the reward and the method need.
+   */
+  metrics?: readonly TokenMetric[];
   /** Makes every draw reproducible at fixed settings on one machine, from 0 to 2^53 - 1. Default 0. */
   seed?: number;
   /** Aborting rejects with the signal's reason. */
@@ -361,6 +367,7 @@ export const COMMON_OPTIONS = {
     ],
   },
   diffusion: { flags: DIFFUSION_FLAGS },
+  metrics: forPrograms,
   /** Its flag is the commands' own: an evaluation's seeds derive from one. */
   seed: forPrograms,
   extract: forPrograms,

@@ -8,6 +8,7 @@ import {
   checkInteger,
   checkModel,
   checkNumber,
+  checkOneOf,
   checkSignal,
   checkStrings,
   optional,
@@ -15,6 +16,7 @@ import {
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { resolveSampling } from "../engine/sampling.js";
+import { TOKEN_METRICS, type TokenMetric } from "../engine/sequences.js";
 import { checkReward, toReward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
 import { resolveAdaptive } from "./adaptive.js";
@@ -193,15 +195,41 @@ function resolveReward<O extends OwnOptions>(
   const reward = method.reward?.(extract, adaptive, own) ?? toReward(checkReward("reward", given));
   const { answerEnd } = reward;
   const ofBlocks = guidance.block === "entropy" ? (["entropies"] as const) : [];
+  const measured = resolveMetrics(method, options, isDiffusion);
   const ofMethod = isDiffusion ? [] : [...(method.metrics?.(own) ?? []), ...ofBlocks];
   // What follows an answer counts where a constraint is to be met.
   const isWhole = isDiffusion || options.constraint !== undefined;
   const endsThere = answerEnd !== undefined && shortcuts.answered && !isWhole;
   return {
     ...{ reward, potential, extract, hasExtract: options.extract !== undefined },
-    metrics: [...new Set([...(reward.metrics ?? []), ...(potential?.metrics ?? []), ...ofMethod])],
+    metrics: [
+      ...new Set([
+        ...(reward.metrics ?? []),
+        ...(potential?.metrics ?? []),
+        ...ofMethod,
+        ...measured,
+      ]),
+    ],
     answerEnd: endsThere ? checkAnswerEnd("answerEnd", answerEnd) : null,
   };
+}
+
+/** What the caller asks to be measured of tokens. */
+function resolveMetrics(
+  { name, expands }: MethodFacts,
+  { metrics }: CommonOptions,
+  isDiffusion: boolean,
+): readonly TokenMetric[] {
+  const asked = (optional(checkStrings, "metrics", metrics) ?? []).map((metric, i) =>
+    checkOneOf(`metrics[${i}]`, metric as TokenMetric, TOKEN_METRICS),
+  );
+  if (asked.length === 0 || !(isDiffusion || expands)) return asked;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    isDiffusion
+      ? "`metrics` are of tokens that are drawn one after another, which a diffusion model's aren't"
+      : `\`metrics\` are measured of tokens that are drawn, and ${name} ranks them`,
+  );
 }
 
 /** Refuses blocks of several lengths where texts aren't whole and drawn by themselves. */

@@ -56,6 +56,8 @@ export async function resultOf(opened: Opened<unknown>, ending: Ending): Promise
     answer,
     tokens: text.tokens,
     logProbs: text.logProbs,
+    ...(text.entropies && { entropies: text.entropies }),
+    ...(text.selfCertainties && { selfCertainties: text.selfCertainties }),
     ...(constraintLogMass !== undefined && { constraintLogMass }),
     agreement,
     ...outcomeOf(method, settings, { law, reward, best, steps, diagnostics: own, answerOf }),

@@ -34,6 +34,13 @@ export interface Result extends Outcome, MethodDiagnostics {
   /** In nats, one a token, under the reference policy; 0 for what it forced. */
   logProbs: readonly number[];
   /**
+   * Where the run measured them (`metrics`, or what its reward or method needs), in nats, one a token: the
+   * entropies of the distributions that tokens were drawn from, and their self-certainties. Infinite where a
+   * budget left a token unmeasured.
+   */
+  entropies?: readonly number[];
+  selfCertainties?: readonly number[];
+  /**
    * With a constraint: log of the product of the masses, under the reference policy, of what it allowed in
    * the place of each token. The sum of `logProbs` less this is log of the text's probability under the
    * masked law. At temperature 0 the masses are under the model's own distribution.

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parquetReadObjects } from "hyparquet";
 import { beforeAll, describe, expect, test } from "vitest";
-import { exportRows } from "../../src/evaluate/compare/export-rows.js";
+import { textTable, toJsonLines, tokenTable } from "../../src/evaluate/compare/export-rows.js";
 import { readRun } from "../../src/evaluate/store/read-run.js";
 import { PROMPT } from "../fixtures/cli-ask.js";
 import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
@@ -173,7 +173,8 @@ describe("what a run kept", () => {
 
   beforeAll(async () => {
     const args = ["--methods", "majority:M=3,sample", "--limit", "2", "--out", drawn];
-    expect((await cli(["eval", "mini-gsm", ...args])).code).toBe(0);
+    const kept = ["--keep", "tokens,logprobs,entropies"];
+    expect((await cli(["eval", "mini-gsm", ...args, ...kept])).code).toBe(0);
   });
 
   test("gives curves up to the texts that were drawn, and a table of them", async () => {
@@ -192,13 +193,39 @@ describe("what a run kept", () => {
     expect(last.best).toBeNull();
     expect(readFileSync(table, "utf8").match(/majority:M=3,0,/g)).toHaveLength(6);
     const parquet = scratch("kept.parquet");
-    const printed = await cli(["compare", drawn, "--curves", "--export", parquet]);
+    const tokens = scratch("tokens.jsonl");
+    const both = ["--export", parquet, "--export-tokens", tokens];
+    const printed = await cli(["compare", drawn, "--curves", ...both]);
     expect(printed.stdout).toContain("pass@k");
     const bytes = readFileSync(parquet);
     const rows = await parquetReadObjects({ file: new Uint8Array(bytes).buffer as ArrayBuffer });
     expect(rows).toHaveLength(8);
-    const [first] = exportRows([await readRun(drawn)]);
+    const read = await readRun(drawn);
+    const [first] = textTable([read]).rows;
     expect(rows[0]).toEqual(first);
+    expect(readFileSync(tokens, "utf8")).toBe([...toJsonLines(tokenTable([read]))].join(""));
+  });
+
+  test("holds each token of each text, with what the text's sums are made of", async () => {
+    const read = await readRun(drawn);
+    const rows = [...tokenTable([read]).rows];
+    for (const text of textTable([read]).rows) {
+      const same = ["item", "method", "sample", "text_index", "chosen"] as const;
+      const own = rows.filter((row) => same.every((name) => row[name] === text[name]));
+      expect(own.map(({ position }) => position)).toEqual(own.map((_, i) => i));
+      expect(own).toHaveLength(Number(text.generated));
+      expect(own.map(({ token }) => token).join("")).toContain(text.text);
+      const sum = own.reduce((total, { log_prob }) => total + Number(log_prob), 0);
+      if (text.log_prob !== null) expect(sum).toBeCloseTo(Number(text.log_prob), 9);
+      for (const { entropy, log_prob } of own) {
+        expect(Number(entropy)).toBeGreaterThanOrEqual(0);
+        expect(Number(log_prob)).toBeLessThanOrEqual(0);
+      }
+    }
+  });
+
+  test("tells a run without tokens how they are kept", () => {
+    expect(() => tokenTable([])).toThrow("No tokens were kept");
   });
 
   test("a run and itself do not differ; --export names its forms", async () => {

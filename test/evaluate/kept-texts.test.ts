@@ -25,39 +25,51 @@ function first<T>(values: readonly T[] | undefined, count: number): T[] {
   return (values ?? []).slice(0, count);
 }
 
-test("of the texts that a vote chose from", async () => {
-  const sizes = [1, 2, 4];
+test("of the texts that a vote, or a reward, chose from", async () => {
+  const sizes = [1, 3];
+  const rules = {
+    majority: { method: "majority", options: {} },
+    weighted: { method: "majority", options: { votes: "probability" } },
+    best: { method: "best-of-n", options: { reward: "confidence" } },
+  } as const;
   const out = temporary("kept");
   await evaluate(model(), task, {
-    methods: sizes.map((candidates) => ({
-      ...{ name: `of ${candidates}`, method: "majority" as const, options: { candidates } },
-    })),
+    methods: Object.entries(rules).flatMap(([rule, { method, options }]) =>
+      sizes.map((candidates) => ({
+        ...{ name: `${rule} of ${candidates}`, method, options: { ...options, candidates } },
+      })),
+    ),
     ...{ out, options },
   });
   const { comparison, items } = await compareRuns([out]);
-  const curve = comparison.curves?.find(({ name }) => name === "of 4");
-  expect(curve?.points.map(({ k }) => k)).toEqual(sizes);
-  sizes.forEach((k, m) => {
-    const drawn = items.map(({ samples }) => samples.map(([one]) => one));
-    for (const own of drawn) {
-      const [fresh, most] = [own[m], own.at(-1)];
-      if (!fresh || !most || isFailed(fresh) || isFailed(most)) throw new Error("a sample failed");
-      expect(fresh.texts).toHaveLength(k);
-      const seen = ({ texts = [] }: typeof fresh) =>
-        first(texts, k).map(({ text, answer, correct }) => ({ text, answer, correct }));
-      expect(seen(most)).toEqual(seen(fresh));
-    }
-    expect(curve?.points[m]?.majority.accuracy).toBe(comparison.methods[m]?.accuracy);
-  });
+  for (const rule of Object.keys(rules) as (keyof typeof rules)[]) {
+    const curve = comparison.curves?.find(({ name }) => name === `${rule} of 3`);
+    sizes.forEach((k) => {
+      const m = comparison.methods.findIndex(({ name }) => name === `${rule} of ${k}`);
+      const most = comparison.methods.findIndex(({ name }) => name === `${rule} of 3`);
+      for (const { samples } of items) {
+        const [fresh, stored] = [samples[m]?.[0], samples[most]?.[0]];
+        if (!fresh || !stored || isFailed(fresh) || isFailed(stored)) throw new Error("failed");
+        expect(fresh.texts).toHaveLength(k);
+        // Probabilities are those of batches of other shapes.
+        const seen = ({ texts }: typeof fresh) =>
+          first(texts, k).map(({ text, answer, correct }) => ({ text, answer, correct }));
+        expect(seen(stored)).toEqual(seen(fresh));
+      }
+      const point = curve?.points.find((at) => at.k === k);
+      expect(point?.[rule]?.accuracy).toBe(comparison.methods[m]?.accuracy);
+    });
+  }
 });
 
 test("of several samples an item", async () => {
-  const curves = async (samples: number) => {
+  const curves = async (samples: number, keep: "texts" | "entropies") => {
     const out = temporary(`samples-${samples}`);
-    await evaluate(model(), task, { methods: ["sample"], out, samples, options });
+    await evaluate(model(), task, { methods: ["sample"], out, samples, options, keep });
     return compareRuns([out]);
   };
-  const [few, many] = [await curves(4), await curves(8)];
+  // What is measured of tokens changes none of them.
+  const [few, many] = [await curves(4, "entropies"), await curves(8, "texts")];
   const [fresh, stored] = [few, many].map(({ comparison }) => comparison.curves?.[0]?.points);
   expect(fresh?.map(({ k }) => k)).toEqual([1, 2, 4]);
   fresh?.forEach(({ k, majority, pass }, i) => {

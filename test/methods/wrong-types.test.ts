@@ -21,6 +21,7 @@ const WRONG = {
 /** Options, and what among the values above is right for them. */
 const RIGHT: Readonly<Record<string, readonly (keyof typeof WRONG)[]>> = {
   ...{ candidates: [], rollouts: [], steps: [], blockTokens: [], lambda: [], maxTokens: [] },
+  metrics: [],
   ...{ temperature: [], topK: [], topP: [], minP: [], allowedTokens: [] },
   ...{ stop: [], system: ["a string", "an empty string"] },
   ...{ raw: ["a boolean"], reasoning: [], adaptive: ["a boolean"] },

@@ -64,7 +64,7 @@ describe("an engine that can't", () => {
   test("measure tokens is refused for a reward of their entropies", async () => {
     await expect(run("ets", ["metrics"], { reward: entropy() })).rejects.toMatchObject({
       code: "ERR_UNSUPPORTED_MODEL",
-      message: expect.stringMatching(/^The reward needs a model that can measure/),
+      message: expect.stringMatching(/^What is measured of tokens needs a model that can measure/),
     });
   });
 });

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { LlamaEtsError } from "../../engine/errors.js";
+import type { Table } from "../../evaluate/compare/export-rows.js";
 import { writeOutput } from "../write-output.js";
 
 interface CompareFlags {
@@ -9,6 +10,7 @@ interface CompareFlags {
   json?: boolean;
   report?: string;
   export?: string;
+  exportTokens?: string;
 }
 
 export function compareCommand(command: Command): Command {
@@ -25,22 +27,19 @@ export function compareCommand(command: Command): Command {
       "--export <file>",
       "write all samples and kept texts as a table: .csv, .jsonl or .parquet",
     )
+    .option("--export-tokens <file>", "write a row for each token that eval --keep kept, likewise")
     .action(compare);
 }
 
-type Extension = "csv" | "jsonl" | "parquet";
+const WRITERS = { csv: "toCsv", jsonl: "toJsonLines", parquet: "toParquet" } as const;
 
 async function compare(directories: string[], flags: CompareFlags): Promise<void> {
   const { compareRuns } = await import("../../evaluate/compare/compare-runs.js");
   const { publishedFor } = await import("../../evaluate/compare/published.js");
   const { formatComparison, formatCurves, formatPaper } = await import("./compare-output.js");
-  const extension = /\.(csv|jsonl|parquet)$/.exec(flags.export ?? "")?.[1] as Extension | undefined;
-  if (flags.export !== undefined && extension === undefined) {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      `Expected --export to end in .csv, .jsonl or .parquet, got ${flags.export}`,
-    );
-  }
+  const { export: texts, exportTokens: tokens } = flags;
+  const textWriter = texts === undefined ? undefined : writerOf("--export", texts);
+  const tokenWriter = tokens === undefined ? undefined : writerOf("--export-tokens", tokens);
   const compared = await compareRuns(
     directories,
     flags.baseline === undefined ? {} : { baseline: flags.baseline },
@@ -54,15 +53,26 @@ async function compare(directories: string[], flags: CompareFlags): Promise<void
     if (flags.curves) console.log(`\n${formatCurves(comparison.curves)}`);
     if (published !== undefined) console.log(`\n${formatPaper(comparison, published)}`);
   }
-  if (flags.export !== undefined && extension !== undefined) {
-    const { exportRows, toCsv, toJsonLines, toParquet } = await import(
-      "../../evaluate/compare/export-rows.js"
-    );
-    const rows = exportRows(compared.runs);
-    const write = { csv: toCsv, jsonl: toJsonLines, parquet: toParquet }[extension];
-    await writeOutput("table", flags.export, await write(rows));
-  }
+  await textWriter?.(({ textTable }) => textTable(compared.runs));
+  await tokenWriter?.(({ tokenTable }) => tokenTable(compared.runs));
   if (flags.report === undefined) return;
   const { evaluationReport } = await import("../../report/evaluation/evaluation-report.js");
   await writeOutput("report", flags.report, await evaluationReport(compared));
+}
+
+type ExportRows = typeof import("../../evaluate/compare/export-rows.js");
+
+/** Writes a table to a file, in the form that its name ends in. Throws `ERR_INVALID_OPTION` for others. */
+function writerOf(flag: string, file: string) {
+  const extension = /\.(csv|jsonl|parquet)$/.exec(file)?.[1] as keyof typeof WRITERS | undefined;
+  if (extension === undefined) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `Expected ${flag} to end in .csv, .jsonl or .parquet, got ${file}`,
+    );
+  }
+  return async (tableOf: (from: ExportRows) => Table) => {
+    const rows = await import("../../evaluate/compare/export-rows.js");
+    await writeOutput("table", file, await rows[WRITERS[extension]](tableOf(rows)));
+  };
 }

@@ -4,7 +4,8 @@ import { Command } from "commander";
 import { compiledConstraint } from "../../engine/constraint/constraint.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { given } from "../../engine/given.js";
-import type { Kept } from "../../evaluate/store/run-files.js";
+import type { EvaluateOptions } from "../../evaluate/evaluate-options.js";
+import type { TokenPart } from "../../evaluate/store/run-files.js";
 import { METHOD_NAMES, METHODS } from "../../methods/registry.js";
 import { findTask, TASK_SPECS } from "../../tasks/index.js";
 import type { GradingMode, PromptForm } from "../../tasks/task.js";
@@ -37,8 +38,7 @@ interface EvalFlags extends MethodFlags {
   form?: PromptForm;
   grader?: string;
   allowCodeExecution?: boolean;
-  /** The library checks it. */
-  keep?: Kept;
+  keep?: EvaluateOptions["keep"];
   concurrency?: number;
   queue?: string;
   watch?: boolean;
@@ -81,7 +81,8 @@ export function evalCommand(command: Command): Command {
     .option("--allow-code-execution", "let graders run generated programs, in a sandbox")
     .option(
       "--keep <what>",
-      "of the texts that majority and best-of-n chose from: none, texts, tokens (default: texts)",
+      "of the texts that majority and best-of-n chose from: none, texts (default), or of each token some of tokens,logprobs,entropies",
+      keptOption,
     )
     .option(
       "--concurrency <n>",
@@ -98,6 +99,11 @@ export function evalCommand(command: Command): Command {
     "llama-ets eval gsm8k -m model.gguf --methods majority:M=16,ets:M=8:K=2 --out runs/gsm8k",
     "llama-ets eval gsm8k -m model.gguf --out runs/gsm8k --resume",
   ]);
+}
+
+/** The library checks the names. */
+function keptOption(text: string): NonNullable<EvaluateOptions["keep"]> {
+  return text === "none" || text === "texts" ? text : (text.split(",") as TokenPart[]);
 }
 
 const COMMON = [

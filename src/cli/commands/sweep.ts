@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { LlamaEtsError, messageOf } from "../../engine/errors.js";
 import { given } from "../../engine/given.js";
-import type { Kept } from "../../evaluate/store/run-files.js";
+import type { EvaluateOptions } from "../../evaluate/evaluate-options.js";
 import { failStalled, Interrupted, interruptSignal } from "../exit.js";
 import { loadNamedModel, type ModelFlags } from "../model-flags.js";
 import { writeOutput } from "../write-output.js";
@@ -13,7 +13,7 @@ interface SweepFlags extends ModelFlags {
   resume?: boolean;
   queue?: string;
   allowCodeExecution?: boolean;
-  keep?: Kept;
+  keep?: EvaluateOptions["keep"];
   maxFailures?: number;
   watch?: boolean;
   json?: boolean;

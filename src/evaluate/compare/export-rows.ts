@@ -1,82 +1,175 @@
-/** Runs as a table for other programs: a row for each whole text that was kept, else for each sample. */
+/**
+ * Runs as tables for other programs: a row for each whole text that was kept, else for each sample; or a row
+ * for each of their tokens.
+ */
+import { LlamaEtsError } from "../../engine/errors.js";
 import type { EvaluationRun } from "../store/read-run.js";
-import { isFailed, type Sample } from "../store/run-files.js";
+import { type GradedSample, isFailed, type KeptText, type Sample } from "../store/run-files.js";
 
-const COLUMNS = [
-  ...["run", "task", "model", "item", "method", "sample", "seed", "text_index", "chosen"],
-  ...["answer", "gold", "correct", "reward", "log_prob", "generated", "ms", "error", "text"],
-] as const;
+type Cell = string | number | boolean | null;
 
-type Row = Record<(typeof COLUMNS)[number], string | number | boolean | null>;
+/** Columns by name, with the types that Parquet has for them. */
+type Columns = Readonly<Record<string, "STRING" | "BOOLEAN" | "DOUBLE" | "INT32">>;
 
-/** The rows of runs, in their order. */
-export function exportRows(runs: readonly EvaluationRun[]): Row[] {
-  return runs.flatMap(({ directory, run, samples }) =>
-    samples.flatMap((sample) =>
-      rowsOf({ run: directory, task: run.task, model: run.model.path }, sample),
-    ),
-  );
+/** Rows are made as they are read: those of all tokens of a run needn't fit into memory at once. */
+export interface Table {
+  columns: Columns;
+  rows: Iterable<Readonly<Record<string, Cell>>>;
 }
 
-function rowsOf(head: Pick<Row, "run" | "task" | "model">, sample: Sample): Row[] {
-  const { item, method, sample: number, seed } = sample;
+/** Seeds are doubles, which hold all of them. */
+const IDENTITY = {
+  ...{ run: "STRING", task: "STRING", model: "STRING", item: "STRING", method: "STRING" },
+  ...{ sample: "INT32", seed: "DOUBLE", text_index: "INT32", chosen: "BOOLEAN" },
+} as const satisfies Columns;
+
+const TEXT_COLUMNS = {
+  ...IDENTITY,
+  ...{ answer: "STRING", gold: "STRING", correct: "BOOLEAN", reward: "DOUBLE" },
+  ...{ log_prob: "DOUBLE", generated: "INT32", ms: "DOUBLE", error: "STRING", text: "STRING" },
+} as const satisfies Columns;
+
+const TOKEN_COLUMNS = {
+  ...IDENTITY,
+  ...{ position: "INT32", token_id: "INT32", token: "STRING" },
+  ...{ log_prob: "DOUBLE", entropy: "DOUBLE" },
+} as const satisfies Columns;
+
+type TextRow = Record<keyof typeof TEXT_COLUMNS, Cell>;
+type TokenRow = Record<keyof typeof TOKEN_COLUMNS, Cell>;
+type Identity = Pick<TextRow, keyof typeof IDENTITY>;
+
+/** A row for each text, in the order of the runs and their samples. */
+export function textTable(runs: readonly EvaluationRun[]): Table {
+  return { columns: TEXT_COLUMNS, rows: eachSample(runs, textRows) };
+}
+
+/**
+ * A row for each token that was kept, in the same order. Throws `ERR_INVALID_DATA` where runs kept none.
+ */
+export function tokenTable(runs: readonly EvaluationRun[]): Table {
+  const hasTokens = ({ ids, logProbs, entropies }: TokenFields) =>
+    (ids ?? logProbs ?? entropies) !== undefined;
+  const keeps = (sample: Sample) =>
+    !isFailed(sample) && [sample, ...(sample.texts ?? [])].some(hasTokens);
+  if (!runs.some(({ samples }) => samples.some(keeps))) {
+    const names = runs.map(({ directory }) => directory).join(", ");
+    throw new LlamaEtsError("ERR_INVALID_DATA", `No tokens were kept in ${names}`, {
+      fix: "`llama-ets eval --keep tokens,logprobs,entropies`",
+    });
+  }
+  return { columns: TOKEN_COLUMNS, rows: eachSample(runs, tokenRows) };
+}
+
+function* eachSample<Row>(
+  runs: readonly EvaluationRun[],
+  rowsOf: (identity: Identity, sample: Sample) => Iterable<Row>,
+): Iterable<Row> {
+  for (const { directory, run, samples } of runs) {
+    for (const sample of samples) {
+      const { item, method, sample: number, seed } = sample;
+      const identity = {
+        ...{ run: directory, task: run.task, model: run.model.path, item, method },
+        ...{ sample: number, seed, text_index: null, chosen: null },
+      };
+      yield* rowsOf(identity, sample);
+    }
+  }
+}
+
+function textRows(identity: Identity, sample: Sample): TextRow[] {
   const base = {
-    ...{ ...head, item, method, sample: number, seed, text_index: null, chosen: null },
+    ...identity,
     ...{ answer: null, gold: null, correct: null, reward: null, log_prob: null },
     ...{ generated: null, ms: null, error: null, text: null },
   };
   if (isFailed(sample)) return [{ ...base, error: sample.error.code }];
-  const { gold, usage } = sample;
-  const chosen = sample.texts?.findIndex(({ text }) => text === sample.text);
+  const { gold, usage, text, extracted: answer, correct, reward = null } = sample;
   const whole = { ...base, gold, ms: usage.ms };
   if (sample.texts === undefined) {
-    const { text, extracted: answer, correct, reward = null } = sample;
-    return [
-      {
-        ...whole,
-        text_index: 0,
-        chosen: true,
-        text,
-        answer,
-        correct,
-        reward,
-        generated: usage.generated,
-      },
-    ];
+    const { generated } = usage;
+    const only = { text_index: 0, chosen: true };
+    return [{ ...whole, ...only, text, answer, correct, reward, generated }];
   }
+  const chosen = chosenOf(sample);
   return sample.texts.map(({ text, answer, correct, reward, logProb, generated }, i) => ({
     ...{ ...whole, text_index: i, chosen: i === chosen },
     ...{ text, answer, correct, reward, log_prob: logProb, generated },
   }));
 }
 
+function* tokenRows(identity: Identity, sample: Sample): Iterable<TokenRow> {
+  if (isFailed(sample)) return;
+  const chosen = sample.texts === undefined ? 0 : chosenOf(sample);
+  for (const [i, text] of (sample.texts ?? [sample]).entries()) {
+    yield* rowsOfTokens({ ...identity, text_index: i, chosen: i === chosen }, text);
+  }
+}
+
+type TokenFields = Pick<KeptText, "ids" | "pieces" | "logProbs" | "entropies">;
+
+function rowsOfTokens(
+  identity: Identity,
+  { ids, pieces, logProbs, entropies }: TokenFields,
+): TokenRow[] {
+  const tokens: readonly unknown[] = ids ?? logProbs ?? entropies ?? [];
+  return tokens.map((_, position) => ({
+    ...identity,
+    ...{ position, token_id: ids?.[position] ?? null, token: pieces?.[position] ?? null },
+    ...{ log_prob: logProbs?.[position] ?? null, entropy: entropies?.[position] ?? null },
+  }));
+}
+
+/** Which of the kept texts is the sample's; -1: none, as the text was closed. */
+function chosenOf({ texts = [], text }: GradedSample): number {
+  return texts.findIndex((kept) => kept.text === text);
+}
+
+const BLOCK_CHARACTERS = 2 ** 16;
+
 /** RFC 4180, with a header; an empty field stands for null. */
-export function toCsv(rows: readonly Row[]): string {
-  const field = (value: Row[keyof Row]) => {
+export function toCsv(table: Table): Iterable<string> {
+  return inBlocks(csvLines(table));
+}
+
+export function toJsonLines(table: Table): Iterable<string> {
+  return inBlocks(jsonLines(table));
+}
+
+function* csvLines({ columns, rows }: Table): Iterable<string> {
+  const names = Object.keys(columns);
+  const field = (value: Cell = null) => {
     const text = value === null ? "" : String(value);
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  const lines = rows.map((row) => COLUMNS.map((column) => field(row[column])).join(","));
-  return [COLUMNS.join(","), ...lines, ""].join("\r\n");
+  yield `${names.join(",")}\r\n`;
+  for (const row of rows) yield `${names.map((name) => field(row[name])).join(",")}\r\n`;
 }
 
-/** Types of the columns that hold no texts, as Parquet names them. */
-const PARQUET_TYPES: Partial<Record<keyof Row, "BOOLEAN" | "DOUBLE" | "INT32">> = {
-  ...{ sample: "INT32", text_index: "INT32", generated: "INT32", seed: "DOUBLE" },
-  ...{ chosen: "BOOLEAN", correct: "BOOLEAN" },
-  ...{ reward: "DOUBLE", log_prob: "DOUBLE", ms: "DOUBLE" },
-};
+function* jsonLines({ rows }: Table): Iterable<string> {
+  for (const row of rows) yield `${JSON.stringify(row)}\n`;
+}
 
-/** A Parquet file, in which each column may have nulls; seeds are doubles, which hold all of them. */
-export async function toParquet(rows: readonly Row[]): Promise<Uint8Array> {
+/** Many lines together: each piece is a write of its own. */
+function* inBlocks(lines: Iterable<string>): Iterable<string> {
+  let block = "";
+  for (const line of lines) {
+    block += line;
+    if (block.length < BLOCK_CHARACTERS) continue;
+    yield block;
+    block = "";
+  }
+  yield block;
+}
+
+/** A Parquet file, in which each column may have nulls. */
+export async function toParquet({ columns, rows }: Table): Promise<Uint8Array> {
   const { parquetWriteBuffer } = await import("hyparquet-writer");
-  const columnData = COLUMNS.map((name) => ({
-    ...{ name, type: PARQUET_TYPES[name] ?? ("STRING" as const), nullable: true },
-    data: rows.map((row) => row[name]),
+  const columnData = Object.entries(columns).map(([name, type]) => ({
+    ...{ name, type, nullable: true, data: [] as Cell[] },
   }));
+  for (const row of rows) {
+    for (const { name, data } of columnData) data.push(row[name] ?? null);
+  }
   return new Uint8Array(parquetWriteBuffer({ columnData }));
-}
-
-export function toJsonLines(rows: readonly Row[]): string {
-  return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 }

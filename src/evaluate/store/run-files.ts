@@ -97,9 +97,29 @@ const sampleIdentity = {
   seed: count,
 };
 
+/** What may be kept of each token of a text. */
+export const TOKEN_PARTS = ["tokens", "logprobs", "entropies"] as const;
+export type TokenPart = (typeof TOKEN_PARTS)[number];
+
 /** What a sample keeps of each whole text that its method drew. */
-export const keptSchema = z.enum(["none", "texts", "tokens"]);
+export const keptSchema = z.union([
+  z.enum(["none", "texts"]),
+  z.array(z.enum(TOKEN_PARTS)).min(1).readonly(),
+]);
 export type Kept = z.infer<typeof keptSchema>;
+
+const tokenValues = z.array(z.number().nullable());
+
+/** Of each token of a text, its end token included: what `keep` names. */
+const tokenFields = {
+  /** `tokens`: ids and texts, which together are what the model wrote, special tokens written out. */
+  ids: z.array(count).exactOptional(),
+  pieces: z.array(z.string()).exactOptional(),
+  /** `logprobs`: in nats, under the reference policy; null where a budget left it unknown. */
+  logProbs: tokenValues.exactOptional(),
+  /** `entropies`: of the distributions that the tokens were drawn from, in nats; null likewise. */
+  entropies: tokenValues.exactOptional(),
+};
 
 const keptTextSchema = z.object({
   text: z.string(),
@@ -111,9 +131,7 @@ const keptTextSchema = z.object({
   generated: count,
   /** Under the reference policy, in nats. */
   logProb: z.number(),
-  /** With `keep: "tokens"`: its token ids, and the log-probability of each. */
-  ids: z.array(count).exactOptional(),
-  logProbs: z.array(z.number()).exactOptional(),
+  ...tokenFields,
 });
 
 /** What a run of a method gave. */
@@ -132,6 +150,8 @@ export const drawnSchema = z.object({
   warnings: z.array(z.string()),
   /** The whole texts that `majority` and `best-of-n` chose from, in the order of their drawing. */
   texts: z.array(keptTextSchema).exactOptional(),
+  /** Where there are none: what is kept of the tokens of the text itself. */
+  ...tokenFields,
 });
 
 /** Why a run gave nothing. */

@@ -6,7 +6,6 @@ import { findTask } from "../../tasks/index.js";
 import { evaluate } from "../evaluate.js";
 import type { EvaluateOptions } from "../evaluate-options.js";
 import { readRun } from "../store/read-run.js";
-import type { Kept } from "../store/run-files.js";
 import {
   type BestSetting,
   bestSettings,
@@ -30,13 +29,15 @@ export interface SweepResult {
 }
 
 export interface SweepOptions
-  extends Pick<EvaluateOptions, "signal" | "onProgress" | "onSample" | "onWarning" | "queue"> {
+  extends Pick<
+    EvaluateOptions,
+    "signal" | "onProgress" | "onSample" | "onWarning" | "queue" | "keep"
+  > {
   /** The directory of all runs. */
   out: string;
   /** Goes on with what is there. Default false. */
   resume?: boolean;
   allowCodeExecution?: boolean;
-  keep?: Kept;
   /** Ends the sweep once so many samples have failed, with what it has. Default: all are drawn. */
   maxFailures?: number;
   /** Opens a model of the file by its name there; the sweep disposes it. */
