@@ -100,11 +100,10 @@ async function grow(run: Run<Own>): Promise<Result> {
     states = grown;
     // w(i) = p_ref^α / q · Ê_t(i) since the last resampling, but for a factor that all share. Products of
     // the energies' ratios in between would lose small ones beside large ones.
-    const { relativeLogEnergies, peak } = estimate;
+    const { peak } = estimate;
+    const energies = livingEnergies(states, estimate.relativeLogEnergies);
     const logTargets = states.map((state, i) => {
-      return (
-        (relativeLogEnergies[i] as number) + logPowerWeight(state, own.alpha, chain.conditions)
-      );
+      return (energies[i] as number) + logPowerWeight(state, own.alpha, chain.conditions);
     });
     const logWeights = logTargets.map((log, i) => log - (anchors[i] as number));
     const weights = choiceWeights(states, logWeights);
@@ -125,6 +124,19 @@ async function grow(run: Run<Own>): Promise<Result> {
     anchors = ancestors.map((i) => logTargets[i] as number);
     logMeans = logMean;
   }
+}
+
+/**
+ * log Ê of each text, of an unfinished one above -Infinity: where a constraint let all its rollouts die
+ * the text itself may live on, and a weight of 0 would take from Ẑ what it may come to. Any value will
+ * do in the place of the 0, for it is divided by later on: half of the least that another has.
+ */
+function livingEnergies(states: readonly ChainState[], logEnergies: readonly number[]): number[] {
+  const known = logEnergies.filter((log) => log !== Number.NEGATIVE_INFINITY);
+  const least = known.length === 0 ? 0 : Math.min(...known) - Math.LN2;
+  return logEnergies.map((log, i) =>
+    states[i]?.finishReason === null ? Math.max(log, least) : log,
+  );
 }
 
 /** A text, and where α isn't 1 what its tokens were drawn from. */
