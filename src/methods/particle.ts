@@ -127,9 +127,10 @@ async function grow(run: Run<Own>): Promise<Result> {
 }
 
 /**
- * log Ê of each text, of an unfinished one above -Infinity: where a constraint let all its rollouts die
- * the text itself may live on, and a weight of 0 would take from Ẑ what it may come to. Any value will
- * do in the place of the 0, for it is divided by later on: half of the least that another has.
+ * log Ê of each text, of an unfinished one above -Infinity: where a constraint let all its rollouts die, or
+ * a reward of -1e308 forbade them, the text itself may still come to something, and a weight of 0 would
+ * take that from Ẑ. Any value will do in the place of 0, for the next weight is divided by it: half of the
+ * least that another text has.
  */
 function livingEnergies(states: readonly ChainState[], logEnergies: readonly number[]): number[] {
   const known = logEnergies.filter((log) => log !== Number.NEGATIVE_INFINITY);
