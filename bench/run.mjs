@@ -13,7 +13,7 @@
 // --rounds    repetitions of decode, attention, scoring, sampling, denoising and overheads
 // --counts    decode, attention, sampling: sequences side by side; server: clients at once
 // --sweeps    scaling: which of its parts
-// --limit     frontier, powers: items; --plot writes the figure of frontier
+// --limit     frontier: items; --plot writes its figure
 // --models    decode: a model's file in place of the random one; draft: the target and its draft;
 //             isolation, server: a model in place of mini-gsm-ref
 // --scale     peer, naive, ets: prompt and texts this much shorter, for slow machines
@@ -37,7 +37,7 @@ const CASES = [
     "beam",
     "isolation",
   ],
-  ...["frontier", "powers", "draft", "server"],
+  ...["frontier", "draft", "server"],
 ];
 const ON_GPU = ["decode", "sampling", "peer", "naive", "ets"];
 

@@ -1,8 +1,18 @@
-import { greedy, loadModel, miniGsm, particle, power } from "llama-ets";
+import { canonicalAnswer, greedy, loadModel, miniGsm, particle, power } from "llama-ets";
 import { tangoInterval } from "../../dist/evaluate/statistics/paired.js";
+import { keptLines } from "../lib/kept-lines.mjs";
 import { showProgress } from "../lib/progress.mjs";
-import { wilson } from "../lib/statistics.mjs";
+import { mean, meanInterval, wilson } from "../lib/statistics.mjs";
 import { fixed, interval, percent } from "../lib/table.mjs";
+
+export const powersOptions = {
+  first: 0,
+  limit: 1000,
+  /** Items that are left out: those that the number of particles was chosen on. */
+  skip: "600-639",
+  seed: 0,
+  file: "runs/powers.jsonl",
+};
 
 const ALPHA = 4;
 const SHARED = { extract: miniGsm.extract, maxTokens: 120 };
@@ -11,83 +21,110 @@ const SMC = { ...SHARED, alpha: ALPHA, temperature: 1, blockTokens: 16 };
 const MH = { ...SHARED, alpha: ALPHA };
 
 /** What others are held against. */
-const BASELINE = "power, uniform";
+const BASELINE = "power";
 const OURS = "particle, 64";
+/** 127 is the most that one context holds. */
 const METHODS = [
-  [BASELINE, power, { ...MH, cuts: "uniform" }],
-  ["power, entropy", power, { ...MH, cuts: "entropy" }],
-  ...[8, 16, 32, 64].map((n) => [`particle, ${n}`, particle, { ...SMC, candidates: n }]),
+  [BASELINE, power, MH],
+  ...[16, 64, 127].map((n) => [`particle, ${n}`, particle, { ...SMC, candidates: n }]),
   ["greedy", greedy, SHARED],
 ];
 
 /**
- * Two ways to p^4 on held-out mini-gsm items, item by item over all methods: moves of one text, cut
- * uniformly or by entropy, and particles in one batch. A text's log p is the model's own, at temperature
- * 1; differences are paired, with Tango's interval. Seconds are of the processor's time, which other work
- * on the machine doesn't add to.
+ * Two ways to p^4 on held-out mini-gsm items, item by item over all methods: moves of one text, and
+ * particles in one batch. A text's log p is the model's own, at temperature 1; differences are paired,
+ * accuracy's with Tango's interval. Seconds are of the processor's time, which other work on the machine
+ * doesn't add to. Resumes from `file`.
  */
-export async function powers({ limit = 200, quick }) {
-  const model = await loadModel("mini-gsm-ref");
-  const items = (await miniGsm.load()).slice(0, quick ? 2 : limit);
-  const rows = METHODS.map(([name, method, options]) => {
-    return { name, method, options, right: [], logProbs: [], generated: 0, decoded: 0, ms: 0 };
-  });
-  for (const [i, item] of items.entries()) {
-    for (const row of rows) {
-      const before = process.cpuUsage();
-      const result = await row.method(model, item.prompt, { ...row.options, seed: i });
-      const { user, system } = process.cpuUsage(before);
-      const texts = [result.tokens];
-      const [{ rawLogProbs }] = await model.score(item.prompt, texts);
-      row.right.push(result.answer === item.gold);
-      row.logProbs.push(rawLogProbs.reduce((a, b) => a + b, 0));
-      row.generated += result.usage.generated;
-      row.decoded += result.usage.decoded;
-      row.ms += (user + system) / 1000;
+export async function powers(given) {
+  const { first, limit, skip, seed, file } = { ...powersOptions, ...given };
+  const [from, to] = skip.split("-").map(Number);
+  const kept = await keptLines(file);
+  const model = await loadModel("mini-gsm-ref", { gpu: false, threads: 1 });
+  const items = (await miniGsm.load())
+    .map((item, i) => ({ ...item, i }))
+    .slice(first, first + limit)
+    .filter(({ i }) => !(i >= from && i <= to));
+  const rows = METHODS.map(([name]) => ({ name, outcomes: [] }));
+  for (const [done, item] of items.entries()) {
+    for (const [m, [name, method, options]] of METHODS.entries()) {
+      const outcome = await kept.get(`${name} ${seed} ${item.i}`, () =>
+        drawOne(model, item, method, { ...options, seed: seed * 1_000_003 + item.i }),
+      );
+      const right = outcome.answer === item.gold;
+      const share = outcome.votes === undefined ? Number(right) : (outcome.votes[item.gold] ?? 0);
+      rows[m].outcomes.push({ ...outcome, right, share });
     }
-    showProgress(`${i + 1}/${items.length}`, i + 1 === items.length);
+    showProgress(`${done + 1}/${items.length}`, done + 1 === items.length);
   }
   await model.dispose();
   const [baseline] = rows;
-  const best = rows.find(({ name }) => name === OURS);
+  const ours = rows.find(({ name }) => name === OURS);
+  const seconds = ({ outcomes }) => mean(outcomes.map(({ ms }) => ms)) / 1000;
   return {
     title: `p^${ALPHA}: moves of one text, and particles`,
-    note: `mini-gsm, ${items.length} held-out items; log p is a text's mean, tokens and seconds of the processor are an item's; won : lost against ${BASELINE}, with Tango's 95% interval of the difference.`,
+    note: `mini-gsm, ${items.length} held-out items, seed ${seed}; log p is a text's mean, with the difference's 95% interval by the normal law; won : lost against ${BASELINE}, with Tango's 95% interval of the difference; "by weights" is that of the weight that the particles give the right answer, which is the probability that the text drawn is right; tokens and seconds of the processor are an item's.`,
     columns: [
-      "method",
-      "log p",
-      "accuracy %",
-      "95% interval",
-      "won : lost",
-      "difference",
-      "drawn",
-      "decoded",
-      "s",
+      ...[
+        "method",
+        "log p",
+        "difference",
+        "accuracy %",
+        "95% interval",
+        "won : lost",
+        "difference",
+      ],
+      ...["by weights", "drawn", "decoded", "s"],
     ],
-    rows: rows.map((row) => Object.values(summarise(row, baseline))),
-    ...{
-      ratio: baseline.ms / best.ms,
-      ours: best.ms / items.length,
-      theirs: baseline.ms / items.length,
-    },
+    rows: rows.map((row) => summarise(row, baseline)),
+    ratio: seconds(baseline) / seconds(ours),
+    ours: 1000 * seconds(ours),
+    theirs: 1000 * seconds(baseline),
     unit: `ms of the processor an item: ${OURS}, and ${BASELINE}`,
   };
 }
 
-function summarise({ name, right, logProbs, generated, decoded, ms }, baseline) {
-  const n = right.length;
-  const count = right.filter(Boolean).length;
-  const won = right.filter((is, i) => is && !baseline.right[i]).length;
-  const lost = right.filter((is, i) => !is && baseline.right[i]).length;
+async function drawOne(model, item, method, options) {
+  const before = process.cpuUsage();
+  const result = await method(model, item.prompt, options);
+  const { user, system } = process.cpuUsage(before);
+  const [{ rawLogProbs }] = await model.score(item.prompt, [result.tokens]);
   return {
-    name,
-    logProb: fixed(logProbs.reduce((a, b) => a + b, 0) / n, 2),
-    accuracy: percent(count / n),
-    interval: interval(wilson(count, n)),
-    pairs: `${won} : ${lost}`,
-    difference: interval(tangoInterval(won, lost, n)),
-    drawn: Math.round(generated / n),
-    decoded: Math.round(decoded / n),
-    seconds: fixed(ms / n / 1000, 2),
+    answer: result.answer,
+    logProb: rawLogProbs.reduce((a, b) => a + b, 0),
+    ...{ generated: result.usage.generated, decoded: result.usage.decoded },
+    ms: (user + system) / 1000,
+    ...(method === particle && populationOf(result.steps.at(-1))),
   };
+}
+
+/** What the last weights give each answer, and their effective sample size. */
+function populationOf({ candidates, weights, ess }) {
+  const votes = {};
+  for (const [i, { text }] of candidates.entries()) {
+    const found = miniGsm.extract(text);
+    const answer = found === null ? "" : canonicalAnswer(found);
+    votes[answer] = (votes[answer] ?? 0) + weights[i];
+  }
+  return { votes, ess };
+}
+
+function summarise({ name, outcomes }, baseline) {
+  const n = outcomes.length;
+  const isRight = outcomes.map(({ right }) => right);
+  const count = isRight.filter(Boolean).length;
+  const theirs = baseline.outcomes;
+  const won = isRight.filter((is, i) => is && !theirs[i].right).length;
+  const lost = isRight.filter((is, i) => !is && theirs[i].right).length;
+  const shares = meanInterval(outcomes.map(({ share }, i) => share - theirs[i].share));
+  const logProbs = meanInterval(outcomes.map(({ logProb }, i) => logProb - theirs[i].logProb));
+  const meanOf = (key) => mean(outcomes.map((outcome) => outcome[key]));
+  return [
+    ...[name, fixed(meanOf("logProb"), 2)],
+    `[${logProbs.ci95.map((end) => fixed(end, 2)).join(", ")}]`,
+    ...[percent(count / n), interval(wilson(count, n))],
+    ...[`${won} : ${lost}`, interval(tangoInterval(won, lost, n))],
+    `${percent(shares.mean)} ${interval(shares.ci95)}`,
+    ...[fixed(meanOf("generated"), 0), fixed(meanOf("decoded"), 0), fixed(meanOf("ms") / 1000, 2)],
+  ];
 }

@@ -49,7 +49,14 @@ export function saturated(log: number): number {
  * @param weights normalised
  */
 export function effectiveSampleSize(weights: readonly number[]): number {
-  return 1 / weights.reduce((sum, w) => sum + w * w, 0);
+  const largest = largestOf(weights);
+  let [sum, squares] = [0, 0];
+  for (const weight of weights) {
+    const share = weight / largest; // equal weights are 1 then, without rounding
+    sum += share;
+    squares += share * share;
+  }
+  return Math.min(Math.max((sum * sum) / squares, 1), weights.length);
 }
 
 /**
@@ -61,19 +68,27 @@ export function effectiveSampleSize(weights: readonly number[]): number {
  *   no number, or none above 0
  */
 export function drawIndex(weights: readonly number[], uniform: number): number {
+  checkWeights(weights);
   let left = uniform;
-  let drawn: number | undefined;
-  let last: number | undefined;
+  let last = 0;
   for (const [i, weight] of weights.entries()) {
-    if (!Number.isFinite(weight)) throw noWeights(weights);
     if (weight <= 0) continue;
     last = i;
     left -= weight;
-    if (left < 0) drawn ??= i;
+    if (left < 0) break;
   }
-  const index = drawn ?? last; // rounding may leave a remainder
-  if (index === undefined || Number.isNaN(left)) throw noWeights(weights);
-  return index;
+  if (Number.isNaN(left)) throw noWeights(weights);
+  return last; // also where rounding leaves a remainder
+}
+
+/**
+ * Throws `ERR_INVALID_STATE` for weights that no index can be drawn by: one that is no number, or none
+ * above 0.
+ */
+export function checkWeights(weights: readonly number[]): void {
+  if (!weights.every(Number.isFinite) || !weights.some((weight) => weight > 0)) {
+    throw noWeights(weights);
+  }
 }
 
 function noWeights(weights: readonly number[]): LlamaEtsError {

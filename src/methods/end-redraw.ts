@@ -68,8 +68,12 @@ export class EndRedraw implements Kernel<Ended> {
     });
   }
 
-  /** h of each position. Where all are certain, no cut gives another text, and any will do. */
+  /**
+   * h of each position. Where all are certain, no cut gives another text, and any will do. A text that a
+   * constraint let die before its first token is cut at its beginning.
+   */
   #weights({ tokens, entropies = [] }: Ended): readonly number[] {
+    if (tokens.length === 0) return [1];
     const isCertain = entropies.every((entropy) => entropy === 0);
     return this.#options.cuts === "uniform" || isCertain ? tokens.map(() => 1) : entropies;
   }

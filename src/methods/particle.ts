@@ -100,11 +100,10 @@ async function grow(run: Run<Own>): Promise<Result> {
     states = grown;
     // w(i) = p_ref^α / q · Ê_t(i) since the last resampling, but for a factor that all share. Products of
     // the energies' ratios in between would lose small ones beside large ones.
-    const { relativeLogEnergies, peak } = estimate;
+    const { peak } = estimate;
+    const energies = livingEnergies(states, estimate.relativeLogEnergies);
     const logTargets = states.map((state, i) => {
-      return (
-        (relativeLogEnergies[i] as number) + logPowerWeight(state, own.alpha, chain.conditions)
-      );
+      return (energies[i] as number) + logPowerWeight(state, own.alpha, chain.conditions);
     });
     const logWeights = logTargets.map((log, i) => log - (anchors[i] as number));
     const weights = choiceWeights(states, logWeights);
@@ -125,6 +124,20 @@ async function grow(run: Run<Own>): Promise<Result> {
     anchors = ancestors.map((i) => logTargets[i] as number);
     logMeans = logMean;
   }
+}
+
+/**
+ * log Ê of each text, of an unfinished one above -Infinity: where a constraint let all its rollouts die, or
+ * a reward of -1e308 forbade them, the text itself may still come to something, and a weight of 0 would
+ * take that from Ẑ. Any value will do in the place of 0, for the next weight is divided by it: half of the
+ * least that another text has.
+ */
+function livingEnergies(states: readonly ChainState[], logEnergies: readonly number[]): number[] {
+  const known = logEnergies.filter((log) => log !== Number.NEGATIVE_INFINITY);
+  const least = known.length === 0 ? 0 : Math.min(...known) - Math.LN2;
+  return logEnergies.map((log, i) =>
+    states[i]?.finishReason === null ? Math.max(log, least) : log,
+  );
 }
 
 /** A text, and where α isn't 1 what its tokens were drawn from. */

@@ -15,6 +15,7 @@ import {
   saturated,
 } from "../../src/energy/log-domain.js";
 import { smoothWeights } from "../../src/energy/psis.js";
+import { resampleSystematically } from "../../src/energy/resampling.js";
 import {
   exactly,
   exponential,
@@ -107,11 +108,39 @@ describe("against exact arithmetic", () => {
         const squares = sumOf(weights.map((w) => times(exactly(w), exactly(w))));
         const ess = effectiveSampleSize(weights);
         expect(isNear(ess, over(exactly(1), squares), 128 * EPSILON * ess)).toBe(true);
-        expect(ess).toBeGreaterThan(1 - 1e-12);
-        expect(ess).toBeLessThan(xs.length * (1 + 1e-12));
+        expect(ess).toBeGreaterThanOrEqual(1);
+        expect(ess).toBeLessThanOrEqual(xs.length);
       }),
       { seed: 3, numRuns: 200 },
     );
+    for (let n = 1; n <= 300; n++) {
+      expect(effectiveSampleSize(normalise(new Array<number>(n).fill(-1e15)))).toBe(n);
+    }
+  });
+
+  test("an index is resampled ⌊N w⌋ or ⌈N w⌉ times, and never without weight", () => {
+    const uniforms = fc.oneof(
+      fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+      fc.constantFrom(0, 1 - EPSILON / 2),
+    );
+    fc.assert(
+      fc.property(logs, uniforms, (xs, uniform) => {
+        const weights = normalise(xs);
+        const drawn = resampleSystematically(weights, uniform);
+        expect(drawn.length).toBe(weights.length);
+        for (const [i, weight] of weights.entries()) {
+          const count = drawn.filter((index) => index === i).length;
+          if (weight === 0) expect(count).toBe(0);
+          const slack = 64 * weights.length * EPSILON;
+          expect(Math.abs(count - weights.length * weight)).toBeLessThan(1 + slack);
+        }
+      }),
+      { seed: 7, numRuns: 100 },
+    );
+    for (let n = 1; n <= 60; n++) {
+      const each = Array.from({ length: n }, (_, i) => i);
+      expect(resampleSystematically(normalise(each.map(() => 0)), 0.5)).toEqual(each);
+    }
   });
 
   test("an index is drawn whose part of the cumulative sum holds the number, and that has weight", () => {
@@ -137,9 +166,11 @@ describe("against exact arithmetic", () => {
     ["nothing above 0", [0, 0]],
     ["nothing", []],
   ])("no index is drawn by %s", (_, weights) => {
-    expect(() => drawIndex(weights, 0.1)).toThrowError(
-      expect.objectContaining({ code: "ERR_INVALID_STATE" }),
-    );
+    for (const draw of [drawIndex, resampleSystematically]) {
+      expect(() => draw(weights, 0.1)).toThrowError(
+        expect.objectContaining({ code: "ERR_INVALID_STATE" }),
+      );
+    }
   });
 
   test("what isn't a log isn't taken for one", () => {

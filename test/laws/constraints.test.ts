@@ -10,7 +10,9 @@ import type { Model } from "../../src/engine/engine.js";
 import { codeOf } from "../../src/engine/errors.js";
 import { ets } from "../../src/methods/ets.js";
 import { majority } from "../../src/methods/majority.js";
+import { mh } from "../../src/methods/mh.js";
 import { particle } from "../../src/methods/particle.js";
+import { power } from "../../src/methods/power.js";
 import type { Result } from "../../src/methods/result.js";
 import { sample } from "../../src/methods/sample.js";
 import type { Step } from "../../src/methods/step.js";
@@ -18,7 +20,8 @@ import type { Completion } from "../../src/rewards/reward.js";
 import { selfConsistency } from "../../src/rewards/self-consistency.js";
 import { chiSquarePValue, meanZ } from "../fixtures/statistics.js";
 import { TableModel } from "../fixtures/table-engine/model.js";
-import { hashedTable } from "../fixtures/table-engine/tables.js";
+import { hashedTable, type Table } from "../fixtures/table-engine/tables.js";
+import { CHARACTERS, MASK } from "../fixtures/table-engine/vocabulary.js";
 import { IS_STUDY } from "../study/form.js";
 import { MAX_Z } from "./law-model.js";
 
@@ -156,6 +159,102 @@ describe.each(tried)("under %s", (_, policy) => {
     );
     expect(largestZ(runs, false)).toBeLessThan(MAX_Z);
     expect(largestZ(runs, true)).toBeGreaterThan(MAX_Z);
+  });
+});
+
+describe("where a constraint leads to dead ends", () => {
+  const choices = ["150", "170", "550", "570", "70"];
+  const idOf = (character: string) => model.tokenize(character)[0] as number;
+  const end = model.info.eos as number;
+  const start = model.tokenize(PROMPT).length;
+  /** Logits of these characters alone, and of the end (""); others are hardly ever drawn. */
+  const likely = (logits: Record<string, number>) => {
+    const row = CHARACTERS.map((_, token) => (token === MASK ? Number.NEGATIVE_INFINITY : -20));
+    for (const [character, logit] of Object.entries(logits)) {
+      row[character === "" ? end : idOf(character)] = logit;
+    }
+    return row;
+  };
+  /** After "7", "17" and "55" nothing that is allowed is among the three likeliest tokens. */
+  const deadEnds: Table = (context) => {
+    const text = context.slice(start).map((token) => CHARACTERS[token]);
+    if (text.length === 0) return likely({ 1: 0, 5: 0, 7: 1 });
+    if (["7", "17", "55"].includes(text.join(""))) return likely({ a: 1, b: 0, c: 0 });
+    if (text.length === 1) return likely({ 5: 0, 7: text[0] === "1" ? 2 : 0, a: 0 });
+    return likely(text.length === 2 ? { 0: 0, a: 0, b: 0 } : { "": 1, a: 0, b: 0 });
+  };
+  const leading = new TableModel(deadEnds);
+  const rewardOf = ({ text }: Pick<Completion, "text">) => (text.startsWith("1") ? 1 : 0);
+  const options = {
+    temperature: 1,
+    topK: 3,
+    raw: true,
+    constraint: { choices },
+    maxTokens: 5,
+  } as const;
+  const guided = {
+    ...options,
+    reward: rewardOf,
+    lambda: LAMBDA,
+    rollouts: 1,
+    blockTokens: 1,
+  } as const;
+
+  async function outcomeOf(run: Promise<Result>): Promise<Result | null> {
+    return await run.catch((error: unknown) => {
+      if (codeOf(error) !== "ERR_CONSTRAINT_DEAD") throw error;
+      return null;
+    });
+  }
+
+  test("particle goes on from texts whose rollouts all died", async () => {
+    let died = 0;
+    for (let seed = 0; seed < 8; seed++) {
+      const result = await outcomeOf(particle(leading, PROMPT, { ...guided, candidates: 3, seed }));
+      if (result === null) died++;
+      else expect(choices).toContain(result.text);
+    }
+    expect(died).toBeLessThan(8);
+  });
+
+  test("mh and power say that nothing lives, also before the first token", async () => {
+    for (const choice of ["b", "1b"]) {
+      const dead = { ...options, constraint: { choices: [choice] }, candidates: 2, moves: 3 };
+      for (const cuts of ["entropy", "uniform"] as const) {
+        expect(await outcomeOf(power(leading, PROMPT, { ...dead, cuts }))).toBeNull();
+        expect(
+          await outcomeOf(mh(leading, PROMPT, { ...dead, cuts, reward: rewardOf })),
+        ).toBeNull();
+      }
+    }
+  });
+
+  test.runIf(IS_STUDY)("particle's Ẑ keeps what texts come to whose rollouts died", async () => {
+    const { raw: _raw, maxTokens: _maxTokens, ...sampling } = options;
+    const texts = choices.map((text) => [...leading.tokenize(text), end]);
+    const scores = await leading.score(PROMPT, texts, sampling, { raw: true });
+    const exact = scores.reduce((sum, { logProbs }, i) => {
+      const logReference = logProbs.reduce((a, b) => a + b, 0);
+      return sum + Math.exp(logReference + rewardOf({ text: choices[i] as string }) / LAMBDA);
+    }, 0);
+    const estimates: number[] = [];
+    const lossy: number[] = []; // where such texts weigh nothing
+    for (let seed = 0; seed < 600; seed++) {
+      const result = await outcomeOf(particle(leading, PROMPT, { ...guided, candidates: 6, seed }));
+      const estimate = result === null ? 0 : Math.exp(result.logNormaliser as number);
+      estimates.push(estimate);
+      const [first, last] = [result?.steps[0], result?.steps.at(-1)];
+      const died = first?.candidates.filter(
+        (_, m) => first.logEnergies[m] === Number.NEGATIVE_INFINITY,
+      );
+      const lost = last?.candidates.reduce((sum, { tokens }, m) => {
+        const isLost = died?.some((candidate) => candidate.tokens[0] === tokens[0]);
+        return sum + (isLost ? (last.weights[m] as number) : 0);
+      }, 0);
+      lossy.push(estimate * (1 - (lost ?? 0)));
+    }
+    expect(Math.abs(meanZ(estimates, exact))).toBeLessThan(MAX_Z);
+    expect(Math.abs(meanZ(lossy, exact))).toBeGreaterThan(MAX_Z);
   });
 });
 
