@@ -17,7 +17,10 @@ let server: RunningServer;
 let log = "";
 beforeAll(async () => {
   model = await loadModel(NAME, { threads: 1, isolate: true });
-  const lines = pino({ base: null }, { write: (line: string) => void (log += line) });
+  const write = (line: string) => {
+    log += line;
+  };
+  const lines = pino({ base: null }, { write });
   const served = { name: NAME, model, defaults: { blockTokens: 16 } };
   server = await serve([served], { port: 0, log: lines });
 });
