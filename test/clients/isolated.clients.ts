@@ -17,9 +17,11 @@ let server: RunningServer;
 let log = "";
 beforeAll(async () => {
   model = await loadModel(NAME, { threads: 1, isolate: true });
-  const lines = pino({ base: null }, { write: (line: string) => void (log += line) });
+  const write = (line: string) => {
+    log += line;
+  };
   const served = { name: NAME, model, defaults: { blockTokens: 16 } };
-  server = await serve([served], { port: 0, log: lines });
+  server = await serve([served], { port: 0, log: pino({ base: null }, { write }) });
 });
 afterAll(async () => {
   await server.close();
