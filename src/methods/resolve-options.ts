@@ -8,6 +8,7 @@ import {
   checkInteger,
   checkModel,
   checkNumber,
+  checkObject,
   checkOneOf,
   checkSignal,
   checkStrings,
@@ -107,6 +108,7 @@ function resolve<O extends OwnOptions>(
   const denoising = isDiffusion ? resolveDiffusion(options.diffusion, maxTokens) : null;
   if (denoising?.blockLengths !== undefined) checkTurns(method, options);
   const { constraint } = options;
+  if (constraint !== undefined) checkObject("constraint", constraint);
   const isCompiled = constraint !== undefined && "fingerprint" in constraint;
   const sampling = resolveSampling(options, vocabSize, isCompiled ? constraint : undefined);
   const constraintLaw = resolveConstraintLaw(method, options, isDiffusion);

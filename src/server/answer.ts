@@ -1,4 +1,5 @@
 /** Results in the form of OpenAI's API. */
+import { StringDecoder } from "node:string_decoder";
 import type { Model } from "../engine/engine.js";
 import type { Result } from "../methods/result.js";
 import type { Alternative, TokenAlternatives } from "./alternatives.js";
@@ -139,6 +140,8 @@ export function logprobsOf(
     ),
   }));
   if (form === "chat") return { content: entries, refusal: null };
+  // Of a character that several tokens make up, the last one has it.
+  const decoder = new StringDecoder("utf8");
   let offset = 0;
   return {
     tokens: entries.map(({ token }) => token),
@@ -146,9 +149,9 @@ export function logprobsOf(
     top_logprobs: entries.map(({ top_logprobs: top }) =>
       Object.fromEntries(top.map(({ token, logprob }) => [token, logprob])),
     ),
-    text_offset: entries.map(({ token }) => {
+    text_offset: entries.map(({ bytes }) => {
       const at = offset;
-      offset += token.length;
+      offset += decoder.write(Buffer.from(bytes)).length;
       return at;
     }),
   };

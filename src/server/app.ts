@@ -19,14 +19,21 @@ export function createApp(options: AppOptions): App {
   const app: App = new Hono();
 
   app.onError((error, c) => {
-    const refused = toApiError(error);
+    const refused = toApiError(error, c.req.path === "/v1/completions" ? "prompt" : "messages");
     if (refused.status >= 500 && refused !== error) log.error({ err: error }, "request failed");
     if (refused.retryAfter !== undefined) c.header("Retry-After", String(refused.retryAfter));
     return c.json(refused.body, refused.status);
   });
   app.notFound((c) => {
-    const message = `There is nothing at ${c.req.method} ${c.req.path}`;
-    return c.json(new ApiError(404, "not_found", message).body, 404);
+    const { method, path } = c.req;
+    if (!ROUTES.includes(path)) {
+      const message = `There is nothing at ${method} ${path}`;
+      return c.json(new ApiError(404, "not_found", message).body, 404);
+    }
+    const allowed = path.endsWith("completions") ? "POST" : "GET, HEAD";
+    c.header("Allow", allowed);
+    const message = `Expected the method ${allowed} at ${path}, got ${method}`;
+    return c.json(new ApiError(405, "method_not_allowed", message).body, 405);
   });
 
   app.use(async (c, next) => {

@@ -97,24 +97,34 @@ const TOLD: Record<string, string> = {
   ERR_ENGINE_CRASHED: "The engine's process has ended; the next request starts it again",
 };
 
-/** Anything thrown as an error of the API; what the server can't name tells nothing of itself. */
-export function toApiError(error: unknown): ApiError {
+/** Codes of the API for the library's. */
+const CODES: Readonly<Record<string, string>> = {
+  ERR_CONTEXT_FULL: "context_length_exceeded",
+  ERR_INVALID_OPTION: "invalid_value",
+};
+
+/**
+ * Anything thrown as an error of the API; what the server can't name tells nothing of itself.
+ *
+ * @param prompt the request's field that has its prompt
+ */
+export function toApiError(error: unknown, prompt: "messages" | "prompt" = "messages"): ApiError {
   if (error instanceof ApiError) return error;
   const code = codeOf(error);
   const status = code === undefined ? undefined : OF_REQUESTS[code];
   if (code === undefined || !code.startsWith("ERR_") || status === undefined) {
     return new ApiError(500, code ?? "server_error", "The server failed; its log says why");
   }
-  const known = code === "ERR_CONTEXT_FULL" ? "context_length_exceeded" : code.toLowerCase();
+  const known = CODES[code] ?? code.toLowerCase();
   return new ApiError(status, known, TOLD[code] ?? messageOf(error), {
-    param: status === 400 ? paramOf(messageOf(error)) : null,
+    param: status === 400 ? paramOf(messageOf(error), prompt) : null,
     ...(PASSING.includes(code) && { retryAfter: RETRY_AFTER }),
     cause: error,
   });
 }
 
 /** The option that a message of the library names first. */
-function paramOf(message: string): string | null {
+function paramOf(message: string, prompt: string): string | null {
   const [, name = null] = /^Expected `([\w.]+)`|^`([\w.]+)`/.exec(message) ?? [];
-  return name === "prompt" ? "messages" : name;
+  return name === "prompt" ? prompt : name;
 }

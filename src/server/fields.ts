@@ -67,7 +67,7 @@ const EFFORTS: Readonly<Record<string, ReasoningOption>> = {
   high: "high",
 };
 
-function asObject(name: string, value: unknown): Body {
+export function asObject(name: string, value: unknown): Body {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Body;
   throw invalid(name, `Expected \`${name}\` to be an object`, "invalid_type");
 }
@@ -174,7 +174,8 @@ export function number(fields: Body, name: string, min: number, max: number): nu
   const { [name]: value } = fields;
   if (value === undefined) return undefined;
   if (typeof value === "number" && value >= min && value <= max) return value;
-  throw invalid(name, `Expected \`${name}\` to be a number from ${min} to ${max}`);
+  const code = typeof value === "number" ? "invalid_value" : "invalid_type";
+  throw invalid(name, `Expected \`${name}\` to be a number from ${min} to ${max}`, code);
 }
 
 export function integer(fields: Body, name: string, min: number, max: number): number | undefined {

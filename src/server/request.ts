@@ -12,6 +12,7 @@ import type { AutoReason } from "../planning/run-plan.js";
 import { namedPotential, openReward, PLAIN_REWARDS, parseReward } from "../rewards/named.js";
 import { ApiError, invalid } from "./errors.js";
 import {
+  asObject,
   type Body,
   type Form,
   flag,
@@ -60,15 +61,16 @@ export interface Served {
   defaults: MethodOptions;
 }
 
-/** Fields that change nothing of the answer. */
-const HARMLESS = [
-  ...["user", "metadata", "store", "service_tier", "safety_identifier"],
-  ...["prompt_cache_key", "prompt_cache_retention"],
-];
+/** Fields that change nothing of the answer, and their types. */
+const HARMLESS: Readonly<Record<string, "string" | "object" | "boolean">> = {
+  ...{ user: "string", metadata: "object", store: "boolean", service_tier: "string" },
+  ...{ safety_identifier: "string", prompt_cache_key: "string", prompt_cache_retention: "string" },
+};
 /** Fields that change nothing with these values. */
 const NEUTRAL: Record<string, readonly unknown[]> = {
   ...{ frequency_penalty: [0], presence_penalty: [0], parallel_tool_calls: [true] },
-  ...{ echo: [false], suffix: ["", null], verbosity: ["medium"] },
+  ...{ echo: [false], suffix: [""], verbosity: ["medium"] },
+  ...{ repetition_penalty: [1], repeat_penalty: [1] }, // of vLLM and llama-server
 };
 const COMMON = [
   ...["model", "stream", "stream_options", "n", "seed", "stop", "temperature", "top_p", "top_k"],
@@ -208,7 +210,7 @@ function toMethodOptions(fields: Body, form: Form): MethodOptions {
     integer(fields, "max_tokens", 1, 2 ** 24);
   const temperature = number(fields, "temperature", 0, 100);
   const topP = number(fields, "top_p", 0, 1);
-  const topK = integer(fields, "top_k", 0, 2 ** 31 - 1);
+  const topK = integer(fields, "top_k", -1, 2 ** 31 - 1); // -1 as vLLM has it: all
   const minP = number(fields, "min_p", 0, 1);
   const seed = integer(fields, "seed", Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
   return {
@@ -264,15 +266,21 @@ function inWholeBlocks(options: MethodOptions, { maxTokens, diffusion }: MethodO
 
 function refuseUnknown(fields: Body, form: Form): void {
   for (const [name, value] of Object.entries(fields)) {
-    if (FIELDS[form].includes(name) || HARMLESS.includes(name)) continue;
-    if (NEUTRAL[name]?.includes(value)) continue;
+    if (FIELDS[form].includes(name)) continue;
+    if (Object.hasOwn(HARMLESS, name)) {
+      const type = HARMLESS[name];
+      if (typeof value === type && !Array.isArray(value)) continue;
+      throw invalid(name, `Expected \`${name}\` to be of the type ${type}`, "invalid_type");
+    }
     const known = Object.hasOwn(NEUTRAL, name);
+    if (known && NEUTRAL[name]?.includes(value)) continue;
     const what = known
       ? `\`${name}\` can only be ${JSON.stringify(NEUTRAL[name]?.[0])} here`
       : `\`${name}\` is not known here, and nothing that may change the answer is ignored`;
     throw invalid(name, what, known ? "unsupported_value" : "unknown_parameter");
   }
-  if (fields.logit_bias !== undefined && Object.keys(fields.logit_bias as object).length > 0) {
+  const { logit_bias: bias = {} } = fields;
+  if (Object.keys(asObject("logit_bias", bias)).length > 0) {
     throw invalid("logit_bias", "`logit_bias` is not supported", "unsupported_parameter");
   }
   const { modalities } = fields;

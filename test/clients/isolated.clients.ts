@@ -20,9 +20,8 @@ beforeAll(async () => {
   const write = (line: string) => {
     log += line;
   };
-  const lines = pino({ base: null }, { write });
   const served = { name: NAME, model, defaults: { blockTokens: 16 } };
-  server = await serve([served], { port: 0, log: lines });
+  server = await serve([served], { port: 0, log: pino({ base: null }, { write }) });
 });
 afterAll(async () => {
   await server.close();

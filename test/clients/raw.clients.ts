@@ -64,6 +64,107 @@ describe("refuses", () => {
   });
 });
 
+/** Every field that requests may have, with values of every kind of JSON. */
+describe("no field and no value of any type fails the server", () => {
+  const FIELDS = [
+    ...["model", "messages", "prompt", "stream", "stream_options", "n", "seed", "stop", "best_of"],
+    ...["temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "echo"],
+    ...["logprobs", "top_logprobs", "response_format", "logit_bias", "ets", "tools", "suffix"],
+    ...["tool_choice", "modalities", "reasoning_effort", "user", "metadata", "store", "functions"],
+    ...["frequency_penalty", "parallel_tool_calls", "constructor", "__proto__", "toString"],
+  ];
+  const GUIDED = [
+    ...["method", "events", "candidates", "lambda", "reward", "budget", "adaptive", "constraint"],
+    ...["reasoning", "diffusion", "stop", "block", "close", "proposal", "constructor", "__proto__"],
+  ];
+  const VALUES = [
+    "x",
+    "",
+    -1,
+    0,
+    1e300,
+    1.5,
+    true,
+    null,
+    {},
+    [],
+    [1],
+    ["x", 1],
+    { constructor: 1 },
+  ];
+
+  /** Objects in the source would set their prototype by this name. */
+  const withField = (fields: object, name: string, value: unknown) =>
+    `${JSON.stringify({ ...fields, [name]: undefined }).slice(0, -1)},${JSON.stringify(name)}:${JSON.stringify(value)}}`;
+
+  async function check(path: string, body: string): Promise<void> {
+    const headers = { "content-type": "application/json" };
+    const response = await fetch(`${server().url}${path}`, { method: "POST", headers, body });
+    const text = await response.text();
+    expect([200, 400, 404], `${body} ${text}`).toContain(response.status);
+    if (response.status === 200) return;
+    const { error } = JSON.parse(text);
+    expect(error).toEqual({
+      ...{ type: "invalid_request_error", message: expect.stringMatching(/./) },
+      ...{
+        code: expect.stringMatching(/^[a-z_]+$/),
+        param: expect.toBeOneOf([null, expect.any(String)]),
+      },
+    });
+    const asksForPrompt = path === "/v1/completions" && error.param === "messages";
+    expect(asksForPrompt && !body.includes("messages"), body).toBe(false);
+  }
+
+  test.each(["/v1/chat/completions", "/v1/completions"])("of %s", async (path) => {
+    const own = path.includes("chat") ? { messages } : { prompt: "Sam has" };
+    const fields = { model: NAME, ...own, max_tokens: 1 };
+    const bodies = [
+      ...FIELDS.flatMap((name) => VALUES.map((value) => withField(fields, name, value))),
+      ...(path.includes("chat") ? GUIDED : []).flatMap((name) =>
+        VALUES.map((value) => {
+          const guided = withField({ method: "majority", candidates: 2 }, name, value);
+          return `${JSON.stringify(fields).slice(0, -1)},"ets":${guided}}`;
+        }),
+      ),
+    ];
+    // Eight at a time: the server's own places.
+    for (let i = 0; i < bodies.length; i += 8) {
+      await Promise.all(bodies.slice(i, i + 8).map((body) => check(path, body)));
+    }
+  });
+});
+
+test("names the field that is at fault, and the methods of a route", async () => {
+  const refused = async (path: string, body: object) => {
+    const headers = { "content-type": "application/json" };
+    const init = { method: "POST", headers, body: JSON.stringify({ model: NAME, ...body }) };
+    return (await fetch(`${server().url}${path}`, init)).json();
+  };
+  for (const prompt of [[-1], [99_999_999], ""]) {
+    expect(await refused("/v1/completions", { prompt })).toMatchObject({
+      error: { param: "prompt", code: "invalid_value" },
+    });
+  }
+  for (const [name, value] of [
+    ["logit_bias", 5],
+    ["temperature", "1"],
+    ["user", 5],
+  ] as const) {
+    expect(await refused("/v1/chat/completions", { messages, [name]: value })).toMatchObject({
+      error: { param: name, code: "invalid_type" },
+    });
+  }
+  // Neutral values that vLLM's and llama-server's clients send.
+  const neutral = { top_k: -1, min_p: 0, repetition_penalty: 1, max_tokens: 1 };
+  expect(await refused("/v1/completions", { prompt: "Sam", ...neutral })).toMatchObject({
+    object: "text_completion",
+  });
+  const wrong = await fetch(`${server().url}/v1/chat/completions`);
+  expect([wrong.status, wrong.headers.get("allow"), await codeOf(wrong)]).toEqual([
+    ...[405, "POST", "method_not_allowed"],
+  ]);
+});
+
 test("answers bodies that come in chunks", async () => {
   const send = async (text: string) => {
     const body = new Blob([text]).stream();

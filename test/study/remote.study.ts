@@ -5,7 +5,7 @@
  *     LLAMA_ETS_ENGINE=… npm run test:study -- remote
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -17,6 +17,8 @@ import { ets } from "../../src/methods/ets.js";
 import { majority } from "../../src/methods/majority.js";
 import { mh } from "../../src/methods/mh.js";
 import { sample } from "../../src/methods/sample.js";
+import { cli, scratch, scratchFile, startCli } from "../fixtures/cli-process.js";
+import { linesIn, samplesOf } from "../fixtures/killed-evaluation.js";
 import { chiSquarePValue } from "../fixtures/statistics.js";
 
 const PROGRAM = path.join(process.env.LLAMA_ETS_ENGINE ?? "", "llama-server");
@@ -57,6 +59,7 @@ async function begin(model: string, port: number): Promise<Running> {
 }
 
 async function end({ child }: Running): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((resolve) => child.on("close", resolve));
   child.kill("SIGKILL");
   await ended;
@@ -192,45 +195,95 @@ describe.skipIf(!existsSync(PROGRAM))("llama-server with a bundled model", () =>
   });
 });
 
+/** Our own server with the model, as `begin` starts the other one. */
+async function beginOwn(model: string, port: number): Promise<Running> {
+  const args = ["serve", "-m", model, "--name", "smol", "--threads", "1", "--port", String(port)];
+  const { child, says } = startCli(args);
+  await says("Serving");
+  return { address: `http://127.0.0.1:${port}/v1`, child };
+}
+
+/** Seconds that processes have computed for: this one, and a server's. */
+function processorSeconds(server: ChildProcess | null): number {
+  const { user, system } = process.cpuUsage();
+  const own = (user + system) / 1e6;
+  if (server?.pid === undefined) return own;
+  // The fields behind the command's name, which may hold spaces; user and system time are in ticks.
+  const fields = readFileSync(`/proc/${server.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return own + (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
 describe.skipIf(!existsSync(PROGRAM) || SMOL === undefined)("SmolLM2", () => {
-  test("is guided through llama-server as here: answers, tokens and seconds", async () => {
+  const file = SMOL as string;
+  const SERVERS = { "llama-server": begin, "llama-ets serve": beginOwn };
+  let chatTemplate = "";
+  beforeAll(async () => {
+    await using here = await loadModel(file, { threads: 1 });
+    chatTemplate = here.metadata["tokenizer.chat_template"] as string;
+  });
+
+  test("is guided through servers as here: answers, tokens and processor seconds", async () => {
     const questions = [
       "What is the capital of France? Answer in one word.",
       "What is 3 + 4? Answer with a number.",
       "Name a colour of the rainbow in one word.",
     ];
     const options = { candidates: 4, rollouts: 2, blockTokens: 16, maxTokens: 32, seed: 1 };
-    const rows: string[] = [];
-    const ask = async (name: string, model: Model) => {
+    const rows: object[] = [];
+    const ask = async (name: string, model: Model, server: ChildProcess | null, more: object) => {
       for (const question of questions) {
-        const started = performance.now();
-        const { text, answer, usage } = await ets(model, question, options);
-        const seconds = ((performance.now() - started) / 1000).toFixed(1);
-        const { generated, prefilled, cached } = usage;
-        rows.push(
-          [
-            name,
-            JSON.stringify(text.slice(0, 60)),
-            answer,
-            generated,
-            prefilled,
-            cached,
-            seconds,
-          ].join(" | "),
-        );
+        const [started, before] = [performance.now(), processorSeconds(server)];
+        const { text, answer, usage, law } = await ets(model, question, { ...options, ...more });
+        const { generated, prefilled, cached, retokenised = 0 } = usage;
+        rows.push({
+          ...{ name, text: text.slice(0, 60), answer, law },
+          ...{ generated, prefilled, cached, retokenised },
+          processor: (processorSeconds(server) - before).toFixed(1),
+          wall: ((performance.now() - started) / 1000).toFixed(1),
+        });
         expect(text).not.toBe("");
       }
     };
-    const file = SMOL as string;
-    const running = await begin(file, await freePort());
-    try {
-      await using there = await loadModel(running.address);
-      await ask("llama-server", there);
-    } finally {
-      await end(running);
+    for (const [name, start] of Object.entries(SERVERS)) {
+      const running = await start(file, await freePort());
+      try {
+        await using there = await loadModel(running.address);
+        await ask(name, there, running.child, name === "llama-server" ? {} : { chatTemplate });
+      } finally {
+        await end(running);
+      }
     }
     await using here = await loadModel(file, { threads: 1 });
-    await ask("local", here);
-    console.log(rows.join("\n"));
+    await ask("local", here, null, {});
+    console.table(rows);
   });
+
+  test.each(Object.entries(SERVERS))(
+    "an evaluation on %s that is killed goes on",
+    async (_, start) => {
+      const port = await freePort();
+      const [out, template] = [scratch(`smol-${port}`), scratchFile("smol.jinja", chatTemplate)];
+      const all = [
+        ...["eval", "mini-gsm", "-m", `http://127.0.0.1:${port}/v1`, "--chat-template", template],
+        ...["--methods", "ets", "-M", "2", "-K", "2", "-B", "8", "--limit", "4"],
+        ...["--max-tokens", "24", "--concurrency", "1", "--out", out],
+      ];
+      let running = await start(file, port);
+      try {
+        const drawing = cli(all);
+        await expect
+          .poll(() => linesIn(out), { timeout: 300_000, interval: 20 })
+          .toBeGreaterThan(0);
+        await end(running);
+        const { code, stderr } = await drawing;
+        expect([code, stderr]).toEqual([1, expect.stringContaining("ERR_ENGINE_UNREACHABLE")]);
+        expect(linesIn(out)).toBeLessThan(4);
+        running = await start(file, port);
+        expect((await cli([...all, "--resume"])).code).toBe(0);
+        expect((await samplesOf(out)).size).toBe(4);
+      } finally {
+        await end(running);
+      }
+    },
+  );
 });

@@ -3,7 +3,7 @@
  * reading it can neither end the process nor take for ever.
  */
 import { createHash } from "node:crypto";
-import { checkInteger, checkKeys, checkString } from "../check.js";
+import { checkInteger, checkKeys, checkObject, checkString } from "../check.js";
 import { LlamaEtsError } from "../errors.js";
 import { checkGrammar } from "../text/text-requests.js";
 import { checkRules } from "./check-rules.js";
@@ -29,6 +29,7 @@ export async function compile(constraint: Constraint): Promise<CompiledConstrain
 }
 
 function kindOf(constraint: Constraint): (typeof KINDS)[number] {
+  checkObject("constraint", constraint);
   checkKeys("constraint", constraint, KINDS);
   const given = KINDS.filter((kind) => kind in constraint);
   const [kind] = given;
