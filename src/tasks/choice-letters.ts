@@ -1,56 +1,11 @@
 /** Which of the lettered options of a multiple-choice question a text settles on; docs/grading.md. */
 import { createHash } from "node:crypto";
+import { BOXED, type Patterns, patternsOf } from "./choice-patterns.js";
 import { answerGrader } from "./define-task.js";
+import { plainNumbers } from "./numbers.js";
 import { boxesIn, withoutThoughts } from "./outputs.js";
+import { lastStatement } from "./statements.js";
 import { type Grader, type GradingMode, LETTERS, type TaskItem } from "./task.js";
-
-/** A letter as an answer: "C", "(C)"; a small one only where nothing goes on behind it. */
-const LETTER = String.raw`\(?\s*([A-Z]|[a-z](?=\s*[).,:]?\s*(?:$|\n)|\)))\s*\)?(?![\p{L}\d'])`;
-const NOUN = "(?:[Aa]nswer|ANSWER|[Oo]ption|OPTION|[Cc]hoice|CHOICE)";
-const IS = String.raw`(?:is|IS|must\s+be|should\s+be|would\s+be|will\s+be|remains|seems)`;
-
-/** A box that names a letter, with what may stand around it. */
-const BOXED = new RegExp(
-  String.raw`^\s*(?:(?:the\s+)?${NOUN}(?:\s+is)?\s*:?\s*)*\(?([A-Za-z])\)?\s*(?:[.):].*)?$`,
-  "s",
-);
-/** What is looked for in texts about options of the letters A to `last`. */
-function patternsTo(last: string) {
-  const [ANY, SMALL] = [`[A-${last}]`, `[a-${last.toLowerCase()}]`];
-  const all = (sources: string[]) => sources.map((source) => new RegExp(source, "gu"));
-  return {
-    /** Each says which letter is the answer; the one that stands last in the text counts. */
-    statements: all([
-      String.raw`\b${NOUN}\b(?:\s+${IS})?(?:\s*[:=\u2014\u2013-])?\s*(?:${NOUN}\s+)?${LETTER}`,
-      String.raw`(?<![\p{L}\d'])\(?(${ANY})\)?\s+${IS}\s+(?:the\s+|most\s+|clearly\s+)*(?:correct|right|best|true|${NOUN})`,
-      String.raw`\b(?:go(?:ing)?\s+with|choose|chose|pick|picked|select|selected|must\s+be)\s+(?:${NOUN}\s+)?\(?(${ANY})(?![\p{L}\d'])`,
-      String.raw`\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore)\b[,:]?\s+(?:it\s+is\s+|it's\s+)?\(?(${ANY})\)?(?=[.!]?\s*(?:$|\n))`,
-    ]),
-    /** Each says which letter is not. */
-    denials: all([
-      String.raw`(?<![\p{L}\d'])\(?(${ANY})\)?\s+(?:is|are)\s+(?:clearly\s+|also\s+)?(?:wrong|incorrect|false|not|impossible|ruled\s+out|eliminated)`,
-      String.raw`\b(?:not|isn't|eliminate|excludes?|rules?\s+out)\s+(?:${NOUN}\s+)?\(?(${ANY})(?![\p{L}\d'])\)?`,
-    ]),
-    alone: new RegExp(String.raw`^\(?(${ANY}|${SMALL})\)?[.):]?$`),
-    inBrackets: new RegExp(String.raw`\((${ANY})\)`, "g"),
-    first: new RegExp(
-      String.raw`^[:(]?\s*((?:${ANY}|${SMALL})(?=\))|${ANY})(?:[).:]|\s*$|\s+\p{Lu})`,
-      "mu",
-    ),
-    /** A capital by itself, unless it is the article or "I". */
-    standalone: new RegExp(String.raw`(?<![\p{L}\d'-])(${ANY})(?![\p{L}\d'-])(?!\s+\p{Ll})`, "gu"),
-    afterColon: new RegExp(String.raw`:\s*(${ANY})`, "g"),
-  };
-}
-
-const patterns = new Map<number, ReturnType<typeof patternsTo>>();
-
-/** By the number of options: those of the item, or as many as the task's items have. */
-function patternsOf(count: number): ReturnType<typeof patternsTo> {
-  const known = patterns.get(count) ?? patternsTo(LETTERS[count - 1] ?? "Z");
-  patterns.set(count, known);
-  return known;
-}
 
 /**
  * The letter that the output settles on.
@@ -59,37 +14,71 @@ function patternsOf(count: number): ReturnType<typeof patternsTo> {
  */
 export function extractLetter(output: string, item?: TaskItem, count = 4): string | null {
   const letters = LETTERS.slice(0, item?.choices?.length || count);
-  const { statements, denials, alone, inBrackets, first, standalone } = patternsOf(letters.length);
+  const patterns = patternsOf(letters.length);
+  const { statements, preferences, denials, undecided } = patterns;
   const asLetter = (letter: string | undefined) => letterAmong(letters, letter);
   const text = plain(output);
   const denied = new Set<string>();
+  const blank = (found: string) => found.replace(/[^\n]/g, " ");
   const affirmed = denials.reduce(
     (left, denial) =>
-      left.replace(denial, (found, letter: string) => {
-        denied.add(letter);
-        return " ".repeat(found.length);
+      left.replace(denial, (found) => {
+        for (const letter of found.match(patterns.letters) ?? []) denied.add(letter);
+        return blank(found);
       }),
     text,
   );
+  const told = withoutList(affirmed, patterns, letters).replace(undecided, blank);
   return (
     boxedLetter(text, asLetter, item) ??
     lastStated(affirmed, statements, asLetter) ??
-    statedChoice(affirmed, item) ??
+    lastStatement(affirmed, (rest) => choiceAtStart(rest, item)) ??
+    ofChoice(affirmed, item) ??
     onlyLeft(letters, denied) ??
-    asLetter(alone.exec(affirmed.trim())?.[1]) ??
-    asLetter(affirmed.match(inBrackets)?.at(-1)?.[1]) ??
-    asLetter(first.exec(affirmed)?.[1]) ??
-    asLetter([...affirmed.matchAll(standalone)].at(-1)?.[1]) ??
-    mentionedChoice(affirmed, item)
+    letterOfLine(told, patterns, item, asLetter) ??
+    lastStated(told, preferences, asLetter) ??
+    asLetter(told.match(patterns.inBrackets)?.at(-1)?.[1]) ??
+    asLetter(lastOf(told.matchAll(patterns.first))?.[1]) ??
+    asLetter(lastOf(told.matchAll(patterns.standalone))?.[1]) ??
+    mentionedChoice(told, item)
   );
+}
+
+function lastOf(matches: Iterable<RegExpMatchArray>): RegExpMatchArray | undefined {
+  return [...matches].at(-1);
+}
+
+/** Without the options, where the text lists all of them again. */
+function withoutList(text: string, { first }: Patterns, letters: readonly string[]): string {
+  const lines = [...text.matchAll(first)];
+  const listed = new Set(lines.filter(([, , rest]) => rest !== "").map(([, letter]) => letter));
+  return letters.every((letter) => listed.has(letter))
+    ? text.replace(first, (line, _, rest: string) => (rest === "" ? line : ""))
+    : text;
+}
+
+/** Where the whole first or last line is a letter, or a letter and its option, the letter. */
+function letterOfLine(
+  text: string,
+  { alone, first }: Patterns,
+  item: TaskItem | undefined,
+  asLetter: (letter: string | undefined) => string | null,
+): string | null {
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  for (const line of [lines[0] ?? "", lines.at(-1) ?? ""]) {
+    const letter = asLetter(alone.exec(line.trim())?.[1]);
+    if (letter !== null) return letter;
+  }
+  const options = [...text.matchAll(first)].filter(
+    ([, letter, rest = ""]) => rest !== "" && ofChoice(rest, item) === letter?.toUpperCase(),
+  );
+  const named = new Set(options.map(([, letter]) => letter));
+  return named.size === 1 ? asLetter(options[0]?.[1]) : null;
 }
 
 /** Without thoughts, emphasis, math signs and the commands that only change a letter's look. */
 function plain(output: string): string {
-  return withoutThoughts(output)
-    .normalize("NFKC")
-    .replace(/\\(?:text(?:bf|it|rm)?|mathrm|mathbf|mathit|mathsf|mbox)\s*\{([^{}]*)\}/g, "$1")
-    .replace(/\\[,;:! ]/g, " ")
+  return plainNumbers(withoutThoughts(output))
     .replace(/[*_`$]|\\[()[\]]/g, "")
     .trim();
 }
@@ -101,7 +90,10 @@ function boxedLetter(
   item?: TaskItem,
 ): string | null {
   for (const { content } of boxesIn(text).toReversed()) {
-    const found = asLetter(BOXED.exec(content)?.[1]) ?? ofChoice(content, item);
+    const [, first, rest = ""] = /^\s*\(?([A-Z])\)?\s+(.+)$/.exec(content) ?? [];
+    const withOption = ofChoice(rest, item) === first ? first : undefined;
+    const found =
+      asLetter(BOXED.exec(content)?.[1]) ?? asLetter(withOption) ?? ofChoice(content, item);
     if (found !== null) return found;
   }
   return null;
@@ -114,15 +106,21 @@ function lastStated(
 ): string | null {
   const found = statements
     .flatMap((statement) => [...text.matchAll(statement)])
-    .filter(([, letter]) => asLetter(letter) !== null)
+    .map(({ index, 1: capital, 2: small }) => ({ index, letter: asLetter(capital ?? small) }))
+    .filter(({ letter }) => letter !== null)
     .toSorted((a, b) => a.index - b.index);
-  return asLetter(found.at(-1)?.[1]);
+  return found.at(-1)?.letter ?? null;
 }
 
-/** The option behind the last "answer is", or the option that is the whole output. */
-function statedChoice(text: string, item?: TaskItem): string | null {
-  const quoted = [...text.matchAll(/\banswer(?:\s+is\b|\s*:)\s*:?\s*([^\n]+)/gi)].at(-1)?.[1];
-  return (quoted && ofChoice(quoted, item)) || ofChoice(text, item);
+/** The option that a text begins with; of "the sun and the moon" it isn't "the sun". */
+function choiceAtStart(text: string, item?: TaskItem): string | null {
+  const words = `${bare(text)} `;
+  const choices = (item?.choices ?? []).map((choice) => `${bare(choice)} `);
+  const [longest] = choices
+    .filter((choice) => choice !== " " && words.startsWith(choice))
+    .toSorted((a, b) => b.length - a.length);
+  if (longest === undefined || /^(?:or|and) /.test(words.slice(longest.length))) return null;
+  return LETTERS[choices.indexOf(longest)] ?? null;
 }
 
 /** The one letter that is not denied, where all others are. */
@@ -131,10 +129,14 @@ function onlyLeft(letters: readonly string[], denied: ReadonlySet<string>): stri
   return left.length === 1 && letters.length > 1 ? (left[0] as string) : null;
 }
 
-/** The option that the text mentions, where it mentions one alone. */
+/** The option that the text mentions and doesn't deny, where it mentions one alone. */
 function mentionedChoice(text: string, item?: TaskItem): string | null {
-  const words = ` ${bare(text)} `;
   const choices = (item?.choices ?? []).map((choice) => ` ${bare(choice)} `);
+  const words = choices.reduce(
+    (left, choice) =>
+      DENIALS.reduce((rest, denial) => rest.replaceAll(` ${denial}${choice}`, " "), left),
+    ` ${bare(text)} `,
+  );
   const found = choices.filter((choice) => words.includes(choice));
   // "the sun" stands in "the sun and the moon", too.
   const longest = found.filter(
@@ -142,6 +144,9 @@ function mentionedChoice(text: string, item?: TaskItem): string | null {
   );
   return longest.length === 1 ? (LETTERS[choices.indexOf(longest[0] as string)] ?? null) : null;
 }
+
+/** What denies the words behind it, as `bare` leaves it. */
+const DENIALS = ["not", "isnt", "rather than", "instead of"];
 
 /** The letter as a capital, where it is one of these. */
 function letterAmong(letters: readonly string[], letter: string | undefined): string | null {

@@ -13,8 +13,10 @@ import {
   NUMBER,
   parseRational,
   plainNumbers,
+  withPointsAndCommas,
 } from "./numbers.js";
 import { boxesIn, withoutThoughts } from "./outputs.js";
+import { firstClause, lastStatement } from "./statements.js";
 import type { TaskItem } from "./task.js";
 
 const SOURCE = {
@@ -33,25 +35,29 @@ const NUMBERS = new RegExp(NUMBER, "giu");
 /** A heading's number, as in "2. Compute", "3) Add", "Step 4". */
 const HEADING =
   /^[\s:]*(?:\d+[.):]\s+\p{L}|(?:step|part|case|question|section|problem|example)\b)/iu;
-/** Characters behind "the answer is" that are looked at. */
-const MAX_STATEMENT = 500;
-/** Where a statement of the answer ends, if the line goes on. */
-const CLAUSE_END =
-  /(?<!\b(?:approx|no|vs))[.;!?](?=\s|$)|\s(?:because|since|as|which|where|after|if)\s/iu;
+/** Arithmetic between numbers, which is no answer yet; a fraction is one. */
+const ARITHMETIC = /\d\s*(?:[-+*×÷·]|\\(?:times|cdot|div)(?![A-Za-z]))\s*\p{Sc}?\s*[\d.]/u;
+/** "12 + 6, which is 18". */
+const OUTCOME = /,?\s(?:which|that)\s(?:is|equals|gives|makes)\s/iu;
+/** Text in bold, and not the label in front of something. */
+const BOLD = /\*\*([^*\n]+)\*\*(?!\s*:)|__([^_\n]+)__(?!\s*:)|\\(?:text|math)bf\s*\{([^{}]*)\}/g;
 
 /**
  * The first of these that has a number: the last `####` mark, the last `\boxed{}`, the last statement
- * of the answer, a heading's line, the last number of all.
+ * of the answer, a heading's line, what is bold in the last line, the last number of all.
  */
 function extractNumber(output: string): string | null {
-  const text = plainNumbers(withoutThoughts(output))
+  const said = withoutThoughts(output);
+  const text = withPointsAndCommas(plainNumbers(said))
     .replace(/<<[^<>]*>>/g, "")
+    .replace(/\$\$|\\[()[\]]/g, " ")
     .replace(/\*\*|__|`|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])/g, "");
   return (
     markedNumber(text) ??
     boxedNumber(text) ??
-    statedNumber(text) ??
+    lastStatement(text, statedNumber) ??
     headingNumber(text) ??
+    boldNumber(said) ??
     lastNumber(text)
   );
 }
@@ -63,7 +69,7 @@ function markedNumber(text: string): string | null {
   ].toReversed()) {
     const [line = "", ...next] = joinSpacedThousands(mark).split("\n");
     if (HEADING.test(line)) continue;
-    const value = AT_START.exec(line.slice(line.lastIndexOf("=") + 1))?.[1];
+    const value = AT_START.exec(resultOf(line))?.[1];
     if (value !== undefined) return clean(value);
     const below = LABEL_ALONE.test(line) ? NUMBER_ALONE.exec(next.join("")) : null;
     if (below !== null) return clean(below[1]);
@@ -74,7 +80,7 @@ function markedNumber(text: string): string | null {
 function boxedNumber(text: string): string | null {
   const boxes = boxesIn(text);
   for (const { content, before } of boxes.toReversed()) {
-    const value = numbersIn(joinSpacedThousands(content.slice(content.lastIndexOf("=") + 1)))[0];
+    const value = numbersIn(joinSpacedThousands(resultOf(content)))[0];
     if (value === undefined) continue;
     return clean(
       /(?<![\p{L}\d)}]\s*)-\s*\$?\s*$/u.test(before) && !value.startsWith("-")
@@ -85,21 +91,23 @@ function boxedNumber(text: string): string | null {
   return null;
 }
 
-/** The number of the last "the answer is", "Answer:" or `<answer>` that has one. */
-function statedNumber(text: string): string | null {
-  const statements = [
-    ...text.matchAll(/<answer>|\banswer\b\s*(?:is\b|would be\b|equals\b|[:=]|\n)/gi),
-  ];
-  for (const statement of statements.toReversed()) {
-    const from = statement.index + statement[0].length;
-    const rest = text.slice(from, from + MAX_STATEMENT).replace(/^[\s:=]+/, "");
-    const line = /^[^\n<]*/.exec(rest)?.[0] ?? "";
-    const clause = line.slice(0, CLAUSE_END.exec(line)?.index ?? line.length);
-    const positive = clause.replace(DENIED, "");
-    const value = numbersIn(positive.slice(positive.lastIndexOf("=") + 1))[0];
-    if (value !== undefined) return clean(value);
-  }
-  return null;
+/** The number that a statement of the answer goes on with. */
+function statedNumber(statement: string): string | null {
+  const rest = statement
+    .replace(/^[\s:=]+/, "")
+    .replace(/^(?:minus|negative)\s+/i, "-")
+    .replace(/<[\s\S]*$/, "");
+  const [line = ""] = rest.split("\n");
+  const outcome = OUTCOME.exec(line);
+  const isOutcome = outcome !== null && ARITHMETIC.test(line.slice(0, outcome.index));
+  const clause = firstClause(isOutcome ? line.replace(OUTCOME, " = ") : rest);
+  return clean(numbersIn(joinSpacedThousands(resultOf(clause.replace(DENIED, ""))))[0]);
+}
+
+/** Of `9 * 2 = 18` and `18 = 9 * 2` the side that is a number. */
+function resultOf(equation: string): string {
+  const sides = equation.split("=");
+  return sides.findLast((side) => /\d/.test(side) && !ARITHMETIC.test(side)) ?? sides.at(-1) ?? "";
 }
 
 /** A number anywhere on the last line that begins with `####` and is no numbered step. */
@@ -107,6 +115,15 @@ function headingNumber(text: string): string | null {
   const lines = [...text.matchAll(/#{4,}([^\n]*)/g)].map(([, line = ""]) => line);
   const last = lines.findLast((line) => !HEADING.test(line));
   return clean(last && numbersIn(last)[0]);
+}
+
+/** The last bold number of the last line that has a number. */
+function boldNumber(text: string): string | null {
+  const line = text.split("\n").findLast((one) => /\p{Nd}/u.test(one)) ?? "";
+  const bold = [...line.matchAll(BOLD)]
+    .map((match) => withPointsAndCommas(plainNumbers(match.slice(1).join(""))))
+    .filter((one) => !HEADING.test(one) && !/:\s*$/.test(one));
+  return clean(bold.flatMap((one) => numbersIn(resultOf(joinSpacedThousands(one)))).at(-1));
 }
 
 function lastNumber(text: string): string | null {
@@ -120,7 +137,7 @@ function numbersIn(text: string): string[] {
 /** The number without its currency and thousands; a fraction or power as its decimal or quotient. */
 function clean(number: string | undefined): string | null {
   if (number === undefined) return null;
-  const bare = number.replace(/[$\u20ac\u00a3\u00a5]\s?/, "").replace(/^\+/, "");
+  const bare = number.replace(/\p{Sc}\s?/u, "").replace(/^\+/, "");
   return /^-?[\d.,]+$/.test(bare) ? bare : canonicalRational(bare);
 }
 

@@ -9,6 +9,7 @@ import { isSameMath } from "./math/equality.js";
 import { extractMinerva, isStructured, normaliseMinerva } from "./math/minerva.js";
 import { normalise } from "./math/normalise.js";
 import { type Box, boxesIn, withoutThoughts } from "./outputs.js";
+import { firstClause, lastStatement } from "./statements.js";
 import type { Grader, GraderOptions, TaskItem } from "./task.js";
 
 const SOURCE = {
@@ -18,25 +19,32 @@ const SOURCE = {
 };
 
 /**
- * The content of the last `\boxed{}`, or of the last boxes that "or", "and" or commas join; else of the
- * final-answer sentence; else what is said to be the answer, on its line or below it; else the last
- * formula, or the last number.
+ * The content of the last `\boxed{}`, or of the last boxes that "or", "and" or commas join; else what is
+ * said to be the answer, on its line or below it; else the last formulas that are joined so, or the last
+ * number.
  */
 export function extractMath(output: string): string | null {
   const text = withoutThoughts(output);
   const boxed = boxedAnswer(text);
   if (boxed !== null) return boxed;
   const prose = text.replace(/\*\*|__|`|(?<![\w*\\])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])/g, "");
-  const sentence = [...prose.matchAll(/final answer(?: is)?:?\s*([\s\S]*?)\.?\s*(?:I hope|$)/gi)];
-  const statement = [...prose.matchAll(/\banswer(?:\s+is\b|\s*:|\s*\n)\s*/gi)].at(-1);
-  const line = statement && prose.slice(statement.index + statement[0].length);
-  const stated = (
-    sentence.at(-1)?.[1] ??
-    (line && /^[^\n]+?(?=\.?\s*(?:\n|$))/.exec(line)?.[0])
-  )?.trim();
-  if (!stated) return lastFormula(prose);
-  // The sentence has the answer somewhere.
-  return /[a-z]{2,}\s+[a-z]{2,}/i.test(stated) ? (lastFormula(stated) ?? stated) : stated;
+  return lastStatement(prose, statedAnswer) ?? lastFormula(prose);
+}
+
+/** The formulas that a statement of the answer begins with, or its clause, or the last formula there. */
+function statedAnswer(statement: string): string | null {
+  const rest = statement.replace(/^[\s:]+/, "").replace(/<\/answer>[\s\S]*$/, "");
+  const formulas = formulasIn(rest);
+  if (formulas[0]?.before === "" && !/^\s*(?:[-+*/^=<>]|\\?%)/.test(formulas[0].behind)) {
+    const ends = formulas.findIndex(({ before }, i) => i > 0 && !isJoint(before));
+    return joined(formulas.slice(0, ends < 0 ? undefined : ends));
+  }
+  // "5 (five)", but not "5 (mod 7)".
+  const clause = firstClause(rest)
+    .replace(/\s\((?!mod|base)[a-z]{3,}[^()]*\)\s*$/i, "")
+    .trim();
+  if (clause === "") return null;
+  return /[a-z]{2,}\s+[a-z]{2,}/i.test(clause) ? (lastFormula(clause) ?? clause) : clause;
 }
 
 /** What may stand between two boxes that are one answer: "or", "and", commas, names with "=". */
@@ -44,15 +52,22 @@ const JOINT =
   /^(?:\s|\$|\\[()[\],;:! ]|\\q?quad|\\text\{\s*(?:or|and)?\s*\}|[A-Za-z](?:_\w|_\{\w+\})?\s*=|[,;]|\b(?:or|and)\b)*$/;
 
 function boxedAnswer(text: string): string | null {
-  const boxes = boxesIn(text);
-  const last = boxes.at(-1);
-  if (last === undefined) return null;
-  let from = boxes.length - 1;
-  while (from > 0 && isJoint(boxes[from]?.before ?? "")) from--;
-  const joined = boxes.slice(from);
-  if (joined.length === 1) return signedBox(last);
-  const separator = joined.slice(1).some(({ before }) => /\bor\b/.test(before)) ? " or " : ", ";
-  return [...new Set(joined.map(signedBox))].join(separator);
+  const boxes = boxesIn(text)
+    .filter(({ content }) => content !== "")
+    .map((box) => ({ content: signedBox(box), before: box.before }));
+  return boxes.length === 0 ? null : joined(lastJoined(boxes));
+}
+
+/** The last parts of a text that are joined to one answer. */
+function lastJoined<Part extends Box>(parts: readonly Part[]): Part[] {
+  const first = parts.findLastIndex(({ before }, i) => i === 0 || !isJoint(before));
+  return parts.slice(first);
+}
+
+/** One answer of several parts: alternatives where "or" stands between two, else a list. */
+function joined(parts: readonly Box[]): string {
+  const separator = parts.slice(1).some(({ before }) => /\bor\b/.test(before)) ? " or " : ", ";
+  return [...new Set(parts.map(({ content }) => content))].join(separator);
 }
 
 function isJoint(between: string): boolean {
@@ -68,19 +83,30 @@ function signedBox({ content, before }: Box): string {
 const FORMULA = /\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\]|\$([^$\n]+)\$|\\\(([^\n]+?)\\\)/g;
 const NUMBER = /(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:\/\d+)?\s?(?:\\?%|percent\b|pct\b)?(?!\w)/g;
 
-/** The formula or number that ends last. */
+interface Formula extends Box {
+  /** The text behind the formula. */
+  behind: string;
+  end: number;
+}
+
+/** The formulas of a text in order, with the text before each, up to the previous one. */
+function formulasIn(text: string): Formula[] {
+  let last = 0;
+  return [...text.matchAll(FORMULA)].map((match) => {
+    const content = (match.slice(1).find((part) => part !== undefined) ?? "").trim();
+    const before = text.slice(last, match.index);
+    last = match.index + match[0].length;
+    return { content, before, behind: text.slice(last, last + 10), end: last };
+  });
+}
+
+/** The formulas or the number that end last. */
 function lastFormula(text: string): string | null {
-  const formula = [...text.matchAll(FORMULA)].at(-1);
+  const formulas = formulasIn(text);
   const number = [...text.matchAll(NUMBER)].at(-1);
-  const endOf = (match: RegExpExecArray | undefined) =>
-    match === undefined ? -1 : match.index + match[0].length;
-  if (endOf(number) > endOf(formula)) return number?.[0].trim() ?? null;
-  return (
-    formula
-      ?.slice(1)
-      .find((part) => part !== undefined)
-      ?.trim() ?? null
-  );
+  const end = number === undefined ? -1 : number.index + number[0].length;
+  if (end > (formulas.at(-1)?.end ?? -1)) return number?.[0].trim() ?? null;
+  return formulas.length === 0 ? null : joined(lastJoined(formulas));
 }
 
 export async function openMathGrader({ mode = "fair" }: GraderOptions = {}): Promise<Grader> {

@@ -17,9 +17,13 @@ const MAX_EXPONENT = 400;
 
 const WRAPPED =
   /\\(?:text(?:bf|it|rm|tt|sf|normal)?|mathrm|mathbf|mathit|mathsf|mathtt|mbox|bm|boldsymbol|operatorname)\s*\{([^{}]*)\}/g;
-/** What may stand between the thousands of a number in LaTeX, and the spaces of Unicode. */
-const THIN_SPACE = String.raw`(?:\{,\}|,?\s*\\[,;:! ]|~|[\u00a0\u2006-\u200a\u202f])`;
+/** What may stand between the thousands of a number in LaTeX, the spaces of Unicode, and apostrophes. */
+const THIN_SPACE = String.raw`(?:\{,\}|,?\s*\\[,;:! ]|~|['\u2019\u066c\u00a0\u2006-\u200a\u202f])`;
 const THOUSANDS = new RegExp(String.raw`(?<=\d)${THIN_SPACE}+(?=\d{3}(?!\d))`, "g");
+/** 1,23,456 of India; 1.234.567 and 1.234,56; 18,50: what can't be read in another way. */
+const INDIAN = /(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?!,?\d)/g;
+const DOTTED = /(?<![\d.,])(\d{1,3}(?:\.\d{3})+)(?:,(\d{1,2})|(?<=\.\d+\.\d+))(?![.,]?\d)/g;
+const DECIMAL_COMMA = /(?<![\d.,])(\d+),(\d{1,2})(?![.,]?\d)/g;
 const VULGAR = /(\d?)(\s?)([\u00bc-\u00be\u2150-\u215e])/g;
 const REPEATING = [
   // \overline{3}, \bar{3}; then dots on the first and on the last digit.
@@ -42,6 +46,8 @@ export function plainNumbers(text: string): string {
     })
     .replace(/[\u2070\u00b9\u00b2\u00b3\u2074-\u207b]+/g, (run) => `^{${run.normalize("NFKC")}}`)
     .normalize("NFKC")
+    .replace(/\p{Nd}/gu, asciiDigit)
+    .replace(/(?<=\d)\u066b(?=\d)/g, ".")
     .replace(/[\u2212\u2010-\u2013\uff0d]/g, "-")
     .replace(/[\u2044\u2215]/g, "/")
     .replace(/\\([$%])/g, "$1")
@@ -69,13 +75,32 @@ export function plainNumbers(text: string): string {
     .replace(/\\[,;:! ]|~/g, " ");
 }
 
+/** A digit of any script; the ten of a script stand in a row, with no digit before them. */
+function asciiDigit(digit: string): string {
+  if (digit <= "9") return digit;
+  const code = digit.codePointAt(0) as number;
+  let value = 0;
+  while (/\p{Nd}/u.test(String.fromCodePoint(code - value - 1))) value++;
+  return String(value % 10);
+}
+
+/** Numbers with the commas and points of India and of Europe, as far as they can be told. */
+export function withPointsAndCommas(text: string): string {
+  return text
+    .replace(INDIAN, (number) => number.replace(/,/g, ""))
+    .replace(DOTTED, (_, whole: string, cents?: string) =>
+      cents === undefined ? whole.replace(/\./g, "") : `${whole.replace(/\./g, "")}.${cents}`,
+    )
+    .replace(DECIMAL_COMMA, "$1.$2");
+}
+
 /** Thousands with spaces between them as commas: for what is one number, and no list. */
 export function joinSpacedThousands(text: string): string {
   return text.replace(/(?<![\d.,] ?)\d{1,3}(?: \d{3})+(?![\d,])/g, (n) => n.replace(/ /g, ","));
 }
 
 const DECIMAL = String.raw`(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*\(\d+\)|\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?![\d.\p{L}]))?`;
-const CURRENCY = String.raw`[$\u20ac\u00a3\u00a5]`;
+const CURRENCY = String.raw`\p{Sc}`;
 
 /**
  * A number in a text of plain numbers. A minus behind a letter, digit or bracket is a subtraction or
@@ -89,7 +114,7 @@ export function parseRational(text: string): Rational | null {
     .trim()
     .replace(/\u2212/g, "-")
     .replace(/\u2044/g, "/")
-    .replace(/^([-+]?)\s*\\?[$\u20ac\u00a3\u00a5]\s*/, "$1");
+    .replace(/^([-+]?)\s*\\?\p{Sc}\s*/u, "$1");
   const mixed = /^([-+]?)(\d+) (\d+)\/(\d+)$/.exec(bare);
   if (mixed !== null) {
     const [, sign, whole = "", above = "", below = ""] = mixed;

@@ -1,8 +1,15 @@
 /** What the graders of all tasks look for in a model's output: its answer, not its thoughts; its boxes. */
 
-/** The output behind its last thought. */
+/** What ends a model's thoughts: its own mark, or that of the channel with its answer. */
+const THOUGHTS_END =
+  /^[\s\S]*(?:<\/(?:think|thinking|thoughts?|reasoning|seed:think)>|\[\/THINK\]|◁\/think▷|<\|(?:end_of_thought|END_THINKING)\|>|<\|channel\|>final[^<]*<\|message\|>|\bassistantfinal)/;
+/** Tokens that end a turn, where the output was decoded with them. */
+const TURN_END =
+  /(?:(?:<\|(?:im_end|eot_id|eom_id|end|endoftext|end_of_text|return)\|>|<\/s>|<end_of_turn>|<eos>)\s*)+$/;
+
+/** The output behind its last thought, without the tokens that end a turn. */
 export function withoutThoughts(output: string): string {
-  return output.replace(/^[\s\S]*<\/think>/, "");
+  return output.replace(THOUGHTS_END, "").replace(TURN_END, "");
 }
 
 export interface Box {

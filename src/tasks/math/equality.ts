@@ -33,7 +33,19 @@ export function isSameMath(
   const [a, b] = [normalise(answer), normalise(gold)];
   // The question names the base.
   if (isBaseNumber(b) && /^\d[\dA-F]*$/.test(a)) return Promise.resolve(a === b.split("_")[0]);
-  return compare(a, b, symbolic, 0);
+  return compare(withoutCalculation(a, b), b, symbolic, 0);
+}
+
+/** `1-\frac14=\frac34` and `a+b=5` as their right side, where the reference is no equation. */
+function withoutCalculation(text: string, gold: string): string {
+  const sides = splitTop(text, /=/);
+  const result = sides.at(-1) ?? "";
+  if (sides.length < 2 || gold.includes("=") || /,|\\lor|\\pm/.test(text)) return text;
+  const isCalculation = sides.slice(0, -1).every((side) => {
+    const letters = side.replace(/\\[A-Za-z]+/g, "");
+    return !/[A-Za-z]/.test(letters) || /^[A-Za-z](?:\s*[-+]?\s*[A-Za-z])+$/.test(side);
+  });
+  return isCalculation && /\d|\\/.test(result) ? result : text;
 }
 
 async function compare(
@@ -123,8 +135,10 @@ async function isSameStructure(
   symbolic: SymbolicEquality,
   same: Same,
 ): Promise<boolean> {
-  const [unionA, unionB] = [splitTop(a, /\\cup(?![a-z])/), splitTop(b, /\\cup(?![a-z])/)];
+  const [unionA, unionB] = [unionOf(a), unionOf(b)];
   if (unionA.length > 1 || unionB.length > 1) return isSameSet(unionA, unionB, same);
+  const [onlyA = a, onlyB = b] = [unionA[0], unionB[0]];
+  if (onlyA !== a || onlyB !== b) return same(onlyA, onlyB);
   const [groupA, groupB] = [parseGroup(a), parseGroup(b)];
   if (groupA !== null && groupB !== null) {
     if (groupA.open === "{" && groupB.open === "{") {
@@ -146,6 +160,15 @@ async function isSameStructure(
   const [numberA, numberB] = [parseNumber(a), parseNumber(b)];
   if (numberA !== null && numberB !== null) return isSameNumber(a, numberA, b, numberB);
   return isExpression(a) && isExpression(b) && symbolic(a, b);
+}
+
+/** The parts of a union; its sets are one. */
+function unionOf(text: string): string[] {
+  const parts = splitTop(text, /\\cup(?![a-z])/);
+  const sets = parts.map(parseGroup).filter((group) => group?.open === "{");
+  if (sets.length < 2) return parts;
+  const others = parts.filter((part) => parseGroup(part)?.open !== "{");
+  return [...others, `\\{${sets.flatMap((group) => group?.items ?? []).join(",")}\\}`];
 }
 
 function itemsOf(text: string, group: Group | null): string[] {

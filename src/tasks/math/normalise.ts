@@ -52,7 +52,7 @@ export const MAX_CHARACTERS = 1000;
 export function normalise(answer: string): string {
   let text = answer.trim();
   if (text.length > MAX_CHARACTERS) return text;
-  text = fromUnicode(text);
+  text = rowsAsList(fromUnicode(text));
   // The text was escaped twice, as in JSON that was never parsed.
   if (!text.includes("\\begin")) text = text.replace(/\\\\(?=[A-Za-z({])/g, "\\");
   text = text
@@ -71,6 +71,10 @@ export function normalise(answer: string): string {
     .replace(/\\varnothing|\\\{\s*\\\}/g, "\\emptyset")
     .replace(/\\mathbb\s*\{?\s*R\s*\}?/g, "(-\\infty,\\infty)")
     .replace(/^(?:\\text\s*\{)?\s*all real numbers\s*\}?$/i, "(-\\infty,\\infty)")
+    .replace(
+      /^(?:\\text\s*\{)?\s*all real (?:numbers|\$?x\$?) except(?: for)?\s*\}?\s*(?:x\s*=)?/i,
+      "x\\ne ",
+    )
     .replace(/\\neq?(?![A-Za-z])|\u2260/g, "\\ne ")
     .replace(
       /(?<![\\A-Za-z])(sin|cos|tan|cot|sec|csc|log|ln|arcsin|arccos|arctan)(?=[\s(\\^])/g,
@@ -78,6 +82,12 @@ export function normalise(answer: string): string {
     )
     .replace(/\\l?angle\s*([^<>]*?)\\rangle/g, "($1)")
     .replace(/^<([^<>]*,[^<>]*)>$/, "($1)")
+    // ]a,b[ is (a,b).
+    .replace(
+      /\](\s*[^[\],]+,[^[\],]+)([[\]])/g,
+      (_, ends, close) => `(${ends}${close === "[" ? ")" : "]"}`,
+    )
+    .replace(/\[([^[\],]+,[^[\],]+)\[/g, "[$1)")
     .replace(/\\%/g, "%")
     .replace(/(^|[([{,=])\s*\+/g, "$1")
     .replace(/\s*(?:percent|pct)\.?$/i, "%")
@@ -90,9 +100,13 @@ export function normalise(answer: string): string {
     .replace(WRAPPERS, " $1 ")
     .replace(/(?<=\d)\s*(?:\^\s*)?\{?\s*(?:st|nd|rd|th)\s*\}?$/, "")
     .replace(/^\s*(?:the\s+)?(?:final\s+)?answer\s*(?:is\b|:)\s*/i, "")
+    .replace(/^\s*(?:approximately|about|roughly)\s+(?=[-\d\\])/i, "")
     .replace(/\s*,?\s+and\s+/g, ", ")
     .replace(/\s*,?\s+or\s+/g, " \\lor ")
     .replace(/\\p?mod\s*\{?\s*(\w+)\s*\}?|\\bmod\s*(\w+)|\(\s*mod\s+(\w+)\s*\)/g, " \\pmod{$1$2$3}")
+    .replace(/_\{?\s*base\s*(\w+)\s*\}?/g, "_{$1}")
+    .replace(/^(\d[\dA-F]*)\s+\(?\s*(?:in\s+)?base\s+(\w+)\s*\)?$/, "$1_{$2}")
+    .replace(/^\(\s*(\d[\dA-F]*)\s*\)\s*_/, "$1_")
     .replace(
       /_\{\s*(\w+)\s*\}/g,
       (_, base: string) => `_{${BASES.indexOf(base) + 2 > 1 ? BASES.indexOf(base) + 2 : base}}`,
@@ -106,6 +120,20 @@ export function normalise(answer: string): string {
     .replace(/\\end\{(?:[bBvV]?matrix|smallmatrix|array)\}/g, "\\end{pmatrix}")
     .replace(/\[\s*(\\begin\{pmatrix\}[\s\S]*\\end\{pmatrix\})\s*\]/, "$1");
   return withoutBraces(bracedArguments(joinThousands(text.trim())).replace(/\s+/g, " ").trim());
+}
+
+/** Rows that are equations, as in `\begin{cases} x=2 \\\\ y=3 \end{cases}`, are a list of them. */
+function rowsAsList(text: string): string {
+  return text
+    .replace(/\\left\s*\\\{([\s\S]*)\\right\s*\./, "$1")
+    .replace(
+      /\\begin\{(aligned|align\*?|cases|gathered|split|array)\}(?:\{[clr|\s]*\})?([\s\S]*?)\\end\{\1\}/g,
+      (whole, _, inner: string) => {
+        const rows = inner.split(/\\\\/).map((row) => row.replace(/&/g, "").trim());
+        const filled = rows.filter((row) => row !== "").map((row) => row.replace(/[,;.]$/, ""));
+        return filled.every((row) => /^[^=]+=[^=]+$/.test(row)) ? filled.join(", ") : whole;
+      },
+    );
 }
 
 /** Signs of Unicode as the commands or characters that they stand for. */

@@ -11,10 +11,14 @@ const ROMAN_UNIT = new RegExp(
 );
 /** Words that say something of the mathematics. */
 const NO_UNIT =
-  /(?:^|[^a-z])(?:and|or|if|for|when|where|mod|pmod|to|times|plus|minus|pi|sqrt|i|e|even|odd|undefined|none|only)(?:[^a-z]|$)/i;
+  /(?:^|[^a-z])(?:and|or|if|for|when|where|mod|pmod|to|times|plus|minus|pi|sqrt|i|e|even|odd|undefined|none|only|[ap]\.?m|north|south|east|west|hundred|thousand|million|billion)(?:[^a-z]|$)/i;
+/** A number and its unit in one command: `\text{56 square units}`. */
+const BOTH =
+  /^\\(?:text(?:bf|it|rm)?|mathrm|mbox)\s*\{\s*([-+]?\d[\d.,/]*)\s+([A-Za-z][^{}\d]*)\}$/;
 
 /** The value without the unit behind it. */
-export function withoutUnit(text: string): string {
+export function withoutUnit(answer: string): string {
+  const text = answer.replace(BOTH, "$1\\text{ $2}");
   const roman = ROMAN_UNIT.exec(text);
   if (roman !== null && !NO_UNIT.test(roman[0].replace(/\\[a-z]+/g, " "))) {
     return text.slice(0, roman.index).trim();

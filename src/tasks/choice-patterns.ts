@@ -1,0 +1,85 @@
+/** How texts name one of the lettered options, by the number of options. */
+import { STATEMENT } from "./statements.js";
+import { LETTERS } from "./task.js";
+
+/** Where a word ends: texts in Chinese or Japanese have no spaces around a letter. */
+const WORD = String.raw`[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}\d]`;
+const START = String.raw`(?<!${WORD}['-]?)`;
+const END = String.raw`(?![-']?${WORD})`;
+const NOUN = "(?:[Aa]nswer|ANSWER|[Oo]ption|OPTION|[Cc]hoice|CHOICE)";
+const IS = String.raw`(?:is|IS|must\s+be|should\s+be|would\s+be|will\s+be|remains|seems|to\s+be)`;
+const TRUE = `(?:correct|right|best|true|${NOUN})`;
+
+/** A box that names a letter, with what may stand around it. */
+export const BOXED = new RegExp(
+  String.raw`^\s*(?:(?:the\s+)?${NOUN}(?:\s+is)?\s*:?\s*)*\(?([A-Za-z])\)?\s*(?:[.):,(](?!\s*\(?[A-Z]\)?\s*$).*)?$`,
+  "s",
+);
+
+function patternsTo(last: string) {
+  const [ANY, SMALL] = [`[A-${last}]`, `[a-${last.toLowerCase()}]`];
+  /** The letter, in brackets or not; a second one beside it makes it none. */
+  const ONE = String.raw`(?:\(\s?)?(${ANY})(?:\s?\))?${END}(?!\s*(?:or|and|&|/)\s*\(?${ANY}\)?${END})`;
+  /** A small letter too, where it can't be the article. */
+  const EITHER = String.raw`(?:${ONE}|\(?(${SMALL})(?:\)|(?=[.,:;])|(?=\s*(?:$|\n))))`;
+  /** "A", "A and B", "(A), (B), and (C)". */
+  const SOME = String.raw`${START}\(?${ANY}\)?(?:\s*,?\s*(?:and|or|nor|,|&)\s*\(?${ANY}\)?)*`;
+  const all = (...sources: string[]) => sources.map((source) => new RegExp(source, "gu"));
+  return {
+    /** Each says which letter is the answer; the one that stands last in the text counts. */
+    statements: all(
+      String.raw`(?:${STATEMENT})\s*(?:${NOUN}\s+)?["'“]?${EITHER}`,
+      String.raw`${START}${NOUN}(?:\s+${IS}|\s*[:=\u2014\u2013-])\s*(?:${NOUN}\s+)?${EITHER}`,
+      String.raw`${START}${ONE}\s+${IS}\s+(?:the\s+|most\s+|clearly\s+)*${TRUE}`,
+      String.raw`${START}${NOUN}\s+\(?(${SMALL})\)?\s+${IS}\s+(?:the\s+)?${TRUE}`,
+      String.raw`\b(?:go(?:ing)?\s+(?:with|for)|choose|chose|pick|picked|select|selected|must\s+be)\s+(?:${NOUN}\s+)?${ONE}`,
+      String.raw`\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore)\b[,:]?\s+(?:it\s+is\s+|it's\s+)?${ONE}(?=[.!]?\s*(?:$|\n))`,
+      String.raw`\b[Ii]t(?:\s+is|'s)\s+(?:${NOUN}\s+)?${ONE}(?=\s*(?:[.!]|$|\n))`,
+      String.raw`${START}${ONE}\s*[:.)]\s*(?:[Yy]es|[Cc]orrect|[Tt]rue|[Rr]ight)\b`,
+      String.raw`(?:^|\n)[^\p{L}\n]{0,9}(?:${NOUN}\s+)?${ONE}[^\n]*[\u2705\u2713\u2714\u2611]`,
+    ),
+    /** The same of what is compared with the others. */
+    preferences: all(
+      String.raw`${START}${NOUN}\s+${EITHER}`,
+      String.raw`${START}${ONE}\s+(?:is|seems|looks|appears)\s+(?:to\s+be\s+)?(?:the\s+|our\s+)?(?:only|one|most|best)\b`,
+      String.raw`\b[Oo]nly\s+(?:${NOUN}\s+)?${ONE}`,
+      String.raw`${START}${ONE}\s+(?:matches|fits|agrees|satisfies|describes|explains)\b[^.\n]*\b(?:best|only|all)\b`,
+      String.raw`\b(?:leaves|leaving|closest\s+(?:is|to))\s+(?:us\s+with\s+)?(?:only\s+)?(?:${NOUN}\s+)?${ONE}`,
+    ),
+    /** Each says which letters are not. */
+    denials: all(
+      String.raw`${SOME}\s+(?:is|are)\s+(?:all\s+|both\s+|clearly\s+|also\s+)?(?:wrong|incorrect|false|not|impossible|ruled\s+out|eliminated|too\s+\p{Ll}+)`,
+      String.raw`${SOME}\s+(?:fails?|violates?|contradicts?|ignores?|cannot|can't|does(?:n't|\s+not)|do(?:n't|\s+not))${END}`,
+      String.raw`\b(?:not|[Nn]ot|isn't|can't\s+be|cannot\s+be|eliminates?|excludes?|rules?\s+out)\s+(?:${NOUN}\s+)?${SOME}${END}`,
+      String.raw`${START}\(?${ANY}\)?\s*[:.)]\s*(?:[Nn]o|[Ww]rong|[Ff]alse|[Ii]ncorrect)\b`,
+      String.raw`(?:^|\n)[^\p{L}\n]{0,9}(?:${NOUN}\s+)?\(?${ANY}\)?${END}[^\n]*[\u274c\u2717\u2718\u2716]`,
+    ),
+    /** Two that the text can't choose between. */
+    undecided: new RegExp(String.raw`${START}\(?${ANY}\)?\s+or\s+\(?${ANY}\)?${END}`, "gu"),
+    letters: new RegExp(`${START}${ANY}${END}`, "gu"),
+    alone: new RegExp(String.raw`^\(?(${ANY}|${SMALL})\)?[.):]?$`),
+    inBrackets: new RegExp(String.raw`\((${ANY})\)`, "g"),
+    /** A line that begins with a letter. */
+    first: new RegExp(
+      String.raw`^[-:(]?\s*((?:${ANY}|${SMALL})(?=\))|${ANY})(?:[).:]|\s*$|\s+(?=\p{Lu})|\s+(?=[-\u2013\u2014]\s))\s*(.*)$`,
+      "gmu",
+    ),
+    /** A capital by itself: no article, no "I", no unit behind a number, no name of a quantity. */
+    standalone: new RegExp(
+      String.raw`${START}(?<!\d\s)(${ANY})${END}(?!\s+\p{Ll}|\s*[=^+*/])`,
+      "gu",
+    ),
+    afterColon: new RegExp(String.raw`:\s*(${ANY})`, "g"),
+  };
+}
+
+export type Patterns = ReturnType<typeof patternsTo>;
+
+const patterns = new Map<number, Patterns>();
+
+/** By the number of options: those of the item, or as many as the task's items have. */
+export function patternsOf(count: number): Patterns {
+  const known = patterns.get(count) ?? patternsTo(LETTERS[count - 1] ?? "Z");
+  patterns.set(count, known);
+  return known;
+}
