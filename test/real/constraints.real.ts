@@ -6,7 +6,11 @@ import { isFailed } from "../../src/evaluate/store/run-files.js";
 import { particle } from "../../src/methods/particle.js";
 import { sample } from "../../src/methods/sample.js";
 import { defineTask } from "../../src/tasks/define-task.js";
+import { closeTexts } from "../fixtures/closed-texts.js";
+import { CONSTRAINTS } from "../fixtures/constraints.js";
+import { generator } from "../fixtures/random-constraints.js";
 import { temporary, temporaryFile } from "../fixtures/temporary-directory.js";
+import { modelOf, sentencePiece } from "../fixtures/vocabularies.js";
 import { hasRealModel, useRealModel } from "./real-model.js";
 
 const model = useRealModel();
@@ -53,6 +57,15 @@ describe.skipIf(!hasRealModel)("a constrained answer", () => {
     // A drawn mass differs from the exact one by what is unlikely, .4% a token.
     expect(Math.abs(mass - (constraintLogMass as number))).toBeLessThan(0.01 * tokens.length);
     expect(refused?.logMasses?.[0]).toBe(Number.NEGATIVE_INFINITY);
+  });
+
+  test("that is cut off is closed by its own tokens, and by SentencePiece's", async () => {
+    const random = generator(7);
+    const some = CONSTRAINTS.filter((_, i) => i % 20 === 0);
+    await using small = await modelOf(sentencePiece(["name", "city", "true", "false", "null"]));
+    for (const vocabulary of [model(), small]) {
+      expect(await closeTexts(vocabulary, some, random)).toBeGreaterThan(some.length);
+    }
   });
 
   test("of an evaluation votes by a part of it, and curves count the same votes", async () => {
