@@ -5,6 +5,7 @@ import { given } from "../../engine/given.js";
 import { findTask } from "../../tasks/index.js";
 import { evaluate } from "../evaluate.js";
 import type { EvaluateOptions } from "../evaluate-options.js";
+import { measuredSamples } from "../store/item-votes.js";
 import { readRun } from "../store/read-run.js";
 import {
   type BestSetting,
@@ -27,7 +28,7 @@ export interface SweepResult {
 export interface SweepOptions
   extends Pick<
     EvaluateOptions,
-    "signal" | "onProgress" | "onSample" | "onWarning" | "queue" | "keep"
+    "signal" | "onProgress" | "onSample" | "onWarning" | "onBudget" | "queue" | "keep"
   > {
   /** The directory of all runs. */
   out: string;
@@ -48,9 +49,9 @@ export async function runSweep(
   { tasks, models = [], methods, seeds, options: shared, proposal, ...config }: SweepConfig,
   { out, openModel, onRun, ...options }: SweepOptions,
 ): Promise<SweepResult[]> {
-  const { limit, samples, reward, mode, form, concurrency } = config;
+  const { limit, samples, budgetTokensTotal, reward, mode, form, concurrency } = config;
   const evaluation = {
-    ...given({ limit, samples, reward, mode, form, concurrency }),
+    ...given({ limit, samples, budgetTokensTotal, reward, mode, form, concurrency }),
     methods: methods.map(toEvaluated),
     options: shared,
   };
@@ -70,10 +71,13 @@ export async function runSweep(
         });
         directories.push(directory);
       }
-      const drawn = [];
-      for (const directory of directories) drawn.push(...(await readRun(directory)).samples);
-      const settings = scoreSettings(methods, drawn);
-      const best = bestSettings(settings, drawn);
+      const measured = [];
+      for (const directory of directories) {
+        const { run, samples } = await readRun(directory);
+        measured.push(...measuredSamples(run, samples));
+      }
+      const settings = scoreSettings(methods, measured);
+      const best = bestSettings(settings, measured);
       results.push({ task: name, model: modelName, directories, settings, best });
     }
   }
