@@ -63,6 +63,7 @@ export type {
   Sample,
   Summary,
 } from "./evaluate/store/run-files.js";
+export type { BudgetPlan } from "./evaluate/total-budget.js";
 export type { AdaptiveOptions } from "./methods/adaptive.js";
 export { type AutoChoice, type AutoFacts, auto, chooseMethod } from "./methods/auto.js";
 export { type CheckProposalOptions, checkProposal } from "./methods/check-proposal.js";

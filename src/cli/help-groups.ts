@@ -50,7 +50,7 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
       ...["prefix-cache", "isolate", "rpc", "concurrency", "queue"],
     ],
   ],
-  ["The evaluation:", ["grader", "max-failures", "keep"]],
+  ["The evaluation:", ["grader", "max-failures", "keep", "budget-tokens-total"]],
   [MORE, []],
   [
     LAST_GROUP,

@@ -20,6 +20,7 @@ import { GRADING_MODES, type GradingMode, PROMPT_FORMS, type PromptForm } from "
 import { checkMethods, type EvaluatedMethod, type EvaluatedOptions } from "./configured-methods.js";
 import type { EvaluationProgress } from "./progress.js";
 import type { Kept, Sample, TokenPart } from "./store/run-files.js";
+import type { BudgetPlan } from "./total-budget.js";
 
 const TOKEN_PARTS: readonly TokenPart[] = ["tokens", "logprobs", "entropies"];
 
@@ -44,6 +45,12 @@ export interface EvaluateOptions {
   limit?: number;
   /** Samples of each item and method, from 1 to 10,000. Default 1. */
   samples?: number;
+  /**
+   * Tokens that the whole evaluation may generate, a proposal's included, from 1. Methods have equal shares.
+   * An item gets up to `samples` samples, which vote for its answer, and none once the vote is settled: the
+   * others have what is left. Default: each item gets all of its samples, which don't vote.
+   */
+  budgetTokensTotal?: number;
   /** From 0 to 2^53 - 1; each sample's own seed derives from it. Default 0. */
   seed?: number;
   /** How answers are graded. Default "fair". */
@@ -84,6 +91,8 @@ export interface EvaluateOptions {
   onProgress?: (progress: EvaluationProgress) => void;
   /** Called with each sample once it is kept. */
   onSample?: (sample: Sample) => void;
+  /** With a total budget, called before the first sample with what each method may spend of it. */
+  onBudget?: (plan: BudgetPlan) => void;
   /** Called with what the caller should know: lowered concurrency, another version's samples. */
   onWarning?: (message: string) => void;
 }
@@ -91,7 +100,7 @@ export interface EvaluateOptions {
 const KEYS = [
   ...["methods", "out", "resume", "data", "limit", "samples", "seed", "mode", "form", "queue"],
   ...["allowCodeExecution", "keep", "maxFailures", "options", "reward", "proposal", "concurrency"],
-  ...["grader"],
+  ...["grader", "budgetTokensTotal", "onBudget"],
   ...["signal", "onProgress", "onSample", "onWarning"],
 ];
 
@@ -109,6 +118,7 @@ export function resolveEvaluateOptions(options: EvaluateOptions) {
     data: optional(checkString, "data", options.data),
     queue: optional(checkQueue, "queue", options.queue),
     limit: optional(checkCount, "limit", options.limit),
+    budgetTokensTotal: optional(checkCount, "budgetTokensTotal", options.budgetTokensTotal),
     maxFailures: optional(checkCount, "maxFailures", options.maxFailures),
     samples: checkInteger("samples", samples, 1, 10_000),
     seed: checkInteger("seed", seed, 0, Number.MAX_SAFE_INTEGER),
@@ -124,6 +134,7 @@ export function resolveEvaluateOptions(options: EvaluateOptions) {
     onProgress: optional(checkFunction, "onProgress", options.onProgress),
     onSample: optional(checkFunction, "onSample", options.onSample),
     onWarning: optional(checkFunction, "onWarning", options.onWarning),
+    onBudget: optional(checkFunction, "onBudget", options.onBudget),
   };
 }
 

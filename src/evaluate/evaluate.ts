@@ -36,8 +36,15 @@ import {
   describeReward,
   describeTaskFile,
 } from "./store/describe-run.js";
-import type { Kept, RunRecord, Sample, Summary } from "./store/run-files.js";
+import {
+  gradedOf,
+  type Kept,
+  type RunRecord,
+  type Sample,
+  type Summary,
+} from "./store/run-files.js";
 import { hashItems } from "./store/sample-key.js";
+import { batchesWithin, checkVoting, planBudget } from "./total-budget.js";
 
 export interface Evaluation {
   /** The run directory. */
@@ -67,6 +74,8 @@ export async function evaluate(
   const { data, limit, samples, seed, mode, form, proposal, allowCodeExecution } = resolved;
   const { signal, onProgress, onSample, onWarning } = resolved;
   refuseUnmeasured(model, resolved.keep);
+  const total = resolved.budgetTokensTotal;
+  if (total !== undefined) checkVoting(task, samples);
   signal?.throwIfAborted();
   const all = await loadItems(task, data, signal ? { signal } : {});
   const items = all.slice(0, limit);
@@ -82,6 +91,7 @@ export async function evaluate(
   const methods = configureMethods(resolved, setting);
   const run: Omit<RunRecord, "format"> = {
     ...{ task: task.name, items: items.length, samples, seed, mode, form },
+    ...(total !== undefined && { budget: { tokens: total } }),
     ...(await describeTaskFile(task)),
     ...(await describeGrader(resolved.grader, signal)),
     data: { path: data ?? task.dataFile ?? task.name, sha256: hashItems(all) },
@@ -94,6 +104,11 @@ export async function evaluate(
     startedAt: new Date().toISOString(),
   };
 
+  const jobs = listJobs(run, items, methods);
+  const plan =
+    total === undefined
+      ? undefined
+      : await planBudget(total, methods, jobs, { model, proposal, task, form });
   await using grader = await openGraderBy(resolved.grader, task, {
     mode,
     allowCodeExecution,
@@ -111,15 +126,18 @@ export async function evaluate(
   for (const { name, method, auto } of methods) {
     if (auto) onWarning?.(`${name} is ${method} here: ${auto.because} (${auto.evidence})`);
   }
-  const jobs = listJobs(run, items, methods);
-  const missing = jobs.filter(({ key }) => !store.has(key));
-  const count = new ProgressCount(jobs, store.samples, onProgress);
+  const known = new Map(gradedOf(store.samples).map((sample) => [sample.key, sample as Sample]));
+  const missing = jobs.filter(({ key }) => !known.has(key));
+  const count = new ProgressCount(jobs, store.samples, { onProgress, budget: store.run.budget });
+  const kept = jobs.length - missing.length;
   let [drawn, failed] = [0, 0];
-  const request: DrawRequest = {
-    jobs: missing,
+  if (plan !== undefined) resolved.onBudget?.(structuredClone(plan));
+  const request: Drawing["request"] = {
+    batches: plan === undefined ? [missing] : batchesWithin(plan, jobs, known),
     async onOutcome(job, outcome) {
       const sample = await gradeOutcome(job, outcome, { task, mode, grader, signal });
       await store.append(sample);
+      known.set(sample.key, sample);
       count.onSample(sample);
       drawn++;
       if ("error" in sample) failed++;
@@ -129,7 +147,7 @@ export async function evaluate(
   };
   let endedEarly = false;
   try {
-    await draw(request, { model, task, run, methods, resolved, count });
+    await draw({ request, model, task, run, methods, resolved, count });
   } catch (error) {
     // What was drawn counts, however the run ends; a full disk may be why it does.
     endedEarly = error instanceof TooManyFailures;
@@ -142,7 +160,7 @@ export async function evaluate(
     directory: store.directory,
     run: store.run,
     summary: await store.summarise(),
-    kept: jobs.length - missing.length,
+    kept,
     ...{ drawn, failed, endedEarly },
   };
 }
@@ -168,6 +186,8 @@ async function dateOfRun({ out, resume }: ResolvedOptions): Promise<string> {
 }
 
 interface Drawing {
+  /** The batches are drawn one after another: what a later one holds may hang on the outcomes. */
+  request: Pick<DrawRequest, "onOutcome"> & { batches: Iterable<readonly DrawJob[]> };
   model: Model;
   task: Task;
   run: Pick<RunRecord, "model" | "proposal">;
@@ -177,21 +197,33 @@ interface Drawing {
 }
 
 /** Has the jobs drawn, by this process or by the workers of a queue. */
-async function draw(
-  request: DrawRequest,
-  { model, task, run, methods, resolved, count }: Drawing,
-): Promise<void> {
+async function draw({
+  request,
+  model,
+  task,
+  run,
+  methods,
+  resolved,
+  count,
+}: Drawing): Promise<void> {
+  const { batches, onOutcome } = request;
   const { proposal, form, reward, queue, signal, onWarning, concurrency, out } = resolved;
   if (queue === undefined) {
     await using opened =
       reward === DEFAULT_REWARD ? null : await openReward(reward, answersOf(task));
     await using named = await openPotentials(namedIn(methods), answersOf(task));
-    return await drawLocally(request, {
-      ...{ model, proposal, task, form, signal, onWarning, concurrency },
-      ...{ reward: opened?.reward, named: named.byName },
-      keep: keptOf(task, resolved.keep),
-      onTokens: (key, generated) => count.onTokens(key, generated),
-    });
+    for (const jobs of batches) {
+      await drawLocally(
+        { jobs, onOutcome },
+        {
+          ...{ model, proposal, task, form, signal, onWarning, concurrency },
+          ...{ reward: opened?.reward, named: named.byName },
+          keep: keptOf(task, resolved.keep),
+          onTokens: (key, generated) => count.onTokens(key, generated),
+        },
+      );
+    }
+    return;
   }
   const { drawOnQueue } = await import("./queue/executor.js");
   const needsProposal = methods.some((method) => method.needsProposal);
@@ -201,7 +233,9 @@ async function draw(
     potentials: namedIn(methods),
     proposal: needsProposal ? (run.proposal?.sha256 ?? null) : null,
   };
-  return drawOnQueue(request, { url: queue, work, directory: out, signal, onWarning });
+  for (const jobs of batches) {
+    await drawOnQueue({ jobs, onOutcome }, { url: queue, work, directory: out, signal, onWarning });
+  }
 }
 
 /** To grade all texts of a task that runs programs takes as many programs. */

@@ -1,6 +1,7 @@
 /** How far an evaluation is. */
 import type { DrawJob } from "./jobs.js";
-import type { Sample } from "./store/run-files.js";
+import { tokensOf, votedSample } from "./store/item-votes.js";
+import type { RunRecord, Sample } from "./store/run-files.js";
 
 interface MethodCount {
   n: number;
@@ -11,20 +12,29 @@ interface MethodCount {
 export interface EvaluationProgress {
   /** Samples that are there, those of earlier runs included. */
   done: number;
+  /** Samples to draw; with a total budget the most that there may be. */
   total: number;
+  /** With a total budget: tokens of the samples that are there, and the most there may be. */
+  budget?: { spent: number; tokens: number };
   /** Samples of this process, the milliseconds they have taken, and tokens generated so far. */
   drawn: number;
   ms: number;
   generated: number;
-  /** Each method's samples so far: `n` were graded, `failed` were not. */
+  /**
+   * Each method's samples so far: `n` were graded, `failed` were not. With a total budget `n` are items,
+   * whose votes are `correct`.
+   */
   methods: Readonly<Record<string, Readonly<MethodCount>>>;
 }
 
-type ProgressCallback = ((progress: EvaluationProgress) => void) | undefined;
+interface ProgressOptions {
+  onProgress: ((progress: EvaluationProgress) => void) | undefined;
+  budget: RunRecord["budget"];
+}
 
 /** Counts what an evaluation has, for those who watch it. */
 export class ProgressCount {
-  readonly #onProgress: ProgressCallback;
+  readonly #options: ProgressOptions;
   readonly #total: number;
   readonly #started = performance.now();
   readonly #methods: Record<string, MethodCount> = {};
@@ -33,9 +43,12 @@ export class ProgressCount {
   #done = 0;
   #drawn = 0;
   #generated = 0;
+  /** With a total budget: its tokens that are spent, and the samples of each vote. */
+  #spent = 0;
+  readonly #votes = new Map<string, Sample[]>();
 
-  constructor(jobs: readonly DrawJob[], before: readonly Sample[], onProgress: ProgressCallback) {
-    this.#onProgress = onProgress;
+  constructor(jobs: readonly DrawJob[], before: readonly Sample[], options: ProgressOptions) {
+    this.#options = options;
     this.#total = jobs.length;
     for (const { name } of jobs) this.#methods[name] ??= { n: 0, correct: 0, failed: 0 };
     const keys = new Set(jobs.map(({ key }) => key));
@@ -52,9 +65,7 @@ export class ProgressCount {
   onSample(sample: Sample): void {
     this.#running.delete(sample.key);
     this.#drawn++;
-    if (!("error" in sample)) {
-      this.#generated += sample.usage.generated + (sample.proposalUsage?.generated ?? 0);
-    }
+    this.#generated += tokensOf(sample);
     this.#count(sample);
     this.#report();
   }
@@ -67,20 +78,39 @@ export class ProgressCount {
       method.failed++;
       return;
     }
-    method.n++;
-    if (sample.correct) method.correct++;
+    this.#spent += tokensOf(sample);
+    if (this.#options.budget !== undefined) this.#countVote(method, sample);
+    else {
+      method.n++;
+      if (sample.correct) method.correct++;
+    }
+  }
+
+  #countVote(method: MethodCount, sample: Sample): void {
+    const vote = JSON.stringify([sample.method, sample.item]);
+    const before = this.#votes.get(vote) ?? [];
+    const now = [...before, sample];
+    this.#votes.set(vote, now);
+    const isRight = (samples: readonly Sample[]) => {
+      const voted = votedSample(samples);
+      return voted !== undefined && "correct" in voted && voted.correct ? 1 : 0;
+    };
+    if (before.length === 0) method.n++;
+    method.correct += isRight(now) - isRight(before);
   }
 
   #report(): void {
     const running = [...this.#running.values()].reduce((a, b) => a + b, 0);
+    const { budget, onProgress } = this.#options;
     const progress: EvaluationProgress = {
       done: this.#done,
       total: this.#total,
+      ...(budget && { budget: { spent: this.#spent, tokens: budget.tokens } }),
       drawn: this.#drawn,
       ms: performance.now() - this.#started,
       generated: this.#generated + running,
       methods: structuredClone(this.#methods),
     };
-    this.#onProgress?.(progress);
+    onProgress?.(progress);
   }
 }

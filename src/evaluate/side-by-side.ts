@@ -53,15 +53,20 @@ export function longestJobs(jobs: readonly DrawJob[]): DrawJob[] {
 }
 
 async function planLongest(jobs: readonly DrawJob[], context: DrawContext): Promise<Plan[]> {
-  const { model, proposal, task, form } = context;
-  const planOf = async ({ item, method, options }: DrawJob) =>
-    plan(model, task.prompt(item, form).prompt, {
-      ...promptSettings(task, form, item, toMethodOptions(options, namedPotential)),
-      method,
-      ...(METHODS[method].proposal && proposal && { proposal }),
-    });
   const plans = await Promise.all(
-    longestJobs(jobs).map((job) => planOf(job).catch(() => null)), // the run itself will say why
+    longestJobs(jobs).map((job) => planJob(job, context).catch(() => null)), // the run itself will say why
   );
   return plans.filter((planned) => planned !== null);
+}
+
+/** What a job's run will need. Throws as `plan` does. */
+export async function planJob(
+  { item, method, options }: DrawJob,
+  { model, proposal, task, form }: Pick<DrawContext, "model" | "proposal" | "task" | "form">,
+): Promise<Plan> {
+  return plan(model, task.prompt(item, form).prompt, {
+    ...promptSettings(task, form, item, toMethodOptions(options, namedPotential)),
+    method,
+    ...(METHODS[method].proposal && proposal && { proposal }),
+  });
 }

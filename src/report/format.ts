@@ -24,3 +24,17 @@ export function pValue(p: number): string {
 export function counted(count: number, noun: string, plural = `${noun}s`): string {
   return `${number(count)} ${count === 1 ? noun : plural}`;
 }
+
+/** Of methods that were measured by votes, for the foot of their table; none where there is no such method. */
+export function votesNote(
+  methods: readonly { name: string; items: number; votes?: { samples: number; settled: number } }[],
+): string[] {
+  const voted = methods.flatMap(({ name, items, votes }) => {
+    if (votes === undefined || items === 0) return [];
+    return `${name}: ${number(votes.samples / items)} samples an item, ${votes.settled} of ${items} votes settled`;
+  });
+  if (voted.length === 0) return [];
+  return [
+    `With a total budget a sample is the vote of an item's samples, at the cost of all of them. ${voted.join("; ")}.`,
+  ];
+}

@@ -31,7 +31,10 @@ import {
 export interface TaskDefinition
   extends Pick<Task, "name" | "extract">,
     Partial<
-      Pick<Task, "answerEnd" | "prompt" | "openGrader" | "runsCode" | "rowKey" | "dataFile">
+      Pick<
+        Task,
+        "answerEnd" | "prompt" | "openGrader" | "runsCode" | "isWhole" | "rowKey" | "dataFile"
+      >
     > {
   /** An item of the data file. `row`'s readers throw with file, line and field. */
   parse(row: Row): TaskItem;
@@ -65,7 +68,7 @@ export interface TemplateOptions extends Partial<Pick<TaskPrompt, "raw" | "stop"
  */
 export function defineTask(definition: TaskDefinition): Task {
   checkDefinition(definition);
-  const { name, extract, answerEnd, openGrader, runsCode, rowKey, dataFile } = definition;
+  const { name, extract, answerEnd, openGrader, runsCode, isWhole, rowKey, dataFile } = definition;
   const template = templateOf(definition);
   const isCorrect =
     definition.isCorrect ??
@@ -76,6 +79,7 @@ export function defineTask(definition: TaskDefinition): Task {
     extract,
     ...(answerEnd && { answerEnd }),
     ...(runsCode && { runsCode }),
+    ...(isWhole && { isWhole }),
     ...(rowKey !== undefined && { rowKey }),
     ...(dataFile !== undefined && { dataFile }),
     async load(file, options = {}) {
@@ -140,7 +144,7 @@ async function asked(item: TaskItem, template: string, row: Row): Promise<TaskIt
 function checkDefinition(definition: TaskDefinition): void {
   checkKeys("definition", definition, [
     ...["name", "extract", "parse", "answerEnd", "prompt", "openGrader", "runsCode"],
-    ...["rowKey", "dataFile", "template", "locate", "isCorrect"],
+    ...["rowKey", "dataFile", "isWhole", "template", "locate", "isCorrect"],
   ]);
   checkString("name", definition.name);
   checkFunction("extract", definition.extract);
@@ -149,6 +153,7 @@ function checkDefinition(definition: TaskDefinition): void {
   optional(checkFunction, "prompt", definition.prompt);
   optional(checkFunction, "openGrader", definition.openGrader);
   optional(checkBoolean, "runsCode", definition.runsCode);
+  optional(checkBoolean, "isWhole", definition.isWhole);
   optional(checkString, "rowKey", definition.rowKey);
   optional(checkString, "dataFile", definition.dataFile);
   optional(checkPromptTemplate, "template", definition.template);

@@ -55,6 +55,7 @@ export const ifeval = defineTask({
   rowKey: "key",
   /** The whole response is the answer. */
   extract: withoutThoughts,
+  isWhole: true,
   locate: (options) => download(SOURCE, options),
   parse(row) {
     readInstructions(row.fields, (field, expected) => row.refuse(field, expected));

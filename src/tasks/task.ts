@@ -101,6 +101,8 @@ export interface Task {
   readonly name: string;
   /** Whether grading runs generated programs, by the tests of the task's own data. */
   readonly runsCode?: boolean;
+  /** Whether an answer is the whole text, so that no two are alike and votes say nothing. Default false. */
+  readonly isWhole?: boolean;
   /** The file of its items, where one was named with it. */
   readonly dataFile?: string;
   /** The field by which rows to be graded name items of the task's own data. Default: none does. */

@@ -1,13 +1,20 @@
-/** Sweeps: what their files may say, and that settings are judged on items that didn't choose them. */
+/**
+ * Sweeps: what their files may say, that settings are judged on items that didn't choose them, and how a
+ * total budget is shared.
+ */
 import fc from "fast-check";
+import seedrandom from "seedrandom";
 import { describe, expect, test } from "vitest";
-import type { GradedSample } from "../../src/evaluate/store/run-files.js";
+import type { DrawJob } from "../../src/evaluate/jobs.js";
+import { isVoteSettled, tokensOf, votedSample } from "../../src/evaluate/store/item-votes.js";
+import type { GradedSample, Sample } from "../../src/evaluate/store/run-files.js";
 import {
   bestSettings,
   choosesSettings,
   scoreSettings,
 } from "../../src/evaluate/sweep/best-settings.js";
 import { parseSweep } from "../../src/evaluate/sweep/sweep-config.js";
+import { batchesWithin } from "../../src/evaluate/total-budget.js";
 import { sweepReport } from "../../src/report/sweep/sweep-report.js";
 import { checkPage } from "../fixtures/html-page.js";
 
@@ -108,5 +115,105 @@ describe("the best setting", () => {
   test("of equals is the cheaper one", () => {
     const drawn = items.flatMap((item) => methods.map(({ name }) => sample(name, item, true)));
     expect(bestSettings(scoreSettings(methods, drawn), drawn)[0]?.name).toBe("ets:candidates=2");
+  });
+});
+
+describe("a total budget", () => {
+  const MOST = 8;
+  const answered = (answers: readonly (string | null)[]) =>
+    answers.map(
+      (answer, sample) =>
+        ({ answer, sample, correct: answer === "1", usage: { generated: 3 } }) as GradedSample,
+    );
+  const vote = (answers: readonly (string | null)[]) => {
+    const voted = votedSample(answered(answers));
+    return voted !== undefined && "answer" in voted ? voted.answer : undefined;
+  };
+
+  test("a vote that nothing could turn is settled, and only such a one before it is certain", () => {
+    const answer = fc.constantFrom("1", "2", "3", null);
+    fc.assert(
+      fc.property(fc.array(answer, { maxLength: MOST }), (answers) => {
+        const left = MOST - answers.length;
+        // Of all that may follow, what could turn the vote soonest is one other answer, or a new one.
+        const rivals = ["1", "2", "3", "new"].filter((rival) => rival !== vote(answers));
+        const turned = rivals.some(
+          (rival) => vote([...answers, ...Array(left).fill(rival)]) !== vote(answers),
+        );
+        expect(isVoteSettled(answered(answers), MOST)).toBe(left === 0 || !turned);
+      }),
+    );
+    const agreeing = answered(Array(8).fill("1"));
+    expect(isVoteSettled(agreeing, 1000)).toBe(true); // 1 / 2^8 is below the error
+    expect(isVoteSettled(agreeing.slice(0, 5), 1000)).toBe(false);
+  });
+
+  test("an item's samples are one at the cost of all, failed ones aside", () => {
+    const failed = { error: { code: "ERR_REWARD" }, sample: 9 } as unknown as Sample;
+    const samples = [...answered(["2", "1", "1"]), failed];
+    expect(votedSample(samples)).toMatchObject({ answer: "1", sample: 1, correct: true });
+    expect(votedSample(samples)).toMatchObject({ usage: { generated: 9 } });
+    expect(votedSample([failed])).toBe(failed);
+  });
+
+  /** Three methods' samples of five items: made up, each by its key. */
+  const jobs = Array.from({ length: MOST }, (_, sample) =>
+    ["a", "b", "c"].flatMap((name) =>
+      Array.from({ length: 5 }, (_, i) => ({
+        ...{ key: `${name}/${i}/${sample}`, name, sample, item: { id: String(i) } },
+      })),
+    ),
+  ).flat() as unknown as DrawJob[];
+  const drawAs = (job: DrawJob, world: number): Sample => {
+    const random = seedrandom(`${world} ${job.key}`);
+    const [generated, answer] = [1 + Math.floor(random() * 10), random() < 0.7 ? "1" : "2"];
+    return { ...job, answer, correct: true, usage: { generated } } as unknown as Sample;
+  };
+  const spend = (drawn: ReadonlyMap<string, Sample>, method: string) =>
+    [...drawn.values()]
+      .filter((sample) => (sample as unknown as DrawJob).name === method)
+      .reduce((sum, sample) => sum + tokensOf(sample), 0);
+
+  test("is never exceeded, and what it draws hangs on no batch, interruption or earlier, smaller one", () => {
+    const numbers = [fc.nat(), fc.integer({ min: 50, max: 400 }), fc.nat(6)] as const;
+    fc.assert(
+      fc.property(...numbers, (world, tokens, interruptions) => {
+        const share = (most: number) => ({ tokens: most, perSample: 10 });
+        const planOf = (most: number) => ({ a: share(most), b: share(most), c: share(50) });
+        const run = (
+          drawn: Map<string, Sample>,
+          most: number,
+          stopAfter = Number.POSITIVE_INFINITY,
+        ) => {
+          let left = stopAfter;
+          for (const batch of batchesWithin(planOf(most), jobs, drawn)) {
+            for (const job of batch) {
+              if (left-- <= 0) return drawn;
+              drawn.set(job.key, drawAs(job, world));
+            }
+          }
+          return drawn;
+        };
+        const whole = run(new Map(), tokens);
+        for (const name of ["a", "b"]) expect(spend(whole, name)).toBeLessThanOrEqual(tokens);
+        expect(spend(whole, "c")).toBeLessThanOrEqual(50);
+        const broken = run(new Map(), Math.floor(tokens / 2));
+        for (let i = 0; i < interruptions; i++) run(broken, tokens, i);
+        run(broken, tokens);
+        expect([...broken.keys()].sort()).toEqual([...whole.keys()].sort());
+        // Unsettled items are left only where another sample might not be paid for.
+        for (const name of ["a", "b"]) {
+          const open = Array.from({ length: 5 }, (_, i) => i).some((item) => {
+            const keys = Array.from({ length: MOST }, (_, n) => `${name}/${item}/${n}`);
+            return !isVoteSettled(
+              keys.flatMap((key) => whole.get(key) ?? []),
+              MOST,
+            );
+          });
+          if (open) expect(spend(whole, name)).toBeGreaterThan(tokens - 10);
+        }
+      }),
+      { numRuns: 10 },
+    );
   });
 });

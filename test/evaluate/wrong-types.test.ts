@@ -35,6 +35,7 @@ describe("evaluate", () => {
     limit: NUMBERS,
     maxFailures: NUMBERS,
     samples: NUMBERS,
+    budgetTokensTotal: NUMBERS,
     seed: NUMBERS,
     mode: [],
     form: [],
@@ -50,6 +51,7 @@ describe("evaluate", () => {
     onProgress: FUNCTIONS,
     onSample: FUNCTIONS,
     onWarning: FUNCTIONS,
+    onBudget: FUNCTIONS,
   };
 
   test.each(wrongOptions(options))("refuses a wrong `%s`: %s", async (option, _, value) => {

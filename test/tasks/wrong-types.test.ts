@@ -20,6 +20,7 @@ describe("a task's definition", () => {
     wrongOptions({
       ...{ name: ["string"], extract: FUNCTIONS, parse: FUNCTIONS, answerEnd: [] },
       ...{ prompt: FUNCTIONS, openGrader: FUNCTIONS, runsCode: ["boolean"] },
+      isWhole: ["boolean"],
       ...{ locate: FUNCTIONS, isCorrect: FUNCTIONS },
     }),
   )("refuses a wrong `%s`: %s", async (option, _, value) => {

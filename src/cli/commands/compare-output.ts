@@ -3,7 +3,7 @@ import pc from "picocolors";
 import type { ComparedMethod, Comparison, Pair } from "../../evaluate/compare/comparison.js";
 import type { Curve, CurveValue } from "../../evaluate/compare/curves.js";
 import { PUBLISHED_SCOPE, type Published } from "../../evaluate/compare/published.js";
-import { counted, number, percent, pValue } from "../../report/format.js";
+import { counted, number, percent, pValue, votesNote } from "../../report/format.js";
 import { points } from "../format.js";
 import { printable } from "../printable.js";
 import { newTable } from "../table.js";
@@ -51,7 +51,11 @@ function formatMethods(methods: readonly ComparedMethod[]): string {
       estimate(method.accuracyPerSecond),
     ]);
   }
-  return `${table.toString()}\n${pc.dim(`Tokens and seconds are means a sample. ${intervalNote(methods)}`)}`;
+  const notes = [
+    `Tokens and seconds are means a sample. ${intervalNote(methods)}`,
+    ...votesNote(methods).map(printable),
+  ];
+  return `${table.toString()}\n${pc.dim(notes.join("\n"))}`;
 }
 
 function intervalNote(methods: readonly ComparedMethod[]): string {

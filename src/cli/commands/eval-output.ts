@@ -4,6 +4,7 @@ import type { Evaluation } from "../../evaluate/evaluate.js";
 import type { EvaluationProgress } from "../../evaluate/progress.js";
 import { wilsonInterval } from "../../evaluate/statistics/wilson.js";
 import type { FailedSample, MethodSummary, Summary } from "../../evaluate/store/run-files.js";
+import type { BudgetPlan } from "../../evaluate/total-budget.js";
 import { number, percent } from "../../report/format.js";
 import { duration, rate } from "../format.js";
 import { liveText, progressBar } from "../terminal.js";
@@ -44,7 +45,7 @@ export function evalProgress({ watch = false } = {}): EvalProgress {
     show(progress) {
       last = progress;
       const label = watch ? watchTable(progress) : formatProgress(progress);
-      bar.show(progress.done / Math.max(1, progress.total), label);
+      bar.show(shareDone(progress), label);
       if (process.stderr.isTTY || performance.now() < lineAt) return;
       lineAt = performance.now() + LINE_INTERVAL_MS;
       console.error(label);
@@ -59,21 +60,32 @@ export function evalProgress({ watch = false } = {}): EvalProgress {
   };
 }
 
+/** Of the samples, or of a total budget's tokens. */
+function shareDone({ done, total, budget }: EvaluationProgress): number {
+  return budget === undefined ? done / Math.max(1, total) : budget.spent / budget.tokens;
+}
+
+/** `120 of 1000 samples`, or with a total budget `120 samples, 40,100 of 200,000 tokens`. */
+function formatDone({ done, total, budget }: EvaluationProgress): string {
+  if (budget === undefined) return `${done} of ${total} samples`;
+  return `${done} samples, ${number(budget.spent)} of ${number(budget.tokens)} tokens`;
+}
+
+/** What is left of the samples to draw; how many a total budget gives isn't known. */
+function formatLeft({ done, total, drawn, ms, budget }: EvaluationProgress): string {
+  if (drawn === 0 || budget !== undefined) return "";
+  return `${duration((ms / drawn) * (total - done))} left`;
+}
+
 /** `120/1000  3m 20s left  4120 tokens/s  sample 41%  ets 62%`. */
-function formatProgress({
-  done,
-  total,
-  drawn,
-  ms,
-  generated,
-  methods,
-}: EvaluationProgress): string {
-  const left = drawn === 0 ? "" : `${duration((ms / drawn) * (total - done))} left`;
+function formatProgress(progress: EvaluationProgress): string {
+  const { ms, generated, methods } = progress;
   const accuracies = Object.entries(methods)
     .filter(([, { n }]) => n > 0)
     .slice(0, MAX_SHOWN_METHODS)
     .map(([name, { n, correct }]) => `${name} ${percent(correct / n)}`);
-  return [`${done}/${total}`, left, rate({ generated, ms }), ...accuracies]
+  const done = progress.budget ? formatDone(progress) : `${progress.done}/${progress.total}`;
+  return [done, formatLeft(progress), rate({ generated, ms }), ...accuracies]
     .filter((part) => part !== "")
     .join("  ");
 }
@@ -93,7 +105,7 @@ function liveTable(): ReturnType<typeof progressBar> {
 
 /** Each method's accuracy so far, with its 95% interval, and how far the run is. */
 export function watchTable(progress: EvaluationProgress): string {
-  const { done, total, drawn, ms, generated, methods } = progress;
+  const { ms, generated, methods } = progress;
   const width = Math.max(6, ...Object.keys(methods).map((name) => name.length));
   const head = ["method".padEnd(width), "    n", "accuracy", "95% interval".padStart(15), "failed"];
   const rows = Object.entries(methods).map(([name, { n, correct, failed }]) =>
@@ -105,10 +117,18 @@ export function watchTable(progress: EvaluationProgress): string {
       String(failed).padStart(6),
     ].join("  "),
   );
-  const left = drawn === 0 ? "" : `, ${duration((ms / drawn) * (total - done))} left`;
-  const speed = rate({ generated, ms });
-  const state = `${done} of ${total} samples${left}${speed === "" ? "" : `, ${speed}`}`;
+  const parts = [formatDone(progress), formatLeft(progress), rate({ generated, ms })];
+  const state = parts.filter((part) => part !== "").join(", ");
   return [head.join("  "), ...rows, state].join("\n");
+}
+
+/** What each method may spend of a total budget, before the first sample. */
+export function formatBudget(plan: BudgetPlan): string {
+  const shares = Object.entries(plan).map(
+    ([name, { tokens, perSample }]) =>
+      `${name} ${number(tokens)} tokens (at most ${number(perSample)} a sample)`,
+  );
+  return `Budget: ${shares.join(", ")}`;
 }
 
 function intervalOf(correct: number, n: number): string {
@@ -119,6 +139,7 @@ function intervalOf(correct: number, n: number): string {
 
 export function formatEvaluation({ directory, summary, run, drawn, kept }: Evaluation): string {
   const names = Object.keys(summary.methods);
+  const unit = run.budget === undefined ? "sample" : "item";
   const width = Math.max(6, ...names.map((name) => name.length));
   const head = [
     "method".padEnd(width),
@@ -127,8 +148,9 @@ export function formatEvaluation({ directory, summary, run, drawn, kept }: Evalu
     "95% interval",
     ...(hasScores(summary) ? ["  score"] : []),
     ...(hasRewards(summary) ? ["  reward", "best seen"] : []),
-    "tokens/sample",
-    " s/sample",
+    ...(run.budget ? ["samples/item", "settled"] : []),
+    `tokens/${unit}`.padStart(13),
+    `s/${unit}`.padStart(9),
   ];
   const rows = Object.entries(summary.methods).map(([name, method]) =>
     row(name, width, method, summary),
@@ -157,7 +179,7 @@ function hasScores({ methods }: Summary): boolean {
 }
 
 function row(name: string, width: number, method: MethodSummary, summary: Summary): string {
-  const { n, accuracy, ci95, generated, proposal, ms } = method;
+  const { n, accuracy, ci95, generated, proposal, ms, votes } = method;
   const tokens = (generated + (proposal?.generated ?? 0)) / n;
   const interval = ci95?.map((end) => percent(end, 1)).join(" – ");
   return [
@@ -169,6 +191,9 @@ function row(name: string, width: number, method: MethodSummary, summary: Summar
       ? [(method.score === undefined ? "–" : percent(method.score, 1)).padStart(7)]
       : []),
     ...(hasRewards(summary) ? [method.reward, method.bestReward].map(rewardCell) : []),
+    ...(votes
+      ? [(votes.samples / n).toFixed(1).padStart(12), String(votes.settled).padStart(7)]
+      : []),
     (n === 0 ? "–" : tokens.toFixed(0)).padStart(13),
     (n === 0 ? "–" : (ms / n / 1000).toFixed(2)).padStart(9),
   ].join("  ");
@@ -182,6 +207,5 @@ function rewardCell(mean: number | undefined, index: number): string {
 export function formatInterrupted(out: string, progress: EvaluationProgress | undefined): string {
   if (progress === undefined)
     return `Interrupted before the first sample; nothing new is in ${out}.`;
-  const { done, total } = progress;
-  return `Interrupted: ${done} of ${total} samples are kept in ${out}; the same command with --resume goes on.`;
+  return `Interrupted: ${formatDone(progress)} are kept in ${out}; the same command with --resume goes on.`;
 }

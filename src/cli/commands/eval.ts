@@ -32,6 +32,7 @@ interface EvalFlags extends MethodFlags {
   limit?: number;
   maxFailures?: number;
   samples?: number;
+  budgetTokensTotal?: number;
   seed?: number;
   /** The library checks both. */
   mode?: GradingMode;
@@ -67,6 +68,11 @@ export function evalCommand(command: Command): Command {
       numberOption,
     )
     .option("--samples <n>", "samples of each item and method (default: 1)", numberOption)
+    .option(
+      "--budget-tokens-total <n>",
+      "tokens of the whole evaluation: items whose votes are settled leave theirs to the others",
+      numberOption,
+    )
     .option(
       "--seed <n>",
       "seed of the run, of which each sample's derives (default: 0)",
@@ -170,11 +176,15 @@ async function runEval(
   }
   const { evaluate } = await import("../../evaluate/evaluate.js");
   const { resolveEvaluateOptions } = await import("../../evaluate/evaluate-options.js");
-  const { evalProgress, formatEvaluation, formatInterrupted } = await import("./eval-output.js");
+  const { checkVoting } = await import("../../evaluate/total-budget.js");
+  const { evalProgress, formatBudget, formatEvaluation, formatInterrupted } = await import(
+    "./eval-output.js"
+  );
   const task = await findTask(taskName);
   const grid = gridOf(flags.methods, flags);
   const methods = parseMethods(grid.methods);
   const { resume, data, limit, maxFailures, samples, seed, concurrency, queue } = flags;
+  const { budgetTokensTotal } = flags;
   const out = flags.out ?? defaultDirectory(task.name, flags);
   const options = {
     ...{ methods, options: toMethodOptions(grid.flags as EvalFlags, task.name), out },
@@ -184,10 +194,11 @@ async function runEval(
       form: flags.form ?? (flags.preset as PromptForm | undefined),
       reward: hasPresetReward(flags) ? undefined : flags.reward,
       allowCodeExecution: flags.allowCodeExecution,
-      ...{ keep: flags.keep, grader: flags.grader },
+      ...{ keep: flags.keep, grader: flags.grader, budgetTokensTotal },
     }),
   };
   resolveEvaluateOptions(options);
+  if (budgetTokensTotal !== undefined) checkVoting(task, samples);
   for (const each of [options, ...methods]) await compiledConstraint(each.options?.constraint);
   if (flags.out === undefined) console.error(`The run directory is ${out}`);
   const needsProposal = methods.some(
@@ -208,6 +219,7 @@ async function runEval(
         if ("error" in sample) progress.sayOfFailure(sample.error);
       },
       onWarning: progress.say,
+      onBudget: (plan) => progress.say(formatBudget(plan)),
     });
     progress.close();
     const { summary, failed, endedEarly } = evaluation;

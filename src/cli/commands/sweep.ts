@@ -26,7 +26,7 @@ export async function runSweepCommand(
 ): Promise<void> {
   const { parseSweep } = await import("../../evaluate/sweep/sweep-config.js");
   const { runSweep } = await import("../../evaluate/sweep/run-sweep.js");
-  const { evalProgress } = await import("./eval-output.js");
+  const { evalProgress, formatBudget } = await import("./eval-output.js");
   const { formatSweep } = await import("./sweep-output.js");
   if (task !== undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", `Expected a task or --config, got both`, {
@@ -48,6 +48,7 @@ export async function runSweepCommand(
       { ...config, models },
       {
         ...{ out, signal, onProgress: progress.show, onWarning: progress.say },
+        onBudget: (plan) => progress.say(formatBudget(plan)),
         ...given({ resume, queue, allowCodeExecution, keep, maxFailures }),
         openModel: (model) => loadNamedModel({ ...flags, model }, signal),
         onRun: ({ task: name, model, seed }) => progress.say(`${name}, ${model}, seed ${seed}`),

@@ -5,8 +5,9 @@
 import path from "node:path";
 import { checkKeys, checkOneOf, checkString, checkStrings, optional } from "../../engine/check.js";
 import { LlamaEtsError } from "../../engine/errors.js";
+import { measuredSamples } from "../store/item-votes.js";
 import { type EvaluationRun, readRun } from "../store/read-run.js";
-import { isFailed } from "../store/run-files.js";
+import { gradedOf } from "../store/run-files.js";
 import type { ComparedItem, ComparedRun, ComparedRuns } from "./comparison.js";
 import { curvesOf } from "./curves.js";
 import { chooseItems, differencesOf } from "./differences.js";
@@ -60,7 +61,8 @@ export async function compareRuns(
       runs: runs.map(headOf),
       items: common.length,
       ...measure(entries, common, baseline),
-      curves: curvesOf(entries),
+      // With a total budget the number of an item's texts hangs on how they voted.
+      curves: curvesOf(entries.filter(({ run }) => run.run.budget === undefined)),
       warnings: [...differencesOf(runs), ...warnings],
     },
     items: itemsOf(entries, common),
@@ -80,9 +82,11 @@ function headOf({ directory, run }: EvaluationRun): ComparedRun {
 /** The items that all methods have; all items where no item is common to all. */
 function itemsOf(entries: readonly Entry[], common: readonly string[]): ComparedItem[] {
   const all = new Set(entries.flatMap(({ samples }) => [...samples.keys()]));
+  const haveVotes = entries.some(({ run }) => run.run.budget !== undefined);
   return [...(common.length > 0 ? common : all)].map((id) => {
-    const samples = entries.map((entry) => entry.samples.get(id) ?? []);
-    const graded = samples.flat().find((sample) => !isFailed(sample));
-    return { id, gold: graded !== undefined && "gold" in graded ? graded.gold : null, samples };
+    const drawn = entries.map((entry) => entry.samples.get(id) ?? []);
+    const samples = drawn.map((own, m) => measuredSamples((entries[m] as Entry).run.run, own));
+    const [graded] = gradedOf(samples.flat());
+    return { id, gold: graded?.gold ?? null, samples, ...(haveVotes && { drawn }) };
   });
 }

@@ -20,6 +20,11 @@ export interface ComparedMethod {
   items: number;
   /** Graded samples of these items. */
   samples: number;
+  /**
+   * Of a run with a total budget, whose items' samples vote: how many were drawn in all, and the items whose
+   * vote is settled. `samples` counts a vote as one, and tokens and seconds are those of all that voted.
+   */
+  votes?: { samples: number; settled: number };
   /** Samples that failed on all its items: they are neither right nor wrong, and in no other number. */
   failed: number;
   /** From 0 to 1. */
@@ -98,8 +103,10 @@ export interface ComparedItem {
   id: string;
   /** Null when every sample failed. */
   gold: string | null;
-  /** By method, in the order of `Comparison.methods`. */
+  /** By method, in the order of `Comparison.methods`; of a run with a total budget the vote alone. */
   samples: Sample[][];
+  /** Where some of these are votes: all samples that were drawn, likewise. */
+  drawn?: Sample[][];
 }
 
 export interface ComparedRuns {

@@ -1,8 +1,9 @@
 /** What makes runs hard to compare, in words. */
+
+import { groupBy } from "../group-by.js";
 import type { EvaluationRun } from "../store/read-run.js";
 import { gradedOf, isFailed, type RunRecord } from "../store/run-files.js";
 import type { Entry } from "./entries.js";
-import { groupBy } from "./group-by.js";
 
 interface Aspect {
   what: string;

@@ -1,8 +1,8 @@
 /** The methods of several runs side by side. */
 import path from "node:path";
+import { groupBy } from "../group-by.js";
 import type { EvaluationRun } from "../store/read-run.js";
 import type { MethodRecord, Sample } from "../store/run-files.js";
-import { groupBy } from "./group-by.js";
 
 /** One method of one run. */
 export interface Entry {

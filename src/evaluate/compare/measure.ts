@@ -5,8 +5,9 @@ import { holmAdjusted } from "../statistics/holm.js";
 import { mcnemarPValue } from "../statistics/mcnemar.js";
 import { bonettPriceInterval, tangoInterval } from "../statistics/paired.js";
 import { wilsonInterval } from "../statistics/wilson.js";
+import { measuredSamples } from "../store/item-votes.js";
 import { type GradedSample, gradedOf, isFailed, type Sample } from "../store/run-files.js";
-import { meanRewards } from "../store/summary.js";
+import { meanRewards, votesOf } from "../store/summary.js";
 import type { ComparedMethod, Estimate, Pair } from "./comparison.js";
 import type { Entry } from "./entries.js";
 
@@ -40,9 +41,9 @@ export function measure(
   return { methods, pairs: pairsOf(methods, resampled, baseline) };
 }
 
-/** A method's samples of an item, without those that failed. */
-function gradedOfItem({ samples }: Entry, item: string): GradedSample[] {
-  return gradedOf(samples.get(item) ?? []);
+/** What a method is measured by on an item: its samples, without those that failed, or their vote. */
+function gradedOfItem({ run, samples }: Entry, item: string): GradedSample[] {
+  return gradedOf(measuredSamples(run.run, samples.get(item) ?? []));
 }
 
 function meansOf(samples: readonly GradedSample[]): ItemMeans {
@@ -126,6 +127,7 @@ function methodOf(entry: Entry, ids: readonly string[], resampled: Resampled): C
       resampled.seconds,
     ),
     meanEss: weighs ? meanOf(ess) : null,
+    ...(entry.run.run.budget && { votes: votesOf(entry.run.run, all) }),
     unreliable: khats.length > 0 ? khats.filter((k) => k > 0.7).length / khats.length : null,
   };
 }

@@ -44,12 +44,14 @@ export function mergeRuns(directory: string, before: RunRecord, now: RunRecord):
     else refuseChange(same, method, refuse);
   }
   refuseTwins(methods);
+  const budget = mergedBudget(before, now, methods.length, refuse);
   const proposal = before.proposal ?? now.proposal;
   return {
     ...before,
     items: Math.max(before.items, now.items),
     samples: Math.max(before.samples, now.samples),
     methods,
+    ...(budget && { budget }),
     ...(proposal && { proposal }),
   };
 }
@@ -72,6 +74,20 @@ export function refuseTwins(methods: readonly MethodRecord[]): void {
     }
     names.set(same, name);
   }
+}
+
+/** A budget may grow: no method's share may be smaller than what it was drawn by. */
+function mergedBudget(
+  before: RunRecord,
+  now: RunRecord,
+  methods: number,
+  refuse: (what: string, was: unknown, is: unknown) => never,
+): RunRecord["budget"] {
+  const [was, is] = [before.budget, now.budget];
+  if (was === undefined && is === undefined) return undefined;
+  const least = was && Math.ceil((was.tokens * methods) / before.methods.length);
+  if (least !== undefined && is !== undefined && is.tokens >= least) return is;
+  return refuse("`budgetTokensTotal`", was?.tokens ?? null, is?.tokens ?? null);
 }
 
 function refuseChange(

@@ -42,8 +42,10 @@ export const runSchema = z.object({
   /** The run covers this many items of the data, the first ones. */
   items: count,
   methods: z.array(methodSchema).min(1),
-  /** Samples of each item and method. */
+  /** Samples of each item and method; with a total budget the most of them. */
   samples: z.int().min(1),
+  /** A budget of generated tokens for the whole run: its methods have equal shares, and its items vote. */
+  budget: z.object({ tokens: z.int().min(1) }).exactOptional(),
   /** Seed of the run; each sample's own derives from it. */
   seed: count,
   /** How answers were graded. */
@@ -197,6 +199,11 @@ const methodSummarySchema = z.object({
   /** Means over the samples that have one: of the texts' rewards, and of the best texts seen. */
   reward: z.number().exactOptional(),
   bestReward: z.number().exactOptional(),
+  /**
+   * With a total budget `n` are items, each a vote of its samples: these were drawn of them in all, and so
+   * many of the votes are settled.
+   */
+  votes: z.object({ samples: count, settled: count }).exactOptional(),
   /** Totals over the samples: tokens of the model, and of a proposal. */
   generated: count,
   prefilled: count,

@@ -1,6 +1,8 @@
 /** What a run came to, method by method. */
 
+import { groupBy } from "../group-by.js";
 import { wilsonInterval } from "../statistics/wilson.js";
+import { isVoteSettled, measuredSamples } from "./item-votes.js";
 import {
   type GradedSample,
   gradedOf,
@@ -11,11 +13,27 @@ import {
 } from "./run-files.js";
 
 /** `summary.json` of these samples. */
-export function summarise({ task, methods }: RunRecord, samples: readonly Sample[]): Summary {
-  const rows = methods
+export function summarise(run: RunRecord, samples: readonly Sample[]): Summary {
+  const rows = run.methods
     .map(({ name }) => [name, samples.filter(({ method }) => method === name)] as const)
-    .filter(([, own]) => own.length > 0);
-  return { task, methods: Object.fromEntries(rows.map(([name, own]) => [name, summaryOf(own)])) };
+    .filter(([, own]) => own.length > 0)
+    .map(([name, own]) => {
+      const measured = summaryOf(measuredSamples(run, own));
+      return [name, { ...measured, ...(run.budget && { votes: votesOf(run, own) }) }];
+    });
+  return { task: run.task, methods: Object.fromEntries(rows) };
+}
+
+/** How many samples voted, and on how many items that is settled. */
+export function votesOf(
+  { samples: most }: Pick<RunRecord, "samples">,
+  samples: readonly Sample[],
+): NonNullable<MethodSummary["votes"]> {
+  const votes = [...groupBy(gradedOf(samples), ({ item }) => item).values()];
+  return {
+    samples: votes.flat().length,
+    settled: votes.filter((own) => own.length >= most || isVoteSettled(own, most)).length,
+  };
 }
 
 /** The mean rewards of the samples that have some. */

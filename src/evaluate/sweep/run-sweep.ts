@@ -5,6 +5,7 @@ import { given } from "../../engine/given.js";
 import { findTask } from "../../tasks/index.js";
 import { evaluate } from "../evaluate.js";
 import type { EvaluateOptions } from "../evaluate-options.js";
+import { measuredSamples } from "../store/item-votes.js";
 import { readRun } from "../store/read-run.js";
 import {
   type BestSetting,
@@ -31,7 +32,7 @@ export interface SweepResult {
 export interface SweepOptions
   extends Pick<
     EvaluateOptions,
-    "signal" | "onProgress" | "onSample" | "onWarning" | "queue" | "keep"
+    "signal" | "onProgress" | "onSample" | "onWarning" | "onBudget" | "queue" | "keep"
   > {
   /** The directory of all runs. */
   out: string;
@@ -54,9 +55,9 @@ export async function runSweep(
   { tasks, models = [], methods, seeds, options: common, proposal, ...config }: SweepConfig,
   { out, openModel, onRun, maxFailures, ...options }: SweepOptions,
 ): Promise<SweepResult[]> {
-  const { limit, samples, reward, mode, form, concurrency } = config;
+  const { limit, samples, budgetTokensTotal, reward, mode, form, concurrency } = config;
   const shared = {
-    ...given({ limit, samples, reward, mode, form, concurrency }),
+    ...given({ limit, samples, budgetTokensTotal, reward, mode, form, concurrency }),
     methods: methods.map(toEvaluated),
     options: common,
   };
@@ -83,10 +84,13 @@ export async function runSweep(
         endedEarly = evaluation.endedEarly;
         if (endedEarly) break;
       }
-      const drawn = [];
-      for (const directory of directories) drawn.push(...(await readRun(directory)).samples);
-      const settings = scoreSettings(methods, drawn);
-      const best = bestSettings(settings, drawn);
+      const measured = [];
+      for (const directory of directories) {
+        const { run, samples } = await readRun(directory);
+        measured.push(...measuredSamples(run, samples));
+      }
+      const settings = scoreSettings(methods, measured);
+      const best = bestSettings(settings, measured);
       results.push({
         ...{ task: name, model: modelName, directories, settings, best },
         ...{ failed, endedEarly },

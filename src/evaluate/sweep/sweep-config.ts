@@ -43,6 +43,7 @@ const sweepSchema = z.strictObject({
   seeds: oneOrMore(z.int().min(0)).default([0]),
   limit: z.int().min(1).exactOptional(),
   samples: z.int().min(1).exactOptional(),
+  budgetTokensTotal: z.int().min(1).exactOptional(),
   reward: name.exactOptional(),
   mode: z.enum(GRADING_MODES).exactOptional(),
   form: z.enum(PROMPT_FORMS).exactOptional(),

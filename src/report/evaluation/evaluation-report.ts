@@ -7,7 +7,8 @@ import type {
 } from "../../evaluate/compare/comparison.js";
 import { publishedFor } from "../../evaluate/compare/published.js";
 import { questionsOfAll } from "../../evaluate/compare/questions.js";
-import { counted, number, percent } from "../format.js";
+import type { RunRecord } from "../../evaluate/store/run-files.js";
+import { counted, number, percent, votesNote } from "../format.js";
 import { type Html, html } from "../html.js";
 import { renderPage } from "../page.js";
 import { drawCost } from "./cost-figure.js";
@@ -41,6 +42,7 @@ ${warnings.map((warning) => html`<p class="warning">${warning}</p>`)}
 </div>
 <p class="note">Bars are 95% intervals. The dashed line joins the methods that no other one beats in both cost and accuracy. Tokens are the model's and a proposal's together.</p>
 ${methodTable(comparison)}
+${votesNote(methods).map((note) => html`<p class="note">${note}</p>`)}
 ${pairs.length > 0 && html`<h2>Are the differences real?</h2>${pairTable(comparison)}`}
 ${published !== null && publishedTable(comparison, published)}
 <h2>Item by item</h2>
@@ -127,6 +129,12 @@ async function weights(comparison: Comparison, items: ComparedRuns["items"]): Pr
 <div class="figures">${drawn.map(([figure, title, caption]) => html`<figure><h3>${title}</h3>${figure}<figcaption>${caption}</figcaption></figure>`)}</div>`;
 }
 
+function samplesOf({ samples, budget }: RunRecord): string {
+  const each = `${counted(samples, "sample")} each`;
+  if (budget === undefined) return each;
+  return `up to ${each}, which vote, within ${number(budget.tokens)} tokens in all`;
+}
+
 function settings(runs: ComparedRuns["runs"]): Html {
   return html`<h2>Settings</h2>
 ${runs.map(({ directory, run }) => {
@@ -134,7 +142,7 @@ ${runs.map(({ directory, run }) => {
   const rows = [
     ["model", `${model.description}, ${model.path}, SHA-256 ${model.sha256.slice(0, 12)}…`],
     ["data", `${data.path}, SHA-256 ${data.sha256.slice(0, 12)}…`],
-    ["items", `${number(run.items)}, ${counted(run.samples, "sample")} each, seed ${run.seed}`],
+    ["items", `${number(run.items)}, ${samplesOf(run)}, seed ${run.seed}`],
     ["grading", `${run.mode}, prompts: ${run.form}`],
     [
       "machine",

@@ -66,7 +66,7 @@ function itemPage(
 ${question === undefined ? html`<p class="note">The question is not shown: the data file is not where the run found it, or has changed.</p>` : html`<p class="text ask card">${question}</p>`}
 <p class="gold">reference answer: <b>${item.gold ?? "not known"}</b></p>
 ${comparison.methods.map(({ name }, m) => {
-  const own = item.samples[m] ?? [];
+  const own = (item.drawn ?? item.samples)[m] ?? [];
   return html`<section><h2>${methodLabel(name, m)}</h2>
 <p class="note">${counted(own.length, "sample")}</p>
 ${own.map((sample) => sampleEntry(sample, { isWhole: true }))}

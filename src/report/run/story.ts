@@ -1,5 +1,5 @@
 /** What a trace tells, put in order: how each step's candidates and rollouts led to the answer. */
-import { groupBy } from "../../evaluate/compare/group-by.js";
+import { groupBy } from "../../evaluate/group-by.js";
 import { reportTermsOf } from "../../methods/by-name.js";
 import { divergenceOfChoice } from "../../methods/divergence.js";
 import type { Trace, TraceCompletion, TraceStep } from "../trace.js";
