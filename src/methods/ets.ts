@@ -7,6 +7,7 @@ import { resampledRollouts } from "../energy/resampled-rollouts.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { chainDemand } from "../planning/demands.js";
 import { boundGuided } from "../planning/token-bounds.js";
+import { isTextDecided } from "../rewards/reward.js";
 import { type DrawnStep, drawInRounds } from "./adaptive.js";
 import { defineMethod, type ProposedOptions } from "./define-method.js";
 import { divergenceOfChoices } from "./divergence.js";
@@ -112,7 +113,7 @@ async function guide(run: Run): Promise<Result> {
       return await run.finish(await resampled(run, { step, candidates, completions, chosen }));
     }
     const isOpen = next.finishReason === null;
-    if (shortcuts.decided && isOpen && settings.energy.reward.isDecided?.(next.text)) {
+    if (shortcuts.decided && isOpen && isTextDecided(settings.energy.reward, next.text, step)) {
       return await run.finish(await decidedText(run, { step, candidates, completions, chosen }));
     }
     run.goOnFrom(next);
