@@ -99,8 +99,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const { guidance, energy } = this.settings;
     const { adaptive, candidates } = guidance;
     if (adaptive === null) return candidates;
-    const looks = adaptive.rule === "ess" || energy.reward.isSettled !== undefined;
-    return looks ? adaptive.round : candidates;
+    return energy.reward.isSettled === undefined ? candidates : adaptive.round;
   }
 
   /** Rollouts that run side by side, in both models' contexts. */
