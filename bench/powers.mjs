@@ -1,5 +1,5 @@
 // Usage: npm run bench:powers -- [--first 0] [--limit 1000] [--skip 600-639] [--seed 0]
-//          [--file runs/powers.jsonl] [--json FILE]
+//          [--methods "power, entropy;particle, 64"] [--file runs/powers.jsonl] [--json FILE]
 import { powers, powersOptions } from "./cases/powers.mjs";
 import { parseOptions } from "./lib/arguments.mjs";
 import { report } from "./lib/report.mjs";

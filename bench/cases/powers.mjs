@@ -11,6 +11,8 @@ export const powersOptions = {
   /** Items that are left out: those that the number of particles was chosen on. */
   skip: "600-639",
   seed: 0,
+  /** Names with semicolons between them; the others are held against the first. Default: all. */
+  methods: "",
   file: "runs/powers.jsonl",
 };
 
@@ -20,13 +22,10 @@ const SMC = { ...SHARED, alpha: ALPHA, temperature: 1, blockTokens: 16 };
 /** Metropolis-Hastings at its defaults: 16 blocks, 10 moves at each. */
 const MH = { ...SHARED, alpha: ALPHA };
 
-/** What others are held against. */
-const BASELINE = "power";
-const OURS = "particle, 64";
-/** 127 is the most that one context holds. */
 const METHODS = [
-  [BASELINE, power, MH],
-  ...[16, 64, 127].map((n) => [`particle, ${n}`, particle, { ...SMC, candidates: n }]),
+  ["power, uniform", power, { ...MH, cuts: "uniform" }],
+  ["power, entropy", power, { ...MH, cuts: "entropy" }],
+  ...[8, 16, 32, 64].map((n) => [`particle, ${n}`, particle, { ...SMC, candidates: n }]),
   ["greedy", greedy, SHARED],
 ];
 
@@ -37,7 +36,7 @@ const METHODS = [
  * doesn't add to. Resumes from `file`.
  */
 export async function powers(given) {
-  const { first, limit, skip, seed, file } = { ...powersOptions, ...given };
+  const { first, limit, skip, seed, methods, file } = { ...powersOptions, ...given };
   const [from, to] = skip.split("-").map(Number);
   const kept = await keptLines(file);
   const model = await loadModel("mini-gsm-ref", { gpu: false, threads: 1 });
@@ -45,9 +44,11 @@ export async function powers(given) {
     .map((item, i) => ({ ...item, i }))
     .slice(first, first + limit)
     .filter(({ i }) => !(i >= from && i <= to));
-  const rows = METHODS.map(([name]) => ({ name, outcomes: [] }));
+  const names = methods === "" ? METHODS.map(([name]) => name) : methods.split(";");
+  const chosen = METHODS.filter(([name]) => names.includes(name));
+  const rows = chosen.map(([name]) => ({ name, outcomes: [] }));
   for (const [done, item] of items.entries()) {
-    for (const [m, [name, method, options]] of METHODS.entries()) {
+    for (const [m, [name, method, options]] of chosen.entries()) {
       const outcome = await kept.get(`${name} ${seed} ${item.i}`, () =>
         drawOne(model, item, method, { ...options, seed: seed * 1_000_003 + item.i }),
       );
@@ -59,11 +60,11 @@ export async function powers(given) {
   }
   await model.dispose();
   const [baseline] = rows;
-  const ours = rows.find(({ name }) => name === OURS);
+  const ours = rows.findLast(({ name }) => name.startsWith("particle")) ?? baseline;
   const seconds = ({ outcomes }) => mean(outcomes.map(({ ms }) => ms)) / 1000;
   return {
     title: `p^${ALPHA}: moves of one text, and particles`,
-    note: `mini-gsm, ${items.length} held-out items, seed ${seed}; log p is a text's mean, with the difference's 95% interval by the normal law; won : lost against ${BASELINE}, with Tango's 95% interval of the difference; "by weights" is that of the weight that the particles give the right answer, which is the probability that the text drawn is right; tokens and seconds of the processor are an item's.`,
+    note: `mini-gsm, ${items.length} held-out items, seed ${seed}; log p is a text's mean, with the difference's 95% interval by the normal law; won : lost against ${baseline.name}, with Tango's 95% interval of the difference; "by weights" is that of the weight that the particles give the right answer, which is the probability that the text drawn is right; tokens and seconds of the processor are an item's.`,
     columns: [
       ...[
         "method",
@@ -80,7 +81,7 @@ export async function powers(given) {
     ratio: seconds(baseline) / seconds(ours),
     ours: 1000 * seconds(ours),
     theirs: 1000 * seconds(baseline),
-    unit: `ms of the processor an item: ${OURS}, and ${BASELINE}`,
+    unit: `ms of the processor an item: ${ours.name}, and ${baseline.name}`,
   };
 }
 

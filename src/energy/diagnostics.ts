@@ -8,7 +8,7 @@
  * few texts and their mean ratio is far below 1, what the reference draws is not among them.
  */
 import type { WeightedRollout } from "./candidate-groups.js";
-import { effectiveSampleSize, logMeanExp, normalise } from "./log-domain.js";
+import { effectiveSampleSize, logMeanExp, normalise, saturated } from "./log-domain.js";
 import { smoothWeights } from "./psis.js";
 
 export interface ImportanceDiagnostics {
@@ -77,7 +77,7 @@ export function diagnose(rollouts: readonly RolloutRatio[]): ImportanceDiagnosti
     distinctRollouts,
     rolloutEss: Math.min(effectiveSampleSize(weights), distinctRollouts),
     khat,
-    meanRatio: Math.exp(logMeanExp(logRatios)),
+    meanRatio: saturated(Math.exp(logMeanExp(logRatios))),
     maxWeightShare: Math.max(...shares.values()),
     ...(rollouts.some(({ logPath }) => logPath !== undefined) && {
       oneRatioEss: Math.min(oneRatioEss(rollouts), distinctRollouts),

@@ -1,7 +1,6 @@
 /** Adaptive spending: few draws where they agree, many where they don't. */
 import type { Estimate } from "../energy/estimate.js";
 import { checkBoolean, checkInteger, checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
-import { LlamaEtsError } from "../engine/errors.js";
 import type { Stopping, StoppingRule } from "../rewards/settled-vote.js";
 
 export interface AdaptiveOptions {
@@ -11,26 +10,16 @@ export interface AdaptiveOptions {
    * at most 1 - `confidence`, where votes are independent draws. `beta`: by the posterior probability
    * that the leader leads (Aggarwal et al. 2023), which is wrong more often than that, the more
    * rounds are looked at. `unanimous`: when all texts of the last round give one answer (Li et al.,
-   * "Escape Sky-high Cost", ICLR 2024); for ETS, all of the step's. `ess`, of ETS alone: a step draws
-   * candidates until its weights have the effective sample size `ess`, and the run goes on; any reward
-   * or potential will do. Such a step is likelier to end where nothing sticks out, so that `law` is
-   * "biased".
+   * "Escape Sky-high Cost", ICLR 2024); for ETS, all of the step's.
    */
-  rule?: StoppingRule | "ess";
-  /** Of the rule `ess`, from 1 to 4096. Default 4. */
-  ess?: number;
+  rule?: StoppingRule;
   /** Of the rules `sequential` and `beta`, from .5 to .9999. Default .95. */
   confidence?: number;
-  /**
-   * Candidates drawn between two looks, from 1 to 4096. Default 8, of the rule `ess` 4: only draws of
-   * one round share the work on what they have in common.
-   */
+  /** Candidates drawn between two looks, from 1 to 4096. Default 8. */
   round?: number;
 }
 
-/** As they are resolved: `ess` is there where the rule is. */
-export type AdaptiveSettings = Required<Omit<AdaptiveOptions, "ess">> &
-  Pick<AdaptiveOptions, "ess">;
+export type AdaptiveSettings = Required<AdaptiveOptions>;
 
 /**
  * The settings of an adaptive run; null for another.
@@ -42,22 +31,10 @@ export function resolveAdaptive(
 ): AdaptiveSettings | null {
   const isObject = typeof adaptive === "object" && adaptive !== null;
   if (!isObject && !checkBoolean("adaptive", adaptive)) return null;
-  const { rule = "sequential", confidence = 0.95 } = isObject ? adaptive : {};
-  const { ess, round = rule === "ess" ? 4 : 8 } = isObject ? adaptive : {};
-  if (isObject) checkKeys("adaptive", adaptive, ["rule", "confidence", "ess", "round"]);
-  checkOneOf("adaptive.rule", rule, ["sequential", "beta", "unanimous", "ess"]);
-  if (ess !== undefined && rule !== "ess") {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      `\`adaptive.ess\` is not for the rule "${rule}"`,
-      {
-        fix: 'rule: "ess"',
-      },
-    );
-  }
+  const { rule = "sequential", confidence = 0.95, round = 8 } = isObject ? adaptive : {};
+  if (isObject) checkKeys("adaptive", adaptive, ["rule", "confidence", "round"]);
   return {
-    rule,
-    ...(rule === "ess" && { ess: checkNumber("adaptive.ess", ess ?? 4, 1, 4096) }),
+    rule: checkOneOf("adaptive.rule", rule, ["sequential", "beta", "unanimous"]),
     confidence: checkNumber("adaptive.confidence", confidence, 0.5, 0.9999),
     round: checkInteger("adaptive.round", round, 1, 4096),
   };
@@ -67,7 +44,7 @@ export function resolveAdaptive(
 export function stoppingOf(adaptive: AdaptiveSettings | null): Stopping | null {
   if (adaptive === null) return null;
   const { rule, confidence } = adaptive;
-  return rule === "ess" ? null : { rule, confidence };
+  return { rule, confidence };
 }
 
 /** A step's candidates, and their energies as far as the budget let them be estimated. */
@@ -87,8 +64,6 @@ export interface StepDraws<S> {
   advance(count: number, first: number): Promise<S[]>;
   /** Estimates the candidates' energies; what is known of the first of them is not drawn again. */
   energies(candidates: readonly S[], known: Estimate | null): Promise<Estimate>;
-  /** Whether the candidates are enough, besides what settles the step. */
-  isEnough?(candidates: readonly S[], estimate: Estimate): boolean;
   isOutOfBudget(): boolean;
 }
 
@@ -102,7 +77,7 @@ export async function drawInRounds<S>(step: StepDraws<S>): Promise<DrawnStep<S>>
     candidates.push(...(await step.advance(count, first)));
     if (step.isOutOfBudget()) break;
     estimate = await step.energies(candidates, estimate);
-    if (estimate.isSettled || step.isEnough?.(candidates, estimate)) break;
+    if (estimate.isSettled) break;
   } while (candidates.length < step.most && !step.isOutOfBudget());
   return { candidates, estimate };
 }

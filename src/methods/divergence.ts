@@ -30,10 +30,10 @@ export function divergenceOfParticles(
   const last = steps.at(-1);
   if (last === undefined || logNormaliser === undefined) return null;
   const mean = last.weights.reduce(
-    (sum, w, i) => (w > 0 ? sum + w * (last.logEnergies[i] as number) : sum),
+    (sum, w, i) => (w > 0 ? sum + w * ((last.logEnergies[i] as number) - logNormaliser) : sum),
     0,
   );
-  return Math.max(0, mean - logNormaliser);
+  return Math.max(0, mean);
 }
 
 /**

@@ -1,12 +1,12 @@
 import type { ChainState } from "../chain/chain.js";
 import type { Estimate } from "../energy/estimate.js";
 import { importanceSampling } from "../energy/importance-sampling.js";
-import { effectiveSampleSize } from "../energy/log-domain.js";
 import { monteCarlo } from "../energy/monte-carlo.js";
 import { resampledRollouts } from "../energy/resampled-rollouts.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { chainDemand } from "../planning/demands.js";
 import { boundGuided } from "../planning/token-bounds.js";
+import { isTextDecided } from "../rewards/reward.js";
 import { type DrawnStep, drawInRounds } from "./adaptive.js";
 import { defineMethod, type ProposedOptions } from "./define-method.js";
 import { divergenceOfChoices } from "./divergence.js";
@@ -82,9 +82,7 @@ function checkPotential({ energy, guidance }: Resolved): void {
     );
   };
   if (guidance.finish === "resample") refuse('`finish: "resample"`', 'finish: "chain" or "best"');
-  if (guidance.adaptive !== null && guidance.adaptive.rule !== "ess") {
-    refuse("`adaptive`", 'adaptive: { rule: "ess" }, or one of the two');
-  }
+  if (guidance.adaptive !== null) refuse("`adaptive`", "one of the two");
 }
 
 async function guide(run: Run): Promise<Result> {
@@ -112,7 +110,7 @@ async function guide(run: Run): Promise<Result> {
       return await run.finish(await resampled(run, { step, candidates, completions, chosen }));
     }
     const isOpen = next.finishReason === null;
-    if (shortcuts.decided && isOpen && settings.energy.reward.isDecided?.(next.text)) {
+    if (shortcuts.decided && isOpen && isTextDecided(settings.energy.reward, next.text, step)) {
       return await run.finish(await decidedText(run, { step, candidates, completions, chosen }));
     }
     run.goOnFrom(next);
@@ -144,23 +142,15 @@ function withoutWeight(step: number): string {
 /** A step's candidates and their energies; an adaptive run draws them in rounds. */
 function advance(run: Run, state: ChainState, step: number): Promise<DrawnStep<ChainState>> {
   const { chain, settings, earlier } = run;
-  const { adaptive, candidates: most } = settings.guidance;
+  const { candidates: most } = settings.guidance;
   return drawInRounds({
     most,
     round: run.round,
     advance: (count, first) => chain.advance(state, count, step, first),
     energies: (candidates, known) =>
       energiesOf(run, rolloutsOf(run), { step, candidates, earlier, known }),
-    ...(adaptive?.rule === "ess" && { isEnough: hasSize(adaptive.ess) }),
     isOutOfBudget: () => run.isOutOfBudget,
   });
-}
-
-/** Whether the weights of candidates have an effective sample size. */
-function hasSize(ess = Number.POSITIVE_INFINITY) {
-  return (candidates: readonly ChainState[], estimate: Estimate) =>
-    hasWeight(estimate) &&
-    effectiveSampleSize(choiceWeights(candidates, estimate.relativeLogEnergies)) >= ess;
 }
 
 /**

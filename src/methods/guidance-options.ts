@@ -1,7 +1,6 @@
 /** How many texts guidance draws, and where its steps end. */
 import type { DenoisingSettings } from "../chain/denoising.js";
 import { checkBoolean, checkInteger, checkKeys, checkOneOf } from "../engine/check.js";
-import { LlamaEtsError } from "../engine/errors.js";
 import { resolveAdaptive } from "./adaptive.js";
 import { resolveBlocks } from "./blocks.js";
 import type { CompiledOptions } from "./given-options.js";
@@ -24,21 +23,13 @@ export function resolveGuidance(
   denoising: DenoisingSettings | null,
 ): Guidance {
   const adaptive = resolveAdaptive(options.adaptive);
-  if (adaptive?.rule === "ess" && method.drawsIndependent) {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      `The rule "ess" of \`adaptive\` is for ets: the texts of ${method.name} have no weights`,
-      { fix: 'the rule "sequential"' },
-    );
-  }
   const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
   const { candidates = most, rollouts = 1, finish = "chain" } = options;
   // Once a vote is settled, one step is all there is.
-  const settles = adaptive !== null && adaptive.rule !== "ess";
-  const defaultBlock = settles ? maxTokens : DEFAULT_BLOCK_TOKENS;
+  const defaultBlock = adaptive !== null ? maxTokens : DEFAULT_BLOCK_TOKENS;
   const { shortcuts = {} } = options;
   checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided", "answered"]);
-  const { prefixes = true, duplicates = !settles } = shortcuts;
+  const { prefixes = true, duplicates = adaptive === null } = shortcuts;
   // A text that p_ref alone completes lacks the weights that a constraint gives it.
   const { decided = options.constraint === undefined, answered = true } = shortcuts;
   return {

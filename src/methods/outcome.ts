@@ -10,8 +10,7 @@ import type { MethodDiagnostics, Step } from "./step.js";
 /**
  * What a run's text is a draw of. `target`: the law that its method states, as closely as its
  * candidates and moves come to it. `biased`: a law near that one, where a potential stands for the
- * energies of `ets`, its steps end by the weights they have, importance weights are treated or
- * approximate, or a server may have read texts as other tokens than it drew (`usage.retokenised`).
+ * energies of `ets`, importance weights are treated or approximate, or a server may have read texts as other tokens than it drew (`usage.retokenised`).
  * `none`: the text was picked, as by best-of-n, by `finish: "best"`, or where a budget ended the run; or it
  * was closed (`close`).
  */
@@ -55,17 +54,13 @@ export function seesRewards({ guidance, reward }: MethodFacts): boolean {
 }
 
 /** What the text of a run that goes to its end is a draw of. */
-export function lawOf(
-  { picks, reports }: MethodFacts,
-  { energy, guidance }: Pick<Resolved, "energy" | "guidance">,
-): Law {
+export function lawOf({ picks, reports }: MethodFacts, { energy }: Pick<Resolved, "energy">): Law {
   const { potential, proposal } = energy;
   if (picks) return "none";
   const isGuessed = potential !== null && reports.continues;
-  const isCutShort = guidance.adaptive?.rule === "ess" && reports.continues;
   const isTreated =
     proposal !== null && (proposal.weights !== "exact" || proposal.ratio !== "exact");
-  return isGuessed || isTreated || isCutShort ? "biased" : "target";
+  return isGuessed || isTreated ? "biased" : "target";
 }
 
 /** A finished text's reward: as it is known, or as the last step that has the text says. */

@@ -8,7 +8,7 @@ import type { Estimate, EstimateOptions, Scored } from "../energy/estimate.js";
 import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
 import type { RunParts } from "../planning/run-plan.js";
 import { answerOf, settledAnswer } from "../rewards/answer.js";
-import { type Completion, scoreEach } from "../rewards/reward.js";
+import { type Completion, scoreEach, votesIn } from "../rewards/reward.js";
 import { type Ballot, electMajority, type Majority } from "../rewards/self-consistency.js";
 import { stoppingOf } from "./adaptive.js";
 import { closedText } from "./closed-text.js";
@@ -99,8 +99,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const { guidance, energy } = this.settings;
     const { adaptive, candidates } = guidance;
     if (adaptive === null) return candidates;
-    const looks = adaptive.rule === "ess" || energy.reward.isSettled !== undefined;
-    return looks ? adaptive.round : candidates;
+    return energy.reward.isSettled === undefined ? candidates : adaptive.round;
   }
 
   /** Rollouts that run side by side, in both models' contexts. */
@@ -222,10 +221,10 @@ export class Run<Own = unknown> implements AsyncDisposable {
 
   /** The completions' answers, and what each counts. */
   #ballotsOf(completions: readonly Scored[]): Ballot[] {
-    const votes = this.settings.energy.reward.ballots?.(completions);
+    const votes = votesIn(this.settings.energy.reward, completions, this.#opened.steps.length);
     return completions.map((completion, i) => ({
       samples: completion.samples,
-      votes: votes?.[i] ?? completion.votes,
+      votes: votes[i] as number,
       answer: this.answerOf(completion.text),
     }));
   }

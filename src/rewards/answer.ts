@@ -1,6 +1,7 @@
 /** Answers in texts: where they stand, and when two of them are the same. */
 import { type AnswerEnd, answeredPart, checkAnswerEnd } from "../chain/answer-end.js";
 import { checkFunction, checkString, optional } from "../engine/check.js";
+import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { AnswerExtractor, Reward } from "./reward.js";
 
 const NUMBER = String.raw`-?\$?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?`;
@@ -71,10 +72,22 @@ export function answerOf(
   extract: AnswerExtractor,
   answerEnd?: AnswerEnd,
 ): string | null {
-  const answer: unknown = extract((answerEnd && answeredPart(text, answerEnd)) ?? text);
+  const answer = extracted((answerEnd && answeredPart(text, answerEnd)) ?? text, extract);
   if (answer === null) return null;
   const found = checkString("what `extract` returns", answer);
   return extract.isCanonical === true ? found : canonicalAnswer(found);
+}
+
+/** What a caller's function returns. Throws `ERR_INVALID_OPTION` where it throws. */
+function extracted(text: string, extract: AnswerExtractor): unknown {
+  try {
+    return extract(text);
+  } catch (error) {
+    if (error instanceof LlamaEtsError) throw error;
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `\`extract\` failed: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 /** What may follow a text that was cut off: the rest of a number, or another one. */

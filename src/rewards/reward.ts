@@ -231,6 +231,39 @@ export function isPoolSettled(
   }
 }
 
+/**
+ * What each of a pool's texts counts in a vote. Throws `ERR_REWARD` for anything but finite numbers from 0.
+ */
+export function votesIn(
+  reward: Reward,
+  pool: readonly Completion[],
+  step: number,
+): readonly number[] {
+  if (reward.ballots === undefined) return pool.map(({ votes }) => votes);
+  let votes: readonly number[];
+  try {
+    votes = reward.ballots(Object.freeze(pool.map(copyOf)));
+  } catch (error) {
+    throw rewardError(reward, step, error);
+  }
+  const areVotes =
+    Array.isArray(votes) && votes.every((vote) => Number.isFinite(vote) && vote >= 0);
+  if (areVotes && votes.length === pool.length) return [...votes];
+  throw new LlamaEtsError(
+    "ERR_REWARD",
+    `Expected \`ballots\` of the reward \`${reward.name}\` to return ${pool.length} finite numbers from 0 at step ${step}, got ${Array.isArray(votes) ? `[${votes}]` : typeof votes}`,
+  );
+}
+
+/** Whether no continuation of an unfinished text can change its reward. Throws `ERR_REWARD`. */
+export function isTextDecided(reward: Reward, text: string, step: number): boolean {
+  try {
+    return reward.isDecided?.(text) === true;
+  } catch (error) {
+    throw rewardError(reward, step, error);
+  }
+}
+
 function rewardError(
   reward: Reward,
   step: number,

@@ -64,7 +64,9 @@ export function logLeadEvidence(leader: number, rival: number): number {
   const n = leader + rival;
   let logBeta = -Math.log(n + 1); // log B(leader + 1, rival + 1)
   for (let k = 1; k <= rival; k++) logBeta += Math.log(k / (leader + k));
-  return (n + 1) * Math.LN2 + logBeta + Math.log(leadProbability(leader, rival));
+  const logLead =
+    leader > rival ? Math.log1p(-Math.exp(logLag(rival, leader))) : logLag(leader, rival);
+  return (n + 1) * Math.LN2 + logBeta + logLead;
 }
 
 /**
@@ -73,16 +75,23 @@ export function logLeadEvidence(leader: number, rival: number): number {
  * weights give them, are rounded in the runner-up's favour.
  */
 export function leadProbability(leader: number, runnerUp: number): number {
-  const ahead = Math.floor(leader);
-  const trials = ahead + Math.ceil(runnerUp) + 1;
-  // The Beta's tail is a binomial's: 1 - P(more than `ahead` heads of `trials` fair coins).
-  let logTerm = -trials * Math.LN2;
-  for (let k = 1; k <= ahead + 1; k++) logTerm += Math.log((trials - k + 1) / k);
-  let term = Math.exp(logTerm);
-  let tail = 0;
-  for (let k = ahead + 1; k <= trials && term > 0; k++) {
-    tail += term;
-    term *= (trials - k) / (k + 1);
+  const [ahead, behind] = [Math.floor(leader), Math.ceil(runnerUp)];
+  return behind >= ahead ? Math.exp(logLag(ahead, behind)) : 1 - Math.exp(logLag(behind, ahead));
+}
+
+/**
+ * log of P(p > 1/2), p ~ Beta(behind + 1, ahead + 1) of no more behind than ahead: it may be less than a
+ * double holds. The Beta's tail is a binomial's, at most `behind` heads of behind + ahead + 1 fair coins.
+ */
+function logLag(behind: number, ahead: number): number {
+  const coins = behind + ahead + 1;
+  let logTerm = -coins * Math.LN2;
+  for (let k = 1; k <= behind; k++) logTerm += Math.log((coins - k + 1) / k);
+  // The terms, from the largest on, over the largest.
+  let [term, sum] = [1, 0];
+  for (let k = behind; k >= 0 && term > 0; k--) {
+    sum += term;
+    term *= k / (coins - k + 1);
   }
-  return 1 - tail;
+  return logTerm + Math.log(sum);
 }

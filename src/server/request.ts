@@ -245,8 +245,7 @@ function refuseTwice(asked: MethodOptions, guided: MethodOptions): void {
 /** A run that ends once a vote is settled has one step, unless a request says otherwise. */
 function defaultsFor({ defaults }: Served, { adaptive = false }: MethodOptions): MethodOptions {
   const { blockTokens: _, ...others } = defaults;
-  const goesOn = typeof adaptive === "object" && adaptive?.rule === "ess";
-  return adaptive === false || goesOn ? defaults : others;
+  return adaptive === false ? defaults : others;
 }
 
 /**

@@ -5,7 +5,7 @@
  * False alarms, over seeds, which are fixed: `FALSE_ALARM` for each test (|z| < `MAX_Z`).
  */
 import { beforeAll, describe, expect, test } from "vitest";
-import { effectiveSampleSize, normalise } from "../../src/energy/log-domain.js";
+import { normalise } from "../../src/energy/log-domain.js";
 import type { Model } from "../../src/engine/engine.js";
 import { ets } from "../../src/methods/ets.js";
 import { particle } from "../../src/methods/particle.js";
@@ -150,30 +150,5 @@ describe("ets with a potential", () => {
     for (const { law, settings } of results.slice(0, 20)) {
       expect({ law, rollouts: settings.rollouts }).toEqual({ law: "biased", rollouts: 0 });
     }
-  });
-
-  test("draws by the rule `ess` until the weights have that size, and calls its law biased", async () => {
-    const [ess, round, most] = [1.8, 2, 6];
-    const adaptive = { rule: "ess", ess, round } as const;
-    const results = await draw(ets as typeof particle, 60, { candidates: most, adaptive });
-    const sizeOf = (logs: readonly number[]) => effectiveSampleSize(normalise(logs));
-    const sizes = new Set<number>();
-    for (const { steps, law } of results) {
-      expect(law).toBe("biased");
-      for (const { candidates, logEnergies, ess: found } of steps) {
-        sizes.add(candidates.length);
-        expect(found).toBeCloseTo(sizeOf(logEnergies), 9);
-        if (candidates.length < most) expect(found).toBeGreaterThanOrEqual(ess);
-        for (let drawn = round; drawn < candidates.length; drawn += round) {
-          expect(sizeOf(logEnergies.slice(0, drawn))).toBeLessThan(ess);
-        }
-      }
-    }
-    expect(sizes).toEqual(new Set([2, 4, 6]));
-    // The rounds are of the draws that a plain step has.
-    const [plain] = await draw(ets as typeof particle, 1, { candidates: most });
-    const first = (result: Result | undefined) => result?.steps[0]?.candidates.map((c) => c.tokens);
-    const own = first(results[0]);
-    expect(own).toEqual(first(plain)?.slice(0, own?.length));
   });
 });

@@ -26,9 +26,9 @@ const firstOf = ({ text }: { text: string }) => text[0];
 const seeds = (count: number) => Array.from({ length: count }, (_, seed) => seed);
 
 /** Every number of a result that choices and reports rest on. */
-function numbersOf({ steps, logNormaliser = 0 }: Result): number[] {
+function numbersOf({ steps, logNormaliser = 0, divergence }: Result): number[] {
   return [
-    logNormaliser,
+    ...[logNormaliser, divergence ?? 0],
     ...steps.flatMap(({ weights, ess, logNormaliser = 0 }) => [...weights, ess, logNormaliser]),
   ];
 }
@@ -229,6 +229,34 @@ describe("what a callback is given", () => {
     }
   });
 
+  test.each<[string, (pool: readonly Completion[]) => unknown]>([
+    ["sort the pool", (pool) => (pool as Completion[]).sort(() => -1)],
+    ["change a text's tokens", (pool) => ((pool[0] as Completion).tokens as number[]).pop()],
+    ["throw", () => Object.assign(null as unknown as object, {})],
+    ["are too few", () => [1]],
+    ["are no numbers", (pool) => pool.map(() => Number.NaN)],
+    ["are infinite", (pool) => pool.map(() => Number.POSITIVE_INFINITY)],
+    ["are below 0", (pool) => pool.map((_, i) => -i)],
+    ["are no list", () => 5],
+  ])("votes of a reward that %s fail with ERR_REWARD", async (_, ballots) => {
+    const votes = ballots as (pool: readonly Completion[]) => readonly number[];
+    const score = ({ pool }: RewardInput) => pool.map(dense);
+    const reward = { name: "voting", votes: true, score, ballots: votes };
+    for (const method of [ets, bestOfN]) {
+      await expect(run(method, { reward })).rejects.toMatchObject({ code: "ERR_REWARD" });
+    }
+  });
+
+  test("a reward that can't say whether a text is decided fails with ERR_REWARD", async () => {
+    const isDecided = () => Object.assign(null as unknown as object, {}) as unknown as boolean;
+    const score = ({ pool }: RewardInput) => pool.map(dense);
+    const reward = { name: "undecided", score, isDecided };
+    await expect(run(ets, { reward })).rejects.toMatchObject({
+      code: "ERR_REWARD",
+      message: expect.stringContaining("`undecided` failed at step 0"),
+    });
+  });
+
   test("a reward's own array is its own: changed later, it changes nothing", async () => {
     const scores: number[] = [];
     const reward = {
@@ -260,11 +288,19 @@ describe("what a callback is given", () => {
     expect(plain(ruined)).toEqual(untouched);
   });
 
-  test("an extractor that returns no text is refused by name", async () => {
+  test("an extractor that returns no text, or throws, is refused by name", async () => {
     const extract = (() => 5) as unknown as (text: string) => string;
     await expect(run(ets, { extract })).rejects.toMatchObject({
       code: "ERR_INVALID_OPTION",
       message: expect.stringContaining("`extract` returns"),
+    });
+    const cause = new Error("no answer here");
+    const throwing = () => {
+      throw cause;
+    };
+    await expect(run(ets, { extract: throwing })).rejects.toMatchObject({
+      ...{ code: "ERR_INVALID_OPTION", cause },
+      message: expect.stringContaining("`extract` failed: no answer here"),
     });
   });
 });

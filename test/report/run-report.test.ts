@@ -141,10 +141,6 @@ describe("the page", () => {
       expect((await pageOf(best)).document.querySelector(".answer")?.textContent).toContain(
         "no sample of the law",
       );
-      const sized = await ets(model(), QUESTION, { ...guided, reward, adaptive: { rule: "ess" } });
-      expect((await pageOf(sized)).document.querySelector("main")?.textContent).toContain(
-        "when its steps end hangs on their weights",
-      );
     });
 
     test("of an older version, which says nothing of rewards, is drawn by what it has", async () => {

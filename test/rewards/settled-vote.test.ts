@@ -46,6 +46,16 @@ describe("leadProbability", () => {
     expect(leadProbability(3000, 2000)).toBeCloseTo(1, 12);
     expect(leadProbability(1500, 1500)).toBeCloseTo(0.5, 6);
   });
+
+  test("is what it is far behind, where the rest of 1 would be lost", () => {
+    for (const behind of [5, 60, 1000]) {
+      expect(leadProbability(0, behind) / 2 ** -(behind + 1)).toBeCloseTo(1, 9);
+    }
+    expect(leadProbability(0, 5000)).toBe(0);
+    expect(leadProbability(5000, 0)).toBe(1);
+    // ∫ 2 (1 - p)^n dp over 1/2 … 1, over (1/2)^n.
+    for (const n of [0, 60, 5000]) expect(logLeadEvidence(0, n)).toBeCloseTo(-Math.log(n + 1), 6);
+  });
 });
 
 /**

@@ -44,13 +44,8 @@ export function natsText(divergence: number): string {
 interface Drawn {
   law?: string | undefined;
   stopReason: string;
-  settings?: { potential?: unknown; finish?: unknown; adaptive?: unknown } | undefined;
+  settings?: { potential?: unknown; finish?: unknown } | undefined;
   usage?: { retokenised?: number | undefined } | undefined;
-}
-
-/** Whether the setting `adaptive` draws candidates by the weights' effective sample size. */
-function isByNeed(adaptive: unknown): boolean {
-  return typeof adaptive === "object" && adaptive !== null && "ess" in adaptive;
 }
 
 /** What a text is a sample of, where that isn't its method's law; undefined where it is. */
@@ -61,9 +56,7 @@ export function lawNote({ law, settings, stopReason, usage }: Drawn): string | u
       return `${near}: the server may have read texts as other tokens than it drew`;
     }
     if (settings?.potential !== undefined) return `${near}: a potential stands for the energies`;
-    return isByNeed(settings?.adaptive)
-      ? `${near}: when its steps end hangs on their weights`
-      : `${near}: its importance weights are treated or approximate`;
+    return `${near}: its importance weights are treated or approximate`;
   }
   if (law !== "none") return undefined;
   if (stopReason === "closed") return "closed as its constraint allows, no sample of the law";
