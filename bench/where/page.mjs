@@ -4,6 +4,8 @@ import { isWon } from "./results.mjs";
 
 const signed = (x) => `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(2)}`;
 const bounds = ([low, high]) => `[${signed(low)}, ${signed(high)}]`;
+/** Rounded to nothing, a number is no less than it. */
+const signless = (x) => fixed(x, 2).replace(/^-(?=0\.00$)/, "");
 const gain = ({ mean, ci95 }) => `${signed(mean)} ${bounds(ci95)}`;
 
 /** As ".012"; a dash where there is no test. */
@@ -100,11 +102,12 @@ function autoSection(regret) {
     "method",
     "mean regret",
     "95% interval",
+    "more than auto's",
     ...regret.tasks.map(({ name }) => name),
   ];
-  const rows = regret.rows.map(({ method, regret: mean, ci95, each }) => [
-    ...[method, fixed(mean, 2), `[${ci95.map((x) => fixed(x, 2)).join(", ")}]`],
-    ...each.map((one) => fixed(one, 2)),
+  const rows = regret.rows.map(({ method, regret: mean, ci95, overAuto, each }) => [
+    ...[method, signless(mean), bounds(ci95), method === "auto" ? "" : bounds(overAuto)],
+    ...each.map(signless),
   ]);
   const items = regret.tasks.map(({ name, count }) => `${name} ${count}`).join(", ");
   return `## auto
@@ -115,7 +118,7 @@ the larger budget, its regret is the best method's mean score minus its own, sca
 ${markdownTable(columns, rows)}
 
 Items: ${items}. \`particle\` has the task's potential, and α = 4 where there is none; ", constraint" is the same
-method with the task's constraint too, where there is one. Intervals are the bootstrap's over items; the best of each task is
+method with the task's constraint too, where there is one. Intervals are the bootstrap's over items, with the same items for all methods; the best of each task is
 chosen on the same items, which raises every regret a little. The rules of \`auto\` were written when the rows of an earlier, smaller
 run had been seen, and have not been changed since; texts of held-out items were drawn after.${seenText(regret)}`;
 }

@@ -153,6 +153,11 @@ const FIXED = [
 ];
 const RESAMPLES = 2000;
 
+function middle95(drawn) {
+  const sorted = drawn.toSorted((a, b) => a - b);
+  return [sorted[Math.floor(0.025 * RESAMPLES)], sorted[Math.ceil(0.975 * RESAMPLES) - 1]];
+}
+
 /**
  * Regret of `auto` and of single methods on held-out items: the best method's mean score minus its own,
  * each task's scaled to the range from one sample to the best; the mean over tasks, with the bootstrap's
@@ -186,13 +191,20 @@ export function regrets(results, size) {
   );
   const regretOf = (method, { scores, best, range }, rows) =>
     mean(rows.map((i) => best[i] - scores[method][i])) / range;
+  const drawnOf = (method) =>
+    draws.map((own) => mean(tasks.map((task, t) => regretOf(method, task, own[t]))));
+  const ofAuto = drawnOf("auto");
   const rows = [...FIXED, "auto"].map((method) => {
     const each = tasks.map((task) => regretOf(method, task, [...task.best.keys()]));
-    const drawn = draws
-      .map((own) => mean(tasks.map((task, t) => regretOf(method, task, own[t]))))
-      .toSorted((a, b) => a - b);
-    const ci95 = [drawn[Math.floor(0.025 * RESAMPLES)], drawn[Math.ceil(0.975 * RESAMPLES) - 1]];
-    return { method, each, regret: mean(each), ci95 };
+    const drawn = drawnOf(method);
+    const overAuto = drawn.map((regret, i) => regret - ofAuto[i]);
+    return {
+      method,
+      each,
+      regret: mean(each),
+      ci95: middle95(drawn),
+      overAuto: middle95(overAuto),
+    };
   });
   return { tasks: tasks.map(({ name, count, seen }) => ({ name, count, seen })), rows };
 }
