@@ -61,6 +61,7 @@ export const counts = {
       const prompt = `Write ${asked} about ${topic}. Use exactly ${words} words in ${sentences > 1 ? "each" : "it"}.`;
       return { prompt, topic, sentences, words };
     }),
+  chosen: 2,
   reward: share,
   potential: promise,
   constraintOf,

@@ -1,5 +1,5 @@
 /** The study's figures, as SVG. */
-const COLORS = { best: "#9467bd", elected: "#1f77b4", guided: "#d62728" };
+const COLORS = { best: "#9467bd", elected: "#1f77b4", guided: "#d62728", greedy: "#444" };
 
 function svg(width, height, parts) {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/>${parts.join("")}</svg>\n`;
@@ -16,8 +16,8 @@ export function gainsFigure(tasks) {
     sizes.map(({ size, guided: [first] }) => ({ label: `${name}, ${size}`, ...first })),
   );
   const [left, right, top] = [150, 620, 40];
-  const x = (value) => left + ((value + 1) / 2) * (right - left);
-  const ticks = [-1, -0.5, 0, 0.5, 1].map(
+  const x = (value) => left + ((Math.max(-0.5, value) + 0.5) / 1.5) * (right - left);
+  const ticks = [-0.5, 0, 0.5, 1].map(
     (value) =>
       `<path d="M${x(value)} ${top - 8}V${top + 24 * rows.length}" stroke="${value === 0 ? "#888" : "#ddd"}"/>${text(x(value), top - 14, String(value), "middle")}`,
   );
@@ -38,7 +38,7 @@ export function gainsFigure(tasks) {
 /** Scores against tokens: the rivals as curves, the guided methods as points. */
 export function scoresFigure(tasks) {
   const [width, height, columns] = [210, 170, 3];
-  const parts = tasks.map(({ name, curve, sizes }, index) => {
+  const parts = tasks.map(({ name, curve, sizes, references }, index) => {
     const [ox, oy] = [(index % columns) * width, Math.floor(index / columns) * height];
     const points = sizes.flatMap(({ guided }) => guided.map(({ row }) => row));
     const most = Math.max(...curve.map(({ best }) => best.tokens), ...points.map((p) => p.tokens));
@@ -50,18 +50,23 @@ export function scoresFigure(tasks) {
       ({ tokens, score, name: method }) =>
         `<circle cx="${x(tokens).toFixed(1)}" cy="${y(score).toFixed(1)}" r="4" fill="${COLORS.guided}"><title>${method}</title></circle>`,
     );
+    const ones = references.map(
+      ({ row: { tokens, score, name: method } }) =>
+        `<circle cx="${x(tokens).toFixed(1)}" cy="${y(score).toFixed(1)}" r="4" fill="${COLORS.greedy}"><title>${method}</title></circle>`,
+    );
     const axes = [0, 0.5, 1].map(
       (value) =>
         `<path d="M${ox + 34} ${y(value)}H${ox + width - 16}" stroke="#ddd"/>${text(ox + 28, y(value) + 4, String(value), "end")}`,
     );
     const ends = text(ox + width - 16, oy + height - 12, `${Math.round(most)} tokens`, "end");
-    return `${text(ox + 34, oy + 18, name)}${axes.join("")}${line("elected")}${line("best")}${dots.join("")}${ends}`;
+    return `${text(ox + 34, oy + 18, name)}${axes.join("")}${line("elected")}${line("best")}${ones.join("")}${dots.join("")}${ends}`;
   });
   const bottom = Math.ceil(tasks.length / columns) * height;
   const legend = [
     ["guided", "guided"],
     ["best", "best of n"],
     ["elected", "vote"],
+    ["greedy", "greedy"],
   ].map(
     ([kind, label], i) =>
       `<circle cx="${40 + 120 * i}" cy="${bottom + 10}" r="4" fill="${COLORS[kind]}"/>${text(50 + 120 * i, bottom + 14, label)}`,

@@ -22,15 +22,18 @@ async function itemsOf(name, { task, rows, pick }, { data, folder }) {
   return pick === undefined ? items : items.filter(pick);
 }
 
-/** Three disjoint splits of so many items, times `scale`: the first, the next, and the last from the end back. */
-function splitsOf(items, { pilot, study, held }, scale) {
+/**
+ * Three disjoint splits of so many items, times `scale`: the first, the next, and from the end back those
+ * before the `seen` ones, which an earlier state of the study was held out on.
+ */
+function splitsOf(items, { pilot, study, held, seen = 0 }, scale) {
   const [first, next, last] = [pilot, study, held].map((size) => Math.ceil(scale * size));
-  if (first + next + last > items.length)
+  if (first + next + last + seen > items.length)
     throw new Error(`Expected --scale for ${items.length} items`);
   return {
     pilot: items.slice(0, first),
     study: items.slice(first, first + next),
-    held: items.toReversed().slice(0, last),
+    held: items.toReversed().slice(seen, seen + last),
   };
 }
 

@@ -112,6 +112,7 @@ export const records = {
       const prompt = `${source}\n\nGive ${gold.name}'s record as JSON with the fields name, age, city and job. Answer with the JSON alone.`;
       return { prompt, source, gold };
     }),
+  chosen: 2,
   reward: grounded,
   potential: groundedSoFar,
   constraintOf: () => ({ json: SCHEMA }),

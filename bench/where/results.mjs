@@ -102,28 +102,35 @@ function difference(ours, theirs) {
 export function compare(results, sizes) {
   const tasks = results
     .filter(({ study }) => study.length > 1)
-    .map(({ name, entry, chosen, study, pilot }) => ({
-      ...{ name, entry, pilot, count: study.length },
-      references: (entry.references ?? []).map((reference) =>
+    .map(({ name, entry, chosen, study, pilot }) => {
+      const run = (label, key = label) =>
         rowOf(
-          reference.name,
-          study.map(({ runs }) => runs[reference.name]),
-        ),
-      ),
-      curve: Array.from({ length: study[0].pool.texts.length }, (_, i) => rivalsOf(study, i + 1)),
-      sizes: sizes.map((size) => ({
-        size,
-        guided: (size === sizes.at(-1) ? chosen : chosen.slice(0, 1)).map((method) => {
-          const row = rowOf(
-            method.name,
-            study.map(({ runs }) => runs[`${method.name}@${size}`]),
-          );
-          const rivals = rivalsOf(study, sizeOf(study, row.tokens));
-          const [toBest, toVote] = [difference(row, rivals.best), difference(row, rivals.elected)];
-          return { row, rivals, toBest, toVote };
+          label,
+          study.map(({ runs }) => runs[key]),
+        );
+      const [first] = chosen;
+      const largest = run(first.name, `${first.name}@${sizes.at(-1)}`);
+      return {
+        ...{ name, entry, pilot, count: study.length },
+        references: (entry.references ?? []).map(({ name: label }) => {
+          const row = run(label);
+          return { row, gain: difference(largest, row) };
         }),
-      })),
-    }));
+        curve: Array.from({ length: study[0].pool.texts.length }, (_, i) => rivalsOf(study, i + 1)),
+        sizes: sizes.map((size) => ({
+          size,
+          guided: (size === sizes.at(-1) ? chosen : chosen.slice(0, 1)).map((method) => {
+            const row = run(method.name, `${method.name}@${size}`);
+            const rivals = rivalsOf(study, sizeOf(study, row.tokens));
+            const [toBest, toVote] = [
+              difference(row, rivals.best),
+              difference(row, rivals.elected),
+            ];
+            return { row, rivals, toBest, toVote };
+          }),
+        })),
+      };
+    });
   const tests = tasks
     .filter(({ entry }) => entry.isCounted !== false)
     .flatMap(({ sizes: all }) => all.map(({ guided: [first] }) => first));
@@ -145,6 +152,11 @@ const FIXED = [
   ...["particle", "particle, constraint"],
 ];
 const RESAMPLES = 2000;
+
+function middle95(drawn) {
+  const sorted = drawn.toSorted((a, b) => a - b);
+  return [sorted[Math.floor(0.025 * RESAMPLES)], sorted[Math.ceil(0.975 * RESAMPLES) - 1]];
+}
 
 /**
  * Regret of `auto` and of single methods on held-out items: the best method's mean score minus its own,
@@ -170,7 +182,7 @@ export function regrets(results, size) {
       const all = { ...scores, [first.name]: run(first.name) };
       const best = Object.values(all).reduce((a, b) => (mean(b) > mean(a) ? b : a));
       const range = mean(best) - mean(scores["one sample"]);
-      return { name, count: held.length, scores, best, range };
+      return { name, count: held.length, seen: entry.sizes?.seen ?? 0, scores, best, range };
     })
     .filter(({ range }) => range > 0);
   const random = seedrandom("regrets");
@@ -179,13 +191,20 @@ export function regrets(results, size) {
   );
   const regretOf = (method, { scores, best, range }, rows) =>
     mean(rows.map((i) => best[i] - scores[method][i])) / range;
+  const drawnOf = (method) =>
+    draws.map((own) => mean(tasks.map((task, t) => regretOf(method, task, own[t]))));
+  const ofAuto = drawnOf("auto");
   const rows = [...FIXED, "auto"].map((method) => {
     const each = tasks.map((task) => regretOf(method, task, [...task.best.keys()]));
-    const drawn = draws
-      .map((own) => mean(tasks.map((task, t) => regretOf(method, task, own[t]))))
-      .toSorted((a, b) => a - b);
-    const ci95 = [drawn[Math.floor(0.025 * RESAMPLES)], drawn[Math.ceil(0.975 * RESAMPLES) - 1]];
-    return { method, each, regret: mean(each), ci95 };
+    const drawn = drawnOf(method);
+    const overAuto = drawn.map((regret, i) => regret - ofAuto[i]);
+    return {
+      method,
+      each,
+      regret: mean(each),
+      ci95: middle95(drawn),
+      overAuto: middle95(overAuto),
+    };
   });
-  return { tasks: tasks.map(({ name, count }) => ({ name, count })), rows };
+  return { tasks: tasks.map(({ name, count, seen }) => ({ name, count, seen })), rows };
 }

@@ -134,7 +134,8 @@ function heldMethods({ methods, constraintOf, answers = false }, [first]) {
     method: chooseAndRun,
     options: (reward, item, potential) => ({
       ...(reward !== undefined && { reward, potential }),
-      ...(!answers && { extract: undefined }),
+      // Its rules say at which temperature likely texts are sought; without one it is that of all.
+      ...{ temperature: undefined, ...(!answers && { extract: undefined }) },
       ...(constraintOf !== undefined && { constraint: constraintOf(item) }),
     }),
   };

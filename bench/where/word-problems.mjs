@@ -42,7 +42,7 @@ const levelOf = ({ row }) => row.level;
 
 export const votes = {
   ...{ ...shared, known: "answers can be compared", methods: VOTES },
-  sizes: { pilot: 40, study: 240, held: 40 },
+  sizes: { pilot: 40, study: 240, held: 40, seen: 40 },
   title: "Word problems, by votes (mini-gsm)",
   pick: (item) => levelOf(item) < 5,
   /** Of whole texts: who agrees with most. */
@@ -51,7 +51,7 @@ export const votes = {
 
 export const chains = {
   ...{ ...shared, known: "answers can be compared", methods: VOTES },
-  sizes: { pilot: 30, study: 120, held: 30 },
+  sizes: { pilot: 30, study: 120, held: 20, seen: 30 },
   title: "Word problems of six calculations, by votes",
   pick: (item) => levelOf(item) === 5,
   votes: true,
@@ -59,7 +59,7 @@ export const chains = {
 
 export const verified = {
   ...{ ...shared, known: "a verifier of solutions (mini-gsm-verifier)" },
-  sizes: { pilot: 40, study: 240, held: 40 },
+  sizes: { pilot: 40, study: 240, held: 40, seen: 40 },
   title: "Word problems, by a verifier",
   pick: (item) => levelOf(item) < 5,
   async openReward() {

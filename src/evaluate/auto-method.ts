@@ -1,10 +1,9 @@
 /** `auto` in an evaluation: a method that is chosen once for all items, by the task and the options. */
 import { given } from "../engine/given.js";
 import type { AutoChoice } from "../methods/auto.js";
-import { chooseByName, optionsByName } from "../methods/auto-by-name.js";
+import { chooseByName, type NamedOptions, optionsByName } from "../methods/auto-by-name.js";
 import { SHARED_NAMES } from "../methods/given-options.js";
 import { DEFAULT_REWARD } from "../rewards/named.js";
-import type { EvaluatedMethodOptions, EvaluatedOptions } from "./configured-methods.js";
 
 /** Options of guided runs that `auto` takes as its own alone: shared ones are for the methods beside it. */
 const OF_NAMED_METHODS = [
@@ -12,11 +11,11 @@ const OF_NAMED_METHODS = [
 ];
 
 /** Of the options that all methods share, those that `auto` takes. */
-export function sharedWithAuto(
-  options: Omit<EvaluatedOptions, "potential">,
-): Omit<EvaluatedOptions, "potential"> {
-  const isTaken = (name: string) => SHARED_NAMES.includes(name) && !OF_NAMED_METHODS.includes(name);
-  return Object.fromEntries(Object.entries(options).filter(([name]) => isTaken(name)));
+export function sharedWithAuto<T extends object>(options: T): Partial<T> {
+  const taken = Object.entries(options).filter(
+    ([name]) => SHARED_NAMES.includes(name) && !OF_NAMED_METHODS.includes(name),
+  );
+  return Object.fromEntries(taken) as Partial<T>;
 }
 
 /** What the choice rests on besides the options. */
@@ -37,9 +36,9 @@ interface AutoSetting {
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
 export function chooseForTask(
-  options: EvaluatedMethodOptions,
+  options: NamedOptions,
   { reward: shared, canVote, maxTokens, isDiffusion }: AutoSetting,
-): { choice: AutoChoice; options: EvaluatedMethodOptions } {
+): { choice: AutoChoice; options: NamedOptions } {
   const { reward = shared, ...others } = options;
   const asked = {
     ...others,
