@@ -25,6 +25,7 @@ import {
   readToolFields,
   withoutNulls,
 } from "./fields.js";
+import { readModel, type Served } from "./model-names.js";
 
 /** A request that was checked. */
 export interface ServedRequest {
@@ -44,16 +45,6 @@ export interface ServedRequest {
   logprobs: { top: number } | null;
   /** Whether a stream tells of drafts and steps too. */
   events: boolean;
-}
-
-/** A model that requests may ask for. */
-export interface Served {
-  name: string;
-  kind: "autoregressive" | "diffusion";
-  /** Whether methods with a proposal can be asked for. */
-  hasProposal: boolean;
-  /** For what a request leaves open: what suits the model. */
-  defaults: MethodOptions;
 }
 
 /** Fields that change nothing of the answer, and their types. */
@@ -89,14 +80,6 @@ const NOT_OVER_HTTP = [
 /** Whether a request's `ets` may set the option. */
 export function isForRequests(option: string): boolean {
   return !NOT_OVER_HTTP.includes(option);
-}
-
-/** The names that a request may give as `model`. */
-export function modelNames({ name: model, hasProposal }: Pick<Served, "name" | "hasProposal">) {
-  const methods = METHOD_NAMES.filter(
-    (name) => hasProposal || METHODS[name].proposal === undefined,
-  );
-  return [model, ...methods.map((name) => `${model}+${name}`)];
 }
 
 /**
@@ -258,39 +241,6 @@ function refuseUnknown(fields: Body, form: Form): void {
   if (fields.best_of !== undefined && fields.best_of !== (fields.n ?? 1)) {
     throw invalid("best_of", "`best_of` has to equal `n`; the method best-of-n picks by a reward");
   }
-}
-
-/** `NAME` samples; `NAME+METHOD` names a method. A server of one model needs no name. */
-function readModel<S extends Served>(
-  model: unknown,
-  models: readonly S[],
-): { name: string; method: MethodName; served: S } {
-  const name = model ?? (models.length === 1 ? models[0]?.name : undefined);
-  if (typeof name !== "string") {
-    throw invalid("model", `Expected \`model\` to be a string: ${namesOf(models)}`, "invalid_type");
-  }
-  const plain = models.find((served) => served.name === name);
-  if (plain !== undefined) return { name, method: "sample", served: plain };
-  const begun = models.filter((served) => name.startsWith(`${served.name}+`));
-  for (const served of begun) {
-    const method = name.slice(served.name.length + 1);
-    if (findMethod(method) !== undefined) return { name, method: method as MethodName, served };
-  }
-  if (begun.length === 0) throw unknownModel(name, models);
-  throw invalid("model", `Expected a method after the +, one of ${METHOD_NAMES.join(", ")}`);
-}
-
-export function unknownModel(name: string, models: readonly Served[]): ApiError {
-  return new ApiError(
-    404,
-    "model_not_found",
-    `Expected \`model\` to be ${namesOf(models)}, got ${JSON.stringify(name.slice(0, 200))}`,
-    { param: "model" },
-  );
-}
-
-function namesOf(models: readonly Served[]): string {
-  return `${models.map(({ name }) => name).join(" or ")}, each also with +METHOD`;
 }
 
 function readGuidance(ets: unknown, named: MethodName, served: Served) {
