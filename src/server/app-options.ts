@@ -4,7 +4,7 @@ import type { Hono } from "hono";
 import type { Logger } from "pino";
 import type { Lanes } from "./lanes.js";
 import type { Metrics } from "./metrics.js";
-import type { Served } from "./request.js";
+import type { Served } from "./model-names.js";
 import type { Runs } from "./runs.js";
 
 /** A model that requests may ask for, and its runs. */

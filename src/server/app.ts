@@ -9,7 +9,8 @@ import { readJson } from "./body.js";
 import { ApiError, toApiError } from "./errors.js";
 import type { Form } from "./fields.js";
 import { isLoopback, requireKey, requireLocalHost, requireOrigin } from "./guards.js";
-import { modelNames, readRequest, unknownModel } from "./request.js";
+import { modelNames, unknownModel } from "./model-names.js";
+import { readRequest } from "./request.js";
 import { addStudio } from "./studio/studio.js";
 
 export function createApp(options: AppOptions): App {

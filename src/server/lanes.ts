@@ -13,7 +13,7 @@ export interface RunSize {
 }
 
 /** What the runs of a model have together. */
-export interface ModelLanes {
+interface ModelLanes {
   /** What each of its shared contexts has. */
   capacity: readonly ContextPart[];
   /** Its runs at once. */

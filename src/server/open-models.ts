@@ -47,7 +47,7 @@ interface PlannedModel extends Pick<OpenedModel, "model" | "proposal"> {
   ofProposal: RunContexts[];
 }
 
-export interface OpenedModels extends AsyncDisposable {
+interface OpenedModels extends AsyncDisposable {
   opened: readonly OpenedModel[];
   lanes: Lanes;
 }

@@ -28,6 +28,7 @@ import {
   readToolFields,
   withoutNulls,
 } from "./fields.js";
+import { ASKED_METHODS, type Asked, isAsked, readModel, type Served } from "./model-names.js";
 
 /** A request that was checked. */
 export interface ServedRequest {
@@ -49,16 +50,6 @@ export interface ServedRequest {
   logprobs: { top: number } | null;
   /** Whether a stream tells of drafts and steps too. */
   events: boolean;
-}
-
-/** A model that requests may ask for. */
-export interface Served {
-  name: string;
-  kind: "autoregressive" | "diffusion";
-  /** Whether methods with a proposal can be asked for. */
-  hasProposal: boolean;
-  /** For what a request leaves open: what suits the model. */
-  defaults: MethodOptions;
 }
 
 /** Fields that change nothing of the answer, and their types. */
@@ -94,14 +85,6 @@ const NOT_OVER_HTTP = [
 /** Whether a request's `ets` may set the option. */
 export function isForRequests(option: string): boolean {
   return !NOT_OVER_HTTP.includes(option);
-}
-
-/** The names that a request may give as `model`. */
-export function modelNames({ name: model, hasProposal }: Pick<Served, "name" | "hasProposal">) {
-  const methods = METHOD_NAMES.filter(
-    (name) => hasProposal || METHODS[name].proposal === undefined,
-  );
-  return [model, ...[...methods, "auto"].map((name) => `${model}+${name}`)];
 }
 
 /**
@@ -174,7 +157,7 @@ export async function readRequest<S extends Served>(
 
 /** The method that was named, or that `auto` chooses, with what suits the model for what is left open. */
 function settle(
-  wanted: MethodName | "auto",
+  wanted: Asked,
   own: MethodOptions,
   served: Served,
 ): Pick<ServedRequest, "method" | "auto" | "options"> {
@@ -291,46 +274,7 @@ function refuseUnknown(fields: Body, form: Form): void {
   }
 }
 
-/** `NAME` samples; `NAME+METHOD` names a method. A server of one model needs no name. */
-function readModel<S extends Served>(
-  model: unknown,
-  models: readonly S[],
-): { name: string; method: MethodName | "auto"; served: S } {
-  const name = model ?? (models.length === 1 ? models[0]?.name : undefined);
-  if (typeof name !== "string") {
-    throw invalid("model", `Expected \`model\` to be a string: ${namesOf(models)}`, "invalid_type");
-  }
-  const plain = models.find((served) => served.name === name);
-  if (plain !== undefined) return { name, method: "sample", served: plain };
-  const begun = models.filter((served) => name.startsWith(`${served.name}+`));
-  for (const served of begun) {
-    const method = name.slice(served.name.length + 1);
-    if (isMethod(method)) return { name, method, served };
-  }
-  if (begun.length === 0) throw unknownModel(name, models);
-  throw invalid("model", `Expected a method after the +, one of ${ASKED.join(", ")}`);
-}
-
-export function unknownModel(name: string, models: readonly Served[]): ApiError {
-  return new ApiError(
-    404,
-    "model_not_found",
-    `Expected \`model\` to be ${namesOf(models)}, got ${JSON.stringify(name.slice(0, 200))}`,
-    { param: "model" },
-  );
-}
-
-const ASKED = [...METHOD_NAMES, "auto"];
-
-function isMethod(name: unknown): name is MethodName | "auto" {
-  return typeof name === "string" && ASKED.includes(name);
-}
-
-function namesOf(models: readonly Served[]): string {
-  return `${models.map(({ name }) => name).join(" or ")}, each also with +METHOD`;
-}
-
-function readGuidance(ets: unknown, named: MethodName | "auto", served: Served) {
+function readGuidance(ets: unknown, named: Asked, served: Served) {
   if (ets === undefined) return { method: named, options: {}, events: false };
   if (typeof ets !== "object" || ets === null || Array.isArray(ets)) {
     throw invalid("ets", "Expected `ets` to be an object");
@@ -338,8 +282,8 @@ function readGuidance(ets: unknown, named: MethodName | "auto", served: Served) 
   const { method: given, events = false, ...options } = ets as Body;
   const isPlain = named === "sample";
   const method = given ?? (isPlain ? "ets" : named);
-  if (!isMethod(method)) {
-    throw invalid("ets.method", `Expected \`ets.method\` to be one of ${ASKED.join(", ")}`);
+  if (!isAsked(method)) {
+    throw invalid("ets.method", `Expected \`ets.method\` to be one of ${ASKED_METHODS.join(", ")}`);
   }
   if (!isPlain && given !== undefined && given !== named) {
     throw invalid("ets.method", `\`model\` names ${named}, and \`ets.method\` ${method}`);

@@ -8,8 +8,8 @@ import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { createApp } from "./app.js";
 import { isLoopback } from "./guards.js";
 import { Metrics } from "./metrics.js";
+import { modelNames } from "./model-names.js";
 import { type OpenedModel, openModels, type ServedModel } from "./open-models.js";
-import { modelNames } from "./request.js";
 import { Runs } from "./runs.js";
 
 export interface ServeOptions {

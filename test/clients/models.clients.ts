@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { METHOD_NAMES, METHODS } from "../../src/methods/registry.js";
 import type { ServedModel } from "../../src/server/open-models.js";
 import { checkNames, serve } from "../../src/server/serve.js";
+import { cli, scratchFile } from "../fixtures/cli-process.js";
 import { TableModel } from "../fixtures/table-engine/model.js";
 import { hashedTable } from "../fixtures/table-engine/tables.js";
 import { NAME, QUESTION, useModelOf, useServer } from "./served.js";
@@ -129,6 +130,21 @@ describe("models that can't be served together are refused", () => {
       expect(() => checkNames(names)).toThrow(
         expect.objectContaining({ code: "ERR_INVALID_OPTION" }),
       );
+    }
+  });
+
+  test("by flags that don't belong together, before a model is loaded", async () => {
+    const two = ["-m", "mini-gsm-ref", "-m", "mini-gsm-llada"];
+    const config = scratchFile("twice.yaml", "model: [mini-gsm-ref, mini-gsm-ref]\n");
+    for (const [flags, message] of [
+      [[...two, "--lora", "a.gguf"], "`--lora` is for one model"],
+      [["-m", "mini-gsm-ref", "--name", "a", "--name", "b"], "Expected at most 1 names"],
+      [[...two, "--name", "a", "--name", "a+mh"], "Two models would be called a+mh"],
+      [[...two, "--proposal", "mini-gsm-proposal"], "--proposal mini-gsm-llada=FILE"],
+      [["--config", config], "Two models would be called mini-gsm-ref"],
+    ] as const) {
+      const { code, stderr } = await cli(["serve", ...flags, "--port", "0"]);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
     }
   });
 

@@ -3,7 +3,8 @@ import type { Flag, OptionSpec } from "../../methods/option.js";
 import { BLOCK_KINDS, COMMON_OPTIONS, FINISHES, GUIDANCE_OPTIONS } from "../../methods/options.js";
 import { type AnyMethod, METHOD_NAMES, METHODS } from "../../methods/registry.js";
 import { DEFAULT_REWARD, PLAIN_REWARDS } from "../../rewards/named.js";
-import { isForRequests, type Served } from "../request.js";
+import type { Served } from "../model-names.js";
+import { isForRequests } from "../request.js";
 
 /** One field of the form. */
 export interface Setting {

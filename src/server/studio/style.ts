@@ -44,6 +44,7 @@ button:disabled { opacity: .5; cursor: default }
 .run .question { font: 1rem/1.45 var(--serif); white-space: pre-wrap; overflow-wrap: anywhere; margin: .2em 0 .8em; max-height: 9em; overflow-y: auto }
 .run .answer { font: 600 1.7rem/1.2 var(--serif); overflow-wrap: anywhere; margin: 0 0 6px }
 .run dl.facts { grid-template-columns: repeat(auto-fill, minmax(98px, 1fr)); gap: 8px 12px; margin: 10px 0 }
+.run dl.facts dd { white-space: nowrap }
 .draft { color: var(--dim); font-style: italic }
 .state { color: var(--dim); font-weight: 400; font-size: .86rem; margin-left: .6em }
 .running .state::before { content: ""; display: inline-block; width: .6em; height: .6em; border-radius: 50%; background: var(--accent); margin-right: .4em; animation: breathe 1.2s infinite alternate }
