@@ -42,9 +42,7 @@ export function resolveAdaptive(
 
 /** How a reward is to tell that a step is settled; null: it isn't asked. */
 export function stoppingOf(adaptive: AdaptiveSettings | null): Stopping | null {
-  if (adaptive === null) return null;
-  const { rule, confidence } = adaptive;
-  return { rule, confidence };
+  return adaptive && { rule: adaptive.rule, confidence: adaptive.confidence };
 }
 
 /** A step's candidates, and their energies as far as the budget let them be estimated. */

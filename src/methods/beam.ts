@@ -7,6 +7,7 @@ import { boundRanked } from "../planning/token-bounds.js";
 import { defineMethod, type OptionsOf } from "./define-method.js";
 import { numberOption, type ValuesOf } from "./option.js";
 import type { Result } from "./result.js";
+import { allDied } from "./result-of.js";
 import type { Run } from "./run.js";
 
 const OWN = {
@@ -87,6 +88,7 @@ async function search(run: Run<ValuesOf<typeof OWN>>): Promise<Result> {
     const ended = grown.filter(({ state }) => state.finishReason !== null);
     finished = [...finished, ...ended].sort(byScore);
     live = grown.filter(({ state }) => state.finishReason === null);
+    if (finished.length + live.length === 0) throw allDied();
     const best = finished[0];
     // log p only falls, and weighs least at the greatest length.
     const canWin = ({ logProb }: Hypothesis) =>
@@ -98,8 +100,7 @@ async function search(run: Run<ValuesOf<typeof OWN>>): Promise<Result> {
     }
   }
   const [best = live[0]] = finished;
-  if (best === undefined) throw new Error("unreachable: a search has hypotheses until one ended");
-  return await run.finish(best.state);
+  return await run.finish((best as Hypothesis).state);
 }
 
 function growOf(chain: Chain, width: number): Grow {

@@ -10,9 +10,9 @@ import type { MethodDiagnostics, Step } from "./step.js";
 /**
  * What a run's text is a draw of. `target`: the law that its method states, as closely as its
  * candidates and moves come to it. `biased`: a law near that one, where a potential stands for the
- * energies of `ets`, importance weights are treated or approximate, or a server may have read texts as other tokens than it drew (`usage.retokenised`).
- * `none`: the text was picked, as by best-of-n, by `finish: "best"`, or where a budget ended the run; or it
- * was closed (`close`).
+ * energies of `ets`, importance weights are treated or approximate, or a server may have read texts as
+ * other tokens than it drew (`usage.retokenised`). `none`: the text was picked, as by best-of-n, by
+ * `finish: "best"`, or where a budget ended the run; or it was closed (`close`).
  */
 export type Law = "target" | "biased" | "none";
 

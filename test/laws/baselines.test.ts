@@ -220,6 +220,24 @@ describe("beam", () => {
   });
 });
 
+test.each([
+  { temperature: 0.7 },
+  { temperature: 2, topK: 5 },
+  { temperature: 2, topP: 0.8 },
+  { temperature: 1.5, topK: 40, topP: 0.9, minP: 0.01 },
+])("particle's Ẑ of one token is Σ p^α of what %j leaves, exactly", async (sampling) => {
+  const tokens = Array.from({ length: model().info.vocabSize }, (_, id) => [id]);
+  const scores = await model().score(PROMPT, tokens, sampling, { raw: true });
+  const logPower = (alpha: number) =>
+    Math.log(scores.reduce((sum, { logProbs: [log = 0] }) => sum + Math.exp(alpha * log), 0));
+  for (const alpha of [1.5, 20]) {
+    const options = { ...sampling, alpha, raw: true, maxTokens: 1, candidates: 3 };
+    const { logNormaliser } = await particle(model(), PROMPT, options);
+    expect(logNormaliser).toBeCloseTo(logPower(alpha), 3);
+    expect(logNormaliser).not.toBeCloseTo(logPower(alpha + 0.1), 2);
+  }
+});
+
 describe("best-of-n", () => {
   test("returns each text as often as the largest of N rewards is its", async () => {
     const N = 4;

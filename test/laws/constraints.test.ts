@@ -8,6 +8,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Model } from "../../src/engine/engine.js";
 import { codeOf } from "../../src/engine/errors.js";
+import { beam } from "../../src/methods/beam.js";
 import { ets } from "../../src/methods/ets.js";
 import { majority } from "../../src/methods/majority.js";
 import { mh } from "../../src/methods/mh.js";
@@ -217,9 +218,11 @@ describe("where a constraint leads to dead ends", () => {
     expect(died).toBeLessThan(8);
   });
 
-  test("mh and power say that nothing lives, also before the first token", async () => {
+  test("beam, mh and power say that nothing lives, also before the first token", async () => {
     for (const choice of ["b", "1b"]) {
-      const dead = { ...options, constraint: { choices: [choice] }, candidates: 2, moves: 3 };
+      const none = { ...options, constraint: { choices: [choice] }, candidates: 2 };
+      expect(await outcomeOf(beam(leading, PROMPT, none))).toBeNull();
+      const dead = { ...none, moves: 3 };
       for (const cuts of ["entropy", "uniform"] as const) {
         expect(await outcomeOf(power(leading, PROMPT, { ...dead, cuts }))).toBeNull();
         expect(
