@@ -19,7 +19,7 @@ import torch
 from genlm.backend.llm import AsyncTransformer
 from genlm.control import AWRS, BoolFSA, JsonSchema, Potential, PromptedLLM, direct_token_sampler
 from promises import promise
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 warnings.filterwarnings("ignore")
 torch.set_num_threads(1)
@@ -44,16 +44,21 @@ class Promise(Potential):
 
 
 def load(path, cache):
-    if not os.path.exists(os.path.join(cache, "config.json")):
+    weights = os.path.join(cache, "weights.pt")
+    if not os.path.exists(weights):
         folder, name = os.path.dirname(path), os.path.basename(path)
         AutoTokenizer.from_pretrained(folder, gguf_file=name).save_pretrained(cache)
-        AutoModelForCausalLM.from_pretrained(
-            folder, gguf_file=name, dtype=torch.float32
-        ).save_pretrained(cache)
-    tokenizer = AutoTokenizer.from_pretrained(cache)
-    model = AutoModelForCausalLM.from_pretrained(cache, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+        config = json.loads(model.config.to_json_string())
+        torch.save({"config": config, "weights": model.state_dict()}, weights)
+    kept = torch.load(weights, weights_only=True)
+    kept["config"].pop("quantization_config", None)
+    config = AutoConfig.for_model(**kept["config"])
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model.load_state_dict(kept["weights"])
     # Without a wait for more queries: those of all particles come at once.
-    return AsyncTransformer(model, tokenizer, batch_size=64, timeout=0.001)
+    tokenizer = AutoTokenizer.from_pretrained(cache)
+    return AsyncTransformer(model.eval(), tokenizer, batch_size=64, timeout=0.001)
 
 
 class Runner:

@@ -37,15 +37,15 @@ export function numberTexts(alternative: Alternative): Expression {
   if (multiple !== undefined) return multiplesOf(multiple, multiples.size, isWhole, bounds, parts);
   const { min, max } = bounds;
   const isFree = min === Number.NEGATIVE_INFINITY && max === Number.POSITIVE_INFINITY;
-  if (isWhole) return isFree ? ANY_INTEGER : integersBetween(...wholeBounds(bounds));
-  if (isFree) return ANY_NUMBER;
-  if (min > LARGEST || max < -LARGEST || isTooFine(min) || isTooFine(max)) {
+  const isFine = !isWhole && (isTooFine(min) || isTooFine(max));
+  if (min >= LARGEST || max <= -LARGEST || isFine) {
     throw refusal(
       `The JSON schema at ${parts[0]?.pointer} has a bound of more digits than are written`,
       "bounds of up to fifteen digits before the point and ten after it",
     );
   }
-  return numbersBetween(bounds);
+  if (isWhole) return isFree ? ANY_INTEGER : integersBetween(...wholeBounds(bounds));
+  return isFree ? ANY_NUMBER : numbersBetween(bounds);
 }
 
 function isTooFine(bound: number): boolean {

@@ -24,6 +24,9 @@ import { escaped, RAW_RANGES } from "./string-texts.js";
 /** A name is a string, whatever else its schema allows. */
 const A_STRING: Part = { schema: { type: "string" }, pointer: "a name" };
 
+/** Each may be the first: they are written once for each that may stand before. */
+const MAX_OPTIONAL = 250;
+
 interface Member {
   /** The name, a colon and the value. */
   written: Expression;
@@ -186,6 +189,12 @@ function counted(
   const most = isNever(extra) ? members.length : Number.POSITIVE_INFINITY;
   const pointer = parts[0]?.pointer ?? "#";
   if (least > max || most < min) return NEVER;
+  if (members.length - least > MAX_OPTIONAL) {
+    throw refusal(
+      `The JSON schema at ${pointer} has ${members.length - least} optional properties, more than ${MAX_OPTIONAL}`,
+      "required ones, or objects of fewer properties within it",
+    );
+  }
   if (members.length === 0) {
     // One name twice is one property: more than one can't be promised.
     if (min > 1) throw unsupported(pointer, "minProperties above 1 where no properties are named");

@@ -173,7 +173,7 @@ async function dialectOf(isOld: boolean): Promise<Dialect> {
 function plainCopy(given: unknown): AnySchemaObject | boolean {
   let text: string | undefined;
   try {
-    text = JSON.stringify(given);
+    text = JSON.stringify(given, isJson);
   } catch (error) {
     throw refusal(`The JSON schema isn't JSON: ${messageOf(error)}`, "plain data", error);
   }
@@ -192,6 +192,19 @@ function plainCopy(given: unknown): AnySchemaObject | boolean {
     throw refusal(`The JSON schema nests deeper than ${MAX_DEPTH}`, "parts under $defs, and $ref");
   }
   return schema as AnySchemaObject | boolean;
+}
+
+/** Nothing is written as something else: NaN as null, a Map as an empty object. What is undefined isn't there. */
+function isJson(key: string, value: unknown): unknown {
+  const kind = Object.prototype.toString.call(value).slice("[object ".length, -1);
+  const isKnown = ["Object", "Array", "String", "Number", "Boolean", "Null", "Undefined"];
+  const isOutside = typeof value === "number" && !Number.isFinite(value);
+  if (!isKnown.includes(kind) || isOutside) {
+    throw new Error(`\`${key}\` is ${isOutside ? value : kind}`);
+  }
+  if (Array.isArray(value) && value.includes(undefined))
+    throw new Error(`\`${key}\` has undefined`);
+  return value;
 }
 
 function depthOf(value: unknown): number {
