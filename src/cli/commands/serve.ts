@@ -7,6 +7,7 @@ import { groupOptions } from "../help-groups.js";
 import { collectTexts } from "../method-flags.js";
 import {
   addModelOptions,
+  isolatingOwn,
   loadNamedModel,
   loadProposal,
   type ModelFlags,
@@ -74,9 +75,10 @@ async function run(flags: ServeFlags): Promise<void> {
   };
   checkServeOptions(settings);
   const signal = interruptSignal();
-  await using model = await loadNamedModel(flags, signal);
+  const models = isolatingOwn(flags);
+  await using model = await loadNamedModel(models, signal);
   const hasProposal = proposalSource(flags) !== undefined;
-  await using proposal = hasProposal ? await loadProposal(flags, model, signal) : null;
+  await using proposal = hasProposal ? await loadProposal(models, model, signal) : null;
   const name = flags.name ?? path.basename(model.path, ".gguf");
   const { task: _, ...defaults } = bundledDefaults(flags.model);
   await using server = await serve(model, {
