@@ -1,5 +1,8 @@
 import { defineConfig } from "vitest/config";
 
+/** Under a sanitizer everything takes longer. */
+const timeout = Number(process.env.LLAMA_ETS_TEST_TIMEOUT ?? 60_000);
+
 /**
  * `npm run test:reliability`: processes that end, and are ended, in mid-run, workers that share a queue,
  * programs that attack their sandbox, and machines that lack something (docs/reliability.md).
@@ -9,7 +12,7 @@ export default defineConfig({
     include: ["test/reliability/*.reliability.ts"],
     fileParallelism: false,
     pool: "forks",
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: timeout,
+    hookTimeout: timeout,
   },
 });

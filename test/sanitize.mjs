@@ -141,10 +141,13 @@ function test() {
   return Math.max(...codes.map((code) => code ?? 1));
 }
 
-/** Of a leak that node or the engine made there is much; ours has our addon where memory is asked for. */
+/**
+ * Of a leak that node or the engine made there is much; ours has our addon where memory is asked for. What
+ * node asked for in a call of Node-API, such as `napi_create_external`, it frees or not.
+ */
 function isOurs(block) {
   const frames = block.split("\n").filter((line) => /^\s+#\d/.test(line));
-  return frames.slice(1, 4).some((frame) => frame.includes("llama_ets"));
+  return frames.slice(1, 4).some((f) => f.includes("llama_ets")) && !/ napi_/.test(frames[1]);
 }
 
 function findings() {

@@ -41,9 +41,7 @@ std::shared_ptr<EngineThread> EngineThread::Start(Napi::Env env) {
 }
 
 EngineThread::EngineThread(Napi::Env env)
-    : to_javascript_(Napi::ThreadSafeFunction::New(
-          env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "llama-ets", 0, 1)),
-      env_(env) {
+    : to_javascript_(ToJavaScript::New(env, "llama-ets", 0, 1)), env_(env) {
   to_javascript_.Unref(env);  // an idle context does not keep the process alive
 }
 
@@ -76,17 +74,21 @@ void EngineThread::Post(Napi::Env env, Caller* caller, std::function<DecodeTask*
 }
 
 void EngineThread::HandOver(Settle settle) {
+  auto handed = std::make_unique<Handed>(Handed{this, std::move(settle), scheduler_.HasEnded()});
   // Refused only while the environment shuts down; then nobody waits for the promise.
-  to_javascript_.NonBlockingCall([this, settle = std::move(settle),
-                                  is_last = scheduler_.HasEnded()](Napi::Env env, Napi::Function) {
-    const Napi::HandleScope scope(env);
-    try {
-      settle(env);
-    } catch (const Napi::Error&) {
-      // The environment is being terminated: it runs no JavaScript any more.
-    }
-    if (is_last) Retire();
-  });
+  if (to_javascript_.NonBlockingCall(handed.get()) == napi_ok) handed.release();
+}
+
+void EngineThread::TakeHanded(Napi::Env env, Napi::Function, std::nullptr_t*, Handed* taken) {
+  const std::unique_ptr<Handed> handed(taken);
+  if (env == nullptr) return;  // the environment ended while it waited
+  const Napi::HandleScope scope(env);
+  try {
+    handed->settle(env);
+  } catch (const Napi::Error&) {
+    // The environment is being terminated: it runs no JavaScript any more.
+  }
+  if (handed->is_last) handed->thread->Retire();
 }
 
 void EngineThread::Retire() {

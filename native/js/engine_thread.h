@@ -121,6 +121,16 @@ class EngineThread {
     std::optional<Result> result;
   };
 
+  // What JavaScript's thread is to settle.
+  struct Handed {
+    EngineThread* thread;
+    Settle settle;
+    bool is_last;
+  };
+  // Frees it also where the environment, null then, ended before: Napi::ThreadSafeFunction doesn't.
+  static void TakeHanded(Napi::Env env, Napi::Function, std::nullptr_t*, Handed* taken);
+  using ToJavaScript = Napi::TypedThreadSafeFunction<std::nullptr_t, Handed, TakeHanded>;
+
   static std::optional<EngineError> Describe(std::exception_ptr error);
 
   void Post(Napi::Env env, Caller* caller, std::function<DecodeTask*()> begin,
@@ -134,7 +144,7 @@ class EngineThread {
   Scheduler scheduler_;
   // The rest is JavaScript's thread's. The event loop is held while `unsettled_` is positive.
   int64_t unsettled_ = 0;
-  Napi::ThreadSafeFunction to_javascript_;
+  ToJavaScript to_javascript_;
   napi_env env_;
   std::shared_ptr<EngineThread> self_;  // until the thread is joined
 };

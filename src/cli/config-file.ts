@@ -38,7 +38,9 @@ function applyConfig(command: Command, file: string, values: Record<string, unkn
     const name = option.attributeName();
     if (seen.has(name)) throw refusal(file, `\`${key}\` is there twice`);
     seen.add(name);
-    const read = readValue(option, value, (why) => refusal(file, `\`${key}\`: ${why}`));
+    const isNegated = option.negate && option.long === `--${key}` && typeof value === "boolean";
+    const meant = isNegated ? !value : value;
+    const read = readValue(option, meant, (why) => refusal(file, `\`${key}\`: ${why}`));
     if (command.getOptionValueSource(name) === "cli") continue;
     command.setOptionValueWithSource(name, read, "config");
   }
@@ -46,7 +48,7 @@ function applyConfig(command: Command, file: string, values: Record<string, unkn
 
 /** As the flag would be read; a list gives a flag several times. */
 function readValue(option: Option, value: unknown, refuse: (why: string) => Error): unknown {
-  if (option.isBoolean()) {
+  if (option.isBoolean() || option.negate) {
     if (typeof value === "boolean") return value;
     throw refuse("expected true or false");
   }

@@ -47,7 +47,7 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
     "The machine:",
     [
       ...["gpu", "gpu-layers", "threads", "engine", "attention", "kv", "sampling", "lora"],
-      ...["prefix-cache", "isolate", "rpc", "concurrency", "queue"],
+      ...["prefix-cache", "isolate", "no-isolate", "rpc", "concurrency", "queue"],
     ],
   ],
   ["The evaluation:", ["grader", "max-failures", "keep", "budget-tokens-total"]],

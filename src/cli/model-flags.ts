@@ -1,7 +1,7 @@
 /** The options by which commands name a model, and the models that they name. */
 import type { Command } from "commander";
 import pc from "picocolors";
-import { BUNDLED_PROPOSAL, DEFAULT_MODEL } from "../engine/bundled-models.js";
+import { BUNDLED_PROPOSAL, DEFAULT_MODEL, resolveBundledName } from "../engine/bundled-models.js";
 import { checkOneOf } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
@@ -10,6 +10,7 @@ import { loadModel } from "../engine/load-model.js";
 import type { GpuChoice } from "../engine/local/locate-engine.js";
 import type { LoraOptions } from "../engine/local/model-variants.js";
 import type { AttentionChoice } from "../engine/local/own-attention.js";
+import { namesServer } from "../engine/remote/address.js";
 import { gibibytes } from "./format.js";
 import { numberOption, numberOrAuto } from "./numbers.js";
 import { printable } from "./printable.js";
@@ -24,7 +25,8 @@ export interface ModelFlags {
   kv?: KvType;
   sampling?: "host" | "device";
   threads: number | "auto";
-  isolate?: boolean;
+  /** "own": models that aren't bundled. */
+  isolate?: boolean | "own";
   rpc?: string[];
 }
 
@@ -90,6 +92,10 @@ export function addEngineOptions(command: Command): Command {
     .option("--threads <n>", "CPU threads, or auto", numberOrAuto, "auto")
     .option("--isolate", "run the engine in a process of its own, whose crash is an error")
     .option(
+      "--no-isolate",
+      "run it in this one (default: serve, eval and worker isolate all models but the bundled)",
+    )
+    .option(
       "--rpc <servers>",
       "RPC servers of llama.cpp that lend their devices, host:port,host:port; implies --isolate",
       (text) => text.split(","),
@@ -102,12 +108,23 @@ function collectLora(text: string, before: LoraOptions[] = []): LoraOptions[] {
   return [...before, { path, scale: Number(scale) }];
 }
 
+/**
+ * The flags of a command that runs for long: unless they say otherwise, its engines are in processes of
+ * their own. A step of a bundled model takes no longer than a call of another process.
+ */
+export function isolatingOwn<T extends ModelFlags>(flags: T): T {
+  return { ...flags, isolate: flags.isolate ?? "own" };
+}
+
 /** Loads the model that the options name, with a progress bar. */
 export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): Promise<Model> {
   const { progressBar } = await import("./terminal.js");
   const bar = progressBar();
+  const { model } = flags;
+  const isOwn = !namesServer(model) && resolveBundledName(model) === model;
+  const isolate = flags.isolate === "own" ? isOwn || undefined : flags.isolate;
   try {
-    return await loadModel(flags.model, {
+    return await loadModel(model, {
       gpu: flags.gpu === "off" || flags.gpu === "false" ? false : (flags.gpu as GpuChoice),
       threads: flags.threads,
       ...(flags.engine !== undefined && { engine: flags.engine }),
@@ -116,7 +133,7 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
       ...(flags.lora !== undefined && { loras: flags.lora }),
       ...(flags.kv !== undefined && { kv: flags.kv }),
       ...(flags.sampling !== undefined && { sampling: flags.sampling }),
-      ...(flags.isolate && { isolate: true }),
+      ...(isolate !== undefined && { isolate }),
       ...(flags.rpc !== undefined && { rpc: flags.rpc }),
       ...(signal && { signal }),
       onWarning: (message) => bar.say(pc.yellow(`caution: ${message}`)),

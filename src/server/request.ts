@@ -6,7 +6,7 @@ import { reasonOf } from "../methods/auto.js";
 import { chooseByName, type NamedOptions, optionsByName } from "../methods/auto-by-name.js";
 import { checkTaken } from "../methods/by-name.js";
 import { withDefaults } from "../methods/options.js";
-import { METHOD_NAMES, METHODS, type MethodName, type MethodOptions } from "../methods/registry.js";
+import { METHODS, type MethodName, type MethodOptions } from "../methods/registry.js";
 import { checkOptions } from "../methods/resolve-options.js";
 import type { AutoReason } from "../planning/run-plan.js";
 import { namedPotential, openReward, PLAIN_REWARDS, parseReward } from "../rewards/named.js";

@@ -16,6 +16,7 @@ async function optionsOf(yaml: string, ...flags: string[]): Promise<Record<strin
     .option("--max-tokens <n>", "", numberOption)
     .option("--stop <text>", "", collectTexts)
     .option("--raw", "")
+    .option("--no-raw", "")
     .action((given) => {
       seen = { ...given };
     });
@@ -34,6 +35,7 @@ describe("--config", () => {
       ...{ model: "tiny", maxTokens: 8, raw: true, stop: ["c"] },
     });
     expect(await optionsOf("")).toEqual({ model: "small" });
+    for (const no of ["raw: false", "no-raw: true"]) expect((await optionsOf(no)).raw).toBe(false);
   });
 
   test.each([

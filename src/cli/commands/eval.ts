@@ -20,7 +20,7 @@ import {
   parseMethods,
   toMethodOptions,
 } from "../method-flags.js";
-import { addModelOptions, loadNamedModel, loadProposal } from "../model-flags.js";
+import { addModelOptions, isolatingOwn, loadNamedModel, loadProposal } from "../model-flags.js";
 import { numberOption } from "../numbers.js";
 
 interface EvalFlags extends MethodFlags {
@@ -208,8 +208,9 @@ async function runEval(
   const progress = evalProgress({ watch: flags.watch ?? false });
   process.once("beforeExit", failStalled);
   try {
-    await using model = await loadNamedModel(flags, signal);
-    await using proposal = needsProposal ? await loadProposal(flags, model, signal) : null;
+    const models = isolatingOwn(flags);
+    await using model = await loadNamedModel(models, signal);
+    await using proposal = needsProposal ? await loadProposal(models, model, signal) : null;
     const evaluation = await evaluate(model, task, {
       ...options,
       ...(proposal && { proposal }),

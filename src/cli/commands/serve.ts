@@ -10,6 +10,7 @@ import { groupOptions } from "../help-groups.js";
 import { collectTexts } from "../method-flags.js";
 import {
   addEngineOptions,
+  isolatingOwn,
   loadNamedModel,
   loadProposal,
   MODEL_FORMS,
@@ -89,7 +90,7 @@ async function run(flags: ServeFlags): Promise<void> {
     ...(logTexts !== undefined && { logTexts }),
   };
   checkServeOptions(settings);
-  const sources = sourcesOf(flags);
+  const sources = sourcesOf(flags).map(isolatingOwn);
   checkNames(sources.flatMap(({ name }) => name ?? []));
   const signal = interruptSignal();
   await using loaded = new LoadedModels();

@@ -3,6 +3,7 @@ import { Interrupted, interruptSignal } from "../exit.js";
 import { collectTexts } from "../method-flags.js";
 import {
   addModelOptions,
+  isolatingOwn,
   loadNamedModel,
   loadOtherModel,
   type ModelFlags,
@@ -42,10 +43,11 @@ async function work(flags: WorkerFlags): Promise<void> {
   const signal = interruptSignal();
   let drawn = 0;
   try {
-    await using model = await loadNamedModel(flags, signal);
+    const models = isolatingOwn(flags);
+    await using model = await loadNamedModel(models, signal);
     const source = proposalSource(flags);
     await using proposal =
-      source === undefined ? null : await loadOtherModel(flags, source, signal);
+      source === undefined ? null : await loadOtherModel(models, source, signal);
     console.error(`Waiting for samples to draw with ${model.path}; Ctrl-C ends it`);
     await runWorker(model, {
       ...{ queue: flags.queue, signal },
