@@ -100,15 +100,14 @@ function collectLora(text: string, before: LoraOptions[] = []): LoraOptions[] {
 
 /** Loads the model that the options name, with a progress bar. */
 export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): Promise<Model> {
+  const place = placeOf(flags);
   const { progressBar } = await import("./terminal.js");
   const bar = progressBar();
   try {
     return await loadModel(flags.model, {
-      gpu: flags.gpu === "off" || flags.gpu === "false" ? false : (flags.gpu as GpuChoice),
+      ...place,
       threads: flags.threads,
-      ...(flags.engine !== undefined && { engine: flags.engine }),
       ...(flags.attention !== undefined && { attention: flags.attention }),
-      ...(flags.gpuLayers !== undefined && { gpuLayers: flags.gpuLayers }),
       ...(flags.lora !== undefined && { loras: flags.lora }),
       ...(flags.kv !== undefined && { kv: flags.kv }),
       ...(flags.sampling !== undefined && { sampling: flags.sampling }),
@@ -162,6 +161,8 @@ export async function loadProposal(
   throw new LlamaEtsError(
     "ERR_INVALID_OPTION",
     "Expected --proposal, the model that draws the rollouts",
-    { fix: "a smaller model of the same family" },
+    {
+      fix: `--proposal FILE, a smaller model of the same family; \`llama-ets doctor -m ${flags.model}\` names one that is here`,
+    },
   );
 }
