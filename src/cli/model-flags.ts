@@ -29,7 +29,7 @@ export interface ModelFlags {
 }
 
 /** Which libraries of llama.cpp to run on. */
-export const ENGINE_OPTION = [
+const ENGINE_OPTION = [
   "--engine <dir>",
   "engine of your own, from `llama-ets build-engine` (default: $LLAMA_ETS_ENGINE)",
 ] as const;
