@@ -1,7 +1,7 @@
 /** `--config FILE`: a command's options from a file in YAML. Flags win over it. */
 import { readFile } from "node:fs/promises";
 import type { Command, Option } from "commander";
-import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { codeOf, LlamaEtsError, messageOf, whyUnreadable } from "../engine/errors.js";
 
 /** Adds `--config`, whose file is read before the command acts. */
 export function addConfigOption(command: Command): Command {
@@ -19,7 +19,7 @@ async function readConfig(file: string): Promise<Record<string, unknown>> {
   try {
     value = parse(await readFile(file, "utf8"), { maxAliasCount: 100 });
   } catch (error) {
-    throw refusal(file, messageOf(error), error);
+    throw refusal(file, whyUnreadable(error), error);
   }
   if (value === null) return {};
   if (typeof value === "object" && !Array.isArray(value)) return value as Record<string, unknown>;
@@ -68,7 +68,10 @@ function readValue(option: Option, value: unknown, refuse: (why: string) => Erro
 
 function refusal(file: string, what: string, cause?: unknown): LlamaEtsError {
   return new LlamaEtsError("ERR_INVALID_OPTION", `${file}: ${what}`, {
-    fix: "the options that --help lists, such as max-tokens: 256",
+    fix:
+      codeOf(cause) === undefined
+        ? "the options that --help lists, such as max-tokens: 256"
+        : "the path of a YAML file, with lines such as max-tokens: 256",
     ...(cause !== undefined && { cause }),
   });
 }

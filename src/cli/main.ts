@@ -10,7 +10,7 @@ const program = new Command("llama-ets")
     "Samples from the RL-optimal policy of a local GGUF model at inference time, without training.",
   )
   .version(VERSION)
-  .showHelpAfterError("Run with --help for the options.")
+  .showHelpAfterError("Try: llama-ets --help")
   .exitOverride()
   .configureOutput({
     outputError: (text) =>
@@ -18,7 +18,12 @@ const program = new Command("llama-ets")
   })
   .hook("preSubcommand", async (_, command) => {
     await COMMANDS.find(({ name }) => name === command.name())?.define(command);
-    for (const inner of command.commands) inner.copyInheritedSettings(program);
+    command.showHelpAfterError(`Try: llama-ets ${command.name()} --help`);
+    for (const inner of command.commands) {
+      inner
+        .copyInheritedSettings(program)
+        .showHelpAfterError(`Try: llama-ets ${command.name()} ${inner.name()} --help`);
+    }
   });
 
 for (const { name, group, description } of COMMANDS) {

@@ -31,7 +31,7 @@ export interface ModelFlags {
 }
 
 /** Which libraries of llama.cpp to run on. */
-export const ENGINE_OPTION = [
+const ENGINE_OPTION = [
   "--engine <dir>",
   "engine of your own, from `llama-ets build-engine` (default: $LLAMA_ETS_ENGINE)",
 ] as const;
@@ -118,6 +118,7 @@ export function isolatingOwn<T extends ModelFlags>(flags: T): T {
 
 /** Loads the model that the options name, with a progress bar. */
 export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): Promise<Model> {
+  const place = placeOf(flags);
   const { progressBar } = await import("./terminal.js");
   const bar = progressBar();
   const { model } = flags;
@@ -125,11 +126,9 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
   const isolate = flags.isolate === "own" ? isOwn || undefined : flags.isolate;
   try {
     return await loadModel(model, {
-      gpu: flags.gpu === "off" || flags.gpu === "false" ? false : (flags.gpu as GpuChoice),
+      ...place,
       threads: flags.threads,
-      ...(flags.engine !== undefined && { engine: flags.engine }),
       ...(flags.attention !== undefined && { attention: flags.attention }),
-      ...(flags.gpuLayers !== undefined && { gpuLayers: flags.gpuLayers }),
       ...(flags.lora !== undefined && { loras: flags.lora }),
       ...(flags.kv !== undefined && { kv: flags.kv }),
       ...(flags.sampling !== undefined && { sampling: flags.sampling }),
@@ -183,6 +182,8 @@ export async function loadProposal(
   throw new LlamaEtsError(
     "ERR_INVALID_OPTION",
     "Expected --proposal, the model that draws the rollouts",
-    { fix: "a smaller model of the same family" },
+    {
+      fix: `--proposal FILE, a smaller model of the same family; \`llama-ets doctor -m ${flags.model}\` names one that is here`,
+    },
   );
 }

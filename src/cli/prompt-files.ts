@@ -1,6 +1,6 @@
 /** Files that flags name: messages, tools, chat templates, schemas, grammars, choices. */
 import { readFileSync, statSync } from "node:fs";
-import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
+import { codeOf, LlamaEtsError, messageOf, whyUnreadable } from "../engine/errors.js";
 
 /** Far more than any conversation that fits a model's context. */
 const MAX_BYTES = 64 << 20;
@@ -37,11 +37,13 @@ export function readText(flag: string, file: string): string {
     return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
   } catch (error) {
     if (error instanceof LlamaEtsError) throw error;
-    const why = codeOf(error) === "ENOENT" ? "there is no such file" : messageOf(error);
-    throw refusal(`${flag}: ${file} could not be read: ${why}`, error);
+    throw refusal(`${flag}: ${file} could not be read: ${whyUnreadable(error)}`, error);
   }
 }
 
 function refusal(message: string, cause?: unknown): LlamaEtsError {
-  return new LlamaEtsError("ERR_INVALID_OPTION", message, { cause });
+  return new LlamaEtsError("ERR_INVALID_OPTION", message, {
+    cause,
+    ...(codeOf(cause) !== undefined && { fix: "the path of a file that is there" }),
+  });
 }

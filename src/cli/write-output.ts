@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { access, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
 
 /**
  * Checks, before what takes long, that a file which an option named can be written where it is to be.
@@ -16,7 +16,7 @@ export async function checkOutput(what: string, file: string): Promise<void> {
     if (isDirectory) throw new Error(`${file} is a directory`);
     await access(isDirectory === null ? path.dirname(file) : file, constants.W_OK);
   } catch (error) {
-    throw unwritten(what, "can't be", error);
+    throw unwritten(what, file, "can't be", error);
   }
 }
 
@@ -29,12 +29,14 @@ export async function writeOutput(
   try {
     await writeFile(file, content);
   } catch (error) {
-    throw unwritten(what, "was not", error);
+    throw unwritten(what, file, "was not", error);
   }
 }
 
-function unwritten(what: string, was: string, error: unknown): LlamaEtsError {
-  return new LlamaEtsError("ERR_WRITE", `The ${what} ${was} written: ${messageOf(error)}`, {
+function unwritten(what: string, file: string, was: string, error: unknown): LlamaEtsError {
+  const isMissing = codeOf(error) === "ENOENT";
+  const why = isMissing ? `there is no directory ${path.dirname(file)}` : messageOf(error);
+  return new LlamaEtsError("ERR_WRITE", `The ${what} ${was} written: ${why}`, {
     fix: "another file",
     cause: error,
   });

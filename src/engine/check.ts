@@ -125,7 +125,27 @@ export function checkOneOf<T extends string | boolean>(
   choices: readonly T[],
 ): T {
   if (choices.includes(value as T)) return value as T;
-  return refuse(name, `one of ${choices.map((c) => JSON.stringify(c)).join(", ")}`, value);
+  const expected = `one of ${choices.map((c) => JSON.stringify(c)).join(", ")}`;
+  return refuse(name, expected, value, nearestOf(value, choices));
+}
+
+/**
+ * The choice that a misspelt text means; of choices as `regex:PATTERN`, with what stands behind the
+ * text's own colon. Undefined where none is near.
+ */
+export function nearestOf(value: unknown, choices: readonly unknown[]): string | undefined {
+  if (typeof value !== "string") return undefined;
+  const [written = "", ...rest] = value.split(":");
+  const most = Math.min(2, Math.max(1, Math.floor(written.length / 3)));
+  const near = choices
+    .filter((choice): choice is string => typeof choice === "string")
+    .map((choice) => ({ choice, kind: choice.split(":")[0] as string }))
+    .map((one) => ({ ...one, away: distance(one.kind.toLowerCase(), written.toLowerCase()) }))
+    .filter(({ away }) => away <= most)
+    .sort((a, b) => a.away - b.away)[0];
+  if (near === undefined) return undefined;
+  const hasValue = near.choice.includes(":") && rest.length > 0;
+  return hasValue ? [near.kind, ...rest].join(":") : near.choice;
 }
 
 /** Refuses unknown properties, so that a misspelt option is an error and not a default. */

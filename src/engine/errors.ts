@@ -54,6 +54,18 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** In plain words, why a file could not be read. */
+export function whyUnreadable(error: unknown): string {
+  const words: Record<string, string> = {
+    ENOENT: "there is no such file",
+    ENOTDIR: "there is no such file",
+    EISDIR: "it is a directory",
+    EACCES: "you may not read it",
+    EPERM: "you may not read it",
+  };
+  return words[codeOf(error) ?? ""] ?? messageOf(error);
+}
+
 /** The `code` of a thrown error, as Node and the addon set it. */
 export function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error)) return undefined;

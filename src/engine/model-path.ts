@@ -3,7 +3,7 @@ import { readdir, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import { homeDirectory } from "./cache-directory.js";
 import { isLaterPart, PART } from "./download/address.js";
-import { codeOf, LlamaEtsError, messageOf } from "./errors.js";
+import { codeOf, LlamaEtsError, whyUnreadable } from "./errors.js";
 import { otherThanGguf, readHead } from "./file-kind.js";
 import type { LoadProgress } from "./load-progress.js";
 import { unpackedPath } from "./package-files.js";
@@ -78,7 +78,7 @@ async function checkFile(file: string, source: string): Promise<string> {
     const missing = codeOf(error) === "ENOENT";
     throw new LlamaEtsError(
       "ERR_MODEL_NOT_FOUND",
-      missing ? `There is no file ${file}` : `${file} could not be read: ${messageOf(error)}`,
+      missing ? `There is no file ${file}` : `${file} could not be read: ${whyUnreadable(error)}`,
       { fix: missing ? fixForMissing(source) : "a file that you may read", cause: error },
     );
   });
@@ -88,7 +88,7 @@ async function checkFile(file: string, source: string): Promise<string> {
     });
   }
   const head = await readHead(file).catch((error: unknown) => {
-    const message = `${file} could not be read: ${messageOf(error)}`;
+    const message = `${file} could not be read: ${whyUnreadable(error)}`;
     throw new LlamaEtsError("ERR_MODEL_NOT_FOUND", message, { cause: error });
   });
   const impostor = otherThanGguf(head);

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
-import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { LlamaEtsError, whyUnreadable } from "../engine/errors.js";
 import { compareRuns } from "../evaluate/compare/compare-runs.js";
 import { evaluationReport } from "./evaluation/evaluation-report.js";
 import { itemReport, itemReports } from "./evaluation/item-report.js";
@@ -14,7 +14,7 @@ import { readTrace } from "./trace.js";
  * @throws LlamaEtsError `ERR_INVALID_DATA`, naming file, line and field; `ERR_INVALID_OPTION`
  */
 export async function renderReport(sources: readonly string[], item?: string): Promise<string> {
-  const directories = await Promise.all(sources.map(isDirectory));
+  const directories = await Promise.all(sources.map(isRunDirectory));
   if (directories.every((is) => is)) {
     const compared = await compareRuns(sources);
     return item === undefined ? evaluationReport(compared) : itemReport(compared, item);
@@ -47,7 +47,7 @@ export async function renderWithItems(
   sources: readonly string[],
   file: string,
 ): Promise<ReportWithItems> {
-  const directories = await Promise.all(sources.map(isDirectory));
+  const directories = await Promise.all(sources.map(isRunDirectory));
   if (!directories.every((is) => is)) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "--items is for run directories, got a trace");
   }
@@ -60,13 +60,18 @@ export async function renderWithItems(
   };
 }
 
-async function isDirectory(source: string): Promise<boolean> {
+/** Whether a source is a run's directory, and not a trace. Throws `ERR_INVALID_DATA`. */
+export async function isRunDirectory(source: string): Promise<boolean> {
   try {
     return (await stat(source)).isDirectory();
   } catch (error) {
-    throw new LlamaEtsError("ERR_INVALID_DATA", `Could not read ${source}: ${messageOf(error)}`, {
-      fix: "a file that `llama-ets ask --trace` wrote, or directories of `llama-ets eval --out`",
-      cause: error,
-    });
+    throw new LlamaEtsError(
+      "ERR_INVALID_DATA",
+      `Could not read ${source}: ${whyUnreadable(error)}`,
+      {
+        fix: "a file that `llama-ets ask --trace` wrote, or directories of `llama-ets eval --out`",
+        cause: error,
+      },
+    );
   }
 }

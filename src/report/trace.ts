@@ -4,7 +4,7 @@
  */
 import { readFile, stat } from "node:fs/promises";
 import { z } from "zod";
-import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { LlamaEtsError, whyUnreadable } from "../engine/errors.js";
 import { parseJson, validate } from "../evaluate/store/checked-json.js";
 import { usageSchema } from "../evaluate/store/run-files.js";
 import { answerOf, extractAnswer } from "../rewards/answer.js";
@@ -112,6 +112,8 @@ export type Trace = z.infer<typeof traceSchema>;
 export type TraceStep = Trace["steps"][number];
 export type TraceCompletion = TraceStep["candidates"][number]["completions"][number];
 
+const TRACE_FIX = "a file that `llama-ets ask --trace` wrote";
+
 /**
  * Reads a trace file.
  *
@@ -124,12 +126,12 @@ export async function readTrace(file: string): Promise<Trace> {
     if (size > MAX_BYTES) throw new Error(`it has ${size} bytes, at most ${MAX_BYTES} are read`);
     text = await readFile(file, "utf8");
   } catch (error) {
-    throw new LlamaEtsError("ERR_INVALID_DATA", `Could not read ${file}: ${messageOf(error)}`, {
-      fix: "a file that `llama-ets ask --trace` wrote",
+    throw new LlamaEtsError("ERR_INVALID_DATA", `Could not read ${file}: ${whyUnreadable(error)}`, {
+      fix: TRACE_FIX,
       cause: error,
     });
   }
-  return parseTrace(parseJson(text, file), file);
+  return parseTrace(parseJson(text, file, TRACE_FIX), file);
 }
 
 /** Checks what should be a trace; `source` names it in errors. Throws `ERR_INVALID_DATA`. */

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { checkFunction, checkObject, checkOneOf, checkString, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
-import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { LlamaEtsError, whyUnreadable } from "../engine/errors.js";
 import { loadModel } from "../engine/load-model.js";
 import { type AnswerOptions, checkAnswerOptions } from "./answer.js";
 import { combine } from "./combine.js";
@@ -213,7 +213,7 @@ async function readSchema(file: string): Promise<object> {
   try {
     return JSON.parse(await readFile(file, "utf8"));
   } catch (error) {
-    throw new LlamaEtsError("ERR_REWARD", `Could not read ${file}: ${messageOf(error)}`, {
+    throw new LlamaEtsError("ERR_REWARD", `Could not read ${file}: ${whyUnreadable(error)}`, {
       cause: error,
     });
   }

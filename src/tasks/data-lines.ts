@@ -2,7 +2,7 @@
 import { createReadStream, fstatSync } from "node:fs";
 import { pipeline, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { codeOf, LlamaEtsError, messageOf, whyUnreadable } from "../engine/errors.js";
 
 /** A file without line ends must not fill the memory. */
 const MAX_LINE_BYTES = 2 ** 26;
@@ -18,6 +18,8 @@ export function invalidLine(file: string, line: number, what: string, fix?: stri
 export function openData(file: string): Readable {
   if (file === "-") return standardInput();
   const content = createReadStream(file);
+  // Whoever reads it later is told; an error that nobody hears would end the process before.
+  content.on("error", () => {});
   if (!/\.gz$/i.test(file)) return content;
   // The stream that is read has the failures of both.
   return pipeline(content, createGunzip(), () => {});
@@ -74,6 +76,9 @@ function decodeLine(name: string, number: number, bytes: Uint8Array): string {
 export function unreadable(name: string, error: unknown): LlamaEtsError {
   if (error instanceof LlamaEtsError) return error;
   return new LlamaEtsError("ERR_INVALID_DATA", `${name} could not be read: ${reasonOf(error)}`, {
+    ...(codeOf(error) !== undefined && {
+      fix: "the path of a .jsonl or .csv file, perhaps with .gz",
+    }),
     cause: error,
   });
 }
@@ -83,5 +88,5 @@ function reasonOf(error: unknown): string {
   const message = messageOf(error);
   if (message === "unexpected end of file") return "its gzip data is cut off";
   if (message === "incorrect header check") return "it is not gzip";
-  return message;
+  return whyUnreadable(error);
 }

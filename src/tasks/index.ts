@@ -1,7 +1,7 @@
 /** The tasks by name. */
 import { readFile } from "node:fs/promises";
 import { checkOneOf, checkString } from "../engine/check.js";
-import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { LlamaEtsError, whyUnreadable } from "../engine/errors.js";
 import { aime } from "./aime.js";
 import { answersTask } from "./answers.js";
 import { choicesTask, parseFirst } from "./choices.js";
@@ -71,8 +71,8 @@ async function readTemplate(file: string): Promise<string> {
   } catch (error) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
-      `The prompt's template ${file} could not be read: ${messageOf(error)}`,
-      { cause: error },
+      `The prompt's template ${file} could not be read: ${whyUnreadable(error)}`,
+      { cause: error, fix: "the path of a file with a Jinja template" },
     );
   }
 }

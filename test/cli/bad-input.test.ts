@@ -217,9 +217,27 @@ test("an engine for Vulkan that finds no device is no GPU, and refused where one
   expect((await cli(["doctor"], { env })).stdout).toMatch(/^ok +engine +CPU, /m);
 });
 
+describe.concurrent("a misspelt name is told before a model is loaded:", () => {
+  test.each([
+    [["eval", "gsm8kk"], /got `"gsm8kk"`.*\nTry: gsm8k\n$/],
+    // In a process that hasn't read a CSV before, where the file is asked for first.
+    [
+      ["eval", "choices:no.csv", "--out", "no-run"],
+      /^error no\.csv could not be read: there is no/,
+    ],
+    [["report", "no-such-run"], /^error Could not read no-such-run: there is no such file/],
+    [["models", "chek"], /Unknown command: models chek .*\nTry: llama-ets models check\n$/],
+  ])("%j", async (args, says) => {
+    const { code, stdout, stderr } = await cli(args);
+    expect(code).toBeGreaterThan(0);
+    expect(stdout).toBe("");
+    expect(stderr).toMatch(says);
+  });
+});
+
 describe("output that can't be written", () => {
   test.each([
-    ["a directory that is missing", "missing/trace.json", "ENOENT"],
+    ["a directory that is missing", "missing/trace.json", "there is no directory missing"],
     ["a directory", ".", "is a directory"],
   ])("a trace in %s is refused before the run", async (_, file, reason) => {
     await expectError(["ask", PROMPT, "-m", "missing.gguf", "--json", "--trace", file], {

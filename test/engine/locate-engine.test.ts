@@ -64,7 +64,7 @@ describe("LLAMA_ETS_ENGINE chooses the engine's directory:", () => {
     const refusal = locateEngine(false);
     await expect(refusal).rejects.toMatchObject({ code: "ERR_ENGINE_NOT_FOUND" });
     await expect(refusal).rejects.toThrow(path.resolve(chosen));
-    await expect(refusal).rejects.toThrow(/\nTry: npm ci .*, or unset LLAMA_ETS_ENGINE$/);
+    await expect(refusal).rejects.toThrow(/\nTry: .*build-engine.*, and unset LLAMA_ETS_ENGINE$/);
   });
 
   test.each([

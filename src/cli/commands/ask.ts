@@ -140,7 +140,6 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
   const { question } = asked;
   const signal = interruptSignal();
   const isShown = !flags.json && !flags.quiet;
-  if (isShown && !isModelGiven(command) && !isWordProblem(question)) console.error(pc.dim(TOY));
   const { name, given } = settled(named, { flags, set, question });
 
   let plan: Plan | undefined;
@@ -158,6 +157,7 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
     await using model = await loadNamedModel(flags, signal);
     await using proposal = needsProposal ? await loadProposal(flags, model, signal) : null;
     const loadMs = performance.now() - started;
+    if (isShown && !isModelGiven(command) && !isWordProblem(question)) console.error(pc.dim(TOY));
     const draw = name === "auto" ? auto : METHODS[name];
     const result = await draw(model, asked.prompt, {
       ...given,

@@ -15,7 +15,7 @@ import { bytes, gibibytes } from "../format.js";
 import { type PlaceFlags, placeOf } from "../model-flags.js";
 import { printable } from "../printable.js";
 
-interface Flags extends PlaceFlags {
+export interface Flags extends PlaceFlags {
   json?: boolean;
 }
 

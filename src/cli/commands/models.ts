@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import pc from "picocolors";
 import { bundledModels } from "../../engine/bundled-models.js";
+import { nearestOf } from "../../engine/check.js";
 import {
   type CheckedModel,
   checkKept,
@@ -13,12 +14,16 @@ import { LlamaEtsError } from "../../engine/errors.js";
 import { interruptSignal } from "../exit.js";
 import { addPlaceOptions } from "../model-flags.js";
 import { printable } from "../printable.js";
-import { listModels } from "./models-list.js";
+import { type Flags as ListFlags, listModels } from "./models-list.js";
 
 export function modelsCommand(command: Command): Command {
   return addPlaceOptions(command)
     .option("--json", "print one JSON object")
-    .action(listModels)
+    .allowExcessArguments()
+    .action((flags: ListFlags, { args: [unknown] }: Command) => {
+      if (unknown !== undefined) refuseUnknown(unknown);
+      return listModels(flags);
+    })
     .addCommand(
       new Command("rm")
         .description("Remove downloaded models, with all of their parts.")
@@ -37,6 +42,13 @@ export function modelsCommand(command: Command): Command {
 
 interface Flags {
   json?: boolean;
+}
+
+function refuseUnknown(name: string): never {
+  const known = ["rm", "check"];
+  throw new LlamaEtsError("ERR_INVALID_OPTION", `Unknown command: models ${name}`, {
+    fix: `llama-ets models ${nearestOf(name, known) ?? "--help"}`,
+  });
 }
 
 /** `--json` is the outer command's too, which takes it first. */

@@ -32,8 +32,11 @@ async function write(sources: string[], flags: ReportFlags): Promise<void> {
   if (items && item !== undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected --item or --items, got both");
   }
-  const { renderReport, renderWithItems } = await import("../../report/render-report.js");
-  const file = output ?? (await besideSource(sources[0] as string, item));
+  const { isRunDirectory, renderReport, renderWithItems } = await import(
+    "../../report/render-report.js"
+  );
+  const isRun = await isRunDirectory(sources[0] as string);
+  const file = output ?? besideSource(sources[0] as string, isRun, item);
   let page: string;
   if (items) {
     const rendered = await renderWithItems(sources, file);
@@ -54,9 +57,8 @@ async function write(sources: string[], flags: ReportFlags): Promise<void> {
 }
 
 /** In a run directory, or in the directory of a trace. */
-async function besideSource(source: string, item?: string): Promise<string> {
-  const { stat } = await import("node:fs/promises");
-  const directory = (await stat(source)).isDirectory() ? source : path.dirname(source);
+function besideSource(source: string, isRun: boolean, item?: string): string {
+  const directory = isRun ? source : path.dirname(source);
   const name = item === undefined ? "report" : `item-${item.replace(/[^\w.-]+/g, "_")}`;
   return path.join(directory, `${name}.html`);
 }

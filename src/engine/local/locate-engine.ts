@@ -27,6 +27,10 @@ export interface EngineLocation {
 /** Says what an engine's directory holds; node-llama-cpp's name for it. */
 export const ENGINE_METADATA = "_nlcBuildMetadata.json";
 
+/** Where the engine is one that was chosen. */
+const ANOTHER =
+  "a directory that `npx llama-ets build-engine` prints, or the installed engine: no --engine (`engine`), and unset LLAMA_ETS_ENGINE";
+
 const REINSTALL = "npm ci (with optional dependencies, which hold the prebuilt engines)";
 
 /**
@@ -45,7 +49,7 @@ export async function locateEngine(
     gpu === false || (gpu === "auto" && !mayHaveGpu())
       ? { directory: await prebuiltCpuEngine(), gpu: false as const }
       : await detectGpuEngine(gpu);
-  return { ...location, release: checkEngine(location.directory).release };
+  return { ...location, release: checkEngine(location.directory, REINSTALL).release };
 }
 
 /** The libraries through which engines reach a GPU: they come with its driver. */
@@ -100,7 +104,7 @@ function unusable(gpu: string, why: string, cause?: unknown): LlamaEtsError {
 }
 
 function chosenEngine(directory: string, gpu: GpuChoice): EngineLocation {
-  const { release, gpu: built } = checkEngine(directory);
+  const { release, gpu: built } = checkEngine(directory, ANOTHER);
   if (typeof gpu === "string" && gpu !== "auto" && gpu !== built) {
     throw new LlamaEtsError(
       "ERR_ENGINE_MISMATCH",
@@ -201,7 +205,7 @@ function reasonOf(error: unknown): string {
  * What an engine's metadata says. Struct layouts change between llama.cpp's releases: the addon
  * runs with its own release only.
  */
-function checkEngine(directory: string): Pick<EngineLocation, "release" | "gpu"> {
+function checkEngine(directory: string, fix: string): Pick<EngineLocation, "release" | "gpu"> {
   const expected = addon().engineRelease;
   const file = path.join(directory, ENGINE_METADATA);
   let built: { llamaCpp?: { release?: unknown }; gpu?: unknown } | undefined;
@@ -211,7 +215,7 @@ function checkEngine(directory: string): Pick<EngineLocation, "release" | "gpu">
     throw new LlamaEtsError(
       "ERR_ENGINE_NOT_FOUND",
       `Expected an engine of llama.cpp ${expected} in ${directory}; its build metadata could not be read`,
-      { fix: `${REINSTALL}, or unset LLAMA_ETS_ENGINE`, cause: error },
+      { fix, cause: error },
     );
   }
   const found = built?.llamaCpp?.release;

@@ -2,12 +2,13 @@
 import type { z } from "zod";
 import { LlamaEtsError, messageOf } from "../../engine/errors.js";
 
-/** Throws `ERR_INVALID_DATA`, which says where. */
-export function parseJson(text: string, where: string): unknown {
+/** Throws `ERR_INVALID_DATA`, which says where, and with a fix what was expected there. */
+export function parseJson(text: string, where: string, fix?: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new LlamaEtsError("ERR_INVALID_DATA", `${where}: expected JSON: ${messageOf(error)}`);
+    const message = `${where}: expected JSON: ${messageOf(error)}`;
+    throw new LlamaEtsError("ERR_INVALID_DATA", message, fix === undefined ? {} : { fix });
   }
 }
 

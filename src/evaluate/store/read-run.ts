@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { checkString } from "../../engine/check.js";
-import { codeOf, LlamaEtsError, messageOf } from "../../engine/errors.js";
+import { codeOf, LlamaEtsError, whyUnreadable } from "../../engine/errors.js";
 import { parseJson, validate } from "./checked-json.js";
 import {
   failedSampleSchema,
@@ -74,7 +74,7 @@ async function read(file: string): Promise<string> {
     return await readFile(file, "utf8");
   } catch (error) {
     if (codeOf(error) === "ENOENT" && path.basename(file) === SAMPLES_FILE) return ""; // none yet
-    throw new LlamaEtsError("ERR_INVALID_DATA", `Could not read ${file}: ${messageOf(error)}`, {
+    throw new LlamaEtsError("ERR_INVALID_DATA", `Could not read ${file}: ${whyUnreadable(error)}`, {
       fix: "a directory that `llama-ets eval --out` wrote",
       cause: error,
     });
