@@ -31,7 +31,7 @@ export function extractLetter(output: string, item?: TaskItem, count = 4): strin
   const told = withoutList(affirmed, patterns, letters).replace(undecided, blank);
   return (
     boxedLetter(text, asLetter, item) ??
-    lastStated(affirmed, statements, asLetter) ??
+    lastStated(told, statements, asLetter) ??
     lastStatement(affirmed, (rest) => choiceAtStart(rest, item)) ??
     ofChoice(affirmed, item) ??
     onlyLeft(letters, denied) ??
@@ -48,12 +48,16 @@ function lastOf(matches: Iterable<RegExpMatchArray>): RegExpMatchArray | undefin
   return [...matches].at(-1);
 }
 
-/** Without the options, where the text lists all of them again. */
+const APPROVED = /[\u2705\u2713\u2714\u2611]|\b(?:correct|right|true|yes)\b/i;
+
+/** Without the options that nothing is said of, where the text lists all of them again. */
 function withoutList(text: string, { first }: Patterns, letters: readonly string[]): string {
   const lines = [...text.matchAll(first)];
   const listed = new Set(lines.filter(([, , rest]) => rest !== "").map(([, letter]) => letter));
   return letters.every((letter) => listed.has(letter))
-    ? text.replace(first, (line, _, rest: string) => (rest === "" ? line : ""))
+    ? text.replace(first, (line, _, rest: string) =>
+        rest === "" || APPROVED.test(line) ? line : "",
+      )
     : text;
 }
 
@@ -146,7 +150,10 @@ function mentionedChoice(text: string, item?: TaskItem): string | null {
 }
 
 /** What denies the words behind it, as `bare` leaves it. */
-const DENIALS = ["not", "isnt", "rather than", "instead of"];
+const DENIALS = ["not", "isnt", "rather than", "instead of"].flatMap((denial) => [
+  denial,
+  `${denial} the`,
+]);
 
 /** The letter as a capital, where it is one of these. */
 function letterAmong(letters: readonly string[], letter: string | undefined): string | null {

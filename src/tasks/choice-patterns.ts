@@ -5,7 +5,7 @@ import { LETTERS } from "./task.js";
 /** Where a word ends: texts in Chinese or Japanese have no spaces around a letter. */
 const WORD = String.raw`[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}\d]`;
 const START = String.raw`(?<!${WORD}['-]?)`;
-const END = String.raw`(?![-']?${WORD})`;
+const END = `(?![-']?${WORD})`;
 const NOUN = "(?:[Aa]nswer|ANSWER|[Oo]ption|OPTION|[Cc]hoice|CHOICE)";
 const IS = String.raw`(?:is|IS|must\s+be|should\s+be|would\s+be|will\s+be|remains|seems|to\s+be)`;
 const TRUE = `(?:correct|right|best|true|${NOUN})`;
@@ -50,12 +50,15 @@ function patternsTo(last: string) {
     denials: all(
       String.raw`${SOME}\s+(?:is|are)\s+(?:all\s+|both\s+|clearly\s+|also\s+)?(?:wrong|incorrect|false|not|impossible|ruled\s+out|eliminated|too\s+\p{Ll}+)`,
       String.raw`${SOME}\s+(?:fails?|violates?|contradicts?|ignores?|cannot|can't|does(?:n't|\s+not)|do(?:n't|\s+not))${END}`,
-      String.raw`\b(?:not|[Nn]ot|isn't|can't\s+be|cannot\s+be|eliminates?|excludes?|rules?\s+out)\s+(?:${NOUN}\s+)?${SOME}${END}`,
+      String.raw`\b(?:[Nn]ot|[Nn]either|isn't|can't\s+be|cannot\s+be|eliminates?|excludes?|rules?\s+out)\s+(?:${NOUN}\s+)?${SOME}${END}`,
       String.raw`${START}\(?${ANY}\)?\s*[:.)]\s*(?:[Nn]o|[Ww]rong|[Ff]alse|[Ii]ncorrect)\b`,
       String.raw`(?:^|\n)[^\p{L}\n]{0,9}(?:${NOUN}\s+)?\(?${ANY}\)?${END}[^\n]*[\u274c\u2717\u2718\u2716]`,
     ),
     /** Two that the text can't choose between. */
-    undecided: new RegExp(String.raw`${START}\(?${ANY}\)?\s+or\s+\(?${ANY}\)?${END}`, "gu"),
+    undecided: new RegExp(
+      String.raw`${START}\(?${ANY}\)?\s+or\s+\(?${ANY}\)?${END}|\b[Bb]etween\s+\(?${ANY}\)?\s+and\s+\(?${ANY}\)?${END}`,
+      "gu",
+    ),
     letters: new RegExp(`${START}${ANY}${END}`, "gu"),
     alone: new RegExp(String.raw`^\(?(${ANY}|${SMALL})\)?[.):]?$`),
     inBrackets: new RegExp(String.raw`\((${ANY})\)`, "g"),

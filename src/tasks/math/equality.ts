@@ -36,16 +36,17 @@ export function isSameMath(
   return compare(withoutCalculation(a, b), b, symbolic, 0);
 }
 
-/** `1-\frac14=\frac34` and `a+b=5` as their right side, where the reference is no equation. */
+/** `1-\frac14=\frac34`, `a+b=5` and `x=2+3=5` as their last side, where the reference is no equation. */
 function withoutCalculation(text: string, gold: string): string {
   const sides = splitTop(text, /=/);
   const result = sides.at(-1) ?? "";
-  if (sides.length < 2 || gold.includes("=") || /,|\\lor|\\pm/.test(text)) return text;
+  if (sides.length < 2 || gold.includes("=") || /,|\\lor/.test(text)) return text;
+  const isChain = sides.length > 2 && /^\\?[A-Za-z]+$/.test(sides[0] ?? "");
   const isCalculation = sides.slice(0, -1).every((side) => {
     const letters = side.replace(/\\[A-Za-z]+/g, "");
     return !/[A-Za-z]/.test(letters) || /^[A-Za-z](?:\s*[-+]?\s*[A-Za-z])+$/.test(side);
   });
-  return isCalculation && /\d|\\/.test(result) ? result : text;
+  return (isChain || isCalculation) && /\d|\\/.test(result) ? result : text;
 }
 
 async function compare(
@@ -239,6 +240,7 @@ function toChain(text: string): { sides: string[]; signs: string[] } {
 function compact(text: string): string {
   const [first = "", ...parts] = text
     .replace(/\s*\\cdot\s*(?=\\|[a-z])/g, " ")
+    .replace(/([\^_][a-z])\s+/g, "$1")
     .split(/(\\[A-Za-z]+)\s*/);
   return (first + parts.join(""))
     .replace(/\s+(?![A-Za-z\d])|(?<![A-Za-z\d])\s+/g, "")

@@ -118,7 +118,8 @@ export function normalise(answer: string): string {
       "\\begin{pmatrix}",
     )
     .replace(/\\end\{(?:[bBvV]?matrix|smallmatrix|array)\}/g, "\\end{pmatrix}")
-    .replace(/\[\s*(\\begin\{pmatrix\}[\s\S]*\\end\{pmatrix\})\s*\]/, "$1");
+    .replace(/^[[(]\s*(\\begin\{pmatrix\}[\s\S]*\\end\{pmatrix\})\s*[\])]$/, "$1")
+    .replace(/^(-?\d+)_\{?10\}?$/, "$1");
   return withoutBraces(bracedArguments(joinThousands(text.trim())).replace(/\s+/g, " ").trim());
 }
 

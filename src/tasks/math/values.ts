@@ -1,7 +1,7 @@
 /** Answers that are several values: "x = 5 or x = 7", `\pm 5`, "x = 3, y = 4", "3, 5". */
 import { parseGroup, splitTop } from "./split.js";
 
-const NAME = String.raw`(?:m?\\angle\s*[A-Z]{1,3}|\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?'?|\|\s*[A-Z]{2}\s*\||\\overline\s*\{[A-Z]{2}\}|\\frac\{d\^?\w*\}\{d\w\})`;
+const NAME = String.raw`(?:m?\\angle\s*[A-Z]{1,3}|\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?'?(?:\^\{-1\}(?=\())?|\|\s*[A-Z]{2}\s*\||\\overline\s*\{[A-Z]{2}\}|\\frac\{d\^?\w*\}\{d\w\})`;
 /** A name, or names, with what makes them equal to what follows. */
 export const ASSIGNMENT = new RegExp(
   String.raw`^\(?\s*${NAME}(?:\([\w,\s]*\)|(?:\s*[,:]\s*${NAME})+)?\s*\)?\s*(?:=|\\in(?![a-z]))\s*|^=\s*`,
