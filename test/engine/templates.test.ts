@@ -11,6 +11,7 @@ import {
   renderConversation,
   renderInJavaScript,
 } from "../../src/engine/chat/render.js";
+import { strftime } from "../../src/engine/text/strftime.js";
 import { TextFailure } from "../../src/engine/text/text-failure.js";
 import chats from "../fixtures/templates/chats.json" with { type: "json" };
 import renders from "../fixtures/templates/renders.json" with { type: "json" };
@@ -146,13 +147,14 @@ describe("a template", () => {
   });
 
   test.each(["1999-12-31", "2024-02-29", "2031-07-01"])("takes %s for today", async (date) => {
-    const template = "{{ strftime_now('%Y-%m-%d|%d %b %Y|%B %H:%M') }}";
+    const template = "{{ strftime_now('%Y-%m-%d|%d %b %Y|%B %H:%M|%A %j %I %p') }}";
     const [year, month, day] = date.split("-");
     const [short, long] = { "12": ["Dec", "December"], "02": ["Feb", "February"] }[month ?? ""] ?? [
       "Jul",
       "July",
     ];
-    const wanted = `${date}|${day} ${short} ${year}|${long} 12:00`;
+    const more = { "12": "Friday 365", "02": "Thursday 060" }[month ?? ""] ?? "Tuesday 182";
+    const wanted = `${date}|${day} ${short} ${year}|${long} 12:00|${more} 12 PM`;
     for (const render of [await defaultRenderer(), renderInJavaScript]) {
       expect(await render(template, {}, date)).toBe(wanted);
       expect(await render(template, {})).not.toContain(date);
@@ -164,4 +166,16 @@ describe("a template", () => {
       "{% for c in x if c %}{% endfor %}{% for c in x %}{% else %}none{% endfor %}{{ 1 if x == none else 0 }}{{ 'abc'.find('c') }}{{ '{}'.format(2) }}{{ x | d(3) }}";
     expect(await renderInJavaScript(template, {})).toBe("none0223");
   });
+});
+
+test.each([
+  ["2008-12-29", "2009 01 52 52", "Mon 29-12-08 364 1 1"],
+  ["2027-01-03", "2026 53 01 00", "Sun  3-01-27 003 7 0"],
+  ["2024-12-31", "2025 01 52 53", "Tue 31-12-24 366 2 2"],
+])("%s is written as Python writes it", (day, weeks, rest) => {
+  const date = new Date(`${day}T00:05:09`);
+  expect(strftime(date, "%G %V %U %W")).toBe(weeks);
+  expect(strftime(date, "%a %e-%m-%y %j %u %w")).toBe(rest);
+  expect(strftime(date, "%I:%M:%S %p, %T, %R")).toBe("12:05:09 AM, 00:05:09, 00:05");
+  expect(strftime(date, "%-M, %%, %q, 100%")).toBe("5, %, %q, 100%");
 });

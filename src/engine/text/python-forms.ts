@@ -25,6 +25,9 @@ const FILTERS: Readonly<Record<string, string>> = { d: "default", count: "length
 /** A place of `str.format`: empty, a number or a name, in braces; or a brace that is doubled. */
 const PLACE = /\{\{|\}\}|\{(\w*)\}/g;
 
+/** What takes the place of the library's `strftime_now`, which knows few directives and names months by locale. */
+export const CLOCK = "strftime_now_of_python";
+
 /** Changes a program in place, from its innermost parts outwards. */
 export function knowPython(program: Node): void {
   mapped(program);
@@ -54,6 +57,8 @@ function rewritten(node: Node): Node {
       return comparedToNone(node);
     case "CallExpression":
       return calledMethod(node);
+    case "Identifier":
+      return node.value === "strftime_now" ? { ...node, value: CLOCK } : node;
     default:
       return node;
   }
