@@ -77,7 +77,7 @@ describe("no field and no value of any type fails the server", () => {
     ...["method", "events", "candidates", "lambda", "reward", "budget", "adaptive", "constraint"],
     ...["reasoning", "diffusion", "stop", "block", "close", "proposal", "constructor", "__proto__"],
   ];
-  const VALUES: readonly unknown[] = [
+  const VALUES: unknown[] = [
     "x",
     "",
     -1,

@@ -217,7 +217,8 @@ class IsolatedModel implements Model {
     return {
       [Symbol.asyncDispose]: async () => {
         this.#shared.delete(shared);
-        await ignoreGone(shared.remote.then((remote) => this.#link.call(remote, "dispose")));
+        const remote = await shared.remote.catch(() => null); // what could not be made again
+        if (remote !== null) await ignoreGone(this.#link.call(remote, "dispose"));
       },
     };
   }
