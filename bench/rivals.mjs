@@ -4,7 +4,8 @@
 //
 // The same prompts, weights, constraints and potentials in this library and in others, one item after
 // another in each. What is in --file is not drawn again. The others are Python's, each in an environment
-// of its own: pip install genlm-control==0.4.1 gguf accelerate, and pip install its-hub==1.2.0.
+// of its own: pip install genlm-control==0.4.1 gguf accelerate, and
+// pip install its-hub==1.2.0 aiohttp backoff certifi.
 import { loadModel, particle } from "llama-ets";
 import { parseOptions } from "./lib/arguments.mjs";
 import { keptLines } from "./lib/kept-lines.mjs";
@@ -141,9 +142,11 @@ try {
     for (const [i, item] of task.rows(isOfTopics ? options.topics : options.items).entries()) {
       for (const name of names) {
         const key = [taskName, name, item.id, options.particles, options.seed].join("|");
-        const run = async () => (await library(name)).run(task, item, options.seed + i);
-        const failed = ({ message }) => ({ text: "", error: message });
-        const outcome = await kept.get(key, () => run().catch(failed));
+        const outcome = await kept.get(key, async () => {
+          const opened = await library(name); // a library that can't be opened ends the study
+          const failed = ({ message }) => ({ text: "", error: message });
+          return opened.run(task, item, options.seed + i).catch(failed);
+        });
         outcomes.get(name).push({ ...outcome, isRight: task.isRight(item, outcome.text) });
         showProgress(`${taskName} ${i + 1} ${name}`);
       }
@@ -161,8 +164,10 @@ function cells(name, all) {
     return values.length === 0 ? null : mean(values);
   };
   const right = all.filter(({ isRight }) => isRight).length;
+  const failed = all.filter(({ error }) => error !== undefined).length;
+  const drawn = `${right} of ${all.length - failed}${failed > 0 ? `, ${failed} failed` : ""}`;
   return [
-    ...[name, `${right} of ${all.length}`, fixed(of("tokens"), 0), fixed(of("cpu"), 2)],
+    ...[name, drawn, fixed(of("tokens"), 0), fixed(of("cpu"), 2)],
     ...[fixed(of("logProb"), 1), fixed(of("logNormaliser"), 1)],
   ];
 }

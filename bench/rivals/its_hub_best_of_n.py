@@ -1,6 +1,6 @@
 """Runs its-hub's best-of-n for the benchmark: a request a line on stdin, an answer a line on stdout.
 
-    its_hub_best_of_n.py    (from bench/rivals.mjs; needs its-hub)
+    its_hub_best_of_n.py    (from bench/rivals.mjs; needs its-hub, aiohttp, backoff and certifi)
 
 Its particle filter asks servers to continue an answer (vLLM's `continue_final_message`), and isn't run.
 """
