@@ -101,7 +101,18 @@ function parseJsonRow(file: string, number: number, line: string): Row {
   if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
     throw invalidLine(file, number, "expected a JSON object");
   }
+  if (isDeeper(fields, MAX_DEPTH)) {
+    throw invalidLine(file, number, `expected values nested at most ${MAX_DEPTH} deep`);
+  }
   return new Row(file, number, fields as Record<string, unknown>, line);
+}
+
+/** What reads rows is recursive, and the stack ends somewhere. */
+const MAX_DEPTH = 500;
+
+function isDeeper(value: unknown, most: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return most === 0 || Object.values(value).some((inner) => isDeeper(inner, most - 1));
 }
 
 /** Python's JSON may hold NaN and Infinity, which read as null. */
