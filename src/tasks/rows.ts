@@ -1,6 +1,6 @@
 /** Rows of data files: `.jsonl` and `.csv`, perhaps packed (`.gz`), read one at a time. */
 import path from "node:path";
-import { pipeline } from "node:stream";
+import { addAbortSignal, pipeline } from "node:stream";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { invalidLine, openData, readLines, unreadable } from "./data-lines.js";
 
@@ -60,13 +60,19 @@ export class Row {
   }
 }
 
-/** The rows of a file, `-` being standard input (JSON lines). Throws `ERR_INVALID_DATA`. */
-export async function* readRows(file: string): AsyncGenerator<Row> {
+/**
+ * The rows of a file, `-` being standard input (JSON lines). Throws `ERR_INVALID_DATA`, and the signal's
+ * reason, also while nothing comes.
+ */
+export async function* readRows(file: string, signal?: AbortSignal): AsyncGenerator<Row> {
   const name = file === "-" ? "standard input" : file;
   try {
     const lines = isCsv(file) ? readCsv : readJsonLines;
-    yield* lines(name, readLines(name, openData(file)));
+    const content = openData(file);
+    if (signal !== undefined) addAbortSignal(signal, content);
+    yield* lines(name, readLines(name, content));
   } catch (error) {
+    signal?.throwIfAborted();
     throw unreadable(name, error);
   }
 }
