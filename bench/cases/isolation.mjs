@@ -8,7 +8,7 @@ const MODEL = "mini-gsm-ref";
 const PROMPT = "Noah works 2 hours for $16 an hour. A bike costs $103. How much more does he need?";
 const TICKS_A_SECOND = 100;
 /** Of a model with more parameters than 100 million, texts are shorter. */
-const SIZES = { small: { runs: 4, maxTokens: 128 }, large: { runs: 1, maxTokens: 32 } };
+const SIZES = { small: { runs: 4, maxTokens: 128 }, large: { runs: 1, maxTokens: 8 } };
 
 /**
  * An engine in a process of its own beside one in this process: the same work by turns, in processor

@@ -1,7 +1,7 @@
 /** `--config FILE`: a command's options from a file in YAML. Flags win over it. */
-import { readFile } from "node:fs/promises";
 import type { Command, Option } from "commander";
-import { codeOf, LlamaEtsError, messageOf, whyUnreadable } from "../engine/errors.js";
+import { LlamaEtsError, messageOf, whyUnreadable } from "../engine/errors.js";
+import { readTextFile } from "../engine/read-file.js";
 
 /** Adds `--config`, whose file is read before the command acts. */
 export function addConfigOption(command: Command): Command {
@@ -17,7 +17,7 @@ async function readConfig(file: string): Promise<Record<string, unknown>> {
   const { parse } = await import("yaml");
   let value: unknown;
   try {
-    value = parse(await readFile(file, "utf8"), { maxAliasCount: 100 });
+    value = parse(await readTextFile(file), { maxAliasCount: 100 });
   } catch (error) {
     throw refusal(file, whyUnreadable(error), error);
   }

@@ -1,9 +1,7 @@
 /** Files that flags name: messages, tools, chat templates, schemas, grammars, choices. */
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { codeOf, LlamaEtsError, messageOf, whyUnreadable } from "../engine/errors.js";
-
-/** Far more than any conversation that fits a model's context. */
-const MAX_BYTES = 64 << 20;
+import { readBytesNow } from "../engine/read-file.js";
 
 /** The JSON in a file. Throws `ERR_INVALID_OPTION`, naming the flag. */
 export function readJson(flag: string, file: string): unknown {
@@ -32,9 +30,7 @@ export function chatTemplateOption(given: string): string {
 /** The text in a file, of UTF-8. Throws likewise. */
 export function readText(flag: string, file: string): string {
   try {
-    const { size } = statSync(file);
-    if (size > MAX_BYTES) throw refusal(`${flag}: ${file} has ${size} bytes`);
-    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
+    return new TextDecoder("utf-8", { fatal: true }).decode(readBytesNow(file));
   } catch (error) {
     if (error instanceof LlamaEtsError) throw error;
     throw refusal(`${flag}: ${file} could not be read: ${whyUnreadable(error)}`, error);

@@ -1,9 +1,9 @@
 /** Rewards by name, as the command line gives them: `self-consistency+0.5*confidence`. */
-import { readFile } from "node:fs/promises";
 import { checkFunction, checkObject, checkOneOf, checkString, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError, whyUnreadable } from "../engine/errors.js";
 import { loadModel } from "../engine/load-model.js";
+import { readTextFile } from "../engine/read-file.js";
 import { type AnswerOptions, checkAnswerOptions } from "./answer.js";
 import { combine } from "./combine.js";
 import { confidence } from "./confidence.js";
@@ -211,7 +211,7 @@ async function openModel(
 
 async function readSchema(file: string): Promise<object> {
   try {
-    return JSON.parse(await readFile(file, "utf8"));
+    return JSON.parse(await readTextFile(file));
   } catch (error) {
     throw new LlamaEtsError("ERR_REWARD", `Could not read ${file}: ${whyUnreadable(error)}`, {
       cause: error,

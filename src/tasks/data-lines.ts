@@ -1,8 +1,9 @@
 /** The lines of a data file, as text that is known to be UTF-8. */
-import { createReadStream, fstatSync } from "node:fs";
+import { fstatSync } from "node:fs";
 import { pipeline, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { codeOf, LlamaEtsError, messageOf, whyUnreadable } from "../engine/errors.js";
+import { LlamaEtsError, messageOf, whyUnreadable } from "../engine/errors.js";
+import { openFile } from "../engine/read-file.js";
 
 /** A file without line ends must not fill the memory. */
 const MAX_LINE_BYTES = 2 ** 26;
@@ -17,7 +18,7 @@ export function invalidLine(file: string, line: number, what: string, fix?: stri
 /** The bytes of a file, `-` being standard input; unpacked where its name ends in `.gz`. */
 export function openData(file: string): Readable {
   if (file === "-") return standardInput();
-  const content = createReadStream(file);
+  const content = openFile(file);
   // Whoever reads it later is told; an error that nobody hears would end the process before.
   content.on("error", () => {});
   if (!/\.gz$/i.test(file)) return content;

@@ -88,7 +88,7 @@ export function defineTask(definition: TaskDefinition): Task {
       optional(checkFunction, "onProgress", options.onProgress);
       optional(checkSignal, "signal", options.signal);
       const items = new Map<string, TaskItem>();
-      for await (const row of readRows(file ?? (await locate(options)))) {
+      for await (const row of readRows(file ?? (await locate(options)), options.signal)) {
         const parsed = { ...definition.parse(row), row: row.fields };
         const item = template === null ? parsed : await asked(parsed, template.text, row);
         if (items.has(item.id)) row.refuse("id", `be unique, got ${item.id} again`);

@@ -1,5 +1,5 @@
 /** Grades outputs that were made elsewhere, row by row. */
-import { checkFunction, checkObject, checkString } from "../engine/check.js";
+import { checkFunction, checkObject, checkSignal, checkString, optional } from "../engine/check.js";
 import { type Row, readRows } from "./rows.js";
 import {
   type Grader,
@@ -29,14 +29,16 @@ export async function* gradeRows(
   file: string,
   items: ReadonlyMap<string, TaskItem>,
   rowKey?: string,
+  signal?: AbortSignal,
 ): AsyncGenerator<RowVerdict> {
   checkFunction("grader.grade", checkObject("grader", grader).grade);
   checkString("file", file);
   checkFunction("items.get", checkObject("items", items).get);
+  optional(checkSignal, "signal", signal);
   const pending: Promise<RowVerdict>[] = [];
   let failure: unknown;
   try {
-    for await (const row of readRows(file)) {
+    for await (const row of readRows(file, signal)) {
       const verdict = gradeRow(grader, row, items, rowKey);
       verdict.catch(() => {}); // It is told when its turn comes.
       pending.push(verdict);

@@ -1,7 +1,7 @@
 /** The tasks by name. */
-import { readFile } from "node:fs/promises";
 import { checkOneOf, checkString } from "../engine/check.js";
 import { LlamaEtsError, whyUnreadable } from "../engine/errors.js";
+import { readTextFile } from "../engine/read-file.js";
 import { aime } from "./aime.js";
 import { answersTask } from "./answers.js";
 import { choicesTask, parseFirst } from "./choices.js";
@@ -67,7 +67,7 @@ async function taskOfFile(kind: keyof typeof OF_FILES, rest: string): Promise<Ta
 
 async function readTemplate(file: string): Promise<string> {
   try {
-    return await readFile(file, "utf8");
+    return await readTextFile(file);
   } catch (error) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",

@@ -1,6 +1,6 @@
 /** Rows of data files: `.jsonl` and `.csv`, perhaps packed (`.gz`), read one at a time. */
 import path from "node:path";
-import { pipeline } from "node:stream";
+import { addAbortSignal, pipeline } from "node:stream";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { invalidLine, openData, readLines, unreadable } from "./data-lines.js";
 
@@ -60,13 +60,19 @@ export class Row {
   }
 }
 
-/** The rows of a file, `-` being standard input (JSON lines). Throws `ERR_INVALID_DATA`. */
-export async function* readRows(file: string): AsyncGenerator<Row> {
+/**
+ * The rows of a file, `-` being standard input (JSON lines). Throws `ERR_INVALID_DATA`, and the signal's
+ * reason, also while nothing comes.
+ */
+export async function* readRows(file: string, signal?: AbortSignal): AsyncGenerator<Row> {
   const name = file === "-" ? "standard input" : file;
   try {
     const lines = isCsv(file) ? readCsv : readJsonLines;
-    yield* lines(name, readLines(name, openData(file)));
+    const content = openData(file);
+    if (signal !== undefined) addAbortSignal(signal, content);
+    yield* lines(name, readLines(name, content));
   } catch (error) {
+    signal?.throwIfAborted();
     throw unreadable(name, error);
   }
 }
@@ -101,7 +107,18 @@ function parseJsonRow(file: string, number: number, line: string): Row {
   if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
     throw invalidLine(file, number, "expected a JSON object");
   }
+  if (isDeeper(fields, MAX_DEPTH)) {
+    throw invalidLine(file, number, `expected values nested at most ${MAX_DEPTH} deep`);
+  }
   return new Row(file, number, fields as Record<string, unknown>, line);
+}
+
+/** What reads rows is recursive, and the stack ends somewhere. */
+const MAX_DEPTH = 500;
+
+function isDeeper(value: unknown, most: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return most === 0 || Object.values(value).some((inner) => isDeeper(inner, most - 1));
 }
 
 /** Python's JSON may hold NaN and Infinity, which read as null. */

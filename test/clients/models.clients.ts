@@ -31,10 +31,10 @@ describe("three models", () => {
 
   test("are listed with the methods that each can be asked by", async () => {
     const ids = (await client().models.list()).data.map(({ id }) => id);
-    const free = METHOD_NAMES.filter((name) => METHODS[name].proposal === undefined);
+    const free = [...METHOD_NAMES.filter((name) => METHODS[name].proposal === undefined), "auto"];
     expect(ids).toEqual([
       ...[NAME, ...free.map((name) => `${NAME}+${name}`)],
-      ...[SMALL, ...METHOD_NAMES.map((name) => `${SMALL}+${name}`)],
+      ...[SMALL, ...[...METHOD_NAMES, "auto"].map((name) => `${SMALL}+${name}`)],
       ...[MASKED, ...free.map((name) => `${MASKED}+${name}`)],
     ]);
     expect((await client().models.retrieve(`${SMALL}+ets`)).id).toBe(`${SMALL}+ets`);

@@ -132,6 +132,11 @@ describe("is refused with file and line:", () => {
     ["packed.jsonl", gzipSync(jsonLines("x")), /line 1: expected text, got gzip\nTry: .*\.gz/],
     ["twice.csv", "q,gold,gold\nx,1,2\n", /line 1: expected every column once, `gold` is there/],
     ["ragged.csv", "q,gold\nx,1\ny\n", /could not be read: .*line 3/],
+    [
+      "deep.jsonl",
+      `{"q":${"[".repeat(1e5)}${"]".repeat(1e5)}}\n`,
+      /line 1: expected values nested/,
+    ],
     ["array.jsonl", '{"q":"x"}\n[1]\n', /line 2: expected a JSON object/],
     ["cut.jsonl", '{"q":"x"}\n\n{"q":"', /line 3: expected JSON: /],
   ];

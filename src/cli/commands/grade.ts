@@ -39,7 +39,7 @@ async function grade(name: string, file: string, flags: GradeFlags): Promise<voi
   await using grader = await openGraderBy(judge, task, { mode, allowCodeExecution, signal });
   const items = await itemsById(task, flags.data, { signal });
   if (grader.isolation !== undefined) console.error(`Programs run in ${grader.isolation}.`);
-  const verdicts = gradeRows(grader, file, items, task.rowKey);
+  const verdicts = gradeRows(grader, file, items, task.rowKey, signal);
   try {
     while (!hasReaderLeft()) {
       const { done, value } = await untilAborted(() => verdicts.next(), signal);

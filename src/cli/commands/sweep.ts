@@ -1,8 +1,8 @@
 /** `eval --config`: a sweep over tasks, models and settings. */
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { LlamaEtsError, messageOf } from "../../engine/errors.js";
 import { given } from "../../engine/given.js";
+import { readTextFile } from "../../engine/read-file.js";
 import type { EvaluateOptions } from "../../evaluate/evaluate-options.js";
 import { failStalled, Interrupted, interruptSignal } from "../exit.js";
 import { loadNamedModel, type ModelFlags } from "../model-flags.js";
@@ -80,7 +80,7 @@ export async function runSweepCommand(
 
 async function readConfig(file: string): Promise<string> {
   try {
-    return await readFile(file, "utf8");
+    return await readTextFile(file);
   } catch (error) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", `--config: ${messageOf(error)}`, {
       fix: "a file that is there",

@@ -14,6 +14,8 @@ import {
   type FromEngine,
   MODEL,
   type ModelFacts,
+  type PackedBytes,
+  type PackedEntries,
   packError,
   type Reply,
   type Shown,
@@ -32,6 +34,8 @@ const number = Number(process.argv[2]);
 const objects = new Map<Ref, { object: object; owner: Ref }>();
 /** Those whose progress the app has asked for. */
 const watched = new Set<Ref>();
+/** What begins to tell of a call that runs, by the object: a timer that tells nothing costs, too. */
+const unwatched = new Map<Ref, () => void>();
 let lastRef = MODEL;
 /** Begins to load the model, as it was asked for. */
 let begin: (() => Promise<LocalModel>) | undefined;
@@ -99,12 +103,16 @@ const OF_MODEL: Record<string, (model: LocalModel, ...args: never[]) => unknown>
     const from = chunk * CHUNK;
     const length = Math.min(CHUNK, model.info.vocabSize - from);
     const tokens = Array.from({ length }, (_, i) => from + i);
-    return tokens.map((token) => ({
-      text: model.tokenText(token),
-      isEnd: model.isEndToken(token),
-      plain: model.textBytes(Int32Array.of(token)),
-      special: model.textBytes(Int32Array.of(token), { special: true }),
-    }));
+    const bytesOf = (special: boolean): PackedBytes => {
+      const pieces = tokens.map((token) => model.textBytes(Int32Array.of(token), { special }));
+      const lengths = Int32Array.from(pieces, (piece) => piece.length);
+      return { bytes: new Uint8Array(Buffer.concat(pieces)), lengths };
+    };
+    return {
+      texts: tokens.map((token) => model.tokenText(token)),
+      ends: tokens.map((token) => model.isEndToken(token)),
+      ...{ plain: bytesOf(false), special: bytesOf(true) },
+    } satisfies PackedEntries;
   },
   describe(model) {
     const description = model.describe();
@@ -143,7 +151,11 @@ async function perform({ ref, method, args }: Asked): Promise<unknown> {
     return (ready as unknown as Callee)[method]?.(...args);
   }
   const object = find(ref);
-  if (method === "watch") return watched.add(ref);
+  if (method === "watch") {
+    watched.add(ref);
+    unwatched.get(ref)?.();
+    return undefined;
+  }
   if (method === "dispose") {
     forget(ref);
     return object[Symbol.asyncDispose]?.();
@@ -180,17 +192,24 @@ async function outcomeOf(asked: Asked): Promise<Answered> {
     return seen;
   };
   const tell = () => {
-    const seen = watched.has(asked.ref) ? see() : undefined;
+    const seen = see();
     if (seen !== undefined) send({ told: { ref: asked.ref, process: number, seen } });
   };
-  const isShown = SHOWN_METHODS.includes(asked.method);
-  const timer = isShown ? setInterval(tell, SHOWN_MS) : undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const begin = () => {
+    timer ??= setInterval(tell, SHOWN_MS);
+  };
+  if (SHOWN_METHODS.includes(asked.method)) {
+    if (watched.has(asked.ref)) begin();
+    else unwatched.set(asked.ref, begin);
+  }
   try {
     const value = await perform(asked);
     const seen = see();
     return { ...(seen && { seen }), value };
   } finally {
     clearInterval(timer);
+    if (unwatched.get(asked.ref) === begin) unwatched.delete(asked.ref);
   }
 }
 

@@ -27,7 +27,7 @@ import { EngineLink, type Remote } from "./engine-link.js";
 import { IsolatedDenoiser } from "./isolated-denoiser.js";
 import { IsolatedClassifier, IsolatedSequences, ignoreGone } from "./isolated-sequences.js";
 import { KeptAnswers } from "./kept-answers.js";
-import type { ModelFacts } from "./protocol.js";
+import type { ModelFacts, PackedBytes, PackedEntries } from "./protocol.js";
 import type { Ref } from "./wire.js";
 
 /** Options of `loadModel` that stay in the app's thread. */
@@ -272,7 +272,7 @@ class IsolatedModel implements Model {
         `Expected \`token\` to be an integer from 0 to ${this.info.vocabSize - 1}, got ${token}`,
       );
     }
-    const entries = this.#now<readonly Entry[]>("entries", chunk);
+    const entries = unpackEntries(this.#now<PackedEntries>("entries", chunk));
     this.#entries.set(chunk, entries);
     return entries[token % CHUNK] as Entry;
   }
@@ -298,4 +298,20 @@ class IsolatedModel implements Model {
       throw new LlamaEtsError("ERR_DISPOSED", "The model was disposed");
     }
   }
+}
+
+function unpackEntries({ texts, ends, ...packed }: PackedEntries): Entry[] {
+  const [plain, special] = [pieces(packed.plain), pieces(packed.special)];
+  return texts.map((text, i) => ({
+    ...{ text, isEnd: ends[i] as boolean },
+    ...{ plain: plain[i] as Uint8Array, special: special[i] as Uint8Array },
+  }));
+}
+
+function pieces({ bytes, lengths }: PackedBytes): Uint8Array[] {
+  let end = 0;
+  return Array.from(lengths, (length) => {
+    end += length;
+    return bytes.subarray(end - length, end);
+  });
 }

@@ -50,6 +50,20 @@ export interface Reply {
 
 export type Answered = { seen?: Shown } & ({ value: unknown } | { error: CrossedError });
 
+/** Bytes of several tokens, and how many each has. */
+export interface PackedBytes {
+  bytes: Uint8Array;
+  lengths: Int32Array;
+}
+
+/** Tokens of a vocabulary, one after another. */
+export interface PackedEntries {
+  texts: string[];
+  ends: boolean[];
+  plain: PackedBytes;
+  special: PackedBytes;
+}
+
 /** What a loaded model is, as it doesn't change. */
 export interface ModelFacts {
   path: string;
