@@ -24,6 +24,8 @@ export default defineConfig({
         text: "Guides",
         items: [
           page("Which method for my task", "choosing"),
+          page("Where guidance pays", "where-guidance-pays"),
+          page("Choose a model for my machine", "choosing#a-model"),
           page("Choose M and K for my machine", "choosing#m-and-k"),
           page("Answers that parse", "constraints"),
           page("Models that think", "reasoning"),
@@ -35,6 +37,7 @@ export default defineConfig({
           page("Evaluate a model offline", "evaluation"),
           page("Compare methods", "comparing"),
           page("Serve many", "server"),
+          page("Guide a model on a server", "remote"),
           page("Many machines", "many-machines"),
           page("Diffusion models", "diffusion"),
           page("Reproduce the paper", "choosing#reproduce-the-paper"),

@@ -1,9 +1,6 @@
-/** Models that are not in memory: what planning asks of one, read from its file or known beforehand. */
+/** Models that are not in memory: what planning asks of one. */
 import type { Model } from "./engine.js";
-import { LlamaEtsError } from "./errors.js";
 import type { GpuChoice } from "./local/locate-engine.js";
-import type { KnownModel } from "./popular-models.js";
-import { namesServer } from "./remote/address.js";
 
 /** Where a model would be loaded. */
 export interface PlaceOptions {
@@ -32,30 +29,4 @@ export interface Speed {
   tokensPerSecond: number;
   /** Whether this file was measured here, or another one from which its size lets guess. */
   isMeasured: boolean;
-}
-
-/**
- * Reads a model's header and vocabulary. Throws as `loadModel` does for what isn't there or is no model.
- */
-export async function readModel(source: string, options: PlaceOptions): Promise<UnloadedModel> {
-  if (namesServer(source)) {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      `${source} is a server's: it needs no memory here`,
-      {
-        fix: "a GGUF file, or a bundled name",
-      },
-    );
-  }
-  const { readLocalModel } = await import("./local/read-model.js");
-  return readLocalModel(source, options);
-}
-
-/** A model that may be nowhere on this machine, by its numbers. */
-export async function imagineModel(
-  known: KnownModel,
-  options: PlaceOptions,
-): Promise<UnloadedModel> {
-  const { imagineLocalModel } = await import("./local/read-model.js");
-  return imagineLocalModel(known, options);
 }

@@ -9,13 +9,8 @@ import type { Place } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { largest } from "../engine/largest.js";
 import { isFileOf, type KnownModel, POPULAR_MODELS } from "../engine/popular-models.js";
-import {
-  imagineModel,
-  type PlaceOptions,
-  readModel,
-  type Speed,
-  type UnloadedModel,
-} from "../engine/unloaded-model.js";
+import { imagineModel, readModel } from "../engine/read-model.js";
+import type { PlaceOptions, Speed, UnloadedModel } from "../engine/unloaded-model.js";
 import { ets } from "./ets.js";
 import { planRun } from "./plan-run.js";
 import { sample } from "./sample.js";

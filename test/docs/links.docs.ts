@@ -55,6 +55,18 @@ test("a page and a heading that aren't there are found", () => {
   expect(deadLinks("docs/choosing.md", text)).toEqual(["nowhere.md", "#no"]);
 });
 
+test("every document of docs/ is in the site's sidebar, under headings that are there", async () => {
+  const { default: site } = await import("../../docs/.vitepress/config.mjs");
+  const groups: { items: { link: string }[] }[] = site.themeConfig.sidebar;
+  const links = groups.flatMap(({ items }) => items.map(({ link }) => link.slice(1)));
+  const own = links.filter((link) => !link.startsWith("api/"));
+  const pages = new Set(own.map((link) => `docs/${link.split("#")[0] || "index"}.md`));
+  expect([...pages].sort()).toEqual(documents.filter((file) => file.startsWith("docs/")));
+  for (const [name = "", anchor] of own.map((link) => link.split("#"))) {
+    if (anchor !== undefined) expect(anchorsOf(textOf(`docs/${name}.md`))).toContain(anchor);
+  }
+});
+
 test("docs/errors.md has a heading for every code, and no other", () => {
   const [, union = ""] = /type ErrorCode =([^;]*);/.exec(textOf("src/engine/errors.ts")) ?? [];
   const codes = [...union.matchAll(/"(ERR_\w+)"/g)].map(([, code]) => code);

@@ -1,0 +1,31 @@
+/** Opens models without their weights: by their files, or by what is known beforehand. */
+import { LlamaEtsError } from "./errors.js";
+import type { KnownModel } from "./popular-models.js";
+import { namesServer } from "./remote/address.js";
+import type { PlaceOptions, UnloadedModel } from "./unloaded-model.js";
+
+/**
+ * Reads a model's header and vocabulary. Throws as `loadModel` does for what isn't there or is no model.
+ */
+export async function readModel(source: string, options: PlaceOptions): Promise<UnloadedModel> {
+  if (namesServer(source)) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `${source} is a server's: it needs no memory here`,
+      {
+        fix: "a GGUF file, or a bundled name",
+      },
+    );
+  }
+  const { readLocalModel } = await import("./local/read-model.js");
+  return readLocalModel(source, options);
+}
+
+/** A model that may be nowhere on this machine, by its numbers. */
+export async function imagineModel(
+  known: KnownModel,
+  options: PlaceOptions,
+): Promise<UnloadedModel> {
+  const { imagineLocalModel } = await import("./local/read-model.js");
+  return imagineLocalModel(known, options);
+}
