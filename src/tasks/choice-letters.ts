@@ -52,6 +52,7 @@ function lastOf(matches: Iterable<RegExpMatchArray>): RegExpMatchArray | undefin
   return [...matches].at(-1);
 }
 
+/** What is said of an option that is right. */
 const APPROVED = /[\u2705\u2713\u2714\u2611]|\b(?:correct|right|true|yes)\b/i;
 
 /** Without the options that nothing is said of, where the text lists all of them again. */

@@ -4,7 +4,7 @@ import { LETTERS } from "./task.js";
 
 /** Where a word ends: texts in Chinese or Japanese have no spaces around a letter. */
 const WORD = String.raw`[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}\d]`;
-const START = String.raw`(?<!${WORD}['-]?)`;
+const START = `(?<!${WORD}['-]?)`;
 const END = `(?![-']?${WORD})`;
 const NOUN = "(?:[Aa]nswer|ANSWER|[Oo]ption|OPTION|[Cc]hoice|CHOICE)";
 const IS = String.raw`(?:is|IS|must\s+be|should\s+be|would\s+be|will\s+be|remains|seems|to\s+be)`;
