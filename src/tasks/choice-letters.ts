@@ -39,15 +39,20 @@ export function extractLetter(output: string, item?: TaskItem, count = 4): strin
     lastStated(told, preferences, asLetter) ??
     asLetter(told.match(patterns.inBrackets)?.at(-1)?.[1]) ??
     asLetter(lastOf(told.matchAll(patterns.first))?.[1]) ??
-    asLetter(lastOf(told.matchAll(patterns.standalone))?.[1]) ??
+    asLetter(lastOf(lastLine(told).matchAll(patterns.standalone))?.[1]) ??
     mentionedChoice(told, item)
   );
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split("\n").at(-1) ?? "";
 }
 
 function lastOf(matches: Iterable<RegExpMatchArray>): RegExpMatchArray | undefined {
   return [...matches].at(-1);
 }
 
+/** What is said of an option that is right. */
 const APPROVED = /[\u2705\u2713\u2714\u2611]|\b(?:correct|right|true|yes)\b/i;
 
 /** Without the options that nothing is said of, where the text lists all of them again. */
@@ -83,6 +88,7 @@ function letterOfLine(
 /** Without thoughts, emphasis, math signs and the commands that only change a letter's look. */
 function plain(output: string): string {
   return plainNumbers(withoutThoughts(output))
+    .replace(/<\/answer>/g, "\n")
     .replace(/[*_`$]|\\[()[\]]/g, "")
     .trim();
 }

@@ -71,6 +71,7 @@ async function gradeRow(
   }
   const id = row.has("id") ? row.name("id") : null;
   const form = row.has("output") ? "output" : "answer";
+  if (!row.has(form)) row.refuse("output", "be there, or `answer`");
   const text = row.scalar(form);
   const known = id === null ? undefined : items.get(String(id));
   const item: TaskItem = {
@@ -78,6 +79,7 @@ async function gradeRow(
     ...((row.has("gold") || known === undefined) && { gold: row.scalar("gold") }),
     ...(row.has("choices") && { choices: row.strings("choices") }),
   };
+  if (item.gold.trim() === "") row.refuse("gold", "hold an answer");
   return { id, ...(await grader.grade(item, text, form)) };
 }
 

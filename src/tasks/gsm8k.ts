@@ -142,7 +142,7 @@ function clean(number: string | undefined): string | null {
 }
 
 function isSameNumber(answer: string, { gold }: TaskItem): boolean {
-  const [a, b] = [parseRational(extractNumber(answer) ?? ""), parseRational(gold)];
+  const [a, b] = [parseRational(extractNumber(answer) ?? ""), parseRational(plainNumbers(gold))];
   return a !== null && b !== null && isEqual(a, b);
 }
 

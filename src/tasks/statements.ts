@@ -19,7 +19,7 @@ const ARTICLE = "(?:la|le|die|der|das|el|o|a)";
 export const STATEMENT = String.raw`<answer>|(?<!\p{L})(?:${NOUNS}|ANSWER)(?!\p{L})(?:\s+(?:${ADJECTIVE}))?["'”]?\s*(?:(?<=\s)(?:${COPULA})(?!\p{L})(?:\s+${ARTICLE}(?=\s))?|[:：=]|\n)|(?:${NOUN_ALONE}|${NOUN_ALONE.normalize("NFKC")})["'”]?\s*(?:${COPULA_ALONE})?\s*[:：=]?`;
 
 /** Where a statement of the answer ends, if the line goes on. */
-export const CLAUSE_END =
+const CLAUSE_END =
   /(?<!\b(?:approx|no|vs|Rs|i\.e|e\.g))[.;!?](?=\s|$)|[。！？।；]|,?\s(?:because|since|as|which|where|after|if|denn|weil|car|soit|porque|pues|perché|потому|так как)\s|[，,]\s*(?:因为|因為|なぜなら)|\s\((?=(?:since|because|as|i\.e|e\.g|or|about|approx|where|with|not|note|check|from)\b)/iu;
 
 /** Statements, from the last one, that are looked at; and characters behind each. */
