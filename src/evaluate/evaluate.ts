@@ -2,16 +2,10 @@
 import { checkModel } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import { DEFAULT_REWARD, openPotentials, openReward } from "../rewards/named.js";
+import { DEFAULT_REWARD } from "../rewards/named.js";
+import type { Reward } from "../rewards/reward.js";
 import { openGraderBy } from "../tasks/judge-grader.js";
-import {
-  answersOf,
-  checkTask,
-  type Grader,
-  type GradingMode,
-  loadItems,
-  type Task,
-} from "../tasks/task.js";
+import { checkTask, type Grader, type GradingMode, loadItems, type Task } from "../tasks/task.js";
 import {
   type ConfiguredMethod,
   configureMethods,
@@ -27,6 +21,7 @@ import {
 import { gradeTexts } from "./grade-texts.js";
 import { type DrawJob, listJobs } from "./jobs.js";
 import { drawLocally } from "./local-executor.js";
+import { openJudges } from "./open-judges.js";
 import { ProgressCount } from "./progress.js";
 import {
   type DescribedReward,
@@ -114,10 +109,13 @@ export async function evaluate(
     allowCodeExecution,
     ...(signal && { signal }),
   });
+  const { reward: shared, queue } = resolved;
+  const names = [...(shared === DEFAULT_REWARD ? [] : [shared]), ...namedIn(methods)];
+  await using judges = await openJudges(queue === undefined ? names : [], task, item, signal);
   // A directory is begun once nothing is left that would refuse the run.
-  if (resolved.queue !== undefined) {
+  if (queue !== undefined) {
     const { checkRedis } = await import("./queue/executor.js");
-    await checkRedis(resolved.queue);
+    await checkRedis(queue);
   }
   // What checks run directories (zod) takes as long to load as all the rest of the package.
   const { RunStore } = await import("./store/run-store.js");
@@ -147,7 +145,7 @@ export async function evaluate(
   };
   let endedEarly = false;
   try {
-    await draw({ request, model, task, run, methods, resolved, count });
+    await draw({ request, model, task, run, methods, resolved, judges: judges.byName, count });
   } catch (error) {
     // What was drawn counts, however the run ends; a full disk may be why it does.
     endedEarly = error instanceof TooManyFailures;
@@ -193,6 +191,8 @@ interface Drawing {
   run: Pick<RunRecord, "model" | "proposal">;
   methods: readonly ConfiguredMethod[];
   resolved: ResolvedOptions;
+  /** The rewards and potentials that this process asks, by their names. */
+  judges: ReadonlyMap<string, Reward>;
   count: ProgressCount;
 }
 
@@ -204,20 +204,19 @@ async function draw({
   run,
   methods,
   resolved,
+  judges,
   count,
 }: Drawing): Promise<void> {
   const { batches, onOutcome } = request;
   const { proposal, form, reward, queue, signal, onWarning, concurrency, out } = resolved;
   if (queue === undefined) {
-    await using opened =
-      reward === DEFAULT_REWARD ? null : await openReward(reward, answersOf(task));
-    await using named = await openPotentials(namedIn(methods), answersOf(task));
     for (const jobs of batches) {
       await drawLocally(
         { jobs, onOutcome },
         {
           ...{ model, proposal, task, form, signal, onWarning, concurrency },
-          ...{ reward: opened?.reward, named: named.byName },
+          reward: reward === DEFAULT_REWARD ? undefined : judges.get(reward),
+          named: judges,
           keep: keptOf(task, resolved.keep),
           onTokens: (key, generated) => count.onTokens(key, generated),
         },

@@ -15,7 +15,7 @@ import { isVoteSettled, tokensOf } from "./store/item-votes.js";
 import type { Sample } from "./store/run-files.js";
 
 /** What a method may spend, and the most that one of its samples takes. */
-export interface Share {
+interface Share {
   tokens: number;
   perSample: number;
 }

@@ -1,6 +1,7 @@
 /** Options of a wrong type are refused by name, before anything is opened, drawn or written. */
 import { existsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { openJudges } from "../../src/evaluate/open-judges.js";
 import {
   compareRuns,
   type EvaluateOptions,
@@ -15,7 +16,7 @@ import {
   type Task,
   type WorkerOptions,
 } from "../../src/index.js";
-import { temporary } from "../fixtures/temporary-directory.js";
+import { temporary, temporaryFile } from "../fixtures/temporary-directory.js";
 import { expectRefused, wrongOptions, wrongValues } from "../fixtures/wrong-types.js";
 
 /** What the checks know a model by; whoever used it would get a TypeError. */
@@ -121,4 +122,27 @@ test.each(wrongValues())("comparisons and reports refuse %s", async (kind, value
   await expectRefused("directories", () => compareRuns([wrong, "other"]));
   await expectRefused("directory", () => readRun(wrong));
   await expectRefused("file", () => readTrace(wrong));
+});
+
+describe("a reward from a module", () => {
+  const item = { id: "1", prompt: "How many is 1 + 1?", gold: "2" };
+  // A module is loaded once: each has a name of its own.
+  const open = (name: string, source: string) =>
+    openJudges([`module:${temporaryFile(name, source)}`], miniGsm, item, undefined);
+
+  test("that returns no number for a right answer is refused before anything is drawn", async () => {
+    const source = "export default ({ text }) => text.nowhere * 2";
+    await expect(open("nowhere.mjs", source)).rejects.toMatchObject({
+      code: "ERR_REWARD",
+      message: expect.stringContaining("to return a finite number, got `NaN`"),
+    });
+  });
+
+  test.each([
+    ["waits", "export default async ({ text, item }) => text.length + item.gold.length"],
+    ["throws, as it may do better later", "export default () => { throw new Error('away') }"],
+  ])("that %s is none of these", async (name, source) => {
+    await using judges = await open(`${name}.mjs`, source);
+    expect(judges.byName.size).toBe(1);
+  });
 });

@@ -100,7 +100,7 @@ const sampleIdentity = {
 };
 
 /** What may be kept of each token of a text. */
-export const TOKEN_PARTS = ["tokens", "logprobs", "entropies"] as const;
+const TOKEN_PARTS = ["tokens", "logprobs", "entropies"] as const;
 export type TokenPart = (typeof TOKEN_PARTS)[number];
 
 /** What a sample keeps of each whole text that its method drew. */

@@ -1,12 +1,16 @@
 /** Runs a sweep: one evaluation for each task, model and seed, each in a directory of its own. */
 import path from "node:path";
+import { resolveBundledName } from "../../engine/bundled-models.js";
 import type { Model } from "../../engine/engine.js";
 import { given } from "../../engine/given.js";
+import { isRemote, resolveModelPath } from "../../engine/model-path.js";
 import { findTask } from "../../tasks/index.js";
+import { loadItems, type Task } from "../../tasks/task.js";
 import { evaluate } from "../evaluate.js";
-import type { EvaluateOptions } from "../evaluate-options.js";
+import { type EvaluateOptions, resolveEvaluateOptions } from "../evaluate-options.js";
 import { measuredSamples } from "../store/item-votes.js";
 import { readRun } from "../store/read-run.js";
+import { checkVoting } from "../total-budget.js";
 import {
   type BestSetting,
   bestSettings,
@@ -49,10 +53,11 @@ export interface SweepOptions
 
 /**
  * Runs the evaluations of a sweep one after another; each model is loaded once. Those that are done
- * are kept by `resume`. With `maxFailures` the result that ended early is the last. Throws as `evaluate` does.
+ * are kept by `resume`. What is wrong with any of them is found before the first. With `maxFailures` the
+ * result that ended early is the last. Throws as `evaluate` does.
  */
 export async function runSweep(
-  { tasks, models = [], methods, seeds, options: common, proposal, ...config }: SweepConfig,
+  { models = [], methods, seeds, options: common, proposal, ...config }: SweepConfig,
   { out, openModel, onRun, maxFailures, ...options }: SweepOptions,
 ): Promise<SweepResult[]> {
   const { limit, samples, budgetTokensTotal, reward, mode, form, concurrency } = config;
@@ -61,17 +66,22 @@ export async function runSweep(
     methods: methods.map(toEvaluated),
     options: common,
   };
+  resolveEvaluateOptions({ ...shared, ...options, out });
+  for (const name of [...models, ...(proposal === undefined ? [] : [proposal])]) {
+    if (!isRemote(name)) await resolveModelPath(resolveBundledName(name), () => {}, options.signal);
+  }
+  const tasks = await openTasks(config);
   const results: SweepResult[] = [];
   let allFailed = 0;
-  for (const modelName of models) {
+  const modelFolders = foldersOf(models);
+  for (const [m, modelName] of models.entries()) {
     await using model = await openModel(modelName);
     await using draft = proposal === undefined ? null : await openModel(proposal);
-    for (const { task: name, ...data } of tasks) {
-      const task = await findTask(name);
+    for (const { name, task, folder, data } of tasks) {
       const directories: string[] = [];
       let [failed, endedEarly] = [0, false];
       for (const seed of seeds) {
-        const directory = path.join(out, nameOf(name), nameOf(modelName), `seed-${seed}`);
+        const directory = path.join(out, folder, modelFolders[m] as string, `seed-${seed}`);
         onRun?.({ task: name, model: modelName, seed, directory });
         const evaluation = await evaluate(model, task, {
           ...{ ...shared, ...data, ...options, seed, out: directory },
@@ -99,6 +109,40 @@ export async function runSweep(
     }
   }
   return results;
+}
+
+interface SweepTask {
+  name: string;
+  task: Task;
+  folder: string;
+  data: { data?: string };
+}
+
+/** The tasks of a sweep, whose items can be read, and voted on where a budget asks for that. */
+async function openTasks({
+  tasks,
+  budgetTokensTotal,
+  samples,
+}: Pick<SweepConfig, "tasks" | "budgetTokensTotal" | "samples">): Promise<SweepTask[]> {
+  const folders = foldersOf(tasks.map(({ task }) => task));
+  const opened: SweepTask[] = [];
+  for (const [i, entry] of tasks.entries()) {
+    const { task: name, ...data }: { task: string; data?: string } = entry;
+    const task = await findTask(name);
+    if (budgetTokensTotal !== undefined) checkVoting(task, samples);
+    await loadItems(task, data.data, {});
+    opened.push({ ...{ name, task, data }, folder: folders[i] as string });
+  }
+  return opened;
+}
+
+/** A folder for each name, with a number where an earlier one has it. */
+function foldersOf(names: readonly string[]): string[] {
+  const folders = names.map(nameOf);
+  return folders.map((folder, i) => {
+    const before = folders.slice(0, i).filter((other) => other === folder).length;
+    return before === 0 ? folder : `${folder}-${before + 1}`;
+  });
 }
 
 /** A file's name without its folder and extension, as a directory may be called. */

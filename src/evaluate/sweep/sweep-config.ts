@@ -84,7 +84,13 @@ export async function parseSweep(text: string, where: string): Promise<SweepConf
   }
   const options = config.options as EvaluatedOptions;
   checkMethods(methods.map(toEvaluated), options);
-  return { ...config, methods, options };
+  const { tasks, models, seeds } = config;
+  const distinct = {
+    tasks: [...new Map(tasks.map((task) => [JSON.stringify(task), task])).values()],
+    ...(models && { models: [...new Set(models)] }),
+    seeds: [...new Set(seeds)],
+  };
+  return { ...config, ...distinct, methods, options };
 }
 
 export function toEvaluated({ name, method, options }: SweepMethod): EvaluatedMethod {

@@ -7,11 +7,12 @@ import { renderPage } from "../page.js";
 
 const STYLE = `
 h3 { margin: 26px 0 6px }
-.grid { width: auto }
+.scroll table.grid { width: auto; min-width: 0 }
 .grid caption { text-align: left; color: var(--dim); padding: 8px 0 2px }
 .grid td { text-align: center; min-width: 5.5em; print-color-adjust: exact }
-.grid td small { display: block; color: var(--dim); font-size: .76em }
+.grid td small { display: block; opacity: .85; font-size: .76em }
 .grid th { white-space: nowrap }
+.grid thead th + th { text-align: center }
 `;
 
 /** One page for all tasks and models of a sweep, complete in itself. */
@@ -28,26 +29,28 @@ ${results.map(section)}`,
 
 function section({ task, model, settings, best }: SweepResult): Html {
   const methods = [...new Set(settings.map(({ method }) => method))];
+  const shares = settings.flatMap(({ all }) => all?.accuracy ?? []);
+  const range = [Math.min(...shares), Math.max(...shares)] as const;
   return html`<h2>${task}, ${model}</h2>
 <p>A setting is chosen on half of the items, those that a hash of their names picks, and judged on the other half. Where it was chosen its accuracy is flattered by the choice.</p>
 <div class="scroll"><table>
 <thead><tr><th>best setting</th><th>where chosen</th><th>on the other half</th><th>95% interval</th><th>items</th></tr></thead>
 <tbody>${best.map(({ name, chosenBy, heldOut }) => html`<tr><th scope="row">${name}</th><td>${percent(chosenBy.accuracy, 1)}</td><td><b>${percent(heldOut.accuracy, 1)}</b></td><td>${interval(heldOut)}</td><td>${heldOut.items}</td></tr>`)}</tbody>
 </table></div>
+<p class="note">The darker a cell, the more accurate: one scale for all methods.</p>
 ${methods.map((method) =>
   grids(
     method,
     settings.filter((setting) => setting.method === method),
+    range,
   ),
 )}`;
 }
 
 /** A method's grid: a table of its first two options for each combination of the others. */
-function grids(method: string, settings: readonly SweepSetting[]): Html {
+function grids(method: string, settings: readonly SweepSetting[], range: Range): Html {
   const options = Object.keys(settings[0]?.varied ?? {});
   const [down, across, ...others] = options;
-  const shares = settings.flatMap(({ all }) => all?.accuracy ?? []);
-  const range: [number, number] = [Math.min(...shares), Math.max(...shares)];
   const groups = new Map<string, SweepSetting[]>();
   for (const setting of settings) {
     const name = others.map((option) => `${option} ${setting.varied[option]}`).join(", ");
@@ -70,6 +73,9 @@ function valuesOf(settings: readonly SweepSetting[], option: string | undefined)
   return [...new Set(settings.map(({ varied }) => String(varied[option])))];
 }
 
+/** The least and the largest accuracy. */
+type Range = readonly [number, number];
+
 type Place = readonly [option: string | undefined, value: string];
 
 function find(settings: readonly SweepSetting[], ...places: Place[]): SweepSetting | undefined {
@@ -78,8 +84,8 @@ function find(settings: readonly SweepSetting[], ...places: Place[]): SweepSetti
   );
 }
 
-/** The darker, the more accurate within the method's range. */
-function cell(setting: SweepSetting | undefined, [least, most]: [number, number]): Html {
+/** The darker, the more accurate within the range. */
+function cell(setting: SweepSetting | undefined, [least, most]: Range): Html {
   if (setting?.all == null) return html`<td>–</td>`;
   const { all, generated } = setting;
   const share = most > least ? (all.accuracy - least) / (most - least) : 0;
