@@ -25,6 +25,7 @@ export default defineConfig({
         items: [
           page("Which method for my task", "choosing"),
           page("Where guidance pays", "where-guidance-pays"),
+          page("Beside genlm-control and its-hub", "beside-rivals"),
           page("Choose a model for my machine", "choosing#a-model"),
           page("Choose M and K for my machine", "choosing#m-and-k"),
           page("Answers that parse", "constraints"),

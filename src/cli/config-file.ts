@@ -1,6 +1,6 @@
 /** `--config FILE`: a command's options from a file in YAML. Flags win over it. */
 import type { Command, Option } from "commander";
-import { LlamaEtsError, messageOf, whyUnreadable } from "../engine/errors.js";
+import { codeOf, LlamaEtsError, messageOf, whyUnreadable } from "../engine/errors.js";
 import { readTextFile } from "../engine/read-file.js";
 
 /** Adds `--config`, whose file is read before the command acts. */

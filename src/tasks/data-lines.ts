@@ -2,7 +2,7 @@
 import { fstatSync } from "node:fs";
 import { pipeline, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { LlamaEtsError, messageOf, whyUnreadable } from "../engine/errors.js";
+import { codeOf, LlamaEtsError, messageOf, whyUnreadable } from "../engine/errors.js";
 import { openFile } from "../engine/read-file.js";
 
 /** A file without line ends must not fill the memory. */

@@ -56,7 +56,8 @@ test("a page and a heading that aren't there are found", () => {
 });
 
 test("every document of docs/ is in the site's sidebar, under headings that are there", async () => {
-  const { default: site } = await import("../../docs/.vitepress/config.mjs");
+  const config = new URL("../../docs/.vitepress/config.mjs", import.meta.url).href;
+  const { default: site } = await import(config);
   const groups: { items: { link: string }[] }[] = site.themeConfig.sidebar;
   const links = groups.flatMap(({ items }) => items.map(({ link }) => link.slice(1)));
   const own = links.filter((link) => !link.startsWith("api/"));
