@@ -13,7 +13,7 @@ interface Size {
   /** What `loadModel` downloads it by. */
   uri: string;
   parameters: number;
-  /** Of its file, to about one percent. */
+  /** Its file's bytes, to about one percent. */
   sizeBytes: number;
   layers: number;
   embeddingSize: number;

@@ -10,7 +10,7 @@ const OF_NAMED_METHODS = [
   ...["rollouts", "steps", "blockTokens", "block", "adaptive", "preset", "lambda", "finish"],
 ];
 
-/** Of the options that all methods share, those that `auto` takes. */
+/** The options that `auto` takes, among those that all methods share. */
 export function sharedWithAuto<T extends object>(options: T): Partial<T> {
   const taken = Object.entries(options).filter(
     ([name]) => SHARED_NAMES.includes(name) && !OF_NAMED_METHODS.includes(name),

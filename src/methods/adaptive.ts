@@ -13,7 +13,7 @@ export interface AdaptiveOptions {
    * "Escape Sky-high Cost", ICLR 2024); for ETS, all of the step's.
    */
   rule?: StoppingRule;
-  /** Of the rules `sequential` and `beta`, from .5 to .9999. Default .95. */
+  /** The confidence of the rules `sequential` and `beta`, from .5 to .9999. Default .95. */
   confidence?: number;
   /** Candidates drawn between two looks, from 1 to 4096. Default 8. */
   round?: number;

@@ -4,7 +4,7 @@ import path from "node:path";
 import { type BundledModel, bundledModels } from "../engine/bundled-models.js";
 import { checkInteger, checkKeys, checkOneOf, checkString, optional } from "../engine/check.js";
 import { isLaterPart } from "../engine/download/address.js";
-import { type KeptModel, keptModels } from "../engine/download/kept-models.js";
+import type { KeptModel } from "../engine/download/kept-models.js";
 import type { Place } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { largest } from "../engine/largest.js";
@@ -24,7 +24,7 @@ export interface InspectedModel {
   kind: "autoregressive" | "diffusion" | "classifier";
   architecture: string;
   parameters: number;
-  /** Of the weights. */
+  /** The bytes of the weights. */
   sizeBytes: number;
   /** The longest text that it was made for, in tokens. */
   contextLength: number;
@@ -36,7 +36,7 @@ export interface InspectedModel {
   speed: Speed | null;
 }
 
-/** Of a run of `ets` with 8 candidates and its other defaults, behind a prompt of up to 512 tokens. */
+/** What a run of `ets` takes with 8 candidates and its other defaults, behind a prompt of up to 512 tokens. */
 export interface MemoryFit {
   /** Whether it fits, perhaps in waves. */
   fits: boolean;
@@ -70,7 +70,7 @@ export interface ListedModel {
   /** Null where the file could not be read; `problem` then says why. */
   inspected: InspectedModel | null;
   problem?: string;
-  /** Of the models that are here; the largest first. */
+  /** Those among the models that are here; the largest first. */
   proposals: SuggestedProposal[];
 }
 
@@ -99,6 +99,7 @@ export async function inspectModel(
 
 /** The bundled and the downloaded models, and popular ones, with what this machine can run. */
 export async function listModels(options: InspectOptions = {}): Promise<ListedModels> {
+  const { keptModels } = await import("../engine/download/kept-models.js");
   const place = checkPlace(options);
   const here = new Map<string, UnloadedModel>();
   const look = async <T extends { path: string; broken?: string }>(model: T) => {
@@ -137,6 +138,7 @@ export async function suggestProposals(
   source: string,
   options: InspectOptions = {},
 ): Promise<SuggestedProposal[]> {
+  const { keptModels } = await import("../engine/download/kept-models.js");
   const place = checkPlace(options);
   const model = await readModel(checkString("source", source), place);
   const files = [...bundledModels(), ...(await keptModels())].map(({ path }) => path);

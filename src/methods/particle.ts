@@ -64,7 +64,7 @@ export const particle = defineMethod<typeof OWN, OptionsOf<typeof OWN> & Potenti
   bounds: boundGuided,
   weighs: true,
   reports: { continues: false, energies: "log Ê", shows: ["ess"] },
-  // Of p_ref^α the weights know no divergence from p_ref.
+  // The weights know no divergence of p_ref^α from p_ref.
   divergence: (steps, diagnostics, { alpha }) =>
     alpha === 1 ? divergenceOfParticles(steps, diagnostics) : null,
   run: grow,

@@ -25,7 +25,7 @@ export function counted(count: number, noun: string, plural = `${noun}s`): strin
   return `${number(count)} ${count === 1 ? noun : plural}`;
 }
 
-/** Of methods that were measured by votes, for the foot of their table; none where there is no such method. */
+/** What the foot of a table says of methods that were measured by votes; nothing where there is none. */
 export function votesNote(
   methods: readonly { name: string; items: number; votes?: { samples: number; settled: number } }[],
 ): string[] {

@@ -30,7 +30,7 @@ function shareOf(order: number): number {
  * Whether the leader of a vote is its most probable answer, with an error of at most 1 - confidence
  * over all looks together, however the moment to look is chosen: votes are independent draws.
  *
- * Of a wrong leader a and the most probable answer m, a vote for one of the two is for a with
+ * Let a be a wrong leader and m the most probable answer: a vote for one of the two is for a with
  * probability p ≤ 1/2. The likelihood ratio of p ~ Uniform(1/2, 1) against 1/2 is then a
  * supermartingale that starts at 1, and by Ville's inequality exceeds 1/ε ever with probability at
  * most ε. It counts the votes after the first one for a, which chose a to be looked at; ε is a's

@@ -140,7 +140,7 @@ export function logprobsOf(
     ),
   }));
   if (form === "chat") return { content: entries, refusal: null };
-  // Of a character that several tokens make up, the last one has it.
+  // The last of the tokens that make up a character has it.
   const decoder = new StringDecoder("utf8");
   let offset = 0;
   return {

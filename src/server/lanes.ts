@@ -7,7 +7,8 @@ export interface RunSize {
   /** The model's place in `LaneOptions.models`. */
   model: number;
   /**
-   * Of its shared contexts, in their order; "apart": contexts of its own, for which there is memory once.
+   * Its parts of the shared contexts, in their order; "apart": contexts of its own, for which there is memory
+   * once.
    */
   parts: readonly ContextPart[] | "apart";
 }

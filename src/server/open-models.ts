@@ -54,7 +54,7 @@ interface OpenedModels extends AsyncDisposable {
 
 /** Guided runs for which a shared context has room, where memory allows; and those with a proposal. */
 const [GUIDED_RUNS, PROPOSED_RUNS] = [4, 2];
-/** Of what a model's runs would take of the memory if it were alone: the first that leaves room for others. */
+/** Shares of what a model's runs would take if it were alone; it gets the first that leaves room for others. */
 const SHARES = [1, 3 / 4, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8, 1 / 12, 1 / 16];
 /** Tokens of a prompt that room is made for; longer ones take more of it. */
 const PROMPT_TOKENS = 1024;

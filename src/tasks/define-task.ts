@@ -84,7 +84,8 @@ export function defineTask(definition: TaskDefinition): Task {
     ...(dataFile !== undefined && { dataFile }),
     async load(file, options = {}) {
       optional(checkString, "file", file);
-      checkKeys("options", options, ["onProgress", "signal"]);
+      checkKeys("options", options, ["download", "onProgress", "signal"]);
+      optional(checkBoolean, "download", options.download);
       optional(checkFunction, "onProgress", options.onProgress);
       optional(checkSignal, "signal", options.signal);
       const items = new Map<string, TaskItem>();

@@ -15,8 +15,8 @@ export interface DataSource {
 }
 
 /**
- * The path of the file, downloaded unless it is there. Throws `ERR_DOWNLOAD`, `ERR_WRITE`; the
- * signal's reason when aborted.
+ * The path of the file, downloaded unless it is there. Throws `ERR_DOWNLOAD`, also where nothing may be
+ * downloaded, `ERR_WRITE`, and the signal's reason when aborted.
  */
 export async function download(source: DataSource, options: LoadOptions = {}): Promise<string> {
   const file = path.join(cacheDirectory(), "data", source.name);
@@ -36,8 +36,9 @@ export async function download(source: DataSource, options: LoadOptions = {}): P
 
 async function fetchChecked(
   { url, sha256 }: DataSource,
-  { signal, onProgress }: LoadOptions,
+  { download: isAllowed = true, signal, onProgress }: LoadOptions,
 ): Promise<Buffer> {
+  if (!isAllowed) throw new Error("nothing is to be downloaded");
   const response = await fetch(url, signal ? { signal } : {});
   if (!response.ok || response.body === null) {
     throw new Error(`the server answered ${response.status} ${response.statusText}`);

@@ -104,7 +104,7 @@ function statedNumber(statement: string): string | null {
   return clean(numbersIn(joinSpacedThousands(resultOf(clause.replace(DENIED, ""))))[0]);
 }
 
-/** Of `9 * 2 = 18` and `18 = 9 * 2` the side that is a number. */
+/** The side of `9 * 2 = 18` and `18 = 9 * 2` that is a number. */
 function resultOf(equation: string): string {
   const sides = equation.split("=");
   return sides.findLast((side) => /\d/.test(side) && !ARITHMETIC.test(side)) ?? sides.at(-1) ?? "";

@@ -90,6 +90,8 @@ export interface Grader extends AsyncDisposable {
 }
 
 export interface LoadOptions {
+  /** Whether the task's own data file may be fetched where it isn't here yet. Default true. */
+  download?: boolean;
   /** Called while a data file is downloaded; sizes in bytes, `total` 0 when unknown. */
   onProgress?: (progress: { received: number; total: number }) => void;
   /** Aborting rejects with the signal's reason. */

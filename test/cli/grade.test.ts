@@ -67,7 +67,7 @@ describe.concurrent("llama-ets grade", () => {
     const { code, stdout, stderr } = await cli(args);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     expect(stderr).toMatch(
-      /^error (\.|nowhere\.jsonl(\.gz)?) could not be read: .*ERR_INVALID_DATA\)\n$/,
+      /^error (\.|nowhere\.jsonl(\.gz)?) could not be read: .*ERR_INVALID_DATA\)\nTry: .*\n$/,
     );
   });
 

@@ -273,7 +273,11 @@ describe("memory of kept prompts", () => {
     const small = { kvCache: 2 ** 20, compute: 0, logits: 0 };
     await model.release(await model.lease({ cells: 256, sequences: 1, memory: small }));
     expect(keptBytes()).toBe(before + bytes);
-    const all = { kvCache: 2 * free, compute: 0, logits: 0 };
+    const twice = { kvCache: 2 * free, compute: 0, logits: 0 };
+    const refused = model.lease({ cells: 256, sequences: 1, memory: twice });
+    await expect(refused).rejects.toThrow(expect.objectContaining({ code: "ERR_OUT_OF_MEMORY" }));
+    expect(keptBytes()).toBe(before + bytes); // nothing makes way for what can't be had
+    const all = { kvCache: 0.95 * free, compute: 0, logits: 0 };
     await model.release(await model.lease({ cells: 256, sequences: 1, memory: all }));
     expect(keptBytes()).toBe(0);
   });

@@ -82,7 +82,7 @@ export class EngineLink {
     return this.call(THE_MODEL, "load", [source, options]) as Promise<ModelFacts>;
   }
 
-  /** Of the model, where no object is named. */
+  /** Calls a method of an object, or of the model where none is named. */
   async call(
     remote: Remote | null,
     method: string,

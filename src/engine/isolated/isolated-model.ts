@@ -236,7 +236,7 @@ class IsolatedModel implements Model {
         ({ process }) => process === this.#link.process,
         () => false, // the process that was to make it has ended
       );
-      // Of leases that wait for it together, the first makes it.
+      // The first of the leases that wait for it together makes it.
       if (!isThere && shared.remote === known) shared.remote = this.#shareIn(shared.needs);
       await shared.remote;
     }
@@ -287,7 +287,7 @@ class IsolatedModel implements Model {
     return this.#link.callNow(method, args) as T;
   }
 
-  /** Of what stays as it is while the model is loaded. */
+  /** Asks for what stays as it is while the model is loaded. */
   #always<T>(method: string, ...args: readonly unknown[]): T {
     this.#checkAlive();
     return this.#kept.of([method, args], () => this.#link.callNow(method, args) as T);

@@ -15,7 +15,7 @@ export interface Measured {
   device: string;
   /** Bytes of the weights. */
   sizeBytes: number;
-  /** Of one text. */
+  /** Tokens of one text that is drawn alone. */
   tokensPerSecond: number;
 }
 

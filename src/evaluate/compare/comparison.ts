@@ -21,7 +21,7 @@ export interface ComparedMethod {
   /** Graded samples of these items. */
   samples: number;
   /**
-   * Of a run with a total budget, whose items' samples vote: how many were drawn in all, and the items whose
+   * Where a run has a total budget, its items' samples vote: how many were drawn in all, and the items whose
    * vote is settled. `samples` counts a vote as one, and tokens and seconds are those of all that voted.
    */
   votes?: { samples: number; settled: number };

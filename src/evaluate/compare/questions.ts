@@ -34,7 +34,7 @@ export async function questionsOfAll(
 /** `path` is the task's name where the run took the task's own data. */
 async function loadLocally(task: string, path: string) {
   const { load } = await findTask(task);
-  if (path === task) return load(undefined, { signal: AbortSignal.abort() }); // no download
+  if (path === task) return load(undefined, { download: false });
   const file = await stat(path);
   if (!file.isFile() || file.size > MAX_BYTES) throw new Error(`${path} is no data file`);
   return load(path);

@@ -112,7 +112,7 @@ export type Kept = z.infer<typeof keptSchema>;
 
 const tokenValues = z.array(z.number().nullable());
 
-/** Of each token of a text, its end token included: what `keep` names. */
+/** What `keep` names of each token of a text, its end token included. */
 const tokenFields = {
   /** `tokens`: ids and texts, which together are what the model wrote, special tokens written out. */
   ids: z.array(count).exactOptional(),

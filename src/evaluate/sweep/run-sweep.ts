@@ -3,7 +3,6 @@ import path from "node:path";
 import { resolveBundledName } from "../../engine/bundled-models.js";
 import type { Model } from "../../engine/engine.js";
 import { given } from "../../engine/given.js";
-import { isRemote, resolveModelPath } from "../../engine/model-path.js";
 import { findTask } from "../../tasks/index.js";
 import { loadItems, type Task } from "../../tasks/task.js";
 import { evaluate } from "../evaluate.js";
@@ -67,6 +66,7 @@ export async function runSweep(
     options: common,
   };
   resolveEvaluateOptions({ ...shared, ...options, out });
+  const { isRemote, resolveModelPath } = await import("../../engine/model-path.js");
   for (const name of [...models, ...(proposal === undefined ? [] : [proposal])]) {
     if (!isRemote(name)) await resolveModelPath(resolveBundledName(name), () => {}, options.signal);
   }

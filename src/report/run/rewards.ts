@@ -4,7 +4,7 @@ import { counted, number } from "../format.js";
 import { REWARD_LEVELS, rewardColor } from "../style.js";
 import type { Trace, TraceCompletion } from "../trace.js";
 
-/** Of some texts: the least reward, the greatest, and their mean. */
+/** The least reward of some texts, the greatest, and their mean. */
 export interface RewardRange {
   min: number;
   max: number;

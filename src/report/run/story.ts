@@ -50,7 +50,7 @@ export interface StoryStep
   chosen: Branch;
   votes: Vote[];
   rewards: RewardRange | null;
-  /** Of the choice among its candidates from p_ref, in nats; null where it is no choice. */
+  /** How far the choice among its candidates is from p_ref, in nats; null where it is no choice. */
   divergence: number | null;
   /** Tokens and milliseconds of this step alone. */
   generated: number;
@@ -106,7 +106,7 @@ export function tellStory(trace: Trace): Story {
   };
 }
 
-/** Of a trace that doesn't say: answers, where a vote or a text knows of some. */
+/** What a trace shows that doesn't say it: answers, where a vote or a text knows of some. */
 function evidenceOf({ settings, steps }: Trace): Story["evidence"] {
   const { reward } = settings ?? {};
   const votes = typeof reward !== "string" || reward.includes("self-consistency");
