@@ -29,7 +29,7 @@ export async function openPeer(python, script, args) {
 /** A server of ours for its-hub, and the processor seconds that it has used so far. */
 export async function openServer(model) {
   const cli = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
-  const args = [cli, "serve", "--model", model, "--port", "0", "--threads", "1"];
+  const args = [cli, "serve", "--no-isolate", "--model", model, "--port", "0", "--threads", "1"];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   const url = await new Promise((resolve, reject) => {
     let said = "";

@@ -94,7 +94,8 @@ const settingsOf = (name) => name.split(", ").slice(1).join(", ") || "defaults";
 
 const HOW_TO_READ = `A score is from 0 to 1: the share of the words, fields or instructions that are right, VADER's tone, or whether the
 answer is right. Gains are paired over items, with 95% intervals (Student's; Bonett and Price's where a score is right or wrong). "Take" is what a pilot's
-items chose, other ones than those measured, so that nothing is chosen by what it is measured on.`;
+items chose, other ones than those measured, so that nothing is chosen by what it is measured on. Beside genlm-control and
+its-hub, three of the tasks are [on a page of their own](beside-rivals.md).`;
 
 function autoSection(regret) {
   if (regret.rows.length === 0 || regret.tasks.length === 0) return "## auto\n\nNot measured yet.";
