@@ -54,6 +54,11 @@ export class RunView {
     });
   }
 
+  /** Draws what there is at once: who is told that a run has ended finds its answer there. */
+  finish(): void {
+    this.#draw();
+  }
+
   #draw(): void {
     const { state, thoughts, text, draft, steps } = this.#run;
     const isOpen = state === "waiting" || state === "running";
