@@ -38,7 +38,6 @@ ggml_type ReadCacheType(Napi::Value value) {
 
 }  // namespace
 
-// What was not asked for is left out.
 void SetMetrics(Napi::Object* object, const std::vector<double>& entropies,
                 const std::vector<double>& self_certainties) {
   const Napi::Env env = object->Env();
@@ -48,7 +47,6 @@ void SetMetrics(Napi::Object* object, const std::vector<double>& entropies,
   }
 }
 
-// Left out without a grammar.
 void SetMasses(Napi::Object* object, const std::vector<double>& log_masses) {
   if (log_masses.empty()) return;
   (*object)["logMasses"] = ToFloat64Array(object->Env(), log_masses);

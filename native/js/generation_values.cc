@@ -10,6 +10,22 @@
 namespace llama_ets {
 namespace {
 
+// At most 64 strings.
+std::vector<std::string> ReadStrings(Napi::Value value, const std::string& name) {
+  const Napi::Array array = ReadArray(value, name, 64);
+  std::vector<std::string> strings;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Value string = array[i];
+    strings.push_back(ReadString(string, name + "[i]"));
+  }
+  return strings;
+}
+
+bool HasEmpty(const std::vector<std::string>& strings) {
+  return std::any_of(strings.begin(), strings.end(),
+                     [](const std::string& string) { return string.empty(); });
+}
+
 Draw ReadDraw(Napi::Object object, int32_t vocab_size) {
   Draw draw;
   draw.parent = ReadHandle(object.Get("parent"));
@@ -54,13 +70,7 @@ std::optional<ThoughtRules> ReadThoughts(Napi::Value value, int32_t vocab_size) 
   const Napi::Object object = ReadObject(value, "thoughts");
   ThoughtRules rules;
   rules.start = ReadString(object.Get("start"), "start");
-  const Napi::Array ends = ReadArray(object.Get("ends"), "ends", 64);
-  for (uint32_t i = 0; i < ends.Length(); ++i) {
-    const Napi::Value end = ends[i];
-    rules.ends.push_back(ReadString(end, "ends[i]"));
-  }
-  const bool has_empty = std::any_of(rules.ends.begin(), rules.ends.end(),
-                                     [](const std::string& end) { return end.empty(); });
+  rules.ends = ReadStrings(object.Get("ends"), "ends");
   rules.opens_anywhere = ReadBoolean(object.Get("opensAnywhere"), "opensAnywhere");
   rules.begins_inside = ReadBoolean(object.Get("beginsInside"), "beginsInside");
   const Napi::Value budget = object.Get("budget");
@@ -70,7 +80,7 @@ std::optional<ThoughtRules> ReadThoughts(Napi::Value value, int32_t vocab_size) 
   rules.cuts_loops = ReadBoolean(object.Get("cutsLoops"), "cutsLoops");
   rules.stops = ReadBoolean(object.Get("stops"), "stops");
   rules.closing = ReadTokens(object.Get("closing"), "closing", vocab_size);
-  if (rules.start.empty() || rules.ends.empty() || has_empty || rules.closing.empty()) {
+  if (rules.start.empty() || rules.ends.empty() || HasEmpty(rules.ends) || rules.closing.empty()) {
     throw EngineError("ERR_INVALID_ARGUMENT",
                       "Expected `thoughts` with a `start`, `ends` and a `closing`, none empty");
   }
@@ -108,13 +118,9 @@ GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size)
   options.sampling = ReadSampling(object.Get("sampling"), vocab_size);
   options.metrics = ReadMetrics(object.Get("metrics"));
   options.key = ReadWords<2>(object.Get("key"), "key");
-  const Napi::Array stops = ReadArray(object.Get("stopStrings"), "stopStrings", 64);
-  for (uint32_t i = 0; i < stops.Length(); ++i) {
-    const Napi::Value stop = stops[i];
-    options.stop_strings.push_back(ReadString(stop, "stopStrings[i]"));
-    if (options.stop_strings.back().empty()) {
-      throw EngineError("ERR_INVALID_ARGUMENT", "Expected `stopStrings` to hold no empty string");
-    }
+  options.stop_strings = ReadStrings(object.Get("stopStrings"), "stopStrings");
+  if (HasEmpty(options.stop_strings)) {
+    throw EngineError("ERR_INVALID_ARGUMENT", "Expected `stopStrings` to hold no empty string");
   }
   options.stop_tokens = ReadTokens(object.Get("stopTokens"), "stopTokens", vocab_size);
   options.answer_end = ReadAnswerEnd(object.Get("answerEnd"));

@@ -57,7 +57,8 @@ function collect(text: string, others: string[] = []): string[] {
 }
 
 async function runDoctor(flags: DoctorFlags): Promise<void> {
-  const { gpu } = placeOf(flags);
+  const place = placeOf(flags);
+  const { gpu } = place;
   if (flags.attention !== undefined) {
     checkOneOf("--attention", flags.attention, ATTENTION_CHOICES);
   }
@@ -93,7 +94,6 @@ async function runDoctor(flags: DoctorFlags): Promise<void> {
   ];
   if (model !== undefined) {
     const options = { ...flags, gpu };
-    const place = placeOf(flags);
     const examined = await examineModel(model, options);
     findings.push(...examined);
     if (examined[0]?.ok) findings.push(await find("memory", () => describeFit(model, place)));

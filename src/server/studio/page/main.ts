@@ -143,7 +143,7 @@ async function askAll(): Promise<void> {
     const [run, view] = [all[i], views[i]];
     if (run === undefined || view === undefined) break;
     await ask(question, run, () => view.update(), running.signal);
-    view.finish();
+    view.draw();
   }
   const refused = all.find(({ param }) => param === "ets.constraint");
   if (refused !== undefined) showConstraintFault(refused.error);

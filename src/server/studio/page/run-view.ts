@@ -50,16 +50,12 @@ export class RunView {
     this.#isDue = true;
     requestAnimationFrame(() => {
       this.#isDue = false;
-      this.#draw();
+      this.draw();
     });
   }
 
   /** Draws what there is at once: who is told that a run has ended finds its answer there. */
-  finish(): void {
-    this.#draw();
-  }
-
-  #draw(): void {
+  draw(): void {
     const { state, thoughts, text, draft, steps } = this.#run;
     const isOpen = state === "waiting" || state === "running";
     this.element.classList.toggle("running", state === "running");
