@@ -68,8 +68,9 @@ void TokenDraws::DrawOnDevice() {
       ThrowBrokenLogits();
     }
     for (size_t draw = row.first; draw < row.first + row.count; ++draw) {
-      places.push_back(row.forced ? Sampler::PlaceOfToken(*row.forced)
-                                  : Sampler::PlaceOf(sums, uniforms_[draw]));
+      places.push_back(row.forced
+                           ? Sampler::PlaceOfToken(*row.forced)
+                           : Sampler::PlaceOf(sums.block_sum, uniforms_[draw] * sums.drawn_sum));
       blocks.push_back({row.device_row, static_cast<int32_t>(places.back().block)});
     }
   }

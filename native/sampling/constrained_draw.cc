@@ -5,10 +5,12 @@
 // beside those that are allowed. A token is then drawn from the allowed likely ones and all of the
 // others together; one of the others is asked about once it is drawn, and drawn again if it is
 // refused: exactly the law of what is allowed, with next to no refusals. The mass is that of the
-// allowed likely ones; and in one of kLooks draws, kLooks times that of the others if one drawn
-// from them is allowed. So its mean is the mass, whatever token was drawn.
+// allowed likely ones, and that of the others if one that is drawn from them is allowed. So its
+// mean is the mass, whatever token was drawn.
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "sampling/row_kernels.h"
@@ -18,16 +20,14 @@ namespace llama_ets {
 namespace {
 
 // Nats below the largest logit at which a token is no longer likely, tried in this order.
-constexpr double kDepths[] = {10, 20};
+constexpr double kDepths[] = {10, 13, 16, 20};
 // What may be left over, beside the allowed likely tokens.
-constexpr double kNextToNothing = 2e-4;
-constexpr double kLooks = 16;
+constexpr double kNextToNothing = 4e-3;
 // Refusals after which the whole row is asked about.
 constexpr uint32_t kMostRefusals = 16;
 // Numbers of the random numbers behind those of the draws.
 constexpr uint32_t kWholeRow = kMostRefusals;
-constexpr uint32_t kLook = kMostRefusals + 1;
-constexpr uint32_t kLooked = kMostRefusals + 2;
+constexpr uint32_t kOther = kMostRefusals + 1;
 
 bool IsHigher(const Candidate& a, const Candidate& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
@@ -37,6 +37,22 @@ bool IsHigher(const Candidate& a, const Candidate& b) {
 
 double Sampler::WeightBelow(float max, float logit) const {
   return std::exp((static_cast<double>(logit) - max) / MassTemperature());
+}
+
+// The weights of all tokens whose logits are below a threshold, relative to the row's largest, one
+// sum a block. They are summed by themselves: a difference of sums would be lost in rounding.
+std::vector<float> Sampler::SumUnder(const float* logits, float threshold) const {
+  const float scale = static_cast<float>(1 / MassTemperature());
+  std::array<float, kBlock> under;
+  std::vector<float> sums;
+  for (int32_t first = 0; first < vocab_size_; first += kBlock) {
+    const int32_t size = std::min(kBlock, vocab_size_ - first);
+    for (int32_t i = 0; i < size; ++i) {
+      under[i] = logits[first + i] < threshold ? logits[first + i] : -kInfinity;
+    }
+    sums.push_back(SumOfExp(under.data(), size, row_.max, scale));
+  }
+  return sums;
 }
 
 Sampler::Allowed Sampler::SumAllowed(std::vector<Candidate> tokens) const {
@@ -81,19 +97,23 @@ Sampler::Allowed Sampler::FindAllowed(const float* logits, const Grammar& gramma
 std::optional<Sampler::Likely> Sampler::FindLikely(const float* logits, const Grammar& grammar) {
   const bool is_plain = support_.IsAll() && sampling_.power == 1;
   if (!is_plain) return std::nullopt;
+  std::vector<Candidate> allowed;
+  double sum = 0;  // of their weights, relative to the row's largest
+  float below = kInfinity;
   for (const double depth : kDepths) {
-    Likely likely;
-    likely.threshold = static_cast<float>(row_.max - depth * MassTemperature());
-    support_.FindAbove(logits, row_, likely.threshold);
+    const float threshold = static_cast<float>(row_.max - depth * MassTemperature());
+    support_.FindBetween(logits, row_, threshold, below);
     std::vector<Candidate> tokens = support_.tokens();
-    double all = 0;
-    for (const Candidate& c : tokens) all += WeightBelow(row_.max, c.logit);
     grammar.Keep(&tokens);
-    if (tokens.empty()) continue;
-    likely.allowed = SumAllowed(std::move(tokens));
-    const double scale = WeightBelow(likely.allowed.max, row_.max);
-    likely.rest = std::max(0.0, row_.tempered_sum - all) * scale;
-    if (likely.rest <= kNextToNothing * likely.allowed.sum) return likely;
+    for (const Candidate& c : tokens) sum += WeightBelow(row_.max, c.logit);
+    allowed.insert(allowed.end(), tokens.begin(), tokens.end());
+    below = threshold;
+    std::vector<float> blocks = SumUnder(logits, threshold);
+    const double rest = std::accumulate(blocks.begin(), blocks.end(), 0.0);
+    if (sum == 0 || rest > kNextToNothing * sum) continue;
+    Likely likely{SumAllowed(std::move(allowed)), threshold, rest, std::move(blocks)};
+    likely.share = rest * WeightBelow(likely.allowed.max, row_.max) / likely.allowed.sum;
+    return likely;
   }
   return std::nullopt;
 }
@@ -140,15 +160,18 @@ TokenProbability Sampler::DrawFrom(const Allowed& allowed, const float* logits,
 
 // One of the tokens that are not likely, with probability proportional to their weights.
 llama_token Sampler::DrawUnlikely(const Likely& likely, const float* logits, double uniform) const {
-  double left = uniform * likely.rest;
+  const float scale = static_cast<float>(1 / MassTemperature());
+  const Place place = PlaceOf(likely.rest_blocks, uniform * likely.rest);
+  const int32_t first = static_cast<int32_t>(place.block) * kBlock;
+  const int32_t last = std::min(first + kBlock, vocab_size_);
+  double left = place.left;
   llama_token drawn = kNoToken;
-  for (llama_token token = 0; token < vocab_size_; ++token) {
-    if (logits[token] >= likely.threshold || logits[token] == -kInfinity) continue;
-    const double weight = WeightBelow(likely.allowed.max, logits[token]);
+  for (llama_token token = first; token < last && (drawn == kNoToken || left >= 0); ++token) {
+    if (logits[token] >= likely.threshold) continue;
+    const float weight = NegativeExp((logits[token] - row_.max) * scale);
     if (weight <= 0) continue;
     drawn = token;
     left -= weight;
-    if (left < 0) break;
   }
   return drawn;
 }
@@ -162,20 +185,19 @@ TokenProbability Sampler::DrawLikely(const Likely& likely, const float* logits,
   std::optional<TokenProbability> drawn;
   if (sampling_.temperature == 0) drawn = DrawFrom(allowed, logits, 0);
   for (uint32_t n = 0; !drawn && n < kMostRefusals; ++n) {
-    const double place = random.Uniform(n) * (allowed.sum + likely.rest);
-    if (place < allowed.sum) {
-      drawn = DrawFrom(allowed, logits, place / allowed.sum);
+    // On [0, 1) among the allowed likely ones, and from 1 on among the others.
+    const double place = random.Uniform(n) * (1 + likely.share);
+    if (place < 1) {
+      drawn = DrawFrom(allowed, logits, place);
       break;
     }
-    const double left = (place - allowed.sum) / likely.rest;
-    const llama_token token = DrawUnlikely(likely, logits, left);
+    const llama_token token = DrawUnlikely(likely, logits, (place - 1) / likely.share);
     if (is_allowed(token)) drawn = AtAllowed(allowed, logits, token);
   }
   if (!drawn) drawn = DrawFrom(FindAllowed(logits, grammar), logits, random.Uniform(kWholeRow));
   drawn->log_mass = allowed.log_mass;
-  if (likely.rest > 0 && random.Uniform(kLook) < 1 / kLooks &&
-      is_allowed(DrawUnlikely(likely, logits, random.Uniform(kLooked)))) {
-    drawn->log_mass += std::log1p(kLooks * likely.rest / allowed.sum);
+  if (is_allowed(DrawUnlikely(likely, logits, random.Uniform(kOther)))) {
+    drawn->log_mass += std::log1p(likely.share);
   }
   return *drawn;
 }

@@ -83,12 +83,12 @@ TokenProbability Sampler::Greedy(const float* logits) const {
   return At(logits, best, 0, 0);
 }
 
-Sampler::Place Sampler::PlaceOf(const RowSums& row, double uniform) {
-  Place place{0, uniform * row.drawn_sum};
-  size_t last = row.block_sum.size() - 1;
-  while (last > 0 && row.block_sum[last] <= 0) --last;
-  while (place.block < last && place.left >= row.block_sum[place.block]) {
-    place.left -= row.block_sum[place.block++];
+Sampler::Place Sampler::PlaceOf(const std::vector<float>& block_sums, double weight) {
+  Place place{0, weight};
+  size_t last = block_sums.size() - 1;
+  while (last > 0 && block_sums[last] <= 0) --last;
+  while (place.block < last && place.left >= block_sums[place.block]) {
+    place.left -= block_sums[place.block++];
   }
   return place;
 }
@@ -122,7 +122,7 @@ TokenProbability Sampler::ScoreAt(const RowSums& row, llama_token token, const f
 }
 
 TokenProbability Sampler::DrawPlain(const float* logits, double uniform) const {
-  const Place place = PlaceOf(row_, uniform);
+  const Place place = PlaceOf(row_.block_sum, uniform * row_.drawn_sum);
   return DrawAt(row_, place, logits + place.block * kBlock);
 }
 

@@ -60,9 +60,10 @@ class Sampler {
   bool IsPlain() const { return sampling_.temperature > 0 && support_.IsAll(); }
   struct Place {
     size_t block;
-    double left;  // of the uniform number's weight, in that block
+    double left;  // of the weight, in that block
   };
-  static Place PlaceOf(const RowSums& row, double uniform);
+  // `weight` is on [0, the sum of the blocks' sums), of which one at least is positive.
+  static Place PlaceOf(const std::vector<float>& block_sums, double weight);
   TokenProbability DrawAt(const RowSums& row, const Place& place, const float* block) const;
   // As Score, where the row's sums and the token's block are known.
   static Place PlaceOfToken(llama_token token) { return {static_cast<size_t>(token / kBlock), 0}; }
@@ -97,12 +98,15 @@ class Sampler {
   };
   Allowed FindAllowed(const float* logits, const Grammar& grammar);
   Allowed SumAllowed(std::vector<Candidate> tokens) const;
+  std::vector<float> SumUnder(const float* logits, float threshold) const;
   // The allowed ones of a row's likely tokens, and the weight of all that are less likely, where
   // that is little beside theirs.
   struct Likely {
     Allowed allowed;
-    float threshold = 0;  // tokens of this logit and above are likely
-    double rest = 0;      // of the others' weights, relative to allowed.max
+    float threshold = 0;             // tokens of this logit and above are likely
+    double rest = 0;                 // of the others' weights, relative to the row's largest logit
+    std::vector<float> rest_blocks;  // its parts, one a block
+    double share = 0;                // the others' weights beside those of the allowed ones
   };
   std::optional<Likely> FindLikely(const float* logits, const Grammar& grammar);
   TokenProbability DrawLikely(const Likely& likely, const float* logits, const Grammar& grammar,

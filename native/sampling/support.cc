@@ -157,8 +157,10 @@ void Support::Find(const float* logits, const RowSums& row) {
   }
 }
 
-void Support::FindAbove(const float* logits, const RowSums& row, float threshold) {
+void Support::FindBetween(const float* logits, const RowSums& row, float threshold, float below) {
   CollectAbove(logits, row, threshold);
+  const auto is_above = [&](const Candidate& c) { return c.logit >= below; };
+  tokens_.erase(std::remove_if(tokens_.begin(), tokens_.end(), is_above), tokens_.end());
   max_ = row.max;
   sum_ = row.tempered_sum;
 }

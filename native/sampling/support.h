@@ -40,9 +40,9 @@ class Support {
   // Finds the policy's support in a row, in any order. Throws EngineError ERR_INVALID_LOGITS where
   // nothing has probability.
   void Find(const float* logits, const RowSums& row);
-  // Takes the row's tokens from a logit up instead, in the order of their ids, whatever the policy
-  // cuts off; max() and sum() are the row's.
-  void FindAbove(const float* logits, const RowSums& row, float threshold);
+  // Takes the row's tokens from a logit up and below another instead, in the order of their ids,
+  // whatever the policy cuts off; max() and sum() are the row's.
+  void FindBetween(const float* logits, const RowSums& row, float threshold, float below);
   // Takes the row's `count` largest instead, whatever the policy; max() and sum() are the row's.
   void FindLargest(const float* logits, const RowSums& row, size_t count);
   // Leaves the `count` largest, in descending order; max() and sum() stay.
