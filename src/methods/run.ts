@@ -27,7 +27,7 @@ import { allDied, lostMassWarning, resultOf } from "./result-of.js";
 import { SeenTexts } from "./seen-texts.js";
 import type { Resolved } from "./settings.js";
 import type { Candidate, MethodDiagnostics, Step } from "./step.js";
-import { cutOffWarning, unguidedWarning, weightWarning } from "./warnings.js";
+import { cutOffWarning, unansweredWarning, unguidedWarning, weightWarning } from "./warnings.js";
 
 export class Run<Own = unknown> implements AsyncDisposable {
   readonly #opened: Opened<Own>;
@@ -180,13 +180,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     // A copy: what a caller does with it can't change the run.
     settings.callbacks.onStep?.(structuredClone(step));
     this.#opened.stream?.show(candidates[chosen]?.text ?? "");
-    this.#warnOfWeights(step);
-  }
-
-  /** Says when a step's importance weights can't be trusted. */
-  #warnOfWeights(step: Step): void {
-    const message = weightWarning(step, this.settings.energy.proposal);
-    if (message !== null) this.warn(message);
+    this.#warnIf(weightWarning(step, this.settings.energy.proposal));
   }
 
   /** Tells that a text was chosen, which the run goes on from to its end. */
@@ -204,14 +198,18 @@ export class Run<Own = unknown> implements AsyncDisposable {
 
   /** Says, after the first of several steps, that none was left to guide. */
   warnIfUnguided(texts: readonly Text[]): void {
-    const message = unguidedWarning(texts, this.settings.guidance);
-    if (this.#opened.steps.length === 1 && message !== null) this.warn(message);
+    if (this.#opened.steps.length > 1) return;
+    this.#warnIf(unguidedWarning(texts, this.settings.guidance));
   }
 
   /** Keeps a warning for the result, and tells the caller. */
   warn(message: string): void {
     this.#opened.warnings.push(message);
     this.settings.callbacks.onWarning?.(message);
+  }
+
+  #warnIf(message: string | null): void {
+    if (message !== null) this.warn(message);
   }
 
   /** The plurality of the completions' answers; a single draw counts. */
@@ -265,11 +263,11 @@ export class Run<Own = unknown> implements AsyncDisposable {
   ): Promise<Result> {
     if (drawn.text.finishReason === "dead") throw allDied();
     const { settings, steps } = this.#opened;
-    const message = lostMassWarning(drawn.text, settings, steps, own);
-    if (message !== null) this.warn(message);
+    this.#warnIf(lostMassWarning(drawn.text, settings, steps, own));
     const closed = await closedText(drawn.text, this.#opened);
-    const cutOff = closed === null ? cutOffWarning(drawn.text, settings) : null;
-    if (cutOff !== null) this.warn(cutOff);
+    if (closed === null) {
+      this.#warnIf(unansweredWarning(drawn.text) ?? cutOffWarning(drawn.text, settings));
+    }
     const text = closed ?? drawn.text;
     const answer = this.#answerAtEnd(text);
     const voters = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];

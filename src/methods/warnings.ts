@@ -68,6 +68,13 @@ export function cutOffWarning(
   return `The answer was cut off at ${tokens.length} tokens, so that it may lack what its constraint asks for${why}. Try: ${close}a larger maxTokens, or bounds in the constraint such as maxItems and maxLength`;
 }
 
+/** That thoughts took all of `maxTokens`, so that no answer began; null where one did. */
+export function unansweredWarning({ finishReason, thoughts, tokens }: Text): string | null {
+  if (finishReason !== "length" || thoughts?.isOpen !== true || thoughts.ended !== null)
+    return null;
+  return `All ${tokens.length} tokens went into thoughts, so that there is no answer. Try: a budget of thoughts below maxTokens (--reasoning N), a larger maxTokens, or --reasoning off where the template can`;
+}
+
 /** That a server may have read texts as other tokens than it drew; null where it did not. */
 export function retokenisedWarning({ retokenised = 0 }: Usage): string | null {
   if (retokenised === 0) return null;

@@ -192,6 +192,11 @@ describe("thoughts", () => {
     const free = await sample(model, "4?", unasked);
     expect(free.thoughts).toMatchObject({ tokens: 100, isOpen: true, ended: null });
     expect(free.text).toBe("");
+    expect(free.warnings).toEqual([expect.stringContaining("All 100 tokens went into thoughts")]);
+    const stopped = await sample(model, "4?", {
+      ...{ ...unasked, maxTokens: 8, reasoning: { budget: 8, end: "stop" } },
+    });
+    expect(stopped.warnings).toEqual([]);
   });
 
   test("off, where the template has no switch, are closed at once, which is said", async () => {
