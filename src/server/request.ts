@@ -12,7 +12,6 @@ import type { AutoReason } from "../planning/run-plan.js";
 import { namedPotential, openReward, PLAIN_REWARDS, parseReward } from "../rewards/named.js";
 import { ApiError, invalid } from "./errors.js";
 import {
-  asObject,
   type Body,
   type Form,
   flag,
@@ -28,6 +27,7 @@ import {
   readToolFields,
   withoutNulls,
 } from "./fields.js";
+import { refuseUnknown } from "./known-fields.js";
 import { ASKED_METHODS, type Asked, isAsked, readModel, type Served } from "./model-names.js";
 
 /** A request that was checked. */
@@ -52,29 +52,6 @@ export interface ServedRequest {
   events: boolean;
 }
 
-/** Fields that change nothing of the answer, and their types. */
-const HARMLESS: Readonly<Record<string, "string" | "object" | "boolean">> = {
-  ...{ user: "string", metadata: "object", store: "boolean", service_tier: "string" },
-  ...{ safety_identifier: "string", prompt_cache_key: "string", prompt_cache_retention: "string" },
-};
-/** Fields that change nothing with these values. */
-const NEUTRAL: Record<string, readonly unknown[]> = {
-  ...{ frequency_penalty: [0], presence_penalty: [0], parallel_tool_calls: [true] },
-  ...{ echo: [false], suffix: [""], verbosity: ["medium"] },
-  ...{ repetition_penalty: [1], repeat_penalty: [1] }, // of vLLM and llama-server
-};
-const COMMON = [
-  ...["model", "stream", "stream_options", "n", "seed", "stop", "temperature", "top_p", "top_k"],
-  ...["min_p", "max_tokens", "logprobs", "response_format", "logit_bias", "ets"],
-];
-const FIELDS: Record<Form, readonly string[]> = {
-  chat: [
-    ...COMMON,
-    ...["messages", "tools", "tool_choice", "max_completion_tokens", "top_logprobs", "modalities"],
-    "reasoning_effort",
-  ],
-  text: [...COMMON, "prompt", "best_of"],
-};
 /** Options that a request may not set: they reach files, or are the request's own fields. */
 const NOT_OVER_HTTP = [
   ...["signal", "onPlan", "onStep", "onText", "onWarning", "onProgress", "extract", "shortcuts"],
@@ -244,34 +221,6 @@ function inWholeBlocks(options: MethodOptions, { maxTokens, diffusion }: MethodO
     ...{ ...options, maxTokens: Math.floor(maxTokens / length) * length },
     diffusion: { ...options.diffusion, blockLength: length },
   };
-}
-
-function refuseUnknown(fields: Body, form: Form): void {
-  for (const [name, value] of Object.entries(fields)) {
-    if (FIELDS[form].includes(name)) continue;
-    if (Object.hasOwn(HARMLESS, name)) {
-      const type = HARMLESS[name];
-      if (typeof value === type && !Array.isArray(value)) continue;
-      throw invalid(name, `Expected \`${name}\` to be of the type ${type}`, "invalid_type");
-    }
-    const known = Object.hasOwn(NEUTRAL, name);
-    if (known && NEUTRAL[name]?.includes(value)) continue;
-    const what = known
-      ? `\`${name}\` can only be ${JSON.stringify(NEUTRAL[name]?.[0])} here`
-      : `\`${name}\` is not known here, and nothing that may change the answer is ignored`;
-    throw invalid(name, what, known ? "unsupported_value" : "unknown_parameter");
-  }
-  const { logit_bias: bias = {} } = fields;
-  if (Object.keys(asObject("logit_bias", bias)).length > 0) {
-    throw invalid("logit_bias", "`logit_bias` is not supported", "unsupported_parameter");
-  }
-  const { modalities } = fields;
-  if (modalities !== undefined && JSON.stringify(modalities) !== '["text"]') {
-    throw invalid("modalities", 'Expected `modalities` to be ["text"]', "unsupported_value");
-  }
-  if (fields.best_of !== undefined && fields.best_of !== (fields.n ?? 1)) {
-    throw invalid("best_of", "`best_of` has to equal `n`; the method best-of-n picks by a reward");
-  }
 }
 
 function readGuidance(ets: unknown, named: Asked, served: Served) {

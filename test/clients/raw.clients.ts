@@ -72,6 +72,7 @@ describe("no field and no value of any type fails the server", () => {
     ...["logprobs", "top_logprobs", "response_format", "logit_bias", "ets", "tools", "suffix"],
     ...["tool_choice", "modalities", "reasoning_effort", "user", "metadata", "store", "functions"],
     ...["frequency_penalty", "parallel_tool_calls", "constructor", "__proto__", "toString"],
+    ...["continue_final_message", "add_generation_prompt"],
   ];
   const GUIDED = [
     ...["method", "events", "candidates", "lambda", "reward", "budget", "adaptive", "constraint"],
@@ -135,13 +136,13 @@ describe("no field and no value of any type fails the server", () => {
 });
 
 test("names the field that is at fault, and the methods of a route", async () => {
-  const refused = async (path: string, body: object) => {
+  const answered = async (path: string, body: object) => {
     const headers = { "content-type": "application/json" };
     const init = { method: "POST", headers, body: JSON.stringify({ model: NAME, ...body }) };
     return (await fetch(`${server().url}${path}`, init)).json();
   };
   for (const prompt of [[-1], [99_999_999], ""]) {
-    expect(await refused("/v1/completions", { prompt })).toMatchObject({
+    expect(await answered("/v1/completions", { prompt })).toMatchObject({
       error: { param: "prompt", code: "invalid_value" },
     });
   }
@@ -150,14 +151,23 @@ test("names the field that is at fault, and the methods of a route", async () =>
     ["temperature", "1"],
     ["user", 5],
   ] as const) {
-    expect(await refused("/v1/chat/completions", { messages, [name]: value })).toMatchObject({
+    expect(await answered("/v1/chat/completions", { messages, [name]: value })).toMatchObject({
       error: { param: name, code: "invalid_type" },
     });
   }
   // Neutral values that vLLM's and llama-server's clients send.
   const neutral = { top_k: -1, min_p: 0, repetition_penalty: 1, max_tokens: 1 };
-  expect(await refused("/v1/completions", { prompt: "Sam", ...neutral })).toMatchObject({
+  expect(await answered("/v1/completions", { prompt: "Sam", ...neutral })).toMatchObject({
     object: "text_completion",
+  });
+  // And how its-hub goes on with a text.
+  const begun = [...messages, { role: "assistant", content: "He has" }];
+  const turn = { continue_final_message: true, add_generation_prompt: false, max_tokens: 1 };
+  expect(await answered("/v1/chat/completions", { messages: begun, ...turn })).toMatchObject({
+    object: "chat.completion",
+  });
+  expect(await answered("/v1/chat/completions", { messages, ...turn })).toMatchObject({
+    error: { param: "continue_final_message", code: "unsupported_value" },
   });
   const wrong = await fetch(`${server().url}/v1/chat/completions`);
   expect([wrong.status, wrong.headers.get("allow"), await codeOf(wrong)]).toEqual([
