@@ -67,6 +67,13 @@ export type { BudgetPlan } from "./evaluate/total-budget.js";
 export type { AdaptiveOptions } from "./methods/adaptive.js";
 export { type AutoChoice, type AutoFacts, auto, chooseMethod } from "./methods/auto.js";
 export { type CheckProposalOptions, checkProposal } from "./methods/check-proposal.js";
+export type {
+  CommonOptions,
+  Finish,
+  ModelFamily,
+  PresetOptions,
+  Progress,
+} from "./methods/common-options.js";
 export type { DiffusionOptions } from "./methods/diffusion-options.js";
 export {
   type InspectedModel,
@@ -79,13 +86,6 @@ export {
   type SuggestedProposal,
   suggestProposals,
 } from "./methods/inspect-models.js";
-export type {
-  CommonOptions,
-  Finish,
-  ModelFamily,
-  PresetOptions,
-  Progress,
-} from "./methods/options.js";
 export type { BestText, Evidence, Law } from "./methods/outcome.js";
 export { plan } from "./methods/plan.js";
 export type { PotentialOptions } from "./methods/potential-options.js";

@@ -2,8 +2,8 @@
 import { type DenoisingSettings, guidanceLength } from "../chain/denoising.js";
 import { checkInteger, checkOneOf } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
+import { BLOCK_KINDS, type BlockKind, type CommonOptions } from "./common-options.js";
 import type { MethodFacts } from "./method.js";
-import { BLOCK_KINDS, type BlockKind, type CommonOptions } from "./options.js";
 import type { Guidance } from "./settings.js";
 
 /** What the cuts depend on. */

@@ -6,9 +6,9 @@ import { LlamaEtsError } from "../engine/errors.js";
 import { extractAnswer } from "../rewards/answer.js";
 import type { AnswerExtractor } from "../rewards/reward.js";
 import { callVotes, jsonVotes, votedParts } from "../rewards/vote-value.js";
+import { CONSTRAINT_LAWS, type ConstraintLaw } from "./common-options.js";
 import type { CompiledOptions } from "./given-options.js";
 import type { MethodFacts } from "./method.js";
-import { CONSTRAINT_LAWS, type ConstraintLaw } from "./options.js";
 
 /** What the constraint makes of the policy; null: there is none. */
 export function resolveConstraintLaw(

@@ -3,10 +3,10 @@
 import type { Prompt } from "../engine/chat/conversation.js";
 import type { Model } from "../engine/engine.js";
 import type { Plan, RunParts } from "../planning/run-plan.js";
+import type { CommonOptions } from "./common-options.js";
 import type { GivenOptions } from "./given-options.js";
 import type { MethodFacts } from "./method.js";
 import type { GivenOf, OwnOptions, ValuesOf } from "./option.js";
-import type { CommonOptions } from "./options.js";
 import type { ProposalOptions } from "./proposal-options.js";
 import type { Result } from "./result.js";
 import type { Run } from "./run.js";

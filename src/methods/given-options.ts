@@ -3,8 +3,9 @@ import { checkKeys } from "../engine/check.js";
 import type { CompiledConstraint, Constraint } from "../engine/constraint/kinds.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { given } from "../engine/given.js";
+import type { CommonOptions } from "./common-options.js";
 import type { MethodFacts } from "./method.js";
-import { COMMON_OPTIONS, type CommonOptions, GUIDANCE_OPTIONS } from "./options.js";
+import { COMMON_OPTIONS, GUIDANCE_OPTIONS } from "./options.js";
 import type { PotentialOptions } from "./potential-options.js";
 import type { ProposalOptions } from "./proposal-options.js";
 

@@ -3,9 +3,9 @@ import type { DenoisingSettings } from "../chain/denoising.js";
 import { checkBoolean, checkInteger, checkKeys, checkOneOf } from "../engine/check.js";
 import { resolveAdaptive } from "./adaptive.js";
 import { resolveBlocks } from "./blocks.js";
+import { FINISHES } from "./common-options.js";
 import type { CompiledOptions } from "./given-options.js";
 import type { MethodFacts } from "./method.js";
-import { FINISHES } from "./options.js";
 import type { Guidance } from "./settings.js";
 
 const MAX_DRAWS = 4096;

@@ -6,8 +6,9 @@ import type { RunShape } from "../planning/run-shape.js";
 import type { RunBounds } from "../planning/token-bounds.js";
 import type { AnswerExtractor, Reward } from "../rewards/reward.js";
 import type { AdaptiveSettings } from "./adaptive.js";
+import type { CommonOptions } from "./common-options.js";
 import type { OptionSpec, OwnOptions, ValuesOf } from "./option.js";
-import type { CommonOptions, GuidanceOption } from "./options.js";
+import type { GuidanceOption } from "./options.js";
 import type { Guidance, Resolved } from "./settings.js";
 import type { MethodDiagnostics, Step } from "./step.js";
 

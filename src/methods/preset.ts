@@ -13,8 +13,8 @@ import {
   FAMILIES,
   type ModelFamily,
   type PresetOptions,
-  withDefaults,
-} from "./options.js";
+} from "./common-options.js";
+import { withDefaults } from "./options.js";
 import type { ProposalOptions } from "./proposal-options.js";
 
 const PAPER_TASKS = ["math500", "gsm8k", "gpqa", "humaneval"] as const;

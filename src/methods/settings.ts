@@ -17,7 +17,7 @@ import type {
   Finish,
   PresetOptions,
   Shortcuts,
-} from "./options.js";
+} from "./common-options.js";
 import type { Step } from "./step.js";
 
 /** The reference policy p_ref: the prompt, and how texts are drawn. */
