@@ -136,7 +136,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const { reward, asked, signal } = this.estimateOptions;
     const pool = voters.map(ownCompletion);
     const rewards = await scoreEach(reward, { ...asked, texts, voters: pool }, step, signal);
-    this.#seen.add(texts, rewards, step);
+    this.#seen.add(texts, rewards, { step });
     return rewards;
   }
 
@@ -288,8 +288,8 @@ export class Run<Own = unknown> implements AsyncDisposable {
   /** Remembers a step's texts, where they are rewarded and the reference can draw them. */
   #see(completions: readonly Scored[], step: number): void {
     if (!seesRewards(this.#opened.method)) return;
-    const possible = completions.filter(({ logRatio }) => logRatio !== Number.NEGATIVE_INFINITY);
-    this.#seen.addScored(possible, step);
+    const { isPooled = false } = this.settings.energy.reward;
+    this.#seen.addScored(completions, { step, isPooled });
   }
 
   /** The reward of a text that the run ends with; one that no step has rewarded is asked for. */

@@ -102,7 +102,25 @@ describe.each(REWARDED)("%s", (name, run) => {
   });
 });
 
-test.each(REWARDED.filter(([name]) => ["ets", "particle", "ets-is"].includes(name)))(
+const STEPWISE = REWARDED.filter(([name]) => ["ets", "particle", "ets-is"].includes(name));
+
+test.each(STEPWISE)(
+  '%s by finish: "best" ends with the text that the last step has elected',
+  async (_, run) => {
+    const vote = selfConsistency({ extract: (text) => text.at(-1) ?? null, singleton: 1 });
+    for (let seed = 0; seed < 5; seed++) {
+      const result = await run({ ...guided, reward: vote, finish: "best", seed });
+      const elected = result.steps.map(({ candidates }) =>
+        candidates.flatMap((c) => c.completions).find(({ reward }) => reward === 1),
+      );
+      expect(elected).toHaveLength(2);
+      expect(result.best).toMatchObject({ step: 1, text: elected[1]?.text });
+      expect(result.text).toBe(elected[1]?.text);
+    }
+  },
+);
+
+test.each(STEPWISE)(
   "%s that a budget cuts short ends with the best, picked by its reward",
   async (_, run) => {
     const result = await run({ ...guided, reward: dense, budget: { tokens: 20 } });
