@@ -129,6 +129,19 @@ test.each(STEPWISE)(
   },
 );
 
+test("a step that a budget cuts off is a small pool, and elects no text under a vote", async () => {
+  const reward = selfConsistency({ extract: (text) => text.at(-1) ?? null, singleton: 1 });
+  const adaptive = { round: 2, confidence: 0.9999 }; // so that a budget may leave two of four
+  const options = { ...guided, maxTokens: 6, reward, adaptive };
+  const { steps } = await ets(model, PROMPT, options);
+  const { generated } = steps[0] as Result["steps"][number];
+  for (let more = 1; more <= 16; more++) {
+    const budget = { tokens: generated + more };
+    const { best, steps } = await ets(model, PROMPT, { ...options, budget });
+    expect(best?.step).toBe(steps.length - 1);
+  }
+});
+
 test("texts that the reference can't write are not the best", async () => {
   // The proposal draws from four digits, of which the reference has the two most probable.
   const { allowedTokens: _, ...open } = guided;
