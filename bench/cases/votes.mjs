@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { canonicalAnswer, greedy, loadModel, majority, miniGsm } from "llama-ets";
+import { keptLines } from "../lib/kept-lines.mjs";
 import { showProgress } from "../lib/progress.mjs";
-import { pairedDifference, wilson } from "../lib/statistics.mjs";
+import { mean, pairedDifference, wilson } from "../lib/statistics.mjs";
 import { fixed, interval, percent } from "../lib/table.mjs";
 
 export const votesOptions = {
@@ -14,6 +15,7 @@ export const votesOptions = {
   only: "",
   /** Numbers that each question offers, its answer among them, at most 11; 0: none. */
   choices: 0,
+  file: "runs/votes.jsonl",
 };
 
 /**
@@ -38,53 +40,53 @@ const VOTES = {
 
 /**
  * What votes of few texts give of the accuracy of sixteen counted ones, on held-out mini-gsm items. With
- * `choices` a text whose result isn't offered gives no answer; the model isn't told what is.
+ * `choices` a text whose result isn't offered gives no answer; the model isn't told what is. Resumes
+ * from `file`.
  */
 export async function votes(given) {
   const options = { ...votesOptions, ...given };
   const { maxTokens, first, limit, seed, temperatures, choices } = options;
   const chosen = options.only === "" ? Object.keys(VOTES) : [BASE, ...options.only.split(",")];
   const kinds = Object.entries(VOTES).filter(([name]) => chosen.includes(name));
+  const kept = await keptLines(options.file);
   const model = await loadModel(options.model, { gpu: false, threads: 1 });
   const items = (await miniGsm.load())
     .map((item, i) => ({ ...item, i, extract: extractorOf(item, choices) }))
     .slice(first, first + limit);
-  const shared = { maxTokens };
-  const entries = [["greedy", "–", greedy, shared]];
+  const entries = [["greedy", "–", greedy, { maxTokens }]];
   for (const temperature of String(temperatures).split(",").map(Number)) {
     for (const [name, own] of kinds) {
-      entries.push([name, temperature, majority, { ...shared, ...own, temperature }]);
+      entries.push([name, temperature, majority, { maxTokens, ...own, temperature }]);
     }
   }
   // Item by item, so that whatever else the machine does falls on all alike.
-  const tallies = entries.map(() => ({ right: [], unanswered: 0, tokens: 0, decoded: 0, ms: 0 }));
+  const tallies = entries.map(() => []);
   for (const [done, item] of items.entries()) {
-    for (const [j, [, , method, settings]] of entries.entries()) {
-      const own = { ...settings, extract: item.extract, seed: seed * 1_000_003 + item.i };
-      const before = process.cpuUsage();
-      const { answer, usage } = await method(model, item.prompt, own);
-      const { user, system } = process.cpuUsage(before);
-      const tally = tallies[j];
-      tally.right.push(answer === item.gold);
-      tally.unanswered += Number(answer === null) / items.length;
-      tally.tokens += usage.generated / items.length;
-      tally.decoded += usage.decoded / items.length;
-      tally.ms += (user + system) / 1000 / items.length;
+    for (const [j, [name, , method, settings]] of entries.entries()) {
+      const all = { ...settings, seed: seed * 1_000_003 + item.i };
+      const key = JSON.stringify([name, options.model, item.id, choices, all]);
+      tallies[j].push(await kept.get(key, () => runOne(model, item, method, all)));
     }
     showProgress(`${done + 1}/${items.length}`, done + 1 === items.length);
   }
   await model.dispose();
   const rows = entries.map(([method, temperature], j) => {
-    const { right, ...cost } = tallies[j];
+    const right = tallies[j].map(({ isRight }) => isRight);
     const count = right.filter(Boolean).length;
+    const meanOf = (key) => mean(tallies[j].map((outcome) => Number(outcome[key])));
+    const tokens = meanOf("tokens");
     // Greedy is held against the first temperature's.
     const base = entries.findIndex(
       ([name, t]) => name === BASE && (t === temperature || temperature === "–"),
     );
     return {
       ...{ method, temperature, accuracy: count / right.length, ci95: wilson(count, right.length) },
-      ...{ difference: pairedDifference(right, tallies[base].right), ...cost },
-      share: cost.tokens / tallies[base].tokens,
+      difference: pairedDifference(
+        right,
+        tallies[base].map(({ isRight }) => isRight),
+      ),
+      ...{ tokens, decoded: meanOf("decoded"), ms: meanOf("ms"), unanswered: meanOf("hasNone") },
+      share: tokens / mean(tallies[base].map((outcome) => outcome.tokens)),
     };
   });
   const many = rows.find(({ method }) => method === BASE);
@@ -107,6 +109,16 @@ export async function votes(given) {
       ...[fixed(r.decoded, 0), fixed(r.ms, 0)],
     ]),
     details: rows,
+  };
+}
+
+async function runOne(model, item, method, options) {
+  const before = process.cpuUsage();
+  const { answer, usage } = await method(model, item.prompt, { ...options, extract: item.extract });
+  const { user, system } = process.cpuUsage(before);
+  return {
+    ...{ isRight: answer === item.gold, hasNone: answer === null },
+    ...{ tokens: usage.generated, decoded: usage.decoded, ms: (user + system) / 1000 },
   };
 }
 
