@@ -20,8 +20,8 @@ export const votesOptions = {
 
 /**
  * The vote that the others are held against. -half: exponent .5; -certain: until no other text can
- * change it; sequential: by the sequential test, after every four texts; first: until a text gives an
- * answer; lead: until an answer leads by two.
+ * change it; sequential: by the sequential test, after every four texts; first: until one of twelve
+ * texts gives an answer.
  */
 const BASE = "majority@16";
 const VOTES = {
@@ -34,8 +34,7 @@ const VOTES = {
     adaptive: { round: 2 },
   },
   sequential: { candidates: 16, adaptive: { round: 4 } },
-  first: { candidates: 16, adaptive: { rule: "unanimous", round: 1 } },
-  lead: { candidates: 16, adaptive: { rule: "beta", confidence: 0.85, round: 1 } },
+  first: { candidates: 12, adaptive: { rule: "unanimous", round: 1 } },
 };
 
 /**
