@@ -1,6 +1,7 @@
-// Usage: npm run bench:pair -- --model REFERENCE --proposals FILE[,FILE] [--prompts 20] [--seed 0]
-//          [--candidates 4] [--rollouts 4] [--block-tokens 16] [--max-tokens 80]
-//          [--resample-every 8] [--temperature 1] [--lambda 0.05] [--json FILE]
+// Usage: npm run bench:pair -- --model REFERENCE --proposals FILE[,FILE] [--prompts 10] [--seed 0]
+//          [--candidates 4] [--rollouts 8] [--block-tokens 10] [--max-tokens 30]
+//          [--resample-every 2] [--temperature 1] [--lambda 0.05] [--file runs/pair.jsonl]
+//          [--json FILE]
 import { pair, pairOptions } from "./cases/pair.mjs";
 import { parseOptions } from "./lib/arguments.mjs";
 import { report } from "./lib/report.mjs";

@@ -1,4 +1,6 @@
-import { ets, loadModel } from "llama-ets";
+import { checkProposal, ets, loadModel } from "llama-ets";
+import { forecast } from "../../dist/planning/pair.js";
+import { keptLines } from "../lib/kept-lines.mjs";
 import { showProgress } from "../lib/progress.mjs";
 import { mean, median } from "../lib/statistics.mjs";
 import { fixed } from "../lib/table.mjs";
@@ -7,16 +9,17 @@ export const pairOptions = {
   model: "",
   /** Files, with commas between them. */
   proposals: "",
-  prompts: 20,
+  prompts: 10,
   seed: 0,
   candidates: 4,
-  rollouts: 4,
-  blockTokens: 16,
-  maxTokens: 80,
+  rollouts: 8,
+  blockTokens: 10,
+  maxTokens: 30,
   /** With commas between them. */
-  resampleEvery: "8",
+  resampleEvery: "2",
   temperature: 1,
   lambda: 0.05,
+  file: "runs/pair.jsonl",
 };
 
 const WORDS =
@@ -27,48 +30,83 @@ const ASKED = 6;
 
 /**
  * Rollouts of proposals at one reference on a dense reward, stories that shall use six given words:
- * one ratio a rollout, and rollouts that are resampled on their way, beside ETS.
+ * one ratio a rollout, and rollouts that are resampled on their way, beside ETS. Prompt by prompt over
+ * all methods; resumes from `file`. What is predicted of a pair is the effective share of as many texts
+ * as a step has rollouts, of the length that the first step's have.
  */
 export async function pair(given) {
-  const options = { ...pairOptions, ...given };
-  const { prompts, candidates, rollouts, blockTokens, maxTokens, temperature, lambda } = options;
-  const gammas = String(options.resampleEvery).split(",").map(Number);
-  const model = await loadModel(options.model, { threads: 1 });
-  const files = options.proposals.split(",").filter((file) => file !== "");
-  const results = [];
-  const shared = { candidates, rollouts, blockTokens, maxTokens, temperature, lambda };
-  try {
-    await measure("ets", "–", {});
-    for (const file of files) {
-      const proposal = await loadModel(file, { threads: 1 });
-      const name = file.split("/").at(-1);
-      await measure("ets-is", name, { proposal });
-      for (const resampleEvery of gammas) {
-        await measure(`ets-is, every ${resampleEvery}`, name, { proposal, resampleEvery });
-      }
-      await proposal.dispose();
-    }
-  } finally {
-    await model.dispose();
-  }
+  const {
+    model: source,
+    proposals,
+    prompts,
+    resampleEvery,
+    file,
+    ...options
+  } = {
+    ...pairOptions,
+    ...given,
+  };
+  const {
+    seed: seeds,
+    candidates,
+    rollouts,
+    blockTokens,
+    maxTokens,
+    temperature,
+    lambda,
+  } = options;
+  const kept = await keptLines(file);
+  const model = await loadModel(source, { threads: 1 });
+  const files = proposals.split(",").filter((name) => name !== "");
+  const drafts = new Map();
+  for (const name of files) drafts.set(name, await loadModel(name, { threads: 1 }));
+  const methods = [
+    { method: "ets", own: {} },
+    ...files.flatMap((name) => {
+      const proposal = drafts.get(name);
+      const gammas = String(resampleEvery).split(",").map(Number);
+      return [
+        { method: "ets-is", proposal, name, own: {} },
+        ...gammas.map((gamma) => ({
+          ...{ method: `ets-is, every ${gamma}`, proposal, name },
+          own: { resampleEvery: gamma },
+        })),
+      ];
+    }),
+  ];
+  const rows = methods.map((method) => ({ ...method, runs: [], checks: [] }));
+  for (let i = 0; i < prompts; i++) {
+    const words = wordsOf(i);
+    const prompt = `Write a story of four sentences that uses the words ${words.join(", ")}.`;
+    const seed = seeds * 1_000_003 + i;
+    for (const row of rows) {
+      const { method, proposal, name, own } = row;
+      const key = (what) => JSON.stringify([what, source, name, i, options]);
+      if (proposal !== undefined) row.checks.push(await kept.get(key("check"), check));
+      row.runs.push(await kept.get(key(method), run));
 
-  async function measure(method, proposal, own) {
-    const runs = [];
-    for (let i = 0; i < prompts; i++) {
-      const words = wordsOf(i);
-      const reward = ({ text }) => shareOf(words, text);
-      const prompt = `Write a story of four sentences that uses the words ${words.join(", ")}.`;
-      const seed = options.seed * 1_000_003 + i;
-      const result = await ets(model, prompt, {
-        ...{ ...shared, ...own, reward, seed },
-        prefixCache: false,
-      });
-      runs.push({ result, reward: reward(result) });
-      showProgress(`${method} ${proposal} ${i + 1}/${prompts}`, i + 1 === prompts);
+      async function check() {
+        const texts = candidates * rollouts;
+        const size = { texts, maxTokens: maxTokens - blockTokens, temperature, seed };
+        const found = await checkProposal(model, proposal, prompt, size);
+        const { klPerToken, acceptance } = found;
+        return { klPerToken, acceptance, share: forecast(found, size.maxTokens).essShare };
+      }
+      async function run() {
+        const reward = ({ text }) => shareOf(words, text);
+        const before = process.cpuUsage();
+        const result = await ets(model, prompt, {
+          ...{ candidates, rollouts, blockTokens, maxTokens, temperature, lambda, seed, reward },
+          ...{ ...own, ...(proposal && { proposal }), prefixCache: false },
+        });
+        const { user, system } = process.cpuUsage(before);
+        return { ...readRun(result), ms: (user + system) / 1000 };
+      }
     }
-    results.push(summarise(method, proposal, runs));
-    console.error(JSON.stringify(results.at(-1))); // a long study may be cut off
+    showProgress(`${i + 1}/${prompts}`, i + 1 === prompts);
   }
+  for (const one of [...drafts.values(), model]) await one.dispose();
+  const results = rows.map(summarise);
 
   return {
     title: "A pair: one ratio a rollout, and rollouts resampled on their way",
@@ -76,15 +114,16 @@ export async function pair(given) {
     ours: null,
     theirs: null,
     unit: "",
-    note: `${prompts} prompts, M = ${candidates}, K = ${rollouts}, blocks of ${blockTokens}, up to ${maxTokens} tokens, temperature ${temperature}, λ = ${lambda}; one thread.`,
+    note: `${prompts} prompts, seed ${seeds}, M = ${candidates}, K = ${rollouts}, blocks of ${blockTokens}, up to ${maxTokens} tokens, temperature ${temperature}, λ = ${lambda}; one thread. Predicted and found are medians over the prompts of the share of the first step's rollouts that counts; ESS of Ẑ and k̂ are medians over all steps (how many have a k̂); seconds of the processor.`,
     columns: [
-      ...["method", "proposal", "ESS share", "ESS of Ẑ", "k̂", "one ratio's", "reward", "± "],
-      ...["s/item", "generated", "proposed"],
+      ...["method", "proposal", "KL a token", "accepted", "predicted", "found", "ESS of Ẑ", "k̂"],
+      ...["one ratio's", "reward", "±", "s/item", "generated", "proposed"],
     ],
     rows: results.map((r) => [
-      ...[r.method, r.proposal, fixed(r.essShare, 2), fixed(r.energyEss, 2), fixed(r.khat, 2)],
-      ...[fixed(r.oneRatioShare, 2), fixed(r.reward, 3), fixed(r.error, 3), fixed(r.seconds, 2)],
-      ...[fixed(r.generated, 0), fixed(r.proposed, 0)],
+      ...[r.method, r.proposal, fixed(r.klPerToken, 2), fixed(r.acceptance, 2)],
+      ...[fixed(r.predicted, 2), fixed(r.found, 2), fixed(r.energyEss, 2)],
+      ...[`${fixed(r.khat, 2)} (${r.khats})`, fixed(r.oneRatioShare, 2), fixed(r.reward, 3)],
+      ...[fixed(r.error, 3), fixed(r.seconds, 1), fixed(r.generated, 0), fixed(r.proposed, 0)],
     ]),
     details: results,
   };
@@ -100,29 +139,42 @@ function shareOf(words, text) {
   return words.filter((word) => lower.includes(word)).length / words.length;
 }
 
-function summarise(method, proposal, runs) {
-  const steps = runs.flatMap(({ result }) => result.steps);
+/** What is kept of a run: its reward and costs, and how its steps' rollouts weigh. */
+function readRun({ reward, usage, proposalUsage, steps }) {
   const weighed = steps.filter(({ rolloutCount = 0 }) => rolloutCount > 1);
-  const rewards = runs.map(({ reward }) => reward);
-  const seconds = runs.map(({ result }) => result.usage.ms / 1000);
-  const average = mean(rewards);
-  const spread = Math.sqrt(mean(rewards.map((r) => (r - average) ** 2)) / (runs.length - 1));
-  const of = (pick) => {
-    const found = weighed.map(pick).filter(Number.isFinite);
-    return found.length > 0 ? median(found) : null;
-  };
   return {
-    method,
-    proposal,
-    essShare: of(({ rolloutEss, rolloutCount }) => rolloutEss / rolloutCount),
-    energyEss: of(normalisersEss),
-    khat: of(({ khat }) => khat),
-    oneRatioShare: of(({ oneRatioEss, rolloutCount }) => oneRatioEss / rolloutCount),
+    ...{ reward, generated: usage.generated, proposed: proposalUsage?.generated ?? 0 },
+    steps: weighed.map((step) => ({
+      share: step.rolloutEss / step.rolloutCount,
+      oneRatioShare: step.oneRatioEss === undefined ? null : step.oneRatioEss / step.rolloutCount,
+      energyEss: normalisersEss(step),
+      khat: step.khat ?? null,
+    })),
+  };
+}
+
+function summarise({ method, name = "–", runs, checks }) {
+  const steps = runs.flatMap((run) => run.steps);
+  const first = runs.flatMap((run) => run.steps.slice(0, 1));
+  const isWeighted = checks.length > 0;
+  const known = (values) => values.filter((value) => Number.isFinite(value));
+  const middle = (values) => (known(values).length > 0 ? median(known(values)) : null);
+  const of = (key) => (isWeighted ? middle(steps.map((step) => step[key])) : null);
+  const rewards = runs.map(({ reward }) => reward);
+  const average = mean(rewards);
+  return {
+    ...{ method, proposal: name.split("/").at(-1) },
+    klPerToken: isWeighted ? mean(checks.map(({ klPerToken }) => klPerToken)) : null,
+    acceptance: isWeighted ? mean(checks.map(({ acceptance }) => acceptance)) : null,
+    predicted: middle(checks.map(({ share }) => share)),
+    found: isWeighted ? middle(first.map(({ share }) => share)) : null,
+    ...{ energyEss: of("energyEss"), khat: of("khat"), oneRatioShare: of("oneRatioShare") },
+    khats: known(steps.map(({ khat }) => khat)).length,
     reward: average,
-    error: spread,
-    seconds: mean(seconds),
-    generated: mean(runs.map(({ result }) => result.usage.generated)),
-    proposed: mean(runs.map(({ result }) => result.proposalUsage?.generated ?? 0)),
+    error: Math.sqrt(mean(rewards.map((r) => (r - average) ** 2)) / (runs.length - 1)),
+    seconds: mean(runs.map(({ ms }) => ms)) / 1000,
+    generated: mean(runs.map(({ generated }) => generated)),
+    proposed: mean(runs.map(({ proposed }) => proposed)),
   };
 }
 

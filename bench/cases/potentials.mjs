@@ -6,7 +6,9 @@ import { fixed } from "../lib/table.mjs";
 import { WORDS } from "../lib/words.mjs";
 
 export const potentialsOptions = {
-  ...{ model: "", first: 0, limit: 40, timed: 5, seed: 0, threads: 1 },
+  ...{ model: "", timed: 5, seed: 0, threads: 1 },
+  /** Numbers of prompts, ranges of them, and ranges with a stride: neighbours' words begin alike. */
+  prompts: "100-119,200-1150/50",
   file: "runs/potentials.jsonl",
 };
 
@@ -18,6 +20,16 @@ const POTENTIALS = [
   ["particle, 8, blocks of 32", particle, { candidates: 8, blockTokens: 32 }],
 ];
 const OURS = POTENTIALS[0][0];
+
+/** The numbers that "3,10-12,20-40/10" names: 3, 10, 11, 12, 20, 30 and 40. */
+function numbersIn(ranges) {
+  return ranges.split(",").flatMap((range) => {
+    const [ends, stride = "1"] = range.split("/");
+    const [from, to = from] = ends.split("-").map(Number);
+    const count = Math.floor((to - from) / Number(stride)) + 1;
+    return Array.from({ length: count }, (_, i) => from + Number(stride) * i);
+  });
+}
 
 /** Six words of which a story may use some: numbers that depend on the prompt's alone. */
 function wordsOf(prompt, seed) {
@@ -39,13 +51,14 @@ function shareUsed(words) {
 /**
  * Stories of four sentences that should use six given words, on any instruct model: particles with a
  * potential, the share of the words used so far, against the best of n. Prompt by prompt over all
- * methods, `limit` of them from number `first` on; resumes from `file`. The best of 8 and of 16 are of
+ * methods; resumes from `file`. The best of 8 and of 16 are of
  * the first of the 32 texts; how long they take is measured on the first `timed` prompts, in seconds of
  * one thread's work, which other work on the machine doesn't add to.
  */
 export async function potentials(given) {
   const options = { ...potentialsOptions, ...given };
-  const { model: source, first, limit, timed, seed, threads, file } = options;
+  const { model: source, prompts, timed, seed, threads, file } = options;
+  const numbers = numbersIn(prompts);
   if (source === "") throw new Error("Expected --model, an instruct model's GGUF file");
   const model = await loadModel(source, { threads });
   const { description } = model.info;
@@ -58,14 +71,14 @@ export async function potentials(given) {
     if (outcome !== null) row.outcomes.push(outcome);
     if (ms !== null) row.ms.push(ms);
   };
-  for (let i = first; i < first + limit; i++) {
+  for (const [done, i] of numbers.entries()) {
     const words = wordsOf(i, seed);
     const prompt = `Write a story of four sentences. Use these words: ${words.join(", ")}.`;
     const reward = shareUsed(words);
-    const isTimed = i < first + timed;
+    const isTimed = done < timed;
     const run = (name, method, options) => {
       const key = [name, description, prompt, seed].join("|");
-      showProgress(`${name} ${i - first + 1}/${limit}`, i + 1 === first + limit);
+      showProgress(`${name} ${done + 1}/${numbers.length}`, done + 1 === numbers.length);
       return kept.get(key, () =>
         timedRun(() =>
           method(model, prompt, {
@@ -102,7 +115,7 @@ export async function potentials(given) {
     theirs: tokensOf(rival),
     unit: `tokens a story: ${OURS}, best of 16`,
     note: [
-      `${limit} prompts from number ${first} on, seed ${seed}, ${description} on ${threads} ${threads === 1 ? "thread" : "threads"}, T = .8, λ = .05, texts of at most 160 tokens: means a story [95% interval]. A reward is the share of the words that a story uses. Best seen: what \`finish: "best"\` returns. Seconds of processor time; of the best of 8 and of 16 they are those of ${Math.min(timed, limit)} prompts.`,
+      `${numbers.length} prompts, numbers ${prompts}, seed ${seed}, ${description} on ${threads} ${threads === 1 ? "thread" : "threads"}, T = .8, λ = .05, texts of at most 160 tokens: means a story [95% interval]. A reward is the share of the words that a story uses. Best seen: what \`finish: "best"\` returns. Seconds of processor time; of the best of 8 and of 16 they are those of ${Math.min(timed, numbers.length)} prompts.`,
       ...others.map((row) => compared(ours, row)),
     ].join("\n\n"),
     columns: ["method", "reward", "best seen", "tokens", "s"],

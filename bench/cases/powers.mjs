@@ -11,6 +11,8 @@ export const powersOptions = {
   /** Items that are left out: those that the number of particles was chosen on. */
   skip: "600-639",
   seed: 0,
+  /** Of each method on an item, at seeds from `seed` on: an item counts by the mean of them. */
+  runs: 1,
   /** Names with semicolons between them; the others are held against the first. Default: all. */
   methods: "",
   file: "runs/powers.jsonl",
@@ -32,11 +34,11 @@ const METHODS = [
 /**
  * Two ways to p^4 on held-out mini-gsm items, item by item over all methods: moves of one text, and
  * particles in one batch. A text's log p is the model's own, at temperature 1; differences are paired,
- * accuracy's with Tango's interval. Seconds are of the processor's time, which other work on the machine
+ * accuracy's with Tango's interval, or of several runs by the items' means. Seconds are of the processor's time, which other work on the machine
  * doesn't add to. Resumes from `file`.
  */
 export async function powers(given) {
-  const { first, limit, skip, seed, methods, file } = { ...powersOptions, ...given };
+  const { first, limit, skip, seed, runs, methods, file } = { ...powersOptions, ...given };
   const [from, to] = skip.split("-").map(Number);
   const kept = await keptLines(file);
   const model = await loadModel("mini-gsm-ref", { gpu: false, threads: 1 });
@@ -46,15 +48,25 @@ export async function powers(given) {
     .filter(({ i }) => !(i >= from && i <= to));
   const names = methods === "" ? METHODS.map(([name]) => name) : methods.split(";");
   const chosen = METHODS.filter(([name]) => names.includes(name));
-  const rows = chosen.map(([name]) => ({ name, outcomes: [] }));
+  const seeds = Array.from({ length: runs }, (_, run) => seed + run);
+  const rows = chosen.map(([name]) => ({ name, outcomes: [], won: 0, lost: 0 }));
   for (const [done, item] of items.entries()) {
-    for (const [m, [name, method, options]] of chosen.entries()) {
-      const outcome = await kept.get(`${name} ${seed} ${item.i}`, () =>
-        drawOne(model, item, method, { ...options, seed: seed * 1_000_003 + item.i }),
-      );
-      const right = outcome.answer === item.gold;
-      const share = outcome.votes === undefined ? Number(right) : (outcome.votes[item.gold] ?? 0);
-      rows[m].outcomes.push({ ...outcome, right, share });
+    const drawn = rows.map(() => []);
+    for (const own of seeds) {
+      for (const [m, [name, method, options]] of chosen.entries()) {
+        const outcome = await kept.get(`${name} ${own} ${item.i}`, () =>
+          drawOne(model, item, method, { ...options, seed: own * 1_000_003 + item.i }),
+        );
+        const right = Number(outcome.answer === item.gold);
+        const share = outcome.votes === undefined ? right : (outcome.votes[item.gold] ?? 0);
+        drawn[m].push({ ...outcome, right, share });
+      }
+    }
+    for (const [m, row] of rows.entries()) {
+      const gained = drawn[m].map(({ right }, run) => right - drawn[0][run].right);
+      row.won += gained.filter((gain) => gain > 0).length;
+      row.lost += gained.filter((gain) => gain < 0).length;
+      row.outcomes.push(meansOf(drawn[m]));
     }
     showProgress(`${done + 1}/${items.length}`, done + 1 === items.length);
   }
@@ -64,7 +76,7 @@ export async function powers(given) {
   const seconds = ({ outcomes }) => mean(outcomes.map(({ ms }) => ms)) / 1000;
   return {
     title: `p^${ALPHA}: moves of one text, and particles`,
-    note: `mini-gsm, ${items.length} held-out items, seed ${seed}; log p is a text's mean, with the difference's 95% interval by the normal law; won : lost against ${baseline.name}, with Tango's 95% interval of the difference; "by weights" is that of the weight that the particles give the right answer, which is the probability that the text drawn is right; tokens and seconds of the processor are an item's.`,
+    note: `mini-gsm, ${items.length} held-out items, ${runs === 1 ? `seed ${seed}` : `${runs} runs of each from seed ${seed} on`}; log p is a text's mean, with the difference's 95% interval by the normal law; won : lost against ${baseline.name}, with ${runs === 1 ? "Tango's" : "the"} 95% interval of the difference; "by weights" is that of the weight that the particles give the right answer, which is the probability that the text drawn is right; tokens and seconds of the processor are an item's.`,
     columns: [
       ...[
         "method",
@@ -77,7 +89,7 @@ export async function powers(given) {
       ],
       ...["by weights", "drawn", "decoded", "s"],
     ],
-    rows: rows.map((row) => summarise(row, baseline)),
+    rows: rows.map((row) => summarise(row, baseline, runs)),
     ratio: seconds(baseline) / seconds(ours),
     ours: 1000 * seconds(ours),
     theirs: 1000 * seconds(baseline),
@@ -110,21 +122,27 @@ function populationOf({ candidates, weights, ess }) {
   return { votes, ess };
 }
 
-function summarise({ name, outcomes }, baseline) {
+/** Means of an item's runs. */
+function meansOf(drawn) {
+  const keys = ["right", "share", "logProb", "generated", "decoded", "ms"];
+  return Object.fromEntries(keys.map((key) => [key, mean(drawn.map((outcome) => outcome[key]))]));
+}
+
+function summarise({ name, outcomes, won, lost }, baseline, runs) {
   const n = outcomes.length;
-  const isRight = outcomes.map(({ right }) => right);
-  const count = isRight.filter(Boolean).length;
-  const theirs = baseline.outcomes;
-  const won = isRight.filter((is, i) => is && !theirs[i].right).length;
-  const lost = isRight.filter((is, i) => !is && theirs[i].right).length;
-  const shares = meanInterval(outcomes.map(({ share }, i) => share - theirs[i].share));
-  const logProbs = meanInterval(outcomes.map(({ logProb }, i) => logProb - theirs[i].logProb));
+  const pairedBy = (key) =>
+    meanInterval(outcomes.map((outcome, i) => outcome[key] - baseline.outcomes[i][key]));
   const meanOf = (key) => mean(outcomes.map((outcome) => outcome[key]));
+  const logProbs = pairedBy("logProb");
+  const shares = pairedBy("share");
+  const rights = meanInterval(outcomes.map(({ right }) => right));
   return [
     ...[name, fixed(meanOf("logProb"), 2)],
     `[${logProbs.ci95.map((end) => fixed(end, 2)).join(", ")}]`,
-    ...[percent(count / n), interval(wilson(count, n))],
-    ...[`${won} : ${lost}`, interval(tangoInterval(won, lost, n))],
+    percent(rights.mean),
+    interval(runs === 1 ? wilson(n * rights.mean, n) : rights.ci95),
+    `${won} : ${lost}`,
+    interval(runs === 1 ? tangoInterval(won, lost, n) : pairedBy("right").ci95),
     `${percent(shares.mean)} ${interval(shares.ci95)}`,
     ...[fixed(meanOf("generated"), 0), fixed(meanOf("decoded"), 0), fixed(meanOf("ms") / 1000, 2)],
   ];

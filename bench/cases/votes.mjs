@@ -1,21 +1,28 @@
-import { greedy, loadModel, majority, miniGsm } from "llama-ets";
+import { createHash } from "node:crypto";
+import { canonicalAnswer, greedy, loadModel, majority, miniGsm } from "llama-ets";
+import { keptLines } from "../lib/kept-lines.mjs";
 import { showProgress } from "../lib/progress.mjs";
-import { pairedDifference, wilson } from "../lib/statistics.mjs";
+import { mean, pairedDifference, wilson } from "../lib/statistics.mjs";
 import { fixed, interval, percent } from "../lib/table.mjs";
 
 export const votesOptions = {
-  limit: 1000,
-  seed: 0,
+  ...{ first: 0, limit: 1000, seed: 0 },
   model: "mini-gsm-ref",
   maxTokens: 120,
   /** With commas between them. */
   temperatures: "0.7,1",
   /** Names of votes, with commas between them; all by default. The base is always there. */
   only: "",
+  /** Numbers that each question offers, its answer among them, at most 11; 0: none. */
+  choices: 0,
+  file: "runs/votes.jsonl",
 };
 
-/** The vote that the others are held against. -half: exponent .5; -certain: until no other text can
- * change it; sequential: by the sequential test, after every four texts. */
+/**
+ * The vote that the others are held against. -half: exponent .5; -certain: until no other text can
+ * change it; sequential: by the sequential test, after every four texts; first: until one of twelve
+ * texts gives an answer.
+ */
 const BASE = "majority@16";
 const VOTES = {
   [BASE]: { candidates: 16 },
@@ -27,49 +34,58 @@ const VOTES = {
     adaptive: { round: 2 },
   },
   sequential: { candidates: 16, adaptive: { round: 4 } },
+  first: { candidates: 12, adaptive: { rule: "unanimous", round: 1 } },
 };
 
-/** What votes of few texts give of the accuracy of sixteen counted ones, on held-out mini-gsm items. */
+/**
+ * What votes of few texts give of the accuracy of sixteen counted ones, on held-out mini-gsm items. With
+ * `choices` a text whose result isn't offered gives no answer; the model isn't told what is. Resumes
+ * from `file`.
+ */
 export async function votes(given) {
   const options = { ...votesOptions, ...given };
-  const { maxTokens, limit, seed, temperatures } = options;
+  const { maxTokens, first, limit, seed, temperatures, choices } = options;
   const chosen = options.only === "" ? Object.keys(VOTES) : [BASE, ...options.only.split(",")];
   const kinds = Object.entries(VOTES).filter(([name]) => chosen.includes(name));
+  const kept = await keptLines(options.file);
   const model = await loadModel(options.model, { gpu: false, threads: 1 });
-  const items = (await miniGsm.load()).slice(0, limit);
-  const shared = { extract: miniGsm.extract, maxTokens };
-  const entries = [["greedy", "–", greedy, shared]];
+  const items = (await miniGsm.load())
+    .map((item, i) => ({ ...item, i, extract: extractorOf(item, choices) }))
+    .slice(first, first + limit);
+  const entries = [["greedy", "–", greedy, { maxTokens }]];
   for (const temperature of String(temperatures).split(",").map(Number)) {
     for (const [name, own] of kinds) {
-      entries.push([name, temperature, majority, { ...shared, ...own, temperature }]);
+      entries.push([name, temperature, majority, { maxTokens, ...own, temperature }]);
     }
   }
   // Item by item, so that whatever else the machine does falls on all alike.
-  const tallies = entries.map(() => ({ right: [], tokens: 0, decoded: 0, ms: 0 }));
-  for (const [i, item] of items.entries()) {
-    for (const [j, [, , method, settings]] of entries.entries()) {
-      const own = { ...settings, seed: seed * 1_000_003 + i };
-      const { answer, usage } = await method(model, item.prompt, own);
-      const tally = tallies[j];
-      tally.right.push(answer === item.gold);
-      tally.tokens += usage.generated / items.length;
-      tally.decoded += usage.decoded / items.length;
-      tally.ms += usage.ms / items.length;
+  const tallies = entries.map(() => []);
+  for (const [done, item] of items.entries()) {
+    for (const [j, [name, , method, settings]] of entries.entries()) {
+      const all = { ...settings, seed: seed * 1_000_003 + item.i };
+      const key = JSON.stringify([name, options.model, item.id, choices, all]);
+      tallies[j].push(await kept.get(key, () => runOne(model, item, method, all)));
     }
-    showProgress(`${i + 1}/${items.length}`, i + 1 === items.length);
+    showProgress(`${done + 1}/${items.length}`, done + 1 === items.length);
   }
   await model.dispose();
   const rows = entries.map(([method, temperature], j) => {
-    const { right, ...cost } = tallies[j];
+    const right = tallies[j].map(({ isRight }) => isRight);
     const count = right.filter(Boolean).length;
+    const meanOf = (key) => mean(tallies[j].map((outcome) => Number(outcome[key])));
+    const tokens = meanOf("tokens");
     // Greedy is held against the first temperature's.
     const base = entries.findIndex(
       ([name, t]) => name === BASE && (t === temperature || temperature === "–"),
     );
     return {
       ...{ method, temperature, accuracy: count / right.length, ci95: wilson(count, right.length) },
-      ...{ difference: pairedDifference(right, tallies[base].right), ...cost },
-      share: cost.tokens / tallies[base].tokens,
+      difference: pairedDifference(
+        right,
+        tallies[base].map(({ isRight }) => isRight),
+      ),
+      ...{ tokens, decoded: meanOf("decoded"), ms: meanOf("ms"), unanswered: meanOf("hasNone") },
+      share: tokens / mean(tallies[base].map((outcome) => outcome.tokens)),
     };
   });
   const many = rows.find(({ method }) => method === BASE);
@@ -80,18 +96,51 @@ export async function votes(given) {
     ours: 100 * few.accuracy,
     theirs: 100 * many.accuracy,
     unit: "% right: probability@4, majority@16",
-    note: `mini-gsm, ${items.length} held-out items, seed ${seed}, ${options.model}, one thread. Differences from ${BASE} at the same temperature (of greedy: at the first) are paired, in points, with 95% intervals; tokens and milliseconds are means of an item.`,
+    note: `mini-gsm, ${items.length} held-out items from number ${first} on${choices === 0 ? "" : `, each with ${choices} numbers to choose from`}, seed ${seed}, ${options.model}, one thread. Differences from ${BASE} at the same temperature (of greedy: at the first) are paired, in points, with 95% intervals; tokens and milliseconds of the processor are means of an item.`,
     columns: [
       ...["method", "T", "accuracy %", "95% interval", "difference", "95% interval"],
-      ...["tokens", "of @16's", "decoded", "ms"],
+      ...["no answer %", "tokens", "of @16's", "decoded", "ms"],
     ],
     rows: rows.map((r) => [
       ...[r.method, r.temperature, percent(r.accuracy), interval(r.ci95)],
       ...[signed(r.difference.mean), `[${r.difference.ci95.map(signed).join(", ")}]`],
-      ...[fixed(r.tokens, 0), fixed(r.share, 2), fixed(r.decoded, 0), fixed(r.ms, 0)],
+      ...[percent(r.unanswered), fixed(r.tokens, 0), fixed(r.share, 2)],
+      ...[fixed(r.decoded, 0), fixed(r.ms, 0)],
     ]),
     details: rows,
   };
+}
+
+async function runOne(model, item, method, options) {
+  const before = process.cpuUsage();
+  const { answer, usage } = await method(model, item.prompt, { ...options, extract: item.extract });
+  const { user, system } = process.cpuUsage(before);
+  return {
+    ...{ isRight: answer === item.gold, hasNone: answer === null },
+    ...{ tokens: usage.generated, decoded: usage.decoded, ms: (user + system) / 1000 },
+  };
+}
+
+/** Reads a text's answer; with choices only one of the numbers that the question offers. */
+function extractorOf({ id, gold }, choices) {
+  if (choices === 0) return miniGsm.extract;
+  const offered = numbersBeside(id, Number(gold), choices).map(String);
+  return (text) => {
+    const found = miniGsm.extract(text);
+    return found !== null && offered.includes(canonicalAnswer(found)) ? found : null;
+  };
+}
+
+/** The answer and other whole numbers from half of it to its double, or to 10: the same for each id. */
+function numbersBeside(id, gold, count) {
+  const least = Math.floor(gold / 2);
+  const span = Math.max(2 * gold, 10) - least + 1;
+  const numbers = new Set([gold]);
+  for (let i = 0; numbers.size < count; i++) {
+    const bits = createHash("sha256").update(`${id} ${i}`).digest().readUInt32BE();
+    numbers.add(least + (bits % span));
+  }
+  return [...numbers];
 }
 
 function signed(share) {

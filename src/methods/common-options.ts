@@ -89,8 +89,8 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
    * How a run ends. `chain`: with the text that the method came to. `resample`, of ETS: with one of
    * the finished rollouts of the last step that has some, chosen by exp(r / λ). `best`: with the
    * finished text of highest reward that the whole run has seen, rollouts included, the first of
-   * equals; it is then no sample of the method's law, and methods that see no reward end as by
-   * `chain`. Default "chain".
+   * equals (under a vote the first of the last step that has an equal); it is then no sample of the
+   * method's law, and methods that see no reward end as by `chain`. Default "chain".
    */
   finish?: Finish;
   /**

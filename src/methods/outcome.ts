@@ -24,7 +24,10 @@ export interface Evidence {
   rewards: boolean;
 }
 
-/** The finished text of highest reward that a run has seen, the first of equals. */
+/**
+ * The finished text of highest reward that a run has seen, the first of equals; where rewards come from
+ * the pool of a step, as votes do, the first of the last step that has an equal.
+ */
 export interface BestText extends Sighting {
   text: string;
   answer: string | null;

@@ -136,7 +136,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const { reward, asked, signal } = this.estimateOptions;
     const pool = voters.map(ownCompletion);
     const rewards = await scoreEach(reward, { ...asked, texts, voters: pool }, step, signal);
-    this.#seen.add(texts, rewards, step);
+    this.#seen.add(texts, rewards, { step });
     return rewards;
   }
 
@@ -175,7 +175,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
       generated,
       ms,
     };
-    this.#see(estimate.completions, step.step);
+    this.#see(estimate.completions, { step: step.step, elects: true });
     steps.push(step);
     // A copy: what a caller does with it can't change the run.
     settings.callbacks.onStep?.(structuredClone(step));
@@ -251,7 +251,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
 
   /** The best of what a budget left: highest reward, first of equals; else the text so far. */
   async finishEarly(soFar: Text, last: readonly Scored[] = []): Promise<Result> {
-    this.#see(last, this.#opened.steps.length);
+    this.#see(last, { step: this.#opened.steps.length, elects: false });
     return await this.#end(this.#seen.best ?? { text: soFar, reward: null }, "none");
   }
 
@@ -283,11 +283,14 @@ export class Run<Own = unknown> implements AsyncDisposable {
     });
   }
 
-  /** Remembers a step's texts, where they are rewarded and the reference can draw them. */
-  #see(completions: readonly Scored[], step: number): void {
+  /**
+   * Remembers a step's texts, where they are rewarded and the reference can draw them. A step that a
+   * budget cut off has too small a pool to elect one in the place of an earlier step's.
+   */
+  #see(completions: readonly Scored[], { step, elects }: { step: number; elects: boolean }): void {
     if (!seesRewards(this.#opened.method)) return;
-    const possible = completions.filter(({ logRatio }) => logRatio !== Number.NEGATIVE_INFINITY);
-    this.#seen.addScored(possible, step);
+    const { isPooled = false } = this.settings.energy.reward;
+    this.#seen.addScored(completions, { step, isPooled: isPooled && elects });
   }
 
   /** The reward of a text that the run ends with; one that no step has rewarded is asked for. */

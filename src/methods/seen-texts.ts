@@ -21,28 +21,40 @@ export interface SeenText extends Sighting {
 export class SeenTexts {
   #best: SeenText | null = null;
 
-  /** The text of highest reward, the first of equals; null before one was seen. */
+  /** The text of highest reward; null before one was seen. */
   get best(): SeenText | null {
     return this.#best;
   }
 
-  /** @param rewards one for each completion */
-  add(completions: readonly Completion[], rewards: readonly number[], step: number): void {
+  /**
+   * Adds texts: of equals the first is the best. Where rewards come from a pool of the step's own
+   * (`isPooled`), as votes do, each step elects its best text, and of equals the last step's counts: it
+   * is what the run has come to.
+   *
+   * @param rewards one for each completion
+   */
+  add(
+    completions: readonly Completion[],
+    rewards: readonly number[],
+    { step, isPooled = false }: { step: number; isPooled?: boolean },
+  ): void {
     for (const [i, text] of completions.entries()) {
       const reward = rewards[i] as number;
-      if (this.#best !== null && reward <= this.#best.reward) continue;
+      const best = this.#best;
+      const isElected = isPooled && reward === best?.reward && step !== best.step;
+      if (best !== null && reward <= best.reward && !isElected) continue;
       const { candidate, rollout } = text;
       this.#best = { text, reward, step, candidate, rollout };
     }
   }
 
   /** Adds a step's texts, but for those that the reference policy can't write. */
-  addScored(completions: readonly Scored[], step: number): void {
+  addScored(completions: readonly Scored[], of: { step: number; isPooled: boolean }): void {
     const possible = completions.filter(({ logRatio }) => logRatio !== Number.NEGATIVE_INFINITY);
     this.add(
       possible,
       possible.map(({ reward }) => reward),
-      step,
+      of,
     );
   }
 }

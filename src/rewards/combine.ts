@@ -10,8 +10,8 @@ export interface WeightedReward {
 }
 
 /**
- * The weighted sum of rewards. It is decided, or settled, once all of them are; disposing it
- * disposes them.
+ * The weighted sum of rewards. It is decided, or settled, once all of them are; texts vote as they do
+ * for the first of them that votes; disposing it disposes them.
  *
  * @example
  * const reward = combine([{ reward: selfConsistency() }, { reward: confidence(), weight: 0.5 }]);
@@ -36,6 +36,8 @@ export function combine(weighted: readonly WeightedReward[]): Reward {
   const canSettle = rewards.every(({ isSettled }) => isSettled !== undefined);
   const canDecide = rewards.every(({ isDecided }) => isDecided !== undefined);
   const answerEnd = commonAnswerEnd(rewards);
+  const voting = rewards.find(({ votes, ballots }) => votes || ballots);
+  const ballots = voting?.ballots?.bind(voting);
   return {
     name: parts.map(nameOf).join("+"),
     isPooled: rewards.some(({ isPooled }) => isPooled),
@@ -54,6 +56,7 @@ export function combine(weighted: readonly WeightedReward[]): Reward {
         parts.reduce((sum, { weight }, j) => sum + weight * (scores[j]?.[i] as number), 0),
       );
     },
+    ...(ballots && { ballots }),
     ...(canSettle && {
       isSettled: (...asked) => rewards.every((r) => r.isSettled?.(...asked)),
     }),

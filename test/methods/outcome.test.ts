@@ -102,7 +102,25 @@ describe.each(REWARDED)("%s", (name, run) => {
   });
 });
 
-test.each(REWARDED.filter(([name]) => ["ets", "particle", "ets-is"].includes(name)))(
+const STEPWISE = REWARDED.filter(([name]) => ["ets", "particle", "ets-is"].includes(name));
+
+test.each(STEPWISE)(
+  '%s by finish: "best" ends with the text that the last step has elected',
+  async (_, run) => {
+    const vote = selfConsistency({ extract: (text) => text.at(-1) ?? null, singleton: 1 });
+    for (let seed = 0; seed < 5; seed++) {
+      const result = await run({ ...guided, reward: vote, finish: "best", seed });
+      const elected = result.steps.map(({ candidates }) =>
+        candidates.flatMap((c) => c.completions).find(({ reward }) => reward === 1),
+      );
+      expect(elected).toHaveLength(2);
+      expect(result.best).toMatchObject({ step: 1, text: elected[1]?.text });
+      expect(result.text).toBe(elected[1]?.text);
+    }
+  },
+);
+
+test.each(STEPWISE)(
   "%s that a budget cuts short ends with the best, picked by its reward",
   async (_, run) => {
     const result = await run({ ...guided, reward: dense, budget: { tokens: 20 } });
@@ -110,6 +128,19 @@ test.each(REWARDED.filter(([name]) => ["ets", "particle", "ets-is"].includes(nam
     expect(result).toMatchObject({ text: result.best?.text, reward: result.best?.reward });
   },
 );
+
+test("a step that a budget cuts off is a small pool, and elects no text under a vote", async () => {
+  const reward = selfConsistency({ extract: (text) => text.at(-1) ?? null, singleton: 1 });
+  const adaptive = { round: 2, confidence: 0.9999 }; // so that a budget may leave two of four
+  const options = { ...guided, maxTokens: 6, reward, adaptive };
+  const { steps } = await ets(model, PROMPT, options);
+  const { generated } = steps[0] as Result["steps"][number];
+  for (let more = 1; more <= 16; more++) {
+    const budget = { tokens: generated + more };
+    const { best, steps } = await ets(model, PROMPT, { ...options, budget });
+    expect(best?.step).toBe(steps.length - 1);
+  }
+});
 
 test("texts that the reference can't write are not the best", async () => {
   // The proposal draws from four digits, of which the reference has the two most probable.

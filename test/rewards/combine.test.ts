@@ -45,6 +45,16 @@ test("asks for what any of its parts asks for", () => {
   expect(metrics).toEqual(["entropies", "selfCertainties"]);
 });
 
+test("lets texts vote as its first part that votes does", () => {
+  const pool = [completion("a", { logProbs: [-1] }), completion("b", { logProbs: [-2] })];
+  const byProbability = selfConsistency({ votes: "probability" });
+  const parts = [() => 1, byProbability, selfConsistency()];
+  const ballotsOf = (rewards: typeof parts) =>
+    combine(rewards.map((reward) => ({ reward }))).ballots?.(pool);
+  expect(ballotsOf(parts)).toEqual(byProbability.ballots?.(pool));
+  expect(ballotsOf(parts.toReversed())).toBeUndefined();
+});
+
 test("is decided and settled once all of its parts are", () => {
   const parts = [true, false].map((value) =>
     constant("x", [], { isDecided: () => value, isSettled: () => value }),
