@@ -70,6 +70,15 @@ describe.each(METHOD_NAMES)("%s", (name) => {
     }
   });
 
+  test("refuses options that are no object", async () => {
+    const model = new TableModel(hashedTable(14, 2));
+    for (const [type, value] of Object.entries(WRONG)) {
+      if (type === "an object") continue;
+      const drawn = METHODS[name](model, "1", value as never);
+      await expect(drawn, type).rejects.toThrow("Expected `options` to be an object");
+    }
+  });
+
   test("knows of every option that this test has", () => {
     for (const option of own) expect(OWN).toHaveProperty(option);
   });
