@@ -59,6 +59,13 @@ export function exitWith(error: unknown): void {
     process.exitCode = error.code === "ERR_INVALID_OPTION" ? 2 : 1;
     return;
   }
+  if ((error as NodeJS.ErrnoException | null)?.syscall === "uv_cwd") {
+    const message = "Expected absolute paths: the working directory was removed";
+    exitWith(
+      new LlamaEtsError("ERR_INVALID_OPTION", message, { fix: "a directory that is there" }),
+    );
+    return;
+  }
   console.error(error);
   process.exitCode = 1;
 }

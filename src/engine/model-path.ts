@@ -22,10 +22,23 @@ export async function resolveModelPath(
     const { downloadModel } = await import("./download/download-model.js");
     return downloadModel(source, onProgress, signal);
   }
+  const file = await partOrFile(await modelIn(unpackedPath(absolutePath(source))));
+  return checkFile(file, source);
+}
+
+/** Throws `ERR_MODEL_NOT_FOUND` for a relative path where the working directory was removed. */
+function absolutePath(source: string): string {
   // A shell leaves it where it isn't a word's beginning: --model=~/x.gguf.
   const expanded = source.replace(/^~(?=$|[/\\])/, homeDirectory);
-  const file = await partOrFile(await modelIn(unpackedPath(path.resolve(expanded))));
-  return checkFile(file, source);
+  try {
+    return path.resolve(expanded);
+  } catch (error) {
+    throw new LlamaEtsError(
+      "ERR_MODEL_NOT_FOUND",
+      `There is no file ${source}: the working directory was removed`,
+      { fix: "an absolute path, or a directory that is there", cause: error },
+    );
+  }
 }
 
 /** Whether a source names a model on a hub, which is perhaps here from before. */

@@ -9,6 +9,7 @@ import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { given } from "../engine/given.js";
 import type { AutoReason, Plan } from "../planning/run-plan.js";
+import { checkReward } from "../rewards/reward.js";
 import { checkAnyNames } from "./by-name.js";
 import { checkNames, ownNames, SHARED_NAMES } from "./given-options.js";
 import {
@@ -63,6 +64,8 @@ export function chooseMethod(options: MethodOptions, facts: AutoFacts = {}): Aut
   const { reward, potential, constraint, extract, candidates, maxTokens } = options;
   optional(checkCount, "maxTokens", maxTokens);
   optional(checkCount, "candidates", candidates);
+  optional(checkReward, "reward", reward);
+  optional(checkReward, "potential", potential);
   new Budget(options.budget);
   const { isDiffusion = options.diffusion !== undefined, speed } = checkObject("facts", facts);
   optional(checkPositive, "facts.speed", speed);

@@ -1,5 +1,5 @@
 import type { Prompt, PromptOptions } from "../engine/chat/conversation.js";
-import { checkInteger, checkKeys, checkModel } from "../engine/check.js";
+import { checkInteger, checkKeys, checkModel, checkSignal, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { checkRatios, type PairCheck } from "../planning/pair.js";
@@ -45,6 +45,8 @@ export async function checkProposal(
   const { proposalTemperature = temperature, raw, system, reasoning } = options;
   checkInteger("texts", texts, 2, 256);
   checkInteger("maxTokens", maxTokens, 1, 4096);
+  checkInteger("seed", seed, 0, Number.MAX_SAFE_INTEGER);
+  optional(checkSignal, "signal", signal);
   if (model.kind === "diffusion" || proposal.kind === "diffusion") {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",

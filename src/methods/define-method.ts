@@ -1,6 +1,7 @@
 /** Methods as objects that can be called: a method is what it says of itself, and its algorithm. */
 
 import type { Prompt } from "../engine/chat/conversation.js";
+import { checkObject, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import type { Plan, RunParts } from "../planning/run-plan.js";
 import type { CommonOptions } from "./common-options.js";
@@ -43,7 +44,7 @@ export function defineMethod<const O extends OwnOptions, Options = OptionsOf<O>>
 ): Method<Options, O> {
   const { run: draw, name, ...facts } = definition;
   const prepare = async (model: Model, prompt: Prompt, options?: Options): Promise<PreparedRun> => {
-    const given: GivenOptions = options ?? {};
+    const given: GivenOptions = optional(checkObject, "options", options) ?? {};
     const { withProposal } = facts;
     if (withProposal !== undefined && given.proposal !== undefined) {
       return (withProposal as Method<GivenOptions>).prepare(model, prompt, given);

@@ -1,5 +1,5 @@
 /** Options that are refused before a model is loaded, each by its name. */
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { PROMPT } from "../fixtures/cli-ask.js";
 import { expectError } from "../fixtures/cli-error.js";
@@ -95,6 +95,36 @@ describe.concurrent("an option", () => {
       ...{ code: "ERR_INVALID_OPTION", exit: 2 },
       says: "--limit has no effect on a sweep",
     });
+  });
+
+  test("eval --config with --model beside models in the file", async () => {
+    const file = scratchFile("models.yaml", "tasks: mini-gsm\nmodels: a.gguf\nmethods: [sample]\n");
+    await expectError(["eval", "--config", file, "--out", "x", "-m", "missing.gguf"], {
+      ...{ code: "ERR_INVALID_OPTION", exit: 2 },
+      says: "Expected --model or `models` in the file, got both",
+    });
+  });
+
+  test.each([
+    ["abc", { code: "ERR_INVALID_OPTION", exit: 2 }, "to be a Redis URL, got abc"],
+    ["redis://127.0.0.1:1", { code: "ERR_QUEUE", exit: 1 }, "No Redis at 127.0.0.1:1"],
+  ] as const)(
+    "worker --queue %s is refused before a model is looked for",
+    async (queue, how, says) => {
+      await expectError(["worker", "-m", "missing.gguf", "--queue", queue], { ...how, says });
+    },
+  );
+
+  test.skipIf(process.platform === "win32").each([
+    ["ask 1 -m ./model.gguf", "ERR_MODEL_NOT_FOUND", 1],
+    ["ask 1 --isolate", "ERR_ENGINE_FAILED", 1],
+    ["compare run", "ERR_INVALID_OPTION", 2],
+  ] as const)("%s says that the working directory was removed", async (args, code, exit) => {
+    const place = scratch(`removed-${code}`);
+    mkdirSync(place);
+    const through = ["sh", "-c", 'cd "$0" && rmdir "$0" && exec "$@"', place];
+    const says = "the working directory was removed";
+    await expectError(args.split(" "), { code, exit, says }, { through });
   });
 
   test.each([

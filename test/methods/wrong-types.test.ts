@@ -1,8 +1,18 @@
 /** Options of every wrong type are refused by name, whatever the method. */
 import { describe, expect, test } from "vitest";
 import { LlamaEtsError } from "../../src/engine/errors.js";
-import { METHOD_NAMES, METHODS, type MethodName } from "../../src/methods/registry.js";
+import { chooseMethod } from "../../src/methods/auto.js";
+import { checkProposal } from "../../src/methods/check-proposal.js";
+
+import {
+  METHOD_NAMES,
+  METHODS,
+  type MethodName,
+  type MethodOptions,
+} from "../../src/methods/registry.js";
 import { checkOptions } from "../../src/methods/resolve-options.js";
+import { TableModel } from "../fixtures/table-engine/model.js";
+import { hashedTable } from "../fixtures/table-engine/tables.js";
 
 const WRONG = {
   null: null,
@@ -60,7 +70,53 @@ describe.each(METHOD_NAMES)("%s", (name) => {
     }
   });
 
+  test("refuses options that are no object", async () => {
+    const model = new TableModel(hashedTable(14, 2));
+    for (const [type, value] of Object.entries(WRONG)) {
+      if (type === "an object") continue;
+      const drawn = METHODS[name](model, "1", value as never);
+      await expect(drawn, type).rejects.toThrow("Expected `options` to be an object");
+    }
+  });
+
   test("knows of every option that this test has", () => {
     for (const option of own) expect(OWN).toHaveProperty(option);
+  });
+});
+
+describe("what reads options before a method checks them", () => {
+  const all = { ...RIGHT, ...OWN };
+
+  test.each(Object.keys(all))(
+    "auto refuses `%s` of a wrong type, or leaves it to a method",
+    (option) => {
+      for (const [type, value] of Object.entries(WRONG)) {
+        for (const beside of [{}, { extract: () => "1" }, { constraint: { words: 3 } }]) {
+          const choose = () => chooseMethod({ ...beside, [option]: value } as MethodOptions);
+          try {
+            choose();
+          } catch (error) {
+            expect(error, `${option}: ${type}`).toBeInstanceOf(LlamaEtsError);
+          }
+        }
+        const isJudge = option === "reward" || option === "potential";
+        if (!isJudge || type === "a function") continue;
+        expect(() => chooseMethod({ [option]: value } as MethodOptions), type).toThrow(option);
+      }
+    },
+  );
+
+  test("checkProposal refuses each of its options of a wrong type by its name", async () => {
+    const model = new TableModel(hashedTable(14, 2));
+    for (const option of ["texts", "maxTokens", "temperature", "seed", "signal"]) {
+      for (const [type, value] of Object.entries(WRONG)) {
+        const checked = checkProposal(model, model, "1", {
+          texts: 2,
+          maxTokens: 1,
+          [option]: value,
+        });
+        await expect(checked, `${option}: ${type}`).rejects.toThrow(`\`${option}\``);
+      }
+    }
   });
 });

@@ -195,6 +195,19 @@ describe("a process that ends", () => {
     },
   );
 
+  test("and starts again where it was loaded, wherever the app has gone since", async () => {
+    const before = process.cwd();
+    const [other] = engines();
+    process.chdir("models");
+    await using model = await isolated("./mini-gsm-ref.gguf");
+    process.chdir("..");
+    const [pid] = engines().filter((one) => one !== other);
+    process.kill(pid as number, "SIGKILL");
+    await expect.poll(() => engines()).not.toContain(pid);
+    expect(process.cwd()).toBe(before);
+    expect((await sample(model, QUESTION, { maxTokens: 2, seed: 1 })).text).not.toBe("");
+  });
+
   test("by an assertion of llama.cpp says which, also to a call that doesn't wait", async () => {
     const gguf = readGguf("models/mini-gsm-proposal.gguf");
     gguf.metadata.set("tokenizer.ggml.pre", text("whitespace"));

@@ -167,7 +167,8 @@ async function runEval(
   if (flags.config !== undefined) {
     refuseBesideConfig(command);
     const { runSweepCommand } = await import("./sweep.js");
-    return runSweepCommand(flags.config, taskName, flags);
+    const isModelGiven = command.getOptionValueSource("model") === "cli";
+    return runSweepCommand(flags.config, taskName, flags, isModelGiven);
   }
   if (taskName === undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected a task, got none", {

@@ -23,6 +23,7 @@ export async function runSweepCommand(
   file: string,
   task: string | undefined,
   flags: SweepFlags,
+  isModelGiven: boolean,
 ): Promise<void> {
   const { parseSweep } = await import("../../evaluate/sweep/sweep-config.js");
   const { runSweep } = await import("../../evaluate/sweep/run-sweep.js");
@@ -37,6 +38,15 @@ export async function runSweepCommand(
   const out = flags.out ?? config.out;
   if (out === undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `out` in the file, or --out, got none");
+  }
+  if (config.models !== undefined && isModelGiven) {
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      "Expected --model or `models` in the file, got both",
+      {
+        fix: "one of the two",
+      },
+    );
   }
   const models = config.models ?? [flags.model];
   const { resume, queue, allowCodeExecution, keep, maxFailures } = flags;

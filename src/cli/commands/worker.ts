@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { given } from "../../engine/given.js";
 import { Interrupted, interruptSignal } from "../exit.js";
 import { collectTexts } from "../method-flags.js";
 import {
@@ -39,10 +40,13 @@ export function workerCommand(command: Command): Command {
 }
 
 async function work(flags: WorkerFlags): Promise<void> {
-  const { runWorker } = await import("../../evaluate/queue/worker.js");
+  const { checkWorker, runWorker } = await import("../../evaluate/queue/worker.js");
   const signal = interruptSignal();
+  const { queue, reward, potential: potentials, task, concurrency } = flags;
+  const options = { queue, signal, ...given({ reward, potentials, task, concurrency }) };
   let drawn = 0;
   try {
+    await checkWorker(options);
     const models = isolatingOwn(flags);
     await using model = await loadNamedModel(models, signal);
     const source = proposalSource(flags);
@@ -50,12 +54,8 @@ async function work(flags: WorkerFlags): Promise<void> {
       source === undefined ? null : await loadOtherModel(models, source, signal);
     console.error(`Waiting for samples to draw with ${model.path}; Ctrl-C ends it`);
     await runWorker(model, {
-      ...{ queue: flags.queue, signal },
+      ...options,
       ...(proposal && { proposal }),
-      ...(flags.reward !== undefined && { reward: flags.reward }),
-      ...(flags.potential !== undefined && { potentials: flags.potential }),
-      ...(flags.task !== undefined && { task: flags.task }),
-      ...(flags.concurrency !== undefined && { concurrency: flags.concurrency }),
       onSample: ({ item, method, error }) => {
         drawn++;
         if (error !== undefined) console.error(`${item} ${method}: ${error}`);

@@ -4,6 +4,8 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parentPort, workerData } from "node:worker_threads";
 import { loadAddon } from "../local/load-addon.js";
@@ -30,7 +32,7 @@ const PATIENCE_MS = 5000;
 const LOST_SERVER = /Remote RPC server crashed|RPC handshake failed|Failed to connect to .*:\d+/;
 const RESTART = "start the server again; the next call loads the model anew";
 
-const { source, options, flag, port } = workerData as HolderData;
+const { source, directory, options, flag, port } = workerData as HolderData;
 
 let child: ChildProcess | undefined;
 let processes = 0;
@@ -59,6 +61,8 @@ function endWithThread(started: ChildProcess): void {
 function start(): ChildProcess {
   const number = ++processes;
   const started = fork(SCRIPT, [String(number)], {
+    // Where a directory was removed, nothing starts in it.
+    cwd: existsSync(directory) ? directory : path.parse(SCRIPT).root,
     execArgv: [],
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],

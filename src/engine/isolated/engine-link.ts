@@ -1,4 +1,5 @@
 /** The app's end of the wire to an engine's process: calls that wait, and calls that don't. */
+import { existsSync } from "node:fs";
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { LlamaEtsError, messageOf } from "../errors.js";
 import type { LoadProgress } from "../load-progress.js";
@@ -23,6 +24,20 @@ const SCRIPT = new URL("../../../dist/engine/isolated/engine-holder.js", import.
 export interface Remote {
   readonly ref: Ref;
   readonly process: number | null;
+}
+
+/** Throws `ERR_ENGINE_FAILED` where it was removed: Node starts no thread there. */
+function workingDirectory(): string {
+  let directory = "";
+  try {
+    directory = process.cwd();
+  } catch {}
+  if (existsSync(directory)) return directory;
+  throw new LlamaEtsError(
+    "ERR_ENGINE_FAILED",
+    "An isolated engine can't start where the working directory was removed",
+    { fix: "a working directory that is there" },
+  );
 }
 
 const THE_MODEL: Remote = { ref: MODEL, process: null };
@@ -64,7 +79,8 @@ export class EngineLink {
     const { port1, port2 } = new MessageChannel();
     this.#listeners = listeners;
     this.#port = port1;
-    const workerData: HolderData = { source, options, flag: this.#flag, port: port2 };
+    const directory = workingDirectory();
+    const workerData: HolderData = { source, directory, options, flag: this.#flag, port: port2 };
     this.#holder = new Worker(SCRIPT, { workerData, transferList: [port2], execArgv: [] });
     this.#holder.on("message", (message: FromEngine) => this.#take(message));
     this.#holder.on("error", (error) => this.#fail(messageOf(error)));

@@ -93,6 +93,8 @@ export type ToHolder =
 /** What the holding thread begins with. */
 export interface HolderData {
   source: string;
+  /** The app's working directory when the model was loaded: relative paths begin there, also later. */
+  directory: string;
   /** Those of `loadModel` that can be cloned. */
   options: Record<string, unknown>;
   /** Turns from 0 to 1 when the reply to `now` is on `port`. */

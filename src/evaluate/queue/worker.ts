@@ -130,6 +130,18 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
   }
 }
 
+/**
+ * What can be known before a model is loaded: throws for wrong options, a task that isn't there, and
+ * a Redis that doesn't answer or refuses.
+ */
+export async function checkWorker(options: WorkerOptions): Promise<void> {
+  const { queue, task } = resolveWorkerOptions(options);
+  if (task !== undefined) await findTask(task);
+  const { connectRedis } = await import("./protocol.js");
+  const redis = await connectRedis(queue);
+  redis.disconnect();
+}
+
 function resolveWorkerOptions(options: WorkerOptions) {
   checkKeys("options", options, [
     ...["queue", "proposal", "task", "reward", "potentials", "concurrency"],
