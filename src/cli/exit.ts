@@ -1,7 +1,7 @@
 /** Exit codes: 0 done; 1 the run failed; 2 bad usage; 130 interrupted. */
 import { CommanderError } from "commander";
 import pc from "picocolors";
-import { codeOf, LlamaEtsError } from "../engine/errors.js";
+import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
 
 /** The reason of an abort by Ctrl-C. */
 export class Interrupted extends Error {
@@ -27,7 +27,7 @@ export function failStalled(): void {
 }
 
 /** Prints an error for a person. */
-export function printError({ message, code }: Pick<LlamaEtsError, "message" | "code">): void {
+export function printError({ message, code }: { message: string; code: string }): void {
   const [what = "", ...fix] = message.trimEnd().split("\n");
   console.error(`${pc.red("error")} ${what} ${pc.dim(`(${code})`)}`);
   for (const line of fix) console.error(asFlags(line));
@@ -59,9 +59,20 @@ export function exitWith(error: unknown): void {
     process.exitCode = error.code === "ERR_INVALID_OPTION" ? 2 : 1;
     return;
   }
-  console.error(error);
   process.exitCode = 1;
+  if (NO_MORE_FILES.includes(codeOf(error) ?? "")) {
+    // Node opens many of the package's modules at once.
+    printError({
+      message: `This process may open no more files: ${messageOf(error)}\nTry: ulimit -n 1024`,
+      code: codeOf(error) as string,
+    });
+    return;
+  }
+  console.error(error);
 }
+
+/** The process's own limit, and the system's. */
+const NO_MORE_FILES = ["EMFILE", "ENFILE"];
 
 let readerHasLeft = false;
 
