@@ -1,7 +1,7 @@
 /** Exit codes: 0 done; 1 the run failed; 2 bad usage; 130 interrupted. */
 import { CommanderError } from "commander";
 import pc from "picocolors";
-import { codeOf, LlamaEtsError } from "../engine/errors.js";
+import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
 
 /** The reason of an abort by Ctrl-C. */
 export class Interrupted extends Error {
@@ -27,7 +27,7 @@ export function failStalled(): void {
 }
 
 /** Prints an error for a person. */
-export function printError({ message, code }: Pick<LlamaEtsError, "message" | "code">): void {
+export function printError({ message, code }: { message: string; code: string }): void {
   const [what = "", ...fix] = message.trimEnd().split("\n");
   console.error(`${pc.red("error")} ${what} ${pc.dim(`(${code})`)}`);
   for (const line of fix) console.error(asFlags(line));
@@ -54,20 +54,26 @@ export function exitWith(error: unknown): void {
     process.exitCode = 130;
     return;
   }
-  if (error instanceof LlamaEtsError) {
-    printError(error);
-    process.exitCode = error.code === "ERR_INVALID_OPTION" ? 2 : 1;
-    return;
+  const told = error instanceof LlamaEtsError ? error : faultOfMachine(error);
+  if (told === null) console.error(error);
+  else printError(told);
+  process.exitCode = told?.code === "ERR_INVALID_OPTION" ? 2 : 1;
+}
+
+/** What the machine refused Node, wherever it asked; null for an error of another kind. */
+function faultOfMachine(error: unknown): { message: string; code: string } | null {
+  const code = codeOf(error) ?? "";
+  // Node opens many of the package's modules at once. The limit is the process's own, or the system's.
+  if (code === "EMFILE" || code === "ENFILE") {
+    const message = `This process may open no more files: ${messageOf(error)}\nTry: ulimit -n 1024`;
+    return { message, code };
   }
   if ((error as NodeJS.ErrnoException | null)?.syscall === "uv_cwd") {
     const message = "Expected absolute paths: the working directory was removed";
-    exitWith(
-      new LlamaEtsError("ERR_INVALID_OPTION", message, { fix: "a directory that is there" }),
-    );
-    return;
+    const fix = "a directory that is there";
+    return new LlamaEtsError("ERR_INVALID_OPTION", message, { fix, cause: error });
   }
-  console.error(error);
-  process.exitCode = 1;
+  return null;
 }
 
 let readerHasLeft = false;

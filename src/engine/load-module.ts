@@ -2,6 +2,7 @@
 import { register } from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
+import { refuseOtherThanFile } from "./read-file.js";
 
 const HOOKS = new URL("../../dist/engine/own-package-hooks.js", import.meta.url);
 const OWN_INDEX = new URL("../../dist/index.js", import.meta.url);
@@ -13,6 +14,7 @@ let isRegistered = false;
  * package is installed globally. Rejects as `import` does.
  */
 export async function importDefault(file: string): Promise<unknown> {
+  await refuseOtherThanFile(file);
   if (!isRegistered) register(HOOKS, { data: OWN_INDEX.href });
   isRegistered = true;
   return (await import(pathToFileURL(path.resolve(file)).href)).default;

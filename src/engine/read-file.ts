@@ -1,7 +1,8 @@
 /** Reads files that someone names: of whatever kind, and however long, they are. */
 import { closeSync, constants, createReadStream, openSync, readSync, statSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { Socket } from "node:net";
-import type { Readable } from "node:stream";
+import { addAbortSignal, type Readable } from "node:stream";
 
 /** Far more than any text that is read whole. */
 const MAX_BYTES = 64 << 20;
@@ -17,16 +18,42 @@ export function openFile(file: string): Readable {
   return new Socket({ fd, readable: true, writable: false });
 }
 
-/** A text of UTF-8. Throws what reading throws, and where it has more than 64 MiB, as /dev/zero has. */
-export async function readTextFile(file: string): Promise<string> {
+export interface ReadTextOptions {
+  /** Default: 64 MiB. */
+  maxBytes?: number;
+  /** Ends the wait for someone who writes to a named pipe. */
+  signal?: AbortSignal;
+}
+
+/**
+ * A text of UTF-8. Throws what reading throws, the signal's reason, and where the file has more bytes, as
+ * /dev/zero has.
+ */
+export async function readTextFile(
+  file: string,
+  { maxBytes = MAX_BYTES, signal }: ReadTextOptions = {},
+): Promise<string> {
   const pieces: Buffer[] = [];
   let size = 0;
-  for await (const chunk of openFile(file) as AsyncIterable<Buffer>) {
-    pieces.push(chunk);
-    size += chunk.length;
-    refuseLong(size);
+  const content = openFile(file);
+  if (signal !== undefined) addAbortSignal(signal, content);
+  try {
+    for await (const chunk of content as AsyncIterable<Buffer>) {
+      pieces.push(chunk);
+      size += chunk.length;
+      refuseLong(size, maxBytes);
+    }
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
   }
   return Buffer.concat(pieces).toString("utf8");
+}
+
+/** Throws where there is something else than a file, such as a named pipe: reading it may never end. */
+export async function refuseOtherThanFile(file: string): Promise<void> {
+  const found = await stat(file);
+  if (!found.isFile() && !found.isDirectory()) throw new Error("it is not a regular file");
 }
 
 /** The bytes of a file, at once. Throws as `readTextFile` does. */
@@ -41,13 +68,13 @@ export function readBytesNow(file: string): Buffer {
       if (length === 0) return Buffer.concat(pieces);
       pieces.push(chunk.subarray(0, length));
       size += length;
-      refuseLong(size);
+      refuseLong(size, MAX_BYTES);
     }
   } finally {
     closeSync(fd);
   }
 }
 
-function refuseLong(size: number): void {
-  if (size > MAX_BYTES) throw new Error(`it has more than ${MAX_BYTES} bytes`);
+function refuseLong(size: number, most: number): void {
+  if (size > most) throw new Error(`it has more than ${most} bytes`);
 }

@@ -19,7 +19,10 @@ export async function openJudges(
   item: TaskItem,
   signal: AbortSignal | undefined,
 ): Promise<OpenedPotentials> {
-  const opened = await openPotentials([...new Set(names)], answersOf(task));
+  const opened = await openPotentials([...new Set(names)], {
+    ...answersOf(task),
+    ...(signal && { signal }),
+  });
   try {
     for (const [name, judge] of opened.byName) {
       if (parseReward(name).some(({ kind }) => kind === "module")) await probe(judge, item, signal);

@@ -2,9 +2,9 @@
  * Traces: every step of one answer, as `ask --trace` writes them. They are checked before use, for
  * they may come from anywhere; fields that this version doesn't know are ignored.
  */
-import { readFile, stat } from "node:fs/promises";
 import { z } from "zod";
 import { LlamaEtsError, whyUnreadable } from "../engine/errors.js";
+import { readTextFile } from "../engine/read-file.js";
 import { parseJson, validate } from "../evaluate/store/checked-json.js";
 import { usageSchema } from "../evaluate/store/run-files.js";
 import { answerOf, extractAnswer } from "../rewards/answer.js";
@@ -122,9 +122,7 @@ const TRACE_FIX = "a file that `llama-ets ask --trace` wrote";
 export async function readTrace(file: string): Promise<Trace> {
   let text: string;
   try {
-    const { size } = await stat(file);
-    if (size > MAX_BYTES) throw new Error(`it has ${size} bytes, at most ${MAX_BYTES} are read`);
-    text = await readFile(file, "utf8");
+    text = await readTextFile(file, { maxBytes: MAX_BYTES });
   } catch (error) {
     throw new LlamaEtsError("ERR_INVALID_DATA", `Could not read ${file}: ${whyUnreadable(error)}`, {
       fix: TRACE_FIX,

@@ -1,5 +1,12 @@
 /** Rewards by name, as the command line gives them: `self-consistency+0.5*confidence`. */
-import { checkFunction, checkObject, checkOneOf, checkString, optional } from "../engine/check.js";
+import {
+  checkFunction,
+  checkObject,
+  checkOneOf,
+  checkSignal,
+  checkString,
+  optional,
+} from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError, whyUnreadable } from "../engine/errors.js";
 import { loadModel } from "../engine/load-model.js";
@@ -22,6 +29,8 @@ import { regexVerifier } from "./verifier.js";
 export interface RewardContext extends AnswerOptions {
   /** Loads the model of `model:GGUF` or of a judge. Default: `loadModel`. */
   loadModel?: (source: string) => Promise<Model>;
+  /** Ends the wait for a file that is a named pipe. */
+  signal?: AbortSignal;
 }
 
 /** A reward, and what was opened for it: disposing frees the models it loaded. */
@@ -47,7 +56,7 @@ const REWARDS = {
   regex: { takes: "PATTERN", open: (pattern) => regexVerifier(pattern) },
   "json-schema": {
     takes: "FILE",
-    open: async (file) => jsonSchemaVerifier(await readSchema(file)),
+    open: async (file, { signal }) => jsonSchemaVerifier(await readSchema(file, signal)),
   },
   module: { takes: "FILE", open: loadRewardModule },
   model: {
@@ -133,7 +142,7 @@ function parseTerm(text: string, option: string): Term {
 /**
  * The reward that an expression names: one of `REWARD_NAMES`, or a sum of them with weights.
  *
- * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_REWARD`, and `loadModel`'s
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_REWARD`, and `loadModel`'s; the signal's reason
  */
 export async function openReward(
   expression: string,
@@ -142,6 +151,7 @@ export async function openReward(
   const terms = parseReward(expression);
   checkAnswerOptions(checkObject("context", context));
   optional(checkFunction, "loadModel", context.loadModel);
+  optional(checkSignal, "signal", context.signal);
   const parts: { reward: Reward; weight: number }[] = [];
   const close = async () => {
     await Promise.all(parts.map(({ reward }) => reward[Symbol.asyncDispose]?.()));
@@ -209,10 +219,11 @@ async function openModel(
   }
 }
 
-async function readSchema(file: string): Promise<object> {
+async function readSchema(file: string, signal: AbortSignal | undefined): Promise<object> {
   try {
-    return JSON.parse(await readTextFile(file));
+    return JSON.parse(await readTextFile(file, { ...(signal && { signal }) }));
   } catch (error) {
+    signal?.throwIfAborted();
     throw new LlamaEtsError("ERR_REWARD", `Could not read ${file}: ${whyUnreadable(error)}`, {
       cause: error,
     });

@@ -1,9 +1,11 @@
 /** One interpreter in a process of its own, which is asked in frames and answers in frames. */
-import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import type { ChildProcess, StdioOptions } from "node:child_process";
 import { createRequire } from "node:module";
+import { constants } from "node:os";
 import path from "node:path";
 import type { Duplex } from "node:stream";
 import { packageFile, unpackedPath } from "../engine/package-files.js";
+import { startProcess } from "../engine/start-process.js";
 import { CHANNEL, HEADER_BYTES, MAX_FRAME_BYTES, toFrame } from "./frames.js";
 import { confinedNode, type Isolation } from "./isolation.js";
 import { residentBytes } from "./resident-memory.js";
@@ -33,8 +35,8 @@ export function locatePyodide(): { directory: string; version: string } {
   return { directory: unpackedPath(path.dirname(file)), version: require(file).version };
 }
 
-/** Starts a process of this role in a group of its own. */
-export function spawnConfined(role: Role, options: InterpreterOptions): ChildProcess {
+/** Starts a process of this role in a group of its own. Rejects where the system can't. */
+export function startConfined(role: Role, options: InterpreterOptions): Promise<ChildProcess> {
   const { isolation, memoryMiB, snapshot } = options;
   const { directory } = locatePyodide();
   const script = path.join(BUILT, "python-process.js");
@@ -49,7 +51,7 @@ export function spawnConfined(role: Role, options: InterpreterOptions): ChildPro
   const stdio: StdioOptions = ["ignore", "ignore", "pipe", "pipe"];
   // Node's own program in an Electron app is Electron, which this turns into Node.
   const env = process.versions.electron === undefined ? {} : { ELECTRON_RUN_AS_NODE: "1" };
-  return spawn(program, args, { cwd: "/", env, detached: true, stdio });
+  return startProcess(program, args, { cwd: "/", env, detached: true, stdio });
 }
 
 /** Where it is asked and answers. */
@@ -66,11 +68,12 @@ export class Interpreter {
   #received = Buffer.alloc(0);
   #waiting: { resolve: (message: string) => void; reject: (error: Error) => void } | undefined;
   #gone: InterpreterGone | undefined;
+  #isKilledByOthers = false;
   #errors = "";
   readonly #watch: NodeJS.Timeout;
 
-  private constructor(role: Role, options: InterpreterOptions) {
-    this.#child = spawnConfined(role, options);
+  private constructor(child: ChildProcess, options: InterpreterOptions) {
+    this.#child = child;
     this.#channel = channelOf(this.#child);
     this.#channel.on("data", (bytes: Buffer) => this.#receive(bytes));
     this.#channel.on("error", () => {}); // `close` tells of its end.
@@ -78,16 +81,31 @@ export class Interpreter {
       this.#errors = (this.#errors + text).slice(-MAX_ERROR_CHARACTERS);
     });
     this.#child.on("error", (error) => this.#end(error.message));
-    this.#child.on("close", (code, signal) => this.#end(`ended with ${signal ?? code}`));
+    this.#child.on("close", (code, signal) => {
+      // bubblewrap and unshare end with the code that shells give for it.
+      const isKilled = signal === "SIGKILL" || code === 128 + constants.signals.SIGKILL;
+      this.#isKilledByOthers = this.#gone === undefined && isKilled;
+      this.#end(`ended with ${signal ?? code}`);
+    });
     const limit = (options.memoryMiB + OVERHEAD_MIB) * 2 ** 20;
     this.#watch = setInterval(() => {
       if (residentBytes(this.#child.pid) > limit) this.kill();
     }, WATCH_MS).unref();
   }
 
+  /** Whether the process has ended, or was killed. */
+  get isGone(): boolean {
+    return this.#gone !== undefined;
+  }
+
+  /** Whether somebody else killed it, as a system without memory does. */
+  get isKilledByOthers(): boolean {
+    return this.#isKilledByOthers;
+  }
+
   /** Resolves once it can be asked. Throws `InterpreterGone` with what the process said. */
   static async start(role: Role, options: InterpreterOptions): Promise<Interpreter> {
-    const interpreter = new Interpreter(role, options);
+    const interpreter = new Interpreter(await startConfined(role, options), options);
     await interpreter.#next();
     return interpreter;
   }

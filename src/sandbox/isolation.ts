@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
+import { codeOf } from "../engine/errors.js";
 import type { OsSandbox } from "./sandbox-options.js";
 
 const run = promisify(execFile);
@@ -31,7 +32,7 @@ const OS_SANDBOXES: Record<OsSandbox, { program: string; says: string }> = {
   },
 };
 
-/** Tries bubblewrap, then unshare. */
+/** Tries bubblewrap, then unshare. Rejects where no process can be started. */
 export async function detectIsolation(only?: OsSandbox): Promise<Isolation> {
   const wanted: OsSandbox[] = only === undefined ? ["bubblewrap", "unshare"] : [only];
   for (const os of wanted) if (await works(os)) return describe(os);
@@ -47,10 +48,14 @@ async function works(os: OsSandbox): Promise<boolean> {
   if (os === "none") return true;
   const [file, ...args] = confined(os, [], ["/bin/sh", "-c", "exit 0"]);
   if (file === undefined || process.platform !== "linux") return false;
-  return run(file, args, { env: {}, timeout: 10_000 }).then(
-    () => true,
-    () => false,
-  );
+  try {
+    await run(file, args, { env: {}, timeout: 10_000 });
+    return true;
+  } catch (error) {
+    // Less isolation is no answer to a system that can't start a process just now.
+    if (codeOf(error) !== undefined && codeOf(error) !== "ENOENT") throw error;
+    return false;
+  }
 }
 
 /**

@@ -9,6 +9,7 @@ import { snapshotFile } from "./snapshot.js";
 
 /** How long tests that no program delays may take to end. */
 const GRACE_MS = 5000;
+const KILLED: TestResult = { result: "fail", detail: "Its process was killed twice" };
 
 interface Settings {
   timeoutMs: number;
@@ -52,7 +53,9 @@ export class Sandbox implements AsyncDisposable {
    */
   static async open(options: SandboxOptions = {}): Promise<Sandbox> {
     const { timeoutMs, memoryMiB, concurrency, os, signal } = resolveSandboxOptions(options);
-    const isolation = await detectIsolation(os);
+    const isolation = await detectIsolation(os).catch((error) => {
+      throw asSandboxError(error);
+    });
     const snapshot = await snapshotFile({ isolation, memoryMiB }, signal);
     const sandbox = new Sandbox(
       { isolation, memoryMiB, snapshot },
@@ -75,13 +78,8 @@ export class Sandbox implements AsyncDisposable {
     optional(checkString, "setup", run.setup);
     const slot = await this.#take();
     try {
-      const candidate = await slot.candidate;
-      try {
-        return await this.#check(slot, candidate, run);
-      } finally {
-        this.#end(candidate);
-        slot.candidate = this.#start("candidate");
-      }
+      // Whoever else killed a process, its program had no part in it: it is tried once more.
+      return (await this.#check(slot, run)) ?? (await this.#check(slot, run)) ?? KILLED;
     } catch (error) {
       this.#signal?.throwIfAborted();
       throw asSandboxError(error);
@@ -92,8 +90,11 @@ export class Sandbox implements AsyncDisposable {
     }
   }
 
-  async #check(slot: Slot, candidate: Interpreter, run: TestRun): Promise<TestResult> {
-    const judge = await slot.judge;
+  /** Null where somebody else killed one of its interpreters. */
+  async #check(slot: Slot, run: TestRun): Promise<TestResult | null> {
+    this.#refuseEnded();
+    const judge = await this.#interpreter(slot, "judge");
+    const candidate = await this.#interpreter(slot, "candidate");
     const session = new Session(judge, candidate);
     let isLate = false;
     let grace: NodeJS.Timeout | undefined;
@@ -104,21 +105,33 @@ export class Sandbox implements AsyncDisposable {
     }, this.#timeoutMs);
     try {
       const result = await session.run(run);
+      if (candidate.isKilledByOthers) return null;
       return isLate && result.result !== "blocked" ? timedOut(this.#timeoutMs) : result;
     } catch (error) {
       if (!(error instanceof InterpreterGone)) throw error;
-      this.#end(judge);
-      slot.judge = this.#start("judge");
       if (isLate) return timedOut(this.#timeoutMs);
-      if (!session.hasAnswered || this.#isDisposed || this.#signal?.aborted) throw error;
+      if (this.#isDisposed || this.#signal?.aborted) throw error;
+      if (judge.isKilledByOthers) return null;
+      if (!session.hasAnswered) throw error;
       return { result: "fail", detail: "The program's results ended its tests" };
     } finally {
       clearTimeout(limit);
       clearTimeout(grace);
+      this.#end(candidate);
+      slot.candidate = this.#start("candidate");
     }
   }
 
-  #start(role: "judge" | "candidate"): Promise<Interpreter> {
+  /** One of the slot's; another where it couldn't be started, or has ended since. */
+  async #interpreter(slot: Slot, role: keyof Slot): Promise<Interpreter> {
+    const kept = await slot[role].catch(() => null);
+    if (kept !== null && !kept.isGone) return kept;
+    if (kept !== null) this.#end(kept);
+    slot[role] = this.#start(role);
+    return slot[role];
+  }
+
+  #start(role: keyof Slot): Promise<Interpreter> {
     const starting = Interpreter.start(role, this.#options).then((interpreter) => {
       if (this.#isDisposed || this.#signal?.aborted) interpreter.kill();
       else this.#running.add(interpreter);
@@ -137,9 +150,13 @@ export class Sandbox implements AsyncDisposable {
     for (const interpreter of this.#running) this.#end(interpreter);
   }
 
-  async #take(): Promise<Slot> {
+  #refuseEnded(): void {
     this.#signal?.throwIfAborted();
     if (this.#isDisposed) throw new LlamaEtsError("ERR_DISPOSED", "The sandbox was disposed");
+  }
+
+  async #take(): Promise<Slot> {
+    this.#refuseEnded();
     return this.#free.pop() ?? new Promise((resolve) => this.#queue.push(resolve));
   }
 

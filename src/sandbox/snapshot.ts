@@ -10,7 +10,7 @@ import {
   type InterpreterOptions,
   locatePyodide,
   MAX_ERROR_CHARACTERS,
-  spawnConfined,
+  startConfined,
 } from "./interpreter.js";
 import { PRELOADED } from "./python-source.js";
 
@@ -33,10 +33,12 @@ async function makeSnapshot(
   signal: AbortSignal | undefined,
 ): Promise<Buffer> {
   signal?.throwIfAborted();
-  const child = spawnConfined("snapshot", { ...options, snapshot: "" });
-  const stop = () => child.kill("SIGKILL");
-  signal?.addEventListener("abort", stop, { once: true });
+  let stop = () => {};
   try {
+    const child = await startConfined("snapshot", { ...options, snapshot: "" });
+    stop = () => child.kill("SIGKILL");
+    signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted) stop();
     const ended = new Promise<number | null>((resolve, reject) => {
       child.on("error", reject);
       child.on("close", resolve);

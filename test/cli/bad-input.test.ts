@@ -1,4 +1,5 @@
 /** Each kind of bad input has its own error code, its exit code, and no stack trace. */
+import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -8,8 +9,10 @@ import {
   rmSync,
   symlinkSync,
 } from "node:fs";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { writeOutput } from "../../src/cli/write-output.js";
 import { bundledModels } from "../../src/engine/bundled-models.js";
 import { ENGINE_METADATA, locateEngine } from "../../src/engine/local/locate-engine.js";
 import { PROMPT } from "../fixtures/cli-ask.js";
@@ -232,6 +235,27 @@ describe.concurrent("a misspelt name is told before a model is loaded:", () => {
     expect(code).toBeGreaterThan(0);
     expect(stdout).toBe("");
     expect(stderr).toMatch(says);
+  });
+});
+
+const pipe = scratch("pipe");
+
+describe.skipIf(spawnSync("mkfifo", [pipe]).status !== 0)("output to a named pipe", () => {
+  test("waits for whoever reads it, and is whole", async () => {
+    const text = "more than a pipe holds\n".repeat(20_000);
+    const [read] = await Promise.all([readFile(pipe, "utf8"), writeOutput("trace", pipe, text)]);
+    expect(read).toBe(text);
+  });
+
+  test("that nobody reads is given up with the run, and fails once that has ended", async () => {
+    const abort = new AbortController();
+    const writing = writeOutput("trace", pipe, "x", abort.signal);
+    setTimeout(() => abort.abort(new Error("enough")), 5);
+    await expect(writing).rejects.toThrow("enough");
+    await expect(writeOutput("trace", pipe, "x", abort.signal)).rejects.toMatchObject({
+      code: "ERR_WRITE",
+      message: expect.stringMatching(/trace was not written: nobody reads the named pipe/),
+    });
   });
 });
 

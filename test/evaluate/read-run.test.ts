@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { mergeRuns } from "../../src/evaluate/store/merge-runs.js";
 import { readRun } from "../../src/evaluate/store/read-run.js";
@@ -51,6 +51,16 @@ function directory(name: string, lines: string, run: unknown = RUN): string {
 const jsonLines = (...values: unknown[]) => values.map((v) => `${JSON.stringify(v)}\n`).join("");
 
 describe("readRun", () => {
+  test.skipIf(!existsSync("/dev/zero"))("refuses what is no file", async () => {
+    const path = directory("endless", "");
+    rmSync(`${path}/samples.jsonl`);
+    symlinkSync("/dev/zero", `${path}/samples.jsonl`);
+    await expect(readRun(path)).rejects.toMatchObject({
+      code: "ERR_INVALID_DATA",
+      message: expect.stringMatching(/samples\.jsonl: it is not a regular file/),
+    });
+  });
+
   test("reads what was written, and drops a torn last line", async () => {
     const whole = jsonLines(sample(1), sample(2));
     const path = directory("torn", whole + JSON.stringify(sample(3)).slice(0, 80));

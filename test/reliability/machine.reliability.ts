@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
+import { lastLineOf } from "../fixtures/fuzz-api.js";
 
 const DATA = scratchFile(
   "data.jsonl",
@@ -72,4 +73,26 @@ test("a TMPDIR that isn't there hinders neither", async () => {
   expect((await cli(ASK, { env })).code).toBe(0);
   const graded = await cli(GRADE, { env });
   expect(graded.stdout, graded.stderr).toContain('"result":"pass"');
+});
+
+describe.skipIf(process.platform === "win32")("without descriptors of files left", () => {
+  test("a command that can't even be read says what to do", async () => {
+    const through = ["bash", "-c", 'ulimit -n 48; exec "$0" "$@"'];
+    const { code, stderr } = await cli(ASK, { through });
+    expect(stderr).toMatch(
+      /^error This process may open no more files: .* \(EMFILE\)\nTry: ulimit/,
+    );
+    expect(code).toBe(1);
+  });
+
+  test("what runs goes on, what can't begin rejects, and works once there are some", async () => {
+    const outcomes = await lastLineOf("no-descriptors.mjs");
+    expect(outcomes).toEqual({
+      sample: ["value", "value", "value"],
+      evaluate: ["value", "ERR_INVALID_DATA", "value"],
+      load: ["value", "ERR_MODEL_NOT_FOUND", "value"],
+      isolated: ["value", "ERR_ENGINE_CRASHED", "value"],
+      sandbox: ["value", "ERR_SANDBOX", "value"],
+    });
+  });
 });

@@ -129,6 +129,26 @@ def f(x):
     expect(result).toEqual({ result: "fail", detail: expect.stringContaining("No space left") });
   });
 
+  test.skipIf(process.platform !== "linux")(
+    "fails no program whose process someone else kills, before or while it runs",
+    async () => {
+      const others = new Set(descendants(process.pid));
+      await using own = await Sandbox.open({ concurrency: 1 });
+      const killAll = () => {
+        const processes = descendants(process.pid).filter((pid) => !others.has(pid));
+        for (const pid of processes) process.kill(pid, "SIGKILL");
+        return processes.length;
+      };
+      const long = "def f(x):\n    for _ in range(10**7): pass\n    return 2 * x";
+      const check = () => own.check({ program: long, entryPoint: "f", tests: TESTS });
+      expect(killAll()).toBeGreaterThan(1);
+      expect(await check()).toEqual({ result: "pass", detail: "" });
+      const checking = check();
+      setTimeout(killAll, 200);
+      expect(await checking).toEqual({ result: "pass", detail: "" });
+    },
+  );
+
   test.skipIf(process.platform !== "linux")("ends with its parent, also by kill -9", async () => {
     const script = fileURLToPath(new URL("../fixtures/loop-in-sandbox.mjs", import.meta.url));
     const parent = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });

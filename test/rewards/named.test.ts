@@ -81,6 +81,7 @@ test("a schema comes from a file", async () => {
 test.each([
   ["json-schema:missing.json", "ERR_REWARD"],
   ["module:missing.mjs", "ERR_REWARD"],
+  ["module:/dev/zero", "ERR_REWARD"],
   ["regex:(", "ERR_INVALID_OPTION"],
 ])("%s is refused", async (expression, code) => {
   await expect(openReward(expression)).rejects.toMatchObject({ code });

@@ -1,8 +1,11 @@
 /** Data files as they come: lines end at LF, and whatever can't be read is named, with its line. */
-import { mkdirSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { LlamaEtsError } from "../../src/engine/errors.js";
+import { readTextFile } from "../../src/engine/read-file.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import { type Row, readRows } from "../../src/tasks/rows.js";
 import { temporary, temporaryFile } from "../fixtures/temporary-directory.js";
@@ -147,5 +150,42 @@ describe("is refused with file and line:", () => {
   test("a line that has no end", async () => {
     const file = temporaryFile("endless.jsonl", Buffer.alloc(2 ** 26 + 2 ** 17, "x"));
     expect((await refusalOf(file)).message).toMatch(/line 1: expected lines of at most/);
+  });
+});
+
+describe("what is no file on a disk", () => {
+  const named = (name: string) => {
+    const pipe = temporary(name);
+    return spawnSync("mkfifo", [pipe]).status === 0 ? pipe : undefined;
+  };
+  const pipe = named("pipe.jsonl");
+
+  test.skipIf(pipe === undefined)("a named pipe is read as long as someone writes", async () => {
+    const rows = fieldOf(pipe as string, "q");
+    await writeFile(pipe as string, jsonLines("first", "second"));
+    expect(await rows).toEqual([
+      [1, "first"],
+      [2, "second"],
+    ]);
+  });
+
+  test.skipIf(pipe === undefined)("an abort ends the wait for someone who writes", async () => {
+    const read = [
+      (signal: AbortSignal) => readRows(pipe as string, signal).next(),
+      (signal: AbortSignal) => readTextFile(pipe as string, { signal }),
+    ];
+    for (const begin of read) {
+      const abort = new AbortController();
+      const reading = begin(abort.signal);
+      setTimeout(() => abort.abort(new Error("enough")), 5);
+      await expect(reading).rejects.toThrow("enough");
+    }
+  });
+
+  test.skipIf(!existsSync("/dev/zero"))("an endless one is refused", async () => {
+    expect((await refusalOf("/dev/zero")).message).toMatch(/line 1: expected lines of at most/);
+    await expect(readTextFile("/dev/zero", { maxBytes: 2 ** 20 })).rejects.toThrow(
+      "it has more than 1048576 bytes",
+    );
   });
 });

@@ -146,6 +146,7 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
   const steps: Step[] = [];
   let where = "";
   let final = "";
+  let isAnswered = false;
   const live = liveText();
   process.once("beforeExit", failStalled);
   try {
@@ -188,12 +189,15 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
       console.log(
         formatAnswer(result, { loadMs, model, showsReasoning: flags.showReasoning === true }),
       );
-    await writeFiles(flags, { question, ...result });
+    isAnswered = true;
+    await writeFiles(flags, { question, ...result }, signal);
   } catch (error) {
     live.close();
     const method = plan?.method ?? name;
-    if (error instanceof Interrupted)
-      await keepPartial(plan, steps, question, { ...flags, method });
+    if (error instanceof Interrupted) {
+      if (isAnswered) console.error("Interrupted before all files were written.");
+      else await keepPartial(plan, steps, question, { ...flags, method }, signal);
+    }
     throw error;
   } finally {
     process.off("beforeExit", failStalled);
@@ -295,6 +299,7 @@ function openByName(
 ): Promise<OpenedReward> {
   return openReward(name, {
     ...(task && answersOf(task)),
+    signal,
     loadModel: (model) => loadOtherModel(flags, model, signal),
   });
 }
@@ -302,15 +307,20 @@ function openByName(
 /**
  * Writes the trace, and the report drawn from it, where they were asked for. Throws `ERR_WRITE`.
  */
-async function writeFiles({ trace, report }: AskFlags, run: object): Promise<void> {
+async function writeFiles(
+  { trace, report }: AskFlags,
+  run: object,
+  signal: AbortSignal,
+): Promise<void> {
   if (trace === undefined && report === undefined) return;
   const { TRACE_FORMAT } = await import("../../report/trace-format.js");
   const content = JSON.stringify({ format: TRACE_FORMAT, ...run });
-  if (trace !== undefined) await writeOutput("trace", trace, content);
+  if (trace !== undefined) await writeOutput("trace", trace, content, signal);
   if (report === undefined) return;
   const { parseTrace } = await import("../../report/trace.js");
   const { runReport } = await import("../../report/run/run-report.js");
-  await writeOutput("report", report, await runReport(parseTrace(JSON.parse(content), report)));
+  const page = await runReport(parseTrace(JSON.parse(content), report));
+  await writeOutput("report", report, page, signal);
 }
 
 /** Keeps what an interrupted run had: its steps in the trace, its best text as a line. */
@@ -319,6 +329,7 @@ async function keepPartial(
   steps: Step[],
   question: string,
   flags: AskFlags,
+  signal: AbortSignal,
 ): Promise<void> {
   const partial = {
     method: flags.method,
@@ -331,14 +342,14 @@ async function keepPartial(
     versions: { llamaEts: VERSION, node: process.versions.node },
   };
   if (flags.json) console.log(JSON.stringify(partial));
-  const isKept = (await tryFiles(flags, partial)) && flags.trace !== undefined;
+  const isKept = (await tryFiles(flags, partial, signal)) && flags.trace !== undefined;
   console.error(formatInterrupted(steps, isKept ? flags.trace : undefined));
 }
 
 /** Says what went wrong; the run still ends as an interrupted one. */
-async function tryFiles(flags: AskFlags, partial: object): Promise<boolean> {
+async function tryFiles(flags: AskFlags, partial: object, signal: AbortSignal): Promise<boolean> {
   try {
-    await writeFiles(flags, partial);
+    await writeFiles(flags, partial, signal);
     return true;
   } catch (error) {
     exitWith(error);

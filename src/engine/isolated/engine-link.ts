@@ -73,6 +73,8 @@ export class EngineLink {
   #lastId = 0;
   #process = 1;
   #closing: Promise<void> | undefined;
+  /** Why nothing more is answered, once the thread has ended. */
+  #ended: LlamaEtsError | undefined;
 
   /** @param options those of `loadModel` that can be cloned */
   constructor(source: string, options: Record<string, unknown>, listeners: Listeners) {
@@ -117,6 +119,7 @@ export class EngineLink {
   ): Promise<{ value: unknown; process: number }> {
     const { ref, process } = remote ?? THE_MODEL;
     return new Promise((resolve, reject) => {
+      if (this.#ended !== undefined) throw this.#ended;
       const asked = encoded({ ref, method, args }, around.refOf);
       const id = ++this.#lastId;
       if (this.#waiting.size === 0) this.#holder.ref();
@@ -128,12 +131,13 @@ export class EngineLink {
 
   /** Nobody waits for it: it crosses with the next call, or when the event loop turns. */
   tell({ ref, process }: Remote, method: string, args: readonly unknown[] = []): void {
-    if (this.#closing !== undefined) return;
+    if (this.#closing !== undefined || this.#ended !== undefined) return;
     this.#enqueue({ id: null, process, asked: encoded({ ref, method, args }) });
   }
 
   /** Waits for the reply without turning the event loop. */
   callNow(method: string, args: readonly unknown[]): unknown {
+    if (this.#ended !== undefined) throw this.#ended;
     const asked = encoded({ ref: MODEL, method, args });
     this.#flush(); // in the order of the calls
     const id = ++this.#lastId;
@@ -149,6 +153,7 @@ export class EngineLink {
 
   /** Waits for the work in flight, disposes of the model, and ends its process. */
   close(): Promise<void> {
+    if (this.#ended !== undefined) return Promise.resolve();
     this.#closing ??= new Promise((resolve) => {
       this.#flush();
       this.#holder.ref();
@@ -210,8 +215,12 @@ export class EngineLink {
   }
 
   #fail(why: string): void {
-    const error = new LlamaEtsError("ERR_ENGINE_CRASHED", `The isolated engine failed: ${why}`);
-    for (const id of [...this.#waiting.keys()]) this.#settle(id)?.reject(error);
+    // The first reason is the cause; that the thread then ends follows from it.
+    this.#ended ??=
+      this.#closing === undefined
+        ? new LlamaEtsError("ERR_ENGINE_CRASHED", `The isolated engine failed: ${why}`)
+        : new LlamaEtsError("ERR_DISPOSED", "The model was disposed");
+    for (const id of [...this.#waiting.keys()]) this.#settle(id)?.reject(this.#ended);
   }
 }
 

@@ -2,7 +2,7 @@
  * The process in which llama.cpp's own code reads templates, answers, schemas and grammars
  * (`native/text/text_process.cc`). What they say may end it: then it is started again.
  */
-import { type ChildProcessByStdio, spawn } from "node:child_process";
+import type { ChildProcessByStdio } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import type { Socket } from "node:net";
@@ -10,6 +10,7 @@ import path from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { messageOf } from "../errors.js";
 import { compiledFile } from "../package-files.js";
+import { startProcess } from "../start-process.js";
 import { TextFailure } from "./text-failure.js";
 
 const PROGRAM = "llama_ets_text_process";
@@ -151,7 +152,7 @@ export function missingForTextProcess(): string | undefined {
 async function start(library: string, { seconds, mebibytes }: TextLimits): Promise<Child> {
   const limits = [Math.ceil(seconds * 1000), mebibytes].map(String);
   const [program, module] = [PROGRAM, MODULE].map((name) => compiledFile(name) ?? name);
-  const child = spawn(program as string, [library, module as string, ...limits], {
+  const child = (await startProcess(program as string, [library, module as string, ...limits], {
     stdio: ["pipe", "pipe", "ignore"],
     env: Object.fromEntries(
       PASSED_ON.flatMap((name) => {
@@ -159,7 +160,7 @@ async function start(library: string, { seconds, mebibytes }: TextLimits): Promi
         return value === undefined ? [] : [[name, value]];
       }),
     ),
-  });
+  })) as Child;
   child.stdin.on("error", () => {}); // it has ended, which its exit tells
   child.stdout.setEncoding("utf8");
   const said = await exchange(child);

@@ -62,14 +62,9 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
     model: (await describeModel(model, signal)).sha256,
     proposal: proposal ? (await describeModel(proposal, signal)).sha256 : null,
   };
-  await using opened =
-    reward === DEFAULT_REWARD
-      ? null
-      : await openReward(reward, own.task === null ? {} : answersOf(own.task));
-  await using potentials = await openPotentials(
-    own.potentials,
-    own.task === null ? {} : answersOf(own.task),
-  );
+  const context = { ...(own.task && answersOf(own.task)), ...(signal && { signal }) };
+  await using opened = reward === DEFAULT_REWARD ? null : await openReward(reward, context);
+  await using potentials = await openPotentials(own.potentials, context);
   const redis = await connectRedis(queue);
   /** Aborted by the signal, or by a job that this worker must refuse. */
   const ended = new AbortController();

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { checkString } from "../../engine/check.js";
 import { codeOf, LlamaEtsError, whyUnreadable } from "../../engine/errors.js";
+import { refuseOtherThanFile } from "../../engine/read-file.js";
 import { parseJson, validate } from "./checked-json.js";
 import {
   failedSampleSchema,
@@ -71,6 +72,7 @@ export async function readRunDate(directory: string): Promise<string | undefined
 
 async function read(file: string): Promise<string> {
   try {
+    await refuseOtherThanFile(file);
     return await readFile(file, "utf8");
   } catch (error) {
     if (codeOf(error) === "ENOENT" && path.basename(file) === SAMPLES_FILE) return ""; // none yet

@@ -8,6 +8,7 @@ import path from "node:path";
 import { codeOf, LlamaEtsError, messageOf } from "../../engine/errors.js";
 import { lockFile } from "../../engine/local/file-lock.js";
 import { makeDirectory } from "../../engine/make-directory.js";
+import { refuseOtherThanFile } from "../../engine/read-file.js";
 import { writeWhole } from "../../engine/whole-file.js";
 import { mergeRuns } from "./merge-runs.js";
 import { readRun } from "./read-run.js";
@@ -202,7 +203,9 @@ function writeJson(file: string, content: object): Promise<void> {
 /** In bytes; 0 where it isn't there. */
 async function sizeOf(file: string): Promise<number> {
   try {
-    return (await stat(file)).size;
+    const { size } = await stat(file);
+    await refuseOtherThanFile(file);
+    return size;
   } catch (error) {
     if (codeOf(error) === "ENOENT") return 0;
     return refuse(path.dirname(file), error);

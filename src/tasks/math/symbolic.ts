@@ -19,7 +19,10 @@ export class SymbolicComparer implements AsyncDisposable {
 
   async #compare(a: string, b: string): Promise<boolean | null> {
     this.#worker ??= startWorker();
-    const worker = await this.#worker;
+    const worker = await this.#worker.catch((error) => {
+      this.#worker = null; // the next pair tries again
+      throw error;
+    });
     const events = ["message", "error", "exit"];
     const answer = await new Promise<unknown>((resolve) => {
       const settle = (value: unknown) => {
@@ -52,6 +55,7 @@ function startWorker(): Promise<Worker> {
   });
   return new Promise((resolve, reject) => {
     worker.once("message", () => resolve(worker));
-    worker.once("error", reject);
+    // For good: one may come while the thread is being ended.
+    worker.on("error", reject);
   });
 }
