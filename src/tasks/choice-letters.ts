@@ -53,7 +53,9 @@ function lastOf(matches: Iterable<RegExpMatchArray>): RegExpMatchArray | undefin
 }
 
 /** What is said of an option that is right. */
-const APPROVED = /[\u2705\u2713\u2714\u2611]|\b(?:correct|right|true|yes)\b/i;
+const APPROVED =
+  /[\u2705\u2713\u2714\u2611]|\b(?:correct|right|true|yes|match(?:es)?|fits|satisfies|agrees)\b/i;
+const DISAPPROVED = /\b(?:not|no|never|cannot|wrong|incorrect|false|only partly)\b|n't\b/i;
 
 /** Without the options that nothing is said of, where the text lists all of them again. */
 function withoutList(text: string, { first }: Patterns, letters: readonly string[]): string {
@@ -61,7 +63,7 @@ function withoutList(text: string, { first }: Patterns, letters: readonly string
   const listed = new Set(lines.filter(([, , rest]) => rest !== "").map(([, letter]) => letter));
   return letters.every((letter) => listed.has(letter))
     ? text.replace(first, (line, _, rest: string) =>
-        rest === "" || APPROVED.test(line) ? line : "",
+        rest === "" || (APPROVED.test(line) && !DISAPPROVED.test(line)) ? line : "",
       )
     : text;
 }
@@ -220,5 +222,10 @@ export function letterGrader(mode: GradingMode, count = 4): Grader {
   return answerGrader(
     (text, item) => extract(text, item, count),
     (answer, { gold }) => letterAmong(LETTERS, answer) === letterOf(gold),
+    ({ gold, choices }) => {
+      const last = LETTERS[(choices?.length || LETTERS.length) - 1] as string;
+      const letter = letterOf(gold);
+      return letter === null || letter > last ? `be a letter from A to ${last}` : null;
+    },
   );
 }

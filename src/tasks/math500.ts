@@ -8,7 +8,7 @@ import { MATH_PROBLEMS } from "./few-shot.js";
 import { isSameMath } from "./math/equality.js";
 import { extractMinerva, isStructured, normaliseMinerva } from "./math/minerva.js";
 import { normalise } from "./math/normalise.js";
-import { type Box, boxesIn, withoutThoughts } from "./outputs.js";
+import { type Box, boxesIn, isCutOff, withoutThoughts } from "./outputs.js";
 import { firstClause, lastStatement } from "./statements.js";
 import type { Grader, GraderOptions, TaskItem } from "./task.js";
 
@@ -28,7 +28,8 @@ export function extractMath(output: string): string | null {
   const boxed = boxedAnswer(text);
   if (boxed !== null) return boxed;
   const prose = text.replace(/\*\*|__|`|(?<![\w*\\])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])/g, "");
-  return lastStatement(prose, statedAnswer) ?? lastFormula(prose);
+  const stated = lastStatement(prose, statedAnswer);
+  return stated ?? (isCutOff(prose) ? null : lastFormula(prose));
 }
 
 /** The formulas that a statement of the answer begins with, or its clause, or the last formula there. */
@@ -64,8 +65,15 @@ function lastJoined<Part extends Box>(parts: readonly Part[]): Part[] {
   return parts.slice(first);
 }
 
-/** One answer of several parts: alternatives where "or" stands between two, else a list. */
+/** What a box or formula is the value of: `x = \boxed{3}`. */
+const NAME_BEFORE = /(?<![A-Za-z\\])([A-Za-z])\s*=\s*\$?\s*$/;
+
+/** One answer of several parts: by their names, alternatives where "or" stands between two, else a list. */
 function joined(parts: readonly Box[]): string {
+  const names = parts.map(({ before }) => NAME_BEFORE.exec(before)?.[1]);
+  if (parts.length > 1 && new Set(names).size === parts.length && !names.includes(undefined)) {
+    return parts.map(({ content }, i) => `${names[i]}=${content}`).join(", ");
+  }
   const separator = parts.slice(1).some(({ before }) => /\bor\b/.test(before)) ? " or " : ", ";
   return [...new Set(parts.map(({ content }) => content))].join(separator);
 }
@@ -80,7 +88,17 @@ function signedBox({ content, before }: Box): string {
   return /(?<![\w)}\]]\s*)-\s*$/.test(before) && !inner.startsWith("-") ? `-${inner}` : inner;
 }
 
-const FORMULA = /\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\]|\$([^$\n]+)\$|\\\(([^\n]+?)\\\)/g;
+function isBalanced(latex: string): boolean {
+  let depth = 0;
+  for (const [brace] of latex.replace(/\\[^A-Za-z]/g, "").matchAll(/[{}]/g)) {
+    depth += brace === "{" ? 1 : -1;
+    if (depth < 0) return false;
+  }
+  return depth === 0;
+}
+
+const FORMULA =
+  /\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\]|\$((?:\\\$|[^$\n])+?)(?<!\\)\$|\\\(([^\n]+?)\\\)/g;
 const NUMBER = /(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:\/\d+)?\s?(?:\\?%|percent\b|pct\b)?(?!\w)/g;
 
 interface Formula extends Box {
@@ -123,6 +141,7 @@ export async function openMathGrader({ mode = "fair" }: GraderOptions = {}): Pro
     );
   };
   return {
+    wantedGold: ({ gold }) => (isBalanced(gold) ? null : "close the braces that it opens"),
     async grade(item, text, form = "output") {
       const extracted = form === "answer" ? text : extract(text);
       return { extracted, correct: extracted !== null && (await isCorrect(extracted, item)) };

@@ -10,6 +10,9 @@ interface Block {
 /** A line at the left margin that can begin a statement; prose can't, and headings are comments there. */
 const STATEMENT =
   /^(?:@|(?:async\s+)?(?:def|class|for|with)\b|(?:from|import|if|elif|else|while|try|except|finally|match|assert|return|raise|global|del|pass|print)\b[^.]|pass$|else:|try:|finally:|["'()[\]{}#]|[A-Za-z_][\w.]*(?:\[[^\]]*\])?\s*(?::[^=\n]+)?(?:[-+*/%&|^]|\/\/|\*\*)?=(?!=)|[A-Za-z_][\w.]*\()/;
+/** `[PYTHON]`, `<code>`: the tags of models that use them in place of fences. */
+const TAG_LINE = /^(?:\[\/?(?:PYTHON|CODE)\]|<\/?(?:code|python)>)[ \t]*$/gim;
+const FENCE_LINE = /^[ \t]*(?:`{3}|~{3})/m;
 const FENCE = /^([ \t]*)(`{3,}|~{3,})([^\n`]*)$/;
 
 /**
@@ -67,7 +70,7 @@ export function definition(code: string, name: string): "function" | "method" | 
   )
     return "function";
   return new RegExp(
-    String.raw`^class\s+\w+[^\n]*:[\s\S]*?^[ \t]+def\s+${name}\s*\(\s*(?:self|cls)\b`,
+    String.raw`^class\s+\w+[^\n]*:[\s\S]*?^[ \t]+def\s+${name}\s*\(\s*(?:self|cls)\b|^class\s+\w+[^\n]*:[\s\S]*?^[ \t]+@staticmethod\n[ \t]+def\s+${name}\b`,
     "m",
   ).test(code)
     ? "method"
@@ -83,7 +86,9 @@ export function codeOf(output: string, name: string): string | null {
   const text = withoutThoughts(output)
     .replace(/^\ufeff/, "")
     .replace(/\r\n?/g, "\n");
-  const blocks = blocksOf(text).map(({ code }) => code);
+  const blocks = blocksOf(FENCE_LINE.test(text) ? text : text.replace(TAG_LINE, "```")).map(
+    ({ code }) => code,
+  );
   const main = blocks.findLastIndex((code) => definition(code, name) !== null);
   if (main >= 0) {
     const helpers = blocks.filter((code, i) => i !== main && isHelper(code, name));

@@ -1,9 +1,10 @@
 /** Whether two answers are the same mathematics. */
 import { inLowestTerms, isEqual, parseRational, plainNumbers, type Rational } from "../numbers.js";
 import { toRegion } from "./intervals.js";
+import { matrixOf, shapeOf } from "./matrices.js";
 import { MAX_CHARACTERS, normalise } from "./normalise.js";
-import { type Group, parseGroup, parseMatrix, splitTop } from "./split.js";
-import { ASSIGNMENT, type Values, valuesOf } from "./values.js";
+import { type Group, parseGroup, splitTop } from "./split.js";
+import { ASSIGNMENT, expandPlusMinus, type Values, valuesOf } from "./values.js";
 
 /** Compares two expressions symbolically; false when it can't tell. */
 type SymbolicEquality = (a: string, b: string) => Promise<boolean>;
@@ -33,7 +34,19 @@ export function isSameMath(
   const [a, b] = [normalise(answer), normalise(gold)];
   // The question names the base.
   if (isBaseNumber(b) && /^\d[\dA-F]*$/.test(a)) return Promise.resolve(a === b.split("_")[0]);
+  if (AND.test(answer) || AND.test(gold)) {
+    const [namesA, namesB] = [namesIn(a), namesIn(b)];
+    if (namesA !== null && namesB !== null) return Promise.resolve(namesA.join() === namesB.join());
+  }
   return compare(withoutCalculation(a, b), b, symbolic, 0);
+}
+
+const AND = /(?<![A-Za-z])and(?![A-Za-z])/;
+
+/** The names of "Alice and Bob" in one order; `null` for what is no list of words. */
+function namesIn(text: string): string[] | null {
+  const items = splitTop(text, /,/);
+  return items.length > 1 && items.every(isWords) ? items.map(asWords).toSorted() : null;
 }
 
 /** `1-\frac14=\frac34`, `a+b=5` and `x=2+3=5` as their last side, where the reference is no equation. */
@@ -151,10 +164,9 @@ async function isSameStructure(
   const group = groupA ?? groupB;
   if (group?.open === "{") return isSameSet(itemsOf(a, groupA), itemsOf(b, groupB), same);
   if (group !== null && (group.items.length > 1 || group.open !== "(")) return false;
-  const [matrixA, matrixB] = [parseMatrix(a), parseMatrix(b)];
+  const [matrixA, matrixB] = [matrixOf(a), matrixOf(b)];
   if (matrixA !== null && matrixB !== null) {
-    const isAlike =
-      matrixA.map((row) => row.length).join() === matrixB.map((row) => row.length).join();
+    const isAlike = shapeOf(matrixA) === shapeOf(matrixB);
     return isAlike && isSameList(matrixA.flat(), matrixB.flat(), same);
   }
   if (isBaseNumber(a) || isBaseNumber(b)) return compact(a) === compact(b);
@@ -186,7 +198,8 @@ async function isSameList(a: string[], b: string[], same: Same): Promise<boolean
 
 /** Sets have neither order nor multiplicity. */
 async function isSameSet(a: string[], b: string[], same: Same): Promise<boolean> {
-  return (await isSubset(a, b, same)) && isSubset(b, a, same);
+  const [allA, allB] = [a.flatMap(expandPlusMinus), b.flatMap(expandPlusMinus)];
+  return (await isSubset(allA, allB, same)) && isSubset(allB, allA, same);
 }
 
 async function isSubset(a: string[], b: string[], same: Same): Promise<boolean> {

@@ -66,6 +66,8 @@ export function normalise(answer: string): string {
     .replace(/(\d)\{,\}(?=\d{3})/g, "$1,")
     .replace(/\\(?:[dtcs]|nice|flat)frac(?![A-Za-z])/g, "\\frac")
     .replace(/\\([lg]e)q?(?:slant)?(?![A-Za-z])/g, "\\$1 ")
+    .replace(/\\lbrace(?![A-Za-z])/g, "\\{")
+    .replace(/\\rbrace(?![A-Za-z])/g, "\\}")
     .replace(/\\lt(?![A-Za-z])/g, "<")
     .replace(/\\gt(?![A-Za-z])/g, ">")
     .replace(/\\varnothing|\\\{\s*\\\}/g, "\\emptyset")
@@ -97,6 +99,7 @@ export function normalise(answer: string): string {
   text = text.replace(DEGREES, TRIGONOMETRY.test(text) ? "(\\frac{$1\\pi}{180})" : "$1");
   text = withoutUnit(text.replace(ANY_DEGREE, "").replace(SPACES, " ").trim())
     .replace(/\{\s*\\(?:text|mathrm)\s*\{\s*e\s*\}\s*\}/g, "e")
+    .replace(WRAPPERS, " $1 ")
     .replace(WRAPPERS, " $1 ")
     .replace(/(?<=\d)\s*(?:\^\s*)?\{?\s*(?:st|nd|rd|th)\s*\}?$/, "")
     .replace(/^\s*(?:the\s+)?(?:final\s+)?answer\s*(?:is\b|:)\s*/i, "")
