@@ -16,9 +16,9 @@ const MAX_DIGITS = 1000;
 const MAX_EXPONENT = 400;
 
 const WRAPPED =
-  /\\(?:text(?:bf|it|rm|tt|sf|normal)?|mathrm|mathbf|mathit|mathsf|mathtt|mbox|bm|boldsymbol|operatorname)\s*\{([^{}]*)\}/g;
+  /\\(?:text(?:bf|it|rm|tt|sf|normal)?|mathrm|mathbf|mathit|mathsf|mathtt|mbox|ce|bm|boldsymbol|operatorname)\s*\{([^{}]*)\}/g;
 /** What may stand between the thousands of a number in LaTeX, the spaces of Unicode, and apostrophes. */
-const THIN_SPACE = String.raw`(?:\{,\}|,?\s*\\[,;:! ]|~|['\u2019\u066c\u00a0\u2006-\u200a\u202f])`;
+const THIN_SPACE = String.raw`(?:\{,\}|,?\s*\\[,;:! ]|~|[_'\u2019\u066c\u00a0\u2006-\u200a\u202f])`;
 const THOUSANDS = new RegExp(String.raw`(?<=\d)${THIN_SPACE}+(?=\d{3}(?!\d))`, "g");
 /** 1,23,456 of India; 1.234.567 and 1.234,56; 18,50: what can't be read in another way. */
 const INDIAN = /(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?!,?\d)/g;

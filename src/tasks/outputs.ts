@@ -16,11 +16,12 @@ const DELIMITER = /\\[()[\]]|\$\$|(?<!\\)\$/g;
 const CLOSING: Record<string, string> = { "\\(": "\\)", "\\[": "\\]", $$: "$$", $: "$" };
 
 /**
- * Whether the text ends within a formula or a thought, as where a limit of tokens cut it off. What it says
+ * Whether the text ends within a formula, a calculation or a thought, as where a limit of tokens cut it off. What it says
  * last is then no answer.
  */
 export function isCutOff(text: string): boolean {
   if (/^\s*<(?:think|thinking|thought|reasoning)>/.test(text)) return true;
+  if (/\s(?:[-+*/=\u00d7\u00f7\u00b7]|\\(?:times|cdot|div))\s*$/.test(text)) return true;
   const tail = text.slice(text.lastIndexOf("\n\n") + 1);
   let [mark, from] = ["", 0];
   for (const { 0: found, index } of tail.matchAll(DELIMITER)) {

@@ -145,6 +145,7 @@ test("long texts of what graders look for are graded, too", async () => {
     "\\frac",
     "(",
     "A is ",
+    "A, ",
     "not ",
     "wait so 9 is ",
   ];

@@ -1,10 +1,11 @@
 /** Whether two answers are the same mathematics. */
 import { inLowestTerms, isEqual, parseRational, plainNumbers, type Rational } from "../numbers.js";
-import { toRegion } from "./intervals.js";
+import { toRegion, variableOf } from "./intervals.js";
 import { matrixOf, shapeOf } from "./matrices.js";
 import { MAX_CHARACTERS, normalise } from "./normalise.js";
 import { type Group, parseGroup, splitTop } from "./split.js";
 import { ASSIGNMENT, expandPlusMinus, type Values, valuesOf } from "./values.js";
+import { AND, asWords, isWords, namesIn } from "./words.js";
 
 /** Compares two expressions symbolically; false when it can't tell. */
 type SymbolicEquality = (a: string, b: string) => Promise<boolean>;
@@ -13,6 +14,7 @@ export type LimitedEquality = (a: string, b: string) => Promise<boolean | null>;
 
 const RELATION = /\\le(?![a-z])|\\ge(?![a-z])|<=|>=|<|>/;
 const CONGRUENCE = /\s*\\pmod\{([^{}]*)\}$/;
+const LAND = /\\land(?![a-z])|,/;
 const MAX_DEPTH = 6;
 
 /**
@@ -41,13 +43,9 @@ export function isSameMath(
   return compare(withoutCalculation(a, b), b, symbolic, 0);
 }
 
-const AND = /(?<![A-Za-z])and(?![A-Za-z])/;
-
-/** The names of "Alice and Bob" in one order; `null` for what is no list of words. */
-function namesIn(text: string): string[] | null {
-  const items = splitTop(text, /,/);
-  return items.length > 1 && items.every(isWords) ? items.map(asWords).toSorted() : null;
-}
+/** What a question may ask for: `a+b`, `\sin A`, `\lim_{x\to 0}f(x)`, `AB^2`, `f(g(x))`, `M^{-1}`. */
+const MEASURED =
+  /^(?:[A-Za-z](?:\s*[-+]?\s*[A-Za-z])+|\\(?:sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|log|ln|lim|int|sum|prod|gcd|det|max|min|Pr)(?![a-z]).*|(?:\\frac|\\overline|\\cdot|\\times|[A-Z{}\s\d^+*/-])+|[A-Za-z]\(.*\))$/;
 
 /** `1-\frac14=\frac34`, `a+b=5` and `x=2+3=5` as their last side, where the reference is no equation. */
 function withoutCalculation(text: string, gold: string): string {
@@ -57,7 +55,7 @@ function withoutCalculation(text: string, gold: string): string {
   const isChain = sides.length > 2 && /^\\?[A-Za-z]+$/.test(sides[0] ?? "");
   const isCalculation = sides.slice(0, -1).every((side) => {
     const letters = side.replace(/\\[A-Za-z]+/g, "");
-    return !/[A-Za-z]/.test(letters) || /^[A-Za-z](?:\s*[-+]?\s*[A-Za-z])+$/.test(side);
+    return !/[A-Za-z]/.test(letters) || MEASURED.test(side);
   });
   return (isChain || isCalculation) && /\d|\\/.test(result) ? result : text;
 }
@@ -83,8 +81,11 @@ async function compare(
 
   const [regionA, regionB] = [toRegion(a), toRegion(b)];
   if (regionA !== null && regionB !== null && (regionA !== a || regionB !== b)) {
+    const [nameA, nameB] = [variableOf(a), variableOf(b)];
+    if (nameA !== null && nameB !== null && nameA !== nameB) return false;
     if (await same(regionA, regionB)) return true;
   }
+  if (/\\land(?![a-z])/.test(a + b)) return isSameSet(splitTop(a, LAND), splitTop(b, LAND), same);
   const [valuesA, valuesB] = [valuesOf(a), valuesOf(b)];
   if (valuesA !== null || valuesB !== null) return isSameValues(a, valuesA, b, valuesB, same);
   const [valueA, valueB] = [a.replace(ASSIGNMENT, ""), b.replace(ASSIGNMENT, "")];
@@ -140,6 +141,7 @@ function single(text: string): Values | null {
     return { items: group.items, names: null, unordered: false, tuple: true };
   }
   const value = text.replace(ASSIGNMENT, "");
+  if (value !== text) return single(value);
   return { items: [value], names: null, unordered: false, tuple: false };
 }
 
@@ -258,19 +260,6 @@ function compact(text: string): string {
   return (first + parts.join(""))
     .replace(/\s+(?![A-Za-z\d])|(?<![A-Za-z\d])\s+/g, "")
     .replace(/\s+/g, " ");
-}
-
-/** Text rather than mathematics: words of several letters that are no LaTeX. */
-function isWords(text: string): boolean {
-  const bare = text.replace(/\\(?:begin|end)\{\w+\}|\\[A-Za-z]+/g, " ");
-  return (
-    /[A-Za-z]{4,}|^\(?[A-Z]\)?$|^[A-Za-z]{2,}$/.test(bare) && !/^[a-z]{1,3}$/.test(bare.trim())
-  );
-}
-
-function asWords(text: string): string {
-  const bare = text.toLowerCase().replace(/\s+/g, " ").trim();
-  return bare.replace(/^\(([a-z])\)$/, "$1");
 }
 
 /** `52_8`, digits in a base. */

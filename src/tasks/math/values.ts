@@ -1,7 +1,7 @@
 /** Answers that are several values: "x = 5 or x = 7", `\pm 5`, "x = 3, y = 4", "3, 5". */
 import { parseGroup, splitTop } from "./split.js";
 
-const NAME = String.raw`(?:m?\\angle\s*[A-Z]{1,3}|\\?[A-Za-z]+(?:_(?:\w|\{[^{}]*\}))?'?(?:\^\{-1\}(?=\())?|\|\s*[A-Z]{2}\s*\||\\overline\s*\{[A-Z]{2}\}|\\frac\{d\^?\w*\}\{d\w\})`;
+const NAME = String.raw`(?:m?\\angle\s*[A-Z]{1,3}|\\?[A-Za-z]+(?:_(?:\w|\{[^{}]*\}))?'?(?:\^\{-1\}(?=\())?|\|\s*[A-Z]{2}\s*\||\\over(?:line|rightarrow)\s*\{[A-Z]{2}\}|\\frac\{[A-Za-z]\}\{[A-Za-z]\}|\\frac\{d\^?\w*\}\{d\w\})`;
 /** A name, or names, with what makes them equal to what follows. */
 export const ASSIGNMENT = new RegExp(
   String.raw`^\(?\s*${NAME}(?:\([^()]*\)|(?:\s*[,:]\s*${NAME})+)?\s*\)?\s*(?:=|\\in(?![a-z]))\s*|^=\s*`,
@@ -24,7 +24,9 @@ export interface Values {
 export function valuesOf(text: string): Values | null {
   const { value: whole, name } = assigned(text);
   const alternatives = splitTop(whole, /\\lor(?![a-z])/);
-  const parts = alternatives.flatMap((part) => splitTop(part, /,/)).filter((part) => part !== "");
+  const parts = alternatives
+    .flatMap((part) => splitTop(part, /[,;]/))
+    .filter((part) => part !== "");
   const expanded = parts.map((part) => ({
     ...assigned(part),
     all: expandPlusMinus(assigned(part).value),
