@@ -34,6 +34,8 @@ export const aime = defineTask({
   async openGrader(options = {}) {
     const grader = await openMathGrader(options);
     return {
+      wantedGold: ({ gold }) =>
+        /^\s*\d{1,3}\s*$/.test(gold) ? null : "be an integer from 0 to 999",
       async grade(item, text, form = "output") {
         const found = form === "answer" || options.mode === "compat" ? text : extractMath(text);
         if (found === null) return { extracted: null, correct: false };

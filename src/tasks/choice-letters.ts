@@ -28,11 +28,13 @@ export function extractLetter(output: string, item?: TaskItem, count = 4): strin
       }),
     text,
   );
+  if (patterns.severalBoxed.test(boxesIn(text).at(-1)?.content ?? "")) return null;
   const told = withoutList(affirmed, patterns, letters).replace(undecided, blank);
   return (
     boxedLetter(text, asLetter, item) ??
     lastStated(told, statements, asLetter) ??
     lastStatement(affirmed, (rest) => choiceAtStart(rest, item)) ??
+    concludedChoice(affirmed, item) ??
     ofChoice(affirmed, item) ??
     onlyLeft(letters, denied) ??
     letterOfLine(told, patterns, item, asLetter) ??
@@ -53,7 +55,9 @@ function lastOf(matches: Iterable<RegExpMatchArray>): RegExpMatchArray | undefin
 }
 
 /** What is said of an option that is right. */
-const APPROVED = /[\u2705\u2713\u2714\u2611]|\b(?:correct|right|true|yes)\b/i;
+const APPROVED =
+  /[\u2705\u2713\u2714\u2611]|\b(?:correct|right|true|yes|match(?:es)?|fits|satisfies|agrees)\b/i;
+const DISAPPROVED = /\b(?:not|no|never|cannot|wrong|incorrect|false|only partly)\b|n't\b/i;
 
 /** Without the options that nothing is said of, where the text lists all of them again. */
 function withoutList(text: string, { first }: Patterns, letters: readonly string[]): string {
@@ -61,7 +65,7 @@ function withoutList(text: string, { first }: Patterns, letters: readonly string
   const listed = new Set(lines.filter(([, , rest]) => rest !== "").map(([, letter]) => letter));
   return letters.every((letter) => listed.has(letter))
     ? text.replace(first, (line, _, rest: string) =>
-        rest === "" || APPROVED.test(line) ? line : "",
+        rest === "" || (APPROVED.test(line) && !DISAPPROVED.test(line)) ? line : "",
       )
     : text;
 }
@@ -103,7 +107,10 @@ function boxedLetter(
     const [, first, rest = ""] = /^\s*\(?([A-Z])\)?\s+(.+)$/.exec(content) ?? [];
     const withOption = ofChoice(rest, item) === first ? first : undefined;
     const found =
-      asLetter(BOXED.exec(content)?.[1]) ?? asLetter(withOption) ?? ofChoice(content, item);
+      asLetter(BOXED.exec(content)?.[1]) ??
+      asLetter(withOption) ??
+      ofChoice(content, item) ??
+      ofChoice(content.split("=").at(-1) ?? "", item);
     if (found !== null) return found;
   }
   return null;
@@ -133,6 +140,15 @@ function choiceAtStart(text: string, item?: TaskItem): string | null {
   return LETTERS[choices.indexOf(longest)] ?? null;
 }
 
+/** The option that "so" or "therefore" brings in, and with which the sentence ends. */
+function concludedChoice(text: string, item?: TaskItem): string | null {
+  const conclusions = text.matchAll(/\b(?:so|thus|hence|therefore)\b[,:]?\s+([^\n.!?]+)/gi);
+  const letters = [...conclusions].map(([, rest = ""]) =>
+    ofChoice(rest.replace(/^(?:it(?:'s| is)|they are|the)\s+/i, ""), item),
+  );
+  return letters.findLast((letter) => letter !== null) ?? null;
+}
+
 /** The one letter that is not denied, where all others are. */
 function onlyLeft(letters: readonly string[], denied: ReadonlySet<string>): string | null {
   const left = letters.filter((letter) => !denied.has(letter));
@@ -143,8 +159,11 @@ function onlyLeft(letters: readonly string[], denied: ReadonlySet<string>): stri
 function mentionedChoice(text: string, item?: TaskItem): string | null {
   const choices = (item?.choices ?? []).map((choice) => ` ${bare(choice)} `);
   const words = choices.reduce(
-    (left, choice) =>
-      DENIALS.reduce((rest, denial) => rest.replaceAll(` ${denial}${choice}`, " "), left),
+    (left, choice) => {
+      const before = DENIALS.map((denial) => ` ${denial}${choice}`);
+      const behind = DENIED.map((denial) => `${choice}${denial} `);
+      return [...before, ...behind].reduce((rest, denied) => rest.replaceAll(denied, " "), left);
+    },
     ` ${bare(text)} `,
   );
   const found = choices.filter((choice) => words.includes(choice));
@@ -155,7 +174,11 @@ function mentionedChoice(text: string, item?: TaskItem): string | null {
   return longest.length === 1 ? (LETTERS[choices.indexOf(longest[0] as string)] ?? null) : null;
 }
 
-/** What denies the words behind it, as `bare` leaves it. */
+/** What denies the words before it, and those behind it, as `bare` leaves it. */
+const DENIED = ["excluded", "wrong", "incorrect", "not", "ruled out", "too"].flatMap((word) => [
+  `is ${word}`,
+  `are ${word}`,
+]);
 const DENIALS = ["not", "isnt", "rather than", "instead of"].flatMap((denial) => [
   denial,
   `${denial} the`,
@@ -178,7 +201,8 @@ function bare(words: string): string {
     .toLowerCase()
     .replace(/["'\u2018-\u201d]/g, "")
     .replace(/[\s,;:!?]+|\.(?!\d)/g, " ")
-    .trim();
+    .trim()
+    .replace(/^(?:the|an?) (?=.)/, "");
 }
 
 /**
@@ -220,5 +244,10 @@ export function letterGrader(mode: GradingMode, count = 4): Grader {
   return answerGrader(
     (text, item) => extract(text, item, count),
     (answer, { gold }) => letterAmong(LETTERS, answer) === letterOf(gold),
+    ({ gold, choices }) => {
+      const last = LETTERS[(choices?.length || LETTERS.length) - 1] as string;
+      const letter = letterOf(gold);
+      return letter === null || letter > last ? `be a letter from A to ${last}` : null;
+    },
   );
 }

@@ -23,7 +23,7 @@ function patternsTo(last: string) {
   /** A small letter too, where it can't be the article. */
   const EITHER = String.raw`(?:${ONE}|\(?(${SMALL})(?:\)|(?=[.,:;])|(?=\s*(?:$|\n))))`;
   /** "A", "A and B", "(A), (B), and (C)". */
-  const SOME = String.raw`${START}\(?${ANY}\)?(?:\s*,?\s*(?:and|or|nor|,|&)\s*\(?${ANY}\)?)*`;
+  const SOME = String.raw`${START}\(?${ANY}\)?(?:\s*,?\s*(?:and|or|nor|,|&)\s*\(?${ANY}\)?){0,25}`;
   const all = (...sources: string[]) => sources.map((source) => new RegExp(source, "gu"));
   return {
     /** Each says which letter is the answer; the one that stands last in the text counts. */
@@ -35,13 +35,16 @@ function patternsTo(last: string) {
       String.raw`\b(?:go(?:ing)?\s+(?:with|for)|choose|chose|pick|picked|select|selected|must\s+be)\s+(?:${NOUN}\s+)?${ONE}`,
       String.raw`\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore)\b[,:]?\s+(?:it\s+is\s+|it's\s+)?${ONE}(?=[.!]?\s*(?:$|\n))`,
       String.raw`\b[Ii]t(?:\s+is|'s)\s+(?:${NOUN}\s+)?${ONE}(?=\s*(?:[.!]|$|\n))`,
-      String.raw`${START}${ONE}\s*[:.)]\s*(?:[Yy]es|[Cc]orrect|[Tt]rue|[Rr]ight)\b`,
+      String.raw`${START}${ONE}\s+it\s+is\b`,
+      String.raw`\b(?:[Aa]ctually|[Ww]ait|[Nn]o|[Cc]orrection|[Rr]ather|I\s+mean)\s*[,:;\u2013\u2014]\s*(?:it(?:\s+is|'s)\s+)?${ONE}(?=[.!]?\s*(?:$|\n))`,
+      String.raw`\bI(?:'d|'ll|\s+would|\s+will)?\s+(?:think|believe|say|guess|suspect|answer|vote)\s+(?:that\s+|for\s+)?(?:it(?:\s+is|'s)\s+)?${ONE}(?=[.,;!]|\s*(?:$|\n)|\s+(?:because|since|as|over)\b)`,
+      String.raw`${START}\(?(${ANY})(?:\)|\s*[:.)])\s*(?:[Yy]es|[Cc]orrect|[Tt]rue|[Rr]ight)\b`,
       String.raw`(?:^|\n)[^\p{L}\n]{0,9}(?:${NOUN}\s+)?${ONE}[^\n]*[\u2705\u2713\u2714\u2611]`,
     ),
     /** The same of what is compared with the others. */
     preferences: all(
       String.raw`${START}${NOUN}\s+${EITHER}`,
-      String.raw`${START}${ONE}\s+(?:is|seems|looks|appears)\s+(?:to\s+be\s+)?(?:the\s+|our\s+)?(?:only|one|most|best)\b`,
+      String.raw`${START}${ONE}\s+(?:is|seems|looks|appears)\s+(?:to\s+be\s+)?(?:the\s+|our\s+)?(?:only|one|most|best|better|likelier|more|closest|nearest)\b`,
       String.raw`\b[Oo]nly\s+(?:${NOUN}\s+)?${ONE}`,
       String.raw`${START}${ONE}\s+(?:matches|fits|agrees|satisfies|describes|explains)\b[^.\n]*\b(?:best|only|all)\b`,
       String.raw`\b(?:leaves|leaving|closest\s+(?:is|to))\s+(?:us\s+with\s+)?(?:only\s+)?(?:${NOUN}\s+)?${ONE}`,
@@ -50,26 +53,30 @@ function patternsTo(last: string) {
     denials: all(
       String.raw`${SOME}\s+(?:is|are)\s+(?:all\s+|both\s+|clearly\s+|also\s+)?(?:wrong|incorrect|false|not|impossible|ruled\s+out|eliminated|too\s+\p{Ll}+)`,
       String.raw`${SOME}\s+(?:fails?|violates?|contradicts?|ignores?|cannot|can't|does(?:n't|\s+not)|do(?:n't|\s+not))${END}`,
-      String.raw`\b(?:[Nn]ot|[Nn]either|isn't|can't\s+be|cannot\s+be|eliminates?|excludes?|rules?\s+out)\s+(?:${NOUN}\s+)?${SOME}${END}`,
-      String.raw`${START}\(?${ANY}\)?\s*[:.)]\s*(?:[Nn]o|[Ww]rong|[Ff]alse|[Ii]ncorrect)\b`,
+      String.raw`\b(?:[Nn]ot?|[Nn]either|isn't|can't\s+be|cannot\s+be|[Ee]liminates?|[Ee]xcludes?|[Rr]ules?\s+out)[^\S\n]+(?:${NOUN}\s+)?${SOME}${END}`,
+      String.raw`\b[Nn]one\s+(?:of\s+(?:the\s+)?\p{L}+\s+(?:is|are|equals?|match(?:es)?|gives?)|(?:is|are|equals?|match(?:es)?|gives?)|of)\s+(?:${NOUN}\s+)?${SOME}${END}`,
+      String.raw`\b(?:[Rr]ather\s+than|[Ii]nstead\s+of|[Uu]nlike)\s+[^.,;\n]{0,60}?\((?:${NOUN}\s+)?${ANY}\)`,
+      String.raw`${START}\(?${ANY}(?:\)|\s*[:.)])\s*(?:[Nn]o|[Ww]rong|[Ff]alse|[Ii]ncorrect)\b`,
       String.raw`(?:^|\n)[^\p{L}\n]{0,9}(?:${NOUN}\s+)?\(?${ANY}\)?${END}[^\n]*[\u274c\u2717\u2718\u2716]`,
     ),
-    /** Two that the text can't choose between. */
+    /** Those that the text can't choose between, or only lists. */
     undecided: new RegExp(
-      String.raw`${START}\(?${ANY}\)?\s+or\s+\(?${ANY}\)?${END}|\b[Bb]etween\s+\(?${ANY}\)?\s+and\s+\(?${ANY}\)?${END}`,
+      String.raw`\b(?:[Ee]valuate|[Cc]onsider|[Ee]xamine|[Aa]naly[sz]e|[Cc]heck|[Cc]ompare|[Ll]ook\s+at|[Ss]tart\s+with)\s+(?:${NOUN}\s+)?${SOME}${END}|${START}\(?${ANY}\)?(?:\s*,\s*\(?${ANY}\)?){1,25}\s*,?\s*(?:and|or)\s+\(?${ANY}\)?${END}|${START}\(?${ANY}\)?\s+or\s+\(?${ANY}\)?${END}|\b[Bb]etween\s+\(?${ANY}\)?\s+and\s+\(?${ANY}\)?${END}`,
       "gu",
     ),
     letters: new RegExp(`${START}${ANY}${END}`, "gu"),
+    /** A box that names several letters, and so settles on none. */
+    severalBoxed: new RegExp(String.raw`^\(?${ANY}\)?(?:\s*(?:,|and|or|&|/)+\s*\(?${ANY}\)?)+$`),
     alone: new RegExp(String.raw`^\(?(${ANY}|${SMALL})\)?[.):]?$`),
     inBrackets: new RegExp(String.raw`\((${ANY})\)`, "g"),
     /** A line that begins with a letter. */
     first: new RegExp(
-      String.raw`^[-:(]?\s*((?:${ANY}|${SMALL})(?=\))|${ANY})(?:[).:]|\s*$|\s+(?=\p{Lu})|\s+(?=[-\u2013\u2014]\s))\s*(.*)$`,
+      String.raw`^[-:(]?\s*((?:${ANY}|${SMALL})(?=\))|${ANY})(?:[).:]|\s*$|\s+(?=\p{Lu})|\s+(?=[-\u2013\u2014]\s(?!${ANY}${END})))\s*(.*)$`,
       "gmu",
     ),
-    /** A capital by itself: no article, no "I", no unit behind a number, no name of a quantity. */
+    /** A capital by itself: no article, no "I", no unit behind a number, no name in a formula. */
     standalone: new RegExp(
-      String.raw`${START}(?<!\d\s)(${ANY})${END}(?!\s+\p{Ll}|\s*[=^+*/])`,
+      String.raw`${START}(?<!\d\s|[=^+*/\u00b1\u2213]\s?)(${ANY})${END}(?!\s+\p{Ll}|\s*[=^+*/\u00b1\u2213]|\s-\s)`,
       "gu",
     ),
     afterColon: new RegExp(String.raw`:\s*(${ANY})`, "g"),

@@ -197,8 +197,10 @@ function refuseWithoutData(name: string): never {
 export function answerGrader(
   extract: Task["extract"],
   isCorrect: (answer: string, item: TaskItem) => boolean | Promise<boolean>,
+  wantedGold?: NonNullable<Grader["wantedGold"]>,
 ): Grader {
   return {
+    ...(wantedGold && { wantedGold }),
     async grade(item, text, form = "output") {
       const extracted = form === "answer" ? text : extract(text, item);
       return { extracted, correct: extracted !== null && (await isCorrect(extracted, item)) };

@@ -21,8 +21,9 @@ const AHEAD = 16;
 /**
  * The verdicts on a file's rows, in their order. A row is `{id?, output | answer, gold, choices?}`,
  * or for an item of the task's own data `{task_id, completion | solution}`, or with the task's `rowKey` the name of
- * the item under that key and its `output` or `response`. Throws `ERR_INVALID_DATA` on the
- * first bad row, after the verdicts before it, and `ERR_INVALID_OPTION`.
+ * the item under that key and its `output` or `response`. Throws `ERR_INVALID_DATA` on the first bad row,
+ * such as one whose reference answer the grader can't read, after the verdicts before it, and
+ * `ERR_INVALID_OPTION`.
  */
 export async function* gradeRows(
   grader: Grader,
@@ -73,13 +74,17 @@ async function gradeRow(
   const form = row.has("output") ? "output" : "answer";
   if (!row.has(form)) row.refuse("output", "be there, or `answer`");
   const text = row.scalar(form);
+  if (row.has("output") && row.has("answer")) {
+    row.refuse("answer", "be left out where `output` is there: one of the two is graded");
+  }
   const known = id === null ? undefined : items.get(String(id));
   const item: TaskItem = {
     ...(known ?? { id: String(id ?? `line ${row.line}`), prompt: "", gold: "" }),
     ...((row.has("gold") || known === undefined) && { gold: row.scalar("gold") }),
     ...(row.has("choices") && { choices: row.strings("choices") }),
   };
-  if (item.gold.trim() === "") row.refuse("gold", "hold an answer");
+  const wanted = item.gold.trim() === "" ? "hold an answer" : grader.wantedGold?.(item);
+  if (wanted) row.refuse("gold", `${wanted}, got \`${item.gold.slice(0, 80)}\``);
   return { id, ...(await grader.grade(item, text, form)) };
 }
 

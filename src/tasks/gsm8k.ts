@@ -14,8 +14,9 @@ import {
   parseRational,
   plainNumbers,
   withPointsAndCommas,
+  withScales,
 } from "./numbers.js";
-import { boxesIn, withoutThoughts } from "./outputs.js";
+import { boxesIn, isCutOff, withoutThoughts } from "./outputs.js";
 import { firstClause, lastStatement } from "./statements.js";
 import type { TaskItem } from "./task.js";
 
@@ -36,9 +37,42 @@ const NUMBERS = new RegExp(NUMBER, "giu");
 const HEADING =
   /^[\s:]*(?:\d+[.):]\s+\p{L}|(?:step|part|case|question|section|problem|example)\b)/iu;
 /** Arithmetic between numbers, which is no answer yet; a fraction is one. */
-const ARITHMETIC = /\d\s*(?:[-+*×÷·]|\\(?:times|cdot|div)(?![A-Za-z]))\s*\p{Sc}?\s*[\d.]/u;
+const ARITHMETIC =
+  /\d\s*(?:[-+*×÷·]|\\(?:times|cdot|div)(?![A-Za-z])|plus\b|minus\b|times\b|divided by\b)\s*\p{Sc}?\s*[\d.]/u;
 /** "12 + 6, which is 18". */
-const OUTCOME = /,?\s(?:which|that)\s(?:is|equals|gives|makes)\s/iu;
+const OUTCOME = /,?\s(?:which|that)\s(?:is|equals|gives|makes)\s|,\sor\s/iu;
+/** "between 10 and 20, namely 18". */
+const RANGE = new RegExp(
+  String.raw`\b(?:between\s+${NUMBER}\s+and|from\s+${NUMBER}\s+to)\s+${NUMBER}(?=.*\d)`,
+  "giu",
+);
+const EXPLANATION =
+  /^[^\p{L}]*(?:explanation|reasoning|reason|because|here'?s (?:how|why)|why|steps?|working|solution|justification)\b/iu;
+const MAX_SENTENCE = 1000;
+const SENTENCE_END = /(?<=[.!?])\s+(?=[\p{Lu}"'(*])|\n+/u;
+const CORRECTION =
+  /\b(?:wait|actually|hold on|oops|correction|scratch that|my mistake|made an? (?:mistake|error)|(?<=[?.!]\s)no(?=[,.!]))\b/gi;
+/** "16 — no, 18", within a clause. */
+const CORRECTED = new RegExp(
+  String.raw`^.*${NUMBER}[^\n]*?(?:[-—–,…]|\.{2,})\s*(?:no|wait|sorry|er|rather|or rather|i mean|actually|make that)\s*[,:]?\s+(?=${NUMBER})|^.*${NUMBER}[^\n]*?,?\sbut\s(?:\p{L}+\s){0,3}?(?:is|it's|should be)\s+(?=\p{Sc}?${NUMBER})`,
+  "iu",
+);
+const CONCLUSION =
+  /\b(?:so|thus|hence|therefore|consequently|in total|altogether|should be|must be|it's|it is|that's|that makes|correct)\b/iu;
+/** "72, which is 24 more than 48", "17, 5 of which are blue", "17 balls (12 red and 5 blue)". */
+const ASIDE = new RegExp(
+  String.raw`,?\s(?:which|that)\sis\s${NUMBER}\s*(?:%|\p{L}+\s)?\s*(?:more|less|fewer|greater|higher|lower|times|percent|of|than)\b.*$|,?\s${NUMBER}\sof\s(?:which|whom|them)\b.*$|(?<=[\p{L}\d%])\s\([^()]*\)[.!]?\s*$`,
+  "isu",
+);
+const SUBORDINATE = /\s(after|because|since|when|if|by|while|assuming|given|as)\s.*$/isu;
+const PREDICATE =
+  /\b(?:is|are|was|were|will|would|equals?|has|have|had|gets?|makes?|needs?|costs?|leaves?|earns?|pays?)\s(?:[^\d\n]*\s)?\p{Sc}?\d|=/iu;
+const REFUSAL =
+  /\b(?:can(?:no|')t|cannot|can not|unable to|not able to|impossible to|not possible to)\s+(?:be\s+)?(?:solved?|answer(?:ed)?|determined?|computed?|calculated?)\b|\b(?:not enough|insufficient)\s+(?:information|data)\b/iu;
+const UNDECIDED = new RegExp(
+  String.raw`\b(?:either|could be|might be|may be|maybe|perhaps|possibly)\b[^\n]*${NUMBER}[^,\n]*\bor\b[^\n]*${NUMBER}`,
+  "iu",
+);
 /** Text in bold, and not the label in front of something. */
 const BOLD = /\*\*([^*\n]+)\*\*(?!\s*:)|__([^_\n]+)__(?!\s*:)|\\(?:text|math)bf\s*\{([^{}]*)\}/g;
 
@@ -48,17 +82,19 @@ const BOLD = /\*\*([^*\n]+)\*\*(?!\s*:)|__([^_\n]+)__(?!\s*:)|\\(?:text|math)bf\
  */
 function extractNumber(output: string): string | null {
   const said = withoutThoughts(output);
-  const text = withPointsAndCommas(plainNumbers(said))
+  const text = withScales(withPointsAndCommas(plainNumbers(said)))
     .replace(/<<[^<>]*>>/g, "")
     .replace(/\$\$|\\[()[\]]/g, " ")
     .replace(/\*\*|__|`|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])/g, "");
   return (
     markedNumber(text) ??
+    correctedNumber(text) ??
     boxedNumber(text) ??
     lastStatement(text, statedNumber) ??
     headingNumber(text) ??
+    leadingNumber(text) ??
     boldNumber(said) ??
-    lastNumber(text)
+    (isCutOff(said) || isUnanswered(text) ? null : (concludedNumber(text) ?? lastNumber(text)))
   );
 }
 
@@ -100,8 +136,47 @@ function statedNumber(statement: string): string | null {
   const [line = ""] = rest.split("\n");
   const outcome = OUTCOME.exec(line);
   const isOutcome = outcome !== null && ARITHMETIC.test(line.slice(0, outcome.index));
-  const clause = firstClause(isOutcome ? line.replace(OUTCOME, " = ") : rest);
-  return clean(numbersIn(joinSpacedThousands(resultOf(clause.replace(DENIED, ""))))[0]);
+  const corrected = line.replace(CORRECTED, "");
+  const clause = firstClause(isOutcome ? line.replace(OUTCOME, " = ") : corrected);
+  // "Is the answer 16?"
+  if (corrected[clause.length] === "?") return null;
+  return clean(
+    numbersIn(joinSpacedThousands(resultOf(clause.replace(DENIED, "").replace(RANGE, ""))))[0],
+  );
+}
+
+/** What a text comes to behind its last "wait" and the like, where boxes and statements stand before that. */
+function correctedNumber(text: string): string | null {
+  const at = [...text.matchAll(CORRECTION)].at(-1)?.index;
+  const rest = at === undefined ? "" : text.slice(at);
+  if (boxesIn(rest).length > 0 || lastStatement(rest, statedNumber) !== null) return null;
+  return CONCLUSION.test(lastCounting(rest)) ? concludedNumber(rest) : null;
+}
+
+/** The last sentence of a text that has a digit; of one without end its last part. */
+function lastCounting(text: string): string {
+  const sentence = text.split(SENTENCE_END).findLast((one) => /\d/.test(one)) ?? "";
+  return sentence.slice(-MAX_SENTENCE);
+}
+
+/** "So he has 42 marbles after giving 8 to each": the number of the main clause, where one follows it. */
+function concludedNumber(text: string): string | null {
+  const sentence = lastCounting(text);
+  const stated = sentence.replace(ASIDE, (aside, at: number) =>
+    /\d/.test(sentence.slice(0, at)) ? "" : aside,
+  );
+  if (!CONCLUSION.test(sentence)) return lastNumber(stated);
+  const clause = stated.replace(SUBORDINATE, (rest, _, at: number) =>
+    /\d/.test(stated.slice(0, at)) && !PREDICATE.test(rest) ? "" : rest,
+  );
+  return lastNumber(resultOf(clause));
+}
+
+/** Whether the text says that it has no answer, or can't choose between two. */
+function isUnanswered(text: string): boolean {
+  const sentence = lastCounting(text);
+  if (UNDECIDED.test(sentence) || REFUSAL.test(sentence)) return true;
+  return REFUSAL.test(text) && !CONCLUSION.test(sentence);
 }
 
 /** The side of `9 * 2 = 18` and `18 = 9 * 2` that is a number. */
@@ -117,11 +192,17 @@ function headingNumber(text: string): string | null {
   return clean(last && numbersIn(last)[0]);
 }
 
+/** A number alone on the first line, with its explanation below. */
+function leadingNumber(text: string): string | null {
+  const [line = "", behind = ""] = text.trim().split(/\n\s*([^\n]*)/);
+  return EXPLANATION.test(behind) ? clean(NUMBER_ALONE.exec(line)?.[1]) : null;
+}
+
 /** The last bold number of the last line that has a number. */
 function boldNumber(text: string): string | null {
   const line = text.split("\n").findLast((one) => /\p{Nd}/u.test(one)) ?? "";
   const bold = [...line.matchAll(BOLD)]
-    .map((match) => withPointsAndCommas(plainNumbers(match.slice(1).join(""))))
+    .map((match) => withScales(withPointsAndCommas(plainNumbers(match.slice(1).join("")))))
     .filter((one) => !HEADING.test(one) && !/:\s*$/.test(one));
   return clean(bold.flatMap((one) => numbersIn(resultOf(joinSpacedThousands(one)))).at(-1));
 }
@@ -144,6 +225,10 @@ function clean(number: string | undefined): string | null {
 function isSameNumber(answer: string, { gold }: TaskItem): boolean {
   const [a, b] = [parseRational(extractNumber(answer) ?? ""), parseRational(plainNumbers(gold))];
   return a !== null && b !== null && isEqual(a, b);
+}
+
+function wantedNumber({ gold }: TaskItem): string | null {
+  return parseRational(plainNumbers(gold)) === null ? "be a number, such as 18" : null;
 }
 
 /** lm-evaluation-harness's `flexible-extract`: the last thing like a number, compared as text. */
@@ -176,8 +261,8 @@ export const gsm8k = defineTask({
   },
   async openGrader({ mode = "fair" } = {}) {
     return mode === "fair"
-      ? answerGrader(extractNumber, isSameNumber)
-      : answerGrader(extractFlexible, isSameText);
+      ? answerGrader(extractNumber, isSameNumber, wantedNumber)
+      : answerGrader(extractFlexible, isSameText, wantedNumber);
   },
   locate: (options) => download(SOURCE, options),
 });

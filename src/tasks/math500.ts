@@ -8,7 +8,7 @@ import { MATH_PROBLEMS } from "./few-shot.js";
 import { isSameMath } from "./math/equality.js";
 import { extractMinerva, isStructured, normaliseMinerva } from "./math/minerva.js";
 import { normalise } from "./math/normalise.js";
-import { type Box, boxesIn, withoutThoughts } from "./outputs.js";
+import { type Box, boxesIn, isCutOff, withoutThoughts } from "./outputs.js";
 import { firstClause, lastStatement } from "./statements.js";
 import type { Grader, GraderOptions, TaskItem } from "./task.js";
 
@@ -28,7 +28,8 @@ export function extractMath(output: string): string | null {
   const boxed = boxedAnswer(text);
   if (boxed !== null) return boxed;
   const prose = text.replace(/\*\*|__|`|(?<![\w*\\])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])/g, "");
-  return lastStatement(prose, statedAnswer) ?? lastFormula(prose);
+  const stated = lastStatement(prose, statedAnswer);
+  return stated ?? (isCutOff(prose) ? null : (lastFormula(prose) ?? lastWords(prose)));
 }
 
 /** The formulas that a statement of the answer begins with, or its clause, or the last formula there. */
@@ -64,8 +65,19 @@ function lastJoined<Part extends Box>(parts: readonly Part[]): Part[] {
   return parts.slice(first);
 }
 
-/** One answer of several parts: alternatives where "or" stands between two, else a list. */
+/** What a box or formula is the value of: `x = \boxed{3}`. */
+const NAME_BEFORE = /(?<![A-Za-z\\])([A-Za-z])\s*=\s*\$?\s*$/;
+
+/** One answer of several parts: by their names, alternatives where "or" stands between two, else a list. */
 function joined(parts: readonly Box[]): string {
+  const names = parts.map(({ before }) => NAME_BEFORE.exec(before)?.[1]);
+  if (parts.length > 1 && new Set(names).size === parts.length && !names.includes(undefined)) {
+    return parts.map(({ content }, i) => `${names[i]}=${content}`).join(", ");
+  }
+  // `(\boxed{3}, \boxed{5})` is a pair.
+  if (parts.length > 1 && /\(\s*$/.test(parts[0]?.before ?? "")) {
+    return `(${parts.map(({ content }) => content).join(", ")})`;
+  }
   const separator = parts.slice(1).some(({ before }) => /\bor\b/.test(before)) ? " or " : ", ";
   return [...new Set(parts.map(({ content }) => content))].join(separator);
 }
@@ -77,11 +89,33 @@ function isJoint(between: string): boolean {
 /** `-\boxed{5}` is -5; in `7-\boxed{5}` the minus is no sign. A box within it says the same again. */
 function signedBox({ content, before }: Box): string {
   const inner = boxesIn(content).at(-1)?.content ?? content;
-  return /(?<![\w)}\]]\s*)-\s*$/.test(before) && !inner.startsWith("-") ? `-${inner}` : inner;
+  return /(?<![\w)}\]]\s*)-\s*\$?\s*$/.test(before) && !inner.startsWith("-") ? `-${inner}` : inner;
 }
 
-const FORMULA = /\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\]|\$([^$\n]+)\$|\\\(([^\n]+?)\\\)/g;
+function isBalanced(latex: string): boolean {
+  let depth = 0;
+  for (const [brace] of latex.replace(/\\[^A-Za-z]/g, "").matchAll(/[{}]/g)) {
+    depth += brace === "{" ? 1 : -1;
+    if (depth < 0) return false;
+  }
+  return depth === 0;
+}
+
+const FORMULA =
+  /\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\]|\$((?:\\\$|[^$\n])+?)(?<!\\)\$|\\\(([^\n]+?)\\\)/g;
 const NUMBER = /(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:\/\d+)?\s?(?:\\?%|percent\b|pct\b)?(?!\w)/g;
+
+/** A decimal beside the formula that it is near to. */
+const NEARLY =
+  /\b(?:about|approximately|roughly|around|nearly)\s+\$?-?\d[\d,]*(?:\.\d+)?\s?(?:\\?%|percent\b)?|\u2248\s*-?\d[\d,]*(?:\.\d+)?/g;
+/** "are 1 and 2". */
+const LISTED = new RegExp(
+  String.raw`\bare:?\s+((?:${NUMBER.source})(?:(?:\s*,\s*|\s*,?\s+(?:and|or)\s+)(?:${NUMBER.source}))+)$`,
+);
+const VALUE = /^\\?[A-Za-z]+(?:_\w|_\{\w+\})?\s*=[^=]+$/;
+
+/** What ends a proof is no formula. */
+const ORNAMENT = /\$\s*\\(?:square|blacksquare|qed|Box|checkmark)\s*\$/g;
 
 interface Formula extends Box {
   /** The text behind the formula. */
@@ -92,7 +126,8 @@ interface Formula extends Box {
 /** The formulas of a text in order, with the text before each, up to the previous one. */
 function formulasIn(text: string): Formula[] {
   let last = 0;
-  return [...text.matchAll(FORMULA)].map((match) => {
+  const said = text.replace(ORNAMENT, (sign) => " ".repeat(sign.length));
+  return [...said.matchAll(FORMULA)].map((match) => {
     const content = (match.slice(1).find((part) => part !== undefined) ?? "").trim();
     const before = text.slice(last, match.index);
     last = match.index + match[0].length;
@@ -100,13 +135,32 @@ function formulasIn(text: string): Formula[] {
   });
 }
 
-/** The formulas or the number that end last. */
+/** The formulas or the numbers that end last. */
 function lastFormula(text: string): string | null {
   const formulas = formulasIn(text);
-  const number = [...text.matchAll(NUMBER)].at(-1);
-  const end = number === undefined ? -1 : number.index + number[0].length;
-  if (end > (formulas.at(-1)?.end ?? -1)) return number?.[0].trim() ?? null;
-  return formulas.length === 0 ? null : joined(lastJoined(formulas));
+  const said =
+    formulas.length === 0 ? text : text.replace(NEARLY, (near) => " ".repeat(near.length));
+  const numbers = [...said.matchAll(NUMBER)].at(-1);
+  const end = numbers === undefined ? -1 : numbers.index + numbers[0].length;
+  if (end > (formulas.at(-1)?.end ?? -1)) {
+    return LISTED.exec(said.slice(0, end))?.[1] ?? numbers?.[0].trim() ?? null;
+  }
+  const parts = lastJoined(formulas);
+  // "$2x = 8$ and $x = 4$" are steps.
+  const steps = parts.findLastIndex(({ content }) => !VALUE.test(content));
+  const isValue = VALUE.test(parts.at(-1)?.content ?? "");
+  return parts.length === 0 ? null : joined(isValue ? parts.slice(steps + 1) : parts);
+}
+
+/** "The function is even": what the last sentence says, in a text without a number or formula. */
+function lastWords(text: string): string | null {
+  const sentence =
+    text
+      .trim()
+      .split(/(?<=[.!?])\s+|\n+/)
+      .at(-1) ?? "";
+  const said = /^.*\b(?:is|are|will be|falls on)\s+(?:an?\s+)?([^.!?]+)[.!?]*$/.exec(sentence)?.[1];
+  return said ?? (/^\w+(?:\s\w+){0,2}[.!]?$/.test(text.trim()) ? text.trim() : null);
 }
 
 export async function openMathGrader({ mode = "fair" }: GraderOptions = {}): Promise<Grader> {
@@ -123,6 +177,7 @@ export async function openMathGrader({ mode = "fair" }: GraderOptions = {}): Pro
     );
   };
   return {
+    wantedGold: ({ gold }) => (isBalanced(gold) ? null : "close the braces that it opens"),
     async grade(item, text, form = "output") {
       const extracted = form === "answer" ? text : extract(text);
       return { extracted, correct: extracted !== null && (await isCorrect(extracted, item)) };

@@ -16,9 +16,9 @@ const MAX_DIGITS = 1000;
 const MAX_EXPONENT = 400;
 
 const WRAPPED =
-  /\\(?:text(?:bf|it|rm|tt|sf|normal)?|mathrm|mathbf|mathit|mathsf|mathtt|mbox|bm|boldsymbol|operatorname)\s*\{([^{}]*)\}/g;
+  /\\(?:text(?:bf|it|rm|tt|sf|normal)?|mathrm|mathbf|mathit|mathsf|mathtt|mbox|ce|bm|boldsymbol|operatorname)\s*\{([^{}]*)\}/g;
 /** What may stand between the thousands of a number in LaTeX, the spaces of Unicode, and apostrophes. */
-const THIN_SPACE = String.raw`(?:\{,\}|,?\s*\\[,;:! ]|~|['\u2019\u066c\u00a0\u2006-\u200a\u202f])`;
+const THIN_SPACE = String.raw`(?:\{,\}|,?\s*\\[,;:! ]|~|[_'\u2019\u066c\u00a0\u2006-\u200a\u202f])`;
 const THOUSANDS = new RegExp(String.raw`(?<=\d)${THIN_SPACE}+(?=\d{3}(?!\d))`, "g");
 /** 1,23,456 of India; 1.234.567 and 1.234,56; 18,50: what can't be read in another way. */
 const INDIAN = /(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?!,?\d)/g;
@@ -33,6 +33,18 @@ const REPEATING = [
 const SCIENTIFIC =
   /(\d)\s*(?:\\times|\\cdot|[\u00d7\u00b7*x])\s*10\s*\^\s*(?:\{\s*([-+]?\d+)\s*\}|([-+]?\d+))/g;
 const POWER_OF_TEN = /(?<![\d.^])10\s*\^\s*(?:\{\s*([-+]?\d+)\s*\}|([-+]?\d+))/g;
+/** `1.5 million`, `$1.5M`, `2.5k`, `3万`: letters touch their number. */
+const SCALED =
+  /(?<![\d.,/])(\d[\d,]*(?:\.\d+)?)(?:([kKMB]|mn|bn)(?![\p{L}\p{N}])|\s?([Hh]undred|[Tt]housand|[Tt]ausend|[Mm]illion(?:s|en)?|[Mm]illones|[Mm]ilhões|[Mm]ilioni|[Bb]illion|[Mm]illiarden?|[Mm]illiards?|[Tt]rillion)(?![\p{L}-])|\s?([万萬亿億]))/gu;
+const SCALES: readonly (readonly [name: RegExp, zeros: number])[] = [
+  [/^hundred/i, 2],
+  [/^(?:k|th|ta)/i, 3],
+  [/^[万萬]/, 4],
+  [/^[亿億]/, 8],
+  [/^(?:b|milliard)/i, 9],
+  [/^tr/i, 12],
+  [/^m/i, 6],
+];
 const FRACTION =
   /(-?(?<!\d)\d+\s*|-?)\\[dtcs]?frac\s*(?:\{\s*([-+]?[\d.,]+)\s*\}|(\d))\s*(?:\{\s*([\d.,]+)\s*\}|(\d))/g;
 
@@ -84,9 +96,16 @@ function asciiDigit(digit: string): string {
   return String(value % 10);
 }
 
+/** Words of languages that write 1.250 for a thousand two hundred and fifty. */
+const DECIMAL_COMMA_LANGUAGES =
+  /(?<!\p{L})(?:antwort|insgesamt|antwoord|risposta|resposta|cevap|jawaban(?:nya)?|đáp án|svaret)(?!\p{L})/iu;
+
 /** Numbers with the commas and points of India and of Europe, as far as they can be told. */
 export function withPointsAndCommas(text: string): string {
-  return text
+  const told = DECIMAL_COMMA_LANGUAGES.test(text)
+    ? text.replace(/(?<![\d.,])([1-9]\d{0,2})\.(\d{3})(?![.,]?\d)/g, "$1$2")
+    : text;
+  return told
     .replace(INDIAN, (number) => number.replace(/,/g, ""))
     .replace(DOTTED, (_, whole: string, cents?: string) =>
       cents === undefined ? whole.replace(/\./g, "") : `${whole.replace(/\./g, "")}.${cents}`,
@@ -94,12 +113,20 @@ export function withPointsAndCommas(text: string): string {
     .replace(DECIMAL_COMMA, "$1.$2");
 }
 
+/** Numbers with a scale behind them as powers of ten: `1.5 million` as `1.5e6`. */
+export function withScales(text: string): string {
+  return text.replace(SCALED, (_, number: string, letter = "", word = "", sign = "") => {
+    const name: string = letter || word || sign;
+    return `${number}e${SCALES.find(([scale]) => scale.test(name))?.[1]}`;
+  });
+}
+
 /** Thousands with spaces between them as commas: for what is one number, and no list. */
 export function joinSpacedThousands(text: string): string {
   return text.replace(/(?<![\d.,] ?)\d{1,3}(?: \d{3})+(?![\d,])/g, (n) => n.replace(/ /g, ","));
 }
 
-const DECIMAL = String.raw`(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*\(\d+\)|\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?![\d.\p{L}]))?`;
+const DECIMAL = String.raw`(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*\(\d+\)|\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\.?\d|\p{L}))?`;
 const CURRENCY = String.raw`\p{Sc}`;
 
 /**

@@ -12,6 +12,27 @@ export function withoutThoughts(output: string): string {
   return output.replace(THOUGHTS_END, "").replace(TURN_END, "");
 }
 
+const DELIMITER = /\\[()[\]]|\$\$|(?<!\\)\$/g;
+const CLOSING: Record<string, string> = { "\\(": "\\)", "\\[": "\\]", $$: "$$", $: "$" };
+
+/**
+ * Whether the text ends within a formula, a calculation or a thought, as where a limit of tokens cut it off. What it says
+ * last is then no answer.
+ */
+export function isCutOff(text: string): boolean {
+  if (/^\s*<(?:think|thinking|thought|reasoning)>/.test(text)) return true;
+  if (/\s(?:[-+*/=\u00d7\u00f7\u00b7]|\\(?:times|cdot|div))\s*$/.test(text)) return true;
+  const tail = text.slice(text.lastIndexOf("\n\n") + 1);
+  let [mark, from] = ["", 0];
+  for (const { 0: found, index } of tail.matchAll(DELIMITER)) {
+    if (mark === "" && CLOSING[found] !== undefined) [mark, from] = [found, index + found.length];
+    else if (found === CLOSING[mark]) mark = "";
+  }
+  // A dollar before a digit may be a currency.
+  const formula = mark === "$" ? /^(?!\d).*(?:\\[A-Za-z]|[\^_])/s : /[^\s]/;
+  return mark !== "" && formula.test(tail.slice(from));
+}
+
 export interface Box {
   content: string;
   /** The text before the box, up to the previous one or the start. */

@@ -10,6 +10,11 @@ interface Block {
 /** A line at the left margin that can begin a statement; prose can't, and headings are comments there. */
 const STATEMENT =
   /^(?:@|(?:async\s+)?(?:def|class|for|with)\b|(?:from|import|if|elif|else|while|try|except|finally|match|assert|return|raise|global|del|pass|print)\b[^.]|pass$|else:|try:|finally:|["'()[\]{}#]|[A-Za-z_][\w.]*(?:\[[^\]]*\])?\s*(?::[^=\n]+)?(?:[-+*/%&|^]|\/\/|\*\*)?=(?!=)|[A-Za-z_][\w.]*\()/;
+/** `[PYTHON]`, `<code>`: the tags of models that use them in place of fences. */
+const TAG_LINE = /^(?:\[\/?(?:PYTHON|CODE)\]|<\/?(?:code|python)>)[ \t]*$/gim;
+/** A block in a quotation of Markdown. */
+const QUOTED = /^> ?(?:`{3}|~{3})[\s\S]*?^> ?(?:`{3}|~{3})[ \t]*$/gm;
+const FENCE_LINE = /^[ \t]*(?:`{3}|~{3})/m;
 const FENCE = /^([ \t]*)(`{3,}|~{3,})([^\n`]*)$/;
 
 /**
@@ -67,7 +72,7 @@ export function definition(code: string, name: string): "function" | "method" | 
   )
     return "function";
   return new RegExp(
-    String.raw`^class\s+\w+[^\n]*:[\s\S]*?^[ \t]+def\s+${name}\s*\(\s*(?:self|cls)\b`,
+    String.raw`^class\s+\w+[^\n]*:[\s\S]*?^[ \t]+def\s+${name}\s*\(\s*(?:self|cls)\b|^class\s+\w+[^\n]*:[\s\S]*?^[ \t]+@staticmethod\n[ \t]+def\s+${name}\b`,
     "m",
   ).test(code)
     ? "method"
@@ -82,14 +87,17 @@ export function definition(code: string, name: string): "function" | "method" | 
 export function codeOf(output: string, name: string): string | null {
   const text = withoutThoughts(output)
     .replace(/^\ufeff/, "")
-    .replace(/\r\n?/g, "\n");
-  const blocks = blocksOf(text).map(({ code }) => code);
+    .replace(/\r\n?/g, "\n")
+    .replace(QUOTED, (quote) => quote.replace(/^> ?/gm, ""));
+  const blocks = blocksOf(FENCE_LINE.test(text) ? text : text.replace(TAG_LINE, "```")).map(
+    ({ code }) => code,
+  );
   const main = blocks.findLastIndex((code) => definition(code, name) !== null);
   if (main >= 0) {
     const helpers = blocks.filter((code, i) => i !== main && isHelper(code, name));
     return [...helpers, blocks[main]].join("\n\n");
   }
-  const code = blocks.at(-1) ?? withoutProse(text);
+  const code = blocks.at(-1) ?? withoutProse(indentedBlock(text, name));
   return code.trim() === "" ? null : code;
 }
 
@@ -100,6 +108,20 @@ function isHelper(code: string, name: string): boolean {
   return (
     definition(code, name) === null && lines.length > 0 && lines.every((l) => isDefinition.test(l))
   );
+}
+
+/** A block of Markdown that is one by its indentation, behind prose at the margin; else the text. */
+function indentedBlock(text: string, name: string): string {
+  if (isCode(text)) return text;
+  const lines = text.split("\n");
+  const head = new RegExp(String.raw`^(?: {4}|\t)(?:async\s+)?def\s+${name}\b`);
+  const isInside = (line: string) => /^(?: {4}|\t|\s*$)/.test(line);
+  const at = lines.findIndex((line) => head.test(line));
+  const before = lines.slice(0, at).findLastIndex((line) => !isInside(line));
+  if (at < 0 || before < 0) return text;
+  const behind = lines.slice(at).findIndex((line) => !isInside(line));
+  const block = lines.slice(before + 1, behind < 0 ? undefined : at + behind);
+  return block.map((line) => line.replace(/^(?: {4}|\t)/, "")).join("\n");
 }
 
 /** Without the prose before the first statement and behind the last one. */
@@ -143,7 +165,10 @@ export function hoistFuture(code: string): { future: string; rest: string } {
 
 /** Indents a body that lost the indentation of its first line, or of all its lines. */
 export function indentedBody(body: string): string {
-  const lines = body.replace(/^\s*\n/, "").split("\n");
+  const lines = body
+    .replace(/^\s*\n/, "")
+    .replace(/^\t+/gm, (tabs) => "    ".repeat(tabs.length))
+    .split("\n");
   const [first = "", ...rest] = lines;
   if (/^\s/.test(first) || first.trim() === "") return lines.join("\n");
   const depths = rest

@@ -43,9 +43,13 @@ export class Row {
     return value.trim() === "" ? this.refuse(field, "hold text") : value;
   }
 
-  /** A string, or a number as written. */
+  /** A string, or a number as written; one that has lost digits is refused. */
   scalar(field: string): string {
-    return String(this.name(field));
+    const value = this.name(field);
+    if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+      this.refuse(field, "be a string where a number has more than 15 digits");
+    }
+    return String(value);
   }
 
   strings(field: string): string[] {
@@ -110,7 +114,32 @@ function parseJsonRow(file: string, number: number, line: string): Row {
   if (isDeeper(fields, MAX_DEPTH)) {
     throw invalidLine(file, number, `expected values nested at most ${MAX_DEPTH} deep`);
   }
+  const twice = repeatedKey(line);
+  if (twice !== null) {
+    throw invalidLine(file, number, `expected every key once, \`${twice}\` is there again`);
+  }
   return new Row(file, number, fields as Record<string, unknown>, line);
+}
+
+/** A key that an object of this JSON has twice, of which `JSON.parse` keeps the last alone. */
+function repeatedKey(json: string): string | null {
+  const open: (Set<string> | null)[] = [];
+  const colon = /\s*:/y;
+  for (let i = 0; i < json.length; i++) {
+    const char = json[i];
+    if (char === "{" || char === "[") open.push(char === "{" ? new Set() : null);
+    if (char === "}" || char === "]") open.pop();
+    if (char !== '"') continue;
+    const from = i;
+    while (json[++i] !== '"') if (json[i] === "\\") i++;
+    colon.lastIndex = i + 1;
+    const keys = open.at(-1);
+    if (!keys || !colon.test(json)) continue;
+    const key: string = JSON.parse(json.slice(from, i + 1));
+    if (keys.has(key)) return key;
+    keys.add(key);
+  }
+  return null;
 }
 
 /** What reads rows is recursive, and the stack ends somewhere. */

@@ -12,11 +12,15 @@ const NOUN_ALONE = "答案|答え|正解|回答|정답|답|الإجابة|الج
 const COPULA_ALONE = "是|为|為|は|은|는|هي|هو|है|হল|হলো|คือ";
 const ARTICLE = "(?:la|le|die|der|das|el|o|a)";
 
+/** What is called correct or final is the answer, too. */
+const RESULT =
+  "total|result|amount|number|value|figure|cost|price|sum|count|profit|product|solution|expression|probability|choice|option|statement";
+
 /**
  * The end of each match is where an answer may begin. The noun alone on its line is a heading, whose answer
  * stands below.
  */
-export const STATEMENT = String.raw`<answer>|(?<!\p{L})(?:${NOUNS}|ANSWER)(?!\p{L})(?:\s+(?:${ADJECTIVE}))?["'”]?\s*(?:(?<=\s)(?:${COPULA})(?!\p{L})(?:\s+${ARTICLE}(?=\s))?|[:：=]|\n)|(?:${NOUN_ALONE}|${NOUN_ALONE.normalize("NFKC")})["'”]?\s*(?:${COPULA_ALONE})?\s*[:：=]?`;
+export const STATEMENT = String.raw`<answer>|(?:[Rr]esult|[Aa]ns|[Ff]inal)(?<=(?:^|\n)[^\p{L}\d\n]{0,9}\p{L}+)\s*\.?[:=]|(?<!\p{L})(?:[Cc]orrect(?:ed)?|[Ff]inal|[Aa]ctual)\s+(?:${RESULT})\s+(?:is|would be|should be|equals|comes\s+to)(?!\p{L})|(?<!\p{L})(?:${NOUNS}|ANSWER)(?!\p{L})(?:\s+(?:${ADJECTIVE}))?["'”]?\s*(?:(?<=\s)(?:${COPULA})(?!\p{L})(?:\s+${ARTICLE}(?=\s))?|[:：=]|\n)|(?:${NOUN_ALONE}|${NOUN_ALONE.normalize("NFKC")})["'”]?\s*(?:${COPULA_ALONE})?\s*[:：=]?`;
 
 /** Where a statement of the answer ends, if the line goes on. */
 const CLAUSE_END =

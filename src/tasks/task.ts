@@ -87,6 +87,11 @@ export interface Grader extends AsyncDisposable {
    * while others are under way.
    */
   grade(item: TaskItem, text: string, form?: "output" | "answer"): Promise<Verdict>;
+  /**
+   * What an item's reference answer is to be where this grader can't read it, as in "be a number"; `null`
+   * where it can. Default: every one can be read.
+   */
+  wantedGold?(item: TaskItem): string | null;
 }
 
 export interface LoadOptions {

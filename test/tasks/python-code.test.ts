@@ -7,6 +7,9 @@ describe("the code that an output means", () => {
   test.each([
     ["a fence", `\`\`\`python\n${CODE}\n\`\`\``],
     ["a fence without a language", `\`\`\`\n${CODE}\n\`\`\``],
+    ["tags in place of fences", `[PYTHON]\n${CODE}\n[/PYTHON]`],
+    ["a quotation", `The code:\n\n> \`\`\`python\n${CODE.replace(/^/gm, "> ")}\n> \`\`\``],
+    ["a block by its indentation", `Solution:\n\n${CODE.replace(/^/gm, "    ")}\n\nIt returns n.`],
     ["tildes", `~~~py\n${CODE}\n~~~`],
     ["prose around a fence", `Here it is:\n\n\`\`\`python\n${CODE}\n\`\`\`\n\nIt returns n.`],
     ["a fence that never closes", `\`\`\`python\n${CODE}`],
@@ -57,6 +60,8 @@ test.each([
   ["f = lambda x: x", "function"],
   ["f: Callable = partial(g, 1)", "function"],
   ["class Solution:\n    def f(self, x):\n        return x", "method"],
+  ["class Solution:\n    @staticmethod\n    def f(x):\n        return x", "method"],
+  ["class Solution:\n    def f(x):\n        return x", null],
   ["def ff(x): pass", null],
   ["f == 1", null],
   ["def g(x):\n    def f(y): return y\n    return f", null],
@@ -78,6 +83,7 @@ test.each([
   ["if n:\n    return 1\nreturn 2", "    if n:\n        return 1\n    return 2"],
   ["if n:\n        return 1\n    return 2", "    if n:\n        return 1\n    return 2"],
   ["\n\n    return n", "    return n"],
+  ["\tx = 1\n\treturn x", "    x = 1\n    return x"],
 ])("the body %j gets the indentation that it lost", (body, indented) =>
   expect(indentedBody(body)).toBe(indented),
 );

@@ -6,6 +6,8 @@ import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { LlamaEtsError } from "../../src/engine/errors.js";
 import { readTextFile } from "../../src/engine/read-file.js";
+import { gradeRows } from "../../src/tasks/grade-rows.js";
+import { findTask } from "../../src/tasks/index.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import { type Row, readRows } from "../../src/tasks/rows.js";
 import { temporary, temporaryFile } from "../fixtures/temporary-directory.js";
@@ -142,6 +144,8 @@ describe("is refused with file and line:", () => {
     ],
     ["array.jsonl", '{"q":"x"}\n[1]\n', /line 2: expected a JSON object/],
     ["cut.jsonl", '{"q":"x"}\n\n{"q":"', /line 3: expected JSON: /],
+    ["again.jsonl", '{"q":"x"}\n{"q":"y","q":"z"}\n', /line 2: expected every key once, `q` is/],
+    ["again-inside.jsonl", '{"q":{"A":"1","\\u0041":"2"}}', /line 1: .*every key once, `A` is/],
   ];
   test.each(cases)("%s", async (name, content, what) => {
     expect((await refusalOf(temporaryFile(name, content))).message).toMatch(what);
@@ -187,5 +191,50 @@ describe("what is no file on a disk", () => {
     await expect(readTextFile("/dev/zero", { maxBytes: 2 ** 20 })).rejects.toThrow(
       "it has more than 1048576 bytes",
     );
+  });
+});
+
+describe("rows to be graded", () => {
+  async function graded(task: string, row: object): Promise<unknown> {
+    await using grader = await (await findTask(task)).openGrader();
+    const file = temporaryFile("graded.jsonl", `${JSON.stringify(row)}\n`);
+    return (await gradeRows(grader, file, new Map()).next()).value;
+  }
+
+  const fourChoices = { choices: ["1 s", "2 s", "3 s", "4 s"] };
+  test.each([
+    [
+      "gsm8k",
+      { output: "18", gold: "eighteen" },
+      /`gold` to be a number, such as 18, got `eighteen`/,
+    ],
+    ["gsm8k", { output: "18", gold: " " }, /`gold` to hold an answer/],
+    [
+      "gsm8k",
+      { output: "18", gold: 2 ** 60 },
+      /`gold` to be a string where a number has more than/,
+    ],
+    ["gsm8k", { output: "18", answer: "18", gold: "18" }, /`answer` to be left out where `output`/],
+    [
+      "gpqa",
+      { output: "E", gold: "E", ...fourChoices },
+      /`gold` to be a letter from A to D, got `E`/,
+    ],
+    ["gpqa", { output: "B", gold: "2 s", ...fourChoices }, /`gold` to be a letter from A to D/],
+    ["math500", { output: "x", gold: "\\frac{1}{2" }, /`gold` to close the braces that it opens/],
+    ["aime", { output: "1000", gold: "1000" }, /`gold` to be an integer from 0 to 999/],
+  ])("%s refuses %j", async (task, row, what) => {
+    await expect(graded(task, row)).rejects.toMatchObject({
+      code: "ERR_INVALID_DATA",
+      message: expect.stringMatching(what),
+    });
+  });
+
+  test.each([
+    ["gsm8k", { output: "18", gold: "$1,800" }],
+    ["gpqa", { output: "B", gold: "(b)", ...fourChoices }],
+    ["math500", { output: "x", gold: "\\{1, 2\\}" }],
+  ])("%s takes %j", async (task, row) => {
+    expect(await graded(task, row)).toMatchObject({ id: null });
   });
 });

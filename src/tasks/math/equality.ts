@@ -1,9 +1,11 @@
 /** Whether two answers are the same mathematics. */
 import { inLowestTerms, isEqual, parseRational, plainNumbers, type Rational } from "../numbers.js";
-import { toRegion } from "./intervals.js";
+import { toRegion, variableOf } from "./intervals.js";
+import { matrixOf, shapeOf } from "./matrices.js";
 import { MAX_CHARACTERS, normalise } from "./normalise.js";
-import { type Group, parseGroup, parseMatrix, splitTop } from "./split.js";
-import { ASSIGNMENT, type Values, valuesOf } from "./values.js";
+import { type Group, parseGroup, splitTop } from "./split.js";
+import { ASSIGNMENT, expandPlusMinus, type Values, valuesOf } from "./values.js";
+import { AND, asWords, isWords, namesIn } from "./words.js";
 
 /** Compares two expressions symbolically; false when it can't tell. */
 type SymbolicEquality = (a: string, b: string) => Promise<boolean>;
@@ -12,6 +14,7 @@ export type LimitedEquality = (a: string, b: string) => Promise<boolean | null>;
 
 const RELATION = /\\le(?![a-z])|\\ge(?![a-z])|<=|>=|<|>/;
 const CONGRUENCE = /\s*\\pmod\{([^{}]*)\}$/;
+const LAND = /\\land(?![a-z])|,/;
 const MAX_DEPTH = 6;
 
 /**
@@ -33,8 +36,16 @@ export function isSameMath(
   const [a, b] = [normalise(answer), normalise(gold)];
   // The question names the base.
   if (isBaseNumber(b) && /^\d[\dA-F]*$/.test(a)) return Promise.resolve(a === b.split("_")[0]);
+  if (AND.test(answer) || AND.test(gold)) {
+    const [namesA, namesB] = [namesIn(a), namesIn(b)];
+    if (namesA !== null && namesB !== null) return Promise.resolve(namesA.join() === namesB.join());
+  }
   return compare(withoutCalculation(a, b), b, symbolic, 0);
 }
+
+/** What a question may ask for: `a+b`, `\sin A`, `\lim_{x\to 0}f(x)`, `AB^2`, `f(g(x))`, `M^{-1}`. */
+const MEASURED =
+  /^(?:[A-Za-z](?:\s*[-+]?\s*[A-Za-z])+|\\(?:sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|log|ln|lim|int|sum|prod|gcd|det|max|min|Pr)(?![a-z]).*|(?:\\frac|\\overline|\\cdot|\\times|[A-Z{}\s\d^+*/-])+|[A-Za-z]\(.*\))$/;
 
 /** `1-\frac14=\frac34`, `a+b=5` and `x=2+3=5` as their last side, where the reference is no equation. */
 function withoutCalculation(text: string, gold: string): string {
@@ -44,7 +55,7 @@ function withoutCalculation(text: string, gold: string): string {
   const isChain = sides.length > 2 && /^\\?[A-Za-z]+$/.test(sides[0] ?? "");
   const isCalculation = sides.slice(0, -1).every((side) => {
     const letters = side.replace(/\\[A-Za-z]+/g, "");
-    return !/[A-Za-z]/.test(letters) || /^[A-Za-z](?:\s*[-+]?\s*[A-Za-z])+$/.test(side);
+    return !/[A-Za-z]/.test(letters) || MEASURED.test(side);
   });
   return (isChain || isCalculation) && /\d|\\/.test(result) ? result : text;
 }
@@ -70,8 +81,11 @@ async function compare(
 
   const [regionA, regionB] = [toRegion(a), toRegion(b)];
   if (regionA !== null && regionB !== null && (regionA !== a || regionB !== b)) {
+    const [nameA, nameB] = [variableOf(a), variableOf(b)];
+    if (nameA !== null && nameB !== null && nameA !== nameB) return false;
     if (await same(regionA, regionB)) return true;
   }
+  if (/\\land(?![a-z])/.test(a + b)) return isSameSet(splitTop(a, LAND), splitTop(b, LAND), same);
   const [valuesA, valuesB] = [valuesOf(a), valuesOf(b)];
   if (valuesA !== null || valuesB !== null) return isSameValues(a, valuesA, b, valuesB, same);
   const [valueA, valueB] = [a.replace(ASSIGNMENT, ""), b.replace(ASSIGNMENT, "")];
@@ -127,6 +141,7 @@ function single(text: string): Values | null {
     return { items: group.items, names: null, unordered: false, tuple: true };
   }
   const value = text.replace(ASSIGNMENT, "");
+  if (value !== text) return single(value);
   return { items: [value], names: null, unordered: false, tuple: false };
 }
 
@@ -151,10 +166,9 @@ async function isSameStructure(
   const group = groupA ?? groupB;
   if (group?.open === "{") return isSameSet(itemsOf(a, groupA), itemsOf(b, groupB), same);
   if (group !== null && (group.items.length > 1 || group.open !== "(")) return false;
-  const [matrixA, matrixB] = [parseMatrix(a), parseMatrix(b)];
+  const [matrixA, matrixB] = [matrixOf(a), matrixOf(b)];
   if (matrixA !== null && matrixB !== null) {
-    const isAlike =
-      matrixA.map((row) => row.length).join() === matrixB.map((row) => row.length).join();
+    const isAlike = shapeOf(matrixA) === shapeOf(matrixB);
     return isAlike && isSameList(matrixA.flat(), matrixB.flat(), same);
   }
   if (isBaseNumber(a) || isBaseNumber(b)) return compact(a) === compact(b);
@@ -186,7 +200,8 @@ async function isSameList(a: string[], b: string[], same: Same): Promise<boolean
 
 /** Sets have neither order nor multiplicity. */
 async function isSameSet(a: string[], b: string[], same: Same): Promise<boolean> {
-  return (await isSubset(a, b, same)) && isSubset(b, a, same);
+  const [allA, allB] = [a.flatMap(expandPlusMinus), b.flatMap(expandPlusMinus)];
+  return (await isSubset(allA, allB, same)) && isSubset(allB, allA, same);
 }
 
 async function isSubset(a: string[], b: string[], same: Same): Promise<boolean> {
@@ -245,19 +260,6 @@ function compact(text: string): string {
   return (first + parts.join(""))
     .replace(/\s+(?![A-Za-z\d])|(?<![A-Za-z\d])\s+/g, "")
     .replace(/\s+/g, " ");
-}
-
-/** Text rather than mathematics: words of several letters that are no LaTeX. */
-function isWords(text: string): boolean {
-  const bare = text.replace(/\\(?:begin|end)\{\w+\}|\\[A-Za-z]+/g, " ");
-  return (
-    /[A-Za-z]{4,}|^\(?[A-Z]\)?$|^[A-Za-z]{2,}$/.test(bare) && !/^[a-z]{1,3}$/.test(bare.trim())
-  );
-}
-
-function asWords(text: string): string {
-  const bare = text.toLowerCase().replace(/\s+/g, " ").trim();
-  return bare.replace(/^\(([a-z])\)$/, "$1");
 }
 
 /** `52_8`, digits in a base. */

@@ -11,6 +11,10 @@ const HOLE =
   /^(?:\\[a-z]+|[A-Za-z])\s*\\ne\s*([^,]+)$|^\(-\\infty,\\infty\)\s*(?:\\setminus|\\backslash|-|\\)\s*\\?\{([^,{}]+?)\\?\}$/;
 const MEMBER = /^(?:\\[a-z]+|[A-Za-z])\s*\\in(?![a-z])\s*/;
 
+/** `|x - 1| < 3`: a sign and a number, a relation, a bound. */
+const DISTANCE =
+  /^(?:\||\\lvert|\\vert)\s*(?:\\[a-z]+|[A-Za-z])\s*(?:([-+])\s*([\w\\{}./]+?))?\s*(?:\||\\rvert|\\vert)\s*(\\le(?![a-z])|\\ge(?![a-z])|<=|>=|<|>)\s*([^<>|,]+)$/;
+
 /** One end of an interval: its value, and whether it belongs to it. */
 interface End {
   value: string;
@@ -27,11 +31,38 @@ export function toRegion(text: string): string | null {
     ?.slice(1)
     .find((value) => value !== undefined);
   if (hole !== undefined) return `(-\\infty,${hole})\\cup (${hole},\\infty)`;
+  const distance = ofDistance(condition);
+  if (distance !== null) return distance;
   const isUnion = splitTop(condition, /\\cup(?![a-z])/).every(isInterval);
   if (isUnion) return condition;
   const alternatives = splitTop(condition, /\\lor(?![a-z])/);
-  const intervals = alternatives.flatMap((part) => intervalsOf(splitTop(part, /,/)));
+  const intervals = alternatives.flatMap((part) => {
+    const conditions = splitTop(part, /\\land(?![a-z])/);
+    const found = intervalsOf(conditions.flatMap((one) => splitTop(one, /,/)));
+    // Where "and" joins them, both hold.
+    return conditions.length > 1 && found.length > 1 ? [null] : found;
+  });
   return intervals.every((one) => one !== null) ? intervals.join("\\cup ") : null;
+}
+
+/** The variable of an inequality; `null` where it has several or is none. */
+export function variableOf(text: string): string | null {
+  const names = splitTop(text, /\\lor(?![a-z])|,/)
+    .flatMap((part) => splitTop(part, SIGN))
+    .filter((side) => VARIABLE.test(side) && !/^\\(?:infty|pi)$/.test(side));
+  return SIGN.test(text) && new Set(names).size === 1 ? (names[0] as string) : null;
+}
+
+/** `|x| < 3` as `(-3,3)`, `|x| > 3` as the two outer intervals. */
+function ofDistance(condition: string): string | null {
+  const [, side, shift, sign = "", bound = ""] = DISTANCE.exec(condition) ?? [];
+  if (sign === "") return null;
+  const centre = shift === undefined ? "" : `${side === "+" ? "-" : ""}${shift}`;
+  const [low, high] = [`${centre}-(${bound})`, centre === "" ? bound : `${centre}+(${bound})`];
+  const [open, close] = /^[<>]$/.test(sign) ? ["(", ")"] : ["[", "]"];
+  return /^(?:<|\\le)/.test(sign)
+    ? `${open}${low},${high}${close}`
+    : `(-\\infty,${low}${close}\\cup ${open}${high},\\infty)`;
 }
 
 function isInterval(text: string): boolean {

@@ -2,7 +2,7 @@
 import { withoutUnit } from "./units.js";
 
 const SPACES =
-  /(?<!\\)\\[,;:!> ]|\\q?quad(?![A-Za-z])|~|\\hspace\{[^{}]*\}|\\(?:hfill|hfil|thinspace)(?![A-Za-z])/g;
+  /(?<!\\)\\[,;:!> ]|\\q?quad(?![A-Za-z])|~|\\hspace\{[^{}]*\}|\\(?:hfill|hfil|thinspace|newline)(?![A-Za-z])/g;
 /** Commands that change a look, and nothing else. */
 const LOOKS =
   /\\(?:displaystyle|textstyle|scriptstyle|tiny|small|normalsize|[lL]arge|LARGE|[hH]uge|limits|left|right|bigl?|bigr|Bigl?|Bigr|bigg[lr]?|Bigg[lr]?)(?![A-Za-z])\.?/g;
@@ -66,9 +66,32 @@ export function normalise(answer: string): string {
     .replace(/(\d)\{,\}(?=\d{3})/g, "$1,")
     .replace(/\\(?:[dtcs]|nice|flat)frac(?![A-Za-z])/g, "\\frac")
     .replace(/\\([lg]e)q?(?:slant)?(?![A-Za-z])/g, "\\$1 ")
+    .replace(
+      /^(?:\\(?:therefore|because|implies|Rightarrow|Longrightarrow)(?![A-Za-z])|[\u2234\u21d2])\s*/,
+      "",
+    )
+    .replace(/^\\text\s*\{[^{}]*\b(?:is|are|equals)\s*:?\s*\}\s*(?=.)/, "")
+    .replace(/^[A-Z]\s*(?=\([^()]*,[^()]*\)$)/, "")
+    .replace(
+      /^\[\s*\[([^[\]]*\](?:\s*,\s*\[[^[\]]*)*)\]\s*\]$/,
+      (_, rows: string) =>
+        `\\begin{pmatrix}${rows
+          .split(/\]\s*,\s*\[/)
+          .join("\\\\ ")
+          .replace(/,/g, "&")}\\end{pmatrix}`,
+    )
+    .replace(/\\cr(?![A-Za-z])/g, "\\\\")
+    .replace(/(?<![\\A-Za-z])pi(?![A-Za-z])/g, "\\pi ")
+    .replace(/\\degree(?![A-Za-z])/g, "^\\circ")
+    .replace(/\\lbrace(?![A-Za-z])/g, "\\{")
+    .replace(/\\rbrace(?![A-Za-z])/g, "\\}")
     .replace(/\\lt(?![A-Za-z])/g, "<")
     .replace(/\\gt(?![A-Za-z])/g, ">")
     .replace(/\\varnothing|\\\{\s*\\\}/g, "\\emptyset")
+    .replace(
+      /\\mathbb\s*\{?\s*R\s*\}?\s*(?:\^\s*\{?\+\}?|_\{?\+\}?|_\{\s*>\s*0\s*\})/g,
+      "(0,\\infty)",
+    )
     .replace(/\\mathbb\s*\{?\s*R\s*\}?/g, "(-\\infty,\\infty)")
     .replace(/^(?:\\text\s*\{)?\s*all real numbers\s*\}?$/i, "(-\\infty,\\infty)")
     .replace(
@@ -94,16 +117,22 @@ export function normalise(answer: string): string {
     .trim()
     .replace(/(?:\\\\|[.,;\s])+$/, "")
     .replace(/^(['"`])(.*)\1$/, "$2");
-  text = text.replace(DEGREES, TRIGONOMETRY.test(text) ? "(\\frac{$1\\pi}{180})" : "$1");
+  text = text
+    .split("=")
+    .map((side) => side.replace(DEGREES, TRIGONOMETRY.test(side) ? "(\\frac{$1\\pi}{180})" : "$1 "))
+    .join("=");
   text = withoutUnit(text.replace(ANY_DEGREE, "").replace(SPACES, " ").trim())
     .replace(/\{\s*\\(?:text|mathrm)\s*\{\s*e\s*\}\s*\}/g, "e")
+    .replace(WRAPPERS, " $1 ")
     .replace(WRAPPERS, " $1 ")
     .replace(/(?<=\d)\s*(?:\^\s*)?\{?\s*(?:st|nd|rd|th)\s*\}?$/, "")
     .replace(/^\s*(?:the\s+)?(?:final\s+)?answer\s*(?:is\b|:)\s*/i, "")
     .replace(/^\s*(?:approximately|about|roughly)\s+(?=[-\d\\])/i, "")
-    .replace(/\s*,?\s+and\s+/g, ", ")
+    .replace(/\s*,?\s+and\s+/g, /[<>]|\\[lg]e /.test(text) ? " \\land " : ", ")
     .replace(/\s*,?\s+or\s+/g, " \\lor ")
     .replace(/\\p?mod\s*\{?\s*(\w+)\s*\}?|\\bmod\s*(\w+)|\(\s*mod\s+(\w+)\s*\)/g, " \\pmod{$1$2$3}")
+    .replace(/_\{\s*\(\s*(\w+)\s*\)\s*\}/g, "_{$1}")
+    .replace(/_\s+([a-z]+)\s*$/, "_{$1}")
     .replace(/_\{?\s*base\s*(\w+)\s*\}?/g, "_{$1}")
     .replace(/^(\d[\dA-F]*)\s+\(?\s*(?:in\s+)?base\s+(\w+)\s*\)?$/, "$1_{$2}")
     .replace(/^\(\s*(\d[\dA-F]*)\s*\)\s*_/, "$1_")

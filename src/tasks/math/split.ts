@@ -51,11 +51,3 @@ function isBalanced(text: string): boolean {
   }
   return depth === 0;
 }
-
-/** The rows of a matrix, each a list of entries. */
-export function parseMatrix(text: string): string[][] | null {
-  const match = /^\\begin\{pmatrix\}([\s\S]*)\\end\{pmatrix\}$/.exec(text);
-  if (match === null || (match[1] as string).includes("\\begin")) return null;
-  const rows = (match[1] as string).split(/\\\\/).filter((row) => row.trim() !== "");
-  return rows.map((row) => row.split("&").map((entry) => entry.trim()));
-}

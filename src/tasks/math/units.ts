@@ -4,10 +4,10 @@
  */
 
 /** A word in roman letters: `\text{cm}`, `\mathrm{km/h}`, with or without a power. */
-const ROMAN = String.raw`\\(?:text(?:bf|it|rm)?|mathrm|mbox|operatorname)\s*\{([^{}]*)\}(?:\s*\^\s*(?:\{\s*-?\d\s*\}|-?\d))?`;
+const ROMAN = String.raw`\\(?:text(?:bf|it|rm)?|mathrm|mbox|operatorname)\s*\{((?:[^{}]|\{-?\d\})*)\}(?:\s*\^\s*(?:\{\s*-?\d\s*\}|-?\d))?`;
 /** `\mathrm{m}\cdot\mathrm{s}^{-1}`, `\text{m}/\text{s}` behind a value; before it a digit, bracket or command. */
 const ROMAN_UNIT = new RegExp(
-  String.raw`(?<=[\d}).%]\s*|\\[A-Za-z]+\s*)${ROMAN}(?:\s*(?:\\cdot|\\times|/|\\,|\s)?\s*${ROMAN})*$`,
+  String.raw`(?<=[\d}).%]\s*|\\[A-Za-z]+\s*)(?:${ROMAN}|\\frac\s*\{\s*${ROMAN}\s*\}\s*\{\s*${ROMAN}\s*\})(?:\s*(?:\\cdot|\\times|/|\\,|\s)?\s*${ROMAN})*$`,
 );
 /** Words that say something of the mathematics. */
 const NO_UNIT =

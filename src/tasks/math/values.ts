@@ -1,12 +1,12 @@
 /** Answers that are several values: "x = 5 or x = 7", `\pm 5`, "x = 3, y = 4", "3, 5". */
 import { parseGroup, splitTop } from "./split.js";
 
-const NAME = String.raw`(?:m?\\angle\s*[A-Z]{1,3}|\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?'?(?:\^\{-1\}(?=\())?|\|\s*[A-Z]{2}\s*\||\\overline\s*\{[A-Z]{2}\}|\\frac\{d\^?\w*\}\{d\w\})`;
+const NAME = String.raw`(?:m?\\angle\s*[A-Z]{1,3}|\\?[A-Za-z]+(?:_(?:\w|\{[^{}]*\}))?'?(?:\^\{-1\}(?=\())?|\|\s*[A-Z]{2}\s*\||\\over(?:line|rightarrow)\s*\{[A-Z]{2}\}|\\frac\{[A-Za-z]\}\{[A-Za-z]\}|\\frac\{d\^?\w*\}\{d\w\})`;
 /** A name, or names, with what makes them equal to what follows. */
 export const ASSIGNMENT = new RegExp(
-  String.raw`^\(?\s*${NAME}(?:\([\w,\s]*\)|(?:\s*[,:]\s*${NAME})+)?\s*\)?\s*(?:=|\\in(?![a-z]))\s*|^=\s*`,
+  String.raw`^\(?\s*${NAME}(?:\([^()]*\)|(?:\s*[,:]\s*${NAME})+)?\s*\)?\s*(?:=|\\in(?![a-z]))\s*|^=\s*`,
 );
-const NAMED = new RegExp(String.raw`^(${NAME}(?:\(\w\))?)\s*=\s*([^=]+)$`);
+const NAMED = new RegExp(String.raw`^(${NAME}(?:\([^()]*\))?)\s*=\s*([^=]+)$`);
 /** `5 = x`: the value first. */
 const REVERSED = new RegExp(String.raw`^([^=A-Za-z]+)\s*=\s*(${NAME})$`);
 
@@ -24,7 +24,9 @@ export interface Values {
 export function valuesOf(text: string): Values | null {
   const { value: whole, name } = assigned(text);
   const alternatives = splitTop(whole, /\\lor(?![a-z])/);
-  const parts = alternatives.flatMap((part) => splitTop(part, /,/)).filter((part) => part !== "");
+  const parts = alternatives
+    .flatMap((part) => splitTop(part, /[,;]/))
+    .filter((part) => part !== "");
   const expanded = parts.map((part) => ({
     ...assigned(part),
     all: expandPlusMinus(assigned(part).value),
@@ -68,8 +70,13 @@ function byName(names: readonly string[]): number[] {
 }
 
 /** `a \pm b` as both of its values; `\mp` takes the other sign. */
-function expandPlusMinus(text: string): string[] {
-  if (!/\\(?:pm|mp)(?![a-z])/.test(text) || parseGroup(text) !== null) return [text];
+export function expandPlusMinus(text: string): string[] {
+  const signs = text.match(/\\(?:pm|mp)(?![a-z])/g) ?? [];
+  const group = parseGroup(text);
+  // A set's members are taken one by one. Of `(\pm 1, \pm 2)` it isn't known whether the signs go together.
+  if (signs.length === 0 || group?.open === "{" || (group !== null && signs.length > 1)) {
+    return [text];
+  }
   const signed = (plus: string, minus: string) =>
     text.replace(/\\pm(?![a-z])/g, plus).replace(/\\mp(?![a-z])/g, minus);
   return [signed("+", "-"), signed("-", "+")].map((one) => one.replace(/^\s*\+/, "").trim());

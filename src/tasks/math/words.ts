@@ -1,0 +1,24 @@
+/** Answers that are words. */
+import { splitTop } from "./split.js";
+
+/** Joins names that have no order. */
+export const AND = /(?<![A-Za-z])and(?![A-Za-z])/;
+
+/** The names of "Alice and Bob" in one order; `null` for what is no list of words. */
+export function namesIn(text: string): string[] | null {
+  const items = splitTop(text, /,/);
+  return items.length > 1 && items.every(isWords) ? items.map(asWords).toSorted() : null;
+}
+
+/** Text rather than mathematics: words of several letters that are no LaTeX. */
+export function isWords(text: string): boolean {
+  const bare = text.replace(/\\(?:begin|end)\{\w+\}|\\[A-Za-z]+/g, " ");
+  return (
+    /[A-Za-z]{4,}|^\(?[A-Z]\)?$|^[A-Za-z]{2,}$/.test(bare) && !/^[a-z]{1,3}$/.test(bare.trim())
+  );
+}
+
+export function asWords(text: string): string {
+  const bare = text.toLowerCase().replace(/\s+/g, " ").trim();
+  return bare.replace(/^\(([a-z])\)$/, "$1");
+}
