@@ -180,10 +180,16 @@ export function parseMethods(text: string): EvaluatedMethod[] {
     const grid = settings.map((setting) => valuesOf(setting));
     return combinations(grid).map((chosen) => {
       const name = [method, ...chosen].join(":");
-      return {
-        ...{ name, method: method as MethodName },
-        options: Object.fromEntries(chosen.map((setting) => parseSetting(name, setting))),
-      };
+      const parsed = chosen.map((setting) => parseSetting(name, setting));
+      const options = Object.fromEntries(parsed);
+      const twice = parsed.find(([option], i) => parsed.findIndex(([own]) => own === option) < i);
+      if (twice !== undefined) {
+        throw new LlamaEtsError(
+          "ERR_INVALID_OPTION",
+          `Expected \`${name}\` to set \`${twice[0]}\` once, got it twice`,
+        );
+      }
+      return { ...{ name, method: method as MethodName }, options };
     });
   });
 }

@@ -5,7 +5,7 @@ import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { given } from "../engine/given.js";
 import { reasonOf } from "../methods/auto.js";
-import { checkAnyNames, checkTaken } from "../methods/by-name.js";
+import { checkAnyNames, checkTaken, checkUsed } from "../methods/by-name.js";
 import { withDefaults } from "../methods/options.js";
 import {
   METHOD_NAMES,
@@ -183,7 +183,10 @@ export function checkMethods(
     names.add(name);
     const given = optional(checkObject, "methods[i].options", own) ?? {};
     if (method === "auto") checkAnyNames(given);
-    else checkTaken(method, given);
+    else {
+      checkTaken(method, given);
+      checkUsed(method, given);
+    }
     refuseReserved(own ?? {});
     if (own?.reward !== undefined) checkOwnReward(method, own.reward);
     checkWithoutModel(method, mergedOptions(method, options, own));

@@ -3,6 +3,7 @@ import { checkKeys } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { ownNames, SHARED_NAMES } from "./given-options.js";
 import { type ReportTerms, WHOLE_TEXTS } from "./method.js";
+import { GUIDANCE_OPTIONS } from "./options.js";
 import { type AnyMethod, METHOD_NAMES, METHODS, type MethodName } from "./registry.js";
 
 const OWN_NAMES = [...new Set(METHOD_NAMES.flatMap((name) => ownNames(METHODS[name])))];
@@ -38,6 +39,22 @@ export function checkTaken(method: MethodName, options: object): void {
       `\`${option}\` is for ${takers.join(", ")}, not ${method}`,
     );
   }
+}
+
+/**
+ * Refuses options of guided runs that the method doesn't use, for those who set them for it alone.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
+ */
+export function checkUsed(method: MethodName, options: object): void {
+  const uses = (name: MethodName, option: string) =>
+    METHODS[name].guidance.some((used) => used === option);
+  const unused = Object.entries(options).find(
+    ([option, value]) => value !== undefined && option in GUIDANCE_OPTIONS && !uses(method, option),
+  );
+  if (unused === undefined) return;
+  const users = METHOD_NAMES.filter((name) => uses(name, unused[0])).join(", ");
+  throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${unused[0]}\` is for ${users}, not ${method}`);
 }
 
 /** How reports tell of a method's steps, by a name that may be another version's. */

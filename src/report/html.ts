@@ -37,14 +37,18 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 function escapeMarkup(text: string): string {
-  return text
-    .replace(/[&<>"']/g, (character) => ENTITIES[character] as string)
-    .replace(CONTROL, (character) => pictureOf(character));
+  return withoutForbidden(text.replace(/[&<>"']/g, (character) => ENTITIES[character] as string));
 }
 
-/** What HTML allows no document to hold: control characters but tab and line ends. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g;
+/** Markup in which a picture, or U+FFFD, stands for each character that no document may hold. */
+export function withoutForbidden(markup: string): string {
+  return markup.replace(FORBIDDEN, pictureOf);
+}
+
+/** What HTML and XML allow no document to hold: most control characters, halves of pairs, noncharacters. */
+const FORBIDDEN =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\ufffe\uffff\p{Surrogate}]/gu;
 
 /** Unicode's picture of a control character: ␀ for NUL. */
 function pictureOf(character: string): string {

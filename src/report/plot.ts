@@ -1,6 +1,6 @@
 /** Figures are drawn by Observable Plot to static SVG; it is loaded when the first one is drawn. */
 import type * as Plot from "@observablehq/plot";
-import { Html } from "./html.js";
+import { Html, withoutForbidden } from "./html.js";
 
 export type PlotLibrary = typeof Plot;
 
@@ -27,5 +27,5 @@ export async function drawFigure(
     ariaLabel,
     ...options(library),
   });
-  return new Html(figure.outerHTML);
+  return new Html(withoutForbidden(figure.outerHTML));
 }

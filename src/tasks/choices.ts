@@ -1,8 +1,8 @@
 /**
  * Any multiple-choice questions: `choices:FILE`. A row has a question, its options (a list, or columns
- * A, B, C …) and the answer: a letter, an option's text, or a number from 0.
+ * A, B, C …) and the answer: a letter, an option's text or label, or a number from 0.
  */
-import { LlamaEtsError } from "../engine/errors.js";
+import { checkOneOf } from "../engine/check.js";
 import { askWithLetters, extractLetter, letterGrader, shuffled } from "./choice-letters.js";
 import { bareColumn, type Columns, columnOf, idOf, listIn, needColumn } from "./columns.js";
 import { invalidLine } from "./data-lines.js";
@@ -20,13 +20,18 @@ const RIGHT = ["correctanswer", "rightanswer", "correct", "answer"];
 
 export interface ChoicesOptions {
   columns: Columns;
-  /** What the answer's number of the first option is; null: numbers count from 0. */
+  /** What answers are. Null: what names one option. */
+  by: AnswerKind | null;
+  /** The number of the first option. Null: 0, and a number may be an option's text. */
   first: number | null;
   /** A prompt's template; null: the question and its options. */
   template: string | null;
   /** The data file where none is named. */
   file: string | undefined;
 }
+
+const ANSWER_KINDS = ["letter", "text", "label", "number"] as const;
+type AnswerKind = (typeof ANSWER_KINDS)[number];
 
 interface Options {
   choices: string[];
@@ -36,7 +41,7 @@ interface Options {
 
 export function choicesTask(
   name: string,
-  { columns, first, template, file }: ChoicesOptions,
+  { columns, by, first, template, file }: ChoicesOptions,
 ): Task {
   return defineTask({
     name,
@@ -56,7 +61,7 @@ export function choicesTask(
       const options = optionsOf(row, columns);
       checkChoices(row, options.choices);
       const answer = needColumn(row, "answer", columns);
-      const gold = LETTERS[indexOfAnswer(row, answer, options, first)] as string;
+      const gold = LETTERS[indexOfAnswer(row, answer, options, { by, first })] as string;
       return { id, prompt, gold, choices: options.choices };
     },
     openGrader: async ({ mode = "fair" } = {}) => letterGrader(mode, USUAL_COUNT),
@@ -145,35 +150,46 @@ function indexOfAnswer(
   row: Row,
   column: string,
   { choices, labels }: Options,
-  first: number | null,
+  { by, first }: Pick<ChoicesOptions, "by" | "first">,
 ): number {
   const answer = row.scalar(column).trim();
   const bare = answer.replace(/^\((.+)\)$/, "$1");
-  const byText = choices.indexOf(answer);
-  const byLetter = /^[A-Za-z]$/.test(bare) ? LETTERS.indexOf(bare.toUpperCase()) : -1;
-  const number = /^\d+$/.test(bare) ? Number(bare) - (first ?? 0) : -1;
-  const byName = labels?.indexOf(bare) ?? -1;
-  const named = byName >= 0 ? byName : Math.max(byLetter, number);
-  const isThere = named >= 0 && named < choices.length;
-  if (first === null && byText >= 0 && isThere && byText !== named && byName < 0) {
-    const [a, b] = [LETTERS[byText], LETTERS[named]];
-    return row.refuse(column, `name one option: \`${answer}\` is the text of ${a} and means ${b}`);
-  }
-  if (isThere && (first !== null || byText < 0 || byName >= 0)) return named;
-  if (byText >= 0) return byText;
+  const found: Record<AnswerKind, number> = {
+    label: labels?.indexOf(bare) ?? -1,
+    letter: /^[A-Za-z]$/.test(bare) ? LETTERS.indexOf(bare.toUpperCase()) : -1,
+    number: /^\d+$/.test(bare) ? Number(bare) - (first ?? 0) : -1,
+    text: choices.indexOf(answer),
+  };
+  const isThere = (kind: AnswerKind) => found[kind] >= 0 && found[kind] < choices.length;
+  // A file that labels its options means its labels, and one whose first number is told its numbers.
+  const preferred = (["label", ...(first === null ? [] : ["number" as const])] as const).find(
+    isThere,
+  );
+  const meant = by ?? preferred;
+  const named = ANSWER_KINDS.filter((kind) => (meant ?? kind) === kind && isThere(kind));
+  const places = [...new Set(named.map((kind) => found[kind]))];
+  const [place] = places;
+  if (place !== undefined && places.length === 1) return place;
+  const shown = `\`${answer.slice(0, 100)}\``;
+  const meanings = named.map((kind) => `${LETTERS[found[kind]]} as a ${kind}`).join(" and ");
   throw invalidLine(
     ...([row.file, row.line] as const),
-    `expected \`${column}\` to name one of ${choices.length} options, got \`${answer.slice(0, 100)}\``,
-    "a letter, an option's text, or a number from 0; first=1 before the file where they count from 1",
+    place === undefined
+      ? `expected \`${column}\` to name one of ${choices.length} options, got ${shown}`
+      : `expected \`${column}\` to name one option, got ${shown}, which is ${meanings}`,
+    place === undefined
+      ? "a letter, an option's text, or a number from 0; first=1 before the file where they count from 1"
+      : `by=${named.join(" or by=")} before the file`,
   );
 }
 
-/** Throws `ERR_INVALID_OPTION`. */
-export function parseFirst(value: string | undefined): number | null {
-  if (value === undefined) return null;
-  if (value === "0" || value === "1") return Number(value);
-  throw new LlamaEtsError(
-    "ERR_INVALID_OPTION",
-    `Expected \`first\` to be 0 or 1, got \`${value}\``,
-  );
+/** The settings `by` and `first` of a task's name. Throws `ERR_INVALID_OPTION`. */
+export function parseAnswerKind(
+  by: string | undefined,
+  first: string | undefined,
+): Pick<ChoicesOptions, "by" | "first"> {
+  return {
+    by: by === undefined ? null : checkOneOf("by", by, ANSWER_KINDS),
+    first: first === undefined ? null : Number(checkOneOf("first", first, ["0", "1"])),
+  };
 }

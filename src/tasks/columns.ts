@@ -63,7 +63,7 @@ export function idOf(row: Row, task: string, columns: Columns): string {
     : `${task}/${row.line}`;
 }
 
-/** A list of texts, also as JSON within a CSV's field; undefined for what is none. */
+/** A list of texts, also as JSON or a list of Python within a CSV's field; undefined for what is none. */
 export function listIn(value: unknown): string[] | undefined {
   const list = typeof value === "string" && value.trim().startsWith("[") ? parsed(value) : value;
   const isList =
@@ -76,8 +76,23 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined;
+    return PYTHON_LIST.test(text) ? pythonTexts(text) : undefined;
   }
+}
+
+/** What pandas writes for a list of texts: `['a', "it's"]`, and for an array of them: `['a' "it's"]`. */
+const PYTHON_TEXT = /'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"/gs;
+const PYTHON_LIST = new RegExp(
+  String.raw`^\s*\[\s*(?:(?:${PYTHON_TEXT.source})(?:\s*,\s*|\s+|(?=\s*\])))+\]\s*$`,
+  "s",
+);
+
+/** The texts of such a list; undefined where one has an escape that isn't read. */
+function pythonTexts(list: string): string[] | undefined {
+  const texts = (list.match(PYTHON_TEXT) ?? []).map((quoted) => quoted.slice(1, -1));
+  if (texts.some((text) => /\\[^\\'"nrt]/.test(text.replaceAll("\\\\", "")))) return undefined;
+  const signs: Record<string, string> = { n: "\n", r: "\r", t: "\t" };
+  return texts.map((text) => text.replace(/\\(.)/gs, (_, sign: string) => signs[sign] ?? sign));
 }
 
 /** A task's name with its settings, `choices:question=Frage:FILE`, taken apart. */

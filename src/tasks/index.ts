@@ -4,7 +4,7 @@ import { LlamaEtsError, whyUnreadable } from "../engine/errors.js";
 import { readTextFile } from "../engine/read-file.js";
 import { aime } from "./aime.js";
 import { answersTask } from "./answers.js";
-import { choicesTask, parseFirst } from "./choices.js";
+import { choicesTask, parseAnswerKind } from "./choices.js";
 import { parseTaskSpec, specName } from "./columns.js";
 import { humanevalPlus, mbppPlus } from "./evalplus.js";
 import { gpqa } from "./gpqa.js";
@@ -23,7 +23,7 @@ const MODULE = "module:";
 
 /** Tasks of any file, by their names: what may stand between the name and the file. */
 const OF_FILES = {
-  choices: ["question", "choices", "answer", "id", "first", "template"],
+  choices: ["question", "choices", "answer", "id", "by", "first", "template"],
   answers: ["question", "answer", "id", "template"],
 } as const;
 
@@ -57,11 +57,11 @@ export async function findTask(name: string): Promise<Task> {
 
 async function taskOfFile(kind: keyof typeof OF_FILES, rest: string): Promise<Task> {
   const { settings, file } = parseTaskSpec(kind, rest, OF_FILES[kind]);
-  const { first, template: templateFile, ...columns } = settings;
+  const { by, first, template: templateFile, ...columns } = settings;
   const template = templateFile === undefined ? null : await readTemplate(templateFile);
   const name = specName(kind, settings);
   return kind === "choices"
-    ? choicesTask(name, { columns, first: parseFirst(first), template, file })
+    ? choicesTask(name, { columns, ...parseAnswerKind(by, first), template, file })
     : answersTask(name, { columns, template, file });
 }
 

@@ -1,7 +1,8 @@
 /** Rows of data files: `.jsonl` and `.csv`, perhaps packed (`.gz`), read one at a time. */
 import path from "node:path";
-import { addAbortSignal, pipeline } from "node:stream";
+import { addAbortSignal } from "node:stream";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { readCsv } from "./csv.js";
 import { invalidLine, openData, readLines, unreadable } from "./data-lines.js";
 
 /** One row, which names itself in every complaint about its fields. */
@@ -71,10 +72,13 @@ export class Row {
 export async function* readRows(file: string, signal?: AbortSignal): AsyncGenerator<Row> {
   const name = file === "-" ? "standard input" : file;
   try {
-    const lines = isCsv(file) ? readCsv : readJsonLines;
+    const isTable = isCsv(file);
     const content = openData(file);
     if (signal !== undefined) addAbortSignal(signal, content);
-    yield* lines(name, readLines(name, content));
+    const lines = readLines(name, content);
+    if (!isTable) yield* readJsonLines(name, lines);
+    else
+      for await (const { fields, line } of readCsv(name, lines)) yield new Row(name, line, fields);
   } catch (error) {
     signal?.throwIfAborted();
     throw unreadable(name, error);
@@ -85,10 +89,10 @@ export async function* readRows(file: string, signal?: AbortSignal): AsyncGenera
 function isCsv(file: string): boolean {
   const extension = path.extname(file.replace(/\.gz$/i, "")).toLowerCase();
   if (["", ".jsonl", ".ndjson"].includes(extension)) return false;
-  if (extension === ".csv") return true;
+  if ([".csv", ".tsv"].includes(extension)) return true;
   throw new LlamaEtsError(
     "ERR_INVALID_DATA",
-    `${file}: expected a .jsonl, .jsonl.gz or .csv file, got \`${extension}\``,
+    `${file}: expected a .jsonl, .jsonl.gz, .csv or .tsv file, got \`${extension}\``,
     { fix: "a name that says what the file holds: .jsonl for one JSON object a line" },
   );
 }
@@ -161,37 +165,4 @@ function parseJson(line: string): unknown {
     if (plain === line) throw error;
     return JSON.parse(plain);
   }
-}
-
-async function* readCsv(file: string, lines: AsyncIterable<string>): AsyncGenerator<Row> {
-  const { parse } = await import("csv-parse");
-  const columns = (header: string[]) => {
-    const twice = header.find((name, i) => name !== "" && header.indexOf(name) < i);
-    if (twice === undefined) return header;
-    throw invalidLine(file, 1, `expected every column once, \`${twice}\` is there again`);
-  };
-  // `lines` counts those of the file up to the record's end: fields may hold line breaks.
-  const parser = pipeline(joined(lines), parse({ columns, info: true }), () => {});
-  for await (const { record, info } of parser as AsyncIterable<CsvRecord>) {
-    yield new Row(file, info.lines - lineBreaksIn(record), record);
-  }
-}
-
-interface CsvRecord {
-  record: Record<string, string>;
-  info: { lines: number };
-}
-
-/** The file's text; whether its last line ended is no matter, and that end is left out. */
-async function* joined(lines: AsyncIterable<string>): AsyncGenerator<string> {
-  let previous: string | undefined;
-  for await (const line of lines) {
-    if (previous !== undefined) yield `${previous}\n`;
-    previous = line;
-  }
-  if (previous !== undefined) yield previous.replace(/\r$/, "");
-}
-
-function lineBreaksIn(record: Record<string, string>): number {
-  return Object.values(record).reduce((sum, text) => sum + text.split("\n").length - 1, 0);
 }

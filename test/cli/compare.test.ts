@@ -51,7 +51,8 @@ describe.concurrent("compare", () => {
     );
     const options = { task: "gsm8k", modelPath: "/m/Qwen3-8B-Q4_K_M.gguf" };
     const qwen = writeRun("qwen", { sample: ["1", "0"], ets: ["1", "1"], mh: ["1", "1"] }, options);
-    const { stdout } = await cli(["compare", qwen, "--paper"]);
+    const { stdout } = await cli(["compare", qwen, "--paper", "--baseline", "sample"]);
+    expect(stdout).toMatch(/2 pairs tested at once/); // of three, without the baseline
     expect(stdout).toMatch(/The paper's numbers \(Qwen3-8B, gsm8k; /);
     expect(stdout).toMatch(/^ Base +89\.4% +– +sample +50\.0% +9\.5% to 90\.5%/m);
     expect(stdout).toMatch(/^ ETS +94\.2% +7\.35× +ets +100\.0%/m);
@@ -84,6 +85,7 @@ describe.concurrent("compare", () => {
     ["no directory", [], /missing required argument 'directories'/, 2],
     ["one that is none", ["nowhere"], /Could not read nowhere\/run\.json/, 1],
     ["an option that is none", [run, "--papers"], /unknown option '--papers'/, 2],
+    ["a baseline that is none", [run, "--baseline", "smple"], /`baseline` .*\nTry: sample/, 2],
   ])("refuses %s", async (_, args, message, exit) => {
     const { code, stdout, stderr } = await cli(["compare", ...args]);
     expect([code, stdout]).toEqual([exit, ""]);

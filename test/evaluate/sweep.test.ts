@@ -86,7 +86,7 @@ describe("the best setting", () => {
       usage: { generated: method.endsWith("2") ? 10 : 20, ms: 5 },
     }) as unknown as GradedSample;
 
-  test("is chosen on its half alone: what the other half says changes nothing", () => {
+  test("is chosen on its half alone: what the other half says changes nothing", async () => {
     // The first is right where settings are chosen, and nowhere else; the second the other way round.
     const drawn = items.flatMap((item) => [
       sample("ets:candidates=2", item, choosesSettings(item)),
@@ -103,7 +103,7 @@ describe("the best setting", () => {
     expect(halves).toBeGreaterThan(70);
     expect(halves).toBeLessThan(130);
     checkPage(
-      sweepReport([
+      await sweepReport([
         {
           ...{ task: "<b>", model: "m", directories: [], settings, best: best ? [best] : [] },
           ...{ failed: 0, endedEarly: false },

@@ -9,6 +9,8 @@ import { evaluationReport } from "../../src/report/evaluation/evaluation-report.
 import { itemFile, itemReport } from "../../src/report/evaluation/item-report.js";
 import { placeLabels } from "../../src/report/evaluation/label-placement.js";
 import { figuresOf } from "../../src/report/figures.js";
+import { drawFigure } from "../../src/report/plot.js";
+import { pngRenderer } from "../../src/report/png.js";
 import { renderWithItems } from "../../src/report/render-report.js";
 import { miniGsm } from "../../src/tasks/mini-gsm.js";
 import { checkPage } from "../fixtures/html-page.js";
@@ -36,6 +38,27 @@ test("its figures stand alone as SVG, without variables of CSS", async () => {
     expect(documentElement.querySelectorAll("text").length).toBeGreaterThan(0);
   }
   expect(new Set(figures.map(({ name }) => name)).size).toBe(figures.length);
+});
+
+test("a figure is a PNG of three times its size, texts included, whatever characters they have", async () => {
+  const toPng = await pngRenderer();
+  const figure = async (text: string, fontWeight = 400) => {
+    const drawn = await drawFigure("a figure", ({ text: mark }) => ({
+      ...{ width: 200, height: 40, axis: null },
+      marks: [mark([text], { frameAnchor: "middle", fontWeight })],
+    }));
+    const [found] = figuresOf(drawn.markup);
+    return Buffer.from(toPng(found?.svg ?? ""));
+  };
+  const pictures = await Promise.all([
+    ...[figure("λ = 0.1"), figure("λ = 0.1", 600), figure("λ = 0.2"), figure("")],
+    figure("a\u0007<b>&]]>\ud800 \ufffe"),
+  ]);
+  for (const png of pictures) {
+    expect(png.subarray(1, 4).toString()).toBe("PNG");
+    expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([600, 120]);
+  }
+  expect(new Set(pictures.map((png) => png.toString("base64"))).size).toBe(5);
 });
 
 test("an item's page has its question's place, every sample, why, and how the votes stood", async () => {

@@ -9,7 +9,7 @@ import { checkPage } from "../fixtures/html-page.js";
 test("what is put into a template comes back as text and as an attribute, unchanged", () => {
   const text = fc.string({ unit: "binary", minLength: 1 }).map((raw) =>
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they become pictures, tested below
-    raw.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, ""),
+    raw.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ufffe\uffff]/g, ""),
   );
   const pieces = fc.constantFrom(
     "<script>",
@@ -40,8 +40,9 @@ test("markup within markup stays, arrays are joined, nothing is nothing", () => 
   expect(html`<p>${parts}</p>`.markup).toBe("<p>&lt;a&gt;<b>1</b></p>");
 });
 
-test("control characters, which no document may hold, become their pictures", () => {
+test("characters that no document may hold become their pictures", () => {
   expect(html`${"a\u0000b\u001b[31m\u0085c\td\ne"}`.markup).toBe("a␀b␛[31m�c\td\ne");
+  expect(html`${"\ud83d\ude00 \ud83d \ude00 \ufffe"}`.markup).toBe("😀 � � �");
 });
 
 test("a page names its script in its policy; another script is not allowed", () => {

@@ -34,6 +34,12 @@ describe("choices:FILE", () => {
     ["columns of one option each", { prompt: "?", A: "x", B: "y", C: "z", target: "C" }, "C"],
     ["numbered columns", { ...QUESTION, option_1: "x", option_2: "y", label: 1 }, "B"],
     ["six options", { ...QUESTION, choices: [..."uvwxyz"], answer: "F" }, "F"],
+    [
+      "a list as Python writes it",
+      { ...QUESTION, choices: `['it\\'s', "it's\\nso"]`, answer: "it's" },
+      "A",
+    ],
+    ["an array as numpy writes it", { ...QUESTION, choices: `['a b'\n "c"]`, answer: "c" }, "B"],
   ])("takes %s for the answer", async (_, row, gold) => {
     const [item] = await load(`choices:${jsonl(row)}`);
     expect(item?.gold).toBe(gold);
@@ -82,14 +88,25 @@ describe("choices:FILE", () => {
     [
       "a number that is another one's text",
       { ...QUESTION, choices: ["3", "2", "1"], answer: "1" },
-      /`1` is the text of C and means B/,
+      /got `1`, which is C as a text and B as a number\nTry: by=text or by=number/,
     ],
+    ["an escape of Python's", { ...QUESTION, choices: "['\\x41', 'b']", answer: 0 }, /a list/],
     ["options that are no list", { ...QUESTION, choices: "x y", answer: "A" }, /a list of texts/],
   ])("refuses %s, by line", async (_, row, why) => {
     await expect(load(`choices:${jsonl(row)}`)).rejects.toMatchObject({
       code: "ERR_INVALID_DATA",
       message: expect.stringMatching(why),
     });
+  });
+
+  test.each([
+    ["by=text", "C"],
+    ["by=number", "B"],
+    ["first=1", "A"],
+    ["by=number:first=1", "A"],
+  ])("%s says what an answer is that could name two", async (settings, gold) => {
+    const file = jsonl({ ...QUESTION, choices: ["3", "2", "1"], answer: "1" });
+    expect((await load(`choices:${settings}:${file}`))[0]?.gold).toBe(gold);
   });
 
   test("grades letters up to the last option, and no further", async () => {
@@ -132,7 +149,8 @@ describe("answers:FILE", () => {
   test.each([
     ["answers:questoin=Frage:x.csv", /question, answer, id, template, each once, got `questoin`/],
     ["answers:question=a:question=b:x.csv", /each once, got `question`/],
-    ["choices:first=2:x.csv", /`first` to be 0 or 1/],
+    ["choices:first=2:x.csv", /`first` to be one of "0", "1"/],
+    ["choices:by=word:x.csv", /`by` to be one of "letter", "text", "label", "number"/],
     ["answers:template=/does/not/exist:x.csv", /template .* could not be read/],
   ])("%s is refused", async (name, why) => {
     await expect(findTask(name)).rejects.toThrow(why);

@@ -62,6 +62,25 @@ describe("lines end at LF:", () => {
     },
   );
 
+  test.each([
+    ["semicolons", 'q;gold\n"a;b, c";1\n'],
+    ["tabs", "q\tgold\na;b, c\t1\n"],
+    ["commas within a quoted name", 'q;"gold, silver, bronze, copper"\n"a;b, c";1\n'],
+  ])("the header says what separates fields: %s", async (_, text) => {
+    const [row] = await rowsOf(temporaryFile("separated.csv", text));
+    expect(Object.values(row?.fields ?? {})).toEqual(["a;b, c", "1"]);
+  });
+
+  test("empty lines, rows of empty fields and line ends of several kinds do no harm", async () => {
+    const text = 'q,gold\r\n\r\na,1\n"b\r\nc",2\n\n,\nd,3\r\n\r\n';
+    const rows = await rowsOf(temporaryFile("gaps.csv", text));
+    expect(rows.map(({ line, fields }) => [line, ...Object.values(fields)])).toEqual([
+      [3, "a", "1"],
+      [4, "b\nc", "2"],
+      [8, "d", "3"],
+    ]);
+  });
+
   test("a line and a character may be cut by the pieces that a file is read in", async () => {
     const texts = ["ü".repeat(70_001), "", "€".repeat(99_999)];
     const file = temporaryFile("long.jsonl", jsonLines(...texts));
@@ -78,11 +97,13 @@ describe("extensions are read without case:", () => {
     expect(await fieldOf(packed, "q")).toEqual(expected);
   });
 
-  test.each(["rows.json", "rows.txt", "rows.tsv", "rows.parquet", "rows.json.gz"])(
+  test.each(["rows.json", "rows.txt", "rows.parquet", "rows.json.gz"])(
     "%s is refused",
     async (name) => {
       const { message } = await refusalOf(temporaryFile(name, jsonLines("x")));
-      expect(message).toMatch(/expected a \.jsonl, \.jsonl\.gz or \.csv file, got `\.\w+`\nTry: /);
+      expect(message).toMatch(
+        /expected a \.jsonl, \.jsonl\.gz, \.csv or \.tsv file, got `\.\w+`\nTry: /,
+      );
     },
   );
 });
@@ -136,7 +157,15 @@ describe("is refused with file and line:", () => {
     ["utf16.csv", Buffer.from("\uFEFFq\nx\n", "utf16le"), /line 1: expected UTF-8/],
     ["packed.jsonl", gzipSync(jsonLines("x")), /line 1: expected text, got gzip\nTry: .*\.gz/],
     ["twice.csv", "q,gold,gold\nx,1,2\n", /line 1: expected every column once, `gold` is there/],
-    ["ragged.csv", "q,gold\nx,1\ny\n", /could not be read: .*line 3/],
+    [
+      "ragged.csv",
+      "q,gold\nx,1\ny\n",
+      /line 3: expected 2 fields, as the header has, got 1\nTry: /,
+    ],
+    ["long.csv", "q\nx\ny,z\n", /line 3: expected 1 field, as the header has, got 2\nTry: /],
+    ["open.csv", 'q,gold\n"x,1\n', /line 2: expected a quoted field to end with its quote\nTry: /],
+    ["behind.csv", 'q,gold\n"x"y,1\n', /line 2: expected a quoted field to end/],
+    ["within.csv", 'q,gold\nx"y,1\n', /line 2: expected a quoted field to end/],
     [
       "deep.jsonl",
       `{"q":${"[".repeat(1e5)}${"]".repeat(1e5)}}\n`,

@@ -21,6 +21,7 @@ export function compareCommand(command: Command): Command {
       "--curves",
       "print what more or fewer texts would have given, from those that were kept",
     )
+    .option("--baseline <method>", "test the other methods against this one alone, not all pairs")
     .option("--json", "print one JSON object")
     .option("--report <file>", "write the comparison as one HTML page")
     .option(

@@ -23,7 +23,7 @@ export function reportCommand(command: Command): Command {
       "--items",
       "write a page of each item too, in a folder beside the report that links to it",
     )
-    .option("--figures <dir>", "write the figures too, as SVG files for papers and slides")
+    .option("--figures <dir>", "write the figures too, as SVG and PNG files for papers and slides")
     .action(write);
 }
 
@@ -48,12 +48,17 @@ async function write(sources: string[], flags: ReportFlags): Promise<void> {
   } else page = await renderReport(sources, item);
   await writeOutput("report", file, page);
   if (output === undefined) console.error(`In ${file}`);
-  if (figures === undefined) return;
+  if (figures !== undefined) await writeFigures(page, figures);
+}
+
+async function writeFigures(page: string, directory: string): Promise<void> {
   const { figuresOf } = await import("../../report/figures.js");
-  await makeDirectory(figures);
-  for (const { name, svg } of figuresOf(page)) {
-    await writeOutput("figure", path.join(figures, `${name}.svg`), svg);
-  }
+  const { pngRenderer } = await import("../../report/png.js");
+  await makeDirectory(directory);
+  const files = figuresOf(page).map(({ name, svg }) => ({ base: path.join(directory, name), svg }));
+  for (const { base, svg } of files) await writeOutput("figure", `${base}.svg`, svg);
+  const toPng = await pngRenderer();
+  for (const { base, svg } of files) await writeOutput("figure", `${base}.png`, toPng(svg));
 }
 
 /** In a run directory, or in the directory of a trace. */

@@ -73,7 +73,7 @@ export async function runSweepCommand(
     const content = JSON.stringify(results, null, 2);
     await writeOutput("sweep", path.join(out, "sweep.json"), `${content}\n`);
     const { sweepReport } = await import("../../report/sweep/sweep-report.js");
-    await writeOutput("report", path.join(out, "sweep.html"), sweepReport(results));
+    await writeOutput("report", path.join(out, "sweep.html"), await sweepReport(results));
     console.log(flags.json ? JSON.stringify(results) : formatSweep(results));
     if (results.at(-1)?.endedEarly) console.error("Ended early; --resume goes on");
     if (failed > 0) console.error(`${failed} failed and are in no row; --resume tries them again`);

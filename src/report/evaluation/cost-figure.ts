@@ -4,6 +4,7 @@ import { number, percent } from "../format.js";
 import type { Html } from "../html.js";
 import { drawFigure } from "../plot.js";
 import { seriesColor } from "../style.js";
+import { accuracyRange, costScale, frontierOf } from "./cost-scales.js";
 import { placeLabels } from "./label-placement.js";
 import { shapeOf, shortName } from "./method-marks.js";
 
@@ -34,10 +35,7 @@ export function drawCost(
     };
   });
   const x = costScale(points.map(({ cost }) => cost));
-  const y = {
-    low: Math.max(0, Math.floor(Math.min(...points.map(({ low }) => low)) / 5) * 5),
-    high: Math.min(100, Math.ceil(Math.max(...points.map(({ high }) => high)) / 5) * 5),
-  };
+  const y = accuracyRange(points);
   const inner = {
     width: WIDTH - MARGIN.left - MARGIN.right,
     height: HEIGHT - MARGIN.top - MARGIN.bottom,
@@ -121,31 +119,4 @@ export function drawCost(
       ),
     ],
   }));
-}
-
-/** Methods that no other one beats both in cost and in accuracy. */
-function frontierOf(points: readonly Point[]): Point[] {
-  const ascending = [...points].sort((a, b) => a.cost - b.cost || b.accuracy - a.accuracy);
-  let best = -1;
-  return ascending.filter(({ accuracy }) => {
-    if (accuracy <= best) return false;
-    best = accuracy;
-    return true;
-  });
-}
-
-/** The axis is logarithmic where costs differ by more than four times. */
-function costScale(costs: readonly number[]) {
-  const [low, high] = [Math.min(...costs), Math.max(...costs)];
-  if (low <= 0 || high / low <= 4) {
-    const domain = [0, high === 0 ? 1 : high * 1.15] as [number, number];
-    return { type: "linear" as const, domain, ticks: 6, place: (v: number) => v / domain[1] };
-  }
-  const domain = [low / 1.35, high * 1.35] as [number, number];
-  const [from, to] = domain;
-  const decades = Array.from({ length: 40 }, (_, i) => 10 ** (i - 20));
-  const steps = high / low > 300 ? [1] : [1, 2, 5];
-  const ticks = decades.flatMap((d) => steps.map((s) => s * d)).filter((t) => t >= from && t <= to);
-  const place = (v: number) => Math.log(v / from) / Math.log(to / from);
-  return { type: "log" as const, domain, ticks, place };
 }

@@ -1,69 +1,120 @@
 /** The report of a sweep: accuracies over the grid, and the best settings on items that didn't choose them. */
 import type { HalfScore, SweepSetting } from "../../evaluate/sweep/best-settings.js";
 import type { SweepResult } from "../../evaluate/sweep/run-sweep.js";
-import { number, percent } from "../format.js";
+import { methodLabel } from "../evaluation/method-marks.js";
+import { counted, number, percent } from "../format.js";
 import { type Html, html } from "../html.js";
 import { renderPage } from "../page.js";
+import { drawSettings } from "./sweep-figure.js";
 
 const STYLE = `
 h3 { margin: 26px 0 6px }
+figure h3 { margin: 0 0 8px }
+.figures { grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)) }
+.mark { width: .86em; height: .86em; margin-right: .4em; vertical-align: -.06em }
+.method { white-space: nowrap }
+.legend .method { margin-right: 1.2em }
+.best th[scope=row] { white-space: normal; overflow-wrap: anywhere; min-width: 8em; vertical-align: middle }
+.best td small { display: block; color: var(--dim); font-weight: 400; white-space: nowrap }
 .scroll table.grid { width: auto; min-width: 0 }
 .grid caption { text-align: left; color: var(--dim); padding: 8px 0 2px }
 .grid td { text-align: center; min-width: 5.5em; print-color-adjust: exact }
 .grid td small { display: block; opacity: .85; font-size: .76em }
-.grid th { white-space: nowrap }
+.grid th { white-space: nowrap; vertical-align: middle }
 .grid thead th + th { text-align: center }
+.grid td:first-child { text-align: center; padding-left: 12px }
+@media (max-width: 640px) {
+  .best th, .best td, .grid td { padding: 7px 6px }
+  .grid td { min-width: 4.6em }
+}
 `;
 
 /** One page for all tasks and models of a sweep, complete in itself. */
-export function sweepReport(results: readonly SweepResult[]): string {
+export async function sweepReport(results: readonly SweepResult[]): Promise<string> {
   const tasks = [...new Set(results.map(({ task }) => task))].join(", ");
-  const title = `A sweep of ${results[0]?.settings.length ?? 0} settings on ${tasks}`;
+  const title = `A sweep of ${counted(results[0]?.settings.length ?? 0, "setting")} on ${tasks}`;
   return renderPage({
     title,
     style: STYLE,
     body: html`<h1>${title}</h1>
-${results.map(section)}`,
+${await Promise.all(results.map(section))}`,
   });
 }
 
-function section({ task, model, settings, best }: SweepResult): Html {
+async function section(result: SweepResult): Promise<Html> {
+  const { task, model, settings, best, directories } = result;
   const methods = [...new Set(settings.map(({ method }) => method))];
   const shares = settings.flatMap(({ all }) => all?.accuracy ?? []);
   const range = [Math.min(...shares), Math.max(...shares)] as const;
+  const items = Math.max(0, ...settings.map(({ all }) => all?.items ?? 0));
   return html`<h2>${task}, ${model}</h2>
+<p class="note">${counted(items, "item")}, ${counted(directories.length, "seed")}.</p>
+${cautions(result).map((caution) => html`<p class="warning">${caution}</p>`)}
+<h3>The best setting of each method</h3>
 <p>A setting is chosen on half of the items, those that a hash of their names picks, and judged on the other half. Where it was chosen its accuracy is flattered by the choice.</p>
-<div class="scroll"><table>
-<thead><tr><th>best setting</th><th>where chosen</th><th>on the other half</th><th>95% interval</th><th>items</th></tr></thead>
-<tbody>${best.map(({ name, chosenBy, heldOut }) => html`<tr><th scope="row">${name}</th><td>${percent(chosenBy.accuracy, 1)}</td><td><b>${percent(heldOut.accuracy, 1)}</b></td><td>${interval(heldOut)}</td><td>${heldOut.items}</td></tr>`)}</tbody>
+<div class="scroll"><table class="best">
+<thead><tr><th>best setting</th><th>where chosen</th><th>on the other half</th></tr></thead>
+<tbody>${best.map(({ name, chosenBy, heldOut }) => html`<tr><th scope="row">${breakable(name)}</th><td>${percent(chosenBy.accuracy, 1)}<small>${counted(chosenBy.items, "item")}</small></td><td><b>${percent(heldOut.accuracy, 1)}</b><small>${interval(heldOut)}</small><small>${counted(heldOut.items, "item")}</small></td></tr>`)}</tbody>
 </table></div>
-<p class="note">The darker a cell, the more accurate: one scale for all methods.</p>
-${methods.map((method) =>
+<h3>What accuracy costs</h3>
+<p class="legend">${methods.map(methodLabel)}</p>
+<div class="figures">
+${await figure(settings, methods, "generated tokens a sample", ({ generated }) => generated)}
+${await figure(settings, methods, "seconds a sample", ({ seconds }) => seconds)}
+</div>
+<p class="note">A point is a setting, on all items, with its 95% interval; the dashed line joins those that no other one beats in both. In the tables the stronger a cell's colour, the more accurate: one scale for all methods.</p>
+${methods.map((method, i) =>
   grids(
-    method,
+    methodLabel(method, i),
     settings.filter((setting) => setting.method === method),
     range,
   ),
 )}`;
 }
 
-/** A method's grid: a table of its first two options for each combination of the others. */
-function grids(method: string, settings: readonly SweepSetting[], range: Range): Html {
+/** A setting's name, which may be broken before each of its options. */
+function breakable(name: string): Html {
+  return html`${name.split(":").map((part, i) => (i === 0 ? part : html`<wbr>:${part}`))}`;
+}
+
+function cautions({ failed, endedEarly }: SweepResult): string[] {
+  return [
+    ...(failed > 0 ? [`${counted(failed, "sample")} failed and are in no number.`] : []),
+    ...(endedEarly ? ["The sweep ended early: what follows is what had been drawn."] : []),
+  ];
+}
+
+async function figure(...drawn: Parameters<typeof drawSettings>): Promise<Html | null> {
+  const figure = await drawSettings(...drawn);
+  return figure && html`<figure>${figure}</figure>`;
+}
+
+/**
+ * A method's grid: a table of its first two options for each combination of the others; of one option
+ * alone a row.
+ */
+function grids(title: Html, settings: readonly SweepSetting[], range: Range): Html {
   const options = Object.keys(settings[0]?.varied ?? {});
-  const [down, across, ...others] = options;
+  const isRow = options.length === 1;
+  const [down, across] = isRow ? [undefined, options[0]] : options;
+  const others = options.slice(2);
   const groups = new Map<string, SweepSetting[]>();
   for (const setting of settings) {
-    const name = others.map((option) => `${option} ${setting.varied[option]}`).join(", ");
+    const name = others.map((option) => `${option} = ${setting.varied[option]}`).join(", ");
     groups.set(name, [...(groups.get(name) ?? []), setting]);
   }
-  return html`<h3>${method}</h3>
+  return html`<h3>${title}</h3>
 ${[...groups].map(([name, own]) => {
   const rows = valuesOf(own, down);
   const columns = valuesOf(own, across);
+  const corner = [down, across].filter((option) => option !== undefined).join(" \\ ");
+  const head = html`<thead><tr><th>${corner}</th>${columns.map((value) => html`<th>${value}</th>`)}</tr></thead>`;
+  const cells = (row: string) =>
+    columns.map((column) => cell(find(own, [down, row], [across, column]), range));
   return html`<div class="scroll"><table class="grid">
-<caption>${name}</caption>
-<thead><tr><th>${down ?? ""}${across !== undefined && html` \\ ${across}`}</th>${columns.map((value) => html`<th>${value}</th>`)}</tr></thead>
-<tbody>${rows.map((row) => html`<tr><th scope="row">${row}</th>${columns.map((column) => cell(find(own, [down, row], [across, column]), range))}</tr>`)}</tbody>
+${name !== "" && html`<caption>${name}</caption>`}
+${across !== undefined && head}
+<tbody>${rows.map((row) => html`<tr>${across !== undefined && html`<th scope="row">${row}</th>`}${cells(row)}</tr>`)}</tbody>
 </table></div>`;
 })}`;
 }

@@ -1,0 +1,41 @@
+/** Figures as PNG files, for slides and documents that take no SVG. */
+import { LlamaEtsError } from "../engine/errors.js";
+import { packageFile } from "../engine/package-files.js";
+
+/** Pixels of the PNG for each of the figure's: sharp on a projector and in print. */
+const SCALE = 3;
+
+const FONTS = ["fonts/Inter-Regular.ttf", "fonts/Inter-SemiBold.ttf"];
+
+/**
+ * Draws figures on white, in a font of the package; characters that it lacks are drawn in a font of the
+ * system, if one has them.
+ *
+ * @throws LlamaEtsError `ERR_TOOL_NOT_FOUND` where the library that draws has no binary for this platform
+ */
+export async function pngRenderer(): Promise<(svg: string) => Uint8Array> {
+  const { Resvg } = await loadResvg();
+  const font = {
+    fontFiles: FONTS.map(packageFile),
+    loadSystemFonts: true,
+    defaultFontFamily: "Inter",
+    sansSerifFamily: "Inter",
+  };
+  const options = { fitTo: { mode: "zoom", value: SCALE }, background: "#fff", font } as const;
+  return (svg) => new Resvg(svg, options).render().asPng();
+}
+
+async function loadResvg(): Promise<typeof import("@resvg/resvg-js")> {
+  try {
+    return await import("@resvg/resvg-js");
+  } catch (error) {
+    throw new LlamaEtsError(
+      "ERR_TOOL_NOT_FOUND",
+      "The library that draws PNG files was not found",
+      {
+        fix: "npm install without --omit=optional; the figures are there as SVG files",
+        cause: error,
+      },
+    );
+  }
+}
