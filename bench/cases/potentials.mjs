@@ -51,9 +51,9 @@ function shareUsed(words) {
 /**
  * Stories of four sentences that should use six given words, on any instruct model: particles with a
  * potential, the share of the words used so far, against the best of n. Prompt by prompt over all
- * methods; resumes from `file`. The best of 8 and of 16 are of
- * the first of the 32 texts; how long they take is measured on the first `timed` prompts, in seconds of
- * one thread's work, which other work on the machine doesn't add to.
+ * methods; resumes from `file`. The best of 8 and of 16 are of the first of the 32 texts; how long they
+ * take is measured on the first `timed` prompts, in seconds of one thread's work, which other work on
+ * the machine doesn't add to.
  */
 export async function potentials(given) {
   const options = { ...potentialsOptions, ...given };
