@@ -49,19 +49,24 @@ function lastBoxed(text: string): string | null {
  * text lower-cased with single spaces.
  */
 export function canonicalAnswer(answer: string): string {
-  const text = checkString("answer", answer)
-    .trim()
-    .replace(/[.\s]+$/, "");
+  const text = withoutEnd(checkString("answer", answer).trim(), /[.\s]/);
   const number = text.replace(/[$€£\s]/g, "").replace(/,(?=\d{3}(\D|$))/g, "");
-  if (/^[+-]?(\d+\.?\d*|\.\d+)$/.test(number)) return canonicalNumber(number);
+  if (/^[+-]?(\d+(\.\d*)?|\.\d+)$/.test(number)) return canonicalNumber(number);
   return text.toLowerCase().replace(/\s+/g, " ");
+}
+
+/** Without such characters at its end. A pattern for that begins anew at each of them anywhere. */
+function withoutEnd(text: string, character: RegExp): string {
+  let end = text.length;
+  while (end > 0 && character.test(text[end - 1] as string)) end--;
+  return text.slice(0, end);
 }
 
 /** Works on the digits and not on a double: long numbers must not collide. */
 function canonicalNumber(number: string): string {
   const [whole = "", fraction = ""] = number.replace(/^[+-]/, "").split(".");
   const digits = whole.replace(/^0+(?=\d)/, "") || "0";
-  const decimals = fraction.replace(/0+$/, "");
+  const decimals = withoutEnd(fraction, /0/);
   const value = decimals === "" ? digits : `${digits}.${decimals}`;
   return number.startsWith("-") && value !== "0" ? `-${value}` : value;
 }

@@ -2,8 +2,7 @@ import type { AnySchemaObject, ValidateFunction } from "ajv";
 import { checkObject } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { Reward } from "./reward.js";
-import { withTimeLimit } from "./time-limit.js";
-import { verifier } from "./verifier.js";
+import { inTime, verifier } from "./verifier.js";
 
 /**
  * 1 for texts that are JSON as the schema has it, alone or in their last fenced block. Schemas are
@@ -15,7 +14,7 @@ export async function jsonSchemaVerifier(schema: object): Promise<Reward> {
   const isValid = await compile(checkObject("schema", schema));
   return verifier(({ text }) => {
     const value = parse(text);
-    return value !== undefined && withTimeLimit("json-schema", () => isValid(value));
+    return value !== undefined && inTime("json-schema", () => isValid(value));
   }, "json-schema");
 }
 

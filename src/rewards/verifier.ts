@@ -1,6 +1,7 @@
 /** Rewards of 1 for texts that pass a check, 0 for the others. */
 import { checkFunction, checkKeys, checkString } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { withTimeLimit } from "../engine/time-limit.js";
 import {
   type AnswerOptions,
   answerOf,
@@ -10,7 +11,8 @@ import {
   extractAnswer,
 } from "./answer.js";
 import type { Completion, Reward, RewardInput } from "./reward.js";
-import { withTimeLimit } from "./time-limit.js";
+
+const LIMIT_MS = 1000;
 
 /** Whether a text passes. */
 export type Predicate = (completion: Completion, input: RewardInput) => boolean | Promise<boolean>;
@@ -48,11 +50,26 @@ export function regexVerifier(pattern: RegExp | string): Reward {
   const name = `regex:${regex.source}`;
   return verifier(
     ({ text }) =>
-      withTimeLimit(name, () => {
+      inTime(name, () => {
         regex.lastIndex = 0; // a global pattern would go on from where it stopped
         return regex.test(text);
       }),
     name,
+  );
+}
+
+/**
+ * Judges a text in a second at the most: what a model writes can make an innocent pattern backtrack for
+ * ever. Throws `ERR_REWARD` then.
+ */
+export function inTime<T>(what: string, work: () => T): T {
+  return withTimeLimit(
+    LIMIT_MS,
+    work,
+    () =>
+      new LlamaEtsError("ERR_REWARD", `${what} took more than ${LIMIT_MS} ms on one text`, {
+        fix: "a pattern without nested repetition",
+      }),
   );
 }
 

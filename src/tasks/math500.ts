@@ -101,8 +101,14 @@ function isBalanced(latex: string): boolean {
   return depth === 0;
 }
 
-const FORMULA =
-  /\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\]|\$((?:\\\$|[^$\n])+?)(?<!\\)\$|\\\(([^\n]+?)\\\)/g;
+/** What opens a formula and what closes it; those of one line hold no line's end. */
+const DELIMITERS = [
+  { open: "$$", close: "$$", isOfOneLine: false },
+  { open: "\\[", close: "\\]", isOfOneLine: false },
+  { open: "$", close: "$", isOfOneLine: true },
+  { open: "\\(", close: "\\)", isOfOneLine: true },
+];
+const OPENINGS = /\$|\\[[(]/g;
 const NUMBER = /(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:\/\d+)?\s?(?:\\?%|percent\b|pct\b)?(?!\w)/g;
 
 /** A decimal beside the formula that it is near to. */
@@ -124,15 +130,41 @@ interface Formula extends Box {
 }
 
 /** The formulas of a text in order, with the text before each, up to the previous one. */
-function formulasIn(text: string): Formula[] {
+function formulasIn(written: string): Formula[] {
+  const text = written.replace(ORNAMENT, (sign) => " ".repeat(sign.length));
+  const formulas: Formula[] = [];
+  const next = nextIn(text);
   let last = 0;
-  const said = text.replace(ORNAMENT, (sign) => " ".repeat(sign.length));
-  return [...said.matchAll(FORMULA)].map((match) => {
-    const content = (match.slice(1).find((part) => part !== undefined) ?? "").trim();
-    const before = text.slice(last, match.index);
-    last = match.index + match[0].length;
-    return { content, before, behind: text.slice(last, last + 10), end: last };
-  });
+  for (const { index } of text.matchAll(OPENINGS)) {
+    if (index < last) continue;
+    for (const { open, close, isOfOneLine } of DELIMITERS) {
+      if (!text.startsWith(open, index)) continue;
+      const from = index + open.length;
+      const end = next(close, open === "$" ? from : from + 1);
+      // A dollar closes at the next one that is no currency's, and holds something.
+      if (end === from || end === Number.POSITIVE_INFINITY) continue;
+      if (isOfOneLine && next("\n", from) < end) continue;
+      const before = text.slice(last, index);
+      last = end + close.length;
+      const behind = text.slice(last, last + 10);
+      formulas.push({ content: text.slice(from, end).trim(), before, behind, end: last });
+      break;
+    }
+  }
+  return formulas;
+}
+
+/** Finds marks from places that only move on, in a time that grows with the text's length alone. */
+function nextIn(text: string): (mark: string, from: number) => number {
+  const found = new Map<string, number>();
+  return (mark, from) => {
+    const known = found.get(mark);
+    if (known !== undefined && known >= from) return known;
+    let at = text.indexOf(mark, from);
+    while (mark === "$" && text[at - 1] === "\\") at = text.indexOf(mark, at + 1);
+    found.set(mark, at < 0 ? Number.POSITIVE_INFINITY : at);
+    return found.get(mark) as number;
+  };
 }
 
 /** The formulas or the numbers that end last. */

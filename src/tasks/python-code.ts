@@ -29,9 +29,9 @@ function blocksOf(text: string): Block[] {
     const [, indent = "", mark = "", info = ""] = FENCE.exec(line) ?? [];
     if (open === null) {
       if (mark === "") continue;
-      const before = lines.slice(0, at).join("\n");
-      const isClosing = blocks.length === 0 && info.trim() === "" && isCode(before);
-      if (isClosing) blocks.push({ code: before, closed: true });
+      const mayClose = blocks.length === 0 && info.trim() === "";
+      const before = mayClose ? lines.slice(0, at).join("\n") : "";
+      if (isCode(before)) blocks.push({ code: before, closed: true });
       else open = { indent: indent.length, mark, lines: [] };
       continue;
     }
@@ -71,12 +71,13 @@ export function definition(code: string, name: string): "function" | "method" | 
     ).test(code)
   )
     return "function";
-  return new RegExp(
-    String.raw`^class\s+\w+[^\n]*:[\s\S]*?^[ \t]+def\s+${name}\s*\(\s*(?:self|cls)\b|^class\s+\w+[^\n]*:[\s\S]*?^[ \t]+@staticmethod\n[ \t]+def\s+${name}\b`,
+  const first = /^class\s+\w+[^\n]*:/m.exec(code);
+  if (first === null) return null;
+  const method = new RegExp(
+    String.raw`^[ \t]+def\s+${name}\s*\(\s*(?:self|cls)\b|^[ \t]+@staticmethod\n[ \t]+def\s+${name}\b`,
     "m",
-  ).test(code)
-    ? "method"
-    : null;
+  );
+  return method.test(code.slice(first.index + first[0].length)) ? "method" : null;
 }
 
 /**

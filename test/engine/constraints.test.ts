@@ -9,6 +9,7 @@ import { readGrammar } from "../../src/engine/constraint/read-grammar.js";
 import { GrammarReader } from "../../src/engine/constraint/readings.js";
 import { wholeMatches } from "../../src/engine/constraint/regular-expression.js";
 import { messageOf } from "../../src/engine/errors.js";
+import { withTimeLimit } from "../../src/engine/time-limit.js";
 import { REFUSED_SCHEMAS, REFUSED_TEXTS, SCHEMAS, TEXTS } from "../fixtures/constraints.js";
 import { drawText } from "../fixtures/grammar-texts.js";
 import { generator, schemaValidator } from "../fixtures/random-constraints.js";
@@ -67,6 +68,61 @@ describe("JSON schemas", () => {
     const { grammar } = await compileConstraint({ json: schema });
     expect(grammar).toContain('"1"');
   });
+});
+
+describe("hostile schemas", () => {
+  /** Parts that refer to the next part twice, 40 of them: 2^40 ways to the last. */
+  const doubled = (by: (next: object) => object, last: unknown) => ({
+    $ref: "#/$defs/p0",
+    $defs: {
+      ...Object.fromEntries(
+        Array.from({ length: 40 }, (_, i) => [`p${i}`, by({ $ref: `#/$defs/p${i + 1}` })]),
+      ),
+      p40: last,
+    },
+  });
+  const shared = Array.from({ length: 40 }).reduce<object>(
+    (inner) => ({ type: "array", prefixItems: [inner, inner] }),
+    { type: "null" },
+  );
+  const multiplied: [string, unknown, RegExp][] = [
+    ["allOf", doubled((next) => ({ allOf: [next, next] }), {}), /1000 schemas that all hold/],
+    ["anyOf", doubled((next) => ({ anyOf: [next, next] }), true), /256 alternatives/],
+    ["of nothing", doubled((next) => ({ anyOf: [next, next] }), false), /No value is valid/],
+    ["an object that is there twice", shared, /more than 1000000 characters/],
+  ];
+  test.each(multiplied)("that multiply are refused at once: %s", async (_, json, why) => {
+    await expect(compileConstraint({ json: json as object })).rejects.toThrow(why);
+  });
+
+  // Each takes its whole limit.
+  const endless: Record<string, Constraint> = {
+    "values that are compared in 2^40 ways": {
+      json: {
+        ...doubled((next) => ({ anyOf: [next, next] }), { type: "string" }),
+        $ref: "#/$defs/value",
+        enum: [{ x: 1 }],
+        properties: { x: { $ref: "#/$defs/p0" } },
+      },
+    },
+    "a pattern that backtracks": { json: { enum: [`${"a".repeat(40)}!`], pattern: "^(a+)+$" } },
+    "a list of 100,000 values": { json: { enum: Array.from({ length: 1e5 }, (_, i) => `v${i}`) } },
+    "repetitions of repetitions": { grammar: 'root ::= (("a"{0,2000}){0,2000}){0,2000}' },
+  };
+  test.runIf(IS_STUDY).each(Object.entries(endless))("end in time: %s", async (_, constraint) => {
+    await expect(compileConstraint(constraint)).rejects.toMatchObject({
+      code: "ERR_CONSTRAINT",
+      message: expect.stringMatching(/takes more than 5000 ms|can't be met|is valid by/),
+    });
+  });
+});
+
+test("work that may not end is stopped, also within other such work, and the next is not", () => {
+  const hostile = () => /^(a+)+$/.test(`${"a".repeat(60)}!`);
+  const late = () => new Error("late");
+  expect(() => withTimeLimit(10, () => withTimeLimit(1e6, hostile, late), late)).toThrow("late");
+  expect(withTimeLimit(1e4, () => 1, late)).toBe(1);
+  expect(() => withTimeLimit(10, hostile, late)).toThrow("late");
 });
 
 describe("formats", () => {

@@ -3,6 +3,12 @@ import { describe, expect, test } from "vitest";
 import { canonicalAnswer, extractAnswer } from "../../src/rewards/answer.js";
 
 describe("a canonical answer", () => {
+  // Minutes for a pattern that begins anew at each character.
+  test.each(["1", ".", "0.", " ."])("is found of a million characters of %j", (part) => {
+    const text = `${part.repeat(1e6 / part.length)}x`;
+    expect(canonicalAnswer(text)).toBe(text.trim());
+  });
+
   test.each([
     ["70,000", "70000"],
     ["$70,000", "70000"],

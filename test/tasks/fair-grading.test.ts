@@ -135,6 +135,13 @@ test("no two answers of one shape and other numbers are one", async () => {
   );
 });
 
+test("a million openings of formulas that never close are graded as well", async () => {
+  for (const part of ["\\(", "\\[", "$"]) {
+    const text = `${part.repeat(1e6 / part.length)}\n\n5`;
+    expect(await isCorrect("math500", [text, "5", true], "output"), part).toBe(true);
+  }
+});
+
 test("long texts of what graders look for are graded, too", async () => {
   const parts = [
     "#### ",

@@ -51,6 +51,12 @@ describe("the code that an output means", () => {
     expect(codeOf(`\`\`\`python\n${code}\n\`\`\``, "f")).toBe(code);
   });
 
+  test.each(["```\n", "class f:\n"])("is looked for in a million characters of %j", (line) => {
+    const text = line.repeat(1e6 / line.length);
+    // Minutes where each line is held against all others.
+    expect(codeOf(text, "g")?.trim() ?? null).toBe(line.startsWith("`") ? "```" : text.trim());
+  });
+
   test("is none of an empty output", () => expect(codeOf("  \n", "f")).toBeNull());
 });
 

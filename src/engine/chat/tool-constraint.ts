@@ -18,7 +18,7 @@ import { SchemaDocument } from "../constraint/json/schema-document.js";
 import type { CompiledConstraint } from "../constraint/kinds.js";
 import { readGrammar } from "../constraint/read-grammar.js";
 import { GrammarReader } from "../constraint/readings.js";
-import { refusal } from "../constraint/refusal.js";
+import { readInTime, refusal } from "../constraint/refusal.js";
 import { writeGrammar } from "../constraint/write-grammar.js";
 import { checkGrammar, describeTemplate, parseAnswer } from "../text/text-requests.js";
 import type { Vocabulary } from "../vocabulary.js";
@@ -87,7 +87,8 @@ export async function toolConstraint(
   const marks = grammarTriggers.map((mark) => realNames(mark, called));
   const whole = choice === "auto" ? withFreeText(calls, beginnings(calls, marks)) : calls;
   const grammar = writeGrammar(whole.rules);
-  checkRules(readGrammar(grammar).rules, () => "The grammar of the tools' calls");
+  const name = "The grammar of the tools' calls";
+  readInTime(name, () => checkRules(readGrammar(grammar).rules, () => name));
   await checkGrammar(grammar);
   const tokens = specials.map(({ token }) => token);
   const hash = createHash("sha256").update(`tools\n${tokens.join()}\n${grammar}`).digest("hex");

@@ -12,7 +12,7 @@ import { type Expression, type Grammar, isNever, isSpellable, literals } from ".
 import { schemaGrammar } from "./json/schema-grammar.js";
 import type { CompiledConstraint, Constraint } from "./kinds.js";
 import { readGrammar } from "./read-grammar.js";
-import { refusal } from "./refusal.js";
+import { readInTime, refusal } from "./refusal.js";
 import { wholeMatches } from "./regular-expression.js";
 import { writeGrammar } from "./write-grammar.js";
 
@@ -47,11 +47,15 @@ async function grammarOf(constraint: Constraint): Promise<string> {
   }
   if ("grammar" in constraint) {
     const source = checkString("constraint.grammar", constraint.grammar);
-    const { rules, placeOf } = readGrammar(source);
-    checkRules(rules, (name) => `The grammar's rule \`${name}\` at ${placeOf(name)}`);
+    readInTime("The grammar", () => {
+      const { rules, placeOf } = readGrammar(source);
+      checkRules(rules, (name) => `The grammar's rule \`${name}\` at ${placeOf(name)}`);
+    });
     return source;
   }
-  return checkedGrammar(new Map([["root", textsOf(constraint)]]), nameOf(constraint));
+  return readInTime(nameOf(constraint), () =>
+    checkedGrammar(new Map([["root", textsOf(constraint)]]), nameOf(constraint)),
+  );
 }
 
 function nameOf(constraint: Constraint): string {
@@ -102,9 +106,11 @@ function checkedChoices(choices: readonly string[]): readonly string[] {
 
 /** A grammar of expressions in GBNF, once nothing in it can do harm. */
 function checkedGrammar(rules: Grammar, name: string): string {
-  const source = writeGrammar(rules);
-  checkRules(readGrammar(source).rules, () => name);
-  return source;
+  return readInTime(name, () => {
+    const source = writeGrammar(rules);
+    checkRules(readGrammar(source).rules, () => name);
+    return source;
+  });
 }
 
 /** Where llama.cpp can be asked without risk, it is. */

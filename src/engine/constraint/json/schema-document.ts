@@ -4,7 +4,7 @@
  */
 import type { Ajv, AnySchemaObject } from "ajv";
 import { LlamaEtsError, messageOf } from "../../errors.js";
-import { refusal } from "../refusal.js";
+import { readInTime, refusal } from "../refusal.js";
 import { type Alternative, each, type Part, step } from "./alternative.js";
 import { isDisjoint } from "./disjoint.js";
 import { cureFor, isKnown, TYPES, unknownCure } from "./keywords.js";
@@ -12,6 +12,9 @@ import { cureFor, isKnown, TYPES, unknownCure } from "./keywords.js";
 const MAX_DEPTH = 100;
 const MAX_CHARACTERS = 1_000_000;
 const MAX_ALTERNATIVES = 256;
+/** Schemas of one alternative that all hold. */
+const MAX_PARTS = 1000;
+const inTime = <T>(read: () => T): T => readInTime("The JSON schema", read);
 const ANYTHING: Alternative = { parts: [], types: new Set(TYPES), isWhole: false, isTyped: false };
 
 export class SchemaDocument {
@@ -20,6 +23,8 @@ export class SchemaDocument {
   /** Made once a value is to be judged. */
   #ajv: Ajv | undefined;
   readonly #validators = new Map<string, (value: unknown) => boolean>();
+  /** By pointer: parts that refer to one part twice, which does likewise, multiply. */
+  readonly #ofParts = new Map<string, Alternative[]>();
 
   private constructor(schema: AnySchemaObject | boolean, create: () => Ajv) {
     this.root = { schema, pointer: "#" };
@@ -40,7 +45,7 @@ export class SchemaDocument {
     const { create, meta } = await dialectOf(isOld);
     if (typeof schema !== "boolean") {
       delete schema.$schema; // the dialect is chosen
-      if ((await meta.validateSchema(schema)) !== true) {
+      if (inTime(() => meta.validateSchema(schema)) !== true) {
         const [error] = meta.errors ?? [];
         const where = `#${error?.instancePath ?? ""}`;
         throw refusal(
@@ -52,8 +57,12 @@ export class SchemaDocument {
     return new SchemaDocument(schema, create);
   }
 
-  /** Whether a value is valid by a part. */
-  isValid({ schema, pointer }: Part, value: unknown): boolean {
+  /** Whether a value is valid by a part. Throws `ERR_CONSTRAINT`. */
+  isValid(part: Part, value: unknown): boolean {
+    return inTime(() => this.#isValid(part, value));
+  }
+
+  #isValid({ schema, pointer }: Part, value: unknown): boolean {
     if (typeof schema === "boolean") return schema;
     let validate = this.#validators.get(pointer);
     if (validate === undefined) {
@@ -76,13 +85,23 @@ export class SchemaDocument {
 
   /** The alternatives of parts that all hold. Throws `ERR_CONSTRAINT`. */
   alternatives(parts: readonly Part[]): Alternative[] {
-    return parts.reduce(
-      (all: Alternative[], part) => bounded(both(all, this.#ofPart(part, [])), part.pointer),
-      [ANYTHING],
+    return inTime(() =>
+      parts.reduce(
+        (all: Alternative[], part) => bounded(both(all, this.#ofPart(part, [])), part.pointer),
+        [ANYTHING],
+      ),
     );
   }
 
-  #ofPart({ schema, pointer }: Part, through: readonly string[]): Alternative[] {
+  #ofPart(part: Part, through: readonly string[]): Alternative[] {
+    const known = this.#ofParts.get(part.pointer);
+    if (known !== undefined) return known;
+    const found = this.#read(part, through);
+    this.#ofParts.set(part.pointer, found);
+    return found;
+  }
+
+  #read({ schema, pointer }: Part, through: readonly string[]): Alternative[] {
     if (schema === true) return [ANYTHING];
     if (schema === false) return [];
     const name = `${pointer} `;
@@ -172,9 +191,15 @@ async function dialectOf(isOld: boolean): Promise<Dialect> {
 /** Data without surprises: no prototype, no getter, no circle. */
 function plainCopy(given: unknown): AnySchemaObject | boolean {
   let text: string | undefined;
+  let values = 0;
   try {
-    text = JSON.stringify(given, isJson);
+    text = JSON.stringify(given, (key, value) => {
+      // What is there once in memory is written each time that something refers to it.
+      if (++values > MAX_CHARACTERS / 2) throw tooLong();
+      return isJson(key, value);
+    });
   } catch (error) {
+    if (error instanceof LlamaEtsError) throw error;
     throw refusal(`The JSON schema isn't JSON: ${messageOf(error)}`, "plain data", error);
   }
   const schema: unknown = text === undefined ? undefined : JSON.parse(text);
@@ -185,13 +210,15 @@ function plainCopy(given: unknown): AnySchemaObject | boolean {
       "Expected `constraint.json` to be a JSON schema, an object or true",
     );
   }
-  if ((text ?? "").length > MAX_CHARACTERS) {
-    throw refusal(`The JSON schema has more than ${MAX_CHARACTERS} characters`, "a smaller schema");
-  }
+  if ((text ?? "").length > MAX_CHARACTERS) throw tooLong();
   if (depthOf(schema) > MAX_DEPTH) {
     throw refusal(`The JSON schema nests deeper than ${MAX_DEPTH}`, "parts under $defs, and $ref");
   }
   return schema as AnySchemaObject | boolean;
+}
+
+function tooLong(): LlamaEtsError {
+  return refusal(`The JSON schema has more than ${MAX_CHARACTERS} characters`, "a smaller schema");
 }
 
 /** Nothing is written as something else: NaN as null, a Map as an empty object. What is undefined isn't there. */
@@ -266,6 +293,12 @@ function both(left: readonly Alternative[], right: readonly Alternative[]): Alte
 }
 
 function bounded(all: Alternative[], pointer: string): Alternative[] {
+  if (all.some(({ parts }) => parts.length > MAX_PARTS)) {
+    throw refusal(
+      `The JSON schema at ${pointer} has more than ${MAX_PARTS} schemas that all hold, multiplied out`,
+      "fewer allOf",
+    );
+  }
   if (all.length <= MAX_ALTERNATIVES) return all;
   throw refusal(
     `The JSON schema at ${pointer} has more than ${MAX_ALTERNATIVES} alternatives, multiplied out`,

@@ -15,7 +15,7 @@ import {
   text,
 } from "../expression.js";
 import { pruned } from "../pruned.js";
-import { refusal } from "../refusal.js";
+import { readInTime, refusal } from "../refusal.js";
 import { type Alternative, type Part, writtenTypes } from "./alternative.js";
 import { arrayTexts } from "./array-texts.js";
 import { bracketed, list, SPACE, type Values } from "./containers.js";
@@ -42,7 +42,8 @@ const MAX_RULES = 5000;
  * can't say
  */
 export async function schemaGrammar(schema: unknown): Promise<Grammar> {
-  return new SchemaGrammar(await SchemaDocument.open(schema)).build();
+  const document = await SchemaDocument.open(schema);
+  return readInTime("The JSON schema", () => new SchemaGrammar(document).build());
 }
 
 class SchemaGrammar implements Values {
