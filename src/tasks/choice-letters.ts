@@ -142,7 +142,9 @@ function choiceAtStart(text: string, item?: TaskItem): string | null {
 
 /** The option that "so" or "therefore" brings in, and with which the sentence ends. */
 function concludedChoice(text: string, item?: TaskItem): string | null {
-  const conclusions = text.matchAll(/\b(?:so|thus|hence|therefore)\b[,:]?\s+([^\n.!?]+)/gi);
+  const conclusions = text.matchAll(
+    /\b(?:so|thus|hence|therefore)\b[,:]?\s+((?:[^\n.!?]|\.(?=\d))+)/gi,
+  );
   const letters = [...conclusions].map(([, rest = ""]) =>
     ofChoice(rest.replace(/^(?:it(?:'s| is)|they are|the)\s+/i, ""), item),
   );
@@ -182,6 +184,8 @@ const DENIED = ["excluded", "wrong", "incorrect", "not", "ruled out", "too"].fla
 const DENIALS = ["not", "isnt", "rather than", "instead of"].flatMap((denial) => [
   denial,
   `${denial} the`,
+  `${denial} a`,
+  `${denial} an`,
 ]);
 
 /** The letter as a capital, where it is one of these. */
@@ -190,10 +194,17 @@ function letterAmong(letters: readonly string[], letter: string | undefined): st
   return letters.find((known) => known === upper) ?? null;
 }
 
+const DECIMAL_ZEROS = /(?<=\d)(?:(\.\d*[1-9])0+|\.0+)(?!\d)/g;
+
 /** The option that a text is, whatever its case, quotes and spaces; "(B) 36 W" is option B's letter first. */
 function ofChoice(text: string, item?: TaskItem): string | null {
-  const index = item?.choices?.findIndex((choice) => bare(choice) === bare(text)) ?? -1;
-  return LETTERS[index] ?? null;
+  const is = (form: (words: string) => string) =>
+    item?.choices?.findIndex((choice) => form(choice) === form(text)) ?? -1;
+  const exact = is(bare);
+  // 1.50 mol is 1.5 mol.
+  return (
+    LETTERS[exact < 0 ? is((words) => bare(words).replace(DECIMAL_ZEROS, "$1")) : exact] ?? null
+  );
 }
 
 function bare(words: string): string {

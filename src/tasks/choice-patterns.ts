@@ -34,9 +34,10 @@ function patternsTo(last: string) {
       String.raw`${START}${NOUN}\s+\(?(${SMALL})\)?\s+${IS}\s+(?:the\s+)?${TRUE}`,
       String.raw`\b(?:go(?:ing)?\s+(?:with|for)|choose|chose|pick|picked|select|selected|must\s+be)\s+(?:${NOUN}\s+)?${ONE}`,
       String.raw`\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore)\b[,:]?\s+(?:it\s+is\s+|it's\s+)?${ONE}(?=[.!]?\s*(?:$|\n))`,
-      String.raw`\b[Ii]t(?:\s+is|'s)\s+(?:${NOUN}\s+)?${ONE}(?=\s*(?:[.!]|$|\n))`,
+      String.raw`\b[Ii]t(?:\s+is|'s|\s+should\s+be|\s+has\s+to\s+be)\s+(?:${NOUN}\s+)?${ONE}(?=\s*(?:[.!]|$|\n))`,
       String.raw`${START}${ONE}\s+it\s+is\b`,
-      String.raw`\b(?:[Aa]ctually|[Ww]ait|[Nn]o|[Cc]orrection|[Rr]ather|I\s+mean)\s*[,:;\u2013\u2014]\s*(?:it(?:\s+is|'s)\s+)?${ONE}(?=[.!]?\s*(?:$|\n))`,
+      String.raw`${START}${ONE}\s+(?:es|é|è|est|ist)\s+(?:la\s+|le\s+|die\s+|a\s+)?(?:correct|corrett|corret|richtig|bonne|juste|respuesta|resposta|risposta)`,
+      String.raw`\b(?:[Aa]ctually|[Ww]ait|[Nn]o|[Cc]orrection|[Rr]ather|I\s+meant?)\s*(?:[,:;\u2013\u2014]|(?<=meant?))\s*(?:it(?:\s+is|'s)\s+)?${ONE}(?=[.!]?\s*(?:$|\n))`,
       String.raw`\bI(?:'d|'ll|\s+would|\s+will)?\s+(?:think|believe|say|guess|suspect|answer|vote)\s+(?:that\s+|for\s+)?(?:it(?:\s+is|'s)\s+)?${ONE}(?=[.,;!]|\s*(?:$|\n)|\s+(?:because|since|as|over)\b)`,
       String.raw`${START}\(?(${ANY})(?:\)|\s*[:.)])\s*(?:[Yy]es|[Cc]orrect|[Tt]rue|[Rr]ight)\b`,
       String.raw`(?:^|\n)[^\p{L}\n]{0,9}(?:${NOUN}\s+)?${ONE}[^\n]*[\u2705\u2713\u2714\u2611]`,
@@ -52,6 +53,7 @@ function patternsTo(last: string) {
     /** Each says which letters are not. */
     denials: all(
       String.raw`${SOME}\s+(?:is|are)\s+(?:all\s+|both\s+|clearly\s+|also\s+)?(?:wrong|incorrect|false|not|impossible|ruled\s+out|eliminated|too\s+\p{Ll}+)`,
+      String.raw`${SOME}\s+can\s+(?:all\s+)?be\s+(?:ruled\s+out|eliminated|excluded|discarded|dismissed)`,
       String.raw`${SOME}\s+(?:fails?|violates?|contradicts?|ignores?|cannot|can't|does(?:n't|\s+not)|do(?:n't|\s+not))${END}`,
       String.raw`\b(?:[Nn]ot?|[Nn]either|isn't|can't\s+be|cannot\s+be|[Ee]liminates?|[Ee]xcludes?|[Rr]ules?\s+out)[^\S\n]+(?:${NOUN}\s+)?${SOME}${END}`,
       String.raw`\b[Nn]one\s+(?:of\s+(?:the\s+)?\p{L}+\s+(?:is|are|equals?|match(?:es)?|gives?)|(?:is|are|equals?|match(?:es)?|gives?)|of)\s+(?:${NOUN}\s+)?${SOME}${END}`,
@@ -61,7 +63,7 @@ function patternsTo(last: string) {
     ),
     /** Those that the text can't choose between, or only lists. */
     undecided: new RegExp(
-      String.raw`\b(?:[Ee]valuate|[Cc]onsider|[Ee]xamine|[Aa]naly[sz]e|[Cc]heck|[Cc]ompare|[Ll]ook\s+at|[Ss]tart\s+with)\s+(?:${NOUN}\s+)?${SOME}${END}|${START}\(?${ANY}\)?(?:\s*,\s*\(?${ANY}\)?){1,25}\s*,?\s*(?:and|or)\s+\(?${ANY}\)?${END}|${START}\(?${ANY}\)?\s+or\s+\(?${ANY}\)?${END}|\b[Bb]etween\s+\(?${ANY}\)?\s+and\s+\(?${ANY}\)?${END}`,
+      String.raw`(?:${STATEMENT})\s*\(?${ANY}\)?(?:\s*(?:,|and|&|/)\s*\(?${ANY}\)?){1,25}${END}|\b(?:[Ee]valuate|[Cc]onsider|[Ee]xamine|[Aa]naly[sz]e|[Cc]heck|[Cc]ompare|[Ll]ook\s+at|[Ss]tart\s+with)\s+(?:${NOUN}\s+)?${SOME}${END}|${START}\(?${ANY}\)?(?:\s*,\s*\(?${ANY}\)?){1,25}\s*,?\s*(?:and|or)\s+\(?${ANY}\)?${END}|${START}\(?${ANY}\)?\s+or\s+\(?${ANY}\)?${END}|\b[Bb]etween\s+\(?${ANY}\)?\s+and\s+\(?${ANY}\)?${END}|${START}\(?${ANY}\)?(?:\s*,\s*\(?${ANY}\)?){2,25}${END}`,
       "gu",
     ),
     letters: new RegExp(`${START}${ANY}${END}`, "gu"),

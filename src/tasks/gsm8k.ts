@@ -17,7 +17,7 @@ import {
   withScales,
 } from "./numbers.js";
 import { boxesIn, isCutOff, withoutThoughts } from "./outputs.js";
-import { firstClause, lastStatement } from "./statements.js";
+import { firstClause, isRefusal, lastStatement } from "./statements.js";
 import type { TaskItem } from "./task.js";
 
 const SOURCE = {
@@ -48,10 +48,13 @@ const RANGE = new RegExp(
 );
 const EXPLANATION =
   /^[^\p{L}]*(?:explanation|reasoning|reason|because|here'?s (?:how|why)|why|steps?|working|solution|justification)\b/iu;
+/** How sure the text is of its answer. */
+const CONFIDENCE =
+  /\bconfidence\b\W{0,5}\d[\d.]*\s?%?|(?<![\d.])\d[\d.]{0,9}\s?%\s(?:sure|certain|confident|confidence)\b/gi;
 const MAX_SENTENCE = 1000;
 const SENTENCE_END = /(?<=[.!?])\s+(?=[\p{Lu}"'(*])|\n+/u;
 const CORRECTION =
-  /\b(?:wait|actually|hold on|oops|correction|scratch that|my mistake|made an? (?:mistake|error)|(?<=[?.!]\s)no(?=[,.!]))\b/gi;
+  /\b(?:wait|actually|hold on|oops|correction|scratch that|my mistake|made an? (?:mistake|error)|on (?:reflection|second thoughts?)|re-?check(?:ing)?|let'?s (?:double-?)?check|(?<=[?.!]\s)no(?=[,.!]))\b/gi;
 /** "16 — no, 18", within a clause. */
 const CORRECTED = new RegExp(
   String.raw`^.*${NUMBER}[^\n]*?(?:[-—–,…]|\.{2,})\s*(?:no|wait|sorry|er|rather|or rather|i mean|actually|make that)\s*[,:]?\s+(?=${NUMBER})|^.*${NUMBER}[^\n]*?,?\sbut\s(?:\p{L}+\s){0,3}?(?:is|it's|should be)\s+(?=\p{Sc}?${NUMBER})`,
@@ -61,14 +64,13 @@ const CONCLUSION =
   /\b(?:so|thus|hence|therefore|consequently|in total|altogether|should be|must be|it's|it is|that's|that makes|correct)\b/iu;
 /** "72, which is 24 more than 48", "17, 5 of which are blue", "17 balls (12 red and 5 blue)". */
 const ASIDE = new RegExp(
-  String.raw`,?\s(?:which|that)\sis\s${NUMBER}\s*(?:%|\p{L}+\s)?\s*(?:more|less|fewer|greater|higher|lower|times|percent|of|than)\b.*$|,?\s${NUMBER}\sof\s(?:which|whom|them)\b.*$|(?<=[\p{L}\d%])\s\([^()]*\)[.!]?\s*$`,
+  String.raw`,?\s(?:which|that)\sis\s${NUMBER}\s*(?:%|\p{L}+\s)?\s*(?:more|less|fewer|greater|higher|lower|times|percent|of|than)\b.*$|,?\s${NUMBER}\sof\s(?:which|whom|them)\b.*$|(?<=[\p{L}\d%])\s\([^()]*\)[.!]?\s*$|,?\sor\s(?:about|approximately|roughly)\s.*$|,?\s(?:i\.e\.|that is),?\s(?=.*\d.*\sand\s.*\d).*$|\s(?:in|over|within|during)\s(?:\p{L}+\s)?${NUMBER}\s(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b[^\d]*(?:\sat\s${NUMBER}[^\d]*)?$`,
   "isu",
 );
-const SUBORDINATE = /\s(after|because|since|when|if|by|while|assuming|given|as)\s.*$/isu;
+const SUBORDINATE =
+  /\s(after|because|since|when|if|by|while|assuming|given|as|to (?!get|make|give|obtain|find|yield|equal)\p{L}+)\s.*$/isu;
 const PREDICATE =
   /\b(?:is|are|was|were|will|would|equals?|has|have|had|gets?|makes?|needs?|costs?|leaves?|earns?|pays?)\s(?:[^\d\n]*\s)?\p{Sc}?\d|=/iu;
-const REFUSAL =
-  /\b(?:can(?:no|')t|cannot|can not|unable to|not able to|impossible to|not possible to)\s+(?:be\s+)?(?:solved?|answer(?:ed)?|determined?|computed?|calculated?)\b|\b(?:not enough|insufficient)\s+(?:information|data)\b/iu;
 const UNDECIDED = new RegExp(
   String.raw`\b(?:either|could be|might be|may be|maybe|perhaps|possibly)\b[^\n]*${NUMBER}[^,\n]*\bor\b[^\n]*${NUMBER}`,
   "iu",
@@ -84,6 +86,10 @@ function extractNumber(output: string): string | null {
   const said = withoutThoughts(output);
   const text = withScales(withPointsAndCommas(plainNumbers(said)))
     .replace(/<<[^<>]*>>/g, "")
+    // Of "35 cm^2" the 35.
+    .replace(/(?<=\p{L})\s?\^\s?(?:\{-?\d+\}|-?\d+)/gu, "")
+    .replace(CONFIDENCE, "")
+    .replace(/((?:\b(?:is|was|equals)|[=:])[^\S\n]*-)[^\S\n]+(?=\d)/gi, "$1")
     .replace(/\$\$|\\[()[\]]/g, " ")
     .replace(/\*\*|__|`|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])/g, "");
   return (
@@ -161,11 +167,10 @@ function lastCounting(text: string): string {
 
 /** "So he has 42 marbles after giving 8 to each": the number of the main clause, where one follows it. */
 function concludedNumber(text: string): string | null {
-  const sentence = lastCounting(text);
+  const sentence = lastCounting(text).replace(DENIED, "");
   const stated = sentence.replace(ASIDE, (aside, at: number) =>
     /\d/.test(sentence.slice(0, at)) ? "" : aside,
   );
-  if (!CONCLUSION.test(sentence)) return lastNumber(stated);
   const clause = stated.replace(SUBORDINATE, (rest, _, at: number) =>
     /\d/.test(stated.slice(0, at)) && !PREDICATE.test(rest) ? "" : rest,
   );
@@ -175,8 +180,8 @@ function concludedNumber(text: string): string | null {
 /** Whether the text says that it has no answer, or can't choose between two. */
 function isUnanswered(text: string): boolean {
   const sentence = lastCounting(text);
-  if (UNDECIDED.test(sentence) || REFUSAL.test(sentence)) return true;
-  return REFUSAL.test(text) && !CONCLUSION.test(sentence);
+  if (UNDECIDED.test(sentence) || isRefusal(sentence)) return true;
+  return isRefusal(text) && !CONCLUSION.test(sentence);
 }
 
 /** The side of `9 * 2 = 18` and `18 = 9 * 2` that is a number. */

@@ -9,7 +9,7 @@ import { isSameMath } from "./math/equality.js";
 import { extractMinerva, isStructured, normaliseMinerva } from "./math/minerva.js";
 import { normalise } from "./math/normalise.js";
 import { type Box, boxesIn, isCutOff, withoutThoughts } from "./outputs.js";
-import { firstClause, lastStatement } from "./statements.js";
+import { firstClause, isRefusal, lastStatement } from "./statements.js";
 import type { Grader, GraderOptions, TaskItem } from "./task.js";
 
 const SOURCE = {
@@ -29,7 +29,8 @@ export function extractMath(output: string): string | null {
   if (boxed !== null) return boxed;
   const prose = text.replace(/\*\*|__|`|(?<![\w*\\])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])/g, "");
   const stated = lastStatement(prose, statedAnswer);
-  return stated ?? (isCutOff(prose) ? null : (lastFormula(prose) ?? lastWords(prose)));
+  if (stated !== null || isCutOff(prose) || isRefusal(lastSentence(prose))) return stated;
+  return plainFormula(prose) ?? lastFormula(prose.replace(CONDITION, "$1")) ?? lastWords(prose);
 }
 
 /** The formulas that a statement of the answer begins with, or its clause, or the last formula there. */
@@ -109,7 +110,8 @@ const DELIMITERS = [
   { open: "\\(", close: "\\)", isOfOneLine: true },
 ];
 const OPENINGS = /\$|\\[[(]/g;
-const NUMBER = /(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:\/\d+)?\s?(?:\\?%|percent\b|pct\b)?(?!\w)/g;
+const NUMBER =
+  /(?<![\w.])[-\u2212]?\d[\d,]*(?:\.\d+)?(?:\/\d+)?\s?(?:\\?%|percent\b|pct\b)?(?!\w)/g;
 
 /** A decimal beside the formula that it is near to. */
 const NEARLY =
@@ -122,6 +124,10 @@ const VALUE = /^\\?[A-Za-z]+(?:_\w|_\{\w+\})?\s*=[^=]+$/;
 
 /** What ends a proof is no formula. */
 const ORNAMENT = /\$\s*\\(?:square|blacksquare|qed|Box|checkmark)\s*\$/g;
+
+/** What the last sentence says behind its formula: "when divided by $7$", "where $a=70$". */
+const CONDITION =
+  /(\$[^$\n]+\$),?\s(?:when|if|where|since|because|out of|attained|for (?:all|every|any|each))\s[^.\n]*\.?\s*$/;
 
 interface Formula extends Box {
   /** The text behind the formula. */
@@ -184,13 +190,22 @@ function lastFormula(text: string): string | null {
   return parts.length === 0 ? null : joined(isValue ? parts.slice(steps + 1) : parts);
 }
 
+function lastSentence(text: string): string {
+  const sentences = text.trim().split(/(?<=[.!?])\s+|\n+/);
+  return sentences.at(-1) ?? "";
+}
+
+/** "The polynomial is x^2 - 3x + 2": a formula without delimiters, of signs and single letters. */
+function plainFormula(text: string): string | null {
+  const sentence = lastSentence(text).slice(-500);
+  const said = /\b(?:is|are|becomes)\s+([^$.!?]*?)[.!]?$/.exec(sentence)?.[1] ?? "";
+  const words = said.replace(/\b(?:sqrt|pi|sin|cos|tan|log|ln|or|and)\b/g, "");
+  return /[\^+*/()]|\d[a-z]/.test(said) && !/[A-Za-z]{2,}|\\/.test(words) ? said : null;
+}
+
 /** "The function is even": what the last sentence says, in a text without a number or formula. */
 function lastWords(text: string): string | null {
-  const sentence =
-    text
-      .trim()
-      .split(/(?<=[.!?])\s+|\n+/)
-      .at(-1) ?? "";
+  const sentence = lastSentence(text);
   const said = /^.*\b(?:is|are|will be|falls on)\s+(?:an?\s+)?([^.!?]+)[.!?]*$/.exec(sentence)?.[1];
   return said ?? (/^\w+(?:\s\w+){0,2}[.!]?$/.test(text.trim()) ? text.trim() : null);
 }

@@ -117,7 +117,7 @@ export function withPointsAndCommas(text: string): string {
 export function withScales(text: string): string {
   return text.replace(SCALED, (_, number: string, letter = "", word = "", sign = "") => {
     const name: string = letter || word || sign;
-    return `${number}e${SCALES.find(([scale]) => scale.test(name))?.[1]}`;
+    return `${number}e${SCALES.find(([scale]) => scale.test(name))?.[1]} `;
   });
 }
 
@@ -133,7 +133,7 @@ const CURRENCY = String.raw`\p{Sc}`;
  * A number in a text of plain numbers. A minus behind a letter, digit or bracket is a subtraction or
  * a range, not a sign; one behind a currency is a sign.
  */
-export const NUMBER = String.raw`(?:[-+](?<!\p{L}[-+])(?<![\d)\]}%]\s*[-+]))?(?:${CURRENCY}\s?-?)?${DECIMAL}(?:\s?/\s?\d+(?![\d.])|\s\d+/\d+(?![\d./]))?`;
+export const NUMBER = String.raw`(?:[-+](?<!\p{L}[-+])(?<![\d)\]}%]\s*[-+]))?(?:${CURRENCY}\s?-?)?${DECIMAL}(?:\s?/\s?\d+(?!\d|\.\d)|\s\d+/\d+(?!\d|[./]\d))?`;
 
 /** The value of a number as `NUMBER` finds it; `null` for anything else. */
 export function parseRational(text: string): Rational | null {

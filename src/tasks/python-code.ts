@@ -171,6 +171,12 @@ export function indentedBody(body: string): string {
     .replace(/^\t+/gm, (tabs) => "    ".repeat(tabs.length))
     .split("\n");
   const [first = "", ...rest] = lines;
+  const margin = /^ {1,3}(?! )/.exec(first)?.[0].length;
+  if (margin !== undefined) {
+    return lines
+      .map((line) => (line.trim() === "" ? line : " ".repeat(4 - margin) + line))
+      .join("\n");
+  }
   if (/^\s/.test(first) || first.trim() === "") return lines.join("\n");
   const depths = rest
     .filter((line) => line.trim() !== "")

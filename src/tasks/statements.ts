@@ -22,6 +22,14 @@ const RESULT =
  */
 export const STATEMENT = String.raw`<answer>|(?:[Rr]esult|[Aa]ns|[Ff]inal)(?<=(?:^|\n)[^\p{L}\d\n]{0,9}\p{L}+)\s*\.?[:=]|(?<!\p{L})(?:[Cc]orrect(?:ed)?|[Ff]inal|[Aa]ctual)\s+(?:${RESULT})\s+(?:is|would be|should be|equals|comes\s+to)(?!\p{L})|(?<!\p{L})(?:${NOUNS}|ANSWER)(?!\p{L})(?:\s+(?:${ADJECTIVE}))?["'”]?\s*(?:(?<=\s)(?:${COPULA})(?!\p{L})(?:\s+${ARTICLE}(?=\s))?|[:：=]|\n)|(?:${NOUN_ALONE}|${NOUN_ALONE.normalize("NFKC")})["'”]?\s*(?:${COPULA_ALONE})?\s*[:：=]?`;
 
+const REFUSAL =
+  /\b(?:can(?:no|')t|cannot|can not|unable to|not able to|impossible to|not possible to)\s+(?:be\s+)?(?:solved?|answer(?:ed)?|determined?|computed?|calculated?)\b|\b(?:not enough|insufficient)\s+(?:information|data)\b/iu;
+
+/** Whether a text says that it has no answer. */
+export function isRefusal(text: string): boolean {
+  return REFUSAL.test(text);
+}
+
 /** Where a statement of the answer ends, if the line goes on. */
 const CLAUSE_END =
   /(?<!\b(?:approx|no|vs|Rs|i\.e|e\.g))[.;!?](?=\s|$)|[。！？।；]|,?\s(?:because|since|as|which|where|after|if|denn|weil|car|soit|porque|pues|perché|потому|так как)\s|[，,]\s*(?:因为|因為|なぜなら)|\s\((?=(?:since|because|as|i\.e|e\.g|or|about|approx|where|with|not|note|check|from)\b)/iu;

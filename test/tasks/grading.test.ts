@@ -109,6 +109,9 @@ describe("fair grading", () => {
 
   test("compares mathematics as mathematics", () =>
     expectVerdicts("math500", "fair", [
+      // First, as the algebra system would take a for a function from then on.
+      ["\\boxed{a(b+c)}", "ab+ac", true],
+      ["\\boxed{(a+b)^2}", "a^2+2ab+b^2", true],
       ["\\boxed{\\frac{1}{\\sqrt{3}}}", "\\frac{\\sqrt{3}}{3}", true],
       ["\\boxed{(x-2)(x+2)}", "x^2-4", true],
       ["\\boxed{(x-2)(x+1)}", "x^2-4", false],

@@ -90,6 +90,7 @@ test.each([
   ["if n:\n        return 1\n    return 2", "    if n:\n        return 1\n    return 2"],
   ["\n\n    return n", "    return n"],
   ["\tx = 1\n\treturn x", "    x = 1\n    return x"],
+  [" return n", "    return n"],
 ])("the body %j gets the indentation that it lost", (body, indented) =>
   expect(indentedBody(body)).toBe(indented),
 );

@@ -1,8 +1,9 @@
 /** Whether two answers are the same mathematics. */
-import { inLowestTerms, isEqual, parseRational, plainNumbers, type Rational } from "../numbers.js";
+
 import { toRegion, variableOf } from "./intervals.js";
 import { matrixOf, shapeOf } from "./matrices.js";
 import { MAX_CHARACTERS, normalise } from "./normalise.js";
+import { isBaseNumber, isSameNumber, parseNumber } from "./quantities.js";
 import { type Group, parseGroup, splitTop } from "./split.js";
 import { ASSIGNMENT, expandPlusMinus, type Values, valuesOf } from "./values.js";
 import { AND, asWords, isWords, namesIn } from "./words.js";
@@ -93,6 +94,10 @@ async function compare(
     // With two equations the names count, unless they say the same.
     if (valueA !== a && valueB !== b) return isSameEquation(a, b, symbolic, same);
     if (!hasRelation(valueA) && !hasRelation(valueB)) return same(valueA, valueB);
+  }
+  if (hasRelation(a) !== hasRelation(b)) {
+    const [sideA, sideB] = [await identity(a, symbolic), await identity(b, symbolic)];
+    if (sideA !== null || sideB !== null) return same(sideA ?? a, sideB ?? b);
   }
   if (hasRelation(a) || hasRelation(b)) return isSameEquation(a, b, symbolic, same);
   return isSameStructure(a, b, symbolic, same);
@@ -232,6 +237,13 @@ async function isSameEquation(
   return isSameList(chainA.sides, chainB.sides, same);
 }
 
+/** The right side of an equation that always holds, as `x^2-1=(x-1)(x+1)` does. */
+async function identity(text: string, symbolic: SymbolicEquality): Promise<string | null> {
+  const [left = "", right = "", ...more] = splitTop(text, /=/);
+  if (right === "" || more.length > 0 || !isExpression(left + right)) return null;
+  return (await symbolic(left, right)) ? right : null;
+}
+
 function difference([left, right]: string[]): string {
   return `(${left})-(${right})`;
 }
@@ -260,33 +272,6 @@ function compact(text: string): string {
   return (first + parts.join(""))
     .replace(/\s+(?![A-Za-z\d])|(?<![A-Za-z\d])\s+/g, "")
     .replace(/\s+/g, " ");
-}
-
-/** `52_8`, digits in a base. */
-function isBaseNumber(text: string): boolean {
-  return /^\d[\dA-F]*_(?:\d|\{\d+\})$/.test(text);
-}
-
-/** Integers, decimals, fractions, mixed numbers; percent signs are kept aside. */
-function parseNumber(text: string): Rational | null {
-  const plain = plainNumbers(text.replace(/\s*%$/, "")).trim();
-  return /^[-+]?[\d.]/.test(plain) ? parseRational(plain) : null;
-}
-
-/** A percentage is its number, or a hundredth of it; a fraction must be in lowest terms. */
-function isSameNumber(a: string, numberA: Rational, b: string, numberB: Rational): boolean {
-  if (isUnreduced(a, numberA) && !isUnreduced(b, numberB)) return false;
-  if (isEqual(numberA, numberB)) return true;
-  const hundredth = (n: Rational): Rational => ({ ...n, denominator: n.denominator * 100n });
-  if (a.endsWith("%") === b.endsWith("%")) return false;
-  return a.endsWith("%")
-    ? isEqual(hundredth(numberA), numberB)
-    : isEqual(numberA, hundredth(numberB));
-}
-
-function isUnreduced(text: string, number: Rational): boolean {
-  if (!/^[-+]?(?:\\frac\{[-+]?\d+\}\{\d+\}|\d+\/\d+)$/.test(text)) return false;
-  return number.denominator === 1n || inLowestTerms(number).denominator !== number.denominator;
 }
 
 /** What the algebra system may be given: LaTeX mathematics, nothing else. */

@@ -43,7 +43,8 @@ const PLAIN = "0123456789+-";
 const BASES = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
 const TRIGONOMETRY = /\\?(?:sin|cos|tan|cot|sec|csc)(?![a-z])/;
 const DEGREES = /(\d+(?:\.\d+)?)\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))/g;
-const ANY_DEGREE = /\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|(?<=\d)\^\{?o\}?$/g;
+const ANY_DEGREE =
+  /\^\s*\{\s*\\(?:mathrm|text)\s*\{\s*o\s*\}\s*\}|\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|(?<=\d)\^\{?o\}?$/g;
 
 /** Longer answers are compared as they are: nothing in a benchmark needs more. */
 export const MAX_CHARACTERS = 1000;
@@ -52,6 +53,8 @@ export const MAX_CHARACTERS = 1000;
 export function normalise(answer: string): string {
   let text = answer.trim();
   if (text.length > MAX_CHARACTERS) return text;
+  // `\\[4pt]` ends a row with more space.
+  text = text.replace(/\\\\\s*\[-?[\d.]+\s*(?:pt|em|ex|mm|cm)\]/g, "\\\\ ");
   text = rowsAsList(fromUnicode(text));
   // The text was escaped twice, as in JSON that was never parsed.
   if (!text.includes("\\begin")) text = text.replace(/\\\\(?=[A-Za-z({])/g, "\\");

@@ -11,6 +11,8 @@ const TOLERANCE = 1e-9;
 const MODE = "PROPORTIONAL:";
 
 const engine = new ComputeEngine();
+/** Letters that name numbers, so that `a(b+c)` is a product; the others may name functions. */
+for (const letter of "abcdjklmnopqrstuvwxyzABCHJKLMNOQRSTUVWXYZ") engine.declare(letter, "number");
 type Expression = NonNullable<ReturnType<typeof engine.parse>>;
 
 function compare(a: string, b: string): boolean {
@@ -59,10 +61,14 @@ function haveOneRatio(values: (readonly [Complex, Complex])[]): boolean {
 
 parentPort?.on("message", ([a, b]: [string, string]) => {
   let isEqual = false;
+  // What a pair says of its names is nothing to the next one.
+  engine.pushScope();
   try {
     isEqual = compare(a, b);
   } catch {
     // What can't be evaluated is not known to be equal.
+  } finally {
+    engine.popScope();
   }
   parentPort?.postMessage(isEqual);
 });
