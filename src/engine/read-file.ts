@@ -19,35 +19,40 @@ export function openFile(file: string): Readable {
 
 /** A text of UTF-8. Throws what reading throws, and where it has more than 64 MiB, as /dev/zero has. */
 export async function readTextFile(file: string): Promise<string> {
-  const pieces: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of openFile(file) as AsyncIterable<Buffer>) {
-    pieces.push(chunk);
-    size += chunk.length;
-    refuseLong(size);
-  }
-  return Buffer.concat(pieces).toString("utf8");
+  const pieces = new Pieces();
+  for await (const chunk of openFile(file) as AsyncIterable<Buffer>) pieces.add(chunk);
+  return pieces.joined().toString("utf8");
 }
 
 /** The bytes of a file, at once. Throws as `readTextFile` does. */
 export function readBytesNow(file: string): Buffer {
   const fd = openSync(file, "r");
   try {
-    const pieces: Buffer[] = [];
-    let size = 0;
+    const pieces = new Pieces();
     for (;;) {
       const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
       const length = readSync(fd, chunk);
-      if (length === 0) return Buffer.concat(pieces);
-      pieces.push(chunk.subarray(0, length));
-      size += length;
-      refuseLong(size);
+      if (length === 0) return pieces.joined();
+      pieces.add(chunk.subarray(0, length));
     }
   } finally {
     closeSync(fd);
   }
 }
 
-function refuseLong(size: number): void {
-  if (size > MAX_BYTES) throw new Error(`it has more than ${MAX_BYTES} bytes`);
+/** What was read of a file so far. */
+class Pieces {
+  readonly #pieces: Buffer[] = [];
+  #size = 0;
+
+  /** Throws where they are too many bytes. */
+  add(piece: Buffer): void {
+    this.#size += piece.length;
+    if (this.#size > MAX_BYTES) throw new Error(`it has more than ${MAX_BYTES} bytes`);
+    this.#pieces.push(piece);
+  }
+
+  joined(): Buffer {
+    return Buffer.concat(this.#pieces);
+  }
 }
