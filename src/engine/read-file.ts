@@ -33,21 +33,16 @@ export async function readTextFile(
   file: string,
   { maxBytes = MAX_BYTES, signal }: ReadTextOptions = {},
 ): Promise<string> {
-  const pieces: Buffer[] = [];
-  let size = 0;
+  const pieces = new Pieces(maxBytes);
   const content = openFile(file);
   if (signal !== undefined) addAbortSignal(signal, content);
   try {
-    for await (const chunk of content as AsyncIterable<Buffer>) {
-      pieces.push(chunk);
-      size += chunk.length;
-      refuseLong(size, maxBytes);
-    }
+    for await (const chunk of content as AsyncIterable<Buffer>) pieces.add(chunk);
   } catch (error) {
     signal?.throwIfAborted();
     throw error;
   }
-  return Buffer.concat(pieces).toString("utf8");
+  return pieces.joined().toString("utf8");
 }
 
 /** Throws where there is something else than a file, such as a named pipe: reading it may never end. */
@@ -60,21 +55,36 @@ export async function refuseOtherThanFile(file: string): Promise<void> {
 export function readBytesNow(file: string): Buffer {
   const fd = openSync(file, "r");
   try {
-    const pieces: Buffer[] = [];
-    let size = 0;
+    const pieces = new Pieces(MAX_BYTES);
     for (;;) {
       const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
       const length = readSync(fd, chunk);
-      if (length === 0) return Buffer.concat(pieces);
-      pieces.push(chunk.subarray(0, length));
-      size += length;
-      refuseLong(size, MAX_BYTES);
+      if (length === 0) return pieces.joined();
+      pieces.add(chunk.subarray(0, length));
     }
   } finally {
     closeSync(fd);
   }
 }
 
-function refuseLong(size: number, most: number): void {
-  if (size > most) throw new Error(`it has more than ${most} bytes`);
+/** What was read of a file so far. */
+class Pieces {
+  readonly #pieces: Buffer[] = [];
+  readonly #most: number;
+  #size = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Throws where they are too many bytes. */
+  add(piece: Buffer): void {
+    this.#size += piece.length;
+    if (this.#size > this.#most) throw new Error(`it has more than ${this.#most} bytes`);
+    this.#pieces.push(piece);
+  }
+
+  joined(): Buffer {
+    return Buffer.concat(this.#pieces);
+  }
 }

@@ -4,8 +4,16 @@ import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { DEFAULT_REWARD } from "../rewards/named.js";
 import type { Reward } from "../rewards/reward.js";
+import { isBuiltIn } from "../tasks/index.js";
 import { openGraderBy } from "../tasks/judge-grader.js";
-import { checkTask, type Grader, type GradingMode, loadItems, type Task } from "../tasks/task.js";
+import {
+  checkTask,
+  type Grader,
+  type GradingMode,
+  loadItems,
+  type Task,
+  type TaskItem,
+} from "../tasks/task.js";
 import {
   type ConfiguredMethod,
   configureMethods,
@@ -31,6 +39,7 @@ import {
   describeReward,
   describeTaskFile,
 } from "./store/describe-run.js";
+import { keepQuestions } from "./store/questions.js";
 import {
   gradedOf,
   type Kept,
@@ -57,11 +66,16 @@ export interface Evaluation {
 /** Ends the drawing where `maxFailures` samples have failed. */
 class TooManyFailures extends Error {}
 
-/** As `evaluate` of for-programs.ts, which says what it throws. */
+/**
+ * As `evaluate` of for-programs.ts, which says what it throws.
+ *
+ * @param loaded the items of the data, where the caller has read them
+ */
 export async function evaluate(
   model: Model,
   task: Task,
   options: EvaluateOptions,
+  loaded?: readonly TaskItem[],
 ): Promise<Evaluation> {
   checkModel("model", model);
   checkTask("task", task);
@@ -72,7 +86,7 @@ export async function evaluate(
   const total = resolved.budgetTokensTotal;
   if (total !== undefined) checkVoting(task, samples);
   signal?.throwIfAborted();
-  const all = await loadItems(task, data, signal ? { signal } : {});
+  const all = loaded ?? (await loadItems(task, data, signal ? { signal } : {}));
   const items = all.slice(0, limit);
   const [item] = items;
   if (item === undefined) {
@@ -120,6 +134,7 @@ export async function evaluate(
   // What checks run directories (zod) takes as long to load as all the rest of the package.
   const { RunStore } = await import("./store/run-store.js");
   await using store = await RunStore.open(resolved.out, run, resolved.resume);
+  if (!isBuiltIn(task.name)) await keepQuestions(store.directory, items);
   warnOfVersions(store.run, run, onWarning);
   for (const { name, method, auto } of methods) {
     if (auto) onWarning?.(`${name} is ${method} here: ${auto.because} (${auto.evidence})`);

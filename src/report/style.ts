@@ -61,7 +61,7 @@ table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabu
 th, td { padding: 7px 12px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
 th { color: var(--dim); font-weight: 500; font-size: .82rem; vertical-align: bottom }
 th:first-child, td:first-child { text-align: left; padding-left: 0 }
-tbody th { color: var(--ink); font-weight: 600; font-size: .92rem }
+tbody th { color: var(--ink); font-weight: 600; font-size: .92rem; vertical-align: middle }
 td.left, th.left { text-align: left }
 table.settings td { white-space: normal; overflow-wrap: anywhere; text-align: left; padding: 4px 12px 4px 0; vertical-align: top }
 table.settings td:first-child { color: var(--dim); white-space: nowrap; width: 1% }

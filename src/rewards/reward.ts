@@ -203,9 +203,10 @@ export function checkScores(
   }
   for (const [i, score] of scores.entries()) {
     if (Number.isFinite(score)) continue;
+    const got = typeof (score as unknown) === "string" ? JSON.stringify(score) : score;
     throw new LlamaEtsError(
       "ERR_REWARD",
-      `Expected the ${role} \`${name}\` to return a finite number, got \`${score}\` for ${nameText(pool[i] as Completion, where)}`,
+      `Expected the ${role} \`${name}\` to return a finite number, got \`${got}\` for ${nameText(pool[i] as Completion, where)}`,
     );
   }
 }

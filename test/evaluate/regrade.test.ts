@@ -1,7 +1,11 @@
 /** What a run's grades may rest on: a task file that changes, and grading what was drawn anew. */
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { questionsOfAll } from "../../src/evaluate/compare/questions.js";
+import { describeReward } from "../../src/evaluate/store/describe-run.js";
+import { keepQuestions, readQuestions } from "../../src/evaluate/store/questions.js";
+import { readRun } from "../../src/evaluate/store/read-run.js";
 import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
 
 const DEFINE = fileURLToPath(new URL("../../dist/tasks/define-task.js", import.meta.url));
@@ -36,6 +40,12 @@ describe("a task file that changed since the run", () => {
     expect((await cli(args)).code).toBe(0);
     const before = samples();
     expect(before.map(({ correct }) => correct)).toEqual([true, true]);
+    const asked = new Map([
+      ["a", "Sam has 2 apples."],
+      ["b", "Ann has 3."],
+    ]);
+    // Reports have them from the directory, and load no module of it.
+    expect(await questionsOfAll([await readRun(out)])).toEqual(asked);
     scratchFile("numbers.mjs", taskText("false"));
     const resumed = await cli([...args, "--resume"]);
     expect(resumed.stderr).toMatch(/graded by the task file .*numbers\.mjs .* it is .* now/);
@@ -68,6 +78,33 @@ describe("a task file that changed since the run", () => {
     expect(refused.stderr).toMatch(/other\.jsonl doesn't hold the items .*\(ERR_INVALID_DATA\)/);
     expect([failed.code, refused.code]).toEqual([1, 1]);
     expect(readFileSync(`${out}/samples.jsonl`, "utf8")).toBe(before);
+  });
+});
+
+test("the questions of a run that is gone on with are added to those that are there", async () => {
+  const directory = scratch("questions");
+  mkdirSync(directory);
+  expect((await readQuestions(directory)).size).toBe(0);
+  await keepQuestions(directory, [{ id: "a", prompt: "?" }]);
+  await keepQuestions(directory, [{ id: "b", prompt: "two\nlines" }]);
+  expect([...(await readQuestions(directory))]).toEqual([
+    ["a", "?"],
+    ["b", "two\nlines"],
+  ]);
+  for (const damaged of ["{", "3\n", '{"item":3,"question":"?"}\n', "null\n"]) {
+    writeFileSync(`${directory}/questions.jsonl`, damaged);
+    expect((await readQuestions(directory)).size).toBe(0);
+  }
+});
+
+test.each([
+  ["module:missing.mjs", "there is no such file"],
+  ["module:/", "it is a directory"],
+  ["json-schema:/dev/zero", "it is no file"],
+])("the file of a reward is refused in plain words: %s", async (reward, why) => {
+  await expect(describeReward(reward)).rejects.toMatchObject({
+    code: "ERR_REWARD",
+    message: expect.stringContaining(`could not be read: ${why}\nTry: `),
   });
 });
 

@@ -7,7 +7,7 @@ import { compareRuns } from "../../src/evaluate/compare/compare-runs.js";
 import { canonicalJson, sha256 } from "../../src/evaluate/store/sample-key.js";
 import { evaluationReport } from "../../src/report/evaluation/evaluation-report.js";
 import { itemFile, itemReport } from "../../src/report/evaluation/item-report.js";
-import { placeLabels } from "../../src/report/evaluation/label-placement.js";
+import { placeLabels, widthOf } from "../../src/report/evaluation/label-placement.js";
 import { figuresOf } from "../../src/report/figures.js";
 import { drawFigure } from "../../src/report/plot.js";
 import { pngRenderer } from "../../src/report/png.js";
@@ -276,8 +276,8 @@ test("labels are placed where they cover neither each other nor points", () => {
   const places = placeLabels(points, frame);
   const boxes = points.map(({ x, y, label }, i) => {
     const { dx, dy, anchor } = places[i] as (typeof places)[number];
-    const left = anchor === "start" ? x + dx : x + dx - 6.6 * label.length;
-    return { left, right: left + 6.6 * label.length, top: y + dy - 7, bottom: y + dy + 7 };
+    const left = anchor === "start" ? x + dx : x + dx - widthOf(label);
+    return { left, right: left + widthOf(label), top: y + dy - 7, bottom: y + dy + 7 };
   });
   for (const [i, a] of boxes.entries()) {
     expect(a.right).toBeLessThanOrEqual(frame.right);

@@ -5,11 +5,11 @@ import { compiledConstraint } from "../../engine/constraint/constraint.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { given } from "../../engine/given.js";
 import type { EvaluateOptions } from "../../evaluate/evaluate-options.js";
+import type { EvaluationProgress } from "../../evaluate/progress.js";
 import type { TokenPart } from "../../evaluate/store/run-files.js";
 import { METHOD_NAMES, METHODS } from "../../methods/registry.js";
 import { findTask, TASK_SPECS } from "../../tasks/index.js";
 import type { GradingMode, PromptForm } from "../../tasks/task.js";
-import { failStalled, Interrupted, interruptSignal } from "../exit.js";
 import { groupOptions } from "../help-groups.js";
 import {
   addMethodOptions,
@@ -178,9 +178,8 @@ async function runEval(
   const { evaluate } = await import("../../evaluate/evaluate.js");
   const { resolveEvaluateOptions } = await import("../../evaluate/evaluate-options.js");
   const { checkVoting } = await import("../../evaluate/total-budget.js");
-  const { evalProgress, formatBudget, formatEvaluation, formatInterrupted } = await import(
-    "./eval-output.js"
-  );
+  const { formatEvaluation, formatInterrupted } = await import("./eval-output.js");
+  const { withProgress } = await import("./drawing.js");
   const task = await findTask(taskName);
   const grid = gridOf(flags.methods, flags);
   const methods = parseMethods(grid.methods);
@@ -205,34 +204,14 @@ async function runEval(
   const needsProposal = methods.some(
     ({ method }) => method !== "auto" && METHODS[method].proposal !== undefined,
   );
-  const signal = interruptSignal();
-  const progress = evalProgress({ watch: flags.watch ?? false });
-  process.once("beforeExit", failStalled);
-  try {
+  const sayKept = (last?: EvaluationProgress) => formatInterrupted(out, last);
+  const evaluation = await withProgress(flags, sayKept, async (shown) => {
     const models = isolatingOwn(flags);
-    await using model = await loadNamedModel(models, signal);
-    await using proposal = needsProposal ? await loadProposal(models, model, signal) : null;
-    const evaluation = await evaluate(model, task, {
-      ...options,
-      ...(proposal && { proposal }),
-      signal,
-      onProgress: progress.show,
-      onSample: (sample) => {
-        if ("error" in sample) progress.sayOfFailure(sample.error);
-      },
-      onWarning: progress.say,
-      onBudget: (plan) => progress.say(formatBudget(plan)),
-    });
-    progress.close();
-    const { summary, failed, endedEarly } = evaluation;
-    if (endedEarly) console.error(`Ended early: ${failed} samples failed; --resume goes on`);
-    if (failed > 0) process.exitCode = 1;
-    console.log(flags.json ? JSON.stringify(summary) : formatEvaluation(evaluation));
-  } catch (error) {
-    progress.close();
-    if (error instanceof Interrupted) console.error(formatInterrupted(out, progress.last));
-    throw error;
-  } finally {
-    process.off("beforeExit", failStalled);
-  }
+    await using model = await loadNamedModel(models, shown.signal);
+    await using proposal = needsProposal ? await loadProposal(models, model, shown.signal) : null;
+    return await evaluate(model, task, { ...options, ...(proposal && { proposal }), ...shown });
+  });
+  const { summary, failed, endedEarly } = evaluation;
+  if (endedEarly) console.error(`Ended early: ${failed} samples failed; --resume goes on`);
+  console.log(flags.json ? JSON.stringify(summary) : formatEvaluation(evaluation));
 }

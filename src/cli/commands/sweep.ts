@@ -1,10 +1,9 @@
 /** `eval --config`: a sweep over tasks, models and settings. */
 import path from "node:path";
-import { LlamaEtsError, messageOf } from "../../engine/errors.js";
+import { LlamaEtsError, whyUnreadable } from "../../engine/errors.js";
 import { given } from "../../engine/given.js";
 import { readTextFile } from "../../engine/read-file.js";
 import type { EvaluateOptions } from "../../evaluate/evaluate-options.js";
-import { failStalled, Interrupted, interruptSignal } from "../exit.js";
 import { loadNamedModel, type ModelFlags } from "../model-flags.js";
 import { writeOutput } from "../write-output.js";
 
@@ -27,8 +26,7 @@ export async function runSweepCommand(
 ): Promise<void> {
   const { parseSweep } = await import("../../evaluate/sweep/sweep-config.js");
   const { runSweep } = await import("../../evaluate/sweep/run-sweep.js");
-  const { evalProgress, formatBudget } = await import("./eval-output.js");
-  const { formatSweep } = await import("./sweep-output.js");
+  const { withProgress } = await import("./drawing.js");
   if (task !== undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", `Expected a task or --config, got both`, {
       fix: "`tasks` in the file",
@@ -50,51 +48,41 @@ export async function runSweepCommand(
   }
   const models = config.models ?? [flags.model];
   const { resume, queue, allowCodeExecution, keep, maxFailures } = flags;
-  const signal = interruptSignal();
-  const progress = evalProgress({ watch: flags.watch ?? false });
-  process.once("beforeExit", failStalled);
-  try {
+  const sayKept = () => `Interrupted; --resume goes on in ${out}`;
+  const { results, failed } = await withProgress(flags, sayKept, async (shown) => {
     const results = await runSweep(
       { ...config, models },
       {
-        ...{ out, signal, onProgress: progress.show, onWarning: progress.say },
-        onBudget: (plan) => progress.say(formatBudget(plan)),
+        ...{ ...shown, out },
         ...given({ resume, queue, allowCodeExecution, keep, maxFailures }),
-        openModel: (model) => loadNamedModel({ ...flags, model }, signal),
-        onRun: ({ task: name, model, seed }) => progress.say(`${name}, ${model}, seed ${seed}`),
-        onSample: (sample) => {
-          if ("error" in sample) progress.sayOfFailure(sample.error);
-        },
+        openModel: (model) => loadNamedModel({ ...flags, model }, shown.signal),
+        onRun: ({ task: name, model, seed }) => shown.onWarning(`${name}, ${model}, seed ${seed}`),
       },
     );
-    progress.close();
-    const failed = results.reduce((sum, result) => sum + result.failed, 0);
-    if (failed > 0) process.exitCode = 1;
-    const content = JSON.stringify(results, null, 2);
-    await writeOutput("sweep", path.join(out, "sweep.json"), `${content}\n`);
-    const { sweepReport } = await import("../../report/sweep/sweep-report.js");
-    await writeOutput("report", path.join(out, "sweep.html"), await sweepReport(results));
-    console.log(flags.json ? JSON.stringify(results) : formatSweep(results));
-    if (results.at(-1)?.endedEarly) console.error("Ended early; --resume goes on");
-    if (failed > 0) console.error(`${failed} failed and are in no row; --resume tries them again`);
-    if (!flags.json)
-      console.log(`In ${out}: sweep.html, sweep.json, and run directories for compare.`);
-  } catch (error) {
-    progress.close();
-    if (error instanceof Interrupted) console.error(`Interrupted; --resume goes on in ${out}`);
-    throw error;
-  } finally {
-    process.off("beforeExit", failStalled);
-  }
+    return { results, failed: results.reduce((sum, result) => sum + result.failed, 0) };
+  });
+  await writeOutput("sweep", path.join(out, "sweep.json"), `${JSON.stringify(results, null, 2)}\n`);
+  const { sweepReport } = await import("../../report/sweep/sweep-report.js");
+  await writeOutput("report", path.join(out, "sweep.html"), await sweepReport(results));
+  const { formatSweep } = await import("./sweep-output.js");
+  console.log(flags.json ? JSON.stringify(results) : formatSweep(results));
+  if (results.at(-1)?.endedEarly) console.error("Ended early; --resume goes on");
+  if (failed > 0) console.error(`${failed} failed and are in no row; --resume tries them again`);
+  if (!flags.json)
+    console.log(`In ${out}: sweep.html, sweep.json, and run directories for compare.`);
 }
 
 async function readConfig(file: string): Promise<string> {
   try {
     return await readTextFile(file);
   } catch (error) {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", `--config: ${messageOf(error)}`, {
-      fix: "a file that is there",
-      cause: error,
-    });
+    throw new LlamaEtsError(
+      "ERR_INVALID_OPTION",
+      `--config: ${file} could not be read: ${whyUnreadable(error)}`,
+      {
+        fix: "the path of a sweep's YAML file (docs/evaluation.md)",
+        cause: error,
+      },
+    );
   }
 }

@@ -1,18 +1,20 @@
 /** The questions of a run's items, which its samples don't repeat. */
 import { stat } from "node:fs/promises";
 import { findTask, isBuiltIn } from "../../tasks/index.js";
-import type { RunRecord } from "../store/run-files.js";
+import { readQuestions } from "../store/questions.js";
+import type { EvaluationRun } from "../store/read-run.js";
 import { canonicalJson, sha256 } from "../store/sample-key.js";
 
 const MAX_BYTES = 256 * 2 ** 20;
 
 /**
  * Questions by item, from the data that the run names if it is still there and unchanged; none
- * otherwise. Nothing is downloaded. A task of a user's own module is not loaded: a run directory
- * may come from anywhere, and loading runs code.
+ * otherwise. Nothing is downloaded. A task of a user's own module is not loaded, as that runs code: its run
+ * directory has the questions.
  */
-async function questionsOf({ task, data }: RunRecord): Promise<Map<string, string>> {
-  if (!isBuiltIn(task)) return new Map();
+async function questionsOf({ directory, run }: RunOf): Promise<Map<string, string>> {
+  const { task, data } = run;
+  if (!isBuiltIn(task)) return readQuestions(directory);
   try {
     const items = await loadLocally(task, data.path);
     if (sha256(canonicalJson(items)) !== data.sha256) return new Map();
@@ -22,12 +24,12 @@ async function questionsOf({ task, data }: RunRecord): Promise<Map<string, strin
   }
 }
 
+type RunOf = Pick<EvaluationRun, "directory" | "run">;
+
 /** As `questionsOf`, of several runs. */
-export async function questionsOfAll(
-  runs: readonly { run: RunRecord }[],
-): Promise<Map<string, string>> {
+export async function questionsOfAll(runs: readonly RunOf[]): Promise<Map<string, string>> {
   const questions: [string, string][] = [];
-  for (const { run } of runs) questions.push(...(await questionsOf(run)));
+  for (const run of runs) questions.push(...(await questionsOf(run)));
   return new Map(questions);
 }
 

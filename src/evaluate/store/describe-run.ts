@@ -1,9 +1,11 @@
 /** What `run.json` says of models, rewards, versions and the machine. */
+import { stat } from "node:fs/promises";
 import { cpus, totalmem } from "node:os";
 import path from "node:path";
 import { resolveBundledName } from "../../engine/bundled-models.js";
 import { partFiles } from "../../engine/download/address.js";
 import type { Model } from "../../engine/engine.js";
+import { LlamaEtsError, whyUnreadable } from "../../engine/errors.js";
 import { hashFile } from "../../engine/file-hash.js";
 import { DEFAULT_KV_TYPE } from "../../engine/kv-types.js";
 import { resolveModelPath } from "../../engine/model-path.js";
@@ -51,15 +53,32 @@ export async function describeReward(
   const files = parseReward(expression).filter(({ takes }) => takes === "FILE" || takes === "GGUF");
   const rewardFiles = await Promise.all(
     files.map(async ({ takes, argument }) => {
+      if (takes === "FILE") return hashRewardFile(argument, signal);
       // A model is perhaps a bundled one's name, or a URI.
-      const file =
-        takes === "GGUF"
-          ? await resolveModelPath(resolveBundledName(argument), () => {}, signal)
-          : argument;
+      const file = await resolveModelPath(resolveBundledName(argument), () => {}, signal);
       return hashFile(file, signal);
     }),
   );
   return { reward: expression, ...(rewardFiles.length > 0 && { rewardFiles }) };
+}
+
+/** Throws `ERR_REWARD` for what can't be read as a file. */
+async function hashRewardFile(file: string, signal: AbortSignal | undefined): Promise<string> {
+  const refuse = (why: string, cause?: unknown): never => {
+    throw new LlamaEtsError("ERR_REWARD", `The reward's file ${file} could not be read: ${why}`, {
+      fix: "the path of a module, or of a schema",
+      cause,
+    });
+  };
+  try {
+    const found = await stat(file);
+    if (found.isFile()) return await hashFile(file, signal);
+    return refuse(found.isDirectory() ? "it is a directory" : "it is no file");
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof LlamaEtsError) throw error;
+    return refuse(whyUnreadable(error), error);
+  }
 }
 
 /** What grades in the place of the task's own grader; nothing without one. */

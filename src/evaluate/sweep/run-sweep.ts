@@ -4,7 +4,7 @@ import { resolveBundledName } from "../../engine/bundled-models.js";
 import type { Model } from "../../engine/engine.js";
 import { given } from "../../engine/given.js";
 import { findTask } from "../../tasks/index.js";
-import { loadItems, type Task } from "../../tasks/task.js";
+import { loadItems, type Task, type TaskItem } from "../../tasks/task.js";
 import { evaluate } from "../evaluate.js";
 import { type EvaluateOptions, resolveEvaluateOptions } from "../evaluate-options.js";
 import { measuredSamples } from "../store/item-votes.js";
@@ -70,24 +70,25 @@ export async function runSweep(
   for (const name of [...models, ...(proposal === undefined ? [] : [proposal])]) {
     if (!isRemote(name)) await resolveModelPath(resolveBundledName(name), () => {}, options.signal);
   }
-  const tasks = await openTasks(config);
+  const tasks = await openTasks(config, options.signal);
   const results: SweepResult[] = [];
   let allFailed = 0;
   const modelFolders = foldersOf(models);
   for (const [m, modelName] of models.entries()) {
     await using model = await openModel(modelName);
     await using draft = proposal === undefined ? null : await openModel(proposal);
-    for (const { name, task, folder, data } of tasks) {
+    for (const { name, task, items, folder, data } of tasks) {
       const directories: string[] = [];
       let [failed, endedEarly] = [0, false];
       for (const seed of seeds) {
         const directory = path.join(out, folder, modelFolders[m] as string, `seed-${seed}`);
         onRun?.({ task: name, model: modelName, seed, directory });
-        const evaluation = await evaluate(model, task, {
+        const settings = {
           ...{ ...shared, ...data, ...options, seed, out: directory },
           ...(draft && { proposal: draft }),
           ...(maxFailures !== undefined && { maxFailures: maxFailures - allFailed }),
-        });
+        };
+        const evaluation = await evaluate(model, task, settings, items);
         directories.push(directory);
         failed += evaluation.failed;
         allFailed += evaluation.failed;
@@ -114,24 +115,24 @@ export async function runSweep(
 interface SweepTask {
   name: string;
   task: Task;
+  items: readonly TaskItem[];
   folder: string;
   data: { data?: string };
 }
 
-/** The tasks of a sweep, whose items can be read, and voted on where a budget asks for that. */
-async function openTasks({
-  tasks,
-  budgetTokensTotal,
-  samples,
-}: Pick<SweepConfig, "tasks" | "budgetTokensTotal" | "samples">): Promise<SweepTask[]> {
+/** The tasks of a sweep with their items, which can be voted on where a budget asks for that. */
+async function openTasks(
+  { tasks, budgetTokensTotal, samples }: Omit<SweepConfig, "methods" | "options" | "seeds">,
+  signal: AbortSignal | undefined,
+): Promise<SweepTask[]> {
   const folders = foldersOf(tasks.map(({ task }) => task));
   const opened: SweepTask[] = [];
   for (const [i, entry] of tasks.entries()) {
     const { task: name, ...data }: { task: string; data?: string } = entry;
     const task = await findTask(name);
     if (budgetTokensTotal !== undefined) checkVoting(task, samples);
-    await loadItems(task, data.data, {});
-    opened.push({ ...{ name, task, data }, folder: folders[i] as string });
+    const items = await loadItems(task, data.data, given({ signal }));
+    opened.push({ ...{ name, task, items, data }, folder: folders[i] as string });
   }
   return opened;
 }

@@ -135,6 +135,20 @@ function samplesOf({ samples, budget }: RunRecord): string {
   return `up to ${each}, which vote, within ${number(budget.tokens)} tokens in all`;
 }
 
+/** `candidates 8, rollouts 1, sampling.temperature 0.7`: without what isn't set. */
+function settingsText(settings: object, within = ""): string {
+  return Object.entries(settings)
+    .flatMap(([name, value]) => {
+      const isNone = value === null || value === undefined;
+      if (isNone || (typeof value === "object" && Object.keys(value).length === 0)) return [];
+      if (typeof value === "object" && !Array.isArray(value)) {
+        return settingsText(value, `${within}${name}.`) || [];
+      }
+      return `${within}${name} ${typeof value === "string" ? value : JSON.stringify(value)}`;
+    })
+    .join(", ");
+}
+
 function settings(runs: ComparedRuns["runs"]): Html {
   return html`<h2>Settings</h2>
 ${runs.map(({ directory, run }) => {
@@ -149,7 +163,7 @@ ${runs.map(({ directory, run }) => {
       `${machine.cpu}, ${machine.cores} cores${machine.gpu === false ? "" : `, ${machine.gpu}`}`,
     ],
     ["started", run.startedAt],
-    ...run.methods.map(({ name, settings }) => [name, JSON.stringify(settings)]),
+    ...run.methods.map(({ name, settings }) => [name, settingsText(settings)]),
   ];
   return html`<details${runs.length === 1 && " open"}><summary>${directory}</summary><div class="scroll"><table class="settings"><tbody>${rows.map(([name, value]) => html`<tr><td>${name}</td><td class="left">${value}</td></tr>`)}</tbody></table></div></details>`;
 })}`;

@@ -22,8 +22,13 @@ interface Box {
 }
 
 const LINE = 14;
-/** About the width of a letter, in pixels. */
-const LETTER = 6.6;
+/** About the widths of letters of 12 pixels: of narrow ones, of rather narrow ones, of wide ones and of others. */
+const WIDTHS: readonly [letters: RegExp, width: number][] = [
+  [/[ijl.,:;|'!]/, 3.5],
+  [/[frtI() -]/, 4.9],
+  [/[mwMW@%…]/, 11],
+  [/./s, 7.2],
+];
 const GAP = 9;
 
 const PLACES: readonly Placement[] = [
@@ -61,8 +66,14 @@ export function placeLabels(points: readonly Point[], frame: Box): Placement[] {
   });
 }
 
+/** About the width of a label, in pixels. */
+export function widthOf(label: string): number {
+  const width = (letter: string) => WIDTHS.find(([letters]) => letters.test(letter))?.[1] ?? 0;
+  return [...label].reduce((sum, letter) => sum + width(letter), 0);
+}
+
 function boxOf({ x, y, label }: Point, { dx, dy, anchor }: Placement): Box {
-  const width = label.length * LETTER;
+  const width = widthOf(label);
   const left = anchor === "start" ? x + dx : x + dx - width;
   return { left, right: left + width, top: y + dy - LINE / 2, bottom: y + dy + LINE / 2 };
 }

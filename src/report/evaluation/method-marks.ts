@@ -36,5 +36,10 @@ export function shortName(name: string): string {
 
 /** A method's name with its mark. */
 export function methodLabel(name: string, index: number): Html {
-  return html`<span class="method"><svg class="mark" viewBox="-7 -7 14 14" aria-hidden="true"><path d="${PATHS[shapeOf(index)]}" fill="${seriesColor(index)}"/></svg>${name}</span>`;
+  return html`<span class="method"><svg class="mark" viewBox="-7 -7 14 14" aria-hidden="true"><path d="${PATHS[shapeOf(index)]}" fill="${seriesColor(index)}"/></svg>${breakableName(name)}</span>`;
+}
+
+/** A method's name, which may be broken before each of its options. */
+export function breakableName(name: string): Html {
+  return html`${name.split(":").map((part, i) => (i === 0 ? part : html`<wbr>:${part}`))}`;
 }

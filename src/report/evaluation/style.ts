@@ -5,7 +5,7 @@ export const EVALUATION_STYLE = `
 .figures { grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)) }
 .method { white-space: nowrap }
 .mark { width: .85em; height: .85em; margin-right: .4em; vertical-align: -.06em }
-.range { color: var(--dim); font-size: .84em; margin-left: .3em }
+.range { display: block; color: var(--dim); font-size: .84em }
 .forest-head { text-align: center; min-width: 170px }
 .forest { display: block; position: relative; height: 16px; min-width: 150px }
 .forest i { position: absolute; top: 50%; print-color-adjust: exact }
@@ -37,5 +37,11 @@ export const EVALUATION_STYLE = `
 .graded { font-size: .9rem; margin: 8px 0 4px; overflow-wrap: anywhere }
 .graded span { color: var(--dim); font-size: .9em }
 .outputs .text { font-size: .8rem; max-height: 26em; overflow-y: auto }
+@media (max-width: 640px) {
+  th, td { padding: 7px 6px }
+  .method { white-space: normal; overflow-wrap: anywhere }
+  tbody th, td.left { white-space: normal; min-width: 7.5em }
+  .forest-head, .forest { min-width: 90px }
+}
 @media print { .outputs .text { max-height: none } }
 `;

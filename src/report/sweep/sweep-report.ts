@@ -1,7 +1,7 @@
 /** The report of a sweep: accuracies over the grid, and the best settings on items that didn't choose them. */
 import type { HalfScore, SweepSetting } from "../../evaluate/sweep/best-settings.js";
 import type { SweepResult } from "../../evaluate/sweep/run-sweep.js";
-import { methodLabel } from "../evaluation/method-marks.js";
+import { breakableName, methodLabel } from "../evaluation/method-marks.js";
 import { counted, number, percent } from "../format.js";
 import { type Html, html } from "../html.js";
 import { renderPage } from "../page.js";
@@ -14,13 +14,13 @@ figure h3 { margin: 0 0 8px }
 .mark { width: .86em; height: .86em; margin-right: .4em; vertical-align: -.06em }
 .method { white-space: nowrap }
 .legend .method { margin-right: 1.2em }
-.best th[scope=row] { white-space: normal; overflow-wrap: anywhere; min-width: 8em; vertical-align: middle }
+.best th[scope=row] { white-space: normal; overflow-wrap: anywhere; min-width: 8em }
 .best td small { display: block; color: var(--dim); font-weight: 400; white-space: nowrap }
 .scroll table.grid { width: auto; min-width: 0 }
 .grid caption { text-align: left; color: var(--dim); padding: 8px 0 2px }
 .grid td { text-align: center; min-width: 5.5em; print-color-adjust: exact }
 .grid td small { display: block; opacity: .85; font-size: .76em }
-.grid th { white-space: nowrap; vertical-align: middle }
+.grid th { white-space: nowrap }
 .grid thead th + th { text-align: center }
 .grid td:first-child { text-align: center; padding-left: 12px }
 @media (max-width: 640px) {
@@ -54,7 +54,7 @@ ${cautions(result).map((caution) => html`<p class="warning">${caution}</p>`)}
 <p>A setting is chosen on half of the items, those that a hash of their names picks, and judged on the other half. Where it was chosen its accuracy is flattered by the choice.</p>
 <div class="scroll"><table class="best">
 <thead><tr><th>best setting</th><th>where chosen</th><th>on the other half</th></tr></thead>
-<tbody>${best.map(({ name, chosenBy, heldOut }) => html`<tr><th scope="row">${breakable(name)}</th><td>${percent(chosenBy.accuracy, 1)}<small>${counted(chosenBy.items, "item")}</small></td><td><b>${percent(heldOut.accuracy, 1)}</b><small>${interval(heldOut)}</small><small>${counted(heldOut.items, "item")}</small></td></tr>`)}</tbody>
+<tbody>${best.map(({ name, chosenBy, heldOut }) => html`<tr><th scope="row">${breakableName(name)}</th><td>${percent(chosenBy.accuracy, 1)}<small>${counted(chosenBy.items, "item")}</small></td><td><b>${percent(heldOut.accuracy, 1)}</b><small>${interval(heldOut)}</small><small>${counted(heldOut.items, "item")}</small></td></tr>`)}</tbody>
 </table></div>
 <h3>What accuracy costs</h3>
 <p class="legend">${methods.map(methodLabel)}</p>
@@ -70,11 +70,6 @@ ${methods.map((method, i) =>
     range,
   ),
 )}`;
-}
-
-/** A setting's name, which may be broken before each of its options. */
-function breakable(name: string): Html {
-  return html`${name.split(":").map((part, i) => (i === 0 ? part : html`<wbr>:${part}`))}`;
 }
 
 function cautions({ failed, endedEarly }: SweepResult): string[] {
