@@ -4,7 +4,8 @@
 // LLAMA_ETS_FUZZ_MODEL's.
 //
 // An input is a grammar and, behind a NUL, the choices of a walk through it. Sources that
-// src/engine/constraint/ refuses because no reader can bear them are left out.
+// src/engine/constraint/ refuses are left out where no reader can bear them, or tokens stand in
+// them.
 #include "sampling/grammar.h"
 
 #include <llama-grammar.h>
@@ -122,7 +123,14 @@ bool IsBearable(const std::string& source) {
   llama_grammar_parser parser(vocab);
   if (!parser.parse(source.c_str())) return true;
   size_t elements = 0;
-  for (const auto& rule : parser.rules) elements += rule.size();
+  for (const auto& rule : parser.rules) {
+    elements += rule.size();
+    for (const auto& element : rule) {
+      const bool is_token =
+          element.type == LLAMA_GRETYPE_TOKEN || element.type == LLAMA_GRETYPE_TOKEN_NOT;
+      if (is_token) return false;
+    }
+  }
   return elements <= kMostElements && Beginnings(parser.rules).AreFew();
 }
 

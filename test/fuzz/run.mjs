@@ -81,7 +81,7 @@ async function fuzz(name) {
   if (name === "grammar") sources.push(...(await ofLlama()));
   if (run(compiler, [...FLAGS, ...sources, "-ldl", "-o", program]) !== 0) return false;
   const args = [
-    ...[`-max_total_time=${values.seconds}`, "-timeout=10", "-rss_limit_mb=2048"],
+    ...[`-max_total_time=${values.seconds}`, "-timeout=30", "-rss_limit_mb=2048"],
     ...["-close_fd_mask=2", "-max_len=4096", "-print_final_stats=1", `-artifact_prefix=${place}/`],
     ...dictionaryOf(name),
     corpus,
