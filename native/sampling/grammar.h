@@ -4,6 +4,10 @@
 // tokens for text. Here both are asked about first: a token is allowed if its text goes on in the
 // grammar, or if it ends the text where the grammar may end. Names are text for those control
 // tokens alone that the policy says.
+//
+// llama.cpp follows each way in which a grammar reads a token: where that is ambiguous, a token of
+// 64 characters may have 2^64 of them. The policy says so, and long tokens are asked about in steps
+// then, since what was accepted holds each reading once.
 #pragma once
 
 #include <llama.h>
@@ -41,13 +45,21 @@ class Grammar {
     void operator()(llama_sampler* sampler) const;
   };
 
+  class LongTokens;
+
   explicit Grammar(const llama_vocab* vocab) : vocab_(vocab), is_of_thoughts_(true) {}
   bool IsText(llama_token token) const;
+  // Null for a token that is asked about at once.
+  const std::vector<llama_token>* StepsOf(llama_token token) const;
+  bool AllowsAtOnce(llama_token token) const;
+  // Whether what the steps spell may come next.
+  bool AllowsSteps(const std::vector<llama_token>& steps) const;
 
   const llama_vocab* vocab_;
   bool is_of_thoughts_ = false;
   std::shared_ptr<const std::vector<llama_token>>
-      named_;  // control tokens that are text; ascending
+      named_;                                // control tokens that are text; ascending
+  std::shared_ptr<LongTokens> long_tokens_;  // null where all are asked about at once
   // Null where what was accepted is no beginning of a text of the grammar, and for thoughts.
   std::unique_ptr<llama_sampler, FreeSampler> sampler_;
 };

@@ -65,8 +65,8 @@ export function checkString(name: string, value: unknown): string {
 }
 
 export function checkStrings(name: string, value: unknown): string[] {
-  const isStrings = Array.isArray(value) && value.every((v) => typeof v === "string" && v !== "");
-  return isStrings ? value : refuse(name, "an array of non-empty strings", value);
+  const isStrings = isDense(value) && value.every((v) => typeof v === "string" && v !== "");
+  return isStrings ? (value as string[]) : refuse(name, "an array of non-empty strings", value);
 }
 
 export function checkFunction<T>(name: string, value: T): T {
@@ -84,7 +84,12 @@ export function checkSignal(name: string, value: unknown): AbortSignal {
 }
 
 export function checkArray<T extends readonly unknown[]>(name: string, value: T): T {
-  return Array.isArray(value) ? value : refuse(name, "an array", value);
+  return isDense(value) ? value : refuse(name, "an array without holes", value);
+}
+
+/** `every` and `map` pass over what was never set, as in `[, "a"]` or `new Array(3)`. */
+function isDense(value: unknown): value is unknown[] {
+  return Array.isArray(value) && !value.includes(undefined);
 }
 
 export function checkObject<T>(name: string, value: T): T {

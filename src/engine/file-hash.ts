@@ -7,7 +7,10 @@ import { pipeline } from "node:stream/promises";
 export async function sha256Of(file: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
   const content = createReadStream(file, { highWaterMark: 2 ** 20 });
-  await pipeline(content, hash, signal ? { signal } : {});
+  await pipeline(content, hash, signal ? { signal } : {}).catch((error: unknown) => {
+    signal?.throwIfAborted(); // with its reason, of which the stream's error says nothing
+    throw error;
+  });
   return hash.digest("hex");
 }
 

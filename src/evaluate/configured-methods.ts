@@ -161,7 +161,7 @@ export function checkMethods(
   methods: readonly (MethodName | EvaluatedMethod)[],
   options: EvaluatedOptions = {},
 ): EvaluatedMethod[] {
-  if (!Array.isArray(methods) || methods.length === 0) {
+  if (!Array.isArray(methods) || methods.length === 0 || methods.includes(undefined as never)) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `methods` to name at least one method");
   }
   checkAnyNames(checkObject("options", options));

@@ -35,6 +35,7 @@ export async function* gradeRows(
   checkFunction("grader.grade", checkObject("grader", grader).grade);
   checkString("file", file);
   checkFunction("items.get", checkObject("items", items).get);
+  optional(checkString, "rowKey", rowKey);
   optional(checkSignal, "signal", signal);
   const pending: Promise<RowVerdict>[] = [];
   let failure: unknown;

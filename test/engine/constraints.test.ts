@@ -10,9 +10,11 @@ import { GrammarReader } from "../../src/engine/constraint/readings.js";
 import { wholeMatches } from "../../src/engine/constraint/regular-expression.js";
 import { messageOf } from "../../src/engine/errors.js";
 import { withTimeLimit } from "../../src/engine/time-limit.js";
+import { sample } from "../../src/methods/registry.js";
 import { REFUSED_SCHEMAS, REFUSED_TEXTS, SCHEMAS, TEXTS } from "../fixtures/constraints.js";
 import { drawText } from "../fixtures/grammar-texts.js";
 import { generator, schemaValidator } from "../fixtures/random-constraints.js";
+import { modelOf, sentencePiece } from "../fixtures/vocabularies.js";
 import { IS_STUDY } from "../study/form.js";
 
 /** Texts of each grammar. */
@@ -225,6 +227,27 @@ describe("texts", () => {
     );
     expect(prints[0]).toBe(prints[1]);
     expect(new Set(prints).size).toBe(4);
+  });
+});
+
+test("a long token that can be read in 2^40 ways is refused at once, by what it spells", async () => {
+  const words = ["#".repeat(64), `${"=".repeat(40)}é`];
+  await using model = await modelOf(sentencePiece(words));
+  const tokenOf = (word: string) =>
+    Array.from({ length: model.info.vocabSize }, (_, i) => i).find((i) => {
+      return model.detokenize(Int32Array.of(i), { continues: true }) === word;
+    }) as number;
+  const draw = (regex: string, ...allowed: string[]) =>
+    sample(model, "1", {
+      ...{ constraint: { regex }, allowedTokens: allowed.map(tokenOf) },
+      ...{ maxTokens: 1, seed: 1, raw: true },
+    });
+  const long = words[0] as string;
+  expect((await draw("(#|##){1,40}x", long, "x")).text).toBe(long);
+  expect((await draw("(#|##){1,30}x", long, "#")).text).toBe("#");
+  expect((await draw("(=|==){1,40}é", words[1] as string, "#")).text).toBe(words[1]);
+  await expect(draw("(=|==){1,40}è", words[1] as string)).rejects.toMatchObject({
+    code: "ERR_CONSTRAINT_DEAD",
   });
 });
 

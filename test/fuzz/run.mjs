@@ -6,12 +6,13 @@
 //
 // What was found lies below build/fuzz/NAME/corpus, for the next time; an input that crashes, beside it.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { locateEngine } from "../../dist/engine/local/locate-engine.js";
-import { MODEL, SEEDS } from "./seeds.mjs";
+import { extractSource } from "../../dist/engine-build/source-bundle.js";
+import { MODEL, SEEDS, VOCABULARY } from "./seeds.mjs";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const ROOT = path.join(HERE, "../..");
@@ -31,7 +32,10 @@ const SOURCES = {
   adapter_file: checks,
   cell_order: [],
   longest_run: ["native/text/deep_stack.cc"],
+  grammar: ["native/files/engine.cc", "test/fuzz/no_attention.cc", "native/sampling/grammar.cc"],
 };
+/** Where llama.cpp's source is taken from node-llama-cpp's bundle. */
+const LLAMA = path.join(ROOT, "build/fuzz/llama.cpp");
 
 const { values, positionals } = parseArgs({
   options: { seconds: { type: "string", short: "s", default: "60" } },
@@ -51,7 +55,19 @@ function run(command, args, env = {}) {
 
 const engine = await locateEngine(false, "");
 
-function fuzz(name) {
+/** llama.cpp's reader of grammars, in place of the engine's own, which the rest is linked with. */
+async function ofLlama() {
+  await extractSource(LLAMA);
+  const libraries = readdirSync(engine.directory)
+    .filter((file) => /^lib(llama|ggml-base)\..*so$/.test(file))
+    .map((file) => path.join(engine.directory, file));
+  return [
+    ...[`-I${LLAMA}/src`, `${LLAMA}/src/llama-grammar.cpp`, "-rdynamic"],
+    ...[...libraries, `-Wl,-rpath,${engine.directory}`],
+  ];
+}
+
+async function fuzz(name) {
   const place = path.join(ROOT, "build/fuzz", name);
   const corpus = path.join(place, "corpus");
   mkdirSync(corpus, { recursive: true });
@@ -59,23 +75,30 @@ function fuzz(name) {
     writeFileSync(path.join(corpus, `seed-${i}`), bytes);
   });
   const model = path.join(place, "model.gguf");
-  writeFileSync(model, MODEL);
+  writeFileSync(model, name === "grammar" ? VOCABULARY : MODEL);
   const program = path.join(place, "fuzz");
   const sources = [`test/fuzz/${name}.cc`, ...SOURCES[name]];
+  if (name === "grammar") sources.push(...(await ofLlama()));
   if (run(compiler, [...FLAGS, ...sources, "-ldl", "-o", program]) !== 0) return false;
   const args = [
-    ...[`-max_total_time=${values.seconds}`, "-timeout=10", "-rss_limit_mb=2048"],
-    ...["-max_len=4096", "-print_final_stats=1", `-artifact_prefix=${place}/`],
-    ...(SEEDS[name][0].toString("latin1").startsWith("GGUF") ? ["-dict=test/fuzz/gguf.dict"] : []),
+    ...[`-max_total_time=${values.seconds}`, "-timeout=30", "-rss_limit_mb=2048"],
+    ...["-close_fd_mask=2", "-max_len=4096", "-print_final_stats=1", `-artifact_prefix=${place}/`],
+    ...dictionaryOf(name),
     corpus,
   ];
   const env = { LLAMA_ETS_ENGINE: engine.directory, LLAMA_ETS_FUZZ_MODEL: model };
   return run(program, args, env) === 0;
 }
 
+function dictionaryOf(name) {
+  if (name === "grammar") return ["-dict=test/fuzz/grammar.dict"];
+  const isFile = SEEDS[name][0].toString("latin1").startsWith("GGUF");
+  return isFile ? ["-dict=test/fuzz/gguf.dict"] : [];
+}
+
 for (const name of names) {
   if (SEEDS[name] === undefined) throw new Error(`${name} is none of ${Object.keys(SEEDS)}`);
   console.log(`\n=== ${name}`);
-  if (!fuzz(name)) process.exitCode = 1;
+  if (!(await fuzz(name))) process.exitCode = 1;
   console.log(`=== ${name}: ${process.exitCode ? "FAILED" : "passed"}`);
 }

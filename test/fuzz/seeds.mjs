@@ -68,10 +68,44 @@ const adapter = gguf(
 /** The model beside which adapters are checked. */
 export const MODEL = qwen3;
 
+/** A byte as GPT-2's vocabularies write it. */
+const printable = (byte) =>
+  byte > 32 && byte !== 127 && !(byte > 127 && byte < 161) && byte !== 173;
+const others = Array.from({ length: 256 }, (_, byte) => byte).filter((byte) => !printable(byte));
+const written = (byte) => String.fromCharCode(printable(byte) ? byte : 256 + others.indexOf(byte));
+const spelled = (piece) => Array.from(Buffer.from(piece), written).join("");
+
+/** Each byte, tokens of many characters, one of an end and one of control. */
+const pieces = [
+  ...["#".repeat(64), "ab".repeat(9), " ".repeat(30), `${"=".repeat(20)}\n`, "éé", "é".repeat(9)],
+  ...["ab", "abc", '{"', '":', "true", "12", "\n\n"],
+].map(spelled);
+const tokens = [...Array.from({ length: 256 }, (_, byte) => written(byte)), ...pieces];
+const [NORMAL, CONTROL] = [1, 3];
+
+/** A vocabulary by itself. */
+export const VOCABULARY = gguf({
+  "general.architecture": text("qwen3"),
+  "tokenizer.ggml.model": text("gpt2"),
+  "tokenizer.ggml.pre": text("gpt-2"),
+  "tokenizer.ggml.tokens": list("string", [...tokens, "<|im_end|>", "<|other|>"]),
+  "tokenizer.ggml.token_type": list("i32", [...tokens.map(() => NORMAL), CONTROL, CONTROL]),
+  "tokenizer.ggml.merges": list("string", ["a b"]),
+  "tokenizer.ggml.eos_token_id": u32(tokens.length),
+});
+
+const walk = Buffer.from([0, 0, 7, 3, 200, 1, 1, 90, 31, 4, 255, 0, 12, 66, 5]);
+const grammars = [
+  'root ::= ("#" | "##"){1,8} "x"',
+  'root ::= "{" ( pair ("," pair)* )? "}"\npair ::= "\\"" [a-z]+ "\\":" value\nvalue ::= "true" | [0-9]{1,3} | root',
+  'root ::= [^"\\\\\\x00-\\x1F]* | "\\u00E9" . | ("ab" | "a" "b"+)* "=" # some\n',
+];
+
 export const SEEDS = {
   gguf_header: [...files, adapter],
   model_file: files,
   adapter_file: [adapter],
   cell_order: [Buffer.from([3, 0, 1, 2, 130, 2, 5, 1, 134, 255, 2, 9, 3, 140])],
+  grammar: grammars.map((source) => Buffer.concat([Buffer.from(source), walk])),
   longest_run: [Buffer.from("aaaa 1111 é!!!!\n\n"), Buffer.from([0x80, 0x80, 0xc3, 0xa9, 0x61])],
 };

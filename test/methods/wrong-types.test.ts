@@ -1,6 +1,8 @@
 /** Options of every wrong type are refused by name, whatever the method. */
 import { describe, expect, test } from "vitest";
+import { checkArray, checkStrings } from "../../src/engine/check.js";
 import { LlamaEtsError } from "../../src/engine/errors.js";
+import { checkMethods } from "../../src/evaluate/configured-methods.js";
 import { chooseMethod } from "../../src/methods/auto.js";
 import { checkProposal } from "../../src/methods/check-proposal.js";
 
@@ -105,6 +107,15 @@ describe("what reads options before a method checks them", () => {
       }
     },
   );
+
+  test("lists with holes, which `every` and `map` pass over, are refused", () => {
+    const holes = new Array(3) as never[];
+    expect(() => checkMethods(holes)).toThrow("Expected `methods` to name at least one method");
+    expect(() => checkStrings("stop", Array(1).concat("a"))).toThrow(
+      "Expected `stop` to be an array",
+    );
+    expect(() => checkArray("pool", holes)).toThrow("Expected `pool` to be an array");
+  });
 
   test("checkProposal refuses each of its options of a wrong type by its name", async () => {
     const model = new TableModel(hashedTable(14, 2));

@@ -8,3 +8,9 @@ export const MAX_GROUP_DEPTH = 100;
 export const MAX_ELEMENTS = 50_000;
 /** Ways in which one beginning may be read at a time: what a token's check costs. */
 export const MAX_READINGS = 512;
+/**
+ * Ways to read so many characters in a row: llama.cpp follows each of them to refuse a token. Longer
+ * tokens are asked about character by character (native/sampling/grammar.cc).
+ */
+export const MAX_WAYS = 1_000_000;
+export const WAYS_CHARACTERS = 16;

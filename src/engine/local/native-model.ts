@@ -16,6 +16,7 @@ export interface NativeSampling {
   /** GBNF. Default: texts aren't restricted. */
   grammar?: string;
   /** Control tokens that the grammar reads by their texts. Default: none. */
+  grammarInSteps?: boolean;
   grammarTokens?: Int32Array;
 }
 
@@ -57,6 +58,7 @@ export function toNativeSampling(sampling: Sampling): NativeSampling {
     ...policy,
     allowedTokens: Int32Array.from(sampling.allowedTokens),
     ...(constraint && { grammar: constraint.grammar }),
+    ...(constraint?.ambiguous && { grammarInSteps: true }),
     ...(constraint?.tokens && { grammarTokens: Int32Array.from(constraint.tokens) }),
   };
 }

@@ -1,0 +1,237 @@
+// What a grammar allows of a vocabulary's tokens, from sources that no other reader has looked at.
+// llama.cpp's reader of grammars is compiled into this program from its source, under the
+// sanitizers, and the engine calls it in place of its own. The vocabulary is
+// LLAMA_ETS_FUZZ_MODEL's.
+//
+// An input is a grammar and, behind a NUL, the choices of a walk through it. Sources that
+// src/engine/constraint/ refuses are left out where no reader can bear them, or tokens stand in
+// them.
+#include "sampling/grammar.h"
+
+#include <llama-grammar.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "files/engine.h"
+#include "files/engine_error.h"
+
+namespace {
+
+using llama_ets::Candidate;
+using llama_ets::Engine;
+using llama_ets::Grammar;
+
+constexpr uint64_t kMostRepeats = 8;
+constexpr size_t kMostElements = 300;
+constexpr size_t kMostSteps = 24;
+constexpr uint64_t kMostWays = 64;
+
+const llama_vocab* vocab = nullptr;
+
+// Whether a repetition's bounds are small, and in order.
+bool HasFewRepeats(const std::string& source) {
+  for (size_t at = source.find('{'); at != std::string::npos; at = source.find('{', at + 1)) {
+    uint64_t bounds[2] = {0, kMostRepeats};
+    char* end = nullptr;
+    bounds[0] = std::strtoull(source.c_str() + at + 1, &end, 10);
+    const std::string rest(end);
+    const size_t comma = rest.find_first_not_of(" \t\r\n");
+    if (comma != std::string::npos && rest[comma] == ',') {
+      const uint64_t most = std::strtoull(rest.c_str() + comma + 1, &end, 10);
+      if (most > 0) bounds[1] = most;
+    }
+    if (bounds[0] > bounds[1] || bounds[1] > kMostRepeats) return false;
+  }
+  return true;
+}
+
+// Rules as llama.cpp has them, of which it follows each way to begin.
+class Beginnings {
+ public:
+  explicit Beginnings(const llama_grammar_rules& rules)
+      : rules_(rules), may_be_empty_(rules.size()), ways_(rules.size()), is_open_(rules.size()) {
+    for (bool is_changed = true; is_changed;) {
+      is_changed = false;
+      for (size_t rule = 0; rule < rules.size(); ++rule) {
+        if (may_be_empty_[rule] || !EndsAtOnce(rule)) continue;
+        may_be_empty_[rule] = is_changed = true;
+      }
+    }
+  }
+
+  // False where a rule begins with itself, or with too many ways.
+  bool AreFew() {
+    for (size_t rule = 0; rule < rules_.size(); ++rule) {
+      if (WaysOf(rule) > kMostWays) return false;
+    }
+    return true;
+  }
+
+ private:
+  static bool IsEnd(const llama_grammar_element& e) {
+    return e.type == LLAMA_GRETYPE_END || e.type == LLAMA_GRETYPE_ALT;
+  }
+
+  bool EndsAtOnce(size_t rule) const {
+    bool is_empty = true;
+    for (const auto& element : rules_[rule]) {
+      if (IsEnd(element)) {
+        if (is_empty) return true;
+        is_empty = true;
+      } else if (element.type != LLAMA_GRETYPE_RULE_REF || !may_be_empty_[element.value]) {
+        is_empty = false;
+      }
+    }
+    return false;
+  }
+
+  uint64_t WaysOf(size_t rule) {
+    if (is_open_[rule]) return UINT32_MAX;
+    if (ways_[rule] > 0) return ways_[rule];
+    is_open_[rule] = true;
+    uint64_t sum = 0;
+    bool is_first = true;
+    for (const auto& element : rules_[rule]) {
+      if (IsEnd(element)) {
+        is_first = true;
+        ++sum;
+      } else if (is_first && element.type == LLAMA_GRETYPE_RULE_REF) {
+        sum += WaysOf(element.value);
+        is_first = may_be_empty_[element.value];
+      } else {
+        is_first = false;
+      }
+    }
+    is_open_[rule] = false;
+    return ways_[rule] = std::min<uint64_t>(sum, UINT32_MAX);
+  }
+
+  const llama_grammar_rules& rules_;
+  std::vector<bool> may_be_empty_;
+  std::vector<uint64_t> ways_;
+  std::vector<bool> is_open_;
+};
+
+// Whether a grammar that can be read can also be borne.
+bool IsBearable(const std::string& source) {
+  if (!HasFewRepeats(source)) return false;
+  llama_grammar_parser parser(vocab);
+  if (!parser.parse(source.c_str())) return true;
+  size_t elements = 0;
+  for (const auto& rule : parser.rules) {
+    elements += rule.size();
+    for (const auto& element : rule) {
+      const bool is_token =
+          element.type == LLAMA_GRETYPE_TOKEN || element.type == LLAMA_GRETYPE_TOKEN_NOT;
+      if (is_token) return false;
+    }
+  }
+  return elements <= kMostElements && Beginnings(parser.rules).AreFew();
+}
+
+std::vector<Candidate> AllTokens() {
+  std::vector<Candidate> tokens;
+  for (llama_token token = 0; token < Engine().llama_vocab_n_tokens(vocab); ++token) {
+    tokens.push_back({token, 0});
+  }
+  return tokens;
+}
+
+std::vector<llama_token> Kept(const Grammar& grammar) {
+  std::vector<Candidate> tokens = AllTokens();
+  grammar.Keep(&tokens);
+  std::vector<llama_token> kept;
+  for (const Candidate& c : tokens) kept.push_back(c.token);
+  return kept;
+}
+
+void Expect(bool holds) {
+  if (!holds) abort();
+}
+
+// llama.cpp's own state, asked about all tokens at once.
+class AtOnce {
+ public:
+  explicit AtOnce(const std::string& source)
+      : sampler_(Engine().llama_sampler_init_grammar(vocab, source.c_str(), "root")) {}
+  ~AtOnce() { Engine().llama_sampler_free(sampler_); }
+  AtOnce(const AtOnce&) = delete;
+  AtOnce& operator=(const AtOnce&) = delete;
+
+  std::vector<llama_token> Kept() const {
+    std::vector<llama_token_data> data;
+    for (const Candidate& c : AllTokens()) data.push_back({c.token, 0, 0});
+    llama_token_data_array array{data.data(), data.size(), -1, false};
+    Engine().llama_sampler_apply(sampler_, &array);
+    std::vector<llama_token> kept;
+    for (const llama_token_data& d : data) {
+      const bool is_control = Engine().llama_vocab_get_attr(vocab, d.id) & LLAMA_TOKEN_ATTR_CONTROL;
+      const bool is_text = !is_control || Engine().llama_vocab_is_eog(vocab, d.id);
+      if (d.logit == 0 && is_text) kept.push_back(d.id);
+    }
+    return kept;
+  }
+  void Accept(llama_token token) { Engine().llama_sampler_accept(sampler_, token); }
+
+ private:
+  llama_sampler* sampler_;
+};
+
+// Goes on by allowed tokens, and asks about all of them on the way.
+void Walk(const Grammar& start, const std::string& source, const std::string& choices) {
+  Grammar state(start);
+  AtOnce reference(source);
+  for (size_t i = 0; i < std::min(choices.size(), kMostSteps); ++i) {
+    const std::vector<llama_token> kept = Kept(state);
+    Expect(kept == reference.Kept());
+    if (kept.empty()) return;
+    for (const llama_token token : kept) Expect(state.Allows(token));
+    const auto choice = static_cast<unsigned char>(choices[i]);
+    const llama_token other = choice % Engine().llama_vocab_n_tokens(vocab);
+    Expect(state.Allows(other) == std::binary_search(kept.begin(), kept.end(), other));
+    const llama_token token = kept[choice % kept.size()];
+    Grammar copy(state);
+    const bool ends = Engine().llama_vocab_is_eog(vocab, token);
+    Expect(state.Accept(token) != ends);
+    Expect(copy.Accept(token) != ends);
+    if (ends) {
+      Expect(Kept(state).empty());
+      return;
+    }
+    Expect(Kept(copy) == Kept(state));
+    reference.Accept(token);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  llama_ets::OpenEngine(std::getenv("LLAMA_ETS_ENGINE"));
+  llama_model_params params = Engine().llama_model_default_params();
+  params.vocab_only = true;
+  const llama_model* model =
+      Engine().llama_model_load_from_file(std::getenv("LLAMA_ETS_FUZZ_MODEL"), params);
+  if (model == nullptr) abort();
+  vocab = Engine().llama_model_get_vocab(model);
+  return 0;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string input(reinterpret_cast<const char*>(data), size);
+  llama_ets::Sampling sampling;
+  sampling.grammar = input.c_str();
+  const size_t behind = sampling.grammar.size() + 1;
+  sampling.grammar_in_steps = size % 2 == 0;
+  if (!IsBearable(sampling.grammar)) return -1;
+  try {
+    const Grammar grammar(vocab, sampling);
+    Walk(grammar, sampling.grammar, behind < size ? input.substr(behind) : std::string());
+  } catch (const llama_ets::EngineError&) {
+  }
+  return 0;
+}
