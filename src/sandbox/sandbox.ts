@@ -9,7 +9,9 @@ import { snapshotFile } from "./snapshot.js";
 
 /** How long tests that no program delays may take to end. */
 const GRACE_MS = 5000;
-const KILLED: TestResult = { result: "fail", detail: "Its process was killed twice" };
+const KILLED: TestResult = { result: "fail", detail: "Its processes were killed again and again" };
+/** The candidate and the judge may each be found dead. */
+const MAX_TRIES = 3;
 
 interface Settings {
   timeoutMs: number;
@@ -78,8 +80,12 @@ export class Sandbox implements AsyncDisposable {
     optional(checkString, "setup", run.setup);
     const slot = await this.#take();
     try {
-      // Whoever else killed a process, its program had no part in it: it is tried once more.
-      return (await this.#check(slot, run)) ?? (await this.#check(slot, run)) ?? KILLED;
+      // Whoever else killed a process, its program had no part in it: it is tried anew.
+      for (let tries = 0; tries < MAX_TRIES; tries++) {
+        const result = await this.#check(slot, run);
+        if (result !== null) return result;
+      }
+      return KILLED;
     } catch (error) {
       this.#signal?.throwIfAborted();
       throw asSandboxError(error);

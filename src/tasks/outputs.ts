@@ -3,13 +3,23 @@
 /** What ends a model's thoughts: its own mark, or that of the channel with its answer. */
 const THOUGHTS_END =
   /^[\s\S]*(?:<\/(?:think|thinking|thoughts?|reasoning|seed:think)>|\[\/THINK\]|◁\/think▷|<\|(?:end_of_thought|END_THINKING)\|>|<\|channel\|>final[^<]*<\|message\|>|\bassistantfinal)/;
-/** Tokens that end a turn, where the output was decoded with them. */
+/** A token that ends a turn, where the output was decoded with them. */
 const TURN_END =
-  /(?:(?:<\|(?:im_end|eot_id|eom_id|end|endoftext|end_of_text|return)\|>|<\/s>|<end_of_turn>|<eos>)\s*)+$/;
+  /(?:<\|(?:im_end|eot_id|eom_id|end|endoftext|end_of_text|return)\|>|<\/s>|<end_of_turn>|<eos>)$/;
+const LONGEST_TURN_END = "<|end_of_text|>".length;
 
 /** The output behind its last thought, without the tokens that end a turn. */
 export function withoutThoughts(output: string): string {
-  return output.replace(THOUGHTS_END, "").replace(TURN_END, "");
+  const said = output.replace(THOUGHTS_END, "");
+  let end = said.length;
+  // One at a time: a pattern for all of them begins anew at each.
+  for (;;) {
+    let at = end;
+    while (at > 0 && /\s/.test(said[at - 1] as string)) at--;
+    const mark = TURN_END.exec(said.slice(Math.max(0, at - LONGEST_TURN_END), at));
+    if (mark === null) return said.slice(0, end);
+    end = at - mark[0].length;
+  }
 }
 
 const DELIMITER = /\\[()[\]]|\$\$|(?<!\\)\$/g;

@@ -50,6 +50,16 @@ methods:
     ["text that is no YAML", "tasks: [a", /sweep\.yaml/],
     ["nothing", "", /sweep\.yaml/],
     [
+      "far too many settings to make",
+      `tasks: x\nmethods: [{ method: ets, ${["candidates", "rollouts", "steps"].map((name) => `${name}: [${[...Array(1000).keys()]}]`).join(", ")} }]`,
+      /1000000000 settings/,
+    ],
+    [
+      "too many runs",
+      `tasks: [x, y]\nmethods: [sample]\nseeds: [${[...Array(501).keys()]}]`,
+      /1002 runs/,
+    ],
+    [
       "too many settings",
       `tasks: a\nmethods: [{ method: ets, candidates: [${Array.from({ length: 40 }, (_, i) => i + 1)}], rollouts: [${Array.from({ length: 40 }, (_, i) => i)}] }]`,
       /1600 settings/,

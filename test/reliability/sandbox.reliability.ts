@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
@@ -136,7 +136,10 @@ def f(x):
       await using own = await Sandbox.open({ concurrency: 1 });
       const killAll = () => {
         const processes = descendants(process.pid).filter((pid) => !others.has(pid));
-        for (const pid of processes) process.kill(pid, "SIGKILL");
+        for (const pid of processes) {
+          // Some end with those that were killed before them.
+          if (isAlive(pid)) spawnSync("kill", ["-9", String(pid)]);
+        }
         return processes.length;
       };
       const long = "def f(x):\n    for _ in range(10**7): pass\n    return 2 * x";

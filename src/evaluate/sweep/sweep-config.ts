@@ -10,8 +10,9 @@ import {
 } from "../configured-methods.js";
 import { validate } from "../store/checked-json.js";
 
-/** Settings of one sweep at the most: a slip of the pen must not ask for a million. */
+/** Settings, and runs of them, at the most: a slip of the pen must not ask for a million. */
 const MAX_SETTINGS = 1000;
+const MAX_RUNS = 1000;
 
 const oneOrMore = <T extends z.ZodType>(schema: T) =>
   z.union([schema, z.array(schema).min(1)]).transform((value) => [value].flat() as z.infer<T>[]);
@@ -75,13 +76,10 @@ export async function parseSweep(text: string, where: string): Promise<SweepConf
     throw new LlamaEtsError("ERR_INVALID_DATA", `${where}: ${messageOf(error)}`, { cause: error });
   }
   const config = validate(sweepSchema, value, where);
+  // Counted before they are made.
+  const settings = config.methods.reduce((sum, method) => sum + sizeOf(method), 0);
+  refuseMany(where, "settings", settings, MAX_SETTINGS);
   const methods = config.methods.flatMap(expand);
-  if (methods.length > MAX_SETTINGS) {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      `${where} asks for ${methods.length} settings; expected at most ${MAX_SETTINGS}`,
-    );
-  }
   const options = config.options as EvaluatedOptions;
   checkMethods(methods.map(toEvaluated), options);
   const { tasks, models, seeds } = config;
@@ -90,7 +88,21 @@ export async function parseSweep(text: string, where: string): Promise<SweepConf
     ...(models && { models: [...new Set(models)] }),
     seeds: [...new Set(seeds)],
   };
+  const runs = distinct.tasks.length * (distinct.models?.length ?? 1) * distinct.seeds.length;
+  refuseMany(where, "runs (tasks × models × seeds)", runs, MAX_RUNS);
   return { ...config, ...distinct, methods, options };
+}
+
+function refuseMany(where: string, what: string, count: number, most: number): void {
+  if (count <= most) return;
+  const message = `${where} asks for ${count} ${what}; expected at most ${most}`;
+  throw new LlamaEtsError("ERR_INVALID_OPTION", message);
+}
+
+/** How many settings a method has: one for each combination of the values of its lists. */
+function sizeOf(method: object): number {
+  const lists = Object.values(method).filter((value) => Array.isArray(value));
+  return lists.reduce((product, values) => product * new Set(values).size, 1);
 }
 
 export function toEvaluated({ name, method, options }: SweepMethod): EvaluatedMethod {
