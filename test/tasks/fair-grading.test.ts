@@ -117,8 +117,16 @@ const SHAPES: readonly ((a: number, b: number) => string)[] = [
   (a, b) => `|x-${a}|<${b}`,
 ];
 
+/** The others are the algebra system's, which takes its time. */
+const QUICK_SHAPES = 15;
+
 test("no two answers of one shape and other numbers are one", async () => {
-  const pairs = fc.tuple(whole, whole, positive, fc.nat(SHAPES.length - 1));
+  const pairs = fc.tuple(
+    whole,
+    whole,
+    positive,
+    fc.nat(IS_STUDY ? SHAPES.length - 1 : QUICK_SHAPES - 1),
+  );
   const options = { numRuns: IS_STUDY ? 5000 : 300, seed: 1 };
   await fc.assert(
     fc.asyncProperty(pairs, async ([a, b, c, at]) => {
