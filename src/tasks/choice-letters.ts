@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { BOXED, type Patterns, patternsOf } from "./choice-patterns.js";
 import { answerGrader } from "./define-task.js";
 import { plainNumbers } from "./numbers.js";
-import { boxesIn, withoutThoughts } from "./outputs.js";
+import { boxesIn, isCutOff, withoutThoughts } from "./outputs.js";
 import { lastStatement } from "./statements.js";
 import { type Grader, type GradingMode, LETTERS, type TaskItem } from "./task.js";
 
@@ -41,7 +41,7 @@ export function extractLetter(output: string, item?: TaskItem, count = 4): strin
     lastStated(told, preferences, asLetter) ??
     asLetter(told.match(patterns.inBrackets)?.at(-1)?.[1]) ??
     asLetter(lastOf(told.matchAll(patterns.first))?.[1]) ??
-    asLetter(lastOf(lastLine(told).matchAll(patterns.standalone))?.[1]) ??
+    (isCutOff(text) ? null : asLetter(lastOf(lastLine(told).matchAll(patterns.standalone))?.[1])) ??
     mentionedChoice(told, item)
   );
 }

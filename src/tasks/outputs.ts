@@ -26,12 +26,13 @@ const DELIMITER = /\\[()[\]]|\$\$|(?<!\\)\$/g;
 const CLOSING: Record<string, string> = { "\\(": "\\)", "\\[": "\\]", $$: "$$", $: "$" };
 
 /**
- * Whether the text ends within a formula, a calculation or a thought, as where a limit of tokens cut it off. What it says
+ * Whether the text ends within a formula, a calculation, a thought or a sentence, as where a limit of tokens cut it off. What it says
  * last is then no answer.
  */
 export function isCutOff(text: string): boolean {
   if (/^\s*<(?:think|thinking|thought|reasoning)>/.test(text)) return true;
   if (/\s(?:[-+*/=\u00d7\u00f7\u00b7]|\\(?:times|cdot|div))\s*$/.test(text)) return true;
+  if (isUnfinished(text)) return true;
   const tail = text.slice(text.lastIndexOf("\n\n") + 1);
   let [mark, from] = ["", 0];
   for (const { 0: found, index } of tail.matchAll(DELIMITER)) {
@@ -41,6 +42,14 @@ export function isCutOff(text: string): boolean {
   // A dollar before a digit may be a currency.
   const formula = mark === "$" ? /^(?!\d).*(?:\\[A-Za-z]|[\^_])/s : /[^\s]/;
   return mark !== "" && formula.test(tail.slice(from));
+}
+
+/** A long text whose last sentence has no number and no end. */
+function isUnfinished(text: string): boolean {
+  const last = text.split(/(?<=[.!?])\s+|\n+/).findLast((one) => one.trim() !== "") ?? "";
+  const sentence = last.replace(/^\W*(?:step|case)\s+\d+/i, "").trim();
+  const isOpen = /^(?:\S+\s+){3,}\S*\p{Ll}$/u.test(sentence.slice(-500)) && !/\d/.test(sentence);
+  return isOpen && text.length > 200;
 }
 
 export interface Box {

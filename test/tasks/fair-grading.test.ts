@@ -69,7 +69,7 @@ interface FreshCase {
   choices?: string[];
 }
 
-/** Written down in three rounds, each before the code was changed for it; docs/grading.md has the counts. */
+/** Written down in ten rounds, each before the code was changed for it; docs/grading.md has the counts. */
 const FRESH = readFileSync(new URL("../fixtures/fresh-cases.jsonl", import.meta.url), "utf8")
   .trimEnd()
   .split("\n")
@@ -112,10 +112,21 @@ const SHAPES: readonly ((a: number, b: number) => string)[] = [
   (a) => `${a}^\\circ`,
   (a) => `${a}\\pi`,
   (a, b) => `${Math.abs(a)} \\pmod{${b}}`,
+  (a) => `AB^2=${a}`,
+  (a, b) => `${a}\\begin{pmatrix}1\\\\${b}\\end{pmatrix}`,
+  (a, b) => `|x-${a}|<${b}`,
 ];
 
+/** The others are the algebra system's, which takes its time. */
+const QUICK_SHAPES = 15;
+
 test("no two answers of one shape and other numbers are one", async () => {
-  const pairs = fc.tuple(whole, whole, positive, fc.nat(SHAPES.length - 1));
+  const pairs = fc.tuple(
+    whole,
+    whole,
+    positive,
+    fc.nat(IS_STUDY ? SHAPES.length - 1 : QUICK_SHAPES - 1),
+  );
   const options = { numRuns: IS_STUDY ? 5000 : 300, seed: 1 };
   await fc.assert(
     fc.asyncProperty(pairs, async ([a, b, c, at]) => {
