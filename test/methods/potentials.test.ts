@@ -59,7 +59,7 @@ describe.each([
   test.each([
     ["NaN", () => Number.NaN, /number, got `NaN` for candidate 0 at step 0, "[127]{2}"/],
     ["an infinity", () => Number.NEGATIVE_INFINITY, /`-Infinity` for candidate 0 at step 0/],
-    ["no number", () => "good" as unknown as number, /got `good`/],
+    ["no number", () => "good" as unknown as number, /got `"good"`/],
     ["too much for λ", () => 1e300, /1e\+300 \/ 1e-20 for candidate 0 at step 0.*\nTry: a larger/s],
     [
       "an exception",
