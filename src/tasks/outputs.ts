@@ -26,8 +26,8 @@ const DELIMITER = /\\[()[\]]|\$\$|(?<!\\)\$/g;
 const CLOSING: Record<string, string> = { "\\(": "\\)", "\\[": "\\]", $$: "$$", $: "$" };
 
 /**
- * Whether the text ends within a formula, a calculation, a thought or a sentence, as where a limit of tokens cut it off. What it says
- * last is then no answer.
+ * Whether the text ends within a formula, a calculation, a thought or a sentence, as where a limit of
+ * tokens cut it off. What it says last is then no answer.
  */
 export function isCutOff(text: string): boolean {
   if (/^\s*<(?:think|thinking|thought|reasoning)>/.test(text)) return true;
