@@ -139,7 +139,7 @@ describe("a reward", () => {
       /finite number, got `NaN` for .*candidate 0 at step 0/,
     ],
     ["that is infinite", reward("infinite", "export default () => -1 / 0;"), "got `-Infinity`"],
-    ["that is no number", reward("text", 'export default () => "good";'), "got `\"good\"`"],
+    ["that is no number", reward("text", 'export default () => "good";'), 'got `"good"`'],
     [
       "that throws",
       reward("throws", 'export default () => { throw new Error("no score today"); };'),

@@ -4,18 +4,16 @@ import { describe, expect, test } from "vitest";
 import { PROMPT } from "../fixtures/cli-ask.js";
 import { expectError } from "../fixtures/cli-error.js";
 import { scratch, scratchFile } from "../fixtures/cli-process.js";
+import { expectRefusal } from "../fixtures/cli-refusal.js";
 
-describe.concurrent("an option", () => {
+describe("an option is refused before a model is looked for", () => {
   test.each([
     ["-M 1.5", /`candidates` .*`1.5`/],
-    ["-M abc", /--candidates.*'abc'/],
     ["-K 0", /`rollouts` .* integer from 1 .*`0`/],
     ["-I 0", /`steps` .*`0`/],
     ["--block-tokens 0", /`blockTokens` .*`0`/],
     ["-B 0", /`blockTokens` .*`0`/],
     ["--steps 2 --block-tokens 3", /`steps` or `blockTokens`, got both/],
-    ["--lambda 0", /`lambda` .* from 1e-100 to 1e\+100, got `0`/],
-    ["--lambda abc", /--lambda.*'abc'/],
     ["--max-tokens 0", /`maxTokens` .*`0`/],
     ["--top-k -1", /`topK` .*`-1`/],
     ["--top-p 0", /`topP` .*`0`/],
@@ -29,7 +27,6 @@ describe.concurrent("an option", () => {
     ["--lora adapter.gguf:2000", /`loras\[i\]\.scale` .* from -1000 to 1000, got `2000`/],
     ["--gpu abacus", /`--gpu` .*"off".*"abacus"/],
     ["--gpu cudda", /\nTry: cuda\n$/],
-    ["--finish soon", /`finish` .*"soon"/],
     ["--task poetry", /`task` .*"mini-gsm".*"poetry"/],
     ["--method magic", /`--method` .*"ets".*"magic"/],
     ["--method etss", /\nTry: ets\n$/],
@@ -40,35 +37,21 @@ describe.concurrent("an option", () => {
     ["--method ets-is --mixture 2", /`mixture` .*`2`/],
     ["--method ets-is --proposal-temperature 0", /`proposalSampling.temperature` .*`0`/],
     ["--method ets-is --proposal-top-k 5", /unknown option '--proposal-top-k'/],
-    ["--proposal mini-gsm-proposal", "--proposal needs --method ets-is"],
     ["--raw --system S", /`system` \(--system\) needs a chat template/],
     ["--raw --reasoning low", /`reasoning` \(--reasoning\) needs a chat template/],
     ["--reasoning much", /`reasoning` .*auto, off, low, high or .*"much"/],
     ["--reasoning -1", /`reasoning` .*"-1"/],
-    ["--thinking", /unknown option '--thinking'/],
     ["--raw --chat-template chatml", /`chatTemplate` \(--chat-template\) needs a chat template/],
     ["--chat-template missing.jinja", /--chat-template: missing.jinja .*no such file/],
     ["--tools missing.json", /--tools: missing.json .*no such file/],
     ["--messages chat.json", "Expected --messages or a question, got both"],
-    ["--unknown", /unknown option '--unknown'/],
-    ["--unknown", /\nTry: llama-ets ask --help\n$/],
-    ["--lamda 1", /unknown option '--lamda'\s.*\n.*Did you mean --lambda/],
-    ["--lambda", /--lambda.* argument missing/],
-    ["another prompt", /too many arguments/],
-  ])("%s", async (flags, says) => {
-    const args = ["ask", PROMPT, ...flags.split(" ")];
-    await expectError(args, { code: "ERR_INVALID_OPTION", exit: 2, says });
-  });
-
-  test.each([
     ["-M 0", /`candidates` .* integer from 1 .*`0`/],
     ["--lambda -1", /`lambda` .* from 1e-100 to 1e\+100, got `-1`/],
     ["--temperature -1", /`temperature` .*`-1`/],
     ["--mixture 0.5", "`mixture` needs a `proposal`"],
     ["--budget-ms 0", /`budget.ms` .*`0`/],
-  ])("%s is refused before a model is looked for", async (flags, says) => {
-    const args = ["ask", PROMPT, "-m", "missing.gguf", ...flags.split(" ")];
-    await expectError(args, { code: "ERR_INVALID_OPTION", exit: 2, says });
+  ])("%s", async (flags, says) => {
+    await expectRefusal(["ask", PROMPT, "-m", "missing.gguf", ...flags.split(" ")], says);
   });
 
   test.each([
@@ -86,11 +69,30 @@ describe.concurrent("an option", () => {
     ["ets:M", /M=4:K=2, got `M`/],
     ["ets,ets", /`ets` twice/],
     ["magic", /`method` .*"ets".*"magic"/],
-  ])("--methods %s is refused before a model is looked for", async (methods, says) => {
+  ])("--methods %s", async (methods, says) => {
     const out = `${scratch("refused")}/run`;
     const args = ["eval", "mini-gsm", "-m", "missing.gguf", "--methods", methods, "--out", out];
-    await expectError(args, { code: "ERR_INVALID_OPTION", exit: 2, says });
+    await expectRefusal(args, says);
     expect(existsSync(out)).toBe(false);
+  });
+});
+
+describe.concurrent("a command", () => {
+  test.each([
+    ["-M abc", /--candidates.*'abc'/],
+    ["--lambda 0", /`lambda` .* from 1e-100 to 1e\+100, got `0`/],
+    ["--lambda abc", /--lambda.*'abc'/],
+    ["--finish soon", /`finish` .*"soon"/],
+    ["--proposal mini-gsm-proposal", "--proposal needs --method ets-is"],
+    ["--thinking", /unknown option '--thinking'/],
+    ["--unknown", /unknown option '--unknown'/],
+    ["--unknown", /\nTry: llama-ets ask --help\n$/],
+    ["--lamda 1", /unknown option '--lamda'\s.*\n.*Did you mean --lambda/],
+    ["--lambda", /--lambda.* argument missing/],
+    ["another prompt", /too many arguments/],
+  ])("%s", async (flags, says) => {
+    const args = ["ask", PROMPT, ...flags.split(" ")];
+    await expectError(args, { code: "ERR_INVALID_OPTION", exit: 2, says });
   });
 
   test("eval --config with a flag that the file's sweep would pass over", async () => {

@@ -151,15 +151,16 @@ describe.runIf(process.platform === "linux")("the process has as many threads as
 });
 
 describe("the process ends well", () => {
+  // test/reliability has all ways.
   test.each([[], ["worker"]])("while contexts decode: %j", async (...mode) => {
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < 2; i++) {
       const finished = await runChild("end-in-mid-run.mjs", childPackage(), [MODEL, ...mode]);
       expect(finished).toMatchObject({ code: 0, signal: null, stderr: "" });
       expect(finished.stdout).toBe(mode.length > 0 ? "terminated\n" : "");
     }
   });
 
-  // The promises of short calls settle while a thread is being ended (test/reliability has all ways).
+  // The promises of short calls settle while a thread is being ended.
   test("when threads are terminated in mid-run", () => {
     const mode = "threads that run are terminated";
     const script = fileURLToPath(new URL("../fixtures/exits.mjs", import.meta.url));
