@@ -147,14 +147,17 @@ test("no two answers of one shape and other numbers are one", async () => {
   );
 });
 
-test.skipIf(!hasShared)("answers that algebra would work on for ever are graded wrong", async () => {
-  type Row = { id: string; answer?: string; output?: string; gold: string };
-  for (const row of readCases<Row>("reliability/math-that-runs-on.jsonl")) {
-    const form = row.answer === undefined ? "output" : "answer";
-    const given = row.answer ?? row.output ?? "";
-    expect(await isCorrect("math500", [given, row.gold, false], form), row.id).toBe(false);
-  }
-});
+test.skipIf(!hasShared)(
+  "answers that algebra would work on for ever are graded wrong",
+  async () => {
+    type Row = { id: string; answer?: string; output?: string; gold: string };
+    for (const row of readCases<Row>("reliability/math-that-runs-on.jsonl")) {
+      const form = row.answer === undefined ? "output" : "answer";
+      const given = row.answer ?? row.output ?? "";
+      expect(await isCorrect("math500", [given, row.gold, false], form), row.id).toBe(false);
+    }
+  },
+);
 
 test("a million openings of formulas that never close are graded as well", async () => {
   for (const part of ["\\(", "\\[", "$"]) {
