@@ -5,7 +5,7 @@ import { packageFile } from "../engine/package-files.js";
 /** Pixels of the PNG for each of the figure's: sharp on a projector and in print. */
 const SCALE = 3;
 
-const FONTS = ["src/report/fonts/Inter-Regular.ttf", "src/report/fonts/Inter-SemiBold.ttf"];
+const FONTS = ["dist/report/fonts/Inter-Regular.ttf", "dist/report/fonts/Inter-SemiBold.ttf"];
 
 /**
  * Draws figures on white, in a font of the package; characters that it lacks are drawn in a font of the
