@@ -107,7 +107,6 @@ describe("hostile schemas", () => {
       },
     },
     "a pattern that backtracks": { json: { enum: [`${"a".repeat(40)}!`], pattern: "^(a+)+$" } },
-    "a list of 100,000 values": { json: { enum: Array.from({ length: 1e5 }, (_, i) => `v${i}`) } },
     "repetitions of repetitions": { grammar: 'root ::= (("a"{0,2000}){0,2000}){0,2000}' },
   };
   test.runIf(IS_STUDY).each(Object.entries(endless))("end in time: %s", async (_, constraint) => {

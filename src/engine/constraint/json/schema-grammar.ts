@@ -34,6 +34,8 @@ const INDENT = set([
 ]);
 const MAX_INDENT = 60;
 const MAX_RULES = 5000;
+/** Each is compared with all. */
+const MAX_LISTED = 10_000;
 
 /**
  * A grammar of the values that are valid by a schema, with the rule `root`.
@@ -108,6 +110,12 @@ class SchemaGrammar implements Values {
   #written(parts: readonly Part[]): Expression {
     const alternatives = this.#document.alternatives(parts);
     const listed = alternatives.filter(isListed).flatMap(listedValues);
+    if (listed.length > MAX_LISTED) {
+      throw refusal(
+        `The JSON schema at ${parts[0]?.pointer} lists more than ${MAX_LISTED} values`,
+        "a type with bounds, or a pattern",
+      );
+    }
     const values = listed.filter((value) => parts.every((part) => this.isValid(part, value)));
     const others = alternatives.filter((alternative) => !isListed(alternative));
     const written = choice([
