@@ -3,14 +3,13 @@
  * gone, and each alternative is a list of schemas that all hold.
  */
 import type { Ajv, AnySchemaObject } from "ajv";
-import { LlamaEtsError, messageOf } from "../../errors.js";
+import { messageOf } from "../../errors.js";
 import { readInTime, refusal } from "../refusal.js";
 import { type Alternative, each, type Part, step } from "./alternative.js";
 import { isDisjoint } from "./disjoint.js";
 import { cureFor, isKnown, TYPES, unknownCure } from "./keywords.js";
+import { plainCopy } from "./plain-copy.js";
 
-const MAX_DEPTH = 100;
-const MAX_CHARACTERS = 1_000_000;
 const MAX_ALTERNATIVES = 256;
 /** Schemas of one alternative that all hold. */
 const MAX_PARTS = 1000;
@@ -186,62 +185,6 @@ async function dialectOf(isOld: boolean): Promise<Dialect> {
   const dialect = { create, meta: create() };
   dialects.set(isOld, dialect);
   return dialect;
-}
-
-/** Data without surprises: no prototype, no getter, no circle. */
-function plainCopy(given: unknown): AnySchemaObject | boolean {
-  let text: string | undefined;
-  let values = 0;
-  try {
-    text = JSON.stringify(given, (key, value) => {
-      // What is there once in memory is written each time that something refers to it.
-      if (++values > MAX_CHARACTERS / 2) throw tooLong();
-      return isJson(key, value);
-    });
-  } catch (error) {
-    if (error instanceof LlamaEtsError) throw error;
-    throw refusal(`The JSON schema isn't JSON: ${messageOf(error)}`, "plain data", error);
-  }
-  const schema: unknown = text === undefined ? undefined : JSON.parse(text);
-  const isObject = typeof schema === "object" && schema !== null && !Array.isArray(schema);
-  if (typeof schema !== "boolean" && !isObject) {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      "Expected `constraint.json` to be a JSON schema, an object or true",
-    );
-  }
-  if ((text ?? "").length > MAX_CHARACTERS) throw tooLong();
-  if (depthOf(schema) > MAX_DEPTH) {
-    throw refusal(`The JSON schema nests deeper than ${MAX_DEPTH}`, "parts under $defs, and $ref");
-  }
-  return schema as AnySchemaObject | boolean;
-}
-
-function tooLong(): LlamaEtsError {
-  return refusal(`The JSON schema has more than ${MAX_CHARACTERS} characters`, "a smaller schema");
-}
-
-/** Nothing is written as something else: NaN as null, a Map as an empty object. What is undefined isn't there. */
-function isJson(key: string, value: unknown): unknown {
-  const kind = Object.prototype.toString.call(value).slice("[object ".length, -1);
-  const isKnown = ["Object", "Array", "String", "Number", "Boolean", "Null", "Undefined"];
-  const isOutside = typeof value === "number" && !Number.isFinite(value);
-  if (!isKnown.includes(kind) || isOutside) {
-    throw new Error(`\`${key}\` is ${isOutside ? value : kind}`);
-  }
-  if (Array.isArray(value) && value.includes(undefined))
-    throw new Error(`\`${key}\` has undefined`);
-  return value;
-}
-
-function depthOf(value: unknown): number {
-  let level: unknown[] = [value];
-  for (let depth = 0; ; depth++) {
-    level = level.flatMap((each) =>
-      typeof each === "object" && each !== null ? Object.values(each) : [],
-    );
-    if (level.length === 0 || depth > MAX_DEPTH) return depth;
-  }
 }
 
 function checkKeywords(schema: AnySchemaObject, pointer: string): void {
