@@ -190,6 +190,8 @@ async function until(condition: () => boolean): Promise<void> {
 /** Why no limit on threads can be set here, which binds no privileged user. */
 function whyNoThreadLimit(): string | undefined {
   if (process.platform !== "linux") return "only on Linux";
+  if (process.env.LLAMA_ETS_TEST_SANITIZED === "thread")
+    return "ThreadSanitizer needs threads itself";
   if (process.getuid?.() !== 0) return "only as root, which can become a user without threads";
   chmodSync(temporary("."), 0o755); // another user reads the package there
   const tried = withThreadLimit(60, ["-e", "require('fs').readFileSync(process.argv[1])", MODEL]);
