@@ -1,9 +1,9 @@
 /** Modules of the user's own: tasks and rewards. They run with the rights of this process. */
-import { stat } from "node:fs/promises";
 import { register } from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { whyUnreadable } from "./errors.js";
+import { refuseOtherThanFile } from "./read-file.js";
 
 const HOOKS = new URL("../../dist/engine/own-package-hooks.js", import.meta.url);
 const OWN_INDEX = new URL("../../dist/index.js", import.meta.url);
@@ -15,11 +15,10 @@ let isRegistered = false;
  * package is installed globally. Rejects as `import` does, and in plain words where there is no such file.
  */
 export async function importDefault(file: string): Promise<unknown> {
-  const found = await stat(file).catch((error) => {
+  const found = await refuseOtherThanFile(file).catch((error) => {
     throw new Error(whyUnreadable(error), { cause: error });
   });
   if (found.isDirectory()) throw new Error("it is a directory");
-  if (!found.isFile()) throw new Error("it is not a regular file");
   if (!isRegistered) register(HOOKS, { data: OWN_INDEX.href });
   isRegistered = true;
   return (await import(pathToFileURL(path.resolve(file)).href)).default;

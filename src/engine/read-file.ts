@@ -1,5 +1,13 @@
 /** Reads files that someone names: of whatever kind, and however long, they are. */
-import { closeSync, constants, createReadStream, openSync, readSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  createReadStream,
+  openSync,
+  readSync,
+  type Stats,
+  statSync,
+} from "node:fs";
 import { stat } from "node:fs/promises";
 import { Socket } from "node:net";
 import { addAbortSignal, type Readable } from "node:stream";
@@ -45,10 +53,14 @@ export async function readTextFile(
   return pieces.joined().toString("utf8");
 }
 
-/** Throws where there is something else than a file, such as a named pipe: reading it may never end. */
-export async function refuseOtherThanFile(file: string): Promise<void> {
+/**
+ * What is there. Throws what `stat` throws, and where it is neither a file nor a directory: reading a named
+ * pipe, for one, may never end.
+ */
+export async function refuseOtherThanFile(file: string): Promise<Stats> {
   const found = await stat(file);
   if (!found.isFile() && !found.isDirectory()) throw new Error("it is not a regular file");
+  return found;
 }
 
 /** The bytes of a file, at once. Throws as `readTextFile` does. */

@@ -8,7 +8,7 @@ import { MATH_PROBLEMS } from "./few-shot.js";
 import { isSameMath } from "./math/equality.js";
 import { extractMinerva, isStructured, normaliseMinerva } from "./math/minerva.js";
 import { normalise } from "./math/normalise.js";
-import { type Box, boxesIn, isCutOff, withoutThoughts } from "./outputs.js";
+import { type Box, boxesIn, isCutOff, lastSentence, withoutThoughts } from "./outputs.js";
 import { firstClause, isRefusal, lastStatement } from "./statements.js";
 import type { Grader, GraderOptions, TaskItem } from "./task.js";
 
@@ -188,11 +188,6 @@ function lastFormula(text: string): string | null {
   const steps = parts.findLastIndex(({ content }) => !VALUE.test(content));
   const isValue = VALUE.test(parts.at(-1)?.content ?? "");
   return parts.length === 0 ? null : joined(isValue ? parts.slice(steps + 1) : parts);
-}
-
-function lastSentence(text: string): string {
-  const sentences = text.trim().split(/(?<=[.!?])\s+|\n+/);
-  return sentences.at(-1) ?? "";
 }
 
 /** "The polynomial is x^2 - 3x + 2": a formula without delimiters, of signs and single letters. */

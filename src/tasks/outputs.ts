@@ -44,10 +44,21 @@ export function isCutOff(text: string): boolean {
   return mark !== "" && formula.test(tail.slice(from));
 }
 
+/** The last sentence, or line, that isn't empty. */
+export function lastSentence(text: string): string {
+  return (
+    text
+      .trim()
+      .split(/(?<=[.!?])\s+|\n+/)
+      .at(-1) ?? ""
+  );
+}
+
 /** A long text whose last sentence has no number and no end. */
 function isUnfinished(text: string): boolean {
-  const last = text.split(/(?<=[.!?])\s+|\n+/).findLast((one) => one.trim() !== "") ?? "";
-  const sentence = last.replace(/^\W*(?:step|case)\s+\d+/i, "").trim();
+  const sentence = lastSentence(text)
+    .replace(/^\W*(?:step|case)\s+\d+/i, "")
+    .trim();
   const isOpen = /^(?:\S+\s+){3,}\S*\p{Ll}$/u.test(sentence.slice(-500)) && !/\d/.test(sentence);
   return isOpen && text.length > 200;
 }

@@ -3,7 +3,7 @@
  * the process. Samples are appended, each by one write of a whole line, so that a kill leaves at
  * most the last line torn; they are forced to the disk about once a second and at the end.
  */
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import path from "node:path";
 import { codeOf, LlamaEtsError, messageOf } from "../../engine/errors.js";
 import { lockFile } from "../../engine/local/file-lock.js";
@@ -203,9 +203,7 @@ function writeJson(file: string, content: object): Promise<void> {
 /** In bytes; 0 where it isn't there. */
 async function sizeOf(file: string): Promise<number> {
   try {
-    const { size } = await stat(file);
-    await refuseOtherThanFile(file);
-    return size;
+    return (await refuseOtherThanFile(file)).size;
   } catch (error) {
     if (codeOf(error) === "ENOENT") return 0;
     return refuse(path.dirname(file), error);

@@ -34,6 +34,10 @@ export function shortName(name: string): string {
   return name.length > 26 ? `${name.slice(0, 25)}…` : name;
 }
 
+/** How `methodLabel` stands in a page. */
+export const MARK_STYLE = `.method { white-space: nowrap }
+.mark { width: .85em; height: .85em; margin-right: .4em; vertical-align: -.06em }`;
+
 /** A method's name with its mark. */
 export function methodLabel(name: string, index: number): Html {
   return html`<span class="method"><svg class="mark" viewBox="-7 -7 14 14" aria-hidden="true"><path d="${PATHS[shapeOf(index)]}" fill="${seriesColor(index)}"/></svg>${breakableName(name)}</span>`;

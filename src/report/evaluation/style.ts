@@ -1,10 +1,11 @@
+import { MARK_STYLE } from "./method-marks.js";
+
 /** What the report of an evaluation adds to the common style. */
 export const EVALUATION_STYLE = `
 .votes { margin-top: 1.2em }
 .lead { font: 1.12rem/1.5 var(--serif); max-width: 68ch }
 .figures { grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)) }
-.method { white-space: nowrap }
-.mark { width: .85em; height: .85em; margin-right: .4em; vertical-align: -.06em }
+${MARK_STYLE}
 .range { display: block; color: var(--dim); font-size: .84em }
 .forest-head { text-align: center; min-width: 170px }
 .forest { display: block; position: relative; height: 16px; min-width: 150px }

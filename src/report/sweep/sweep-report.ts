@@ -1,7 +1,7 @@
 /** The report of a sweep: accuracies over the grid, and the best settings on items that didn't choose them. */
 import type { HalfScore, SweepSetting } from "../../evaluate/sweep/best-settings.js";
 import type { SweepResult } from "../../evaluate/sweep/run-sweep.js";
-import { breakableName, methodLabel } from "../evaluation/method-marks.js";
+import { breakableName, MARK_STYLE, methodLabel } from "../evaluation/method-marks.js";
 import { counted, number, percent } from "../format.js";
 import { type Html, html } from "../html.js";
 import { renderPage } from "../page.js";
@@ -11,8 +11,7 @@ const STYLE = `
 h3 { margin: 26px 0 6px }
 figure h3 { margin: 0 0 8px }
 .figures { grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)) }
-.mark { width: .86em; height: .86em; margin-right: .4em; vertical-align: -.06em }
-.method { white-space: nowrap }
+${MARK_STYLE}
 .legend .method { margin-right: 1.2em }
 .best th[scope=row] { white-space: normal; overflow-wrap: anywhere; min-width: 8em }
 .best td small { display: block; color: var(--dim); font-weight: 400; white-space: nowrap }
