@@ -67,14 +67,6 @@ export type { BudgetPlan } from "./evaluate/total-budget.js";
 export type { AdaptiveOptions } from "./methods/adaptive.js";
 export { type AutoChoice, type AutoFacts, auto, chooseMethod } from "./methods/auto.js";
 export { type CheckProposalOptions, checkProposal } from "./methods/check-proposal.js";
-export type {
-  CommonOptions,
-  Finish,
-  ModelFamily,
-  PresetOptions,
-  Progress,
-} from "./methods/common-options.js";
-export type { DiffusionOptions } from "./methods/diffusion-options.js";
 export {
   type InspectedModel,
   type InspectOptions,
@@ -86,15 +78,23 @@ export {
   type SuggestedProposal,
   suggestProposals,
 } from "./methods/inspect-models.js";
-export type { BestText, Evidence, Law } from "./methods/outcome.js";
+export type {
+  CommonOptions,
+  Finish,
+  ModelFamily,
+  PresetOptions,
+  Progress,
+} from "./methods/options/common.js";
+export type { DiffusionOptions } from "./methods/options/diffusion.js";
+export type { PotentialOptions } from "./methods/options/potential.js";
+export type { ProposalDiffusionOptions, ProposalOptions } from "./methods/options/proposal.js";
+export type { Settings } from "./methods/options/settings.js";
 export { plan } from "./methods/plan.js";
-export type { PotentialOptions } from "./methods/potential-options.js";
-export type { ProposalDiffusionOptions, ProposalOptions } from "./methods/proposal-options.js";
 export * from "./methods/registry.js";
 export type { Result, StopReason } from "./methods/result.js";
-export type { Settings } from "./methods/settings.js";
+export type { BestText, Evidence, Law } from "./methods/run/outcome.js";
+export type { TextUpdate } from "./methods/run/text-stream.js";
 export type { AnsweredCompletion, Candidate, MethodDiagnostics, Step } from "./methods/step.js";
-export type { TextUpdate } from "./methods/text-stream.js";
 export type { ContextPlan } from "./planning/context-plan.js";
 export type { PairCheck, PairForecast } from "./planning/pair.js";
 export type { AutoReason } from "./planning/run-plan.js";

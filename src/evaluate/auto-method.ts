@@ -2,7 +2,7 @@
 import { given } from "../engine/given.js";
 import type { AutoChoice } from "../methods/auto.js";
 import { chooseByName, type NamedOptions, optionsByName } from "../methods/auto-by-name.js";
-import { SHARED_NAMES } from "../methods/given-options.js";
+import { SHARED_NAMES } from "../methods/options/given.js";
 import { DEFAULT_REWARD } from "../rewards/named.js";
 
 /** Options of guided runs that `auto` takes as its own alone: shared ones are for the methods beside it. */

@@ -6,7 +6,9 @@ import { LlamaEtsError } from "../engine/errors.js";
 import { given } from "../engine/given.js";
 import { reasonOf } from "../methods/auto.js";
 import { checkAnyNames, checkTaken, checkUsed } from "../methods/by-name.js";
-import { withDefaults } from "../methods/options.js";
+import { withDefaults } from "../methods/options/common-specs.js";
+import { checkOptions, resolveOptions } from "../methods/options/resolve.js";
+import { settingsOf } from "../methods/options/settings.js";
 import {
   METHOD_NAMES,
   METHODS,
@@ -14,8 +16,6 @@ import {
   type MethodOptions,
   optionsFor,
 } from "../methods/registry.js";
-import { checkOptions, resolveOptions } from "../methods/resolve-options.js";
-import { settingsOf } from "../methods/settings.js";
 import { DEFAULT_REWARD, namedPotential, parseReward } from "../rewards/named.js";
 import type { Reward } from "../rewards/reward.js";
 import { canVote, type PromptForm, type Task, type TaskItem } from "../tasks/task.js";

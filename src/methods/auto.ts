@@ -11,7 +11,8 @@ import { given } from "../engine/given.js";
 import type { AutoReason, Plan } from "../planning/run-plan.js";
 import { checkReward } from "../rewards/reward.js";
 import { checkAnyNames } from "./by-name.js";
-import { checkNames, ownNames, SHARED_NAMES } from "./given-options.js";
+import { checkNames, ownNames, SHARED_NAMES } from "./options/given.js";
+import { checkOptions } from "./options/resolve.js";
 import {
   METHOD_NAMES,
   METHODS,
@@ -20,7 +21,6 @@ import {
   optionsFor,
   sample,
 } from "./registry.js";
-import { checkOptions } from "./resolve-options.js";
 import type { Result } from "./result.js";
 
 /** What was chosen, and why. */

@@ -5,10 +5,10 @@ import { checkInteger } from "../engine/check.js";
 import { rankDemand } from "../planning/demands.js";
 import { boundRanked } from "../planning/token-bounds.js";
 import { defineMethod, type OptionsOf } from "./define-method.js";
-import { numberOption, type ValuesOf } from "./option.js";
+import { numberOption, type ValuesOf } from "./options/option.js";
 import type { Result } from "./result.js";
-import { allDied } from "./result-of.js";
-import type { Run } from "./run.js";
+import { allDied } from "./run/result-of.js";
+import type { Run } from "./run/run.js";
 
 const OWN = {
   /**

@@ -1,9 +1,9 @@
 /** What is known of methods, and of options, by names that may be anything. */
 import { checkKeys } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
-import { ownNames, SHARED_NAMES } from "./given-options.js";
 import { type ReportTerms, WHOLE_TEXTS } from "./method.js";
-import { GUIDANCE_OPTIONS } from "./options.js";
+import { GUIDANCE_OPTIONS } from "./options/common-specs.js";
+import { ownNames, SHARED_NAMES } from "./options/given.js";
 import { type AnyMethod, METHOD_NAMES, METHODS, type MethodName } from "./registry.js";
 
 const OWN_NAMES = [...new Set(METHOD_NAMES.flatMap((name) => ownNames(METHODS[name])))];

@@ -4,13 +4,13 @@ import type { Prompt } from "../engine/chat/conversation.js";
 import { checkObject, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import type { Plan, RunParts } from "../planning/run-plan.js";
-import type { CommonOptions } from "./common-options.js";
-import type { GivenOptions } from "./given-options.js";
 import type { MethodFacts } from "./method.js";
-import type { GivenOf, OwnOptions, ValuesOf } from "./option.js";
-import type { ProposalOptions } from "./proposal-options.js";
+import type { CommonOptions } from "./options/common.js";
+import type { GivenOptions } from "./options/given.js";
+import type { GivenOf, OwnOptions, ValuesOf } from "./options/option.js";
+import type { ProposalOptions } from "./options/proposal.js";
 import type { Result } from "./result.js";
-import type { Run } from "./run.js";
+import type { Run } from "./run/run.js";
 
 /** A method's facts and its algorithm. */
 export interface Definition<O extends OwnOptions> extends MethodFacts<O> {
@@ -51,8 +51,8 @@ export function defineMethod<const O extends OwnOptions, Options = OptionsOf<O>>
     }
     // What draws is loaded when something is drawn; one after the other, as Jest 29 can't link two
     // modules at once that import the same ones.
-    const { Run } = await import("./run.js");
-    const { askRun, planAsked } = await import("./open-run.js");
+    const { Run } = await import("./run/run.js");
+    const { askRun, planAsked } = await import("./run/open-run.js");
     const asked = await askRun(definition, model, prompt, given);
     return {
       plan: (within) => planAsked(asked, within).plan,

@@ -3,7 +3,7 @@ import { type Estimate, estimateEnergies, type Scored } from "../energy/estimate
 import { monteCarlo } from "../energy/monte-carlo.js";
 import { drawInRounds } from "./adaptive.js";
 import type { Result } from "./result.js";
-import type { Run } from "./run.js";
+import type { Run } from "./run/run.js";
 
 /**
  * Runs of one step: draws whole texts, rewards them, and takes the one that `pick` points at. Each

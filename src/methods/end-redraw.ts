@@ -14,7 +14,7 @@ import type { ChainState, PrefixChain, RedrawnState } from "../chain/chain.js";
 import { drawIndex } from "../energy/log-domain.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import type { Kernel, Proposed } from "./metropolis.js";
-import { choiceOption } from "./option.js";
+import { choiceOption } from "./options/option.js";
 
 type Ended = ChainState & RedrawnState;
 

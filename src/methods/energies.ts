@@ -8,7 +8,7 @@ import {
 } from "../energy/estimate.js";
 import { normalise } from "../energy/log-domain.js";
 import { guessEnergies } from "../energy/potential-energies.js";
-import type { Run } from "./run.js";
+import type { Run } from "./run/run.js";
 
 /**
  * The probabilities of a choice by log weights. Without any, those that a constraint let live are alike;

@@ -13,11 +13,11 @@ import { divergenceOfChoices } from "./divergence.js";
 import { choiceWeights, energiesOf } from "./energies.js";
 import { decidedText, longest, resampled } from "./finish.js";
 import type { MethodFacts } from "./method.js";
-import { POTENTIAL_OPTIONS, type PotentialOptions } from "./potential-options.js";
-import { PROPOSAL_OPTIONS } from "./proposal-options.js";
+import { POTENTIAL_OPTIONS, type PotentialOptions } from "./options/potential.js";
+import { PROPOSAL_OPTIONS } from "./options/proposal.js";
+import type { Resolved } from "./options/settings.js";
 import type { Result } from "./result.js";
-import type { Run } from "./run.js";
-import type { Resolved } from "./settings.js";
+import type { Run } from "./run/run.js";
 
 const GUIDED = {
   own: {},

@@ -3,8 +3,8 @@ import type { ChainState, Text } from "../chain/chain.js";
 import { continuedStream, decidedStream } from "../chain/random-streams.js";
 import type { Scored } from "../energy/estimate.js";
 import { normalise } from "../energy/log-domain.js";
-import type { RewardedText } from "./outcome.js";
-import type { Run } from "./run.js";
+import type { RewardedText } from "./run/outcome.js";
+import type { Run } from "./run/run.js";
 
 /** A step after which a run may end. */
 interface FinalStep {

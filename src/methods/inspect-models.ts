@@ -12,7 +12,7 @@ import { isFileOf, type KnownModel, POPULAR_MODELS } from "../engine/popular-mod
 import { imagineModel, readModel } from "../engine/read-model.js";
 import type { PlaceOptions, Speed, UnloadedModel } from "../engine/unloaded-model.js";
 import { ets } from "./ets.js";
-import { planRun } from "./plan-run.js";
+import { planRun } from "./run/plan-run.js";
 import { sample } from "./sample.js";
 
 export type InspectOptions = PlaceOptions;

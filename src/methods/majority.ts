@@ -8,7 +8,7 @@ import type { AdaptiveSettings } from "./adaptive.js";
 import { defineMethod } from "./define-method.js";
 import { drawComplete } from "./draw-complete.js";
 import { oneStep, WHOLE_TEXTS } from "./method.js";
-import { choiceOption, numberOption, type ValuesOf } from "./option.js";
+import { choiceOption, numberOption, type ValuesOf } from "./options/option.js";
 
 const OWN = {
   /** What a text counts: `count`, one vote; `probability`, its own, once for each distinct text. */

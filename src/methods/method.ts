@@ -6,10 +6,10 @@ import type { RunShape } from "../planning/run-shape.js";
 import type { RunBounds } from "../planning/token-bounds.js";
 import type { AnswerExtractor, Reward } from "../rewards/reward.js";
 import type { AdaptiveSettings } from "./adaptive.js";
-import type { CommonOptions } from "./common-options.js";
-import type { OptionSpec, OwnOptions, ValuesOf } from "./option.js";
-import type { GuidanceOption } from "./options.js";
-import type { Guidance, Resolved } from "./settings.js";
+import type { CommonOptions } from "./options/common.js";
+import type { GuidanceOption } from "./options/common-specs.js";
+import type { OptionSpec, OwnOptions, ValuesOf } from "./options/option.js";
+import type { Guidance, Resolved } from "./options/settings.js";
 import type { MethodDiagnostics, Step } from "./step.js";
 
 /** Which of a guided run's numbers a method leaves open, and the values of the others. */

@@ -8,8 +8,8 @@ import type { ChainState } from "../chain/chain.js";
 import { ownCompletion } from "../energy/candidate-groups.js";
 import type { Scored } from "../energy/estimate.js";
 import { choiceWeights } from "./energies.js";
-import { integerOption } from "./option.js";
-import type { Run } from "./run.js";
+import { integerOption } from "./options/option.js";
+import type { Run } from "./run/run.js";
 
 /** The option of methods that move texts. */
 export const MOVES = integerOption("moves", {

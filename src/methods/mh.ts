@@ -7,9 +7,9 @@ import { defineMethod } from "./define-method.js";
 import { CUTS, EndRedraw, metricsOf } from "./end-redraw.js";
 import { oneStep, WHOLE_TEXTS } from "./method.js";
 import { type Kernel, Metropolis, MOVES, type Visited } from "./metropolis.js";
-import type { ValuesOf } from "./option.js";
+import type { ValuesOf } from "./options/option.js";
 import type { Result } from "./result.js";
-import type { Run } from "./run.js";
+import type { Run } from "./run/run.js";
 import { TrajectoryRedraw } from "./trajectory-redraw.js";
 
 const OWN = {

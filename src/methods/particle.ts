@@ -10,11 +10,11 @@ import { defineMethod, type OptionsOf } from "./define-method.js";
 import { divergenceOfParticles } from "./divergence.js";
 import { choiceWeights, energiesOf } from "./energies.js";
 import { longest } from "./finish.js";
-import type { ValuesOf } from "./option.js";
-import { POTENTIAL_OPTIONS, type PotentialOptions } from "./potential-options.js";
+import type { ValuesOf } from "./options/option.js";
+import { POTENTIAL_OPTIONS, type PotentialOptions } from "./options/potential.js";
+import type { Resolved } from "./options/settings.js";
 import type { Result } from "./result.js";
-import type { Run } from "./run.js";
-import type { Resolved } from "./settings.js";
+import type { Run } from "./run/run.js";
 import { alphaOption, checkSharpened } from "./sharpened.js";
 
 const OWN = {

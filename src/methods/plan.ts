@@ -6,10 +6,10 @@ import { forecast } from "../planning/pair.js";
 import type { Plan } from "../planning/run-plan.js";
 import { choose, optionsGiven, reasonOf } from "./auto.js";
 import { checkProposal } from "./check-proposal.js";
-import { checkNames } from "./given-options.js";
-import { planRun } from "./plan-run.js";
-import { preparePrompt } from "./prepare-prompt.js";
+import { checkNames } from "./options/given.js";
 import { METHOD_NAMES, METHODS, type MethodName, type MethodOptions } from "./registry.js";
+import { planRun } from "./run/plan-run.js";
+import { preparePrompt } from "./run/prepare-prompt.js";
 
 export interface PlanOptions {
   /** `auto` chooses one by what the options tell of a good answer. */

@@ -7,9 +7,9 @@ import { defineMethod, type OptionsOf } from "./define-method.js";
 import { CUTS, EndRedraw, metricsOf } from "./end-redraw.js";
 import { type Refusal, WHOLE_TEXTS } from "./method.js";
 import { Metropolis, MOVES, type Visited } from "./metropolis.js";
-import type { ValuesOf } from "./option.js";
+import type { ValuesOf } from "./options/option.js";
 import type { Result } from "./result.js";
-import type { Run } from "./run.js";
+import type { Run } from "./run/run.js";
 import { alphaOption, checkSharpened } from "./sharpened.js";
 
 const OWN = {

@@ -1,8 +1,8 @@
 import type { FinishReason, TextThoughts, Usage } from "../chain/chain.js";
 import type { ToolCall } from "../engine/chat/messages.js";
 import type { AutoReason, Plan } from "../planning/run-plan.js";
-import type { Outcome } from "./outcome.js";
-import type { Settings } from "./settings.js";
+import type { Settings } from "./options/settings.js";
+import type { Outcome } from "./run/outcome.js";
 import type { MethodDiagnostics, Step } from "./step.js";
 
 /**

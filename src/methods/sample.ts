@@ -3,7 +3,7 @@ import { boundGuided } from "../planning/token-bounds.js";
 import { defineMethod, type OptionsOf } from "./define-method.js";
 import { type MethodFacts, oneStep, WHOLE_TEXTS } from "./method.js";
 import type { Result } from "./result.js";
-import type { Run } from "./run.js";
+import type { Run } from "./run/run.js";
 
 const ONE_TEXT = {
   own: {},

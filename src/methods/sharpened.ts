@@ -1,7 +1,7 @@
 /** Targets that are a power of the reference policy. */
 import { LlamaEtsError } from "../engine/errors.js";
-import { numberOption } from "./option.js";
-import type { Resolved } from "./settings.js";
+import { numberOption } from "./options/option.js";
+import type { Resolved } from "./options/settings.js";
 
 /** α of the target p_ref^α, from 1 to 100. */
 export function alphaOption(fallback: number) {

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { METHOD_NAMES, METHODS, type MethodOptions } from "../../src/methods/registry.js";
-import { TextStream, type TextUpdate } from "../../src/methods/text-stream.js";
+import { TextStream, type TextUpdate } from "../../src/methods/run/text-stream.js";
 import { extractAnswer, settledAnswer } from "../../src/rewards/answer.js";
 import { exactMatch } from "../../src/rewards/verifier.js";
 import { TableModel } from "../fixtures/table-engine/model.js";

@@ -1,7 +1,7 @@
 /** Guidance steps that end where the text tells: what runs report and plan, and what is refused. */
 import { describe, expect, test } from "vitest";
-import type { BlockKind } from "../../src/methods/common-options.js";
 import { ets } from "../../src/methods/ets.js";
+import type { BlockKind } from "../../src/methods/options/common.js";
 import { particle } from "../../src/methods/particle.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
 import { TableModel } from "../fixtures/table-engine/model.js";

@@ -3,11 +3,11 @@ import { describe, expect, test } from "vitest";
 import type { Model } from "../../src/engine/engine.js";
 import { LlamaEtsError } from "../../src/engine/errors.js";
 import { resolveSampling } from "../../src/engine/sampling.js";
-import { resolveDiffusion } from "../../src/methods/diffusion-options.js";
-import { resolveProposal } from "../../src/methods/proposal-options.js";
+import { resolveDiffusion } from "../../src/methods/options/diffusion.js";
+import { resolveProposal } from "../../src/methods/options/proposal.js";
+import { checkOptions, resolveOptions } from "../../src/methods/options/resolve.js";
+import { settingsOf as recordOf, type Settings } from "../../src/methods/options/settings.js";
 import { METHODS, type MethodOptions } from "../../src/methods/registry.js";
-import { checkOptions, resolveOptions } from "../../src/methods/resolve-options.js";
-import { settingsOf as recordOf, type Settings } from "../../src/methods/settings.js";
 
 const model = (isDiffusion: boolean, contextLength = 4096) =>
   ({

@@ -5,14 +5,13 @@ import { LlamaEtsError } from "../../src/engine/errors.js";
 import { checkMethods } from "../../src/evaluate/configured-methods.js";
 import { chooseMethod } from "../../src/methods/auto.js";
 import { checkProposal } from "../../src/methods/check-proposal.js";
-
+import { checkOptions } from "../../src/methods/options/resolve.js";
 import {
   METHOD_NAMES,
   METHODS,
   type MethodName,
   type MethodOptions,
 } from "../../src/methods/registry.js";
-import { checkOptions } from "../../src/methods/resolve-options.js";
 import { TableModel } from "../fixtures/table-engine/model.js";
 import { hashedTable } from "../fixtures/table-engine/tables.js";
 

@@ -9,8 +9,8 @@ import { compiledConstraint } from "../../engine/constraint/constraint.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { auto } from "../../methods/auto.js";
 import { checkTaken } from "../../methods/by-name.js";
+import { checkOptions } from "../../methods/options/resolve.js";
 import { hasOwnReward, METHOD_NAMES, METHODS, type MethodOptions } from "../../methods/registry.js";
-import { checkOptions } from "../../methods/resolve-options.js";
 import type { Step } from "../../methods/step.js";
 import type { Plan } from "../../planning/run-plan.js";
 import {

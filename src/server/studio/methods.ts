@@ -1,8 +1,8 @@
 /** What the page asks for: the methods and their settings, from what the methods say of themselves. */
 
-import { BLOCK_KINDS, FINISHES } from "../../methods/common-options.js";
-import type { Flag, OptionSpec } from "../../methods/option.js";
-import { COMMON_OPTIONS, GUIDANCE_OPTIONS } from "../../methods/options.js";
+import { BLOCK_KINDS, FINISHES } from "../../methods/options/common.js";
+import { COMMON_OPTIONS, GUIDANCE_OPTIONS } from "../../methods/options/common-specs.js";
+import type { Flag, OptionSpec } from "../../methods/options/option.js";
 import { type AnyMethod, METHOD_NAMES, METHODS } from "../../methods/registry.js";
 import { DEFAULT_REWARD, PLAIN_REWARDS } from "../../rewards/named.js";
 import type { Served } from "../model-names.js";

@@ -1,11 +1,11 @@
 /** How many texts guidance draws, and where its steps end. */
-import type { DenoisingSettings } from "../chain/denoising.js";
-import { checkBoolean, checkInteger, checkKeys, checkOneOf } from "../engine/check.js";
-import { resolveAdaptive } from "./adaptive.js";
+import type { DenoisingSettings } from "../../chain/denoising.js";
+import { checkBoolean, checkInteger, checkKeys, checkOneOf } from "../../engine/check.js";
+import { resolveAdaptive } from "../adaptive.js";
+import type { MethodFacts } from "../method.js";
 import { resolveBlocks } from "./blocks.js";
-import { FINISHES } from "./common-options.js";
-import type { CompiledOptions } from "./given-options.js";
-import type { MethodFacts } from "./method.js";
+import { FINISHES } from "./common.js";
+import type { CompiledOptions } from "./given.js";
 import type { Guidance } from "./settings.js";
 
 const MAX_DRAWS = 4096;

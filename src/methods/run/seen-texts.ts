@@ -1,7 +1,7 @@
 /** The finished texts that a run has seen: what each earned, and the best of them. */
-import type { Text } from "../chain/chain.js";
-import type { Scored } from "../energy/estimate.js";
-import type { Completion } from "../rewards/reward.js";
+import type { Text } from "../../chain/chain.js";
+import type { Scored } from "../../energy/estimate.js";
+import type { Completion } from "../../rewards/reward.js";
 
 /** Where a run has seen a text. */
 export interface Sighting {

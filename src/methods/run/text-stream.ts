@@ -1,5 +1,5 @@
 /** Tells a caller of a run's text while it comes: what is final, and what may still change. */
-import { begunLength } from "../engine/thoughts.js";
+import { begunLength } from "../../engine/thoughts.js";
 
 /** What became of a run's text since the last update. */
 export interface TextUpdate {

@@ -1,11 +1,11 @@
 /** What a result says of its text: how good it is, and what law it is a draw of. */
-import type { Text } from "../chain/chain.js";
-import type { Ballot } from "../rewards/self-consistency.js";
-import type { MethodFacts } from "./method.js";
-import type { OwnOptions, ValuesOf } from "./option.js";
+import type { Text } from "../../chain/chain.js";
+import type { Ballot } from "../../rewards/self-consistency.js";
+import type { MethodFacts } from "../method.js";
+import type { OwnOptions, ValuesOf } from "../options/option.js";
+import type { Resolved } from "../options/settings.js";
+import type { MethodDiagnostics, Step } from "../step.js";
 import type { SeenText, Sighting } from "./seen-texts.js";
-import type { Resolved } from "./settings.js";
-import type { MethodDiagnostics, Step } from "./step.js";
 
 /**
  * What a run's text is a draw of. `target`: the law that its method states, as closely as its

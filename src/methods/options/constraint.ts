@@ -1,14 +1,14 @@
 /** What a constraint makes of a run: its law, its end, and how its answers are compared. */
-import { restrictsCalls } from "../engine/chat/tool-choice.js";
-import { checkBoolean, checkOneOf, optional } from "../engine/check.js";
-import type { CompiledConstraint, Constraint } from "../engine/constraint/kinds.js";
-import { LlamaEtsError } from "../engine/errors.js";
-import { extractAnswer } from "../rewards/answer.js";
-import type { AnswerExtractor } from "../rewards/reward.js";
-import { callVotes, jsonVotes, votedParts } from "../rewards/vote-value.js";
-import { CONSTRAINT_LAWS, type ConstraintLaw } from "./common-options.js";
-import type { CompiledOptions } from "./given-options.js";
-import type { MethodFacts } from "./method.js";
+import { restrictsCalls } from "../../engine/chat/tool-choice.js";
+import { checkBoolean, checkOneOf, optional } from "../../engine/check.js";
+import type { CompiledConstraint, Constraint } from "../../engine/constraint/kinds.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import { extractAnswer } from "../../rewards/answer.js";
+import type { AnswerExtractor } from "../../rewards/reward.js";
+import { callVotes, jsonVotes, votedParts } from "../../rewards/vote-value.js";
+import type { MethodFacts } from "../method.js";
+import { CONSTRAINT_LAWS, type ConstraintLaw } from "./common.js";
+import type { CompiledOptions } from "./given.js";
 
 /** What the constraint makes of the policy; null: there is none. */
 export function resolveConstraintLaw(

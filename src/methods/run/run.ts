@@ -1,19 +1,22 @@
 /** One run of a method: its chain, its draws and the record of its steps. */
 
 import seedrandom from "seedrandom";
-import type { Chain, ChainState, Proposal, Text } from "../chain/chain.js";
-import { type DrawPurpose, drawName } from "../chain/random-streams.js";
-import { ownCompletion } from "../energy/candidate-groups.js";
-import type { Estimate, EstimateOptions, Scored } from "../energy/estimate.js";
-import { drawIndex, effectiveSampleSize } from "../energy/log-domain.js";
-import type { RunParts } from "../planning/run-plan.js";
-import { answerOf, settledAnswer } from "../rewards/answer.js";
-import { type Completion, scoreEach, votesIn } from "../rewards/reward.js";
-import { type Ballot, electMajority, type Majority } from "../rewards/self-consistency.js";
-import { stoppingOf } from "./adaptive.js";
+import type { Chain, ChainState, Proposal, Text } from "../../chain/chain.js";
+import { type DrawPurpose, drawName } from "../../chain/random-streams.js";
+import { ownCompletion } from "../../energy/candidate-groups.js";
+import type { Estimate, EstimateOptions, Scored } from "../../energy/estimate.js";
+import { drawIndex, effectiveSampleSize } from "../../energy/log-domain.js";
+import type { RunParts } from "../../planning/run-plan.js";
+import { answerOf, settledAnswer } from "../../rewards/answer.js";
+import { type Completion, scoreEach, votesIn } from "../../rewards/reward.js";
+import { type Ballot, electMajority, type Majority } from "../../rewards/self-consistency.js";
+import { stoppingOf } from "../adaptive.js";
+import type { OwnOptions, ValuesOf } from "../options/option.js";
+import type { Resolved } from "../options/settings.js";
+import type { Result } from "../result.js";
+import type { Candidate, MethodDiagnostics, Step } from "../step.js";
 import { closedText } from "./closed-text.js";
 import { type AskedRun, type Opened, openRun } from "./open-run.js";
-import type { OwnOptions, ValuesOf } from "./option.js";
 import {
   agreementWith,
   knownReward,
@@ -22,11 +25,8 @@ import {
   type RewardedText,
   seesRewards,
 } from "./outcome.js";
-import type { Result } from "./result.js";
 import { allDied, lostMassWarning, resultOf } from "./result-of.js";
 import { SeenTexts } from "./seen-texts.js";
-import type { Resolved } from "./settings.js";
-import type { Candidate, MethodDiagnostics, Step } from "./step.js";
 import { cutOffWarning, unansweredWarning, unguidedWarning, weightWarning } from "./warnings.js";
 
 export class Run<Own = unknown> implements AsyncDisposable {

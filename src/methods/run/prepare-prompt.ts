@@ -1,15 +1,18 @@
 /** What a run reads, and what its answers are restricted to. */
-import { constrainedPrompt, refuseConstrainedThoughts } from "../engine/chat/constrained-prompt.js";
-import type { EncodedPrompt, Prompt } from "../engine/chat/conversation.js";
-import { restrictsCalls, type ToolChoice } from "../engine/chat/tool-choice.js";
-import { compiledConstraint } from "../engine/constraint/constraint.js";
-import type { CompiledConstraint } from "../engine/constraint/kinds.js";
-import type { Model } from "../engine/engine.js";
-import { LlamaEtsError } from "../engine/errors.js";
-import { isChannel } from "../engine/thoughts.js";
-import type { GivenOptions } from "./given-options.js";
-import type { MethodFacts } from "./method.js";
-import { promptOptions } from "./prompt-options.js";
+import {
+  constrainedPrompt,
+  refuseConstrainedThoughts,
+} from "../../engine/chat/constrained-prompt.js";
+import type { EncodedPrompt, Prompt } from "../../engine/chat/conversation.js";
+import { restrictsCalls, type ToolChoice } from "../../engine/chat/tool-choice.js";
+import { compiledConstraint } from "../../engine/constraint/constraint.js";
+import type { CompiledConstraint } from "../../engine/constraint/kinds.js";
+import type { Model } from "../../engine/engine.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import { isChannel } from "../../engine/thoughts.js";
+import type { MethodFacts } from "../method.js";
+import type { GivenOptions } from "../options/given.js";
+import { promptOptions } from "../options/prompt.js";
 
 interface PreparedPrompt {
   encoded: EncodedPrompt;
@@ -73,6 +76,6 @@ async function constraintOfTools(
       "no `toolChoice`, or another template (`chatTemplate`, --chat-template)",
     );
   }
-  const { toolConstraint } = await import("../engine/chat/tool-constraint.js");
+  const { toolConstraint } = await import("../../engine/chat/tool-constraint.js");
   return await toolConstraint(model, chat, choice);
 }

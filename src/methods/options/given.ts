@@ -1,13 +1,13 @@
 /** What a method may be given, by name. */
-import { checkKeys } from "../engine/check.js";
-import type { CompiledConstraint, Constraint } from "../engine/constraint/kinds.js";
-import { LlamaEtsError } from "../engine/errors.js";
-import { given } from "../engine/given.js";
-import type { CommonOptions } from "./common-options.js";
-import type { MethodFacts } from "./method.js";
-import { COMMON_OPTIONS, GUIDANCE_OPTIONS } from "./options.js";
-import type { PotentialOptions } from "./potential-options.js";
-import type { ProposalOptions } from "./proposal-options.js";
+import { checkKeys } from "../../engine/check.js";
+import type { CompiledConstraint, Constraint } from "../../engine/constraint/kinds.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import { given } from "../../engine/given.js";
+import type { MethodFacts } from "../method.js";
+import type { CommonOptions } from "./common.js";
+import { COMMON_OPTIONS, GUIDANCE_OPTIONS } from "./common-specs.js";
+import type { PotentialOptions } from "./potential.js";
+import type { ProposalOptions } from "./proposal.js";
 
 /** What a method may be given: the common options, a proposal's, a potential, and its own. */
 export type GivenOptions = CommonOptions & ProposalOptions & PotentialOptions;

@@ -1,9 +1,9 @@
 /** How a run is cut into guidance steps. */
-import { type DenoisingSettings, guidanceLength } from "../chain/denoising.js";
-import { checkInteger, checkOneOf } from "../engine/check.js";
-import { LlamaEtsError } from "../engine/errors.js";
-import { BLOCK_KINDS, type BlockKind, type CommonOptions } from "./common-options.js";
-import type { MethodFacts } from "./method.js";
+import { type DenoisingSettings, guidanceLength } from "../../chain/denoising.js";
+import { checkInteger, checkOneOf } from "../../engine/check.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import type { MethodFacts } from "../method.js";
+import { BLOCK_KINDS, type BlockKind, type CommonOptions } from "./common.js";
 import type { Guidance } from "./settings.js";
 
 /** What the cuts depend on. */

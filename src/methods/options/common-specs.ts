@@ -1,7 +1,7 @@
 /** The options that all methods share by name, with their flags. */
-import { given } from "../engine/given.js";
-import type { CommonOptions } from "./common-options.js";
-import { DIFFUSION_FLAGS } from "./diffusion-options.js";
+import { given } from "../../engine/given.js";
+import type { CommonOptions } from "./common.js";
+import { DIFFUSION_FLAGS } from "./diffusion.js";
 import type { Flag, OptionSpec } from "./option.js";
 
 const number = (path: string, flags: string, help: string): Flag => {

@@ -1,20 +1,20 @@
 /** Opens what a run draws with, once it is checked and planned. */
-import type { Chain, Proposal } from "../chain/chain.js";
-import { openChain, openProposal } from "../chain/open.js";
-import type { EstimateOptions } from "../energy/estimate.js";
-import type { EncodedPrompt, Prompt } from "../engine/chat/conversation.js";
-import { checkModel } from "../engine/check.js";
-import type { Model } from "../engine/engine.js";
-import type { Plan, RunParts } from "../planning/run-plan.js";
-import { type CompiledOptions, checkNames, type GivenOptions } from "./given-options.js";
-import type { MethodFacts } from "./method.js";
-import type { OwnOptions, ValuesOf } from "./option.js";
+import type { Chain, Proposal } from "../../chain/chain.js";
+import { openChain, openProposal } from "../../chain/open.js";
+import type { EstimateOptions } from "../../energy/estimate.js";
+import type { EncodedPrompt, Prompt } from "../../engine/chat/conversation.js";
+import { checkModel } from "../../engine/check.js";
+import type { Model } from "../../engine/engine.js";
+import type { Plan, RunParts } from "../../planning/run-plan.js";
+import type { MethodFacts } from "../method.js";
+import { type CompiledOptions, checkNames, type GivenOptions } from "../options/given.js";
+import type { OwnOptions, ValuesOf } from "../options/option.js";
+import { promptOptions } from "../options/prompt.js";
+import { chainOptionsOf, type Resolved } from "../options/settings.js";
+import type { Result } from "../result.js";
+import type { Step } from "../step.js";
 import { type PlannedRun, planRun } from "./plan-run.js";
 import { preparePrompt } from "./prepare-prompt.js";
-import { promptOptions } from "./prompt-options.js";
-import type { Result } from "./result.js";
-import { chainOptionsOf, type Resolved } from "./settings.js";
-import type { Step } from "./step.js";
 import { TextStream } from "./text-stream.js";
 
 /** What a run was opened with. */

@@ -4,18 +4,13 @@
  * over all steps, three rollouts a candidate, log ratios clipped to ±10. Its few-shot prompts are
  * the tasks' (`task.prompt(item, "paper")`).
  */
-import { checkKeys, checkOneOf } from "../engine/check.js";
-import type { Model } from "../engine/engine.js";
-import { LlamaEtsError } from "../engine/errors.js";
-import { selfConsistency } from "../rewards/self-consistency.js";
-import {
-  type CommonOptions,
-  FAMILIES,
-  type ModelFamily,
-  type PresetOptions,
-} from "./common-options.js";
-import { withDefaults } from "./options.js";
-import type { ProposalOptions } from "./proposal-options.js";
+import { checkKeys, checkOneOf } from "../../engine/check.js";
+import type { Model } from "../../engine/engine.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import { selfConsistency } from "../../rewards/self-consistency.js";
+import { type CommonOptions, FAMILIES, type ModelFamily, type PresetOptions } from "./common.js";
+import { withDefaults } from "./common-specs.js";
+import type { ProposalOptions } from "./proposal.js";
 
 const PAPER_TASKS = ["math500", "gsm8k", "gpqa", "humaneval"] as const;
 type PaperTask = (typeof PAPER_TASKS)[number];

@@ -1,16 +1,16 @@
 /** From a method and its options to the plan of a run, or to what would fit. */
-import { answerUnit, type DenoisingSettings } from "../chain/denoising.js";
-import type { Model } from "../engine/engine.js";
-import { LlamaEtsError } from "../engine/errors.js";
-import type { RunModel } from "../planning/contexts.js";
-import { type Change, planOrCure } from "../planning/cures.js";
-import { type Plan, planRun as planNeeds, type RunParts } from "../planning/run-plan.js";
-import type { DenoisingShape, RunShape } from "../planning/run-shape.js";
-import type { CompiledOptions } from "./given-options.js";
-import type { MethodFacts } from "./method.js";
-import type { OwnOptions, ValuesOf } from "./option.js";
-import { resolveOptions } from "./resolve-options.js";
-import type { Resolved } from "./settings.js";
+import { answerUnit, type DenoisingSettings } from "../../chain/denoising.js";
+import type { Model } from "../../engine/engine.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import type { RunModel } from "../../planning/contexts.js";
+import { type Change, planOrCure } from "../../planning/cures.js";
+import { type Plan, planRun as planNeeds, type RunParts } from "../../planning/run-plan.js";
+import type { DenoisingShape, RunShape } from "../../planning/run-shape.js";
+import type { MethodFacts } from "../method.js";
+import type { CompiledOptions } from "../options/given.js";
+import type { OwnOptions, ValuesOf } from "../options/option.js";
+import { resolveOptions } from "../options/resolve.js";
+import type { Resolved } from "../options/settings.js";
 
 /** A plan, and the options it is for. */
 export interface PlannedRun<Own> {

@@ -1,8 +1,8 @@
 /** The options of diffusion models. */
-import { answerUnit, type DenoisingSettings } from "../chain/denoising.js";
-import { checkInteger, checkKeys, checkNumber, checkOneOf, refuse } from "../engine/check.js";
-import { CACHES, type ParallelRule, REMASKING } from "../engine/denoising-request.js";
-import { LlamaEtsError } from "../engine/errors.js";
+import { answerUnit, type DenoisingSettings } from "../../chain/denoising.js";
+import { checkInteger, checkKeys, checkNumber, checkOneOf, refuse } from "../../engine/check.js";
+import { CACHES, type ParallelRule, REMASKING } from "../../engine/denoising-request.js";
+import { LlamaEtsError } from "../../engine/errors.js";
 import type { Flag } from "./option.js";
 
 /** How a diffusion model unmasks an answer of `maxTokens` positions. */

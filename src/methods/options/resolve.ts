@@ -1,7 +1,7 @@
 /** Options checked, and filled in from the method, the model and the defaults. */
 
-import { checkAnswerEnd } from "../chain/answer-end.js";
-import { Budget } from "../chain/budget.js";
+import { checkAnswerEnd } from "../../chain/answer-end.js";
+import { Budget } from "../../chain/budget.js";
 import {
   checkBoolean,
   checkFunction,
@@ -13,26 +13,26 @@ import {
   checkSignal,
   checkStrings,
   optional,
-} from "../engine/check.js";
-import type { Model } from "../engine/engine.js";
-import { LlamaEtsError } from "../engine/errors.js";
-import { resolveSampling } from "../engine/sampling.js";
-import { TOKEN_METRICS, type TokenMetric } from "../engine/sequences.js";
-import { checkReward, toReward } from "../rewards/reward.js";
-import { selfConsistency } from "../rewards/self-consistency.js";
-import { resolveAdaptive } from "./adaptive.js";
-import type { CommonOptions, PresetOptions } from "./common-options.js";
-import { resolveClose, resolveConstraintLaw, votedAnswer } from "./constraint-options.js";
-import { DEFAULT_BLOCK_LENGTH, resolveDiffusion } from "./diffusion-options.js";
-import { type CompiledOptions, checkNames, type GivenOptions } from "./given-options.js";
-import { resolveGuidance } from "./guidance-options.js";
-import type { MethodFacts } from "./method.js";
+} from "../../engine/check.js";
+import type { Model } from "../../engine/engine.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import { resolveSampling } from "../../engine/sampling.js";
+import { TOKEN_METRICS, type TokenMetric } from "../../engine/sequences.js";
+import { checkReward, toReward } from "../../rewards/reward.js";
+import { selfConsistency } from "../../rewards/self-consistency.js";
+import { resolveAdaptive } from "../adaptive.js";
+import type { MethodFacts } from "../method.js";
+import type { CommonOptions, PresetOptions } from "./common.js";
+import { withDefaults } from "./common-specs.js";
+import { resolveClose, resolveConstraintLaw, votedAnswer } from "./constraint.js";
+import { DEFAULT_BLOCK_LENGTH, resolveDiffusion } from "./diffusion.js";
+import { type CompiledOptions, checkNames, type GivenOptions } from "./given.js";
+import { resolveGuidance } from "./guidance.js";
 import { type OwnOptions, resolveOwn, type ValuesOf } from "./option.js";
-import { withDefaults } from "./options.js";
-import { resolvePotential } from "./potential-options.js";
+import { resolvePotential } from "./potential.js";
 import { checkPreset, withPreset } from "./preset.js";
-import { promptOptions, refuseBudget } from "./prompt-options.js";
-import { resolveProposal } from "./proposal-options.js";
+import { promptOptions, refuseBudget } from "./prompt.js";
+import { resolveProposal } from "./proposal.js";
 import type { Guidance, Resolved } from "./settings.js";
 
 /** Beyond it reward / λ leaves the range of a double. */

@@ -1,15 +1,16 @@
 /** What a run's options come to: resolved once, in groups, and as the flat record of a result. */
-import type { AnswerEnd } from "../chain/answer-end.js";
-import type { Budget, BudgetOptions } from "../chain/budget.js";
-import type { DenoisingSettings, ImportanceRatio } from "../chain/denoising.js";
-import type { WeightTreatment } from "../energy/importance-sampling.js";
-import type { EncodedPrompt, PromptOptions } from "../engine/chat/conversation.js";
-import type { Tool } from "../engine/chat/messages.js";
-import { type Reasoning, resolveReasoning } from "../engine/chat/reasoning.js";
-import type { Sampling } from "../engine/sampling.js";
-import type { TokenMetric } from "../engine/sequences.js";
-import type { AnswerExtractor, Reward } from "../rewards/reward.js";
-import type { AdaptiveSettings } from "./adaptive.js";
+import type { AnswerEnd } from "../../chain/answer-end.js";
+import type { Budget, BudgetOptions } from "../../chain/budget.js";
+import type { DenoisingSettings, ImportanceRatio } from "../../chain/denoising.js";
+import type { WeightTreatment } from "../../energy/importance-sampling.js";
+import type { EncodedPrompt, PromptOptions } from "../../engine/chat/conversation.js";
+import type { Tool } from "../../engine/chat/messages.js";
+import { type Reasoning, resolveReasoning } from "../../engine/chat/reasoning.js";
+import type { Sampling } from "../../engine/sampling.js";
+import type { TokenMetric } from "../../engine/sequences.js";
+import type { AnswerExtractor, Reward } from "../../rewards/reward.js";
+import type { AdaptiveSettings } from "../adaptive.js";
+import type { Step } from "../step.js";
 import type {
   BlockKind,
   CommonOptions,
@@ -17,8 +18,7 @@ import type {
   Finish,
   PresetOptions,
   Shortcuts,
-} from "./common-options.js";
-import type { Step } from "./step.js";
+} from "./common.js";
 
 /** The reference policy p_ref: the prompt, and how texts are drawn. */
 interface Policy {

@@ -2,7 +2,7 @@
  * Options as data: what each is called, how it is checked, and how the command line takes it. Checks,
  * help texts and the specs of evaluations (`ets:M=4`) derive from it.
  */
-import { checkInteger, checkNumber, checkOneOf } from "../engine/check.js";
+import { checkInteger, checkNumber, checkOneOf } from "../../engine/check.js";
 
 /** One flag of the command line. */
 export interface Flag {

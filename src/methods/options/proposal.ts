@@ -1,12 +1,12 @@
 /** The options of ETS-IS. */
-import type { DenoisingSettings, ImportanceRatio } from "../chain/denoising.js";
-import type { WeightTreatment } from "../energy/importance-sampling.js";
-import { checkInteger, checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
-import { CACHES } from "../engine/denoising-request.js";
-import type { Model } from "../engine/engine.js";
-import { LlamaEtsError } from "../engine/errors.js";
-import type { Sampling, SamplingOptions } from "../engine/sampling.js";
-import { type DiffusionOptions, resolveParallel } from "./diffusion-options.js";
+import type { DenoisingSettings, ImportanceRatio } from "../../chain/denoising.js";
+import type { WeightTreatment } from "../../energy/importance-sampling.js";
+import { checkInteger, checkKeys, checkNumber, checkOneOf } from "../../engine/check.js";
+import { CACHES } from "../../engine/denoising-request.js";
+import type { Model } from "../../engine/engine.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import type { Sampling, SamplingOptions } from "../../engine/sampling.js";
+import { type DiffusionOptions, resolveParallel } from "./diffusion.js";
 import type { OptionSpec } from "./option.js";
 import type { ProposalSettings } from "./settings.js";
 

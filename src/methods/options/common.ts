@@ -1,15 +1,15 @@
 /** The options that all methods share. */
 
-import type { BudgetOptions } from "../chain/budget.js";
-import type { PromptOptions } from "../engine/chat/conversation.js";
-import type { SamplingOptions } from "../engine/sampling.js";
-import type { BlockEnd, TokenMetric } from "../engine/sequences.js";
-import type { Plan } from "../planning/run-plan.js";
-import type { AnswerExtractor, Reward, RewardFunction } from "../rewards/reward.js";
-import type { AdaptiveOptions } from "./adaptive.js";
-import type { DiffusionOptions } from "./diffusion-options.js";
-import type { Step } from "./step.js";
-import type { TextUpdate } from "./text-stream.js";
+import type { BudgetOptions } from "../../chain/budget.js";
+import type { PromptOptions } from "../../engine/chat/conversation.js";
+import type { SamplingOptions } from "../../engine/sampling.js";
+import type { BlockEnd, TokenMetric } from "../../engine/sequences.js";
+import type { Plan } from "../../planning/run-plan.js";
+import type { AnswerExtractor, Reward, RewardFunction } from "../../rewards/reward.js";
+import type { AdaptiveOptions } from "../adaptive.js";
+import type { TextUpdate } from "../run/text-stream.js";
+import type { Step } from "../step.js";
+import type { DiffusionOptions } from "./diffusion.js";
 
 export const BLOCK_KINDS = ["tokens", "line", "sentence", "entropy"] as const;
 export type BlockKind = (typeof BLOCK_KINDS)[number] & ("tokens" | BlockEnd);

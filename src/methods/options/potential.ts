@@ -1,5 +1,5 @@
 /** The option of methods that may ask a potential in the place of rollouts. */
-import { checkReward, type Reward, type RewardFunction, toReward } from "../rewards/reward.js";
+import { checkReward, type Reward, type RewardFunction, toReward } from "../../rewards/reward.js";
 import type { OptionSpec } from "./option.js";
 
 export interface PotentialOptions {

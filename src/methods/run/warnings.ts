@@ -1,9 +1,9 @@
 /** What a run warns of. */
-import type { Text, Usage } from "../chain/chain.js";
-import { weightConcerns } from "../energy/diagnostics.js";
-import { largestOf } from "../energy/log-domain.js";
-import type { Guidance, ProposalSettings, Resolved } from "./settings.js";
-import type { Step } from "./step.js";
+import type { Text, Usage } from "../../chain/chain.js";
+import { weightConcerns } from "../../energy/diagnostics.js";
+import { largestOf } from "../../energy/log-domain.js";
+import type { Guidance, ProposalSettings, Resolved } from "../options/settings.js";
+import type { Step } from "../step.js";
 
 /** That a step's importance weights can't be trusted; null where they can. */
 export function weightWarning(step: Step, proposal: ProposalSettings | null): string | null {

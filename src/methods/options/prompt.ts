@@ -1,11 +1,11 @@
 /** The options that shape the prompt. */
-import type { PromptOptions } from "../engine/chat/conversation.js";
-import { readTools, type Tool } from "../engine/chat/messages.js";
-import { type ReasoningOption, resolveReasoning } from "../engine/chat/reasoning.js";
-import { checkToolChoice } from "../engine/chat/tool-choice.js";
-import { checkBoolean, checkString } from "../engine/check.js";
-import { LlamaEtsError } from "../engine/errors.js";
-import { checkDate, checkRaw, checkTemplate } from "../engine/prompt.js";
+import type { PromptOptions } from "../../engine/chat/conversation.js";
+import { readTools, type Tool } from "../../engine/chat/messages.js";
+import { type ReasoningOption, resolveReasoning } from "../../engine/chat/reasoning.js";
+import { checkToolChoice } from "../../engine/chat/tool-choice.js";
+import { checkBoolean, checkString } from "../../engine/check.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import { checkDate, checkRaw, checkTemplate } from "../../engine/prompt.js";
 
 /** The part of the options that shapes the prompt. */
 export function promptOptions(options: PromptOptions): PromptOptions {

@@ -1,7 +1,7 @@
 /** `close: true`: texts that `maxTokens` cut off, closed by their constraint. */
-import type { Text } from "../chain/chain.js";
-import { firstValues } from "../chain/token-values.js";
-import { ThoughtReader } from "../engine/thoughts.js";
+import type { Text } from "../../chain/chain.js";
+import { firstValues } from "../../chain/token-values.js";
+import { ThoughtReader } from "../../engine/thoughts.js";
 import type { Opened } from "./open-run.js";
 
 /**
@@ -18,7 +18,7 @@ export async function closedText(
   const isCut = text.finishReason === "length" && text.thoughts?.isOpen !== true;
   if (!limits.closes || constraint === undefined || !isCut) return null;
   // What reads grammars is loaded where a text is closed.
-  const { closingOf } = await import("../engine/constraint/closing.js");
+  const { closingOf } = await import("../../engine/constraint/closing.js");
   const begin = answerStart(text, { model, thoughtRules });
   const answer = text.tokens.slice(begin);
   const closing = closingOf(model, constraint.grammar, answer, limits.maxTokens - begin);

@@ -1,15 +1,15 @@
 /** What a run came to, as its caller has it. */
-import type { Text } from "../chain/chain.js";
-import { logMassOf } from "../chain/token-values.js";
-import { toolCallsIn } from "../engine/chat/answer.js";
-import { LlamaEtsError } from "../engine/errors.js";
-import { VERSION } from "../version.js";
+import type { Text } from "../../chain/chain.js";
+import { logMassOf } from "../../chain/token-values.js";
+import { toolCallsIn } from "../../engine/chat/answer.js";
+import { LlamaEtsError } from "../../engine/errors.js";
+import { VERSION } from "../../version.js";
+import { type Resolved, settingsOf } from "../options/settings.js";
+import type { Result, StopReason } from "../result.js";
+import type { MethodDiagnostics, Step } from "../step.js";
 import type { Opened } from "./open-run.js";
 import { type Law, outcomeOf } from "./outcome.js";
-import type { Result, StopReason } from "./result.js";
 import type { SeenTexts } from "./seen-texts.js";
-import { type Resolved, settingsOf } from "./settings.js";
-import type { MethodDiagnostics, Step } from "./step.js";
 import { massWarning, retokenisedWarning } from "./warnings.js";
 
 /** How a run ended, beside what it was opened with. */
