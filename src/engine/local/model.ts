@@ -1,9 +1,6 @@
-import { encodedToScore } from "../chat/constrained-prompt.js";
 import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "../chat/conversation.js";
-import { checkObject, checkSizes, refuse } from "../check.js";
-import { compiledConstraint } from "../constraint/constraint.js";
+import { checkSizes, refuse } from "../check.js";
 import type { DenoiserOptions } from "../denoiser.js";
-import { documentText } from "../document-text.js";
 import type {
   Abilities,
   Capacity,
@@ -17,16 +14,16 @@ import type {
   ModelDescription,
   Place,
 } from "../engine.js";
-import { LlamaEtsError, messageOf } from "../errors.js";
+import { messageOf } from "../errors.js";
 import type { KvType } from "../kv-types.js";
 import { encodePrompt } from "../prompt.js";
-import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
+import type { SamplingOptions } from "../sampling.js";
 import type { Scores, Sequences } from "../sequences.js";
-import { compareTokens, matchTokenizers } from "../tokenizer-match.js";
-import type { SpecialToken, Vocabulary } from "../vocabulary.js";
+import { matchTokenizers } from "../tokenizer-match.js";
 import { LocalClassifier } from "./classifier.js";
 import { Context, type SamplingPlace } from "./context.js";
 import { ContextPool } from "./context-pool.js";
+import { DenoisingCopy } from "./denoising-copy.js";
 import { DiffusionContext, type DiffusionContextOptions } from "./diffusion-context.js";
 import { type ForkVerdict, probeForks } from "./fork-probe.js";
 import { keepProof, type Proven } from "./fork-proofs.js";
@@ -39,6 +36,7 @@ import {
   refuseBeyondMachine,
 } from "./free-memory.js";
 import { ModelPrompts } from "./kept-prompts.js";
+import { LocalVocabulary } from "./local-vocabulary.js";
 import type { EngineLocation } from "./locate-engine.js";
 import {
   bytesOfCache,
@@ -47,12 +45,12 @@ import {
   memoryOfContext,
   memoryOfDenoiser,
 } from "./memory.js";
-import { limitsOf, readInfo, type Variant } from "./model-info.js";
-import { addon, callNow } from "./native.js";
-import type { NativeModel, NativeModelInfo } from "./native-model.js";
+import { limitsOf, type Variant } from "./model-info.js";
+import { addon } from "./native.js";
+import type { NativeModel } from "./native-model.js";
 import { type AttentionChoice, mayBeOwn } from "./own-attention.js";
 import { canCut } from "./recurrent-state.js";
-import { scoreContinuations } from "./scoring.js";
+import { scorePrompt } from "./scoring.js";
 import { refuseDenoising, refuseExtending } from "./supported.js";
 
 const CAPACITY = ["cells", "sequences", "batchTokens", "outputs"] as const;
@@ -73,11 +71,8 @@ interface Origin extends Variant {
 }
 
 /** A model of llama.cpp in this process. Made by `loadModel`. */
-export class LocalModel implements Model {
-  readonly #native: NativeModel;
+export class LocalModel extends LocalVocabulary implements Model {
   readonly #origin: Origin;
-  readonly info: Readonly<NativeModelInfo>;
-  readonly metadata: Readonly<Record<string, string>>;
   /** Type of cached keys and values. */
   readonly kvType: KvType;
   /** What its LoRA adapters take. */
@@ -91,21 +86,17 @@ export class LocalModel implements Model {
   readonly #place: Place;
   readonly #prompts: ModelPrompts;
   readonly #contexts: ContextPool;
-  #specialTokens: readonly SpecialToken[] | undefined;
   #forksProven: boolean;
   readonly #others = new Set<AsyncDisposable & { readonly disposed: boolean }>();
-  /** A diffusion model's second copy, whose contexts keep keys and values; read when needed. */
-  #caching: Promise<NativeModel> | undefined;
-  #hasCopy = false;
+  readonly #copy: DenoisingCopy;
   #disposing: Promise<void> | undefined;
 
   constructor(native: NativeModel, origin: Origin) {
-    this.#native = native;
+    super(native, origin);
     this.#origin = origin;
     this.#forksProven = origin.forksProven;
     this.sampling = origin.sampling;
-    this.metadata = native.metadata();
-    this.info = readInfo(native, this.metadata, origin);
+    this.#copy = new DenoisingCopy(origin.loadCaching);
     const cut = canCut(this.info);
     this.can = { score: true, fork: true, rank: true, metrics: true, cut };
     this.#gpuShare = gpuShare(this.info.layers, origin.gpuLayers, addon().devices());
@@ -145,7 +136,7 @@ export class LocalModel implements Model {
 
   /** Whether the copy is in memory whose contexts keep keys and values. */
   get hasCopy(): boolean {
-    return this.#hasCopy;
+    return this.#copy.isLoaded;
   }
 
   describe(): ModelDescription {
@@ -180,53 +171,17 @@ export class LocalModel implements Model {
     }
   }
 
-  tokenize(text: string, options: { special?: boolean } = {}): Int32Array {
-    const { special = false } = checkObject("options", options);
-    return callNow(() => this.#alive().tokenize(text, false, special));
-  }
-
-  detokenize(tokens: Int32Array, options: { special?: boolean; continues?: boolean } = {}): string {
-    const { special = false, continues = false } = checkObject("options", options);
-    return continues
-      ? this.textBytes(tokens, { special }).toString("utf8")
-      : documentText(this, tokens, special);
-  }
-
-  textBytes(tokens: Int32Array, options: { special?: boolean } = {}): Buffer {
-    const { special = false } = checkObject("options", options);
-    return callNow(() => this.#alive().detokenize(tokens, special));
-  }
-
-  specialTokens(): readonly SpecialToken[] {
-    const native = this.#alive();
-    this.#specialTokens ??= callNow(() => native.specialTokens());
-    return this.#specialTokens;
-  }
-
-  tokenText(token: number): string {
-    return callNow(() => this.#alive().tokenText(token));
-  }
-
-  isEndToken(token: number): boolean {
-    return callNow(() => this.#alive().isEndToken(token));
-  }
-
-  firstDifference(other: Vocabulary): number | null {
-    if (!(other instanceof LocalModel)) return compareTokens(this, other);
-    return callNow(() => this.#alive().firstTokenDifference(other.#alive()));
-  }
-
   matchTokenizer(proposal: Model): number {
     return matchTokenizers(this, proposal);
   }
 
   encodePrompt(prompt: Prompt, options: PromptOptions = {}): Promise<EncodedPrompt> {
-    this.#alive();
+    this.alive();
     return encodePrompt(this, prompt, options);
   }
 
   checkExtends(): void {
-    this.#aliveAutoregressive();
+    this.#aliveToExtend();
   }
 
   memoryOf(shape: ContextShape, place = this.#place): ContextMemory {
@@ -251,7 +206,7 @@ export class LocalModel implements Model {
   }
 
   async lease(needs: ContextNeeds): Promise<Context> {
-    const native = this.#aliveAutoregressive();
+    const native = this.#aliveToExtend();
     this.#makeRoom(needs, bytesOfCache(this, this.#contexts.free));
     return this.#contexts.lease(native, needs);
   }
@@ -262,7 +217,7 @@ export class LocalModel implements Model {
   }
 
   async share(needs: ContextNeeds): Promise<AsyncDisposable> {
-    const native = this.#aliveAutoregressive();
+    const native = this.#aliveToExtend();
     this.#makeRoom(needs);
     return this.#contexts.share(native, needs);
   }
@@ -285,7 +240,7 @@ export class LocalModel implements Model {
 
   async openClassifier(size: Capacity): Promise<LocalClassifier> {
     this.#makeRoom(size);
-    return this.#owned(await LocalClassifier.open(this.#alive(), size, this.threads));
+    return this.#owned(await LocalClassifier.open(this.alive(), size, this.threads));
   }
 
   /**
@@ -293,13 +248,14 @@ export class LocalModel implements Model {
    * another architecture, whose keys and values llama.cpp keeps.
    */
   async openDenoiser(options: Omit<DiffusionContextOptions, "threads">): Promise<DiffusionContext> {
-    this.#alive();
+    this.alive();
     refuseDenoising(this, checkSizes("options", options, ["length", "texts"]));
     const { memory } = this.memoryOfDenoiser(options);
     this.#makeRoom({ cells: 0, sequences: 0, memory });
     const wantsCache = (options.cache ?? "none") !== "none";
     const keeps = wantsCache && this.info.cachingArchitecture !== null;
-    const native = keeps ? await this.#loadCaching() : this.#alive();
+    const native = keeps ? await this.#copy.get() : this.alive();
+    this.alive(); // reading the copy takes long
     const batchTokens = DENOISING_BATCH[this.#place];
     return this.#owned(
       await DiffusionContext.open(native, { batchTokens, threads: this.threads, ...options }),
@@ -312,18 +268,7 @@ export class LocalModel implements Model {
     sampling: SamplingOptions = {},
     promptOptions: PromptOptions = {},
   ): Promise<Scores[]> {
-    const { constraint: given } = checkObject("sampling", sampling);
-    const constraint = await compiledConstraint(given);
-    const policy = resolveOnlySampling(sampling, this.info.vocabSize, constraint);
-    const isConstrained = given !== undefined;
-    const { tokens, requests } = await encodedToScore(
-      this,
-      prompt,
-      continuations,
-      promptOptions,
-      isConstrained,
-    );
-    return await scoreContinuations(this, tokens, requests, policy);
+    return await scorePrompt(this, { prompt, continuations, sampling, promptOptions });
   }
 
   dispose(): Promise<void> {
@@ -336,26 +281,12 @@ export class LocalModel implements Model {
   }
 
   async #free(): Promise<void> {
+    const native = this.retire();
     const contexts = [this.#contexts, ...this.#others];
     this.#prompts[Symbol.dispose]();
     await Promise.all(contexts.map((context) => context[Symbol.asyncDispose]()));
-    const caching = await this.#caching?.catch(() => undefined);
-    caching?.close();
-    this.#native.close();
-  }
-
-  /** The copy that keeps keys and values, read once. A failure is forgotten: the next may succeed. */
-  async #loadCaching(): Promise<NativeModel> {
-    this.#caching ??= this.#origin.loadCaching();
-    try {
-      const native = await this.#caching;
-      this.#alive();
-      this.#hasCopy = true;
-      return native;
-    } catch (error) {
-      if (this.#disposing === undefined) this.#caching = undefined;
-      throw error;
-    }
+    await this.#copy[Symbol.asyncDispose]();
+    native.close();
   }
 
   /** Disposed of with the model, unless its user did so before. */
@@ -365,16 +296,9 @@ export class LocalModel implements Model {
     return context;
   }
 
-  #aliveAutoregressive(): NativeModel {
-    const native = this.#alive();
+  #aliveToExtend(): NativeModel {
+    const native = this.alive();
     refuseExtending(this);
     return native;
-  }
-
-  #alive(): NativeModel {
-    if (this.#disposing !== undefined) {
-      throw new LlamaEtsError("ERR_DISPOSED", "The model was disposed");
-    }
-    return this.#native;
   }
 }

@@ -1,10 +1,14 @@
 /** Scores continuations of one prompt, as many side by side as fit into memory. */
+import { encodedToScore } from "../chat/constrained-prompt.js";
+import type { Prompt, PromptOptions, TokenIds } from "../chat/conversation.js";
+import { checkObject } from "../check.js";
+import { compiledConstraint } from "../constraint/constraint.js";
 import { refuseTooLong } from "../context-length.js";
 import type { ContextNeeds, ContextShape, Model } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
 import { isQuantized } from "../kv-types.js";
 import { largest } from "../largest.js";
-import type { Sampling } from "../sampling.js";
+import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
 import type { Scores } from "../sequences.js";
 import { padCells } from "./memory.js";
 
@@ -18,28 +22,43 @@ interface Work {
   continuations: number;
 }
 
-/** In the order of the continuations. Throws `ERR_CONTEXT_FULL` or `ERR_OUT_OF_MEMORY`, as `lease` does. */
-export async function scoreContinuations(
+/** What `Model.score` is given. */
+interface Asked {
+  prompt: Prompt;
+  continuations: readonly TokenIds[];
+  sampling: SamplingOptions;
+  promptOptions: PromptOptions;
+}
+
+/**
+ * In the order of the continuations. Throws what is wrong with what was asked, `ERR_CONTEXT_FULL`, or
+ * `ERR_OUT_OF_MEMORY`, as `lease` does.
+ */
+export async function scorePrompt(
   model: Model,
-  prompt: Int32Array,
-  continuations: readonly Int32Array[],
-  policy: Sampling,
+  { prompt, continuations, sampling, promptOptions }: Asked,
 ): Promise<Scores[]> {
-  if (continuations.length === 0) return [];
-  model.checkExtends();
-  const longest = Math.max(...continuations.map(({ length }) => length));
-  const context = await model.lease(
-    sizeFor(model, {
-      promptTokens: prompt.length,
-      longest,
-      continuations: continuations.length,
-    }),
+  const { constraint } = checkObject("sampling", sampling);
+  const compiled = await compiledConstraint(constraint);
+  const policy = resolveOnlySampling(sampling, model.info.vocabSize, compiled);
+  const isConstrained = constraint !== undefined;
+  const { tokens, requests } = await encodedToScore(
+    model,
+    prompt,
+    continuations,
+    promptOptions,
+    isConstrained,
   );
+  if (requests.length === 0) return [];
+  model.checkExtends();
+  const longest = Math.max(...requests.map(({ length }) => length));
+  const work = { promptTokens: tokens.length, longest, continuations: requests.length };
+  const context = await model.lease(sizeFor(model, work));
   try {
     const parent = await context.create();
-    await parent.prefill(prompt);
+    await parent.prefill(tokens);
     return await context.score(
-      continuations.map((tokens) => ({ parent, tokens })),
+      requests.map((request) => ({ parent, tokens: request })),
       policy,
     );
   } finally {

@@ -1,0 +1,71 @@
+/** The tokens of a model that llama.cpp has loaded, until the model is disposed of. */
+import { checkObject } from "../check.js";
+import { documentText } from "../document-text.js";
+import { LlamaEtsError } from "../errors.js";
+import { compareTokens } from "../tokenizer-match.js";
+import type { SpecialToken, Vocabulary } from "../vocabulary.js";
+import { readInfo, type Variant } from "./model-info.js";
+import { callNow } from "./native.js";
+import type { NativeModel, NativeModelInfo } from "./native-model.js";
+
+export abstract class LocalVocabulary implements Vocabulary {
+  readonly info: Readonly<NativeModelInfo>;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly #native: NativeModel;
+  #specialTokens: readonly SpecialToken[] | undefined;
+  #isDisposed = false;
+
+  constructor(native: NativeModel, variant: Variant) {
+    this.#native = native;
+    this.metadata = native.metadata();
+    this.info = readInfo(native, this.metadata, variant);
+  }
+
+  tokenize(text: string, options: { special?: boolean } = {}): Int32Array {
+    const { special = false } = checkObject("options", options);
+    return callNow(() => this.alive().tokenize(text, false, special));
+  }
+
+  detokenize(tokens: Int32Array, options: { special?: boolean; continues?: boolean } = {}): string {
+    const { special = false, continues = false } = checkObject("options", options);
+    return continues
+      ? this.textBytes(tokens, { special }).toString("utf8")
+      : documentText(this, tokens, special);
+  }
+
+  textBytes(tokens: Int32Array, options: { special?: boolean } = {}): Buffer {
+    const { special = false } = checkObject("options", options);
+    return callNow(() => this.alive().detokenize(tokens, special));
+  }
+
+  specialTokens(): readonly SpecialToken[] {
+    const native = this.alive();
+    this.#specialTokens ??= callNow(() => native.specialTokens());
+    return this.#specialTokens;
+  }
+
+  tokenText(token: number): string {
+    return callNow(() => this.alive().tokenText(token));
+  }
+
+  isEndToken(token: number): boolean {
+    return callNow(() => this.alive().isEndToken(token));
+  }
+
+  firstDifference(other: Vocabulary): number | null {
+    if (!(other instanceof LocalVocabulary)) return compareTokens(this, other);
+    return callNow(() => this.alive().firstTokenDifference(other.alive()));
+  }
+
+  /** What llama.cpp loaded. Throws `ERR_DISPOSED` once the model was disposed of. */
+  protected alive(): NativeModel {
+    if (this.#isDisposed) throw new LlamaEtsError("ERR_DISPOSED", "The model was disposed");
+    return this.#native;
+  }
+
+  /** From now on every call is refused. Hands over what is to be closed once no work is in flight. */
+  protected retire(): NativeModel {
+    this.#isDisposed = true;
+    return this.#native;
+  }
+}
