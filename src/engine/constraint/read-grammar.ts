@@ -10,24 +10,17 @@ import {
   type Grammar,
   isEmpty,
   isSpellable,
-  type Range,
   repeat,
   rule,
   sequence,
   set,
-  text,
 } from "./expression.js";
+import { GrammarText, SPACE, SPACE_OR_NEWLINE } from "./grammar-text.js";
 import { MAX_GRAMMAR_LENGTH, MAX_GROUP_DEPTH, MAX_REPEATS } from "./limits.js";
 import { excerpt, refusal } from "./refusal.js";
 
 const NAME = /[A-Za-z0-9-]+/y;
-const SPACE = /(?:[ \t]|#[^\r\n]*)*/y;
-const SPACE_OR_NEWLINE = /(?:[ \t\r\n]|#[^\r\n]*)*/y;
-const DIGITS = /[0-9]+/y;
-const HEX_DIGITS: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
-const ESCAPES: Readonly<Record<string, string>> = {
-  ...{ t: "\t", r: "\r", n: "\n", "\\": "\\", '"': '"', "[": "[", "]": "]", "-": "-" },
-};
+const RULE_FORM = 'lines such as name ::= "text" | other';
 
 export interface ReadGrammar {
   rules: Grammar;
@@ -52,19 +45,18 @@ export function readGrammar(source: string): ReadGrammar {
 }
 
 class Reader {
-  readonly #source: string;
-  #at = 0;
+  readonly #text: GrammarText;
   readonly #rules: Grammar = new Map();
   readonly #definedAt = new Map<string, number>();
   readonly #usedAt = new Map<string, number>();
 
   constructor(source: string) {
-    this.#source = source;
+    this.#text = new GrammarText(source);
   }
 
   read(): ReadGrammar {
-    this.#skip(SPACE_OR_NEWLINE);
-    while (this.#at < this.#source.length) this.#rule();
+    this.#text.skip(SPACE_OR_NEWLINE);
+    while (!this.#text.isAtEnd) this.#rule();
     if (!this.#rules.has("root")) {
       const names = [...this.#rules.keys()].join(", ");
       throw refusal(
@@ -74,43 +66,51 @@ class Reader {
     }
     for (const [name, at] of this.#usedAt) {
       if (!this.#rules.has(name)) {
-        throw this.#wrong(
+        throw this.#text.wrong(
           `the rule \`${name}\` is used and not defined`,
           `a line ${name} ::= …`,
           at,
         );
       }
     }
-    const placeOf = (name: string) => this.#place(this.#definedAt.get(name) ?? 0);
+    const placeOf = (name: string) => this.#text.placeOf(this.#definedAt.get(name) ?? 0);
     return { rules: this.#rules, placeOf };
   }
 
   #rule(): void {
-    const start = this.#at;
-    const name = this.#match(NAME);
-    if (name === undefined) throw this.#wrong("a rule's name should begin here", RULE_FORM);
+    const start = this.#text.at;
+    const name = this.#text.match(NAME);
+    if (name === undefined) throw this.#text.wrong("a rule's name should begin here", RULE_FORM);
     if (this.#rules.has(name)) {
-      throw this.#wrong(`the rule \`${name}\` is defined twice`, "one rule, with | in it", start);
+      throw this.#text.wrong(
+        `the rule \`${name}\` is defined twice`,
+        "one rule, with | in it",
+        start,
+      );
     }
-    this.#skip(SPACE);
-    if (!this.#source.startsWith("::=", this.#at)) {
-      throw this.#wrong(`\`::=\` should follow the rule's name \`${excerpt(name)}\``, RULE_FORM);
+    this.#text.skip(SPACE);
+    if (!this.#text.take("::=")) {
+      throw this.#text.wrong(
+        `\`::=\` should follow the rule's name \`${excerpt(name)}\``,
+        RULE_FORM,
+      );
     }
-    this.#at += 3;
-    this.#skip(SPACE_OR_NEWLINE);
+    this.#text.skip(SPACE_OR_NEWLINE);
     this.#definedAt.set(name, start);
     this.#rules.set(name, this.#alternatives(0));
-    if (this.#at < this.#source.length && !/[\r\n]/.test(this.#next())) {
-      throw this.#wrong(`\`${this.#next()}\` can't stand here`, "a new line before the next rule");
+    if (!this.#text.isAtEnd && !/[\r\n]/.test(this.#text.next)) {
+      throw this.#text.wrong(
+        `\`${this.#text.next}\` can't stand here`,
+        "a new line before the next rule",
+      );
     }
-    this.#skip(SPACE_OR_NEWLINE);
+    this.#text.skip(SPACE_OR_NEWLINE);
   }
 
   #alternatives(depth: number): Expression {
     const options = [this.#sequence(depth)];
-    while (this.#next() === "|") {
-      this.#at++;
-      this.#skip(SPACE_OR_NEWLINE);
+    while (this.#text.take("|")) {
+      this.#text.skip(SPACE_OR_NEWLINE);
       options.push(this.#sequence(depth));
     }
     return choice(options);
@@ -122,37 +122,31 @@ class Reader {
     for (;;) {
       const item = this.#item(depth);
       if (item === undefined) return sequence(...parts);
-      this.#skip(space);
+      this.#text.skip(space);
       parts.push(this.#repeated(item, space));
     }
   }
 
   #item(depth: number): Expression | undefined {
-    const start = this.#at;
-    switch (this.#next()) {
+    const start = this.#text.at;
+    switch (this.#text.next) {
       case '"':
-        return this.#literal();
+        return this.#text.literal();
       case "[":
-        return this.#characterClass();
-      case "(": {
-        if (depth === MAX_GROUP_DEPTH) {
-          throw this.#wrong(`groups nest deeper than ${MAX_GROUP_DEPTH}`, "rules of their own");
-        }
-        this.#at++;
-        this.#skip(SPACE_OR_NEWLINE);
-        const inner = this.#alternatives(depth + 1);
-        if (this.#next() !== ")") throw this.#wrong("`)` is missing", "`)`, or fewer `(`");
-        this.#at++;
-        return inner;
-      }
+        return this.#text.characterClass();
+      case "(":
+        return this.#group(depth);
       case ".":
-        this.#at++;
+        this.#text.take(".");
         return set(complement([]));
       case "<":
       case "!":
-        throw this.#wrong("tokens by name or number aren't supported", "their text as a literal");
+        throw this.#text.wrong(
+          "tokens by name or number aren't supported",
+          "their text as a literal",
+        );
       default: {
-        const name = this.#match(NAME);
+        const name = this.#text.match(NAME);
         if (name === undefined) return undefined;
         if (!this.#usedAt.has(name)) this.#usedAt.set(name, start);
         return rule(name);
@@ -160,157 +154,55 @@ class Reader {
     }
   }
 
-  #literal(): Expression {
-    const start = this.#at;
-    this.#at++;
-    let value = "";
-    while (this.#next() !== '"') value += String.fromCodePoint(this.#character(start, '"'));
-    this.#at++;
-    if (value.includes("\0")) throw this.#wrong("no token spells U+0000", "another text", start);
-    return text(value);
-  }
-
-  #characterClass(): Expression {
-    const start = this.#at;
-    this.#at++;
-    const isNegated = this.#next() === "^";
-    if (isNegated) this.#at++;
-    const ranges: Range[] = [];
-    while (this.#next() !== "]") {
-      const from = this.#character(start, "]");
-      let to = from;
-      if (this.#next() === "-" && this.#source[this.#at + 1] !== "]") {
-        this.#at++;
-        to = this.#character(start, "]");
-      }
-      if (to < from) throw this.#wrong("a range of characters runs backwards", "[a-z]", start);
-      ranges.push([from, to]);
+  #group(depth: number): Expression {
+    if (depth === MAX_GROUP_DEPTH) {
+      throw this.#text.wrong(`groups nest deeper than ${MAX_GROUP_DEPTH}`, "rules of their own");
     }
-    this.#at++;
-    if (ranges.length === 0) {
-      throw this.#wrong(
-        "a class has no characters",
-        isNegated ? "`.`" : "some, such as [a-z]",
-        start,
-      );
-    }
-    return set(isNegated ? complement(ranges) : ranges);
-  }
-
-  /** A code point, perhaps escaped. */
-  #character(start: number, closing: string): number {
-    const point = this.#source.codePointAt(this.#at);
-    if (point === undefined)
-      throw this.#wrong(`\`${closing}\` is missing`, `\`${closing}\``, start);
-    if (this.#next() !== "\\") {
-      this.#at += point > 0xffff ? 2 : 1;
-      return point;
-    }
-    const kind = this.#source[this.#at + 1] ?? "";
-    const digits = HEX_DIGITS[kind];
-    if (digits !== undefined) {
-      const hex = this.#source.slice(this.#at + 2, this.#at + 2 + digits);
-      const value =
-        /^[0-9A-Fa-f]+$/.test(hex) && hex.length === digits ? Number.parseInt(hex, 16) : -1;
-      const isSurrogate = value >= 0xd800 && value <= 0xdfff;
-      if (value < 0 || value > 0x10ffff || (isSurrogate && closing === '"')) {
-        throw this.#wrong(
-          `\`\\${kind}\` needs ${digits} hexadecimal digits of a character`,
-          "\\u00E9",
-        );
-      }
-      this.#at += 2 + digits;
-      return value;
-    }
-    const escaped = ESCAPES[kind];
-    if (escaped === undefined) {
-      throw this.#wrong(
-        `\`\\${kind}\` is no escape`,
-        `one of \\${Object.keys(ESCAPES).join(" \\")}`,
-      );
-    }
-    this.#at += 2;
-    return escaped.codePointAt(0) ?? 0;
+    this.#text.take("(");
+    this.#text.skip(SPACE_OR_NEWLINE);
+    const inner = this.#alternatives(depth + 1);
+    if (!this.#text.take(")")) throw this.#text.wrong("`)` is missing", "`)`, or fewer `(`");
+    return inner;
   }
 
   #repeated(item: Expression, space: RegExp): Expression {
-    const start = this.#at;
+    const start = this.#text.at;
     const times = this.#times(space);
     if (times === undefined) return item;
     if (isEmpty(item))
-      throw this.#wrong("the empty text can't be repeated", "no repetition", start);
-    this.#skip(space);
-    const again = this.#at;
+      throw this.#text.wrong("the empty text can't be repeated", "no repetition", start);
+    this.#text.skip(space);
+    const again = this.#text.at;
     if (this.#times(space) !== undefined) {
-      throw this.#wrong("a repetition is repeated", "a group around the first one", again);
+      throw this.#text.wrong("a repetition is repeated", "a group around the first one", again);
     }
     return repeat(item, times.min, times.max);
   }
 
   #times(space: RegExp): { min: number; max: number } | undefined {
-    const start = this.#at;
-    const sign = this.#next();
-    if (sign === "*" || sign === "+" || sign === "?") {
-      this.#at++;
-      const max = sign === "?" ? 1 : Number.POSITIVE_INFINITY;
-      return { min: sign === "+" ? 1 : 0, max };
+    const start = this.#text.at;
+    if (this.#text.take("*")) return { min: 0, max: Number.POSITIVE_INFINITY };
+    if (this.#text.take("+")) return { min: 1, max: Number.POSITIVE_INFINITY };
+    if (this.#text.take("?")) return { min: 0, max: 1 };
+    if (!this.#text.take("{")) return undefined;
+    this.#text.skip(space);
+    const min = this.#text.number();
+    let max = min;
+    this.#text.skip(space);
+    if (this.#text.take(",")) {
+      this.#text.skip(space);
+      max = this.#text.number() ?? Number.POSITIVE_INFINITY;
+      this.#text.skip(space);
     }
-    if (sign !== "{") return undefined;
-    this.#at++;
-    this.#skip(space);
-    const min = this.#number();
-    let max: number | undefined = min;
-    this.#skip(space);
-    if (this.#next() === ",") {
-      this.#at++;
-      this.#skip(space);
-      max = this.#number() ?? Number.POSITIVE_INFINITY;
-      this.#skip(space);
+    if (min === undefined || max === undefined || max < min || !this.#text.take("}")) {
+      const what = "a repetition isn't of the form {2}, {2,} or {2,5}";
+      throw this.#text.wrong(what, "{0,5}", start);
     }
-    if (min === undefined || max === undefined || this.#next() !== "}" || max < min) {
-      throw this.#wrong("a repetition isn't of the form {2}, {2,} or {2,5}", "{0,5}", start);
-    }
-    this.#at++;
-    if (min > MAX_REPEATS || (Number.isFinite(max) && max > MAX_REPEATS)) {
-      const count = Math.max(min, Number.isFinite(max) ? max : 0);
-      throw this.#wrong(
-        `${count} repetitions are more than ${MAX_REPEATS}`,
-        "a smaller bound, or none",
-        start,
-      );
+    const count = Math.max(min, Number.isFinite(max) ? max : 0);
+    if (count > MAX_REPEATS) {
+      const what = `${count} repetitions are more than ${MAX_REPEATS}`;
+      throw this.#text.wrong(what, "a smaller bound, or none", start);
     }
     return { min, max };
   }
-
-  #number(): number | undefined {
-    const digits = this.#match(DIGITS);
-    return digits === undefined ? undefined : Number(digits);
-  }
-
-  #next(): string {
-    return this.#source[this.#at] ?? "";
-  }
-
-  #skip(space: RegExp): void {
-    this.#match(space);
-  }
-
-  #match(pattern: RegExp): string | undefined {
-    pattern.lastIndex = this.#at;
-    const found = pattern.exec(this.#source)?.[0];
-    this.#at += found?.length ?? 0;
-    return found;
-  }
-
-  #place(at: number): string {
-    const before = this.#source.slice(0, at);
-    const line = before.split("\n").length;
-    return `line ${line}, column ${at - before.lastIndexOf("\n")}`;
-  }
-
-  #wrong(what: string, fix: string, at = this.#at) {
-    return refusal(`The grammar is wrong at ${this.#place(at)}: ${what}`, fix);
-  }
 }
-
-const RULE_FORM = 'lines such as name ::= "text" | other';
