@@ -1,6 +1,5 @@
 /** Texts that a server continues: what is held here are their tokens, and each draw is a request. */
 import { createHash } from "node:crypto";
-import { setMaxListeners } from "node:events";
 import { LlamaEtsError } from "../errors.js";
 import type { Sampling } from "../sampling.js";
 import type {
@@ -19,10 +18,8 @@ import { type Cut, cut, endsWhole } from "./continuations.js";
 import { type Draw, type Group, groupsOf } from "./draw-groups.js";
 import { RemoteSequence, read } from "./remote-sequence.js";
 import { lacks, type RemoteVocabulary } from "./remote-vocabulary.js";
+import { requestTogether } from "./requests-together.js";
 import type { Completions, Drawn, Server, ServerPrefix } from "./server.js";
-
-/** The longest that a timer takes. */
-const LONGEST_MS = 2 ** 31 - 1;
 
 export class RemoteSequences implements Sequences {
   readonly batchTokens: number;
@@ -59,7 +56,8 @@ export class RemoteSequences implements Sequences {
     this.#progress = 0;
     const groups = groupsOf(draws, maxTotalTokens, this.#server.facts.perRequest);
     const results: Continuation[] = draws.map(() => nothing("budget"));
-    await this.#together(groups, timeLimitMs, async (group, signal) => {
+    const ends = { aborted: this.#abort.signal, timeLimitMs };
+    await requestTogether(groups, ends, async (group, signal) => {
       const answer = await this.#complete(group, request, signal);
       for (const [i, { index, draw }] of group.draws.entries()) {
         const drawn = withEnd(answer.drawn[i] as Drawn);
@@ -156,7 +154,8 @@ export class RemoteSequences implements Sequences {
       );
     }
     const results: Scores[] = [];
-    await this.#together([...requests.entries()], null, async ([i, request], signal) => {
+    const ends = { aborted: this.#abort.signal, timeLimitMs: null };
+    await requestTogether([...requests.entries()], ends, async ([i, request], signal) => {
       const ids = Array.from(request.tokens, (token) => this.#idOf(token));
       const before = read(request.parent).tokens.map((token) => this.#idOf(token));
       const told = await score.call(this.#server, before, ids, signal);
@@ -235,39 +234,6 @@ export class RemoteSequences implements Sequences {
     const { id } = this.#vocabulary.piece(token);
     if (id === null) throw lacks("A text without token ids");
     return id;
-  }
-
-  /**
-   * Works on all of them, and waits until none runs. A failure of one, or an abort, ends the others and
-   * is thrown; the time limit ends them without a word.
-   */
-  async #together<T>(
-    items: readonly T[],
-    timeLimitMs: number | null,
-    work: (item: T, signal: AbortSignal) => Promise<void>,
-  ): Promise<void> {
-    this.#abort.signal.throwIfAborted();
-    const calls = new AbortController();
-    const { signal } = calls;
-    setMaxListeners(0, signal); // one a request is no leak to warn of
-    const end = () => calls.abort(this.#abort.signal.reason);
-    this.#abort.signal.addEventListener("abort", end, { once: true });
-    let isLate = false;
-    const stop = () => {
-      isLate = !signal.aborted;
-      calls.abort();
-    };
-    const timer =
-      timeLimitMs === null ? undefined : setTimeout(stop, Math.min(timeLimitMs, LONGEST_MS));
-    try {
-      await Promise.all(
-        items.map((item) => work(item, signal).catch((error: unknown) => calls.abort(error))),
-      );
-    } finally {
-      clearTimeout(timer);
-      this.#abort.signal.removeEventListener("abort", end);
-    }
-    if (!isLate) signal.throwIfAborted();
   }
 }
 
