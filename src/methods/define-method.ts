@@ -52,7 +52,7 @@ export function defineMethod<const O extends OwnOptions, Options = OptionsOf<O>>
     // What draws is loaded when something is drawn; one after the other, as Jest 29 can't link two
     // modules at once that import the same ones.
     const { Run } = await import("./run/run.js");
-    const { askRun, planAsked } = await import("./run/open-run.js");
+    const { askRun, planAsked } = await import("./run/ask-run.js");
     const asked = await askRun(definition, model, prompt, given);
     return {
       plan: (within) => planAsked(asked, within).plan,

@@ -6,10 +6,9 @@ import { forecast } from "../planning/pair.js";
 import type { Plan } from "../planning/run-plan.js";
 import { choose, optionsGiven, reasonOf } from "./auto.js";
 import { checkProposal } from "./check-proposal.js";
-import { checkNames } from "./options/given.js";
+import type { MethodFacts } from "./method.js";
 import { METHOD_NAMES, METHODS, type MethodName, type MethodOptions } from "./registry.js";
-import { planRun } from "./run/plan-run.js";
-import { preparePrompt } from "./run/prepare-prompt.js";
+import { askRun, planAsked } from "./run/ask-run.js";
 
 export interface PlanOptions {
   /** `auto` chooses one by what the options tell of a good answer. */
@@ -55,17 +54,14 @@ export async function plan(
   }
   const named = METHODS[name];
   const method = (given.proposal && named.withProposal) ?? named;
-  checkNames(method, given);
-  const { encoded, constraint } = await preparePrompt(method, model, prompt, given);
-  const { tokens } = encoded;
-  const compiled = { ...given, ...(constraint && { constraint }) };
-  const { plan: planned, resolved } = planRun(method, model, compiled, tokens.length);
+  const asked = await askRun(method as MethodFacts, model, prompt, given);
+  const { plan: planned, resolved } = planAsked(asked);
   const { proposal } = resolved.energy;
   if (!checkBoolean("checkProposal", checks)) return planned;
   if (proposal === null || given.proposal === undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "`checkProposal` needs a `proposal`");
   }
-  const pair = await checkProposal(model, given.proposal, tokens, {
+  const pair = await checkProposal(model, given.proposal, asked.encoded.tokens, {
     temperature: resolved.policy.sampling.temperature,
     proposalTemperature: proposal.sampling.temperature,
     ...{ seed: resolved.policy.seed, ...(given.signal && { signal: given.signal }) },

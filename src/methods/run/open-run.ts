@@ -2,19 +2,15 @@
 import type { Chain, Proposal } from "../../chain/chain.js";
 import { openChain, openProposal } from "../../chain/open.js";
 import type { EstimateOptions } from "../../energy/estimate.js";
-import type { EncodedPrompt, Prompt } from "../../engine/chat/conversation.js";
-import { checkModel } from "../../engine/check.js";
+import type { EncodedPrompt } from "../../engine/chat/conversation.js";
 import type { Model } from "../../engine/engine.js";
 import type { Plan, RunParts } from "../../planning/run-plan.js";
 import type { MethodFacts } from "../method.js";
-import { type CompiledOptions, checkNames, type GivenOptions } from "../options/given.js";
 import type { OwnOptions, ValuesOf } from "../options/option.js";
-import { promptOptions } from "../options/prompt.js";
 import { chainOptionsOf, type Resolved } from "../options/settings.js";
 import type { Result } from "../result.js";
 import type { Step } from "../step.js";
-import { type PlannedRun, planRun } from "./plan-run.js";
-import { preparePrompt } from "./prepare-prompt.js";
+import { type AskedRun, planAsked } from "./ask-run.js";
 import { TextStream } from "./text-stream.js";
 
 /** What a run was opened with. */
@@ -40,38 +36,6 @@ export interface Opened<Own> {
 
 function streamOf({ policy, callbacks: { onText } }: Resolved): TextStream | null {
   return onText === undefined ? null : new TextStream(onText, policy.stop);
-}
-
-/** What a run of a method was asked for, its prompt encoded: what it needs can be told before it is run. */
-export interface AskedRun<O extends OwnOptions = OwnOptions> {
-  method: MethodFacts<O>;
-  model: Model;
-  encoded: EncodedPrompt;
-  /** Its constraint is compiled. */
-  options: CompiledOptions;
-}
-
-/** Checks names and encodes the prompt. `Run.open` says what it throws. */
-export async function askRun<O extends OwnOptions>(
-  method: MethodFacts<O>,
-  model: Model,
-  prompt: Prompt,
-  options: GivenOptions,
-): Promise<AskedRun<O>> {
-  checkModel("model", model);
-  checkNames(method, options);
-  promptOptions(options);
-  options.signal?.throwIfAborted?.();
-  const { encoded, constraint } = await preparePrompt(method, model, prompt, options);
-  return { method, model, encoded, options: { ...options, ...(constraint && { constraint }) } };
-}
-
-/** @param within what the run may take of shared contexts; default: contexts as memory allows */
-export function planAsked<O extends OwnOptions>(
-  { method, model, encoded, options }: AskedRun<O>,
-  within?: RunParts,
-): PlannedRun<ValuesOf<O>> {
-  return planRun(method, model, options, encoded.tokens.length, within);
 }
 
 /** Plans the run, and opens what it draws with. */

@@ -15,8 +15,9 @@ import type { OwnOptions, ValuesOf } from "../options/option.js";
 import type { Resolved } from "../options/settings.js";
 import type { Result } from "../result.js";
 import type { Candidate, MethodDiagnostics, Step } from "../step.js";
+import type { AskedRun } from "./ask-run.js";
 import { closedText } from "./closed-text.js";
-import { type AskedRun, type Opened, openRun } from "./open-run.js";
+import { type Opened, openRun } from "./open-run.js";
 import {
   agreementWith,
   knownReward,

@@ -1,57 +1,80 @@
-/** What a run reads, and what its answers are restricted to. */
+/** What a run is asked for: names checked, prompt encoded, constraint compiled. */
 import {
   constrainedPrompt,
   refuseConstrainedThoughts,
 } from "../../engine/chat/constrained-prompt.js";
 import type { EncodedPrompt, Prompt } from "../../engine/chat/conversation.js";
 import { restrictsCalls, type ToolChoice } from "../../engine/chat/tool-choice.js";
+import { checkModel } from "../../engine/check.js";
 import { compiledConstraint } from "../../engine/constraint/constraint.js";
 import type { CompiledConstraint } from "../../engine/constraint/kinds.js";
 import type { Model } from "../../engine/engine.js";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { isChannel } from "../../engine/thoughts.js";
+import type { RunParts } from "../../planning/run-plan.js";
 import type { MethodFacts } from "../method.js";
-import type { GivenOptions } from "../options/given.js";
+import { type CompiledOptions, checkNames, type GivenOptions } from "../options/given.js";
+import type { OwnOptions, ValuesOf } from "../options/option.js";
 import { promptOptions } from "../options/prompt.js";
+import { type PlannedRun, planRun } from "./plan-run.js";
 
-interface PreparedPrompt {
+/** What a run of a method was asked for: what it needs can be told before it is run. */
+export interface AskedRun<O extends OwnOptions = OwnOptions> {
+  method: MethodFacts<O>;
+  model: Model;
   encoded: EncodedPrompt;
-  /** That of the options, or of the tools that they name. */
-  constraint?: CompiledConstraint;
+  /** The constraint is compiled: that of the options given, or of the tools that they name. */
+  options: CompiledOptions;
 }
 
 /**
- * @throws LlamaEtsError what is wrong with the prompt or the constraint; `ERR_CONSTRAINT` where tool calls
- *   are required and can't be restricted. With `auto` that is a note
+ * Checks names, encodes the prompt and compiles the constraint. Throws as `Run.open` does, and
+ * `ERR_CONSTRAINT` where tool calls are required and can't be restricted; with `toolChoice: "auto"`
+ * that is a note.
  */
-export async function preparePrompt(
-  method: MethodFacts,
+export async function askRun<O extends OwnOptions>(
+  method: MethodFacts<O>,
   model: Model,
   prompt: Prompt,
   options: GivenOptions,
-): Promise<PreparedPrompt> {
+): Promise<AskedRun<O>> {
+  checkModel("model", model);
+  checkNames(method as MethodFacts, options);
   const shaped = promptOptions(options);
+  options.signal?.throwIfAborted?.();
   const given = await compiledConstraint(options.constraint);
   const rendered = await model.encodePrompt(prompt, shaped);
-  const reads = (constraint: CompiledConstraint): PreparedPrompt => {
+  const asked = (encoded: EncodedPrompt, constraint?: CompiledConstraint): AskedRun<O> => {
+    const compiled = { ...options, ...(constraint && { constraint }) };
+    return { method, model, encoded, options: compiled };
+  };
+  const constrained = (constraint: CompiledConstraint): AskedRun<O> => {
     const encoded = constrainedPrompt(model, rendered, shaped);
     if (method.expands || options.proposal) {
       refuseConstrainedThoughts(options.proposal ? "A proposal" : method.name, encoded);
     }
-    return { encoded, constraint };
+    return asked(encoded, constraint);
   };
-  if (given !== undefined) return reads(given);
-  const { toolChoice } = options;
-  if (!restrictsCalls(toolChoice) || options.tools === undefined || options.tools.length === 0) {
-    return { encoded: rendered };
+  if (given !== undefined) return constrained(given);
+  const { tools, toolChoice } = options;
+  if (!restrictsCalls(toolChoice) || tools === undefined || tools.length === 0) {
+    return asked(rendered);
   }
   try {
-    return reads(await constraintOfTools(model, rendered, toolChoice));
+    return constrained(await constraintOfTools(model, rendered, toolChoice));
   } catch (error) {
     if (toolChoice !== "auto" || !(error instanceof LlamaEtsError)) throw error;
     const note = `The tools' calls are not restricted. ${error.message}`;
-    return { encoded: { ...rendered, notes: [...rendered.notes, note] } };
+    return asked({ ...rendered, notes: [...rendered.notes, note] });
   }
+}
+
+/** @param within what the run may take of shared contexts; default: contexts as memory allows */
+export function planAsked<O extends OwnOptions>(
+  { method, model, encoded, options }: AskedRun<O>,
+  within?: RunParts,
+): PlannedRun<ValuesOf<O>> {
+  return planRun(method, model, options, encoded.tokens.length, within);
 }
 
 async function constraintOfTools(
