@@ -56,8 +56,8 @@ export const majority = defineMethod({
   picks: true,
   run: (run) =>
     drawComplete(run, (texts) => {
-      const { answer } = run.vote(texts);
-      const isElected = (text: string) => answer !== null && run.answerOf(text) === answer;
+      const { answer } = run.rewards.vote(texts);
+      const isElected = (text: string) => answer !== null && run.rewards.answerOf(text) === answer;
       return Math.max(
         0,
         texts.findIndex(({ text }) => isElected(text)),

@@ -65,7 +65,7 @@ async function moveTexts<S extends ChainState>(
     async visit(states: readonly S[]) {
       voters ??= states.filter(({ finishReason }) => finishReason !== "dead");
       const living = states.filter(({ finishReason }) => finishReason !== "dead");
-      const rewards = [...(await run.rewardEach(living, voters, step))];
+      const rewards = [...(await run.rewards.rewardEach(living, voters, step))];
       return states.map((state) => {
         const reward = state.finishReason === "dead" ? 0 : (rewards.shift() as number);
         const logDensity = logReference(state) + saturated(reward / energy.lambda);

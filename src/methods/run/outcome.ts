@@ -1,6 +1,5 @@
 /** What a result says of its text: how good it is, and what law it is a draw of. */
 import type { Text } from "../../chain/chain.js";
-import type { Ballot } from "../../rewards/self-consistency.js";
 import type { MethodFacts } from "../method.js";
 import type { OwnOptions, ValuesOf } from "../options/option.js";
 import type { Resolved } from "../options/settings.js";
@@ -66,18 +65,6 @@ export function lawOf({ picks, reports }: MethodFacts, { energy }: Pick<Resolved
   return isGuessed || isTreated ? "biased" : "target";
 }
 
-/** A finished text's reward: as it is known, or as the last step that has the text says. */
-export function knownReward(text: RewardedText, steps: readonly Step[]): number | undefined {
-  if (text.reward !== undefined) return text.reward;
-  const tokens = text.tokens.join();
-  for (const { candidates } of steps.toReversed()) {
-    const completions = candidates.flatMap((candidate) => candidate.completions);
-    const same = completions.find((completion) => completion.tokens.join() === tokens);
-    if (same !== undefined) return same.reward;
-  }
-  return undefined;
-}
-
 /** What is known of a run once it ends. */
 interface Ending {
   law: Law;
@@ -113,12 +100,4 @@ export function outcomeOf(
       rewards: hasRewards && !votes,
     },
   };
-}
-
-/** Share of the votes for an answer among the ballots of the last step. */
-export function agreementWith(answer: string | null, ballots: readonly Ballot[]): number {
-  const total = ballots.reduce((sum, { votes }) => sum + votes, 0);
-  if (total === 0) return answer === null ? 0 : 1;
-  const agreeing = ballots.filter((ballot) => ballot.answer === answer);
-  return agreeing.reduce((sum, { votes }) => sum + votes, 0) / total;
 }

@@ -9,7 +9,7 @@ import type { Result, StopReason } from "../result.js";
 import type { MethodDiagnostics, Step } from "../step.js";
 import type { Opened } from "./open-run.js";
 import { type Law, outcomeOf } from "./outcome.js";
-import type { SeenTexts } from "./seen-texts.js";
+import type { RunRewards } from "./run-rewards.js";
 import { massWarning, retokenisedWarning } from "./warnings.js";
 
 /** How a run ended, beside what it was opened with. */
@@ -19,19 +19,17 @@ interface Ending {
   law: Law;
   /** What the method alone has to say of the run. */
   own: MethodDiagnostics;
-  best: SeenTexts["best"];
-  answer: string | null;
-  agreement: number;
   isOutOfBudget: boolean;
   /** Whether the text was cut off, and has an end that its constraint allows. */
   isClosed: boolean;
-  answerOf: (text: string) => string | null;
+  rewards: RunRewards;
 }
 
 /** The result of a run that ends with the text; tells the rest of it to who follows the text. */
 export async function resultOf(opened: Opened<unknown>, ending: Ending): Promise<Result> {
   const { method, model, plan, prompt, chat, chain, proposal, settings, steps } = opened;
-  const { text, reward, own, best, answer, agreement, isOutOfBudget, isClosed, answerOf } = ending;
+  const { text, reward, own, isOutOfBudget, isClosed, rewards } = ending;
+  const answer = rewards.answerAtEnd(text);
   const { info, path } = model;
   const { engine } = model.describe();
   const constraintLogMass = settings.policy.sampling.constraint && logMassOf(text);
@@ -59,8 +57,11 @@ export async function resultOf(opened: Opened<unknown>, ending: Ending): Promise
     ...(text.entropies && { entropies: text.entropies }),
     ...(text.selfCertainties && { selfCertainties: text.selfCertainties }),
     ...(constraintLogMass !== undefined && { constraintLogMass }),
-    agreement,
-    ...outcomeOf(method, settings, { law, reward, best, steps, diagnostics: own, answerOf }),
+    agreement: rewards.agreementWith(answer),
+    ...outcomeOf(method, settings, {
+      ...{ law, reward, steps, diagnostics: own, best: rewards.best },
+      answerOf: (seen) => rewards.answerOf(seen),
+    }),
     steps,
     usage,
     ...(proposal && { proposalUsage: await proposal.usage() }),

@@ -3,13 +3,9 @@
 import seedrandom from "seedrandom";
 import type { Chain, ChainState, Proposal, Text } from "../../chain/chain.js";
 import { type DrawPurpose, drawName } from "../../chain/random-streams.js";
-import { ownCompletion } from "../../energy/candidate-groups.js";
 import type { Estimate, EstimateOptions, Scored } from "../../energy/estimate.js";
 import { drawIndex, effectiveSampleSize } from "../../energy/log-domain.js";
 import type { RunParts } from "../../planning/run-plan.js";
-import { answerOf, settledAnswer } from "../../rewards/answer.js";
-import { type Completion, scoreEach, votesIn } from "../../rewards/reward.js";
-import { type Ballot, electMajority, type Majority } from "../../rewards/self-consistency.js";
 import { stoppingOf } from "../adaptive.js";
 import type { OwnOptions, ValuesOf } from "../options/option.js";
 import type { Resolved } from "../options/settings.js";
@@ -18,24 +14,19 @@ import type { Candidate, MethodDiagnostics, Step } from "../step.js";
 import type { AskedRun } from "./ask-run.js";
 import { closedText } from "./closed-text.js";
 import { type Opened, openRun } from "./open-run.js";
-import {
-  agreementWith,
-  knownReward,
-  type Law,
-  lawOf,
-  type RewardedText,
-  seesRewards,
-} from "./outcome.js";
+import { type Law, lawOf, type RewardedText } from "./outcome.js";
 import { allDied, lostMassWarning, resultOf } from "./result-of.js";
-import { SeenTexts } from "./seen-texts.js";
+import { RunRewards } from "./run-rewards.js";
 import { cutOffWarning, unansweredWarning, unguidedWarning, weightWarning } from "./warnings.js";
 
 export class Run<Own = unknown> implements AsyncDisposable {
   readonly #opened: Opened<Own>;
-  readonly #seen = new SeenTexts();
+  /** What its texts are worth. */
+  readonly rewards: RunRewards;
 
   private constructor(opened: Opened<Own>) {
     this.#opened = opened;
+    this.rewards = new RunRewards(opened);
   }
 
   /**
@@ -120,27 +111,6 @@ export class Run<Own = unknown> implements AsyncDisposable {
     return Array.from({ length: count }, () => random());
   }
 
-  /** r of each text by itself, as it is seen at a step; one that votes judges it beside `voters`. */
-  async rewardEach(
-    texts: readonly Text[],
-    voters: readonly Text[],
-    step: number,
-  ): Promise<readonly number[]> {
-    return await this.#rewardAs(texts.map(ownCompletion), voters, step);
-  }
-
-  async #rewardAs(
-    texts: readonly Completion[],
-    voters: readonly Text[],
-    step: number,
-  ): Promise<readonly number[]> {
-    const { reward, asked, signal } = this.estimateOptions;
-    const pool = voters.map(ownCompletion);
-    const rewards = await scoreEach(reward, { ...asked, texts, voters: pool }, step, signal);
-    this.#seen.add(texts, rewards, { step });
-    return rewards;
-  }
-
   /** Records a step, with what its method alone has to say of it, and tells the caller. */
   async record(
     candidates: readonly ChainState[],
@@ -157,7 +127,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
         const { text, thoughts, tokens, logProbs, finishReason } = state;
         const completions = estimate.completions
           .filter(({ candidate }) => candidate === m)
-          .map((completion) => ({ ...completion, answer: this.answerOf(completion.text) }));
+          .map((completion) => ({ ...completion, answer: this.rewards.answerOf(completion.text) }));
         const potential = estimate.potentials?.[m] ?? null;
         return {
           ...{ text, tokens, logProbs, finishReason },
@@ -170,13 +140,13 @@ export class Run<Own = unknown> implements AsyncDisposable {
       weights,
       chosen,
       ess: effectiveSampleSize(weights),
-      agreement: this.vote(estimate.completions).share,
+      agreement: this.rewards.vote(estimate.completions).share,
       ...estimate.importance,
       ...own,
       generated,
       ms,
     };
-    this.#see(estimate.completions, { step: step.step, elects: true });
+    this.rewards.see(estimate.completions, { step: step.step, elects: true });
     steps.push(step);
     // A copy: what a caller does with it can't change the run.
     settings.callbacks.onStep?.(structuredClone(step));
@@ -213,47 +183,23 @@ export class Run<Own = unknown> implements AsyncDisposable {
     if (message !== null) this.warn(message);
   }
 
-  /** The plurality of the completions' answers; a single draw counts. */
-  vote(completions: readonly Scored[]): Majority {
-    return electMajority(this.#ballotsOf(completions), 1);
-  }
-
-  /** The completions' answers, and what each counts. */
-  #ballotsOf(completions: readonly Scored[]): Ballot[] {
-    const votes = votesIn(this.settings.energy.reward, completions, this.#opened.steps.length);
-    return completions.map((completion, i) => ({
-      samples: completion.samples,
-      votes: votes[i] as number,
-      answer: this.answerOf(completion.text),
-    }));
-  }
-
-  answerOf(text: string): string | null {
-    return answerOf(text, this.settings.energy.extract);
-  }
-
-  /** The answer of a result's text: of one that was cut off, what nothing that follows could change. */
-  #answerAtEnd({ text, finishReason }: Text): string | null {
-    if (finishReason === null) return settledAnswer(text, this.settings.energy.extract);
-    return this.answerOf(text);
-  }
-
   /**
    * The result, for a text that has ended or that the budget cut off; with `finish: "best"` the best
    * one seen takes its place.
    */
   async finish(text: RewardedText, own: MethodDiagnostics = {}): Promise<Result> {
     const { method, settings } = this.#opened;
-    const { best } = this.#seen;
+    const { best } = this.rewards;
     if (settings.guidance.finish === "best" && best !== null) return this.#end(best, "none", own);
+    const reward = await this.rewards.rewardAtEnd(text, { asks: !this.isOutOfBudget });
     const law = this.isOutOfBudget ? "none" : lawOf(method, settings);
-    return await this.#end({ text, reward: await this.#rewardOf(text) }, law, own);
+    return await this.#end({ text, reward }, law, own);
   }
 
   /** The best of what a budget left: highest reward, first of equals; else the text so far. */
   async finishEarly(soFar: Text, last: readonly Scored[] = []): Promise<Result> {
-    this.#see(last, { step: this.#opened.steps.length, elects: false });
-    return await this.#end(this.#seen.best ?? { text: soFar, reward: null }, "none");
+    this.rewards.see(last, { step: this.#opened.steps.length, elects: false });
+    return await this.#end(this.rewards.best ?? { text: soFar, reward: null }, "none");
   }
 
   /** The result of a run that ends with the text. */
@@ -270,42 +216,13 @@ export class Run<Own = unknown> implements AsyncDisposable {
       this.#warnIf(unansweredWarning(drawn.text) ?? cutOffWarning(drawn.text, settings));
     }
     const text = closed ?? drawn.text;
-    const answer = this.#answerAtEnd(text);
-    const voters = steps.at(-1)?.candidates.flatMap(({ completions }) => completions) ?? [];
     return await resultOf(this.#opened, {
-      ...{ text, own, answer },
+      ...{ text, own, rewards: this.rewards },
       reward: closed === null ? drawn.reward : null,
       law: closed === null ? law : "none",
       isClosed: closed !== null,
-      best: this.#seen.best,
-      agreement: agreementWith(answer, this.#ballotsOf(voters)),
       isOutOfBudget: this.isOutOfBudget,
-      answerOf: (of) => this.answerOf(of),
     });
-  }
-
-  /**
-   * Remembers a step's texts, where they are rewarded and the reference can draw them. A step that a
-   * budget cut off has too small a pool to elect one in the place of an earlier step's.
-   */
-  #see(completions: readonly Scored[], { step, elects }: { step: number; elects: boolean }): void {
-    if (!seesRewards(this.#opened.method)) return;
-    const { isPooled = false } = this.settings.energy.reward;
-    this.#seen.addScored(completions, { step, isPooled: isPooled && elects });
-  }
-
-  /** The reward of a text that the run ends with; one that no step has rewarded is asked for. */
-  async #rewardOf(text: RewardedText): Promise<number | null> {
-    const { method, steps } = this.#opened;
-    if (!seesRewards(method) || text.finishReason === null) return null;
-    const known = knownReward(text, steps);
-    if (known !== undefined || this.isOutOfBudget) return known ?? null;
-    // It goes on from the last step's choice.
-    const last = steps.at(-1);
-    const voters = last?.candidates.flatMap(({ completions }) => completions) ?? [];
-    const seen = ownCompletion(text, last?.chosen ?? 0);
-    const [reward = null] = await this.#rewardAs([seen], voters, last?.step ?? 0);
-    return reward;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
