@@ -2,72 +2,188 @@
  * Any questions with short answers: `answers:FILE`. A row has a question and its answer, or a list of
  * answers that are all right.
  */
+import { checkOneOf } from "../engine/check.js";
 import { extractAnswer } from "../rewards/answer.js";
-import { type Columns, idOf, listIn, needColumn } from "./columns.js";
-import { invalidLine } from "./data-lines.js";
+import { type Columns, entriesIn, fieldsIn, idOf, needColumn, questionOf } from "./columns.js";
 import { answerGrader, defineTask } from "./define-task.js";
 import { isEqual, NUMBER, parseRational, plainNumbers } from "./numbers.js";
 import { withoutThoughts } from "./outputs.js";
+import type { Row } from "./rows.js";
 import type { PromptForm, Task, TaskItem, TaskPrompt } from "./task.js";
 
 /** A longer line that states no answer is prose. */
 const MAX_ANSWER = 200;
+/** The golds of a question that its text doesn't answer, and of those that yes or no answers. */
+const UNANSWERABLE = "unanswerable";
+const TRUE = "yes\ntrue";
+const FALSE = "no\nfalse";
+const HINT = "Where the text doesn't say it, the answer is `unanswerable`.";
+
+const SEVERAL = ["any", "all"] as const;
+type Several = (typeof SEVERAL)[number];
 
 export interface AnswersOptions {
   columns: Columns;
+  /** What several answers of a row mean: each is right, or all together. Null: each, where the form tells. */
+  several: Several | null;
   /** A prompt's template; null: the question. */
   template: string | null;
   /** The data file where none is named. */
   file: string | undefined;
 }
 
-export function answersTask(name: string, { columns, template, file }: AnswersOptions): Task {
-  return defineTask({
+/** The setting `several` of a task's name. Throws `ERR_INVALID_OPTION`. */
+export function parseSeveral(several: string | undefined): Several | null {
+  return several === undefined ? null : checkOneOf("several", several, SEVERAL);
+}
+
+export function answersTask(
+  name: string,
+  { columns, several, template, file }: AnswersOptions,
+): Task {
+  const isRight = several === "all" ? namesAll : isSame;
+  const task = defineTask({
     name,
     extract: extractShort,
     ...(file !== undefined && { dataFile: file }),
     ...(template === null ? { prompt: ask } : { template }),
     parse(row) {
       const column = needColumn(row, "answer", columns);
-      const golds = listIn(row.fields[column]) ?? [row.scalar(column)];
-      const texts = golds.map((gold) => gold.trim().replace(/\s*\n\s*/g, " "));
-      if (texts.length === 0 || texts.includes("")) {
-        throw invalidLine(row.file, row.line, `expected \`${column}\` to hold an answer`);
-      }
       return {
         id: idOf(row, "answers", columns),
-        prompt: row.text(needColumn(row, "question", columns)).trim(),
-        gold: [...new Set(texts)].join("\n"),
+        prompt: questionOf(row, template === null ? columns : { ...columns, context: "-" }),
+        gold: goldOf(row, column, several),
       };
     },
     openGrader: async ({ mode = "fair" } = {}) =>
-      mode === "fair" ? answerGrader(extractShort, isSame) : answerGrader(trimmed, isSameText),
+      mode === "fair"
+        ? answerGrader(extractShort, isRight)
+        : answerGrader(trimmed, several === "all" ? namesAll : isSameText),
   });
+  return { ...task, load: async (...where) => withHint(await task.load(...where)) };
 }
 
-function ask({ prompt }: TaskItem, form: PromptForm): TaskPrompt {
+/** Where a question of the file has no answer, all say so: else the words would give it away. */
+function withHint(items: TaskItem[]): TaskItem[] {
+  if (!items.some(({ gold }) => gold === UNANSWERABLE)) return items;
+  return items.map((item) => ({ ...item, prompt: `${item.prompt}\n\n${HINT}` }));
+}
+
+/** The right answers, one a line. */
+function goldOf(row: Row, column: string, several: Several | null): string {
+  const value = row.fields[column];
+  const fields = fieldsIn(value);
+  if (row.fields.is_impossible === true || entriesIn(fields?.text)?.length === 0) {
+    return UNANSWERABLE;
+  }
+  const golds = [...new Set(goldsIn(row, column, fields ?? value).map(statedIn))];
+  if (golds.length === 0 || golds.includes("")) {
+    throw row.invalid(`expected \`${column}\` to hold an answer`);
+  }
+  if (fields?.spans !== undefined && golds.length > 1 && several === null) {
+    throw row.invalid(
+      `expected \`${column}\` to hold one answer, got ${golds.length}`,
+      "several=all before the file where an answer must name them all, several=any where each is right",
+    );
+  }
+  return golds.join("\n");
+}
+
+/** A text, a number, true or false; a list of them; or an object that holds such: SQuAD's, TriviaQA's, DROP's. */
+function goldsIn(row: Row, column: string, value: unknown): string[] {
+  if (typeof value === "boolean") return [value ? TRUE : FALSE];
+  const list = entriesIn(value);
+  if (list !== undefined) return list.flatMap((entry) => goldsIn(row, column, entry));
+  const fields = fieldsIn(value);
+  if (fields !== undefined) {
+    const inner = [fields.text, fields.value, fields.aliases, fields.spans];
+    const found = inner.filter((entry) => entry !== undefined);
+    if (found.length > 0) return found.flatMap((entry) => goldsIn(row, column, entry));
+    return row.refuse(
+      ...([column, `hold a text, or an object with text, value or spans`] as const),
+      "answer=NAME before the file",
+    );
+  }
+  if (typeof value === "string") return [value];
+  if (typeof value !== "number") {
+    return row.refuse(column, "hold an answer: a text, a number, true, false or a list of them");
+  }
+  return [value === row.fields[column] ? row.scalar(column) : String(value)];
+}
+
+/** A reference answer on one line; of a worked solution (`#### 18`, `\boxed{18}`) what it states. */
+function statedIn(gold: string): string {
+  const isSolution = /(?:^|\n)[^\S\n]*####|\\boxed\{/.test(gold);
+  const text = (isSolution ? extractAnswer(gold) : null) ?? gold;
+  return text === TRUE || text === FALSE ? text : text.trim().replace(/\s*\n\s*/g, " ");
+}
+
+function ask({ prompt, gold }: TaskItem, form: PromptForm): TaskPrompt {
   if (form === "paper") return { prompt: `Question: ${prompt}\nAnswer:`, raw: true, stop: ["\n"] };
-  const how = "End with a line `The answer is X`, X being the answer alone.";
+  const what = gold === TRUE || gold === FALSE ? "yes or no" : "the answer alone";
+  const how = `End with a line \`The answer is X\`, X being ${what}.`;
   return { prompt: `${prompt}\n\n${how}`, raw: false, stop: [] };
 }
 
 /** What is said to be the answer; of one line that says nothing of it, the line. */
-function extractShort(output: string): string | null {
+function extractShort(output: string, item?: TaskItem): string | null {
   const text = withoutThoughts(output)
     .replace(/\*\*|__|`/g, "")
     .trim();
-  const isOneLine = !text.includes("\n") && text.length <= MAX_ANSWER;
-  if (isOneLine && !/####|\\boxed|\banswer\b/i.test(text)) return text === "" ? null : text;
+  const isStated = /####|\\boxed|\banswer\b/i.test(text);
+  const [first = ""] = text.split("\n", 1);
+  const isYesOrNo = item?.gold === TRUE || item?.gold === FALSE;
+  if (isYesOrNo && !isStated && truthOf(first, false) !== null) return first;
+  if (first === text && text.length <= MAX_ANSWER && !isStated) return text === "" ? null : text;
   return extractAnswer(text);
 }
 
 /** One of the right answers, or all of them: as a number by its value, else the same words. */
 function isSame(answer: string, { gold }: TaskItem): boolean {
   if (answer.trim() === gold) return true;
-  return gold.split("\n").some((right) => {
-    const value = parseRational(right.replace(/,(?=\d{3}\b)/g, ""));
-    return value === null ? words(answer) === words(right) : isNumber(answer, value);
-  });
+  if (gold === UNANSWERABLE) return NO_ANSWER.test(words(answer));
+  return gold.split("\n").some((right) => isOne(answer, right));
+}
+
+const NO_ANSWER =
+  /^(?:(?:question |it )?(?:is )?unanswerable|(?:question |it )?(?:cannot|can'?t|can not) be answered|(?:there is )?no answer|not answerable|none|unknown|not (?:stated|given|mentioned|specified)|text (?:doesn'?t|does not) say(?: it| so)?)$/;
+
+function isOne(answer: string, right: string): boolean {
+  const truth = truthOf(right, true);
+  if (truth !== null) return truthOf(answer, false) === truth;
+  const value = parseRational(right.replace(/,(?=\d{3}\b)/g, ""));
+  return value === null ? words(answer) === words(right) : isNumber(answer, value);
+}
+
+/** What yes, no, true and false say, also at the beginning of a sentence; null for other texts. */
+function truthOf(text: string, isAlone: boolean): boolean | null {
+  const [, word, rest = ""] = /^(yes|true|no|false)\b(.*)$/s.exec(words(text)) ?? [];
+  if (word === undefined || (isAlone && rest !== "")) return null;
+  if (
+    rest !== "" &&
+    !/^(?:[,;:.!\u2013\u2014]\s|\s+(?:[(\u2013\u2014-]|because|since)\b)/.test(rest)
+  )
+    return null;
+  return word === "yes" || word === "true";
+}
+
+/** Whether an answer names all golds and nothing besides, in any order. */
+function namesAll(answer: string, item: TaskItem): boolean {
+  const golds = item.gold.split("\n");
+  if (golds.length === 1 || answer.trim() === item.gold) return isSame(answer, item);
+  let left = ` ${listed(answer)} `;
+  for (const gold of golds.map(listed).toSorted((a, b) => b.length - a.length)) {
+    if (!left.includes(` ${gold} `)) return false;
+    left = left.replace(` ${gold} `, " , ");
+  }
+  return /^[\s,]*$/.test(left.replace(/\band\b|&/g, ","));
+}
+
+/** As `words`, with the signs between a list's entries apart. */
+function listed(text: string): string {
+  return words(text)
+    .replace(/[,;\n]/g, " , ")
+    .replace(/\s+/g, " ");
 }
 
 /** Whether the one number of a text is this one; units may stand beside it. */

@@ -98,7 +98,7 @@ async function gradeKnown(
     { what: GOLD, text: item.gold, verdict: gold, isRight: gold.correct },
     { what: EMPTY, text: "", verdict: empty, isRight: !empty.correct },
   ];
-  const sentence = `The answer is ${item.gold}.`;
+  const sentence = `The answer is ${item.gold.split("\n", 1)}.`;
   known.push({
     ...{ what: "a sentence that names it", text: sentence },
     verdict: await grader.grade(item, sentence),

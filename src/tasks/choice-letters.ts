@@ -170,7 +170,7 @@ function mentionedChoice(text: string, item?: TaskItem): string | null {
   );
   const found = choices.filter((choice) => words.includes(choice));
   // "the sun" stands in "the sun and the moon", too.
-  const longest = found.filter(
+  const longest = [...new Set(found)].filter(
     (choice) => !found.some((other) => other !== choice && other.includes(choice)),
   );
   return longest.length === 1 ? (LETTERS[choices.indexOf(longest[0] as string)] ?? null) : null;
@@ -244,9 +244,11 @@ export function shuffled(id: string, choices: readonly string[]): string[] {
   return choices.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1));
 }
 
-/** Golds elsewhere are written `A` or `(A)`. */
-function letterOf(gold: string): string | null {
-  return letterAmong(LETTERS, /^\s*\(?([A-Za-z])\)?\s*$/.exec(gold)?.[1]);
+/** Golds elsewhere are written `A` or `(A)`; where several are right, one a line. */
+function lettersOf(gold: string): (string | null)[] {
+  return gold
+    .split("\n")
+    .map((line) => letterAmong(LETTERS, /^\s*\(?([A-Za-z])\)?\s*$/.exec(line)?.[1]));
 }
 
 /** Grades letters: by the text's meaning, or as lm-evaluation-harness finds them. */
@@ -254,11 +256,14 @@ export function letterGrader(mode: GradingMode, count = 4): Grader {
   const extract = mode === "fair" ? extractLetter : extractFlexible;
   return answerGrader(
     (text, item) => extract(text, item, count),
-    (answer, { gold }) => letterAmong(LETTERS, answer) === letterOf(gold),
+    (answer, { gold }) => {
+      const letter = letterAmong(LETTERS, answer);
+      return answer === gold || (letter !== null && lettersOf(gold).includes(letter));
+    },
     ({ gold, choices }) => {
       const last = LETTERS[(choices?.length || LETTERS.length) - 1] as string;
-      const letter = letterOf(gold);
-      return letter === null || letter > last ? `be a letter from A to ${last}` : null;
+      const isRead = lettersOf(gold).every((letter) => letter !== null && letter <= last);
+      return isRead ? null : `be a letter from A to ${last}`;
     },
   );
 }

@@ -4,24 +4,21 @@
  */
 import { checkOneOf } from "../engine/check.js";
 import { askWithLetters, extractLetter, letterGrader, shuffled } from "./choice-letters.js";
-import { bareColumn, type Columns, columnOf, idOf, listIn, needColumn } from "./columns.js";
-import { invalidLine } from "./data-lines.js";
+import { type Options, optionsOf, rightAndWrong } from "./choice-options.js";
+import { type Columns, fieldsIn, idOf, needColumn, questionOf } from "./columns.js";
 import { defineTask } from "./define-task.js";
-import type { Row } from "./rows.js";
+import { Row } from "./rows.js";
 import { LETTERS, type PromptForm, type Task, type TaskItem, type TaskPrompt } from "./task.js";
 
 /** Where the options of an item are not known, letters up to this one count. */
 const USUAL_COUNT = 5;
-/** Columns of one option each: `A`, `option_a`, `choice 1`. */
-const ONE_OPTION =
-  /^(?:(?:option|choice|opt|answer|op)?([a-z])|(?:option|choice|opt|ending)(\d+))$/;
-const WRONG = /^(?:incorrect|wrong)(?:answer|option|choice)?\d*$/;
-const RIGHT = ["correctanswer", "rightanswer", "correct", "answer"];
 
 export interface ChoicesOptions {
   columns: Columns;
   /** What answers are. Null: what names one option. */
   by: AnswerKind | null;
+  /** The options of every row, where rows have none. */
+  labels: readonly string[] | null;
   /** The number of the first option. Null: 0, and a number may be an option's text. */
   first: number | null;
   /** A prompt's template; null: the question and its options. */
@@ -33,39 +30,50 @@ export interface ChoicesOptions {
 const ANSWER_KINDS = ["letter", "text", "label", "number"] as const;
 type AnswerKind = (typeof ANSWER_KINDS)[number];
 
-interface Options {
-  choices: string[];
-  /** What the answers call the options, where the file says so. */
-  labels?: string[];
-}
-
-export function choicesTask(
-  name: string,
-  { columns, by, first, template, file }: ChoicesOptions,
-): Task {
+export function choicesTask(name: string, options: ChoicesOptions): Task {
+  const { columns, labels, template, file } = options;
   return defineTask({
     name,
     extract: (text, item) => extractLetter(text, item, USUAL_COUNT),
     ...(file !== undefined && { dataFile: file }),
     ...(template === null ? { prompt: ask } : { template }),
-    parse(row) {
+    parse(given) {
+      const row = unfolded(given);
       const id = idOf(row, "choices", columns);
-      const prompt = row.text(needColumn(row, "question", columns)).trim();
-      const apart = columns.choices === undefined ? rightAndWrong(row) : undefined;
-      if (apart !== undefined) {
-        const choices = shuffled(id, apart);
-        checkChoices(row, choices);
-        const gold = LETTERS[choices.indexOf(apart[0] as string)] as string;
-        return { id, prompt, gold, choices };
-      }
-      const options = optionsOf(row, columns);
-      checkChoices(row, options.choices);
-      const answer = needColumn(row, "answer", columns);
-      const gold = LETTERS[indexOfAnswer(row, answer, options, { by, first })] as string;
-      return { id, prompt, gold, choices: options.choices };
+      const prompt = questionOf(row, template === null ? columns : { ...columns, context: "-" });
+      const apart =
+        columns.choices === undefined && labels === null ? rightAndWrong(row) : undefined;
+      const found =
+        apart === undefined
+          ? labels === null
+            ? optionsOf(row, columns)
+            : { choices: [...labels] }
+          : { choices: apart, right: [0] };
+      checkChoices(row, found.choices);
+      const right = found.right ?? [indexOfAnswer(row, found, options)];
+      if (right.length === 0) throw row.invalid("expected a right option, got none");
+      // Files that have the right ones first must not ask so.
+      const choices = found.right === undefined ? found.choices : shuffled(id, found.choices);
+      const texts = right.map((place) => found.choices[place]);
+      if (found.right !== undefined) checkWrong(row, found.choices, right);
+      const gold = LETTERS.filter((_, i) => i < choices.length && texts.includes(choices[i]));
+      return { id, prompt, gold: gold.join("\n"), choices };
     },
     openGrader: async ({ mode = "fair" } = {}) => letterGrader(mode, USUAL_COUNT),
   });
+}
+
+/** The row with the fields of its question, where these are an object as in ARC's own files. */
+function unfolded(row: Row): Row {
+  const question = fieldsIn(row.fields.question);
+  if (typeof question?.stem !== "string") return row;
+  const { file, line, unit, source } = row;
+  return new Row(
+    file,
+    line,
+    { ...row.fields, ...question, question: question.stem },
+    { unit, source },
+  );
 }
 
 function ask({ prompt, choices = [] }: TaskItem, form: PromptForm): TaskPrompt {
@@ -77,94 +85,56 @@ function ask({ prompt, choices = [] }: TaskItem, form: PromptForm): TaskPrompt {
   return { prompt: `${asked}\n\n${how}`, raw: false, stop: [] };
 }
 
-/** The right option and the wrong ones, where a row has them in columns of their own. */
-function rightAndWrong(row: Row): string[] | undefined {
-  const names = Object.keys(row.fields);
-  const wrong = names.filter((name) => WRONG.test(bareColumn(name)) && row.has(name));
-  const right = RIGHT.map((usual) => names.find((name) => bareColumn(name) === usual)).find(
-    Boolean,
-  );
-  if (wrong.length === 0 || right === undefined) return undefined;
-  const [only] = wrong;
-  const texts = wrong.length === 1 ? listIn(row.fields[only as string]) : undefined;
-  return [row.scalar(right).trim(), ...(texts ?? wrong.map((name) => row.scalar(name).trim()))];
-}
-
-function optionsOf(row: Row, columns: Columns): Options {
-  const named = columns.choices?.split(",");
-  if (named !== undefined && named.length > 1) {
-    return { choices: named.map((name) => row.scalar(name).trim()) };
-  }
-  const column = columnOf(row, "choices", columns);
-  if (column !== undefined) {
-    const value = row.fields[column];
-    const list = listIn(value) ?? ofFields(value);
-    return Array.isArray(list)
-      ? { choices: list.map((text) => text.trim()) }
-      : (list ?? row.refuse(column, "be a list of texts, or of JSON in a CSV"));
-  }
-  const single = Object.keys(row.fields).filter(
-    (name) => ONE_OPTION.test(bareColumn(name)) && row.has(name) && row.scalar(name).trim() !== "",
-  );
-  if (single.length > 0) return { choices: single.map((name) => row.scalar(name).trim()) };
-  const names = Object.keys(row.fields).join(", ");
-  throw invalidLine(
-    ...([
-      row.file,
-      row.line,
-      `expected a column \`choices\`, or A, B, C, …, got ${names}`,
-    ] as const),
-    "choices=NAME before the file, or choices=NAME,NAME,…",
-  );
-}
-
-/** `{ text: [...], label: [...] }`, and `{ A: …, B: … }`. */
-function ofFields(value: unknown): Options | undefined {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  const fields = value as Record<string, unknown>;
-  const [texts, labels] = [listIn(fields.text), listIn(fields.label)];
-  if (texts !== undefined) {
-    return { choices: texts, ...(labels?.length === texts.length && { labels }) };
-  }
-  const entries = Object.entries(fields);
-  const isPlain = entries.every(([, text]) => typeof text === "string");
-  if (entries.length === 0 || !isPlain) return undefined;
-  return { choices: entries.map(([, text]) => String(text)), labels: entries.map(([key]) => key) };
-}
-
-function checkChoices({ file, line }: Row, choices: readonly string[]): void {
-  const twice = choices.find((choice, i) => choices.indexOf(choice) < i);
+/** Equal options are right together: see docs/tasks.md. */
+function checkChoices(row: Row, choices: readonly string[]): void {
+  const different = new Set(choices).size;
   const complaint =
     choices.length < 2 || choices.length > LETTERS.length
       ? `from 2 to ${LETTERS.length} options, got ${choices.length}`
       : choices.includes("")
         ? "options that say something, got an empty one"
-        : twice === undefined
-          ? undefined
-          : `each option once, got \`${twice}\` twice`;
-  if (complaint !== undefined) throw invalidLine(file, line, `expected ${complaint}`);
+        : different === 1
+          ? `options that differ, got \`${choices[0]}\` ${choices.length} times`
+          : undefined;
+  if (complaint !== undefined) throw row.invalid(`expected ${complaint}`);
+}
+
+/** Refuses a text that a row calls both right and wrong. */
+function checkWrong(row: Row, choices: readonly string[], right: readonly number[]): void {
+  const both = right
+    .map((place) => choices[place])
+    .find((text) => choices.some((choice, i) => choice === text && !right.includes(i)));
+  if (both === undefined) return;
+  throw row.invalid(`expected options that are right or wrong, got \`${both}\` as both`);
 }
 
 /** Which option the answer names. What could name two different ones is refused. */
 function indexOfAnswer(
   row: Row,
-  column: string,
-  { choices, labels }: Options,
-  { by, first }: Pick<ChoicesOptions, "by" | "first">,
+  { choices, labels, mayBeOther = false }: Options,
+  { columns, by, first }: Pick<ChoicesOptions, "columns" | "by" | "first">,
 ): number {
-  const answer = row.scalar(column).trim();
+  const column = needColumn(row, "answer", columns);
+  const answer = answerIn(row, column, choices);
   const bare = answer.replace(/^\((.+)\)$/, "$1");
+  // Lettered columns are the letters, also where one of them is empty.
+  const isLettered =
+    labels !== undefined && !mayBeOther && labels.every((label) => /^[A-Z]$/.test(label));
   const found: Record<AnswerKind, number> = {
-    label: labels?.indexOf(bare) ?? -1,
-    letter: /^[A-Za-z]$/.test(bare) ? LETTERS.indexOf(bare.toUpperCase()) : -1,
-    number: /^\d+$/.test(bare) ? Number(bare) - (first ?? 0) : -1,
+    label: labels?.indexOf(isLettered && /^[a-z]$/.test(bare) ? bare.toUpperCase() : bare) ?? -1,
+    letter: /^[A-Za-z]$/.test(bare) && !isLettered ? LETTERS.indexOf(bare.toUpperCase()) : -1,
+    number: /^\d+(?:\.0)?$/.test(bare) ? Number(bare) - (first ?? 0) : -1,
     text: choices.indexOf(answer),
   };
+  if (by === "letter" && isLettered) found.letter = found.label;
   const isThere = (kind: AnswerKind) => found[kind] >= 0 && found[kind] < choices.length;
   // A file that labels its options means its labels, and one whose first number is told its numbers.
-  const preferred = (["label", ...(first === null ? [] : ["number" as const])] as const).find(
-    isThere,
-  );
+  const preferred = (
+    [
+      ...(first === null ? [] : ["number" as const]),
+      ...(mayBeOther ? [] : ["label" as const]),
+    ] as const
+  ).find(isThere);
   const meant = by ?? preferred;
   const named = ANSWER_KINDS.filter((kind) => (meant ?? kind) === kind && isThere(kind));
   const places = [...new Set(named.map((kind) => found[kind]))];
@@ -172,8 +142,7 @@ function indexOfAnswer(
   if (place !== undefined && places.length === 1) return place;
   const shown = `\`${answer.slice(0, 100)}\``;
   const meanings = named.map((kind) => `${LETTERS[found[kind]]} as a ${kind}`).join(" and ");
-  throw invalidLine(
-    ...([row.file, row.line] as const),
+  throw row.invalid(
     place === undefined
       ? `expected \`${column}\` to name one of ${choices.length} options, got ${shown}`
       : `expected \`${column}\` to name one option, got ${shown}, which is ${meanings}`,
@@ -183,13 +152,28 @@ function indexOfAnswer(
   );
 }
 
-/** The settings `by` and `first` of a task's name. Throws `ERR_INVALID_OPTION`. */
-export function parseAnswerKind(
-  by: string | undefined,
-  first: string | undefined,
-): Pick<ChoicesOptions, "by" | "first"> {
+/** The answer as a text: of one that is true or false the option that says so. */
+function answerIn(row: Row, column: string, choices: readonly string[]): string {
+  const value = row.fields[column];
+  if (typeof value !== "boolean") return row.scalar(column).trim();
+  const words = value ? ["yes", "true"] : ["no", "false"];
+  const named = choices.filter((choice) => words.includes(choice.toLowerCase()));
+  if (named.length === 1) return named[0] as string;
+  return row.refuse(
+    ...([column, `name an option, got ${value}`] as const),
+    "labels=no,yes before the file, or answers:FILE",
+  );
+}
+
+/** The settings `by`, `first` and `labels` of a task's name. Throws `ERR_INVALID_OPTION`. */
+export function parseAnswerKind({
+  by,
+  first,
+  labels,
+}: Readonly<Record<string, string>>): Pick<ChoicesOptions, "by" | "first" | "labels"> {
   return {
     by: by === undefined ? null : checkOneOf("by", by, ANSWER_KINDS),
+    labels: labels === undefined ? null : labels.split(",").map((label) => label.trim()),
     first: first === undefined ? null : Number(checkOneOf("first", first, ["0", "1"])),
   };
 }

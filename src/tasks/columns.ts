@@ -1,16 +1,21 @@
 /** The columns of data files that no task of the package knows, found by their usual names. */
 import { LlamaEtsError } from "../engine/errors.js";
-import { invalidLine } from "./data-lines.js";
 import type { Row } from "./rows.js";
 
 /** The usual names of a column, as `bare` has them, in the order in which they are looked for. */
 const USUAL = {
-  id: ["id", "taskid", "questionid", "recordid", "uniqueid", "problemid"],
-  question: ["question", "problem", "prompt", "query", "input", "instruction", "text"],
-  choices: ["choices", "options", "endings", "mc1targets"],
+  id: ["id", "taskid", "questionid", "recordid", "uniqueid", "problemid", "queryid", "qid"],
+  question: [
+    ...["question", "problem", "prompt", "query", "questionstem", "stem", "input", "instruction"],
+    ...["text", "sentence", "ctx", "goal"],
+  ],
+  context: ["context", "passage", "article", "paragraph", "body", "premise"],
+  choices: ["choices", "options", "endings", "answerchoices", "candidates", "mc1targets"],
   answer: [
     ...["answer", "answerkey", "correctanswer", "gold", "target", "label", "correct", "solution"],
     ...["answers", "answeridx", "answerindex", "expectedanswer", "finalanswer", "output"],
+    ...["correctoption", "cop", "answersspans", "correctanswers", "bestanswer", "possibleanswers"],
+    ...["goldanswer", "referenceanswer", "groundtruth"],
   ],
 } as const;
 
@@ -18,6 +23,9 @@ export type ColumnRole = keyof typeof USUAL;
 
 /** Columns that the user names; the others are found. */
 export type Columns = Partial<Record<ColumnRole, string>>;
+
+/** In the place of a column's name: none, though the file may have one of a usual name. */
+const NONE = "-";
 
 /** A column's name without case, blanks and signs. */
 export function bareColumn(name: string): string {
@@ -28,9 +36,9 @@ export function bareColumn(name: string): string {
 export function columnOf(row: Row, role: ColumnRole, columns: Columns): string | undefined {
   const given = columns[role];
   if (given !== undefined) {
-    if (given in row.fields) return given;
-    throw invalidLine(
-      ...([row.file, row.line, `expected a column \`${given}\`, got ${namesOf(row)}`] as const),
+    if (Object.hasOwn(row.fields, given)) return given;
+    throw row.invalid(
+      `expected a column \`${given}\`, got ${namesOf(row)}`,
       "the column's name as the file has it",
     );
   }
@@ -44,10 +52,17 @@ export function columnOf(row: Row, role: ColumnRole, columns: Columns): string |
 export function needColumn(row: Row, role: ColumnRole, columns: Columns): string {
   const found = columnOf(row, role, columns);
   if (found !== undefined) return found;
-  throw invalidLine(
-    ...([row.file, row.line, `expected a column for the ${role}, got ${namesOf(row)}`] as const),
-    `${role}=NAME before the file, as in answers:${role}=NAME:FILE`,
+  const nested = Object.keys(row.fields).find((name) => isNested(row.fields[name]));
+  throw row.invalid(
+    `expected a column for the ${role}, got ${namesOf(row)}`,
+    nested === undefined
+      ? `${role}=NAME before the file, as in answers:${role}=NAME:FILE; a CSV's first line names its columns`
+      : `${role}=NAME before the file; the rows that \`${nested}\` holds as rows of the file`,
   );
+}
+
+function isNested(value: unknown): boolean {
+  return Array.isArray(value) && typeof value[0] === "object" && value[0] !== null;
 }
 
 function namesOf({ fields }: Row): string {
@@ -57,19 +72,45 @@ function namesOf({ fields }: Row): string {
 
 /** What a row is called: its own name, or the number of its line. */
 export function idOf(row: Row, task: string, columns: Columns): string {
-  const column = columnOf(row, "id", columns);
+  const column = columns.id === NONE ? undefined : columnOf(row, "id", columns);
   return column !== undefined && row.has(column) && row.scalar(column) !== ""
     ? row.scalar(column)
     : `${task}/${row.line}`;
 }
 
-/** A list of texts, also as JSON or a list of Python within a CSV's field; undefined for what is none. */
+/** The question, below the text that it is about where the row has one. */
+export function questionOf(row: Row, columns: Columns): string {
+  const question = row.text(needColumn(row, "question", columns)).trim();
+  const column = columns.context === NONE ? undefined : columnOf(row, "context", columns);
+  if (column === undefined || (columns.context === undefined && !isText(row.fields[column]))) {
+    return question;
+  }
+  const context = row.string(column).trim();
+  return context === "" || context === question ? question : `${context}\n\n${question}`;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+/** The fields of an object, or of JSON within a CSV's field, by their bare names; undefined for what is none. */
+export function fieldsIn(value: unknown): Record<string, unknown> | undefined {
+  const object = isText(value) && value.trim().startsWith("{") ? parsed(value) : value;
+  if (typeof object !== "object" || object === null || Array.isArray(object)) return undefined;
+  return Object.fromEntries(Object.entries(object).map(([key, inner]) => [bareColumn(key), inner]));
+}
+
+/** A list, also as JSON or a list of Python within a CSV's field; undefined for what is none. */
+export function entriesIn(value: unknown): unknown[] | undefined {
+  const list = isText(value) && value.trim().startsWith("[") ? parsed(value) : value;
+  return Array.isArray(list) ? list : undefined;
+}
+
+/** As `entriesIn`, of texts and numbers alone. */
 export function listIn(value: unknown): string[] | undefined {
-  const list = typeof value === "string" && value.trim().startsWith("[") ? parsed(value) : value;
-  const isList =
-    Array.isArray(list) &&
-    list.every((entry) => typeof entry === "string" || typeof entry === "number");
-  return isList ? list.map(String) : undefined;
+  const list = entriesIn(value);
+  const isTexts = list?.every((entry) => isText(entry) || typeof entry === "number");
+  return isTexts ? list?.map(String) : undefined;
 }
 
 function parsed(text: string): unknown {

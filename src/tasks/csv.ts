@@ -1,4 +1,4 @@
-/** Records of CSV files, as spreadsheets and pandas write them. */
+/** Records of CSV and TSV files, as spreadsheets and pandas write them. */
 import { pipeline } from "node:stream";
 import { invalidLine } from "./data-lines.js";
 
@@ -10,11 +10,13 @@ export interface CsvRecord {
 
 /**
  * The records behind a header. Fields are separated by what the header has most of: commas, semicolons or
- * tabs. Empty lines, and rows of empty fields, are none. Throws `ERR_INVALID_DATA`.
+ * tabs. Empty lines, and rows of empty fields, are none. A TSV may have quotes within its fields. Throws
+ * `ERR_INVALID_DATA`.
  */
 export async function* readCsv(
   file: string,
   lines: AsyncIterable<string>,
+  kind: "csv" | "tsv" = "csv",
 ): AsyncGenerator<CsvRecord> {
   const { parse, CsvError } = await import("csv-parse");
   const text = joined(lines);
@@ -30,6 +32,7 @@ export async function* readCsv(
     delimiter: separatorOf(start.value),
     info: true,
     record_delimiter: ["\n", "\r"],
+    relax_quotes: kind === "tsv",
     skip_empty_lines: true,
     skip_records_with_empty_values: true,
   });

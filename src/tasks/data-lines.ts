@@ -15,6 +15,12 @@ export function invalidLine(file: string, line: number, what: string, fix?: stri
   return new LlamaEtsError("ERR_INVALID_DATA", `${file}, line ${line}: ${what}`, options);
 }
 
+/** As `invalidLine`, of a file that is read as a whole and whose rows are counted. */
+export function invalidRow(file: string, row: number, what: string, fix?: string): LlamaEtsError {
+  const options = fix === undefined ? {} : { fix };
+  return new LlamaEtsError("ERR_INVALID_DATA", `${file}, row ${row}: ${what}`, options);
+}
+
 /** The bytes of a file, `-` being standard input; unpacked where its name ends in `.gz`. */
 export function openData(file: string): Readable {
   if (file === "-") return standardInput();
@@ -78,7 +84,7 @@ export function unreadable(name: string, error: unknown): LlamaEtsError {
   if (error instanceof LlamaEtsError) return error;
   return new LlamaEtsError("ERR_INVALID_DATA", `${name} could not be read: ${reasonOf(error)}`, {
     ...(codeOf(error) !== undefined && {
-      fix: "the path of a .jsonl or .csv file, perhaps with .gz",
+      fix: "the path of a .jsonl, .json, .csv, .tsv or .parquet file",
     }),
     cause: error,
   });

@@ -14,7 +14,6 @@ import {
 } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { canonicalAnswer } from "../rewards/answer.js";
-import { invalidLine } from "./data-lines.js";
 import { type Row, readRows } from "./rows.js";
 import {
   GRADING_MODES,
@@ -92,7 +91,9 @@ export function defineTask(definition: TaskDefinition): Task {
       for await (const row of readRows(file ?? (await locate(options)), options.signal)) {
         const parsed = { ...definition.parse(row), row: row.fields };
         const item = template === null ? parsed : await asked(parsed, template.text, row);
-        if (items.has(item.id)) row.refuse("id", `be unique, got ${item.id} again`);
+        if (items.has(item.id)) {
+          row.refuse("id", `be unique, got ${item.id} again`, UNIQUE);
+        }
         items.set(item.id, item);
       }
       return [...items.values()];
@@ -107,6 +108,9 @@ export function defineTask(definition: TaskDefinition): Task {
     },
   };
 }
+
+const UNIQUE =
+  "a name of its own for each row; before the file of `choices` or `answers` id=NAME, or id=- for the row's number";
 
 function templateOf({ template }: TaskDefinition): TemplateOptions | null {
   if (template === undefined) return null;
@@ -136,9 +140,7 @@ async function asked(item: TaskItem, template: string, row: Row): Promise<TaskIt
     if (text.trim() !== "") return { ...item, asked: text };
     throw new Error("its text is empty");
   } catch (error) {
-    throw invalidLine(
-      ...([row.file, row.line, `the prompt's template fails: ${messageOf(error)}`] as const),
-    );
+    throw row.invalid(`the prompt's template fails: ${messageOf(error)}`);
   }
 }
 
@@ -189,7 +191,7 @@ function checkMode(name: string, mode: GradingMode): GradingMode {
 
 function refuseWithoutData(name: string): never {
   throw new LlamaEtsError("ERR_INVALID_OPTION", `The task ${name} needs a data file`, {
-    fix: "--data FILE, a .jsonl, .jsonl.gz or .csv file",
+    fix: "--data FILE, a .jsonl, .json, .csv, .tsv or .parquet file",
   });
 }
 

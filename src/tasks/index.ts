@@ -3,7 +3,7 @@ import { checkOneOf, checkString } from "../engine/check.js";
 import { LlamaEtsError, whyUnreadable } from "../engine/errors.js";
 import { readTextFile } from "../engine/read-file.js";
 import { aime } from "./aime.js";
-import { answersTask } from "./answers.js";
+import { answersTask, parseSeveral } from "./answers.js";
 import { choicesTask, parseAnswerKind } from "./choices.js";
 import { parseTaskSpec, specName } from "./columns.js";
 import { humanevalPlus, mbppPlus } from "./evalplus.js";
@@ -23,8 +23,10 @@ const MODULE = "module:";
 
 /** Tasks of any file, by their names: what may stand between the name and the file. */
 const OF_FILES = {
-  choices: ["question", "choices", "answer", "id", "by", "first", "template"],
-  answers: ["question", "answer", "id", "template"],
+  choices: [
+    ...["question", "context", "choices", "answer", "id", "by", "first", "labels", "template"],
+  ],
+  answers: ["question", "context", "answer", "id", "several", "template"],
 } as const;
 
 /** The names of the tasks that come with the package. */
@@ -57,12 +59,12 @@ export async function findTask(name: string): Promise<Task> {
 
 async function taskOfFile(kind: keyof typeof OF_FILES, rest: string): Promise<Task> {
   const { settings, file } = parseTaskSpec(kind, rest, OF_FILES[kind]);
-  const { by, first, template: templateFile, ...columns } = settings;
+  const { by, first, labels, several, template: templateFile, ...columns } = settings;
   const template = templateFile === undefined ? null : await readTemplate(templateFile);
   const name = specName(kind, settings);
   return kind === "choices"
-    ? choicesTask(name, { columns, ...parseAnswerKind(by, first), template, file })
-    : answersTask(name, { columns, template, file });
+    ? choicesTask(name, { columns, ...parseAnswerKind(settings), template, file })
+    : answersTask(name, { columns, several: parseSeveral(several), template, file });
 }
 
 async function readTemplate(file: string): Promise<string> {

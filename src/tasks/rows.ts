@@ -1,26 +1,36 @@
-/** Rows of data files: `.jsonl` and `.csv`, perhaps packed (`.gz`), read one at a time. */
+/** Rows of data files: `.jsonl` and `.csv` a row at a time, `.json` and `.parquet` as a whole; perhaps packed (`.gz`). */
 import path from "node:path";
 import { addAbortSignal } from "node:stream";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { readCsv } from "./csv.js";
-import { invalidLine, openData, readLines, unreadable } from "./data-lines.js";
+import { invalidLine, invalidRow, openData, readLines, unreadable } from "./data-lines.js";
+import { parseJson, rowsOfJson } from "./json-file.js";
+import { readParquet } from "./parquet-file.js";
 
 /** One row, which names itself in every complaint about its fields. */
 export class Row {
   readonly file: string;
-  /** The line where it starts, counted from 1. */
+  /** The line where it starts, or where `unit` says so its number among the rows; counted from 1. */
   readonly line: number;
+  /** What `line` counts: in files that are read as a whole rows. */
+  readonly unit: "line" | "row";
   /** All fields, as the file has them; a CSV's are strings. */
   readonly fields: Readonly<Record<string, unknown>>;
 
   /** The row's JSON as the file has it; empty for a CSV's. */
   readonly source: string;
 
-  constructor(file: string, line: number, fields: Record<string, unknown>, source = "") {
+  constructor(
+    file: string,
+    line: number,
+    fields: Record<string, unknown>,
+    { source = "", unit = "line" }: { source?: string; unit?: "line" | "row" } = {},
+  ) {
     this.file = file;
     this.line = line;
     this.fields = fields;
     this.source = source;
+    this.unit = unit;
   }
 
   has(field: string): boolean {
@@ -60,8 +70,15 @@ export class Row {
   }
 
   /** Throws `ERR_INVALID_DATA`: "Expected `field` to …". */
-  refuse(field: string, expected: string): never {
-    throw invalidLine(this.file, this.line, `expected \`${field}\` to ${expected}`);
+  refuse(field: string, expected: string, fix?: string): never {
+    throw this.invalid(`expected \`${field}\` to ${expected}`, fix);
+  }
+
+  /** An `ERR_INVALID_DATA` that names file and row. */
+  invalid(what: string, fix?: string): LlamaEtsError {
+    return this.unit === "row"
+      ? invalidRow(this.file, this.line, what, fix)
+      : invalidLine(this.file, this.line, what, fix);
   }
 }
 
@@ -72,29 +89,54 @@ export class Row {
 export async function* readRows(file: string, signal?: AbortSignal): AsyncGenerator<Row> {
   const name = file === "-" ? "standard input" : file;
   try {
-    const isTable = isCsv(file);
+    const kind = kindOf(file);
     const content = openData(file);
     if (signal !== undefined) addAbortSignal(signal, content);
+    if (kind === "parquet") {
+      for (const [i, fields] of (await readParquet(name, content)).entries()) {
+        yield new Row(name, i + 1, fields, { unit: "row" });
+      }
+      return;
+    }
     const lines = readLines(name, content);
-    if (!isTable) yield* readJsonLines(name, lines);
-    else
-      for await (const { fields, line } of readCsv(name, lines)) yield new Row(name, line, fields);
+    if (kind === "json") yield* readJson(name, lines);
+    if (kind === "lines") yield* readJsonLines(name, lines);
+    if (kind === "csv" || kind === "tsv") {
+      for await (const { fields, line } of readCsv(name, lines, kind)) {
+        yield new Row(name, line, fields);
+      }
+    }
   } catch (error) {
     signal?.throwIfAborted();
     throw unreadable(name, error);
   }
 }
 
+const KINDS = {
+  ...{ "": "lines", ".jsonl": "lines", ".ndjson": "lines", ".json": "json" },
+  ...{ ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet" },
+} as const;
+
 /** By the name's extension; without one (`-`, `/dev/fd/63`) the rows are JSON lines. */
-function isCsv(file: string): boolean {
+function kindOf(file: string): (typeof KINDS)[keyof typeof KINDS] {
   const extension = path.extname(file.replace(/\.gz$/i, "")).toLowerCase();
-  if (["", ".jsonl", ".ndjson"].includes(extension)) return false;
-  if ([".csv", ".tsv"].includes(extension)) return true;
+  if (Object.hasOwn(KINDS, extension)) return KINDS[extension as keyof typeof KINDS];
   throw new LlamaEtsError(
     "ERR_INVALID_DATA",
-    `${file}: expected a .jsonl, .jsonl.gz, .csv or .tsv file, got \`${extension}\``,
+    `${file}: expected a .jsonl, .json, .csv, .tsv or .parquet file, perhaps with .gz, got \`${extension}\``,
     { fix: "a name that says what the file holds: .jsonl for one JSON object a line" },
   );
+}
+
+/** The rows of one JSON text; of a `.json` file that holds JSON lines, the lines'. */
+async function* readJson(file: string, lines: AsyncIterable<string>): AsyncGenerator<Row> {
+  const all: string[] = [];
+  for await (const line of lines) all.push(line);
+  const sources = rowsOfJson(file, all);
+  for (const [i, source] of (sources ?? all).entries()) {
+    if (sources !== null) yield parseJsonRow(file, i + 1, source, "row");
+    else if (source.trim() !== "") yield parseJsonRow(file, i + 1, source);
+  }
 }
 
 async function* readJsonLines(file: string, lines: AsyncIterable<string>): AsyncGenerator<Row> {
@@ -105,25 +147,39 @@ async function* readJsonLines(file: string, lines: AsyncIterable<string>): Async
   }
 }
 
-function parseJsonRow(file: string, number: number, line: string): Row {
+function parseJsonRow(
+  file: string,
+  number: number,
+  source: string,
+  unit: "line" | "row" = "line",
+): Row {
+  const place = new Row(file, number, {}, { unit });
   let fields: unknown;
   try {
-    fields = parseJson(line);
+    fields = parseJson(source);
   } catch (error) {
-    throw invalidLine(file, number, `expected JSON: ${messageOf(error)}`);
+    throw place.invalid(
+      `expected JSON: ${messageOf(error)}`,
+      number === 1 && /^\s*[[{]\s*$/.test(source) ? IS_WHOLE : undefined,
+    );
+  }
+  if (Array.isArray(fields) && number === 1 && unit === "line") {
+    throw place.invalid("expected a JSON object, got an array", IS_WHOLE);
   }
   if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
-    throw invalidLine(file, number, "expected a JSON object");
+    throw place.invalid("expected a JSON object");
   }
   if (isDeeper(fields, MAX_DEPTH)) {
-    throw invalidLine(file, number, `expected values nested at most ${MAX_DEPTH} deep`);
+    throw place.invalid(`expected values nested at most ${MAX_DEPTH} deep`);
   }
-  const twice = repeatedKey(line);
+  const twice = repeatedKey(source);
   if (twice !== null) {
-    throw invalidLine(file, number, `expected every key once, \`${twice}\` is there again`);
+    throw place.invalid(`expected every key once, \`${twice}\` is there again`);
   }
-  return new Row(file, number, fields as Record<string, unknown>, line);
+  return new Row(file, number, fields as Record<string, unknown>, { source, unit });
 }
+
+const IS_WHOLE = "a name that ends in .json, where the file is one JSON text and not one a line";
 
 /** A key that an object of this JSON has twice, of which `JSON.parse` keeps the last alone. */
 function repeatedKey(json: string): string | null {
@@ -152,17 +208,4 @@ const MAX_DEPTH = 500;
 function isDeeper(value: unknown, most: number): boolean {
   if (typeof value !== "object" || value === null) return false;
   return most === 0 || Object.values(value).some((inner) => isDeeper(inner, most - 1));
-}
-
-/** Python's JSON may hold NaN and Infinity, which read as null. */
-function parseJson(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch (error) {
-    const plain = line.replace(/"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g, (found) =>
-      found.startsWith('"') ? found : "null",
-    );
-    if (plain === line) throw error;
-    return JSON.parse(plain);
-  }
 }

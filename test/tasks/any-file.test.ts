@@ -32,7 +32,42 @@ describe("choices:FILE", () => {
     ],
     ["options by letter", { ...QUESTION, options: { A: "x", B: "y" }, answer: "B" }, "B"],
     ["columns of one option each", { prompt: "?", A: "x", B: "y", C: "z", target: "C" }, "C"],
-    ["numbered columns", { ...QUESTION, option_1: "x", option_2: "y", label: 1 }, "B"],
+    ["numbered columns", { ...QUESTION, option_1: "x", option_2: "y", label: 0 }, "A"],
+    [
+      "lettered columns, the last empty",
+      { q: 1, prompt: "?", A: "x", B: "y", C: "", answer: "b" },
+      "B",
+    ],
+    ["equal options", { ...QUESTION, choices: ["x", "y", "x"], answer: 2 }, "A\nC"],
+    ["options with their letters", { ...QUESTION, options: ["A)x", "B)y"], correct: "B" }, "B"],
+    ["options in one text", { Problem: "?", options: "a ) 1,000 , b ) 7", correct: "a" }, "A"],
+    [
+      "options of a text and a label each",
+      {
+        ...QUESTION,
+        choices: [
+          { text: "x", label: "1" },
+          { text: "y", label: "2" },
+        ],
+        answerKey: "1",
+      },
+      "A",
+    ],
+    [
+      "a question that holds its options",
+      {
+        question: {
+          stem: "?",
+          choices: [
+            { text: "x", label: "A" },
+            { text: "y", label: "B" },
+          ],
+        },
+        answerKey: "B",
+      },
+      "B",
+    ],
+    ["true and false", { ...QUESTION, choices: ["No", "Yes"], answer: true }, "B"],
     ["six options", { ...QUESTION, choices: [..."uvwxyz"], answer: "F" }, "F"],
     [
       "a list as Python writes it",
@@ -81,7 +116,31 @@ describe("choices:FILE", () => {
     ["no answer", { ...QUESTION, choices: NUMBERS }, /line 1: expected a column for the answer/],
     ["one option", { ...QUESTION, choices: ["x"], answer: "A" }, /from 2 to 26 options, got 1/],
     ["too many", { ...QUESTION, choices: [...Array(27).keys()], answer: 0 }, /got 27/],
-    ["an option twice", { ...QUESTION, choices: ["x", "x"], answer: "A" }, /`x` twice/],
+    [
+      "equal options alone",
+      { ...QUESTION, choices: ["x", "x"], answer: "A" },
+      /differ, got `x` 2 t/,
+    ],
+    [
+      "a number that is a column's",
+      { ...QUESTION, option1: "x", option2: "y", answer: "1" },
+      /got `1`, which is A as a label and B as a number\nTry: by=label or by=number/,
+    ],
+    [
+      "an answer that is right and wrong",
+      { ...QUESTION, correct_answer: "x", distractor1: "y", distractor2: "x" },
+      /got `x` as both/,
+    ],
+    [
+      "true without yes",
+      { ...QUESTION, choices: ["x", "y"], answer: true },
+      /\nTry: labels=no,yes/,
+    ],
+    [
+      "rows within a row",
+      { title: "t", paragraphs: [{ qas: [] }] },
+      /rows that `paragraphs` holds/,
+    ],
     ["an empty option", { ...QUESTION, choices: ["x", " "], answer: "A" }, /got an empty one/],
     ["a letter of no option", { ...QUESTION, choices: NUMBERS, answer: "E" }, /one of 4 options/],
     ["a number of none", { ...QUESTION, choices: ["x", "y"], answer: 2 }, /one of 2 options/],
@@ -109,6 +168,40 @@ describe("choices:FILE", () => {
     expect((await load(`choices:${settings}:${file}`))[0]?.gold).toBe(gold);
   });
 
+  test("asks about the row's text, and the same options in each row where a setting has them", async () => {
+    const file = jsonl({ passage: "Ice is cold.", question: "Is it hot?", label: 0 });
+    const [item] = await load(`choices:labels=no,yes:${file}`);
+    expect(item).toMatchObject({ gold: "A", prompt: "Ice is cold.\n\nIs it hot?" });
+    const [bare] = await load(`choices:labels=no,yes:context=-:id=-:${file}`);
+    expect(bare).toMatchObject({ id: "choices/1", prompt: "Is it hot?" });
+  });
+
+  test("takes the targets of TruthfulQA, of which the right ones come first", async () => {
+    const file = jsonl({
+      ...QUESTION,
+      mc1_targets: { choices: ["7", "4", "8"], labels: [1, 0, 0] },
+      mc2_targets: { choices: ["7", "5", "8", "6"], labels: [1, 1, 0, 0] },
+    });
+    const rightOf = async (name: string) => {
+      const [item] = await load(`${name}:${file}`);
+      const letters = item?.gold.split("\n") ?? [];
+      return letters.map((letter) => item?.choices?.["ABCD".indexOf(letter)]).toSorted();
+    };
+    expect(await rightOf("choices")).toEqual(["7"]);
+    expect(await rightOf("choices:choices=mc2_targets")).toEqual(["5", "7"]);
+  });
+
+  test("takes either letter of equal options, and no other one", async () => {
+    const task = await findTask(
+      `choices:${jsonl({ ...QUESTION, choices: ["x", "y", "x"], answer: "x" })}`,
+    );
+    const [item] = await task.load();
+    const verdicts = ["(A)", "(B)", "(C)", "So it is x."].map((text) =>
+      isRight(task, item as TaskItem, text),
+    );
+    expect(await Promise.all(verdicts)).toEqual([true, false, true, true]);
+  });
+
   test("grades letters up to the last option, and no further", async () => {
     const task = await findTask("choices");
     const item = { id: "q", prompt: "?", gold: "F", choices: [..."uvwxyz"] };
@@ -121,7 +214,7 @@ describe("choices:FILE", () => {
 });
 
 describe("answers:FILE", () => {
-  test.each<[string | string[] | number, string, boolean]>([
+  test.each<[unknown, string, boolean]>([
     [42, "So there are 6 * 7 of them.\nThe answer is 42 apples.", true],
     ["1,200", "$1200.00", true],
     ["42", "The answer is 42 or 43", false],
@@ -132,6 +225,19 @@ describe("answers:FILE", () => {
     ["Nile", "The answer is White Nile.", false],
     ["0", "", false],
     ["3 km", "3", false],
+    [true, "Yes, it is.\nIce has 0 degrees.", true],
+    [true, "The answer is true.", true],
+    [true, "yes and no", false],
+    [false, "The answer is yes.", false],
+    ["False", "No.", true],
+    ["No", "nothing", false],
+    ["We add.\n#### 1,800", "The answer is 1800.", true],
+    ["We get $\\boxed{2}$.", "3", false],
+    [{ text: ["Rome", "in Rome"], answer_start: [1, 2] }, "In Rome.", true],
+    [{ text: [], answer_start: [] }, "The answer is unanswerable.", true],
+    [{ text: [], answer_start: [] }, "Rome", false],
+    [{ value: "Paris", aliases: ["City of Light"], type: "x" }, "the city of light", true],
+    [[{ text: "Rome", answer_start: 3 }], "Rome", true],
   ])("%j: %j is %s", async (answer, text, expected) => {
     const task = await findTask(`answers:${jsonl({ ...QUESTION, answer })}`);
     const [item] = await task.load();
@@ -146,8 +252,46 @@ describe("answers:FILE", () => {
     await expect(load(`answers:${jsonl(row)}`)).rejects.toThrow(why);
   });
 
+  test("says in each question that some have no answer", async () => {
+    const file = jsonl(
+      { ...QUESTION, answers: { text: [], answer_start: [] } },
+      { question: "Where?", context: "In Rome.", answers: { text: ["Rome"], answer_start: [3] } },
+    );
+    for (const { prompt } of await load(`answers:${file}`)) {
+      expect(prompt).toMatch(/\n\nWhere the text doesn't say it, the answer is `unanswerable`\.$/);
+    }
+  });
+
+  test("asks what several spans mean, and takes them together in any order or each", async () => {
+    const file = jsonl({
+      ...QUESTION,
+      answers_spans: { spans: ["Ann", "Bea Lee"], types: ["s", "s"] },
+    });
+    await expect(load(`answers:${file}`)).rejects.toThrow(/one answer, got 2\nTry: several=all/);
+    const right = async (several: string) => {
+      const task = await findTask(`answers:several=${several}:${file}`);
+      const [item] = await task.load();
+      const texts = [
+        "Bea Lee and Ann",
+        "Ann, Bea Lee",
+        "Ann",
+        "Ann, Bea Lee and Cy",
+        "Ann\nBea Lee",
+      ];
+      return Promise.all(
+        texts.map((text) => isRight(task, item as TaskItem, `The answer is ${text}.`)),
+      );
+    };
+    expect(await right("all")).toEqual([true, true, false, false, false]);
+    expect(await right("any")).toEqual([false, false, true, false, true]);
+  });
+
   test.each([
-    ["answers:questoin=Frage:x.csv", /question, answer, id, template, each once, got `questoin`/],
+    [
+      "answers:questoin=Frage:x.csv",
+      /question, .*id, several, template, each once, got `questoin`/,
+    ],
+    ["answers:several=some:x.csv", /`several` to be one of "any", "all"/],
     ["answers:question=a:question=b:x.csv", /each once, got `question`/],
     ["choices:first=2:x.csv", /`first` to be one of "0", "1"/],
     ["choices:by=word:x.csv", /`by` to be one of "letter", "text", "label", "number"/],

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
+import { parquetWriteBuffer } from "hyparquet-writer";
 import { describe, expect, test } from "vitest";
 import { LlamaEtsError } from "../../src/engine/errors.js";
 import { readTextFile } from "../../src/engine/read-file.js";
@@ -97,15 +98,76 @@ describe("extensions are read without case:", () => {
     expect(await fieldOf(packed, "q")).toEqual(expected);
   });
 
-  test.each(["rows.json", "rows.txt", "rows.parquet", "rows.json.gz"])(
-    "%s is refused",
-    async (name) => {
-      const { message } = await refusalOf(temporaryFile(name, jsonLines("x")));
-      expect(message).toMatch(
-        /expected a \.jsonl, \.jsonl\.gz, \.csv or \.tsv file, got `\.\w+`\nTry: /,
-      );
-    },
-  );
+  test.each(["rows.txt", "rows.xlsx", "rows.arrow.gz"])("%s is refused", async (name) => {
+    const { message } = await refusalOf(temporaryFile(name, jsonLines("x")));
+    expect(message).toMatch(
+      /expected a \.jsonl, \.json, \.csv, \.tsv or \.parquet file, .*got `\.\w+`\nTry: /,
+    );
+  });
+});
+
+describe("files that are read as a whole:", () => {
+  const rows = [{ q: "a" }, { q: 'b, {"[\\' }];
+  test.each([
+    ["an array", JSON.stringify(rows, null, 1)],
+    ["an array on one line", `\uFEFF${JSON.stringify(rows)}`],
+    ["an object that holds one", JSON.stringify({ version: [1], 'da"ta': rows, x: { y: [] } })],
+    ["JSON lines", rows.map((row) => JSON.stringify(row)).join("\r\n\n")],
+    ["Windows line ends", JSON.stringify(rows, null, 2).replaceAll("\n", "\r\n")],
+  ])("%s", async (name, text) => {
+    const file = temporaryFile(`${name}.json`, text);
+    expect((await rowsOf(file)).map(({ fields }) => fields)).toEqual(rows);
+    const packed = temporaryFile(`${name}.json.gz`, gzipSync(text));
+    expect((await rowsOf(packed)).map(({ fields }) => fields)).toEqual(rows);
+  });
+
+  test("one object is one row, and an empty array has none", async () => {
+    expect(await fieldOf(temporaryFile("one.json", '{\n "q": "x"\n}'), "q")).toEqual([[1, "x"]]);
+    expect(await rowsOf(temporaryFile("none.json", "[ ]\n"))).toEqual([]);
+  });
+
+  test.each([
+    ["two", '{"a":[{"q":1}],"b":[{"q":2}]}', /one array of rows, got `a`, `b`\nTry: .*jq/],
+    ["columns", '{"q":["x"],"a":["y"]}', /an array of objects, .*`q`, `a`\nTry: .*records/],
+    ["pandas", '{"q":{"0":"x"},"a":{"0":"y"}}', /columns: `q`, `a`/],
+    ["text", '"x"', /an array of objects, one a row, got "x"/],
+    ["cut", '[{"q":"x"},', /expected JSON: /],
+    ["list", '[{"q":"x"},[1]]', /row 2: expected a JSON object/],
+    ["again", '[{"q":"x"},{"q":1,"q":2}]', /row 2: expected every key once/],
+  ])("%s.json is refused", async (name, text, what) => {
+    expect((await refusalOf(temporaryFile(`${name}.json`, text))).message).toMatch(what);
+  });
+
+  test("of an array within JSON lines the fix is another name", async () => {
+    const error = await refusalOf(temporaryFile("array-in.jsonl", '[\n{"q":"x"}\n]'));
+    expect(error.message).toMatch(/line 1: expected JSON.*\nTry: a name that ends in \.json/s);
+  });
+
+  test("Parquet: lists, structs and integers are JSON's", async () => {
+    const buffer = parquetWriteBuffer({
+      columnData: [
+        { name: "q", data: ["a", "b"], type: "STRING" },
+        { name: "n", data: [7n, 2n ** 60n], type: "INT64" },
+        { name: "choices", data: [{ text: ["x", "y"] }, { text: [] }], type: "JSON" },
+      ],
+    });
+    const file = temporaryFile("rows.parquet", Buffer.from(buffer));
+    expect((await rowsOf(file)).map(({ line, unit, fields }) => [line, unit, fields])).toEqual([
+      [1, "row", { q: "a", n: 7, choices: { text: ["x", "y"] } }],
+      [2, "row", { q: "b", n: String(2n ** 60n), choices: { text: [] } }],
+    ]);
+    const cut = temporaryFile("cut.parquet", Buffer.from(buffer).subarray(0, 60));
+    expect((await refusalOf(cut)).message).toMatch(/expected Parquet: .*\nTry: /);
+  });
+});
+
+test("a TSV may have quotes within its fields", async () => {
+  const file = temporaryFile("quotes.tsv", 'q\tgold\nis 5" wide?\t2\n"so" he said\t3\n"a\tb"\t4\n');
+  expect((await rowsOf(file)).map(({ fields }) => Object.values(fields))).toEqual([
+    ['is 5" wide?', "2"],
+    ['"so" he said', "3"],
+    ["a\tb", "4"],
+  ]);
 });
 
 describe("is ERR_INVALID_DATA, with the path:", () => {
@@ -172,6 +234,7 @@ describe("is refused with file and line:", () => {
       /line 1: expected values nested/,
     ],
     ["array.jsonl", '{"q":"x"}\n[1]\n', /line 2: expected a JSON object/],
+    ["whole.jsonl", '[{"q":"x"}]', /line 1: expected a JSON object, got an array\nTry: /],
     ["cut.jsonl", '{"q":"x"}\n\n{"q":"', /line 3: expected JSON: /],
     ["again.jsonl", '{"q":"x"}\n{"q":"y","q":"z"}\n', /line 2: expected every key once, `q` is/],
     ["again-inside.jsonl", '{"q":{"A":"1","\\u0041":"2"}}', /line 1: .*every key once, `A` is/],

@@ -18,7 +18,10 @@ export function taskCommand(command: Command): Command {
       "Show items, prompts and verdicts on known answers; exits with 1 where a verdict is wrong.",
     )
     .argument("<task>", `${TASK_SPECS} or FILE.mjs`)
-    .option("--data <file>", "the items: .jsonl, .jsonl.gz or .csv (default: the task's own)")
+    .option(
+      "--data <file>",
+      "the items: .jsonl, .json, .csv, .tsv or .parquet (default: the task's own)",
+    )
     .option("--shown <n>", "items that are shown (default: 3)", numberOption)
     .option("--json", "print one JSON object")
     .action(check);
@@ -38,13 +41,13 @@ async function check(name: string, { data, shown, json }: CheckFlags): Promise<v
     console.log(JSON.stringify(report));
     return;
   }
-  const lines = [`${report.name}: ${report.items} items`];
+  const lines = [`${report.name}: ${report.items} ${report.items === 1 ? "item" : "items"}`];
   for (const { id, gold, prompt, answers } of report.shown) {
-    lines.push("", `item   ${id}`, `gold   ${gold}`);
+    lines.push("", `item   ${id}`, `gold   ${onOneLine(gold)}`);
     for (const text of promptTexts(prompt.prompt)) lines.push(`asked  ${text}`);
     for (const { what, verdict } of answers) {
       const grade = verdict.correct ? "right" : "wrong";
-      lines.push(`${grade}  ${what} (found: ${verdict.extracted ?? "none"})`);
+      lines.push(`${grade}  ${what} (found: ${onOneLine(verdict.extracted ?? "none")})`);
     }
   }
   lines.push("", ...report.problems.slice(0, MAX_PROBLEMS));
@@ -53,6 +56,11 @@ async function check(name: string, { data, shown, json }: CheckFlags): Promise<v
   }
   if (report.problems.length === 0) lines.push("No fault found.");
   console.log(printable(lines.join("\n")));
+}
+
+/** Several answers that are right stand one a line. */
+function onOneLine(answers: string): string {
+  return answers.replaceAll("\n", " | ");
 }
 
 const MAX_PROBLEMS = 20;
