@@ -50,7 +50,7 @@ const REDRAW_MS = 50;
 const DEFAULT_WIDTH = 79;
 
 /** A text that is redrawn in place while it is made, on a terminal only. */
-interface LiveText {
+export interface LiveText {
   /** Puts a line and the text's last lines in the place of what was shown a moment before. */
   show(line: string, text: string): void;
   /** Wipes it out. */

@@ -35,6 +35,6 @@ test("importing the package loads no engine, server, compiler of constraints, or
   const loaded = await loadedBy("index.ts");
   expect(loaded).toContain("methods/ets.ts");
   const heavy =
-    /^(server|cli|engine-build|engine\/(local\/(model|context|load-model)|constraint\/json|download\/(?!address)|isolated)|evaluate\/(store|queue\/(worker|protocol))|methods\/run)\b/;
+    /^(server|cli|engine-build|engine\/(local\/(model|context|load-model)|constraint\/json|download\/(?!address)|isolated)|evaluate\/(store|queue\/(worker|protocol))|methods\/run\/(run|open-run))\b/;
   expect(loaded.filter((file) => heavy.test(file))).toEqual([]);
 });

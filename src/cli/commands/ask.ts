@@ -1,8 +1,7 @@
-import { text as readAll } from "node:stream/consumers";
 import type { Command } from "commander";
 import pc from "picocolors";
 import { bundledDefaults, DEFAULT_MODEL } from "../../engine/bundled-models.js";
-import { type ChatMessage, readMessages, type Tool } from "../../engine/chat/messages.js";
+import type { Tool } from "../../engine/chat/messages.js";
 import type { ToolChoice } from "../../engine/chat/tool-choice.js";
 import { checkOneOf } from "../../engine/check.js";
 import { compiledConstraint } from "../../engine/constraint/constraint.js";
@@ -10,9 +9,13 @@ import { LlamaEtsError } from "../../engine/errors.js";
 import { auto } from "../../methods/auto.js";
 import { checkTaken } from "../../methods/by-name.js";
 import { checkOptions } from "../../methods/options/resolve.js";
-import { hasOwnReward, METHOD_NAMES, METHODS, type MethodOptions } from "../../methods/registry.js";
-import type { Step } from "../../methods/step.js";
-import type { Plan } from "../../planning/run-plan.js";
+import {
+  hasOwnReward,
+  METHOD_NAMES,
+  METHODS,
+  type MethodName,
+  type MethodOptions,
+} from "../../methods/registry.js";
 import {
   DEFAULT_REWARD,
   namedPotential,
@@ -20,11 +23,9 @@ import {
   openReward,
 } from "../../rewards/named.js";
 import { findTask, TASK_SPECS } from "../../tasks/index.js";
-import { answersOf, type Task, type TaskPrompt } from "../../tasks/task.js";
-import { VERSION } from "../../version.js";
-import { isWordProblem, settled } from "../asked-method.js";
+import { answersOf, type Task } from "../../tasks/task.js";
 import { addConfigOption } from "../config-file.js";
-import { asFlags, exitWith, failStalled, Interrupted, interruptSignal } from "../exit.js";
+import { asFlags, failStalled, Interrupted, interruptSignal } from "../exit.js";
 import { groupOptions } from "../help-groups.js";
 import {
   addMethodOptions,
@@ -36,8 +37,11 @@ import {
 import { addModelOptions, loadNamedModel, loadOtherModel, loadProposal } from "../model-flags.js";
 import { numberOption } from "../numbers.js";
 import { readJsonArray } from "../prompt-files.js";
-import { checkOutput, writeOutput } from "../write-output.js";
-import { formatAnswer, formatInterrupted, formatPlan } from "./ask-output.js";
+import type { LiveText } from "../terminal.js";
+import { checkFiles, keepPartial, type PartialRun, writeFiles } from "./ask-files.js";
+import { isWordProblem, settled } from "./ask-method.js";
+import { formatAnswer, formatPlan } from "./ask-output.js";
+import { type AskedPrompt, readAsked } from "./ask-prompt.js";
 
 interface AskFlags extends MethodFlags {
   method?: string;
@@ -55,11 +59,6 @@ interface AskFlags extends MethodFlags {
   showReasoning?: boolean;
   voteField?: string[];
   voteExcept?: string[];
-}
-
-interface AskedPrompt extends Pick<TaskPrompt, "prompt" | "stop" | "raw"> {
-  /** For reports. */
-  question: string;
 }
 
 export function askCommand(command: Command): Command {
@@ -113,39 +112,12 @@ function isModelGiven(command: Command): boolean {
 
 async function ask(prompt: string | undefined, flags: AskFlags, command: Command): Promise<void> {
   const { liveText } = await import("../terminal.js");
-  const named = checkOneOf("--method", flags.method ?? "auto", [...METHOD_NAMES, "auto"] as const);
-  const task = await taskOf(flags);
-  // Votes on parts of data look at no answer of a task.
-  const votesOnData = flags.voteField !== undefined || flags.voteExcept !== undefined;
-  const answered = votesOnData ? undefined : task;
-  const options = toAskOptions(flags, task, answered);
-  const needsProposal = named !== "auto" && METHODS[named].proposal !== undefined;
-  if (flags.proposal !== undefined && !needsProposal) {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", `--proposal needs --method ets-is, not ${named}`);
-  }
-  const { potential: potentialName, ...set } = options;
-  if (named === "auto") {
-    settled(named, { flags, set, question: null });
-  } else {
-    checkTaken(named, options);
-    checkOptions(METHODS[named], {
-      ...set,
-      ...(potentialName !== undefined && { potential: namedPotential(potentialName) }),
-    });
-  }
-  if (flags.trace !== undefined) await checkOutput("trace", flags.trace);
-  if (flags.report !== undefined) await checkOutput("report", flags.report);
-  await compiledConstraint(options.constraint);
-  const asked = await toAskPrompt(prompt, flags, task, options.raw === true);
-  const { question } = asked;
+  const asked = await checkAsked(prompt, flags);
+  const { task, answered, potential: potentialName, needsProposal, name, given } = asked;
+  const { question } = asked.prompt;
   const signal = interruptSignal();
   const isShown = !flags.json && !flags.quiet;
-  const { name, given } = settled(named, { flags, set, question });
-
-  let plan: Plan | undefined;
-  const steps: Step[] = [];
-  let where = "";
-  let final = "";
+  const soFar: PartialRun = { method: name, question, steps: [] };
   let isAnswered = false;
   const live = liveText();
   process.once("beforeExit", failStalled);
@@ -160,48 +132,98 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
     const loadMs = performance.now() - started;
     if (isShown && !isModelGiven(command) && !isWordProblem(question)) console.error(pc.dim(TOY));
     const draw = name === "auto" ? auto : METHODS[name];
-    const result = await draw(model, asked.prompt, {
+    const result = await draw(model, asked.prompt.prompt, {
       ...given,
-      raw: given.raw ?? asked.raw,
-      stop: [...asked.stop, ...(given.stop ?? [])],
+      raw: given.raw ?? asked.prompt.raw,
+      stop: [...asked.prompt.stop, ...(given.stop ?? [])],
       ...(opened && { reward: opened.reward }),
       ...(potential && { potential: potential.reward }),
       ...(proposal && { proposal }),
-      onWarning: (message) => console.error(asFlags(message)),
-      onPlan: (planned) => {
-        plan = planned;
-        if (flags.verbose) console.error(formatPlan(planned));
-      },
+      ...follow(soFar, live, flags.verbose === true),
       signal,
-      onStep: (step) => steps.push(step),
-      onProgress: ({ step, steps: total, generated }) => {
-        where = `step ${step + 1} of ${total}, ${generated} tokens`;
-      },
-      onText: ({ committed, draft }) => {
-        final += committed;
-        live.show(where, final + draft);
-      },
     });
     live.close();
     if (flags.json) console.log(JSON.stringify(result));
     else if (flags.quiet) console.log(result.text);
-    else
-      console.log(
-        formatAnswer(result, { loadMs, model, showsReasoning: flags.showReasoning === true }),
-      );
+    else {
+      const showsReasoning = flags.showReasoning === true;
+      console.log(formatAnswer(result, { loadMs, model, showsReasoning }));
+    }
     isAnswered = true;
     await writeFiles(flags, { question, ...result }, signal);
   } catch (error) {
     live.close();
-    const method = plan?.method ?? name;
     if (error instanceof Interrupted) {
       if (isAnswered) console.error("Interrupted before all files were written.");
-      else await keepPartial(plan, steps, question, { ...flags, method }, signal);
+      else await keepPartial(soFar, flags, signal);
     }
     throw error;
   } finally {
     process.off("beforeExit", failStalled);
   }
+}
+
+/** What was asked for, checked as far as it can be before a model is loaded. */
+interface Asked {
+  /** How answers are found. */
+  task: Task | undefined;
+  /** The same, where a reward looks at answers. */
+  answered: Task | undefined;
+  prompt: AskedPrompt;
+  name: MethodName | "auto";
+  given: MethodOptions;
+  /** By name: it is opened later. */
+  potential: string | undefined;
+  needsProposal: boolean;
+}
+
+async function checkAsked(prompt: string | undefined, flags: AskFlags): Promise<Asked> {
+  const named = checkOneOf("--method", flags.method ?? "auto", [...METHOD_NAMES, "auto"] as const);
+  const task = await taskOf(flags);
+  // Votes on parts of data look at no answer of a task.
+  const votesOnData = flags.voteField !== undefined || flags.voteExcept !== undefined;
+  const answered = votesOnData ? undefined : task;
+  const options = toAskOptions(flags, task, answered);
+  const needsProposal = named !== "auto" && METHODS[named].proposal !== undefined;
+  if (flags.proposal !== undefined && !needsProposal) {
+    throw new LlamaEtsError("ERR_INVALID_OPTION", `--proposal needs --method ets-is, not ${named}`);
+  }
+  const { potential, ...set } = options;
+  if (named === "auto") {
+    settled(named, { flags, set, question: null });
+  } else {
+    checkTaken(named, options);
+    checkOptions(METHODS[named], {
+      ...set,
+      ...(potential !== undefined && { potential: namedPotential(potential) }),
+    });
+  }
+  await checkFiles(flags);
+  await compiledConstraint(options.constraint);
+  const read = await readAsked(prompt, flags, task, options.raw === true);
+  const chosen = settled(named, { flags, set, question: read.question });
+  return { task, answered, prompt: read, ...chosen, potential, needsProposal };
+}
+
+/** Keeps the run as far as it has come, and shows its text while it comes. */
+function follow(soFar: PartialRun, live: LiveText, isVerbose: boolean) {
+  let where = "";
+  let final = "";
+  return {
+    onWarning: (message) => console.error(asFlags(message)),
+    onPlan: (plan) => {
+      soFar.plan = plan;
+      if (isVerbose) console.error(formatPlan(plan));
+    },
+    onStep: (step) => soFar.steps.push(step),
+    onProgress: ({ step, steps, generated }) => {
+      where = `step ${step + 1} of ${steps}, ${generated} tokens`;
+    },
+    onText: ({ committed, draft }) => {
+      final += committed;
+      live.show(where, final + draft);
+    },
+  } satisfies MethodOptions;
 }
 
 async function taskOf({ task, model }: AskFlags): Promise<Task | undefined> {
@@ -233,53 +255,6 @@ function toToolChoice(choice: string): ToolChoice {
   return { type: "function", function: { name: choice } };
 }
 
-const EXAMPLE = 'llama-ets ask "Sam has 12 apples and eats 5. How many are left?"';
-
-/** A raw prompt keeps every byte of standard input. */
-async function readPrompt(prompt: string | undefined, isRaw: boolean): Promise<string> {
-  if (prompt !== undefined && prompt !== "-") return prompt;
-  if (prompt === undefined && process.stdin.isTTY) {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected a question, got none", {
-      fix: EXAMPLE,
-    });
-  }
-  const text = await readAll(process.stdin);
-  return isRaw ? text : text.trim();
-}
-
-/**
- * What the model is asked: the question, or under a preset the task's few-shot text around it, or a
- * conversation, whose last question stands for it in reports.
- */
-async function toAskPrompt(
-  given: string | undefined,
-  { preset, messages: file }: AskFlags,
-  task: Task | undefined,
-  isRaw: boolean,
-): Promise<AskedPrompt> {
-  if (file !== undefined) {
-    if (given !== undefined || preset !== undefined) {
-      const other = given === undefined ? "a --preset, which asks one question" : "a question";
-      throw new LlamaEtsError("ERR_INVALID_OPTION", `Expected --messages or ${other}, got both`);
-    }
-    const messages = readJsonArray<ChatMessage>("--messages", file);
-    const [last] = readMessages(messages)
-      .filter(({ role }) => role === "user")
-      .slice(-1);
-    return { prompt: messages, question: last?.content ?? "", stop: [], raw: false };
-  }
-  const question = await readPrompt(given, isRaw);
-  // A raw prompt may begin with a token of its own: the engine says whether it holds any.
-  if (!isRaw && question.trim() === "") {
-    const message = "Expected `prompt` to hold text, got nothing";
-    throw new LlamaEtsError("ERR_INVALID_OPTION", message, { fix: EXAMPLE });
-  }
-  if (task === undefined || preset === undefined) {
-    return { prompt: question, question, stop: [], raw: false };
-  }
-  return { ...task.prompt({ id: "asked", prompt: question, gold: "" }, "paper"), question };
-}
-
 /** The reward that `--reward` names; null: the preset's, or the potential. */
 async function openNamedReward(
   flags: AskFlags,
@@ -302,57 +277,4 @@ function openByName(
     signal,
     loadModel: (model) => loadOtherModel(flags, model, signal),
   });
-}
-
-/**
- * Writes the trace, and the report drawn from it, where they were asked for. Throws `ERR_WRITE`.
- */
-async function writeFiles(
-  { trace, report }: AskFlags,
-  run: object,
-  signal: AbortSignal,
-): Promise<void> {
-  if (trace === undefined && report === undefined) return;
-  const { TRACE_FORMAT } = await import("../../report/trace-format.js");
-  const content = JSON.stringify({ format: TRACE_FORMAT, ...run });
-  if (trace !== undefined) await writeOutput("trace", trace, content, signal);
-  if (report === undefined) return;
-  const { parseTrace } = await import("../../report/trace.js");
-  const { runReport } = await import("../../report/run/run-report.js");
-  const page = await runReport(parseTrace(JSON.parse(content), report));
-  await writeOutput("report", report, page, signal);
-}
-
-/** Keeps what an interrupted run had: its steps in the trace, its best text as a line. */
-async function keepPartial(
-  plan: Plan | undefined,
-  steps: Step[],
-  question: string,
-  flags: AskFlags,
-  signal: AbortSignal,
-): Promise<void> {
-  const partial = {
-    method: flags.method,
-    stopReason: "interrupted",
-    plan,
-    steps,
-    question,
-    prompt: { text: question },
-    flags,
-    versions: { llamaEts: VERSION, node: process.versions.node },
-  };
-  if (flags.json) console.log(JSON.stringify(partial));
-  const isKept = (await tryFiles(flags, partial, signal)) && flags.trace !== undefined;
-  console.error(formatInterrupted(steps, isKept ? flags.trace : undefined));
-}
-
-/** Says what went wrong; the run still ends as an interrupted one. */
-async function tryFiles(flags: AskFlags, partial: object, signal: AbortSignal): Promise<boolean> {
-  try {
-    await writeFiles(flags, partial, signal);
-    return true;
-  } catch (error) {
-    exitWith(error);
-    return false;
-  }
 }

@@ -1,8 +1,8 @@
 /** Which method `ask` runs, by the flags and the question. */
-import { bundledDefaults } from "../engine/bundled-models.js";
-import { chooseMethod } from "../methods/auto.js";
-import type { MethodName, MethodOptions } from "../methods/registry.js";
-import { namedPotential, parseReward } from "../rewards/named.js";
+import { bundledDefaults } from "../../engine/bundled-models.js";
+import { chooseMethod } from "../../methods/auto.js";
+import type { MethodName, MethodOptions } from "../../methods/registry.js";
+import { namedPotential, parseReward } from "../../rewards/named.js";
 
 /** What the bundled model can be asked: a few sentences with numbers in them. */
 export function isWordProblem(question: string): boolean {
