@@ -2,19 +2,27 @@ import { stat } from "node:fs/promises";
 import path from "node:path";
 import { LlamaEtsError, whyUnreadable } from "../engine/errors.js";
 import { compareRuns } from "../evaluate/compare/compare-runs.js";
+import { isSweepDirectory, readSweep } from "../evaluate/sweep/read-sweep.js";
 import { evaluationReport } from "./evaluation/evaluation-report.js";
 import { itemReport, itemReports } from "./evaluation/item-report.js";
+import { type Figure, figuresOf } from "./figures.js";
 import { runReport } from "./run/run-report.js";
+import { sweepFigures, sweepReport } from "./sweep/sweep-report.js";
 import { readTrace } from "./trace.js";
 
 /**
- * The page of one trace, or of one or more run directories.
+ * The page of one trace, of one sweep's directory, or of one or more run directories.
  *
  * @param item of run directories: the one item that the page is of
  * @throws LlamaEtsError `ERR_INVALID_DATA`, naming file, line and field; `ERR_INVALID_OPTION`
  */
 export async function renderReport(sources: readonly string[], item?: string): Promise<string> {
   const directories = await Promise.all(sources.map(isRunDirectory));
+  const sweep = sweepOf(sources);
+  if (sweep !== undefined) {
+    if (item !== undefined) throw refusedForSweep("--item", sweep);
+    return sweepReport(await readSweep(sweep));
+  }
   if (directories.every((is) => is)) {
     const compared = await compareRuns(sources);
     return item === undefined ? evaluationReport(compared) : itemReport(compared, item);
@@ -27,6 +35,29 @@ export async function renderReport(sources: readonly string[], item?: string): P
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected one trace, or run directories alone");
   }
   return runReport(await readTrace(source));
+}
+
+/** The sweep that the sources are; undefined where none is one. Throws `ERR_INVALID_OPTION` beside others. */
+function sweepOf(sources: readonly string[]): string | undefined {
+  const sweep = sources.find(isSweepDirectory);
+  if (sweep === undefined || sources.length === 1) return sweep;
+  throw new LlamaEtsError(
+    "ERR_INVALID_OPTION",
+    `Expected run directories, or the directory of one sweep alone, got ${sweep} beside others`,
+    { fix: `the run directories within it: ${path.join(sweep, "TASK", "MODEL", "seed-0")}` },
+  );
+}
+
+function refusedForSweep(flag: string, sweep: string): LlamaEtsError {
+  return new LlamaEtsError("ERR_INVALID_OPTION", `${flag} is for run directories, got a sweep`, {
+    fix: `a run directory within it: ${path.join(sweep, "TASK", "MODEL", "seed-0")}`,
+  });
+}
+
+/** The figures of what `renderReport` made a page of; of a sweep its grids, too, which the page has as tables. */
+export async function renderFigures(sources: readonly string[], page: string): Promise<Figure[]> {
+  const sweep = sweepOf(sources);
+  return sweep === undefined ? figuresOf(page) : sweepFigures(await readSweep(sweep));
 }
 
 /** A report of run directories, and the pages of their items, which it links to. */
@@ -48,6 +79,8 @@ export async function renderWithItems(
   file: string,
 ): Promise<ReportWithItems> {
   const directories = await Promise.all(sources.map(isRunDirectory));
+  const sweep = sweepOf(sources);
+  if (sweep !== undefined) throw refusedForSweep("--items", sweep);
   if (!directories.every((is) => is)) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "--items is for run directories, got a trace");
   }

@@ -39,7 +39,7 @@ export const STYLE = `
 }
 * { box-sizing: border-box }
 html { -webkit-text-size-adjust: 100% }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 var(--sans) }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 var(--sans); overflow-wrap: break-word }
 main { max-width: 1080px; margin: 0 auto; padding: 40px 28px 72px }
 h1, h2, h3 { line-height: 1.25; font-weight: 600; text-wrap: balance }
 h1 { font: 600 1.9rem/1.25 var(--serif); margin: .2em 0 .5em }

@@ -5,6 +5,7 @@ import { watchTable } from "../../src/cli/commands/eval-output.js";
 import { addConfigOption } from "../../src/cli/config-file.js";
 import { collectTexts, gridOf, parseMethods } from "../../src/cli/method-flags.js";
 import { numberOption } from "../../src/cli/numbers.js";
+import { liveText } from "../../src/cli/terminal.js";
 import { temporaryFile } from "../fixtures/temporary-directory.js";
 
 async function optionsOf(yaml: string, ...flags: string[]): Promise<Record<string, unknown>> {
@@ -90,8 +91,43 @@ test("a watched evaluation shows each method's accuracy with its interval", () =
     "ets:M=4": { n: 0, correct: 0, failed: 0 },
   };
   const progress = { done: 21, total: 40, drawn: 20, ms: 2000, generated: 400, methods };
-  const lines = watchTable(progress).split("\n");
+  const lines = watchTable(progress);
   expect(lines[1]).toMatch(/^sample {2,}20 {2,}50\.0% {2,}29\.9% – 70\.1% {2,}1$/);
   expect(lines[2]).toMatch(/^ets:M=4 {2,}0 {2,}– {2,}– {2,}0$/);
   expect(lines[3]).toMatch(/^21 of 40 samples, .* left, 200 tokens\/s$/);
+});
+
+test("a watched evaluation fits the terminal: no line is broken, and the last one is how far it is", () => {
+  const names = Array.from({ length: 18 }, (_, i) => `ets:candidates=${i}:rollouts=4`);
+  const methods = Object.fromEntries(
+    names.map((name) => [name, { n: 20, correct: 20, failed: 0 }]),
+  );
+  const progress = { done: 21, total: 4000, drawn: 20, ms: 2000, generated: 400, methods };
+  for (const columns of [24, 39, 79, 200]) {
+    for (const rows of [2, 3, 9, 19, 20, 50]) {
+      const lines = watchTable(progress, { columns, rows });
+      expect(lines.length).toBeLessThanOrEqual(Math.max(rows, 3));
+      expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
+      expect(lines.at(-1)).toMatch(/^21 of 4000/);
+      if (rows < 20) expect(lines.at(-2)).toMatch(/^and \d+ more$/);
+      expect(lines[0]).toMatch(columns < 60 ? /accuracy$/ : /95% interval {2}failed$/);
+    }
+  }
+});
+
+test("what is redrawn is wiped by the rows it takes now, and never more than the screen has", () => {
+  const written: string[] = [];
+  const terminal = {
+    ...{ isTTY: true, columns: 41, rows: 5 },
+    write: (text: string) => written.push(text),
+  };
+  const live = liveText(terminal as unknown as NodeJS.WriteStream);
+  live.draw((room) => {
+    expect(room).toEqual({ columns: 40, rows: 4 });
+    return ["x".repeat(40), "y", "z"];
+  });
+  terminal.columns = 21;
+  live.close();
+  live.close();
+  expect(written).toEqual([`${"x".repeat(40)}\ny\nz\n`, "\x1b[4F\x1b[0J", ""]);
 });

@@ -2,21 +2,27 @@
  * Sweeps: what their files may say, that settings are judged on items that didn't choose them, and how a
  * total budget is shared.
  */
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import fc from "fast-check";
 import seedrandom from "seedrandom";
 import { describe, expect, test } from "vitest";
 import type { DrawJob } from "../../src/evaluate/jobs.js";
 import { isVoteSettled, tokensOf, votedSample } from "../../src/evaluate/store/item-votes.js";
+import { readRun } from "../../src/evaluate/store/read-run.js";
 import type { GradedSample, Sample } from "../../src/evaluate/store/run-files.js";
 import {
   bestSettings,
   choosesSettings,
   scoreSettings,
 } from "../../src/evaluate/sweep/best-settings.js";
+import { readSweep } from "../../src/evaluate/sweep/read-sweep.js";
 import { parseSweep } from "../../src/evaluate/sweep/sweep-config.js";
 import { batchesWithin } from "../../src/evaluate/total-budget.js";
+import { renderFigures, renderReport, renderWithItems } from "../../src/report/render-report.js";
 import { sweepReport } from "../../src/report/sweep/sweep-report.js";
 import { checkPage } from "../fixtures/html-page.js";
+import { temporary } from "../fixtures/temporary-directory.js";
 
 const parse = (text: string) => parseSweep(text, "sweep.yaml");
 
@@ -125,6 +131,68 @@ describe("the best setting", () => {
   test("of equals is the cheaper one", () => {
     const drawn = items.flatMap((item) => methods.map(({ name }) => sample(name, item, true)));
     expect(bestSettings(scoreSettings(methods, drawn), drawn)[0]?.name).toBe("ets:candidates=2");
+  });
+});
+
+describe("a sweep's directory", () => {
+  const directory = temporary("sweep");
+  const score = { items: 4, accuracy: 0.5, ci95: [0.1, 0.9] as [number, number] };
+  const settings = [2, 4].flatMap((candidates) =>
+    [0.1, 1].map((lambda) => ({
+      ...{ name: `ets:candidates=${candidates}:lambda=${lambda}`, method: "ets" as const },
+      ...{ varied: { candidates, lambda }, all: score, generated: 10, seconds: 1 },
+    })),
+  );
+  const result = {
+    ...{ task: "mini-gsm", model: "m", directories: ["a"], settings, failed: 0, endedEarly: false },
+    best: [{ method: "ets" as const, name: "ets", chosenBy: score, heldOut: score }],
+  };
+  const write = (content: string) => {
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(path.join(directory, "sweep.json"), content);
+  };
+
+  test("is a report's source, and its figures say which task they are of", async () => {
+    write(JSON.stringify([result, { ...result, task: "own" }]));
+    expect(await readSweep(directory)).toEqual([result, { ...result, task: "own" }]);
+    const page = await renderReport([directory]);
+    checkPage(page);
+    const figures = await renderFigures([directory], page);
+    expect(figures.map(({ name }) => name)).toEqual(
+      ["mini-gsm-m", "own-m"].flatMap((where) => [
+        `accuracy-against-generated-tokens-a-sample-${where}`,
+        `accuracy-against-seconds-a-sample-${where}`,
+        `accuracy-of-ets-${where}`,
+      ]),
+    );
+    for (const { svg } of figures) {
+      expect(svg).not.toContain("var(--");
+      expect(svg).toMatch(/ets|lambda/);
+    }
+  });
+
+  test.each([
+    ["a text that is cut", `[{"task"`, /sweep\.json: expected JSON.*\nTry: .*--resume/s],
+    ["a field that is missing", JSON.stringify([{ ...result, best: undefined }]), /`0\.best`/],
+    ["no result", "[]", /sweep\.json/],
+  ])("with %s is refused", async (_, content, why) => {
+    write(content);
+    await expect(renderReport([directory])).rejects.toMatchObject({
+      code: "ERR_INVALID_DATA",
+      message: expect.stringMatching(why),
+    });
+  });
+
+  test("is alone, has no items' pages, and is no run, but names those within it", async () => {
+    const run = path.join(directory, "mini-gsm", "m", "seed-0");
+    mkdirSync(run, { recursive: true });
+    writeFileSync(path.join(run, "run.json"), "{}");
+    await expect(renderReport([directory, directory])).rejects.toThrow(/one sweep alone/);
+    await expect(renderReport([directory], "x")).rejects.toThrow(/--item is for run directories/);
+    await expect(renderWithItems([directory], "x.html")).rejects.toThrow(/--items is for run/);
+    await expect(readRun(directory)).rejects.toThrow(
+      `\`llama-ets eval --out\` wrote, such as ${run}`,
+    );
   });
 });
 

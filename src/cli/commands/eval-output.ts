@@ -7,7 +7,7 @@ import type { FailedSample, MethodSummary, Summary } from "../../evaluate/store/
 import type { BudgetPlan } from "../../evaluate/total-budget.js";
 import { number, percent } from "../../report/format.js";
 import { duration, rate } from "../format.js";
-import { liveText, progressBar } from "../terminal.js";
+import { canRedraw, liveText, progressBar, type Room } from "../terminal.js";
 
 /** Where standard error is no terminal, a line is printed this often. */
 const LINE_INTERVAL_MS = 10_000;
@@ -30,12 +30,14 @@ interface EvalProgress {
  * every ten seconds.
  */
 export function evalProgress({ watch = false } = {}): EvalProgress {
-  const bar = watch ? liveTable() : progressBar();
+  const bar = watch ? null : progressBar();
+  const table = liveText();
   let lineAt = performance.now() + LINE_INTERVAL_MS;
   let last: EvaluationProgress | undefined;
   const failures = new Set<string>();
+  const close = () => (bar ?? table).close();
   const say = (message: string) => {
-    bar.close();
+    close();
     console.error(message);
   };
   return {
@@ -44,11 +46,11 @@ export function evalProgress({ watch = false } = {}): EvalProgress {
     },
     show(progress) {
       last = progress;
-      const label = watch ? watchTable(progress) : formatProgress(progress);
-      bar.show(shareDone(progress), label);
-      if (process.stderr.isTTY || performance.now() < lineAt) return;
+      if (bar === null) table.draw((room) => watchTable(progress, room));
+      else bar.show(shareDone(progress), formatProgress(progress));
+      if (canRedraw() || performance.now() < lineAt) return;
       lineAt = performance.now() + LINE_INTERVAL_MS;
-      console.error(label);
+      console.error(bar === null ? watchTable(progress).join("\n") : formatProgress(progress));
     },
     say,
     sayOfFailure({ code, message }) {
@@ -56,7 +58,7 @@ export function evalProgress({ watch = false } = {}): EvalProgress {
       failures.add(code);
       say(`A sample failed: ${message} (${code})`);
     },
-    close: () => bar.close(),
+    close,
   };
 }
 
@@ -90,36 +92,48 @@ function formatProgress(progress: EvaluationProgress): string {
     .join("  ");
 }
 
-/** A table that is redrawn in place. */
-function liveTable(): ReturnType<typeof progressBar> {
-  const text = liveText();
-  return {
-    show: (_, table) => text.show("", table),
-    say(line) {
-      text.close();
-      console.error(line);
-    },
-    close: () => text.close(),
-  };
-}
+/** The least room of a method's name beside its numbers. */
+const LEAST_NAME = 6;
 
-/** Each method's accuracy so far, with its 95% interval, and how far the run is. */
-export function watchTable(progress: EvaluationProgress): string {
+/**
+ * Each method's accuracy so far, with its 95% interval, and how far the run is: a line each. Where there is
+ * little room, first the interval and failures are left out, then names cut, and the last methods counted.
+ */
+export function watchTable(progress: EvaluationProgress, room?: Room): string[] {
   const { ms, generated, methods } = progress;
-  const width = Math.max(6, ...Object.keys(methods).map((name) => name.length));
-  const head = ["method".padEnd(width), "    n", "accuracy", "95% interval".padStart(15), "failed"];
-  const rows = Object.entries(methods).map(([name, { n, correct, failed }]) =>
-    [
-      name.padEnd(width),
-      String(n).padStart(5),
-      (n === 0 ? "–" : percent(correct / n, 1)).padStart(8),
-      (n === 0 ? "–" : intervalOf(correct, n)).padStart(15),
-      String(failed).padStart(6),
-    ].join("  "),
+  const { columns, rows } = room ?? { columns: Number.POSITIVE_INFINITY, rows: 1000 };
+  const entries = Object.entries(methods);
+  const longest = Math.max(LEAST_NAME, ...entries.map(([name]) => name.length));
+  const isWide = longest + WIDTHS.numbers + WIDTHS.more <= columns;
+  const width = Math.max(
+    LEAST_NAME,
+    Math.min(longest, columns - WIDTHS.numbers - (isWide ? WIDTHS.more : 0)),
   );
+  const line = (name: string, numbers: string[], more: string[]) =>
+    [cut(name, width).padEnd(width), ...numbers, ...(isWide ? more : [])].join("  ");
   const parts = [formatDone(progress), formatLeft(progress), rate({ generated, ms })];
   const state = parts.filter((part) => part !== "").join(", ");
-  return [head.join("  "), ...rows, state].join("\n");
+  const shown = entries.length + 2 > rows ? entries.slice(0, Math.max(0, rows - 3)) : entries;
+  const hidden = entries.length - shown.length;
+  return [
+    line("method", ["    n", "accuracy"], ["95% interval".padStart(15), "failed"]),
+    ...shown.map(([name, { n, correct, failed }]) =>
+      line(
+        name,
+        [String(n).padStart(5), (n === 0 ? "–" : percent(correct / n, 1)).padStart(8)],
+        [(n === 0 ? "–" : intervalOf(correct, n)).padStart(15), String(failed).padStart(6)],
+      ),
+    ),
+    ...(hidden > 0 ? [`and ${hidden} more`] : []),
+    cut(state, columns),
+  ];
+}
+
+/** Of `n` and `accuracy`, and of the interval and failures, with the blanks before them. */
+const WIDTHS = { numbers: 17, more: 25 };
+
+function cut(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
 }
 
 /** What each method may spend of a total budget, before the first sample. */

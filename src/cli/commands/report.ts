@@ -2,6 +2,7 @@ import path from "node:path";
 import type { Command } from "commander";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { makeDirectory } from "../../engine/make-directory.js";
+import type { Figure } from "../../report/figures.js";
 import { writeOutput } from "../write-output.js";
 
 interface ReportFlags {
@@ -13,7 +14,7 @@ interface ReportFlags {
 
 export function reportCommand(command: Command): Command {
   return command
-    .argument("<sources...>", "a trace file, or run directories")
+    .argument("<sources...>", "a trace file, run directories, or the directory of a sweep")
     .option(
       "-o, --output <file>",
       "the page to write (default: report.html beside the first source)",
@@ -32,7 +33,7 @@ async function write(sources: string[], flags: ReportFlags): Promise<void> {
   if (items && item !== undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected --item or --items, got both");
   }
-  const { isRunDirectory, renderReport, renderWithItems } = await import(
+  const { isRunDirectory, renderFigures, renderReport, renderWithItems } = await import(
     "../../report/render-report.js"
   );
   const isRun = await isRunDirectory(sources[0] as string);
@@ -48,14 +49,13 @@ async function write(sources: string[], flags: ReportFlags): Promise<void> {
   } else page = await renderReport(sources, item);
   await writeOutput("report", file, page);
   if (output === undefined) console.error(`In ${file}`);
-  if (figures !== undefined) await writeFigures(page, figures);
+  if (figures !== undefined) await writeFigures(await renderFigures(sources, page), figures);
 }
 
-async function writeFigures(page: string, directory: string): Promise<void> {
-  const { figuresOf } = await import("../../report/figures.js");
+async function writeFigures(figures: readonly Figure[], directory: string): Promise<void> {
   const { pngRenderer } = await import("../../report/png.js");
   await makeDirectory(directory);
-  const files = figuresOf(page).map(({ name, svg }) => ({ base: path.join(directory, name), svg }));
+  const files = figures.map(({ name, svg }) => ({ base: path.join(directory, name), svg }));
   for (const { base, svg } of files) await writeOutput("figure", `${base}.svg`, svg);
   const toPng = await pngRenderer();
   for (const { base, svg } of files) await writeOutput("figure", `${base}.png`, toPng(svg));

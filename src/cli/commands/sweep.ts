@@ -26,6 +26,7 @@ export async function runSweepCommand(
 ): Promise<void> {
   const { parseSweep } = await import("../../evaluate/sweep/sweep-config.js");
   const { runSweep } = await import("../../evaluate/sweep/run-sweep.js");
+  const { SWEEP_FILE } = await import("../../evaluate/sweep/read-sweep.js");
   const { withProgress } = await import("./drawing.js");
   if (task !== undefined) {
     throw new LlamaEtsError("ERR_INVALID_OPTION", `Expected a task or --config, got both`, {
@@ -61,7 +62,7 @@ export async function runSweepCommand(
     );
     return { results, failed: results.reduce((sum, result) => sum + result.failed, 0) };
   });
-  await writeOutput("sweep", path.join(out, "sweep.json"), `${JSON.stringify(results, null, 2)}\n`);
+  await writeOutput("sweep", path.join(out, SWEEP_FILE), `${JSON.stringify(results, null, 2)}\n`);
   const { sweepReport } = await import("../../report/sweep/sweep-report.js");
   await writeOutput("report", path.join(out, "sweep.html"), await sweepReport(results));
   const { formatSweep } = await import("./sweep-output.js");

@@ -1,5 +1,5 @@
 /** Reads run directories. What they hold is checked: they may come from anywhere. */
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { checkString } from "../../engine/check.js";
 import { codeOf, LlamaEtsError, whyUnreadable } from "../../engine/errors.js";
@@ -77,8 +77,33 @@ async function read(file: string): Promise<string> {
   } catch (error) {
     if (codeOf(error) === "ENOENT" && path.basename(file) === SAMPLES_FILE) return ""; // none yet
     throw new LlamaEtsError("ERR_INVALID_DATA", `Could not read ${file}: ${whyUnreadable(error)}`, {
-      fix: "a directory that `llama-ets eval --out` wrote",
+      fix: await fixFor(file, error),
       cause: error,
     });
   }
+}
+
+/** Names the run directories within one that is none: a sweep's, or the one that holds all runs. */
+async function fixFor(file: string, error: unknown): Promise<string> {
+  const usual = "a directory that `llama-ets eval --out` wrote";
+  if (codeOf(error) !== "ENOENT") return usual;
+  const within = await runsWithin(path.dirname(file), MAX_DEPTH);
+  if (within.length === 0) return usual;
+  const more = within.length > MAX_NAMED ? ", …" : "";
+  return `${usual}, such as ${within.slice(0, MAX_NAMED).join(", ")}${more}`;
+}
+
+/** As deep as the folder of all sweeps has runs. */
+const MAX_DEPTH = 4;
+const MAX_NAMED = 4;
+
+async function runsWithin(directory: string, depth: number): Promise<string[]> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  if (entries.some(({ name }) => name === RUN_FILE)) return [directory];
+  const found: string[] = [];
+  for (const entry of depth === 0 ? [] : entries.filter((inner) => inner.isDirectory())) {
+    if (found.length > MAX_NAMED) break;
+    found.push(...(await runsWithin(path.join(directory, entry.name), depth - 1)));
+  }
+  return found;
 }

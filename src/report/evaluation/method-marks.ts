@@ -29,9 +29,15 @@ export function shapeOf(index: number): (typeof SHAPES)[number] {
   return SHAPES[index % SHAPES.length] as (typeof SHAPES)[number];
 }
 
-/** A name of at most 26 characters, for figures; tables and titles have it whole. */
+const MAX_NAME = 26;
+
+/**
+ * A name of at most 26 characters, for figures; tables and titles have it whole. A long one has its options'
+ * values alone, in which the settings of a method differ.
+ */
 export function shortName(name: string): string {
-  return name.length > 26 ? `${name.slice(0, 25)}…` : name;
+  const short = name.length > MAX_NAME ? name.replace(/:\w+=/g, ":") : name;
+  return short.length > MAX_NAME ? `${short.slice(0, MAX_NAME - 1)}…` : short;
 }
 
 /** How `methodLabel` stands in a page. */

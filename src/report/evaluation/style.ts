@@ -5,6 +5,7 @@ export const EVALUATION_STYLE = `
 .votes { margin-top: 1.2em }
 .lead { font: 1.12rem/1.5 var(--serif); max-width: 68ch }
 .figures { grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)) }
+.figures figure { max-width: 520px }
 ${MARK_STYLE}
 .range { display: block; color: var(--dim); font-size: .84em }
 .forest-head { text-align: center; min-width: 170px }

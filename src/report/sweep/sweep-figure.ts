@@ -1,11 +1,13 @@
 /** Accuracy against what it costs, for the settings of a sweep: a colour and a shape for each method. */
 import type { SweepSetting } from "../../evaluate/sweep/best-settings.js";
 import { accuracyRange, costScale, frontierOf } from "../evaluation/cost-scales.js";
-import { shapeOf } from "../evaluation/method-marks.js";
+import { shapeOf, shortName } from "../evaluation/method-marks.js";
 import { number, percent } from "../format.js";
 import type { Html } from "../html.js";
-import { drawFigure } from "../plot.js";
+import { drawFigure, type PlotLibrary } from "../plot.js";
 import { seriesColor } from "../style.js";
+
+type Markish = ReturnType<PlotLibrary["dot"] | PlotLibrary["text"]>;
 
 interface Point {
   name: string;
@@ -20,11 +22,13 @@ interface Point {
  * A point for each setting, with its interval; null where none was drawn.
  *
  * @param methods in the order that fixes their marks
+ * @param where what the figure's name says besides, such as the task
  */
 export async function drawSettings(
   settings: readonly SweepSetting[],
   methods: readonly string[],
   label: string,
+  where: string,
   costOf: (setting: SweepSetting) => number,
 ): Promise<Html | null> {
   const points = settings.flatMap((setting): Point[] => {
@@ -38,16 +42,19 @@ export async function drawSettings(
   const { place: _, ...x } = costScale(points.map(({ cost }) => cost));
   const y = accuracyRange(points);
   const at = { x: "cost", y: "accuracy" } as const;
-  return drawFigure(`Accuracy against ${label}`, (plot) => ({
-    ...{ width: 480, height: 330, marginLeft: 50, marginTop: 26, marginBottom: 44 },
+  const legend = placedLegend(methods);
+  return drawFigure(`Accuracy against ${label}${where}`, (plot) => ({
+    ...{ width: WIDTH, height: 314 + legend.height, marginLeft: LEFT, marginBottom: 44 },
+    marginTop: 10 + legend.height,
     x: { ...x, tickFormat: number, label, labelAnchor: "center", labelArrow: "none" },
     y: {
       ...{ domain: [y.low, y.high], grid: true, ticks: 6 },
-      ...{ label: "↑ accuracy (%)", labelArrow: "none" },
+      ...{ label: "accuracy (%)", labelAnchor: "center", labelArrow: "none" },
     },
     symbol: { domain: methods, range: methods.map((_, i) => shapeOf(i)) },
     color: { domain: methods, range: methods.map((_, i) => seriesColor(i)) },
     marks: [
+      ...legendMarks(plot, legend),
       plot.line(frontierOf(points), {
         ...at,
         ...{ stroke: "var(--dim)", strokeDasharray: "4 4", strokeOpacity: 0.7 },
@@ -64,4 +71,48 @@ export async function drawSettings(
       }),
     ],
   }));
+}
+
+const WIDTH = 480;
+const LEFT = 50;
+const LINE = 18;
+/** Of a letter at the figure's size, as wide as letters come, and of what is around a name. */
+const LETTER = 6.6;
+const AROUND = 30;
+
+interface Legend {
+  entries: { method: string; x: number; line: number }[];
+  height: number;
+}
+
+/** The methods side by side, in as many lines as they need. */
+function placedLegend(methods: readonly string[]): Legend {
+  let [x, line] = [0, 0];
+  const entries = methods.map((method) => {
+    const width = AROUND + LETTER * shortName(method).length;
+    if (x > 0 && x + width > WIDTH - LEFT) [x, line] = [0, line + 1];
+    const entry = { method, x, line };
+    x += width;
+    return entry;
+  });
+  return { entries, height: (line + 1) * LINE };
+}
+
+/** Above the plot, so that a figure in a file of its own says what its marks are. */
+function legendMarks(plot: PlotLibrary, { entries, height }: Legend): Markish[] {
+  return entries.flatMap(({ method, x, line }) => {
+    const at = { frameAnchor: "top-left", dy: line * LINE - height } as const;
+    return [
+      plot.dot([method], {
+        ...{ ...at, dx: x + 6, symbol: [method], fill: [method], r: 5 },
+      }),
+      plot.text([shortName(method)], {
+        ...at,
+        dx: x + 16,
+        dy: at.dy + 1,
+        textAnchor: "start",
+        lineAnchor: "middle",
+      }),
+    ];
+  });
 }

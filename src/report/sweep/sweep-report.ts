@@ -2,17 +2,20 @@
 import type { HalfScore, SweepSetting } from "../../evaluate/sweep/best-settings.js";
 import type { SweepResult } from "../../evaluate/sweep/run-sweep.js";
 import { breakableName, MARK_STYLE, methodLabel } from "../evaluation/method-marks.js";
+import { type Figure, figuresOf } from "../figures.js";
 import { counted, number, percent } from "../format.js";
 import { type Html, html } from "../html.js";
 import { renderPage } from "../page.js";
+import { axesOf, drawGrid, gridsOf, shadeOf, valuesOf } from "./grid-figure.js";
 import { drawSettings } from "./sweep-figure.js";
 
 const STYLE = `
 h3 { margin: 26px 0 6px }
 figure h3 { margin: 0 0 8px }
+.figures figure { max-width: 520px }
+@media (max-width: 480px) { .figures svg.plot { font-size: 14px } }
 .figures { grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)) }
 ${MARK_STYLE}
-.legend .method { margin-right: 1.2em }
 .best th[scope=row] { white-space: normal; overflow-wrap: anywhere; min-width: 8em }
 .best td small { display: block; color: var(--dim); font-weight: 400; white-space: nowrap }
 .scroll table.grid { width: auto; min-width: 0 }
@@ -40,11 +43,51 @@ ${await Promise.all(results.map(section))}`,
   });
 }
 
+/** The figures of a sweep for files: what accuracy costs, and each method's grid, of every task and model. */
+export async function sweepFigures(results: readonly SweepResult[]): Promise<Figure[]> {
+  const drawn: Html[] = [];
+  for (const result of results) {
+    const { settings } = result;
+    const where = results.length === 1 ? "" : `, ${result.task}, ${result.model}`;
+    drawn.push(...(await costFigures(result, where)));
+    for (const method of methodsOf(settings)) {
+      const own = settings.filter((setting) => setting.method === method);
+      if (own.length === 1) continue;
+      for (const grid of gridsOf(own)) {
+        const name = grid.name === "" ? "" : `, ${grid.name}`;
+        drawn.push(await drawGrid(`Accuracy of ${method}${name}${where}`, grid, rangeOf(settings)));
+      }
+    }
+  }
+  return figuresOf(drawn.map(({ markup }) => markup).join("\n"));
+}
+
+/** Accuracy against tokens and against seconds, as far as something was drawn. */
+async function costFigures({ settings }: SweepResult, where: string): Promise<Html[]> {
+  const draw = (label: string, costOf: (setting: SweepSetting) => number) =>
+    drawSettings(settings, methodsOf(settings), label, where, costOf);
+  const figures = [
+    await draw("generated tokens a sample", ({ generated }) => generated),
+    await draw("seconds a sample", ({ seconds }) => seconds),
+  ];
+  return figures.filter((figure) => figure !== null);
+}
+
+/** In the order that fixes their marks. */
+function methodsOf(settings: readonly SweepSetting[]): string[] {
+  return [...new Set(settings.map(({ method }) => method))];
+}
+
+/** The least and the largest accuracy. */
+function rangeOf(settings: readonly SweepSetting[]): Range {
+  const shares = settings.flatMap(({ all }) => all?.accuracy ?? []);
+  return [Math.min(...shares), Math.max(...shares)];
+}
+
 async function section(result: SweepResult): Promise<Html> {
   const { task, model, settings, best, directories } = result;
-  const methods = [...new Set(settings.map(({ method }) => method))];
-  const shares = settings.flatMap(({ all }) => all?.accuracy ?? []);
-  const range = [Math.min(...shares), Math.max(...shares)] as const;
+  const methods = methodsOf(settings);
+  const range = rangeOf(settings);
   const items = Math.max(0, ...settings.map(({ all }) => all?.items ?? 0));
   return html`<h2>${task}, ${model}</h2>
 <p class="note">${counted(items, "item")}, ${counted(directories.length, "seed")}.</p>
@@ -56,10 +99,8 @@ ${cautions(result).map((caution) => html`<p class="warning">${caution}</p>`)}
 <tbody>${best.map(({ name, chosenBy, heldOut }) => html`<tr><th scope="row">${breakableName(name)}</th><td>${percent(chosenBy.accuracy, 1)}<small>${counted(chosenBy.items, "item")}</small></td><td><b>${percent(heldOut.accuracy, 1)}</b><small>${interval(heldOut)}</small><small>${counted(heldOut.items, "item")}</small></td></tr>`)}</tbody>
 </table></div>
 <h3>What accuracy costs</h3>
-<p class="legend">${methods.map(methodLabel)}</p>
 <div class="figures">
-${await figure(settings, methods, "generated tokens a sample", ({ generated }) => generated)}
-${await figure(settings, methods, "seconds a sample", ({ seconds }) => seconds)}
+${(await costFigures(result, "")).map((figure) => html`<figure>${figure}</figure>`)}
 </div>
 <p class="note">A point is a setting, on all items, with its 95% interval; the dashed line joins those that no other one beats in both. In the tables the stronger a cell's colour, the more accurate: one scale for all methods.</p>
 ${methods.map((method, i) =>
@@ -78,27 +119,14 @@ function cautions({ failed, endedEarly }: SweepResult): string[] {
   ];
 }
 
-async function figure(...drawn: Parameters<typeof drawSettings>): Promise<Html | null> {
-  const figure = await drawSettings(...drawn);
-  return figure && html`<figure>${figure}</figure>`;
-}
-
 /**
  * A method's grid: a table of its first two options for each combination of the others; of one option
  * alone a row.
  */
 function grids(title: Html, settings: readonly SweepSetting[], range: Range): Html {
-  const options = Object.keys(settings[0]?.varied ?? {});
-  const isRow = options.length === 1;
-  const [down, across] = isRow ? [undefined, options[0]] : options;
-  const others = options.slice(2);
-  const groups = new Map<string, SweepSetting[]>();
-  for (const setting of settings) {
-    const name = others.map((option) => `${option} = ${setting.varied[option]}`).join(", ");
-    groups.set(name, [...(groups.get(name) ?? []), setting]);
-  }
+  const [down, across] = axesOf(settings);
   return html`<h3>${title}</h3>
-${[...groups].map(([name, own]) => {
+${gridsOf(settings).map(({ name, settings: own }) => {
   const rows = valuesOf(own, down);
   const columns = valuesOf(own, across);
   const corner = [down, across].filter((option) => option !== undefined).join(" \\ ");
@@ -113,11 +141,6 @@ ${across !== undefined && head}
 })}`;
 }
 
-function valuesOf(settings: readonly SweepSetting[], option: string | undefined): string[] {
-  if (option === undefined) return [""];
-  return [...new Set(settings.map(({ varied }) => String(varied[option])))];
-}
-
 /** The least and the largest accuracy. */
 type Range = readonly [number, number];
 
@@ -130,11 +153,10 @@ function find(settings: readonly SweepSetting[], ...places: Place[]): SweepSetti
 }
 
 /** The darker, the more accurate within the range. */
-function cell(setting: SweepSetting | undefined, [least, most]: Range): Html {
+function cell(setting: SweepSetting | undefined, range: Range): Html {
   if (setting?.all == null) return html`<td>–</td>`;
   const { all, generated } = setting;
-  const share = most > least ? (all.accuracy - least) / (most - least) : 0;
-  const shade = Math.round(8 + 52 * share);
+  const shade = Math.round(100 * shadeOf(all.accuracy, range));
   return html`<td style="background:color-mix(in srgb, var(--accent) ${shade}%, transparent)" title="${interval(all)}">${percent(all.accuracy, 1)}<small>${number(generated)} tokens</small></td>`;
 }
 
