@@ -138,8 +138,6 @@ Sampling ReadSampling(Napi::Value value, int32_t vocab_size) {
   }
   const Napi::Value grammar = options.Get("grammar");
   if (!grammar.IsUndefined()) sampling.grammar = ReadString(grammar, "grammar");
-  const Napi::Value in_steps = options.Get("grammarInSteps");
-  if (!in_steps.IsUndefined()) sampling.grammar_in_steps = ReadBoolean(in_steps, "grammarInSteps");
   const Napi::Value named = options.Get("grammarTokens");
   if (!named.IsUndefined()) {
     sampling.grammar_tokens = ReadTokens(named, "grammarTokens", vocab_size);

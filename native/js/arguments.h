@@ -76,7 +76,7 @@ std::optional<std::chrono::steady_clock::time_point> ReadDeadline(Napi::Value va
 std::vector<llama_token> ReadTokens(Napi::Value value, const std::string& name, int32_t vocab_size,
                                     llama_token min = 0);
 // { temperature, topK, topP, minP, vocabLimit, allowedTokens: Int32Array, ascending and unique,
-//   grammar?: GBNF, grammarInSteps?: boolean, grammarTokens?: Int32Array }
+//   grammar?: GBNF, grammarTokens?: Int32Array }
 Sampling ReadSampling(Napi::Value value, int32_t vocab_size);
 // Names of metrics, "entropies" and "selfCertainties"; undefined: none.
 Metrics ReadMetrics(Napi::Value value);
