@@ -14,11 +14,12 @@ namespace {
 
 // More different readings than people's grammars have; each of them costs at each character.
 constexpr size_t kMostReadings = 4096;
-// Steps of one reader, which are some seconds, and stacks, which are some hundred megabytes.
-constexpr uint64_t kMostWork = 1 << 26;
-constexpr size_t kMostStacks = 1 << 22;
-// What is remembered from one text to the next: some tens of megabytes.
-constexpr size_t kMostRemembered = 1 << 20;
+// Steps of one reader, which are a second or two, and stacks, which are some tens of megabytes. A
+// rule that begins with itself has stacks without end.
+constexpr uint64_t kMostWork = 1 << 25;
+constexpr size_t kMostStacks = 1 << 20;
+// What is remembered from one text to the next: about as much memory.
+constexpr size_t kMostRemembered = 1 << 19;
 constexpr size_t kCostOfReadings = 256;  // beside their stacks
 
 }  // namespace
