@@ -65,6 +65,8 @@
         "native/js/saved_sequence.cc",
         "native/sampling/constrained_draw.cc",
         "native/sampling/grammar.cc",
+        "native/sampling/grammar_reader.cc",
+        "native/sampling/grammar_rules.cc",
         "native/sampling/row_kernels.cc",
         "native/sampling/row_sampler.cc",
         "native/sampling/sampler.cc",

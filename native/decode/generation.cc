@@ -153,11 +153,14 @@ Generation::Branch& Generation::BranchOf(const Draw& draw, size_t first) {
     if (other.parent == draw.parent && other.text == draw.text) return branches_[i];
   }
   session_->Logits(draw.parent);  // are there
-  branches_.push_back({session_->ForkSlot(session_->Get(draw.parent)),
-                       text_end_.TailOf(draw.text),
-                       {},
-                       GrammarOf(draw.text)});
+  AddBranch(text_end_.TailOf(draw.text), GrammarOf(draw.text), session_->Get(draw.parent));
   return branches_.back();
+}
+
+// What the grammar throws has been thrown before there is a fork that must be freed.
+void Generation::AddBranch(const TextTail& tail, std::unique_ptr<Grammar> grammar,
+                           const Sequence& parent) {
+  branches_.push_back({session_->ForkSlot(parent), tail, {}, std::move(grammar)});
 }
 
 // What may follow a text: thoughts are free, except that no text ends in them.
@@ -252,10 +255,7 @@ void Generation::Divide(size_t index, size_t first) {
       branches_[index].tail = fork->tail;
       branches_[index].grammar = GrammarAfter(text, token, fork->tail);
     } else if (!fork->branch) {
-      branches_.push_back({session_->ForkSlot(branches_[index].sequence),
-                           fork->tail,
-                           {},
-                           GrammarAfter(text, token, fork->tail)});
+      AddBranch(fork->tail, GrammarAfter(text, token, fork->tail), branches_[index].sequence);
       fork->branch = branches_.size() - 1;
     }
     branches_[*fork->branch].members.push_back(member);

@@ -121,6 +121,7 @@ class Generation final : public DecodeTask {
   void Admit();
   void AdmitFrom(size_t first);
   Branch& BranchOf(const Draw& draw, size_t first);
+  void AddBranch(const TextTail& tail, std::unique_ptr<Grammar> grammar, const Sequence& parent);
   std::unique_ptr<Grammar> GrammarOf(const std::vector<llama_token>& text) const;
   std::unique_ptr<Grammar> GrammarAfter(const Text& text, llama_token token,
                                         const TextTail& tail) const;

@@ -38,8 +38,6 @@ namespace llama_ets {
   X(llama_model_meta_val_str) X(llama_model_load_from_file_ptr)                         \
   X(llama_adapter_lora_init) X(llama_set_adapters_lora)                                 \
   X(llama_sampler_init) X(llama_sampler_free) X(llama_sampler_chain_init)               \
-  X(llama_sampler_init_grammar) X(llama_sampler_clone) X(llama_sampler_apply)           \
-  X(llama_sampler_accept)                                                               \
   X(llama_sampler_chain_add) X(llama_sampler_chain_default_params)                      \
   X(llama_state_seq_get_size) X(llama_state_seq_get_data) X(llama_state_seq_set_data)
 

@@ -95,12 +95,18 @@ Napi::Value JsPhilox(const Napi::CallbackInfo& info) {
   });
 }
 
+// No vocabulary is as large.
+constexpr size_t kMaxLogits = 1 << 28;
+
 std::vector<float> ReadLogits(Napi::Value value) {
-  const bool is_floats = value.IsTypedArray() &&
-                         value.As<Napi::TypedArray>().TypedArrayType() == napi_float32_array &&
-                         value.As<Napi::TypedArray>().ElementLength() > 0;
+  const bool is_floats =
+      value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_float32_array;
   if (!is_floats) throw EngineError("ERR_INVALID_ARGUMENT", "Expected `logits`, a Float32Array");
   const Napi::Float32Array array = value.As<Napi::Float32Array>();
+  if (array.ElementLength() == 0 || array.ElementLength() > kMaxLogits) {
+    throw EngineError("ERR_INVALID_ARGUMENT",
+                      "Expected `logits` of 1 to " + std::to_string(kMaxLogits) + " elements");
+  }
   return std::vector<float>(array.Data(), array.Data() + array.ElementLength());
 }
 

@@ -67,6 +67,11 @@ std::string ReadString(Napi::Value value, const std::string& name) {
   return value.As<Napi::String>().Utf8Value();
 }
 
+std::vector<std::string> ReadStrings(Napi::Value value, const std::string& name,
+                                     uint32_t max_length) {
+  return ReadEach<std::string>(value, name, max_length, ReadString);
+}
+
 Napi::Object ReadObject(Napi::Value value, const std::string& name) {
   if (!value.IsObject()) Refuse(name, "an object", value);
   return value.As<Napi::Object>();
@@ -138,8 +143,6 @@ Sampling ReadSampling(Napi::Value value, int32_t vocab_size) {
   }
   const Napi::Value grammar = options.Get("grammar");
   if (!grammar.IsUndefined()) sampling.grammar = ReadString(grammar, "grammar");
-  const Napi::Value in_steps = options.Get("grammarInSteps");
-  if (!in_steps.IsUndefined()) sampling.grammar_in_steps = ReadBoolean(in_steps, "grammarInSteps");
   const Napi::Value named = options.Get("grammarTokens");
   if (!named.IsUndefined()) {
     sampling.grammar_tokens = ReadTokens(named, "grammarTokens", vocab_size);
@@ -158,14 +161,12 @@ Sampling ReadSampling(Napi::Value value, int32_t vocab_size) {
 Metrics ReadMetrics(Napi::Value value) {
   Metrics metrics;
   if (value.IsUndefined()) return metrics;
-  const Napi::Array names = ReadArray(value, "metrics", 2);
-  for (uint32_t i = 0; i < names.Length(); ++i) {
-    const Napi::Value name = names[i];
-    const std::string text = ReadString(name, "metrics[i]");
-    if (text != "entropies" && text != "selfCertainties") {
-      Refuse("metrics[i]", "\"entropies\" or \"selfCertainties\"", name);
+  for (const std::string& name : ReadStrings(value, "metrics", 2)) {
+    if (name != "entropies" && name != "selfCertainties") {
+      throw EngineError("ERR_INVALID_ARGUMENT",
+                        "Expected `metrics` to hold \"entropies\" or \"selfCertainties\"");
     }
-    (text == "entropies" ? metrics.entropy : metrics.self_certainty) = true;
+    (name == "entropies" ? metrics.entropy : metrics.self_certainty) = true;
   }
   return metrics;
 }

@@ -42,21 +42,34 @@ int64_t ReadInteger(Napi::Value value, const std::string& name, int64_t min, int
 double ReadNumber(Napi::Value value, const std::string& name, double min, double max);
 bool ReadBoolean(Napi::Value value, const std::string& name);
 std::string ReadString(Napi::Value value, const std::string& name);
+// An array of strings.
+std::vector<std::string> ReadStrings(Napi::Value value, const std::string& name,
+                                     uint32_t max_length);
 Napi::Object ReadObject(Napi::Value value, const std::string& name);
 Napi::Array ReadArray(Napi::Value value, const std::string& name, uint32_t max_length);
 Napi::Function ReadFunction(Napi::Value value, const std::string& name);
-// An array of objects, at most 2^20, each read by `read`.
-template <typename Request, typename Read>
-std::vector<Request> ReadRequests(Napi::Value value, const std::string& name, Read read) {
-  const Napi::Array array = ReadArray(value, name, 1 << 20);
-  std::vector<Request> requests;
-  requests.reserve(array.Length());
-  for (uint32_t i = 0; i < array.Length(); ++i) {
+// An array of at most so many elements, each read by `read(element, its name)`. Its length counts
+// as it is at first: a getter may lengthen the array.
+template <typename Element, typename Read>
+std::vector<Element> ReadEach(Napi::Value value, const std::string& name, uint32_t max_length,
+                              Read read) {
+  const Napi::Array array = ReadArray(value, name, max_length);
+  const uint32_t length = array.Length();
+  std::vector<Element> elements;
+  elements.reserve(length);
+  for (uint32_t i = 0; i < length; ++i) {
     const Napi::HandleScope scope(value.Env());
     const Napi::Value element = array[i];
-    requests.push_back(read(ReadObject(element, name + "[i]")));
+    elements.push_back(read(element, name + "[i]"));
   }
-  return requests;
+  return elements;
+}
+// An array of objects, at most 2^20, each read by `read(object)`.
+template <typename Request, typename Read>
+std::vector<Request> ReadRequests(Napi::Value value, const std::string& name, Read read) {
+  return ReadEach<Request>(value, name, 1 << 20, [&](Napi::Value element, const std::string& each) {
+    return read(ReadObject(element, each));
+  });
 }
 // An array of N unsigned 32-bit words.
 template <size_t N>
@@ -76,7 +89,7 @@ std::optional<std::chrono::steady_clock::time_point> ReadDeadline(Napi::Value va
 std::vector<llama_token> ReadTokens(Napi::Value value, const std::string& name, int32_t vocab_size,
                                     llama_token min = 0);
 // { temperature, topK, topP, minP, vocabLimit, allowedTokens: Int32Array, ascending and unique,
-//   grammar?: GBNF, grammarInSteps?: boolean, grammarTokens?: Int32Array }
+//   grammar?: GBNF, grammarTokens?: Int32Array }
 Sampling ReadSampling(Napi::Value value, int32_t vocab_size);
 // Names of metrics, "entropies" and "selfCertainties"; undefined: none.
 Metrics ReadMetrics(Napi::Value value);

@@ -102,19 +102,16 @@ template <typename Text, typename Read>
 std::vector<Text> ReadTexts(const Napi::Object& request, const std::string& name, uint32_t most,
                             const std::vector<llama_token>& prompt, int32_t vocab_size,
                             const DiffusionSessionOptions& session, Read read) {
-  std::vector<Text> texts;
-  const Napi::Array array = ReadArray(request.Get(name), name, most);
   size_t length = 0;
-  for (uint32_t i = 0; i < array.Length(); ++i) {
-    const Napi::HandleScope scope(array.Env());
-    const Napi::Value element = array[i];
-    const Napi::Object text = ReadObject(element, name + "[i]");
+  const auto read_text = [&](Napi::Value element, const std::string& each) {
+    const Napi::Object text = ReadObject(element, each);
     std::vector<llama_token> tokens = ReadTokens(text.Get("tokens"), "tokens", vocab_size);
-    if (i == 0) length = tokens.size();
     RefuseTooLong(prompt.size(), tokens.size(), session);
+    if (length == 0) length = tokens.size();
     if (tokens.size() != length) Refuse("Expected all texts to be of one length");
-    texts.push_back(read(text, std::move(tokens)));
-  }
+    return read(text, std::move(tokens));
+  };
+  std::vector<Text> texts = ReadEach<Text>(request.Get(name), name, most, read_text);
   if (texts.empty()) Refuse("Expected at least one text");
   return texts;
 }
@@ -198,11 +195,8 @@ ScoreStatesRequest ReadScoreStatesRequest(Napi::Value value, int32_t vocab_size,
   const Napi::Object object = ReadObject(value, "request");
   ScoreStatesRequest request;
   request.prompt = ReadPrompt(object.Get("prompt"), vocab_size);
-  const Napi::Array states = ReadArray(object.Get("states"), "states", kMaxRequests);
-  for (uint32_t i = 0; i < states.Length(); ++i) {
-    const Napi::HandleScope scope(value.Env());
-    const Napi::Value element = states[i];
-    const Napi::Object state = ReadObject(element, "states[i]");
+  const auto read_state = [&](Napi::Value element, const std::string& each) {
+    const Napi::Object state = ReadObject(element, each);
     ScoredState scored;
     scored.tokens = ReadTokens(state.Get("tokens"), "tokens", vocab_size);
     RefuseTooLong(request.prompt.size(), scored.tokens.size(), session);
@@ -210,8 +204,9 @@ ScoreStatesRequest ReadScoreStatesRequest(Napi::Value value, int32_t vocab_size,
     if (scored.targets.size() != scored.tokens.size()) {
       Refuse("Expected `targets` to have one element a position");
     }
-    request.states.push_back(std::move(scored));
-  }
+    return scored;
+  };
+  request.states = ReadEach<ScoredState>(object.Get("states"), "states", kMaxRequests, read_state);
   request.sampling = ReadSampling(object.Get("sampling"), vocab_size);
   request.guidance = ReadGuidance(object.Get("cfgScale"), session);
   return request;

@@ -10,16 +10,8 @@
 namespace llama_ets {
 namespace {
 
-// At most 64 strings.
-std::vector<std::string> ReadStrings(Napi::Value value, const std::string& name) {
-  const Napi::Array array = ReadArray(value, name, 64);
-  std::vector<std::string> strings;
-  for (uint32_t i = 0; i < array.Length(); ++i) {
-    const Napi::Value string = array[i];
-    strings.push_back(ReadString(string, name + "[i]"));
-  }
-  return strings;
-}
+// Stop strings, and ends of thoughts.
+constexpr uint32_t kMaxStrings = 64;
 
 bool HasEmpty(const std::vector<std::string>& strings) {
   return std::any_of(strings.begin(), strings.end(),
@@ -70,7 +62,7 @@ std::optional<ThoughtRules> ReadThoughts(Napi::Value value, int32_t vocab_size) 
   const Napi::Object object = ReadObject(value, "thoughts");
   ThoughtRules rules;
   rules.start = ReadString(object.Get("start"), "start");
-  rules.ends = ReadStrings(object.Get("ends"), "ends");
+  rules.ends = ReadStrings(object.Get("ends"), "ends", kMaxStrings);
   rules.opens_anywhere = ReadBoolean(object.Get("opensAnywhere"), "opensAnywhere");
   rules.begins_inside = ReadBoolean(object.Get("beginsInside"), "beginsInside");
   const Napi::Value budget = object.Get("budget");
@@ -118,7 +110,7 @@ GenerationOptions ReadGenerationOptions(Napi::Object object, int32_t vocab_size)
   options.sampling = ReadSampling(object.Get("sampling"), vocab_size);
   options.metrics = ReadMetrics(object.Get("metrics"));
   options.key = ReadWords<2>(object.Get("key"), "key");
-  options.stop_strings = ReadStrings(object.Get("stopStrings"), "stopStrings");
+  options.stop_strings = ReadStrings(object.Get("stopStrings"), "stopStrings", kMaxStrings);
   if (HasEmpty(options.stop_strings)) {
     throw EngineError("ERR_INVALID_ARGUMENT", "Expected `stopStrings` to hold no empty string");
   }

@@ -63,14 +63,12 @@ constexpr uint32_t kMaxAdapters = 64;
 
 std::vector<AdapterFile> ReadAdapters(Napi::Value value) {
   if (value.IsUndefined()) return {};
-  const Napi::Array array = ReadArray(value, "adapters", kMaxAdapters);
-  std::vector<AdapterFile> adapters;
-  for (uint32_t i = 0; i < array.Length(); ++i) {
-    const Napi::Object adapter = ReadObject(array[i], "adapters[i]");
-    const double scale = ReadNumber(adapter.Get("scale"), "scale", -1000, 1000);
-    adapters.push_back({ReadString(adapter.Get("path"), "path"), static_cast<float>(scale)});
-  }
-  return adapters;
+  return ReadEach<AdapterFile>(
+      value, "adapters", kMaxAdapters, [](Napi::Value element, const std::string& name) {
+        const Napi::Object adapter = ReadObject(element, name);
+        const double scale = ReadNumber(adapter.Get("scale"), "scale", -1000, 1000);
+        return AdapterFile{ReadString(adapter.Get("path"), "path"), static_cast<float>(scale)};
+      });
 }
 
 // Loads a model on libuv's thread pool, reporting progress from 0 to 1.

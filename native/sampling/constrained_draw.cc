@@ -29,10 +29,6 @@ constexpr uint32_t kMostRefusals = 16;
 constexpr uint32_t kWholeRow = kMostRefusals;
 constexpr uint32_t kOther = kMostRefusals + 1;
 
-bool IsHigher(const Candidate& a, const Candidate& b) {
-  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-}
-
 }  // namespace
 
 double Sampler::WeightBelow(float max, float logit) const {
@@ -74,13 +70,13 @@ Sampler::Allowed Sampler::SumAllowed(std::vector<Candidate> tokens) const {
   return allowed;
 }
 
+// Where the policy cuts tokens off, its support has been found.
 Sampler::Allowed Sampler::FindAllowed(const float* logits, const Grammar& grammar) {
   std::vector<Candidate> tokens;
   const auto add = [&](llama_token token) {
     if (logits[token] > -kInfinity) tokens.push_back({token, logits[token]});
   };
   if (sampling_.temperature > 0 && !support_.IsAll()) {
-    support_.Find(logits, row_);
     tokens = support_.tokens();
   } else if (!sampling_.allowed.empty()) {
     for (const llama_token token : sampling_.allowed) add(token);
@@ -103,7 +99,7 @@ std::optional<Sampler::Likely> Sampler::FindLikely(const float* logits, const Gr
   for (const double depth : kDepths) {
     const float threshold = static_cast<float>(row_.max - depth * MassTemperature());
     support_.FindBetween(logits, row_, threshold, below);
-    std::vector<Candidate> tokens = support_.tokens();
+    std::vector<Candidate>& tokens = *support_.mutable_tokens();
     grammar.Keep(&tokens);
     for (const Candidate& c : tokens) sum += WeightBelow(row_.max, c.logit);
     allowed.insert(allowed.end(), tokens.begin(), tokens.end());
@@ -230,6 +226,7 @@ TokenProbability Sampler::ScoreAllowed(const float* logits, const Grammar& gramm
 std::vector<TokenProbability> Sampler::TopAllowed(const float* logits, const Grammar& grammar,
                                                   size_t count) {
   SumRow(logits);
+  if (sampling_.temperature > 0 && !support_.IsAll()) support_.Find(logits, row_);
   const Allowed allowed = FindAllowed(logits, grammar);
   std::vector<Candidate> tokens = allowed.tokens;
   const size_t kept = std::min(sampling_.temperature > 0 ? count : 1, tokens.size());

@@ -1,21 +1,22 @@
-// What a grammar allows to come after the beginning of a text: one state of llama.cpp's own reader.
+// What a grammar allows to come after the beginning of a text, as tokens of a vocabulary.
 //
-// llama.cpp ends the process when it accepts what it does not allow, and takes the names of control
-// tokens for text. Here both are asked about first: a token is allowed if its text goes on in the
-// grammar, or if it ends the text where the grammar may end. Names are text for those control
-// tokens alone that the policy says.
-//
-// llama.cpp follows each way in which a grammar reads a token: where that is ambiguous, a token of
-// 64 characters may have 2^64 of them. The policy says so, and long tokens are asked about in steps
-// then, since what was accepted holds each reading once.
+// A token is allowed if the text with it is a beginning of a text of the grammar, or if it ends the
+// text where the grammar may end. What is allowed is what llama.cpp's own reader of grammars
+// allows, bar bytes that are no UTF-8; test/fuzz/grammar.cc holds it to that. That reader ends the
+// process when it accepts what it does not allow, takes the names of control tokens for text, and
+// follows each way to read a token by itself, of which 16 characters may have billions. Here names
+// are text for those control tokens alone that the policy says.
 #pragma once
 
 #include <llama.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "sampling/grammar_reader.h"
+#include "sampling/grammar_rules.h"
 #include "sampling/policy.h"
 #include "sampling/support.h"
 
@@ -24,12 +25,12 @@ namespace llama_ets {
 class Grammar {
  public:
   // The grammar of a policy that has one, in GBNF with a rule `root`. Throws EngineError
-  // ERR_CONSTRAINT where llama.cpp does not take it.
+  // ERR_CONSTRAINT where it is none, or too ambiguous; all below throw the latter.
   Grammar(const llama_vocab* vocab, const Sampling& sampling);
   // What the thoughts before a text of a grammar may have: all tokens but those that end texts.
   static std::unique_ptr<Grammar> OfThoughts(const llama_vocab* vocab);
   // The same state, which then goes its own way.
-  Grammar(const Grammar& other);
+  Grammar(const Grammar& other) = default;
   Grammar& operator=(const Grammar&) = delete;
 
   // Whether a token may come next.
@@ -41,27 +42,20 @@ class Grammar {
   bool Accept(llama_token token);
 
  private:
-  struct FreeSampler {
-    void operator()(llama_sampler* sampler) const;
+  struct Definition {
+    GrammarRules rules;
+    std::vector<llama_token> named;  // control tokens that are text; ascending
   };
 
-  class LongTokens;
-
-  explicit Grammar(const llama_vocab* vocab) : vocab_(vocab), is_of_thoughts_(true) {}
+  explicit Grammar(const llama_vocab* vocab) : vocab_(vocab) {}
   bool IsText(llama_token token) const;
-  // Null for a token that is asked about at once.
-  const std::vector<llama_token>* StepsOf(llama_token token) const;
-  bool AllowsAtOnce(llama_token token) const;
-  // Whether what the steps spell may come next.
-  bool AllowsSteps(const std::vector<llama_token>& steps) const;
+  GrammarReader::Place Read(llama_token token, GrammarReader* reader) const;
+  bool Allows(llama_token token, GrammarReader* reader) const;
 
   const llama_vocab* vocab_;
-  bool is_of_thoughts_ = false;
-  std::shared_ptr<const std::vector<llama_token>>
-      named_;                                // control tokens that are text; ascending
-  std::shared_ptr<LongTokens> long_tokens_;  // null where all are asked about at once
-  // Null where what was accepted is no beginning of a text of the grammar, and for thoughts.
-  std::unique_ptr<llama_sampler, FreeSampler> sampler_;
+  std::shared_ptr<const Definition> definition_;  // null for thoughts
+  // None where what was accepted is no beginning of a text of the grammar, and for thoughts.
+  std::optional<GrammarState> state_;
 };
 
 // The state after some tokens of a text, or null without a grammar. A text that has left the

@@ -24,7 +24,6 @@ struct Sampling {
   int32_t vocab_limit = INT32_MAX;          // ids from here on have no probability
   double power = 1;                         // of the drawn distribution; what is scored knows none
   std::string grammar;                      // what texts are restricted to, in GBNF; empty: nothing
-  bool grammar_in_steps = false;            // whether it is asked about long tokens in steps
   std::vector<llama_token> grammar_tokens;  // control tokens that the grammar reads by their names
 };
 

@@ -14,10 +14,6 @@ namespace {
 // A sorted list of so many candidates is no dearer than the passes that avoid it.
 constexpr size_t kFewCandidates = 4096;
 
-bool IsHigher(const Candidate& a, const Candidate& b) {
-  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-}
-
 }  // namespace
 
 Support::Support(const Sampling& policy, int32_t vocab_size)

@@ -29,6 +29,11 @@ struct Candidate {
   float logit;
 };
 
+// The order of the largest logits first; of equal ones the lower id comes first.
+inline bool IsHigher(const Candidate& a, const Candidate& b) {
+  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+}
+
 class Support {
  public:
   // `policy` outlives it; it looks at the first `vocab_size` tokens.

@@ -5,6 +5,7 @@ import {
   checkTask,
   type Grader,
   loadItems,
+  openGraderOf,
   type Task,
   type TaskItem,
   type TaskPrompt,
@@ -63,7 +64,7 @@ export async function inspectTask(task: Task, options: CheckTaskOptions = {}): P
   const items = await loadItems(task, data, signal ? { signal } : {});
   const problems: string[] = items.length === 0 ? ["The data has no items"] : [];
   const shown: CheckedItem[] = [];
-  await using grader = task.runsCode ? null : await task.openGrader(signal ? { signal } : {});
+  await using grader = task.runsCode ? null : await openGraderOf(task, signal ? { signal } : {});
   for (const [i, item] of items.slice(0, MAX_GRADED).entries()) {
     signal?.throwIfAborted();
     try {

@@ -7,7 +7,7 @@ import { logOddsOf } from "../rewards/instruct-judge.js";
 import { parseReward } from "../rewards/named.js";
 import { askWithLetters } from "./choice-letters.js";
 import { withoutThoughts } from "./outputs.js";
-import type { Grader, GraderOptions, Task, TaskItem } from "./task.js";
+import { type Grader, type GraderOptions, openGraderOf, type Task, type TaskItem } from "./task.js";
 
 /** Longer answers are cut in the middle: the judge's context is not without end. */
 const MAX_CHARACTERS = 8000;
@@ -36,7 +36,7 @@ export async function openGraderBy(
   task: Task,
   options: GraderOptions,
 ): Promise<Grader> {
-  if (judge === undefined) return task.openGrader(options);
+  if (judge === undefined) return await openGraderOf(task, options);
   if (task.runsCode) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",

@@ -1,7 +1,7 @@
 /** What a task is: problems, how to ask them, and how to tell a right answer. */
 import type { AnswerEnd } from "../chain/answer-end.js";
 import type { ChatMessage } from "../engine/chat/messages.js";
-import { checkArray } from "../engine/check.js";
+import { checkArray, refuse } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { frozenCopy } from "../engine/frozen-copy.js";
 import type { AnswerOptions } from "../rewards/answer.js";
@@ -159,6 +159,23 @@ export function canVote(task: Task, item: TaskItem): boolean {
 }
 
 const METHODS = ["extract", "load", "prompt", "openGrader"] as const;
+
+/**
+ * The task's own grader.
+ *
+ * @throws LlamaEtsError as the task's `openGrader` does; `ERR_INVALID_OPTION` where it gives something else
+ */
+export async function openGraderOf(task: Task, options: GraderOptions): Promise<Grader> {
+  const grader: Partial<Grader> | null | undefined = await task.openGrader(options);
+  const isGrader = typeof grader?.grade === "function" && Symbol.asyncDispose in grader;
+  if (isGrader) return grader as Grader;
+  return refuse(
+    `${task.name}.openGrader`,
+    "a function that opens a grader, which has `grade` and `Symbol.asyncDispose`",
+    grader,
+    "defineTask, whose graders have both",
+  );
+}
 
 /** The names of what a value lacks to be a task. */
 export function lacksOfTask(value: unknown): string[] {

@@ -1,13 +1,14 @@
 import ajv from "ajv";
 import addFormats from "ajv-formats";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Constraint, compileConstraint } from "../../src/engine/constraint/constraint.js";
 import type { Expression } from "../../src/engine/constraint/expression.js";
 import { FORMAT_NAMES, formatTexts } from "../../src/engine/constraint/json/string-texts.js";
 import { readGrammar } from "../../src/engine/constraint/read-grammar.js";
 import { GrammarReader } from "../../src/engine/constraint/readings.js";
 import { wholeMatches } from "../../src/engine/constraint/regular-expression.js";
+import type { Model } from "../../src/engine/engine.js";
 import { messageOf } from "../../src/engine/errors.js";
 import { withTimeLimit } from "../../src/engine/time-limit.js";
 import { sample } from "../../src/methods/registry.js";
@@ -228,24 +229,68 @@ describe("texts", () => {
   });
 });
 
-test("a long token that can be read in 2^40 ways is refused at once, by what it spells", async () => {
-  const words = ["#".repeat(64), `${"=".repeat(40)}é`];
-  await using model = await modelOf(sentencePiece(words));
-  const tokenOf = (word: string) =>
-    Array.from({ length: model.info.vocabSize }, (_, i) => i).find((i) => {
-      return model.detokenize(Int32Array.of(i), { continues: true }) === word;
-    }) as number;
-  const draw = (regex: string, ...allowed: string[]) =>
-    sample(model, "1", {
-      ...{ constraint: { regex }, allowedTokens: allowed.map(tokenOf) },
-      ...{ maxTokens: 1, seed: 1, raw: true },
+describe("ambiguous texts, also behind long beginnings", () => {
+  const [begin, hashes, signs, brackets] = [
+    "ab".repeat(100),
+    "#".repeat(64),
+    `${"é".repeat(40)}è`,
+    "(".repeat(64),
+  ] as const;
+  let model: Model;
+  beforeAll(async () => {
+    model = await modelOf(sentencePiece([begin, hashes, signs, brackets]));
+  });
+  afterAll(async () => await model.dispose());
+
+  /** What one token adds to a text, which those before it spell. */
+  async function draw(constraint: Constraint, before: number, text: string, allowed: string[]) {
+    const tokenOf = (word: string) =>
+      Array.from({ length: model.info.vocabSize }, (_, i) => i).find((i) => {
+        return model.detokenize(Int32Array.of(i), { continues: true }) === word;
+      }) as number;
+    const drawn = await sample(model, "1", {
+      ...{ constraint, allowedTokens: [begin, ...allowed].map(tokenOf) },
+      ...{ maxTokens: before + 1, seed: 1, raw: true },
     });
-  const long = words[0] as string;
-  expect((await draw("(#|##){1,40}x", long, "x")).text).toBe(long);
-  expect((await draw("(#|##){1,30}x", long, "#")).text).toBe("#");
-  expect((await draw("(=|==){1,40}é", words[1] as string, "#")).text).toBe(words[1]);
-  await expect(draw("(=|==){1,40}è", words[1] as string)).rejects.toMatchObject({
-    code: "ERR_CONSTRAINT_DEAD",
+    expect(drawn.text.startsWith(text)).toBe(true);
+    return drawn.text.slice(text.length);
+  }
+
+  test.each([1, 5, 50])("a token that can be read in 2^40 ways, behind %s", async (times) => {
+    const text = begin.repeat(times);
+    const drawAfter = (rest: string, ...allowed: string[]) => {
+      return draw({ grammar: `root ::= "${text}" ${rest}` }, times, text, allowed);
+    };
+    expect(await drawAfter('("#" | "##"){1,40} "x"', hashes, "x")).toBe(hashes);
+    expect(await drawAfter('("#" | "##"){1,30} "x"', hashes, "#")).toBe("#");
+    expect(await drawAfter('("#" | . | [^b] | [!-a]){1,64} "x"', hashes, "x")).toBe(hashes);
+    expect(await drawAfter('("é" | "éé"){1,40} "è"', signs, "#")).toBe(signs);
+    await expect(drawAfter('("é" | "éé"){1,40} "e"', signs)).rejects.toMatchObject({
+      code: "ERR_CONSTRAINT_DEAD",
+    });
+  });
+
+  test("a union of a schema, behind a long constant", async () => {
+    const drawAfter = (most: number, ...allowed: string[]) => {
+      const either = [{ pattern: `^(#|##){1,${most}}x$` }, { pattern: `^(##|#){1,${most}}y$` }];
+      const json = {
+        ...{ type: "array", prefixItems: [{ const: begin.repeat(5) }, { anyOf: either }] },
+        ...{ items: false, minItems: 2 },
+      };
+      return draw({ json }, 10, `["${begin.repeat(5)}","`, ["[", '"', ",", ...allowed]);
+    };
+    expect(await drawAfter(40, hashes, "x")).toBe(hashes);
+    expect(await drawAfter(30, hashes, "#")).toBe("#");
+  });
+
+  // n brackets have 2^n different readings.
+  test.each([2, 50])("readings without end are an error, behind %s", async (times) => {
+    const text = begin.repeat(times);
+    const grammar = `root ::= "${text}" s\ns ::= "(" s ")" | "(" s "]" | "x"`;
+    await expect(draw({ grammar }, times, text, [brackets])).rejects.toMatchObject({
+      ...{ code: "ERR_CONSTRAINT", message: expect.stringMatching(/more than 4096 ways/) },
+    });
+    expect(await draw({ grammar }, times, text, ["("])).toBe("(");
   });
 });
 

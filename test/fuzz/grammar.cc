@@ -1,11 +1,9 @@
-// What a grammar allows of a vocabulary's tokens, from sources that no other reader has looked at.
-// llama.cpp's reader of grammars is compiled into this program from its source, under the
-// sanitizers, and the engine calls it in place of its own. The vocabulary is
-// LLAMA_ETS_FUZZ_MODEL's.
+// What a grammar allows of a vocabulary's tokens, from sources that no other reader has looked at,
+// against llama.cpp's own reader of grammars. That is compiled into this program from its source,
+// under the sanitizers. The vocabulary is LLAMA_ETS_FUZZ_MODEL's.
 //
-// An input is a grammar and, behind a NUL, the choices of a walk through it. Sources that
-// src/engine/constraint/ refuses are left out where no reader can bear them, or tokens stand in
-// them.
+// An input is a grammar and, behind a NUL, the choices of a walk through it. llama.cpp is asked
+// about those grammars that it can bear; tokens in them are left out. Ours must bear all of them.
 #include "sampling/grammar.h"
 
 #include <llama-grammar.h>
@@ -13,18 +11,23 @@
 #include <algorithm>
 #include <climits>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "files/engine.h"
 #include "files/engine_error.h"
+#include "sampling/torn_character.h"
 
 namespace {
 
 using llama_ets::Candidate;
 using llama_ets::Engine;
+using llama_ets::EngineError;
 using llama_ets::Grammar;
+using llama_ets::TornCharacter;
 
 constexpr uint64_t kMostRepeats = 8;
 constexpr size_t kMostElements = 300;
@@ -117,21 +120,40 @@ class Beginnings {
   std::vector<bool> is_open_;
 };
 
-// Whether a grammar that can be read can also be borne.
-bool IsBearable(const std::string& source) {
-  if (!HasFewRepeats(source)) return false;
+// What llama.cpp makes of a grammar.
+enum class Verdict { kWrong, kNotBorne, kTaken };
+
+Verdict VerdictOf(const std::string& source) {
+  if (!HasFewRepeats(source)) return Verdict::kNotBorne;
   llama_grammar_parser parser(vocab);
-  if (!parser.parse(source.c_str())) return true;
+  if (!parser.parse(source.c_str())) return Verdict::kWrong;
+  if (parser.symbol_ids.count("root") == 0) return Verdict::kWrong;
   size_t elements = 0;
   for (const auto& rule : parser.rules) {
     elements += rule.size();
     for (const auto& element : rule) {
       const bool is_token =
           element.type == LLAMA_GRETYPE_TOKEN || element.type == LLAMA_GRETYPE_TOKEN_NOT;
-      if (is_token) return false;
+      if (is_token) return Verdict::kNotBorne;
     }
   }
-  return elements <= kMostElements && Beginnings(parser.rules).AreFew();
+  const bool is_borne = elements <= kMostElements && Beginnings(parser.rules).AreFew();
+  return is_borne ? Verdict::kTaken : Verdict::kNotBorne;
+}
+
+std::string TextOf(llama_token token) {
+  char text[256];
+  const int32_t length = Engine().llama_token_to_piece(vocab, token, text, sizeof text, 0, true);
+  return std::string(text, static_cast<size_t>(length));
+}
+
+// Whether bytes are UTF-8, of which the last character may lack bytes.
+bool IsText(const std::string& bytes, bool may_be_torn) {
+  TornCharacter character;
+  for (const char byte : bytes) {
+    if (!character.Add(byte)) return false;
+  }
+  return may_be_torn || character.missing() == 0;
 }
 
 std::vector<Candidate> AllTokens() {
@@ -150,24 +172,28 @@ std::vector<llama_token> Kept(const Grammar& grammar) {
   return kept;
 }
 
-void Expect(bool holds) {
-  if (!holds) abort();
+void Expect(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "Not so: %s\n", what);
+  abort();
 }
 
 // llama.cpp's own state, asked about all tokens at once.
-class AtOnce {
+class Reference {
  public:
-  explicit AtOnce(const std::string& source)
-      : sampler_(Engine().llama_sampler_init_grammar(vocab, source.c_str(), "root")) {}
-  ~AtOnce() { Engine().llama_sampler_free(sampler_); }
-  AtOnce(const AtOnce&) = delete;
-  AtOnce& operator=(const AtOnce&) = delete;
+  explicit Reference(const std::string& source)
+      : sampler_(llama_sampler_init_grammar(vocab, source.c_str(), "root")) {}
+  ~Reference() { llama_sampler_free(sampler_); }
+  Reference(const Reference&) = delete;
+  Reference& operator=(const Reference&) = delete;
+
+  explicit operator bool() const { return sampler_ != nullptr; }
 
   std::vector<llama_token> Kept() const {
     std::vector<llama_token_data> data;
     for (const Candidate& c : AllTokens()) data.push_back({c.token, 0, 0});
     llama_token_data_array array{data.data(), data.size(), -1, false};
-    Engine().llama_sampler_apply(sampler_, &array);
+    llama_sampler_apply(sampler_, &array);
     std::vector<llama_token> kept;
     for (const llama_token_data& d : data) {
       const bool is_control = Engine().llama_vocab_get_attr(vocab, d.id) & LLAMA_TOKEN_ATTR_CONTROL;
@@ -176,35 +202,72 @@ class AtOnce {
     }
     return kept;
   }
-  void Accept(llama_token token) { Engine().llama_sampler_accept(sampler_, token); }
+  void Accept(llama_token token) { llama_sampler_accept(sampler_, token); }
 
  private:
   llama_sampler* sampler_;
 };
 
+// Asks about all tokens at a text's end in several ways. With a reference the tokens that both
+// allow come back: llama.cpp takes bytes for characters that are no UTF-8, lets texts end within a
+// character, and refuses the beginnings of characters where a class leaves others out. So they
+// agree about whole characters alone.
+std::vector<llama_token> Asked(const Grammar& state, const std::string& text,
+                               const Reference* reference) {
+  const std::vector<llama_token> kept = Kept(state);
+  const auto keeps = [&kept](llama_token t) {
+    return std::binary_search(kept.begin(), kept.end(), t);
+  };
+  const bool is_torn = !IsText(text, false);
+  for (const llama_token token : kept) {
+    Expect(state.Allows(token), "what is kept is allowed");
+    if (Engine().llama_vocab_is_eog(vocab, token)) {
+      Expect(!is_torn, "a text ends with a character");
+      continue;
+    }
+    const std::string more = TextOf(token);
+    Expect(IsText(text + more, true), "texts are UTF-8");
+    // The first 256 tokens are the bytes.
+    Expect(keeps(static_cast<unsigned char>(more[0])), "a token's first byte is allowed");
+  }
+  // What has begun can go on.
+  Expect(!is_torn || !kept.empty(), "a character that has begun can end");
+  if (reference == nullptr) return kept;
+  std::vector<llama_token> both;
+  for (const llama_token token : reference->Kept()) {
+    const bool is_whole =
+        !is_torn && (Engine().llama_vocab_is_eog(vocab, token) || IsText(TextOf(token), false));
+    Expect(!is_whole || keeps(token), "what llama.cpp allows is allowed");
+    if (keeps(token)) both.push_back(token);
+  }
+  for (const llama_token token : kept) {
+    const bool is_end = Engine().llama_vocab_is_eog(vocab, token);
+    const bool is_whole = !is_torn && (is_end || IsText(TextOf(token), false));
+    Expect(!is_whole || std::binary_search(both.begin(), both.end(), token),
+           "llama.cpp allows what is allowed");
+  }
+  return both;
+}
+
 // Goes on by allowed tokens, and asks about all of them on the way.
-void Walk(const Grammar& start, const std::string& source, const std::string& choices) {
-  Grammar state(start);
-  AtOnce reference(source);
+void Walk(Grammar state, const std::string& choices, Reference* reference) {
+  std::string text;
   for (size_t i = 0; i < std::min(choices.size(), kMostSteps); ++i) {
-    const std::vector<llama_token> kept = Kept(state);
-    Expect(kept == reference.Kept());
+    const std::vector<llama_token> kept = Asked(state, text, reference);
     if (kept.empty()) return;
-    for (const llama_token token : kept) Expect(state.Allows(token));
     const auto choice = static_cast<unsigned char>(choices[i]);
-    const llama_token other = choice % Engine().llama_vocab_n_tokens(vocab);
-    Expect(state.Allows(other) == std::binary_search(kept.begin(), kept.end(), other));
     const llama_token token = kept[choice % kept.size()];
     Grammar copy(state);
     const bool ends = Engine().llama_vocab_is_eog(vocab, token);
-    Expect(state.Accept(token) != ends);
-    Expect(copy.Accept(token) != ends);
+    Expect(state.Accept(token) != ends, "a kept token is accepted");
+    Expect(copy.Accept(token) != ends, "a copy accepts it too");
     if (ends) {
-      Expect(Kept(state).empty());
+      Expect(Kept(state).empty(), "nothing follows an end");
       return;
     }
-    Expect(Kept(copy) == Kept(state));
-    reference.Accept(token);
+    Expect(Kept(copy) == Kept(state), "copies agree");
+    text += TextOf(token);
+    if (reference != nullptr) reference->Accept(token);
   }
 }
 
@@ -226,12 +289,21 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   llama_ets::Sampling sampling;
   sampling.grammar = input.c_str();
   const size_t behind = sampling.grammar.size() + 1;
-  sampling.grammar_in_steps = size % 2 == 0;
-  if (!IsBearable(sampling.grammar)) return -1;
+  const std::string choices = behind < size ? input.substr(behind) : std::string();
+  if (!IsText(sampling.grammar, false)) return -1;
+  const Verdict verdict = VerdictOf(sampling.grammar);
+  std::optional<Grammar> grammar;
   try {
-    const Grammar grammar(vocab, sampling);
-    Walk(grammar, sampling.grammar, behind < size ? input.substr(behind) : std::string());
-  } catch (const llama_ets::EngineError&) {
+    grammar.emplace(vocab, sampling);
+    if (verdict != Verdict::kTaken) Walk(*grammar, choices, nullptr);
+  } catch (const EngineError&) {
+    // Ours may refuse only what llama.cpp can't bear either.
+    Expect(verdict != Verdict::kTaken, "what llama.cpp takes is taken");
+    return 0;
   }
+  Expect(verdict != Verdict::kWrong, "llama.cpp takes what is taken");
+  if (verdict != Verdict::kTaken) return 0;
+  Reference reference(sampling.grammar);
+  if (reference) Walk(*grammar, choices, &reference);
   return 0;
 }

@@ -32,7 +32,10 @@ const SOURCES = {
   adapter_file: checks,
   cell_order: [],
   longest_run: ["native/text/deep_stack.cc"],
-  grammar: ["native/files/engine.cc", "test/fuzz/no_attention.cc", "native/sampling/grammar.cc"],
+  grammar: [
+    ...["native/files/engine.cc", "test/fuzz/no_attention.cc", "native/sampling/grammar.cc"],
+    ...["native/sampling/grammar_reader.cc", "native/sampling/grammar_rules.cc"],
+  ],
 };
 /** Where llama.cpp's source is taken from node-llama-cpp's bundle. */
 const LLAMA = path.join(ROOT, "build/fuzz/llama.cpp");

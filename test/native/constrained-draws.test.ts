@@ -84,3 +84,39 @@ test("draws what is allowed with its probability, likely or not, and its mass in
     await model.close();
   }
 });
+
+test("a text that is too ambiguous is an error, and keeps no sequence", async () => {
+  await openEngine(false);
+  const model = await addon().loadModel({
+    ...{ path: MODEL, gpuLayers: 0, cachesDiffusion: true, onProgress() {} },
+  }).promise;
+  const context = new (addon().Context)();
+  try {
+    await context.open(model, {
+      ...{ cells: 512, maxSequences: 4, maxOutputs: 4, batchSize: 64 },
+      ...{ threads: 1, flashAttention: 0 as const },
+    });
+    const parent = await context.create();
+    await context.prefill([{ sequence: parent, tokens: model.tokenize(PROMPT, true, false) }]);
+    const free = async () => (await context.status()).freeSequences;
+    const before = await free();
+    // n brackets have 2^n different readings.
+    const draw = (brackets: number) =>
+      context.generate({
+        ...UNLIMITED,
+        draws: [0, 1].map((stream) => ({
+          ...{ parent, stream: [stream, 0, 0] as [number, number, number], position: 0 },
+          ...{ maxTokens: 1, keep: false, keepEnded: false },
+          text: model.tokenize("(".repeat(brackets), false, false),
+        })),
+        sampling: { ...PLAIN, grammar: 'root ::= "(" root ")" | "(" root "]" | "x"' },
+        key: [1, 2],
+      });
+    await expect(draw(20)).rejects.toMatchObject({ code: "ERR_CONSTRAINT" });
+    expect(await free()).toBe(before);
+    expect(await draw(5)).toHaveLength(2);
+  } finally {
+    await context.close();
+    await model.close();
+  }
+});

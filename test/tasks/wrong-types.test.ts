@@ -5,6 +5,7 @@ import {
   findTask,
   gradeRows,
   gsm8k,
+  inspectTask,
   miniGsm,
   openSandbox,
   type Task,
@@ -48,6 +49,15 @@ describe("a task", () => {
       await expectRefused(option, () => miniGsm.load(undefined, { [option]: value } as never));
     },
   );
+
+  test.each([
+    ...wrongValues(),
+    ["a grader without `grade`", { [Symbol.asyncDispose]: async () => {} }],
+    ["a grader that isn't disposable", { grade: async () => ({}) }],
+  ])("refuses what isn't a grader: %s", async (_, value) => {
+    const task = { ...miniGsm, openGrader: () => value } as never;
+    await expectRefused("openGrader", () => inspectTask(task));
+  });
 
   test.each(wrongValues("string"))(
     "refuses a wrong data file and a wrong name: %s",

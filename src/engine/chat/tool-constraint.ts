@@ -13,7 +13,7 @@ import {
   withFreeText,
   withoutTexts,
 } from "../constraint/calls/call-grammar.js";
-import { checkRules, isAmbiguous } from "../constraint/check-rules.js";
+import { checkRules } from "../constraint/check-rules.js";
 import { SchemaDocument } from "../constraint/json/schema-document.js";
 import type { CompiledConstraint } from "../constraint/kinds.js";
 import { readGrammar } from "../constraint/read-grammar.js";
@@ -94,10 +94,8 @@ export async function toolConstraint(
   const hash = createHash("sha256").update(`tools\n${tokens.join()}\n${grammar}`).digest("hex");
   const fingerprint = hash.slice(0, 16);
   const { forms } = whole;
-  const ambiguous = isAmbiguous(readGrammar(grammar).rules);
   return Object.freeze({
     ...{ kind: "tools" as const, grammar, fingerprint, tokens, calls: forms },
-    ...(ambiguous && { ambiguous }),
   });
 }
 

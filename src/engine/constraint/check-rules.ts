@@ -11,7 +11,7 @@ import {
   NEVER,
   type Range,
 } from "./expression.js";
-import { MAX_ELEMENTS, MAX_READINGS, MAX_WAYS, WAYS_CHARACTERS } from "./limits.js";
+import { MAX_ELEMENTS, MAX_READINGS } from "./limits.js";
 import { GrammarReader } from "./readings.js";
 import { refusal } from "./refusal.js";
 
@@ -70,9 +70,7 @@ export function checkRules(rules: Grammar, placeOf: (name: string) => string): v
       "smaller bounds of repetitions, or none",
     );
   }
-  const reader = new GrammarReader(rules);
-  checkReadings(reader, (what, fix) => wrong("root", what, fix));
-  checkWays(reader, (what, fix) => wrong("root", what, fix));
+  checkReadings(new GrammarReader(rules), (what, fix) => wrong("root", what, fix));
 }
 
 /** The rules of which something holds that holds of a rule by what holds of those in it. */
@@ -220,46 +218,6 @@ function checkReadings(reader: GrammarReader, wrong: (what: string, fix: string)
       .map((point) => reader.next(readings, point))
       .reduce((a, b) => (b.size > a.size ? b : a), new Set<number>());
   }
-}
-
-/** Walks where most ways lead: they multiply where readings part and meet again. */
-function checkWays(reader: GrammarReader, wrong: (what: string, fix: string) => Error): void {
-  let readings = reader.start;
-  for (let i = 0; i < PROBED_CHARACTERS && readings.size > 0; i += WAYS_CHARACTERS) {
-    let ways: ReadonlyMap<number, number> = new Map([...readings].map((one) => [one, 1]));
-    for (let j = 0; j < WAYS_CHARACTERS && ways.size > 0; j++) {
-      if (sumOf(ways) > MAX_WAYS) {
-        throw wrong(
-          `a text of ${j} characters can be read in more than ${MAX_WAYS.toLocaleString("en")} ways`,
-          "alternatives that differ in their first characters, and no repetition in a repetition",
-        );
-      }
-      ways = mostWays(reader, ways);
-    }
-    readings = new Set(ways.keys());
-  }
-}
-
-/** Whether some text of a grammar that was checked can be read in more than `MAX_WAYS` ways. */
-export function isAmbiguous(rules: Grammar): boolean {
-  const reader = new GrammarReader(rules);
-  let ways: ReadonlyMap<number, number> = new Map([...reader.start].map((one) => [one, 1]));
-  for (let i = 0; i < PROBED_CHARACTERS && ways.size > 0; i++) {
-    if (sumOf(ways) > MAX_WAYS) return true;
-    ways = mostWays(reader, ways);
-  }
-  return false;
-}
-
-function sumOf(ways: ReadonlyMap<number, number>): number {
-  return [...ways.values()].reduce((a, b) => a + b, 0);
-}
-
-/** After one more character, of those that may come the one to which most ways lead. */
-function mostWays(reader: GrammarReader, ways: ReadonlyMap<number, number>): Map<number, number> {
-  return characters(reader.sets(new Set(ways.keys())))
-    .map((point) => reader.nextWays(ways, point))
-    .reduce((a, b) => (sumOf(b) > sumOf(a) ? b : a), new Map<number, number>());
 }
 
 /** Code points at which most of the sets meet. */

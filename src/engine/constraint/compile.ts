@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { checkInteger, checkKeys, checkObject, checkString } from "../check.js";
 import { LlamaEtsError } from "../errors.js";
 import { checkGrammar } from "../text/text-requests.js";
-import { checkRules, isAmbiguous } from "./check-rules.js";
+import { checkRules } from "./check-rules.js";
 import { linesText, wordsText } from "./counted-text.js";
 import { type Expression, type Grammar, isNever, isSpellable, literals } from "./expression.js";
 import { schemaGrammar } from "./json/schema-grammar.js";
@@ -125,6 +125,5 @@ async function acceptedByEngine(grammar: string): Promise<void> {
 
 function finished(kind: CompiledConstraint["kind"], grammar: string): CompiledConstraint {
   const fingerprint = createHash("sha256").update(`${kind}\n${grammar}`).digest("hex").slice(0, 16);
-  const ambiguous = isAmbiguous(readGrammar(grammar).rules);
-  return Object.freeze({ kind, grammar, fingerprint, ...(ambiguous && { ambiguous }) });
+  return Object.freeze({ kind, grammar, fingerprint });
 }

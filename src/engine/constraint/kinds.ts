@@ -22,8 +22,6 @@ export interface CompiledConstraint {
   readonly grammar: string;
   /** The same for the same kind and grammar, and for no other. */
   readonly fingerprint: string;
-  /** Whether a text can be read in so many ways that long tokens are asked about in steps. */
-  readonly ambiguous?: true;
   /** Control tokens that the grammar reads by their texts. Default: none. */
   readonly tokens?: readonly number[];
   /** How calls of tools are written, where the constraint is one of tools. */

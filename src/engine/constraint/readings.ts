@@ -55,17 +55,6 @@ export class GrammarReader {
     return after;
   }
 
-  /** As `next`, with the number of ways that lead to each reading. */
-  nextWays(ways: ReadonlyMap<number, number>, codePoint: number): Map<number, number> {
-    const after = new Map<number, number>();
-    for (const [reading, count] of ways) {
-      for (const next of this.next(new Set([reading]), codePoint)) {
-        after.set(next, (after.get(next) ?? 0) + count);
-      }
-    }
-    return after;
-  }
-
   /** The sets of code points that may come next, one a reading. */
   sets(readings: Readings): (readonly Range[])[] {
     return [...readings].flatMap((stack) => {

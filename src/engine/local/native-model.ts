@@ -16,7 +16,6 @@ export interface NativeSampling {
   /** GBNF. Default: texts aren't restricted. */
   grammar?: string;
   /** Control tokens that the grammar reads by their texts. Default: none. */
-  grammarInSteps?: boolean;
   grammarTokens?: Int32Array;
 }
 
@@ -58,7 +57,6 @@ export function toNativeSampling(sampling: Sampling): NativeSampling {
     ...policy,
     allowedTokens: Int32Array.from(sampling.allowedTokens),
     ...(constraint && { grammar: constraint.grammar }),
-    ...(constraint?.ambiguous && { grammarInSteps: true }),
     ...(constraint?.tokens && { grammarTokens: Int32Array.from(constraint.tokens) }),
   };
 }
