@@ -110,9 +110,8 @@ export {
 } from "./report/for-programs.js";
 export type { Trace } from "./report/trace.js";
 export { canonicalAnswer, extractAnswer } from "./rewards/answer.js";
+export { type CertaintyOptions, confidence, entropy, selfCertainty } from "./rewards/certainty.js";
 export { combine, type WeightedReward } from "./rewards/combine.js";
-export { type CertaintyOptions, confidence } from "./rewards/confidence.js";
-export { entropy } from "./rewards/entropy.js";
 export {
   type ComparedTexts,
   type JudgedText,
@@ -139,7 +138,6 @@ export {
   type RewardTemplate,
   rewardModel,
 } from "./rewards/reward-model.js";
-export { selfCertainty } from "./rewards/self-certainty.js";
 export { type SelfConsistencyOptions, selfConsistency } from "./rewards/self-consistency.js";
 export type { StepOptions } from "./rewards/steps.js";
 export { exactMatch, type Predicate, regexVerifier, verifier } from "./rewards/verifier.js";

@@ -32,14 +32,12 @@ export class AutoregressiveProposal implements PrefixProposal {
     this.#options = options;
   }
 
-  /** Leases the planned context for the run. */
   static async open(
     model: Model,
     plan: ContextPlan,
     options: ChainOptions,
   ): Promise<AutoregressiveProposal> {
-    const context = await model.lease(plan);
-    return new AutoregressiveProposal(await TextGenerator.open(model, context, options), options);
+    return new AutoregressiveProposal(await TextGenerator.open(model, plan, options), options);
   }
 
   get isOutOfBudget(): boolean {

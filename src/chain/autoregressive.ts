@@ -36,14 +36,12 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     this.#options = options;
   }
 
-  /** Leases the planned context for the run. */
   static async open(
     model: Model,
     plan: ContextPlan,
     options: ChainOptions,
   ): Promise<AutoregressiveChain> {
-    const context = await model.lease(plan);
-    return new AutoregressiveChain(await TextGenerator.open(model, context, options), options);
+    return new AutoregressiveChain(await TextGenerator.open(model, plan, options), options);
   }
 
   get isOutOfBudget(): boolean {

@@ -8,6 +8,7 @@ import type {
   Sequences,
   SequencesStatus,
 } from "../engine/sequences.js";
+import type { ContextPlan } from "../planning/context-plan.js";
 import { type AnswerEnd, answeredPart } from "./answer-end.js";
 import { type Reading, toBatches } from "./batches.js";
 import type { NextToken, Rollout, Text, Usage } from "./chain.js";
@@ -61,12 +62,13 @@ export class TextGenerator implements AsyncDisposable {
     this.scorer = new TextScorer(context, this.#writer, options, this.#limits);
   }
 
-  /** Takes over a context leased from the model. */
+  /** Leases the planned context for the run. */
   static async open(
     model: Model,
-    context: Sequences,
+    plan: ContextPlan,
     options: ChainOptions,
   ): Promise<TextGenerator> {
+    const context = await model.lease(plan);
     return new TextGenerator(model, context, await context.status(), options);
   }
 

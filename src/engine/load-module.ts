@@ -2,7 +2,7 @@
 import { register } from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { whyUnreadable } from "./errors.js";
+import { type ErrorCode, LlamaEtsError, messageOf, whyUnreadable } from "./errors.js";
 import { refuseOtherThanFile } from "./read-file.js";
 
 const HOOKS = new URL("../../dist/engine/own-package-hooks.js", import.meta.url);
@@ -12,14 +12,19 @@ let isRegistered = false;
 
 /**
  * The default export of a module's file. It may import `llama-ets` wherever it lies, also where the
- * package is installed globally. Rejects as `import` does, and in plain words where there is no such file.
+ * package is installed globally. Throws `code` for what can't be imported; `what` is its name for it.
  */
-export async function importDefault(file: string): Promise<unknown> {
-  const found = await refuseOtherThanFile(file).catch((error) => {
-    throw new Error(whyUnreadable(error), { cause: error });
-  });
-  if (found.isDirectory()) throw new Error("it is a directory");
-  if (!isRegistered) register(HOOKS, { data: OWN_INDEX.href });
-  isRegistered = true;
-  return (await import(pathToFileURL(path.resolve(file)).href)).default;
+export async function importDefault(file: string, what: string, code: ErrorCode): Promise<unknown> {
+  try {
+    const found = await refuseOtherThanFile(file).catch((error) => {
+      throw new Error(whyUnreadable(error), { cause: error });
+    });
+    if (found.isDirectory()) throw new Error("it is a directory");
+    if (!isRegistered) register(HOOKS, { data: OWN_INDEX.href });
+    isRegistered = true;
+    return (await import(pathToFileURL(path.resolve(file)).href)).default;
+  } catch (error) {
+    const message = `Could not load the ${what} ${file}: ${messageOf(error)}`;
+    throw new LlamaEtsError(code, message, { cause: error });
+  }
 }

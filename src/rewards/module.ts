@@ -1,5 +1,5 @@
 import path from "node:path";
-import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { LlamaEtsError } from "../engine/errors.js";
 import { importDefault } from "../engine/load-module.js";
 import { type Reward, type RewardFunction, toReward } from "./reward.js";
 
@@ -8,18 +8,7 @@ import { type Reward, type RewardFunction, toReward } from "./reward.js";
  * `Reward`. The module runs with the rights of this process. Throws `ERR_REWARD`.
  */
 export async function loadRewardModule(file: string): Promise<Reward> {
-  let exported: unknown;
-  try {
-    exported = await importDefault(file);
-  } catch (error) {
-    throw new LlamaEtsError(
-      "ERR_REWARD",
-      `Could not load the reward ${file}: ${messageOf(error)}`,
-      {
-        cause: error,
-      },
-    );
-  }
+  const exported = await importDefault(file, "reward", "ERR_REWARD");
   if (typeof exported === "function") return named(path.basename(file), exported as RewardFunction);
   const reward = exported as Partial<Reward> | null | undefined;
   if (typeof reward?.score === "function" && typeof reward.name === "string") {

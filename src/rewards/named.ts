@@ -12,16 +12,14 @@ import { LlamaEtsError, whyUnreadable } from "../engine/errors.js";
 import { loadModel } from "../engine/load-model.js";
 import { readTextFile } from "../engine/read-file.js";
 import { type AnswerOptions, checkAnswerOptions } from "./answer.js";
+import { confidence, entropy, selfCertainty } from "./certainty.js";
 import { combine } from "./combine.js";
-import { confidence } from "./confidence.js";
-import { entropy } from "./entropy.js";
 import { ifevalReward } from "./ifeval/ifeval.js";
 import { judge, pairwiseJudge } from "./instruct-judge.js";
 import { jsonSchemaVerifier } from "./json-schema.js";
 import { loadRewardModule } from "./module.js";
 import type { Reward } from "./reward.js";
 import { rewardModel } from "./reward-model.js";
-import { selfCertainty } from "./self-certainty.js";
 import { selfConsistency } from "./self-consistency.js";
 import { regexVerifier } from "./verifier.js";
 

@@ -1,4 +1,4 @@
-import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import { LlamaEtsError } from "../engine/errors.js";
 import { importDefault } from "../engine/load-module.js";
 import { lacksOfTask, type Task } from "./task.js";
 
@@ -14,16 +14,7 @@ export function fileOfTask(task: Task): string | undefined {
  * module runs with the rights of this process. Throws `ERR_INVALID_OPTION`.
  */
 export async function loadTaskModule(file: string): Promise<Task> {
-  let exported: unknown;
-  try {
-    exported = await importDefault(file);
-  } catch (error) {
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      `Could not load the task ${file}: ${messageOf(error)}`,
-      { cause: error },
-    );
-  }
+  const exported = await importDefault(file, "task", "ERR_INVALID_OPTION");
   const missing = lacksOfTask(exported);
   if (missing.length === 0) {
     files.set(exported as Task, file);

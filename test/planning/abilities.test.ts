@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Abilities } from "../../src/engine/engine.js";
 import { METHODS, type MethodName, type MethodOptions } from "../../src/methods/registry.js";
-import { entropy } from "../../src/rewards/entropy.js";
+import { entropy } from "../../src/rewards/certainty.js";
 import { TableModel } from "../fixtures/table-engine/model.js";
 import { hashedTable } from "../fixtures/table-engine/tables.js";
 

@@ -4,10 +4,13 @@ import { describe, expect, test } from "vitest";
 import { bestOfN } from "../../src/methods/best-of-n.js";
 import { ets } from "../../src/methods/ets.js";
 import type { MethodOptions } from "../../src/methods/registry.js";
-import { type CertaintyOptions, confidence } from "../../src/rewards/confidence.js";
-import { entropy } from "../../src/rewards/entropy.js";
+import {
+  type CertaintyOptions,
+  confidence,
+  entropy,
+  selfCertainty,
+} from "../../src/rewards/certainty.js";
 import type { Completion, Reward } from "../../src/rewards/reward.js";
-import { selfCertainty } from "../../src/rewards/self-certainty.js";
 import { completion, scoreOf } from "../fixtures/completions.js";
 import { QUESTION, useModel } from "../fixtures/models.js";
 import { endlessTokens } from "../fixtures/precise-model.js";

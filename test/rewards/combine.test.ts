@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { confidence } from "../../src/rewards/certainty.js";
 import { combine } from "../../src/rewards/combine.js";
-import { confidence } from "../../src/rewards/confidence.js";
 import type { Reward } from "../../src/rewards/reward.js";
 import { selfConsistency } from "../../src/rewards/self-consistency.js";
 import { completion, scoreOf } from "../fixtures/completions.js";

@@ -40,22 +40,13 @@ export function workerCommand(command: Command): Command {
 }
 
 async function work(flags: WorkerFlags): Promise<void> {
-  const { checkWorker, runWorker } = await import("../../evaluate/queue/worker.js");
+  const { openWorker } = await import("../../evaluate/queue/worker.js");
   const signal = interruptSignal();
   const { queue, reward, potential: potentials, task, concurrency } = flags;
-  const options = { queue, signal, ...given({ reward, potentials, task, concurrency }) };
   let drawn = 0;
   try {
-    await checkWorker(options);
-    const models = isolatingOwn(flags);
-    await using model = await loadNamedModel(models, signal);
-    const source = proposalSource(flags);
-    await using proposal =
-      source === undefined ? null : await loadOtherModel(models, source, signal);
-    console.error(`Waiting for samples to draw with ${model.path}; Ctrl-C ends it`);
-    await runWorker(model, {
-      ...options,
-      ...(proposal && { proposal }),
+    await using worker = await openWorker({
+      ...{ queue, signal, ...given({ reward, potentials, task, concurrency }) },
       onSample: ({ item, method, error }) => {
         drawn++;
         if (error !== undefined) console.error(`${item} ${method}: ${error}`);
@@ -64,6 +55,13 @@ async function work(flags: WorkerFlags): Promise<void> {
       onConnection: (isConnected) =>
         console.error(isConnected ? "Redis is back" : "Redis is lost; trying again"),
     });
+    const models = isolatingOwn(flags);
+    await using model = await loadNamedModel(models, signal);
+    const source = proposalSource(flags);
+    await using proposal =
+      source === undefined ? null : await loadOtherModel(models, source, signal);
+    console.error(`Waiting for samples to draw with ${model.path}; Ctrl-C ends it`);
+    await worker.run(model, proposal);
   } catch (error) {
     if (error instanceof Interrupted) {
       console.error(`Stopped after ${drawn} samples; what was under way is back on the queue.`);

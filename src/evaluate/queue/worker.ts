@@ -13,14 +13,14 @@ import type { Model } from "../../engine/engine.js";
 import { untilAborted } from "../../engine/until-aborted.js";
 import { DEFAULT_REWARD, openPotentials, openReward, parseReward } from "../../rewards/named.js";
 import { findTask } from "../../tasks/index.js";
-import { answersOf } from "../../tasks/task.js";
+import { answersOf, type Task } from "../../tasks/task.js";
 import { refuseReserved } from "../configured-methods.js";
 import { type DrawContext, drawSample } from "../draw-sample.js";
 import { checkQueue, MAX_CONCURRENCY } from "../evaluate-options.js";
 import { openSideBySide } from "../side-by-side.js";
 import { describeModel } from "../store/describe-run.js";
 import { type Equipment, refusalOf } from "./equipment.js";
-import type { Announcement, QueuedJob, Work } from "./protocol.js";
+import type { Announcement, QueuedJob, Redis, Work } from "./protocol.js";
 
 export interface WorkerOptions {
   /** The Redis server that evaluations put their samples on: `redis://host:6379`. */
@@ -50,23 +50,57 @@ export interface WorkerOptions {
 /** As `runWorker` of for-programs.ts, which says what it throws. */
 export async function runWorker(model: Model, options: WorkerOptions): Promise<never> {
   checkModel("model", model);
-  const resolved = resolveWorkerOptions(options);
-  const { queue, concurrency, reward, proposal, signal, onSample, onWarning, onConnection } =
-    resolved;
+  await using worker = await openWorker(options);
+  return await worker.run(model);
+}
+
+/** A worker whose queue answers, and which lacks only its models. */
+export interface OpenedWorker extends AsyncDisposable {
+  /** @param proposal default: that of the worker's options */
+  run(model: Model, proposal?: Model | null): Promise<never>;
+}
+
+/**
+ * Opens all of a worker that needs no model. Throws for wrong options, a task that isn't there, and a
+ * Redis that doesn't answer or refuses.
+ */
+export async function openWorker(options: WorkerOptions): Promise<OpenedWorker> {
+  const checked = checkOptions(options);
+  const task = checked.task === undefined ? null : await findTask(checked.task);
+  checked.signal?.throwIfAborted();
   // What checks messages (zod) takes as long to load as all the rest of the package.
-  const { asQueueError, connectRedis, readAnnouncement, RUN_KEY } = await import("./protocol.js");
+  const { connectRedis } = await import("./protocol.js");
+  const redis = await connectRedis(checked.queue);
+  return {
+    run: (model, proposal = checked.proposal ?? null) =>
+      drawUntilEnded({ ...checked, task, redis, model, proposal }),
+    async [Symbol.asyncDispose]() {
+      redis.disconnect();
+    },
+  };
+}
+
+interface Working extends Omit<ReturnType<typeof checkOptions>, "task" | "proposal"> {
+  task: Task | null;
+  redis: Redis;
+  model: Model;
+  proposal: Model | null;
+}
+
+/** Draws for one evaluation after another, until the signal or a job that must be refused ends it. */
+async function drawUntilEnded(working: Working): Promise<never> {
+  const { queue, concurrency, reward, redis, model, proposal } = working;
+  const { signal, onWarning, onConnection } = working;
+  const { asQueueError, readAnnouncement, RUN_KEY } = await import("./protocol.js");
   const { takeJobs } = await import("./take-jobs.js");
   const own: Equipment = {
-    task: resolved.task === undefined ? null : await findTask(resolved.task),
-    ...{ reward, potentials: resolved.potentials },
+    ...{ task: working.task, reward, potentials: working.potentials },
     model: (await describeModel(model, signal)).sha256,
     proposal: proposal ? (await describeModel(proposal, signal)).sha256 : null,
   };
   const context = { ...(own.task && answersOf(own.task)), ...(signal && { signal }) };
   await using opened = reward === DEFAULT_REWARD ? null : await openReward(reward, context);
   await using potentials = await openPotentials(own.potentials, context);
-  const redis = await connectRedis(queue);
-  /** Aborted by the signal, or by a job that this worker must refuse. */
   const ended = new AbortController();
   const onAbort = () => ended.abort(signal?.reason);
   signal?.addEventListener("abort", onAbort, { once: true });
@@ -75,28 +109,14 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
   });
   redis.on("ready", () => onConnection?.(true));
 
-  const contextOf = async (work: Work, until: AbortSignal): Promise<DrawContext> => ({
-    ...{ model, proposal, form: work.form, keep: work.keep },
-    task: own.task?.name === work.task ? own.task : await findTask(work.task),
-    ...{ reward: opened?.reward, named: potentials.byName },
-    signal: until,
-  });
+  const judges = { reward: opened?.reward, named: potentials.byName };
+  const { contextOf, drawJob } = drawing(working, own, judges, ended.signal);
   const announcedNow = () => untilAborted(() => redis.get(RUN_KEY), ended.signal);
   const openRoom = async (announcement: Announcement) =>
     openSideBySide(concurrency, announcement.longest, {
       ...(await contextOf(announcement, ended.signal)),
       onWarning,
     });
-  const drawJob = async (job: QueuedJob, withdrawn: AbortSignal | undefined) => {
-    const { work, ...queued } = job;
-    refuseReserved(queued.options);
-    const until = AbortSignal.any([ended.signal, ...(withdrawn ? [withdrawn] : [])]);
-    const outcome = await drawSample(queued, await contextOf(work, until));
-    const error = "error" in outcome ? outcome.error.message : undefined;
-    const sample = { item: queued.item.id, method: queued.name };
-    onSample?.(error === undefined ? sample : { ...sample, error });
-    return outcome;
-  };
 
   try {
     if (signal?.aborted) onAbort();
@@ -121,23 +141,34 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
   } finally {
     signal?.removeEventListener("abort", onAbort);
     ended.abort();
-    redis.disconnect();
   }
 }
 
-/**
- * What can be known before a model is loaded: throws for wrong options, a task that isn't there, and
- * a Redis that doesn't answer or refuses.
- */
-export async function checkWorker(options: WorkerOptions): Promise<void> {
-  const { queue, task } = resolveWorkerOptions(options);
-  if (task !== undefined) await findTask(task);
-  const { connectRedis } = await import("./protocol.js");
-  const redis = await connectRedis(queue);
-  redis.disconnect();
+/** How jobs of the queue are drawn, with what the worker has. */
+function drawing(
+  { model, proposal, onSample }: Pick<Working, "model" | "proposal" | "onSample">,
+  own: Equipment,
+  judges: Pick<DrawContext, "reward" | "named">,
+  ended: AbortSignal,
+) {
+  const contextOf = async (work: Work, until: AbortSignal): Promise<DrawContext> => ({
+    ...{ model, proposal: proposal ?? undefined, form: work.form, keep: work.keep },
+    task: own.task?.name === work.task ? own.task : await findTask(work.task),
+    ...judges,
+    signal: until,
+  });
+  const drawJob = async ({ work, ...job }: QueuedJob, withdrawn: AbortSignal | undefined) => {
+    refuseReserved(job.options);
+    const until = AbortSignal.any([ended, ...(withdrawn ? [withdrawn] : [])]);
+    const outcome = await drawSample(job, await contextOf(work, until));
+    const error = "error" in outcome ? outcome.error.message : undefined;
+    onSample?.({ item: job.item.id, method: job.name, ...(error !== undefined && { error }) });
+    return outcome;
+  };
+  return { contextOf, drawJob };
 }
 
-function resolveWorkerOptions(options: WorkerOptions) {
+function checkOptions(options: WorkerOptions) {
   checkKeys("options", options, [
     ...["queue", "proposal", "task", "reward", "potentials", "concurrency"],
     ...["signal", "onSample", "onWarning", "onConnection"],
