@@ -160,11 +160,21 @@ function onlyLeft(letters: readonly string[], denied: ReadonlySet<string>): stri
 /** The option that the text mentions and doesn't deny, where it mentions one alone. */
 function mentionedChoice(text: string, item?: TaskItem): string | null {
   const choices = (item?.choices ?? []).map((choice) => ` ${bare(choice)} `);
-  const words = choices.reduce(
+  // Twice: of "not 12 W or 48 W" the second is denied by the first.
+  const words = [...choices, ...choices].reduce(
     (left, choice) => {
-      const before = DENIALS.map((denial) => ` ${denial}${choice}`);
-      const behind = DENIED.map((denial) => `${choice}${denial} `);
-      return [...before, ...behind].reduce((rest, denied) => rest.replaceAll(denied, " "), left);
+      const affirmed = DENIED.reduce(
+        (rest, denial) => rest.replaceAll(`${choice}${denial} `, " "),
+        left,
+      );
+      return DENIALS.reduce(
+        (rest, denial) =>
+          DENIAL_JOINTS.reduce(
+            (one, joint) => one.replaceAll(` ${denial}${joint}${choice}`, ` ${denial} `),
+            rest,
+          ),
+        affirmed,
+      );
     },
     ` ${bare(text)} `,
   );
@@ -181,12 +191,9 @@ const DENIED = ["excluded", "wrong", "incorrect", "not", "ruled out", "too"].fla
   `is ${word}`,
   `are ${word}`,
 ]);
-const DENIALS = ["not", "isnt", "rather than", "instead of"].flatMap((denial) => [
-  denial,
-  `${denial} the`,
-  `${denial} a`,
-  `${denial} an`,
-]);
+const DENIALS = ["not", "isnt", "rather than", "instead of"];
+/** What may stand between the denial and what is denied. */
+const DENIAL_JOINTS = ["", " the", " a", " an", " or", " nor", " and", " or the", " nor the"];
 
 /** The letter as a capital, where it is one of these. */
 function letterAmong(letters: readonly string[], letter: string | undefined): string | null {

@@ -29,7 +29,7 @@ function patternsTo(last: string) {
     /** Each says which letter is the answer; the one that stands last in the text counts. */
     statements: all(
       String.raw`(?:${STATEMENT})\s*(?:${NOUN}\s+)?["'“]?${EITHER}`,
-      String.raw`${START}${NOUN}(?:\s+${IS}|\s*[:=\u2014\u2013-])\s*(?:${NOUN}\s+)?${EITHER}`,
+      String.raw`${START}${NOUN}(?:\s+${IS}:?|\s*[:=\u2014\u2013-])\s*(?:${NOUN}\s+)?${EITHER}`,
       String.raw`${START}${ONE}\s+${IS}\s+(?:the\s+|most\s+|clearly\s+)*${TRUE}`,
       String.raw`${START}${NOUN}\s+\(?(${SMALL})\)?\s+${IS}\s+(?:the\s+)?${TRUE}`,
       String.raw`\b(?:go(?:ing)?\s+(?:with|for)|choose|chose|pick|picked|select|selected|must\s+be)\s+(?:${NOUN}\s+)?${ONE}`,
@@ -47,7 +47,7 @@ function patternsTo(last: string) {
       String.raw`${START}${NOUN}\s+${EITHER}`,
       String.raw`${START}${ONE}\s+(?:is|seems|looks|appears)\s+(?:to\s+be\s+)?(?:the\s+|our\s+)?(?:only|one|most|best|better|likelier|more|closest|nearest)\b`,
       String.raw`\b[Oo]nly\s+(?:${NOUN}\s+)?${ONE}`,
-      String.raw`${START}${ONE}\s+(?:matches|fits|agrees|satisfies|describes|explains)\b[^.\n]*\b(?:best|only|all)\b`,
+      String.raw`${START}${ONE}\s+(?:matches|fits|agrees|satisfies|describes|explains)\b[^.\n]*\b(?:best|better|only|all)\b`,
       String.raw`\b(?:leaves|leaving|closest\s+(?:is|to))\s+(?:us\s+with\s+)?(?:only\s+)?(?:${NOUN}\s+)?${ONE}`,
     ),
     /** Each says which letters are not. */

@@ -3,6 +3,15 @@
  * `{question, answer}`, the answer ending with `#### number`.
  */
 
+import {
+  ARITHMETIC,
+  CONCLUSION,
+  concludedNumber,
+  lastCounting,
+  lastResult,
+  numbersIn,
+  resultOf,
+} from "./conclusions.js";
 import { answerGrader, defineTask } from "./define-task.js";
 import { download } from "./download.js";
 import { WORD_PROBLEMS } from "./few-shot.js";
@@ -32,13 +41,9 @@ const AT_START = new RegExp(`^${LABEL}(${NUMBER})`, "iu");
 const LABEL_ALONE = new RegExp(`^${LABEL}$`, "iu");
 const NUMBER_ALONE = new RegExp(`^${LABEL}(${NUMBER})[^\\d]*$`, "iu");
 const DENIED = new RegExp(`\\bnot\\s+${NUMBER}`, "giu");
-const NUMBERS = new RegExp(NUMBER, "giu");
 /** A heading's number, as in "2. Compute", "3) Add", "Step 4". */
 const HEADING =
   /^[\s:]*(?:\d+[.):]\s+\p{L}|(?:step|part|case|question|section|problem|example)\b)/iu;
-/** Arithmetic between numbers, which is no answer yet; a fraction is one. */
-const ARITHMETIC =
-  /\d\s*(?:[-+*×÷·]|\\(?:times|cdot|div)(?![A-Za-z])|plus\b|minus\b|times\b|divided by\b)\s*\p{Sc}?\s*[\d.]/u;
 /** "12 + 6, which is 18". */
 const OUTCOME = /,?\s(?:which|that)\s(?:is|equals|gives|makes)\s|,\sor\s/iu;
 /** "between 10 and 20, namely 18". */
@@ -51,8 +56,6 @@ const EXPLANATION =
 /** How sure the text is of its answer. */
 const CONFIDENCE =
   /\bconfidence\b\W{0,5}\d[\d.]*\s?%?|(?<![\d.])\d[\d.]{0,9}\s?%\s(?:sure|certain|confident|confidence)\b/gi;
-const MAX_SENTENCE = 1000;
-const SENTENCE_END = /(?<=[.!?])\s+(?=[\p{Lu}"'(*])|\n+/u;
 const CORRECTION =
   /\b(?:wait|actually|hold on|oops|correction|scratch that|my mistake|made an? (?:mistake|error)|on (?:reflection|second thoughts?)|re-?check(?:ing)?|let'?s (?:double-?)?check|(?<=[?.!]\s)no(?=[,.!]))\b/gi;
 /** "16 — no, 18", within a clause. */
@@ -60,17 +63,6 @@ const CORRECTED = new RegExp(
   String.raw`^.*${NUMBER}[^\n]*?(?:[-—–,…]|\.{2,})\s*(?:no|wait|sorry|er|rather|or rather|i mean|actually|make that)\s*[,:]?\s+(?=${NUMBER})|^.*${NUMBER}[^\n]*?,?\sbut\s(?:\p{L}+\s){0,3}?(?:is|it's|should be)\s+(?=\p{Sc}?${NUMBER})`,
   "iu",
 );
-const CONCLUSION =
-  /\b(?:so|thus|hence|therefore|consequently|in total|altogether|should be|must be|it's|it is|that's|that makes|correct)\b/iu;
-/** "72, which is 24 more than 48", "17, 5 of which are blue", "17 balls (12 red and 5 blue)". */
-const ASIDE = new RegExp(
-  String.raw`,?\s(?:which|that)\sis\s${NUMBER}\s*(?:%|\p{L}+\s)?\s*(?:more|less|fewer|greater|higher|lower|times|percent|of|than)\b.*$|,?\s${NUMBER}\sof\s(?:which|whom|them)\b.*$|(?<=[\p{L}\d%])\s\([^()]*\)[.!]?\s*$|,?\sor\s(?:about|approximately|roughly)\s.*$|,?\s(?:i\.e\.|that is),?\s(?=.*\d.*\sand\s.*\d).*$|\s(?:in|over|within|during)\s(?:\p{L}+\s)?${NUMBER}\s(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b[^\d]*(?:\sat\s${NUMBER}[^\d]*)?$`,
-  "isu",
-);
-const SUBORDINATE =
-  /\s(after|because|since|when|if|by|while|assuming|given|as|to (?!get|make|give|obtain|find|yield|equal)\p{L}+)\s.*$/isu;
-const PREDICATE =
-  /\b(?:is|are|was|were|will|would|equals?|has|have|had|gets?|makes?|needs?|costs?|leaves?|earns?|pays?)\s(?:[^\d\n]*\s)?\p{Sc}?\d|=/iu;
 const UNDECIDED = new RegExp(
   String.raw`\b(?:either|could be|might be|may be|maybe|perhaps|possibly)\b[^\n]*${NUMBER}[^,\n]*\bor\b[^\n]*${NUMBER}`,
   "iu",
@@ -100,7 +92,7 @@ function extractNumber(output: string): string | null {
     headingNumber(text) ??
     leadingNumber(text) ??
     boldNumber(said) ??
-    (isCutOff(said) || isUnanswered(text) ? null : (concludedNumber(text) ?? lastNumber(text)))
+    (isCutOff(said) || isUnanswered(text) ? null : concluded(text))
   );
 }
 
@@ -156,25 +148,11 @@ function correctedNumber(text: string): string | null {
   const at = [...text.matchAll(CORRECTION)].at(-1)?.index;
   const rest = at === undefined ? "" : text.slice(at);
   if (boxesIn(rest).length > 0 || lastStatement(rest, statedNumber) !== null) return null;
-  return CONCLUSION.test(lastCounting(rest)) ? concludedNumber(rest) : null;
+  return CONCLUSION.test(lastCounting(rest)) ? concluded(rest) : null;
 }
 
-/** The last sentence of a text that has a digit; of one without end its last part. */
-function lastCounting(text: string): string {
-  const sentence = text.split(SENTENCE_END).findLast((one) => /\d/.test(one)) ?? "";
-  return sentence.slice(-MAX_SENTENCE);
-}
-
-/** "So he has 42 marbles after giving 8 to each": the number of the main clause, where one follows it. */
-function concludedNumber(text: string): string | null {
-  const sentence = lastCounting(text).replace(DENIED, "");
-  const stated = sentence.replace(ASIDE, (aside, at: number) =>
-    /\d/.test(sentence.slice(0, at)) ? "" : aside,
-  );
-  const clause = stated.replace(SUBORDINATE, (rest, _, at: number) =>
-    /\d/.test(stated.slice(0, at)) && !PREDICATE.test(rest) ? "" : rest,
-  );
-  return lastNumber(resultOf(clause));
+function concluded(text: string): string | null {
+  return clean(concludedNumber(text.replace(DENIED, "")));
 }
 
 /** Whether the text says that it has no answer, or can't choose between two. */
@@ -182,12 +160,6 @@ function isUnanswered(text: string): boolean {
   const sentence = lastCounting(text);
   if (UNDECIDED.test(sentence) || isRefusal(sentence)) return true;
   return isRefusal(text) && !CONCLUSION.test(sentence);
-}
-
-/** The side of `9 * 2 = 18` and `18 = 9 * 2` that is a number. */
-function resultOf(equation: string): string {
-  const sides = equation.split("=");
-  return sides.findLast((side) => /\d/.test(side) && !ARITHMETIC.test(side)) ?? sides.at(-1) ?? "";
 }
 
 /** A number anywhere on the last line that begins with `####` and is no numbered step. */
@@ -203,21 +175,14 @@ function leadingNumber(text: string): string | null {
   return EXPLANATION.test(behind) ? clean(NUMBER_ALONE.exec(line)?.[1]) : null;
 }
 
-/** The last bold number of the last line that has a number. */
+/** The last bold number of the line with the last result. */
 function boldNumber(text: string): string | null {
-  const line = text.split("\n").findLast((one) => /\p{Nd}/u.test(one)) ?? "";
+  const result = lastResult(text);
+  const line = text.split("\n").findLast((one) => one.includes(result)) ?? "";
   const bold = [...line.matchAll(BOLD)]
     .map((match) => withScales(withPointsAndCommas(plainNumbers(match.slice(1).join("")))))
     .filter((one) => !HEADING.test(one) && !/:\s*$/.test(one));
   return clean(bold.flatMap((one) => numbersIn(resultOf(joinSpacedThousands(one)))).at(-1));
-}
-
-function lastNumber(text: string): string | null {
-  return clean(numbersIn(text).at(-1));
-}
-
-function numbersIn(text: string): string[] {
-  return text.match(NUMBERS) ?? [];
 }
 
 /** The number without its currency and thousands; a fraction or power as its decimal or quotient. */

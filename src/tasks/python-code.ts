@@ -25,13 +25,14 @@ function blocksOf(text: string): Block[] {
   const blocks: Block[] = [];
   let open: { indent: number; mark: string; lines: string[] } | null = null;
   const lines = text.split("\n");
+  const isOdd = lines.filter((line) => FENCE.test(line)).length % 2 === 1;
   for (const [at, line] of lines.entries()) {
     const [, indent = "", mark = "", info = ""] = FENCE.exec(line) ?? [];
     if (open === null) {
       if (mark === "") continue;
       const mayClose = blocks.length === 0 && info.trim() === "";
       const before = mayClose ? lines.slice(0, at).join("\n") : "";
-      if (isCode(before)) blocks.push({ code: before, closed: true });
+      if (isCode(before) || (isOdd && isBody(before))) blocks.push({ code: before, closed: true });
       else open = { indent: indent.length, mark, lines: [] };
       continue;
     }
@@ -60,6 +61,12 @@ function unindented(lines: readonly string[], indent: number): string {
 
 function isCode(text: string): boolean {
   return /^(?:async\s+def|def|class|import|from)\b/m.test(text);
+}
+
+/** Whether the text begins with a statement, as the body of a function does. */
+function isBody(text: string): boolean {
+  const first = text.trimStart().split("\n")[0] as string;
+  return STATEMENT.test(first) && !isSentence(first);
 }
 
 /** Whether the code defines this function: by def, as a lambda, or as a method of a class. */

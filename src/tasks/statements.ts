@@ -11,6 +11,8 @@ const NOUNS = NOUN.replace(/(?<=^|\|)\p{Ll}/gu, (first) => `[${first}${first.toU
 const NOUN_ALONE = "答案|答え|正解|回答|정답|답|الإجابة|الجواب|उत्तर|উত্তর|คำตอบ";
 const COPULA_ALONE = "是|为|為|は|은|는|هي|هو|है|হল|হলো|คือ";
 const ARTICLE = "(?:la|le|die|der|das|el|o|a)";
+const ADVERB =
+  "(?:therefore|thus|then|hence|simply|just|donc|alors|also|daher|somit|entonces|pues|portanto|então|quindi|dunque)";
 
 /** What is called correct or final is the answer, too. */
 const RESULT =
@@ -20,7 +22,7 @@ const RESULT =
  * The end of each match is where an answer may begin. The noun alone on its line is a heading, whose answer
  * stands below.
  */
-export const STATEMENT = String.raw`<answer>|(?:[Rr]esult|[Aa]ns|[Ff]inal)(?<=(?:^|\n)[^\p{L}\d\n]{0,9}\p{L}+)\s*\.?[:=]|(?<!\p{L})(?:[Cc]orrect(?:ed)?|[Ff]inal|[Aa]ctual)\s+(?:${RESULT})\s+(?:is|would be|should be|equals|comes\s+to)(?!\p{L})|(?<!\p{L})(?:${NOUNS}|ANSWER)(?!\p{L})(?:\s+(?:${ADJECTIVE}))?["'”]?\s*(?:(?<=\s)(?:${COPULA})(?!\p{L})(?:\s+${ARTICLE}(?=\s))?|[:：=]|\n)|(?:${NOUN_ALONE}|${NOUN_ALONE.normalize("NFKC")})["'”]?\s*(?:${COPULA_ALONE})?\s*[:：=]?`;
+export const STATEMENT = String.raw`<answer>|(?:[Rr]esult|[Aa]ns|[Ff]inal)(?<=(?:^|\n)[^\p{L}\d\n]{0,9}\p{L}+)\s*\.?[:=]|(?<!\p{L})(?:[Cc]orrect(?:ed)?|[Ff]inal|[Aa]ctual)\s+(?:${RESULT})\s+(?:is|would be|should be|equals|comes\s+to)(?!\p{L})|(?<!\p{L})(?:${NOUNS}|ANSWER)(?!\p{L})(?:\s+(?:${ADJECTIVE}))?["'”]?\s*(?:(?<=\s)(?:${COPULA})(?!\p{L})(?:\s+${ADVERB}(?!\p{L}))?(?:\s+${ARTICLE}(?=\s))?(?:\s*[:：])?|[:：=]|\n)|(?:${NOUN_ALONE}|${NOUN_ALONE.normalize("NFKC")})["'”]?\s*(?:${COPULA_ALONE})?\s*[:：=]?`;
 
 const REFUSAL =
   /\b(?:can(?:no|')t|cannot|can not|unable to|not able to|impossible to|not possible to)\s+(?:be\s+)?(?:solved?|answer(?:ed)?|determined?|computed?|calculated?)\b|\b(?:not enough|insufficient)\s+(?:information|data)\b/iu;

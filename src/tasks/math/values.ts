@@ -63,10 +63,11 @@ function assigned(text: string): { name?: string; value: string } {
   return splitTop(text, /=/).length === 2 ? { name, value: value.trim() } : { value: text };
 }
 
+/** Names in Latin letters by the alphabet; `r` and `\theta` as they stand. */
 function byName(names: readonly string[]): number[] {
-  return names
-    .map((_, i) => i)
-    .toSorted((a, b) => ((names[a] as string) < (names[b] as string) ? -1 : 1));
+  const places = names.map((_, i) => i);
+  if (names.some((name) => name.startsWith("\\"))) return places;
+  return places.toSorted((a, b) => ((names[a] as string) < (names[b] as string) ? -1 : 1));
 }
 
 /** `a \pm b` as both of its values; `\mp` takes the other sign. */

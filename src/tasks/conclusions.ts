@@ -1,0 +1,208 @@
+/**
+ * The number that a text comes to where it doesn't say which one is its answer. A reader goes back from the
+ * end to the last sentence that tells a result, takes its main clause, and of that the number that isn't a
+ * circumstance. docs/grading.md has the rule in words.
+ */
+import { isEqual, NUMBER, parseRational, type Rational } from "./numbers.js";
+
+/** Longer sentences are read from their end: patterns look at this much at the most. */
+const MAX_SENTENCE = 1000;
+const SENTENCE_END = /(?<=[.!?。！？।][)\]"'”’]?)\s+(?=[\p{Lu}\p{Lo}"'([*\d])|\n+/u;
+const NUMBERS = new RegExp(NUMBER, "giu");
+
+/** Words that announce a conclusion. */
+export const CONCLUSION =
+  /\b(?:so|thus|hence|therefore|consequently|in total|altogether|should be|must be|it's|it is|that's|that makes|correct)\b/iu;
+
+/** Numbers that name something and count nothing: of steps, dates, times, ordinals, items of a list. */
+const NAMES = [
+  /^[^\S\n]*(?:[-+•>][^\S\n]+)?(?:\d{1,3}[.)]|\(\d{1,3}\))(?=[^\S\n]+[^\s\d])/gmu,
+  /\b(?:step|case|part|chapter|problem|example|equation|eq|figure|table|section|method)\.?[^\S\n]\(?\d{1,3}\b\)?/giu,
+  /\bin[^\S\n]\d{1,2}[^\S\n](?:\p{L}+[^\S\n])?steps\b/giu,
+  /(?<![\d.,])\d{1,4}(?:st|nd|rd|th)\b/giu,
+  /(?<![\d.,])\d{1,2}([./-])\d{1,2}\1(?:19|20)\d\d\b/gu,
+  /(?<![\d.,:])\d{1,2}(?::[0-5]\d(?![\d:])(?:[^\S\n]?[ap]\.?m\b)?|[^\S\n]?[ap]\.?m\b)/giu,
+  /\b(?:january|february|march|april|may|june|july|august|september|october|november|december)[^\S\n]\d{1,2}\b/giu,
+  /\b(?:in|since|of|by|until|from|en|im jahr|im jahre)[^\S\n](?:19|20)\d\d\b(?![.,]?\d|[^\S\n]?\p{L})/giu,
+];
+
+/** What begins a check, or a telling of how the result came about, which may go on for sentences. */
+const RECHECK =
+  /^\P{L}*(?:(?:now|we|you|can|let['’]?s|let us|to|and|as|an?|quick|please|just|this|that|it|be)[,\s]+)*(?:(?:double|sanity|cross)[-\s]?check|check|verif(?:y|ied|ying|ication)|confirm|proof\b|explanation\b|reasoning\b|justification\b|breakdown\b|here['’]?s (?:how|why)\b|vérification|überprüfung|probe\b|verificación|проверка|验证|检验|检查|検算|확인)/iu;
+/** A sentence that tells no result: a note, a reason, an offer, the same in other units. */
+const REMARK = new RegExp(
+  String.raw`^\P{L}*(?:` +
+    String.raw`(?:please\s)?note\b|n\.?b\b|remark|disclaimer|caveat|assum(?:ing|ption)|(?:this|the|my)\s(?:\p{L}+\s)?assumes|we assume|source|reference|for reference|confidence|fun fact|tip\b|hint\b|p\.?s\b` +
+    String.raw`|let me know|i hope|hope this|feel free|would you|do you|if you['’]?d?\b|happy to` +
+    String.raw`|indeed|(?:this|that|it)\s(?:checks|matches|agrees|makes sense|works)` +
+    String.raw`|(?:this|that|it)(?:['’]s|\sis|\swould be|\sequals|\scomes to)?\s(?:about|roughly|approximately|around|nearly|almost|equivalent|also|because|how|why|where|an?\s(?!total|sum)(?:\p{L}+\s?){2}|${NUMBER}\s?%?\s(?:\p{L}+\s)?(?:more|less|fewer|times|higher|lower|greater)\b)` +
+    String.raw`|page\s\d+(?:\s(?:of|/)\s\d+)?\P{L}*$` +
+    String.raw`)|\?\P{L}*$|^\s*\(.*\)[.!]?\s*$|^\s*\[.*\][.!]?\s*$`,
+  "isu",
+);
+
+/** A sentence that begins so is a result, also behind a check. */
+const ANNOUNCED =
+  /^\P{L}*(?:and\s)?(?:so|thus|hence|therefore|consequently|in conclusion|finally)\b/iu;
+/** "Since 18 × 4 = 72, none is left over." */
+const PREMISE = /^\P{L}*(?:since|because|as|given that)\s(?:[^,]|,(?=\d{3}))*,\s/iu;
+
+/** Parts of a sentence that tell nothing of its result. They are left out where a number stands before them. */
+const ASIDES = [
+  /\s?\([^()]*\)/gu,
+  new RegExp(
+    String.raw`,?\s(?:which|that)\s(?:is|was)\s(?:${NUMBER}\s?%?\s?(?:\p{L}+\s){0,2}?(?:more|less|fewer|greater|higher|lower|times|percent|of|than)|(?:\p{L}+\s){0,2}?(?:more|less|fewer|greater|higher|lower)\sthan)\b.*$`,
+    "isu",
+  ),
+  new RegExp(
+    String.raw`,?\s(?:${NUMBER}\sof\s(?:which|whom|them)|or\s(?:about|approximately|roughly))\b.*$`,
+    "isu",
+  ),
+  /,?\s(?:i\.e\.|that is),?\s(?=.*\d.*\sand\s.*\d).*$/isu,
+];
+/** Reasons, conditions and means, which are left out in the same way unless a main clause follows them. */
+const SUBORDINATES = [
+  /,?\s(?:because|since|when|if|after|before|until|while|whereas|assuming|given|as|by \p{L}+ing|to (?!get|make|give|obtain|find|yield|equal)(?=\p{L}{2})\p{L}+|en \p{L}+ant|indem|weil|nachdem|wenn|porque|perché|потому)\s.*$/isu,
+  /才能.*$/su,
+  /\s(?!quedando|restando|sobrando|dejando|ficando|dando|sumando|somando)\p{L}{2,}(?:iendo|[aei]ndo)\s.*$/isu,
+];
+/** A main clause behind what would be cut off: "because the 9 eggs cost $2 each, she makes $18". */
+const PREDICATE =
+  /\b(?:is|are|was|were|will|would|equals?|has|have|had|gets?|makes?|needs?|costs?|leaves?|earns?|pays?)\s(?:[^\d\n]*\s)?\p{Sc}?\d|=/iu;
+
+/** What the last clause of a sentence begins with: "so she has", "leaving him", "that is 18", "for a total of". */
+const LAST_CLAUSE = new RegExp(
+  String.raw`(?<!\p{L})(?:so(?!\s(?:far|many|much)\b)|thus|hence|therefore|leaving|making|giving|yielding|totall?ing|for a total of|namely|i\.e\.|(?:which|that)\s(?:leaves|gives|makes|means|totals|equals|comes to|brings)|(?:which|that)\sis(?=\s(?:(?:only|just|exactly|about|a total of)\s)?${NUMBER}))(?!\p{L})`,
+  "giu",
+);
+
+/** Words between a preposition and its number. */
+const DETERMINERS = String.raw`(?:(?:the|a|an|all|every|each|his|her|its|their|our|my|your|these|those|only|just|first|last|next|other|original|initial|same|at least|about|\p{L}+ing|las|los|sus|ses|les|den|ihren|dos|das|suas|seus|dei|delle|un|una|je)\s){0,3}`;
+/** A number of a circumstance: "of the 24", "in 3 hours", "at $2", "for 9 eggs", "than 20". */
+const CIRCUMSTANCE = new RegExp(
+  String.raw`(?<!\p{L})(?:` +
+    String.raw`(?<!result(?:s|ed|ing)?\s)in|(?<!(?:left|up|ends?|ended|stays?|remains?)\s)with|out of|instead of|rather than|than|(?<=(?:\d[.,\d]*\s?%?\s?|half\s|third\s|quarter\s|each\s|all\s|most\s)(?:[\p{L}'’]+\s){0,3})of|from|off|by|at|per|over|within|during|after|before|until|till|among|amongst|between|across|under|below|above|on|every|against|versus|vs|compared (?:to|with)|to (?!get|make|give|obtain|find|yield|equal)\p{L}{2,}|for` +
+    String.raw`|(?<=\d[.,\d]*\s?[\p{L}\p{Sc}]*\s)(?:von|aus|de|en|dans|em|in|sur|parmi|su|di|из|за|в|на|av|af|van)|zu|bei|pro|para|pour|por|per|за|por cada|через` +
+    String.raw`)\s${DETERMINERS}$`,
+  "iu",
+);
+/** "sells 9 eggs for $18": what is got for it is no circumstance, unless money was named before. */
+const FOR = /(?<!\p{L})for\s(?:the\s|only\s|just\s)?$/iu;
+const MONEY = /\p{Sc}|^\s?(?:dollars?|cents?|euros?|pounds?|rupees?|yuan|yen|pesos?)\b/iu;
+/** As far back as a preposition of a number is looked for. */
+const MAX_PREPOSITION = 60;
+
+/** Arithmetic between numbers, which is no result yet; a fraction is one. */
+export const ARITHMETIC =
+  /\d\s*(?:[-+*×÷·]|\\(?:times|cdot|div)(?![A-Za-z])|plus\b|minus\b|times\b|divided by\b)\s*\p{Sc}?\s*[\d.]/u;
+
+/** The side of `9 * 2 = 18` and `18 = 9 * 2` that is a number. */
+export function resultOf(equation: string): string {
+  const sides = equation.split("=");
+  return sides.findLast((side) => /\d/.test(side) && !ARITHMETIC.test(side)) ?? sides.at(-1) ?? "";
+}
+
+export function numbersIn(text: string): string[] {
+  return text.match(NUMBERS) ?? [];
+}
+
+/** The last sentence of a text that has a digit; of one without end its last part. */
+export function lastCounting(text: string): string {
+  return text.split(SENTENCE_END).findLast(hasDigit)?.slice(-MAX_SENTENCE) ?? "";
+}
+
+/** The number that the last sentence with a result comes to. */
+export function concludedNumber(text: string): string | undefined {
+  const sentence = lastResult(withoutNames(text)) || lastCounting(text);
+  return mainNumber(lastClause(withoutAsides(sentence)));
+}
+
+/** The last sentence that has a number and tells a result. */
+export function lastResult(text: string): string {
+  let last = "";
+  let isRechecking = false;
+  for (const whole of text.split(SENTENCE_END)) {
+    let sentence = whole.slice(-MAX_SENTENCE);
+    if (last !== "") {
+      isRechecking = (isRechecking || RECHECK.test(sentence)) && !ANNOUNCED.test(sentence);
+      sentence = sentence.replace(PREMISE, "");
+      if (isRechecking || REMARK.test(sentence)) continue;
+    }
+    if (hasDigit(sentence)) last = sentence;
+  }
+  return last;
+}
+
+function withoutNames(text: string): string {
+  return NAMES.reduce((rest, name) => rest.replace(name, ""), text);
+}
+
+function withoutAsides(sentence: string): string {
+  const stated = ASIDES.reduce((rest, aside) => cut(rest, aside, () => true), sentence);
+  return SUBORDINATES.reduce(
+    (rest, one) => cut(rest, one, (part) => !PREDICATE.test(part)),
+    stated,
+  );
+}
+
+/** The text without what the pattern finds behind a number. */
+function cut(text: string, pattern: RegExp, isCut: (part: string) => boolean): string {
+  return text.replace(pattern, (part, ...found) => {
+    const at = found.find((one) => typeof one === "number");
+    return hasDigit(text.slice(0, at)) && isCut(part) ? "" : part;
+  });
+}
+
+/** What stands behind the last "so" and the like, or the colon, where that has a number. */
+function lastClause(sentence: string): string {
+  const from = [...sentence.matchAll(LAST_CLAUSE)].findLast(({ index }) =>
+    hasDigit(sentence.slice(index)),
+  )?.index;
+  const clause = sentence.slice(from ?? 0);
+  const colon = clause.lastIndexOf(": ");
+  if (colon < 0) return clause;
+  const [before, behind] = [clause.slice(0, colon), clause.slice(colon + 1)];
+  const isResult = numbersIn(resultOf(behind)).length === 1 && !ARITHMETIC.test(resultOf(behind));
+  return isResult || !hasDigit(before) ? behind : before;
+}
+
+/** The last number that isn't of a circumstance; where all are, the first behind the beginning. */
+function mainNumber(clause: string): string | undefined {
+  const result = resultOf(clause);
+  const found = [...result.matchAll(NUMBERS)].map(({ 0: number, index }) => {
+    const before = result.slice(Math.max(0, index - MAX_PREPOSITION), index);
+    return { number, index, before, behind: result.slice(index + number.length) };
+  });
+  if (isTotalOfRest(found.map(({ number }) => number))) return found[0]?.number;
+  const isMoney = (one: { number: string; behind: string }) =>
+    MONEY.test(one.number) || MONEY.test(one.behind.slice(0, 10));
+  const main = found.findLast((one, i) => {
+    const isPrice = FOR.test(one.before) && isMoney(one) && !found.slice(0, i).some(isMoney);
+    return isPrice || !CIRCUMSTANCE.test(one.before);
+  });
+  if (main !== undefined) return main.number;
+  const [first, ...more] = found;
+  return (
+    (/^\P{L}*\p{L}+\s\P{L}*$/u.test(first?.before ?? "") ? more.at(-1) : first)?.number ??
+    first?.number
+  );
+}
+
+/** "18 flowers, 12 roses and 6 tulips". */
+function isTotalOfRest(numbers: string[]): boolean {
+  const [total, ...parts] = numbers.map(parseRational);
+  if (parts.length < 2 || total === null || total === undefined) return false;
+  let sum: Rational = { numerator: 0n, denominator: 1n };
+  for (const part of parts) {
+    if (part === null) return false;
+    sum = {
+      numerator: sum.numerator * part.denominator + part.numerator * sum.denominator,
+      denominator: sum.denominator * part.denominator,
+    };
+  }
+  return isEqual(total, sum);
+}
+
+function hasDigit(text: string): boolean {
+  return /\p{Nd}/u.test(text);
+}
