@@ -1,17 +1,27 @@
 /** Files that are there whole or not at all. */
-import { access, open, rename, rm } from "node:fs/promises";
+import { access, open, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CACHE_FIX } from "./cache-directory.js";
 import { LlamaEtsError, messageOf } from "./errors.js";
 import { makeDirectory } from "./make-directory.js";
 
-/** Writes a file in one step, so that no reader and no kill finds half of it. Rejects as Node does. */
-export async function writeWhole(file: string, content: string | Uint8Array): Promise<void> {
+/**
+ * Writes a file in one step, so that no reader and no kill finds half of it, and a full disk leaves what was
+ * there. Rejects as Node does.
+ *
+ * @param mode the file's permissions; default: as the process makes files
+ */
+export async function writeWhole(
+  file: string,
+  content: string | Uint8Array | Iterable<string>,
+  mode?: number,
+): Promise<void> {
   const unfinished = `${file}.${process.pid}.unfinished`;
   try {
     const handle = await open(unfinished, "w");
     try {
-      await handle.writeFile(content);
+      if (mode !== undefined) await handle.chmod(mode);
+      await writeFile(handle, content);
       await handle.datasync();
     } finally {
       await handle.close();

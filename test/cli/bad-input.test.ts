@@ -1,12 +1,15 @@
 /** Each kind of bad input has its own error code, its exit code, and no stack trace. */
 import { spawnSync } from "node:child_process";
 import {
+  chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
 } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -256,6 +259,39 @@ describe.skipIf(spawnSync("mkfifo", [pipe]).status !== 0)("output to a named pip
       code: "ERR_WRITE",
       message: expect.stringMatching(/trace was not written: nobody reads the named pipe/),
     });
+  });
+});
+
+describe("a file that is there already", () => {
+  const file = scratchFile("older.json", "older");
+  chmodSync(file, 0o640);
+  const link = scratch("link.json");
+  symlinkSync(file, link);
+  const names = () => readdirSync(path.dirname(file)).toSorted();
+
+  test("stays as it was where writing fails in the middle, and a new one is not begun", async () => {
+    const before = names();
+    const broken = function* () {
+      yield "newer";
+      throw new Error("no space left");
+    };
+    for (const target of [file, link, scratch("half.json")]) {
+      await expect(writeOutput("trace", target, broken())).rejects.toMatchObject({
+        code: "ERR_WRITE",
+        message: expect.stringContaining("no space left"),
+      });
+    }
+    expect(readFileSync(file, "utf8")).toBe("older");
+    expect(names()).toEqual(before);
+  });
+
+  test("gives way as a whole, with its permissions, and links to it stay links", async () => {
+    const before = names();
+    await writeOutput("trace", link, ["new", "er"]);
+    expect(readFileSync(file, "utf8")).toBe("newer");
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(statSync(file).mode & 0o777).toBe(0o640);
+    expect(names()).toEqual(before);
   });
 });
 

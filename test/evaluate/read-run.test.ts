@@ -108,6 +108,15 @@ describe("readRun", () => {
   });
 });
 
+function thrownBy(what: () => unknown): Error {
+  try {
+    what();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("nothing was thrown");
+}
+
 describe("mergeRuns", () => {
   const other = (changes: Partial<RunRecord>) => () =>
     mergeRuns("runs/x", RUN, { ...RUN, ...changes });
@@ -122,6 +131,47 @@ describe("mergeRuns", () => {
     ["method ets", { methods: [{ ...(RUN.methods[0] as MethodRecord), method: "mh" }] }],
   ])("refuses another %s", (what, changes) => {
     expect(other(changes)).toThrow(`runs/x holds a run whose ${what} is`);
+  });
+
+  const file = (path: string, digit: number) => ({ path, sha256: hash(digit) });
+  const judged = (settings: object) => ({
+    ...RUN,
+    taskFile: file("task.mjs", 1),
+    methods: [{ name: "ets", method: "ets", settings } as MethodRecord],
+  });
+  const reward = { reward: "0.5*self-consistency+module:judge.mjs", rewardFiles: [hash(1)] };
+  const potential = { potential: "module:words.mjs", potentialFiles: [hash(1)] };
+  test.each<[string, RunRecord, RegExp]>([
+    [
+      "task file",
+      { ...judged(reward), taskFile: file("task.mjs", 2), data: { ...RUN.data, sha256: hash(9) } },
+      /task file is task\.mjs; that file has changed since\nTry: `llama-ets regrade runs\/x`/,
+    ],
+    [
+      "moved task file",
+      { ...judged(reward), taskFile: file("other.mjs", 2) },
+      /task file is task\.mjs; this one's is other\.mjs, which holds something else/,
+    ],
+    [
+      "reward's file",
+      judged({ ...reward, ...potential, rewardFiles: [hash(2)] }),
+      /`reward` of ets is judge\.mjs; that file has changed since\nTry: the file as it was, or/,
+    ],
+    [
+      "potential's file",
+      judged({ ...reward, ...potential, potentialFiles: [hash(2)] }),
+      /`potential` of ets is words\.mjs; that file has changed since/,
+    ],
+    [
+      "grader",
+      { ...judged({ ...reward, ...potential }), grader: file("judge:m.gguf", 1) },
+      /a run without a `grader`; this one's is judge:m\.gguf\nTry: `llama-ets regrade/,
+    ],
+  ])("names a changed %s, and no hash", (_, now, message) => {
+    const before = judged({ ...reward, ...potential });
+    const error = thrownBy(() => mergeRuns("runs/x", before, now));
+    expect(error.message).toMatch(message);
+    expect(error.message).not.toContain(hash(1).slice(0, 9));
   });
 
   test("takes more items, samples and methods, and a proposal; fewer take nothing away", () => {

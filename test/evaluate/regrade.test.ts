@@ -100,7 +100,7 @@ test("the questions of a run that is gone on with are added to those that are th
 test.each([
   ["module:missing.mjs", "there is no such file"],
   ["module:/", "it is a directory"],
-  ["json-schema:/dev/zero", "it is no file"],
+  ["json-schema:/dev/zero", "it is not a regular file"],
 ])("the file of a reward is refused in plain words: %s", async (reward, why) => {
   await expect(describeReward(reward)).rejects.toMatchObject({
     code: "ERR_REWARD",

@@ -1,5 +1,4 @@
 /** What `run.json` says of models, rewards, versions and the machine. */
-import { stat } from "node:fs/promises";
 import { cpus, totalmem } from "node:os";
 import path from "node:path";
 import { resolveBundledName } from "../../engine/bundled-models.js";
@@ -9,6 +8,7 @@ import { LlamaEtsError, whyUnreadable } from "../../engine/errors.js";
 import { hashFile } from "../../engine/file-hash.js";
 import { DEFAULT_KV_TYPE } from "../../engine/kv-types.js";
 import { resolveModelPath } from "../../engine/model-path.js";
+import { refuseOtherThanFile } from "../../engine/read-file.js";
 import { parseReward } from "../../rewards/named.js";
 import { fileOfTask } from "../../tasks/module.js";
 import type { Task } from "../../tasks/task.js";
@@ -64,20 +64,17 @@ export async function describeReward(
 
 /** Throws `ERR_REWARD` for what can't be read as a file. */
 async function hashRewardFile(file: string, signal: AbortSignal | undefined): Promise<string> {
-  const refuse = (why: string, cause?: unknown): never => {
-    throw new LlamaEtsError("ERR_REWARD", `The reward's file ${file} could not be read: ${why}`, {
-      fix: "the path of a module, or of a schema",
-      cause,
-    });
-  };
   try {
-    const found = await stat(file);
-    if (found.isFile()) return await hashFile(file, signal);
-    return refuse(found.isDirectory() ? "it is a directory" : "it is no file");
+    const found = await refuseOtherThanFile(file);
+    if (found.isDirectory()) throw new Error("it is a directory");
+    return await hashFile(file, signal);
   } catch (error) {
     signal?.throwIfAborted();
-    if (error instanceof LlamaEtsError) throw error;
-    return refuse(whyUnreadable(error), error);
+    const why = whyUnreadable(error);
+    throw new LlamaEtsError("ERR_REWARD", `The reward's file ${file} could not be read: ${why}`, {
+      fix: "the path of a module, or of a schema",
+      cause: error,
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 import { LlamaEtsError } from "../../engine/errors.js";
+import { parseReward } from "../../rewards/named.js";
 import type { MethodRecord, RunRecord } from "./run-files.js";
 import { canonicalJson } from "./sample-key.js";
 
@@ -18,30 +19,20 @@ export function mergeRuns(directory: string, before: RunRecord, now: RunRecord):
   for (const name of ["task", "form", "mode", "seed"] as const) {
     if (before[name] !== now[name]) refuse(`\`${name}\``, before[name], now[name]);
   }
-  const named = ({ path, sha256 }: { path: string; sha256: string }) => `${path} (${sha256})`;
+  // First: a changed task file reads other items of the same data.
+  const tasks = [before.taskFile, now.taskFile] as const;
+  refuseFile(directory, "task file", tasks, fixes(directory).regrade);
   for (const name of ["data", "model", "proposal"] as const) {
     const [was, is] = [before[name], now[name]];
-    if (was !== undefined && is !== undefined && was.sha256 !== is.sha256) {
-      refuse(`\`${name}\``, named(was), named(is));
-    }
+    if (was === undefined || is === undefined) continue; // a proposal may be added
+    refuseFile(directory, `\`${name}\``, [was, is], fixes(directory).draw);
   }
-  if (before.grader?.sha256 !== now.grader?.sha256) {
-    refuse("`grader`", before.grader?.path ?? "the task's", now.grader?.path ?? "the task's");
-  }
-  const [wasTask, isTask] = [before.taskFile, now.taskFile];
-  if (wasTask?.sha256 !== isTask?.sha256) {
-    const named = (file: typeof wasTask) => (file ? `${file.path} (${file.sha256})` : "none");
-    throw new LlamaEtsError(
-      "ERR_INVALID_OPTION",
-      `${directory} was drawn and graded by the task file ${named(wasTask)}; it is ${named(isTask)} now`,
-      { fix: "another --out, or `llama-ets regrade` to grade by the new one what was drawn" },
-    );
-  }
+  refuseFile(directory, "`grader`", [before.grader, now.grader], fixes(directory).regrade);
   const methods = [...before.methods];
   for (const method of now.methods) {
     const same = methods.find(({ name }) => name === method.name);
     if (same === undefined) methods.push(method);
-    else refuseChange(same, method, refuse);
+    else refuseChange(directory, same, method, refuse);
   }
   refuseTwins(methods);
   const budget = mergedBudget(before, now, methods.length, refuse);
@@ -91,13 +82,78 @@ function mergedBudget(
 }
 
 function refuseChange(
+  directory: string,
   before: MethodRecord,
   now: MethodRecord,
   refuse: (what: string, was: unknown, is: unknown) => never,
 ): void {
   if (before.method !== now.method) refuse(`method ${now.name}`, before.method, now.method);
-  for (const name of new Set([...Object.keys(before.settings), ...Object.keys(now.settings)])) {
+  const names = new Set([...Object.keys(before.settings), ...Object.keys(now.settings)]);
+  for (const name of names) {
+    if (name in FILES_OF) continue;
     const [was, is] = [before.settings[name] ?? null, now.settings[name] ?? null];
     if (canonicalJson(was) !== canonicalJson(is)) refuse(`\`${name}\` of ${now.name}`, was, is);
   }
+  // The names are the same: what has changed is what a file holds.
+  for (const [files, named] of Object.entries(FILES_OF)) {
+    const [was, is] = [before, now].map(({ settings }) => hashesIn(settings[files]));
+    const names = filesOf(now.settings[named]);
+    for (const i of names.keys()) {
+      const versions = [was, is].map((hashes) => {
+        const sha256 = hashes?.[i];
+        return sha256 === undefined ? undefined : { path: names[i] as string, sha256 };
+      });
+      refuseFile(
+        directory,
+        `\`${named}\` of ${now.name}`,
+        [versions[0], versions[1]],
+        fixes(directory).draw,
+      );
+    }
+  }
+}
+
+/** The settings that hold hashes of files, and those that name the files. */
+const FILES_OF: Record<string, string> = { rewardFiles: "reward", potentialFiles: "potential" };
+
+function hashesIn(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
+/** The files that a reward's or a potential's name names, in the order of their hashes. */
+function filesOf(expression: unknown): string[] {
+  if (typeof expression !== "string") return [];
+  return parseReward(expression).flatMap(({ takes, argument }) =>
+    takes === "FILE" || takes === "GGUF" ? [argument] : [],
+  );
+}
+
+interface FileVersion {
+  path: string;
+  sha256: string;
+}
+
+const fixes = (directory: string) => ({
+  draw: "the file as it was, or another --out: what was drawn rests on it",
+  regrade: `\`llama-ets regrade ${directory}\`, which grades by the new one what was drawn; or another --out`,
+});
+
+/** Refuses a file whose content is another now, in words that say which of its name and content has changed. */
+function refuseFile(
+  directory: string,
+  what: string,
+  [was, is]: readonly [FileVersion | undefined, FileVersion | undefined],
+  fix: string,
+): void {
+  if (was?.sha256 === is?.sha256) return;
+  const begun = was === undefined ? `without a ${what}` : `whose ${what} is ${was.path}`;
+  const change =
+    is === undefined
+      ? "this one has none"
+      : was?.path === is.path
+        ? "that file has changed since"
+        : `this one's is ${is.path}${was === undefined ? "" : ", which holds something else"}`;
+  throw new LlamaEtsError("ERR_INVALID_OPTION", `${directory} holds a run ${begun}; ${change}`, {
+    fix,
+  });
 }
