@@ -11,6 +11,7 @@ import {
   type HolderData,
   MODEL,
   type ModelFacts,
+  type PackedEntries,
   type Reply,
   type Shown,
   type ToHolder,
@@ -59,6 +60,7 @@ interface Waiting extends Around {
 interface Listeners {
   onProgress(progress: LoadProgress): void;
   onWarning(warning: string): void;
+  onEntries(entries: PackedEntries): void;
 }
 
 export class EngineLink {
@@ -198,8 +200,12 @@ export class EngineLink {
     if (waiting === undefined) return;
     const answered = decode(reply.answered, waiting.objectOf) as Answered;
     if (answered.seen !== undefined) waiting.watch?.(answered.seen);
-    if ("error" in answered) waiting.reject(unpackError(answered.error));
-    else waiting.resolve({ value: answered.value, process: reply.process });
+    if ("error" in answered) {
+      waiting.reject(unpackError(answered.error));
+      return;
+    }
+    if (answered.entries !== undefined) this.#listeners.onEntries(answered.entries);
+    waiting.resolve({ value: answered.value, process: reply.process });
   }
 
   #settle(id: number): Waiting | undefined {

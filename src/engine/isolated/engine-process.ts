@@ -25,8 +25,6 @@ import { decode, encode, type Ref } from "./wire.js";
 /** Any of the engine's objects; the app's side is typed. */
 type Callee = Record<string, (...args: unknown[]) => unknown> & Partial<AsyncDisposable>;
 
-/** Ids of the vocabulary that are told of at once. */
-const CHUNK = 512;
 const SHOWN_MS = 50;
 const SHOWN_METHODS = ["generate", "denoise", "search"];
 
@@ -97,23 +95,36 @@ function loaded(): Promise<LocalModel> {
   return model;
 }
 
+/** Tokens that the app's side knows: none is told of twice but where it asks. */
+const told = new Set<number>();
+
+function entriesOf(model: LocalModel, tokens: Int32Array): PackedEntries {
+  for (const token of tokens) told.add(token);
+  const each = Array.from(tokens);
+  const bytesOf = (special: boolean): PackedBytes => {
+    const pieces = each.map((token) => model.textBytes(Int32Array.of(token), { special }));
+    const lengths = Int32Array.from(pieces, (piece) => piece.length);
+    return { bytes: new Uint8Array(Buffer.concat(pieces)), lengths };
+  };
+  return {
+    tokens,
+    texts: each.map((token) => model.tokenText(token)),
+    ends: each.map((token) => model.isEndToken(token)),
+    ...{ plain: bytesOf(false), special: bytesOf(true) },
+  };
+}
+
+/** The app makes text of what was drawn: it would have to ask for each token that it doesn't know. */
+async function newEntries({ method }: Asked, value: unknown): Promise<PackedEntries | undefined> {
+  if (!SHOWN_METHODS.includes(method)) return undefined;
+  const drawn = (value as { tokens: Int32Array }[]).flatMap(({ tokens }) => [...tokens]);
+  const unknown = [...new Set(drawn)].filter((token) => !told.has(token));
+  return unknown.length === 0 ? undefined : entriesOf(await loaded(), Int32Array.from(unknown));
+}
+
 /** What is asked of the model that the app's side can't ask by its name. */
 const OF_MODEL: Record<string, (model: LocalModel, ...args: never[]) => unknown> = {
-  entries(model, chunk: number) {
-    const from = chunk * CHUNK;
-    const length = Math.min(CHUNK, model.info.vocabSize - from);
-    const tokens = Array.from({ length }, (_, i) => from + i);
-    const bytesOf = (special: boolean): PackedBytes => {
-      const pieces = tokens.map((token) => model.textBytes(Int32Array.of(token), { special }));
-      const lengths = Int32Array.from(pieces, (piece) => piece.length);
-      return { bytes: new Uint8Array(Buffer.concat(pieces)), lengths };
-    };
-    return {
-      texts: tokens.map((token) => model.tokenText(token)),
-      ends: tokens.map((token) => model.isEndToken(token)),
-      ...{ plain: bytesOf(false), special: bytesOf(true) },
-    } satisfies PackedEntries;
-  },
+  entries: entriesOf,
   describe(model) {
     const description = model.describe();
     return { ...description, engine: { ...description.engine, kind: "isolated" } };
@@ -172,23 +183,23 @@ function encodeAnswer(answered: Answered, ref: Ref): Uint8Array {
   );
 }
 
-/** @param told tokens of the call's first text that were told of before */
-function seenOf({ ref, method }: Asked, told: number): Shown | undefined {
+/** @param from tokens of the call's first text that were told of before */
+function seenOf({ ref, method }: Asked, from: number): Shown | undefined {
   if (!SHOWN_METHODS.includes(method)) return undefined;
   const object = objects.get(ref)?.object;
   if (object === undefined) return undefined;
   const { progress, shown } = object as Shown;
   if (!watched.has(ref)) return { progress };
-  const drawn = method === "generate" ? (object as Sequences).drawn?.(told) : undefined;
+  const drawn = method === "generate" ? (object as Sequences).drawn?.(from) : undefined;
   return { progress, ...(shown && { shown }), ...(drawn?.length && { drawn }) };
 }
 
 /** Answers what is asked, and tells of its progress where that is watched. */
 async function outcomeOf(asked: Asked): Promise<Answered> {
-  let told = 0;
+  let drawn = 0;
   const see = () => {
-    const seen = seenOf(asked, told);
-    told += seen?.drawn?.length ?? 0;
+    const seen = seenOf(asked, drawn);
+    drawn += seen?.drawn?.length ?? 0;
     return seen;
   };
   const tell = () => {
@@ -205,8 +216,8 @@ async function outcomeOf(asked: Asked): Promise<Answered> {
   }
   try {
     const value = await perform(asked);
-    const seen = see();
-    return { ...(seen && { seen }), value };
+    const [seen, entries] = [see(), await newEntries(asked, value)];
+    return { ...(seen && { seen }), ...(entries && { entries }), value };
   } finally {
     clearInterval(timer);
     if (unwatched.get(asked.ref) === begin) unwatched.delete(asked.ref);

@@ -27,7 +27,8 @@ import { EngineLink, type Remote } from "./engine-link.js";
 import { IsolatedDenoiser } from "./isolated-denoiser.js";
 import { IsolatedClassifier, IsolatedSequences, ignoreGone } from "./isolated-sequences.js";
 import { KeptAnswers } from "./kept-answers.js";
-import type { ModelFacts, PackedBytes, PackedEntries } from "./protocol.js";
+import { MirroredVocabulary } from "./mirrored-vocabulary.js";
+import type { ModelFacts, PackedEntries } from "./protocol.js";
 import type { Ref } from "./wire.js";
 
 /** Options of `loadModel` that stay in the app's thread. */
@@ -37,22 +38,11 @@ interface Listening {
   signal?: AbortSignal;
 }
 
-/** One token, as the engine's process tells of it. */
-interface Entry {
-  text: string;
-  isEnd: boolean;
-  plain: Uint8Array;
-  special: Uint8Array;
-}
-
 /** A context that leases share parts of, and where the engine has it. */
 interface SharedThere {
   needs: ContextNeeds;
   remote: Promise<Remote>;
 }
-
-/** Ids that are asked for at once (`engine-process.ts`). */
-const CHUNK = 512;
 
 /** @param options of `loadModel`, which were checked */
 export async function loadIsolated(
@@ -61,10 +51,12 @@ export async function loadIsolated(
 ): Promise<Model> {
   signal?.throwIfAborted();
   let failure: { error: unknown } | undefined;
+  let model: IsolatedModel | undefined;
   const cancel = () => link.tell({ ref: 0, process: null }, "cancel");
   const link = new EngineLink(source, options, {
     onProgress: (progress) => guard(() => onProgress(progress)),
     onWarning: (warning) => guard(() => onWarning(warning)),
+    onEntries: (entries) => model?.learn(entries),
   });
   const guard = (report: () => void) => {
     try {
@@ -79,7 +71,8 @@ export async function loadIsolated(
     const facts = await link.load(source, options);
     if (failure !== undefined) throw failure;
     signal?.throwIfAborted();
-    return new IsolatedModel(link, facts);
+    model = new IsolatedModel(link, facts);
+    return model;
   } catch (error) {
     await link.close();
     signal?.throwIfAborted();
@@ -98,7 +91,7 @@ class IsolatedModel implements Model {
   readonly can: Readonly<Abilities>;
   readonly limits: Readonly<Limits>;
   readonly #link: EngineLink;
-  readonly #entries = new Map<number, readonly Entry[]>();
+  readonly #vocabulary: MirroredVocabulary;
   readonly #kept = new KeptAnswers();
   readonly #shared = new Set<SharedThere>();
   #specialTokens: readonly SpecialToken[] | undefined;
@@ -113,6 +106,14 @@ class IsolatedModel implements Model {
     this.threads = facts.threads;
     this.can = facts.can;
     this.limits = facts.limits;
+    this.#vocabulary = new MirroredVocabulary(facts.info.vocabSize, (tokens) =>
+      this.#now("entries", tokens),
+    );
+  }
+
+  /** Takes note of tokens that the engine's process tells of before they are asked for. */
+  learn(entries: PackedEntries): void {
+    this.#vocabulary.learn(entries);
   }
 
   describe(): ModelDescription {
@@ -134,8 +135,7 @@ class IsolatedModel implements Model {
 
   textBytes(tokens: Int32Array, { special = false }: { special?: boolean } = {}): Buffer {
     this.#checkAlive();
-    const way = special ? "special" : "plain";
-    return Buffer.concat(Array.from(tokens, (token) => this.#entry(token)[way]));
+    return this.#vocabulary.bytes(tokens, special ? "special" : "plain");
   }
 
   specialTokens(): readonly SpecialToken[] {
@@ -145,11 +145,13 @@ class IsolatedModel implements Model {
   }
 
   tokenText(token: number): string {
-    return this.#entry(token).text;
+    this.#checkAlive();
+    return this.#vocabulary.entry(token).text;
   }
 
   isEndToken(token: number): boolean {
-    return this.#entry(token).isEnd;
+    this.#checkAlive();
+    return this.#vocabulary.entry(token).isEnd;
   }
 
   firstDifference(other: Vocabulary): number | null {
@@ -261,22 +263,6 @@ class IsolatedModel implements Model {
     return this.dispose();
   }
 
-  #entry(token: number): Entry {
-    this.#checkAlive();
-    const chunk = Math.floor(token / CHUNK);
-    const known = this.#entries.get(chunk)?.[token % CHUNK];
-    if (known !== undefined) return known;
-    if (!(Number.isInteger(token) && token >= 0 && token < this.info.vocabSize)) {
-      throw new LlamaEtsError(
-        "ERR_INVALID_ARGUMENT",
-        `Expected \`token\` to be an integer from 0 to ${this.info.vocabSize - 1}, got ${token}`,
-      );
-    }
-    const entries = unpackEntries(this.#now<PackedEntries>("entries", chunk));
-    this.#entries.set(chunk, entries);
-    return entries[token % CHUNK] as Entry;
-  }
-
   async #call(method: string, ...args: readonly unknown[]) {
     this.#checkAlive();
     return this.#link.exchange(null, method, args);
@@ -298,20 +284,4 @@ class IsolatedModel implements Model {
       throw new LlamaEtsError("ERR_DISPOSED", "The model was disposed");
     }
   }
-}
-
-function unpackEntries({ texts, ends, ...packed }: PackedEntries): Entry[] {
-  const [plain, special] = [pieces(packed.plain), pieces(packed.special)];
-  return texts.map((text, i) => ({
-    ...{ text, isEnd: ends[i] as boolean },
-    ...{ plain: plain[i] as Uint8Array, special: special[i] as Uint8Array },
-  }));
-}
-
-function pieces({ bytes, lengths }: PackedBytes): Uint8Array[] {
-  let end = 0;
-  return Array.from(lengths, (length) => {
-    end += length;
-    return bytes.subarray(end - length, end);
-  });
 }

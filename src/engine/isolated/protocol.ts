@@ -48,7 +48,9 @@ export interface Reply {
   answered: Uint8Array;
 }
 
-export type Answered = { seen?: Shown } & ({ value: unknown } | { error: CrossedError });
+export type Answered =
+  /** `entries`: the drawn tokens that this process has not told of before. */
+  { seen?: Shown; value: unknown; entries?: PackedEntries } | { seen?: Shown; error: CrossedError };
 
 /** Bytes of several tokens, and how many each has. */
 export interface PackedBytes {
@@ -58,6 +60,7 @@ export interface PackedBytes {
 
 /** Tokens of a vocabulary, one after another. */
 export interface PackedEntries {
+  tokens: Int32Array;
   texts: string[];
   ends: boolean[];
   plain: PackedBytes;
