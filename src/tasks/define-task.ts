@@ -189,7 +189,7 @@ function checkMode(name: string, mode: GradingMode): GradingMode {
 
 function refuseWithoutData(name: string): never {
   throw new LlamaEtsError("ERR_INVALID_OPTION", `The task ${name} needs a data file`, {
-    fix: "--data FILE, a .jsonl, .jsonl.gz or .csv file",
+    fix: "--data FILE, a .jsonl, .csv or .tsv file, perhaps .gz",
   });
 }
 

@@ -60,7 +60,10 @@ export function evalCommand(command: Command): Command {
       `${METHOD_NAMES.join(",")},auto; ets:M=4:K=2 sets options of one alone, ets:M=2,4 tries each`,
       "sample,majority,best-of-n,ets",
     )
-    .option("--data <file>", "the items: .jsonl, .jsonl.gz or .csv (default: the task's own)")
+    .option(
+      "--data <file>",
+      "the items: .jsonl, .csv or .tsv, perhaps .gz (default: the task's own)",
+    )
     .option("--limit <n>", "the first n items only", numberOption)
     .option(
       "--max-failures <n>",

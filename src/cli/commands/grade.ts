@@ -19,7 +19,7 @@ export function gradeCommand(command: Command): Command {
     .argument("<task>", TASK_SPECS)
     .argument(
       "<file>",
-      ".jsonl, .jsonl.gz or .csv of rows {id?, output | answer, gold, choices?}; humaneval {task_id, completion}; ifeval {key, output | response}; - reads JSON lines from standard input",
+      ".jsonl, .csv or .tsv of rows {id?, output | answer, gold, choices?}; humaneval {task_id, completion}; ifeval {key, output | response}; - reads JSON lines from standard input",
     )
     .option("--mode <mode>", "fair, or compat with lm-evaluation-harness", "fair")
     .option("--grader <judge>", "judge:GGUF: an instruct model grades by the reference answer")

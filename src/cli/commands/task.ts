@@ -18,7 +18,10 @@ export function taskCommand(command: Command): Command {
       "Show items, prompts and verdicts on known answers; exits with 1 where a verdict is wrong.",
     )
     .argument("<task>", `${TASK_SPECS} or FILE.mjs`)
-    .option("--data <file>", "the items: .jsonl, .jsonl.gz or .csv (default: the task's own)")
+    .option(
+      "--data <file>",
+      "the items: .jsonl, .csv or .tsv, perhaps .gz (default: the task's own)",
+    )
     .option("--shown <n>", "items that are shown (default: 3)", numberOption)
     .option("--json", "print one JSON object")
     .action(check);
