@@ -246,6 +246,10 @@ function isSameText(answer: string, { gold }: TaskItem): boolean {
   return bare(answer) === bare(gold);
 }
 
+/**
+ * GSM8K (Cobbe et al. 2021, arXiv 2110.14168): 1,319 school word problems, downloaded or from a
+ * file.
+ */
 export const gsm8k = defineTask({
   name: "gsm8k",
   extract: extractNumber,
