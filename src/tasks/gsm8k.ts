@@ -86,7 +86,7 @@ function extractNumber(output: string): string | null {
   const said = withoutThoughts(output);
   const text = withScales(withPointsAndCommas(plainNumbers(said)))
     .replace(/<<[^<>]*>>/g, "")
-    // Of "35 cm^2" the 35.
+    // "35 cm^2" is 35.
     .replace(/(?<=\p{L})\s?\^\s?(?:\{-?\d+\}|-?\d+)/gu, "")
     .replace(CONFIDENCE, "")
     .replace(/((?:\b(?:is|was|equals)|[=:])[^\S\n]*-)[^\S\n]+(?=\d)/gi, "$1")
