@@ -2,10 +2,11 @@
 import { ets, loadModel } from "llama-ets";
 
 const model = await loadModel("mini-gsm-llada");
-const question = "Sam has 12 apples and eats 5. How many are left?";
+const question =
+  "On a farm Rosa has 11 hens. She has 3 times as many ducks as hens. How many animals does Rosa have now?";
 const result = await ets(model, question, {
-  ...{ candidates: 4, rollouts: 2, maxTokens: 32, seed: 1 },
-  diffusion: { blockLength: 16, remasking: "low-confidence" },
+  ...{ candidates: 4, rollouts: 2, maxTokens: 56, seed: 1 },
+  diffusion: { blockLength: 8, remasking: "low-confidence" },
 });
 console.log(`answer: ${result.answer}`);
 console.log(`denoising passes decoded ${result.usage.decoded} tokens`);

@@ -9,6 +9,6 @@ const { summary } = await evaluate(model, miniGsm, {
   resume: true,
 });
 for (const [name, { n, accuracy }] of Object.entries(summary.methods)) {
-  console.log(`${name}: ${accuracy} of ${n}`);
+  console.log(`${name}: ${Math.round(100 * accuracy)}% of ${n} items are right`);
 }
 await model.dispose();

@@ -144,8 +144,8 @@ function test() {
 }
 
 /**
- * Of a leak that node or the engine made there is much; ours has our addon where memory is asked for. What
- * node asked for in a call of Node-API, such as `napi_create_external`, it frees or not.
+ * Node and the engine have many leaks of their own. A leak is ours if our addon asked for its memory, but not
+ * through a call of Node-API, such as `napi_create_external`: freeing that is node's part.
  */
 function isOurs(block) {
   const frames = block.split("\n").filter((line) => /^\s+#\d/.test(line));
@@ -153,7 +153,7 @@ function isOurs(block) {
 }
 
 /**
- * Of a race one side at least is code of ours: node, the test runner and the engine have reports of their
+ * A race is ours if one side at least is our code: node, the test runner and the engine have races of their
  * own. How the standard library counts who holds an exception isn't seen, so that whoever frees it last
  * seems to race with whoever read it before.
  */

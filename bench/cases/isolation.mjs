@@ -7,7 +7,7 @@ import { mean, meanInterval, median } from "../lib/statistics.mjs";
 const MODEL = "mini-gsm-ref";
 const PROMPT = "Noah works 2 hours for $16 an hour. A bike costs $103. How much more does he need?";
 const TICKS_A_SECOND = 100;
-/** Of a model with more parameters than 100 million, texts are shorter. */
+/** A model with more parameters than 100 million draws shorter texts. */
 const SIZES = { small: { runs: 4, maxTokens: 128 }, large: { runs: 1, maxTokens: 8 } };
 
 /**

@@ -11,7 +11,7 @@ export const powersOptions = {
   /** Items that are left out: those that the number of particles was chosen on. */
   skip: "600-639",
   seed: 0,
-  /** Of each method on an item, at seeds from `seed` on: an item counts by the mean of them. */
+  /** Runs of each method on an item, at seeds from `seed` on: an item counts by their mean. */
   runs: 1,
   /** Names with semicolons between them; the others are held against the first. Default: all. */
   methods: "",

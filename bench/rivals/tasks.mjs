@@ -31,7 +31,7 @@ function parsed(text) {
 }
 
 /**
- * Of each: its items (with `regex` or `schema`, where a text must be of one), their prompts, what the Python
+ * Each task has its items (with `regex` or `schema`, where a text must be of one), their prompts, what the Python
  * peers are told of worth (`asked`), the same here (`reward`, `potential`), and when a text is right.
  */
 export const TASKS = {

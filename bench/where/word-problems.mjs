@@ -45,7 +45,7 @@ export const votes = {
   sizes: { pilot: 40, study: 240, held: 40, seen: 40 },
   title: "Word problems, by votes (mini-gsm)",
   pick: (item) => levelOf(item) < 5,
-  /** Of whole texts: who agrees with most. */
+  /** The reward of whole texts: who agrees with most others. */
   votes: true,
 };
 

@@ -103,8 +103,8 @@ export interface Usage {
   /** Wall time in milliseconds. */
   ms: number;
   /**
-   * Of a server that takes texts in place of token ids: texts that were continued whose tokens it may
-   * have read otherwise than they were drawn. Absent where tokens are handed over.
+   * Texts that were continued, and whose tokens a server may have read otherwise than they were drawn.
+   * Absent where tokens are handed over, not texts.
    */
   retokenised?: number;
 }

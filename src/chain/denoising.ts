@@ -9,6 +9,7 @@ import type { DiffusionCache, ParallelRule, Remasking } from "../engine/denoisin
  */
 export type ImportanceRatio = "exact" | "approximate" | "one-pass";
 
+/** How a diffusion model's answer is unmasked: the options with their defaults. */
 export interface DenoisingSettings {
   /** Positions of a block; blocks are unmasked left to right. Divides the answer's length. */
   blockLength: number;

@@ -84,7 +84,7 @@ export type DrawPurpose =
   | "rollout"
   | "move"
   | "resample"
-  /** Of a candidate's rollouts, after one of their blocks. */
+  /** A candidate's rollouts are resampled after one of their blocks. */
   | `resample/${number}/${number}`;
 
 /** The name of a choice, of which its numbers are made. */

@@ -1,5 +1,5 @@
 /**
- * Energies from rollouts of a cheaper proposal (METHOD §3, Algorithm 2):
+ * Energies from rollouts of a cheaper proposal (the paper's Algorithm 2):
  *
  *   Ê(m) = (1/K) Σ_k w(m, k) exp(r(x_0(m, k)) / λ),  w = p_ref / p_proposal (rollout | x_s(m))
  *

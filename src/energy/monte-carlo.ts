@@ -2,7 +2,7 @@ import type { Chain } from "../chain/chain.js";
 import { type RolloutSource, weightedByTarget } from "./estimate.js";
 
 /**
- * Plain Monte Carlo (METHOD §2, Algorithm 1): K rollouts of the reference policy, each of weight 1, or
+ * Plain Monte Carlo (the paper's Algorithm 1): K rollouts of the reference policy, each of weight 1, or
  * of the mass of what a constraint allowed on its way, where that conditions p_ref.
  * Ê(m) = (1/K) Σ_k exp(r(x_0(m, k)) / λ) is unbiased for every K.
  */

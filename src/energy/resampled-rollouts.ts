@@ -1,5 +1,5 @@
 /**
- * Sequential Monte Carlo inside the rollouts of ETS-IS (METHOD §10). The K rollouts of a candidate
+ * Sequential Monte Carlo inside the rollouts of ETS-IS. The K rollouts of a candidate
  * are particles of the proposal: they grow by blocks of γ tokens, are weighted by
  * w(k) = p_ref / p_proposal of the block, and resampled before the next one. With exp(r / λ) in the
  * last block's weights

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { packageFile } from "./package-files.js";
 
+/** A model that comes with the package. */
 export interface BundledModel {
   name: string;
   path: string;
@@ -22,7 +23,7 @@ export const BUNDLED_PROPOSAL = "mini-gsm-proposal";
 /** Made for answers of 56 tokens in blocks of 8. */
 const BUNDLED_DIFFUSION = "mini-gsm-llada";
 
-/** The models that are there. */
+/** The models that come with the package, as far as their files are there. */
 export function bundledModels(): BundledModel[] {
   return Object.entries(ROLES)
     .map(([name, role]) => ({ name, role, path: pathOf(name) }))

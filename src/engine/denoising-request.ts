@@ -14,6 +14,7 @@ import type { RandomKey, RandomStream } from "./sequences.js";
  * - `margin`: where the two most probable tokens are furthest apart (Dream)
  */
 export const REMASKING = ["low-confidence", "random", "entropy", "margin"] as const;
+/** Which of the drawn positions a denoising step unmasks. */
 export type Remasking = (typeof REMASKING)[number];
 
 /**
@@ -25,6 +26,7 @@ export type Remasking = (typeof REMASKING)[number];
  * - `dual`: those before and after the block
  */
 export const CACHES = ["none", "prefix", "dual"] as const;
+/** Whose keys and values Fast-dLLM keeps: none, those before the block, or those on both sides. */
 export type DiffusionCache = (typeof CACHES)[number];
 
 /**

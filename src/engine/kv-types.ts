@@ -13,6 +13,7 @@ const BLOCKS = {
   iq4_nl: { values: 32, bytes: 18 },
 } as const;
 
+/** Type of cached keys and values. */
 export type KvType = keyof typeof BLOCKS;
 
 export const KV_TYPES = Object.keys(BLOCKS) as readonly KvType[];

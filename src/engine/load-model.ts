@@ -6,6 +6,7 @@ import type { LoadModelOptions as LocalOptions } from "./local/load-model.js";
 import { namesServer } from "./remote/address.js";
 import type { ServerOptions } from "./remote/load-remote.js";
 
+/** Where and how a model is loaded; what is left out has the defaults named here. */
 export interface LoadModelOptions extends LocalOptions {
   /**
    * Whether the engine runs in a process of its own: a crash of llama.cpp, or the system's end of a

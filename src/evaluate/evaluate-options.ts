@@ -27,6 +27,7 @@ const TOKEN_PARTS: readonly TokenPart[] = ["tokens", "logprobs", "entropies"];
 /** Runs side by side at the most, of an evaluation and of a worker. */
 export const MAX_CONCURRENCY = 64;
 
+/** What is evaluated, where it is kept, and how it is drawn. */
 export interface EvaluateOptions {
   /** Methods to compare: names, or methods with options of their own. */
   methods: readonly (MethodName | EvaluatedMethod)[];

@@ -50,6 +50,7 @@ import {
 import { hashItems } from "./store/sample-key.js";
 import { batchesWithin, checkVoting, planBudget } from "./total-budget.js";
 
+/** What an evaluation drew and came to. */
 export interface Evaluation {
   /** The run directory. */
   directory: string;

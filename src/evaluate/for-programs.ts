@@ -33,6 +33,9 @@ export async function evaluate(
 /**
  * Draws samples for evaluations that name the same `queue`, until `signal` aborts it.
  *
+ * @example
+ * await runWorker(model, { queue: "redis://localhost:6379", signal: AbortSignal.timeout(3_600_000) });
+ *
  * @throws LlamaEtsError `ERR_QUEUE` when the evaluation is of another model, proposal, task or
  *   reward (its samples stay on the queue), or when there is no Redis; the signal's reason
  */

@@ -9,6 +9,7 @@ interface MethodCount {
   failed: number;
 }
 
+/** How far an evaluation has come. */
 export interface EvaluationProgress {
   /** Samples that are there, those of earlier runs included. */
   done: number;

@@ -17,6 +17,7 @@ import { readRun } from "./store/read-run.js";
 import { isFailed, type RunRecord, type Sample, type Summary } from "./store/run-files.js";
 import { hashItems, sampleKey } from "./store/sample-key.js";
 
+/** By what stored texts are graded anew. */
 export interface RegradeOptions {
   /** The task, where it is a module of one's own (`module:FILE`). Default: the run's. */
   task?: string;
@@ -32,6 +33,7 @@ export interface RegradeOptions {
   signal?: AbortSignal;
 }
 
+/** What grading anew changed. */
 export interface Regraded {
   summary: Summary;
   /** Samples whose verdict is another one now. */

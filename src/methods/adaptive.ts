@@ -3,6 +3,7 @@ import type { Estimate } from "../energy/estimate.js";
 import { checkBoolean, checkInteger, checkKeys, checkNumber, checkOneOf } from "../engine/check.js";
 import type { Stopping, StoppingRule } from "../rewards/settled-vote.js";
 
+/** When a run may stop drawing; all are optional. */
 export interface AdaptiveOptions {
   /**
    * When a vote is settled. `sequential` (default): once a test that may be looked at after each

@@ -37,6 +37,9 @@ const MAX_WIDTH = 64;
  * texts, at `maxTokens`, or once no beginning can do better; one as wide as there are texts is
  * exhaustive.
  *
+ * @example
+ * const { text } = await beam(model, "What is 6 * 7?", { candidates: 8, lengthPenalty: 1 });
+ *
  * @throws as `ets` does
  */
 export const beam = defineMethod<typeof OWN, Omit<OptionsOf<typeof OWN>, "reward">>({

@@ -9,6 +9,10 @@ import { oneStep, WHOLE_TEXTS } from "./method.js";
  * Draws `candidates` whole texts and returns the one with the highest reward, the first of equals.
  * But for the choice among equals it is ETS with one step and λ → 0.
  *
+ * @example
+ * const short = ({ text }) => -text.length;
+ * const { text, reward } = await bestOfN(model, "Name a bird.", { candidates: 16, reward: short });
+ *
  * @throws as `ets` does
  */
 export const bestOfN = defineMethod({

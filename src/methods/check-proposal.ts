@@ -5,6 +5,7 @@ import { LlamaEtsError } from "../engine/errors.js";
 import { checkRatios, type PairCheck } from "../planning/pair.js";
 import { bestOfN } from "./best-of-n.js";
 
+/** How many texts a check of a proposal draws, and from which distributions. */
 export interface CheckProposalOptions extends PromptOptions {
   /** Texts that the proposal draws for each prompt, from 2 to 256. Default 16. */
   texts?: number;

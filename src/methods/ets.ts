@@ -48,7 +48,7 @@ export const etsIs = defineMethod<Record<never, never>, ProposedOptions>({
  * model itself (Algorithm 1), or with `proposal` from a smaller model's, corrected by importance
  * weights (ETS-IS, Algorithm 2).
  *
- * The law of the text approaches p* as 1/M, for every K (METHOD §2). With `adaptive` a step whose
+ * The law of the text approaches p* as 1/M, for every K (docs/how-it-works.md). With `adaptive` a step whose
  * vote is settled ends the run, with one of the step's texts drawn by exp(r / λ). With a `potential`
  * its ψ stands for the energies: cheap, for no rollouts are drawn, and biased, which `law` says;
  * `particle` corrects for it.

@@ -15,6 +15,7 @@ import { ets } from "./ets.js";
 import { planRun } from "./run/plan-run.js";
 import { sample } from "./sample.js";
 
+/** Where the model would run. */
 export type InspectOptions = PlaceOptions;
 
 /** What a model is, and what this machine can do with it. */
@@ -59,6 +60,7 @@ export interface SuggestedProposal {
   isHere: boolean;
 }
 
+/** The models that this machine has, and popular ones. */
 export interface ListedModels {
   bundled: (BundledModel & ListedModel)[];
   downloaded: (KeptModel & ListedModel)[];
@@ -66,6 +68,7 @@ export interface ListedModels {
   popular: InspectedModel[];
 }
 
+/** A model of the list: what it is, or why its file can't be used. */
 export interface ListedModel {
   /** Null where the file could not be read; `problem` then says why. */
   inspected: InspectedModel | null;
@@ -97,7 +100,12 @@ export async function inspectModel(
   return describe(await readModel(checkString("source", source), checkPlace(options)));
 }
 
-/** The bundled and the downloaded models, and popular ones, with what this machine can run. */
+/**
+ * The bundled and the downloaded models, and popular ones, with what this machine can run. No weights are
+ * read.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_ENGINE_NOT_FOUND`
+ */
 export async function listModels(options: InspectOptions = {}): Promise<ListedModels> {
   const { keptModels } = await import("../engine/download/kept-models.js");
   const place = checkPlace(options);

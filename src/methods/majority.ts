@@ -31,6 +31,9 @@ const OWN = {
  * are the probabilities of the distinct texts. With `adaptive` it stops drawing once the vote is
  * settled.
  *
+ * @example
+ * const { answer, agreement } = await majority(model, "What is 6 * 7?", { candidates: 16 });
+ *
  * @throws as `ets` does
  */
 export const majority = defineMethod({

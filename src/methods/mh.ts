@@ -28,6 +28,9 @@ const OWN = {
  * by side, in one batch; one of them is returned, drawn uniformly. A reward that votes judges each
  * text among those first ones, so that the target stays the same from move to move.
  *
+ * @example
+ * const { text, acceptanceRate } = await mh(model, "What is 6 * 7?", { candidates: 4, moves: 20 });
+ *
  * @throws as `ets` does
  */
 export const mh = defineMethod({

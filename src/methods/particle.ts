@@ -41,6 +41,10 @@ type Own = ValuesOf<typeof OWN>;
  * With a `potential` its ψ stands for the energies and no rollouts are drawn; the weights
  * ψ(x_s) / ψ(x_{s-1}), and exp(r / λ) / ψ at the end, multiply to the same.
  *
+ * @example
+ * const birds = ({ text }) => (text.match(/owl|crow|swan/g) ?? []).length / 3;
+ * const { text, best } = await particle(model, "Tell a story of birds.", { potential: birds });
+ *
  * @throws as `ets` does
  */
 export const particle = defineMethod<typeof OWN, OptionsOf<typeof OWN> & PotentialOptions>({

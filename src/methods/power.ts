@@ -37,6 +37,9 @@ const DIFFUSION: Refusal = {
  * Exact in the limit of many moves. `candidates` texts are run side by side, in one batch, and one
  * of them is returned, drawn uniformly.
  *
+ * @example
+ * const { text, acceptanceRate } = await power(model, "What is 6 * 7?", { alpha: 4, moves: 10 });
+ *
  * @throws as `ets` does
  */
 export const power = defineMethod<typeof OWN, Omit<OptionsOf<typeof OWN>, "reward">>({

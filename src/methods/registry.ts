@@ -30,6 +30,7 @@ const ALL = {
   greedy,
 };
 
+/** The name of a method, as `ask --method` takes it. */
 export type MethodName = keyof typeof ALL;
 
 type OptionsTakenBy<M> = M extends (model: never, prompt: never, options?: infer O) => unknown
@@ -49,11 +50,17 @@ export type MethodOptions = Partial<
 /** A method whose name is known only when the program runs. */
 export type AnyMethod = Method<MethodOptions>;
 
+/** The methods by name: `METHODS[name](model, prompt, options)` runs one that is chosen at run time. */
 export const METHODS = ALL as unknown as Readonly<Record<MethodName, AnyMethod>>;
 
+/** The names of all methods. */
 export const METHOD_NAMES = Object.keys(ALL) as MethodName[];
 
-/** Whether a method with these options has a reward of its own, where none is given. */
+/**
+ * Whether a method with these options has a reward of its own, where none is given.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
+ */
 export function hasOwnReward(method: MethodName, options: object): boolean {
   const { own, defaultReward } = METHODS[checkOneOf("method", method, METHOD_NAMES)];
   const { constraint, constraintLaw } = checkObject("options", options) as MethodOptions;
@@ -62,7 +69,11 @@ export function hasOwnReward(method: MethodName, options: object): boolean {
   return (defaultReward?.(values, isConditioned) ?? null) !== null;
 }
 
-/** Those among options meant for several methods that one of them takes. */
+/**
+ * Picks, among options that are meant for several methods, those that one of them takes.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
+ */
 export function optionsFor(method: MethodName, options: MethodOptions): MethodOptions {
   const own = ownNames(METHODS[checkOneOf("method", method, METHOD_NAMES)]);
   const others = METHOD_NAMES.flatMap((name) => ownNames(METHODS[name]));

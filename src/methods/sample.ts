@@ -17,7 +17,14 @@ const ONE_TEXT = {
 
 type Own = typeof ONE_TEXT.own;
 
-/** Draws one text from the reference policy. */
+/**
+ * Draws one text from the reference policy.
+ *
+ * @example
+ * const { text, logProbs } = await sample(model, "What is 6 * 7?", { temperature: 1, maxTokens: 64 });
+ *
+ * @throws as `ets` does
+ */
 export const sample = defineMethod<Own, Omit<OptionsOf<Own>, "reward">>({
   ...ONE_TEXT,
   name: "sample",
@@ -25,7 +32,11 @@ export const sample = defineMethod<Own, Omit<OptionsOf<Own>, "reward">>({
   run: drawOne,
 });
 
-/** The most probable token each time: `sample` at temperature 0. */
+/**
+ * The most probable token each time: `sample` at temperature 0.
+ *
+ * @throws as `ets` does
+ */
 export const greedy = defineMethod<Own, Omit<OptionsOf<Own>, "reward" | "temperature">>({
   ...ONE_TEXT,
   name: "greedy",

@@ -30,6 +30,7 @@ export interface Demand {
   uses?: readonly Ability[];
 }
 
+/** The context that a run's texts need. */
 export interface ContextPlan extends Capacity {
   /** Continuations that run side by side. */
   parallel: number;

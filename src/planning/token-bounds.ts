@@ -1,5 +1,5 @@
 /**
- * The most tokens that a run may ask of its models, by the shape of its work. Savings (METHOD §2)
+ * The most tokens that a run may ask of its models, by the shape of its work. Savings (docs/how-it-works.md)
  * and early ends lower them.
  */
 import type { DenoisingShape, RunShape } from "./run-shape.js";

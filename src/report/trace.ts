@@ -108,6 +108,7 @@ const traceSchema = z.object({
   versions: z.record(z.string(), z.string()).default({}),
 });
 
+/** The content of a trace file, as `ask --trace` writes it. */
 export type Trace = z.infer<typeof traceSchema>;
 export type TraceStep = Trace["steps"][number];
 export type TraceCompletion = TraceStep["candidates"][number]["completions"][number];

@@ -3,6 +3,7 @@ import { checkKeys, checkPositive } from "../engine/check.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import type { Completion, Reward } from "./reward.js";
 
+/** How fast a reward of certainty moves. */
 export interface CertaintyOptions {
   /** a of the formula, above 0: how fast the reward moves with the mean over tokens, a nat. */
   rate?: number;
@@ -11,6 +12,8 @@ export interface CertaintyOptions {
 /**
  * exp(a · mean log p) of a text's tokens under the distribution sampled, from 0 to 1: with a = 1,
  * the default, the geometric mean of their probabilities.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
 export function confidence(options: CertaintyOptions = {}): Reward {
   const rate = rateOf("confidence", options, 1);
@@ -24,6 +27,8 @@ export function confidence(options: CertaintyOptions = {}): Reward {
  * exp(-a · mean H) of the entropies H, in nats, of the distributions that a text's tokens were drawn
  * from, from 0 to 1: with a = 1, the default, one over the mean number of choices (the perplexity of
  * the policy itself). Certain texts earn more.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
 export function entropy(options: CertaintyOptions = {}): Reward {
   const rate = rateOf("entropy", options, 1);
@@ -39,6 +44,8 @@ export function entropy(options: CertaintyOptions = {}): Reward {
  * -1/V Σ_v log (V · p_v), the divergence in nats of the model's distribution p from the uniform one,
  * at temperature 1 whatever the policy's. It has no bound: the reward is 1 - exp(-a · mean), from 0
  * to 1, a = .1 by default.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
 export function selfCertainty(options: CertaintyOptions = {}): Reward {
   const rate = rateOf("selfCertainty", options, 0.1);

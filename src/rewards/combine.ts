@@ -3,6 +3,7 @@ import { checkKeys, checkNumber } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { checkScores, type Reward, type RewardFunction, toReward } from "./reward.js";
 
+/** A term of a sum of rewards. */
 export interface WeightedReward {
   reward: Reward | RewardFunction;
   /** Any finite number. Default 1. */

@@ -29,6 +29,7 @@ export interface ComparedTexts extends Pick<JudgedText, "prompt" | "isFinished">
   b: string;
 }
 
+/** What an instruct model is asked, and by which words it answers. */
 export interface JudgeOptions {
   /** The question that the judge is asked, as a user's message or as messages. Default: whether it is good. */
   template?: (judged: JudgedText) => string | readonly ChatMessage[];
@@ -36,6 +37,7 @@ export interface JudgeOptions {
   answers?: readonly [string, string];
 }
 
+/** What an instruct model is asked about two texts, and how many comparisons there are. */
 export interface PairwiseJudgeOptions {
   /** As `JudgeOptions`, of two texts. Default: which of them is better. */
   template?: (compared: ComparedTexts) => string | readonly ChatMessage[];

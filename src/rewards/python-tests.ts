@@ -5,6 +5,7 @@ import { resolveSandboxOptions } from "../sandbox/sandbox-options.js";
 import type { Reward } from "./reward.js";
 import { verifier } from "./verifier.js";
 
+/** The unit tests that a text's program has to pass. */
 export interface PythonTestsOptions {
   /** The function under test. */
   entryPoint: string;

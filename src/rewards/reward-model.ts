@@ -31,6 +31,7 @@ export interface RewardTemplate {
   after?: string;
 }
 
+/** What a classifier reads of a text, and which of its classes is the reward. */
 export interface RewardModelOptions {
   template?: RewardTemplate;
   /** The class whose probability is the reward. Default: the model's first. */

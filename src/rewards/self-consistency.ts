@@ -9,6 +9,7 @@ import {
 import type { Completion, Reward, RewardInput } from "./reward.js";
 import { isLeaderCertain, leadProbability } from "./settled-vote.js";
 
+/** Who votes, how votes count, and where a text's answer stands; all are optional. */
 export interface SelfConsistencyOptions extends AnswerOptions {
   /** Whose votes count: this guidance step's completions (default), or all steps' so far. */
   pool?: "step" | "all";
@@ -30,8 +31,14 @@ export const VOTE_KINDS = ["count", "probability"] as const;
 type VoteKind = (typeof VOTE_KINDS)[number];
 
 /**
- * Agreement with the majority: 1 for completions that give the most frequent answer, else 0. Ties
- * go to the answer seen first; a text without an answer has no vote and earns 0.
+ * Self-consistency (Wang et al., ICLR 2023): 1 for completions that give the most frequent answer, else
+ * 0. Ties go to the answer seen first; a text without an answer has no vote and earns 0.
+ *
+ * @example
+ * const reward = selfConsistency({ votes: "probability" });
+ * const { answer } = await ets(model, "What is 6 * 7?", { reward, candidates: 8 });
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
 export function selfConsistency(options: SelfConsistencyOptions = {}): Reward {
   checkKeys("selfConsistency", options, [

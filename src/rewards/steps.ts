@@ -5,6 +5,7 @@ import type { Completion } from "./reward.js";
 
 const REDUCTIONS = ["last", "min", "mean", "product"] as const;
 
+/** How a process reward model's steps are found, and what their scores come to. */
 export interface StepOptions {
   /** Ends a step of a text, such as "\n\n"; at least one character. */
   separator: string;

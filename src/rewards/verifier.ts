@@ -86,7 +86,11 @@ function compile(pattern: RegExp | string): RegExp {
   }
 }
 
-/** 1 for texts whose canonical answer is `expected`'s. */
+/**
+ * 1 for texts whose canonical answer is `expected`'s, else 0.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`
+ */
 export function exactMatch(expected: string, options: AnswerOptions = {}): Reward {
   checkKeys("exactMatch", options, ["extract", "answerEnd"]);
   checkAnswerOptions(options);

@@ -4,6 +4,7 @@ import { checkInteger, checkKeys, checkOneOf, checkSignal, optional } from "../e
 const OS_NAMES = ["bubblewrap", "unshare", "none"] as const;
 export type OsSandbox = (typeof OS_NAMES)[number];
 
+/** What a generated program may take. */
 export interface SandboxOptions {
   /** How long a program may run, its tests included; from 100 to 600,000. Default 10,000. */
   timeoutMs?: number;

@@ -26,6 +26,7 @@ interface Slot {
   candidate: Promise<Interpreter>;
 }
 
+/** Runs generated Python programs, confined. Made by `openSandbox`; dispose of it. */
 export class Sandbox implements AsyncDisposable {
   readonly isolation: Isolation;
   readonly #options: InterpreterOptions;

@@ -16,6 +16,7 @@ export interface TestRun {
   tests: string;
 }
 
+/** How a program did on its tests. */
 export interface TestResult {
   /** `blocked`: it tried what is not allowed, whatever came of it. */
   result: "pass" | "fail" | "timeout" | "blocked";

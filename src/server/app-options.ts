@@ -2,9 +2,9 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Hono } from "hono";
 import type { Logger } from "pino";
-import type { Lanes } from "./lanes.js";
 import type { Metrics } from "./metrics.js";
 import type { Served } from "./model-names.js";
+import type { RunQueue } from "./run-queue.js";
 import type { Runs } from "./runs.js";
 
 /** A model that requests may ask for, and its runs. */
@@ -15,7 +15,7 @@ export interface Serving extends Served {
 export interface AppOptions {
   /** At least one. */
   models: readonly Serving[];
-  lanes: Lanes;
+  runQueue: RunQueue;
   metrics: Metrics;
   log: Logger;
   host: string;

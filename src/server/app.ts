@@ -14,7 +14,7 @@ import { readRequest } from "./request.js";
 import { addStudio } from "./studio/studio.js";
 
 export function createApp(options: AppOptions): App {
-  const { models, lanes, metrics, log } = options;
+  const { models, runQueue, metrics, log } = options;
   const names = models.flatMap(modelNames);
   const created = Math.floor(Date.now() / 1000);
   const app: App = new Hono();
@@ -84,9 +84,9 @@ export function createApp(options: AppOptions): App {
     c.set("model", request.model);
     const started = performance.now();
     const count = request.prompts.length * request.n;
-    lanes.checkRoom(count);
+    runQueue.checkRoom(count);
     const turns = await Promise.all(request.prompts.map((prompt) => runs.prepare(request, prompt)));
-    lanes.checkRoom(count); // what others have taken meanwhile
+    runQueue.checkRoom(count); // what others have taken meanwhile
     const asked: Asked = { request, served, turns, started, route: c.req.path };
     if (options.logTexts) log.info({ prompts: request.prompts }, "asked");
     return request.stream ? answerStreaming(c, asked, options) : answerWhole(c, asked, options);

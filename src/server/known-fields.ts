@@ -55,7 +55,7 @@ export function refuseUnknown(fields: Body, form: Form): void {
   if (form === "chat") refuseOtherTurn(fields);
 }
 
-/** Of vLLM: whose turn it is. An answer goes on from a last message of the assistant, always. */
+/** vLLM's fields say whose turn it is. Here an answer always goes on from a last message of the assistant. */
 function refuseOtherTurn({ messages, ...fields }: Body): void {
   const last: unknown = Array.isArray(messages) ? messages.at(-1) : undefined;
   const goesOn = (last as Body | null | undefined)?.role === "assistant";

@@ -1,7 +1,7 @@
 /** What the server counts, as Prometheus reads it. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Result } from "../methods/result.js";
-import type { Lanes } from "./lanes.js";
+import type { RunQueue } from "./run-queue.js";
 
 const SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300];
 
@@ -32,7 +32,7 @@ export class Metrics {
     SECONDS,
   );
 
-  constructor(lanes: Lanes) {
+  constructor(runQueue: RunQueue) {
     const gauge = (name: string, help: string, value: () => number) =>
       new Gauge({
         ...{ name: `llama_ets_${name}`, help, registers: [this.registry] },
@@ -40,14 +40,14 @@ export class Metrics {
           this.set(value());
         },
       });
-    gauge("runs_running", "Runs that go on", () => lanes.running);
-    gauge("runs_waiting", "Runs that wait", () => lanes.waiting);
+    gauge("runs_running", "Runs that go on", () => runQueue.running);
+    gauge("runs_waiting", "Runs that wait", () => runQueue.waiting);
     gauge(
       "cells_used",
       "KV cells of the shared contexts that runs were given",
-      () => lanes.cells.used,
+      () => runQueue.cells.used,
     );
-    gauge("cells_total", "KV cells of the shared contexts", () => lanes.cells.total);
+    gauge("cells_total", "KV cells of the shared contexts", () => runQueue.cells.total);
     gauge("resident_bytes", "Memory of the process", () => process.memoryUsage.rss());
   }
 

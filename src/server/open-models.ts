@@ -12,7 +12,7 @@ import {
 } from "../planning/admission.js";
 import type { ContextPart } from "../planning/contexts.js";
 import type { Plan, RunParts } from "../planning/run-plan.js";
-import { Lanes } from "./lanes.js";
+import { RunQueue } from "./run-queue.js";
 
 /** A model that requests may ask for. Both stay the caller's. */
 export interface ServedModel {
@@ -49,7 +49,7 @@ interface PlannedModel extends Pick<OpenedModel, "model" | "proposal"> {
 
 interface OpenedModels extends AsyncDisposable {
   opened: readonly OpenedModel[];
-  lanes: Lanes;
+  runQueue: RunQueue;
 }
 
 /** Guided runs for which a shared context has room, where memory allows; and those with a proposal. */
@@ -94,14 +94,14 @@ export async function openModels(
         parallel: isShared ? parallel : own.room.concurrency,
       });
     }
-    const lanes = new Lanes({
+    const runQueue = new RunQueue({
       models: opened.map(({ shared, parallel: ownParallel }) => {
         return { capacity: shared.map(({ capacity }) => capacity), parallel: ownParallel };
       }),
       inTurns: opened.length > 1 && exceedCores(opened.map(({ model }) => model)),
       ...{ parallel, queue },
     });
-    return { opened, lanes, [Symbol.asyncDispose]: close };
+    return { opened, runQueue, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

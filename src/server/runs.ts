@@ -11,9 +11,9 @@ import type { Plan, RunParts } from "../planning/run-plan.js";
 import { alternativesNeeds, alternativesOf } from "./alternatives.js";
 import type { Answered } from "./answer.js";
 import { ApiError } from "./errors.js";
-import type { Lanes, RunSize } from "./lanes.js";
 import { type OpenedModel, planOrNull, type Shared } from "./open-models.js";
 import type { ServedRequest } from "./request.js";
+import type { RunQueue, RunSize } from "./run-queue.js";
 
 /** Shares of the shared contexts that a run may have: it gets the first that is enough. */
 const SHARES = [1 / 2, 3 / 4, 9 / 10, 1];
@@ -39,15 +39,15 @@ export class Runs {
   readonly #proposal: Model | null;
   /** The model's, and its proposal's. Empty where runs have contexts of their own, one after another. */
   readonly #shared: readonly Shared[];
-  readonly #lanes: Lanes;
+  readonly #queue: RunQueue;
 
-  /** @param place the model's among those of the lanes */
-  constructor(place: number, { model, proposal, shared }: OpenedModel, lanes: Lanes) {
+  /** @param place the model's among those of the queue */
+  constructor(place: number, { model, proposal, shared }: OpenedModel, runQueue: RunQueue) {
     this.model = model;
     this.#place = place;
     this.#proposal = proposal;
     this.#shared = shared;
-    this.#lanes = lanes;
+    this.#queue = runQueue;
   }
 
   /**
@@ -70,7 +70,7 @@ export class Runs {
     own: { seed: number; signal: AbortSignal } & RunCallbacks,
   ): Promise<Answered> {
     const { signal } = own;
-    const leave = await this.#lanes.enter(size, signal);
+    const leave = await this.#queue.enter(size, signal);
     try {
       const drawn = await prepared.begin(own, within);
       const result = request.auto === null ? drawn : { ...drawn, auto: request.auto };
@@ -106,7 +106,7 @@ export class Runs {
     }
     const apart = { within: ["apart", "apart"] as const, size: this.#sized("apart") };
     // Its memory may be what is missing.
-    if (this.#lanes.isApartTaken) return apart;
+    if (this.#queue.isApartTaken) return apart;
     try {
       prepared.plan(apart.within);
     } catch (error) {

@@ -100,14 +100,18 @@ export async function serve(
   const checked = checkServeOptions(options);
   checkNames(models.map(({ name }) => name));
   const { log = pino({ base: null }, pino.destination(2)) } = options;
-  const { opened, lanes, [Symbol.asyncDispose]: closeModels } = await openModels(models, checked);
+  const {
+    opened,
+    runQueue,
+    [Symbol.asyncDispose]: closeModels,
+  } = await openModels(models, checked);
   const app = createApp({
     ...checked,
     models: models.map(({ name, model, proposal, defaults = {} }, i) => ({
       ...{ name, kind: model.kind, hasProposal: proposal !== undefined, defaults },
-      runs: new Runs(i, opened[i] as OpenedModel, lanes),
+      runs: new Runs(i, opened[i] as OpenedModel, runQueue),
     })),
-    ...{ lanes, metrics: new Metrics(lanes), log, maxChoices: MAX_CHOICES },
+    ...{ runQueue, metrics: new Metrics(runQueue), log, maxChoices: MAX_CHOICES },
   });
   const server = createServer(
     {
@@ -129,7 +133,7 @@ export async function serve(
   const close = () => {
     closing ??= (async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      await lanes.close();
+      await runQueue.close();
       server.closeIdleConnections();
       setTimeout(() => server.closeAllConnections(), 1000).unref();
       await closed;

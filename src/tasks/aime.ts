@@ -7,6 +7,9 @@ import { defineTask } from "./define-task.js";
 import { normalise } from "./math/normalise.js";
 import { extractMath, openMathGrader } from "./math500.js";
 
+/**
+ * AIME: competition problems with whole answers from 0 to 999. Its items come from a file of yours.
+ */
 export const aime = defineTask({
   name: "aime",
   extract(text) {

@@ -12,6 +12,7 @@ import {
   type Verdict,
 } from "./task.js";
 
+/** Which items of a task are looked at. */
 export interface CheckTaskOptions {
   /** The data file. Default: the task's own. */
   data?: string;
@@ -21,6 +22,7 @@ export interface CheckTaskOptions {
   signal?: AbortSignal;
 }
 
+/** A known answer, and how the task grades it. */
 export interface CheckedAnswer {
   /** What the answer is, in words. */
   what: string;
@@ -30,6 +32,7 @@ export interface CheckedAnswer {
   isRight: boolean;
 }
 
+/** An item of a task, as it is asked and graded. */
 export interface CheckedItem {
   id: string;
   gold: string;
@@ -37,6 +40,7 @@ export interface CheckedItem {
   answers: CheckedAnswer[];
 }
 
+/** What a look at a task found. */
 export interface TaskReport {
   name: string;
   /** Items in the data. */

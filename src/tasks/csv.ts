@@ -69,7 +69,7 @@ function complaintOf(error: Error & { code: string; [field: string]: unknown }):
     : [`expected CSV: ${error.message}`];
 }
 
-/** Of comma, semicolon and tab the one that a header has most of, outside of quotes. */
+/** Comma, semicolon or tab: the one that a header has most of, outside of quotes. */
 function separatorOf(text: string): string {
   const [header = ""] = text.split(/[\r\n]/, 1);
   const bare = header.replace(/"[^"]*"/g, "");

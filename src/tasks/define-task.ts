@@ -48,6 +48,7 @@ export interface TaskDefinition
   isCorrect?(answer: string, item: TaskItem): boolean | Promise<boolean>;
 }
 
+/** A prompt in Jinja, with the fields of a row. */
 export interface TemplateOptions extends Partial<Pick<TaskPrompt, "raw" | "stop" | "maxTokens">> {
   /** Jinja source. */
   text: string;

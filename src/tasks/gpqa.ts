@@ -10,6 +10,10 @@ import { LETTERS } from "./task.js";
 
 const WRONG = ["Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3"];
 
+/**
+ * GPQA (Rein et al. 2023, arXiv 2311.12022): graduate-level multiple choice. Its items come from a
+ * file of yours.
+ */
 export const gpqa = defineTask({
   name: "gpqa",
   extract: (text, item) => extractLetter(text, item),

@@ -10,6 +10,7 @@ import {
   type Verdict,
 } from "./task.js";
 
+/** The verdict on one row. */
 export interface RowVerdict extends Verdict {
   /** The row's `id`, `task_id` or `rowKey`; null when it has none. */
   id: string | number | null;

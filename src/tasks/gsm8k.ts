@@ -78,7 +78,7 @@ function extractNumber(output: string): string | null {
   const said = withoutThoughts(output);
   const text = withScales(withPointsAndCommas(plainNumbers(said)))
     .replace(/<<[^<>]*>>/g, "")
-    // Of "35 cm^2" the 35.
+    // "35 cm^2" is 35.
     .replace(/(?<=\p{L})\s?\^\s?(?:\{-?\d+\}|-?\d+)/gu, "")
     .replace(CONFIDENCE, "")
     .replace(/((?:\b(?:is|was|equals)|[=:])[^\S\n]*-)[^\S\n]+(?=\d)/gi, "$1")
@@ -211,6 +211,10 @@ function isSameText(answer: string, { gold }: TaskItem): boolean {
   return bare(answer) === bare(gold);
 }
 
+/**
+ * GSM8K (Cobbe et al. 2021, arXiv 2110.14168): 1,319 school word problems, downloaded or from a
+ * file.
+ */
 export const gsm8k = defineTask({
   name: "gsm8k",
   extract: extractNumber,

@@ -92,6 +92,10 @@ export function codePrompt({ prompt, entryPoint }: TaskItem, form: PromptForm): 
   return { prompt: question, raw: false, stop: [], maxTokens: 512 };
 }
 
+/**
+ * HumanEval (Chen et al. 2021, arXiv 2107.03374): 164 Python functions, graded by their tests in
+ * the sandbox.
+ */
 export const humaneval = defineTask({
   name: "humaneval",
   runsCode: true,

@@ -50,6 +50,7 @@ function refuseItem({ id }: TaskItem) {
   };
 }
 
+/** IFEval (Zhou et al. 2023, arXiv 2311.07911): 541 prompts whose instructions a program can check. */
 export const ifeval = defineTask({
   name: "ifeval",
   rowKey: "key",

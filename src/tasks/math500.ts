@@ -228,6 +228,10 @@ export async function openMathGrader({ mode = "fair" }: GraderOptions = {}): Pro
   };
 }
 
+/**
+ * MATH-500 (Hendrycks et al. 2021; Lightman et al. 2023): 500 competition problems, downloaded or
+ * from a file.
+ */
 export const math500 = defineTask({
   name: "math500",
   /** The answer is normalised, so that votes meet. */

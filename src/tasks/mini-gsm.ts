@@ -11,6 +11,7 @@ function extract(text: string): string | null {
   return /^[ \t]*(-?[\d.,]*\d)/.exec(line)?.[1] ?? null;
 }
 
+/** The 1,000 word problems that come with the package, for its bundled models. */
 export const miniGsm = defineTask({
   name: "mini-gsm",
   extract,

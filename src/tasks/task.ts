@@ -34,6 +34,7 @@ export const PROMPT_FORMS = ["chat", "paper"] as const;
 /** A chat question, or the raw few-shot text of the published evaluations. */
 export type PromptForm = (typeof PROMPT_FORMS)[number];
 
+/** What a model is asked for an item. */
 export interface TaskPrompt {
   prompt: string | ChatMessage[];
   /** Whether a string prompt goes to the model as it is, without a chat template. */
@@ -52,6 +53,7 @@ export const GRADING_MODES = ["fair", "compat"] as const;
  */
 export type GradingMode = (typeof GRADING_MODES)[number];
 
+/** How a grader grades, and what it may do. */
 export interface GraderOptions {
   /** Default "fair". */
   mode?: GradingMode;
@@ -61,6 +63,7 @@ export interface GraderOptions {
   signal?: AbortSignal;
 }
 
+/** What a grader says of a text. */
 export interface Verdict {
   /** The answer found in the text; `null` when there is none. */
   extracted: string | null;
@@ -94,6 +97,7 @@ export interface Grader extends AsyncDisposable {
   wantedGold?(item: TaskItem): string | null;
 }
 
+/** How a task's data file is fetched where it isn't here. */
 export interface LoadOptions {
   /** Whether the task's own data file may be fetched where it isn't here yet. Default true. */
   download?: boolean;

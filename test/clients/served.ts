@@ -19,7 +19,7 @@ export function useModelOf(name: string): () => Model {
   return () => model;
 }
 
-/** Of the server, of its bundled model, and other models beside that. */
+/** Options of the server, of its bundled model, and other models beside that. */
 type Settings = ServeOptions &
   Pick<Partial<ServedModel>, "proposal" | "defaults"> & { beside?: readonly ServedModel[] };
 

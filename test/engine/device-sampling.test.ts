@@ -17,7 +17,7 @@ import { tinyMamba } from "../fixtures/tiny-recurrent-models.js";
 const VOCABULARY = 2500;
 const KEY = [1, 0] as const;
 
-/** Of 32 bits: what else is in a batch changes logits by a millionth. */
+/** A model of 32 bits: what else is in a batch changes logits by a millionth. */
 function wideVocabulary(): Gguf {
   const { metadata, tensors } = tinyQwen3();
   for (const [key, filler] of [

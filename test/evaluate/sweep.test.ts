@@ -213,7 +213,7 @@ describe("a total budget", () => {
     fc.assert(
       fc.property(fc.array(answer, { maxLength: MOST }), (answers) => {
         const left = MOST - answers.length;
-        // Of all that may follow, what could turn the vote soonest is one other answer, or a new one.
+        // What could turn the vote soonest, of all that may follow, is one other answer, or a new one.
         const rivals = ["1", "2", "3", "new"].filter((rival) => rival !== vote(answers));
         const turned = rivals.some(
           (rival) => vote([...answers, ...Array(left).fill(rival)]) !== vote(answers),

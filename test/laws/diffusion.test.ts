@@ -1,6 +1,6 @@
 /**
  * The chain of a diffusion model has the law that its conditionals say, and ETS on it the exact law
- * of ETS (METHOD §9): three positions and three tokens, all enumerated. `npm test` draws from a table,
+ * of ETS: three positions and three tokens, all enumerated. `npm test` draws from a table,
  * `npm run test:study` from the bundled model.
  *
  * False alarms: each χ² and z test fails a right library with probability `FALSE_ALARM` over seeds,

@@ -1,5 +1,5 @@
 /**
- * The library samples from the law it says it does (METHOD §9), on a policy small enough to be
+ * The library samples from the law it says it does, on a policy small enough to be
  * enumerated: four allowed tokens, two of them long. The engine is a table, whose scores make up the
  * exact law; `npm run test:study` asks the same of models.
  *
@@ -94,7 +94,7 @@ const oneRollout = (a: number) =>
 const energyOf = (a: number) =>
   oneRollout(a).reduce((sum, { energy, probability }) => sum + energy * probability, 0);
 
-/** The same law as the integral of METHOD §9, for estimates that are independent. */
+/** The same law as an integral, for estimates that are independent. */
 function lawByIntegral(probabilities: readonly number[]): number[] {
   const laplace = (a: number, u: number, times: (energy: number) => number) =>
     oneRollout(a).reduce(

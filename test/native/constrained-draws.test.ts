@@ -54,7 +54,7 @@ test("draws what is allowed with its probability, likely or not, and its mass in
     const isAllowed = Array.from(logits, (_, token) =>
       IS_ALLOWED.test(model.detokenize(Int32Array.of(token), false).toString("latin1")),
     );
-    // Of the temperatures at which the likely tokens are enough to ask about first, that at which
+    // Among the temperatures at which asking about the likely tokens first is enough, the one at which
     // most of what is allowed is none of them.
     const laws = Array.from({ length: 60 }, (_, i) => lawAt(logits, 0.6 + i / 25, isAllowed))
       .filter(({ leftOver }) => leftOver < LEFT_OVER)

@@ -180,7 +180,7 @@ export interface Item {
 }
 
 /**
- * The law of one choice among M independent candidates, by 1/S = ∫ exp(-uS) du (METHOD §9):
+ * The law of one choice among M independent candidates, by 1/S = ∫ exp(-uS) du:
  * q(a) = M p(a) ∫ E[W_a e^{-u W_a}] (Σ_b p(b) E[e^{-u W_b}])^{M-1} du.
  */
 export function choiceLaw(items: readonly Item[], M: number, K = 1): number[] {

@@ -37,7 +37,7 @@ const TEXT = readFileSync(new URL("../../models/mini-gsm-test.jsonl", import.met
 
 interface Text {
   tokens: number[];
-  /** Of the tokens behind the first half. */
+  /** Values of the tokens behind the first half. */
   logProbs: number[];
 }
 

@@ -62,7 +62,7 @@ export function evalProgress({ watch = false } = {}): EvalProgress {
   };
 }
 
-/** Of the samples, or of a total budget's tokens. */
+/** The share of the samples that are done, or of a total budget's tokens that are spent. */
 function shareDone({ done, total, budget }: EvaluationProgress): number {
   return budget === undefined ? done / Math.max(1, total) : budget.spent / budget.tokens;
 }

@@ -62,7 +62,7 @@ export function evalCommand(command: Command): Command {
     )
     .option(
       "--data <file>",
-      "the items: .jsonl, .json, .csv, .tsv or .parquet (default: the task's own)",
+      "the items: .jsonl, .json, .csv, .tsv (perhaps .gz) or .parquet (default: the task's own)",
     )
     .option("--limit <n>", "the first n items only", numberOption)
     .option(

@@ -20,7 +20,7 @@ export function taskCommand(command: Command): Command {
     .argument("<task>", `${TASK_SPECS} or FILE.mjs`)
     .option(
       "--data <file>",
-      "the items: .jsonl, .json, .csv, .tsv or .parquet (default: the task's own)",
+      "the items: .jsonl, .json, .csv, .tsv (perhaps .gz) or .parquet (default: the task's own)",
     )
     .option("--shown <n>", "items that are shown (default: 3)", numberOption)
     .option("--json", "print one JSON object")

@@ -8,6 +8,7 @@ import type { ToolChoice } from "./tool-choice.js";
 /** A user's message (or plain text with `raw`), chat messages, or token ids. */
 export type Prompt = string | readonly ChatMessage[] | TokenIds;
 
+/** Token ids of the model's vocabulary, each an integer from 0. */
 export type TokenIds =
   | readonly number[]
   | Int32Array
@@ -17,6 +18,7 @@ export type TokenIds =
   | Int8Array
   | Uint8Array;
 
+/** What shapes the text that the model reads for a prompt. */
 export interface PromptOptions {
   /** Takes a string prompt as it is, without the chat template. Default false. */
   raw?: boolean;

@@ -17,6 +17,7 @@ export interface MessageToolCall {
   function: { name: string; arguments: string | Readonly<Record<string, unknown>> };
 }
 
+/** One message of a conversation, in the form of OpenAI's requests. */
 export interface ChatMessage {
   /** `tool`: what a tool returned. A last message of the assistant is what the text goes on from. */
   role: "system" | "user" | "assistant" | "tool";

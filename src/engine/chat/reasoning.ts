@@ -5,8 +5,10 @@ import { LlamaEtsError } from "../errors.js";
 import { given } from "../given.js";
 
 const REASONING_EFFORTS = ["auto", "off", "low", "high"] as const;
+/** How much a model is to think, as far as its chat template can say so. */
 export type ReasoningEffort = (typeof REASONING_EFFORTS)[number];
 
+/** How a model's thoughts are asked for and ended; all are optional. */
 export interface ReasoningOptions {
   /**
    * `off`: no thoughts, by the template's switch, else closed at once. `low`, `high`: the template's own

@@ -16,6 +16,7 @@ export type Constraint =
   /** Exactly so many lines, 1 to 500, none of them blank. */
   | { lines: number };
 
+/** A constraint as a grammar, which any run can take again without compiling it anew. */
 export interface CompiledConstraint {
   readonly kind: "json" | "regex" | "grammar" | "choices" | "words" | "lines" | "tools";
   /** In GBNF, with a rule `root`; llama.cpp accepts it. */

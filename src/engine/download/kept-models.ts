@@ -9,6 +9,7 @@ import { isLaterPart, partFiles } from "./address.js";
 import { forgetChecksum, knownChecksum } from "./checksums.js";
 import { modelsDirectory } from "./download-model.js";
 
+/** A model file in the cache of downloads. */
 export interface KeptModel {
   /** The file's name; of a split model, the first part's. */
   name: string;

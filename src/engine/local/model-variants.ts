@@ -10,6 +10,7 @@ import type { ModelShape } from "./model-shape.js";
 import type { NativeModelInfo } from "./native-model.js";
 import type { ChosenAttention } from "./own-attention.js";
 
+/** A LoRA adapter, and how strongly it is added to the weights. */
 export interface LoraOptions {
   /** A GGUF file, `hf:` URI or URL. */
   path: string;

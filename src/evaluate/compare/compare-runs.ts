@@ -14,6 +14,7 @@ import { chooseItems, differencesOf } from "./differences.js";
 import { type Entry, entriesOf } from "./entries.js";
 import { measure } from "./measure.js";
 
+/** Which pairs of methods are tested. */
 export interface CompareOptions {
   /** A method's name in the comparison: the others are tested against it alone. Default: all pairs. */
   baseline?: string;

@@ -11,6 +11,9 @@ export interface Estimate {
   ci95: Interval;
 }
 
+/**
+ * What a method reached on the compared items, and what it cost. Accuracies are shares from 0 to 1.
+ */
 export interface ComparedMethod {
   name: string;
   /** The run's directory. */
@@ -72,6 +75,7 @@ export interface Pair {
   adjusted: number;
 }
 
+/** A run directory that is compared: what it was a run of. */
 export interface ComparedRun {
   directory: string;
   task: string;
@@ -109,6 +113,7 @@ export interface ComparedItem {
   drawn?: Sample[][];
 }
 
+/** Runs, their comparison, and the items that it is over. */
 export interface ComparedRuns {
   comparison: Comparison;
   items: ComparedItem[];

@@ -19,6 +19,7 @@ export interface CurveText {
   generated: number;
 }
 
+/** A mean over items, with its 95% interval. */
 export interface CurveValue {
   /** Mean over the items, from 0 to 1. */
   accuracy: number;
@@ -41,6 +42,7 @@ export interface CurvePoint {
   generated: number;
 }
 
+/** What a method would have reached with fewer texts, from the texts that were kept. */
 export interface Curve {
   /** The method, as comparisons name it. */
   name: string;

@@ -4,6 +4,7 @@ import { readRun } from "../store/read-run.js";
 import { type GradedSample, isFailed, type Sample } from "../store/run-files.js";
 import { differencesOf } from "./differences.js";
 
+/** A sample that is not the same in two runs. */
 export interface DifferentSample {
   item: string;
   method: string;
@@ -13,6 +14,7 @@ export interface DifferentSample {
   after: Pick<GradedSample, "correct" | "extracted" | "text"> | null;
 }
 
+/** The samples of two runs that differ, by kind. */
 export interface RunDifference {
   /** Samples that both runs have, by item, method and number. */
   common: number;

@@ -22,6 +22,7 @@ import { describeModel } from "../store/describe-run.js";
 import { type Equipment, refusalOf } from "./equipment.js";
 import type { Announcement, QueuedJob, Redis, Work } from "./protocol.js";
 
+/** The queue that a worker draws from, and what it has to draw with. */
 export interface WorkerOptions {
   /** The Redis server that evaluations put their samples on: `redis://host:6379`. */
   queue: string;

@@ -16,6 +16,7 @@ import {
   type Sample,
 } from "./run-files.js";
 
+/** A run directory, read and checked. */
 export interface EvaluationRun {
   directory: string;
   run: RunRecord;

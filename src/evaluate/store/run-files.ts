@@ -219,17 +219,22 @@ const summarySchema = z.object({
   methods: z.record(z.string(), methodSummarySchema),
 });
 
+/** `run.json`: what the run is of, by which its samples are keyed. */
 export type RunRecord = z.infer<typeof runSchema>;
 export type MethodRecord = z.infer<typeof methodSchema>;
 export type ModelRecord = z.infer<typeof modelSchema>;
 /** What a run of a method gave, but for its grade. */
 export type DrawnText = z.infer<typeof drawnSchema>;
 export type KeptText = z.infer<typeof keptTextSchema>;
+/** A line of `samples.jsonl`: a text, its verdict and what it cost. */
 export type GradedSample = z.infer<typeof gradedSampleSchema>;
+/** A line of `samples.jsonl` whose run failed: it is neither right nor wrong. */
 export type FailedSample = z.infer<typeof failedSampleSchema>;
 /** A line of `samples.jsonl`. */
 export type Sample = GradedSample | FailedSample;
+/** What a method reached in a run. Accuracy and interval are shares from 0 to 1. */
 export type MethodSummary = z.infer<typeof methodSummarySchema>;
+/** `summary.json`: what each method reached. */
 export type Summary = z.infer<typeof summarySchema>;
 
 /** The samples that didn't fail, in their order. */

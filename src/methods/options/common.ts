@@ -18,6 +18,7 @@ export type BlockKind = (typeof BLOCK_KINDS)[number] & ("tokens" | BlockEnd);
 export const CONSTRAINT_LAWS = ["masked", "conditioned"] as const;
 export type ConstraintLaw = (typeof CONSTRAINT_LAWS)[number];
 
+/** The options that all methods share; which of the guided ones a method uses is said in its help. */
 export interface CommonOptions extends SamplingOptions, PromptOptions {
   /**
    * M, texts or continuations drawn at each step, from 1 to 4096 (ETS of several steps: 254). It is
@@ -100,7 +101,7 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
    */
   adaptive?: boolean | AdaptiveOptions;
   /**
-   * Exact savings (METHOD §2); for tests and studies each can be switched off. `prefixes`: what
+   * Exact savings (docs/how-it-works.md); for tests and studies each can be switched off. `prefixes`: what
    * draws of one state have in common is decoded once. `duplicates`: identical candidates share
    * their rollouts; off in adaptive runs, where such texts aren't votes of their own. `decided`: a
    * text whose reward can't change any more is completed without guidance. `answered`: rollouts
@@ -147,12 +148,18 @@ export interface CommonOptions extends SamplingOptions, PromptOptions {
 
 /** How runs end. */
 export const FINISHES = ["chain", "resample", "best"] as const;
+/**
+ * Which text a run returns: the chain's own, one drawn among the last rollouts, or the best one
+ * seen.
+ */
 export type Finish = (typeof FINISHES)[number];
 
 /** Families of models that the paper has settings for. */
 export const FAMILIES = ["qwen3-1.7b", "qwen3-8b", "llada-8b"] as const;
+/** The models for which the paper published settings. */
 export type ModelFamily = (typeof FAMILIES)[number];
 
+/** Settings of the paper for what is not given. */
 export interface PresetOptions {
   name: "paper";
   /** A task of the paper: math500, gsm8k (or mini-gsm), gpqa, humaneval. */
@@ -168,6 +175,7 @@ export interface Shortcuts {
   answered: boolean;
 }
 
+/** How far a run has come. */
 export interface Progress {
   step: number;
   steps: number;

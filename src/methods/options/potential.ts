@@ -2,6 +2,7 @@
 import { checkReward, type Reward, type RewardFunction, toReward } from "../../rewards/reward.js";
 import type { OptionSpec } from "./option.js";
 
+/** A judge of unfinished texts. */
 export interface PotentialOptions {
   /**
    * φ(y, x_s) of unfinished texts, any finite number in the reward's unit: ψ = exp(φ / λ) stands for

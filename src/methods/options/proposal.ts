@@ -13,6 +13,7 @@ import type { ProposalSettings } from "./settings.js";
 /** How a diffusion model draws rollouts for ETS-IS: as the reference, but for these. */
 export type ProposalDiffusionOptions = Pick<DiffusionOptions, "cache" | "parallel">;
 
+/** The model that draws the rollouts of ETS-IS, and how they are weighted. */
 export interface ProposalOptions {
   /** A smaller model of the same tokenizer that draws the rollouts: ETS-IS. */
   proposal?: Model;

@@ -4,7 +4,7 @@ import { ApiError, RETRY_AFTER } from "./errors.js";
 
 /** What a run takes of the contexts of a model. */
 export interface RunSize {
-  /** The model's place in `LaneOptions.models`. */
+  /** The model's place in `RunQueueOptions.models`. */
   model: number;
   /**
    * Its parts of the shared contexts, in their order; "apart": contexts of its own, for which there is memory
@@ -14,15 +14,15 @@ export interface RunSize {
 }
 
 /** What the runs of a model have together. */
-interface ModelLanes {
+interface ModelRoom {
   /** What each of its shared contexts has. */
   capacity: readonly ContextPart[];
   /** Its runs at once. */
   parallel: number;
 }
 
-interface LaneOptions {
-  models: readonly ModelLanes[];
+interface RunQueueOptions {
+  models: readonly ModelRoom[];
   /** Whether only one of the models may compute at a time. */
   inTurns?: boolean;
   /** Runs at once, of all models. */
@@ -50,8 +50,8 @@ interface Going {
 /** How often a run for which there is no room yet lets others go first, before room is kept for it. */
 const MOST_OVERTAKEN = 16;
 
-export class Lanes {
-  readonly #options: LaneOptions;
+export class RunQueue {
+  readonly #options: RunQueueOptions;
   #waiting: Waiting[] = [];
   /** By model: its runs, and what they use of its shared contexts. */
   readonly #going: { running: number; used: { cells: number; sequences: number }[] }[];
@@ -62,7 +62,7 @@ export class Lanes {
   #isClosed = false;
   #onIdle: (() => void)[] = [];
 
-  constructor(options: LaneOptions) {
+  constructor(options: RunQueueOptions) {
     this.#options = options;
     this.#going = options.models.map(({ capacity }) => {
       return { running: 0, used: capacity.map(() => ({ cells: 0, sequences: 0 })) };
@@ -234,7 +234,7 @@ export class Lanes {
 
   #occupy({ model, parts }: RunSize, request: AbortSignal, sign: 1 | -1): void {
     const going = this.#going[model];
-    if (going === undefined) throw new Error("Expected a model of the lanes");
+    if (going === undefined) throw new Error("Expected a model of the queue");
     going.running += sign;
     this.#count(request, { running: sign });
     if (parts === "apart") {

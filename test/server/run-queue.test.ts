@@ -1,7 +1,7 @@
 /** Who goes on next: what fits, in a fair order, and nobody waits for ever. */
 import { setMaxListeners } from "node:events";
 import { describe, expect, test } from "vitest";
-import { Lanes, type RunSize } from "../../src/server/lanes.js";
+import { RunQueue, type RunSize } from "../../src/server/run-queue.js";
 
 const CAPACITY = [{ cells: 100, sequences: 10 }];
 const cells = (count: number, model = 0): RunSize => {
@@ -9,14 +9,14 @@ const cells = (count: number, model = 0): RunSize => {
 };
 const APART: RunSize = { model: 0, parts: "apart" };
 
-/** Lanes whose runs are named, and end when they are told to. */
+/** A queue whose runs are named, and end when they are told to. */
 function open({ parallel = 8, queue = 100, models = 1, inTurns = false } = {}) {
   const each = Array.from({ length: models }, () => ({ capacity: CAPACITY, parallel }));
-  const lanes = new Lanes({ models: each, parallel, queue, inTurns });
+  const runQueue = new RunQueue({ models: each, parallel, queue, inTurns });
   const begun: string[] = [];
   const ends = new Map<string, () => void>();
   const ask = (name: string, size: RunSize, request = new AbortController().signal) => {
-    const entered = lanes.enter(size, request).then((leave) => {
+    const entered = runQueue.enter(size, request).then((leave) => {
       begun.push(name);
       ends.set(name, leave);
     });
@@ -26,7 +26,7 @@ function open({ parallel = 8, queue = 100, models = 1, inTurns = false } = {}) {
     ends.get(name)?.();
     await turn();
   };
-  return { lanes, begun, ask, end };
+  return { runQueue, begun, ask, end };
 }
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -67,16 +67,16 @@ test("a stream of small runs doesn't keep a large one waiting for ever, nor does
 });
 
 test("a run in contexts of its own keeps nobody waiting, and only one goes on", async () => {
-  const { lanes, begun, ask, end } = open();
+  const { runQueue, begun, ask, end } = open();
   for (const name of ["apart 1", "apart 2"]) ask(name, APART);
   for (const name of ["a", "b"]) ask(name, cells(50));
   await turn();
   expect(begun).toEqual(["apart 1", "a", "b"]);
-  expect(lanes.cells).toEqual({ used: 100, total: 100 });
+  expect(runQueue.cells).toEqual({ used: 100, total: 100 });
   await end("apart 1");
   expect(begun.at(-1)).toBe("apart 2");
   await end("apart 2");
-  expect(lanes.isApartTaken).toBe(false);
+  expect(runQueue.isApartTaken).toBe(false);
 });
 
 test("a request of many runs leaves the next places to those who have none", async () => {
@@ -120,7 +120,7 @@ test("a request of many runs that need all the room lets others go between them"
 
 describe("of two models", () => {
   test("each has its own room, and a run that waits for the one's keeps nobody from the other's", async () => {
-    const { lanes, begun, ask, end } = open({ models: 2 });
+    const { runQueue, begun, ask, end } = open({ models: 2 });
     ask("a", cells(60));
     ask("large a", cells(90));
     for (let i = 0; i < 40; i++) {
@@ -129,7 +129,7 @@ describe("of two models", () => {
       await end(`b ${i}`);
     }
     expect(begun).toHaveLength(41);
-    expect(lanes.cells).toEqual({ used: 60, total: 200 });
+    expect(runQueue.cells).toEqual({ used: 60, total: 200 });
     await end("a");
     expect(begun.at(-1)).toBe("large a");
   });
@@ -156,7 +156,7 @@ describe("of two models", () => {
 
 describe("what is given up", () => {
   test("leaves the queue, and those behind it go on", async () => {
-    const { lanes, begun, ask, end } = open({ parallel: 1 });
+    const { runQueue, begun, ask, end } = open({ parallel: 1 });
     const abort = new AbortController();
     ask("a", cells(1));
     const given = expect(ask("b", cells(1), abort.signal)).rejects.toThrow("gone");
@@ -166,11 +166,11 @@ describe("what is given up", () => {
     await end("a");
     expect(begun).toEqual(["a", "c"]);
     await end("c");
-    expect([lanes.running, lanes.waiting, lanes.cells.used]).toEqual([0, 0, 0]);
+    expect([runQueue.running, runQueue.waiting, runQueue.cells.used]).toEqual([0, 0, 0]);
   });
 
   test("by all, whatever their order and sizes, frees everything", async () => {
-    const { lanes, begun, ask, end } = open({ parallel: 5 });
+    const { runQueue, begun, ask, end } = open({ parallel: 5 });
     const ended = new Set<string>();
     for (let i = 0; i < 300; i++) {
       const abort = new AbortController();
@@ -178,8 +178,8 @@ describe("what is given up", () => {
       ask(String(i), size, abort.signal).catch(() => {});
       if (i % 5 === 0) abort.abort(new Error("gone"));
       await turn();
-      expect(lanes.cells.used).toBeLessThanOrEqual(100);
-      expect(lanes.running).toBeLessThanOrEqual(5);
+      expect(runQueue.cells.used).toBeLessThanOrEqual(100);
+      expect(runQueue.running).toBeLessThanOrEqual(5);
       const first = begun.find((name) => !ended.has(name));
       if (i % 2 === 0 || first === undefined) continue;
       ended.add(first);
@@ -189,8 +189,8 @@ describe("what is given up", () => {
       ended.add(first);
       await end(first);
     }
-    expect([lanes.running, lanes.waiting, lanes.cells.used]).toEqual([0, 0, 0]);
-    expect(lanes.isApartTaken).toBe(false);
+    expect([runQueue.running, runQueue.waiting, runQueue.cells.used]).toEqual([0, 0, 0]);
+    expect(runQueue.isApartTaken).toBe(false);
     expect(begun.length).toBeGreaterThan(200);
   });
 });
