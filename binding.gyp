@@ -51,6 +51,7 @@
         "native/files/renamed_model.cc",
         "native/files/split_model.cc",
         "native/text/deep_stack.cc",
+        "native/text/tokenized.cc",
         "native/js/addon.cc",
         "native/js/arguments.cc",
         "native/js/context.cc",
