@@ -16,6 +16,7 @@
         "native/attention/graph_attention.cc",
         "native/attention/no_attention.cc",
         "native/attention/shared_attention.cc",
+        "native/decode/answer_grammar.cc",
         "native/decode/batch.cc",
         "native/decode/block_end.cc",
         "native/decode/classification.cc",
