@@ -5,7 +5,6 @@
 #ifndef LLAMA_ETS_NO_ATTENTION
 
 #include <algorithm>
-#include <cstring>
 
 namespace llama_ets {
 
@@ -17,7 +16,7 @@ bool HasAttentionKernel() {
 
 }  // namespace llama_ets
 
-#include "attention/attention_vectors.h"  // from here on compiled for AVX2
+#include "attention/attention_sums.h"  // from here on compiled for AVX2
 
 namespace llama_ets {
 namespace {
@@ -32,81 +31,44 @@ bool IsDense(uint32_t tile) {
   return __builtin_popcount(tile) >= kDense;
 }
 
-// A piece with what lies between its scores and its sums.
+// The way through a piece's cells: which of them are read for which rows at once, and how.
 class Piece {
  public:
   Piece(const AttentionCall& call, const AttentionPiece& piece, float* scratch)
       : call_(call),
         piece_(piece),
         tile_count_(TilesOf(call)),
-        group_(call.heads / call.kv_heads),
         keys_(call.keys + piece.kv_head * call.key_head),
         values_(call.values + piece.kv_head * call.value_head),
-        queries_(scratch),
-        sums_(queries_ + static_cast<size_t>(piece.rows) * group_ * call.key_size),
-        scores_(sums_ + static_cast<size_t>(piece.rows) * group_ * call.value_size),
-        softmax_(scores_ + static_cast<size_t>(piece.rows) * group_ * kStride),
-        tile_(softmax_ + static_cast<size_t>(piece.rows) * group_ * 2) {}
+        sums_(call, piece, scratch),
+        tile_(scratch + AttentionSums::Scratch(call, piece.rows)) {}
 
   static size_t Scratch(const AttentionCall& call, int32_t rows) {
-    const size_t of_head = call.key_size + call.value_size + kStride + 2;
     const size_t of_tile =
         static_cast<size_t>(kTileCells) * std::max(call.key_size, call.value_size);
-    return static_cast<size_t>(rows) * (call.heads / call.kv_heads) * of_head + of_tile;
+    return AttentionSums::Scratch(call, rows) + of_tile;
   }
 
   void Run() {
-    for (int32_t row = 0; row < piece_.rows; ++row) Begin(row);
+    for (int32_t row = 0; row < piece_.rows; ++row) {
+      sums_.Begin(row);
+      handled_[row] = 0;
+    }
     for (int32_t tile = 0; tile < tile_count_; tile += kBlockTiles) {
       RunBlock(tile, std::min(tile + kBlockTiles, tile_count_));
     }
     for (int32_t row = 0; row < piece_.rows; ++row) {
       RunApart(row, tile_count_);
-      Write(row);
+      sums_.Write(row);
     }
   }
 
  private:
-  // Cells whose scores are held at once, and room for what is written over their end.
-  static constexpr int32_t kBlockTiles = 8;
-  static constexpr int32_t kBlock = kBlockTiles * kTileCells;
-  static constexpr int32_t kStride = kBlock + kAtOnce;
+  static constexpr int32_t kBlock = AttentionSums::kBlock;
+  static constexpr int32_t kBlockTiles = kBlock / kTileCells;
 
-  float* Queries(int32_t row) {
-    return queries_ + static_cast<size_t>(row) * group_ * call_.key_size;
-  }
-  float* Sums(int32_t row) { return sums_ + static_cast<size_t>(row) * group_ * call_.value_size; }
-  float* Scores(int32_t row, int32_t head) {
-    return scores_ + (static_cast<size_t>(row) * group_ + head) * kStride;
-  }
-  Softmax SoftmaxOf(int32_t row, int32_t head) const {
-    float* own = softmax_ + 2 * (static_cast<size_t>(row) * group_ + head);
-    return {own, own + 1};
-  }
   uint32_t Tile(int32_t row, int32_t tile) const {
     return piece_.tiles[static_cast<size_t>(row) * tile_count_ + tile];
-  }
-
-  void Begin(int32_t row) {
-    for (int32_t i = 0; i < group_; ++i) {
-      const char* query = call_.queries + (piece_.first_row + row) * call_.query_row +
-                          (piece_.kv_head * group_ + i) * call_.query_head;
-      std::memcpy(Queries(row) + i * call_.key_size, query, call_.key_size * sizeof(float));
-      SoftmaxOf(row, i).Begin();
-    }
-    std::fill_n(Sums(row), group_ * call_.value_size, 0.f);
-    handled_[row] = 0;
-  }
-
-  void Write(int32_t row) {
-    const size_t first = static_cast<size_t>(piece_.first_row + row) * call_.heads +
-                         static_cast<size_t>(piece_.kv_head) * group_;
-    for (int32_t head = 0; head < group_; ++head) {
-      const float total = *SoftmaxOf(row, head).total;
-      const float* sums = Sums(row) + head * call_.value_size;
-      float* out = call_.out + (first + head) * call_.value_size;
-      for (int32_t d = 0; d < call_.value_size; ++d) out[d] = total == 0 ? 0 : sums[d] / total;
-    }
   }
 
   // Where a tile's cell lies. What is read ahead may lie behind the last one.
@@ -130,13 +92,17 @@ class Piece {
     }
     std::fill_n(done_, piece_.rows, 0);
     EachTile(first, end, keys_, call_.key_cell, call_.key_size,
-             [this](int32_t row, const auto* cells, int32_t count) { Score(row, cells, count); });
+             [this](int32_t row, const auto* cells, int32_t count) {
+               sums_.Score(row, done_[row], cells, count);
+             });
     for (int32_t row = 0; row < piece_.rows; ++row) {
-      if (done_[row] > 0) Weigh(row, done_[row]);
+      if (done_[row] > 0) sums_.Weigh(row, done_[row]);
       done_[row] = 0;
     }
     EachTile(first, end, values_, call_.value_cell, call_.value_size,
-             [this](int32_t row, const auto* cells, int32_t count) { Add(row, cells, count); });
+             [this](int32_t row, const auto* cells, int32_t count) {
+               sums_.Add(row, done_[row], cells, count);
+             });
   }
 
   // A row's tiles up to `end` that are not handled, none of them dense: in a unified cache, where
@@ -146,10 +112,9 @@ class Piece {
     const Half* values[kBlock];
     int32_t count = 0;
     const auto run = [&] {
-      done_[row] = 0;
-      Score(row, keys, count);
-      Weigh(row, count);
-      Add(row, values, count);
+      sums_.Score(row, 0, keys, count);
+      sums_.Weigh(row, count);
+      sums_.Add(row, 0, values, count);
       count = 0;
     };
     for (int32_t t = handled_[row]; t < end; ++t) {
@@ -176,7 +141,7 @@ class Piece {
   void EachTile(int32_t first, int32_t end, const char* base, size_t stride, int32_t size,
                 const Use& use) {
     for (int32_t t = first; t < end; ++t) {
-      if (piece_.rows * group_ <= kUnconverted) {
+      if (piece_.rows * sums_.heads() <= kUnconverted) {
         for (int32_t row = 0; row < piece_.rows; ++row) UseTile(row, t, base, stride, size, use);
         continue;
       }
@@ -238,72 +203,13 @@ class Piece {
     return count;
   }
 
-  template <typename Number>
-  void Score(int32_t row, const Number* const* cells, int32_t count) {
-    const float* queries = Queries(row);
-    const int32_t size = call_.key_size;
-    for (int32_t c = 0; c < count; c += kAtOnce) {
-      const Number* some[kAtOnce];
-      for (int32_t i = 0; i < kAtOnce; ++i) some[i] = cells[std::min(c + i, count - 1)];
-      const auto scores = [&](int32_t head) { return Scores(row, head) + done_[row] + c; };
-      int32_t head = 0;
-      for (; head + 2 <= group_; head += 2) {
-        float* const two[] = {scores(head), scores(head + 1)};
-        Multiply<2>(queries + head * size, size, some, two);
-      }
-      if (head < group_) {
-        float* const one[] = {scores(head)};
-        Multiply<1>(queries + head * size, size, some, one);
-      }
-    }
-  }
-
-  // The block's scores become weights, to which those before are adjusted.
-  void Weigh(int32_t row, int32_t count) {
-    for (int32_t head = 0; head < group_; ++head) {
-      const float change =
-          SoftmaxOf(row, head).Weigh(Scores(row, head), count, call_.scale, call_.softcap);
-      if (change == 1) continue;
-      float* sums = Sums(row) + head * call_.value_size;
-      for (int32_t d = 0; d < call_.value_size; ++d) sums[d] *= change;
-    }
-  }
-
-  template <typename Number>
-  void Add(int32_t row, const Number* const* cells, int32_t count) {
-    int32_t head = 0;
-    for (; head + 2 <= group_; head += 2) AddTo<2>(row, head, cells, count);
-    if (head < group_) AddTo<1>(row, head, cells, count);
-  }
-
-  template <int kHeads, typename Number>
-  void AddTo(int32_t row, int32_t head, const Number* const* cells, int32_t count) {
-    constexpr int kVectors = 4;
-    const int32_t size = call_.value_size;
-    Weighted<kHeads> to;
-    for (int h = 0; h < kHeads; ++h) {
-      to.weights[h] = Scores(row, head + h) + done_[row];
-      to.sums[h] = Sums(row) + (head + h) * size;
-      to.totals[h] = SoftmaxOf(row, head + h).total;
-    }
-    int32_t d = 0;
-    for (; d + kVectors * kWidth <= size; d += kVectors * kWidth) {
-      AddValues<kHeads, kVectors>(cells, count, d, to);
-    }
-    for (; d < size; d += kWidth) AddValues<kHeads, 1>(cells, count, d, to);
-  }
-
   const AttentionCall& call_;
   const AttentionPiece& piece_;
   const int32_t tile_count_;
-  const int32_t group_;  // heads that share the key head
   const char* const keys_;
   const char* const values_;
-  float* const queries_;  // [row][head][key_size]
-  float* const sums_;     // [row][head][value_size]
-  float* const scores_;   // [row][head][kStride]: of a block's cells, then their weights
-  float* const softmax_;  // [row][head][2]
-  float* const tile_;     // [cell][size]
+  AttentionSums sums_;
+  float* const tile_;                            // [cell][size]
   int32_t done_[AttentionPiece::kMostRows];      // cells of the block handled so far
   int32_t together_[AttentionPiece::kMostRows];  // tiles of the block that are read together: up to
   int32_t handled_[AttentionPiece::kMostRows];   // tiles that were handled: up to

@@ -32,12 +32,10 @@ Generation::Generation(Session* session, std::vector<Draw> draws, GenerationOpti
     : session_(session),
       draws_(std::move(draws)),
       options_(std::move(options)),
-      grammar_(options_.sampling.grammar.empty()
-                   ? nullptr
-                   : std::make_unique<Grammar>(session->vocab(), options_.sampling)),
       token_draws_(session, options_.sampling, options_.metrics),
       text_end_(session->vocab(), options_.stop_strings, options_.stop_tokens, options_.answer_end,
                 options_.thoughts),
+      grammar_(session->vocab(), options_.sampling, text_end_),
       results_(draws_.size()),
       waiting_(draws_.size()) {
   std::iota(waiting_.begin(), waiting_.end(), size_t{0});
@@ -153,7 +151,7 @@ Generation::Branch& Generation::BranchOf(const Draw& draw, size_t first) {
     if (other.parent == draw.parent && other.text == draw.text) return branches_[i];
   }
   session_->Logits(draw.parent);  // are there
-  AddBranch(text_end_.TailOf(draw.text), GrammarOf(draw.text), session_->Get(draw.parent));
+  AddBranch(text_end_.TailOf(draw.text), grammar_.After(draw.text), session_->Get(draw.parent));
   return branches_.back();
 }
 
@@ -161,24 +159,6 @@ Generation::Branch& Generation::BranchOf(const Draw& draw, size_t first) {
 void Generation::AddBranch(const TextTail& tail, std::unique_ptr<Grammar> grammar,
                            const Sequence& parent) {
   branches_.push_back({session_->ForkSlot(parent), tail, {}, std::move(grammar)});
-}
-
-// What may follow a text: thoughts are free, except that no text ends in them.
-std::unique_ptr<Grammar> Generation::GrammarOf(const std::vector<llama_token>& text) const {
-  if (!grammar_) return nullptr;
-  const std::optional<size_t> start = text_end_.AnswerStart(text);
-  if (!start) return Grammar::OfThoughts(session_->vocab());
-  const auto answer = text.begin() + static_cast<std::ptrdiff_t>(*start);
-  return StateAfter(grammar_.get(), {answer, text.end()});
-}
-
-// What may follow a text with one token more; `tail` is the longer one's.
-std::unique_ptr<Grammar> Generation::GrammarAfter(const Text& text, llama_token token,
-                                                  const TextTail& tail) const {
-  if (!grammar_) return nullptr;
-  if (!text_end_.IsInAnswer(tail)) return std::make_unique<Grammar>(*text.grammar);
-  if (!text_end_.IsInAnswer(text.tail)) return std::make_unique<Grammar>(*grammar_);
-  return StateAfter(text.grammar.get(), {token});
 }
 
 // Draws each member's next token from its branch's row, and frees the branches left empty.
@@ -232,7 +212,8 @@ void Generation::Divide(size_t index, size_t first) {
   const std::vector<Member> members = std::move(branches_[index].members);
   branches_[index].members.clear();
   branches_[index].sequence.next = nullptr;
-  const Text text = {branches_[index].tail, std::move(branches_[index].grammar)};
+  const TextTail tail = branches_[index].tail;
+  const std::unique_ptr<Grammar> grammar = std::move(branches_[index].grammar);
   std::vector<size_t> ended;  // draws whose sequences stay
   for (size_t i = 0; i < members.size(); ++i) {
     Member member = members[i];
@@ -240,7 +221,7 @@ void Generation::Divide(size_t index, size_t first) {
     auto fork = std::find_if(forks.begin(), forks.end(),
                              [&](const Fork& other) { return other.token == token; });
     if (fork == forks.end()) {
-      forks.push_back({token, Finish::kBudget, text.tail, std::nullopt});
+      forks.push_back({token, Finish::kBudget, tail, std::nullopt});
       fork = forks.end() - 1;
       fork->finish = token == kNoToken ? Finish::kDead : text_end_.FinishWith(token, &fork->tail);
     }
@@ -253,9 +234,10 @@ void Generation::Divide(size_t index, size_t first) {
     if (!fork->branch && branches_[index].members.empty()) {
       fork->branch = index;
       branches_[index].tail = fork->tail;
-      branches_[index].grammar = GrammarAfter(text, token, fork->tail);
+      branches_[index].grammar = grammar_.After(grammar.get(), tail, token, fork->tail);
     } else if (!fork->branch) {
-      AddBranch(fork->tail, GrammarAfter(text, token, fork->tail), branches_[index].sequence);
+      AddBranch(fork->tail, grammar_.After(grammar.get(), tail, token, fork->tail),
+                branches_[index].sequence);
       fork->branch = branches_.size() - 1;
     }
     branches_[*fork->branch].members.push_back(member);
@@ -276,7 +258,7 @@ void Generation::Append(Member* member, size_t drawn, Finish finish) {
   result.log_probs.push_back(token.log_prob);
   result.raw_log_probs.push_back(token.raw_log_prob);
   if (options_.sampling.power != 1) result.drawn_log_probs.push_back(token.drawn_log_prob);
-  if (grammar_) result.log_masses.push_back(token.log_mass);
+  if (grammar_.IsThere()) result.log_masses.push_back(token.log_mass);
   if (options_.metrics.entropy) result.entropies.push_back(token.entropy);
   if (options_.metrics.self_certainty) result.self_certainties.push_back(token.self_certainty);
   session_->monitor()->generated += 1;

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "decode/answer_grammar.h"
 #include "decode/block_end.h"
 #include "decode/decode_task.h"
 #include "decode/session.h"
@@ -100,12 +101,6 @@ class Generation final : public DecodeTask {
     std::unique_ptr<Grammar> grammar;  // what may come next; null: everything
   };
 
-  // Where a branch's text ends.
-  struct Text {
-    TextTail tail;
-    std::unique_ptr<Grammar> grammar;
-  };
-
   // Logits that the next tokens of a branch's members are drawn from.
   struct Row {
     size_t branch;
@@ -122,9 +117,6 @@ class Generation final : public DecodeTask {
   void AdmitFrom(size_t first);
   Branch& BranchOf(const Draw& draw, size_t first);
   void AddBranch(const TextTail& tail, std::unique_ptr<Grammar> grammar, const Sequence& parent);
-  std::unique_ptr<Grammar> GrammarOf(const std::vector<llama_token>& text) const;
-  std::unique_ptr<Grammar> GrammarAfter(const Text& text, llama_token token,
-                                        const TextTail& tail) const;
   void DrawTokens();
   TokenRandom RandomOf(const Member& member) const;
   void Divide(size_t index, size_t first);
@@ -138,9 +130,9 @@ class Generation final : public DecodeTask {
   Session* session_;
   const std::vector<Draw> draws_;
   const GenerationOptions options_;
-  std::unique_ptr<Grammar> grammar_;  // where answers begin; null: none
   TokenDraws token_draws_;
   TextEnd text_end_;
+  AnswerGrammar grammar_;
   std::vector<Continuation> results_;
   std::list<size_t> waiting_;  // draws not yet begun, in order
   std::vector<Branch> branches_;

@@ -29,7 +29,7 @@ namespace {
 
 Napi::Value JsOpenEngine(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
-    OpenEngine(ReadString(info[0], "directory"));
+    OpenEngine(ReadCString(info[0], "directory"));
     // Runs before the destructors of the engine's libraries, which were opened before.
     static const int registered = std::atexit(EngineThread::QuitAll);
     (void)registered;
@@ -57,7 +57,7 @@ Napi::Value JsDevices(const Napi::CallbackInfo& info) {
 // addRpcServer(endpoint)
 Napi::Value JsAddRpcServer(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
-    AddRpcServer(ReadString(info[0], "endpoint"));
+    AddRpcServer(ReadCString(info[0], "endpoint"));
     return info.Env().Undefined();
   });
 }

@@ -62,9 +62,20 @@ bool ReadBoolean(Napi::Value value, const std::string& name) {
   return value.As<Napi::Boolean>().Value();
 }
 
+bool ReadFlag(Napi::Object object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  return !value.IsUndefined() && ReadBoolean(value, name);
+}
+
 std::string ReadString(Napi::Value value, const std::string& name) {
   if (!value.IsString()) Refuse(name, "a string", value);
   return value.As<Napi::String>().Utf8Value();
+}
+
+std::string ReadCString(Napi::Value value, const std::string& name) {
+  std::string text = ReadString(value, name);
+  if (text.find('\0') != std::string::npos) Refuse(name, "a string without U+0000", value);
+  return text;
 }
 
 std::vector<std::string> ReadStrings(Napi::Value value, const std::string& name,

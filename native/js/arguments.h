@@ -41,7 +41,11 @@ auto Guarded(Napi::Env env, Body body) -> decltype(body()) {
 int64_t ReadInteger(Napi::Value value, const std::string& name, int64_t min, int64_t max);
 double ReadNumber(Napi::Value value, const std::string& name, double min, double max);
 bool ReadBoolean(Napi::Value value, const std::string& name);
+// A boolean of an object; false where it is left out.
+bool ReadFlag(Napi::Object object, const char* name);
 std::string ReadString(Napi::Value value, const std::string& name);
+// A string that C reads whole: it has no U+0000.
+std::string ReadCString(Napi::Value value, const std::string& name);
 // An array of strings.
 std::vector<std::string> ReadStrings(Napi::Value value, const std::string& name,
                                      uint32_t max_length);

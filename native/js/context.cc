@@ -62,8 +62,7 @@ Napi::Value Context::Open(const Napi::CallbackInfo& info) {
     const SharedModel model = owner.with_weights();
     DecoderOptions options = ReadSessionOptions(info[1]);
     options.adapters = owner.adapters();
-    const Napi::Value classifies = info[1].As<Napi::Object>().Get("classifies");
-    if (!classifies.IsUndefined() && ReadBoolean(classifies, "classifies")) {
+    if (ReadFlag(info[1].As<Napi::Object>(), "classifies")) {
       options.classes = static_cast<int32_t>(owner.labels().size());
       if (options.classes == 0) {
         throw EngineError("ERR_UNSUPPORTED_MODEL", "The model has no classification head");

@@ -74,10 +74,7 @@ DecoderOptions ReadSessionOptions(Napi::Value value) {
                               : options.threads;
   options.flash_attention = static_cast<int32_t>(read("flashAttention", -1, kOwnAttention));
   options.cache_type = ReadCacheType(object.Get("kvType"));
-  const Napi::Value on_device = object.Get("samplesOnDevice");
-  if (!on_device.IsUndefined()) {
-    options.samples_on_device = ReadBoolean(on_device, "samplesOnDevice");
-  }
+  options.samples_on_device = ReadFlag(object, "samplesOnDevice");
   // llama.cpp asserts these; it also clamps the batch to the context.
   options.batch_size = std::min(options.batch_size, options.cells);
   if (options.max_outputs > options.batch_size) options.max_outputs = options.batch_size;

@@ -9,21 +9,20 @@
 #include "files/engine_error.h"
 #include "files/renamed_model.h"
 #include "js/arguments.h"
-#include "text/deep_stack.h"
+#include "text/tokenized.h"
 
 namespace llama_ets {
 namespace {
 
-// Calls an engine function that fills a buffer and returns the size it needs (negative or larger
-// than the buffer when it was too small).
+// Calls an engine function that fills a buffer and returns the size that it needs; a negative one
+// where it has nothing.
 template <typename Fill>
 std::string FillString(Fill fill) {
   std::string text(256, '\0');
-  const int32_t size = fill(text.data(), static_cast<int32_t>(text.size()));
-  const size_t needed = static_cast<size_t>(size < 0 ? -static_cast<int64_t>(size) : size);
+  const size_t needed = static_cast<size_t>(std::max(fill(text.data(), text.size()), 0));
   if (needed + 1 > text.size()) {
     text.assign(needed + 1, '\0');
-    fill(text.data(), static_cast<int32_t>(text.size()));
+    fill(text.data(), text.size());
   }
   text.resize(needed);
   return text;
@@ -36,19 +35,11 @@ void ReplacePrefix(std::string* text, const std::string& from, const std::string
 
 // The architecture that keeps keys and values in the place of the model's own; none for most.
 std::optional<std::string> CachingArchitectureOf(const llama_model* model) {
-  const std::string architecture = FillString([&](char* buffer, int32_t size) {
-    return Engine().llama_model_meta_val_str(model, "general.architecture", buffer,
-                                             static_cast<size_t>(size));
+  const std::string architecture = FillString([&](char* buffer, size_t size) {
+    return Engine().llama_model_meta_val_str(model, "general.architecture", buffer, size);
   });
   return CachingArchitecture(architecture);
 }
-
-// Many vocabularies split a text with std::regex, which recurses for each character of a match: 3.3
-// KiB of stack were seen for a space, 350 bytes for a letter. A worker's stack is 4 MiB.
-constexpr size_t kShallowRun = 100;
-constexpr size_t kMaxRun = 1 << 18;
-constexpr size_t kStackBase = 4 << 20;
-constexpr size_t kStackPerCharacter = 4 << 10;
 
 // Marks the objects that wrap a Model. A prototype is no proof: JavaScript can give it to any.
 constexpr napi_type_tag kModelTag = {0x1f0a3c5be2d94786, 0x8b67c4d9015ea23f};
@@ -124,9 +115,8 @@ Napi::Value Model::Info(const Napi::CallbackInfo& info) {
       return Napi::Number::New(env, token);
     };
     Napi::Object result = Napi::Object::New(env);
-    std::string description = FillString([&](char* buffer, int32_t size) {
-      return engine.llama_model_desc(model, buffer, static_cast<size_t>(size));
-    });
+    std::string description = FillString(
+        [&](char* buffer, size_t size) { return engine.llama_model_desc(model, buffer, size); });
     if (renamed_) ReplacePrefix(&description, renamed_->loaded + " ", renamed_->own + " ");
     result["description"] = description;
     result["parameters"] = static_cast<double>(engine.llama_model_n_params(model));
@@ -174,12 +164,11 @@ Napi::Value Model::Metadata(const Napi::CallbackInfo& info) {
     const llama_model* model = shared().get();
     Napi::Object result = Napi::Object::New(env);
     for (int32_t i = 0; i < engine.llama_model_meta_count(model); ++i) {
-      std::string key = FillString([&](char* buffer, int32_t size) {
-        return engine.llama_model_meta_key_by_index(model, i, buffer, static_cast<size_t>(size));
+      std::string key = FillString([&](char* buffer, size_t size) {
+        return engine.llama_model_meta_key_by_index(model, i, buffer, size);
       });
-      std::string value = FillString([&](char* buffer, int32_t size) {
-        return engine.llama_model_meta_val_str_by_index(model, i, buffer,
-                                                        static_cast<size_t>(size));
+      std::string value = FillString([&](char* buffer, size_t size) {
+        return engine.llama_model_meta_val_str_by_index(model, i, buffer, size);
       });
       if (renamed_) {
         if (key == "general.architecture") value = renamed_->own;
@@ -198,32 +187,7 @@ Napi::Value Model::Tokenize(const Napi::CallbackInfo& info) {
     const std::string text = ReadString(info[0], "text");
     const bool add_special = ReadBoolean(info[1], "addSpecial");
     const bool parse_special = ReadBoolean(info[2], "parseSpecial");
-    if (text.size() > INT32_MAX / 4) {
-      throw EngineError("ERR_INVALID_ARGUMENT", "Expected `text` of less than 512 MiB");
-    }
-    // No tokenizer makes more tokens than bytes, besides BOS, EOS and a leading space.
-    std::vector<llama_token> tokens(text.size() + 8);
-    const llama_vocab* const vocab = this->vocab();
-    int32_t count = 0;
-    const auto tokenize = [&] {
-      count = Engine().llama_tokenize(vocab, text.data(), static_cast<int32_t>(text.size()),
-                                      tokens.data(), static_cast<int32_t>(tokens.size()),
-                                      add_special, parse_special);
-    };
-    const size_t run = LongestRun(text);
-    if (run > kMaxRun) {
-      throw EngineError("ERR_INVALID_ARGUMENT",
-                        "Expected `text` without a run of more than " + std::to_string(kMaxRun) +
-                            " characters of one kind, got one of " + std::to_string(run));
-    }
-    if (run > kShallowRun) {
-      OnDeepStack(kStackBase + run * kStackPerCharacter, tokenize);
-    } else {
-      tokenize();
-    }
-    if (count < 0) throw EngineError("ERR_ENGINE_FAILED", "The engine could not tokenize the text");
-    tokens.resize(static_cast<size_t>(count));
-    return ToInt32Array(env, tokens);
+    return ToInt32Array(env, Tokenized(vocab(), text, add_special, parse_special));
   });
 }
 

@@ -67,7 +67,7 @@ std::vector<AdapterFile> ReadAdapters(Napi::Value value) {
       value, "adapters", kMaxAdapters, [](Napi::Value element, const std::string& name) {
         const Napi::Object adapter = ReadObject(element, name);
         const double scale = ReadNumber(adapter.Get("scale"), "scale", -1000, 1000);
-        return AdapterFile{ReadString(adapter.Get("path"), "path"), static_cast<float>(scale)};
+        return AdapterFile{ReadCString(adapter.Get("path"), "path"), static_cast<float>(scale)};
       });
 }
 
@@ -219,16 +219,12 @@ Napi::Value LoadModel(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guarded(env, [&]() -> Napi::Value {
     const Napi::Object options = ReadObject(info[0], "options");
-    std::string path = ReadString(options.Get("path"), "path");
+    std::string path = ReadCString(options.Get("path"), "path");
     const auto gpu_layers =
         static_cast<int32_t>(ReadInteger(options.Get("gpuLayers"), "gpuLayers", -1, 1 << 16));
-    const Napi::Value remote_only_value = options.Get("remoteOnly");
-    const bool remote_only =
-        !remote_only_value.IsUndefined() && ReadBoolean(remote_only_value, "remoteOnly");
+    const bool remote_only = ReadFlag(options, "remoteOnly");
     const bool caches_diffusion = ReadBoolean(options.Get("cachesDiffusion"), "cachesDiffusion");
-    const Napi::Value without_value = options.Get("withoutWeights");
-    const bool without_weights =
-        !without_value.IsUndefined() && ReadBoolean(without_value, "withoutWeights");
+    const bool without_weights = ReadFlag(options, "withoutWeights");
     const Napi::Function on_progress = ReadFunction(options.Get("onProgress"), "onProgress");
     std::vector<AdapterFile> adapters = ReadAdapters(options.Get("adapters"));
     Engine();  // is open
@@ -246,7 +242,7 @@ Napi::Value LoadModel(const Napi::CallbackInfo& info) {
 
 Napi::Value CheckModel(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
-    CheckModelFile(ReadString(info[0], "path"));
+    CheckModelFile(ReadCString(info[0], "path"));
     return info.Env().Undefined();
   });
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "decode/token_text.h"
 #include "files/engine.h"
 
 namespace llama_ets {
@@ -31,16 +32,8 @@ bool Grammar::IsText(llama_token token) const {
 // Where a token that ends no text leads to.
 GrammarReader::Place Grammar::Read(llama_token token, GrammarReader* reader) const {
   if (!IsText(token)) return {};
-  char bytes[64];
-  const auto read = [&](char* text, int32_t room) {
-    return Engine().llama_token_to_piece(vocab_, token, text, room, 0, /*special=*/true);
-  };
-  const int32_t length = read(bytes, sizeof bytes);
-  if (length == 0) return {};
-  if (length > 0) return reader->Read(bytes, static_cast<size_t>(length));
-  std::string text(static_cast<size_t>(-length), '\0');
-  read(text.data(), -length);
-  return reader->Read(text.data(), text.size());
+  const std::string text = TextOf(vocab_, token, /*special=*/true);
+  return text.empty() ? GrammarReader::Place{} : reader->Read(text);
 }
 
 bool Grammar::Allows(llama_token token, GrammarReader* reader) const {

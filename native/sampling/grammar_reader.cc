@@ -61,11 +61,11 @@ bool GrammarReader::MayEnd() const {
   return state_.torn_.missing() == 0 && !stacks.empty() && stacks.front() == kEmptyStack;
 }
 
-GrammarReader::Place GrammarReader::Read(const char* bytes, size_t count) {
+GrammarReader::Place GrammarReader::Read(const std::string& bytes) {
   const size_t remembered = stacks_.size() + members_ + readings_.size() * kCostOfReadings;
   if (remembered > kMostRemembered + state_.stacks_.size()) Restart();
   Place place{start_, state_.torn_};
-  for (size_t i = 0; i < count && place; ++i) {
+  for (size_t i = 0; i < bytes.size() && place; ++i) {
     // No text has U+0000: llama.cpp's end with it.
     if (bytes[i] == '\0' || !place.torn.Add(bytes[i])) return {};
     if (place.torn.missing() == 0) place = {After(place.readings, place.torn.low()), {}};

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -62,7 +63,7 @@ class GrammarReader {
   // Whether the text may end at the state.
   bool MayEnd() const;
   // Where the text is after some bytes more.
-  Place Read(const char* bytes, size_t count);
+  Place Read(const std::string& bytes);
   GrammarState StateAt(Place place) const;
 
  private:

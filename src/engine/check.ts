@@ -88,7 +88,7 @@ export function checkArray<T extends readonly unknown[]>(name: string, value: T)
 }
 
 /** `every` and `map` pass over what was never set, as in `[, "a"]` or `new Array(3)`. */
-function isDense(value: unknown): value is unknown[] {
+export function isDense(value: unknown): value is unknown[] {
   return Array.isArray(value) && !value.includes(undefined);
 }
 

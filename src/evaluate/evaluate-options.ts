@@ -8,6 +8,7 @@ import {
   checkOneOf,
   checkSignal,
   checkString,
+  isDense,
   optional,
   refuse,
 } from "../engine/check.js";
@@ -144,7 +145,11 @@ export type ResolvedOptions = ReturnType<typeof resolveEvaluateOptions>;
 function checkKept(name: string, keep: Kept | TokenPart): Kept {
   if (keep === "none" || keep === "texts") return keep;
   const parts: readonly unknown[] = Array.isArray(keep) ? keep : [keep];
-  if (parts.length > 0 && parts.every((part) => TOKEN_PARTS.includes(part as TokenPart))) {
+  if (
+    parts.length > 0 &&
+    isDense(parts) &&
+    parts.every((part) => TOKEN_PARTS.includes(part as TokenPart))
+  ) {
     return [...new Set(parts as TokenPart[])];
   }
   return refuse(

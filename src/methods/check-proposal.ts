@@ -1,5 +1,12 @@
 import type { Prompt, PromptOptions } from "../engine/chat/conversation.js";
-import { checkInteger, checkKeys, checkModel, checkSignal, optional } from "../engine/check.js";
+import {
+  checkInteger,
+  checkKeys,
+  checkModel,
+  checkSignal,
+  isDense,
+  optional,
+} from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { checkRatios, type PairCheck } from "../planning/pair.js";
@@ -82,6 +89,6 @@ export async function checkProposal(
 }
 
 function isListOfPrompts(prompts: Prompt | readonly string[]): prompts is readonly string[] {
-  const isList = Array.isArray(prompts) && prompts.length > 0;
+  const isList = isDense(prompts) && prompts.length > 0;
   return isList && prompts.every((prompt) => typeof prompt === "string");
 }

@@ -1,5 +1,5 @@
 import type { AnswerEnd } from "../chain/answer-end.js";
-import { checkKeys, checkNumber } from "../engine/check.js";
+import { checkKeys, checkNumber, isDense } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { checkScores, type Reward, type RewardFunction, toReward } from "./reward.js";
 
@@ -20,7 +20,7 @@ export interface WeightedReward {
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
 export function combine(weighted: readonly WeightedReward[]): Reward {
-  if (!Array.isArray(weighted) || weighted.length === 0) {
+  if (!isDense(weighted) || weighted.length === 0) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
       "Expected `combine` to be given rewards with finite weights",

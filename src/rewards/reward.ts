@@ -1,6 +1,6 @@
 import type { AnswerEnd } from "../chain/answer-end.js";
 import type { Text } from "../chain/chain.js";
-import { checkFunction, checkObject, checkString, optional } from "../engine/check.js";
+import { checkFunction, checkObject, checkString, isDense, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { frozenCopy } from "../engine/frozen-copy.js";
@@ -247,8 +247,7 @@ export function votesIn(
   } catch (error) {
     throw rewardError(reward, step, error);
   }
-  const areVotes =
-    Array.isArray(votes) && votes.every((vote) => Number.isFinite(vote) && vote >= 0);
+  const areVotes = isDense(votes) && votes.every((vote) => Number.isFinite(vote) && vote >= 0);
   if (areVotes && votes.length === pool.length) return [...votes];
   throw new LlamaEtsError(
     "ERR_REWARD",

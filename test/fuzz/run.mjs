@@ -34,7 +34,11 @@ const SOURCES = {
   longest_run: ["native/text/deep_stack.cc"],
   grammar: [
     ...["native/files/engine.cc", "test/fuzz/no_attention.cc", "native/sampling/grammar.cc"],
-    ...["native/sampling/grammar_reader.cc", "native/sampling/grammar_rules.cc"],
+    ...[
+      "native/sampling/grammar_reader.cc",
+      "native/sampling/grammar_rules.cc",
+      "native/decode/token_text.cc",
+    ],
   ],
 };
 /** Where llama.cpp's source is taken from node-llama-cpp's bundle. */

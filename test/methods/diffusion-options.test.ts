@@ -85,6 +85,7 @@ describe("lengths of blocks that texts take turns with", () => {
 
   test.each<[string, () => void, RegExp]>([
     ["one", voted({ diffusion: { blockLengths: [8] } }), /2 to 64 lengths.*\[8\]/],
+    ["holes", voted({ diffusion: { blockLengths: new Array(2) } }), /2 to 64 lengths/],
     ["a number", voted({ diffusion: { blockLengths: 8 as unknown as [] } }), /2 to 64 lengths/],
     [
       "no numbers",

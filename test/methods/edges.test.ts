@@ -235,6 +235,7 @@ describe("what a callback is given", () => {
     ["throw", () => Object.assign(null as unknown as object, {})],
     ["are too few", () => [1]],
     ["are no numbers", (pool) => pool.map(() => Number.NaN)],
+    ["were never set", (pool) => new Array(pool.length)],
     ["are infinite", (pool) => pool.map(() => Number.POSITIVE_INFINITY)],
     ["are below 0", (pool) => pool.map((_, i) => -i)],
     ["are no list", () => 5],

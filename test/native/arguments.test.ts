@@ -229,6 +229,68 @@ describe("a context's methods:", () => {
   });
 });
 
+describe("memory and arrays that change while they are read", () => {
+  // TypeScript's library for Node 20 doesn't know buffers of another size.
+  const Resizable = ArrayBuffer as unknown as new (
+    bytes: number,
+    options: { maxByteLength: number },
+  ) => ArrayBuffer & { resize(bytes: number): void };
+
+  test("memory that is gone has no tokens, and shared memory has its own", async () => {
+    const { context, sequence } = await opened();
+    const score = (tokens: Int32Array) =>
+      context.score([{ parent: sequence, tokens, keep: false }], PLAIN);
+    const gone = Int32Array.from(TOKENS);
+    structuredClone(gone, { transfer: [gone.buffer] });
+    expect(await codeFrom(() => score(gone))).toBe("ERR_INVALID_ARGUMENT");
+    const shared = new Int32Array(new SharedArrayBuffer(8));
+    shared.set(TOKENS);
+    expect(await score(shared)).toEqual(await score(TOKENS));
+    await context.close();
+  });
+
+  test("a getter that resizes a buffer is read with what the buffer has then", async () => {
+    const { context, sequence } = await opened();
+    const buffer = new Resizable(1 << 16, { maxByteLength: 1 << 17 });
+    const tokens = new Int32Array(buffer);
+    tokens.set(TOKENS);
+    const request = {
+      get parent() {
+        buffer.resize(8);
+        return sequence;
+      },
+      ...{ tokens, keep: false },
+    };
+    Object.defineProperty(request, "keep", {
+      get() {
+        buffer.resize(0);
+        return false;
+      },
+    });
+    const [scores] = await context.score([request], PLAIN);
+    expect(scores?.logProbs).toHaveLength(2);
+    await context.close();
+  });
+
+  test("an array that a getter lengthens has its first length", async () => {
+    const { context, sequence } = await opened();
+    const requests: { parent: number; tokens: Int32Array; keep: boolean }[] = [];
+    Object.defineProperty(requests, 0, {
+      get() {
+        requests.length += 1;
+        return { parent: sequence, tokens: TOKENS, keep: false };
+      },
+    });
+    expect(await context.score(requests, PLAIN)).toHaveLength(1);
+    await context.close();
+  });
+});
+
+test("a path with U+0000 is none", async () => {
+  expect(await codeFrom(() => addon().checkModel(`${MODEL}\0`))).toBe("ERR_INVALID_ARGUMENT");
+  expect(await codeFrom(() => load(`${MODEL}\0`))).toBe("ERR_INVALID_ARGUMENT");
+});
+
 describe("a sequence's handle is refused with ERR_DISPOSED", () => {
   const WITH_HANDLE: [string, (context: NativeContext, handle: number) => unknown][] = [
     ["fork", (c, handle) => c.fork(handle)],
@@ -252,8 +314,6 @@ describe("a sequence's handle is refused with ERR_DISPOSED", () => {
     await context.close();
   });
 
-  // Handles are counted from 1 in each context (`next_handle_` in native/decode/session.h), so a foreign
-  // one is taken for the own one of the same number. Turns red when handles are unique.
   test("by a context that it is not of", async () => {
     const { context } = await opened();
     const { context: other, sequence: foreign } = await opened();

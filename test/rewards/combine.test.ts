@@ -29,6 +29,10 @@ test("is the weighted sum", async () => {
   );
 });
 
+test("refuses parts that were never set", () => {
+  expect(() => combine(new Array(3))).toThrow(/given rewards/);
+});
+
 test("is named after its parts", () => {
   const reward = combine([
     { reward: selfConsistency() },

@@ -1,8 +1,17 @@
 /** The options of diffusion models. */
+
 import { answerUnit, type DenoisingSettings } from "../../chain/denoising.js";
-import { checkInteger, checkKeys, checkNumber, checkOneOf, refuse } from "../../engine/check.js";
+import {
+  checkInteger,
+  checkKeys,
+  checkNumber,
+  checkOneOf,
+  isDense,
+  refuse,
+} from "../../engine/check.js";
 import { CACHES, type ParallelRule, REMASKING } from "../../engine/denoising-request.js";
 import { LlamaEtsError } from "../../engine/errors.js";
+
 import type { Flag } from "./option.js";
 
 /** How a diffusion model unmasks an answer of `maxTokens` positions. */
@@ -139,7 +148,7 @@ function blockLengthsOf(options: DiffusionOptions, maxTokens: number) {
   if (blockLengths === undefined) return [{ name: "diffusion.blockLength", length: blockLength }];
   const name = "diffusion.blockLengths";
   const list = typeof blockLengths === "string" ? readList(blockLengths) : blockLengths;
-  if (!Array.isArray(list) || list.length < 2 || list.length > 64) {
+  if (!isDense(list) || list.length < 2 || list.length > 64) {
     refuse(name, "2 to 64 lengths, as in [4, 8, 14]", blockLengths);
   }
   return list.map((length, i) => ({ name: `${name}[${i}]`, length }));
