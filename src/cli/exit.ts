@@ -2,6 +2,7 @@
 import { CommanderError } from "commander";
 import pc from "picocolors";
 import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
+import { printable } from "./printable.js";
 
 /** The reason of an abort by Ctrl-C. */
 export class Interrupted extends Error {
@@ -28,7 +29,8 @@ export function failStalled(): void {
 
 /** Prints an error for a person. */
 export function printError({ message, code }: { message: string; code: string }): void {
-  const [what = "", ...fix] = message.trimEnd().split("\n");
+  // It may quote a file or a model.
+  const [what = "", ...fix] = printable(message).trimEnd().split("\n");
   console.error(`${pc.red("error")} ${what} ${pc.dim(`(${code})`)}`);
   for (const line of fix) console.error(asFlags(line));
 }

@@ -100,8 +100,18 @@ describe("readRun", () => {
     ["no directory", temporary("missing"), /run\.json/],
     [
       "another format",
-      directory("other", "", { ...RUN, format: "other/1" }),
-      /run\.json, `format`/,
+      directory("other", "", { ...RUN, format: "other/1" } as unknown as RunRecord),
+      /run\.json, `format`: expected llama-ets-run\/1, got other\/1\nTry: the version/,
+    ],
+    [
+      "a sample of no method of the run",
+      directory("no-method", jsonLines(sample(1), sample(2, { method: "mh" }))),
+      /line 2: run\.json names no method mh\nTry: the file without that line/,
+    ],
+    [
+      "a run without a field",
+      directory("no-seed", "", { ...RUN, seed: undefined } as unknown as RunRecord),
+      /run\.json, `seed`: .*\nTry: /,
     ],
   ])("refuses %s", async (_, path, message) => {
     await expect(readRun(path)).rejects.toThrow(message);

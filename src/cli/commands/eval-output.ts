@@ -7,6 +7,7 @@ import type { FailedSample, MethodSummary, Summary } from "../../evaluate/store/
 import type { BudgetPlan } from "../../evaluate/total-budget.js";
 import { number, percent } from "../../report/format.js";
 import { duration, rate } from "../format.js";
+import { printable } from "../printable.js";
 import { canRedraw, liveText, progressBar, type Room } from "../terminal.js";
 
 /** Where standard error is no terminal, a line is printed this often. */
@@ -38,7 +39,7 @@ export function evalProgress({ watch = false } = {}): EvalProgress {
   const close = () => (bar ?? table).close();
   const say = (message: string) => {
     close();
-    console.error(message);
+    console.error(printable(message));
   };
   return {
     get last() {

@@ -13,7 +13,7 @@ export function parseJson(text: string, where: string, fix?: string): unknown {
 }
 
 /** Throws `ERR_INVALID_DATA`, which says where, and names the first field that is wrong. */
-export function validate<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
+export function validate<T>(schema: z.ZodType<T>, value: unknown, where: string, fix?: string): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
@@ -21,5 +21,6 @@ export function validate<T>(schema: z.ZodType<T>, value: unknown, where: string)
   throw new LlamaEtsError(
     "ERR_INVALID_DATA",
     `${where}${field === "" ? "" : `, \`${field}\``}: ${issue?.message ?? "malformed"}`,
+    fix === undefined ? {} : { fix },
   );
 }

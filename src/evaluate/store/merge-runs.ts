@@ -135,7 +135,7 @@ interface FileVersion {
 
 const fixes = (directory: string) => ({
   draw: "the file as it was, or another --out: what was drawn rests on it",
-  regrade: `\`llama-ets regrade ${directory}\`, which grades by the new one what was drawn; or another --out`,
+  regrade: `\`llama-ets regrade ${directory}\`, which grades what was drawn by the new one; or another --out`,
 });
 
 /** Refuses a file whose content is another now, in words that say which of its name and content has changed. */

@@ -10,6 +10,7 @@ import {
   gradedSampleSchema,
   isFailed,
   RUN_FILE,
+  RUN_FORMAT,
   type RunRecord,
   runSchema,
   SAMPLES_FILE,
@@ -43,11 +44,20 @@ export async function readRun(directory: string): Promise<EvaluationRun> {
   for (const [i, line] of whole.split("\n").entries()) {
     if (line.trim() === "") continue;
     const where = `${samplesFile}, line ${i + 1}`;
-    const value = parseJson(line, where);
+    const value = parseJson(line, where, SAMPLE_FIX);
     const hasFailed = typeof value === "object" && value !== null && "error" in value;
     const sample: Sample = hasFailed
-      ? validate(failedSampleSchema, value, where)
-      : validate(gradedSampleSchema, value, where);
+      ? validate(failedSampleSchema, value, where, SAMPLE_FIX)
+      : validate(gradedSampleSchema, value, where, SAMPLE_FIX);
+    if (!run.methods.some(({ name }) => name === sample.method)) {
+      throw new LlamaEtsError(
+        ...([
+          "ERR_INVALID_DATA",
+          `${where}: ${RUN_FILE} names no method ${sample.method}`,
+        ] as const),
+        { fix: SAMPLE_FIX },
+      );
+    }
     const before = byKey.get(sample.key);
     if (before === undefined || isFailed(before)) byKey.set(sample.key, sample);
   }
@@ -62,8 +72,23 @@ export async function readRun(directory: string): Promise<EvaluationRun> {
 /** Reads `run.json`. Throws as `readRun` does. */
 async function readRunRecord(directory: string): Promise<RunRecord> {
   const file = path.join(directory, RUN_FILE);
-  return validate(runSchema, parseJson(await read(file), file), file);
+  const record = parseJson(await read(file), file, RUN_FIX);
+  const { format } = Object(record) as { format?: unknown };
+  if (typeof format === "string" && format !== RUN_FORMAT) {
+    throw new LlamaEtsError(
+      ...([
+        "ERR_INVALID_DATA",
+        `${file}, \`format\`: expected ${RUN_FORMAT}, got ${format}`,
+      ] as const),
+      { fix: "the version of llama-ets that wrote the run" },
+    );
+  }
+  return validate(runSchema, record, file, RUN_FIX);
 }
+
+const SAMPLE_FIX = "the file without that line; `llama-ets eval --resume` draws its sample again";
+const RUN_FIX =
+  "the file as `llama-ets eval` wrote it: the same command with another --out writes one";
 
 /** The day that the run of a directory has for templates that print one; undefined without any. */
 export async function readRunDate(directory: string): Promise<string | undefined> {
