@@ -41,10 +41,12 @@ function opening(won, counted, tests) {
   const found =
     won.length === 0
       ? "On no task is the pilot's method told from both rivals."
-      : `On ${won.length} of ${counted.length} it is better than both at some budget, after Holm's correction of all ${tests} tests: ${those(won)}.`;
+      : `On ${won.length} of ${counted.length} tasks the method is better than both at some budget, after Holm's correction of all ${tests} tests: ${those(won)}.`;
   const rest =
-    lost.length > 0 && won.length > 0 ? ` On ${those(lost)} it isn't told from them.` : "";
-  return `What to take, by what you know of a good answer: at each budget the method that a pilot chose, beside the best of n and a vote that draw at least as many tokens. ${found}${rest}${besides(counted, won)}`;
+    lost.length > 0 && won.length > 0
+      ? ` On ${those(lost)} the study can't tell it from them.`
+      : "";
+  return `This page says which method to take, by what you know of a good answer. At each budget it compares the method that a pilot chose with the best of n and with a vote, which draw at least as many tokens. ${found}${rest}${besides(counted, won)}`;
 }
 
 /** What a reader of the table would miss: where it is the constraint that pays, and where one text would do. */
@@ -58,9 +60,9 @@ function besides(counted, won) {
   );
   const parts = [
     constrained.length > 0 &&
-      `On ${link(constrained)} it is the constraint that pays, which the rivals don't have.`,
+      `On ${link(constrained)} the gain comes from the constraint, which the rivals don't have.`,
     asGood.length > 0 &&
-      `On ${link(asGood)} the method isn't told from one greedy text, a quarter or less of the smaller budget: there guidance repairs what sampling at .7 loses.`,
+      `On ${link(asGood)} the study can't tell the method from one greedy text, which takes a quarter or less of the smaller budget: there guidance repairs what sampling at .7 loses.`,
   ].filter(Boolean);
   return parts.map((part) => ` ${part}`).join("");
 }
@@ -93,9 +95,9 @@ const methodOf = (name) => name.split(",")[0];
 const settingsOf = (name) => name.split(", ").slice(1).join(", ") || "defaults";
 
 const HOW_TO_READ = `A score is from 0 to 1: the share of the words, fields or instructions that are right, VADER's tone, or whether the
-answer is right. Gains are paired over items, with 95% intervals (Student's; Bonett and Price's where a score is right or wrong). "Take" is what a pilot's
-items chose, other ones than those measured, so that nothing is chosen by what it is measured on. Beside genlm-control and
-its-hub, three of the tasks are [on a page of their own](beside-rivals.md).`;
+answer is right. Gains are paired over items, with 95% intervals (Student's; Bonett and Price's where a score is right or wrong). "Take" is the method
+that a pilot chose on other items than those measured, so nothing is chosen by what it is measured on. [Another
+page](beside-rivals.md) has three of the tasks beside genlm-control and its-hub.`;
 
 function autoSection(regret) {
   if (regret.rows.length === 0 || regret.tasks.length === 0) return "## auto\n\nNot measured yet.";
@@ -153,14 +155,14 @@ function measured(tasks, { sizes, seed }, models) {
   const named = [...new Set(models.values())].join(" and ");
   const pilots = tasks.map(({ name, entry }) => `${name} ${entry.sizes.pilot}`).join(", ");
   return `${named}, one thread, temperature .7, seed ${seed}. Guided methods have ${sizes.join(" and ")} candidates; the best of n and the vote
-choose among the first n of one pool of ten texts, n the fewest whose mean tokens are at least the guided method's. Of texts
-that can't be compared a vote is the first text, or one that came twice. Pilot, study and held-out items are disjoint, and their
-numbers were set before any row was looked at, but for those of word problems that are held out now. The pilot (${pilots} items) had the smaller size, and chose by the mean score.
+choose among the first n of one pool of ten texts; n is the smallest number whose mean tokens are at least the guided method's. Where
+texts can't be compared, the vote takes the first text, or one that came twice. Pilot, study and held-out items are disjoint. Their
+numbers were set before any row was looked at, except for the word problems that are held out now. The pilot (${pilots} items) had the smaller size, and chose by the mean score.
 
-A p-value is of the hypothesis that the method's mean score is no other than one of the two rivals': the larger of two
-sign-flip tests over items, two-sided, by Holm among all tasks and both budgets, because the table above makes a claim for each. Flips of
-signs ask for the mean, which is what the table shows; a sign test, which an earlier run had, drops how much an item is better
-by. Where a score is right or wrong the two are one test. This was settled before any row was looked at.
+A p-value tests the hypothesis that the method's mean score is the same as that of one of the two rivals. It is the larger of two
+two-sided sign-flip tests over items, with Holm's correction among all tasks and both budgets, because the table above makes a claim for
+each. Flips of signs ask for the mean, which is what the table shows; a sign test, which an earlier run had, ignores by how much an item
+is better. Where a score is right or wrong the two tests are the same. This was settled before any row was looked at.
 
 "From p_ref" estimates the divergence KL(law of the text || p_ref) in nats; under a constraint there is no estimate.
 Seconds are processor time on a busy machine; those of rivals are the pool's, by their share of its tokens.`;
@@ -189,11 +191,11 @@ function taskSection({ name, entry, count, sizes, pilot, references }) {
   });
   return `### ${name}
 
-${entry.title}: ${count} items; known is ${entry.known}.${entry.isCounted === false ? " Reported, not counted." : ""}
+${entry.title}: ${count} items. You know: ${entry.known}.${entry.isCounted === false ? " Reported, not counted." : ""}
 
 ${markdownTable(columns, rows)}
 
-The pilot: ${chosen.join("; ")}.${references.map(besideReference).join("")}${isWon({ sizes }) ? "" : `\n\n${whyNot(sizes)}`}`;
+Scores in the pilot: ${chosen.join("; ")}.${references.map(besideReference).join("")}${isWon({ sizes }) ? "" : `\n\n${whyNot(sizes)}`}`;
 }
 
 function besideReference({ row, gain: over }) {
@@ -219,10 +221,10 @@ function whyNot(sizes) {
     const needed =
       gap.needed === null
         ? "there is no gain"
-        : `such a gain, ${signed(gap.mean)}, is told with some ${gap.needed} items`;
+        : `it takes some ${gap.needed} items to show a gain of ${signed(gap.mean)}`;
     return `with ${fixed(row.tokens, 0)} tokens the ${rival.name} has ${fixed(rival.score, 2)}, and ${needed}`;
   });
-  return `Why it is not told from both rivals: ${each.join("; ")}.`;
+  return `Why no difference from both rivals is shown: ${each.join("; ")}.`;
 }
 
 function cells(row, name, rest) {
@@ -241,7 +243,7 @@ a sentence with all its words may be a poor one.`;
 
 function again({ seed }, tasks) {
   const hasCode = tasks.some(({ name }) => name === "code");
-  return `## Again
+  return `## Repeat it
 
 \`\`\`sh
 npm run bench:where -- --model SmolLM2-135M-Instruct.Q4_1.gguf --seed ${seed} \\

@@ -60,15 +60,9 @@ const MOST_CANDIDATES = 32;
  * @throws LlamaEtsError `ERR_INVALID_OPTION`, also for options that only named methods take
  */
 export function chooseMethod(options: MethodOptions, facts: AutoFacts = {}): AutoChoice {
-  checkAnyNames(checkObject("options", options));
+  checkGiven(options, facts);
   const { reward, potential, constraint, extract, candidates, maxTokens } = options;
-  optional(checkCount, "maxTokens", maxTokens);
-  optional(checkCount, "candidates", candidates);
-  optional(checkReward, "reward", reward);
-  optional(checkReward, "potential", potential);
-  new Budget(options.budget);
-  const { isDiffusion = options.diffusion !== undefined, speed } = checkObject("facts", facts);
-  optional(checkPositive, "facts.speed", speed);
+  const { isDiffusion = options.diffusion !== undefined } = facts;
   const choice = (method: MethodName, own: MethodOptions, because: string, evidence: string) => {
     const chosen = { method, options: own, because, evidence };
     checkOptions(METHODS[method], optionsGiven(options, chosen));
@@ -131,6 +125,18 @@ export function chooseMethod(options: MethodOptions, facts: AutoFacts = {}): Aut
   if (!isJudged) return choice("sample", {}, UNGUIDED, `${PAGE}#what-is-not-known`);
   const because = canCompare ? "nothing given fits this model" : "the budget leaves one text";
   return choice("sample", {}, because, "docs/methods.md#auto");
+}
+
+/** Checks what a choice goes by. Throws `ERR_INVALID_OPTION`. */
+function checkGiven(options: MethodOptions, facts: AutoFacts): void {
+  checkAnyNames(checkObject("options", options));
+  optional(checkCount, "maxTokens", options.maxTokens);
+  optional(checkCount, "candidates", options.candidates);
+  optional(checkReward, "reward", options.reward);
+  optional(checkReward, "potential", options.potential);
+  new Budget(options.budget);
+  const { speed } = checkObject("facts", facts);
+  optional(checkPositive, "facts.speed", speed);
 }
 
 /**

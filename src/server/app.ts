@@ -14,11 +14,20 @@ import { readRequest } from "./request.js";
 import { addStudio } from "./studio/studio.js";
 
 export function createApp(options: AppOptions): App {
-  const { models, runQueue, metrics, log } = options;
-  const names = models.flatMap(modelNames);
-  const created = Math.floor(Date.now() / 1000);
   const app: App = new Hono();
+  answerErrors(app, options);
+  measure(app, options);
+  guard(app, options);
+  addHealth(app, options);
+  addModels(app, options);
+  app.post("/v1/chat/completions", (c) => answer(c, "chat", options));
+  app.post("/v1/completions", (c) => answer(c, "text", options));
+  addStudio(app, options);
+  return app;
+}
 
+/** What is refused, or isn't there, is answered in OpenAI's form. */
+function answerErrors(app: App, { log }: AppOptions): void {
   app.onError((error, c) => {
     const refused = toApiError(error, c.req.path === "/v1/completions" ? "prompt" : "messages");
     if (refused.status >= 500 && refused !== error) log.error({ err: error }, "request failed");
@@ -36,7 +45,10 @@ export function createApp(options: AppOptions): App {
     const message = `Expected the method ${allowed} at ${path}, got ${method}`;
     return c.json(new ApiError(405, "method_not_allowed", message).body, 405);
   });
+}
 
+/** Counts and logs what was answered. */
+function measure(app: App, { metrics, log }: AppOptions): void {
   app.use(async (c, next) => {
     const started = performance.now();
     await next();
@@ -50,23 +62,34 @@ export function createApp(options: AppOptions): App {
       log.info({ route, model: c.get("model"), status: c.res.status, ms }, "answered");
     }
   });
+}
+
+/** Refuses who may not ask; keys are asked for by the routes that need one. */
+function guard(app: App, options: AppOptions): void {
   app.use(secureHeaders({ crossOriginResourcePolicy: "same-origin", xFrameOptions: "DENY" }));
   if (isLoopback(options.host)) app.use(requireLocalHost());
   app.use(requireOrigin(options.cors));
   if (options.cors.length > 0) app.use(cors({ origin: [...options.cors] }));
+}
 
+/** `/health` needs no key; `/metrics` and the API behind it do, where the server has one. */
+function addHealth(app: App, { models, apiKey, metrics }: AppOptions): void {
   app.get("/health", (c) => {
     return c.json({ status: "ok", models: models.map(({ name }) => name), version: VERSION });
   });
-  if (options.apiKey !== undefined) {
-    app.use("/v1/*", requireKey(options.apiKey));
-    app.use("/metrics", requireKey(options.apiKey));
+  if (apiKey !== undefined) {
+    app.use("/v1/*", requireKey(apiKey));
+    app.use("/metrics", requireKey(apiKey));
   }
   app.get("/metrics", async (c) => {
     c.header("content-type", metrics.registry.contentType);
     return c.body(await metrics.registry.metrics());
   });
+}
 
+function addModels(app: App, { models }: AppOptions): void {
+  const names = models.flatMap(modelNames);
+  const created = Math.floor(Date.now() / 1000);
   const describe = (id: string) => ({ id, object: "model", created, owned_by: "llama-ets" });
   app.get("/v1/models", (c) => {
     return c.json({ object: "list", data: names.map(describe) });
@@ -76,25 +99,22 @@ export function createApp(options: AppOptions): App {
     if (names.includes(id)) return c.json(describe(id));
     throw unknownModel(id, models);
   });
+}
 
-  const answer = (form: Form) => async (c: Context<Env>) => {
-    const body = await readJson(c, options.maxBodyBytes);
-    const { served, ...request } = await readRequest(body, form, options);
-    const { runs } = served;
-    c.set("model", request.model);
-    const started = performance.now();
-    const count = request.prompts.length * request.n;
-    runQueue.checkRoom(count);
-    const turns = await Promise.all(request.prompts.map((prompt) => runs.prepare(request, prompt)));
-    runQueue.checkRoom(count); // what others have taken meanwhile
-    const asked: Asked = { request, served, turns, started, route: c.req.path };
-    if (options.logTexts) log.info({ prompts: request.prompts }, "asked");
-    return request.stream ? answerStreaming(c, asked, options) : answerWhole(c, asked, options);
-  };
-  app.post("/v1/chat/completions", answer("chat"));
-  app.post("/v1/completions", answer("text"));
-  addStudio(app, options);
-  return app;
+async function answer(c: Context<Env>, form: Form, options: AppOptions): Promise<Response> {
+  const { runQueue, log } = options;
+  const body = await readJson(c, options.maxBodyBytes);
+  const { served, ...request } = await readRequest(body, form, options);
+  const { runs } = served;
+  c.set("model", request.model);
+  const started = performance.now();
+  const count = request.prompts.length * request.n;
+  runQueue.checkRoom(count);
+  const turns = await Promise.all(request.prompts.map((prompt) => runs.prepare(request, prompt)));
+  runQueue.checkRoom(count); // what others have taken meanwhile
+  const asked: Asked = { request, served, turns, started, route: c.req.path };
+  if (options.logTexts) log.info({ prompts: request.prompts }, "asked");
+  return request.stream ? answerStreaming(c, asked, options) : answerWhole(c, asked, options);
 }
 
 const ROUTES = [

@@ -65,7 +65,7 @@ export function askCommand(command: Command): Command {
   command.argument("[prompt]", "the question; - or nothing reads it from standard input");
   addConfigOption(addModelOptions(command)).option(
     "--method <name>",
-    `${METHOD_NAMES.join(", ")}; auto goes by what tells a good answer (default: auto)`,
+    `${METHOD_NAMES.join(", ")}; auto chooses by what you tell of a good answer (default: auto)`,
   );
   addMethodOptions(command, askedMethods)
     .option("--task <name>", `how answers are found: ${TASK_SPECS} (default: any form)`)
@@ -73,7 +73,7 @@ export function askCommand(command: Command): Command {
     .option("--tools <file>", "what the model may call: a JSON array as OpenAI's")
     .option(
       "--tool-choice <how>",
-      "calls of the tools are of their form (auto), or are the answer (required, or a function's name); none",
+      "auto: calls keep to the form of the tools; required, or a function's name: the answer is calls; none",
     )
     .option("--show-reasoning", "print the model's thoughts before its answer")
     .option("--seed <n>", "the same seed gives the same answer (default: 0)", numberOption)

@@ -31,7 +31,7 @@ export function buildEngineCommand(command: Command): Command {
     .option("-D, --define <NAME=VALUE>", "another CMake option of llama.cpp", define)
     .option("-o, --out <dir>", "build there in place of the user's cache")
     .option("-j, --jobs <n>", "compilations at once (default: one a core)", numberOption)
-    .option("--force", "build also what is already there")
+    .option("--force", "build again what is already there")
     .option("--verbose", "print what CMake and the compiler say")
     .addHelpText(
       "after",

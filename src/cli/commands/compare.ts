@@ -16,7 +16,7 @@ interface CompareFlags {
 export function compareCommand(command: Command): Command {
   return command
     .argument("<directories...>", "run directories, as eval --out wrote them")
-    .option("--paper", "print the ETS paper's accuracies beside, where task and model match")
+    .option("--paper", "print the ETS paper's accuracies too, where task and model match")
     .option(
       "--curves",
       "print what more or fewer texts would have given, from those that were kept",

@@ -11,7 +11,7 @@ export function diffCommand(command: Command): Command {
   return command
     .argument("<before>", "a run directory")
     .argument("<after>", "a later one")
-    .option("--all", "other texts and answers, too, where the grade is the same")
+    .option("--all", "list samples with another text or answer too, where the grade is the same")
     .option("--json", "print one JSON object, with the texts")
     .action(diff);
 }

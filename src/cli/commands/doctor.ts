@@ -37,7 +37,7 @@ export function doctorCommand(command: Command): Command {
   return addPlaceOptions(
     command.option(
       "-m, --model <model>",
-      "a model too: its memory and speed here, whether its texts can be forked, how it rounds",
+      "look at a model too: its memory and speed here, whether its texts can be forked, how it rounds",
     ),
   )
     .option(...ATTENTION_OPTION)
@@ -45,7 +45,7 @@ export function doctorCommand(command: Command): Command {
     .option("--proposal <model>", "with -m: how many of its rollouts for ets-is will count")
     .option(
       "--prompt <text>",
-      "of the kind that the pair will be asked; may be given several times",
+      "a prompt of the kind that the pair will be asked; may be given several times",
       collect,
     )
     .option("--json", "print one JSON object")

@@ -78,7 +78,7 @@ export function evalCommand(command: Command): Command {
     )
     .option(
       "--seed <n>",
-      "seed of the run, of which each sample's derives (default: 0)",
+      "the run's seed, from which each sample's is derived (default: 0)",
       numberOption,
     )
     .option("--mode <mode>", "how answers are graded: fair, compat (default: fair)")
@@ -90,7 +90,7 @@ export function evalCommand(command: Command): Command {
     .option("--allow-code-execution", "let graders run generated programs, in a sandbox")
     .option(
       "--keep <what>",
-      "of the texts that majority and best-of-n chose from: none, texts (default), or of each token some of tokens,logprobs,entropies",
+      "what to keep of the texts that majority and best-of-n chose from: none, texts (default), or some of tokens,logprobs,entropies for each token",
       keptOption,
     )
     .option(

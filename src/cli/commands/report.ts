@@ -19,7 +19,10 @@ export function reportCommand(command: Command): Command {
       "-o, --output <file>",
       "the page to write (default: report.html beside the first source)",
     )
-    .option("--item <id>", "of run directories: every sample of one item, and how its votes stood")
+    .option(
+      "--item <id>",
+      "only this item of run directories: every sample, and how its votes stood",
+    )
     .option(
       "--items",
       "write a page of each item too, in a folder beside the report that links to it",

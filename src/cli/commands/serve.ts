@@ -47,7 +47,7 @@ export function serveCommand(command: Command): Command {
     )
     .option(
       "--proposal <[name=]model>",
-      "draws the rollouts of ets-is, which requests may then ask for; of several models, that of NAME (default: the bundled model's)",
+      "the model that draws the rollouts of ets-is, which requests may then ask for; NAME= says whose it is where several are served (default: the bundled model's)",
       collectTexts,
     )
     .option("--host <host>", "address to listen on; others than 127.0.0.1 need a key")

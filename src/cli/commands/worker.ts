@@ -28,7 +28,7 @@ export function workerCommand(command: Command): Command {
     .option("--reward <reward>", "as the evaluation has it (default: self-consistency)")
     .option(
       "--potential <potential>",
-      "one that the evaluation's methods name, or a reward that one has alone; may be given several times",
+      "a potential, or a reward of one method alone, that the evaluation names; may be given several times",
       collectTexts,
     )
     .option(

@@ -100,7 +100,7 @@ export const COMMON_OPTIONS = {
     ],
   },
   topK: { flags: [number("topK", "--top-k <n>", "keep the n most probable tokens")] },
-  topP: { flags: [number("topP", "--top-p <x>", "keep tokens up to this probability")] },
+  topP: { flags: [number("topP", "--top-p <x>", "keep the most probable tokens, up to this sum")] },
   minP: {
     flags: [
       number("minP", "--min-p <x>", "drop tokens below this share of the most probable one's"),

@@ -77,7 +77,7 @@ export const DIFFUSION_FLAGS: readonly Flag[] = [
   {
     path: "diffusion.parallel.threshold",
     flags: "--parallel-threshold <x>",
-    help: "unmask all that are this probable",
+    help: "unmask every position that is at least this probable",
     kind: "number",
   },
   {

@@ -191,8 +191,9 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const { method, settings } = this.#opened;
     const { best } = this.rewards;
     if (settings.guidance.finish === "best" && best !== null) return this.#end(best, "none", own);
-    const reward = await this.rewards.rewardAtEnd(text, { asks: !this.isOutOfBudget });
-    const law = this.isOutOfBudget ? "none" : lawOf(method, settings);
+    const isCut = this.isOutOfBudget; // as it is now: a reward may take what is left of the time
+    const law = isCut ? "none" : lawOf(method, settings);
+    const reward = await this.rewards.rewardAtEnd(text, { asks: !isCut });
     return await this.#end({ text, reward }, law, own);
   }
 
