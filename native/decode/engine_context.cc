@@ -105,11 +105,11 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
           std::make_unique<DeviceLogits>(options.max_sequences, vocab_size, options.threads);
       device_logits_->Configure(&params);
     }
-    context_ = Engine().llama_init_from_model(model_.get(), params);
+    context_.reset(Engine().llama_init_from_model(model_.get(), params));
     return attention.lacks_kernel;
   };
   if (open() && context_ != nullptr) {  // a model whose attention the kernel has no way for
-    Engine().llama_free(context_);
+    context_.reset();
     if (must_share) {
       throw EngineError("ERR_UNSUPPORTED_MODEL",
                         "Our attention has no way for the model's (sinks, ALiBi, or its shape)");
@@ -133,15 +133,13 @@ void EngineContext::SetAdapters(const std::vector<Adapter>& adapters) {
     loras.push_back(adapter.lora);
     scales.push_back(adapter.scale);
   }
-  if (Engine().llama_set_adapters_lora(context_, loras.data(), loras.size(), scales.data()) == 0) {
-    return;
+  if (Engine().llama_set_adapters_lora(context(), loras.data(), loras.size(), scales.data()) != 0) {
+    throw EngineError("ERR_ENGINE_FAILED", "The engine could not apply the adapters");
   }
-  Engine().llama_free(context_);
-  throw EngineError("ERR_ENGINE_FAILED", "The engine could not apply the adapters");
 }
 
-EngineContext::~EngineContext() {
-  if (context_ != nullptr) Engine().llama_free(context_);
+void EngineContext::Free::operator()(llama_context* context) const {
+  Engine().llama_free(context);
 }
 
 bool EngineContext::IsAborted() const {
@@ -160,8 +158,8 @@ int64_t EngineContext::Decode(const std::vector<const JobMonitor*>& callers) {
   LogCapture log;
   SharedAttention attention(shares_attention_);
   attention.forgets_writes = std::exchange(holds_only_restored_, false);
-  const int32_t status = Engine().llama_decode(context_, batch.View());
-  Engine().llama_synchronize(context_);  // a GPU decodes in the background
+  const int32_t status = Engine().llama_decode(context(), batch.View());
+  Engine().llama_synchronize(context());  // a GPU decodes in the background
   decodes += 1;
   if (device_logits_) device_logits_->Forget();
   if (status == 0) return attention.nanoseconds;

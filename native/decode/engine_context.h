@@ -55,7 +55,6 @@ class EngineContext {
  public:
   // Throws EngineError ERR_OUT_OF_MEMORY.
   EngineContext(SharedModel model, const DecoderOptions& options);
-  ~EngineContext();
   EngineContext(const EngineContext&) = delete;
   EngineContext& operator=(const EngineContext&) = delete;
 
@@ -71,7 +70,7 @@ class EngineContext {
   int32_t batch_threads() const { return batch_threads_; }
 
   const SharedModel& model() const { return model_; }
-  llama_context* context() const { return context_; }
+  llama_context* context() const { return context_.get(); }
   int32_t classes() const { return classes_; }
   // Null where rows of logits are copied to the host.
   DeviceLogits* device_logits() const { return device_logits_.get(); }
@@ -81,13 +80,17 @@ class EngineContext {
   int64_t decodes = 0;  // calls of llama_decode
 
  private:
+  struct Free {
+    void operator()(llama_context* context) const;
+  };
+
   void SetAdapters(const std::vector<Adapter>& adapters);
   static bool OnAbortCheck(void* self);
   bool IsAborted() const;
 
   SharedModel model_;
   std::unique_ptr<DeviceLogits> device_logits_;
-  llama_context* context_ = nullptr;
+  std::unique_ptr<llama_context, Free> context_;  // freed before both
   int32_t classes_;
   bool shares_attention_;
   bool holds_only_restored_ = false;  // since the last decode

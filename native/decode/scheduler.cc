@@ -111,7 +111,6 @@ void Scheduler::Step() {
   for (Running& running : running_) Attempt(&running, [](DecodeTask*) {});
   EndDone();
   if (running_.empty()) return;
-  FillBatch();
   DecodeBatch();
   for (Running& running : running_) {
     if (running.goes_on) Attempt(&running, [](DecodeTask* task) { task->TakeRows(); });
@@ -156,11 +155,13 @@ void Scheduler::FillBatch() {
   }
 }
 
+// Nothing may be thrown out of here: it would end the process.
 void Scheduler::DecodeBatch() {
-  decoders_.clear();
-  for (const Running& running : running_) decoders_.push_back(running.task->decoder());
   int64_t elapsed = 0;
   try {
+    FillBatch();
+    decoders_.clear();
+    for (const Running& running : running_) decoders_.push_back(running.task->decoder());
     const Stopwatch stopwatch(&elapsed);
     Decoder::DecodeTogether(decoders_);
   } catch (...) {

@@ -127,6 +127,8 @@ std::optional<EngineError> EngineThread::Describe(std::exception_ptr error) {
     return EngineError("ERR_OUT_OF_MEMORY", "The engine ran out of memory");
   } catch (const std::exception& error) {
     return EngineError("ERR_ENGINE_FAILED", error.what());
+  } catch (...) {
+    return EngineError("ERR_ENGINE_FAILED", "The engine threw what is no error");
   }
 }
 

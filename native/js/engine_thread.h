@@ -77,7 +77,11 @@ class EngineThread {
       return task->get();
     };
     Post(env, caller, begin, [outcome, task](std::exception_ptr error) {
-      if (error == nullptr) outcome->result = (*task)->TakeResult();
+      try {
+        if (error == nullptr) outcome->result = (*task)->TakeResult();
+      } catch (...) {
+        error = std::current_exception();
+      }
       task->reset();  // here, where the session is
       return Outcome<Result>::Settled(outcome, error);
     });
@@ -106,13 +110,18 @@ class EngineThread {
 
     static Settle Settled(const std::shared_ptr<Outcome>& outcome, std::exception_ptr error) {
       return [outcome, reason = Describe(error)](Napi::Env env) {
-        if (reason) {
+        try {
+          if (!reason) return outcome->deferred.Resolve(outcome->Converted(env));
           if (outcome->refused) outcome->refused(env);
           outcome->deferred.Reject(ToJsError(env, *reason).Value());
-        } else {
-          outcome->deferred.Resolve(outcome->convert(env, &*outcome->result));
+        } catch (const Napi::Error& error) {  // there is no room for the result
+          outcome->deferred.Reject(error.Value());
         }
       };
+    }
+
+    Napi::Value Converted(Napi::Env env) {
+      return Guarded(env, [&] { return convert(env, &*result); });
     }
 
     Napi::Promise::Deferred deferred;

@@ -18,7 +18,7 @@ import {
 } from "../methods/registry.js";
 import { DEFAULT_REWARD, namedPotential, parseReward } from "../rewards/named.js";
 import type { Reward } from "../rewards/reward.js";
-import { canVote, type PromptForm, type Task, type TaskItem } from "../tasks/task.js";
+import { canVote, type PromptForm, promptOf, type Task, type TaskItem } from "../tasks/task.js";
 import { chooseForTask, sharedWithAuto } from "./auto-method.js";
 import type { DescribedReward } from "./store/describe-run.js";
 import { refuseTwins } from "./store/merge-runs.js";
@@ -101,7 +101,7 @@ export function configureMethods(
   const choose = (wished: EvaluatedMethodOptions) =>
     chooseForTask(wished, {
       ...{ reward: rewardName, canVote: canVote(task, item) },
-      maxTokens: task.prompt(item, form).maxTokens,
+      maxTokens: promptOf(task, item, form).maxTokens,
       isDiffusion: model.info.isDiffusion,
     });
   const configured = methods.map(({ name, method: asked, options: own = {} }) => {
@@ -109,7 +109,7 @@ export function configureMethods(
     const auto = asked === "auto" ? choose(wished) : null;
     const method = auto?.choice.method ?? (asked as MethodName);
     const undated = auto?.options ?? wished;
-    const isRaw = undated.raw ?? task.prompt(item, form).raw;
+    const isRaw = undated.raw ?? promptOf(task, item, form).raw;
     const merged = !isRaw && printsDateOf(model, undated) ? { date, ...undated } : undated;
     const needsProposal = METHODS[method].proposal !== undefined;
     if (needsProposal && proposal === undefined) {
@@ -279,7 +279,7 @@ export function promptSettings(
   item: TaskItem,
   options: MethodOptions,
 ): MethodOptions {
-  const { raw, stop, maxTokens } = task.prompt(item, form);
+  const { raw, stop, maxTokens } = promptOf(task, item, form);
   return {
     ...(maxTokens !== undefined && { maxTokens }),
     ...options,

@@ -10,7 +10,7 @@ import { rewardOfItem } from "../rewards/item-reward.js";
 import { DEFAULT_REWARD } from "../rewards/named.js";
 import type { Reward } from "../rewards/reward.js";
 import { selfConsistency } from "../rewards/self-consistency.js";
-import { answersOf, type PromptForm, type Task, type TaskItem } from "../tasks/task.js";
+import { answersOf, type PromptForm, promptOf, type Task, type TaskItem } from "../tasks/task.js";
 import { promptSettings, toMethodOptions } from "./configured-methods.js";
 import type { DrawJob } from "./jobs.js";
 import type { DrawnText, FailedSample, Kept, KeptText, TokenPart } from "./store/run-files.js";
@@ -56,7 +56,7 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
   const open = (name: string) => rewardOfItem(opened(context, name), seen);
   try {
     const options = toMethodOptions(job.options, open);
-    const result = await METHODS[method](model, task.prompt(item, form).prompt, {
+    const result = await METHODS[method](model, promptOf(task, item, form).prompt, {
       prefixCache: false, // what a sample costs, and its last digits, hang on no other sample
       ...promptSettings(task, form, item, options),
       seed,

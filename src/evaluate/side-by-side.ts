@@ -5,6 +5,7 @@ import { METHODS } from "../methods/registry.js";
 import { openRoom, type Room, type RunContexts } from "../planning/admission.js";
 import type { Plan } from "../planning/run-plan.js";
 import { namedPotential } from "../rewards/named.js";
+import { promptOf } from "../tasks/task.js";
 import { promptSettings, toMethodOptions } from "./configured-methods.js";
 import type { DrawContext } from "./draw-sample.js";
 import type { DrawJob } from "./jobs.js";
@@ -64,7 +65,7 @@ export async function planJob(
   { item, method, options }: DrawJob,
   { model, proposal, task, form }: Pick<DrawContext, "model" | "proposal" | "task" | "form">,
 ): Promise<Plan> {
-  return plan(model, task.prompt(item, form).prompt, {
+  return plan(model, promptOf(task, item, form).prompt, {
     ...promptSettings(task, form, item, toMethodOptions(options, namedPotential)),
     method,
     ...(METHODS[method].proposal && proposal && { proposal }),

@@ -6,6 +6,7 @@ import {
   type Grader,
   loadItems,
   openGraderOf,
+  promptOf,
   type Task,
   type TaskItem,
   type TaskPrompt,
@@ -76,7 +77,7 @@ export async function inspectTask(task: Task, options: CheckTaskOptions = {}): P
       for (const { what, isRight } of answers) {
         if (!isRight) problems.push(`${item.id}: ${what} is graded ${wrongly(what)}`);
       }
-      const prompt = task.prompt(item, "chat");
+      const prompt = promptOf(task, item, "chat");
       if (i < count) shown.push({ id: item.id, gold: item.gold, prompt, answers });
     } catch (error) {
       problems.push(`${item.id}: ${messageOf(error)}`);

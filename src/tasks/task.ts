@@ -1,7 +1,7 @@
 /** What a task is: problems, how to ask them, and how to tell a right answer. */
 import type { AnswerEnd } from "../chain/answer-end.js";
 import type { ChatMessage } from "../engine/chat/messages.js";
-import { checkArray, refuse } from "../engine/check.js";
+import { checkArray, checkBoolean, checkObject, checkStrings, refuse } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { frozenCopy } from "../engine/frozen-copy.js";
 import type { AnswerOptions } from "../rewards/answer.js";
@@ -163,6 +163,15 @@ export function canVote(task: Task, item: TaskItem): boolean {
 }
 
 const METHODS = ["extract", "load", "prompt", "openGrader"] as const;
+
+/** The task's prompt. Throws `ERR_INVALID_OPTION` where the task makes something else. */
+export function promptOf(task: Task, item: TaskItem, form: PromptForm): TaskPrompt {
+  const name = `${task.name}.prompt(…)`;
+  const prompt = checkObject(name, task.prompt(item, form));
+  checkBoolean(`${name}.raw`, prompt.raw);
+  checkStrings(`${name}.stop`, prompt.stop);
+  return prompt;
+}
 
 /**
  * The task's own grader.

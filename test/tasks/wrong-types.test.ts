@@ -1,5 +1,5 @@
 /** Options of a wrong type are refused by name. */
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   defineTask,
   findTask,
@@ -10,6 +10,7 @@ import {
   openSandbox,
   type Task,
 } from "../../src/index.js";
+import { promptOf } from "../../src/tasks/task.js";
 import { expectRefused, wrongOptions, wrongValues } from "../fixtures/wrong-types.js";
 
 const FUNCTIONS = ["function"] as const;
@@ -57,6 +58,17 @@ describe("a task", () => {
   ])("refuses what isn't a grader: %s", async (_, value) => {
     const task = { ...miniGsm, openGrader: () => value } as never;
     await expectRefused("openGrader", () => inspectTask(task));
+  });
+
+  test.each([
+    ...wrongValues(),
+    ["no `stop`", { prompt: "1 + 1?", raw: true }],
+    ["a `stop` with holes", { prompt: "1 + 1?", raw: true, stop: new Array(1) }],
+    ["no `raw`", { prompt: "1 + 1?", stop: [] }],
+  ])("refuses what isn't a prompt: %s", (_, value) => {
+    const task = { ...miniGsm, prompt: () => value } as never;
+    const item = { id: "1", prompt: "1 + 1?", gold: "2" };
+    expect(() => promptOf(task, item, "chat")).toThrow(/prompt\(…\)/);
   });
 
   test.each(wrongValues("string"))(
