@@ -1,9 +1,24 @@
-/** The only script of a report: it hides the items that a filter doesn't ask for. */
+/**
+ * The only script of a report: it hides the items that a filter doesn't ask for. The filter stands in the
+ * page's address (`#right=1&text=apples`), so that a link, a reload and the way back from an item's page have it.
+ */
 export const FILTER_SCRIPT = `
 const form = document.getElementById("filters");
 if (form) {
   const items = [...document.querySelectorAll("#items > details")];
   const holds = (list, value) => value === "" || list.split(" ").includes(value);
+  const names = ["right", "wrong", "text"];
+  const remember = () => {
+    const asked = new URLSearchParams();
+    for (const name of names) if (form.elements[name].value) asked.set(name, form.elements[name].value);
+    history.replaceState(null, "", asked.size > 0 ? "#" + asked : location.pathname + location.search);
+  };
+  const recall = () => {
+    const asked = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+    for (const name of names) form.elements[name].value = asked.get(name) ?? "";
+    for (const name of ["right", "wrong"]) if (form.elements[name].selectedIndex < 0) form.elements[name].value = "";
+    apply();
+  };
   const apply = () => {
     const text = form.elements.text.value.trim().toLowerCase();
     let shown = 0;
@@ -16,9 +31,15 @@ if (form) {
     }
     form.querySelector("output").value = shown + " of " + items.length;
   };
-  form.addEventListener("input", apply);
+  form.addEventListener("input", () => {
+    apply();
+    remember();
+  });
+  addEventListener("hashchange", () => location.hash.includes("=") && recall());
+  // A browser fills in the fields of a page that it shows again only after its scripts have run.
+  addEventListener("pageshow", recall);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.hidden = false;
-  apply();
+  recall();
 }
 `;

@@ -19,6 +19,8 @@ ${MARK_STYLE}
 .cell { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .35em 0 .9em; vertical-align: -.05em; print-color-adjust: exact }
 .cell:first-child { margin-left: 0 }
 .filters { display: flex; flex-wrap: wrap; gap: 8px 20px; align-items: baseline; font-size: .9rem; margin: 14px 0 }
+.filters label { min-width: 0; max-width: 100% }
+.filters select, .filters input { max-width: 100% }
 .filters[hidden] { display: none }
 .filters select, .filters input { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: 4px 8px; max-width: 100% }
 .filters output { color: var(--dim) }
