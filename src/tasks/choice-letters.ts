@@ -17,7 +17,7 @@ export function extractLetter(output: string, item?: TaskItem, count = 4): strin
   const patterns = patternsOf(letters.length);
   const { statements, preferences, denials, undecided } = patterns;
   const asLetter = (letter: string | undefined) => letterAmong(letters, letter);
-  const text = plain(output);
+  const text = plain(output).replace(patterns.excepted, "The answer is $1\n");
   const denied = new Set<string>();
   const blank = (found: string) => found.replace(/[^\n]/g, " ");
   const affirmed = denials.reduce(
@@ -140,15 +140,19 @@ function choiceAtStart(text: string, item?: TaskItem): string | null {
   return LETTERS[choices.indexOf(longest)] ?? null;
 }
 
-/** The option that "so" or "therefore" brings in, and with which the sentence ends. */
+/** The option that "so" or "therefore" brings in and with which the sentence ends, or that ends an equation. */
 function concludedChoice(text: string, item?: TaskItem): string | null {
   const conclusions = text.matchAll(
     /\b(?:so|thus|hence|therefore)\b[,:]?\s+((?:[^\n.!?]|\.(?=\d))+)/gi,
   );
   const letters = [...conclusions].map(([, rest = ""]) =>
-    ofChoice(rest.replace(/^(?:it(?:'s| is)|they are|the)\s+/i, ""), item),
+    ofChoice(
+      rest.replace(/^(?:it(?:'s| is)|they are|the)\s+|\s+(?:is|are)\s+(?:correct|right)$/gi, ""),
+      item,
+    ),
   );
-  return letters.findLast((letter) => letter !== null) ?? null;
+  const [, side = ""] = /[=\u2248]([^=\u2248]*)$/.exec(lastLine(text)) ?? [];
+  return letters.findLast((letter) => letter !== null) ?? ofChoice(side, item);
 }
 
 /** The one letter that is not denied, where all others are. */
@@ -159,25 +163,23 @@ function onlyLeft(letters: readonly string[], denied: ReadonlySet<string>): stri
 
 /** The option that the text mentions and doesn't deny, where it mentions one alone. */
 function mentionedChoice(text: string, item?: TaskItem): string | null {
-  const choices = (item?.choices ?? []).map((choice) => ` ${bare(choice)} `);
+  const plainly = (words: string) => ` ${bare(words).replace(DECIMAL_ZEROS, "$1")} `;
+  const choices = (item?.choices ?? []).map(plainly);
   // Twice: of "not 12 W or 48 W" the second is denied by the first.
-  const words = [...choices, ...choices].reduce(
-    (left, choice) => {
-      const affirmed = DENIED.reduce(
-        (rest, denial) => rest.replaceAll(`${choice}${denial} `, " "),
-        left,
-      );
-      return DENIALS.reduce(
-        (rest, denial) =>
-          DENIAL_JOINTS.reduce(
-            (one, joint) => one.replaceAll(` ${denial}${joint}${choice}`, ` ${denial} `),
-            rest,
-          ),
-        affirmed,
-      );
-    },
-    ` ${bare(text)} `,
-  );
+  const words = [...choices, ...choices].reduce((left, choice) => {
+    const affirmed = DENIED.reduce(
+      (rest, denial) => rest.replaceAll(`${choice}${denial} `, " "),
+      left,
+    );
+    return DENIALS.reduce(
+      (rest, denial) =>
+        DENIAL_JOINTS.reduce(
+          (one, joint) => one.replaceAll(` ${denial}${joint}${choice}`, ` ${denial} `),
+          rest,
+        ),
+      affirmed,
+    );
+  }, plainly(text));
   const found = choices.filter((choice) => words.includes(choice));
   // "the sun" stands in "the sun and the moon", too.
   const longest = [...new Set(found)].filter(

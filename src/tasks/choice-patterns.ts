@@ -6,7 +6,8 @@ import { LETTERS } from "./task.js";
 const WORD = String.raw`[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}\d]`;
 const START = `(?<!${WORD}['-]?)`;
 const END = `(?![-']?${WORD})`;
-const NOUN = "(?:[Aa]nswer|ANSWER|[Oo]ption|OPTION|[Cc]hoice|CHOICE)";
+const NOUN =
+  "(?:[Aa]nswer|ANSWER|[Oo]ption|OPTION|[Cc]hoice|CHOICE|[Oo]pci[oó]n|[Oo]pção|[Oo]pzione|[Aa]lternativa|[Ll]etra|[Ll]ettre|[Ll]ettera|[Aa]ntwort|[Вв]ариант|选项|選項|選択肢)";
 const IS = String.raw`(?:is|IS|must\s+be|should\s+be|would\s+be|will\s+be|remains|seems|to\s+be)`;
 const TRUE = `(?:correct|right|best|true|${NOUN})`;
 
@@ -30,12 +31,13 @@ function patternsTo(last: string) {
     statements: all(
       String.raw`(?:${STATEMENT})\s*(?:${NOUN}\s+)?["'“]?${EITHER}`,
       String.raw`${START}${NOUN}(?:\s+${IS}:?|\s*[:=\u2014\u2013-])\s*(?:${NOUN}\s+)?${EITHER}`,
-      String.raw`${START}${ONE}\s+${IS}\s+(?:the\s+|most\s+|clearly\s+)*${TRUE}`,
+      String.raw`${START}${ONE}\s+${IS}\s+(?:the\s+|my\s+|most\s+|clearly\s+)*${TRUE}`,
       String.raw`${START}${NOUN}\s+\(?(${SMALL})\)?\s+${IS}\s+(?:the\s+)?${TRUE}`,
-      String.raw`\b(?:go(?:ing)?\s+(?:with|for)|choose|chose|pick|picked|select|selected|must\s+be)\s+(?:${NOUN}\s+)?${ONE}`,
+      String.raw`\b(?:[Gg]o(?:ing)?\s+(?:with|for)|[Cc]hoose|[Cc]hose|[Pp]ick|[Pp]icked|[Ss]elect|[Ss]elected|must\s+be)\s+(?:${NOUN}\s+)?${ONE}`,
       String.raw`\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore)\b[,:]?\s+(?:it\s+is\s+|it's\s+)?${ONE}(?=[.!]?\s*(?:$|\n))`,
       String.raw`\b[Ii]t(?:\s+is|'s|\s+should\s+be|\s+has\s+to\s+be)\s+(?:${NOUN}\s+)?${ONE}(?=\s*(?:[.!]|$|\n))`,
       String.raw`${START}${ONE}\s+it\s+is\b`,
+      String.raw`${START}${ONE}\s+(?:holds|follows|wins|applies|stands|works)(?=[.!]?\s*(?:$|\n))`,
       String.raw`${START}${ONE}\s+(?:es|é|è|est|ist)\s+(?:la\s+|le\s+|die\s+|a\s+)?(?:correct|corrett|corret|richtig|bonne|juste|respuesta|resposta|risposta)`,
       String.raw`\b(?:[Aa]ctually|[Ww]ait|[Nn]o|[Cc]orrection|[Rr]ather|I\s+meant?)\s*(?:[,:;\u2013\u2014]|(?<=meant?))\s*(?:it(?:\s+is|'s)\s+)?${ONE}(?=[.!]?\s*(?:$|\n))`,
       String.raw`\bI(?:'d|'ll|\s+would|\s+will)?\s+(?:think|believe|say|guess|suspect|answer|vote)\s+(?:that\s+|for\s+)?(?:it(?:\s+is|'s)\s+)?${ONE}(?=[.,;!]|\s*(?:$|\n)|\s+(?:because|since|as|over)\b)`,
@@ -64,6 +66,11 @@ function patternsTo(last: string) {
     /** Those that the text can't choose between, or only lists. */
     undecided: new RegExp(
       String.raw`(?:${STATEMENT})\s*\(?${ANY}\)?(?:\s*(?:,|and|&|/)\s*\(?${ANY}\)?){1,25}${END}|\b(?:[Ee]valuate|[Cc]onsider|[Ee]xamine|[Aa]naly[sz]e|[Cc]heck|[Cc]ompare|[Ll]ook\s+at|[Ss]tart\s+with)\s+(?:${NOUN}\s+)?${SOME}${END}|${START}\(?${ANY}\)?(?:\s*,\s*\(?${ANY}\)?){1,25}\s*,?\s*(?:and|or)\s+\(?${ANY}\)?${END}|${START}\(?${ANY}\)?\s+or\s+\(?${ANY}\)?${END}|\b[Bb]etween\s+\(?${ANY}\)?\s+and\s+\(?${ANY}\)?${END}|${START}\(?${ANY}\)?(?:\s*,\s*\(?${ANY}\)?){2,25}${END}`,
+      "gu",
+    ),
+    /** "All but C are wrong." */
+    excepted: new RegExp(
+      String.raw`\b(?:[Aa]ll|[Ee]verything|[Ee]ach|[Ee]very\s+(?:${NOUN}|one))\s+(?:of\s+them\s+)?(?:but|except(?:\s+for)?|besides|other\s+than)\s+(?:${NOUN}\s+)?${ONE}\s+(?:is|are|can|fails?)\b`,
       "gu",
     ),
     letters: new RegExp(`${START}${ANY}${END}`, "gu"),

@@ -3,11 +3,11 @@
  * end to the last sentence that tells a result, takes its main clause, and of that the number that isn't a
  * circumstance. docs/grading.md has the rule in words.
  */
-import { isEqual, NUMBER, parseRational, type Rational } from "./numbers.js";
+import { NUMBER } from "./numbers.js";
 
 /** Longer sentences are read from their end: patterns look at this much at the most. */
 const MAX_SENTENCE = 1000;
-const SENTENCE_END = /(?<=[.!?。！？।][)\]"'”’]?)\s+(?=[\p{Lu}\p{Lo}"'([*\d])|\n+/u;
+const SENTENCE_END = /(?<=[。！？।])|(?<=[.!?。！？।][)\]"'”’]?)\s+(?=[\p{Lu}\p{Lo}"'([*\d])|\n+/u;
 const NUMBERS = new RegExp(NUMBER, "giu");
 
 /** Words that announce a conclusion. */
@@ -18,7 +18,7 @@ export const CONCLUSION =
 const NAMES = [
   /^[^\S\n]*(?:[-+•>][^\S\n]+)?(?:\d{1,3}[.)]|\(\d{1,3}\))(?=[^\S\n]+[^\s\d])/gmu,
   /\b(?:step|case|part|chapter|problem|example|equation|eq|figure|table|section|method)\.?[^\S\n]\(?\d{1,3}\b\)?/giu,
-  /\bin[^\S\n]\d{1,2}[^\S\n](?:\p{L}+[^\S\n])?steps\b/giu,
+  /\bin[^\S\n]\d{1,2}[^\S\n](?:\p{L}+[^\S\n])?steps?\b/giu,
   /(?<![\d.,])\d{1,4}(?:st|nd|rd|th)\b/giu,
   /(?<![\d.,])\d{1,2}([./-])\d{1,2}\1(?:19|20)\d\d\b/gu,
   /(?<![\d.,:])\d{1,2}(?::[0-5]\d(?![\d:])(?:[^\S\n]?[ap]\.?m\b)?|[^\S\n]?[ap]\.?m\b)/giu,
@@ -28,12 +28,12 @@ const NAMES = [
 
 /** What begins a check, or a telling of how the result came about, which may go on for sentences. */
 const RECHECK =
-  /^\P{L}*(?:(?:now|we|you|can|let['’]?s|let us|to|and|as|an?|quick|please|just|this|that|it|be)[,\s]+)*(?:(?:double|sanity|cross)[-\s]?check|check|verif(?:y|ied|ying|ication)|confirm|proof\b|explanation\b|reasoning\b|justification\b|breakdown\b|here['’]?s (?:how|why)\b|vérification|überprüfung|probe\b|verificación|проверка|验证|检验|检查|検算|확인)/iu;
+  /^\P{L}*(?:(?:now|we|you|can|let['’]?s|let us|to|and|as|an?|quick|please|just|this|that|it|be)[,\s]+)*(?:(?:double|sanity|cross)[-\s]?check|check|verif(?:y|ied|ying|ication)|confirm|proof\b|explanation\b|reasoning\b|justification\b|breakdown\b|here['’]?s (?:how|why)\b|how (?:i|we)\b|reasons?:|key (?:points?|steps?|takeaways?|concepts?|ideas?)\b|vérification|überprüfung|probe\b|verificación|проверка|验证|验算|检验|检查|検算|확인)/iu;
 /** A sentence that tells no result: a note, a reason, an offer, the same in other units. */
 const REMARK = new RegExp(
   String.raw`^\P{L}*(?:` +
-    String.raw`(?:please\s)?note\b|n\.?b\b|remark|disclaimer|caveat|assum(?:ing|ption)|(?:this|the|my)\s(?:\p{L}+\s)?assumes|we assume|source|reference|for reference|confidence|fun fact|tip\b|hint\b|p\.?s\b` +
-    String.raw`|let me know|i hope|hope this|feel free|would you|do you|if you['’]?d?\b|happy to` +
+    String.raw`(?:please\s)?note\b|n\.?b\b|remark|disclaimer|caveat|assum(?:ing|ption)|(?:this|the|my)\s(?:\p{L}+\s)?assumes|we assume|source|reference|for reference|confidence|difficulty|rating|fun fact|tip\b|hint\b|p\.?s\b` +
+    String.raw`|let me know|i hope|hope (?:this|that)|good luck|have a (?:nice|great|good)|feel free|would you|do you|if you['’]?d?\b|happy to` +
     String.raw`|indeed|(?:this|that|it)\s(?:checks|matches|agrees|makes sense|works)` +
     String.raw`|(?:this|that|it)(?:['’]s|\sis|\swould be|\sequals|\scomes to)?\s(?:about|roughly|approximately|around|nearly|almost|equivalent|also|because|how|why|where|an?\s(?!total|sum)(?:\p{L}+\s?){2}|${NUMBER}\s?%?\s(?:\p{L}+\s)?(?:more|less|fewer|times|higher|lower|greater)\b)` +
     String.raw`|page\s\d+(?:\s(?:of|/)\s\d+)?\P{L}*$` +
@@ -46,6 +46,8 @@ const ANNOUNCED =
   /^\P{L}*(?:and\s)?(?:so|thus|hence|therefore|consequently|in conclusion|finally)\b/iu;
 /** "Since 18 × 4 = 72, none is left over." */
 const PREMISE = /^\P{L}*(?:since|because|as|given that)\s(?:[^,]|,(?=\d{3}))*,\s/iu;
+/** "though it would be 20 otherwise". */
+const CONCESSION = /,?\s(?:al)?though\s.*$/isu;
 
 /** Parts of a sentence that tell nothing of its result. They are left out where a number stands before them. */
 const ASIDES = [
@@ -59,10 +61,19 @@ const ASIDES = [
     "isu",
   ),
   /,?\s(?:i\.e\.|that is),?\s(?=.*\d.*\sand\s.*\d).*$/isu,
+  new RegExp(
+    String.raw`,\s\p{Sc}?${NUMBER}\s(?:\p{L}+\s){0,2}?(?:more|less|fewer|higher|lower)\sthan\s.*$`,
+    "isu",
+  ),
+  // "18 in all, 12 red and 6 blue".
+  /(?<=\b(?:altogether|in total|in all|combined)),\s(?!.*\b(?:so|thus|hence|therefore|which|leaving|making)\b).*$/isu,
+  // Reasons.
+  /,?\s(?:because|since|given|assuming|as(?=\s(?:\d|(?:s?he|they|there|each|we|you|it)\b))|denn|weil|da|parce que|puisque|car|porque|pues|ya que|pois|perché|poiché|dato che|потому|так как|поскольку|omdat|want|bo|ponieważ|karena|çünkü)\s.*?(?=,?\s(?:so|thus|hence|therefore)\s|$)/isu,
+  /[,，]\s?(?:因为|因為|なぜなら).*$/su,
 ];
-/** Reasons, conditions and means, which are left out in the same way unless a main clause follows them. */
+/** Conditions, means and purposes, which are left out in the same way unless a main clause follows them. */
 const SUBORDINATES = [
-  /,?\s(?:because|since|when|if|after|before|until|while|whereas|assuming|given|as|by \p{L}+ing|to (?!get|make|give|obtain|find|yield|equal)(?=\p{L}{2})\p{L}+|en \p{L}+ant|indem|weil|nachdem|wenn|porque|perché|потому)\s.*$/isu,
+  /,?\s(?:when|if|after|before|until|while|whereas|by \p{L}+ing|to (?!get|make|give|obtain|find|yield|equal)(?=\p{L}{2})\p{L}+|en \p{L}+ant|indem|nachdem|wenn)\s.*$/isu,
   /才能.*$/su,
   /\s(?!quedando|restando|sobrando|dejando|ficando|dando|sumando|somando)\p{L}{2,}(?:iendo|[aei]ndo)\s.*$/isu,
 ];
@@ -77,24 +88,47 @@ const LAST_CLAUSE = new RegExp(
 );
 
 /** Words between a preposition and its number. */
-const DETERMINERS = String.raw`(?:(?:the|a|an|all|every|each|his|her|its|their|our|my|your|these|those|only|just|first|last|next|other|original|initial|same|at least|about|\p{L}+ing|las|los|sus|ses|les|den|ihren|dos|das|suas|seus|dei|delle|un|una|je)\s){0,3}`;
-/** A number of a circumstance: "of the 24", "in 3 hours", "at $2", "for 9 eggs", "than 20". */
+const DETERMINERS = String.raw`(?:(?:the|a|an|all|every|each|his|her|its|their|our|my|your|these|those|only|just|first|last|next|other|original|initial|same|at least|about|\p{L}+ing)\s){0,3}`;
+/** "18 of the 24", "half of the 36": in "a total of 18" the number is the total. */
+const PARTITIVE = String.raw`(?<=(?:\d[.,\d]*\s?[%\p{Sc}]?\s?|\b(?:half|third|quarter|each|all|most)\s)(?:[\p{L}'\u2019]+\s){0,3})`;
+const PREPOSITION = [
+  `${PARTITIVE}of`,
+  String.raw`(?<!result(?:s|ed|ing)?\s)in`,
+  String.raw`(?<!(?:left|up|ends?|ended|stays?|remains?)\s)with`,
+  "(?:out|instead|ahead|short) of|rather than|compared (?:to|with)|than|against|versus|vs",
+  "from|off|by|at|per|for|on|over|under|below|above|across|every|among|amongst|between",
+  "within|during|after|before|until|till",
+  String.raw`to (?!get|make|give|obtain|find|yield|equal)\p{L}{2,}`,
+].join("|");
+/** The same in German, Dutch, Scandinavian, Romance, Slavic languages and Indonesian, with words before the number. */
+const FOREIGN_PREPOSITION = [
+  "für|von|aus|nach|vor|um|bei|mit|zu|während|voor|van|na|met|om|för|för att|av|af|efter|på",
+  "pour|sur|parmi|après|dans|avec|para|por|en|con|entre|tras|sobre|después|antes|avant|prima|depois|após|em|com|per|su|dopo|tra|da|dalle",
+  "чтобы|для|из|за|в|на|с|после|по|от|через|з|із|після|щоб|z|ze|w|po|dla|aby|żeby|dari|dalam|untuk|setelah|dengan",
+  String.raw`(?<=\d[.,\d]*\s?\p{Sc}?\s?(?:\p{L}+\s)?)(?:de|di|des|du|dei|delle|das|dos)`,
+].join("|");
+/** What a number of a circumstance stands behind: "in 3 hours", "at $2", "for 9 eggs", "para leer las 360". */
 const CIRCUMSTANCE = new RegExp(
-  String.raw`(?<!\p{L})(?:` +
-    String.raw`(?<!result(?:s|ed|ing)?\s)in|(?<!(?:left|up|ends?|ended|stays?|remains?)\s)with|out of|instead of|rather than|than|(?<=(?:\d[.,\d]*\s?%?\s?|half\s|third\s|quarter\s|each\s|all\s|most\s)(?:[\p{L}'’]+\s){0,3})of|from|off|by|at|per|over|within|during|after|before|until|till|among|amongst|between|across|under|below|above|on|every|against|versus|vs|compared (?:to|with)|to (?!get|make|give|obtain|find|yield|equal)\p{L}{2,}|for` +
-    String.raw`|(?<=\d[.,\d]*\s?[\p{L}\p{Sc}]*\s)(?:von|aus|de|en|dans|em|in|sur|parmi|su|di|из|за|в|на|av|af|van)|zu|bei|pro|para|pour|por|per|за|por cada|через` +
-    String.raw`)\s${DETERMINERS}$`,
+  String.raw`(?<!\p{L})(?:(?:${PREPOSITION})\s${DETERMINERS}|(?:${FOREIGN_PREPOSITION}),?\s(?!(?:\p{L}+\s){0,2}total)(?:\p{L}+\s){0,3})$`,
   "iu",
 );
 /** "sells 9 eggs for $18": what is got for it is no circumstance, unless money was named before. */
-const FOR = /(?<!\p{L})for\s(?:the\s|only\s|just\s)?$/iu;
+const FOR = /(?<!\p{L})(?:for|für|voor|pour|para|por|per|за)\s(?:the\s|only\s|just\s)?$/iu;
 const MONEY = /\p{Sc}|^\s?(?:dollars?|cents?|euros?|pounds?|rupees?|yuan|yen|pesos?)\b/iu;
+/** "The 5 workers": a number that the problem gives. */
+const GIVEN = /(?<!\p{L})(?:the|his|her|their|its|my|our|these|those)\s$/iu;
 /** As far back as a preposition of a number is looked for. */
 const MAX_PREPOSITION = 60;
 
 /** Arithmetic between numbers, which is no result yet; a fraction is one. */
 export const ARITHMETIC =
   /\d\s*(?:[-+*×÷·]|\\(?:times|cdot|div)(?![A-Za-z])|plus\b|minus\b|times\b|divided by\b)\s*\p{Sc}?\s*[\d.]/u;
+
+/** "20 birds minus 8 birds": a calculation alone, without its result. */
+const UNWORKED = new RegExp(
+  String.raw`^\P{L}*${NUMBER}(?:\s\p{L}+)?\s?(?:[-+*/×÷]|plus|minus|times|divided by)\s?${NUMBER}(?:\s\p{L}+)?[.]?$`,
+  "iu",
+);
 
 /** The side of `9 * 2 = 18` and `18 = 9 * 2` that is a number. */
 export function resultOf(equation: string): string {
@@ -125,10 +159,10 @@ export function lastResult(text: string): string {
     let sentence = whole.slice(-MAX_SENTENCE);
     if (last !== "") {
       isRechecking = (isRechecking || RECHECK.test(sentence)) && !ANNOUNCED.test(sentence);
-      sentence = sentence.replace(PREMISE, "");
+      sentence = sentence.replace(PREMISE, "").replace(CONCESSION, "");
       if (isRechecking || REMARK.test(sentence)) continue;
     }
-    if (hasDigit(sentence)) last = sentence;
+    if (hasDigit(sentence) && !(last !== "" && UNWORKED.test(sentence))) last = sentence;
   }
   return last;
 }
@@ -173,12 +207,11 @@ function mainNumber(clause: string): string | undefined {
     const before = result.slice(Math.max(0, index - MAX_PREPOSITION), index);
     return { number, index, before, behind: result.slice(index + number.length) };
   });
-  if (isTotalOfRest(found.map(({ number }) => number))) return found[0]?.number;
   const isMoney = (one: { number: string; behind: string }) =>
     MONEY.test(one.number) || MONEY.test(one.behind.slice(0, 10));
   const main = found.findLast((one, i) => {
     const isPrice = FOR.test(one.before) && isMoney(one) && !found.slice(0, i).some(isMoney);
-    return isPrice || !CIRCUMSTANCE.test(one.before);
+    return isPrice || !(CIRCUMSTANCE.test(one.before) || GIVEN.test(one.before));
   });
   if (main !== undefined) return main.number;
   const [first, ...more] = found;
@@ -186,21 +219,6 @@ function mainNumber(clause: string): string | undefined {
     (/^\P{L}*\p{L}+\s\P{L}*$/u.test(first?.before ?? "") ? more.at(-1) : first)?.number ??
     first?.number
   );
-}
-
-/** "18 flowers, 12 roses and 6 tulips". */
-function isTotalOfRest(numbers: string[]): boolean {
-  const [total, ...parts] = numbers.map(parseRational);
-  if (parts.length < 2 || total === null || total === undefined) return false;
-  let sum: Rational = { numerator: 0n, denominator: 1n };
-  for (const part of parts) {
-    if (part === null) return false;
-    sum = {
-      numerator: sum.numerator * part.denominator + part.numerator * sum.denominator,
-      denominator: sum.denominator * part.denominator,
-    };
-  }
-  return isEqual(total, sum);
 }
 
 function hasDigit(text: string): boolean {

@@ -30,7 +30,9 @@ export function extractMath(output: string): string | null {
   const prose = text.replace(/\*\*|__|`|(?<![\w*\\])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])/g, "");
   const stated = lastStatement(prose, statedAnswer);
   if (stated !== null || isCutOff(prose) || isRefusal(lastSentence(prose))) return stated;
-  return plainFormula(prose) ?? lastFormula(prose.replace(CONDITION, "$1")) ?? lastWords(prose);
+  if (FORMULA_ALONE.test(prose)) return prose.trim();
+  const said = prose.replace(CONDITION, "$1").replace(PREMISE, "$1");
+  return plainFormula(prose) ?? lastFormula(said) ?? lastWords(prose);
 }
 
 /** The formulas that a statement of the answer begins with, or its clause, or the last formula there. */
@@ -44,8 +46,11 @@ function statedAnswer(statement: string): string | null {
   // "5 (five)", but not "5 (mod 7)".
   const clause = firstClause(rest)
     .replace(/\s\((?!mod|base)[a-z]{3,}[^()]*\)\s*$/i, "")
+    .replace(/,?\s(?:or|i\.e\.,?)\s(?:about|approximately|roughly|around)\s.*$/i, "")
     .trim();
   if (clause === "") return null;
+  const counted = COUNTED.exec(clause)?.[1];
+  if (counted !== undefined) return counted;
   return /[a-z]{2,}\s+[a-z]{2,}/i.test(clause) ? (lastFormula(clause) ?? clause) : clause;
 }
 
@@ -125,9 +130,17 @@ const VALUE = /^\\?[A-Za-z]+(?:_\w|_\{\w+\})?\s*=[^=]+$/;
 /** What ends a proof is no formula. */
 const ORNAMENT = /\$\s*\\(?:square|blacksquare|qed|Box|checkmark)\s*\$/g;
 
-/** What the last sentence says behind its formula: "when divided by $7$", "where $a=70$". */
+/** What the last sentence says behind its formula: "when divided by $7$", "where $a=70$", "(we reject $x=-3$)". */
 const CONDITION =
-  /(\$[^$\n]+\$),?\s(?:when|if|where|since|because|out of|attained|for (?:all|every|any|each))\s[^.\n]*\.?\s*$/;
+  /(\$[^$\n]+\$)(?:,?\s(?:when|if|where|since|because|out of|attained|for (?:all|every|any|each))\s[^.\n]*|\s\((?:[A-Za-z]{2,}\s)+[^()\n]*\))\.?\s*$/;
+/** "Since $f(2)=5$ and $f(3)=10$, $f(2)+f(3)=15$": what stands before the last equation. */
+const PREMISE =
+  /(^|[.\n]\s*)(?:Since|Because|As|Given|If|When)\s[^.\n]*,\s(?=\$[^$=]*=[^$]*\$\.?\s*$)/;
+/** A whole text that is LaTeX. */
+const FORMULA_ALONE = /^\s*(?![^\n]*\\(?:text|\[|\())[^\s$]{0,100}\\[A-Za-z][^\s$]{0,200}\s*$/;
+/** "12 ways" in a sentence; "3 million" is another number. */
+const COUNTED =
+  /^(-?\d[\d,]*(?:\.\d+)?)\s(?!hundred|thousand|million|billion|trillion|dozen|percent|choose|factorial|base|times|plus|minus|sqrt|over)[a-z]{4,}$/;
 
 interface Formula extends Box {
   /** The text behind the formula. */

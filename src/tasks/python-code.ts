@@ -105,7 +105,10 @@ export function codeOf(output: string, name: string): string | null {
     const helpers = blocks.filter((code, i) => i !== main && isHelper(code, name));
     return [...helpers, blocks[main]].join("\n\n");
   }
-  const code = blocks.at(-1) ?? withoutProse(indentedBlock(text, name));
+  const inline = new RegExp(`\`((?:def ${name}\\b|${name} = lambda\\b)[^\`\\n]*)\``).exec(
+    text,
+  )?.[1];
+  const code = blocks.at(-1) ?? inline ?? withoutProse(indentedBlock(text, name));
   return code.trim() === "" ? null : code;
 }
 
