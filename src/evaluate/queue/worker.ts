@@ -1,4 +1,5 @@
 /** A worker: draws samples that evaluations elsewhere have put on a queue. */
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   checkFunction,
   checkInteger,
@@ -47,6 +48,10 @@ export interface WorkerOptions {
   onConnection?: (isConnected: boolean) => void;
 }
 
+const POLL_MS = 300;
+const UNREADABLE =
+  "What is announced in Redis can't be read: an evaluation of another version? The worker waits for another one";
+
 /** As `runWorker` of for-programs.ts, which says what it throws. */
 export async function runWorker(model: Model, options: WorkerOptions): Promise<never> {
   checkModel("model", model);
@@ -54,7 +59,9 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
   const { queue, concurrency, reward, proposal, signal, onSample, onWarning, onConnection } =
     resolved;
   // What checks messages (zod) takes as long to load as all the rest of the package.
-  const { asQueueError, connectRedis, readAnnouncement, RUN_KEY } = await import("./protocol.js");
+  const { asQueueError, connectRedis, isWrongType, readAnnouncement, RUN_KEY } = await import(
+    "./protocol.js"
+  );
   const { takeJobs } = await import("./take-jobs.js");
   const own: Equipment = {
     task: resolved.task === undefined ? null : await findTask(resolved.task),
@@ -81,7 +88,23 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
     ...{ reward: opened?.reward, named: potentials.byName },
     signal: until,
   });
-  const announcedNow = () => untilAborted(() => redis.get(RUN_KEY), ended.signal);
+  /** Null where nothing is announced, or what stands there is no text: the evaluation writes it anew. */
+  const announcedNow = () =>
+    untilAborted(() => redis.get(RUN_KEY), ended.signal).catch((error) => {
+      if (isWrongType(error)) return null;
+      throw error;
+    });
+  /** Jobs come with an announcement: there are none until it is there. */
+  const nextAnnounced = async () => {
+    for (let unread: string | null = null; ; ) {
+      const text = await announcedNow();
+      const announcement = text === null ? null : readAnnouncement(text);
+      if (text !== null && announcement !== null) return { text, announcement };
+      if (text !== null && text !== unread) onWarning?.(UNREADABLE);
+      unread = text;
+      await untilAborted(() => sleep(POLL_MS), ended.signal);
+    }
+  };
   const openRoom = async (announcement: Announcement) =>
     openSideBySide(concurrency, announcement.longest, {
       ...(await contextOf(announcement, ended.signal)),
@@ -101,19 +124,17 @@ export async function runWorker(model: Model, options: WorkerOptions): Promise<n
   try {
     if (signal?.aborted) onAbort();
     for (;;) {
-      const announced = await announcedNow();
-      const announcement = announced === null ? null : readAnnouncement(announced);
-      const refusal = announcement && refusalOf(announcement, own);
+      const { text, announcement } = await nextAnnounced();
+      const refusal = refusalOf(announcement, own);
       if (refusal) throw refusal;
-      await using room = announcement && (await openRoom(announcement));
+      await using room = await openRoom(announcement);
       const isAnother = async () => {
         const now = await announcedNow();
-        return now !== null && now !== announced;
+        return now !== null && now !== text;
       };
-      const sideBySide = room?.concurrency ?? 1; // nobody has said what its runs need
       await takeJobs({
         ...{ redis, url: queue, own, isAnother, drawJob, ended },
-        concurrency: sideBySide,
+        concurrency: room.concurrency,
       });
     }
   } catch (error) {
