@@ -1,7 +1,7 @@
 /**
- * Sweeps of 24 settings that `kill -9` ends at ten random moments, wherever they are: while a model loads,
- * within a sample, between two runs, while the report is written. What `--resume` makes of them is what one
- * that was left in peace has.
+ * Sweeps of 24 settings that `kill -9` ends at random moments (LLAMA_ETS_STUDY_KILLS of them, or ten), wherever
+ * they are: while a model loads, within a sample, between two runs, while the report is written. What
+ * `--resume` makes of them is what one that was left in peace has.
  */
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -13,7 +13,7 @@ import { keysIn, samplesOf } from "../fixtures/killed-evaluation.js";
 import { endWorkers, startWorker } from "../fixtures/queue-workers.js";
 import { HAS_REDIS, type RedisServer, startRedis } from "../fixtures/redis-server.js";
 
-const KILLS = 10;
+const KILLS = Number(process.env.LLAMA_ETS_STUDY_KILLS ?? 10);
 const RUNS = ["mini-gsm-ref/seed-0", "mini-gsm-ref/seed-1"].map((run) => `mini-gsm/${run}`);
 const SWEEP = `
 tasks: mini-gsm
@@ -54,7 +54,7 @@ interface Kills {
   afterKill?: () => Promise<void>;
 }
 
-/** Starts a sweep and kills it after a random time, ten times; then lets it end. */
+/** Starts a sweep and kills it after a random time, again and again; then lets it end. */
 async function sweepWithKills(
   out: string,
   { seed, within, extra = [], afterKill }: Kills,
@@ -83,7 +83,7 @@ async function expectTheSame(out: string): Promise<void> {
   expect(numbersOf(out)).toEqual(numbersOf(whole));
 }
 
-test("ten kills of a sweep lose no sample, repeat none and change no number", async () => {
+test("kills of a sweep lose no sample, repeat none and change no number", async () => {
   for (const run of RUNS) expect(keysIn(path.join(whole, run))).toHaveLength(24 * 3);
   const out = scratch("killed");
   await sweepWithKills(out, { seed: "2026", within: 3000 });

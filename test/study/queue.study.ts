@@ -1,7 +1,13 @@
-/** What test/reliability/queue.reliability.ts has no time for: a Redis that is lost, and two evaluations. */
+/**
+ * What test/reliability/queue.reliability.ts has no time for: a Redis that is lost, two evaluations, and what
+ * neither an evaluation nor a worker put on the queue.
+ */
+import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { cli, scratch, startCli } from "../fixtures/cli-process.js";
-import { samplesOf } from "../fixtures/killed-evaluation.js";
+import { cli, scratch, scratchFile, startCli } from "../fixtures/cli-process.js";
+import { keysIn, samplesOf } from "../fixtures/killed-evaluation.js";
 import { endWorkers, hasDrawn, startWorker } from "../fixtures/queue-workers.js";
 import { HAS_REDIS, type RedisServer, startRedis } from "../fixtures/redis-server.js";
 
@@ -57,5 +63,68 @@ describe.skipIf(!HAS_REDIS)("with redis-server installed", () => {
     expect(second.stderr).toContain("(ERR_QUEUE)");
     run.child.kill("SIGINT");
     expect((await run.finished).code).toBe(130);
+  });
+
+  test("rubbish on the queue ends neither the evaluation nor its worker, and costs no other sample", async () => {
+    const [alone, out] = [scratch("untouched"), scratch("hostile")];
+    const loaded = scratch("loaded");
+    const evil = scratchFile(
+      "evil.mjs",
+      `import { writeFileSync } from "node:fs"; writeFileSync(${JSON.stringify(loaded)}, "");
+       export default () => 1;`,
+    );
+    expect((await cli([...ARGS, "--out", alone])).code).toBe(0);
+    const client = new Redis(redis.url);
+    const prefix = "bull:llama-ets";
+    const put = async (id: string, list: "wait" | "completed", fields: object) => {
+      await client.hset(`${prefix}:${id}`, { name: "x", data: "{}", opts: "{}", ...fields });
+      if (list === "wait") await client.rpush(`${prefix}:wait`, id);
+      else await client.zadd(`${prefix}:completed`, 1, id);
+    };
+    // A run that was killed leaves some of it: what can't be read is removed at first.
+    await put("left", "completed", { data: "{no JSON" });
+    await client.set(`${prefix}:left-text`, "no job");
+    await client.zadd(`${prefix}:completed`, 1, "left-text");
+    const run = startCli([...ARGS, "--queue", redis.url, "--out", out]);
+    while ((await client.llen(`${prefix}:wait`)) < 40) await sleep(20);
+    const [own = "", other = ""] = await client.lrange(`${prefix}:wait`, 0, 1);
+    const fields = await client.hgetall(`${prefix}:${other}`);
+    const job = JSON.parse(fields.data ?? "");
+    const forged = (change: object) => ({ ...fields, data: JSON.stringify({ ...job, ...change }) });
+    const module = `module:${evil}`;
+    const deep = "[".repeat(1e6) + "]".repeat(1e6);
+    for (const [id, hostile] of Object.entries({
+      "no JSON": { data: "{no JSON" },
+      "no options": { opts: "null" },
+      nothing: { data: "null", opts: '{"attempts":1e9}', timestamp: "x", priority: -1 },
+      nested: { data: `{"options":{"a":${deep}},"work":${deep}}` },
+      long: { data: JSON.stringify({ key: "x".repeat(20 * 2 ** 20) }) },
+      polluting: { data: '{"__proto__":{"work":{}},"work":{"task":"__proto__"}}' },
+      "another model": forged({ work: { ...job.work, model: "0".repeat(64) } }),
+      "a module for a reward": forged({ work: { ...job.work, reward: module } }),
+      "a module for a task": forged({ work: { ...job.work, task: module } }),
+      "a module for a potential": forged({ work: { ...job.work, potentials: [module] } }),
+      "modules among the options": forged({ options: { reward: module, potential: module } }),
+      "options out of range": forged({ options: { candidates: 1e308, maxTokens: -1 } }),
+    })) {
+      await put(id, "wait", hostile);
+    }
+    await client.set(`${prefix}:text`, "no job");
+    await client.rpush(`${prefix}:wait`, "text", "no hash");
+    await client.lrem(`${prefix}:wait`, 0, own);
+    await put(own, "completed", { returnvalue: "{no JSON", data: "{no JSON", finishedOn: 1 });
+    await client.del("llama-ets:run");
+    await client.lpush("llama-ets:run", "no text");
+    client.disconnect();
+
+    const worker = startWorker(redis);
+    const { code, stderr } = await run.finished;
+    expect(code, stderr).toBe(1);
+    expect(stderr).toContain("What Redis holds in its place is no job (ERR_QUEUE)");
+    expect(worker.child.exitCode).toBe(null);
+    expect(existsSync(loaded)).toBe(false);
+    expect(keysIn(out).toSorted()).toEqual(keysIn(alone).toSorted());
+    expect((await cli([...ARGS, "--out", out, "--resume"])).code).toBe(0);
+    expect(await samplesOf(out)).toEqual(await samplesOf(alone));
   });
 });

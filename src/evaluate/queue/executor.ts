@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Job, Queue } from "bullmq";
+import type { Job, JobType, Queue } from "bullmq";
 import { LlamaEtsError } from "../../engine/errors.js";
 import { untilAborted } from "../../engine/until-aborted.js";
 import type { DrawRequest, Outcome } from "../draw-sample.js";
@@ -12,6 +12,7 @@ import { longestJobs } from "../side-by-side.js";
 import {
   asQueueError,
   connectRedis,
+  isWrongType,
   outcomeSchema,
   type QueuedJob,
   type Redis,
@@ -19,8 +20,15 @@ import {
   RUN_KEY,
   readAnnouncement,
   type Work,
+  whatIsWrong,
 } from "./protocol.js";
 import { QUEUE_NAME } from "./queue-names.js";
+
+/** Where BullMQ keeps jobs. */
+const ALL_LISTS: readonly JobType[] = [
+  ...(["active", "completed", "delayed", "failed"] as const),
+  ...(["prioritized", "waiting", "waiting-children"] as const),
+];
 
 const POLL_MS = 200;
 /** How often it looks whether a restart of Redis has lost jobs. */
@@ -28,6 +36,8 @@ const RECOUNT_MS = 5_000;
 /** How long it waits for a first worker before it says that there is none. */
 const WORKER_PATIENCE_MS = 3_000;
 const BULK = 500;
+/** Characters of a worker's reason that are kept. */
+const MAX_REASON = 2_000;
 /** An interrupted evaluation waits no longer for a Redis that may be gone. */
 const CLEAN_LIMIT_MS = 3_000;
 
@@ -61,7 +71,7 @@ export async function drawOnQueue(request: DrawRequest, options: QueueOptions): 
   try {
     renewal = await announce(redis, request, options);
     isOwner = true;
-    await drawAll(queue, request, options);
+    await drawAll({ queue, redis }, request, options);
   } catch (error) {
     throw asQueueError(options.url, error);
   } finally {
@@ -98,29 +108,38 @@ async function announce(
   return setInterval(() => renew().catch(() => {}), RUN_EXPIRES_MS / 3);
 }
 
+/** The queue, and the connection that it has. */
+interface Place {
+  queue: Queue;
+  redis: Redis;
+}
+
 async function drawAll(
-  queue: Queue,
+  place: Place,
   { jobs, onOutcome }: DrawRequest,
   { work, url, signal, onWarning }: QueueOptions,
 ): Promise<void> {
+  const { queue } = place;
   const outstanding = new Map(jobs.map((job) => [job.key, job]));
-  await untilAborted(() => removeForeign(queue, outstanding), signal);
+  await untilAborted(() => removeForeign(place, outstanding), signal);
   await untilAborted(() => put(queue, outstanding, work), signal);
   const began = performance.now();
   let isAttended = false;
   let counted = began;
   while (outstanding.size > 0) {
     const finished = await untilAborted(
-      () => queue.getJobs(["completed", "failed"], 0, BULK - 1),
+      () => jobsOn(queue, ["completed", "failed"], BULK - 1),
       signal,
     );
-    for (const done of finished as Job[]) {
-      const job = outstanding.get(done.id ?? "");
+    let isLeft = false;
+    for (const { id, job: done } of finished) {
+      const job = outstanding.get(id);
       if (job !== undefined) await onOutcome(job, outcomeOf(done));
-      outstanding.delete(done.id ?? "");
-      await untilAborted(() => done.remove(), signal).catch(ignoreMissing);
+      outstanding.delete(id);
+      isLeft = !(await untilAborted(() => remove(place, id), signal).catch(() => false)) || isLeft;
     }
-    if (finished.length === 0)
+    // What Redis won't remove now comes again.
+    if (finished.length === 0 || isLeft)
       await sleep(POLL_MS, undefined, signal ? { signal } : {}).catch(() => {});
     signal?.throwIfAborted();
     if (!isAttended && performance.now() - began > WORKER_PATIENCE_MS) {
@@ -160,25 +179,60 @@ async function put(queue: Queue, jobs: ReadonlyMap<string, DrawJob>, work: Work)
   }
 }
 
-/** Removes what an evaluation that was killed left on the queue. */
-async function removeForeign(queue: Queue, own: ReadonlyMap<string, DrawJob>): Promise<void> {
-  const left = (await queue.getJobs()) as (Job | undefined)[];
-  for (const job of left) {
-    if (job?.id === undefined || own.has(job.id)) continue;
-    await job.remove().catch(ignoreMissing);
+/** Removes what an evaluation that was killed left on the queue, and what can't be read. */
+async function removeForeign(place: Place, own: ReadonlyMap<string, DrawJob>): Promise<void> {
+  for (const { id, job } of await jobsOn(place.queue)) {
+    if (job === null || !own.has(id)) await remove(place, id);
   }
 }
 
-function outcomeOf(job: Job): Outcome {
+interface OnQueue {
+  id: string;
+  /** Null where Redis holds something else in its place. */
+  job: Job | null;
+}
+
+/** What is on these lists, and on all where none is named; of each up to an index. */
+async function jobsOn(queue: Queue, lists?: JobType[], end = -1): Promise<OnQueue[]> {
+  const ids = await queue.getRanges(lists ?? [...ALL_LISTS], 0, end);
+  return Promise.all(ids.map(async (id) => ({ id, job: await read(queue, id) })));
+}
+
+async function read(queue: Queue, id: string): Promise<Job | null> {
+  try {
+    return (await queue.getJob(id)) ?? null;
+  } catch (error) {
+    if (isOfContent(error)) return null;
+    throw error;
+  }
+}
+
+/** Whether an error is of what a key holds: no JSON, no object, or another type. */
+function isOfContent(error: unknown): boolean {
+  return error instanceof SyntaxError || error instanceof TypeError || isWrongType(error);
+}
+
+/** False where it is still there: in the hands of a worker that will return it, or Redis refuses. */
+async function remove({ queue, redis }: Place, id: string): Promise<boolean> {
+  try {
+    return (await queue.remove(id)) === 1;
+  } catch (error) {
+    if (!isWrongType(error)) return false;
+    await redis.del(queue.toKey(id));
+    return (await queue.remove(id).catch(() => 0)) === 1;
+  }
+}
+
+function outcomeOf(job: Job | null): Outcome {
+  const failure = (message: string, code = "ERR_QUEUE") => ({
+    error: { code: code.slice(0, MAX_REASON), message: message.slice(0, MAX_REASON) },
+  });
+  if (job === null) return failure("What Redis holds in its place is no job");
   if (job.failedReason !== undefined && job.failedReason !== null && job.failedReason !== "") {
-    return { error: { code: "ERR_QUEUE", message: `No worker finished it: ${job.failedReason}` } };
+    return failure(`No worker finished it: ${job.failedReason}`);
   }
   const outcome = outcomeSchema.safeParse(job.returnvalue);
-  if (outcome.success) return outcome.data;
-  const [issue] = outcome.error.issues;
-  const what = `${issue?.path.join(".")}: ${issue?.message}`;
-  return { error: { code: "ERR_QUEUE", message: `A worker returned something else: ${what}` } };
+  if (!outcome.success) return failure(`A worker returned something else: ${whatIsWrong(outcome)}`);
+  const { data } = outcome;
+  return "error" in data ? failure(data.error.message, data.error.code) : data;
 }
-
-/** A job may be gone, or in the hands of a worker that will return it. */
-function ignoreMissing(): void {}

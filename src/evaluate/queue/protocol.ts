@@ -78,6 +78,18 @@ export function readAnnouncement(text: string): Announcement | null {
   }
 }
 
+/** What the first issue is of a value that is not as it should be. */
+export function whatIsWrong({ error }: { error: z.ZodError }): string {
+  const [issue] = error.issues;
+  const place = issue?.path.join(".") ?? "";
+  return place === "" ? `${issue?.message}` : `${place}: ${issue?.message}`;
+}
+
+/** Whether Redis refused a command because the key holds a value of another type. */
+export function isWrongType(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("WRONGTYPE");
+}
+
 /** An answer by which Redis refuses a command, as `ERR_QUEUE` with its word for it; else the error itself. */
 export function asQueueError(url: string, error: unknown): unknown {
   if (!(error instanceof Error && error.name === "ReplyError")) return error;

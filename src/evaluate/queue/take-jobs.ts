@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker as Thread } from "node:worker_threads";
 import type { Job } from "bullmq";
+import { LlamaEtsError } from "../../engine/errors.js";
 import { untilAborted } from "../../engine/until-aborted.js";
 import type { Outcome } from "../draw-sample.js";
 import { type Equipment, refusalOf } from "./equipment.js";
@@ -13,6 +14,7 @@ import {
   type QueuedJob,
   type Redis,
   STALLED_CHECK_MS,
+  whatIsWrong,
 } from "./protocol.js";
 import { LOCK_MS, QUEUE_NAME } from "./queue-names.js";
 
@@ -48,14 +50,16 @@ export async function takeJobs(taking: Taking): Promise<void> {
     throw new WaitingError();
   };
   const draw = async (job: Job, token?: string, withdrawn?: AbortSignal): Promise<Outcome> => {
-    const queued = jobSchema.parse(job.data);
+    const queued = jobOf(job.data);
     const id = job.id ?? queued.key;
     lock({ id, token: token ?? null });
-    const refusal = refusalOf(queued.work, own);
-    if (refusal !== undefined) ended.abort(refusal);
+    const goesOn = () => !ended.signal.aborted && !left.signal.aborted;
     try {
-      if (!ended.signal.aborted && (await isAnother())) left.abort();
-      if (!ended.signal.aborted && !left.signal.aborted) return await drawJob(queued, withdrawn);
+      if (goesOn() && (await isAnother())) left.abort();
+      const refusal = goesOn() ? refusalOf(queued.work, own) : undefined;
+      // The evaluation asks for what is here: a job that doesn't is none of its jobs, and fails alone.
+      if (refusal !== undefined) throw refusal;
+      if (goesOn()) return await drawJob(queued, withdrawn);
     } catch (error) {
       if (!ended.signal.aborted) throw error; // The evaluation has withdrawn it.
     } finally {
@@ -80,4 +84,11 @@ export async function takeJobs(taking: Taking): Promise<void> {
     await Promise.race([worker.close(), sleep(CLOSE_LIMIT_MS, undefined, { ref: false })]);
     await locks.terminate();
   }
+}
+
+/** Throws `ERR_QUEUE`. */
+function jobOf(data: unknown): QueuedJob {
+  const parsed = jobSchema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  throw new LlamaEtsError("ERR_QUEUE", `Expected a sample to draw: ${whatIsWrong(parsed)}`);
 }

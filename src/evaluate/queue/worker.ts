@@ -1,4 +1,5 @@
 /** A worker: draws samples that evaluations elsewhere have put on a queue. */
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   checkFunction,
   checkInteger,
@@ -48,6 +49,10 @@ export interface WorkerOptions {
   onConnection?: (isConnected: boolean) => void;
 }
 
+const POLL_MS = 300;
+const UNREADABLE =
+  "What is announced in Redis can't be read: an evaluation of another version? The worker waits for another one";
+
 /** As `runWorker` of for-programs.ts, which says what it throws. */
 export async function runWorker(model: Model, options: WorkerOptions): Promise<never> {
   checkModel("model", model);
@@ -92,7 +97,7 @@ interface Working extends Omit<ReturnType<typeof checkOptions>, "task" | "propos
 async function drawUntilEnded(working: Working): Promise<never> {
   const { queue, concurrency, reward, redis, model, proposal } = working;
   const { signal, onWarning, onConnection } = working;
-  const { asQueueError, readAnnouncement, RUN_KEY } = await import("./protocol.js");
+  const { asQueueError } = await import("./protocol.js");
   const { takeJobs } = await import("./take-jobs.js");
   const own: Equipment = {
     ...{ task: working.task, reward, potentials: working.potentials },
@@ -112,7 +117,7 @@ async function drawUntilEnded(working: Working): Promise<never> {
 
   const judges = { reward: opened?.reward, named: potentials.byName };
   const { contextOf, drawJob } = drawing(working, own, judges, ended.signal);
-  const announcedNow = () => untilAborted(() => redis.get(RUN_KEY), ended.signal);
+  const { announcedNow, nextAnnounced } = await announcements(redis, ended.signal, onWarning);
   const openRoom = async (announcement: Announcement) =>
     openSideBySide(concurrency, announcement.longest, {
       ...(await contextOf(announcement, ended.signal)),
@@ -122,19 +127,17 @@ async function drawUntilEnded(working: Working): Promise<never> {
   try {
     if (signal?.aborted) onAbort();
     for (;;) {
-      const announced = await announcedNow();
-      const announcement = announced === null ? null : readAnnouncement(announced);
-      const refusal = announcement && refusalOf(announcement, own);
+      const { text, announcement } = await nextAnnounced();
+      const refusal = refusalOf(announcement, own);
       if (refusal) throw refusal;
-      await using room = announcement && (await openRoom(announcement));
+      await using room = await openRoom(announcement);
       const isAnother = async () => {
         const now = await announcedNow();
-        return now !== null && now !== announced;
+        return now !== null && now !== text;
       };
-      const sideBySide = room?.concurrency ?? 1; // nobody has said what its runs need
       await takeJobs({
         ...{ redis, url: queue, own, isAnother, drawJob, ended },
-        concurrency: sideBySide,
+        concurrency: room.concurrency,
       });
     }
   } catch (error) {
@@ -143,6 +146,33 @@ async function drawUntilEnded(working: Working): Promise<never> {
     signal?.removeEventListener("abort", onAbort);
     ended.abort();
   }
+}
+
+/** Reads what the evaluation announces; jobs come with an announcement. */
+async function announcements(
+  redis: Redis,
+  ended: AbortSignal,
+  onWarning: WorkerOptions["onWarning"],
+) {
+  const { isWrongType, readAnnouncement, RUN_KEY } = await import("./protocol.js");
+  /** Null where nothing is announced, or what stands there is no text: the evaluation writes it anew. */
+  const announcedNow = () =>
+    untilAborted(() => redis.get(RUN_KEY), ended).catch((error) => {
+      if (isWrongType(error)) return null;
+      throw error;
+    });
+  /** Waits until an announcement can be read. */
+  const nextAnnounced = async () => {
+    for (let unread: string | null = null; ; ) {
+      const text = await announcedNow();
+      const announcement = text === null ? null : readAnnouncement(text);
+      if (text !== null && announcement !== null) return { text, announcement };
+      if (text !== null && text !== unread) onWarning?.(UNREADABLE);
+      unread = text;
+      await untilAborted(() => sleep(POLL_MS), ended);
+    }
+  };
+  return { announcedNow, nextAnnounced };
 }
 
 /** How jobs of the queue are drawn, with what the worker has. */
