@@ -1,12 +1,14 @@
 /** Modules of the user's own: tasks and rewards. They run with the rights of this process. */
-import { register } from "node:module";
+import Module, { register } from "node:module";
 import path from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { whyUnreadable } from "./errors.js";
 import { refuseOtherThanFile } from "./read-file.js";
 
 const HOOKS = new URL("../../dist/engine/own-package-hooks.js", import.meta.url);
 const OWN_INDEX = new URL("../../dist/index.js", import.meta.url);
+const OWN_COMMONJS = new URL("../../dist/commonjs/index.js", import.meta.url);
+const NAME = "llama-ets";
 
 let isRegistered = false;
 
@@ -19,7 +21,31 @@ export async function importDefault(file: string): Promise<unknown> {
     throw new Error(whyUnreadable(error), { cause: error });
   });
   if (found.isDirectory()) throw new Error("it is a directory");
-  if (!isRegistered) register(HOOKS, { data: OWN_INDEX.href });
+  if (!isRegistered) {
+    register(HOOKS, { data: OWN_INDEX.href });
+    letRequire();
+  }
   isRegistered = true;
   return (await import(pathToFileURL(path.resolve(file)).href)).default;
+}
+
+/** What helps where a module could not be loaded: of a syntax error Node tells no line. */
+export function fixOfModule(file: string, error: unknown): { fix?: string } {
+  const isSyntax = error instanceof SyntaxError && !error.message.includes("requested module");
+  return isSyntax ? { fix: `\`node --check ${JSON.stringify(file)}\`, which shows the line` } : {};
+}
+
+/** What `register` does for `import`; Node 20 has no hooks for `require`. */
+function letRequire(): void {
+  type Resolve = (request: string, ...rest: unknown[]) => string;
+  const resolver = Module as unknown as { _resolveFilename: Resolve };
+  const resolve = resolver._resolveFilename;
+  resolver._resolveFilename = function (this: unknown, request, ...rest) {
+    try {
+      return resolve.call(this, request, ...rest);
+    } catch (error) {
+      if (request !== NAME) throw error;
+      return fileURLToPath(OWN_COMMONJS);
+    }
+  };
 }

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import { importDefault } from "../engine/load-module.js";
+import { fixOfModule, importDefault } from "../engine/load-module.js";
 import { type Reward, type RewardFunction, toReward } from "./reward.js";
 
 /**
@@ -15,9 +15,7 @@ export async function loadRewardModule(file: string): Promise<Reward> {
     throw new LlamaEtsError(
       "ERR_REWARD",
       `Could not load the reward ${file}: ${messageOf(error)}`,
-      {
-        cause: error,
-      },
+      { cause: error, ...fixOfModule(file, error) },
     );
   }
   if (typeof exported === "function") return named(path.basename(file), exported as RewardFunction);

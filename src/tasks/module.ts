@@ -1,5 +1,5 @@
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
-import { importDefault } from "../engine/load-module.js";
+import { fixOfModule, importDefault } from "../engine/load-module.js";
 import { lacksOfTask, type Task } from "./task.js";
 
 const files = new WeakMap<Task, string>();
@@ -21,7 +21,7 @@ export async function loadTaskModule(file: string): Promise<Task> {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
       `Could not load the task ${file}: ${messageOf(error)}`,
-      { cause: error },
+      { cause: error, ...fixOfModule(file, error) },
     );
   }
   const missing = lacksOfTask(exported);
