@@ -128,7 +128,9 @@ async function writePipe(
 
 function unwritten(what: string, file: string, was: string, error: unknown): LlamaEtsError {
   const isMissing = codeOf(error) === "ENOENT";
-  const why = isMissing ? `there is no directory ${path.dirname(file)}` : messageOf(error);
+  // Of what `writeWhole` writes beside it nobody has heard.
+  const told = messageOf(error).replace(/\.\d+\.unfinished\b/, "");
+  const why = isMissing ? `there is no directory ${path.dirname(file)}` : told;
   return new LlamaEtsError("ERR_WRITE", `The ${what} ${was} written: ${why}`, {
     fix: codeOf(error) === "ENOSPC" ? "free space on the disk, or another file" : "another file",
     cause: error,

@@ -1,18 +1,20 @@
 /** Modules of the user's own: tasks and rewards. They run with the rights of this process. */
-import { register } from "node:module";
+import Module, { register } from "node:module";
 import path from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { type ErrorCode, LlamaEtsError, messageOf, whyUnreadable } from "./errors.js";
 import { refuseOtherThanFile } from "./read-file.js";
 
 const HOOKS = new URL("../../dist/engine/own-package-hooks.js", import.meta.url);
 const OWN_INDEX = new URL("../../dist/index.js", import.meta.url);
+const OWN_COMMONJS = new URL("../../dist/commonjs/index.js", import.meta.url);
+const NAME = "llama-ets";
 
 let isRegistered = false;
 
 /**
- * The default export of a module's file. It may import `llama-ets` wherever it lies, also where the
- * package is installed globally. Throws `code` for what can't be imported; `what` is its name for it.
+ * The default export of a module's file. It may import or require `llama-ets` wherever it lies, also where
+ * the package is installed globally. Throws `code` for what can't be imported; `what` is its name for it.
  */
 export async function importDefault(file: string, what: string, code: ErrorCode): Promise<unknown> {
   try {
@@ -20,11 +22,35 @@ export async function importDefault(file: string, what: string, code: ErrorCode)
       throw new Error(whyUnreadable(error), { cause: error });
     });
     if (found.isDirectory()) throw new Error("it is a directory");
-    if (!isRegistered) register(HOOKS, { data: OWN_INDEX.href });
+    if (!isRegistered) {
+      register(HOOKS, { data: OWN_INDEX.href });
+      letRequire();
+    }
     isRegistered = true;
     return (await import(pathToFileURL(path.resolve(file)).href)).default;
   } catch (error) {
     const message = `Could not load the ${what} ${file}: ${messageOf(error)}`;
-    throw new LlamaEtsError(code, message, { cause: error });
+    throw new LlamaEtsError(code, message, { cause: error, ...fixOf(file, error) });
   }
+}
+
+/** Node doesn't say in which line a syntax error is. */
+function fixOf(file: string, error: unknown): { fix?: string } {
+  const isSyntax = error instanceof SyntaxError && !error.message.includes("requested module");
+  return isSyntax ? { fix: `\`node --check ${JSON.stringify(file)}\`, which shows the line` } : {};
+}
+
+/** Does for `require` what `register` does for `import`: Node 20 has no hooks for it. */
+function letRequire(): void {
+  type Resolve = (request: string, ...rest: unknown[]) => string;
+  const resolver = Module as unknown as { _resolveFilename: Resolve };
+  const resolve = resolver._resolveFilename;
+  resolver._resolveFilename = function (this: unknown, request, ...rest) {
+    try {
+      return resolve.call(this, request, ...rest);
+    } catch (error) {
+      if (request !== NAME) throw error;
+      return fileURLToPath(OWN_COMMONJS);
+    }
+  };
 }

@@ -129,5 +129,18 @@ describe("task check", () => {
     const data = scratchFile("named.jsonl", DATA);
     const { stdout, stderr } = await cli(["task", "check", named, "--data", data]);
     expect(stdout, stderr).toContain("numbers: 2 items");
+    const required = text
+      .replace(/import (\{[^}]*\}) from ("llama-ets")/, "const $1 = require($2)")
+      .replace("export default", "module.exports =");
+    const commonJs = scratchFile("required.cjs", required);
+    const said = await cli(["task", "check", commonJs, "--data", data]);
+    expect(said.stdout, said.stderr).toContain("numbers: 2 items");
+  });
+
+  test("says how to find where a module's syntax is wrong", async () => {
+    const broken = scratchFile("broken.mjs", "const a = 1;\nlet b = = 2;\n");
+    const { code, stderr } = await cli(["task", "check", broken]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/broken\.mjs: Unexpected token .*\nTry: `node --check ".*broken\.mjs"`/);
   });
 });

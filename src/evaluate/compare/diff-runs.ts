@@ -45,10 +45,16 @@ export async function diffRuns(before: string, after: string): Promise<RunDiffer
   ) as [Map<string, Sample>, Map<string, Sample>];
   const common = [...now.keys()].filter((name) => old.has(name));
   if (common.length === 0) {
+    const tasks = runs.map(({ run }) => run.task);
+    const isOneTask = new Set(tasks).size === 1;
     throw new LlamaEtsError(
       "ERR_INVALID_DATA",
       `${before} and ${after} have no sample of one item, method and number in common`,
-      { fix: "runs whose methods have the same names" },
+      {
+        fix: isOneTask
+          ? "runs whose methods have the same names"
+          : `runs of one task: these are of ${tasks.join(" and ")}`,
+      },
     );
   }
   const changed = common

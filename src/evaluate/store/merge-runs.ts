@@ -96,20 +96,20 @@ function refuseChange(
   }
   // The names are the same: what has changed is what a file holds.
   for (const [files, named] of Object.entries(FILES_OF)) {
-    const [was, is] = [before, now].map(({ settings }) => hashesIn(settings[files]));
+    const [was, is] = [hashesIn(before.settings[files]), hashesIn(now.settings[files])];
+    if (canonicalJson(was) === canonicalJson(is)) continue;
     const names = filesOf(now.settings[named]);
-    for (const i of names.keys()) {
-      const versions = [was, is].map((hashes) => {
-        const sha256 = hashes?.[i];
-        return sha256 === undefined ? undefined : { path: names[i] as string, sha256 };
-      });
-      refuseFile(
-        directory,
-        `\`${named}\` of ${now.name}`,
-        [versions[0], versions[1]],
-        fixes(directory).draw,
-      );
-    }
+    const changed = is.findIndex((sha256, i) => sha256 !== was[i]);
+    const path = names[changed] ?? String(now.settings[named]);
+    refuseFile(
+      directory,
+      `\`${named}\` of ${now.name}`,
+      [
+        { path, sha256: was[changed] ?? "" },
+        { path, sha256: is[changed] ?? "none" },
+      ],
+      fixes(directory).draw,
+    );
   }
 }
 
