@@ -13,7 +13,7 @@ namespace {
 
 using Element = GrammarRules::Element;
 using Kind = Element::Kind;
-using Range = GrammarRules::Range;
+using Range = CodePointRange;
 using Sequence = std::vector<Element>;
 
 // With all repetitions written out. src/engine/constraint/limits.ts allows far fewer.
@@ -177,32 +177,6 @@ class Parser {
     sequence->push_back(SetOf(is_negated ? Others(ranges) : ranges));
   }
 
-  static std::vector<Range> Merged(std::vector<Range> ranges) {
-    std::sort(ranges.begin(), ranges.end(),
-              [](const Range& a, const Range& b) { return a.first < b.first; });
-    std::vector<Range> merged;
-    for (const Range& range : ranges) {
-      if (range.last < range.first) continue;  // it runs backwards
-      if (merged.empty() || merged.back().last + uint64_t{1} < range.first) {
-        merged.push_back(range);
-      } else {
-        merged.back().last = std::max(merged.back().last, range.last);
-      }
-    }
-    return merged;
-  }
-
-  static std::vector<Range> Others(const std::vector<Range>& ranges) {
-    std::vector<Range> others;
-    uint64_t next = 0;
-    for (const Range& range : ranges) {
-      if (range.first > next) others.push_back({static_cast<uint32_t>(next), range.first - 1});
-      next = range.last + uint64_t{1};
-    }
-    if (next <= kLastCodePoint) others.push_back({static_cast<uint32_t>(next), kLastCodePoint});
-    return others;
-  }
-
   Element SetOf(const std::vector<Range>& ranges) {
     ThrowIfTooLarge(ranges.size());
     const auto first = static_cast<uint32_t>(rules_.ranges.size());
@@ -337,7 +311,7 @@ bool GrammarRules::HasAnyOf(const Element& set, uint32_t low, uint32_t high) con
   const auto begin = ranges.begin() + static_cast<std::ptrdiff_t>(set.value);
   const auto end = begin + static_cast<std::ptrdiff_t>(set.count);
   const auto range = std::lower_bound(
-      begin, end, low, [](const Range& r, uint32_t point) { return r.last < point; });
+      begin, end, low, [](const CodePointRange& r, uint32_t point) { return r.last < point; });
   return range != end && range->first <= high;
 }
 

@@ -5,15 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "sampling/code_points.h"
+
 namespace llama_ets {
 
 struct GrammarRules {
-  // Code points from one to another, both included.
-  struct Range {
-    uint32_t first;
-    uint32_t last;
-  };
-
   // What a sequence is made of: a character of a set, a rule, or the sequence's end.
   struct Element {
     enum class Kind : uint8_t { kCharacter, kRule, kEnd };
@@ -23,7 +19,8 @@ struct GrammarRules {
   };
 
   std::vector<Element> elements;  // of all sequences, each with its end
-  std::vector<Range> ranges;      // of all sets: those of one ascend and neither meet nor touch
+  std::vector<CodePointRange>
+      ranges;  // of all sets: those of one ascend and neither meet nor touch
   std::vector<std::vector<uint32_t>> alternatives;  // for each rule, where its sequences begin
   uint32_t root = 0;                                // a rule
 

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cstdint>
 
-namespace llama_ets {
+#include "sampling/code_points.h"
 
-constexpr uint32_t kLastCodePoint = 0x10ffff;
+namespace llama_ets {
 
 class TornCharacter {
  public:

@@ -283,6 +283,21 @@ describe("ambiguous texts, also behind long beginnings", () => {
     expect(await drawAfter(30, hashes, "#")).toBe("#");
   });
 
+  test("no text ends in half of a character, which its bytes spell", async () => {
+    const tokenOf = (byte: number) =>
+      Array.from({ length: model.info.vocabSize }, (_, i) => i).find((i) => {
+        const bytes = model.textBytes(Int32Array.of(i));
+        return bytes.length === 1 && bytes[0] === byte;
+      }) as number;
+    const allowedTokens = [2, ...new TextEncoder().encode("é").map(tokenOf)];
+    for (let seed = 0; seed < 12; seed++) {
+      const { text, stopReason } = await sample(model, "1", {
+        ...{ constraint: { regex: "é+" }, allowedTokens, maxTokens: 12, seed, raw: true },
+      });
+      if (stopReason === "end") expect(text).toMatch(/^é+$/);
+    }
+  });
+
   // n brackets have 2^n different readings.
   test.each([2, 50])("readings without end are an error, behind %s", async (times) => {
     const text = begin.repeat(times);

@@ -31,8 +31,10 @@ using llama_ets::TornCharacter;
 
 constexpr uint64_t kMostRepeats = 8;
 constexpr size_t kMostElements = 300;
-constexpr size_t kMostSteps = 24;
-constexpr uint64_t kMostWays = 64;
+constexpr size_t kMostSteps = 12;
+constexpr uint64_t kMostWays = 16;
+// Bytes of a token that llama.cpp is asked about: of longer ones the ways multiply.
+constexpr size_t kMostBytes = 4;
 
 const llama_vocab* vocab = nullptr;
 
@@ -147,6 +149,10 @@ std::string TextOf(llama_token token) {
   return std::string(text, static_cast<size_t>(length));
 }
 
+bool IsShort(llama_token token) {
+  return Engine().llama_vocab_is_eog(vocab, token) || TextOf(token).size() <= kMostBytes;
+}
+
 // Whether bytes are UTF-8, of which the last character may lack bytes.
 bool IsText(const std::string& bytes, bool may_be_torn) {
   TornCharacter character;
@@ -191,7 +197,9 @@ class Reference {
 
   std::vector<llama_token> Kept() const {
     std::vector<llama_token_data> data;
-    for (const Candidate& c : AllTokens()) data.push_back({c.token, 0, 0});
+    for (const Candidate& c : AllTokens()) {
+      if (IsShort(c.token)) data.push_back({c.token, 0, 0});
+    }
     llama_token_data_array array{data.data(), data.size(), -1, false};
     llama_sampler_apply(sampler_, &array);
     std::vector<llama_token> kept;
@@ -208,10 +216,17 @@ class Reference {
   llama_sampler* sampler_;
 };
 
+// Whether a text may come next, by the tokens of its bytes: the first 256.
+bool AllowsBytes(const Grammar& start, const std::string& text) {
+  Grammar state(start);
+  return std::all_of(text.begin(), text.end(),
+                     [&](char byte) { return state.Accept(static_cast<unsigned char>(byte)); });
+}
+
 // Asks about all tokens at a text's end in several ways. With a reference the tokens that both
-// allow come back: llama.cpp takes bytes for characters that are no UTF-8, lets texts end within a
-// character, and refuses the beginnings of characters where a class leaves others out. So they
-// agree about whole characters alone.
+// allow come back: llama.cpp takes bytes for characters that are no UTF-8, and refuses the
+// beginnings of characters where a class leaves others out. So they agree about whole characters
+// alone.
 std::vector<llama_token> Asked(const Grammar& state, const std::string& text,
                                const Reference* reference) {
   const std::vector<llama_token> kept = Kept(state);
@@ -227,8 +242,13 @@ std::vector<llama_token> Asked(const Grammar& state, const std::string& text,
     }
     const std::string more = TextOf(token);
     Expect(IsText(text + more, true), "texts are UTF-8");
-    // The first 256 tokens are the bytes.
-    Expect(keeps(static_cast<unsigned char>(more[0])), "a token's first byte is allowed");
+  }
+  for (const Candidate& c : AllTokens()) {
+    const bool is_control =
+        Engine().llama_vocab_get_attr(vocab, c.token) & LLAMA_TOKEN_ATTR_CONTROL;
+    if (is_control || IsShort(c.token)) continue;
+    Expect(keeps(c.token) == AllowsBytes(state, TextOf(c.token)),
+           "a long token is what its bytes are");
   }
   // What has begun can go on.
   Expect(!is_torn || !kept.empty(), "a character that has begun can end");
@@ -242,7 +262,7 @@ std::vector<llama_token> Asked(const Grammar& state, const std::string& text,
   }
   for (const llama_token token : kept) {
     const bool is_end = Engine().llama_vocab_is_eog(vocab, token);
-    const bool is_whole = !is_torn && (is_end || IsText(TextOf(token), false));
+    const bool is_whole = !is_torn && IsShort(token) && (is_end || IsText(TextOf(token), false));
     Expect(!is_whole || std::binary_search(both.begin(), both.end(), token),
            "llama.cpp allows what is allowed");
   }
