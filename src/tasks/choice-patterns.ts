@@ -31,12 +31,13 @@ function patternsTo(last: string) {
     statements: all(
       String.raw`(?:${STATEMENT})\s*(?:${NOUN}\s+)?["'“]?${EITHER}`,
       String.raw`${START}${NOUN}(?:\s+${IS}:?|\s*[:=\u2014\u2013-])\s*(?:${NOUN}\s+)?${EITHER}`,
-      String.raw`${START}${ONE}\s+${IS}\s+(?:the\s+|my\s+|most\s+|clearly\s+)*${TRUE}`,
+      String.raw`${START}${ONE}\s+${IS}\s+(?:the\s+|my\s+|our\s+|most\s+|clearly\s+)*${TRUE}`,
       String.raw`${START}${NOUN}\s+\(?(${SMALL})\)?\s+${IS}\s+(?:the\s+)?${TRUE}`,
       String.raw`\b(?:[Gg]o(?:ing)?\s+(?:with|for)|[Cc]hoose|[Cc]hose|[Pp]ick|[Pp]icked|[Ss]elect|[Ss]elected|must\s+be)\s+(?:${NOUN}\s+)?${ONE}`,
       String.raw`\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore)\b[,:]?\s+(?:it\s+is\s+|it's\s+)?${ONE}(?=[.!]?\s*(?:$|\n))`,
       String.raw`\b[Ii]t(?:\s+is|'s|\s+should\s+be|\s+has\s+to\s+be)\s+(?:${NOUN}\s+)?${ONE}(?=\s*(?:[.!]|$|\n))`,
       String.raw`${START}${ONE}\s+it\s+is\b`,
+      String.raw`\b[Mm]akes\s+${ONE}\s+(?:the|my|our)\s+(?:\p{Ll}+\s+)?${TRUE}`,
       String.raw`${START}${ONE}\s+(?:holds|follows|wins|applies|stands|works)(?=[.!]?\s*(?:$|\n))`,
       String.raw`${START}${ONE}\s+(?:es|é|è|est|ist)\s+(?:la\s+|le\s+|die\s+|a\s+)?(?:correct|corrett|corret|richtig|bonne|juste|respuesta|resposta|risposta)`,
       String.raw`\b(?:[Aa]ctually|[Ww]ait|[Nn]o|[Cc]orrection|[Rr]ather|I\s+meant?)\s*(?:[,:;\u2013\u2014]|(?<=meant?))\s*(?:it(?:\s+is|'s)\s+)?${ONE}(?=[.!]?\s*(?:$|\n))`,
@@ -80,7 +81,7 @@ function patternsTo(last: string) {
     inBrackets: new RegExp(String.raw`\((${ANY})\)`, "g"),
     /** A line that begins with a letter. */
     first: new RegExp(
-      String.raw`^[-:(]?\s*((?:${ANY}|${SMALL})(?=\))|${ANY})(?:[).:]|\s*$|\s+(?=\p{Lu})|\s+(?=[-\u2013\u2014]\s(?!${ANY}${END})))\s*(.*)$`,
+      String.raw`^[-:(]?\s*(?:[Oo]ption\s+)?((?:${ANY}|${SMALL})(?=\))|${ANY})(?:[).:]|\s*$|\s+(?=\p{Lu})|\s+(?=[-\u2013\u2014]\s(?!${ANY}${END})))\s*(.*)$`,
       "gmu",
     ),
     /** A capital by itself: no article, no "I", no unit behind a number, no name in a formula. */

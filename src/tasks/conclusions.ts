@@ -73,13 +73,13 @@ const ASIDES = [
 ];
 /** Conditions, means and purposes, which are left out in the same way unless a main clause follows them. */
 const SUBORDINATES = [
-  /,?\s(?:when|if|after|before|until|while|whereas|by \p{L}+ing|to (?!get|make|give|obtain|find|yield|equal)(?=\p{L}{2})\p{L}+|en \p{L}+ant|indem|nachdem|wenn)\s.*$/isu,
+  /(?<=\d.*),?\s(?:when|if|after|before|until|while|whereas|by \p{L}+ing|to (?!get|make|give|obtain|find|yield|equal)(?=\p{L}{2})\p{L}+|en \p{L}+ant|indem|nachdem|wenn)\s.*$/isu,
   /才能.*$/su,
   /\s(?!quedando|restando|sobrando|dejando|ficando|dando|sumando|somando)\p{L}{2,}(?:iendo|[aei]ndo)\s.*$/isu,
 ];
 /** A main clause behind what would be cut off: "because the 9 eggs cost $2 each, she makes $18". */
 const PREDICATE =
-  /\b(?:is|are|was|were|will|would|equals?|has|have|had|gets?|makes?|needs?|costs?|leaves?|earns?|pays?)\s(?:[^\d\n]*\s)?\p{Sc}?\d|=/iu;
+  /(?<!\b(?:that|which|who)\s)\b(?:is|are|was|were|will|would|equals?|has|have|had|gets?|makes?|needs?|costs?|leaves?|earns?|pays?)\s(?:[^\d\n]*\s)?\p{Sc}?\d|=/iu;
 
 /** What the last clause of a sentence begins with: "so she has", "leaving him", "that is 18", "for a total of". */
 const LAST_CLAUSE = new RegExp(
@@ -115,8 +115,9 @@ const CIRCUMSTANCE = new RegExp(
 /** "sells 9 eggs for $18": what is got for it is no circumstance, unless money was named before. */
 const FOR = /(?<!\p{L})(?:for|für|voor|pour|para|por|per|за)\s(?:the\s|only\s|just\s)?$/iu;
 const MONEY = /\p{Sc}|^\s?(?:dollars?|cents?|euros?|pounds?|rupees?|yuan|yen|pesos?)\b/iu;
-/** "The 5 workers": a number that the problem gives. */
-const GIVEN = /(?<!\p{L})(?:the|his|her|their|its|my|our|these|those)\s$/iu;
+/** "The 5 workers", "year 3": a number that the problem gives, or that is a name. */
+const GIVEN =
+  /(?<!\p{L})(?:the|his|her|their|its|my|our|these|those|day|week|month|year|quarter|grade|page|round|level)\s$/iu;
 /** As far back as a preposition of a number is looked for. */
 const MAX_PREPOSITION = 60;
 
@@ -196,7 +197,8 @@ function lastClause(sentence: string): string {
   const colon = clause.lastIndexOf(": ");
   if (colon < 0) return clause;
   const [before, behind] = [clause.slice(0, colon), clause.slice(colon + 1)];
-  const isResult = numbersIn(resultOf(behind)).length === 1 && !ARITHMETIC.test(resultOf(behind));
+  const isResult =
+    behind.includes("=") || (numbersIn(behind).length === 1 && !ARITHMETIC.test(behind));
   return isResult || !hasDigit(before) ? behind : before;
 }
 

@@ -30,8 +30,11 @@ export function extractMath(output: string): string | null {
   const prose = text.replace(/\*\*|__|`|(?<![\w*\\])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])/g, "");
   const stated = lastStatement(prose, statedAnswer);
   if (stated !== null || isCutOff(prose) || isRefusal(lastSentence(prose))) return stated;
-  if (FORMULA_ALONE.test(prose)) return prose.trim();
-  const said = prose.replace(CONDITION, "$1").replace(PREMISE, "$1");
+  const whole = prose.trim();
+  if (whole.length < MAX_ALONE && FORMULA_ALONE.test(whole)) return whole;
+  const from = Math.max(0, prose.length - MAX_SENTENCE);
+  const last = prose.slice(from).replace(CONDITION, "$1").replace(PREMISE, "$1");
+  const said = prose.slice(0, from) + last;
   return plainFormula(prose) ?? lastFormula(said) ?? lastWords(prose);
 }
 
@@ -132,12 +135,15 @@ const ORNAMENT = /\$\s*\\(?:square|blacksquare|qed|Box|checkmark)\s*\$/g;
 
 /** What the last sentence says behind its formula: "when divided by $7$", "where $a=70$", "(we reject $x=-3$)". */
 const CONDITION =
-  /(\$[^$\n]+\$)(?:,?\s(?:when|if|where|since|because|out of|attained|for (?:all|every|any|each))\s[^.\n]*|\s\((?:[A-Za-z]{2,}\s)+[^()\n]*\))\.?\s*$/;
+  /(\$[^$\n]+\$)(?:,?\s(?:when|if|where|since|because|out of|attained|for (?:all|every|any|each))\s[^.\n]*|,?\s(?:which is|or)\s(?:about|approximately|roughly|around)\s[^\n]{0,60}?|\s\((?:[A-Za-z]{2,}\s)+[^()\n]*\))\.?\s*$/;
 /** "Since $f(2)=5$ and $f(3)=10$, $f(2)+f(3)=15$": what stands before the last equation. */
 const PREMISE =
   /(^|[.\n]\s*)(?:Since|Because|As|Given|If|When)\s[^.\n]*,\s(?=\$[^$=]*=[^$]*\$\.?\s*$)/;
-/** A whole text that is LaTeX. */
-const FORMULA_ALONE = /^\s*(?![^\n]*\\(?:text|\[|\())[^\s$]{0,100}\\[A-Za-z][^\s$]{0,200}\s*$/;
+/** A whole text that is LaTeX, without the marks around formulas. */
+const FORMULA_ALONE = /^(?!.*\\(?:text|\[|\())[^\s$]*\\[A-Za-z][^\s$]*$/;
+const MAX_ALONE = 300;
+/** As far back as the last sentence is looked at. */
+const MAX_SENTENCE = 1000;
 /** "12 ways" in a sentence; "3 million" is another number. */
 const COUNTED =
   /^(-?\d[\d,]*(?:\.\d+)?)\s(?!hundred|thousand|million|billion|trillion|dozen|percent|choose|factorial|base|times|plus|minus|sqrt|over)[a-z]{4,}$/;
