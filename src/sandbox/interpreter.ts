@@ -19,6 +19,9 @@ const WATCH_MS = 100;
 /** What Node, Pyodide and the memory's snapshot take beside a program's own memory, and a margin. */
 const OVERHEAD_MIB = 512;
 
+/** Node waits for ever for threads of its own that the system refuses. */
+const START_MS = 60_000;
+
 export type Role = "snapshot" | "candidate" | "judge";
 
 export interface InterpreterOptions {
@@ -106,7 +109,14 @@ export class Interpreter {
   /** Resolves once it can be asked. Throws `InterpreterGone` with what the process said. */
   static async start(role: Role, options: InterpreterOptions): Promise<Interpreter> {
     const interpreter = new Interpreter(await startConfined(role, options), options);
-    await interpreter.#next();
+    const late = setTimeout(() => {
+      interpreter.kill(`had not started after ${START_MS / 1000} s, as without threads to spare`);
+    }, START_MS);
+    try {
+      await interpreter.#next();
+    } finally {
+      clearTimeout(late);
+    }
     return interpreter;
   }
 
@@ -120,7 +130,7 @@ export class Interpreter {
   }
 
   /** Ends the whole process group at once. */
-  kill(): void {
+  kill(why = "was stopped"): void {
     const { pid } = this.#child;
     if (pid !== undefined && this.#gone === undefined) {
       try {
@@ -129,7 +139,7 @@ export class Interpreter {
         // It has ended by itself.
       }
     }
-    this.#end("was stopped");
+    this.#end(why);
   }
 
   #next(): Promise<string> {

@@ -1,6 +1,7 @@
 /**
  * The full form of test/reliability/killed.reliability.ts: kills of an evaluation with five methods, and of
- * its workers. LLAMA_ETS_STUDY_KILLS of each, ten where it is not set; LLAMA_ETS_STUDY_SEED for other moments.
+ * its workers. LLAMA_ETS_STUDY_KILLS of each, ten where it is not set; LLAMA_ETS_STUDY_SEED for other moments;
+ * LLAMA_ETS_STUDY_ITEMS of each method, 200 where it is not set.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import seedrandom from "seedrandom";
@@ -12,6 +13,7 @@ import { HAS_REDIS, startRedis } from "../fixtures/redis-server.js";
 
 const KILLS = Number(process.env.LLAMA_ETS_STUDY_KILLS ?? 10);
 const SEED = Number(process.env.LLAMA_ETS_STUDY_SEED ?? 2026);
+const ITEMS = Number(process.env.LLAMA_ETS_STUDY_ITEMS ?? 200);
 const METHODS = "sample,majority,best-of-n,ets,ets-is";
 const LIMIT_MS = 3_600_000;
 
@@ -23,15 +25,15 @@ async function expectTheSame(out: string, whole: string, total: number): Promise
 }
 
 test(
-  `${KILLS} kills of 1,000 samples lose none, repeat none and change none`,
+  `${KILLS} kills of ${5 * ITEMS} samples lose none, repeat none and change none`,
   async () => {
-    const args = ["eval", "mini-gsm", "--methods", METHODS, "--limit", "200", "-M", "32"];
+    const args = ["eval", "mini-gsm", "--methods", METHODS, "--limit", `${ITEMS}`, "-M", "32"];
     const [whole, killed] = [scratch("whole"), scratch("killed")];
     const { code, stdout } = await cli([...args, "--out", whole]);
     expect(code).toBe(0);
     console.log(stdout);
-    await evaluateWithKills(args, killed, { kills: KILLS, total: 1000, seed: SEED });
-    await expectTheSame(killed, whole, 1000);
+    await evaluateWithKills(args, killed, { kills: KILLS, total: 5 * ITEMS, seed: SEED });
+    await expectTheSame(killed, whole, 5 * ITEMS);
     expect(keysIn(killed)).toEqual(keysIn(whole));
   },
   LIMIT_MS,

@@ -17,6 +17,7 @@ import {
   type HolderData,
   MODEL,
   type Reply,
+  STARTED,
   type ToHolder,
 } from "./protocol.js";
 import { encode } from "./wire.js";
@@ -27,6 +28,9 @@ const MAX_SAID = 2000;
 const SAID_LINES = 5;
 /** For a process that was told to end. */
 const PATIENCE_MS = 5000;
+/** Node waits for ever for threads of its own that the system refuses. */
+const START_MS = 60_000;
+const NOT_STARTED = `no start within ${START_MS / 1000} s, as without threads to spare`;
 
 /** llama.cpp's words for a server that is gone; it doesn't say which. */
 const LOST_SERVER = /Remote RPC server crashed|RPC handshake failed|Failed to connect to .*:\d+/;
@@ -72,12 +76,18 @@ function start(): ChildProcess {
   started.stderr?.setEncoding("utf8").on("data", (text: string) => {
     said = (said + text).slice(-MAX_SAID);
   });
-  started.on("message", (message: FromEngine) => {
+  const late = setTimeout(() => {
+    end(NOT_STARTED);
+    started.kill("SIGKILL");
+  }, START_MS);
+  started.on("message", (message: FromEngine | typeof STARTED) => {
+    if (message === STARTED) return clearTimeout(late);
     if (!("replies" in message)) return parentPort?.postMessage(message);
     // Each has its bytes alone: they were views of all that came at once.
     settle(message.replies.map((one) => ({ ...one, answered: one.answered.slice() })));
   });
   const end = (how: string) => {
+    clearTimeout(late);
     if (child !== started) return;
     child = undefined;
     lastEnd = crashOf(how, said);

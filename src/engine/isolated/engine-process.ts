@@ -19,6 +19,7 @@ import {
   packError,
   type Reply,
   type Shown,
+  STARTED,
 } from "./protocol.js";
 import { decode, encode, type Ref } from "./wire.js";
 
@@ -235,6 +236,7 @@ async function answer({ id, asked: bytes }: Call): Promise<void> {
   if (id !== null) reply({ id, process: number, answered });
 }
 
+process.send?.(STARTED);
 process.on("message", (calls: readonly Call[]) => {
   for (const call of calls) void answer(call);
 });

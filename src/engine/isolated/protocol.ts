@@ -86,6 +86,9 @@ type Told =
 
 export type FromEngine = { replies: readonly Reply[] } | { told: Told };
 
+/** The first word of the engine's process, to the thread that holds it. */
+export const STARTED = "started";
+
 /** From the app's thread to the one that holds the process. */
 export type ToHolder =
   | { calls: readonly Call[] }
