@@ -17,8 +17,15 @@ import { TASKS } from "./rivals/tasks.mjs";
 
 const TEMPERATURE = 0.7;
 const options = parseOptions({
-  ...{ model: "", genlm: "", genlmCache: "runs/rivals/weights", itsHub: "" },
-  ...{ only: Object.keys(TASKS).join(","), items: 12, topics: 20, particles: 8, seed: 0 },
+  model: "",
+  genlm: "",
+  genlmCache: "runs/rivals/weights",
+  itsHub: "",
+  only: Object.keys(TASKS).join(","),
+  items: 12,
+  topics: 20,
+  particles: 8,
+  seed: 0,
   file: "runs/rivals/lines.jsonl",
 });
 if (options.model === "") throw new Error("Expected --model, an instruct model's GGUF file");
@@ -43,19 +50,28 @@ async function openOurs() {
       const guided = task.reward && {
         reward: (state) => task.reward(item, state),
         potential: (state) => task.potential(item, state),
-        ...{ lambda: task.lambda, finish: "best" },
+        lambda: task.lambda,
+        finish: "best",
       };
       const before = process.cpuUsage();
       const { text, logProbs, logNormaliser, usage } = await particle(model, task.prompt(item), {
-        ...{ candidates: options.particles, blockTokens: task.blockTokens, seed },
-        ...{ maxTokens: task.maxTokens, temperature: TEMPERATURE, prefixCache: false },
+        candidates: options.particles,
+        blockTokens: task.blockTokens,
+        seed,
+        maxTokens: task.maxTokens,
+        temperature: TEMPERATURE,
+        prefixCache: false,
         ...(constraint && { constraint }),
         ...guided,
       });
       const { user, system } = process.cpuUsage(before);
       const logProb = logProbs.reduce((a, b) => a + b, 0);
       return {
-        ...{ text, logProb, logNormaliser, tokens: usage.generated, cpu: (user + system) / 1e6 },
+        text,
+        logProb,
+        logNormaliser,
+        tokens: usage.generated,
+        cpu: (user + system) / 1e6,
       };
     },
     close: () => model.dispose(),
@@ -73,9 +89,16 @@ async function openGenlm({ model }) {
       const { regex, schema } = item;
       const { tokens } = await model.encodePrompt(task.prompt(item));
       const { texts, ...counted } = await peer.ask({
-        ...{ prompt: [...tokens], ends: ends.map(({ text }) => text), seed, regex, schema },
-        ...{ asked: task.asked?.(item), lambda: task.lambda, maxTokens: task.maxTokens },
-        ...{ particles: options.particles, temperature: TEMPERATURE },
+        prompt: [...tokens],
+        ends: ends.map(({ text }) => text),
+        seed,
+        regex,
+        schema,
+        asked: task.asked?.(item),
+        lambda: task.lambda,
+        maxTokens: task.maxTokens,
+        particles: options.particles,
+        temperature: TEMPERATURE,
       });
       return { ...counted, text: "", logProb: null, ...chosen(task, item, texts, seed) };
     },
@@ -111,9 +134,13 @@ async function openItsHub() {
     async run(task, item) {
       const before = server.cpu();
       const { text, tokens, cpu } = await peer.ask({
-        ...{ endpoint: `${server.url}/v1`, model: data[0].id, prompt: task.prompt(item) },
-        ...{ asked: task.asked(item), particles: options.particles },
-        ...{ maxTokens: task.maxTokens, temperature: TEMPERATURE },
+        endpoint: `${server.url}/v1`,
+        model: data[0].id,
+        prompt: task.prompt(item),
+        asked: task.asked(item),
+        particles: options.particles,
+        maxTokens: task.maxTokens,
+        temperature: TEMPERATURE,
       });
       return { text, tokens, cpu: cpu + server.cpu() - before, logProb: null, logNormaliser: null };
     },

@@ -15,10 +15,19 @@ import { compare, regrets } from "./where/results.mjs";
 import { runStudy } from "./where/study.mjs";
 
 const given = parseOptions({
-  ...{ model: "", only: "", scale: 1, sizes: "4,8", minutes: 0 },
-  ...{ draw: "true", seed: 0, threads: 1, dataIfeval: "", dataHumaneval: "" },
+  model: "",
+  only: "",
+  scale: 1,
+  sizes: "4,8",
+  minutes: 0,
+  draw: "true",
+  seed: 0,
+  threads: 1,
+  dataIfeval: "",
+  dataHumaneval: "",
   also: "",
-  ...{ file: "runs/where/lines.jsonl", into: "" },
+  file: "runs/where/lines.jsonl",
+  into: "",
 });
 if (given.model === "") throw new Error("Expected --model, an instruct model's GGUF file");
 const options = { ...given, sizes: given.sizes.split(",").map(Number) };

@@ -39,7 +39,9 @@ export function printed(line, directory) {
     stdio: ["ignore", "pipe", "ignore"],
     env: {
       ...process.env,
-      ...{ NODE: process.execPath, MAIN: path.join(ROOT, "dist/cli/main.js"), NO_COLOR: "1" },
+      NODE: process.execPath,
+      MAIN: path.join(ROOT, "dist/cli/main.js"),
+      NO_COLOR: "1",
     },
   });
 }

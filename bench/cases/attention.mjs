@@ -28,7 +28,11 @@ export async function attention({ quick, threads, rounds, counts }) {
     for (const parallel of counts ?? (quick ? [4] : [1, 8, 32])) {
       const { heads, kvHeads } = model.info;
       const shape = {
-        ...{ promptTokens, parallel, held: 1, heldTokens: 0, continuedTokens: LENGTH },
+        promptTokens,
+        parallel,
+        held: 1,
+        heldTokens: 0,
+        continuedTokens: LENGTH,
         group: heads / kvHeads,
       };
       const chosen = fastestAttention(shape, kinds);
@@ -91,7 +95,9 @@ async function speedOf(model, context, parent, parallel) {
   const seconds = model.threads === 1 ? processSeconds : wallSeconds;
   const started = seconds();
   const drawn = await drawTexts(model, context, [parent], {
-    ...{ count: parallel, length: LENGTH, keep: false },
+    count: parallel,
+    length: LENGTH,
+    keep: false,
   });
   return countTokens(drawn) / (seconds() - started);
 }

@@ -49,7 +49,9 @@ function recomputedTokens(width, length) {
 /** Milliseconds of a search that keeps the prompt's cache alone. */
 async function recomputing(model, prompt, { allowedTokens, width, length }) {
   const context = await leaseContext(model, {
-    ...{ promptTokens: prompt.length, maxTokens: length, parallel: 2 * width },
+    promptTokens: prompt.length,
+    maxTokens: length,
+    parallel: 2 * width,
   });
   try {
     const policy = {

@@ -90,8 +90,11 @@ export async function constraints(given) {
       const logProb = result.logProbs.reduce((a, b) => a + b, 0);
       const isEnded = result.stopReason === "end";
       runs.push({
-        ...{ logProb, logNormaliser: result.logNormaliser, cpu: (user + system) / 1e6 },
-        ...{ right: Number(isEnded && check(result)), named: names?.(result) ?? Number.NaN },
+        logProb,
+        logNormaliser: result.logNormaliser,
+        cpu: (user + system) / 1e6,
+        right: Number(isEnded && check(result)),
+        named: names?.(result) ?? Number.NaN,
         text: result.text,
       });
       showProgress(`${name} ${i + 1}/${prompts.length}`, i + 1 === prompts.length);
@@ -100,8 +103,12 @@ export async function constraints(given) {
     const of = (key) => mean(runs.map((run) => run[key] ?? Number.NaN));
     const count = (key) => (Number.isNaN(sum(key)) ? "–" : `${sum(key)} of ${runs.length}`);
     rows.push({
-      ...{ name, right: count("right"), named: count("named"), cpu: of("cpu") },
-      ...{ logProb: of("logProb"), logNormaliser: of("logNormaliser") },
+      name,
+      right: count("right"),
+      named: count("named"),
+      cpu: of("cpu"),
+      logProb: of("logProb"),
+      logNormaliser: of("logNormaliser"),
       texts: runs.map(({ text }) => text),
     });
     console.error(JSON.stringify(rows.at(-1))); // a long study may be cut off
@@ -109,7 +116,12 @@ export async function constraints(given) {
 
   return {
     title: "Constraints",
-    ...{ ratio: null, ours: null, theirs: null, unit: "", runs: rows, speeds },
+    ratio: null,
+    ours: null,
+    theirs: null,
+    unit: "",
+    runs: rows,
+    speeds,
     note: [
       `${candidates} candidates, up to ${maxTokens} tokens, temperature 0.7; one thread.`,
       ...speeds.map(({ name, perSecond, ratio }) => {
@@ -156,7 +168,9 @@ async function speedsOf(model, { rounds, maxTokens, seed }) {
   }
   const perSecond = spent.map(({ tokens, cpu }) => tokens / cpu);
   return ENDLESS.map(({ name }, i) => ({
-    ...{ name, perSecond: perSecond[i], ratio: perSecond[i] / perSecond[0] },
+    name,
+    perSecond: perSecond[i],
+    ratio: perSecond[i] / perSecond[0],
     tokens: spent[i].tokens,
   }));
 }

@@ -23,7 +23,8 @@ export async function decode({ quick, engine, threads, gpu, rounds, counts, mode
   const built = gpu === false || isChosen ? builtEngine(engine) : undefined;
   const model = await loadModel(file, {
     ...(built && { engine: built.directory }),
-    ...{ gpu, threads: threads ?? "auto" },
+    gpu,
+    threads: threads ?? "auto",
   });
   const sizes = counts ?? (quick ? [1, 4] : [1, 4, 8, 16, 32, 64]);
   const repeats = rounds ?? (quick ? 1 : 3);
@@ -112,7 +113,10 @@ async function ourDecode(model, n, length, round) {
     for (let seed = round * 100; ; seed++) {
       const started = performance.now();
       const drawn = await drawTexts(model, context, [parent], {
-        ...{ count: n, length, keep: true, seed },
+        count: n,
+        length,
+        keep: true,
+        seed,
       });
       const ms = performance.now() - started;
       if (countTokens(drawn) < n * length) continue;

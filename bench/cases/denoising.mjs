@@ -56,7 +56,10 @@ async function denoiseBlock(model, { prompt, length, blockLength }, how) {
       prompt: randomPrompt(prompt),
       texts: [{ tokens, stream: [0, 0, 0] }],
       schedule: { blockLength, steps: length, from, to: from + steps },
-      ...{ sampling: sampling(model), key: [0, 0], remasking: "low-confidence", stopAtEnd: false },
+      sampling: sampling(model),
+      key: [0, 0],
+      remasking: "low-confidence",
+      stopAtEnd: false,
       ...(parallel && { parallel }),
     });
     const { user, system } = process.cpuUsage(started);

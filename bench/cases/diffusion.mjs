@@ -66,8 +66,10 @@ function methodsOf({ temperature, votes, candidates, cachedCandidates, width }) 
     [`majority@${votes}`]: { run: majority, ...shared, candidates: votes },
     [`ets, M = ${candidates}`]: { run: ets, ...guided, candidates },
     [`ets-is, M = ${cachedCandidates}`]: {
-      ...{ run: ets, isCached: true },
-      ...{ ...guided, candidates: cachedCandidates },
+      run: ets,
+      isCached: true,
+      ...guided,
+      candidates: cachedCandidates,
     },
     [`beam, W = ${width}`]: { run: beam, ...shared, temperature: 1, candidates: width },
   };
@@ -106,8 +108,13 @@ function tableOf(methods, rows, { seed, temperature, model }, n) {
     const mean = (name) => own.reduce((sum, row) => sum + row[name], 0) / own.length;
     const right = own.filter(({ isRight }) => isRight).length;
     return {
-      ...{ method, n, accuracy: right / n, ci95: wilson(right, n) },
-      ...{ msPerItem: mean("ms"), passes: mean("passes"), positions: mean("positions") },
+      method,
+      n,
+      accuracy: right / n,
+      ci95: wilson(right, n),
+      msPerItem: mean("ms"),
+      passes: mean("passes"),
+      positions: mean("positions"),
     };
   });
   const [, voting, guided] = results;

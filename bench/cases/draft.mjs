@@ -64,18 +64,30 @@ export async function draft({ quick, threads, rounds, models }) {
 async function drawOne(model, question, seed) {
   const { tokens: prompt } = await model.encodePrompt(question);
   const context = await leaseContext(model, {
-    ...{ promptTokens: prompt.length, maxTokens: TOKENS, parallel: 1 },
+    promptTokens: prompt.length,
+    maxTokens: TOKENS,
+    parallel: 1,
   });
   const parent = await prefilled(context, prompt);
   const [drawn] = await context.generate({
     draws: [
       {
-        ...{ parent, stream: [0, 0, 0], position: 0, maxTokens: TOKENS, keep: false },
+        parent,
+        stream: [0, 0, 0],
+        position: 0,
+        maxTokens: TOKENS,
+        keep: false,
         text: new Int32Array(),
       },
     ],
-    ...{ sampling: sampling(model), key: [seed, 0], stopStrings: [], stopTokens: new Int32Array() },
-    ...{ answerEnd: null, maxTotalTokens: TOKENS, sharePrefixes: false, timeLimitMs: null },
+    sampling: sampling(model),
+    key: [seed, 0],
+    stopStrings: [],
+    stopTokens: new Int32Array(),
+    answerEnd: null,
+    maxTotalTokens: TOKENS,
+    sharePrefixes: false,
+    timeLimitMs: null,
   });
   await model.release(context);
   return { prompt, tokens: drawn.tokens };

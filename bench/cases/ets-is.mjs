@@ -30,7 +30,11 @@ export async function etsIs(given) {
   const shared = {
     extract: miniGsm.extract,
     reward: selfConsistency({ extract: miniGsm.extract, answerEnd: miniGsm.answerEnd }),
-    ...{ maxTokens, temperature, candidates, rollouts, blockTokens },
+    maxTokens,
+    temperature,
+    candidates,
+    rollouts,
+    blockTokens,
   };
   const methods = {
     ets: shared,
@@ -47,7 +51,8 @@ export async function etsIs(given) {
       const seed = options.seed * 1_000_003 + i;
       const result = await ets(model, item.prompt, {
         ...methods[tally.method],
-        ...{ seed, prefixCache: false },
+        seed,
+        prefixCache: false,
       });
       count(tally, result, item);
     }
@@ -80,8 +85,15 @@ export async function etsIs(given) {
 
 function newTally(method) {
   return {
-    ...{ method, right: 0, ms: 0, generated: 0, scored: 0, proposed: 0 },
-    ...{ essShares: [], khats: [], logRatios: [] },
+    method,
+    right: 0,
+    ms: 0,
+    generated: 0,
+    scored: 0,
+    proposed: 0,
+    essShares: [],
+    khats: [],
+    logRatios: [],
   };
 }
 

@@ -25,13 +25,20 @@ export async function ets({ quick, threads, gpu, scale }) {
     // Random weights give an end token once in some 50,000 draws; one sample has another seed then.
     const drawWhole = async (seed) => {
       const { usage } = await sample(model, prompt, {
-        ...{ maxTokens, temperature: 0.7, seed, prefixCache: false },
+        maxTokens,
+        temperature: 0.7,
+        seed,
+        prefixCache: false,
       });
       return usage.generated === maxTokens ? usage : drawWhole(seed + 1);
     };
     const one = await drawWhole(0);
     const { usage, steps } = await guide(model, prompt, {
-      ...{ ...shape, maxTokens, temperature: 0.7, seed: 0, prefixCache: false },
+      ...shape,
+      maxTokens,
+      temperature: 0.7,
+      seed: 0,
+      prefixCache: false,
       reward: () => 0,
     });
     if (steps.length !== shape.steps) {

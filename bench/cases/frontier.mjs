@@ -76,7 +76,9 @@ export async function frontier({ limit = 500, seed = 0, quick, plot }) {
   await model.dispose();
 
   const points = rows.map(({ group, name, right, generated, decoded, ms }) => ({
-    ...{ group, name, right },
+    group,
+    name,
+    right,
     accuracy: share(right),
     ci95: wilson(right.filter(Boolean).length, right.length),
     generated: generated / items.length,

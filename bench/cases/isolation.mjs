@@ -139,8 +139,12 @@ async function texts(model, seed, runs, maxTokens) {
   let tokens = 0;
   for (let i = 0; i < runs; i++) {
     const { usage } = await ets(model, PROMPT, {
-      ...{ candidates: 32, rollouts: 1, steps: 1, maxTokens },
-      ...{ seed: 100 * seed + i, temperature: 1.2 },
+      candidates: 32,
+      rollouts: 1,
+      steps: 1,
+      maxTokens,
+      seed: 100 * seed + i,
+      temperature: 1.2,
     });
     tokens += usage.generated;
   }
@@ -149,8 +153,12 @@ async function texts(model, seed, runs, maxTokens) {
 
 async function guided(model, seed, maxTokens) {
   const { usage } = await ets(model, PROMPT, {
-    ...{ candidates: 8, rollouts: 4, blockTokens: 8, maxTokens },
-    ...{ seed, temperature: 1.2 },
+    candidates: 8,
+    rollouts: 4,
+    blockTokens: 8,
+    maxTokens,
+    seed,
+    temperature: 1.2,
   });
   return usage.generated;
 }
@@ -159,7 +167,10 @@ async function evaluated(model, seed, limit, maxTokens) {
   const out = mkdtempSync(path.join(tmpdir(), "llama-ets-bench-"));
   try {
     const { summary } = await evaluate(model, miniGsm, {
-      ...{ methods: ["ets"], limit, seed, out: path.join(out, "run") },
+      methods: ["ets"],
+      limit,
+      seed,
+      out: path.join(out, "run"),
       options: { candidates: 4, rollouts: 2, maxTokens: Math.min(96, maxTokens) },
     });
     return summary.methods.ets.generated;

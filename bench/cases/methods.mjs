@@ -55,7 +55,11 @@ export async function methods(given) {
     const entries = [...single, ...scaled];
     const { summary } = await evaluate(model, miniGsm, {
       methods: entries.map(({ name, method, options }) => ({ name, method, options })),
-      ...{ limit, seed, proposal, resume: true, out: path.join(out, `seed-${seed}`) },
+      limit,
+      seed,
+      proposal,
+      resume: true,
+      out: path.join(out, `seed-${seed}`),
       onProgress: ({ done, total }) => showProgress(`${done}/${total} samples`, done === total),
     });
     return toTable(entries, summary.methods, { limit, seed });
@@ -81,7 +85,11 @@ async function calibrated(file, model, proposal) {
       let tokens = 0;
       for (const [i, item] of items.entries()) {
         const { usage, proposalUsage } = await METHODS[method](model, item.prompt, {
-          ...{ ...options, extract, seed: i, [size]: value, prefixCache: false },
+          ...options,
+          extract,
+          seed: i,
+          [size]: value,
+          prefixCache: false,
           ...(method !== "majority" && { reward }),
           ...(method === "ets-is" && { proposal }),
         });

@@ -47,7 +47,11 @@ export async function naive({ quick, threads, gpu, scale }) {
 
 async function guided(model, { M, K, I, promptTokens, length }) {
   const { usage, steps } = await ets(model, randomPrompt(promptTokens), {
-    ...{ candidates: M, rollouts: K, steps: I, maxTokens: length, temperature: 0.7 },
+    candidates: M,
+    rollouts: K,
+    steps: I,
+    maxTokens: length,
+    temperature: 0.7,
     reward: () => 0,
   });
   if (steps.length !== I) throw new Error(`Expected ${I} steps, got ${steps.length}`);

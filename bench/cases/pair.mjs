@@ -68,7 +68,9 @@ export async function pair(given) {
       return [
         { method: "ets-is", proposal, name, own: {} },
         ...gammas.map((gamma) => ({
-          ...{ method: `ets-is, every ${gamma}`, proposal, name },
+          method: `ets-is, every ${gamma}`,
+          proposal,
+          name,
           own: { resampleEvery: gamma },
         })),
       ];
@@ -96,8 +98,17 @@ export async function pair(given) {
         const reward = ({ text }) => shareOf(words, text);
         const before = process.cpuUsage();
         const result = await ets(model, prompt, {
-          ...{ candidates, rollouts, blockTokens, maxTokens, temperature, lambda, seed, reward },
-          ...{ ...own, ...(proposal && { proposal }), prefixCache: false },
+          candidates,
+          rollouts,
+          blockTokens,
+          maxTokens,
+          temperature,
+          lambda,
+          seed,
+          reward,
+          ...own,
+          ...(proposal && { proposal }),
+          prefixCache: false,
         });
         const { user, system } = process.cpuUsage(before);
         return { ...readRun(result), ms: (user + system) / 1000 };
@@ -143,7 +154,9 @@ function shareOf(words, text) {
 function readRun({ reward, usage, proposalUsage, steps }) {
   const weighed = steps.filter(({ rolloutCount = 0 }) => rolloutCount > 1);
   return {
-    ...{ reward, generated: usage.generated, proposed: proposalUsage?.generated ?? 0 },
+    reward,
+    generated: usage.generated,
+    proposed: proposalUsage?.generated ?? 0,
     steps: weighed.map((step) => ({
       share: step.rolloutEss / step.rolloutCount,
       oneRatioShare: step.oneRatioEss === undefined ? null : step.oneRatioEss / step.rolloutCount,
@@ -163,12 +176,15 @@ function summarise({ method, name = "–", runs, checks }) {
   const rewards = runs.map(({ reward }) => reward);
   const average = mean(rewards);
   return {
-    ...{ method, proposal: name.split("/").at(-1) },
+    method,
+    proposal: name.split("/").at(-1),
     klPerToken: isWeighted ? mean(checks.map(({ klPerToken }) => klPerToken)) : null,
     acceptance: isWeighted ? mean(checks.map(({ acceptance }) => acceptance)) : null,
     predicted: middle(checks.map(({ share }) => share)),
     found: isWeighted ? middle(first.map(({ share }) => share)) : null,
-    ...{ energyEss: of("energyEss"), khat: of("khat"), oneRatioShare: of("oneRatioShare") },
+    energyEss: of("energyEss"),
+    khat: of("khat"),
+    oneRatioShare: of("oneRatioShare"),
     khats: known(steps.map(({ khat }) => khat)).length,
     reward: average,
     error: Math.sqrt(mean(rewards.map((r) => (r - average) ** 2)) / (runs.length - 1)),

@@ -6,7 +6,10 @@ import { fixed } from "../lib/table.mjs";
 import { WORDS } from "../lib/words.mjs";
 
 export const potentialsOptions = {
-  ...{ model: "", timed: 5, seed: 0, threads: 1 },
+  model: "",
+  timed: 5,
+  seed: 0,
+  threads: 1,
   /** Numbers of prompts, ranges of them, and ranges with a stride: neighbours' words begin alike. */
   prompts: "100-119,200-1150/50",
   file: "runs/potentials.jsonl",
@@ -82,7 +85,10 @@ export async function potentials(given) {
       return kept.get(key, () =>
         timedRun(() =>
           method(model, prompt, {
-            ...{ temperature: 0.8, maxTokens: 160, lambda: 0.05, seed: seed * 1_000_003 + i },
+            temperature: 0.8,
+            maxTokens: 160,
+            lambda: 0.05,
+            seed: seed * 1_000_003 + i,
             ...options,
             reward,
           }),
@@ -136,7 +142,9 @@ async function timedRun(run) {
   const { user, system } = process.cpuUsage(before);
   const { candidates } = result.steps.at(-1);
   return {
-    ...{ reward: result.reward, best: result.best.reward, tokens: result.usage.generated },
+    reward: result.reward,
+    best: result.best.reward,
+    tokens: result.usage.generated,
     ms: (user + system) / 1000,
     texts: candidates.map(({ tokens, completions: [own] }) => [own?.reward ?? null, tokens.length]),
   };

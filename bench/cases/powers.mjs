@@ -105,7 +105,8 @@ async function drawOne(model, item, method, options) {
   return {
     answer: result.answer,
     logProb: rawLogProbs.reduce((a, b) => a + b, 0),
-    ...{ generated: result.usage.generated, decoded: result.usage.decoded },
+    generated: result.usage.generated,
+    decoded: result.usage.decoded,
     ms: (user + system) / 1000,
     ...(method === particle && populationOf(result.steps.at(-1))),
   };

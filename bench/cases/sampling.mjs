@@ -35,8 +35,13 @@ export async function sampling({ quick, threads, gpu, rounds, counts }) {
     const [ours, theirs] = [speed("device"), speed("host")];
     const drawn = measured.device.reduce((sum, { deviceDraws }) => sum + deviceDraws, 0);
     rows.push({
-      ...{ n, ours, theirs, ratio: ours / theirs, drawn },
-      ...{ deviceMicroseconds: cost("device"), hostMicroseconds: cost("host") },
+      n,
+      ours,
+      theirs,
+      ratio: ours / theirs,
+      drawn,
+      deviceMicroseconds: cost("device"),
+      hostMicroseconds: cost("host"),
     });
   }
   const { info, threads: used } = models.host;
@@ -45,7 +50,9 @@ export async function sampling({ quick, threads, gpu, rounds, counts }) {
   const last = rows.at(-1);
   return {
     title: "Sampling: on the device, against on the host",
-    ...{ ratio: last.ratio, ours: last.ours, theirs: last.theirs },
+    ratio: last.ratio,
+    ours: last.ours,
+    theirs: last.theirs,
     unit: `tokens/s at N = ${last.n}`,
     note: `${info.description} on the ${place.toUpperCase()}, ${info.vocabSize} tokens, ${threadCount(used)}; medians of ${repeats} alternated rounds of N texts of ${LENGTH} tokens.`,
     columns: [
@@ -75,7 +82,8 @@ async function draw(model, n, seed) {
     const ms = performance.now() - started;
     const { generated, samplingNs, deviceDraws } = await context.status();
     return {
-      ...{ ms, tokens: generated - before.generated },
+      ms,
+      tokens: generated - before.generated,
       samplingMs: (samplingNs - before.samplingNs) / 1e6,
       deviceDraws: deviceDraws - before.deviceDraws,
     };

@@ -47,14 +47,26 @@ function shapes(quick, sweeps) {
   const promptTokens = quick ? 16 : 256;
   const all = {
     parallel: (quick ? [1, 4] : [1, 4, 16, 64, 256]).map((count) => ({
-      ...{ what: `M·K = ${count}`, script, promptTokens, length, count },
+      what: `M·K = ${count}`,
+      script,
+      promptTokens,
+      length,
+      count,
     })),
     prompt: (quick ? [32] : [256, 1024, 4096, 8192]).map((tokens) => ({
-      ...{ what: `prompt of ${tokens}`, script, promptTokens: tokens, length, count: 4 },
+      what: `prompt of ${tokens}`,
+      script,
+      promptTokens: tokens,
+      length,
+      count: 4,
     })),
     steps: (quick ? [1, 2] : [1, 2, 4, 8]).map((steps) => ({
-      ...{ what: `I = ${steps}`, script: "guide.mjs", promptTokens, length: 4 * length },
-      ...{ candidates: 4, steps },
+      what: `I = ${steps}`,
+      script: "guide.mjs",
+      promptTokens,
+      length: 4 * length,
+      candidates: 4,
+      steps,
     })),
   };
   return sweeps.flatMap((name) => all[name] ?? []);

@@ -55,7 +55,9 @@ export async function scoring({ quick, threads, rounds }) {
 async function measure(model, quick, rounds) {
   const [count, length] = quick ? [4, 8] : [16, 32];
   const context = await leaseContext(model, {
-    ...{ promptTokens: PROMPT, maxTokens: length, parallel: count },
+    promptTokens: PROMPT,
+    maxTokens: length,
+    parallel: count,
   });
   try {
     const parent = await prefilled(context, randomPrompt(PROMPT));
@@ -69,8 +71,12 @@ async function measure(model, quick, rounds) {
     }
     const of = (name) => median(results.map((result) => result[name]));
     return {
-      ...{ count, length, scored: of("scored"), sideBySide: of("sideBySide") },
-      ...{ alone: of("alone"), ratio: of("ratio") },
+      count,
+      length,
+      scored: of("scored"),
+      sideBySide: of("sideBySide"),
+      alone: of("alone"),
+      ratio: of("ratio"),
     };
   } finally {
     await model.release(context);

@@ -134,7 +134,8 @@ async function load(url, clients, round, tokens) {
   const seconds = (performance.now() - started) / 1000;
   const all = answers.flat();
   return {
-    ...{ seconds, requests: all.length },
+    seconds,
+    requests: all.length,
     tokens: all.reduce((sum, answer) => sum + answer.tokens, 0),
     first: median(all.map(({ first }) => first)),
   };
@@ -148,8 +149,15 @@ async function ask(url, { model, question, tokens, seed }) {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({
-        ...{ model, seed, stream: true, stream_options: { include_usage: true } },
-        ...{ max_tokens: tokens, temperature: 0.7, top_p: 1, top_k: 0, min_p: 0 },
+        model,
+        seed,
+        stream: true,
+        stream_options: { include_usage: true },
+        max_tokens: tokens,
+        temperature: 0.7,
+        top_p: 1,
+        top_k: 0,
+        min_p: 0,
         messages: [
           { role: "system", content: SYSTEM },
           { role: "user", content: question },

@@ -63,12 +63,17 @@ export async function voteTrials(given) {
   await model.dispose();
   const base = outcomes.get(BASE);
   const rows = [...outcomes].map(([rule, { right, tokens }]) => ({
-    ...{ rule, accuracy: mean(right.map(Number)), tokens: mean(tokens) },
+    rule,
+    accuracy: mean(right.map(Number)),
+    tokens: mean(tokens),
     difference: pairedDifference(right, base.right),
   }));
   return {
     title: "Trials: other votes on the same draws",
-    ...{ ratio: null, ours: null, theirs: null, unit: "" },
+    ratio: null,
+    ours: null,
+    theirs: null,
+    unit: "",
     note: `mini-gsm, ${done} held-out items of level ${options.level} or more, seed ${options.seed}, ${options.model}, temperature ${temperature}; differences from "${BASE}", in points, with 95% intervals.`,
     columns: ["rule", "accuracy %", "tokens", "difference", "95% interval"],
     rows: rows.map(({ rule, accuracy, tokens, difference }) => [

@@ -6,7 +6,9 @@ import { mean, pairedDifference, wilson } from "../lib/statistics.mjs";
 import { fixed, interval, percent } from "../lib/table.mjs";
 
 export const votesOptions = {
-  ...{ first: 0, limit: 1000, seed: 0 },
+  first: 0,
+  limit: 1000,
+  seed: 0,
   model: "mini-gsm-ref",
   maxTokens: 120,
   /** With commas between them. */
@@ -30,7 +32,8 @@ const VOTES = {
   "probability@4": { candidates: 4, votes: "probability" },
   "probability@4-half": { candidates: 4, votes: "probability", voteExponent: 0.5 },
   "probability-certain": {
-    ...{ candidates: 8, votes: "probability" },
+    candidates: 8,
+    votes: "probability",
     adaptive: { round: 2 },
   },
   sequential: { candidates: 16, adaptive: { round: 4 } },
@@ -79,12 +82,18 @@ export async function votes(given) {
       ([name, t]) => name === BASE && (t === temperature || temperature === "–"),
     );
     return {
-      ...{ method, temperature, accuracy: count / right.length, ci95: wilson(count, right.length) },
+      method,
+      temperature,
+      accuracy: count / right.length,
+      ci95: wilson(count, right.length),
       difference: pairedDifference(
         right,
         tallies[base].map(({ isRight }) => isRight),
       ),
-      ...{ tokens, decoded: meanOf("decoded"), ms: meanOf("ms"), unanswered: meanOf("hasNone") },
+      tokens,
+      decoded: meanOf("decoded"),
+      ms: meanOf("ms"),
+      unanswered: meanOf("hasNone"),
       share: tokens / mean(tallies[base].map((outcome) => outcome.tokens)),
     };
   });
@@ -116,8 +125,11 @@ async function runOne(model, item, method, options) {
   const { answer, usage } = await method(model, item.prompt, { ...options, extract: item.extract });
   const { user, system } = process.cpuUsage(before);
   return {
-    ...{ isRight: answer === item.gold, hasNone: answer === null },
-    ...{ tokens: usage.generated, decoded: usage.decoded, ms: (user + system) / 1000 },
+    isRight: answer === item.gold,
+    hasNone: answer === null,
+    tokens: usage.generated,
+    decoded: usage.decoded,
+    ms: (user + system) / 1000,
   };
 }
 

@@ -25,7 +25,11 @@ export async function prefilled(context, prompt) {
 /** The reference policy of the benchmarks: the library's default temperature, nothing cut off. */
 export function sampling(model) {
   return {
-    ...{ temperature: 0.7, topK: 0, topP: 1, minP: 0, allowedTokens: [] },
+    temperature: 0.7,
+    topK: 0,
+    topP: 1,
+    minP: 0,
+    allowedTokens: [],
     vocabLimit: model.info.vocabSize,
   };
 }
@@ -39,14 +43,12 @@ export async function drawTexts(model, context, parents, { count = 1, length, ke
   const continuations = await context.generate({
     draws: parents.flatMap((parent, p) =>
       Array.from({ length: count }, (_, i) => ({
-        ...{
-          parent,
-          stream: [p, i, 0],
-          position: 0,
-          maxTokens: length,
-          keep,
-          text: new Int32Array(),
-        },
+        parent,
+        stream: [p, i, 0],
+        position: 0,
+        maxTokens: length,
+        keep,
+        text: new Int32Array(),
       })),
     ),
     sampling: sampling(model),

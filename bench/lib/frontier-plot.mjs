@@ -1,8 +1,13 @@
 const [WIDTH, HEIGHT] = [640, 400];
 const BOX = { left: 56, right: 620, top: 24, bottom: 350 };
 const COLORS = {
-  ...{ sample: "#888888", majority: "#1f77b4", "best-of-n": "#9467bd", "ETS, paper": "#d62728" },
-  ...{ ETS: "#ff7f0e", "ETS-IS": "#8c564b", "adaptive ETS": "#2ca02c" },
+  sample: "#888888",
+  majority: "#1f77b4",
+  "best-of-n": "#9467bd",
+  "ETS, paper": "#d62728",
+  ETS: "#ff7f0e",
+  "ETS-IS": "#8c564b",
+  "adaptive ETS": "#2ca02c",
 };
 
 /** Accuracy, with 95% intervals, against generated tokens an answer on a logarithmic axis. */

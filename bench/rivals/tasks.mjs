@@ -36,13 +36,17 @@ function parsed(text) {
  */
 export const TASKS = {
   sentences: {
-    ...{ title: "one sentence of exactly twelve words", maxTokens: 60, blockTokens: 4 },
+    title: "one sentence of exactly twelve words",
+    maxTokens: 60,
+    blockTokens: 4,
     rows: topicRows,
     prompt: asksForSentence,
     isRight: (item, text) => matches(item.regex, text),
   },
   topics: {
-    ...{ title: "the same, with a potential for its topic", maxTokens: 60, blockTokens: 4 },
+    title: "the same, with a potential for its topic",
+    maxTokens: 60,
+    blockTokens: 4,
     rows: topicRows,
     prompt: asksForSentence,
     lambda: 0.1,
@@ -52,7 +56,9 @@ export const TASKS = {
     isRight: (item, text) => matches(item.regex, text) && names(item.topic, text) === 1,
   },
   json: {
-    ...{ title: "JSON of two fields", maxTokens: 60, blockTokens: 2 },
+    title: "JSON of two fields",
+    maxTokens: 60,
+    blockTokens: 2,
     rows: (count) => TOPICS.slice(0, count).map((topic) => ({ id: topic, topic, schema: THING })),
     prompt: ({ topic }) => `Give JSON with a name and a count of something about ${topic}.`,
     isRight(_, text) {
@@ -61,7 +67,10 @@ export const TASKS = {
     },
   },
   keywords: {
-    ...{ title: "a sentence with four given words", maxTokens: 40, blockTokens: 4, lambda: 0.05 },
+    title: "a sentence with four given words",
+    maxTokens: 40,
+    blockTokens: 4,
+    lambda: 0.05,
     rows: keywords.rows,
     prompt: ({ prompt }) => prompt,
     asked: ({ words }) => ({ kind: "keywords", words }),
@@ -70,7 +79,10 @@ export const TASKS = {
     isRight: (item, text) => keywordsShare({ text, item }) === 1,
   },
   records: {
-    ...{ title: "a JSON record of four fields", maxTokens: 56, blockTokens: 4, lambda: 0.05 },
+    title: "a JSON record of four fields",
+    maxTokens: 56,
+    blockTokens: 4,
+    lambda: 0.05,
     rows: (count) => records.rows(count).map((row) => ({ ...row, schema: SCHEMA })),
     prompt: ({ prompt }) => prompt,
     asked: ({ source }) => ({ kind: "records", source }),
@@ -83,7 +95,10 @@ export const TASKS = {
     },
   },
   counts: {
-    ...{ title: "one or two sentences of n words", maxTokens: 48, blockTokens: 4, lambda: 0.05 },
+    title: "one or two sentences of n words",
+    maxTokens: 48,
+    blockTokens: 4,
+    lambda: 0.05,
     rows: (count) =>
       counts.rows(count).map((row) => ({
         ...row,

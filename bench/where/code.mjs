@@ -8,7 +8,10 @@ export function exampleTests({ prompt }) {
 }
 
 export const code = {
-  ...{ task: humaneval, maxTokens: 160, isCounted: false, sizes: { pilot: 3, study: 8, held: 0 } },
+  task: humaneval,
+  maxTokens: 160,
+  isCounted: false,
+  sizes: { pilot: 3, study: 8, held: 0 },
   title: "Python functions (HumanEval)",
   known: "the docstring's examples",
   pick: (item) => exampleTests(item).length > 0 && item.prompt.length < 700,

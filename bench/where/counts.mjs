@@ -41,7 +41,8 @@ const task = defineTask({
   name: "counts",
   extract: (text) => text,
   parse: (row) => ({
-    ...{ id: row.text("id"), prompt: row.text("prompt") },
+    id: row.text("id"),
+    prompt: row.text("prompt"),
     gold: exampleOf(row.fields),
   }),
   openGrader: async () => scoreGrader((item, text) => share({ text, item })),
@@ -51,7 +52,9 @@ export default task;
 const NUMBERS = ["one", "two"];
 
 export const counts = {
-  ...{ task, maxTokens: 48, sizes: { pilot: 8, study: 20, held: 10 } },
+  task,
+  maxTokens: 48,
+  sizes: { pilot: 8, study: 20, held: 10 },
   title: "Sentences of a given number of words",
   known: "the number of words and sentences, the topic",
   rows: (count) =>
@@ -67,23 +70,34 @@ export const counts = {
   constraintOf,
   methods: [
     {
-      ...{ name: "particle, constraint and potential, blocks of 4", fixed: "particle, constraint" },
+      name: "particle, constraint and potential, blocks of 4",
+      fixed: "particle, constraint",
       method: particle,
       options: (reward, item, potential) => ({
-        ...{ reward, potential, lambda: 0.05, finish: "best", blockTokens: 4 },
+        reward,
+        potential,
+        lambda: 0.05,
+        finish: "best",
+        blockTokens: 4,
         constraint: constraintOf(item),
       }),
     },
     {
-      ...{ name: "best-of-n, constraint", fixed: "best of 8, constraint" },
+      name: "best-of-n, constraint",
+      fixed: "best of 8, constraint",
       method: bestOfN,
       options: (reward, item) => ({ reward, constraint: constraintOf(item) }),
     },
     {
-      ...{ name: "particle, potential, blocks of 4", fixed: "particle" },
+      name: "particle, potential, blocks of 4",
+      fixed: "particle",
       method: particle,
       options: (reward, _, potential) => ({
-        ...{ reward, potential, lambda: 0.05, finish: "best", blockTokens: 4 },
+        reward,
+        potential,
+        lambda: 0.05,
+        finish: "best",
+        blockTokens: 4,
       }),
     },
   ],

@@ -18,7 +18,11 @@ function settingsOf(task, item, seed) {
   return {
     prompt,
     options: {
-      ...{ ...form, seed, maxTokens: entry.maxTokens, temperature: 0.7, prefixCache: false },
+      ...form,
+      seed,
+      maxTokens: entry.maxTokens,
+      temperature: 0.7,
+      prefixCache: false,
       extract: (text) => entry.task.extract(text, item),
     },
   };
@@ -58,8 +62,13 @@ export async function drawOne(task, { method, options: ownOf }, size, item, seed
   await judges.close();
   const { score, correct } = await task.grade(item, result.text);
   return {
-    ...{ score, correct, reward: result.reward, tokens: result.usage.generated, cpu },
-    ...{ divergence: result.divergence, text: result.text },
+    score,
+    correct,
+    reward: result.reward,
+    tokens: result.usage.generated,
+    cpu,
+    divergence: result.divergence,
+    text: result.text,
     ...(result.auto && { auto: result.auto }),
   };
 }

@@ -7,7 +7,9 @@ const SHORT =
   /^(?:keywords:|change_case:english_|punctuation:|startend:|detectable_format:(?:title|number_highlighted|constrained))/;
 
 export const instructions = {
-  ...{ task: ifeval, maxTokens: 64, sizes: { pilot: 8, study: 30, held: 8 } },
+  task: ifeval,
+  maxTokens: 64,
+  sizes: { pilot: 8, study: 30, held: 8 },
   title: "Instructions that programs check (IFEval)",
   known: "the instructions' checks",
   pick: ({ row, prompt }) =>

@@ -19,7 +19,8 @@ const task = defineTask({
   name: "keywords",
   extract: (text) => text,
   parse: (row) => ({
-    ...{ id: row.text("id"), prompt: row.text("prompt") },
+    id: row.text("id"),
+    prompt: row.text("prompt"),
     gold: row.strings("words").join(" "),
   }),
   openGrader: async () => scoreGrader((item, text) => share({ text, item })),
@@ -27,7 +28,9 @@ const task = defineTask({
 export default task;
 
 export const keywords = {
-  ...{ task, maxTokens: 40, sizes: { pilot: 12, study: 60, held: 12 } },
+  task,
+  maxTokens: 40,
+  sizes: { pilot: 12, study: 60, held: 12 },
   title: "A sentence with four given words",
   known: "which words it must have",
   rows: (count) =>

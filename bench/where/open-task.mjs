@@ -57,7 +57,10 @@ export async function openTask(
   const opened = (await entry.openReward?.()) ?? null;
   const grader = await entry.task.openGrader(entry.grader);
   return {
-    ...{ name, entry, items, model },
+    name,
+    entry,
+    items,
+    model,
     ...splitsOf(items, entry.sizes, scale),
     /** What is asked of a method: `reward`, and what judges beginnings. */
     async judgesOf(item) {

@@ -19,7 +19,10 @@ const TEXT = { type: "string", minLength: 1, maxLength: 40 };
 export const SCHEMA = {
   type: "object",
   properties: {
-    ...{ name: TEXT, age: { type: "integer", minimum: 0, maximum: 130 }, city: TEXT, job: TEXT },
+    name: TEXT,
+    age: { type: "integer", minimum: 0, maximum: 130 },
+    city: TEXT,
+    job: TEXT,
   },
   required: FIELDS,
   additionalProperties: false,
@@ -72,7 +75,8 @@ const task = defineTask({
     return record && JSON.stringify(FIELDS.map((field) => record[field] ?? null));
   },
   parse: (row) => ({
-    ...{ id: row.text("id"), prompt: row.text("prompt") },
+    id: row.text("id"),
+    prompt: row.text("prompt"),
     gold: JSON.stringify(row.fields.gold),
   }),
   openGrader: async () => scoreGrader(rightFields),
@@ -90,7 +94,9 @@ const TELLINGS = [
 ];
 
 export const records = {
-  ...{ task, maxTokens: 56, sizes: { pilot: 12, study: 44, held: 12 } },
+  task,
+  maxTokens: 56,
+  sizes: { pilot: 12, study: 44, held: 12 },
   title: "A JSON record of four fields from a text",
   known: "the schema; values must stand in the text",
   rows: (count) =>
@@ -118,15 +124,21 @@ export const records = {
   constraintOf: () => ({ json: SCHEMA }),
   methods: [
     {
-      ...{ name: "particle, constraint and potential, blocks of 4", fixed: "particle, constraint" },
+      name: "particle, constraint and potential, blocks of 4",
+      fixed: "particle, constraint",
       method: particle,
       options: (reward, _, potential) => ({
-        ...{ reward, potential, lambda: 0.05, finish: "best", blockTokens: 4 },
+        reward,
+        potential,
+        lambda: 0.05,
+        finish: "best",
+        blockTokens: 4,
         constraint: { json: SCHEMA },
       }),
     },
     {
-      ...{ name: "best-of-n, constraint", fixed: "best of 8, constraint" },
+      name: "best-of-n, constraint",
+      fixed: "best of 8, constraint",
       method: bestOfN,
       options: (reward) => ({ reward, constraint: { json: SCHEMA } }),
     },
@@ -136,10 +148,15 @@ export const records = {
       options: () => ({ constraint: { json: SCHEMA } }),
     },
     {
-      ...{ name: "particle, potential, blocks of 4", fixed: "particle" },
+      name: "particle, potential, blocks of 4",
+      fixed: "particle",
       method: particle,
       options: (reward, _, potential) => ({
-        ...{ reward, potential, lambda: 0.05, finish: "best", blockTokens: 4 },
+        reward,
+        potential,
+        lambda: 0.05,
+        finish: "best",
+        blockTokens: 4,
       }),
     },
   ],

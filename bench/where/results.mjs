@@ -48,7 +48,8 @@ function sizeOf(items, tokens) {
 function rowOf(name, outcomes) {
   const divergences = outcomes.flatMap(({ divergence }) => divergence ?? []);
   return {
-    ...{ name, scores: outcomes.map(({ score }) => score) },
+    name,
+    scores: outcomes.map(({ score }) => score),
     score: mean(outcomes.map(({ score }) => score)),
     right: mean(outcomes.map(({ correct }) => Number(correct))),
     reward: outcomes.some(({ reward }) => typeof reward !== "number")
@@ -111,7 +112,10 @@ export function compare(results, sizes) {
       const [first] = chosen;
       const largest = run(first.name, `${first.name}@${sizes.at(-1)}`);
       return {
-        ...{ name, entry, pilot, count: study.length },
+        name,
+        entry,
+        pilot,
+        count: study.length,
         references: (entry.references ?? []).map(({ name: label }) => {
           const row = run(label);
           return { row, gain: difference(largest, row) };

@@ -135,7 +135,8 @@ function heldMethods({ methods, constraintOf, answers = false }, [first]) {
     options: (reward, item, potential) => ({
       ...(reward !== undefined && { reward, potential }),
       // Its rules say at which temperature likely texts are sought; without one it is that of all.
-      ...{ temperature: undefined, ...(!answers && { extract: undefined }) },
+      temperature: undefined,
+      ...(!answers && { extract: undefined }),
       ...(constraintOf !== undefined && { constraint: constraintOf(item) }),
     }),
   };

@@ -31,7 +31,9 @@ const task = defineTask({
 export default task;
 
 export const tone = {
-  ...{ task, maxTokens: 40, sizes: { pilot: 8, study: 44, held: 12 } },
+  task,
+  maxTokens: 40,
+  sizes: { pilot: 8, study: 44, held: 12 },
   title: "A cheerful sentence about something gloomy",
   known: "how cheerful a text is (VADER)",
   rows: (count) =>

@@ -20,7 +20,8 @@ const VOTES = [
   { name: "beam", method: beam, options: () => ({}) },
   { name: "best-of-n, confidence", method: bestOfN, options: () => ({ reward: confidence() }) },
   {
-    ...{ name: "particle, α = 4, blocks of 8", fixed: "particle" },
+    name: "particle, α = 4, blocks of 8",
+    fixed: "particle",
     method: particle,
     options: () => ({ alpha: 4, temperature: 1, blockTokens: 8 }),
   },
@@ -41,7 +42,9 @@ const shared = {
 const levelOf = ({ row }) => row.level;
 
 export const votes = {
-  ...{ ...shared, known: "answers can be compared", methods: VOTES },
+  ...shared,
+  known: "answers can be compared",
+  methods: VOTES,
   sizes: { pilot: 40, study: 240, held: 40, seen: 40 },
   title: "Word problems, by votes (mini-gsm)",
   pick: (item) => levelOf(item) < 5,
@@ -50,7 +53,9 @@ export const votes = {
 };
 
 export const chains = {
-  ...{ ...shared, known: "answers can be compared", methods: VOTES },
+  ...shared,
+  known: "answers can be compared",
+  methods: VOTES,
   sizes: { pilot: 30, study: 120, held: 20, seen: 30 },
   title: "Word problems of six calculations, by votes",
   pick: (item) => levelOf(item) === 5,
@@ -58,7 +63,8 @@ export const chains = {
 };
 
 export const verified = {
-  ...{ ...shared, known: "a verifier of solutions (mini-gsm-verifier)" },
+  ...shared,
+  known: "a verifier of solutions (mini-gsm-verifier)",
   sizes: { pilot: 40, study: 240, held: 40, seen: 40 },
   title: "Word problems, by a verifier",
   pick: (item) => levelOf(item) < 5,
@@ -69,7 +75,8 @@ export const verified = {
   methods: [
     ...VOTES.slice(0, 2),
     {
-      ...{ name: "particle, potential, blocks of 16", fixed: "particle" },
+      name: "particle, potential, blocks of 16",
+      fixed: "particle",
       method: particle,
       options: (reward) => ({ potential: reward, blockTokens: 16, finish: "best" }),
     },
@@ -77,8 +84,12 @@ export const verified = {
       name: "particle, α = 4, potential, blocks of 8, λ = .3",
       method: particle,
       options: (reward) => ({
-        ...{ potential: reward, blockTokens: 8, lambda: 0.3, finish: "best" },
-        ...{ alpha: 4, temperature: 1 },
+        potential: reward,
+        blockTokens: 8,
+        lambda: 0.3,
+        finish: "best",
+        alpha: 4,
+        temperature: 1,
       }),
     },
     {

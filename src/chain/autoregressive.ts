@@ -151,7 +151,8 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     );
     const drawn = await this.#generator.draw(
       heads.map(({ text, sequence }, i) => ({
-        ...{ text, sequence },
+        text,
+        sequence,
         stream: redrawnStream(step, i),
         maxTokens: length - text.tokens.length,
         keep: false,
@@ -188,7 +189,8 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     return ranked.map(({ sequence, tokens, logProbs, logMass }, i) => ({
       state: { ...(states[i] as AutoregressiveState), sequence },
       next: Array.from(tokens, (token, n) => ({
-        ...{ token, logProb: logProbs[n] as number },
+        token,
+        logProb: logProbs[n] as number,
         ...(logMass !== undefined && { logMass }),
       })),
     }));

@@ -84,7 +84,8 @@ export class DenoisingGenerator implements AsyncDisposable {
     const { parallel } = this.#options.denoising;
     const texts = await this.#run(first.state, to, blockLength, (shared) =>
       this.#context.denoise({
-        ...{ ...shared, ...(parallel && { parallel }) },
+        ...shared,
+        ...(parallel && { parallel }),
         texts: requests.map(({ state, stream }) => ({ tokens: state.canvas, stream })),
       }),
     );
@@ -107,7 +108,10 @@ export class DenoisingGenerator implements AsyncDisposable {
     const { blockLength } = this.#options.denoising;
     const found = await this.#run(first.state, to, blockLength, (shared) =>
       this.#context.search({
-        ...{ ...shared, width, wanted, stream },
+        ...shared,
+        width,
+        wanted,
+        stream,
         texts: hypotheses.map(({ state, logProb }) => ({ tokens: state.canvas, logProb })),
       }),
     );
@@ -130,7 +134,10 @@ export class DenoisingGenerator implements AsyncDisposable {
     const { prompt, policy, denoising } = this.#options;
     const { denoisingSteps: steps, remasking, cfgScale } = denoising;
     const shared = {
-      ...{ prompt, sampling: policy.sampling, remasking, cfgScale },
+      prompt,
+      sampling: policy.sampling,
+      remasking,
+      cfgScale,
       schedule: { blockLength, steps, from, to },
       key: randomKey(policy.seed),
       ...this.#limits.left,
@@ -192,7 +199,8 @@ export class DenoisingGenerator implements AsyncDisposable {
     const now: DenoiserStatus = await this.#context.status();
     const prefilled = now.fullPasses * this.#options.prompt.length;
     return {
-      ...{ prefilled, cached: 0 },
+      prefilled,
+      cached: 0,
       generated: now.unmasked,
       decoded: now.positions - prefilled,
       scored: now.scored,

@@ -31,7 +31,8 @@ export class TextScorer {
     const { policy, metrics } = this.#options;
     const requests = prefixes.flatMap(({ text: state, sequence }, i) =>
       (rollouts[i] ?? []).map((rollout) => ({
-        ...{ state, rollout },
+        state,
+        rollout,
         parent: sequence,
         tokens: Int32Array.from(rollout.tokens.slice(state.tokens.length)),
         ...textBefore(policy.sampling, state),
@@ -50,7 +51,8 @@ export class TextScorer {
       const values = this.#writer.revalue(state, rollout.tokens, added);
       const from = state.tokens.length;
       return {
-        ...{ ...rollout, ...values },
+        ...rollout,
+        ...values,
         logDrawn: logDrawnOf(values, from),
         logTarget: logTargetOf({ ...rollout, ...values }, policy.conditions === true, from),
       };

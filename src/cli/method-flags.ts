@@ -189,7 +189,7 @@ export function parseMethods(text: string): EvaluatedMethod[] {
           `Expected \`${name}\` to set \`${twice[0]}\` once, got it twice`,
         );
       }
-      return { ...{ name, method: method as MethodName }, options };
+      return { name, method: method as MethodName, options };
     });
   });
 }

@@ -12,7 +12,19 @@ export function newTable(head: string[]): Table.Table {
 }
 
 const BORDERS = {
-  ...{ top: "─", "top-mid": "─", "top-left": "", "top-right": "" },
-  ...{ bottom: "─", "bottom-mid": "─", "bottom-left": "", "bottom-right": "" },
-  ...{ left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: " " },
+  top: "─",
+  "top-mid": "─",
+  "top-left": "",
+  "top-right": "",
+  bottom: "─",
+  "bottom-mid": "─",
+  "bottom-left": "",
+  "bottom-right": "",
+  left: "",
+  "left-mid": "",
+  mid: "",
+  "mid-mid": "",
+  right: "",
+  "right-mid": "",
+  middle: " ",
 };

@@ -73,7 +73,10 @@ export function textOf(from: Text): Text {
   const { text, thoughts, tokens, logProbs, logMasses, entropies, selfCertainties, finishReason } =
     from;
   return {
-    ...{ text, tokens, logProbs, finishReason },
+    text,
+    tokens,
+    logProbs,
+    finishReason,
     ...(thoughts && { thoughts }),
     ...(logMasses && { logMasses }),
     ...(entropies && { entropies }),

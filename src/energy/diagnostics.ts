@@ -63,8 +63,12 @@ export function diagnose(rollouts: readonly RolloutRatio[]): ImportanceDiagnosti
   // The reference can draw none of the rollouts: they tell nothing.
   if (!logRatios.some(Number.isFinite)) {
     return {
-      ...{ rolloutCount, distinctRollouts, khat },
-      ...{ rolloutEss: 0, meanRatio: 0, maxWeightShare: 0 },
+      rolloutCount,
+      distinctRollouts,
+      khat,
+      rolloutEss: 0,
+      meanRatio: 0,
+      maxWeightShare: 0,
     };
   }
   const weights = normalise(logRatios);

@@ -20,8 +20,16 @@ export interface LoadModelOptions extends LocalOptions {
 
 /** Options that a model on a server has no use for, but for the values that mean nothing. */
 const LOCAL_OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
-  ...{ gpu: ["auto"], threads: ["auto"], isolate: [false], rpc: [] },
-  ...{ engine: [], attention: [], sampling: [], gpuLayers: [], loras: [], kv: [] },
+  gpu: ["auto"],
+  threads: ["auto"],
+  isolate: [false],
+  rpc: [],
+  engine: [],
+  attention: [],
+  sampling: [],
+  gpuLayers: [],
+  loras: [],
+  kv: [],
 };
 
 /**

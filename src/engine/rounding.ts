@@ -41,11 +41,20 @@ export async function measureRounding(model: Model, texts: number, seed = 0): Pr
     await parent.prefill(prompt);
     const drawn = await context.generate({
       draws: Array.from({ length: texts }, (_, i) => ({
-        ...{ parent, stream: [i, 0, 0] as const, position: 0, maxTokens: LONGEST, keep: false },
+        parent,
+        stream: [i, 0, 0] as const,
+        position: 0,
+        maxTokens: LONGEST,
+        keep: false,
         text: new Int32Array(),
       })),
-      ...{ sampling, key: [seed, 0], stopStrings: [], stopTokens: new Int32Array() },
-      ...{ answerEnd: null, maxTotalTokens: texts * LONGEST, sharePrefixes: true },
+      sampling,
+      key: [seed, 0],
+      stopStrings: [],
+      stopTokens: new Int32Array(),
+      answerEnd: null,
+      maxTotalTokens: texts * LONGEST,
+      sharePrefixes: true,
       timeLimitMs: null,
     });
     const requests = drawn.map(({ tokens }) => ({ parent, tokens }));

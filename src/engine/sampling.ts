@@ -60,7 +60,12 @@ export function resolveSampling(
   for (const token of allowedTokens) checkInteger("allowedTokens", token, 0, vocabSize - 1);
   const unique = [...new Set(allowedTokens)].sort((a, b) => a - b);
   return {
-    ...{ temperature, topK, topP, minP, allowedTokens: unique, vocabLimit: vocabSize },
+    temperature,
+    topK,
+    topP,
+    minP,
+    allowedTokens: unique,
+    vocabLimit: vocabSize,
     ...(constraint && { constraint }),
   };
 }

@@ -40,13 +40,21 @@ async function timeDraws(
   const start = performance.now();
   const drawn = await context.generate({
     draws: Array.from({ length: texts }, (_, i) => ({
-      ...{ parent, stream: [i, 0, 0] as const, position: 0, maxTokens: LENGTH, keep: false },
+      parent,
+      stream: [i, 0, 0] as const,
+      position: 0,
+      maxTokens: LENGTH,
+      keep: false,
       text: new Int32Array(),
     })),
     // Hot enough that texts differ, and share no decode.
     sampling: resolveSampling({ temperature: 2 }, model.info.vocabSize),
-    ...{ key: [0, 0], stopStrings: [], stopTokens: new Int32Array() },
-    ...{ answerEnd: null, maxTotalTokens: texts * LENGTH, sharePrefixes: true },
+    key: [0, 0],
+    stopStrings: [],
+    stopTokens: new Int32Array(),
+    answerEnd: null,
+    maxTotalTokens: texts * LENGTH,
+    sharePrefixes: true,
     timeLimitMs: null,
   });
   const tokens = drawn.reduce((sum, text) => sum + text.tokens.length, 0);

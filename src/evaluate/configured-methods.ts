@@ -100,7 +100,8 @@ export function configureMethods(
 ): ConfiguredMethod[] {
   const choose = (wished: EvaluatedMethodOptions) =>
     chooseForTask(wished, {
-      ...{ reward: rewardName, canVote: canVote(task, item) },
+      reward: rewardName,
+      canVote: canVote(task, item),
       maxTokens: promptOf(task, item, form).maxTokens,
       isDiffusion: model.info.isDiffusion,
     });
@@ -131,12 +132,18 @@ export function configureMethods(
     const { constraint } = merged;
     const restricted = constraint === undefined ? {} : { constraint };
     const { proposal: _, ...record } = {
-      ...{ ...OF_EVERY_METHOD, ...resolved, ...restricted, ...hashes },
+      ...OF_EVERY_METHOD,
+      ...resolved,
+      ...restricted,
+      ...hashes,
       // Keys tell it from the same method by name.
       ...(auto && { auto: true }),
     };
     return {
-      ...{ name, method, options: merged, needsProposal },
+      name,
+      method,
+      options: merged,
+      needsProposal,
       settings: JSON.parse(JSON.stringify(record)),
       ...(auto && { auto: reasonOf(auto.choice) }),
     };

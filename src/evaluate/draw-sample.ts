@@ -124,7 +124,11 @@ function toDrawn(result: Result, job: DrawJob, keeping: Keeping): DrawnText {
   const { text, answer, stopReason, agreement, usage, proposalUsage, steps, warnings } = result;
   const { reward, best, evidence } = result;
   return {
-    ...{ text, answer, stopReason, agreement, warnings },
+    text,
+    answer,
+    stopReason,
+    agreement,
+    warnings,
     ...(evidence.rewards && { reward, bestReward: best?.reward ?? null }),
     usage: toUsage(usage),
     ...(proposalUsage && { proposalUsage: toUsage(proposalUsage) }),
@@ -144,7 +148,9 @@ function toDrawn(result: Result, job: DrawJob, keeping: Keeping): DrawnText {
 function textsOf({ steps, evidence }: Result, keeping: Keeping): KeptText[] {
   const [step] = steps;
   return (step?.candidates ?? []).map(({ text, tokens, logProbs, completions: [own] }) => ({
-    ...{ text, answer: own?.answer ?? null, generated: tokens.length },
+    text,
+    answer: own?.answer ?? null,
+    generated: tokens.length,
     reward: evidence.rewards ? (own?.reward ?? null) : null,
     logProb: logProbs.reduce((sum, logProb) => sum + logProb, 0),
     ...tokenFieldsOf({ tokens, logProbs, ...given({ entropies: own?.entropies }) }, keeping),

@@ -100,7 +100,12 @@ export async function evaluate(
   const setting = { model, task, form, item, reward, named, date };
   const methods = configureMethods(resolved, setting);
   const run: Omit<RunRecord, "format"> = {
-    ...{ task: task.name, items: items.length, samples, seed, mode, form },
+    task: task.name,
+    items: items.length,
+    samples,
+    seed,
+    mode,
+    form,
     ...(total !== undefined && { budget: { tokens: total } }),
     ...(await describeTaskFile(task)),
     ...(await describeGrader(resolved.grader, signal)),
@@ -175,7 +180,9 @@ export async function evaluate(
     run: store.run,
     summary: await store.summarise(),
     kept,
-    ...{ drawn, failed, endedEarly },
+    drawn,
+    failed,
+    endedEarly,
   };
 }
 
@@ -230,7 +237,13 @@ async function draw({
       await drawLocally(
         { jobs, onOutcome },
         {
-          ...{ model, proposal, task, form, signal, onWarning, concurrency },
+          model,
+          proposal,
+          task,
+          form,
+          signal,
+          onWarning,
+          concurrency,
           reward: reward === DEFAULT_REWARD ? undefined : judges.get(reward),
           named: judges,
           keep: keptOf(task, resolved.keep),
@@ -243,7 +256,10 @@ async function draw({
   const { drawOnQueue } = await import("./queue/executor.js");
   const needsProposal = methods.some((method) => method.needsProposal);
   const work = {
-    ...{ task: task.name, form, reward, model: run.model.sha256 },
+    task: task.name,
+    form,
+    reward,
+    model: run.model.sha256,
     keep: keptOf(task, resolved.keep),
     potentials: namedIn(methods),
     proposal: needsProposal ? (run.proposal?.sha256 ?? null) : null,

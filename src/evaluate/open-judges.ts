@@ -41,8 +41,16 @@ async function probe(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const text: Completion = {
-    ...{ text: item.gold, tokens: [0], logProbs: [0], entropies: [0], selfCertainties: [0] },
-    ...{ finishReason: "end", candidate: 0, rollout: null, votes: 1, samples: 1 },
+    text: item.gold,
+    tokens: [0],
+    logProbs: [0],
+    entropies: [0],
+    selfCertainties: [0],
+    finishReason: "end",
+    candidate: 0,
+    rollout: null,
+    votes: 1,
+    samples: 1,
   };
   const input = frozenCopy({ prompt: item.prompt, pool: [text], earlier: [] });
   const asked = rewardOfItem(judge, { ...row, ...item });

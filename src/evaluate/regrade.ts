@@ -14,7 +14,13 @@ import {
 import { gradeTexts } from "./grade-texts.js";
 import { describeGrader, describeTaskFile } from "./store/describe-run.js";
 import { readRun } from "./store/read-run.js";
-import { isFailed, type RunRecord, type Sample, type Summary } from "./store/run-files.js";
+import {
+  type GradedSample,
+  isFailed,
+  type RunRecord,
+  type Sample,
+  type Summary,
+} from "./store/run-files.js";
 import { hashItems, sampleKey } from "./store/sample-key.js";
 
 /** By what stored texts are graded anew. */
@@ -77,7 +83,8 @@ export async function regrade(directory: string, options: RegradeOptions = {}): 
   const judge = given === undefined || given === "task" ? undefined : checkJudge("grader", given);
   const { taskFile: _, grader: __, ...rest } = before;
   const run: RunRecord = {
-    ...{ ...rest, mode },
+    ...rest,
+    mode,
     ...(await describeTaskFile(task)),
     ...(await describeGrader(judge, signal)),
   };
@@ -85,7 +92,8 @@ export async function regrade(directory: string, options: RegradeOptions = {}): 
   const { RunStore } = await import("./store/run-store.js");
   await using store = await RunStore.open(directory, before, true);
   await using grader = await openGraderBy(judge, task, {
-    ...{ mode, allowCodeExecution },
+    mode,
+    allowCodeExecution,
     ...(signal && { signal }),
   });
   const changed: Regraded["changed"] = [];
@@ -115,11 +123,30 @@ async function regradeSample(sample: Sample, { run, byId, grader }: Regrading): 
     throw new LlamaEtsError("ERR_INVALID_DATA", `The data has no item ${sample.item}`);
   }
   if (isFailed(sample)) return { ...sample, key };
-  const { extracted: _, correct: __, result: ___, reason: ____, texts, ...others } = sample;
-  const { score: _____, categories: ______, strict: _______, loose: ________, ...drawn } = others;
+  const { texts, ...drawn } = withoutVerdict(sample);
   const graded = texts && { texts: await gradeTexts(grader, item, texts) };
   const verdict = await grader.grade(item, sample.text);
   return { ...drawn, ...graded, key, ...verdict, gradedBy: run.mode };
+}
+
+const VERDICT_FIELDS = [
+  "extracted",
+  "correct",
+  "reason",
+  "result",
+  "score",
+  "categories",
+  "strict",
+  "loose",
+] as const satisfies (keyof GradedSample)[];
+
+type Ungraded = Omit<GradedSample, (typeof VERDICT_FIELDS)[number]>;
+
+/** What was drawn: a new verdict may lack fields that the old one has. */
+function withoutVerdict(sample: GradedSample): Ungraded {
+  const isDrawn = ([name]: [string, unknown]) =>
+    !(VERDICT_FIELDS as readonly string[]).includes(name);
+  return Object.fromEntries(Object.entries(sample).filter(isDrawn)) as Ungraded;
 }
 
 /** The key that the sample has under the new settings, by which `--resume` finds it. */

@@ -16,7 +16,9 @@ const OWN = {
    * Default 1: its mean over the tokens.
    */
   lengthPenalty: numberOption("lengthPenalty", {
-    ...{ min: 0, max: 4, fallback: 1 },
+    min: 0,
+    max: 4,
+    fallback: 1,
     flags: "--length-penalty <x>",
     help: "beam: compares log p / length^x (default: 1, the mean)",
   }),

@@ -73,8 +73,12 @@ export async function checkProposal(
     // Both read what the reference would, whatever template the proposal has.
     const encoded = await model.encodePrompt(prompt, shaped);
     const { steps } = await bestOfN(proposal, encoded.tokens, {
-      ...{ maxTokens, candidates: texts, temperature: proposalTemperature },
-      ...{ seed: seed + i, reward: () => 0, ...(signal && { signal }) },
+      maxTokens,
+      candidates: texts,
+      temperature: proposalTemperature,
+      seed: seed + i,
+      reward: () => 0,
+      ...(signal && { signal }),
     });
     const drawn = steps[0]?.candidates ?? [];
     const continuations = drawn.map(({ tokens }) => tokens);

@@ -20,7 +20,8 @@ type Ended = ChainState & RedrawnState;
 
 /** Where texts are cut: anywhere, or where the next token is uncertain. */
 export const CUTS = choiceOption("cuts", {
-  ...{ choices: ["entropy", "uniform"] as const, fallback: "entropy" },
+  choices: ["entropy", "uniform"] as const,
+  fallback: "entropy",
   flags: "--cuts <where>",
   help: "power, mh: cut texts by entropy, or uniform (default: entropy)",
 });

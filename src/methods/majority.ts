@@ -13,13 +13,16 @@ import { choiceOption, numberOption, type ValuesOf } from "./options/option.js";
 const OWN = {
   /** What a text counts: `count`, one vote; `probability`, its own, once for each distinct text. */
   votes: choiceOption("votes", {
-    ...{ choices: VOTE_KINDS, fallback: "count" },
+    choices: VOTE_KINDS,
+    fallback: "count",
     flags: "--votes <kind>",
     help: "majority: count, or probability of the distinct texts (default: count)",
   }),
   /** Exponent of the probabilities, from 0.01 to 1: below 1 for long texts. Default 1. */
   voteExponent: numberOption("voteExponent", {
-    ...{ min: 0.01, max: 1, fallback: 1 },
+    min: 0.01,
+    max: 1,
+    fallback: 1,
     flags: "--vote-exponent <x>",
     help: "majority: exponent of the probabilities, below 1 for long texts (default: 1)",
   }),

@@ -13,7 +13,9 @@ import type { Run } from "./run/run.js";
 
 /** The option of methods that move texts. */
 export const MOVES = integerOption("moves", {
-  ...{ min: 1, max: 100_000, fallback: 10 },
+  min: 1,
+  max: 100_000,
+  fallback: 10,
   flags: "--moves <n>",
   help: "power: proposals at each block; mh: in all (default: 10)",
 });

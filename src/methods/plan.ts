@@ -64,7 +64,8 @@ export async function plan(
   const pair = await checkProposal(model, given.proposal, asked.encoded.tokens, {
     temperature: resolved.policy.sampling.temperature,
     proposalTemperature: proposal.sampling.temperature,
-    ...{ seed: resolved.policy.seed, ...(given.signal && { signal: given.signal }) },
+    seed: resolved.policy.seed,
+    ...(given.signal && { signal: given.signal }),
   });
   return { ...planned, pair: forecast(pair, planned.maxTokens - planned.blockTokens) };
 }

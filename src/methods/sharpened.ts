@@ -6,7 +6,9 @@ import type { Resolved } from "./options/settings.js";
 /** α of the target p_ref^α, from 1 to 100. */
 export function alphaOption(fallback: number) {
   return numberOption("alpha", {
-    ...{ min: 1, max: 100, fallback },
+    min: 1,
+    max: 100,
+    fallback,
     flags: "--alpha <x>",
     help: "power, particle: samples from p^x (default: power 4, particle 1)",
   });

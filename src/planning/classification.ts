@@ -39,7 +39,9 @@ function refuseTooLarge(model: Model, size: Capacity): void {
   const { cells, batchTokens, outputs } = size;
   const free = model.freeMemory();
   const memory = model.memoryOf({
-    ...{ ...size, flashAttention: false, logitRows: batchTokens },
+    ...size,
+    flashAttention: false,
+    logitRows: batchTokens,
     batches: [{ tokens: batchTokens, cells, outputs }],
   });
   const [needed, usable] = [contextBytes({ memory }, "cpu"), usableFor(model, free)];

@@ -249,6 +249,9 @@ export function planShared(
     ...capacity,
     parallel: runs * largestOf("parallel"),
     waves: largestOf("waves"),
-    ...{ kvType, flashAttention, anyAttention: bound === undefined, memory },
+    kvType,
+    flashAttention,
+    anyAttention: bound === undefined,
+    memory,
   };
 }

@@ -44,9 +44,12 @@ export function checkRatios(prompts: readonly (readonly TextRatios[])[]): PairCh
     return { tokens, share: mean(prompts.map((drawn) => shareAt(drawn, tokens))) };
   });
   return {
-    ...{ texts: texts.length, tokens: ratios.length, klPerToken: -mean(ratios) },
+    texts: texts.length,
+    tokens: ratios.length,
+    klPerToken: -mean(ratios),
     acceptance: mean(ratios.map((ratio) => Math.min(1, Math.exp(ratio)))),
-    ...{ essShares, halfLength: halfLengthOf(essShares) },
+    essShares,
+    halfLength: halfLengthOf(essShares),
   };
 }
 

@@ -88,7 +88,11 @@ export function planRun(needs: RunNeeds): Plan {
   return {
     method,
     promptTokens,
-    ...{ candidates, rollouts, steps, blockTokens, maxTokens },
+    candidates,
+    rollouts,
+    steps,
+    blockTokens,
+    maxTokens,
     model: ofModel as ModelPlan,
     proposal: ofProposal ?? null,
     peakBytes: peakOf(contexts, proposal === model),
@@ -111,7 +115,11 @@ function planDenoised(needs: RunNeeds, own: DenoisingShape): PlannedContexts {
   const { promptTokens, candidates, rollouts, steps, maxTokens } = shape;
   const texts = steps === 1 ? candidates : candidates * Math.max(1, rollouts);
   const demandOf = ({ cache, guidance }: DenoisingShape) => ({
-    ...{ promptTokens, maxTokens, texts, cache, guidance },
+    promptTokens,
+    maxTokens,
+    texts,
+    cache,
+    guidance,
     atOnce: keepsAllTexts && cache !== "none" ? texts : 1,
   });
   const ofProposal = shape.proposal?.denoising ?? null;

@@ -88,7 +88,9 @@ const traceSchema = z.object({
       text: z.string(),
       answer: z.string().nullable(),
       reward: z.number(),
-      ...{ step: count, candidate: count, rollout: count.nullable() },
+      step: count,
+      candidate: count,
+      rollout: count.nullable(),
     })
     .nullable()
     .optional(),

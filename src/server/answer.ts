@@ -34,12 +34,20 @@ export function guidanceOf(result: Result) {
   return {
     // Why it was chosen, where `auto` was asked for.
     ...(auto && { auto }),
-    ...{ method, seed, answer, agreement, reward, law },
+    method,
+    seed,
+    answer,
+    agreement,
+    reward,
+    law,
     ess: steps.map((step) => step.ess),
     votes: votesOf(result),
     tokens: {
-      ...{ generated: usage.generated, decoded: usage.decoded, prefilled: usage.prefilled },
-      ...{ cached: usage.cached, scored: usage.scored },
+      generated: usage.generated,
+      decoded: usage.decoded,
+      prefilled: usage.prefilled,
+      cached: usage.cached,
+      scored: usage.scored,
     },
     ms: usage.ms,
     warnings,
@@ -89,7 +97,9 @@ export function usageOf(answers: readonly Answered[], n: number) {
 /** The message of a chat's answer, or what a stream's last part adds to it. */
 export function toolCallsOf({ toolCalls = [] }: Result) {
   return toolCalls.map(({ id, name, arguments: values }, index) => ({
-    ...{ index, id, type: "function" as const },
+    index,
+    id,
+    type: "function" as const,
     function: { name, arguments: JSON.stringify(values) },
   }));
 }
@@ -107,7 +117,9 @@ export function choiceOf(request: ServedRequest, index: number, answered: Answer
   const calls = toolCallsOf(result).map(({ index: _, ...call }) => call);
   const content = calls.length > 0 ? null : result.text;
   const message = {
-    ...{ role: "assistant", content, refusal: null },
+    role: "assistant",
+    content,
+    refusal: null,
     ...(result.reasoning && { reasoning_content: result.reasoning }),
     ...(calls.length > 0 && { tool_calls: calls }),
   };

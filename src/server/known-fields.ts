@@ -4,14 +4,24 @@ import { asObject, type Body, type Form } from "./fields.js";
 
 /** Fields that change nothing of the answer, and their types. */
 const HARMLESS: Readonly<Record<string, "string" | "object" | "boolean">> = {
-  ...{ user: "string", metadata: "object", store: "boolean", service_tier: "string" },
-  ...{ safety_identifier: "string", prompt_cache_key: "string", prompt_cache_retention: "string" },
+  user: "string",
+  metadata: "object",
+  store: "boolean",
+  service_tier: "string",
+  safety_identifier: "string",
+  prompt_cache_key: "string",
+  prompt_cache_retention: "string",
 };
 /** Fields that change nothing with these values. */
 const NEUTRAL: Record<string, readonly unknown[]> = {
-  ...{ frequency_penalty: [0], presence_penalty: [0], parallel_tool_calls: [true] },
-  ...{ echo: [false], suffix: [""], verbosity: ["medium"] },
-  ...{ repetition_penalty: [1], repeat_penalty: [1] }, // of vLLM and llama-server
+  frequency_penalty: [0],
+  presence_penalty: [0],
+  parallel_tool_calls: [true],
+  echo: [false],
+  suffix: [""],
+  verbosity: ["medium"],
+  repetition_penalty: [1],
+  repeat_penalty: [1], // of vLLM and llama-server
 };
 const COMMON = [
   ...["model", "stream", "stream_options", "n", "seed", "stop", "temperature", "top_p", "top_k"],

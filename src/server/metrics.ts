@@ -35,7 +35,9 @@ export class Metrics {
   constructor(runQueue: RunQueue) {
     const gauge = (name: string, help: string, value: () => number) =>
       new Gauge({
-        ...{ name: `llama_ets_${name}`, help, registers: [this.registry] },
+        name: `llama_ets_${name}`,
+        help,
+        registers: [this.registry],
         collect() {
           this.set(value());
         },

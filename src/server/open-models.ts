@@ -90,7 +90,9 @@ export async function openModels(
       // Diffusion models have no shared context; a single run has the model's own.
       const isShared = own.room.concurrency > 1 && model.kind === "autoregressive";
       opened.push({
-        ...{ model, proposal, shared: isShared ? shared : [] },
+        model,
+        proposal,
+        shared: isShared ? shared : [],
         parallel: isShared ? parallel : own.room.concurrency,
       });
     }
@@ -99,7 +101,8 @@ export async function openModels(
         return { capacity: shared.map(({ capacity }) => capacity), parallel: ownParallel };
       }),
       inTurns: opened.length > 1 && exceedCores(opened.map(({ model }) => model)),
-      ...{ parallel, queue },
+      parallel,
+      queue,
     });
     return { opened, runQueue, [Symbol.asyncDispose]: close };
   } catch (error) {
@@ -143,7 +146,8 @@ async function prepareModel({ model, proposal: own }: ServedModel): Promise<Prep
   const runs = [await prepareTypical(model, null)];
   if (proposal !== null) runs.push(await prepareTypical(model, proposal));
   return {
-    ...{ model, proposal },
+    model,
+    proposal,
     runs: runs.map((prepared) => ({ prepared, whole: prepared.plan() })),
   };
 }
@@ -160,7 +164,8 @@ function planModel({ model, proposal, runs }: PreparedModel, share: number): Pla
   const there = plans.filter((one) => one !== null);
   if (there.length < plans.length) return null;
   return {
-    ...{ model, proposal },
+    model,
+    proposal,
     ofModel: there.map((one) => [{ model, plan: one.model }]),
     ofProposal: there.flatMap(({ proposal: drawn }) =>
       proposal === null || drawn === null ? [] : [[{ model: proposal, plan: drawn }]],

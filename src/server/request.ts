@@ -117,7 +117,13 @@ export async function readRequest<S extends Served>(
   }
   const { potential, reward, ...others } = options as Record<string, unknown>;
   return {
-    ...{ form, method, auto, model: name, served, stream, events },
+    form,
+    method,
+    auto,
+    model: name,
+    served,
+    stream,
+    events,
     prompts: form === "chat" ? [readChat(fields)] : readPrompts(fields.prompt),
     n: integer(fields, "n", 1, maxChoices) ?? 1,
     options: {
@@ -148,7 +154,8 @@ function settle(
   const options = withDefaults(suited, own) as unknown as NamedOptions;
   const choice = chooseByName(options, { isDiffusion: served.kind === "diffusion" });
   return {
-    ...{ method: choice.method, auto: reasonOf(choice) },
+    method: choice.method,
+    auto: reasonOf(choice),
     options: inWholeBlocks(optionsByName(options, choice) as unknown as MethodOptions, own),
   };
 }
@@ -190,8 +197,12 @@ function toMethodOptions(fields: Body, form: Form): MethodOptions {
 
 /** The fields that options of methods are set by. */
 const FIELD_OF: Readonly<Record<string, string>> = {
-  ...{ maxTokens: "max_tokens", topP: "top_p", topK: "top_k", minP: "min_p" },
-  ...{ constraint: "response_format", reasoning: "reasoning_effort" },
+  maxTokens: "max_tokens",
+  topP: "top_p",
+  topK: "top_k",
+  minP: "min_p",
+  constraint: "response_format",
+  reasoning: "reasoning_effort",
 };
 
 /** What a request says in two places is neither's. */
@@ -218,7 +229,8 @@ function inWholeBlocks(options: MethodOptions, { maxTokens, diffusion }: MethodO
   if (diffusion?.blockLength !== undefined) return options;
   const length = Math.min(blockLength, maxTokens);
   return {
-    ...{ ...options, maxTokens: Math.floor(maxTokens / length) * length },
+    ...options,
+    maxTokens: Math.floor(maxTokens / length) * length,
     diffusion: { ...options.diffusion, blockLength: length },
   };
 }

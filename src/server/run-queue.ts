@@ -122,7 +122,9 @@ export class RunQueue {
     return new Promise((resolve, reject) => {
       if (request.aborted) return reject(request.reason);
       const waiting: Waiting = {
-        ...{ size, request, overtaken: 0 },
+        size,
+        request,
+        overtaken: 0,
         start: () => {
           request.removeEventListener("abort", leave);
           const end = this.#begin(waiting);

@@ -60,7 +60,8 @@ export function checkServeOptions(options: ServeOptions) {
     );
   }
   return {
-    ...{ host, cors: checkStrings("cors", cors) },
+    host,
+    cors: checkStrings("cors", cors),
     port: checkInteger("port", port, 0, 65_535),
     parallel: checkInteger("parallel", parallel, 1, 128),
     queue: checkInteger("queue", queue, 0, 100_000),
@@ -108,10 +109,16 @@ export async function serve(
   const app = createApp({
     ...checked,
     models: models.map(({ name, model, proposal, defaults = {} }, i) => ({
-      ...{ name, kind: model.kind, hasProposal: proposal !== undefined, defaults },
+      name,
+      kind: model.kind,
+      hasProposal: proposal !== undefined,
+      defaults,
       runs: new Runs(i, opened[i] as OpenedModel, runQueue),
     })),
-    ...{ runQueue, metrics: new Metrics(runQueue), log, maxChoices: MAX_CHOICES },
+    runQueue,
+    metrics: new Metrics(runQueue),
+    log,
+    maxChoices: MAX_CHOICES,
   });
   const server = createServer(
     {

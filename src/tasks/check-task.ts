@@ -106,13 +106,15 @@ async function gradeKnown(
   ];
   const sentence = `The answer is ${item.gold.split("\n", 1)}.`;
   known.push({
-    ...{ what: "a sentence that names it", text: sentence },
+    what: "a sentence that names it",
+    text: sentence,
     verdict: await grader.grade(item, sentence),
     isRight: true, // Tasks may ask for another form.
   });
   if (next === undefined || next.gold === item.gold) return known;
   known.push({
-    ...{ what: "the next item's answer", text: next.gold },
+    what: "the next item's answer",
+    text: next.gold,
     verdict: await grader.grade(item, next.gold, "answer"),
     isRight: true, // It may be equal to this one in another form.
   });

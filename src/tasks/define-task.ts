@@ -125,7 +125,9 @@ function promptOf({ prompt }: TaskDefinition, template: TemplateOptions | null):
   }
   const { raw = false, stop = [], maxTokens } = template;
   return (item) => ({
-    ...{ prompt: item.asked ?? item.prompt, raw, stop: [...stop] },
+    prompt: item.asked ?? item.prompt,
+    raw,
+    stop: [...stop],
     ...(maxTokens !== undefined && { maxTokens }),
   });
 }

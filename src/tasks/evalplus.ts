@@ -42,7 +42,10 @@ export function evalPlus(kind: Kind, source: DataSource): Task {
         if (!Array.isArray(row.fields[field])) row.refuse(field, "be an array of inputs");
       }
       return {
-        ...{ id: row.text("task_id"), prompt, gold: solution, entryPoint },
+        id: row.text("task_id"),
+        prompt,
+        gold: solution,
+        entryPoint,
         tests: differentialTests({ kind, source: row.source, prompt, solution, entryPoint }),
       };
     },

@@ -25,7 +25,8 @@ function openGrader(): Grader {
         correct: strict.every((follows) => follows),
         score: share(strict),
         categories: categoriesOf(item, strict),
-        ...{ strict, loose },
+        strict,
+        loose,
       };
     },
     async [Symbol.asyncDispose]() {},

@@ -73,7 +73,8 @@ export function judgeGrader(task: Pick<Task, "extract">, model: Model): Grader {
       const odds = await ask(questionOf(item, answer));
       const share = 1 / (1 + Math.exp(-odds));
       return {
-        ...{ extracted, correct: odds > 0 },
+        extracted,
+        correct: odds > 0,
         reason: `the judge says Yes with probability ${share.toFixed(3)}`,
       };
     },

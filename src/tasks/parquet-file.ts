@@ -25,7 +25,8 @@ export async function readParquet(
     return rows.map((row) => plain(row) as Record<string, unknown>);
   } catch (error) {
     throw new LlamaEtsError("ERR_INVALID_DATA", `${name}: expected Parquet: ${messageOf(error)}`, {
-      ...{ cause: error, fix: "the file anew, where it is cut off; or its rows as .jsonl" },
+      cause: error,
+      fix: "the file anew, where it is cut off; or its rows as .jsonl",
     });
   }
 }

@@ -113,8 +113,13 @@ export async function* readRows(file: string, signal?: AbortSignal): AsyncGenera
 }
 
 const KINDS = {
-  ...{ "": "lines", ".jsonl": "lines", ".ndjson": "lines", ".json": "json" },
-  ...{ ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet" },
+  "": "lines",
+  ".jsonl": "lines",
+  ".ndjson": "lines",
+  ".json": "json",
+  ".csv": "csv",
+  ".tsv": "tsv",
+  ".parquet": "parquet",
 } as const;
 
 /** By the name's extension; without one (`-`, `/dev/fd/63`) the rows are JSON lines. */

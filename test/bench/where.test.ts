@@ -93,7 +93,10 @@ describe("the comparison", () => {
   };
   const entry = { methods: [{ name: "p", fixed: "particle" }], title: "T", known: "k" };
   const study = (ours: number, tokens: number) => ({
-    ...{ name: "t", entry, chosen: [{ name: "p" }], pilot: [] },
+    name: "t",
+    entry,
+    chosen: [{ name: "p" }],
+    pilot: [],
     study: Array.from({ length: 12 }, (_, i) => {
       return { id: i, pool, runs: { "p@4": run(ours, tokens) } };
     }),
@@ -124,8 +127,10 @@ describe("the comparison", () => {
       rows.map((row: { method: string; regret: number }) => [row.method, row.regret]),
     );
     expect(regretOf).toMatchObject({
-      ...{ auto: 0, particle: 0 },
-      ...{ "one sample": expect.closeTo(1, 12), "best of 8": expect.closeTo(1, 12) },
+      auto: 0,
+      particle: 0,
+      "one sample": expect.closeTo(1, 12),
+      "best of 8": expect.closeTo(1, 12),
     });
   });
 });

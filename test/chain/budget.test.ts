@@ -34,8 +34,16 @@ class Looks extends Budget {
 
 const prompt = Int32Array.from({ length: 150 }, (_, i) => 20 + i);
 const shape: RunShape = {
-  ...{ promptTokens: prompt.length, maxTokens: 80, blockTokens: 8, leastTokens: 8, steps: 10 },
-  ...{ candidates: 4, rollouts: 1, rereads: false, cuts: true, denoising: null },
+  promptTokens: prompt.length,
+  maxTokens: 80,
+  blockTokens: 8,
+  leastTokens: 8,
+  steps: 10,
+  candidates: 4,
+  rollouts: 1,
+  rereads: false,
+  cuts: true,
+  denoising: null,
   proposal: { ownRollouts: 0, scoresOwn: false, resamples: false, denoising: null },
 };
 
@@ -47,19 +55,19 @@ const optionsOf = (budget: Budget): ChainOptions => ({
       { temperature: 100, allowedTokens: [...prompt] },
       model().info.vocabSize,
     ),
-    ...{ stop: [], seed: 1, thoughts: null },
+    stop: [],
+    seed: 1,
+    thoughts: null,
   },
   guidance: { blockTokens: 8, leastTokens: 8, blockEnd: null, sharePrefixes: true },
-  ...{
-    prefixCache: false,
-    denoising: null,
-    ratio: "exact",
-    metrics: [],
-    answerEnd: null,
-    onProgress: undefined,
-    onLive: undefined,
-    onWarning: undefined,
-  },
+  prefixCache: false,
+  denoising: null,
+  ratio: "exact",
+  metrics: [],
+  answerEnd: null,
+  onProgress: undefined,
+  onLive: undefined,
+  onWarning: undefined,
   limits: { maxTokens: shape.maxTokens, budget, signal: undefined },
 });
 
@@ -129,7 +137,10 @@ describe("tokens that end", () => {
   // The block's last tokens are drawn, and not yet decoded to be gone on from.
   test.each([31, 32, 33])("where a block does, with %i, end the run", async (tokens) => {
     const result = await ets(model(), QUESTION, {
-      ...{ candidates: 4, blockTokens: 8, maxTokens: 40, budget: { tokens } },
+      candidates: 4,
+      blockTokens: 8,
+      maxTokens: 40,
+      budget: { tokens },
       reward: ({ text }) => text.length,
     });
     expect(result.stopReason).toBe("budget");

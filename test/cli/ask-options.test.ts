@@ -42,8 +42,16 @@ describe("the settings of the result", () => {
     expect(method).toBe("ets");
     expect(seed).toBe(11);
     expect(settings).toMatchObject({
-      ...{ candidates: 3, rollouts: 2, blockTokens: 7, steps: 6, maxTokens: 40, lambda: 0.5 },
-      ...{ finish: "resample", stop: ["@@"], system: "Be brief.", raw: false },
+      candidates: 3,
+      rollouts: 2,
+      blockTokens: 7,
+      steps: 6,
+      maxTokens: 40,
+      lambda: 0.5,
+      finish: "resample",
+      stop: ["@@"],
+      system: "Be brief.",
+      raw: false,
       reasoning: { effort: "auto", budget: 64, end: "close", show: false },
       sampling: { temperature: 0.9, topK: 50, topP: 0.8, minP: 0.05 },
       budget: { tokens: 5000, ms: 60000 },
@@ -58,9 +66,13 @@ describe("the settings of the result", () => {
     ]);
     expect(method).toBe("ets-is");
     expect(settings).toMatchObject({
-      ...{ proposal: expect.stringMatching(/mini-gsm-proposal\.gguf$/), weights: "psis" },
-      ...{ proposalSampling: { temperature: 0.8 }, mixture: 0.25 },
-      ...{ steps: 3, blockTokens: 14, maxTokens: 40 },
+      proposal: expect.stringMatching(/mini-gsm-proposal\.gguf$/),
+      weights: "psis",
+      proposalSampling: { temperature: 0.8 },
+      mixture: 0.25,
+      steps: 3,
+      blockTokens: 14,
+      maxTokens: 40,
     });
   });
 });

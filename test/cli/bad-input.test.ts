@@ -65,7 +65,8 @@ describe.concurrent("a model", () => {
 
   test("that is missing, as --proposal", async () => {
     await expectError(["ask", PROMPT, "--method", "ets-is", "--proposal", "missing.gguf"], {
-      ...{ code: "ERR_MODEL_NOT_FOUND", exit: 1 },
+      code: "ERR_MODEL_NOT_FOUND",
+      exit: 1,
       says: "missing.gguf",
     });
   });
@@ -114,7 +115,8 @@ describe.concurrent("a prompt", () => {
     await expectError(
       ["ask", "-"],
       {
-        ...{ code: "ERR_CONTEXT_FULL", exit: 1 },
+        code: "ERR_CONTEXT_FULL",
+        exit: 1,
         says: /The prompt has \d+ tokens .* context holds \d+/,
       },
       { input: "word ".repeat(3000) },
@@ -123,7 +125,8 @@ describe.concurrent("a prompt", () => {
 
   test("that leaves too little of the context for --max-tokens", async () => {
     await expectError(["ask", PROMPT, "--max-tokens", "100000"], {
-      ...{ code: "ERR_CONTEXT_FULL", exit: 1 },
+      code: "ERR_CONTEXT_FULL",
+      exit: 1,
       says: /Try: maxTokens: \d+/,
     });
   });
@@ -132,7 +135,9 @@ describe.concurrent("a prompt", () => {
 describe("a reward", () => {
   const expectRefused = (name: string, says: RegExp | string) =>
     expectError(["ask", PROMPT, "--temperature", "1.5", "--reward", name], {
-      ...{ code: "ERR_REWARD", exit: 1, says },
+      code: "ERR_REWARD",
+      exit: 1,
+      says,
     });
 
   test.each([
@@ -180,7 +185,8 @@ describe.concurrent("an engine", () => {
     await expectError(
       ["ask", PROMPT],
       {
-        ...{ code: "ERR_ENGINE_NOT_FOUND", exit: 1 },
+        code: "ERR_ENGINE_NOT_FOUND",
+        exit: 1,
         says: /\/nonexistent.*\n.*Try: /,
       },
       { env: { LLAMA_ETS_ENGINE: "/nonexistent" } },
@@ -193,7 +199,8 @@ describe.concurrent("an engine", () => {
     await expectError(
       ["ask", PROMPT],
       {
-        ...{ code: "ERR_ENGINE_MISMATCH", exit: 1 },
+        code: "ERR_ENGINE_MISMATCH",
+        exit: 1,
         says: /built for llama\.cpp .* is b1/,
       },
       { env: { LLAMA_ETS_ENGINE: scratch(".") } },
@@ -215,7 +222,8 @@ test("an engine for Vulkan that finds no device is no GPU, and refused where one
   await expectError(
     ["ask", PROMPT, "--gpu", "vulkan"],
     {
-      ...{ code: "ERR_ENGINE_NOT_FOUND", exit: 1 },
+      code: "ERR_ENGINE_NOT_FOUND",
+      exit: 1,
       says: /No vulkan engine works on this machine: (`libvulkan\.so\.1`|.* finds no device).*\nTry: /,
     },
     { env },
@@ -301,7 +309,9 @@ describe("output that can't be written", () => {
     ["a directory", ".", "is a directory"],
   ])("a trace in %s is refused before the run", async (_, file, reason) => {
     await expectError(["ask", PROMPT, "-m", "missing.gguf", "--json", "--trace", file], {
-      ...{ code: "ERR_WRITE", exit: 1, says: reason },
+      code: "ERR_WRITE",
+      exit: 1,
+      says: reason,
     });
   });
 

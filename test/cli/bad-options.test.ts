@@ -97,7 +97,8 @@ describe.concurrent("a command", () => {
 
   test("eval --config with a flag that the file's sweep would pass over", async () => {
     await expectError(["eval", "--config", "sweep.yaml", "--out", "x", "--limit", "5"], {
-      ...{ code: "ERR_INVALID_OPTION", exit: 2 },
+      code: "ERR_INVALID_OPTION",
+      exit: 2,
       says: "--limit has no effect on a sweep",
     });
   });
@@ -105,7 +106,8 @@ describe.concurrent("a command", () => {
   test("eval --config with --model beside models in the file", async () => {
     const file = scratchFile("models.yaml", "tasks: mini-gsm\nmodels: a.gguf\nmethods: [sample]\n");
     await expectError(["eval", "--config", file, "--out", "x", "-m", "missing.gguf"], {
-      ...{ code: "ERR_INVALID_OPTION", exit: 2 },
+      code: "ERR_INVALID_OPTION",
+      exit: 2,
       says: "Expected --model or `models` in the file, got both",
     });
   });
@@ -145,14 +147,16 @@ describe.concurrent("a command", () => {
 
   test("an unknown command", async () => {
     await expectError(["aks"], {
-      ...{ code: "ERR_INVALID_OPTION", exit: 2 },
+      code: "ERR_INVALID_OPTION",
+      exit: 2,
       says: /unknown command 'aks'.*\n.*Did you mean ask/,
     });
   });
 
   test("doctor --gpu abacus", async () => {
     await expectError(["doctor", "--gpu", "abacus"], {
-      ...{ code: "ERR_INVALID_OPTION", exit: 2 },
+      code: "ERR_INVALID_OPTION",
+      exit: 2,
       says: '"abacus"',
     });
   });

@@ -30,10 +30,16 @@ describe("--config", () => {
   test("sets options by the names of flags; flags win over it, and it over defaults", async () => {
     const yaml = "model: large\nmax-tokens: 64\nraw: true\nstop: [a, b]\n";
     expect(await optionsOf(yaml)).toEqual({
-      ...{ model: "large", maxTokens: 64, raw: true, stop: ["a", "b"] },
+      model: "large",
+      maxTokens: 64,
+      raw: true,
+      stop: ["a", "b"],
     });
     expect(await optionsOf(yaml, "--max-tokens", "8", "-m", "tiny", "--stop", "c")).toEqual({
-      ...{ model: "tiny", maxTokens: 8, raw: true, stop: ["c"] },
+      model: "tiny",
+      maxTokens: 8,
+      raw: true,
+      stop: ["c"],
     });
     expect(await optionsOf("")).toEqual({ model: "small" });
     for (const no of ["raw: false", "no-raw: true"]) expect((await optionsOf(no)).raw).toBe(false);
@@ -78,7 +84,9 @@ describe("methods with lists", () => {
 
   test("flags with lists try each value where a method takes the option and sets none", () => {
     const { methods, flags } = gridOf("sample,majority,ets:M=3,auto", {
-      ...{ candidates: [2, 4], lambda: [0.1, 1], rollouts: 2 },
+      candidates: [2, 4],
+      lambda: [0.1, 1],
+      rollouts: 2,
     });
     expect(methods).toBe("sample,majority:M=2,4,ets:M=3:lambda=0.1,1,auto:M=2,4");
     expect(flags).toEqual({ rollouts: 2 });
@@ -118,7 +126,9 @@ test("a watched evaluation fits the terminal: no line is broken, and the last on
 test("what is redrawn is wiped by the rows it takes now, and never more than the screen has", () => {
   const written: string[] = [];
   const terminal = {
-    ...{ isTTY: true, columns: 41, rows: 5 },
+    isTTY: true,
+    columns: 41,
+    rows: 5,
     write: (text: string) => written.push(text),
   };
   const live = liveText(terminal as unknown as NodeJS.WriteStream);

@@ -22,7 +22,9 @@ test("ask --potential guides by it, and shows rewards in the place of votes", as
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   const run: Result = JSON.parse(readFileSync(trace, "utf8"));
   expect(run.settings).toMatchObject({
-    ...{ potential: "digits.mjs", reward: "digits.mjs", rollouts: 0 },
+    potential: "digits.mjs",
+    reward: "digits.mjs",
+    rollouts: 0,
   });
   expect(stdout).toMatch(
     /^ {2}reward {4}[\d.]+ of digits\.mjs; best seen [\d.]+ \(step \d+, cand/m,
@@ -61,7 +63,10 @@ test("eval gives methods potentials and rewards of their own, and keys samples b
   expect(rolled).toMatchObject({ rollouts: 2 });
   expect(rolled).not.toHaveProperty("potential");
   expect(judged).toMatchObject({
-    ...{ potential: `module:${file}`, rollouts: 0, candidates: 2, reward: "regex:7" },
+    potential: `module:${file}`,
+    rollouts: 0,
+    candidates: 2,
+    reward: "regex:7",
     potentialFiles: [expect.stringMatching(/^[0-9a-f]{64}$/)],
   });
   expect(guided).toMatchObject({ potential: "regex:7", rollouts: 0 });

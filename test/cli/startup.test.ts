@@ -8,9 +8,17 @@ const SOURCES = fileURLToPath(new URL("../../src", import.meta.url));
 /** The package's modules that an entry loads at once, dynamic imports left out. */
 async function loadedBy(entry: string): Promise<string[]> {
   const { metafile } = await build({
-    ...{ entryPoints: [entry], absWorkingDir: SOURCES, outdir: "unwritten", write: false },
-    ...{ bundle: true, splitting: true, format: "esm", platform: "node", packages: "external" },
-    ...{ metafile: true, logLevel: "silent" },
+    entryPoints: [entry],
+    absWorkingDir: SOURCES,
+    outdir: "unwritten",
+    write: false,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    packages: "external",
+    metafile: true,
+    logLevel: "silent",
   });
   const start = Object.entries(metafile.outputs).find(([, { entryPoint }]) => entryPoint === entry);
   const chunks = new Set([start?.[0] ?? ""]);

@@ -17,8 +17,12 @@ const singles = (ratios: readonly number[]) => drawn(ratios.map((ratio) => [rati
 describe("the diagnostics", () => {
   test("count one text drawn four times as one", () => {
     expect(diagnosed(drawn([[0.001, 4]]))).toEqual({
-      ...{ rolloutCount: 4, distinctRollouts: 1, rolloutEss: 1, khat: null },
-      ...{ meanRatio: expect.closeTo(0.001, 12), maxWeightShare: expect.closeTo(1, 12) },
+      rolloutCount: 4,
+      distinctRollouts: 1,
+      rolloutEss: 1,
+      khat: null,
+      meanRatio: expect.closeTo(0.001, 12),
+      maxWeightShare: expect.closeTo(1, 12),
     });
   });
 

@@ -206,7 +206,8 @@ describe("k̂", () => {
   const tied = fc
     .tuple(
       fc.array(fc.oneof(fc.double({ min: -30, max: 30, noNaN: true }), anyDouble), {
-        ...{ minLength: 2, maxLength: 4 },
+        minLength: 2,
+        maxLength: 4,
       }),
       fc.array(fc.nat(3), { minLength: 1, maxLength: 400 }),
     )

@@ -15,8 +15,13 @@ const reference = useModel("mini-gsm-ref");
 const proposal = useModel("mini-gsm-proposal");
 describe("a run of ETS-IS", () => {
   const base: MethodOptions = {
-    ...{ extract: miniGsm.extract, maxTokens: 40, temperature: 1 },
-    ...{ candidates: 6, rollouts: 2, steps: 4, seed: 3 },
+    extract: miniGsm.extract,
+    maxTokens: 40,
+    temperature: 1,
+    candidates: 6,
+    rollouts: 2,
+    steps: 4,
+    seed: 3,
   };
   const run = (options: MethodOptions = {}) =>
     ets(reference(), QUESTION, { ...base, proposal: proposal(), ...options });
@@ -43,7 +48,8 @@ describe("a run of ETS-IS", () => {
 
   test("gives the same result for the same seed", async () => {
     const plain = ({ tokens, logProbs, steps }: Result) => ({
-      ...{ tokens, logProbs },
+      tokens,
+      logProbs,
       steps: steps.map((step) => ({ ...step, ms: 0 })),
     });
     expect(plain(await run())).toEqual(plain(await run()));
@@ -64,7 +70,10 @@ describe("a run of ETS-IS", () => {
     const heard: string[] = [];
     // So cold a proposal draws one text a candidate, again and again; the reference hardly ever.
     const { warnings, steps } = await run({
-      ...{ temperature: 3, proposalSampling: { temperature: 0.01 }, candidates: 8, rollouts: 4 },
+      temperature: 3,
+      proposalSampling: { temperature: 0.01 },
+      candidates: 8,
+      rollouts: 4,
       onWarning: (message) => heard.push(message),
     });
     expect(heard).toEqual(warnings);
@@ -88,8 +97,12 @@ describe("a run of ETS-IS", () => {
   test("gives weight 0 to what a truncated reference can't draw", async () => {
     // So hot a proposal draws nearly any token, of which the reference can draw two.
     const { steps } = await run({
-      ...{ topK: 2, temperature: 2, proposalSampling: { temperature: 50 } },
-      ...{ rollouts: 4, mixture: 0.5, steps: 8 },
+      topK: 2,
+      temperature: 2,
+      proposalSampling: { temperature: 50 },
+      rollouts: 4,
+      mixture: 0.5,
+      steps: 8,
     });
     const [first] = steps.map(({ candidates }) => candidates.flatMap((c) => c.completions));
     const rollouts = first?.filter(({ rollout }) => rollout !== null) ?? [];

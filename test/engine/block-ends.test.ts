@@ -32,17 +32,32 @@ async function drawFrom(
 ) {
   return sequences.generate({
     draws: Array.from({ length: 8 }, (_, i) => ({
-      ...{ parent, stream: [0, i, 0] as const, position, text: new Int32Array() },
-      ...{ maxTokens: LENGTH - position, keep: true, pauseAfter },
+      parent,
+      stream: [0, i, 0] as const,
+      position,
+      text: new Int32Array(),
+      maxTokens: LENGTH - position,
+      keep: true,
+      pauseAfter,
     })),
     sampling: {
       // Every token comes up, but where their uncertainty is asked for.
-      ...{ temperature: pause === "entropy" ? 1.5 : 50, topK: 0, topP: 1, minP: 0 },
-      ...{ allowedTokens, vocabLimit: model.info.vocabSize },
+      temperature: pause === "entropy" ? 1.5 : 50,
+      topK: 0,
+      topP: 1,
+      minP: 0,
+      allowedTokens,
+      vocabLimit: model.info.vocabSize,
     },
     ...(pause && { pause }),
-    ...{ metrics: ["entropies"], key: [5, 0], stopStrings: [], stopTokens: new Int32Array() },
-    ...{ answerEnd: null, maxTotalTokens: 1e6, sharePrefixes: true, timeLimitMs: null },
+    metrics: ["entropies"],
+    key: [5, 0],
+    stopStrings: [],
+    stopTokens: new Int32Array(),
+    answerEnd: null,
+    maxTotalTokens: 1e6,
+    sharePrefixes: true,
+    timeLimitMs: null,
   });
 }
 

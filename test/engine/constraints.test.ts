@@ -51,7 +51,8 @@ describe("JSON schemas", () => {
 
   test.each(REFUSED_SCHEMAS)("$name is refused by name", async ({ constraint, why }) => {
     await expect(compileConstraint(constraint)).rejects.toMatchObject({
-      ...{ code: "ERR_CONSTRAINT", message: expect.stringMatching(why) },
+      code: "ERR_CONSTRAINT",
+      message: expect.stringMatching(why),
     });
   });
 
@@ -170,7 +171,8 @@ describe("texts", () => {
 
   test.each(REFUSED_TEXTS)("$name is refused", async ({ constraint, why }) => {
     await expect(compileConstraint(constraint)).rejects.toMatchObject({
-      ...{ code: "ERR_CONSTRAINT", message: expect.stringMatching(why) },
+      code: "ERR_CONSTRAINT",
+      message: expect.stringMatching(why),
     });
   });
 
@@ -249,8 +251,11 @@ describe("ambiguous texts, also behind long beginnings", () => {
         return model.detokenize(Int32Array.of(i), { continues: true }) === word;
       }) as number;
     const drawn = await sample(model, "1", {
-      ...{ constraint, allowedTokens: [begin, ...allowed].map(tokenOf) },
-      ...{ maxTokens: before + 1, seed: 1, raw: true },
+      constraint,
+      allowedTokens: [begin, ...allowed].map(tokenOf),
+      maxTokens: before + 1,
+      seed: 1,
+      raw: true,
     });
     expect(drawn.text.startsWith(text)).toBe(true);
     return drawn.text.slice(text.length);
@@ -274,8 +279,10 @@ describe("ambiguous texts, also behind long beginnings", () => {
     const drawAfter = (most: number, ...allowed: string[]) => {
       const either = [{ pattern: `^(#|##){1,${most}}x$` }, { pattern: `^(##|#){1,${most}}y$` }];
       const json = {
-        ...{ type: "array", prefixItems: [{ const: begin.repeat(5) }, { anyOf: either }] },
-        ...{ items: false, minItems: 2 },
+        type: "array",
+        prefixItems: [{ const: begin.repeat(5) }, { anyOf: either }],
+        items: false,
+        minItems: 2,
       };
       return draw({ json }, 10, `["${begin.repeat(5)}","`, ["[", '"', ",", ...allowed]);
     };
@@ -292,7 +299,11 @@ describe("ambiguous texts, also behind long beginnings", () => {
     const allowedTokens = [2, ...new TextEncoder().encode("é").map(tokenOf)];
     for (let seed = 0; seed < 12; seed++) {
       const { text, stopReason } = await sample(model, "1", {
-        ...{ constraint: { regex: "é+" }, allowedTokens, maxTokens: 12, seed, raw: true },
+        constraint: { regex: "é+" },
+        allowedTokens,
+        maxTokens: 12,
+        seed,
+        raw: true,
       });
       if (stopReason === "end") expect(text).toMatch(/^é+$/);
     }
@@ -303,7 +314,8 @@ describe("ambiguous texts, also behind long beginnings", () => {
     const text = begin.repeat(times);
     const grammar = `root ::= "${text}" s\ns ::= "(" s ")" | "(" s "]" | "x"`;
     await expect(draw({ grammar }, times, text, [brackets])).rejects.toMatchObject({
-      ...{ code: "ERR_CONSTRAINT", message: expect.stringMatching(/more than 4096 ways/) },
+      code: "ERR_CONSTRAINT",
+      message: expect.stringMatching(/more than 4096 ways/),
     });
     expect(await draw({ grammar }, times, text, ["("])).toBe("(");
   });

@@ -15,7 +15,11 @@ async function largestApart(model: () => ReturnType<typeof bundled>, maxTokens: 
   const sampling = { temperature: 0.7 };
   const prompt = { raw: true };
   const { steps } = await bestOfN(model(), QUESTION, {
-    ...{ ...sampling, ...prompt, maxTokens, candidates: 16, reward: () => 0 },
+    ...sampling,
+    ...prompt,
+    maxTokens,
+    candidates: 16,
+    reward: () => 0,
   });
   const texts = steps[0]?.candidates ?? [];
   const tokens = texts.map((text) => text.tokens);

@@ -29,7 +29,9 @@ function searchFor(
   return {
     ...request,
     texts: texts ?? masked.map(({ tokens }) => ({ tokens, logProb: 0 })),
-    ...{ stream: [0, 0, 0], width, wanted: 1024 },
+    stream: [0, 0, 0],
+    width,
+    wanted: 1024,
   };
 }
 
@@ -72,7 +74,8 @@ test("log p is that of the tokens, each given the text before its step", async (
 test("finds the most probable pairs of a step that unmasks two positions", async () => {
   await using context = await openDream();
   const changes: Omit<Changes, "texts"> = {
-    ...{ sampling: sampling({ allowedTokens: [11, 222, 333, 444] }), remasking: "random" },
+    sampling: sampling({ allowedTokens: [11, 222, 333, 444] }),
+    remasking: "random",
     schedule: { steps: 12, to: 1 },
   };
   const request = searchFor(context, 7, changes);

@@ -34,7 +34,10 @@ describe("greedy denoising unmasks what llama.cpp's own example does", () => {
       texts: [{ tokens: new Int32Array(56).fill(context.maskToken), stream: [0, 0, 0] }],
       schedule: { blockLength: 8, steps: 7 * blockSteps, from: 0, to: 7 * blockSteps },
       sampling: resolveSampling({ temperature: 0 }, bundled().info.vocabSize),
-      ...{ key: [0, 0], remasking: "low-confidence", cfgScale, stopAtEnd: false },
+      key: [0, 0],
+      remasking: "low-confidence",
+      cfgScale,
+      stopAtEnd: false,
     });
     const ends = Array.from({ length: 56 - 31 }, () => bundled().info.eos);
     expect([...(text?.tokens ?? [])]).toEqual([...expected.split(" ").map(Number), ...ends]);
@@ -66,7 +69,9 @@ describe("greedy denoising unmasks what llama.cpp's own example does", () => {
       const steps = 3 * blockSteps;
       const [text] = await context.denoise(
         requestFor(context, {
-          ...{ sampling: sampling({ temperature: 0 }), cfgScale, schedule: { steps, to: steps } },
+          sampling: sampling({ temperature: 0 }),
+          cfgScale,
+          schedule: { steps, to: steps },
         }),
       );
       expect(text?.tokens.join(" ")).toBe(tokens);

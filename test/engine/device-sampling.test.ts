@@ -65,10 +65,17 @@ function generate(
 ) {
   return context.generate({
     draws: Array.from({ length: count }, (_, i) => ({
-      ...{ parent, stream: [0, i, 0] as const, position: 0 },
-      ...{ maxTokens, keep: false, text: new Int32Array() },
+      parent,
+      stream: [0, i, 0] as const,
+      position: 0,
+      maxTokens,
+      keep: false,
+      text: new Int32Array(),
     })),
-    ...{ sampling: resolveSampling(sampling, VOCABULARY), key: KEY, ...UNLIMITED, ...own },
+    sampling: resolveSampling(sampling, VOCABULARY),
+    key: KEY,
+    ...UNLIMITED,
+    ...own,
   });
 }
 

@@ -67,8 +67,11 @@ test("a context that can't be in it is refused before anything is allocated", as
 
 describe("by a machine's devices,", () => {
   const device = (name: string, type: Device["type"], freeBytes = 0): Device => ({
-    ...{ name, type, freeBytes },
-    ...{ description: name, totalBytes: 2 * freeBytes },
+    name,
+    type,
+    freeBytes,
+    description: name,
+    totalBytes: 2 * freeBytes,
   });
   const cpu = device("CPU", "cpu", 900);
   const own = device("llama-ets", "accelerator");
@@ -113,7 +116,11 @@ describe("by a machine's devices,", () => {
 
 describe("the speed of a model", () => {
   const measured = (file: string, sizeBytes: number, tokensPerSecond: number) => ({
-    ...{ file, device: "CPU", sizeBytes, tokensPerSecond, mtimeMs: 7 },
+    file,
+    device: "CPU",
+    sizeBytes,
+    tokensPerSecond,
+    mtimeMs: 7,
   });
   const speeds = [measured("/a", 1e9, 20), measured("/b", 1e8, 150), measured("/tiny", 1e6, 9000)];
 

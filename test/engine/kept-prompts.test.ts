@@ -262,8 +262,13 @@ describe("memory of kept prompts", () => {
     await context.prompts.keep(sequence, prompt);
     const bytes = keptBytes() - before;
     const { kvCache, logits } = model.memoryOf({
-      ...{ cells: 256, sequences: 1, batchTokens: 1, outputs: 1, flashAttention: false },
-      ...{ logitRows: 1, batches: [{ tokens: 1, cells: 256, outputs: 1 }] },
+      cells: 256,
+      sequences: 1,
+      batchTokens: 1,
+      outputs: 1,
+      flashAttention: false,
+      logitRows: 1,
+      batches: [{ tokens: 1, cells: 256, outputs: 1 }],
     });
     const cells = (kvCache * prompt.length) / 256;
     expect(bytes / (cells + logits)).toBeGreaterThan(1);

@@ -115,8 +115,10 @@ describe("a model's shape", () => {
 
   test("may cache one latent vector for keys and values", () => {
     const own = {
-      ...{ "attention.key_length": "576", "attention.value_length": "512" },
-      ...{ "attention.key_length_mla": "192", "attention.head_count_kv": "1" },
+      "attention.key_length": "576",
+      "attention.value_length": "512",
+      "attention.key_length_mla": "192",
+      "attention.head_count_kv": "1",
     };
     expect(bytesPerCell(shape(own))).toBe(3 * 576 * 2);
   });

@@ -52,13 +52,12 @@ function draw(
 ) {
   return context.generate({
     draws: Array.from({ length: 8 }, (_, i) => ({
-      ...{
-        parent,
-        stream: [0, i, 0] as [number, number, number],
-        position: 0,
-        text: new Int32Array(),
-      },
-      ...{ maxTokens: 60, keep: false },
+      parent,
+      stream: [0, i, 0] as [number, number, number],
+      position: 0,
+      text: new Int32Array(),
+      maxTokens: 60,
+      keep: false,
     })),
     sampling: resolveSampling({ temperature: 3 + 0.1 * seed }, model().info.vocabSize),
     key: [seed, 0],

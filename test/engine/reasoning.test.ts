@@ -16,8 +16,14 @@ import { chatTemplates, hasSource } from "../fixtures/vocabularies.js";
 
 const vocabulary = new CharacterVocabulary();
 const RULES: ThoughtRules = {
-  ...{ start: "<think>", ends: ["</think>"], opensAnywhere: false, beginsInside: false },
-  ...{ budget: null, cutsLoops: true, stops: false, closing: vocabulary.tokenize("</think>") },
+  start: "<think>",
+  ends: ["</think>"],
+  opensAnywhere: false,
+  beginsInside: false,
+  budget: null,
+  cutsLoops: true,
+  stops: false,
+  closing: vocabulary.tokenize("</think>"),
 };
 
 function read(text: string, rules: Partial<ThoughtRules> = {}): ThoughtReader {
@@ -38,14 +44,17 @@ describe("thoughts and answer", () => {
     expect(parts("Yes.")).toMatchObject({ answer: "Yes.", thoughts: null, spent: 0 });
     expect(parts("<think>Well")).toMatchObject({ answer: "", thoughts: "Well", isOpen: true });
     expect(parts("Well</think>Yes", { beginsInside: true })).toMatchObject({
-      ...{ answer: "Yes", thoughts: "Well" },
+      answer: "Yes",
+      thoughts: "Well",
     });
   });
 
   test("leave a constrained answer all that follows the tag, blanks and tags too", () => {
     const rules = { beginsInside: true, isConstrained: true };
     expect(parts("a</think> \n<think>b", rules)).toMatchObject({
-      ...{ answer: " \n<think>b", thoughts: "a", isOpen: false },
+      answer: " \n<think>b",
+      thoughts: "a",
+      isOpen: false,
     });
     const closed = { ...rules, budget: 1, closing: vocabulary.tokenize("</think>\n\n") };
     expect(read("a</think>\n", closed)).toMatchObject({ place: "answer", isInAnswer: false });
@@ -71,7 +80,8 @@ describe("thoughts and answer", () => {
     const text =
       "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Yes";
     expect(parts(text, { ...channel, opensAnywhere: true })).toMatchObject({
-      ...{ answer: "Yes", thoughts: "hm" },
+      answer: "Yes",
+      thoughts: "hm",
     });
   });
 });
@@ -120,7 +130,8 @@ describe("what is certain of a text that goes on", () => {
     expect(certain("<think>Well</th")).toEqual({ answer: "", thoughts: "Well" });
     expect(certain("<think>Well</think>\nYes <")).toEqual({ answer: "Yes <", thoughts: "Well" });
     expect(certain("Yes <thin", { opensAnywhere: true })).toEqual({
-      ...{ answer: "Yes ", thoughts: null },
+      answer: "Yes ",
+      thoughts: null,
     });
   });
 });

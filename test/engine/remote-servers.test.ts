@@ -52,7 +52,9 @@ interface Asked {
 function completion({ n, max_tokens }: Asked) {
   const tokens = Array.from({ length: max_tokens }, () => "x");
   const choices = Array.from({ length: n }, (_, index) => ({
-    ...{ index, text: tokens.join(""), finish_reason: "length" },
+    index,
+    text: tokens.join(""),
+    finish_reason: "length",
     logprobs: { tokens, token_logprobs: tokens.map(() => -1), top_logprobs: null },
   }));
   const usage = { prompt_tokens: 3, completion_tokens: n * max_tokens, total_tokens: 0 };
@@ -152,8 +154,16 @@ describe("a server's model", () => {
     const { usage, tokens } = await majority(model, "Hello", { ...options, ...policy, seed: 3 });
     expect(asked).toHaveLength(1);
     expect(asked[0]).toMatchObject({
-      ...{ model: "m", prompt: "Hello", n: 3, max_tokens: 4, temperature: 0.5, top_p: 0.9 },
-      ...{ min_p: 0.1, stop: ["END"], logprobs: 0, stream: false },
+      model: "m",
+      prompt: "Hello",
+      n: 3,
+      max_tokens: 4,
+      temperature: 0.5,
+      top_p: 0.9,
+      min_p: 0.1,
+      stop: ["END"],
+      logprobs: 0,
+      stream: false,
     });
     expect(usage).toMatchObject({ generated: 12, prefilled: 3, cached: 0 });
     expect(tokens).toHaveLength(4);
@@ -450,7 +460,10 @@ describe("a server that speaks as vLLM", () => {
         const ends = body.max_tokens > 2;
         const ids = [...idsOf(text), ...(ends ? [END] : [])];
         const choices = Array.from({ length: body.n ?? 1 }, (_, index) => ({
-          ...{ index, text, finish_reason: ends ? "stop" : "length", stop_reason: null },
+          index,
+          text,
+          finish_reason: ends ? "stop" : "length",
+          stop_reason: null,
           token_ids: body.return_token_ids ? ids : null,
           logprobs: {
             tokens: [...text, ...(ends ? ["<end>"] : [])],
@@ -477,8 +490,11 @@ describe("a server that speaks as vLLM", () => {
     const result = await majority(model, "hi", { maxTokens: 8, candidates: 2, temperature: 1 });
     expect(result.prompt).toEqual({ text: "user:hi;", tokens: idsOf("user:hi;") });
     expect(asked[0]).toMatchObject({
-      ...{ prompt: idsOf("user:hi;"), return_token_ids: true, model: "org/m" },
-      ...{ top_k: -1, repetition_penalty: 1 },
+      prompt: idsOf("user:hi;"),
+      return_token_ids: true,
+      model: "org/m",
+      top_k: -1,
+      repetition_penalty: 1,
     });
     expect([result.text, result.stopReason]).toEqual(["ok", "end"]);
     expect(result.tokens).toEqual([...idsOf("ok"), END]);
@@ -506,7 +522,12 @@ describe("a server that speaks as vLLM", () => {
     await using model = await loadModel(await open());
     await using proposal = await loadModel(await open());
     const result = await etsIs(model, "hi", {
-      ...{ proposal, maxTokens: 4, blockTokens: 1, candidates: 2, rollouts: 2, temperature: 1 },
+      proposal,
+      maxTokens: 4,
+      blockTokens: 1,
+      candidates: 2,
+      rollouts: 2,
+      temperature: 1,
       reward: ({ text }) => text.length,
     });
     expect([result.text, result.usage.scored > 0]).toEqual(["oooo", true]);

@@ -50,8 +50,16 @@ const careless: Law = (last) =>
 
 class TableServer implements Server {
   readonly facts: ServerFacts = {
-    ...{ kind: "openai", release: "a table", model: "table", parameters: 0, sizeBytes: 0 },
-    ...{ contextLength: 1000, vocabSize: 0, prefixes: "texts", scores: false, perRequest: 8 },
+    kind: "openai",
+    release: "a table",
+    model: "table",
+    parameters: 0,
+    sizeBytes: 0,
+    contextLength: 1000,
+    vocabSize: 0,
+    prefixes: "texts",
+    scores: false,
+    perRequest: 8,
   };
 
   constructor(
@@ -168,14 +176,21 @@ describe("blocks of a server that takes texts", () => {
 
   test("need no border in a single step", async () => {
     const { law, usage } = await ets(modelOf(new TableServer(careless)), PROMPT, {
-      ...{ raw: true, maxTokens: 5, steps: 1, candidates: 4, reward: () => 1 },
+      raw: true,
+      maxTokens: 5,
+      steps: 1,
+      candidates: 4,
+      reward: () => 1,
     });
     expect([law, usage.retokenised]).toEqual(["target", 0]);
   });
 
   test("end within a budget of tokens", async () => {
     const { stopReason, usage } = await majority(modelOf(new TableServer(canonical)), PROMPT, {
-      ...{ raw: true, maxTokens: 50, candidates: 4, budget: { tokens: 40 } },
+      raw: true,
+      maxTokens: 50,
+      candidates: 4,
+      budget: { tokens: 40 },
     });
     expect(stopReason).toBe("budget");
     expect(usage.generated).toBe(40);
@@ -183,7 +198,11 @@ describe("blocks of a server that takes texts", () => {
 
   test("are cut by mh wherever it likes, which the result says", async () => {
     const { law } = await mh(modelOf(new TableServer(careless)), PROMPT, {
-      ...{ raw: true, maxTokens: 6, moves: 8, cuts: "uniform", reward: ({ text }) => text.length },
+      raw: true,
+      maxTokens: 6,
+      moves: 8,
+      cuts: "uniform",
+      reward: ({ text }) => text.length,
     });
     expect(law).toBe("biased");
   });
@@ -227,7 +246,8 @@ function tool(name: string) {
 describe("what is drawn", () => {
   const drawn = (...texts: string[]): Drawn => ({
     pieces: texts.map((text) => ({ id: null, bytes: Buffer.from(text), logProb: 0 })),
-    ...{ endsWithToken: false, finish: "length" },
+    endsWithToken: false,
+    finish: "length",
   });
   const none = { answerEnd: null };
 

@@ -57,7 +57,8 @@ function withShiftedScores(model: Model, shift: number): Model {
   const contexts = new WeakMap<Sequences, Sequences>();
   const { info, limits } = model;
   return {
-    ...{ info, limits },
+    info,
+    limits,
     checkExtends: () => model.checkExtends(),
     freeMemory: () => model.freeMemory(),
     encodePrompt: (...args: Parameters<Model["encodePrompt"]>) => model.encodePrompt(...args),

@@ -15,8 +15,15 @@ import { tinyGemma2 } from "../fixtures/tiny-models.js";
 const model = useModel();
 const HALVES = new Uint16Array(8);
 const SHAPE = {
-  ...{ rows: 1, heads: 1, kvHeads: 1, keySize: 8, valueSize: 8, cells: 1 },
-  ...{ scale: 1, softcap: 0, together: 1 },
+  rows: 1,
+  heads: 1,
+  kvHeads: 1,
+  keySize: 8,
+  valueSize: 8,
+  cells: 1,
+  scale: 1,
+  softcap: 0,
+  together: 1,
 };
 /** Tests run on the CPU: there the kernel is used where the processor has it. */
 const HAS_KERNEL =
@@ -33,8 +40,12 @@ async function draw(flashAttention: FlashAttention) {
     await parent.prefill(tokens);
     const sampling = resolveOnlySampling({ temperature: 1 }, model().info.vocabSize);
     const draws = Array.from({ length: TEXTS }, (_, i) => ({
-      ...{ parent, stream: [0, i, 0] as [number, number, number], position: 0 },
-      ...{ maxTokens: LENGTH, keep: false, text: new Int32Array() },
+      parent,
+      stream: [0, i, 0] as [number, number, number],
+      position: 0,
+      maxTokens: LENGTH,
+      keep: false,
+      text: new Int32Array(),
     }));
     const request = { ...UNLIMITED, draws, sampling, key: [7, 0] as [number, number] };
     const drawn = await context.generate({ ...request, sharePrefixes: false });
@@ -94,7 +105,11 @@ describe("a context's attention", () => {
     const planned = await plan(model(), long, { candidates: 4, blockTokens: 16, maxTokens: 32 });
     expect(planned.model.flashAttention).toBe(HAS_KERNEL && "auto");
     const { model: scorer } = await plan(model(), long, {
-      ...{ method: "ets-is", proposal: model(), candidates: 4, blockTokens: 16, maxTokens: 32 },
+      method: "ets-is",
+      proposal: model(),
+      candidates: 4,
+      blockTokens: 16,
+      maxTokens: 32,
     });
     expect(scorer.flashAttention).toBe(HAS_KERNEL && "shared");
   });

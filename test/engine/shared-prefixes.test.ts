@@ -42,13 +42,12 @@ async function draw(count: number, sharePrefixes: boolean, options: Options = {}
   const before = await context.status();
   const drawn = await context.generate({
     draws: Array.from({ length: count }, (_, i) => ({
-      ...{
-        parent,
-        stream: [0, i, 0] as [number, number, number],
-        position: 0,
-        text: new Int32Array(),
-      },
-      ...{ maxTokens: maxTokens(i), keep: keep(i) },
+      parent,
+      stream: [0, i, 0] as [number, number, number],
+      position: 0,
+      text: new Int32Array(),
+      maxTokens: maxTokens(i),
+      keep: keep(i),
     })),
     sampling: resolveSampling({ temperature }, model.info.vocabSize),
     key: [1, 0],

@@ -88,7 +88,8 @@ describe("the text process", () => {
   test("carries any text, halves of characters as U+FFFD", async () => {
     const text = 'é\u0000\u2028"\\\n\u{f0000}😀';
     const { text: found } = await small.request({
-      ...{ op: "render", template: "{{ m }}" },
+      op: "render",
+      template: "{{ m }}",
       context: { m: `${text}\ud800` },
     });
     expect(found).toBe(`${text}\ufffd`);
@@ -166,7 +167,11 @@ describe("llama.cpp's library", () => {
   const template =
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}";
   const use = {
-    ...{ template, bos: "", eos: "<|im_end|>", tools: [], thinking: true },
+    template,
+    bos: "",
+    eos: "<|im_end|>",
+    tools: [],
+    thinking: true,
     messages: [{ role: "user", content: "Hi" }],
   };
 

@@ -86,7 +86,8 @@ describe("a model whose prompts end inside a thought", () => {
         expect(tokens.slice(budget, budget + tag.length)).toEqual(tag);
         expect(thoughts).toMatchObject({ tokens: budget, ended: "budget" });
         expect({ text, stopReason }).toEqual({
-          ...{ text: expect.stringMatching(/^[0-4]{3,6}!?$/), stopReason: "end" },
+          text: expect.stringMatching(/^[0-4]{3,6}!?$/),
+          stopReason: "end",
         });
         expect(constraintLogMass).toBeLessThan(0);
         expect(constraintLogMass).toBeGreaterThan(Number.NEGATIVE_INFINITY);

@@ -34,7 +34,10 @@ test("items are frozen, and samples are copies", async () => {
     },
   });
   const { summary } = await evaluate(model(), task, {
-    ...{ out: temporary("callbacks"), data, methods: ["greedy"], options: { maxTokens: 2 } },
+    out: temporary("callbacks"),
+    data,
+    methods: ["greedy"],
+    options: { maxTokens: 2 },
     onSample: (sample: Sample) => Object.assign(sample, { correct: false, method: "none" }),
   });
   expect(summary.methods.greedy).toMatchObject({ n: 3, accuracy: 1 });

@@ -300,7 +300,10 @@ describe("the paper's numbers", () => {
     const gsm8k = await published("gsm8k", "/m/Qwen3-1.7B-Q8_0.gguf");
     expect(gsm8k).toMatchObject({ model: "Qwen3-1.7B", task: "gsm8k" });
     expect(gsm8k?.rows.find(({ label }) => label === "ETS")).toEqual({
-      ...{ method: "ets", label: "ETS", accuracy: 0.8188, relativeTime: 7.18 },
+      method: "ets",
+      label: "ETS",
+      accuracy: 0.8188,
+      relativeTime: 7.18,
     });
     expect(gsm8k?.rows.find(({ label }) => label === "Power")?.accuracy).toBeNull();
     expect((await published("math500", "/m/a.gguf", "qwen3 8B Q4_K"))?.model).toBe("Qwen3-8B");

@@ -9,7 +9,12 @@ type Text = NonNullable<GradedSample["texts"]>[number];
 
 function text(answer: string | null, correct: boolean, more: Partial<Text> = {}): Text {
   return {
-    ...{ text: `so ${answer}`, answer, correct, reward: null, logProb: -1, generated: 10 },
+    text: `so ${answer}`,
+    answer,
+    correct,
+    reward: null,
+    logProb: -1,
+    generated: 10,
     ...more,
   };
 }

@@ -4,11 +4,20 @@ import { type Equipment, refusalOf } from "../../src/evaluate/queue/equipment.js
 import type { Work } from "../../src/evaluate/queue/protocol.js";
 
 const own: Equipment = {
-  ...{ task: null, reward: "confidence", potentials: ["regex:7"], model: "a", proposal: null },
+  task: null,
+  reward: "confidence",
+  potentials: ["regex:7"],
+  model: "a",
+  proposal: null,
 };
 const work: Work = {
-  ...{ task: "mini-gsm", form: "chat", reward: "confidence", model: "a", proposal: null },
-  ...{ potentials: ["regex:7"], keep: "none" },
+  task: "mini-gsm",
+  form: "chat",
+  reward: "confidence",
+  model: "a",
+  proposal: null,
+  potentials: ["regex:7"],
+  keep: "none",
 };
 
 test("the same models, reward and potentials are accepted", () => {

@@ -36,10 +36,13 @@ test("of the texts that a vote, or a reward, chose from", async () => {
   await evaluate(model(), task, {
     methods: Object.entries(rules).flatMap(([rule, { method, options }]) =>
       sizes.map((candidates) => ({
-        ...{ name: `${rule} of ${candidates}`, method, options: { ...options, candidates } },
+        name: `${rule} of ${candidates}`,
+        method,
+        options: { ...options, candidates },
       })),
     ),
-    ...{ out, options },
+    out,
+    options,
   });
   const { comparison, items } = await compareRuns([out]);
   for (const rule of Object.keys(rules) as (keyof typeof rules)[]) {

@@ -26,9 +26,22 @@ const RUN: RunRecord = {
 
 function sample(n: number, changes: Partial<GradedSample> = {}): GradedSample {
   return {
-    ...{ key: hash(n), task: "mini-gsm", item: `mini-gsm/${n}`, method: "ets", sample: 0, seed: n },
-    ...{ gold: "4", text: "#### 4", answer: "4", extracted: "4", correct: true },
-    ...{ stopReason: "end", agreement: 1, gradedBy: "fair", warnings: [], steps: [] },
+    key: hash(n),
+    task: "mini-gsm",
+    item: `mini-gsm/${n}`,
+    method: "ets",
+    sample: 0,
+    seed: n,
+    gold: "4",
+    text: "#### 4",
+    answer: "4",
+    extracted: "4",
+    correct: true,
+    stopReason: "end",
+    agreement: 1,
+    gradedBy: "fair",
+    warnings: [],
+    steps: [],
     usage: { prefilled: 5, generated: 10, decoded: 8, scored: 0, ms: 3 },
     ...changes,
   };
@@ -186,7 +199,9 @@ describe("mergeRuns", () => {
 
   test("takes more items, samples and methods, and a proposal; fewer take nothing away", () => {
     const more = {
-      ...{ items: 9, samples: 2, proposal: RUN.model },
+      items: 9,
+      samples: 2,
+      proposal: RUN.model,
       methods: [{ name: "mh", method: "mh", settings: {} }],
     };
     const merged = other(more)();
@@ -201,8 +216,14 @@ describe("summarise", () => {
     const { methods } = summarise(RUN, [sample(1), wrong, sample(3), failed(4)]);
     expect(methods).toEqual({
       ets: {
-        ...{ n: 3, failed: 1, accuracy: 2 / 3, ci95: expect.any(Array) },
-        ...{ generated: 30, prefilled: 15, scored: 0, ms: 9 },
+        n: 3,
+        failed: 1,
+        accuracy: 2 / 3,
+        ci95: expect.any(Array),
+        generated: 30,
+        prefilled: 15,
+        scored: 0,
+        ms: 9,
       },
     });
   });

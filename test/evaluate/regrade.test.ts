@@ -58,7 +58,9 @@ describe("a task file that changed since the run", () => {
     expect([graded, summary.methods.greedy.accuracy]).toEqual([2, 0]);
     expect(changed).toEqual(
       ["a", "b"].map((item) => ({
-        ...{ item, method: "greedy", sample: 0 },
+        item,
+        method: "greedy",
+        sample: 0,
         was: true,
         correct: false,
       })),

@@ -14,7 +14,10 @@ const DATED = `Today is {{ strftime_now("%d %b %Y") }}. ${PLAIN}`;
 
 const run = (out: string, chatTemplate: string, options: Partial<EvaluateOptions> = {}) =>
   evaluate(model(), miniGsm, {
-    ...{ out, methods: ["greedy"], limit: 2, options: { maxTokens: 2, chatTemplate } },
+    out,
+    methods: ["greedy"],
+    limit: 2,
+    options: { maxTokens: 2, chatTemplate },
     ...options,
   });
 const dateIn = (out: string) =>

@@ -15,8 +15,12 @@ import { usePreciseModel } from "../fixtures/precise-model.js";
 const model = usePreciseModel();
 const bundled = useModel();
 const context = () => ({
-  ...{ model: model(), proposal: undefined, task: miniGsm, form: "chat" as const },
-  ...{ reward: undefined, signal: undefined },
+  model: model(),
+  proposal: undefined,
+  task: miniGsm,
+  form: "chat" as const,
+  reward: undefined,
+  signal: undefined,
 });
 
 const METHODS: [MethodName, DrawJob["options"]][] = [
@@ -55,7 +59,9 @@ async function drawAll(jobs: readonly DrawJob[], concurrency: number, signal?: A
     },
     {
       ...context(),
-      ...{ concurrency, signal, onWarning: (warning) => warnings.push(warning) },
+      concurrency,
+      signal,
+      onWarning: (warning) => warnings.push(warning),
     },
   );
   return { outcomes, warnings };
@@ -190,7 +196,9 @@ describe("runs side by side", () => {
     await using _ = await openSideBySide(2, jobs, { ...context(), model: bundled(), proposal });
     const { usage } = await sample(bundled(), "?", { maxTokens: 16 });
     const scored = await plan(bundled(), "?", {
-      ...{ ...guided, method: "ets-is" as const, proposal },
+      ...guided,
+      method: "ets-is" as const,
+      proposal,
     });
     expect(scored.model).toMatchObject({ anyAttention: false, flashAttention: "shared" });
     const partition = await bundled().lease(scored.model);

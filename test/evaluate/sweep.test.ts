@@ -93,12 +93,17 @@ methods:
 describe("the best setting", () => {
   const items = Array.from({ length: 200 }, (_, i) => `item/${i}`);
   const methods = [2, 4].map((candidates) => ({
-    ...{ name: `ets:candidates=${candidates}`, method: "ets" as const },
-    ...{ options: { candidates }, varied: { candidates } },
+    name: `ets:candidates=${candidates}`,
+    method: "ets" as const,
+    options: { candidates },
+    varied: { candidates },
   }));
   const sample = (method: string, item: string, correct: boolean) =>
     ({
-      ...{ method, item, correct, sample: 0 },
+      method,
+      item,
+      correct,
+      sample: 0,
       usage: { generated: method.endsWith("2") ? 10 : 20, ms: 5 },
     }) as unknown as GradedSample;
 
@@ -121,8 +126,13 @@ describe("the best setting", () => {
     checkPage(
       await sweepReport([
         {
-          ...{ task: "<b>", model: "m", directories: [], settings, best: best ? [best] : [] },
-          ...{ failed: 0, endedEarly: false },
+          task: "<b>",
+          model: "m",
+          directories: [],
+          settings,
+          best: best ? [best] : [],
+          failed: 0,
+          endedEarly: false,
         },
       ]),
     );
@@ -139,12 +149,21 @@ describe("a sweep's directory", () => {
   const score = { items: 4, accuracy: 0.5, ci95: [0.1, 0.9] as [number, number] };
   const settings = [2, 4].flatMap((candidates) =>
     [0.1, 1].map((lambda) => ({
-      ...{ name: `ets:candidates=${candidates}:lambda=${lambda}`, method: "ets" as const },
-      ...{ varied: { candidates, lambda }, all: score, generated: 10, seconds: 1 },
+      name: `ets:candidates=${candidates}:lambda=${lambda}`,
+      method: "ets" as const,
+      varied: { candidates, lambda },
+      all: score,
+      generated: 10,
+      seconds: 1,
     })),
   );
   const result = {
-    ...{ task: "mini-gsm", model: "m", directories: ["a"], settings, failed: 0, endedEarly: false },
+    task: "mini-gsm",
+    model: "m",
+    directories: ["a"],
+    settings,
+    failed: 0,
+    endedEarly: false,
     best: [{ method: "ets" as const, name: "ets", chosenBy: score, heldOut: score }],
   };
   const write = (content: string) => {
@@ -238,7 +257,10 @@ describe("a total budget", () => {
   const jobs = Array.from({ length: MOST }, (_, sample) =>
     ["a", "b", "c"].flatMap((name) =>
       Array.from({ length: 5 }, (_, i) => ({
-        ...{ key: `${name}/${i}/${sample}`, name, sample, item: { id: String(i) } },
+        key: `${name}/${i}/${sample}`,
+        name,
+        sample,
+        item: { id: String(i) },
       })),
     ),
   ).flat() as unknown as DrawJob[];

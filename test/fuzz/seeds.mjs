@@ -48,7 +48,9 @@ const files = [
     "attention.sliding_window_pattern": list("bool", [true, false, true, false]),
   }),
   model("mamba2", {
-    ...{ block_count: u32(1), "ssm.inner_size": u32(8), "ssm.time_step_rank": u32(2) },
+    block_count: u32(1),
+    "ssm.inner_size": u32(8),
+    "ssm.time_step_rank": u32(2),
     "ssm.group_count": u32(1),
   }),
 ];

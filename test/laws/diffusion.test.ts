@@ -234,7 +234,10 @@ function weighted(policy: DiffusionPolicy, from: diffusion.Canvas, ratio: Ratio)
     const finished = steps.at(-1)?.move.to ?? from;
     const onePass = product(({ move }) => tokenRatio(finished, move.position, move.token));
     const weight = {
-      ...{ kernels, tokens, none: 1, "one pass": onePass },
+      kernels,
+      tokens,
+      none: 1,
+      "one pass": onePass,
       "tokens, candidate too": tokens * ofCandidate,
     }[ratio];
     return {
@@ -257,7 +260,10 @@ describe("the energies of ETS-IS", () => {
     for (let seed = 0; seed < 6; seed++) {
       const cancel = new AbortController();
       const run = guided(policy, {
-        ...{ candidates: 1200, seed, proposal: model(), signal: cancel.signal },
+        candidates: 1200,
+        seed,
+        proposal: model(),
+        signal: cancel.signal,
         proposalSampling: { temperature: TEMPERATURE.proposal },
         proposalDiffusion: { cache: "none" },
         ...options,
@@ -346,7 +352,7 @@ test("texts that take turns with lengths of blocks have each the law of its own"
   const lengths = [2, 6, 3, 1];
   const textsOf = async (schedule: object, adaptive: MethodOptions["adaptive"] = false) => {
     const extract = (text: string) => text;
-    const own = { ...{ maxTokens: 6, candidates: 10, seed: 5, raw: true }, extract, adaptive };
+    const own = { maxTokens: 6, candidates: 10, seed: 5, raw: true, extract, adaptive };
     const { steps } = await majority(denoiser, PROMPT, { ...own, diffusion: schedule });
     return (steps[0] as Step).candidates.map(({ tokens }) => tokens);
   };

@@ -52,7 +52,11 @@ test.each([
   "the energies of ETS-IS with %s are unbiased, those of wrong estimators are not",
   async (_, options) => {
     const steps = await draws.firstSteps(reference, policy, {
-      ...{ runs: 8, firstSeed: 100, candidates: 200, proposal: proposal, ...options },
+      runs: 8,
+      firstSeed: 100,
+      candidates: 200,
+      proposal: proposal,
+      ...options,
     });
     const byToken = draws.estimatesByToken(policy, steps);
     const zs = (expected: (child: Node) => number) =>
@@ -107,7 +111,11 @@ describe("with rollouts that are resampled on their way", () => {
 test("bounds every weight by 1 / mixture", async () => {
   const largest = async (options: { mixture?: number }) => {
     const steps = await draws.firstSteps(reference, policy, {
-      ...{ runs: 1, candidates: 200, rollouts: 4, proposal: proposal, ...options },
+      runs: 1,
+      candidates: 200,
+      rollouts: 4,
+      proposal: proposal,
+      ...options,
       proposalTemperature: 2,
     });
     const all = steps.flatMap(({ candidates }) => candidates.flatMap((c) => c.completions));

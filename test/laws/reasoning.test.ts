@@ -24,7 +24,10 @@ const MAX_Z = 4.89;
 const model = new TableModel(hashedTable(7));
 const allowedTokens = [...model.tokenize("012")];
 const options = {
-  ...{ chatTemplate: TEMPLATE, reasoning: BUDGET, allowedTokens, temperature: 1 },
+  chatTemplate: TEMPLATE,
+  reasoning: BUDGET,
+  allowedTokens,
+  temperature: 1,
   maxTokens: BUDGET + CLOSING.length + ANSWER,
 };
 const drawMany = { ...options, candidates: 30, reward: () => 0 };
@@ -39,7 +42,10 @@ describe("under a budget", () => {
       expect(written).toMatch(/^[012]{2}<\/think>[012]{2}$/);
       expect(text).toBe(written.slice(-ANSWER));
       expect(thoughts).toMatchObject({
-        ...{ text: written.slice(0, BUDGET), tokens: BUDGET, ended: "budget", isOpen: false },
+        text: written.slice(0, BUDGET),
+        tokens: BUDGET,
+        ended: "budget",
+        isOpen: false,
       });
       expect(thoughts?.forced.map(({ at }) => at)).toEqual(
         Array.from(CLOSING, (_, i) => BUDGET + i),
@@ -118,12 +124,15 @@ describe("under a budget", () => {
   test("a proposal's rollouts have ratios of mean 1, the forced tag in neither", async () => {
     const proposal = new TableModel(hashedTable(8));
     const { steps } = await etsIs(model, "4?", {
-      ...{ ...options, proposal, reward: () => 0, candidates: 1, rollouts: 100, temperature: 50 },
-      ...{
-        blockTokens: 1,
-        proposalSampling: { temperature: 50 },
-        shortcuts: { duplicates: false },
-      },
+      ...options,
+      proposal,
+      reward: () => 0,
+      candidates: 1,
+      rollouts: 100,
+      temperature: 50,
+      blockTokens: 1,
+      proposalSampling: { temperature: 50 },
+      shortcuts: { duplicates: false },
     });
     const ratios = (steps[0]?.candidates[0]?.completions ?? []).map((completion) => {
       return Math.exp(completion.logRatio);
@@ -183,7 +192,8 @@ describe("thoughts", () => {
   test("that repeat themselves are closed; without being asked for, they are left alone", async () => {
     const looping = { ...options, allowedTokens: [...model.tokenize("0")], maxTokens: 100 };
     const { reasoning, thoughts, text } = await sample(model, "4?", {
-      ...{ ...looping, reasoning: "auto" },
+      ...looping,
+      reasoning: "auto",
     });
     expect(reasoning).toBe("0".repeat(64));
     expect(thoughts).toMatchObject({ ended: "loop", tokens: 64 });
@@ -194,14 +204,17 @@ describe("thoughts", () => {
     expect(free.text).toBe("");
     expect(free.warnings).toEqual([expect.stringContaining("All 100 tokens went into thoughts")]);
     const stopped = await sample(model, "4?", {
-      ...{ ...unasked, maxTokens: 8, reasoning: { budget: 8, end: "stop" } },
+      ...unasked,
+      maxTokens: 8,
+      reasoning: { budget: 8, end: "stop" },
     });
     expect(stopped.warnings).toEqual([]);
   });
 
   test("off, where the template has no switch, are closed at once, which is said", async () => {
     const { tokens, text, warnings, reasoning } = await sample(model, "4?", {
-      ...{ ...options, reasoning: "off" },
+      ...options,
+      reasoning: "off",
     });
     expect(model.detokenize(Int32Array.from(tokens)).startsWith(CLOSING)).toBe(true);
     expect(text).toMatch(/^[012]+$/);

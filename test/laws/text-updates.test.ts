@@ -49,8 +49,13 @@ describe.each(METHOD_NAMES)("%s", (name) => {
   test("tells thoughts apart", async () => {
     const takesReward = METHODS[name].guidance.includes("reward");
     const options = {
-      ...{ ...small, raw: false, chatTemplate: THINKING, reasoning: 2, maxTokens: 14 },
-      ...{ allowedTokens: [...model.tokenize("012 ")], ...(takesReward && { reward: () => 0 }) },
+      ...small,
+      raw: false,
+      chatTemplate: THINKING,
+      reasoning: 2,
+      maxTokens: 14,
+      allowedTokens: [...model.tokenize("012 ")],
+      ...(takesReward && { reward: () => 0 }),
     };
     for (let seed = 0; seed < 2; seed++) {
       const { updates, result } = await updatesOf(name, { ...options, seed });

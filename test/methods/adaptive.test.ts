@@ -82,7 +82,8 @@ describe.each([
     const extract = VOTES["contested at first"]();
     const adaptive = await method(model(), QUESTION, {
       ...options,
-      ...{ extract, adaptive: { rule: "beta", round: 3 } },
+      extract,
+      adaptive: { rule: "beta", round: 3 },
     });
     const texts = textsOf(adaptive.steps[0] as Step);
     expect(texts).toHaveLength(12);
@@ -91,7 +92,10 @@ describe.each([
 
   test("keeps what earlier rounds gave when the budget ends a later one", async () => {
     const contested = () => ({
-      ...{ ...base, candidates: 16, steps: 1, extract: VOTES.contested() },
+      ...base,
+      candidates: 16,
+      steps: 1,
+      extract: VOTES.contested(),
       adaptive: { round: 4 },
     });
     const { steps } = await method(model(), QUESTION, contested());
@@ -107,7 +111,11 @@ test("guides on where a step stays contested, and ends with the first settled on
   const allowedTokens = endlessTokens(model());
   const run = (votes: keyof typeof VOTES) =>
     ets(model(), QUESTION, {
-      ...{ ...base, extract: VOTES[votes](), allowedTokens, candidates: 8, blockTokens: 8 },
+      ...base,
+      extract: VOTES[votes](),
+      allowedTokens,
+      candidates: 8,
+      blockTokens: 8,
       adaptive: { round: 8 },
     });
   expect((await run("contested")).steps).toHaveLength(40 / 8);
@@ -155,7 +163,11 @@ test("ETS ends early once all rollouts of a step agree, by the unanimous rule", 
   const allowedTokens = endlessTokens(model());
   const run = (votes: keyof typeof VOTES) =>
     ets(model(), QUESTION, {
-      ...{ ...base, extract: VOTES[votes](), allowedTokens, candidates: 8, blockTokens: 8 },
+      ...base,
+      extract: VOTES[votes](),
+      allowedTokens,
+      candidates: 8,
+      blockTokens: 8,
       adaptive: { rule: "unanimous" },
     });
   const early = await run("unanimous");
@@ -177,7 +189,11 @@ test("rolls out only the candidates that a round brings", async () => {
 test("rolls out by a proposal in rounds as at once", async () => {
   const allowedTokens = endlessTokens(model());
   const contested = () => ({
-    ...{ ...base, allowedTokens, candidates: 6, blockTokens: 8, proposal: small() },
+    ...base,
+    allowedTokens,
+    candidates: 6,
+    blockTokens: 8,
+    proposal: small(),
     extract: VOTES.contested(),
   });
   const inRounds = await ets(model(), QUESTION, { ...contested(), adaptive: { round: 2 } });
@@ -193,8 +209,14 @@ test("rolls out by a proposal in rounds as at once", async () => {
 test("a rollout that several candidates share is one draw, not a settled vote", () => {
   const { isSettled } = selfConsistency({ extract: miniGsm.extract });
   const completion = {
-    ...{ text: "#### 7", tokens: [], logProbs: [], finishReason: "end" as const },
-    ...{ candidate: 0, rollout: 0, votes: 8, samples: 8 },
+    text: "#### 7",
+    tokens: [],
+    logProbs: [],
+    finishReason: "end" as const,
+    candidate: 0,
+    rollout: 0,
+    votes: 8,
+    samples: 8,
   };
   const pool = (rollout: number | null) => [{ ...completion, rollout }];
   expect(isSettled?.({ prompt: "", pool: pool(0), earlier: [] }, 0.95)).toBe(false);

@@ -55,7 +55,9 @@ describe.each(Object.entries(vocabularies))("with a %s vocabulary", (_, tokenize
       for (const way of Object.keys(WAYS)) {
         const { text, tokens, stopReason } = await drawBy(model, way, { ...one, stop });
         expect({ way, text, tokens, stopReason }).toEqual({
-          ...{ way, text: expected.text, tokens: expected.tokens },
+          way,
+          text: expected.text,
+          tokens: expected.tokens,
           stopReason: expected.stopReason,
         });
       }

@@ -27,8 +27,15 @@ const symbols = () =>
   ["=", "\n", "1", "2", "+"].map((symbol) => precise().tokenize(symbol)[0] as number);
 const run = (seed: number, answered: boolean, options: MethodOptions) =>
   ets(precise(), QUESTION, {
-    ...{ reward: vote, temperature: 3, maxTokens: 48, candidates: 4, rollouts: 2, seed },
-    ...{ allowedTokens: symbols(), ...options, shortcuts: { answered } },
+    reward: vote,
+    temperature: 3,
+    maxTokens: 48,
+    candidates: 4,
+    rollouts: 2,
+    seed,
+    allowedTokens: symbols(),
+    ...options,
+    shortcuts: { answered },
   });
 
 describe("rollouts that end with their answers", () => {
@@ -109,14 +116,17 @@ describe("the energies of ETS-IS", () => {
     const ends = new Set<unknown>();
     for (let seed = 0; seed < 16; seed++) {
       const result = await ets(model(), PROMPT, {
-        ...{ ...policy, raw: true, maxTokens: 3, blockTokens: 1, candidates: 120, rollouts: 1 },
-        ...{
-          reward,
-          lambda: LAMBDA,
-          seed,
-          proposal: proposal(),
-          proposalSampling: { temperature: 6 },
-        },
+        ...policy,
+        raw: true,
+        maxTokens: 3,
+        blockTokens: 1,
+        candidates: 120,
+        rollouts: 1,
+        reward,
+        lambda: LAMBDA,
+        seed,
+        proposal: proposal(),
+        proposalSampling: { temperature: 6 },
         shortcuts: { duplicates: false },
       });
       const [step] = result.steps;

@@ -66,7 +66,8 @@ describe("what is known of a good answer decides", () => {
   test("and on a diffusion model what it can be asked", () => {
     const facts = { isDiffusion: true };
     expect(chooseMethod({ potential: judge }, facts)).toMatchObject({
-      ...{ method: "best-of-n", options: { reward: judge } },
+      method: "best-of-n",
+      options: { reward: judge },
     });
     expect(chooseMethod({ extract, maxTokens: 100 }, facts).method).toBe("majority");
     const told = { extract, maxTokens: 96, diffusion: { blockLength: 8 } };
@@ -150,7 +151,9 @@ describe("a run", () => {
   test("measures the model's speed where there is a budget of time", async () => {
     const { candidates: _, ...open } = shape;
     const { settings } = await auto(model, PROMPT, {
-      ...{ ...open, reward: judge, budget: { ms: 600_000 } },
+      ...open,
+      reward: judge,
+      budget: { ms: 600_000 },
     });
     expect(settings.candidates).toBeGreaterThan(1);
   });

@@ -20,8 +20,15 @@ describe.each<[string, typeof ets | typeof particle, boolean]>([
     "keeps to its plan with blocks that end at a %s",
     async (block) => {
       const result = await method(bundled(), QUESTION, {
-        ...{ candidates: 4, rollouts: 2, blockTokens: 16, maxTokens: 60, temperature: 1.2 },
-        ...{ block, reward, seed: 2, ...(isProposed && { proposal: proposal() }) },
+        candidates: 4,
+        rollouts: 2,
+        blockTokens: 16,
+        maxTokens: 60,
+        temperature: 1.2,
+        block,
+        reward,
+        seed: 2,
+        ...(isProposed && { proposal: proposal() }),
       });
       expect(result.method).toBe(name);
       expect(result.settings.block).toBe(block);
@@ -50,7 +57,11 @@ describe("blocks", () => {
   const digits = ["1", "5"].map((digit) => table.tokenize(digit)[0] as number);
   const run = (options: object) =>
     ets(table, "q", {
-      ...{ raw: true, temperature: 5, maxTokens: 40, candidates: 4, reward },
+      raw: true,
+      temperature: 5,
+      maxTokens: 40,
+      candidates: 4,
+      reward,
       ...options,
     });
 

@@ -133,8 +133,14 @@ describe("a run with `close`", () => {
   // Each text of five tokens is cut off: it lacks its end, or its end token.
   const grammar = 'root ::= "[" [0-3]{3} [0-3]{0,9} "]"';
   const options = {
-    ...{ raw: true, constraint: { grammar }, close: true, maxTokens: 5, candidates: 2 },
-    ...{ temperature: 1, blockTokens: 3, reward: () => 0 },
+    raw: true,
+    constraint: { grammar },
+    close: true,
+    maxTokens: 5,
+    candidates: 2,
+    temperature: 1,
+    blockTokens: 3,
+    reward: () => 0,
   };
   const reader = new GrammarReader(readGrammar(grammar).rules);
   const leftOut = ["ets-is", "greedy", ...(IS_STUDY ? [] : ["power", "majority"])];
@@ -192,7 +198,10 @@ describe("a run with `close`", () => {
     const chatTemplate =
       "{% for m in messages %}{{ m.content }}{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}{% endfor %}{% if add_generation_prompt %}<think>{% endif %}";
     const budgeted = {
-      ...{ chatTemplate, reasoning: 2, temperature: 1, close: true },
+      chatTemplate,
+      reasoning: 2,
+      temperature: 1,
+      close: true,
       constraint: { regex: "[0-3]{3,}!" },
     };
     const close = (maxTokens: number) => sample(model, "4?", { ...budgeted, maxTokens });
@@ -210,7 +219,8 @@ describe("a run with `close`", () => {
     [{ close: "yes", constraint: { words: 2 } }, /`close`/],
   ])("%j is refused", async (given, message) => {
     await expect(sample(model, "4?", { raw: true, ...given } as object)).rejects.toMatchObject({
-      ...{ code: "ERR_INVALID_OPTION", message: expect.stringMatching(message) },
+      code: "ERR_INVALID_OPTION",
+      message: expect.stringMatching(message),
     });
   });
 });

@@ -16,7 +16,9 @@ const nearestLength = defineMethod({
   summary: "draws whole texts and returns the one nearest to a length",
   own: {
     targetTokens: integerOption("targetTokens", {
-      ...{ min: 1, max: 4096, fallback: 2 },
+      min: 1,
+      max: 4096,
+      fallback: 2,
       flags: "--target-tokens <n>",
       help: "nearest-length: tokens of the text (default: 2)",
     }),

@@ -22,12 +22,19 @@ const settingsOf = (options: MethodOptions, contextLength?: number): Settings =>
 describe("a diffusion model's defaults", () => {
   test("are the published ones: blocks of 32, one token a step, low-confidence remasking", () => {
     expect(settingsOf({})).toMatchObject({
-      ...{ maxTokens: 256, steps: 4, blockTokens: 64 },
+      maxTokens: 256,
+      steps: 4,
+      blockTokens: 64,
       diffusion: {
-        ...{ blockLength: 32, denoisingSteps: 256, remasking: "low-confidence" },
-        ...{ cfgScale: 0, cache: "none", parallel: null },
+        blockLength: 32,
+        denoisingSteps: 256,
+        remasking: "low-confidence",
+        cfgScale: 0,
+        cache: "none",
+        parallel: null,
       },
-      ...{ proposalDiffusion: null, ratio: "exact" },
+      proposalDiffusion: null,
+      ratio: "exact",
     });
   });
 

@@ -15,8 +15,11 @@ const QUESTION =
 const model = useModel("mini-gsm-llada");
 afterEach(() => vi.restoreAllMocks());
 const base: MethodOptions = {
-  ...{ extract: miniGsm.extract, maxTokens: 56, diffusion: { blockLength: 8, denoisingSteps: 14 } },
-  ...{ candidates: 3, seed: 1 },
+  extract: miniGsm.extract,
+  maxTokens: 56,
+  diffusion: { blockLength: 8, denoisingSteps: 14 },
+  candidates: 3,
+  seed: 1,
 };
 const run = (method: keyof typeof METHODS, options: MethodOptions = {}) => {
   const { candidates: _, ...alone } = base;
@@ -24,7 +27,8 @@ const run = (method: keyof typeof METHODS, options: MethodOptions = {}) => {
   return METHODS[method](model(), QUESTION, { ...own, ...options });
 };
 const plain = ({ tokens, logProbs, steps }: Result) => ({
-  ...{ tokens, logProbs },
+  tokens,
+  logProbs,
   steps: steps.map((step) => ({ ...step, ms: 0 })),
 });
 
@@ -78,7 +82,8 @@ describe("beam", () => {
     expect(error.code).toBe("ERR_OUT_OF_MEMORY");
     const most = Number(/candidates: (\d+)/.exec(error.message)?.[1]);
     expect((await planned({ ...wide, candidates: most })).model).toMatchObject({
-      ...{ parallel: most, waves: 1 },
+      parallel: most,
+      waves: 1,
     });
     await expect(planned({ ...wide, candidates: most + 1 })).rejects.toThrow(/candidates/);
     // Without a cache, and by other methods, some wait for others.
@@ -101,7 +106,11 @@ test.each([
   ["blocks decoded in parallel", { blockLength: 8, parallel: { threshold: 0.7 } }],
 ])("mh goes back to %s, and stays within its plan", async (_, diffusion) => {
   const { usage, plan, acceptanceRate, steps } = await run("mh", {
-    ...{ diffusion, temperature: 2, moves: 3, maxTokens: 16, reward: () => 0 },
+    diffusion,
+    temperature: 2,
+    moves: 3,
+    maxTokens: 16,
+    reward: () => 0,
   });
   expect(steps).toHaveLength(3);
   // Every move is accepted where all texts have one reward.
@@ -117,7 +126,10 @@ describe("ets-is", () => {
     ["low-confidence", "approximate"],
   ] as const)("under %s remasking is labelled %s", async (remasking, ratio) => {
     const { settings, usage, proposalUsage } = await run("ets-is", {
-      ...{ proposal: model(), temperature: 2, blockTokens: 24, maxTokens: 32 },
+      proposal: model(),
+      temperature: 2,
+      blockTokens: 24,
+      maxTokens: 32,
       allowedTokens: endlessTokens(model()),
       diffusion: { blockLength: 8, remasking },
     });
@@ -131,10 +143,16 @@ describe("ets-is", () => {
   test("by one pass scores each rollout once under either model, within the plan", async () => {
     // One candidate a step and no end tokens: both runs draw the same.
     const options: MethodOptions = {
-      ...{ proposal: model(), temperature: 2, blockTokens: 8, maxTokens: 16 },
-      ...{ candidates: 1, rollouts: 3, allowedTokens: endlessTokens(model()) },
+      proposal: model(),
+      temperature: 2,
+      blockTokens: 8,
+      maxTokens: 16,
+      candidates: 1,
+      rollouts: 3,
+      allowedTokens: endlessTokens(model()),
       diffusion: { blockLength: 8 },
-      ...{ proposalSampling: { temperature: 3 }, shortcuts: { decided: false } },
+      proposalSampling: { temperature: 3 },
+      shortcuts: { decided: false },
     };
     const stepwise = await run("ets-is", options);
     const onePass = await run("ets-is", { ...options, ratio: "one-pass" });
@@ -158,9 +176,14 @@ describe("ets-is", () => {
 
   test("by one pass of the same weights at the same temperature is not weighted at all", async () => {
     const { steps } = await run("ets-is", {
-      ...{ proposal: model(), temperature: 2, blockTokens: 8, maxTokens: 16, candidates: 4 },
+      proposal: model(),
+      temperature: 2,
+      blockTokens: 8,
+      maxTokens: 16,
+      candidates: 4,
       diffusion: { blockLength: 8 },
-      ...{ ratio: "one-pass" as const, shortcuts: { decided: false, duplicates: false } },
+      ratio: "one-pass" as const,
+      shortcuts: { decided: false, duplicates: false },
     });
     const [{ rolloutEss, distinctRollouts } = {}] = steps;
     expect(distinctRollouts).toBeGreaterThan(1);
@@ -205,7 +228,9 @@ test("the text shown to a live view is the first one, as far as it is unmasked",
     texts: [0, 1].map((i) => ({ tokens: masked, stream: [0, i, 0] as const })),
     schedule: { blockLength: 8, steps: 8, from: 0, to: 3 },
     sampling: resolveSampling({ temperature: 3 }, model().info.vocabSize),
-    ...{ remasking: "random", key: [0, 0], stopAtEnd: false },
+    remasking: "random",
+    key: [0, 0],
+    stopAtEnd: false,
   });
   expect(context.shown).toEqual(first?.tokens);
   expect([...context.shown].filter((token) => token === context.maskToken)).toHaveLength(5);

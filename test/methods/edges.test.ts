@@ -19,8 +19,13 @@ const table = hashedTable(3);
 const model = new TableModel(table);
 const digits = ["1", "5", "7"].map((digit) => model.tokenize(digit)[0] as number);
 const options = {
-  ...{ raw: true, temperature: 6, allowedTokens: digits, maxTokens: 3, blockTokens: 1 },
-  ...{ candidates: 6, extract: (text: string) => text },
+  raw: true,
+  temperature: 6,
+  allowedTokens: digits,
+  maxTokens: 3,
+  blockTokens: 1,
+  candidates: 6,
+  extract: (text: string) => text,
 } satisfies MethodOptions;
 const firstOf = ({ text }: { text: string }) => text[0];
 const seeds = (count: number) => Array.from({ length: count }, (_, seed) => seed);
@@ -76,7 +81,10 @@ describe("equal rewards of a size that swallows logs of counts", () => {
   test.each([1e-15, 1e-16, 1e-100])("weigh the same at λ = %d", async (lambda) => {
     for (const seed of seeds(10)) {
       const result = await ets(model, "q", {
-        ...{ ...options, rollouts: 3, lambda, seed },
+        ...options,
+        rollouts: 3,
+        lambda,
+        seed,
         reward: () => -1,
       });
       for (const { weights, ess } of result.steps) {
@@ -88,7 +96,10 @@ describe("equal rewards of a size that swallows logs of counts", () => {
 
   test("leave particles unweighted, and the log of Ẑ what it is", async () => {
     const { steps, logNormaliser } = await particle(model, "q", {
-      ...{ ...options, rollouts: 3, lambda: 1e-16, reward: () => 1 },
+      ...options,
+      rollouts: 3,
+      lambda: 1e-16,
+      reward: () => 1,
     });
     expect(logNormaliser).toBe(1e16);
     for (const { ess } of steps) expect(ess).toBeCloseTo(6, 9);
@@ -98,7 +109,8 @@ describe("equal rewards of a size that swallows logs of counts", () => {
 test("weights are Σ exp(r / λ) / K of the completions, exactly, for any rewards and λ", async () => {
   const size = fc.constantFrom(0, 1, 1e-5, 1e13, 1e200, 1e308);
   const rewards = fc.array(fc.tuple(fc.double({ min: -1, max: 1, noNaN: true }), size), {
-    ...{ minLength: 3, maxLength: 3 },
+    minLength: 3,
+    maxLength: 3,
   });
   const lambdas = fc.integer({ min: -100, max: 100 }).map((exponent) => 10 ** exponent);
   await fc.assert(
@@ -134,8 +146,12 @@ describe("rollouts that a truncated reference can't draw", () => {
   const opposite: Table = (context, position) => table(context, position).map((logit) => -logit);
   const run = (proposal: Table, own: MethodOptions) =>
     ets(model, "q", {
-      ...{ ...options, topK: 2, rollouts: 2, candidates: 4 },
-      ...{ proposal: new TableModel(proposal), reward: (c: Completion) => c.tokens[1] as number },
+      ...options,
+      topK: 2,
+      rollouts: 2,
+      candidates: 4,
+      proposal: new TableModel(proposal),
+      reward: (c: Completion) => c.tokens[1] as number,
       ...own,
     });
 
@@ -201,7 +217,9 @@ describe("rollouts that a truncated reference can't draw", () => {
 describe("what a callback is given", () => {
   const dense = ({ tokens }: Completion) => (tokens[0] as number) + (tokens[1] as number) / 10;
   const plain = ({ tokens, logProbs, steps, plan }: Result) => ({
-    ...{ tokens, logProbs, plan: { ...plan, freeBytes: 0 } },
+    tokens,
+    logProbs,
+    plan: { ...plan, freeBytes: 0 },
     steps: steps.map((step) => ({ ...step, ms: 0 })),
   });
   const run = (method: typeof ets | typeof bestOfN, own: MethodOptions) => {
@@ -300,7 +318,8 @@ describe("what a callback is given", () => {
       throw cause;
     };
     await expect(run(ets, { extract: throwing })).rejects.toMatchObject({
-      ...{ code: "ERR_INVALID_OPTION", cause },
+      code: "ERR_INVALID_OPTION",
+      cause,
       message: expect.stringContaining("`extract` failed: no answer here"),
     });
   });

@@ -79,7 +79,12 @@ test("particles with the same text are decoded once, block after block", async (
 
 describe("usage", () => {
   const guided: MethodOptions = {
-    ...{ candidates: 4, rollouts: 2, blockTokens: 6, maxTokens: 24, temperature: 1.5, seed: 3 },
+    candidates: 4,
+    rollouts: 2,
+    blockTokens: 6,
+    maxTokens: 24,
+    temperature: 1.5,
+    seed: 3,
   };
   const alone: MethodOptions = { temperature: 0.7, seed: 0 };
   test.each<[string, (prompt: string, options: MethodOptions) => Promise<Result>, MethodOptions]>([
@@ -219,7 +224,8 @@ describe("ETS", () => {
   test("handles more rollouts than the engine has sequences, in waves", async () => {
     const options = { ...base, candidates: 40, rollouts: 10, steps: 2, maxTokens: 12 };
     const { steps } = await ets(model(), QUESTION, {
-      ...{ ...options, allowedTokens: endlessTokens(model()) },
+      ...options,
+      allowedTokens: endlessTokens(model()),
       shortcuts: { duplicates: false },
     });
     const rollouts = steps[0]?.candidates.flatMap((c) => c.completions) ?? [];

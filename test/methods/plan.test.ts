@@ -42,7 +42,9 @@ describe("a plan", () => {
     expect(withoutFree(asked)).toEqual(withoutFree(best));
     expect(asked).toMatchObject({ steps: 1, rollouts: 1, candidates: 4, proposal: null });
     expect(await plan(model(), QUESTION, { ...short, method: "greedy" })).toMatchObject({
-      ...{ method: "greedy", candidates: 1, steps: 1 },
+      method: "greedy",
+      candidates: 1,
+      steps: 1,
       model: { tokens: { generated: 24 } },
     });
   });
@@ -81,7 +83,10 @@ describe("a plan", () => {
   ])("bounds what %s uses, when nothing ends early or repeats", async (_, own, isProposed) => {
     // Almost uniform draws: hardly ever an end token, no two candidates alike.
     const result = await ets(model(), QUESTION, {
-      ...{ ...short, ...own, temperature: 100, shortcuts: { duplicates: false, decided: false } },
+      ...short,
+      ...own,
+      temperature: 100,
+      shortcuts: { duplicates: false, decided: false },
       ...(isProposed && { proposal: proposal() }),
     });
     const { usage, proposalUsage, stopReason } = result;
@@ -105,7 +110,9 @@ test("a plan bounds what beam uses, whose texts all end at their last token", as
   const allowedTokens = Array.from({ length: 60 }, (_, i) => 20 + i);
   for (const candidates of [1, 4, 7]) {
     const { usage, plan: planned } = await beam(model(), QUESTION, {
-      ...{ candidates, maxTokens: 12, allowedTokens },
+      candidates,
+      maxTokens: 12,
+      allowedTokens,
     });
     expect(usage.generated).toBeGreaterThanOrEqual(candidates * 11);
     expect(usage.generated).toBeLessThanOrEqual(planned.model.tokens.generated);
@@ -169,7 +176,8 @@ describe("a plan that doesn't fit", () => {
   test("at all says so", async () => {
     vi.spyOn(process, "constrainedMemory").mockReturnValue(1);
     await expect(sample(model(), QUESTION)).rejects.toMatchObject({
-      ...{ code: "ERR_OUT_OF_MEMORY", message: expect.stringContaining("a smaller model") },
+      code: "ERR_OUT_OF_MEMORY",
+      message: expect.stringContaining("a smaller model"),
     });
   });
 });

@@ -35,7 +35,11 @@ describe("the paper's preset", () => {
   test("of diffusion models counts steps, and has their lengths", () => {
     const preset = { name: "paper", task: "humaneval" } as const;
     expect(withPreset("ets", { preset }, sized(8e9, true))).toMatchObject({
-      ...{ candidates: 5, rollouts: 3, steps: 8, temperature: 0.25, maxTokens: 512 },
+      candidates: 5,
+      rollouts: 3,
+      steps: 8,
+      temperature: 0.25,
+      maxTokens: 512,
       diffusion: { blockLength: 32 },
       preset: { family: "llada-8b" },
     });
@@ -46,7 +50,11 @@ describe("the paper's preset", () => {
     const options = { preset, candidates: 3, rollouts: 1, maxTokens: 40, steps: 2 };
     const { settings } = await ets(model(), QUESTION, options);
     expect(settings).toMatchObject({
-      ...{ candidates: 3, rollouts: 1, steps: 2, blockTokens: 20, lambda: 0.1 },
+      candidates: 3,
+      rollouts: 1,
+      steps: 2,
+      blockTokens: 20,
+      lambda: 0.1,
       preset: { name: "paper", task: "mini-gsm", family: "qwen3-1.7b" },
     });
     expect(settings.sampling.temperature).toBe(1.5);
@@ -62,7 +70,12 @@ describe("the paper's preset", () => {
       return n < 4 || n % 4 === 0 ? "7" : "8";
     };
     const options = {
-      ...{ extract, candidates: 4, rollouts: 1, steps: 2, maxTokens: 40, temperature: 3 },
+      extract,
+      candidates: 4,
+      rollouts: 1,
+      steps: 2,
+      maxTokens: 40,
+      temperature: 3,
       allowedTokens: endlessTokens(precise()),
     };
     const preset = { name: "paper", task: "gsm8k" } as const;
@@ -91,8 +104,14 @@ describe("the paper's preset", () => {
     const reward = ({ candidate, rollout }: Completion) =>
       (rollout as number) < candidate ? 1 : 0;
     const { steps } = await ets(precise(), QUESTION, {
-      ...{ preset, reward, candidates: 4, blockTokens: 8, maxTokens: 16, temperature: 3 },
-      ...{ allowedTokens: endlessTokens(precise()), shortcuts: { duplicates: false } },
+      preset,
+      reward,
+      candidates: 4,
+      blockTokens: 8,
+      maxTokens: 16,
+      temperature: 3,
+      allowedTokens: endlessTokens(precise()),
+      shortcuts: { duplicates: false },
     });
     const energies = steps[0]?.logEnergies.map((log) => Math.exp(log).toFixed(2));
     expect(energies).toEqual(["1.00", "7342.82", "14684.64", "22026.47"]);
@@ -101,7 +120,9 @@ describe("the paper's preset", () => {
 
   test("clips log ratios to ±10 under ETS-IS", async () => {
     const planned = await plan(model(), QUESTION, {
-      ...{ preset: { name: "paper", task: "gsm8k" }, proposal: proposal(), maxTokens: 64 },
+      preset: { name: "paper", task: "gsm8k" },
+      proposal: proposal(),
+      maxTokens: 64,
     });
     expect(planned).toMatchObject({ method: "ets-is", candidates: 15, rollouts: 3 });
   });
@@ -115,7 +136,8 @@ describe("the paper's preset", () => {
       [ets(model(), QUESTION, { preset: { ...preset, name: "papers" as "paper" } }), /preset.name/],
     ] as const) {
       await expect(run).rejects.toMatchObject({
-        ...{ code: "ERR_INVALID_OPTION", message: expect.stringMatching(message) },
+        code: "ERR_INVALID_OPTION",
+        message: expect.stringMatching(message),
       });
     }
   });

@@ -14,8 +14,16 @@ const reward = ({ text }: { text: string }) => (text.length % 7) / 7;
 
 function optionsOf(given: MethodOptions = {}): MethodOptions {
   return {
-    ...{ proposal: small(), candidates: 5, rollouts: 4, blockTokens: 8, maxTokens: 32, reward },
-    ...{ allowedTokens: endlessTokens(model()), temperature: 2, resampleEvery: 3, ...given },
+    proposal: small(),
+    candidates: 5,
+    rollouts: 4,
+    blockTokens: 8,
+    maxTokens: 32,
+    reward,
+    allowedTokens: endlessTokens(model()),
+    temperature: 2,
+    resampleEvery: 3,
+    ...given,
   };
 }
 

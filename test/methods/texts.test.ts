@@ -40,7 +40,12 @@ async function draw(
   const { method = "sample", ...options } = RUNS[name] ?? {};
   const result = await METHODS[method](model, prompt, {
     ...options,
-    ...{ raw: true, allowedTokens: [...pieces], maxTokens, stop, seed, reward: () => 0 },
+    raw: true,
+    allowedTokens: [...pieces],
+    maxTokens,
+    stop,
+    seed,
+    reward: () => 0,
   } as never);
   expectWellEnded(model, result, stop);
   return result;

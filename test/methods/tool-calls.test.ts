@@ -83,7 +83,9 @@ describe("a result", () => {
       return CHARACTERS.map((_, token) => (token === (tokens[at] ?? 0) ? 0 : -100));
     });
     const { text, toolCalls } = await sample(model, messages, {
-      ...{ tools: TOOLS, chatTemplate: TEMPLATE, maxTokens: 100 },
+      tools: TOOLS,
+      chatTemplate: TEMPLATE,
+      maxTokens: 100,
     });
     expect(text).toBe(rest);
     expect(toolCalls?.map(({ name, arguments: values }) => [name, values])).toEqual([
@@ -160,7 +162,8 @@ describe("calls that are restricted", () => {
   test("weigh by their masses in guided runs", async () => {
     const required = { ...greedy, temperature: 1, toolChoice: "required" } as const;
     const { toolCalls, constraintLogMass, settings } = await ets(insisting("No."), "2 + 0?", {
-      ...{ ...required, ...run },
+      ...required,
+      ...run,
     });
     expect(toolCalls?.length).toBeGreaterThan(0);
     expect(constraintLogMass).toBeLessThan(-40);

@@ -29,8 +29,13 @@ const TOKENS = Int32Array.of(5, 6);
 const load = (path = MODEL) =>
   addon().loadModel({ path, gpuLayers: 0, cachesDiffusion: true, onProgress() {} }).promise;
 const drawOf = (parent: number) => ({
-  ...{ parent, stream: [0, 0, 0] as [0, 0, 0], position: 0, maxTokens: 2 },
-  ...{ keep: false, keepEnded: false, text: new Int32Array() },
+  parent,
+  stream: [0, 0, 0] as [0, 0, 0],
+  position: 0,
+  maxTokens: 2,
+  keep: false,
+  keepEnded: false,
+  text: new Int32Array(),
 });
 const requestOf = (parent: number, more: Partial<NativeGenerateRequest> = {}) => ({
   draws: [drawOf(parent)],
@@ -259,7 +264,8 @@ describe("memory and arrays that change while they are read", () => {
         buffer.resize(8);
         return sequence;
       },
-      ...{ tokens, keep: false },
+      tokens,
+      keep: false,
     };
     Object.defineProperty(request, "keep", {
       get() {

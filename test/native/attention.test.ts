@@ -95,8 +95,15 @@ function definition({ shape, queries, keys, values, mask }: Call): number[] {
 }
 
 const PLAIN = {
-  ...{ rows: 9, heads: 6, kvHeads: 3, keySize: 16, valueSize: 24, cells: 150 },
-  ...{ scale: 0.25, softcap: 0, together: 32 },
+  rows: 9,
+  heads: 6,
+  kvHeads: 3,
+  keySize: 16,
+  valueSize: 24,
+  cells: 150,
+  scale: 0.25,
+  softcap: 0,
+  together: 32,
 };
 const plain = () => callOf(PLAIN, 1, sharedPrompt(PLAIN.rows, PLAIN.cells, 100));
 
@@ -118,8 +125,14 @@ describe.skipIf(addon().attend(PLAIN, ...argumentsOf(plain())) === null)("attent
         const { rows, kvHeads, cells, softcap, together } = s;
         const sizes = { keySize: 8 * s.key, valueSize: 8 * s.value };
         const shape = {
-          ...{ rows, kvHeads, cells, softcap, together, ...sizes },
-          ...{ heads: kvHeads * s.group, scale: 1 / Math.sqrt(8 * s.key) },
+          rows,
+          kvHeads,
+          cells,
+          softcap,
+          together,
+          ...sizes,
+          heads: kvHeads * s.group,
+          scale: 1 / Math.sqrt(8 * s.key),
         };
         const next = randomNumbers(seed + 1);
         const mask = Uint16Array.from({ length: rows * cells }, () =>
@@ -265,8 +278,16 @@ describe.skipIf(addon().attend(PLAIN, ...argumentsOf(plain())) === null)(
     /** The engine rounds queries and sums to half precision; values are at most 1. */
     const ROUNDING = 0.01;
     const NODE: AttentionNode = {
-      ...{ rows: 9, group: 2, kvHeads: 3, keySize: 64, valueSize: 32, cells: 200 },
-      ...{ softcap: 0, bias: 0, sinks: false, operand: 0 },
+      rows: 9,
+      group: 2,
+      kvHeads: 3,
+      keySize: 64,
+      valueSize: 32,
+      cells: 200,
+      softcap: 0,
+      bias: 0,
+      sinks: false,
+      operand: 0,
     };
     type Computed = { out: Float32Array; isTaken: boolean; isOwn: boolean };
     const own = (node: Partial<AttentionNode> = {}, threads = 1) =>

@@ -39,13 +39,20 @@ function lawAt(logits: Float32Array, temperature: number, isAllowed: readonly bo
 test("draws what is allowed with its probability, likely or not, and its mass in the mean", async () => {
   await openEngine(false);
   const model = await addon().loadModel({
-    ...{ path: MODEL, gpuLayers: 0, cachesDiffusion: true, onProgress() {} },
+    path: MODEL,
+    gpuLayers: 0,
+    cachesDiffusion: true,
+    onProgress() {},
   }).promise;
   const context = new (addon().Context)();
   try {
     await context.open(model, {
-      ...{ cells: 512, maxSequences: 4, maxOutputs: 4, batchSize: 64 },
-      ...{ threads: 1, flashAttention: 0 as const },
+      cells: 512,
+      maxSequences: 4,
+      maxOutputs: 4,
+      batchSize: 64,
+      threads: 1,
+      flashAttention: 0 as const,
     });
     const parent = await context.create();
     const prompt = model.tokenize(PROMPT, true, false);
@@ -65,8 +72,13 @@ test("draws what is allowed with its probability, likely or not, and its mass in
     const drawn = await context.generate({
       ...UNLIMITED,
       draws: Array.from({ length: DRAWS }, (_, i) => ({
-        ...{ parent, stream: [i, 0, 0] as [number, number, number], position: prompt.length },
-        ...{ maxTokens: 1, keep: false, keepEnded: false, text: new Int32Array() },
+        parent,
+        stream: [i, 0, 0] as [number, number, number],
+        position: prompt.length,
+        maxTokens: 1,
+        keep: false,
+        keepEnded: false,
+        text: new Int32Array(),
       })),
       sampling: { ...PLAIN, temperature, grammar: GRAMMAR },
       key: [1, 2],
@@ -88,13 +100,20 @@ test("draws what is allowed with its probability, likely or not, and its mass in
 test("a text that is too ambiguous is an error, and keeps no sequence", async () => {
   await openEngine(false);
   const model = await addon().loadModel({
-    ...{ path: MODEL, gpuLayers: 0, cachesDiffusion: true, onProgress() {} },
+    path: MODEL,
+    gpuLayers: 0,
+    cachesDiffusion: true,
+    onProgress() {},
   }).promise;
   const context = new (addon().Context)();
   try {
     await context.open(model, {
-      ...{ cells: 512, maxSequences: 4, maxOutputs: 4, batchSize: 64 },
-      ...{ threads: 1, flashAttention: 0 as const },
+      cells: 512,
+      maxSequences: 4,
+      maxOutputs: 4,
+      batchSize: 64,
+      threads: 1,
+      flashAttention: 0 as const,
     });
     const parent = await context.create();
     await context.prefill([{ sequence: parent, tokens: model.tokenize(PROMPT, true, false) }]);
@@ -105,8 +124,12 @@ test("a text that is too ambiguous is an error, and keeps no sequence", async ()
       context.generate({
         ...UNLIMITED,
         draws: [0, 1].map((stream) => ({
-          ...{ parent, stream: [stream, 0, 0] as [number, number, number], position: 0 },
-          ...{ maxTokens: 1, keep: false, keepEnded: false },
+          parent,
+          stream: [stream, 0, 0] as [number, number, number],
+          position: 0,
+          maxTokens: 1,
+          keep: false,
+          keepEnded: false,
           text: model.tokenize("(".repeat(brackets), false, false),
         })),
         sampling: { ...PLAIN, grammar: 'root ::= "(" root ")" | "(" root "]" | "x"' },

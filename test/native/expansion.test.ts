@@ -42,8 +42,12 @@ afterEach(() => context.close());
 async function open({ maxSequences = 40, maxOutputs = 64, cells = 512 } = {}): Promise<void> {
   context = new (addon().Context)();
   await context.open(model, {
-    ...{ cells, maxSequences, maxOutputs, batchSize: 64 },
-    ...{ threads: 1, flashAttention: 0 as const },
+    cells,
+    maxSequences,
+    maxOutputs,
+    batchSize: 64,
+    threads: 1,
+    flashAttention: 0 as const,
   });
   parent = await context.create();
   await context.prefill([{ sequence: parent, tokens: PROMPT }]);
@@ -153,20 +157,27 @@ const drawsOf = (
   own: Partial<NativeGenerateRequest["draws"][number]>,
 ): NativeGenerateRequest["draws"] =>
   Array.from({ length: count }, (_, i) => ({
-    ...{ parent, stream: [0, i, 0] as [number, number, number], position: 0, maxTokens: 6 },
-    ...{ keep: false, keepEnded: false, text: new Int32Array(), ...own },
+    parent,
+    stream: [0, i, 0] as [number, number, number],
+    position: 0,
+    maxTokens: 6,
+    keep: false,
+    keepEnded: false,
+    text: new Int32Array(),
+    ...own,
   }));
 
 const request = (own: Partial<NativeGenerateRequest>): NativeGenerateRequest => ({
-  ...{ draws: drawsOf(1, {}), sampling: { ...PLAIN, temperature: 1.2 } },
-  ...{
-    key: [3, 4],
-    stopStrings: [],
-    stopTokens: new Int32Array(),
-    answerEnd: null,
-    maxTotalTokens: 1e9,
-  },
-  ...{ sharePrefixes: true, timeLimitMs: null, ...own },
+  draws: drawsOf(1, {}),
+  sampling: { ...PLAIN, temperature: 1.2 },
+  key: [3, 4],
+  stopStrings: [],
+  stopTokens: new Int32Array(),
+  answerEnd: null,
+  maxTotalTokens: 1e9,
+  sharePrefixes: true,
+  timeLimitMs: null,
+  ...own,
 });
 
 describe("texts that ended", () => {

@@ -91,18 +91,23 @@ describe("texts carry the metrics of each of their tokens", () => {
     const parent = await context.create();
     await parent.prefill((await model().encodePrompt(QUESTION)).tokens);
     const draws = Array.from({ length: 8 }, (_, i) => ({
-      ...{ parent, stream: [0, i, 0] as [number, number, number], position: 0 },
-      ...{ maxTokens: 24, keep: false, text: new Int32Array() },
+      parent,
+      stream: [0, i, 0] as [number, number, number],
+      position: 0,
+      maxTokens: 24,
+      keep: false,
+      text: new Int32Array(),
     }));
     const request = {
-      ...{ draws, sampling, metrics: BOTH, key: [1, 2] as [number, number] },
-      ...{
-        stopStrings: [],
-        stopTokens: new Int32Array(),
-        answerEnd: null,
-        maxTotalTokens: 1e6,
-        timeLimitMs: null,
-      },
+      draws,
+      sampling,
+      metrics: BOTH,
+      key: [1, 2] as [number, number],
+      stopStrings: [],
+      stopTokens: new Int32Array(),
+      answerEnd: null,
+      maxTotalTokens: 1e6,
+      timeLimitMs: null,
     };
     const shared = await context.generate({ ...request, sharePrefixes: true });
     const apart = await context.generate({ ...request, sharePrefixes: false });

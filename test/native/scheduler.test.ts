@@ -34,15 +34,21 @@ beforeAll(async () => {
   await openEngine(false);
   model = await addon().loadModel({
     path: MODEL,
-    ...{ gpuLayers: 0, cachesDiffusion: true, onProgress() {} },
+    gpuLayers: 0,
+    cachesDiffusion: true,
+    onProgress() {},
   }).promise;
 });
 afterAll(() => model.close());
 beforeEach(async () => {
   whole = new (addon().Context)();
   await whole.open(model, {
-    ...{ cells: 6000, maxSequences: 40, batchSize: BATCH, maxOutputs: BATCH, flashAttention: 0 },
-    ...{ threads: 1 },
+    cells: 6000,
+    maxSequences: 40,
+    batchSize: BATCH,
+    maxOutputs: BATCH,
+    flashAttention: 0,
+    threads: 1,
   });
   [one, other] = [await openPartition(), await openPartition()];
 });
@@ -66,17 +72,22 @@ const WORK: Record<string, (partition: Partition, size: number) => Promise<unkno
   generate: ({ context, parent }, size) =>
     context.generate({
       draws: Array.from({ length: 4 }, (_, i) => ({
-        ...{
-          parent,
-          stream: [0, i, 0] as [number, number, number],
-          position: 0,
-          text: new Int32Array(),
-        },
-        ...{ maxTokens: Math.min(size, 600), keep: false, keepEnded: false },
+        parent,
+        stream: [0, i, 0] as [number, number, number],
+        position: 0,
+        text: new Int32Array(),
+        maxTokens: Math.min(size, 600),
+        keep: false,
+        keepEnded: false,
       })),
-      ...{ sampling: CERTAIN, key: [1, 2] as [number, number] },
-      ...{ stopStrings: [], stopTokens: new Int32Array(), answerEnd: null },
-      ...{ maxTotalTokens: 1e9, sharePrefixes: false, timeLimitMs: null },
+      sampling: CERTAIN,
+      key: [1, 2] as [number, number],
+      stopStrings: [],
+      stopTokens: new Int32Array(),
+      answerEnd: null,
+      maxTotalTokens: 1e9,
+      sharePrefixes: false,
+      timeLimitMs: null,
     }),
   score: ({ context, parent }, size) =>
     context.score(

@@ -35,8 +35,12 @@ beforeAll(async () => {
 async function open(size = 0): Promise<NativeContext> {
   const context = new (addon().Context)();
   await context.open(model, {
-    ...{ cells: 64 + 32 * (size % 7), maxSequences: 2 + (size % 5), flashAttention: 0 },
-    ...{ batchSize: 32, maxOutputs: 16, threads: 1 },
+    cells: 64 + 32 * (size % 7),
+    maxSequences: 2 + (size % 5),
+    flashAttention: 0,
+    batchSize: 32,
+    maxOutputs: 16,
+    threads: 1,
   });
   return context;
 }
@@ -64,9 +68,14 @@ describe.runIf(process.platform === "linux")("the process has as many threads as
     const before = threadsNow();
     const context = new (addon().DiffusionContext)();
     await context.open(diffusionModel, {
-      ...{ length: 32, texts: 1, cache: "none", singlePrecision: false, knowsState: true },
+      length: 32,
+      texts: 1,
+      cache: "none",
+      singlePrecision: false,
+      knowsState: true,
       guidance: false,
-      ...{ batchTokens: 32, threads: 1 },
+      batchTokens: 32,
+      threads: 1,
     });
     const [mask] = TOKENS;
     const states = [{ tokens: Int32Array.of(mask as number), targets: TOKENS.slice(0, 1) }];
@@ -106,8 +115,12 @@ describe.runIf(process.platform === "linux")("the process has as many threads as
     for (let i = 0; i < 20; i++) {
       const context = new (addon().Context)();
       const opening = context.open(cacheless, {
-        ...{ cells: 64, maxSequences: 2, batchSize: 32, maxOutputs: 16, flashAttention: 0 },
-        ...{ threads: 1 },
+        cells: 64,
+        maxSequences: 2,
+        batchSize: 32,
+        maxOutputs: 16,
+        flashAttention: 0,
+        threads: 1,
       });
       await expect(opening).rejects.toMatchObject({ code: "ERR_UNSUPPORTED_MODEL" });
     }

@@ -8,7 +8,11 @@ import { hashedTable } from "../fixtures/table-engine/tables.js";
 
 const table = hashedTable(0);
 const options: MethodOptions = {
-  ...{ raw: true, maxTokens: 4, blockTokens: 2, candidates: 2, allowedTokens: [40, 41] },
+  raw: true,
+  maxTokens: 4,
+  blockTokens: 2,
+  candidates: 2,
+  allowedTokens: [40, 41],
   reward: ({ text }) => text.length,
 };
 const run = (method: MethodName, lacks: (keyof Abilities)[], own: MethodOptions = {}) =>

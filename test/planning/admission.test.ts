@@ -23,8 +23,13 @@ const modelOf = (options: ConstructorParameters<typeof TableModel>[1]) =>
   new TableModel(hashedTable(0), options);
 
 const demand = {
-  ...{ promptTokens: 10, maxTokens: 20, parallel: 4, held: 2, heldTokens: 10 },
-  ...{ continuedTokens: 10, comparesLogProbs: false },
+  promptTokens: 10,
+  maxTokens: 20,
+  parallel: 4,
+  held: 2,
+  heldTokens: 10,
+  continuedTokens: 10,
+  comparesLogProbs: false,
 };
 
 function run(...models: Model[]): RunContexts {

@@ -17,7 +17,11 @@ import { useModel } from "../fixtures/models.js";
 const model = useModel();
 const GiB = 2 ** 30;
 const free = (own: Partial<FreeMemory>): FreeMemory => ({
-  ...{ place: "gpu", sharesAttention: false, bytes: 64 * GiB, idleBytes: 0, mappedBytes: 0 },
+  place: "gpu",
+  sharesAttention: false,
+  bytes: 64 * GiB,
+  idleBytes: 0,
+  mappedBytes: 0,
   ...own,
 });
 const demand: Demand = {
@@ -72,7 +76,9 @@ describe("a plan within a part of a shared context", () => {
 /** What planning asks of a model, whose methods are its prototype's. */
 function planningOf(one: PlannedModel): PlannedModel {
   return {
-    ...{ info: one.info, limits: one.limits, freeMemory: () => one.freeMemory() },
+    info: one.info,
+    limits: one.limits,
+    freeMemory: () => one.freeMemory(),
     memoryOf: (shape, place) => one.memoryOf(shape, place),
     memoryOfDenoiser: (options, place) => one.memoryOfDenoiser(options, place),
     checkExtends: () => one.checkExtends(),
@@ -131,7 +137,9 @@ describe("a plan", () => {
       const { limits } = model();
       const long = {
         info: { ...model().info, heads, kvHeads: 8, contextLength: 8192 },
-        ...{ limits, checkExtends() {}, freeMemory: () => free({}) },
+        limits,
+        checkExtends() {},
+        freeMemory: () => free({}),
         memoryOf: (shape: ContextShape) => model().memoryOf(shape),
         memoryOfDenoiser: (options: DenoiserOptions) => model().memoryOfDenoiser(options),
       };

@@ -64,7 +64,9 @@ test("a pair is measured by the proposal's own texts", async () => {
   expect(pair.acceptance).toBeLessThan(1);
   // The reference's own temperature is part of what it draws from.
   const hot = await checkProposal(model, same, "Noah", {
-    ...{ ...options, raw: true, proposalTemperature: 2 },
+    ...options,
+    raw: true,
+    proposalTemperature: 2,
   });
   expect(hot.klPerToken).toBeGreaterThan(0.05);
 });

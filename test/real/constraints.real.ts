@@ -19,7 +19,10 @@ describe.skipIf(!hasRealModel)("a constrained answer", () => {
   test("has exactly twelve words, or a beginning of such a line", async () => {
     const prompt = "Write one sentence about bread. Use exactly twelve words.";
     const result = await particle(model(), prompt, {
-      ...{ constraint: { words: 12 }, candidates: 4, blockTokens: 4, maxTokens: 60 },
+      constraint: { words: 12 },
+      candidates: 4,
+      blockTokens: 4,
+      maxTokens: 60,
     });
     const words = result.text.split(" ");
     if (result.stopReason === "end") expect(words).toHaveLength(12);
@@ -35,7 +38,8 @@ describe.skipIf(!hasRealModel)("a constrained answer", () => {
       required: ["name", "age"],
     };
     const { text, stopReason } = await sample(model(), "Describe a cat as JSON.", {
-      ...{ constraint: { json: schema }, maxTokens: 80 },
+      constraint: { json: schema },
+      maxTokens: 80,
     });
     expect(text.startsWith("{")).toBe(true);
     if (stopReason !== "end") return;
@@ -51,7 +55,8 @@ describe.skipIf(!hasRealModel)("a constrained answer", () => {
     expect(constraint.choices).toContain(text);
     const other = [...model().tokenize("Perhaps")];
     const [drawn, refused] = await model().score(prompt, [tokens, other], {
-      ...{ temperature: 0.7, constraint },
+      temperature: 0.7,
+      constraint,
     });
     const mass = (drawn?.logMasses ?? new Float64Array()).reduce((a, b) => a + b, 0);
     // A drawn mass differs from the exact one by what is unlikely, .4% a token.
@@ -88,7 +93,9 @@ describe.skipIf(!hasRealModel)("a constrained answer", () => {
     const options = { candidates: 6, voteFields: ["weather"], temperature: 1.5 };
     await evaluate(model(), task, {
       methods: [{ name: "vote", method: "majority", options }],
-      ...{ out, keep: "texts", options: { constraint: { json: schema }, maxTokens: 40 } },
+      out,
+      keep: "texts",
+      options: { constraint: { json: schema }, maxTokens: 40 },
     });
     const { comparison, items } = await compareRuns([out]);
     for (const [sample] of items.flatMap(({ samples }) => samples)) {

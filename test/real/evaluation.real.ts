@@ -31,7 +31,10 @@ describe.skipIf(!hasRealModel)("an evaluation", () => {
     const rows = ITEMS.map((item) => JSON.stringify(item)).join("\n");
     const out = temporary("capitals");
     const { summary, drawn } = await evaluate(model(), capitals, {
-      ...{ out, data: temporaryFile("capitals.jsonl", rows), concurrency: 2, seed: 1 },
+      out,
+      data: temporaryFile("capitals.jsonl", rows),
+      concurrency: 2,
+      seed: 1,
       methods: ["greedy", "majority", "ets"],
       options: { candidates: 3, steps: 2, maxTokens: 12 },
     });

@@ -120,7 +120,10 @@ describe.skipIf(!hasRealModel)("a budget", () => {
   test("of tokens ends a run with its best text so far", async () => {
     const budget = { tokens: 40 };
     const { usage, stopReason, text } = await run("ets", {
-      ...{ budget, maxTokens: 64, allowedTokens: endlessTokens(model()), reward: wordsUsed },
+      budget,
+      maxTokens: 64,
+      allowedTokens: endlessTokens(model()),
+      reward: wordsUsed,
     });
     expect(usage.generated).toBeLessThanOrEqual(40);
     expect(stopReason).toBe("budget");
@@ -136,7 +139,8 @@ describe.skipIf(!hasRealModel)("a budget", () => {
 describe.skipIf(!hasRealModel)("long texts and many", () => {
   test("of 1,000 tokens: the log-probabilities are those of its score", async () => {
     const result = await run("sample", {
-      ...{ maxTokens: 1000, allowedTokens: endlessTokens(model()) },
+      maxTokens: 1000,
+      allowedTokens: endlessTokens(model()),
     });
     const { tokens, logProbs, text, stopReason } = result;
     expect({ length: tokens.length, stopReason }).toEqual({ length: 1000, stopReason: "length" });
@@ -148,8 +152,13 @@ describe.skipIf(!hasRealModel)("long texts and many", () => {
 
   test("32 texts grow side by side, a decode for each of their tokens", async () => {
     const { usage, plan } = await run("best-of-n", {
-      ...{ candidates: 32, maxTokens: 12, steps: 1, temperature: 1.5, reward: wordsUsed },
-      ...{ allowedTokens: endlessTokens(model()), prefixCache: false },
+      candidates: 32,
+      maxTokens: 12,
+      steps: 1,
+      temperature: 1.5,
+      reward: wordsUsed,
+      allowedTokens: endlessTokens(model()),
+      prefixCache: false,
     });
     expect(plan.model.parallel).toBe(32);
     expect(usage.generated).toBe(32 * 12);

@@ -33,8 +33,12 @@ const EVERYWHERE = {
 };
 /** What needs no engine; an evaluation keeps its samples as failed. */
 const WITHOUT_ENGINE = {
-  ...{ evaluate: "value", runWorker: "ERR_QUEUE", "model.describe": "value" },
-  ...{ "model.freeMemory": "value", "model.memoryOf": "value", "model.memoryOfDenoiser": "value" },
+  evaluate: "value",
+  runWorker: "ERR_QUEUE",
+  "model.describe": "value",
+  "model.freeMemory": "value",
+  "model.memoryOf": "value",
+  "model.memoryOfDenoiser": "value",
 };
 const EXPECTED: Record<string, { of: Record<string, string>; others: RegExp }> = {
   ready: { of: EVERYWHERE, others: /^value$/ },

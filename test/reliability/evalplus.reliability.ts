@@ -43,7 +43,10 @@ const PAIRS = {
   atol: 0,
 };
 const MEAN = {
-  ...{ task_id: "Mbpp/9", prompt: '"""\nMean.\n"""\n', entry_point: "mean", atol: 0 },
+  task_id: "Mbpp/9",
+  prompt: '"""\nMean.\n"""\n',
+  entry_point: "mean",
+  atol: 0,
   canonical_solution: "def mean(xs):\n    return sum(xs) / len(xs)\n",
   base_input: [[[0.1, 0.2, 0.3]]],
   plus_input: [[[1.5, 2.5]]],

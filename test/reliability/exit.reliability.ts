@@ -41,8 +41,13 @@ test("a sweep whose samples fail ends with 1, and early where so many may fail",
   const sweep = scratchFile(
     "sweep.yaml",
     JSON.stringify({
-      ...{ tasks: "mini-gsm", models: "mini-gsm-ref", reward: `module:${reward}`, limit: 3 },
-      ...{ methods: ["best-of-n", "auto"], options: { candidates: 2 }, seeds: [0, 1] },
+      tasks: "mini-gsm",
+      models: "mini-gsm-ref",
+      reward: `module:${reward}`,
+      limit: 3,
+      methods: ["best-of-n", "auto"],
+      options: { candidates: 2 },
+      seeds: [0, 1],
     }),
   );
   const run = async (...flags: string[]) => {

@@ -56,7 +56,9 @@ describe.each(["SIGINT", "SIGTERM"] as const)("%s", (signal) => {
     expect(code).toBe(130);
     const { format, method, stopReason, steps } = JSON.parse(readFileSync(file, "utf8"));
     expect({ format, method, stopReason }).toEqual({
-      ...{ format: "llama-ets-trace/1", method: "ets", stopReason: "interrupted" },
+      format: "llama-ets-trace/1",
+      method: "ets",
+      stopReason: "interrupted",
     });
     expect(steps.length).toBeGreaterThanOrEqual(2);
     expectWholeSteps(steps, 2);

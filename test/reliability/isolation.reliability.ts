@@ -22,7 +22,11 @@ const APP = fileURLToPath(new URL("../fixtures/isolated-app.mjs", import.meta.ur
 const SMALL = { candidates: 3, rollouts: 2, blockTokens: 8, maxTokens: 40, seed: 7 };
 /** Runs for seconds. */
 const LONG = {
-  ...{ candidates: 32, rollouts: 8, blockTokens: 4, maxTokens: 400, temperature: 1.5 },
+  candidates: 32,
+  rollouts: 8,
+  blockTokens: 4,
+  maxTokens: 400,
+  temperature: 1.5,
   shortcuts: { prefixes: false, duplicates: false, decided: false, answered: false },
 };
 
@@ -64,7 +68,9 @@ describe("results are those of the engine in this process", () => {
       const all = Array.from({ length: model.info.vocabSize }, (_, i) => i);
       const updates: TextUpdate[] = [];
       const { text } = await sample(model, QUESTION, {
-        ...{ maxTokens: 400, seed: 3, allowedTokens: all.filter((i) => !model.isEndToken(i)) },
+        maxTokens: 400,
+        seed: 3,
+        allowedTokens: all.filter((i) => !model.isEndToken(i)),
         onText: (update) => updates.push(update),
       });
       expect(updates.map(({ committed }) => committed).join("")).toBe(text);
@@ -80,14 +86,12 @@ describe("results are those of the engine in this process", () => {
     await using model = await isolated();
     const updates: TextUpdate[] = [];
     const { text } = await ets(model, QUESTION, {
-      ...{
-        candidates: 32,
-        rollouts: 4,
-        blockTokens: 64,
-        maxTokens: 192,
-        temperature: 1.5,
-        seed: 2,
-      },
+      candidates: 32,
+      rollouts: 4,
+      blockTokens: 64,
+      maxTokens: 192,
+      temperature: 1.5,
+      seed: 2,
       shortcuts: LONG.shortcuts,
       onText: (update) => updates.push(update),
     });
@@ -110,7 +114,10 @@ describe("results are those of the engine in this process", () => {
     await using there = await isolated("mini-gsm-llada");
     for (const cache of ["none", "dual"] as const) {
       const options = {
-        ...{ candidates: 2, rollouts: 2, maxTokens: 32, seed: 1 },
+        candidates: 2,
+        rollouts: 2,
+        maxTokens: 32,
+        seed: 1,
         diffusion: { cache },
       };
       expect(lasting(await ets(there, QUESTION, options))).toEqual(

@@ -80,8 +80,11 @@ describe.skipIf(!HAS_REDIS).concurrent("with redis-server installed", () => {
     // The second one's runs don't fit into the room of the first one's.
     for (const maxTokens of [32, 96]) {
       const { summary } = await evaluate(model(), miniGsm, {
-        ...{ methods: ["sample"], limit: 8, options: { maxTokens } },
-        ...{ queue: redis.url, out: scratch(`room-${maxTokens}`) },
+        methods: ["sample"],
+        limit: 8,
+        options: { maxTokens },
+        queue: redis.url,
+        out: scratch(`room-${maxTokens}`),
       });
       const [drawn] = Object.values(summary.methods);
       expect(drawn).toMatchObject({ n: 8, failed: 0 });

@@ -44,7 +44,9 @@ test("a figure is a PNG of three times its size, texts included, whatever charac
   const toPng = await pngRenderer();
   const figure = async (text: string, fontWeight = 400) => {
     const drawn = await drawFigure("a figure", ({ text: mark }) => ({
-      ...{ width: 200, height: 40, axis: null },
+      width: 200,
+      height: 40,
+      axis: null,
       marks: [mark([text], { frameAnchor: "middle", fontWeight })],
     }));
     const [found] = figuresOf(drawn.markup);

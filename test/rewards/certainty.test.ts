@@ -115,7 +115,9 @@ describe("in a run", () => {
     const allowedTokens = endlessTokens(model());
     const options = { ...base, candidates: 6, steps: 3, allowedTokens, reward: indifferent };
     const { steps, settings } = await ets(model(), QUESTION, {
-      ...{ ...options, ...more(), shortcuts: { duplicates: false } },
+      ...options,
+      ...more(),
+      shortcuts: { duplicates: false },
     });
     const rollouts = completionsOf(steps).filter(({ rollout }) => rollout !== null);
     // No text ends before its last token: all but the last step's candidates are rolled out.

@@ -47,7 +47,8 @@ describe("a reward model that scores steps", () => {
   const text = "2 * 16 = 32.\n103 - 32 = 71.\n#### 71";
   const whole = (texts: string[], template = {}) =>
     rewardModel(judge(), { template: { after: "", ...template } }).score({
-      ...{ prompt: QUESTION, earlier: [] },
+      prompt: QUESTION,
+      earlier: [],
       pool: texts.map((one) => completion(one)),
     });
   const stepwise = async (options: object, pool = [completion(text)]) => {

@@ -50,15 +50,20 @@ const options: Record<string, Parameters<typeof wrongOptions>[0]> = {
   oracle: ANSWERS,
   openReward: { ...ANSWERS, loadModel: ["function"] },
   pythonTests: {
-    ...{ entryPoint: ["string"], tests: ["string"], setup: ["string"] },
-    ...{ timeoutMs: [], extract: ["function"] },
+    entryPoint: ["string"],
+    tests: ["string"],
+    setup: ["string"],
+    timeoutMs: [],
+    extract: ["function"],
   },
   rewardModel: { template: ["bare", "date"], label: [] },
   "rewardModel's template": { before: ["function"], after: ["string"] },
   combine: { reward: ["function"], weight: ["number", "fraction"] },
   "combine's reward": {
-    ...{ name: ["string"], score: ["function"] },
-    ...{ isSettled: ["function"], isDecided: ["function"] },
+    name: ["string"],
+    score: ["function"],
+    isSettled: ["function"],
+    isDecided: ["function"],
   },
 };
 

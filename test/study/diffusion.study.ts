@@ -43,7 +43,10 @@ async function measure(
     const cancel = new AbortController();
     await ets(model(), PROMPT, {
       ...policy.options,
-      ...{ candidates: CANDIDATES, seed, proposal: model(), proposalDiffusion: { cache } },
+      candidates: CANDIDATES,
+      seed,
+      proposal: model(),
+      proposalDiffusion: { cache },
       ...(ratio && { ratio }),
       proposalSampling: { temperature: TEMPERATURE.proposal },
       signal: cancel.signal,

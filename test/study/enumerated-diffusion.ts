@@ -70,7 +70,8 @@ export function randomMoves(
     (probabilities[position] as number[]).map((p, token) => ({
       to: unmask(canvas, position, token),
       probability: p / open.length,
-      ...{ position, token },
+      position,
+      token,
     })),
   );
 }

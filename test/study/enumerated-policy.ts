@@ -92,7 +92,12 @@ export async function enumeratePolicy(
   const grow = (node: Node): Node[] => {
     if (node.path.length === horizon || node.path.at(-1) === END) return [node];
     node.children = tokens.map((_, i) => ({
-      ...{ path: [...node.path, i], p: 0, q: 0, rawP: 0, rawQ: 0, children: [] },
+      path: [...node.path, i],
+      p: 0,
+      q: 0,
+      rawP: 0,
+      rawQ: 0,
+      children: [],
     }));
     return node.children.flatMap(grow);
   };

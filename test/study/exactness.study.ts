@@ -128,7 +128,10 @@ describe.each([
 
   beforeAll(async () => {
     results = await draws.runs(reference(), policy, {
-      ...{ runs: RUNS, candidates: M, rollouts: 1, shareDuplicates },
+      runs: RUNS,
+      candidates: M,
+      rollouts: 1,
+      shareDuplicates,
       ...(isProposed && { proposal: proposal() }),
     });
     first = draws.countFirst(policy, results);
@@ -198,7 +201,10 @@ test("`finish: resample` chooses finished texts with the frequencies of its exac
   for (const estimator of ["monte carlo", "importance sampling"] as const) {
     const isProposed = estimator === "importance sampling";
     const results = await draws.runs(reference(), mild, {
-      ...{ runs, candidates: 8, rollouts: 1, finish: "resample" },
+      runs,
+      candidates: 8,
+      rollouts: 1,
+      finish: "resample",
       ...(isProposed && { proposal: proposal() }),
     });
     // One choice among M texts, the first token of p_ref, the second of who draws rollouts.
@@ -232,7 +238,10 @@ describe("the energy estimate", () => {
     async (name, setting) => {
       const { isProposed = false, ...options } = { isProposed: false, ...setting };
       const steps = await draws.firstSteps(reference(), policy, {
-        ...{ runs: 24, firstSeed: 5000, candidates: 200, ...options },
+        runs: 24,
+        firstSeed: 5000,
+        candidates: 200,
+        ...options,
         ...(isProposed && { proposal: proposal() }),
       });
       const zs = draws.estimatesByToken(policy, steps).map((values, a) => {
@@ -265,8 +274,13 @@ describe("the energy estimate", () => {
     for (const proposalTemperature of [TEMPERATURE.proposal, 1]) {
       const energiesOf = async (weights: "exact" | "psis" | "clip") => {
         const steps = await draws.firstSteps(reference(), policy, {
-          ...{ runs: 100, firstSeed: 6000, candidates: 40, rollouts: 1 },
-          ...{ proposal: proposal(), proposalTemperature, weights },
+          runs: 100,
+          firstSeed: 6000,
+          candidates: 40,
+          rollouts: 1,
+          proposal: proposal(),
+          proposalTemperature,
+          weights,
         });
         return draws.estimatesByToken(policy, steps);
       };
@@ -302,7 +316,10 @@ describe("the energy estimate", () => {
       const points: [number, number][] = [];
       for (const [i, K] of Ks.entries()) {
         const steps = await draws.firstSteps(reference(), policy, {
-          ...{ runs: runsOf[i] as number, firstSeed: 7000 + 100 * K, candidates: 200, rollouts: K },
+          runs: runsOf[i] as number,
+          firstSeed: 7000 + 100 * K,
+          candidates: 200,
+          rollouts: K,
           ...(isProposed && { proposal: proposal() }),
         });
         points.push([K, draws.relativeRmse(policy, steps)]);
@@ -342,7 +359,10 @@ describe("the distance to the target", () => {
       for (const [i, candidates] of sizes.entries()) {
         const runs = runsOf[i] as number;
         const results = await draws.runs(reference(), mild, {
-          ...{ runs, firstSeed, candidates, rollouts: 1 },
+          runs,
+          firstSeed,
+          candidates,
+          rollouts: 1,
           ...(estimator === "importance sampling" && { proposal: proposal() }),
         });
         const exact = law.runLaw(mild, estimator, candidates);
@@ -448,7 +468,9 @@ describe("the distance to the target", () => {
     const target = law.targetOfStep(policy);
     const mildTarget = law.targetLaw(mild);
     const exactLine = (name: string, color: string, estimator: law.Estimator): Series => ({
-      ...{ name, color, kind: "line" },
+      name,
+      color,
+      kind: "line",
       points: Ms.map((m) => [m, law.totalVariation(law.runLaw(mild, estimator, m), mildTarget)]),
     });
     const step = (
@@ -457,14 +479,18 @@ describe("the distance to the target", () => {
       kind: Series["kind"],
       estimator: law.Estimator,
     ): Series => ({
-      ...{ name, color, kind },
+      name,
+      color,
+      kind,
       points: Ms.map((m) => [
         m,
         law.totalVariation(law.stepLaw(policy, policy.root, estimator, m), target),
       ]),
     });
     const exactRmse = (name: string, color: string, estimator: law.Estimator): Series => ({
-      ...{ name, color, kind: "line" },
+      name,
+      color,
+      kind: "line",
       points: Ks.map((K) => [K, exactRelativeRmse(estimator) / Math.sqrt(K)]),
     });
     const svg = draw("Distance to the target p*, and error of the energies", [
@@ -529,7 +555,11 @@ describe("the limits", () => {
     ["ETS-IS", true],
   ] as const)("λ → ∞: %s is plain sampling (χ², false alarm 1e-4)", async (name, isProposed) => {
     const results = await draws.runs(reference(), policy, {
-      ...{ runs: 1000, firstSeed: 30_000, candidates: 4, rollouts: 1, lambda: 1e9 },
+      runs: 1000,
+      firstSeed: 30_000,
+      candidates: 4,
+      rollouts: 1,
+      lambda: 1e9,
       ...(isProposed && { proposal: proposal() }),
     });
     // With p_ref's own rollouts all weights are equal. Ratios still differ, at every λ.
@@ -606,17 +636,23 @@ function drawFrequencies(counts: readonly number[], exact: readonly number[]): v
   const low = Math.min(...exact);
   const high = Math.max(...exact);
   const against = (title: string, xLabel: string, expected: readonly number[]): Panel => ({
-    ...{ title, xLabel, yLabel: "frequency" },
+    title,
+    xLabel,
+    yLabel: "frequency",
     series: [
       {
-        ...{ name: "equal", color: COLORS.other, kind: "diagonal" },
+        name: "equal",
+        color: COLORS.other,
+        kind: "diagonal",
         points: [
           [low, low],
           [high, high],
         ],
       },
       {
-        ...{ name: "a text", color: COLORS.is, kind: "dots" },
+        name: "a text",
+        color: COLORS.is,
+        kind: "dots",
         points: counts.map((count, i) => [expected[i] as number, count / total]),
       },
     ],

@@ -45,7 +45,11 @@ interface Text {
 async function scored(flashAttention: false | "shared"): Promise<Text[]> {
   const all = model().tokenize(TEXT);
   const context = await model().lease({
-    ...{ cells: 2 * LENGTH, sequences: 2, batchTokens: HALF, outputs: HALF, flashAttention },
+    cells: 2 * LENGTH,
+    sequences: 2,
+    batchTokens: HALF,
+    outputs: HALF,
+    flashAttention,
   });
   const sampling = resolveSampling({ temperature: 1 }, model().info.vocabSize);
   const texts: Text[] = [];

@@ -107,7 +107,10 @@ describe.skipIf(!existsSync(PROGRAM))("llama-server with a bundled model", () =>
       { temperature: 1.3, topP: 0.8, minP: 0.05 },
     ]) {
       const { steps } = await majority(there, QUESTION, {
-        ...{ ...policy, maxTokens: 40, candidates: 8, seed: 5 },
+        ...policy,
+        maxTokens: 40,
+        candidates: 8,
+        seed: 5,
       });
       const texts = steps[0]?.candidates ?? [];
       const scored = await here.score(
@@ -130,7 +133,11 @@ describe.skipIf(!existsSync(PROGRAM))("llama-server with a bundled model", () =>
     const draws: (number | undefined)[] = [];
     for (let seed = 0; seed < 20; seed++) {
       const drawn = await majority(there, prompt, {
-        ...{ ...policy, raw: true, maxTokens: 2, candidates: 64, seed },
+        ...policy,
+        raw: true,
+        maxTokens: 2,
+        candidates: 64,
+        seed,
       });
       for (const { tokens } of drawn.steps[0]?.candidates ?? []) draws.push(tokens[0]);
     }
@@ -161,7 +168,11 @@ describe.skipIf(!existsSync(PROGRAM))("llama-server with a bundled model", () =>
 
   test("continues blocks from the tokens drawn, at stop strings and ends too", async () => {
     const guided = await ets(there, QUESTION, {
-      ...{ candidates: 3, rollouts: 2, blockTokens: 6, maxTokens: 48, seed: 1 },
+      candidates: 3,
+      rollouts: 2,
+      blockTokens: 6,
+      maxTokens: 48,
+      seed: 1,
     });
     expect(guided.steps.length).toBeGreaterThan(1);
     expect(guided.usage.retokenised).toBeUndefined();
@@ -169,7 +180,10 @@ describe.skipIf(!existsSync(PROGRAM))("llama-server with a bundled model", () =>
     const stopped = await sample(there, QUESTION, { maxTokens: 48, stop: ["####"], seed: 1 });
     expect([stopped.stopReason, stopped.text.includes("####")]).toEqual(["stop", false]);
     const moved = await mh(there, QUESTION, {
-      ...{ maxTokens: 24, moves: 6, candidates: 2, cuts: "uniform" },
+      maxTokens: 24,
+      moves: 6,
+      candidates: 2,
+      cuts: "uniform",
       reward: ({ text }) => text.length / 100,
     });
     expect(moved.law).toBe("target");
@@ -236,8 +250,14 @@ describe.skipIf(!existsSync(PROGRAM) || SMOL === undefined)("SmolLM2", () => {
         const { text, answer, usage, law } = await ets(model, question, { ...options, ...more });
         const { generated, prefilled, cached, retokenised = 0 } = usage;
         rows.push({
-          ...{ name, text: text.slice(0, 60), answer, law },
-          ...{ generated, prefilled, cached, retokenised },
+          name,
+          text: text.slice(0, 60),
+          answer,
+          law,
+          generated,
+          prefilled,
+          cached,
+          retokenised,
           processor: (processorSeconds(server) - before).toFixed(1),
           wall: ((performance.now() - started) / 1000).toFixed(1),
         });

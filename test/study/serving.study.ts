@@ -89,7 +89,9 @@ async function read(pid: number, requests: number): Promise<Reading> {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1]);
   return {
-    ...{ requests, mib: Math.round(of("VmRSS") / 1024), threads: of("Threads") },
+    requests,
+    mib: Math.round(of("VmRSS") / 1024),
+    threads: of("Threads"),
     handles: readdirSync(`/proc/${pid}/fd`).length,
     ...(await gauges()),
   };
@@ -102,7 +104,9 @@ async function ask(agent: Agent, i: number): Promise<void> {
   const body = JSON.stringify({
     model: `${NAME}+${METHODS[i % METHODS.length]}`,
     messages: [{ role: "user", content: question }],
-    ...{ max_tokens: 12, stream: i % 3 === 0, ...(isMalformed && { unknown: 1 }) },
+    max_tokens: 12,
+    stream: i % 3 === 0,
+    ...(isMalformed && { unknown: 1 }),
     ...(i % 5 === 1 && { logprobs: true, top_logprobs: 2 }),
   });
   const abort = new AbortController();

@@ -69,7 +69,9 @@ describe.runIf(process.platform === "linux")("after the first half, nothing grow
 test("what leaks as engine threads once did is refused", () => {
   const series = (perRun: number, threads: number) =>
     Array.from({ length: RUNS / EVERY + 1 }, (_, i) => ({
-      ...{ rssMiB: 100 + (i * EVERY * perRun) / 1024, threads: 12 + i * threads, handles: 20 },
+      rssMiB: 100 + (i * EVERY * perRun) / 1024,
+      threads: 12 + i * threads,
+      handles: 20,
     }));
   expectFlat(series(1, 0));
   expect(() => expectFlat(series(33, 0))).toThrow();

@@ -20,10 +20,16 @@ describe("a task's definition", () => {
 
   test.each(
     wrongOptions({
-      ...{ name: ["string"], extract: FUNCTIONS, parse: FUNCTIONS, answerEnd: [] },
-      ...{ prompt: FUNCTIONS, openGrader: FUNCTIONS, runsCode: ["boolean"] },
+      name: ["string"],
+      extract: FUNCTIONS,
+      parse: FUNCTIONS,
+      answerEnd: [],
+      prompt: FUNCTIONS,
+      openGrader: FUNCTIONS,
+      runsCode: ["boolean"],
       isWhole: ["boolean"],
-      ...{ locate: FUNCTIONS, isCorrect: FUNCTIONS },
+      locate: FUNCTIONS,
+      isCorrect: FUNCTIONS,
     }),
   )("refuses a wrong `%s`: %s", async (option, _, value) => {
     await expectRefused(option, () => defineTask({ ...definition, [option]: value } as never));

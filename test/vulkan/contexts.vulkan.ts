@@ -61,11 +61,17 @@ describeOnVulkan("a model on a Vulkan device", () => {
   ) =>
     own.generate({
       draws: Array.from({ length: count }, (_, i) => ({
-        ...{ parent: from, position: 0, maxTokens, keep, text: new Int32Array() },
+        parent: from,
+        position: 0,
+        maxTokens,
+        keep,
+        text: new Int32Array(),
         stream: [0, i, 0] as [number, number, number],
       })),
-      ...{ sampling: resolveSampling(sampling, model().info.vocabSize), key: [1, 0] },
-      ...{ ...UNLIMITED, sharePrefixes: false }, // batches of one size: each has shaders of its own
+      sampling: resolveSampling(sampling, model().info.vocabSize),
+      key: [1, 0],
+      ...UNLIMITED,
+      sharePrefixes: false, // batches of one size: each has shaders of its own
     });
 
   test("says where it is, and that its attention is the engine's", () => {
@@ -76,7 +82,8 @@ describeOnVulkan("a model on a Vulkan device", () => {
     expect(devices.some(({ type }) => type === "gpu" || type === "integrated-gpu")).toBe(true);
     expect(sharesAttention).toBe(false);
     expect(addon().attention()).toMatchObject({
-      ...{ isThere: false, reason: expect.stringMatching(/^a GPU is there \(Vulkan0\)/) },
+      isThere: false,
+      reason: expect.stringMatching(/^a GPU is there \(Vulkan0\)/),
     });
   });
 
@@ -86,7 +93,7 @@ describeOnVulkan("a model on a Vulkan device", () => {
     expect({ place, mappedBytes }).toEqual({ place: "gpu", mappedBytes: 0 });
     expect(bytes).toBeGreaterThan(0);
     expect(bytes).toBeLessThanOrEqual(totals.reduce((a, b) => a + b, 0));
-    const onCpu = { ...{ place: "cpu", mappedBytes: model().info.sizeBytes } };
+    const onCpu = { place: "cpu", mappedBytes: model().info.sizeBytes };
     for (const options of [{ gpu: false }, { gpuLayers: 0 }] as const) {
       await using beside = await loadLocal(MODEL, { threads: 1, ...options });
       expect(beside.freeMemory()).toMatchObject(onCpu);

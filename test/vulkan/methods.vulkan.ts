@@ -12,7 +12,9 @@ describeOnVulkan("methods on a Vulkan device", () => {
   const model = useOnVulkan("mini-gsm-ref");
   const proposal = useOnVulkan("mini-gsm-proposal");
   const options: MethodOptions = {
-    ...{ candidates: 2, maxTokens: 3, seed: 1 },
+    candidates: 2,
+    maxTokens: 3,
+    seed: 1,
     reward: ({ text }) => text.length,
   };
   const guided = { ...options, rollouts: 2, steps: 2 };
@@ -44,7 +46,9 @@ describeOnVulkan("a diffusion model on a Vulkan device", () => {
 
   test("unmasks a text", async () => {
     const { tokens, logProbs, usage } = await METHODS.sample(model(), QUESTION, {
-      ...{ maxTokens: 8, seed: 1, diffusion: { blockLength: 8, denoisingSteps: 4 } },
+      maxTokens: 8,
+      seed: 1,
+      diffusion: { blockLength: 8, denoisingSteps: 4 },
     });
     expect(tokens).not.toContain(model().info.mask);
     expect(logProbs).toHaveLength(tokens.length);

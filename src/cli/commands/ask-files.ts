@@ -55,7 +55,9 @@ export async function keepPartial(
   const partial = {
     method: ran,
     stopReason: "interrupted",
-    ...{ plan, steps, question },
+    plan,
+    steps,
+    question,
     flags: { ...flags, method: ran },
     prompt: { text: question },
     versions: { llamaEts: VERSION, node: process.versions.node },

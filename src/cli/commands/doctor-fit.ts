@@ -33,7 +33,8 @@ export async function describeSpeed(source: string, options: LoadModelOptions): 
   const measured = {
     file: model.path,
     device: deviceFor(options.gpuLayers ?? (options.gpu === false ? 0 : -1), devices),
-    ...{ sizeBytes: weights.bytes, tokensPerSecond: one },
+    sizeBytes: weights.bytes,
+    tokensPerSecond: one,
   };
   const notKept = await keepSpeed(measured).then(
     () => "",

@@ -190,14 +190,18 @@ async function runEval(
   const { budgetTokensTotal } = flags;
   const out = flags.out ?? defaultDirectory(task.name, flags);
   const options = {
-    ...{ methods, options: toMethodOptions(grid.flags as EvalFlags, task.name), out },
+    methods,
+    options: toMethodOptions(grid.flags as EvalFlags, task.name),
+    out,
     ...given({ resume, data, limit, maxFailures, samples, seed, concurrency, queue }),
     ...given({
       mode: flags.mode,
       form: flags.form ?? (flags.preset as PromptForm | undefined),
       reward: hasPresetReward(flags) ? undefined : flags.reward,
       allowCodeExecution: flags.allowCodeExecution,
-      ...{ keep: flags.keep, grader: flags.grader, budgetTokensTotal },
+      keep: flags.keep,
+      grader: flags.grader,
+      budgetTokensTotal,
     }),
   };
   resolveEvaluateOptions(options);

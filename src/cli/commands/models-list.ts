@@ -39,7 +39,11 @@ export async function listModels(flags: Flags): Promise<void> {
     const machine = { freeBytes: freemem(), totalBytes: totalmem() };
     console.log(
       JSON.stringify({
-        ...{ default: DEFAULT_MODEL, machine, bundled, downloaded, popular },
+        default: DEFAULT_MODEL,
+        machine,
+        bundled,
+        downloaded,
+        popular,
         ...(unknown !== undefined && { unknown }),
       }),
     );

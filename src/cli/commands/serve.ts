@@ -99,7 +99,9 @@ async function run(flags: ServeFlags): Promise<void> {
     const hasProposal = proposalSource(source) !== undefined;
     const { task: _, ...defaults } = bundledDefaults(source.model);
     loaded.served.push({
-      ...{ name: name ?? nameOf(model.path), model, defaults },
+      name: name ?? nameOf(model.path),
+      model,
+      defaults,
       ...(hasProposal && { proposal: loaded.keep(await loadProposal(source, model, signal)) }),
     });
   }

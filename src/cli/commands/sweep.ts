@@ -54,7 +54,8 @@ export async function runSweepCommand(
     const results = await runSweep(
       { ...config, models },
       {
-        ...{ ...shown, out },
+        ...shown,
+        out,
         ...given({ resume, queue, allowCodeExecution, keep, maxFailures }),
         openModel: (model) => loadNamedModel({ ...flags, model }, shown.signal),
         onRun: ({ task: name, model, seed }) => shown.onWarning(`${name}, ${model}, seed ${seed}`),

@@ -46,7 +46,9 @@ async function work(flags: WorkerFlags): Promise<void> {
   let drawn = 0;
   try {
     await using worker = await openWorker({
-      ...{ queue, signal, ...given({ reward, potentials, task, concurrency }) },
+      queue,
+      signal,
+      ...given({ reward, potentials, task, concurrency }),
       onSample: ({ item, method, error }) => {
         drawn++;
         if (error !== undefined) console.error(`${item} ${method}: ${error}`);

@@ -29,7 +29,7 @@ export async function toolCallsIn(
   const { template, bos, eos, variables } = settings;
   if (!isSource(template)) return [];
   const thinking = variables.enable_thinking === true;
-  const use = { ...{ template, bos, eos, thinking, tools }, messages: messages.map(inWireForm) };
+  const use = { template, bos, eos, thinking, tools, messages: messages.map(inWireForm) };
   let parsed: ParsedAnswer;
   try {
     const { preservedTokens } = await describeTemplate(use);

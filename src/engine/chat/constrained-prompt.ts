@@ -46,8 +46,11 @@ export function constrainedPrompt(
 function constrainedRules(vocabulary: Vocabulary, rules: ThoughtRules): ThoughtRules {
   const closing = vocabulary.textBytes(rules.closing, { special: true }).toString("utf8").trim();
   return {
-    ...{ ...rules, ends: [closing] },
-    ...{ beginsInside: true, opensAnywhere: false, isConstrained: true },
+    ...rules,
+    ends: [closing],
+    beginsInside: true,
+    opensAnywhere: false,
+    isConstrained: true,
   };
 }
 

@@ -36,7 +36,10 @@ export async function encodeChat(
   const textOf = (token: number | null) => (token === null ? "" : vocabulary.tokenText(token));
   const variables = templateSwitches(template, reasoning);
   const settings = {
-    ...{ template, variables, bos: textOf(info.bos), eos: textOf(info.eos) },
+    template,
+    variables,
+    bos: textOf(info.bos),
+    eos: textOf(info.eos),
     ...(date !== undefined && { date }),
   };
   const { turns, prefill } = withoutPrefill(messages);
@@ -120,7 +123,8 @@ function messageBy(change: (text: string) => string) {
     ...changed(message, ["reasoning_content", "tool_call_id", "name"], change),
     ...(message.tool_calls && {
       tool_calls: message.tool_calls.map(({ id, type, function: called }) => ({
-        ...{ id: change(id), type },
+        id: change(id),
+        type,
         function: { name: change(called.name), arguments: changedData(called.arguments, change) },
       })),
     }),

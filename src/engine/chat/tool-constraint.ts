@@ -95,7 +95,11 @@ export async function toolConstraint(
   const fingerprint = hash.slice(0, 16);
   const { forms } = whole;
   return Object.freeze({
-    ...{ kind: "tools" as const, grammar, fingerprint, tokens, calls: forms },
+    kind: "tools" as const,
+    grammar,
+    fingerprint,
+    tokens,
+    calls: forms,
   });
 }
 

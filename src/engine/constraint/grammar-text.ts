@@ -7,7 +7,14 @@ export const SPACE_OR_NEWLINE = /(?:[ \t\r\n]|#[^\r\n]*)*/y;
 const DIGITS = /[0-9]+/y;
 const HEX_DIGITS: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
 const ESCAPES: Readonly<Record<string, string>> = {
-  ...{ t: "\t", r: "\r", n: "\n", "\\": "\\", '"': '"', "[": "[", "]": "]", "-": "-" },
+  t: "\t",
+  r: "\r",
+  n: "\n",
+  "\\": "\\",
+  '"': '"',
+  "[": "[",
+  "]": "]",
+  "-": "-",
 };
 
 export class GrammarText {

@@ -124,7 +124,9 @@ function hubAddress(source: string, uri: string): ModelAddress {
     const tag = tags.join(":").trim() || DEFAULT_TAG;
     const base = name.replace(/-gguf$/i, "");
     return {
-      ...{ user, model: name, page },
+      user,
+      model: name,
+      page,
       tag: QUANTIZATION.test(tag) ? tag.toUpperCase() : tag,
       stem: cacheName(user, name, BRANCH, [`${base}.gguf`]),
     };

@@ -165,7 +165,9 @@ async function fetchParts(
   );
   for (const [i, file] of files.entries()) {
     await fetchLocked(urls[i] as string, file, {
-      ...{ subject, patience, signal },
+      subject,
+      patience,
+      signal,
       onSize: async (left, total) => {
         const parts = files.length;
         await refuseWithoutSpace(file, left);
@@ -178,7 +180,8 @@ async function fetchParts(
         onProgress({
           phase: "download",
           progress: (i + (total > 0 ? received / total : 0)) / files.length,
-          ...{ downloaded: received, total },
+          downloaded: received,
+          total,
           ...(retrying !== undefined && { retrying }),
         }),
     });

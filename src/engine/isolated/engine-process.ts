@@ -111,7 +111,8 @@ function entriesOf(model: LocalModel, tokens: Int32Array): PackedEntries {
     tokens,
     texts: each.map((token) => model.tokenText(token)),
     ends: each.map((token) => model.isEndToken(token)),
-    ...{ plain: bytesOf(false), special: bytesOf(true) },
+    plain: bytesOf(false),
+    special: bytesOf(true),
   };
 }
 

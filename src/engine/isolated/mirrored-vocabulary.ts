@@ -50,8 +50,10 @@ export class MirroredVocabulary {
     const [plain, special] = [pieces(packed.plain), pieces(packed.special)];
     tokens.forEach((token, i) => {
       this.#entries.set(token, {
-        ...{ text: texts[i] as string, isEnd: ends[i] as boolean },
-        ...{ plain: plain[i] as Uint8Array, special: special[i] as Uint8Array },
+        text: texts[i] as string,
+        isEnd: ends[i] as boolean,
+        plain: plain[i] as Uint8Array,
+        special: special[i] as Uint8Array,
       });
     });
   }

@@ -17,8 +17,13 @@ export class LocalClassifier implements Classifier {
   static async open(model: NativeModel, size: Capacity, threads: number): Promise<LocalClassifier> {
     const { cells, sequences, batchTokens, outputs } = size;
     const context = await Context.open(model, {
-      ...{ cells, sequences, batchTokens, outputs, threads },
-      ...{ flashAttention: false, classifies: true },
+      cells,
+      sequences,
+      batchTokens,
+      outputs,
+      threads,
+      flashAttention: false,
+      classifies: true,
     });
     return new LocalClassifier(context, size);
   }

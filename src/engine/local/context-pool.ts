@@ -110,7 +110,10 @@ export class ContextPool implements AsyncDisposable {
     const { attention, ...common } = this.#options;
     const flashAttention = attentionOfContext(attention, needs.flashAttention ?? "auto");
     return {
-      ...{ ...common, cells, sequences, flashAttention },
+      ...common,
+      cells,
+      sequences,
+      flashAttention,
       ...(batchTokens !== undefined && { batchTokens }),
       ...(outputs !== undefined && { outputs }),
     };

@@ -212,7 +212,8 @@ export class Context implements Sequences {
       this.#native.score(
         requests.map(({ keep, text, ...reading }) => ({
           ...toNativeReading(reading),
-          ...{ keep, ...(text && { text }) },
+          keep,
+          ...(text && { text }),
         })),
         toNativeSampling(sampling),
         metrics,

@@ -78,7 +78,14 @@ export class DiffusionContext implements Denoiser {
     const native = new (addon().DiffusionContext)();
     try {
       const maskToken = await native.open(model, {
-        ...{ length, texts, cache, singlePrecision, knowsState, guidance, batchTokens, threads },
+        length,
+        texts,
+        cache,
+        singlePrecision,
+        knowsState,
+        guidance,
+        batchTokens,
+        threads,
       });
       return new DiffusionContext(native, maskToken, options);
     } catch (error) {

@@ -196,10 +196,16 @@ async function load(
     const count = threads === "auto" ? await chooseThreads(native, info) : threads;
     signal?.throwIfAborted();
     const model = new LocalModel(native, {
-      ...{ path: file, engine, threads: count, gpuLayers, attention: attention.choice },
+      path: file,
+      engine,
+      threads: count,
+      gpuLayers,
+      attention: attention.choice,
       sampling,
-      ...{ proof, forksProven },
-      ...{ adapters, kvType },
+      proof,
+      forksProven,
+      adapters,
+      kvType,
       loadCaching: () => loadNative(file, { gpuLayers, remoteOnly, cachesDiffusion: true }),
     });
     if (isOnGpu && canFork(info) && !forksProven && purpose === "run") {

@@ -108,7 +108,10 @@ export function memoryOfDenoiser(
   const needsCopy = isCached && model.info.cachingArchitecture !== null;
   const logits = batchTokens * bytesPerRow(model);
   return {
-    ...{ cells, sequences, batchTokens, outputs: batchTokens },
+    cells,
+    sequences,
+    batchTokens,
+    outputs: batchTokens,
     kvType: isCached ? "f16" : "f32",
     memory: contextMemory(model, { kvCache, logits, compute }, needsCopy),
   };

@@ -110,7 +110,10 @@ export class LocalModel extends LocalVocabulary implements Model {
     this.kvType = kvType;
     this.adapterBytes = adapters.reduce((sum, { bytes }) => sum + bytes, 0);
     this.#contexts = new ContextPool({
-      ...{ threads, attention, sampling, kvType },
+      threads,
+      attention,
+      sampling,
+      kvType,
       prompts: this.#prompts,
     });
     this.limits = limitsOf(this.info, this.#place);
@@ -196,7 +199,9 @@ export class LocalModel extends LocalVocabulary implements Model {
     const { attention, kvType } = this.#origin;
     const bytes = freeBytesFor(this.#gpuShare, addon().devices(), freeMachineBytes());
     return {
-      ...{ kvType, place: this.#place, bytes },
+      kvType,
+      place: this.#place,
+      bytes,
       sharesAttention: mayBeOwn(attention, this.#place),
       mustShareAttention: attention === "own",
       idleBytes: bytesOfCache(this, this.#contexts.free),
@@ -230,7 +235,9 @@ export class LocalModel extends LocalVocabulary implements Model {
     const { memory, ...needs } = checkSizes("needs", given, CAPACITY);
     if (memory !== undefined) checkSizes("needs.memory", memory, ["kvCache", "compute", "logits"]);
     const { kvCache, compute, logits } = memory ?? {
-      ...{ kvCache: bytesOfCache(this, needs), compute: 0, logits: 0 },
+      kvCache: bytesOfCache(this, needs),
+      compute: 0,
+      logits: 0,
     };
     const isHere = this.#place === "cpu";
     const needed = isHere ? kvCache + compute + logits - reused : logits;

@@ -39,7 +39,8 @@ export function toNativeSearch(request: SearchRequest): NativeSearchRequest {
     ...toNative(request),
     texts: texts.map(({ tokens, logProb }) => ({ tokens, logProb })),
     stream: [...stream],
-    ...{ width, wanted },
+    width,
+    wanted,
   };
 }
 
@@ -51,6 +52,9 @@ function toNative(request: DenoisingRequest) {
     ...schedule,
     sampling: toNativeSampling(sampling),
     key: [...key] as [number, number],
-    ...{ remasking, cfgScale, maxTotalTokens, timeLimitMs },
+    remasking,
+    cfgScale,
+    maxTotalTokens,
+    timeLimitMs,
   };
 }

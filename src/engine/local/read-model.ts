@@ -73,7 +73,10 @@ export async function imagineLocalModel(
   const layers = engine.gpu === false || gpu === false ? 0 : gpuLayers;
   const speeds = await keptSpeeds(deviceFor(layers, addon().devices()));
   return unloaded(shapeOf(known), {
-    ...{ path: known.uri, gpuLayers: layers, tokenizer: known.family, refusal: undefined },
+    path: known.uri,
+    gpuLayers: layers,
+    tokenizer: known.family,
+    refusal: undefined,
     speed: speedOf({ file: null, sizeBytes: known.sizeBytes }, speeds),
   });
 }
@@ -155,7 +158,9 @@ function freeBeside(info: NativeModelInfo, share: number, place: Place): FreeMem
   const bytes = freeBytesFor(share, addon().devices(), freeMachineBytes());
   const mapped = mappedBytes(info, place);
   return {
-    ...{ place, idleBytes: 0, mappedBytes: mapped },
+    place,
+    idleBytes: 0,
+    mappedBytes: mapped,
     bytes: mapped > 0 ? bytes : Math.max(0, bytes - info.sizeBytes),
     sharesAttention: mayBeOwn("auto", place),
   };
@@ -180,11 +185,31 @@ function shapeOf(known: KnownModel): ModelShape {
     metadata: { "general.architecture": architecture, ...Object.fromEntries(metadata) },
     info: {
       description: path.basename(known.uri),
-      ...{ contextLength, vocabSize, parameters, sizeBytes },
-      ...{ layers, embeddingSize, heads, kvHeads, slidingWindow: 0, labels: [] },
-      ...{ hasEncoder: false, hasDecoder: true, isRecurrent: false, isHybrid: false },
-      ...{ isDiffusion: false, isMapped: true, cachingArchitecture: null, chatTemplate: null },
-      ...{ bos: null, eos: null, eot: null, pad: null, mask: null, addBos: false, addEos: false },
+      contextLength,
+      vocabSize,
+      parameters,
+      sizeBytes,
+      layers,
+      embeddingSize,
+      heads,
+      kvHeads,
+      slidingWindow: 0,
+      labels: [],
+      hasEncoder: false,
+      hasDecoder: true,
+      isRecurrent: false,
+      isHybrid: false,
+      isDiffusion: false,
+      isMapped: true,
+      cachingArchitecture: null,
+      chatTemplate: null,
+      bos: null,
+      eos: null,
+      eot: null,
+      pad: null,
+      mask: null,
+      addBos: false,
+      addEos: false,
     },
   };
 }

@@ -125,7 +125,11 @@ export function hasAttention(model: ModelShape, layer: number): boolean {
 
 /** Where a layer of so many has attention, unless the file says otherwise, and the others a state. */
 const INTERVALS: Readonly<Record<string, number>> = {
-  ...{ qwen3next: 4, qwen35: 4, qwen35moe: 4, qwen4exp: 4, "minimax-01": 8 },
+  qwen3next: 4,
+  qwen35: 4,
+  qwen35moe: 4,
+  qwen4exp: 4,
+  "minimax-01": 8,
 };
 
 function isRecurrent(model: ModelShape, layer: number): boolean {

@@ -114,7 +114,11 @@ function shapeFor(
     cells,
   );
   return {
-    ...{ cells, sequences, batchTokens, outputs, flashAttention },
+    cells,
+    sequences,
+    batchTokens,
+    outputs,
+    flashAttention,
     logitRows: outputs + 1,
     batches: [
       { tokens: outputs, cells, outputs },

@@ -34,7 +34,8 @@ export class SharedContext {
     this.#freeSequences -= sequences;
     try {
       const partition = await this.#context.partition({
-        ...{ cells, sequences },
+        cells,
+        sequences,
         ...(outputs !== undefined && { outputs }),
       });
       this.#partitions.add(partition);

@@ -39,7 +39,8 @@ export function cut(
     const isShorter = count < pieces.length;
     return {
       pieces: pieces.slice(0, count),
-      ...{ finish: hasEnded ? "answered" : "length", isShorter },
+      finish: hasEnded ? "answered" : "length",
+      isShorter,
     };
   }
   return { pieces, finish, isShorter: false };

@@ -21,9 +21,20 @@ type Native = ReturnType<typeof nativeAnswer.parse>[number];
 
 /** What might change the law, switched off whatever the server was started with. */
 const NEUTRAL = {
-  ...{ repeat_penalty: 1, presence_penalty: 0, frequency_penalty: 0, dry_multiplier: 0 },
-  ...{ typical_p: 1, top_n_sigma: -1, xtc_probability: 0, mirostat: 0, dynatemp_range: 0 },
-  ...{ min_keep: 0, ignore_eos: false, logit_bias: [], stream: false, cache_prompt: true },
+  repeat_penalty: 1,
+  presence_penalty: 0,
+  frequency_penalty: 0,
+  dry_multiplier: 0,
+  typical_p: 1,
+  top_n_sigma: -1,
+  xtc_probability: 0,
+  mirostat: 0,
+  dynatemp_range: 0,
+  min_keep: 0,
+  ignore_eos: false,
+  logit_bias: [],
+  stream: false,
+  cache_prompt: true,
 };
 
 const FINISHES = { eos: "end", word: "stop", limit: "length", none: "length" } as const;
@@ -48,9 +59,17 @@ export class LlamaServer implements Server {
   async complete(request: CompletionRequest, signal: AbortSignal): Promise<Completions> {
     const { prefix, n, maxTokens, stop, seed } = request;
     const body = {
-      ...{ ...NEUTRAL, ...samplersOf(request.sampling), model: this.facts.model },
-      ...{ prompt: prefix.ids, n_cmpl: n, n_predict: maxTokens, stop, seed },
-      ...{ return_tokens: true, n_probs: 1, post_sampling_probs: true },
+      ...NEUTRAL,
+      ...samplersOf(request.sampling),
+      model: this.facts.model,
+      prompt: prefix.ids,
+      n_cmpl: n,
+      n_predict: maxTokens,
+      stop,
+      seed,
+      return_tokens: true,
+      n_probs: 1,
+      post_sampling_probs: true,
     };
     const raw = await this.#http.json(`${this.#root}/completion`, body, signal);
     const all = readAnswer(nativeAnswer, "a completion", raw).sort((a, b) => a.index - b.index);
@@ -72,7 +91,8 @@ export class LlamaServer implements Server {
 
   async applyTemplate(messages: readonly PlainMessage[], signal?: AbortSignal) {
     const body = {
-      ...{ messages, add_generation_prompt: true },
+      messages,
+      add_generation_prompt: true,
       chat_template_kwargs: templateSwitches(this.#template, null),
     };
     const raw = await this.#http.json(`${this.#root}/apply-template`, body, signal);
@@ -98,7 +118,10 @@ export class LlamaServer implements Server {
 function samplersOf({ temperature, topK, topP, minP }: Sampling) {
   return {
     samplers: ["temperature", "top_k", "top_p", "min_p"],
-    ...{ temperature, top_k: topK, top_p: topP, min_p: minP },
+    temperature,
+    top_k: topK,
+    top_p: topP,
+    min_p: minP,
   };
 }
 

@@ -116,11 +116,16 @@ async function openLlamaServer(
   if (!told.success) return null;
   const { build_info, total_slots, chat_template, default_generation_settings } = told.data;
   const facts: ServerFacts = {
-    ...{ kind: "llama-server", release: `llama-server ${build_info}`, model: id },
-    ...{ parameters: meta?.n_params ?? 0, sizeBytes: meta?.size ?? 0 },
+    kind: "llama-server",
+    release: `llama-server ${build_info}`,
+    model: id,
+    parameters: meta?.n_params ?? 0,
+    sizeBytes: meta?.size ?? 0,
     contextLength: default_generation_settings.n_ctx,
     vocabSize: meta?.n_vocab ?? UNKNOWN_VOCABULARY,
-    ...{ prefixes: "tokens", scores: false, perRequest: total_slots },
+    prefixes: "tokens",
+    scores: false,
+    perRequest: total_slots,
   };
   return new LlamaServer(http, root, facts, chat_template ?? "");
 }
@@ -136,13 +141,19 @@ async function openOther(
     await ifThere(http.json(`${root}/version`, undefined, signal)),
   );
   const common = {
-    ...{ model: id, parameters: 0, sizeBytes: 0, vocabSize: UNKNOWN_VOCABULARY },
+    model: id,
+    parameters: 0,
+    sizeBytes: 0,
+    vocabSize: UNKNOWN_VOCABULARY,
     contextLength: max_model_len ?? UNKNOWN_CONTEXT,
   };
   const as = (prefixes: ServerFacts["prefixes"], extras: object, perRequest: number) => {
     const isVllm = prefixes === "tokens";
     const facts: ServerFacts = {
-      ...{ ...common, prefixes, perRequest, scores: isVllm },
+      ...common,
+      prefixes,
+      perRequest,
+      scores: isVllm,
       kind: isVllm ? "vllm" : "openai",
       release: version.success && isVllm ? `vLLM ${version.data.version}` : "an OpenAI server",
     };
@@ -181,7 +192,10 @@ async function answers(
     const { drawn } = await server.complete(
       {
         prefix: { text: prompt, ids },
-        ...{ n: Math.min(2, perRequest), maxTokens: 1, stop: [], seed: 1 },
+        n: Math.min(2, perRequest),
+        maxTokens: 1,
+        stop: [],
+        seed: 1,
         sampling: { ...sampling, allowedTokens: [], vocabLimit: UNKNOWN_VOCABULARY },
       },
       signal,

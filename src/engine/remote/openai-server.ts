@@ -51,9 +51,15 @@ export class OpenAiServer implements Server {
     const { prefix, n, maxTokens, sampling, stop, seed } = request;
     const takesIds = this.facts.prefixes === "tokens";
     const body = {
-      ...{ model: this.facts.model, ...this.#extras, ...policyOf(sampling) },
+      model: this.facts.model,
+      ...this.#extras,
+      ...policyOf(sampling),
       prompt: takesIds ? prefix.ids : prefix.text,
-      ...{ n, max_tokens: maxTokens, seed, logprobs: 0, stream: false },
+      n,
+      max_tokens: maxTokens,
+      seed,
+      logprobs: 0,
+      stream: false,
       ...(stop.length > 0 && { stop }),
       ...(takesIds && { return_token_ids: true }),
     };
@@ -104,8 +110,12 @@ export class VllmServer extends OpenAiServer {
     const { http, api } = this.#more;
     const prompt = [...prefix, ...tokens];
     const body = {
-      ...{ model: this.facts.model, prompt, prompt_logprobs: 1 },
-      ...{ max_tokens: 1, temperature: 1, stream: false },
+      model: this.facts.model,
+      prompt,
+      prompt_logprobs: 1,
+      max_tokens: 1,
+      temperature: 1,
+      stream: false,
     };
     const raw = await http.json(`${api}/completions`, body, signal);
     const { choices, usage } = readAnswer(completionsAnswer, "log-probabilities", raw);
@@ -130,7 +140,8 @@ export class VllmServer extends OpenAiServer {
 
 function policyOf({ temperature, topK, topP, minP }: Sampling) {
   return {
-    ...{ temperature, top_p: topP },
+    temperature,
+    top_p: topP,
     ...(topK > 0 && { top_k: topK }),
     ...(minP > 0 && { min_p: minP }),
   };

@@ -23,12 +23,22 @@ import type { Server } from "./server.js";
 
 /** Memory is the server's own concern. */
 const NO_MEMORY: ContextMemory = {
-  ...{ weights: 0, copy: 0, vocabulary: 0, kvCache: 0, logits: 0, compute: 0, total: 0 },
+  weights: 0,
+  copy: 0,
+  vocabulary: 0,
+  kvCache: 0,
+  logits: 0,
+  compute: 0,
+  total: 0,
 };
 
 const LIMITS: Limits = {
-  ...{ sequences: 2 ** 20, batchTokens: 512, outputs: 512, parallel: 2 ** 16 },
-  ...{ cellUnit: 1, denoisedTexts: 1 },
+  sequences: 2 ** 20,
+  batchTokens: 512,
+  outputs: 512,
+  parallel: 2 ** 16,
+  cellUnit: 1,
+  denoisedTexts: 1,
 };
 
 export class RemoteModel extends RemoteVocabulary implements Model {
@@ -54,11 +64,20 @@ export class RemoteModel extends RemoteVocabulary implements Model {
     const hasIds = facts.prefixes === "tokens";
     const info: ModelInfo = {
       description: `${facts.model} on ${facts.release}`,
-      ...{ parameters: facts.parameters, sizeBytes: facts.sizeBytes },
-      ...{ contextLength: facts.contextLength, isDiffusion: false, labels: [] },
-      ...{ vocabSize: hasIds ? facts.vocabSize : 2 ** 31 - 1 },
-      ...{ bos: null, eos: null, eot: null, pad: null, mask: null },
-      ...{ addBos: false, addEos: false, chatTemplate: null },
+      parameters: facts.parameters,
+      sizeBytes: facts.sizeBytes,
+      contextLength: facts.contextLength,
+      isDiffusion: false,
+      labels: [],
+      vocabSize: hasIds ? facts.vocabSize : 2 ** 31 - 1,
+      bos: null,
+      eos: null,
+      eot: null,
+      pad: null,
+      mask: null,
+      addBos: false,
+      addEos: false,
+      chatTemplate: null,
     };
     super(info, hasIds);
     this.path = address.given;
@@ -74,7 +93,10 @@ export class RemoteModel extends RemoteVocabulary implements Model {
     const identity = [this.path, kind, model, parameters, sizeBytes, vocabSize];
     return {
       engine: { kind: "remote", release: facts.release, directory: this.path, gpu: false },
-      ...{ devices: [], place: "cpu", sharesAttention: true, forksProven: true },
+      devices: [],
+      place: "cpu",
+      sharesAttention: true,
+      forksProven: true,
       weights: { bytes: facts.sizeBytes, isMapped: false },
       fingerprint: createHash("sha256").update(JSON.stringify(identity)).digest("hex"),
     };

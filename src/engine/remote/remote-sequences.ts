@@ -31,7 +31,13 @@ export class RemoteSequences implements Sequences {
   #alive = 0;
   #progress = 0;
   readonly #counters = {
-    ...{ prefilled: 0, restored: 0, generated: 0, decoded: 0, scored: 0, forks: 0, decodes: 0 },
+    prefilled: 0,
+    restored: 0,
+    generated: 0,
+    decoded: 0,
+    scored: 0,
+    forks: 0,
+    decodes: 0,
     retokenised: 0,
   };
 
@@ -77,7 +83,9 @@ export class RemoteSequences implements Sequences {
     const answer = await this.#server.complete(
       {
         prefix: this.#prefixOf(parent.tokens),
-        ...{ n: draws.length, maxTokens, sampling },
+        n: draws.length,
+        maxTokens,
+        sampling,
         stop: stopStrings,
         seed: seedOf([...key, ...stream, position]),
       },
@@ -122,7 +130,9 @@ export class RemoteSequences implements Sequences {
     const logProbs = Float64Array.from(pieces, ({ logProb }) => logProb);
     return {
       tokens: Int32Array.from(tokens),
-      ...{ logProbs, rawLogProbs: logProbs, drawnLogProbs: new Float64Array() },
+      logProbs,
+      rawLogProbs: logProbs,
+      drawnLogProbs: new Float64Array(),
       finish: isLength && maxTokens < draw.maxTokens ? "budget" : finish,
       sequence: this.#keep(part, draw, [...parent.tokens, ...tokens], parent),
     };
@@ -190,8 +200,13 @@ export class RemoteSequences implements Sequences {
     const { retokenised, ...counters } = this.#counters;
     const isText = this.#server.facts.prefixes === "texts";
     return {
-      ...{ ...counters, decodeNs: 0, samplingNs: 0, cells: 0, usedCells: 0 },
-      ...{ sequences: this.#alive, freeSequences: 0 },
+      ...counters,
+      decodeNs: 0,
+      samplingNs: 0,
+      cells: 0,
+      usedCells: 0,
+      sequences: this.#alive,
+      freeSequences: 0,
       ...(isText && { retokenised }),
     };
   }
@@ -261,8 +276,12 @@ function withEnd(drawn: Drawn): Drawn {
 function nothing(finish: Continuation["finish"]): Continuation {
   const none = new Float64Array();
   return {
-    ...{ tokens: new Int32Array(), logProbs: none, rawLogProbs: none, drawnLogProbs: none },
-    ...{ finish, sequence: null },
+    tokens: new Int32Array(),
+    logProbs: none,
+    rawLogProbs: none,
+    drawnLogProbs: none,
+    finish,
+    sequence: null,
   };
 }
 

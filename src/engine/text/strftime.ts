@@ -9,8 +9,14 @@ const DAY_MS = 86_400_000;
 
 /** Directives that stand for others. */
 const WHOLE: Readonly<Record<string, string>> = {
-  ...{ c: "%a %b %e %H:%M:%S %Y", D: "%m/%d/%y", F: "%Y-%m-%d", r: "%I:%M:%S %p", R: "%H:%M" },
-  ...{ T: "%H:%M:%S", x: "%m/%d/%y", X: "%H:%M:%S" },
+  c: "%a %b %e %H:%M:%S %Y",
+  D: "%m/%d/%y",
+  F: "%Y-%m-%d",
+  r: "%I:%M:%S %p",
+  R: "%H:%M",
+  T: "%H:%M:%S",
+  x: "%m/%d/%y",
+  X: "%H:%M:%S",
 };
 
 /**

@@ -87,7 +87,10 @@ async function findTextProcess(): Promise<TextProcess | TextProcessMissing> {
 const KNOWN_USE: TemplateUse = {
   template:
     "{% if tools %}{{ tools | tojson }}{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}{% for c in m.tool_calls %}<tool_call>\n{{ c.function | tojson }}\n</tool_call>{% endfor %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
-  ...{ bos: "", eos: "<|im_end|>", messages: [{ role: "user", content: "Hi" }], thinking: false },
+  bos: "",
+  eos: "<|im_end|>",
+  messages: [{ role: "user", content: "Hi" }],
+  thinking: false,
   tools: [
     {
       type: "function",
@@ -120,7 +123,9 @@ export async function renderByEngine(
 ): Promise<string> {
   try {
     const { text } = await from.request({
-      ...{ op: "render", template, context },
+      op: "render",
+      template,
+      context,
       ...(date !== undefined && { date }),
     });
     return text as string;

@@ -75,8 +75,15 @@ function headOf({ directory, run }: EvaluationRun): ComparedRun {
   const { task, model, data, seed, mode, form } = run;
   const name = path.basename(model.path, ".gguf");
   return {
-    ...{ directory, task, model: name, modelPath: model.path, modelDescription: model.description },
-    ...{ data: data.path, seed, mode, form },
+    directory,
+    task,
+    model: name,
+    modelPath: model.path,
+    modelDescription: model.description,
+    data: data.path,
+    seed,
+    mode,
+    form,
   };
 }
 

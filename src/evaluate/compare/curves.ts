@@ -79,7 +79,11 @@ function poolsOf(samples: readonly Sample[]): CurveText[][] {
   const single = drawn.toSorted((a, b) => a.sample - b.sample);
   return [
     single.map(({ text, answer, correct, reward, usage }) => ({
-      ...{ text, answer, correct, reward: reward ?? null, logProb: null },
+      text,
+      answer,
+      correct,
+      reward: reward ?? null,
+      logProb: null,
       generated: usage.generated,
     })),
   ];

@@ -62,7 +62,7 @@ export async function diffRuns(before: string, after: string): Promise<RunDiffer
     .filter(([a, b]) => isChanged(a, b))
     .map(([a, b]): DifferentSample => {
       const { item, method, sample } = b;
-      return { ...{ item, method, sample }, before: shownOf(a), after: shownOf(b) };
+      return { item, method, sample, before: shownOf(a), after: shownOf(b) };
     })
     .toSorted((a, b) => Number(hasOtherGrade(b)) - Number(hasOtherGrade(a)));
   const isRight = (side: DifferentSample["before"]) => side?.correct === true;

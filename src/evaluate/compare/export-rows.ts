@@ -19,20 +19,37 @@ export interface Table {
 
 /** Seeds are doubles, which hold all of them. */
 const IDENTITY = {
-  ...{ run: "STRING", task: "STRING", model: "STRING", item: "STRING", method: "STRING" },
-  ...{ sample: "INT32", seed: "DOUBLE", text_index: "INT32", chosen: "BOOLEAN" },
+  run: "STRING",
+  task: "STRING",
+  model: "STRING",
+  item: "STRING",
+  method: "STRING",
+  sample: "INT32",
+  seed: "DOUBLE",
+  text_index: "INT32",
+  chosen: "BOOLEAN",
 } as const satisfies Columns;
 
 const TEXT_COLUMNS = {
   ...IDENTITY,
-  ...{ answer: "STRING", gold: "STRING", correct: "BOOLEAN", reward: "DOUBLE" },
-  ...{ log_prob: "DOUBLE", generated: "INT32", ms: "DOUBLE", error: "STRING", text: "STRING" },
+  answer: "STRING",
+  gold: "STRING",
+  correct: "BOOLEAN",
+  reward: "DOUBLE",
+  log_prob: "DOUBLE",
+  generated: "INT32",
+  ms: "DOUBLE",
+  error: "STRING",
+  text: "STRING",
 } as const satisfies Columns;
 
 const TOKEN_COLUMNS = {
   ...IDENTITY,
-  ...{ position: "INT32", token_id: "INT32", token: "STRING" },
-  ...{ log_prob: "DOUBLE", entropy: "DOUBLE" },
+  position: "INT32",
+  token_id: "INT32",
+  token: "STRING",
+  log_prob: "DOUBLE",
+  entropy: "DOUBLE",
 } as const satisfies Columns;
 
 type TextRow = Record<keyof typeof TEXT_COLUMNS, Cell>;
@@ -69,8 +86,15 @@ function* eachSample<Row>(
     for (const sample of samples) {
       const { item, method, sample: number, seed } = sample;
       const identity = {
-        ...{ run: directory, task: run.task, model: run.model.path, item, method },
-        ...{ sample: number, seed, text_index: null, chosen: null },
+        run: directory,
+        task: run.task,
+        model: run.model.path,
+        item,
+        method,
+        sample: number,
+        seed,
+        text_index: null,
+        chosen: null,
       };
       yield* rowsOf(identity, sample);
     }
@@ -80,8 +104,15 @@ function* eachSample<Row>(
 function textRows(identity: Identity, sample: Sample): TextRow[] {
   const base = {
     ...identity,
-    ...{ answer: null, gold: null, correct: null, reward: null, log_prob: null },
-    ...{ generated: null, ms: null, error: null, text: null },
+    answer: null,
+    gold: null,
+    correct: null,
+    reward: null,
+    log_prob: null,
+    generated: null,
+    ms: null,
+    error: null,
+    text: null,
   };
   if (isFailed(sample)) return [{ ...base, error: sample.error.code }];
   const { gold, usage, text, extracted: answer, correct, reward = null } = sample;
@@ -93,8 +124,15 @@ function textRows(identity: Identity, sample: Sample): TextRow[] {
   }
   const chosen = chosenOf(sample);
   return sample.texts.map(({ text, answer, correct, reward, logProb, generated }, i) => ({
-    ...{ ...whole, text_index: i, chosen: i === chosen },
-    ...{ text, answer, correct, reward, log_prob: logProb, generated },
+    ...whole,
+    text_index: i,
+    chosen: i === chosen,
+    text,
+    answer,
+    correct,
+    reward,
+    log_prob: logProb,
+    generated,
   }));
 }
 
@@ -115,8 +153,11 @@ function rowsOfTokens(
   const tokens: readonly unknown[] = ids ?? logProbs ?? entropies ?? [];
   return tokens.map((_, position) => ({
     ...identity,
-    ...{ position, token_id: ids?.[position] ?? null, token: pieces?.[position] ?? null },
-    ...{ log_prob: logProbs?.[position] ?? null, entropy: entropies?.[position] ?? null },
+    position,
+    token_id: ids?.[position] ?? null,
+    token: pieces?.[position] ?? null,
+    log_prob: logProbs?.[position] ?? null,
+    entropy: entropies?.[position] ?? null,
   }));
 }
 
@@ -166,7 +207,10 @@ function* inBlocks(lines: Iterable<string>): Iterable<string> {
 export async function toParquet({ columns, rows }: Table): Promise<Uint8Array> {
   const { parquetWriteBuffer } = await import("hyparquet-writer");
   const columnData = Object.entries(columns).map(([name, type]) => ({
-    ...{ name, type, nullable: true, data: [] as Cell[] },
+    name,
+    type,
+    nullable: true,
+    data: [] as Cell[],
   }));
   for (const row of rows) {
     for (const { name, data } of columnData) data.push(row[name] ?? null);

@@ -106,7 +106,9 @@ function methodOf(entry: Entry, ids: readonly string[], resampled: Resampled): C
     ...(isSingle || isConstant
       ? { ci95: wilsonInterval(accuracy * items.length, items.length), interval: "wilson" }
       : { ci95: percentileInterval(resampled.accuracy), interval: "bootstrap" }),
-    ...{ reward: null, bestReward: null, ...meanRewards(graded) },
+    reward: null,
+    bestReward: null,
+    ...meanRewards(graded),
     tokens: {
       generated: tokens(({ usage }) => usage.generated),
       proposal: tokens(({ proposalUsage }) => proposalUsage?.generated ?? 0),

@@ -68,8 +68,11 @@ export async function takeJobs(taking: Taking): Promise<void> {
     return giveBack(job, token);
   };
   const worker = new Worker(QUEUE_NAME, draw, {
-    ...{ connection: redis, concurrency, lockDuration: LOCK_MS },
-    ...{ stalledInterval: STALLED_CHECK_MS, maxStalledCount: MAX_LOST_WORKERS },
+    connection: redis,
+    concurrency,
+    lockDuration: LOCK_MS,
+    stalledInterval: STALLED_CHECK_MS,
+    maxStalledCount: MAX_LOST_WORKERS,
   });
   worker.on("error", () => {}); // Lost connections come back by themselves.
   worker.on("lockRenewalFailed", (ids) => {

@@ -100,7 +100,9 @@ async function drawUntilEnded(working: Working): Promise<never> {
   const { asQueueError } = await import("./protocol.js");
   const { takeJobs } = await import("./take-jobs.js");
   const own: Equipment = {
-    ...{ task: working.task, reward, potentials: working.potentials },
+    task: working.task,
+    reward,
+    potentials: working.potentials,
     model: (await describeModel(model, signal)).sha256,
     proposal: proposal ? (await describeModel(proposal, signal)).sha256 : null,
   };
@@ -136,7 +138,12 @@ async function drawUntilEnded(working: Working): Promise<never> {
         return now !== null && now !== text;
       };
       await takeJobs({
-        ...{ redis, url: queue, own, isAnother, drawJob, ended },
+        redis,
+        url: queue,
+        own,
+        isAnother,
+        drawJob,
+        ended,
         concurrency: room.concurrency,
       });
     }
@@ -183,7 +190,10 @@ function drawing(
   ended: AbortSignal,
 ) {
   const contextOf = async (work: Work, until: AbortSignal): Promise<DrawContext> => ({
-    ...{ model, proposal: proposal ?? undefined, form: work.form, keep: work.keep },
+    model,
+    proposal: proposal ?? undefined,
+    form: work.form,
+    keep: work.keep,
     task: own.task?.name === work.task ? own.task : await findTask(work.task),
     ...judges,
     signal: until,
@@ -208,7 +218,8 @@ function checkOptions(options: WorkerOptions) {
   parseReward(reward);
   for (const name of checkStrings("potentials", potentials)) parseReward(name, "potentials");
   return {
-    ...{ reward, potentials },
+    reward,
+    potentials,
     queue: checkQueue("queue", options.queue),
     concurrency: checkInteger("concurrency", concurrency, 1, MAX_CONCURRENCY),
     proposal: optional(checkModel, "proposal", options.proposal),

@@ -44,7 +44,8 @@ export function votedSample(samples: readonly Sample[]): Sample | undefined {
   const { texts: _, proposalUsage: __, ...rest } = chosen;
   const proposals = graded.flatMap(({ proposalUsage }) => proposalUsage ?? []);
   return {
-    ...{ ...rest, usage: sumOf(graded.map(({ usage }) => usage)) },
+    ...rest,
+    usage: sumOf(graded.map(({ usage }) => usage)),
     ...(proposals.length > 0 && { proposalUsage: sumOf(proposals) }),
   };
 }
@@ -82,7 +83,10 @@ function sumOf(usages: readonly GradedSample["usage"][]): GradedSample["usage"] 
   const total = (name: keyof GradedSample["usage"]) =>
     usages.reduce((sum, usage) => sum + usage[name], 0);
   return {
-    ...{ prefilled: total("prefilled"), generated: total("generated") },
-    ...{ decoded: total("decoded"), scored: total("scored"), ms: total("ms") },
+    prefilled: total("prefilled"),
+    generated: total("generated"),
+    decoded: total("decoded"),
+    scored: total("scored"),
+    ms: total("ms"),
   };
 }

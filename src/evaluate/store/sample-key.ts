@@ -47,11 +47,19 @@ export function sampleKey(
   const { task, taskFile, grader, form, mode, data, model, proposal } = run;
   return sha256(
     canonicalJson({
-      ...{ task, form, mode, data: data.sha256, model: model.sha256 },
+      task,
+      form,
+      mode,
+      data: data.sha256,
+      model: model.sha256,
       ...(taskFile && { taskFile: taskFile.sha256 }),
       ...(grader && { grader: grader.sha256 }),
       proposal: method.needsProposal ? (proposal?.sha256 ?? null) : null,
-      ...{ method: method.method, settings: method.settings, item, sample, seed },
+      method: method.method,
+      settings: method.settings,
+      item,
+      sample,
+      seed,
     }),
   );
 }

@@ -49,7 +49,10 @@ export function scoreSettings(
     const mean = (of: (sample: (typeof drawn)[number]) => number) =>
       drawn.reduce((sum, sample) => sum + of(sample), 0) / Math.max(1, drawn.length);
     return {
-      ...{ name, method, varied, all: scoreOf(own) },
+      name,
+      method,
+      varied,
+      all: scoreOf(own),
       generated: mean(
         ({ usage, proposalUsage }) => usage.generated + (proposalUsage?.generated ?? 0),
       ),

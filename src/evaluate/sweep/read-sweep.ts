@@ -29,7 +29,9 @@ const sweepSchema: z.ZodType<SweepResult[]> = z
       directories: z.array(name),
       settings: z.array(
         z.object({
-          ...{ name, method, all: score.nullable() },
+          name,
+          method,
+          all: score.nullable(),
           varied: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
           generated: z.number().min(0),
           seconds: z.number().min(0),

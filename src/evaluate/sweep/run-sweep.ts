@@ -84,7 +84,11 @@ export async function runSweep(
         const directory = path.join(out, folder, modelFolders[m] as string, `seed-${seed}`);
         onRun?.({ task: name, model: modelName, seed, directory });
         const settings = {
-          ...{ ...shared, ...data, ...options, seed, out: directory },
+          ...shared,
+          ...data,
+          ...options,
+          seed,
+          out: directory,
           ...(draft && { proposal: draft }),
           ...(maxFailures !== undefined && { maxFailures: maxFailures - allFailed }),
         };
@@ -103,8 +107,13 @@ export async function runSweep(
       const settings = scoreSettings(methods, measured);
       const best = bestSettings(settings, measured);
       results.push({
-        ...{ task: name, model: modelName, directories, settings, best },
-        ...{ failed, endedEarly },
+        task: name,
+        model: modelName,
+        directories,
+        settings,
+        best,
+        failed,
+        endedEarly,
       });
       if (endedEarly) return results;
     }
@@ -132,7 +141,7 @@ async function openTasks(
     const task = await findTask(name);
     if (budgetTokensTotal !== undefined) checkVoting(task, samples);
     const items = await loadItems(task, data.data, given({ signal }));
-    opened.push({ ...{ name, task, items, data }, folder: folders[i] as string });
+    opened.push({ name, task, items, data, folder: folders[i] as string });
   }
   return opened;
 }

@@ -127,7 +127,9 @@ function resolve<O extends OwnOptions>(
     guidance,
     energy: {
       ...resolveReward(method, options, {
-        ...{ guidance, own, isDiffusion },
+        guidance,
+        own,
+        isDiffusion,
         isConditioned: constraintLaw === "conditioned",
       }),
       lambda: checkNumber("lambda", lambda, MIN_LAMBDA, 1 / MIN_LAMBDA),
@@ -204,7 +206,10 @@ function resolveReward<O extends OwnOptions>(
   const isWhole = isDiffusion || options.constraint !== undefined;
   const endsThere = answerEnd !== undefined && shortcuts.answered && !isWhole;
   return {
-    ...{ reward, potential, extract, hasExtract: options.extract !== undefined },
+    reward,
+    potential,
+    extract,
+    hasExtract: options.extract !== undefined,
     metrics: [
       ...new Set([
         ...(reward.metrics ?? []),

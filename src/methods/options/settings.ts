@@ -175,11 +175,17 @@ export function settingsOf({
   const { lambda, reward, potential, answerEnd, proposal } = energy;
   const { raw = false, system = null, reasoning, ...others } = policy.prompt;
   return {
-    ...{ candidates, rollouts, steps, blockTokens },
+    candidates,
+    rollouts,
+    steps,
+    blockTokens,
     ...(block !== "tokens" && { block }),
     ...(own as object),
-    ...{ lambda, maxTokens: limits.maxTokens, diffusion: denoising },
-    ...{ reward: reward.name, finish },
+    lambda,
+    maxTokens: limits.maxTokens,
+    diffusion: denoising,
+    reward: reward.name,
+    finish,
     // Absent, not null: the keys of samples that were drawn without one stay what they were.
     ...(potential && { potential: potential.name }),
     proposal: proposal?.path ?? null,
@@ -189,13 +195,19 @@ export function settingsOf({
     weights: proposal?.weights ?? "exact",
     mixture: proposal?.mixture ?? 0,
     resampleEvery: proposal?.resampleEvery ?? null,
-    ...{ adaptive, shortcuts, answerEnd },
-    ...{ stop: policy.stop, sampling: policy.sampling },
+    adaptive,
+    shortcuts,
+    answerEnd,
+    stop: policy.stop,
+    sampling: policy.sampling,
     ...(policy.constraintLaw && { constraintLaw: policy.constraintLaw }),
     ...(limits.closes && { close: true }),
-    ...{ raw, system, ...others },
+    raw,
+    system,
+    ...others,
     reasoning: reasoning === undefined ? null : resolveReasoning(reasoning),
-    ...{ preset, budget: limits.budgetOptions },
+    preset,
+    budget: limits.budgetOptions,
   };
 }
 
@@ -209,15 +221,20 @@ export function chainOptionsOf(
   return {
     prompt,
     policy: {
-      ...{ sampling: policy.sampling, stop: policy.stop, seed: policy.seed, thoughts },
+      sampling: policy.sampling,
+      stop: policy.stop,
+      seed: policy.seed,
+      thoughts,
       conditions: policy.constraintLaw === "conditioned",
     },
     guidance: {
-      ...{ blockTokens: guidance.blockTokens, leastTokens: guidance.leastTokens },
+      blockTokens: guidance.blockTokens,
+      leastTokens: guidance.leastTokens,
       blockEnd: guidance.block === "tokens" ? null : guidance.block,
       sharePrefixes: guidance.shortcuts.prefixes,
     },
-    ...{ prefixCache, denoising },
+    prefixCache,
+    denoising,
     ratio: energy.proposal?.ratio ?? ("exact" as const),
     metrics: energy.metrics,
     answerEnd: energy.answerEnd,
@@ -226,7 +243,9 @@ export function chainOptionsOf(
       onProgress &&
       ((generated: number, shown?: string) =>
         onProgress({
-          ...{ step: steps.length, steps: guidance.steps, generated },
+          step: steps.length,
+          steps: guidance.steps,
+          generated,
           ...(shown !== undefined && { shown }),
         })),
   };

@@ -85,10 +85,15 @@ export function outcomeOf(
   // What was picked in the place of the method's own text has no law to estimate.
   const isReplaced = law === "none" && !method.picks;
   return {
-    ...{ law, reward },
+    law,
+    reward,
     best: best && {
-      ...{ text: best.text.text, answer: answerOf(best.text.text), reward: best.reward },
-      ...{ step: best.step, candidate: best.candidate, rollout: best.rollout },
+      text: best.text.text,
+      answer: answerOf(best.text.text),
+      reward: best.reward,
+      step: best.step,
+      candidate: best.candidate,
+      rollout: best.rollout,
     },
     // The weights say nothing of what a constraint alone takes away.
     divergence:

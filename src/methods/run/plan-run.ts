@@ -66,7 +66,9 @@ function tryPlan<O extends OwnOptions>(
   const shape = shapeOf(resolved, model, promptTokens);
   const plan = planNeeds({
     method: method.name,
-    ...{ model, proposal: options.proposal ?? null, shape },
+    model,
+    proposal: options.proposal ?? null,
+    shape,
     demand: method.demand(shape),
     bounds: method.bounds(shape, own),
     keepsAllTexts: method.keepsAllTexts ?? false,
@@ -86,7 +88,11 @@ function shapeOf(
   const { proposal, answerEnd } = energy;
   return {
     promptTokens,
-    ...{ candidates, rollouts, steps, blockTokens, leastTokens },
+    candidates,
+    rollouts,
+    steps,
+    blockTokens,
+    leastTokens,
     maxTokens: limits.maxTokens,
     rereads: answerEnd !== null && steps > 1,
     cuts: cut,
@@ -103,7 +109,9 @@ function shapeOf(
 function denoisingShape(settings: DenoisingSettings): DenoisingShape {
   const { blockLength, denoisingSteps, cache, cfgScale, parallel } = settings;
   return {
-    ...{ blockLength, denoisingSteps, cache },
+    blockLength,
+    denoisingSteps,
+    cache,
     guidance: cfgScale > 0,
     parallel: parallel !== null,
   };

@@ -59,7 +59,11 @@ export async function resultOf(opened: Opened<unknown>, ending: Ending): Promise
     ...(constraintLogMass !== undefined && { constraintLogMass }),
     agreement: rewards.agreementWith(answer),
     ...outcomeOf(method, settings, {
-      ...{ law, reward, steps, diagnostics: own, best: rewards.best },
+      law,
+      reward,
+      steps,
+      diagnostics: own,
+      best: rewards.best,
       answerOf: (seen) => rewards.answerOf(seen),
     }),
     steps,

@@ -130,7 +130,10 @@ export class Run<Own = unknown> implements AsyncDisposable {
           .map((completion) => ({ ...completion, answer: this.rewards.answerOf(completion.text) }));
         const potential = estimate.potentials?.[m] ?? null;
         return {
-          ...{ text, tokens, logProbs, finishReason },
+          text,
+          tokens,
+          logProbs,
+          finishReason,
           ...(thoughts && { thoughts }),
           ...(potential !== null && { potential }),
           completions,
@@ -218,7 +221,9 @@ export class Run<Own = unknown> implements AsyncDisposable {
     }
     const text = closed ?? drawn.text;
     return await resultOf(this.#opened, {
-      ...{ text, own, rewards: this.rewards },
+      text,
+      own,
+      rewards: this.rewards,
       reward: closed === null ? drawn.reward : null,
       law: closed === null ? law : "none",
       isClosed: closed !== null,

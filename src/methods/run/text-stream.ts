@@ -52,7 +52,8 @@ export class TextStream {
     this.#thoughts += added.thoughts;
     this.#draft = draft;
     this.#onText({
-      ...{ committed: added.text, draft },
+      committed: added.text,
+      draft,
       ...(added.thoughts !== "" && { thoughts: added.thoughts }),
     });
   }

@@ -30,8 +30,12 @@ export function drawCost(
     const { name, accuracy, ci95 } = method;
     const [low, high] = ci95;
     return {
-      ...{ name, index, cost: costOf(method) },
-      ...{ accuracy: 100 * accuracy, low: 100 * low, high: 100 * high },
+      name,
+      index,
+      cost: costOf(method),
+      accuracy: 100 * accuracy,
+      low: 100 * low,
+      high: 100 * high,
     };
   });
   const x = costScale(points.map(({ cost }) => cost));

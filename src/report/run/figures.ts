@@ -145,7 +145,9 @@ function rowOfEachStep({ steps }: Story) {
   return {
     width: SMALL,
     height: steps.length * 30 + 52,
-    ...{ marginBottom: 40, marginLeft: 56, marginTop: 6 },
+    marginBottom: 40,
+    marginLeft: 56,
+    marginTop: 6,
     y: { label: null, domain: steps.map(({ number: n }) => `step ${n}`), padding: 0.25 },
   };
 }

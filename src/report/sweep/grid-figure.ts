@@ -61,12 +61,17 @@ export function drawGrid(
   return drawFigure(title, (plot) => ({
     width: left + 8 + Math.max(columns.length, 3) * CELL.width,
     height: 58 + rows.length * CELL.height,
-    ...{ marginLeft: left, marginTop: 50, marginRight: 8, marginBottom: 8 },
+    marginLeft: left,
+    marginTop: 50,
+    marginRight: 8,
+    marginBottom: 8,
     x: { domain: columns, axis: "top", label: across ?? null, labelArrow: "none", tickSize: 0 },
     y: { domain: rows, label: down ?? null, labelArrow: "none", tickSize: 0 },
     marks: [
       plot.cell(cells, {
-        ...{ ...at, inset: 1, fill: "var(--accent)" },
+        ...at,
+        inset: 1,
+        fill: "var(--accent)",
         fillOpacity: ({ accuracy }) => shadeOf(accuracy, range),
       }),
       plot.text(cells, {

@@ -44,12 +44,19 @@ export async function drawSettings(
   const at = { x: "cost", y: "accuracy" } as const;
   const legend = placedLegend(methods);
   return drawFigure(`Accuracy against ${label}${where}`, (plot) => ({
-    ...{ width: WIDTH, height: 314 + legend.height, marginLeft: LEFT, marginBottom: 44 },
+    width: WIDTH,
+    height: 314 + legend.height,
+    marginLeft: LEFT,
+    marginBottom: 44,
     marginTop: 10 + legend.height,
     x: { ...x, tickFormat: number, label, labelAnchor: "center", labelArrow: "none" },
     y: {
-      ...{ domain: [y.low, y.high], grid: true, ticks: 6 },
-      ...{ label: "accuracy (%)", labelAnchor: "center", labelArrow: "none" },
+      domain: [y.low, y.high],
+      grid: true,
+      ticks: 6,
+      label: "accuracy (%)",
+      labelAnchor: "center",
+      labelArrow: "none",
     },
     symbol: { domain: methods, range: methods.map((_, i) => shapeOf(i)) },
     color: { domain: methods, range: methods.map((_, i) => seriesColor(i)) },
@@ -57,15 +64,25 @@ export async function drawSettings(
       ...legendMarks(plot, legend),
       plot.line(frontierOf(points), {
         ...at,
-        ...{ stroke: "var(--dim)", strokeDasharray: "4 4", strokeOpacity: 0.7 },
+        stroke: "var(--dim)",
+        strokeDasharray: "4 4",
+        strokeOpacity: 0.7,
       }),
       plot.ruleX(points, {
-        ...{ x: "cost", y1: "low", y2: "high", stroke: "method" },
-        ...{ strokeWidth: 1.6, strokeOpacity: 0.3 },
+        x: "cost",
+        y1: "low",
+        y2: "high",
+        stroke: "method",
+        strokeWidth: 1.6,
+        strokeOpacity: 0.3,
       }),
       plot.dot(points, {
         ...at,
-        ...{ symbol: "method", fill: "method", stroke: "var(--paper)", strokeWidth: 1, r: 5.5 },
+        symbol: "method",
+        fill: "method",
+        stroke: "var(--paper)",
+        strokeWidth: 1,
+        r: 5.5,
         title: ({ name, accuracy, low, high, cost }: Point) =>
           `${name}: ${percent(accuracy / 100, 1)} (${percent(low / 100, 1)} to ${percent(high / 100, 1)}), ${number(cost)} ${label}`,
       }),
@@ -104,7 +121,11 @@ function legendMarks(plot: PlotLibrary, { entries, height }: Legend): Markish[] 
     const at = { frameAnchor: "top-left", dy: line * LINE - height } as const;
     return [
       plot.dot([method], {
-        ...{ ...at, dx: x + 6, symbol: [method], fill: [method], r: 5 },
+        ...at,
+        dx: x + 6,
+        symbol: [method],
+        fill: [method],
+        r: 5,
       }),
       plot.text([shortName(method)], {
         ...at,

@@ -35,12 +35,20 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
   finish: FINISHES,
 };
 const rewardSetting: Setting = {
-  ...{ path: "reward", label: "reward", letter: null, kind: "text", choices: PLAIN_REWARDS },
+  path: "reward",
+  label: "reward",
+  letter: null,
+  kind: "text",
+  choices: PLAIN_REWARDS,
   help: `what texts are worth, or a sum: self-consistency+0.5*confidence (default: ${DEFAULT_REWARD})`,
 };
 
 const seedSetting: Setting = {
-  ...{ path: "seed", label: "seed", letter: null, kind: "number", choices: [] },
+  path: "seed",
+  label: "seed",
+  letter: null,
+  kind: "number",
+  choices: [],
   help: "makes the draw reproducible (default: a random one)",
 };
 
@@ -52,7 +60,8 @@ export function describeMethods({
   return METHOD_NAMES.map((name) => {
     const method = METHODS[name];
     return {
-      ...{ name, summary: method.summary },
+      name,
+      summary: method.summary,
       refused:
         method.proposal === undefined || hasProposal
           ? null
@@ -93,7 +102,10 @@ function settingOf({ flags, help, kind, path }: Flag, letter: string | null): Se
   if (kind === "constraint") return null;
   const [, label = path] = /--([\w-]+)/.exec(flags) ?? [];
   return {
-    ...{ path, label: label.replaceAll("-", " "), letter, help },
+    path,
+    label: label.replaceAll("-", " "),
+    letter,
+    help,
     kind: kind === "template" ? "text" : kind,
     choices: CHOICES[path] ?? [],
   };

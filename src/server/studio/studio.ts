@@ -35,7 +35,11 @@ async function loadModules(): Promise<Map<string, string>> {
 function describeModel({ name, kind, hasProposal, runs }: Serving) {
   const { description, parameters, contextLength } = runs.model.info;
   return {
-    ...{ name, kind, description, parameters, contextLength },
+    name,
+    kind,
+    description,
+    parameters,
+    contextLength,
     methods: describeMethods({ kind, hasProposal }),
   };
 }
@@ -43,7 +47,8 @@ function describeModel({ name, kind, hasProposal, runs }: Serving) {
 export function addStudio(app: App, { models, apiKey }: AppOptions): void {
   let modules: ReturnType<typeof loadModules> | undefined;
   const about = {
-    ...{ version: VERSION, needsKey: apiKey !== undefined },
+    version: VERSION,
+    needsKey: apiKey !== undefined,
     models: models.map(describeModel),
   };
 

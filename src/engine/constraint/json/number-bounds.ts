@@ -82,8 +82,10 @@ function multiplesOf(
 
 function boundsOf({ parts }: Alternative): NumberBounds {
   const bounds = {
-    ...{ min: Number.NEGATIVE_INFINITY, max: Number.POSITIVE_INFINITY },
-    ...{ isAboveMin: false, isBelowMax: false },
+    min: Number.NEGATIVE_INFINITY,
+    max: Number.POSITIVE_INFINITY,
+    isAboveMin: false,
+    isBelowMax: false,
   };
   const atLeast = (min: number, isOutside: boolean) => {
     if (min > bounds.min || (min === bounds.min && isOutside)) {

@@ -75,8 +75,14 @@ const URI = `${URL}|mailto:[A-Za-z0-9._+-]+@${HOST}|urn:[a-z0-9]{2,16}:[A-Za-z0-
 const EMAIL = `[A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+){0,4}@${LABEL}(?:\\.${LABEL}){1,4}`;
 /** What is written where a schema asks for a format: each is of it, though not all of it is written. */
 const FORMATS: Readonly<Record<string, string>> = {
-  ...{ uri: URI, "uri-reference": URI, iri: URI, "iri-reference": URI },
-  ...{ email: EMAIL, "idn-email": EMAIL, hostname: HOST, "idn-hostname": HOST },
+  uri: URI,
+  "uri-reference": URI,
+  iri: URI,
+  "iri-reference": URI,
+  email: EMAIL,
+  "idn-email": EMAIL,
+  hostname: HOST,
+  "idn-hostname": HOST,
   date: DATE,
   time: TIME,
   "date-time": `${DATE}T${TIME}`,

@@ -115,12 +115,13 @@ async function askAll(): Promise<void> {
   let questions: Question[];
   try {
     questions = asked.map((name) => ({
-      ...{ model: model.name, prompt: prompt.value, system: system.value.trim() },
-      ...{
-        method: name,
-        options: { ...optionsOf(methodNamed(name) as DescribedMethod), ...constraint },
-      },
-      ...{ logprobs: logprobs.checked, key: key.value },
+      model: model.name,
+      prompt: prompt.value,
+      system: system.value.trim(),
+      method: name,
+      options: { ...optionsOf(methodNamed(name) as DescribedMethod), ...constraint },
+      logprobs: logprobs.checked,
+      key: key.value,
     }));
   } catch (error) {
     status.textContent = (error as Error).message;

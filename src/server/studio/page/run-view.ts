@@ -8,8 +8,11 @@ import { tokenView } from "./tokens.js";
 import { drawTree, energyScale } from "./tree.js";
 
 const STATES: Record<Run["state"], string> = {
-  ...{ waiting: "waits for its turn", running: "is drawn", done: "" },
-  ...{ cancelled: "cancelled", failed: "failed" },
+  waiting: "waits for its turn",
+  running: "is drawn",
+  done: "",
+  cancelled: "cancelled",
+  failed: "failed",
 };
 const MOST_VOTES = 8;
 

@@ -75,8 +75,17 @@ export interface Run {
 
 export function newRun(method: string, question: string): Run {
   return {
-    ...{ method, question, thoughts: "", text: "", draft: "", steps: [], tokens: [] },
-    ...{ state: "waiting", error: null, param: null, guidance: null },
+    method,
+    question,
+    thoughts: "",
+    text: "",
+    draft: "",
+    steps: [],
+    tokens: [],
+    state: "waiting",
+    error: null,
+    param: null,
+    guidance: null,
   };
 }
 
@@ -112,8 +121,14 @@ export function branchesOf({ candidates, weights, logEnergies, chosen }: Step): 
     const { text, finishReason, potential } = candidate;
     const key = JSON.stringify([text, finishReason]);
     const branch = branches.get(key) ?? {
-      ...{ text, potential, weight: 0, logEnergy: logEnergies[i] ?? null, count: 0 },
-      ...{ isChosen: false, hasEnded: finishReason !== null, candidates: [] },
+      text,
+      potential,
+      weight: 0,
+      logEnergy: logEnergies[i] ?? null,
+      count: 0,
+      isChosen: false,
+      hasEnded: finishReason !== null,
+      candidates: [],
     };
     branch.weight += weights[i] ?? 0;
     branch.count++;
