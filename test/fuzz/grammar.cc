@@ -47,8 +47,9 @@ bool HasFewRepeats(const std::string& source) {
     const std::string rest(end);
     const size_t comma = rest.find_first_not_of(" \t\r\n");
     if (comma != std::string::npos && rest[comma] == ',') {
-      const uint64_t most = std::strtoull(rest.c_str() + comma + 1, &end, 10);
-      if (most > 0) bounds[1] = most;
+      const char* bound = rest.c_str() + comma + 1;
+      const uint64_t most = std::strtoull(bound, &end, 10);
+      if (end != bound) bounds[1] = most;
     }
     if (bounds[0] > bounds[1] || bounds[1] > kMostRepeats) return false;
   }
