@@ -1,16 +1,38 @@
 /** The rows of a Parquet file. */
+import { once } from "node:events";
 import type { Readable } from "node:stream";
-import zlib from "node:zlib";
+import { Worker } from "node:worker_threads";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
+import type { ParquetAnswer } from "./parquet-thread.js";
+
+const SCRIPT = new URL("../../dist/tasks/parquet-thread.js", import.meta.url);
 
 /** The file is held in memory, and its rows beside it. */
 const MAX_BYTES = 2 ** 30;
+const MEMORY_MIB = 4096;
+/** How long the reading may take: far longer than whole files need. */
+const LIMIT_MS = 30_000;
+const LIMIT_MS_PER_MIB = 1_000;
 
-/** All rows, with integers as numbers, dates as ISO texts and bytes left out. Throws `ERR_INVALID_DATA`. */
+/**
+ * All rows, with integers as numbers, dates as ISO texts and bytes left out.
+ *
+ * @throws LlamaEtsError `ERR_INVALID_DATA` for what is damaged, too large, or takes too long to read; the
+ *   signal's reason when aborted
+ */
 export async function readParquet(
   name: string,
   content: Readable,
+  signal: AbortSignal | undefined,
 ): Promise<Record<string, unknown>[]> {
+  const answer = await readInThread(await wholeOf(content), signal);
+  if ("rows" in answer) return answer.rows;
+  throw new LlamaEtsError("ERR_INVALID_DATA", `${name}: expected Parquet: ${answer.error}`, {
+    fix: "the file anew, where it is cut off; or its rows as .jsonl",
+  });
+}
+
+async function wholeOf(content: Readable): Promise<ArrayBuffer> {
   const pieces: Buffer[] = [];
   let size = 0;
   for await (const chunk of content as AsyncIterable<Buffer>) {
@@ -18,40 +40,31 @@ export async function readParquet(
     size += chunk.length;
     if (size > MAX_BYTES) throw new Error(`it has more than ${MAX_BYTES} bytes`);
   }
-  const { parquetReadObjects } = await import("hyparquet");
-  try {
-    const file = new Uint8Array(Buffer.concat(pieces)).buffer;
-    const rows = await parquetReadObjects({ file, compressors: COMPRESSORS });
-    return rows.map((row) => plain(row) as Record<string, unknown>);
-  } catch (error) {
-    throw new LlamaEtsError("ERR_INVALID_DATA", `${name}: expected Parquet: ${messageOf(error)}`, {
-      cause: error,
-      fix: "the file anew, where it is cut off; or its rows as .jsonl",
-    });
-  }
+  return new Uint8Array(Buffer.concat(pieces)).buffer;
 }
 
-type Unpack = (packed: Uint8Array) => Uint8Array;
-
-/** What Node unpacks, beside what hyparquet does itself. Zstandard came with Node 22.15. */
-const { zstdDecompressSync } = zlib as { zstdDecompressSync?: Unpack };
-const COMPRESSORS = {
-  GZIP: (packed: Uint8Array) => zlib.gunzipSync(packed),
-  BROTLI: (packed: Uint8Array) => zlib.brotliDecompressSync(packed),
-  ...(zstdDecompressSync && { ZSTD: zstdDecompressSync }),
-};
-
-/** As JSON has it. An integer that a number can't hold is a text. */
-function plain(value: unknown): unknown {
-  if (typeof value === "bigint") {
-    const number = Number(value);
-    return Number.isSafeInteger(number) ? number : String(value);
+async function readInThread(
+  file: ArrayBuffer,
+  signal: AbortSignal | undefined,
+): Promise<ParquetAnswer> {
+  const ms = LIMIT_MS + (file.byteLength / 2 ** 20) * LIMIT_MS_PER_MIB;
+  const limit = AbortSignal.timeout(Math.ceil(ms));
+  const thread = new Worker(SCRIPT, {
+    workerData: file,
+    transferList: [file],
+    env: {},
+    execArgv: [],
+    resourceLimits: { maxOldGenerationSizeMb: MEMORY_MIB },
+  });
+  try {
+    const until = AbortSignal.any([limit, ...(signal ? [signal] : [])]);
+    const [answer] = await once(thread, "message", { signal: until });
+    return answer as ParquetAnswer;
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (limit.aborted) return { error: `it takes more than ${Math.ceil(ms / 1000)} s to read` };
+    return { error: messageOf(error) };
+  } finally {
+    await thread.terminate();
   }
-  if (typeof value === "number") return Number.isFinite(value) ? value : null;
-  if (value instanceof Date) return value.toISOString();
-  if (value instanceof Uint8Array || value === undefined) return null;
-  if (ArrayBuffer.isView(value)) return Array.from(value as Float64Array, plain);
-  if (Array.isArray(value)) return value.map(plain);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
 }

@@ -93,7 +93,7 @@ export async function* readRows(file: string, signal?: AbortSignal): AsyncGenera
     const content = openData(file);
     if (signal !== undefined) addAbortSignal(signal, content);
     if (kind === "parquet") {
-      for (const [i, fields] of (await readParquet(name, content)).entries()) {
+      for (const [i, fields] of (await readParquet(name, content, signal)).entries()) {
         yield new Row(name, i + 1, fields, { unit: "row" });
       }
       return;
@@ -133,10 +133,26 @@ function kindOf(file: string): (typeof KINDS)[keyof typeof KINDS] {
   );
 }
 
+/** A JSON text is held in memory several times over. */
+const MAX_JSON = 2 ** 28;
+
 /** The rows of one JSON text; of a `.json` file that holds JSON lines, the lines'. */
 async function* readJson(file: string, lines: AsyncIterable<string>): AsyncGenerator<Row> {
   const all: string[] = [];
-  for await (const line of lines) all.push(line);
+  let size = 0;
+  for await (const line of lines) {
+    all.push(line);
+    size += line.length + 1;
+    if (size > MAX_JSON) {
+      throw new LlamaEtsError(
+        "ERR_INVALID_DATA",
+        `${file}: it has more than ${MAX_JSON} characters`,
+        {
+          fix: "a .jsonl file, which is read a line at a time",
+        },
+      );
+    }
+  }
   const sources = rowsOfJson(file, all);
   for (const [i, source] of (sources ?? all).entries()) {
     if (sources !== null) yield parseJsonRow(file, i + 1, source, "row");

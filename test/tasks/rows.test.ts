@@ -159,6 +159,15 @@ describe("files that are read as a whole:", () => {
     const cut = temporaryFile("cut.parquet", Buffer.from(buffer).subarray(0, 60));
     expect((await refusalOf(cut)).message).toMatch(/expected Parquet: .*\nTry: /);
   });
+
+  test("Parquet that keeps its reader busy without an end can be given up", async () => {
+    const columnData = [{ name: "n", data: [1, 2, 3], type: "INT32" as const }];
+    const buffer = Buffer.from(parquetWriteBuffer({ columnData }));
+    buffer[12] = 254; // within the size of the first page
+    const signal = AbortSignal.timeout(300);
+    const rows = readRows(temporaryFile("busy.parquet", buffer), signal);
+    await expect(rows.next()).rejects.toThrow(/timeout/);
+  });
 });
 
 test("a TSV may have quotes within its fields", async () => {
