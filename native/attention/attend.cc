@@ -20,7 +20,7 @@
 namespace llama_ets {
 namespace {
 
-// Enough for tests; a product of four stays below 2^63.
+// The largest size of a dimension. It is enough for tests, and a product of four stays below 2^63.
 constexpr int64_t kMost = 1 << 13;
 
 template <typename Array>

@@ -1,6 +1,6 @@
-// Whether attention of our own is compiled: its kernel is written for GCC on x86-64 under Linux,
-// and a backend consists of what a private header of the engine says. Otherwise
-// LLAMA_ETS_NO_ATTENTION is the reason, and no_attention.cc stands for all of it.
+// Decides whether our own attention is compiled. Its kernel is written for GCC on x86-64 Linux, and
+// its backend needs a private header of the engine. If it can't be compiled, LLAMA_ETS_NO_ATTENTION
+// is defined as the reason, and no_attention.cc replaces this folder's other sources.
 #pragma once
 
 #if !defined(__GNUC__) || defined(__clang__) || !defined(__x86_64__) || !defined(__linux__)

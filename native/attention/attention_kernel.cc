@@ -21,17 +21,19 @@ bool HasAttentionKernel() {
 namespace llama_ets {
 namespace {
 
-// Attended cells from which on a row's tile is worth converting.
+// A row's tile is dense, and worth converting, if the row attends to at least this many of its
+// cells.
 constexpr int32_t kDense = 8;
 
-// Heads of all of a piece's rows up to which it doesn't pay to convert cells for them together.
+// Up to this many heads, counted over all rows of a piece, it isn't worth converting the cells.
 constexpr int32_t kUnconverted = 4;
 
 bool IsDense(uint32_t tile) {
   return __builtin_popcount(tile) >= kDense;
 }
 
-// The way through a piece's cells: which of them are read for which rows at once, and how.
+// Goes through the cells of a piece. It decides which cells are read once for several rows, and
+// which are read for each row.
 class Piece {
  public:
   Piece(const AttentionCall& call, const AttentionPiece& piece, float* scratch)
@@ -71,17 +73,17 @@ class Piece {
     return piece_.tiles[static_cast<size_t>(row) * tile_count_ + tile];
   }
 
-  // Where a tile's cell lies. What is read ahead may lie behind the last one.
+  // The address of a tile's cell. A prefetch may ask for a place after the last cell.
   const char* CellOf(const char* base, size_t stride, int32_t tile, int32_t cell) const {
     const int32_t place = tile * kTileCells + cell;
     if (call_.order == nullptr) return base + place * stride;
     return base + call_.order[std::min(place, call_.cells - 1)] * stride;
   }
 
-  // A row's cells are summed in their order, whichever way they are read.
+  // A row's cells are always summed in their order, however they are read.
 
-  // The tiles of a block up to each row's last dense one, which are converted once for all rows:
-  // what texts share, or were filled with at once.
+  // Handles the tiles of a block up to each row's last dense tile. They hold what texts share, or
+  // what was written at once for one text. They are converted once for all rows.
   void RunBlock(int32_t first, int32_t end) {
     for (int32_t row = 0; row < piece_.rows; ++row) {
       together_[row] = end;
@@ -105,8 +107,9 @@ class Piece {
              });
   }
 
-  // A row's tiles up to `end` that are not handled, none of them dense: in a unified cache, where
-  // texts that grow together alternate, what they don't share. Its cells are read where they are.
+  // Handles a row's remaining tiles up to `end`, which are not dense. In a unified cache, texts
+  // that grow together write alternating cells; these tiles hold what the texts don't share. The
+  // cells are not converted but read in place.
   void RunApart(int32_t row, int32_t end) {
     const Half* keys[kBlock];
     const Half* values[kBlock];
@@ -131,12 +134,12 @@ class Piece {
     if (count > 0) run();
   }
 
-  // The cells of a tile that a row attends to and that are read for all rows together.
+  // The cells of a tile that are read together for several rows and that this row attends to.
   uint32_t Together(int32_t row, int32_t tile) const {
     return tile < together_[row] ? Tile(row, tile) : 0;
   }
 
-  // Hands each row the cells of each tile that it reads together with the others.
+  // Calls `use` for each row with the cells of each tile that it reads together with other rows.
   template <typename Use>
   void EachTile(int32_t first, int32_t end, const char* base, size_t stride, int32_t size,
                 const Use& use) {
@@ -154,7 +157,7 @@ class Piece {
         if (tile == 0) continue;
         if (tile != listed) count = ListCells(tile, size, list);  // most rows have the same
         listed = tile;
-        // The next tile's cells are on their way while these are used: some for each row.
+        // Prefetch some of the next tile's cells with each row.
         for (int32_t c = row; c < kTileCells && t + 1 < tile_count_; c += piece_.rows) {
           Prefetch(reinterpret_cast<const Half*>(CellOf(base, stride, t + 1, c)), size);
         }
@@ -164,7 +167,8 @@ class Piece {
     }
   }
 
-  // Where a piece has few rows, their cells are read where they are.
+  // Does the work of EachTile for one row and tile if the piece has few rows: the cells are not
+  // converted but read in place.
   template <typename Use>
   void UseTile(int32_t row, int32_t tile, const char* base, size_t stride, int32_t size,
                const Use& use) {
@@ -182,7 +186,8 @@ class Piece {
     done_[row] += count;
   }
 
-  // Converts the cells of a tile that rows read together; false if there are none.
+  // Converts to single precision the cells of a tile that rows read together. Returns false if
+  // there are none.
   bool Convert(int32_t tile, const char* base, size_t stride, int32_t size) {
     uint32_t any = 0;
     for (int32_t row = 0; row < piece_.rows; ++row) any |= Together(row, tile);
@@ -209,10 +214,11 @@ class Piece {
   const char* const keys_;
   const char* const values_;
   AttentionSums sums_;
-  float* const tile_;                            // [cell][size]
-  int32_t done_[AttentionPiece::kMostRows];      // cells of the block handled so far
-  int32_t together_[AttentionPiece::kMostRows];  // tiles of the block that are read together: up to
-  int32_t handled_[AttentionPiece::kMostRows];   // tiles that were handled: up to
+  float* const tile_;                        // [cell][size]: a converted tile
+  int32_t done_[AttentionPiece::kMostRows];  // for each row, cells of the block handled so far
+  // For each row, the end of the block's tiles that are read together.
+  int32_t together_[AttentionPiece::kMostRows];
+  int32_t handled_[AttentionPiece::kMostRows];  // for each row, the end of the handled tiles
 };
 
 }  // namespace

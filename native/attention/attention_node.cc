@@ -15,7 +15,7 @@
 namespace llama_ets {
 namespace {
 
-constexpr size_t kTensors = 12;  // more than are made
+constexpr size_t kTensors = 12;  // an upper bound
 constexpr size_t kGraphNodes = 8;
 
 size_t OperandBytes(const AttentionNodeShape& shape) {
@@ -38,11 +38,12 @@ ggml_context* NewContext(const AttentionNodeShape& shape) {
 
 AttentionNode::AttentionNode(const AttentionNodeShape& shape) : context_(NewContext(shape)) {
   const EngineApi& engine = Engine();
-  // As llama.cpp makes them: of each token its heads, then seen as of each head its tokens.
+  // llama.cpp stores for each token its heads, and permutes this to a view with the tokens of each
+  // head.
   const auto by_head = [&](ggml_tensor* by_token) {
     return engine.ggml_permute(context_, by_token, 0, 2, 1, 3);
   };
-  constexpr float kQueries = 3;  // some cells have much of the weight
+  constexpr float kQueries = 3;  // large enough that some cells get most of the weight
   ggml_tensor* queries =
       NewRandom(GGML_TYPE_F32, shape.key_size, shape.heads, shape.rows, kQueries);
   ggml_tensor* keys = NewRandom(GGML_TYPE_F16, shape.key_size, shape.kv_heads, shape.cells, 1);

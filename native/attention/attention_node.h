@@ -1,5 +1,5 @@
-// A graph of one flash attention operation on random operands, to hold one device's attention
-// against another's.
+// A graph with one flash attention operation on random operands, with which the attention of two
+// devices is compared.
 #pragma once
 
 #include <ggml-backend.h>
@@ -10,8 +10,8 @@
 
 namespace llama_ets {
 
-// The first half of the cells is attended to by all rows, as a shared prompt is; the others by one
-// row each.
+// All rows attend to the first half of the cells, as to a shared prompt. Each other cell is
+// attended to by one row.
 struct AttentionNodeShape {
   int32_t rows;
   int32_t heads;  // a multiple of kv_heads
@@ -20,14 +20,15 @@ struct AttentionNodeShape {
   int32_t value_size;
   int32_t cells;
   float softcap = 0;
-  float bias = 0;       // ALiBi's largest slope
-  bool sinks = false;   // a sink for each head
-  int32_t operand = 0;  // above 4: where an operand stands that no attention has today
+  float bias = 0;      // ALiBi's largest slope
+  bool sinks = false;  // a sink for each head
+  int32_t operand =
+      0;  // above 4: the index of an additional operand that today's engines don't have
 };
 
 class AttentionNode {
  public:
-  // Operands are the same for the same shape.
+  // The random operands are the same for the same shape.
   explicit AttentionNode(const AttentionNodeShape& shape);
   ~AttentionNode();
   AttentionNode(const AttentionNode&) = delete;
@@ -35,8 +36,9 @@ class AttentionNode {
 
   const ggml_tensor* operation() const { return operation_; }
 
-  // [row][head][value_size], computed by a new backend of the device, with `threads` threads or, if
-  // 0, as many as it has from the beginning. Throws EngineError ERR_ENGINE_FAILED.
+  // Computes the operation on a new backend of the device and returns [row][head][value_size].
+  // `threads` is the number of threads; 0 keeps the backend's default. Throws EngineError
+  // ERR_ENGINE_FAILED.
   std::vector<float> Compute(ggml_backend_dev_t device, int32_t threads);
 
  private:

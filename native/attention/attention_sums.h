@@ -1,4 +1,5 @@
-// Running sums of attention, for attention_kernel.cc alone, compiled for AVX2.
+// Running sums of attention. Only attention_kernel.cc includes this header, which is compiled for
+// AVX2.
 #pragma once
 
 #include <algorithm>
@@ -10,13 +11,14 @@
 namespace llama_ets {
 namespace {
 
-// What a piece's rows and heads come to over the cells handed to them so far. Cells come by blocks:
-// first their keys, by Score, then Weigh makes weights of their scores, then come their values, by
-// Add, in the same order. Both say how many of the block's cells were handed over before. These
-// three are the inner loops: a call of one is measurable.
+// The sums of a piece's rows and heads over the cells handled so far. Cells are handled in blocks:
+// first Score takes the keys of all cells of a block, then Weigh turns their scores into weights,
+// then Add takes their values, in the same order. The argument `before` of Score and Add is the
+// number of the block's cells that were handled before. These three are the inner loops and are
+// inlined, because the cost of a call is measurable.
 class AttentionSums {
  public:
-  // Cells of a block at the most.
+  // The largest number of cells in a block.
   static constexpr int32_t kBlock = 8 * kTileCells;
 
   AttentionSums(const AttentionCall& call, const AttentionPiece& piece, float* scratch)
@@ -28,7 +30,7 @@ class AttentionSums {
         scores_(sums_ + static_cast<size_t>(piece.rows) * group_ * call.value_size),
         softmax_(scores_ + static_cast<size_t>(piece.rows) * group_ * kStride) {}
 
-  // Floats of memory for so many rows.
+  // The number of floats of scratch memory for `rows` rows.
   static size_t Scratch(const AttentionCall& call, int32_t rows) {
     const size_t of_head = call.key_size + call.value_size + kStride + 2;
     return static_cast<size_t>(rows) * (call.heads / call.kv_heads) * of_head;
@@ -78,7 +80,7 @@ class AttentionSums {
     }
   }
 
-  // The block's scores become weights, to which those before are adjusted.
+  // Turns the block's scores into weights, and rescales the sums of earlier blocks to match.
   [[gnu::always_inline]] void Weigh(int32_t row, int32_t count) {
     for (int32_t head = 0; head < group_; ++head) {
       const float change =
@@ -98,7 +100,7 @@ class AttentionSums {
   }
 
  private:
-  // Room for what is written over a block's end.
+  // A block's cells, and room for the scores that Score writes beyond the block's end.
   static constexpr int32_t kStride = kBlock + kAtOnce;
 
   float* Queries(int32_t row) {
@@ -135,8 +137,8 @@ class AttentionSums {
   const int32_t group_;   // heads that share the key head
   float* const queries_;  // [row][head][key_size]
   float* const sums_;     // [row][head][value_size]
-  float* const scores_;   // [row][head][kStride]: of a block's cells, then their weights
-  float* const softmax_;  // [row][head][2]
+  float* const scores_;   // [row][head][kStride]: scores of a block's cells, later their weights
+  float* const softmax_;  // [row][head][2]: exponent and total of each Softmax
 };
 
 }  // namespace

@@ -15,7 +15,7 @@
 namespace llama_ets {
 namespace {
 
-// A size of values that isn't that of keys, and a number of cells that doesn't fill its last tile.
+// The size of values differs from that of keys, and the number of cells doesn't fill the last tile.
 constexpr AttentionNodeShape kShape{7, 4, 2, 64, 32, 300};
 
 }  // namespace

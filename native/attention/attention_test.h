@@ -1,4 +1,4 @@
-// What attention of our own must show before a context has it.
+// The tests that our attention must pass before contexts may use it.
 #pragma once
 
 #include <ggml-backend.h>
@@ -7,8 +7,8 @@
 
 namespace llama_ets {
 
-// The largest difference of one number, where values are at most 1: the engine's CPU rounds
-// queries and weighted sums to half precision.
+// The largest allowed difference of one number, for values of at most 1. There is a difference
+// because the engine's CPU attention rounds queries and weighted sums to half precision.
 constexpr float kAttentionTolerance = 0.01f;
 
 struct AttentionExpectations {
@@ -16,11 +16,12 @@ struct AttentionExpectations {
   float tolerance;  // largest difference from the engine's attention
 };
 
-// Why attention of our own may not be used, or "". Throws EngineError, and std::bad_alloc.
+// Returns the reason why our attention may not be used, or "". Throws EngineError or
+// std::bad_alloc.
 std::string CheckSharedAttention(const AttentionExpectations& expected);
 
 // Computes one small operation (several rows, key heads that heads share, a mask) on our device and
-// on the engine's. Returns in what they differ; "": not by more than the tolerance.
+// on the engine's. Returns how the results differ, or "" if they agree within the tolerance.
 std::string TestAttention(ggml_backend_dev_t own, ggml_backend_dev_t engines, float tolerance);
 
 }  // namespace llama_ets

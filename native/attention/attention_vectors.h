@@ -1,4 +1,5 @@
-// Vectors of eight numbers, for attention_kernel.cc alone: from here on it is compiled for AVX2.
+// Vectors of eight numbers. Only attention_kernel.cc includes this header; the code after the
+// include is compiled for AVX2.
 #pragma once
 
 #include <immintrin.h>
@@ -17,7 +18,7 @@ namespace {
 using Half = uint16_t;
 constexpr Half kMasked = 0xfc00;  // -infinity
 constexpr int32_t kWidth = kAttentionWidth;
-constexpr int32_t kAtOnce = 4;  // cells a query is multiplied with side by side
+constexpr int32_t kAtOnce = 4;  // cells that a query is multiplied with in one loop
 
 __m256 Load(const float* from) {
   return _mm256_loadu_ps(from);
@@ -27,24 +28,25 @@ __m256 Load(const Half* from) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 }
 
-// Cells of one text lie far apart: the processor doesn't foresee what is read next.
+// Prefetches a cell, because the cells of one text lie far apart and the processor can't predict
+// which memory is read next.
 void Prefetch(const Half* numbers, int32_t size) {
   constexpr int32_t kLine = 64 / sizeof(Half);
   for (int32_t d = 0; d < size; d += kLine) _mm_prefetch(numbers + d, _MM_HINT_T1);
 }
 
-// Otherwise GCC loads it anew for each use.
+// Makes GCC keep the vector in a register. Otherwise it loads the vector again for each use.
 void KeepInRegister(__m256& vector) {
   asm("" : "+x"(vector));
 }
 
-// The sums of four vectors' elements.
+// Stores four numbers: for each of four vectors the sum of its elements.
 void StoreSums(float* to, const __m256* x) {
   const __m256 pairs = _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
   _mm_storeu_ps(to, _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps(pairs, 1)));
 }
 
-// Which of a tile's 32 cells aren't masked.
+// The cells of a tile that aren't masked, one bit for each of its 32 cells.
 uint32_t Unmasked(const Half* mask) {
   const __m256i masked = _mm256_set1_epi16(static_cast<int16_t>(kMasked));
   const auto* halves = reinterpret_cast<const __m256i*>(mask);
@@ -54,9 +56,10 @@ uint32_t Unmasked(const Half* mask) {
   return ~static_cast<uint32_t>(_mm256_movemask_epi8(packed));
 }
 
-// Loops over cells and vectors are unrolled by pragmas: early, so that their arrays are registers.
+// Pragmas unroll the loops over cells and vectors, early enough that GCC keeps the arrays in
+// registers.
 
-// The products of kHeads consecutive queries with kAtOnce cells.
+// Writes the dot products of kHeads consecutive queries with kAtOnce cells.
 template <int kHeads, typename Number>
 void Multiply(const float* queries, int32_t size, const Number* const* cells,
               float* const* scores) {
@@ -74,16 +77,16 @@ void Multiply(const float* queries, int32_t size, const Number* const* cells,
   for (int h = 0; h < kHeads; ++h) StoreSums(scores[h], sums[h]);
 }
 
-// What weighted values are added to: of kHeads heads each.
+// Where weighted values are added, for each of kHeads heads.
 template <int kHeads>
 struct Weighted {
-  const float* weights[kHeads];  // of the cells
-  float* sums[kHeads];
-  float* totals[kHeads];  // of the weights
+  const float* weights[kHeads];  // one per cell
+  float* sums[kHeads];           // the weighted sums of values
+  float* totals[kHeads];         // the sums of the weights
 };
 
-// Adds the cells' weighted values, one cell after another, to kHeads sums: kVectors vectors of
-// them. With the first ones the weights are added to their totals.
+// Adds the cells' weighted values, cell after cell, to kVectors vectors of the sums of kHeads
+// heads, from element `first` on. With kTotals it also adds the weights to their totals.
 template <int kHeads, int kVectors, bool kTotals, typename Number>
 void AddVectors(const Number* const* cells, int32_t count, int32_t first,
                 const Weighted<kHeads>& to) {
@@ -125,7 +128,7 @@ void AddValues(const Number* const* cells, int32_t count, int32_t first,
   }
 }
 
-// 2^exponent, of vectors of integers up to 0; below -126 it is 0.
+// 2^exponent, for vectors of integers up to 0. Below -126 the result is 0.
 __m256 PowerOfTwo(__m256 exponent) {
   const __m256 is_below = _mm256_cmp_ps(exponent, _mm256_set1_ps(-126.f), _CMP_LT_OQ);
   const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(exponent), _mm256_set1_epi32(127));
@@ -147,9 +150,10 @@ __m256 SmallPowerOfTwo(__m256 x) {
   return p;
 }
 
-// What one head of one row has come to over the cells handled so far. Weights, and what is summed
-// with them, are scaled by a power of two, which rounds nothing: so the sums don't depend on where
-// the cells are cut into blocks, and a text has the same wherever its cells lie.
+// The running softmax of one head of one row over the cells handled so far. Weights, and the sums
+// made with them, are scaled by a power of two, which causes no rounding. So the sums don't depend
+// on how the cells are divided into blocks, and the result of a text doesn't depend on where its
+// cells are.
 struct Softmax {
   float* exponent;  // weights are exp(score) / 2^exponent
   float* total;     // of the weights
@@ -159,8 +163,8 @@ struct Softmax {
     *total = 0;
   }
 
-  // Makes weights of more scores, also of those that fill up the last vector. Returns what the
-  // weights before, and what was summed with them, are to be multiplied with.
+  // Replaces more scores by their weights, also the unused ones at the end of the last vector.
+  // Returns the factor by which the caller must multiply the sums made with earlier weights.
   float Weigh(float* scores, int32_t count, float scale, float softcap) const {
     if (softcap != 0) {
       for (int32_t i = 0; i < count; ++i) {
@@ -177,7 +181,8 @@ struct Softmax {
     for (int32_t i = 0; i < count; i += kWidth) {
       const __m256 score = Load(scores + i);
       const __m256 whole = Rounded(_mm256_mul_ps(score, to_log2));
-      const __m256 rest = _mm256_fmsub_ps(score, to_log2, whole);  // without the product's rounding
+      const __m256 rest =
+          _mm256_fmsub_ps(score, to_log2, whole);  // fused: the product isn't rounded
       const __m256 power = PowerOfTwo(_mm256_sub_ps(whole, highest));
       _mm256_storeu_ps(scores + i, _mm256_mul_ps(SmallPowerOfTwo(rest), power));
     }

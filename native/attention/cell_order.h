@@ -1,5 +1,5 @@
-// In which order a cache's cells were written. A text's tokens are written one after another, but
-// into whichever cells are free: in this order its cells are in that of its tokens.
+// The order in which the cells of a cache were written. A text's tokens are written one after
+// another, but into any free cells. In this order, a text's cells are in the order of its tokens.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,7 @@ namespace llama_ets {
 
 class CellOrder {
  public:
-  // These cells are written now, in their order: they become the last.
+  // Records that these cells are written now, in this order. They become the last ones.
   void Write(const int64_t* cells, int64_t count) {
     for (int64_t i = 0; i < count; ++i) {
       const auto cell = static_cast<size_t>(cells[i]);
@@ -26,16 +26,16 @@ class CellOrder {
     }
   }
 
-  // No cell counts as written from now on. The cache holds a text that was put into it as a whole:
-  // its cells lie side by side in the order of its tokens, before all that is written later.
+  // Forgets all writes. Called when the cache holds only a text that was restored as a whole: its
+  // cells lie in the order of its tokens, and they come before all cells that are written later.
   void Forget() {
     order_.clear();
     written_.clear();
     holds_text_ = true;
   }
 
-  // The first `count` cells of the cache, in order; those that were never written come last, or
-  // first where the cache was given a text.
+  // The cells with numbers below `count`, in the order of their writes. Cells that were never
+  // written come last, or first if the cache has a restored text.
   std::vector<int32_t> FirstCells(int32_t count) const {
     std::vector<int32_t> first;
     first.reserve(count);
@@ -57,9 +57,9 @@ class CellOrder {
     }
   }
 
-  std::vector<int32_t> order_;    // of the cells that were written, each once
-  std::vector<Written> written_;  // by cell
-  bool holds_text_ = false;       // that no graph has written
+  std::vector<int32_t> order_;    // the written cells, each once
+  std::vector<Written> written_;  // indexed by cell
+  bool holds_text_ = false;       // the cache has a restored text, which no graph has written
 };
 
 }  // namespace llama_ets

@@ -43,13 +43,13 @@ AttentionCall CallOf(const ggml_tensor* node) {
   return call;
 }
 
-// The memory of the cache that a tensor is a part of.
+// The memory of the cache to which a tensor belongs.
 const void* CacheOf(const ggml_tensor* tensor) {
   return tensor->view_src != nullptr ? tensor->view_src->data : tensor->data;
 }
 
-// More rows in a piece share more, but what they need should stay in a core's cache, and each
-// thread should have work.
+// The number of rows in a piece. With more rows, more of them share the converted cells. But their
+// data should fit into a core's cache, and each thread should have a piece.
 int32_t RowsTogether(const AttentionCall& call, int32_t threads) {
   constexpr int32_t kMostQueries = 128;
   constexpr int32_t kFewest = 4;
@@ -59,7 +59,8 @@ int32_t RowsTogether(const AttentionCall& call, int32_t threads) {
   return rows;
 }
 
-// Sinks, ALiBi, and what a later engine may add: attention with them is another.
+// Whether the attention has sinks, ALiBi, or an operand that a later engine may add. The kernel
+// can't compute these.
 bool HasUnknownOperands(const ggml_tensor* node) {
   float bias;
   std::memcpy(&bias, node->op_params + 1, sizeof bias);
@@ -91,7 +92,8 @@ bool KernelTakes(const ggml_tensor* node) {
   return is_typed && is_contiguous && is_one_stream && fits_mask && fits_keys && has_vectors;
 }
 
-// Makes custom operations of the graph's attention, until it is destroyed.
+// Turns the graph's attention operations into custom operations, and restores them when it is
+// destroyed.
 class GraphAttention::Substitution {
  public:
   Substitution(GraphAttention* attention, ggml_cgraph* graph, int32_t threads)
@@ -150,8 +152,9 @@ void GraphAttention::ForgetWrites() {
   for (auto& [_, order] : orders_) order.Forget();
 }
 
-// The cells of the cache, in the order in which they were written; empty when that is how they are
-// numbered. A batch's keys are written by its graph, to cells that are an input of it.
+// The cells of the cache in the order in which they were written, or an empty list if this is the
+// order of their numbers. The graph writes the batch's keys, and has the cells to write as an
+// input; these writes are recorded first.
 std::vector<int32_t> GraphAttention::OrderOf(const ggml_tensor* keys, int32_t cells) {
   CellOrder& order = orders_.try_emplace(CacheOf(keys), initial_).first->second;
   for (const ggml_tensor* write : writes_) {
@@ -211,7 +214,8 @@ void GraphAttention::Run(Operation* operation, int32_t member) {
   }
   while (mask.found < call.rows) std::this_thread::yield();
 
-  // A member that was not announced has no scratch, and leaves the pieces to the others.
+  // A thread beyond the announced number has no scratch memory, and leaves the pieces to the
+  // others.
   if (static_cast<size_t>(member) >= scratch_.size()) return;
   const int32_t pieces = PiecesOf(call, operation->rows);
   for (int32_t index = operation->next++; index < pieces; index = operation->next++) {

@@ -1,5 +1,5 @@
-// The flash attention of a graph, computed by our kernel (attention_kernel.h) on ggml's own
-// threads: while the graph runs, its nodes are custom operations that call it.
+// Computes the flash attention of a graph with our kernel (attention_kernel.h) on ggml's own
+// threads. While the graph runs, its attention nodes are custom operations that call the kernel.
 #pragma once
 
 #include <ggml-backend.h>
@@ -17,8 +17,8 @@
 
 namespace llama_ets {
 
-// Whether an operation is flash attention that the kernel has a way for: of its types and shapes,
-// without a bias, sinks or any operand that it doesn't know.
+// Whether an operation is flash attention that the kernel supports: with supported types and
+// shapes, a mask, and without a bias, sinks or unknown operands.
 bool KernelTakes(const ggml_tensor* node);
 
 class GraphAttention {
@@ -27,34 +27,35 @@ class GraphAttention {
   GraphAttention(const GraphAttention&) = delete;  // operations have its address
   GraphAttention& operator=(const GraphAttention&) = delete;
 
-  // Runs the graph on ggml's CPU backend, which is to use `threads` threads; adds the time that
-  // attention took on the first of them to `nanoseconds`. Operations that the kernel has no way for
-  // stay the engine's.
+  // Runs the graph on ggml's CPU backend, which uses `threads` threads. Adds the time that
+  // attention took on the first of them to `nanoseconds`. The engine computes attention operations
+  // that the kernel does not support.
   ggml_status Compute(ggml_backend_t cpu, ggml_cgraph* graph, int32_t threads,
                       int64_t* nanoseconds);
 
-  // The caches were given a text, and hold no other: see CellOrder.
+  // Must be called when a text was restored into empty caches: see CellOrder::Forget.
   void ForgetWrites();
 
  private:
   using Parameters = std::array<int32_t, GGML_MAX_OP_PARAMS / sizeof(int32_t)>;
 
-  // What rows attend to, found by the first of the operations that it is common to.
+  // The cells that each row attends to. Several operations can share a mask; the first of them
+  // fills `tiles`.
   struct Mask {
     const ggml_tensor* tensor;
-    std::vector<int32_t> order;   // of the cells; empty: as they are numbered
-    std::vector<uint32_t> tiles;  // [row][tile]
-    std::atomic<int32_t> next{0};
-    std::atomic<int32_t> found{0};
+    std::vector<int32_t> order;     // AttentionCall::order; empty: ascending
+    std::vector<uint32_t> tiles;    // [row][tile]
+    std::atomic<int32_t> next{0};   // the next row that a thread takes
+    std::atomic<int32_t> found{0};  // the number of rows that are done
   };
 
   struct Operation {
     ggml_tensor* node;
-    Parameters parameters;  // the node's own
+    Parameters parameters;  // the node's original parameters
     AttentionCall call;
     Mask* mask;
-    int32_t rows;  // of a piece
-    std::atomic<int32_t> next{0};
+    int32_t rows;                  // rows per piece
+    std::atomic<int32_t> next{0};  // the next piece that a thread takes
   };
 
   class Substitution;
@@ -64,13 +65,13 @@ class GraphAttention {
   void Add(ggml_tensor* node, int32_t threads);
   void Run(Operation* operation, int32_t member);
 
-  Parameters custom_;  // of an operation that calls OnCompute
+  Parameters custom_;  // the parameters of a custom operation that calls OnCompute
   std::deque<Operation> operations_;
   std::deque<Mask> masks_;
-  std::vector<const ggml_tensor*> writes_;             // of the graph, to caches
-  std::unordered_map<const void*, CellOrder> orders_;  // by the memory of a cache's keys
-  CellOrder initial_;                                  // of caches that no graph has met yet
-  std::vector<std::vector<float>> scratch_;            // of each thread that was announced
+  std::vector<const ggml_tensor*> writes_;             // the graph's writes to caches
+  std::unordered_map<const void*, CellOrder> orders_;  // keyed by the memory of a cache's keys
+  CellOrder initial_;                                  // the initial order of a new cache
+  std::vector<std::vector<float>> scratch_;            // one for each thread
   int64_t* nanoseconds_ = nullptr;
 };
 

@@ -1,4 +1,4 @@
-// Stands for all of this folder where attention of our own isn't compiled (attention_build.h).
+// Replaces the rest of this folder if our own attention isn't compiled (attention_build.h).
 #include "attention/attend.h"
 #include "attention/attention_build.h"
 #include "attention/shared_attention.h"

@@ -21,18 +21,19 @@ namespace {
 
 constexpr const char* kName = "llama-ets";
 
-ggml_backend_dev_t cpu = nullptr;  // the engine's
+ggml_backend_dev_t cpu = nullptr;  // the engine's CPU device
 AttentionStatus status;
 thread_local SharedAttention* scope = nullptr;
 
-// A function that the engine's CPU backend has beyond the common ones.
+// Looks up a function that only the engine's CPU backend has.
 template <typename Function>
 Function OfCpu(const char* name) {
   const ggml_backend_reg_t registration = Engine().ggml_backend_dev_backend_reg(cpu);
   return reinterpret_cast<Function>(Engine().ggml_backend_reg_get_proc_address(registration, name));
 }
 
-// One context's backend: the engine's CPU backend, but for attention.
+// The data of one context's backend: an engine's CPU backend that computes graphs, and our
+// attention.
 struct ContextBackend {
   ggml_backend_t computing;
   GraphAttention attention;
@@ -108,7 +109,7 @@ ggml_backend_t MakeBackend(ggml_backend_dev_t device, const char*) {
   backend->iface.graph_compute = ComputeGraph;
   backend->device = device;
   backend->context = new ContextBackend{computing, {}};
-  SetThreads(backend, GGML_DEFAULT_N_THREADS);  // until another number is set
+  SetThreads(backend, GGML_DEFAULT_N_THREADS);  // llama.cpp sets the actual number later
   return backend;
 }
 
@@ -139,7 +140,8 @@ ggml_backend_reg* Registration() {
   return &registration;
 }
 
-// Takes whatever the engine's CPU takes, in the same memory: a graph stays in one piece.
+// Our device. It supports the same operations as the engine's CPU device, in the same memory, so a
+// graph need not be split.
 ggml_backend_device* OwnDevice() {
   static ggml_backend_device device = [] {
     ggml_backend_device made{};
@@ -167,8 +169,8 @@ ggml_backend_device* OwnDevice() {
   return &device;
 }
 
-// The engine's CPU, where its kind of processor and its devices leave attention to us; else a
-// reason.
+// Sets `cpu` to the engine's CPU device. Returns the reason why our attention can't be used with
+// this processor or these devices, or "".
 std::string FindCpu() {
   if (!HasAttentionKernel()) return "the processor lacks AVX2, FMA or F16C";
   for (size_t i = 0; i < Engine().ggml_backend_dev_count(); ++i) {
@@ -186,7 +188,8 @@ std::string FindCpu() {
 
 std::string CheckSharedAttention(const AttentionExpectations& expected) {
   for (size_t i = 0; i < Engine().ggml_backend_reg_count(); ++i) {
-    const int found = Engine().ggml_backend_reg_get(i)->api_version;  // its first member, always
+    // In every version this is the first member, so it can be read safely.
+    const int found = Engine().ggml_backend_reg_get(i)->api_version;
     if (found == expected.api_version) continue;
     return "backend API " + std::to_string(expected.api_version) + " expected, found " +
            std::to_string(found);

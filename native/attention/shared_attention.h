@@ -1,9 +1,9 @@
-// Attention of our own on a CPU (attention_kernel.h), in the place of the engine's flash attention.
+// Our own attention on a CPU (attention_kernel.h), which replaces the engine's flash attention.
 //
-// It is a backend of ggml's, registered beside the engine's as a BLAS library would be. It takes
-// over whole graphs, which the engine's CPU backend then runs for it, but for their flash attention
-// (graph_attention.h). Only graphs run within a scope of this class use it: node-llama-cpp's
-// contexts don't notice.
+// It is a ggml backend that is registered next to the engine's backends, as a BLAS library would
+// be. It takes over whole graphs. The engine's CPU backend runs them for it, except for their flash
+// attention (graph_attention.h). Only graphs within the scope of a SharedAttention object use it,
+// so node-llama-cpp's contexts are not affected.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,14 @@
 namespace llama_ets {
 
 struct AttentionStatus {
-  bool is_there = false;    // contexts may have attention of our own
-  std::string reason;       // why they may, or may not
-  double milliseconds = 0;  // that finding out took
+  bool is_there = false;    // contexts may use our attention
+  std::string reason;       // why they may or may not
+  double milliseconds = 0;  // time that the checks took
 };
 
-// Registers the backend if the processor has the kernel, the engine no device but the CPU and the
-// backends that we describe, and its attention agrees with the engine's on one operation. Call
-// once, when the engine is open.
+// Registers the backend if the processor supports the kernel, the engine has no GPU, the engine's
+// backends have the API version that we are compiled for, and our attention agrees with the
+// engine's on one operation. Called once, when the engine is opened.
 void RegisterSharedAttention();
 
 const AttentionStatus& SharedAttentionStatus();
@@ -28,7 +28,7 @@ inline bool HasSharedAttention() {
   return SharedAttentionStatus().is_there;
 }
 
-// While it lives, the graphs that this thread makes or runs use shared attention, if `on`.
+// While it exists, the graphs that this thread makes or runs use shared attention, if `on` is true.
 class SharedAttention {
  public:
   explicit SharedAttention(bool on);
@@ -37,9 +37,9 @@ class SharedAttention {
   SharedAttention& operator=(const SharedAttention&) = delete;
 
   const bool on;
-  bool forgets_writes = false;  // before the next graph: see GraphAttention
-  int64_t nanoseconds = 0;      // that attention took
-  bool lacks_kernel = false;    // it has no way for some of the graphs' attention
+  bool forgets_writes = false;  // call GraphAttention::ForgetWrites before the next graph
+  int64_t nanoseconds = 0;      // time that attention took
+  bool lacks_kernel = false;    // the kernel does not support some attention of the graphs
 
  private:
   SharedAttention* outer_;

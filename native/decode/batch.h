@@ -1,4 +1,4 @@
-// A llama_batch under construction: tokens of any sequences, decoded in one call.
+// A llama_batch under construction: tokens of any sequences, which one call decodes.
 #pragma once
 
 #include <llama.h>
@@ -7,7 +7,7 @@
 
 namespace llama_ets {
 
-// What may be added to a batch: tokens, some of which want a row of logits.
+// How many tokens may still be added to a batch, and how many of them may want a row of logits.
 struct BatchRoom {
   int32_t tokens;
   int32_t outputs;
@@ -19,9 +19,9 @@ class Batch {
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
 
-  // Returns the token's index in the batch, by which its logits are found after the decode.
+  // Returns the token's index in the batch. After the decode, its logits are found by this index.
   int32_t Add(llama_token token, llama_pos position, llama_seq_id sequence, bool wants_logits);
-  // The number of its row among the rows of logits, of a token that wants one.
+  // The number of a token's row among the rows of logits. The token must want logits.
   int32_t RowOf(int32_t index) const { return rows_[static_cast<size_t>(index)]; }
   void Clear() { count_ = outputs_ = 0; }
   int32_t size() const { return count_; }

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::array<std::string_view, 7> kMarks = {".",      "!",      "?",     "\u2026",
                                                     "\u3002", "\uff01", "\uff1f"};
-// What may stand behind a sentence's mark.
+// What may follow the mark that ends a sentence.
 constexpr std::array<std::string_view, 8> kTrailing = {" ", "\"",     "'",      ")",
                                                        "]", "\u201d", "\u2019", "\u00bb"};
 

@@ -1,8 +1,9 @@
 // Which KV cells the sequences hold, counted exactly under forking.
 //
 // In a unified cache a fork shares its parent's cells, and a cell is free once no sequence holds
-// it. llama.cpp reports no such count, and a full cache fails in mid-run; so every sequence is a
-// path through a tree of runs of cells, and what is held is known before work is admitted.
+// it. llama.cpp does not report how many cells are held, and a decode fails when the cache is full.
+// So we count them: every sequence is a path through a tree of runs of cells, and the number of
+// used cells is known before work is admitted.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,7 @@ class CellRun {
   std::shared_ptr<CellRun> parent_;
 };
 
-// The cells of one sequence. Copying it is forking: both copies share what is there so far.
+// The cells of one sequence. A copy is a fork: both share the cells that exist at that time.
 class CellPath {
  public:
   explicit CellPath(int64_t* used) : used_(used) {}
@@ -50,7 +51,7 @@ class CellPath {
         *used_ -= count;
         return;
       }
-      // Split the shared run: the first part is ours too, the rest stays with the others.
+      // Split the shared run: this path keeps the first part only, the other paths keep both parts.
       auto first = std::make_shared<CellRun>(used_, tip_->parent_);
       first->count_ = tip_->count_ - count;
       tip_->count_ = count;

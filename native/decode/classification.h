@@ -1,5 +1,5 @@
-// Classification of texts by a model with a classification head: rank pooling, in llama.cpp's
-// words.
+// Classification of texts by a model with a classification head. llama.cpp calls this rank
+// pooling.
 #pragma once
 
 #include <vector>
@@ -12,12 +12,13 @@ namespace llama_ets {
 
 struct ClassificationRequest {
   SequenceHandle parent;
-  std::vector<llama_token> tokens;  // what follows the parent; at least one
+  std::vector<llama_token> tokens;  // the text after the parent; at least one token
 };
 
-// The number of each class (a probability, for the architectures that have classifiers) at the end
-// of each text. Throws EngineError: ERR_INVALID_STATE where the session does not classify,
-// ERR_CONTEXT_FULL when a text can't fit even alone, ERR_ABORTED.
+// Computes one number for each class at the end of each text. For the architectures that have
+// classifiers the number is a probability. Throws EngineError: ERR_INVALID_STATE when the session
+// was not opened for classification, ERR_CONTEXT_FULL when a text can't fit even alone,
+// ERR_ABORTED.
 class Classification final : public DecodeTask {
  public:
   Classification(Session* session, std::vector<ClassificationRequest> requests);

@@ -1,5 +1,5 @@
-// What the scheduler steps: work of many decodes, in each of which tasks of other partitions of the
-// context may have a part.
+// The work that the scheduler runs step by step. A task needs many decodes. One decode can serve
+// tasks of several partitions of the context.
 #pragma once
 
 #include "decode/batch.h"
@@ -16,15 +16,18 @@ class DecodeTask {
   DecodeTask& operator=(const DecodeTask&) = delete;
 
   virtual Decoder* decoder() const = 0;
-  // Whether there is something left to decode, within the budget. Throws EngineError ERR_ABORTED.
+  // Whether the task has more to decode and its budget is not spent. Throws EngineError
+  // ERR_ABORTED.
   virtual bool GoesOn() const = 0;
-  // Whether the next batch must hold all that it decodes next. That is then a row for no more than
-  // each of its partition's sequences, so that the rows of all such tasks fit into one batch.
+  // Whether the next batch must hold all rows that the task decodes next. Such a task adds at most
+  // one row for each sequence of its partition, so that the rows of all such tasks fit into one
+  // batch.
   virtual bool AddsAllRows() const { return false; }
-  // Adds what it decodes next, as far as `room` goes. May be called twice for one batch.
+  // Adds the tokens that the task decodes next, at most as many as `room` allows. May be called
+  // twice for one batch.
   virtual void AddRows(Batch* batch, BatchRoom room) = 0;
-  // Called after the decode of what was added; the rows of logits must not be read later. After an
-  // error it is not called again.
+  // Called after the added tokens were decoded. The rows of logits must not be read after this call
+  // returns. After an error it is not called again.
   virtual void TakeRows() = 0;
 };
 

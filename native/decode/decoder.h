@@ -1,6 +1,6 @@
-// What a session sees of the context that it decodes on, alone or with others: batches and their
-// rows of logits, and its own counts and aborts. Session and DiffusionSession add what they keep in
-// the context.
+// A session's view of the context that it decodes on, alone or with other sessions: the batch and
+// its rows of logits, and the session's own counters and aborts. Session and DiffusionSession
+// extend it with the data that they keep in the context.
 #pragma once
 
 #include <llama.h>
@@ -15,40 +15,41 @@
 
 namespace llama_ets {
 
-// What every decode counts. Time is in nanoseconds; that of a decode shared with other sessions
+// Counters of a session. Times are in nanoseconds. The time of a decode that several sessions share
 // counts in each of them.
 struct DecodeCounters {
   int64_t decodes = 0;       // calls of llama_decode
-  int64_t decode_ns = 0;     // in the engine, until the logits are there
-  int64_t attention_ns = 0;  // of decode_ns, in shared attention
+  int64_t decode_ns = 0;     // in the engine, until the logits are ready
+  int64_t attention_ns = 0;  // the part of decode_ns that shared attention took
   int64_t sampling_ns = 0;   // drawing and scoring tokens from logits
   int64_t device_draws = 0;  // tokens drawn from rows that stayed on the device
-  int64_t call_ns = 0;       // the whole of the calls that decode and sample
+  int64_t call_ns = 0;       // whole calls, which decode and sample
 };
 
 class Decoder {
  public:
-  // In a context of its own. `monitor` outlives the decoder. Throws EngineError ERR_OUT_OF_MEMORY.
+  // Makes a context of its own. `monitor` must outlive the decoder. Throws EngineError
+  // ERR_OUT_OF_MEMORY or ERR_UNSUPPORTED_MODEL.
   Decoder(SharedModel model, const DecoderOptions& options, JobMonitor* monitor);
-  // In another's context.
+  // Shares the context of another decoder.
   Decoder(const Decoder& other, int32_t max_outputs, JobMonitor* monitor);
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
 
   void ThrowIfAborted() const;
-  // Whether the running call has generated so many tokens, or the deadline has come. Throws as
-  // ThrowIfAborted does.
+  // Whether the running call has generated `max_tokens` tokens or the deadline has passed. Throws
+  // as ThrowIfAborted does.
   bool OutOfBudget(int64_t max_tokens,
                    const std::optional<std::chrono::steady_clock::time_point>& deadline) const;
   // Decodes the batch and waits for its logits.
   void Decode() { DecodeTogether({this}); }
-  // As Decode, for several sessions of one context whose tokens are in the batch.
+  // Like Decode, for several sessions of one context that have tokens in the batch.
   static void DecodeTogether(const std::vector<Decoder*>& decoders);
   Batch& batch() { return engine_->batch; }
-  // The logits at a token of the batch; overwritten by the next decode.
+  // The `vocab_size` logits at a token of the batch. The next decode overwrites them.
   float* RowOf(int32_t batch_index) const;
-  // Where rows of logits stay on the device, what is there, and a row's number in it; null
-  // elsewhere.
+  // The rows of logits on the device, or null where the rows are copied to the host. DeviceRowOf
+  // returns the number of a token's row among them.
   DeviceLogits* device_logits() const { return engine_->device_logits(); }
   int32_t DeviceRowOf(int32_t batch_index) const { return engine_->batch.RowOf(batch_index); }
 
@@ -59,10 +60,12 @@ class Decoder {
   const llama_model* model() const { return engine_->model().get(); }
   int32_t vocab_size() const { return vocab_size_; }
   const llama_vocab* vocab() const { return vocab_; }
-  int32_t max_outputs() const { return max_outputs_; }  // of its own
+  // Rows of logits that this decoder may add to one batch.
+  int32_t max_outputs() const { return max_outputs_; }
   const EngineContext& engine() const { return *engine_; }
   int32_t classes() const { return engine_->classes(); }
-  // What the head says of a sequence whose tokens the last decode ended: a number a class.
+  // The output of the classification head, one number per class, for a sequence whose last token
+  // was in the last decode.
   std::vector<double> ClassesOf(llama_seq_id sequence) const;
   JobMonitor* monitor() { return monitor_; }
   DecodeCounters decode_counters;
@@ -71,7 +74,7 @@ class Decoder {
   std::shared_ptr<EngineContext> engine_;
   const llama_vocab* vocab_;
   llama_context* context_;
-  llama_memory_t memory_;  // null: the model keeps no keys and values
+  llama_memory_t memory_;  // null if the model keeps no keys and values
   int32_t vocab_size_;
   int32_t max_outputs_;
 

@@ -45,12 +45,13 @@ llama_sampler_i* DeviceLogits::Interface() {
     made.backend_init = [](llama_sampler*, ggml_backend_buffer_type_t, uint32_t) { return true; };
     made.backend_apply = [](llama_sampler* self, ggml_context*, ggml_cgraph*,
                             llama_sampler_data* data) {
-      // A view of all rows and one of padding. A graph without rows is another one, which says
-      // nothing of the last that had some: the engine may compute that again without asking.
+      // The given tensor is a view of all rows plus a row of padding; we keep the tensor of all
+      // rows. The engine also builds graphs without rows. Those must not replace the kept tensor,
+      // because the engine may compute the earlier graph again without calling this function.
       const ggml_tensor* padded = data->logits->view_src;
       ggml_tensor* all = padded == nullptr ? nullptr : padded->src[0];
       if (all != nullptr && all->ne[1] > 0) static_cast<DeviceLogits*>(self->ctx)->logits_ = all;
-      data->logits = nullptr;  // nothing to be copied
+      data->logits = nullptr;  // the engine then copies nothing to the host
     };
     return made;
   }();
@@ -76,7 +77,7 @@ DeviceLogits::~DeviceLogits() {
 void DeviceLogits::Configure(llama_context_params* params) {
   params->samplers = configs_.data();
   params->n_samplers = configs_.size();
-  params->n_outputs_max_per_seq = params->n_outputs_max;  // scoring has many
+  params->n_outputs_max_per_seq = params->n_outputs_max;  // scoring wants many of one sequence
 }
 
 void DeviceLogits::Forget() {
@@ -123,12 +124,13 @@ void DeviceLogits::CopyBlocks(const std::vector<Block>& blocks, std::vector<floa
   engine.ggml_backend_synchronize(backend_.get());
 }
 
-// One of our own on the device that has the logits: the engine's has work of its own.
+// Opens a backend of our own on the device that holds the logits, because the engine uses its
+// backend for its own work.
 void DeviceLogits::OpenBackend() {
   if (backend_ != nullptr) return;
   const EngineApi& engine = Engine();
   const ggml_backend_buffer_type_t memory = engine.ggml_backend_buffer_get_type(Logits()->buffer);
-  // The machine's memory is the CPU's, though a GPU may have made it.
+  // Host memory belongs to the CPU device, even if a GPU backend allocated it.
   const bool is_host = engine.ggml_backend_buft_is_host(memory);
   ggml_backend_dev_t device = is_host ? nullptr : engine.ggml_backend_buft_get_device(memory);
   for (size_t i = 0; is_host && i < engine.ggml_backend_dev_count(); ++i) {
@@ -145,8 +147,9 @@ void DeviceLogits::OpenBackend() {
   allocator_.reset(engine.ggml_gallocr_new(engine.ggml_backend_dev_buffer_type(device)));
 }
 
-// The softmax of each row at the temperature, summed by blocks, and what brings such sums to the
-// row's largest logit: where that is, its probabilities at the temperature and at 1.
+// Computes the softmax of each row at the temperature and sums it by blocks. It also reads each
+// row's largest logit and the probability of that token at the temperature and at temperature 1.
+// Those numbers convert the sums to weights relative to the largest logit.
 void DeviceLogits::SumAll(double temperature) {
   OpenBackend();
   const EngineApi& engine = Engine();
@@ -206,11 +209,11 @@ void DeviceLogits::SumAll(double temperature) {
     found.tempered_sum = 0;
     found.block_sum.resize(static_cast<size_t>(blocks));
     for (size_t b = 0; b < found.block_sum.size(); ++b) {
-      // In units of the largest logit's weight, as on the host.
+      // Relative to the weight of the largest logit, as on the host.
       found.block_sum[b] = block_sums[row * static_cast<size_t>(blocks) + b] / tempered_max[row];
       found.tempered_sum += found.block_sum[b];
     }
-    found.drawn_sum = found.tempered_sum;  // what is drawn has no other power
+    found.drawn_sum = found.tempered_sum;  // policies with a power are not drawn on the device
   }
   summed_at_ = temperature;
 }

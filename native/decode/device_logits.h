@@ -1,9 +1,9 @@
-// Rows of logits that stay on the device which computed them, and what drawing needs of them.
+// Rows of logits that stay on the device which computed them, and the sums that drawing needs.
 //
-// llama.cpp copies a decode's rows to the host unless all of their sequences have samplers of the
-// engine's. Ours draws nothing: it keeps the rows where they are and remembers which tensor has
-// them. A graph of our own then sums each row by blocks, as sampling/sampler.h does on the host;
-// those sums and the logits of one block a draw are all that is copied.
+// llama.cpp copies a decode's rows to the host unless all of their sequences have llama.cpp
+// samplers. Our sampler draws nothing: it leaves the rows on the device and remembers the tensor
+// that holds them. A graph of our own then sums each row by blocks, as sampling/sampler.h does on
+// the host. Only those sums and the logits of one block per draw are copied.
 #pragma once
 
 #include <ggml-alloc.h>
@@ -19,25 +19,27 @@ namespace llama_ets {
 
 class DeviceLogits {
  public:
-  // For a context of so many sequences; `threads` where the device is a CPU. It outlives the
-  // context.
+  // For a context of `sequences` sequences. `threads` is used if the device is a CPU. This object
+  // must outlive the context.
   DeviceLogits(uint32_t sequences, int32_t vocab_size, int32_t threads);
   ~DeviceLogits();
   DeviceLogits(const DeviceLogits&) = delete;
   DeviceLogits& operator=(const DeviceLogits&) = delete;
 
-  // Before the context is made with these.
+  // Registers the samplers. Called before the context is made with `params`.
   void Configure(llama_context_params* params);
-  // After each decode: what was copied of the one before is gone.
+  // Drops what was copied and summed of the previous decode. Called after each decode.
   void Forget();
 
-  // After a decode, by a row's number among its rows of logits.
-  // The row itself, copied once a decode.
+  // The methods below are called after a decode. `row` is a row's number among its rows of logits.
+  // The row on the host. It is copied at most once per decode.
   float* Row(int32_t row);
-  // Sums of a row at a temperature above 0, as Sampler makes them on the host; rows of one
-  // temperature are summed together. Valid until another temperature or decode.
+  // The sums of a row at a temperature above 0, equal to those that Sampler makes on the host. One
+  // call sums all rows of the decode. Valid until another temperature is asked for or the next
+  // decode.
   const RowSums& SumsOf(int32_t row, double temperature);
-  // Some blocks of rows, one after the other in `logits`; a row's last block may be shorter.
+  // Copies some blocks of rows to `logits`, kBlock floats for each; a row's last block may be
+  // shorter.
   struct Block {
     int32_t row;
     int32_t block;
@@ -59,12 +61,12 @@ class DeviceLogits {
 
   const int32_t vocab_size_;
   const int32_t threads_;
-  std::vector<llama_sampler*> chains_;  // one a sequence
+  std::vector<llama_sampler*> chains_;  // one per sequence
   std::vector<llama_sampler_seq_config> configs_;
-  ggml_tensor* logits_ = nullptr;  // of the engine's graph, which it may compute again
+  ggml_tensor* logits_ = nullptr;  // a tensor of the engine's graph, with the rows of all outputs
   std::vector<std::vector<float>> rows_;
   std::vector<RowSums> sums_;
-  double summed_at_ = 0;  // the temperature of sums_; 0: there are none
+  double summed_at_ = 0;  // the temperature of sums_; 0: there are no sums
   std::unique_ptr<ggml_backend, FreeBackend> backend_;
   std::unique_ptr<ggml_gallocr, FreeAllocator> allocator_;
 };

@@ -11,7 +11,8 @@
 namespace llama_ets {
 namespace {
 
-// A row of logits takes a fraction of a millisecond: more threads would wake to find none left.
+// A row of logits takes a fraction of a millisecond. With more threads, some would wake up after
+// all rows are taken.
 constexpr int32_t kMaxTeam = 32;
 
 bool MayShareAttention(const DecoderOptions& options) {
@@ -35,13 +36,14 @@ bool IsQuantized(ggml_type type) {
   return type != GGML_TYPE_F32 && type != GGML_TYPE_F16 && type != GGML_TYPE_BF16;
 }
 
-// Pooling wants an output of every token.
+// Pooling needs an output for every token.
 int32_t MaxOutputs(const DecoderOptions& options) {
   return static_cast<int32_t>(options.classes > 0 ? options.batch_size : options.max_outputs);
 }
 
-// A recurrent model's batch is decoded in parts, of which the last one's rows would be left alone;
-// one without a memory has no decode.
+// The engine decodes a recurrent model's batch in parts, and only the rows of the last part would
+// remain on the device. Models that attend in both directions and diffusion models are excluded
+// too.
 bool KeepsLogitsOnDevice(const llama_model* model, const DecoderOptions& options) {
   return options.samples_on_device && options.classes == 0 && !options.bidirectional &&
          !Engine().llama_model_is_recurrent(model) && !Engine().llama_model_is_hybrid(model) &&
@@ -66,11 +68,12 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
   params.n_threads = options.threads;
   params.n_threads_batch = options.batch_threads;
   params.type_k = params.type_v = options.cache_type;
-  params.kv_unified = true;  // a fork is metadata only
-  params.swa_full = true;    // a sliding-window cache can't be forked or truncated
+  params.kv_unified = true;  // so that a fork copies metadata only
+  params.swa_full = true;    // because a sliding-window cache can't be forked or truncated
   params.no_perf = true;
-  // Recurrent states of other texts are moved within each layer: an abort between two layers would
-  // leave them half moved. Such a batch goes on to its end.
+  // A decode moves recurrent states of other texts within each layer, so an abort between two
+  // layers would leave those states half moved. Such a model gets no abort callback: its batches
+  // run to their end.
   if (!KeepsStates(model_.get())) {
     params.abort_callback = OnAbortCheck;
     params.abort_callback_data = this;
@@ -100,7 +103,7 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
   const auto open = [&] {
     const SharedAttention attention(shares_attention_);
     params.flash_attn_type = FlashAttentionOf(options, shares_attention_);
-    if (keeps_logits) {  // for one context each
+    if (keeps_logits) {  // each context needs its own
       device_logits_ =
           std::make_unique<DeviceLogits>(options.max_sequences, vocab_size, options.threads);
       device_logits_->Configure(&params);
@@ -108,7 +111,7 @@ EngineContext::EngineContext(SharedModel model, const DecoderOptions& options)
     context_.reset(Engine().llama_init_from_model(model_.get(), params));
     return attention.lacks_kernel;
   };
-  if (open() && context_ != nullptr) {  // a model whose attention the kernel has no way for
+  if (open() && context_ != nullptr) {  // our kernel does not support the model's attention
     context_.reset();
     if (must_share) {
       throw EngineError("ERR_UNSUPPORTED_MODEL",
@@ -159,7 +162,7 @@ int64_t EngineContext::Decode(const std::vector<const JobMonitor*>& callers) {
   SharedAttention attention(shares_attention_);
   attention.forgets_writes = std::exchange(holds_only_restored_, false);
   const int32_t status = Engine().llama_decode(context(), batch.View());
-  Engine().llama_synchronize(context());  // a GPU decodes in the background
+  Engine().llama_synchronize(context());  // because a GPU decodes in the background
   decodes += 1;
   if (device_logits_) device_logits_->Forget();
   if (status == 0) return attention.nanoseconds;

@@ -1,5 +1,6 @@
-// One llama_context with its batch and threads, which one session or several decode on. Lives on
-// its engine thread (scheduler.h): nothing here is locked, and nothing here knows of JavaScript.
+// One llama_context with its batch and threads, on which one or several sessions decode. Only the
+// engine thread (scheduler.h) uses it, so nothing here is locked. Nothing here depends on
+// JavaScript.
 #pragma once
 
 #include <llama.h>
@@ -15,15 +16,15 @@
 
 namespace llama_ets {
 
-// A loaded model; freed when its last owner (Model or EngineContext) lets go.
+// A loaded model. It is freed with its last owner (Model or EngineContext).
 using SharedModel = std::shared_ptr<llama_model>;
 
-// Values of DecoderOptions::flash_attention, beside llama.cpp's -1, 0 and 1.
+// Values of DecoderOptions::flash_attention, besides llama.cpp's -1, 0 and 1.
 constexpr int32_t kEnginesFlashAttention = 2;
 constexpr int32_t kSharedAttentionOrNone = 3;
 constexpr int32_t kOwnAttention = 4;
 
-// What is added to a model's weights; freed with the model.
+// A LoRA adapter, which adds to a model's weights. It is freed with the model.
 struct Adapter {
   llama_adapter_lora* lora;
   float scale;
@@ -32,35 +33,37 @@ struct Adapter {
 struct DecoderOptions {
   uint32_t cells;          // KV cells shared by all sequences
   uint32_t max_sequences;  // at most 256
-  uint32_t batch_size;     // tokens a decode
-  uint32_t max_outputs;    // rows of logits a decode
-  int32_t threads;         // for single tokens
-  int32_t batch_threads;   // for prompts
-  // -1 automatic, 0 off, 1 on: shared attention where there is any (shared_attention.h), otherwise
-  // the engine's; kEnginesFlashAttention: the engine's; kSharedAttentionOrNone: off where any of
-  // the model's attention has no kernel; kOwnAttention: refused there.
+  uint32_t batch_size;     // tokens per decode
+  uint32_t max_outputs;    // rows of logits per decode
+  int32_t threads;         // for decodes of single tokens
+  int32_t batch_threads;   // for decodes of prompts
+  // -1: automatic; 0: off; 1: on. -1 and 1 use shared attention (shared_attention.h) where it
+  // supports the model, otherwise the engine's flash attention. kEnginesFlashAttention: always the
+  // engine's. kSharedAttentionOrNone: shared attention, or none where our kernel does not support
+  // the model. kOwnAttention: shared attention, or an error there.
   int32_t flash_attention;
   // Every token attends to all of its sequence, not only to those before it.
   bool bidirectional = false;
-  ggml_type cache_type = GGML_TYPE_F16;  // of keys and values; quantized: with flash attention
+  ggml_type cache_type = GGML_TYPE_F16;  // of keys and values; quantized types need flash attention
   std::vector<Adapter> adapters;
-  // Classes of the model's classification head, by which texts are classified, not continued; 0: no
-  // head is used.
+  // The number of classes of the model's classification head. Above 0, the context classifies texts
+  // and does not continue them; 0: the head is not used.
   int32_t classes = 0;
-  // Keeps rows of logits on the device where they can be kept there (device_logits.h).
+  // Keeps rows of logits on the device where that is possible (device_logits.h).
   bool samples_on_device = false;
 };
 
 class EngineContext {
  public:
-  // Throws EngineError ERR_OUT_OF_MEMORY.
+  // Throws EngineError ERR_OUT_OF_MEMORY, or ERR_UNSUPPORTED_MODEL when the options do not fit the
+  // model.
   EngineContext(SharedModel model, const DecoderOptions& options);
   EngineContext(const EngineContext&) = delete;
   EngineContext& operator=(const EngineContext&) = delete;
 
-  // Decodes the batch for its callers and waits for its logits. The engine stops within a few
-  // milliseconds once all of them are aborted; on a GPU, and where texts keep recurrent states, it
-  // finishes the batch. Returns the nanoseconds that attention of our own took.
+  // Decodes the batch for `callers` and waits for its logits. Once all callers are aborted, the
+  // engine stops within a few milliseconds; on a GPU, and for models with recurrent states, it
+  // finishes the batch first. Returns the nanoseconds that shared attention took.
   int64_t Decode(const std::vector<const JobMonitor*>& callers);
 
   // For work between decodes, on the threads that decode single tokens.
@@ -74,7 +77,8 @@ class EngineContext {
   int32_t classes() const { return classes_; }
   // Null where rows of logits are copied to the host.
   DeviceLogits* device_logits() const { return device_logits_.get(); }
-  // A text that was decoded elsewhere was put into the cache, which holds no other.
+  // Called when a text that another context decoded is restored into an empty cache, so that the
+  // cache holds no other text.
   void HoldsOnlyRestored() { holds_only_restored_ = true; }
   Batch batch;
   int64_t decodes = 0;  // calls of llama_decode
@@ -90,14 +94,14 @@ class EngineContext {
 
   SharedModel model_;
   std::unique_ptr<DeviceLogits> device_logits_;
-  std::unique_ptr<llama_context, Free> context_;  // freed before both
+  std::unique_ptr<llama_context, Free> context_;  // declared last, so freed before these two
   int32_t classes_;
   bool shares_attention_;
-  bool holds_only_restored_ = false;  // since the last decode
+  bool holds_only_restored_ = false;  // HoldsOnlyRestored was called since the last decode
   int32_t threads_;
   int32_t batch_threads_;
-  std::vector<const JobMonitor*> callers_;  // of the decode that runs
-  std::unique_ptr<ThreadTeam> team_;        // made when first needed
+  std::vector<const JobMonitor*> callers_;  // callers of the running decode
+  std::unique_ptr<ThreadTeam> team_;        // made on first use
 };
 
 }  // namespace llama_ets

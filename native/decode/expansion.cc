@@ -31,7 +31,7 @@ Expanding::Expanding(Session* session, std::vector<ExpandRequest> requests, size
   }
 }
 
-// Whatever was not handed over is freed.
+// Frees the forks that TakeResult did not hand over.
 Expanding::~Expanding() {
   for (Sequence& fork : forks_) session_->FreeSlot(&fork);
 }
@@ -64,7 +64,7 @@ bool Expanding::GoesOn() const {
 }
 
 void Expanding::AddRows(Batch* batch, BatchRoom room) {
-  // Its own limit counts all that it has in the batch.
+  // The session's own limit counts all rows that this task has in the batch.
   const int32_t own = session_->max_outputs() - static_cast<int32_t>(rows_.size());
   for (int32_t most = std::min({room.tokens, room.outputs, own}); next_ < requests_.size();
        --most) {
@@ -99,7 +99,7 @@ std::vector<Expansion> Expanding::TakeResult() {
   return std::move(results_);
 }
 
-// Passes requests that have no token to decode.
+// Skips requests without a token: Begin has ranked them from their parents' stored logits.
 void Expanding::SkipStored() {
   while (next_ < requests_.size() && !requests_[next_].token) ++next_;
 }

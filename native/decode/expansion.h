@@ -1,5 +1,5 @@
-// Expansion: texts grown by a given token each, and the most probable tokens that come next. What a
-// beam search does at every position, for all its hypotheses in one batch.
+// Expansion appends one given token to each text and ranks the most probable next tokens. A beam
+// search does this at every position, for all its hypotheses in one batch.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,10 @@ namespace llama_ets {
 
 struct ExpandRequest {
   SequenceHandle parent;
-  std::optional<llama_token> token;    // none: the parent as it is, from its stored logits
-  std::vector<llama_token> text = {};  // what it has with the token, of which a grammar reads all
+  // The token to append. Without one, the parent's stored logits are ranked.
+  std::optional<llama_token> token;
+  // All tokens of the text, including `token`, which a grammar reads. Unused without a grammar.
+  std::vector<llama_token> text = {};
 };
 
 struct Expansion {
@@ -25,12 +27,12 @@ struct Expansion {
   std::vector<TokenProbability> next;
 };
 
-// Forks each parent, appends its token, and ranks the `count` most probable next ones under
-// `sampling`. The sequences hold no logits: they are to be expanded further, or freed. Throws
-// EngineError as Generation does; then nothing is kept.
+// Forks each parent, appends the request's token, and ranks the `count` most probable next tokens
+// under `sampling`. The forks that got a token hold no logits: they can only be expanded by a token
+// or freed. Throws EngineError as Generation does; all forks are freed then.
 class Expanding final : public DecodeTask {
  public:
-  // Ranks what follows the parents that get no token.
+  // Forks the parents and ranks the requests without a token.
   static std::unique_ptr<Expanding> Start(Session* session, std::vector<ExpandRequest> requests,
                                           size_t count, Sampling sampling);
   ~Expanding() override;
@@ -39,11 +41,11 @@ class Expanding final : public DecodeTask {
   bool GoesOn() const override;
   void AddRows(Batch* batch, BatchRoom room) override;
   void TakeRows() override;
-  // Called once, when it does not go on.
+  // Called once, when GoesOn() is false.
   std::vector<Expansion> TakeResult();
 
  private:
-  // Logits, and the request whose next tokens they rank.
+  // A row of logits, and the request whose next tokens it ranks.
   struct Row {
     size_t request;
     int32_t index;
@@ -61,7 +63,8 @@ class Expanding final : public DecodeTask {
   const size_t count_;
   const Sampling sampling_;
   RowSampler sampler_;
-  std::vector<std::unique_ptr<Grammar>> grammars_;  // one a request, after its text; or none
+  // The state after each request's text; empty without a grammar.
+  std::vector<std::unique_ptr<Grammar>> grammars_;
   std::vector<Expansion> results_;
   std::vector<Sequence> forks_;
   size_t next_ = 0;  // the first request whose token is not in a batch yet

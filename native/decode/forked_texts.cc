@@ -16,7 +16,7 @@ void ForkedTexts::Admit(const std::function<void(size_t)>& begin) {
     const auto cells = static_cast<int64_t>(text.count);
     if (cells > 0) {
       if (session_->free_slots() == 0 || cells > session_->free_cells() - reserved_) {
-        if (!active_.empty()) return;  // a place comes free
+        if (!active_.empty()) return;  // an active text will free its place
         session_->ThrowFull("A text of " + std::to_string(cells) + " tokens", 1, cells);
       }
       active_.push_back({next_, session_->ForkSlot(session_->Get(text.parent))});

@@ -11,7 +11,7 @@
 namespace llama_ets {
 namespace {
 
-// The slot of a sequence that its last member took along.
+// The slot of a branch whose sequence was handed out to its last member.
 constexpr llama_seq_id kHandedOut = -1;
 
 // The last drawn token is decoded only if the continuation is kept.
@@ -41,7 +41,7 @@ Generation::Generation(Session* session, std::vector<Draw> draws, GenerationOpti
   std::iota(waiting_.begin(), waiting_.end(), size_t{0});
 }
 
-// Whatever was not handed out is freed, also after an error.
+// Frees all sequences that TakeResult did not hand out, also after an error.
 Generation::~Generation() {
   for (Branch& branch : branches_) Free(&branch);
   if (finished_) return;
@@ -87,12 +87,13 @@ std::vector<Continuation> Generation::TakeResult() {
   return std::move(results_);
 }
 
-// Checked between batches, so a budget holds within one batch.
+// Checked between batches, so a generation may exceed a budget by one batch.
 bool Generation::OutOfBudget() const {
   return session_->OutOfBudget(options_.max_total_tokens, options_.deadline);
 }
 
-// Every member is promised a sequence and a row of logits of its own, should it leave the others.
+// A sequence and a row of logits are reserved for every member, in case its text differs from the
+// others of its branch later.
 bool Generation::HasPlace() const {
   const auto promised = static_cast<int32_t>(members_ - branches_.size());
   return session_->free_slots() > promised &&
@@ -103,15 +104,15 @@ bool Generation::HasCellsFor(const Draw& draw) const {
   return CellsFor(draw) <= session_->free_cells() - reserved_;
 }
 
-// While none is active: then no more places and cells will come free.
+// Called while no draw is active, so no more places and cells will become free.
 void Generation::ThrowIfTooLarge(const Draw& draw) const {
   if (HasPlace() && HasCellsFor(draw)) return;
   session_->ThrowFull("A continuation of " + std::to_string(draw.max_tokens) + " tokens", 1,
                       CellsFor(draw));
 }
 
-// Starts all that wait and fit, with their first tokens, drawn from their parents' logits. Those
-// that end with it leave their places to others at once.
+// Starts all waiting draws that fit and draws their first tokens from their parents' logits. A
+// continuation that ends with its first token leaves its place to the next one at once.
 void Generation::Admit() {
   while (!OutOfBudget()) {
     const size_t first = branches_.size();
@@ -127,13 +128,13 @@ void Generation::Admit() {
   }
 }
 
-// Puts those that fit into branches, all of them new, from `first` on.
+// Moves the waiting draws that fit into new branches, which are numbered from `first` on.
 void Generation::AdmitFrom(size_t first) {
   int64_t room = options_.max_total_tokens - session_->monitor()->generated;
   for (auto next = waiting_.begin(); next != waiting_.end() && room > 0 && HasPlace();) {
     const Draw& draw = draws_[*next];
     if (!HasCellsFor(draw)) {
-      ++next;  // a smaller one may fit beside what runs
+      ++next;  // a smaller draw may fit
       continue;
     }
     BranchOf(draw, first).members.push_back({*next, CellsFor(draw)});
@@ -144,24 +145,25 @@ void Generation::AdmitFrom(size_t first) {
   }
 }
 
-// A branch for a draw to begin in: that of an equal one among those from `first` on, or a new one.
+// The branch in which a draw begins: an equal branch among those from `first` on, or a new one.
 Generation::Branch& Generation::BranchOf(const Draw& draw, size_t first) {
   for (size_t i = first; options_.share_prefixes && i < branches_.size(); ++i) {
     const Draw& other = draws_[branches_[i].members.front().draw];
     if (other.parent == draw.parent && other.text == draw.text) return branches_[i];
   }
-  session_->Logits(draw.parent);  // are there
+  session_->Logits(draw.parent);  // throws if the parent has no logits
   AddBranch(text_end_.TailOf(draw.text), grammar_.After(draw.text), session_->Get(draw.parent));
   return branches_.back();
 }
 
-// What the grammar throws has been thrown before there is a fork that must be freed.
+// The caller has already made the grammar's state, because making it may throw, and a fork made
+// before would then not be freed.
 void Generation::AddBranch(const TextTail& tail, std::unique_ptr<Grammar> grammar,
                            const Sequence& parent) {
   branches_.push_back({session_->ForkSlot(parent), tail, {}, std::move(grammar)});
 }
 
-// Draws each member's next token from its branch's row, and frees the branches left empty.
+// Draws each member's next token from its branch's row and frees the branches without members.
 void Generation::DrawTokens() {
   token_draws_.Clear();
   for (const Row& row : rows_) {
@@ -189,7 +191,7 @@ void Generation::DrawTokens() {
   }
 }
 
-// The random numbers of a member's next token: a function of its stream and position alone.
+// The random numbers of a member's next token. They depend only on its stream and position.
 TokenRandom Generation::RandomOf(const Member& member) const {
   const Draw& draw = draws_[member.draw];
   const size_t position = draw.position + results_[member.draw].tokens.size();
@@ -198,13 +200,13 @@ TokenRandom Generation::RandomOf(const Member& member) const {
   return {counter, options_.key};
 }
 
-// Appends the members' tokens, whose draws are numbered from `first` on. Those that go on with the
-// first one's token stay in the branch, for each other token a new one forks off; members whose
-// texts end leave.
+// Appends the drawn tokens to the members of branch `index`; their draws are numbered from `first`
+// on. The members with the first token that does not end a text stay in the branch. For each other
+// such token a new branch forks off. Members whose texts end leave.
 void Generation::Divide(size_t index, size_t first) {
   struct Fork {
     llama_token token;
-    Finish finish;  // kBudget: goes on
+    Finish finish;  // kBudget: the text goes on
     TextTail tail;
     std::optional<size_t> branch;
   };
@@ -214,7 +216,7 @@ void Generation::Divide(size_t index, size_t first) {
   branches_[index].sequence.next = nullptr;
   const TextTail tail = branches_[index].tail;
   const std::unique_ptr<Grammar> grammar = std::move(branches_[index].grammar);
-  std::vector<size_t> ended;  // draws whose sequences stay
+  std::vector<size_t> ended;  // ended draws that keep their sequences
   for (size_t i = 0; i < members.size(); ++i) {
     Member member = members[i];
     const llama_token token = token_draws_.drawn(first + i).token;
@@ -267,12 +269,13 @@ void Generation::Append(Member* member, size_t drawn, Finish finish) {
   if (finish != Finish::kBudget) return;
   const bool is_full = static_cast<int32_t>(result.tokens.size()) >= draw.max_tokens;
   if (!is_full && !Pauses(draw, result)) return;
-  // What is kept has its length once its last token is decoded, unless a budget ends before.
+  // A kept continuation finishes with kLength only once its last token is decoded. If a budget ends
+  // before that, it keeps kBudget.
   member->closing = draw.keep;
   if (!member->closing) result.finish = Finish::kLength;
 }
 
-// Whether a text that goes on pauses behind its last token.
+// Whether a text that goes on pauses after its last token.
 bool Generation::Pauses(const Draw& draw, const Continuation& result) const {
   const auto size = static_cast<int32_t>(result.tokens.size());
   if (!draw.keep || draw.pause_after == 0 || size < draw.pause_after) return false;
@@ -285,7 +288,7 @@ void Generation::Leave(const Member& member) {
   reserved_ -= member.reserved;
 }
 
-// Makes a sequence to be continued from of each closing member.
+// Hands out a sequence that can be continued for each closing member.
 void Generation::HandOutClosing() {
   for (const Row& row : rows_) {
     Branch& branch = branches_[row.branch];
@@ -307,7 +310,7 @@ void Generation::HandOutClosing() {
   }
 }
 
-// A branch's sequence as it is: a fork of it, or the sequence itself when nothing else needs it.
+// Hands out a fork of the branch's sequence, or the sequence itself if no other member needs it.
 SequenceHandle Generation::HandOut(Branch* branch, bool is_last) {
   if (!is_last) return session_->Adopt(session_->ForkSlot(branch->sequence));
   const SequenceHandle handle = session_->Adopt(std::move(branch->sequence));

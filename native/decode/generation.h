@@ -1,12 +1,12 @@
-// Generation: many continuations of one or several parents, run to their ends in one call.
+// Generation draws many continuations of one or several parents to their ends in one call.
 //
-// Continuous batching: a slot freed by a finished continuation is refilled at once, so the batch
-// never shrinks while work waits; only KV cells and the sequence limit hold a continuation back.
-// A continuation begins by drawing from its parent's stored logits, so no token of the parent is
-// decoded again, however many continuations it has. Continuations of one parent that start together
-// stay one sequence until their draws differ: each draws from the common logits with its own random
-// numbers, so that nothing but the work changes. Each decode can be shared with the generations of
-// other sessions of the context.
+// Batching is continuous: a slot freed by a finished continuation is refilled at once, so the batch
+// never shrinks while work waits. Only KV cells and the limits on sequences and outputs make a
+// continuation wait. A continuation begins with a draw from its parent's stored logits, so no token
+// of the parent is decoded again, however many continuations it has. Continuations of one parent
+// that start together stay one sequence until their draws differ. Each of them draws from the
+// common logits with its own random numbers, so sharing changes the work but not the texts.
+// Generations of other sessions of the context can share each decode.
 #pragma once
 
 #include <array>
@@ -35,11 +35,11 @@ struct Draw {
   std::array<uint32_t, 3> stream;
   uint32_t position;
   int32_t max_tokens;
-  bool keep;        // leave a sequence that can be continued, unless the text ended
-  bool keep_ended;  // leave that of a text that ended too; it lacks the last token, and logits
-  int32_t pause_after =
-      0;  // a text that is kept may pause once it has so many tokens; 0: it doesn't
-  std::vector<llama_token> text;  // what the text has so far, of which a grammar reads the answer
+  bool keep;        // keep a sequence that can be continued, unless the text ended
+  bool keep_ended;  // also keep that of a text that ended, without its last token and logits
+  // A kept text may pause once it has this many new tokens; 0: it never pauses.
+  int32_t pause_after = 0;
+  std::vector<llama_token> text;  // the text so far, whose answer a grammar reads
 };
 
 struct GenerationOptions {
@@ -48,31 +48,34 @@ struct GenerationOptions {
   PhiloxKey key;
   std::vector<std::string> stop_strings;
   std::vector<llama_token> stop_tokens;
-  std::optional<AnswerEnd> answer_end;   // continuations end once they have answered
-  std::optional<ThoughtRules> thoughts;  // how thoughts are told apart, and ended
-  BlockEnd pause;                        // where texts pause; kEntropy needs that metric
+  std::optional<AnswerEnd> answer_end;   // if set, a continuation ends once its answer has ended
+  std::optional<ThoughtRules> thoughts;  // how thoughts are recognized and ended
+  BlockEnd pause;                        // where texts pause; kEntropy needs metrics.entropy
   int64_t max_total_tokens;              // over all continuations
-  bool share_prefixes;                   // decode what continuations have in common once
+  bool share_prefixes;                   // decode common beginnings of continuations only once
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 
 struct Continuation {
-  std::vector<llama_token> tokens;      // ends with the end or stop token, where there is one
-  std::vector<double> log_probs;        // under the policy, but for what ends thoughts
+  // Includes the end-of-generation or stop token, if the text ended with one.
+  std::vector<llama_token> tokens;
+  // Under the policy. For a forced token, which ends thoughts, as if it was not forced.
+  std::vector<double> log_probs;
   std::vector<double> raw_log_probs;    // under the model's softmax
-  std::vector<double> drawn_log_probs;  // under what they are drawn from, if the policy has a power
-  std::vector<double> log_masses;       // under a grammar: see TokenProbability
-  std::vector<double> entropies;        // these two hold a number a token when asked for
+  std::vector<double> drawn_log_probs;  // under the drawn distribution; empty if the power is 1
+  std::vector<double> log_masses;       // see TokenProbability; empty without a grammar
+  std::vector<double> entropies;        // these two hold one number per token if asked for
   std::vector<double> self_certainties;
   Finish finish = Finish::kBudget;
-  SequenceHandle sequence = 0;  // 0: none kept
+  SequenceHandle sequence = 0;  // 0: no sequence was kept
 };
 
-// Continuations being drawn.
+// The task that draws continuations.
 class Generation final : public DecodeTask {
  public:
   // Draws the first tokens. Throws EngineError ERR_CONTEXT_FULL when a draw can't fit even alone,
-  // ERR_ABORTED, ERR_INVALID_LOGITS; later steps throw the latter two. Then nothing is kept.
+  // ERR_ABORTED or ERR_INVALID_LOGITS; later steps throw the latter two. After an error no sequence
+  // is kept.
   static std::unique_ptr<Generation> Start(Session* session, std::vector<Draw> draws,
                                            GenerationOptions options);
   ~Generation() override;
@@ -82,29 +85,30 @@ class Generation final : public DecodeTask {
   bool AddsAllRows() const override { return true; }
   void AddRows(Batch* batch, BatchRoom room) override;
   void TakeRows() override;
-  // One continuation for each draw, in the draws' order; called once, when it does not go on.
+  // One continuation for each draw, in the draws' order. Called once, when GoesOn() is false.
   std::vector<Continuation> TakeResult();
 
  private:
-  // A continuation being drawn.
+  // A continuation that is being drawn.
   struct Member {
     size_t draw;
-    int32_t reserved;      // cells it may still take
-    bool closing = false;  // all tokens drawn; the last is decoded once more to be continued from
+    int32_t reserved;  // cells it may still take
+    // All its tokens are drawn; only its last token must be decoded, so that it can be continued.
+    bool closing = false;
   };
 
-  // Continuations that have been the same so far: one sequence, decoded once for all of them.
+  // Continuations with the same tokens so far. They share one sequence, decoded once for all.
   struct Branch {
     Sequence sequence;
     TextTail tail;
     std::vector<Member> members;
-    std::unique_ptr<Grammar> grammar;  // what may come next; null: everything
+    std::unique_ptr<Grammar> grammar;  // says which tokens may come next; null: all
   };
 
-  // Logits that the next tokens of a branch's members are drawn from.
+  // The logits from which the next tokens of a branch's members are drawn.
   struct Row {
     size_t branch;
-    const float* logits;  // null: of the last decode
+    const float* logits;  // null: the branch's row of the last decode
   };
 
   Generation(Session* session, std::vector<Draw> draws, GenerationOptions options);
@@ -137,9 +141,9 @@ class Generation final : public DecodeTask {
   std::list<size_t> waiting_;  // draws not yet begun, in order
   std::vector<Branch> branches_;
   size_t members_ = 0;     // of all branches
-  int64_t reserved_ = 0;   // cells promised to members
-  int32_t first_row_ = 0;  // of the branches, in the batch
-  std::vector<Row> rows_;  // to draw from
+  int64_t reserved_ = 0;   // cells that members may still take
+  int32_t first_row_ = 0;  // the first branch's index in the batch
+  std::vector<Row> rows_;  // rows to draw from next
   bool finished_ = false;
 };
 

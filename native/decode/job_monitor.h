@@ -1,4 +1,4 @@
-// What JavaScript's thread and the engine thread tell each other while jobs run.
+// State that JavaScript's thread and the engine thread share while jobs run.
 #pragma once
 
 #include <atomic>
@@ -9,15 +9,16 @@
 namespace llama_ets {
 
 struct JobMonitor {
-  // Jobs are numbered from 1 as they are posted; aborting covers those posted so far.
+  // Jobs are numbered from 1 in the order in which they are posted. An abort covers all jobs posted
+  // so far.
   std::atomic<int64_t> last_posted{0};
   std::atomic<int64_t> running{0};
   std::atomic<int64_t> aborted_through{-1};
   // Tokens generated so far by the running generate call.
   std::atomic<int64_t> generated{0};
 
-  // The first text of the running call, to be looked at: of denoise as far as it is unmasked, of
-  // generate as far as it is drawn.
+  // Show and ShowNext publish the first text of the running call, so that JavaScript can show it:
+  // for denoise the text with the places unmasked so far, for generate the tokens drawn so far.
   void Show(const std::vector<int32_t>& tokens) {
     const std::lock_guard<std::mutex> lock(shown_mutex_);
     shown_ = tokens;
@@ -26,7 +27,7 @@ struct JobMonitor {
     const std::lock_guard<std::mutex> lock(shown_mutex_);
     shown_.push_back(token);
   }
-  // Its tokens, without the first `from`.
+  // The published tokens, without the first `from`.
   std::vector<int32_t> Shown(size_t from = 0) {
     const std::lock_guard<std::mutex> lock(shown_mutex_);
     if (from >= shown_.size()) return {};

@@ -26,7 +26,8 @@ Prefilling::Prefilling(Session* session, std::vector<PrefillRequest> requests)
   }
 }
 
-// Takes out what was decoded, also parts of an aborted batch, leaving what was there.
+// After an error, removes the new tokens from the cache, also those of an aborted batch, so that
+// the sequences hold what they held before.
 Prefilling::~Prefilling() {
   if (finished_) return;
   const size_t begun = part_ + (place_ > 0 ? 1 : 0);
@@ -39,7 +40,7 @@ bool Prefilling::GoesOn() const {
 }
 
 void Prefilling::AddRows(Batch* batch, BatchRoom room) {
-  // Its own limit counts all that it has in the batch.
+  // The session's own limit counts all rows that this task has in the batch.
   int32_t outputs =
       std::min(room.outputs, session_->max_outputs() - static_cast<int32_t>(rows_.size()));
   int32_t tokens = room.tokens;

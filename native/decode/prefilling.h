@@ -1,4 +1,4 @@
-// Prefill: tokens appended to sequences, and the logits after each one's last.
+// Prefill appends tokens to sequences and stores the logits after each sequence's last token.
 #pragma once
 
 #include <vector>
@@ -13,10 +13,10 @@ struct PrefillRequest {
   std::vector<llama_token> tokens;  // at least one
 };
 
-// Packs the tokens of all sequences into as few decodes as fit. Throws EngineError:
-// ERR_INVALID_ARGUMENT when a sequence comes twice, ERR_CONTEXT_FULL, ERR_ABORTED; then nothing is
-// appended to any of them, but those that held text in a recurrent state, and had more decoded, are
-// lost.
+// Packs the tokens of all sequences into as few decodes as possible. Throws EngineError:
+// ERR_INVALID_ARGUMENT when a sequence occurs twice, ERR_CONTEXT_FULL, ERR_ABORTED. After an error
+// nothing is appended to any sequence. But a sequence that held text before, and for which tokens
+// were decoded, is lost if the model has recurrent states or a sliding window (Session::Undo).
 class Prefilling final : public DecodeTask {
  public:
   Prefilling(Session* session, std::vector<PrefillRequest> requests);
@@ -26,16 +26,16 @@ class Prefilling final : public DecodeTask {
   bool GoesOn() const override;
   void AddRows(Batch* batch, BatchRoom room) override;
   void TakeRows() override;
-  // Counts the tokens as their sequences'; called once, when it does not go on.
+  // Adds the tokens to the lengths of their sequences. Called once, when GoesOn() is false.
   bool TakeResult();
 
  private:
-  // A sequence, and the logits after its last token once that is decoded.
+  // A sequence, and the logits after its last token once that token is decoded.
   struct Part {
     Sequence* sequence;
     LogitsRow last;
   };
-  // A sequence's last token in the batch.
+  // The last token of a sequence, and its index in the batch.
   struct Row {
     size_t part;
     int32_t index;
@@ -43,8 +43,8 @@ class Prefilling final : public DecodeTask {
 
   Session* session_;
   const std::vector<PrefillRequest> requests_;
-  std::vector<Part> parts_;  // one a request
-  // The next token to decode.
+  std::vector<Part> parts_;  // one per request
+  // The next token to decode: its request, and its place among the request's tokens.
   size_t part_ = 0;
   size_t place_ = 0;
   std::vector<Row> rows_;

@@ -37,7 +37,7 @@ void Scheduler::Post(Job job) {
 
 void Scheduler::Stop() {
   if (!thread_.joinable()) return;
-  std::deque<Job> dropped;  // destroyed once the thread has ended
+  std::deque<Job> dropped;  // so that the jobs are destroyed after the thread has ended
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     for (const auto& partition : partitions_) partition->monitor.Abort();
@@ -48,7 +48,7 @@ void Scheduler::Stop() {
   thread_.join();
 }
 
-// From here on, all is on the engine thread.
+// All functions below run on the engine thread.
 
 void Scheduler::Loop() {
   while (!ended_) {
@@ -65,8 +65,8 @@ void Scheduler::Loop() {
   for (const auto& partition : partitions_) partition->session.reset();
 }
 
-// The first job whose partition has no task under way; where there is none and nothing to step
-// either, waits for one.
+// Takes the first job whose partition has no running task. If the queue is empty and no task runs,
+// waits for a job. Returns nothing if the running tasks are to be stepped, or when stopping.
 std::optional<Scheduler::Job> Scheduler::NextJob() {
   std::unique_lock<std::mutex> lock(mutex_);
   WaitUntil(wake_, lock, [this] { return stopping_ || !queue_.empty() || !running_.empty(); });
@@ -95,7 +95,7 @@ void Scheduler::Begin(Job job) {
   job.end(error);
 }
 
-// With the last partition goes the llama_context, and then the thread.
+// The last partition's session frees the llama_context, and then the thread ends.
 void Scheduler::Close(Partition* partition) {
   partition->session.reset();
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -105,8 +105,8 @@ void Scheduler::Close(Partition* partition) {
   ended_ = partitions_.empty();
 }
 
-// One decode for all that is under way. An error of one task leaves the others as they are; only a
-// decode that the engine fails is an error of all of them.
+// Runs one decode for all running tasks. An error of one task does not affect the others. Only a
+// failed decode is an error of all of them.
 void Scheduler::Step() {
   for (Running& running : running_) Attempt(&running, [](DecodeTask*) {});
   EndDone();
@@ -140,8 +140,9 @@ void Scheduler::FillBatch() {
       ++others;
     }
   }
-  // The others have equal parts of the room that is left, then what some of them leave. Each has
-  // room for a row at least: a batch has as many as there are sequences.
+  // The other tasks get equal parts of the room that is left. Then they may add more in the room
+  // that some of them have not used. Each task has room for at least one row, because a batch holds
+  // at least as many rows as there are sequences.
   int32_t waiting = others;
   for (const Running& running : running_) {
     if (running.task->AddsAllRows()) continue;
@@ -155,7 +156,7 @@ void Scheduler::FillBatch() {
   }
 }
 
-// Nothing may be thrown out of here: it would end the process.
+// This function must not throw: an exception on this thread would end the process.
 void Scheduler::DecodeBatch() {
   int64_t elapsed = 0;
   try {

@@ -1,7 +1,7 @@
-// The engine thread of one llama_context, and its queue. Jobs of a partition run one after another;
-// the decode tasks that they begin are stepped side by side with those of the other partitions,
-// each of which gives its rows to the next batch. Only the engine thread touches the sessions, and
-// nothing here knows of JavaScript.
+// The engine thread of one llama_context, and its queue of jobs. The jobs of one partition run one
+// after another. A job can begin a decode task. The tasks of all partitions are stepped together:
+// each adds its rows to the next batch. Only the engine thread uses the sessions. Nothing here
+// depends on JavaScript.
 #pragma once
 
 #include <atomic>
@@ -24,40 +24,40 @@ namespace llama_ets {
 // One run's share of a context.
 struct Partition {
   JobMonitor monitor;
-  // These two are the engine thread's. What the partition's jobs run on: null before the job that
-  // opens it, and after the one that closes it.
+  // Only the engine thread uses these two. The session is null before the job that opens the
+  // partition and after the job that closes it.
   std::shared_ptr<void> session;
-  bool is_stepping = false;  // a task of it is under way
+  bool is_stepping = false;  // a task of the partition is running
 };
 
 class Scheduler {
  public:
   struct Job {
     std::shared_ptr<Partition> partition;
-    // Returns what is to be stepped, or null when the job is done.
+    // Returns the task to step, or null when the job is done.
     std::function<DecodeTask*()> begin;
     // Called once, after the last step, with the error that `begin` or a step threw.
     std::function<void(std::exception_ptr)> end;
-    bool closes = false;  // it is the partition's last
-    int64_t number = 0;   // set as it is posted
+    bool closes = false;  // this is the partition's last job
+    int64_t number = 0;   // set by Post
   };
 
-  // Starts the thread. Throws EngineError ERR_ENGINE_FAILED where the system grants none.
+  // Starts the thread. Throws EngineError ERR_ENGINE_FAILED if the system can't start one.
   Scheduler();
   ~Scheduler() { Stop(); }
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // Comes before the partition's first job.
+  // Must be called before the partition's first job is posted.
   void Add(std::shared_ptr<Partition> partition);
   void Post(Job job);
-  // Whether the last partition was closed. The thread does nothing more then than return.
+  // Whether the last partition was closed. The thread then takes no more jobs and returns.
   bool HasEnded() const { return ended_; }
-  // Aborts what runs, drops what waits, and waits for the thread.
+  // Aborts running jobs, drops waiting jobs, and waits until the thread has ended.
   void Stop();
 
  private:
-  // A job whose task is under way.
+  // A job whose task is being stepped.
   struct Running {
     Job job;
     DecodeTask* task;
@@ -79,10 +79,10 @@ class Scheduler {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> queue_;
-  std::vector<std::shared_ptr<Partition>> partitions_;  // added and not closed
+  std::vector<std::shared_ptr<Partition>> partitions_;  // those added and not yet closed
   std::atomic<bool> stopping_{false};
   std::atomic<bool> ended_{false};
-  std::vector<Running> running_;    // the engine thread's, in the order in which they began
+  std::vector<Running> running_;    // engine thread only; in the order in which they began
   std::vector<Decoder*> decoders_;  // scratch
   std::thread thread_;
 };

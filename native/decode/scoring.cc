@@ -8,7 +8,8 @@
 namespace llama_ets {
 namespace {
 
-// All but the last tokens, unless more is to follow: token i's logits score token i + 1.
+// The tokens to decode. The logits at token i score token i + 1, so the last token is decoded only
+// if the sequence is kept.
 std::vector<ForkedTexts::Text> TextsOf(const std::vector<ScoreRequest>& requests) {
   std::vector<ForkedTexts::Text> texts;
   for (const ScoreRequest& request : requests) {
@@ -40,7 +41,7 @@ Scoring::Scoring(Session* session, std::vector<ScoreRequest> requests, Sampling 
   Admit();
 }
 
-// Whatever was not handed out is freed, also after an error.
+// Frees all sequences that TakeResult did not hand out, also after an error.
 Scoring::~Scoring() {
   if (finished_) return;
   for (const Scores& result : results_) {
@@ -54,7 +55,7 @@ bool Scoring::GoesOn() const {
 }
 
 void Scoring::AddRows(Batch* batch, BatchRoom room) {
-  // Its own limit counts all that it has in the batch.
+  // The session's own limit counts all rows that this task has in the batch.
   const auto added = static_cast<int32_t>(texts_.rows().size());
   room.outputs = std::min(room.outputs, session_->max_outputs() - added);
   texts_.AddRows(batch, room);
@@ -80,7 +81,7 @@ std::vector<Scores> Scoring::TakeResult() {
   return std::move(results_);
 }
 
-// Hands out the sequences of texts that are kept.
+// Ends the texts that were read and hands out the sequences of those that are kept.
 void Scoring::Retire() {
   texts_.Retire([this](size_t text, std::optional<Sequence>* fork) {
     if (!requests_[text].keep) return;
@@ -90,7 +91,7 @@ void Scoring::Retire() {
   });
 }
 
-// Begins continuations, and scores their first tokens.
+// Begins continuations and scores their first tokens from their parents' stored logits.
 void Scoring::Admit() {
   texts_.Admit([this](size_t i) {
     const ScoreRequest& request = requests_[i];

@@ -14,24 +14,25 @@ namespace llama_ets {
 
 struct ScoreRequest {
   SequenceHandle parent;
-  std::vector<llama_token> tokens;  // at least one
-  bool keep;                        // leave a sequence that can be continued
-  std::vector<llama_token> text =
-      {};  // what the text has before them, of which a grammar reads all
+  std::vector<llama_token> tokens;  // the tokens to score; at least one
+  bool keep;                        // keep a sequence that can be continued
+  // The text before `tokens`, which a grammar reads. Unused without a grammar.
+  std::vector<llama_token> text = {};
 };
 
 struct Scores {
   std::vector<double> log_probs;      // under `sampling`; -inf outside its support
   std::vector<double> raw_log_probs;  // under the model's softmax
-  std::vector<double>
-      log_masses;  // under a grammar: see TokenProbability; -inf: the token is not allowed
-  std::vector<double> entropies;  // these two hold a number a token when asked for
+  // See TokenProbability; -inf if the grammar does not allow the token. Empty without a grammar.
+  std::vector<double> log_masses;
+  std::vector<double> entropies;  // these two hold one number per token if asked for
   std::vector<double> self_certainties;
-  SequenceHandle sequence = 0;  // 0: none kept
+  SequenceHandle sequence = 0;  // 0: no sequence was kept
 };
 
-// Each continuation's first token is scored from its parent's stored logits, and its last is not
-// decoded unless it is kept. Throws EngineError as Generation does; then nothing is kept.
+// Each continuation's first token is scored from its parent's stored logits. Its last token is
+// decoded only if the sequence is kept. Throws EngineError as Generation does; after an error no
+// sequence is kept.
 class Scoring final : public DecodeTask {
  public:
   Scoring(Session* session, std::vector<ScoreRequest> requests, Sampling sampling, Metrics metrics);
@@ -41,17 +42,17 @@ class Scoring final : public DecodeTask {
   bool GoesOn() const override;
   void AddRows(Batch* batch, BatchRoom room) override;
   void TakeRows() override;
-  // Called once, when it does not go on.
+  // Called once, when GoesOn() is false.
   std::vector<Scores> TakeResult();
 
  private:
-  // Logits, and the token they score.
+  // A row of logits, and the token that it scores.
   struct Row {
     size_t request;
     llama_token token;
     const float* logits;
-    std::unique_ptr<Grammar> grammar;  // before the token; null: none
-    bool is_allowed;                   // by it
+    std::unique_ptr<Grammar> grammar;  // the state before the token; null: no grammar
+    bool is_allowed;                   // whether the grammar allows the token
   };
 
   void Admit();
@@ -64,12 +65,13 @@ class Scoring final : public DecodeTask {
   const Sampling sampling_;
   const Metrics metrics_;
   RowSampler sampler_;
-  std::vector<std::unique_ptr<Grammar>> grammars_;  // one a request, after the rows so far; or none
+  // The state after each request's rows so far; empty without a grammar.
+  std::vector<std::unique_ptr<Grammar>> grammars_;
   ForkedTexts texts_;
   std::vector<Scores> results_;
-  std::vector<Row> rows_;  // a request's are in their order
+  std::vector<Row> rows_;  // the rows of one request are in the order of its tokens
   std::vector<TokenProbability> scored_;
-  std::vector<LogitsRow> next_;  // what follows the texts that are kept, once they are read
+  std::vector<LogitsRow> next_;  // logits after the last tokens of kept texts, once decoded
   bool finished_ = false;
 };
 

@@ -42,7 +42,7 @@ Session::~Session() {
     lender_->cells_ += cells_;
     lender_->free_slots_.insert(lender_->free_slots_.end(), free_slots_.begin(), free_slots_.end());
   }
-  sequences_.clear();  // before used_cells_, which they count down
+  sequences_.clear();  // while used_cells_ still exists, which their cells count down
 }
 
 Sequence Session::TakeSlot() {
@@ -67,7 +67,8 @@ SequenceHandle Session::Create() {
 
 Sequence Session::ForkSlot(const Sequence& parent) {
   Sequence child = TakeSlot();
-  // An unbounded range covers the whole sequence; the child's slot is empty (FreeSlot cleared it).
+  // The range from -1 to -1 covers the whole sequence. The child's slot is empty: FreeSlot cleared
+  // it.
   if (parent.length > 0) Engine().llama_memory_seq_cp(memory_, parent.slot, child.slot, -1, -1);
   child.length = parent.length;
   child.cells = parent.cells;

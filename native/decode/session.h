@@ -17,19 +17,20 @@ namespace llama_ets {
 
 // One row of n_vocab logits, shared by a sequence and its forks.
 using LogitsRow = std::shared_ptr<const std::vector<float>>;
-// Names a sequence; unique in the process, so a stale one, or another context's, is recognised.
+// Identifies a sequence. Handles are unique in the process, so a handle of a freed sequence or of
+// another context is recognized.
 using SequenceHandle = int64_t;
 
 struct Sequence {
   llama_seq_id slot;
   llama_pos length;
   CellPath cells;
-  LogitsRow next;  // the distribution after the last token; null for an empty or truncated sequence
-  bool is_lost = false;  // its cache holds another text than it says: it can only be freed
+  LogitsRow next;        // the logits after the last token; null for an empty or truncated sequence
+  bool is_lost = false;  // its text is no longer in the cache (Undo): it can only be freed
 };
 
-// Tokens and time since the context was made. Each generated token is decoded at most once, and
-// only if something follows it.
+// Counts since the session was made. Each generated token is decoded at most once, and only if
+// something follows it.
 struct Counters {
   int64_t prefilled = 0;
   int64_t generated = 0;
@@ -39,8 +40,8 @@ struct Counters {
   int64_t restored = 0;  // tokens that came from saved texts
 };
 
-// What a sequence held, outside of its context. Contexts of its model that compute attention in the
-// same way can take it over.
+// A copy of a sequence's text and state outside its context. Contexts of the same model that
+// compute attention in the same way can restore it.
 struct SavedText {
   std::weak_ptr<llama_model> model;
   std::vector<uint8_t> state;  // as llama_state_seq_get_data writes it
@@ -50,7 +51,7 @@ struct SavedText {
   size_t bytes() const { return state.size() + (next ? next->size() * sizeof(float) : 0); }
 };
 
-// What a session takes over of another's context.
+// The part of another session's context that a session takes over.
 struct PartitionOptions {
   int64_t cells;
   int32_t max_sequences;
@@ -59,10 +60,11 @@ struct PartitionOptions {
 
 class Session : public Decoder {
  public:
-  // Throws as Decoder does, and EngineError ERR_UNSUPPORTED_MODEL.
+  // Makes a context. Throws as Decoder does, and EngineError ERR_UNSUPPORTED_MODEL when the model
+  // has no KV cache.
   Session(SharedModel model, const DecoderOptions& options, JobMonitor* monitor);
-  // In the lender's context, with cells and sequences that the lender goes without until this
-  // session ends. Throws EngineError ERR_CONTEXT_FULL when the lender has fewer free.
+  // Uses the lender's context, and takes cells and sequences from the lender until this session
+  // ends. Throws EngineError ERR_CONTEXT_FULL when the lender has fewer of them free.
   Session(std::shared_ptr<Session> lender, const PartitionOptions& options, JobMonitor* monitor);
   ~Session();
 
@@ -74,26 +76,30 @@ class Session : public Decoder {
   LogitsRow Logits(SequenceHandle sequence) const;
   // Throws EngineError ERR_ENGINE_FAILED when the engine can't.
   std::shared_ptr<const SavedText> Save(SequenceHandle sequence) const;
-  // A new sequence with the first `length` tokens of a saved text; with less than all of them it
-  // has no logits. Throws EngineError: ERR_INVALID_ARGUMENT, ERR_CONTEXT_FULL when the whole text
-  // does not fit, ERR_UNSUPPORTED_MODEL when it can't be cut, ERR_ENGINE_FAILED when the engine
-  // doesn't take it.
+  // Makes a new sequence with the first `length` tokens of a saved text. The sequence has no logits
+  // if `length` is less than the length of the text. Throws EngineError: ERR_INVALID_ARGUMENT,
+  // ERR_CONTEXT_FULL when the whole text does not fit, ERR_UNSUPPORTED_MODEL when the text can't be
+  // truncated, ERR_ENGINE_FAILED when the engine does not accept the state.
   SequenceHandle Restore(const SavedText& text, llama_pos length);
-  // Milliseconds for each of `count` decodes of one token on `threads` threads; stops early, with
-  // what it has, once their sum passes `limit_ms`.
+  // Measures the milliseconds of each of `count` decodes of one token on `threads` threads. Stops
+  // early, and returns fewer numbers, once their sum reaches `limit_ms`. The counters stay
+  // unchanged.
   std::vector<double> TimeDecodes(int32_t threads, int32_t count, double limit_ms);
 
-  // For decode tasks. Throws EngineError: ERR_DISPOSED, ERR_INVALID_STATE for a lost sequence.
+  // The methods below are for decode tasks. Get throws EngineError: ERR_DISPOSED for a handle that
+  // is not of this session, ERR_INVALID_STATE for a lost sequence.
   const Sequence& Get(SequenceHandle handle) const;
   Sequence& Get(SequenceHandle handle);
   Sequence ForkSlot(const Sequence& parent);
   void FreeSlot(Sequence* sequence);
-  // Takes what was decoded of a sequence behind its length out of the cache. Neither a recurrent
-  // state nor a sliding window can go back: the sequence is lost then, with its cells.
+  // Removes from the cache what was decoded of a sequence after its length. A recurrent state and a
+  // sliding window can't go back: the whole sequence is then removed, its cells are freed, and it
+  // is marked as lost.
   void Undo(Sequence* sequence);
   SequenceHandle Adopt(Sequence sequence);
   LogitsRow CopyRow(int32_t batch_index) const;
-  // Throws EngineError ERR_CONTEXT_FULL: `what` needs so many sequences and KV cells.
+  // Throws EngineError ERR_CONTEXT_FULL, which says that `what` needs this many sequences and KV
+  // cells, and how many are free.
   [[noreturn]] void ThrowFull(const std::string& what, int64_t sequences, int64_t cells) const;
 
   int64_t free_cells() const { return cells_ - used_cells_; }
@@ -106,11 +112,12 @@ class Session : public Decoder {
  private:
   Sequence TakeSlot();
   Sequence& Find(SequenceHandle handle);
-  // Then llama.cpp gives cells that the window has passed to other tokens.
+  // Whether the model's attention has a sliding window. llama.cpp then reuses cells that the window
+  // has passed, so earlier positions can't be restored by truncation.
   bool slides_window() const;
   bool is_shared() const { return engine_.use_count() > 1; }
 
-  const std::shared_ptr<Session> lender_;  // null: it made the context
+  const std::shared_ptr<Session> lender_;  // null if this session made the context
   int64_t cells_ = 0;
   int64_t used_cells_ = 0;
   std::vector<llama_seq_id> free_slots_;  // a stack, lowest on top

@@ -1,4 +1,4 @@
-// Adds the time for which it lives to a counter.
+// Adds the time between its construction and its destruction to a counter.
 #pragma once
 
 #include <chrono>

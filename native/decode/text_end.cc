@@ -8,7 +8,8 @@
 namespace llama_ets {
 namespace {
 
-// Leaves what a string of `size` bytes may have begun in.
+// Keeps only the last `size` - 1 bytes: a string of `size` bytes that is not complete yet can have
+// begun only there.
 void CutTo(size_t size, std::string* tail) {
   if (tail->size() >= size) tail->erase(0, tail->size() - (size - 1));
 }
@@ -61,7 +62,7 @@ Finish TextEnd::FinishWith(llama_token token, TextTail* tail) const {
   return EndsAnswer(piece, tail) ? Finish::kAnswered : Finish::kBudget;
 }
 
-// A token that ends a thought is one of it; so is one that begins it.
+// The tokens that begin and end a thought count as tokens of the thought.
 bool TextEnd::AddThought(llama_token token, TextTail* tail) const {
   ThoughtState& state = *tail->thoughts;
   const bool was_inside = state.place == ThoughtPlace::kInside;

@@ -7,7 +7,8 @@
 namespace llama_ets {
 namespace {
 
-// Leaves what a string of `size` bytes may have begun in.
+// Keeps only the last `size` - 1 bytes: a string of `size` bytes that is not complete yet can have
+// begun only there.
 void CutTo(size_t size, std::string* tail) {
   if (tail->size() >= size) tail->erase(0, tail->size() - (size - 1));
 }
@@ -42,7 +43,7 @@ void Thoughts::Add(llama_token token, ThoughtState* state) const {
   const bool is_forced = Forced(*state) == token;
   state->tail += TextOf(vocab_, token, /*special=*/true);
   Read(state);
-  // The token that completes a tag is none of the thought's.
+  // The token that completes a tag does not count against the budget.
   if (was_inside && !is_forced && state->place == ThoughtPlace::kInside) {
     state->spent += 1;
     if (rules_.cuts_loops) state->loop.Add(token);
@@ -50,7 +51,8 @@ void Thoughts::Add(llama_token token, ThoughtState* state) const {
   state->forced = is_forced ? state->forced + 1 : 0;
   if (state->forced < rules_.closing.size()) return;
   state->forced = 0;
-  // The closing is a tag, unless the vocabulary spells it in another way.
+  // The text of the closing tokens normally completes an end tag, and Read has then left the
+  // thought. The vocabulary may spell the tag differently, so it is left here in any case.
   if (state->place == ThoughtPlace::kInside) state->place = ThoughtPlace::kAnswer;
 }
 
@@ -66,7 +68,7 @@ bool Thoughts::IsSpent(const ThoughtState& state) const {
   return (rules_.budget && state.spent >= *rules_.budget) || state.loop.is_loop();
 }
 
-// Takes the tags that stand in the tail.
+// Moves the state past all complete tags in the tail.
 void Thoughts::Read(ThoughtState* state) const {
   std::string& tail = state->tail;
   for (;;) {

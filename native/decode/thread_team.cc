@@ -13,7 +13,7 @@ ThreadTeam::ThreadTeam(int32_t size) {
       threads_.emplace_back([this, member] { Loop(member); });
     }
   } catch (const std::system_error&) {
-    // The work takes longer with those there are.
+    // The team goes on with the threads that were started; the work takes longer.
   }
 }
 
@@ -71,7 +71,7 @@ void ThreadTeam::TakeItems(int32_t member) {
         failure_ = std::current_exception();
         failed_item_ = item;
       }
-      next_ = count_;  // all lower items were begun
+      next_ = count_;  // begin no more items; all lower ones were begun
     }
   }
 }

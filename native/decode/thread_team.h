@@ -1,5 +1,5 @@
-// A fixed team of threads for short pieces of work between decodes. They wait on a condition
-// variable: a thread that spins would take its core from ggml's.
+// A fixed team of threads for short pieces of work between decodes. The threads wait on a condition
+// variable, because a spinning thread would take a core from ggml's threads.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,8 @@ namespace llama_ets {
 
 class ThreadTeam {
  public:
-  // `size` counts the thread that calls ForEach. Has fewer where the system grants no more.
+  // `size` includes the thread that calls ForEach. The team is smaller if the system can't start
+  // that many threads.
   explicit ThreadTeam(int32_t size);
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
@@ -23,9 +24,10 @@ class ThreadTeam {
 
   using Work = std::function<void(int32_t item, int32_t member)>;
 
-  // Calls `work` for the items 0 to count - 1, each once, by any member (0: the caller; below the
-  // size asked for), and returns when all are done. Items are begun in order, and none after a
-  // failure: what is rethrown is the exception of the lowest item that fails, as in a plain loop.
+  // Calls `work` once for each item from 0 to count - 1 and returns when all are done. Any member
+  // may take an item; `member` is below `size`, and 0 is the calling thread. Items are begun in
+  // order, and none is begun after a failure. Rethrows the exception of the lowest item that fails,
+  // as a plain loop would.
   void ForEach(int32_t count, const Work& work);
 
  private:
@@ -35,7 +37,8 @@ class ThreadTeam {
   std::mutex mutex_;
   std::condition_variable begin_;
   std::condition_variable end_;
-  // The round that runs. Whoever comes to it after it was closed is not waited for.
+  // The state of one ForEach call, called a round. A thread that wakes up after the round was
+  // closed does not join it.
   const Work* work_ = nullptr;
   int32_t count_ = 0;
   std::atomic<int32_t> next_{0};

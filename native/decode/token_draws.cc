@@ -55,7 +55,7 @@ void TokenDraws::Run() {
   });
 }
 
-// All rows' sums, then the block that each draw falls into, in one go each.
+// First sums all rows in one pass, then copies the block of each draw in another.
 void TokenDraws::DrawOnDevice() {
   const Stopwatch stopwatch(&decoder_->decode_counters.sampling_ns);
   DeviceLogits* device = decoder_->device_logits();

@@ -1,4 +1,4 @@
-// Tokens drawn from rows of logits, any number from each.
+// Draws tokens from rows of logits, any number from each row.
 #pragma once
 
 #include <optional>
@@ -12,19 +12,21 @@ namespace llama_ets {
 
 class TokenDraws {
  public:
-  // All outlive it.
+  // `decoder` and `policy` must outlive this object.
   TokenDraws(Decoder* decoder, const Sampling& policy, Metrics metrics);
 
-  // Between Clear and Run: a row, with what a grammar allows there (null: everything), then the
-  // random numbers that tokens of it are drawn with. Draws are numbered in this order.
+  // Usage: Clear, then for each row AddRow or AddRowOf followed by one AddDraw per token to draw,
+  // then Run. `grammar` says which tokens are allowed (null: all). Draws are numbered in the order
+  // in which they are added.
   void Clear();
   void AddRow(const float* logits, const Grammar* grammar) {
     rows_.push_back({logits, 0, random_.size(), 0, grammar, {}});
   }
-  // A row of the last decode, by its token's index in the batch. It stays on the device where there
-  // are such rows and the policy leaves all tokens, without a grammar.
+  // Adds a row of the last decode, by its token's index in the batch. The row stays on the device
+  // if the context keeps rows there and the policy neither cuts off tokens nor has a grammar, a
+  // power or metrics.
   void AddRowOf(int32_t batch_index, const Grammar* grammar);
-  // Takes this token of the last row, whatever its draws' numbers, with its log-probabilities.
+  // All draws from the row added last give this token, with its log-probabilities.
   void Force(llama_token token) { rows_.back().forced = token; }
   void AddDraw(const TokenRandom& random);
   // Throws EngineError ERR_ABORTED or ERR_INVALID_LOGITS.
@@ -34,9 +36,9 @@ class TokenDraws {
 
  private:
   struct Row {
-    const float* logits;  // null: on the device
+    const float* logits;  // null: the row is on the device
     int32_t device_row;
-    size_t first, count;  // draws
+    size_t first, count;  // the row's draws
     const Grammar* grammar;
     std::optional<llama_token> forced;
   };
@@ -46,10 +48,10 @@ class TokenDraws {
   Decoder* decoder_;
   const double temperature_;
   RowSampler policy_;
-  std::optional<Sampler> device_policy_;  // where it can draw from rows on the device
+  std::optional<Sampler> device_policy_;  // set if the policy can draw from rows on the device
   std::vector<Row> rows_;
   std::vector<TokenRandom> random_;
-  std::vector<double> uniforms_;  // the first of each
+  std::vector<double> uniforms_;  // the first uniform number of each draw
   std::vector<float> blocks_;     // scratch
   std::vector<TokenProbability> drawn_;
 };

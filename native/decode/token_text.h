@@ -1,5 +1,6 @@
-// The text of tokens, in bytes: that of each token, one after another. A token may hold a part of a
-// character. What a text reads as, where it stops and what is shown of it all go by these bytes.
+// The text of tokens in bytes: the bytes of each token, one after another. A token may hold part of
+// a UTF-8 character. These bytes determine what a text says, where it stops and what is shown of
+// it.
 #pragma once
 
 #include <llama.h>
@@ -9,7 +10,7 @@
 
 namespace llama_ets {
 
-// Control tokens have no text, unless `special` writes them out.
+// Control tokens have no text unless `special` is set, which writes out their names.
 std::string TextOf(const llama_vocab* vocab, llama_token token, bool special = false);
 std::string TextOf(const llama_vocab* vocab, const std::vector<llama_token>& tokens,
                    bool special = false);

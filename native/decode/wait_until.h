@@ -6,8 +6,8 @@
 
 namespace llama_ets {
 
-// Waits until `holds()`. std::condition_variable::wait, as GCC 12 and later compile it, asks for a
-// libstdc++ newer than the engine does (GLIBCXX 3.4.30); the wait with a limit asks for none.
+// Waits until `holds()` is true. std::condition_variable::wait, as GCC 12 and later compile it,
+// needs a newer libstdc++ (GLIBCXX 3.4.30) than the engine needs; wait_for does not.
 template <typename Predicate>
 void WaitUntil(std::condition_variable& changed, std::unique_lock<std::mutex>& lock,
                Predicate holds) {

@@ -12,7 +12,7 @@
 namespace llama_ets {
 namespace {
 
-// A token drawn at a masked position, and how soon the position is to be unmasked.
+// A token drawn at a masked position. Positions with a higher priority are unmasked first.
 struct Draw {
   int32_t position;
   TokenProbability token;
@@ -48,7 +48,8 @@ class Denoising {
     }
   }
 
-  // Finds the text's next step and the positions that its pass predicts; false: it is finished.
+  // Finds the text's next step and the positions that its pass predicts. Returns false if the text
+  // is finished.
   bool Prepare(ReadText* text) {
     if (const auto finish = passes_.Advance(text)) {
       results_[text->index].finish = *finish;
@@ -58,7 +59,7 @@ class Denoising {
     return true;
   }
 
-  // One pass of every active text, or of as many as the budget allows.
+  // Runs one pass over every active text, or over as many as the budget allows.
   void Step() {
     std::vector<ReadText*> texts;
     for (ReadText& text : active_) texts.push_back(&text);
@@ -69,13 +70,15 @@ class Denoising {
     Retire();
   }
 
-  // Parallel decoding may take a block's steps again.
+  // The step that is recorded for unmasked positions. With parallel decoding the number of steps in
+  // a block varies, so we count the steps of the text.
   int32_t StepOf(const ReadText& text) const {
     if (options_.parallel.is_on()) return options_.from + results_[text.index].steps;
     return schedule_.StepOf(text);
   }
 
-  // Draws each text's tokens at its positions from the rows of their common state.
+  // Draws a token for each text of a group at each of its positions, from the rows of their common
+  // state.
   std::vector<std::vector<Draw>> DrawFrom(const std::vector<ReadText*>& group,
                                           const std::vector<int32_t>& positions,
                                           const std::vector<const float*>& rows) {
@@ -124,7 +127,7 @@ class Denoising {
     if (text->index == 0) session_->monitor()->Show(result.tokens);
   }
 
-  // Lets go of the texts that are finished.
+  // Removes the finished texts and frees their slots.
   void Retire() {
     const auto finished = [this](ReadText& text) {
       if (Prepare(&text)) return false;

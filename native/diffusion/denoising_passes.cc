@@ -49,7 +49,7 @@ bool DenoisingPasses::OutOfBudget() const {
 }
 
 bool DenoisingPasses::Run(const std::vector<ReadText*>& texts, const Use& use) {
-  // Texts that need a full pass, by state, and the others one by one.
+  // First the texts that need a full pass, grouped by state, then each other text as its own group.
   std::map<std::vector<llama_token>, Group> states;
   std::vector<Group> groups;
   for (ReadText* text : texts) {
@@ -78,7 +78,7 @@ StateRead DenoisingPasses::ReadFor(const Group& group, bool full) {
   const ReadText& text = *group.front();
   const auto length = static_cast<int32_t>(text.tokens.size());
   StateRead read = {&text.tokens, {}, 0, length};
-  for (const ReadText* one : group) {  // random positions differ
+  for (const ReadText* one : group) {  // with random remasking their positions differ
     read.positions.insert(read.positions.end(), one->positions.begin(), one->positions.end());
   }
   std::sort(read.positions.begin(), read.positions.end());
@@ -104,7 +104,8 @@ StateRead DenoisingPasses::ReadFor(const Group& group, bool full) {
   return read;
 }
 
-// Leaves to a group's texts what its full pass computed, where they go on in the block.
+// Keeps what a full pass computed for those texts of the group that go on in the same block. The
+// first text's slot has it, and is copied to the other texts' slots.
 void DenoisingPasses::Keep(const Group& group) {
   for (ReadText* text : group) text->cached = !schedule_->OpenPositions(*text).empty();
   const auto goes_on = [](const ReadText* text) { return text->cached; };

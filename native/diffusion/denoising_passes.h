@@ -1,6 +1,6 @@
-// The passes of texts that are denoised side by side, and the keys and values that Fast-dLLM
-// (arXiv 2505.22618) keeps of each between the passes of a block. Texts in the same state share
-// their full passes.
+// The model's passes over texts that are denoised together, and the keys and values that Fast-dLLM
+// (arXiv 2505.22618) keeps of each text between the passes of a block. Texts in the same state
+// share their full passes.
 #pragma once
 
 #include <functional>
@@ -12,39 +12,40 @@
 
 namespace llama_ets {
 
-// A text that passes read.
+// A text with the data that passes need.
 struct ReadText : ScheduledText {
-  size_t index = 0;        // the caller's
-  llama_seq_id slot = -1;  // where its keys and values are kept; the first of its views
+  size_t index = 0;        // for the caller's use
+  llama_seq_id slot = -1;  // the slot of its first view's keys and values; other views follow
   bool cached = false;     // the slot holds what the block's further passes need
-  std::vector<int32_t> positions = {};  // to predict in the coming pass; in `tokens`, ascending
+  std::vector<int32_t> positions = {};  // indices in `tokens` to predict next, ascending
 };
 
 class DenoisingPasses {
  public:
-  // All outlive the passes. Empties the session.
+  // All arguments must outlive this object. Empties the session.
   DenoisingPasses(DiffusionSession* session, const DenoisingSchedule* schedule,
                   const DenoisingOptions* options);
 
-  // As the schedule does; what is cached is of one block.
+  // Like DenoisingSchedule::Advance. A new block makes the cached keys and values invalid.
   std::optional<DenoisingFinish> Advance(ReadText* text) const;
 
   bool HasFreeSlot() const { return !free_slots_.empty(); }
   llama_seq_id TakeSlot();
   void FreeSlot(llama_seq_id slot);
-  // Takes a slot that holds what another does.
+  // Takes a free slot and copies the keys and values of another slot into it.
   llama_seq_id ForkSlot(llama_seq_id slot);
 
-  // Whether the budget has ended: checked between decodes, so that it holds within one. Throws
-  // EngineError ERR_ABORTED.
+  // Whether the budget is spent. Checked between decodes, so it may be exceeded by one decode.
+  // Throws EngineError ERR_ABORTED.
   bool OutOfBudget() const;
 
-  // Called with texts in one state, the positions predicted for any of them, ascending, and for
-  // each a row of logits, which is overwritten after the call. It may unmask positions.
+  // Called with texts in the same state, all positions that are predicted for any of them
+  // (ascending), and a row of logits for each position. The rows are overwritten after the call.
+  // The function may unmask positions.
   using Use =
       std::function<void(const std::vector<ReadText*>& texts, const std::vector<int32_t>& positions,
                          const std::vector<const float*>& rows)>;
-  // One pass of every text, or, with false, of as many as the budget allowed.
+  // Runs one pass over every text. Returns false if the budget was spent before all were read.
   bool Run(const std::vector<ReadText*>& texts, const Use& use);
 
  private:
@@ -56,7 +57,7 @@ class DenoisingPasses {
   const DenoisingSchedule* schedule_;
   const DenoisingOptions* options_;
   StateReader reader_;
-  std::vector<llama_seq_id> free_slots_;  // each the first of a text's views; lowest on top
+  std::vector<llama_seq_id> free_slots_;  // the first slots of texts' views; lowest on top
 };
 
 }  // namespace llama_ets

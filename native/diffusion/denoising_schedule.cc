@@ -115,7 +115,7 @@ std::vector<int32_t> DenoisingSchedule::MasksIn(const ScheduledText& text, int32
   return masks;
 }
 
-// Whether the text is decided: it has an end token, and no mask before it.
+// Whether the text is complete: it has an end token and no mask before it.
 bool DenoisingSchedule::HasEnded(const ScheduledText& text) const {
   for (size_t i = options_->prompt.size(); i < text.tokens.size(); ++i) {
     if (text.tokens[i] == session_->mask()) return false;

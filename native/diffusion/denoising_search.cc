@@ -11,16 +11,16 @@
 namespace llama_ets {
 namespace {
 
-// One of the most probable outcomes of a step: a token a position, by rank.
+// One of the most probable outcomes of a step: for each position, the rank of its token.
 struct Outcome {
   std::vector<size_t> ranks;
   double log_prob;
 };
 
-// What a step may make of a text.
+// The possible results of a step for a text.
 struct Outlook {
-  std::vector<int32_t> positions;                     // that it unmasks; in the text's tokens
-  std::vector<std::vector<TokenProbability>> tokens;  // at each, the most probable first
+  std::vector<int32_t> positions;                     // those that the step unmasks
+  std::vector<std::vector<TokenProbability>> tokens;  // at each position, the most probable first
   std::vector<Outcome> outcomes;                      // the most probable first
 };
 
@@ -31,12 +31,13 @@ struct Node {
   size_t origin;
 };
 
-// The `count` most probable of all combinations of a token a position.
+// The `count` most probable combinations of one token per position.
 std::vector<Outcome> MostProbable(const std::vector<std::vector<TokenProbability>>& tokens,
                                   size_t count) {
   std::vector<Outcome> best = {{{}, 0}};
   for (const std::vector<TokenProbability>& ranked : tokens) {
-    // No less probable than pair (i, j) of the two sorted lists are (i + 1) (j + 1) pairs.
+    // Both lists are sorted. So (i + 1) (j + 1) pairs, including (i, j) itself, are at least as
+    // probable as the pair (i, j), and pairs with a product above `count` are not needed.
     std::vector<Outcome> pairs;
     for (size_t i = 0; i < best.size(); ++i) {
       for (size_t j = 0; j < ranked.size() && (i + 1) * (j + 1) <= count; ++j) {
@@ -60,7 +61,7 @@ class Search {
         options_(options),
         denoising_(options.denoising),
         keeps_slots_(session->cache() != DiffusionCache::kNone),
-        // Some of a text's outcomes may end it.
+        // Twice the width, because up to `width` outcomes may end the text.
         outcomes_(2 * options.width),
         schedule_(session, &denoising_),
         passes_(session, &schedule_, &denoising_),
@@ -97,7 +98,7 @@ class Search {
     return finish == DenoisingFinish::kEnd || finish == DenoisingFinish::kLength;
   }
 
-  // One step of all hypotheses; of none, where the budget doesn't last for all.
+  // Takes one step of all hypotheses, or of none if the budget is spent before all were read.
   void Step() {
     std::vector<Outlook> outlooks(live_.size());
     std::vector<ReadText*> texts;
@@ -113,7 +114,7 @@ class Search {
     if (passes_.Run(texts, look)) Extend(outlooks);
   }
 
-  // A text's most probable outcomes, from the rows that predict its positions.
+  // A text's most probable outcomes. `rows` has the logits of `positions`.
   Outlook LookAhead(const ReadText& text, const std::vector<int32_t>& positions,
                     const std::vector<const float*>& rows) {
     std::vector<double> priorities(rows.size());
@@ -133,7 +134,7 @@ class Search {
     return outlook;
   }
 
-  // Makes the most probable extensions the hypotheses.
+  // Replaces the hypotheses by their most probable extensions.
   void Extend(const std::vector<Outlook>& outlooks) {
     struct Extension {
       size_t parent, outcome;
@@ -149,7 +150,7 @@ class Search {
         extensions.begin(), extensions.end(),
         [](const Extension& a, const Extension& b) { return a.log_prob > b.log_prob; });
 
-    std::vector<std::pair<size_t, Node>> children;  // those that go on, with their parents
+    std::vector<std::pair<size_t, Node>> children;  // extensions that go on, with their parents
     size_t going = 0;
     size_t ended = 0;
     for (const auto& [parent, outcome, log_prob] : extensions) {
@@ -158,7 +159,8 @@ class Search {
       if (going + ended == 0) session_->monitor()->Show(child.text.tokens);
       const auto finish = passes_.Advance(&child.read);
       const bool has_ended = finish && HasEnded(*finish);
-      // All have as many tokens, so that no more than `width` of a step can be among the best.
+      // All extensions of a step have unmasked equally many tokens, so at most `width` of those
+      // that end can be among the best texts.
       if (has_ended && ++ended > options_.width) continue;
       going += has_ended ? 0 : 1;
       const auto count = static_cast<int64_t>(outlooks[parent].positions.size());
@@ -184,7 +186,8 @@ class Search {
     return child;
   }
 
-  // Puts children in the place of their parents, whose keys and values they go on with.
+  // Replaces the hypotheses by their children. The first child of a parent takes over the parent's
+  // slot; the others get a copy of it.
   void Replace(std::vector<std::pair<size_t, Node>> children) {
     if (keeps_slots_) {
       std::vector<bool> goes_on(live_.size(), false);

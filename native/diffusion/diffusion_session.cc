@@ -28,13 +28,15 @@ DecoderOptions DecoderOptionsFor(const DiffusionSessionOptions& options) {
   decoder.threads = decoder.batch_threads = options.threads;
   decoder.flash_attention = 0;
   decoder.bidirectional = true;
-  // What is exact must not be rounded to half precision on the way.
+  // Without a cache between passes the result is exact, so its keys and values must not be rounded
+  // to half precision.
   const bool rounds = caches && !options.single_precision;
   decoder.cache_type = rounds ? GGML_TYPE_F16 : GGML_TYPE_F32;
   return decoder;
 }
 
-// As llama.cpp's own example reads it: shifted unless the model says otherwise.
+// Whether the logits at a token predict the next token. As in llama.cpp's own example, this holds
+// unless the model's metadata says otherwise.
 bool ShiftsLogits(const llama_model* model) {
   char value[8];
   const int32_t size =
@@ -122,8 +124,8 @@ bool DiffusionSession::MoveSuffix(llama_seq_id slot, int32_t first, int32_t end)
   const size_t size =
       engine.llama_state_seq_get_data(context_, state_.data(), state_.size(), spare_);
 
-  // llama_kv_cache::state_write: magic, sequence, number of streams, number of cells; then of each
-  // cell its position, its number of sequences and these.
+  // The layout that llama_kv_cache::state_write writes: magic, sequence, number of streams, number
+  // of cells; then for each cell its position, its number of sequences, and those sequences.
   struct Header {
     uint32_t magic;
     llama_seq_id sequence;

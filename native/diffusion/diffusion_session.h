@@ -1,5 +1,5 @@
-// The context of a masked diffusion model, whose tokens attend to all of their text, and the keys
-// and values it keeps of texts between passes; denoising.h and state_scoring.h run on it.
+// The context of a masked diffusion model, whose tokens attend to their whole text, and the keys
+// and values that it keeps of texts between passes. denoising.h and state_scoring.h use it.
 #pragma once
 
 #include <llama.h>
@@ -11,57 +11,60 @@
 
 namespace llama_ets {
 
-// What is kept of a text while a block of it is denoised: nothing, the keys and values of what is
-// before the block, or of what is before and after it.
+// What is kept of a text while one of its blocks is denoised. kNone: nothing. kPrefix: the keys and
+// values before the block. kDual: those before and after the block.
 enum class DiffusionCache { kNone, kPrefix, kDual };
 
 struct DiffusionSessionOptions {
-  int32_t length;     // of the longest prompt and text together
-  int32_t max_texts;  // side by side
+  int32_t length;     // largest number of tokens of a prompt and its text together
+  int32_t max_texts;  // number of texts that are denoised together
   DiffusionCache cache;
-  bool single_precision;  // of kept keys and values; else half
+  bool single_precision;  // kept keys and values are f32; otherwise f16
   bool guidance;          // room for a second view of each text, with its prompt masked
-  // Whether the engine's state may be taken for the known one, after a look; false: as where it has
-  // another layout.
+  // Whether kDual may edit the engine's saved state, after a test that its layout is the known one.
+  // If false, the session behaves as if the layout was unknown and uses kPrefix.
   bool knows_state;
-  int32_t batch_tokens;  // of one decode, where more than one text fits
+  int32_t batch_tokens;  // tokens per decode; at least one text always fits
   int32_t threads;
 };
 
-// Passes count texts, not decodes; a guided text counts twice.
+// Counts since the session was made. Passes count texts, not decodes; a text with guidance counts
+// twice.
 struct DiffusionCounters {
   int64_t full_passes = 0;
   int64_t block_passes = 0;
   int64_t positions = 0;
   int64_t unmasked = 0;
   int64_t scored = 0;
-  int64_t shared = 0;  // texts that got their full pass from another in the same state
+  int64_t shared = 0;  // texts that used the full pass of another text in the same state
 };
 
 class DiffusionSession : public Decoder {
  public:
-  // Throws as Decoder does, and EngineError ERR_UNSUPPORTED_MODEL: no diffusion model, or one that
-  // keeps no keys and values where a cache is asked for. Keeps those before a block alone where the
-  // engine's state has a layout by which those after it can't be moved.
+  // Throws as Decoder does, and EngineError ERR_UNSUPPORTED_MODEL if the model has no mask token,
+  // or if a cache is asked for and the engine keeps no keys and values of the model. kDual becomes
+  // kPrefix if the layout of the engine's saved state is unknown, because keys and values after the
+  // block can't be moved then.
   DiffusionSession(SharedModel model, const DiffusionSessionOptions& options, JobMonitor* monitor);
 
-  // Adds tokens [first, last) of a text to the batch. `row_of[i]` becomes the batch index of the
-  // logits that predict position i, for those where it is not negative.
+  // Adds the tokens [first, last) of a text to the batch. For each position i at which `row_of` is
+  // not negative, sets `row_of[i]` to the batch index of the logits that predict that position.
   void Add(const std::vector<llama_token>& tokens, int32_t first, int32_t last, llama_seq_id slot,
            std::vector<int32_t>* row_of);
-  // The first token that a pass must read so that position i is predicted.
+  // The first token that a pass must read to predict a position.
   int32_t FirstReadFor(int32_t position) const { return position - shift_; }
 
-  // Empties all slots, or one.
+  // Reset empties all slots, Clear empties one.
   void Reset();
   void Clear(llama_seq_id slot);
-  // Makes an empty slot hold what another does.
+  // Copies the keys and values of a slot to an empty slot.
   void Fork(llama_seq_id from, llama_seq_id to);
-  // Takes out what was computed of the tokens from `first` on, but for a parked suffix.
+  // Removes the keys and values of the tokens from `first` on, except those of a parked suffix.
   void KeepBefore(llama_seq_id slot, int32_t first);
-  // Takes out the tokens [first, end) of a text, and moves those from `end` on to where decoding
-  // goes on before them: llama.cpp asks that the positions of a sequence are consecutive, but reads
-  // them only there and to mask what is causal.
+  // Removes the keys and values of the tokens [first, end) of a text and parks those from `end` on:
+  // their cells get position 0, which precedes all tokens. llama.cpp requires that the positions of
+  // a sequence are consecutive, so decoding could not go on before cells with later positions. It
+  // uses the positions only for this check and for causal masks, which diffusion models don't have.
   void ParkSuffix(llama_seq_id slot, int32_t first, int32_t end);
 
   llama_token mask() const { return mask_; }
@@ -76,17 +79,18 @@ class DiffusionSession : public Decoder {
  private:
   DiffusionSession(SharedModel model, const DiffusionSessionOptions& options,
                    const DecoderOptions& decoder, JobMonitor* monitor);
-  // Whether ParkSuffix works, by trying it on two tokens.
+  // Tries on two tokens whether ParkSuffix works.
   bool CanParkSuffix();
-  // ParkSuffix; false, and the suffix is lost, where the state has another layout.
+  // Does the work of ParkSuffix. Returns false if the layout of the state is unknown; the suffix is
+  // then lost.
   bool MoveSuffix(llama_seq_id slot, int32_t first, int32_t end);
 
   DiffusionSessionOptions options_;
   const int32_t batch_size_;
   llama_token mask_;
   int32_t shift_;               // 1: the logits at a token predict the next one
-  int32_t offset_;              // of llama.cpp's positions, leaving 0 to parked suffixes
-  llama_seq_id spare_;          // a slot for moving cells
+  int32_t offset_;              // added to positions, so that 0 is free for parked suffixes
+  llama_seq_id spare_;          // a slot that is used to move cells
   std::vector<uint8_t> state_;  // scratch
 };
 

@@ -1,5 +1,5 @@
-// Passes of a diffusion model over texts in given states, packed into as few decodes as fit, and
-// the rows of logits that predict the positions asked for.
+// Runs passes of a diffusion model over texts in given states, packed into as few decodes as
+// possible, and gives the rows of logits that predict the requested positions.
 #pragma once
 
 #include <cstdint>
@@ -13,30 +13,34 @@ namespace llama_ets {
 // One pass over a text.
 struct StateRead {
   const std::vector<llama_token>* tokens;  // prompt and text
-  std::vector<int32_t> positions;          // to predict, in `tokens`; ascending
-  // Tokens decoded; the whole text, unless the others are cached.
+  std::vector<int32_t> positions;          // indices in `tokens` to predict; ascending
+  // The tokens [first, last) are decoded: the whole text, unless the others are cached.
   int32_t first, last;
-  // Where keys and values are kept: a slot a view. Without, the pass leaves none.
+  // The slot in which the first view's keys and values are kept; the second view uses the next
+  // slot. If negative, the pass keeps none.
   llama_seq_id slot = -1;
 };
 
 class StateReader {
  public:
-  // `guidance`: 0 is off. The first `prompt_length` tokens are masked in the unconditional view.
+  // With `guidance` above 0 each text also has an unconditional view, in which the first
+  // `prompt_length` tokens are masked.
   StateReader(DiffusionSession* session, int32_t prompt_length, double guidance)
       : session_(session), prompt_length_(prompt_length), guidance_(guidance) {}
 
   int32_t views() const { return guidance_ > 0 ? 2 : 1; }
 
-  // Called after each decode with the reads in it, and for each its rows, one a position, where the
-  // mask token has no probability. The rows are overwritten after the call. False: reads no more.
+  // Called after each decode with the reads [begin, end) that were in it. `rows` has for each read
+  // one row of logits per position; the mask token's logit is -infinity. The rows are overwritten
+  // after the call. If the function returns false, no more reads are done.
   using Use = std::function<bool(size_t begin, size_t end,
                                  const std::vector<std::vector<const float*>>& rows)>;
-  // All of the reads keep keys and values, or none does.
+  // Either all reads have a slot or none has.
   void Read(const std::vector<StateRead>& reads, const Use& use);
 
  private:
-  // Adds reads from `begin` on to the batch, as many as fit; returns the first that does not.
+  // Adds as many reads as fit to the batch, from `begin` on. Returns the first read that did not
+  // fit.
   size_t Fill(const std::vector<StateRead>& reads, size_t begin);
   void Add(const StateRead& read, llama_seq_id slot);
   std::vector<const float*> RowsOf(const StateRead& read, size_t index) const;
@@ -44,7 +48,7 @@ class StateReader {
   DiffusionSession* session_;
   const int32_t prompt_length_;
   const double guidance_;
-  // The batch indices of rows, by position: for each read in the batch, those of each view.
+  // For each view of each read in the batch, the batch index of the row of each position.
   std::vector<std::vector<int32_t>> indices_;
   std::vector<llama_token> masked_;  // scratch
 };

@@ -1,4 +1,4 @@
-// Log-probabilities of tokens at positions of texts in given states, by full passes.
+// Computes log-probabilities of tokens at positions of texts in given states, with full passes.
 #pragma once
 
 #include <vector>
@@ -10,10 +10,10 @@ namespace llama_ets {
 
 struct ScoredState {
   std::vector<llama_token> tokens;
-  std::vector<llama_token> targets;  // one a position; -1: none
+  std::vector<llama_token> targets;  // the token to score at each position; -1: none
 };
 
-// For each state one log-probability a position under `sampling`; NaN where there is no target.
+// Returns for each state one log-probability per position, under `sampling`; NaN without a target.
 // Throws EngineError ERR_ABORTED or ERR_INVALID_LOGITS.
 std::vector<std::vector<double>> ScoreStates(DiffusionSession* session,
                                              const std::vector<llama_token>& prompt,

@@ -10,7 +10,7 @@
 namespace llama_ets {
 namespace {
 
-constexpr int32_t kBlock = 1024;  // summed in float; across blocks in double
+constexpr int32_t kBlock = 1024;  // logits per block: sums are float within, double across blocks
 
 struct Sums {
   float max;

@@ -1,4 +1,4 @@
-// Which of the predicted positions of a block a denoising step unmasks.
+// Chooses which of a block's predicted positions a denoising step unmasks.
 #pragma once
 
 #include <cstdint>
@@ -9,25 +9,28 @@ namespace llama_ets {
 
 enum class Remasking { kLowConfidence, kRandom, kEntropy, kMargin };
 
-// Confidence-parallel decoding (Fast-dLLM, arXiv 2505.22618).
+// The rule of confidence-parallel decoding (Fast-dLLM, arXiv 2505.22618): by a threshold or a
+// factor.
 struct ParallelRule {
   std::optional<double> threshold;
   std::optional<double> factor;
   bool is_on() const { return threshold || factor; }
 };
 
-// Positions that step `step` of a block's `steps` unmasks: evenly many, the first ones one more.
+// The number of positions that step `step` of a block's `steps` steps unmasks. The positions are
+// divided evenly; if they don't divide, each of the first steps unmasks one more.
 int32_t TransferCount(int32_t block_length, int32_t steps, int32_t step);
 
-// The `count` indices of highest priority, the lower index first among equals; best first.
+// The indices of the `count` highest priorities, highest first. Of equal priorities the lower index
+// comes first.
 std::vector<size_t> Highest(const std::vector<double>& priorities, size_t count);
 
-// The indices that may be unmasked at once by the rule, given each one's confidence; at least one.
+// The indices that the rule unmasks in one step, given the confidence of each; at least one.
 std::vector<size_t> Confident(const std::vector<double>& confidences, const ParallelRule& rule);
 
-// What a row says of how soon its position is to be unmasked, whatever is drawn from it: its
-// entropy's negative, or the difference of the two largest probabilities; 0 where that is not for
-// the row to say. Throws EngineError ERR_INVALID_LOGITS.
+// A position's priority, as far as it depends only on the row of logits and not on the drawn token:
+// the negative entropy for kEntropy, the difference of the two largest probabilities for kMargin,
+// and 0 for the other rules. Throws EngineError ERR_INVALID_LOGITS.
 double RowPriority(Remasking remasking, const float* logits, int32_t count);
 
 }  // namespace llama_ets

@@ -1,6 +1,6 @@
-// Compiled into ggml-rpc-server: it would die of SIGPIPE, and all that it holds with it, when a
-// client goes while the server answers. With the signal ignored, the write fails and it serves the
-// next one.
+// Compiled into ggml-rpc-server. Without this, SIGPIPE would end the server, and lose all that it
+// holds, when a client disconnects while the server answers. With the signal ignored, the write
+// fails, and the server serves the next client.
 #ifndef _WIN32
 #include <csignal>
 

@@ -36,14 +36,14 @@ void CheckKind(const GgufHeader& header, const std::string& model_architecture) 
   }
 }
 
-// llama.cpp compares the first two sizes, and multiplies by all of them.
+// llama.cpp compares only the first two dimensions with the model's, but computes with all four.
 void CheckShapes(const GgufHeader& header, const CheckedModel& model) {
   constexpr std::string_view kEnds[] = {".lora_a", ".lora_b"};
   for (const auto& [name, tensor] : header.tensors()) {
     const bool is_pair = std::any_of(std::begin(kEnds), std::end(kEnds), [&](auto end) {
       return name.size() > end.size() && name.substr(name.size() - end.size()) == end;
     });
-    if (!is_pair) continue;  // a norm, which llama.cpp passes over, or refuses
+    if (!is_pair) continue;  // e.g. a norm, which llama.cpp ignores or refuses
     const std::string of(name.substr(0, name.size() - kEnds[0].size()));
     const auto found = model.tensors.find(of);
     if (found == model.tensors.end()) {

@@ -1,4 +1,4 @@
-// Checks a LoRA adapter before the engine loads it, as model_file.h does a model.
+// Checks a LoRA adapter before the engine loads it, as model_file.h checks a model.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace llama_ets {
 
-// Throws EngineError: ERR_NOT_GGUF, ERR_MODEL_TRUNCATED, and ERR_UNSUPPORTED_MODEL for what is no
-// LoRA adapter, or one of another model.
+// Throws EngineError: ERR_NOT_GGUF, ERR_MODEL_TRUNCATED, or ERR_UNSUPPORTED_MODEL if the file is
+// not a LoRA adapter or belongs to another model.
 void CheckAdapterFile(const std::string& path, const CheckedModel& model);
 
 }  // namespace llama_ets

@@ -67,8 +67,9 @@ void SetEnvironment(const char* name, const char* value) {
 }
 #endif
 
-// Whether a file is the library `stem`: lib<stem>.<anything>.so, .dylib or .dll, with the dot right
-// after the stem (libggml.so, not libggml-cpu.so; the prebuilt ones carry the release in between).
+// Whether a file is the library `stem`: [lib]<stem>.[<anything>.](so|dylib|dll). The dot must come
+// right after the stem, so libggml.so matches `ggml` but libggml-cpu.so does not. Prebuilt
+// libraries have the release in place of <anything>.
 bool IsLibrary(const fs::path& file, const std::string& stem) {
   const std::string extension = file.extension().string();
   if (extension != ".so" && extension != ".dylib" && extension != ".dll") return false;
@@ -152,7 +153,7 @@ void OpenEngine(const std::string& directory) {
   }
 
   opened.llama_log_set(OnLog, nullptr);
-  // node-llama-cpp may have registered the same backends in this process already.
+  // In this process, node-llama-cpp may have registered the same backends already.
   if (opened.ggml_backend_reg_count() == 0) {
     opened.ggml_backend_load_all_from_path(directory.c_str());
   }
@@ -205,7 +206,8 @@ void AddRpcServer(const std::string& endpoint) {
   }
   api.ggml_backend_register(server);
   added.insert(endpoint);
-  // Never freed: without it, the server would be free for another process between two calls.
+  // This backend is never freed. It keeps the connection open, so that no other process can take
+  // the server between two calls.
   api.ggml_backend_dev_init(api.ggml_backend_dev_get(api.ggml_backend_dev_count() - 1), nullptr);
 }
 

@@ -1,8 +1,9 @@
 // The engine: llama.cpp's C API, resolved at run time from a directory of shared libraries.
 //
-// Nothing is linked: ggml-base, ggml and llama are opened in this order and every function used is
-// looked up by name, so one addon serves the CPU, CUDA, Vulkan and Metal builds of one release.
-// One engine per process; opening it again with the same directory is free.
+// The addon links to none of these libraries. It opens ggml-base, ggml and llama in this order and
+// looks every function up by name, so one addon works with the CPU, CUDA, Vulkan and Metal builds
+// of one release. A process can open one engine; opening it again with the same directory does
+// nothing.
 #pragma once
 
 #include <ggml-alloc.h>
@@ -15,7 +16,7 @@
 
 namespace llama_ets {
 
-// Functions of each library. A function added here is resolved and checked at open().
+// The functions of each library. OpenEngine resolves all of them and throws if one is missing.
 // clang-format off
 #define LLAMA_ETS_LLAMA_FUNCTIONS(X)                                                    \
   X(llama_backend_init) X(llama_log_set) X(llama_max_parallel_sequences)                \
@@ -83,8 +84,8 @@ struct Device {
   size_t total_bytes = 0;
 };
 
-// Opens the engine in `directory`. Throws EngineError ERR_ENGINE_NOT_FOUND (a library or function
-// is missing) or ERR_INVALID_STATE (another engine is open in this process).
+// Opens the engine in `directory`. Throws EngineError ERR_ENGINE_NOT_FOUND (a library, a function
+// or a device is missing) or ERR_INVALID_STATE (another engine is open in this process).
 void OpenEngine(const std::string& directory);
 
 // The opened engine's functions. Throws EngineError ERR_INVALID_STATE before OpenEngine.
@@ -92,17 +93,18 @@ const EngineApi& Engine();
 
 std::vector<Device> EngineDevices();
 
-// Adds the devices of llama.cpp's RPC server at "host:port" to the engine's, once. The server
-// serves this process alone from then on. The engine aborts the process where it can't reach the
-// server, or loses it later. Throws EngineError ERR_ENGINE_NOT_FOUND where the engine was built
-// without GGML_RPC, ERR_RPC_SERVER where the server has no device.
+// Adds the devices of llama.cpp's RPC server at "host:port" to the engine's devices; does nothing
+// if they were added before. From then on the server serves only this process. The engine aborts
+// the process if it can't reach the server, or loses the connection later. Throws EngineError
+// ERR_ENGINE_NOT_FOUND if the engine was built without GGML_RPC, ERR_RPC_SERVER if the server has
+// no device.
 void AddRpcServer(const std::string& endpoint);
 
-// The devices of those servers, as the engine names them.
+// The devices of all added RPC servers.
 std::vector<ggml_backend_dev_t> RpcDevices();
 
-// Collects what the engine logs as warnings and errors on this thread while it lives: llama.cpp
-// says why a call failed only in its log.
+// While it exists, collects the warnings and errors that the engine logs on this thread. llama.cpp
+// reports only in its log why a call failed.
 class LogCapture {
  public:
   LogCapture();

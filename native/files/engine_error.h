@@ -1,4 +1,4 @@
-// An error with one of the library's codes; JavaScript sees it as LlamaEtsError.
+// An error with one of the library's codes. JavaScript gets it as a LlamaEtsError.
 #pragma once
 
 #include <stdexcept>

@@ -1,11 +1,11 @@
-// Locks that the system frees however their owner ends: a killed process leaves none behind.
+// File locks that the system frees when their owner ends in any way, even when it is killed.
 #pragma once
 
 namespace llama_ets {
 
-// Takes an exclusive lock on an open file, held until its descriptor is closed; false: somebody
-// else, also within this process, holds it. Throws EngineError ERR_WRITE where the file system
-// has no locks.
+// Takes an exclusive lock on an open file, which is held until its descriptor is closed. Returns
+// false if the lock is already held through another descriptor, in this or another process. Throws
+// EngineError ERR_WRITE if the file system does not support locks.
 bool LockFile(int descriptor);
 
 }  // namespace llama_ets

@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// ggml maps tensors in place and asserts this alignment.
+// ggml uses tensors where the file is mapped, and asserts this alignment, in bytes.
 constexpr uint64_t kTensorAlignment = 32;
 
 [[noreturn]] void Refuse(const std::string& message) {
@@ -44,7 +44,7 @@ void GgufFile::CheckTensors() const {
   CheckPlaces();
 }
 
-// llama.cpp loads weights of any type and aborts, or worse, when it computes with them.
+// llama.cpp loads weights of any type, but aborts or computes garbage with some of them.
 void GgufFile::CheckTypes() const {
   for (const auto& [name, tensor] : header_->tensors()) {
     const uint32_t type = tensor.type;

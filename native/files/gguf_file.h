@@ -1,5 +1,5 @@
-// A GGUF file whose header could be read, and the checks of its tensors: of a model, of each part
-// of a split one, and of an adapter.
+// A GGUF file with a valid header, and checks of its tensors. Used for models, for each part of a
+// split model, and for adapters.
 #pragma once
 
 #include <gguf.h>

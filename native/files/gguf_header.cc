@@ -162,7 +162,7 @@ void GgufHeader::TakeValue() {
   if (value.element == GGUF_TYPE_STRING) {
     for (uint64_t i = 0; i < count; ++i) value.strings.push_back(TakeString());
   } else {
-    // Where there are more elements than bytes, the product might overflow.
+    // If there are more elements than bytes, the product could overflow; Skip(count) throws then.
     value.bytes = Skip(count > bytes_.size() ? count : count * SizeOf(value.element));
   }
   values_.emplace(key, std::move(value));

@@ -17,7 +17,7 @@
 namespace llama_ets {
 namespace {
 
-// llama.cpp's fixed array sizes (src/llama-hparams.h); it asserts on more.
+// The sizes of llama.cpp's fixed arrays (src/llama-hparams.h). It aborts on larger numbers.
 constexpr uint32_t kMaxLayers = 512;
 constexpr uint32_t kMaxExperts = 1024;
 
@@ -29,7 +29,7 @@ bool IsOneOf(std::string_view architecture, std::initializer_list<std::string_vi
   return std::find(names.begin(), names.end(), architecture) != names.end();
 }
 
-// Files that lie beside models and are no language models.
+// Refuses GGUF files that are often stored next to models but are not language models.
 void CheckKind(const GgufHeader& header) {
   const std::string type = header.FindString("general.type").value_or("model");
   const std::string architecture = header.FindString("general.architecture").value_or("");
@@ -49,7 +49,7 @@ void CheckKind(const GgufHeader& header) {
   }
 }
 
-// Only the first part of a split model says what the model is, and finds the others.
+// Refuses all parts of a split model but the first: only the first describes the model.
 void CheckPart(const GgufHeader& header) {
   const uint32_t part = header.FindU16("split.no").value_or(0);
   if (part == 0) return;
@@ -81,7 +81,7 @@ void CheckLayers(const GgufHeader& header, const std::string& architecture) {
 void CheckExperts(const GgufHeader& header, const std::string& architecture) {
   CheckRange(header, architecture + ".expert_count", 0, kMaxExperts);
   const uint32_t experts = header.FindU32(architecture + ".expert_count").value_or(0);
-  // Dense Hunyuan models say that they have one expert, and llama.cpp takes it for none.
+  // The files of dense Hunyuan models have one expert, and llama.cpp treats this as no experts.
   if (architecture == "smallthinker" && experts == 0) {
     Refuse("Expected the model's `smallthinker.expert_count` to be at least 1, got none");
   }
@@ -110,8 +110,8 @@ void CheckExperts(const GgufHeader& header, const std::string& architecture) {
   CheckRange(header, used_groups_key, 1, groups - 1);
 }
 
-// Architectures whose graph asserts that all of a head's dimensions are rotated, and whose loading
-// doesn't check it.
+// Architectures whose graph asserts that all dimensions of a head are rotated, although llama.cpp
+// does not check this at load.
 constexpr std::array<std::string_view, 51> kRotatesWholeHeads = {
     "apertus",    "arcee",      "arctic",        "baichuan",    "codeshell",    "cohere2moe",
     "dbrx",       "deepseek",   "dots1",         "dream",       "ernie4_5",     "ernie4_5-moe",
@@ -145,7 +145,7 @@ void CheckRotation(const GgufHeader& header, const std::string& architecture) {
          std::to_string(*rotated));
 }
 
-// Sizes of recurrent layers, which graphs assert or divide by.
+// Checks sizes of recurrent layers that llama.cpp's graphs assert or divide by.
 void CheckRecurrentLayers(const GgufHeader& header, const std::string& architecture) {
   const auto number = [&](const char* name) {
     return header.FindU32(architecture + "." + name).value_or(0);
@@ -178,8 +178,9 @@ void CheckRecurrentLayers(const GgufHeader& header, const std::string& architect
   }
 }
 
-// The last layers of Gemma 4 may read the keys and values of the last but one layer before them
-// where they see a window, else of the last: it has to be of their kind.
+// The last `shared_kv_layers` layers of Gemma 4 share the keys and values of a layer before them: a
+// sliding-window layer those of the second to last layer before them, any other layer those of the
+// last. The layer that owns the keys and values must be of the same kind.
 void CheckSharedLayers(const GgufHeader& header, const std::string& architecture) {
   const uint32_t shared = header.FindU32(architecture + ".attention.shared_kv_layers").value_or(0);
   if (architecture != "gemma4" || shared == 0) return;
@@ -199,10 +200,10 @@ void CheckSharedLayers(const GgufHeader& header, const std::string& architecture
   }
 }
 
-// What llama.cpp does with the suffixes of plamo2's tokens, all of them together; real ones take a
-// hundredth.
+// The largest number of steps that llama.cpp may take for the suffixes of all tokens of a plamo2
+// vocabulary. Real vocabularies take a hundredth of it.
 constexpr double kMostSuffixSteps = 1e10;
-// llama.cpp's tries call themselves for each byte of a token when they are freed.
+// When llama.cpp frees its tries, it recurses once for each byte of a token.
 constexpr size_t kMostTokenBytes = 4096;
 
 void CheckVocabulary(const GgufHeader& header) {
@@ -212,7 +213,7 @@ void CheckVocabulary(const GgufHeader& header) {
   double suffix_steps = 0;
   uint32_t id = 0;
   for (const std::string_view whole : header.FindStrings("tokenizer.ggml.tokens")) {
-    // llama.cpp reads tokens up to a NUL, and names empty ones so.
+    // llama.cpp reads a token up to the first NUL, and replaces an empty token by this name.
     const std::string_view token = whole.substr(0, whole.find('\0'));
     const std::string text =
         token.empty() ? "[EMPTY_" + std::to_string(id) + "]" : std::string(token);

@@ -24,13 +24,14 @@ struct CloseFile {
 };
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
-// A stream of the file's bytes, the first of them replaced. Only reads and seeks.
+// A stream of the file's bytes in which the first bytes are replaced by another header of the same
+// size. It supports only reads and seeks.
 class PatchedFile {
  public:
   PatchedFile(const std::string& path, std::string header)
       : header_(std::move(header)), file_(std::fopen(path.c_str(), "rb")) {
     if (!file_) throw EngineError("ERR_ENGINE_FAILED", path + ": " + std::strerror(errno));
-    std::setvbuf(file_.get(), nullptr, _IONBF, 0);  // the stream itself has a buffer
+    std::setvbuf(file_.get(), nullptr, _IONBF, 0);  // because the stream from Open has a buffer
   }
 
   File Open() {
@@ -79,7 +80,8 @@ llama_model* Load(const std::string& path, std::string header, llama_model_param
 
 #else
 
-// Elsewhere a stream can't be made of two parts: a changed copy is loaded, and removed at once.
+// Without glibc a stream can't be made of two parts, so we load a changed copy of the file and then
+// remove it.
 llama_model* Load(const std::string& path, std::string header, llama_model_params params) {
   const fs::path copy =
       fs::temp_directory_path() / ("llama-ets-" + std::to_string(std::random_device()()) + ".gguf");
@@ -110,7 +112,7 @@ std::optional<std::string> CachingArchitecture(const std::string& architecture) 
 
 llama_model* LoadRenamed(const std::string& path, const GgufHeader& header,
                          const std::string& architecture, llama_model_params params) {
-  params.load_mode = LLAMA_LOAD_MODE_NONE;  // what is mapped can't be changed
+  params.load_mode = LLAMA_LOAD_MODE_NONE;  // a mapped file would have the original header
   return Load(path, header.BytesWithArchitecture(architecture), params);
 }
 

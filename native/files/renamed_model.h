@@ -1,6 +1,6 @@
-// Loads a masked diffusion model as the causal architecture whose graph it shares, so that
-// llama.cpp keeps its keys and values; it keeps none for diffusion models. Their contexts attend in
-// both directions (DecoderOptions::bidirectional).
+// Loads a masked diffusion model as the causal architecture that has the same graph. llama.cpp
+// keeps no keys and values for diffusion models, but does so for causal ones. The contexts of such
+// a model must attend in both directions (DecoderOptions::bidirectional).
 #pragma once
 
 #include <llama.h>
@@ -12,11 +12,11 @@
 
 namespace llama_ets {
 
-// The architecture that serves for another one; none for most.
+// The causal architecture with the same graph as a diffusion architecture; nothing for all others.
 std::optional<std::string> CachingArchitecture(const std::string& architecture);
 
-// Loads the file with the architecture's name replaced in its header. Null when llama.cpp refuses.
-// Throws EngineError ERR_ENGINE_FAILED.
+// Loads the file as if its header had the other architecture's name. Returns null if llama.cpp
+// refuses the model. Throws EngineError ERR_ENGINE_FAILED.
 llama_model* LoadRenamed(const std::string& path, const GgufHeader& header,
                          const std::string& architecture, llama_model_params params);
 

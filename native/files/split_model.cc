@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// As llama.cpp names them.
+// The end of a part's file name, as llama.cpp names parts.
 std::string EndOfName(uint32_t part, uint32_t parts) {
   char end[32];
   std::snprintf(end, sizeof end, "-%05u-of-%05u.gguf", part, parts);
@@ -25,7 +25,7 @@ std::string EndOfName(uint32_t part, uint32_t parts) {
   throw EngineError("ERR_UNSUPPORTED_MODEL", message);
 }
 
-// Tensors of the whole model, which each part says.
+// The number of tensors of the whole model, which each part states.
 std::optional<int64_t> TensorsOf(const GgufHeader& header) {
   return header.FindInteger("split.tensors.count");
 }

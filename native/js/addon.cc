@@ -1,6 +1,6 @@
-// The addon's entry point: openEngine, devices, lockFile, holdChild, releaseChild, loadModel,
-// checkModel, Model, Context, DiffusionContext, and the random numbers and the sampler by
-// themselves, so that tests can hold them against their definitions.
+// The addon's entry point. It exports openEngine, devices, lockFile, holdChild, releaseChild,
+// loadModel, checkModel, Context and DiffusionContext. It also exports the random numbers, the
+// sampler and attention as functions, so that tests can compare them with their definitions.
 #include "js/addon.h"
 
 #include <ggml-rpc.h>
@@ -30,7 +30,8 @@ namespace {
 Napi::Value JsOpenEngine(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     OpenEngine(ReadCString(info[0], "directory"));
-    // Runs before the destructors of the engine's libraries, which were opened before.
+    // This handler runs before the destructors of the engine's libraries, because it is registered
+    // after they were opened.
     static const int registered = std::atexit(EngineThread::QuitAll);
     (void)registered;
     return info.Env().Undefined();
@@ -62,10 +63,10 @@ Napi::Value JsAddRpcServer(const Napi::CallbackInfo& info) {
   });
 }
 
-// attention() -> { isThere, reason, milliseconds }: of attention of our own
+// attention() -> { isThere, reason, milliseconds }: the status of our own attention
 Napi::Value JsAttention(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
-    Engine();  // is open
+    Engine();  // throws if no engine is open
     const AttentionStatus& status = SharedAttentionStatus();
     Napi::Object result = Napi::Object::New(info.Env());
     result["isThere"] = status.is_there;
@@ -95,7 +96,7 @@ Napi::Value JsPhilox(const Napi::CallbackInfo& info) {
   });
 }
 
-// No vocabulary is as large.
+// No vocabulary is this large.
 constexpr size_t kMaxLogits = 1 << 28;
 
 std::vector<float> ReadLogits(Napi::Value value) {
@@ -137,7 +138,8 @@ Napi::Value JsDrawToken(const Napi::CallbackInfo& info) {
   });
 }
 
-// scoreToken(logits: Float32Array, sampling, token, metrics) -> as drawToken
+// scoreToken(logits: Float32Array, sampling, token, metrics)
+//   -> { token, logProb, rawLogProb, entropy?, selfCertainty? }
 Napi::Value JsScoreToken(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const std::vector<float> logits = ReadLogits(info[0]);

@@ -8,7 +8,7 @@
 namespace llama_ets {
 namespace {
 
-// Below it a logit over the temperature overflows.
+// Below this, the quotient of a logit and the temperature may overflow.
 constexpr double kMinTemperature = 1e-3;
 
 std::string Describe(Napi::Value value) {

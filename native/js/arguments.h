@@ -1,5 +1,5 @@
-// Reading JavaScript arguments: every number is checked here before it reaches llama.cpp, which
-// aborts the process on a bad one.
+// Reads JavaScript arguments. Every number is checked here before it reaches llama.cpp, which
+// aborts the process on invalid numbers.
 #pragma once
 
 #include <napi.h>
@@ -21,7 +21,7 @@ namespace llama_ets {
 // Makes the JavaScript error for an EngineError: `message` and `code`.
 Napi::Error ToJsError(Napi::Env env, const EngineError& error);
 
-// Runs a method's body, turning C++ exceptions, ours and llama.cpp's, into JavaScript ones.
+// Runs a method's body and turns C++ exceptions, ours and llama.cpp's, into JavaScript exceptions.
 template <typename Body>
 auto Guarded(Napi::Env env, Body body) -> decltype(body()) {
   try {
@@ -37,14 +37,15 @@ auto Guarded(Napi::Env env, Body body) -> decltype(body()) {
   }
 }
 
-// All of these throw EngineError ERR_INVALID_ARGUMENT, naming what was expected and what came.
+// All Read functions throw EngineError ERR_INVALID_ARGUMENT, whose message names the expected and
+// the actual value.
 int64_t ReadInteger(Napi::Value value, const std::string& name, int64_t min, int64_t max);
 double ReadNumber(Napi::Value value, const std::string& name, double min, double max);
 bool ReadBoolean(Napi::Value value, const std::string& name);
-// A boolean of an object; false where it is left out.
+// A boolean property of an object; false if it is undefined.
 bool ReadFlag(Napi::Object object, const char* name);
 std::string ReadString(Napi::Value value, const std::string& name);
-// A string that C reads whole: it has no U+0000.
+// A string without U+0000, so that C functions read all of it.
 std::string ReadCString(Napi::Value value, const std::string& name);
 // An array of strings.
 std::vector<std::string> ReadStrings(Napi::Value value, const std::string& name,
@@ -52,8 +53,8 @@ std::vector<std::string> ReadStrings(Napi::Value value, const std::string& name,
 Napi::Object ReadObject(Napi::Value value, const std::string& name);
 Napi::Array ReadArray(Napi::Value value, const std::string& name, uint32_t max_length);
 Napi::Function ReadFunction(Napi::Value value, const std::string& name);
-// An array of at most so many elements, each read by `read(element, its name)`. Its length counts
-// as it is at first: a getter may lengthen the array.
+// An array of at most `max_length` elements, each read by `read(element, its name)`. The length is
+// read once at the beginning, because a getter may lengthen the array later.
 template <typename Element, typename Read>
 std::vector<Element> ReadEach(Napi::Value value, const std::string& name, uint32_t max_length,
                               Read read) {
@@ -68,7 +69,7 @@ std::vector<Element> ReadEach(Napi::Value value, const std::string& name, uint32
   }
   return elements;
 }
-// An array of objects, at most 2^20, each read by `read(object)`.
+// An array of at most 2^20 objects, each read by `read(object)`.
 template <typename Request, typename Read>
 std::vector<Request> ReadRequests(Napi::Value value, const std::string& name, Read read) {
   return ReadEach<Request>(value, name, 1 << 20, [&](Napi::Value element, const std::string& each) {
@@ -86,7 +87,7 @@ std::array<uint32_t, N> ReadWords(Napi::Value value, const std::string& name) {
   }
   return words;
 }
-// Milliseconds from now, or null for none.
+// The time that is a number of milliseconds from now; nothing for null.
 std::optional<std::chrono::steady_clock::time_point> ReadDeadline(Napi::Value value,
                                                                   const std::string& name);
 // An Int32Array of token ids from `min` to vocab_size - 1.
@@ -95,10 +96,10 @@ std::vector<llama_token> ReadTokens(Napi::Value value, const std::string& name, 
 // { temperature, topK, topP, minP, vocabLimit, allowedTokens: Int32Array, ascending and unique,
 //   grammar?: GBNF, grammarTokens?: Int32Array }
 Sampling ReadSampling(Napi::Value value, int32_t vocab_size);
-// Names of metrics, "entropies" and "selfCertainties"; undefined: none.
+// An array of metrics' names, "entropies" and "selfCertainties". Undefined means no metrics.
 Metrics ReadMetrics(Napi::Value value);
 
-// An array of what `convert` makes of each item.
+// A JavaScript array of `convert(item)` for each item.
 template <typename Item, typename Convert>
 Napi::Array ToArray(Napi::Env env, const std::vector<Item>& items, Convert convert) {
   Napi::Array array = Napi::Array::New(env, items.size());

@@ -54,7 +54,7 @@ Context::Context(const Napi::CallbackInfo& info)
   info.This().As<Napi::Object>().TypeTag(&kContextTag);
 }
 
-// open(model, options) -> cells; with `classifies`, texts are classified in it
+// open(model, options) -> cells; with the option `classifies`, the context classifies texts
 Napi::Value Context::Open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guarded(env, [&]() -> Napi::Value {
@@ -79,8 +79,9 @@ Napi::Value Context::Open(const Napi::CallbackInfo& info) {
   });
 }
 
-// openPartition(context, { cells, maxSequences, maxOutputs }) -> cells: lent by an open context,
-// whose engine thread and decodes it shares; the context outlives it
+// openPartition(context, { cells, maxSequences, maxOutputs }) -> cells. Takes cells and sequences
+// from an open context, and shares its engine thread and decodes. The context must be closed after
+// it.
 Napi::Value Context::OpenPartition(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guarded(env, [&]() -> Napi::Value {
@@ -168,7 +169,7 @@ Napi::Value Context::Save(const Napi::CallbackInfo& info) {
   });
 }
 
-// restore(saved, length) -> sequence, with the first tokens of what was saved
+// restore(saved, length) -> sequence, with the first `length` tokens of the saved sequence
 Napi::Value Context::Restore(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const std::shared_ptr<const SavedText> text = SavedSequence::Read(info[0], "saved");
@@ -179,7 +180,7 @@ Napi::Value Context::Restore(const Napi::CallbackInfo& info) {
   });
 }
 
-// logits(sequence) -> Float32Array(vocabSize), of the token after the sequence
+// logits(sequence) -> Float32Array(vocabSize): the logits of the token after the sequence
 Napi::Value Context::Logits(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const SequenceHandle sequence = ReadHandle(info[0]);
@@ -203,7 +204,7 @@ Napi::Value Context::Generate(const Napi::CallbackInfo& info) {
     const Napi::Object request = ReadObject(info[0], "request");
     const std::vector<Draw> draws = ReadDraws(request.Get("draws"), vocab_size_);
     const GenerationOptions options = ReadGenerationOptions(request, vocab_size_);
-    host_.monitor().Show({});  // what the last call has drawn is none of this one's
+    host_.monitor().Show({});  // removes what the previous call has drawn
     return host_.RunTask<std::vector<Continuation>, Generation>(
         info.Env(),
         [draws, options](Session* session) { return Generation::Start(session, draws, options); },
@@ -245,7 +246,7 @@ Napi::Value Context::Expand(const Napi::CallbackInfo& info) {
   });
 }
 
-// classify([{ parent, tokens }]) -> [Float64Array of a number a class]
+// classify([{ parent, tokens }]) -> [Float64Array with one number per class]
 Napi::Value Context::Classify(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     host_.RequireOpen();
@@ -297,13 +298,14 @@ Napi::Value Context::Status(const Napi::CallbackInfo& info) {
   });
 }
 
-// progress() -> tokens generated so far by the running generate call; at once, not a promise
+// progress() -> the number of tokens generated so far by the running generate call. Returns at
+// once, not with a promise.
 Napi::Value Context::Progress(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(host_.monitor().generated.load()));
 }
 
-// drawn(from) -> Int32Array: tokens of the first continuation of the running generate call so far,
-// without the first `from`; at once, not a promise
+// drawn(from) -> Int32Array: the tokens drawn so far in the first continuation of the running
+// generate call, without the first `from`. Returns at once, not with a promise.
 Napi::Value Context::Drawn(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const auto from = static_cast<size_t>(ReadInteger(info[0], "from", 0, INT32_MAX));
@@ -311,13 +313,13 @@ Napi::Value Context::Drawn(const Napi::CallbackInfo& info) {
   });
 }
 
-// abort(): what runs and waits rejects with ERR_ABORTED
+// abort(): running and waiting calls reject with ERR_ABORTED
 Napi::Value Context::Abort(const Napi::CallbackInfo& info) {
   host_.monitor().Abort();
   return info.Env().Undefined();
 }
 
-// close() waits for earlier calls, then frees the context
+// close(): waits for earlier calls, then frees the context
 Napi::Value Context::Close(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value { return host_.Close(info.Env()); });
 }

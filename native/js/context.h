@@ -1,5 +1,6 @@
-// Context, as JavaScript sees it: sequences on one engine thread. Every method returns a promise
-// and leaves the event loop free; calls run in the order they are made.
+// The JavaScript class Context: sequences on one engine thread. Methods return a promise and don't
+// block the event loop, except for progress, drawn and abort, which return at once. Calls run in
+// the order in which they are made.
 #pragma once
 
 #include <napi.h>
@@ -39,8 +40,8 @@ class Context : public Napi::ObjectWrap<Context> {
   Napi::Value Close(const Napi::CallbackInfo& info);
 
   SessionHost<Session> host_;
-  int32_t vocab_size_ = 0;        // known once open() was called
-  Napi::ObjectReference lender_;  // of a partition: kept while calls of the partition use it
+  int32_t vocab_size_ = 0;        // set by open() and openPartition()
+  Napi::ObjectReference lender_;  // for a partition, keeps the lending context alive
 };
 
 }  // namespace llama_ets

@@ -17,13 +17,13 @@ std::vector<llama_token> ReadSomeTokens(Napi::Value value, int32_t vocab_size) {
   return tokens;
 }
 
-// What a text has so far; left out where there is no grammar to read it.
+// The tokens of a text so far. They are left out if there is no grammar that reads them.
 std::vector<llama_token> ReadText(Napi::Object object, int32_t vocab_size) {
   const Napi::Value text = object.Get("text");
   return text.IsUndefined() ? std::vector<llama_token>{} : ReadTokens(text, "text", vocab_size);
 }
 
-// Types that llama.cpp keeps keys and values in; of others it divides by zero.
+// Reads a type in which llama.cpp can keep keys and values. With other types it divides by zero.
 ggml_type ReadCacheType(Napi::Value value) {
   static const std::map<std::string, ggml_type> kTypes = {
       {"f32", GGML_TYPE_F32},   {"f16", GGML_TYPE_F16},   {"bf16", GGML_TYPE_BF16},
@@ -75,7 +75,7 @@ DecoderOptions ReadSessionOptions(Napi::Value value) {
   options.flash_attention = static_cast<int32_t>(read("flashAttention", -1, kOwnAttention));
   options.cache_type = ReadCacheType(object.Get("kvType"));
   options.samples_on_device = ReadFlag(object, "samplesOnDevice");
-  // llama.cpp asserts these; it also clamps the batch to the context.
+  // llama.cpp asserts that outputs fit into the batch, and it limits the batch to the context.
   options.batch_size = std::min(options.batch_size, options.cells);
   if (options.max_outputs > options.batch_size) options.max_outputs = options.batch_size;
   if (options.max_sequences > options.max_outputs) {
@@ -161,7 +161,7 @@ Napi::Value ToJs(Napi::Env env, const std::vector<Expansion>& expansions) {
     object["tokens"] = ToInt32Array(env, tokens);
     object["logProbs"] = ToFloat64Array(env, log_probs);
     object["rawLogProbs"] = ToFloat64Array(env, raw_log_probs);
-    // The mass is the row's: all of its tokens have the same.
+    // The mass belongs to the row, so all of its tokens have the same.
     if (!expansion.next.empty()) object["logMass"] = expansion.next.front().log_mass;
     return object;
   });

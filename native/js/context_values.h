@@ -1,4 +1,4 @@
-// What crosses between JavaScript and a Context: requests read and checked, results converted.
+// Reads and checks the requests that JavaScript makes to a Context, and converts the results.
 #pragma once
 
 #include <napi.h>
@@ -17,16 +17,16 @@ namespace llama_ets {
 struct SessionStatus {
   Counters counters;
   DecodeCounters decode_counters;
-  int64_t context_decodes;  // of all sessions of the context; a shared one counts once
+  int64_t context_decodes;  // by all sessions of the context; a shared decode counts once
   int64_t cells, used_cells;
   size_t sequences;
   int32_t free_sequences;
 };
 
 constexpr int32_t kMaxThreads = 512;
-// Handles and counts of tokens that a double of JavaScript holds exactly.
+// The largest handle or count of tokens. A JavaScript number holds it exactly.
 constexpr int64_t kMaxHandle = (int64_t{1} << 53) - 1;
-// Tokens that an expansion ranks for one text.
+// The largest number of tokens that an expansion ranks for one text.
 constexpr int32_t kMaxRanked = 4096;
 
 // The readers throw EngineError ERR_INVALID_ARGUMENT.
@@ -39,10 +39,10 @@ std::vector<ExpandRequest> ReadExpandRequests(Napi::Value value, int32_t vocab_s
 std::vector<ClassificationRequest> ReadClassificationRequests(Napi::Value value,
                                                               int32_t vocab_size);
 
-// Sets what was asked for: entropies and self-certainties, one a token.
+// Sets the entropies and self-certainties, one per token, if they were asked for.
 void SetMetrics(Napi::Object* object, const std::vector<double>& entropies,
                 const std::vector<double>& self_certainties);
-// Sets the masses that a grammar allowed, one a token; without a grammar there are none.
+// Sets the log masses, one per token, if there is a grammar.
 void SetMasses(Napi::Object* object, const std::vector<double>& log_masses);
 Napi::Value ToJs(Napi::Env env, const std::vector<Scores>& scores);
 Napi::Value ToJs(Napi::Env env, const std::vector<Expansion>& expansions);

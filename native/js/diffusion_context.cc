@@ -113,29 +113,31 @@ Napi::Value DiffusionContext::Status(const Napi::CallbackInfo& info) {
   });
 }
 
-// cache() -> "none", "prefix" or "dual": what an open context keeps; at once, not a promise
+// cache() -> "none", "prefix" or "dual": the cache that an open context uses. Returns at once, not
+// with a promise.
 Napi::Value DiffusionContext::Cache(const Napi::CallbackInfo& info) {
   return ToJs(info.Env(), *cache_);
 }
 
-// progress() -> positions unmasked so far by the running denoise call; at once, not a promise
+// progress() -> the number of positions unmasked so far by the running denoise call. Returns at
+// once, not with a promise.
 Napi::Value DiffusionContext::Progress(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(host_.monitor().generated.load()));
 }
 
-// shown() -> Int32Array: the first text of the latest denoise call, as far as it is unmasked; at
-// once, not a promise
+// shown() -> Int32Array: the first text of the latest denoise call, with the positions unmasked so
+// far. Returns at once, not with a promise.
 Napi::Value DiffusionContext::Shown(const Napi::CallbackInfo& info) {
   return ToInt32Array(info.Env(), host_.monitor().Shown());
 }
 
-// abort(): what runs and waits rejects with ERR_ABORTED
+// abort(): running and waiting calls reject with ERR_ABORTED
 Napi::Value DiffusionContext::Abort(const Napi::CallbackInfo& info) {
   host_.monitor().Abort();
   return info.Env().Undefined();
 }
 
-// close() waits for earlier calls, then frees the context
+// close(): waits for earlier calls, then frees the context
 Napi::Value DiffusionContext::Close(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value { return host_.Close(info.Env()); });
 }

@@ -1,5 +1,6 @@
-// DiffusionContext, as JavaScript sees it: denoising on one engine thread. Every method returns a
-// promise and leaves the event loop free; calls run in the order they are made.
+// The JavaScript class DiffusionContext: denoising on one engine thread. Methods return a promise
+// and don't block the event loop, except for cache, progress, shown and abort, which return at
+// once. Calls run in the order in which they are made.
 #pragma once
 
 #include <napi.h>
@@ -31,9 +32,9 @@ class DiffusionContext : public Napi::ObjectWrap<DiffusionContext> {
   Napi::Value Close(const Napi::CallbackInfo& info);
 
   SessionHost<DiffusionSession> host_;
-  int32_t vocab_size_ = 0;  // known, as the options are, once open() was called
+  int32_t vocab_size_ = 0;  // open() sets this and the options
   DiffusionSessionOptions options_ = {};
-  // The session's, which has its own thread.
+  // The cache that the session uses. The engine thread sets it, JavaScript's thread reads it.
   std::shared_ptr<std::atomic<DiffusionCache>> cache_ =
       std::make_shared<std::atomic<DiffusionCache>>(DiffusionCache::kNone);
 };

@@ -11,8 +11,9 @@
 namespace llama_ets {
 namespace {
 
-// Positions and steps share a word of the random counter; parallel decoding may take a block's
-// steps again.
+// The largest length. A position and a step share one word of the random counter, with 16 bits
+// each. The limit leaves room for parallel decoding, which may take more steps than the schedule
+// has.
 constexpr int32_t kMaxLength = (1 << 15) - 1;
 constexpr int32_t kMaxTexts = 100;
 constexpr uint32_t kMaxRequests = 1 << 20;
@@ -97,7 +98,8 @@ DiffusionSessionOptions ReadDiffusionOptions(Napi::Value value) {
 
 namespace {
 
-// The texts of a request, all of one length: `read` makes one of an object and its tokens.
+// Reads the texts of a request, which all have the same length. `read` makes a text from an object
+// and its tokens.
 template <typename Text, typename Read>
 std::vector<Text> ReadTexts(const Napi::Object& request, const std::string& name, uint32_t most,
                             const std::vector<llama_token>& prompt, int32_t vocab_size,
@@ -116,7 +118,8 @@ std::vector<Text> ReadTexts(const Napi::Object& request, const std::string& name
   return texts;
 }
 
-// What denoising and searching have in common; `length` is that of the texts.
+// Reads the options that denoising and searching have in common. `length` is the length of the
+// texts.
 void ReadDenoisingOptions(const Napi::Object& object, size_t length, int32_t vocab_size,
                           const DiffusionSessionOptions& session, DenoisingOptions* options) {
   const auto read = [&](const char* name, int64_t min, int64_t max) {
@@ -174,7 +177,7 @@ SearchRequest ReadSearchRequest(Napi::Value value, int32_t vocab_size,
   SearchOptions& options = request.options;
   DenoisingOptions& denoising = options.denoising;
   denoising.prompt = ReadPrompt(object.Get("prompt"), vocab_size);
-  // Keys and values are kept of each hypothesis that goes on.
+  // With a cache, each hypothesis that goes on keeps its keys and values.
   const int64_t most = session.cache == DiffusionCache::kNone ? kMaxWidth : session.max_texts;
   request.hypotheses = ReadTexts<Hypothesis>(
       object, "texts", static_cast<uint32_t>(most), denoising.prompt, vocab_size, session,

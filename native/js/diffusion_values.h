@@ -1,5 +1,5 @@
-// What crosses between JavaScript and a DiffusionContext: requests read and checked, results
-// converted.
+// Reads and checks the requests that JavaScript makes to a DiffusionContext, and converts the
+// results.
 #pragma once
 
 #include <napi.h>
@@ -35,8 +35,8 @@ struct ScoreStatesRequest {
   double guidance;
 };
 
-// The readers throw EngineError ERR_INVALID_ARGUMENT, or ERR_CONTEXT_FULL for a prompt and text
-// longer than the context's.
+// The readers throw EngineError ERR_INVALID_ARGUMENT, or ERR_CONTEXT_FULL when a prompt and its
+// text are longer than the context.
 DiffusionSessionOptions ReadDiffusionOptions(Napi::Value value);
 DenoiseRequest ReadDenoiseRequest(Napi::Value value, int32_t vocab_size,
                                   const DiffusionSessionOptions& session);

@@ -8,15 +8,15 @@
 namespace llama_ets {
 namespace {
 
-// The process's engine threads that were not stopped. A thread is joined under the mutex, because
-// an environment may end while the process exits.
+// The process's engine threads that are not stopped yet. Threads are joined under the mutex,
+// because an environment may end while the process exits, and both join threads.
 struct Started {
   std::mutex mutex;
   std::vector<EngineThread*> threads;
   bool is_exiting = false;
 };
 
-// Never freed: other threads use it until the process is gone.
+// This is never freed, because other threads use it until the process has ended.
 Started& AllStarted() {
   static auto* started = new Started();
   return *started;
@@ -33,8 +33,8 @@ std::shared_ptr<EngineThread> EngineThread::Start(Napi::Env env) {
     }
     AllStarted().threads.push_back(started.get());
   }
-  // Nothing can fail from here on. Hooks run in reverse order: this one before the one that
-  // invalidates to_javascript_.
+  // Nothing can fail from here on. Hooks run in reverse order, so this hook runs before the one
+  // that invalidates to_javascript_.
   started->self_ = started;
   napi_add_env_cleanup_hook(env, OnEnvironmentEnd, started.get());
   return started;
@@ -75,18 +75,18 @@ void EngineThread::Post(Napi::Env env, Caller* caller, std::function<DecodeTask*
 
 void EngineThread::HandOver(Settle settle) {
   auto handed = std::make_unique<Handed>(Handed{this, std::move(settle), scheduler_.HasEnded()});
-  // Refused only while the environment shuts down; then nobody waits for the promise.
+  // The call is refused only while the environment shuts down. Then nobody waits for the promise.
   if (to_javascript_.NonBlockingCall(handed.get()) == napi_ok) handed.release();
 }
 
 void EngineThread::TakeHanded(Napi::Env env, Napi::Function, std::nullptr_t*, Handed* taken) {
   const std::unique_ptr<Handed> handed(taken);
-  if (env == nullptr) return;  // the environment ended while it waited
+  if (env == nullptr) return;  // the environment ended while this call was queued
   const Napi::HandleScope scope(env);
   try {
     handed->settle(env);
   } catch (const Napi::Error&) {
-    // The environment is being terminated: it runs no JavaScript any more.
+    // The environment is being terminated and runs no more JavaScript.
   }
   if (handed->is_last) handed->thread->Retire();
 }
@@ -114,7 +114,8 @@ void EngineThread::Stop() {
     threads.erase(std::remove(threads.begin(), threads.end(), this), threads.end());
   }
   to_javascript_.Release();
-  const std::shared_ptr<EngineThread> last = std::move(self_);  // may end this object
+  const std::shared_ptr<EngineThread> last =
+      std::move(self_);  // may destroy this object at the end
 }
 
 std::optional<EngineError> EngineThread::Describe(std::exception_ptr error) {

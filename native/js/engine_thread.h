@@ -1,20 +1,22 @@
-// A scheduler as JavaScript's objects use it: each job settles a promise.
+// Connects a scheduler with JavaScript objects: each job settles a promise.
 //
-// The life of an engine thread, in the order of its calls, each with the thread that makes it:
-// - Start, JavaScript's: an object is opened. Makes the thread, and whatever else could fail.
-// - Add, JavaScript's: once for each object that uses the context.
-// - Run and RunTask, JavaScript's: post a job. Its object and the event loop are held until it
+// The life of an engine thread. Each line names a call and the thread that makes it (JS:
+// JavaScript's thread, ET: the engine thread), in the order of the calls:
+// - Start (JS): an object is opened. Makes the thread and everything else that could fail.
+// - Add (JS): once for each object that uses the context.
+// - Run and RunTask (JS): post a job. Its object and the event loop are kept alive until it
 // settles.
-// - begin, the engine's: runs the job, or begins its task.
-// - the task's steps, the engine's: side by side with those of other partitions.
-// - end, the engine's: takes the result and hands it over.
-// - settle, JavaScript's: resolves or rejects the promise.
-// - Close, JavaScript's: posts the last job of an object that was closed, or collected unclosed.
-// - Scheduler::Close, the engine's: frees what the object had. After the last one the thread
-// returns.
-// - Retire, JavaScript's: joins the thread, as that last job settles.
-// Where the environment ends first, OnEnvironmentEnd stops and joins the thread instead, before the
-// objects in it are finalized; where the process exits, which calls no hooks, QuitAll does.
+// - begin (ET): runs the job or begins its task.
+// - the task's steps (ET): together with those of other partitions.
+// - end (ET): takes the result and hands it over to JavaScript's thread.
+// - settle (JS): resolves or rejects the promise.
+// - Close or Abandon (JS): posts the last job of an object that was closed, or that was garbage
+// collected without being closed.
+// - Scheduler::Close (ET): frees the object's session. After the last object the thread returns.
+// - Retire (JS): joins the thread when that last job settles.
+// If the environment ends earlier, OnEnvironmentEnd stops and joins the thread, before the objects
+// of the environment are finalized. If the process exits, no hooks are called, and QuitAll does
+// this.
 #pragma once
 
 #include <napi.h>
@@ -31,7 +33,7 @@
 
 namespace llama_ets {
 
-// An object of JavaScript and its partition. It is kept alive while calls of it are unsettled.
+// A JavaScript object and its partition. The object is kept alive while its calls are unsettled.
 struct Caller {
   explicit Caller(Napi::Object object) : owner(Napi::Weak(object)) {}
 
@@ -50,8 +52,8 @@ class EngineThread {
 
   void Add(const Caller& caller) { scheduler_.Add(caller.partition); }
 
-  // Runs `work` on the engine thread and resolves with `convert(env, result)`; an exception
-  // rejects, once `refused` was called, if it is given.
+  // Runs `work` on the engine thread and resolves with `convert(env, result)`. If `work` throws,
+  // calls `refused`, if given, and then rejects.
   template <typename Result>
   Napi::Promise Run(Napi::Env env, Caller* caller, std::function<Result()> work,
                     std::function<Napi::Value(Napi::Env, Result*)> convert,
@@ -66,7 +68,7 @@ class EngineThread {
     return outcome->deferred.Promise();
   }
 
-  // As Run, for a task that `start` makes; the result is that of its TakeResult().
+  // Like Run, for a task that `start` makes. The result is that of the task's TakeResult().
   template <typename Result, typename Task>
   Napi::Promise RunTask(Napi::Env env, Caller* caller, std::function<std::unique_ptr<Task>()> start,
                         std::function<Napi::Value(Napi::Env, Result*)> convert) {
@@ -82,19 +84,19 @@ class EngineThread {
       } catch (...) {
         error = std::current_exception();
       }
-      task->reset();  // here, where the session is
+      task->reset();  // on this thread, because the task's destructor uses the session
       return Outcome<Result>::Settled(outcome, error);
     });
     return outcome->deferred.Promise();
   }
 
-  // Frees what the caller has in the context, after its earlier calls, and resolves when that is
-  // done; after the last caller of the context there is no thread any more.
+  // Frees the caller's session after its earlier calls, and resolves when that is done. After the
+  // last caller of the context the thread ends.
   Napi::Promise Close(Napi::Env env, Caller* caller);
-  // As Close, for a caller that was collected.
+  // Like Close, for a caller that was garbage collected.
   void Abandon(const Caller& caller);
-  // Aborts what runs in all environments and joins the threads, as the process exits: no promise
-  // settles any more, and no thread starts. Safe to call twice.
+  // Aborts the calls of all environments and joins their threads. Called when the process exits.
+  // After this no promise settles and no thread starts. It may be called twice.
   static void QuitAll();
 
  private:
@@ -114,7 +116,7 @@ class EngineThread {
           if (!reason) return outcome->deferred.Resolve(outcome->Converted(env));
           if (outcome->refused) outcome->refused(env);
           outcome->deferred.Reject(ToJsError(env, *reason).Value());
-        } catch (const Napi::Error& error) {  // there is no room for the result
+        } catch (const Napi::Error& error) {  // e.g. there is no memory for the result
           outcome->deferred.Reject(error.Value());
         }
       };
@@ -130,13 +132,14 @@ class EngineThread {
     std::optional<Result> result;
   };
 
-  // What JavaScript's thread is to settle.
+  // A promise to settle on JavaScript's thread.
   struct Handed {
     EngineThread* thread;
     Settle settle;
     bool is_last;
   };
-  // Frees it also where the environment, null then, ended before: Napi::ThreadSafeFunction doesn't.
+  // Frees `taken` also if the environment has ended before (env is null then), which
+  // Napi::ThreadSafeFunction does not do.
   static void TakeHanded(Napi::Env env, Napi::Function, std::nullptr_t*, Handed* taken);
   using ToJavaScript = Napi::TypedThreadSafeFunction<std::nullptr_t, Handed, TakeHanded>;
 
@@ -144,18 +147,19 @@ class EngineThread {
 
   void Post(Napi::Env env, Caller* caller, std::function<DecodeTask*()> begin,
             std::function<Settle(std::exception_ptr)> end, bool closes = false);
-  // Called on the engine thread.
+  // Runs `settle` on JavaScript's thread. Called on the engine thread.
   void HandOver(Settle settle);
   void Retire();
   void Stop();
   static void OnEnvironmentEnd(void* self);
 
   Scheduler scheduler_;
-  // The rest is JavaScript's thread's. The event loop is held while `unsettled_` is positive.
+  // Only JavaScript's thread uses the members below; to_javascript_ may also be called on the
+  // engine thread. The event loop is kept alive while `unsettled_` is positive.
   int64_t unsettled_ = 0;
   ToJavaScript to_javascript_;
   napi_env env_;
-  std::shared_ptr<EngineThread> self_;  // until the thread is joined
+  std::shared_ptr<EngineThread> self_;  // keeps this object alive until the thread is joined
 };
 
 }  // namespace llama_ets

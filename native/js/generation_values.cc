@@ -10,7 +10,7 @@
 namespace llama_ets {
 namespace {
 
-// Stop strings, and ends of thoughts.
+// The largest number of stop strings, and of end tags of thoughts.
 constexpr uint32_t kMaxStrings = 64;
 
 bool HasEmpty(const std::vector<std::string>& strings) {

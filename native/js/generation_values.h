@@ -1,5 +1,4 @@
-// What crosses between JavaScript and a Context that draws texts: draws and options read and
-// checked, continuations converted.
+// Reads and checks the draws and options of a generate call, and converts its continuations.
 #pragma once
 
 #include <napi.h>

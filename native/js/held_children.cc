@@ -20,7 +20,7 @@ int ReadPid(const Napi::CallbackInfo& info) {
 HeldChildren::~HeldChildren() {
 #ifndef _WIN32
   for (const int pid : pids_) {
-    // Only what still runs as our child is killed.
+    // Kill only a process that is still our child and still runs.
     if (waitpid(pid, nullptr, WNOHANG) != 0) continue;
     kill(pid, SIGKILL);
     waitpid(pid, nullptr, 0);

@@ -1,4 +1,4 @@
-// Child processes that end with the thread that started them.
+// Child processes that must end with the thread that started them.
 #pragma once
 
 #include <napi.h>
@@ -7,9 +7,9 @@
 
 namespace llama_ets {
 
-// Node forgets the children of a thread that is terminated: they run on, or stay in the system's
-// table of processes until the app ends, since nobody asks how they ended. Those that are held here
-// are killed and asked once the thread's environment ends.
+// When a worker thread is terminated, Node forgets its child processes. They go on running, or stay
+// as zombies until the app ends, because nobody waits for them. The processes that are held here
+// are killed and waited for when the thread's environment ends.
 class HeldChildren {
  public:
   HeldChildren() = default;
@@ -18,14 +18,14 @@ class HeldChildren {
   HeldChildren& operator=(const HeldChildren&) = delete;
 
   void Hold(int pid) { pids_.insert(pid); }
-  // Its end was noted: the number may be another process's from now on.
+  // Called when the process has ended. From now on its number may belong to another process.
   void Release(int pid) { pids_.erase(pid); }
 
  private:
   std::set<int> pids_;
 };
 
-// holdChild(pid), releaseChild(pid): of this thread
+// holdChild(pid), releaseChild(pid): for children of the calling thread
 Napi::Value HoldChild(const Napi::CallbackInfo& info);
 Napi::Value ReleaseChild(const Napi::CallbackInfo& info);
 

@@ -14,8 +14,8 @@
 namespace llama_ets {
 namespace {
 
-// Calls an engine function that fills a buffer and returns the size that it needs; a negative one
-// where it has nothing.
+// Calls an engine function that fills a buffer. The function returns the size that it needs, or a
+// negative number if there is no such text.
 template <typename Fill>
 std::string FillString(Fill fill) {
   std::string text(256, '\0');
@@ -28,12 +28,13 @@ std::string FillString(Fill fill) {
   return text;
 }
 
-// Writes `to` for `from` at the beginning of a text.
+// Replaces `from` by `to` at the beginning of a text.
 void ReplacePrefix(std::string* text, const std::string& from, const std::string& to) {
   if (text->compare(0, from.size(), from) == 0) text->replace(0, from.size(), to);
 }
 
-// The architecture that keeps keys and values in the place of the model's own; none for most.
+// The architecture as which the model can be loaded so that the engine keeps its keys and values;
+// nothing for most models.
 std::optional<std::string> CachingArchitectureOf(const llama_model* model) {
   const std::string architecture = FillString([&](char* buffer, size_t size) {
     return Engine().llama_model_meta_val_str(model, "general.architecture", buffer, size);
@@ -41,7 +42,8 @@ std::optional<std::string> CachingArchitectureOf(const llama_model* model) {
   return CachingArchitecture(architecture);
 }
 
-// Marks the objects that wrap a Model. A prototype is no proof: JavaScript can give it to any.
+// Marks the objects that wrap a Model. The prototype can't prove it, because JavaScript code can
+// give any object this prototype.
 constexpr napi_type_tag kModelTag = {0x1f0a3c5be2d94786, 0x8b67c4d9015ea23f};
 
 }  // namespace
@@ -133,9 +135,10 @@ Napi::Value Model::Info(const Napi::CallbackInfo& info) {
     result["isRecurrent"] = engine.llama_model_is_recurrent(model);
     result["isHybrid"] = engine.llama_model_is_hybrid(model);
     result["isDiffusion"] = is_diffusion();
-    // A renamed model is read into memory: what is mapped from a file can't be changed.
+    // A renamed model is read into memory, because a mapped file would have the original header.
     result["isMapped"] = !renamed_;
-    // The names are replaced in one file's header.
+    // A split model can't be renamed, because the names are replaced in the header of one file
+    // only.
     const std::optional<std::string> caching =
         is_split_ ? std::nullopt : CachingArchitectureOf(model);
     result["cachingArchitecture"] =
@@ -202,8 +205,8 @@ Napi::Value Model::Detokenize(const Napi::CallbackInfo& info) {
   });
 }
 
-// specialTokens() -> [{ token, text, stripsLeft, stripsRight }], those that stand for no text, and
-// whether they swallow white space beside them
+// specialTokens() -> [{ token, text, stripsLeft, stripsRight }]: the tokens that stand for no text,
+// and whether they remove white space next to them
 Napi::Value Model::SpecialTokens(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guarded(env, [&]() -> Napi::Value {
@@ -233,8 +236,9 @@ Napi::Value Model::TokenText(const Napi::CallbackInfo& info) {
   });
 }
 
-// firstTokenDifference(other) -> the lowest id that the two vocabularies give another text or end
-// differently at, or that only one has and uses; null: none
+// firstTokenDifference(other) -> the lowest id at which the two vocabularies differ: in the token's
+// text, in whether it ends a text, or because only one vocabulary has and uses it; null if there is
+// none
 Napi::Value Model::FirstTokenDifference(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Guarded(env, [&]() -> Napi::Value {
@@ -251,7 +255,7 @@ Napi::Value Model::FirstTokenDifference(const Napi::CallbackInfo& info) {
           engine.llama_vocab_is_eog(mine, token) == engine.llama_vocab_is_eog(theirs, token);
       if (!same_text || !same_end) return Napi::Number::New(env, token);
     }
-    // Sizes of one family differ in padding at the end of the vocabulary.
+    // Models of one family have different amounts of padding at the ends of their vocabularies.
     const llama_vocab* larger = my_size > their_size ? mine : theirs;
     for (llama_token token = shared; token < std::max(my_size, their_size); ++token) {
       const bool is_unused =
@@ -273,7 +277,7 @@ Napi::Value Model::IsEndToken(const Napi::CallbackInfo& info) {
   });
 }
 
-// Lets go of the model; it is freed once no context uses it.
+// Releases the model, which is freed once no context uses it.
 Napi::Value Model::Close(const Napi::CallbackInfo& info) {
   model_.reset();
   return info.Env().Undefined();

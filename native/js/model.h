@@ -1,4 +1,4 @@
-// Model, as JavaScript sees it: a loaded GGUF model's vocabulary and metadata.
+// The JavaScript class Model: a loaded GGUF model with its vocabulary and metadata.
 #pragma once
 
 #include <napi.h>
@@ -12,7 +12,7 @@
 
 namespace llama_ets {
 
-// What a model's file calls its architecture, and what it was loaded as.
+// The name of a model's architecture in its file, and the name with which it was loaded.
 struct RenamedArchitecture {
   std::string own, loaded;
 };
@@ -20,12 +20,13 @@ struct RenamedArchitecture {
 struct LoadedModel {
   SharedModel model;
   std::optional<RenamedArchitecture> renamed;
-  std::vector<std::string> labels;  // of a classification head's classes; none without a head
-  bool is_split = false;            // lies in several files
-  bool has_weights = true;          // false: it was read to be looked at, and computes nothing
-  std::vector<Adapter> adapters;    // which every context of it has
-  // The architecture's numbers that differ by layer, which the engine's metadata lacks, by their
-  // keys: "[0, 2, 0]".
+  std::vector<std::string>
+      labels;                     // names of a classification head's classes; empty without a head
+  bool is_split = false;          // the model is stored in several files
+  bool has_weights = true;        // false: it can be inspected but can't compute
+  std::vector<Adapter> adapters;  // every context of the model applies them
+  // The architecture's arrays with one number per layer, which the engine's metadata lacks, such as
+  // "[0, 2, 0]"; by their keys.
   std::map<std::string, std::string> layer_numbers;
 };
 
@@ -33,16 +34,18 @@ class Model : public Napi::ObjectWrap<Model> {
  public:
   static Napi::Function Define(Napi::Env env);
   explicit Model(const Napi::CallbackInfo& info);
-  // The Model that the argument `name` is. Throws EngineError ERR_INVALID_ARGUMENT.
+  // The Model of a JavaScript value. Throws EngineError ERR_INVALID_ARGUMENT, with the argument's
+  // `name`, if the value is not a Model.
   static const Model& Read(Napi::Value value, const std::string& name);
 
   // Throws EngineError ERR_DISPOSED after close().
   const SharedModel& shared() const;
-  // As `shared`, for what computes. Throws EngineError ERR_INVALID_STATE without weights.
+  // Like `shared`, for callers that compute. Throws EngineError ERR_INVALID_STATE if the model was
+  // loaded without weights.
   const SharedModel& with_weights() const;
-  // Whether it fills in masks, instead of extending a text.
+  // Whether the model fills in masks instead of extending a text.
   bool is_diffusion() const;
-  // The names of its classification head's classes; none without a head.
+  // The names of the classification head's classes; empty without a head.
   const std::vector<std::string>& labels() const { return labels_; }
   const std::vector<Adapter>& adapters() const { return adapters_; }
 

@@ -20,13 +20,14 @@
 namespace llama_ets {
 namespace {
 
-// Architectures for which the engine has a classification head that reads a text's last token, and
-// turns its classes into probabilities.
+// Whether the engine supports a classification head for the architecture that reads a text's last
+// token and returns probabilities of its classes.
 bool HasHead(const std::string& architecture) {
   return architecture == "qwen3" || architecture == "qwen3vl";
 }
 
-// Without the tensor the engine would take the text's embedding for the classes; of one class the
+// The labels of the model's classification head. A head without its tensor is ignored, because the
+// engine would return the text's embedding as classes. So is a head with one class, whose
 // probability is always 1.
 std::vector<std::string> LabelsOf(const GgufHeader& header, const std::string& architecture) {
   const bool ranks = header.FindU32(architecture + ".pooling_type") == LLAMA_POOLING_TYPE_RANK;
@@ -37,7 +38,7 @@ std::vector<std::string> LabelsOf(const GgufHeader& header, const std::string& a
   return std::vector<std::string>(labels.begin(), labels.end());
 }
 
-// Lists of up to a number a layer.
+// The architecture's arrays with at most one number per layer.
 std::map<std::string, std::string> LayerNumbersOf(const GgufHeader& header,
                                                   const std::string& architecture) {
   std::map<std::string, std::string> result;
@@ -128,7 +129,8 @@ class Loading : public Napi::AsyncWorker {
   void LoadWeights(const GgufHeader& header) {
     llama_model_params params = Engine().llama_model_default_params();
     params.n_gpu_layers = gpu_layers_;
-    // Else a GPU that has no layer would still compute prompts, in memory that nobody planned.
+    // Without a list of devices, a GPU without layers would still compute prompts, in memory that
+    // is not planned.
     std::vector<ggml_backend_dev_t> devices;
     if (gpu_layers_ != 0 && remote_only_) devices = RpcDevices();
     devices.push_back(nullptr);
@@ -160,7 +162,7 @@ class Loading : public Napi::AsyncWorker {
 
   void LoadAdapter(const AdapterFile& adapter) {
     LogCapture log;
-    // Freed with the model.
+    // The adapter is freed with the model.
     llama_adapter_lora* loaded =
         Engine().llama_adapter_lora_init(model_.model.get(), adapter.path.c_str());
     if (loaded == nullptr) {
@@ -171,7 +173,8 @@ class Loading : public Napi::AsyncWorker {
     model_.adapters.push_back({loaded, adapter.scale});
   }
 
-  // Errors of an adapter say which: those of the model are told with its own file.
+  // Adds the adapter's path to the messages of errors. The caller adds the path of the model to all
+  // errors.
   template <typename Work>
   static void Naming(const AdapterFile& adapter, Work work) {
     try {
@@ -184,7 +187,7 @@ class Loading : public Napi::AsyncWorker {
 
   static bool OnProgress(float progress, void* user_data) {
     auto* self = static_cast<Loading*>(user_data);
-    // llama.cpp reports each tensor: pass on whole percents.
+    // llama.cpp reports each tensor; we report only whole percents.
     const int percent = static_cast<int>(progress * 100);
     if (percent != self->percent_) {
       self->percent_ = percent;
@@ -227,7 +230,7 @@ Napi::Value LoadModel(const Napi::CallbackInfo& info) {
     const bool without_weights = ReadFlag(options, "withoutWeights");
     const Napi::Function on_progress = ReadFunction(options.Get("onProgress"), "onProgress");
     std::vector<AdapterFile> adapters = ReadAdapters(options.Get("adapters"));
-    Engine();  // is open
+    Engine();  // throws if no engine is open
     auto cancelled = std::make_shared<std::atomic<bool>>(false);
     auto* loading = new Loading(env, std::move(path), std::move(adapters), gpu_layers, remote_only,
                                 caches_diffusion, without_weights, on_progress, cancelled);
@@ -235,7 +238,7 @@ Napi::Value LoadModel(const Napi::CallbackInfo& info) {
     handle["promise"] = loading->Promise();
     handle["cancel"] = Napi::Function::New(
         env, [cancelled](const Napi::CallbackInfo&) { *cancelled = true; }, "cancel");
-    loading->Queue();  // frees itself when done
+    loading->Queue();  // `loading` deletes itself when it is done
     return handle;
   });
 }

@@ -1,18 +1,20 @@
-// Loading a model off JavaScript's thread, with progress and cancelling.
+// Loads a model on another thread than JavaScript's. A call reports progress and can be cancelled.
 #pragma once
 
 #include <napi.h>
 
 namespace llama_ets {
 
-// loadModel({ path, gpuLayers, remoteOnly?, cachesDiffusion, withoutWeights?, onProgress })
+// loadModel({ path, gpuLayers, remoteOnly?, cachesDiffusion, withoutWeights?, onProgress, adapters?
+// })
 //   -> { promise, cancel }
-// With `cachesDiffusion` keys and values can be kept of diffusion models whose architecture allows
-// it; they are then not mapped from the file but read into memory. With `withoutWeights` the model
-// says what it is and has its vocabulary, and no context can be opened of it.
+// With `cachesDiffusion`, contexts can keep keys and values of diffusion models whose architecture
+// allows it. Such a model is not mapped from the file but read into memory. With `withoutWeights`
+// the model has its metadata and vocabulary, but no context can be opened for it.
 Napi::Value LoadModel(const Napi::CallbackInfo& info);
 
-// checkModel(path): throws what loadModel would reject with before it reads weights
+// checkModel(path): does the checks of loadModel that don't need the weights, and throws their
+// errors
 Napi::Value CheckModel(const Napi::CallbackInfo& info);
 
 }  // namespace llama_ets

@@ -42,12 +42,12 @@ std::shared_ptr<const SavedText> SavedSequence::Read(Napi::Value value, const st
   return text;
 }
 
-// bytes() -> number, 0 once it was freed
+// bytes() -> number; 0 after free()
 Napi::Value SavedSequence::Bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), text_ ? static_cast<double>(text_->bytes()) : 0);
 }
 
-// free(): at once, unless a call of restore() is under way
+// free(): frees the memory at once, or after a running call of restore()
 Napi::Value SavedSequence::Free(const Napi::CallbackInfo& info) {
   text_.reset();
   return info.Env().Undefined();

@@ -1,4 +1,4 @@
-// SavedSequence, as JavaScript sees it: what a sequence held, outside of its context.
+// The JavaScript class SavedSequence: a copy of a sequence outside its context.
 #pragma once
 
 #include <napi.h>
@@ -13,18 +13,18 @@ namespace llama_ets {
 class SavedSequence : public Napi::ObjectWrap<SavedSequence> {
  public:
   static Napi::Function Define(Napi::Env env);
-  // Made by Make.
+  // Called only by Make.
   explicit SavedSequence(const Napi::CallbackInfo& info);
   static Napi::Object Make(Napi::Env env, std::shared_ptr<const SavedText> text);
-  // The text of the SavedSequence that the argument `name` is. Throws EngineError
-  // ERR_INVALID_ARGUMENT, and ERR_DISPOSED after free().
+  // The text of a JavaScript value that is a SavedSequence. Throws EngineError
+  // ERR_INVALID_ARGUMENT, with the argument's `name`, if it is not, and ERR_DISPOSED after free().
   static std::shared_ptr<const SavedText> Read(Napi::Value value, const std::string& name);
 
  private:
   Napi::Value Bytes(const Napi::CallbackInfo& info);
   Napi::Value Free(const Napi::CallbackInfo& info);
 
-  std::shared_ptr<const SavedText> text_;  // null once it was freed
+  std::shared_ptr<const SavedText> text_;  // null after free()
 };
 
 }  // namespace llama_ets

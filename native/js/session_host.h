@@ -1,5 +1,5 @@
-// What the JavaScript classes Context and DiffusionContext have in common: a partition of an engine
-// thread's context, and a session that is opened once, run on in the order of the calls, and
+// The common part of the JavaScript classes Context and DiffusionContext: a partition of an engine
+// thread's context and a session. The session is opened once, runs the calls in their order, and is
 // closed.
 #pragma once
 
@@ -12,7 +12,7 @@
 
 namespace llama_ets {
 
-// `S` is what the host's jobs run on: a Decoder.
+// `S` is the class of the session, which is a Decoder.
 template <typename S>
 class SessionHost {
  public:
@@ -23,8 +23,8 @@ class SessionHost {
   SessionHost(const SessionHost&) = delete;
   SessionHost& operator=(const SessionHost&) = delete;
 
-  // Runs `make(monitor)`, a std::unique_ptr<S>, on an engine thread of its own and resolves with
-  // the number `describe(session)`.
+  // Starts an engine thread, runs `make(monitor)` on it, which returns a std::unique_ptr<S>, and
+  // resolves with the number `describe(session)`.
   template <typename Make, typename Describe>
   Napi::Value Open(Napi::Env env, Make make, Describe describe) {
     RefuseSecondOpening();
@@ -34,8 +34,8 @@ class SessionHost {
     return OpenOn(env, EngineThread::Start(env), make_shared, describe);
   }
 
-  // As Open, with `make(lender, monitor)` on the engine thread of another host; `lender` is a
-  // std::shared_ptr to its session.
+  // Like Open, but runs `make(lender, monitor)` on the engine thread of another host. `lender` is a
+  // std::shared_ptr to that host's session.
   template <typename Make, typename Describe>
   Napi::Value OpenIn(Napi::Env env, const SessionHost& other, Make make, Describe describe) {
     RefuseSecondOpening();
@@ -46,7 +46,7 @@ class SessionHost {
     return OpenOn(env, other.thread_, make_in, describe);
   }
 
-  // Throws EngineError ERR_DISPOSED.
+  // Throws EngineError ERR_DISPOSED if the host is not open.
   void RequireOpen() const {
     if (!open_) throw EngineError("ERR_DISPOSED", "The context is not open");
   }
@@ -60,8 +60,8 @@ class SessionHost {
         [convert](Napi::Env env, Result* result) -> Napi::Value { return convert(env, result); });
   }
 
-  // As Run, for the task that `start(session)`, a std::unique_ptr<Task>, begins: its decodes are
-  // shared with those of the other sessions of the context.
+  // Like Run, for a task. `start(session)` returns a std::unique_ptr<Task>. The task shares decodes
+  // with the tasks of the other sessions of the context.
   template <typename Result, typename Task, typename Start, typename Convert>
   Napi::Value RunTask(Napi::Env env, Start start, Convert convert) {
     RequireOpen();
@@ -70,7 +70,7 @@ class SessionHost {
         [convert](Napi::Env env, Result* result) -> Napi::Value { return convert(env, result); });
   }
 
-  // As Run, for work that returns nothing.
+  // Like Run, for work that returns nothing.
   template <typename Work>
   Napi::Value RunWithoutResult(Napi::Env env, Work work) {
     return Run<bool>(
@@ -82,8 +82,8 @@ class SessionHost {
         [](Napi::Env env, bool*) -> Napi::Value { return env.Undefined(); });
   }
 
-  // Waits for earlier calls, then frees the session, and ends the engine thread with the last one
-  // of the context. A host that could not be opened has nothing to free any more.
+  // Waits for earlier calls, then frees the session. After the last session of the context, the
+  // engine thread ends. A host that could not be opened has nothing to free.
   Napi::Promise Close(Napi::Env env) {
     if (was_refused_) {
       was_refused_ = false;
@@ -121,13 +121,13 @@ class SessionHost {
           return Napi::Number::New(env, static_cast<double>(*description));
         },
         [this](Napi::Env env) {
-          if (!open_) return;  // it is being closed
+          if (!open_) return;  // Close was called already
           Close(env);
           was_refused_ = true;
         });
   }
 
-  // Outlives what holds it: a job keeps the host's owner alive.
+  // Jobs may hold this pointer, because an unsettled job keeps the host's owner alive.
   Partition* partition() const { return caller_.partition.get(); }
 
   static std::shared_ptr<S> OpenedShared(const Partition& partition) {
@@ -137,10 +137,10 @@ class SessionHost {
 
   static S* Opened(const Partition& partition) { return OpenedShared(partition).get(); }
 
-  std::shared_ptr<EngineThread> thread_;  // null before it is opened
+  std::shared_ptr<EngineThread> thread_;  // null before the host is opened
   Caller caller_;
   bool open_ = false;
-  bool was_refused_ = false;  // it could not be opened, and was not closed since
+  bool was_refused_ = false;  // opening failed, and Close was not called since
 };
 
 }  // namespace llama_ets

@@ -1,4 +1,4 @@
-// Sets of code points, by their ranges.
+// Sets of code points, as lists of ranges.
 #pragma once
 
 #include <algorithm>
@@ -9,20 +9,20 @@ namespace llama_ets {
 
 constexpr uint32_t kLastCodePoint = 0x10ffff;
 
-// Code points from one to another, both included.
+// The code points from `first` to `last`, both included.
 struct CodePointRange {
   uint32_t first;
   uint32_t last;
 };
 
-// The same code points by ranges that ascend and neither meet nor touch. Those that run backwards
-// have none.
+// The same code points as ascending ranges that neither overlap nor touch. A range whose last code
+// point is below its first is empty.
 inline std::vector<CodePointRange> Merged(std::vector<CodePointRange> ranges) {
   std::sort(ranges.begin(), ranges.end(),
             [](const CodePointRange& a, const CodePointRange& b) { return a.first < b.first; });
   std::vector<CodePointRange> merged;
   for (const CodePointRange& range : ranges) {
-    if (range.last < range.first) continue;  // it runs backwards
+    if (range.last < range.first) continue;
     if (merged.empty() || merged.back().last + uint64_t{1} < range.first) {
       merged.push_back(range);
     } else {
@@ -32,7 +32,7 @@ inline std::vector<CodePointRange> Merged(std::vector<CodePointRange> ranges) {
   return merged;
 }
 
-// All other code points than those of merged ranges.
+// All code points that are not in `ranges`, which must be merged.
 inline std::vector<CodePointRange> Others(const std::vector<CodePointRange>& ranges) {
   std::vector<CodePointRange> others;
   uint64_t next = 0;

@@ -1,12 +1,13 @@
 // Draws under a grammar.
 //
-// To ask llama.cpp of a whole vocabulary takes as long as to decode a token. So only the likely
-// tokens are asked about, mostly some hundreds, where what is left over weighs next to nothing
-// beside those that are allowed. A token is then drawn from the allowed likely ones and all of the
-// others together; one of the others is asked about once it is drawn, and drawn again if it is
-// refused: exactly the law of what is allowed, with next to no refusals. The mass is that of the
-// allowed likely ones, and that of the others if one that is drawn from them is allowed. So its
-// mean is the mass, whatever token was drawn.
+// To check a whole vocabulary against the grammar takes as long as to decode a token. So only the
+// likely tokens are checked, mostly some hundreds. This path is used only if the weight of the
+// other tokens is small compared with the weight of the allowed likely ones. A token is then drawn
+// from the allowed likely tokens and all unlikely tokens together. If an unlikely token is drawn,
+// it is checked, and if it is refused the draw is repeated. The result has exactly the distribution
+// of the allowed tokens, and refusals are rare. The reported mass is that of the allowed likely
+// tokens, plus that of all unlikely tokens if a separately drawn unlikely token is allowed. So the
+// mean of the reported mass is the true mass, independent of the drawn token.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -19,13 +20,14 @@
 namespace llama_ets {
 namespace {
 
-// Nats below the largest logit at which a token is no longer likely, tried in this order.
+// A token is likely if its logit is at most this many nats (at the temperature) below the largest.
+// The depths are tried in this order.
 constexpr double kDepths[] = {10, 13, 16, 20};
-// What may be left over, beside the allowed likely tokens.
+// The largest weight of the unlikely tokens, relative to the weight of the allowed likely ones.
 constexpr double kNextToNothing = 4e-3;
-// Refusals after which the whole row is asked about.
+// After this many refusals the whole row is checked.
 constexpr uint32_t kMostRefusals = 16;
-// Numbers of the random numbers behind those of the draws.
+// Indices of further random numbers of a token, after those of its draws.
 constexpr uint32_t kWholeRow = kMostRefusals;
 constexpr uint32_t kOther = kMostRefusals + 1;
 
@@ -35,8 +37,9 @@ double Sampler::WeightBelow(float max, float logit) const {
   return std::exp((static_cast<double>(logit) - max) / MassTemperature());
 }
 
-// The weights of all tokens whose logits are below a threshold, relative to the row's largest, one
-// sum a block. They are summed by themselves: a difference of sums would be lost in rounding.
+// Sums the weights of all tokens whose logits are below the threshold, relative to the row's
+// largest weight: one sum per block. They are summed directly, because the difference of two larger
+// sums would be lost in rounding.
 std::vector<float> Sampler::SumUnder(const float* logits, float threshold) const {
   const float scale = static_cast<float>(1 / MassTemperature());
   std::array<float, kBlock> under;
@@ -70,7 +73,8 @@ Sampler::Allowed Sampler::SumAllowed(std::vector<Candidate> tokens) const {
   return allowed;
 }
 
-// Where the policy cuts tokens off, its support has been found.
+// Checks all tokens of the policy's support, or of the row. If the policy cuts tokens off, the
+// caller has found its support.
 Sampler::Allowed Sampler::FindAllowed(const float* logits, const Grammar& grammar) {
   std::vector<Candidate> tokens;
   const auto add = [&](llama_token token) {
@@ -94,7 +98,7 @@ std::optional<Sampler::Likely> Sampler::FindLikely(const float* logits, const Gr
   const bool is_plain = support_.IsAll() && sampling_.power == 1;
   if (!is_plain) return std::nullopt;
   std::vector<Candidate> allowed;
-  double sum = 0;  // of their weights, relative to the row's largest
+  double sum = 0;  // of the allowed tokens' weights, relative to the row's largest weight
   float below = kInfinity;
   for (const double depth : kDepths) {
     const float threshold = static_cast<float>(row_.max - depth * MassTemperature());
@@ -138,7 +142,7 @@ TokenProbability Sampler::DrawFrom(const Allowed& allowed, const float* logits,
   }
   if (sampling_.temperature == 0) {
     const auto& tokens = allowed.tokens;
-    // The highest comes first in this order.
+    // IsHigher orders the highest logit first, so the minimum is the greedy token.
     return AtAllowed(allowed, logits,
                      std::min_element(tokens.begin(), tokens.end(), IsHigher)->token);
   }
@@ -154,7 +158,7 @@ TokenProbability Sampler::DrawFrom(const Allowed& allowed, const float* logits,
   return AtAllowed(allowed, logits, drawn);
 }
 
-// One of the tokens that are not likely, with probability proportional to their weights.
+// Draws one of the unlikely tokens, with probability proportional to their weights.
 llama_token Sampler::DrawUnlikely(const Likely& likely, const float* logits, double uniform) const {
   const float scale = static_cast<float>(1 / MassTemperature());
   const Place place = PlaceOf(likely.rest_blocks, uniform * likely.rest);
@@ -181,7 +185,7 @@ TokenProbability Sampler::DrawLikely(const Likely& likely, const float* logits,
   std::optional<TokenProbability> drawn;
   if (sampling_.temperature == 0) drawn = DrawFrom(allowed, logits, 0);
   for (uint32_t n = 0; !drawn && n < kMostRefusals; ++n) {
-    // On [0, 1) among the allowed likely ones, and from 1 on among the others.
+    // A number on [0, 1) draws an allowed likely token, a number from 1 on an unlikely one.
     const double place = random.Uniform(n) * (1 + likely.share);
     if (place < 1) {
       drawn = DrawFrom(allowed, logits, place);

@@ -20,7 +20,7 @@ std::unique_ptr<Grammar> Grammar::OfThoughts(const llama_vocab* vocab) {
   return std::unique_ptr<Grammar>(new Grammar(vocab));
 }
 
-// Whether the grammar reads the token as the text that it adds.
+// Whether the grammar reads the token as its text.
 bool Grammar::IsText(llama_token token) const {
   constexpr int32_t kUnwritten =
       LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN | LLAMA_TOKEN_ATTR_UNUSED;
@@ -29,7 +29,7 @@ bool Grammar::IsText(llama_token token) const {
          std::binary_search(named.begin(), named.end(), token);
 }
 
-// Where a token that ends no text leads to.
+// The reader's place after a token that does not end the text. False if the token is refused.
 GrammarReader::Place Grammar::Read(llama_token token, GrammarReader* reader) const {
   if (!IsText(token)) return {};
   const std::string text = TextOf(vocab_, token, /*special=*/true);

@@ -1,11 +1,12 @@
-// What a grammar allows to come after the beginning of a text, as tokens of a vocabulary.
+// Decides which tokens of a vocabulary a grammar allows after the beginning of a text.
 //
-// A token is allowed if the text with it is a beginning of a text of the grammar, or if it ends the
-// text where the grammar may end. What is allowed is what llama.cpp's own reader of grammars
-// allows, bar bytes that are no UTF-8; test/fuzz/grammar.cc holds it to that. That reader ends the
-// process when it accepts what it does not allow, takes the names of control tokens for text, and
-// follows each way to read a token by itself, of which 16 characters may have billions. Here names
-// are text for those control tokens alone that the policy says.
+// A token is allowed if the text with the token is a beginning of a text of the grammar, or if the
+// token ends the text at a place where the grammar may end. llama.cpp's own grammar reader allows
+// the same tokens, except for bytes that are not UTF-8; test/fuzz/grammar.cc compares the two. We
+// do not use that reader for three reasons. It ends the process when it accepts a token that it
+// does not allow. It takes the names of control tokens for text; here, this holds only for the
+// control tokens in Sampling::grammar_tokens. And it follows each way to read a token separately,
+// of which 16 characters may have billions.
 #pragma once
 
 #include <llama.h>
@@ -24,27 +25,29 @@ namespace llama_ets {
 
 class Grammar {
  public:
-  // The grammar of a policy that has one, in GBNF with a rule `root`. Throws EngineError
-  // ERR_CONSTRAINT where it is none, or too ambiguous; all below throw the latter.
+  // Reads `sampling.grammar`, which must be GBNF with a rule `root`. Throws EngineError
+  // ERR_CONSTRAINT if it is invalid or too ambiguous. The methods throw it too if the grammar is
+  // too ambiguous.
   Grammar(const llama_vocab* vocab, const Sampling& sampling);
-  // What the thoughts before a text of a grammar may have: all tokens but those that end texts.
+  // The state in thoughts, which come before the text that the grammar reads. It allows all tokens
+  // except those that end a text.
   static std::unique_ptr<Grammar> OfThoughts(const llama_vocab* vocab);
-  // The same state, which then goes its own way.
+  // Copies the state. The two copies then change independently.
   Grammar(const Grammar& other) = default;
   Grammar& operator=(const Grammar&) = delete;
 
   // Whether a token may come next.
   bool Allows(llama_token token) const;
-  // Leaves the candidates that may come next, in their order.
+  // Removes the candidates that may not come next. The others keep their order.
   void Keep(std::vector<Candidate>* candidates) const;
-  // Goes on by a token that does not end the text. False where it is not allowed: the state then
-  // allows nothing.
+  // Appends a token that does not end the text. Returns false if the token is not allowed; the
+  // state then allows nothing.
   bool Accept(llama_token token);
 
  private:
   struct Definition {
     GrammarRules rules;
-    std::vector<llama_token> named;  // control tokens that are text; ascending
+    std::vector<llama_token> named;  // control tokens that are read as text; ascending
   };
 
   explicit Grammar(const llama_vocab* vocab) : vocab_(vocab) {}
@@ -54,12 +57,12 @@ class Grammar {
 
   const llama_vocab* vocab_;
   std::shared_ptr<const Definition> definition_;  // null for thoughts
-  // None where what was accepted is no beginning of a text of the grammar, and for thoughts.
+  // Empty in thoughts, and after a token that was not allowed.
   std::optional<GrammarState> state_;
 };
 
-// The state after some tokens of a text, or null without a grammar. A text that has left the
-// grammar has a state that allows nothing.
+// The state after some tokens of a text, or null if `start` is null. After a token that is not
+// allowed, the state allows nothing.
 std::unique_ptr<Grammar> StateAfter(const Grammar* start, const std::vector<llama_token>& tokens);
 
 }  // namespace llama_ets

@@ -12,15 +12,17 @@ using Kind = GrammarRules::Element::Kind;
 
 namespace {
 
-// More different readings than people's grammars have; each of them costs at each character.
+// The largest number of different readings of one beginning. Each of them costs time at each
+// character. Real grammars have fewer.
 constexpr size_t kMostReadings = 4096;
-// Steps of one reader, which are a second or two, and stacks, which are some tens of megabytes. A
-// rule that begins with itself has stacks without end.
+// The largest number of steps of one reader, which take a second or two, and of its stacks, which
+// take some tens of megabytes. A rule that begins with itself would have infinitely many stacks.
 constexpr uint64_t kMostWork = 1 << 25;
 constexpr size_t kMostStacks = 1 << 20;
-// What is remembered from one text to the next: about as much memory.
+// What a reader may remember from one text to the next, in units of one stack; also some tens of
+// megabytes.
 constexpr size_t kMostRemembered = 1 << 19;
-constexpr size_t kCostOfReadings = 256;  // beside their stacks
+constexpr size_t kCostOfReadings = 256;  // of one Readings, in the same unit, without its stacks
 
 }  // namespace
 
@@ -40,7 +42,7 @@ GrammarReader::GrammarReader(const GrammarRules& rules, const GrammarState& stat
   Restart();
 }
 
-// Forgets all but the state.
+// Forgets everything except the state.
 void GrammarReader::Restart() {
   stacks_ = state_.stacks_;
   number_of_stack_.clear();
@@ -66,14 +68,15 @@ GrammarReader::Place GrammarReader::Read(const std::string& bytes) {
   if (remembered > kMostRemembered + state_.stacks_.size()) Restart();
   Place place{start_, state_.torn_};
   for (size_t i = 0; i < bytes.size() && place; ++i) {
-    // No text has U+0000: llama.cpp's end with it.
+    // U+0000 is refused, because llama.cpp's texts end with it.
     if (bytes[i] == '\0' || !place.torn.Add(bytes[i])) return {};
     if (place.torn.missing() == 0) place = {After(place.readings, place.torn.low()), {}};
   }
   return MayGoOn(place) ? place : Place{};
 }
 
-// Whether a place is one, and what is there of a character may become one that comes next.
+// Whether the text may go on from a place. If the place is within a character, its bytes must be
+// the beginning of a character that may come next.
 bool GrammarReader::MayGoOn(Place place) const {
   if (place.torn.missing() == 0) return static_cast<bool>(place);
   const std::vector<uint32_t>& stacks = readings_[place.readings].stacks;
@@ -83,7 +86,7 @@ bool GrammarReader::MayGoOn(Place place) const {
   });
 }
 
-// With those stacks alone that the readings have.
+// The state at a place. It holds only the stacks that the place's readings use.
 GrammarState GrammarReader::StateAt(Place place) const {
   std::vector<uint32_t> used = readings_[place.readings].stacks;
   std::unordered_map<uint32_t, uint32_t> new_number{{kEmptyStack, kEmptyStack}};
@@ -106,7 +109,7 @@ GrammarState GrammarReader::StateAt(Place place) const {
   return state;
 }
 
-// A stack with an element on top. The end of a sequence is none.
+// The stack `below` with an element on top. The end of a sequence is not pushed.
 uint32_t GrammarReader::Pushed(uint32_t element, uint32_t below) {
   CountWork();
   if (rules_.elements[element].kind == Kind::kEnd) return below;
@@ -116,7 +119,8 @@ uint32_t GrammarReader::Pushed(uint32_t element, uint32_t below) {
   return found->second;
 }
 
-// Replaces rules on top by their alternatives, until a character is on top.
+// Replaces a rule on top of the stack by its alternatives until a character is on top or the stack
+// is empty. Appends the resulting stacks to `into`.
 void GrammarReader::Expand(uint32_t stack, std::vector<uint32_t>* into) {
   std::vector<uint32_t> todo{stack};
   while (!todo.empty()) {
@@ -136,7 +140,7 @@ void GrammarReader::Expand(uint32_t stack, std::vector<uint32_t>* into) {
   }
 }
 
-// The number of some readings, each of them once.
+// The number of a set of readings. `stacks` must not hold a stack twice.
 uint32_t GrammarReader::NumberOf(std::vector<uint32_t> stacks) {
   if (stacks.size() > kMostReadings) {
     throw EngineError("ERR_CONSTRAINT",

@@ -1,14 +1,14 @@
-// Reads texts by a grammar, character by character.
+// Reads texts with a grammar, character by character.
 //
-// A beginning of a text can often be read in several ways. A reading is a stack of what is still to
-// come: the element that comes next, and below it where to go on after its sequence. Equal stacks
-// are one, so that a reader holds each reading once, however many ways lead to it, and readings
-// share what is below. Without that their number would double with each character of a text of
-// `("#" | "##")*`.
+// The beginning of a text can often be read in several ways. A reading is a stack of what must
+// still come: on top the next element, and below it the elements with which to go on after the end
+// of its sequence. Equal stacks are stored once. So a reader holds each reading once, however many
+// ways lead to it, and readings share their lower parts. Otherwise the number of readings would
+// double with each character of a text of `("#" | "##")*`.
 //
-// Some grammars have ever more different readings nonetheless, such as those of brackets that may
-// be closed in several ways. So the work and the memory of a reader are bounded: it throws
-// ERR_CONSTRAINT where a grammar asks for more.
+// In some grammars the number of different readings still grows without bound, for example if
+// brackets may be closed in several ways. So the work and the memory of a reader are bounded: it
+// throws ERR_CONSTRAINT when a grammar needs more.
 #pragma once
 
 #include <array>
@@ -25,7 +25,7 @@
 
 namespace llama_ets {
 
-// The readings of one beginning, by themselves.
+// The readings of one beginning of a text, independent of any reader.
 class GrammarState {
  public:
   GrammarState() : stacks_(1) {}
@@ -34,48 +34,49 @@ class GrammarState {
   friend class GrammarReader;
 
   struct Stack {
-    uint32_t element;  // which comes next
-    uint32_t below;    // a stack, whose number is lower
+    uint32_t element;  // the element that comes next
+    uint32_t below;    // the number of the stack below, which is lower than this stack's number
   };
 
   std::vector<Stack> stacks_;       // the first one is the empty stack
-  std::vector<uint32_t> readings_;  // stacks, ascending
+  std::vector<uint32_t> readings_;  // numbers of stacks, ascending
   TornCharacter torn_;
 };
 
-// Reads any number of texts that go on from one state. It remembers what follows what, and looks a
-// character up that it has read at the same place before.
+// Reads any number of texts that go on from one state. The reader remembers which readings follow
+// which character, so it reads a character at a known place by a look-up.
 class GrammarReader {
  public:
-  // Where a text has come to, until the next one is read.
+  // A place in a text. Valid until the next call of Read.
   struct Place {
-    uint32_t readings = 0;  // a number of the reader's; 0: none, the text is no beginning
+    uint32_t readings = 0;  // the number of a set of readings; 0: the grammar refuses the text
     TornCharacter torn;
     explicit operator bool() const { return readings != 0; }
   };
 
-  // The grammar's own beginning. Throws EngineError ERR_CONSTRAINT, as Read does.
+  // The state before the first character. Throws EngineError ERR_CONSTRAINT, as Read does.
   static GrammarState Begin(const GrammarRules& rules);
 
-  // Both outlive it.
+  // Both arguments must outlive the reader.
   GrammarReader(const GrammarRules& rules, const GrammarState& state);
 
-  // Whether the text may end at the state.
+  // Whether the text may end at the state that the reader starts from.
   bool MayEnd() const;
-  // Where the text is after some bytes more.
+  // The place after some more bytes, read from the reader's state.
   Place Read(const std::string& bytes);
   GrammarState StateAt(Place place) const;
 
  private:
   using Stack = GrammarState::Stack;
-  static constexpr uint32_t kNowhere = 0;  // the readings of what is no beginning
+  static constexpr uint32_t kNowhere = 0;  // the empty set of readings: the text is refused
   static constexpr uint32_t kEmptyStack = 0;
   static constexpr uint32_t kUnknown = UINT32_MAX;
   static constexpr size_t kSmall = 128;
 
   struct Readings {
     std::vector<uint32_t> stacks;  // ascending
-    // What comes after a code point; small ones are looked up fast.
+    // The number of the readings after each code point that was read here. Code points below kSmall
+    // have an array, which is faster.
     std::array<uint32_t, kSmall> after_small;
     std::unordered_map<uint32_t, uint32_t> after_large;
   };
@@ -99,8 +100,8 @@ class GrammarReader {
   std::unordered_map<uint64_t, uint32_t> number_of_stack_;
   std::deque<Readings> readings_;
   std::map<std::vector<uint32_t>, uint32_t> number_of_readings_;
-  size_t members_ = 0;          // stacks of all readings
-  std::vector<uint32_t> seen_;  // for each stack, the last step that has expanded it
+  size_t members_ = 0;          // the number of stacks in all sets of readings
+  std::vector<uint32_t> seen_;  // for each stack, the last step that expanded it
   uint32_t step_ = 0;
   uint64_t work_ = 0;
 };

@@ -16,10 +16,11 @@ using Kind = Element::Kind;
 using Range = CodePointRange;
 using Sequence = std::vector<Element>;
 
-// With all repetitions written out. src/engine/constraint/limits.ts allows far fewer.
+// The largest number of elements and ranges, with all repetitions written out.
+// src/engine/constraint/limits.ts allows far fewer.
 constexpr size_t kMostElements = 1 << 20;
 constexpr int kMostDepth = 200;
-// llama.cpp refuses larger lower bounds, and takes larger upper bounds for none.
+// llama.cpp refuses larger lower bounds and treats larger upper bounds as no bound.
 constexpr uint64_t kMostRepeats = 2000;
 constexpr uint64_t kNoBound = UINT64_MAX;
 
@@ -68,7 +69,7 @@ class Parser {
     return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || c == '-' || IsDigit(c);
   }
 
-  // A rule's number by the name that stands here.
+  // Reads a rule's name and returns the rule's number.
   uint32_t TakeName() {
     const size_t start = at_;
     while (IsOfName(Peek())) ++at_;
@@ -96,7 +97,7 @@ class Parser {
     }
   }
 
-  // Of rules with the same name the last one counts, as in llama.cpp.
+  // If several rules have the same name, the last one counts, as in llama.cpp.
   void ParseRule() {
     const uint32_t rule = TakeName();
     SkipSpace(false);
@@ -119,7 +120,7 @@ class Parser {
 
   Sequence ParseSequence(int depth) {
     Sequence sequence;
-    size_t last = 0;  // where that begins which may be repeated
+    size_t last = 0;  // where the last item begins, which a bound after it repeats
     for (;;) {
       if (const auto bounds = TakeBounds(depth > 0)) {
         if (last == sequence.size()) Fail("nothing stands that could be repeated");
@@ -159,7 +160,7 @@ class Parser {
     return true;
   }
 
-  // Behind `[`. llama.cpp takes a class without characters for nothing.
+  // Reads a character class after its `[`. Like llama.cpp, it ignores a class without characters.
   void TakeSet(Sequence* sequence) {
     const bool is_negated = Take('^');
     std::vector<Range> ranges;
@@ -263,7 +264,7 @@ class Parser {
     return bounds;
   }
 
-  // One more than the largest allowed, for all larger ones.
+  // Returns kMostRepeats + 1 for all larger numbers.
   uint64_t TakeNumber() {
     uint64_t number = 0;
     for (; IsDigit(Peek()); ++at_) {
@@ -272,8 +273,8 @@ class Parser {
     return number;
   }
 
-  // Repeats what stands from `last` on: S{2,4} becomes S S A, A ::= S B |, B ::= S |, and
-  // S{2,} becomes S S A, A ::= S A |.
+  // Repeats the elements from `last` on: S{2,4} becomes S S A with A ::= S B | and B ::= S |, and
+  // S{2,} becomes S S A with A ::= S A |.
   void Repeat(Bounds bounds, size_t last, Sequence* sequence) {
     const Sequence once(sequence->begin() + static_cast<std::ptrdiff_t>(last), sequence->end());
     ThrowIfTooLarge(last + once.size() * bounds.min);

@@ -1,4 +1,4 @@
-// A grammar in llama.cpp's form, GBNF, as a table by which texts are read (grammar_reader.h).
+// A grammar in llama.cpp's format, GBNF, as tables with which texts are read (grammar_reader.h).
 #pragma once
 
 #include <cstdint>
@@ -10,26 +10,26 @@
 namespace llama_ets {
 
 struct GrammarRules {
-  // What a sequence is made of: a character of a set, a rule, or the sequence's end.
+  // An element of a sequence: a set of characters, a rule, or the end of the sequence.
   struct Element {
     enum class Kind : uint8_t { kCharacter, kRule, kEnd };
     Kind kind;
     uint32_t value;  // the first of the set's ranges, or the rule's number
-    uint32_t count;  // ranges
+    uint32_t count;  // the number of the set's ranges
   };
 
-  std::vector<Element> elements;  // of all sequences, each with its end
-  std::vector<CodePointRange>
-      ranges;  // of all sets: those of one ascend and neither meet nor touch
+  std::vector<Element> elements;  // the elements of all sequences; each sequence ends with kEnd
+  // The ranges of all sets. Those of one set ascend and neither overlap nor touch.
+  std::vector<CodePointRange> ranges;
   std::vector<std::vector<uint32_t>> alternatives;  // for each rule, where its sequences begin
-  uint32_t root = 0;                                // a rule
+  uint32_t root = 0;                                // the number of the rule `root`
 
-  // Whether a set has a code point between two, both included.
+  // Whether a set has a code point from `low` to `high`, both included.
   bool HasAnyOf(const Element& set, uint32_t low, uint32_t high) const;
 };
 
-// Repetitions are written out as llama.cpp does. Throws EngineError ERR_CONSTRAINT where the source
-// is no GBNF, has no rule `root` or too many elements, or names tokens.
+// Writes repetitions out, as llama.cpp does. Throws EngineError ERR_CONSTRAINT when the source is
+// not valid GBNF, has no rule `root`, has too many elements, or names tokens.
 GrammarRules ParseGrammar(const std::string& source);
 
 }  // namespace llama_ets

@@ -1,7 +1,7 @@
 #include "sampling/row_kernels.h"
 
 // On x86-64 Linux the hot loops are compiled for several instruction sets and chosen at run time;
-// elsewhere the base instruction set (NEON on arm64, SSE2 on Windows) is what the compiler has.
+// elsewhere they use the base instruction set (NEON on arm64, SSE2 on Windows).
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
 #define LLAMA_ETS_VECTORISED \
   __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))

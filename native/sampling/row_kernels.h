@@ -1,4 +1,4 @@
-// The sampler's loops over a row of logits, compiled so that they vectorise (binding.gyp).
+// The sampler's loops over a row of logits, compiled so that they vectorize (binding.gyp).
 #pragma once
 
 #include <cstdint>
@@ -10,13 +10,14 @@ namespace llama_ets {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // exp(x) for x <= 0: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2]; relative error 2e-7.
-// Below -87 it is 0. Without branches and conversions, so that loops over it vectorise.
+// Below -87 it is 0. It has no branches and conversions, so that loops over it vectorize.
 inline float NegativeExp(float x) {
   constexpr float kLog2E = 1.44269504f;
   constexpr float kLn2High = 0.693359375f;
   constexpr float kLn2Low = -2.12194440e-4f;
   constexpr float kRound = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer
-  // NaN compares false and stays NaN through the product, so a broken row is seen in the sum.
+  // Comparisons with NaN are false, and the product keeps it NaN, so the sum of a broken row is
+  // NaN.
   const float clamped = x < -87.f ? -87.f : x;
   const float shifted = clamped * kLog2E + kRound;
   const float rounded = shifted - kRound;
@@ -39,20 +40,20 @@ inline float NegativeExp(float x) {
 
 float MaxOf(const float* values, int32_t count);
 
-// The sum of exp((value - max) * scale); NaN if a value is.
+// The sum of exp((value - max) * scale). It is NaN if a value is NaN.
 float SumOfExp(const float* values, int32_t count, float max, float scale);
 
-// The sum of exp(x) * x, x = (value - max) * scale, where a value of -infinity adds 0.
+// The sum of exp(x) * x with x = (value - max) * scale. A value of -infinity adds 0.
 float SumOfWeightedExp(const float* values, int32_t count, float max, float scale);
 
 // The sum of the values' distances below `max`, each cut off at `limit`.
 float SumOfDistances(const float* values, int32_t count, float max, float limit);
 
-// values + scale * (values - others), in place of the values.
+// Replaces `values` by values + scale * (values - others).
 void Extrapolate(float* values, const float* others, int32_t count, float scale);
 
-// Each value's exp((value - max) * scale), and its distance below the maximum in steps of
-// 1 / (scale * kStepsPerNat), cut off at kSteps - 1. No value is NaN.
+// Computes exp((value - max) * scale) for each value, and its distance below the maximum in steps
+// of 1 / (scale * kStepsPerNat), cut off at kSteps - 1. No value may be NaN.
 constexpr int32_t kSteps = 1024;
 constexpr float kStepsPerNat = 16;
 void ExpsAndSteps(const float* values, int32_t count, float max, float scale, float* exps,

@@ -6,7 +6,7 @@
 namespace llama_ets {
 namespace {
 
-// Logits that take about as long to read on one thread as it takes to wake another.
+// To read this many logits on one thread takes about as long as to wake another thread.
 constexpr int64_t kLogitsWorthThreads = 1 << 19;
 
 }  // namespace

@@ -10,7 +10,8 @@
 namespace llama_ets {
 namespace {
 
-// Where self-certainty takes a token for impossible, in nats below the largest logit.
+// Self-certainty cuts a token's distance from the largest logit off here, in nats. The token counts
+// as impossible.
 constexpr float kImpossible = 100;
 
 }  // namespace
@@ -30,8 +31,8 @@ Sampler::Sampler(Sampling sampling, int32_t vocab_size, Metrics metrics)
   row_.block_sum.resize(blocks);
 }
 
-// Sums the row at temperature 1, at the policy's temperature and to its power while the row is in
-// the cache.
+// Sums the row at temperature 1, at the policy's temperature, and to its power. All sums of a block
+// are made together, while the block is in the CPU cache.
 void Sampler::SumRow(const float* logits) {
   const int32_t blocks = static_cast<int32_t>(row_.block_sum.size());
   const auto size = [&](int32_t block) { return std::min(kBlock, vocab_size_ - block * kBlock); };
@@ -102,10 +103,10 @@ TokenProbability Sampler::DrawAt(const RowSums& row, const Place& place, const f
   for (int32_t i = 0; i < size && (drawn < 0 || left >= 0); ++i) {
     const float weight = NegativeExp((block[i] - row.max) * scale);
     if (weight <= 0) continue;
-    drawn = i;  // rounding may leave `left` positive at the block's end: its last token is drawn
+    drawn = i;  // if rounding leaves `left` at 0 or above, the block's last token is drawn
     left -= weight;
   }
-  // The block's sum was rounding alone.
+  // All weights of the block are 0 here, so its sum was only a rounding error.
   if (drawn < 0) drawn = static_cast<int32_t>(std::max_element(block, block + size) - block);
   const double tempered = support_.Tempered(block[drawn], row.max);
   return {first + drawn, tempered - std::log(row.tempered_sum),
@@ -149,7 +150,7 @@ TokenProbability Sampler::DrawFromSupport(const float* logits, double uniform) c
 double Sampler::Entropy(const float* logits) const {
   if (sampling_.temperature == 0) return 0;
   double sum = 0;
-  double weighted = 0;  // sum of exp(t) * t, t the tempered distance from the largest logit
+  double weighted = 0;  // sum of exp(t) * t, where t is (logit - max) / T
   if (support_.IsAll()) {
     sum = row_.tempered_sum;
     const float scale = static_cast<float>(1 / sampling_.temperature);
@@ -231,7 +232,7 @@ std::vector<TokenProbability> Sampler::Top(const float* logits, size_t count) {
   const double log_sum = std::log(support_.sum());
   std::vector<TokenProbability> top;
   for (const Candidate& c : support_.tokens()) {
-    if (c.logit == -kInfinity) break;  // no token from here on has probability
+    if (c.logit == -kInfinity) break;  // this and all later tokens have probability 0
     const double log_prob = support_.Tempered(c.logit, support_.max()) - log_sum;
     top.push_back(At(logits, c.token, log_prob, log_prob));
   }

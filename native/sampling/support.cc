@@ -11,7 +11,7 @@
 namespace llama_ets {
 namespace {
 
-// A sorted list of so many candidates is no dearer than the passes that avoid it.
+// To sort up to this many candidates takes no longer than the passes that avoid sorting.
 constexpr size_t kFewCandidates = 4096;
 
 }  // namespace
@@ -22,7 +22,8 @@ Support::Support(const Sampling& policy, int32_t vocab_size)
       truncates_((policy.top_k > 0 && policy.top_k < vocab_size) || policy.top_p < 1 ||
                  policy.min_p > 0) {}
 
-// Takes the tokens from `threshold` up; may stop once it has more than `limit`.
+// Collects the tokens with logits of at least `threshold`. May stop once there are more than
+// `limit`.
 void Support::CollectAbove(const float* logits, const RowSums& row, float threshold, size_t limit) {
   tokens_.clear();
   if (!policy_.allowed.empty()) {
@@ -42,11 +43,11 @@ void Support::CollectAbove(const float* logits, const RowSums& row, float thresh
   }
 }
 
-// Takes the row's `count` largest, in descending order.
+// Collects the tokens with the `count` largest logits of the row, in descending order.
 void Support::CollectTop(const float* logits, const RowSums& row, size_t count) {
   if (policy_.allowed.empty() && row.block_max.size() > count) {
-    // The k-th largest block maximum bounds the k-th largest logit from below, so that few tokens
-    // are looked at.
+    // The k-th largest logit is at least the k-th largest block maximum, so only the few tokens
+    // from that one up are collected.
     std::vector<float> maxima = row.block_max;
     std::nth_element(maxima.begin(), maxima.begin() + (count - 1), maxima.end(),
                      std::greater<float>());
@@ -63,11 +64,10 @@ void Support::KeepHighest(size_t count) {
   tokens_.resize(kept);
 }
 
-// Takes the smallest set of the most probable tokens of the row whose probability
-// reaches top-p.
+// Collects the smallest set of the most probable tokens of the row whose probability reaches top-p.
 void Support::CollectTopP(const float* logits, const RowSums& row) {
   const double goal = policy_.top_p * row.tempered_sum;
-  // Lower the threshold until what lies above it holds enough probability.
+  // Lower the threshold until the tokens above it have enough probability.
   for (double depth = 2; depth < 100; depth *= 2) {
     CollectAbove(logits, row, static_cast<float>(row.max - depth * policy_.temperature),
                  kFewCandidates);
@@ -76,8 +76,8 @@ void Support::CollectTopP(const float* logits, const RowSums& row) {
     for (const Candidate& c : tokens_) above += std::exp(Tempered(c.logit, row.max));
     if (above >= goal) return KeepTopP(goal);
   }
-  // A flat distribution: part the tokens by their distance from the largest logit, and order only
-  // those at the distance where the goal is reached.
+  // The distribution is flat. Group the tokens by their distance from the largest logit, and sort
+  // only the group in which the goal is reached.
   steps_.resize(static_cast<size_t>(vocab_size_));
   std::array<double, kSteps> weights = {};
   std::array<float, kBlock> exps;
@@ -99,14 +99,14 @@ void Support::CollectTopP(const float* logits, const RowSums& row) {
   tokens_.resize(kept + static_cast<size_t>(vocab_size_));
   for (llama_token token = 0; token < vocab_size_; ++token) {
     tokens_[kept] = {token, logits[token]};
-    kept += steps_[token] < edge ? 1 : 0;  // a branch here would be mispredicted half of the time
+    kept += steps_[token] < edge ? 1 : 0;  // not a branch, which would often be mispredicted
   }
   tokens_.resize(kept);
   sum_ += before;
 }
 
-// Leaves the smallest set of the most probable tokens of tokens_ whose weight reaches `goal`, and
-// its weight in sum_.
+// Reduces tokens_ to the smallest set of its most probable tokens whose weight reaches `goal`, and
+// sets sum_ to the weight of that set.
 void Support::KeepTopP(double goal) {
   std::sort(tokens_.begin(), tokens_.end(), IsHigher);
   sum_ = 0;
@@ -125,7 +125,8 @@ void Support::Find(const float* logits, const RowSums& row) {
   } else if (policy_.allowed.empty() && policy_.top_p < 1) {
     CollectTopP(logits, row);
   } else {
-    // With min-p alone few tokens matter; the margin keeps rounding from cutting one at the edge.
+    // With min-p alone only few tokens are candidates. The margin ensures that rounding cuts off no
+    // token at the edge; the exact test follows below.
     constexpr double kMargin = 1e-3;
     const bool only_min_p = policy_.allowed.empty();
     const double floor = row.max + std::log(policy_.min_p) * policy_.temperature - kMargin;

@@ -1,4 +1,5 @@
-// The tokens that a policy which cuts off or forbids some leaves of a row of logits.
+// The support of a policy in a row of logits: the tokens that remain after the policy has cut off
+// or forbidden some.
 #pragma once
 
 #include <llama.h>
@@ -11,17 +12,17 @@
 
 namespace llama_ets {
 
-// Rows are summed by blocks of so many logits: in float within a block, in double across blocks.
+// Rows are summed in blocks of this many logits: in float within a block, in double across blocks.
 constexpr int32_t kBlock = 1024;
 
-// What one pass over a row finds.
+// The largest logit and the sums of a row.
 struct RowSums {
   float max = 0;
   double log_sum = 0;            // of exp(logit - max), over the whole row
   double tempered_sum = 0;       // of exp((logit - max) / T), over the whole row
   double drawn_sum = 0;          // of exp(power (logit - max) / T), over the whole row
-  std::vector<float> block_max;  // one a block
-  std::vector<float> block_sum;  // the parts of drawn_sum, one a block
+  std::vector<float> block_max;  // one per block
+  std::vector<float> block_sum;  // the parts of drawn_sum, one per block
 };
 
 struct Candidate {
@@ -29,35 +30,36 @@ struct Candidate {
   float logit;
 };
 
-// The order of the largest logits first; of equal ones the lower id comes first.
+// Orders candidates with the largest logit first. Of equal logits the lower id comes first.
 inline bool IsHigher(const Candidate& a, const Candidate& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
 }
 
 class Support {
  public:
-  // `policy` outlives it; it looks at the first `vocab_size` tokens.
+  // `policy` must outlive this object. Only the first `vocab_size` tokens are considered.
   Support(const Sampling& policy, int32_t vocab_size);
 
-  // Whether the policy leaves all tokens.
+  // Whether the policy keeps all tokens.
   bool IsAll() const { return !truncates_ && policy_.allowed.empty(); }
 
-  // Finds the policy's support in a row, in any order. Throws EngineError ERR_INVALID_LOGITS where
-  // nothing has probability.
+  // Finds the policy's support in a row, in any order. Throws EngineError ERR_INVALID_LOGITS if no
+  // allowed token has probability.
   void Find(const float* logits, const RowSums& row);
-  // Takes the row's tokens from a logit up and below another instead, in the order of their ids,
-  // whatever the policy cuts off; max() and sum() are the row's.
+  // Sets the tokens to those with logits on [threshold, below), in the order of their ids. Top-k,
+  // top-p and min-p do not apply. max() and sum() are those of the row.
   void FindBetween(const float* logits, const RowSums& row, float threshold, float below);
-  // Takes the row's `count` largest instead, whatever the policy; max() and sum() are the row's.
+  // Sets the tokens to those with the `count` largest logits. Top-k, top-p and min-p do not apply.
+  // max() and sum() are those of the row.
   void FindLargest(const float* logits, const RowSums& row, size_t count);
-  // Leaves the `count` largest, in descending order; max() and sum() stay.
+  // Keeps the tokens with the `count` largest logits, in descending order; max() and sum() stay.
   void KeepHighest(size_t count);
 
   const std::vector<Candidate>& tokens() const { return tokens_; }
   std::vector<Candidate>* mutable_tokens() { return &tokens_; }
   float max() const { return max_; }   // the largest logit
   double sum() const { return sum_; }  // of exp((logit - max) / T)
-  // A logit's distance from `max` under the policy's temperature, which is not 0.
+  // (logit - max) / T. The temperature must not be 0.
   double Tempered(float logit, float max) const {
     return (static_cast<double>(logit) - max) / policy_.temperature;
   }

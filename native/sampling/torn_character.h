@@ -1,4 +1,4 @@
-// A character of UTF-8 whose bytes come one after another: tokens may end within one.
+// A UTF-8 character whose bytes arrive one after another, because a token may end within it.
 #pragma once
 
 #include <algorithm>
@@ -10,8 +10,8 @@ namespace llama_ets {
 
 class TornCharacter {
  public:
-  // Adds the next byte: that of a new character, unless bytes are missing. False where no character
-  // has these bytes.
+  // Adds the next byte. If no bytes are missing, it begins a new character. Returns false if no
+  // character begins with these bytes.
   bool Add(char next) {
     const auto byte = static_cast<uint8_t>(next);
     if (missing_ == 0) {
@@ -27,9 +27,10 @@ class TornCharacter {
     return low() <= high();
   }
 
-  // Bytes until it is whole.
+  // The number of bytes until the character is complete.
   int missing() const { return missing_; }
-  // The code points that it can still become; one once it is whole.
+  // The lowest and the highest code point that the character can still become. They are equal once
+  // it is complete.
   uint32_t low() const {
     constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
     return std::max(value_ << (6 * missing_), kLeast[length_]);

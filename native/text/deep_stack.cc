@@ -14,10 +14,10 @@
 namespace llama_ets {
 
 size_t LongestRun(const std::string& text) {
-  std::array<size_t, 4> runs{};  // of each kind, up to here
+  std::array<size_t, 4> runs{};  // for each kind, the length of the run that ends here
   size_t longest = 0;
   for (const unsigned char byte : text) {
-    if ((byte & 0xc0) == 0x80) continue;  // a character goes on
+    if ((byte & 0xc0) == 0x80) continue;  // a further byte of the same character
     const bool is_ascii = byte < 0x80;
     const size_t kind = std::isalpha(byte)   ? 0
                         : std::isdigit(byte) ? 1

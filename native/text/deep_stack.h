@@ -1,4 +1,4 @@
-// Work that recurses once for each character of a text.
+// Runs work that recurses once for each character of a text.
 #pragma once
 
 #include <cstddef>
@@ -7,13 +7,13 @@
 
 namespace llama_ets {
 
-// Characters of the longest run of one kind: letters, digits, white space, or others. What isn't
-// ASCII goes on with any kind.
+// The number of characters in the longest run of one kind: letters, digits, white space, or others.
+// A character that isn't ASCII counts as every kind.
 size_t LongestRun(const std::string& text);
 
-// Does the work on a thread with a stack of so many bytes, of which the system gives what is used,
-// and waits for it; on Windows on the caller's. Throws what the work throws, and EngineError
-// ERR_OUT_OF_MEMORY where there is no such stack.
+// Runs `work` on a thread with a stack of `bytes` bytes and waits for it. The system provides only
+// the memory of the stack that is used. On Windows it runs `work` on the calling thread. Throws
+// what `work` throws, and EngineError ERR_OUT_OF_MEMORY if there is no room for such a stack.
 void OnDeepStack(size_t bytes, const std::function<void()>& work);
 
 }  // namespace llama_ets

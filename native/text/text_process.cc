@@ -1,12 +1,13 @@
-// A process that answers requests about templates, answers, schemas and grammars, one a line, on
-// standard input and output. Whoever wrote a template may want it to crash, to run for ever or to
-// take all memory: that ends this process, and nothing else. The system itself holds the limits, so
-// that no code has to come back for them to act.
+// A process that answers requests about templates, answers, schemas and grammars. It reads one
+// request per line from standard input and writes one reply per line to standard output. A
+// malicious template may crash, run forever or take all memory; this ends only this process. The
+// system enforces the limits, so they work even if a call never returns.
 //
 // Usage: llama_ets_text_process LIBLLAMA_COMMON MODULE MILLISECONDS MEBIBYTES
 //
-// MILLISECONDS of computing are what a request may take for each mebibyte of it that was begun,
-// MEBIBYTES all memory. The first line that it writes is "ready", or says why it can't be.
+// A request may compute for MILLISECONDS for each mebibyte of its length (rounded up). The process
+// may use MEBIBYTES of memory. Its first line of output is "ready", or the reason why it could not
+// start.
 #include <dlfcn.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -32,7 +33,7 @@
 
 namespace {
 
-// Exit codes that src/engine/text/text-process.ts knows.
+// src/engine/text/text-process.ts uses the same exit codes.
 constexpr int kOutOfMemory = 70;
 constexpr int kNotLoaded = 71;
 
@@ -51,7 +52,7 @@ void LimitMemory(rlim_t bytes) {
   Limit(RLIMIT_STACK, kStack);
   Limit(RLIMIT_CORE, 0);
 #ifdef __APPLE__
-  // Its address spaces are too large to be limited: what is in use is watched instead.
+  // On macOS address spaces are too large to limit, so a thread watches the memory in use.
   std::thread([bytes] {
     for (;; usleep(5000)) {
       task_vm_info_data_t info;
@@ -66,7 +67,8 @@ void LimitMemory(rlim_t bytes) {
 #endif
 }
 
-// Ends the process by SIGPROF once it has computed for that long; 0: never.
+// Makes the system end the process with SIGPROF once it has computed for that long. 0 removes the
+// limit.
 void LimitTime(long milliseconds) {
   itimerval timer{};
   timer.it_value.tv_sec = milliseconds / 1000;
@@ -80,7 +82,7 @@ void LimitTime(long milliseconds) {
 }
 
 llama_ets::AnswerFunction Load(const char* library, const char* module, std::ostream& output) {
-  // The module's names are looked up in what was loaded for all.
+  // RTLD_GLOBAL, so that the module finds its symbols in this library.
   if (dlopen(library, RTLD_NOW | RTLD_GLOBAL) == nullptr) Fail(output, dlerror());
   void* handle = dlopen(module, RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) Fail(output, dlerror());
@@ -94,9 +96,9 @@ llama_ets::AnswerFunction Load(const char* library, const char* module, std::ost
 int main(int argc, char** argv) {
   if (argc != 5) Fail(std::cout, "Expected four arguments");
 #ifdef __linux__
-  prctl(PR_SET_PDEATHSIG, SIGKILL);  // ends with its parent, also amid a request
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // so that it ends with its parent, also during a request
 #endif
-  signal(SIGINT, SIG_IGN);  // a terminal sends it to all; the parent decides what it means
+  signal(SIGINT, SIG_IGN);  // a terminal sends it to all processes; only the parent acts on it
   LimitMemory(std::strtoul(argv[4], nullptr, 10) * kMebibyte);
   const auto answer = Load(argv[1], argv[2], std::cout);
   std::cout << "ready" << std::endl;

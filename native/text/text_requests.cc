@@ -25,7 +25,8 @@ std::string Text(const Json& request, const std::string& name) {
   return request.at(name).get<std::string>();
 }
 
-// Noon of a day written YYYY-MM-DD, by the local clock: the day is the same in every time zone.
+// Noon, local time, of a day written as YYYY-MM-DD, so that a template shows this day in any time
+// zone.
 std::time_t NoonOf(const std::string& date) {
   std::tm noon = {};
   std::istringstream stream(date);
@@ -36,8 +37,9 @@ std::time_t NoonOf(const std::string& date) {
   return std::mktime(&noon);
 }
 
-// Renders a template with the variables given and no others, as Python's jinja2 does:
-// `{ template, context }` to `{ text }`. With `date`, that is the day it takes for today.
+// Renders a template with only the given variables, as Python's jinja2 does. The request is
+// `{ template, context }`, the reply is `{ text }`. With `date`, the template takes that day for
+// today.
 Json Render(const Json& request) {
   jinja::lexer lexer;
   const jinja::lexer_result lexed = lexer.tokenize(Text(request, "template"));
@@ -52,8 +54,9 @@ Json Render(const Json& request) {
   return reply;
 }
 
-// Renders with one of the templates that llama.cpp has by name: `{ name, messages, continues }` to
-// `{ text }`; without such a name, to `{ names }`, those that there are.
+// Renders with one of llama.cpp's built-in templates. The request has `{ name, messages }`, the
+// reply is `{ text }`. If there is no template of this name, the reply is `{ names }`, the names
+// that exist.
 Json RenderNamed(const Json& request) {
   const std::string name = Text(request, "name");
   std::vector<const char*> names(llama_chat_builtin_templates(nullptr, 0));
@@ -85,7 +88,8 @@ Json RenderNamed(const Json& request) {
   return reply;
 }
 
-// A template read for a conversation: `{ template, bos, eos, messages, tools, thinking }`.
+// A template applied to a conversation. The request is
+// `{ template, bos, eos, messages, tools, thinking }`.
 struct Applied {
   common_chat_params params;
   std::map<std::string, bool> abilities;
@@ -106,7 +110,7 @@ Applied Apply(const Json& request) {
           common_chat_templates_get_caps(templates.get())};
 }
 
-// What llama.cpp knows of a template, beyond the text that it makes.
+// Describes what llama.cpp knows about a template, besides the text that it renders.
 Json Describe(const Json& request) {
   const auto [params, abilities] = Apply(request);
   Json reply;
@@ -128,8 +132,9 @@ Json Describe(const Json& request) {
   return reply;
 }
 
-// What stands in an answer: the request of `Describe` with `answer` and `isPartial`, to
-// `{ content, thoughts, toolCalls }`. An answer that isn't of the template's form is all content.
+// Parses an answer. The request is that of `Describe` with `answer` and `isPartial`, the reply is
+// `{ content, thoughts, toolCalls }`. An answer that doesn't have the template's form is all
+// content.
 Json Parse(const Json& request) {
   const auto [params, abilities] = Apply(request);
   common_chat_parser_params parser(params);
@@ -153,8 +158,8 @@ Json Parse(const Json& request) {
   return reply;
 }
 
-// What is written to standard error while it lives, where llama.cpp says what is wrong with a
-// grammar. What no longer fits into a pipe is lost.
+// While it exists, captures standard error, to which llama.cpp writes what is wrong with a grammar.
+// Output that no longer fits into the pipe is lost.
 class ErrorOutput {
  public:
   ErrorOutput() : before_(dup(STDERR_FILENO)) {
@@ -181,7 +186,8 @@ class ErrorOutput {
   int pipe_[2];
 };
 
-// Whether llama.cpp reads a grammar: `{ grammar, root }` to `{ complaint }`, empty where it does.
+// Checks whether llama.cpp can read a grammar. The request is `{ grammar, root }`, the reply is
+// `{ complaint }`, which is empty if llama.cpp can read it.
 Json CheckGrammar(const Json& request) {
   const ErrorOutput errors;
   llama_sampler* sampler = llama_sampler_init_grammar(nullptr, Text(request, "grammar").c_str(),

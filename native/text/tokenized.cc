@@ -7,8 +7,9 @@
 namespace llama_ets {
 namespace {
 
-// Many vocabularies split a text with std::regex, which recurses for each character of a match: 3.3
-// KiB of stack were seen for a space, 350 bytes for a letter. A worker's stack is 4 MiB.
+// For many vocabularies llama.cpp splits a text with std::regex, which recurses for each character
+// of a match. We measured 3.3 KiB of stack for a space and 350 bytes for a letter. A worker's stack
+// is 4 MiB, so longer runs than kShallowRun get a larger stack.
 constexpr size_t kShallowRun = 100;
 constexpr size_t kMaxRun = 1 << 18;
 constexpr size_t kStackBase = 4 << 20;
@@ -27,7 +28,8 @@ std::vector<llama_token> Tokenized(const llama_vocab* vocab, const std::string& 
                       "Expected `text` without a run of more than " + std::to_string(kMaxRun) +
                           " characters of one kind, got one of " + std::to_string(run));
   }
-  // No tokenizer makes more tokens than bytes, besides BOS, EOS and a leading space.
+  // No tokenizer makes more tokens than the text has bytes, apart from BOS, EOS and a leading
+  // space.
   std::vector<llama_token> tokens(text.size() + 8);
   int32_t count = 0;
   const auto tokenize = [&] {

@@ -1,4 +1,4 @@
-/** Where the answer in a text ends: from there on nothing can change what it answers. */
+/** Where the answer in a text ends. What follows can't change the answer. */
 import { checkKeys, checkStrings } from "../engine/check.js";
 import type { AnswerEnd } from "../engine/sequences.js";
 
@@ -12,7 +12,7 @@ export function checkAnswerEnd(name: string, value: AnswerEnd): AnswerEnd {
   return { mark, end };
 }
 
-/** The text as far as its answer reaches; `null` while that hasn't ended. */
+/** The text up to the end of its answer; `null` if the answer hasn't ended. */
 export function answeredPart(text: string, { mark, end }: AnswerEnd): string | null {
   const marked = text.indexOf(mark);
   const at = marked < 0 ? -1 : text.indexOf(end, marked + mark.length);

@@ -1,7 +1,7 @@
 /**
- * Rollouts of an autoregressive chain's states by a smaller model. The proposal keeps its own cache
- * of what the chain has committed: the prompt is prefilled once, and each candidate's block once,
- * on top of the sequence of the state it came from.
+ * A smaller model that draws the rollouts of an autoregressive chain's states. The proposal has its own
+ * cache of the chain's texts. It prefills the prompt once, and each candidate's block once, in a fork of
+ * the sequence of the state that the candidate continues.
  */
 
 import type { Model } from "../engine/engine.js";
@@ -23,7 +23,7 @@ export class AutoregressiveProposal implements PrefixProposal {
   readonly kind = "prefix";
   readonly #generator: TextGenerator;
   readonly #options: ChainOptions;
-  /** Prefixes of this step's states and of what they continue; the next step's continue these. */
+  /** Prefixes of this step's states and of the states that they continue. The next step continues these. */
   #cache: CachedPrefix[] = [];
   #step = -1;
 
@@ -102,11 +102,11 @@ export class AutoregressiveProposal implements PrefixProposal {
   }
 
   /**
-   * A sequence for each state, decoding only what no cached prefix holds. A new step's states make
-   * those that they don't continue superfluous.
+   * A sequence for each state. It decodes only the tokens that no cached prefix holds. With a new step,
+   * it frees the prefixes that no state of the step continues.
    */
   async #cachePrefixes(states: readonly ChainState[], isNewStep: boolean): Promise<Prefix[]> {
-    if (states.length === 0) return []; // what is cached may still be continued
+    if (states.length === 0) return []; // keeps the cache, because later states may continue it
     if (this.#cache.length === 0) {
       const sequence = await this.#generator.prefill(this.#options.prompt);
       this.#cache = [{ tokens: [], sequence }];

@@ -1,5 +1,5 @@
 /**
- * The chain of an autoregressive model: a state is a prefix cached as a sequence, its candidates
+ * The chain of an autoregressive model. A state is a prefix that is cached as a sequence; its candidates
  * and rollouts are forks of it. The prompt is prefilled once, and no token is decoded twice.
  */
 
@@ -28,7 +28,7 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
   readonly kind = "prefix";
   readonly #options: ChainOptions;
   readonly #generator: TextGenerator;
-  /** Holds the prompt, with the distribution of the first token. */
+  /** Holds the prompt and the distribution of the first token; null before `start`. */
   #start: Sequence | null = null;
 
   private constructor(generator: TextGenerator, options: ChainOptions) {
@@ -143,7 +143,7 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
     { power, length, step }: RedrawOptions,
   ): Promise<(AutoregressiveState & RedrawnState)[]> {
     const heads = await Promise.all(texts.map((redraw) => this.#head(redraw)));
-    // The last token kept is read again, for the distribution of the first one drawn.
+    // The last kept token is read again, which gives the distribution of the first token to draw.
     await this.#generator.read(
       heads.map(({ text, sequence, held }) => {
         return { sequence, tokens: Int32Array.from(text.tokens.slice(held)) };
@@ -156,7 +156,7 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
         stream: redrawnStream(step, i),
         maxTokens: length - text.tokens.length,
         keep: false,
-        keepEnded: this.#canCut, // else nothing is drawn from them
+        keepEnded: this.#canCut, // if texts can't be cut, nothing continues these sequences
       })),
       { power },
     );
@@ -165,8 +165,8 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
   }
 
   /**
-   * What is kept of a text, of which the sequence holds `held` tokens: all but the last; none where
-   * the engine can't cut back.
+   * The part of a text that is kept. Its sequence holds the first `held` tokens: all but the last one, or
+   * none if the engine can't cut sequences.
    */
   async #head({ state, cut }: Redraw<AutoregressiveState>): Promise<Prefix & { held: number }> {
     const text = {
@@ -213,7 +213,7 @@ export class AutoregressiveChain implements PrefixChain<AutoregressiveState> {
   }
 }
 
-/** @internal What an unfinished text goes on from. */
+/** @internal The prefix from which an unfinished text goes on. */
 export function prefixOf(state: DrawnText): Prefix {
   if (state.sequence === null) throw new Error("Expected an unfinished state");
   return { text: state, sequence: state.sequence };

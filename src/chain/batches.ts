@@ -1,13 +1,13 @@
-/** How many tokens go to the engine at once. */
+/** Divides requests into batches, because the engine takes a limited number of tokens at once. */
 import type { Sequence } from "../engine/sequences.js";
 
-/** Tokens to be appended to a sequence. */
+/** Tokens to append to a sequence. */
 export interface Reading {
   sequence: Sequence;
   tokens: Int32Array;
 }
 
-/** Cuts tokens to be read into batches of at most `size`, in order. */
+/** Cuts readings into batches of at most `size` tokens, in order. */
 export function toBatches(requests: readonly Reading[], size: number): Reading[][] {
   const batches: Reading[][] = [];
   let room = 0;
@@ -26,7 +26,7 @@ export function toBatches(requests: readonly Reading[], size: number): Reading[]
   return batches;
 }
 
-/** Consecutive requests of at least `size` tokens in all, but for the last. */
+/** Groups consecutive requests. Each group but the last has at least `size` tokens in all. */
 export function groupsOf<T extends { tokens: Int32Array }>(
   requests: readonly T[],
   size: number,

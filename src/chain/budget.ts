@@ -1,6 +1,6 @@
 import { checkInteger, checkKeys, checkPositive } from "../engine/check.js";
 
-/** Limits of one answer; reaching one ends it with the best text so far. */
+/** Limits of one answer. When one is reached, the run ends with the best text so far. */
 export interface BudgetOptions {
   /** Generated tokens, of candidates and rollouts together. */
   tokens?: number;
@@ -34,13 +34,13 @@ export class Budget {
     return Math.max(0, this.#tokens - this.#used);
   }
 
-  /** `null`: no limit. */
+  /** `null` if there is no limit. */
   get msLeft(): number | null {
     const left = this.#deadline - performance.now();
     return left === Number.POSITIVE_INFINITY ? null : Math.max(0, left);
   }
 
-  /** Whether nothing but the text's own end ends a run. */
+  /** Whether there is neither a limit of tokens nor of time. */
   get isUnlimited(): boolean {
     return this.#tokens === Number.MAX_SAFE_INTEGER && this.#deadline === Number.POSITIVE_INFINITY;
   }

@@ -1,4 +1,4 @@
-/** What a chain needs to know of its run, in groups. */
+/** The options of a run that its chain needs, in groups. */
 
 import type { Sampling } from "../engine/sampling.js";
 import type { BlockEnd, TokenMetric } from "../engine/sequences.js";
@@ -18,26 +18,26 @@ export interface ChainOptions {
     seed: number;
     /** Whether a constraint conditions p_ref as a whole, not token by token. Default false. */
     conditions?: boolean;
-    /** How thoughts are told from answers, and ended; null: they aren't. */
+    /** How thoughts are distinguished from answers, and how they are ended; null: texts have no thoughts. */
     thoughts: ThoughtRules | null;
   };
   guidance: {
-    /** Tokens of one guidance step, the most where blocks end at `blockEnd`. */
+    /** Tokens of one guidance step; the largest number if blocks end at `blockEnd`. */
     blockTokens: number;
     /** The fewest tokens of a block that ends at `blockEnd`. */
     leastTokens: number;
-    /** Where blocks end before they have their tokens; null: nowhere. */
+    /** Where blocks end before they have `blockTokens` tokens; null: nowhere. */
     blockEnd: BlockEnd | null;
-    /** Whether what draws of one state have in common is decoded once. */
+    /** Whether the common beginning of draws from one state is decoded only once. */
     sharePrefixes: boolean;
   };
-  /** Whether prompts are kept for later runs, and what is kept is not read again. */
+  /** Whether prompts are kept for later runs, which then need not read them again. */
   prefixCache: boolean;
   /** How a diffusion model unmasks; null for an autoregressive one. */
   denoising: DenoisingSettings | null;
   /** How a diffusion model's rollouts are scored. */
   ratio: ImportanceRatio;
-  /** What texts carry besides log-probabilities. */
+  /** The metrics that texts carry in addition to log-probabilities. */
   metrics: readonly TokenMetric[];
   /** Ends rollouts once they have answered; null: they go on. */
   answerEnd: AnswerEnd | null;
@@ -49,9 +49,9 @@ export interface ChainOptions {
   };
   /** Called about ten times a second while texts are drawn. */
   onProgress: OnProgress | undefined;
-  /** Called with the first text of those that are being drawn, where the engine tells of it. */
+  /** Called with the first of the texts that are being drawn, if the engine shows it. */
   onLive: OnLive | undefined;
-  /** Told what is done in another way than asked for. */
+  /** Called with a message when something is done in another way than the options ask for. */
   onWarning: ((message: string) => void) | undefined;
 }
 

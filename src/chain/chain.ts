@@ -1,133 +1,137 @@
 /**
- * The reverse Markov chain x_T → … → x_0 of a language model: the only thing the methods know of
- * how texts are made. An autoregressive model extends a prefix; a diffusion model unmasks.
+ * The reverse Markov chain x_T → … → x_0 of a language model. Methods make texts only through this
+ * interface. An autoregressive model extends a prefix; a diffusion model unmasks positions.
  */
 
 import type { RandomStream } from "../engine/sequences.js";
 
 /**
- * `end`: the model ended the text; `stop`: a stop token or string; `length`: `maxTokens`;
- * `answered`: a rollout, which goes no further than its reward needs; `dead`: a constraint allows nothing
- * that could follow, and the text has probability 0.
+ * `end`: the model ended the text. `stop`: it reached a stop token or string. `length`: it has `maxTokens`
+ * tokens, or its thoughts had no budget left. `answered`: a rollout that has its answer, so its reward
+ * needs no more. `dead`: the constraint allows no token to follow, so the text has probability 0.
  */
 export type FinishReason = "end" | "stop" | "length" | "answered" | "dead";
 
-/** A token that the policy left alone, to end thoughts. */
+/** A token that was forced to end thoughts: the policy allowed no other. */
 export interface ForcedToken {
-  /** Its place in the text, from 0. */
+  /** Its index in the text's tokens. */
   at: number;
-  /** In nats, under p_ref without the forcing; null where it wasn't measured. */
+  /** In nats, under p_ref without the forcing; null if it wasn't measured. */
   logProb: number | null;
 }
 
-/** What a text says in its thoughts, and what they cost. */
+/** The thoughts in a text, and their cost. */
 export interface TextThoughts {
   text: string;
-  /** Its tokens, without tags. */
+  /** The number of tokens in the thoughts, without tags. */
   tokens: number;
-  /** Why they ended before the model ended them; null: they didn't. */
+  /** Why the thoughts were ended before the model ended them; null: they weren't. */
   ended: "budget" | "loop" | null;
-  /** Whether the text ends inside them. */
+  /** Whether the text ends inside a thought. */
   isOpen: boolean;
-  /** The tokens of closing tags that were forced. */
+  /** The forced tokens of closing tags. */
   forced: readonly ForcedToken[];
 }
 
 /** A text, or the part of it drawn so far. */
 export interface Text {
-  /** Without thoughts and the end token, and cut before a stop string or what is still masked. */
+  /** Without thoughts and the end token. It is cut before the first stop string and the first mask. */
   text: string;
-  /** Absent where it has none that the template's tags tell. */
+  /** Absent if the text has no thoughts, or if the template's tags are unknown. */
   thoughts?: TextThoughts;
   /**
-   * What was drawn, the end token included; the prompt is not. While a diffusion model's text is
-   * unfinished: all its positions, masked ones with the mask token.
+   * The drawn tokens, without the prompt but with the end token. An unfinished text of a diffusion model
+   * has all its positions, and the masked ones hold the mask token.
    */
   tokens: readonly number[];
-  /** One a token, in nats, under the distribution it was drawn from; 0 for a mask, and if forced. */
+  /** One number per token, in nats, under p_ref; 0 for masks and forced tokens. */
   logProbs: readonly number[];
   /**
-   * Under a constraint, one a token: log of the probability, under p_ref, of all that it allows in the
-   * token's place. Texts are drawn from q = Π p_ref / mass; `logProbs` are p_ref's.
+   * Under a constraint, one number per token: the log of the total probability, under p_ref, of all
+   * tokens that the constraint allows there. Texts are drawn from q = Π p_ref / mass.
    */
   logMasses?: readonly number[];
-  /** One a token, in nats: the entropy of p_ref's distribution of it. */
+  /** One number per token, in nats: the entropy of the p_ref distribution at the token. */
   entropies?: readonly number[];
   /**
-   * One a token, in nats: the Kullback-Leibler divergence of the model's own distribution from the
-   * uniform one, -1/V Σ_v log (V · p_v).
+   * One number per token, in nats: the Kullback-Leibler divergence of the uniform distribution from the
+   * model's own one, -1/V Σ_v log (V · p_v).
    */
   selfCertainties?: readonly number[];
   /** `null` while the text is unfinished. */
   finishReason: FinishReason | null;
 }
 
-/** A state x_t of the chain; what else it holds is the chain's own. */
+/** A state x_t of the chain. Each chain adds its own data. */
 export interface ChainState extends Text {}
 
 /** A finished text x_0 drawn from a state. */
 export interface Rollout extends Text {
-  /** log of the probability, in nats and fp64, with which its model draws it from its state. */
+  /** log of the probability, in nats, with which the model that drew it draws it from its state. */
   logDrawn: number;
   /**
-   * That under the law that the model's own texts are to have, where it differs: where masses weigh, and
-   * of a dead text, of which it is -Infinity.
+   * The same under the distribution that the model's texts are to have. It differs from `logDrawn` if a
+   * constraint conditions texts as a whole (`Chain.conditions`), and it is -Infinity for a dead text.
    */
   logTarget?: number;
 }
 
-/** Tokens since the chain was opened. */
+/** Counts since the chain was opened. */
 export interface Usage {
   /**
-   * Prompt tokens decoded, and tokens read again before a text is drawn anew from a cut. Of a
-   * diffusion model: prompt positions computed, in every pass that reads the prompt.
+   * Decoded prompt tokens, and tokens read again before the end of a text is drawn again. For a
+   * diffusion model: computed prompt positions, counted in every pass that reads the prompt.
    */
   prefilled: number;
-  /** Prompt tokens that an earlier run on the model had read, and that were not read again. */
+  /** Prompt tokens that were not read, because an earlier run on the model had read them. */
   cached: number;
-  /** Tokens drawn, of candidates and rollouts together. */
+  /** Drawn tokens, of candidates and rollouts together. */
   generated: number;
   /**
-   * Drawn tokens fed back to the model: at most once each. Of a diffusion model: positions of the
-   * answer computed, in every pass.
+   * Drawn tokens that were fed back to the model, each at most once. For a diffusion model: computed
+   * positions of the answer, counted in every pass.
    */
   decoded: number;
-  /** Tokens scored without being drawn. */
+  /** Tokens that were scored without being drawn. */
   scored: number;
-  /** Texts that went through a diffusion model, once for each pass; 0 of other models. */
+  /** Passes of a diffusion model over texts, counted for each text; 0 for other models. */
   passes: number;
-  /** Sequences forked. */
+  /** Forks of sequences. */
   forks: number;
-  /** Batches decoded. */
+  /** Decoded batches. */
   decodes: number;
   /** Wall time in milliseconds. */
   ms: number;
   /**
-   * Texts that were continued, and whose tokens a server may have read otherwise than they were drawn.
-   * Absent where tokens are handed over, not texts.
+   * Continued texts that a server may have tokenized differently from the tokens that were drawn. Absent
+   * if the engine gets tokens and not texts.
    */
   retokenised?: number;
 }
 
-/** What the chains of all kinds of models do. */
+/** The common part of the chains of all kinds of models. */
 interface CommonChain<S extends ChainState> extends AsyncDisposable {
   /**
-   * Whether the law of texts is p_ref conditioned on a constraint, which their masses as weights make of
-   * what is drawn; else it is the law that tokens are drawn from.
+   * Whether texts are to have the distribution p_ref conditioned on the constraint. Their masses are then
+   * weights that correct the distribution from which tokens are drawn. If false, texts are to have the
+   * distribution from which tokens are drawn.
    */
   readonly conditions: boolean;
   /** The state before anything is drawn. */
   start(): Promise<S>;
   /**
-   * Draws `count` states x_s ~ p_ref(· | x_t), one guidance step further. `step` and, from `first`
-   * on, the states' own numbers name the draws: the same numbers give the same states.
+   * Draws `count` states x_s ~ p_ref(· | x_t), one guidance step further. `step` and the states' numbers,
+   * which begin with `first`, determine the random numbers.
    */
   advance(state: S, count: number, step: number, first?: number): Promise<S[]>;
-  /** Draws one state further from each, which may repeat; `step` and their order name the draws. */
+  /**
+   * Draws one further state from each state; a state may occur several times. `step` and the states'
+   * order determine the random numbers.
+   */
   advanceEach(states: readonly S[], step: number): Promise<S[]>;
   /**
-   * Draws `count` finished texts x_0 ~ p_ref(· | x_s) from each state. `candidates` numbers the
-   * states' draws, as `step` does.
+   * Draws `count` finished texts x_0 ~ p_ref(· | x_s) from each state. `step` and the numbers in
+   * `candidates`, one per state, determine the random numbers.
    */
   complete(
     states: readonly S[],
@@ -136,41 +140,44 @@ interface CommonChain<S extends ChainState> extends AsyncDisposable {
     candidates: readonly number[],
   ): Promise<Rollout[][]>;
   /**
-   * Draws what follows a text that was begun from the state and isn't finished, or answered: a whole
-   * text x_0 ~ p_ref(· | begun), with the random numbers of `stream`.
+   * Draws the rest of a text that was begun from the state and is unfinished or `answered`. Returns a whole
+   * text x_0 ~ p_ref(· | begun), drawn with the random numbers of `stream`.
    */
   finish(state: S, begun: Text, stream: RandomStream): Promise<Text>;
   /**
-   * Rollouts that another may have drawn, as this chain would have: with its own values of their
-   * tokens, and log p_ref of each given its state, the end token included, as `logDrawn`
-   * (-Infinity outside the policy's support), and as `logTarget`.
+   * Scores rollouts that another model may have drawn. Returns them with this chain's values of their
+   * tokens, and with `logDrawn` and `logTarget` under this chain, given the state and including the end
+   * token (-Infinity outside the policy's support).
    */
   score(states: readonly S[], rollouts: readonly (readonly Rollout[])[]): Promise<Rollout[][]>;
-  /** Lets go of states that won't be continued. */
+  /** Frees states that won't be continued. */
   release(states: readonly S[]): Promise<void>;
-  /** Whether the budget has ended; what was being drawn is then cut off, unfinished. */
+  /** Whether the budget is spent. The texts that were being drawn are then cut off, unfinished. */
   readonly isOutOfBudget: boolean;
   usage(): Promise<Usage>;
 }
 
-/** A text that knows what it was drawn from; its end can be drawn anew, also once it has ended. */
+/**
+ * A text with the log-probabilities under the distribution that it was drawn from. Its end can be drawn
+ * again, also when it is finished.
+ */
 export interface RedrawnState extends ChainState {
-  /** As `logProbs`, which are p_ref's, under the distribution that the tokens were drawn from. */
+  /** Like `logProbs`, but under the distribution from which the tokens were drawn instead of p_ref. */
   drawnLogProbs: readonly number[];
 }
 
 export interface Redraw<S> {
   state: S;
-  /** Tokens to keep, from 0 to the state's number. */
+  /** The number of tokens to keep, from 0 to all of the state's. */
   cut: number;
 }
 
 export interface RedrawOptions {
   /** Tokens are drawn with probability ∝ p_ref(token | text so far)^power. */
   power: number;
-  /** Texts end, unfinished unless it is the longest, at this many tokens. */
+  /** Texts end at this many tokens. They are then unfinished, unless this is the longest length. */
   length: number;
-  /** Names the draws, with their order. */
+  /** Determines the random numbers, together with the texts' order. */
   step: number;
 }
 
@@ -178,36 +185,37 @@ export interface RedrawOptions {
 export interface NextToken {
   token: number;
   logProb: number;
-  /** Under a constraint: as of `Text`. */
+  /** Under a constraint: see `logMasses` of `Text`. */
   logMass?: number;
 }
 
 export interface Ranked<S> {
-  /** The state that was ranked, to be extended. */
+  /** The ranked state, which `extend` takes. */
   state: S;
   next: NextToken[];
 }
 
-/** The chain of a model that writes from left to right: texts can be cut, and tokens ranked. */
+/** The chain of a model that writes from left to right. Texts can be cut, and next tokens be ranked. */
 export interface PrefixChain<S extends ChainState = ChainState> extends CommonChain<S> {
   readonly kind: "prefix";
   /**
-   * As `advanceEach`, but each token is drawn with probability ∝ p_ref(token | text so far)^power.
+   * Like `advanceEach`, but each token is drawn with probability ∝ p_ref(token | text so far)^power.
    */
   advanceSharpened(
     states: readonly S[],
     step: number,
     power: number,
   ): Promise<(S & RedrawnState)[]>;
-  /** Keeps the first tokens of each text and draws what follows. */
+  /** Keeps the first tokens of each text and draws the tokens after them. */
   redraw(texts: readonly Redraw<S>[], options: RedrawOptions): Promise<(S & RedrawnState)[]>;
   /** The `count` most probable next tokens of unfinished states, in descending order. */
   rank(states: readonly S[], count: number): Promise<Ranked<S>[]>;
-  /** A ranked state one token further; it may have ended with it. */
+  /** A ranked state with one more token, which may finish it. */
   extend(ranked: S, next: NextToken): S;
   /**
-   * States drawn further by another, as this chain would have: each of the `grown` texts begins with
-   * its state's, and has this chain's values of what follows. Unfinished ones can be followed on.
+   * Takes over texts with which another model has continued the states. Each of the `grown` texts begins
+   * with its state's text. Returns them with this chain's values of the new tokens. Unfinished ones can be
+   * followed further.
    */
   follow(states: readonly S[], grown: readonly Text[]): Promise<S[]>;
 }
@@ -217,33 +225,33 @@ export interface Hypothesis<S extends ChainState = ChainState> {
   state: S;
   /** log p_ref of its tokens, in nats. */
   logProb: number;
-  /** The tokens that it is of: of a diffusion model all that are unmasked, after the end too. */
+  /** The number of tokens in `logProb`; for a diffusion model all unmasked ones, also those after the end. */
   length: number;
 }
 
 /**
- * The chain of a diffusion model: a text can go back to before a step of its trajectory, and the
- * most probable trajectories be searched.
+ * The chain of a diffusion model. A text can be taken back to before a step of its trajectory, and the
+ * most probable trajectories can be searched.
  */
 export interface TrajectoryChain<S extends ChainState = ChainState> extends CommonChain<S> {
   readonly kind: "trajectory";
   /**
-   * Denoising steps before which a text can be taken up, in ascending order, the first 0: all, or
-   * the blocks' first ones where a step's law depends on those before it (caches) or their number
-   * isn't the schedule's (parallel decoding).
+   * The denoising steps to before which a text can be taken back, ascending from 0. These are all steps,
+   * or only the first step of each block if a step's distribution depends on earlier steps (caches) or if
+   * the number of steps isn't that of the schedule (parallel decoding).
    */
   readonly returns: readonly number[];
   /**
-   * Takes each text back to before a step, and draws the steps from there on anew, to its end;
-   * `draw` and their order name the draws. A text that ended before the step stays what it is.
+   * Takes each text back to before a step and draws all steps from there on again. `draw` and the texts'
+   * order determine the random numbers. A text that ended before the step does not change.
    */
   redrawFrom(texts: readonly S[], step: number, draw: number): Promise<S[]>;
   /**
-   * Beam search, one guidance step further: of what unfinished texts that are equally far may become,
-   * the `width` most probable that go on, and those above them that ended. The positions that a
-   * denoising step unmasks are those that its rule chooses if each has its most probable token; of
-   * random remasking, what the seed says. Ends once `wanted` texts have ended; null when out of budget
-   * before.
+   * One guidance step of a beam search. The hypotheses are unfinished texts at the same step. Returns the
+   * `width` most probable extensions that go on, and the more probable ones that ended. A denoising step
+   * unmasks the positions that its rule chooses if each has its most probable token; with random
+   * remasking, the seed chooses them. The search ends once `wanted` texts have ended. Returns null if the
+   * budget is spent before.
    */
   search(
     hypotheses: readonly Hypothesis<S>[],
@@ -255,35 +263,41 @@ export interface TrajectoryChain<S extends ChainState = ChainState> extends Comm
 /** The chain of a model, by its kind. */
 export type Chain<S extends ChainState = ChainState> = PrefixChain<S> | TrajectoryChain<S>;
 
-/** What proposals of all kinds do: a cheaper model of the same tokenizer draws another's rollouts. */
+/**
+ * The common part of all kinds of proposals. A proposal is a cheaper model with the same tokenizer that
+ * draws the rollouts of a chain.
+ */
 interface CommonProposal<S extends ChainState> extends AsyncDisposable {
-  /** As `Chain.complete`; `logDrawn` is the proposal's. */
+  /** Like `Chain.complete`; `logDrawn` is under the proposal. */
   complete: CommonChain<S>["complete"];
-  /** As `Chain.score`, under the proposal. */
+  /** Like `Chain.score`, under the proposal. */
   score: CommonChain<S>["score"];
   readonly isOutOfBudget: boolean;
   usage(): Promise<Usage>;
 }
 
-/** Names the random numbers of a rollout. */
+/** The numbers that determine the random numbers of a rollout. */
 export interface RolloutName {
   step: number;
   candidate: number;
   rollout: number;
 }
 
-/** The proposal of a chain that writes from left to right: its rollouts can be drawn in blocks. */
+/** The proposal of a chain that writes from left to right. Its rollouts can be drawn in blocks. */
 export interface PrefixProposal<S extends ChainState = ChainState> extends CommonProposal<S> {
   readonly kind: "prefix";
-  /** Where rollouts of the states begin: the states as the proposal holds them, or answered. */
+  /** The texts from which rollouts of the states begin, as the proposal holds them; finished if answered. */
   begin(states: readonly S[], step: number): Promise<ChainState[]>;
-  /** Draws up to `tokens` more of each unfinished text, which may repeat, no further than its answer. */
+  /**
+   * Draws up to `tokens` more tokens of each unfinished text, but none after its answer. A text may occur
+   * several times.
+   */
   grow(
     texts: readonly ChainState[],
     tokens: number,
     names: readonly RolloutName[],
   ): Promise<ChainState[]>;
-  /** Lets go of texts that were grown. */
+  /** Frees texts that `grow` returned. */
   release(texts: readonly ChainState[]): Promise<void>;
 }
 

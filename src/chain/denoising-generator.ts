@@ -1,4 +1,4 @@
-/** Denoises and scores texts of one diffusion model: what its chain and its proposal share. */
+/** Denoises and scores texts of one diffusion model. Its chain and its proposal both use this. */
 
 import type { DenoisedText, Denoiser, DenoiserStatus, UnmaskedText } from "../engine/denoiser.js";
 import type { DenoisingRequest } from "../engine/denoising-request.js";
@@ -12,7 +12,7 @@ import { type DiffusionState, DiffusionTexts } from "./diffusion-texts.js";
 import { randomKey } from "./random-streams.js";
 import { RunLimits } from "./run-limits.js";
 
-/** A finished text, and how it was unmasked from its state on. */
+/** A finished text, and the order in which it was unmasked from its state on. */
 export interface DiffusionRollout extends Rollout {
   unmasked: UnmaskedText;
 }
@@ -29,7 +29,7 @@ interface SearchOptions {
   stream: RandomStream;
 }
 
-/** Rollouts scored between two looks at a deadline. */
+/** The number of rollouts that are scored between two checks of a deadline. */
 const SCORED_AT_ONCE = 8;
 
 export class DenoisingGenerator implements AsyncDisposable {
@@ -71,7 +71,7 @@ export class DenoisingGenerator implements AsyncDisposable {
   }
 
   /**
-   * Denoises states that are equally far, all in one native call, up to step `to`, in blocks of
+   * Denoises states that are at the same step, all in one native call, up to step `to`, in blocks of
    * `blockLength` positions.
    */
   async draw(
@@ -94,9 +94,9 @@ export class DenoisingGenerator implements AsyncDisposable {
   }
 
   /**
-   * The most probable texts that hypotheses which are equally far become by step `to`, all in one
-   * native call: `width` that go on, and those above them that ended. Ends once `wanted` have; null
-   * when out of budget before.
+   * Extends hypotheses that are at the same step up to step `to`, all in one native call. Returns the
+   * `width` most probable texts that go on, and the more probable ones that ended. The search ends once
+   * `wanted` texts have ended. Returns null if the budget is spent before.
    */
   async search(
     hypotheses: readonly Hypothesis<DiffusionState>[],
@@ -123,7 +123,7 @@ export class DenoisingGenerator implements AsyncDisposable {
     );
   }
 
-  /** What denoises from a state's step on, within the budget; null when that has ended before. */
+  /** Calls `denoise` from a state's step on, within the budget; null if the budget is already spent. */
   async #run<T extends Pick<DenoisedText, "finish">>(
     { denoised: from }: DiffusionState,
     to: number,
@@ -152,7 +152,7 @@ export class DenoisingGenerator implements AsyncDisposable {
     return texts;
   }
 
-  /** Denoises `count` copies of each state to the end; `streamOf` names their random numbers. */
+  /** Denoises `count` copies of each state to the end, with the random numbers of `streamOf`. */
   async complete(
     states: readonly DiffusionState[],
     count: number,
@@ -169,9 +169,9 @@ export class DenoisingGenerator implements AsyncDisposable {
   }
 
   /**
-   * The rollouts with the log of the probability of the tokens that each unmasked, each given the
-   * text before its step, or, for the one-pass ratio, the finished text; -Infinity for those that a
-   * budget leaves unscored.
+   * The rollouts with a new `logDrawn`: the log-probability of the tokens that each rollout unmasked, each
+   * given the text before its step, or, for the one-pass ratio, given the finished text. It is -Infinity
+   * for rollouts that the budget leaves unscored.
    */
   async score<R extends Rollout>(rollouts: readonly (readonly R[])[]): Promise<R[][]> {
     const { prompt, policy, denoising, ratio, limits } = this.#options;
@@ -225,11 +225,11 @@ export class DenoisingGenerator implements AsyncDisposable {
   }
 }
 
-/** A state further on, and how it was come by. */
+/** A state after denoising, and how it was reached. */
 export interface DenoisedState {
   state: DiffusionState;
   unmasked: UnmaskedText;
-  /** log of the probability of the tokens drawn on the way. */
+  /** log of the probability of the drawn tokens. */
   logDrawn: number;
 }
 
@@ -238,7 +238,7 @@ function unchanged(state: DiffusionState): DenoisedState {
   return { state, unmasked: { tokens: state.canvas, order }, logDrawn: 0 };
 }
 
-/** The sum of what is a number. */
+/** The sum of all numbers except NaN. */
 function sumOfKnown(logProbs: Float64Array): number {
   return logProbs.reduce((sum, x) => (Number.isNaN(x) ? sum : sum + x), 0);
 }

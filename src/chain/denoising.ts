@@ -1,11 +1,11 @@
-/** How a diffusion model's answer is unmasked: the schedule, and what of it is approximated. */
+/** How a diffusion model's answer is unmasked: the schedule, and the approximations. */
 import type { DiffusionCache, ParallelRule, Remasking } from "../engine/denoising-request.js";
 
 /**
- * What of the importance ratio is exact. `exact`: the probabilities of the two chains' steps.
- * `approximate`: of the tokens they unmasked alone, where the choice of positions depends on the
- * tokens too. `one-pass`: each model's probabilities of the unmasked tokens, all in the finished
- * text, as the paper has it. The energies of the last two are biased.
+ * How the importance ratio is computed. `exact`: from the probabilities of the two chains' steps.
+ * `approximate`: from the probabilities of the unmasked tokens only, although the choice of positions
+ * also depends on the tokens. `one-pass`: from each model's probabilities of the unmasked tokens, all
+ * given the finished text, as in the paper. The last two give biased energies.
  */
 export type ImportanceRatio = "exact" | "approximate" | "one-pass";
 
@@ -13,19 +13,22 @@ export type ImportanceRatio = "exact" | "approximate" | "one-pass";
 export interface DenoisingSettings {
   /** Positions of a block; blocks are unmasked left to right. Divides the answer's length. */
   blockLength: number;
-  /** Whole texts take turns with these, of which `blockLength` is the largest. Absent: all have that. */
+  /**
+   * Whole texts use these block lengths in turn; the largest is `blockLength`. If absent, all texts use
+   * `blockLength`.
+   */
   blockLengths?: readonly number[];
-  /** Over the whole answer; a multiple of its blocks. */
+  /** Steps of the whole answer; a multiple of the number of its blocks. */
   denoisingSteps: number;
   remasking: Remasking;
-  /** Classifier-free guidance; 0: none. */
+  /** The scale of classifier-free guidance; 0: none. */
   cfgScale: number;
   cache: DiffusionCache;
-  /** Null: the schedule says how many positions a step unmasks. */
+  /** Null: the schedule determines how many positions a step unmasks. */
   parallel: ParallelRule | null;
 }
 
-/** What an answer's length is a multiple of. */
+/** The number of which an answer's length must be a multiple. */
 export function answerUnit({ blockLength, blockLengths = [blockLength] }: BlockLengths): number {
   const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
   return blockLengths.reduce((a, b) => (a / gcd(a, b)) * b, 1);
@@ -42,8 +45,8 @@ export function blockSteps(
 }
 
 /**
- * Denoising steps of a guidance step that is to unmask up to `blockTokens` positions; whole blocks
- * of them where the pace isn't the schedule's.
+ * The number of denoising steps in a guidance step that unmasks `blockTokens` positions, rounded up. With
+ * parallel decoding it is a whole number of blocks.
  */
 export function guidanceLength(
   denoising: DenoisingSettings,

@@ -8,28 +8,28 @@ import { StopStrings } from "./stop-strings.js";
 
 /** A partly unmasked text, or a finished one. */
 export interface DiffusionState extends Text {
-  /** All positions, the mask token where masked. */
+  /** The tokens of all positions; masked ones hold the mask token. */
   canvas: Int32Array;
-  /** One a position; 0 where masked. */
+  /** One number per position; 0 if masked. */
   canvasLogProbs: Float64Array;
   /**
-   * The step that unmasked each position, -1 where masked. With parallel decoding its order among
-   * the steps alone.
+   * The step that unmasked each position; -1 if masked. With parallel decoding, these numbers are not
+   * steps of the schedule and only give the order.
    */
   order: Int32Array;
-  /** Steps of the schedule that are done. */
+  /** The number of finished steps of the schedule. */
   denoised: number;
 }
 
-/** What was unmasked of a text: one element a position, for those with an order of 0 or more. */
+/** What a call has unmasked, with one element per position; `order` is negative where it has not. */
 type Unmasked = Pick<DenoisedText, "tokens" | "order" | "logProbs" | "finish">;
 
 interface Canvas extends Pick<DiffusionState, "canvas" | "canvasLogProbs" | "order" | "denoised"> {
-  /** Whether nothing that is masked is part of the text. */
+  /** Whether the text is complete: it has ended, or has no masks. */
   isWhole: boolean;
 }
 
-/** How a live view writes a mask. */
+/** The character that stands for a mask in a live view. */
 const MASKED = "░";
 
 export class DiffusionTexts {
@@ -45,7 +45,7 @@ export class DiffusionTexts {
     this.#stops = new StopStrings(model, options.policy.stop);
   }
 
-  /** A text of masks alone. */
+  /** A text in which every position is masked. */
   start(): DiffusionState {
     const { maxTokens } = this.#options.limits;
     return this.#toState({
@@ -57,7 +57,7 @@ export class DiffusionTexts {
     });
   }
 
-  /** The state before a step: with parallel decoding, one that begins a block. */
+  /** The state before a step. With parallel decoding, the step must begin a block. */
   rewind({ canvas, canvasLogProbs, order }: DiffusionState, step: number): DiffusionState {
     const { denoising, limits } = this.#options;
     const steps = blockSteps(denoising, limits.maxTokens);
@@ -73,7 +73,7 @@ export class DiffusionTexts {
     });
   }
 
-  /** A state that was denoised up to step `to`. */
+  /** The state after it was denoised up to step `to`. */
   extend(state: DiffusionState, text: Unmasked, to: number): DiffusionState {
     return this.#toState({
       canvas: text.tokens,
@@ -86,7 +86,7 @@ export class DiffusionTexts {
     });
   }
 
-  /** A text with a block for each mask. */
+  /** The text for a live view, with a block character for each mask. */
   show(canvas: Int32Array): string {
     let text = "";
     for (let from = 0; from < canvas.length; ) {
@@ -115,7 +115,7 @@ export class DiffusionTexts {
     };
   }
 
-  /** The text as far as it reads without a gap: up to its end token, or the first mask. */
+  /** The text up to its end token or its first mask. */
   #readCanvas(canvas: Int32Array, isWhole: boolean) {
     const isLast = (token: number) => this.#model.isEndToken(token);
     const mask = canvas.indexOf(this.#maskToken);

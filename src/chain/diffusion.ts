@@ -1,9 +1,9 @@
 /**
- * The chain of a diffusion model: a state is a text some of whose positions are masked. States are
- * plain arrays, so nothing is kept in the engine, and states that are equal share their passes.
+ * The chain of a diffusion model. A state is a text of which some positions are masked. States are plain
+ * arrays, so nothing is kept in the engine, and equal states share their passes.
  *
- * With a cache the chain is another one than without: keys and values are computed anew at each
- * block's first step and at each guidance step's.
+ * A cache changes the chain's distribution, because later steps of a block use keys and values of an
+ * earlier text. They are computed again at the first step of each block and of each guidance step.
  */
 
 import type { Model } from "../engine/engine.js";
@@ -104,7 +104,7 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
     return this.#draw(states, this.#stepAfter(states[0]), step, first);
   }
 
-  /** The denoising step before which the state's guidance step ends. */
+  /** The denoising step at which the state's next guidance step ends. */
   #stepAfter({ denoised }: Pick<DiffusionState, "denoised"> = { denoised: 0 }): number {
     return Math.min(denoised + this.#guidanceLength, this.#lastStep);
   }
@@ -120,7 +120,7 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
       stream: candidateStream(step, first + i),
     }));
     const drawn: DiffusionState[] = [];
-    // One native call for each length of blocks; with several the states are starts of whole texts.
+    // One native call for each block length. With several lengths, the states are starts of whole texts.
     const lengthOf = (i: number) => this.#blockLengths[(first + i) % this.#blockLengths.length];
     for (const length of new Set(this.#blockLengths)) {
       const turns = requests.flatMap((_, i) => (lengthOf(i) === length ? [i] : []));
@@ -142,13 +142,16 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
     );
   }
 
-  /** Rollouts are whole texts: nothing but a state is ever finished. */
+  /** Draws a whole text from the state. A diffusion model's rollouts are never `answered` or unfinished. */
   async finish(state: DiffusionState, begun: Text, stream: RandomStream): Promise<Text> {
     const [drawn] = await this.#generator.complete([state], 1, () => stream);
     return drawn?.[0] ?? begun;
   }
 
-  /** Positions are left out: where they don't depend on the tokens, all kernels choose them alike. */
+  /**
+   * Does not score the choice of positions. If it doesn't depend on the tokens, all models choose the
+   * same positions.
+   */
   score(
     _states: readonly DiffusionState[],
     rollouts: readonly (readonly Rollout[])[],
@@ -167,7 +170,10 @@ export class DiffusionChain implements TrajectoryChain<DiffusionState> {
   }
 }
 
-/** Rollouts by Fast-dLLM, of the same weights or others: cached, or several positions a step. */
+/**
+ * Draws rollouts with Fast-dLLM, with the same weights or others: with a cache, or with several positions
+ * per step.
+ */
 export class DiffusionProposal implements TrajectoryProposal<DiffusionState> {
   readonly kind = "trajectory";
   readonly #generator: DenoisingGenerator;
@@ -200,11 +206,11 @@ export class DiffusionProposal implements TrajectoryProposal<DiffusionState> {
     const drawn = await this.#generator.complete(states, count, (i, rollout) =>
       proposedStream(step, candidates[i] as number, rollout),
     );
-    // The ratio is of one quantity under both models.
+    // For the one-pass ratio, both models must score the same quantity.
     return this.#isOnePass ? this.#generator.score(drawn) : drawn;
   }
 
-  /** There are no rollouts that the reference drew: a mixture is refused. */
+  /** There are never rollouts of the reference to score, because mixtures are refused. */
   async score(states: readonly DiffusionState[]): Promise<Rollout[][]> {
     return states.map(() => []);
   }

@@ -3,15 +3,16 @@ import type { Sequences } from "../engine/sequences.js";
 import { ThoughtReader, type ThoughtRules } from "../engine/thoughts.js";
 import type { Vocabulary } from "../engine/vocabulary.js";
 
-/** How often one looks at what an engine has drawn; a look takes microseconds. */
+/** The interval between two looks at the text that an engine draws. A look takes microseconds. */
 export const LIVE_INTERVAL_MS = 8;
 
-/** Called with a text as far as it is drawn, and with its thoughts; null where it has none. */
+/** Called with the text that is drawn so far and its thoughts, or null if it has none. */
 export type OnLive = (text: string, thoughts: string | null) => void;
 
 /**
- * Looks at the first continuation of the running `generate`, which goes on from the tokens `begun`, and
- * tells of it where it has grown. Undefined where the engine tells nothing before the call ends.
+ * Returns a function that looks at the first continuation of the running `generate`, which continues the
+ * tokens `begun`, and calls `onLive` if it has grown. Returns undefined if the engine shows nothing before
+ * the call ends.
  */
 export function liveText(
   context: Sequences,
@@ -37,7 +38,7 @@ export function liveText(
 
 class PlainText {
   readonly #vocabulary: Vocabulary;
-  // It keeps the bytes of a character that is not whole, and each token is read once.
+  // The decoder keeps the bytes of an incomplete character, so each token is read only once.
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   #text = "";
 

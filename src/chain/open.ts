@@ -1,4 +1,4 @@
-/** The chain of a model, by its kind. */
+/** Opens the chain and the proposal of a model, by the model's kind. */
 
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
@@ -13,14 +13,14 @@ import type { DenoisingSettings } from "./denoising.js";
 import { DiffusionChain, DiffusionProposal } from "./diffusion.js";
 import { specialStops } from "./stop-strings.js";
 
-/** Takes or makes the planned context for the run. */
+/** Opens a model's chain. It leases or makes the planned context for the run. */
 export async function openChain(
   model: Model,
   plan: ContextPlan,
   options: ChainOptions,
 ): Promise<Chain> {
   const { metrics, policy } = options;
-  specialStops(model, policy.stop); // refuses some before a context is made
+  specialStops(model, policy.stop); // throws for invalid stop strings before a context is made
   if (!isDenoised(options)) {
     refuseUnable("What is measured of tokens", model, metrics.length > 0 ? ["metrics"] : []);
     return AutoregressiveChain.open(model, plan, options);
@@ -35,21 +35,21 @@ export async function openChain(
   return DiffusionChain.open(model, plan, options);
 }
 
-/** What a proposal does in its own way. */
+/** The options in which a proposal differs from the chain. */
 export interface ProposalPolicy {
   sampling: Sampling;
   /** Null for an autoregressive model. */
   denoising: DenoisingSettings | null;
 }
 
-/** As `openChain`, for the model that draws the rollouts of ETS-IS. */
+/** Like `openChain`, for the model that draws the rollouts of ETS-IS. */
 export async function openProposal(
   model: Model,
   plan: ContextPlan,
   options: ChainOptions,
   { sampling, denoising }: ProposalPolicy,
 ): Promise<Proposal> {
-  // What texts carry is the reference's, which scores the rollouts.
+  // The proposal measures no metrics, because the reference scores the rollouts and measures them.
   const own = { ...options, policy: { ...options.policy, sampling }, denoising, metrics: [] };
   specialStops(model, own.policy.stop);
   return isDenoised(own)

@@ -1,8 +1,8 @@
 export const PROGRESS_INTERVAL_MS = 100;
 
 /**
- * Does a context's work and reports every so often, by default about ten times a second, how many
- * tokens it has drawn so far. What `report` throws ends the work.
+ * Runs a context's work and reports at an interval, by default ten times a second, how many tokens it has
+ * drawn so far. An error that `report` throws ends the work and is thrown.
  */
 export async function whileReporting<T>(
   context: { readonly progress: number; abort(): void },
@@ -16,7 +16,7 @@ export async function whileReporting<T>(
     try {
       report(context.progress);
     } catch (error) {
-      failure ??= { error }; // thrown in a timer, it would end the process
+      failure ??= { error }; // an error that is thrown in a timer would end the process
       context.abort();
     }
   }, intervalMs);

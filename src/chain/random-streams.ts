@@ -1,8 +1,8 @@
 /**
- * Who draws which random numbers. Every draw of a run has numbers of its own, named by what it is for
- * and not by when it comes: they don't depend on batches, on waves or on what runs beside.
+ * Which draw uses which random numbers. Every draw of a run has its own random numbers. They depend on the
+ * purpose of the draw, and not on when it happens, on batches or on other runs.
  *
- * Tokens are drawn by a counter-based generator (Philox 4x32) whose key is the seed. Its counter has
+ * Tokens are drawn with a counter-based generator (Philox 4x32) whose key is the seed. Its counter has
  * four words. The first three are the draw's *stream*, and the last one is the token's position, or
  * for a diffusion model the denoising step and the position.
  *
@@ -17,10 +17,11 @@
  * | rest of a decided text, by p_ref         | step   | M         | 0                |
  * | positions of a search                    | 0      | 0         | 2^32 - 3         |
  *
- * There are at most 4,096 candidates, M, and as many rollouts of each, K. Mixtures never meet the
- * fifth row: where a proposal draws, the K + k of that row begin behind all rollouts of p_ref's own.
+ * M is the number of candidates, K the number of rollouts of each; both are at most 4,096. The sixth row
+ * never collides with the third, also in mixtures: its numbers K + k are above those of all rollouts that
+ * p_ref draws.
  *
- * Choices are drawn by `seedrandom` with a name: the seed, the step and the purpose.
+ * Choices are drawn with `seedrandom`, whose seed is a name made of the seed, the step and the purpose.
  */
 
 import type { RandomKey, RandomStream } from "../engine/sequences.js";
@@ -39,7 +40,7 @@ export function candidateStream(step: number, candidate: number): RandomStream {
   return [step, candidate, CANDIDATE];
 }
 
-/** For a text whose end is drawn anew. */
+/** For a text whose end is drawn again. */
 export function redrawnStream(move: number, text: number): RandomStream {
   return [move, text, REDRAWN];
 }
@@ -54,10 +55,11 @@ export function proposedStream(step: number, candidate: number, rollout: number)
 }
 
 /**
- * For what follows a rollout that ended with its answer: p_ref's own goes on as it would have; where
- * a proposal drew it, p_ref has numbers that no rollout has used.
+ * For the rest of a rollout that ended with its answer. A rollout of p_ref continues with its own stream,
+ * as if it had not been cut. For the rest of a proposal's rollout, p_ref uses numbers that no rollout has
+ * used.
  *
- * @param proposed K where a proposal draws rollouts, null where p_ref draws them all
+ * @param proposed K if a proposal draws rollouts, null if p_ref draws them all
  */
 export function continuedStream(
   step: number,
@@ -68,7 +70,7 @@ export function continuedStream(
   return [step, candidate, proposed === null ? rollout : proposed + rollout];
 }
 
-/** For the rest of a decided text, where M candidates have rollouts of others. */
+/** For the rest of a decided text. The number of candidates, M, keeps it apart from all rollouts. */
 export function decidedStream(step: number, candidates: number): RandomStream {
   return [step, candidates, 0];
 }
@@ -78,7 +80,7 @@ export function searchStream(): RandomStream {
   return [0, 0, SEARCH];
 }
 
-/** What uniform numbers of a run's own choices are for. */
+/** The purposes of the uniform numbers with which a run makes choices. */
 export type DrawPurpose =
   | "candidate"
   | "rollout"
@@ -87,7 +89,7 @@ export type DrawPurpose =
   /** A candidate's rollouts are resampled after one of their blocks. */
   | `resample/${number}/${number}`;
 
-/** The name of a choice, of which its numbers are made. */
+/** The name of a choice, which seeds its random numbers. */
 export function drawName(seed: number, step: number, purpose: DrawPurpose): string {
   return `${seed}/${step}/${purpose}`;
 }

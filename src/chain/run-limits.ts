@@ -1,9 +1,9 @@
-/** What ends a run before its texts do, its budget and its signal; and how far it has come. */
+/** What can end a run early, its budget and its abort signal, and reports of its progress. */
 import type { Budget } from "./budget.js";
 import { LIVE_INTERVAL_MS } from "./live-text.js";
 import { PROGRESS_INTERVAL_MS, whileReporting } from "./progress.js";
 
-/** Called with the tokens generated so far, and one of a diffusion model's texts. */
+/** Called with the number of tokens generated so far, and, for a diffusion model, with one of its texts. */
 export type OnProgress = (generated: number, shown?: string) => void;
 
 export interface LimitOptions {
@@ -26,7 +26,7 @@ export class RunLimits implements Disposable {
   #generated = 0;
   #reported = performance.now();
 
-  /** Until it is disposed of, an abort of the signal ends the work. */
+  /** Aborts `work` when the signal is aborted, until this object is disposed. */
   constructor(work: Work, options: LimitOptions) {
     this.#work = work;
     this.#options = options;
@@ -34,18 +34,18 @@ export class RunLimits implements Disposable {
     options.signal?.addEventListener("abort", this.#abort, { once: true });
   }
 
-  /** Whether the budget has ended; what was being drawn is then cut off, unfinished. */
+  /** Whether the budget is spent. The texts that were being drawn are then cut off, unfinished. */
   get isOutOfBudget(): boolean {
     return this.#isOutOfBudget;
   }
 
-  /** What is left of the budget, as the engine takes it. */
+  /** The rest of the budget, as options of an engine's call. */
   get left(): { maxTotalTokens: number; timeLimitMs: number | null } {
     const { budget } = this.#options;
     return { maxTotalTokens: budget.tokensLeft, timeLimitMs: budget.msLeft };
   }
 
-  /** Whether the budget has ended, which is noted. Throws the signal's reason when aborted. */
+  /** Checks whether the budget is spent, and sets `isOutOfBudget`. Throws the signal's reason if aborted. */
   isCutOff(): boolean {
     const { signal, budget } = this.#options;
     signal?.throwIfAborted();
@@ -54,7 +54,7 @@ export class RunLimits implements Disposable {
     return isSpent;
   }
 
-  /** Notes that the engine cut texts off. */
+  /** Records that the engine has cut texts off because of the budget. */
   cutOff(): void {
     this.#isOutOfBudget = true;
   }
@@ -64,18 +64,18 @@ export class RunLimits implements Disposable {
     this.#options.budget.spend(tokens);
   }
 
-  /** Tells the caller how much has been generated. */
+  /** Calls `onProgress` with the number of generated tokens. */
   report(): void {
     this.#reported = performance.now();
     this.#options.onProgress?.(this.#generated);
   }
 
-  /** As `report`, unless it was done a moment ago. */
+  /** Like `report`, unless the last report was less than 100 ms ago. */
   reportNowAndThen(): void {
     if (performance.now() - this.#reported > PROGRESS_INTERVAL_MS) this.report();
   }
 
-  /** Waits for a call of the engine; an abort rejects with the signal's reason. */
+  /** Waits for a call of the engine. If the signal was aborted, rejects with the signal's reason. */
   async call<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call();
@@ -86,8 +86,8 @@ export class RunLimits implements Disposable {
   }
 
   /**
-   * As `call`, telling the caller about ten times a second how much it has drawn so far; `look` is called
-   * more often.
+   * Like `call`, but calls `onProgress` ten times a second with the number of tokens drawn so far, and
+   * `look` more often.
    */
   watch<T>(
     call: () => Promise<T>,

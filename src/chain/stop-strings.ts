@@ -1,8 +1,8 @@
-/** Strings that end a text: where they stand in it, in the bytes of its tokens. */
+/** Finds the strings that end a text, in the bytes of its tokens. */
 import { LlamaEtsError } from "../engine/errors.js";
 import type { Vocabulary } from "../engine/vocabulary.js";
 
-/** A text as far as its first stop string. */
+/** A text up to its first stop string. */
 interface CutText {
   text: string;
   isStopped: boolean;
@@ -12,7 +12,7 @@ export class StopStrings {
   readonly #vocabulary: Vocabulary;
   readonly strings: string[];
   readonly #bytes: Buffer[];
-  /** Special tokens that a stop string names: they end a text too, though they have no text in it. */
+  /** The special tokens that stop strings name. They also end a text, although they add no text to it. */
   readonly tokens: Int32Array;
 
   /** Throws as `specialStops` does. */
@@ -23,7 +23,7 @@ export class StopStrings {
     this.tokens = Int32Array.from(specialStops(vocabulary, strings));
   }
 
-  /** The text of tokens behind a prompt, without its first stop string and what follows. */
+  /** The text of tokens that follow a prompt, cut before its first stop string or stop token. */
   cut(tokens: Int32Array | readonly number[]): CutText {
     const ids = Int32Array.from(tokens);
     const bytes = this.#vocabulary.textBytes(ids);
@@ -33,7 +33,7 @@ export class StopStrings {
     return cutAt(bytes, cuts);
   }
 
-  /** As `cut`, for the bytes of an answer. */
+  /** Like `cut`, for the bytes of an answer. */
   cutAnswer(bytes: Buffer): CutText {
     return cutAt(bytes, this.#cutsOf(bytes));
   }
@@ -48,14 +48,14 @@ function cutAt(bytes: Buffer, cuts: readonly number[]): CutText {
   return { text: bytes.toString("utf8", 0, isStopped ? Math.min(...cuts) : undefined), isStopped };
 }
 
-/** Shorter texts of special tokens, if there are any, are no names that one would mean. */
+/** Special tokens with shorter texts are ignored, because a stop string hardly means them. */
 const SHORTEST_NAME = 3;
 
 /**
  * The special tokens that stop strings name.
  *
- * @throws LlamaEtsError `ERR_INVALID_OPTION` for a stop string that holds one among other text: the
- *   token has no text that could be matched with the rest
+ * @throws LlamaEtsError `ERR_INVALID_OPTION` for a stop string that has other text besides a special
+ *   token. Such a string can't be found, because the token adds no text
  */
 export function specialStops(vocabulary: Vocabulary, strings: readonly string[]): number[] {
   if (strings.length === 0) return [];

@@ -1,4 +1,4 @@
-/** Draws and scores texts with one model: what an autoregressive chain and its proposal share. */
+/** Draws and scores texts with one model. An autoregressive chain and its proposal both use this. */
 
 import type { Model } from "../engine/engine.js";
 import type {
@@ -26,15 +26,15 @@ interface DrawRequest extends Prefix {
   stream: RandomStream;
   maxTokens: number;
   keep: boolean;
-  /** Keeps the sequence, without its last token, of a text that ended too. */
+  /** Also keeps the sequence of a text that ended, without its last token. */
   keepEnded?: boolean;
-  /** A kept text may end its block from so many tokens on. Default: with its `maxTokens` alone. */
+  /** A kept text may end its block once it has this many tokens. Default: only at `maxTokens`. */
   pauseAfter?: number;
 }
 
 const NOTHING = new Int32Array();
 
-/** What the context counts. */
+/** The counts that come from the context. */
 type Counted = Omit<Usage, "passes" | "ms" | "cached" | "retokenised"> &
   Pick<SequencesStatus, "restored">;
 
@@ -48,7 +48,7 @@ export class TextGenerator implements AsyncDisposable {
   readonly #limits: RunLimits;
   readonly context: Sequences;
   readonly scorer: TextScorer;
-  /** Tokens that ended a text and were chosen without being drawn. */
+  /** The number of tokens that ended a text in `append`. The engine never gets and never counts them. */
   #unfed = 0;
 
   private constructor(model: Model, context: Sequences, before: Counted, options: ChainOptions) {
@@ -76,19 +76,20 @@ export class TextGenerator implements AsyncDisposable {
     return this.#limits.isOutOfBudget;
   }
 
-  /** A new sequence that holds the prompt, of which only what isn't kept of earlier runs is read. */
+  /** A new sequence with the prompt. It reads only the part that isn't kept from earlier runs. */
   async prefill(prompt: Int32Array): Promise<Sequence> {
     const { prompts } = this.context;
     const kept = this.#options.prefixCache ? prompts : undefined;
     const known = await this.#limits.call(async () => (await kept?.recall(prompt)) ?? null);
     const { sequence, length } = known ?? { sequence: await this.context.create(), length: 0 };
     if (length < prompt.length) await this.read([{ sequence, tokens: prompt.subarray(length) }]);
-    // At once: the methods let go of it when they have gone on. What can't be kept is read again.
+    // The prompt is kept at once, because methods release the sequence when they have drawn from it. If
+    // it can't be kept, later runs read the prompt again.
     if (!this.isOutOfBudget) await kept?.keep(sequence, prompt).catch(() => {});
     return sequence;
   }
 
-  /** Appends tokens to sequences, a batch a call; a budget that ends leaves the rest unread. */
+  /** Appends tokens to sequences, one batch per call. When the budget is spent, the rest stays unread. */
   async read(requests: readonly Reading[]): Promise<void> {
     for (const batch of toBatches(requests, this.context.batchTokens)) {
       if (this.#limits.isCutOff()) return;
@@ -97,7 +98,7 @@ export class TextGenerator implements AsyncDisposable {
   }
 
   /**
-   * Draws all in one native call; when the budget ends it, texts are cut off unfinished.
+   * Draws all texts in one native call. When the budget ends the call, texts stay unfinished.
    *
    * @param power tokens are drawn with probability ∝ p_ref^power
    * @param answerEnd texts end once they have answered
@@ -148,8 +149,8 @@ export class TextGenerator implements AsyncDisposable {
   }
 
   /**
-   * Draws up to `tokens` more of each text, which can then be drawn on unless it ended; `streamOf`
-   * names their random numbers.
+   * Draws up to `tokens` more tokens of each text, with the random numbers of `streamOf`. Texts that did
+   * not end can be continued.
    *
    * @param answerEnd texts end once they have answered
    */
@@ -167,7 +168,7 @@ export class TextGenerator implements AsyncDisposable {
     return this.draw(requests, { answerEnd });
   }
 
-  /** Feeds each text's last token, if it has any, and ranks what comes next; the prefixes stay. */
+  /** Feeds each text's last token, if there is one, to a fork and ranks the next tokens. */
   async rank(prefixes: readonly Prefix[], count: number): Promise<Expansion[]> {
     if (this.#limits.isCutOff()) return [];
     const { sampling } = this.#options.policy;
@@ -186,11 +187,11 @@ export class TextGenerator implements AsyncDisposable {
     });
   }
 
-  /** A text with one token more, which may end it; its sequence is that of the text. */
+  /** A text with one more token, which may end it. It has the sequence of the text without the token. */
   append({ text, sequence }: Prefix, next: NextToken): DrawnText {
     const longer = this.#writer.append(text, next);
     if (longer.finishReason === null) return { ...longer, sequence };
-    // The last token is never fed, so the engine doesn't count it.
+    // The engine never gets the last token, so it doesn't count it.
     this.#limits.spend(1);
     this.#unfed += 1;
     return { ...longer, sequence: null };
@@ -202,8 +203,8 @@ export class TextGenerator implements AsyncDisposable {
   }
 
   /**
-   * Draws `count` finished texts from each prefix, no further than their answers; `streamOf` names
-   * their random numbers.
+   * Draws `count` finished texts from each prefix, with the random numbers of `streamOf`. They end once
+   * they have answered.
    */
   async complete(
     prefixes: readonly Prefix[],
@@ -238,13 +239,13 @@ export class TextGenerator implements AsyncDisposable {
     });
   }
 
-  /** Whether a text has its answer, where rollouts end. */
+  /** Whether a text has its whole answer, so that its rollouts end at once. */
   hasAnswered({ text }: Text): boolean {
     const { answerEnd } = this.#options;
     return answerEnd !== null && answeredPart(text, answerEnd) !== null;
   }
 
-  /** Draws what follows a text that was begun from the prefix; `stream` names its random numbers. */
+  /** Draws the rest of a text that was begun from the prefix, with the random numbers of `stream`. */
   async finish({ text, sequence }: Prefix, begun: Text, stream: RandomStream): Promise<Text> {
     const maxTokens = this.#options.limits.maxTokens - begun.tokens.length;
     if (maxTokens === 0) return { ...begun, finishReason: "length" };

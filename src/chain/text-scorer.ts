@@ -1,4 +1,4 @@
-/** Scores texts that others drew, by one model: rollouts to their ends, or on their way. */
+/** Scores texts that another model drew with one model: whole rollouts, or parts of them. */
 import type { Sequences } from "../engine/sequences.js";
 import { groupsOf } from "./batches.js";
 import type { Rollout, Text } from "./chain.js";
@@ -21,7 +21,7 @@ export class TextScorer {
   }
 
   /**
-   * The rollouts as this model would have drawn them; those that a budget leaves unscored have
+   * The rollouts with this model's values of their tokens. Those that the budget leaves unscored have
    * probability 0.
    */
   async score(
@@ -61,9 +61,9 @@ export class TextScorer {
   }
 
   /**
-   * The grown texts, each of which begins with its prefix's, as this model would have drawn them;
-   * unfinished ones can be followed on. Those that are the same are read once, and are one text.
-   * What a budget leaves unread has probability 0 and no sequence.
+   * The grown texts with this model's values of their new tokens. Each begins with its prefix's text, and
+   * unfinished ones can be followed further. Equal texts are read once and become the same object. Texts
+   * that the budget leaves unread have probability 0 and no sequence.
    */
   async follow(prefixes: readonly Prefix[], grown: readonly Text[]): Promise<DrawnText[]> {
     const { policy, metrics } = this.#options;
@@ -95,8 +95,8 @@ export class TextScorer {
   }
 
   /**
-   * Calls the engine with all requests at once, which packs best; with a deadline, with as many as
-   * fill a batch. A budget that ends leaves the rest without a result.
+   * Calls the engine with all requests at once, which packs them best. With a deadline, each call has only
+   * as many as fill a batch. When the budget is spent, the rest has no result.
    */
   async #inBatches<T extends { tokens: Int32Array }, R>(
     requests: readonly T[],

@@ -1,4 +1,4 @@
-/** Texts from tokens: what is shown of them, what they think, and where they end. */
+/** Makes texts from tokens: the visible text, the thoughts, and the reason of the end. */
 
 import type { Model } from "../engine/engine.js";
 import type { Continuation, Sequence, TokenMetric } from "../engine/sequences.js";
@@ -8,14 +8,14 @@ import type { ChainOptions } from "./chain-options.js";
 import type { StopStrings } from "./stop-strings.js";
 import { type AddedValues, appendValues, firstValues, type TokenValues } from "./token-values.js";
 
-/** A text with the sequence that holds it; null once it has ended, or when it was not kept. */
+/** A text with the sequence that holds it; null if the text has ended or was not kept. */
 export interface DrawnText extends Text {
   readonly sequence: Sequence | null;
-  /** A text that may be drawn anew has its log-probabilities under the distribution drawn from. */
+  /** See `RedrawnState`. Present if the end of the text may be drawn again. */
   readonly drawnLogProbs?: readonly number[];
 }
 
-/** A text to go on from. */
+/** A text to continue. */
 export interface Prefix {
   text: Text & Partial<RedrawnState>;
   /** Holds the prompt and the text's tokens. */
@@ -43,7 +43,7 @@ export class TextWriter {
     this.#rules = policy.thoughts;
   }
 
-  /** The text with what was drawn after it. */
+  /** The text with the continuation that was drawn. */
   extend(text: Text & Partial<RedrawnState>, continuation: Continuation): DrawnText {
     const { finish, logProbs, logMasses, drawnLogProbs } = continuation;
     const tokens = [...text.tokens, ...continuation.tokens];
@@ -62,7 +62,7 @@ export class TextWriter {
     };
   }
 
-  /** The text with one token more, which may end it. */
+  /** The text with one more token, which may end it. */
   append(text: Text, { token, logProb, logMass }: NextToken): Text {
     const tokens = [...text.tokens, token];
     const isEnd = this.#model.isEndToken(token);
@@ -81,7 +81,7 @@ export class TextWriter {
     };
   }
 
-  /** Its first tokens. */
+  /** The first `count` tokens of a text, as an unfinished text. */
   head(text: Text, count: number): Text {
     const tokens = text.tokens.slice(0, count);
     const forced = (text.thoughts?.forced ?? []).filter(({ at }) => at < count);
@@ -94,8 +94,8 @@ export class TextWriter {
   }
 
   /**
-   * The values of a text's tokens where those that follow `text` were scored: what the policy forces is
-   * certain, and anything else in its place impossible.
+   * The values of all `tokens`, of which those after `text` were scored. A forced token has probability 1,
+   * and any other token in its place has probability 0.
    */
   revalue(
     text: Text,
@@ -107,7 +107,7 @@ export class TextWriter {
     return { ...values, ...(thoughts && { thoughts }) };
   }
 
-  /** The token that the policy leaves alone behind a text; null: it leaves others. */
+  /** The token that is forced after a text, because its thoughts must end; null if none is forced. */
   forcedAfter(tokens: readonly number[]): number | null {
     return this.#read(tokens)?.forced ?? null;
   }
@@ -119,7 +119,10 @@ export class TextWriter {
     return reader;
   }
 
-  /** Values of tokens behind a text, under the policy that forces some; the reader has read them all. */
+  /**
+   * The values of all `tokens`, with those after `text` under the policy that forces some of them. The
+   * returned reader has read all tokens.
+   */
   #account(text: Text, tokens: readonly number[], added: AddedValues) {
     const reader = this.#read(text.tokens);
     const forced: ForcedToken[] = [];

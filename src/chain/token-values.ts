@@ -1,4 +1,4 @@
-/** What a text carries for each of its tokens: log-probabilities, and the metrics asked for. */
+/** The values that a text has for each token: log-probabilities, and the requested metrics. */
 import type { Sampling } from "../engine/sampling.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import type { Text } from "./chain.js";
@@ -9,7 +9,7 @@ export type TokenValues = Pick<Text, "logProbs" | "logMasses" | TokenMetric>;
 export type AddedValues = Record<"logProbs", Iterable<number>> &
   Partial<Record<TokenMetric | "logMasses", Iterable<number>>>;
 
-/** The values of a text's tokens, and of those that follow it. */
+/** The values of a text's tokens, followed by those of the added tokens. */
 export function appendValues(
   text: TokenValues,
   added: AddedValues,
@@ -41,18 +41,21 @@ export function firstValues(
   };
 }
 
-/** log of the product of the masses of the tokens from one on; 0 without a constraint. */
+/** The log of the product of the masses of the tokens from index `from` on; 0 without a constraint. */
 export function logMassOf({ logMasses = [] }: Pick<Text, "logMasses">, from = 0): number {
   return sum(logMasses.slice(from));
 }
 
-/** log of the probability that the tokens from one on are drawn with; -Infinity outside a constraint. */
+/**
+ * The log of the probability with which the tokens from index `from` on are drawn; -Infinity if the
+ * constraint does not allow them.
+ */
 export function logDrawnOf(text: Pick<Text, "logProbs" | "logMasses">, from = 0): number {
   const logMass = logMassOf(text, from);
   return logMass === Number.NEGATIVE_INFINITY ? logMass : sum(text.logProbs.slice(from)) - logMass;
 }
 
-/** That under the law that texts are to have: see `Chain.conditions`. */
+/** Like `logDrawnOf`, but under the distribution that texts are to have: see `Chain.conditions`. */
 export function logTargetOf(
   text: Pick<Text, "logProbs" | "logMasses" | "finishReason">,
   conditions: boolean,
@@ -69,12 +72,12 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((a, b) => a + b, 0);
 }
 
-/** What a constraint reads of a text before the tokens that are asked about. */
+/** The `text` of a request: the tokens so far, which a constraint reads. Without one it is left out. */
 export function textBefore({ constraint }: Sampling, { tokens }: Text): { text?: Int32Array } {
   return constraint === undefined ? {} : { text: Int32Array.from(tokens) };
 }
 
-/** The values of tokens that a budget left unscored: nothing is certain of them. */
+/** The values of tokens that the budget left unscored: the least certain ones. */
 export function unknownValues(count: number): AddedValues {
   const repeat = (value: number) => new Array<number>(count).fill(value);
   return {
@@ -84,7 +87,7 @@ export function unknownValues(count: number): AddedValues {
   };
 }
 
-/** A text that a budget left unscored, with the metrics of one of which nothing is known. */
+/** A text that the budget left unscored, with the metrics of `unknownValues`. */
 export function unmeasured<T extends Text>(text: T, metrics: readonly TokenMetric[]): T {
   const unknown = unknownValues(text.tokens.length);
   return { ...text, ...Object.fromEntries(metrics.map((metric) => [metric, unknown[metric]])) };

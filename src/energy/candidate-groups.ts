@@ -1,24 +1,24 @@
-/** Identical candidates, taken together: rolled out once, weighing as many as they are. */
+/** Groups identical candidates. A group is rolled out once and has the weight of all its members. */
 import type { ChainState, Text } from "../chain/chain.js";
 import type { Completion } from "../rewards/reward.js";
 import { logSumExp } from "./log-domain.js";
 
 export interface CandidateGroup<S> {
   state: S;
-  /** The first of its candidates, by which the group goes. */
+  /** The number of its first candidate, which identifies the group. */
   first: number;
   members: number[];
 }
 
-/** A rollout and how much it counts: log of its importance ratio, 0 when p_ref drew it. */
+/** A rollout and the log of its importance ratio, which is 0 if p_ref drew it. */
 export interface WeightedRollout {
   text: Text;
   logRatio: number;
-  /** Log of the ratio of all that a rollout drew, where it was resampled on its way. */
+  /** Log of the ratio of all its tokens; only for rollouts that were resampled between blocks. */
   logPath?: number;
 }
 
-/** Candidates with the same tokens, in the order of their first. */
+/** Groups candidates with the same tokens, in the order of their first members. */
 export function groupCandidates<S extends ChainState>(
   candidates: readonly S[],
   share: boolean,
@@ -33,7 +33,7 @@ export function groupCandidates<S extends ChainState>(
   return [...groups.values()];
 }
 
-/** A finished text drawn by itself, as a pool has it. */
+/** The completion of a finished text that was drawn without candidates. */
 export function ownCompletion(text: Text, candidate: number): Completion {
   return { ...textOf(text), candidate, rollout: null, votes: 1, samples: 1 };
 }
@@ -45,7 +45,7 @@ export interface WeightedCompletion {
   logShare: number;
 }
 
-/** What a group's energy rests on: its rollouts, or itself once it has ended. */
+/** The completions that determine a group's energy: its rollouts, or the state itself if it has ended. */
 export function toCompletions<S extends ChainState>(
   { state, first, members }: CandidateGroup<S>,
   drawn: readonly WeightedRollout[],
@@ -57,10 +57,10 @@ export function toCompletions<S extends ChainState>(
     const completion = { ...textOf(state), candidate: first, rollout: null, votes, samples };
     return [{ completion, logRatio: 0, logShare: 0 }];
   }
-  // Votes are weighted by the ratios, each candidate having as many in all.
+  // Votes are weighted by the ratios; every candidate has the same number of votes in all.
   const total = logSumExp(drawn.map(({ logRatio }) => logRatio));
   return drawn.map(({ text, logRatio }, rollout) => {
-    // Texts that the reference can't draw have no vote, also where a candidate has no others.
+    // Texts that the reference can't draw have no votes, even if a candidate has no other texts.
     const share = total === Number.NEGATIVE_INFINITY ? 0 : Math.exp(logRatio - total);
     const votes = samples * drawn.length * share;
     const completion = { ...textOf(text), candidate: first, rollout, votes, samples };
@@ -68,7 +68,7 @@ export function toCompletions<S extends ChainState>(
   });
 }
 
-/** A text without what its chain keeps with it. */
+/** A text without the additional data of its chain. */
 export function textOf(from: Text): Text {
   const { text, thoughts, tokens, logProbs, logMasses, entropies, selfCertainties, finishReason } =
     from;

@@ -1,58 +1,58 @@
 /**
- * How far a step's importance weights can be trusted.
+ * Diagnoses how far a step's importance weights can be trusted.
  *
- * The judgement is over distinct texts. A ratio p_ref / p_proposal is a function of the text, so a
- * text drawn four times shows one ratio, not four: four equal ratios of one text would look like
- * perfect weights, and ties have no tail to fit. How often a text came is still evidence, but of
- * something else. Ratios average 1 over what the proposal draws. When the proposal keeps drawing a
- * few texts and their mean ratio is far below 1, what the reference draws is not among them.
+ * The diagnosis uses distinct texts. A ratio p_ref / p_proposal is a function of the text, so a text that
+ * was drawn four times shows one ratio, not four: four equal ratios of one text would look like perfect
+ * weights, and equal ratios have no tail to fit. The number of copies is evidence of something else.
+ * Ratios average 1 over the texts that the proposal draws. If the proposal keeps drawing a few texts and
+ * their mean ratio is far below 1, then the texts that the reference would draw are not among them.
  */
 import type { WeightedRollout } from "./candidate-groups.js";
 import { effectiveSampleSize, logMeanExp, normalise, saturated } from "./log-domain.js";
 import { smoothWeights } from "./psis.js";
 
 export interface ImportanceDiagnostics {
-  /** Rollouts the weights are of. */
+  /** The number of rollouts that have weights. */
   rolloutCount: number;
-  /** Different texts among them, each counted once for a candidate. */
+  /** The number of different texts among them; equal texts of different candidates count separately. */
   distinctRollouts: number;
   /**
-   * Effective sample size (Kong 1992) of the rollouts' ratios, from 1 to `distinctRollouts`, which
-   * bounds it: copies of a text say nothing of other texts. 0 when all ratios are 0.
+   * Effective sample size (Kong 1992) of the rollouts' ratios, from 1 to `distinctRollouts`. The latter
+   * bounds it because copies of a text carry no information about other texts. 0 if all ratios are 0.
    */
   rolloutEss: number;
   /**
-   * Pareto shape k̂ of the tail of the distinct texts' ratios; above .7 unreliable; 0 where they
-   * are equal up to rounding; null with fewer than 21 of them, or too few in the tail.
+   * Pareto shape k̂ of the tail of the distinct texts' ratios. Above 0.7 the weights are unreliable. 0 if
+   * the ratios are equal up to rounding; null with fewer than 21 of them, or too few in the tail.
    */
   khat: number | null;
-  /** Mean of the rollouts' ratios, from 0: 1 in expectation. */
+  /** Mean of the rollouts' ratios, at least 0; its expectation is 1. */
   meanRatio: number;
-  /** The largest share that one text, its copies together, has of the ratios' sum, from 0 to 1. */
+  /** The largest share of the ratios' sum that one text has with all its copies, from 0 to 1. */
   maxWeightShare: number;
   /**
-   * The effective sample size that as many rollouts would have with one ratio each, from 0 to
-   * `distinctRollouts`. It is estimated from rollouts that were resampled on their way; others have none.
+   * The effective sample size that the same number of rollouts would have without resampling, from 0 to
+   * `distinctRollouts`. It is estimated from resampled rollouts, and absent for others.
    */
   oneRatioEss?: number;
 }
 
-/** A rollout's text, named within its step, and log of its importance ratio. */
+/** The name of a rollout's text, unique within its step, and the log of its importance ratio. */
 export interface RolloutRatio extends Omit<WeightedRollout, "text"> {
-  /** Equal for the same text of the same state, and for no others. */
+  /** Two names are equal if and only if they stand for the same text of the same state. */
   name: string;
 }
 
 /** Above this Pareto shape weights can't be trusted. */
 const MAX_KHAT = 0.7;
-/** Below this effective sample size, and with fewer rollouts than twice that nothing is said. */
+/** An effective sample size below this is a concern, unless there are fewer than twice as many rollouts. */
 const MIN_ESS = 2;
-/** Few: at most this share of the rollouts. */
+/** Texts are few if their number is at most this share of the rollouts. */
 const FEW_TEXTS = 0.5;
-/** Few texts that have less of the reference's probability than this don't stand for it. */
+/** A mean ratio below this is a concern if the texts are few: they don't represent the reference. */
 const MIN_MEAN_RATIO = 0.5;
 
-/** Diagnoses all rollouts of a step; null where there are none. */
+/** Diagnoses all rollouts of a step; null if there are none. */
 export function diagnose(rollouts: readonly RolloutRatio[]): ImportanceDiagnostics | null {
   const rolloutCount = rollouts.length;
   if (rolloutCount === 0) return null;
@@ -60,7 +60,7 @@ export function diagnose(rollouts: readonly RolloutRatio[]): ImportanceDiagnosti
   const distinct = [...new Map(rollouts.map(({ name, logRatio }) => [name, logRatio])).values()];
   const distinctRollouts = distinct.length;
   const { khat } = smoothWeights(distinct.filter(Number.isFinite));
-  // The reference can draw none of the rollouts: they tell nothing.
+  // The reference can draw none of the rollouts, so the weights carry no information.
   if (!logRatios.some(Number.isFinite)) {
     return {
       rolloutCount,
@@ -90,8 +90,8 @@ export function diagnose(rollouts: readonly RolloutRatio[]): ImportanceDiagnosti
 }
 
 /**
- * n E[w]² / E[w²] of the ratios w of whole paths. Resampled rollouts estimate E[w f] by the mean of
- * ratio · f for any f of a path, without a bias: here for f = 1 and f = w.
+ * n E[w]² / E[w²] for the ratios w of whole paths. For any function f of a path, the mean of ratio · f
+ * over resampled rollouts is an unbiased estimate of E[w f]. It is used here with f = 1 and f = w.
  */
 function oneRatioEss(rollouts: readonly RolloutRatio[]): number {
   const logMean = logMeanExp(rollouts.map(({ logRatio }) => logRatio));
@@ -99,12 +99,12 @@ function oneRatioEss(rollouts: readonly RolloutRatio[]): number {
   return rollouts.length * Math.min(1, Math.exp(2 * logMean - logSquare));
 }
 
-/** Why a step's weights can't be trusted, in words; none when they can. */
+/** The reasons why a step's weights can't be trusted, in words; empty if they can. */
 export function weightConcerns(diagnostics: Partial<ImportanceDiagnostics>): string[] {
   const { rolloutCount = 0, distinctRollouts = 0, rolloutEss = 0, khat, meanRatio } = diagnostics;
   const isTailHeavy = typeof khat === "number" && khat > MAX_KHAT;
   const isJudged = meanRatio !== undefined && rolloutCount >= 2 * MIN_ESS;
-  // One text alone has an ESS of 1 whatever its ratio is: its mean ratio tells.
+  // A single text always has an ESS of 1, so only its mean ratio can show a problem.
   const isEssLow = isJudged && rolloutEss < Math.min(MIN_ESS, distinctRollouts);
   const areTextsFew = isJudged && distinctRollouts <= FEW_TEXTS * rolloutCount;
   const isFarOff = areTextsFew && meanRatio < MIN_MEAN_RATIO;

@@ -3,9 +3,9 @@
  *
  *   Ê(m) = (1/K) Σ_k w(m, k) exp(r(x_0(m, k)) / λ)
  *
- * A candidate that has ended is its own completion, and its energy is exact. Identical candidates
- * are rolled out once and weigh as many as they are. Where a constraint conditions p_ref, w and what a
- * candidate weighs are the masses of what it allowed on their way.
+ * A candidate that has ended is its own completion, and its energy is exact. Identical candidates are
+ * rolled out once and have the weight of all of them. If a constraint conditions p_ref, rollouts and
+ * candidates are also weighted by the masses of their tokens.
  */
 import type { ChainState, Rollout } from "../chain/chain.js";
 import { logMassOf } from "../chain/token-values.js";
@@ -26,52 +26,52 @@ import {
 import type { ImportanceDiagnostics, RolloutRatio } from "./diagnostics.js";
 import { largestOf, logSumExp, saturated } from "./log-domain.js";
 
-/** A completion, its reward and what it weighs. */
+/** A completion with its reward and its weight. */
 export interface Scored extends Completion {
   reward: number;
-  /** log p_ref / p_proposal of the rollout; 0 where p_ref drew it, or the text is the candidate. */
+  /** log p_ref / p_proposal of the rollout; 0 if p_ref drew it, or if the text is the candidate. */
   logRatio: number;
   /**
-   * log of the term it adds to Σ_m Ê(m), ratio · exp(r / λ), over K, times the candidates; relative to
-   * exp(r / λ) of the step's highest reward.
+   * log of the term ratio · exp(r / λ) / K that it adds to Σ_m Ê(m), times the number of identical
+   * candidates. It is relative to exp(r / λ) of the step's highest reward.
    */
   logWeight: number;
 }
 
 export interface Estimate {
-  /** log Ê(m) for each candidate, as it is reported: finite, or -Infinity for no weight. */
+  /** log Ê(m) for each candidate, for reports: finite, or -Infinity if it has no weight. */
   logEnergies: number[];
-  /** The highest reward of a completion that has weight; 0 where none has. */
+  /** The highest reward of a completion that has weight; 0 if none has. */
   peak: number;
   /**
-   * log Ê(m) - peak / λ. Where r / λ is large, beyond 1e13 or out of a double's range, candidates
-   * differ by less than log Ê(m) is rounded: choices are made by these.
+   * log Ê(m) - peak / λ. Choices are made with these numbers. If r / λ is large, above 1e13 or out of a
+   * double's range, candidates may differ by less than the rounding error of log Ê(m).
    */
   relativeLogEnergies: number[];
-  /** What the estimates rest on; a candidate that repeats another has that one's. */
+  /** The completions of the estimates; identical candidates share those of the first. */
   completions: Scored[];
-  /** Whether more candidates would hardly change the rewards, by the run's confidence. */
+  /** Whether more candidates would hardly change the rewards, with the run's confidence. */
   isSettled: boolean;
-  /** φ of each candidate, null of those that have ended; absent without a potential. */
+  /** φ of each candidate, or null if it has ended; absent without a potential. */
   potentials?: (number | null)[];
-  /** Absent when p_ref drew every rollout. */
+  /** Absent if p_ref drew every rollout. */
   importance?: ImportanceDiagnostics;
   /**
-   * What was drawn, by the number of the first of identical candidates, with its ratios as they came:
-   * an estimate of more candidates of the step goes on from it.
+   * The rollouts with their untreated ratios, by the number of the first of identical candidates. An
+   * estimate of more candidates of the same step reuses them.
    */
   drawn: ReadonlyMap<number, readonly WeightedRollout[]>;
 }
 
-/** Draws K rollouts for each state, and says what each weighs. */
+/** Draws K rollouts for each state and gives their weights. */
 export interface RolloutSource {
-  /** `numbers` name the states' draws. */
+  /** `step` and the states' `numbers` determine the random numbers. */
   draw<S extends ChainState>(
     states: readonly S[],
     step: number,
     numbers: readonly number[],
   ): Promise<WeightedRollout[][]>;
-  /** The log ratios of all of a step's rollouts as they are to weigh; by default as they came. */
+  /** Turns the log ratios of all rollouts of a step into log weights. Default: the ratios are the weights. */
   weigh?(rollouts: readonly RolloutRatio[]): {
     logWeights: readonly number[];
     importance: ImportanceDiagnostics | null;
@@ -83,29 +83,29 @@ export interface EstimateOptions {
   rollouts: number;
   reward: Reward;
   lambda: number;
-  /** What the reward is told of the prompt. */
+  /** The part of the reward's input that describes the prompt. */
   asked: Pick<RewardInput, "prompt" | "specials" | "extract">;
   /** When a step counts as settled; null: never. */
   stopping: Stopping | null;
-  /** Rolls identical candidates out once. */
+  /** Whether identical candidates are rolled out only once. */
   shareDuplicates: boolean;
-  /** Whether candidates weigh by the masses of what a constraint allowed on their way. Default false. */
+  /** Whether candidates are weighted by the masses of their tokens under a constraint. Default false. */
   conditions?: boolean;
   signal: AbortSignal | undefined;
 }
 
-/** A step's candidates, and what is known of them and of the steps before. */
+/** A step's candidates, and what is already known about them and about earlier steps. */
 export interface StepEvidence<S extends ChainState> {
   step: number;
   candidates: readonly S[];
-  /** Completions of the steps before, oldest first: rewards may pool them. */
+  /** Completions of earlier steps, oldest first. Rewards may pool them with this step's. */
   earlier: readonly Completion[];
-  /** The estimate of the first of these candidates; what it rests on is not drawn again. */
+  /** An estimate for the first few of these candidates. Its rollouts are not drawn again. */
   known?: Estimate | null;
 }
 
 /**
- * Draws the rollouts that are missing and sums up each candidate's energy.
+ * Draws the missing rollouts and computes each candidate's energy.
  *
  * @throws LlamaEtsError `ERR_REWARD`; the signal's reason
  */
@@ -116,7 +116,7 @@ export async function estimateEnergies<S extends ChainState>(
 ): Promise<Estimate> {
   const groups = groupCandidates(candidates, options.shareDuplicates);
   const drawn = new Map(known?.drawn);
-  // What earns nothing, however it ends, has an energy of 1.
+  // With a reward that is always 0, every energy is 1 and no rollouts are needed.
   const isOpen = ({ state, first }: CandidateGroup<S>) =>
     state.finishReason === null && !drawn.has(first);
   const open = options.reward.isZero ? [] : groups.filter(isOpen);
@@ -145,7 +145,7 @@ function ratiosOf(drawn: Drawn, candidates: readonly ChainState[]): RolloutRatio
   });
 }
 
-/** The rollouts with other ratios, in their order. */
+/** The rollouts with new ratios, given in the same order. */
 function reweighted(drawn: Drawn, logRatios: readonly number[]): Drawn {
   const ratios = logRatios.values();
   return new Map(
@@ -157,8 +157,8 @@ function reweighted(drawn: Drawn, logRatios: readonly number[]): Drawn {
 }
 
 /**
- * Rewards the completions and sums up log Ê(m) = log (1/K) Σ_k ratio(m, k) · exp(r(m, k) / λ), relative
- * to the highest reward's term: only differences of rewards are divided by λ.
+ * Computes the rewards of the completions and log Ê(m) = log (1/K) Σ_k ratio(m, k) · exp(r(m, k) / λ)
+ * relative to the term of the highest reward, so that only differences of rewards are divided by λ.
  */
 async function sumEnergies<S extends ChainState>(
   groups: readonly CandidateGroup<S>[],
@@ -174,7 +174,7 @@ async function sumEnergies<S extends ChainState>(
       logMass: masses[g] as number,
     })),
   );
-  // Cut off by the budget, or dead, a text has no reward.
+  // A text that the budget cut off, or a dead one, has no reward.
   const finished = weighted.filter(({ completion: { finishReason } }) => {
     return finishReason !== null && finishReason !== "dead";
   });
@@ -207,7 +207,10 @@ async function sumEnergies<S extends ChainState>(
   return { logEnergies, peak, relativeLogEnergies, completions, isSettled };
 }
 
-/** A text that the reference drew weighs 1, where it draws from the law that is wanted. */
+/**
+ * The weights of rollouts that the reference drew: 1, unless it draws from another distribution than the
+ * texts are to have (`Chain.conditions`).
+ */
 export function weightedByTarget(rollouts: readonly Rollout[]): WeightedRollout[] {
   return rollouts.map((text) => {
     const { logDrawn, logTarget = logDrawn } = text;

@@ -3,9 +3,9 @@
  *
  *   Ê(m) = (1/K) Σ_k w(m, k) exp(r(x_0(m, k)) / λ),  w = p_ref / p_proposal (rollout | x_s(m))
  *
- * The ratio covers the rollout's tokens alone, the end token included: the candidate's block was
- * drawn from p_ref. Both are the distributions sampled, after temperature and truncation; sums are
- * in log domain and double precision. With exact weights Ê is unbiased for every K.
+ * The ratio covers only the rollout's tokens, including the end token, because p_ref drew the candidate's
+ * block. Both distributions are those that are sampled, after temperature and truncation. Sums are in the
+ * log domain and in double precision. With exact weights, Ê is unbiased for every K.
  */
 import type { Chain, ChainState, Proposal, Rollout } from "../chain/chain.js";
 import { unmeasured } from "../chain/token-values.js";
@@ -17,8 +17,8 @@ import { logSumExp } from "./log-domain.js";
 import { smoothWeights } from "./psis.js";
 
 /**
- * How ratios become weights: as they are, Pareto-smoothed, or clipped to exp(±10) (biased). What the
- * reference can't draw weighs nothing in each.
+ * How ratios become weights: unchanged, Pareto-smoothed, or clipped to exp(±10) (biased). A rollout that
+ * the reference can't draw always has weight 0.
  */
 export type WeightTreatment = "exact" | "psis" | "clip";
 
@@ -27,28 +27,28 @@ export interface ImportanceOptions {
   rollouts: number;
   weights: WeightTreatment;
   /**
-   * Share of the K rollouts that p_ref draws itself, rounded to whole rollouts, 0 to 1. All are
-   * then weighted by the balance heuristic, and no weight exceeds 1 / share.
+   * Share of the K rollouts that p_ref draws itself, from 0 to 1, rounded to whole rollouts. All rollouts
+   * are weighted by the balance heuristic, so no weight exceeds 1 / share.
    */
   mixture: number;
-  /** What texts carry besides log-probabilities, as the reference measures it. */
+  /** The metrics that texts carry in addition to log-probabilities. The reference measures them. */
   metrics: readonly TokenMetric[];
 }
 
-/** The published code's clipping of log ratios. */
+/** The bound at which the paper's published code clips log ratios. */
 const CLIP = 10;
 
-/** K rollouts of each state, some of them the reference's own, with log p_ref / p_proposal. */
+/** Draws K rollouts of each state, some of them from the reference itself, and weights them. */
 export function importanceSampling(
   chain: Chain,
   proposal: Proposal,
   { rollouts, weights, mixture, metrics }: ImportanceOptions,
 ): RolloutSource {
   const ownRollouts = Math.round(rollouts * mixture);
-  /** log of p_ref / ((1 - β) p_proposal + β p_ref), β the share that p_ref drew. */
+  /** The log ratio is log p_ref / ((1 - β) p_proposal + β p_ref), where β is the share that p_ref drew. */
   const logShare = Math.log(ownRollouts / rollouts);
   const logRest = Math.log1p(-ownRollouts / rollouts);
-  /** `text` is the reference's; where masses weigh, p_ref is not what it draws from. */
+  /** `text` has the reference's values. With a conditioning constraint, `logTarget` isn't `logDrawn`. */
   const weighted = (text: Rollout, logProposal: number): WeightedRollout => {
     const { logDrawn, logTarget = logDrawn } = text;
     const logRatio = logTarget - logSumExp([logShare + logDrawn, logRest + logProposal]);
@@ -70,7 +70,7 @@ export function importanceSampling(
           ),
         );
       }
-      // A reward is of the text under p_ref, whoever drew it.
+      // Rewards always get a text with its values under p_ref, whichever model drew it.
       const rescored = await chain.score(states, proposed);
       const scoredBack = await proposal.score(states, own);
       return states.map((_, i) => [
@@ -90,7 +90,7 @@ export function importanceSampling(
   };
 }
 
-/** Log ratios as they are to weigh. A weight of 0, outside p_ref's support, stays 0. */
+/** Turns log ratios into log weights. A weight of 0, outside p_ref's support, stays 0. */
 export function treatWeights(logRatios: readonly number[], treatment: WeightTreatment): number[] {
   if (treatment === "exact") return [...logRatios];
   const inside = logRatios.filter(Number.isFinite);

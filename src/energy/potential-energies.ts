@@ -1,6 +1,6 @@
 /**
- * Energies as a potential guesses them, without rollouts: of an unfinished text log ψ = φ / λ stands
- * for log Ê, of one that has ended r / λ.
+ * Energies that a potential φ guesses, without rollouts. For an unfinished text log ψ = φ / λ replaces
+ * log Ê. For a text that has ended, log Ê is r / λ.
  */
 import type { ChainState } from "../chain/chain.js";
 import { logMassOf } from "../chain/token-values.js";
@@ -16,11 +16,11 @@ import {
 } from "./estimate.js";
 import { largestOf } from "./log-domain.js";
 
-/** A candidate's energy rests on the text itself. */
+/** Draws no rollouts, because a candidate's energy depends only on its own text. */
 const NO_ROLLOUTS: RolloutSource = { draw: async (states) => states.map(() => []) };
 
 /**
- * Judges the unfinished candidates by the potential, and rewards the finished ones.
+ * Judges the unfinished candidates with the potential, and the finished ones with the reward.
  *
  * @throws LlamaEtsError `ERR_REWARD`; the signal's reason
  */
@@ -31,7 +31,7 @@ export async function guessEnergies<S extends ChainState>(
 ): Promise<Estimate> {
   const { step, candidates, earlier } = evidence;
   const { lambda, asked, signal, shareDuplicates, conditions } = options;
-  // A text that has ended votes once for each candidate that it is.
+  // A text that has ended has one vote for each candidate that is equal to it.
   const estimate = await estimateEnergies(NO_ROLLOUTS, evidence, { ...options, rollouts: 1 });
   const open = groupCandidates(candidates, shareDuplicates).filter(
     ({ state }) => state.finishReason === null,
@@ -45,7 +45,7 @@ export async function guessEnergies<S extends ChainState>(
     pool.length === 0 ? [] : await scorePool(potential, input, step, signal, "potential");
   const isFinished = (m: number) => candidates[m]?.finishReason !== null;
   const finished = candidates.some((_, m) => isFinished(m)) ? [estimate.peak] : [];
-  // Energies are relative to the largest value of all, as those of an estimate are to its own.
+  // All energies become relative to the largest value of rewards and potentials together.
   const peak = largestOf([...judged, ...finished]);
   const relativeLogEnergies = estimate.relativeLogEnergies.map(
     (log) => log + (estimate.peak - peak) / lambda,

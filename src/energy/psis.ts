@@ -1,33 +1,32 @@
 /**
  * Pareto-smoothed importance sampling: Vehtari, Simpson, Gelman, Yao and Gabry, "Pareto smoothed
- * importance sampling" (JMLR 2024). The largest weights are replaced by order statistics of a
- * generalised Pareto distribution fitted to them; its shape k̂ tells how far the weights can be
- * trusted: above .7 they can't.
+ * importance sampling" (JMLR 2024). The largest weights are replaced by order statistics of a generalized
+ * Pareto distribution that is fitted to them. Above a shape k̂ of 0.7 the weights can't be trusted.
  */
 
 export interface SmoothedWeights {
-  /** As the input, the largest ones smoothed. */
+  /** The input with its largest weights smoothed. */
   logWeights: number[];
   /**
-   * Shape of the tail; 0 where there is none, as of equal weights; null with fewer than 21 weights
-   * or fewer than 5 above the cutoff, too few to fit one.
+   * Shape of the tail. It is 0 if there is no tail, for example with equal weights, and null if there are
+   * too few weights for a fit: fewer than 21, or fewer than 5 above the cutoff.
    */
   khat: number | null;
 }
 
-/** Fewest tail weights that a fit is made from. */
+/** The smallest number of tail weights for a fit. */
 const MIN_TAIL = 5;
 /**
- * When the cutoff is within this share of the largest weight there is no tail: log ratios of equal
- * weights differ by what the models' arithmetic rounds, and that has a shape too.
+ * If the cutoff is within this share of the largest weight, there is no tail. Log ratios of equal weights
+ * differ by rounding errors of the models' arithmetic, and a fit would report the shape of these errors.
  */
 const ROUNDING = 0.05;
-/** The smallest normal double: what is less, relatively to the largest weight, is no tail. */
+/** The smallest normal double. Weights below it, relative to the largest weight, don't belong to the tail. */
 const SMALLEST_CUTOFF = 2 ** -1022;
 
 /**
- * Smooths the largest min(S / 5, 3 √S) of S weights: those strictly above the next one. Weights
- * that tie with the cutoff aren't exceedances.
+ * Smooths the largest min(S / 5, 3 √S) of S weights. The next largest weight is the cutoff, and only
+ * weights strictly above it are smoothed.
  */
 export function smoothWeights(logWeights: readonly number[]): SmoothedWeights {
   const size = logWeights.length;
@@ -56,10 +55,10 @@ function paretoQuantile(p: number, shape: number, scale: number): number {
 }
 
 /**
- * Zhang and Stephens (2009), with the weak prior on the shape of Vehtari et al.: as if ten
- * observations had said k = .5.
+ * The fit of Zhang and Stephens (2009), with the weak prior on the shape of Vehtari et al., which has the
+ * weight of ten observations with k = 0.5.
  *
- * @param exceedances over the cutoff, ascending, from 0
+ * @param exceedances the amounts above the cutoff; ascending, at least 0
  */
 export function fitGeneralisedPareto(exceedances: readonly number[]): {
   shape: number;
@@ -75,7 +74,7 @@ export function fitGeneralisedPareto(exceedances: readonly number[]): {
     { length: grid },
     (_, j) => 1 / largest + (1 - Math.sqrt(grid / (j + 0.5))) / (3 * quartile),
   );
-  // θ = 0 is the exponential distribution, of shape 0.
+  // θ = 0 is the exponential distribution, whose shape is 0.
   const mean = exceedances.reduce((sum, x) => sum + x, 0) / n;
   const scaleAt = (theta: number, shape: number) => (theta === 0 ? mean : -shape / theta);
   const logLikelihoods = thetas.map((theta) => {

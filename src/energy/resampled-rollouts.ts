@@ -1,14 +1,13 @@
 /**
- * Sequential Monte Carlo inside the rollouts of ETS-IS. The K rollouts of a candidate
- * are particles of the proposal: they grow by blocks of γ tokens, are weighted by
- * w(k) = p_ref / p_proposal of the block, and resampled before the next one. With exp(r / λ) in the
- * last block's weights
+ * Sequential Monte Carlo inside the rollouts of ETS-IS. The K rollouts of a candidate are particles of the
+ * proposal. They grow by blocks of γ tokens, are weighted by w(k) = p_ref / p_proposal of the block, and
+ * are resampled before the next block. With exp(r / λ) in the last block's weights,
  *
  *   Ê(m) = Π_blocks (1/K) Σ_k w(k)
  *
- * is unbiased for every K, as the one ratio of a whole rollout is, but no ratio is over more than γ
- * tokens: what the reference would hardly have drawn is given up early, and what it would have drawn
- * is drawn on more often.
+ * is unbiased for every K, like the estimate with one ratio per whole rollout. But no ratio covers more
+ * than γ tokens: rollouts that the reference would hardly draw are dropped early, and likely ones are
+ * continued more often.
  */
 import type { ChainState, PrefixChain, PrefixProposal } from "../chain/chain.js";
 import { logDrawnOf, logTargetOf, unmeasured } from "../chain/token-values.js";
@@ -20,19 +19,19 @@ import { logMeanExp, normalise } from "./log-domain.js";
 import { resampleSystematically } from "./resampling.js";
 
 export interface ResamplingOptions {
-  /** K, for each candidate: at least 2. */
+  /** K, for each candidate; at least 2. */
   rollouts: number;
-  /** γ, tokens between two resamplings. */
+  /** γ, the number of tokens between two resamplings. */
   resampleEvery: number;
-  /** Candidates whose rollouts are drawn side by side. */
+  /** The number of candidates whose rollouts are drawn together. */
   atOnce: number;
-  /** What the reward needs of texts. */
+  /** The metrics of texts that the reward needs. */
   metrics: readonly TokenMetric[];
-  /** On [0, 1), of its own for each of these. */
+  /** A uniform number on [0, 1), different for each combination of the arguments. */
   uniform(step: number, candidate: number, block: number): number;
 }
 
-/** A rollout on its way, as both models hold it. */
+/** A rollout that is being drawn, as both models hold it. */
 interface Particle<S extends ChainState> {
   readonly ofReference: S;
   readonly ofProposal: ChainState;
@@ -42,7 +41,7 @@ interface Particle<S extends ChainState> {
   readonly logPath: number;
 }
 
-/** The rollouts of a candidate; their places name their draws. */
+/** The rollouts of a candidate. Their indices determine their random numbers. */
 interface Swarm<S extends ChainState> {
   readonly candidate: number;
   readonly particles: readonly Particle<S>[];
@@ -50,13 +49,13 @@ interface Swarm<S extends ChainState> {
   readonly logMeans: number;
 }
 
-/** The models, as far as rollouts are drawn by them. */
+/** The two models that draw and weight rollouts. */
 interface Models<S extends ChainState> {
   chain: PrefixChain<S>;
   proposal: PrefixProposal<S>;
 }
 
-/** Rollouts whose `logRatio` is that of the last block, over the means of the blocks before it. */
+/** Draws resampled rollouts. The ratio is that of the last block times the mean weights of earlier blocks. */
 export function resampledRollouts(
   chain: PrefixChain,
   proposal: PrefixProposal,
@@ -86,7 +85,7 @@ export function resampledRollouts(
   };
 }
 
-/** Draws the particles to their ends, those of all swarms side by side. */
+/** Draws the particles of all swarms together until all of them have ended. */
 async function drawSwarms<S extends ChainState>(
   models: Models<S>,
   begun: readonly Swarm<S>[],
@@ -101,20 +100,20 @@ async function drawSwarms<S extends ChainState>(
     const next = grown.map((swarm) =>
       isOpen(swarm) ? resample(swarm, uniform(step, swarm.candidate, block)) : swarm,
     );
-    // What all rollouts began from is not theirs.
+    // The texts from which all rollouts began are not released here, because they belong to the caller.
     const held = block === 0 ? grown : [...swarms, ...grown];
     await release(models, held, next);
     swarms = next;
   }
   return swarms.map(({ particles, logMeans }) =>
     particles.map(({ ofReference, ofProposal, logWeight, logPath }) => {
-      const { finishReason } = ofProposal; // a state may have had its answer
+      const { finishReason } = ofProposal; // `answered` if the state already had its answer
       return { text: { ...ofReference, finishReason }, logRatio: logMeans + logWeight, logPath };
     }),
   );
 }
 
-/** Each unfinished particle one block further, and weighted by it. */
+/** Grows each unfinished particle by one block and updates its weight. */
 async function growSwarms<S extends ChainState>(
   { chain, proposal }: Models<S>,
   swarms: readonly Swarm<S>[],
@@ -151,11 +150,11 @@ async function growSwarms<S extends ChainState>(
   }));
 }
 
-/** The swarm with particles drawn in proportion to their weights, which are equal from then on. */
+/** Draws the particles of a swarm again in proportion to their weights, which then become equal. */
 function resample<S extends ChainState>(swarm: Swarm<S>, uniform: number): Swarm<S> {
   const logWeights = swarm.particles.map(({ logWeight }) => logWeight);
   const logMean = logMeanExp(logWeights);
-  // The reference can draw none of them: nothing tells them apart, and nothing follows from them.
+  // The reference can draw none of them, so all have weight 0 and resampling is useless.
   if (logMean === Number.NEGATIVE_INFINITY) return swarm;
   const particles = resampleSystematically(normalise(logWeights), uniform).map((ancestor) => {
     return { ...(swarm.particles[ancestor] as Particle<S>), logWeight: 0 };
@@ -163,7 +162,7 @@ function resample<S extends ChainState>(swarm: Swarm<S>, uniform: number): Swarm
   return { ...swarm, particles, logMeans: swarm.logMeans + logMean };
 }
 
-/** Lets go of what was held and no particle goes on from. */
+/** Frees the texts of `held` that no particle of `kept` continues. */
 async function release<S extends ChainState>(
   { chain, proposal }: Models<S>,
   held: readonly Swarm<S>[],
@@ -180,7 +179,7 @@ async function release<S extends ChainState>(
   await proposal.release(unused.map((p) => p.ofProposal).filter((text) => !used.has(text)));
 }
 
-/** What a budget left, which no weights are known of. */
+/** The rollouts when the budget is spent; their weights are unknown. */
 function cutOff<S extends ChainState>(
   swarms: readonly Swarm<S>[],
   metrics: readonly TokenMetric[],

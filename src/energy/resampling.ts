@@ -1,12 +1,12 @@
 import { checkWeights } from "./log-domain.js";
 
 /**
- * N indices of which i comes up ⌊N w(i)⌋ or ⌈N w(i)⌉ times, N w(i) on average, and never where w(i) is 0
- * (Kitagawa 1996).
+ * Systematic resampling (Kitagawa 1996): draws N indices. Index i occurs ⌊N w(i)⌋ or ⌈N w(i)⌉ times, on
+ * average N w(i) times, and never if w(i) is 0.
  *
  * @param weights normalised
  * @param uniform on [0, 1)
- * @throws LlamaEtsError `ERR_INVALID_STATE` for weights that no index can be drawn by
+ * @throws LlamaEtsError `ERR_INVALID_STATE` if no index can be drawn with the weights
  */
 export function resampleSystematically(weights: readonly number[], uniform: number): number[] {
   checkWeights(weights);

@@ -1,8 +1,8 @@
-/** What a run does with an engine's sequences, and who can't do it. */
+/** Checks whether an engine can do what a run needs. */
 import type { Abilities, Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 
-/** Cutting back isn't among them: what is kept of a text can be read again. */
+/** Without `cut`, which no run requires: instead of cutting a text, its kept part can be read again. */
 export type Ability = Exclude<keyof Abilities, "cut">;
 
 const WORDS: Record<Ability, string> = {
@@ -12,7 +12,7 @@ const WORDS: Record<Ability, string> = {
   metrics: "measure the distributions of tokens",
 };
 
-/** Throws `ERR_UNSUPPORTED_MODEL`, naming who needs it, for what a model's engine can't do. */
+/** Throws `ERR_UNSUPPORTED_MODEL` if the model's engine lacks an ability. `who` names what needs it. */
 export function refuseUnable(
   who: string,
   model: Pick<Model, "can" | "path">,

@@ -1,7 +1,7 @@
 /**
- * How many runs go on side by side: evaluations' and a server's are admitted alike. Those of
- * autoregressive models share contexts, and so decodes, where they compute in one way; those of
- * diffusion models have denoisers of their own.
+ * Decides how many runs go on at the same time, for evaluations and for the server. Runs on one
+ * autoregressive model share a context, and therefore decodes, if they compute attention in the same way.
+ * Runs on diffusion models have their own denoisers.
  */
 import { availableParallelism } from "node:os";
 import type { Model } from "../engine/engine.js";
@@ -10,31 +10,31 @@ import type { ContextPlan } from "./context-plan.js";
 import { mostSharing, planShared } from "./contexts.js";
 import { fitInMemory, outOfMemory, type PlacedPlan } from "./memory.js";
 
-/** A run's contexts, which are in use together: its model's, and its proposal's if it has one. */
+/** The contexts that a run uses together: its model's, and its proposal's if it has one. */
 export type RunContexts = readonly { model: Model; plan: ContextPlan }[];
 
-/** What is admitted. */
+/** The runs to admit. */
 export interface AdmissionRequest {
-  /** Runs that should go on side by side. */
+  /** The number of runs that should go on at the same time. */
   asked: number;
   /** The contexts of each kind of run among them. */
   runs: readonly RunContexts[];
-  /** Models that compute beside the runs in contexts that aren't planned: a reward's. */
+  /** Models that compute at the same time in contexts that aren't planned, such as a reward's model. */
   beside?: readonly Model[];
-  /** Kinds of runs of other models, for as many of which memory is left. */
+  /** Kinds of runs of other models. Memory is left for the same number of each of them. */
   others?: readonly RunContexts[];
 }
 
 interface Admission {
   /** At least 1. */
   concurrency: number;
-  /** Why it is less than what was asked for; null when it is not. */
+  /** Why it is less than `asked`; null if it is not. */
   limit: string | null;
 }
 
-/** Shared contexts, whose parts the runs lease; disposed of when the runs have ended. */
+/** Shared contexts of which runs lease parts. Dispose it when the runs have ended. */
 export interface Room extends Admission, AsyncDisposable {
-  /** Whether a run computes in the way of one of the shared contexts, so that it can lease a part. */
+  /** Whether the run computes attention as the shared contexts do, so that it can lease parts of them. */
   suits(run: RunContexts): boolean;
 }
 
@@ -43,7 +43,7 @@ interface Limit {
   reason: string;
 }
 
-/** What is to be shared by runs on one model that compute in one way. */
+/** The plans that share a context: those on one model that compute attention in the same way. */
 interface Group {
   key: string;
   model: Model;
@@ -51,8 +51,9 @@ interface Group {
 }
 
 /**
- * Makes room for as many of the runs as fit. Work at once on more threads than there are cores would
- * make all of it wait. Throws `ERR_OUT_OF_MEMORY` when an engine can't allocate what should fit.
+ * Opens shared contexts for as many of the runs as fit into memory and into the cores: work on more
+ * threads than cores would slow everything down. Throws `ERR_OUT_OF_MEMORY` if an engine can't allocate
+ * what should fit.
  */
 export async function openRoom(request: AdmissionRequest): Promise<Room> {
   const groups = toGroups(request.runs);
@@ -95,15 +96,15 @@ function admit(
 }
 
 /**
- * Refuses runs of several models that can't go on beside each other, one of each. Throws
- * `ERR_OUT_OF_MEMORY`.
+ * Checks that one run of each kind can go on at the same time. Throws `ERR_OUT_OF_MEMORY` if they don't
+ * fit into memory together.
  */
 export function refuseUnlessTogether(runs: readonly RunContexts[]): void {
   const plans = placePlans(runs)(1);
   if (!fitInMemory(plans)) throw outOfMemory(plans);
 }
 
-/** Whether the models together have more threads than there are cores, so that they had better take turns. */
+/** Whether the models together have more threads than there are cores, so that they should take turns. */
 export function exceedCores(models: readonly Model[]): boolean {
   return sumOf(models.map(threadsOf)) > availableParallelism();
 }
@@ -114,7 +115,7 @@ function lowered(asked: number, limits: readonly Limit[]): Admission {
   return { concurrency: Math.max(1, lowest.most), limit: lowest.reason };
 }
 
-/** Whether a run has this context to itself. */
+/** Whether this context can't be shared between runs. */
 function isSeparate({ model }: RunContexts[number]): boolean {
   return model.kind === "diffusion";
 }
@@ -123,7 +124,7 @@ function isShared(run: RunContexts): boolean {
   return !run.some(isSeparate);
 }
 
-/** A run takes a part of each group that it is in: a model and its own proposal are two. */
+/** Groups plans that can share a context. A run's model and its proposal are always in different groups. */
 function toGroups(runs: readonly RunContexts[]): Group[] {
   const groups: Group[] = [];
   for (const run of runs) {
@@ -138,9 +139,9 @@ function toGroups(runs: readonly RunContexts[]): Group[] {
   return groups;
 }
 
-/** @param i the model's place in its run */
+/** @param i the model's index in its run */
 function keyOf(i: number, { anyAttention, flashAttention }: ContextPlan): string {
-  // Attention of our own suits all.
+  // All runs can use our own attention.
   return `${i}${anyAttention || flashAttention === "shared" ? "" : ", its product"}`;
 }
 
@@ -154,7 +155,7 @@ function sequenceLimit(groups: readonly Group[]): Limit {
   return { most, reason: `a context holds ${sequences} texts` };
 }
 
-/** The contexts that so many runs of each kind have in memory, by what is free now. */
+/** Returns a function that plans the contexts for a number of runs of each kind, by the memory free now. */
 function placePlans(kinds: readonly RunContexts[]): (runs: number) => PlacedPlan[] {
   const own = kinds.filter((run) => !isShared(run)).flat();
   const placed = own.map((one) => ({ ...one, free: one.model.freeMemory() }));
@@ -170,7 +171,7 @@ function placePlans(kinds: readonly RunContexts[]): (runs: number) => PlacedPlan
   ];
 }
 
-/** For runs with contexts of their own, of which one computes at a time. */
+/** The limit for runs with their own contexts, of which only one computes at a time. */
 function coreLimit(run: RunContexts, beside: readonly Model[]): Limit {
   const cores = availableParallelism();
   const threads = Math.max(...run.map(({ model }) => threadsOf(model)));
@@ -180,7 +181,10 @@ function coreLimit(run: RunContexts, beside: readonly Model[]): Limit {
   return { most, reason: `cores: ${cores}, threads a run: ${threads}${rest}` };
 }
 
-/** Side by side, one run's texts are drawn while another's proposal or reward model computes. */
+/**
+ * The limit for runs that share contexts. While one run draws texts, the proposal or the reward model of
+ * another run computes, so their threads must fit together.
+ */
 function contextLimit(groups: readonly Group[], beside: readonly Model[]): Limit {
   const computing = [...groups.map(({ model }) => model), ...beside].map(threadsOf);
   const threads = sumOf(computing);
@@ -190,7 +194,7 @@ function contextLimit(groups: readonly Group[], beside: readonly Model[]): Limit
   return { most: fits ? Infinity : 1, reason };
 }
 
-/** Threads that compute while the model does; a GPU's wait. */
+/** The number of cores that are busy while the model computes; 0 on a GPU, where the threads wait. */
 function threadsOf(model: Model): number {
   return model.freeMemory().place === "gpu" ? 0 : model.threads;
 }

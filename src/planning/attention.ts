@@ -1,33 +1,33 @@
-/** Which attention a context is faster with on a CPU. */
+/** Decides which kind of attention is the fastest for a context on a CPU. */
 
-/** Our own, llama.cpp's flash attention, or its product of matrices. */
+/** Our own attention, llama.cpp's flash attention, or llama.cpp's product of matrices. */
 export type AttentionKind = "shared" | "flash" | "product";
 
-/** What one decode of a step's continuations attends to. */
+/** The sizes that determine what one decode of a step's continuations attends to. */
 export interface AttentionShape {
   promptTokens: number;
-  /** Continuations that run side by side. */
+  /** Continuations that run at the same time. */
   parallel: number;
-  /** Sequences kept besides them: the prefix and its candidates. */
+  /** Sequences kept in addition: the prefix and its candidates. */
   held: number;
   /** Tokens that the held sequences have beyond the prompt. */
   heldTokens: number;
-  /** The most tokens that a continuation adds. */
+  /** The largest number of tokens that a continuation adds. */
   continuedTokens: number;
-  /** Heads that share keys and values. */
+  /** The number of heads that share keys and values. */
   group: number;
 }
 
-/** Rows of a batch from which on flash attention works in tiles. */
+/** From this number of rows in a batch on, flash attention works in tiles. */
 const TILED = 64;
-/** How much faster a product of matrices goes through a cell than flash attention does. */
+/** How many times faster a product of matrices handles a cell than flash attention. */
 const PRODUCT_SPEED = 2.5;
 
 /**
- * Whether flash attention is the faster one. Without it a decode multiplies every row with every
- * cell of the cache, other texts' too; with it each row goes, more slowly, through its own text's
- * cells alone. So what texts share favours the product, and what they don't flash attention, as
- * does a single text. Measured by `npm run bench -- --only attention`.
+ * Whether flash attention is faster than the product. The product multiplies every row with every cell of
+ * the cache, including those of other texts. Flash attention is slower per cell, but each row handles only
+ * the cells of its own text. So shared cells favor the product, and unshared cells or a single text favor
+ * flash attention. The numbers were measured with `npm run bench -- --only attention`.
  */
 function paysFlashAttention(shape: AttentionShape): boolean {
   const { promptTokens, parallel, held, heldTokens, continuedTokens } = shape;
@@ -38,19 +38,19 @@ function paysFlashAttention(shape: AttentionShape): boolean {
   return all > PRODUCT_SPEED * own;
 }
 
-/** Tokens from which on the product reads one text faster than our attention does. */
+/** From this number of tokens on, the product reads a single text faster than our attention. */
 const LONG = 1024;
 
 /**
- * Whether our own is not the fastest: what one text's heads have in common with nothing is read once
- * by all kinds, and by the product in the better order. Of the others ours is, by 1.1 to 18 times in
- * the attention of models of seven shapes, 1 to 64 texts and prompts of 32 to 2,048 tokens.
+ * Whether the keys and values of a single long text are shared by no other text or head. Then every kind
+ * reads them once, and the product does so in a better order. In all other cases our attention is the
+ * fastest: by 1.1 to 18 times, for models of seven shapes, 1 to 64 texts and prompts of 32 to 2,048 tokens.
  */
 function sharesNothing({ parallel, group, promptTokens, heldTokens }: AttentionShape): boolean {
   return parallel === 1 && group === 1 && promptTokens + heldTokens >= LONG;
 }
 
-/** The fastest of some kinds. */
+/** The fastest of the given kinds. */
 export function fastestAttention(
   shape: AttentionShape,
   kinds: readonly AttentionKind[],

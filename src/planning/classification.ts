@@ -1,16 +1,16 @@
-/** How large a context that judges texts has to be. */
+/** Plans the size of a context that judges texts. */
 import type { Capacity, Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { contextBytes, usableFor } from "./memory.js";
 
-/** Texts read side by side. */
+/** The number of texts that are read together. */
 const PARALLEL = 16;
-/** The engine computes a row of logits for each token that it reads: no more than these at once. */
+/** The largest number of logits per batch: the engine computes a row of logits for each token it reads. */
 const MAX_LOGITS = 2 ** 24;
 const BATCH = { least: 64, most: 512 };
 
 /**
- * The context for texts of these lengths behind a prefix. Throws `ERR_CONTEXT_FULL` or
+ * Plans the context for texts of these lengths after a common prefix. Throws `ERR_CONTEXT_FULL` or
  * `ERR_OUT_OF_MEMORY`.
  */
 export function planClassification(

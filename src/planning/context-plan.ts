@@ -1,4 +1,4 @@
-/** What a run needs of a model's context, and what was planned for it. */
+/** What a run needs from a model's context, and the plan of the context. */
 import type { Capacity, ContextMemory } from "../engine/engine.js";
 import type { KvType } from "../engine/kv-types.js";
 import type { Ability } from "./abilities.js";
@@ -7,43 +7,43 @@ export interface Demand {
   promptTokens: number;
   /** The longest text that may be generated. */
   maxTokens: number;
-  /** Continuations that could run side by side. */
+  /** Continuations that could run at the same time. */
   parallel: number;
   /**
-   * Continuations that go on together and are kept between their blocks: rollouts that are resampled.
-   * Default: none is kept.
+   * The number of continuations that must run together and are kept between their blocks, for rollouts
+   * that are resampled. Default: continuations are not kept.
    */
   together?: number;
-  /** Sequences kept besides those that run: the prefix and its candidates. */
+  /** Sequences kept in addition to the running ones: the prefix and its candidates. */
   held: number;
-  /** Tokens that the held sequences have beyond the prompt, those in common counted once. */
+  /** Tokens that the held sequences have beyond the prompt; shared tokens count once. */
   heldTokens: number;
-  /** The most tokens that a continuation adds to what is held. */
+  /** The largest number of tokens that a continuation adds to a held sequence. */
   continuedTokens: number;
-  /** The most tokens read at once besides the prompt. Default 0. */
+  /** The largest number of tokens that are read at once, apart from the prompt. Default 0. */
   readTokens?: number;
   /** Whether continuations are scored. Default true. */
   scores?: boolean;
-  /** Whether log-probabilities of decoding and of scoring are compared. */
+  /** Whether log-probabilities of decoding are compared with those of scoring. */
   comparesLogProbs: boolean;
-  /** What the engine has to be able to do. Default: nothing but to draw texts. */
+  /** The abilities that the engine must have, apart from drawing texts. Default: none. */
   uses?: readonly Ability[];
 }
 
 /** The context that a run's texts need. */
 export interface ContextPlan extends Capacity {
-  /** Continuations that run side by side. */
+  /** Continuations that run at the same time. */
   parallel: number;
-  /** Rounds that the continuations of one step take. */
+  /** The number of rounds in which the continuations of one step run. */
   waves: number;
   kvType: KvType;
   flashAttention: boolean | "auto" | "engine" | "shared";
-  /** Whether that is a matter of speed alone. */
+  /** Whether the choice of attention matters only for speed, and not for the log-probabilities. */
   anyAttention: boolean;
   memory: ContextMemory;
 }
 
-/** Plans of contexts in use together, and the bytes free where the first one is made. */
+/** Plans of contexts that are used together, and the free bytes in the place of the first one. */
 export interface PlannedContexts {
   contexts: ContextPlan[];
   freeBytes: number;

@@ -1,4 +1,4 @@
-/** Plans the contexts of autoregressive models: what they hold, and what runs in them at once. */
+/** Plans the contexts of autoregressive models: their sizes, and how many continuations run at once. */
 import { refuseTooLong } from "../engine/context-length.js";
 import type { Capacity, FreeMemory, Model, Place } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
@@ -8,33 +8,33 @@ import { type AttentionKind, fastestAttention } from "./attention.js";
 import type { ContextPlan, Demand, PlannedContexts } from "./context-plan.js";
 import { fitInMemory, freeBytes, outOfMemory, type PlacedPlan } from "./memory.js";
 
-/** What planning asks of a model. */
+/** The part of a model that planning uses. */
 export type PlannedModel = Pick<
   Model,
   "info" | "limits" | "memoryOf" | "memoryOfDenoiser" | "freeMemory" | "checkExtends"
 >;
 
-/** What the plan of a run asks of its model, whose weights need not be in memory. */
+/** The part of a model that the plan of a run uses. The model's weights need not be in memory. */
 export type RunModel = PlannedModel & Pick<Model, "can" | "path">;
 
 export interface ContextRequest {
   model: PlannedModel;
   demand: Demand;
-  /** Where the context will live. */
+  /** The free memory in the place where the context will be. */
   free: FreeMemory;
-  /** Continuations beyond which running more side by side gains little; default: the model's. */
+  /** The number of parallel continuations beyond which more gain little; default: the model's. */
   parallelLimit?: number;
   /**
-   * What the run may take of a shared context, or "apart": nothing of it, a context of its own. Default:
-   * as large as memory allows.
+   * The part of a shared context that the run may take. "apart": the run makes its own context and takes
+   * none of the shared one. Default: its own context, as large as memory allows.
    */
   within?: ContextPart | "apart" | undefined;
 }
 
-/** A part of a context that is there. */
+/** A part of an existing context. */
 export type ContextPart = Pick<Capacity, "cells" | "sequences">;
 
-/** Plans contexts of models for one run, as `planContexts` does, by what is free now. */
+/** Plans the contexts of one run with `planContexts` and the memory that is free now. */
 export function planTogether(
   wanted: readonly Pick<ContextRequest, "model" | "demand" | "within">[],
 ): PlannedContexts {
@@ -52,14 +52,14 @@ function freeFor({ model, within }: Pick<ContextRequest, "model" | "within">): F
 }
 
 /**
- * Plans contexts that are in use together; work that doesn't fit at once runs in waves. Throws
- * `ERR_CONTEXT_FULL` when prompt and text exceed the model's context length, `ERR_INVALID_OPTION`
- * when more texts are kept than a context holds, and `ERR_OUT_OF_MEMORY` when not even one
- * continuation at a time fits into memory, or into the part that it may take of a shared context.
+ * Plans contexts that are used together. Continuations that don't fit at once run in waves. Throws
+ * `ERR_CONTEXT_FULL` if prompt and text exceed the model's context length, `ERR_INVALID_OPTION` if more
+ * texts are kept than a context holds, and `ERR_OUT_OF_MEMORY` if not even one continuation fits into
+ * memory, or into the part of a shared context that the run may take.
  */
 export function planContexts(requests: readonly ContextRequest[]): ContextPlan[] {
   for (const request of requests) refuseImpossible(request);
-  /** Continuations that can't be parted. */
+  /** The number of continuations that must run together. */
   const unit = Math.max(...requests.map(({ demand }) => demand.together ?? 1));
   const plansFor = (units: number): PartPlan[] =>
     requests.map((request) => {
@@ -77,7 +77,7 @@ export function planContexts(requests: readonly ContextRequest[]): ContextPlan[]
   throw large === undefined ? outOfMemory(least.filter(isOwn)) : largerThanPart(large);
 }
 
-/** A plan, and what it may take of a shared context. */
+/** A plan, and the part of a shared context that it may take. */
 type PartPlan = PlacedPlan & Pick<ContextRequest, "within">;
 
 function partOf({ within }: PartPlan): ContextPart | null {
@@ -102,7 +102,7 @@ function largerThanPart(planned: PartPlan): LlamaEtsError {
   );
 }
 
-/** Continuations that may run side by side, whatever memory there is; whole groups of them. */
+/** The largest number of parallel continuations if memory were unlimited; a multiple of `together`. */
 function mostParallel({ model: { limits }, demand, parallelLimit }: ContextRequest): number {
   const { parallel, held, together } = demand;
   const gainful = Math.min(parallel, parallelLimit ?? limits.parallel);
@@ -123,18 +123,18 @@ function refuseImpossible({ model: { info, limits }, demand }: ContextRequest): 
   }
 }
 
-/** A context in which `parallel` continuations run side by side, whether it fits or not. */
+/** Plans a context for `parallel` continuations at the same time, whether it fits into memory or not. */
 function planContext({ model, demand, free }: ContextRequest, parallel: number): ContextPlan {
   const { promptTokens, maxTokens, held, heldTokens, continuedTokens, readTokens = 0 } = demand;
   const { scores = true } = demand;
   const { limits } = model;
   const flashAttention = chooseAttention(model, demand, parallel, free);
-  // Those that are kept between their blocks are there while what follows them is drawn.
+  // Continuations that are kept between blocks still exist while their next blocks are drawn.
   const sequences = parallel + held + (demand.together === undefined ? 0 : parallel);
   const outputs = Math.max(limits.outputs, sequences);
   const continued = Math.max(parallel * continuedTokens, maxTokens);
   const cells = toUnits(promptTokens + heldTokens + continued, model);
-  // Powers of two: prompts of about one length share a context.
+  // Rounded up to a power of two, so that prompts of similar lengths can reuse a context.
   const readAtOnce = 2 ** Math.ceil(Math.log2(Math.max(promptTokens, readTokens)));
   const batchTokens = Math.min(
     Math.max(outputs, readAtOnce),
@@ -175,9 +175,9 @@ function toUnits(cells: number, { limits: { cellUnit } }: PlannedModel): number 
 }
 
 /**
- * Attention of our own and the engine's product sum in single precision, so that decoding and scoring
- * agree; llama.cpp's flash attention doesn't. Where it may choose, a GPU's engine does, and a CPU has
- * the fastest.
+ * Our own attention and the engine's product sum in single precision, so that decoding and scoring agree.
+ * llama.cpp's flash attention does not, so it is used only if log-probabilities are not compared. In that
+ * case the engine chooses on a GPU, and a CPU gets the fastest kind.
  */
 function chooseAttention(
   { info: { heads = 2, kvHeads = 1 } }: PlannedModel,
@@ -198,7 +198,7 @@ function chooseAttention(
   const fastest = fastestAttention({ ...demand, parallel, group }, kinds);
   if (fastest === "product") return false;
   if (comparesLogProbs) return "shared";
-  // "auto" is ours where there is one.
+  // "auto" uses our own attention if it is available.
   return fastest === "flash" && sharesAttention ? "engine" : "auto";
 }
 
@@ -210,12 +210,12 @@ function incomparable(kvType: string): LlamaEtsError {
   );
 }
 
-/** How many runs can share one context. */
+/** The number of runs that can share one context. */
 export function mostSharing(plans: readonly ContextPlan[], { limits }: PlannedModel): number {
   return Math.floor(limits.sequences / Math.max(...plans.map(({ sequences }) => sequences)));
 }
 
-/** One context with room for `runs` runs side by side, of any of the plans, at most `mostSharing`. */
+/** Plans one context for `runs` runs at the same time, each with any of the plans; at most `mostSharing`. */
 export function planShared(
   model: PlannedModel,
   plans: readonly ContextPlan[],
@@ -225,7 +225,7 @@ export function planShared(
   const largestOf = (name: keyof Capacity | "parallel" | "waves") =>
     Math.max(...plans.map((plan) => plan[name]));
   const { kvType } = plans[0] as ContextPlan;
-  // Texts of different runs share nothing, which favours flash attention.
+  // Texts of different runs share no cells, which favors flash attention.
   const bound = plans.find(({ anyAttention }) => !anyAttention);
   const flashAttention = bound?.flashAttention ?? "auto";
   const sequences = runs * largestOf("sequences");

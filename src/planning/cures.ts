@@ -1,11 +1,11 @@
-/** What would fit in the place of a plan that doesn't: the fix of its error. */
+/** Finds the fix for a plan that doesn't fit: a changed setting that would fit. */
 import { type ErrorCode, LlamaEtsError } from "../engine/errors.js";
 import { largest } from "../engine/largest.js";
 
 /** A change of one setting. */
 export type Change = { maxTokens: number } | { candidates: number } | { steps: number };
 
-/** What was asked for, and the unit of an answer's length: a diffusion model's has whole blocks. */
+/** The requested settings, and the unit of an answer's length (for a diffusion model, a whole block). */
 export interface Asked {
   candidates: number;
   maxTokens: number;
@@ -19,7 +19,7 @@ interface Cure {
   otherwise: string;
 }
 
-/** By error: the changes of one setting that make a plan fit, as large as they may be. */
+/** For each error, the changes of one setting that make a plan fit, with the largest values that fit. */
 const CURES: Partial<Record<ErrorCode, Cure>> = {
   ERR_CONTEXT_FULL: {
     find: longest,
@@ -36,10 +36,10 @@ const CURES: Partial<Record<ErrorCode, Cure>> = {
 };
 
 /**
- * A plan, or the error of one that doesn't fit, with what would as its fix.
+ * Makes a plan. If it doesn't fit, throws its error with a change that would fit as the fix.
  *
- * @param attempt plans with a change of what was asked for, or as it was asked
- * @param asked looked at only where the plan failed
+ * @param attempt plans with the requested settings, or with a change of them
+ * @param asked the requested settings; called only if the plan failed
  */
 export function planOrCure<T>(attempt: (change?: Change) => T, asked: () => Asked): T {
   try {

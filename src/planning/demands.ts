@@ -1,8 +1,8 @@
-/** What runs of different kinds ask of an autoregressive model's context, by their shape. */
+/** Computes what runs of different kinds need from an autoregressive model's context, given their shapes. */
 import type { Demand } from "./context-plan.js";
 import type { RunShape } from "./run-shape.js";
 
-/** A chain that keeps a state and its candidates, and runs their rollouts. */
+/** The demand of a chain that keeps a state and its candidates, and runs their rollouts. */
 export function chainDemand(shape: RunShape): Demand {
   const { promptTokens, maxTokens, blockTokens, leastTokens, candidates, rollouts } = shape;
   const { proposal } = shape;
@@ -11,7 +11,7 @@ export function chainDemand(shape: RunShape): Demand {
   return {
     promptTokens,
     maxTokens,
-    // Without rollouts the candidates alone are drawn, block by block.
+    // Without rollouts, only the candidates are drawn, block by block.
     parallel: isOneStep ? candidates : candidates * Math.max(1, rollouts),
     ...(!isOneStep && proposal?.resamples && { together: rollouts }),
     held: isOneStep ? 1 : candidates + 1,
@@ -23,7 +23,7 @@ export function chainDemand(shape: RunShape): Demand {
   };
 }
 
-/** N particles whose texts have little in common, the states they come from, and rollouts. */
+/** The demand of N particles with little common text, the states that they continue, and rollouts. */
 export function particleDemand(shape: RunShape): Demand {
   const { maxTokens, blockTokens, candidates } = shape;
   return {
@@ -34,15 +34,15 @@ export function particleDemand(shape: RunShape): Demand {
   };
 }
 
-/** The most tokens that a rollout adds to its candidate, or without one a candidate to its state. */
+/** The most tokens that a rollout adds to its candidate, or, without rollouts, a candidate to its state. */
 function continuedBy({ maxTokens, blockTokens, leastTokens, rollouts }: RunShape): number {
   if (leastTokens >= maxTokens) return maxTokens;
   return rollouts === 0 ? Math.min(blockTokens, maxTokens) : maxTokens - leastTokens;
 }
 
 /**
- * Texts, what is kept of them when their ends are drawn anew, and what that gives. Texts that can't
- * be cut are not kept: the part is read again.
+ * The demand of texts whose ends are drawn again: the texts, their kept parts, and the new texts. If
+ * texts can't be cut, they are not kept, and their kept parts are read again.
  */
 export function redrawDemand(shape: RunShape): Demand {
   const { maxTokens, candidates, cuts } = shape;
@@ -57,7 +57,7 @@ export function redrawDemand(shape: RunShape): Demand {
   };
 }
 
-/** Hypotheses, and those that they are extended to. */
+/** The demand of a beam search: the hypotheses and their extensions. */
 export function rankDemand(shape: RunShape): Demand {
   const { maxTokens, candidates } = shape;
   return {
@@ -70,7 +70,7 @@ export function rankDemand(shape: RunShape): Demand {
   };
 }
 
-/** A proposal that keeps the new prefixes and the one they continue, and runs the rollouts. */
+/** The demand of a proposal. It keeps the new prefixes and the one they continue, and runs the rollouts. */
 export function proposalDemand({ proposal, ...shape }: RunShape): Demand {
   const { promptTokens, maxTokens, candidates, rollouts } = shape;
   const block = Math.min(shape.blockTokens, maxTokens);

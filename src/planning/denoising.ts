@@ -1,4 +1,4 @@
-/** Plans denoisers: as `contexts.ts` plans the contexts of autoregressive models. */
+/** Plans denoisers, as `contexts.ts` plans the contexts of autoregressive models. */
 import { refuseTooLong } from "../engine/context-length.js";
 import type { DiffusionCache } from "../engine/denoising-request.js";
 import type { FreeMemory } from "../engine/engine.js";
@@ -10,9 +10,9 @@ import { fitInMemory, freeBytes, outOfMemory, type PlacedPlan } from "./memory.j
 export interface DenoisingDemand {
   promptTokens: number;
   maxTokens: number;
-  /** Texts that could be denoised side by side. */
+  /** The number of texts that could be denoised together. */
   texts: number;
-  /** Those that must be. */
+  /** The number of texts that must be denoised together. */
   atOnce: number;
   cache: DiffusionCache;
   /** Whether each text is read a second time, with its prompt masked. */
@@ -26,8 +26,8 @@ interface DenoiserRequest {
 }
 
 /**
- * Plans denoisers that are in use together. Texts side by side share the passes of equal states, so
- * there are as many as fit. Throws `ERR_CONTEXT_FULL` and `ERR_OUT_OF_MEMORY`.
+ * Plans denoisers that are used together. Texts that are denoised together share the passes of equal
+ * states, so the plan has as many as fit. Throws `ERR_CONTEXT_FULL` or `ERR_OUT_OF_MEMORY`.
  */
 export function planDenoising(
   wanted: readonly { model: PlannedModel; demand: DenoisingDemand }[],

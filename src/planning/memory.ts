@@ -1,4 +1,4 @@
-/** Whether contexts that are in use together fit into the memory of the places they live in. */
+/** Decides whether contexts that are used together fit into the memory of their places (CPU or GPU). */
 import type { FreeMemory, Model, Place } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { ContextPlan } from "./context-plan.js";
@@ -6,7 +6,7 @@ import type { ContextPlan } from "./context-plan.js";
 /** Share of the free memory that contexts may take. */
 const MEMORY_SHARE = 0.8;
 
-/** A context of a model, and what was free where it lives. */
+/** A planned context of a model, and the free memory in its place. */
 export interface PlacedPlan {
   model: Pick<Model, "freeMemory">;
   plan: ContextPlan;
@@ -15,12 +15,12 @@ export interface PlacedPlan {
 
 type Placed = Pick<PlacedPlan, "model" | "free">;
 
-/** Whether the contexts fit: in each place, those that live there. */
+/** Whether in each place the contexts that are there fit. */
 export function fitInMemory(contexts: readonly PlacedPlan[]): boolean {
   return shortage(contexts) === undefined;
 }
 
-/** Says what the smallest contexts would need, in the place where they don't fit. */
+/** The error for contexts that don't fit. It names their sizes in the place that is too small. */
 export function outOfMemory(contexts: readonly PlacedPlan[]): LlamaEtsError {
   const short = shortage(contexts) ?? contexts;
   const sizes = short.map(({ plan }) => Math.max(plan.cells, plan.batchTokens));
@@ -38,7 +38,7 @@ function shortage(contexts: readonly PlacedPlan[]): readonly PlacedPlan[] | unde
     .find((own) => neededBytes(own) > usableBytes(own));
 }
 
-/** What the contexts add to what is in memory: a model's copy once, however many need it. */
+/** The bytes that the contexts add to memory. A copy of a model's weights counts once. */
 function neededBytes(contexts: readonly PlacedPlan[]): number {
   const copies = new Map<PlacedPlan["model"], number>();
   for (const { model, plan } of contexts) {
@@ -48,23 +48,23 @@ function neededBytes(contexts: readonly PlacedPlan[]): number {
   return [...copies.values(), ...own].reduce((a, b) => a + b, 0);
 }
 
-/** What a context itself adds to the memory of the place where it lives. */
+/** The bytes that a context itself adds to the memory of its place. */
 export function contextBytes({ memory }: Pick<ContextPlan, "memory">, place: Place): number {
   const { kvCache, compute, logits } = memory;
   return kvCache + compute + (place === "gpu" ? 0 : logits);
 }
 
-/** Each model's weights and kept contexts are there once, however many contexts it gets. */
+/** The bytes that contexts may take. Each model's weights and idle contexts count once. */
 function usableBytes(contexts: readonly Placed[]): number {
   return MEMORY_SHARE * Math.max(0, freeBytes(contexts) - sumOf(contexts, "mappedBytes"));
 }
 
-/** What contexts of one model alone may take. */
+/** The bytes that contexts of one model may take if no other model is used. */
 export function usableFor(model: PlacedPlan["model"], free: FreeMemory): number {
   return usableBytes([{ model, free }]);
 }
 
-/** Free where the first of the contexts lives, with what the models of that place keep idle. */
+/** The free bytes in the place of the first context, including the idle contexts of the models there. */
 export function freeBytes(contexts: readonly Placed[]): number {
   const [first] = contexts;
   if (first === undefined) return 0;

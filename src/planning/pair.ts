@@ -1,40 +1,40 @@
 /**
- * How far a proposal is from its reference, and how many of its rollouts of a length count.
+ * Measures how far a proposal is from its reference, and which share of its rollouts counts at a length.
  *
- * The rule of thumb is that the log of a rollout's importance ratio has the variance 2·KL·L after L
- * tokens, so that exp(-2·KL·L) of the rollouts count. It holds where all tokens differ a little. Where
- * few differ much, as the bundled models' do, far more count. So a pair is judged by the effective
- * share of the drawn texts themselves, cut at growing lengths.
+ * As a rule of thumb, the log of a rollout's importance ratio has the variance 2·KL·L after L tokens, so
+ * the share exp(-2·KL·L) of the rollouts counts. This holds if all tokens differ a little. If few tokens
+ * differ much, as with the bundled models, the share is far larger. So a pair is judged by the effective
+ * share of drawn texts, cut at growing lengths.
  */
 
-/** What was measured of a pair, on texts that the proposal drew. */
+/** Measurements of a pair of models, on texts that the proposal drew. */
 export interface PairCheck {
   texts: number;
   tokens: number;
-  /** D(p_proposal ‖ p_ref), in nats a token; an estimate may be below 0 where the models agree. */
+  /** D(p_proposal ‖ p_ref), in nats per token; the estimate may be below 0 if the models agree. */
   klPerToken: number;
   /** Mean of min(1, p_ref / p_proposal) over the tokens: the share that the reference would accept. */
   acceptance: number;
   /** The effective share of the texts, each cut at this many tokens, from 0 to 1. */
   essShares: { tokens: number; share: number }[];
-  /** Tokens of a rollout beyond which less than half of the rollouts count; null: none were seen. */
+  /** From this length in tokens on, less than half of the rollouts count; null if no tested length was that long. */
   halfLength: number | null;
 }
 
-/** What a pair makes of a run's rollouts. */
+/** The expected quality of a run's rollouts with a pair. */
 export interface PairForecast extends PairCheck {
   /** The longest rollout, in tokens. */
   rolloutTokens: number;
-  /** Share of such rollouts that count, with one ratio each, from 0 to 1. */
+  /** The share of rollouts of that length that counts, without resampling, from 0 to 1. */
   essShare: number;
-  /** What the forecast says, and what would help. */
+  /** The forecast in words, and what would help. */
   advice: string;
 }
 
 /** log p_ref / p_proposal of a text's tokens. */
 type TextRatios = readonly number[];
 
-/** @param prompts for each, the texts that were drawn after it: at least two, of a token at least */
+/** @param prompts for each prompt, the texts drawn after it: at least two, each with at least one token */
 export function checkRatios(prompts: readonly (readonly TextRatios[])[]): PairCheck {
   const texts = prompts.flat();
   const ratios = texts.flat();
@@ -53,7 +53,7 @@ export function checkRatios(prompts: readonly (readonly TextRatios[])[]): PairCh
   };
 }
 
-/** (Σw)² / (n Σw²) of texts that are cut at so many tokens. */
+/** (Σw)² / (n Σw²) of texts that are cut at `tokens` tokens. */
 function shareAt(drawn: readonly TextRatios[], tokens: number): number {
   const logs = drawn.map((ratios) => ratios.slice(0, tokens).reduce((a, b) => a + b, 0));
   const largest = Math.max(...logs);
@@ -63,7 +63,7 @@ function shareAt(drawn: readonly TextRatios[], tokens: number): number {
   return total ** 2 / weights.reduce((sum, w) => sum + w * w, 0) / weights.length;
 }
 
-/** Where the share falls below half, between two lengths along an exponential. */
+/** The length at which the share falls below half, with exponential interpolation between tested lengths. */
 function halfLengthOf(shares: PairCheck["essShares"]): number | null {
   const at = shares.findIndex(({ share }) => share < 0.5);
   if (at < 0) return null;
@@ -74,7 +74,7 @@ function halfLengthOf(shares: PairCheck["essShares"]): number | null {
   return Math.round(before.tokens + part * (after.tokens - before.tokens));
 }
 
-/** What rollouts of up to `rolloutTokens` tokens come to with a pair. */
+/** The forecast for rollouts of up to `rolloutTokens` tokens with a pair. */
 export function forecast(pair: PairCheck, rolloutTokens: number): PairForecast {
   const { klPerToken, halfLength } = pair;
   const essShare = shareOf(pair, rolloutTokens);
@@ -87,7 +87,7 @@ export function forecast(pair: PairCheck, rolloutTokens: number): PairForecast {
   return { ...pair, rolloutTokens, essShare, advice: `${where}: ${about}${half}.${cures}` };
 }
 
-/** Resampling spreads the loss over blocks; where single tokens lose it, nothing does. */
+/** Proposes resampling only if several tokens cause the loss: it can't help if single tokens do. */
 function curesFor(halfLength: number | null): string[] {
   const resampling =
     halfLength !== null && halfLength >= 4
@@ -96,7 +96,7 @@ function curesFor(halfLength: number | null): string[] {
   return [...resampling, "shorter answers", "a closer proposal", "no proposal"];
 }
 
-/** The share at a length: between two that were seen, or as it would go on behind them. */
+/** The share at a length, interpolated between two tested lengths or extrapolated beyond the longest. */
 function shareOf({ essShares }: PairCheck, tokens: number): number {
   if (tokens <= 0) return 1;
   const at = essShares.findIndex((seen) => seen.tokens >= tokens);

@@ -1,4 +1,4 @@
-/** What a run will need, known before it starts: contexts, memory, and a bound of its tokens. */
+/** Plans a run before it starts: its contexts, its memory, and a bound of its tokens. */
 import { refuseUnable } from "./abilities.js";
 import type { ContextPlan, Demand, PlannedContexts } from "./context-plan.js";
 import { type ContextRequest, planTogether, type RunModel } from "./contexts.js";
@@ -14,16 +14,16 @@ export interface ModelPlan extends ContextPlan {
 
 /** Why `auto` chose a method. */
 export interface AutoReason {
-  /** One sentence for the person who asks. */
+  /** One sentence for the user. */
   because: string;
-  /** The measurement that the rule stands on: a document, and the row in it. */
+  /** The measurement on which the rule is based: a document, and a row in it. */
   evidence: string;
 }
 
 export interface Plan {
   /** The method's name. */
   method: string;
-  /** Absent where the method was named. */
+  /** Absent if the user chose the method. */
   auto?: AutoReason;
   promptTokens: number;
   candidates: number;
@@ -32,17 +32,17 @@ export interface Plan {
   blockTokens: number;
   maxTokens: number;
   model: ModelPlan;
-  /** ETS-IS: the model that draws the rollouts. */
+  /** For ETS-IS, the plan of the model that draws the rollouts; otherwise null. */
   proposal: ModelPlan | null;
-  /** How near the proposal is, where that was asked for. */
+  /** How close the proposal is to the reference, if this was requested. */
   pair?: PairForecast;
-  /** Predicted peak: weights and contexts of both models, in bytes. */
+  /** Predicted peak of memory, in bytes: weights and contexts of both models. */
   peakBytes: number;
-  /** Free where the contexts are made, in bytes; on a CPU without swap the weights count as free. */
+  /** Free bytes in the place of the contexts; on a CPU without swap, the weights count as free. */
   freeBytes: number;
 }
 
-/** What a method hands the planner. */
+/** The input that a method gives the planner. */
 export interface RunNeeds {
   /** The method's name. */
   method: string;
@@ -50,20 +50,20 @@ export interface RunNeeds {
   /** The model that draws the rollouts; null without one. */
   proposal: RunModel | null;
   shape: RunShape;
-  /** What it asks of an autoregressive model. */
+  /** The demand, if the model is autoregressive. */
   demand: Demand;
   bounds: RunBounds;
-  /** Whether a diffusion model's keys and values are kept of all texts at once. */
+  /** Whether a diffusion model must keep the keys and values of all texts at once. */
   keepsAllTexts: boolean;
-  /** Texts that a batch adds a token to, for a bound within a budget; null: those that run. */
+  /** The number of texts to which a batch adds a token, for the bound with a budget; null: `parallel`. */
   drawnAtOnce: number | null;
-  /** The most tokens to generate; undefined: no limit. */
+  /** The largest number of tokens to generate; undefined: no limit. */
   budgetTokens: number | undefined;
-  /** What the run may take of shared contexts: its model's, and its proposal's. Default: of memory. */
+  /** The parts of shared contexts that the run may take. Default: the run makes its own contexts. */
   within?: RunParts | undefined;
 }
 
-/** What a run may take of the context of its model, and of its proposal's: see `ContextRequest`. */
+/** The parts of the contexts of the run's model and of its proposal: see `ContextRequest`. */
 export type RunParts = readonly ContextRequest["within"][];
 
 /**
@@ -129,7 +129,7 @@ function planDenoised(needs: RunNeeds, own: DenoisingShape): PlannedContexts {
   ]);
 }
 
-/** A model that is its own proposal is in memory once. */
+/** The peak of memory. If the model is its own proposal, its weights count once. */
 function peakOf(contexts: readonly ContextPlan[], isShared: boolean): number {
   const total = contexts.reduce((sum, { memory }) => sum + memory.total, 0);
   const { weights = 0, vocabulary = 0 } = (isShared && contexts[0]?.memory) || {};

@@ -1,15 +1,15 @@
 /**
- * The most tokens that a run may ask of its models, by the shape of its work. Savings (docs/how-it-works.md)
- * and early ends lower them.
+ * Upper bounds of the tokens that a run's models handle, computed from the run's shape. Savings
+ * (docs/how-it-works.md) and early ends lower the actual numbers.
  */
 import type { DenoisingShape, RunShape } from "./run-shape.js";
 
-/** The most tokens that a model may be asked for. */
+/** Upper bounds of the tokens that a model handles. */
 export interface TokenBounds {
   prefilled: number;
   generated: number;
   scored: number;
-  /** Texts that go through a diffusion model, once for each pass; 0 for other models. */
+  /** Passes of a diffusion model over texts, counted for each text; 0 for other models. */
   passes: number;
 }
 
@@ -17,17 +17,18 @@ export interface TokenBounds {
 export type RunBounds = readonly [TokenBounds] | readonly [TokenBounds, TokenBounds];
 
 /**
- * M candidates over I steps of B tokens, up to d (blocks that end where the text tells may be shorter, and
- * I are then the most): M·d tokens, and K rollouts of each candidate but
- * the last step's, M·K·Σ (d - i·B). With d = I·B that is M·d·(1 + K·(I - 1)/2).
+ * The bounds of M candidates over I steps of B tokens, up to d tokens in all: M·d tokens, and K rollouts of
+ * each candidate except those of the last step, M·K·Σ (d - i·B). With d = I·B that is
+ * M·d·(1 + K·(I - 1)/2). If the text decides where blocks end, blocks may be shorter, and I is the largest
+ * number of steps.
  */
 export function boundGuided(shape: RunShape): RunBounds {
   return shape.denoising === null ? boundDrawn(shape) : boundDenoised(shape, shape.denoising, 1);
 }
 
 /**
- * Texts whose ends are drawn anew: `moves` of each text at each of the blocks, of a diffusion model
- * in all.
+ * The bounds of texts whose ends are drawn again: `moves` times for each text at each block, or, for a
+ * diffusion model, `moves` times for each text in all.
  */
 export function boundRedrawn(shape: RunShape, moves: number, blockTokens: number): RunBounds {
   const { promptTokens, candidates, maxTokens, denoising } = shape;
@@ -35,29 +36,29 @@ export function boundRedrawn(shape: RunShape, moves: number, blockTokens: number
   const lengths = blockEnds(maxTokens, blockTokens);
   const all = candidates * moves;
   const drawn = lengths.reduce((a, b) => a + b, 0);
-  // Each text drawn anew or extended reads its last token again, or all that is kept of it.
+  // Each text that is drawn again or extended reads its last kept token again, or its whole kept part.
   const read = shape.cuts ? lengths.length : drawn;
   const prefilled = promptTokens + (all + candidates) * read;
   const generated = candidates * maxTokens + all * drawn;
   return [{ prefilled, generated, scored: 0, passes: 0 }];
 }
 
-/** M hypotheses that grow token by token, or by denoising steps, and those that end. */
+/** The bounds of M hypotheses that grow by tokens or by denoising steps, and of those that end. */
 export function boundRanked({ denoising, ...shape }: RunShape): RunBounds {
   const { promptTokens, candidates, maxTokens } = shape;
   if (denoising === null) {
-    // One more for each hypothesis that ended, of which there are at most as many again.
+    // One more token for each hypothesis that ended; at most M of them count.
     const generated = candidates * (maxTokens + 1);
     return [{ prefilled: promptTokens, generated, scored: 0, passes: 0 }];
   }
-  // At each denoising step fewer than M end, and M once.
+  // At each denoising step except one, fewer than M hypotheses end.
   const pace = Math.ceil(maxTokens / denoising.denoisingSteps);
   const generated = candidates * (maxTokens + 2 * pace);
   const passes = viewsOf(denoising) * candidates * denoising.denoisingSteps;
   return [{ prefilled: passes * promptTokens, generated, scored: 0, passes }];
 }
 
-/** The most that is generated within a budget, which is looked at between batches of `atOnce` texts. */
+/** The bounds with a budget, which is checked between batches of `atOnce` texts. */
 export function withinBudget(
   bounds: TokenBounds,
   { denoising, maxTokens }: Pick<RunShape, "denoising" | "maxTokens">,
@@ -72,7 +73,7 @@ function boundDrawn(shape: RunShape): RunBounds {
   const { promptTokens, candidates, rollouts, steps, blockTokens, maxTokens, proposal } = shape;
   const { leastTokens } = shape;
   const prefilled = promptTokens + (shape.rereads ? maxTokens : 0);
-  // Where blocks have unequal lengths, the drawn ones may be long and the chosen ones short.
+  // If blocks have different lengths, the drawn ones may be long and the chosen ones short.
   const most = (step: number) => Math.min(blockTokens, maxTokens - step * leastTokens);
   const drawn =
     candidates * Array.from({ length: steps }, (_, i) => most(i)).reduce((a, b) => a + b, 0);
@@ -92,10 +93,10 @@ function boundDrawn(shape: RunShape): RunBounds {
   ];
 }
 
-/** @param draws how often all texts may be drawn from their start */
+/** @param draws how many times all texts may be drawn from their start */
 function boundDenoised(shape: RunShape, denoising: DenoisingShape, draws: number): RunBounds {
   const { promptTokens, candidates, maxTokens } = shape;
-  // Each pass unmasks or scores at least as many tokens as the schedule says.
+  // Each pass unmasks or scores at least the number of tokens that the schedule says.
   const pace = Math.floor(maxTokens / denoising.denoisingSteps);
   const withPasses = (bounds: TokenBounds): TokenBounds => {
     const passes = viewsOf(denoising) * Math.ceil((bounds.generated + bounds.scored) / pace);
@@ -105,12 +106,12 @@ function boundDenoised(shape: RunShape, denoising: DenoisingShape, draws: number
   return proposal === undefined ? [withPasses(model)] : [withPasses(model), withPasses(proposal)];
 }
 
-/** How often a text goes through the model in a pass. */
+/** How many times a text goes through the model in one pass. */
 function viewsOf({ guidance }: DenoisingShape): number {
   return guidance ? 2 : 1;
 }
 
-/** The most positions of one text that a pass unmasks. */
+/** The largest number of positions of one text that a pass unmasks. */
 function mostUnmasked(
   { parallel, blockLength, denoisingSteps }: DenoisingShape,
   maxTokens: number,

@@ -1,4 +1,4 @@
-/** Answers in texts: where they stand, and when two of them are the same. */
+/** Finds answers in texts, and brings them into one form so that equal answers can be recognized. */
 import { type AnswerEnd, answeredPart, checkAnswerEnd } from "../chain/answer-end.js";
 import { checkFunction, checkString, optional } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
@@ -7,8 +7,8 @@ import type { AnswerExtractor, Reward } from "./reward.js";
 const NUMBER = String.raw`-?\$?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?`;
 
 /**
- * The answer of a text in one of the usual forms, the last of the first form found:
- * `#### 18`, `\boxed{18}`, `the answer is 18`, and else the last number.
+ * The answer of a text in one of the usual forms: `#### 18`, `\boxed{18}`, `the answer is 18`, or else the
+ * last number. The first of these forms that occurs is used, and of it the last occurrence.
  */
 export function extractAnswer(text: string): string | null {
   const marked = lastMatch(checkString("text", text), /####[ \t]*([^\n]+)/g);
@@ -44,9 +44,9 @@ function lastBoxed(text: string): string | null {
 }
 
 /**
- * One form for all ways to write an answer, so that votes meet: numbers without thousands commas,
- * currency, units of percent kept, trailing zeros or full stop (`$70,000.00` is `70000`); other
- * text lower-cased with single spaces.
+ * Brings equal answers into one form, so that their votes count together. Numbers lose thousands commas,
+ * currency signs, trailing zeros and a full stop, but keep a percent sign (`$70,000.00` is `70000`).
+ * Other text becomes lower case with single spaces.
  */
 export function canonicalAnswer(answer: string): string {
   const text = withoutEnd(checkString("answer", answer).trim(), /[.\s]/);
@@ -55,14 +55,17 @@ export function canonicalAnswer(answer: string): string {
   return text.toLowerCase().replace(/\s+/g, " ");
 }
 
-/** Without such characters at its end. A pattern for that begins anew at each of them anywhere. */
+/**
+ * The text without such characters at its end. A regular expression for this could take quadratic time,
+ * because it would start at each such character anywhere in the text.
+ */
 function withoutEnd(text: string, character: RegExp): string {
   let end = text.length;
   while (end > 0 && character.test(text[end - 1] as string)) end--;
   return text.slice(0, end);
 }
 
-/** Works on the digits and not on a double: long numbers must not collide. */
+/** Works on the digits and not on a double, because rounding could make long numbers equal. */
 function canonicalNumber(number: string): string {
   const [whole = "", fraction = ""] = number.replace(/^[+-]/, "").split(".");
   const digits = whole.replace(/^0+(?=\d)/, "") || "0";
@@ -71,7 +74,7 @@ function canonicalNumber(number: string): string {
   return number.startsWith("-") && value !== "0" ? `-${value}` : value;
 }
 
-/** The canonical answer of a text; with `answerEnd`, what follows it is not looked at. */
+/** The canonical answer of a text. With `answerEnd`, the text after the answer's end is ignored. */
 export function answerOf(
   text: string,
   extract: AnswerExtractor,
@@ -83,7 +86,7 @@ export function answerOf(
   return extract.isCanonical === true ? found : canonicalAnswer(found);
 }
 
-/** What a caller's function returns. Throws `ERR_INVALID_OPTION` where it throws. */
+/** Calls the user's function. Throws `ERR_INVALID_OPTION` if the function throws. */
 function extracted(text: string, extract: AnswerExtractor): unknown {
   try {
     return extract(text);
@@ -95,10 +98,10 @@ function extracted(text: string, extract: AnswerExtractor): unknown {
   }
 }
 
-/** What may follow a text that was cut off: the rest of a number, or another one. */
+/** Possible continuations of a text that was cut off: the rest of a number, or another number. */
 const CONTINUATIONS = ["0817263", "\n0817263"];
 
-/** The answer of a text that was cut off; null where it may have become another one. */
+/** The answer of a text that was cut off; null if a continuation could have changed it. */
 export function settledAnswer(text: string, extract: AnswerExtractor): string | null {
   const answer = answerOf(text, extract);
   const isSettled = CONTINUATIONS.every((more) => answerOf(text + more, extract) === answer);
@@ -109,8 +112,8 @@ export interface AnswerOptions {
   /** Finds a text's answer. Default: the usual forms (`extractAnswer`). */
   extract?: AnswerExtractor;
   /**
-   * Where a text's answer ends, such as `{ mark: "####", end: "\n" }`. What follows isn't looked at,
-   * so rollouts needn't be drawn further. Default: the whole text counts.
+   * Where a text's answer ends, such as `{ mark: "####", end: "\n" }`. The text after it is ignored, so
+   * rollouts end there. Default: the whole text counts.
    */
   answerEnd?: AnswerEnd;
 }
@@ -121,7 +124,7 @@ export function checkAnswerOptions({ extract, answerEnd }: AnswerOptions): void 
   optional(checkAnswerEnd, "answerEnd", answerEnd);
 }
 
-/** What a reward that looks at answers alone can say of unfinished texts. */
+/** The properties with which a reward that depends only on answers judges unfinished texts. */
 export function endingWithAnswer({
   answerEnd,
 }: AnswerOptions): Pick<Reward, "answerEnd" | "isDecided"> {

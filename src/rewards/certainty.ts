@@ -1,17 +1,17 @@
-/** Rewards for how sure the model is of a text: no answer is looked at. */
+/** Rewards that measure how certain the model is of a text. They don't depend on its answer. */
 import { checkKeys, checkPositive } from "../engine/check.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import type { Completion, Reward } from "./reward.js";
 
-/** How fast a reward of certainty moves. */
+/** Options of rewards of certainty. */
 export interface CertaintyOptions {
-  /** a of the formula, above 0: how fast the reward moves with the mean over tokens, a nat. */
+  /** The factor a of the formula, above 0: how fast the reward changes with the mean over tokens, per nat. */
   rate?: number;
 }
 
 /**
- * exp(a · mean log p) of a text's tokens under the distribution sampled, from 0 to 1: with a = 1,
- * the default, the geometric mean of their probabilities.
+ * exp(a · mean log p) of a text's tokens under the sampled distribution, from 0 to 1. With a = 1, the
+ * default, this is the geometric mean of their probabilities.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
@@ -24,8 +24,8 @@ export function confidence(options: CertaintyOptions = {}): Reward {
 }
 
 /**
- * exp(-a · mean H) of the entropies H, in nats, of the distributions that a text's tokens were drawn
- * from, from 0 to 1: with a = 1, the default, one over the mean number of choices (the perplexity of
+ * exp(-a · mean H), from 0 to 1, where H is the entropy, in nats, of the distribution from which a token of
+ * the text was drawn. With a = 1, the default, this is 1 over the mean number of choices (the perplexity of
  * the policy itself). Certain texts earn more.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
@@ -41,9 +41,9 @@ export function entropy(options: CertaintyOptions = {}): Reward {
 
 /**
  * Self-certainty (Kang, Zhao and Song, arXiv 2502.18581): the mean over a text's tokens of
- * -1/V Σ_v log (V · p_v), the divergence in nats of the model's distribution p from the uniform one,
- * at temperature 1 whatever the policy's. It has no bound: the reward is 1 - exp(-a · mean), from 0
- * to 1, a = .1 by default.
+ * -1/V Σ_v log (V · p_v), the divergence, in nats, of the uniform distribution from the model's
+ * distribution p at temperature 1, independent of the policy's temperature. Self-certainty has no upper
+ * bound, so the reward is 1 - exp(-a · mean), from 0 to 1, with a = 0.1 by default.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
@@ -63,12 +63,12 @@ function rateOf(name: string, options: CertaintyOptions, preset: number): number
   return checkPositive("rate", rate);
 }
 
-/** A text has at least one token, its end. */
+/** The mean of a text's values. A text has at least one token, its end token. */
 function meanOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** A metric's mean over each text's tokens. The run that draws the texts measures it. */
+/** The mean of a metric over each text's tokens. The run that draws the texts measures the metric. */
 function meansOf(pool: readonly Completion[], metric: TokenMetric): number[] {
   return pool.map((completion) => meanOf(completion[metric] ?? []));
 }

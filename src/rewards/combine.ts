@@ -11,8 +11,8 @@ export interface WeightedReward {
 }
 
 /**
- * The weighted sum of rewards. It is decided, or settled, once all of them are; texts vote as they do
- * for the first of them that votes; disposing it disposes them.
+ * The weighted sum of rewards. It is decided or settled once all of them are. Votes count as they do for
+ * the first reward that votes. Disposing the sum disposes all rewards.
  *
  * @example
  * const reward = combine([{ reward: selfConsistency() }, { reward: confidence(), weight: 0.5 }]);
@@ -69,7 +69,7 @@ export function combine(weighted: readonly WeightedReward[]): Reward {
   };
 }
 
-/** The answer's end on which all rewards agree. */
+/** The `answerEnd` that all rewards have in common, if any. */
 function commonAnswerEnd(rewards: readonly Reward[]): AnswerEnd | undefined {
   const first = rewards[0]?.answerEnd;
   const isSame = ({ answerEnd }: Reward) =>

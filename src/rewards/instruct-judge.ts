@@ -1,4 +1,4 @@
-/** Any instruct model as a judge: how much rather it answers one word than another. */
+/** Uses any instruct model as a judge: compares the probabilities of two answers to a question. */
 
 import type { ChatMessage } from "../engine/chat/messages.js";
 import {
@@ -12,38 +12,38 @@ import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { Completion, Reward } from "./reward.js";
 
-/** Judgements that are kept, of as many questions. */
+/** The largest number of questions whose judgements are kept. */
 const MAX_KNOWN = 4096;
 
-/** What a judge is asked about a text. */
+/** A text that a judge is asked about. */
 export interface JudgedText {
-  /** What the policy read, without the marks of its chat template. */
+  /** The prompt of the policy, without the marks of its chat template. */
   prompt: string;
   text: string;
   isFinished: boolean;
 }
 
-/** What a judge is asked about two texts. */
+/** Two texts that a judge is asked to compare. */
 export interface ComparedTexts extends Pick<JudgedText, "prompt" | "isFinished"> {
   a: string;
   b: string;
 }
 
-/** What an instruct model is asked, and by which words it answers. */
+/** The question to an instruct model, and its possible answers. */
 export interface JudgeOptions {
   /** The question that the judge is asked, as a user's message or as messages. Default: whether it is good. */
   template?: (judged: JudgedText) => string | readonly ChatMessage[];
-  /** What it may answer: the better text's answer first. Default ["Yes", "No"]. */
+  /** The two possible answers, first the one for a good text. Default ["Yes", "No"]. */
   answers?: readonly [string, string];
 }
 
-/** What an instruct model is asked about two texts, and how many comparisons there are. */
+/** The question to an instruct model about two texts, and the number of comparisons. */
 export interface PairwiseJudgeOptions {
-  /** As `JudgeOptions`, of two texts. Default: which of them is better. */
+  /** The question about the two texts, as in `JudgeOptions`. Default: which of them is better. */
   template?: (compared: ComparedTexts) => string | readonly ChatMessage[];
-  /** What it answers for the first text and for the second. Default ["A", "B"]. */
+  /** The answer for the first text and the one for the second text. Default ["A", "B"]. */
   answers?: readonly [string, string];
-  /** How many others of its pool each text is compared with, from 1 to 4096. Default 2. */
+  /** The number of other texts of the pool with which each text is compared, from 1 to 4096. Default 2. */
   opponents?: number;
 }
 
@@ -59,8 +59,8 @@ const which = ({ prompt, a, b, isFinished }: ComparedTexts) => {
 
 /**
  * The log-odds, in nats, of an instruct model's two answers about a text: log p("Yes") - log p("No"),
- * at temperature 1. It has no bounds, and is mostly from -10 to 10: λ = 1 weighs texts by their odds.
- * Disposing the reward leaves the model to its owner.
+ * at temperature 1. The reward has no bounds and is mostly from -10 to 10. With λ = 1, texts are weighted
+ * by their odds. Disposing the reward does not dispose the model.
  *
  * @example
  * await using critic = await loadModel("critic.gguf");
@@ -91,9 +91,9 @@ export function judge(model: Model, options: JudgeOptions = {}): Reward {
 }
 
 /**
- * How much better than others of its pool a text is, in nats: the mean log-odds by which an instruct
- * model prefers it. Each text is compared with the next `opponents` of its pool, in both orders, so
- * that a preference for the first place cancels; of a text alone it is 0.
+ * How much better a text is than other texts of its pool, in nats: the mean log-odds with which an instruct
+ * model prefers it. Each text is compared with the next `opponents` texts of its pool, in both orders, so
+ * that a preference for the first place cancels out. The reward of a single text is 0.
  *
  * @throws as `judge` does
  */
@@ -132,7 +132,7 @@ export function pairwiseJudge(model: Model, options: PairwiseJudgeOptions = {}):
   };
 }
 
-/** Each of `count` with the next `opponents` in a ring, no pair twice. */
+/** Pairs each of `count` texts with the next `opponents` texts in a ring; no pair occurs twice. */
 function pairsOf(count: number, opponents: number): [number, number][] {
   const seen = new Set<string>();
   const pairs: [number, number][] = [];
@@ -150,7 +150,7 @@ function pairsOf(count: number, opponents: number): [number, number][] {
 
 type Ask = (question: string | readonly ChatMessage[]) => Promise<number>;
 
-/** Asks for the log-odds of two answers to a question. Throws `ERR_INVALID_OPTION`. */
+/** Returns a function that asks for the log-odds of two answers to a question. Throws `ERR_INVALID_OPTION`. */
 export function logOddsOf(model: Model, answers: readonly [string, string]): Ask {
   checkModel("model", model);
   const isPair = Array.isArray(answers) && answers.length === 2;
@@ -163,7 +163,7 @@ export function logOddsOf(model: Model, answers: readonly [string, string]): Ask
       fix: '["Yes", "No"]',
     });
   }
-  /** Texts that have ended are judged anew at each step of a run. */
+  /** Keeps judgements, because a run asks about texts that have ended again at each step. */
   const known = new Map<string, number>();
   return async (question) => {
     const name = JSON.stringify(question);
@@ -179,7 +179,7 @@ export function logOddsOf(model: Model, answers: readonly [string, string]): Ask
   };
 }
 
-/** A prompt as a reader without its template sees it: special tokens' texts are left out. */
+/** The prompt without the texts of special tokens. */
 function withoutMarks(prompt: string): string {
   return prompt.replace(/<\|[^|\n]{1,60}\|>/g, "").trim();
 }

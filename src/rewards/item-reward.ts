@@ -1,10 +1,10 @@
-/** Rewards and potentials that see the task's item besides the texts. */
+/** Rewards and potentials that get the task's item in addition to the texts. */
 import { frozenCopy } from "../engine/frozen-copy.js";
 import type { Reward, RewardInput, RewardItem } from "./reward.js";
 
 /**
- * The same reward for the texts of one item: what it is given has the item's fields besides. It owns
- * nothing: dispose the reward itself.
+ * The same reward for the texts of one item: its input also has the item's fields. Disposing it does
+ * nothing; dispose the original reward.
  */
 export function rewardOfItem(reward: Reward, item: RewardItem): Reward {
   const known = frozenCopy(item);

@@ -5,10 +5,10 @@ import type { Reward } from "./reward.js";
 import { inTime, verifier } from "./verifier.js";
 
 /**
- * 1 for texts that are JSON as the schema has it, alone or in their last fenced block. Schemas are
- * of draft 2020-12, or of draft-07 where `$schema` says so; `format` is not checked.
+ * 1 for texts that are JSON that is valid under the schema. The JSON is the whole text or the text's last
+ * fenced block. Schemas are of draft 2020-12, or of draft-07 if `$schema` says so; `format` is not checked.
  *
- * @throws LlamaEtsError `ERR_INVALID_OPTION` for what is no such schema
+ * @throws LlamaEtsError `ERR_INVALID_OPTION` if the schema is invalid
  */
 export async function jsonSchemaVerifier(schema: object): Promise<Reward> {
   const isValid = await compile(checkObject("schema", schema));
@@ -32,7 +32,7 @@ async function compile(schema: object): Promise<ValidateFunction> {
   }
 }
 
-/** The JSON value; `undefined` where the text holds none. */
+/** The JSON value of a text; `undefined` if it has none. */
 function parse(text: string): unknown {
   const fenced = [...text.matchAll(/```(?:json)?[ \t]*\n(.*?)```/gs)].at(-1)?.[1];
   try {

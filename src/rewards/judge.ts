@@ -1,4 +1,4 @@
-/** Judges texts with a classifier, whose context grows with them. */
+/** Judges texts with a classifier, whose context is replaced by a larger one when texts need it. */
 import type { Classifier, Model } from "../engine/engine.js";
 import { planClassification } from "../planning/classification.js";
 
@@ -28,7 +28,7 @@ export class Judge implements AsyncDisposable {
     return answer;
   }
 
-  /** The one in use, unless it is too small. */
+  /** The current classifier, or a new one if it is too small. */
   async #classifierFor(prefix: Int32Array, texts: readonly Int32Array[]): Promise<Classifier> {
     const lengths = texts.map(({ length }) => length);
     const size = planClassification(this.#model, prefix.length, lengths);
@@ -44,7 +44,7 @@ export class Judge implements AsyncDisposable {
     await classifier?.[Symbol.asyncDispose]();
   }
 
-  /** Waits for calls in flight; the model is left open. */
+  /** Waits for running calls. Does not dispose the model. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#last;
     await this.#close();

@@ -1,4 +1,4 @@
-/** Rewards by name, as the command line gives them: `self-consistency+0.5*confidence`. */
+/** Rewards by name, as the command line takes them: `self-consistency+0.5*confidence`. */
 import {
   checkFunction,
   checkObject,
@@ -23,7 +23,7 @@ import { rewardModel } from "./reward-model.js";
 import { selfConsistency } from "./self-consistency.js";
 import { regexVerifier } from "./verifier.js";
 
-/** What named rewards need of the task and the program. */
+/** What named rewards need from the task and the program. */
 export interface RewardContext extends AnswerOptions {
   /** Loads the model of `model:GGUF` or of a judge. Default: `loadModel`. */
   loadModel?: (source: string) => Promise<Model>;
@@ -31,20 +31,20 @@ export interface RewardContext extends AnswerOptions {
   signal?: AbortSignal;
 }
 
-/** A reward, and what was opened for it: disposing frees the models it loaded. */
+/** A reward and the models that were loaded for it, which disposing frees. */
 export interface OpenedReward extends AsyncDisposable {
   readonly reward: Reward;
 }
 
 interface NamedReward {
-  /** What follows the name and a colon; nothing where it is absent. */
+  /** The kind of argument that follows the name and a colon; absent if the reward takes none. */
   takes?: "PATTERN" | "FILE" | "GGUF";
-  /** Whether it asks what a task's item says; elsewhere it fails. */
+  /** Whether it needs a task's item. Without one it fails. */
   needsItem?: true;
   open(argument: string, context: RewardContext): Reward | Promise<Reward>;
 }
 
-/** The rewards that an expression may name; parsing, help texts and run records derive from them. */
+/** The rewards that an expression may name. Parsing, help texts and run records are derived from this. */
 const REWARDS = {
   "self-consistency": { open: (_, context) => selfConsistency(answersIn(context)) },
   confidence: { open: () => confidence() },
@@ -73,9 +73,9 @@ type Kind = keyof typeof REWARDS;
 interface Term {
   weight: number;
   kind: Kind;
-  /** What follows the colon. */
+  /** The text after the colon. */
   argument: string;
-  /** What the argument is; undefined where there is none. */
+  /** The kind of the argument; undefined if there is none. */
   takes: NamedReward["takes"];
   needsItem: boolean;
 }
@@ -84,27 +84,27 @@ const ENTRIES = Object.entries<NamedReward>(REWARDS);
 const PLAIN = ENTRIES.filter(([, { takes }]) => takes === undefined).map(([name]) => name);
 const WITH_ARGUMENT = ENTRIES.filter(([, { takes }]) => takes).map(([name]) => name);
 
-/** For help texts: what an expression may name. */
+/** The names for help texts, with their kinds of arguments. */
 export const REWARD_NAMES = ENTRIES.map(([name, { takes }]) => (takes ? `${name}:${takes}` : name));
 
-/** Those that open no file, load no model and need no task: requests may ask for them. */
+/** The rewards that open no file, load no model and need no task. Requests to the server may use them. */
 export const PLAIN_REWARDS = ENTRIES.filter(
   ([, { takes, needsItem }]) => takes === undefined && needsItem === undefined,
 ).map(([name]) => name);
 
-/** The votes for a text's answer; a task brings its own way to find answers. */
+/** The default reward: the votes for a text's answer. A task may have its own way to find answers. */
 export const DEFAULT_REWARD: Kind = "self-consistency";
 
 const WEIGHT = String.raw`(?:(-?\d*\.?\d+(?:e[+-]?\d+)?)\*)?`;
 const START = `${WEIGHT}(?:(?:${PLAIN.join("|")})(?=[+]|$)|(?:${WITH_ARGUMENT.join("|")}):)`;
-/** A plus begins a new term only before the name of a reward: patterns and paths may hold some. */
+/** A plus begins a new term only before the name of a reward, because patterns and paths may hold pluses. */
 const SEPARATOR = new RegExp(String.raw`\+(?=${START.replaceAll("(-?", "(?:-?")})`, "i");
 const TERM = new RegExp(`^${WEIGHT}(.*)$`, "is");
 
 /**
- * Throws `ERR_INVALID_OPTION` for what names no reward; opens nothing.
+ * Parses an expression without opening anything. Throws `ERR_INVALID_OPTION` if it names no reward.
  *
- * @param option what was given it, for errors
+ * @param option the name of the option that has the expression, for errors
  */
 export function parseReward(expression: string, option = "--reward"): Term[] {
   return checkString(option, expression)
@@ -113,7 +113,7 @@ export function parseReward(expression: string, option = "--reward"): Term[] {
 }
 
 /**
- * A potential by its expression, for what needs no judgements: checks, plans, records. Throws
+ * A potential that is only named by its expression and can't judge, for checks, plans and records. Throws
  * `ERR_INVALID_OPTION`.
  */
 export function namedPotential(expression: string): Reward {
@@ -168,7 +168,7 @@ export async function openReward(
   return { reward: isSingle ? first.reward : combine(parts), [Symbol.asyncDispose]: close };
 }
 
-/** Potentials by their names, and what was opened for them. */
+/** Potentials by their names, and the models that were loaded for them. */
 export interface OpenedPotentials extends AsyncDisposable {
   readonly byName: ReadonlyMap<string, Reward>;
 }
@@ -196,7 +196,7 @@ function answersIn({ extract, answerEnd }: RewardContext): AnswerOptions {
   return { ...(extract && { extract }), ...(answerEnd && { answerEnd }) };
 }
 
-/** The reward owns the model that it loads. */
+/** Loads a model and makes a reward that owns it. */
 async function openModel(
   kind: string,
   rewardOf: (model: Model) => Reward,

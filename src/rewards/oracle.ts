@@ -4,11 +4,11 @@ import type { Reward } from "./reward.js";
 import { exactMatch, verifier } from "./verifier.js";
 
 /**
- * The ground truth: 1 for right texts. It is meant for studies of what the best reward could give;
- * results carry its name, `oracle`, in their settings.
+ * The ground truth: 1 for right texts. It is for studies of what the best possible reward could achieve.
+ * Results show its name, `oracle`, in their settings.
  *
  * @param gold the right answer, or a grader of texts
- * @param options where the texts' answers are, for a right answer
+ * @param options how to find the texts' answers, if `gold` is an answer
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
 export function oracle(

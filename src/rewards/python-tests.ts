@@ -5,7 +5,7 @@ import { resolveSandboxOptions } from "../sandbox/sandbox-options.js";
 import type { Reward } from "./reward.js";
 import { verifier } from "./verifier.js";
 
-/** The unit tests that a text's program has to pass. */
+/** The unit tests that a text's program must pass. */
 export interface PythonTestsOptions {
   /** The function under test. */
   entryPoint: string;
@@ -20,11 +20,10 @@ export interface PythonTestsOptions {
 }
 
 /**
- * 1 for texts whose Python program passes its unit tests, in a sandbox that the reward opens when it
- * is first asked, and that disposing it closes. Programs that time out or try what isn't allowed
- * earn 0.
+ * 1 for texts whose Python program passes the unit tests. Programs run in a sandbox, which the reward opens
+ * on first use; disposing the reward closes it. Programs that time out or try what isn't allowed earn 0.
  *
- * @throws LlamaEtsError `ERR_INVALID_OPTION`; asked, `ERR_SANDBOX`
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`; `score` throws `ERR_SANDBOX`
  */
 export function pythonTests(options: PythonTestsOptions): Reward {
   checkKeys("pythonTests", options, ["entryPoint", "tests", "setup", "timeoutMs", "extract"]);

@@ -13,41 +13,41 @@ import { Judge } from "./judge.js";
 import type { Reward, RewardInput } from "./reward.js";
 import { beginningsOf, checkSteps, reduceSteps, type StepOptions, type Steps } from "./steps.js";
 
-/** What a text is worth none of whose steps has ended. */
+/** The reward of a text without a finished step. */
 const UNJUDGED = 0.5;
 
 /**
- * How a text is put to the model. What looks like a special token is one, but not in the text, nor in
- * the prompt's messages.
+ * How a text is presented to the model. Names of special tokens become special tokens, except in the text
+ * itself and in the prompt's messages.
  */
 export interface RewardTemplate {
   /**
-   * What stands before the text, from the prompt as the policy read it. Default: that prompt. It may be
-   * called with marks of Unicode's private planes around special tokens in messages, and keeps them
-   * where they are.
+   * Makes the part before the text from the policy's prompt. Default: that prompt. The prompt may have
+   * characters of Unicode's private planes around names of special tokens in messages; the function must
+   * keep them in place.
    */
   before?: (prompt: string) => string;
-  /** What stands after it. Default: the model's end token, or nothing with `steps`. */
+  /** The part after the text. Default: the model's end token, or nothing with `steps`. */
   after?: string;
 }
 
-/** What a classifier reads of a text, and which of its classes is the reward. */
+/** How a classifier reads a text, and which class is the reward. */
 export interface RewardModelOptions {
   template?: RewardTemplate;
   /** The class whose probability is the reward. Default: the model's first. */
   label?: string;
   /**
-   * Judges a text's steps, as process reward models do: the class is read where each step ends, and
-   * `after` stands after the last mark; by default nothing does. An unfinished step isn't judged, and
-   * a text without a finished one is worth .5. Default: the text as a whole.
+   * Judges a text's steps, as process reward models do. The class is read where each step ends, and `after`
+   * comes after the last mark. An unfinished step isn't judged, and a text without a finished step earns
+   * 0.5. Default: the text is judged as a whole.
    */
   steps?: StepOptions;
 }
 
 /**
- * The probability, from 0 to 1, that a classifier gives a text's class, such as `right` or `yes`: a
- * GGUF model with a classification head (rank pooling). A pool is judged at once, and the prompt
- * read once. Disposing the reward leaves the model to its owner.
+ * The probability, from 0 to 1, that a classifier gives a class of the text, such as `right` or `yes`. The
+ * classifier is a GGUF model with a classification head (rank pooling). A pool is judged in one call, which
+ * reads the prompt once. Disposing the reward does not dispose the model.
  *
  * @example
  * await using judge = await loadModel("mini-gsm-verifier");
@@ -117,7 +117,7 @@ export function rewardModel(model: Model, options: RewardModelOptions = {}): Rew
   };
 }
 
-/** The text with what stands between its special tokens marked as text. */
+/** Marks everything except the special tokens as literal text. */
 function protectAround(
   literal: LiteralText,
   text: string,

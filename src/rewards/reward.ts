@@ -11,72 +11,72 @@ import type { Stopping, StoppingRule } from "./settled-vote.js";
 /** Finds the answer in a text; `null` when there is none. */
 export interface AnswerExtractor {
   (text: string): string | null;
-  /** Whether equal answers are equal texts already, as JSON in one form is. Default false. */
+  /** Whether the answers already have one form, as canonical JSON does. Default false. */
   readonly isCanonical?: boolean;
 }
 
 /**
- * A finished text to be rewarded: a rollout, or a candidate that has ended. A potential is asked about
- * unfinished candidates, whose `finishReason` is null.
+ * A finished text to reward: a rollout, or a candidate that has ended. A potential judges unfinished
+ * candidates, whose `finishReason` is null.
  */
 export interface Completion extends Text {
-  /** The candidate it belongs to; the first of a group of identical ones. */
+  /** The number of its candidate, or of the first of a group of identical candidates. */
   candidate: number;
-  /** Its number among the candidate's rollouts; `null` for a candidate that has ended itself. */
+  /** Its number among the candidate's rollouts; `null` if it is the candidate itself, which has ended. */
   rollout: number | null;
-  /** Votes in a pool: every candidate has as many in all, however few texts it took. */
+  /** Its votes in a pool. Every candidate has the same number of votes in all, however many texts it has. */
   votes: number;
-  /** Candidates whose draw it stands for: 1, or the size of a group of identical ones. */
+  /** The number of identical candidates that it stands for; 1 if there is only one. */
   samples: number;
 }
 
-/** The fields of an item's row, and what the task made of them: `id`, `prompt`, `gold`, …. */
+/** The fields of an item's row, and the fields that the task derives from them: `id`, `prompt`, `gold`, …. */
 export type RewardItem = Readonly<Record<string, unknown>>;
 
-/** What a reward is given, frozen: one that would change it fails, and the run's texts stay theirs. */
+/** The input of a reward. It is frozen, so a reward that tries to change it fails. */
 export interface RewardInput {
-  /** What the model read, as text. */
+  /** The model's prompt, as text. */
   prompt: string;
   /**
-   * Where special tokens stand in it, from `start` up to `end`: what looks like one elsewhere came with
-   * a message and is text. Default: wherever one is spelled.
+   * The ranges of special tokens in the prompt, from `start` up to `end`. The name of a special token
+   * elsewhere came with a message and is text. Default: every name of a special token is one.
    */
   specials?: readonly { readonly start: number; readonly end: number }[];
   /** All completions of this guidance step. */
   pool: readonly Completion[];
-  /** Those of the steps before, oldest first. */
+  /** The completions of earlier steps, oldest first. */
   earlier: readonly Completion[];
-  /** How the run finds answers, for rewards that aren't told. Default: the usual forms. */
+  /** How the run finds answers, for rewards without their own way. Default: the usual forms. */
   extract?: AnswerExtractor;
-  /** In evaluations, the fields of the item's row and what the task made of them. Default: none. */
+  /** In evaluations, the fields of the task's item. Default: none. */
   item?: RewardItem;
 }
 
-/** r(y, x). Sampling targets p_ref · exp(r / λ), so a reward's unit is λ's. */
+/** r(y, x). Sampling targets p_ref · exp(r / λ), so a reward has the same unit as λ. */
 export interface Reward {
   readonly name: string;
   /** One finite number for each completion of the pool, in order. */
   score(input: RewardInput): readonly number[] | Promise<readonly number[]>;
   /**
-   * Whether more completions would hardly change who earns: adaptive runs then stop drawing.
-   * `confidence`, from .5 to 1, and `rule` say how sure of it they must be. Default: never.
+   * Whether more completions would hardly change the rewards, so that adaptive runs stop drawing.
+   * `confidence`, from 0.5 to 1, and `rule` determine the required certainty. Default: never.
    */
   isSettled?(input: RewardInput, confidence: number, rule?: StoppingRule): boolean;
-  /** What each of a pool's texts counts in a vote, from 0. Default: its `votes`. */
+  /** The weight of each of a pool's texts in a vote, at least 0. Default: its `votes`. */
   ballots?(pool: readonly Completion[]): readonly number[];
   /** Whether no continuation of this unfinished text can change its reward. */
   isDecided?(text: string): boolean;
-  /** What follows it in a text doesn't matter to the reward: rollouts end there. */
+  /** Where answers end. The text after it doesn't change the reward, so rollouts end there. */
   readonly answerEnd?: AnswerEnd;
-  /** Whether a text's reward depends on the others of its pool, as votes do. Default false. */
+  /** Whether a text's reward depends on other texts of its pool, as with votes. Default false. */
   readonly isPooled?: boolean;
-  /** Whether texts earn by the answers they give, as votes do: reports then tell of these. Default false. */
+  /** Whether the reward depends on votes for answers, so that reports show the answers. Default false. */
   readonly votes?: boolean;
-  /** Whether all texts earn 0: then no rollouts are drawn for it. Default false. */
+  /** Whether all texts earn 0, so that no rollouts need be drawn. Default false. */
   readonly isZero?: boolean;
-  /** What completions must carry besides their log-probabilities. Default: nothing. */
+  /** The metrics that completions must have in addition to log-probabilities. Default: none. */
   readonly metrics?: readonly TokenMetric[];
-  /** Models that compute it. Default: none. */
+  /** The models that compute the reward. Default: none. */
   readonly models?: readonly Model[];
   /** Frees what the reward owns, such as a model. */
   [Symbol.asyncDispose]?(): Promise<void>;
@@ -89,10 +89,10 @@ export const NO_REWARD: Reward = {
   score: ({ pool }) => pool.map(() => 0),
 };
 
-/** A text to be rewarded by itself, with what it answers. */
+/** A text to reward, with its prompt and its item. */
 export type RewardedText = Completion & Pick<RewardInput, "prompt" | "item">;
 
-/** A reward of each text by itself. */
+/** A reward that judges each text separately. */
 export type RewardFunction = (
   completion: RewardedText,
   input: RewardInput,
@@ -126,10 +126,10 @@ export function checkReward(name: string, value: Reward | RewardFunction): Rewar
   return value;
 }
 
-/** What a judge of texts is asked for: the worth of finished ones, or of unfinished ones. */
+/** Whether finished texts are judged (by a reward) or unfinished ones (by a potential). */
 type Role = "reward" | "potential";
 
-/** Scores a pool. Throws `ERR_REWARD`, naming the completion, for anything but finite numbers. */
+/** Scores a pool. Throws `ERR_REWARD`, which names the completion, for scores that are not finite numbers. */
 export async function scorePool(
   reward: Reward,
   input: RewardInput,
@@ -139,7 +139,7 @@ export async function scorePool(
 ): Promise<readonly number[]> {
   let scores: readonly number[];
   try {
-    // The reward may take long.
+    // The reward may take long, so an abort doesn't wait for it.
     scores = await untilAborted(async () => reward.score(guarded(input)), signal);
   } catch (error) {
     signal?.throwIfAborted();
@@ -149,7 +149,7 @@ export async function scorePool(
   return [...scores];
 }
 
-/** Frozen copies of completions: `earlier` ones are asked for at each step. */
+/** Frozen copies of completions. They are kept because `earlier` completions are needed at each step. */
 const copies = new WeakMap<Completion, Completion>();
 
 function guarded({ pool, earlier, ...asked }: RewardInput): RewardInput {
@@ -163,15 +163,15 @@ function copyOf(completion: Completion): Completion {
   return copy;
 }
 
-/** Texts that are judged each by itself, and those that vote beside it. */
+/** Texts to judge separately, and the texts that vote together with each. */
 interface EachInput extends Pick<RewardInput, "prompt" | "specials"> {
   texts: readonly Completion[];
   voters: readonly Completion[];
 }
 
 /**
- * r of each text by itself. A reward that votes judges each in the pool of the voters and the text: a
- * function of the text alone while the voters stay the same. Throws `ERR_REWARD`.
+ * The reward of each text separately. A pooled reward judges each text in a pool with the voters, so the
+ * result depends only on the text as long as the voters stay the same. Throws `ERR_REWARD`.
  */
 export async function scoreEach(
   reward: Reward,
@@ -187,7 +187,7 @@ export async function scoreEach(
   return rewards;
 }
 
-/** Checks for one finite number a completion. Throws `ERR_REWARD`, naming the completion. */
+/** Checks that there is one finite number per completion. Throws `ERR_REWARD`, which names the completion. */
 export function checkScores(
   name: string,
   scores: readonly number[],
@@ -211,14 +211,14 @@ export function checkScores(
   }
 }
 
-/** Says which text of a run it is, and how it begins. */
+/** A description of a run's text for messages: its numbers and its beginning. */
 export function nameText({ candidate, rollout, text }: Completion, where: string): string {
   const which = rollout === null ? "" : `rollout ${rollout} of `;
   const shown = text.length > 60 ? `${text.slice(0, 59)}…` : text;
   return `${which}candidate ${candidate}${where}, ${JSON.stringify(shown)}`;
 }
 
-/** Whether the reward calls the pool settled. Throws `ERR_REWARD` when it fails. */
+/** Whether the reward says that the pool is settled. Throws `ERR_REWARD` if the reward throws. */
 export function isPoolSettled(
   reward: Reward,
   input: RewardInput,
@@ -233,7 +233,7 @@ export function isPoolSettled(
 }
 
 /**
- * What each of a pool's texts counts in a vote. Throws `ERR_REWARD` for anything but finite numbers from 0.
+ * The weight of each of a pool's texts in a vote. Throws `ERR_REWARD` unless all are finite and at least 0.
  */
 export function votesIn(
   reward: Reward,

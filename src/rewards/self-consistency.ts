@@ -9,21 +9,21 @@ import {
 import type { Completion, Reward, RewardInput } from "./reward.js";
 import { isLeaderCertain, leadProbability } from "./settled-vote.js";
 
-/** Who votes, how votes count, and where a text's answer stands; all are optional. */
+/** Which texts vote, how votes count, and how a text's answer is found; all are optional. */
 export interface SelfConsistencyOptions extends AnswerOptions {
-  /** Whose votes count: this guidance step's completions (default), or all steps' so far. */
+  /** Which votes count: those of this guidance step (default), or those of all steps so far. */
   pool?: "step" | "all";
-  /** The reward of a majority of one draw, 0 (default) or 1. */
+  /** The reward of a majority that consists of one draw: 0 (default) or 1. */
   singleton?: 0 | 1;
-  /** Judges each candidate by the others' votes, so that none elects itself. Default false. */
+  /** Judges each candidate only by the votes of the others. Default false. */
   leaveCandidateOut?: boolean;
   /**
-   * `count` (default): each text has a vote. `probability`: each distinct text has its probability
-   * p_ref(x)^voteExponent (perplexity consistency, Zhou et al. 2025), which says more than how often
-   * it came: for short texts.
+   * `count` (default): each text has one vote. `probability`: each distinct text has the weight
+   * p_ref(x)^voteExponent (perplexity consistency, Zhou et al. 2025). For short texts this is more precise
+   * than counting copies.
    */
   votes?: VoteKind;
-  /** Exponent of `votes: "probability"`, from 0.01 to 1. Default 1; less for long texts. */
+  /** Exponent of `votes: "probability"`, from 0.01 to 1. Default 1; use less for long texts. */
   voteExponent?: number;
 }
 
@@ -31,8 +31,8 @@ export const VOTE_KINDS = ["count", "probability"] as const;
 type VoteKind = (typeof VOTE_KINDS)[number];
 
 /**
- * Self-consistency (Wang et al., ICLR 2023): 1 for completions that give the most frequent answer, else
- * 0. Ties go to the answer seen first; a text without an answer has no vote and earns 0.
+ * Self-consistency (Wang et al., ICLR 2023): 1 for completions with the most frequent answer, otherwise 0.
+ * In a tie the answer that came first wins. A text without an answer has no vote and earns 0.
  *
  * @example
  * const reward = selfConsistency({ votes: "probability" });
@@ -119,8 +119,9 @@ function areUnanimous(voters: readonly Voter[]): boolean {
 }
 
 /**
- * Each independent draw's answer: a candidate that stands for several is as many draws; rollouts that
- * do so are one. Under importance weights a rollout that weighs less than a draw is none.
+ * The answers of independent draws. A finished candidate that stands for several candidates is that many
+ * draws, but each of such a group's rollouts is one draw. With importance weights, a rollout with much
+ * less weight than a draw does not count.
  */
 function answersDrawn(voters: readonly Voter[]): (string | null)[] {
   return voters.flatMap(({ answer, rollout, samples, votes }) => {
@@ -130,8 +131,8 @@ function answersDrawn(voters: readonly Voter[]): (string | null)[] {
 }
 
 /**
- * Whether no text that wasn't drawn can change the most probable answer: all of them together have
- * what the distinct ones that were drawn leave of 1.
+ * Whether no text that wasn't drawn can change the most probable answer. All these texts together have the
+ * probability 1 minus that of the distinct drawn texts.
  */
 function isOutvoted(voters: readonly Voter[]): boolean {
   const seen = distinctTexts(voters).map((voter) => {
@@ -143,8 +144,8 @@ function isOutvoted(voters: readonly Voter[]): boolean {
 }
 
 /**
- * p_ref(x)^exponent of each text, relative to the largest, the first time that it comes; 0 when it comes
- * again.
+ * The weights p_ref(x)^exponent of distinct texts, relative to the largest. Copies of an earlier text have
+ * weight 0.
  */
 function probabilityVotes(
   pool: readonly Pick<Completion, "tokens" | "logProbs">[],
@@ -159,7 +160,7 @@ function probabilityVotes(
   return logs.map((log) => (log === Number.NEGATIVE_INFINITY ? 0 : Math.exp(log - largest)));
 }
 
-/** The first of each text's copies. */
+/** The first copy of each text. */
 function distinctTexts<T extends Pick<Completion, "tokens">>(pool: readonly T[]): T[] {
   const firsts = new Map<string, T>();
   for (const text of pool) {
@@ -178,9 +179,9 @@ export interface Ballot extends Pick<Completion, "votes" | "samples"> {
 }
 
 export interface Majority {
-  /** `null` when nobody answered, or by the singleton rule. */
+  /** `null` if no text has an answer, or because of the singleton rule. */
   answer: string | null;
-  /** The answer's share of all votes, those without an answer included. */
+  /** The answer's share of all votes, including those of texts without an answer. */
   share: number;
 }
 
@@ -190,7 +191,7 @@ interface Tally {
   samples: number;
 }
 
-/** Each answer's votes, in the order of first sight. */
+/** The votes of each answer, in the order in which answers first occur. */
 function countVotes(ballots: readonly Ballot[]): Tally[] {
   const tallies = new Map<string, Tally>();
   for (const { answer, votes, samples } of ballots) {
@@ -205,7 +206,7 @@ function countVotes(ballots: readonly Ballot[]): Tally[] {
   return [...tallies.values()];
 }
 
-/** Counts votes; ties go to the answer seen first. */
+/** Counts votes. In a tie the answer that came first wins. */
 export function electMajority(ballots: readonly Ballot[], singleton: 0 | 1): Majority {
   const best = countVotes(ballots).reduce<Tally | undefined>(
     (a, b) => (a === undefined || b.votes > a.votes ? b : a),

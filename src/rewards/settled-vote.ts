@@ -1,42 +1,42 @@
 /**
- * When a vote is settled: a sequential test that may be looked at after each draw, and the Beta rule
- * of adaptive consistency (Aggarwal et al., "Let's Sample Step by Step", EMNLP 2023), which may be
- * looked at once.
+ * Decides when a vote is settled. There is a sequential test, which may be evaluated after each draw, and
+ * the Beta rule of adaptive consistency (Aggarwal et al., "Let's Sample Step by Step", EMNLP 2023), whose
+ * error bound holds only for a single evaluation.
  */
 
 /**
- * How a run that draws in rounds knows that it may stop. `sequential`: by a test whose error holds
- * however often it is looked at; `beta`: by a posterior probability, whose error grows with the
- * looks; `unanimous`: once all texts give one answer.
+ * When a run that draws in rounds may stop. `sequential`: by a test whose error bound holds however often
+ * it is evaluated. `beta`: by a posterior probability, whose error grows with each evaluation.
+ * `unanimous`: once all texts have the same answer.
  */
 export type StoppingRule = "sequential" | "beta" | "unanimous";
 
 /** When a run stops drawing. */
 export interface Stopping {
   rule: StoppingRule;
-  /** From .5 to 1: 1 - the error of the sequential rule, or the Beta rule's posterior probability. */
+  /** From 0.5 to 1: 1 minus the error of the sequential rule, or the Beta rule's posterior probability. */
   confidence: number;
 }
 
 /**
- * The share of the error that the answer seen as j-th, from 0, may use up, 3/4 · 4^-j: together 1, for
- * any number of answers.
+ * The share of the error that the test of the j-th answer (from 0, in order of first occurrence) may use:
+ * 3/4 · 4^-j. All shares add up to at most 1, for any number of answers.
  */
 function shareOf(order: number): number {
   return 0.75 * 4 ** -order;
 }
 
 /**
- * Whether the leader of a vote is its most probable answer, with an error of at most 1 - confidence
- * over all looks together, however the moment to look is chosen: votes are independent draws.
+ * Whether the leader of a vote is the most probable answer, if votes are independent draws. The error of
+ * all evaluations together is at most 1 - confidence, however the times of evaluation are chosen.
  *
- * Let a be a wrong leader and m the most probable answer: a vote for one of the two is for a with
- * probability p ≤ 1/2. The likelihood ratio of p ~ Uniform(1/2, 1) against 1/2 is then a
- * supermartingale that starts at 1, and by Ville's inequality exceeds 1/ε ever with probability at
- * most ε. It counts the votes after the first one for a, which chose a to be looked at; ε is a's
- * share of the error. The leader must pass against each rival, the strongest of which is tested.
+ * Let a be a wrong leader and m the most probable answer. A vote for one of the two is for a with
+ * probability p ≤ 1/2. The likelihood ratio of p ~ Uniform(1/2, 1) against 1/2 is then a supermartingale
+ * that starts at 1. By Ville's inequality, the probability that it ever exceeds 1/ε is at most ε. It counts
+ * the votes after the first one for a, because that one selected a for the test; ε is a's share of the
+ * error. The leader must pass against each rival, so it is tested against the strongest one.
  *
- * @param answers of the draws, in their order; null: none given
+ * @param answers the answers of the draws, in order; null for a draw without an answer
  */
 export function isLeaderCertain(answers: readonly (string | null)[], confidence: number): boolean {
   const votes = new Map<string, number>();
@@ -57,8 +57,8 @@ export function isLeaderCertain(answers: readonly (string | null)[], confidence:
 }
 
 /**
- * log of ∫ 2 p^a (1 - p)^b dp over 1/2 … 1, over (1/2)^(a + b): how many times more probable the votes
- * of a duel are where the first one leads than where both are equal.
+ * log of ∫ 2 p^a (1 - p)^b dp over 1/2 … 1, divided by (1/2)^(a + b): how many times more probable the
+ * votes of two answers are if the first one is more probable than if both are equally probable.
  */
 export function logLeadEvidence(leader: number, rival: number): number {
   const n = leader + rival;
@@ -70,9 +70,9 @@ export function logLeadEvidence(leader: number, rival: number): number {
 }
 
 /**
- * The posterior probability that the leader beats the runner-up, under a uniform prior on their
- * duel: P(p > 1/2), p ~ Beta(leader + 1, runnerUp + 1), from .5 to 1. Broken votes, as importance
- * weights give them, are rounded in the runner-up's favour.
+ * The posterior probability that the leader is more probable than the runner-up, with a uniform prior:
+ * P(p > 1/2), p ~ Beta(leader + 1, runnerUp + 1), from 0.5 to 1. Fractional votes, which come from
+ * importance weights, are rounded in the runner-up's favor.
  */
 export function leadProbability(leader: number, runnerUp: number): number {
   const [ahead, behind] = [Math.floor(leader), Math.ceil(runnerUp)];
@@ -80,14 +80,15 @@ export function leadProbability(leader: number, runnerUp: number): number {
 }
 
 /**
- * log of P(p > 1/2), p ~ Beta(behind + 1, ahead + 1) of no more behind than ahead: it may be less than a
- * double holds. The Beta's tail is a binomial's, at most `behind` heads of behind + ahead + 1 fair coins.
+ * log of P(p > 1/2) for p ~ Beta(behind + 1, ahead + 1) with behind ≤ ahead. It is a log because the
+ * probability may be too small for a double. The tail of this Beta distribution equals the probability of
+ * at most `behind` heads with behind + ahead + 1 fair coins.
  */
 function logLag(behind: number, ahead: number): number {
   const coins = behind + ahead + 1;
   let logTerm = -coins * Math.LN2;
   for (let k = 1; k <= behind; k++) logTerm += Math.log((coins - k + 1) / k);
-  // The terms, from the largest on, over the largest.
+  // Sums the terms relative to the largest one, from the largest on.
   let [term, sum] = [1, 0];
   for (let k = behind; k >= 0 && term > 0; k--) {
     sum += term;

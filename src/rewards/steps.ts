@@ -1,22 +1,22 @@
-/** Texts judged step by step, as process reward models do. */
+/** Divides texts into steps, which process reward models judge one by one. */
 import { checkKeys, checkOneOf, checkString, optional } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import type { Completion } from "./reward.js";
 
 const REDUCTIONS = ["last", "min", "mean", "product"] as const;
 
-/** How a process reward model's steps are found, and what their scores come to. */
+/** How the steps of a text are found, and how their scores are combined. */
 export interface StepOptions {
   /** Ends a step of a text, such as "\n\n"; at least one character. */
   separator: string;
   /**
-   * What the judge reads in the place of a separator, such as its token "<extra_0>"; what looks like
-   * a special token is one. Default: the separator, as text.
+   * The text that replaces a separator for the judge, such as its token "<extra_0>". Names of special
+   * tokens become special tokens. Default: the separator, as text.
    */
   mark?: string;
   /**
-   * How the steps' scores make the text's: the last one's, the least, their mean, or their product.
-   * Default "last".
+   * How the text's score is computed from those of its steps: the last one, the smallest, their mean, or
+   * their product. Default "last".
    */
   reduce?: (typeof REDUCTIONS)[number];
 }
@@ -44,8 +44,8 @@ export function checkSteps(name: string, steps: StepOptions): Steps {
 }
 
 /**
- * The steps of each beginning of a text that a judge reads: the first step, the first two, and so on.
- * A step that isn't finished is left out; before the first one has ended there is none.
+ * The beginnings of a text that a judge reads, each as a list of steps: the first step, the first two, and
+ * so on. An unfinished step is left out. If no step is finished, the result is empty.
  */
 export function beginningsOf(
   { text, finishReason }: Pick<Completion, "text" | "finishReason">,
@@ -59,7 +59,7 @@ export function beginningsOf(
   return steps.map((_, i) => steps.slice(0, i + 1));
 }
 
-/** A text's score of its steps'; `none` where it has none. */
+/** Combines the scores of a text's steps; `none` if there are no steps. */
 export function reduceSteps(
   scores: readonly number[],
   { reduce }: Pick<Steps, "reduce">,

@@ -1,4 +1,4 @@
-/** Rewards of 1 for texts that pass a check, 0 for the others. */
+/** Rewards that are 1 for texts that pass a check, and 0 for others. */
 import { checkFunction, checkKeys, checkString } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { withTimeLimit } from "../engine/time-limit.js";
@@ -18,7 +18,7 @@ const LIMIT_MS = 1000;
 export type Predicate = (completion: Completion, input: RewardInput) => boolean | Promise<boolean>;
 
 /**
- * 1 for texts that the predicate is true of.
+ * 1 for texts for which the predicate returns true.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
@@ -42,8 +42,8 @@ export function verifier(predicate: Predicate, name = "verifier"): Reward {
 }
 
 /**
- * 1 for texts in which the pattern is found; anchor it to match whole texts. A string is a pattern
- * with the flags `su`. Throws `ERR_INVALID_OPTION` for a malformed one.
+ * 1 for texts in which the pattern is found. Anchor the pattern to match whole texts. A string is a pattern
+ * with the flags `su`. Throws `ERR_INVALID_OPTION` for an invalid pattern.
  */
 export function regexVerifier(pattern: RegExp | string): Reward {
   const regex = compile(pattern);
@@ -51,7 +51,7 @@ export function regexVerifier(pattern: RegExp | string): Reward {
   return verifier(
     ({ text }) =>
       inTime(name, () => {
-        regex.lastIndex = 0; // a global pattern would go on from where it stopped
+        regex.lastIndex = 0; // otherwise a global pattern would continue after its last match
         return regex.test(text);
       }),
     name,
@@ -59,8 +59,8 @@ export function regexVerifier(pattern: RegExp | string): Reward {
 }
 
 /**
- * Judges a text in a second at the most: what a model writes can make an innocent pattern backtrack for
- * ever. Throws `ERR_REWARD` then.
+ * Judges a text in at most one second, because a model's text can make a harmless pattern backtrack almost
+ * forever. Throws `ERR_REWARD` if it takes longer.
  */
 export function inTime<T>(what: string, work: () => T): T {
   return withTimeLimit(
@@ -87,7 +87,7 @@ function compile(pattern: RegExp | string): RegExp {
 }
 
 /**
- * 1 for texts whose canonical answer is `expected`'s, else 0.
+ * 1 for texts whose canonical answer equals that of `expected`, otherwise 0.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */

@@ -1,18 +1,18 @@
-/** What votes are on where answers are data: the value, or parts of it, in one form. */
+/** Extracts answers that are data, so that votes compare values, or parts of them, in one form. */
 import { checkStrings, refuse } from "../engine/check.js";
 import { type CallForm, callsIn } from "../engine/constraint/calls/call-form.js";
 import { canonicalAnswer, extractAnswer } from "./answer.js";
 import type { AnswerExtractor } from "./reward.js";
 
-/** Parts of a value that votes look at. Paths are names with points between, `*` for any: `items.*.id`. */
+/** The parts of a value that votes compare. Paths are names with dots between, `*` for any: `items.*.id`. */
 export interface VotedParts {
-  /** Those that count alone; null: all. */
+  /** The only parts that count; null: all parts. */
   fields: readonly string[][] | null;
-  /** Those that don't count. */
+  /** The parts that don't count. */
   except: readonly string[][];
 }
 
-/** Throws `ERR_INVALID_OPTION` for what are no paths. */
+/** Reads paths. Throws `ERR_INVALID_OPTION` if they are invalid. */
 export function votedParts(fields?: readonly string[], except?: readonly string[]): VotedParts {
   return {
     fields: fields === undefined ? null : pathsOf("voteFields", fields),
@@ -26,7 +26,7 @@ function pathsOf(name: string, given: readonly string[]): string[][] {
   return isWrong ? refuse(name, "paths such as `city` or `items.*.id`", given) : paths;
 }
 
-/** Answers that are JSON: the value in one form, whatever its blanks and the order of its fields. */
+/** Extracts answers that are JSON, in one form that doesn't depend on blanks and the order of fields. */
 export function jsonVotes(parts: VotedParts): AnswerExtractor {
   const extract = (text: string) => {
     let value: unknown;
@@ -40,7 +40,10 @@ export function jsonVotes(parts: VotedParts): AnswerExtractor {
   return Object.assign(extract, { isCanonical: true });
 }
 
-/** Answers that are tool calls, `name` and `arguments` of each; a text without any has an answer as others. */
+/**
+ * Extracts answers that are tool calls, with the `name` and `arguments` of each. A text without calls has
+ * an answer in the usual forms.
+ */
 export function callVotes(forms: readonly CallForm[], parts: VotedParts): AnswerExtractor {
   const extract = (text: string) => {
     const calls = callsIn(text, forms);
@@ -56,7 +59,7 @@ function canonical(value: unknown, parts: VotedParts): string | null {
   return seen === undefined ? null : JSON.stringify(sorted(seen));
 }
 
-/** What of a value counts; undefined: nothing. */
+/** The parts of a value that count; undefined if none does. */
 function voted(value: unknown, { fields, except }: VotedParts): unknown {
   const chosen = fields === null ? value : only(value, fields);
   return chosen === undefined ? undefined : without(chosen, except);

@@ -1,10 +1,11 @@
-/** Messages between processes: JSON behind four bytes of its length, little-endian. */
+/** Messages between processes: four bytes with the length, little-endian, followed by JSON. */
 
-/** A program's arguments and results: more than that is a failure. */
+/** The largest size of a program's arguments or results. A larger message is a failure. */
 export const MAX_FRAME_BYTES = 64 * 2 ** 20;
 export const HEADER_BYTES = 4;
 /**
- * The processes talk on this file descriptor. Only their own code opens it, so it stays blocking.
+ * The file descriptor on which the processes exchange messages. Only our own code uses it, so it stays
+ * blocking.
  */
 export const CHANNEL = 3;
 

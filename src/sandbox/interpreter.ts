@@ -1,4 +1,4 @@
-/** One interpreter in a process of its own, which is asked in frames and answers in frames. */
+/** One interpreter in its own process. Requests and answers are frames. */
 import type { ChildProcess, StdioOptions } from "node:child_process";
 import { createRequire } from "node:module";
 import { constants } from "node:os";
@@ -10,16 +10,16 @@ import { CHANNEL, HEADER_BYTES, MAX_FRAME_BYTES, toFrame } from "./frames.js";
 import { confinedNode, type Isolation } from "./isolation.js";
 import { residentBytes } from "./resident-memory.js";
 
-/** Built files, from `src/` as from `dist/`. */
+/** The directory of built files, whether this file runs from `src/` or from `dist/`. */
 const BUILT = packageFile("dist/sandbox");
 export const MAX_ERROR_CHARACTERS = 1000;
 
-/** How often a process's memory is looked at. */
+/** The interval between two checks of a process's memory. */
 const WATCH_MS = 100;
-/** What Node, Pyodide and the memory's snapshot take beside a program's own memory, and a margin. */
+/** Memory for Node, Pyodide and the snapshot in addition to a program's own memory, with a margin. */
 const OVERHEAD_MIB = 512;
 
-/** Node waits for ever for threads of its own that the system refuses. */
+/** The limit of the start. It is needed because Node waits forever if the system refuses it threads. */
 const START_MS = 60_000;
 
 export type Role = "snapshot" | "candidate" | "judge";
@@ -27,7 +27,7 @@ export type Role = "snapshot" | "candidate" | "judge";
 export interface InterpreterOptions {
   isolation: Isolation;
   memoryMiB: number;
-  /** The memory snapshot to start from; empty when one is to be made. */
+  /** The file of the memory snapshot to start from; empty to make a snapshot. */
   snapshot: string;
 }
 
@@ -38,7 +38,7 @@ export function locatePyodide(): { directory: string; version: string } {
   return { directory: unpackedPath(path.dirname(file)), version: require(file).version };
 }
 
-/** Starts a process of this role in a group of its own. Rejects where the system can't. */
+/** Starts a confined process with this role in its own process group. Rejects if the system can't. */
 export function startConfined(role: Role, options: InterpreterOptions): Promise<ChildProcess> {
   const { isolation, memoryMiB, snapshot } = options;
   const { directory } = locatePyodide();
@@ -52,12 +52,12 @@ export function startConfined(role: Role, options: InterpreterOptions): Promise<
     memoryMiB,
   );
   const stdio: StdioOptions = ["ignore", "ignore", "pipe", "pipe"];
-  // Node's own program in an Electron app is Electron, which this turns into Node.
+  // In an Electron app, `process.execPath` is Electron, which this variable makes behave like Node.
   const env = process.versions.electron === undefined ? {} : { ELECTRON_RUN_AS_NODE: "1" };
   return startProcess(program, args, { cwd: "/", env, detached: true, stdio });
 }
 
-/** Where it is asked and answers. */
+/** The stream of a process's requests and answers. */
 export function channelOf(child: ChildProcess): Duplex {
   return child.stdio[CHANNEL] as Duplex;
 }
@@ -79,13 +79,13 @@ export class Interpreter {
     this.#child = child;
     this.#channel = channelOf(this.#child);
     this.#channel.on("data", (bytes: Buffer) => this.#receive(bytes));
-    this.#channel.on("error", () => {}); // `close` tells of its end.
+    this.#channel.on("error", () => {}); // the event `close` handles the end
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#errors = (this.#errors + text).slice(-MAX_ERROR_CHARACTERS);
     });
     this.#child.on("error", (error) => this.#end(error.message));
     this.#child.on("close", (code, signal) => {
-      // bubblewrap and unshare end with the code that shells give for it.
+      // If the process is killed, bubblewrap and unshare end with this exit code, as shells do.
       const isKilled = signal === "SIGKILL" || code === 128 + constants.signals.SIGKILL;
       this.#isKilledByOthers = this.#gone === undefined && isKilled;
       this.#end(`ended with ${signal ?? code}`);
@@ -101,12 +101,12 @@ export class Interpreter {
     return this.#gone !== undefined;
   }
 
-  /** Whether somebody else killed it, as a system without memory does. */
+  /** Whether it was killed by someone else, for example by the system because memory ran out. */
   get isKilledByOthers(): boolean {
     return this.#isKilledByOthers;
   }
 
-  /** Resolves once it can be asked. Throws `InterpreterGone` with what the process said. */
+  /** Resolves once it accepts requests. Throws `InterpreterGone` with the process's error output. */
   static async start(role: Role, options: InterpreterOptions): Promise<Interpreter> {
     const interpreter = new Interpreter(await startConfined(role, options), options);
     const late = setTimeout(() => {
@@ -120,7 +120,7 @@ export class Interpreter {
     return interpreter;
   }
 
-  /** One request, one answer. Throws `InterpreterGone` when the process ends instead. */
+  /** Sends one request and waits for its answer. Throws `InterpreterGone` if the process ends instead. */
   ask(message: string): Promise<string> {
     const answer = this.#next();
     const frame = toFrame(message);
@@ -136,7 +136,7 @@ export class Interpreter {
       try {
         process.kill(process.platform === "win32" ? pid : -pid, "SIGKILL");
       } catch {
-        // It has ended by itself.
+        // The process has already ended.
       }
     }
     this.#end(why);

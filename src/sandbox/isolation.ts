@@ -1,4 +1,4 @@
-/** What confines an interpreter's process on this machine. */
+/** Detects and applies what can confine an interpreter's process on this machine. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
@@ -15,9 +15,9 @@ export interface Isolation {
   description: string;
 }
 
-/** Seconds of processor time after which the kernel ends a process whose owner is gone. */
+/** Seconds of processor time after which the kernel ends a process, in case its owner is gone. */
 const CPU_SECONDS = 600;
-/** WebAssembly's pages have 64 KiB. */
+/** The number of WebAssembly pages (64 KiB) per MiB. */
 const PAGES_PER_MIB = 16;
 
 const OS_SANDBOXES: Record<OsSandbox, { program: string; says: string }> = {
@@ -32,7 +32,7 @@ const OS_SANDBOXES: Record<OsSandbox, { program: string; says: string }> = {
   },
 };
 
-/** Tries bubblewrap, then unshare. Rejects where no process can be started. */
+/** Tries bubblewrap, then unshare. Rejects if the system can't start a process. */
 export async function detectIsolation(only?: OsSandbox): Promise<Isolation> {
   const wanted: OsSandbox[] = only === undefined ? ["bubblewrap", "unshare"] : [only];
   for (const os of wanted) if (await works(os)) return describe(os);
@@ -52,15 +52,15 @@ async function works(os: OsSandbox): Promise<boolean> {
     await run(file, args, { env: {}, timeout: 10_000 });
     return true;
   } catch (error) {
-    // Less isolation is no answer to a system that can't start a process just now.
+    // If the system can't start a process at the moment, we must not fall back to less isolation.
     if (codeOf(error) !== undefined && codeOf(error) !== "ENOENT") throw error;
     return false;
   }
 }
 
 /**
- * The command line that runs Node's `script` confined. Readable are `files` alone, by Node's
- * permission model and under bubblewrap by the system as well; nothing is writable.
+ * The command line that runs `script` in a confined Node process. It can read only `files` and write
+ * nothing: Node's permission model enforces this, and with bubblewrap also the system.
  */
 export function confinedNode(
   { os }: Isolation,
@@ -76,11 +76,11 @@ export function confinedNode(
     process.execPath,
     permission,
     ...files.map((file) => `--allow-fs-read=${file}`),
-    // JavaScript from strings is how Python would reach out of WebAssembly.
+    // Python could escape from WebAssembly by running JavaScript from strings.
     "--disallow-code-generation-from-strings",
     `--wasm-max-mem-pages=${memoryMiB * PAGES_PER_MIB}`,
     `--max-old-space-size=${memoryMiB}`,
-    // Programs are short: compiling better code would cost more than it saves.
+    // Programs are short, so to compile better code would cost more than it saves.
     "--liftoff-only",
     "--no-warnings",
     script,
@@ -113,7 +113,7 @@ function confined(os: OsSandbox, files: readonly string[], command: string[]): s
   ];
 }
 
-/** Has the kernel end a process whose parent was killed, where util-linux' setpriv is at hand. */
+/** Makes the kernel end the process when its parent is killed, if util-linux' setpriv is installed. */
 function endingWithParent(): string[] {
   const setpriv = process.platform === "linux" ? find("setpriv") : undefined;
   return setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--"];

@@ -1,8 +1,8 @@
-/** The way into the sandbox for programs: its modules are loaded when one is first opened. */
+/** Opens the sandbox for programs. Its modules are loaded on first use. */
 import type { Sandbox } from "./sandbox.js";
 import type { SandboxOptions } from "./sandbox-options.js";
 
-/** A sandbox for generated Python programs. Throws `ERR_SANDBOX` when it can't be started. */
+/** Opens a sandbox for generated Python programs. Throws `ERR_SANDBOX` if it can't be started. */
 export async function openSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const { Sandbox } = await import("./sandbox.js");
   return Sandbox.open(options);

@@ -1,7 +1,7 @@
 /**
- * The process that an interpreter lives in: `node python-process.js ROLE PYODIDE [SNAPSHOT]`.
- * It serves requests on `CHANNEL`, one at a time, read and written synchronously: so the judge's
- * Python can call what lives in another process.
+ * The process of an interpreter: `node python-process.js ROLE PYODIDE [SNAPSHOT]`. It serves requests on
+ * `CHANNEL` one at a time. It reads and writes synchronously, so that the judge's Python code can call
+ * functions in another process.
  */
 import { constants, readFileSync, readSync, writeSync } from "node:fs";
 import path from "node:path";
@@ -10,7 +10,7 @@ import type { loadPyodide } from "pyodide";
 import { CHANNEL, HEADER_BYTES, MAX_FRAME_BYTES, toFrame } from "./frames.js";
 import { CANDIDATE, JUDGE, PRELOADED } from "./python-source.js";
 
-/** A program has no files; the standard library may want a few. */
+/** The limit for files in memory. Programs have no files, but the standard library may need a few. */
 const MAX_FILE_BYTES = 16 * 2 ** 20;
 /** WASI's ENOSPC. */
 const NO_SPACE = 51;
@@ -29,7 +29,7 @@ function readBytes(count: number): Buffer | null {
 
 function readMessage(): string {
   const body = readBytes(readBytes(HEADER_BYTES)?.readUInt32LE(0) ?? 0);
-  // The process that asked has gone.
+  // The parent process has ended.
   if (body === null || body.length === 0) process.exit(0);
   return body.toString("utf8");
 }
@@ -46,13 +46,13 @@ function writeMessage(message: string): void {
   writeBytes(frame);
 }
 
-/** What pyodide wants of Node's internals, which the permission model closes. */
+/** Replaces the internal Node binding that Pyodide asks for, which the permission model forbids. */
 function answerBinding(name: string): object {
   if (name === "constants") return { fs: constants };
   throw new Error(`No binding ${name}`);
 }
 
-/** Ways out of JavaScript that Node's permissions leave open, closed before a program starts. */
+/** Removes the ways out of the process that Node's permissions leave open. Called before a program starts. */
 function closeExits(): void {
   for (const name of ["fetch", "WebSocket", "EventSource", "XMLHttpRequest", "require"]) {
     Reflect.deleteProperty(globalThis, name);
@@ -67,7 +67,7 @@ interface MemoryFiles {
   expandFileStorage(node: { contents?: { length: number } }, capacity: number): void;
 }
 
-/** Files in memory lie outside of WebAssembly's limit: what goes beyond theirs finds the disk full. */
+/** Limits files in memory, which WebAssembly's limit does not cover. Beyond the limit the disk is full. */
 function limitFiles(): void {
   const { filesystems, ErrnoError } = python.FS as unknown as {
     filesystems: { MEMFS: MemoryFiles };
@@ -84,7 +84,7 @@ function limitFiles(): void {
   };
 }
 
-// Node would print the source line as well, and Pyodide's are a megabyte long.
+// By default Node would also print the source line, and Pyodide's lines are a megabyte long.
 process.on("uncaughtException", (error) => {
   writeSync(2, String(error.stack ?? error).slice(0, 1000));
   process.exit(1);
@@ -95,7 +95,7 @@ const pyodide: { loadPyodide: typeof loadPyodide } = await import(pyodideModule)
 const isSnapshot = role === "snapshot";
 const python = await pyodide.loadPyodide({
   indexURL: `${pyodideDirectory}${path.sep}`,
-  // `import js` finds nothing.
+  // An empty object, so that `import js` gives no access to JavaScript's globals.
   jsglobals: Object.create(null),
   env: { HOME: "/", PYTHONHASHSEED: "0" },
   ...(isSnapshot ? { _makeSnapshot: true } : { _loadSnapshot: readFileSync(snapshot) }),
@@ -117,7 +117,7 @@ if (isSnapshot) {
   if (isJudge) python.globals.set("call_candidate", askCaller);
   python.runPython(isJudge ? JUDGE : CANDIDATE);
   const serve = python.globals.get("serve") as (request: string) => string;
-  // `confine` takes away what `runPython` itself runs on, so it is called from outside of it.
+  // `confine` removes what `runPython` needs, so it is not called by `runPython`.
   if (!isJudge) (python.globals.get("confine") as () => void)();
   limitFiles();
   closeExits();

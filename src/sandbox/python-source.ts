@@ -1,10 +1,11 @@
 /**
- * The Python that runs inside the interpreters. A program and its tests never share one: the tests
- * run in the judge and call the program's function in the candidate by value, so that nothing the
- * program does to its own interpreter can reach a test, and only plain data counts as a result.
+ * The Python code that runs inside the interpreters. A program and its tests never share an interpreter.
+ * The tests run in the judge and call the program's function in the candidate, with arguments and results
+ * by value. So nothing that the program does to its interpreter can affect a test, and only plain data
+ * counts as a result.
  */
 
-/** Values as JSON, tagged where JSON has no such type. Both sides. */
+/** Converts values to JSON, with tags for types that JSON lacks. Both interpreters use it. */
 const CODEC = `
 import json, math, random, sys
 from decimal import Decimal
@@ -57,7 +58,7 @@ def decode(data):
     return Opaque()
 `;
 
-/** What programs commonly import: loaded once, into the memory snapshot. */
+/** The modules that programs often import. They are loaded once, into the memory snapshot. */
 export const PRELOADED = `
 import abc, ast, asyncio, bisect, cmath, collections, concurrent.futures, contextlib, copy, dataclasses, datetime, decimal, enum
 import fractions, functools, hashlib, heapq, io, itertools, json, math, operator, random, re
@@ -65,8 +66,8 @@ import statistics, string, subprocess, sys, textwrap, threading, time, types, ty
 `;
 
 /**
- * Takes away what leads out of the interpreter, and remembers who tried. The operating system and
- * Node's permissions are the walls behind; this makes an attempt visible.
+ * Removes what leads out of the interpreter, and records attempts to use it. The actual protection comes
+ * from the operating system and Node's permissions; this code makes attempts visible.
  */
 const CONFINEMENT = `
 import _imp, gc, importlib.machinery, os, posix, subprocess, sys
@@ -145,8 +146,8 @@ def confine():
 `;
 
 /**
- * What honest programs use and Pyodide builds on its bridges, which are taken away: sleeping, event
- * loops, and threads, which run to their end where they are started.
+ * Replaces parts of the standard library that honest programs use, but that Pyodide implements with its
+ * removed bridges to JavaScript: sleeping, event loops, and threads, which run to their end when started.
  */
 const STANDARD_LIBRARY = `
 import asyncio, asyncio.events, asyncio.runners, concurrent.futures, threading, time
@@ -207,7 +208,7 @@ def restore():
     concurrent.futures.ThreadPoolExecutor.submit = submit
 `;
 
-/** Runs one program, and its function as often as it is called. */
+/** Runs one program, and then its function each time it is called. */
 export const CANDIDATE = `${CODEC}${CONFINEMENT}${STANDARD_LIBRARY}
 # A module of its own, where pickle and dataclasses look for what the program defines.
 program = type(sys)("candidate")

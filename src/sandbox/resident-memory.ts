@@ -1,9 +1,9 @@
-/** How much memory a process and its descendants have resident. */
+/** Measures the resident memory of a process and its descendants. */
 import { readFileSync } from "node:fs";
 
 const PAGE_BYTES = 4096;
 
-/** In bytes, from Linux' /proc; 0 elsewhere, and for a process that has ended. */
+/** The resident memory in bytes, from Linux' /proc; 0 on other systems and for a process that has ended. */
 export function residentBytes(pid: number | undefined): number {
   if (pid === undefined || process.platform !== "linux") return 0;
   const pages = Number(read(`/proc/${pid}/statm`).split(" ")[1] ?? 0);

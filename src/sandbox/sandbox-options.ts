@@ -4,15 +4,15 @@ import { checkInteger, checkKeys, checkOneOf, checkSignal, optional } from "../e
 const OS_NAMES = ["bubblewrap", "unshare", "none"] as const;
 export type OsSandbox = (typeof OS_NAMES)[number];
 
-/** What a generated program may take. */
+/** The limits of generated programs, and how they are run. */
 export interface SandboxOptions {
-  /** How long a program may run, its tests included; from 100 to 600,000. Default 10,000. */
+  /** How long a program may run, including its tests, in milliseconds from 100 to 600,000. Default 10,000. */
   timeoutMs?: number;
-  /** Python's memory, from 64 to 4096. Default 512. */
+  /** Python's memory in MiB, from 64 to 4096. Default 512. */
   memoryMiB?: number;
-  /** Programs under test at once, each with two processes. Default: one a core, at most 4. */
+  /** The number of programs tested at once, each with two processes. Default: one per core, at most 4. */
   concurrency?: number;
-  /** The operating system's part; for tests. Default: the best there is. */
+  /** The operating system's part of the isolation, for tests. Default: the best that is available. */
   os?: OsSandbox;
   /** Aborting rejects with the signal's reason. */
   signal?: AbortSignal;

@@ -7,26 +7,26 @@ import { resolveSandboxOptions, type SandboxOptions } from "./sandbox-options.js
 import { Session, type TestResult, type TestRun } from "./session.js";
 import { snapshotFile } from "./snapshot.js";
 
-/** How long tests that no program delays may take to end. */
+/** How much longer than `timeoutMs` the tests themselves may take. */
 const GRACE_MS = 5000;
 const KILLED: TestResult = { result: "fail", detail: "Its processes were killed again and again" };
-/** The candidate and the judge may each be found dead. */
+/** Three tries, because the candidate and the judge may each turn out to have been killed. */
 const MAX_TRIES = 3;
 
 interface Settings {
   timeoutMs: number;
   signal: AbortSignal | undefined;
-  /** Programs under test at once. */
+  /** The number of programs tested at once. */
   slots: number;
 }
 
 interface Slot {
   judge: Promise<Interpreter>;
-  /** Started ahead, and used for one program. */
+  /** Started in advance, and used for one program only. */
   candidate: Promise<Interpreter>;
 }
 
-/** Runs generated Python programs, confined. Made by `openSandbox`; dispose of it. */
+/** Runs generated Python programs in confined processes. Made by `openSandbox`; must be disposed. */
 export class Sandbox implements AsyncDisposable {
   readonly isolation: Isolation;
   readonly #options: InterpreterOptions;
@@ -51,8 +51,8 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /**
-   * Detects what isolation there is and starts the first interpreters. Throws `ERR_SANDBOX` when
-   * they don't start.
+   * Detects the available isolation and starts the first interpreters. Throws `ERR_SANDBOX` if they don't
+   * start.
    */
   static async open(options: SandboxOptions = {}): Promise<Sandbox> {
     const { timeoutMs, memoryMiB, concurrency, os, signal } = resolveSandboxOptions(options);
@@ -74,14 +74,14 @@ export class Sandbox implements AsyncDisposable {
     return sandbox;
   }
 
-  /** May be called while others run: they wait for a free place. */
+  /** Tests a program. May be called while other calls run; it then waits for a free slot. */
   async check(run: TestRun): Promise<TestResult> {
     checkKeys("run", run, ["program", "entryPoint", "setup", "tests"]);
     for (const name of ["program", "entryPoint", "tests"] as const) checkString(name, run[name]);
     optional(checkString, "setup", run.setup);
     const slot = await this.#take();
     try {
-      // Whoever else killed a process, its program had no part in it: it is tried anew.
+      // If someone else killed a process, the program is not to blame and is tried again.
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const result = await this.#check(slot, run);
         if (result !== null) return result;
@@ -97,7 +97,7 @@ export class Sandbox implements AsyncDisposable {
     }
   }
 
-  /** Null where somebody else killed one of its interpreters. */
+  /** Tests a program once; null if someone else killed one of its interpreters. */
   async #check(slot: Slot, run: TestRun): Promise<TestResult | null> {
     this.#refuseEnded();
     const judge = await this.#interpreter(slot, "judge");
@@ -129,7 +129,7 @@ export class Sandbox implements AsyncDisposable {
     }
   }
 
-  /** One of the slot's; another where it couldn't be started, or has ended since. */
+  /** The slot's interpreter, or a new one if it couldn't be started or has ended since. */
   async #interpreter(slot: Slot, role: keyof Slot): Promise<Interpreter> {
     const kept = await slot[role].catch(() => null);
     if (kept !== null && !kept.isGone) return kept;
@@ -144,7 +144,7 @@ export class Sandbox implements AsyncDisposable {
       else this.#running.add(interpreter);
       return interpreter;
     });
-    starting.catch(() => {}); // Whoever waits for it is told.
+    starting.catch(() => {}); // the error reaches whoever awaits `starting`
     return starting;
   }
 
@@ -167,7 +167,7 @@ export class Sandbox implements AsyncDisposable {
     return this.#free.pop() ?? new Promise((resolve) => this.#queue.push(resolve));
   }
 
-  /** Ends all processes; programs under test reject. */
+  /** Ends all processes. Running calls of `check` reject. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isDisposed = true;
     this.#signal?.removeEventListener("abort", this.#stop);

@@ -1,39 +1,39 @@
-/** One program under its tests: the judge's calls go to the candidate, and its values back. */
+/** Runs one program under its tests: passes the judge's calls to the candidate, and its results back. */
 import { type Interpreter, InterpreterGone } from "./interpreter.js";
 
-/** A program with its tests, all Python. */
+/** A program with its tests, in Python. */
 export interface TestRun {
-  /** The whole program, hostile. */
+  /** The whole program, which is not trusted. */
   program: string;
   /** The function under test. */
   entryPoint: string;
   /** Trusted code that the tests need, such as helper functions. Default: none. */
   setup?: string;
   /**
-   * Trusted tests: they call `entryPoint` by name, or define `check(candidate)`. Arguments and
-   * results are passed by value; what isn't plain data comes back equal to nothing.
+   * Trusted tests. They call `entryPoint` by name, or define `check(candidate)`. Arguments and results are
+   * passed by value; a result that isn't plain data becomes a value that equals nothing.
    */
   tests: string;
 }
 
-/** How a program did on its tests. */
+/** The result of a program's tests. */
 export interface TestResult {
-  /** `blocked`: it tried what is not allowed, whatever came of it. */
+  /** `blocked`: the program tried something that is not allowed, even if it had no effect. */
   result: "pass" | "fail" | "timeout" | "blocked";
-  /** Why it failed, in short. */
+  /** A short reason of the failure. */
   detail: string;
 }
 
 const MAX_ATTEMPTS = 8;
 const MAX_TEXT = 300;
-/** Levels of lists in a result, each with its tag. */
+/** The largest depth of nested lists and objects in a message. */
 const MAX_NESTING = 500;
 const GONE = '{"gone":true}';
 
 export class Session {
   readonly #judge: Interpreter;
   readonly #candidate: Interpreter;
-  /** Whether the candidate has said anything: what becomes of the judge then is its doing. */
+  /** Whether the candidate has answered. From then on, the end of the judge may be the candidate's fault. */
   hasAnswered = false;
   #attempts: string[] = [];
   #end: string | undefined;
@@ -43,7 +43,7 @@ export class Session {
     this.#candidate = candidate;
   }
 
-  /** Throws `InterpreterGone` when the judge ends; a candidate that does has failed. */
+  /** Runs the tests. Throws `InterpreterGone` if the judge ends. If the candidate ends, it has failed. */
   async run({ program, entryPoint, setup = "", tests }: TestRun): Promise<TestResult> {
     const defined = parse(await this.#askCandidate(JSON.stringify({ program, entryPoint })));
     if (defined.value !== null) return this.#conclude(false, this.#end ?? describe(defined.error));
@@ -55,7 +55,7 @@ export class Session {
     }
   }
 
-  /** What the candidate says, in the one form that the judge reads: `GONE` for everything else. */
+  /** The candidate's answer in the form that the judge reads, or `GONE` if there is no valid answer. */
   async #askCandidate(message: string): Promise<string> {
     try {
       const answer = await this.#candidate.ask(message);
@@ -80,8 +80,9 @@ export class Session {
 }
 
 /**
- * What comes from an interpreter is hostile: anything but an object is an empty one, and so is one
- * nested deeper than any result, which would overflow the judge's stack.
+ * Parses a message of an interpreter, which is not trusted. Anything except an object becomes an empty
+ * object. So does an object that is nested deeper than any result, because it would overflow the judge's
+ * stack.
  */
 function parse(message: string): Record<string, unknown> {
   try {
@@ -93,7 +94,7 @@ function parse(message: string): Record<string, unknown> {
   }
 }
 
-/** The most brackets that are open at once in a JSON text. */
+/** The largest number of brackets that are open at once in a JSON text. */
 function nesting(json: string): number {
   let [depth, deepest] = [0, 0];
   for (let i = 0; i < json.length; i++) {
@@ -113,7 +114,7 @@ function endOfString(json: string, start: number): number {
   return json.length;
 }
 
-/** The text that it is, in short; what is no text has none. */
+/** The beginning of a string; "" for other values. */
 function toText(value: unknown): string {
   return typeof value === "string" ? value.slice(0, MAX_TEXT) : "";
 }

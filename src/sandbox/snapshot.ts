@@ -1,4 +1,4 @@
-/** A memory snapshot of a started interpreter: others start from it several times faster. */
+/** A memory snapshot of a started interpreter, from which others start several times faster. */
 import { createHash } from "node:crypto";
 import path from "node:path";
 import { buffer } from "node:stream/consumers";
@@ -15,8 +15,8 @@ import {
 import { PRELOADED } from "./python-source.js";
 
 /**
- * The snapshot's file in the user's cache, made on first use (seconds). Throws `ERR_SANDBOX`, or
- * `ERR_WRITE` when it can't be kept.
+ * The snapshot's file in the user's cache. It is made on first use, which takes seconds. Throws
+ * `ERR_SANDBOX`, or `ERR_WRITE` if it can't be stored.
  */
 export async function snapshotFile(
   options: Omit<InterpreterOptions, "snapshot">,

@@ -1,6 +1,6 @@
 /**
- * The instructions of IFEval as graders and as a reward: which of an item's instructions a text follows,
- * and for the beginning of a text which it may still follow.
+ * The instructions of IFEval as graders and as a reward. They determine which of an item's instructions a
+ * text follows, and which the beginning of a text may still follow.
  */
 import { LlamaEtsError } from "../../engine/errors.js";
 import type { Completion, Reward, RewardItem } from "../reward.js";
@@ -14,22 +14,22 @@ import {
 } from "./instructions.js";
 import { loadDetector } from "./language.js";
 
-/** Says what an item's field must be: "`field` to …". Never returns. */
+/** Throws an error that says what an item's field must be: "`field` to …". */
 export type Refuse = (field: string, expected: string) => never;
 
-/** What an item asks: names of kinds, and each one's arguments. */
+/** An item's instructions: the name of each one's kind, and its arguments. */
 export type Instructions = readonly {
   kind: string;
   arguments: Readonly<Record<string, unknown>>;
 }[];
 
-/** Verdicts in the order of the item's instructions. */
+/** For each of the item's instructions, whether the text follows it; strictly, and with loose checks. */
 export interface InstructionVerdicts {
   strict: boolean[];
   loose: boolean[];
 }
 
-/** The instructions of a row `{instruction_id_list, kwargs}`, their kinds and arguments checked. */
+/** Reads the instructions of a row `{instruction_id_list, kwargs}` and checks their kinds and arguments. */
 export function readInstructions(row: RewardItem, refuse: Refuse): Instructions {
   const { instruction_id_list: kinds, kwargs } = row;
   if (!Array.isArray(kinds) || kinds.length === 0) {
@@ -87,7 +87,7 @@ function readArguments(
   };
 }
 
-/** A text's verdicts. Throws what `refuse` throws. */
+/** Judges a text by a row's instructions. Throws what `refuse` throws. */
 export async function judgeInstructions(
   row: RewardItem,
   text: string,
@@ -111,9 +111,9 @@ async function checksOf(row: RewardItem, refuse: Refuse): Promise<Check[]> {
 }
 
 /**
- * The share of the item's instructions that a text follows, from 0 to 1; as a potential, the mean over
- * the instructions of what the text's beginning is worth to each. It needs the items of a task whose
- * rows have `instruction_id_list` and `kwargs`, as those of `ifeval`.
+ * The share of the item's instructions that a text follows, from 0 to 1. As a potential, it is the mean of
+ * `Check.promise` over the instructions. It needs the items of a task whose rows have
+ * `instruction_id_list` and `kwargs`, such as those of `ifeval`.
  */
 export function ifevalReward(): Reward {
   return {

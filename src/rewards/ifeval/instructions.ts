@@ -1,7 +1,7 @@
 /**
- * The instructions of IFEval: what each asks of a text, and what the beginning of a text is worth. The
- * checks are those of the published evaluation (docs/grading.md), each in a time that grows with the
- * text's length alone.
+ * The instructions of IFEval: checks of whole texts, and values of beginnings of texts. The checks are
+ * those of the published evaluation (docs/grading.md). Each takes a time that is linear in the text's
+ * length.
  */
 import type { DetectLanguage } from "./language.js";
 import {
@@ -17,19 +17,20 @@ import {
 import { SPACE, sentencesOf, strip } from "./sentences.js";
 import { countCapitalWords, countWords, isLower, isUpper } from "./words.js";
 
-/** What was asked of a text: whether it is so, and for a text's beginning what it is worth. */
+/** One instruction: whether a text follows it, and the value of the beginning of a text. */
 export interface Check {
   follows(text: string): boolean;
   /**
-   * From 0 to 1, for a text that goes on: 0 where no continuation can follow the instruction any more, 1
-   * where it may still be followed or has been, and the share that is there where much must come.
+   * The value, from 0 to 1, of a text that goes on. It is 0 if no continuation can follow the instruction,
+   * and 1 if the instruction is followed or may still be followed. If the text must contain something many
+   * times, it is the share that is already there.
    */
   promise(text: string): number;
 }
 
 type Arguments = ReadArguments & { detect: DetectLanguage };
 
-/** The arguments by their names; `refuse` says what is expected. */
+/** Reads arguments by their names. `refuse` throws an error that says what is expected. */
 export interface ReadArguments {
   text(name: string): string;
   texts(name: string): string[];
@@ -40,12 +41,12 @@ export interface ReadArguments {
 const RELATIONS = ["less than", "at least"] as const;
 type Relation = (typeof RELATIONS)[number];
 
-/** A check that something must not happen: once it has, it is too late. */
+/** A check that something must not occur. Once it has occurred, no continuation helps. */
 function never(isBroken: (text: string) => boolean): Check {
   return { follows: (text) => !isBroken(text), promise: (text) => (isBroken(text) ? 0 : 1) };
 }
 
-/** A check that something is there often enough: what has come stays. */
+/** A check that something occurs at least `wanted` times. Continuations can't lower the count. */
 function atLeast(wanted: number, count: (text: string) => number): Check {
   return {
     follows: (text) => count(text) >= wanted,
@@ -53,7 +54,7 @@ function atLeast(wanted: number, count: (text: string) => number): Check {
   };
 }
 
-/** A check that something is there exactly so often. */
+/** A check that something occurs exactly `wanted` times. */
 function exactly(wanted: number, count: (text: string) => number): Check {
   return {
     follows: (text) => count(text) === wanted,
@@ -65,7 +66,7 @@ function related(relation: Relation, wanted: number, count: (text: string) => nu
   return relation === "at least" ? atLeast(wanted, count) : never((text) => count(text) >= wanted);
 }
 
-/** A check of a whole text, whose beginning says nothing of it. */
+/** A check of a whole text. The beginning of a text gives no information about it. */
 function whole(follows: (text: string) => boolean): Check {
   return { follows, promise: () => 1 };
 }
@@ -124,7 +125,7 @@ const KINDS = {
         const paragraphs = text.split("\n\n");
         const count = paragraphs.filter((paragraph) => strip(paragraph) !== "").length;
         const first = paragraphs[nth - 1] ?? "";
-        // The word may still grow.
+        // The first word counts only if it is complete, because it may still grow.
         const hasBegun = paragraphs.length > nth || new RegExp(`[^${SPACE}][${SPACE}]`).test(first);
         return count > wanted || (hasBegun && firstWord(first) !== word) ? 0 : 1;
       },
@@ -217,17 +218,17 @@ const KINDS = {
 /** The kinds of instructions, by IFEval's names. */
 export const INSTRUCTION_KINDS: readonly string[] = Object.keys(KINDS);
 
-/** Throws what `given` throws for arguments that are missing or of another kind. */
+/** Makes the check of an instruction. Throws what `given` throws for missing or invalid arguments. */
 export function toCheck(kind: string, given: ReadArguments, detect: DetectLanguage): Check {
   return KINDS[kind as keyof typeof KINDS]({ ...given, detect });
 }
 
-/** Whether a text follows an instruction as it stands. A text without content follows none. */
+/** Whether the unchanged text follows an instruction. A text without content follows none. */
 export function followsStrictly({ follows }: Check, text: string): boolean {
   return strip(text) !== "" && follows(text);
 }
 
-/** The text, and what is left without emphasis, first line and last line. */
+/** The text, and its variants without the first line, the last line, and the marks of emphasis. */
 export function looseVariants(text: string): string[] {
   const lines = text.split("\n");
   const cut = [lines.slice(1), lines.slice(0, -1), lines.slice(1, -1)];
@@ -243,7 +244,7 @@ function ignoringCase(pattern: string): RegExp {
   return new RegExp(pattern, "giu");
 }
 
-/** The word between two borders of words: letters, digits and underscores make words. */
+/** A pattern for the word between two word borders. Words consist of letters, digits and underscores. */
 function wholeWord(word: string): RegExp {
   const w = String.raw`[\p{L}\p{N}_]`;
   const border = `(?:(?<=${w})(?!${w})|(?<!${w})(?=${w}))`;

@@ -1,9 +1,9 @@
-/** Which language a text is in, by the codes of IFEval (ISO 639-1). */
+/** Detects the language of a text. Languages have the codes of IFEval (ISO 639-1). */
 
-/** Longer texts are known by their beginnings. */
+/** Of longer texts only the beginning is used. */
 const MAX_LENGTH = 10_000;
 
-/** Languages that `eld` doesn't know, by the codes of `franc`. */
+/** Languages that `eld` doesn't know, with the codes of `franc` as keys. */
 const BY_FRANC: Readonly<Record<string, string>> = {
   afr: "af",
   cym: "cy",
@@ -14,10 +14,10 @@ const BY_FRANC: Readonly<Record<string, string>> = {
   swh: "sw",
 };
 
-/** Fewer letters say nothing that `franc` could tell. */
+/** With fewer letters, `franc` can't tell the language. */
 const FEW_LETTERS = 20;
 
-/** All that `franc` chooses from: what `langdetect` knows, with which IFEval's verdicts were made. */
+/** The languages from which `franc` chooses: those of `langdetect`, with which IFEval's results were made. */
 const KNOWN =
   `afr arb bul ben cat ces cym dan deu ell eng spa est pes fin fra guj heb hin hrv hun ind ita jpn kan kor lit
    lvs mkd mal mar npi nld nob pan pol por ron rus slk slv som als swe swh tam tel tha tgl tur ukr urd vie
@@ -25,7 +25,7 @@ const KNOWN =
 
 export type DetectLanguage = (text: string) => string | null;
 
-/** Loads the detectors; what they give is `null` for a text without letters. */
+/** Loads the detectors. The returned function gives `null` for a text without letters. */
 export async function loadDetector(): Promise<DetectLanguage> {
   const [{ eld }, { franc }] = await Promise.all([import("eld/small"), import("franc")]);
   return (whole) => {

@@ -1,7 +1,7 @@
-/** What IFEval counts and looks for in a text besides its words and sentences. */
+/** Counts and finds what IFEval looks for in a text, apart from words and sentences. */
 import { SPACE, strip } from "./sentences.js";
 
-/** The number of parts between `***`; null where one in the middle is empty. */
+/** The number of parts between `***`; null if one in the middle is empty. */
 export function countParagraphs(text: string): number | null {
   const parts = text.split(new RegExp(`[${SPACE}]?\\*\\*\\*[${SPACE}]?`));
   const isEmpty = parts.map((part) => strip(part) === "");
@@ -10,13 +10,13 @@ export function countParagraphs(text: string): number | null {
   return parts.length - (first ? 1 : 0) - (last ? 1 : 0);
 }
 
-/** The first word in small letters, without quotes before it and what follows a sign. */
+/** The first word in lower case, without quotes before it, cut at the first punctuation mark. */
 export function firstWord(paragraph: string): string {
   const [word = ""] = strip(paragraph).split(new RegExp(`[${SPACE}]`));
   return (/^'*"*([^.,?!'"]*)/.exec(word)?.[1] ?? "").toLowerCase();
 }
 
-/** Pairs of square brackets within a line. */
+/** Counts pairs of square brackets within a line. */
 export function countPlaceholders(text: string): number {
   let count = 0;
   for (const line of text.split("\n")) {
@@ -31,7 +31,7 @@ export function countPlaceholders(text: string): number {
   return count;
 }
 
-/** Bullets with stars, and those with hyphens, each from where a line begins. */
+/** Counts bullets with stars and with hyphens at the beginnings of lines. */
 export function countBullets(text: string): number {
   const isSpace = new RegExp(`[${SPACE}]`);
   const ends = (from: number) => {
@@ -47,7 +47,7 @@ export function countBullets(text: string): number {
       const content = contentAt(mark);
       if (content !== null) bullets++;
       const end = ends(content ?? mark);
-      // A bullet whose content is the line's end itself leaves the next line to be looked at.
+      // If a bullet's content is only the line break, the next line may be a bullet too.
       start = content !== null && text[end - 1] === "\n" && end > mark + 1 ? end : end + 1;
     }
     return bullets;
@@ -58,7 +58,7 @@ export function countBullets(text: string): number {
   return count(star) + count(hyphen);
 }
 
-/** Texts between stars on one line, and those between double stars once more. */
+/** Counts texts between stars on one line. Texts between double stars count once more. */
 export function countHighlights(text: string): number {
   const hasContent = (highlight: string) => strip(highlight.replaceAll("*", "")) !== "";
   const single = text.match(/\*[^\n*]*\*/g) ?? [];
@@ -66,7 +66,7 @@ export function countHighlights(text: string): number {
   return [...single, ...double].filter(hasContent).length;
 }
 
-/** A title stands between the first `<<` and the last `>>` of a line. */
+/** Whether a line has a title, which is the text between its first `<<` and its last `>>`. */
 export function hasTitle(line: string): boolean {
   const open = line.indexOf("<<");
   const close = line.lastIndexOf(">>");
@@ -77,7 +77,7 @@ export function hasTitle(line: string): boolean {
   return strip(line.slice(from, to)) !== "";
 }
 
-/** JSON, perhaps in a fence, with the numbers that Python reads besides. */
+/** Whether the text is JSON, possibly in a fence. It also accepts the numbers that only Python's reader accepts. */
 export function isJson(text: string): boolean {
   let inner = strip(text);
   for (const fence of ["```json", "```Json", "```JSON", "```"]) {
@@ -96,7 +96,7 @@ export function isJson(text: string): boolean {
   }
 }
 
-/** Without double quotes around it. */
+/** The text without double quotes around it. */
 export function withoutQuotes(text: string): string {
   let [from, to] = [0, text.length];
   while (from < to && text[from] === '"') from++;

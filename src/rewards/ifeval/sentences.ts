@@ -1,10 +1,10 @@
 /**
- * Sentences by the decisions of punkt (Kiss and Strunk, 2006) with what it learned of English: which
- * words with a period are abbreviations, and which words begin sentences. Every pattern takes a time
- * that grows with the text's length alone.
+ * Splits a text into sentences with the rules of punkt (Kiss and Strunk, 2006) and with its parameters for
+ * English: which words with a period are abbreviations, and which words begin sentences. Every pattern
+ * takes a time that is linear in the text's length.
  */
 
-/** Python's white space; JavaScript's `\s` has others. */
+/** Python's white space, which differs from JavaScript's `\s`. */
 export const SPACE = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
 
 const IS_SPACE = new RegExp(`[${SPACE}]`);
@@ -20,7 +20,7 @@ function stripEnd(text: string): string {
   return text.slice(0, end);
 }
 
-/** What punkt's English parameters call abbreviations: without others, "etc." ends a sentence. */
+/** The abbreviations of punkt's English parameters. Others are missing there too: "etc." ends a sentence. */
 const ABBREVIATIONS = new Set(
   `ct t ms dr pa p st dec lt adm ga tenn yr sen n inc vs feb sr jan col d ft va chg minn k m gen aug okla
    ltd oct s vt ariz ore h mrs cie corp w ok ill nov prof conn mg g calif messrs wash tues sw bros l wis mr
@@ -31,14 +31,14 @@ const ABBREVIATIONS = new Set(
    l.p g.d a.m.e t.j`.split(/\s+/),
 );
 
-/** Words that often begin sentences: written large behind an abbreviation, they do. */
+/** Words that often begin sentences. With a capital letter after an abbreviation, they begin a new one. */
 const STARTERS = new Set(
   `most he since so both these it nevertheless this indeed however instead under similarly some though
    while when in despite although nonetheless thus there if the nor separately moreover but they yet many
    according sales among meanwhile even i`.split(/\s+/),
 );
 
-/** Frequent words that punkt knows in small letters, and large at the start of sentences alone. */
+/** Frequent words that punkt knows in lower case, and with a capital letter only at the start of sentences. */
 const SMALL = new Set(
   `so your here yes please thank thanks okay her him them us me very too also always never often sometimes
    just only still again maybe perhaps someone something anyone everyone nothing everything anything
@@ -59,7 +59,7 @@ const TOKEN = new RegExp(
 const CANDIDATE = new RegExp(`[.?!](?=${NON_WORD}|([${SPACE}]+)([^${SPACE}]))`, "gu");
 const REALIGNED = new RegExp(`^${CLOSING}+(?:[${SPACE}]+|(?=--)|$)`, "u");
 
-/** The longest run without a space that is looked at: what is longer is no word. */
+/** The longest run without a space that is examined. Longer runs are not words. */
 const LONGEST_WORD = 200;
 
 /** The sentences of a text. */
@@ -76,7 +76,7 @@ export function sentencesOf(text: string): string[] {
   return realigned(text, slices);
 }
 
-/** Words of the text in small letters, which it doesn't write large within sentences. */
+/** Recognizes words that the text writes in lower case and never with a capital letter within sentences. */
 function lowerCaseWords(text: string): (word: string) => boolean {
   const small = new Set(text.match(/(?<![\p{L}.])\p{Ll}[\p{Ll}'’-]*/gu));
   const large = new Set(
@@ -87,7 +87,7 @@ function lowerCaseWords(text: string): (word: string) => boolean {
   return (word) => SMALL.has(word) || (small.has(word) && !large.has(word) && !TITLED.has(word));
 }
 
-/** Small words that titles write large: their case says nothing. */
+/** Small words that titles write with capital letters, so their case carries no information. */
 const TITLED = new Set(
   `the a he she it we you they this that and but or in on at for to of my what why when where how then if
    as is are was do don first there let one some all with by from about well no now not sure be will`.split(
@@ -96,17 +96,17 @@ const TITLED = new Set(
 );
 
 interface Candidate {
-  /** Behind the sign that may end a sentence, and where the next one would begin. */
+  /** The index after the mark that may end a sentence, and the index where the next one would begin. */
   end: number;
   next: number;
-  /** The word with the sign, and what follows. */
+  /** The word with the mark, and the text after it. */
   context: string;
 }
 
-/** Signs that may end a sentence; of several within one word the last counts. */
+/** The marks that may end a sentence. If one word has several, the last one counts. */
 function* candidates(text: string): Generator<Candidate> {
   let pending: Candidate | undefined;
-  /** Where the word before the sign that was seen last begins, and where that sign stands. */
+  /** Where the word before the latest mark begins, and where that mark is. */
   let wordStart = 0;
   let sign = 0;
   for (const match of text.matchAll(CANDIDATE)) {
@@ -125,7 +125,7 @@ function* candidates(text: string): Generator<Candidate> {
   if (pending !== undefined) yield pending;
 }
 
-/** The last white space from one place up to another; -1 where there is none. */
+/** The index of the last white space in [from, to); -1 if there is none. */
 function lastSpace(text: string, from: number, to: number): number {
   for (let i = to - 1; i >= from; i--) if (IS_SPACE.test(text[i] as string)) return i;
   return -1;
@@ -178,7 +178,7 @@ function endsSentence(
   return isBreak;
 }
 
-/** Whether its letters say that a token begins a sentence; undefined where they say nothing. */
+/** Whether a token begins a sentence, judged by its case; undefined if the case doesn't tell. */
 function startsSentence(
   token: string,
   type: string,
@@ -193,7 +193,7 @@ function isKnownSmall(type: string, isAlsoSmall: (word: string) => boolean): boo
   return isAlsoSmall(type) || TITLED.has(type) || STARTERS.has(type);
 }
 
-/** Quotes and brackets that close belong to the sentence before. */
+/** Moves closing quotes and brackets to the sentence before them. */
 function realigned(text: string, slices: readonly [number, number][]): string[] {
   const sentences: string[] = [];
   let skipped = 0;

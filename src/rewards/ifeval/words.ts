@@ -1,14 +1,14 @@
-/** Words as nltk's tokenizers have them. */
+/** Splits texts into words like nltk's tokenizers. */
 import { sentencesOf } from "./sentences.js";
 
 const WORD = /[\p{L}\p{N}_]+/gu;
 
-/** Runs of letters, digits and underscores. */
+/** Counts runs of letters, digits and underscores. */
 export function countWords(text: string): number {
   return text.match(WORD)?.length ?? 0;
 }
 
-/** How the Penn Treebank's tokenizer sets tokens apart, in its order; sentences have single spaces. */
+/** The replacements with which the Penn Treebank tokenizer separates tokens, in its order. */
 const SEPARATIONS: readonly [RegExp, string][] = [
   [/[«“‘„]|`+/gu, " $& "],
   [/^"/gu, "``"],
@@ -36,7 +36,7 @@ const SEPARATIONS: readonly [RegExp, string][] = [
   [/ ('t)(is|was)(?![\p{L}\p{N}_])/giu, " $1 $2 "],
 ];
 
-/** Tokens that have capital letters and no small ones. */
+/** Counts tokens with capital letters and without lower-case ones. */
 export function countCapitalWords(text: string): number {
   return sentencesOf(text).flatMap(tokensOf).filter(isUpper).length;
 }
@@ -47,12 +47,12 @@ function tokensOf(sentence: string): string[] {
   return text.split(" ").filter((token) => token !== "");
 }
 
-/** Whether it has capital letters and no small ones. */
+/** Whether a text has capital letters and no lower-case ones. */
 export function isUpper(text: string): boolean {
   return /\p{Uppercase}/u.test(text) && !/\p{Lowercase}|\p{Lt}/u.test(text);
 }
 
-/** Whether it has small letters and no capital ones. */
+/** Whether a text has lower-case letters and no capital ones. */
 export function isLower(text: string): boolean {
   return /\p{Lowercase}/u.test(text) && !/\p{Uppercase}|\p{Lt}/u.test(text);
 }
