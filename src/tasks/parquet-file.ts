@@ -1,12 +1,15 @@
-/** The rows of a Parquet file. */
+/** Reads the rows of a Parquet file. */
 import type { Readable } from "node:stream";
 import zlib from "node:zlib";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 
-/** The file is held in memory, and its rows beside it. */
+/** The maximum size of a file, which is held in memory together with its rows. */
 const MAX_BYTES = 2 ** 30;
 
-/** All rows, with integers as numbers, dates as ISO texts and bytes left out. Throws `ERR_INVALID_DATA`. */
+/**
+ * Returns all rows, with integers as numbers, dates as ISO texts, and without binary values. Throws
+ * `ERR_INVALID_DATA`.
+ */
 export async function readParquet(
   name: string,
   content: Readable,
@@ -33,7 +36,7 @@ export async function readParquet(
 
 type Unpack = (packed: Uint8Array) => Uint8Array;
 
-/** What Node unpacks, beside what hyparquet does itself. Zstandard came with Node 22.15. */
+/** The codecs that Node decompresses, in addition to those of hyparquet. Node has Zstandard since 22.15. */
 const { zstdDecompressSync } = zlib as { zstdDecompressSync?: Unpack };
 const COMPRESSORS = {
   GZIP: (packed: Uint8Array) => zlib.gunzipSync(packed),
@@ -41,7 +44,7 @@ const COMPRESSORS = {
   ...(zstdDecompressSync && { ZSTD: zstdDecompressSync }),
 };
 
-/** As JSON has it. An integer that a number can't hold is a text. */
+/** Converts a value to its JSON form. An integer that a number can't represent becomes a text. */
 function plain(value: unknown): unknown {
   if (typeof value === "bigint") {
     const number = Number(value);
