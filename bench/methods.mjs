@@ -1,8 +1,8 @@
 // Usage: npm run bench:methods -- [--limit 500] [--budgets 500,1000,2000] [--seed 0]
 //          [--out runs/methods] [--into docs/methods.md]
 //
-// All methods on held-out mini-gsm items at equal budgets of tokens. What is in --out is not drawn
-// again, so that an interrupted run goes on; --into puts the table between the marks in a file.
+// Compares all methods on held-out mini-gsm items at equal token budgets. Samples in --out are not drawn
+// again, so that an interrupted run continues. --into writes the table between the marks in a file.
 import { readFile, writeFile } from "node:fs/promises";
 import { methods, methodsOptions } from "./cases/methods.mjs";
 import { parseOptions } from "./lib/arguments.mjs";

@@ -2,9 +2,9 @@
 //          [--its-hub VENV/bin/python] [--only sentences,topics,json,keywords,records,counts] [--items 12]
 //          [--topics 20] [--particles 8] [--seed 0] [--file runs/rivals/lines.jsonl]
 //
-// The same prompts, weights, constraints and potentials in this library and in others, one item after
-// another in each. What is in --file is not drawn again. The others are Python's, each in an environment
-// of its own: pip install genlm-control==0.4.1 gguf accelerate, and
+// Runs the same prompts, weights, constraints and potentials in this library and in others, one item after
+// another. Outcomes in --file are not drawn again. The others are Python libraries, each in its own
+// environment: pip install genlm-control==0.4.1 gguf accelerate, and
 // pip install its-hub==1.2.0 aiohttp backoff certifi.
 import { loadModel, particle } from "llama-ets";
 import { parseOptions } from "./lib/arguments.mjs";
@@ -30,7 +30,7 @@ const options = parseOptions({
 });
 if (options.model === "") throw new Error("Expected --model, an instruct model's GGUF file");
 
-/** What a library makes of an item: its text, its log Ẑ, tokens and processor seconds. */
+/** The libraries. A run of an item gives a text, log Ẑ, tokens and CPU seconds. */
 const LIBRARIES = {
   "llama-ets": { isOf: () => true, open: openOurs },
   "genlm-control": { isOf: () => options.genlm !== "", open: openGenlm },
@@ -106,13 +106,16 @@ async function openGenlm({ model }) {
   };
 }
 
-/** The best of the particles that live, as our own runs end; without a reward one in proportion to its weight. */
+/**
+ * Chooses the best of the living particles, as our own runs do. Without a reward it draws one in proportion
+ * to the weights.
+ */
 function chosen(task, item, texts, seed) {
   if (texts.length === 0) return {};
   const heaviest = Math.max(...texts.map(({ logWeight }) => logWeight));
   const weights = texts.map(({ logWeight }) => Math.exp(logWeight - heaviest));
   if (task.reward === undefined) {
-    // A low-discrepancy draw that the seed names.
+    // A low-discrepancy draw that depends only on the seed.
     let left = ((seed + 1) * 0.618034) % 1;
     left *= weights.reduce((a, b) => a + b, 0);
     return texts.find((_, i) => {

@@ -3,9 +3,9 @@
 //          [--sweeps parallel,prompt,steps,fork] [--limit 500] [--plot FILE] [--models A,B]
 //          [--gpu cuda]
 //
-// Ratios of our speed to others', both sides measured back to back in one run; each case says in
-// its file what is compared. Prints Markdown tables; --json writes
-// { NAME: { ratio, ours, theirs, unit, … } }, where a ratio above 1 is good for us.
+// Measures ratios of our speed to others', with both sides back to back in one run. The file of each case
+// says what it compares. Prints Markdown tables; --json writes { NAME: { ratio, ours, theirs, unit, … } },
+// where a ratio above 1 is good for us.
 //
 // --quick     a model without a body and a few tokens: shows that all of it works, measures nothing
 // --engine    decode, server: a directory of `llama-ets build-engine`; default: the one in the cache
@@ -42,7 +42,7 @@ const CASES = [
 const ON_GPU = ["decode", "sampling", "peer", "naive", "ets"];
 
 const { only, json, markdown, ...options } = parseOptions({
-  only: CASES.filter((name) => name !== "server").join(","), // it needs llama-server
+  only: CASES.filter((name) => name !== "server").join(","), // the server case needs llama-server
   quick: false,
   json: "",
   markdown: "",

@@ -3,9 +3,9 @@
 //          [--data-ifeval FILE] [--data-humaneval FILE] [--also FILE.gguf] [--file runs/where/lines.jsonl]
 //          [--into docs/where-guidance-pays.md]
 //
-// Which method, for which task, at which budget. What is in --file is not drawn again, so that an
-// interrupted study goes on where it was; --draw false makes the page of what is kept. --also is the
-// model requantised: two tasks are drawn with it too.
+// Studies which method suits which task at which budget. Outcomes in --file are not drawn again, so that an
+// interrupted study continues. --draw false makes the page from the kept outcomes. --also is a requantised
+// model, with which two tasks are drawn too.
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseOptions } from "./lib/arguments.mjs";

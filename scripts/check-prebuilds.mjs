@@ -1,4 +1,4 @@
-// What the package must carry for each platform, and the oldest systems that it runs on.
+// Checks the prebuilt files of each platform, and that they run on the oldest supported systems.
 //
 //   node scripts/check-prebuilds.mjs PLATFORM…    e.g. linux-x64 win32-x64; exit code 1 says what is wrong
 import { execFileSync } from "node:child_process";
@@ -11,14 +11,16 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 const isAny = () => true;
 const isPosix = (platform) => !platform.startsWith("win32-");
-/** `mode`: the process of templates is started, not loaded. */
+/**
+ * The files of a prebuild. `mode` differs because the program that renders templates is executed, not loaded.
+ */
 export const PREBUILT_FILES = [
   { name: "llama_ets.node", mode: 0o644, isOn: isAny },
   { name: "llama_ets_text.node", mode: 0o644, isOn: isPosix },
   { name: "llama_ets_text_process", mode: 0o755, isOn: isPosix },
 ];
 
-/** Throws for a missing file, one that can't be run, or one that asks for a newer system. */
+/** Throws if a file is missing, can't be run, or needs a newer system. */
 export function checkPrebuild(platform, directory = path.join(ROOT, "prebuilds", platform)) {
   for (const { name, mode, isOn } of PREBUILT_FILES) {
     if (!isOn(platform)) continue;
@@ -28,7 +30,7 @@ export function checkPrebuild(platform, directory = path.join(ROOT, "prebuilds",
       throw new Error(`${file} can't be executed. Try: chmod ${mode.toString(8)} ${file}`);
     }
     if (!platform.startsWith("linux-")) continue;
-    // objdump of one processor reads the symbols of others, too.
+    // objdump also reads the symbols of files for other processors.
     const symbols = execFileSync("objdump", ["--dynamic-syms", file], { encoding: "utf8" });
     for (const { library, version, symbol } of tooNew(symbols)) {
       throw new Error(
@@ -38,7 +40,7 @@ export function checkPrebuild(platform, directory = path.join(ROOT, "prebuilds",
   }
 }
 
-/** The symbols in what objdump prints that are newer than the floor. */
+/** Returns the symbols in the output of objdump that are newer than the oldest supported system. */
 export function tooNew(symbols) {
   return symbols.split("\n").flatMap((line) => {
     const [, library, version, symbol] =

@@ -1,4 +1,4 @@
-// Puts the figures' fonts beside the built code that draws with them.
+// Copies the fonts of figures beside the built code that uses them.
 import { cpSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 

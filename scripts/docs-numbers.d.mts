@@ -1,5 +1,5 @@
 export interface MadeBlock {
-  /** Of bash. */
+  /** The line of bash that makes the block. */
   line: string;
   shown: string;
 }

@@ -1,5 +1,5 @@
-// Rewrites what README.md and docs/ show of what commands print. Such a block stands behind a comment
-// with the line of bash that makes it; the date and the machine are written there, too:
+// Rewrites the command output that README.md and docs/ show. Such a block stands behind a comment with the
+// line of bash that makes it. The date and the machine are written there, too:
 //
 //   <!-- made by: llama-ets eval mini-gsm --limit 20 --out runs/small -->
 //
@@ -7,8 +7,9 @@
 //   npm run docs:numbers -- README.md      those of these documents
 //   npm run docs:numbers -- --in DIR       in a directory that is kept: evaluations in it are not made again
 //
-// All lines run in one directory, in the documents' order, so that one may use what another made. test:docs
-// runs them small, and says when a block no longer has the lines and columns that the command prints.
+// All lines run in one directory, in the order of the documents, so that a line may use the results of an
+// earlier one. test:docs runs smaller versions of them, and fails if a block no longer has the lines and
+// columns of the command's output.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
@@ -19,18 +20,18 @@ import { parseArgs } from "node:util";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const BLOCK = /<!-- made by: ([^\n]+) -->\n(?:<!-- made on: [^\n]+ -->\n)?\n*```\n(.*?)^```$/gms;
 
-/** The blocks of a document: the line that makes each, and what it shows. */
+/** Returns the blocks of a document: the line that makes each block, and the shown output. */
 export function madeBlocks(text) {
   return [...text.matchAll(BLOCK)].map(([, line, shown]) => ({ line, shown }));
 }
 
-/** README.md and the pages of docs/. */
+/** Returns the names of README.md and the pages of docs/. */
 export function documents() {
   const pages = readdirSync(path.join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
   return ["README.md", ...pages.map((name) => `docs/${name}`)];
 }
 
-/** What a line prints, run by bash in a directory where `llama-ets` is this checkout's. */
+/** Runs a line with bash in a directory and returns its output. `llama-ets` is that of this checkout. */
 export function printed(line, directory) {
   const program = `llama-ets() { "$NODE" "$MAIN" "$@"; }\nset -o pipefail\n${line}`;
   return execFileSync("bash", ["-c", program], {
@@ -46,7 +47,7 @@ export function printed(line, directory) {
   });
 }
 
-/** The day and the machine, with how busy it is: seconds depend on that. */
+/** Returns the date, the machine and its load, since measured seconds depend on the load. */
 function machine() {
   const [processor] = cpus();
   const busy = Math.round(loadavg()[0]);

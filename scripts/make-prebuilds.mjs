@@ -1,10 +1,11 @@
-// Builds what the package carries for one platform, into prebuilds/PLATFORM-ARCH/: the addon, and on
-// Linux and macOS the two files of the process that reads templates.
+// Builds the prebuilt files of one platform into prebuilds/PLATFORM-ARCH/: the addon, and on Linux and macOS
+// the two files of the process that renders templates.
 //
 //   npm run prebuilds                     for this machine
 //   npm run prebuilds -- --arch arm64     on Linux, by Debian's g++-aarch64-linux-gnu
 //
-// The build has a folder of its own, build/prebuild/PLATFORM-ARCH/, so that a checkout's stays as it is.
+// The build has its own folder, build/prebuild/PLATFORM-ARCH/, so that the build of the checkout isn't
+// changed.
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -50,7 +51,7 @@ const tools = isCross && {
   AR: `${prefix}ar`,
   LINK: `${prefix}g++`,
 };
-// npm puts its own node-gyp into the path of scripts; Windows finds it through a shell alone.
+// npm adds its own node-gyp to the PATH of scripts. Windows finds it only through a shell.
 execFileSync("node-gyp", ["configure", "build", `--arch=${arch}`, "-j", jobs], {
   cwd: work,
   env: { ...process.env, ...tools },
@@ -67,7 +68,8 @@ for (const { name, mode } of PREBUILT_FILES.filter(({ isOn }) => isOn(platform))
   if (process.platform === "linux") execFileSync(`${prefix}strip`, ["--strip-unneeded", file]);
   if (process.platform === "darwin") {
     execFileSync("strip", ["-x", file]);
-    execFileSync("codesign", ["--force", "--sign", "-", file]); // stripping breaks the linker's
+    // stripping invalidates the signature of the linker
+    execFileSync("codesign", ["--force", "--sign", "-", file]);
   }
   chmodSync(file, mode);
   console.log(`${path.relative(ROOT, file)}: ${Math.ceil(statSync(file).size / 1024)} KiB`);

@@ -1,4 +1,4 @@
-// Packs a release, or says why not. It refuses a dirty tree, a version that the changelog or a tag
+// Packs a release, or reports why it can't. It refuses a dirty tree, a version that the changelog or a tag
 // contradicts, a missing or unfit prebuilt addon, failing checks, and a package above 30 MB.
 //
 //   node scripts/release.mjs               everything: minutes
@@ -22,7 +22,7 @@ const run = (command, args, stdio = "inherit") =>
   execFileSync(command, args, { cwd: ROOT, encoding: "utf8", stdio });
 const read = (command, args) => run(command, args, ["ignore", "pipe", "inherit"]).trim();
 
-/** Runs a check, and keeps why it refuses. */
+/** Runs a check and records the reason if it fails. */
 async function check(what, look) {
   try {
     const refusal = await look();
@@ -45,7 +45,7 @@ await check("no other commit has this version's tag", () => {
   return isTaken && !tagged.includes(`v${version}`) ? `v${version} is another commit` : "";
 });
 
-// What was removed from the sources may still lie in dist/.
+// dist/ may still contain files that were removed from the sources.
 rmSync(path.join(ROOT, "dist"), { recursive: true, force: true });
 await check("npm run build", () => void run("npm", ["run", "build"]));
 for (const platform of PLATFORMS) {

@@ -1,6 +1,6 @@
-// Writes dist/commonjs/, what `require("llama-ets")` gets. The code is that of `import`, which Node's
-// `require` loads as well, so that there is one of everything; only its types come twice, because
-// TypeScript takes a declaration for what its folder's package.json says.
+// Writes dist/commonjs/ for `require("llama-ets")`. `require` loads the same code as `import`, so that each
+// module exists only once. Only the types are duplicated, because TypeScript treats a declaration as CommonJS
+// or ESM by the package.json of its folder.
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 const dist = fileURLToPath(new URL("../dist", import.meta.url));
 const out = path.join(dist, "commonjs");
 
-/** Copies a declaration, and those that it refers to. */
+/** Copies a declaration and all declarations that it refers to. */
 function copyTypes(file, done = new Set()) {
   if (done.has(file)) return;
   done.add(file);

@@ -13,8 +13,8 @@ export const accuracyOptions = {
 };
 
 /**
- * Accuracy on held-out mini-gsm items of sample, majority, best-of-n and ETS at equal generated
- * tokens: ETS runs first, and N of the one-step methods is what its mean number of tokens buys.
+ * Accuracy on held-out mini-gsm items of sample, majority, best-of-n and ETS at equal generated tokens: ETS
+ * runs first, and the one-step methods get as many texts N as its mean number of tokens pays for.
  */
 export async function accuracy(given) {
   const options = { ...accuracyOptions, ...given };
@@ -26,7 +26,7 @@ export async function accuracy(given) {
   const guided = { ...shared, reward, candidates, blockTokens };
   const measure = (name, method, settings) =>
     answerAll(name, items, (item, i) => {
-      // One seed for the study, one stream an item.
+      // The study has one seed, and each item its own stream.
       const seed = options.seed * 1_000_003 + i;
       return method(model, item.prompt, { ...settings, seed });
     });

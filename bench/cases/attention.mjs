@@ -8,14 +8,14 @@ import { threadCount } from "../lib/threads.mjs";
 
 const LENGTH = 32;
 
-/** The demand that a context is planned for. */
+/** The demand for which a context is planned. */
 const FLASH_ATTENTION = { shared: true, flash: "engine", product: false };
 
 /**
- * Decoding with attention of our own, which reads what texts share once, with llama.cpp's flash
- * attention and with its product of matrices: the speed of the planner's choice against the better
- * of the others. Each has a context that holds the prompt; they draw in turn. On one thread speeds
- * are tokens a second of the process's own time, so that other processes disturb them less.
+ * Compares decoding with our own attention (which reads shared prefixes once), with llama.cpp's flash
+ * attention and with its matrix product. The ratio is the speed of the planner's choice over the better of
+ * the others. Each kind has its own context with the prompt, and they draw in turn. On one thread speeds are
+ * tokens per second of CPU time, so that other processes disturb them less.
  */
 export async function attention({ quick, threads, rounds, counts }) {
   const file = await randomModel(quick ? "qwen3-tiny" : "qwen3-0.6b");
@@ -66,7 +66,7 @@ export async function attention({ quick, threads, rounds, counts }) {
   };
 }
 
-/** Tokens a second of each kind, in each round. */
+/** Returns the tokens per second of each kind in each round. */
 async function measure(model, kinds, repeats, { promptTokens, parallel }) {
   const cells = promptTokens + parallel * LENGTH;
   const contexts = [];

@@ -5,9 +5,9 @@ import { randomModel } from "../lib/random-model.mjs";
 const PROMPT = 128;
 
 /**
- * Beam search that forks its hypotheses' caches, against one that decodes each of them anew at every
- * position, as generate loops without a cache reorder do; both share the prompt and rank tokens
- * natively. Beside it, what power's proposals cost.
+ * Compares beam search that forks its hypotheses' caches with one that decodes each hypothesis again at every
+ * position, as generate loops without cache reordering do. Both share the prompt and rank tokens natively. It
+ * also measures the cost of power's proposals.
  */
 export async function beam({ quick, threads }) {
   const [width, length] = quick ? [4, 4] : [16, 24];
@@ -41,12 +41,12 @@ export async function beam({ quick, threads }) {
   }
 }
 
-/** At position t each of the hypotheses decodes all of its t tokens. */
+/** Counts the tokens of recomputation: at position t each hypothesis decodes all of its t tokens. */
 function recomputedTokens(width, length) {
   return (width * length * (length - 1)) / 2;
 }
 
-/** Milliseconds of a search that keeps the prompt's cache alone. */
+/** Returns the milliseconds of a search that keeps only the prompt's cache. */
 async function recomputing(model, prompt, { allowedTokens, width, length }) {
   const context = await leaseContext(model, {
     promptTokens: prompt.length,
@@ -87,7 +87,7 @@ async function recomputing(model, prompt, { allowedTokens, width, length }) {
   }
 }
 
-/** All but each hypothesis's last token, which ranking feeds. */
+/** Decodes all tokens of each hypothesis but the last, which ranking feeds. */
 async function read(context, heads, live) {
   const requests = live
     .map(({ tokens }, i) => ({ sequence: heads[i], tokens: Int32Array.from(tokens.slice(0, -1)) }))

@@ -8,11 +8,11 @@ export const constraintsOptions = {
   topics: 20,
   schemas: 10,
   candidates: 8,
-  /** With commas between them. */
+  /** Block lengths in tokens, separated by commas. */
   blockTokens: "1,2,4",
-  /** Kinds of runs, with commas between them. */
+  /** Kinds of runs, separated by commas. */
   only: "free,words,potential,json,speed",
-  /** Times that each speed is measured. */
+  /** The number of measurements of each speed. */
   rounds: 5,
   maxTokens: 60,
   seed: 0,
@@ -29,7 +29,9 @@ const SCHEMA = {
   required: ["name", "count"],
 };
 
-/** Sentences of exactly twelve words, and JSON of two fields: how many are right, and their cost. */
+/**
+ * Measures how many sentences of exactly twelve words and JSON texts of two fields are right, and their cost.
+ */
 export async function constraints(given) {
   const options = { ...constraintsOptions, ...given };
   const { candidates, maxTokens, seed } = options;
@@ -111,7 +113,7 @@ export async function constraints(given) {
       logNormaliser: of("logNormaliser"),
       texts: runs.map(({ text }) => text),
     });
-    console.error(JSON.stringify(rows.at(-1))); // a long study may be cut off
+    console.error(JSON.stringify(rows.at(-1))); // so that an interrupted study keeps its rows
   }
 
   return {
@@ -141,7 +143,7 @@ const ENTRY = {
   properties: { name: { type: "string" }, year: { type: "integer" }, tags: { type: "array" } },
   required: ["name", "year", "tags"],
 };
-/** Texts that go on until `maxTokens` cuts them off, so that all are as long. */
+/** Constraints whose texts continue until `maxTokens`, so that all have the same length. */
 const ENDLESS = [
   { name: "unconstrained" },
   { name: "json, a list of objects", constraint: { json: { type: "array", items: ENTRY } } },
@@ -150,7 +152,7 @@ const ENDLESS = [
   { name: "regex, sentences", constraint: { regex: "([A-Z][a-z]*(,? [A-Za-z]+){2,14}\\. ){50}" } },
 ];
 
-/** Tokens of eight texts a processor second, the constraints one after another in each round. */
+/** Measures tokens per CPU second with eight texts. Each round measures the constraints one after another. */
 async function speedsOf(model, { rounds, maxTokens, seed }) {
   const spent = ENDLESS.map(() => ({ tokens: 0, cpu: 0 }));
   const prompt = "Write a long list of famous books, as JSON: each with its name, year and tags.";
@@ -161,7 +163,8 @@ async function speedsOf(model, { rounds, maxTokens, seed }) {
       const { usage } = await bestOfN(model, prompt, { ...options, constraint });
       const { user, system } = process.cpuUsage(before);
       showProgress(`speed ${round + 1}/${rounds} ${name}`);
-      if (round < 0) continue; // the first reads the prompt and compiles the constraint
+      // the first round is a warm-up: it reads the prompt and compiles the constraint
+      if (round < 0) continue;
       spent[i].tokens += usage.generated;
       spent[i].cpu += (user + system) / 1e6;
     }

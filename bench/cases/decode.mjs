@@ -11,11 +11,11 @@ import { threadCount } from "../lib/threads.mjs";
 const PROMPT = 256;
 
 /**
- * Our rollout loop, sampling and log-probabilities included, against the raw decode of llama.cpp's
- * own llama-batched-bench: the same libraries, model, threads, prompt, and tokens decoded. Each
- * measurement of theirs is followed by one of ours; the ratio is the median of such pairs. On a
- * machine that others use, the ratio of each side's best may be nearer to the truth: what disturbs
- * only slows. On a GPU without an engine that was built for it there is ours alone.
+ * Compares our rollout loop, including sampling and log-probabilities, with the raw decoding of llama.cpp's
+ * llama-batched-bench. Libraries, model, threads, prompt and decoded tokens are the same. Each of their
+ * measurements is followed by one of ours, and the ratio is the median of these pairs. On a busy machine the
+ * ratio of the best of each side may be more accurate, because disturbances only slow a run down. On a GPU
+ * without an engine built for it, only our side is measured.
  */
 export async function decode({ quick, engine, threads, gpu, rounds, counts, models }) {
   const file = models?.[0] ?? (await randomModel(quick ? "qwen3-tiny" : "qwen3-0.6b"));
@@ -82,12 +82,17 @@ export async function decode({ quick, engine, threads, gpu, rounds, counts, mode
   };
 }
 
-/** Tokens of a text: some 256 in all, so that each measurement takes seconds. */
+/**
+ * Returns the tokens of a text. All texts together have about 256, so that each measurement takes seconds.
+ */
 function lengthFor(n) {
   return Math.min(32, Math.max(4, Math.round(256 / n)));
 }
 
-/** Tokens a second of llama-batched-bench: one prompt shared by n sequences on a unified cache. */
+/**
+ * Returns the tokens per second of llama-batched-bench, with one prompt shared by n sequences in a unified
+ * cache.
+ */
 async function rawDecode(program, { file, gpu, threads, n, length }) {
   const stdout = await run(program, [
     ...["-m", file, "-t", String(threads), "-ngl", gpu === false ? "0" : "999", "-pps", "-kvu"],
@@ -109,7 +114,7 @@ async function ourDecode(model, n, length, round) {
       randomPrompt(PROMPT, Math.min(150_000, model.info.vocabSize)),
     );
     const before = await context.status();
-    // An end token would leave a batch smaller than theirs: then other numbers are drawn.
+    // An end token would make a batch smaller than theirs. Then the draw is repeated with another seed.
     for (let seed = round * 100; ; seed++) {
       const started = performance.now();
       const drawn = await drawTexts(model, context, [parent], {

@@ -5,16 +5,13 @@ import { median } from "../lib/statistics.mjs";
 
 const SHAPE = { prompt: 128, length: 384, blockLength: 32 };
 const QUICK = { prompt: 16, length: 48, blockLength: 8 };
-/**
- * The factor unmasks three positions a pass where all confidences are near 0, as with random
- * weights.
- */
+/** With random weights all confidences are near 0, and this factor then unmasks three positions per pass. */
 const FACTOR = 4;
 
 /**
- * Denoising the middle block of a diffusion model's answer without a cache, with Fast-dLLM's prefix
- * and dual caches, and with parallel decoding besides: CPU time on one thread, so that what else
- * the machine does counts little. A cached block includes the full pass that begins it.
+ * Measures the denoising of the middle block of a diffusion model's answer: without a cache, with Fast-dLLM's
+ * prefix and dual caches, and with parallel decoding in addition. It measures CPU time on one thread, so that
+ * other processes disturb little. A cached block includes the full pass at its beginning.
  */
 export async function denoising({ quick, rounds }) {
   const shape = quick ? QUICK : SHAPE;
@@ -32,7 +29,7 @@ export async function denoising({ quick, rounds }) {
 }
 
 async function measure(model, shape, quick) {
-  // Every uncached pass costs the same: a few tell.
+  // Every uncached pass costs the same, so a few are enough.
   const uncachedSteps = quick ? 2 : 4;
   const parallel = { factor: FACTOR };
   return {
@@ -43,7 +40,7 @@ async function measure(model, shape, quick) {
   };
 }
 
-/** Milliseconds of CPU time for each position unmasked, and positions for each pass. */
+/** Returns the CPU milliseconds per unmasked position, and the positions per pass. */
 async function denoiseBlock(model, { prompt, length, blockLength }, how) {
   const { cache, parallel, steps = blockLength } = how;
   const context = await model.openDenoiser({ length: prompt + length, texts: 1, cache });

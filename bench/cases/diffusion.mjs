@@ -5,7 +5,7 @@ import { wilson } from "../lib/statistics.mjs";
 import { fixed, interval, percent } from "../lib/table.mjs";
 
 const ITEMS = new URL("../../models/mini-gsm-test.jsonl", import.meta.url);
-/** What the bundled diffusion model was made for. */
+/** The hardest level that the bundled diffusion model was trained for. */
 const HARDEST_LEVEL = 2;
 
 export const diffusionOptions = {
@@ -21,9 +21,9 @@ export const diffusionOptions = {
 };
 
 /**
- * Accuracy on held-out mini-gsm items of sample, majority, ETS, ETS-IS with Fast-dLLM's rollouts and
- * beam search, on one diffusion model and one thread. How many texts each draws is to be chosen so
- * that all but sample take the same time of the processor, which the table shows.
+ * Measures the accuracy of sample, majority, ETS, ETS-IS with Fast-dLLM's rollouts and beam search on
+ * held-out mini-gsm items, with one diffusion model and one thread. Choose the numbers of texts so that all
+ * methods except sample take the same CPU time, which the table shows.
  */
 export async function diffusion(given) {
   const options = { ...diffusionOptions, ...given };
@@ -32,7 +32,7 @@ export async function diffusion(given) {
   const items = await loadItems(options.limit);
   const known = await readRows(options.out);
   const rows = [];
-  // Item by item, so that whatever else the machine does falls on all methods alike.
+  // All methods run item by item, so that other load on the machine affects all of them equally.
   for (const [i, item] of items.entries()) {
     const seed = options.seed * 1_000_003 + i;
     for (const [method, { run, isCached, ...settings }] of Object.entries(methods)) {
@@ -82,7 +82,7 @@ async function loadItems(limit) {
   return items.filter(isEasy).slice(0, limit);
 }
 
-/** What an earlier run has measured; a torn last line is measured again. */
+/** Reads the rows of an earlier run. An incomplete last line is measured again. */
 async function readRows(file) {
   if (file === "") return new Map();
   const text = await readFile(file, "utf8").catch((error) => {

@@ -4,14 +4,14 @@ import { showProgress } from "../lib/progress.mjs";
 import { median } from "../lib/statistics.mjs";
 
 const TOKENS = 48;
-/** Tokens that a draft is asked for at once. */
+/** The numbers of tokens drafted at once. */
 const LENGTHS = [1, 2, 3, 4, 6, 8];
 
 /**
- * What a draft model could gain for one text: speculative sampling draws from the target's own law,
- * and keeps a drafted token with probability Σ min(p, q) on average. Both are measured where they
- * matter: the share on the target's own texts, and the seconds of a token of each model, and of the
- * target's check of k drafted tokens and one more. Nothing is drafted: the gain follows from these.
+ * Estimates what a draft model could gain for one text. Speculative sampling draws from the target's
+ * distribution and keeps a drafted token with probability Σ min(p, q) on average. This share is measured on
+ * the target's own texts. Also measured are the seconds of a token of each model, and of the target's check
+ * of k drafted tokens and one more. Nothing is drafted: the gain follows from these numbers.
  */
 export async function draft({ quick, threads, rounds, models }) {
   const [targetName, draftName] = models ?? ["mini-gsm-ref", "mini-gsm-proposal"];
@@ -39,7 +39,7 @@ export async function draft({ quick, threads, rounds, models }) {
   const [alone, ...check] = checks[0].map((_, i) => median(checks.map((of) => of[i])));
   const drafted = median(drafts);
   const rows = LENGTHS.map((length, k) => {
-    // Kept are as many as come before the first that isn't, and then one of the target's own.
+    // The tokens before the first rejected one are kept, followed by one token of the target.
     const tokens = (1 - kept ** (length + 1)) / (1 - kept);
     const seconds = length * drafted + check[k];
     return { length, tokens, seconds, check: check[k] / alone, gain: (tokens * alone) / seconds };
@@ -60,7 +60,7 @@ export async function draft({ quick, threads, rounds, models }) {
   };
 }
 
-/** A prompt, and a text of the model's own. */
+/** Draws a text of the model for a question. */
 async function drawOne(model, question, seed) {
   const { tokens: prompt } = await model.encodePrompt(question);
   const context = await leaseContext(model, {
@@ -93,7 +93,7 @@ async function drawOne(model, question, seed) {
   return { prompt, tokens: drawn.tokens };
 }
 
-/** The policy's distribution before each token of the text. */
+/** Returns the policy's distribution before each token of the text. */
 async function distributions(model, { prompt, tokens }) {
   const room = { promptTokens: prompt.length, maxTokens: TOKENS, parallel: 1 };
   const context = await leaseContext(model, room);
@@ -119,8 +119,8 @@ function overlap(p, q) {
 }
 
 /**
- * Seconds of decodes of these numbers of tokens behind prompt and text, all of them with logits: the
- * fastest of each, because what disturbs only slows.
+ * Measures the seconds of decoding these numbers of tokens after prompt and text, all with logits. It returns
+ * the fastest of each, because disturbances only slow a run down.
  */
 async function secondsOf(model, { prompt, tokens }, counts, rounds) {
   const room = { promptTokens: prompt.length + tokens.length, maxTokens: 16, parallel: 1 };
@@ -129,7 +129,7 @@ async function secondsOf(model, { prompt, tokens }, counts, rounds) {
   const seconds = counts.map(() => Number.POSITIVE_INFINITY);
   for (let round = 0; round < rounds; round++) {
     for (const [i, count] of counts.entries()) {
-      // The first is scored from what is there, so one more is given than is decoded.
+      // The first token is scored from existing logits, so one more token is given than is decoded.
       const again = Int32Array.from({ length: count + 1 }, (_, n) => tokens[n % tokens.length]);
       const before = (await context.status()).decodeNs;
       await context.score([{ parent, tokens: again }], sampling(model));

@@ -18,8 +18,8 @@ export const etsIsOptions = {
 const CLIP = 10;
 
 /**
- * ETS against ETS-IS on held-out mini-gsm items at the same M, K and I: what each costs, how far
- * the importance weights can be trusted, and accuracy.
+ * Compares ETS with ETS-IS on held-out mini-gsm items at the same M, K and I: cost, reliability of the
+ * importance weights, and accuracy.
  */
 export async function etsIs(given) {
   const options = { ...etsIsOptions, ...given };
@@ -44,7 +44,7 @@ export async function etsIs(given) {
   };
   if (Math.round(rollouts * 0.25) === 0) delete methods["ets-is, mixture .25"];
 
-  // Item by item, so that whatever else the machine does falls on all methods alike.
+  // All methods run item by item, so that other load on the machine affects all of them equally.
   const tallies = Object.keys(methods).map(newTally);
   for (const [i, item] of items.entries()) {
     for (const tally of tallies) {

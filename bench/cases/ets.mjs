@@ -9,9 +9,9 @@ const PAPER = { candidates: 10, rollouts: 3, steps: 8 };
 const QUICK = { candidates: 2, rollouts: 2, steps: 2 };
 
 /**
- * An answer by ETS against one sample of the same length, as the paper tells its cost: how many times
- * as long it takes. The ratio is what side by side and shared prefixes save: the time of as many
- * tokens, drawn one text after another, over ETS's.
+ * Measures how many times as long an answer by ETS takes as one sample of the same length, which is how the
+ * paper reports cost. The ratio is the saving by batching and shared prefixes: the time of the same number of
+ * tokens, drawn one text after another, over the time of ETS.
  */
 export async function ets({ quick, threads, gpu, scale }) {
   const file = await randomModel(quick ? "qwen3-tiny" : "qwen3-0.6b");
@@ -22,7 +22,8 @@ export async function ets({ quick, threads, gpu, scale }) {
     const [promptTokens, maxTokens] = [512 * shrink, 512 * shrink];
     const prompt = randomPrompt(promptTokens);
     const { place } = model.describe();
-    // Random weights give an end token once in some 50,000 draws; one sample has another seed then.
+    // Random weights give an end token about once in 50,000 draws. Such a sample is drawn again with another
+    // seed.
     const drawWhole = async (seed) => {
       const { usage } = await sample(model, prompt, {
         maxTokens,

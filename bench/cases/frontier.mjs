@@ -10,10 +10,7 @@ const GUIDED = {
   ...SHARED,
   reward: selfConsistency({ extract: miniGsm.extract, answerEnd: miniGsm.answerEnd }),
 };
-/**
- * The paper's settings for Qwen3-1.7B on GSM8K, at the model's temperature; there a text has 8
- * blocks.
- */
+/** The paper's settings for Qwen3-1.7B on GSM8K, at the model's temperature. A text has 8 blocks there. */
 const PAPER = { ...GUIDED, candidates: 15, rollouts: 3 };
 const GROUPS = {
   sample: [["sample", sample, SHARED]],
@@ -46,10 +43,10 @@ const GROUPS = {
 };
 
 /**
- * Accuracy against tokens and seconds on held-out mini-gsm items: item by item over all methods,
- * so that whatever else the machine does falls on all alike. Each adaptive run is held, by a paired
- * sign test, against the cheapest majority vote that spends at least as much, and against ETS at
- * the paper's settings.
+ * Measures accuracy against tokens and seconds on held-out mini-gsm items. All methods run item by item, so
+ * that other load on the machine affects all of them equally. A paired sign test compares each adaptive run
+ * with the cheapest majority vote that generates at least as many tokens, and with ETS at the paper's
+ * settings.
  */
 export async function frontier({ limit = 500, seed = 0, quick, plot }) {
   const model = await loadModel("mini-gsm-ref");

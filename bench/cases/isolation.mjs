@@ -11,8 +11,9 @@ const TICKS_A_SECOND = 100;
 const SIZES = { small: { runs: 4, maxTokens: 128 }, large: { runs: 1, maxTokens: 8 } };
 
 /**
- * An engine in a process of its own beside one in this process: the same work by turns, in processor
- * seconds of both processes and in wall time, each as the ratio of pairs; start, memory.
+ * Compares an engine in a separate process with one in this process. Both do the same work in turns. It
+ * reports the ratios of pairs in CPU seconds of both processes and in wall time, and the start time and
+ * memory.
  */
 export async function isolation({ quick, threads, rounds, models: named, limit }) {
   const repeats = rounds ?? (quick ? 1 : 15);
@@ -74,12 +75,12 @@ export async function isolation({ quick, threads, rounds, models: named, limit }
   }
 }
 
-/** Ratios of what isolated work costs a token to what the same costs in this process. */
+/** Returns the ratios of the cost per token of isolated work to that in this process. */
 async function inTurns(models, work, repeats, engine) {
   const turns = { here: [], there: [] };
   for (const place of ["here", "there"]) await work(models[place], 0); // warm
   for (let i = 1; i <= repeats; i++) {
-    // Each goes first as often.
+    // Each place goes first equally often.
     for (const place of i % 2 === 0 ? ["here", "there"] : ["there", "here"]) {
       const [seconds, started] = [secondsOf(engine), performance.now()];
       const tokens = await work(models[place], i);
@@ -110,7 +111,7 @@ function shown(ratio) {
   return `${middle.toFixed(3)} [${ci95.map((end) => end.toFixed(3)).join(", ")}]`;
 }
 
-/** Processor seconds of this process and of the engine's; Linux tells of the latter. */
+/** Returns the CPU seconds of this process and of the engine's process, which only Linux provides. */
 function secondsOf(engine) {
   const { user, system } = process.cpuUsage();
   const own = (user + system) / 1e6;
@@ -120,7 +121,7 @@ function secondsOf(engine) {
   return own + (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
 }
 
-/** The id of the engine's process; null where the system doesn't tell. */
+/** Returns the id of the engine's process; null if the system doesn't provide it. */
 function engineProcess() {
   if (process.platform !== "linux") return null;
   const tasks = readdirSync("/proc/self/task");

@@ -14,9 +14,9 @@ export const methodsOptions = {
 
 const SHARED = { maxTokens: 120 };
 const BLOCKS = { ...SHARED, blockTokens: 16 };
-/** Methods that draw one text have nothing to spend a budget on. */
+/** Methods that draw one text, which can't use a larger budget. */
 const SINGLE = { greedy: SHARED, sample: SHARED };
-/** Each method, and the option that spends a budget. */
+/** Methods with the option that scales their budget. */
 const SCALED = [
   { method: "majority", options: SHARED, size: "candidates" },
   { method: "best-of-n", options: SHARED, size: "candidates" },
@@ -31,9 +31,9 @@ const SCALED = [
 const CALIBRATION = { items: 16, sizes: [2, 8] };
 
 /**
- * Accuracy and cost of all methods on held-out mini-gsm items. Budgets are tokens generated for an
- * item, the proposal's included: each method gets the size whose mean is nearest to them, measured
- * on the last items beforehand.
+ * Measures accuracy and cost of all methods on held-out mini-gsm items. A budget is the number of generated
+ * tokens per item, including the proposal's. Each method gets the size whose mean tokens, measured beforehand
+ * on the last items, are nearest to the budget.
  */
 export async function methods(given) {
   const { limit, budgets, seed, out } = { ...methodsOptions, ...given };
@@ -70,8 +70,8 @@ export async function methods(given) {
 }
 
 /**
- * Tokens of an item by method: base + slope · size. They are kept, so that a run goes on as it
- * began.
+ * Estimates the tokens per item of each method as base + slope · size. The estimates are kept, so that an
+ * interrupted run continues with the same sizes.
  */
 async function calibrated(file, model, proposal) {
   if (existsSync(file)) return JSON.parse(await readFile(file, "utf8"));

@@ -4,14 +4,15 @@ import { randomModel } from "../lib/random-model.mjs";
 import { fixed } from "../lib/table.mjs";
 import { threadCount } from "../lib/threads.mjs";
 
-/** Continuations side by side, on both sides. */
+/** The number of concurrent continuations on both sides. */
 const PARALLEL = 32;
 
 /**
- * `ets()` against the published algorithm's call pattern on the same primitives: at each step the
- * prompt and the text so far are prefilled anew for each candidate and again for each rollout, and
- * the last step's candidates, which are whole, are prefilled for rollouts that have nothing left.
- * Both draw as many texts of the same lengths, with the same batch; attention is llama.cpp's own there.
+ * Compares `ets()` with the call pattern of the published algorithm on the same primitives. There each step
+ * prefills the prompt and the text so far again for each candidate and each rollout. It also prefills the
+ * complete candidates of the last step, although their rollouts have nothing left to draw. Both sides draw
+ * the same number of texts of the same lengths with the same batch size. The naive side uses llama.cpp's
+ * attention.
  */
 export async function naive({ quick, threads, gpu, scale }) {
   const file = await randomModel(quick ? "qwen3-tiny" : "qwen3-0.6b");
@@ -66,7 +67,7 @@ async function published(model, { M, K, I, promptTokens, length }) {
   let prefilled = 0;
   let generated = 0;
   let prefix = randomPrompt(promptTokens);
-  // Each text has a copy of its own of all that precedes it.
+  // Each text has its own copy of everything before it.
   const draw = async (prefixes, tokens, seed) => {
     const parents = [];
     for (const _ of prefixes) parents.push(await context.create());

@@ -7,10 +7,10 @@ import { randomModel } from "../lib/random-model.mjs";
 import { median } from "../lib/statistics.mjs";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
-/** The event loop may be blocked for so many milliseconds at the most. */
+/** The maximum number of milliseconds for which the event loop may be blocked. */
 const LIMIT = 20;
 
-/** What comes before the first token, and what decoding leaves of the event loop. */
+/** Measures the time to the first token, and how long decoding blocks the event loop. */
 export async function overheads({ quick, threads, rounds }) {
   const repeats = rounds ?? (quick ? 1 : 7);
   const times = async (measure) => {

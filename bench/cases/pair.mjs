@@ -7,7 +7,7 @@ import { fixed } from "../lib/table.mjs";
 
 export const pairOptions = {
   model: "",
-  /** Files, with commas between them. */
+  /** Files of models, separated by commas. */
   proposals: "",
   prompts: 10,
   seed: 0,
@@ -15,7 +15,7 @@ export const pairOptions = {
   rollouts: 8,
   blockTokens: 10,
   maxTokens: 30,
-  /** With commas between them. */
+  /** Intervals of resampling, separated by commas. */
   resampleEvery: "2",
   temperature: 1,
   lambda: 0.05,
@@ -29,10 +29,10 @@ const WORDS =
 const ASKED = 6;
 
 /**
- * Rollouts of proposals at one reference on a dense reward, stories that shall use six given words:
- * one ratio a rollout, and rollouts that are resampled on their way, beside ETS. Prompt by prompt over
- * all methods; resumes from `file`. What is predicted of a pair is the effective share of as many texts
- * as a step has rollouts, of the length that the first step's have.
+ * Compares proposals for one reference model on a dense reward: stories that should use six given words.
+ * ETS-IS runs with one ratio per rollout and with rollouts that are resampled on the way, beside ETS. All
+ * methods run prompt by prompt; an interrupted run resumes from `file`. The prediction for a pair is the
+ * effective share of as many texts as a step has rollouts, with the length of the first step's rollouts.
  */
 export async function pair(given) {
   const {
@@ -140,7 +140,7 @@ export async function pair(given) {
   };
 }
 
-/** Six words, others for every prompt. */
+/** Returns six words, different ones for every prompt. */
 function wordsOf(i) {
   return Array.from({ length: ASKED }, (_, j) => WORDS[(7 * i + 5 * j) % WORDS.length]);
 }
@@ -150,7 +150,7 @@ function shareOf(words, text) {
   return words.filter((word) => lower.includes(word)).length / words.length;
 }
 
-/** What is kept of a run: its reward and costs, and how its steps' rollouts weigh. */
+/** Returns what is kept of a run: its reward and costs, and the weights of its steps' rollouts. */
 function readRun({ reward, usage, proposalUsage, steps }) {
   const weighed = steps.filter(({ rolloutCount = 0 }) => rolloutCount > 1);
   return {
@@ -194,7 +194,10 @@ function summarise({ method, name = "–", runs, checks }) {
   };
 }
 
-/** ESS share of the candidates' mean ratios, each 1 in expectation: what the estimates lose. */
+/**
+ * Returns the ESS share of the candidates' mean ratios, which shows the loss of the estimates. Each mean
+ * ratio is 1 in expectation.
+ */
 function normalisersEss({ candidates }) {
   const means = candidates
     .map(({ completions }) => completions.filter(({ rollout }) => rollout !== null))

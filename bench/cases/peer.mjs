@@ -4,9 +4,9 @@ import { fixed } from "../lib/table.mjs";
 import { threadCount, threadsFor } from "../lib/threads.mjs";
 
 /**
- * The same M·K completions of one prompt through llama-ets and through node-llama-cpp's public
- * API: wall time with the context's making, and peak memory, each in a process of its own on the
- * prebuilt libraries that node-llama-cpp brings.
+ * The same M·K completions of one prompt through llama-ets and through node-llama-cpp's public API: wall time
+ * including the creation of the context, and peak memory. Each runs in its own process on the prebuilt
+ * libraries of node-llama-cpp.
  */
 export async function peer({ quick, threads, gpu, scale }) {
   const file = await randomModel(quick ? "qwen3-tiny" : "qwen3-0.6b");

@@ -10,21 +10,27 @@ export const potentialsOptions = {
   timed: 5,
   seed: 0,
   threads: 1,
-  /** Numbers of prompts, ranges of them, and ranges with a stride: neighbours' words begin alike. */
+  /**
+   * Numbers of prompts: single ones, ranges, and ranges with a stride. A stride helps because the words of
+   * adjacent prompts begin alike.
+   */
   prompts: "100-119,200-1150/50",
   file: "runs/potentials.jsonl",
 };
 
 const BEST_OF = [8, 16, 32];
 const MOST = Math.max(...BEST_OF);
-/** By the share of the words used so far. The first row is compared with all others. */
+/**
+ * The settings with a potential, which is the share of the words used so far. The first row is compared with
+ * all others.
+ */
 const POTENTIALS = [
   ["particle, 8, blocks of 16", particle, { candidates: 8, blockTokens: 16 }],
   ["particle, 8, blocks of 32", particle, { candidates: 8, blockTokens: 32 }],
 ];
 const OURS = POTENTIALS[0][0];
 
-/** The numbers that "3,10-12,20-40/10" names: 3, 10, 11, 12, 20, 30 and 40. */
+/** Parses "3,10-12,20-40/10" as 3, 10, 11, 12, 20, 30 and 40. */
 function numbersIn(ranges) {
   return ranges.split(",").flatMap((range) => {
     const [ends, stride = "1"] = range.split("/");
@@ -34,7 +40,7 @@ function numbersIn(ranges) {
   });
 }
 
-/** Six words of which a story may use some: numbers that depend on the prompt's alone. */
+/** Returns six words for a story. They depend only on the prompt's number and the seed. */
 function wordsOf(prompt, seed) {
   const left = [...WORDS];
   let state = (seed * 1_000_003 + prompt + 1) >>> 0;
@@ -45,18 +51,18 @@ function wordsOf(prompt, seed) {
   });
 }
 
-/** The share of the words that a text has used so far, from 0 to 1. */
+/** Returns the share of the words that a text has used so far, from 0 to 1. */
 function shareUsed(words) {
   const patterns = words.map((word) => new RegExp(`\\b${word}s?\\b`, "i"));
   return ({ text }) => patterns.filter((pattern) => pattern.test(text)).length / words.length;
 }
 
 /**
- * Stories of four sentences that should use six given words, on any instruct model: particles with a
- * potential, the share of the words used so far, against the best of n. Prompt by prompt over all
- * methods; resumes from `file`. The best of 8 and of 16 are of the first of the 32 texts; how long they
- * take is measured on the first `timed` prompts, in seconds of one thread's work, which other work on
- * the machine doesn't add to.
+ * Stories of four sentences that should use six given words, on any instruct model: compares particles with a
+ * potential (the share of the words used so far) with the best of n. All methods run prompt by prompt; an
+ * interrupted run resumes from `file`. The best of 8 and of 16 are chosen from the first of the 32 texts.
+ * Their times are measured on the first `timed` prompts as CPU seconds of one thread, which other load on the
+ * machine doesn't affect.
  */
 export async function potentials(given) {
   const options = { ...potentialsOptions, ...given };
@@ -66,7 +72,7 @@ export async function potentials(given) {
   const model = await loadModel(source, { threads });
   const { description } = model.info;
   const kept = await keptLines(file);
-  /** By method: the outcomes of all prompts, and the times of those that have one. */
+  /** By method: the outcomes of all prompts, and the times of the timed prompts. */
   const rows = new Map();
   const add = (name, outcome, ms) => {
     const row = rows.get(name) ?? { name, outcomes: [], ms: [] };
@@ -135,7 +141,10 @@ export async function potentials(given) {
   };
 }
 
-/** What a run came to, the rewards and lengths of its last texts, and its processor time in ms. */
+/**
+ * Runs a method and returns its outcome, the rewards and lengths of its last texts, and its CPU time in
+ * milliseconds.
+ */
 async function timedRun(run) {
   const before = process.cpuUsage();
   const result = await run();
@@ -150,7 +159,7 @@ async function timedRun(run) {
   };
 }
 
-/** The outcome of the best of some texts, each given by its reward and its tokens. */
+/** Returns the outcome of the best of some texts, each given by its reward and tokens. */
 function bestOf(texts) {
   const reward = Math.max(...texts.map(([earned]) => earned));
   return { reward, best: reward, tokens: texts.reduce((sum, [, tokens]) => sum + tokens, 0) };

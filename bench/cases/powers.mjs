@@ -8,12 +8,14 @@ import { fixed, interval, percent } from "../lib/table.mjs";
 export const powersOptions = {
   first: 0,
   limit: 1000,
-  /** Items that are left out: those that the number of particles was chosen on. */
+  /** Items to leave out, because the number of particles was chosen on them. */
   skip: "600-639",
   seed: 0,
-  /** Runs of each method on an item, at seeds from `seed` on: an item counts by their mean. */
+  /**
+   * The number of runs of each method on an item, with seeds from `seed` on. An item counts with their mean.
+   */
   runs: 1,
-  /** Names with semicolons between them; the others are held against the first. Default: all. */
+  /** Names of methods, separated by semicolons. The others are compared with the first. Default: all. */
   methods: "",
   file: "runs/powers.jsonl",
 };
@@ -32,10 +34,11 @@ const METHODS = [
 ];
 
 /**
- * Two ways to p^4 on held-out mini-gsm items, item by item over all methods: moves of one text, and
- * particles in one batch. A text's log p is the model's own, at temperature 1; differences are paired,
- * accuracy's with Tango's interval, or of several runs by the items' means. Seconds are of the processor's time, which other work on the machine
- * doesn't add to. Resumes from `file`.
+ * Compares two ways to sample from p^4 on held-out mini-gsm items: moves of one text, and particles in one
+ * batch. All methods run item by item. A text's log p is that of the model at temperature 1. Differences are
+ * paired. Those of accuracy have Tango's interval, or with several runs an interval of the items' means.
+ * Seconds are CPU time, which other load on the machine doesn't affect. An interrupted run resumes from
+ * `file`.
  */
 export async function powers(given) {
   const { first, limit, skip, seed, runs, methods, file } = { ...powersOptions, ...given };
@@ -112,7 +115,7 @@ async function drawOne(model, item, method, options) {
   };
 }
 
-/** What the last weights give each answer, and their effective sample size. */
+/** Returns the last weights' share of each answer, and their effective sample size. */
 function populationOf({ candidates, weights, ess }) {
   const votes = {};
   for (const [i, { text }] of candidates.entries()) {
@@ -123,7 +126,7 @@ function populationOf({ candidates, weights, ess }) {
   return { votes, ess };
 }
 
-/** Means of an item's runs. */
+/** Returns the means of an item's runs. */
 function meansOf(drawn) {
   const keys = ["right", "share", "logProb", "generated", "decoded", "ms"];
   return Object.fromEntries(keys.map((key) => [key, mean(drawn.map((outcome) => outcome[key]))]));

@@ -21,7 +21,7 @@ import { interval, percent } from "../lib/table.mjs";
 export const rewardsOptions = { limit: 200, seed: 0, temperature: 0.7, file: "runs/rewards.jsonl" };
 
 const extract = (text) => miniGsm.extract(text);
-/** λ where a text's certainty moves by hundredths; else the default. */
+/** A smaller λ for certainty rewards, which vary only by hundredths. Other rewards have the default. */
 const CERTAINTY = { lambda: 0.01 };
 
 const REWARDS = (judge) => ({
@@ -41,7 +41,10 @@ const METHODS = (proposal) => ({
   "ETS-IS": [ets, { candidates: 8, blockTokens: 16, proposal }],
 });
 
-/** Accuracy of every reward under three methods on held-out mini-gsm items; resumes from `file`. */
+/**
+ * Measures the accuracy of every reward with three methods on held-out mini-gsm items. An interrupted run
+ * resumes from `file`.
+ */
 export async function rewards(given) {
   const { limit, seed, temperature, file } = { ...rewardsOptions, ...given };
   const model = await loadModel("mini-gsm-ref");
@@ -50,7 +53,7 @@ export async function rewards(given) {
   const items = (await miniGsm.load()).slice(0, limit);
   await mkdir(path.dirname(file), { recursive: true });
   const kept = await readKept(file);
-  /** The cell of a way to answer all items: accuracy with its interval, and tokens. */
+  /** Answers all items with a method and returns the table cell: accuracy with its interval, and tokens. */
   const measure = async (name, method, answer) => {
     const outcomes = [];
     for (const [i, item] of items.entries()) {
@@ -95,7 +98,7 @@ export async function rewards(given) {
   };
 }
 
-/** Answers of an earlier run, by what they answer; a torn last line is dropped. */
+/** Reads the answers of an earlier run by their keys. An incomplete last line is dropped. */
 async function readKept(file) {
   const lines = (await readFile(file, "utf8").catch(() => "")).split("\n").slice(0, -1);
   return new Map(lines.map((line) => JSON.parse(line)).map((answer) => [answer.key, answer]));

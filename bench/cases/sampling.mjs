@@ -9,8 +9,8 @@ const PROMPT = 32;
 const LENGTH = 8;
 
 /**
- * The same draws from rows of logits that stay on the device, against rows that are copied to the
- * host: of a vocabulary of 152k, in alternated rounds.
+ * Compares the same draws from logits that stay on the device and from logits that are copied to the host.
+ * The vocabulary has 152,000 tokens, and the rounds alternate.
  */
 export async function sampling({ quick, threads, gpu, rounds, counts }) {
   const file = await randomModel(quick || gpu === false ? "qwen3-tiny" : "qwen3-0.6b");

@@ -10,7 +10,9 @@ import { threadCount, threadsFor } from "../lib/threads.mjs";
 const FORK_LIMIT_MS = 1;
 const FORKS = 100;
 
-/** Time and memory against M·K, prompt length and I, one process a row; and what a fork takes. */
+/**
+ * Measures time and memory against M·K, prompt length and I with one process per row, and the cost of a fork.
+ */
 export async function scaling({ quick, threads, sweeps }) {
   const file = await randomModel(quick ? "qwen3-tiny" : "qwen3-0.6b");
   const base = { file, threads: await threadsFor(file, threads) };

@@ -13,8 +13,8 @@ import { median } from "../lib/statistics.mjs";
 const PROMPT = 256;
 
 /**
- * Scoring given texts (their exact log-probabilities, packed into few decodes) against decoding
- * the same texts token by token, alone and side by side: what ETS-IS saves or loses by scoring.
+ * Compares scoring given texts (exact log-probabilities, packed into few decodes) with decoding the same
+ * texts token by token, alone and batched. It shows what ETS-IS saves or loses by scoring.
  */
 export async function scoring({ quick, threads, rounds }) {
   const measured = [];
@@ -93,7 +93,7 @@ async function score(model, context, parent, texts) {
   );
 }
 
-/** Decodes texts that are given, one token of each at a time. */
+/** Decodes given texts, one token of each at a time. */
 async function decodeGiven(context, parent, texts) {
   const sequences = [];
   for (const _ of texts) sequences.push(await parent.fork());

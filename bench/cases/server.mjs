@@ -9,16 +9,16 @@ import { median } from "../lib/statistics.mjs";
 
 const CLI = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const TOKENS = 64;
-/** Requests that each client sends, one after the other. */
+/** The number of consecutive requests of each client. */
 const EACH = 2;
-/** Some 150 tokens, which all requests share. */
+/** The system message of about 150 tokens that all requests share. */
 const SYSTEM = `You answer questions about animals in full sentences. ${"Say what the animal eats, where it lives, how it raises its young, and what people have thought of it. ".repeat(6)}`;
 const ANIMALS = ["otter", "heron", "badger", "lynx", "crane", "beaver", "owl", "stork"];
 
 /**
- * `llama-ets serve` against llama-server of the same source: the same model, threads and requests, by 1,
- * 4 and 16 clients at once, each with a chat of a system message that all share and a question of its
- * own, sampled without cuts. Each server runs alone, in turn.
+ * Compares `llama-ets serve` with llama-server of the same source, with the same model, threads and requests,
+ * for 1, 4 and 16 concurrent clients. Each request is a chat with the shared system message and its own
+ * question, sampled without top-k, top-p or min-p. The servers run in turn, each alone.
  */
 export async function server({ quick, threads, engine, models, rounds, counts }) {
   const [model = "mini-gsm-ref"] = models ?? [];
@@ -33,7 +33,7 @@ export async function server({ quick, threads, engine, models, rounds, counts })
     ]) {
       const running = await start();
       try {
-        await load(running.url, 1, round, 8); // what is loaded or read once
+        await load(running.url, 1, round, 8); // a warm-up for what is loaded or read only once
         for (const result of results) {
           result[name].push(await load(running.url, result.count, round, quick ? 8 : TOKENS));
         }
@@ -116,7 +116,7 @@ async function start(command, args, port) {
   throw new Error(`${command} did not begin to serve`);
 }
 
-/** Several clients at once, each asking one question after the other. */
+/** Runs several concurrent clients, each of which asks one question after the other. */
 async function load(url, clients, round, tokens) {
   const { data } = await (await fetch(`${url}/v1/models`)).json();
   const started = performance.now();
@@ -165,7 +165,8 @@ async function ask(url, { model, question, tokens, seed }) {
       }),
     });
   };
-  // llama-server closes connections that were idle, perhaps just as a request comes.
+  // llama-server closes idle connections, perhaps just when a request comes, so a failed request is sent
+  // again.
   const response = await send().catch(send);
   if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
   let first;

@@ -8,28 +8,28 @@ const ITEMS = new URL("../../models/mini-gsm-test.jsonl", import.meta.url);
 
 export const voteTrialsOptions = {
   limit: 200,
-  /** The easiest level of the items, from 1, two calculations, to 5, six. */
+  /** The lowest level of the items, from 1 (two calculations) to 5 (six calculations). */
   level: 1,
   seed: 0,
   model: "mini-gsm-ref",
   maxTokens: 120,
   temperature: 1,
-  /** Texts drawn for an item, at least 16. */
+  /** The number of texts drawn per item, at least 16. */
   texts: 32,
-  /** Whether ends are redrawn too. */
+  /** Whether the ends of texts are redrawn too. */
   redraws: false,
-  /** The study ends after so many minutes, with the items that it has; 0: with all. */
+  /** The study ends after this many minutes with the items drawn so far. 0 means no limit. */
   minutes: 0,
 };
 
 const WINDOW = 8;
-/** The rule that the others are held against. */
+/** The baseline of all comparisons. */
 const BASE = "count, 16 texts";
 
 /**
- * Votes that the library doesn't have, on one set of draws: of texts drawn without replacement (the
- * first distinct ones have that law, in their order), of texts without the least confident window, and
- * weighted by whether a redrawn end gives the same answer.
+ * Tests votes that the library doesn't have, on one set of draws: votes of texts drawn without replacement
+ * (the first distinct texts have this distribution), votes without the texts with the least confident window,
+ * and votes weighted by whether a redrawn end gives the same answer.
  */
 export async function voteTrials(given) {
   const options = { ...voteTrialsOptions, ...given };
@@ -104,7 +104,7 @@ function readText({ text, tokens, logProbs }) {
   };
 }
 
-/** Each text with its second half drawn anew. */
+/** Redraws the second half of each text. */
 async function redrawEnds(model, prompt, drawn, shared) {
   const redrawn = [];
   for (const [i, { ids }] of drawn.entries()) {
@@ -132,7 +132,8 @@ function rulesOf(drawn, redrawn) {
       return { ...text, votes: isNew ? Math.exp(exponent * text.logProb) : 0 };
     });
   };
-  // Half of the first four texts' lowest windows are below the threshold; later texts end there.
+  // Half of the lowest windows of the first four texts are below the threshold. Later texts end at a window
+  // below it.
   const warm = drawn.slice(0, 4).map(({ windows }) => Math.min(...windows, 0));
   const threshold = warm.toSorted((a, b) => a - b)[1];
   const confident = drawn.slice(0, 8).map((text, i) => {
@@ -162,7 +163,7 @@ function rulesOf(drawn, redrawn) {
   };
 }
 
-/** The answer with the most votes, the first of equals. */
+/** Returns the answer with the most votes, on a tie the first. */
 function elect(texts) {
   const votes = new Map();
   for (const text of texts) {

@@ -11,19 +11,21 @@ export const votesOptions = {
   seed: 0,
   model: "mini-gsm-ref",
   maxTokens: 120,
-  /** With commas between them. */
+  /** Temperatures, separated by commas. */
   temperatures: "0.7,1",
-  /** Names of votes, with commas between them; all by default. The base is always there. */
+  /** Names of votes, separated by commas. Default: all. The baseline is always included. */
   only: "",
-  /** Numbers that each question offers, its answer among them, at most 11; 0: none. */
+  /**
+   * The number of choices that each question offers, including its answer, at most 11. 0 means no choices.
+   */
   choices: 0,
   file: "runs/votes.jsonl",
 };
 
 /**
- * The vote that the others are held against. -half: exponent .5; -certain: until no other text can
- * change it; sequential: by the sequential test, after every four texts; first: until one of twelve
- * texts gives an answer.
+ * The baseline of all comparisons. Suffixes of other votes: -half has exponent 0.5, -certain stops when no
+ * other text can change the vote, sequential stops by the sequential test after every four texts, and first
+ * stops at the first of twelve texts with an answer.
  */
 const BASE = "majority@16";
 const VOTES = {
@@ -41,9 +43,9 @@ const VOTES = {
 };
 
 /**
- * What votes of few texts give of the accuracy of sixteen counted ones, on held-out mini-gsm items. With
- * `choices` a text whose result isn't offered gives no answer; the model isn't told what is. Resumes
- * from `file`.
+ * Compares votes of few texts with the count of sixteen texts on held-out mini-gsm items. With `choices` a
+ * text whose result isn't among the choices gives no answer; the prompt doesn't contain the choices. An
+ * interrupted run resumes from `file`.
  */
 export async function votes(given) {
   const options = { ...votesOptions, ...given };
@@ -61,7 +63,7 @@ export async function votes(given) {
       entries.push([name, temperature, majority, { maxTokens, ...own, temperature }]);
     }
   }
-  // Item by item, so that whatever else the machine does falls on all alike.
+  // All votes run item by item, so that other load on the machine affects all of them equally.
   const tallies = entries.map(() => []);
   for (const [done, item] of items.entries()) {
     for (const [j, [name, , method, settings]] of entries.entries()) {
@@ -77,7 +79,7 @@ export async function votes(given) {
     const count = right.filter(Boolean).length;
     const meanOf = (key) => mean(tallies[j].map((outcome) => Number(outcome[key])));
     const tokens = meanOf("tokens");
-    // Greedy is held against the first temperature's.
+    // Greedy is compared with the baseline at the first temperature.
     const base = entries.findIndex(
       ([name, t]) => name === BASE && (t === temperature || temperature === "–"),
     );
@@ -133,7 +135,10 @@ async function runOne(model, item, method, options) {
   };
 }
 
-/** Reads a text's answer; with choices only one of the numbers that the question offers. */
+/**
+ * Returns the extractor of a text's answer. With choices it accepts only the numbers that the question
+ * offers.
+ */
 function extractorOf({ id, gold }, choices) {
   if (choices === 0) return miniGsm.extract;
   const offered = numbersBeside(id, Number(gold), choices).map(String);
@@ -143,7 +148,10 @@ function extractorOf({ id, gold }, choices) {
   };
 }
 
-/** The answer and other whole numbers from half of it to its double, or to 10: the same for each id. */
+/**
+ * Returns the answer and other integers from half of it to its double (at least to 10). They depend only on
+ * the id.
+ */
 function numbersBeside(id, gold, count) {
   const least = Math.floor(gold / 2);
   const span = Math.max(2 * gold, 10) - least + 1;

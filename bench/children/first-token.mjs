@@ -1,4 +1,5 @@
-// From the process's start to the first token of the bundled model: prints the time it is there.
+// Measures the time from the start of the process to the first token of the bundled model, and prints when it
+// was drawn.
 import { loadModel, sample } from "llama-ets";
 import { answer } from "../lib/child.mjs";
 

@@ -1,4 +1,4 @@
-// One answer by ets() with I steps.
+// Draws one answer by ets() with I steps.
 import { ets, loadModel } from "llama-ets";
 import { answer, childSettings } from "../lib/child.mjs";
 import { randomPrompt } from "../lib/drawing.mjs";

@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
 
 /**
- * The values of `--name value` options, by their defaults: a number takes a number, `false` a
- * flag, anything else a text. Names in camel case are typed with dashes. Unknown options throw.
+ * Parses `--name value` options by the types of their defaults: a number takes a number, `false` is a flag,
+ * and anything else takes a text. Camel-case names are typed with dashes. Unknown options throw.
  */
 export function parseOptions(defaults, args = process.argv.slice(2)) {
   const dashed = (name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

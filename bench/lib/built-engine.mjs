@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { cachedEngine } from "../../dist/engine-build/build-engine.js";
 
-/** An engine that `llama-ets build-engine` made, and its llama-batched-bench. */
+/** Finds an engine of `llama-ets build-engine` and its llama-batched-bench. */
 export function builtEngine(chosen) {
   const directory = chosen || process.env.LLAMA_ETS_ENGINE || cachedEngine();
   const name = process.platform === "win32" ? "llama-batched-bench.exe" : "llama-batched-bench";

@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 const SCRIPTS = new URL("../children/", import.meta.url);
 
 /**
- * Runs a script of bench/children in a process of its own; what it prints last is JSON. Each child
- * opens its own engine, and its peak memory is its own.
+ * Runs a script of bench/children in a separate process and parses its last output as JSON. Each child opens
+ * its own engine, so that its peak memory is measured separately.
  */
 export async function runChild(script, settings, env = {}) {
   const file = fileURLToPath(new URL(script, SCRIPTS));
@@ -36,18 +36,21 @@ export function run(command, args, env = {}) {
   });
 }
 
-/** For the child: its settings. */
+/** Called by the child: returns its settings. */
 export function childSettings() {
   return JSON.parse(process.argv[2]);
 }
 
-/** For the child: the answer, with the most memory it ever held. */
+/** Called by the child: prints the result with its peak memory. */
 export function answer(result) {
   const peakMiB = peakKiB() / 1024;
   process.stdout.write(`\n${JSON.stringify({ ...result, peakMiB })}\n`);
 }
 
-/** Linux counts the parent's memory at the fork into maxRSS; what its status file says is our own. */
+/**
+ * Returns the peak memory of this process. On Linux maxRSS includes the parent's memory at the fork, so the
+ * status file is read instead.
+ */
 function peakKiB() {
   const file = "/proc/self/status";
   const own = existsSync(file) && /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(file, "utf8"));

@@ -1,6 +1,9 @@
-// The product's engine room as the methods use it: a leased context, a prompt, draws from it.
+// Helpers that use the engine as the methods do: a leased context, a prompt, and draws from it.
 
-/** Random token ids as a prompt; none of the random models' special ones, which have the last ids. */
+/**
+ * Returns random token ids as a prompt, without the special tokens of the random models, which have the last
+ * ids.
+ */
 export function randomPrompt(length, vocabulary = 150_000) {
   let state = 7;
   return Int32Array.from({ length }, () => {
@@ -9,20 +12,20 @@ export function randomPrompt(length, vocabulary = 150_000) {
   });
 }
 
-/** A context with room for this many texts of this length side by side, besides one prompt. */
+/** Leases a context with room for one prompt and `parallel` concurrent texts of `maxTokens` tokens. */
 export function leaseContext(model, { promptTokens, maxTokens, parallel }) {
   const cells = promptTokens + parallel * maxTokens;
   return model.lease({ cells, sequences: parallel + 1 });
 }
 
-/** A sequence of the context that holds the prompt. */
+/** Returns a sequence that holds the prompt. */
 export async function prefilled(context, prompt) {
   const sequence = await context.create();
   await sequence.prefill(prompt);
   return sequence;
 }
 
-/** The reference policy of the benchmarks: the library's default temperature, nothing cut off. */
+/** The reference policy of the benchmarks: the library's default temperature without truncation. */
 export function sampling(model) {
   return {
     temperature: 0.7,
@@ -35,9 +38,9 @@ export function sampling(model) {
 }
 
 /**
- * Draws `count` texts of `length` tokens from each parent in one call. `keep` decodes the last
- * token too, so that count · length tokens are decoded. The random weights give an end token once
- * in some 50,000 draws; the tokens drawn are returned to be counted.
+ * Draws `count` texts of `length` tokens from each parent in one call. `keep` decodes the last token too, so
+ * that count · length tokens are decoded. Random weights give an end token about once in 50,000 draws, so the
+ * drawn tokens are returned to be counted.
  */
 export async function drawTexts(model, context, parents, { count = 1, length, keep, seed = 0 }) {
   const continuations = await context.generate({
@@ -57,14 +60,14 @@ export async function drawTexts(model, context, parents, { count = 1, length, ke
     stopTokens: new Int32Array(),
     answerEnd: null,
     maxTotalTokens: Number.MAX_SAFE_INTEGER,
-    sharePrefixes: false, // the same work whatever is drawn
+    sharePrefixes: false, // so that the work doesn't depend on what is drawn
     timeLimitMs: null,
   });
   if (keep) await free(continuations.map(({ sequence }) => sequence));
   return continuations.map(({ tokens }) => tokens);
 }
 
-/** Gives back the sequences that are there. */
+/** Frees the sequences that exist. */
 export async function free(sequences) {
   for (const sequence of sequences) await sequence?.[Symbol.asyncDispose]();
 }

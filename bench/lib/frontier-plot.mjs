@@ -10,7 +10,7 @@ const COLORS = {
   "adaptive ETS": "#2ca02c",
 };
 
-/** Accuracy, with 95% intervals, against generated tokens an answer on a logarithmic axis. */
+/** Plots accuracy with 95% intervals against generated tokens per answer on a logarithmic axis. */
 export function frontierPlot(points) {
   const tokens = points.map(({ generated }) => Math.log2(generated));
   const [left, right] = [Math.floor(Math.min(...tokens)), Math.ceil(Math.max(...tokens))];

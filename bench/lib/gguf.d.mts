@@ -1,4 +1,4 @@
-/** What tests use of gguf.mjs. */
+/** The parts of gguf.mjs that tests use. */
 export type ScalarType =
   | ("u8" | "i8" | "u16" | "i16" | "u32" | "i32" | "u64" | "i64")
   | ("f32" | "f64" | "bool" | "string");
@@ -10,7 +10,7 @@ export type Value =
 
 interface TensorHead {
   name: string;
-  /** As ggml orders them: the length of a row first. */
+  /** The shape in ggml's order: the length of a row comes first. */
   shape: number[];
   type: number;
 }

@@ -1,7 +1,7 @@
 // Reads and writes GGUF v3, for benchmarks and for tests that need a model with one thing wrong.
 import { open } from "node:fs/promises";
 
-/** The value types by their numbers; arrays have 9, and the wide ones follow. */
+/** The value types in the order of their numbers. Arrays have number 9, followed by the 64-bit types. */
 const TYPES = ["u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string"];
 const ARRAY = 9;
 const WIDE = { u64: 10, i64: 11, f64: 12 };
@@ -13,11 +13,11 @@ export const flag = (value) => ({ type: "bool", value });
 export const text = (value) => ({ type: "string", value });
 
 /**
- * What stands before the tensors' data: `metadata` by key; of each tensor its name, shape, type and
- * the `offset` of its data from `dataStart`.
+ * Parses everything before the tensors' data: `metadata` by key, and each tensor's name, shape, type and the
+ * `offset` of its data from `dataStart`.
  */
 export function parseHeader(file) {
-  let at = 8; // behind magic and version
+  let at = 8; // after magic and version
   const read = (type) => {
     if (type === "string") {
       const length = Number(read("u64"));
@@ -81,7 +81,7 @@ export async function writeGguf(path, metadata, tensors) {
   }
 }
 
-/** Rounds sizes up to the alignment of tensors' data, and fills buffers up with zeros. */
+/** Returns functions that round sizes up to the alignment of tensor data, and pad buffers with zeros. */
 export function padTo(alignment) {
   const size = (bytes) => Math.ceil(bytes / alignment) * alignment;
   const pad = (buffer) =>

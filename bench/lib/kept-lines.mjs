@@ -2,8 +2,8 @@ import { appendFile, mkdir, readFile, truncate } from "node:fs/promises";
 import path from "node:path";
 
 /**
- * Outcomes kept in a file of JSON lines, by their keys, so that an interrupted study goes on where it
- * was; a torn last line is dropped.
+ * Keeps outcomes by key in a file of JSON lines, so that an interrupted study can continue. An incomplete
+ * last line is dropped.
  */
 export async function keptLines(file) {
   await mkdir(path.dirname(file), { recursive: true });
@@ -14,7 +14,7 @@ export async function keptLines(file) {
   const kept = new Map(lines.map((line) => JSON.parse(line)).map((one) => [one.key, one.outcome]));
   return {
     has: (key) => kept.has(key),
-    /** The outcome of a key, made and kept where there is none. */
+    /** Returns the outcome of a key. It makes and keeps one if there is none. */
     async get(key, make) {
       if (!kept.has(key)) {
         const outcome = await make();

@@ -1,4 +1,4 @@
-// Models of real shapes with random weights: throughput doesn't depend on what the weights are.
+// Creates models of real shapes with random weights, since throughput doesn't depend on the weights.
 import { existsSync } from "node:fs";
 import { rename } from "node:fs/promises";
 import path from "node:path";
@@ -12,7 +12,7 @@ const SHAPES = {
   "qwen3-0.6b": { width: 1024, layers: 28, inner: 3072, heads: 16, kvHeads: 8, head: 128 },
   // A diffusion model of 292 million parameters.
   "llada-0.3b": { width: 896, layers: 16, inner: 2432, heads: 14, kvHeads: 14, head: 64 },
-  // Nothing but the vocabulary is large: for smoke checks.
+  // For smoke checks: only the vocabulary is large.
   "qwen3-tiny": { width: 64, layers: 2, inner: 192, heads: 4, kvHeads: 2, head: 16 },
   "llada-tiny": { width: 64, layers: 2, inner: 192, heads: 4, kvHeads: 4, head: 16 },
 };
@@ -24,7 +24,7 @@ const TYPES = { f16: 1, q8_0: 8 };
 const FILE_TYPES = { f16: 1, q8_0: 7 };
 const Q8_BLOCK = 32;
 
-/** The model's file in the user's cache, made unless it is there. */
+/** Returns the model's file in the user's cache, and creates it if necessary. */
 export async function randomModel(shape, type = "q8_0") {
   const directory = path.join(cacheDirectory(), "models");
   const file = path.join(directory, `random-${shape}-${type}.gguf`);
@@ -38,7 +38,7 @@ export async function randomModel(shape, type = "q8_0") {
     ...ownEntries(architecture, shape, type),
     ...[...parseHeader(vocabulary).metadata].filter(isTokenizers),
   ]);
-  // The vocabulary ends in padding that is never read otherwise.
+  // The last token of the vocabulary is padding and otherwise unused.
   if (architecture === "llada") metadata.set("tokenizer.ggml.mask_token_id", u32(VOCABULARY - 1));
   const partial = `${file}.${process.pid}.partial`;
   await writeGguf(partial, metadata, tensors(architecture, SHAPES[shape], type));
@@ -66,7 +66,7 @@ function ownEntries(architecture, shape, type) {
   ];
 }
 
-/** Standard deviations keep activations and logits at the size of a trained model's. */
+/** The standard deviations keep activations and logits as large as those of a trained model. */
 function tensors(architecture, { width, layers, inner, heads, kvHeads, head }, type) {
   const residual = 3 / Math.sqrt(2 * layers);
   const random = randomWords(1);
@@ -111,26 +111,29 @@ function weights(name, from, to, deviation, type, random) {
   return { name, shape: [from, to], type: TYPES[type], bytes, data };
 }
 
-/** Random signs and fractions, one exponent: ±[1, 2)·2^e, of root mean square √(7/3)·2^e. */
+/**
+ * Converts random bits to halves with random sign and fraction and a fixed exponent: ±[1, 2)·2^e, with root
+ * mean square √(7/3)·2^e.
+ */
 function toHalves(buffer, deviation) {
   const exponent = Math.round(Math.log2(deviation / Math.sqrt(7 / 3))) + 15;
   const halves = new Uint16Array(buffer.buffer, buffer.byteOffset, buffer.length / 2);
   for (let i = 0; i < halves.length; i++) halves[i] = (halves[i] & 0x83ff) | (exponent << 10);
 }
 
-/** Each block of 32 random bytes, uniform in ±127, is scaled to the deviation. */
+/** Sets the scale of each block of 32 random bytes, which are uniform in ±127, for the given deviation. */
 function setScales(buffer, deviation) {
   const scale = halfOf((deviation * Math.sqrt(3)) / 127.5);
   for (let at = 0; at < buffer.length; at += 2 + Q8_BLOCK) buffer.writeUInt16LE(scale, at);
 }
 
-/** A positive normal number as the bits of a 16-bit float. */
+/** Returns the bits of a positive normal number as a 16-bit float. */
 function halfOf(x) {
   const exponent = Math.floor(Math.log2(x));
   return ((exponent + 15) << 10) | Math.floor((x / 2 ** exponent - 1) * 1024);
 }
 
-/** Fills buffers from one stream of Marsaglia's xorshift32. */
+/** Returns a function that fills buffers from one stream of Marsaglia's xorshift32. */
 function randomWords(seed) {
   let state = seed;
   return (buffer) => {

@@ -3,11 +3,11 @@ import { availableParallelism, cpus } from "node:os";
 import { fixed, markdownTable } from "./table.mjs";
 
 /**
- * Runs cases one after another, prints each one's table and, of several, a summary; writes all of
- * it as JSON by the cases' names, and as Markdown, where files are named.
+ * Runs cases one after another and prints the table of each, and a summary of several. If files are named, it
+ * writes everything as JSON by the names of the cases, and as Markdown.
  *
- * A case is a function that resolves to `{ title, ratio, ours, theirs, unit, note, columns, rows }`
- * and whatever else its JSON should hold; a ratio above 1 is good for us.
+ * A case is a function that resolves to `{ title, ratio, ours, theirs, unit, note, columns, rows }` and other
+ * fields for its JSON. With a ratio above 1 our side is better.
  */
 export async function report(cases, settings, { json, markdown }) {
   const results = {};

@@ -4,7 +4,7 @@ export function mean(numbers) {
   return numbers.reduce((a, b) => a + b, 0) / numbers.length;
 }
 
-/** The middle of the sorted numbers. */
+/** Returns the median of the numbers. */
 export function median(numbers) {
   const sorted = numbers.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
@@ -51,9 +51,9 @@ export function meanInterval(values) {
 }
 
 /**
- * The two-sided p-value of paired differences whose signs could as well be the others: how often
- * random signs give a mean as far from 0. It goes by the sizes of the differences; where these are
- * all 1 or -1 it is the sign test.
+ * Returns the two-sided p-value of paired differences under the hypothesis that their signs are random: how
+ * often random signs give a mean at least as far from 0. It uses the sizes of the differences. If all are 1
+ * or -1, it is the sign test.
  */
 export function signFlipTest(differences, { flips = 20_000, seed = 0 } = {}) {
   const random = seedrandom(`signs ${seed}`);
@@ -65,7 +65,7 @@ export function signFlipTest(differences, { flips = 20_000, seed = 0 } = {}) {
     for (const size of sizes) sum += random.quick() < 0.5 ? size : -size;
     if (Math.abs(sum) >= observed) asFar++;
   }
-  // The signs that were seen count as one flip, which keeps the test valid for any number of them.
+  // The observed signs count as one flip, which keeps the test valid for any number of flips.
   return (asFar + 1) / (flips + 1);
 }
 
@@ -78,7 +78,10 @@ export function studentInterval(values) {
   return [middle - spread, middle + spread];
 }
 
-/** The 97.5% point of Student's law (Cornish and Fisher's expansion: .003 off at 5 degrees, less above). */
+/**
+ * Returns the 97.5% quantile of Student's t distribution by Cornish and Fisher's expansion. The error is
+ * 0.003 at 5 degrees of freedom and smaller above.
+ */
 function studentQuantile(freedom) {
   const z = 1.959964;
   const third = (5 * z ** 5 + 16 * z ** 3 + 3 * z) / 96;

@@ -1,4 +1,4 @@
-/** A Markdown table; numbers are rounded by `fixed` and `percent`, anything else is printed as it is. */
+/** Returns a Markdown table. The caller rounds numbers with `fixed` and `percent`. */
 export function markdownTable(columns, rows) {
   const cells = [columns, ...rows].map((row) => row.map(String));
   const widths = columns.map((_, i) => Math.max(3, ...cells.map((row) => row[i].length)));
@@ -7,7 +7,7 @@ export function markdownTable(columns, rows) {
   return [line(cells[0]), rule, ...cells.slice(1).map(line)].join("\n");
 }
 
-/** A dash where there is no number. */
+/** Rounds a number; a dash for null and undefined. */
 export function fixed(x, digits) {
   return x === null || x === undefined ? "–" : x.toFixed(digits);
 }

@@ -1,6 +1,6 @@
 import { loadModel } from "llama-ets";
 
-/** The threads that `loadModel` decodes with on this machine as it is now, unless they are given. */
+/** Returns the given number of threads, or else the number that `loadModel` chooses on this machine. */
 export async function threadsFor(file, given, gpu = false) {
   if (given !== null) return given;
   const model = await loadModel(file, { gpu });

@@ -1,4 +1,7 @@
-/** Words that a story or a sentence may be asked to have; each is one that it may well lack. */
+/**
+ * Words that a story or sentence may be required to contain. None of them is so common that most texts
+ * contain it anyway.
+ */
 export const WORDS =
   `anchor apple barn basket bell bicycle blanket bottle bread bridge brush bucket button
   cabin camel candle carpet castle chain cherry clock cloud coat compass copper cradle crown curtain

@@ -56,7 +56,7 @@ def load(path, cache):
     config = AutoConfig.for_model(**kept["config"])
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.load_state_dict(kept["weights"])
-    # Without a wait for more queries: those of all particles come at once.
+    # The timeout is short because the queries of all particles come at once.
     tokenizer = AutoTokenizer.from_pretrained(cache)
     return AsyncTransformer(model.eval(), tokenizer, batch_size=64, timeout=0.001)
 
@@ -121,7 +121,7 @@ class Runner:
         for context, weight in found:
             if weight == -np.inf:
                 continue
-            # A text that was cut off has its end forced behind it.
+            # The library forces an end token after a text that was cut off.
             log_prob = await policy.complete(context[:-1])
             text = b"".join(context[:-1]).decode("utf8", "replace")
             texts.append({"text": text, "logWeight": float(weight), "logProb": float(log_prob)})
@@ -140,7 +140,7 @@ async def main():
     for line in sys.stdin:
         try:
             answer = await runner.run(json.loads(line))
-        except Exception as error:  # one request's fault ends no study
+        except Exception as error:  # an error of one request must not end the study
             answer = {"error": f"{type(error).__name__}: {error}"[:500]}
         print(json.dumps(answer), flush=True)
 

@@ -38,7 +38,7 @@ async def run(request):
         temperature=request["temperature"],
         max_completion_tokens=request["maxTokens"],
     )
-    # Else it sends an `extra_body`, which is vLLM's.
+    # Otherwise it would send an `extra_body`, which only vLLM accepts.
     lm.endpoint_type = "openai"
     began = time.process_time()
     algorithm = BestOfN(Worth(request["asked"]))
@@ -54,7 +54,7 @@ def main():
     for line in sys.stdin:
         try:
             answer = asyncio.run(run(json.loads(line)))
-        except Exception as error:  # one request's fault ends no study
+        except Exception as error:  # an error of one request must not end the study
             answer = {"error": f"{type(error).__name__}: {error}"[:500]}
         print(json.dumps(answer), flush=True)
 

@@ -1,10 +1,10 @@
-/** Libraries in processes of their own, which answer lines of JSON. */
+/** Other libraries in separate processes, which answer lines of JSON. */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-/** A Python script of this folder; its first line says that it is ready. */
+/** Starts a Python script of this folder. Its first output line says that it is ready. */
 export async function openPeer(python, script, args) {
   const file = fileURLToPath(new URL(script, import.meta.url));
   const child = spawn(python, [file, ...args], { stdio: ["pipe", "pipe", "inherit"] });
@@ -26,7 +26,7 @@ export async function openPeer(python, script, args) {
   };
 }
 
-/** A server of ours for its-hub, and the processor seconds that it has used so far. */
+/** Starts our server for its-hub, and provides the CPU seconds that it has used so far. */
 export async function openServer(model) {
   const cli = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
   const args = [cli, "serve", "--no-isolate", "--model", model, "--port", "0", "--threads", "1"];
@@ -44,7 +44,7 @@ export async function openServer(model) {
   return { url, cpu: () => cpuOf(child.pid), close: () => child.kill() };
 }
 
-/** Linux alone tells it of another process. */
+/** Returns the CPU seconds of another process, which only Linux provides. */
 function cpuOf(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
   const TICKS = 100;

@@ -1,10 +1,10 @@
-/** What every library is asked for: prompts, constraints, what texts are worth, and when one is right. */
+/** The tasks for all libraries: prompts, constraints, rewards, and the grading of texts. */
 import { counts, share as countsShare, promise } from "../where/counts.mjs";
 import { keywords, share as keywordsShare } from "../where/keywords.mjs";
 import { TOPICS } from "../where/random.mjs";
 import { grounded, groundedSoFar, records, SCHEMA } from "../where/records.mjs";
 
-/** One line of so many words: a language that every library can read. */
+/** Returns a regular expression for one line of `words` words, which every library can read. */
 const sentence = (words) =>
   `[A-Z][a-z']{0,14},?( [a-zA-Z][a-z']{0,14},?){${words - 2}} [a-zA-Z][a-z']{0,14}[.]`;
 const TWELVE = sentence(12);
@@ -31,8 +31,8 @@ function parsed(text) {
 }
 
 /**
- * Each task has its items (with `regex` or `schema`, where a text must be of one), their prompts, what the Python
- * peers are told of worth (`asked`), the same here (`reward`, `potential`), and when a text is right.
+ * Each task has its items (with a `regex` or `schema` if texts are constrained), their prompts, the reward as
+ * the Python peers get it (`asked`) and as we use it (`reward`, `potential`), and the grading of a text.
  */
 export const TASKS = {
   sentences: {

@@ -1,7 +1,10 @@
-/** HumanEval: the docstring's examples are the reward, the hidden tests the grade. */
+/** HumanEval with the docstring's examples as the reward and the hidden tests as the grade. */
 import { bestOfN, humaneval, pythonTests } from "llama-ets";
 
-/** The docstring's `>>> call` with the value below it, as asserts; none where there are no such lines. */
+/**
+ * Converts each `>>> call` of the docstring and the value below it to an assert. The result is empty without
+ * such lines.
+ */
 export function exampleTests({ prompt }) {
   const examples = [...prompt.matchAll(/>>>\s*(.+)\n\s*([^\s>].*)/g)];
   return examples.map(([, call, value]) => `assert (${call.trim()}) == (${value.trim()})`);
@@ -16,7 +19,7 @@ export const code = {
   known: "the docstring's examples",
   pick: (item) => exampleTests(item).length > 0 && item.prompt.length < 700,
   grader: { allowCodeExecution: true },
-  /** A sandbox for each item, which its reward owns. */
+  /** The reward of an item owns a separate sandbox. */
   rewardOf: (item) =>
     pythonTests({
       entryPoint: item.entryPoint,

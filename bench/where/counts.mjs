@@ -1,9 +1,12 @@
-/** One or two sentences of so many words about a topic. */
+/** The task of one or two sentences about a topic with a given number of words. */
 import { bestOfN, defineTask, particle } from "llama-ets";
 import { distinctRows, TOPICS } from "./random.mjs";
 import { scoreGrader } from "./score-grader.mjs";
 
-/** A third each: it names the topic, has as many sentences, and these have as many words. */
+/**
+ * The reward gives a third each for naming the topic, the right number of sentences, and the right number of
+ * words in them.
+ */
 export function share({ text, item }) {
   const { topic, sentences, words } = item.row ?? item;
   const found = text.match(/[^.!?]*[\p{L}\p{N}][^.!?]*[.!?]+/gu) ?? [];
@@ -14,7 +17,7 @@ export function share({ text, item }) {
   return (Number(named) + Number(kept) + Math.min(1, right.length / sentences)) / 3;
 }
 
-/** The beginning's worth: it can still have as many sentences and words, or not. */
+/** The potential of a beginning: whether it can still get the right numbers of sentences and words. */
 export function promise({ text, item, finishReason }) {
   if (finishReason !== null) return share({ text, item });
   const { topic, sentences, words } = item.row ?? item;
@@ -24,14 +27,14 @@ export function promise({ text, item, finishReason }) {
   return (Number(named) + Number(ended.length <= sentences) + Number(wrong.length === 0)) / 3;
 }
 
-/** What a text must be: sentences of plain words, as many as were asked for. */
+/** The constraint: sentences of plain words, in the required numbers. */
 function constraintOf({ row: { sentences, words } }) {
   if (sentences === 1) return { words };
   const sentence = `[A-Z][a-z]*(,? [A-Za-z]+){${words - 1}}[.]`;
   return { regex: Array.from({ length: sentences }, () => sentence).join(" ") };
 }
 
-/** A text that is right, and says nothing: the topic's last word again and again. */
+/** Returns a right but meaningless text, which repeats the topic's last word. */
 function exampleOf({ topic, sentences, words }) {
   const sentence = `${Array(words).fill(topic.split(" ").at(-1)).join(" ")}.`;
   return Array(sentences).fill(sentence).join(" ");

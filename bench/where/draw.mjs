@@ -1,10 +1,10 @@
-/** What one method makes of one item. */
+/** Draws the outcome of one method on one item. */
 import { bestOfN, majority } from "llama-ets";
 
-/** Texts of the pool that the rivals choose from: those of best-of-n and of the vote are its first n. */
+/** The size of the pool of texts that the rivals share. Best-of-n and the vote use its first n texts. */
 const POOL = 10;
 
-/** Seconds of processor time that something takes. */
+/** Measures the CPU seconds of a function. */
 async function timed(make) {
   const before = process.cpuUsage();
   const result = await make();
@@ -28,7 +28,7 @@ function settingsOf(task, item, seed) {
   };
 }
 
-/** The pool's texts: what each earns, is worth and answers, and its tokens. */
+/** Draws the pool: for each text its reward, grade, answer and tokens. */
 export async function drawPool(task, item, seed) {
   const { prompt, options } = settingsOf(task, item, seed);
   const judges = await task.judgesOf(item);
@@ -51,7 +51,7 @@ export async function drawPool(task, item, seed) {
   return { texts, cpu };
 }
 
-/** One run of a method with so many candidates. */
+/** Runs a method once with `size` candidates. */
 export async function drawOne(task, { method, options: ownOf }, size, item, seed) {
   const { prompt, options } = settingsOf(task, item, seed);
   const judges = await task.judgesOf(item);

@@ -10,7 +10,10 @@ function text(x, y, content, anchor = "start") {
   return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}" fill="#444">${safe}</text>`;
 }
 
-/** Gains of the pilot's method over both rivals, with 95% intervals, a row for each task and budget. */
+/**
+ * Draws the gains of the pilot's method over both rivals with 95% intervals, in a row for each task and
+ * budget.
+ */
 export function gainsFigure(tasks) {
   const rows = tasks.flatMap(({ name, sizes }) =>
     sizes.map(({ size, guided: [first] }) => ({ label: `${name}, ${size}`, ...first })),
@@ -35,7 +38,7 @@ export function gainsFigure(tasks) {
   return svg(640, bottom + 20, [...ticks, ...marks, ...legend]);
 }
 
-/** Scores against tokens: the rivals as curves, the guided methods as points. */
+/** Draws scores against tokens, with the rivals as curves and the guided methods as points. */
 export function scoresFigure(tasks) {
   const [width, height, columns] = [210, 170, 3];
   const parts = tasks.map(({ name, curve, sizes, references }, index) => {

@@ -2,7 +2,7 @@
 import { ifeval, openReward } from "llama-ets";
 import { methodsWithPotential } from "./methods-with-potential.mjs";
 
-/** A hundred tokens can do them; of the others most ask for hundreds of words or many parts. */
+/** Instructions that a hundred tokens can satisfy. Most others ask for hundreds of words or many parts. */
 const SHORT =
   /^(?:keywords:|change_case:english_|punctuation:|startend:|detectable_format:(?:title|number_highlighted|constrained))/;
 

@@ -1,4 +1,4 @@
-/** A sentence that must have given words: the reward is the share of them that it has. */
+/** The task of a sentence with given words. The reward is the share of the words that it contains. */
 import { defineTask } from "llama-ets";
 import { WORDS } from "../lib/words.mjs";
 import { methodsWithPotential } from "./methods-with-potential.mjs";
@@ -7,7 +7,7 @@ import { scoreGrader } from "./score-grader.mjs";
 
 const ASKED = 4;
 
-/** The share of the item's words that a text has, or that its beginning has so far. */
+/** Returns the share of the item's words that a text or a beginning contains. */
 export function share({ text, item }) {
   const { words } = item.row ?? item;
   return (

@@ -1,6 +1,9 @@
 import { ets, particle } from "llama-ets";
 
-/** What a pilot chooses from where the reward judges beginnings of texts too; tokens of short and of long blocks. */
+/**
+ * Returns the methods among which a pilot chooses if the reward can also judge beginnings of texts. `short`
+ * and `long` are block lengths in tokens.
+ */
 export function methodsWithPotential(short, long) {
   const guided = (method, blockTokens) => ({
     name: `${method.name}, potential, blocks of ${blockTokens}`,

@@ -1,11 +1,11 @@
-/** A task of the study, opened: its items in three splits, its model, its reward and its grader. */
+/** Opens a task of the study: its items in three splits, its model, its reward and its grader. */
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { canonicalAnswer, loadModel } from "llama-ets";
 
 const MADE = 400;
 
-/** The items of a task. Made rows are written to a file, from which the task loads them as anybody's. */
+/** Loads the items of a task. Generated rows are first written to a file, from which the task loads them. */
 async function itemsOf(name, { task, rows, pick }, { data, folder }) {
   let file = data;
   if (rows !== undefined) {
@@ -23,8 +23,9 @@ async function itemsOf(name, { task, rows, pick }, { data, folder }) {
 }
 
 /**
- * Three disjoint splits of so many items, times `scale`: the first, the next, and from the end back those
- * before the `seen` ones, which an earlier state of the study was held out on.
+ * Returns three disjoint splits, whose sizes are multiplied by `scale`. The pilot has the first items and the
+ * study the next ones. The held-out items come from the end, before the last `seen` items, which an earlier
+ * version of the study has used as held-out items.
  */
 function splitsOf(items, { pilot, study, held, seen = 0 }, scale) {
   const [first, next, last] = [pilot, study, held].map((size) => Math.ceil(scale * size));
@@ -37,14 +38,14 @@ function splitsOf(items, { pilot, study, held, seen = 0 }, scale) {
   };
 }
 
-/** The reward as a method takes it, for one item. */
+/** Returns the reward of one item in the form that methods take. */
 function forItem(reward, item) {
   if (typeof reward === "function") return (completion) => reward({ ...completion, item });
   const asked = { ...item.row, ...item };
   return { ...reward, score: (input) => reward.score({ ...input, item: asked }) };
 }
 
-/** The task; `models` has those that are loaded, by their sources, and gets its own. */
+/** Opens the task. `models` contains the loaded models by their sources; the task's model is added to it. */
 export async function openTask(
   name,
   entry,
@@ -62,7 +63,7 @@ export async function openTask(
     items,
     model,
     ...splitsOf(items, entry.sizes, scale),
-    /** What is asked of a method: `reward`, and what judges beginnings. */
+    /** Returns the reward for a method, and the potential that judges beginnings. */
     async judgesOf(item) {
       const own = entry.rewardOf?.(item);
       const reward = own ?? opened ?? entry.reward;
@@ -82,7 +83,7 @@ export async function openTask(
       const found = entry.task.extract(text, item);
       return found === null ? null : canonicalAnswer(found);
     },
-    /** The worth of a text, from 0 to 1, and whether it is right. */
+    /** Returns the score of a text, from 0 to 1, and whether it is right. */
     async grade(item, text) {
       const { correct, score = Number(correct) } = await grader.grade(item, text);
       return { score, correct };

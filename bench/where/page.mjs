@@ -1,14 +1,14 @@
-/** docs/where-guidance-pays.md: what the study found, all of it made from its outcomes. */
+/** Generates docs/where-guidance-pays.md from the outcomes of the study. */
 import { fixed, markdownTable } from "../lib/table.mjs";
 import { isWon } from "./results.mjs";
 
 const signed = (x) => `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(2)}`;
 const bounds = ([low, high]) => `[${signed(low)}, ${signed(high)}]`;
-/** Rounded to nothing, a number is no less than it. */
+/** Rounds a number, without the sign of -0.00. */
 const signless = (x) => fixed(x, 2).replace(/^-(?=0\.00$)/, "");
 const gain = ({ mean, ci95 }) => `${signed(mean)} ${bounds(ci95)}`;
 
-/** As ".012"; a dash where there is no test. */
+/** Formats a p-value as ".012"; a dash if there is no test. */
 function pValue(p) {
   if (p === undefined) return "–";
   if (p < 0.001) return "< .001";
@@ -49,7 +49,10 @@ function opening(won, counted, tests) {
   return `This page says which method to take, by what you know of a good answer. At each budget it compares the method that a pilot chose with the best of n and with a vote, which draw at least as many tokens. ${found}${rest}${besides(counted, won)}`;
 }
 
-/** What a reader of the table would miss: where it is the constraint that pays, and where one text would do. */
+/**
+ * Returns notes for readers of the table: where the gain comes from the constraint, and where one text is
+ * enough.
+ */
 function besides(counted, won) {
   const link = (tasks) => tasks.map(({ name }) => `[${name}](#${name})`).join(", ");
   const constrained = counted.filter(
@@ -131,7 +134,7 @@ chosen on the same items, which raises every regret a little. The rules of \`aut
 run had been seen, and have not been changed since; texts of held-out items were drawn after.${seenText(regret)}`;
 }
 
-/** The fixed methods whose regret may as well be that of auto. */
+/** Names the fixed methods whose regret doesn't differ significantly from that of `auto`. */
 function notTold({ rows }) {
   const alike = rows.filter(
     ({ method, overAuto: [low, high] }) => method !== "auto" && low <= 0 && high >= 0,
@@ -141,7 +144,7 @@ function notTold({ rows }) {
   return `The regret of ${names} isn't told from that of \`auto\` by so few items. `;
 }
 
-/** What became of held-out items that were looked at before the study was mended. */
+/** Describes the held-out items that were used before the study was corrected. */
 function seenText({ tasks }) {
   const seen = tasks.filter(({ seen: count }) => count > 0);
   if (seen.length === 0) return "";
@@ -202,7 +205,7 @@ function besideReference({ row, gain: over }) {
   return ` Over ${row.name}, one text of ${fixed(row.tokens, 0)} tokens, the method's gain at the larger budget is ${gain(over)}.`;
 }
 
-/** The same tasks on the model requantised, with tests of their own. */
+/** Writes the section about the same tasks on the requantised model, with separate tests. */
 function alsoSection({ tasks, tests, models }) {
   const [name] = models.values();
   const items = tasks.map((task) => `${task.name} ${task.count}`).join(", ");
@@ -213,7 +216,10 @@ The same model with larger weights, which round less, on fewer items of two task
 ${bestTable(tasks)}`;
 }
 
-/** What keeps a task from being told: how little the rivals leave, and how many items it would take. */
+/**
+ * Explains why a task has no significant result: how little room the rivals leave, and how many items it
+ * would need.
+ */
 function whyNot(sizes) {
   const each = sizes.map(({ guided: [{ row, rivals, toBest, toVote }] }) => {
     const [rival, gap] =

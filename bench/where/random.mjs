@@ -1,13 +1,13 @@
 import seedrandom from "seedrandom";
 
-/** Draws from lists, by a seed that names what is drawn. */
+/** Returns functions that draw from lists. The seed is the name of what is drawn. */
 function drawing(name) {
   const random = seedrandom(name);
   const below = (n) => Math.floor(random() * n);
   return {
     below,
     one: (list) => list[below(list.length)],
-    /** `count` different ones of a list, in the order in which they are drawn. */
+    /** Draws `count` different entries of a list, in the order of the draws. */
     some(list, count) {
       const left = [...list];
       return Array.from({ length: count }, () => left.splice(below(left.length), 1)[0]);
@@ -15,7 +15,7 @@ function drawing(name) {
   };
 }
 
-/** `count` rows that a function makes of a drawing, no two with one prompt. */
+/** Returns `count` rows that a function draws, all with different prompts. */
 export function distinctRows(name, count, rowOf) {
   const draw = drawing(name);
   const rows = new Map();
@@ -27,7 +27,7 @@ export function distinctRows(name, count, rowOf) {
   return [...rows.values()];
 }
 
-/** Things that sentences can be about. */
+/** Topics of sentences. */
 export const TOPICS =
   `the sea,a clock,winter,bread,a teacher,the moon,a train,music,a garden,friendship,a
 river,the city,a dog,rain,a book,coffee,the forest,a bridge,summer,a letter,a window,the desert,a

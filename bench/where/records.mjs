@@ -1,4 +1,4 @@
-/** A record of four fields that a text tells of a person, as JSON. */
+/** The task of extracting a JSON record of four fields about a person from a text. */
 import { bestOfN, defineTask, majority, particle } from "llama-ets";
 import { distinctRows } from "./random.mjs";
 import { scoreGrader } from "./score-grader.mjs";
@@ -28,7 +28,7 @@ export const SCHEMA = {
   additionalProperties: false,
 };
 
-/** The text's record, alone or in a fence; null where there is none. */
+/** Returns the record of a text, with or without a code fence; null if there is none. */
 function recordIn(text) {
   const fenced = /```(?:json)?\s*([\s\S]*?)```/.exec(text)?.[1];
   try {
@@ -44,7 +44,9 @@ function isIn(source, value) {
   return source.toLowerCase().includes(String(value).toLowerCase());
 }
 
-/** What is known without the answer: the share of the fields whose values stand in the text. */
+/**
+ * The reward, which doesn't need the answer: the share of the fields whose values occur in the source text.
+ */
 export function grounded({ text, item }) {
   const record = recordIn(text);
   const { source } = item.row ?? item;
@@ -52,7 +54,7 @@ export function grounded({ text, item }) {
   return FIELDS.filter((field) => field in record && isIn(source, record[field])).length / 4;
 }
 
-/** The same of a beginning: of the fields that are complete. */
+/** The potential of a beginning: as `grounded`, for the fields that are complete. */
 export function groundedSoFar({ text, item, finishReason }) {
   if (finishReason !== null) return grounded({ text, item });
   const { source } = item.row ?? item;
@@ -60,7 +62,7 @@ export function groundedSoFar({ text, item, finishReason }) {
   return fields.filter(([, , string, number]) => isIn(source, string ?? number)).length / 4;
 }
 
-/** The share of the fields that are right. */
+/** Returns the share of the fields that are right. */
 function rightFields({ row: { gold } }, text) {
   const record = recordIn(text);
   if (record === null) return 0;
@@ -83,7 +85,10 @@ const task = defineTask({
 });
 export default task;
 
-/** Texts that say the same in other orders, each with another person and another number in it. */
+/**
+ * Templates of texts with the same facts in different orders. Each also mentions another person and another
+ * number.
+ */
 const TELLINGS = [
   ({ name, age, city, job }, other) =>
     `${name}, a ${job} from ${city}, turned ${age} last week. ${other.name} of ${other.city} sent a card with ${other.age} roses.`,

@@ -1,12 +1,12 @@
-/** From outcomes to comparisons: every method against rivals that have at least as many tokens. */
+/** Compares outcomes: every method with rivals that have at least as many tokens. */
 import seedrandom from "seedrandom";
 import { holmAdjusted } from "../../dist/evaluate/statistics/holm.js";
 import { bonettPriceInterval } from "../../dist/evaluate/statistics/paired.js";
 import { mean, signFlipTest, studentInterval } from "../lib/statistics.mjs";
 
 /**
- * The outcome of the best of the pool's first n texts by their rewards, the first of equals. Where the
- * answers' votes are the reward, it is the vote's.
+ * Returns the outcome of the text with the highest reward among the pool's first n texts, on a tie the first.
+ * If votes are the reward, it is the outcome of the vote.
  */
 export function bestOf({ texts }, n) {
   const first = texts.slice(0, n);
@@ -16,7 +16,7 @@ export function bestOf({ texts }, n) {
   return { ...best[0], divergence: Math.min(Math.log(n) - (n - 1) / n, Math.log(n / best.length)) };
 }
 
-/** The outcome of the pool's first n texts by the plurality of their answers, the first of equals. */
+/** Returns the outcome of the plurality vote of the pool's first n texts, on a tie the first answer. */
 export function electedOf({ texts }, n) {
   const first = texts.slice(0, n);
   const counts = new Map();
@@ -35,7 +35,10 @@ function cpuOf(pool, n) {
   return (pool.cpu * tokensOf(pool, n)) / tokensOf(pool, pool.texts.length);
 }
 
-/** The fewest texts whose mean tokens are at least as many; all of the pool where even they are fewer. */
+/**
+ * Returns the smallest number of texts with at least as many mean tokens, or the size of the pool if even all
+ * its texts have fewer.
+ */
 function sizeOf(items, tokens) {
   const most = items[0].pool.texts.length;
   for (let n = 1; n < most; n++) {
@@ -44,7 +47,7 @@ function sizeOf(items, tokens) {
   return most;
 }
 
-/** One method's row: its scores item by item, and means. */
+/** Returns the row of one method: its scores by item, and means. */
 function rowOf(name, outcomes) {
   const divergences = outcomes.flatMap(({ divergence }) => divergence ?? []);
   return {
@@ -74,14 +77,20 @@ function rivalsOf(items, n) {
   };
 }
 
-/** Items by which such a difference has p < .003, enough for Holm's first step of 16, in four of five studies. */
+/**
+ * Estimates the items with which such a difference has p < 0.003 (enough for the first of 16 steps of Holm's
+ * correction) in four of five studies.
+ */
 function neededItems(differences) {
   const gain = mean(differences);
   const variance = mean(differences.map((d) => (d - gain) ** 2));
   return gain > 0 && variance > 0 ? Math.ceil((3.8 ** 2 * variance) / gain ** 2) : null;
 }
 
-/** The paired difference of two rows' scores; intervals are Bonett and Price's where all are right or wrong. */
+/**
+ * Returns the paired difference of the scores of two rows. If all scores are right or wrong, the interval is
+ * Bonett and Price's.
+ */
 function difference(ours, theirs) {
   const differences = ours.scores.map((score, i) => score - theirs.scores[i]);
   const isGraded = differences.some((d) => !Number.isInteger(d));
@@ -96,9 +105,10 @@ function difference(ours, theirs) {
 }
 
 /**
- * Each task's rows at each size: `{ name, entry, count, sizes: [{ size, guided: [{ row, rivals, toBest,
- * toVote }] }] }`. The first guided method is the pilot's best, and the tests are of it alone: one for each
- * task and size, of both rivals together; `holm` is its p-value among all of them.
+ * Compares each task's rows at each size. Returns `{ name, entry, count, sizes: [{ size, guided: [{ row,
+ * rivals, toBest, toVote }] }] }`. The first guided method is the pilot's best, and only this one is tested.
+ * There is one test for each task and size, against both rivals together. `holm` is its p-value after Holm's
+ * correction over all tests.
  */
 export function compare(results, sizes) {
   const tasks = results
@@ -138,13 +148,17 @@ export function compare(results, sizes) {
   const tests = tasks
     .filter(({ entry }) => entry.isCounted !== false)
     .flatMap(({ sizes: all }) => all.map(({ guided: [first] }) => first));
-  // That a method is no better than one of both is refused by the larger p: an intersection-union test.
+  // An intersection-union test: the larger p-value tests the hypothesis that the method is no better than at
+  // least one rival.
   const larger = tests.map(({ toBest, toVote }) => Math.max(toBest.p, toVote.p));
   for (const [i, p] of holmAdjusted(larger).entries()) tests[i].holm = p;
   return { tasks, tests: tests.length };
 }
 
-/** Whether the pilot's method is better than both rivals at some size, after Holm's correction. */
+/**
+ * Returns whether the pilot's method is significantly better than both rivals at any size, after Holm's
+ * correction.
+ */
 export function isWon({ sizes }) {
   return sizes.some(
     ({ guided: [{ toBest, toVote, holm }] }) => toBest.mean > 0 && toVote.mean > 0 && holm < 0.05,
@@ -163,9 +177,9 @@ function middle95(drawn) {
 }
 
 /**
- * Regret of `auto` and of single methods on held-out items: the best method's mean score minus its own,
- * each task's scaled to the range from one sample to the best; the mean over tasks, with the bootstrap's
- * 95% interval over the items of each.
+ * Computes the regret of `auto` and of single methods on held-out items: the best method's mean score minus
+ * the method's own. Each task is scaled to the range from one sample to the best method. The result is the
+ * mean over tasks, with a 95% bootstrap interval over the items of each task.
  */
 export function regrets(results, size) {
   const tasks = results

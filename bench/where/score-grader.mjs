@@ -1,4 +1,6 @@
-/** A grader of what is right in part: `score(item, text)` is from 0 to 1, and 1 is right. */
+/**
+ * Returns a grader for answers that may be partly right: `score(item, text)` is from 0 to 1, and 1 is right.
+ */
 export function scoreGrader(score) {
   return {
     async grade(item, text) {

@@ -1,4 +1,4 @@
-/** The order of the study: the pilot, rounds of items over all tasks, and held-out items. */
+/** Runs the study: the pilot, rounds of items over all tasks, and held-out items. */
 import path from "node:path";
 import { auto as chooseAndRun } from "llama-ets";
 import { keptLines } from "../lib/kept-lines.mjs";
@@ -28,12 +28,12 @@ const TASKS = {
 
 const ROUNDS = 40;
 
-/** Seeds of the three splits never meet. */
+/** The first seeds of the three splits, which never overlap. */
 const SEEDS = { pilot: 1_000_000, study: 2_000_000, held: 3_000_000 };
 
 /**
- * Runs what `options` ask for, as far as `minutes` reach, and returns what is kept of each task:
- * `{ name, entry, pilot, chosen, study, held }`. With `draw` false nothing is drawn.
+ * Runs the study within the time limit `minutes`, and returns the kept outcomes of each task: `{ name, entry,
+ * pilot, chosen, study, held }`. With `draw` false it draws nothing.
  */
 export async function runStudy(options) {
   const { only, file, minutes, draw, sizes, seed } = options;
@@ -48,7 +48,7 @@ export async function runStudy(options) {
     if (entry === undefined) throw new Error(`Expected --only ${Object.keys(TASKS).join(", ")}`);
     tasks.push(await openTask(name, entry, { ...options, models, data: options.data[name] }));
   }
-  /** The outcome of one run: as it is kept, or drawn; undefined once the time is over. */
+  /** Returns the kept outcome of a run, or draws it; undefined once the time is over. */
   const get = async (task, split, item, method, size) => {
     const key = [
       task.name,
@@ -74,7 +74,8 @@ export async function runStudy(options) {
     result.pilot = await pilotOf(task, small, get);
     result.chosen = chosenBy(result.pilot, task.entry);
   }
-  // Each round has the same share of every task's items, so that whenever the time ends all have come as far.
+  // Each round has the same share of every task's items, so that all tasks have progressed equally when the
+  // time ends.
   for (let round = 0; round < ROUNDS; round++) {
     for (const task of tasks) {
       const result = results.get(task.name);
@@ -99,7 +100,7 @@ function ofRound(items, round) {
   return items.slice(edge(round), edge(round + 1));
 }
 
-/** What each guided method scores on the pilot's items, with few candidates. */
+/** Returns the scores of each guided method on the pilot's items, with few candidates. */
 async function pilotOf(task, size, get) {
   const rows = [];
   for (const method of task.entry.methods) {
@@ -114,7 +115,10 @@ async function pilotOf(task, size, get) {
   return rows;
 }
 
-/** The methods of the best means in the pilot, the best first; of equals the one of fewer tokens. */
+/**
+ * Returns the methods with the best means in the pilot, best first. On a tie the one with fewer tokens comes
+ * first.
+ */
 function chosenBy(pilot, { methods, chosen = 1 }) {
   const rated = pilot
     .filter(({ outcomes }) => outcomes.length > 0)
@@ -127,14 +131,17 @@ function chosenBy(pilot, { methods, chosen = 1 }) {
   return order.slice(0, chosen).map(({ name }) => methods.find((method) => method.name === name));
 }
 
-/** What `auto` is told of a task: its reward, which judges beginnings too, and its constraint. */
+/**
+ * Returns the held-out methods. `auto` gets the task's reward, which also judges beginnings, and its
+ * constraint.
+ */
 function heldMethods({ methods, constraintOf, answers = false }, [first]) {
   const auto = {
     name: "auto",
     method: chooseAndRun,
     options: (reward, item, potential) => ({
       ...(reward !== undefined && { reward, potential }),
-      // Its rules say at which temperature likely texts are sought; without one it is that of all.
+      // The rules of `auto` choose the temperature.
       temperature: undefined,
       ...(!answers && { extract: undefined }),
       ...(constraintOf !== undefined && { constraint: constraintOf(item) }),
@@ -143,7 +150,7 @@ function heldMethods({ methods, constraintOf, answers = false }, [first]) {
   return [...new Set([first, ...methods.filter(({ fixed }) => fixed), auto])];
 }
 
-/** The pool and the chosen methods' outcomes at both sizes; null where something is missing. */
+/** Returns the pool and the chosen methods' outcomes at both sizes; null if any is missing. */
 async function outcomesOf(task, split, item, { chosen }, sizes, get) {
   if (chosen.length === 0) return null;
   const pool = await get(task, split, item, null, 0);
@@ -156,7 +163,7 @@ async function outcomesOf(task, split, item, { chosen }, sizes, get) {
   }
   const methods = split === "held" ? heldMethods(task.entry, chosen) : chosen;
   for (const size of split === "held" ? sizes.slice(-1) : sizes) {
-    // The pilot's second choice is shown with the larger size alone.
+    // The pilot's second choice is shown only at the larger size.
     const shown = split === "study" && size !== sizes.at(-1) ? methods.slice(0, 1) : methods;
     for (const method of shown) {
       const outcome = await get(task, split, item, method, size);

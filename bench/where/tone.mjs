@@ -1,4 +1,4 @@
-/** A cheerful sentence about something gloomy: the reward is VADER's measure of its tone. */
+/** The task of a cheerful sentence about something gloomy. The reward is VADER's measure of its tone. */
 import { defineTask } from "llama-ets";
 import vader from "vader-sentiment";
 import { methodsWithPotential } from "./methods-with-potential.mjs";
@@ -16,7 +16,7 @@ const READERS =
     ",",
   );
 
-/** From 0, as bad as words can be, to 1; .5 is neutral. */
+/** Returns the tone from 0 (most negative) to 1 (most positive); 0.5 is neutral. */
 export function cheer({ text }) {
   const { compound } = vader.SentimentIntensityAnalyzer.polarity_scores(text);
   return (compound + 1) / 2;

@@ -1,4 +1,4 @@
-/** mini-gsm on the bundled models: by votes, by the verifier, and chains of six calculations. */
+/** mini-gsm on the bundled models: tasks with votes, with the verifier, and with six calculations. */
 import {
   beam,
   bestOfN,
@@ -26,7 +26,7 @@ const VOTES = [
     options: () => ({ alpha: 4, temperature: 1, blockTokens: 8 }),
   },
 ];
-/** One text, the likeliest token each time: what many texts are worth beside. */
+/** The reference for the gain of many texts: one text with the most probable token at each position. */
 const references = [
   { name: "greedy", method: greedy, options: () => ({ temperature: undefined }) },
 ];
@@ -48,7 +48,7 @@ export const votes = {
   sizes: { pilot: 40, study: 240, held: 40, seen: 40 },
   title: "Word problems, by votes (mini-gsm)",
   pick: (item) => levelOf(item) < 5,
-  /** The reward of whole texts: who agrees with most others. */
+  /** The reward of whole texts: the agreement with other texts. */
   votes: true,
 };
 

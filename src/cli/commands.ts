@@ -1,16 +1,16 @@
-/** The commands by name. A command's own file is loaded when its options are asked for. */
+/** The commands by name. The file of a command is loaded only when its options are needed. */
 import type { Command } from "commander";
 
 interface CommandEntry {
   name: string;
-  /** Its heading in the top-level help. */
+  /** The command's heading in the top-level help. */
   group: "Answers:" | "Evaluations:" | "This machine:";
   description: string;
-  /** Gives the command its arguments, options and action. */
+  /** Adds the command's arguments, options and action. */
   define(command: Command): Promise<Command>;
 }
 
-/** In the order of the top-level help. */
+/** The commands in the order of the top-level help. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
     name: "ask",

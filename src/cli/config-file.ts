@@ -3,7 +3,7 @@ import type { Command, Option } from "commander";
 import { codeOf, LlamaEtsError, messageOf, whyUnreadable } from "../engine/errors.js";
 import { readTextFile } from "../engine/read-file.js";
 
-/** Adds `--config`, whose file is read before the command acts. */
+/** Adds `--config`. Its file is read before the command's action runs. */
 export function addConfigOption(command: Command): Command {
   return command
     .option("--config <file>", "options in YAML, by the names of flags; flags win over it")
@@ -46,7 +46,7 @@ function applyConfig(command: Command, file: string, values: Record<string, unkn
   }
 }
 
-/** As the flag would be read; a list gives a flag several times. */
+/** Reads a value as its flag would be read. A list sets a flag several times. */
 function readValue(option: Option, value: unknown, refuse: (why: string) => Error): unknown {
   if (option.isBoolean() || option.negate) {
     if (typeof value === "boolean") return value;

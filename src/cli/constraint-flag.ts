@@ -16,10 +16,11 @@ const KINDS: Readonly<Record<string, (value: string) => Constraint>> = {
 };
 
 /**
- * What the flag says: `json:FILE`, `regex:EXPRESSION`, `grammar:FILE`, `choices:a,b` or `choices:FILE`,
- * `words:12`, `lines:3`. Blanks around choices aren't of them; a file has one a line.
+ * Parses the flag: `json:FILE`, `regex:EXPRESSION`, `grammar:FILE`, `choices:a,b` or `choices:FILE`,
+ * `words:12`, `lines:3`. Blanks around choices are removed. A file has one choice per line.
  *
- * @throws LlamaEtsError `ERR_INVALID_OPTION`. Whether the constraint can be met `compileConstraint` says.
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`. `compileConstraint` checks later whether the constraint can be
+ *   met.
  */
 export function parseConstraintFlag(given: string): Constraint {
   const colon = given.indexOf(":");

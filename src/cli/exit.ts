@@ -1,4 +1,4 @@
-/** Exit codes: 0 done; 1 the run failed; 2 bad usage; 130 interrupted. */
+/** Exit codes: 0 success, 1 failure of the run, 2 wrong usage, 130 interrupted. */
 import { CommanderError } from "commander";
 import pc from "picocolors";
 import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
@@ -20,7 +20,7 @@ export function interruptSignal(): AbortSignal {
   return interrupt.signal;
 }
 
-/** For `beforeExit`: nothing is left to wait for, and there is no result. */
+/** A listener for `beforeExit`: the event loop is empty, but there is no result yet. */
 export function failStalled(): void {
   exitWith(
     new LlamaEtsError("ERR_REWARD", "The run can't go on: the reward's promise is never settled"),
@@ -29,15 +29,15 @@ export function failStalled(): void {
 
 /** Prints an error for a person. */
 export function printError({ message, code }: { message: string; code: string }): void {
-  // It may quote a file or a model.
+  // The message may quote control characters of a file or a model.
   const [what = "", ...fix] = printable(message).trimEnd().split("\n");
   console.error(`${pc.red("error")} ${what} ${pc.dim(`(${code})`)}`);
   for (const line of fix) console.error(asFlags(line));
 }
 
 /**
- * A fix as the command line has it: where it names an option for programs and, in brackets, the flag,
- * the flag alone. "`raw: true` (--raw)" becomes "--raw", "blockTokens (-B) 8" becomes "-B 8".
+ * Converts a fix for the command line. If it names an option of the library with its flag in brackets, only
+ * the flag remains: "`raw: true` (--raw)" becomes "--raw", "blockTokens (-B) 8" becomes "-B 8".
  */
 export function asFlags(fix: string): string {
   const forPrograms = /(?:`\w+(?:: [^`]+)?`|\b[a-z]+[A-Z]\w*|\b[a-z]+: \w+)/;
@@ -47,12 +47,12 @@ export function asFlags(fix: string): string {
 /** Prints an error for a person and ends the process with its code. */
 export function exitWith(error: unknown): void {
   if (error instanceof CommanderError) {
-    // Commander has printed it; help and version end well.
+    // Commander has already printed the message. Help and version are no errors.
     process.exitCode = error.exitCode === 0 ? 0 : 2;
     return;
   }
   if (error instanceof Interrupted) {
-    // The command that was interrupted has said what it had.
+    // The interrupted command has already reported its results.
     process.exitCode = 130;
     return;
   }
@@ -62,10 +62,11 @@ export function exitWith(error: unknown): void {
   process.exitCode = told?.code === "ERR_INVALID_OPTION" ? 2 : 1;
 }
 
-/** What the machine refused Node, wherever it asked; null for an error of another kind. */
+/** Returns the message for a resource that the operating system refused; null for other errors. */
 function faultOfMachine(error: unknown): { message: string; code: string } | null {
   const code = codeOf(error) ?? "";
-  // Node opens many of the package's modules at once. The limit is the process's own, or the system's.
+  // Node opens many modules of the package at once and may reach the limit of open files of the process or
+  // the system.
   if (code === "EMFILE" || code === "ENFILE") {
     const message = `This process may open no more files: ${messageOf(error)}\nTry: ulimit -n 1024`;
     return { message, code };
@@ -81,15 +82,16 @@ function faultOfMachine(error: unknown): { message: string; code: string } | nul
 let readerHasLeft = false;
 
 /**
- * Whether whoever read standard output has gone, as `head` does. Node takes a failed write's
- * `destroyed` back from standard output at once, so the stream itself doesn't tell.
+ * Returns whether the reader of standard output has closed it, as `head` does. The stream itself doesn't show
+ * this, because Node resets `destroyed` of standard output right after a failed write.
  */
 export function hasReaderLeft(): boolean {
   return readerHasLeft;
 }
 
 /**
- * Watches for writes that fail: a reader who left early has seen enough; a full disk ends the run.
+ * Handles failed writes to standard output. A reader that closes it early is no error; any other failure,
+ * such as a full disk, ends the run.
  */
 export function watchOutput(): void {
   let isReported = false;
@@ -103,5 +105,5 @@ export function watchOutput(): void {
       }),
     );
   });
-  process.stderr.on("error", () => {}); // No stream is left to tell it on.
+  process.stderr.on("error", () => {}); // No stream is left to report it.
 }

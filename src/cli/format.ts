@@ -1,23 +1,23 @@
-/** Numbers as the terminal shows them, besides those of reports. */
+/** Formats numbers for the terminal, in addition to the formats of reports. */
 
-/** `2.5 GiB`, or MiB below one GiB. */
+/** Formats bytes as `2.5 GiB`, or in MiB below one GiB. */
 export function bytes(count: number): string {
   const [divisor, unit] = count < 2 ** 30 ? [2 ** 20, "MiB"] : [2 ** 30, "GiB"];
   const value = count / divisor;
   return `${value.toFixed(value < 100 ? 1 : 0)} ${unit}`;
 }
 
-/** The number of GiB with one decimal, without the unit. */
+/** Returns the number of GiB with one decimal and without the unit. */
 export function gibibytes(count: number): string {
   return (count / 2 ** 30).toFixed(1);
 }
 
-/** Tokens a second. */
+/** Formats tokens per second. */
 export function rate({ generated, ms }: { generated: number; ms: number }): string {
   return `${Math.round((generated / ms) * 1000)} tokens/s`;
 }
 
-/** `3m 20s`. */
+/** Formats a duration as `3m 20s`. */
 export function duration(ms: number): string {
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${seconds}s`;
@@ -27,7 +27,7 @@ export function duration(ms: number): string {
     : `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
 }
 
-/** Percentage points with their sign. */
+/** Formats percentage points with their sign. */
 export function points(share: number): string {
   const shown = Math.abs(100 * share).toFixed(1);
   return shown === "0.0" ? shown : `${share > 0 ? "+" : "−"}${shown}`;

@@ -1,12 +1,12 @@
-/** In which groups, and in which order, `--help` lists the options of `ask`, `eval` and `serve`. */
+/** The groups, and their order, in which `--help` lists the options of `ask`, `eval` and `serve`. */
 import { type Command, Option } from "commander";
 
 const OWN = "The method's own:";
 const MORE = "More:";
-/** Where --help stands, too. */
+/** The last group, which also contains --help. */
 const LAST_GROUP = "Output:";
 
-/** Options by their long names. Those in no group are the method's own, or stand under `MORE`. */
+/** Options by their long names. Options in no group belong to the method, or to `MORE`. */
 const GROUPS: readonly (readonly [string, readonly string[]])[] = [
   [
     "Guidance:",
@@ -59,9 +59,9 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
 ];
 
 /**
- * Groups a command's options, once all are there.
+ * Groups a command's options, after all have been added.
  *
- * @param common the long names of those that come first
+ * @param common the long names of the options that come first
  * @param isOwn whether only some methods take an option
  * @param examples command lines, shown at the end
  */

@@ -1,4 +1,4 @@
-/** The flags and specs of methods, from what the methods say of their options. */
+/** The flags and specs of methods, generated from the methods' option specs. */
 import { type Command, Help, Option } from "commander";
 import { bundledDefaults } from "../engine/bundled-models.js";
 import { checkOneOf } from "../engine/check.js";
@@ -15,28 +15,28 @@ import type { ModelFlags } from "./model-flags.js";
 import { numberOption, numbersOption } from "./numbers.js";
 import { chatTemplateOption } from "./prompt-files.js";
 
-/** What was given, by commander's names of the flags. */
+/** The given flags, by commander's names. */
 export interface MethodFlags extends ModelFlags {
-  /** None: the default reward, or a potential's own. */
+  /** Undefined for the default reward, or for the reward of a potential. */
   reward?: string;
   preset?: string;
-  /** A file; the methods' other flags are read by what they say of themselves. */
+  /** A file. The other flags of methods are read by their own specs. */
   proposal?: string;
 }
 
 const PROPOSAL_FLAG = "--proposal <model>";
 const REWARD_FLAG = "--reward <reward>";
 
-/** The flags of the options that some method has of its own. */
+/** The flags of options that only some methods have. */
 const OWN_FLAGS = ownFlags(METHOD_NAMES.map((name) => METHODS[name]));
 const OWN_NAMES = new Set([PROPOSAL_FLAG, ...OWN_FLAGS.map(({ flags }) => flags)]);
 
-/** Names of the methods whose help is asked for; none: the help that is common to all. */
+/** Returns the names of the methods whose help is shown; empty for the help common to all. */
 type Asked = (command: Command) => string[];
 
 /**
- * Adds the flags of all methods. The command's help shows those that are common to all, or with
- * methods named those that these take.
+ * Adds the flags of all methods. The command's help shows the flags common to all methods, or those of the
+ * named methods.
  */
 export function addMethodOptions(
   command: Command,
@@ -72,12 +72,12 @@ export function addMethodOptions(
   return command;
 }
 
-/** Whether only some methods take a flag, besides the guided runs' options. */
+/** Returns whether only some methods take a flag. The options of guided runs don't count. */
 export function isMethodsOwn(flags: string): boolean {
   return OWN_NAMES.has(flags);
 }
 
-/** The flags to be shown among those that only some methods take. */
+/** Returns the flags to show among those that only some methods take. */
 function shownFlags(names: readonly string[]): Set<string> {
   const methods = names.flatMap((name) => findMethod(name) ?? []);
   if (methods.length === 0) {
@@ -97,7 +97,7 @@ function guidanceFlags(names: readonly string[]): Flag[] {
   return flagsOf(Object.fromEntries(taken));
 }
 
-/** The flags of the options that methods have besides the common ones, each once. */
+/** Returns the distinct flags of the options that methods have besides the common ones. */
 function ownFlags(methods: readonly AnyMethod[]): Flag[] {
   const flags = methods.flatMap(({ own, proposal = {}, potential = {} }) => [
     ...flagsOf(proposal),
@@ -119,12 +119,12 @@ function addFlag(command: Command, { flags, help, kind }: Flag): void {
   else command.option(flags, help);
 }
 
-/** Not a variadic option: that would take the question too. */
+/** Collects repeated flags. A variadic option would take the question too. */
 export function collectTexts(text: string, before: string[] = []): string[] {
   return [...before, text];
 }
 
-/** What methods are asked for, by the flags that were given; rewards and potentials are opened later. */
+/** Converts flags to the options of methods. Rewards and potentials are opened later. */
 export function toMethodOptions(flags: MethodFlags, task: string | undefined): EvaluatedOptions {
   const preset = toPreset(flags, task);
   const defaults = preset === undefined ? bundledDefaults(flags.model) : {};
@@ -163,14 +163,14 @@ function toPreset({ preset }: MethodFlags, task: string | undefined): PresetOpti
   throw new LlamaEtsError("ERR_INVALID_OPTION", "--preset needs a --task, whose settings it has");
 }
 
-/** Whether the reward is the preset's own: none was named. */
+/** Returns whether the preset's reward is used, because the user named none. */
 export function hasPresetReward({ preset, reward }: MethodFlags): boolean {
   return preset !== undefined && (reward === undefined || reward === DEFAULT_REWARD);
 }
 
 /**
- * `ets,ets:M=4:K=2`: names of methods, each with options of its own. `ets:M=2,4` is a method for each of
- * the values, `ets:M=2` and `ets:M=4`. What they are is checked later.
+ * Parses methods with their own options, such as `ets,ets:M=4:K=2`. A list as in `ets:M=2,4` gives a method
+ * for each value, `ets:M=2` and `ets:M=4`. Names and values are checked later.
  */
 export function parseMethods(text: string): EvaluatedMethod[] {
   return methodEntries(text).flatMap((entry) => {
@@ -194,13 +194,15 @@ export function parseMethods(text: string): EvaluatedMethod[] {
   });
 }
 
-/** The entries between commas; what names no method goes on with the values before it. */
+/**
+ * Splits the text at commas. A part that doesn't name a method continues the values of the entry before it.
+ */
 function methodEntries(text: string): string[] {
   const entries: string[] = [];
   for (const part of text.split(",").map((piece) => piece.trim())) {
     const before = entries.at(-1);
     const name = part.replace(/:.*/s, "");
-    // A word behind a number is no value, but a method's name that is misspelt.
+    // A word after a number isn't a value but a misspelt name of a method.
     const isWord = /^[a-z][a-z-]+$/i.test(name) && /=[-+.,\deE]+$/.test(before ?? "");
     const goesOn = before?.includes("=") && !isMethod(name) && !isWord;
     if (goesOn) entries[entries.length - 1] = `${before},${part}`;
@@ -213,7 +215,7 @@ function isMethod(name: string): boolean {
   return name === "auto" || findMethod(name) !== undefined;
 }
 
-/** `M=2,4` as `M=2` and `M=4`; a constraint's commas are its own. */
+/** Splits `M=2,4` into `M=2` and `M=4`. The commas of a constraint belong to its value. */
 function valuesOf(setting: string): string[] {
   const [, key, values = ""] = /^([^=]*)=(.*)$/s.exec(setting) ?? [];
   if (key === undefined || key === "constraint") return [setting];
@@ -227,12 +229,12 @@ function combinations(grid: readonly (readonly string[])[]): string[][] {
   );
 }
 
-/** The letters of flags that `eval` takes lists for. */
+/** The letters of the flags for which `eval` accepts lists. */
 const GRID_FLAGS = { M: "candidates", K: "rollouts", I: "steps", B: "blockTokens" } as const;
 
 /**
- * The methods for flags that are lists, as in `-M 2,4,8`: a method for each value where it takes the
- * option and sets none of its own.
+ * Expands flags that are lists, as in `-M 2,4,8`. Each method that takes the option and doesn't set it itself
+ * gets the list in its entry.
  */
 export function gridOf(methods: string, flags: object): { methods: string; flags: object } {
   let entries = methodEntries(methods);
@@ -264,7 +266,7 @@ function parseSetting(method: string, setting: string): [string, unknown] {
   return [nameOfLetter(key) ?? key, parseValue(value)];
 }
 
-/** The option that a spec's letter stands for. */
+/** Returns the option of a letter in a spec. */
 function nameOfLetter(letter: string): string | undefined {
   const own = METHOD_NAMES.flatMap((name) => Object.entries<OptionSpec>(METHODS[name].own));
   const all: [string, OptionSpec][] = [...Object.entries(GUIDANCE_OPTIONS), ...own];

@@ -1,4 +1,4 @@
-/** The options by which commands name a model, and the models that they name. */
+/** The flags by which commands name models, and the loading of these models. */
 import type { Command } from "commander";
 import pc from "picocolors";
 import { BUNDLED_PROPOSAL, DEFAULT_MODEL, resolveBundledName } from "../engine/bundled-models.js";
@@ -25,18 +25,18 @@ export interface ModelFlags {
   kv?: KvType;
   sampling?: "host" | "device";
   threads: number | "auto";
-  /** "own": models that aren't bundled. */
+  /** "own" isolates only models that aren't bundled. */
   isolate?: boolean | "own";
   rpc?: string[];
 }
 
-/** Which libraries of llama.cpp to run on. */
+/** The flag that selects the libraries of llama.cpp. */
 const ENGINE_OPTION = [
   "--engine <dir>",
   "engine of your own, from `llama-ets build-engine` (default: $LLAMA_ETS_ENGINE)",
 ] as const;
 
-/** Where a model would be loaded, for commands that load none of their own choice. */
+/** Adds the flags for the place of a model, for commands without a model of their own. */
 export function addPlaceOptions(command: Command): Command {
   return command
     .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
@@ -61,13 +61,13 @@ export function placeOf({ gpu: kind, engine, gpuLayers }: PlaceFlags) {
   };
 }
 
-/** Who computes attention on a CPU. */
+/** The flag that selects the implementation of attention on a CPU. */
 export const ATTENTION_OPTION = [
   "--attention <kind>",
   "who computes attention on a CPU: auto, engine or own (default: $LLAMA_ETS_ATTENTION, or auto)",
 ] as const;
 
-/** What a model can be named by. */
+/** The forms of a model's name, for help texts. */
 export const MODEL_FORMS =
   "GGUF file, hf:user/repo:Q4_K_M, a server (http://host:8000/v1#model), or a bundled name";
 
@@ -75,7 +75,7 @@ export function addModelOptions(command: Command): Command {
   return addEngineOptions(command.option("-m, --model <model>", MODEL_FORMS, DEFAULT_MODEL));
 }
 
-/** How models are loaded, whichever they are. */
+/** Adds the flags that apply to the loading of any model. */
 export function addEngineOptions(command: Command): Command {
   return command
     .option("--gpu <kind>", "auto, cuda, vulkan, metal or off", "auto")
@@ -102,15 +102,15 @@ export function addEngineOptions(command: Command): Command {
     );
 }
 
-/** `FILE:SCALE`, or a file with scale 1. */
+/** Parses `FILE:SCALE`. Without a scale it is 1. */
 function collectLora(text: string, before: LoraOptions[] = []): LoraOptions[] {
   const [, path = text, scale = "1"] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
   return [...before, { path, scale: Number(scale) }];
 }
 
 /**
- * The flags of a command that runs for long: unless they say otherwise, its engines are in processes of
- * their own. A step of a bundled model takes no longer than a call of another process.
+ * Returns the flags of a long-running command, whose engines run in separate processes by default. Bundled
+ * models are excluded, because one of their steps takes no longer than a call of another process.
  */
 export function isolatingOwn<T extends ModelFlags>(flags: T): T {
   return { ...flags, isolate: flags.isolate ?? "own" };
@@ -149,7 +149,7 @@ export async function loadNamedModel(flags: ModelFlags, signal?: AbortSignal): P
   }
 }
 
-/** Loads another model beside the one that the options name, whose adapters and servers are its own. */
+/** Loads another model beside the one that the flags name, without that model's adapters and RPC servers. */
 export function loadOtherModel(
   { lora: _, rpc: __, ...flags }: ModelFlags,
   model: string,
@@ -162,14 +162,14 @@ interface ProposalFlags extends ModelFlags {
   proposal?: string;
 }
 
-/** The proposal that is named, or the bundled model's own. */
+/** Returns the named proposal, or that of the bundled model. */
 export function proposalSource({ model, proposal }: ProposalFlags): string | undefined {
   return proposal ?? (model === DEFAULT_MODEL ? BUNDLED_PROPOSAL : undefined);
 }
 
 /**
- * The model that draws the rollouts of ETS-IS: the one named, or the bundled model's; a diffusion
- * model draws its own.
+ * The model that draws the rollouts of ETS-IS: the named proposal, or that of the bundled model. A diffusion
+ * model without one draws its own rollouts.
  */
 export async function loadProposal(
   flags: ProposalFlags,

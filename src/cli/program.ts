@@ -1,10 +1,12 @@
-/** The command line's grammar; each command has a file of its own, which is read when it is asked for. */
+/**
+ * The commands of the command line. Each command has its own file, which is loaded only when it is needed.
+ */
 import { Command } from "commander";
 import { VERSION } from "../version.js";
 import { COMMANDS } from "./commands.js";
 import { printError } from "./exit.js";
 
-/** Parses throw what ends the command: `exitWith` says it. */
+/** Creates the program. Parsing throws what ends the command, which `exitWith` prints. */
 export function createProgram(): Command {
   const program = new Command("llama-ets")
     .description(
@@ -30,7 +32,7 @@ export function createProgram(): Command {
   for (const { name, group, description } of COMMANDS) {
     program.command(name).helpGroup(group).description(description);
   }
-  // Commander's own help command shows what is defined when it is asked.
+  // Commander's own help command would show only the commands that are already defined.
   program
     .command("help")
     .argument("[command...]")

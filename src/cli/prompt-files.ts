@@ -1,9 +1,9 @@
-/** Files that flags name: messages, tools, chat templates, schemas, grammars, choices. */
+/** Reads files that flags name: messages, tools, chat templates, schemas, grammars, choices. */
 import { statSync } from "node:fs";
 import { codeOf, LlamaEtsError, messageOf, whyUnreadable } from "../engine/errors.js";
 import { readBytesNow } from "../engine/read-file.js";
 
-/** The JSON in a file. Throws `ERR_INVALID_OPTION`, naming the flag. */
+/** Reads the JSON in a file. Throws `ERR_INVALID_OPTION`, which names the flag. */
 export function readJson(flag: string, file: string): unknown {
   try {
     return JSON.parse(readText(flag, file));
@@ -13,21 +13,24 @@ export function readJson(flag: string, file: string): unknown {
   }
 }
 
-/** The JSON array in a file. Throws likewise. */
+/** Reads the JSON array in a file. Throws as `readJson`. */
 export function readJsonArray<T>(flag: string, file: string): T[] {
   const value = readJson(flag, file);
   if (Array.isArray(value)) return value as T[];
   throw refusal(`${flag}: expected ${file} to hold a JSON array, as OpenAI's requests have`);
 }
 
-/** `--chat-template`: what the file of this name holds; without one, it names a template. */
+/**
+ * Parses `--chat-template`: returns the content of the file. If there is no such file, the text is a
+ * template's name.
+ */
 export function chatTemplateOption(given: string): string {
   const isFile = statSync(given, { throwIfNoEntry: false }) !== undefined;
   if (!isFile && !/[/\\]|\.jinja2?$/i.test(given)) return given;
   return readText("--chat-template", given);
 }
 
-/** The text in a file, of UTF-8. Throws likewise. */
+/** Reads a UTF-8 file. Throws as `readJson`. */
 export function readText(flag: string, file: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(readBytesNow(file));

@@ -1,7 +1,7 @@
 /** Tables of the terminal. */
 import Table from "cli-table3";
 
-/** A table with these columns; the first is aligned to the left, the others to the right. */
+/** Creates a table with these columns. The first is aligned to the left, the others to the right. */
 export function newTable(head: string[]): Table.Table {
   return new Table({
     head,

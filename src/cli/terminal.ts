@@ -1,7 +1,7 @@
-/** What is drawn on a terminal while a command works: a bar, and a text that grows. */
+/** Draws on a terminal while a command works: a progress bar, and a growing text. */
 import { SingleBar } from "cli-progress";
 
-/** Whether a stream is a terminal that can move its cursor. */
+/** Returns whether a stream is a terminal that can move its cursor. */
 export function canRedraw(stream: NodeJS.WriteStream = process.stderr): boolean {
   return stream.isTTY === true && process.env.TERM !== "dumb";
 }
@@ -10,15 +10,15 @@ export function canRedraw(stream: NodeJS.WriteStream = process.stderr): boolean 
 const DELAY_MS = 400;
 
 interface ProgressBar {
-  /** `progress` from 0 to 1; the label stands behind the bar. */
+  /** `progress` is from 0 to 1. The label stands behind the bar. */
   show(progress: number, label: string): void;
-  /** Prints a line, in the bar's place where there is one. */
+  /** Prints a line above the bar, if there is one. */
   say(line: string): void;
   /** Removes the bar. */
   close(): void;
 }
 
-/** A bar on stderr, on a terminal only. */
+/** Creates a bar on stderr, which only a terminal shows. */
 export function progressBar(): ProgressBar {
   if (!canRedraw()) return { show: () => {}, say: console.error, close: () => {} };
   const started = performance.now();
@@ -55,19 +55,19 @@ const REDRAW_MS = 50;
 const DEFAULT_WIDTH = 79;
 const DEFAULT_ROWS = 24;
 
-/** Characters of a line, and lines, that stand on a terminal at once. */
+/** The number of characters per line, and of lines, that fit on a terminal. */
 export interface Room {
   columns: number;
   rows: number;
 }
 
-/** Lines that are redrawn in place while something is made, on a terminal only. */
+/** Lines that are redrawn in place while a command works, only on a terminal. */
 export interface LiveText {
-  /** Puts a line and a text's last lines in the place of what was shown a moment before. */
+  /** Replaces the lines shown before by a line and the last lines of a text. */
   show(line: string, text: string): void;
-  /** As `show`, with lines that are made for the room that there is. */
+  /** As `show`, with lines that depend on the available room. */
   draw(linesFor: (room: Room) => readonly string[]): void;
-  /** Wipes it out. */
+  /** Removes all lines. */
   close(): void;
 }
 
@@ -75,7 +75,8 @@ export function liveText(terminal: NodeJS.WriteStream = process.stderr): LiveTex
   if (!canRedraw(terminal)) return { show: () => {}, draw: () => {}, close: () => {} };
   let shown: readonly string[] = [];
   let drawn = Number.NEGATIVE_INFINITY;
-  // A terminal that was made narrower has broken the lines anew; what has left the screen stays.
+  // A terminal that became narrower has wrapped the lines again. Lines that have scrolled off the screen
+  // stay.
   const wipe = () => {
     const { columns, rows } = roomOf(terminal);
     const used = shown.reduce((sum, line) => sum + Math.ceil((line.length || 1) / columns), 0);
@@ -103,7 +104,7 @@ export function liveText(terminal: NodeJS.WriteStream = process.stderr): LiveTex
   };
 }
 
-/** Less a column and a row, in which the cursor stands. A terminal that doesn't know its size says 0. */
+/** Returns the room without one column and one row for the cursor. A terminal of unknown size reports 0. */
 function roomOf({ columns, rows }: NodeJS.WriteStream): Room {
   return {
     columns: columns > 1 ? columns - 1 : DEFAULT_WIDTH,
@@ -111,7 +112,7 @@ function roomOf({ columns, rows }: NodeJS.WriteStream): Room {
   };
 }
 
-/** Lines no wider than the terminal, without what would move its cursor. */
+/** Wraps a text to the terminal's width and removes control characters. */
 function wrap(text: string, width: number): string[] {
   return text.split("\n").flatMap((line) => {
     const characters = [...line.replace(/\p{Cc}/gu, " ")];

@@ -8,13 +8,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
 import { writeWhole } from "../engine/whole-file.js";
 
-/** How often a named pipe that nobody reads is tried. */
+/** The interval between attempts to open a named pipe that has no reader. */
 const PIPE_RETRY_MS = 50;
 
-/**
- * Checks, before what takes long, that a file which an option named can be written where it is to be.
- * Throws `ERR_WRITE`.
- */
+/** Checks before a long run that the file of an option can be written. Throws `ERR_WRITE`. */
 export async function checkOutput(what: string, file: string): Promise<void> {
   try {
     const isDirectory = await stat(file).then(
@@ -29,8 +26,8 @@ export async function checkOutput(what: string, file: string): Promise<void> {
 }
 
 /**
- * Writes a file that an option named. A named pipe is written once someone reads it; the signal ends that
- * wait with its reason, and one that is aborted already makes it a failure.
+ * Writes the file of an option. For a named pipe it waits for a reader. An abort ends this wait with the
+ * signal's reason. If the signal is aborted already, a pipe without a reader is an error.
  *
  * @throws LlamaEtsError `ERR_WRITE`
  */
@@ -55,7 +52,7 @@ export async function writeOutput(
   }
 }
 
-/** Whether nothing has this name: neither a file nor a link to what isn't there. */
+/** Returns whether the name is unused: there is neither a file nor a dangling link. */
 async function isUnused(file: string): Promise<boolean> {
   return lstat(file).then(
     () => false,
@@ -64,8 +61,8 @@ async function isUnused(file: string): Promise<boolean> {
 }
 
 /**
- * Puts a file in its place in one step: until then, and on a full disk, an older one stays and no half of the
- * new one is there. Where nothing can be made beside the older one, it is written over.
+ * Replaces a file atomically: if writing fails, for example on a full disk, the older file stays. If no other
+ * file can be created beside the older one, it is overwritten.
  */
 async function replace(
   file: string,
@@ -74,7 +71,7 @@ async function replace(
 ): Promise<void> {
   if (older === null) return writeWhole(file, content);
   await access(file, constants.W_OK);
-  // A link goes on to name the file that it named.
+  // A link stays a link: its target is replaced.
   const target = await realpath(file);
   const isBeside = await access(path.dirname(target), constants.W_OK).then(
     () => path.basename(target).length <= LONGEST_NAME,
@@ -84,10 +81,13 @@ async function replace(
   else await writeFile(target, content);
 }
 
-/** With what `writeWhole` adds to it, no file system refuses such a name. */
+/** With the suffix of `writeWhole`, a name up to this length is valid in every file system. */
 const LONGEST_NAME = 200;
 
-/** Standard output or error, where it was sent to this file (`-o /dev/stdout > page.html`): it is not begun anew. */
+/**
+ * Returns standard output or error if it is redirected to this file (`-o /dev/stdout > page.html`). The file
+ * must then be appended to, not replaced.
+ */
 function openStream({ dev, ino }: Stats): 1 | 2 | undefined {
   return ([1, 2] as const).find((fd) => {
     const stream = fstatSync(fd);
@@ -101,9 +101,10 @@ function textOf(content: string | Uint8Array | Iterable<string>): string | Uint8
 }
 
 /**
- * Without a thread that stands still until someone reads: the process could not end before.
+ * Writes to a named pipe. It polls for a reader instead of a blocking open, which would keep a thread busy
+ * and the process from ending.
  *
- * @param until what ends the wait for a reader; `now`: there is none
+ * @param until the signal that ends the wait for a reader; `now` for no wait
  */
 async function writePipe(
   file: string,
@@ -128,7 +129,7 @@ async function writePipe(
 
 function unwritten(what: string, file: string, was: string, error: unknown): LlamaEtsError {
   const isMissing = codeOf(error) === "ENOENT";
-  // Of what `writeWhole` writes beside it nobody has heard.
+  // The user doesn't know the temporary file of `writeWhole`, so the message doesn't name it.
   const told = messageOf(error).replace(/\.\d+\.unfinished\b/, "");
   const why = isMissing ? `there is no directory ${path.dirname(file)}` : told;
   return new LlamaEtsError("ERR_WRITE", `The ${what} ${was} written: ${why}`, {

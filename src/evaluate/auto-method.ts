@@ -1,11 +1,13 @@
-/** `auto` in an evaluation: a method that is chosen once for all items, by the task and the options. */
+/** Chooses the method of `auto` in an evaluation, once for all items, by the task and the options. */
 import { given } from "../engine/given.js";
 import type { AutoChoice } from "../methods/auto.js";
 import { chooseByName, type NamedOptions, optionsByName } from "../methods/auto-by-name.js";
 import { SHARED_NAMES } from "../methods/options/given.js";
 import { DEFAULT_REWARD } from "../rewards/named.js";
 
-/** Options of guided runs that `auto` takes as its own alone: shared ones are for the methods beside it. */
+/**
+ * Options of guided runs. `auto` takes them from its own options only, not from those that all methods share.
+ */
 const OF_NAMED_METHODS = [
   ...["rollouts", "steps", "blockTokens", "block", "adaptive", "preset", "lambda", "finish"],
 ];
@@ -18,20 +20,20 @@ export function sharedWithAuto<T extends object>(options: T): Partial<T> {
   return Object.fromEntries(taken) as Partial<T>;
 }
 
-/** What the choice rests on besides the options. */
+/** What the choice depends on besides the options. */
 interface AutoSetting {
   /** The evaluation's reward, by name. */
   reward: string;
   /** Whether texts can agree on the task's answers. */
   canVote: boolean;
-  /** Longest text, where the task's prompts say it and the options don't. */
+  /** The longest text in tokens, if the task's prompts set it and the options don't. */
   maxTokens: number | undefined;
   isDiffusion: boolean;
 }
 
 /**
- * What `auto` is for a task, and the options that the evaluation calls it with. No speed is measured
- * for budgets of time: a run that is resumed has the same method.
+ * Chooses what `auto` runs on a task, and the options that the evaluation calls it with. For time budgets it
+ * measures no speed, so that a resumed run has the same method.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */

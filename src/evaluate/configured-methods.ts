@@ -1,4 +1,4 @@
-/** The methods of an evaluation, with the settings that their samples' keys rest on. */
+/** Configures the methods of an evaluation, with the settings that the keys of their samples depend on. */
 import { printsDate } from "../engine/chat/render.js";
 import { checkKeys, checkObject, checkOneOf, checkString, optional } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
@@ -24,7 +24,10 @@ import type { DescribedReward } from "./store/describe-run.js";
 import { refuseTwins } from "./store/merge-runs.js";
 import type { MethodRecord } from "./store/run-files.js";
 
-/** The options of a method that an evaluation may set; seeds, answers and callbacks are its own. */
+/**
+ * The options of a method that a user may set in an evaluation. The evaluation itself sets seeds, answer
+ * extraction and callbacks.
+ */
 export type EvaluatedOptions = Omit<
   MethodOptions,
   | "extract"
@@ -39,34 +42,39 @@ export type EvaluatedOptions = Omit<
   | "seed"
   | "signal"
 > & {
-  /** A potential by name, as `ask --potential` takes it; for methods that may ask one. */
+  /** The name of a potential, as for `ask --potential`. Only for methods that take a potential. */
   potential?: string;
 };
 
 /** The options of a single method. */
 export type EvaluatedMethodOptions = EvaluatedOptions & {
-  /** A reward by name in the place of the evaluation's; for methods that ask one. */
+  /** The name of a reward that replaces the evaluation's. Only for methods that take a reward. */
   reward?: string;
 };
 
-/** A method with options of its own, under a name of its own. */
+/** A method with its own options and its own name. */
 export interface EvaluatedMethod {
-  /** The name is unique within the run. */
+  /** A unique name within the run. */
   name: string;
-  /** `auto` is chosen once for all items, by the task, the reward and the options. */
+  /**
+   * The method. For `auto` the evaluation chooses one method for all items, by the task, the reward and the
+   * options.
+   */
   method: MethodName | "auto";
-  /** Options of this method alone; they override the common `options`. */
+  /** Options of this method only. They override the common `options`. */
   options?: EvaluatedMethodOptions;
 }
 
-/** Settings that `run.json` has for every method since its first format: keys rest on them. */
+/**
+ * Settings that `run.json` has for every method since its first format. The keys of samples depend on them.
+ */
 const OF_EVERY_METHOD = { lengthPenalty: null, alpha: null, moves: null };
 
 const RESERVED = ["extract", "metrics", "proposal", "seed", "signal"];
 
 export interface ConfiguredMethod extends MethodRecord {
   method: MethodName;
-  /** The method is called with these, and with what its item brings. */
+  /** The method is called with these options and those of the item. */
   options: EvaluatedMethodOptions;
   needsProposal: boolean;
 }
@@ -74,7 +82,7 @@ export interface ConfiguredMethod extends MethodRecord {
 interface CheckedMethods {
   methods: readonly EvaluatedMethod[];
   options: EvaluatedOptions;
-  /** The evaluation's reward, by name. */
+  /** The name of the evaluation's reward. */
   reward: string;
   proposal: Model | undefined;
 }
@@ -83,13 +91,13 @@ interface Setting {
   model: Model;
   task: Task;
   form: PromptForm;
-  /** Its prompt stands for those of all items. */
+  /** An example item. Its prompt represents the prompts of all items. */
   item: TaskItem;
-  /** The settings' part of the evaluation's reward. */
+  /** The evaluation's reward, as the settings describe it. */
   reward: DescribedReward;
-  /** The same of the rewards and potentials that methods name, by their names. */
+  /** The descriptions of the rewards and potentials that methods name, by their names. */
   named: ReadonlyMap<string, DescribedReward>;
-  /** The run's day, YYYY-MM-DD, for templates that print one. */
+  /** The date of the run (YYYY-MM-DD), for templates that print a date. */
   date: string;
 }
 
@@ -128,7 +136,8 @@ export function configureMethods(
       ...(merged.reward === undefined ? reward : named.get(merged.reward)),
       ...(potentialFiles && { potentialFiles }),
     };
-    // As it was given: it is compiled once a run has begun.
+    // The record has the constraint as the user gave it, because a constraint is compiled only when a run
+    // begins.
     const { constraint } = merged;
     const restricted = constraint === undefined ? {} : { constraint };
     const { proposal: _, ...record } = {
@@ -136,7 +145,7 @@ export function configureMethods(
       ...resolved,
       ...restricted,
       ...hashes,
-      // Keys tell it from the same method by name.
+      // With this, the keys differ from those of the same method chosen by name.
       ...(auto && { auto: true }),
     };
     return {
@@ -152,7 +161,7 @@ export function configureMethods(
   return configured;
 }
 
-/** Whether the template of a method's prompts asks what day it is. */
+/** Returns whether the chat template of a method's prompts prints the date. */
 function printsDateOf({ info, metadata }: Model, { chatTemplate }: EvaluatedOptions): boolean {
   const own = [info.chatTemplate, metadata["tokenizer.chat_template.tool_use"]];
   return [...(chatTemplate === undefined ? own : [chatTemplate])].some(
@@ -161,8 +170,8 @@ function printsDateOf({ info, metadata }: Model, { chatTemplate }: EvaluatedOpti
 }
 
 /**
- * The methods, each under a name of its own. What no model could be asked for is refused, so that a
- * caller can find it before one is loaded. Throws `ERR_INVALID_OPTION`.
+ * Gives each method a name and checks everything that doesn't depend on the model, so that errors are found
+ * before a model is loaded. Throws `ERR_INVALID_OPTION`.
  */
 export function checkMethods(
   methods: readonly (MethodName | EvaluatedMethod)[],
@@ -201,7 +210,10 @@ export function checkMethods(
   });
 }
 
-/** How texts are unmasked is checked later: it depends on the model, and on the task's length. */
+/**
+ * Checks a method's options without a model. The unmasking options are checked later, because they depend on
+ * the model and on the text length of the task.
+ */
 function checkWithoutModel(method: MethodName | "auto", options: EvaluatedMethodOptions): void {
   if (method === "auto") {
     const setting = { canVote: true, maxTokens: undefined, isDiffusion: false };
@@ -213,7 +225,7 @@ function checkWithoutModel(method: MethodName | "auto", options: EvaluatedMethod
   checkOptions(METHODS[method], rest);
 }
 
-/** The options of a method: those common to all that it takes, and its own. */
+/** Merges the options of a method: the common ones that it takes, and its own. */
 function mergedOptions(
   method: MethodName | "auto",
   options: EvaluatedOptions,
@@ -228,8 +240,8 @@ function mergedOptions(
 }
 
 /**
- * What a method is called with: the potential that its name stands for is taken from `open`. Its reward
- * is the caller's to add.
+ * Converts evaluated options to those of the method. `open` returns the potential of a name. The caller adds
+ * the reward.
  */
 export function toMethodOptions(
   { potential, reward: _, ...options }: EvaluatedMethodOptions,
@@ -238,13 +250,13 @@ export function toMethodOptions(
   return { ...options, ...(potential !== undefined && { potential: open(potential) }) };
 }
 
-/** The potentials and rewards that methods of an evaluation name, each once. */
+/** Lists the distinct potentials and rewards that the methods of an evaluation name. */
 export function namedIn(methods: readonly Pick<ConfiguredMethod, "options">[]): string[] {
   const names = methods.flatMap(({ options: { potential, reward } }) => [potential, reward]);
   return [...new Set(names)].filter((name) => name !== undefined);
 }
 
-/** As `namedIn`, before the methods are configured. */
+/** As `namedIn`, for methods that are not configured yet. */
 export function namedBefore({
   methods,
   options,
@@ -279,7 +291,10 @@ function checkOwnReward(method: MethodName | "auto", reward: string): void {
   }
 }
 
-/** A method's options for an item: the task's prompt may bring a length and stop strings. */
+/**
+ * Returns the options that an item's prompt adds to a method's: the task's prompt may set a length and stop
+ * strings.
+ */
 export function promptSettings(
   task: Task,
   form: PromptForm,

@@ -1,4 +1,4 @@
-/** Draws one sample: one run of a method on an item. Grading it is left to others. */
+/** Draws one sample: one run of a method on an item. It doesn't grade the sample. */
 
 import type { Model } from "../engine/engine.js";
 import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
@@ -21,27 +21,30 @@ export interface DrawContext {
   proposal: Model | undefined;
   task: Task;
   form: PromptForm;
-  /** The reward of methods that name none of their own. Default: self-consistency of the task's answers. */
+  /** The reward of methods without their own. Default: self-consistency of the task's answers. */
   reward: Reward | undefined;
   /** The opened potentials and rewards that methods name, by their names. Default: none. */
   named?: ReadonlyMap<string, Reward>;
   /** What samples keep of the whole texts that their methods drew. Default "none". */
   keep?: Kept;
   signal: AbortSignal | undefined;
-  /** Called with the tokens a run has generated so far. */
+  /** Called with the number of tokens that a run has generated so far. */
   onTokens?: (key: string, generated: number) => void;
 }
 
 export type Outcome = { drawn: DrawnText } | { error: FailedSample["error"] };
 
-/** What an executor is asked for: it draws the jobs in this process, or has workers draw them. */
+/** A request to an executor. An executor draws the jobs in this process or on workers. */
 export interface DrawRequest {
   jobs: readonly DrawJob[];
-  /** Called with each job's outcome, and waited for. */
+  /** Called with the outcome of each job. The executor awaits it. */
   onOutcome: (job: DrawJob, outcome: Outcome) => Promise<void>;
 }
 
-/** A failed run is an outcome too; an abort rejects, and so does a server that is gone. */
+/**
+ * Draws a sample. A failed run is an outcome too, but the promise rejects on an abort or if the engine's
+ * server can't be reached.
+ */
 export async function drawSample(job: DrawJob, context: DrawContext): Promise<Outcome> {
   const { model, proposal, task, form, signal, onTokens, keep = "none" } = context;
   const { item, method, seed } = job;
@@ -57,7 +60,7 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
   try {
     const options = toMethodOptions(job.options, open);
     const result = await METHODS[method](model, promptOf(task, item, form).prompt, {
-      prefixCache: false, // what a sample costs, and its last digits, hang on no other sample
+      prefixCache: false, // a sample's cost and rounding must not depend on other samples
       ...promptSettings(task, form, item, options),
       seed,
       ...(!votesOnData(job.options) && { extract: answers.extract }),
@@ -71,26 +74,28 @@ export async function drawSample(job: DrawJob, context: DrawContext): Promise<Ou
     return { drawn: toDrawn(result, job, { keep, model }) };
   } catch (error) {
     signal?.throwIfAborted();
-    // No sample would fare better until it is back.
+    // Without the server every other sample would fail too.
     if (codeOf(error) === "ERR_ENGINE_UNREACHABLE") throw error;
     return { error: describeFailure(error) };
   }
 }
 
-/** The reward that the job's method or the evaluation names; undefined for votes for answers. */
+/** Returns the reward that the job's method or the evaluation names; undefined for votes on answers. */
 function givenReward({ options }: DrawJob, context: DrawContext): Reward | undefined {
   if (options.reward === undefined) return context.reward;
   return options.reward === DEFAULT_REWARD ? undefined : opened(context, options.reward);
 }
 
-/** A preset has a reward of its own, and so have some methods, and votes on data. */
+/**
+ * Returns whether the job needs no reward from here: presets, votes on data and some methods bring their own.
+ */
 function hasRewardUnasked({ method, options }: DrawJob): boolean {
   if (votesOnData(options)) return true;
   if (options.reward !== undefined) return false;
   return options.preset !== undefined || hasOwnReward(method, options);
 }
 
-/** Whether votes look at parts of data, where a task looks at texts. */
+/** Returns whether votes compare parts of JSON data instead of the task's answers. */
 function votesOnData({ voteFields, voteExcept }: DrawJob["options"]): boolean {
   return voteFields !== undefined || voteExcept !== undefined;
 }
@@ -109,12 +114,12 @@ export function describeFailure(error: unknown): FailedSample["error"] {
   return { code: codeOf(error) ?? "ERR_UNEXPECTED", message: messageOf(error) };
 }
 
-/** Whether a part of each token is kept. */
+/** Returns whether a given part of each token is kept. */
 export function keepsOfTokens(keep: Kept, part: TokenPart): boolean {
   return typeof keep !== "string" && keep.includes(part);
 }
 
-/** What is kept, and the vocabulary that tokens are written out by. */
+/** What is kept, and the vocabulary that converts tokens to text. */
 interface Keeping {
   keep: Kept;
   model: Vocabulary;
@@ -157,7 +162,7 @@ function textsOf({ steps, evidence }: Result, keeping: Keeping): KeptText[] {
   }));
 }
 
-/** What is kept of each token of a text. */
+/** Returns the kept fields of the tokens of a text. */
 function tokenFieldsOf(
   { tokens, logProbs, entropies }: Pick<Result, "tokens" | "logProbs" | "entropies">,
   { keep, model }: Keeping,
@@ -172,7 +177,10 @@ function tokenFieldsOf(
   };
 }
 
-/** What each token adds to the text; a character that several tokens make up comes with the last of them. */
+/**
+ * Returns what each token adds to the text. A character that spans several tokens comes with the last of
+ * them.
+ */
 function piecesOf(tokens: readonly number[], model: Vocabulary): string[] {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   return tokens.map((token, i) => {

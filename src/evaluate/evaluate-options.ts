@@ -1,4 +1,6 @@
-/** The options of an evaluation, checked and filled in; those of its methods are checked later. */
+/**
+ * Checks the options of an evaluation and fills in defaults. The options of its methods are checked later.
+ */
 import {
   checkBoolean,
   checkFunction,
@@ -25,32 +27,33 @@ import type { BudgetPlan } from "./total-budget.js";
 
 const TOKEN_PARTS: readonly TokenPart[] = ["tokens", "logprobs", "entropies"];
 
-/** Runs side by side at the most, of an evaluation and of a worker. */
+/** The maximum number of concurrent runs of an evaluation or a worker. */
 export const MAX_CONCURRENCY = 64;
 
-/** What is evaluated, where it is kept, and how it is drawn. */
+/** What an evaluation draws, how, and where it keeps the samples. */
 export interface EvaluateOptions {
   /** Methods to compare: names, or methods with options of their own. */
   methods: readonly (MethodName | EvaluatedMethod)[];
   /** The run directory. */
   out: string;
-  /** Goes on with the run that `out` holds. Default false: such a directory is refused. */
+  /** Continues the run in `out`. Default false: a directory that holds a run is refused. */
   resume?: boolean;
   /**
-   * Ends the run early once so many of its samples have failed, at least 1, with what it has. Default:
-   * all samples are drawn.
+   * Ends the run early once this many of its samples have failed (at least 1). It keeps the samples drawn so
+   * far. Default: all samples are drawn.
    */
   maxFailures?: number;
   /** The data file. Default: the task's own. */
   data?: string;
-  /** Evaluates the first items only, at least 1. Default: all. */
+  /** Evaluates only this many first items, at least 1. Default: all. */
   limit?: number;
   /** Samples of each item and method, from 1 to 10,000. Default 1. */
   samples?: number;
   /**
-   * Tokens that the whole evaluation may generate, a proposal's included, from 1. Methods have equal shares.
-   * An item gets up to `samples` samples, which vote for its answer, and none once the vote is settled: the
-   * others have what is left. Default: each item gets all of its samples, which don't vote.
+   * Tokens that the whole evaluation may generate (at least 1), including those of a proposal. Methods have
+   * equal shares. An item gets up to `samples` samples, which vote for its answer. Once the vote is settled,
+   * the item gets no more samples and the rest goes to other items. Default: each item gets all of its
+   * samples, which don't vote.
    */
   budgetTokensTotal?: number;
   /** From 0 to 2^53 - 1; each sample's own seed derives from it. Default 0. */
@@ -59,27 +62,28 @@ export interface EvaluateOptions {
   mode?: GradingMode;
   /** The prompts' form. Default "chat". */
   form?: PromptForm;
-  /** `judge:GGUF`: an instruct model grades, by the reference answer. Default: the task's own grader. */
+  /** With `judge:GGUF` an instruct model grades by the reference answer. Default: the task's own grader. */
   grader?: string;
   /** Lets graders run generated programs, in a sandbox. Default false. */
   allowCodeExecution?: boolean;
   /**
-   * What samples of `majority` and `best-of-n` keep of each text that they chose from, for curves over
-   * their number: nothing, or the texts with answers and rewards. Or the texts and of each of their tokens,
-   * with other methods of those of the text itself, one or several of `tokens` (ids and texts), `logprobs`
-   * and `entropies` (not of diffusion models, nor of beam). Default "texts"; "none" for tasks that run programs.
+   * What a sample keeps for curves over the number of texts. "texts" keeps the texts that `majority` and
+   * `best-of-n` chose from, with answers and rewards. One or more of `tokens` (ids and texts), `logprobs` and
+   * `entropies` keep these texts and, per token, the named values; other methods keep the values of the
+   * tokens of their own text. `entropies` is not available for diffusion models and beam search. Default
+   * "texts", or "none" for tasks that run programs.
    */
   keep?: Kept | TokenPart;
-  /** Options that all methods share; each takes those that it knows. */
+  /** Common options of the methods. Each method takes those that it knows. */
   options?: EvaluatedOptions;
-  /** A reward by name, as `ask --reward` takes it. Default "self-consistency". */
+  /** The name of a reward, as for `ask --reward`. Default "self-consistency". */
   reward?: string;
   /** ETS-IS: the model that draws the rollouts. */
   proposal?: Model;
   /**
-   * Runs side by side, from 1 to 64, whose texts are decoded together. Default 1. It is lowered to
-   * what fits into memory and one context. A sample's settings and random numbers don't depend on
-   * it, nor does its text but for rounding.
+   * Number of concurrent runs, from 1 to 64, whose texts are decoded in one batch. Default 1. It is lowered
+   * to what fits into memory and one context. A sample's settings and random numbers don't depend on it; its
+   * text can differ only through rounding.
    */
   concurrency?: number;
   /**
@@ -87,15 +91,15 @@ export interface EvaluateOptions {
    * process then grades and keeps them.
    */
   queue?: string;
-  /** Aborting rejects with the signal's reason; what was drawn is kept. */
+  /** Aborting rejects with the signal's reason. Samples already drawn are kept. */
   signal?: AbortSignal;
   /** Called after each sample, and about ten times a second while tokens are drawn. */
   onProgress?: (progress: EvaluationProgress) => void;
   /** Called with each sample once it is kept. */
   onSample?: (sample: Sample) => void;
-  /** With a total budget, called before the first sample with what each method may spend of it. */
+  /** Called with the budget of each method before the first sample, if there is a total budget. */
   onBudget?: (plan: BudgetPlan) => void;
-  /** Called with what the caller should know: lowered concurrency, another version's samples. */
+  /** Called with warnings, such as a lowered concurrency or samples of another version. */
   onWarning?: (message: string) => void;
 }
 
@@ -163,12 +167,12 @@ function checkCount(name: string, value: number): number {
   return checkInteger(name, value, 1, Number.MAX_SAFE_INTEGER);
 }
 
-/** Throws `ERR_INVALID_OPTION` for what is no Redis URL. */
+/** Checks a Redis URL. Throws `ERR_INVALID_OPTION`. */
 export function checkQueue(name: string, value: unknown): string {
   const url = checkString(name, value);
   if (URL.canParse(url)) {
     const { protocol, pathname } = new URL(url);
-    // Redis' client takes another path for database 0.
+    // The Redis client silently takes any other path as database 0.
     if (/^rediss?:$/.test(protocol) && /^(\/\d{0,6})?$/.test(pathname)) return url;
   }
   throw new LlamaEtsError(

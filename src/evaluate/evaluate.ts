@@ -1,4 +1,4 @@
-/** Evaluations: items × methods × samples, drawn, graded and kept in a run directory. */
+/** Evaluations: draws and grades items × methods × samples, and keeps them in a run directory. */
 import { checkModel } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
@@ -50,27 +50,27 @@ import {
 import { hashItems } from "./store/sample-key.js";
 import { batchesWithin, checkVoting, planBudget } from "./total-budget.js";
 
-/** What an evaluation drew and came to. */
+/** The result of an evaluation. */
 export interface Evaluation {
   /** The run directory. */
   directory: string;
   run: RunRecord;
   summary: Summary;
-  /** Samples that this call drew, and samples that were there before. */
+  /** The number of samples that this call drew, and of those that existed before. */
   drawn: number;
   kept: number;
-  /** Samples of this call that failed, and whether `maxFailures` of them ended it early. */
+  /** The number of failed samples of this call, and whether `maxFailures` ended it early. */
   failed: number;
   endedEarly: boolean;
 }
 
-/** Ends the drawing where `maxFailures` samples have failed. */
+/** Ends the drawing once `maxFailures` samples have failed. */
 class TooManyFailures extends Error {}
 
 /**
- * As `evaluate` of for-programs.ts, which says what it throws.
+ * As `evaluate` of for-programs.ts, which documents the errors.
  *
- * @param loaded the items of the data, where the caller has read them
+ * @param loaded the items of the data, if the caller has read them already
  */
 export async function evaluate(
   model: Model,
@@ -132,12 +132,12 @@ export async function evaluate(
   const { reward: shared, queue } = resolved;
   const names = [...(shared === DEFAULT_REWARD ? [] : [shared]), ...namedIn(methods)];
   await using judges = await openJudges(queue === undefined ? names : [], task, item, signal);
-  // A directory is begun once nothing is left that would refuse the run.
+  // Everything that can refuse the run is checked before a directory is created.
   if (queue !== undefined) {
     const { checkRedis } = await import("./queue/executor.js");
     await checkRedis(queue);
   }
-  // What checks run directories (zod) takes as long to load as all the rest of the package.
+  // This loads zod, which takes as long to load as the rest of the package.
   const { RunStore } = await import("./store/run-store.js");
   await using store = await RunStore.open(resolved.out, run, resolved.resume);
   if (!isBuiltIn(task.name)) await keepQuestions(store.directory, items);
@@ -168,7 +168,8 @@ export async function evaluate(
   try {
     await draw({ request, model, task, run, methods, resolved, judges: judges.byName, count });
   } catch (error) {
-    // What was drawn counts, however the run ends; a full disk may be why it does.
+    // The samples drawn so far count, however the run ends. The summary may fail too, for example on a full
+    // disk.
     endedEarly = error instanceof TooManyFailures;
     if (!endedEarly) {
       await store.summarise().catch(() => {});
@@ -186,7 +187,7 @@ export async function evaluate(
   };
 }
 
-/** Refuses to keep what the tokens of a model's texts don't have. */
+/** Refuses to keep entropies for a model that can't measure them. */
 function refuseUnmeasured(model: Model, keep: Kept = "none"): void {
   if (!keepsOfTokens(keep, "entropies") || (!model.info.isDiffusion && model.can.metrics)) return;
   throw new LlamaEtsError(
@@ -196,7 +197,10 @@ function refuseUnmeasured(model: Model, keep: Kept = "none"): void {
   );
 }
 
-/** The day, YYYY-MM-DD, that a run was begun on: today, by the local clock, unless it is resumed. */
+/**
+ * Returns the date (YYYY-MM-DD) on which a run began: for a resumed run the date kept in it, otherwise today
+ * in local time.
+ */
 async function dateOfRun({ out, resume }: ResolvedOptions): Promise<string> {
   const { readRunDate } = await import("./store/read-run.js");
   const kept = resume ? await readRunDate(out) : undefined;
@@ -207,19 +211,19 @@ async function dateOfRun({ out, resume }: ResolvedOptions): Promise<string> {
 }
 
 interface Drawing {
-  /** The batches are drawn one after another: what a later one holds may hang on the outcomes. */
+  /** The batches are drawn one after another, because later batches may depend on earlier outcomes. */
   request: Pick<DrawRequest, "onOutcome"> & { batches: Iterable<readonly DrawJob[]> };
   model: Model;
   task: Task;
   run: Pick<RunRecord, "model" | "proposal">;
   methods: readonly ConfiguredMethod[];
   resolved: ResolvedOptions;
-  /** The rewards and potentials that this process asks, by their names. */
+  /** The rewards and potentials that this process uses, by their names. */
   judges: ReadonlyMap<string, Reward>;
   count: ProgressCount;
 }
 
-/** Has the jobs drawn, by this process or by the workers of a queue. */
+/** Draws the jobs in this process or on the workers of a queue. */
 async function draw({
   request,
   model,
@@ -269,12 +273,15 @@ async function draw({
   }
 }
 
-/** To grade all texts of a task that runs programs takes as many programs. */
+/**
+ * Returns what is kept. By default a task that runs programs keeps no texts, because each text would cost a
+ * program run.
+ */
 function keptOf({ runsCode }: Task, keep: Kept | undefined): Kept {
   return keep ?? (runsCode ? "none" : "texts");
 }
 
-/** A job's line of `samples.jsonl`; a grader that fails makes it a failed one. */
+/** Converts a job's outcome to a line of `samples.jsonl`. If the grader fails, the sample is a failed one. */
 async function gradeOutcome(
   { key, item, name: method, sample, seed }: DrawJob,
   outcome: Outcome,
@@ -300,7 +307,10 @@ interface GradingContext {
   signal: AbortSignal | undefined;
 }
 
-/** Samples of two versions share a run; they need not be the ones that either would have drawn. */
+/**
+ * Warns that a run will hold samples of two versions, which can differ from those that one version would
+ * draw.
+ */
 function warnOfVersions(
   { versions: before }: Pick<RunRecord, "versions">,
   { versions: now }: Pick<RunRecord, "versions">,

@@ -1,4 +1,4 @@
-/** Evaluations and workers for programs. What they need is loaded when they are called. */
+/** The API of evaluations and workers. Their modules are loaded on the first call. */
 import type { Model } from "../engine/engine.js";
 import type { Task } from "../tasks/task.js";
 import type { Evaluation } from "./evaluate.js";
@@ -6,9 +6,9 @@ import type { EvaluateOptions } from "./evaluate-options.js";
 import type { WorkerOptions } from "./queue/worker.js";
 
 /**
- * Evaluates methods on a task's items: draws, grades and keeps each sample in a run directory.
- * A sample that is there already, by its key, is not drawn again; one whose run failed is kept as
- * such, is neither right nor wrong, and is tried again by `resume`.
+ * Evaluates methods on a task's items: draws, grades and keeps each sample in a run directory. A sample whose
+ * key already exists is not drawn again. A failed sample is kept as failed, counts as neither right nor
+ * wrong, and is tried again with `resume`.
  *
  * @example
  * const model = await loadModel("mini-gsm-ref");
@@ -36,8 +36,8 @@ export async function evaluate(
  * @example
  * await runWorker(model, { queue: "redis://localhost:6379", signal: AbortSignal.timeout(3_600_000) });
  *
- * @throws LlamaEtsError `ERR_QUEUE` when the evaluation is of another model, proposal, task or
- *   reward (its samples stay on the queue), or when there is no Redis; the signal's reason
+ * @throws LlamaEtsError `ERR_QUEUE` if the evaluation has another model, proposal, task or reward (its
+ *   samples stay on the queue), or if there is no Redis; the signal's reason
  */
 export async function runWorker(model: Model, options: WorkerOptions): Promise<never> {
   const module = await import("./queue/worker.js");

@@ -1,6 +1,6 @@
 import type { Grader, TaskItem } from "../tasks/task.js";
 
-/** Texts with their verdicts; each distinct one is graded once. */
+/** Adds verdicts to texts. Each distinct text is graded only once. */
 export async function gradeTexts<T extends { text: string }>(
   grader: Grader,
   item: TaskItem,

@@ -1,4 +1,4 @@
-/** The values by key, both in the order they come. (`Map.groupBy` is not in Node 20.) */
+/** Groups values by key and keeps the order of keys and values. (Node 20 lacks `Map.groupBy`.) */
 export function groupBy<K, V>(values: Iterable<V>, keyOf: (value: V) => K): Map<K, V[]> {
   const groups = new Map<K, V[]>();
   for (const value of values) {

@@ -10,7 +10,7 @@ import { type KeyedRun, sampleKey, sampleSeed } from "./store/sample-key.js";
 export interface DrawJob {
   key: string;
   item: TaskItem;
-  /** The method's name within the run, and what it runs. */
+  /** The method's name within the run. `method` is the method that runs. */
   name: string;
   method: MethodName;
   options: EvaluatedMethodOptions;
@@ -19,8 +19,8 @@ export interface DrawJob {
 }
 
 /**
- * Lists items × methods × samples. All methods draw an item before any draws the next one, and all
- * items get a first sample before any gets a second: an interrupted run can be compared.
+ * Lists items × methods × samples. All methods draw an item before the next item, and all items get a first
+ * sample before any gets a second. So the methods of an interrupted run can still be compared.
  */
 export function listJobs(
   run: KeyedRun & Pick<RunRecord, "samples" | "seed">,

@@ -1,4 +1,4 @@
-/** Draws samples in this process, several runs side by side. */
+/** Draws samples in this process, with several concurrent runs. */
 import { getMaxListeners, setMaxListeners } from "node:events";
 import { type DrawContext, type DrawRequest, drawSample } from "./draw-sample.js";
 import { openSideBySide } from "./side-by-side.js";
@@ -8,7 +8,7 @@ interface LocalOptions extends DrawContext {
   onWarning: ((message: string) => void) | undefined;
 }
 
-/** Draws the jobs in order; the first error of a callback, or an abort, ends it. */
+/** Draws the jobs in order. The first error of a callback, or an abort, ends the drawing. */
 export async function drawLocally(
   { jobs, onOutcome }: DrawRequest,
   options: LocalOptions,
@@ -32,7 +32,10 @@ export async function drawLocally(
   if (failure !== undefined) throw failure.error;
 }
 
-/** A run listens to its signal once or twice: as many as there are runs are no leak to warn of. */
+/**
+ * Raises the limit of listeners of a signal. Each run adds one or two listeners, and Node would warn of a
+ * leak.
+ */
 function allowListeners(signal: AbortSignal, runs: number): void {
   const most = getMaxListeners(signal);
   if (most !== 0) setMaxListeners(Math.max(most, 10 + 4 * runs), signal);

@@ -1,4 +1,4 @@
-/** Opens the rewards and potentials that an evaluation names, and finds out whether they are any. */
+/** Opens the rewards and potentials that an evaluation names, and checks that they return scores. */
 
 import { frozenCopy } from "../engine/frozen-copy.js";
 import { untilAborted } from "../engine/until-aborted.js";
@@ -8,10 +8,10 @@ import { type Completion, checkScores, type Reward } from "../rewards/reward.js"
 import { answersOf, type Task, type TaskItem } from "../tasks/task.js";
 
 /**
- * Opens them by their names. Those from modules are asked about a right answer to the item: where they
- * return no finite number, every sample would fail.
+ * Opens the named rewards and potentials. Those from modules score a right answer to the item as a test,
+ * because every sample would fail if they returned no finite number.
  *
- * @throws LlamaEtsError as `openReward` does; `ERR_REWARD` where that is so
+ * @throws LlamaEtsError as `openReward` does; `ERR_REWARD` if the test returns no finite number
  */
 export async function openJudges(
   names: readonly string[],
@@ -34,7 +34,10 @@ export async function openJudges(
   }
 }
 
-/** One that throws may do better later, as a service that is away: its samples fail, and are tried again. */
+/**
+ * Tests a judge with a right answer. An error that the judge throws is ignored, because a remote service may
+ * recover; its samples fail and are tried again.
+ */
 async function probe(
   judge: Reward,
   { row, ...item }: TaskItem,

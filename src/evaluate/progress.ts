@@ -1,4 +1,4 @@
-/** How far an evaluation is. */
+/** Counts the progress of an evaluation. */
 import type { DrawJob } from "./jobs.js";
 import { tokensOf, votedSample } from "./store/item-votes.js";
 import type { RunRecord, Sample } from "./store/run-files.js";
@@ -9,21 +9,21 @@ interface MethodCount {
   failed: number;
 }
 
-/** How far an evaluation has come. */
+/** The progress of an evaluation. */
 export interface EvaluationProgress {
-  /** Samples that are there, those of earlier runs included. */
+  /** Existing samples, including those of earlier runs. */
   done: number;
-  /** Samples to draw; with a total budget the most that there may be. */
+  /** Samples to draw. With a total budget it is the maximum. */
   total: number;
-  /** With a total budget: tokens of the samples that are there, and the most there may be. */
+  /** Only with a total budget: the tokens spent so far, and the whole budget. */
   budget?: { spent: number; tokens: number };
-  /** Samples of this process, the milliseconds they have taken, and tokens generated so far. */
+  /** Samples drawn by this process, their milliseconds, and the tokens generated so far. */
   drawn: number;
   ms: number;
   generated: number;
   /**
-   * Each method's samples so far: `n` were graded, `failed` were not. With a total budget `n` are items,
-   * whose votes are `correct`.
+   * Each method's samples so far: `n` were graded, `failed` were not. With a total budget `n` counts items
+   * and `correct` counts their right votes.
    */
   methods: Readonly<Record<string, Readonly<MethodCount>>>;
 }
@@ -33,18 +33,18 @@ interface ProgressOptions {
   budget: RunRecord["budget"];
 }
 
-/** Counts what an evaluation has, for those who watch it. */
+/** Counts the samples and tokens of an evaluation for progress displays. */
 export class ProgressCount {
   readonly #options: ProgressOptions;
   readonly #total: number;
   readonly #started = performance.now();
   readonly #methods: Record<string, MethodCount> = {};
-  /** Tokens of runs that are under way, by key. */
+  /** Tokens of runs in progress, by key. */
   readonly #running = new Map<string, number>();
   #done = 0;
   #drawn = 0;
   #generated = 0;
-  /** With a total budget: its tokens that are spent, and the samples of each vote. */
+  /** Only with a total budget: the tokens spent, and the samples of each vote. */
   #spent = 0;
   readonly #votes = new Map<string, Sample[]>();
 

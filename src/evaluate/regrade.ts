@@ -1,4 +1,4 @@
-/** Grades the stored texts of a run anew, without a model. */
+/** Grades the stored texts of a run again, without a model. */
 import { checkKeys, checkOneOf, checkString } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { METHOD_NAMES, METHODS } from "../methods/registry.js";
@@ -23,35 +23,35 @@ import {
 } from "./store/run-files.js";
 import { hashItems, sampleKey } from "./store/sample-key.js";
 
-/** By what stored texts are graded anew. */
+/** How the stored texts are graded again. */
 export interface RegradeOptions {
-  /** The task, where it is a module of one's own (`module:FILE`). Default: the run's. */
+  /** The task, if it is a custom module (`module:FILE`). Default: the run's task. */
   task?: string;
-  /** The data file. Default: the run's. */
+  /** The data file. Default: the run's data file. */
   data?: string;
-  /** How to grade. Default: as the run was. */
+  /** The grading mode. Default: the run's mode. */
   mode?: GradingMode;
-  /** `judge:GGUF`, or `task` for the task's own grader. Default: as the run was. */
+  /** `judge:GGUF`, or `task` for the task's own grader. Default: the run's grader. */
   grader?: string;
   /** Lets tasks that need it run generated programs, in a sandbox. Default false. */
   allowCodeExecution?: boolean;
-  /** Aborting leaves the run as it was. */
+  /** Aborting leaves the run unchanged. */
   signal?: AbortSignal;
 }
 
-/** What grading anew changed. */
+/** The result of grading again. */
 export interface Regraded {
   summary: Summary;
-  /** Samples whose verdict is another one now. */
+  /** Samples whose verdict has changed. */
   changed: { item: string; method: string; sample: number; was: boolean; correct: boolean }[];
-  /** Samples that were graded. */
+  /** Number of samples that were graded. */
   graded: number;
 }
 
 /**
- * Grades all texts of a run directory by today's graders, or by a task file that has changed, and
- * replaces the verdicts. Votes were taken when the texts were drawn and stay as they are. Where it fails
- * or is aborted the run stays as it was.
+ * Grades all texts of a run directory with the current graders, or with a changed task file, and replaces the
+ * verdicts. Votes were counted when the texts were drawn and don't change. If it fails or is aborted, the run
+ * stays unchanged.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_INVALID_DATA`, `ERR_RUN_IN_USE`, `ERR_WRITE`; the
  *   signal's reason when aborted
@@ -142,14 +142,17 @@ const VERDICT_FIELDS = [
 
 type Ungraded = Omit<GradedSample, (typeof VERDICT_FIELDS)[number]>;
 
-/** What was drawn: a new verdict may lack fields that the old one has. */
+/**
+ * Returns the sample without its verdict. All old fields are removed, because the new verdict may lack some
+ * of them.
+ */
 function withoutVerdict(sample: GradedSample): Ungraded {
   const isDrawn = ([name]: [string, unknown]) =>
     !(VERDICT_FIELDS as readonly string[]).includes(name);
   return Object.fromEntries(Object.entries(sample).filter(isDrawn)) as Ungraded;
 }
 
-/** The key that the sample has under the new settings, by which `--resume` finds it. */
+/** Returns the sample's key under the new settings, by which `--resume` finds it. */
 function newKey({ method: name, item, sample, seed }: Sample, run: RunRecord): string {
   const record = run.methods.find((method) => method.name === name);
   const method = METHOD_NAMES.find((known) => known === record?.method);

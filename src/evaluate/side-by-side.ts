@@ -1,4 +1,4 @@
-/** Makes room for the runs of an evaluation that go on side by side. */
+/** Reserves memory for the concurrent runs of an evaluation. */
 import type { Model } from "../engine/engine.js";
 import { plan } from "../methods/plan.js";
 import { METHODS } from "../methods/registry.js";
@@ -11,8 +11,8 @@ import type { DrawContext } from "./draw-sample.js";
 import type { DrawJob } from "./jobs.js";
 
 /**
- * Makes room for `asked` runs of the jobs, or for as many as fit, at least 1; `onWarning` is told of
- * fewer. Throws `ERR_OUT_OF_MEMORY`.
+ * Reserves memory for `asked` concurrent runs of the jobs, or for as many as fit (at least 1). Calls
+ * `onWarning` if fewer fit. Throws `ERR_OUT_OF_MEMORY`.
  */
 export async function openSideBySide(
   asked: number,
@@ -28,7 +28,7 @@ export async function openSideBySide(
   return room;
 }
 
-/** The models of the rewards and of the potentials. */
+/** Returns the models of the rewards and potentials. */
 function modelsBeside({ reward, named }: DrawContext): Model[] {
   const judges = [...(reward ? [reward] : []), ...(named?.values() ?? [])];
   return [...new Set(judges.flatMap(({ models = [] }) => models))];
@@ -41,7 +41,7 @@ function contextsOf(planned: Plan, { model, proposal }: DrawContext): RunContext
   ];
 }
 
-/** Each method's job with the longest prompt: room is made for it. */
+/** Returns each method's job with the longest prompt, for which memory is reserved. */
 export function longestJobs(jobs: readonly DrawJob[]): DrawJob[] {
   const longest = new Map<string, DrawJob>();
   for (const job of jobs) {
@@ -55,12 +55,13 @@ export function longestJobs(jobs: readonly DrawJob[]): DrawJob[] {
 
 async function planLongest(jobs: readonly DrawJob[], context: DrawContext): Promise<Plan[]> {
   const plans = await Promise.all(
-    longestJobs(jobs).map((job) => planJob(job, context).catch(() => null)), // the run itself will say why
+    // the run itself will report the error
+    longestJobs(jobs).map((job) => planJob(job, context).catch(() => null)),
   );
   return plans.filter((planned) => planned !== null);
 }
 
-/** What a job's run will need. Throws as `plan` does. */
+/** Plans what a job's run will need. Throws as `plan` does. */
 export async function planJob(
   { item, method, options }: DrawJob,
   { model, proposal, task, form }: Pick<DrawContext, "model" | "proposal" | "task" | "form">,

@@ -1,7 +1,7 @@
 /**
- * A budget of tokens for a whole evaluation, shared by elimination: each method has an equal share; an item
- * gets samples until its vote is settled, those with the fewest first, and the share of the settled ones is
- * the others'.
+ * A token budget for a whole evaluation. Each method has an equal share. An item gets samples until its vote
+ * is settled, and the items with the fewest samples come first. What settled items save goes to the other
+ * items.
  */
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
@@ -14,7 +14,7 @@ import { planJob } from "./side-by-side.js";
 import { isVoteSettled, tokensOf } from "./store/item-votes.js";
 import type { Sample } from "./store/run-files.js";
 
-/** What a method may spend, and the most that one of its samples takes. */
+/** The tokens that a method may spend, and the maximum that one of its samples takes. */
 interface Share {
   tokens: number;
   perSample: number;
@@ -23,7 +23,9 @@ interface Share {
 /** The shares of a total budget, by method. */
 export type BudgetPlan = Readonly<Record<string, Share>>;
 
-/** Refuses what votes can't be taken on, before a model is loaded. Throws `ERR_INVALID_OPTION`. */
+/**
+ * Refuses tasks and options that don't allow votes, before a model is loaded. Throws `ERR_INVALID_OPTION`.
+ */
 export function checkVoting(task: Task, samples = 1): void {
   if (samples < 2) {
     throw refusal("decides which items get more samples: expected `samples` of 2 or more, got 1", {
@@ -38,11 +40,12 @@ export function checkVoting(task: Task, samples = 1): void {
 }
 
 /**
- * What each method may spend of a total: enough for a sample of each item, whatever that takes.
+ * Plans what each method may spend of a total. Each share must pay for the longest possible sample of each
+ * item.
  *
  * @param jobs of all methods
- * @throws LlamaEtsError `ERR_INVALID_OPTION` for a total that isn't, and for methods whose samples are all
- *   the same
+ * @throws LlamaEtsError `ERR_INVALID_OPTION` if the total is too small, or if a method's samples are all the
+ *   same
  */
 export async function planBudget(
   total: number,
@@ -70,7 +73,10 @@ export async function planBudget(
   return Object.fromEntries(shares);
 }
 
-/** What a budget leaves to be drawn, one batch after another; what was drawn is to be in `drawn` by then. */
+/**
+ * Yields the batches of jobs that the budget allows. The caller must add a batch's samples to `drawn` before
+ * it takes the next batch.
+ */
 export function* batchesWithin(
   plan: BudgetPlan,
   jobs: readonly DrawJob[],
@@ -84,11 +90,11 @@ export function* batchesWithin(
 }
 
 /**
- * The samples to draw next: of each method's unsettled items those with the fewest, in the order of the data,
- * as many as its share is sure to pay for. None: the budget is spent, or every vote is settled. What is
- * drawn in all doesn't depend on how many are drawn at once, nor on interruptions.
+ * Returns the jobs to draw next. Each method draws for its unsettled items with the fewest samples, in the
+ * order of the data, as many as its share is sure to pay for. The result is empty if the budget is spent or
+ * every vote is settled. The set of all drawn samples doesn't depend on the concurrency or on interruptions.
  *
- * @param drawn the samples that are there, by their keys
+ * @param drawn the existing samples, by their keys
  */
 function nextJobs(
   jobs: readonly DrawJob[],
@@ -117,7 +123,7 @@ function nextOf(
   return waiting.filter(({ sample }) => sample === fewest).slice(0, affordable);
 }
 
-/** Votes of equal texts say nothing. */
+/** Refuses methods that always draw the same text, because votes of equal texts say nothing. */
 function refuseRepeating({ name, method, settings }: ConfiguredMethod): void {
   const { temperature } = (settings.sampling ?? {}) as { temperature?: number };
   if (!METHODS[method].expands && temperature !== 0) return;
@@ -126,7 +132,10 @@ function refuseRepeating({ name, method, settings }: ConfiguredMethod): void {
   });
 }
 
-/** The most tokens of a sample: short prompts leave the longest answers room, long ones may be all there is. */
+/**
+ * Returns the maximum number of tokens of a sample, over the shortest and the longest prompts. A short prompt
+ * leaves more room for the answer.
+ */
 async function mostTokens(
   jobs: readonly DrawJob[],
   setting: Parameters<typeof planJob>[1],

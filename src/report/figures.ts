@@ -1,9 +1,9 @@
-/** The figures of a report as SVG files that stand alone, with the report's light colours. */
+/** Extracts the figures of a report as standalone SVG files, with the report's light colours. */
 import { parseHTML } from "linkedom";
 import { STYLE } from "./style.js";
 
 export interface Figure {
-  /** What it shows, as a file may be called: `accuracy-against-seconds-a-sample`. */
+  /** What the figure shows, as a file name: `accuracy-against-seconds-a-sample`. */
   name: string;
   svg: string;
 }
@@ -17,7 +17,7 @@ const COLOURS = new Map<string, string>([
 ]);
 const LONGEST_NAME = 80;
 
-/** The figures of a report's page, in their order. */
+/** Returns the figures of a report's page, in their order. */
 export function figuresOf(page: string): Figure[] {
   const { document } = parseHTML(page);
   const names = new Map<string, number>();
@@ -39,7 +39,7 @@ export function figuresOf(page: string): Figure[] {
   });
 }
 
-/** Without variables of CSS, which other programs than browsers don't know. */
+/** Replaces CSS variables by their values, because only browsers know variables. */
 function resolved(svg: string): string {
   return svg.replace(
     /var\(--([\w-]+)(?:,[^()]*)?\)/g,

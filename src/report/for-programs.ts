@@ -1,4 +1,4 @@
-/** Comparisons and reports for programs. What they need is loaded when they are called. */
+/** The API of comparisons and reports. Their modules are loaded on the first call. */
 import { checkArray, checkObject, checkString } from "../engine/check.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { CompareOptions } from "../evaluate/compare/compare-runs.js";
@@ -11,7 +11,7 @@ import type { Trace } from "./trace.js";
 import { TRACE_FORMAT } from "./trace-format.js";
 
 /**
- * Reads a run directory: its settings and its samples, checked.
+ * Reads and checks the settings and samples of a run directory.
  *
  * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field
  */
@@ -38,9 +38,10 @@ export async function compareRuns(
 }
 
 /**
- * What changed between two run directories, item by item.
+ * Finds what changed between two run directories, item by item.
  *
- * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field, or where no sample is in both
+ * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field; also if no sample is in both
+ *   directories
  */
 export async function diffRuns(before: string, after: string): Promise<RunDifference> {
   const module = await import("../evaluate/compare/diff-runs.js");
@@ -48,7 +49,7 @@ export async function diffRuns(before: string, after: string): Promise<RunDiffer
 }
 
 /**
- * Grades the stored texts of a run directory anew, without a model, and replaces the verdicts.
+ * Grades the stored texts of a run directory again, without a model, and replaces the verdicts.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_INVALID_DATA`, `ERR_RUN_IN_USE`, `ERR_WRITE`; the
  *   signal's reason when aborted
@@ -59,9 +60,9 @@ export async function regrade(directory: string, options: RegradeOptions = {}): 
 }
 
 /**
- * A comparison as one HTML page, complete in itself.
+ * Returns a comparison as one HTML page, which loads nothing else.
  *
- * @throws LlamaEtsError `ERR_INVALID_OPTION`; `ERR_INVALID_DATA`, where a field is none of a comparison
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`; `ERR_INVALID_DATA` if a field doesn't fit a comparison
  */
 export async function evaluationReport(compared: ComparedRuns): Promise<string> {
   checkObject("compared.comparison", checkObject("compared", compared).comparison);
@@ -89,7 +90,7 @@ export async function readTrace(file: string): Promise<Trace> {
 }
 
 /**
- * How an answer was found, as one HTML page, complete in itself.
+ * Shows how an answer was found, as one HTML page, which loads nothing else.
  *
  * @example
  * await writeFile("answer.html", await runReport(await ets(model, question)));
@@ -106,7 +107,7 @@ export async function runReport(run: Trace | Result): Promise<string> {
   return module.runReport(parseTrace(asData(trace), "the run"));
 }
 
-/** As a trace file would hold it. */
+/** Converts a trace to the data that a trace file would hold. */
 function asData(trace: object): unknown {
   try {
     return JSON.parse(JSON.stringify(trace));

@@ -1,10 +1,10 @@
-/** Numbers as people read them. */
+/** Formats numbers for people. */
 
 export function percent(share: number, digits = 0): string {
   return `${(100 * share).toFixed(digits)}%`;
 }
 
-/** Thousands in groups, and no more than three significant digits after the point. */
+/** Formats a number with groups of thousands and at most three significant digits after the decimal point. */
 export function number(value: number): string {
   if (Math.abs(value) >= 100 || Number.isInteger(value)) {
     return Math.round(value).toLocaleString("en");
@@ -16,7 +16,7 @@ export function seconds(ms: number, digits = ms < 10_000 ? 2 : 1): string {
   return `${(ms / 1000).toFixed(digits)} s`;
 }
 
-/** A p-value: three decimals, or an upper bound. */
+/** Formats a p-value with three decimals, or as an upper bound. */
 export function pValue(p: number): string {
   return p < 0.001 ? "< 0.001" : p.toFixed(3);
 }
@@ -25,7 +25,7 @@ export function counted(count: number, noun: string, plural = `${noun}s`): strin
   return `${number(count)} ${count === 1 ? noun : plural}`;
 }
 
-/** What the foot of a table says of methods that were measured by votes; nothing where there is none. */
+/** Returns a note below a table about methods that were measured by votes; empty if there are none. */
 export function votesNote(
   methods: readonly { name: string; items: number; votes?: { samples: number; settled: number } }[],
 ): string[] {

@@ -1,4 +1,4 @@
-/** Markup that is safe by construction: what is put into a template is escaped, unless it is markup. */
+/** Markup that is safe by construction: a template escapes its values, unless they are markup already. */
 
 export class Html {
   readonly markup: string;
@@ -11,8 +11,8 @@ export class Html {
 type Value = Html | string | number | null | undefined | false | readonly Value[];
 
 /**
- * A template whose values are escaped, for text and for quoted attributes alike. Arrays are joined;
- * null, undefined and false are nothing.
+ * A template that escapes its values, for text and for quoted attributes. It joins arrays, and leaves out
+ * null, undefined and false.
  *
  * @example html`<p title="${anything}">${paragraphs.map((p) => html`<b>${p}</b>`)}</p>`
  */
@@ -40,17 +40,17 @@ function escapeMarkup(text: string): string {
   return withoutForbidden(text.replace(/[&<>"']/g, (character) => ENTITIES[character] as string));
 }
 
-/** Markup in which a picture, or U+FFFD, stands for each character that no document may hold. */
+/** Replaces each character that is forbidden in documents by Unicode's picture of it, or by U+FFFD. */
 export function withoutForbidden(markup: string): string {
   return markup.replace(FORBIDDEN, pictureOf);
 }
 
-/** What HTML and XML allow no document to hold: most control characters, halves of pairs, noncharacters. */
+/** The characters that HTML and XML forbid: most control characters, lone surrogates and noncharacters. */
 const FORBIDDEN =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\ufffe\uffff\p{Surrogate}]/gu;
 
-/** Unicode's picture of a control character: ␀ for NUL. */
+/** Returns Unicode's picture of a control character, such as ␀ for NUL. */
 function pictureOf(character: string): string {
   const code = character.charCodeAt(0);
   if (code < 0x20) return String.fromCharCode(0x2400 + code);

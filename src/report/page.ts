@@ -1,6 +1,6 @@
 /**
- * The frame of a report: one file that loads nothing, runs no script but its own, and reads the
- * same without it.
+ * The frame of a report: one file that loads nothing, runs only its own script, and is readable without the
+ * script.
  */
 import { createHash } from "node:crypto";
 import { VERSION } from "../version.js";
@@ -10,9 +10,9 @@ import { STYLE } from "./style.js";
 export interface Page {
   title: string;
   body: Html;
-  /** What this kind of page adds to the common style. */
+  /** CSS that this kind of page adds to the common style. */
   style?: string;
-  /** A script whose work the page can do without. */
+  /** An optional script. The page must be readable without it. */
   script?: string;
 }
 

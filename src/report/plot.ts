@@ -1,4 +1,4 @@
-/** Figures are drawn by Observable Plot to static SVG; it is loaded when the first one is drawn. */
+/** Draws figures as static SVG with Observable Plot, which is loaded for the first figure. */
 import type * as Plot from "@observablehq/plot";
 import { Html, withoutForbidden } from "./html.js";
 
@@ -14,7 +14,7 @@ async function load() {
   return { library, document: parseHTML("<!doctype html><html></html>").document };
 }
 
-/** A figure as SVG. `options` gets Plot itself, for its marks. */
+/** Draws a figure as SVG. `options` receives the Plot library, to create marks. */
 export async function drawFigure(
   ariaLabel: string,
   options: (library: PlotLibrary) => Plot.PlotOptions,

@@ -1,17 +1,17 @@
-/** Figures as PNG files, for slides and documents that take no SVG. */
+/** Converts figures to PNG, for slides and documents that don't accept SVG. */
 import { LlamaEtsError } from "../engine/errors.js";
 import { packageFile } from "../engine/package-files.js";
 
-/** Pixels of the PNG for each of the figure's: sharp on a projector and in print. */
+/** Pixels of the PNG per pixel of the figure, so that it is sharp on a projector and in print. */
 const SCALE = 3;
 
 const FONTS = ["dist/report/fonts/Inter-Regular.ttf", "dist/report/fonts/Inter-SemiBold.ttf"];
 
 /**
- * Draws figures on white, in a font of the package; characters that it lacks are drawn in a font of the
- * system, if one has them.
+ * Draws figures on white in a font of the package. Characters that this font lacks come from a system font,
+ * if one has them.
  *
- * @throws LlamaEtsError `ERR_TOOL_NOT_FOUND` where the library that draws has no binary for this platform
+ * @throws LlamaEtsError `ERR_TOOL_NOT_FOUND` if the drawing library has no binary for this platform
  */
 export async function pngRenderer(): Promise<(svg: string) => Uint8Array> {
   const { Resvg } = await loadResvg();

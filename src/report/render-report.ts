@@ -11,9 +11,9 @@ import { sweepFigures, sweepReport } from "./sweep/sweep-report.js";
 import { readTrace } from "./trace.js";
 
 /**
- * The page of one trace, of one sweep's directory, or of one or more run directories.
+ * Returns the page of one trace, of one sweep's directory, or of one or more run directories.
  *
- * @param item of run directories: the one item that the page is of
+ * @param item only for run directories: show only this item
  * @throws LlamaEtsError `ERR_INVALID_DATA`, naming file, line and field; `ERR_INVALID_OPTION`
  */
 export async function renderReport(sources: readonly string[], item?: string): Promise<string> {
@@ -37,7 +37,10 @@ export async function renderReport(sources: readonly string[], item?: string): P
   return runReport(await readTrace(source));
 }
 
-/** The sweep that the sources are; undefined where none is one. Throws `ERR_INVALID_OPTION` beside others. */
+/**
+ * Returns the source that is a sweep; undefined if none is. Throws `ERR_INVALID_OPTION` for a sweep among
+ * other sources.
+ */
 function sweepOf(sources: readonly string[]): string | undefined {
   const sweep = sources.find(isSweepDirectory);
   if (sweep === undefined || sources.length === 1) return sweep;
@@ -54,7 +57,10 @@ function refusedForSweep(flag: string, sweep: string): LlamaEtsError {
   });
 }
 
-/** The figures of what `renderReport` made a page of; of a sweep its grids, too, which the page has as tables. */
+/**
+ * Returns the figures of a page by `renderReport`. For a sweep they include the grids, which the page shows
+ * as tables.
+ */
 export async function renderFigures(sources: readonly string[], page: string): Promise<Figure[]> {
   const sweep = sweepOf(sources);
   return sweep === undefined ? figuresOf(page) : sweepFigures(await readSweep(sweep));
@@ -63,16 +69,16 @@ export async function renderFigures(sources: readonly string[], page: string): P
 /** A report of run directories, and the pages of their items, which it links to. */
 export interface ReportWithItems {
   page: string;
-  /** Beside the report, where its links expect the items' pages. */
+  /** The folder beside the report in which its links expect the items' pages. */
   folder: string;
-  /** Made one after another; `name` is a file's, within the folder. */
+  /** The pages are created one after another. `name` is the file name within the folder. */
   items: AsyncIterable<{ name: string; page: string }>;
 }
 
 /**
- * As `renderReport`, with a page of each item.
+ * As `renderReport`, with a page for each item.
  *
- * @param file what the report will be written to
+ * @param file the file that the report will be written to
  */
 export async function renderWithItems(
   sources: readonly string[],
@@ -93,7 +99,7 @@ export async function renderWithItems(
   };
 }
 
-/** Whether a source is a run's directory, and not a trace. Throws `ERR_INVALID_DATA`. */
+/** Returns whether a source is a directory of a run, and not a trace. Throws `ERR_INVALID_DATA`. */
 export async function isRunDirectory(source: string): Promise<boolean> {
   try {
     return (await stat(source)).isDirectory();

@@ -1,14 +1,17 @@
-/** What all reports look like: on screens of any width, light and dark, and on paper. */
+/** The common style of all reports: for screens of any width, light and dark, and for paper. */
 
-/** Colours that the eight kinds of colour vision tell apart (after Okabe and Ito), by order. */
+/**
+ * The number of series colours. People with any kind of colour vision can distinguish them (after Okabe and
+ * Ito).
+ */
 export const SERIES = 8;
 
-/** The colour of a series, as CSS; beyond the eighth they repeat. */
+/** Returns the colour of a series as CSS. The colours repeat after the eighth. */
 export function seriesColor(index: number): string {
   return `var(--series-${index % SERIES})`;
 }
 
-/** Levels of the scale from the least reward to the greatest. */
+/** The number of levels of the scale from the lowest reward to the highest. */
 export const REWARD_LEVELS = 7;
 
 export function rewardColor(level: number): string {

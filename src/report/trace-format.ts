@@ -1,2 +1,2 @@
-/** What a trace file's `format` says. */
+/** The value of `format` in a trace file. */
 export const TRACE_FORMAT = "llama-ets-trace/1";

@@ -1,6 +1,6 @@
 /**
- * Traces: every step of one answer, as `ask --trace` writes them. They are checked before use, for
- * they may come from anywhere; fields that this version doesn't know are ignored.
+ * Traces: every step of one answer, as `ask --trace` writes them. They are checked before use, since they may
+ * come from an untrusted source. Unknown fields are ignored.
  */
 import { z } from "zod";
 import { LlamaEtsError, whyUnreadable } from "../engine/errors.js";
@@ -10,7 +10,10 @@ import { usageSchema } from "../evaluate/store/run-files.js";
 import { answerOf, extractAnswer } from "../rewards/answer.js";
 import { TRACE_FORMAT } from "./trace-format.js";
 
-/** The longest runs stay far below this; Node can't hold a string much longer. */
+/**
+ * The maximum size of a trace file in bytes. The longest runs stay far below it, and Node can't hold a much
+ * longer string.
+ */
 const MAX_BYTES = 256 * 2 ** 20;
 
 const count = z.int().min(0);
@@ -20,7 +23,7 @@ const logarithm = z.number().nullable();
 
 const completionSchema = z.object({
   text: z.string(),
-  /** Canonical, null when the text gives none; older traces have none. */
+  /** The canonical answer; null if the text has none. Older traces lack this field. */
   answer: z.string().nullable().optional(),
   finishReason: z.string().nullable(),
   rollout: count.nullable(),
@@ -73,14 +76,14 @@ const stepSchema = z
 const traceSchema = z.object({
   format: z.literal(TRACE_FORMAT),
   method: z.string(),
-  /** As it was asked, without the model's chat template; older traces have none. */
+  /** The question without the model's chat template. Older traces lack this field. */
   question: z.string().optional(),
   prompt: z.object({ text: z.string() }),
-  /** What follows up to `usage` is absent when the run was interrupted. */
+  /** The fields from here to `usage` are absent if the run was interrupted. */
   text: z.string().optional(),
   answer: z.string().nullable().optional(),
   agreement: share.optional(),
-  /** What follows up to `evidence` older traces lack. */
+  /** Older traces lack the fields from here to `evidence`. */
   law: z.string().optional(),
   reward: z.number().nullable().optional(),
   best: z
@@ -135,7 +138,7 @@ export async function readTrace(file: string): Promise<Trace> {
   return parseTrace(parseJson(text, file, TRACE_FIX), file);
 }
 
-/** Checks what should be a trace; `source` names it in errors. Throws `ERR_INVALID_DATA`. */
+/** Checks a trace. `source` names it in errors. Throws `ERR_INVALID_DATA`. */
 export function parseTrace(value: unknown, source: string): Trace {
   const format = (value as { format?: unknown } | null)?.format;
   if (format !== TRACE_FORMAT) {

@@ -1,15 +1,15 @@
-/** The most probable tokens at each place of a text, which is read again for them. */
+/** Finds the most probable tokens at each position of a text by reading the text again. */
 import type { Model } from "../engine/engine.js";
 import type { Sampling } from "../engine/sampling.js";
 import type { ContextPart } from "../planning/contexts.js";
 
 export interface Alternative {
   token: number;
-  /** In nats, under the policy. */
+  /** Log-probability in nats under the policy. */
   logProb: number;
 }
 
-/** For each token of a text, the most probable ones in its place. */
+/** For each token of a text, the most probable tokens at its position. */
 export type TokenAlternatives = readonly (readonly Alternative[])[];
 
 interface ReadText {
@@ -18,9 +18,9 @@ interface ReadText {
   sampling: Sampling;
 }
 
-/** What reading a text of so many tokens again takes of a context. */
+/** Returns what reading a text of `tokens` tokens again takes of a context. */
 export function alternativesNeeds({ limits: { cellUnit } }: Model, tokens: number): ContextPart {
-  // A step has the sequence that it goes on from and the one that it makes, for a moment.
+  // Each step briefly holds both the sequence that it continues and the one that it creates.
   return { cells: Math.ceil((tokens + 1) / cellUnit) * cellUnit, sequences: 4 };
 }
 

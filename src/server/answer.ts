@@ -1,18 +1,18 @@
-/** Results in the form of OpenAI's API. */
+/** Converts results to the form of OpenAI's API. */
 import { StringDecoder } from "node:string_decoder";
 import type { Model } from "../engine/engine.js";
 import type { Result } from "../methods/result.js";
 import type { Alternative, TokenAlternatives } from "./alternatives.js";
 import type { ServedRequest } from "./request.js";
 
-/** What all parts of an answer have. */
+/** The fields that all parts of an answer have. */
 export interface Head {
   id: string;
   created: number;
   model: string;
 }
 
-/** A result, and the alternatives of its tokens where they were asked for. */
+/** A result, with the alternatives of its tokens if the request asked for them. */
 export interface Answered {
   result: Result;
   alternatives: TokenAlternatives | null;
@@ -28,11 +28,11 @@ export function finishReasonOf({ stopReason, toolCalls = [] }: Result): string {
   return stopReason === "length" || stopReason === "budget" ? "length" : "stop";
 }
 
-/** How the answer was found: what no other server says. */
+/** Returns how the answer was found, in the field `ets` that extends OpenAI's API. */
 export function guidanceOf(result: Result) {
   const { method, answer, agreement, reward, law, steps, usage, warnings, seed, auto } = result;
   return {
-    // Why it was chosen, where `auto` was asked for.
+    // Why the method was chosen, if the request asked for `auto`.
     ...(auto && { auto }),
     method,
     seed,
@@ -54,7 +54,7 @@ export function guidanceOf(result: Result) {
   };
 }
 
-/** How often the texts of the last step give each answer. */
+/** Counts how often the texts of the last step give each answer. */
 function votesOf({ steps }: Result): { answer: string | null; votes: number }[] {
   const votes = new Map<string | null, number>();
   for (const { completions } of steps.at(-1)?.candidates ?? []) {
@@ -67,7 +67,7 @@ function votesOf({ steps }: Result): { answer: string | null; votes: number }[] 
     .sort((a, b) => b.votes - a.votes);
 }
 
-/** Tokens of all answers; a prompt counts once, however many answers it has. */
+/** Returns the tokens of all answers. A prompt counts once, however many answers it has. */
 export function usageOf(answers: readonly Answered[], n: number) {
   const results = answers.map(({ result }) => result);
   const sum = (of: (result: Result) => number) => results.reduce((all, one) => all + of(one), 0);
@@ -94,7 +94,7 @@ export function usageOf(answers: readonly Answered[], n: number) {
   };
 }
 
-/** The message of a chat's answer, or what a stream's last part adds to it. */
+/** Returns the tool calls of a chat answer, or of the last part of a stream. */
 export function toolCallsOf({ toolCalls = [] }: Result) {
   return toolCalls.map(({ id, name, arguments: values }, index) => ({
     index,
@@ -126,7 +126,7 @@ export function choiceOf(request: ServedRequest, index: number, answered: Answer
   return { message, ...common };
 }
 
-/** What JSON can't write: a token that the policy leaves out. */
+/** The log-probability of a token that the policy excludes, since JSON has no -Infinity. */
 const IMPOSSIBLE = -9999;
 
 function finite(logProb: number): number {
@@ -152,7 +152,7 @@ export function logprobsOf(
     ),
   }));
   if (form === "chat") return { content: entries, refusal: null };
-  // The last of the tokens that make up a character has it.
+  // A character that spans several tokens belongs to the last of them.
   const decoder = new StringDecoder("utf8");
   let offset = 0;
   return {
@@ -170,8 +170,8 @@ export function logprobsOf(
 }
 
 /**
- * The tokens that the text is made of: without its end token, or what a stop string has cut off. A text
- * with thoughts has all, those of the thoughts too.
+ * Returns the number of tokens in the text, without the end token and without what a stop string cut off. A
+ * text with thoughts has all tokens, including those of the thoughts.
  */
 function shownTokens({ tokens, text, thoughts, stopReason }: Result, model: Model): number {
   const last = tokens.at(-1);

@@ -1,4 +1,4 @@
-/** Answers a request, at once or as a stream of events; a client that goes away ends its runs. */
+/** Answers a request, as a whole or as a stream of events. A client that disconnects ends its runs. */
 import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import type { Context } from "hono";
@@ -23,19 +23,19 @@ import type { RunCallbacks, Turn } from "./runs.js";
 export interface Asked {
   request: ServedRequest;
   served: Serving;
-  /** One for each of its prompts. */
+  /** One turn for each prompt of the request. */
   turns: readonly Turn[];
   started: number;
   route: string;
 }
 
-/** The reason of runs whose client has gone away. */
+/** The abort reason of runs whose client has disconnected. */
 class ClientGone extends Error {}
 
-/** An end of a request: its client goes away, or its time is over. */
+/** Returns a signal that aborts when the client disconnects or the time limit is over. */
 function endOf(c: Context<Env>, { metrics, timeLimitMs }: AppOptions) {
   const controller = new AbortController();
-  setMaxListeners(0, controller.signal); // each of the request's runs listens
+  setMaxListeners(0, controller.signal); // each run of the request adds a listener
   const onClose = () => {
     if (c.env.outgoing.writableFinished) return;
     metrics.aborted();
@@ -48,7 +48,7 @@ function endOf(c: Context<Env>, { metrics, timeLimitMs }: AppOptions) {
   }, timeLimitMs);
   return {
     signal: controller.signal,
-    /** Ends the other runs of a request one of which failed. */
+    /** Ends the other runs of a request after one of them failed. */
     abort: (reason: unknown) => controller.abort(reason),
     clear: () => {
       clearTimeout(timer);
@@ -57,7 +57,7 @@ function endOf(c: Context<Env>, { metrics, timeLimitMs }: AppOptions) {
   };
 }
 
-/** Runs all of a request's answers; the first failure ends the others. */
+/** Runs all answers of a request. The first failure ends the others. */
 async function runAll(
   { request, served, turns }: Asked,
   { metrics }: AppOptions,
@@ -80,7 +80,7 @@ async function runAll(
       throw error;
     }
   });
-  // All have ended before the request does.
+  // All runs must have ended before the request ends.
   const ended = await Promise.allSettled(running);
   if (end.signal.aborted) throw end.signal.reason;
   return ended.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
@@ -109,7 +109,7 @@ export async function answerWhole(c: Context<Env>, asked: Asked, options: AppOpt
       usage: usageOf(answers, request.n),
     });
   } catch (error) {
-    // Nobody reads it.
+    // The client is gone, so nobody reads this response.
     if (error instanceof ClientGone) return c.body(null, 408);
     throw error;
   } finally {
@@ -167,14 +167,17 @@ export function answerStreaming(c: Context<Env>, asked: Asked, options: AppOptio
   });
 }
 
-/** The events of a stream, in their order. */
+/** Sends the events of a stream in order. */
 class Events {
   readonly #stream: SSEStreamingApi;
   readonly #request: ServedRequest;
   readonly #head: Head;
   readonly #begun = new Set<number>();
   #last: Promise<void> = Promise.resolve();
-  /** Calls of tools stand in the text, and probabilities are known at the end: then all comes at once. */
+  /**
+   * Whether the text is sent while it is drawn. Tool calls are parts of the text and probabilities are known
+   * only at the end, so with these everything comes at once.
+   */
   readonly sendsTexts: boolean;
 
   constructor(stream: SSEStreamingApi, request: ServedRequest) {
@@ -219,7 +222,7 @@ class Events {
     if (this.#request.form === "chat") this.#delta(index, { reasoning_content: content });
   }
 
-  /** What a client that asked for events is told besides. */
+  /** Sends additional information to a client that asked for events. */
   guidance(index: number, ets: object): void {
     this.#delta(index, {}, { ets });
   }

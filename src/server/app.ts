@@ -26,7 +26,7 @@ export function createApp(options: AppOptions): App {
   return app;
 }
 
-/** What is refused, or isn't there, is answered in OpenAI's form. */
+/** Answers refused requests and unknown routes in OpenAI's form. */
 function answerErrors(app: App, { log }: AppOptions): void {
   app.onError((error, c) => {
     const refused = toApiError(error, c.req.path === "/v1/completions" ? "prompt" : "messages");
@@ -47,14 +47,14 @@ function answerErrors(app: App, { log }: AppOptions): void {
   });
 }
 
-/** Counts and logs what was answered. */
+/** Counts and logs the answers. */
 function measure(app: App, { metrics, log }: AppOptions): void {
   app.use(async (c, next) => {
     const started = performance.now();
     await next();
     const route = ROUTES.includes(c.req.path) ? c.req.path : "other";
     const seconds = (performance.now() - started) / 1000;
-    // A stream's time is known at its end.
+    // The time of a stream is known only at its end, so the stream itself measures it.
     if (c.res.headers.get("content-type")?.startsWith("text/event-stream")) return;
     metrics.answered(route, c.res.status, seconds);
     if (route !== "/health" && route !== "/metrics") {
@@ -64,7 +64,7 @@ function measure(app: App, { metrics, log }: AppOptions): void {
   });
 }
 
-/** Refuses who may not ask; keys are asked for by the routes that need one. */
+/** Refuses requests from unknown hosts and origins. The routes that need a key check it themselves. */
 function guard(app: App, options: AppOptions): void {
   app.use(secureHeaders({ crossOriginResourcePolicy: "same-origin", xFrameOptions: "DENY" }));
   if (isLoopback(options.host)) app.use(requireLocalHost());
@@ -72,7 +72,10 @@ function guard(app: App, options: AppOptions): void {
   if (options.cors.length > 0) app.use(cors({ origin: [...options.cors] }));
 }
 
-/** `/health` needs no key; `/metrics` and the API behind it do, where the server has one. */
+/**
+ * `/health` needs no key. `/metrics` and the API, which are added after it, need the key if the server has
+ * one.
+ */
 function addHealth(app: App, { models, apiKey, metrics }: AppOptions): void {
   app.get("/health", (c) => {
     return c.json({ status: "ok", models: models.map(({ name }) => name), version: VERSION });
@@ -111,7 +114,7 @@ async function answer(c: Context<Env>, form: Form, options: AppOptions): Promise
   const count = request.prompts.length * request.n;
   runQueue.checkRoom(count);
   const turns = await Promise.all(request.prompts.map((prompt) => runs.prepare(request, prompt)));
-  runQueue.checkRoom(count); // what others have taken meanwhile
+  runQueue.checkRoom(count); // other requests may have taken the room meanwhile
   const asked: Asked = { request, served, turns, started, route: c.req.path };
   if (options.logTexts) log.info({ prompts: request.prompts }, "asked");
   return request.stream ? answerStreaming(c, asked, options) : answerWhole(c, asked, options);

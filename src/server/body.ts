@@ -1,16 +1,16 @@
-/** Bodies of requests: JSON, of a bounded size. */
+/** Reads request bodies: JSON of a limited size. */
 import type { Context } from "hono";
 import type { Env } from "./app-options.js";
 import { ApiError } from "./errors.js";
 
 /**
- * Bytes of a body beyond its limit that are read and dropped. A connection that is closed while its client
- * still writes fails there, and the client never sees why; one that has written sees the answer.
+ * The number of bytes beyond the limit of a body that are read and dropped. If the server closed the
+ * connection while the client still writes, the client would fail without seeing the answer.
  */
 const DROPPED_BYTES = 64 * 2 ** 20;
 
 /**
- * The body. Nothing but JSON is read: what a page can send without being asked to (CORS) is refused.
+ * Reads a JSON body. Other types are refused, because web pages can send them without a CORS check.
  *
  * @throws ApiError 415, 413, 408 or 400
  */
@@ -27,12 +27,14 @@ export async function readJson(c: Context<Env>, maxBytes: number): Promise<unkno
   }
 }
 
-/** Reads to the end, which a long body has too, so that the next request on the connection is understood. */
+/**
+ * Reads the body to its end, even if it is too long, so that the next request on the connection can be read.
+ */
 async function readBytes(c: Context<Env>, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
-    // One that is left in the middle is not cancelled, which would end the connection before the answer.
+    // Leaving the loop must not cancel the stream, because this would close the connection before the answer.
     for await (const chunk of c.req.raw.body?.values({ preventCancel: true }) ?? []) {
       size += chunk.length;
       if (size <= maxBytes) chunks.push(chunk);

@@ -1,7 +1,7 @@
-/** Errors in the form of OpenAI's API. */
+/** Converts errors to the form of OpenAI's API. */
 import { codeOf, messageOf } from "../engine/errors.js";
 
-/** The statuses that requests are refused with. */
+/** The HTTP statuses of refused requests. */
 export type ErrorStatus =
   | 400
   | 401
@@ -33,7 +33,7 @@ const TYPES: Record<ErrorStatus, string> = {
   504: "timeout_error",
 };
 
-/** How soon a client may try again, in seconds. */
+/** The seconds after which a client may try again. */
 export const RETRY_AFTER = 1;
 
 interface ApiErrorOptions {
@@ -42,13 +42,13 @@ interface ApiErrorOptions {
   cause?: unknown;
 }
 
-/** What a request is answered with when it can't be served. */
+/** The answer to a request that can't be served. */
 export class ApiError extends Error {
   readonly status: ErrorStatus;
   readonly code: string;
-  /** The field that is at fault; null where it is none. */
+  /** The wrong field of the request; null if no field is wrong. */
   readonly param: string | null;
-  /** Seconds after which another try may succeed. */
+  /** Seconds after which a retry may succeed. */
   readonly retryAfter: number | undefined;
 
   constructor(
@@ -70,12 +70,12 @@ export class ApiError extends Error {
   }
 }
 
-/** A field that is wrong. */
+/** Returns the error of a wrong field. */
 export function invalid(param: string, message: string, code = "invalid_value"): ApiError {
   return new ApiError(400, code, message, { param });
 }
 
-/** Errors of the library that have a status of their own; all others are 500. */
+/** The statuses of the library's errors. All other errors have status 500. */
 const OF_REQUESTS: Record<string, ErrorStatus> = {
   ERR_INVALID_OPTION: 400,
   ERR_CONSTRAINT: 400,
@@ -90,23 +90,26 @@ const OF_REQUESTS: Record<string, ErrorStatus> = {
   ERR_ENGINE_UNREACHABLE: 502,
   ERR_ENGINE_ANSWER: 502,
 };
-/** What ended an engine that is started again may not end it once more. */
+/** Temporary errors: the engine is started or reached again, so a retry may succeed. */
 const PASSING = ["ERR_ENGINE_CRASHED", "ERR_RPC_SERVER", "ERR_ENGINE_UNREACHABLE"];
-/** What of a message stays in the log: what an engine said last, of its machine. */
+/**
+ * Messages that replace those of errors which contain the engine's last output. Details of the machine stay
+ * in the log.
+ */
 const TOLD: Record<string, string> = {
   ERR_ENGINE_CRASHED: "The engine's process has ended; the next request starts it again",
 };
 
-/** Codes of the API for the library's. */
+/** The API's codes for the library's codes. */
 const CODES: Readonly<Record<string, string>> = {
   ERR_CONTEXT_FULL: "context_length_exceeded",
   ERR_INVALID_OPTION: "invalid_value",
 };
 
 /**
- * Anything thrown as an error of the API; what the server can't name tells nothing of itself.
+ * Converts anything thrown to an error of the API. The message of an unknown error is not shown.
  *
- * @param prompt the request's field that has its prompt
+ * @param prompt the request's field with the prompt
  */
 export function toApiError(error: unknown, prompt: "messages" | "prompt" = "messages"): ApiError {
   if (error instanceof ApiError) return error;
@@ -123,7 +126,7 @@ export function toApiError(error: unknown, prompt: "messages" | "prompt" = "mess
   });
 }
 
-/** The option that a message of the library names first. */
+/** Returns the option that a message of the library names first. */
 function paramOf(message: string, prompt: string): string | null {
   const [, name = null] = /^Expected `([\w.]+)`|^`([\w.]+)`/.exec(message) ?? [];
   return name === "prompt" ? prompt : name;

@@ -1,4 +1,4 @@
-/** The fields of a request's body, each read and checked by itself. They throw an `ApiError`. */
+/** Readers of single fields of a request's body. They throw an `ApiError`. */
 import type { Prompt } from "../engine/chat/conversation.js";
 import { type ChatMessage, readMessages, readTools, type Tool } from "../engine/chat/messages.js";
 import type { ReasoningOption } from "../engine/chat/reasoning.js";
@@ -7,19 +7,22 @@ import type { Constraint } from "../engine/constraint/kinds.js";
 import { messageOf } from "../engine/errors.js";
 import { invalid } from "./errors.js";
 
-/** Which of the two forms of OpenAI's API a request has. */
+/** The two forms of requests in OpenAI's API. */
 export type Form = "chat" | "text";
 
 export type Body = Readonly<Record<string, unknown>>;
 
-/** The most alternatives of a token. */
+/** The maximum number of alternatives of a token. */
 const MAX_TOP = 20;
 
 export function withoutNulls(body: Body): Body {
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
 }
 
-/** What the answer has to be; undefined: any text. What JSON it is to be is a constraint in either case. */
+/**
+ * Reads the response format as a constraint; undefined if any text is allowed. Both JSON formats are
+ * constraints.
+ */
 export function readResponseFormat(format: unknown): Constraint | undefined {
   if (format === undefined) return undefined;
   const { type, ...others } = asObject("response_format", format);
@@ -46,7 +49,7 @@ export function readResponseFormat(format: unknown): Constraint | undefined {
   return { json: asObject(`${where}.schema`, schema) };
 }
 
-/** Thoughts by the efforts of OpenAI's API; undefined: as the template has them without being asked. */
+/** Reads OpenAI's reasoning effort. Undefined keeps the template's default. */
 export function readEffort(effort: unknown): ReasoningOption | undefined {
   if (effort === undefined) return undefined;
   if (typeof effort === "string" && Object.hasOwn(EFFORTS, effort)) return EFFORTS[effort];
@@ -57,7 +60,7 @@ export function readEffort(effort: unknown): ReasoningOption | undefined {
   );
 }
 
-/** Tokens of thoughts that a minimal effort leaves. */
+/** The token budget of thoughts with minimal effort. */
 const MINIMAL_BUDGET = 128;
 const EFFORTS: Readonly<Record<string, ReasoningOption>> = {
   none: "off",
@@ -82,7 +85,7 @@ function refuseOthers(where: string, fields: Body, known: readonly string[]): vo
   );
 }
 
-/** The tools, and what of them may be called: by default whatever the answer calls is of its form. */
+/** Reads the tools and the tool choice. By default the calls in an answer follow the tools' schemas. */
 export function readToolFields(
   fields: Body,
 ): { tools: readonly Tool[]; toolChoice: ToolChoice } | undefined {
@@ -102,7 +105,7 @@ export function readChat({ messages }: Body): Prompt {
   if (!Array.isArray(messages) || messages.length === 0) {
     throw invalid("messages", "Expected `messages` to be an array of messages");
   }
-  // OpenAI's newer name of the system's role; and what an answer of theirs has beside its text.
+  // Accepts OpenAI's newer name of the system role, and drops the additional fields of OpenAI's answers.
   const read = messages.map((message: unknown) => {
     if (typeof message !== "object" || message === null) return message as ChatMessage;
     const { refusal: _, annotations: __, audio: ___, ...known } = message as Body;

@@ -1,4 +1,4 @@
-/** Who may ask: keys, hosts and origins. */
+/** Checks who may send requests: keys, hosts and origins. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import { ApiError } from "./errors.js";
@@ -13,7 +13,10 @@ function hashed(text: string): Buffer {
   return createHash("sha256").update(text).digest();
 }
 
-/** Refuses requests without the key; how alike another one is can't be told by the time it takes. */
+/**
+ * Refuses requests without the key. The comparison takes constant time, so that its duration reveals nothing
+ * about the key.
+ */
 export function requireKey(key: string): MiddlewareHandler {
   const expected = hashed(key);
   return async (c, next) => {
@@ -30,8 +33,8 @@ export function requireKey(key: string): MiddlewareHandler {
 }
 
 /**
- * Refuses names that a page of another site may have for this machine (DNS rebinding), where the server
- * can be reached from this machine alone.
+ * Refuses host names that a page of another site may use for this machine (DNS rebinding). It is used if the
+ * server listens only on this machine.
  */
 export function requireLocalHost(): MiddlewareHandler {
   return async (c, next) => {
@@ -47,7 +50,7 @@ export function requireLocalHost(): MiddlewareHandler {
   };
 }
 
-/** Refuses pages of other origins than those allowed; programs send none. */
+/** Refuses pages of origins that are not allowed. Programs send no origin. */
 export function requireOrigin(allowed: readonly string[]): MiddlewareHandler {
   return async (c, next) => {
     const origin = c.req.header("origin");

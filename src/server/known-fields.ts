@@ -1,8 +1,8 @@
-/** The fields that a request may have, and what those that change nothing here may be. */
+/** The fields that a request may have, and the allowed values of fields without effect. */
 import { invalid } from "./errors.js";
 import { asObject, type Body, type Form } from "./fields.js";
 
-/** Fields that change nothing of the answer, and their types. */
+/** Fields that don't change the answer, with their types. */
 const HARMLESS: Readonly<Record<string, "string" | "object" | "boolean">> = {
   user: "string",
   metadata: "object",
@@ -12,7 +12,7 @@ const HARMLESS: Readonly<Record<string, "string" | "object" | "boolean">> = {
   prompt_cache_key: "string",
   prompt_cache_retention: "string",
 };
-/** Fields that change nothing with these values. */
+/** Fields that have no effect with these values. Other values are refused. */
 const NEUTRAL: Record<string, readonly unknown[]> = {
   frequency_penalty: [0],
   presence_penalty: [0],
@@ -35,7 +35,7 @@ const FIELDS: Record<Form, readonly string[]> = {
   ],
   text: [...COMMON, "prompt", "best_of"],
 };
-/** What a request may not have: nothing that would change the answer is ignored. */
+/** Refuses unknown fields, because a field that would change the answer must not be ignored. */
 export function refuseUnknown(fields: Body, form: Form): void {
   for (const [name, value] of Object.entries(fields)) {
     if (FIELDS[form].includes(name)) continue;
@@ -65,7 +65,10 @@ export function refuseUnknown(fields: Body, form: Form): void {
   if (form === "chat") refuseOtherTurn(fields);
 }
 
-/** vLLM's fields say whose turn it is. Here an answer always goes on from a last message of the assistant. */
+/**
+ * Refuses vLLM's turn fields that ask for other behavior: here an answer always continues a last message of
+ * the assistant.
+ */
 function refuseOtherTurn({ messages, ...fields }: Body): void {
   const last: unknown = Array.isArray(messages) ? messages.at(-1) : undefined;
   const goesOn = (last as Body | null | undefined)?.role === "assistant";

@@ -1,4 +1,4 @@
-/** What the server counts, as Prometheus reads it. */
+/** The metrics of the server for Prometheus. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Result } from "../methods/result.js";
 import type { RunQueue } from "./run-queue.js";

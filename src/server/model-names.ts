@@ -1,8 +1,8 @@
-/** The models that are served, by the names that requests give them. */
+/** Finds the served models by the names in requests. */
 import { METHOD_NAMES, METHODS, type MethodName, type MethodOptions } from "../methods/registry.js";
 import { ApiError, invalid } from "./errors.js";
 
-/** What a request may ask for: a method, or `auto`, which chooses one. */
+/** What a request may name: a method, or `auto`, which chooses one. */
 export type Asked = MethodName | "auto";
 export const ASKED_METHODS: readonly string[] = [...METHOD_NAMES, "auto"];
 
@@ -10,17 +10,17 @@ export function isAsked(name: unknown): name is Asked {
   return typeof name === "string" && ASKED_METHODS.includes(name);
 }
 
-/** A model that requests may ask for. */
+/** A model that requests may name. */
 export interface Served {
   name: string;
   kind: "autoregressive" | "diffusion";
-  /** Whether methods with a proposal can be asked for. */
+  /** Whether requests may name methods with a proposal. */
   hasProposal: boolean;
-  /** For what a request leaves open: what suits the model. */
+  /** Options that suit the model, for those that a request doesn't set. */
   defaults: MethodOptions;
 }
 
-/** The names that a request may give as `model`. */
+/** Returns the names that a request may give as `model`. */
 export function modelNames({ name: model, hasProposal }: Pick<Served, "name" | "hasProposal">) {
   const methods = METHOD_NAMES.filter(
     (name) => hasProposal || METHODS[name].proposal === undefined,
@@ -28,7 +28,10 @@ export function modelNames({ name: model, hasProposal }: Pick<Served, "name" | "
   return [model, ...[...methods, "auto"].map((name) => `${model}+${name}`)];
 }
 
-/** `NAME` samples; `NAME+METHOD` names a method. A server of one model needs no name. */
+/**
+ * Reads the field `model`. `NAME` means plain sampling, and `NAME+METHOD` another method. A server with one
+ * model needs no name.
+ */
 export function readModel<S extends Served>(
   model: unknown,
   models: readonly S[],

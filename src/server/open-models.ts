@@ -1,4 +1,4 @@
-/** Makes the shared contexts of the models that are served, beside each other in memory. */
+/** Creates the shared contexts of the served models, so that all fit into memory together. */
 import type { Model } from "../engine/engine.js";
 import { codeOf, LlamaEtsError, messageOf } from "../engine/errors.js";
 import type { PreparedRun } from "../methods/define-method.js";
@@ -14,34 +14,37 @@ import type { ContextPart } from "../planning/contexts.js";
 import type { Plan, RunParts } from "../planning/run-plan.js";
 import { RunQueue } from "./run-queue.js";
 
-/** A model that requests may ask for. Both stay the caller's. */
+/** A model that requests may name. The caller keeps ownership of the model and the proposal. */
 export interface ServedModel {
-  /** What requests call it. */
+  /** The model's name in requests. */
   name: string;
   model: Model;
-  /** Draws the rollouts of ETS-IS, which requests may then ask for. */
+  /** The model that draws the rollouts of ETS-IS. With it, requests may ask for ETS-IS. */
   proposal?: Model;
-  /** Options of methods for what requests leave open. Default: the library's defaults. */
+  /** Options of methods that requests don't set. Default: the library's defaults. */
   defaults?: MethodOptions;
 }
 
-/** A context that runs share, and what its plan gave each of them. */
+/** A context that runs share, with its capacity. */
 export interface Shared {
   room: Room;
   capacity: ContextPart;
 }
 
-/** A model whose contexts were made. */
+/** A model with its contexts. */
 export interface OpenedModel {
   model: Model;
   proposal: Model | null;
-  /** The model's, and its proposal's. Empty where runs have contexts of their own, one after another. */
+  /**
+   * The shared contexts of the model and of its proposal. Empty if runs have their own contexts, one run
+   * after another.
+   */
   shared: readonly Shared[];
-  /** Runs of it that may go on at once. */
+  /** The maximum number of concurrent runs of the model. */
   parallel: number;
 }
 
-/** What runs with the defaults take of a model, and of its proposal. */
+/** The contexts that runs with the defaults need of a model and its proposal. */
 interface PlannedModel extends Pick<OpenedModel, "model" | "proposal"> {
   ofModel: RunContexts[];
   ofProposal: RunContexts[];
@@ -52,17 +55,22 @@ interface OpenedModels extends AsyncDisposable {
   runQueue: RunQueue;
 }
 
-/** Guided runs for which a shared context has room, where memory allows; and those with a proposal. */
+/**
+ * The number of guided runs for which a shared context has room if memory allows, without and with a
+ * proposal.
+ */
 const [GUIDED_RUNS, PROPOSED_RUNS] = [4, 2];
-/** Shares of what a model's runs would take if it were alone; it gets the first that leaves room for others. */
+/**
+ * Shares of the memory that a model's runs would take if it were alone. The models get the first share with
+ * which all fit.
+ */
 const SHARES = [1, 3 / 4, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8, 1 / 12, 1 / 16];
-/** Tokens of a prompt that room is made for; longer ones take more of it. */
+/** The prompt length in tokens for which room is planned. Longer prompts take more of the room. */
 const PROMPT_TOKENS = 1024;
 
 /**
- * Makes the shared contexts. Throws `ERR_OUT_OF_MEMORY`, for several models before any context is made,
- * and what a run with a proposal would throw that can't draw for the model, such as
- * `ERR_TOKENIZER_MISMATCH`.
+ * Creates the shared contexts. Throws `ERR_OUT_OF_MEMORY`, for several models before any context is created.
+ * Also throws what a run with an unsuitable proposal would throw, such as `ERR_TOKENIZER_MISMATCH`.
  */
 export async function openModels(
   models: readonly ServedModel[],
@@ -87,7 +95,7 @@ export async function openModels(
       const own = await open(GUIDED_RUNS, ofModel, [...ofProposal, ...later]);
       const shared = [own];
       if (ofProposal.length > 0) shared.push(await open(PROPOSED_RUNS, ofProposal, later));
-      // Diffusion models have no shared context; a single run has the model's own.
+      // Diffusion models have no shared context. A single run uses the model's own context.
       const isShared = own.room.concurrency > 1 && model.kind === "autoregressive";
       opened.push({
         model,
@@ -112,8 +120,8 @@ export async function openModels(
 }
 
 /**
- * Plans runs of each model, in as much of the memory as leaves room for those of the others. Throws
- * `ERR_OUT_OF_MEMORY` where there is none.
+ * Plans the runs of each model, so that the runs of all models fit into memory together. Throws
+ * `ERR_OUT_OF_MEMORY` if this is impossible.
  */
 async function planModels(models: readonly ServedModel[]): Promise<PlannedModel[]> {
   const all = await Promise.all(models.map(prepareModel));
@@ -136,7 +144,7 @@ async function planModels(models: readonly ServedModel[]): Promise<PlannedModel[
   );
 }
 
-/** Runs with the defaults that were not planned yet, and their plans in all of the memory. */
+/** Prepared runs with the defaults, and their plans with the whole memory. */
 interface PreparedModel extends Pick<OpenedModel, "model" | "proposal"> {
   runs: { prepared: PreparedRun; whole: Plan }[];
 }
@@ -152,12 +160,12 @@ async function prepareModel({ model, proposal: own }: ServedModel): Promise<Prep
   };
 }
 
-/** Null: a run needs more than its share. */
+/** Plans a model's runs within a share of the memory; null if a run needs more. */
 function planModel({ model, proposal, runs }: PreparedModel, share: number): PlannedModel | null {
   const plans = runs.map(({ prepared, whole }) => {
     if (share === 1) return whole;
     const parts = [whole.model, ...(whole.proposal === null ? [] : [whole.proposal])];
-    // Sequences take little of the memory.
+    // Only cells are limited, because sequences take little memory.
     const within = parts.map(({ cells, sequences }) => ({ cells: cells * share, sequences }));
     return planOrNull(prepared, within);
   });
@@ -173,7 +181,7 @@ function planModel({ model, proposal, runs }: PreparedModel, share: number): Pla
   };
 }
 
-/** A guided run with the defaults, of a prompt that leaves half of the model's context. */
+/** Prepares a guided run with the defaults, whose prompt takes at most half of the model's context. */
 function prepareTypical(model: Model, proposal: Model | null): Promise<PreparedRun> {
   const { contextLength, bos } = model.info;
   const length = Math.max(1, Math.min(PROMPT_TOKENS, Math.floor(contextLength / 2)));
@@ -187,7 +195,7 @@ function runsOf({ ofModel, ofProposal }: PlannedModel): RunContexts[] {
   return [...ofModel, ...ofProposal];
 }
 
-/** Null: it doesn't fit. */
+/** Plans a run; null if it doesn't fit. */
 export function planOrNull(prepared: PreparedRun, within: RunParts): Plan | null {
   try {
     return prepared.plan(within);

@@ -1,4 +1,4 @@
-/** From the body of a request to what the library is asked for. */
+/** Converts the body of a request to options of the library. */
 import type { Prompt } from "../engine/chat/conversation.js";
 import { compiledConstraint } from "../engine/constraint/constraint.js";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
@@ -30,43 +30,46 @@ import {
 import { refuseUnknown } from "./known-fields.js";
 import { ASKED_METHODS, type Asked, isAsked, readModel, type Served } from "./model-names.js";
 
-/** A request that was checked. */
+/** A checked request. */
 export interface ServedRequest {
   form: Form;
   method: MethodName;
-  /** Why `auto` chose it; null where it was named. */
+  /** Why `auto` chose the method; null if the request named it. */
   auto: AutoReason | null;
-  /** What the answer calls the model. */
+  /** The model's name in the answer. */
   model: string;
-  /** One for each prompt of the request. */
+  /** The prompts of the request. */
   prompts: Prompt[];
-  /** Answers to each prompt. */
+  /** The number of answers to each prompt. */
   n: number;
-  /** The method's; the seed of the first answer is in it. */
+  /** The options of the method, with the seed of the first answer. */
   options: MethodOptions;
   stream: boolean;
   includesUsage: boolean;
-  /** Whether each token's log-probability is answered, and those of how many others. */
+  /** The number of alternative tokens with log-probabilities; null if no log-probabilities are returned. */
   logprobs: { top: number } | null;
-  /** Whether a stream tells of drafts and steps too. */
+  /** Whether a stream also contains drafts and steps. */
   events: boolean;
 }
 
-/** Options that a request may not set: they reach files, or are the request's own fields. */
+/**
+ * Options that a request's `ets` may not set, because they access files or have their own fields in the
+ * request.
+ */
 const NOT_OVER_HTTP = [
   ...["signal", "onPlan", "onStep", "onText", "onWarning", "onProgress", "extract", "shortcuts"],
   ...["chatTemplate", "preset", "raw", "system", "tools", "toolChoice", "proposal"],
   ...["allowedTokens"],
 ];
 
-/** Whether a request's `ets` may set the option. */
+/** Returns whether a request's `ets` may set the option. */
 export function isForRequests(option: string): boolean {
   return !NOT_OVER_HTTP.includes(option);
 }
 
 /**
- * Checks a body; nothing that would change the answer is ignored. Throws an `ApiError`, or
- * `ERR_INVALID_OPTION` for what the method refuses.
+ * Checks a body. No field that would change the answer is ignored. Throws an `ApiError`, or
+ * `ERR_INVALID_OPTION` for options that the method refuses.
  */
 export async function readRequest<S extends Served>(
   body: unknown,
@@ -97,7 +100,7 @@ export async function readRequest<S extends Served>(
     );
   }
   const own: MethodOptions = { seed: Math.floor(Math.random() * 2 ** 32), ...asked, ...guided };
-  // A constraint of the caller's own says what calls are like; those of tools are it by default.
+  // A constraint of the request replaces the default constraint of tool calls.
   if (own.constraint !== undefined && own.toolChoice === "auto") delete own.toolChoice;
   let settled: ReturnType<typeof settle>;
   try {
@@ -110,7 +113,8 @@ export async function readRequest<S extends Served>(
   try {
     checkTaken(method, options);
     checkOptions(METHODS[method], withNamedPotential(options));
-    // Before the answer begins; the run finds it compiled.
+    // Compiles the constraint before the answer begins, so that errors can still set the status. The run
+    // reuses the result.
     await compiledConstraint(options.constraint);
   } catch (error) {
     throw refusal(error, asked);
@@ -138,7 +142,10 @@ export async function readRequest<S extends Served>(
   };
 }
 
-/** The method that was named, or that `auto` chooses, with what suits the model for what is left open. */
+/**
+ * Returns the named method, or the one that `auto` chooses, with the model's defaults for options that aren't
+ * set.
+ */
 function settle(
   wanted: Asked,
   own: MethodOptions,
@@ -149,7 +156,7 @@ function settle(
     const options = inWholeBlocks(withDefaults(defaults, own), own);
     return { method: wanted, auto: null, options };
   }
-  // Blocks are for `auto` to choose. Named rewards are opened later.
+  // `auto` chooses the block length itself. Named rewards are opened later.
   const { blockTokens: _, ...suited } = defaults;
   const options = withDefaults(suited, own) as unknown as NamedOptions;
   const choice = chooseByName(options, { isDiffusion: served.kind === "diffusion" });
@@ -160,7 +167,7 @@ function settle(
   };
 }
 
-/** The one place where a request's fields become a method's options, but for its `ets`. */
+/** Converts all fields of a request except `ets` to options of a method. */
 function toMethodOptions(fields: Body, form: Form): MethodOptions {
   const constraint = readResponseFormat(fields.response_format);
   const reasoning = readEffort(fields.reasoning_effort);
@@ -177,7 +184,7 @@ function toMethodOptions(fields: Body, form: Form): MethodOptions {
     integer(fields, "max_tokens", 1, 2 ** 24);
   const temperature = number(fields, "temperature", 0, 100);
   const topP = number(fields, "top_p", 0, 1);
-  const topK = integer(fields, "top_k", -1, 2 ** 31 - 1); // -1 as vLLM has it: all
+  const topK = integer(fields, "top_k", -1, 2 ** 31 - 1); // as in vLLM, -1 means all tokens
   const minP = number(fields, "min_p", 0, 1);
   const seed = integer(fields, "seed", Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
   return {
@@ -195,7 +202,7 @@ function toMethodOptions(fields: Body, form: Form): MethodOptions {
   };
 }
 
-/** The fields that options of methods are set by. */
+/** The request's fields that set options of methods. */
 const FIELD_OF: Readonly<Record<string, string>> = {
   maxTokens: "max_tokens",
   topP: "top_p",
@@ -205,7 +212,7 @@ const FIELD_OF: Readonly<Record<string, string>> = {
   reasoning: "reasoning_effort",
 };
 
-/** What a request says in two places is neither's. */
+/** Refuses an option that a request sets in two places. */
 function refuseTwice(asked: MethodOptions, guided: MethodOptions): void {
   const twice = Object.keys(guided).find((name) => Object.hasOwn(asked, name));
   if (twice === undefined) return;
@@ -213,15 +220,18 @@ function refuseTwice(asked: MethodOptions, guided: MethodOptions): void {
   throw invalid(`ets.${twice}`, `\`ets.${twice}\` and \`${field}\` say the same thing; give one`);
 }
 
-/** A run that ends once a vote is settled has one step, unless a request says otherwise. */
+/**
+ * Returns the defaults of a model. For a run that ends once a vote is settled, the block length is left out,
+ * so that it has one step.
+ */
 function defaultsFor({ defaults }: Served, { adaptive = false }: MethodOptions): MethodOptions {
   const { blockTokens: _, ...others } = defaults;
   return adaptive === false ? defaults : others;
 }
 
 /**
- * A diffusion model writes whole blocks. A request's bound of tokens is no multiple of the block length that
- * the server chose, so the texts are as many whole blocks as the bound has room for.
+ * Rounds the token limit of a request down to whole blocks. A diffusion model writes whole blocks, and the
+ * limit needn't be a multiple of the block length that the server chose.
  */
 function inWholeBlocks(options: MethodOptions, { maxTokens, diffusion }: MethodOptions) {
   const { blockLength } = options.diffusion ?? {};
@@ -266,7 +276,7 @@ function readGuidance(ets: unknown, named: Asked, served: Served) {
   return { method, options: options as MethodOptions, events };
 }
 
-/** What is named by a request opens no file, loads no model and needs no task. */
+/** Refuses rewards and potentials whose names open files, load models or need a task. */
 function refuseFiles(name: string, expression: unknown): void {
   if (expression === undefined) return;
   if (typeof expression !== "string" || expression.length > 1000) {
@@ -294,7 +304,7 @@ function withNamedPotential({ potential, reward: _, ...options }: MethodOptions)
   };
 }
 
-/** @param asked what the request's own fields have set; all else is of its `ets` */
+/** @param asked the options that the request's own fields set. All others come from its `ets` */
 function refusal(error: unknown, asked: MethodOptions = {}): unknown {
   if (!(error instanceof LlamaEtsError)) return error;
   if (error.code === "ERR_CONSTRAINT") {

@@ -1,63 +1,66 @@
-/** Which runs go on at once: those that fit into the shared contexts of their models, in a fair order. */
+/**
+ * Decides in a fair order which runs go on concurrently: those that fit into the shared contexts of their
+ * models.
+ */
 import type { ContextPart } from "../planning/contexts.js";
 import { ApiError, RETRY_AFTER } from "./errors.js";
 
-/** What a run takes of the contexts of a model. */
+/** What a run needs of a model's contexts. */
 export interface RunSize {
-  /** The model's place in `RunQueueOptions.models`. */
+  /** The index of the model in `RunQueueOptions.models`. */
   model: number;
   /**
-   * Its parts of the shared contexts, in their order; "apart": contexts of its own, for which there is memory
-   * once.
+   * The run's parts of the shared contexts, in their order. "apart" means its own contexts, for which memory
+   * suffices only once.
    */
   parts: readonly ContextPart[] | "apart";
 }
 
-/** What the runs of a model have together. */
+/** The room that all runs of a model share. */
 interface ModelRoom {
-  /** What each of its shared contexts has. */
+  /** The capacity of each shared context. */
   capacity: readonly ContextPart[];
-  /** Its runs at once. */
+  /** The maximum number of concurrent runs of the model. */
   parallel: number;
 }
 
 interface RunQueueOptions {
   models: readonly ModelRoom[];
-  /** Whether only one of the models may compute at a time. */
+  /** Whether only one model may compute at a time. */
   inTurns?: boolean;
-  /** Runs at once, of all models. */
+  /** The maximum number of concurrent runs of all models. */
   parallel: number;
-  /** Runs that may wait. */
+  /** The maximum number of waiting runs. */
   queue: number;
 }
 
 interface Waiting {
   size: RunSize;
   request: AbortSignal;
-  /** Runs that went first though this one's turn had come. */
+  /** The number of runs that started although it was this run's turn. */
   overtaken: number;
   start: () => void;
 }
 
-/** A request with runs that wait or go on. */
+/** A request with waiting or active runs. */
 interface Going {
   waiting: number;
   running: number;
-  /** When it came, or one of its runs last began or ended. */
+  /** The logical time when the request came, or when one of its runs last began or ended. */
   served: number;
 }
 
-/** How often a run for which there is no room yet lets others go first, before room is kept for it. */
+/** The number of times that others may overtake a run without room, before room is kept for it. */
 const MOST_OVERTAKEN = 16;
 
 export class RunQueue {
   readonly #options: RunQueueOptions;
   #waiting: Waiting[] = [];
-  /** By model: its runs, and what they use of its shared contexts. */
+  /** By model: the number of active runs, and what they use of the shared contexts. */
   readonly #going: { running: number; used: { cells: number; sequences: number }[] }[];
   #isApartTaken = false;
   readonly #requests = new Map<AbortSignal, Going>();
-  /** Counts what comes, begins and ends. */
+  /** A logical clock that counts arrivals, starts and ends. */
   #now = 0;
   #isClosed = false;
   #onIdle: (() => void)[] = [];
@@ -77,12 +80,12 @@ export class RunQueue {
     return this.#going.reduce((sum, { running }) => sum + running, 0);
   }
 
-  /** Whether a run goes on in contexts of its own. */
+  /** Whether a run is active in its own contexts. */
   get isApartTaken(): boolean {
     return this.#isApartTaken;
   }
 
-  /** The cells of the models' shared contexts, without those of their proposals. */
+  /** The cells of the models' shared contexts, without those of the proposals. */
   get cells(): { used: number; total: number } {
     const sumOf = (all: readonly (readonly ContextPart[])[]) =>
       all.reduce((sum, [own]) => sum + (own?.cells ?? 0), 0);
@@ -93,8 +96,8 @@ export class RunQueue {
   }
 
   /**
-   * Refuses a request of `runs` runs for which there is no place. Throws an `ApiError` of status 429, or
-   * 503 once the server is closing.
+   * Refuses a request of `runs` runs if the queue has no room. Throws an `ApiError` of status 429, or 503
+   * once the server is closing.
    */
   checkRoom(runs: number): void {
     if (this.#isClosed) {
@@ -113,10 +116,11 @@ export class RunQueue {
   }
 
   /**
-   * Waits until the run may go on; what it returns ends it. Rejects with the signal's reason.
+   * Waits until the run may start. Returns a function to call when the run ends. Rejects with the signal's
+   * reason.
    *
-   * @param request the runs of one request have the same; of the requests that wait, the one with the
-   *   fewest runs that go on is next, and among these the one that was served the longest ago
+   * @param request the signal of the request, which all its runs share. The waiting request with the fewest
+   *   active runs is next; on a tie it is the one that was served the longest ago
    */
   enter(size: RunSize, request: AbortSignal): Promise<() => void> {
     return new Promise((resolve, reject) => {
@@ -146,7 +150,7 @@ export class RunQueue {
     });
   }
 
-  /** It waits no more. */
+  /** Removes a run from the queue. */
   #take(waiting: Waiting): void {
     this.#waiting = this.#waiting.filter((other) => other !== waiting);
     this.#count(waiting.request, { waiting: -1 });
@@ -161,7 +165,7 @@ export class RunQueue {
     if (going.waiting + going.running === 0) this.#requests.delete(request);
   }
 
-  /** Admits no more requests, and waits for those that go on or wait. */
+  /** Admits no more requests, and waits for the active and waiting ones. */
   async close(): Promise<void> {
     this.#isClosed = true;
     if (this.running + this.#waiting.length === 0) return;
@@ -177,14 +181,15 @@ export class RunQueue {
   }
 
   /**
-   * The first in turn for which there is room. Those before it are overtaken; one that was overtaken often
-   * enough is not any more, so that the room for it comes together. A run apart waits for another one
-   * alone, and keeps nobody waiting. Runs of one model wait for those of another where models take turns.
+   * Returns the first run in turn for which there is room. It overtakes the runs before it. A run that was
+   * overtaken often enough can't be overtaken any more, so that room for it accumulates. A run in its own
+   * contexts waits only for another such run and delays nobody. If models take turns, runs of one model wait
+   * for those of another.
    */
   #next(): Waiting | undefined {
     if (this.running >= this.#options.parallel) return undefined;
     const passed: Waiting[] = [];
-    /** Models whose room is kept for one of their runs. */
+    /** Models whose room is kept for one of their waiting runs. */
     const kept = new Set<number>();
     for (const next of this.#inTurn()) {
       const { model, parts } = next.size;

@@ -1,4 +1,4 @@
-/** Runs of requests, side by side in shared contexts of their model and of its proposal. */
+/** Executes runs of requests concurrently in the shared contexts of a model and its proposal. */
 import type { Prompt } from "../engine/chat/conversation.js";
 import type { Model } from "../engine/engine.js";
 import { codeOf, messageOf } from "../engine/errors.js";
@@ -15,7 +15,7 @@ import { type OpenedModel, planOrNull, type Shared } from "./open-models.js";
 import type { ServedRequest } from "./request.js";
 import type { RunQueue, RunSize } from "./run-queue.js";
 
-/** Shares of the shared contexts that a run may have: it gets the first that is enough. */
+/** Shares of the shared contexts that a run may get. It gets the first share that is enough. */
 const SHARES = [1 / 2, 3 / 4, 9 / 10, 1];
 
 export interface RunCallbacks {
@@ -23,25 +23,28 @@ export interface RunCallbacks {
   onStep?: (step: Step) => void;
 }
 
-/** A prompt of a request that was read, and the room that its runs take. */
+/** A prepared prompt of a request, and the room that its runs take. */
 export interface Turn {
   request: ServedRequest;
   prepared: PreparedRun;
-  /** Its parts of the shared contexts; undefined: contexts as memory allows. */
+  /** The run's parts of the shared contexts; undefined if its contexts are limited only by memory. */
   within: RunParts | undefined;
   size: RunSize;
 }
 
-/** Runs of one of the models that are served. */
+/** The runs of one served model. */
 export class Runs {
   readonly model: Model;
   readonly #place: number;
   readonly #proposal: Model | null;
-  /** The model's, and its proposal's. Empty where runs have contexts of their own, one after another. */
+  /**
+   * The shared contexts of the model and of its proposal. Empty if runs have their own contexts, one run
+   * after another.
+   */
   readonly #shared: readonly Shared[];
   readonly #queue: RunQueue;
 
-  /** @param place the model's among those of the queue */
+  /** @param place the index of the model in the queue */
   constructor(place: number, { model, proposal, shared }: OpenedModel, runQueue: RunQueue) {
     this.model = model;
     this.#place = place;
@@ -51,8 +54,8 @@ export class Runs {
   }
 
   /**
-   * Reads a prompt of the request. Throws what the library throws, and an `ApiError` of status 400 for runs
-   * for which there will never be room.
+   * Prepares a prompt of the request. Throws what the library throws, and an `ApiError` of status 400 if a
+   * run can never fit.
    */
   async prepare(request: ServedRequest, prompt: Prompt): Promise<Turn> {
     const { method, options } = request;
@@ -64,7 +67,9 @@ export class Runs {
     return { request, prepared, ...this.#roomFor(prepared, request) };
   }
 
-  /** Waits for its turn, and runs. Rejects with the signal's reason, or what the library throws. */
+  /**
+   * Waits for the run's turn, and runs it. Rejects with the signal's reason, or with what the library throws.
+   */
   async run(
     { request, prepared, within, size }: Turn,
     own: { seed: number; signal: AbortSignal } & RunCallbacks,
@@ -89,8 +94,8 @@ export class Runs {
   }
 
   /**
-   * Half of the shared contexts, if less will do by taking turns, so that others find room beside a large
-   * run; else more of them; else contexts of its own.
+   * Finds room for a run. It gets half of the shared contexts if it fits, so that a large run leaves room for
+   * others. Otherwise it gets a larger share, or its own contexts.
    */
   #roomFor(prepared: PreparedRun, request: ServedRequest): Pick<Turn, "within" | "size"> {
     if (this.#shared.length === 0) {
@@ -105,7 +110,7 @@ export class Runs {
       return { within, size: this.#sized(this.#partsOf(planned, request)) };
     }
     const apart = { within: ["apart", "apart"] as const, size: this.#sized("apart") };
-    // Its memory may be what is missing.
+    // The memory of that run may be what is missing, so the check of the plan is skipped.
     if (this.#queue.isApartTaken) return apart;
     try {
       prepared.plan(apart.within);
@@ -120,7 +125,7 @@ export class Runs {
     const [own, ofProposal] = this.#shared;
     if (own?.room.suits([{ model: this.model, plan: model }]) !== true) return false;
     if (proposal === null || this.#proposal === null) return true;
-    // A room of one run is no shared context, but what was planned for it.
+    // A room for one run isn't a shared context: it takes what was planned.
     return (
       ofProposal?.room.concurrency === 1 ||
       ofProposal?.room.suits([{ model: this.#proposal, plan: proposal }]) === true

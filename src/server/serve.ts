@@ -13,42 +13,45 @@ import { type OpenedModel, openModels, type ServedModel } from "./open-models.js
 import { Runs } from "./runs.js";
 
 export interface ServeOptions {
-  /** Default 127.0.0.1; one that others reach needs a key. */
+  /** The host to listen on. Default 127.0.0.1. A host that other machines can reach needs a key. */
   host?: string;
-  /** Default 8080; 0: any that is free. */
+  /** The port. 0 means any free port. Default 8080. */
   port?: number;
   apiKey?: string;
-  /** Origins whose pages may ask. Default: none but the server's own. */
+  /** Origins whose pages may send requests. Default: only the server's own origin. */
   cors?: readonly string[];
-  /** Runs at once, from 1 to 128. Default 16. */
+  /** Maximum number of concurrent runs, from 1 to 128. Default 16. */
   parallel?: number;
-  /** Runs that wait, from 0 to 100000. Default 256. */
+  /** Maximum number of waiting runs, from 0 to 100,000. Default 256. */
   queue?: number;
-  /** Seconds that an answer may take. Default 600. */
+  /** Time limit of an answer in seconds. Default 600. */
   timeLimit?: number;
-  /** Bytes of a request's body. Default 4 MiB. */
+  /** Maximum size of a request's body in bytes. Default 4 MiB. */
   maxBodyBytes?: number;
-  /** Whether the log has prompts and answers. Default false. */
+  /** Whether the log contains prompts and answers. Default false. */
   logTexts?: boolean;
-  /** Default: JSON lines on stderr. */
+  /** The log. Default: JSON lines on stderr. */
   log?: Logger;
 }
 
 export interface RunningServer extends AsyncDisposable {
   url: string;
   port: number;
-  /** Answers what was asked for, refuses what comes, and ends. */
+  /** Refuses new requests, waits for the answers to accepted ones, and closes the server. */
   close(): Promise<void>;
 }
 
-/** Milliseconds in which a request's head, and all of it, must have come. */
+/** Time limits in milliseconds for receiving a request's headers, and the whole request. */
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 30_000;
-/** Longer than clients keep a connection that is idle, so that they don't ask on one that closes. */
+/**
+ * Longer than clients keep idle connections, so that they don't send a request on a connection that is
+ * closing.
+ */
 const KEEP_ALIVE_MS = 65_000;
 const MAX_CHOICES = 128;
 
-/** Throws `ERR_INVALID_OPTION` for settings that can't be served. */
+/** Checks the options and fills in defaults. Throws `ERR_INVALID_OPTION`. */
 export function checkServeOptions(options: ServeOptions) {
   const { host = "127.0.0.1", port = 8080, parallel = 16, queue = 256 } = options;
   const { timeLimit = 600, maxBodyBytes = 4 * 2 ** 20, cors = [], logTexts = false } = options;
@@ -72,7 +75,10 @@ export function checkServeOptions(options: ServeOptions) {
   };
 }
 
-/** Throws `ERR_INVALID_OPTION` for names by which requests couldn't tell models and methods apart. */
+/**
+ * Checks the models' names. Throws `ERR_INVALID_OPTION` if requests couldn't distinguish models and methods
+ * by them.
+ */
 export function checkNames(names: readonly string[]): void {
   const taken = new Set<string>();
   for (const name of names) {
@@ -89,10 +95,10 @@ export function checkNames(names: readonly string[]): void {
 }
 
 /**
- * Serves the models, which stay the caller's.
+ * Serves the models. The caller keeps ownership of them.
  *
- * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_OUT_OF_MEMORY`, and `ERR_WRITE` where the port can't be
- *   listened to
+ * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_OUT_OF_MEMORY`, and `ERR_WRITE` if the server can't listen
+ *   on the port
  */
 export async function serve(
   models: readonly ServedModel[],

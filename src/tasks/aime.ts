@@ -1,15 +1,13 @@
 /**
- * AIME: competition problems whose answers are integers from 0 to 999. Their owner, the MAA, licenses
- * no copies, so users bring a file: rows of a problem and its answer.
+ * AIME: competition problems whose answers are integers from 0 to 999. Their owner, the MAA, licenses no
+ * copies, so users bring their own file. Each row has a problem and its answer.
  */
 import { idOf, needColumn } from "./columns.js";
 import { defineTask } from "./define-task.js";
 import { normalise } from "./math/normalise.js";
 import { extractMath, openMathGrader } from "./math500.js";
 
-/**
- * AIME: competition problems with whole answers from 0 to 999. Its items come from a file of yours.
- */
+/** AIME: competition problems with integer answers from 0 to 999. The user provides the file of items. */
 export const aime = defineTask({
   name: "aime",
   extract(text) {
@@ -33,7 +31,7 @@ export const aime = defineTask({
       "Reason step by step, and put your final answer, an integer from 0 to 999, within \\boxed{}.";
     return { prompt: `${prompt}\n\n${how}`, raw: false, stop: [] };
   },
-  /** That of MATH-500, by which 073 is 73. */
+  /** Opens the grader of MATH-500, for which 073 equals 73. */
   async openGrader(options = {}) {
     const grader = await openMathGrader(options);
     return {
@@ -54,7 +52,7 @@ export const aime = defineTask({
   },
 });
 
-/** Contest sheets ask for three digits: 073 is 73. */
+/** Removes leading zeros: answer sheets ask for three digits, so 073 means 73. */
 function plainInteger(text: string): string {
   return text.replace(/^\s*0+(?=\d+\s*$)/, "");
 }

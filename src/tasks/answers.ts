@@ -1,6 +1,6 @@
 /**
- * Any questions with short answers: `answers:FILE`. A row has a question and its answer, or a list of
- * answers that are all right.
+ * The task `answers:FILE`: any questions with short answers. A row has a question and its answer, or a list
+ * of alternative right answers.
  */
 import { checkOneOf } from "../engine/check.js";
 import { extractAnswer } from "../rewards/answer.js";
@@ -11,9 +11,12 @@ import { withoutThoughts } from "./outputs.js";
 import type { Row } from "./rows.js";
 import type { PromptForm, Task, TaskItem, TaskPrompt } from "./task.js";
 
-/** A longer line that states no answer is prose. */
+/** The maximum length of a bare answer in characters. A longer line that doesn't state an answer is prose. */
 const MAX_ANSWER = 200;
-/** The golds of a question that its text doesn't answer, and of those that yes or no answers. */
+/**
+ * The reference answers of questions that their text doesn't answer, and of questions with the answer yes or
+ * no.
+ */
 const UNANSWERABLE = "unanswerable";
 const TRUE = "yes\ntrue";
 const FALSE = "no\nfalse";
@@ -24,15 +27,15 @@ type Several = (typeof SEVERAL)[number];
 
 export interface AnswersOptions {
   columns: Columns;
-  /** What several answers of a row mean: each is right, or all together. Null: each, where the form tells. */
+  /** Whether each of a row's answers is right, or only all together. Null if the form of the data decides. */
   several: Several | null;
-  /** A prompt's template; null: the question. */
+  /** The template of prompts; null if the prompt is the question. */
   template: string | null;
-  /** The data file where none is named. */
+  /** The default data file. */
   file: string | undefined;
 }
 
-/** The setting `several` of a task's name. Throws `ERR_INVALID_OPTION`. */
+/** Checks the setting `several` of a task's name. Throws `ERR_INVALID_OPTION`. */
 export function parseSeveral(several: string | undefined): Several | null {
   return several === undefined ? null : checkOneOf("several", several, SEVERAL);
 }
@@ -63,13 +66,16 @@ export function answersTask(
   return { ...task, load: async (...where) => withHint(await task.load(...where)) };
 }
 
-/** Where a question of the file has no answer, all say so: else the words would give it away. */
+/**
+ * If any question of the file has no answer, adds the hint about this to all questions. A hint on only some
+ * of them would give the answer away.
+ */
 function withHint(items: TaskItem[]): TaskItem[] {
   if (!items.some(({ gold }) => gold === UNANSWERABLE)) return items;
   return items.map((item) => ({ ...item, prompt: `${item.prompt}\n\n${HINT}` }));
 }
 
-/** The right answers, one a line. */
+/** Returns the right answers of a row, one per line. */
 function goldOf(row: Row, column: string, several: Several | null): string {
   const value = row.fields[column];
   const fields = fieldsIn(value);
@@ -89,7 +95,10 @@ function goldOf(row: Row, column: string, several: Several | null): string {
   return golds.join("\n");
 }
 
-/** A text, a number, true or false; a list of them; or an object that holds such: SQuAD's, TriviaQA's, DROP's. */
+/**
+ * Returns the answers in a value: a text, a number, true or false, a list of these, or an object with them as
+ * in SQuAD, TriviaQA and DROP.
+ */
 function goldsIn(row: Row, column: string, value: unknown): string[] {
   if (typeof value === "boolean") return [value ? TRUE : FALSE];
   const list = entriesIn(value);
@@ -111,7 +120,10 @@ function goldsIn(row: Row, column: string, value: unknown): string[] {
   return [value === row.fields[column] ? row.scalar(column) : String(value)];
 }
 
-/** A reference answer on one line; of a worked solution (`#### 18`, `\boxed{18}`) what it states. */
+/**
+ * Returns a reference answer on one line. For a worked solution (`#### 18`, `\boxed{18}`) it is the stated
+ * answer.
+ */
 function statedIn(gold: string): string {
   const isSolution = /(?:^|\n)[^\S\n]*####|\\boxed\{/.test(gold);
   const text = (isSolution ? extractAnswer(gold) : null) ?? gold;
@@ -125,7 +137,7 @@ function ask({ prompt, gold }: TaskItem, form: PromptForm): TaskPrompt {
   return { prompt: `${prompt}\n\n${how}`, raw: false, stop: [] };
 }
 
-/** What is said to be the answer; of one line that says nothing of it, the line. */
+/** Returns the stated answer of an output, or the whole output if it is one line without a statement. */
 function extractShort(output: string, item?: TaskItem): string | null {
   const text = withoutThoughts(output)
     .replace(/\*\*|__|`/g, "")
@@ -138,7 +150,10 @@ function extractShort(output: string, item?: TaskItem): string | null {
   return extractAnswer(text);
 }
 
-/** One of the right answers, or all of them: as a number by its value, else the same words. */
+/**
+ * Returns whether an answer equals one of the right answers. Numbers are compared by value, other answers by
+ * their words.
+ */
 function isSame(answer: string, { gold }: TaskItem): boolean {
   if (answer.trim() === gold) return true;
   if (gold === UNANSWERABLE) return NO_ANSWER.test(words(answer));
@@ -155,7 +170,10 @@ function isOne(answer: string, right: string): boolean {
   return value === null ? words(answer) === words(right) : isNumber(answer, value);
 }
 
-/** What yes, no, true and false say, also at the beginning of a sentence; null for other texts. */
+/**
+ * Returns the truth value of yes, no, true or false, also at the beginning of a sentence; null for other
+ * texts.
+ */
 function truthOf(text: string, isAlone: boolean): boolean | null {
   const [, word, rest = ""] = /^(yes|true|no|false)\b(.*)$/s.exec(words(text)) ?? [];
   if (word === undefined || (isAlone && rest !== "")) return null;
@@ -167,7 +185,7 @@ function truthOf(text: string, isAlone: boolean): boolean | null {
   return word === "yes" || word === "true";
 }
 
-/** Whether an answer names all golds and nothing besides, in any order. */
+/** Returns whether an answer names all right answers in any order, and nothing else. */
 function namesAll(answer: string, item: TaskItem): boolean {
   const golds = item.gold.split("\n");
   if (golds.length === 1 || answer.trim() === item.gold) return isSame(answer, item);
@@ -179,14 +197,14 @@ function namesAll(answer: string, item: TaskItem): boolean {
   return /^[\s,]*$/.test(left.replace(/\band\b|&/g, ","));
 }
 
-/** As `words`, with the signs between a list's entries apart. */
+/** As `words`, with the separators between list entries as separate words. */
 function listed(text: string): string {
   return words(text)
     .replace(/[,;\n]/g, " , ")
     .replace(/\s+/g, " ");
 }
 
-/** Whether the one number of a text is this one; units may stand beside it. */
+/** Returns whether a text has exactly one number, which equals `value`. Units may stand beside it. */
 function isNumber(answer: string, value: NonNullable<ReturnType<typeof parseRational>>): boolean {
   const numbers = plainNumbers(answer).match(new RegExp(NUMBER, "giu")) ?? [];
   const [only] = numbers;
@@ -194,7 +212,7 @@ function isNumber(answer: string, value: NonNullable<ReturnType<typeof parseRati
   return found !== null && isEqual(found, value);
 }
 
-/** Without case, quotes, an article and the signs at the ends. */
+/** Normalizes a text: removes case, quotes, an article and the signs at both ends. */
 function words(text: string): string {
   return text
     .normalize("NFKC")
@@ -209,7 +227,7 @@ function trimmed(text: string): string {
   return text.trim();
 }
 
-/** As lm-evaluation-harness's `exact_match` without filters. */
+/** Compares texts as lm-evaluation-harness's `exact_match` without filters. */
 function isSameText(answer: string, { gold }: TaskItem): boolean {
   return gold.split("\n").includes(answer.trim());
 }

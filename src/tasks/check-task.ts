@@ -1,4 +1,4 @@
-/** Looks at a task without a model: its items, its prompts, and how it grades answers that are known. */
+/** Checks a task without a model: its items, its prompts, and how it grades known answers. */
 import { checkInteger, checkKeys, checkString, optional } from "../engine/check.js";
 import { messageOf } from "../engine/errors.js";
 import {
@@ -13,7 +13,7 @@ import {
   type Verdict,
 } from "./task.js";
 
-/** Which items of a task are looked at. */
+/** Which items of a task are checked. */
 export interface CheckTaskOptions {
   /** The data file. Default: the task's own. */
   data?: string;
@@ -25,15 +25,15 @@ export interface CheckTaskOptions {
 
 /** A known answer, and how the task grades it. */
 export interface CheckedAnswer {
-  /** What the answer is, in words. */
+  /** A description of the answer. */
   what: string;
   text: string;
   verdict: Verdict;
-  /** False where the grader finds otherwise than a grader must. */
+  /** False if the grader's verdict must be wrong. */
   isRight: boolean;
 }
 
-/** An item of a task, as it is asked and graded. */
+/** An item of a task, with its prompt and verdicts. */
 export interface CheckedItem {
   id: string;
   gold: string;
@@ -41,22 +41,22 @@ export interface CheckedItem {
   answers: CheckedAnswer[];
 }
 
-/** What a look at a task found. */
+/** The result of checking a task. */
 export interface TaskReport {
   name: string;
-  /** Items in the data. */
+  /** The number of items in the data. */
   items: number;
   shown: CheckedItem[];
-  /** What is wrong, in words; empty where nothing is. */
+  /** Descriptions of the problems; empty if there are none. */
   problems: string[];
 }
 
-/** Items whose reference answers are graded. */
+/** The maximum number of items whose reference answers are graded. */
 const MAX_GRADED = 1000;
 
 /**
- * Reads a task's items, makes their prompts and grades answers that are known: the reference answer
- * must be right, and an empty text wrong. Of tasks that run programs nothing is graded.
+ * Reads a task's items, makes their prompts and grades known answers. The reference answer must be right, and
+ * an empty text wrong. For tasks that run programs it grades nothing.
  *
  * @throws LlamaEtsError as the task's `load` does; `ERR_INVALID_OPTION`; the signal's reason
  */
@@ -109,14 +109,14 @@ async function gradeKnown(
     what: "a sentence that names it",
     text: sentence,
     verdict: await grader.grade(item, sentence),
-    isRight: true, // Tasks may ask for another form.
+    isRight: true, // no problem if it is wrong: tasks may ask for another form
   });
   if (next === undefined || next.gold === item.gold) return known;
   known.push({
     what: "the next item's answer",
     text: next.gold,
     verdict: await grader.grade(item, next.gold, "answer"),
-    isRight: true, // It may be equal to this one in another form.
+    isRight: true, // no problem if it is right: it may equal this item's answer in another form
   });
   return known;
 }

@@ -1,6 +1,6 @@
 /**
- * Any multiple-choice questions: `choices:FILE`. A row has a question, its options (a list, or columns
- * A, B, C …) and the answer: a letter, an option's text or label, or a number from 0.
+ * The task `choices:FILE`: any multiple-choice questions. A row has a question, its options (a list, or
+ * columns A, B, C …) and the answer: a letter, an option's text or label, or a number from 0.
  */
 import { checkOneOf } from "../engine/check.js";
 import { askWithLetters, extractLetter, letterGrader, shuffled } from "./choice-letters.js";
@@ -10,20 +10,20 @@ import { defineTask } from "./define-task.js";
 import { Row } from "./rows.js";
 import { LETTERS, type PromptForm, type Task, type TaskItem, type TaskPrompt } from "./task.js";
 
-/** Where the options of an item are not known, letters up to this one count. */
+/** The number of letters that count as answers if the options of an item aren't known. */
 const USUAL_COUNT = 5;
 
 export interface ChoicesOptions {
   columns: Columns;
-  /** What answers are. Null: what names one option. */
+  /** What answers contain. Null if any kind that identifies one option is accepted. */
   by: AnswerKind | null;
-  /** The options of every row, where rows have none. */
+  /** The options of every row, for files whose rows have none. */
   labels: readonly string[] | null;
-  /** The number of the first option. Null: 0, and a number may be an option's text. */
+  /** The number of the first option. Null means 0, and that a number may also be an option's text. */
   first: number | null;
-  /** A prompt's template; null: the question and its options. */
+  /** The template of prompts; null if the prompt is the question and its options. */
   template: string | null;
-  /** The data file where none is named. */
+  /** The default data file. */
   file: string | undefined;
 }
 
@@ -52,7 +52,8 @@ export function choicesTask(name: string, options: ChoicesOptions): Task {
       checkChoices(row, found.choices);
       const right = found.right ?? [indexOfAnswer(row, found, options)];
       if (right.length === 0) throw row.invalid("expected a right option, got none");
-      // Files that have the right ones first must not ask so.
+      // Files that list the right options first need shuffling, so that the order doesn't give the answer
+      // away.
       const choices = found.right === undefined ? found.choices : shuffled(id, found.choices);
       const texts = right.map((place) => found.choices[place]);
       if (found.right !== undefined) checkWrong(row, found.choices, right);
@@ -63,7 +64,9 @@ export function choicesTask(name: string, options: ChoicesOptions): Task {
   });
 }
 
-/** The row with the fields of its question, where these are an object as in ARC's own files. */
+/**
+ * Returns the row with the fields of its question, if the question is an object as in ARC's original files.
+ */
 function unfolded(row: Row): Row {
   const question = fieldsIn(row.fields.question);
   if (typeof question?.stem !== "string") return row;
@@ -85,7 +88,10 @@ function ask({ prompt, choices = [] }: TaskItem, form: PromptForm): TaskPrompt {
   return { prompt: `${asked}\n\n${how}`, raw: false, stop: [] };
 }
 
-/** Equal options are right together: see docs/tasks.md. */
+/**
+ * Checks the options of a row. Equal options are allowed, and are right or wrong together (see
+ * docs/tasks.md).
+ */
 function checkChoices(row: Row, choices: readonly string[]): void {
   const different = new Set(choices).size;
   const complaint =
@@ -108,7 +114,10 @@ function checkWrong(row: Row, choices: readonly string[], right: readonly number
   throw row.invalid(`expected options that are right or wrong, got \`${both}\` as both`);
 }
 
-/** Which option the answer names. What could name two different ones is refused. */
+/**
+ * Returns the index of the option that the answer names. An answer that could name two different options is
+ * refused.
+ */
 function indexOfAnswer(
   row: Row,
   { choices, labels, mayBeOther = false }: Options,
@@ -117,7 +126,8 @@ function indexOfAnswer(
   const column = needColumn(row, "answer", columns);
   const answer = answerIn(row, column, choices);
   const bare = answer.replace(/^\((.+)\)$/, "$1");
-  // Lettered columns are the letters, also where one of them is empty.
+  // If the options are lettered columns, an answer's letter is that of its column, even if another column is
+  // empty.
   const isLettered =
     labels !== undefined && !mayBeOther && labels.every((label) => /^[A-Z]$/.test(label));
   const found: Record<AnswerKind, number> = {
@@ -128,7 +138,8 @@ function indexOfAnswer(
   };
   if (by === "letter" && isLettered) found.letter = found.label;
   const isThere = (kind: AnswerKind) => found[kind] >= 0 && found[kind] < choices.length;
-  // A file that labels its options means its labels, and one whose first number is told its numbers.
+  // An answer that fits several kinds is a number if `first` is given, and otherwise a label if the options
+  // have labels.
   const preferred = (
     [
       ...(first === null ? [] : ["number" as const]),
@@ -152,7 +163,7 @@ function indexOfAnswer(
   );
 }
 
-/** The answer as a text: of one that is true or false the option that says so. */
+/** Returns the answer as a text. For true or false it is the option that says so. */
 function answerIn(row: Row, column: string, choices: readonly string[]): string {
   const value = row.fields[column];
   if (typeof value !== "boolean") return row.scalar(column).trim();
@@ -165,7 +176,7 @@ function answerIn(row: Row, column: string, choices: readonly string[]): string 
   );
 }
 
-/** The settings `by`, `first` and `labels` of a task's name. Throws `ERR_INVALID_OPTION`. */
+/** Parses the settings `by`, `first` and `labels` of a task's name. Throws `ERR_INVALID_OPTION`. */
 export function parseAnswerKind({
   by,
   first,

@@ -1,8 +1,8 @@
-/** The columns of data files that no task of the package knows, found by their usual names. */
+/** Finds the columns of arbitrary data files by their usual names. */
 import { LlamaEtsError } from "../engine/errors.js";
 import type { Row } from "./rows.js";
 
-/** The usual names of a column, as `bare` has them, in the order in which they are looked for. */
+/** The usual names of each column as `bareColumn` returns them, in the order of the search. */
 const USUAL = {
   id: ["id", "taskid", "questionid", "recordid", "uniqueid", "problemid", "queryid", "qid"],
   question: [
@@ -21,18 +21,18 @@ const USUAL = {
 
 export type ColumnRole = keyof typeof USUAL;
 
-/** Columns that the user names; the others are found. */
+/** The columns that the user names. The others are found by their usual names. */
 export type Columns = Partial<Record<ColumnRole, string>>;
 
-/** In the place of a column's name: none, though the file may have one of a usual name. */
+/** Stands for a column's name if the role has no column, even if the file has a column of a usual name. */
 const NONE = "-";
 
-/** A column's name without case, blanks and signs. */
+/** Returns a column's name in lower case without blanks and signs. */
 export function bareColumn(name: string): string {
   return name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
 }
 
-/** The name that a row has for what plays a role; undefined where it has none. */
+/** Returns the name of the column with a role in a row; undefined if there is none. */
 export function columnOf(row: Row, role: ColumnRole, columns: Columns): string | undefined {
   const given = columns[role];
   if (given !== undefined) {
@@ -48,7 +48,7 @@ export function columnOf(row: Row, role: ColumnRole, columns: Columns): string |
     .find((name) => name !== undefined);
 }
 
-/** As `columnOf`; a row without such a column is refused. */
+/** As `columnOf`, but refuses a row without such a column. */
 export function needColumn(row: Row, role: ColumnRole, columns: Columns): string {
   const found = columnOf(row, role, columns);
   if (found !== undefined) return found;
@@ -70,7 +70,7 @@ function namesOf({ fields }: Row): string {
   return names.length === 0 ? "none" : names.slice(0, 20).join(", ");
 }
 
-/** What a row is called: its own name, or the number of its line. */
+/** Returns the id of a row: its own, or one made from its line number. */
 export function idOf(row: Row, task: string, columns: Columns): string {
   const column = columns.id === NONE ? undefined : columnOf(row, "id", columns);
   return column !== undefined && row.has(column) && row.scalar(column) !== ""
@@ -78,7 +78,7 @@ export function idOf(row: Row, task: string, columns: Columns): string {
     : `${task}/${row.line}`;
 }
 
-/** The question, below the text that it is about where the row has one. */
+/** Returns the question, after the text that it is about if the row has one. */
 export function questionOf(row: Row, columns: Columns): string {
   const question = row.text(needColumn(row, "question", columns)).trim();
   const column = columns.context === NONE ? undefined : columnOf(row, "context", columns);
@@ -93,20 +93,23 @@ function isText(value: unknown): value is string {
   return typeof value === "string";
 }
 
-/** The fields of an object, or of JSON within a CSV's field, by their bare names; undefined for what is none. */
+/**
+ * Returns the fields, by their bare names, of an object or of JSON in a CSV field; undefined for other
+ * values.
+ */
 export function fieldsIn(value: unknown): Record<string, unknown> | undefined {
   const object = isText(value) && value.trim().startsWith("{") ? parsed(value) : value;
   if (typeof object !== "object" || object === null || Array.isArray(object)) return undefined;
   return Object.fromEntries(Object.entries(object).map(([key, inner]) => [bareColumn(key), inner]));
 }
 
-/** A list, also as JSON or a list of Python within a CSV's field; undefined for what is none. */
+/** Returns a list, also from JSON or a Python list in a CSV field; undefined for other values. */
 export function entriesIn(value: unknown): unknown[] | undefined {
   const list = isText(value) && value.trim().startsWith("[") ? parsed(value) : value;
   return Array.isArray(list) ? list : undefined;
 }
 
-/** As `entriesIn`, of texts and numbers alone. */
+/** As `entriesIn`, but only for lists of texts and numbers. */
 export function listIn(value: unknown): string[] | undefined {
   const list = entriesIn(value);
   const isTexts = list?.every((entry) => isText(entry) || typeof entry === "number");
@@ -121,14 +124,14 @@ function parsed(text: string): unknown {
   }
 }
 
-/** What pandas writes for a list of texts: `['a', "it's"]`, and for an array of them: `['a' "it's"]`. */
+/** A text in pandas' output of lists, `['a', "it's"]`, and of arrays, `['a' "it's"]`. */
 const PYTHON_TEXT = /'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"/gs;
 const PYTHON_LIST = new RegExp(
   String.raw`^\s*\[\s*(?:(?:${PYTHON_TEXT.source})(?:\s*,\s*|\s+|(?=\s*\])))+\]\s*$`,
   "s",
 );
 
-/** The texts of such a list; undefined where one has an escape that isn't read. */
+/** Returns the texts of such a list; undefined if one has an unsupported escape. */
 function pythonTexts(list: string): string[] | undefined {
   const texts = (list.match(PYTHON_TEXT) ?? []).map((quoted) => quoted.slice(1, -1));
   if (texts.some((text) => /\\[^\\'"nrt]/.test(text.replaceAll("\\\\", "")))) return undefined;
@@ -136,7 +139,7 @@ function pythonTexts(list: string): string[] | undefined {
   return texts.map((text) => text.replace(/\\(.)/gs, (_, sign: string) => signs[sign] ?? sign));
 }
 
-/** A task's name with its settings, `choices:question=Frage:FILE`, taken apart. */
+/** The parsed name of a task with settings, such as `choices:question=Frage:FILE`. */
 export interface TaskSpec {
   settings: Record<string, string>;
   file: string | undefined;
@@ -161,10 +164,10 @@ export function parseTaskSpec(name: string, rest: string, known: readonly string
   return { settings, file: left === "" ? undefined : left };
 }
 
-/** `question=Frage:` or, at the end, `question=Frage`. */
+/** Matches `question=Frage:`, or `question=Frage` at the end. */
 const SETTING = /^(\w+)=([^:]+)(?::|$)/;
 
-/** The name by which a task with settings is found again. */
+/** Returns the name from which a task with settings can be found again. */
 export function specName(name: string, settings: Readonly<Record<string, string>>): string {
   const sorted = Object.entries(settings).sort();
   return [name, ...sorted.map(([key, value]) => `${key}=${value}`)].join(":");

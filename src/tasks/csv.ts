@@ -1,16 +1,16 @@
-/** Records of CSV and TSV files, as spreadsheets and pandas write them. */
+/** Reads the records of CSV and TSV files, as spreadsheets and pandas write them. */
 import { pipeline } from "node:stream";
 import { invalidLine } from "./data-lines.js";
 
-/** The fields of a row by the names of their columns, and the line where it starts, from 1. */
+/** The fields of a row by their column names, and the row's first line, from 1. */
 export interface CsvRecord {
   fields: Record<string, string>;
   line: number;
 }
 
 /**
- * The records behind a header. Fields are separated by what the header has most of: commas, semicolons or
- * tabs. Empty lines, and rows of empty fields, are none. A TSV may have quotes within its fields. Throws
+ * Yields the records after the header. The separator is the most frequent of comma, semicolon and tab in the
+ * header. Empty lines and rows of empty fields are skipped. The fields of a TSV may contain quotes. Throws
  * `ERR_INVALID_DATA`.
  */
 export async function* readCsv(
@@ -38,7 +38,7 @@ export async function* readCsv(
   });
   try {
     pipeline(followed(start.value, text), parser, () => {});
-    // `lines` counts those of the file up to the record's end: fields may hold line breaks.
+    // `lines` counts the file's lines up to the end of the record, since fields may contain line breaks.
     for await (const { record, info } of parser as AsyncIterable<ParsedRecord>) {
       yield { fields: record, line: info.lines - lineBreaksIn(record) };
     }
@@ -54,7 +54,7 @@ interface ParsedRecord {
   info: { lines: number };
 }
 
-/** csv-parse's complaint, in words of people with a file: what was expected, and what may help. */
+/** Converts an error of csv-parse to what was expected, and perhaps a fix. */
 function complaintOf(error: Error & { code: string; [field: string]: unknown }): [string, string?] {
   const { columns, record } = error;
   if (Array.isArray(columns) && Array.isArray(record)) {
@@ -69,7 +69,7 @@ function complaintOf(error: Error & { code: string; [field: string]: unknown }):
     : [`expected CSV: ${error.message}`];
 }
 
-/** Comma, semicolon or tab: the one that a header has most of, outside of quotes. */
+/** Returns the most frequent of comma, semicolon and tab in the header, outside of quotes. */
 function separatorOf(text: string): string {
   const [header = ""] = text.split(/[\r\n]/, 1);
   const bare = header.replace(/"[^"]*"/g, "");
@@ -77,7 +77,7 @@ function separatorOf(text: string): string {
   return [",", ";", "\t"].reduce((a, b) => (count(b) > count(a) ? b : a));
 }
 
-/** The file's text, a line at a time, each ended by LF alone: csv-parse counts a CR beside it as a line. */
+/** Yields the file's lines, each ended by only LF, because csv-parse would count a CR as another line. */
 async function* joined(lines: AsyncIterable<string>): AsyncGenerator<string> {
   for await (const line of lines) yield `${line.replace(/\r$/, "")}\n`;
 }

@@ -1,47 +1,49 @@
-/** The lines of a data file, as text that is known to be UTF-8. */
+/** Reads the lines of a data file and checks that they are UTF-8. */
 import { fstatSync } from "node:fs";
 import { pipeline, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { codeOf, LlamaEtsError, messageOf, whyUnreadable } from "../engine/errors.js";
 import { openFile } from "../engine/read-file.js";
 
-/** A file without line ends must not fill the memory. */
+/** The maximum length of a line, so that a file without line ends can't fill the memory. */
 const MAX_LINE_BYTES = 2 ** 26;
 const LF = 0x0a;
 
-/** An `ERR_INVALID_DATA` that names file and line. */
+/** Returns an `ERR_INVALID_DATA` that names file and line. */
 export function invalidLine(file: string, line: number, what: string, fix?: string): LlamaEtsError {
   const options = fix === undefined ? {} : { fix };
   return new LlamaEtsError("ERR_INVALID_DATA", `${file}, line ${line}: ${what}`, options);
 }
 
-/** As `invalidLine`, of a file that is read as a whole and whose rows are counted. */
+/** As `invalidLine`, for a file that is read as a whole and counted in rows. */
 export function invalidRow(file: string, row: number, what: string, fix?: string): LlamaEtsError {
   const options = fix === undefined ? {} : { fix };
   return new LlamaEtsError("ERR_INVALID_DATA", `${file}, row ${row}: ${what}`, options);
 }
 
-/** The bytes of a file, `-` being standard input; unpacked where its name ends in `.gz`. */
+/**
+ * Opens the bytes of a file, or of standard input for `-`. A file whose name ends in `.gz` is decompressed.
+ */
 export function openData(file: string): Readable {
   if (file === "-") return standardInput();
   const content = openFile(file);
-  // Whoever reads it later is told; an error that nobody hears would end the process before.
+  // A later reader gets the error. Without a listener, an earlier error would end the process.
   content.on("error", () => {});
   if (!/\.gz$/i.test(file)) return content;
-  // The stream that is read has the failures of both.
+  // The returned stream reports the failures of both streams.
   return pipeline(content, createGunzip(), () => {});
 }
 
-/** Node gives an empty stream where standard input is a directory. */
+/** Returns standard input. It checks for a directory, for which Node would give an empty stream. */
 function standardInput(): Readable {
   if (fstatSync(0).isDirectory()) throw new Error("it is a directory");
   return process.stdin;
 }
 
 /**
- * Lines without their LF, decoded. They end at LF alone: JSON may hold U+2028 and U+2029 as they
- * are, where readline cuts on some releases of Node. A carriage return before the LF is kept. Throws
- * `ERR_INVALID_DATA` on bytes that aren't UTF-8.
+ * Yields decoded lines without their LF. Only LF ends a line. (On some releases of Node readline also splits
+ * at U+2028 and U+2029, which JSON may contain.) A carriage return before the LF is kept. Throws
+ * `ERR_INVALID_DATA` for bytes that aren't UTF-8.
  */
 export async function* readLines(name: string, content: Readable): AsyncGenerator<string> {
   let number = 0;
@@ -79,7 +81,7 @@ function decodeLine(name: string, number: number, bytes: Uint8Array): string {
   }
 }
 
-/** What reading a file failed with, as `ERR_INVALID_DATA` with the file's name. */
+/** Converts an error of reading a file to `ERR_INVALID_DATA` with the file's name. */
 export function unreadable(name: string, error: unknown): LlamaEtsError {
   if (error instanceof LlamaEtsError) return error;
   return new LlamaEtsError("ERR_INVALID_DATA", `${name} could not be read: ${reasonOf(error)}`, {
@@ -90,7 +92,7 @@ export function unreadable(name: string, error: unknown): LlamaEtsError {
   });
 }
 
-/** zlib's words, in those of people with a file. */
+/** Rephrases messages of zlib for users. */
 function reasonOf(error: unknown): string {
   const message = messageOf(error);
   if (message === "unexpected end of file") return "its gzip data is cut off";

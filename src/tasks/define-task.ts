@@ -1,4 +1,4 @@
-/** A task from its essentials. */
+/** Builds a task from its essential parts. */
 import { checkAnswerEnd } from "../chain/answer-end.js";
 import {
   checkBoolean,
@@ -26,7 +26,7 @@ import {
   type TaskPrompt,
 } from "./task.js";
 
-/** What a task can't do without; the rest has defaults. */
+/** The essential parts of a task. All other parts have defaults. */
 export interface TaskDefinition
   extends Pick<Task, "name" | "extract">,
     Partial<
@@ -35,27 +35,29 @@ export interface TaskDefinition
         "answerEnd" | "prompt" | "openGrader" | "runsCode" | "isWhole" | "rowKey" | "dataFile"
       >
     > {
-  /** An item of the data file. `row`'s readers throw with file, line and field. */
+  /** Parses an item of the data file. The readers of `row` throw errors with file, line and field. */
   parse(row: Row): TaskItem;
-  /** The data file when none is given; without it, one must be. */
+  /** Finds the default data file. Without this function the user must name a file. */
   locate?(options: LoadOptions): string | Promise<string>;
   /**
-   * In place of `prompt`: a Jinja template of the fields of an item's row, besides `question`, `choices`
-   * and `letters`. A chat message, or with `raw` the text that the model goes on from.
+   * Replaces `prompt` by a Jinja template with the fields of an item's row, and with `question`, `choices`
+   * and `letters`. The result is a chat message, or with `raw` the text that the model continues.
    */
   template?: string | TemplateOptions;
-  /** Whether an answer is the item's. Default: equal in canonical form, numbers by value. */
+  /**
+   * Returns whether an answer is right. Default: equality in canonical form, with numbers compared by value.
+   */
   isCorrect?(answer: string, item: TaskItem): boolean | Promise<boolean>;
 }
 
-/** A prompt in Jinja, with the fields of a row. */
+/** A Jinja prompt with the fields of a row. */
 export interface TemplateOptions extends Partial<Pick<TaskPrompt, "raw" | "stop" | "maxTokens">> {
   /** Jinja source. */
   text: string;
 }
 
 /**
- * A task from its essentials.
+ * Builds a task from its essential parts.
  *
  * @example
  * export default defineTask({
@@ -118,7 +120,10 @@ function templateOf({ template }: TaskDefinition): TemplateOptions | null {
   return typeof template === "string" ? { text: template } : template;
 }
 
-/** The task's prompt. An item that no file brought, such as a question of `ask`, is asked as it stands. */
+/**
+ * Returns the task's prompt function. An item that doesn't come from a file, such as a question of `ask`, is
+ * not put into the template.
+ */
 function promptOf({ prompt }: TaskDefinition, template: TemplateOptions | null): Task["prompt"] {
   if (template === null) {
     return prompt ?? ((item) => ({ prompt: item.prompt, raw: false, stop: [] }));
@@ -132,7 +137,7 @@ function promptOf({ prompt }: TaskDefinition, template: TemplateOptions | null):
   });
 }
 
-/** The item with its prompt. Templates are rendered within bounds of time and memory. */
+/** Returns the item with its rendered prompt. Rendering is limited in time and memory. */
 async function asked(item: TaskItem, template: string, row: Row): Promise<TaskItem> {
   const { defaultRenderer } = await import("../engine/chat/render.js");
   const render = await defaultRenderer();
@@ -198,7 +203,7 @@ function refuseWithoutData(name: string): never {
   });
 }
 
-/** Finds the answer, and compares it. */
+/** Creates a grader that extracts the answer and compares it. */
 export function answerGrader(
   extract: Task["extract"],
   isCorrect: (answer: string, item: TaskItem) => boolean | Promise<boolean>,

@@ -1,4 +1,4 @@
-/** Data files come from where their authors publish them, and are kept in the user's cache. */
+/** Downloads data files from where their authors publish them, and keeps them in the user's cache. */
 import { createHash } from "node:crypto";
 import path from "node:path";
 import { cacheDirectory } from "../engine/cache-directory.js";
@@ -8,15 +8,15 @@ import type { LoadOptions } from "./task.js";
 
 export interface DataSource {
   url: string;
-  /** The file's SHA-256 in hexadecimal; null where it isn't known. */
+  /** The file's SHA-256 in hexadecimal; null if it isn't known. */
   sha256: string | null;
   /** The file's name in the cache. */
   name: string;
 }
 
 /**
- * The path of the file, downloaded unless it is there. Throws `ERR_DOWNLOAD`, also where nothing may be
- * downloaded, `ERR_WRITE`, and the signal's reason when aborted.
+ * Returns the path of the file, and downloads it if necessary. Throws `ERR_DOWNLOAD` (also if downloads are
+ * not allowed), `ERR_WRITE`, and the signal's reason when aborted.
  */
 export async function download(source: DataSource, options: LoadOptions = {}): Promise<string> {
   const file = path.join(cacheDirectory(), "data", source.name);

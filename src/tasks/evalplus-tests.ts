@@ -1,15 +1,17 @@
-/** EvalPlus' tests as Python: a program must return what the reference does, on every input of a row. */
+/**
+ * Generates EvalPlus' tests in Python: a program must return the reference's result on every input of a row.
+ */
 
 interface TestedRow {
   kind: "humaneval+" | "mbpp+";
-  /** The row as the file has it: JavaScript would round its long numbers. */
+  /** The row's original JSON, because JavaScript would round its long numbers. */
   source: string;
   prompt: string;
   solution: string;
   entryPoint: string;
 }
 
-/** Python that defines `check(candidate)`. */
+/** Returns Python code that defines `check(candidate)`. */
 export function differentialTests({
   kind,
   source,
@@ -18,7 +20,7 @@ export function differentialTests({
   entryPoint,
 }: TestedRow): string {
   const isMbpp = kind === "mbpp+";
-  // What JSON calls a text is one in Python, too.
+  // A JSON string is also a valid Python string.
   const values = {
     ROW: source,
     REFERENCE: isMbpp ? solution : prompt + solution,
@@ -28,7 +30,10 @@ export function differentialTests({
   return [...lines, `MBPP = ${isMbpp ? "True" : "False"}`, TESTS].join("\n");
 }
 
-/** By the rules of EvalPlus 0.3.1: shapes that JSON can't tell, tolerances, and tasks judged otherwise. */
+/**
+ * The tests by the rules of EvalPlus 0.3.1, for types that JSON can't express, tolerances, and tasks with
+ * special checks.
+ */
 const TESTS = `
 import copy, json, math, sys
 if hasattr(sys, "set_int_max_str_digits"):

@@ -1,7 +1,7 @@
 /**
- * HumanEval+ and MBPP+ (github.com/evalplus/evalplus, Apache-2.0): the problems of HumanEval and MBPP under
- * many more inputs. Rows `{task_id, prompt, entry_point, canonical_solution, base_input, plus_input, atol}`:
- * a program is right where it returns what the reference solution does.
+ * HumanEval+ and MBPP+ (github.com/evalplus/evalplus, Apache-2.0): the problems of HumanEval and MBPP with
+ * many more test inputs. Rows `{task_id, prompt, entry_point, canonical_solution, base_input, plus_input,
+ * atol}`: a program is right if it returns the same as the reference solution.
  */
 import { defineTask } from "./define-task.js";
 import { type DataSource, download } from "./download.js";
@@ -10,7 +10,7 @@ import { codePrompt, extractCode, humanEvalProgram, openCodeGrader } from "./hum
 import { definition, hoistFuture } from "./python-code.js";
 import type { Task, TaskItem } from "./task.js";
 
-/** Releases are files of a tag, whose checksums their authors don't publish. */
+/** The authors don't publish checksums of their releases. */
 const HUMANEVAL: DataSource = {
   url: "https://github.com/evalplus/humanevalplus_release/releases/download/v0.1.10/HumanEvalPlus.jsonl.gz",
   sha256: null,
@@ -21,12 +21,12 @@ const MBPP: DataSource = {
   sha256: null,
   name: "MbppPlus-v0.2.0.jsonl.gz",
 };
-/** Inputs are many, and the reference computes beside the program. */
+/** A long limit, because there are many inputs and the reference solution runs too. */
 const TIMEOUT_MS = 60_000;
 
 type Kind = "humaneval+" | "mbpp+";
 
-/** @param source where the data is downloaded from */
+/** @param source the source of the data's download */
 export function evalPlus(kind: Kind, source: DataSource): Task {
   return defineTask({
     name: kind,
@@ -58,7 +58,10 @@ export function evalPlus(kind: Kind, source: DataSource): Task {
 export const humanevalPlus = evalPlus("humaneval+", HUMANEVAL);
 export const mbppPlus = evalPlus("mbpp+", MBPP);
 
-/** The prompt is a task in words with an assertion; it has no function to go on from. */
+/**
+ * Returns a prompt for MBPP+. The item's prompt is a description with an assertion, without the head of a
+ * function.
+ */
 function askForFunction({ prompt, entryPoint }: TaskItem, form: "chat" | "paper") {
   const how = `Write the Python function \`${entryPoint}\`. Answer with the whole function in one \`\`\`python block.`;
   if (form === "chat") {
@@ -68,7 +71,7 @@ function askForFunction({ prompt, entryPoint }: TaskItem, form: "chat" | "paper"
   return { prompt: `${prompt.trimEnd()}\n`, raw: true, stop, maxTokens: 512 };
 }
 
-/** A program by itself; a class that solves the problem is called as the function. */
+/** Returns a complete program. A class that solves the problem is wrapped as the required function. */
 function wholeProgram(extracted: string, { entryPoint = "" }: TaskItem): string {
   const { future, rest } = hoistFuture(extracted);
   const owner =

@@ -1,6 +1,6 @@
 /**
- * Worked examples for the raw few-shot prompts. They were written for this package; no benchmark
- * has them.
+ * Worked examples for the raw few-shot prompts. They were written for this package and are part of no
+ * benchmark.
  */
 
 export interface WordProblem {

@@ -1,6 +1,6 @@
 /**
- * GPQA: graduate-level multiple choice (Idavidrein/gpqa, CC BY 4.0). The authors ask that it isn't
- * spread in plain text, so there is no download: users bring the CSV file.
+ * GPQA: graduate-level multiple choice (Idavidrein/gpqa, CC BY 4.0). The authors ask not to publish it in
+ * plain text, so there is no download and users bring the CSV file.
  */
 import { LlamaEtsError } from "../engine/errors.js";
 import { askWithLetters, extractLetter, letterGrader, shuffled } from "./choice-letters.js";
@@ -11,8 +11,8 @@ import { LETTERS } from "./task.js";
 const WRONG = ["Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3"];
 
 /**
- * GPQA (Rein et al. 2023, arXiv 2311.12022): graduate-level multiple choice. Its items come from a
- * file of yours.
+ * GPQA (Rein et al. 2023, arXiv 2311.12022): graduate-level multiple choice. The user provides the file of
+ * items.
  */
 export const gpqa = defineTask({
   name: "gpqa",

@@ -1,4 +1,4 @@
-/** Grades outputs that were made elsewhere, row by row. */
+/** Grades outputs of other programs, row by row. */
 import { checkFunction, checkObject, checkSignal, checkString, optional } from "../engine/check.js";
 import { type Row, readRows } from "./rows.js";
 import {
@@ -12,19 +12,19 @@ import {
 
 /** The verdict on one row. */
 export interface RowVerdict extends Verdict {
-  /** The row's `id`, `task_id` or `rowKey`; null when it has none. */
+  /** The row's `id`, `task_id` or `rowKey`; null if it has none. */
   id: string | number | null;
 }
 
-/** Rows graded ahead of the one that is waited for, so that slow ones don't hold up the others. */
+/** The number of rows that are graded ahead, so that a slow row doesn't delay the others. */
 const AHEAD = 16;
 
 /**
- * The verdicts on a file's rows, in their order. A row is `{id?, output | answer, gold, choices?}`,
- * or for an item of the task's own data `{task_id, completion | solution}`, or with the task's `rowKey` the name of
- * the item under that key and its `output` or `response`. Throws `ERR_INVALID_DATA` on the first bad row,
- * such as one whose reference answer the grader can't read, after the verdicts before it, and
- * `ERR_INVALID_OPTION`.
+ * Yields the verdicts on a file's rows, in their order. A row is `{id?, output | answer, gold, choices?}`, or
+ * `{task_id, completion | solution}` for an item of the task's own data. If the task has a `rowKey`, a row
+ * has the item's name under that key, and its `output` or `response`. Throws `ERR_INVALID_OPTION`, and
+ * `ERR_INVALID_DATA` on the first bad row, such as one whose reference answer the grader can't read. The
+ * verdicts before it are yielded first.
  */
 export async function* gradeRows(
   grader: Grader,
@@ -43,7 +43,7 @@ export async function* gradeRows(
   try {
     for await (const row of readRows(file, signal)) {
       const verdict = gradeRow(grader, row, items, rowKey);
-      verdict.catch(() => {}); // It is told when its turn comes.
+      verdict.catch(() => {}); // The error is thrown when the row's turn comes.
       pending.push(verdict);
       if (pending.length >= AHEAD) yield await (pending.shift() as Promise<RowVerdict>);
     }
@@ -90,7 +90,7 @@ async function gradeRow(
   return { id, ...(await grader.grade(item, text, form)) };
 }
 
-/** The text under one of two names that mean the same; a row with two texts is refused. */
+/** Returns the text under one of two equivalent names. A row with both texts is refused. */
 function textOf(row: Row, name: string, other: string): string {
   if (!row.has(name)) return row.string(other);
   const text = row.string(name);
@@ -101,7 +101,8 @@ function textOf(row: Row, name: string, other: string): string {
 }
 
 /**
- * The task's items by id, for rows that name them; `data` names another file than the task's own.
+ * Loads the task's items by id, for rows that name items. `data` is the data file; undefined for the task's
+ * own.
  */
 export async function itemsById(
   task: Task,

@@ -1,6 +1,6 @@
 /**
- * HumanEval: 164 Python functions to be written (github.com/openai/human-eval, MIT). Rows
- * `{task_id, prompt, entry_point, canonical_solution, test}`; the tests run in the sandbox.
+ * HumanEval: 164 Python functions to write (github.com/openai/human-eval, MIT). Rows `{task_id, prompt,
+ * entry_point, canonical_solution, test}`; the tests run in the sandbox.
  */
 import { LlamaEtsError } from "../engine/errors.js";
 import { openSandbox } from "../sandbox/open.js";
@@ -16,21 +16,23 @@ const SOURCE = {
 };
 
 const TIMEOUT_MS = 10_000;
-/** Where a raw completion goes on to something else. */
+/** Strings that show that a raw completion continues beyond the function. */
 const STOP = ["\nclass ", "\ndef ", "\n#", "\nif __name__", "\nprint(", "\n```"];
 
 export function extractCode(output: string, item?: TaskItem): string | null {
   return codeOf(output, item?.entryPoint ?? "\\w+");
 }
 
-/** A program from the prompt and a completion that goes on from it, or defines it anew. */
+/**
+ * Makes a program from the prompt and a completion, which continues the prompt or defines the function again.
+ */
 export function humanEvalProgram(extracted: string, { prompt, entryPoint = "" }: TaskItem): string {
   const { future, rest } = hoistFuture(extracted);
   const kind = definition(rest, entryPoint);
   if (kind === null) {
     return `${future}${prompt}${prompt.endsWith("\n") ? "" : "\n"}${indentedBody(rest)}\n`;
   }
-  // A class that solves it is called as the function that was asked for.
+  // A class that solves the problem is wrapped as the required function.
   const name = new RegExp(
     String.raw`^class\s+(\w+)(?=[^\n]*:(?:(?!^class\b)[\s\S])*?^[ \t]+def\s+${entryPoint}\s*\()`,
     "m",
@@ -43,9 +45,9 @@ export function humanEvalProgram(extracted: string, { prompt, entryPoint = "" }:
 /**
  * Runs programs under the tests of their items.
  *
- * @param what the task, as errors call it
- * @param timeoutMs for a program with all its tests
- * @param toProgram a whole program of the code that was found
+ * @param what the task's name in errors
+ * @param timeoutMs the time limit of a program with all its tests
+ * @param toProgram converts the extracted code to a complete program
  */
 export async function openCodeGrader(
   what: string,
@@ -62,7 +64,7 @@ export async function openCodeGrader(
     });
   }
   const sandbox = await openSandbox({ timeoutMs, ...(signal && { signal }) });
-  // A prompt that ends in a function's head is what a completion goes on from.
+  // A raw completion continues a prompt that ends in a function's head.
   const rawProgram = (text: string, item: TaskItem) =>
     toProgram === humanEvalProgram ? `${item.prompt}${text}\n` : `${text}\n`;
   return {
@@ -84,7 +86,7 @@ export async function openCodeGrader(
   };
 }
 
-/** The function's head, to be completed. */
+/** Returns a prompt to complete the head of a function. */
 export function codePrompt({ prompt, entryPoint }: TaskItem, form: PromptForm): TaskPrompt {
   if (form === "paper") return { prompt, raw: true, stop: [...STOP], maxTokens: 512 };
   const how = `Complete the Python function \`${entryPoint}\`. Answer with the whole function in one \`\`\`python block.`;

@@ -37,7 +37,7 @@ function share(verdicts: readonly boolean[]): number {
   return verdicts.filter((follows) => follows).length / verdicts.length;
 }
 
-/** The share of each kind's instructions that are followed. */
+/** Returns the share of followed instructions for each kind of instruction. */
 function categoriesOf({ row }: TaskItem, verdicts: readonly boolean[]): Record<string, number> {
   const kinds = row?.instruction_id_list as readonly string[];
   return Object.fromEntries(
@@ -55,7 +55,7 @@ function refuseItem({ id }: TaskItem) {
 export const ifeval = defineTask({
   name: "ifeval",
   rowKey: "key",
-  /** The whole response is the answer. */
+  /** The whole response without thoughts is the answer. */
   extract: withoutThoughts,
   isWhole: true,
   locate: (options) => download(SOURCE, options),

@@ -21,7 +21,7 @@ const TASKS: readonly Task[] = [
 ];
 const MODULE = "module:";
 
-/** Tasks of any file, by their names: what may stand between the name and the file. */
+/** The tasks for any file, with the settings that may stand between the name and the file. */
 const OF_FILES = {
   choices: [
     ...["question", "context", "choices", "answer", "id", "by", "first", "labels", "template"],
@@ -29,24 +29,24 @@ const OF_FILES = {
   answers: ["question", "context", "answer", "id", "several", "template"],
 } as const;
 
-/** The names of the tasks that come with the package. */
+/** Returns the names of the built-in tasks. */
 export function taskNames(): string[] {
   return [...TASKS.map(({ name }) => name), ...Object.keys(OF_FILES)];
 }
 
-/** Whether a name is that of a task of the package that opens no file to be known. */
+/** Returns whether a name is that of a built-in task that is known without opening a file. */
 export function isBuiltIn(name: string): boolean {
   const [kind = "", ...settings] = name.split(":");
   return taskNames().includes(kind) && !settings.some((setting) => setting.startsWith("template="));
 }
 
-/** What commands take as a task, in words. */
+/** The forms of a task's name, for help texts. */
 export const TASK_SPECS = `${TASKS.map(({ name }) => name).join(", ")}, choices:FILE, answers:FILE or ${MODULE}FILE`;
 
 /**
- * The task of a name, of a `module:FILE`, or of any questions: `choices:FILE`, `answers:FILE`, with the
- * columns before the file where they have other names than usual (`answers:question=Frage:FILE`).
- * Throws `ERR_INVALID_OPTION` for a name that is none and for a module without a task.
+ * Finds a task by its name, or by `module:FILE`, `choices:FILE` or `answers:FILE`. Columns with unusual names
+ * stand before the file (`answers:question=Frage:FILE`). Throws `ERR_INVALID_OPTION` for an unknown name and
+ * for a module without a task.
  */
 export async function findTask(name: string): Promise<Task> {
   if (checkString("task", name).startsWith(MODULE))

@@ -1,9 +1,12 @@
-/** The rows of a file that is one JSON text: an array of objects, or an object that holds one such array. */
+/**
+ * Reads the rows of a file that is one JSON text: an array of objects, or an object that contains one such
+ * array.
+ */
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 
 /**
- * The JSON of each row; null where the file is JSON lines in spite of its name. An object without an
- * array of objects is one row. Throws `ERR_INVALID_DATA`.
+ * Returns the JSON of each row; null if the file contains JSON lines in spite of its name. An object without
+ * an array of objects is one row. Throws `ERR_INVALID_DATA`.
  */
 export function rowsOfJson(file: string, lines: readonly string[]): string[] | null {
   const text = lines.join("\n");
@@ -48,7 +51,7 @@ function isRows(value: unknown): boolean {
   return Array.isArray(value) && value.length > 0 && value.every(isObject);
 }
 
-/** A list of values, or as pandas writes a column `{"0": …, "1": …}`. */
+/** Returns whether a value is a column: a list of values, or `{"0": …, "1": …}` as pandas writes it. */
 function isColumn(value: unknown): boolean {
   return Array.isArray(value) || (typeof value === "object" && value !== null && "0" in value);
 }
@@ -75,13 +78,13 @@ function parsed(text: string): { value: unknown } | { error: string } {
 }
 
 interface Member {
-  /** Of an object's member. */
+  /** The key, for a member of an object. */
   key?: string;
-  /** Its JSON, as the text has it. */
+  /** The member's original JSON. */
   source: string;
 }
 
-/** The members of the array or object that a valid JSON text is. */
+/** Returns the members of the array or object in a valid JSON text. */
 function membersOf(text: string): Member[] {
   const members: Member[] = [];
   let depth = 0;
@@ -107,7 +110,7 @@ function membersOf(text: string): Member[] {
   return members;
 }
 
-/** Python's JSON may hold NaN and Infinity, which read as null. */
+/** Parses JSON. NaN and Infinity, which Python writes, become null. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

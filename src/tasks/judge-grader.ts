@@ -1,4 +1,4 @@
-/** An instruct model as the grader of a task: whether an answer comes to the reference answer. */
+/** Grades with an instruct model, which judges whether an answer agrees with the reference answer. */
 import { checkString } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
 import { LlamaEtsError } from "../engine/errors.js";
@@ -9,10 +9,10 @@ import { askWithLetters } from "./choice-letters.js";
 import { withoutThoughts } from "./outputs.js";
 import { type Grader, type GraderOptions, openGraderOf, type Task, type TaskItem } from "./task.js";
 
-/** Longer answers are cut in the middle: the judge's context is not without end. */
+/** Longer answers are cut in the middle, because the judge's context is limited. */
 const MAX_CHARACTERS = 8000;
 
-/** Throws `ERR_INVALID_OPTION` for what is no `judge:GGUF`. */
+/** Checks the form `judge:GGUF`. Throws `ERR_INVALID_OPTION`. */
 export function checkJudge(name: string, value: string): string {
   checkString(name, value);
   const [term, ...more] = value.startsWith("judge:") ? parseReward(value) : [];
@@ -25,9 +25,10 @@ export function checkJudge(name: string, value: string): string {
 }
 
 /**
- * The task's own grader, or the judge that is named, whose model is loaded and disposed with the grader.
+ * Opens the task's own grader, or the named judge. The judge's model is loaded, and is disposed with the
+ * grader.
  *
- * @param judge `judge:GGUF`, checked; undefined: the task's own grader
+ * @param judge a checked `judge:GGUF`; undefined for the task's own grader
  * @throws LlamaEtsError as the task's `openGrader` and `loadModel` do; `ERR_INVALID_OPTION` for tasks
  *   whose answers are programs
  */
@@ -55,11 +56,11 @@ export async function openGraderBy(
   }
 }
 
-/** Disposing the grader disposes the model. */
+/** Returns a grader with a judge model. Disposing the grader disposes the model. */
 export function judgeGrader(task: Pick<Task, "extract">, model: Model): Grader {
   const logOdds = logOddsOf(model, ["Yes", "No"]);
   let last: Promise<unknown> = Promise.resolve();
-  /** One question after another: a model scores one prompt at a time. */
+  /** Asks the questions one after another, because a model scores one prompt at a time. */
   const ask = (question: string) => {
     const odds = last.then(() => logOdds(question));
     last = odds.catch(() => {});

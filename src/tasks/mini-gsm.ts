@@ -5,13 +5,13 @@ import { defineTask } from "./define-task.js";
 
 const BUNDLED = packageFile("models/mini-gsm-test.jsonl");
 
-/** `#### 18`, as GSM8K ends its solutions: the first such line counts. */
+/** Extracts the number of `#### 18`, which ends a solution in GSM8K. The first such line counts. */
 function extract(text: string): string | null {
   const line = /####([^\n]*)/.exec(text)?.[1] ?? "";
   return /^[ \t]*(-?[\d.,]*\d)/.exec(line)?.[1] ?? null;
 }
 
-/** The 1,000 word problems that come with the package, for its bundled models. */
+/** The 1,000 word problems of the package for its bundled models. */
 export const miniGsm = defineTask({
   name: "mini-gsm",
   extract,

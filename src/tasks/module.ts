@@ -4,14 +4,14 @@ import { lacksOfTask, type Task } from "./task.js";
 
 const files = new WeakMap<Task, string>();
 
-/** The file that a task was loaded from; undefined for those that weren't. */
+/** Returns the file that a task was loaded from; undefined for other tasks. */
 export function fileOfTask(task: Task): string | undefined {
   return files.get(task);
 }
 
 /**
- * Loads a task from a JavaScript module, whose default export is what `defineTask` returns. The
- * module runs with the rights of this process. Throws `ERR_INVALID_OPTION`.
+ * Loads a task from a JavaScript module, whose default export must be a result of `defineTask`. The module
+ * runs with the rights of this process. Throws `ERR_INVALID_OPTION`.
  */
 export async function loadTaskModule(file: string): Promise<Task> {
   const exported = await importDefault(file, "task", "ERR_INVALID_OPTION");

@@ -1,39 +1,39 @@
 /**
- * Numbers as people and models write them, in plain text and in LaTeX. `plainNumbers` brings a text's
- * numbers to one way of writing, `NUMBER` finds them there, and `parseRational` reads one exactly:
- * 18, 18.00, $18, 36/2 and 1.8e1 are one number. docs/grading.md has the grammar.
+ * Numbers as people and models write them, in plain text and in LaTeX. `plainNumbers` converts a text's
+ * numbers to one notation, `NUMBER` finds them there, and `parseRational` reads one exactly: 18, 18.00, $18,
+ * 36/2 and 1.8e1 are the same number. docs/grading.md has the grammar.
  */
 
-/** A fraction; the denominator is above 0, and it needn't be reduced. */
+/** A fraction. The denominator is above 0, and the fraction needn't be in lowest terms. */
 export interface Rational {
   numerator: bigint;
   denominator: bigint;
 }
 
-/** Digits beyond which a number is not worth comparing. */
+/** The maximum number of digits of a number that is compared. */
 const MAX_DIGITS = 1000;
-/** Powers of ten beyond which a number in scientific notation is not worth comparing. */
+/** The maximum exponent of a number in scientific notation that is compared. */
 const MAX_EXPONENT = 400;
 
 const WRAPPED =
   /\\(?:text(?:bf|it|rm|tt|sf|normal)?|mathrm|mathbf|mathit|mathsf|mathtt|mbox|ce|bm|boldsymbol|operatorname)\s*\{([^{}]*)\}/g;
-/** What may stand between the thousands of a number in LaTeX, the spaces of Unicode, and apostrophes. */
+/** Separators between the thousands of a number: LaTeX spaces, Unicode spaces and apostrophes. */
 const THIN_SPACE = String.raw`(?:\{,\}|,?\s*\\[,;:! ]|~|[_'\u2019\u066c\u00a0\u2006-\u200a\u202f])`;
 const THOUSANDS = new RegExp(String.raw`(?<=\d)${THIN_SPACE}+(?=\d{3}(?!\d))`, "g");
-/** 1,23,456 of India; 1.234.567 and 1.234,56; 18,50: what can't be read in another way. */
+/** Foreign notations without another reading: Indian 1,23,456, then 1.234.567 and 1.234,56, then 18,50. */
 const INDIAN = /(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?!,?\d)/g;
 const DOTTED = /(?<![\d.,])(\d{1,3}(?:\.\d{3})+)(?:,(\d{1,2})|(?<=\.\d+\.\d+))(?![.,]?\d)/g;
 const DECIMAL_COMMA = /(?<![\d.,])(\d+),(\d{1,2})(?![.,]?\d)/g;
 const VULGAR = /(\d?)(\s?)([\u00bc-\u00be\u2150-\u215e])/g;
 const REPEATING = [
-  // \overline{3}, \bar{3}; then dots on the first and on the last digit.
+  // First \overline{3} and \bar{3}, then dots on the first and last repeating digit.
   /(?<![\d.])(\d*\.\d*)\\(?:overline|bar)\s*(?:\{\s*(\d+)\s*\}|(\d))/g,
   /(?<![\d.])(\d*\.\d*)\\dot\s*\{?(\d)\}?(?:(\d*)\\dot\s*\{?(\d)\}?)?/g,
 ] as const;
 const SCIENTIFIC =
   /(\d)\s*(?:\\times|\\cdot|[\u00d7\u00b7*x])\s*10\s*\^\s*(?:\{\s*([-+]?\d+)\s*\}|([-+]?\d+))/g;
 const POWER_OF_TEN = /(?<![\d.^])10\s*\^\s*(?:\{\s*([-+]?\d+)\s*\}|([-+]?\d+))/g;
-/** `1.5 million`, `$1.5M`, `2.5k`, `3万`: letters touch their number. */
+/** Numbers with a scale: `1.5 million`, `$1.5M`, `2.5k`, `3万`. Letters must directly follow the number. */
 const SCALED =
   /(?<![\d.,/])(\d[\d,]*(?:\.\d+)?)(?:([kKMB]|mn|bn)(?![\p{L}\p{N}])|\s?([Hh]undred|[Tt]housand|[Tt]ausend|[Mm]illion(?:s|en)?|[Mm]illones|[Mm]ilhões|[Mm]ilioni|[Bb]illion|[Mm]illiarden?|[Mm]illiards?|[Tt]rillion)(?![\p{L}-])|\s?([万萬亿億]))/gu;
 const SCALES: readonly (readonly [name: RegExp, zeros: number])[] = [
@@ -48,7 +48,7 @@ const SCALES: readonly (readonly [name: RegExp, zeros: number])[] = [
 const FRACTION =
   /(-?(?<!\d)\d+\s*|-?)\\[dtcs]?frac\s*(?:\{\s*([-+]?[\d.,]+)\s*\}|(\d))\s*(?:\{\s*([\d.,]+)\s*\}|(\d))/g;
 
-/** The text with its numbers in plain ASCII: thousands with commas, `2 1/2`, `0.1(6)`, `1.5e3`. */
+/** Returns the text with its numbers in plain ASCII: thousands with commas, `2 1/2`, `0.1(6)`, `1.5e3`. */
 export function plainNumbers(text: string): string {
   return text
     .replace(THOUSANDS, ",")
@@ -87,7 +87,10 @@ export function plainNumbers(text: string): string {
     .replace(/\\[,;:! ]|~/g, " ");
 }
 
-/** A digit of any script; the ten of a script stand in a row, with no digit before them. */
+/**
+ * Converts a digit of any script to ASCII. The ten digits of a script have consecutive code points, and the
+ * code point before them is not a digit.
+ */
 function asciiDigit(digit: string): string {
   if (digit <= "9") return digit;
   const code = digit.codePointAt(0) as number;
@@ -96,11 +99,11 @@ function asciiDigit(digit: string): string {
   return String(value % 10);
 }
 
-/** Words of languages that write 1.250 for a thousand two hundred and fifty. */
+/** Words of languages in which 1.250 means one thousand two hundred and fifty. */
 const DECIMAL_COMMA_LANGUAGES =
   /(?<!\p{L})(?:antwort|insgesamt|antwoord|risposta|resposta|cevap|jawaban(?:nya)?|đáp án|svaret)(?!\p{L})/iu;
 
-/** Numbers with the commas and points of India and of Europe, as far as they can be told. */
+/** Converts Indian and European numbers to English notation, as far as they can be recognized. */
 export function withPointsAndCommas(text: string): string {
   const told = DECIMAL_COMMA_LANGUAGES.test(text)
     ? text.replace(/(?<![\d.,])([1-9]\d{0,2})\.(\d{3})(?![.,]?\d)/g, "$1$2")
@@ -113,7 +116,7 @@ export function withPointsAndCommas(text: string): string {
     .replace(DECIMAL_COMMA, "$1.$2");
 }
 
-/** Numbers with a scale behind them as powers of ten: `1.5 million` as `1.5e6`. */
+/** Converts numbers with a scale to powers of ten: `1.5 million` to `1.5e6`. */
 export function withScales(text: string): string {
   return text.replace(SCALED, (_, number: string, letter = "", word = "", sign = "") => {
     const name: string = letter || word || sign;
@@ -121,7 +124,7 @@ export function withScales(text: string): string {
   });
 }
 
-/** Thousands with spaces between them as commas: for what is one number, and no list. */
+/** Replaces the spaces between thousands by commas. Only for texts that are one number and not a list. */
 export function joinSpacedThousands(text: string): string {
   return text.replace(/(?<![\d.,] ?)\d{1,3}(?: \d{3})+(?![\d,])/g, (n) => n.replace(/ /g, ","));
 }
@@ -130,12 +133,12 @@ const DECIMAL = String.raw`(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*\(\d+\)|\.
 const CURRENCY = String.raw`\p{Sc}`;
 
 /**
- * A number in a text of plain numbers. A minus behind a letter, digit or bracket is a subtraction or
- * a range, not a sign; one behind a currency is a sign.
+ * Matches a number in a text of plain numbers. A minus after a letter, digit or bracket is a subtraction or a
+ * range, not a sign. A minus after a currency is a sign.
  */
 export const NUMBER = String.raw`(?:[-+](?<!\p{L}[-+])(?<![\d)\]}%]\s*[-+]))?(?:${CURRENCY}\s?-?)?${DECIMAL}(?:\s?/\s?\d+(?!\d|\.\d)|\s\d+/\d+(?!\d|[./]\d))?`;
 
-/** The value of a number as `NUMBER` finds it; `null` for anything else. */
+/** Returns the value of a number as `NUMBER` matches it; `null` for anything else. */
 export function parseRational(text: string): Rational | null {
   const bare = text
     .trim()
@@ -161,7 +164,7 @@ export function parseRational(text: string): Rational | null {
   };
 }
 
-/** An integer or decimal: thousands commas, digits that repeat, an exponent. */
+/** Parses an integer or decimal, possibly with commas between thousands, repeating digits and an exponent. */
 function parseDecimal(text: string): Rational | null {
   const bare = text.trim().replace(/,(?=\d{3}(?!\d))/g, "");
   const match = /^([-+]?)(\d*)(?:\.(\d*)(?:\((\d+)\))?)?(?:[eE]([-+]?\d{1,3}))?$/.exec(bare);
@@ -173,7 +176,7 @@ function parseDecimal(text: string): Rational | null {
   let numerator = BigInt(whole + fraction || "0");
   let denominator = 10n ** BigInt(fraction.length);
   if (repeated !== "") {
-    // 0.1(6) is (16 - 1) / 90.
+    // For example, 0.1(6) is (16 - 1) / 90.
     numerator = BigInt(digits) - numerator;
     denominator *= 10n ** BigInt(repeated.length) - 1n;
   }
@@ -190,7 +193,7 @@ export function isEqual(a: Rational, b: Rational): boolean {
   return a.numerator * b.denominator === b.numerator * a.denominator;
 }
 
-/** A number as an integer, or as a quotient in lowest terms; `null` for what is no number. */
+/** Returns a number as an integer or as a quotient in lowest terms; `null` for other texts. */
 export function canonicalRational(text: string): string | null {
   const value = parseRational(text);
   if (value === null) return null;

@@ -1,18 +1,21 @@
-/** What the graders of all tasks look for in a model's output: its answer, not its thoughts; its boxes. */
+/** Finds in a model's output what all graders need: the part without thoughts, and the boxes. */
 
-/** What ends a model's thoughts: its own mark, or that of the channel with its answer. */
+/**
+ * Everything up to the end of a model's thoughts: their closing mark, or the mark of the answer's channel.
+ */
 const THOUGHTS_END =
   /^[\s\S]*(?:<\/(?:think|thinking|thoughts?|reasoning|seed:think)>|\[\/THINK\]|◁\/think▷|<\|(?:end_of_thought|END_THINKING)\|>|<\|channel\|>final[^<]*<\|message\|>|\bassistantfinal)/;
-/** A token that ends a turn, where the output was decoded with them. */
+/** A token that ends a turn, for outputs that were decoded with special tokens. */
 const TURN_END =
   /(?:<\|(?:im_end|eot_id|eom_id|end|endoftext|end_of_text|return)\|>|<\/s>|<end_of_turn>|<eos>)$/;
 const LONGEST_TURN_END = "<|end_of_text|>".length;
 
-/** The output behind its last thought, without the tokens that end a turn. */
+/** Returns the output after its last thought, without the tokens that end a turn. */
 export function withoutThoughts(output: string): string {
   const said = output.replace(THOUGHTS_END, "");
   let end = said.length;
-  // One at a time: a pattern for all of them begins anew at each.
+  // The tokens are removed one at a time. A pattern for all of them would restart at each token, which takes
+  // quadratic time.
   for (;;) {
     let at = end;
     while (at > 0 && /\s/.test(said[at - 1] as string)) at--;
@@ -26,8 +29,8 @@ const DELIMITER = /\\[()[\]]|\$\$|(?<!\\)\$/g;
 const CLOSING: Record<string, string> = { "\\(": "\\)", "\\[": "\\]", $$: "$$", $: "$" };
 
 /**
- * Whether the text ends within a formula, a calculation, a thought or a sentence, as where a limit of
- * tokens cut it off. What it says last is then no answer.
+ * Returns whether the text ends within a formula, a calculation, a thought or a sentence, for example because
+ * a token limit cut it off. The end of such a text is no answer.
  */
 export function isCutOff(text: string): boolean {
   if (/^\s*<(?:think|thinking|thought|reasoning)>/.test(text)) return true;
@@ -39,12 +42,12 @@ export function isCutOff(text: string): boolean {
     if (mark === "" && CLOSING[found] !== undefined) [mark, from] = [found, index + found.length];
     else if (found === CLOSING[mark]) mark = "";
   }
-  // A dollar before a digit may be a currency.
+  // A dollar sign before a digit may be a currency.
   const formula = mark === "$" ? /^(?!\d).*(?:\\[A-Za-z]|[\^_])/s : /[^\s]/;
   return mark !== "" && formula.test(tail.slice(from));
 }
 
-/** The last sentence, or line, that isn't empty. */
+/** Returns the last non-empty sentence or line. */
 export function lastSentence(text: string): string {
   return (
     text
@@ -54,7 +57,7 @@ export function lastSentence(text: string): string {
   );
 }
 
-/** A long text whose last sentence has no number and no end. */
+/** Returns whether a text is long and its last sentence has neither a number nor an end. */
 function isUnfinished(text: string): boolean {
   const sentence = lastSentence(text)
     .replace(/^\W*(?:step|case)\s+\d+/i, "")
@@ -65,17 +68,20 @@ function isUnfinished(text: string): boolean {
 
 export interface Box {
   content: string;
-  /** The text before the box, up to the previous one or the start. */
+  /** The text before the box, from the previous box or the start. */
   before: string;
 }
 
-/** All boxes in order, with braces balanced; `\boxed 5` has one token, and one that never closes is none. */
+/**
+ * Returns all boxes in order, with balanced braces. `\boxed 5` contains one token. A box that never closes is
+ * left out.
+ */
 export function boxesIn(text: string): Box[] {
   const boxes: Box[] = [];
   const closings = closingBraces(text);
   let last = 0;
   for (const match of text.matchAll(/\\[fc]?box(?:ed)?\s*(?:\{|(\w)(?!\w)|(\d+))/g)) {
-    if (match.index < last) continue; // inside the box before
+    if (match.index < last) continue; // the box is inside the previous box
     const from = match.index + match[0].length;
     const bare = match[1] ?? match[2];
     const end = bare === undefined ? closings.get(from - 1) : from;
@@ -87,7 +93,7 @@ export function boxesIn(text: string): Box[] {
   return boxes;
 }
 
-/** For the place of each opening brace that is closed, the place behind the one that closes it. */
+/** Maps the index of each closed opening brace to the index after its closing brace. */
 function closingBraces(text: string): Map<number, number> {
   const closings = new Map<number, number>();
   const open: number[] = [];

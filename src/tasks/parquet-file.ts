@@ -1,4 +1,4 @@
-/** The rows of a Parquet file. */
+/** Reads the rows of a Parquet file. */
 import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { Worker } from "node:worker_threads";
@@ -7,7 +7,7 @@ import type { ParquetAnswer } from "./parquet-thread.js";
 
 const SCRIPT = new URL("../../dist/tasks/parquet-thread.js", import.meta.url);
 
-/** The file is held in memory, and its rows beside it. */
+/** The maximum size of a file, which is held in memory together with its rows. */
 const MAX_BYTES = 2 ** 30;
 const MEMORY_MIB = 4096;
 /** How long the reading may take: far longer than whole files need. */
@@ -15,7 +15,7 @@ const LIMIT_MS = 30_000;
 const LIMIT_MS_PER_MIB = 1_000;
 
 /**
- * All rows, with integers as numbers, dates as ISO texts and bytes left out.
+ * Returns all rows, with integers as numbers, dates as ISO texts, and without binary values.
  *
  * @throws LlamaEtsError `ERR_INVALID_DATA` for what is damaged, too large, or takes too long to read; the
  *   signal's reason when aborted

@@ -7,12 +7,12 @@ import zlib from "node:zlib";
 import { parquetReadObjects } from "hyparquet";
 import { messageOf } from "../engine/errors.js";
 
-/** What the thread answers. Rows are as JSON has them. */
+/** The thread's answer. Its rows hold JSON values only. */
 export type ParquetAnswer = { rows: Record<string, unknown>[] } | { error: string };
 
 type Unpack = (packed: Uint8Array) => Uint8Array;
 
-/** What Node unpacks, beside what hyparquet does itself. Zstandard came with Node 22.15. */
+/** The codecs that Node decompresses, in addition to those of hyparquet. Node has Zstandard since 22.15. */
 const { zstdDecompressSync } = zlib as { zstdDecompressSync?: Unpack };
 const COMPRESSORS = {
   GZIP: (packed: Uint8Array) => zlib.gunzipSync(packed),
@@ -20,7 +20,7 @@ const COMPRESSORS = {
   ...(zstdDecompressSync && { ZSTD: zstdDecompressSync }),
 };
 
-/** As JSON has it. An integer that a number can't hold becomes a text. */
+/** Converts a value to its JSON form. An integer that a number can't represent becomes a text. */
 function plain(value: unknown): unknown {
   if (typeof value === "bigint") {
     const number = Number(value);

@@ -1,4 +1,7 @@
-/** Rows of data files: `.jsonl` and `.csv` a row at a time, `.json` and `.parquet` as a whole; perhaps packed (`.gz`). */
+/**
+ * Reads the rows of data files: `.jsonl` and `.csv` row by row, `.json` and `.parquet` as a whole. Files may
+ * be compressed (`.gz`).
+ */
 import path from "node:path";
 import { addAbortSignal } from "node:stream";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
@@ -7,17 +10,17 @@ import { invalidLine, invalidRow, openData, readLines, unreadable } from "./data
 import { parseJson, rowsOfJson } from "./json-file.js";
 import { readParquet } from "./parquet-file.js";
 
-/** One row, which names itself in every complaint about its fields. */
+/** One row. Its errors name the file and the row. */
 export class Row {
   readonly file: string;
-  /** The line where it starts, or where `unit` says so its number among the rows; counted from 1. */
+  /** The row's first line, or its number among the rows if `unit` is "row". Counted from 1. */
   readonly line: number;
-  /** What `line` counts: in files that are read as a whole rows. */
+  /** What `line` counts. In files that are read as a whole it counts rows. */
   readonly unit: "line" | "row";
-  /** All fields, as the file has them; a CSV's are strings. */
+  /** All fields as in the file. The fields of a CSV are strings. */
   readonly fields: Readonly<Record<string, unknown>>;
 
-  /** The row's JSON as the file has it; empty for a CSV's. */
+  /** The row's original JSON; empty for a CSV. */
   readonly source: string;
 
   constructor(
@@ -37,7 +40,7 @@ export class Row {
     return this.fields[field] !== undefined && this.fields[field] !== null;
   }
 
-  /** A name that is written as a string or a number, as it is. */
+  /** Returns a name, which may be a string or a number. */
   name(field: string): string | number {
     const value = this.fields[field];
     return typeof value === "number" ? value : this.string(field);
@@ -48,13 +51,13 @@ export class Row {
     return typeof value === "string" ? value : this.refuse(field, "be a string");
   }
 
-  /** A string that says something. */
+  /** Returns a string that isn't blank. */
   text(field: string): string {
     const value = this.string(field);
     return value.trim() === "" ? this.refuse(field, "hold text") : value;
   }
 
-  /** A string, or a number as written; one that has lost digits is refused. */
+  /** Returns a string, or a number as a string. A number that has lost digits is refused. */
   scalar(field: string): string {
     const value = this.name(field);
     if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
@@ -74,7 +77,7 @@ export class Row {
     throw this.invalid(`expected \`${field}\` to ${expected}`, fix);
   }
 
-  /** An `ERR_INVALID_DATA` that names file and row. */
+  /** Returns an `ERR_INVALID_DATA` that names file and row. */
   invalid(what: string, fix?: string): LlamaEtsError {
     return this.unit === "row"
       ? invalidRow(this.file, this.line, what, fix)
@@ -83,8 +86,8 @@ export class Row {
 }
 
 /**
- * The rows of a file, `-` being standard input (JSON lines). Throws `ERR_INVALID_DATA`, and the signal's
- * reason, also while nothing comes.
+ * Yields the rows of a file, or of standard input for `-` (JSON lines). Throws `ERR_INVALID_DATA`, and the
+ * signal's reason, even while it waits for input.
  */
 export async function* readRows(file: string, signal?: AbortSignal): AsyncGenerator<Row> {
   const name = file === "-" ? "standard input" : file;
@@ -122,7 +125,7 @@ const KINDS = {
   ".parquet": "parquet",
 } as const;
 
-/** By the name's extension; without one (`-`, `/dev/fd/63`) the rows are JSON lines. */
+/** Returns the kind of a file by its extension. Without one (`-`, `/dev/fd/63`) the rows are JSON lines. */
 function kindOf(file: string): (typeof KINDS)[keyof typeof KINDS] {
   const extension = path.extname(file.replace(/\.gz$/i, "")).toLowerCase();
   if (Object.hasOwn(KINDS, extension)) return KINDS[extension as keyof typeof KINDS];
@@ -133,10 +136,10 @@ function kindOf(file: string): (typeof KINDS)[keyof typeof KINDS] {
   );
 }
 
-/** A JSON text is held in memory several times over. */
+/** The maximum length of a JSON text, which is held in memory several times. */
 const MAX_JSON = 2 ** 28;
 
-/** The rows of one JSON text; of a `.json` file that holds JSON lines, the lines'. */
+/** Yields the rows of one JSON text, or of the lines if a `.json` file contains JSON lines. */
 async function* readJson(file: string, lines: AsyncIterable<string>): AsyncGenerator<Row> {
   const all: string[] = [];
   let size = 0;
@@ -202,7 +205,9 @@ function parseJsonRow(
 
 const IS_WHOLE = "a name that ends in .json, where the file is one JSON text and not one a line";
 
-/** A key that an object of this JSON has twice, of which `JSON.parse` keeps the last alone. */
+/**
+ * Returns a key that an object of this JSON has twice, since `JSON.parse` would silently keep only the last.
+ */
 function repeatedKey(json: string): string | null {
   const open: (Set<string> | null)[] = [];
   const colon = /\s*:/y;
@@ -223,7 +228,7 @@ function repeatedKey(json: string): string | null {
   return null;
 }
 
-/** What reads rows is recursive, and the stack ends somewhere. */
+/** The maximum nesting of a row. The code that reads rows is recursive, and the stack is limited. */
 const MAX_DEPTH = 500;
 
 function isDeeper(value: unknown, most: number): boolean {

@@ -1,4 +1,4 @@
-/** What a task is: problems, how to ask them, and how to tell a right answer. */
+/** The interface of a task: its problems, their prompts, and the grading of answers. */
 import type { AnswerEnd } from "../chain/answer-end.js";
 import type { ChatMessage } from "../engine/chat/messages.js";
 import { checkArray, checkBoolean, checkObject, checkStrings, refuse } from "../engine/check.js";
@@ -8,19 +8,19 @@ import type { AnswerOptions } from "../rewards/answer.js";
 
 /** One problem with its reference answer. */
 export interface TaskItem {
-  /** Unique within the task, and the same at every load. */
+  /** A unique id within the task, which is the same at every load. */
   id: string;
-  /** The question, as the data file has it. */
+  /** The question from the data file. */
   prompt: string;
-  /** The reference answer; a program's tests for tasks that run code. */
+  /** The reference answer. For tasks that run code it is the tests of a program. */
   gold: string;
-  /** The options of a multiple-choice question, in the order shown: A, B, C, … */
+  /** The options of a multiple-choice question, in the shown order: A, B, C, … */
   choices?: readonly string[];
   /** The function that a program must define, for tasks that run code. */
   entryPoint?: string;
-  /** The prompt as the task's template makes it of the item; none without a template. */
+  /** The prompt that the task's template renders; absent without a template. */
   asked?: string;
-  /** A program's tests, where `gold` is a program that passes them. */
+  /** The tests of a program, if `gold` is a program that passes them. */
   tests?: string;
   /** All fields of the item's row, which rewards and potentials see. `load` fills it in. */
   row?: Readonly<Record<string, unknown>>;
@@ -34,22 +34,22 @@ export const PROMPT_FORMS = ["chat", "paper"] as const;
 /** A chat question, or the raw few-shot text of the published evaluations. */
 export type PromptForm = (typeof PROMPT_FORMS)[number];
 
-/** What a model is asked for an item. */
+/** The prompt of an item. */
 export interface TaskPrompt {
   prompt: string | ChatMessage[];
   /** Whether a string prompt goes to the model as it is, without a chat template. */
   raw: boolean;
   /** Strings that end the answer. */
   stop: string[];
-  /** Longest answer that the published evaluations allow. */
+  /** The maximum answer length in tokens of the published evaluations. */
   maxTokens?: number;
 }
 
 export const GRADING_MODES = ["fair", "compat"] as const;
 
 /**
- * `fair` asks whether the answer is right; `compat` scores as lm-evaluation-harness and the paper's
- * code do, misjudgements included, for numbers that can be compared.
+ * `fair` grades whether the answer is right. `compat` grades as lm-evaluation-harness and the paper's code
+ * do, including their misjudgements, for comparable numbers.
  */
 export type GradingMode = (typeof GRADING_MODES)[number];
 
@@ -59,70 +59,73 @@ export interface GraderOptions {
   mode?: GradingMode;
   /** Lets tasks that need it run generated programs, in a sandbox. Default false. */
   allowCodeExecution?: boolean;
-  /** Aborting rejects what is being graded with the signal's reason. */
+  /** Aborting rejects running grades with the signal's reason. */
   signal?: AbortSignal;
 }
 
-/** What a grader says of a text. */
+/** A grader's verdict on a text. */
 export interface Verdict {
-  /** The answer found in the text; `null` when there is none. */
+  /** The answer found in the text; `null` if there is none. */
   extracted: string | null;
   correct: boolean;
   /** How a program ended, for tasks that run code. */
   result?: "pass" | "fail" | "timeout" | "blocked";
-  /** Why it was graded so, where the answer and the reference don't tell. */
+  /** The reason for the grade, if the answer and the reference don't show it. */
   reason?: string;
-  /** From 0 to 1, where an answer may be right in part. */
+  /** From 0 to 1, for answers that may be partly right. */
   score?: number;
-  /** Scores of the answer's parts, from 0 to 1, by what they are of. */
+  /** Scores of the answer's parts by category, from 0 to 1. */
   categories?: Record<string, number>;
-  /** IFEval: which instructions the text follows, and which it follows where the loose rules hold. */
+  /** IFEval: which instructions the text follows by the strict rules, and which by the loose rules. */
   strict?: boolean[];
   loose?: boolean[];
 }
 
-/** Grades texts; it may hold processes, so it is to be disposed. */
+/** Grades texts. It must be disposed, since it may hold processes. */
 export interface Grader extends AsyncDisposable {
-  /** What runs programs and how they are confined, in words; none for tasks without code. */
+  /** A description of how programs run and are confined; absent for tasks without code. */
   readonly isolation?: string;
-  /**
-   * The verdict on a model's whole output, or on an answer that was extracted before. May be called
-   * while others are under way.
-   */
+  /** Grades a model's whole output, or an answer that was already extracted. Calls may run concurrently. */
   grade(item: TaskItem, text: string, form?: "output" | "answer"): Promise<Verdict>;
   /**
-   * What an item's reference answer is to be where this grader can't read it, as in "be a number"; `null`
-   * where it can. Default: every one can be read.
+   * Returns what an item's reference answer must be if this grader can't read it, such as "be a number", and
+   * otherwise `null`. Default: the grader can read every one.
    */
   wantedGold?(item: TaskItem): string | null;
 }
 
-/** How a task's data file is fetched where it isn't here. */
+/** How a task's data file is downloaded if it is missing. */
 export interface LoadOptions {
-  /** Whether the task's own data file may be fetched where it isn't here yet. Default true. */
+  /** Whether the task's own data file may be downloaded if it is missing. Default true. */
   download?: boolean;
-  /** Called while a data file is downloaded; sizes in bytes, `total` 0 when unknown. */
+  /** Called during a download. Sizes are in bytes; `total` is 0 if unknown. */
   onProgress?: (progress: { received: number; total: number }) => void;
   /** Aborting rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
-/** A kind of problem: where its items come from, how they are asked and graded. */
+/** A kind of problem: the source of its items, their prompts and their grading. */
 export interface Task {
   readonly name: string;
   /** Whether grading runs generated programs, by the tests of the task's own data. */
   readonly runsCode?: boolean;
-  /** Whether an answer is the whole text, so that no two are alike and votes say nothing. Default false. */
+  /**
+   * Whether an answer is the whole text, so that no two answers are equal and votes are useless. Default
+   * false.
+   */
   readonly isWhole?: boolean;
-  /** The file of its items, where one was named with it. */
+  /** The file of the items, if the task's name contains one. */
   readonly dataFile?: string;
-  /** The field by which rows to be graded name items of the task's own data. Default: none does. */
+  /**
+   * The field of rows to grade that names an item of the task's own data. Default: rows can't name items this
+   * way.
+   */
   readonly rowKey?: string;
-  /** Finds the answer in a text; `item` helps where answers may quote its choices. */
+  /** Finds the answer in a text. `item` is needed if answers may quote its choices. */
   extract(text: string, item?: TaskItem): string | null;
   /**
-   * Where a text's answer ends: `extract` finds the same in what precedes it. Rollouts go no
-   * further. Default: the whole text counts.
+   * Where a text's answer ends. `extract` must find the same answer in the text before this end. Rollouts
+   * stop there. Default: the whole text counts.
    */
   readonly answerEnd?: AnswerEnd;
   /**
@@ -135,7 +138,7 @@ export interface Task {
 }
 
 /**
- * The items of a task, which none of its functions can change: a grader that would fails.
+ * Loads the items of a task and freezes them, so that a function of the task that changes an item fails.
  *
  * @throws LlamaEtsError as the task's `load` does
  */
@@ -149,7 +152,7 @@ export async function loadItems(
 
 type AnswersOfTask = AnswerOptions & Required<Pick<AnswerOptions, "extract">>;
 
-/** How a reward finds the answers of a task's texts; `item` as `extract` takes it. */
+/** Returns how a reward finds the answers of a task's texts. `item` is passed to `extract`. */
 export function answersOf(task: Task, item?: TaskItem): AnswersOfTask {
   const { answerEnd } = task;
   return { extract: (text) => task.extract(text, item), ...(answerEnd && { answerEnd }) };
@@ -157,14 +160,14 @@ export function answersOf(task: Task, item?: TaskItem): AnswersOfTask {
 
 const PROSE = "Such a text is\nan answer as a whole.";
 
-/** Whether texts can agree on a task's answers: these are neither programs nor texts as a whole. */
+/** Returns whether texts can agree on a task's answers, which are then neither programs nor whole texts. */
 export function canVote(task: Task, item: TaskItem): boolean {
   return !task.runsCode && task.extract(PROSE, item) !== PROSE;
 }
 
 const METHODS = ["extract", "load", "prompt", "openGrader"] as const;
 
-/** The task's prompt. Throws `ERR_INVALID_OPTION` where the task makes something else. */
+/** Returns the task's prompt. Throws `ERR_INVALID_OPTION` if the task returns something else. */
 export function promptOf(task: Task, item: TaskItem, form: PromptForm): TaskPrompt {
   const name = `${task.name}.prompt(…)`;
   const prompt = checkObject(name, task.prompt(item, form));
@@ -174,9 +177,9 @@ export function promptOf(task: Task, item: TaskItem, form: PromptForm): TaskProm
 }
 
 /**
- * The task's own grader.
+ * Opens the task's own grader.
  *
- * @throws LlamaEtsError as the task's `openGrader` does; `ERR_INVALID_OPTION` where it gives something else
+ * @throws LlamaEtsError as the task's `openGrader` does; `ERR_INVALID_OPTION` if it returns something else
  */
 export async function openGraderOf(task: Task, options: GraderOptions): Promise<Grader> {
   const grader: Partial<Grader> | null | undefined = await task.openGrader(options);
@@ -190,7 +193,7 @@ export async function openGraderOf(task: Task, options: GraderOptions): Promise<
   );
 }
 
-/** The names of what a value lacks to be a task. */
+/** Returns the names of the members that a value lacks to be a task. */
 export function lacksOfTask(value: unknown): string[] {
   const task = (value ?? {}) as Partial<Task>;
   const missing = METHODS.filter((method) => typeof task[method] !== "function");

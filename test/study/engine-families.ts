@@ -18,7 +18,7 @@ const INCLUDES = [".", "include", "ggml/include", "common", "src", "vendor"];
 const LIBRARIES = /^lib(llama|llama-common|ggml|ggml-base)(\..*)?\.so$/;
 /** Without experts, and with. */
 const KINDS = ["dense", "moe"];
-/** The weights' deviation: what comes before a token shows in what follows it. */
+/** The standard deviation of the weights. It is large enough that earlier tokens affect later ones. */
 const DEVIATION = "0.3";
 
 interface Families {
@@ -27,7 +27,7 @@ interface Families {
   missing: string[];
 }
 
-/** Makes them in a directory, unless they are there. Needs git, g++ and a minute. */
+/** Creates the models in a directory unless they exist. Needs git, g++ and a minute. */
 export async function makeFamilies(directory: string): Promise<Families> {
   const source = path.join(directory, "source");
   await extractSource(source);
@@ -63,7 +63,7 @@ export async function makeFamilies(directory: string): Promise<Families> {
   return families;
 }
 
-/** Diffusion models name the token that masks; the test leaves it out. */
+/** Adds the mask token to the metadata of diffusion models, which the test leaves out. */
 function nameMask(file: string): void {
   const model = readGguf(file);
   const tokens = model.metadata.get("tokenizer.ggml.tokens");

@@ -56,7 +56,7 @@ afterAll(() => {
   rmSync(cache, { recursive: true, force: true });
   if (kept === undefined) rmSync(directory, { recursive: true, force: true });
 });
-/** Processes side by side, each on one thread. */
+/** The number of concurrent processes, each with one thread. */
 const WORKERS = 2;
 
 /** A crash is a failure like any other. */
@@ -73,14 +73,14 @@ function tryFile(file: string): Promise<Report> {
   });
 }
 
-/** What is wrong with a file that ran; nothing, if all is well. */
+/** Returns the faults of a model that ran; empty if there are none. */
 function faultsOf(run: Run): string[] {
   const faults: string[] = [];
   const left = METHOD_NAMES.filter((name) => !run.ran.includes(name));
   if (run.kind === "diffusion") return left.some((name) => !run.refused[name]) ? ["a method"] : [];
   if (left.length > 0) faults.push(`${left} did not run`);
   if (run.forks?.outcome !== "passed") faults.push(run.forks?.reason ?? "not probed");
-  // Where attention of our own steps aside (ALiBi, sinks), keys and values are rounded in another order.
+  // If our own attention isn't used (ALiBi, sinks), keys and values are rounded in another order.
   const most = run.attention === "own" ? 1e-3 : 0.02;
   if (!(run.alone <= most)) faults.push(`drawn and scored differ by ${run.alone}`);
   const { planned = 0, real = 0 } = run;

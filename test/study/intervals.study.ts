@@ -46,7 +46,7 @@ describe.each([
       ];
       const difference = b.map((value, i) => value - (a[i] as number));
       const rate = a.map((value, i) => value / (t[i] as number));
-      // The twin: as if the methods had answered different items.
+      // A wrong alternative: the interval as if the methods had answered different items.
       const [other] = resampledMeans([first], { resamples: RESAMPLES, seed: dataset + 0.5 });
       const unpaired = b.map((value, i) => value - (other?.[i] as number));
       const right = mean(first) * items;

@@ -1,7 +1,7 @@
 /**
- * Sweeps of 24 settings that `kill -9` ends at random moments (LLAMA_ETS_STUDY_KILLS of them, or ten), wherever
- * they are: while a model loads, within a sample, between two runs, while the report is written. What
- * `--resume` makes of them is what one that was left in peace has.
+ * Sweeps of 24 settings that `kill -9` ends at random moments (LLAMA_ETS_STUDY_KILLS of them, or ten),
+ * wherever they are: while a model loads, within a sample, between two runs, while the report is written.
+ * After `--resume` they must have the results of an undisturbed sweep.
  */
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -38,7 +38,7 @@ beforeAll(async () => {
   console.log(stdout);
 });
 
-/** Without the seconds, and the one run's directory, in which two sweeps may differ. */
+/** Returns the results without seconds and directories, which may differ between two sweeps. */
 function numbersOf(out: string): unknown {
   const text = readFileSync(path.join(out, "sweep.json"), "utf8").replaceAll(out, "OUT");
   return JSON.parse(text, (key, value) => (key === "seconds" ? undefined : value));
@@ -46,9 +46,9 @@ function numbersOf(out: string): unknown {
 
 interface Kills {
   seed: string;
-  /** The longest that a sweep is left alone, in milliseconds. */
+  /** The longest time before a kill, in milliseconds. */
   within: number;
-  /** Arguments beside those of all. */
+  /** Additional arguments. */
   extra?: readonly string[];
   /** Called after each kill. */
   afterKill?: () => Promise<void>;

@@ -1,7 +1,4 @@
-/**
- * What test/reliability/queue.reliability.ts has no time for: a Redis that is lost, two evaluations, and what
- * neither an evaluation nor a worker put on the queue.
- */
+/** The slow tests of the queue: a lost Redis, two evaluations, and foreign entries on the queue. */
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";

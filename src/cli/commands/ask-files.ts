@@ -1,4 +1,4 @@
-/** The files that `ask` leaves: a trace of the run and the report drawn from it, also of an interrupted one. */
+/** The files that `ask` writes, also for an interrupted run: a trace, and a report made from it. */
 import type { Step } from "../../methods/step.js";
 import type { Plan } from "../../planning/run-plan.js";
 import { VERSION } from "../../version.js";
@@ -12,15 +12,13 @@ interface FileFlags {
   json?: boolean;
 }
 
-/** Throws `ERR_WRITE` before a run is made whose files could not be written. */
+/** Checks before a run that its files can be written. Throws `ERR_WRITE`. */
 export async function checkFiles({ trace, report }: FileFlags): Promise<void> {
   if (trace !== undefined) await checkOutput("trace", trace);
   if (report !== undefined) await checkOutput("report", report);
 }
 
-/**
- * Writes the trace, and the report drawn from it, where they were asked for. Throws `ERR_WRITE`.
- */
+/** Writes the trace and the report that the flags ask for. Throws `ERR_WRITE`. */
 export async function writeFiles(
   { trace, report }: FileFlags,
   run: object,
@@ -37,7 +35,7 @@ export async function writeFiles(
   await writeOutput("report", report, page, signal);
 }
 
-/** A run as far as it has come. */
+/** A run in progress, with its steps so far. */
 export interface PartialRun {
   method: string;
   question: string;
@@ -45,7 +43,10 @@ export interface PartialRun {
   steps: Step[];
 }
 
-/** Keeps what an interrupted run had: its steps in the trace, its best text as a line. */
+/**
+ * Keeps the results of an interrupted run: it writes the steps to the trace and prints the best text as a
+ * line.
+ */
 export async function keepPartial(
   { method, question, plan, steps }: PartialRun,
   flags: FileFlags,
@@ -67,7 +68,7 @@ export async function keepPartial(
   console.error(formatInterrupted(steps, isKept ? flags.trace : undefined));
 }
 
-/** Says what went wrong; the run still ends as an interrupted one. */
+/** Writes the files and prints an error instead of throwing it, so that the run still ends as interrupted. */
 async function tryFiles(flags: FileFlags, partial: object, signal: AbortSignal): Promise<boolean> {
   try {
     await writeFiles(flags, partial, signal);

@@ -1,10 +1,10 @@
-/** Which method `ask` runs, by the flags and the question. */
+/** Chooses the method that `ask` runs, by the flags and the question. */
 import { bundledDefaults } from "../../engine/bundled-models.js";
 import { chooseMethod } from "../../methods/auto.js";
 import type { MethodName, MethodOptions } from "../../methods/registry.js";
 import { namedPotential, parseReward } from "../../rewards/named.js";
 
-/** What the bundled model can be asked: a few sentences with numbers in them. */
+/** Returns whether the bundled model may understand a question: a few sentences with numbers. */
 export function isWordProblem(question: string): boolean {
   const words = question.match(/\p{L}+/gu) ?? [];
   const numbers = question.match(/\d+/g) ?? [];
@@ -13,9 +13,9 @@ export function isWordProblem(question: string): boolean {
 
 interface Asked {
   flags: { model: string; method?: string; task?: string; reward?: string; potential?: string };
-  /** What the flags come to, with what suits the bundled models. */
+  /** The options of the flags, with the defaults of the bundled models. */
   set: MethodOptions;
-  /** Null while it isn't read: then options are only checked. */
+  /** Null before the question is read; then the options are only checked. */
   question: string | null;
 }
 
@@ -25,8 +25,8 @@ interface Settled {
 }
 
 /**
- * A method that was named, or `auto`, which chooses once the model is there. A word problem asked of
- * a bundled model, with no more said, shows ETS at work by the votes of its task.
+ * Returns the named method, or `auto`, which chooses once the model is loaded. For a word problem to a
+ * bundled model without further flags it returns ETS with votes on the answers, to demonstrate ETS.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
@@ -55,8 +55,8 @@ export function settled(named: MethodName | "auto", { flags, set, question }: As
 }
 
 /**
- * The options without what the caller didn't ask for: the block length that suits the bundled models,
- * and their task's way to find answers where the question is no word problem.
+ * Removes the defaults of the bundled models that the caller didn't ask for: the block length, and the task's
+ * answer extraction if the question isn't a word problem.
  */
 function wishedOptions(flags: object, set: MethodOptions, isAnswered: boolean): MethodOptions {
   const { extract, blockTokens, ...rest } = set;

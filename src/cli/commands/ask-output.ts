@@ -1,4 +1,4 @@
-/** What `ask` shows a person: its plan, the answer, and the evidence for it. */
+/** Formats the output of `ask` for people: its plan, the answer, and the evidence for it. */
 import path from "node:path";
 import pc from "picocolors";
 import type { Model, ModelDescription } from "../../engine/engine.js";
@@ -12,7 +12,7 @@ import { asFlags } from "../exit.js";
 import { bytes, rate } from "../format.js";
 import { printable } from "../printable.js";
 
-/** Steps whose rewards are shown, the last ones. */
+/** The number of last steps whose rewards are shown. */
 const MAX_STEPS = 4;
 
 export function formatAnswer(
@@ -39,7 +39,7 @@ export function formatAnswer(
   return `${thoughts}${result.text.trim()}\n\n${notes.join("\n")}`;
 }
 
-/** How long the model thought, and what ended it. */
+/** Describes how long the model thought, and what ended the thoughts. */
 function formatThoughts({ thoughts }: Result): string {
   if (thoughts === undefined) return "";
   const { tokens, ended, isOpen } = thoughts;
@@ -66,7 +66,7 @@ function formatVote({ answer, agreement, steps, settings }: Result): string {
   return `${shown}   ${percent(agreement)} of ${whose} ${what}`;
 }
 
-/** What the text earned, and the best that the run has seen. */
+/** Formats the reward of the text, and the best reward that the run has seen. */
 function formatReward(result: Result): string {
   const { reward, best, settings } = result;
   const earned = reward === null ? pc.yellow("none") : pc.bold(number(reward));
@@ -74,7 +74,7 @@ function formatReward(result: Result): string {
   return [`${earned} of ${settings.reward}`, seen].filter((part) => part).join("; ");
 }
 
-/** What each step's finished texts earned, and how far the run went for it. */
+/** Formats the rewards of each step's finished texts, and the divergence from p_ref. */
 function formatRewards({ steps, divergence }: Result): string {
   const ranges = steps.map(({ candidates }) =>
     rangeOf(candidates.flatMap(({ completions }) => completions)),
@@ -109,7 +109,7 @@ function formatGuidance(result: Result): string {
   return [`${how}, ${drawn}${each}`, ...evidence].join("; ");
 }
 
-/** Why `auto` chose the method. */
+/** Formats the reason why `auto` chose the method. */
 function formatReason(reason: AutoReason | undefined): string {
   return reason === undefined ? "" : `${asFlags(reason.because)} (${reason.evidence})`;
 }
@@ -122,7 +122,7 @@ function formatTokens({ usage, proposalUsage, steps, stopReason }: Result): stri
   return `${own}, ${usage.scored} scored; proposal ${proposalUsage.generated}, ${formatWeights(steps)}${note}`;
 }
 
-/** How far the weights of a proposal's rollouts can be trusted, step by step. */
+/** Formats how reliable the weights of a proposal's rollouts are, step by step. */
 function formatWeights(steps: readonly Step[]): string {
   const listed = (of: (step: Step) => number | null | undefined, digits: number) =>
     steps.map((step) => of(step)?.toFixed(digits) ?? "–").join(" → ");
@@ -140,7 +140,7 @@ function formatTime({ usage, model }: Result, run: { loadMs: number; model: Mode
   return `${seconds(usage.ms, 2)} (${rate(usage)}) + ${seconds(run.loadMs, 2)} loading ${name}; ${where}`;
 }
 
-/** The GPU and the RPC servers that compute; undefined on this machine's CPU. */
+/** Returns the GPU and the RPC servers that compute; undefined on this machine's CPU. */
 function computersOf({ engine, place, devices }: ModelDescription): string | undefined {
   if (place === "cpu") return undefined;
   const lent = devices.filter(({ name }) => /^RPC\d+$/.test(name));
@@ -148,7 +148,7 @@ function computersOf({ engine, place, devices }: ModelDescription): string | und
   return [...(engine.gpu ? [engine.gpu] : []), ...servers].join(", ");
 }
 
-/** One line on what an interrupted run had found. */
+/** Returns a line about the results of an interrupted run. */
 export function formatInterrupted(steps: readonly Step[], trace: string | undefined): string {
   const last = steps.at(-1);
   const kept = trace === undefined ? "" : ` The steps so far are in ${trace}.`;
@@ -159,7 +159,7 @@ export function formatInterrupted(steps: readonly Step[], trace: string | undefi
   return `Interrupted after step ${steps.length}.${kept} Best text so far:\n${best.text.trim()}`;
 }
 
-/** What `ask -v` says before work starts. */
+/** Returns the plan that `ask -v` shows before work starts. */
 export function formatPlan(plan: Plan): string {
   const { method, candidates, rollouts, steps, blockTokens, promptTokens, maxTokens } = plan;
   const rows: [string, string][] = [

@@ -1,4 +1,4 @@
-/** What `ask` asks the model: a question or a conversation. */
+/** Reads the prompt of `ask`: a question or a conversation. */
 import { text as readAll } from "node:stream/consumers";
 import { type ChatMessage, readMessages } from "../../engine/chat/messages.js";
 import { LlamaEtsError } from "../../engine/errors.js";
@@ -9,13 +9,13 @@ import { readJsonArray } from "../prompt-files.js";
 const EXAMPLE = 'llama-ets ask "Sam has 12 apples and eats 5. How many are left?"';
 
 export interface AskedPrompt extends Pick<TaskPrompt, "prompt" | "stop" | "raw"> {
-  /** For reports. */
+  /** The question that reports show. */
   question: string;
 }
 
 /**
- * What the model is asked: the question, or under a preset the task's few-shot text around it, or a
- * conversation, whose last question stands for it in reports.
+ * Returns the prompt for the model: the question, with a preset the question within the task's few-shot text,
+ * or a conversation. Reports show the last question of a conversation.
  */
 export async function readAsked(
   given: string | undefined,
@@ -35,7 +35,7 @@ export async function readAsked(
     return { prompt: messages, question: last?.content ?? "", stop: [], raw: false };
   }
   const question = await readPrompt(given, isRaw);
-  // A raw prompt may begin with a token of its own: the engine says whether it holds any.
+  // The engine checks whether a raw prompt is empty, since it may add a first token.
   if (!isRaw && question.trim() === "") {
     const message = "Expected `prompt` to hold text, got nothing";
     throw new LlamaEtsError("ERR_INVALID_OPTION", message, { fix: EXAMPLE });

@@ -96,13 +96,13 @@ const COMMON = [
   "config",
 ];
 
-/** The method that was named, whose help is then shown. */
+/** Returns the method that the user named, whose help is then shown. */
 function askedMethods(command: Command): string[] {
   const isGiven = command.getOptionValueSource("method") === "cli";
   return isGiven ? [String(command.opts().method)] : [];
 }
 
-/** What the model is that answers where none was named. */
+/** The note about the default model, which answers if the user names none. */
 const TOY = `${DEFAULT_MODEL}, the bundled model, is a toy: it solves word problems of one kind, and nothing else.
 For other questions: -m FILE.gguf, or -m hf:Qwen/Qwen3-1.7B-GGUF:Q8_0, which is downloaded once (1.8 GB).`;
 
@@ -163,16 +163,16 @@ async function ask(prompt: string | undefined, flags: AskFlags, command: Command
   }
 }
 
-/** What was asked for, checked as far as it can be before a model is loaded. */
+/** The request of the flags, checked as far as possible without a model. */
 interface Asked {
-  /** How answers are found. */
+  /** The task that extracts answers. */
   task: Task | undefined;
-  /** The same, where a reward looks at answers. */
+  /** The task, if the reward uses answers. */
   answered: Task | undefined;
   prompt: AskedPrompt;
   name: MethodName | "auto";
   given: MethodOptions;
-  /** By name: it is opened later. */
+  /** The name of the potential, which is opened later. */
   potential: string | undefined;
   needsProposal: boolean;
 }
@@ -180,7 +180,7 @@ interface Asked {
 async function checkAsked(prompt: string | undefined, flags: AskFlags): Promise<Asked> {
   const named = checkOneOf("--method", flags.method ?? "auto", [...METHOD_NAMES, "auto"] as const);
   const task = await taskOf(flags);
-  // Votes on parts of data look at no answer of a task.
+  // Votes on parts of data don't use the answers of a task.
   const votesOnData = flags.voteField !== undefined || flags.voteExcept !== undefined;
   const answered = votesOnData ? undefined : task;
   const options = toAskOptions(flags, task, answered);
@@ -205,7 +205,7 @@ async function checkAsked(prompt: string | undefined, flags: AskFlags): Promise<
   return { task, answered, prompt: read, ...chosen, potential, needsProposal };
 }
 
-/** Keeps the run as far as it has come, and shows its text while it comes. */
+/** Returns callbacks that keep the steps of a run and show its text while it is drawn. */
 function follow(soFar: PartialRun, live: LiveText, isVerbose: boolean) {
   let where = "";
   let final = "";
@@ -231,10 +231,10 @@ async function taskOf({ task, model }: AskFlags): Promise<Task | undefined> {
   return name === undefined ? undefined : findTask(name);
 }
 
-/** What the library is asked for; what it is asked to judge by is opened later. */
+/** The options for the library. The potential is still a name and is opened later. */
 type AskOptions = Omit<MethodOptions, "potential"> & { potential?: string };
 
-/** What the library is asked for, by the flags that were given. */
+/** Converts the flags to options for the library. */
 function toAskOptions(
   flags: AskFlags,
   task: Task | undefined,
@@ -249,13 +249,13 @@ function toAskOptions(
   };
 }
 
-/** What is none of the words names a function. */
+/** Converts `--tool-choice`. Any text but the three keywords is the name of a function. */
 function toToolChoice(choice: string): ToolChoice {
   if (choice === "auto" || choice === "required" || choice === "none") return choice;
   return { type: "function", function: { name: choice } };
 }
 
-/** The reward that `--reward` names; null: the preset's, or the potential. */
+/** Opens the reward that `--reward` names; null if the preset's reward or the potential is used. */
 async function openNamedReward(
   flags: AskFlags,
   task: Task | undefined,

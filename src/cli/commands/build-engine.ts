@@ -1,4 +1,4 @@
-/** `build-engine`: prints the built engine's directory on stdout, and what it does on stderr. */
+/** `build-engine`: prints the directory of the built engine on stdout and progress on stderr. */
 import { type Command, InvalidArgumentError } from "commander";
 import { checkInteger } from "../../engine/check.js";
 import { buildEngine, RPC_SERVER } from "../../engine-build/build-engine.js";

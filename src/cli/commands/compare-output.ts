@@ -1,4 +1,4 @@
-/** What `compare` shows a person. */
+/** Formats the output of `compare` for people. */
 import pc from "picocolors";
 import type { ComparedMethod, Comparison, Pair } from "../../evaluate/compare/comparison.js";
 import type { Curve, CurveValue } from "../../evaluate/compare/curves.js";
@@ -96,7 +96,7 @@ function intervalNames(pairs: readonly Pair[]): string {
   return [...new Set(pairs.map(({ interval }) => INTERVAL_NAMES[interval]))].join(", ");
 }
 
-/** What more or fewer texts would have given, a table a method. */
+/** Formats what more or fewer texts would have given, with a table per method. */
 export function formatCurves(curves: readonly Curve[]): string {
   if (curves.length === 0) {
     return "No curves: no method kept two texts or more of each item (eval --samples, or --keep texts).";
@@ -124,7 +124,7 @@ export function formatCurves(curves: readonly Curve[]): string {
   return `${tables.join("\n\n")}\n${pc.dim(note)}`;
 }
 
-/** The paper's accuracies beside one's own. */
+/** Formats the paper's accuracies beside the user's own. */
 export function formatPaper({ methods }: Comparison, published: Published | null): string {
   if (published === null) {
     return `The paper's numbers: none for this task and model; it has ${PUBLISHED_SCOPE}.`;

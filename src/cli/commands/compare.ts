@@ -63,7 +63,10 @@ async function compare(directories: string[], flags: CompareFlags): Promise<void
 
 type ExportRows = typeof import("../../evaluate/compare/export-rows.js");
 
-/** Writes a table to a file, in the form that its name ends in. Throws `ERR_INVALID_OPTION` for others. */
+/**
+ * Returns the writer of a table for the extension of the file. Throws `ERR_INVALID_OPTION` for an unknown
+ * one.
+ */
 function writerOf(flag: string, file: string) {
   const extension = /\.(csv|jsonl|parquet)$/.exec(file)?.[1] as keyof typeof WRITERS | undefined;
   if (extension === undefined) {

@@ -1,4 +1,7 @@
-/** `doctor -m MODEL`: whether runs on a model fit this machine, how fast it is, and who could draw for it. */
+/**
+ * `doctor -m MODEL`: checks whether runs of a model fit this machine, how fast it is, and which models could
+ * be its proposal.
+ */
 import { messageOf } from "../../engine/errors.js";
 import { deviceFor } from "../../engine/local/free-memory.js";
 import { keepSpeed } from "../../engine/local/kept-speeds.js";
@@ -8,7 +11,7 @@ import type { PlaceOptions } from "../../engine/unloaded-model.js";
 import { bytes } from "../format.js";
 import { printable } from "../printable.js";
 
-/** Texts that are drawn at once, as by the defaults of `ets`. */
+/** The number of texts drawn at once with the defaults of `ets`. */
 const AT_ONCE = 8;
 
 export async function describeFit(source: string, place: PlaceOptions): Promise<string> {
@@ -22,7 +25,7 @@ export async function describeFit(source: string, place: PlaceOptions): Promise<
   return `${planned}; ${longest}`;
 }
 
-/** Measured, and kept for `models`. */
+/** Measures the speed of a model and keeps it for the command `models`. */
 export async function describeSpeed(source: string, options: LoadModelOptions): Promise<string> {
   await using model = await loadModel(source, options);
   if (model.kind === "diffusion" || model.info.labels.length > 0) {
@@ -59,7 +62,7 @@ export async function describeProposals(source: string, place: PlaceOptions): Pr
   return `${name} (${bytes(best.sizeBytes)})${more} has its tokenizer: ${check}`;
 }
 
-/** As a shell takes it. */
+/** Quotes a name for a shell. */
 function quoted(name: string): string {
   const shown = printable(name);
   return /^[\w./:@~+-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`;

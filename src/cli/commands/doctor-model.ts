@@ -1,4 +1,4 @@
-/** `doctor -m MODEL`: what a model is, and whether its texts can be forked. */
+/** `doctor -m MODEL`: describes a model, and checks whether its texts can be forked. */
 import { fork } from "node:child_process";
 import { LlamaEtsError } from "../../engine/errors.js";
 import type { ProbeReport } from "../../engine/local/fork-probe-process.js";
@@ -6,13 +6,13 @@ import type { LoadModelOptions } from "../../engine/local/load-model.js";
 import { printable } from "../printable.js";
 import { type Finding, find } from "./finding.js";
 
-/** A model of many billion parameters takes minutes on a CPU. */
+/** The time limit of the examination, since a model of many billion parameters takes minutes on a CPU. */
 const LIMIT_MS = 20 * 60_000;
 
 type Passed = "gpu" | "engine" | "attention" | "gpuLayers" | "threads";
 type Options = { [Name in Passed]?: LoadModelOptions[Name] | undefined };
 
-/** In a process of its own: llama.cpp ends the process on what it doesn't expect. */
+/** Examines a model in a separate process, because llama.cpp ends the process on unexpected files. */
 export async function examineModel(source: string, options: Options): Promise<Finding[]> {
   const { gpu, engine, attention, gpuLayers, threads } = options;
   const report = reportOn(source, { gpu, engine, attention, gpuLayers, threads });
@@ -38,7 +38,7 @@ function tellOfForks({ architecture, verdict }: Examined): string {
   return `proven, but the proof couldn't be kept (${notKept}): ${printable(architecture)}: ${reason}`;
 }
 
-/** Rejects as `loadModel` does, and with the last that llama.cpp said where it ended the process. */
+/** Rejects as `loadModel` does, or with the last message of llama.cpp if it ended the process. */
 async function reportOn(source: string, options: Options): Promise<Examined> {
   const script = new URL("../../engine/local/fork-probe-process.js", import.meta.url);
   const child = fork(script, [source, JSON.stringify(options)], {

@@ -1,19 +1,22 @@
-/** `doctor -m MODEL [--proposal MODEL]`: how a model's log-probabilities round, how near a pair is. */
+/**
+ * `doctor -m MODEL [--proposal MODEL]`: measures the rounding of a model's log-probabilities, and how close a
+ * proposal is to it.
+ */
 import { bundledModels } from "../../engine/bundled-models.js";
 import { type LoadModelOptions, loadModel } from "../../engine/local/load-model.js";
 import { measureRounding, type Rounding } from "../../engine/rounding.js";
 import { percent } from "../../report/format.js";
 
-/** What the bundled models are asked, and other pairs besides where no prompt is given. */
+/** The question for the bundled models. Other pairs get it too if no prompt is given. */
 export const QUESTION = "Sam has 12 apples and eats 5. How many apples are left?";
 const STORY = "Write a short story about a lantern.";
-/** The rollouts that a pair is judged by, in tokens. */
+/** The length in tokens of the rollouts that measure a pair. */
 const PAIR_ROLLOUT = 64;
 
 const PASSED = ["gpu", "engine", "attention", "gpuLayers", "threads"] as const;
 type Given = { [Name in (typeof PASSED)[number]]?: LoadModelOptions[Name] | undefined };
 
-/** How far apart drawn and scored log-probabilities are: what importance ratios inherit. */
+/** Measures how far drawn and scored log-probabilities differ, since importance ratios inherit this error. */
 export async function describeRounding(source: string, given: Given): Promise<string> {
   await using model = await loadModel(source, toLoadOptions(given));
   if (model.kind === "diffusion" || model.info.labels.length > 0) {
@@ -25,7 +28,7 @@ export async function describeRounding(source: string, given: Given): Promise<st
   return `drawn and scored log-probabilities differ by ${nats(four)} in texts drawn 4 at once, by ${nats(one)} in one alone`;
 }
 
-/** How near a proposal is, on texts of the prompts' kind. */
+/** Measures how close a proposal is to the model, on the given prompts. */
 export async function describePair(
   reference: string,
   proposed: string,

@@ -97,7 +97,7 @@ async function runDoctor(flags: DoctorFlags): Promise<void> {
     const examined = await examineModel(model, options);
     findings.push(...examined);
     if (examined[0]?.ok) findings.push(await find("memory", () => describeFit(model, place)));
-    // What ended its own process would end this one, too.
+    // A model that ended the examining process would end this process too.
     if (examined.every(({ ok }) => ok)) {
       findings.push(
         await find("speed", () => describeSpeed(model, toLoadOptions(options))),
@@ -113,7 +113,7 @@ async function runDoctor(flags: DoctorFlags): Promise<void> {
   if (findings.some(({ ok }) => !ok)) process.exitCode = 1;
 }
 
-/** Who chose the engine, if anyone did. */
+/** Returns the flag or variable that chose the engine, if any. */
 function originOf({ engine }: DoctorFlags): string {
   if (engine !== undefined) return " (--engine)";
   return process.env.LLAMA_ETS_ENGINE ? " (LLAMA_ETS_ENGINE)" : "";
@@ -136,7 +136,7 @@ function describeModels(): string {
   return names.join(", ");
 }
 
-/** Runs a program to show what would confine generated ones. */
+/** Runs a program, to show which sandbox would confine generated programs. */
 async function describeSandbox(): Promise<string> {
   const { Sandbox } = await import("../../sandbox/sandbox.js");
   await using sandbox = await Sandbox.open({ concurrency: 1 });

@@ -1,19 +1,19 @@
-/** What commands that draw samples have in common: their progress, and how they end. */
+/** What all commands that draw samples share: their progress, and how they end. */
 import type { EvaluateOptions } from "../../evaluate/evaluate-options.js";
 import type { EvaluationProgress } from "../../evaluate/progress.js";
 import { failStalled, Interrupted, interruptSignal } from "../exit.js";
 import { evalProgress, formatBudget } from "./eval-output.js";
 
-/** What an evaluation is given, so that its progress is shown and Ctrl-C ends it. */
+/** Options for an evaluation that show its progress and let Ctrl-C end it. */
 export type Shown = Required<
   Pick<EvaluateOptions, "onProgress" | "onSample" | "onWarning" | "onBudget">
 > & { signal: AbortSignal };
 
 /**
- * Draws with progress on standard error, which is gone once this returns or throws. Samples that failed make
- * the command exit with 1.
+ * Draws samples with progress on standard error. The progress is removed before this returns or throws.
+ * Failed samples make the command exit with 1.
  *
- * @param sayKept what is said where Ctrl-C ends it, of how far it was
+ * @param sayKept returns the message about the progress so far if Ctrl-C ends the drawing
  */
 export async function withProgress<T extends { failed: number }>(
   { watch = false }: { watch?: boolean },

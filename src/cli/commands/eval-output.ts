@@ -1,4 +1,4 @@
-/** What `eval` shows: how far it is, and what it came to. */
+/** Formats the output of `eval`: its progress and its results. */
 import pc from "picocolors";
 import type { Evaluation } from "../../evaluate/evaluate.js";
 import type { EvaluationProgress } from "../../evaluate/progress.js";
@@ -10,24 +10,24 @@ import { duration, rate } from "../format.js";
 import { printable } from "../printable.js";
 import { canRedraw, liveText, progressBar, type Room } from "../terminal.js";
 
-/** Where standard error is no terminal, a line is printed this often. */
+/** The interval between progress lines if standard error isn't a terminal. */
 const LINE_INTERVAL_MS = 10_000;
-/** More than these have no room on a line. */
+/** The maximum number of methods on a progress line. */
 const MAX_SHOWN_METHODS = 6;
 
 interface EvalProgress {
-  /** What was shown last. */
+  /** The last progress that was shown. */
   readonly last: EvaluationProgress | undefined;
   show(progress: EvaluationProgress): void;
-  /** A line for the reader, above the bar. */
+  /** Prints a line above the bar. */
   say(message: string): void;
-  /** Why a sample failed: the first of each kind. */
+  /** Prints why a sample failed, once for each kind of error. */
   sayOfFailure(error: FailedSample["error"]): void;
   close(): void;
 }
 
 /**
- * Shows a bar with what is known so far, or with `watch` a table; without a terminal, a line, or the table,
+ * Shows the progress as a bar, or with `watch` as a table. Without a terminal it prints a line, or the table,
  * every ten seconds.
  */
 export function evalProgress({ watch = false } = {}): EvalProgress {
@@ -63,7 +63,7 @@ export function evalProgress({ watch = false } = {}): EvalProgress {
   };
 }
 
-/** The share of the samples that are done, or of a total budget's tokens that are spent. */
+/** Returns the share of the samples that are done, or of the tokens of a total budget that are spent. */
 function shareDone({ done, total, budget }: EvaluationProgress): number {
   return budget === undefined ? done / Math.max(1, total) : budget.spent / budget.tokens;
 }
@@ -74,7 +74,7 @@ function formatDone({ done, total, budget }: EvaluationProgress): string {
   return `${done} samples, ${number(budget.spent)} of ${number(budget.tokens)} tokens`;
 }
 
-/** What is left of the samples to draw; how many a total budget gives isn't known. */
+/** Formats the remaining time. It isn't known with a total budget, because the number of samples isn't. */
 function formatLeft({ done, total, drawn, ms, budget }: EvaluationProgress): string {
   if (drawn === 0 || budget !== undefined) return "";
   return `${duration((ms / drawn) * (total - done))} left`;
@@ -93,12 +93,13 @@ function formatProgress(progress: EvaluationProgress): string {
     .join("  ");
 }
 
-/** The least room of a method's name beside its numbers. */
+/** The minimum width of a method's name beside its numbers, in characters. */
 const LEAST_NAME = 6;
 
 /**
- * Each method's accuracy so far, with its 95% interval, and how far the run is: a line each. Where there is
- * little room, first the interval and failures are left out, then names cut, and the last methods counted.
+ * Returns a line for the progress of the run and one for each method's accuracy so far with its 95% interval.
+ * If there is little room, it first leaves out intervals and failures, then cuts names, and only counts the
+ * last methods.
  */
 export function watchTable(progress: EvaluationProgress, room?: Room): string[] {
   const { ms, generated, methods } = progress;
@@ -130,14 +131,17 @@ export function watchTable(progress: EvaluationProgress, room?: Room): string[] 
   ];
 }
 
-/** Of `n` and `accuracy`, and of the interval and failures, with the blanks before them. */
+/**
+ * Widths in characters with the blanks before: `numbers` for `n` and `accuracy`, `more` for the interval and
+ * failures.
+ */
 const WIDTHS = { numbers: 17, more: 25 };
 
 function cut(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length - 1)}…` : text;
 }
 
-/** What each method may spend of a total budget, before the first sample. */
+/** Formats what each method may spend of a total budget. */
 export function formatBudget(plan: BudgetPlan): string {
   const shares = Object.entries(plan).map(
     ([name, { tokens, perSample }]) =>
@@ -183,12 +187,12 @@ export function formatEvaluation({ directory, summary, run, drawn, kept }: Evalu
   ].join("\n");
 }
 
-/** Whether some method's samples have rewards that don't vote. */
+/** Returns whether the samples of any method have rewards that don't vote. */
 function hasRewards({ methods }: Summary): boolean {
   return Object.values(methods).some(({ reward }) => reward !== undefined);
 }
 
-/** Whether answers may be right in part. */
+/** Returns whether answers may be partly right. */
 function hasScores({ methods }: Summary): boolean {
   return Object.values(methods).some(({ score }) => score !== undefined);
 }
@@ -218,7 +222,7 @@ function rewardCell(mean: number | undefined, index: number): string {
   return (mean === undefined ? "–" : number(mean)).padStart(index === 0 ? 8 : 9);
 }
 
-/** One line on what an interrupted evaluation has. */
+/** Returns a line about the samples of an interrupted evaluation. */
 export function formatInterrupted(out: string, progress: EvaluationProgress | undefined): string {
   if (progress === undefined)
     return `Interrupted before the first sample; nothing new is in ${out}.`;

@@ -34,7 +34,7 @@ interface EvalFlags extends MethodFlags {
   samples?: number;
   budgetTokensTotal?: number;
   seed?: number;
-  /** The library checks both. */
+  /** The library checks `mode` and `form`. */
   mode?: GradingMode;
   form?: PromptForm;
   grader?: string;
@@ -110,7 +110,7 @@ export function evalCommand(command: Command): Command {
   ]);
 }
 
-/** The library checks the names. */
+/** Parses `--keep`. The library checks the names. */
 function keptOption(text: string): NonNullable<EvaluateOptions["keep"]> {
   return text === "none" || text === "texts" ? text : (text.split(",") as TokenPart[]);
 }
@@ -121,15 +121,15 @@ const COMMON = [
   "config",
 ];
 
-/** The methods that were named, whose help is then shown. */
+/** Returns the methods that the user named, whose help is then shown. */
 function evaluatedMethods(command: Command): string[] {
   if (command.getOptionValueSource("methods") !== "cli") return [];
   return parseMethods(String(command.opts().methods)).map(({ method }) => method);
 }
 
 /**
- * `runs/TASK-MODEL-DAY`: with `--resume` the last of that name, or else one that isn't there yet, behind
- * the first with a number.
+ * Returns `runs/TASK-MODEL-DAY`, with a number from the second directory on. With `--resume` it is the last
+ * existing directory of this name, and otherwise a new one.
  */
 function defaultDirectory(task: string, { model, resume }: EvalFlags): string {
   const [day] = new Date().toISOString().split("T");
@@ -141,13 +141,13 @@ function defaultDirectory(task: string, { model, resume }: EvalFlags): string {
   return numbered(resume ? Math.max(1, n - 1) : n);
 }
 
-/** Flags that go beside a sweep's file; all else stands in it. */
+/** Flags that may be given with a sweep's file. The file sets all other options. */
 const BESIDE_CONFIG = [
   ...["config", "out", "resume", "queue", "allowCodeExecution", "keep", "maxFailures", "watch"],
   "json",
 ];
 
-/** Throws `ERR_INVALID_OPTION` for a flag that a sweep would pass over. */
+/** Throws `ERR_INVALID_OPTION` for a flag that a sweep would ignore. */
 function refuseBesideConfig(command: Command): void {
   const ofModels = addModelOptions(new Command()).options.map((option) => option.attributeName());
   const allowed = [...BESIDE_CONFIG, ...ofModels];

@@ -1,4 +1,4 @@
-/** What `doctor` found of one thing. */
+/** The result of one check of `doctor`. */
 import { LlamaEtsError, messageOf } from "../../engine/errors.js";
 
 export interface Finding {
@@ -7,7 +7,7 @@ export interface Finding {
   detail: string;
 }
 
-/** An error is a finding, with its code. */
+/** Runs a check. An error becomes a finding with its code. */
 export async function find(check: string, look: () => string | Promise<string>): Promise<Finding> {
   try {
     return { check, ok: true, detail: await look() };

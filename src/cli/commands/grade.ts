@@ -47,7 +47,8 @@ async function grade(name: string, file: string, flags: GradeFlags): Promise<voi
       await writeLine(JSON.stringify(shown(value)));
     }
   } finally {
-    // A generator that waits for its next line can't be ended; nothing else reads standard input.
+    // A generator that waits for its next line can't be ended, so the stream is destroyed. Nothing else reads
+    // standard input.
     if (file === "-") process.stdin.destroy();
   }
 }
@@ -58,7 +59,7 @@ async function writeLine(line: string): Promise<void> {
   await Promise.race([once(stdout, "drain"), once(stdout, "close")]).catch(() => {});
 }
 
-/** A program is long; what matters of it is how it ended. */
+/** Returns what is shown of a verdict. For a program this is how it ended, because programs are long. */
 function shown({ id, extracted, correct, result, strict, loose }: RowVerdict): object {
   if (strict !== undefined && loose !== undefined) {
     const prompt = { strict: correct, loose: loose.every((follows) => follows) };

@@ -1,4 +1,4 @@
-/** `models`: what is here, what this machine can run, and what one name would download. */
+/** `models`: lists the local models, those that this machine can run, and names that can be downloaded. */
 import { stat } from "node:fs/promises";
 import { freemem, totalmem } from "node:os";
 import pc from "picocolors";
@@ -27,7 +27,7 @@ export async function listModels(flags: Flags): Promise<void> {
   try {
     listed = await list(place);
   } catch (error) {
-    // Without an engine the files are there all the same.
+    // Without an engine the files can still be listed.
     unknown = messageOf(error);
     listed = await listFiles();
   }
@@ -130,7 +130,7 @@ function placeOfFile({ path, parts }: { path: string; parts: number }): string {
   return parts > 1 ? `${parts} parts; ${path}` : path;
 }
 
-/** `~` for what was guessed from another model. */
+/** Formats a speed. A `~` marks an estimate from another model's speed. */
 function speedOf(speed: Speed | null | undefined): string {
   if (!speed) return "–";
   const { tokensPerSecond: rate, isMeasured } = speed;

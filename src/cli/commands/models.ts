@@ -51,12 +51,12 @@ function refuseUnknown(name: string): never {
   });
 }
 
-/** `--json` is the outer command's too, which takes it first. */
+/** Returns `--json`. The parent command has the same flag and takes it first. */
 function isJson(flags: Flags, command: Command): boolean {
   return flags.json ?? command.parent?.opts<Flags>().json ?? false;
 }
 
-/** Nothing is removed unless all names are known. */
+/** Removes models. Nothing is removed unless all names are known. */
 async function removeModels(names: string[], flags: Flags, command: Command): Promise<void> {
   const models: KeptModel[] = [];
   for (const name of new Set(names)) models.push(await findRemovable(name));

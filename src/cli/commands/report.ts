@@ -64,7 +64,7 @@ async function writeFigures(figures: readonly Figure[], directory: string): Prom
   for (const { base, svg } of files) await writeOutput("figure", `${base}.png`, toPng(svg));
 }
 
-/** In a run directory, or in the directory of a trace. */
+/** Returns the default file of a report, in the run directory or in the directory of the trace. */
 function besideSource(source: string, isRun: boolean, item?: string): string {
   const directory = isRun ? source : path.dirname(source);
   const name = item === undefined ? "report" : `item-${item.replace(/[^\w.-]+/g, "_")}`;

@@ -119,7 +119,7 @@ async function run(flags: ServeFlags): Promise<void> {
   await server.close();
 }
 
-/** What was loaded, until it is served no more. */
+/** The loaded models, which are disposed when the server ends. */
 class LoadedModels implements AsyncDisposable {
   readonly served: ServedModel[] = [];
   readonly #all: Model[] = [];
@@ -134,19 +134,19 @@ class LoadedModels implements AsyncDisposable {
   }
 }
 
-/** A model that is to be loaded. */
+/** A model to load. */
 interface Source extends ModelFlags {
-  /** What requests call it; undefined: what its file is called once it is there. */
+  /** The model's name in requests. If undefined, the name is that of its file once it is downloaded. */
   name: string | undefined;
   proposal?: string;
 }
 
-/** The file's name, or what stands behind the # of a server's address. */
+/** Returns the file's name, or the text after the # of a server's address. */
 function nameOf(path: string): string {
   return /^https?:.*#(.+)$/.exec(path)?.[1] ?? basename(path, ".gguf");
 }
 
-/** What is to be served. Throws `ERR_INVALID_OPTION` for flags that don't belong together. */
+/** Returns the models to serve. Throws `ERR_INVALID_OPTION` for flags that can't be combined. */
 function sourcesOf(flags: ServeFlags): Source[] {
   const { model: models = [DEFAULT_MODEL], name: names = [], proposal: _, ...others } = flags;
   if (models.length > 1 && (others.lora !== undefined || others.rpc !== undefined)) {
@@ -165,7 +165,7 @@ function sourcesOf(flags: ServeFlags): Source[] {
   return sources;
 }
 
-/** `NAME=MODEL`, or of a single model the proposal alone. */
+/** Parses `NAME=MODEL`. With a single model the proposal may be given without a name. */
 function addProposal(sources: readonly Source[], text: string): void {
   const named = sources.find(({ name }) => name !== undefined && text.startsWith(`${name}=`));
   const source = named ?? (sources.length === 1 ? sources[0] : undefined);

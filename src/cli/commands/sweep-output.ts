@@ -1,4 +1,4 @@
-/** What `eval --config` shows of a sweep. */
+/** Formats the results of a sweep for `eval --config`. */
 import pc from "picocolors";
 import type { HalfScore } from "../../evaluate/sweep/best-settings.js";
 import type { SweepResult } from "../../evaluate/sweep/run-sweep.js";

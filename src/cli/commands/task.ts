@@ -58,7 +58,7 @@ async function check(name: string, { data, shown, json }: CheckFlags): Promise<v
   console.log(printable(lines.join("\n")));
 }
 
-/** Several answers that are right stand one a line. */
+/** Joins several right answers, which come one per line. */
 function onOneLine(answers: string): string {
   return answers.replaceAll("\n", " | ");
 }

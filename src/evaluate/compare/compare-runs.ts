@@ -1,6 +1,6 @@
 /**
- * Compares the methods of one or more run directories, item by item. An item's accuracy is the
- * share of its samples that are right; a method's is the mean over the items, each of equal weight.
+ * Compares the methods of one or more run directories, item by item. An item's accuracy is the share of its
+ * samples that are right. A method's accuracy is the mean over the items, all with equal weight.
  */
 import path from "node:path";
 import { checkKeys, checkOneOf, checkString, checkStrings, optional } from "../../engine/check.js";
@@ -16,7 +16,10 @@ import { measure } from "./measure.js";
 
 /** Which pairs of methods are tested. */
 export interface CompareOptions {
-  /** A method's name in the comparison: the others are tested against it alone. Default: all pairs. */
+  /**
+   * The name of a method in the comparison. The other methods are tested only against this one. Default: all
+   * pairs are tested.
+   */
   baseline?: string;
 }
 
@@ -62,7 +65,7 @@ export async function compareRuns(
       runs: runs.map(headOf),
       items: common.length,
       ...measure(entries, common, baseline),
-      // With a total budget the number of an item's texts hangs on how they voted.
+      // With a total budget the number of an item's texts depends on how they voted.
       curves: curvesOf(entries.filter(({ run }) => run.run.budget === undefined)),
       warnings: [...differencesOf(runs), ...warnings],
     },
@@ -87,7 +90,7 @@ function headOf({ directory, run }: EvaluationRun): ComparedRun {
   };
 }
 
-/** The items that all methods have; all items where no item is common to all. */
+/** Returns the items that all methods have, or all items if the methods have none in common. */
 function itemsOf(entries: readonly Entry[], common: readonly string[]): ComparedItem[] {
   const all = new Set(entries.flatMap(({ samples }) => [...samples.keys()]));
   const haveVotes = entries.some(({ run }) => run.run.budget !== undefined);

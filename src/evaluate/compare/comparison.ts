@@ -1,4 +1,4 @@
-/** What a comparison of methods says. */
+/** The result of a comparison of methods. */
 
 import type { Interval } from "../statistics/wilson.js";
 import type { EvaluationRun } from "../store/read-run.js";
@@ -24,30 +24,36 @@ export interface ComparedMethod {
   /** Graded samples of these items. */
   samples: number;
   /**
-   * Where a run has a total budget, its items' samples vote: how many were drawn in all, and the items whose
-   * vote is settled. `samples` counts a vote as one, and tokens and seconds are those of all that voted.
+   * Only for a run with a total budget, where the samples of an item vote: the number of samples drawn in
+   * total, and the number of items whose vote is settled. `samples` then counts a vote as one sample, with
+   * the tokens and seconds of all samples that voted.
    */
   votes?: { samples: number; settled: number };
-  /** Samples that failed on all its items: they are neither right nor wrong, and in no other number. */
+  /**
+   * Failed samples on all items of the method. They are neither right nor wrong, and no other number includes
+   * them.
+   */
   failed: number;
   /** From 0 to 1. */
   accuracy: number;
   ci95: Interval;
-  /** Wilson's where each item has one sample; the bootstrap over items where some have several. */
+  /** `wilson` if each item has one sample, `bootstrap` (over items) if some items have several. */
   interval: "wilson" | "bootstrap";
-  /** Mean rewards, where the reward doesn't vote: of the texts, and of the best ones seen. */
+  /** Mean reward of the chosen texts, and of the best texts seen. Null for a reward that votes. */
   reward: number | null;
   bestReward: number | null;
-  /** Mean tokens of a sample. `generated` counts the model's own, `proposal` a proposal's. */
+  /**
+   * Mean tokens of a sample. `generated` counts the tokens of the model, `proposal` those of the proposal.
+   */
   tokens: { generated: number; proposal: number; prefilled: number; scored: number };
   /** Mean seconds of a sample. */
   seconds: number;
-  /** Right answers per 1,000 generated tokens, the model's and a proposal's together. */
+  /** Right answers per 1,000 generated tokens of the model and the proposal together. */
   accuracyPer1kTokens: Estimate;
   accuracyPerSecond: Estimate;
   /** Mean over the steps' effective sample sizes; null for methods that don't weigh candidates. */
   meanEss: number | null;
-  /** Share of the steps whose Pareto k̂ is above .7; null where there is none. */
+  /** Share of the steps whose Pareto k̂ is above 0.7; null if no step has a k̂. */
   unreliable: number | null;
 }
 
@@ -61,21 +67,21 @@ export interface Pair {
   difference: number;
   ci95: Interval;
   /**
-   * `score`: Tango's, where each item is right or wrong. Where several samples of an item differ:
-   * `bootstrap`, the paired one over items, or if fewer than 16 items differ `adjusted`, Bonett and
-   * Price's.
+   * `score` is Tango's interval, for items that are either right or wrong. If an item's samples differ, the
+   * interval is `bootstrap` (paired, over items), or `adjusted` (Bonett and Price's) when fewer than 16 items
+   * differ.
    */
   interval: "score" | "bootstrap" | "adjusted";
-  /** Items on which either is more accurate. */
+  /** The numbers of items on which `better`, or `worse`, is more accurate. */
   won: number;
   lost: number;
-  /** McNemar's exact test. */
+  /** The p-value of McNemar's exact test. */
   pValue: number;
-  /** Holm's correction over all pairs. */
+  /** The p-value after Holm's correction over all pairs. */
   adjusted: number;
 }
 
-/** A run directory that is compared: what it was a run of. */
+/** A compared run directory, with its task and model. */
 export interface ComparedRun {
   directory: string;
   task: string;
@@ -89,31 +95,31 @@ export interface ComparedRun {
   form: string;
 }
 
-/** The numbers: plain data. */
+/** The numbers of a comparison, as plain data. */
 export interface Comparison {
   runs: ComparedRun[];
   /** Items that were compared. */
   items: number;
   methods: ComparedMethod[];
   pairs: Pair[];
-  /** What more or fewer texts would have given, of methods that kept two or more of each item. */
+  /** What more or fewer texts would have given. Only for methods that kept two or more texts of each item. */
   curves: Curve[];
   /** Reasons for caution. */
   warnings: string[];
 }
 
-/** What each method made of an item. */
+/** The samples that each method has of an item. */
 export interface ComparedItem {
   id: string;
   /** Null when every sample failed. */
   gold: string | null;
-  /** By method, in the order of `Comparison.methods`; of a run with a total budget the vote alone. */
+  /** By method, in the order of `Comparison.methods`. A run with a total budget has only the vote here. */
   samples: Sample[][];
-  /** Where some of these are votes: all samples that were drawn, likewise. */
+  /** All samples that were drawn, in the same order of methods. Present if some of `samples` are votes. */
   drawn?: Sample[][];
 }
 
-/** Runs, their comparison, and the items that it is over. */
+/** The comparison of some runs, and the items that it covers. */
 export interface ComparedRuns {
   comparison: Comparison;
   items: ComparedItem[];

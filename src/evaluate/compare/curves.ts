@@ -1,20 +1,20 @@
 /**
- * What more or fewer texts would have given, from those that were drawn: a method's k-th text is the
- * same however many are asked for.
+ * Computes what more or fewer texts would have given, from the texts that were drawn. This works because a
+ * method's k-th text doesn't depend on the number of texts.
  */
 import { percentileInterval, resampledMeans } from "../statistics/bootstrap.js";
 import type { Interval } from "../statistics/wilson.js";
 import { gradedOf, type Sample } from "../store/run-files.js";
 import type { Entry } from "./entries.js";
 
-/** A whole text, as far as curves look at it. */
+/** A whole text, with the fields that curves use. */
 export interface CurveText {
   text: string;
   answer: string | null;
   correct: boolean;
-  /** Null where the reward votes, or none was given. */
+  /** Null if the reward votes, or if no reward was given. */
   reward: number | null;
-  /** In nats; null where it wasn't kept. */
+  /** In nats; null if it wasn't kept. */
   logProb: number | null;
   generated: number;
 }
@@ -27,16 +27,19 @@ export interface CurveValue {
   ci95: Interval;
 }
 
-/** What k texts an item give. */
+/** The results with k texts per item. */
 export interface CurvePoint {
   k: number;
-  /** The probability that one of k texts is right: Chen et al. 2021, unbiased, from all texts. */
+  /**
+   * The probability that at least one of k texts is right: the unbiased estimate of Chen et al. 2021 from all
+   * texts.
+   */
   pass: CurveValue;
-  /** The first text with the most frequent answer among the first k. */
+  /** The accuracy of the first text with the most frequent answer among the first k. */
   majority: CurveValue;
-  /** The same, each distinct text counting with its probability; null without probabilities. */
+  /** As `majority`, but each distinct text counts with its probability. Null without probabilities. */
   weighted: CurveValue | null;
-  /** The text of highest reward among the first k, the first of equals; null without rewards. */
+  /** The accuracy of the first text with the highest reward among the first k. Null without rewards. */
   best: CurveValue | null;
   /** Mean tokens of the first k texts. */
   generated: number;
@@ -50,7 +53,7 @@ export interface Curve {
   points: CurvePoint[];
 }
 
-/** A curve for each method that has two texts or more of each item, in the methods' order. */
+/** Returns a curve for each method with at least two texts of each item, in the order of the methods. */
 export function curvesOf(entries: readonly Entry[]): Curve[] {
   return entries.flatMap((entry) => {
     const items = [...entry.samples.values()].map(poolsOf);
@@ -61,15 +64,15 @@ export function curvesOf(entries: readonly Entry[]): Curve[] {
   });
 }
 
-/** Powers of two, and the most. */
+/** Returns the powers of two below `most`, and `most`. */
 function sizes(most: number): number[] {
   const powers = Array.from({ length: Math.ceil(Math.log2(most)) }, (_, i) => 2 ** i);
   return [...powers, most];
 }
 
 /**
- * The pools of texts of an item, of one size each: what one sample chose from; or of single texts all
- * samples together.
+ * Returns the pools of texts of an item. Each sample that kept texts is a pool of the texts that it chose
+ * from. If the samples kept none, the texts of all samples are one pool.
  */
 function poolsOf(samples: readonly Sample[]): CurveText[][] {
   const drawn = gradedOf(samples);
@@ -118,7 +121,10 @@ export function passAt(k: number, pool: readonly Pick<CurveText, "correct">[]): 
   return 1 - none;
 }
 
-/** The first text of the answer with most votes; of equals that seen first, as `majority` has it. */
+/**
+ * Returns the first text of the answer with the most votes. On a tie the answer seen first wins, as in
+ * `majority`.
+ */
 function elected(
   pool: readonly CurveText[],
   votesOf: (text: CurveText) => number,

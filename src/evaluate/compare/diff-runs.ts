@@ -1,4 +1,4 @@
-/** Two runs item by item: what became right, what became wrong. */
+/** Compares two runs item by item: which samples became right, and which became wrong. */
 import { LlamaEtsError } from "../../engine/errors.js";
 import { readRun } from "../store/read-run.js";
 import { type GradedSample, isFailed, type Sample } from "../store/run-files.js";
@@ -9,32 +9,32 @@ export interface DifferentSample {
   item: string;
   method: string;
   sample: number;
-  /** Null where the sample failed. */
+  /** Null if the sample failed. */
   before: Pick<GradedSample, "correct" | "extracted" | "text"> | null;
   after: Pick<GradedSample, "correct" | "extracted" | "text"> | null;
 }
 
 /** The samples of two runs that differ, by kind. */
 export interface RunDifference {
-  /** Samples that both runs have, by item, method and number. */
+  /** Number of samples that both runs have, by item, method and sample number. */
   common: number;
-  /** Samples that one of them lacks. */
+  /** Numbers of samples that only one of the runs has. */
   onlyBefore: number;
   onlyAfter: number;
-  /** Common samples by what became of them. */
+  /** Numbers of common samples, by what changed. */
   becameRight: number;
   becameWrong: number;
   otherText: number;
-  /** Common samples of another grade, answer or text; those of another grade first. */
+  /** Common samples whose grade, answer or text changed. Those with a changed grade come first. */
   changed: DifferentSample[];
   /** Settings of the runs that differ. */
   warnings: string[];
 }
 
 /**
- * What changed between two run directories.
+ * Finds what changed between two run directories.
  *
- * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field, or where they have no sample in
+ * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field; also if the runs have no sample in
  *   common
  */
 export async function diffRuns(before: string, after: string): Promise<RunDifference> {

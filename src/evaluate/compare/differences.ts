@@ -1,4 +1,4 @@
-/** What makes runs hard to compare, in words. */
+/** Describes what makes runs hard to compare. */
 
 import { groupBy } from "../group-by.js";
 import type { EvaluationRun } from "../store/read-run.js";
@@ -7,9 +7,9 @@ import type { Entry } from "./entries.js";
 
 interface Aspect {
   what: string;
-  /** Runs agree where this is the same. */
+  /** Runs agree if this value is the same. */
   of: (run: RunRecord) => string;
-  /** How it is shown; by default as it is compared. */
+  /** The value in messages. Default: the value of `of`. */
   shown?: (run: RunRecord) => string;
   why: string;
 }
@@ -52,12 +52,12 @@ export function differencesOf(runs: readonly EvaluationRun[]): string[] {
 }
 
 export interface ItemChoice {
-  /** Items of which every method has a graded sample, in the order of the first one's. */
+  /** Items of which every method has a graded sample, in the order of the first method. */
   common: string[];
   warnings: string[];
 }
 
-/** The items to compare on. */
+/** Chooses the items to compare on. */
 export function chooseItems(runs: readonly EvaluationRun[], entries: readonly Entry[]): ItemChoice {
   const [first] = entries;
   const isGraded = ({ samples }: Entry, item: string) =>

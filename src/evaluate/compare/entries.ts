@@ -1,4 +1,4 @@
-/** The methods of several runs side by side. */
+/** Lists the methods of several runs. */
 import path from "node:path";
 import { groupBy } from "../group-by.js";
 import type { EvaluationRun } from "../store/read-run.js";
@@ -6,16 +6,16 @@ import type { MethodRecord, Sample } from "../store/run-files.js";
 
 /** One method of one run. */
 export interface Entry {
-  /** Unique: the method's name, with the run's before it where several runs have that method. */
+  /** A unique name: the method's name, after the run's name if several runs have that method. */
   name: string;
   run: EvaluationRun;
-  /** What the run says of it; absent when only its samples name it. */
+  /** The run's record of the method. Undefined if only the samples name the method. */
   record: MethodRecord | undefined;
-  /** The samples by item, at least one each; failed ones tell nothing of a method. */
+  /** The samples by item, at least one each, failed samples included. */
   samples: Map<string, Sample[]>;
 }
 
-/** The methods that have samples, in the order of the runs and of each run's `run.json`. */
+/** Returns the methods that have samples, in the order of the runs and of each run's `run.json`. */
 export function entriesOf(runs: readonly EvaluationRun[]): Entry[] {
   const names = runNames(runs.map(({ directory }) => directory));
   const found = runs.flatMap((run, i) => {
@@ -37,7 +37,7 @@ export function entriesOf(runs: readonly EvaluationRun[]): Entry[] {
   }));
 }
 
-/** The directories' last parts, as many as tell the runs apart. */
+/** Names each run by as many last parts of its directory as are needed to distinguish the runs. */
 function runNames(directories: readonly string[]): string[] {
   const parts = directories.map((directory) => path.resolve(directory).split(path.sep));
   const deepest = Math.max(...parts.map(({ length }) => length));

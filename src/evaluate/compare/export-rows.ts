@@ -1,6 +1,6 @@
 /**
- * Runs as tables for other programs: a row for each whole text that was kept, else for each sample; or a row
- * for each of their tokens.
+ * Converts runs to tables for other programs. A table has a row for each kept text (for each sample if no
+ * texts were kept), or a row for each token.
  */
 import { LlamaEtsError } from "../../engine/errors.js";
 import type { EvaluationRun } from "../store/read-run.js";
@@ -8,16 +8,18 @@ import { type GradedSample, isFailed, type KeptText, type Sample } from "../stor
 
 type Cell = string | number | boolean | null;
 
-/** Columns by name, with the types that Parquet has for them. */
+/** The Parquet type of each column, by its name. */
 type Columns = Readonly<Record<string, "STRING" | "BOOLEAN" | "DOUBLE" | "INT32">>;
 
-/** Rows are made as they are read: those of all tokens of a run needn't fit into memory at once. */
+/**
+ * A table whose rows are made while they are read, so that the tokens of a whole run needn't fit into memory.
+ */
 export interface Table {
   columns: Columns;
   rows: Iterable<Readonly<Record<string, Cell>>>;
 }
 
-/** Seeds are doubles, which hold all of them. */
+/** The columns that identify a sample. Seeds are doubles, which represent all of them exactly. */
 const IDENTITY = {
   run: "STRING",
   task: "STRING",
@@ -56,13 +58,13 @@ type TextRow = Record<keyof typeof TEXT_COLUMNS, Cell>;
 type TokenRow = Record<keyof typeof TOKEN_COLUMNS, Cell>;
 type Identity = Pick<TextRow, keyof typeof IDENTITY>;
 
-/** A row for each text, in the order of the runs and their samples. */
+/** Returns a row for each text, in the order of the runs and their samples. */
 export function textTable(runs: readonly EvaluationRun[]): Table {
   return { columns: TEXT_COLUMNS, rows: eachSample(runs, textRows) };
 }
 
 /**
- * A row for each token that was kept, in the same order. Throws `ERR_INVALID_DATA` where runs kept none.
+ * Returns a row for each kept token, in the same order. Throws `ERR_INVALID_DATA` if the runs kept no tokens.
  */
 export function tokenTable(runs: readonly EvaluationRun[]): Table {
   const hasTokens = ({ ids, logProbs, entropies }: TokenFields) =>
@@ -161,14 +163,17 @@ function rowsOfTokens(
   }));
 }
 
-/** Which of the kept texts is the sample's; -1: none, as the text was closed. */
+/**
+ * Returns the index of the kept text that is the sample's text, or -1 if none is, because the text was
+ * closed.
+ */
 function chosenOf({ texts = [], text }: GradedSample): number {
   return texts.findIndex((kept) => kept.text === text);
 }
 
 const BLOCK_CHARACTERS = 2 ** 16;
 
-/** RFC 4180, with a header; an empty field stands for null. */
+/** Writes CSV by RFC 4180 with a header. An empty field stands for null. */
 export function toCsv(table: Table): Iterable<string> {
   return inBlocks(csvLines(table));
 }
@@ -191,7 +196,7 @@ function* jsonLines({ rows }: Table): Iterable<string> {
   for (const row of rows) yield `${JSON.stringify(row)}\n`;
 }
 
-/** Many lines together: each piece is a write of its own. */
+/** Joins lines into blocks, because each piece costs a separate write. */
 function* inBlocks(lines: Iterable<string>): Iterable<string> {
   let block = "";
   for (const line of lines) {
@@ -203,7 +208,7 @@ function* inBlocks(lines: Iterable<string>): Iterable<string> {
   yield block;
 }
 
-/** A Parquet file, in which each column may have nulls. */
+/** Writes a Parquet file, in which each column may have nulls. */
 export async function toParquet({ columns, rows }: Table): Promise<Uint8Array> {
   const { parquetWriteBuffer } = await import("hyparquet-writer");
   const columnData = Object.entries(columns).map(([name, type]) => ({

@@ -1,4 +1,4 @@
-/** Accuracies, what they cost, and how they differ: over items, each of equal weight. */
+/** Measures accuracies, their costs and their differences over items, all with equal weight. */
 
 import { percentileInterval, resampledMeans } from "../statistics/bootstrap.js";
 import { holmAdjusted } from "../statistics/holm.js";
@@ -11,7 +11,7 @@ import { meanRewards, votesOf } from "../store/summary.js";
 import type { ComparedMethod, Estimate, Pair } from "./comparison.js";
 import type { Entry } from "./entries.js";
 
-/** An item's measurements, as means over its samples. */
+/** The measurements of an item, as means over its samples. */
 interface ItemMeans {
   accuracy: number;
   kiloTokens: number;
@@ -19,8 +19,8 @@ interface ItemMeans {
 }
 
 /**
- * Measures the methods on the items that all have; each on its own items where none is common. With a
- * baseline the others are compared with it alone.
+ * Measures the methods on the common items. If there are none, it measures each method on its own items and
+ * returns no pairs. With a baseline, the other methods are compared only with the baseline.
  */
 export function measure(
   entries: readonly Entry[],
@@ -41,7 +41,7 @@ export function measure(
   return { methods, pairs: pairsOf(methods, resampled, baseline) };
 }
 
-/** What a method is measured by on an item: its samples, without those that failed, or their vote. */
+/** Returns the samples that measure a method on an item, or their vote. Failed samples are left out. */
 function gradedOfItem({ run, samples }: Entry, item: string): GradedSample[] {
   return gradedOf(measuredSamples(run.run, samples.get(item) ?? []));
 }
@@ -58,7 +58,7 @@ function meansOf(samples: readonly GradedSample[]): ItemMeans {
   };
 }
 
-/** A method's items, and its means over the bootstrap's draws of them. */
+/** The items of a method, and its means over the bootstrap's resamples of the items. */
 interface Resampled {
   items: readonly ItemMeans[];
   accuracy: Float64Array;
@@ -66,7 +66,7 @@ interface Resampled {
   seconds: Float64Array;
 }
 
-/** Resamples the items of all methods by the same draws. */
+/** Resamples the items of all methods with the same random draws. */
 function resample(methods: readonly (readonly ItemMeans[])[]): Resampled[] {
   const fields = ["accuracy", "kiloTokens", "seconds"] as const;
   const means = resampledMeans(
@@ -102,7 +102,8 @@ function methodOf(entry: Entry, ids: readonly string[], resampled: Resampled): C
     samples: graded.length,
     failed: all.filter(isFailed).length,
     accuracy,
-    // Where all items are alike the bootstrap sees no spread: Wilson's interval then, an item a trial.
+    // If all items have the same accuracy, the bootstrap sees no spread. Then Wilson's interval is used, with
+    // an item as a trial.
     ...(isSingle || isConstant
       ? { ci95: wilsonInterval(accuracy * items.length, items.length), interval: "wilson" }
       : { ci95: percentileInterval(resampled.accuracy), interval: "bootstrap" }),
@@ -134,7 +135,7 @@ function methodOf(entry: Entry, ids: readonly string[], resampled: Resampled): C
   };
 }
 
-/** The ratio of two means, with its interval; 0 where the divisor is 0. */
+/** Returns the ratio of two means with its interval; 0 if the divisor is 0. */
 function ratio(above: number, below: number, aboves: Float64Array, belows: Float64Array): Estimate {
   if (below === 0) return { value: 0, ci95: [0, 0] };
   const ratios = aboves.map((mean, i) => {
@@ -186,7 +187,7 @@ function comparePair(
   };
 }
 
-/** Fewer items that differ than this say too little of those that the bootstrap has not seen. */
+/** With fewer differing items than this, the bootstrap interval is too narrow. */
 const FEW_DIFFERENCES = 16;
 
 function intervalOf(

@@ -1,4 +1,4 @@
-/** The accuracies that the ETS paper (arXiv 2601.21484) published, to stand beside one's own. */
+/** The accuracies that the ETS paper (arXiv 2601.21484) published, shown beside the user's own. */
 import type { Comparison } from "./comparison.js";
 
 const TASKS: readonly string[] = ["math500", "gsm8k", "gpqa", "humaneval"];
@@ -57,13 +57,16 @@ const MODELS: readonly PublishedModel[] = [
 ];
 
 interface PublishedRow {
-  /** As `ask --method` names it; `rl` for the trained model, which is no method of this package. */
+  /**
+   * The method's name in `ask --method`, or `rl` for the trained model, which is not a method of this
+   * package.
+   */
   method: string;
-  /** As the paper names it. */
+  /** The method's name in the paper. */
   label: string;
-  /** From 0 to 1; null where the paper has none. */
+  /** From 0 to 1; null if the paper has none. */
   accuracy: number | null;
-  /** Time relative to one sample's; null where the paper has none. */
+  /** Time relative to that of one sample; null if the paper has none. */
   relativeTime: number | null;
 }
 
@@ -73,7 +76,7 @@ export interface Published {
   rows: PublishedRow[];
 }
 
-/** The paper's numbers for this task and model family; null when it has none. */
+/** Finds the paper's numbers for this task and model family; null if it has none. */
 function findPublished(task: string, ...modelNames: readonly string[]): Published | null {
   const column = TASKS.indexOf(task);
   const model = MODELS.find(({ pattern }) => modelNames.some((name) => pattern.test(name)));
@@ -93,7 +96,7 @@ function findPublished(task: string, ...modelNames: readonly string[]): Publishe
   };
 }
 
-/** The paper's numbers that belong beside a comparison; null when its runs match none. */
+/** Finds the paper's numbers for the runs of a comparison; null if the runs match none. */
 export function publishedFor({ runs }: Comparison): Published | null {
   const found = runs.map(({ task, modelDescription, modelPath }) =>
     findPublished(task, modelDescription, modelPath),
@@ -103,5 +106,5 @@ export function publishedFor({ runs }: Comparison): Published | null {
   return isOne ? first : null;
 }
 
-/** What the paper has numbers for, in words. */
+/** The models and tasks that the paper has numbers for, in words. */
 export const PUBLISHED_SCOPE = `${MODELS.map(({ name }) => name).join(", ")} on ${TASKS.join(", ")}`;

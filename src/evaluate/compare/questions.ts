@@ -1,4 +1,4 @@
-/** The questions of a run's items, which its samples don't repeat. */
+/** Finds the questions of a run's items. The samples of a run don't contain them. */
 import { stat } from "node:fs/promises";
 import { findTask, isBuiltIn } from "../../tasks/index.js";
 import { readQuestions } from "../store/questions.js";
@@ -8,9 +8,9 @@ import { canonicalJson, sha256 } from "../store/sample-key.js";
 const MAX_BYTES = 256 * 2 ** 20;
 
 /**
- * Questions by item, from the data that the run names if it is still there and unchanged; none
- * otherwise. Nothing is downloaded. A task of a user's own module is not loaded, as that runs code: its run
- * directory has the questions.
+ * Returns the questions by item, read from the run's data file. The result is empty if the file has moved or
+ * changed. Nothing is downloaded. A task module of a user is not loaded, because that runs code; the
+ * questions of such a task are in the run directory.
  */
 async function questionsOf({ directory, run }: RunOf): Promise<Map<string, string>> {
   const { task, data } = run;
@@ -20,20 +20,20 @@ async function questionsOf({ directory, run }: RunOf): Promise<Map<string, strin
     if (sha256(canonicalJson(items)) !== data.sha256) return new Map();
     return new Map(items.map(({ id, prompt }) => [id, prompt]));
   } catch {
-    return new Map(); // the data was moved or can't be read: the report does without
+    return new Map(); // the data was moved or can't be read, so the report shows no questions
   }
 }
 
 type RunOf = Pick<EvaluationRun, "directory" | "run">;
 
-/** As `questionsOf`, of several runs. */
+/** As `questionsOf`, for several runs. */
 export async function questionsOfAll(runs: readonly RunOf[]): Promise<Map<string, string>> {
   const questions: [string, string][] = [];
   for (const run of runs) questions.push(...(await questionsOf(run)));
   return new Map(questions);
 }
 
-/** `path` is the task's name where the run took the task's own data. */
+/** Loads the items without a download. `path` is the task's name if the run used the task's own data. */
 async function loadLocally(task: string, path: string) {
   const { load } = await findTask(task);
   if (path === task) return load(undefined, { download: false });

@@ -1,4 +1,4 @@
-/** What a worker draws with; an evaluation that wants something else is refused. */
+/** What a worker has to draw with. It refuses an evaluation that needs something else. */
 import { LlamaEtsError } from "../../engine/errors.js";
 import { isBuiltIn } from "../../tasks/index.js";
 import type { Task } from "../../tasks/task.js";
@@ -6,11 +6,11 @@ import type { Work } from "./protocol.js";
 
 export interface Equipment extends Pick<Work, "model" | "proposal" | "reward"> {
   potentials: readonly string[];
-  /** A task of its own, besides those that come with the package. */
+  /** The worker's custom task, in addition to the built-in ones. */
   task: Task | null;
 }
 
-/** Why a worker can't draw for a run; undefined when it can. */
+/** Returns why a worker can't draw for a run, or undefined if it can. */
 export function refusalOf(work: Work, own: Equipment): LlamaEtsError | undefined {
   const refuse = (what: string, is: string, wanted: string, fix: string) =>
     new LlamaEtsError(
@@ -30,7 +30,8 @@ export function refusalOf(work: Work, own: Equipment): LlamaEtsError | undefined
     const is = own.proposal === null ? "none" : `SHA-256 ${own.proposal}`;
     return refuse("proposal", is, `SHA-256 ${work.proposal}`, "--proposal with the same file");
   }
-  // Files and modules that a queue names are not opened: only what the worker itself was told.
+  // For security a worker opens only the files and modules of its own options, never those that a queue
+  // names.
   if (work.reward !== own.reward) {
     return refuse("reward", own.reward, work.reward, `--reward '${work.reward}'`);
   }

@@ -1,4 +1,4 @@
-/** Has samples drawn by workers elsewhere: jobs go to a queue, outcomes come back once each. */
+/** Draws samples on remote workers: it puts jobs on a queue and takes each outcome exactly once. */
 import { createHash } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { hostname } from "node:os";
@@ -24,40 +24,40 @@ import {
 } from "./protocol.js";
 import { QUEUE_NAME } from "./queue-names.js";
 
-/** Where BullMQ keeps jobs. */
+/** All lists in which BullMQ keeps jobs. */
 const ALL_LISTS: readonly JobType[] = [
   ...(["active", "completed", "delayed", "failed"] as const),
   ...(["prioritized", "waiting", "waiting-children"] as const),
 ];
 
 const POLL_MS = 200;
-/** How often it looks whether a restart of Redis has lost jobs. */
+/** Interval of the check whether a restart of Redis has lost jobs. */
 const RECOUNT_MS = 5_000;
-/** How long it waits for a first worker before it says that there is none. */
+/** Time without a worker after which the evaluation warns. */
 const WORKER_PATIENCE_MS = 3_000;
 const BULK = 500;
-/** Characters of a worker's reason that are kept. */
+/** The maximum number of characters kept of a worker's error message. */
 const MAX_REASON = 2_000;
-/** An interrupted evaluation waits no longer for a Redis that may be gone. */
+/** The maximum time that an interrupted evaluation spends on cleaning the queue, since Redis may be gone. */
 const CLEAN_LIMIT_MS = 3_000;
 
 interface QueueOptions {
   url: string;
   work: Work;
-  /** The run directory: whoever holds it owns the jobs that it left on the queue. */
+  /** The run directory. Its holder owns the jobs that an earlier process of the run left on the queue. */
   directory: string;
   signal: AbortSignal | undefined;
   onWarning: ((message: string) => void) | undefined;
 }
 
-/** Throws `ERR_QUEUE` where there is no Redis, or one that refuses. */
+/** Throws `ERR_QUEUE` if no Redis answers, or if Redis refuses. */
 export async function checkRedis(url: string): Promise<void> {
   (await connectRedis(url)).disconnect();
 }
 
 /**
- * Puts the jobs on the queue, and takes outcomes as they come. However it ends, the queue is left
- * clean; what was taken off it was given to `onOutcome` before.
+ * Puts the jobs on the queue and takes outcomes as they come. It always leaves the queue clean. Each outcome
+ * goes to `onOutcome` before it is removed from the queue.
  *
  * @throws LlamaEtsError `ERR_QUEUE`; the signal's reason when aborted
  */
@@ -65,7 +65,7 @@ export async function drawOnQueue(request: DrawRequest, options: QueueOptions): 
   const { Queue } = await import("bullmq");
   const redis = await connectRedis(options.url);
   const queue = new Queue(QUEUE_NAME, { connection: redis });
-  queue.on("error", () => {}); // Lost connections come back by themselves.
+  queue.on("error", () => {}); // The client reconnects by itself.
   let renewal: NodeJS.Timeout | undefined;
   let isOwner = false;
   try {
@@ -88,7 +88,7 @@ export async function drawOnQueue(request: DrawRequest, options: QueueOptions): 
   }
 }
 
-/** Claims the database, for as long as this process renews the claim. */
+/** Claims the database. The claim holds as long as this process renews it. */
 async function announce(
   redis: Redis,
   { jobs }: DrawRequest,
@@ -108,7 +108,7 @@ async function announce(
   return setInterval(() => renew().catch(() => {}), RUN_EXPIRES_MS / 3);
 }
 
-/** The queue, and the connection that it has. */
+/** The queue and its connection. */
 interface Place {
   queue: Queue;
   redis: Redis;
@@ -138,12 +138,12 @@ async function drawAll(
       outstanding.delete(id);
       isLeft = !(await untilAborted(() => remove(place, id), signal).catch(() => false)) || isLeft;
     }
-    // What Redis won't remove now comes again.
+    // Outcomes that couldn't be removed now are listed again in the next round.
     if (finished.length === 0 || isLeft)
       await sleep(POLL_MS, undefined, signal ? { signal } : {}).catch(() => {});
     signal?.throwIfAborted();
     if (!isAttended && performance.now() - began > WORKER_PATIENCE_MS) {
-      isAttended = true; // it is said once
+      isAttended = true; // the warning comes only once
       if (
         finished.length === 0 &&
         (await untilAborted(() => queue.getWorkersCount(), signal)) === 0
@@ -166,7 +166,7 @@ function withoutSecrets(url: string): string {
   return shown.href;
 }
 
-/** Puts jobs on the queue; those that are there already stay as they are. */
+/** Puts jobs on the queue. Jobs that are already there stay unchanged. */
 async function put(queue: Queue, jobs: ReadonlyMap<string, DrawJob>, work: Work): Promise<void> {
   const waiting = [...jobs.values()];
   for (let from = 0; from < waiting.length; from += BULK) {
@@ -179,7 +179,7 @@ async function put(queue: Queue, jobs: ReadonlyMap<string, DrawJob>, work: Work)
   }
 }
 
-/** Removes what an evaluation that was killed left on the queue, and what can't be read. */
+/** Removes the jobs that a killed evaluation left on the queue, and unreadable entries. */
 async function removeForeign(place: Place, own: ReadonlyMap<string, DrawJob>): Promise<void> {
   for (const { id, job } of await jobsOn(place.queue)) {
     if (job === null || !own.has(id)) await remove(place, id);
@@ -188,11 +188,11 @@ async function removeForeign(place: Place, own: ReadonlyMap<string, DrawJob>): P
 
 interface OnQueue {
   id: string;
-  /** Null where Redis holds something else in its place. */
+  /** Null if the key in Redis holds something else. */
   job: Job | null;
 }
 
-/** What is on these lists, and on all where none is named; of each up to an index. */
+/** Reads the jobs on the given lists (default: all lists), up to index `end` of each list. */
 async function jobsOn(queue: Queue, lists?: JobType[], end = -1): Promise<OnQueue[]> {
   const ids = await queue.getRanges(lists ?? [...ALL_LISTS], 0, end);
   return Promise.all(ids.map(async (id) => ({ id, job: await read(queue, id) })));
@@ -207,12 +207,14 @@ async function read(queue: Queue, id: string): Promise<Job | null> {
   }
 }
 
-/** Whether an error is of what a key holds: no JSON, no object, or another type. */
+/**
+ * Returns whether an error comes from a key's content: invalid JSON, not an object, or another Redis type.
+ */
 function isOfContent(error: unknown): boolean {
   return error instanceof SyntaxError || error instanceof TypeError || isWrongType(error);
 }
 
-/** False where it is still there: in the hands of a worker that will return it, or Redis refuses. */
+/** Removes a job. Returns false if the job is still there, because a worker holds it or Redis refuses. */
 async function remove({ queue, redis }: Place, id: string): Promise<boolean> {
   try {
     return (await queue.remove(id)) === 1;

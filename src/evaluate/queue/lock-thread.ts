@@ -1,6 +1,6 @@
 /**
- * The thread that keeps a worker's jobs locked. A reward may block the worker's own thread for longer
- * than a lock lasts, and the job would go to another worker as if this one had died.
+ * The thread that keeps a worker's jobs locked. A reward may block the worker's main thread for longer than a
+ * lock lasts. Without this thread the job would go to another worker, as if this worker had died.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { Redis } from "ioredis";
@@ -8,11 +8,11 @@ import { LOCK_MS, QUEUE_NAME } from "./queue-names.js";
 
 export interface LockedJob {
   id: string;
-  /** The worker's name for its lock; null once the job is no longer its. */
+  /** The token of the worker's lock; null once the worker no longer has the job. */
   token: string | null;
 }
 
-/** Renews the lock if it is still held, and takes the job off the list of those that may be lost. */
+/** Lua script that renews the lock if it is still held, and removes the job from the list of stalled jobs. */
 const RENEW = `
   if redis.call("GET", KEYS[1]) ~= ARGV[1] then return 0 end
   redis.call("PEXPIRE", KEYS[1], ARGV[2])
@@ -22,7 +22,7 @@ const RENEW = `
 const prefix = `bull:${QUEUE_NAME}`;
 const tokens = new Map<string, string>();
 const redis = new Redis(String(workerData), { maxRetriesPerRequest: null });
-redis.on("error", () => {}); // Lost connections come back by themselves.
+redis.on("error", () => {}); // The client reconnects by itself.
 
 parentPort?.on("message", ({ id, token }: LockedJob) => {
   if (token === null) tokens.delete(id);

@@ -1,33 +1,33 @@
 /**
- * What evaluations and workers say to one another through Redis. One evaluation at a time uses a
- * database; its jobs are named by their samples' keys, so that none is put or taken twice.
+ * The messages of evaluations and workers through Redis. Only one evaluation at a time uses a database. The
+ * ids of its jobs are the keys of their samples, so that no job is put or taken twice.
  */
 import { z } from "zod";
 import { LlamaEtsError, messageOf } from "../../engine/errors.js";
 import { METHOD_NAMES } from "../../methods/registry.js";
 import { drawnSchema, failureSchema, keptSchema } from "../store/run-files.js";
 
-/** Says which evaluation uses the database; it expires unless it is renewed. */
+/** The Redis key that says which evaluation uses the database. It expires unless the evaluation renews it. */
 export const RUN_KEY = "llama-ets:run";
 export const RUN_EXPIRES_MS = 15_000;
 
 export const STALLED_CHECK_MS = 3_000;
-/** Workers that a job may lose before it counts as failed: it may be what kills them. */
+/** A job that has lost this many workers counts as failed, since it may be what kills them. */
 export const MAX_LOST_WORKERS = 3;
 
-/** Written at first, so that a Redis that may only be read is found at once. */
+/** A key that is written first, to detect a read-only Redis at once. */
 const PROBE_KEY = "llama-ets:probe";
 const CONNECT_LIMIT_MS = 5_000;
-/** Characters of Redis' answers that are shown: some hold the command. */
+/** The maximum number of characters shown of Redis' error messages. Some of them repeat the whole command. */
 const MAX_REASON = 200;
 const MAX_RETRY_DELAY_MS = 2_000;
 
-/** What all jobs of a run share; a worker that differs refuses them. */
+/** What all jobs of a run share. A worker with other settings refuses them. */
 const workSchema = z.object({
   task: z.string(),
   form: z.enum(["chat", "paper"]),
   reward: z.string(),
-  /** What the potentials and rewards are named that methods have of their own. */
+  /** The names of the potentials and rewards that single methods have. */
   potentials: z.array(z.string()).default([]),
   keep: keptSchema.default("none"),
   model: z.string(),
@@ -53,7 +53,7 @@ const drawJobSchema = z.object({
 
 export const jobSchema = drawJobSchema.extend({ work: workSchema });
 
-/** `longest`: jobs by which workers make room for runs side by side. */
+/** `longest` are the jobs with the longest prompts, for which workers reserve memory of concurrent runs. */
 const announcementSchema = workSchema.extend({
   owner: z.string(),
   longest: z.array(drawJobSchema),
@@ -64,12 +64,15 @@ export const outcomeSchema = z.union([
   z.object({ drawn: drawnSchema }),
 ]);
 
-/** The SHA-256 of the models, and the names of the task, its prompts' form and the reward. */
+/**
+ * The work of a run: SHA-256 of the models, and the names of the task, of the prompts' form and of the
+ * reward.
+ */
 export type Work = z.infer<typeof workSchema>;
 export type QueuedJob = z.infer<typeof jobSchema>;
 export type Announcement = z.infer<typeof announcementSchema>;
 
-/** The evaluation that uses the database; null where the text announces none. */
+/** Parses an announcement; null if the text isn't one. */
 export function readAnnouncement(text: string): Announcement | null {
   try {
     return announcementSchema.parse(JSON.parse(text));
@@ -78,19 +81,19 @@ export function readAnnouncement(text: string): Announcement | null {
   }
 }
 
-/** What the first issue is of a value that is not as it should be. */
+/** Describes the first issue of an invalid value. */
 export function whatIsWrong({ error }: { error: z.ZodError }): string {
   const [issue] = error.issues;
   const place = issue?.path.join(".") ?? "";
   return place === "" ? `${issue?.message}` : `${place}: ${issue?.message}`;
 }
 
-/** Whether Redis refused a command because the key holds a value of another type. */
+/** Returns whether Redis refused a command because the key holds a value of another type. */
 export function isWrongType(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith("WRONGTYPE");
 }
 
-/** An answer by which Redis refuses a command, as `ERR_QUEUE` with its word for it; else the error itself. */
+/** Converts a refusal by Redis to `ERR_QUEUE` with Redis' reason. Returns any other error unchanged. */
 export function asQueueError(url: string, error: unknown): unknown {
   if (!(error instanceof Error && error.name === "ReplyError")) return error;
   const [reason = ""] = error.message.split("\n");
@@ -102,8 +105,8 @@ export function asQueueError(url: string, error: unknown): unknown {
 }
 
 /**
- * A connection that comes back by itself when it is lost. Throws `ERR_QUEUE` when there is none, and
- * when Redis refuses its password, its database, or to be written to.
+ * Opens a connection that reconnects by itself. Throws `ERR_QUEUE` if no Redis answers, or if Redis refuses
+ * the password, the database or writes.
  */
 export async function connectRedis(url: string) {
   const { Redis } = await import("ioredis");
@@ -123,7 +126,7 @@ export async function connectRedis(url: string) {
   });
   const connected = async () => {
     await redis.connect();
-    // The client goes on with database 0 where it is refused another.
+    // The client would silently continue with database 0 if Redis refuses another one.
     await redis.select(redis.options.db ?? 0);
     await redis.set(PROBE_KEY, "", "PX", 1);
   };

@@ -1,4 +1,4 @@
-/** Takes jobs off a queue, several at a time, and answers them or gives them back. */
+/** Takes jobs off a queue, several at a time, and returns their outcomes or puts them back. */
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker as Thread } from "node:worker_threads";
@@ -20,31 +20,32 @@ import { LOCK_MS, QUEUE_NAME } from "./queue-names.js";
 
 const LOCK_THREAD = new URL("../../../dist/evaluate/queue/lock-thread.js", import.meta.url);
 
-/** An ended worker waits no longer for a Redis that may be gone. */
+/** The maximum time that an ended worker waits for Redis, which may be gone. */
 const CLOSE_LIMIT_MS = 3_000;
 
 export interface Taking {
   redis: Redis;
-  /** Where the Redis is: `redis://host:6379`. */
+  /** The URL of Redis: `redis://host:6379`. */
   url: string;
   concurrency: number;
   own: Equipment;
-  /** Whether the queue has become another evaluation's. */
+  /** Returns whether another evaluation now uses the queue. */
   isAnother: () => Promise<boolean>;
   drawJob: (job: QueuedJob, withdrawn: AbortSignal | undefined) => Promise<Outcome>;
   ended: AbortController;
 }
 
-/** Draws what is on the queue until it is another evaluation's; rejects when the worker is ended. */
+/** Draws jobs until another evaluation uses the queue. Rejects when the worker is ended. */
 export async function takeJobs(taking: Taking): Promise<void> {
   const { redis, url, concurrency, own, isAnother, drawJob, ended } = taking;
   const { Worker, WaitingError } = await import("bullmq");
   const left = new AbortController();
   const locks = new Thread(LOCK_THREAD, { workerData: url, execArgv: [] });
   locks.unref();
-  locks.on("error", () => {}); // The worker renews its locks itself, as long as it isn't blocked.
+  // Without the thread the worker still renews its locks, as long as it isn't blocked.
+  locks.on("error", () => {});
   const lock = (locked: LockedJob) => locks.postMessage(locked);
-  /** What can't be drawn here, or not now, goes back to the queue. */
+  /** Puts a job that can't be drawn here or now back on the queue. */
   const giveBack = async (job: Job, token: string | undefined): Promise<never> => {
     await job.moveToWait(token);
     throw new WaitingError();
@@ -57,11 +58,13 @@ export async function takeJobs(taking: Taking): Promise<void> {
     try {
       if (goesOn() && (await isAnother())) left.abort();
       const refusal = goesOn() ? refusalOf(queued.work, own) : undefined;
-      // The evaluation asks for what is here: a job that doesn't is none of its jobs, and fails alone.
+      // The worker accepted the evaluation's work, so a job with other work isn't one of its jobs. Only this
+      // job fails.
       if (refusal !== undefined) throw refusal;
       if (goesOn()) return await drawJob(queued, withdrawn);
     } catch (error) {
-      if (!ended.signal.aborted) throw error; // The evaluation has withdrawn it.
+      // Here the job itself failed, or the evaluation has withdrawn it.
+      if (!ended.signal.aborted) throw error;
     } finally {
       lock({ id, token: null });
     }
@@ -74,14 +77,15 @@ export async function takeJobs(taking: Taking): Promise<void> {
     stalledInterval: STALLED_CHECK_MS,
     maxStalledCount: MAX_LOST_WORKERS,
   });
-  worker.on("error", () => {}); // Lost connections come back by themselves.
+  worker.on("error", () => {}); // The client reconnects by itself.
   worker.on("lockRenewalFailed", (ids) => {
     for (const id of ids) worker.cancelJob(id);
   });
   try {
     const stop = AbortSignal.any([ended.signal, left.signal]);
     if (!stop.aborted) await once(stop, "abort");
-    // What is under way belongs to an evaluation that has ended, and to whoever goes on with it.
+    // Waits for the jobs in progress. They belong to an evaluation that has ended, and its resumed run can
+    // use them.
     await untilAborted(() => worker.close(), ended.signal);
   } finally {
     await Promise.race([worker.close(), sleep(CLOSE_LIMIT_MS, undefined, { ref: false })]);

@@ -23,29 +23,29 @@ import { describeModel } from "../store/describe-run.js";
 import { type Equipment, refusalOf } from "./equipment.js";
 import type { Announcement, QueuedJob, Redis, Work } from "./protocol.js";
 
-/** The queue that a worker draws from, and what it has to draw with. */
+/** The queue that a worker takes jobs from, and what it draws them with. */
 export interface WorkerOptions {
   /** The Redis server that evaluations put their samples on: `redis://host:6379`. */
   queue: string;
   /** ETS-IS: the model that draws the rollouts. */
   proposal?: Model;
-  /** A task of one's own (`module:FILE`), besides those that come with the package. */
+  /** A custom task (`module:FILE`), in addition to the built-in ones. */
   task?: string;
   /** The reward, as the evaluation names it. Default "self-consistency". */
   reward?: string;
-  /** The potentials and rewards that the evaluation's methods name of their own. Default: none. */
+  /** The potentials and rewards that the evaluation's methods name. Default: none. */
   potentials?: readonly string[];
   /**
-   * Runs side by side, from 1 to 64, whose texts are decoded together. Default 1. It is lowered to
-   * what fits into memory and one context.
+   * Number of concurrent runs, from 1 to 64, whose texts are decoded in one batch. Default 1. It is lowered
+   * to what fits into memory and one context.
    */
   concurrency?: number;
-  /** Aborting ends the worker: what it was drawing goes back to the queue. */
+  /** Aborting ends the worker. Its unfinished jobs go back to the queue. */
   signal?: AbortSignal;
-  /** Called when a sample was drawn, or could not be. */
+  /** Called after each sample, drawn or failed. */
   onSample?: (sample: { item: string; method: string; error?: string }) => void;
   onWarning?: (message: string) => void;
-  /** Called when Redis is lost and when it is back. */
+  /** Called when the connection to Redis is lost and when it is back. */
   onConnection?: (isConnected: boolean) => void;
 }
 
@@ -53,28 +53,28 @@ const POLL_MS = 300;
 const UNREADABLE =
   "What is announced in Redis can't be read: an evaluation of another version? The worker waits for another one";
 
-/** As `runWorker` of for-programs.ts, which says what it throws. */
+/** As `runWorker` of for-programs.ts, which documents the errors. */
 export async function runWorker(model: Model, options: WorkerOptions): Promise<never> {
   checkModel("model", model);
   await using worker = await openWorker(options);
   return await worker.run(model);
 }
 
-/** A worker whose queue answers, and which lacks only its models. */
+/** A worker that is connected to its queue and lacks only its models. */
 export interface OpenedWorker extends AsyncDisposable {
   /** @param proposal default: that of the worker's options */
   run(model: Model, proposal?: Model | null): Promise<never>;
 }
 
 /**
- * Opens all of a worker that needs no model. Throws for wrong options, a task that isn't there, and a
- * Redis that doesn't answer or refuses.
+ * Opens everything of a worker that needs no model. Throws for wrong options, an unknown task, and a Redis
+ * that doesn't answer or refuses.
  */
 export async function openWorker(options: WorkerOptions): Promise<OpenedWorker> {
   const checked = checkOptions(options);
   const task = checked.task === undefined ? null : await findTask(checked.task);
   checked.signal?.throwIfAborted();
-  // What checks messages (zod) takes as long to load as all the rest of the package.
+  // This loads zod, which takes as long to load as the rest of the package.
   const { connectRedis } = await import("./protocol.js");
   const redis = await connectRedis(checked.queue);
   return {
@@ -93,7 +93,7 @@ interface Working extends Omit<ReturnType<typeof checkOptions>, "task" | "propos
   proposal: Model | null;
 }
 
-/** Draws for one evaluation after another, until the signal or a job that must be refused ends it. */
+/** Draws for one evaluation after another, until the signal ends it or it must refuse an evaluation. */
 async function drawUntilEnded(working: Working): Promise<never> {
   const { queue, concurrency, reward, redis, model, proposal } = working;
   const { signal, onWarning, onConnection } = working;
@@ -155,14 +155,17 @@ async function drawUntilEnded(working: Working): Promise<never> {
   }
 }
 
-/** Reads what the evaluation announces; jobs come with an announcement. */
+/** Returns readers of the evaluation's announcement, which comes before its jobs. */
 async function announcements(
   redis: Redis,
   ended: AbortSignal,
   onWarning: WorkerOptions["onWarning"],
 ) {
   const { isWrongType, readAnnouncement, RUN_KEY } = await import("./protocol.js");
-  /** Null where nothing is announced, or what stands there is no text: the evaluation writes it anew. */
+  /**
+   * Reads the announcement. Returns null if there is none or the key holds no text; the evaluation writes it
+   * again.
+   */
   const announcedNow = () =>
     untilAborted(() => redis.get(RUN_KEY), ended).catch((error) => {
       if (isWrongType(error)) return null;
@@ -182,7 +185,7 @@ async function announcements(
   return { announcedNow, nextAnnounced };
 }
 
-/** How jobs of the queue are drawn, with what the worker has. */
+/** Returns how the worker draws jobs of the queue. */
 function drawing(
   { model, proposal, onSample }: Pick<Working, "model" | "proposal" | "onSample">,
   own: Equipment,

@@ -8,17 +8,17 @@ import { quantileSorted } from "simple-statistics";
 import type { Interval } from "./wilson.js";
 
 export interface BootstrapOptions {
-  /** How often as many items as there are get drawn. Default 10,000. */
+  /** Number of resamples, each as large as the set of items. Default 10,000. */
   resamples?: number;
-  /** Default 0. */
+  /** Seed of the random draws. Default 0. */
   seed?: number;
 }
 
 /**
- * Means of each column over the same draws of rows.
+ * Computes the means of each column over the same random draws of rows.
  *
- * @param columns one number an item each; all of one length, at least 1
- * @returns for each column as many means as there are resamples
+ * @param columns one number per item each; all have the same length, at least 1
+ * @returns for each column one mean per resample
  */
 export function resampledMeans(
   columns: readonly (readonly number[])[],
@@ -40,7 +40,7 @@ export function resampledMeans(
   return means;
 }
 
-/** The middle 95% of resampled values. */
+/** Returns the interval of the middle 95% of the resampled values. */
 export function percentileInterval(values: Float64Array): Interval {
   const sorted = Array.from(values.toSorted());
   return [quantileSorted(sorted, 0.025), quantileSorted(sorted, 0.975)];

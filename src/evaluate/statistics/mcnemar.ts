@@ -1,8 +1,7 @@
 /**
- * McNemar's exact test (1947): the two-sided p-value of `won` against `lost` items, under the
- * hypothesis that an item on which two methods differ goes either way with equal probability. Items
- * on which they agree don't count. With several samples an item it is the sign test of the items'
- * accuracies.
+ * McNemar's exact test (1947): the two-sided p-value of `won` against `lost` items, under the hypothesis that
+ * an item on which two methods differ goes either way with equal probability. Items on which they agree don't
+ * count. With several samples per item it is the sign test of the items' accuracies.
  */
 export function mcnemarPValue(won: number, lost: number): number {
   const n = won + lost;

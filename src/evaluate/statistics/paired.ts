@@ -1,10 +1,10 @@
-/** 95% intervals of the mean difference of paired outcomes, also where hardly any pair differs. */
+/** 95% intervals of the mean difference of paired outcomes, valid even if hardly any pair differs. */
 import { type Interval, Z95 } from "./wilson.js";
 
 /**
- * Tango's score interval (1998) of p(won) - p(lost), from `items` pairs of outcomes that are right or
- * wrong: the differences that the score test doesn't refuse. With two of a hundred items won it covers
- * the truth, where the bootstrap, which can't draw what it has not seen, doesn't.
+ * Tango's score interval (1998) of p(won) - p(lost), from `items` pairs of right or wrong outcomes. It
+ * contains the differences that the score test doesn't reject. When only two of a hundred items differ, it
+ * still covers the truth; the bootstrap doesn't, because it can't draw what it has not seen.
  *
  * @param items at least 1, and at least won + lost
  */
@@ -18,7 +18,10 @@ export function tangoInterval(won: number, lost: number, items: number): Interva
   ];
 }
 
-/** z of the score test of a difference; its probability of a lost item is the likeliest then. */
+/**
+ * Returns z of the score test of a difference. The probability of a lost item is its maximum-likelihood value
+ * for this difference.
+ */
 function scoreZ(won: number, lost: number, items: number, difference: number): number {
   const a = 2 * items;
   const b = (a - won + lost) * difference - won - lost;
@@ -30,7 +33,7 @@ function scoreZ(won: number, lost: number, items: number, difference: number): n
   return Math.sign(excess) * Number.POSITIVE_INFINITY;
 }
 
-/** Where refusals end between a difference that may be refused, and one that isn't. */
+/** Finds, by bisection, where rejection ends between a difference that may be rejected and one that isn't. */
 function edge(outside: number, inside: number, isRefused: (at: number) => boolean): number {
   let [refused, kept] = [outside, inside];
   if (!isRefused(refused)) return refused;
@@ -43,9 +46,9 @@ function edge(outside: number, inside: number, isRefused: (at: number) => boolea
 }
 
 /**
- * Bonett and Price's interval (2012): the normal one with two pairs more, one won and one lost.
+ * Bonett and Price's interval (2012): the normal interval after adding two pairs, one won and one lost.
  *
- * @param differences one an item, from -1 to 1, at least one
+ * @param differences one per item, each from -1 to 1; at least one
  */
 export function bonettPriceInterval(differences: readonly number[]): Interval {
   const size = differences.length + 2;

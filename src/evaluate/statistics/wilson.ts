@@ -1,7 +1,7 @@
-/** From the lower to the upper bound. */
+/** The lower and the upper bound. */
 export type Interval = [low: number, high: number];
 
-/** Φ⁻¹(.975). */
+/** Φ⁻¹(0.975). */
 export const Z95 = 1.959963984540054;
 
 /**

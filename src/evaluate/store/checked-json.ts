@@ -1,8 +1,11 @@
-/** JSON that may come from anywhere: files are checked before they are used. */
+/** Checks JSON from untrusted files before it is used. */
 import type { z } from "zod";
 import { LlamaEtsError, messageOf } from "../../engine/errors.js";
 
-/** Throws `ERR_INVALID_DATA`, which says where, and with a fix what was expected there. */
+/**
+ * Parses JSON. Throws `ERR_INVALID_DATA`, which says where the error is, and what was expected if `fix` is
+ * given.
+ */
 export function parseJson(text: string, where: string, fix?: string): unknown {
   try {
     return JSON.parse(text);
@@ -12,7 +15,9 @@ export function parseJson(text: string, where: string, fix?: string): unknown {
   }
 }
 
-/** Throws `ERR_INVALID_DATA`, which says where, and names the first field that is wrong. */
+/**
+ * Checks a value. Throws `ERR_INVALID_DATA`, which says where the error is and names the first wrong field.
+ */
 export function validate<T>(schema: z.ZodType<T>, value: unknown, where: string, fix?: string): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;

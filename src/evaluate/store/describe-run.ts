@@ -1,4 +1,4 @@
-/** What `run.json` says of models, rewards, versions and the machine. */
+/** Describes models, rewards, versions and the machine for `run.json`. */
 import { cpus, totalmem } from "node:os";
 import path from "node:path";
 import { resolveBundledName } from "../../engine/bundled-models.js";
@@ -23,8 +23,8 @@ export async function describeModel(model: Model, signal?: AbortSignal): Promise
 }
 
 /**
- * The SHA-256 of a model's file. Of a model in several files, with adapters, or whose keys and values
- * are of another type than usual, that of what decides its texts; of a server's, what names it.
+ * Returns the SHA-256 of a model's file. For a model with several files, adapters or another KV type it
+ * hashes everything that determines the texts. For a model on a server it returns the server's fingerprint.
  */
 async function hashModel(model: Model, signal: AbortSignal | undefined): Promise<string> {
   const { adapters = [], kvType = DEFAULT_KV_TYPE, fingerprint } = model.describe();
@@ -39,13 +39,13 @@ async function hashModel(model: Model, signal: AbortSignal | undefined): Promise
   return sha256(canonicalJson({ files, loras, kvType }));
 }
 
-/** A reward's part of the settings: what names it, and the hashes of the files it is read from. */
+/** A reward in the settings: its name, and the hashes of its files. */
 export interface DescribedReward {
   reward: string;
   rewardFiles?: string[];
 }
 
-/** As it is named now, with the files as they are now. */
+/** Describes a reward by its name and the current hashes of its files. */
 export async function describeReward(
   expression: string,
   signal?: AbortSignal,
@@ -54,7 +54,7 @@ export async function describeReward(
   const rewardFiles = await Promise.all(
     files.map(async ({ takes, argument }) => {
       if (takes === "FILE") return hashRewardFile(argument, signal);
-      // A model is perhaps a bundled one's name, or a URI.
+      // A model may also be the name of a bundled one, or a URI.
       const file = await resolveModelPath(resolveBundledName(argument), () => {}, signal);
       return hashFile(file, signal);
     }),
@@ -62,7 +62,7 @@ export async function describeReward(
   return { reward: expression, ...(rewardFiles.length > 0 && { rewardFiles }) };
 }
 
-/** Throws `ERR_REWARD` for what can't be read as a file. */
+/** Returns the hash of a reward's file. Throws `ERR_REWARD` if it can't be read. */
 async function hashRewardFile(file: string, signal: AbortSignal | undefined): Promise<string> {
   try {
     const found = await refuseOtherThanFile(file);
@@ -78,7 +78,7 @@ async function hashRewardFile(file: string, signal: AbortSignal | undefined): Pr
   }
 }
 
-/** What grades in the place of the task's own grader; nothing without one. */
+/** Describes the grader that replaces the task's own; empty without one. */
 export async function describeGrader(
   grader: string | undefined,
   signal?: AbortSignal,
@@ -88,14 +88,14 @@ export async function describeGrader(
   return { grader: { path: grader, sha256: rewardFiles[0] as string } };
 }
 
-/** The module of a task of one's own; nothing of those that come with the package. */
+/** Describes the module of a custom task; empty for built-in tasks. */
 export async function describeTaskFile(task: Task): Promise<Pick<RunRecord, "taskFile">> {
   const file = fileOfTask(task);
   if (file === undefined) return {};
   return { taskFile: { path: path.resolve(file), sha256: await hashFile(file) } };
 }
 
-/** The versions, and the machine that draws. */
+/** Describes the versions and the machine that draws. */
 export function describeMachine(model: Model): Pick<RunRecord, "versions" | "machine"> {
   const { engine, devices, place } = model.describe();
   const ofType = (wanted: string) => devices.find(({ type }) => type === wanted);

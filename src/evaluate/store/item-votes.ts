@@ -1,25 +1,26 @@
 /**
- * Runs with a total budget: their samples of an item vote, as the number of them hangs on how the vote
- * stood. A mean over such samples would say more of the items that are hard to decide.
+ * Votes in runs with a total budget. The number of an item's samples depends on how the vote stands, so a
+ * mean over samples would give more weight to items that are hard to decide. The samples of an item vote
+ * instead.
  */
 import { isLeaderCertain } from "../../rewards/settled-vote.js";
 import { groupBy } from "../group-by.js";
 import { type GradedSample, gradedOf, type RunRecord, type Sample } from "./run-files.js";
 
-/** How sure a vote must be of its leader to end before the last sample. */
+/** The confidence in its leader that a vote needs to end before the last sample. */
 const CONFIDENCE = 0.95;
 
 /**
- * Whether more samples of an item would hardly change its vote: no other answer could still overtake the
- * first by `most` samples, or the first one is the most probable answer, with an error of at most 5% over
- * all looks.
+ * Returns whether the vote on an item is settled. Either no other answer can still overtake the leader within
+ * `most` samples, or the leader is the most probable answer, with an error probability of at most 5% over all
+ * looks.
  */
 export function isVoteSettled(samples: readonly Sample[], most: number): boolean {
   const answers = inOrder(samples).map(({ answer }) => answer);
   return !mayTurn(countOf(answers), most - answers.length) || isLeaderCertain(answers, CONFIDENCE);
 }
 
-/** Whether so many more votes could elect another answer: of equals that seen first stays. */
+/** Returns whether `left` more votes could elect another answer. On a tie the answer seen first wins. */
 function mayTurn(votes: ReadonlyMap<string, number>, left: number): boolean {
   const counts = [...votes.values()];
   const lead = Math.max(0, ...counts);
@@ -31,8 +32,9 @@ function mayTurn(votes: ReadonlyMap<string, number>, left: number): boolean {
 }
 
 /**
- * The samples of an item and method as one: the first with the most frequent answer, of equals that seen
- * first, at the cost of all. Failed where all have failed.
+ * Merges the samples of an item and method into one: the first sample with the most frequent answer (on a
+ * tie, the answer seen first), with the cost of all samples. The result has failed if all samples have
+ * failed.
  */
 export function votedSample(samples: readonly Sample[]): Sample | undefined {
   const graded = inOrder(samples);
@@ -50,7 +52,7 @@ export function votedSample(samples: readonly Sample[]): Sample | undefined {
   };
 }
 
-/** What a run's samples are measured by: themselves, or with a total budget a vote for each item. */
+/** Returns the samples that measure a run: all samples, or with a total budget one vote per item. */
 export function measuredSamples(
   { budget }: Pick<RunRecord, "budget">,
   samples: readonly Sample[],
@@ -60,7 +62,10 @@ export function measuredSamples(
   return [...votes.values()].flatMap((own) => votedSample(own) ?? []);
 }
 
-/** Tokens that a sample took, its proposal's included; those of a failed one aren't known. */
+/**
+ * Returns the generated tokens of a sample, including its proposal's; 0 for a failed sample, whose tokens
+ * aren't known.
+ */
 export function tokensOf(sample: Sample): number {
   if ("error" in sample) return 0;
   return sample.usage.generated + (sample.proposalUsage?.generated ?? 0);
@@ -70,7 +75,7 @@ function inOrder(samples: readonly Sample[]): GradedSample[] {
   return gradedOf(samples).sort((a, b) => a.sample - b.sample);
 }
 
-/** Votes by answer, in the order in which they were seen. */
+/** Counts the votes by answer, in the order in which the answers were seen. */
 function countOf(answers: readonly (string | null)[]): Map<string, number> {
   const votes = new Map<string, number>();
   for (const answer of answers) {

@@ -4,9 +4,8 @@ import type { MethodRecord, RunRecord } from "./run-files.js";
 import { canonicalJson } from "./sample-key.js";
 
 /**
- * The run that resuming `before` as `now` makes: more items, samples and methods may be added.
- * Throws `ERR_INVALID_OPTION`, naming the difference, where the two would mix what can't be
- * compared.
+ * Returns the run that results from resuming `before` as `now`, which may add items, samples and methods.
+ * Throws `ERR_INVALID_OPTION` with the difference if the samples of the two can't be compared.
  */
 export function mergeRuns(directory: string, before: RunRecord, now: RunRecord): RunRecord {
   const refuse = (what: string, was: unknown, is: unknown): never => {
@@ -19,7 +18,7 @@ export function mergeRuns(directory: string, before: RunRecord, now: RunRecord):
   for (const name of ["task", "form", "mode", "seed"] as const) {
     if (before[name] !== now[name]) refuse(`\`${name}\``, before[name], now[name]);
   }
-  // First: a changed task file reads other items of the same data.
+  // This check comes first, because a changed task file may read other items from the same data.
   const tasks = [before.taskFile, now.taskFile] as const;
   refuseFile(directory, "task file", tasks, fixes(directory).regrade);
   for (const name of ["data", "model", "proposal"] as const) {
@@ -48,8 +47,8 @@ export function mergeRuns(directory: string, before: RunRecord, now: RunRecord):
 }
 
 /**
- * Refuses methods that differ by name alone: their samples have the same keys, and only one of them
- * would get any. Throws `ERR_INVALID_OPTION`.
+ * Refuses methods that differ only in their names. Their samples would have the same keys, so only one of the
+ * methods would get samples. Throws `ERR_INVALID_OPTION`.
  */
 export function refuseTwins(methods: readonly MethodRecord[]): void {
   const names = new Map<string, string>();
@@ -67,7 +66,7 @@ export function refuseTwins(methods: readonly MethodRecord[]): void {
   }
 }
 
-/** A budget may grow: no method's share may be smaller than what it was drawn by. */
+/** Merges the budgets. A budget may grow, but no method's share may become smaller than before. */
 function mergedBudget(
   before: RunRecord,
   now: RunRecord,
@@ -94,7 +93,7 @@ function refuseChange(
     const [was, is] = [before.settings[name] ?? null, now.settings[name] ?? null];
     if (canonicalJson(was) !== canonicalJson(is)) refuse(`\`${name}\` of ${now.name}`, was, is);
   }
-  // The names are the same: what has changed is what a file holds.
+  // The names are equal, so the content of a file has changed.
   for (const [files, named] of Object.entries(FILES_OF)) {
     const [was, is] = [hashesIn(before.settings[files]), hashesIn(now.settings[files])];
     if (canonicalJson(was) === canonicalJson(is)) continue;
@@ -113,14 +112,14 @@ function refuseChange(
   }
 }
 
-/** The settings that hold hashes of files, and those that name the files. */
+/** Maps the settings with hashes of files to the settings that name these files. */
 const FILES_OF: Record<string, string> = { rewardFiles: "reward", potentialFiles: "potential" };
 
 function hashesIn(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }
 
-/** The files that a reward's or a potential's name names, in the order of their hashes. */
+/** Returns the files in the name of a reward or potential, in the order of their hashes. */
 function filesOf(expression: unknown): string[] {
   if (typeof expression !== "string") return [];
   return parseReward(expression).flatMap(({ takes, argument }) =>
@@ -138,7 +137,7 @@ const fixes = (directory: string) => ({
   regrade: `\`llama-ets regrade ${directory}\`, which grades what was drawn by the new one; or another --out`,
 });
 
-/** Refuses a file whose content is another now, in words that say which of its name and content has changed. */
+/** Refuses a file whose content has changed. The message says whether its name has changed too. */
 function refuseFile(
   directory: string,
   what: string,

@@ -1,6 +1,6 @@
 /**
- * The questions of a task of one's own, kept in the run directory: whoever reports on a run loads no module
- * of it, since the directory may come from anywhere.
+ * Keeps the questions of a custom task in the run directory. So a report needn't load the task's module,
+ * which would run code of an untrusted directory.
  */
 import { stat } from "node:fs/promises";
 import path from "node:path";
@@ -11,7 +11,7 @@ import type { TaskItem } from "../../tasks/task.js";
 
 const QUESTIONS_FILE = "questions.jsonl";
 
-/** Writes the items' questions beside those that are there. Throws `ERR_WRITE`. */
+/** Adds the items' questions to the existing ones. Throws `ERR_WRITE`. */
 export async function keepQuestions(
   directory: string,
   items: readonly Pick<TaskItem, "id" | "prompt">[],
@@ -30,7 +30,7 @@ export async function keepQuestions(
   }
 }
 
-/** Questions by item; none where the file isn't there, or is another one. */
+/** Returns the questions by item; empty if the file is missing or has another format. */
 export async function readQuestions(directory: string): Promise<Map<string, string>> {
   const file = path.join(directory, QUESTIONS_FILE);
   try {
@@ -43,6 +43,6 @@ export async function readQuestions(directory: string): Promise<Map<string, stri
       ),
     );
   } catch {
-    return new Map(); // a report does without
+    return new Map(); // the report then shows no questions
   }
 }

@@ -1,4 +1,4 @@
-/** Reads run directories. What they hold is checked: they may come from anywhere. */
+/** Reads run directories and checks their content, since they may come from an untrusted source. */
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { checkString } from "../../engine/check.js";
@@ -21,15 +21,15 @@ import {
 export interface EvaluationRun {
   directory: string;
   run: RunRecord;
-  /** One sample for each key, in the order of the file; a failed one gives way to a later one. */
+  /** One sample for each key, in the order of the file. A later sample replaces a failed one. */
   samples: Sample[];
-  /** Bytes of `samples.jsonl` that hold whole lines; a torn line after them is not read. */
+  /** Number of bytes of `samples.jsonl` that hold complete lines. A partial line after them is not read. */
   wholeBytes: number;
 }
 
 /**
- * Reads `run.json` and `samples.jsonl`; a line that a kill left torn, without its newline, is not
- * read.
+ * Reads `run.json` and `samples.jsonl`. A last line without a newline, which a killed process may leave, is
+ * not read.
  *
  * @throws LlamaEtsError `ERR_INVALID_DATA`, with file, line and field
  */
@@ -90,9 +90,9 @@ const SAMPLE_FIX = "the file without that line; `llama-ets eval --resume` draws 
 const RUN_FIX =
   "the file as `llama-ets eval` wrote it: the same command with another --out writes one";
 
-/** The day that the run of a directory has for templates that print one; undefined without any. */
+/** Returns the date of a directory's run, for templates that print a date; undefined if it has none. */
 export async function readRunDate(directory: string): Promise<string | undefined> {
-  const run = await readRunRecord(directory).catch(() => undefined); // whoever resumes it is told
+  const run = await readRunRecord(directory).catch(() => undefined); // resuming the run reports the error
   return run?.methods.map(({ settings }) => settings.date).find((date) => typeof date === "string");
 }
 
@@ -101,7 +101,7 @@ async function read(file: string): Promise<string> {
     await refuseOtherThanFile(file);
     return await readFile(file, "utf8");
   } catch (error) {
-    if (codeOf(error) === "ENOENT" && path.basename(file) === SAMPLES_FILE) return ""; // none yet
+    if (codeOf(error) === "ENOENT" && path.basename(file) === SAMPLES_FILE) return ""; // no samples yet
     throw new LlamaEtsError("ERR_INVALID_DATA", `Could not read ${file}: ${whyUnreadable(error)}`, {
       fix: await fixFor(file, error),
       cause: error,
@@ -109,7 +109,9 @@ async function read(file: string): Promise<string> {
   }
 }
 
-/** Names the run directories within one that is none: a sweep's, or the one that holds all runs. */
+/**
+ * Suggests run directories inside a directory that isn't one itself, such as that of a sweep or of all runs.
+ */
 async function fixFor(file: string, error: unknown): Promise<string> {
   const usual = "a directory that `llama-ets eval --out` wrote";
   if (codeOf(error) !== "ENOENT") return usual;
@@ -119,7 +121,7 @@ async function fixFor(file: string, error: unknown): Promise<string> {
   return `${usual}, such as ${within.slice(0, MAX_NAMED).join(", ")}${more}`;
 }
 
-/** As deep as the folder of all sweeps has runs. */
+/** Search depth: the folder of all sweeps has its runs at this depth. */
 const MAX_DEPTH = 4;
 const MAX_NAMED = 4;
 

@@ -1,6 +1,4 @@
-/**
- * What a run directory holds: `run.json`, `samples.jsonl` and `summary.json` (docs/evaluation.md).
- */
+/** The schemas of a run directory's `run.json`, `samples.jsonl` and `summary.json` (docs/evaluation.md). */
 import { z } from "zod";
 import { GRADING_MODES } from "../../tasks/task.js";
 
@@ -22,35 +20,38 @@ const modelSchema = z.object({
 });
 
 const methodSchema = z.object({
-  /** The samples and the summary call it so; it is unique within the run. */
+  /** The method's name in the samples and the summary, unique within the run. */
   name: z.string().min(1),
-  /** The method it runs, as `ask --method` names it. */
+  /** The method that runs, by its name in `ask --method`. */
   method: z.string().min(1),
-  /** The options it was given; those left out have their defaults. */
+  /** The options of the method. Options that are left out have their defaults. */
   settings: z.record(z.string(), z.json()),
-  /** Why `auto` chose the method, and what the rule stands on. */
+  /** Why `auto` chose the method, and the evidence for this rule. */
   auto: z.object({ because: z.string(), evidence: z.string() }).exactOptional(),
 });
 
-/** `run.json`: all that the samples' keys rest on, and where they were drawn. */
+/** `run.json`: everything that the keys of the samples depend on, and the machine that drew them. */
 export const runSchema = z.object({
   format: z.literal(RUN_FORMAT),
   task: z.string().min(1),
-  /** A task of one's own: the module that answers are found and graded by. */
+  /** The module of a custom task, which extracts and grades answers. */
   taskFile: z.object({ path: z.string(), sha256 }).exactOptional(),
   data: z.object({ path: z.string(), sha256 }),
-  /** The run covers this many items of the data, the first ones. */
+  /** The run covers this many first items of the data. */
   items: count,
   methods: z.array(methodSchema).min(1),
-  /** Samples of each item and method; with a total budget the most of them. */
+  /** Samples of each item and method. With a total budget it is the maximum. */
   samples: z.int().min(1),
-  /** A budget of generated tokens for the whole run: its methods have equal shares, and its items vote. */
+  /**
+   * A budget of generated tokens for the whole run. Its methods have equal shares, and the samples of an item
+   * vote.
+   */
   budget: z.object({ tokens: z.int().min(1) }).exactOptional(),
-  /** Seed of the run; each sample's own derives from it. */
+  /** Seed of the run. The seed of each sample derives from it. */
   seed: count,
   /** How answers were graded. */
   mode: z.enum(GRADING_MODES),
-  /** What graded in the place of the task's own grader: `judge:GGUF`, and the file. */
+  /** The grader that replaced the task's own: `judge:GGUF`, and the hash of its file. */
   grader: z.object({ path: z.string(), sha256 }).exactOptional(),
   /** The prompts' form. */
   form: z.string(),
@@ -65,7 +66,7 @@ export const runSchema = z.object({
     memory: count,
     gpu: z.union([z.string(), z.literal(false)]),
   }),
-  /** ISO 8601. */
+  /** Start time in ISO 8601. */
   startedAt: z.iso.datetime(),
 });
 
@@ -89,7 +90,7 @@ const stepSchema = z.object({
 });
 
 const sampleIdentity = {
-  /** Names the sample: a hash of everything that decides its law and its grade. */
+  /** The sample's key: a hash of everything that determines its distribution and its grade. */
   key: sha256,
   task: z.string(),
   item: z.string(),
@@ -99,11 +100,11 @@ const sampleIdentity = {
   seed: count,
 };
 
-/** What may be kept of each token of a text. */
+/** The values that may be kept of each token of a text. */
 const TOKEN_PARTS = ["tokens", "logprobs", "entropies"] as const;
 export type TokenPart = (typeof TOKEN_PARTS)[number];
 
-/** What a sample keeps of each whole text that its method drew. */
+/** What a sample keeps of each complete text that its method drew. */
 export const keptSchema = z.union([
   z.enum(["none", "texts"]),
   z.array(z.enum(TOKEN_PARTS)).min(1).readonly(),
@@ -112,14 +113,23 @@ export type Kept = z.infer<typeof keptSchema>;
 
 const tokenValues = z.array(z.number().nullable());
 
-/** What `keep` names of each token of a text, its end token included. */
+/** The values that `keep` names, for each token of a text including the end token. */
 const tokenFields = {
-  /** `tokens`: ids and texts, which together are what the model wrote, special tokens written out. */
+  /**
+   * For `tokens`: the ids and the texts of the tokens. Joined, the texts are what the model wrote, including
+   * special tokens.
+   */
   ids: z.array(count).exactOptional(),
   pieces: z.array(z.string()).exactOptional(),
-  /** `logprobs`: in nats, under the reference policy; null where a budget left it unknown. */
+  /**
+   * For `logprobs`: log-probabilities in nats under the reference policy. A value is null if a token budget
+   * left it unknown.
+   */
   logProbs: tokenValues.exactOptional(),
-  /** `entropies`: of the distributions that the tokens were drawn from, in nats; null likewise. */
+  /**
+   * For `entropies`: entropies in nats of the distributions that the tokens were drawn from. Null as for
+   * `logProbs`.
+   */
   entropies: tokenValues.exactOptional(),
 };
 
@@ -127,36 +137,39 @@ const keptTextSchema = z.object({
   text: z.string(),
   /** Its canonical answer. */
   answer: z.string().nullable(),
-  /** Null where the reward votes, as that hangs on the other texts. */
+  /** Null if the reward votes, because a vote depends on the other texts. */
   reward: z.number().nullable(),
-  /** Tokens drawn, its end token included. */
+  /** Number of drawn tokens, including the end token. */
   generated: count,
-  /** Under the reference policy, in nats. */
+  /** Log-probability under the reference policy, in nats. */
   logProb: z.number(),
   ...tokenFields,
 });
 
-/** What a run of a method gave. */
+/** The result of a run of a method. */
 export const drawnSchema = z.object({
   text: z.string(),
-  /** The method's own canonical answer, which it votes by. */
+  /** The canonical answer that the method uses in votes. */
   answer: z.string().nullable(),
   stopReason: z.string(),
   agreement: share,
-  /** Where the reward doesn't vote: the text's, null where it has none, and that of the best seen. */
+  /**
+   * Only for rewards that don't vote: the reward of the text (null if it has none), and of the best text
+   * seen.
+   */
   reward: z.number().nullable().exactOptional(),
   bestReward: z.number().nullable().exactOptional(),
   usage: usageSchema,
   proposalUsage: usageSchema.exactOptional(),
   steps: z.array(stepSchema),
   warnings: z.array(z.string()),
-  /** The whole texts that `majority` and `best-of-n` chose from, in the order of their drawing. */
+  /** The complete texts that `majority` and `best-of-n` chose from, in the order in which they were drawn. */
   texts: z.array(keptTextSchema).exactOptional(),
-  /** Where there are none: what is kept of the tokens of the text itself. */
+  /** Without `texts`: the kept values of the tokens of the text itself. */
   ...tokenFields,
 });
 
-/** Why a run gave nothing. */
+/** Why a run failed. */
 export const failureSchema = z.object({ code: z.string(), message: z.string() });
 
 /** A sample that was drawn and graded. */
@@ -168,11 +181,11 @@ export const gradedSampleSchema = z.object({
   /** The answer that was graded. */
   extracted: z.string().nullable(),
   correct: z.boolean(),
-  /** Why it was graded so, where the answer and the gold don't tell. */
+  /** The reason for the grade, if the answer and the gold answer don't show it. */
   reason: z.string().exactOptional(),
-  /** How the program ended, where the grader runs code. */
+  /** How the program ended, if the grader runs code. */
   result: z.string().exactOptional(),
-  /** Where an answer may be right in part: its score, and those of its parts. */
+  /** Only for answers that may be partly right: the score, and the scores by category. */
   score: share.exactOptional(),
   categories: z.record(z.string(), share).exactOptional(),
   /** IFEval: a verdict for each instruction. */
@@ -181,54 +194,54 @@ export const gradedSampleSchema = z.object({
   gradedBy: z.enum(GRADING_MODES),
 });
 
-/** A sample whose run failed; resuming tries it again. */
+/** A sample whose run failed. Resuming tries it again. */
 export const failedSampleSchema = z.object({ ...sampleIdentity, error: failureSchema });
 
 const methodSummarySchema = z.object({
   /** Samples that were graded. */
   n: count,
-  /** The share of them that is right; null where there is none. */
+  /** The share of right samples; null if there are none. */
   accuracy: share.nullable(),
   /** Wilson's 95% interval of the accuracy. */
   ci95: z.tuple([share, share]).nullable(),
-  /** Samples that failed: they are neither right nor wrong. */
+  /** Failed samples. They are neither right nor wrong. */
   failed: count,
-  /** Means over the samples, where answers may be right in part, and by what the parts are of. */
+  /** Only for answers that may be partly right: the mean score over the samples, and the mean by category. */
   score: share.exactOptional(),
   categories: z.record(z.string(), share).exactOptional(),
-  /** Means over the samples that have one: of the texts' rewards, and of the best texts seen. */
+  /** Mean rewards of the texts and of the best texts seen, over the samples that have a reward. */
   reward: z.number().exactOptional(),
   bestReward: z.number().exactOptional(),
   /**
-   * With a total budget `n` are items, each a vote of its samples: these were drawn of them in all, and so
-   * many of the votes are settled.
+   * Only with a total budget, where `n` counts items and each item is a vote of its samples: the total number
+   * of samples drawn, and the number of settled votes.
    */
   votes: z.object({ samples: count, settled: count }).exactOptional(),
-  /** Totals over the samples: tokens of the model, and of a proposal. */
+  /** Total tokens over the samples, of the model and of a proposal. */
   generated: count,
   prefilled: count,
   scored: count,
   proposal: z.object({ generated: count, prefilled: count, scored: count }).exactOptional(),
-  /** Wall time of the samples in milliseconds, summed. */
+  /** Total wall time of the samples in milliseconds. */
   ms: z.number().min(0),
 });
 
-/** `summary.json`; a method that has no sample yet is left out. */
+/** `summary.json`. A method without samples is left out. */
 const summarySchema = z.object({
   task: z.string(),
   methods: z.record(z.string(), methodSummarySchema),
 });
 
-/** `run.json`: what the run is of, by which its samples are keyed. */
+/** `run.json`: what determines the keys of the run's samples, and where they were drawn. */
 export type RunRecord = z.infer<typeof runSchema>;
 export type MethodRecord = z.infer<typeof methodSchema>;
 export type ModelRecord = z.infer<typeof modelSchema>;
-/** What a run of a method gave, but for its grade. */
+/** The result of a run of a method, without its grade. */
 export type DrawnText = z.infer<typeof drawnSchema>;
 export type KeptText = z.infer<typeof keptTextSchema>;
-/** A line of `samples.jsonl`: a text, its verdict and what it cost. */
+/** A line of `samples.jsonl`: a text, its verdict and its cost. */
 export type GradedSample = z.infer<typeof gradedSampleSchema>;
-/** A line of `samples.jsonl` whose run failed: it is neither right nor wrong. */
+/** A line of `samples.jsonl` whose run failed. It is neither right nor wrong. */
 export type FailedSample = z.infer<typeof failedSampleSchema>;
 /** A line of `samples.jsonl`. */
 export type Sample = GradedSample | FailedSample;
@@ -237,7 +250,7 @@ export type MethodSummary = z.infer<typeof methodSummarySchema>;
 /** `summary.json`: what each method reached. */
 export type Summary = z.infer<typeof summarySchema>;
 
-/** The samples that didn't fail, in their order. */
+/** Returns the samples that didn't fail, in their order. */
 export function gradedOf(samples: readonly Sample[]): GradedSample[] {
   return samples.flatMap((sample) => (isFailed(sample) ? [] : sample));
 }

@@ -1,7 +1,7 @@
 /**
- * A run directory that is being written. One process at a time holds it, by a lock that ends with
- * the process. Samples are appended, each by one write of a whole line, so that a kill leaves at
- * most the last line torn; they are forced to the disk about once a second and at the end.
+ * A run directory that is open for writing. Only one process at a time holds it, by a lock that ends with the
+ * process. Each sample is appended by one write of a whole line, so that a killed process leaves at most a
+ * partial last line. Samples are flushed to disk about once a second and at the end.
  */
 import { type FileHandle, open } from "node:fs/promises";
 import path from "node:path";
@@ -35,7 +35,7 @@ export class RunStore implements AsyncDisposable {
   readonly #samples: Map<string, Sample>;
   #bytes: number;
   #synced = performance.now();
-  /** Appends, one after another. */
+  /** The last append. The next one waits for it. */
   #appending: Promise<void> = Promise.resolve();
 
   private constructor(
@@ -54,12 +54,12 @@ export class RunStore implements AsyncDisposable {
   }
 
   /**
-   * Begins a run in a directory, which is made if need be, or with `resume` goes on with the one
-   * that is there.
+   * Begins a run in a directory, which it creates if necessary. With `resume` it continues the run in the
+   * directory.
    *
-   * @throws LlamaEtsError `ERR_RUN_IN_USE` while another process holds it, `ERR_WRITE`,
-   *   `ERR_INVALID_OPTION` when it holds a run that is not to be resumed, or another one,
-   *   `ERR_INVALID_DATA` when what it holds is damaged
+   * @throws LlamaEtsError `ERR_RUN_IN_USE` while another process holds the directory; `ERR_WRITE`;
+   *   `ERR_INVALID_OPTION` if the directory holds a run without `resume`, or a different run;
+   *   `ERR_INVALID_DATA` if its files are damaged
    */
   static async open(
     directory: string,
@@ -88,7 +88,7 @@ export class RunStore implements AsyncDisposable {
     resume: boolean,
     lock: AsyncDisposable,
   ): Promise<RunStore> {
-    // Where a kill or a full disk left no sample there is nothing to go on with, and nothing to lose.
+    // A run without samples (after a kill or on a full disk) has nothing to continue and nothing to lose.
     const isBegun = (await sizeOf(path.join(directory, SAMPLES_FILE))) > 0;
     if (isBegun && !resume) {
       throw new LlamaEtsError("ERR_INVALID_OPTION", `${directory} holds a run already`, {
@@ -101,7 +101,7 @@ export class RunStore implements AsyncDisposable {
     try {
       file = await open(path.join(directory, SAMPLES_FILE), "a");
       const wholeBytes = before?.wholeBytes ?? 0;
-      await file.truncate(wholeBytes); // cuts a line that a kill left torn
+      await file.truncate(wholeBytes); // removes a partial last line of a killed process
       await writeJson(path.join(directory, RUN_FILE), merged);
       const samples = before?.samples ?? [];
       return new RunStore(directory, merged, lock, file, { samples, wholeBytes });
@@ -111,7 +111,7 @@ export class RunStore implements AsyncDisposable {
     }
   }
 
-  /** One sample for each key; a failed one stands until its run has succeeded. */
+  /** One sample for each key. A failed sample stays until its run has succeeded. */
   get samples(): Sample[] {
     return [...this.#samples.values()];
   }
@@ -122,7 +122,7 @@ export class RunStore implements AsyncDisposable {
     return sample !== undefined && !isFailed(sample);
   }
 
-  /** Throws `ERR_WRITE`, saying what is kept. A sample that is there already is not added again. */
+  /** Appends a sample unless it exists already. Throws `ERR_WRITE`, which says what is kept. */
   append(sample: Sample): Promise<void> {
     this.#appending = this.#appending.then(() => this.#append(sample));
     return this.#appending;
@@ -136,7 +136,7 @@ export class RunStore implements AsyncDisposable {
       if (bytesWritten < line.length) await this.#file.appendFile(line.subarray(bytesWritten));
       await this.#syncNowAndThen();
     } catch (error) {
-      // Where this fails, the next resume does it.
+      // If truncating fails, the next resume truncates the file.
       await this.#file.truncate(this.#bytes).catch(() => {});
       throw this.#writeError(SAMPLES_FILE, error);
     }
@@ -150,7 +150,7 @@ export class RunStore implements AsyncDisposable {
     this.#synced = performance.now();
   }
 
-  /** Forces the samples to the disk and writes the summary of what is there. */
+  /** Flushes the samples to disk and writes their summary. */
   async summarise(): Promise<Summary> {
     const summary = summarise(this.run, this.samples);
     try {
@@ -163,8 +163,8 @@ export class RunStore implements AsyncDisposable {
   }
 
   /**
-   * Puts other samples in the place of those that are there, in one step each for the samples, the run
-   * and the summary. Throws `ERR_WRITE`.
+   * Replaces all samples. The files of the samples, the run and the summary are each replaced atomically.
+   * Throws `ERR_WRITE`.
    */
   async replace(run: RunRecord, samples: readonly Sample[]): Promise<Summary> {
     await this.#appending;
@@ -190,7 +190,7 @@ export class RunStore implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#appending.catch(() => {}); // whoever appended was told
+    await this.#appending.catch(() => {}); // `append` has already rejected with the error
     await this.#file.close();
     await this.#lock[Symbol.asyncDispose]();
   }
@@ -200,7 +200,7 @@ function writeJson(file: string, content: object): Promise<void> {
   return writeWhole(file, `${JSON.stringify(content, null, 2)}\n`);
 }
 
-/** In bytes; 0 where it isn't there. */
+/** Returns the size of a file in bytes; 0 if it doesn't exist. */
 async function sizeOf(file: string): Promise<number> {
   try {
     return (await refuseOtherThanFile(file)).size;

@@ -1,14 +1,14 @@
-/** The names and seeds of samples depend on what decides a sample, not on who draws it or when. */
+/** Keys and seeds of samples. They depend only on what determines a sample, not on who draws it or when. */
 import { createHash } from "node:crypto";
 import type { TaskItem } from "../../tasks/task.js";
 import type { RunRecord } from "./run-files.js";
 
-/** SHA-256 in hexadecimal. */
+/** Returns the SHA-256 of a text in hexadecimal. */
 export function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** JSON with the keys of objects in order, so that equal values have equal texts. */
+/** Returns JSON with sorted object keys, so that equal values have equal texts. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, part) => {
     const isObject = typeof part === "object" && part !== null && !Array.isArray(part);
@@ -16,14 +16,14 @@ export function canonicalJson(value: unknown): string {
   });
 }
 
-/** The hash of a task's items, as they were read: another packing of the same rows is the same data. */
+/** Returns the hash of a task's parsed items. Another file format with the same rows gives the same hash. */
 export function hashItems(items: readonly TaskItem[]): string {
   return sha256(canonicalJson(items));
 }
 
 /**
- * The seed of an item's sample, from 0 to 2^53 - 1. All methods share it, and it depends on nothing
- * else, so that a sample is the same whatever was drawn before it.
+ * Returns the seed of an item's sample, from 0 to 2^53 - 1. All methods share it. It depends on nothing else,
+ * so that a sample doesn't depend on what was drawn before it.
  */
 export function sampleSeed(runSeed: number, item: string, sample: number): number {
   const digest = createHash("sha256")
@@ -32,13 +32,13 @@ export function sampleSeed(runSeed: number, item: string, sample: number): numbe
   return Number(digest.readBigUInt64BE() >> 11n);
 }
 
-/** What decides a sample besides its item and number. */
+/** What determines a sample besides its item and number. */
 export type KeyedRun = Pick<
   RunRecord,
   "task" | "taskFile" | "grader" | "form" | "mode" | "data" | "model" | "proposal"
 >;
 
-/** A sample's key: other settings, another model or other data give another key. */
+/** Returns the key of a sample. Other settings, another model or other data give another key. */
 export function sampleKey(
   run: KeyedRun,
   method: { method: string; settings: object; needsProposal: boolean },

@@ -1,4 +1,4 @@
-/** What a run came to, method by method. */
+/** Summarises a run, method by method. */
 
 import { groupBy } from "../group-by.js";
 import { wilsonInterval } from "../statistics/wilson.js";
@@ -12,7 +12,7 @@ import {
   type Summary,
 } from "./run-files.js";
 
-/** `summary.json` of these samples. */
+/** Returns the content of `summary.json` for these samples. */
 export function summarise(run: RunRecord, samples: readonly Sample[]): Summary {
   const rows = run.methods
     .map(({ name }) => [name, samples.filter(({ method }) => method === name)] as const)
@@ -24,7 +24,7 @@ export function summarise(run: RunRecord, samples: readonly Sample[]): Summary {
   return { task: run.task, methods: Object.fromEntries(rows) };
 }
 
-/** How many samples voted, and on how many items that is settled. */
+/** Counts the samples that voted, and the items whose vote is settled. */
 export function votesOf(
   { samples: most }: Pick<RunRecord, "samples">,
   samples: readonly Sample[],
@@ -36,7 +36,7 @@ export function votesOf(
   };
 }
 
-/** The mean rewards of the samples that have some. */
+/** Returns the mean rewards over the samples that have rewards. */
 export function meanRewards(
   samples: readonly GradedSample[],
 ): Pick<MethodSummary, "reward" | "bestReward"> {
@@ -48,7 +48,10 @@ export function meanRewards(
   return { ...meanOf("reward"), ...meanOf("bestReward") };
 }
 
-/** The mean scores of the samples that have some; a category's over those that have it. */
+/**
+ * Returns the mean scores over the samples that have scores, and those of each category over the samples that
+ * have it.
+ */
 function meanScores(samples: readonly GradedSample[]): Pick<MethodSummary, "score" | "categories"> {
   const scores = samples.flatMap(({ score }) => score ?? []);
   if (scores.length === 0) return {};

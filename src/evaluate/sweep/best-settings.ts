@@ -1,16 +1,16 @@
-/** The best settings of a sweep, judged on items that did not choose them. */
+/** Finds the best settings of a sweep and measures them on items that had no part in the choice. */
 import { createHash } from "node:crypto";
 import type { MethodName } from "../../methods/registry.js";
 import { type Interval, wilsonInterval } from "../statistics/wilson.js";
 import { gradedOf, isFailed, type Sample } from "../store/run-files.js";
 import type { SweepMethod } from "./sweep-config.js";
 
-/** A setting on one half of the items. */
+/** The accuracy of a setting on some of the items. */
 export interface HalfScore {
   items: number;
   /** Mean over the items, from 0 to 1. */
   accuracy: number;
-  /** Wilson's 95% interval, an item a trial. */
+  /** Wilson's 95% interval with an item as a trial. */
   ci95: Interval;
 }
 
@@ -18,15 +18,15 @@ export interface SweepSetting {
   name: string;
   method: MethodName | "auto";
   varied: SweepMethod["varied"];
-  /** Over all items; null where no sample was drawn. */
+  /** Over all items; null if no sample was drawn. */
   all: HalfScore | null;
-  /** Mean generated tokens a sample, a proposal's included. */
+  /** Mean generated tokens per sample, including those of a proposal. */
   generated: number;
-  /** Mean seconds a sample. */
+  /** Mean seconds per sample. */
   seconds: number;
 }
 
-/** The setting of a method that is best on one half of the items, and what it reaches on the other. */
+/** The setting of a method that is best on one half of the items, and its accuracy on the other half. */
 export interface BestSetting {
   method: MethodName | "auto";
   name: string;
@@ -34,7 +34,10 @@ export interface BestSetting {
   heldOut: HalfScore;
 }
 
-/** Whether an item chooses settings or judges them: a hash of its name, the same in every sweep. */
+/**
+ * Returns whether an item is used to choose settings or to measure them. A hash of its name decides, so it is
+ * the same in every sweep.
+ */
 export function choosesSettings(item: string): boolean {
   return (createHash("sha256").update(item).digest()[0] as number) % 2 === 0;
 }
@@ -62,9 +65,8 @@ export function scoreSettings(
 }
 
 /**
- * For each method its best setting on the items that choose (of equals the one of fewer tokens), with
- * its accuracy on the others, which had no part in the choice. Methods that lack items in a half are
- * left out.
+ * Returns for each method its best setting on the choosing items, with its accuracy on the other items. On a
+ * tie the setting with fewer tokens wins. Methods without items in one half are left out.
  */
 export function bestSettings(
   settings: readonly SweepSetting[],
@@ -90,7 +92,10 @@ export function bestSettings(
   });
 }
 
-/** An item's accuracy is the share of its samples that are right; failed samples are not counted. */
+/**
+ * Returns the mean accuracy over items. An item's accuracy is the share of its samples that are right,
+ * without failed samples.
+ */
 function scoreOf(samples: readonly Sample[]): HalfScore | null {
   const byItem = new Map<string, boolean[]>();
   for (const sample of samples) {

@@ -1,4 +1,4 @@
-/** Reads what a sweep found. What the file holds is checked: it may come from anywhere. */
+/** Reads the results of a sweep and checks the file, since it may come from an untrusted source. */
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
@@ -9,7 +9,7 @@ import { parseJson, validate } from "../store/checked-json.js";
 import { RUN_FILE } from "../store/run-files.js";
 import type { SweepResult } from "./run-sweep.js";
 
-/** The results of a sweep, in its directory. */
+/** The file with the results, in the directory of a sweep. */
 export const SWEEP_FILE = "sweep.json";
 
 const share = z.number().min(0).max(1);
@@ -44,14 +44,14 @@ const sweepSchema: z.ZodType<SweepResult[]> = z
   )
   .min(1);
 
-/** Whether a directory is a sweep's, which holds run directories, and no run's. */
+/** Returns whether a directory is that of a sweep, which holds run directories and isn't one itself. */
 export function isSweepDirectory(directory: string): boolean {
   const has = (file: string) => existsSync(path.join(directory, file));
   return has(SWEEP_FILE) && !has(RUN_FILE);
 }
 
 /**
- * The results of a sweep that `eval --config` has ended, one for each task and model.
+ * Reads the results of a finished `eval --config` sweep, one for each task and model.
  *
  * @throws LlamaEtsError `ERR_INVALID_DATA`, with the file and the field
  */

@@ -22,11 +22,11 @@ import { type SweepConfig, toEvaluated } from "./sweep-config.js";
 export interface SweepResult {
   task: string;
   model: string;
-  /** The run directories, one a seed. */
+  /** The run directories, one per seed. */
   directories: string[];
   settings: SweepSetting[];
   best: BestSetting[];
-  /** Samples that failed, of those that were drawn now: they are in no setting's numbers. */
+  /** Failed samples of this call. The numbers of the settings don't include them. */
   failed: number;
   /** Whether `maxFailures` ended the sweep here. */
   endedEarly: boolean;
@@ -39,21 +39,21 @@ export interface SweepOptions
   > {
   /** The directory of all runs. */
   out: string;
-  /** Goes on with what is there. Default false. */
+  /** Continues existing runs. Default false. */
   resume?: boolean;
   allowCodeExecution?: boolean;
-  /** Ends the sweep once so many samples have failed, with what it has. Default: all are drawn. */
+  /** Ends the sweep early once this many samples have failed. Default: all samples are drawn. */
   maxFailures?: number;
-  /** Opens a model of the file by its name there; the sweep disposes it. */
+  /** Opens a model by its name in the sweep's file. The sweep disposes it. */
   openModel: (name: string) => Promise<Model>;
   /** Called before each evaluation. */
   onRun?: (run: { task: string; model: string; seed: number; directory: string }) => void;
 }
 
 /**
- * Runs the evaluations of a sweep one after another; each model is loaded once. Those that are done
- * are kept by `resume`. What is wrong with any of them is found before the first. With `maxFailures` the
- * result that ended early is the last. Throws as `evaluate` does.
+ * Runs the evaluations of a sweep one after another, and loads each model once. `resume` keeps finished
+ * evaluations. Errors in the options of any evaluation are found before the first one starts. With
+ * `maxFailures`, the result that ended early is the last one. Throws as `evaluate` does.
  */
 export async function runSweep(
   { models = [], methods, seeds, options: common, proposal, ...config }: SweepConfig,
@@ -129,7 +129,9 @@ interface SweepTask {
   data: { data?: string };
 }
 
-/** The tasks of a sweep with their items, which can be voted on where a budget asks for that. */
+/**
+ * Loads the tasks of a sweep with their items. With a total budget it checks that answers can be voted on.
+ */
 async function openTasks(
   { tasks, budgetTokensTotal, samples }: Omit<SweepConfig, "methods" | "options" | "seeds">,
   signal: AbortSignal | undefined,
@@ -146,7 +148,7 @@ async function openTasks(
   return opened;
 }
 
-/** A folder for each name, with a number where an earlier one has it. */
+/** Returns a folder for each name. It adds a number if an earlier name has the same folder. */
 function foldersOf(names: readonly string[]): string[] {
   const folders = names.map(nameOf);
   return folders.map((folder, i) => {
@@ -155,7 +157,7 @@ function foldersOf(names: readonly string[]): string[] {
   });
 }
 
-/** A file's name without its folder and extension, as a directory may be called. */
+/** Converts a file name, without its folder and extension, to a valid directory name. */
 function nameOf(name: string): string {
   return path
     .basename(name)

@@ -1,4 +1,4 @@
-/** What a sweep's file says: tasks × models × seeds, and methods whose options are lists. */
+/** Reads the file of a sweep: tasks × models × seeds, and methods whose options may be lists. */
 import { z } from "zod";
 import { LlamaEtsError, messageOf } from "../../engine/errors.js";
 import { METHOD_NAMES, type MethodName } from "../../methods/registry.js";
@@ -10,7 +10,7 @@ import {
 } from "../configured-methods.js";
 import { validate } from "../store/checked-json.js";
 
-/** Settings, and runs of them, at the most: a slip of the pen must not ask for a million. */
+/** The maximum number of settings, and of runs, so that a typing error can't ask for a million. */
 const MAX_SETTINGS = 1000;
 const MAX_RUNS = 1000;
 
@@ -30,9 +30,9 @@ const sweepSchema = z.strictObject({
   tasks: oneOrMore(taskSchema),
   models: oneOrMore(name).exactOptional(),
   proposal: name.exactOptional(),
-  /** Options of all methods. */
+  /** Common options of all methods. */
   options: z.record(name, z.json()).default({}),
-  /** Each option that is a list has one setting for each of its values. */
+  /** An option that is a list makes one setting for each of its values. */
   methods: z
     .array(
       z.union([
@@ -52,7 +52,7 @@ const sweepSchema = z.strictObject({
   out: name.exactOptional(),
 });
 
-/** A method's setting within the grid. */
+/** One setting of a method in the grid. */
 export interface SweepMethod extends EvaluatedMethod {
   /** The options that the grid varies, by name. */
   varied: Record<string, string | number | boolean>;
@@ -76,7 +76,7 @@ export async function parseSweep(text: string, where: string): Promise<SweepConf
     throw new LlamaEtsError("ERR_INVALID_DATA", `${where}: ${messageOf(error)}`, { cause: error });
   }
   const config = validate(sweepSchema, value, where);
-  // Counted before they are made.
+  // The settings are counted before they are created, because there could be too many.
   const settings = config.methods.reduce((sum, method) => sum + sizeOf(method), 0);
   refuseMany(where, "settings", settings, MAX_SETTINGS);
   const methods = config.methods.flatMap(expand);
@@ -99,7 +99,7 @@ function refuseMany(where: string, what: string, count: number, most: number): v
   throw new LlamaEtsError("ERR_INVALID_OPTION", message);
 }
 
-/** How many settings a method has: one for each combination of the values of its lists. */
+/** Returns the number of settings of a method: one for each combination of the values of its lists. */
 function sizeOf(method: object): number {
   const lists = Object.values(method).filter((value) => Array.isArray(value));
   return lists.reduce((product, values) => product * new Set(values).size, 1);
@@ -109,7 +109,7 @@ export function toEvaluated({ name, method, options }: SweepMethod): EvaluatedMe
   return { name, method, ...(options && { options }) };
 }
 
-/** The settings of a method: every combination of the values of its lists. */
+/** Returns the settings of a method: one for each combination of the values of its lists. */
 function expand({
   method,
   ...options

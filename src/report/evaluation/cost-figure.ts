@@ -1,4 +1,4 @@
-/** Accuracy against what it costs. */
+/** The figure of accuracy against cost. */
 import type { ComparedMethod } from "../../evaluate/compare/comparison.js";
 import { number, percent } from "../format.js";
 import type { Html } from "../html.js";

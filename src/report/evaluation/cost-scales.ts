@@ -1,6 +1,6 @@
-/** The axes of figures that show accuracy against what it costs. */
+/** The axes of figures that show accuracy against cost. */
 
-/** Percents between which all intervals lie, in steps of 5. */
+/** Returns the range of percentages, in steps of 5, that contains all intervals. */
 export function accuracyRange(points: readonly { low: number; high: number }[]) {
   return {
     low: Math.max(0, Math.floor(Math.min(...points.map(({ low }) => low)) / 5) * 5),
@@ -8,7 +8,9 @@ export function accuracyRange(points: readonly { low: number; high: number }[]) 
   };
 }
 
-/** Those that no other one beats both in cost and in accuracy, by cost. */
+/**
+ * Returns the Pareto frontier in ascending cost: the points that are more accurate than every cheaper one.
+ */
 export function frontierOf<T extends { cost: number; accuracy: number }>(
   points: readonly T[],
 ): T[] {
@@ -21,7 +23,7 @@ export function frontierOf<T extends { cost: number; accuracy: number }>(
   });
 }
 
-/** The axis is logarithmic where costs differ by more than four times. */
+/** Returns the cost axis, which is logarithmic if costs differ by more than a factor of four. */
 export function costScale(costs: readonly number[]) {
   const [low, high] = [Math.min(...costs), Math.max(...costs)];
   if (low <= 0 || high / low <= 4) {

@@ -1,4 +1,4 @@
-/** The items on which methods differ: the question, and what each made of it. */
+/** The items on which methods differ: the question, and the samples of each method. */
 
 import type { ComparedItem, Comparison } from "../../evaluate/compare/comparison.js";
 import { isFailed, type Sample } from "../../evaluate/store/run-files.js";
@@ -8,7 +8,10 @@ import { itemFile } from "./item-report.js";
 import { methodLabel } from "./method-marks.js";
 import { cut, sampleEntry } from "./sample-entry.js";
 
-/** Markup of the items shown; those beyond are counted, so that a page stays below 6 MB. */
+/**
+ * The maximum length of the items' markup in characters, so that a page stays below 6 MB. Further items are
+ * only counted.
+ */
 const MAX_MARKUP = 4_000_000;
 const MAX_TEXT = 4000;
 const MAX_SAMPLES = 4;
@@ -48,12 +51,12 @@ ${shown}
 ${itemsFolder !== undefined && same.length > 0 && html`<details><summary>the other ${counted(same.length, "item")}</summary><p class="note">${same.map(({ id }) => html`<a href="${itemLink(itemsFolder, id)}">${id}</a> `)}</p></details>`}`;
 }
 
-/** From the report to an item's page. */
+/** Returns the link from the report to an item's page. */
 function itemLink(folder: string, id: string): string {
   return [folder, itemFile(id)].map(encodeURIComponent).join("/");
 }
 
-/** Whether the methods' shares of right samples differ. */
+/** Returns whether the methods' shares of right samples differ. */
 function isContested({ samples }: ComparedItem): boolean {
   const shares = samples
     .map(gradedOf)
@@ -62,7 +65,7 @@ function isContested({ samples }: ComparedItem): boolean {
   return new Set(shares).size > 1;
 }
 
-/** The filters are hidden until the script has made them work. */
+/** The filters stay hidden until the script makes them work. */
 function filters(names: readonly string[]): Html {
   const options = names.map((name, m) => html`<option value="${m}">${name}</option>`);
   return html`<form class="filters screen" id="filters" hidden>

@@ -20,9 +20,9 @@ import { methodTable, pairTable, publishedTable } from "./tables.js";
 import { drawWeightFigures } from "./weight-figures.js";
 
 /**
- * The page, complete in itself.
+ * Returns the page, which loads nothing else.
  *
- * @param itemsFolder where the items' pages are, for links to them. Default: there are none
+ * @param itemsFolder the folder of the items' pages, for links to them. Default: no links
  */
 export async function evaluationReport(
   { comparison, items, runs }: ComparedRuns,
@@ -77,7 +77,10 @@ function lead({ runs, items, methods, pairs }: Comparison): string {
   return `${models}, ${counted(items, "item")}, ${counted(samples, "sample")}. ${headline(methods, pairs)}${tested}`;
 }
 
-/** Names a winner only where every other method was compared with it and is clearly worse. */
+/**
+ * Writes the headline. It names a winner only if every other method was compared with it and is clearly
+ * worse.
+ */
 function headline(methods: readonly ComparedMethod[], pairs: readonly Pair[]): string {
   const most = Math.max(...methods.map(({ accuracy }) => accuracy));
   const leaders = methods.filter(({ accuracy }) => accuracy === most);
@@ -99,7 +102,7 @@ function headline(methods: readonly ComparedMethod[], pairs: readonly Pair[]): s
   return `${first.name} has the highest accuracy, ${value} It is not told apart from ${listed(others.map(({ name }) => name))}.`;
 }
 
-/** `a, b and c`. */
+/** Lists names as `a, b and c`. */
 function listed(names: readonly string[]): string {
   return [names.slice(0, -1).join(", "), names.at(-1)].filter((part) => part !== "").join(" and ");
 }
@@ -135,7 +138,7 @@ function samplesOf({ samples, budget }: RunRecord): string {
   return `up to ${each}, which vote, within ${number(budget.tokens)} tokens in all`;
 }
 
-/** `candidates 8, rollouts 1, sampling.temperature 0.7`: without what isn't set. */
+/** Writes settings as `candidates 8, rollouts 1, sampling.temperature 0.7`, without those that aren't set. */
 function settingsText(settings: object, within = ""): string {
   return Object.entries(settings)
     .flatMap(([name, value]) => {

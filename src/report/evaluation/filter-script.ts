@@ -1,6 +1,6 @@
 /**
- * The only script of a report: it hides the items that a filter doesn't ask for. The filter stands in the
- * page's address (`#right=1&text=apples`), so that a link, a reload and the way back from an item's page have it.
+ * The only script of a report. It hides the items that don't match the filter. The page's address holds the
+ * filter (`#right=1&text=apples`), so that links, reloads and the browser's Back button keep it.
  */
 export const FILTER_SCRIPT = `
 const form = document.getElementById("filters");

@@ -7,7 +7,10 @@ import type { Html } from "../html.js";
 import { drawFigure } from "../plot.js";
 import { shortName } from "./method-marks.js";
 
-/** Cells of more columns would be too small to see; the first ones are drawn. */
+/**
+ * The maximum number of columns, since cells of more columns would be too small. Only the first items are
+ * drawn.
+ */
 export const MAX_COLUMNS = 2000;
 const PER_BAND = { least: 40, most: 100 };
 const ROW = 15;
@@ -17,11 +20,14 @@ interface Cell {
   column: number;
   method: string;
   item: string;
-  /** The share of the samples that are right; null where there is no sample. */
+  /** The share of right samples; null without samples. */
   right: number | null;
 }
 
-/** Items from left to right by how many methods get them right, in bands; rows are methods. */
+/**
+ * Draws a row per method and a column per item, in bands. The items are sorted by the number of methods that
+ * get them right.
+ */
 export function drawHeatMap(
   { methods }: Comparison,
   items: readonly ComparedItem[],

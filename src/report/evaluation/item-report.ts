@@ -10,21 +10,21 @@ import { methodLabel } from "./method-marks.js";
 import { sampleEntry } from "./sample-entry.js";
 import { EVALUATION_STYLE } from "./style.js";
 
-/** Characters of an item's name in that of its file. */
+/** The maximum number of characters of an item's name in its file name. */
 const MAX_NAME = 80;
 
-/** The file of an item's page: readable, and another one for each item, whatever its name holds. */
+/** Returns the file name of an item's page. It is readable and unique for any item name. */
 export function itemFile(id: string): string {
   const plain = id.replace(/[^\w.-]+/g, "_").slice(0, MAX_NAME);
-  // Where capitals are no other names, too.
+  // A name with capitals gets a hash, because some file systems ignore case.
   const isName = plain === id && id === id.toLowerCase();
   return `${plain}${isName ? "" : `-${sha256(id).slice(0, 8)}`}.html`;
 }
 
 /**
- * The pages of all items, one after another.
+ * Yields the pages of all items.
  *
- * @param report the name of the report's file, in the folder above theirs
+ * @param report the file name of the report, in the folder above the pages
  */
 export async function* itemReports(
   compared: ComparedRuns,
@@ -39,7 +39,7 @@ export async function* itemReports(
   }
 }
 
-/** Throws `ERR_INVALID_OPTION` for an item that the runs have no sample of. */
+/** Returns the page of one item. Throws `ERR_INVALID_OPTION` if the runs have no sample of it. */
 export async function itemReport(compared: ComparedRuns, id: string): Promise<string> {
   const { items, runs } = compared;
   const item = items.find((one) => one.id === id);

@@ -1,4 +1,4 @@
-/** Labels beside points, where they cover neither each other nor other points. */
+/** Places labels beside points, so that they cover neither each other nor other points. */
 
 export interface Point {
   /** In pixels. */
@@ -8,7 +8,7 @@ export interface Point {
 }
 
 export interface Placement {
-  /** Where the text is anchored, from the point, in pixels. */
+  /** The offset of the text's anchor from the point, in pixels. */
   dx: number;
   dy: number;
   anchor: "start" | "end" | "middle";
@@ -22,7 +22,7 @@ interface Box {
 }
 
 const LINE = 14;
-/** About the widths of letters of 12 pixels: of narrow ones, of rather narrow ones, of wide ones and of others. */
+/** Approximate widths in pixels of letters at 12 pixels, by class of letters. */
 const WIDTHS: readonly [letters: RegExp, width: number][] = [
   [/[ijl.,:;|'!]/, 3.5],
   [/[frtI() -]/, 4.9],
@@ -42,7 +42,7 @@ const PLACES: readonly Placement[] = [
   ),
 ];
 
-/** Places each label at the first place that is free; the first of all where none is. */
+/** Puts each label at its first free place, or at the first place of all if none is free. */
 export function placeLabels(points: readonly Point[], frame: Box): Placement[] {
   const taken: Box[] = points.map(({ x, y }) => ({
     left: x - 6,
@@ -66,7 +66,7 @@ export function placeLabels(points: readonly Point[], frame: Box): Placement[] {
   });
 }
 
-/** About the width of a label, in pixels. */
+/** Returns the approximate width of a label in pixels. */
 export function widthOf(label: string): number {
   const width = (letter: string) => WIDTHS.find(([letters]) => letters.test(letter))?.[1] ?? 0;
   return [...label].reduce((sum, letter) => sum + width(letter), 0);

@@ -1,8 +1,8 @@
-/** How methods look: one colour and one shape each, the same in every figure. */
+/** The marks of methods. Each method has one colour and one shape, the same in every figure. */
 import { type Html, html } from "../html.js";
 import { seriesColor } from "../style.js";
 
-/** Symbols that Observable Plot fills. */
+/** Symbols that Observable Plot draws filled. */
 const SHAPES = [
   "circle",
   "square",
@@ -32,24 +32,24 @@ export function shapeOf(index: number): (typeof SHAPES)[number] {
 const MAX_NAME = 26;
 
 /**
- * A name of at most 26 characters, for figures; tables and titles have it whole. A long one has its options'
- * values alone, in which the settings of a method differ.
+ * Returns a name of at most 26 characters for figures. Tables and titles show the whole name. A long name
+ * keeps only the values of its options, because the settings of a method differ in these.
  */
 export function shortName(name: string): string {
   const short = name.length > MAX_NAME ? name.replace(/:\w+=/g, ":") : name;
   return short.length > MAX_NAME ? `${short.slice(0, MAX_NAME - 1)}…` : short;
 }
 
-/** How `methodLabel` stands in a page. */
+/** The CSS of `methodLabel`. */
 export const MARK_STYLE = `.method { white-space: nowrap }
 .mark { width: .85em; height: .85em; margin-right: .4em; vertical-align: -.06em }`;
 
-/** A method's name with its mark. */
+/** Returns a method's name with its mark. */
 export function methodLabel(name: string, index: number): Html {
   return html`<span class="method"><svg class="mark" viewBox="-7 -7 14 14" aria-hidden="true"><path d="${PATHS[shapeOf(index)]}" fill="${seriesColor(index)}"/></svg>${breakableName(name)}</span>`;
 }
 
-/** A method's name, which may be broken before each of its options. */
+/** Returns a method's name with possible line breaks before each option. */
 export function breakableName(name: string): Html {
   return html`${name.split(":").map((part, i) => (i === 0 ? part : html`<wbr>:${part}`))}`;
 }

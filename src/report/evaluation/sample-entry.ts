@@ -1,14 +1,16 @@
-/** A sample in reports: its verdict and why, its text, and the votes of the texts that it chose from. */
+/**
+ * A sample in reports: its verdict with the reason, its text, and the votes of the texts that it chose from.
+ */
 import { isFailed, type KeptText, type Sample } from "../../evaluate/store/run-files.js";
 import { counted, number } from "../format.js";
 import { type Html, html } from "../html.js";
 
 const MAX_TEXT = 4000;
 const MAX_ANSWER = 200;
-/** Answers that are named beside a vote; the others are counted together. */
+/** The maximum number of answers that a vote names. The others are counted together. */
 const MAX_VOTES = 5;
 
-/** @param isWhole without what keeps a page of many items small */
+/** @param isWhole shows everything, without the cuts that keep a page of many items small */
 export function sampleEntry(sample: Sample, { isWhole = false } = {}): Html {
   const cutText = (text: string) => (isWhole ? text : cut(text, MAX_TEXT));
   if (isFailed(sample)) {
@@ -20,7 +22,7 @@ export function sampleEntry(sample: Sample, { isWhole = false } = {}): Html {
   return html`<p class="graded ${correct ? "right" : "wrong"}"><b>${correct ? "✓" : "✗"} ${extracted === null ? "no answer" : cut(extracted, MAX_ANSWER)}</b> <span>${number(usage.generated)} tokens, ${number(usage.ms / 1000)} s${ended}${why !== undefined && `; ${why}`}</span></p><p class="text">${cutText(text)}</p>${isWhole && texts !== undefined && texts.length > 0 && votes(texts)}`;
 }
 
-/** Each text that was drawn, in order, and how the votes stood once it was there. */
+/** Lists the drawn texts in order, each with the votes after it. */
 function votes(texts: readonly (KeptText & { correct: boolean })[]): Html {
   const counts = new Map<string, number>();
   const rows = texts.map(({ answer, correct, generated, reward, text }, i) => {
@@ -32,7 +34,7 @@ function votes(texts: readonly (KeptText & { correct: boolean })[]): Html {
 <div class="scroll"><table><thead><tr><th>text</th><th class="left">answer</th><th class="left">votes so far</th><th>tokens</th>${hasRewards && html`<th>reward</th>`}<th></th></tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
-/** `18: 3, 20: 1`, the most votes first. */
+/** Writes votes as `18: 3, 20: 1`, with the most votes first. */
 function standing(counts: ReadonlyMap<string, number>): string {
   const sorted = [...counts].toSorted(([, a], [, b]) => b - a);
   const shown = sorted.slice(0, MAX_VOTES).map(([answer, n]) => `${cut(answer, 30)}: ${n}`);

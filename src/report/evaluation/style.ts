@@ -1,6 +1,6 @@
 import { MARK_STYLE } from "./method-marks.js";
 
-/** What the report of an evaluation adds to the common style. */
+/** The CSS that evaluation reports add to the common style. */
 export const EVALUATION_STYLE = `
 .votes { margin-top: 1.2em }
 .lead { font: 1.12rem/1.5 var(--serif); max-width: 68ch }

@@ -40,7 +40,7 @@ function percentRange([low, high]: readonly [number, number]): string {
   return `${percent(low, 1)} – ${percent(high, 1)}`;
 }
 
-/** Paired tests, with the difference and its interval drawn to one scale. */
+/** The table of paired tests. It draws all differences and intervals on one scale. */
 export function pairTable({ pairs, methods }: Comparison): Html {
   const reach = Math.max(...pairs.flatMap(({ ci95 }) => ci95.map(Math.abs)), 0.01);
   const clear = pairs.filter(({ adjusted }) => adjusted <= 0.05).length;
@@ -63,7 +63,7 @@ ${pairs.map(
 <p class="note">p is McNemar's exact test of the items on which the two differ; intervals are Tango's with one sample an item; with several the paired bootstrap's, or Bonett and Price's where few items differ. Testing many pairs finds differences by chance: Holm's correction keeps the risk of any false one at 5%.</p>`;
 }
 
-/** Zero in the middle; the interval a bar, the difference a dot. */
+/** Draws an interval as a bar and the difference as a dot, with zero in the middle. */
 function forest({ difference, ci95: [low, high] }: Pair, reach: number): Html {
   const at = (value: number) => (50 + (50 * value) / reach).toFixed(1);
   const width = ((50 * (high - low)) / reach).toFixed(1);
@@ -75,7 +75,7 @@ function points(share: number): string {
   return shown === "0.0" ? shown : `${share > 0 ? "+" : "−"}${shown}`;
 }
 
-/** The paper's accuracies beside one's own. */
+/** The table of the paper's accuracies beside the user's own. */
 export function publishedTable({ methods }: Comparison, published: Published): Html {
   const { rows, model, task } = published;
   return html`<h2>Beside the paper</h2>

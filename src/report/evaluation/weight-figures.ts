@@ -1,4 +1,4 @@
-/** How far the methods' weights can be trusted: histograms over all steps. */
+/** Figures that show how reliable the methods' weights are: histograms over all steps. */
 
 import type { ComparedItem, Comparison } from "../../evaluate/compare/comparison.js";
 import { gradedOf, type Sample } from "../../evaluate/store/run-files.js";
@@ -15,7 +15,7 @@ interface Value {
 }
 
 export interface WeightFigures {
-  /** The ESS of the candidates' weights; null when no method weighs candidates. */
+  /** The ESS of the candidates' weights; null if no method weights candidates. */
   ess: Html | null;
   /** The ESS of the rollouts' importance weights, and their k̂. */
   rolloutEss: Html | null;
@@ -60,7 +60,7 @@ export async function drawWeightFigures(
   };
 }
 
-/** Each method's row holds the share of its steps in each bin. */
+/** Draws a row per method with the share of its steps in each bin. */
 function drawHistogram({ methods }: Comparison, label: string, values: Value[], mark?: number) {
   const names = methods.map(({ name }) => name);
   const shown = names.filter((name) => values.some(({ method }) => method === name));

@@ -4,7 +4,7 @@ import type { Vote } from "./story.js";
 
 const GREY = "var(--dim)";
 const OTHERS = "others";
-/** The palette's own grey is left to those without a colour. */
+/** The number of answers with their own colour. The grey of the palette is kept for the other answers. */
 const COLOURED = SERIES - 2;
 
 export interface MergedVote extends Omit<Vote, "answer" | "reward"> {
@@ -34,7 +34,7 @@ export class AnswerColors {
     return rank < 0 ? GREY : seriesColor(rank);
   }
 
-  /** The votes for answers without a colour of their own, in one. */
+  /** Merges the votes for all answers without their own colour. */
   merge(votes: readonly Vote[]): MergedVote[] {
     const merged: MergedVote[] = [];
     for (const { answer, votes: n, share } of votes) {

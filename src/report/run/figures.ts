@@ -9,7 +9,7 @@ import type { Tones } from "./tones.js";
 
 /** Width of the small figures, in pixels. */
 const SMALL = 340;
-/** The columns of the way share its width, within these bounds. */
+/** The columns of `drawPath` share the width `all`, within these bounds in pixels. */
 const COLUMNS = { all: 640, least: 112, most: 180 };
 const ROW = 34;
 
@@ -21,9 +21,9 @@ interface Node {
 }
 
 /**
- * The way to the answer: a column a step, a circle a candidate, as large as its weight, in the
- * colour of the answer that most of its rollouts came to, or of what they earned. Lines leave the
- * candidate that was kept.
+ * Draws the path to the answer with a column per step and a circle per candidate. A circle's size shows the
+ * candidate's weight. Its colour shows the answer of most of its rollouts, or their reward. Lines start at
+ * the candidate that was kept.
  */
 export function drawPath(story: Story, tones: Tones): Promise<Html> {
   const nodes = story.steps.flatMap((step) =>
@@ -132,7 +132,7 @@ function worthOf({ rewards, potential }: Branch): string {
   return potential === null ? "unfinished" : `potential ${number(potential)}`;
 }
 
-/** From 0 to 1 where all rewards are; else from the least to the greatest. */
+/** Returns [0, 1] if all rewards are within it, and otherwise the range of the rewards. */
 function rewardDomain({ rewards }: Story): [number, number] {
   const { min, max } = rewards ?? { min: 0, max: 1 };
   if (min >= 0 && max <= 1) return [0, 1];
@@ -140,7 +140,7 @@ function rewardDomain({ rewards }: Story): [number, number] {
   return [min - margin, max + margin];
 }
 
-/** A figure that has a row for each step. */
+/** Returns the options of a figure with a row for each step. */
 function rowOfEachStep({ steps }: Story) {
   return {
     width: SMALL,
@@ -152,7 +152,7 @@ function rowOfEachStep({ steps }: Story) {
   };
 }
 
-/** What the finished texts of each step earned: from the least to the greatest, and their mean. */
+/** Draws the rewards of each step's finished texts: their range and their mean. */
 export function drawRewards(story: Story, tones: Tones): Promise<Html> {
   const rows = story.steps.flatMap(({ number: n, rewards }) =>
     rewards === null ? [] : [{ step: `step ${n}`, ...rewards }],
@@ -190,7 +190,7 @@ export function drawRewards(story: Story, tones: Tones): Promise<Html> {
   }));
 }
 
-/** What the rollouts of each step came to: the vote, as it moved. */
+/** Draws the votes of each step's rollouts, which shows how the vote changed. */
 export function drawVotes(story: Story, colors: AnswerColors): Promise<Html> {
   const bars = story.steps.flatMap((step) => {
     let from = 0;
@@ -234,7 +234,10 @@ export function drawVotes(story: Story, colors: AnswerColors): Promise<Html> {
   }));
 }
 
-/** How evenly the weights were spread: 1 when one candidate had them all. */
+/**
+ * Draws the effective sample sizes: how evenly the weights were spread. It is 1 if one candidate has all the
+ * weight.
+ */
 export function drawSampleSizes({ steps }: Story): Promise<Html> {
   const most = Math.max(...steps.map(({ candidates }) => candidates));
   return drawFigure("Effective sample size of the weights, by step", (plot) => ({
@@ -265,7 +268,7 @@ export function drawSampleSizes({ steps }: Story): Promise<Html> {
   }));
 }
 
-/** What each step cost. */
+/** Draws the tokens that each step generated. */
 export function drawTokens({ steps }: Story): Promise<Html> {
   return drawFigure("Tokens generated, by step", (plot) => ({
     width: SMALL,

@@ -1,17 +1,17 @@
-/** Rewards as reports tell of them: ranges, words and colours. */
+/** Formats rewards for reports: ranges, words and colours. */
 
 import { counted, number } from "../format.js";
 import { REWARD_LEVELS, rewardColor } from "../style.js";
 import type { Trace, TraceCompletion } from "../trace.js";
 
-/** The least reward of some texts, the greatest, and their mean. */
+/** The minimum, maximum and mean reward of some texts. */
 export interface RewardRange {
   min: number;
   max: number;
   mean: number;
 }
 
-/** Null of no texts. */
+/** Returns the range of the rewards; null if no text has one. */
 export function rangeOf(
   completions: readonly Pick<TraceCompletion, "reward">[],
 ): RewardRange | null {
@@ -29,7 +29,7 @@ export function rangeText({ min, max, mean }: RewardRange): string {
   return min === max ? number(min) : `${number(min)} to ${number(max)}, mean ${number(mean)}`;
 }
 
-/** Where a run has seen a text, as people count: from 1. */
+/** Describes where a run has seen a text. Steps, candidates and rollouts count from 1. */
 export function placeOf({ step, candidate, rollout }: NonNullable<Trace["best"]>): string {
   const own = `step ${step + 1}, candidate ${candidate + 1}`;
   return rollout === null ? own : `${own}, rollout ${rollout + 1}`;
@@ -40,7 +40,7 @@ export function natsText(divergence: number): string {
   return counted(Number(divergence.toPrecision(2)), "nat");
 }
 
-/** What of a run says what its text is a sample of. */
+/** The fields of a run that determine what its text is a sample of. */
 interface Drawn {
   law?: string | undefined;
   stopReason: string;
@@ -48,7 +48,7 @@ interface Drawn {
   usage?: { retokenised?: number | undefined } | undefined;
 }
 
-/** What a text is a sample of, where that isn't its method's law; undefined where it is. */
+/** Describes what a text is a sample of if it isn't a sample of its method's law; otherwise undefined. */
 export function lawNote({ law, settings, stopReason, usage }: Drawn): string | undefined {
   if (law === "biased") {
     const near = "a sample of a law near the target";
@@ -66,7 +66,7 @@ export function lawNote({ law, settings, stopReason, usage }: Drawn): string | u
     : undefined;
 }
 
-/** Colours from the least reward of a run to the greatest. */
+/** The colour scale from the lowest reward of a run to the highest. */
 export class RewardColors {
   readonly min: number;
   readonly max: number;
@@ -76,7 +76,7 @@ export class RewardColors {
     this.max = range?.max ?? 0;
   }
 
-  /** Grey where there is no reward; the greatest's where all are the same. */
+  /** Returns the colour of a reward: grey for none, and the colour of the highest reward if all are equal. */
   of(reward: number | null): string {
     if (reward === null) return "var(--dim)";
     const span = this.max - this.min;
@@ -84,7 +84,7 @@ export class RewardColors {
     return rewardColor(Math.round(Math.min(1, Math.max(0, share)) * (REWARD_LEVELS - 1)));
   }
 
-  /** The scale, from the least reward to the greatest. */
+  /** The colours of the scale, from the lowest reward to the highest. */
   get colors(): string[] {
     const levels = this.min === this.max ? [REWARD_LEVELS - 1] : [...Array(REWARD_LEVELS).keys()];
     return levels.map(rewardColor);

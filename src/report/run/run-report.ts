@@ -13,7 +13,7 @@ import { type Story, tellStory } from "./story.js";
 import { RUN_STYLE } from "./style.js";
 import { Tones } from "./tones.js";
 
-/** The page, complete in itself. */
+/** Returns the page, which loads nothing else. */
 export async function runReport(trace: Trace): Promise<string> {
   const story = tellStory(trace);
   const tones = new Tones(story);
@@ -40,7 +40,7 @@ function titleOf({ answer, method }: Trace, { evidence }: Story): string {
   return answer ? `${nameOf(answer)}, by ${method}` : `An answer by ${method}`;
 }
 
-/** Template markers like <|im_start|> are kept, but shown faintly. */
+/** Writes a prompt. Template markers like <|im_start|> are shown faintly. */
 function promptMarkup(prompt: string): Html[] {
   return prompt
     .split(/(<\|[^|\n]{1,60}\|>)/)
@@ -69,7 +69,7 @@ function answerValue({ answer, agreement, text }: Trace): Html {
 ${agreement !== undefined && html`<div class="meter"><span style="width:${(100 * agreement).toFixed(1)}%"></span></div><div class="label number">${percent(agreement)} of the last votes agree</div>`}`;
 }
 
-/** What the text earned, the best text of the run and where it was seen. */
+/** Shows the reward of the text, and the best text of the run with the place where it was seen. */
 function rewardValue(trace: Trace, { evidence }: Story): Html {
   const { reward, best, divergence } = trace;
   return html`<div class="label">reward</div>

@@ -2,7 +2,7 @@ import { counted, percent, seconds } from "../format.js";
 import { natsText, rangeText } from "./rewards.js";
 import type { Story, StoryStep } from "./story.js";
 
-/** What was measured of a step, in words. */
+/** Describes the measurements of a step in words. */
 export function stepFacts(step: StoryStep, evidence: Story["evidence"]): string {
   const { candidates, branches, ess, agreement, rolloutEss, khat } = step;
   const { acceptanceRate, logNormaliser, rewards, divergence, generated, ms } = step;

@@ -1,4 +1,6 @@
-/** One guidance step: its candidates, what each was worth, and the rollouts that say so. */
+/**
+ * The section of one guidance step: its candidates with their values, and the rollouts behind these values.
+ */
 import { counted, number, percent } from "../format.js";
 import { type Html, html } from "../html.js";
 import type { TraceCompletion } from "../trace.js";
@@ -8,7 +10,7 @@ import { stepFacts } from "./step-facts.js";
 import type { Branch, Story, StoryStep, Vote } from "./story.js";
 import type { Tones } from "./tones.js";
 
-/** Longer texts of rollouts are cut: a page of them says no more. */
+/** Longer texts of rollouts are cut. */
 const MAX_TEXT = 8000;
 
 export function stepSection(step: StoryStep, story: Story, tones: Tones): Html {
@@ -37,7 +39,7 @@ ${completions.length > 0 && rollouts(completions, step, tones)}
 `;
 }
 
-/** What its rollouts earned, or what the potential says of it. */
+/** Shows the rewards of a branch's rollouts, or its potential. */
 function rewardChip(branch: Branch, tones: Tones): Html | false {
   const { rewards, potential } = branch;
   if (rewards === null && potential === null) return false;

@@ -1,13 +1,13 @@
-/** What a trace tells, put in order: how each step's candidates and rollouts led to the answer. */
+/** Arranges a trace for its report: how each step's candidates and rollouts led to the answer. */
 import { groupBy } from "../../evaluate/group-by.js";
 import { reportTermsOf } from "../../methods/by-name.js";
 import { divergenceOfChoice } from "../../methods/divergence.js";
 import type { Trace, TraceCompletion, TraceStep } from "../trace.js";
 import { type RewardRange, rangeOf } from "./rewards.js";
 
-/** Rollouts that came to one answer. */
+/** The rollouts with the same answer. */
 export interface Vote {
-  /** `null`: those that give none. */
+  /** Null for rollouts without an answer. */
   answer: string | null;
   votes: number;
   /** Their share of the step's votes, from 0 to 1. */
@@ -21,16 +21,16 @@ export interface Branch {
   /** What the step added to the text. */
   block: string;
   count: number;
-  /** Probability that one of them is chosen. */
+  /** The probability that one of the candidates is chosen. */
   weight: number;
-  /** log Ê of each, or what the method compares texts by; null for -∞. */
+  /** log Ê of each candidate, or the value by which the method compares texts; null for -∞. */
   logEnergy: number | null;
   isChosen: boolean;
   hasEnded: boolean;
   votes: Vote[];
-  /** The rewards of its rollouts, or its own; null where none has ended. */
+  /** The rewards of the rollouts, or of the branch itself; null if no text has ended. */
   rewards: RewardRange | null;
-  /** What the run's potential says of it; null without one, and once it has ended. */
+  /** The value of the run's potential; null without a potential, and for a branch that has ended. */
   potential: number | null;
   completions: TraceCompletion[];
 }
@@ -40,24 +40,24 @@ export interface StoryStep
     TraceStep,
     "ess" | "agreement" | "rolloutEss" | "khat" | "acceptanceRate" | "logNormaliser"
   > {
-  /** The first step's is 1. */
+  /** The number of the step, from 1. */
   number: number;
   /** The text that the candidates continue. */
   before: string;
   candidates: number;
-  /** The most probable first. */
+  /** The branches, most probable first. */
   branches: Branch[];
   chosen: Branch;
   votes: Vote[];
   rewards: RewardRange | null;
-  /** How far the choice among its candidates is from p_ref, in nats; null where it is no choice. */
+  /** The divergence in nats of the choice among the candidates from p_ref; null if there was no choice. */
   divergence: number | null;
-  /** Tokens and milliseconds of this step alone. */
+  /** Tokens and milliseconds of only this step. */
   generated: number;
   ms: number;
 }
 
-/** A part of the final text, and the step that drew it; none for what followed the last one. */
+/** A part of the final text with the step that drew it. Text after the last step has no step. */
 interface Segment {
   text: string;
   step?: number;
@@ -65,17 +65,17 @@ interface Segment {
 
 export interface Story {
   question: string;
-  /** Whether each step's candidates continue the one that was kept before, as in ETS. */
+  /** Whether each step's candidates continue the candidate kept before, as in ETS. */
   isGuided: boolean;
-  /** What candidates are compared by. */
+  /** The name of the value by which candidates are compared. */
   energyName: string;
   steps: StoryStep[];
   segments: Segment[];
-  /** Answers in the order of their votes over all steps; the final one first. */
+  /** Answers by their votes over all steps, after the final answer. */
   answers: (string | null)[];
-  /** What tells how good the texts are. */
+  /** The evidence for the quality of the texts: answers, rewards or both. */
   evidence: NonNullable<Trace["evidence"]>;
-  /** The least and the greatest of all rewards and potentials; null where there are none. */
+  /** The minimum and maximum of all rewards and potentials; null if there are none. */
   rewards: Pick<RewardRange, "min" | "max"> | null;
 }
 
@@ -106,7 +106,10 @@ export function tellStory(trace: Trace): Story {
   };
 }
 
-/** What a trace shows that doesn't say it: answers, where a vote or a text knows of some. */
+/**
+ * Derives the evidence of a trace that doesn't name it. It has answers if the reward votes or any text has an
+ * answer.
+ */
 function evidenceOf({ settings, steps }: Trace): Story["evidence"] {
   const { reward } = settings ?? {};
   const votes = typeof reward !== "string" || reward.includes("self-consistency");
@@ -161,7 +164,7 @@ function branchesOf(step: TraceStep, before: string): Branch[] {
   return branches.sort((a, b) => b.weight - a.weight || Number(b.isChosen) - Number(a.isChosen));
 }
 
-/** Votes by answer, the most frequent first. */
+/** Counts the votes by answer, the most frequent first. */
 function tally(completions: readonly TraceCompletion[]): Vote[] {
   const total = completions.reduce((sum, { votes }) => sum + votes, 0);
   const byAnswer = groupBy(completions, ({ answer }) => answer);
@@ -174,7 +177,7 @@ function tally(completions: readonly TraceCompletion[]): Vote[] {
     .sort((a, b) => b.votes - a.votes);
 }
 
-/** The final text by the steps that drew it. */
+/** Splits the final text into the parts that each step drew. */
 function segment({ steps, text: final }: Trace): Segment[] {
   const last = steps.at(-1);
   const text = final ?? last?.candidates[last.chosen]?.text ?? "";

@@ -1,4 +1,4 @@
-/** What the report of one answer adds to the common style. */
+/** The CSS that reports of one answer add to the common style. */
 export const RUN_STYLE = `
 .question { font: 1.12rem/1.5 var(--serif); white-space: pre-wrap; overflow-wrap: anywhere; margin: .2em 0 1.2em; max-width: 72ch }
 .question .marker { color: var(--dim); font: .72rem var(--mono) }

@@ -1,4 +1,4 @@
-/** How a page tells texts apart: by their answers, or where these don't count by their rewards. */
+/** Colours that distinguish texts: by their answers, or by their rewards if answers don't count. */
 import { number } from "../format.js";
 import type { TraceCompletion } from "../trace.js";
 import { AnswerColors, nameOf } from "./answer-colors.js";
@@ -16,7 +16,7 @@ export class Tones {
     this.#byAnswer = evidence.answers || !evidence.rewards;
   }
 
-  /** Whether texts are told apart by their answers. */
+  /** Whether the colours show answers. */
   get byAnswer(): boolean {
     return this.#byAnswer;
   }
@@ -25,13 +25,16 @@ export class Tones {
     return this.#byAnswer ? this.answers.of(answer) : this.rewards.of(reward);
   }
 
-  /** By what most of its rollouts came to; by their mean reward, or its potential. */
+  /**
+   * Returns the colour of a branch: by the most frequent answer of its rollouts, by their mean reward, or by
+   * its potential.
+   */
   ofBranch({ votes, rewards, potential }: Branch): string {
     if (this.#byAnswer) return this.answers.of(votes[0]?.answer ?? null);
     return this.rewards.of(rewards?.mean ?? potential);
   }
 
-  /** What the chosen text of a figure is called. */
+  /** Returns the label of the chosen text in a figure. */
   labelOf(story: Story, { rewards, potential }: Branch): string {
     if (this.#byAnswer) return nameOf(story.answers[0] ?? null);
     const worth = rewards?.mean ?? potential;

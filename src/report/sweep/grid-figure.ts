@@ -1,4 +1,7 @@
-/** A method's grid as a figure for files: accuracies by two options, a figure for each value of the others. */
+/**
+ * Draws a method's grid as a figure for files: accuracies by two options, with a figure for each value of the
+ * others.
+ */
 import type { SweepSetting } from "../../evaluate/sweep/best-settings.js";
 import { percent } from "../format.js";
 import type { Html } from "../html.js";
@@ -7,12 +10,12 @@ import { drawFigure } from "../plot.js";
 const CELL = { width: 84, height: 44 };
 
 export interface Grid {
-  /** What the others' values are; empty where there are none. */
+  /** The values of the other options; empty if there are none. */
   name: string;
   settings: SweepSetting[];
 }
 
-/** The options whose values are rows and columns; of one option alone its values are columns. */
+/** Returns the options whose values are rows and columns. The values of a single option are columns. */
 export function axesOf(
   settings: readonly SweepSetting[],
 ): readonly [down: string | undefined, across: string | undefined] {
@@ -20,7 +23,7 @@ export function axesOf(
   return options.length === 1 ? [undefined, options[0]] : [options[0], options[1]];
 }
 
-/** A grid for each combination of the options that are no axis. */
+/** Returns a grid for each combination of the options that aren't axes. */
 export function gridsOf(settings: readonly SweepSetting[]): Grid[] {
   const others = Object.keys(settings[0]?.varied ?? {}).slice(2);
   const grids = new Map<string, SweepSetting[]>();
@@ -37,9 +40,9 @@ export function valuesOf(settings: readonly SweepSetting[], option: string | und
 }
 
 /**
- * A cell for each setting that was drawn.
+ * Draws a cell for each setting that has samples.
  *
- * @param range the least and the largest accuracy of the scale
+ * @param range the minimum and maximum accuracy of the scale
  */
 export function drawGrid(
   title: string,
@@ -84,7 +87,7 @@ export function drawGrid(
   }));
 }
 
-/** How much of the accent's colour a cell has: the more accurate, the more. */
+/** Returns the share of the accent colour in a cell, which grows with the accuracy. */
 export function shadeOf(accuracy: number, [least, most]: readonly [number, number]): number {
   const share = most > least ? (accuracy - least) / (most - least) : 0;
   return Math.round(8 + 52 * share) / 100;

@@ -1,4 +1,6 @@
-/** Accuracy against what it costs, for the settings of a sweep: a colour and a shape for each method. */
+/**
+ * The figure of accuracy against cost for the settings of a sweep, with a colour and a shape for each method.
+ */
 import type { SweepSetting } from "../../evaluate/sweep/best-settings.js";
 import { accuracyRange, costScale, frontierOf } from "../evaluation/cost-scales.js";
 import { shapeOf, shortName } from "../evaluation/method-marks.js";
@@ -19,10 +21,10 @@ interface Point {
 }
 
 /**
- * A point for each setting, with its interval; null where none was drawn.
+ * Draws a point with its interval for each setting; null if no setting has samples.
  *
  * @param methods in the order that fixes their marks
- * @param where what the figure's name says besides, such as the task
+ * @param where an addition to the figure's name, such as the task
  */
 export async function drawSettings(
   settings: readonly SweepSetting[],
@@ -93,7 +95,7 @@ export async function drawSettings(
 const WIDTH = 480;
 const LEFT = 50;
 const LINE = 18;
-/** Of a letter at the figure's size, as wide as letters come, and of what is around a name. */
+/** Widths in pixels of the widest letter at the figure's font size, and of the space around a name. */
 const LETTER = 6.6;
 const AROUND = 30;
 
@@ -102,7 +104,7 @@ interface Legend {
   height: number;
 }
 
-/** The methods side by side, in as many lines as they need. */
+/** Places the methods side by side, in as many lines as they need. */
 function placedLegend(methods: readonly string[]): Legend {
   let [x, line] = [0, 0];
   const entries = methods.map((method) => {
@@ -115,7 +117,7 @@ function placedLegend(methods: readonly string[]): Legend {
   return { entries, height: (line + 1) * LINE };
 }
 
-/** Above the plot, so that a figure in a file of its own says what its marks are. */
+/** Draws the legend inside the figure, above the plot, so that a separate file explains its marks. */
 function legendMarks(plot: PlotLibrary, { entries, height }: Legend): Markish[] {
   return entries.flatMap(({ method, x, line }) => {
     const at = { frameAnchor: "top-left", dy: line * LINE - height } as const;

@@ -1,4 +1,7 @@
-/** The report of a sweep: accuracies over the grid, and the best settings on items that didn't choose them. */
+/**
+ * The report of a sweep: accuracies over the grid, and the best settings, measured on items that didn't
+ * choose them.
+ */
 import type { HalfScore, SweepSetting } from "../../evaluate/sweep/best-settings.js";
 import type { SweepResult } from "../../evaluate/sweep/run-sweep.js";
 import { breakableName, MARK_STYLE, methodLabel } from "../evaluation/method-marks.js";
@@ -31,7 +34,7 @@ ${MARK_STYLE}
 }
 `;
 
-/** One page for all tasks and models of a sweep, complete in itself. */
+/** Returns one page for all tasks and models of a sweep, which loads nothing else. */
 export async function sweepReport(results: readonly SweepResult[]): Promise<string> {
   const tasks = [...new Set(results.map(({ task }) => task))].join(", ");
   const title = `A sweep of ${counted(results[0]?.settings.length ?? 0, "setting")} on ${tasks}`;
@@ -43,7 +46,10 @@ ${await Promise.all(results.map(section))}`,
   });
 }
 
-/** The figures of a sweep for files: what accuracy costs, and each method's grid, of every task and model. */
+/**
+ * Returns the figures of a sweep for files: for every task and model, accuracy against cost and each method's
+ * grid.
+ */
 export async function sweepFigures(results: readonly SweepResult[]): Promise<Figure[]> {
   const drawn: Html[] = [];
   for (const result of results) {
@@ -62,7 +68,7 @@ export async function sweepFigures(results: readonly SweepResult[]): Promise<Fig
   return figuresOf(drawn.map(({ markup }) => markup).join("\n"));
 }
 
-/** Accuracy against tokens and against seconds, as far as something was drawn. */
+/** Draws accuracy against tokens and against seconds, if there are samples. */
 async function costFigures({ settings }: SweepResult, where: string): Promise<Html[]> {
   const draw = (label: string, costOf: (setting: SweepSetting) => number) =>
     drawSettings(settings, methodsOf(settings), label, where, costOf);
@@ -73,12 +79,12 @@ async function costFigures({ settings }: SweepResult, where: string): Promise<Ht
   return figures.filter((figure) => figure !== null);
 }
 
-/** In the order that fixes their marks. */
+/** Returns the methods in the order that fixes their marks. */
 function methodsOf(settings: readonly SweepSetting[]): string[] {
   return [...new Set(settings.map(({ method }) => method))];
 }
 
-/** The least and the largest accuracy. */
+/** The minimum and maximum accuracy. */
 function rangeOf(settings: readonly SweepSetting[]): Range {
   const shares = settings.flatMap(({ all }) => all?.accuracy ?? []);
   return [Math.min(...shares), Math.max(...shares)];
@@ -120,8 +126,8 @@ function cautions({ failed, endedEarly }: SweepResult): string[] {
 }
 
 /**
- * A method's grid: a table of its first two options for each combination of the others; of one option
- * alone a row.
+ * Writes a method's grid: a table of its first two options for each combination of the others. The table of a
+ * single option is one row.
  */
 function grids(title: Html, settings: readonly SweepSetting[], range: Range): Html {
   const [down, across] = axesOf(settings);
@@ -141,7 +147,7 @@ ${across !== undefined && head}
 })}`;
 }
 
-/** The least and the largest accuracy. */
+/** The minimum and maximum accuracy. */
 type Range = readonly [number, number];
 
 type Place = readonly [option: string | undefined, value: string];
@@ -152,7 +158,7 @@ function find(settings: readonly SweepSetting[], ...places: Place[]): SweepSetti
   );
 }
 
-/** The darker, the more accurate within the range. */
+/** Writes a cell, which is darker the more accurate the setting is. */
 function cell(setting: SweepSetting | undefined, range: Range): Html {
   if (setting?.all == null) return html`<td>–</td>`;
   const { all, generated } = setting;

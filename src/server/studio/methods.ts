@@ -1,4 +1,4 @@
-/** What the page asks for: the methods and their settings, from what the methods say of themselves. */
+/** Describes the methods and their settings for the page, from the methods' option specs. */
 
 import { BLOCK_KINDS, FINISHES } from "../../methods/options/common.js";
 import { COMMON_OPTIONS, GUIDANCE_OPTIONS } from "../../methods/options/common-specs.js";
@@ -10,22 +10,22 @@ import { isForRequests } from "../request.js";
 
 /** One field of the form. */
 export interface Setting {
-  /** The option that it sets, or a field of it: "candidates", "budget.tokens". */
+  /** The option that the field sets, or a field of the option: "candidates", "budget.tokens". */
   path: string;
-  /** As the command line calls it: "candidates". */
+  /** The option's name on the command line: "candidates". */
   label: string;
-  /** M, K, I, B where it has one. */
+  /** The option's letter (M, K, I or B), if it has one. */
   letter: string | null;
   help: string;
   kind: "number" | "text" | "texts" | "switch";
-  /** What it can be, where these are few words; a text may then still be another. */
+  /** Possible values, if they are a few words. A text may also have another value. */
   choices: readonly string[];
 }
 
 export interface DescribedMethod {
   name: string;
   summary: string;
-  /** Why requests can't ask for it; null where they can. */
+  /** Why requests can't use the method; null if they can. */
   refused: string | null;
   settings: Setting[];
 }
@@ -52,7 +52,7 @@ const seedSetting: Setting = {
   help: "makes the draw reproducible (default: a random one)",
 };
 
-/** The methods with the settings that a request may give, for what is served. */
+/** Returns the methods with the settings that requests to the served model may set. */
 export function describeMethods({
   kind,
   hasProposal,
@@ -97,7 +97,10 @@ function settingsOf({
   ]);
 }
 
-/** Null: the page has no field for it. A constraint is an object, which requests take as it is. */
+/**
+ * Returns the field of a flag, or null if the page has no such field. A constraint has its own field, because
+ * its value is an object.
+ */
 function settingOf({ flags, help, kind, path }: Flag, letter: string | null): Setting | null {
   if (kind === "constraint") return null;
   const [, label = path] = /--([\w-]+)/.exec(flags) ?? [];

@@ -1,4 +1,4 @@
-/** The page as it stands before its script fills it in. */
+/** The markup of the page before its script fills it in. */
 
 export const STUDIO_PAGE = `<!doctype html>
 <html lang="en">

@@ -1,4 +1,4 @@
-/** The page at `/` and what it loads, all of it from this server. */
+/** Serves the page at `/` and everything that it loads. */
 import { readdir, readFile } from "node:fs/promises";
 import { STYLE } from "../../report/style.js";
 import { VERSION } from "../../version.js";
@@ -7,7 +7,7 @@ import { describeMethods } from "./methods.js";
 import { STUDIO_PAGE } from "./page-markup.js";
 import { STUDIO_STYLE } from "./style.js";
 
-/** The page runs its own modules alone, and speaks to nobody but its server. */
+/** The content security policy: the page runs only its own modules and connects only to its server. */
 const POLICY = [
   "default-src 'none'",
   ...["script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'"],
@@ -16,10 +16,10 @@ const POLICY = [
 
 const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><g fill="none" stroke="#0072b2" stroke-width="3"><path d="M4 16h8C18 16 18 6 28 6"/><path d="M12 16h16" opacity=".6"/><path d="M12 16c6 0 6 10 16 10" opacity=".3"/></g></svg>`;
 
-/** The compiled package, whose layout the addresses under /studio/ follow. */
+/** The directory of the compiled package. The URLs under /studio/ follow its layout. */
 const ROOT = new URL("../../", import.meta.url);
 const PAGE = "server/studio/page/";
-/** What the page shares with the reports. */
+/** Modules that the page shares with the reports. */
 const SHARED = ["report/format.js", "report/style.js", "report/run/answer-colors.js"];
 
 async function loadModules(): Promise<Map<string, string>> {

@@ -1,4 +1,4 @@
-/** What the studio adds to the style of the reports. */
+/** The CSS that the studio adds to the style of the reports. */
 export const STUDIO_STYLE = `
 [hidden] { display: none !important }
 .top { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 18px; padding: 14px 24px 0; max-width: 1500px; margin: 0 auto }

@@ -1,4 +1,4 @@
-/** Whether two answers are the same mathematics. */
+/** Decides whether two answers are mathematically equal. */
 
 import { toRegion, variableOf } from "./intervals.js";
 import { matrixOf, shapeOf } from "./matrices.js";
@@ -8,9 +8,9 @@ import { type Group, parseGroup, splitTop } from "./split.js";
 import { ASSIGNMENT, expandPlusMinus, type Values, valuesOf } from "./values.js";
 import { AND, asWords, isWords, namesIn } from "./words.js";
 
-/** Compares two expressions symbolically; false when it can't tell. */
+/** Compares two expressions symbolically. False if the result isn't known. */
 type SymbolicEquality = (a: string, b: string) => Promise<boolean>;
-/** The same with a limit of time; `null` when that was not enough. */
+/** As `SymbolicEquality` with a time limit; `null` if the time was not enough. */
 export type LimitedEquality = (a: string, b: string) => Promise<boolean | null>;
 
 const RELATION = /\\le(?![a-z])|\\ge(?![a-z])|<=|>=|<|>/;
@@ -19,8 +19,8 @@ const LAND = /\\land(?![a-z])|,/;
 const MAX_DEPTH = 6;
 
 /**
- * Takes answers as they were written. Once a pair of their parts has taken too long, no other is
- * compared symbolically: lists of such parts would take the limit for each pair.
+ * Compares answers as they were written. Once a pair of parts has exceeded the time limit, no other pair is
+ * compared symbolically, because a list of such parts would reach the limit for each pair.
  */
 export function isSameMath(
   answer: string,
@@ -35,7 +35,7 @@ export function isSameMath(
   };
   if (answer.length > MAX_CHARACTERS) return Promise.resolve(answer === gold);
   const [a, b] = [normalise(answer), normalise(gold)];
-  // The question names the base.
+  // The answer may omit the base, because the question names it.
   if (isBaseNumber(b) && /^\d[\dA-F]*$/.test(a)) return Promise.resolve(a === b.split("_")[0]);
   if (AND.test(answer) || AND.test(gold)) {
     const [namesA, namesB] = [namesIn(a), namesIn(b)];
@@ -44,11 +44,16 @@ export function isSameMath(
   return compare(withoutCalculation(a, b), b, symbolic, 0);
 }
 
-/** What a question may ask for: `a+b`, `\sin A`, `\lim_{x\to 0}f(x)`, `AB^2`, `f(g(x))`, `M^{-1}`. */
+/**
+ * Expressions that a question may ask for: `a+b`, `\sin A`, `\lim_{x\to 0}f(x)`, `AB^2`, `f(g(x))`, `M^{-1}`.
+ */
 const MEASURED =
   /^(?:[A-Za-z](?:\s*[-+]?\s*[A-Za-z])+|\\(?:sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|log|ln|lim|int|sum|prod|gcd|det|max|min|Pr)(?![a-z]).*|(?:\\frac|\\overline|\\cdot|\\times|[A-Z{}\s\d^+*/-])+|[A-Za-z]\(.*\))$/;
 
-/** `1-\frac14=\frac34`, `a+b=5` and `x=2+3=5` as their last side, where the reference is no equation. */
+/**
+ * Returns the last side of calculations like `1-\frac14=\frac34`, `a+b=5` and `x=2+3=5`, if the reference
+ * isn't an equation.
+ */
 function withoutCalculation(text: string, gold: string): string {
   const sides = splitTop(text, /=/);
   const result = sides.at(-1) ?? "";
@@ -91,7 +96,7 @@ async function compare(
   if (valuesA !== null || valuesB !== null) return isSameValues(a, valuesA, b, valuesB, same);
   const [valueA, valueB] = [a.replace(ASSIGNMENT, ""), b.replace(ASSIGNMENT, "")];
   if (valueA !== a || valueB !== b) {
-    // With two equations the names count, unless they say the same.
+    // If both are equations, their names count, unless the equations are equivalent.
     if (valueA !== a && valueB !== b) return isSameEquation(a, b, symbolic, same);
     if (!hasRelation(valueA) && !hasRelation(valueB)) return same(valueA, valueB);
   }
@@ -103,7 +108,10 @@ async function compare(
   return isSameStructure(a, b, symbolic, same);
 }
 
-/** `x \approx 1.41` and `\sqrt2 \approx 1.41` as the side that the other answer has: exact, or a decimal. */
+/**
+ * Reduces `x \approx 1.41` and `\sqrt2 \approx 1.41` to the side in the form of the other answer: exact or
+ * decimal.
+ */
 function approximated(text: string, other: string): string {
   const sides = splitTop(text, /\\approx(?![a-z])|\\simeq|\\doteq/);
   const values = sides.filter(
@@ -114,7 +122,7 @@ function approximated(text: string, other: string): string {
   return (isDecimal ? values.at(-1) : values[0]) as string;
 }
 
-/** Lists of values: in order, unless "or", a plus-minus or a set says that they have none. */
+/** Compares lists of values in order. With "or", a plus-minus or a set the order doesn't count. */
 function isSameValues(
   a: string,
   valuesA: Values | null,
@@ -128,7 +136,7 @@ function isSameValues(
     const named = ({ items, names }: Values) => items.map((item, i) => `${names?.[i]}=${item}`);
     if (new Set(listA.names).size > 1) return isSameSet(named(listA), named(listB), same);
   }
-  // `x = 3, y = 4` beside the pair (3, 4).
+  // `x = 3, y = 4` equals the pair (3, 4).
   if (listA.tuple !== listB.tuple && (listA.names === null) === (listB.names === null)) {
     return Promise.resolve(false);
   }
@@ -137,7 +145,7 @@ function isSameValues(
     : isSameList(listA.items, listB.items, same);
 }
 
-/** What is no list as one of a single value; a set or a tuple as its items; intervals are none. */
+/** Returns a set or a tuple as its items, and anything else as a list of one value. */
 function single(text: string): Values | null {
   const group = parseGroup(text);
   if (group?.open === "{")
@@ -182,7 +190,7 @@ async function isSameStructure(
   return isExpression(a) && isExpression(b) && symbolic(a, b);
 }
 
-/** The parts of a union; its sets are one. */
+/** Returns the parts of a union. All its finite sets together are one part. */
 function unionOf(text: string): string[] {
   const parts = splitTop(text, /\\cup(?![a-z])/);
   const sets = parts.map(parseGroup).filter((group) => group?.open === "{");
@@ -203,7 +211,7 @@ async function isSameList(a: string[], b: string[], same: Same): Promise<boolean
   return true;
 }
 
-/** Sets have neither order nor multiplicity. */
+/** Compares sets, without order and multiplicity. */
 async function isSameSet(a: string[], b: string[], same: Same): Promise<boolean> {
   const [allA, allB] = [a.flatMap(expandPlusMinus), b.flatMap(expandPlusMinus)];
   return (await isSubset(allA, allB, same)) && isSubset(allB, allA, same);
@@ -218,7 +226,10 @@ async function isSubset(a: string[], b: string[], same: Same): Promise<boolean> 
   return true;
 }
 
-/** Equations that are multiples of each other, and inequalities read from either side. */
+/**
+ * Compares equations, which may be multiples of each other, and inequalities, which may be read from either
+ * side.
+ */
 async function isSameEquation(
   a: string,
   b: string,
@@ -237,7 +248,7 @@ async function isSameEquation(
   return isSameList(chainA.sides, chainB.sides, same);
 }
 
-/** The right side of an equation that always holds, as `x^2-1=(x-1)(x+1)` does. */
+/** Returns the right side of an identity, such as `x^2-1=(x-1)(x+1)`. */
 async function identity(text: string, symbolic: SymbolicEquality): Promise<string | null> {
   const [left = "", right = "", ...more] = splitTop(text, /=/);
   if (right === "" || more.length > 0 || !isExpression(left + right)) return null;
@@ -252,7 +263,7 @@ function hasRelation(text: string): boolean {
   return splitTop(text, /=/).length > 1 || splitTop(text, RELATION).length > 1;
 }
 
-/** `5 \ge x` as `x`, `\le`, `5`: all signs pointing the same way. */
+/** Returns `5 \ge x` as `x`, `\le`, `5`, with all signs in the same direction. */
 function toChain(text: string): { sides: string[]; signs: string[] } {
   const sides = splitTop(text, RELATION);
   const signs = [...text.matchAll(new RegExp(RELATION.source, "g"))].map(([sign]) =>
@@ -274,7 +285,7 @@ function compact(text: string): string {
     .replace(/\s+/g, " ");
 }
 
-/** What the algebra system may be given: LaTeX mathematics, nothing else. */
+/** Returns whether a text is safe for the algebra system: only LaTeX mathematics. */
 function isExpression(text: string): boolean {
   if (!/^[\w\s\\{}()[\]|+\-*/^!.,']+$/.test(text) || text.includes("__")) return false;
   const braces = [...text].reduce(

@@ -1,4 +1,4 @@
-/** Inequalities in one variable as the intervals that they describe. */
+/** Converts inequalities in one variable to the intervals that they describe. */
 import { isEqual, parseRational, plainNumbers, type Rational } from "../numbers.js";
 import { parseGroup, splitTop } from "./split.js";
 
@@ -6,24 +6,24 @@ const VARIABLE = /^(?:\\[a-z]+|[A-Za-z](?:_\w|_\{\w+\})?|[a-z]\([a-z]\))$/;
 const SIGN = /\\le(?![a-z])|\\ge(?![a-z])|<=|>=|<|>/;
 const BUILDER =
   /^\\\{\s*\w+(?:\s*\\in\s*\(-\\infty,\\infty\))?\s*(?:\\mid|\\vert|\||:|\\colon)\s*([\s\S]*?)\\\}$/;
-/** `x \ne 0`, and the reals without one number. */
+/** Matches `x \ne 0`, and the reals without one number. */
 const HOLE =
   /^(?:\\[a-z]+|[A-Za-z])\s*\\ne\s*([^,]+)$|^\(-\\infty,\\infty\)\s*(?:\\setminus|\\backslash|-|\\)\s*\\?\{([^,{}]+?)\\?\}$/;
 const MEMBER = /^(?:\\[a-z]+|[A-Za-z])\s*\\in(?![a-z])\s*/;
 
-/** `|x - 1| < 3`: a sign and a number, a relation, a bound. */
+/** Matches `|x - 1| < 3`. The groups are a sign, a number, a relation and a bound. */
 const DISTANCE =
   /^(?:\||\\lvert|\\vert)\s*(?:\\[a-z]+|[A-Za-z])\s*(?:([-+])\s*([\w\\{}./]+?))?\s*(?:\||\\rvert|\\vert)\s*(\\le(?![a-z])|\\ge(?![a-z])|<=|>=|<|>)\s*([^<>|,]+)$/;
 
-/** One end of an interval: its value, and whether it belongs to it. */
+/** One end of an interval: its value, and whether the interval includes it. */
 interface End {
   value: string;
   closed: boolean;
 }
 
 /**
- * `x \ge 0` as `[0,\infty)`, `x<2 \lor x>3` as a union, `\{x \mid 0<x<5\}` as `(0,5)`; an interval or
- * a union of some as it is; `null` for everything else.
+ * Converts `x \ge 0` to `[0,\infty)`, `x<2 \lor x>3` to a union, and `\{x \mid 0<x<5\}` to `(0,5)`. An
+ * interval or a union of intervals stays as it is. Returns `null` for everything else.
  */
 export function toRegion(text: string): string | null {
   const condition = BUILDER.exec(text)?.[1]?.trim() ?? text.replace(MEMBER, "");
@@ -39,13 +39,13 @@ export function toRegion(text: string): string | null {
   const intervals = alternatives.flatMap((part) => {
     const conditions = splitTop(part, /\\land(?![a-z])/);
     const found = intervalsOf(conditions.flatMap((one) => splitTop(one, /,/)));
-    // Where "and" joins them, both hold.
+    // Two intervals joined by "and" mean their intersection, which is not supported.
     return conditions.length > 1 && found.length > 1 ? [null] : found;
   });
   return intervals.every((one) => one !== null) ? intervals.join("\\cup ") : null;
 }
 
-/** The variable of an inequality; `null` where it has several or is none. */
+/** Returns the variable of an inequality; `null` if there are several, or if the text isn't an inequality. */
 export function variableOf(text: string): string | null {
   const names = splitTop(text, /\\lor(?![a-z])|,/)
     .flatMap((part) => splitTop(part, SIGN))
@@ -53,7 +53,7 @@ export function variableOf(text: string): string | null {
   return SIGN.test(text) && new Set(names).size === 1 ? (names[0] as string) : null;
 }
 
-/** `|x| < 3` as `(-3,3)`, `|x| > 3` as the two outer intervals. */
+/** Converts `|x| < 3` to `(-3,3)`, and `|x| > 3` to the two outer intervals. */
 function ofDistance(condition: string): string | null {
   const [, side, shift, sign = "", bound = ""] = DISTANCE.exec(condition) ?? [];
   if (sign === "") return null;
@@ -70,7 +70,9 @@ function isInterval(text: string): boolean {
   return group !== null && group.open !== "{" && group.items.length === 2;
 }
 
-/** Two bounds meet in one interval, as `x > 0, x < 5`, or leave two, as `x < 2, x > 3`. */
+/**
+ * Converts bounds to intervals. Two bounds give one interval, as `x > 0, x < 5`, or two, as `x < 2, x > 3`.
+ */
 function intervalsOf(parts: readonly string[]): (string | null)[] {
   const ends = parts.map(endsOf);
   const [first, second] = ends;
@@ -91,7 +93,7 @@ interface Ends {
   upper: End | null;
 }
 
-/** `0 \le x < 5`, `x < 5`, `5 > x`: the ends around the variable. */
+/** Returns the ends around the variable in `0 \le x < 5`, `x < 5` or `5 > x`. */
 function endsOf(text: string): Ends | null {
   const sides = splitTop(text, SIGN);
   const signs = [...text.matchAll(new RegExp(SIGN.source, "g"))].map(([sign]) => sign);

@@ -1,15 +1,18 @@
-/** Matrices, and sums, multiples and transposes of them. */
+/** Parses matrices, and sums, multiples and transposes of matrices. */
 
 const TERM =
   /\s*([-+]?)\s*([^-+&]*?)\s*(?:\\cdot\s*|\\times\s*)?\\begin\{pmatrix\}((?:(?!\\begin)[\s\S])*?)\\end\{pmatrix\}\s*(\^\s*\{?\s*(?:T|\\top|\\intercal)(?![A-Za-z])\s*\}?\s*)?/y;
 
-/** The entries, row by row; of `2A - B` those of the result, as expressions. `null` for what is no matrix. */
+/**
+ * Returns the entries, row by row. For `2A - B` they are the entries of the result, as expressions. `null`
+ * for other texts.
+ */
 export function matrixOf(text: string): string[][] | null {
   const terms = new RegExp(TERM);
   let sum: string[][] | null = null;
   while (terms.lastIndex < text.length) {
     const [, sign = "", factor = "", inner = "", transposed] = terms.exec(text) ?? [];
-    // Two matrices side by side are a product.
+    // Two adjacent matrices are a product, which is not supported.
     if (terms.lastIndex === 0 || (sum !== null && sign === "")) return null;
     const given = rowsOf(inner, `${sign === "-" ? "-" : ""}${factor === "" ? "1" : factor}`);
     const rows = transposed === undefined ? given : transpose(given);
@@ -20,7 +23,7 @@ export function matrixOf(text: string): string[][] | null {
   return sum;
 }
 
-/** How many entries each row has. */
+/** Returns the number of entries of each row. */
 export function shapeOf(rows: readonly string[][]): string {
   return rows.map((row) => row.length).join();
 }

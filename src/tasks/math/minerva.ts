@@ -1,4 +1,6 @@
-/** How lm-evaluation-harness's `minerva_math` finds and compares answers, for comparison alone. */
+/**
+ * Extracts and compares answers as lm-evaluation-harness's `minerva_math` does. Only for comparable numbers.
+ */
 
 const SENTENCE = /Final Answer: The final answer is(.*?)\. I hope it is correct\./s;
 
@@ -41,7 +43,7 @@ export function normaliseMinerva(answer: string): string {
   return /^\d+$/.test(text.replaceAll(",", "")) ? text.replaceAll(",", "") : text;
 }
 
-/** Tuples, intervals, unions and matrices. */
+/** Returns whether an answer is a tuple, interval, union or matrix. */
 export function isStructured(text: string): boolean {
   return /[,[\]]|\\cup|\\begin/.test(text);
 }

@@ -1,9 +1,9 @@
-/** One form for the many ways to write an answer, in LaTeX or in Unicode. */
+/** Converts the many ways to write an answer, in LaTeX or Unicode, to one form. */
 import { withoutUnit } from "./units.js";
 
 const SPACES =
   /(?<!\\)\\[,;:!> ]|\\q?quad(?![A-Za-z])|~|\\hspace\{[^{}]*\}|\\(?:hfill|hfil|thinspace|newline)(?![A-Za-z])/g;
-/** Commands that change a look, and nothing else. */
+/** Commands that change only the appearance. */
 const LOOKS =
   /\\(?:displaystyle|textstyle|scriptstyle|tiny|small|normalsize|[lL]arge|LARGE|[hH]uge|limits|left|right|bigl?|bigr|Bigl?|Bigr|bigg[lr]?|Bigg[lr]?)(?![A-Za-z])\.?/g;
 const COLOURS = /\\(?:textcolor|colorbox)\s*\{[^{}]*\}|\\color\s*(?:\{[^{}]*\}|[A-Za-z]+)/g;
@@ -59,17 +59,17 @@ const DEGREES = /(\d+(?:\.\d+)?)\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))/
 const ANY_DEGREE =
   /\^\s*\{\s*\\(?:mathrm|text)\s*\{\s*o\s*\}\s*\}|\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|(?<=\d)\^\{?o\}?$/g;
 
-/** Longer answers are compared as they are: nothing in a benchmark needs more. */
+/** Longer answers are compared unchanged. No benchmark needs longer answers. */
 export const MAX_CHARACTERS = 1000;
 
-/** The answer without decoration, in one way of writing; text as its bare words. */
+/** Returns the answer without decoration and in one notation. Text becomes its bare words. */
 export function normalise(answer: string): string {
   let text = answer.trim();
   if (text.length > MAX_CHARACTERS) return text;
-  // `\\[4pt]` ends a row with more space.
+  // `\\[4pt]` ends a row with additional space.
   text = text.replace(/\\\\\s*\[-?[\d.]+\s*(?:pt|em|ex|mm|cm)\]/g, "\\\\ ");
   text = rowsAsList(fromUnicode(text));
-  // The text was escaped twice, as in JSON that was never parsed.
+  // The text may have been escaped twice, as in unparsed JSON.
   if (!text.includes("\\begin")) text = text.replace(/\\\\(?=[A-Za-z({])/g, "\\");
   text = text
     .replace(/\\\[|\\\]|\\\(|\\\)|\$\$/g, "")
@@ -121,7 +121,7 @@ export function normalise(answer: string): string {
     )
     .replace(/\\l?angle\s*([^<>]*?)\\rangle/g, "($1)")
     .replace(/^<([^<>]*,[^<>]*)>$/, "($1)")
-    // ]a,b[ is (a,b).
+    // ]a,b[ means (a,b).
     .replace(
       /\](\s*[^[\],]+,[^[\],]+)([[\]])/g,
       (_, ends, close) => `(${ends}${close === "[" ? ")" : "]"}`,
@@ -168,7 +168,7 @@ export function normalise(answer: string): string {
   return withoutBraces(bracedArguments(joinThousands(text.trim())).replace(/\s+/g, " ").trim());
 }
 
-/** Rows that are equations, as in `\begin{cases} x=2 \\\\ y=3 \end{cases}`, are a list of them. */
+/** Converts rows of equations, as in `\begin{cases} x=2 \\\\ y=3 \end{cases}`, to a list of equations. */
 function rowsAsList(text: string): string {
   return text
     .replace(/\\left\s*\\\{([\s\S]*)\\right\s*\./, "$1")
@@ -182,7 +182,7 @@ function rowsAsList(text: string): string {
     );
 }
 
-/** Signs of Unicode as the commands or characters that they stand for. */
+/** Replaces Unicode signs by the equivalent commands or characters. */
 function fromUnicode(answer: string): string {
   let text = answer.replace(/(\d?)\s?([\u00bc-\u00be\u2150-\u215e])/g, (_, whole, sign: string) => {
     const [above, below] = sign.normalize("NFKC").split("\u2044");
@@ -200,15 +200,15 @@ function fromUnicode(answer: string): string {
     );
 }
 
-/** `1,000,000`, `1 000` and `1\,000`: one number each; `1, 234` and `[1,234]` stay lists. */
+/** Joins the thousands of `1,000,000`, `1 000` and `1\,000`. `1, 234` and `[1,234]` stay lists. */
 function joinThousands(text: string): string {
   const isNumber = /^[-+]?\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)(?:\.\d+)?%?$/.test(text);
   return isNumber ? text.replace(/[, ]/g, "") : text;
 }
 
 /**
- * `\frac12`, `\frac 59`, `\frac{270}7`, `\sqrt2`, `x^{2}`: arguments in braces, single ones
- * without.
+ * Puts the arguments of `\frac12`, `\frac 59`, `\frac{270}7` and `\sqrt2` in braces, and removes the braces
+ * of single characters as in `x^{2}`.
  */
 function bracedArguments(text: string): string {
   return text
@@ -221,7 +221,7 @@ function bracedArguments(text: string): string {
     .replace(/([\^_])\{(\w)\}/g, "$1$2");
 }
 
-/** `{5}` as `5`; `{1,2}` stays a set. */
+/** Converts `{5}` to `5`. `{1,2}` stays a set. */
 function withoutBraces(text: string): string {
   const inner = /^\{([^{},;]*)\}$/.exec(text)?.[1];
   return inner === undefined ? text : inner.trim();

@@ -1,18 +1,21 @@
-/** Answers that are one number: in a base, as a percentage, as a fraction in lowest terms. */
+/** Compares answers that are one number: in a base, as a percentage, or as a fraction in lowest terms. */
 import { inLowestTerms, isEqual, parseRational, plainNumbers, type Rational } from "../numbers.js";
 
-/** `52_8`, digits in a base. */
+/** Returns whether a text is a number with a base, such as `52_8`. */
 export function isBaseNumber(text: string): boolean {
   return /^\d[\dA-F]*_(?:\d|\{\d+\})$/.test(text);
 }
 
-/** Integers, decimals, fractions, mixed numbers; percent signs are kept aside. */
+/** Parses integers, decimals, fractions and mixed numbers. A percent sign is ignored. */
 export function parseNumber(text: string): Rational | null {
   const plain = plainNumbers(text.replace(/\s*%$/, "")).trim();
   return /^[-+]?[\d.]/.test(plain) ? parseRational(plain) : null;
 }
 
-/** A percentage is its number, or a hundredth of it; a fraction must be in lowest terms. */
+/**
+ * Compares two numbers. A percentage may mean its number or a hundredth of it. A fraction must be in lowest
+ * terms.
+ */
 export function isSameNumber(a: string, numberA: Rational, b: string, numberB: Rational): boolean {
   if (isUnreduced(a, numberA) && !isUnreduced(b, numberB)) return false;
   if (isEqual(numberA, numberB)) return true;

@@ -1,9 +1,9 @@
-/** Answers taken apart at what stands outside of all brackets. */
+/** Splits answers at separators outside of all brackets. */
 
 const OPEN = "([{";
 const CLOSE = ")]}";
 
-/** The parts between top-level separators; a matrix or group is never cut. */
+/** Returns the parts between top-level separators. It never splits a matrix or group. */
 export function splitTop(text: string, separator: RegExp): string[] {
   const parts: string[] = [];
   const sticky = new RegExp(separator.source, "y");
@@ -31,7 +31,7 @@ export interface Group {
   items: string[];
 }
 
-/** `(a, b]`, `[a, b]`, `(a, b, c)`, `\{a, b\}`: the whole text as one bracketed group. */
+/** Parses a text that is one bracketed group: `(a, b]`, `[a, b]`, `(a, b, c)` or `\{a, b\}`. */
 export function parseGroup(text: string): Group | null {
   const set = /^\\\{([\s\S]*)\\\}$/.exec(text) ?? /^\{([\s\S]*)\}$/.exec(text);
   if (set) return { open: "{", close: "}", items: splitTop(set[1] as string, /[,;]/) };
@@ -42,7 +42,7 @@ export function parseGroup(text: string): Group | null {
   return { open, close, items: splitTop(inner, /[,;]/) };
 }
 
-/** Whether no bracket closes what stands before the text. */
+/** Returns whether no closing bracket belongs to an opening one before the text. */
 function isBalanced(text: string): boolean {
   let depth = 0;
   for (const char of text) {

@@ -1,17 +1,19 @@
-/** The algebra system's thread: answers whether two expressions are equal, one pair at a time. */
+/** The thread of the algebra system. It decides whether two expressions are equal, one pair at a time. */
 import { parentPort } from "node:worker_threads";
 import { ComputeEngine } from "@cortex-js/compute-engine";
 
 /**
- * Expressions in variables are compared at these points, irrational so that no form is special
- * there.
+ * Expressions with variables are compared at these points. They are irrational, so that no expression is
+ * special there.
  */
 const POINTS = [0.7390851332, 1.6180339887, 2.2360679775, -0.5772156649, 3.3166247904];
 const TOLERANCE = 1e-9;
 const MODE = "PROPORTIONAL:";
 
 const engine = new ComputeEngine();
-/** Letters that name numbers, so that `a(b+c)` is a product; the others may name functions. */
+/**
+ * These letters are declared as numbers, so that `a(b+c)` is a product. The other letters may be functions.
+ */
 for (const letter of "abcdjklmnopqrstuvwxyzABCHJKLMNOQRSTUVWXYZ") engine.declare(letter, "number");
 type Expression = NonNullable<ReturnType<typeof engine.parse>>;
 
@@ -36,7 +38,7 @@ interface Complex {
   im: number;
 }
 
-/** Each variable gets points of its own. */
+/** Evaluates an expression at a point, with different values for different variables. */
 function valueAt(expression: Expression, names: string[], point: number): Complex {
   const values = names.map((name, i) => {
     const value = POINTS[(point + 2 * i) % POINTS.length] ?? 1;
@@ -46,7 +48,10 @@ function valueAt(expression: Expression, names: string[], point: number): Comple
   return { re, im: Number.isNaN(im) ? 0 : im };
 }
 
-/** Infinite values, and those beyond the range of doubles, are close to nothing. */
+/**
+ * Returns whether two values are close. Values that are infinite or beyond the range of doubles are close to
+ * nothing.
+ */
 function areClose(x: Complex, y: Complex): boolean {
   const scale = Math.max(1, Math.hypot(x.re, x.im), Math.hypot(y.re, y.im));
   if (scale === Number.POSITIVE_INFINITY) return false;
@@ -61,18 +66,18 @@ function haveOneRatio(values: (readonly [Complex, Complex])[]): boolean {
 
 parentPort?.on("message", ([a, b]: [string, string]) => {
   let isEqual = false;
-  // What a pair says of its names is nothing to the next one.
+  // A scope per pair, so that declarations of one pair don't affect the next.
   engine.pushScope();
   try {
     isEqual = compare(a, b);
   } catch {
-    // What can't be evaluated is not known to be equal.
+    // An expression that can't be evaluated counts as not equal.
   } finally {
     engine.popScope();
   }
   parentPort?.postMessage(isEqual);
 });
-// The first pairs take a second each, which isn't theirs.
+// Warm-up: the first pairs take a second each, which would count against the time limit of real pairs.
 for (const pair of ["(x-1)(x+1)", "\\frac{\\sqrt{12}}{2}+\\sin 2", "2^{3}i"])
   compare(pair, "x^2-1");
 compare("\\sqrt{12}", "2\\sqrt{3}");

@@ -5,12 +5,14 @@ const SCRIPT = new URL("../../../dist/tasks/math/symbolic-worker.js", import.met
 const LIMIT_MS = 2000;
 const MEMORY_MIB = 512;
 
-/** A thread with the algebra system, started at the first pair and again after a timeout. */
+/** Manages a thread with the algebra system. It starts with the first pair and again after a timeout. */
 export class SymbolicComparer implements AsyncDisposable {
   #worker: Promise<Worker> | null = null;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** False too when the pair can't be read; `null` when it takes more than two seconds, or the memory. */
+  /**
+   * Returns false also if the pair can't be parsed, and `null` if it exceeds two seconds or the memory limit.
+   */
   isEqual(a: string, b: string): Promise<boolean | null> {
     const result = this.#last.then(() => this.#compare(a, b));
     this.#last = result.catch(() => {});
@@ -55,7 +57,7 @@ function startWorker(): Promise<Worker> {
   });
   return new Promise((resolve, reject) => {
     worker.once("message", () => resolve(worker));
-    // For good: one may come while the thread is being ended.
+    // This listener stays, because an error may also come while the thread is being ended.
     worker.on("error", reject);
   });
 }

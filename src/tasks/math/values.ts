@@ -1,26 +1,26 @@
-/** Answers that are several values: "x = 5 or x = 7", `\pm 5`, "x = 3, y = 4", "3, 5". */
+/** Parses answers with several values: "x = 5 or x = 7", `\pm 5`, "x = 3, y = 4", "3, 5". */
 import { parseGroup, splitTop } from "./split.js";
 
 const NAME = String.raw`(?:m?\\angle\s*[A-Z]{1,3}|\\?[A-Za-z]+(?:_(?:\w|\{[^{}]*\}))?'?(?:\^\{-1\}(?=\())?|\|\s*[A-Z]{2}\s*\||\\over(?:line|rightarrow)\s*\{[A-Z]{2}\}|\\frac\{[A-Za-z]\}\{[A-Za-z]\}|\\frac\{d\^?\w*\}\{d\w\})`;
-/** A name, or names, with what makes them equal to what follows. */
+/** One or more names with the sign that assigns them a value. */
 export const ASSIGNMENT = new RegExp(
   String.raw`^\(?\s*${NAME}(?:\([^()]*\)|(?:\s*[,:]\s*${NAME})+)?\s*\)?\s*(?:=|\\in(?![a-z]))\s*|^=\s*`,
 );
 const NAMED = new RegExp(String.raw`^(${NAME}(?:\([^()]*\))?)\s*=\s*([^=]+)$`);
-/** `5 = x`: the value first. */
+/** An assignment with the value first, such as `5 = x`. */
 const REVERSED = new RegExp(String.raw`^([^=A-Za-z]+)\s*=\s*(${NAME})$`);
 
 export interface Values {
   items: string[];
-  /** The items' names, where all have one. */
+  /** The names of the items; null unless all have one. */
   names: string[] | null;
-  /** Whether their order says nothing: "or", a plus-minus. */
+  /** Whether the order doesn't count, as with "or" and plus-minus. */
   unordered: boolean;
-  /** Whether they are the coordinates of one thing. */
+  /** Whether the items are the coordinates of one tuple. */
   tuple: boolean;
 }
 
-/** The values of a list without brackets; `null` for what is a single value or another structure. */
+/** Returns the values of a list without brackets; `null` for a single value or another structure. */
 export function valuesOf(text: string): Values | null {
   const { value: whole, name } = assigned(text);
   const alternatives = splitTop(whole, /\\lor(?![a-z])/);
@@ -41,7 +41,7 @@ export function valuesOf(text: string): Values | null {
   if (parts.some((part) => /[<>]|\\[lg]e(?![a-z])/.test(part))) return null;
   const names = expanded.map((part) => part.name ?? (parts.length > 1 ? undefined : name));
   const first = names[0] ?? name;
-  // `x = 5, 7`: the name stands for both.
+  // In `x = 5, 7` the name stands for both values.
   const isOneName = first !== undefined && names.every((one) => one === undefined || one === first);
   const areNamed = names.every((one) => one !== undefined);
   if (!isOneName && !areNamed && names.some((one) => one !== undefined)) return null;
@@ -63,18 +63,22 @@ function assigned(text: string): { name?: string; value: string } {
   return splitTop(text, /=/).length === 2 ? { name, value: value.trim() } : { value: text };
 }
 
-/** Names in Latin letters by the alphabet; `r` and `\theta` as they stand. */
+/**
+ * Returns the order of names: alphabetical for Latin letters, and unchanged if a name is a command, as in `r`
+ * and `\theta`.
+ */
 function byName(names: readonly string[]): number[] {
   const places = names.map((_, i) => i);
   if (names.some((name) => name.startsWith("\\"))) return places;
   return places.toSorted((a, b) => ((names[a] as string) < (names[b] as string) ? -1 : 1));
 }
 
-/** `a \pm b` as both of its values; `\mp` takes the other sign. */
+/** Expands `a \pm b` to both values. `\mp` takes the opposite sign. */
 export function expandPlusMinus(text: string): string[] {
   const signs = text.match(/\\(?:pm|mp)(?![a-z])/g) ?? [];
   const group = parseGroup(text);
-  // A set's members are taken one by one. Of `(\pm 1, \pm 2)` it isn't known whether the signs go together.
+  // The members of a set are expanded separately. In `(\pm 1, \pm 2)` it isn't known whether the signs belong
+  // together.
   if (signs.length === 0 || group?.open === "{" || (group !== null && signs.length > 1)) {
     return [text];
   }

@@ -1,16 +1,19 @@
-/** Answers that are words. */
+/** Compares answers that are words. */
 import { splitTop } from "./split.js";
 
-/** Joins names that have no order. */
+/** Matches "and", which joins names without an order. */
 export const AND = /(?<![A-Za-z])and(?![A-Za-z])/;
 
-/** The names of "Alice and Bob" in one order; `null` for what is no list of words. */
+/** Returns the names of "Alice and Bob" in sorted order; `null` if the text isn't a list of words. */
 export function namesIn(text: string): string[] | null {
   const items = splitTop(text, /,/);
   return items.length > 1 && items.every(isWords) ? items.map(asWords).toSorted() : null;
 }
 
-/** Text rather than mathematics: words of several letters that are no LaTeX. */
+/**
+ * Returns whether a text is words rather than mathematics: words of several letters that aren't LaTeX
+ * commands.
+ */
 export function isWords(text: string): boolean {
   const bare = text.replace(/\\(?:begin|end)\{\w+\}|\\[A-Za-z]+/g, " ");
   return (

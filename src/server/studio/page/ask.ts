@@ -1,4 +1,4 @@
-/** Asks the server, and tells of what comes. */
+/** Sends a question to the server and reports the parts of the answer as they arrive. */
 import type { Guidance, Run, Step, Token } from "./run.js";
 
 export interface Question {
@@ -6,7 +6,7 @@ export interface Question {
   prompt: string;
   system: string;
   method: string;
-  /** The method's options, as the field `ets` takes them. */
+  /** The method's options for the field `ets`. */
   options: Record<string, unknown>;
   logprobs: boolean;
   key: string;
@@ -23,7 +23,7 @@ interface Chunk {
   error?: { message: string; param?: string | null };
 }
 
-/** What the server refused or broke off. */
+/** An error that the server returned, or an interrupted answer. */
 class ServerError extends Error {
   readonly param: string | null;
 
@@ -33,7 +33,7 @@ class ServerError extends Error {
   }
 }
 
-/** Fills in `run` and calls `onChange`, until the answer is there, or the signal aborts. */
+/** Fills in `run` and calls `onChange`, until the answer is complete or the signal aborts. */
 export async function ask(
   { model, prompt, system, method, options, logprobs, key }: Question,
   run: Run,
@@ -100,7 +100,7 @@ async function refusalOf(response: Response): Promise<ServerError> {
   return new ServerError(error ?? { message: `The server answered ${response.status}` });
 }
 
-/** The data of server-sent events, which may come in any pieces. */
+/** Yields the data of server-sent events, which may arrive in chunks of any size. */
 async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   const reader = body.getReader();
   const decoder = new TextDecoder();

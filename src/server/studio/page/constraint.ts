@@ -1,10 +1,10 @@
-/** What the answer must be: the field of a constraint, and what is wrong with it. */
+/** The form field of a constraint, with its error message. */
 import { byId } from "./dom.js";
 
 interface Kind {
   label: string;
   help: string;
-  /** From what was typed to the constraint's value. Throws what is shown at the field. */
+  /** Converts the typed text to the constraint's value. Throws the error that the field shows. */
   read(text: string): unknown;
 }
 
@@ -39,7 +39,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
 };
 
-/** Where what was typed is remembered among the settings. */
+/** The paths under which the settings remember the typed constraint. */
 const [KIND_PATH, TEXT_PATH] = ["constraint.kind", "constraint.text"];
 
 const part = byId("constraint-part", HTMLDetailsElement);
@@ -59,7 +59,10 @@ function draw(): void {
   showConstraintFault(null);
 }
 
-/** A diffusion model doesn't write from left to right, and takes none. */
+/**
+ * Shows or hides the field. A diffusion model takes no constraint, because it doesn't write from left to
+ * right.
+ */
 export function allowConstraint(isPossible: boolean): void {
   part.hidden = !isPossible;
 }
@@ -80,7 +83,9 @@ export function showConstraintFault(message: string | null): void {
   field.focus();
 }
 
-/** The constraint as requests take it. What is wrong with it is shown at the field; null then. */
+/**
+ * Returns the constraint for a request. For an invalid one it shows an error at the field and returns null.
+ */
 export function readConstraint(): { constraint?: object } | null {
   const chosen = KINDS[kind.value];
   if (chosen === undefined || part.hidden) return {};

@@ -1,4 +1,4 @@
-/** Elements whose content is text: nothing that a model writes is read as HTML. */
+/** Creates elements whose content is text, so that nothing that a model writes is parsed as HTML. */
 
 type Child = Node | string | null | undefined | false;
 
@@ -6,7 +6,9 @@ interface Properties {
   class?: string;
   title?: string;
   type?: string;
-  /** A colour or a length, set by the object model: the page's policy allows no style attributes. */
+  /**
+   * Colours and lengths. They are set through the DOM, because the page's policy forbids style attributes.
+   */
   style?: Partial<Record<"background" | "width" | "borderColor", string>>;
   onclick?: (event: MouseEvent) => void;
 }
@@ -28,14 +30,14 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** An element of the page's own markup. */
+/** Returns an element of the page's markup. */
 export function byId<T extends HTMLElement>(id: string, kind: abstract new () => T): T {
   const element = document.getElementById(id);
   if (element instanceof kind) return element;
   throw new Error(`The page has no #${id}`);
 }
 
-/** Details whose content is made when they are first opened. */
+/** Creates a details element whose content is created when it is first opened. */
 export function folded(summary: Child[], fill: () => Node[], name = ""): HTMLDetailsElement {
   const details = el("details", { class: name }, el("summary", {}, ...summary));
   details.addEventListener("toggle", () => {
@@ -44,7 +46,7 @@ export function folded(summary: Child[], fill: () => Node[], name = ""): HTMLDet
   return details;
 }
 
-/** A list that begins with some of its items, and grows by a button. */
+/** Creates a list that shows its first items, and more with a button. */
 export function growing<T>(
   list: HTMLElement,
   items: readonly T[],

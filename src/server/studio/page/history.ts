@@ -1,8 +1,8 @@
-/** What was asked before, kept by the browser alone. */
+/** The history of questions, which only the browser keeps. */
 import { byId, el } from "./dom.js";
 
 export interface Remembered {
-  /** What an older page kept names none. */
+  /** The model. Entries of older versions of the page have none. */
   model?: string;
   prompt: string;
   method: string;
@@ -23,7 +23,7 @@ function read(): Remembered[] {
   }
 }
 
-/** Another version, or another page of this address, may have written it. */
+/** Checks a stored entry, since another version or another page of this origin may have written it. */
 function isRemembered(value: unknown): value is Remembered {
   const { prompt, method, settings } = (value ?? {}) as Partial<Remembered>;
   const isText = typeof prompt === "string" && typeof method === "string";
@@ -34,7 +34,7 @@ function write(all: readonly Remembered[]): void {
   try {
     localStorage.setItem(KEY, JSON.stringify(all));
   } catch {
-    // The browser may keep nothing, or its room may be full: history is a convenience.
+    // The browser's storage may be disabled or full. The page works without the history.
   }
 }
 

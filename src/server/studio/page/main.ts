@@ -1,4 +1,4 @@
-/** The studio: asks this server's models, and shows how its answer was found. */
+/** The studio: asks this server's models, and shows how answers were found. */
 import { ask, type Question } from "./ask.js";
 import {
   allowConstraint,
@@ -23,7 +23,7 @@ import { readTrace } from "./trace-file.js";
 
 interface DescribedModel {
   name: string;
-  /** As its file describes it. */
+  /** The description in the model's file. */
   description: string;
   parameters: number;
   contextLength: number;
@@ -34,7 +34,7 @@ interface DescribedModel {
 interface About {
   version: string;
   needsKey: boolean;
-  /** At least one. */
+  /** The served models, at least one. */
   models: DescribedModel[];
 }
 
@@ -52,7 +52,7 @@ const runs = byId("runs", HTMLElement);
 const status = byId("status", HTMLElement);
 
 let about: About;
-/** The one that is asked. */
+/** The chosen model. */
 let model: DescribedModel;
 let running: AbortController | undefined;
 
@@ -67,7 +67,10 @@ function chooseMethod(): void {
   drawSettings(chosen);
 }
 
-/** Replaces a select's options, all but its first `kept`; what was chosen stays where it can be. */
+/**
+ * Replaces all options of a select except the first `kept`. The chosen option stays chosen if it still
+ * exists.
+ */
 function fillMethods(select: HTMLSelectElement, kept: number): void {
   const chosen = select.value;
   select.length = kept;
@@ -79,25 +82,25 @@ function fillMethods(select: HTMLSelectElement, kept: number): void {
   if (methodNamed(chosen)?.refused === null) select.value = chosen;
 }
 
-/** The model that the form names. */
+/** Chooses the model that the form names. */
 function chooseModel(): void {
   const chosen = about.models.find(({ name }) => name === served.value);
   if (chosen === undefined) return;
   model = chosen;
   const { name, description, parameters, contextLength, kind } = model;
-  // llama.cpp has names for some sizes alone.
+  // llama.cpp names only some model sizes, so the "?B" of the others is removed.
   const size = `${millions(parameters)} parameters, ${contextLength} tokens of context`;
   byId("model", HTMLElement).textContent =
     `${name} (${description.replace(" ?B", "")}: ${size}), llama-ets ${about.version}`;
   allowConstraint(kind === "autoregressive");
-  // A diffusion model has no order in which its tokens' alternatives would be known.
+  // A diffusion model has no left-to-right order, so its tokens have no alternatives.
   logprobs.checked = kind === "autoregressive";
   fillMethods(method, 0);
   fillMethods(other, 1);
   chooseMethod();
 }
 
-/** Whether the answers stand below the form. */
+/** Returns whether the answers stand below the form. */
 function isNarrow(): boolean {
   return matchMedia("(max-width: 900px)").matches;
 }
@@ -127,7 +130,7 @@ async function askAll(): Promise<void> {
     status.textContent = (error as Error).message;
     return;
   }
-  // As it was asked: the form may be edited meanwhile.
+  // Copies the form, since the user may edit it meanwhile.
   const asking = { model: model.name, prompt: prompt.value };
   const methods = { method: method.value, other: other.value };
   const settings = { ...typedSettings(), ...typedConstraint() };
@@ -139,7 +142,7 @@ async function askAll(): Promise<void> {
   const views = all.map((run) => new RunView(run));
   show(views);
   if (isNarrow()) runs.scrollIntoView();
-  // One after the other, so that their seconds can be compared.
+  // The questions run one after the other, so that their times can be compared.
   for (const [i, question] of questions.entries()) {
     const [run, view] = [all[i], views[i]];
     if (run === undefined || view === undefined) break;

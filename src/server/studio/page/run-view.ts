@@ -1,4 +1,4 @@
-/** A run's card: its text while it comes, its answer and votes, its tree, steps and tokens. */
+/** The card of a run: its growing text, its answer and votes, its tree, steps and tokens. */
 import { counted, number, percent, seconds } from "../../../report/format.js";
 import { AnswerColors, nameOf } from "../../../report/run/answer-colors.js";
 import { el, folded } from "./dom.js";
@@ -27,7 +27,7 @@ export class RunView {
   readonly #tree = el("div");
   readonly #steps = el("div");
   readonly #tokens = el("div");
-  /** In the order in which they came. */
+  /** The answers in the order in which they came. */
   readonly #answers = new Set<string | null>();
   #latest: HTMLDetailsElement | undefined;
   #drawnSteps = 0;
@@ -47,7 +47,7 @@ export class RunView {
     this.update();
   }
 
-  /** Draws at most once a frame, however fast things come. */
+  /** Schedules a draw, at most one per frame. */
   update(): void {
     if (this.#isDue) return;
     this.#isDue = true;
@@ -57,7 +57,7 @@ export class RunView {
     });
   }
 
-  /** Draws what there is at once: who is told that a run has ended finds its answer there. */
+  /** Draws immediately, so that the answer is visible when the end of the run is announced. */
   draw(): void {
     const { state, thoughts, text, draft, steps } = this.#run;
     const isOpen = state === "waiting" || state === "running";
@@ -81,7 +81,7 @@ export class RunView {
     if (shown) shown.textContent = thoughts;
   }
 
-  /** An answer keeps its colour, whatever comes later. */
+  /** Returns the colours of the answers. An answer keeps its colour when later ones come. */
   #colors(): AnswerColors {
     return new AnswerColors([...this.#answers]);
   }
@@ -104,7 +104,7 @@ export class RunView {
     this.#steps.append(...added);
     const last = added.at(-1);
     if (last === undefined) return;
-    // The latest is open; what a reader has opened stays so.
+    // Only the latest step is open automatically. Steps that the reader has opened stay open.
     if (this.#latest) this.#latest.open = false;
     last.open = true;
     this.#latest = last;

@@ -1,10 +1,10 @@
-/** One run as the page knows it: while it comes, when it has ended, or from a trace. */
+/** The page's state of one run, which is in progress, has ended, or comes from a trace. */
 
 export interface Completion {
   text: string;
   answer?: string | null;
   finishReason: string | null;
-  /** Its number among the candidate's rollouts; null: it is the candidate, which has ended. */
+  /** The number of the rollout of its candidate; null if the text is the finished candidate itself. */
   rollout: number | null;
   votes: number;
   reward: number;
@@ -17,7 +17,7 @@ export interface Candidate {
   completions: Completion[];
 }
 
-/** A guidance step; infinities came as null. */
+/** A guidance step. Infinite numbers are null, as in JSON. */
 export interface Step {
   candidates: Candidate[];
   logEnergies: (number | null)[];
@@ -31,7 +31,7 @@ export interface Step {
 
 export interface Token {
   token: string;
-  /** In nats. */
+  /** Log-probability in nats. */
   logprob: number;
   top_logprobs: { token: string; logprob: number }[];
 }
@@ -41,7 +41,7 @@ export interface Vote {
   votes: number;
 }
 
-/** What the server says of an answer in its `ets` field. */
+/** The `ets` field of an answer. */
 export interface Guidance {
   answer: string | null;
   agreement: number;
@@ -57,18 +57,18 @@ export interface Guidance {
 export interface Run {
   method: string;
   question: string;
-  /** What it thought before the answer, told apart by the model's template. */
+  /** The thoughts before the answer, as separated by the model's template. */
   thoughts: string;
-  /** What is final of the text. */
+  /** The final part of the text. */
   text: string;
-  /** What follows at the moment. */
+  /** The current draft after the final part. */
   draft: string;
   steps: Step[];
   tokens: Token[];
   state: "waiting" | "running" | "done" | "cancelled" | "failed";
-  /** Why it failed. */
+  /** Why the run failed. */
   error: string | null;
-  /** The field of the request that is at fault; null where it is none. */
+  /** The wrong field of the request; null if no field is wrong. */
   param: string | null;
   guidance: Partial<Guidance> | null;
 }
@@ -89,7 +89,7 @@ export function newRun(method: string, question: string): Run {
   };
 }
 
-/** How often the texts give each answer, the most frequent first. */
+/** Counts how often the texts give each answer, the most frequent first. */
 export function votesOf(candidates: readonly Candidate[]): Vote[] {
   const votes = new Map<string | null, number>();
   for (const { completions } of candidates) {
@@ -102,7 +102,7 @@ export function votesOf(candidates: readonly Candidate[]): Vote[] {
     .sort((a, b) => b.votes - a.votes);
 }
 
-/** The candidates of a step that have one text. */
+/** The candidates of a step with the same text. */
 export interface Branch {
   text: string;
   weight: number;
@@ -114,7 +114,7 @@ export interface Branch {
   candidates: Candidate[];
 }
 
-/** By weight, the heaviest first. */
+/** Returns the branches by weight in descending order. */
 export function branchesOf({ candidates, weights, logEnergies, chosen }: Step): Branch[] {
   const branches = new Map<string, Branch>();
   for (const [i, candidate] of candidates.entries()) {

@@ -1,10 +1,10 @@
-/** The form of a method's settings, made of what the server says of them. */
+/** The form of a method's settings, built from the server's description. */
 import type { DescribedMethod, Setting } from "../methods.js";
 import { byId, el } from "./dom.js";
 
 export type { DescribedMethod };
 
-/** What was typed, by the option's path; it stays when another method is chosen. */
+/** The typed values by the path of their option. They stay when another method is chosen. */
 const typed = new Map<string, string | boolean>();
 
 export function typedSettings(): Record<string, string | boolean> {
@@ -60,7 +60,7 @@ function suggestions({ choices }: Setting, id: string): HTMLElement | null {
   return list;
 }
 
-/** The options of a method among what was typed. Throws where a number is none. */
+/** Returns the typed options that a method takes. Throws if a number is invalid. */
 export function optionsOf({ settings }: DescribedMethod): Record<string, unknown> {
   const options: Record<string, unknown> = {};
   for (const { path, kind, label } of settings) {

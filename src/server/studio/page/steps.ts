@@ -1,19 +1,19 @@
-/** The steps as a list: each one's branches with their weights, rollouts and answers. */
+/** Shows the steps as a list, with the weights, rollouts and answers of each branch. */
 import { counted, number, percent, seconds } from "../../../report/format.js";
 import { type AnswerColors, nameOf } from "../../../report/run/answer-colors.js";
 import { el, folded, growing } from "./dom.js";
 import { type Branch, branchesOf, type Completion, type Step, votesOf } from "./run.js";
 import { energyColor } from "./tree.js";
 
-/** Longer texts are cut: the page says no more by them. */
+/** Longer texts are cut. */
 const MAX_TEXT = 8000;
-/** Answers of a branch that are named. */
+/** The maximum number of answers that are named per branch. */
 const MOST_ANSWERS = 6;
 
 interface Placed {
   step: Step;
   index: number;
-  /** What was chosen before. */
+  /** The previous step. */
   before: Step | undefined;
   colors: AnswerColors;
 }
@@ -36,7 +36,7 @@ function branchList(placed: Placed): Node[] {
   const all = branchesOf(placed.step);
   const colorOf = energyColor(all);
   const before = placed.before?.candidates[placed.before.chosen]?.text ?? "";
-  // The one that was chosen is among the first.
+  // The chosen branch comes first.
   const sorted = [...all.filter((b) => b.isChosen), ...all.filter((b) => !b.isChosen)];
   const item = (branch: Branch) => branchItem(branch, before, colorOf(branch), placed.colors);
   return growing(el("ol", { class: "branches" }), sorted, item, { first: 12, more: 100 });

@@ -1,4 +1,4 @@
-/** The answer by its tokens: how probable each was, and what else could have stood there. */
+/** Shows the tokens of the answer, with their probabilities and alternatives. */
 import { percent } from "../../../report/format.js";
 import { REWARD_LEVELS, rewardColor } from "../../../report/style.js";
 import { el, growing } from "./dom.js";

@@ -1,4 +1,4 @@
-/** Reads a trace that `ask --trace` wrote; it may come from anywhere, and is checked before use. */
+/** Reads a trace of `ask --trace`. It is checked before use, since it may come from an untrusted source. */
 import { newRun, type Run, type Step } from "./run.js";
 
 const FORMAT = "llama-ets-trace/1";

@@ -1,17 +1,17 @@
-/** The tree of the guidance: at each step the candidates as branches, and the one that was chosen. */
+/** Draws the tree of the guidance: the candidates of each step as branches, and the chosen one. */
 import { REWARD_LEVELS, rewardColor } from "../../../report/style.js";
 import { el } from "./dom.js";
 import { type Branch, branchesOf, type Step } from "./run.js";
 
-/** Branches of one step that are drawn: the heaviest, and the chosen one. */
+/** The maximum number of branches drawn per step: those with the highest weights, and the chosen one. */
 const MOST = 16;
-/** Steps that are drawn: the last ones. */
+/** The number of last steps that are drawn. */
 const MOST_STEPS = 120;
 const WIDTH = 92;
 const ROW = 15;
 const TOP = 22;
 
-/** The colour of an energy between the least and the greatest of its step. */
+/** Returns the colour of a branch by its energy, on a scale from the lowest to the highest of its step. */
 export function energyColor(branches: readonly Branch[]): (branch: Branch) => string {
   const all = branches.flatMap(({ logEnergy }) => logEnergy ?? []);
   const least = Math.min(...all);
@@ -76,7 +76,7 @@ export function drawTree(steps: readonly Step[]): HTMLElement {
     from = next === from ? { x, y: from.y } : next;
   }
   const box = el("div", { class: "tree" }, root as unknown as HTMLElement);
-  // It may be wider than its place: then the keyboard scrolls it too.
+  // The tree may be wider than its box, and must then be scrollable by keyboard.
   box.tabIndex = 0;
   box.setAttribute("role", "group");
   box.setAttribute("aria-label", "Tree of the steps");
