@@ -183,7 +183,7 @@ async function detectGpuEngine(
     const binding = report.sharedObjects?.find((file) => file.endsWith("llama-addon.node"));
     if (binding === undefined) throw new Error("its binding was not found among loaded libraries");
     const location = { directory: path.dirname(binding), gpu: llama.gpu };
-    // A loader without a device, as in a container, passes its own test.
+    // node-llama-cpp accepts a GPU library that finds no device, as in a container.
     const devices = llama.gpu === false ? [] : await llama.getGpuDeviceNames();
     await llama.dispose();
     if (gpu !== "auto" && llama.gpu !== gpu) throw new Error("there is none for this platform");
@@ -196,15 +196,15 @@ async function detectGpuEngine(
   }
 }
 
-/** node-llama-cpp's word for "none of the engines could be loaded" says nothing. */
+/** The error's message, with node-llama-cpp's unclear "NoBinaryFoundError" put in words. */
 function reasonOf(error: unknown): string {
   const message = messageOf(error);
   return message === "NoBinaryFoundError" ? "none of the prebuilt ones could be loaded" : message;
 }
 
 /**
- * What an engine's metadata says. Struct layouts change between llama.cpp's releases: the addon
- * runs with its own release only.
+ * Reads an engine's metadata and checks its release. Struct layouts change between releases of
+ * llama.cpp, so the addon runs only with the release that it was compiled for.
  */
 function checkEngine(directory: string, fix: string): Pick<EngineLocation, "release" | "gpu"> {
   const expected = addon().engineRelease;

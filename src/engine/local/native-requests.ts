@@ -1,4 +1,4 @@
-/** What a denoiser is asked for, checked, as the addon takes it. */
+/** Checks requests to a denoiser and converts them to the addon's form. */
 import {
   checkDenoise,
   checkSearch,
@@ -11,8 +11,8 @@ import { toNativeSampling } from "./native-model.js";
 
 export interface LocalDenoiseRequest extends DenoiseRequest {
   /**
-   * Stops a text once it has an end token and no mask before it: what follows is not part of the
-   * text. Default true.
+   * Stops a text once it has an end token and no mask before it. The tokens after the end token don't
+   * belong to the text. Default true.
    *
    * @internal
    */
