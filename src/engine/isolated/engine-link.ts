@@ -131,7 +131,7 @@ export class EngineLink {
     });
   }
 
-  /** Calls a method without waiting for a reply. It is sent with the next call, or on the next event-loop turn. */
+  /** Calls a method without a reply. It is sent with the next call, or on the next event-loop turn. */
   tell({ ref, process }: Remote, method: string, args: readonly unknown[] = []): void {
     if (this.#closing !== undefined || this.#ended !== undefined) return;
     this.#enqueue({ id: null, process, asked: encoded({ ref, method, args }) });
