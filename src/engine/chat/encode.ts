@@ -1,4 +1,4 @@
-/** Encodes conversations as tokens. Only the template's special tokens are special; in messages they are text. */
+/** Encodes conversations as tokens. Special tokens come only from the template; in messages they are text. */
 import { LlamaEtsError, messageOf } from "../errors.js";
 import { LiteralText } from "../literal-text.js";
 import { TextFailure } from "../text/text-failure.js";
