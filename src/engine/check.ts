@@ -136,7 +136,7 @@ export function checkOneOf<T extends string | boolean>(
 
 /**
  * The choice that a misspelled text probably means; undefined if no choice is similar. For a choice
- * such as `regex:PATTERN`, the result keeps the part behind the text's own colon.
+ * such as `regex:PATTERN`, the result keeps the part after the text's own colon.
  */
 export function nearestOf(value: unknown, choices: readonly unknown[]): string | undefined {
   if (typeof value !== "string") return undefined;

@@ -15,7 +15,7 @@ import type { RandomKey, RandomStream } from "./sequences.js";
  *   most probable tokens (Dream)
  */
 export const REMASKING = ["low-confidence", "random", "entropy", "margin"] as const;
-/** Which of the drawn positions a denoising step unmasks. */
+/** The rule that chooses which of the drawn positions a denoising step unmasks. */
 export type Remasking = (typeof REMASKING)[number];
 
 /**
@@ -99,7 +99,7 @@ export interface SearchRequest extends DenoisingRequest {
   wanted: number;
 }
 
-/** Throws `ERR_INVALID_OPTION`, as `checkSearch` does. */
+/** Checks a request. Throws `ERR_INVALID_OPTION`, as `checkSearch` does. */
 export function checkDenoise(request: DenoiseRequest): void {
   const { parallel, remasking } = request;
   if (parallel !== undefined) checkParallel(parallel, remasking);

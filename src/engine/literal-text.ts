@@ -106,7 +106,7 @@ export class LiteralText {
   /** Removes the marks, and finds the special texts with and without marks. */
   #strip(marked: string): Read {
     const all = new Set([...this.#marks.values()].flatMap(({ open, close }) => [open, close]));
-    /** The marks that stood at each place of the text. */
+    /** The marks at each place of the text without marks. */
     const places = new Map<number, string[]>();
     let text = "";
     for (const character of unescaped(marked, all)) {

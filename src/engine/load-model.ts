@@ -74,7 +74,7 @@ async function loadServed(source: string, options: LoadModelOptions): Promise<Mo
     if (value === undefined || harmless.includes(value)) continue;
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
-      `\`${name}\` is for a model that is loaded here, and ${source} is a server's`,
+      `\`${name}\` is for a model that is loaded here, and ${source} is on a server`,
       { fix: "the server's own options" },
     );
   }

@@ -36,7 +36,7 @@ function absolutePath(source: string): string {
     throw new LlamaEtsError(
       "ERR_MODEL_NOT_FOUND",
       `There is no file ${source}: the working directory was removed`,
-      { fix: "an absolute path, or a directory that is there", cause: error },
+      { fix: "an absolute path, or a working directory that exists", cause: error },
     );
   }
 }

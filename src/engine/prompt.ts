@@ -23,7 +23,7 @@ export type ReadPrompt =
   | { kind: "raw"; text: string }
   | { kind: "chat"; messages: PlainMessage[]; options: ChatOptions };
 
-/** Throws `ERR_INVALID_OPTION` for a malformed or empty prompt. */
+/** Checks a prompt and its options. Throws `ERR_INVALID_OPTION` for a malformed or empty prompt. */
 export function readPrompt(prompt: Prompt, options: PromptOptions): ReadPrompt {
   if (typeof prompt !== "string" && !Array.isArray(prompt) && !isIntegerArray(prompt)) {
     throw new LlamaEtsError(

@@ -9,7 +9,7 @@ export async function readModel(source: string, options: PlaceOptions): Promise<
   if (namesServer(source)) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
-      `${source} is a server's: it needs no memory here`,
+      `${source} is a model on a server: it needs no memory here`,
       {
         fix: "a GGUF file, or a bundled name",
       },

@@ -87,7 +87,7 @@ export class SpecialText {
     return tokens;
   }
 
-  /** The tokens of a text without special tokens. */
+  /** The tokens of a text that is read as plain text, without special tokens. */
   plain(text: string): number[] {
     return text === "" ? [] : [...this.#vocabulary.tokenize(text)];
   }

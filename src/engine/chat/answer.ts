@@ -11,7 +11,7 @@ export interface Answer {
   text: string;
   /** All tokens, including the end token. */
   tokens: readonly number[];
-  /** Whether it was cut off. */
+  /** Whether the text was cut off before its end. */
   isPartial: boolean;
 }
 

@@ -80,7 +80,7 @@ function templateOf({ info, metadata }: Vocabulary, tools: readonly PlainTool[])
   });
 }
 
-/** An answer goes on from a last message of the assistant, without a space or a line between. */
+/** Splits off a last message of the assistant. The answer continues it without any separator. */
 export function withoutPrefill(messages: readonly PlainMessage[]): {
   turns: readonly PlainMessage[];
   prefill: string;
@@ -113,7 +113,7 @@ function refuseUnreadTools(
   throw new LlamaEtsError(
     "ERR_UNSUPPORTED_MODEL",
     `The chat template takes no tools: it doesn't write \`${name}\``,
-    { fix: "a template that does (--chat-template), or the tools told in the system message" },
+    { fix: "a template that does (--chat-template), or the tools described in the system message" },
   );
 }
 

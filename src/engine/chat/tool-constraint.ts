@@ -44,7 +44,7 @@ export async function toolConstraint(
 ): Promise<CompiledConstraint> {
   const tools = calledTools(chat.tools, choice);
   const { template, bos, eos, variables } = chat.settings;
-  if (!isSource(template)) throw unknownTemplate("it is none of Jinja");
+  if (!isSource(template)) throw unknownTemplate("it isn't Jinja source");
   const thinking = variables.enable_thinking === true;
   const use = { template, bos, eos, messages: MESSAGES, thinking };
   const called = tools.map(calledTool);
@@ -79,9 +79,7 @@ export async function toolConstraint(
       const isRight = others.length === 0 && document.isValid(document.root, value);
       const found = JSON.stringify({ name: call?.name, arguments: value });
       if (isRight && call?.name === tool.name && JSON.stringify(read) === found) continue;
-      throw unknownTemplate(
-        `llama.cpp reads calls of \`${tool.name}\` in another way than they are written`,
-      );
+      throw unknownTemplate(`llama.cpp doesn't read calls of \`${tool.name}\` as they are written`);
     }
   }
   const marks = grammarTriggers.map((mark) => realNames(mark, called));
@@ -147,7 +145,7 @@ function beginnings({ rules }: Calls, marks: readonly string[]): string[] {
     .map((mark) => mark.trim());
   if (found.length > 0) return [...new Set(found)];
   throw refusal(
-    "Calls of this chat template begin with no text of their own, so that text before them can't be told from them",
+    "Calls of this chat template don't begin with a distinct text, so they can't be told from the text before them",
     'toolChoice "required", or another template (`chatTemplate`, --chat-template)',
   );
 }

@@ -119,7 +119,7 @@ async function acceptedByEngine(grammar: string): Promise<void> {
     await checkGrammar(grammar);
   } catch (error) {
     if (!(error instanceof LlamaEtsError) || error.code === "ERR_ENGINE_NOT_FOUND") return;
-    throw refusal(error.message, "a smaller grammar, and repetitions of less", error);
+    throw refusal(error.message, "a smaller grammar, with fewer repetitions", error);
   }
 }
 

@@ -39,7 +39,7 @@ export function hubEndpoint(): string {
   return `${(endpoint ?? "https://huggingface.co").replace(/\/+$/, "")}/`;
 }
 
-/** Throws `ERR_INVALID_OPTION` for a URI that names no repository or file. */
+/** Parses a URI. Throws `ERR_INVALID_OPTION` if it names no repository or file. */
 export function parseAddress(source: string): ModelAddress {
   try {
     const uri =

@@ -84,7 +84,7 @@ function startOf(
 ): number | undefined {
   const { status, headers } = answer.response;
   if (status === 416) return undefined;
-  if (status !== 206) return 0; // A server without ranges sends all of it.
+  if (status !== 206) return 0; // A server that doesn't support ranges sends the whole file.
   const [, from, all] =
     /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers.get("content-range") ?? "") ?? [];
   const isSame = begun !== null && recordOf(answer, begun.size).identity === begun.identity;

@@ -37,7 +37,7 @@ function workingDirectory(): string {
   throw new LlamaEtsError(
     "ERR_ENGINE_FAILED",
     "An isolated engine can't start where the working directory was removed",
-    { fix: "a working directory that is there" },
+    { fix: "a working directory that exists" },
   );
 }
 

@@ -67,7 +67,7 @@ function forget(ref: Ref): void {
 function find(ref: Ref): Callee {
   const found = objects.get(ref)?.object;
   if (found === undefined) {
-    throw new LlamaEtsError("ERR_DISPOSED", "It was disposed, or is of a context that was");
+    throw new LlamaEtsError("ERR_DISPOSED", "The object was disposed, or its context was");
   }
   return found as Callee;
 }

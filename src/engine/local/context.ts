@@ -96,7 +96,7 @@ export class Context implements Sequences {
     });
   }
 
-  /** Throws `ERR_OUT_OF_MEMORY` when the engine can't allocate it. */
+  /** Opens a context. Throws `ERR_OUT_OF_MEMORY` if the engine can't allocate it. */
   static async open(model: NativeModel, options: ContextOptions): Promise<Context> {
     const { cells, sequences, threads, flashAttention = "auto", classifies = false } = options;
     const { sampling = "host" } = options;

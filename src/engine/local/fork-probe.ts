@@ -72,7 +72,7 @@ const ABORTED_TOKENS = 1536;
  * model finishes its decode before the later ones.
  */
 const ABORT_DELAYS_MS = [0, 0, 0, 1, 1, 1, 2, 4, 8, 16];
-/** Cells of the context of all texts; those of forks are shared. */
+/** Cells of the context that all texts share. Forks share the cells of their common prefix. */
 const CELLS = 2048;
 
 interface Text {

@@ -128,7 +128,7 @@ export interface NativeContext {
   timeDecodes(threads: number, count: number, limitMs: number): Promise<Float64Array>;
   status(): Promise<ContextStatus>;
   progress(): number;
-  /** Tokens of the first continuation of the running `generate` so far, without the first `from`. */
+  /** The tokens that the running `generate` has drawn of its first continuation, from index `from` on. */
   drawn(from: number): Int32Array;
   abort(): void;
   close(): Promise<void>;

@@ -19,7 +19,7 @@ export interface LocalDenoiseRequest extends DenoiseRequest {
   stopAtEnd?: boolean;
 }
 
-/** Throws `ERR_INVALID_OPTION`, as `toNativeSearch` does. */
+/** Checks and converts a request. Throws `ERR_INVALID_OPTION`, as `toNativeSearch` does. */
 export function toNativeDenoise(request: LocalDenoiseRequest): NativeDenoiseRequest {
   checkDenoise(request);
   const { texts, parallel, stopAtEnd = true } = request;

@@ -62,6 +62,6 @@ export function attentionOfContext(
 ): FlashAttention {
   if (choice === "auto" || wanted === false || wanted === "engine") return wanted;
   if (choice === "own") return "own";
-  if (!addon().attention().isThere) return wanted; // "auto" means more on a GPU
+  if (!addon().attention().isThere) return wanted; // on a GPU, "auto" has another meaning
   return wanted === "shared" ? false : "engine";
 }

@@ -15,7 +15,7 @@ export class SharedContext {
     this.#freeSequences = context.options.sequences;
   }
 
-  /** Throws `ERR_OUT_OF_MEMORY` when the engine can't allocate it. */
+  /** Opens a shared context. Throws `ERR_OUT_OF_MEMORY` if the engine can't allocate it. */
   static async open(model: NativeModel, options: ContextOptions): Promise<SharedContext> {
     return new SharedContext(await Context.open(model, options));
   }

@@ -28,7 +28,7 @@ export function readAddress(source: string): ServerAddress {
     const what = url.search === "" ? "a user or a password" : "a query";
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
-      `Expected a server's address without ${what}: addresses stand in logs and traces`,
+      `Expected a server's address without ${what}: addresses are written to logs and traces`,
       { fix: "the key in the environment variable LLAMA_ETS_API_KEY" },
     );
   }

@@ -10,7 +10,7 @@ type Draw = GenerateRequest["draws"][number];
 export interface Cut {
   pieces: readonly DrawnPiece[];
   finish: Continuation["finish"];
-  /** Whether it was cut before the server's own end. */
+  /** Whether the text was cut before the end of what the server drew. */
   isShorter: boolean;
 }
 

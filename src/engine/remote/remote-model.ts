@@ -116,7 +116,7 @@ export class RemoteModel extends RemoteVocabulary implements Model {
     if (isSame) return Math.min(this.info.vocabSize, proposal.info.vocabSize);
     throw new LlamaEtsError(
       "ERR_TOKENIZER_MISMATCH",
-      "The proposal's tokenizer is not known to be the reference's: they read a text as other tokens, or the proposal is no server's that tells token ids",
+      "The proposal's tokenizer is not known to be the reference's: they split a text into different tokens, or the proposal isn't on a server that returns token ids",
       { fix: "a smaller model of the same family, on vLLM or llama-server" },
     );
   }

@@ -123,7 +123,7 @@ export class RemoteSequences implements Sequences {
     if (isLength && tokens.length < maxTokens) {
       throw new LlamaEtsError(
         "ERR_CONTEXT_FULL",
-        `The server ended a text behind ${tokens.length} of ${maxTokens} tokens: its context is full`,
+        `The server ended a text after ${tokens.length} of ${maxTokens} tokens: its context is full`,
         { fix: "a smaller `maxTokens`, or a server with a longer context" },
       );
     }

@@ -55,7 +55,7 @@ export class RemoteVocabulary implements Vocabulary {
     if (token >= 0 && token < this.#size) return { id: token, bytes: Buffer.alloc(0) };
     throw new LlamaEtsError(
       "ERR_INVALID_ARGUMENT",
-      `Expected a token that the server has told of, got ${token}`,
+      `Expected a token that the server has returned, got ${token}`,
     );
   }
 

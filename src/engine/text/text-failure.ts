@@ -1,4 +1,4 @@
-/** Why a template, a schema or a grammar could not be read. */
+/** The reasons why a template, a schema or a grammar could not be read. */
 
 /** "refused" means that the reader reported an error. In the other cases the reader itself was ended. */
 export type TextFailureKind = "refused" | "time" | "memory" | "crash";

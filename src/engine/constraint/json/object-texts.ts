@@ -211,7 +211,7 @@ function counted(
 function contents(members: readonly Member[], extra: Expression, isFilled: boolean): Expression {
   const comma = sequence(text(","), SPACE);
   const extras = isNever(extra) ? EMPTY : repeat(sequence(comma, extra), 0);
-  const after: Expression[] = [extras]; // what follows, from the last member to the first
+  const after: Expression[] = [extras]; // what follows each member, built from the last one
   for (const { written, isRequired } of members.toReversed()) {
     const next = sequence(comma, written);
     after.unshift(sequence(isRequired ? next : optional(next), after[0] ?? EMPTY));

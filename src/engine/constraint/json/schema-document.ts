@@ -206,7 +206,7 @@ function checkKeywords(schema: AnySchemaObject, pointer: string): void {
   }
   if (pointer !== "#" && typeof schema.$id === "string" && !schema.$id.startsWith("#")) {
     throw refusal(
-      `The JSON schema at ${pointer} has an $id, another document's beginning`,
+      `The JSON schema at ${pointer} has an $id, which begins another document`,
       cureFor("$id"),
     );
   }
