@@ -83,6 +83,7 @@ export function checkSignal(name: string, value: unknown): AbortSignal {
   return isSignal ? (value as unknown as AbortSignal) : refuse(name, "an AbortSignal", value);
 }
 
+/** An array without holes; its elements are not checked. */
 export function checkArray<T extends readonly unknown[]>(name: string, value: T): T {
   return isDense(value) ? value : refuse(name, "an array without holes", value);
 }

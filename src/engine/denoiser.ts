@@ -10,6 +10,7 @@ import type {
   TokenPolicy,
 } from "./denoising-request.js";
 
+/** The size and the features of a denoiser. */
 export interface DenoiserOptions {
   /** The longest prompt and text together, in tokens. */
   length: number;

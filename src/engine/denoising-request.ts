@@ -78,6 +78,7 @@ export interface DenoisingRequest extends TokenPolicy {
   timeLimitMs?: number | null;
 }
 
+/** A request to denoise texts. */
 export interface DenoiseRequest extends DenoisingRequest {
   /**
    * The texts so far: the token of each position, or the mask token. Equal texts share full passes.
@@ -88,6 +89,7 @@ export interface DenoiseRequest extends DenoisingRequest {
   parallel?: ParallelRule;
 }
 
+/** A request to search for the most probable texts. */
 export interface SearchRequest extends DenoisingRequest {
   /** The texts so far, as in `DenoiseRequest`, and the log-probability of their unmasked tokens. */
   texts: readonly { tokens: Int32Array; logProb: number }[];

@@ -3,6 +3,7 @@ import type { Vocabulary } from "./vocabulary.js";
 
 const SPACE = 0x20;
 
+/** Returns a document's text; with `special`, special tokens are written out. */
 export function documentText(vocabulary: Vocabulary, tokens: Int32Array, special: boolean): string {
   const bytes = vocabulary.textBytes(tokens, { special });
   const start = special ? lengthOfOpening(vocabulary, tokens) : 0;

@@ -11,6 +11,7 @@ import type { SamplingOptions } from "./sampling.js";
 import type { Scores, Sequences } from "./sequences.js";
 import type { Vocabulary, VocabularyInfo } from "./vocabulary.js";
 
+/** Properties of a loaded model. */
 export interface ModelInfo extends VocabularyInfo {
   description: string;
   parameters: number;
@@ -41,6 +42,7 @@ export interface Abilities {
 /** The processor whose memory holds the contexts, and which computes. */
 export type Place = "cpu" | "gpu";
 
+/** A device that the engine can compute on. */
 export interface Device {
   name: string;
   description: string;

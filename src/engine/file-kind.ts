@@ -1,6 +1,7 @@
 /** Recognizes GGUF files, and files that people often mistake for them, by their first bytes. */
 import { open } from "node:fs/promises";
 
+/** What a file is, if it isn't GGUF, and the fix for the error. */
 export interface FileKind {
   what: string;
   fix?: string;

@@ -1,3 +1,4 @@
+/** Options of which none is undefined. */
 export type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
 /** Drops the options that are undefined, so that later code applies its defaults to them. */

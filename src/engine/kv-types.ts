@@ -18,6 +18,7 @@ export type KvType = keyof typeof BLOCKS;
 
 export const KV_TYPES = Object.keys(BLOCKS) as readonly KvType[];
 
+/** The type without the option `kv`. */
 export const DEFAULT_KV_TYPE: KvType = "f16";
 
 /** Number of values in a block. The width of a head must be a multiple of it. */

@@ -31,6 +31,7 @@ const SAMPLING_KEYS = [
   ...(["allowedTokens", "constraint"] as const),
 ] as const;
 
+/** Checked sampling options, with all defaults filled in. */
 export interface Sampling extends Required<Omit<SamplingOptions, "constraint">> {
   /** Absent if texts aren't restricted. */
   constraint?: CompiledConstraint;

@@ -51,6 +51,7 @@ interface Draw {
   text: Int32Array;
 }
 
+/** A request to draw continuations of several texts. */
 export interface GenerateRequest {
   draws: readonly Draw[];
   sampling: Sampling;

@@ -16,6 +16,7 @@ interface Part {
   to: number;
 }
 
+/** Finds special tokens in texts of one vocabulary, and tokenizes these texts. */
 export class SpecialText {
   readonly #vocabulary: Vocabulary;
   /** Sorted from the longest to the shortest, as in llama.cpp: one special text may contain another. */

@@ -10,6 +10,7 @@ export interface PlaceOptions {
   gpuLayers?: number;
 }
 
+/** A model whose weights are not loaded, as plans need it. */
 export interface UnloadedModel
   extends Pick<Model, "path" | "kind" | "info" | "can" | "limits" | "checkExtends">,
     Pick<Model, "memoryOf" | "memoryOfDenoiser" | "matchTokenizer"> {

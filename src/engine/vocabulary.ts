@@ -1,5 +1,6 @@
 /** The interface of a model's vocabulary. It is plain data, so its calls need no engine thread. */
 
+/** The size and the special tokens of a vocabulary. */
 export interface VocabularyInfo {
   vocabSize: number;
   /** Ids of special tokens; each is null if the vocabulary lacks it. */

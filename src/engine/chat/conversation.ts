@@ -63,6 +63,7 @@ export interface TemplateSettings {
   date?: string;
 }
 
+/** The messages and the tools of a prompt. */
 export interface Conversation {
   messages: readonly PlainMessage[];
   tools: readonly PlainTool[];

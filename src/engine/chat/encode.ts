@@ -9,6 +9,7 @@ import { type Reasoning, templateSwitches } from "./reasoning.js";
 import { type Renderer, renderConversation } from "./render.js";
 import { readReasoning } from "./template-thoughts.js";
 
+/** Options of a chat prompt, checked. */
 export interface ChatOptions {
   tools: readonly PlainTool[];
   /** Null if the option wasn't given. */

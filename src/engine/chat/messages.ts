@@ -69,6 +69,7 @@ export interface PlainMessage {
   name?: string;
 }
 
+/** A tool in the form for templates. */
 export interface PlainTool {
   type: "function";
   function: {

@@ -30,6 +30,7 @@ export interface ReasoningOptions {
 /** A number is a budget, and a text is an effort. */
 export type ReasoningOption = ReasoningOptions | ReasoningEffort | number;
 
+/** The option `reasoning`, with all defaults filled in. */
 export interface Reasoning {
   effort: ReasoningEffort;
   budget: number | null;

@@ -9,6 +9,7 @@ import { GrammarReader, type Readings } from "./readings.js";
 /** The most characters of an ending, for each token that is left. */
 const CHARACTERS_A_TOKEN = 32;
 
+/** A prefix of a text, and the tokens that complete it. */
 export interface Closing {
   /** The number of tokens of the text that are kept. */
   kept: number;

@@ -6,6 +6,7 @@
 /** Code points from `[0]` to `[1]`, both included. */
 export type Range = readonly [number, number];
 
+/** A set of texts. A "set" matches one code point of its ranges; "rule" refers to a rule of the grammar. */
 export type Expression =
   | { readonly type: "set"; readonly ranges: readonly Range[] }
   | { readonly type: "text"; readonly text: string }
@@ -18,6 +19,7 @@ export type Expression =
 /** Rules by name. The grammar's language is that of the rule `root`. */
 export type Grammar = Map<string, Expression>;
 
+/** Matches only the empty text. */
 export const EMPTY: Expression = { type: "sequence", parts: [] };
 /** The empty language: no text matches, not even the empty text. */
 export const NEVER: Expression = { type: "choice", options: [] };
@@ -59,6 +61,7 @@ export function set(ranges: readonly Range[]): Expression {
   return spelt.length === 0 ? NEVER : { type: "set", ranges: spelt };
 }
 
+/** The parts one after another. Nested sequences are flattened, and adjacent texts joined. */
 export function sequence(...parts: readonly Expression[]): Expression {
   const flat: Expression[] = [];
   for (const part of parts.flatMap((each) => (each.type === "sequence" ? each.parts : [each]))) {
@@ -72,6 +75,7 @@ export function sequence(...parts: readonly Expression[]): Expression {
   return flat.length === 1 && only !== undefined ? only : { type: "sequence", parts: flat };
 }
 
+/** Any one of the options. Nested choices are flattened, and duplicates removed. */
 export function choice(options: readonly Expression[]): Expression {
   const flat = options.flatMap((option) => (option.type === "choice" ? option.options : [option]));
   const seen = new Set<string>();
@@ -83,6 +87,7 @@ export function choice(options: readonly Expression[]): Expression {
   return distinct.length === 1 && only !== undefined ? only : { type: "choice", options: distinct };
 }
 
+/** From `min` to `max` repetitions; without `max`, there is no upper bound. */
 export function repeat(of: Expression, min: number, max = Number.POSITIVE_INFINITY): Expression {
   if (max === 0 || isEmpty(of)) return EMPTY;
   if (isNever(of)) return min === 0 ? EMPTY : NEVER;

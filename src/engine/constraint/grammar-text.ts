@@ -17,6 +17,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "-": "-",
 };
 
+/** The source of a grammar, and the current position in it. */
 export class GrammarText {
   readonly #source: string;
   #at = 0;

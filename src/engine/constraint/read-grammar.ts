@@ -22,6 +22,7 @@ import { excerpt, refusal } from "./refusal.js";
 const NAME = /[A-Za-z0-9-]+/y;
 const RULE_FORM = 'lines such as name ::= "text" | other';
 
+/** A parsed grammar. */
 export interface ReadGrammar {
   rules: Grammar;
   /** The place of a rule's definition, such as `line 3, column 1`. */

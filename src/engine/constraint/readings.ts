@@ -13,6 +13,7 @@ const DONE = -1;
 /** All readings of one prefix, as numbers of stacks. */
 export type Readings = ReadonlySet<number>;
 
+/** Finds all readings of texts by one grammar. */
 export class GrammarReader {
   /** The items of all sequences in one array. Null ends each sequence. */
   readonly #items: Item[] = [];

@@ -6,6 +6,7 @@ import { cacheDirectory } from "../cache-directory.js";
 import { makeDirectory } from "../make-directory.js";
 import { writeWhole } from "../whole-file.js";
 
+/** The stored record of a downloaded file. */
 export interface KnownFile {
   sha256: string;
   /** The source that it was downloaded from. */

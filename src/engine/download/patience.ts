@@ -1,6 +1,7 @@
 /** Repeats attempts that fail for reasons that may be temporary, a limited number of times. */
 import { setTimeout as sleep } from "node:timers/promises";
 
+/** Limits on the silence, the attempts and the waits of a download. */
 export interface Patience {
   /** An attempt ends after this time without a byte, or after twice this time with less than 64 KiB. */
   silentMs: number;

@@ -16,6 +16,7 @@ export interface Subject {
   page?: string;
 }
 
+/** A server's answer, and what the hub's headers say about the file. */
 export interface Answer {
   response: Response;
   /** The file's SHA-256 in hexadecimal, and its size; absent if the hub doesn't give them. */

@@ -20,6 +20,7 @@ interface TransferProgress {
   retrying?: string;
 }
 
+/** The purpose, the limits and the callbacks of a transfer. */
 export interface TransferOptions {
   subject: Subject;
   patience: Patience;

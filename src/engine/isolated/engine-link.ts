@@ -63,6 +63,7 @@ interface Listeners {
   onEntries(entries: PackedEntries): void;
 }
 
+/** The connection to one engine's process. It matches replies to calls. */
 export class EngineLink {
   readonly #holder: Worker;
   readonly #flag = new Int32Array(new SharedArrayBuffer(4));

@@ -28,6 +28,7 @@ export async function ignoreGone(disposal: Promise<unknown>): Promise<void> {
   }
 }
 
+/** The app's side of a leased context. */
 export class IsolatedSequences implements Sequences {
   readonly batchTokens: number;
   readonly outputs: number;
@@ -223,6 +224,7 @@ class IsolatedSequence implements Sequence {
   }
 }
 
+/** The app's side of a classifier. */
 export class IsolatedClassifier implements Classifier {
   readonly size: Readonly<Capacity>;
   readonly #link: EngineLink;

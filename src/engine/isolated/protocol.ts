@@ -19,6 +19,7 @@ export interface Asked {
   args: readonly unknown[];
 }
 
+/** A call on its way to the engine's process. */
 export interface Call {
   /** Null if the caller doesn't wait for a reply. */
   id: number | null;
@@ -36,11 +37,13 @@ export interface Shown {
   drawn?: Int32Array;
 }
 
+/** An error of the engine's process; the code is "" if it isn't a `LlamaEtsError`. */
 export interface CrossedError {
   code: ErrorCode | "";
   message: string;
 }
 
+/** A reply on its way to the app's thread. */
 export interface Reply {
   id: number;
   process: number;
@@ -84,6 +87,7 @@ type Told =
   | { warning: string }
   | { ref: Ref; process: number; seen: Shown };
 
+/** Messages from the engine's process to the app's thread. */
 export type FromEngine = { replies: readonly Reply[] } | { told: Told };
 
 /** The first message of the engine's process to the thread that holds it. */
@@ -108,6 +112,7 @@ export interface HolderData {
   port: import("node:worker_threads").MessagePort;
 }
 
+/** Converts an error to the form in which it crosses. */
 export function packError(error: unknown): CrossedError {
   const isOurs = error instanceof LlamaEtsError;
   return { code: isOurs ? error.code : "", message: messageOf(error) || (codeOf(error) ?? "") };

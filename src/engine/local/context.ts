@@ -27,6 +27,7 @@ import { canCut } from "./recurrent-state.js";
 
 const FLASH_ATTENTION = { auto: -1, false: 0, true: 1, engine: 2, shared: 3, own: 4 } as const;
 
+/** The size and the features of a context. */
 export interface ContextOptions {
   /** KV cells, which all sequences share. A cell holds one token, and forks share their prefix's cells. */
   cells: number;

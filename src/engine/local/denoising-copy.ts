@@ -4,6 +4,7 @@
  */
 import type { NativeModel } from "./native-model.js";
 
+/** Loads the second copy on first use, and frees it. */
 export class DenoisingCopy {
   readonly #load: () => Promise<NativeModel>;
   #loading: Promise<NativeModel> | undefined;

@@ -7,6 +7,7 @@ import type { ForkVerdict } from "./fork-probe.js";
 import { loadToProve } from "./load-model.js";
 import { architectureOf } from "./model-shape.js";
 
+/** The verdict on a model, or the error that loading or probing it threw. */
 export type ProbeReport =
   | {
       architecture: string;

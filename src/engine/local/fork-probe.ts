@@ -43,6 +43,7 @@ interface ProbedStage {
   largest: number;
 }
 
+/** The result of the test. */
 export interface ForkVerdict {
   outcome: "passed" | "failed" | "undecided";
   /** The result in words. */

@@ -15,6 +15,7 @@ interface NativeOptions {
   adapters?: readonly Adapter[];
 }
 
+/** Loads a model. Rejects with the addon's error codes, or with the signal's reason. */
 export async function loadNative(
   file: string,
   { gpuLayers, adapters = [], ...options }: NativeOptions,

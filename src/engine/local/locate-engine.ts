@@ -16,6 +16,7 @@ import { addon } from "./native.js";
 /** Which kind of engine to use. "auto" takes the best that works on this machine, `false` the CPU. */
 export type GpuChoice = "auto" | "cuda" | "vulkan" | "metal" | false;
 
+/** An engine's directory, and what it was built for. */
 export interface EngineLocation {
   directory: string;
   /** llama.cpp's release, e.g. "v0.5.0". */
@@ -149,6 +150,7 @@ function cpuPlatform(): string {
   return `${system ?? process.platform}-${arch}`;
 }
 
+/** The directory of node-llama-cpp's CPU engine. Throws `ERR_ENGINE_NOT_FOUND`. */
 export async function prebuiltCpuEngine(): Promise<string> {
   const platform = cpuPlatform();
   const packageName = `@node-llama-cpp/${platform}`;

@@ -121,6 +121,7 @@ export function memoryOfDenoiser(
 /** The sizes of one batch, which shape the compute graph. `sequences` is the most that it may contain. */
 type Batch = BatchShape & Pick<ContextShape, "flashAttention"> & { sequences?: number };
 
+/** Rounds a number of cells up to llama.cpp's unit. */
 export function padCells(cells: number): number {
   return Math.ceil(cells / CELL_PADDING) * CELL_PADDING;
 }

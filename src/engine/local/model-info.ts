@@ -13,6 +13,7 @@ export interface Variant {
   adapters: readonly { path: string; scale: number; bytes: number }[];
 }
 
+/** Reads the properties of a model. The description names adapters and the type of keys and values. */
 export function readInfo(
   native: NativeModel,
   metadata: Readonly<Record<string, string>>,

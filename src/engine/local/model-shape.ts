@@ -2,6 +2,7 @@
 import type { KvType } from "../kv-types.js";
 import type { NativeModelInfo } from "./native-model.js";
 
+/** The properties of a model that determine its memory. */
 export interface ModelShape {
   info: Readonly<NativeModelInfo>;
   metadata: Readonly<Record<string, string>>;

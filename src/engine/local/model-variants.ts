@@ -18,6 +18,7 @@ export interface LoraOptions {
   scale?: number;
 }
 
+/** A LoRA adapter's file on this machine. */
 export interface Adapter {
   path: string;
   scale: number;

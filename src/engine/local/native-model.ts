@@ -51,6 +51,7 @@ export interface NativeModel {
   close(): void;
 }
 
+/** Converts checked sampling options to the addon's form. */
 export function toNativeSampling(sampling: Sampling): NativeSampling {
   const { constraint, ...policy } = sampling;
   return {

@@ -19,6 +19,7 @@ interface AttentionStatus {
   milliseconds: number;
 }
 
+/** The sizes and the parameters of one call of the attention kernel. */
 export interface AttentionShape {
   rows: number;
   heads: number;
@@ -55,6 +56,7 @@ interface TokenProbability {
   selfCertainty?: number;
 }
 
+/** The functions and classes of the addon. */
 export interface Addon {
   engineRelease: string;
   openEngine(directory: string): void;

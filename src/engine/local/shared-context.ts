@@ -3,6 +3,7 @@ import type { Capacity, ContextNeeds } from "../engine.js";
 import { Context, type ContextOptions } from "./context.js";
 import type { NativeModel } from "./native-model.js";
 
+/** Owns a context, and keeps count of its free cells and sequences. */
 export class SharedContext {
   readonly #context: Context;
   readonly #partitions = new Set<Context>();

@@ -1,6 +1,7 @@
 /** Reads the address of a server with OpenAI's API and of one of its models: `http://host:8000/v1#model`. */
 import { LlamaEtsError } from "../errors.js";
 
+/** The parts of a server's address. */
 export interface ServerAddress {
   /** The address as the caller gave it. It contains no secrets. */
   given: string;

@@ -105,6 +105,7 @@ export function readAnswer<T extends z.ZodType>(
   throw badAnswer(what, read.error.issues[0]);
 }
 
+/** The error for an answer that isn't valid. */
 export function badAnswer(
   what: string,
   issue?: { path: readonly PropertyKey[]; message: string } | string,

@@ -7,6 +7,7 @@ import type { Drawn, DrawnPiece } from "./server.js";
 
 type Draw = GenerateRequest["draws"][number];
 
+/** The kept part of a continuation. */
 export interface Cut {
   pieces: readonly DrawnPiece[];
   finish: Continuation["finish"];

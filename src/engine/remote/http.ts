@@ -8,6 +8,7 @@ import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
 
+/** Limits of requests, and the key. */
 export interface HttpOptions {
   /** Requests at once; others wait. */
   concurrency: number;
@@ -57,6 +58,7 @@ class Passing extends Error {
   }
 }
 
+/** Sends requests to one server. */
 export class HttpClient {
   readonly #options: HttpOptions;
   readonly #agents = {

@@ -12,6 +12,7 @@ import { RemoteModel } from "./remote-model.js";
 import { lacks } from "./remote-vocabulary.js";
 import type { Server, ServerFacts } from "./server.js";
 
+/** Limits of requests to a server. */
 export interface ServerOptions {
   /** Requests at once, from 1 to 1024; further ones wait. Default 16. */
   concurrency?: number;

@@ -26,6 +26,7 @@ export const EXTRAS = { top_k: -1, min_p: 0, repetition_penalty: 1 };
 const SPECIAL =
   /<\|[^|>\s]{1,40}\|>|<\uff5c|\[\/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS)\]|<\/?s>|<(?:bos|eos|pad|(?:start|end)_of_turn)>/;
 
+/** A server of which only OpenAI's API is known. */
 export class OpenAiServer implements Server {
   readonly #http: HttpClient;
   readonly #api: string;

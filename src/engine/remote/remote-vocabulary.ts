@@ -96,6 +96,7 @@ export function lacks(what: string, fix = "a model that is loaded from a file"):
   });
 }
 
+/** The error for a message that contains the text of a special token. */
 export function spellsSpecial(): LlamaEtsError {
   return lacks(
     "A message that spells out a special token, and is read as text,",

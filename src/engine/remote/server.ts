@@ -32,6 +32,7 @@ export interface ServerPrefix {
   ids: readonly number[];
 }
 
+/** A drawn token. */
 export interface DrawnPiece extends Piece {
   /** The log-probability that the server reports, in nats. */
   logProb: number;
@@ -45,12 +46,14 @@ export interface Drawn {
   finish: "end" | "stop" | "length";
 }
 
+/** A server's answer to a `CompletionRequest`. */
 export interface Completions {
   drawn: Drawn[];
   /** Numbers of tokens by the server's count. */
   usage: { prompt: number; cached: number; generated: number };
 }
 
+/** A request for several continuations of one text. */
 export interface CompletionRequest {
   prefix: ServerPrefix;
   /** Number of continuations. */
@@ -62,6 +65,7 @@ export interface CompletionRequest {
   seed: number;
 }
 
+/** A server and its model. */
 export interface Server {
   readonly facts: ServerFacts;
   complete(request: CompletionRequest, signal: AbortSignal): Promise<Completions>;

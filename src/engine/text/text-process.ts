@@ -16,6 +16,7 @@ import { TextFailure } from "./text-failure.js";
 const PROGRAM = "llama_ets_text_process";
 const MODULE = "llama_ets_text.node";
 
+/** Limits of the process. */
 export interface TextLimits {
   /** CPU time for a request, per started mebibyte of the request. Usual templates take milliseconds. */
   seconds: number;
@@ -37,6 +38,7 @@ const PASSED_ON = ["TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
 const OUT_OF_MEMORY = 70;
 const NOT_LOADED = 71;
 
+/** A request: the name of an operation, and its arguments. */
 export interface TextRequest {
   op: string;
   [name: string]: unknown;

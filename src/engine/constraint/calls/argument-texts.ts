@@ -21,6 +21,7 @@ const SAY_NOTHING = ["$schema", "$id", "$comment", "title", "description", "defa
 /** Keywords about texts. They aren't supported if the template writes texts without quotes. */
 const OF_TEXTS = ["pattern", "format", "minLength", "maxLength"];
 
+/** Compiles the arguments of tools, which are numbered as in the list. */
 export function argumentTexts(tools: readonly Parameters[]): ArgumentTexts {
   const toolAt = (tool: number) => tools[tool] as Parameters;
   return {

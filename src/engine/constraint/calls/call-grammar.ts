@@ -37,6 +37,7 @@ export interface ArgumentTexts {
   parameter(tool: number, name: string, tail: string): Promise<{ rules: Grammar; isText: boolean }>;
 }
 
+/** The grammar of calls, and the forms by which calls are found in texts. */
 export interface Calls {
   /** The grammar. Its `root` is one call or several. */
   rules: Grammar;
@@ -200,6 +201,7 @@ function renamed(expression: Expression, tools: readonly CalledTool[]): Expressi
   });
 }
 
+/** Replaces the stand-in names in a text by the real names. */
 export function realNames(written: string, tools: readonly CalledTool[]): string {
   return tools.reduce(
     (all, { name, parameters }, i) =>

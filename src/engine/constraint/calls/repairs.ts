@@ -120,6 +120,7 @@ export function inOrder(expression: Expression, prefix: string): Expression {
   });
 }
 
+/** The error for a template whose form of calls isn't supported. */
 export function unknownForm() {
   return refusal(
     "The chat template writes the arguments of tool calls in a form that no grammar is known for",

@@ -16,6 +16,7 @@ export function isDisjoint(written: Alternative, other: Alternative, isValid: Is
   });
 }
 
+/** Whether `enum` or `const` lists the values of an alternative. */
 export function isListed({ parts }: Alternative): boolean {
   return parts.some(({ schema }) => schema.enum !== undefined || schema.const !== undefined);
 }

@@ -76,6 +76,7 @@ export function unsupportedFor(keyword: string): Type | "any" | undefined {
 
 const SUPPORTED = [...COMBINING, "format", ...Object.keys(OF_TYPES)];
 
+/** The fix for an unsupported keyword, followed by the supported keywords. */
 export function cureFor(keyword: string, cure = CURES[keyword]): string {
   return `${cure ?? "the schema without it"}. Supported are ${SUPPORTED.join(", ")}`;
 }

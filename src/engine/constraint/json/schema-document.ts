@@ -16,6 +16,7 @@ const MAX_PARTS = 1000;
 const inTime = <T>(read: () => T): T => readInTime("The JSON schema", read);
 const ANYTHING: Alternative = { parts: [], types: new Set(TYPES), isWhole: false, isTyped: false };
 
+/** A JSON schema of a caller. It validates values, and resolves references and combining keywords. */
 export class SchemaDocument {
   readonly root: Part;
   readonly #create: () => Ajv;
