@@ -2,11 +2,11 @@
 import { existsSync } from "node:fs";
 import { packageFile } from "./package-files.js";
 
-/** A model that comes with the package. */
+/** A bundled model. */
 export interface BundledModel {
   name: string;
   path: string;
-  /** What it is for. */
+  /** Its purpose, as a phrase for people. */
   role: string;
 }
 
@@ -17,13 +17,13 @@ const ROLES: Record<string, string> = {
   "mini-gsm-verifier": "judges their solutions: for --reward model:mini-gsm-verifier",
 };
 
-/** The proposal that fits it, for ETS-IS. */
+/** The bundled proposal model of ETS-IS for `DEFAULT_MODEL`. */
 export const BUNDLED_PROPOSAL = "mini-gsm-proposal";
 
-/** Made for answers of 56 tokens in blocks of 8. */
+/** This model was trained for answers of 56 tokens in blocks of 8. */
 const BUNDLED_DIFFUSION = "mini-gsm-llada";
 
-/** The models that come with the package, as far as their files are there. */
+/** Lists the models that come with the package, without those whose files are missing. */
 export function bundledModels(): BundledModel[] {
   return Object.entries(ROLES)
     .map(([name, role]) => ({ name, role, path: pathOf(name) }))
@@ -41,7 +41,7 @@ export interface BundledDefaults {
   diffusion?: { blockLength: number };
 }
 
-/** What suits the bundled models, whose texts are short; none for other models. */
+/** Default options for a bundled model, whose texts are short; empty for any other model. */
 export function bundledDefaults(source: string): BundledDefaults {
   if (!Object.hasOwn(ROLES, source)) return {};
   const ofAll = { task: "mini-gsm", blockTokens: 16 };
@@ -49,7 +49,7 @@ export function bundledDefaults(source: string): BundledDefaults {
   return { ...ofAll, maxTokens: 56, diffusion: { blockLength: 8 } };
 }
 
-/** The path of a bundled model's name; anything else is returned as it is. */
+/** Replaces the name of a bundled model by its path, and returns any other source unchanged. */
 export function resolveBundledName(source: string): string {
   return Object.hasOwn(ROLES, source) ? pathOf(source) : source;
 }

@@ -1,16 +1,17 @@
-/** Where this package keeps its files, and whose home it is in. */
+/** Finds the directory for this package's cache, and the user's home directory. */
 import { homedir } from "node:os";
 import path from "node:path";
 import { LlamaEtsError } from "./errors.js";
 
-/** What to try where a file of the cache can't be written. */
+/** The fix for errors about files of the cache that can't be written. */
 export const CACHE_FIX =
   "set XDG_CACHE_HOME (on Windows LOCALAPPDATA) to a directory that can be written";
 
 /**
- * Where this package keeps what can be made again, by the platform's custom. It may not exist yet.
+ * The directory for files that this package can create again. It follows the platform's convention,
+ * and may not exist yet.
  *
- * @throws LlamaEtsError `ERR_WRITE` where it would be in a home directory, and the user has none
+ * @throws LlamaEtsError `ERR_WRITE` if it would lie in the home directory, and the user has none
  */
 export function cacheDirectory(): string {
   return path.join(userCache(), "llama-ets");
@@ -19,8 +20,8 @@ export function cacheDirectory(): string {
 /**
  * The user's home directory.
  *
- * @throws LlamaEtsError `ERR_WRITE` where there is none, as in a container that runs with a user id of
- *   its own
+ * @throws LlamaEtsError `ERR_WRITE` if there is none, as in a container that runs under a user id which
+ *   the system doesn't know
  */
 export function homeDirectory(): string {
   let home: string;

@@ -1,10 +1,10 @@
 /**
- * Checks for options that come from callers. Each returns the value it was given, narrowed, or
- * throws `ERR_INVALID_OPTION` with what was expected and what came.
+ * Checks for options that come from callers. Each check returns the given value with a narrower type,
+ * or throws `ERR_INVALID_OPTION`, whose message names the expected and the given value.
  */
 import { LlamaEtsError } from "./errors.js";
 
-/** For checks of what has several forms. */
+/** Throws `ERR_INVALID_OPTION`. Checks call this directly if the functions below don't fit. */
 export function refuse(name: string, expected: string, value: unknown, fix?: string): never {
   throw new LlamaEtsError(
     "ERR_INVALID_OPTION",
@@ -20,16 +20,16 @@ function show(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
 
-/** Undefined for what isn't data. */
+/** The value as JSON; undefined if JSON can't represent it, as with a symbol. */
 function asJson(value: unknown): string | undefined {
   try {
     return JSON.stringify(value);
   } catch {
-    return Array.isArray(value) ? "an array" : "an object"; // it holds itself, or a bigint
+    return Array.isArray(value) ? "an array" : "an object"; // the value is circular or holds a bigint
   }
 }
 
-/** The check, for an option that may be left out. */
+/** Applies the check to an option that may be omitted. */
 export function optional<T, R>(
   check: (name: string, value: T) => R,
   name: string,
@@ -73,7 +73,7 @@ export function checkFunction<T>(name: string, value: T): T {
   return typeof value === "function" ? value : refuse(name, "a function", value);
 }
 
-/** An `AbortSignal`, perhaps of another realm. */
+/** An `AbortSignal`. It may come from another realm, so `instanceof` doesn't work. */
 export function checkSignal(name: string, value: unknown): AbortSignal {
   const isSignal =
     isObject(value) &&
@@ -83,11 +83,12 @@ export function checkSignal(name: string, value: unknown): AbortSignal {
   return isSignal ? (value as unknown as AbortSignal) : refuse(name, "an AbortSignal", value);
 }
 
+/** An array without holes; its elements are not checked. */
 export function checkArray<T extends readonly unknown[]>(name: string, value: T): T {
   return isDense(value) ? value : refuse(name, "an array without holes", value);
 }
 
-/** `every` and `map` pass over what was never set, as in `[, "a"]` or `new Array(3)`. */
+/** An array without holes. `every` and `map` skip holes, as in `[, "a"]` or `new Array(3)`. */
 export function isDense(value: unknown): value is unknown[] {
   return Array.isArray(value) && !value.includes(undefined);
 }
@@ -96,7 +97,7 @@ export function checkObject<T>(name: string, value: T): T {
   return isObject(value) ? value : refuse(name, "an object", value);
 }
 
-/** An object whose fields of these names, where they are there, are numbers from 0. */
+/** An object; each of these fields that is defined must be a number of at least 0. */
 export function checkSizes<T>(name: string, value: T, fields: readonly (keyof T & string)[]): T {
   checkObject(name, value);
   for (const field of fields) {
@@ -106,14 +107,14 @@ export function checkSizes<T>(name: string, value: T, fields: readonly (keyof T 
   return value;
 }
 
-/** What `loadModel` returns. */
+/** A model as `loadModel` returns it. */
 export function checkModel<T>(name: string, value: T): T {
   const isModel =
     isObject(value) && isObject(value.info) && typeof value[Symbol.asyncDispose] === "function";
   return isModel ? value : refuse(name, "a loaded model", value);
 }
 
-/** A model, or what stands in for its vocabulary. */
+/** A model, or an object that has a model's vocabulary. */
 export function checkVocabulary<T>(name: string, value: T): T {
   const isVocabulary =
     isObject(value) && isObject(value.info) && typeof value.tokenText === "function";
@@ -135,8 +136,8 @@ export function checkOneOf<T extends string | boolean>(
 }
 
 /**
- * The choice that a misspelt text means; of choices as `regex:PATTERN`, with what stands behind the
- * text's own colon. Undefined where none is near.
+ * The choice that a misspelled text probably means; undefined if no choice is similar. For a choice
+ * such as `regex:PATTERN`, the result keeps the part after the text's own colon.
  */
 export function nearestOf(value: unknown, choices: readonly unknown[]): string | undefined {
   if (typeof value !== "string") return undefined;
@@ -153,7 +154,7 @@ export function nearestOf(value: unknown, choices: readonly unknown[]): string |
   return hasValue ? [near.kind, ...rest].join(":") : near.choice;
 }
 
-/** Refuses unknown properties, so that a misspelt option is an error and not a default. */
+/** Refuses unknown properties: a misspelled option would otherwise silently have its default. */
 export function checkKeys(name: string, value: unknown, known: readonly string[]): void {
   if (!isObject(value)) refuse(name, "an object", value);
   for (const key of Object.keys(value)) {

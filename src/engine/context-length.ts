@@ -1,6 +1,6 @@
 import { LlamaEtsError } from "./errors.js";
 
-/** Throws `ERR_CONTEXT_FULL` when a prompt and what follows it exceed a model's context. */
+/** Throws `ERR_CONTEXT_FULL` if a prompt and its answer are longer than a model's context. */
 export function refuseTooLong(
   { contextLength }: { contextLength: number },
   { promptTokens, maxTokens }: { promptTokens: number; maxTokens: number },

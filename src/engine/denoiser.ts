@@ -1,7 +1,7 @@
 /**
- * Texts of a diffusion language model: of a fixed length, with the mask token where a position is
- * not yet known. A denoiser is stateless between calls: a text is its tokens, so states are kept,
- * copied and dropped as plain arrays.
+ * Denoising of a diffusion language model's texts. A text has a fixed length, and the mask token stands
+ * at each position that is not yet known. A denoiser keeps no state between calls: callers hold the
+ * texts as plain arrays of tokens, which they can copy and drop.
  */
 import type {
   DenoiseRequest,
@@ -10,108 +10,110 @@ import type {
   TokenPolicy,
 } from "./denoising-request.js";
 
+/** The size and the features of a denoiser. */
 export interface DenoiserOptions {
   /** The longest prompt and text together, in tokens. */
   length: number;
-  /** Texts denoised side by side, from 1 to 100; further ones wait. */
+  /** Texts that are denoised side by side, from 1 to 100; further texts wait. */
   texts: number;
-  /** What is kept of a text while a block of it is denoised. Default "none". */
+  /** Which keys and values of a text are cached while one of its blocks is denoised. Default "none". */
   cache?: DiffusionCache;
   /** Whether calls may use `cfgScale`, which takes twice the memory. Default false. */
   guidance?: boolean;
 }
 
-/** A text after denoising. Arrays have one element a position, in the text's order. */
+/** A text after denoising. Each array has one element for each position of the text. */
 export interface DenoisedText {
-  /** All positions, the mask token where they were not unmasked. */
+  /** The token of each position; the mask token if the position was not unmasked. */
   tokens: Int32Array;
-  /** The step that unmasked each position; -1 where this call did not. */
+  /** The step that unmasked each position; -1 if this call did not unmask it. */
   order: Int32Array;
-  /** Under the policy, when it was unmasked (nats, fp64); NaN where `order` is -1. */
+  /** Log-probability of each token under the policy at its step (nats, fp64); NaN if `order` is -1. */
   logProbs: Float64Array;
-  /** As `logProbs`, under the model's own distribution without the mask token. */
+  /** Like `logProbs`, under the model's own distribution without the mask token. */
   rawLogProbs: Float64Array;
-  /** Steps done in this call; with `parallel`, passes. */
+  /** Denoising steps of this call; with `parallel`, passes through the model. */
   steps: number;
   /**
-   * `end`, it has an end token and no mask before it; `length`, no mask and no end token; `schedule`,
-   * it was denoised up to `to`; `budget`, the budget came first.
+   * Why the text stopped. `end`: it has an end token and no mask before it. `length`: it has neither
+   * masks nor an end token. `schedule`: it was denoised up to `to`. `budget`: the budget was used up.
    */
   finish: "end" | "length" | "schedule" | "budget";
 }
 
 /** A text that a search found. */
 export interface FoundText extends DenoisedText {
-  /** The log-probability of all that is unmasked, under the policy (nats, fp64). */
+  /** The log-probability of all unmasked tokens under the policy (nats, fp64). */
   logProb: number;
-  /** The text of the call that it was. */
+  /** The index of the request's text that it was made from. */
   origin: number;
 }
 
-/** One position's token given the state of a text. */
+/** A state of a text, and the tokens to score in it. */
 export interface ScoredState {
-  /** The state: all positions of the text, the mask token where masked. */
+  /** The state: the token of each position, or the mask token. */
   tokens: Int32Array;
-  /** The token to score at each position; -1 where there is none. */
+  /** The token to score at each position; -1 if the position is not scored. */
   targets: Int32Array;
 }
 
 /** A text and the step that unmasked each position, as `denoise` returns them. */
 export interface UnmaskedText {
   tokens: Int32Array;
-  /** -1 where the position was not unmasked. */
+  /** The step that unmasked each position; -1 if the position was not unmasked. */
   order: Int32Array;
 }
 
-/** Passes and time since the denoiser was made. */
+/** Counts of passes and times since the denoiser was created. */
 export interface DenoiserStatus {
-  /** Texts that went through the model: `fullPasses` whole, `blockPasses` from a block on. */
+  /** Passes of whole texts through the model; `blockPasses` counts passes of parts, from a block on. */
   fullPasses: number;
   blockPasses: number;
-  /** Tokens of these passes. */
+  /** Tokens that went through the model in these passes. */
   positions: number;
   unmasked: number;
   scored: number;
-  /** Texts that got their pass from another in the same state. */
+  /** Texts that reused the pass of another text in the same state. */
   shared: number;
   decodes: number;
-  /** Nanoseconds in the engine, until a batch's logits are there. */
+  /** Nanoseconds in the engine, until a batch's logits are computed. */
   decodeNs: number;
   /** Nanoseconds of drawing and scoring tokens from logits. */
   samplingNs: number;
-  /** Nanoseconds of the whole of `denoise`, `search` and `score` calls on the engine thread. */
+  /** Nanoseconds of complete `denoise`, `search` and `score` calls on the engine thread. */
   callNs: number;
 }
 
-/** A failed promise is a `LlamaEtsError`. */
+/** Denoises, searches and scores texts. Its promises reject with a `LlamaEtsError`. */
 export interface Denoiser extends AsyncDisposable {
-  /** The token that stands for what is not yet known. */
+  /** The token that stands at positions that are not yet known. */
   readonly maskToken: number;
-  /** What it keeps: less than was asked for where the engine can't. */
+  /** The cache that it has: less than was requested if the engine doesn't support it. */
   readonly cache: DiffusionCache;
   /**
-   * Denoises texts from step `from` to `to`. Random numbers depend on the key, a text's stream, the
-   * step and the position alone, so that denoising in one call or several, in whatever company,
-   * draws with the same numbers.
+   * Denoises texts from step `from` to `to`. Random numbers depend only on the key, the text's stream,
+   * the step and the position. So they are the same in one call or in several, and beside any other
+   * texts.
    *
    * @throws LlamaEtsError `ERR_INVALID_OPTION` (lengths, tokens or a schedule that don't fit),
-   *   `ERR_CONTEXT_FULL` (longer than the denoiser's), `ERR_INVALID_LOGITS`, `ERR_ABORTED`
+   *   `ERR_CONTEXT_FULL` (longer than the denoiser's length), `ERR_INVALID_LOGITS`, `ERR_ABORTED`
    */
   denoise(request: DenoiseRequest): Promise<DenoisedText[]>;
   /**
-   * Beam search over the denoising steps from `from` to `to`: of what the texts may become by a step,
-   * the `width` most probable that go on, and those above them that end, which come in the order of
-   * their steps. A step unmasks the positions that the remasking rule would choose if each had its
-   * most probable token, and tries the most probable tokens there: one text and `width` 1 are greedy
-   * denoising. Once `wanted` have ended, those that go on are left out.
+   * Runs a beam search over the denoising steps from `from` to `to`. A step unmasks the positions that
+   * the remasking rule would choose if each had its most probable token, and tries the most probable
+   * tokens there. Of the resulting texts the search keeps the `width` most probable unfinished ones,
+   * and the finished ones that are more probable than those. One text with `width` 1 gives greedy
+   * denoising. The search returns finished texts in the order of their steps, then the unfinished
+   * ones. It stops once `wanted` texts have finished, and then leaves out texts that could go on.
    *
-   * @throws as `denoise` does
+   * @throws LlamaEtsError as `denoise` does
    */
   search(request: SearchRequest): Promise<FoundText[]>;
   /**
-   * Log-probabilities (nats, fp64) of tokens at positions of given states, by exact full passes
-   * that are batched: for each state one a position, NaN where there is no target. A target that is
-   * not masked in its state is scored all the same.
+   * Computes log-probabilities (nats, fp64) of tokens at positions of given states, by exact full
+   * passes in batches. Returns one array for each state, with one element for each position: NaN if
+   * the position has no target. A target is scored even if its position isn't masked in the state.
    */
   scoreStates(
     prompt: Int32Array,
@@ -122,10 +124,10 @@ export interface Denoiser extends AsyncDisposable {
   /** Positions unmasked so far by the running, or last, `denoise` or `search`. */
   readonly progress: number;
   /**
-   * The first text of the latest `denoise`, or the most probable of the latest `search`, as far as it
-   * is unmasked: for a live view.
+   * The current state of the latest `denoise` call's first text, or of the latest `search` call's most
+   * probable text. A live view shows it.
    */
   readonly shown: Int32Array;
-  /** Makes what runs and waits reject with `ERR_ABORTED`. */
+  /** Makes running and waiting calls reject with `ERR_ABORTED`. */
   abort(): void;
 }

@@ -1,69 +1,72 @@
-/** What a denoiser can be asked for, and how it is checked. */
+/** The requests that a denoiser takes, and their checks. */
 import { checkInteger, checkKeys, checkNumber, checkOneOf } from "./check.js";
 import { LlamaEtsError } from "./errors.js";
 import type { Sampling } from "./sampling.js";
 import type { RandomKey, RandomStream } from "./sequences.js";
 
 /**
- * Which of the predicted positions a denoising step unmasks, best first; the probabilities are the
- * model's own, before temperature and truncation, without the mask token.
+ * The rules that choose which positions a denoising step unmasks. Each rule ranks the positions by
+ * the model's own probabilities, before temperature and truncation, without the mask token.
  *
- * - `low-confidence`: where the drawn token is most probable (LLaDA)
+ * - `low-confidence`: first the positions whose drawn token is most probable (LLaDA)
  * - `random`: positions drawn uniformly, independently of the tokens
- * - `entropy`: where the distribution's entropy is least (Dream)
- * - `margin`: where the two most probable tokens are furthest apart (Dream)
+ * - `entropy`: first the positions whose distribution has the lowest entropy (Dream)
+ * - `margin`: first the positions with the largest difference between the probabilities of the two
+ *   most probable tokens (Dream)
  */
 export const REMASKING = ["low-confidence", "random", "entropy", "margin"] as const;
-/** Which of the drawn positions a denoising step unmasks. */
+/** The rule that chooses which of the drawn positions a denoising step unmasks. */
 export type Remasking = (typeof REMASKING)[number];
 
 /**
- * What of the keys and values is kept between the passes of a block (Fast-dLLM, arXiv 2505.22618).
- * They are computed anew, by a full pass, at each block's first step and at each call's.
+ * Which keys and values are cached between the passes of a block (Fast-dLLM, arXiv 2505.22618). A full
+ * pass computes them anew at the first step of each block and of each call.
  *
- * - `none`: nothing; every pass is exact
- * - `prefix`: those before the block
- * - `dual`: those before and after the block
+ * - `none`: none; every pass is exact
+ * - `prefix`: those of the positions before the block
+ * - `dual`: those of the positions before and after the block
  */
 export const CACHES = ["none", "prefix", "dual"] as const;
-/** Whose keys and values Fast-dLLM keeps: none, those before the block, or those on both sides. */
+/** Whose keys and values are cached: none, those before the block, or those on both sides of it. */
 export type DiffusionCache = (typeof CACHES)[number];
 
 /**
- * Confidence-parallel decoding (Fast-dLLM): a step unmasks every position whose drawn token has
- * confidence (its probability) at least `threshold`, from 0 to 1; or the n most confident, for
- * the largest n of which all have confidence c_i >= 1 - factor / (i + 1), `factor` above 0. Always
- * at least one.
+ * Confidence-parallel decoding (Fast-dLLM). The confidence of a position is the probability of its
+ * drawn token. With `threshold`, from 0 to 1, a step unmasks every position of at least this
+ * confidence. With `factor`, above 0, it unmasks the n most confident positions, for the largest n
+ * such that the i-th of them has confidence c_i >= 1 - factor / (i + 1) for all i. In both cases it
+ * unmasks at least one.
  */
 export type ParallelRule = { threshold: number } | { factor: number };
 
-/** The course of denoising: LLaDA's semi-autoregressive one, block by block from the left. */
+/** The schedule of LLaDA's semi-autoregressive denoising, which goes block by block from the left. */
 interface DenoisingSchedule {
-  /** Positions a block; divides the texts' length. */
+  /** Positions of a block; it divides the texts' length. */
   blockLength: number;
   /**
-   * Denoising steps of the whole text, at most its length; divisible by the number of blocks. A
-   * block's positions are spread over its steps evenly, the first steps taking what is left over.
+   * Denoising steps of the whole text: at most its length, and divisible by the number of blocks. The
+   * steps of a block unmask equally many positions each; the first steps unmask the remainder, one each.
    */
   steps: number;
-  /** The first step done, from 0. */
+  /** The first step to run, counted from 0. */
   from: number;
-  /** The step before which to stop, up to `steps`; with `parallel`, a block's end. */
+  /** The step before which to stop, at most `steps`; with `parallel` it must be the end of a block. */
   to: number;
 }
 
-/** The policy that tokens are drawn by. */
+/** The policy that tokens are drawn from. */
 export interface TokenPolicy {
-  /** The tokens' reference policy. The mask token never has probability. */
+  /** The tokens' reference policy. The probability of the mask token is always 0. */
   sampling: Sampling;
   /**
-   * Classifier-free guidance, 0 (off) to 100: logits u + (1 + cfgScale) (c - u), where u are those
-   * with the prompt masked. Default 0.
+   * Strength of classifier-free guidance, from 0 (off) to 100. The logits become
+   * u + (1 + cfgScale) (c - u), where c are the logits with the prompt, and u those with the prompt
+   * masked. Default 0.
    */
   cfgScale?: number;
 }
 
-/** What drawing texts and searching them have in common. Texts are all of one length. */
+/** The common part of `DenoiseRequest` and `SearchRequest`. All texts have the same length. */
 export interface DenoisingRequest extends TokenPolicy {
   prompt: Int32Array;
   schedule: DenoisingSchedule;
@@ -75,28 +78,30 @@ export interface DenoisingRequest extends TokenPolicy {
   timeLimitMs?: number | null;
 }
 
+/** A request to denoise texts. */
 export interface DenoiseRequest extends DenoisingRequest {
   /**
-   * All positions of the texts so far, the mask token where masked. Equal ones share full passes. Word
-   * 3 of their random counter is made of denoising step and position.
+   * The texts so far: the token of each position, or the mask token. Equal texts share full passes.
+   * Words 0 to 2 of the random counter are the stream; word 3 combines denoising step and position.
    */
   texts: readonly { tokens: Int32Array; stream: RandomStream }[];
-  /** Only with `low-confidence`. Default: as many as the schedule says. */
+  /** Only with `low-confidence`. Default: each step unmasks as many positions as the schedule says. */
   parallel?: ParallelRule;
 }
 
+/** A request to search for the most probable texts. */
 export interface SearchRequest extends DenoisingRequest {
-  /** The texts so far, as in `DenoiseRequest`, and log p of what is unmasked of them. */
+  /** The texts so far, as in `DenoiseRequest`, and the log-probability of their unmasked tokens. */
   texts: readonly { tokens: Int32Array; logProb: number }[];
-  /** Shared by all texts: random remasking chooses the same positions in each. */
+  /** All texts share this stream, so that random remasking chooses the same positions in each. */
   stream: RandomStream;
-  /** Texts that go on after each step; with a cache, at most the context's. */
+  /** Unfinished texts that the search keeps after each step; with a cache, at most the denoiser's `texts`. */
   width: number;
-  /** Texts that may end before the search does. */
+  /** The number of finished texts at which the search stops. */
   wanted: number;
 }
 
-/** Throws `ERR_INVALID_OPTION`, as `checkSearch` does. */
+/** Checks a request. Throws `ERR_INVALID_OPTION`, as `checkSearch` does. */
 export function checkDenoise(request: DenoiseRequest): void {
   const { parallel, remasking } = request;
   if (parallel !== undefined) checkParallel(parallel, remasking);

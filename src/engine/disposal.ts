@@ -1,6 +1,6 @@
 /**
- * Realms that a test runner makes (Jest's, a `vm` context) lack the symbols of `await using`, which
- * Node itself has. This module comes before all that use them.
+ * Defines the symbols that `await using` needs. Node has them, but a realm that a test runner such as
+ * Jest creates (a `vm` context) lacks them. Import this module before all modules that use them.
  */
 for (const name of ["dispose", "asyncDispose"] as const) {
   if (Symbol[name] === undefined) {

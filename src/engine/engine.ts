@@ -1,7 +1,7 @@
 /**
- * What every engine is to the rest of the house: a model that is loaded, the contexts leased from
- * it, and what those take. An engine that can't do something says so in `can`, and what needs it is
- * refused by name. A failed promise is a `LlamaEtsError`, whatever the engine.
+ * The interface that every engine implements: a loaded model, the contexts that runs lease from it,
+ * and the memory that they take. An engine declares in `can` what it is able to do; callers refuse,
+ * by name, the features that need more. Every engine rejects its promises with a `LlamaEtsError`.
  */
 
 import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "./chat/conversation.js";
@@ -11,36 +11,38 @@ import type { SamplingOptions } from "./sampling.js";
 import type { Scores, Sequences } from "./sequences.js";
 import type { Vocabulary, VocabularyInfo } from "./vocabulary.js";
 
+/** Properties of a loaded model. */
 export interface ModelInfo extends VocabularyInfo {
   description: string;
   parameters: number;
   sizeBytes: number;
   contextLength: number;
-  /** Heads of attention, and those that have keys and values of their own; absent where unknown. */
+  /** Attention heads, and those with their own keys and values (GQA); absent if they are unknown. */
   heads?: number;
   kvHeads?: number;
   isDiffusion: boolean;
-  /** Classes of a classification head; none without a head. */
+  /** Class names of the classification head; empty if the model has no such head. */
   labels: string[];
 }
 
 /** What an engine can do with a model. */
 export interface Abilities {
-  /** Log-probabilities of given continuations. */
+  /** It computes the log-probabilities of given continuations. */
   score: boolean;
-  /** Sequences that share what they have in common. */
+  /** Its sequences can be forked, and forks share their common prefix. */
   fork: boolean;
-  /** The most probable next tokens of a text. */
+  /** It returns the most probable next tokens of a text. */
   rank: boolean;
-  /** `entropies` and `selfCertainties` of drawn tokens. */
+  /** It computes `entropies` and `selfCertainties` of drawn tokens. */
   metrics: boolean;
-  /** Sequences that can be cut back to any length: their `rewind` is "any". */
+  /** Its sequences can be truncated to any length: their `rewind` is "any". */
   cut: boolean;
 }
 
-/** Where contexts live, and compute. */
+/** The processor whose memory holds the contexts, and which computes. */
 export type Place = "cpu" | "gpu";
 
+/** A device that the engine can compute on. */
 export interface Device {
   name: string;
   description: string;
@@ -49,85 +51,92 @@ export interface Device {
   totalBytes: number;
 }
 
-/** What is known of an engine and of how it runs a model. */
+/** Facts about an engine and about how it runs a model. */
 export interface ModelDescription {
   engine: {
-    /** Which implementation of `Model` it is. */
+    /** The implementation of `Model`. */
     kind: string;
     /** llama.cpp's release, e.g. "v0.5.0". */
     release: string;
-    /** Where its libraries are. */
+    /** The directory of its libraries. */
     directory: string;
-    /** The kind of GPU that it was built for; false: none. */
+    /** The kind of GPU that the engine was built for; false if it was built without one. */
     gpu: string | false;
   };
   devices: Device[];
-  /** Where keys and values live. */
+  /** The processor whose memory holds the keys and values. */
   place: Place;
-  /** Whether attention is our own, which reads what texts share once. */
+  /** Whether it uses this package's own attention, which reads the prefix that texts share only once. */
   sharesAttention: boolean;
   weights: { bytes: number; isMapped: boolean };
   /**
-   * Whether forks of this file's texts were compared with each text alone, on this engine and device:
-   * at load on a GPU, and by `llama-ets doctor -m FILE`. What passed is remembered.
+   * Whether a test on this engine and device has shown that forked texts give the same results as each
+   * text alone. The test runs at load on a GPU, and in `llama-ets doctor -m FILE`. The result of a
+   * passed test is stored on disk.
    */
   forksProven: boolean;
-  /** LoRA adapters that are added to the weights. Absent: none. */
+  /** LoRA adapters that are added to the weights; absent if there are none. */
   adapters?: readonly { path: string; scale: number }[];
-  /** Type of cached keys and values. Absent: f16. */
+  /** Type of cached keys and values; absent if it is f16. */
   kvType?: KvType;
-  /** What stands for the file's hash where there is no file. */
+  /** A text that identifies the model if there is no file to hash. */
   fingerprint?: string;
 }
 
-/** What an engine holds at most, and where more gains little. */
+/** Upper limits of an engine, and sizes beyond which more gains little. */
 export interface Limits {
   /** Texts that a context holds at once. */
   sequences: number;
   /** Tokens of one decode; more gains less than 5% and takes memory. */
   batchTokens: number;
-  /** Rows of logits of one decode that scoring fills. */
+  /** The most rows of logits that scoring asks of one decode. */
   outputs: number;
   /** Continuations that run side by side. */
   parallel: number;
   /** A context's cells are a multiple of this. */
   cellUnit: number;
-  /** Texts that a denoiser takes side by side. */
+  /** Texts that a denoiser processes side by side. */
   denoisedTexts: number;
 }
 
 /** The size of a context. */
 export interface Capacity {
-  /** KV cells, one a token; forks share those of their common prefix. */
+  /** KV cache cells: each token takes one, and forks share those of their common prefix. */
   cells: number;
   /** Texts that the context holds at once, from 1 to 256. */
   sequences: number;
-  /** Tokens of one decode; llama.cpp's batch and microbatch alike. */
+  /** Tokens of one decode; it sets both the batch and the microbatch of llama.cpp. */
   batchTokens: number;
   /** Rows of logits of one decode. */
   outputs: number;
 }
 
 /**
- * "auto": attention of our own where there is one, else the engine's choice. "shared": our own, or
- * none, for log-probabilities of decoding and scoring that are compared. "own": ours, or an error.
- * "engine": the engine's. `false` multiplies all texts with all.
+ * Which attention a context uses:
+ *
+ * - "auto": this package's own attention if it supports the model, otherwise the engine's choice
+ * - "shared": this package's own, otherwise no flash attention. Runs that compare log-probabilities
+ *   of decoding with those of scoring need this
+ * - "own": this package's own, otherwise an error
+ * - "engine": the engine's choice
+ * - `true` or `false`: the engine's flash attention or its plain attention. The plain one multiplies
+ *   the queries of all texts with the keys of all texts
  */
 export type FlashAttention = boolean | "auto" | "engine" | "shared" | "own";
 
-/** What a run needs of a context; what is left out has the engine's defaults. */
+/** What a run needs of a context. Omitted sizes have the engine's defaults. */
 export interface ContextNeeds
   extends Pick<Capacity, "cells" | "sequences">,
     Partial<Omit<Capacity, "cells" | "sequences">> {
   /** Default "auto". */
   flashAttention?: FlashAttention;
-  /** Whether that is a matter of speed alone. Default false. */
+  /** Whether `flashAttention` is only a wish for speed, so that any attention will do. Default false. */
   anyAttention?: boolean;
-  /** What it was planned to take: prompts that are kept make way for it. */
+  /** The memory that the plan foresees, in bytes. The model drops kept prompts to make room for it. */
   memory?: Pick<ContextMemory, "kvCache" | "compute" | "logits">;
 }
 
-/** One batch, as it shapes what is computed. */
+/** The sizes of one batch, which determine the size of its activations. */
 export interface BatchShape {
   tokens: number;
   /** Cells that the batch attends to. */
@@ -136,97 +145,98 @@ export interface BatchShape {
   outputs: number;
 }
 
-/** A context, and how it will be used, as far as its memory depends on it. */
+/** A context's size and its foreseen use, as far as its memory depends on them. */
 export interface ContextShape extends Capacity {
   flashAttention: boolean;
-  /** Rows of logits that are kept, for texts and between decodes. */
+  /** Rows of logits that stay in memory, one for each kept text and between decodes. */
   logitRows: number;
-  /** The largest batches foreseen: what is computed when memory is not reserved beforehand. */
+  /** The largest foreseen batches. They determine the memory of an engine that reserves none beforehand. */
   batches: readonly BatchShape[];
 }
 
-/** Bytes at the peak. */
+/** Peak memory in bytes. */
 export interface ContextMemory {
-  /** The file's tensors; twice where keys and values are kept of a diffusion model's texts. */
+  /** The file's tensors; twice their size if a diffusion model's keys and values are cached. */
   weights: number;
-  /** The part of these that the first run that keeps any reads into memory; 0 when that is there. */
+  /** The second copy among `weights` if the next cached run must first load it, otherwise 0. */
   copy: number;
-  /** The vocabulary's tables, made at load. */
+  /** The vocabulary's tables, which are built at load. */
   vocabulary: number;
-  /** Keys and values of all cells, and recurrent states of all sequences, allocated at once. */
+  /** Keys and values of all cells, and recurrent states of all sequences; all allocated at the start. */
   kvCache: number;
-  /** Rows of logits: the engine's output buffer, and a row for each text that is kept. */
+  /** Rows of logits: the engine's output buffer, and one row for each kept text. */
   logits: number;
-  /** Activations: of the largest batches that the plan foresees on a CPU, reserved on a GPU. */
+  /** Activations: on a CPU those of the largest foreseen batches, on a GPU the reserved buffer. */
   compute: number;
   total: number;
 }
 
-/** What a denoiser takes. */
+/** The size and the memory of a denoiser. */
 export interface DenoiserSize extends Capacity {
   kvType: KvType;
   memory: ContextMemory;
 }
 
-/** Free memory where a model's contexts live. */
+/** Free memory of the processor that holds a model's contexts. */
 export interface FreeMemory {
   place: Place;
-  /** Whether a CPU's attention may be our own. */
+  /** Whether contexts on a CPU may use this package's own attention. */
   sharesAttention: boolean;
-  /** Whether it must be. Default false. */
+  /** Whether they must use it. Default false. */
   mustShareAttention?: boolean;
   /** Type of cached keys and values. Default f16. */
   kvType?: KvType;
   bytes: number;
-  /** Taken by contexts that are kept for the next run, the free parts of shared ones among them. */
+  /** Bytes of contexts that are kept for the next run, including the free parts of shared contexts. */
   idleBytes: number;
-  /** The bytes among `idleBytes` that shared contexts have. Default 0. */
+  /** The part of `idleBytes` that belongs to shared contexts. Default 0. */
   sharedIdleBytes?: number;
-  /** Weights that the system counts as free, though they are read all the time. */
+  /** Bytes of memory-mapped weights: the system counts them as free, but every decode reads them. */
   mappedBytes: number;
 }
 
-/** Reads texts after a prefix, and says which class each is of. */
+/** Reads texts after a prefix and computes the class probabilities of each. */
 export interface Classifier extends AsyncDisposable {
   readonly size: Readonly<Capacity>;
   /**
-   * The probability of each of the model's labels, for each text after the prefix, which is read
-   * once and kept for the next call. Calls must not overlap.
+   * Returns one array for each text: the probability of each of the model's labels, given the prefix
+   * and the text. The prefix is decoded once and kept for the next call. Calls must not overlap.
    *
-   * @param texts token ids, each at least one
+   * @param texts token ids; each text has at least one
    */
   classify(prefix: Int32Array, texts: readonly Int32Array[]): Promise<Float64Array[]>;
 }
 
-/** A loaded model. Disposing waits for the work in flight, and is safe to do twice. */
+/** A loaded model. `dispose` waits for the work in flight, and a second call does no harm. */
 export interface Model extends Vocabulary, AsyncDisposable {
-  /** What it was loaded from. */
+  /** The path or address that the model was loaded from. */
   readonly path: string;
-  /** Whether it extends texts token by token, or fills in the masks of texts of a fixed length. */
+  /** "autoregressive" extends texts token by token; "diffusion" fills masks in texts of fixed length. */
   readonly kind: "autoregressive" | "diffusion";
   readonly info: Readonly<ModelInfo>;
-  /** Threads it decodes with on the CPU. */
+  /** CPU threads that decode. */
   readonly threads: number;
   readonly can: Readonly<Abilities>;
   readonly limits: Readonly<Limits>;
   describe(): ModelDescription;
-  /** The tokens the model reads for a prompt: chat template applied, special tokens in place. */
+  /** Converts a prompt to the tokens that the model reads: it applies the chat template. */
   encodePrompt(prompt: Prompt, options?: PromptOptions): Promise<EncodedPrompt>;
   /**
-   * The size of the vocabulary shared with a model of the same tokenizer. Throws
-   * `ERR_TOKENIZER_MISMATCH`, naming the first difference.
+   * Returns the size of the vocabulary that this model shares with another of the same tokenizer.
+   * Throws `ERR_TOKENIZER_MISMATCH`, which names the first difference.
    */
   matchTokenizer(proposal: Model): number;
   /**
-   * Exact log-probabilities of continuations of a prompt, teacher-forced and packed into as few
-   * decodes as fit; the prompt is prefilled once.
+   * Computes exact log-probabilities of continuations of a prompt by teacher forcing. It prefills the
+   * prompt once and packs the continuations into as few decodes as possible.
    *
-   * @param continuations token ids, each at least one token
-   * @param sampling the distribution to score under; its defaults are those of `sample`
-   * @returns for each continuation, one log-probability a token (nats, fp64): `logProbs` under
-   *   `sampling` (-Infinity outside its support), `rawLogProbs` under the model's softmax; with a
-   *   `constraint` also `logMasses`: `logProbs - logMasses` is under the masked law, and a mass of
-   *   -Infinity says that the token isn't allowed. A text that was cut off is scored as a beginning.
+   * @param continuations token ids; each continuation has at least one
+   * @param sampling the distribution to score under; it has the same defaults as in `sample`
+   * @returns for each continuation, one log-probability per token (nats, fp64): `logProbs` under
+   *   `sampling` (-Infinity outside its support) and `rawLogProbs` under the model's softmax. A
+   *   `constraint` adds `logMasses`: `logProbs - logMasses` is the log-probability under the
+   *   constrained distribution, and a log-mass of -Infinity means that the token isn't allowed. A
+   *   continuation may be incomplete: it needs no end token
    */
   score(
     prompt: Prompt,
@@ -235,37 +245,39 @@ export interface Model extends Vocabulary, AsyncDisposable {
     promptOptions?: PromptOptions,
   ): Promise<Scores[]>;
 
-  /** Refuses what can't extend texts. Throws `ERR_UNSUPPORTED_MODEL` or `ERR_DISPOSED`. */
+  /** Throws `ERR_UNSUPPORTED_MODEL` if the model can't extend texts, or `ERR_DISPOSED`. */
   checkExtends(): void;
-  /** What a context would take; by default, where this model's live. */
+  /** The memory that a context would take; `place` defaults to that of this model's contexts. */
   memoryOf(shape: ContextShape, place?: Place): ContextMemory;
-  /** As `memoryOf`, for a denoiser. */
+  /** Like `memoryOf`, for a denoiser. */
   memoryOfDenoiser(options: DenoiserOptions, place?: Place): DenoiserSize;
   freeMemory(): FreeMemory;
 
   /**
-   * A context for one run, which `release` takes back: a share of one that runs share, or one of its
-   * own. The last of these released is kept and handed out again when it is large enough.
+   * Leases a context to one run, until `release`. The run gets a share of a shared context, or a
+   * context of its own. The model keeps the last released context of the second kind, and leases it
+   * again if it is large enough.
    */
   lease(needs: ContextNeeds): Promise<Sequences>;
-  /** Takes back a leased context; its sequences are freed. */
+  /** Takes back a leased context and frees its sequences. */
   release(sequences: Sequences): Promise<void>;
   /**
-   * Makes a context for runs side by side, whose decodes are shared: until it is disposed of, runs
-   * lease shares of it where they fit and its `flashAttention` suits them. Throws
-   * `ERR_OUT_OF_MEMORY` when the engine can't allocate it.
+   * Creates a context that runs share, so that one decode serves several runs. Until its disposal,
+   * `lease` returns a share of it if the run fits and its `flashAttention` suits the run. Throws
+   * `ERR_OUT_OF_MEMORY` if the engine can't allocate it.
    */
   share(needs: ContextNeeds): Promise<AsyncDisposable>;
   /**
-   * A context for denoising, which the caller disposes of; the model's own disposal does too.
-   * Throws `ERR_UNSUPPORTED_MODEL` when the model is autoregressive, or its architecture keeps no
-   * keys and values and `cache` asks for them; `ERR_CONTEXT_FULL` when the texts are too long for
-   * the model, `ERR_OUT_OF_MEMORY` when the engine can't allocate it.
+   * Creates a context for denoising. The caller disposes of it; otherwise the model's disposal does.
+   * Throws `ERR_UNSUPPORTED_MODEL` if the model is autoregressive, or if `cache` asks for keys and
+   * values that its architecture can't cache; `ERR_CONTEXT_FULL` if the texts are too long for the
+   * model; and `ERR_OUT_OF_MEMORY` if the engine can't allocate the context.
    */
   openDenoiser(options: DenoiserOptions): Promise<Denoiser>;
   /**
-   * A context for classification, which the caller disposes of; the model's own disposal does too.
-   * Throws `ERR_UNSUPPORTED_MODEL` without a classification head, and `ERR_OUT_OF_MEMORY`.
+   * Creates a context for classification. The caller disposes of it; otherwise the model's disposal
+   * does. Throws `ERR_UNSUPPORTED_MODEL` if the model has no classification head, and
+   * `ERR_OUT_OF_MEMORY` if the engine can't allocate the context.
    */
   openClassifier(size: Capacity): Promise<Classifier>;
   dispose(): Promise<void>;

@@ -1,4 +1,4 @@
-/** What went wrong, for programs. Messages are for people and may change; codes don't. */
+/** What went wrong, for programs to test. Codes are stable; messages are for people and may change. */
 export type ErrorCode =
   | "ERR_ABORTED"
   | "ERR_BUILD_FAILED"
@@ -35,8 +35,8 @@ export type ErrorCode =
   | "ERR_WRITE";
 
 /**
- * Every error of the library. The message says what was expected and what came, and ends with
- * "Try: …" where there is a fix.
+ * The class of all errors of this library. The message names what was expected and what was given. It
+ * ends with "Try: …" if there is a fix.
  */
 export class LlamaEtsError extends Error {
   override readonly name = "LlamaEtsError";
@@ -49,12 +49,12 @@ export class LlamaEtsError extends Error {
   }
 }
 
-/** The message of anything thrown. */
+/** The message of a thrown value, which may be no `Error`. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** In plain words, why a file could not be read. */
+/** Says in plain words why a file could not be read. */
 export function whyUnreadable(error: unknown): string {
   const words: Record<string, string> = {
     ENOENT: "there is no such file",

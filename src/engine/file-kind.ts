@@ -1,14 +1,15 @@
-/** What a file is by its first bytes: GGUF, or what is mistaken for it most often. */
+/** Recognizes GGUF files, and files that people often mistake for them, by their first bytes. */
 import { open } from "node:fs/promises";
 
+/** What a file is, if it isn't GGUF, and the fix for the error. */
 export interface FileKind {
   what: string;
   fix?: string;
 }
 
-/** As many of a file's first bytes as `otherThanGguf` looks at. */
+/** The number of bytes at a file's beginning that `otherThanGguf` examines. */
 export const HEAD_BYTES = 64;
-/** Magic, version, and the numbers of tensors and of metadata. */
+/** Bytes of the fixed header: magic, version, number of tensors and number of metadata entries. */
 const SMALLEST_GGUF = 24;
 
 const IMPOSTORS: [RegExp, FileKind][] = [
@@ -18,7 +19,7 @@ const IMPOSTORS: [RegExp, FileKind][] = [
   [/^PK/, { what: "a ZIP archive (a PyTorch checkpoint?)", fix: "a GGUF conversion of the model" }],
 ];
 
-/** A file's first bytes, at most `HEAD_BYTES`. Rejects as Node does. */
+/** Reads a file's first bytes, at most `HEAD_BYTES`. Rejects with Node's errors. */
 export async function readHead(file: string): Promise<Uint8Array> {
   const handle = await open(file, "r");
   try {
@@ -29,7 +30,7 @@ export async function readHead(file: string): Promise<Uint8Array> {
   }
 }
 
-/** What begins with these bytes; `undefined` for GGUF. */
+/** The kind of a file that begins with these bytes; undefined if it is GGUF. */
 export function otherThanGguf(head: Uint8Array): FileKind | undefined {
   const text = Buffer.from(head).toString("latin1");
   if (text.startsWith("GGUF")) return undefined;
@@ -37,7 +38,7 @@ export function otherThanGguf(head: Uint8Array): FileKind | undefined {
   return impostor?.[1] ?? { what: text === "" ? "empty" : "something else" };
 }
 
-/** Whether a GGUF file of this size ends before its header does. */
+/** Whether a file of this size is too short for the header of a GGUF file. */
 export function endsInHeader(sizeBytes: number): boolean {
   return sizeBytes < SMALLEST_GGUF;
 }

@@ -1,6 +1,6 @@
 /**
- * A copy of plain data that can't be changed: what callbacks of callers are given. Of what is neither
- * an array nor a plain object it holds the thing itself.
+ * Returns a deeply frozen copy of plain data, for callbacks of callers. The copy shares values that
+ * are neither arrays nor plain objects with the original.
  */
 export function frozenCopy<T>(value: T): T {
   if (Array.isArray(value)) return Object.freeze(value.map(frozenCopy)) as T;

@@ -1,6 +1,6 @@
-/** The types in which keys and values are cached: smaller ones take less memory and are less exact. */
+/** The types of cached keys and values. Smaller types take less memory and are less exact. */
 
-/** Values that are stored together, and what they take. */
+/** For each type, the number of values in a block, and the bytes of the block. */
 const BLOCKS = {
   f32: { values: 1, bytes: 4 },
   f16: { values: 1, bytes: 2 },
@@ -18,9 +18,10 @@ export type KvType = keyof typeof BLOCKS;
 
 export const KV_TYPES = Object.keys(BLOCKS) as readonly KvType[];
 
+/** The type without the option `kv`. */
 export const DEFAULT_KV_TYPE: KvType = "f16";
 
-/** Values that are stored together: heads have a multiple of it. */
+/** Number of values in a block. The width of a head must be a multiple of it. */
 export function blockOf(type: KvType): number {
   return BLOCKS[type].values;
 }
@@ -29,7 +30,7 @@ export function bytesPerValue(type: KvType): number {
   return BLOCKS[type].bytes / BLOCKS[type].values;
 }
 
-/** Flash attention alone reads quantized values. */
+/** Whether a type is quantized. Only flash attention can read quantized keys and values. */
 export function isQuantized(type: KvType): boolean {
   return blockOf(type) > 1;
 }

@@ -1,17 +1,17 @@
 /**
- * Special tokens that a chat message spells out: text like any other, or whoever writes a message
- * could end it and speak for another role.
+ * Keeps the text of a special token plain text if a chat message contains it. Otherwise the author of
+ * a message could end the message and speak for another role.
  *
- * Marks in the messages tell the template's special tokens from those in messages. A template may
- * cut a message, marks and all, wherever it likes. So each special text has an opening and a closing
- * mark of its own: what stands between them, or beside one of them, came with a message, and a mark
- * beside any other text means nothing.
+ * To distinguish special tokens of the template from those in messages, marks are put around the
+ * latter before the template is rendered. A template may cut a message anywhere, also within the
+ * marks. So each special text has its own opening mark and its own closing mark. A special text with
+ * one of its own marks on either side came from a message. A mark beside any other text means nothing.
  */
 import { LlamaEtsError } from "./errors.js";
 import { type Occurrence, SpecialText } from "./special-text.js";
 import type { Vocabulary } from "./vocabulary.js";
 
-/** Planes of Unicode for private use, without their last two places, which are no characters. */
+/** Unicode's private-use planes, which supply the marks. Their last two code points are no characters. */
 const PLANES = [0xf0000, 0x100000];
 const PLANE_SIZE = 0xfffe;
 
@@ -21,28 +21,28 @@ interface Marks {
   close: string;
 }
 
-/** What the model reads. */
+/** A text as the model reads it. */
 export interface ReadText {
   tokens: Int32Array;
   text: string;
-  /** Where special tokens stand in the text; what looks like one elsewhere is text. */
+  /** The special tokens in the text. A special token's text at any other place is plain text. */
   specials: readonly Occurrence[];
 }
 
-/** A text in which special tokens of messages were found: those that are not the template's. */
+/** A text without marks. `isLiteral` says that a special text came from a message, not the template. */
 interface Read {
   text: string;
   occurrences: (Occurrence & { isLiteral: boolean })[];
 }
 
-/** Marks what has to be read as plain text, and reads texts with such marks. */
+/** Puts marks around texts that must stay plain text, and converts marked texts to tokens. */
 export class LiteralText {
   readonly #specials: SpecialText;
   readonly #unused: Iterator<string>;
-  /** By special text; the marks of "" stand where a message's end may become one. */
+  /** The marks by special text. Those of "" stand at a message's edge that may become part of one. */
   readonly #marks = new Map<string, Marks>();
 
-  /** For texts such as these: the messages and the template, perhaps as JSON. */
+  /** @param texts all texts that can be rendered, or their JSON; the marks are characters not in them */
   constructor(vocabulary: Vocabulary, texts: readonly string[]) {
     this.#specials = new SpecialText(vocabulary);
     this.#unused = unusedCharacters(texts);
@@ -53,7 +53,7 @@ export class LiteralText {
     return this.#marks.size > 0;
   }
 
-  /** The content with marks around each special token's text. */
+  /** Returns the content with marks around the text of each special token. */
   protect(content: string): string {
     let marked = "";
     let from = 0;
@@ -69,10 +69,10 @@ export class LiteralText {
   }
 
   /**
-   * The tokens of a rendered text with marks, and the text without them.
+   * Converts a rendered text with marks to tokens, and removes the marks.
    *
-   * @param plain the same, rendered without marks: white space beside a mark may have stayed there
-   *   that a template takes away
+   * @param plain the same text, rendered without marks. It is preferred if it differs only in white
+   *   space: a template may not have trimmed white space beside a mark
    */
   read(marked: string, plain = this.#strip(marked).text): ReadText {
     const { text, occurrences } = this.#strip(marked);
@@ -103,10 +103,10 @@ export class LiteralText {
     );
   }
 
-  /** Takes the marks out. */
+  /** Removes the marks, and finds the special texts with and without marks. */
   #strip(marked: string): Read {
     const all = new Set([...this.#marks.values()].flatMap(({ open, close }) => [open, close]));
-    /** The marks that stood at each place of the text. */
+    /** The marks at each place of the text without marks. */
     const places = new Map<number, string[]>();
     let text = "";
     for (const character of unescaped(marked, all)) {
@@ -131,10 +131,10 @@ function withoutSpace(text: string): string {
   return text.replace(/\s+/g, "");
 }
 
-/** How JSON in ASCII writes a character beyond the first plane. */
+/** A character beyond the first plane, as ASCII JSON escapes it. */
 const ESCAPED = /\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})/gi;
 
-/** The text with its marks as they are, where a template wrote them as JSON does. */
+/** Undoes the JSON escapes of marks. A template may have written them in JSON. */
 function unescaped(text: string, marks: ReadonlySet<string>): string {
   return text.replace(ESCAPED, (escaped, ...halves: string[]) => {
     const character = characterOf(halves);

@@ -1,4 +1,4 @@
-/** Loads models: into this process, or into one of their own. */
+/** Loads a model into this process, into a process of its own, or opens one on a server. */
 import { checkKeys, checkOneOf, checkSignal } from "./check.js";
 import type { Model } from "./engine.js";
 import { LlamaEtsError } from "./errors.js";
@@ -6,19 +6,19 @@ import type { LoadModelOptions as LocalOptions } from "./local/load-model.js";
 import { namesServer } from "./remote/address.js";
 import type { ServerOptions } from "./remote/load-remote.js";
 
-/** Where and how a model is loaded; what is left out has the defaults named here. */
+/** Where and how a model is loaded. Each option names its default. */
 export interface LoadModelOptions extends LocalOptions {
   /**
-   * Whether the engine runs in a process of its own: a crash of llama.cpp, or the system's end of a
-   * process that took all memory, then rejects what runs with `ERR_ENGINE_CRASHED`, and the next call
-   * starts the engine again. docs/reliability.md has what it costs. Default false; true under `rpc`.
+   * Whether the engine runs in a process of its own. If llama.cpp then crashes, or the system kills the
+   * process for its memory, running calls reject with `ERR_ENGINE_CRASHED`, and the next call starts the
+   * engine again. docs/reliability.md lists the costs. Default false; true with `rpc`.
    */
   isolate?: boolean;
-  /** How a server is asked, where the model is one's. docs/remote.md. */
+  /** Options for requests to a server, for a model that a server runs. See docs/remote.md. */
   server?: ServerOptions;
 }
 
-/** Options that a model on a server has no use for, but for the values that mean nothing. */
+/** Options that don't apply to a model on a server, with the values that are harmless there. */
 const LOCAL_OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
   gpu: ["auto"],
   threads: ["auto"],
@@ -33,8 +33,8 @@ const LOCAL_OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
 };
 
 /**
- * Loads a GGUF model from a path, a `hf:` URI or a bundled model's name (`bundledModels`); or opens the
- * model of a server with OpenAI's API (`http://host:8000/v1#model`).
+ * Loads a GGUF model from a path, an `hf:` URI or the name of a bundled model (`bundledModels`), or
+ * opens a model of a server that has OpenAI's API (`http://host:8000/v1#model`).
  *
  * @example
  * const model = await loadModel("model.gguf");
@@ -44,8 +44,8 @@ const LOCAL_OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
  * @throws LlamaEtsError `ERR_MODEL_NOT_FOUND`, `ERR_NOT_GGUF`, `ERR_MODEL_TRUNCATED`,
  *   `ERR_UNSUPPORTED_MODEL`, `ERR_DOWNLOAD`, `ERR_ENGINE_NOT_FOUND`, `ERR_ENGINE_MISMATCH`,
  *   `ERR_OUT_OF_MEMORY`, `ERR_INVALID_OPTION`; with `isolate`, also `ERR_ENGINE_CRASHED`; with
- *   `rpc`, also `ERR_RPC_SERVER`; of a server `ERR_ENGINE_UNREACHABLE`, `ERR_ENGINE_REFUSED`,
- *   `ERR_ENGINE_ANSWER`
+ *   `rpc`, also `ERR_RPC_SERVER`; for a model on a server `ERR_ENGINE_UNREACHABLE`,
+ *   `ERR_ENGINE_REFUSED`, `ERR_ENGINE_ANSWER`
  */
 export async function loadModel(source: string, options: LoadModelOptions = {}): Promise<Model> {
   if (typeof source === "string" && namesServer(source)) return loadServed(source, options);
@@ -74,7 +74,7 @@ async function loadServed(source: string, options: LoadModelOptions): Promise<Mo
     if (value === undefined || harmless.includes(value)) continue;
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
-      `\`${name}\` is for a model that is loaded here, and ${source} is a server's`,
+      `\`${name}\` is for a model that is loaded here, and ${source} is on a server`,
       { fix: "the server's own options" },
     );
   }

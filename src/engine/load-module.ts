@@ -1,4 +1,4 @@
-/** Modules of the user's own: tasks and rewards. They run with the rights of this process. */
+/** Loads the user's own modules (tasks and rewards). They run with the rights of this process. */
 import Module, { register } from "node:module";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -13,8 +13,10 @@ const NAME = "llama-ets";
 let isRegistered = false;
 
 /**
- * The default export of a module's file. It may import or require `llama-ets` wherever it lies, also where
- * the package is installed globally. Throws `code` for what can't be imported; `what` is its name for it.
+ * Returns the default export of a module. The module may import or require `llama-ets` from any folder,
+ * even if the package is installed globally. Throws an error with `code` if the import fails.
+ *
+ * @param what the message's name for the kind of module, such as "task"
  */
 export async function importDefault(file: string, what: string, code: ErrorCode): Promise<unknown> {
   try {
@@ -34,13 +36,13 @@ export async function importDefault(file: string, what: string, code: ErrorCode)
   }
 }
 
-/** Node doesn't say in which line a syntax error is. */
+/** A fix for syntax errors: Node's error doesn't name the line. */
 function fixOf(file: string, error: unknown): { fix?: string } {
   const isSyntax = error instanceof SyntaxError && !error.message.includes("requested module");
   return isSyntax ? { fix: `\`node --check ${JSON.stringify(file)}\`, which shows the line` } : {};
 }
 
-/** Does for `require` what `register` does for `import`: Node 20 has no hooks for it. */
+/** Lets `require` find this package, as `register` does for `import`. Node 20 has no hooks for `require`. */
 function letRequire(): void {
   type Resolve = (request: string, ...rest: unknown[]) => string;
   const resolver = Module as unknown as { _resolveFilename: Resolve };

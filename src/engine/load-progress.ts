@@ -1,13 +1,13 @@
-/** A phase of loading, with progress from 0 to 1. */
+/** The current phase of loading, and its progress from 0 to 1. */
 export interface LoadProgress {
   phase: "download" | "load";
   progress: number;
-  /** Bytes of the file, while downloading; of a split model, of the part that is on its way. */
+  /** Downloaded bytes of the file; for a split model, of the part that is being downloaded. */
   downloaded?: number;
-  /** 0 where the server doesn't say. */
+  /** The size of that file in bytes; 0 if the server doesn't report it. */
   total?: number;
-  /** Said once, before a download is written: how large it is, and whether it fits this machine. */
+  /** The download's size, and whether it fits this machine. Given once, before the download starts. */
   note?: string;
-  /** Why nothing came, and what is done about it: the server refused, and is asked again. */
+  /** Why the download has paused, for example because the server refused, and when it is retried. */
   retrying?: string;
 }

@@ -1,13 +1,13 @@
-/** Directories, made without Node's recursive `mkdir`. */
+/** Creates directories without Node's recursive `mkdir`. */
 import { mkdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { codeOf } from "./errors.js";
 
 /**
- * Makes a directory, and those that it lies in, unless they are there. Rejects as Node does.
+ * Creates a directory and its missing parents. Rejects with Node's errors.
  *
- * Node's recursive `mkdir` never ends, and can't be interrupted, where a directory that exists denies
- * the one in it with ENOENT, as `/proc` does. This one asks for each directory at most twice.
+ * Node's recursive `mkdir` loops for ever, and can't be interrupted, if an existing parent answers
+ * ENOENT to a new directory in it, as `/proc` does. This function tries each directory at most twice.
  */
 export async function makeDirectory(directory: string): Promise<void> {
   const missing: string[] = [];
@@ -17,11 +17,11 @@ export async function makeDirectory(directory: string): Promise<void> {
     at = path.dirname(at);
   }
   for (const next of missing.reverse()) {
-    if (!(await isMade(next))) await mkdir(next); // which says why
+    if (!(await isMade(next))) await mkdir(next); // throws the reason
   }
 }
 
-/** Whether the directory is there now; false where the one that it lies in is missing. */
+/** Tries to create a directory. Returns whether it now exists; false if its parent is missing. */
 async function isMade(directory: string): Promise<boolean> {
   try {
     await mkdir(directory);

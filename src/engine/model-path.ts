@@ -1,4 +1,4 @@
-/** From what callers name a model by to a file on this machine. */
+/** Finds the file on this machine for a model's source: a path, a directory, a `hf:` URI or a URL. */
 import { readdir, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import { homeDirectory } from "./cache-directory.js";
@@ -9,9 +9,9 @@ import type { LoadProgress } from "./load-progress.js";
 import { unpackedPath } from "./package-files.js";
 
 /**
- * A path as it is, with `~` for the home directory; of a directory, its one model; or a `hf:` URI
- * (`hf:user/repo:Q4_K_M`, `hf:user/repo/file.gguf`) or URL downloaded to `modelsDirectory`, where it
- * stays for the next time.
+ * Returns the path of the model's file. A `~` at the beginning of a path is the home directory, and the
+ * path of a directory stands for the one model in it. A `hf:` URI (`hf:user/repo:Q4_K_M`,
+ * `hf:user/repo/file.gguf`) or a URL is downloaded to `modelsDirectory`, unless it is there already.
  */
 export async function resolveModelPath(
   source: string,
@@ -26,9 +26,9 @@ export async function resolveModelPath(
   return checkFile(file, source);
 }
 
-/** Throws `ERR_MODEL_NOT_FOUND` for a relative path where the working directory was removed. */
+/** Throws `ERR_MODEL_NOT_FOUND` for a relative path if the working directory was removed. */
 function absolutePath(source: string): string {
-  // A shell leaves it where it isn't a word's beginning: --model=~/x.gguf.
+  // A shell doesn't expand `~` inside a word, as in --model=~/x.gguf.
   const expanded = source.replace(/^~(?=$|[/\\])/, homeDirectory);
   try {
     return path.resolve(expanded);
@@ -36,17 +36,17 @@ function absolutePath(source: string): string {
     throw new LlamaEtsError(
       "ERR_MODEL_NOT_FOUND",
       `There is no file ${source}: the working directory was removed`,
-      { fix: "an absolute path, or a directory that is there", cause: error },
+      { fix: "an absolute path, or a working directory that exists", cause: error },
     );
   }
 }
 
-/** Whether a source names a model on a hub, which is perhaps here from before. */
+/** Whether a source is a URI or a URL. Its file may have been downloaded before. */
 export function isRemote(source: string): boolean {
   return /^(hf|huggingface|https?):/.test(source);
 }
 
-/** The one model of a directory; any other path as it is. */
+/** The one model in a directory. Any other path is returned unchanged. */
 async function modelIn(file: string): Promise<string> {
   const stats = await stat(file).catch(() => undefined);
   if (!stats?.isDirectory()) return file;
@@ -71,14 +71,14 @@ function listed(names: readonly string[]): string {
   return `${names.slice(0, MOST_LISTED).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
-/** A link to the first part of a split model is followed: the others lie beside that. */
+/** Resolves a link to the first part of a split model: the other parts lie beside the link's target. */
 async function partOrFile(file: string): Promise<string> {
   if (PART.test(file)) return file;
   const real = await realpath(file).catch(() => file);
   return PART.test(real) ? real : file;
 }
 
-/** A repository of the hub is easily named without its `hf:`. */
+/** The fix for a missing file. People often forget the `hf:` before the name of a repository. */
 function fixForMissing(source: string): string {
   const isRepository =
     /^[\w-][\w.-]*\/[\w-][\w.-]*(:[\w.-]+)?$/.test(source) && !/\.gguf$/i.test(source);

@@ -1,4 +1,4 @@
-/** Lets modules import this package by its name where Node doesn't find it from their folder. */
+/** Lets modules import this package by its name even if Node doesn't find it from their folder. */
 import type { InitializeHook, ResolveHook } from "node:module";
 
 const NAME = "llama-ets";

@@ -1,14 +1,14 @@
-/** Where the files of this package lie, in a checkout, in an installation, and in an Electron app. */
+/** Finds the files of this package in a checkout, in an installation and in an Electron app. */
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The package's directory, from `src/` as from `dist/`. */
+/** The package's directory. The relative path is the same from `src/` and from `dist/`. */
 export const PACKAGE_ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /**
- * The real path of a file that may lie in an Electron app's archive. The system can't open what is
- * inside `app.asar`; electron-builder and forge put such files beside it, into `app.asar.unpacked`.
+ * The real path of a file that may lie in an Electron app's archive. The system can't open files inside
+ * `app.asar`, so electron-builder and forge put copies beside it, into `app.asar.unpacked`.
  */
 export function unpackedPath(file: string): string {
   const unpacked = file.replace(/\.asar(?=[\\/])/, ".asar.unpacked");
@@ -20,12 +20,12 @@ export function packageFile(name: string): string {
   return unpackedPath(path.join(PACKAGE_ROOT, name));
 }
 
-/** As the folders of `prebuilds/` are named. */
+/** This platform's folder name in `prebuilds/`. */
 export const PLATFORM = `${process.platform}-${process.arch}`;
 
 /**
- * The compiled files of this name that there are: one that was built here goes before one that came
- * with the package.
+ * The existing compiled files of this name. A file that was built on this machine comes before one
+ * that came with the package.
  */
 export function compiledFiles(name: string): string[] {
   return [`build/Release/${name}`, `prebuilds/${PLATFORM}/${name}`]
@@ -33,7 +33,7 @@ export function compiledFiles(name: string): string[] {
     .filter((file) => existsSync(file));
 }
 
-/** The first of them. */
+/** The first of `compiledFiles`. */
 export function compiledFile(name: string): string | undefined {
   return compiledFiles(name)[0];
 }

@@ -1,8 +1,8 @@
-/** Models that many use, named without asking a network: their numbers stand in their files' headers. */
+/** Numbers of popular models, copied from their files' headers, so that plans need no network. */
 import { cachedStems, parseAddress } from "./download/address.js";
 
 interface Family {
-  /** Its models read the same tokens: a smaller one can be a larger one's proposal. */
+  /** The models of a family share a tokenizer, so a smaller one can be the proposal of a larger one. */
   family: string;
   architecture: string;
   contextLength: number;
@@ -10,10 +10,10 @@ interface Family {
 }
 
 interface Size {
-  /** What `loadModel` downloads it by. */
+  /** The source from which `loadModel` downloads it. */
   uri: string;
   parameters: number;
-  /** Its file's bytes, to about one percent. */
+  /** The file's size, accurate to about one percent. */
   sizeBytes: number;
   layers: number;
   embeddingSize: number;
@@ -25,7 +25,7 @@ interface Size {
 
 export type KnownModel = Family & Size;
 
-/** The columns of `Size`, in its order. */
+/** The values of `Size`, in the order of its fields. */
 const QWEN3: [string, ...number[]][] = [
   ["hf:Qwen/Qwen3-0.6B-GGUF:Q8_0", 596e6, 639e6, 28, 1024, 3072, 16, 8, 128],
   ["hf:Qwen/Qwen3-1.7B-GGUF:Q8_0", 1.72e9, 1.83e9, 28, 2048, 6144, 16, 8, 128],
@@ -49,7 +49,7 @@ function modelsOf(family: Family, rows: readonly [string, ...number[]][]): Known
   });
 }
 
-/** From the smallest to the largest of each family. */
+/** Popular models, by family; each family is sorted from the smallest to the largest. */
 export const POPULAR_MODELS: readonly KnownModel[] = [
   ...modelsOf(
     { family: "SmolLM2", architecture: "llama", contextLength: 8192, vocabSize: 49152 },
@@ -61,7 +61,7 @@ export const POPULAR_MODELS: readonly KnownModel[] = [
   ),
 ];
 
-/** Whether a downloaded file's name is that of a known model. */
+/** Whether a downloaded file's name is the name of this model's file. */
 export function isFileOf({ uri }: KnownModel, name: string): boolean {
   return cachedStems(parseAddress(uri)).some((stem) => name.startsWith(stem));
 }

@@ -1,4 +1,4 @@
-/** From what callers pass as a prompt to the tokens the model reads. */
+/** Checks prompts and converts them to the tokens that the model reads. */
 import { types } from "node:util";
 import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "./chat/conversation.js";
 import { type ChatOptions, encodeChat } from "./chat/encode.js";
@@ -14,16 +14,16 @@ const PROMPT_OPTIONS = [
   ...(["raw", "system", "reasoning", "tools", "toolChoice", "chatTemplate", "date"] as const),
 ] as const;
 
-/** @internal What a prompt without a template has. */
+/** @internal The fields of an `EncodedPrompt` that no chat template has made. */
 export const NO_CHAT = { chat: null, thoughts: null, notes: [] };
 
-/** What a prompt is, once it is checked. */
+/** A checked prompt, by its kind. */
 export type ReadPrompt =
   | { kind: "tokens"; tokens: TokenIds }
   | { kind: "raw"; text: string }
   | { kind: "chat"; messages: PlainMessage[]; options: ChatOptions };
 
-/** Throws `ERR_INVALID_OPTION` for a malformed or empty prompt. */
+/** Checks a prompt and its options. Throws `ERR_INVALID_OPTION` for a malformed or empty prompt. */
 export function readPrompt(prompt: Prompt, options: PromptOptions): ReadPrompt {
   if (typeof prompt !== "string" && !Array.isArray(prompt) && !isIntegerArray(prompt)) {
     throw new LlamaEtsError(
@@ -54,9 +54,9 @@ export function readPrompt(prompt: Prompt, options: PromptOptions): ReadPrompt {
 }
 
 /**
- * Throws `ERR_NO_CHAT_TEMPLATE` when the model has none (and `raw` is off), `ERR_INVALID_OPTION`
- * for a malformed or empty prompt, and `ERR_UNSUPPORTED_MODEL` where the chat template fails or takes
- * no tools.
+ * Converts a prompt to tokens. Throws `ERR_NO_CHAT_TEMPLATE` if the model has no chat template and `raw`
+ * is off, `ERR_INVALID_OPTION` for a malformed or empty prompt, and `ERR_UNSUPPORTED_MODEL` if the chat
+ * template fails or takes no tools.
  */
 export async function encodePrompt(
   vocabulary: Vocabulary,
@@ -84,7 +84,7 @@ export async function encodePrompt(
   return { ...encoded, tokens };
 }
 
-/** Throws `ERR_INVALID_OPTION` for what is no day from 1900 to 9999, written YYYY-MM-DD. */
+/** Throws `ERR_INVALID_OPTION` unless the text is a day from 1900 to 9999, written as YYYY-MM-DD. */
 export function checkDate(name: string, date: string): string {
   const text = checkString(name, date);
   const isWritten = /^(19|[2-9]\d)\d\d-\d\d-\d\d$/.test(text);
@@ -93,7 +93,7 @@ export function checkDate(name: string, date: string): string {
   return refuse(name, "a day as YYYY-MM-DD, from 1900 on", date);
 }
 
-/** Throws `ERR_INVALID_OPTION` for an empty template, which is none. */
+/** Throws `ERR_INVALID_OPTION` for an empty template. */
 export function checkTemplate(name: string, template: string): string {
   if (checkString(name, template).trim() !== "") return template;
   throw new LlamaEtsError(
@@ -114,7 +114,7 @@ function checkRawText(prompt: string | readonly ChatMessage[]): string {
   });
 }
 
-/** What goes through a chat template, and its flag: a raw prompt has none. */
+/** Options that need a chat template, with their command-line flags. */
 const NEEDS_TEMPLATE = {
   system: "--system",
   reasoning: "--reasoning",
@@ -124,7 +124,7 @@ const NEEDS_TEMPLATE = {
   date: "--date",
 } as const;
 
-/** Raw text goes through no template, which would have a place for these and know of thoughts. */
+/** Throws `ERR_INVALID_OPTION` if `raw` is combined with an option that needs a chat template. */
 export function checkRaw(options: PromptOptions): void {
   if (options.raw !== true) return;
   for (const [name, flag] of Object.entries(NEEDS_TEMPLATE)) {
@@ -143,8 +143,8 @@ function isTokens(prompt: Prompt): prompt is TokenIds {
 }
 
 /**
- * Typed arrays of integers, those of other realms (a `vm` context, Jest) too. A Buffer holds text, which
- * would pass for tokens.
+ * Whether a value is a typed array of integers, also one of another realm (a `vm` context, Jest). A Buffer
+ * is refused: it holds text, whose bytes would pass as token ids.
  */
 function isIntegerArray(value: unknown): value is Exclude<TokenIds, readonly number[]> {
   return (
@@ -154,7 +154,7 @@ function isIntegerArray(value: unknown): value is Exclude<TokenIds, readonly num
   );
 }
 
-/** Token ids as the engine takes them. Throws `ERR_INVALID_OPTION`. */
+/** Checks token ids and converts them to the engine's type. Throws `ERR_INVALID_OPTION`. */
 export function checkTokens(name: string, tokens: TokenIds, vocabSize: number): Int32Array {
   const isList = isIntegerArray(tokens) || Array.isArray(tokens);
   if (!isList || tokens.length === 0) {

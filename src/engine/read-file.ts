@@ -1,4 +1,4 @@
-/** Reads files that someone names: of whatever kind, and however long, they are. */
+/** Reads files that a user names. They may be of any kind, such as a named pipe, and of any length. */
 import {
   closeSync,
   constants,
@@ -12,13 +12,13 @@ import { stat } from "node:fs/promises";
 import { Socket } from "node:net";
 import { addAbortSignal, type Readable } from "node:stream";
 
-/** Far more than any text that is read whole. */
+/** The default limit: far more than any text that this package reads whole. */
 const MAX_BYTES = 64 << 20;
 const CHUNK_BYTES = 1 << 16;
 
 /**
- * The bytes of a file. Of a named pipe, without the thread that would stand still until someone writes:
- * the process could not end before.
+ * Opens a file for reading. A named pipe is opened without blocking: otherwise one of Node's threads
+ * would wait until someone writes to it, and the process could not exit until then.
  */
 export function openFile(file: string): Readable {
   if (statSync(file, { throwIfNoEntry: false })?.isFIFO() !== true) return createReadStream(file);
@@ -29,13 +29,13 @@ export function openFile(file: string): Readable {
 export interface ReadTextOptions {
   /** Default: 64 MiB. */
   maxBytes?: number;
-  /** Ends the wait for someone who writes to a named pipe. */
+  /** Aborts reading, also while no one has written to a named pipe yet. */
   signal?: AbortSignal;
 }
 
 /**
- * A text of UTF-8. Throws what reading throws, the signal's reason, and where the file has more bytes, as
- * /dev/zero has.
+ * Reads a UTF-8 text. Throws Node's errors, the signal's reason, or an error if the file has more than
+ * `maxBytes` (as /dev/zero does).
  */
 export async function readTextFile(
   file: string,
@@ -54,8 +54,8 @@ export async function readTextFile(
 }
 
 /**
- * What is there. Throws what `stat` throws, and where it is neither a file nor a directory: reading a named
- * pipe, for one, may never end.
+ * Returns the `stat` of a file or directory. Throws what `stat` throws, and an error for anything else,
+ * such as a named pipe: reading it may never end.
  */
 export async function refuseOtherThanFile(file: string): Promise<Stats> {
   const found = await stat(file);
@@ -63,7 +63,7 @@ export async function refuseOtherThanFile(file: string): Promise<Stats> {
   return found;
 }
 
-/** The bytes of a file, at once. Throws as `readTextFile` does. */
+/** Reads the bytes of a file synchronously. Throws Node's errors, or an error above 64 MiB. */
 export function readBytesNow(file: string): Buffer {
   const fd = openSync(file, "r");
   try {
@@ -79,7 +79,7 @@ export function readBytesNow(file: string): Buffer {
   }
 }
 
-/** What was read of a file so far. */
+/** The parts of a file that were read so far. */
 class Pieces {
   readonly #pieces: Buffer[] = [];
   readonly #most: number;
@@ -89,7 +89,7 @@ class Pieces {
     this.#most = most;
   }
 
-  /** Throws where they are too many bytes. */
+  /** Throws if all pieces together have too many bytes. */
   add(piece: Buffer): void {
     this.#size += piece.length;
     if (this.#size > this.#most) throw new Error(`it has more than ${this.#most} bytes`);

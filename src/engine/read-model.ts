@@ -1,17 +1,15 @@
-/** Opens models without their weights: by their files, or by what is known beforehand. */
+/** Describes models without loading their weights, from their files or from known numbers. */
 import { LlamaEtsError } from "./errors.js";
 import type { KnownModel } from "./popular-models.js";
 import { namesServer } from "./remote/address.js";
 import type { PlaceOptions, UnloadedModel } from "./unloaded-model.js";
 
-/**
- * Reads a model's header and vocabulary. Throws as `loadModel` does for what isn't there or is no model.
- */
+/** Reads a model's header and vocabulary. Throws as `loadModel` does if there is no model. */
 export async function readModel(source: string, options: PlaceOptions): Promise<UnloadedModel> {
   if (namesServer(source)) {
     throw new LlamaEtsError(
       "ERR_INVALID_OPTION",
-      `${source} is a server's: it needs no memory here`,
+      `${source} is a model on a server: it needs no memory here`,
       {
         fix: "a GGUF file, or a bundled name",
       },
@@ -21,7 +19,7 @@ export async function readModel(source: string, options: PlaceOptions): Promise<
   return readLocalModel(source, options);
 }
 
-/** A model that may be nowhere on this machine, by its numbers. */
+/** Describes a model from its numbers; its file needn't be on this machine. */
 export async function imagineModel(
   known: KnownModel,
   options: PlaceOptions,

@@ -1,29 +1,30 @@
 /**
- * How far apart the log-probabilities are that a token is drawn with and that scoring gives it. In
- * exact arithmetic they are one number; importance ratios divide one by the other.
+ * Measures how much a token's log-probability at drawing differs from its log-probability at scoring.
+ * In exact arithmetic both are equal. Importance ratios divide one probability by the other, so they
+ * depend on this difference.
  */
 import type { Model } from "./engine.js";
 import { resolveSampling } from "./sampling.js";
 
-/** In nats a token, in size. */
+/** Absolute differences of log-probabilities, in nats per token. */
 export interface Rounding {
-  /** How many were measured. */
+  /** The number of measured tokens. */
   tokens: number;
   median: number;
   percentile99: number;
   largest: number;
 }
 
-/** What every model has something to say about. */
+/** A text that every model can continue. */
 const PROMPT = "Once upon a time there was a small village at the foot of a mountain, where";
 const LONGEST = 32;
 
 /**
- * Draws texts of up to 32 tokens at temperature 1, side by side, and scores them together, with the
- * attention that runs of ETS-IS have.
+ * Draws texts of up to 32 tokens at temperature 1, side by side, and scores them together. It uses the
+ * same attention as runs of ETS-IS.
  *
- * @param texts how many, from 1 to 64
- * @throws LlamaEtsError `ERR_UNSUPPORTED_MODEL` for a model that extends no text
+ * @param texts the number of texts, from 1 to 64
+ * @throws LlamaEtsError `ERR_UNSUPPORTED_MODEL` for a model that can't extend texts
  */
 export async function measureRounding(model: Model, texts: number, seed = 0): Promise<Rounding> {
   model.checkExtends();

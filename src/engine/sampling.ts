@@ -3,23 +3,25 @@ import type { CompiledConstraint, Constraint } from "./constraint/kinds.js";
 import { LlamaEtsError } from "./errors.js";
 
 /**
- * The reference policy: the model's distribution, restricted to `allowedTokens`, divided by
- * `temperature`, then cut by `topK`, `topP` and `minP` in this order, and renormalised.
+ * The reference policy. The model's logits are restricted to `allowedTokens` and divided by
+ * `temperature`. Then `topK`, `topP` and `minP` truncate the distribution in this order, and the
+ * remaining probabilities are renormalized.
  */
 export interface SamplingOptions {
-  /** 0 is greedy; else .01 to 100. Default .7. */
+  /** 0 (greedy), or from .01 to 100. Default .7. */
   temperature?: number;
-  /** The number of most probable tokens kept; 0 (default) keeps all. */
+  /** Keeps this many of the most probable tokens; 0 (default) keeps all. */
   topK?: number;
-  /** Keeps the most probable tokens up to this probability, above 0 to 1 (default: all). */
+  /** Keeps the most probable tokens up to this total probability: above 0, at most 1 (default, all). */
   topP?: number;
-  /** Drops tokens below this share of the most probable one's probability, 0 (default) to 1. */
+  /** Drops tokens less probable than this share of the top probability, from 0 (default) to 1. */
   minP?: number;
-  /** Only these token ids; include an end token where texts should end. Default: all. */
+  /** Keeps only these token ids. Texts can end only if an end token is among them. Default: all. */
   allowedTokens?: readonly number[];
   /**
-   * What texts are restricted to: tokens are drawn from what it allows next, renormalised. Probabilities
-   * are told under the policy without it, beside the mass of what it allows. `docs/constraints.md`.
+   * Restricts the texts: each token is drawn from the tokens that the constraint allows next, with
+   * renormalized probabilities. Reported log-probabilities are those of the policy without the
+   * constraint, beside the total probability of the allowed tokens. See docs/constraints.md.
    */
   constraint?: Constraint;
 }
@@ -29,17 +31,18 @@ const SAMPLING_KEYS = [
   ...(["allowedTokens", "constraint"] as const),
 ] as const;
 
+/** Checked sampling options, with all defaults filled in. */
 export interface Sampling extends Required<Omit<SamplingOptions, "constraint">> {
-  /** Absent where texts aren't restricted. */
+  /** Absent if texts aren't restricted. */
   constraint?: CompiledConstraint;
-  /** Ids from here on have no probability; the vocabulary's size, or what two models share. */
+  /** Size of the vocabulary, or of the part that two models share. Ids from here on have probability 0. */
   vocabLimit: number;
 }
 
 /**
  * Fills in the defaults and checks the ranges. Throws `ERR_INVALID_OPTION`.
  *
- * @param constraint that of the options, compiled
+ * @param constraint the compiled constraint of the options
  */
 export function resolveSampling(
   options: SamplingOptions,
@@ -70,7 +73,7 @@ export function resolveSampling(
   };
 }
 
-/** As `resolveSampling`, for an object that holds sampling options alone. */
+/** Like `resolveSampling`, and refuses options that aren't sampling options. */
 export function resolveOnlySampling(
   options: SamplingOptions,
   vocabSize: number,

@@ -1,21 +1,22 @@
-/** Cached texts of an autoregressive model, and what is drawn from them, scored and ranked. */
+/** The interface of an autoregressive model's cached texts: drawing, scoring and ranking tokens. */
 import type { Sampling } from "./sampling.js";
 import type { ThoughtRules } from "./thoughts.js";
 
-/** What can be measured of the distribution of each token, at a cost: only when asked for. */
+/** Properties of each token's distribution. They cost time, so they are measured only on request. */
 export const TOKEN_METRICS = ["entropies", "selfCertainties"] as const;
 export type TokenMetric = (typeof TOKEN_METRICS)[number];
 
-/** The metrics asked for, one number a token, in nats. */
+/** The requested metrics: one number for each token, in nats. */
 type Metrics = Partial<Record<TokenMetric, Float64Array>>;
 
 /**
- * Where a text may pause: behind a line's end; behind a sentence's too; or behind a token that was as
- * uncertain as a fair coin, of an entropy of log 2 or more.
+ * Where a text may pause. "line": after the end of a line. "sentence": after the end of a line or a
+ * sentence. "entropy": after a token whose distribution had an entropy of at least log 2 nats, that of
+ * a fair coin.
  */
 export type BlockEnd = "line" | "sentence" | "entropy";
 
-/** A text's answer ends with the first `end` behind its first `mark`; neither is empty. */
+/** A text's answer ends with the first `end` after its first `mark`. Both are non-empty. */
 export interface AnswerEnd {
   mark: string;
   end: string;
@@ -28,28 +29,36 @@ export type RandomStream = readonly [number, number, number];
 export type RandomKey = readonly [number, number];
 
 interface Draw {
-  /** Holds what is continued, with the distribution of the token that comes next. */
+  /** The sequence to continue. It must have the logits of the next token. */
   parent: Sequence;
   stream: RandomStream;
-  /** The place of the first token drawn in the text, from 0. */
+  /** The index in the text of the first drawn token, from 0. */
   position: number;
   maxTokens: number;
-  /** Keeps the sequence of an unfinished text. */
+  /** Whether the sequence is kept if the text has not ended. */
   keep: boolean;
-  /** Keeps that of a text that ended too; it lacks the last token, and its logits. Default false. */
+  /**
+   * Whether the sequence is also kept if the text has ended. Such a sequence lacks the last token and
+   * the logits after it. Default false.
+   */
   keepEnded?: boolean;
-  /** A text that is kept may pause once it has so many tokens; default 0: it doesn't. */
+  /** The number of tokens from which on a kept text may pause. Default 0: it never pauses. */
   pauseAfter?: number;
-  /** What the text has so far: a stop string or the answer's end may have begun in it, and a constraint reads it. */
+  /**
+   * The tokens that the text has so far. A stop string or the answer's end may have begun in them, and
+   * a constraint reads them.
+   */
   text: Int32Array;
 }
 
+/** A request to draw continuations of several texts. */
 export interface GenerateRequest {
   draws: readonly Draw[];
   sampling: Sampling;
   /**
-   * Tokens are drawn with probability ∝ the policy's to this power, normalised over what the policy
-   * leaves: from .001 to 1000, `sampling.temperature` over it at least .001. Default 1.
+   * Tokens are drawn with probabilities proportional to this power of the policy's probabilities,
+   * normalized over the policy's support. From .001 to 1000, and at most 1000 times
+   * `sampling.temperature`. Default 1.
    */
   power?: number;
   metrics?: readonly TokenMetric[];
@@ -57,87 +66,92 @@ export interface GenerateRequest {
   stopStrings: readonly string[];
   /** Special tokens that end a text as a stop string does. */
   stopTokens: Int32Array;
-  /** Continuations end once they have answered; null: they go on. */
+  /** Continuations stop at the end of their answer; null if they go on after it. */
   answerEnd: AnswerEnd | null;
-  /** How thoughts are told from answers, and ended; a draw's `text` is then all that it has so far. */
+  /** How thoughts are recognized and ended. Each draw's `text` must then hold all of its tokens so far. */
   thoughts?: ThoughtRules;
-  /** Where texts pause, as those do that have their `maxTokens`. "entropy" needs the metric. */
+  /**
+   * Where texts pause. A paused text has the finish `length`, like one that has reached `maxTokens`.
+   * "entropy" needs the metric `entropies`.
+   */
   pause?: BlockEnd;
-  /** Tokens that all continuations may have together, within one decode. */
+  /** Limit of the tokens of all continuations together, kept to within one decode. */
   maxTotalTokens: number;
-  /** Decodes what continuations of one parent have in common once. */
+  /** Whether the common prefix of continuations of one parent is decoded only once. */
   sharePrefixes: boolean;
-  /** Ends all continuations after this time, within one decode; null: no limit. */
+  /** The time after which all continuations end, kept to within one decode; null for no limit. */
   timeLimitMs: number | null;
 }
 
-/** One log-probability a token, in nats. */
+/** Log-probabilities of a text's tokens: one for each token, in nats. */
 export interface Scores extends Metrics {
   /** Under the policy; -Infinity outside its support. */
   logProbs: Float64Array;
   /** Under the model's softmax. */
   rawLogProbs: Float64Array;
   /**
-   * With a constraint: the log of the probability, under the policy, of all tokens that it allows in the
-   * token's place; at temperature 0 under the model's softmax. `logProbs - logMasses` is under the law
-   * that tokens are drawn from. Of drawn tokens it is the log of an unbiased estimate, which hardly
-   * differs; of scored ones it is exact, and -Infinity from the first one on that isn't allowed.
+   * Only with a constraint: for each token, the log of the total probability of the tokens that the
+   * constraint allows in its place. The probability is the policy's, or the model's softmax if the
+   * temperature is 0. `logProbs - logMasses` is the log-probability under the constrained distribution,
+   * from which tokens are drawn. For drawn tokens the mass is an unbiased estimate, which is close to
+   * the exact value. For scored tokens it is exact, and -Infinity from the first disallowed token on.
    */
   logMasses?: Float64Array;
 }
 
-/** A text to be scored. */
+/** A text to score after a parent sequence. */
 export interface ScoreRequest {
   parent: Sequence;
   tokens: Int32Array;
-  /** What the text has before them, which a constraint reads. Default: nothing. */
+  /** The text's tokens before `tokens`, which a constraint reads. Default: none. */
   text?: Int32Array;
 }
 
-/** A continuation that was given and scored. */
+/** A given continuation after scoring. */
 export interface Followed extends Scores {
-  /** Holds the continuation too, with the distribution of what comes next; null: not kept. */
+  /** Holds parent and continuation, with the logits of the next token; null if it was not kept. */
   sequence: Sequence | null;
 }
 
-/** Tokens that were forced to end thoughts have the policy's own log-probabilities, as others do. */
+/** A drawn continuation. Tokens that were forced to end thoughts also have the policy's log-probabilities. */
 export interface Continuation extends Scores {
   tokens: Int32Array;
-  /** Under the policy to its `power`, which they were drawn from; empty where that is 1. */
+  /** Log-probabilities under the `power` of the policy, from which tokens are drawn; empty if it is 1. */
   drawnLogProbs: Float64Array;
   /**
-   * `stop`, a stop string; `answered`, the answer's end; `thoughts`, their budget; `length`, its own
-   * `maxTokens`, or a pause; `dead`, a constraint allows nothing after it that has probability: that of
-   * the text is 0.
+   * Why it ended. `end`: an end token. `stop`: a stop string or stop token. `answered`: the end of the
+   * answer. `thoughts`: the budget of the thoughts. `length`: its own `maxTokens`, or a pause. `dead`:
+   * the constraint allows no next token of positive probability, so the text's probability is 0.
+   * `budget`: the request's limit of tokens or of time.
    */
   finish: "end" | "stop" | "answered" | "thoughts" | "length" | "dead" | "budget";
-  /** Null: none kept. */
+  /** The sequence that holds the text; null if it was not kept. */
   sequence: Sequence | null;
 }
 
 /** The most probable next tokens of a text, in descending order. */
 export interface Expansion {
-  /** Holds the text with the token it was expanded by. */
+  /** Holds the text and the token that was appended to it. */
   sequence: Sequence;
   tokens: Int32Array;
   logProbs: Float64Array;
   rawLogProbs: Float64Array;
-  /** As of `Scores`, exact; absent where nothing is allowed. */
+  /** Like an element of `Scores.logMasses`, and exact; absent if the constraint allows no token. */
   logMass?: number;
 }
 
-/** Tokens and time since the sequences were leased, and what is held now. */
+/** Counts of tokens and times since the lease, and the current use of cells and sequences. */
 export interface SequencesStatus {
   prefilled: number;
-  /** Tokens of prompts that were kept, and didn't have to be read. */
+  /** Prompt tokens that came from kept prompts, and so were not decoded. */
   restored: number;
   generated: number;
   decoded: number;
   scored: number;
   forks: number;
-  /** Decodes that they had a part in. */
+  /** Decodes that computed tokens of these sequences. */
   decodes: number;
-  /** Nanoseconds in the engine, until a batch's logits are there. */
+  /** Nanoseconds in the engine, until a batch's logits are computed. */
   decodeNs: number;
   /** Nanoseconds of drawing and scoring tokens from logits. */
   samplingNs: number;
@@ -146,58 +160,58 @@ export interface SequencesStatus {
   sequences: number;
   freeSequences: number;
   /**
-   * How many continued texts may have got other tokens, where an engine hands over texts in place of
-   * tokens. Absent where it hands over tokens.
+   * The number of continued texts that the engine may have split into other tokens, for an engine that
+   * takes texts instead of tokens. Absent for an engine that takes tokens.
    */
   retokenised?: number;
 }
 
-/** Prompts that are kept beyond the lease they were read in. */
+/** A cache of prompts. They are kept after the end of the lease in which they were decoded. */
 export interface KeptPrompts {
   /**
-   * A new sequence with the longest kept beginning of a prompt, and its length; null: none is worth
-   * it. Where texts can't be cut back, only what ends with a kept prompt is.
+   * Returns a new sequence with the longest kept prefix of a prompt, and its length in tokens; null if
+   * no kept prefix is long enough to help. If texts can't be truncated, only a whole kept prompt can be
+   * the prefix.
    */
   recall(prompt: Int32Array): Promise<{ sequence: Sequence; length: number } | null>;
-  /** Keeps the prompt that a sequence holds, if memory allows it. */
+  /** Keeps the prompt that a sequence holds, if there is enough memory. */
   keep(sequence: Sequence, prompt: Int32Array): Promise<void>;
 }
 
-/** One run's room for texts. A failed promise is a `LlamaEtsError`. */
+/** The cells and sequences that one run has leased. Promises reject with a `LlamaEtsError`. */
 export interface Sequences {
   /** Tokens of one decode. */
   readonly batchTokens: number;
   /** Rows of logits of one decode. */
   readonly outputs: number;
   /**
-   * Where `truncate` can cut: "any", at any length; "tip", nowhere. Forks are at the tip. Where it is
-   * "tip", a sequence that held text is lost when a prefill of it fails: only disposing it is left.
+   * Where `truncate` can cut: "any" is at any length, "tip" is nowhere. Forks always hold the whole
+   * text. With "tip", a sequence that held text can't be used after a failed prefill, only disposed of.
    */
   readonly rewind: "any" | "tip";
-  /** An empty sequence. */
+  /** Creates an empty sequence. */
   create(): Promise<Sequence>;
-  /** Absent where an engine keeps no prompts. */
+  /** The kept prompts; absent if the engine keeps none. */
   readonly prompts?: KeptPrompts;
-  /** Appends tokens to several sequences at once, packed into as few decodes as fit. */
+  /** Appends tokens to several sequences, packed into as few decodes as possible. */
   prefill(requests: readonly { sequence: Sequence; tokens: Int32Array }[]): Promise<void>;
   /** Draws continuations. */
   generate(request: GenerateRequest): Promise<Continuation[]>;
-  /** Scores given continuations of cached sequences, which stay as they are. */
+  /** Scores given continuations of cached sequences. The sequences don't change. */
   score(
     requests: readonly ScoreRequest[],
     sampling: Sampling,
     metrics?: readonly TokenMetric[],
   ): Promise<Scores[]>;
-  /** As `score`; of the continuations that more will follow, sequences are kept. */
+  /** Like `score`, and returns a sequence with the continuation for each request with `keep`. */
   follow(
     requests: readonly (ScoreRequest & { keep: boolean })[],
     sampling: Sampling,
     metrics?: readonly TokenMetric[],
   ): Promise<Followed[]>;
   /**
-   * Appends a token to a fork of each parent, or none to a fork of it as it is, and ranks what comes
-   * next: the `count` most probable tokens. `text` is what it has with the token, which a constraint
-   * reads.
+   * Forks each parent, appends the token to the fork (null appends none), and returns its `count` most
+   * probable next tokens. `text` holds the text's tokens including the new one; a constraint reads it.
    */
   expand(
     requests: readonly { parent: Sequence; token: number | null; text?: Int32Array }[],
@@ -205,23 +219,23 @@ export interface Sequences {
     sampling: Sampling,
   ): Promise<Expansion[]>;
   status(): Promise<SequencesStatus>;
-  /** Tokens generated so far by the running `generate`. */
+  /** The number of tokens that the running `generate` has drawn so far. */
   readonly progress: number;
   /**
-   * Tokens of the first continuation of the running `generate` so far, without the first `from`.
-   * Absent where an engine tells none before the call ends.
+   * The tokens that the running `generate` has drawn of its first continuation, from index `from` on.
+   * Absent if the engine reports none before the call ends.
    */
   drawn?(from: number): Int32Array;
-  /** Makes what runs and waits reject with `ERR_ABORTED`. */
+  /** Makes running and waiting calls reject with `ERR_ABORTED`. */
   abort(): void;
 }
 
-/** Cached tokens of one text. Disposing it frees them, but for those that its forks share. */
+/** Cached tokens of one text. Its disposal frees them, except those that forks share. */
 export interface Sequence extends AsyncDisposable {
   /** Appends tokens and decodes them. */
   prefill(tokens: Int32Array): Promise<void>;
-  /** A sequence that shares this one's cells. */
+  /** Returns a new sequence that shares this one's cells. */
   fork(): Promise<Sequence>;
-  /** Keeps the first `length` tokens; prefill before generating from a shortened sequence. */
+  /** Removes all but the first `length` tokens. A shortened sequence needs a prefill before `generate`. */
   truncate(length: number): Promise<void>;
 }

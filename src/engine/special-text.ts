@@ -1,10 +1,10 @@
 /**
- * Special tokens in a text, found as llama.cpp's tokenizer finds them, with the difference that some
- * of their texts are to be read as plain text.
+ * Finds special tokens in a text as llama.cpp's tokenizer does. Unlike that tokenizer, it can read some
+ * of their occurrences as plain text.
  */
 import type { SpecialToken, Vocabulary } from "./vocabulary.js";
 
-/** A special token's text within a longer one: from `start` up to `end`. */
+/** An occurrence of a special token's text in a longer text, from `start` (included) to `end` (excluded). */
 export interface Occurrence {
   start: number;
   end: number;
@@ -16,11 +16,12 @@ interface Part {
   to: number;
 }
 
+/** Finds special tokens in texts of one vocabulary, and tokenizes these texts. */
 export class SpecialText {
   readonly #vocabulary: Vocabulary;
-  /** The longest first, as llama.cpp looks for them: one may hold another. */
+  /** Sorted from the longest to the shortest, as in llama.cpp: one special text may contain another. */
   readonly #specials: readonly SpecialToken[];
-  /** Parts of special tokens' texts. */
+  /** Proper prefixes and suffixes of special tokens' texts. */
   readonly #beginnings = new Set<string>();
   readonly #ends = new Set<string>();
   #longest = 0;
@@ -40,7 +41,7 @@ export class SpecialText {
     }
   }
 
-  /** All that don't overlap, in the text's order. */
+  /** Finds all occurrences of special tokens, without overlaps, in the order of the text. */
   find(text: string): Occurrence[] {
     const found: Occurrence[] = [];
     let rest: Part[] = [{ from: 0, to: text.length }];
@@ -60,7 +61,7 @@ export class SpecialText {
     return found.sort((a, b) => a.start - b.start);
   }
 
-  /** Whether what stands before the text, or follows it, may make its edge a special token. */
+  /** Whether the text's beginning or end could become part of a special token beside another text. */
   mayJoin(text: string): { before: boolean; behind: boolean } {
     const lengths = Array.from({ length: Math.min(text.length, this.#longest) }, (_, i) => i + 1);
     return {
@@ -69,7 +70,7 @@ export class SpecialText {
     };
   }
 
-  /** The tokens of a text in which these are special tokens, and no others. */
+  /** The tokens of a text in which only these occurrences are special tokens. */
   read(text: string, specials: readonly Occurrence[]): number[] {
     const tokens: number[] = [];
     let from = 0;
@@ -87,13 +88,13 @@ export class SpecialText {
     return tokens;
   }
 
-  /** The tokens of a text without special tokens. */
+  /** The tokens of a text that is read as plain text, without special tokens. */
   plain(text: string): number[] {
     return text === "" ? [] : [...this.#vocabulary.tokenize(text)];
   }
 }
 
-/** As C's isspace: nothing beyond ASCII. */
+/** Like isspace of C: only ASCII white space counts. */
 function isSpace(character: string | undefined): boolean {
   return character !== undefined && " \t\n\v\f\r".includes(character);
 }

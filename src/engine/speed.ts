@@ -1,4 +1,4 @@
-/** How fast a model writes: what a user waits for, beside the memory that it takes. */
+/** Measures how fast a model generates tokens. */
 import type { Model } from "./engine.js";
 import { resolveSampling } from "./sampling.js";
 import type { Sequences } from "./sequences.js";
@@ -7,10 +7,11 @@ const PROMPT = "Once upon a time there was a small village at the foot of a moun
 const LENGTH = 16;
 
 /**
- * Tokens a second of texts that are drawn side by side, the prompt aside: the faster of two tries.
+ * Draws texts side by side and returns their tokens per second, without the prompt. Of two tries it
+ * takes the faster one.
  *
- * @param texts how many, from 1 to 64
- * @throws LlamaEtsError `ERR_UNSUPPORTED_MODEL` for a model that extends no text
+ * @param texts the number of texts, from 1 to 64
+ * @throws LlamaEtsError `ERR_UNSUPPORTED_MODEL` for a model that can't extend texts
  */
 export async function measureSpeed(model: Model, texts: number): Promise<number> {
   model.checkExtends();
@@ -47,7 +48,7 @@ async function timeDraws(
       keep: false,
       text: new Int32Array(),
     })),
-    // Hot enough that texts differ, and share no decode.
+    // At this temperature the texts differ soon, so that they share no decoded tokens.
     sampling: resolveSampling({ temperature: 2 }, model.info.vocabSize),
     key: [0, 0],
     stopStrings: [],

@@ -1,10 +1,10 @@
-/** Processes that may not start: where the system has no room for another, for one. */
+/** Starts processes, and reports the error if one can't start. */
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
 
 /**
- * Starts a process. Rejects where it can't be: without descriptors left, `spawn` returns a process that
- * lacks its streams, and tells why in an event that nobody may hear.
+ * Starts a process. Rejects if it can't start. In that case, for example without free file descriptors,
+ * `spawn` returns a process without streams, and reports the reason only in an `error` event.
  */
 export async function startProcess(
   program: string,

@@ -1,44 +1,44 @@
 /**
- * Thoughts in a text: where they are, what they say, and which tokens the policy forces to end them.
- * All of it is a function of the text's tokens. `native/decode/thoughts.cc` computes the same while it
- * draws: what one forces and the other doesn't would have probability 0.
+ * Finds the thoughts in a text, and the tokens that the policy forces to end them. The result depends
+ * only on the text's tokens. `native/decode/thoughts.cc` computes the same while it draws. Both must
+ * agree: a token that only one of them forces would have probability 0 under the other.
  */
 import type { Vocabulary } from "./vocabulary.js";
 
-/** How thoughts are told apart, and when they end. */
+/** How thoughts are recognized, and when they are ended. */
 export interface ThoughtRules {
-  /** The opening tag; not empty. */
+  /** The opening tag. It is not empty. */
   start: string;
-  /** Any of these texts ends a thought; none is empty. */
+  /** Each of these texts ends a thought. The first is the closing tag. None is empty. */
   ends: readonly string[];
-  /** Whether a tag opens thoughts wherever it stands, not only where the text begins. */
+  /** Whether a tag opens a thought anywhere in the text, not only at its beginning. */
   opensAnywhere: boolean;
   /** Whether the prompt has opened a thought. */
   beginsInside: boolean;
-  /** Tokens that all thoughts of a text may have together; null: any number. */
+  /** Limit of the tokens of all thoughts of a text together; null for no limit. */
   budget: number | null;
-  /** Whether a window of tokens that is repeated ends thoughts as the budget does. */
+  /** Whether a repeated window of tokens ends a thought, as the end of the budget does. */
   cutsLoops: boolean;
-  /** Whether texts end where their thoughts would be ended. */
+  /** Whether the whole text ends at a budget's end or a loop, instead of only the thought. */
   stops: boolean;
   /** The tokens that are forced to end thoughts: the template's closing tag. */
   closing: Int32Array;
   /**
-   * Whether a constraint reads the answer, which then begins behind the token that closes the thoughts
-   * and has its blanks. The prompt has opened the thoughts, and nothing else does. Default false.
+   * Whether a constraint reads the answer. Then the prompt has opened the only thought. The answer
+   * begins right after the token that closes it, and keeps its white space. Default false.
    */
   isConstrained?: boolean;
 }
 
-/** The longest window of tokens whose repetition is noticed. */
+/** Length of the longest window of tokens whose repetition is detected. */
 const LOOP_WINDOW = 128;
 /** A window of w tokens is a loop once it fills the last max(LOOP_TOKENS, LOOP_REPEATS w) tokens. */
 export const LOOP_TOKENS = 64;
 const LOOP_REPEATS = 4;
 
-/** Finds windows of tokens that are repeated. */
+/** Detects repeated windows of tokens. */
 class LoopWatch {
-  /** For each distance, how many of the last tokens are as the token so far back. */
+  /** For each distance d, how many of the last tokens in a row equal the token d places before them. */
   readonly #equal = new Int32Array(LOOP_WINDOW);
   readonly #tokens: number[] = [];
   isLoop = false;
@@ -56,28 +56,28 @@ class LoopWatch {
   }
 }
 
-/** What is in a text, as far as it goes. */
+/** The answer and the thoughts of a text, which may be unfinished. */
 export interface ThoughtfulText {
-  /** Bytes of the answer, from its first letter on where thoughts stand before it. */
+  /** Bytes of the answer. White space at its beginning is removed if thoughts come before it. */
   answer: Buffer;
-  /** Null: the text has none. */
+  /** The text of all thoughts; null if there are none. */
   thoughts: string | null;
-  /** Tokens of thoughts, without tags. */
+  /** The number of tokens of all thoughts, without the tags. */
   spent: number;
   /** Whether the text ends inside a thought. */
   isOpen: boolean;
-  /** Why thoughts ended before the model ended them. */
+  /** Why the thoughts were ended before the model ended them; null if they weren't. */
   ended: "budget" | "loop" | null;
 }
 
 type Place = "before" | "inside" | "answer";
 
 const BLANK = /^[ \t\r\n]*/;
-/** Strings of bytes, one a character: tags are found in bytes, and tokens may end within a letter. */
+/** Converts a text to a string with one character per byte. A token may end inside a UTF-8 character. */
 const bytes = (text: string) => Buffer.from(text, "utf8").toString("latin1");
 const letters = (text: string) => Buffer.from(text, "latin1").toString("utf8");
 
-/** Follows one text, token by token. */
+/** Reads one text token by token, and tracks whether it is inside a thought. */
 export class ThoughtReader {
   readonly #vocabulary: Pick<Vocabulary, "textBytes">;
   readonly #rules: ThoughtRules;
@@ -89,7 +89,7 @@ export class ThoughtReader {
   #forced = 0;
   #loop = new LoopWatch();
   #ended: ThoughtfulText["ended"] = null;
-  /** The whole text, special tokens written out, and where answers and thoughts stand in it. */
+  /** The whole text with special tokens written out. `#pieces` are its finished answers and thoughts. */
   #text = "";
   readonly #pieces: { isThought: boolean; from: number; to: number }[] = [];
   #from = 0;
@@ -107,19 +107,19 @@ export class ThoughtReader {
     return this.#place;
   }
 
-  /** Whether the next token is the answer's, with all of the closing tag behind. */
+  /** Whether the next token belongs to the answer: the closing tag is complete. */
   get isInAnswer(): boolean {
     return this.#place === "answer" && this.#forced === 0;
   }
 
-  /** The token that comes next, where the policy leaves one alone; else null. */
+  /** The next token if the policy forces one; otherwise null. */
   get forced(): number | null {
     const { stops, closing } = this.#rules;
     if (stops || (this.#forced === 0 && !this.#isSpent)) return null;
     return closing[this.#forced] as number;
   }
 
-  /** Whether the text ends here, for its thoughts have no budget left. */
+  /** Whether the text ends here because its thoughts have used up their budget, or loop. */
   get stops(): boolean {
     return this.#rules.stops && this.#isSpent;
   }
@@ -137,7 +137,7 @@ export class ThoughtReader {
     const wasInAnswer = this.isInAnswer;
     this.#append(token);
     this.#read();
-    // The token that completes a tag is none of the thought's.
+    // The token that completes a tag doesn't count as a token of the thought.
     if (wasInside && !isForced && this.place === "inside") {
       this.#spent += 1;
       if (this.#rules.cutsLoops) this.#loop.add(token);
@@ -146,7 +146,7 @@ export class ThoughtReader {
     this.#forced = isForced ? this.#forced + 1 : 0;
     if (this.#forced >= this.#rules.closing.length) {
       this.#forced = 0;
-      // The closing is a tag, unless the vocabulary spells it in another way.
+      // The forced tokens normally contain a tag that #read has found. If not, leave the thought here.
       if (this.#place === "inside") this.#leave("answer", this.#text.length, this.#text.length);
     }
     const isClosed = this.#place === "answer" && !wasInAnswer;
@@ -163,7 +163,7 @@ export class ThoughtReader {
     this.#tail += piece;
   }
 
-  /** Takes the tags that stand in the tail. */
+  /** Consumes all complete tags in the tail. */
   #read(): void {
     let hasFound = true;
     while (hasFound) hasFound = this.#place === "inside" ? this.#readEnd() : this.#readStart();
@@ -173,7 +173,7 @@ export class ThoughtReader {
     return this.#text.length - this.#tail.length;
   }
 
-  /** Whether an end of the thought was found. */
+  /** Consumes the first end of the thought in the tail. Returns whether there is one. */
   #readEnd(): boolean {
     const found = this.#ends
       .map((end) => ({ end, at: this.#tail.indexOf(end) }))
@@ -183,7 +183,7 @@ export class ThoughtReader {
       return false;
     }
     const { end, at } = found.reduce((a, b) => (b.at < a.at ? b : a));
-    // What ends a thought and isn't its closing tag begins something else, such as a tool call.
+    // An end that isn't the closing tag begins something else, such as a tool call, and stays text.
     const isClosing = end.trim() === this.#ends[0]?.trim();
     const from = this.#tailAt + at;
     this.#leave("answer", from, from + (isClosing ? end.length : 0));
@@ -192,7 +192,7 @@ export class ThoughtReader {
     return true;
   }
 
-  /** Whether an opening tag was found. */
+  /** Consumes an opening tag in the tail. Returns whether there is one. */
   #readStart(): boolean {
     const { opensAnywhere } = this.#rules;
     const skipped = opensAnywhere ? 0 : (BLANK.exec(this.#tail)?.[0].length ?? 0);
@@ -212,12 +212,12 @@ export class ThoughtReader {
     return false;
   }
 
-  /** Leaves what a string of `size` bytes may have begun in. */
+  /** Shortens the tail to the last `size` - 1 bytes, in which a tag of `size` bytes may have begun. */
   #cutTo(size: number): void {
     if (this.#tail.length >= size) this.#tail = this.#tail.slice(this.#tail.length - size + 1);
   }
 
-  /** Goes on to another place: what stood before ends at `to`, and what follows begins at `next`. */
+  /** Moves to another place. The current piece ends at byte `to`, and the next one begins at `next`. */
   #leave(place: Place, to: number, next: number): void {
     this.#pieces.push({ isThought: this.#place === "inside", from: this.#from, to });
     this.#from = next;
@@ -230,14 +230,17 @@ export class ThoughtReader {
     return { answer, thoughts, spent: this.#spent, isOpen, ended: this.#ended };
   }
 
-  /** What no token that follows can take away; an answer in a channel is known at its end alone. */
+  /**
+   * The part of answer and thoughts that no further token can change. An answer in a channel is
+   * certain only at its end, so it is empty here.
+   */
   certain(): Pick<ThoughtfulText, "answer" | "thoughts"> {
     const { start, opensAnywhere } = this.#rules;
     const isInside = this.#place === "inside";
     const tags = isInside ? this.#ends : opensAnywhere ? [this.#start] : [];
     const begun = Math.max(0, ...tags.map((tag) => begunLength(this.#tail, tag)));
     const { answer, thoughts } = this.#readTo(this.#text.length - begun);
-    // Blanks before the first thought are none of the answer's.
+    // White space before the first thought doesn't belong to the answer.
     const mayLoseBlanks = opensAnywhere && thoughts === null && /^\s/.test(answer.toString());
     const isUnknown = this.#place === "before" || isChannel(start) || mayLoseBlanks;
     return { answer: isUnknown ? Buffer.alloc(0) : answer, thoughts };
@@ -262,7 +265,7 @@ export class ThoughtReader {
     };
   }
 
-  /** Harmony's are needed as far as its headers. */
+  /** Removes special tokens. Those of harmony stay: `withoutHeaders` needs them to find the headers. */
   #withoutSpecials(from: number, to: number): string {
     if (isChannel(this.#start) && !this.#rules.isConstrained) return this.#text.slice(from, to);
     let text = "";
@@ -276,19 +279,19 @@ export class ThoughtReader {
   }
 }
 
-/** How much of the text's end is a beginning of the tag. */
+/** Length of the longest end of the text that is a proper prefix of the tag. */
 export function begunLength(text: string, tag: string): number {
   let length = Math.min(tag.length - 1, text.length);
   while (length > 0 && !text.endsWith(tag.slice(0, length))) length--;
   return Math.max(0, length);
 }
 
-/** Whether thoughts are messages in a channel of their own, as in OpenAI's harmony. */
+/** Whether thoughts are messages in their own channel, as in OpenAI's harmony format. */
 export function isChannel(start: string): boolean {
   return start.startsWith("<|channel|>") && start.endsWith("<|message|>");
 }
 
-/** An answer in a channel, without the names of channels and roles. */
+/** Removes the names of channels and roles from an answer in a channel. */
 function withoutHeaders(text: string, start: string): string {
   if (!isChannel(start)) return text;
   return text

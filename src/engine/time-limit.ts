@@ -1,12 +1,12 @@
-/** Work that what comes from outside may keep from ending: patterns that backtrack, schemas that multiply. */
+/** A time limit for work on untrusted input, such as patterns that backtrack and schemas that multiply. */
 import vm from "node:vm";
 
 const script = new vm.Script("work()");
 let isLimited = false;
 
 /**
- * Runs synchronous work, which is stopped after so many milliseconds; `late` says what is thrown then. Work
- * within such work shares its limit.
+ * Runs synchronous work, and stops it after the given time. It then throws the error that `late` returns.
+ * A nested call has no limit of its own: the outermost limit applies.
  */
 export function withTimeLimit<T>(milliseconds: number, work: () => T, late: () => Error): T {
   if (isLimited) return work();

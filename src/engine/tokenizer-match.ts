@@ -3,9 +3,9 @@ import { LlamaEtsError } from "./errors.js";
 import type { Vocabulary } from "./vocabulary.js";
 
 /**
- * Checks that two models read the same tokens, so that one's rollouts can be scored by the other,
- * and returns the size of the vocabulary they share. Sizes may differ by padding at the end.
- * Throws `ERR_TOKENIZER_MISMATCH`, naming the first difference.
+ * Checks that two models have the same tokenizer, so that one can score the other's rollouts. Returns
+ * the size of the vocabulary that they share; sizes may differ by padding at the end. Throws
+ * `ERR_TOKENIZER_MISMATCH`, which names the first difference.
  */
 export function matchTokenizers(reference: Vocabulary, proposal: Vocabulary): number {
   const refuse = (what: string): never => {
@@ -40,8 +40,9 @@ export function matchTokenizers(reference: Vocabulary, proposal: Vocabulary): nu
 }
 
 /**
- * The lowest token id that two vocabularies, perhaps of different engines, give another text or end
- * differently at, or that only one has and uses; null: none. As the addon has it for two of its own.
+ * Returns the lowest token id at which two vocabularies differ, or null. They differ in a token's text,
+ * in whether it ends texts, or in whether they have it at all; padding doesn't count. The vocabularies
+ * may belong to different engines. The addon does the same for two models of its own.
  */
 export function compareTokens(mine: Vocabulary, theirs: Vocabulary): number | null {
   checkVocabulary("other", theirs);
@@ -55,7 +56,7 @@ export function compareTokens(mine: Vocabulary, theirs: Vocabulary): number | nu
     if (!isSame) return token;
   }
   for (let token = shared; token < larger.info.vocabSize; token++) {
-    if (!larger.tokenText(token).startsWith("[PAD")) return token; // no padding
+    if (!larger.tokenText(token).startsWith("[PAD")) return token; // a token that isn't padding
   }
   return null;
 }

@@ -1,17 +1,18 @@
-/** What a text's trajectory, once it is finished, was worth step by step. */
+/** Scores the denoising trajectory of a finished text, step by step. */
 import type { Denoiser, ScoredState, UnmaskedText } from "./denoiser.js";
 import type { TokenPolicy } from "./denoising-request.js";
 import { LlamaEtsError } from "./errors.js";
 
 /**
- * The reference's log-probability of each unmasked token in the state just before it was
- * unmasked: one full pass for each denoising step of each text, all known beforehand. NaN where
- * `order` is -1. The sum over positions is the log-probability of the trajectory's tokens given
- * its positions: under `random` remasking, the kernel's own up to what does not depend on the
- * model.
+ * Computes the reference's log-probability of each unmasked token, in the state just before the token
+ * was unmasked. This takes one full pass for each denoising step of each text; all states are known
+ * beforehand, so that the passes are batched. The result is NaN if `order` is -1. The sum over the
+ * positions is the log-probability of the trajectory's tokens, given the order of the positions. Under
+ * `random` remasking it is the log-probability of the whole trajectory, up to a term that doesn't
+ * depend on the model.
  *
- * `isOnePass`: in the text as given instead, by one pass of each, in which a token is predicted
- * where it stands already. That is the paper's approximation.
+ * With `isOnePass`, all tokens are scored in the finished text instead, by one pass for each text: the
+ * model sees the token that it predicts. This is the paper's approximation.
  */
 export async function scoreUnmasking(
   denoiser: Pick<Denoiser, "maskToken" | "scoreStates">,
@@ -23,7 +24,7 @@ export async function scoreUnmasking(
   const trajectories = texts.map((text) =>
     isOnePass ? [finalStateOf(text)] : statesOf(text, denoiser.maskToken),
   );
-  // Trajectories from one state have much in common.
+  // Trajectories that began in the same state share states, which are scored once.
   const keyOf = ({ tokens, targets }: ScoredState) => `${tokens}/${targets}`;
   const distinct = new Map(trajectories.flat().map((state) => [keyOf(state), state]));
   const scored = await denoiser.scoreStates(prompt, [...distinct.values()], policy);
@@ -40,7 +41,7 @@ export async function scoreUnmasking(
   });
 }
 
-/** The states before each step of a trajectory, with the tokens that the step unmasked. */
+/** The state before each step of a trajectory, and the tokens that the step unmasked. */
 function statesOf({ tokens, order }: UnmaskedText, maskToken: number): ScoredState[] {
   checkOrder(tokens, order);
   const steps = [...new Set(order)].filter((step) => step >= 0).sort((a, b) => a - b);
@@ -50,7 +51,7 @@ function statesOf({ tokens, order }: UnmaskedText, maskToken: number): ScoredSta
   }));
 }
 
-/** The text itself, with all tokens that were unmasked. */
+/** The finished text as a state, with all unmasked tokens as targets. */
 function finalStateOf({ tokens, order }: UnmaskedText): ScoredState {
   checkOrder(tokens, order);
   return { tokens, targets: tokens.map((token, i) => ((order[i] as number) < 0 ? -1 : token)) };

@@ -1,4 +1,7 @@
-/** Waits for work, which isn't begun after an abort; one that comes meanwhile rejects with its reason. */
+/**
+ * Does the work, unless the signal was aborted before. If it is aborted during the work, rejects with
+ * the signal's reason; the work itself goes on.
+ */
 export async function untilAborted<T>(
   work: () => Promise<T>,
   signal: AbortSignal | undefined,

@@ -1,52 +1,53 @@
-/** A model's tokens: plain data, which needs no engine thread. */
+/** The interface of a model's vocabulary. It is plain data, so its calls need no engine thread. */
 
+/** The size and the special tokens of a vocabulary. */
 export interface VocabularyInfo {
   vocabSize: number;
-  /** Special tokens; null where the vocabulary has none. */
+  /** Ids of special tokens; each is null if the vocabulary lacks it. */
   bos: number | null;
   eos: number | null;
   eot: number | null;
   pad: number | null;
-  /** Stands for what is not yet known in a diffusion model's texts. */
+  /** Stands at the positions of a diffusion model's text that are not yet known. */
   mask: number | null;
   /** Whether a text begins with `bos`, and ends with `eos`. */
   addBos: boolean;
   addEos: boolean;
-  /** Jinja source; null without one, or with an empty one. */
+  /** Jinja source of the chat template; null if the model has none or an empty one. */
   chatTemplate: string | null;
 }
 
-/** A token that stands for no text of its own: a role, an end, what is unknown. */
+/** A token with a special meaning, such as a role, the end of a text or a mask, instead of a text. */
 export interface SpecialToken {
   readonly token: number;
-  /** How a template writes it. */
+  /** The text by which templates write it. */
   readonly text: string;
-  /** Whether it swallows the white space before it, and behind it. */
+  /** Whether the tokenizer drops white space before it, and after it. */
   readonly stripsLeft: boolean;
   readonly stripsRight: boolean;
 }
 
-/** Every call throws `ERR_DISPOSED` once the model was disposed. */
+/** A model's vocabulary. Every call throws `ERR_DISPOSED` after the model's disposal. */
 export interface Vocabulary {
   readonly info: Readonly<VocabularyInfo>;
-  /** What the model's file says of it. */
+  /** The metadata of the model's file. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** Token ids of a text. What looks like a special token is one only with `special`. */
+  /** Splits a text into token ids. Texts of special tokens become special tokens only with `special`. */
   tokenize(text: string, options?: { special?: boolean }): Int32Array;
   /**
-   * The text of token ids; special tokens have none, unless `special` writes them out. Some
-   * vocabularies put a space before a document, which its text lacks: with `continues` the tokens
-   * stand behind others, and no space is taken away.
+   * Returns the text of token ids. It leaves special tokens out, unless `special` is set. Some tokenizers
+   * add a space at the beginning of a document, and this call removes it. Set `continues` for tokens
+   * that follow others: then no space is removed.
    */
   detokenize(tokens: Int32Array, options?: { special?: boolean; continues?: boolean }): string;
-  /** What `detokenize` reads with `continues`, in UTF-8; a character may lack bytes at the ends. */
+  /** UTF-8 bytes of `detokenize` with `continues`. The first and last character may be incomplete. */
   textBytes(tokens: Int32Array, options?: { special?: boolean }): Buffer;
-  /** All of them, in the order of their ids. */
+  /** All special tokens, in the order of their ids. */
   specialTokens(): readonly SpecialToken[];
   /** The vocabulary's entry for a token. */
   tokenText(token: number): string;
-  /** Whether a token ends the text (EOS, EOT and their like). */
+  /** Whether a token ends the text (EOS, EOT and similar ones). */
   isEndToken(token: number): boolean;
-  /** The lowest token id at which two vocabularies differ, padding at the end aside. */
+  /** The lowest token id at which two vocabularies differ, or null. It ignores padding at the end. */
   firstDifference(other: Vocabulary): number | null;
 }

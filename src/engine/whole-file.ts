@@ -1,4 +1,4 @@
-/** Files that are there whole or not at all. */
+/** Writes files so that no reader ever finds a partial one. */
 import { access, open, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CACHE_FIX } from "./cache-directory.js";
@@ -6,10 +6,10 @@ import { LlamaEtsError, messageOf } from "./errors.js";
 import { makeDirectory } from "./make-directory.js";
 
 /**
- * Writes a file in one step, so that no reader and no kill finds half of it, and a full disk leaves what was
- * there. Rejects as Node does.
+ * Writes a new file and renames it to its name. So readers find the old or the new content, never a part
+ * of it, even if the process is killed or the disk is full. Rejects with Node's errors.
  *
- * @param mode the file's permissions; default: as the process makes files
+ * @param mode the file's permissions; default: those that the process gives new files
  */
 export async function writeWhole(
   file: string,
@@ -34,9 +34,9 @@ export async function writeWhole(
 }
 
 /**
- * Makes a file of the cache unless it is there, with its directory; returns its path.
+ * Creates a file of the cache and its directory, unless the file exists. Returns its path.
  *
- * @throws LlamaEtsError `ERR_WRITE` where it can't be kept; what `make` throws
+ * @throws LlamaEtsError `ERR_WRITE` if the file can't be written; also throws what `make` throws
  */
 export async function makeUnlessThere(
   file: string,
@@ -51,7 +51,7 @@ export async function makeUnlessThere(
     const message = `${file} was not written: ${messageOf(cause)}`;
     throw new LlamaEtsError("ERR_WRITE", message, { fix: CACHE_FIX, cause });
   };
-  // First: what can't be kept is not made.
+  // The directory comes first: if it can't be created, `make` doesn't run for nothing.
   await makeDirectory(path.dirname(file)).catch(refuse);
   const content = await make();
   await writeWhole(file, content).catch(refuse);

@@ -1,4 +1,4 @@
-/** Tool calls in answers, as llama.cpp finds them for the template that the prompt was made with. */
+/** Finds the tool calls in answers. llama.cpp parses them by the prompt's chat template. */
 import { LlamaEtsError } from "../errors.js";
 import { describeTemplate, type ParsedAnswer, parseAnswer } from "../text/text-requests.js";
 import type { Vocabulary } from "../vocabulary.js";
@@ -9,16 +9,16 @@ import { isSource } from "./render.js";
 /** A finished text. */
 export interface Answer {
   text: string;
-  /** Its end token included. */
+  /** All tokens, including the end token. */
   tokens: readonly number[];
-  /** Whether it was cut off. */
+  /** Whether the text was cut off before its end. */
   isPartial: boolean;
 }
 
 /**
- * The calls that an answer makes of the prompt's tools. What is in a form that llama.cpp doesn't know
- * for the template, or whose arguments are no JSON object, stays text: no calls. So it is where
- * llama.cpp's library can't be had.
+ * Returns an answer's calls of the prompt's tools. Calls in a form that llama.cpp doesn't know for the
+ * template, and calls whose arguments are no JSON object, stay text and aren't returned. Without
+ * llama.cpp's library, no calls are returned.
  */
 export async function toolCallsIn(
   vocabulary: Vocabulary,
@@ -46,7 +46,7 @@ export async function toolCallsIn(
   });
 }
 
-/** As OpenAI's requests have messages, which llama.cpp reads: arguments are JSON. */
+/** Converts a message to the form of OpenAI's requests, in which arguments are JSON texts. */
 function inWireForm({ tool_calls, ...message }: Chat["messages"][number]): object {
   if (tool_calls === undefined) return message;
   const calls = tool_calls.map(({ function: called, ...call }) => ({
@@ -56,7 +56,7 @@ function inWireForm({ tool_calls, ...message }: Chat["messages"][number]): objec
   return { ...message, tool_calls: calls };
 }
 
-/** The answer with those special tokens written out that mean something in one. */
+/** The answer's text, with the special tokens written out that have a meaning in answers. */
 function withSpecials(
   vocabulary: Vocabulary,
   { text, tokens }: Answer,
@@ -72,7 +72,7 @@ function withSpecials(
   return Buffer.concat(written).toString("utf8");
 }
 
-/** Arguments of a call; undefined: they are no JSON object. */
+/** Parses the arguments of a call; undefined if they are no JSON object. */
 export function parsedObject(json: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(json === "" ? "{}" : json);

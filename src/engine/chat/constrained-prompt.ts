@@ -1,6 +1,6 @@
 /**
- * Prompts of constrained answers. A constraint must know where it begins, before anything is drawn: with
- * the text, or behind thoughts that the prompt has opened.
+ * Prompts for constrained answers. It must be known before the draw where the constrained answer begins:
+ * at the beginning of the text, or after a thought that the prompt has opened.
  */
 import { checkArray } from "../check.js";
 import type { Model } from "../engine.js";
@@ -12,7 +12,7 @@ import type { Vocabulary } from "../vocabulary.js";
 import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "./conversation.js";
 import { resolveReasoning } from "./reasoning.js";
 
-/** The prompt, which opens a thought or leaves none. */
+/** Adapts a prompt so that it either opens a thought itself, or answers have no thoughts. */
 export function constrainedPrompt(
   vocabulary: Vocabulary,
   encoded: EncodedPrompt,
@@ -23,7 +23,7 @@ export function constrainedPrompt(
   const rules = constrainedRules(vocabulary, thoughts);
   if (thoughts.beginsInside) return { ...encoded, thoughts: rules };
   const asks = reasoning !== undefined && resolveReasoning(reasoning).effort !== "off";
-  // Without a channel there is no place for an answer: that of the thoughts leads to it.
+  // In harmony an answer must be in a channel, which follows the channel of the thoughts.
   const opens = asks || isChannel(thoughts.start);
   if (!opens || chat?.prefill !== "") return { ...encoded, thoughts: null };
   const { start } = thoughts;
@@ -42,7 +42,7 @@ export function constrainedPrompt(
   };
 }
 
-/** Thoughts that end with what would be forced, whatever stands in them, and don't open again. */
+/** Rules for one thought: only the forced closing ends it, and no other thought can open after it. */
 function constrainedRules(vocabulary: Vocabulary, rules: ThoughtRules): ThoughtRules {
   const closing = vocabulary.textBytes(rules.closing, { special: true }).toString("utf8").trim();
   return {
@@ -54,7 +54,7 @@ function constrainedRules(vocabulary: Vocabulary, rules: ThoughtRules): ThoughtR
   };
 }
 
-/** A prompt and the texts behind it that a model is to score, both as checked tokens. */
+/** Encodes a prompt, and checks the continuations that a model will score. */
 export async function encodedToScore(
   model: Model,
   prompt: Prompt,
@@ -70,7 +70,7 @@ export async function encodedToScore(
   return { tokens: encoded.tokens, requests };
 }
 
-/** Scoring and search read a constraint from a text's first token on. */
+/** Throws if the prompt opens a thought: in `what`, a constraint must begin at the text's first token. */
 export function refuseConstrainedThoughts(what: string, { thoughts }: EncodedPrompt): void {
   if (thoughts === null) return;
   throw new LlamaEtsError(

@@ -1,4 +1,4 @@
-/** What a prompt may be, and what becomes of it. */
+/** The types of prompts, of their options, and of encoded prompts. */
 import type { ReadText } from "../literal-text.js";
 import type { ThoughtRules } from "../thoughts.js";
 import type { ChatMessage, PlainMessage, PlainTool, Tool } from "./messages.js";
@@ -18,60 +18,61 @@ export type TokenIds =
   | Int8Array
   | Uint8Array;
 
-/** What shapes the text that the model reads for a prompt. */
+/** Options for the text that the model reads for a prompt. */
 export interface PromptOptions {
-  /** Takes a string prompt as it is, without the chat template. Default false. */
+  /** Whether a string prompt is used unchanged, without the chat template. Default false. */
   raw?: boolean;
-  /** A system message put before the others. */
+  /** A system message, which is put before all other messages. */
   system?: string;
   /**
    * How the model thinks before it answers: `auto`, `off`, `low`, `high`, a budget in tokens, or an
-   * object of these. Default: the template's switches are off, and thoughts that come all the same are
-   * left to themselves.
+   * object with these. Default: the template's switches for thinking are off, and thoughts of a model
+   * that thinks anyway have no limit.
    */
   reasoning?: ReasoningOption;
-  /** What the model may call, in OpenAI's form; its calls are the result's `toolCalls`. */
+  /** Tools that the model may call, in OpenAI's form. The result's `toolCalls` are its calls. */
   tools?: readonly Tool[];
   /**
-   * Restricts the calls of `tools`: `auto`, to their form and to arguments that are valid, from where one
-   * begins; `required`, or a function by its name, to calls alone. `none` leaves the tools out of the
-   * prompt. Default: nothing is restricted. `docs/constraints.md`.
+   * Restricts the calls of `tools`. With `auto`, calls have the right form and valid arguments, and other
+   * text is free. With `required`, or a function's name, the answer consists of calls. `none` leaves the
+   * tools out of the prompt. Default: nothing is restricted. See docs/constraints.md.
    */
   toolChoice?: ToolChoice;
   /**
-   * In place of the model's chat template: Jinja source, or the name of one of llama.cpp's own, such
-   * as `chatml`.
+   * Replaces the model's chat template: Jinja source, or the name of one of llama.cpp's own templates,
+   * such as `chatml`.
    */
   chatTemplate?: string;
   /**
-   * The day, YYYY-MM-DD, that a template which prints today's date takes for today. Default: today;
-   * an evaluation keeps the day it was begun on.
+   * The day, YYYY-MM-DD, that templates print as today's date. Default: today. An evaluation keeps the
+   * day on which it began.
    */
   date?: string;
 }
 
-/** What a template is given, beside its conversation. */
+/** A template and its variables, other than the conversation. */
 export interface TemplateSettings {
-  /** Jinja source, or one of llama.cpp's names. */
+  /** Jinja source, or the name of one of llama.cpp's templates. */
   template: string;
-  /** Texts of the vocabulary's tokens; "" without. */
+  /** Texts of the vocabulary's BOS and EOS tokens; "" if it has none. */
   bos: string;
   eos: string;
-  /** Its switches, such as `enable_thinking`. */
+  /** Values of the template's switches, such as `enable_thinking`. */
   variables: Readonly<Record<string, unknown>>;
-  /** The day that it takes for today, YYYY-MM-DD. Default: today. */
+  /** The day that the template uses as today, YYYY-MM-DD. Default: today. */
   date?: string;
 }
 
+/** The messages and the tools of a prompt. */
 export interface Conversation {
   messages: readonly PlainMessage[];
   tools: readonly PlainTool[];
 }
 
-/** What a prompt was made of, by which its answers are read. */
+/** The conversation and template of a prompt, which are needed to parse its answers. */
 export interface Chat extends Conversation {
   settings: TemplateSettings;
-  /** What the answer was given to begin with; "" where it begins anew. */
+  /** The given beginning of the answer; "" if there is none. */
   prefill: string;
 }
 
@@ -79,8 +80,8 @@ export interface Chat extends Conversation {
 export interface EncodedPrompt extends ReadText {
   /** The conversation; null for a raw prompt and for token ids. */
   chat: Chat | null;
-  /** How thoughts are told from answers; null: they aren't. */
+  /** How thoughts are recognized in answers; null if answers have none. */
   thoughts: ThoughtRules | null;
-  /** What the template can't do of what was asked for. */
+  /** Notes for the user about requested features that the template lacks. */
   notes: readonly string[];
 }

@@ -1,4 +1,4 @@
-/** Conversations as tokens: special tokens are the template's alone, in a message they are text. */
+/** Encodes conversations as tokens. Special tokens come only from the template; in messages they are text. */
 import { LlamaEtsError, messageOf } from "../errors.js";
 import { LiteralText } from "../literal-text.js";
 import { TextFailure } from "../text/text-failure.js";
@@ -9,21 +9,24 @@ import { type Reasoning, templateSwitches } from "./reasoning.js";
 import { type Renderer, renderConversation } from "./render.js";
 import { readReasoning } from "./template-thoughts.js";
 
+/** Options of a chat prompt, checked. */
 export interface ChatOptions {
   tools: readonly PlainTool[];
-  /** Null: none was asked for. */
+  /** Null if the option wasn't given. */
   reasoning: Reasoning | null;
-  /** In place of the model's. */
+  /** Replaces the model's template. */
   template?: string;
-  /** The day that the template takes for today. Default: today. */
+  /** The day that the template uses as today. Default: today. */
   date?: string;
 }
 
 /**
- * @param messages at least one; a last one of the assistant is what the answer begins with
- * @param renderer for tests: by default, the better one that is here
- * @throws LlamaEtsError `ERR_NO_CHAT_TEMPLATE`; `ERR_UNSUPPORTED_MODEL` where the model's template
- *   fails, or takes no tools; `ERR_INVALID_OPTION` where another one does
+ * Renders a conversation by a chat template, and converts it to tokens.
+ *
+ * @param messages at least one; if the last is the assistant's, it is the beginning of the answer
+ * @param renderer for tests; the default is the better of the available ones
+ * @throws LlamaEtsError `ERR_NO_CHAT_TEMPLATE`; `ERR_UNSUPPORTED_MODEL` if the model's template
+ *   fails or takes no tools; `ERR_INVALID_OPTION` if a given template does
  */
 export async function encodeChat(
   vocabulary: Vocabulary,
@@ -68,7 +71,7 @@ export async function encodeChat(
   }
 }
 
-/** The model's, by transformers' rule: some have another one for tools. */
+/** The model's template, by the rule of transformers: some models have a separate one for tools. */
 function templateOf({ info, metadata }: Vocabulary, tools: readonly PlainTool[]): string {
   const forTools = metadata["tokenizer.chat_template.tool_use"];
   const template = tools.length > 0 && forTools ? forTools : info.chatTemplate;
@@ -78,7 +81,7 @@ function templateOf({ info, metadata }: Vocabulary, tools: readonly PlainTool[])
   });
 }
 
-/** An answer goes on from a last message of the assistant, without a space or a line between. */
+/** Splits off a last message of the assistant. The answer continues it without any separator. */
 export function withoutPrefill(messages: readonly PlainMessage[]): {
   turns: readonly PlainMessage[];
   prefill: string;
@@ -96,7 +99,7 @@ export function withoutPrefill(messages: readonly PlainMessage[]): {
   return { turns: messages.slice(0, -1), prefill: last.content };
 }
 
-/** A template that takes tools writes them. */
+/** Throws if the rendered text shows that the template doesn't use the tools. */
 function refuseUnreadTools(
   text: string,
   without: string | undefined,
@@ -111,11 +114,11 @@ function refuseUnreadTools(
   throw new LlamaEtsError(
     "ERR_UNSUPPORTED_MODEL",
     `The chat template takes no tools: it doesn't write \`${name}\``,
-    { fix: "a template that does (--chat-template), or the tools told in the system message" },
+    { fix: "a template that does (--chat-template), or the tools described in the system message" },
   );
 }
 
-/** A message with all that its author wrote changed. */
+/** Returns a function that changes all texts of a message, except its role and the types. */
 function messageBy(change: (text: string) => string) {
   return (message: PlainMessage): PlainMessage => ({
     ...message,
@@ -153,7 +156,7 @@ function changed<K extends string>(
   >;
 }
 
-/** JSON with all its texts changed, those of keys too. */
+/** Changes all texts in a JSON value, including its keys. */
 function changedData<T>(value: T, change: (text: string) => string): T {
   const walk = (one: unknown): unknown => {
     if (typeof one === "string") return change(one);

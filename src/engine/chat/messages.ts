@@ -1,44 +1,44 @@
-/** Conversations, in the form of OpenAI's requests. */
+/** Reads and checks conversations in the form of OpenAI's requests. */
 import { createHash } from "node:crypto";
 import { checkArray, checkKeys, checkOneOf, checkString, optional } from "../check.js";
 import { LlamaEtsError } from "../errors.js";
 
-/** A part of a message; texts alone are read. */
+/** A part of a message. Only parts with text are supported. */
 export interface ContentPart {
   type: "text";
   text: string;
 }
 
-/** A tool call of a message, as OpenAI writes one. */
+/** A tool call of a message, in OpenAI's form. */
 export interface MessageToolCall {
   id?: string;
   type?: "function";
-  /** `arguments`: an object, or one as JSON. */
+  /** `arguments` is an object, or the JSON text of one. */
   function: { name: string; arguments: string | Readonly<Record<string, unknown>> };
 }
 
 /** One message of a conversation, in the form of OpenAI's requests. */
 export interface ChatMessage {
-  /** `tool`: what a tool returned. A last message of the assistant is what the text goes on from. */
+  /** `tool` is the result of a tool. If the last message is the assistant's, the answer continues it. */
   role: "system" | "user" | "assistant" | "tool";
-  /** Parts are joined by line ends. May be left out, or null, beside tool calls. */
+  /** Parts are joined with line feeds. A message with tool calls may omit it, or have null. */
   content?: string | readonly ContentPart[] | null;
   /** The assistant's thoughts before its answer, for templates that write them. */
   reasoning_content?: string;
   tool_calls?: readonly MessageToolCall[];
-  /** Which call a tool's message answers; by default, the next one that has no answer. */
+  /** The id of the call that a tool's message answers. Default: the first call without an answer. */
   tool_call_id?: string;
-  /** A tool's name. Default: that of the call. */
+  /** A tool's name. Default: the name in the call. */
   name?: string;
 }
 
-/** A function that the model may ask for, as OpenAI describes one. */
+/** A function that the model may call, in OpenAI's form. */
 export interface Tool {
   type: "function";
   function: {
     name: string;
     description?: string;
-    /** JSON schema of its arguments. Default: it takes none. */
+    /** JSON schema of its arguments. Default: it has no arguments. */
     parameters?: Readonly<Record<string, unknown>>;
     strict?: boolean | null;
   };
@@ -46,20 +46,20 @@ export interface Tool {
 
 /** A tool call in an answer. */
 export interface ToolCall {
-  /** Nine letters and digits: some templates take no others. */
+  /** Nine letters and digits: some templates accept no other ids. */
   id: string;
   name: string;
   arguments: Record<string, unknown>;
 }
 
-/** A message's tool call as templates take it. */
+/** A message's tool call in the form for templates. */
 export interface MessageCall {
   id: string;
   type: "function";
   function: { name: string; arguments: Readonly<Record<string, unknown>> };
 }
 
-/** A message as templates take it: text alone, arguments as objects. */
+/** A message in the form for templates: its content is text, and arguments are objects. */
 export interface PlainMessage {
   role: ChatMessage["role"];
   content: string;
@@ -69,6 +69,7 @@ export interface PlainMessage {
   name?: string;
 }
 
+/** A tool in the form for templates. */
 export interface PlainTool {
   type: "function";
   function: {
@@ -81,8 +82,9 @@ export interface PlainTool {
 const ROLES = ["system", "user", "assistant", "tool"] as const;
 
 /**
- * Throws `ERR_INVALID_OPTION`, which names the message, for what is no conversation: unknown fields,
- * parts that are no text, calls outside the assistant's messages, answers to calls that weren't made.
+ * Checks messages and converts them to the form for templates. Throws `ERR_INVALID_OPTION`, which names
+ * the message, for unknown fields, parts that aren't text, calls in messages that aren't the assistant's,
+ * and answers to calls that weren't made.
  */
 export function readMessages(messages: readonly ChatMessage[]): PlainMessage[] {
   checkArray("prompt", messages);
@@ -119,7 +121,7 @@ function refuse(message: string, fix?: string): never {
   throw new LlamaEtsError("ERR_INVALID_OPTION", message, fix === undefined ? {} : { fix });
 }
 
-/** Fields that only one role has. */
+/** Throws for fields that only another role may have. */
 function refuseMisplaced(where: string, message: ChatMessage): void {
   const owners = {
     tool_calls: "assistant",
@@ -189,7 +191,7 @@ function parsed(json: string): unknown {
   }
 }
 
-/** A copy that is JSON and nothing else. */
+/** A copy that contains only JSON data. */
 function plainObject(value: object, where: string): Record<string, unknown> {
   try {
     return JSON.parse(JSON.stringify(value)) as Record<string, unknown>;
@@ -204,7 +206,7 @@ function checkName(where: string, name: unknown): string {
     : (name as string);
 }
 
-/** The call that a tool's message is the answer to. */
+/** The call that a tool's message answers. */
 function answered(
   { tool_call_id: id, name }: ChatMessage,
   open: readonly { id: string; name: string }[],
@@ -222,7 +224,7 @@ function answered(
   );
 }
 
-/** Throws `ERR_INVALID_OPTION` for what describes no functions. */
+/** Checks tools and converts them to the form for templates. Throws `ERR_INVALID_OPTION`. */
 export function readTools(tools: readonly Tool[]): PlainTool[] {
   checkArray("tools", tools);
   const read = tools.map((tool, i): PlainTool => {
@@ -254,7 +256,7 @@ function readParameters(parameters: unknown, where: string): Readonly<Record<str
   return refuse(`Expected \`${where}\` to be a JSON schema, an object`);
 }
 
-/** An id for a call: nine letters and digits, the same for the same text. */
+/** An id for a call: nine letters and digits, which depend only on the text. */
 export function callId(text: string): string {
   const hash = createHash("sha256").update(text).digest("base64");
   return hash.replace(/[^A-Za-z0-9]/g, "").slice(0, 9);

@@ -1,35 +1,36 @@
-/** Reasoning as it is asked for, and the switches that chat templates have for it. */
+/** The option `reasoning`, and the variables by which chat templates switch thinking on and off. */
 
 import { checkBoolean, checkInteger, checkKeys, checkOneOf, optional, refuse } from "../check.js";
 import { LlamaEtsError } from "../errors.js";
 import { given } from "../given.js";
 
 const REASONING_EFFORTS = ["auto", "off", "low", "high"] as const;
-/** How much a model is to think, as far as its chat template can say so. */
+/** How much a model should think, as far as its chat template can express it. */
 export type ReasoningEffort = (typeof REASONING_EFFORTS)[number];
 
-/** How a model's thoughts are asked for and ended; all are optional. */
+/** How a model's thoughts are requested and ended. */
 export interface ReasoningOptions {
   /**
-   * `off`: no thoughts, by the template's switch, else closed at once. `low`, `high`: the template's own
-   * efforts; without such a switch `low` is a budget of 512 tokens. `auto` (default): as the template
-   * thinks by itself.
+   * `off`: no thoughts, by the template's switch; without a switch, thoughts are closed at once. `low` and
+   * `high`: the template's own efforts; without them, `low` is a budget of 512 tokens. `auto` (default):
+   * thinking is on, with the template's default effort.
    */
   effort?: ReasoningEffort;
-  /** Tokens of all thoughts of a text, from 0; default: any number, or what `effort` says. */
+  /** Limit of the tokens of all thoughts of a text, from 0. Default: none, or that of `effort`. */
   budget?: number;
   /**
-   * What the budget's end does, and a loop: `close` (default) forces the template's closing tag, and the
-   * answer follows; `stop` ends the text, whose `stopReason` is then `length`.
+   * What happens at the end of the budget, or in a loop. `close` (default) forces the template's closing
+   * tag, and the answer follows. `stop` ends the text, and its `stopReason` is `length`.
    */
   end?: "close" | "stop";
   /** Whether the command line shows thoughts beside the answer. Default false. */
   show?: boolean;
 }
 
-/** A number is a budget, a text an effort. */
+/** A number is a budget, and a text is an effort. */
 export type ReasoningOption = ReasoningOptions | ReasoningEffort | number;
 
+/** The option `reasoning`, with all defaults filled in. */
 export interface Reasoning {
   effort: ReasoningEffort;
   budget: number | null;
@@ -40,7 +41,7 @@ export interface Reasoning {
 const MAX_BUDGET = 2 ** 24;
 const LOW_BUDGET = 512;
 
-/** Throws `ERR_INVALID_OPTION`. A number may be given as its digits, as the command line has it. */
+/** Checks the option and fills in defaults. A budget may be a text of digits. Throws `ERR_INVALID_OPTION`. */
 export function resolveReasoning(option: ReasoningOption): Reasoning {
   const options = toOptions(option);
   checkKeys("reasoning", options, ["effort", "budget", "end", "show"]);
@@ -70,28 +71,28 @@ function toOptions(option: ReasoningOption): ReasoningOptions {
   return refuse("reasoning", `${REASONING_EFFORTS.join(", ")} or a number of tokens`, option);
 }
 
-/** What a template may ask its caller for, and what it gets for each effort; undefined: nothing. */
+/** A variable that templates may read for thinking, and its value for an effort; undefined if unset. */
 interface Switch {
   name: string;
-  /** Whether a template asks for it: others may use the name for something of their own. */
+  /** Whether a template reads the variable. Other templates may use the name for something else. */
   isAsked(template: string): boolean;
   valueFor(reasoning: Reasoning | null, template: string): unknown;
 }
 
 const named = (name: string) => (template: string) =>
   new RegExp(`(?<![\\w.'"])${name}(?![\\w'"])`).test(template);
-/** As a variable that may be undefined. */
+/** Whether a template tests if a variable of this name is defined. */
 const tested = (name: string) => (template: string) =>
   new RegExp(`(?<![\\w.'"])${name} is (not )?(un)?defined`).test(template);
 const isOn = (reasoning: Reasoning | null) => reasoning !== null && reasoning.effort !== "off";
 const effortOf = (reasoning: Reasoning | null) =>
   reasoning?.effort === "low" || reasoning?.effort === "high" ? reasoning.effort : undefined;
 
-/** Words by which templates are told, as their efforts, not to think. */
+/** Efforts that mean no thinking in some templates. */
 const NO_EFFORT = ["none", "no_think", "minimal"];
 
 const SWITCHES: readonly Switch[] = [
-  // Always given, as transformers' callers do.
+  // Callers of transformers always set this one.
   { name: "enable_thinking", isAsked: () => true, valueFor: isOn },
   // DeepSeek, Granite, Kimi.
   {
@@ -100,7 +101,7 @@ const SWITCHES: readonly Switch[] = [
       tested("thinking")(template) || /\{%-?\s*(el)?if (not )?thinking\s*-?%\}/.test(template),
     valueFor: isOn,
   },
-  // gpt-oss, Hunyuan, Solar, Command A. One that doesn't think by itself is given an effort.
+  // gpt-oss, Hunyuan, Solar, Command A. A template that doesn't think by default gets an effort.
   {
     name: "reasoning_effort",
     isAsked: tested("reasoning_effort"),
@@ -135,7 +136,7 @@ const SWITCHES: readonly Switch[] = [
   },
 ];
 
-/** The variables that a template gets for reasoning; without any asked for, those of no thoughts. */
+/** The variables that a template gets for thinking. Without the option `reasoning`, they switch it off. */
 export function templateSwitches(
   template: string,
   reasoning: Reasoning | null,
@@ -146,7 +147,7 @@ export function templateSwitches(
   return given(Object.fromEntries(values));
 }
 
-/** The names of the switches that a template asks for. */
+/** The names of the switches that a template reads. */
 export function switchesIn(template: string): string[] {
   const asked = SWITCHES.filter(({ name, isAsked }) =>
     name === "enable_thinking" ? named(name)(template) : isAsked(template),
@@ -154,14 +155,14 @@ export function switchesIn(template: string): string[] {
   return asked.map(({ name }) => name);
 }
 
-/** Whether a template has efforts of its own. */
+/** Whether a template supports efforts. */
 export function hasEfforts(template: string): boolean {
   return switchesIn(template).some((name) =>
     ["reasoning_effort", "thinking_effort", "reasoning_strength", "thinking_budget"].includes(name),
   );
 }
 
-/** What `low` is where a template has no efforts. */
+/** Gives the effort `low` a budget if the template doesn't support efforts. */
 export function withBudget(reasoning: Reasoning, template: string): Reasoning {
   const isLow = reasoning.effort === "low" && reasoning.budget === null && !hasEfforts(template);
   return isLow ? { ...reasoning, budget: LOW_BUDGET } : reasoning;

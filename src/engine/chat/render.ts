@@ -1,7 +1,7 @@
 /**
- * Conversations as texts, by a template. Templates differ in what they take: one knows no system
- * messages, another wants parts of text or a list of tools that may be empty. So a conversation has
- * several forms, and the first that a template takes is rendered.
+ * Renders conversations by templates. Templates differ in the input that they accept: one supports no
+ * system messages, another needs parts of text, or an empty list of tools. So a conversation is tried in
+ * several forms, and the first form that the template accepts is rendered.
  */
 import { TextFailure } from "../text/text-failure.js";
 import { TextProcess } from "../text/text-process.js";
@@ -10,26 +10,26 @@ import { WorkerRenderer } from "../text/worker-renderer.js";
 import type { Conversation, TemplateSettings } from "./conversation.js";
 import type { MessageCall, PlainMessage } from "./messages.js";
 
-/** A template's text of variables, `date` being today if given. Throws `TextFailure`. */
+/** Renders a template with variables. A given `date` is used as today. Throws `TextFailure`. */
 export type Renderer = (
   template: string,
   context: Readonly<Record<string, unknown>>,
   date?: string,
 ) => Promise<string>;
 
-/** How a conversation is put to a template. */
+/** The form in which a template gets a conversation. */
 interface Form {
-  /** Whether the system message stands in the first message of the user. */
+  /** Whether the system message is put into the first message of the user. */
   foldsSystem: boolean;
   /** Whether contents are lists of parts. */
   hasParts: boolean;
-  /** Whether the arguments of tool calls are JSON in a text. */
+  /** Whether the arguments of tool calls are JSON texts. */
   hasTextArguments: boolean;
-  /** For no tools: none at all, as transformers has it, or a list without any. */
+  /** The value of `tools` if there are none: null, as in transformers, or an empty list. */
   noTools: null | readonly [];
 }
 
-/** The first is transformers'. */
+/** All forms, in the order of the attempts. The first is the form of transformers. */
 const FORMS: readonly Form[] = [false, true].flatMap((foldsSystem) =>
   [false, true].flatMap((hasParts) =>
     [false, true].flatMap((hasTextArguments) =>
@@ -41,8 +41,8 @@ const FORMS: readonly Form[] = [false, true].flatMap((foldsSystem) =>
 let inJavaScript: WorkerRenderer | undefined;
 
 /**
- * llama.cpp's renderer in its process, and the one in JavaScript for what that doesn't know; where there
- * is no such process, JavaScript's alone.
+ * The default renderer: llama.cpp's, in its process, and the one in JavaScript for templates with features
+ * that llama.cpp's doesn't know. Without that process, it is the one in JavaScript alone.
  */
 export async function defaultRenderer(): Promise<Renderer> {
   const there = await textProcess();
@@ -57,13 +57,13 @@ export async function defaultRenderer(): Promise<Renderer> {
   };
 }
 
-/** Whether the renderer failed, and not the template, which may refuse a conversation. */
+/** Whether the renderer itself has failed. A template may also refuse a conversation on purpose. */
 function isUnknownWord(error: unknown): boolean {
   const isRefusal = error instanceof TextFailure && error.kind === "refused";
   return isRefusal && !error.message.includes("Jinja Exception:");
 }
 
-/** The other one, in a thread. */
+/** The renderer in JavaScript, which runs in a thread. */
 export function renderInJavaScript(
   template: string,
   context: Readonly<Record<string, unknown>>,
@@ -73,21 +73,21 @@ export function renderInJavaScript(
   return inJavaScript.render(template, context, date);
 }
 
-/** Whether a template asks what day it is. */
+/** Whether a template prints the current date. */
 export function printsDate(template: string): boolean {
   return /\bstrftime_now\b/.test(template);
 }
 
-/** Whether it is a template's source; else it names one. */
+/** Whether the text is a template's source. Otherwise it is a template's name. */
 export function isSource(template: string): boolean {
   return /\{[{%]/.test(template);
 }
 
 /**
- * Finds how a template takes a conversation.
+ * Renders a conversation in the first form that the template accepts.
  *
- * @returns its text, and a function that renders another conversation of the same form
- * @throws TextFailure what the template says against the first of the forms
+ * @returns the text, and a function that renders another conversation in the same form
+ * @throws TextFailure the template's error for the first form, if it accepts none
  */
 export async function renderConversation(
   conversation: Conversation,
@@ -118,7 +118,7 @@ export async function renderConversation(
   throw refusal;
 }
 
-/** Whether a form differs from those before it. */
+/** Whether a form differs from the earlier forms for this conversation. */
 function isAnother(form: Form, { messages, tools }: Conversation): boolean {
   if (form.foldsSystem && messages[0]?.role !== "system") return false;
   if (form.hasTextArguments && callsOf(messages).length === 0) return false;
@@ -126,8 +126,9 @@ function isAnother(form: Form, { messages, tools }: Conversation): boolean {
 }
 
 /**
- * Whether the text has what the system and the last user said: a template may pass over either. And
- * whether arguments are JSON in it: where a template takes them for a text, they are none.
+ * Whether the text contains the system message and the last user message, because a template may skip
+ * either. It also checks that arguments are written as JSON: a template that expects texts writes objects
+ * in another way.
  */
 function holdsMessages(text: string, { messages }: Conversation): boolean {
   const [first] = messages;
@@ -155,7 +156,7 @@ function folded({ messages, tools }: Conversation, { foldsSystem }: Form): Conve
   return { messages: others.with(at, both), tools };
 }
 
-/** The variables that transformers gives a template. */
+/** The template's variables, with the names of transformers. */
 function contextOf(
   { messages, tools }: Conversation,
   { hasParts, hasTextArguments, noTools }: Form,

@@ -1,4 +1,4 @@
-/** The thoughts of a prompt's answers, as llama.cpp knows the template. */
+/** Finds the rules for thoughts in a prompt's answers, by llama.cpp's analysis of the template. */
 import { LlamaEtsError } from "../errors.js";
 import { describeTemplate, type TemplateDescription } from "../text/text-requests.js";
 import { isChannel, type ThoughtRules } from "../thoughts.js";
@@ -7,12 +7,14 @@ import type { Chat, EncodedPrompt } from "./conversation.js";
 import { hasEfforts, type Reasoning, templateSwitches, withBudget } from "./reasoning.js";
 import { isSource, renderConversation } from "./render.js";
 
-/** Descriptions that were asked for, by the template and its switch. */
+/** Cached descriptions, by template, special tokens and switch. */
 const known = new Map<string, Promise<TemplateDescription | null>>();
 const MAX_KNOWN = 64;
 
 /**
- * @param text the rendered prompt, without what the answer was given to begin with
+ * Returns the rules for thoughts, and notes about what the template can't do.
+ *
+ * @param text the rendered prompt, without the given beginning of the answer
  */
 export async function readReasoning(
   vocabulary: Vocabulary,
@@ -52,7 +54,7 @@ async function notesOf(chat: Chat, text: string, asked: Reasoning): Promise<stri
   return [`The chat template knows no efforts: ${instead}`];
 }
 
-/** Null for a template that llama.cpp can't describe, or where its library can't be had. */
+/** The template's description; null if llama.cpp can't describe it, or if its library isn't available. */
 function descriptionOf({ settings }: Chat): Promise<TemplateDescription | null> {
   const { template, bos, eos, variables } = settings;
   if (!isSource(template)) return Promise.resolve(null);
@@ -73,14 +75,14 @@ function descriptionOf({ settings }: Chat): Promise<TemplateDescription | null> 
   return description;
 }
 
-/** A template's answer as it is about to begin. */
+/** The end of a prompt, where the answer begins. */
 interface PromptEnd {
-  /** The rendered text, without what the answer was given to begin with. */
+  /** The rendered prompt, without the given beginning of the answer (`prefill`). */
   text: string;
   prefill: string;
 }
 
-/** Whether a prompt ends inside a thought, as those of R1-like templates do. */
+/** Whether a prompt ends inside a thought, as with templates like that of DeepSeek-R1. */
 export function endsInsideThought(
   { thoughtStart, thoughtEnds, generationPrompt }: TemplateDescription,
   { text, prefill }: PromptEnd,
@@ -100,7 +102,7 @@ function isOpenAtEnd(text: string, start: string, ends: readonly string[]): bool
   return opened >= 0 && ends.every((end) => text.indexOf(end, opened + start.length) < 0);
 }
 
-/** How the answers of a prompt are read, and what is to be said of it; null: it has no thoughts. */
+/** The rules for thoughts in a prompt's answers; null if the template has no thoughts. */
 function thoughtRulesOf(
   vocabulary: Vocabulary,
   description: TemplateDescription,
@@ -110,7 +112,7 @@ function thoughtRulesOf(
   const { thoughtStart: start, thoughtEnds: ends } = description;
   const [end] = ends;
   if (start.trim() === "" || end === undefined || ends.includes("")) return null;
-  // Where a channel is closed, the next message would be another thought.
+  // After a closed channel the next message could be another thought, so open the answer's channel.
   const written = isChannel(start) ? `${end}<|start|>assistant<|channel|>final<|message|>` : end;
   const specials = vocabulary.specialTokens().map(({ text }) => text);
   return {

@@ -1,4 +1,4 @@
-/** Whether an answer calls tools, as OpenAI's requests say it. */
+/** The option that says whether an answer calls tools, in the form of OpenAI's requests. */
 import { checkKeys, checkOneOf, checkString } from "../check.js";
 import { LlamaEtsError } from "../errors.js";
 import type { Tool } from "./messages.js";
@@ -6,15 +6,15 @@ import type { Tool } from "./messages.js";
 const CHOICES = ["auto", "required", "none"] as const;
 
 /**
- * `auto`: calls that the answer makes are of their form, with arguments that are valid by the tool's
- * schema. `required`: the answer is calls. A function: the answer is calls of this one. `none`: the model
- * isn't told of the tools.
+ * `auto`: calls in the answer have the right form, and arguments that are valid by the tool's schema.
+ * `required`: the answer consists of calls. A function: the answer consists of calls of this function.
+ * `none`: the prompt doesn't mention the tools.
  */
 export type ToolChoice =
   | (typeof CHOICES)[number]
   | { type: "function"; function: { name: string } };
 
-/** Throws `ERR_INVALID_OPTION`. */
+/** Checks a choice against the tools. Throws `ERR_INVALID_OPTION`. */
 export function checkToolChoice(choice: ToolChoice, tools: readonly Tool[] = []): ToolChoice {
   if (typeof choice !== "object" || choice === null) {
     checkOneOf("toolChoice", choice, CHOICES);
@@ -33,7 +33,7 @@ export function checkToolChoice(choice: ToolChoice, tools: readonly Tool[] = [])
   );
 }
 
-/** Whether answers are restricted by it. */
+/** Whether a choice restricts answers. */
 export function restrictsCalls(
   choice: ToolChoice | undefined,
 ): choice is Exclude<ToolChoice, "none"> {

@@ -1,4 +1,4 @@
-/** Tool calls as a constraint on answers, by the template that the prompt was made with. */
+/** Compiles a constraint that restricts answers to valid tool calls, by the prompt's chat template. */
 import { createHash } from "node:crypto";
 import { argumentTexts } from "../constraint/calls/argument-texts.js";
 import { callsIn } from "../constraint/calls/call-form.js";
@@ -28,14 +28,14 @@ import type { PlainTool } from "./messages.js";
 import { isSource } from "./render.js";
 import type { ToolChoice } from "./tool-choice.js";
 
-/** What llama.cpp is asked with: the form of calls doesn't hang on what was said. */
+/** A conversation for requests to llama.cpp. The form of calls doesn't depend on the messages. */
 const MESSAGES = [{ role: "user", content: "Hello" }];
-/** As OpenAI has them; others could be anything in a template's own syntax. */
+/** Names that OpenAI allows. Other characters could have a meaning in a template's syntax. */
 const NAME = /^[\w.-]{1,64}$/;
 
 /**
- * @throws LlamaEtsError `ERR_CONSTRAINT` where the template's calls, or a tool's arguments, can't be
- *   restricted: by name
+ * @throws LlamaEtsError `ERR_CONSTRAINT` if the template's calls, or a tool's arguments, can't be
+ *   restricted; the message names the tool
  */
 export async function toolConstraint(
   vocabulary: Vocabulary,
@@ -44,7 +44,7 @@ export async function toolConstraint(
 ): Promise<CompiledConstraint> {
   const tools = calledTools(chat.tools, choice);
   const { template, bos, eos, variables } = chat.settings;
-  if (!isSource(template)) throw unknownTemplate("it is none of Jinja");
+  if (!isSource(template)) throw unknownTemplate("it isn't Jinja source");
   const thinking = variables.enable_thinking === true;
   const use = { template, bos, eos, messages: MESSAGES, thinking };
   const called = tools.map(calledTool);
@@ -63,7 +63,7 @@ export async function toolConstraint(
     .map(({ text }) => text);
   const parameters = tools.map(({ function: { name, parameters: schema } }) => ({ name, schema }));
   const calls = await callGrammar(rules, called, argumentTexts(parameters), dropped);
-  // A prompt that ends inside a thought is read with what closes the thought.
+  // If the prompt ends inside a thought, calls are only found after the text that closes the thought.
   const parsed = async (text: string) => {
     const plain = await parseAnswer({ ...use, tools }, text, false);
     if (plain.toolCalls.length > 0 || thoughtEnds[0] === undefined) return plain;
@@ -79,9 +79,7 @@ export async function toolConstraint(
       const isRight = others.length === 0 && document.isValid(document.root, value);
       const found = JSON.stringify({ name: call?.name, arguments: value });
       if (isRight && call?.name === tool.name && JSON.stringify(read) === found) continue;
-      throw unknownTemplate(
-        `llama.cpp reads calls of \`${tool.name}\` in another way than they are written`,
-      );
+      throw unknownTemplate(`llama.cpp doesn't read calls of \`${tool.name}\` as they are written`);
     }
   }
   const marks = grammarTriggers.map((mark) => realNames(mark, called));
@@ -134,7 +132,7 @@ function unknownTemplate(why: string) {
   );
 }
 
-/** The texts with which calls begin, without blanks: what looks like one begins a call. */
+/** The texts with which calls begin, without white space around them. Each occurrence begins a call. */
 function beginnings({ rules }: Calls, marks: readonly string[]): string[] {
   const reader = new GrammarReader(rules);
   const begins = (mark: string) =>
@@ -147,7 +145,7 @@ function beginnings({ rules }: Calls, marks: readonly string[]): string[] {
     .map((mark) => mark.trim());
   if (found.length > 0) return [...new Set(found)];
   throw refusal(
-    "Calls of this chat template begin with no text of their own, so that text before them can't be told from them",
+    "Calls of this chat template don't begin with a distinct text, so they can't be told from the text before them",
     'toolChoice "required", or another template (`chatTemplate`, --chat-template)',
   );
 }

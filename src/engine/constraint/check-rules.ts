@@ -1,7 +1,7 @@
 /**
- * What makes a grammar unusable, found before llama.cpp has it: left recursion, which llama.cpp
- * overlooks where it goes through a rule that may be empty and then doesn't end; rules that never end;
- * too many elements; too many readings of one beginning.
+ * Finds what makes a grammar unusable, before llama.cpp reads it: left recursion, rules that never end,
+ * too many elements, and too many readings of one prefix. llama.cpp overlooks left recursion through a
+ * rule that may be empty, and then loops for ever.
  */
 import {
   type Expression,
@@ -17,13 +17,13 @@ import { refusal } from "./refusal.js";
 
 const MAX_RULES = 6000;
 const PROBED_CHARACTERS = 96;
-/** Characters tried at each place, of those that may come. */
+/** The most characters that are tried at each place. */
 const PROBED_CHOICES = 12;
 
 /**
- * Throws `ERR_CONSTRAINT`.
+ * Throws `ERR_CONSTRAINT` for an unusable grammar.
  *
- * @param placeOf says where a rule is
+ * @param placeOf the name of a rule and its place, for the message
  */
 export function checkRules(rules: Grammar, placeOf: (name: string) => string): void {
   const wrong = (name: string, what: string, fix: string) =>
@@ -73,7 +73,7 @@ export function checkRules(rules: Grammar, placeOf: (name: string) => string): v
   checkReadings(new GrammarReader(rules), (what, fix) => wrong("root", what, fix));
 }
 
-/** The rules of which something holds that holds of a rule by what holds of those in it. */
+/** The rules with a property that is defined recursively: `holds` tests a body by the known rules. */
 function fixpoint(
   rules: Grammar,
   holds: (body: Expression, known: ReadonlySet<string>) => boolean,
@@ -92,12 +92,12 @@ function alternativesOf(body: Expression = NEVER): readonly Expression[] {
   return body.type === "choice" && body.options.length > 0 ? body.options : [body];
 }
 
-/** The rules that have a finite text. */
+/** The rules that can produce a finite text. */
 export function rulesThatEnd(rules: Grammar): Set<string> {
   return fixpoint(rules, canEnd);
 }
 
-/** Whether some finite text is of it, by the rules that have one. */
+/** Whether an expression can produce a finite text. `ending` are the rules that can. */
 export function canEnd(expression: Expression, ending: ReadonlySet<string>): boolean {
   switch (expression.type) {
     case "set":
@@ -131,7 +131,7 @@ function repeatsEmpty(expression: Expression, nullable: ReadonlySet<string>): bo
   }
 }
 
-/** A chain of rules, each the beginning of the one before it, from one to itself. */
+/** A cycle of rules in which each may begin with the next one; undefined if there is none. */
 function leftRecursion(rules: Grammar, nullable: ReadonlySet<string>): string[] | undefined {
   const finished = new Set<string>();
   for (const start of rules.keys()) {
@@ -156,7 +156,7 @@ function leftRecursion(rules: Grammar, nullable: ReadonlySet<string>): string[] 
   return undefined;
 }
 
-/** The rules with which a text of this may begin. */
+/** The rules with which a text of the expression may begin. */
 function leftmost(expression: Expression | undefined, nullable: ReadonlySet<string>): string[] {
   switch (expression?.type) {
     case "rule":
@@ -175,7 +175,7 @@ function leftmost(expression: Expression | undefined, nullable: ReadonlySet<stri
   }
 }
 
-/** Elements of llama.cpp's form of it. */
+/** The number of elements of an expression in llama.cpp's representation. */
 function elementsOf(expression: Expression): number {
   const sum = (parts: readonly Expression[]) => parts.reduce((n, part) => n + elementsOf(part), 0);
   switch (expression.type) {
@@ -199,8 +199,8 @@ function elementsOf(expression: Expression): number {
 }
 
 /**
- * Walks into the grammar where it is most ambiguous: how many readings a beginning has can double
- * with every character.
+ * Throws if a prefix has too many readings; their number can double with every character. The search
+ * always continues with the character that gives the most readings.
  */
 function checkReadings(reader: GrammarReader, wrong: (what: string, fix: string) => Error): void {
   let readings = reader.start;
@@ -220,7 +220,7 @@ function checkReadings(reader: GrammarReader, wrong: (what: string, fix: string)
   }
 }
 
-/** Code points at which most of the sets meet. */
+/** The code points that are in most of the sets. */
 function characters(sets: readonly (readonly Range[])[]): number[] {
   const counts = new Map<number, number>();
   const firsts = new Set(

@@ -1,28 +1,29 @@
 /**
- * Closes a text that was cut off: as much of it is kept as leaves room for the shortest text by which
- * the constraint is met.
+ * Completes a constrained text that was cut off. It keeps as much of the text as possible, so that the
+ * shortest text that meets the constraint still fits.
  */
 import type { Vocabulary } from "../vocabulary.js";
 import { readGrammar } from "./read-grammar.js";
 import { GrammarReader, type Readings } from "./readings.js";
 
-/** What an end that fits has at most for each token that is left. */
+/** The most characters of an ending, for each token that is left. */
 const CHARACTERS_A_TOKEN = 32;
 
+/** A prefix of a text, and the tokens that complete it. */
 export interface Closing {
-  /** How many tokens of the text stay. */
+  /** The number of tokens of the text that are kept. */
   kept: number;
-  /** The tokens behind them. */
+  /** The tokens to append after them. */
   added: Int32Array;
-  /** What both spell. */
+  /** The text of all these tokens. */
   text: string;
 }
 
 /**
- * @param grammar in GBNF, as a compiled constraint has it
- * @param tokens a text that the grammar reads from its first token on, without an end token
- * @param maxTokens what the kept tokens and the added ones come to at most
- * @returns null where no beginning of the text can be closed within `maxTokens`
+ * @param grammar a compiled constraint's grammar, in GBNF
+ * @param tokens a text without an end token; the grammar reads it from its first token on
+ * @param maxTokens the most tokens, kept and added ones together
+ * @returns null if no prefix of the text can be completed within `maxTokens`
  */
 export function closingOf(
   vocabulary: Pick<Vocabulary, "textBytes" | "tokenize">,
@@ -40,7 +41,7 @@ export function closingOf(
   return null;
 }
 
-/** The text's beginnings that end with a whole character, shortest first. */
+/** The text's prefixes that end with a complete character, from the shortest to the longest. */
 function beginnings(
   vocabulary: Pick<Vocabulary, "textBytes">,
   reader: GrammarReader,
@@ -61,7 +62,7 @@ function beginnings(
   return found;
 }
 
-/** Tokens that spell a text behind others; null where the vocabulary can't spell it there. */
+/** Tokens for a text that follows others; null if the tokenizer gives none that spell it exactly. */
 function tokensBehind(
   vocabulary: Pick<Vocabulary, "textBytes" | "tokenize">,
   text: string,
@@ -71,7 +72,7 @@ function tokensBehind(
   const spells = (tokens: Int32Array) => vocabulary.textBytes(tokens).equals(whole);
   const tokens = vocabulary.tokenize(text);
   if (spells(tokens)) return tokens;
-  // Some vocabularies put a space before what they take for a document.
+  // Some tokenizers add a space at the beginning of a document. So tokenize the text after a line feed.
   const line = vocabulary.tokenize(`\n${text}`);
   for (let from = 1; from < line.length; from++) {
     const rest = line.subarray(from);

@@ -1,6 +1,6 @@
 /**
- * Constraints on answers, compiled to grammars that llama.cpp reads. A compiled one has been checked:
- * reading it can neither end the process nor take for ever.
+ * Compiles constraints on answers to grammars for llama.cpp. A compiled grammar is checked, so that
+ * reading it can neither crash the process nor loop for ever.
  */
 import { createHash } from "node:crypto";
 import { checkInteger, checkKeys, checkObject, checkString } from "../check.js";
@@ -104,7 +104,7 @@ function checkedChoices(choices: readonly string[]): readonly string[] {
   return choices;
 }
 
-/** A grammar of expressions in GBNF, once nothing in it can do harm. */
+/** Writes rules as GBNF, and checks that the grammar is safe to use. */
 function checkedGrammar(rules: Grammar, name: string): string {
   return readInTime(name, () => {
     const source = writeGrammar(rules);
@@ -113,13 +113,13 @@ function checkedGrammar(rules: Grammar, name: string): string {
   });
 }
 
-/** Where llama.cpp can be asked without risk, it is. */
+/** Throws if llama.cpp refuses the grammar. Skips this test if llama.cpp's text process isn't available. */
 async function acceptedByEngine(grammar: string): Promise<void> {
   try {
     await checkGrammar(grammar);
   } catch (error) {
     if (!(error instanceof LlamaEtsError) || error.code === "ERR_ENGINE_NOT_FOUND") return;
-    throw refusal(error.message, "a smaller grammar, and repetitions of less", error);
+    throw refusal(error.message, "a smaller grammar, with fewer repetitions", error);
   }
 }
 

@@ -1,14 +1,14 @@
-/** Constraints on answers as grammars. What compiles them is loaded once one is asked for. */
+/** Compiles constraints on answers to grammars. It loads the compiler only when the first is compiled. */
 import type { CompiledConstraint, Constraint } from "./kinds.js";
 
 export type { CompiledConstraint, Constraint };
 
 /**
- * A constraint as a grammar. It is checked by the rules of `docs/constraints.md`, and by llama.cpp
- * itself in a process that may die of it.
+ * Compiles a constraint to a grammar. The grammar is checked by the rules of docs/constraints.md, and by
+ * llama.cpp itself in a separate process, which may crash.
  *
- * @throws LlamaEtsError `ERR_INVALID_OPTION` for what is no constraint; `ERR_CONSTRAINT` for one that
- * can't be met, that says what no grammar can say, or that is too large: where, and what would do
+ * @throws LlamaEtsError `ERR_INVALID_OPTION` for a malformed constraint; `ERR_CONSTRAINT` for one that
+ *   can't be met, that a grammar can't express, or that is too large. The message names the place and a fix
  *
  * @example
  * const { grammar } = await compileConstraint({ regex: "[0-9]{4}-[0-9]{2}" });
@@ -21,7 +21,7 @@ export async function compileConstraint(constraint: Constraint): Promise<Compile
 const compiled = new Map<string, Promise<CompiledConstraint>>();
 const MOST_KEPT = 32;
 
-/** What tells constraints apart. What isn't data has no key, and compiling refuses it. */
+/** The cache key of a constraint. A constraint that isn't plain data has none; the compiler refuses it. */
 function keyOf(constraint: Constraint): string {
   try {
     return JSON.stringify(constraint) ?? "";
@@ -30,7 +30,7 @@ function keyOf(constraint: Constraint): string {
   }
 }
 
-/** As `compileConstraint`, which is asked once for the same constraint; undefined: none was given. */
+/** Like `compileConstraint`, with a cache of results. Undefined stands for no constraint. */
 export async function compiledConstraint(
   constraint: Constraint | undefined,
 ): Promise<CompiledConstraint | undefined> {
@@ -39,7 +39,7 @@ export async function compiledConstraint(
   const known = compiled.get(key);
   if (known !== undefined) return known;
   const compiling = compileConstraint(constraint);
-  await compiling; // what is refused is asked about again
+  await compiling; // throws before a failure gets into the cache
   if (compiled.size >= MOST_KEPT) compiled.delete(compiled.keys().next().value as string);
   compiled.set(key, compiling);
   return compiling;

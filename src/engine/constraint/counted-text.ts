@@ -1,4 +1,4 @@
-/** Texts of so many words or lines. */
+/** Texts with a given number of words or lines. */
 import {
   complement,
   type Expression,
@@ -11,16 +11,16 @@ import {
 } from "./expression.js";
 import { wholeMatches } from "./regular-expression.js";
 
-/** Letters, digits and marks in few ranges: with what little else is among them, no blank is. */
+/** Letters, digits and marks in few ranges. They contain a few other characters, but no white space. */
 const LETTER =
   "[0-9A-Za-z\\xAA\\xB5\\xBA\\xC0-\\xD6\\xD8-\\xF6\\xF8-\\u167F\\u1681-\\u1FFF\\u2C00-\\u2DFF\\u3041-\\uD7FF\\uF900-\\uFDFF\\uFE70-\\uFEFC\\u{10000}-\\u{3FFFF}]";
-/** A number, 1,000.5 or 12:30, or letters and digits with apostrophes and hyphens between them: isn't. */
+/** A number such as 1,000.5 or 12:30, or letters and digits with inner apostrophes or hyphens (isn't). */
 const CORE = `(?:[0-9]+(?:[.,:][0-9]+)+|${LETTER}+(?:['’-]${LETTER}+)*)%?`;
 const WORD = `["“‘'(]?[$€£#]?${CORE}["”’')]?`;
 
 /**
- * One line of exactly so many words, one blank between two of them. A word has letters or digits in it;
- * a comma, a semicolon or a colon may follow it, and `.`, `!`, `?` or `…` the last one.
+ * One line with exactly this many words, separated by single spaces. A word contains letters or digits.
+ * A comma, a semicolon or a colon may follow a word, and `.`, `!`, `?` or `…` may follow the last one.
  */
 export function wordsText(count: number): Expression {
   const between = wholeMatches(`${WORD}[,;:]? `);
@@ -40,8 +40,8 @@ const BLANKS: Range[] = [
 const MOST_BLANKS = 8;
 
 /**
- * So many lines, none blank, a line feed between two of them. A line may be indented by up to eight
- * blanks and doesn't end with one.
+ * Exactly this many lines, none of them blank, separated by line feeds. A line may be indented by up to
+ * eight spaces or tabs, and doesn't end with one.
  */
 export function linesText(count: number): Expression {
   const blank = set(BLANKS);

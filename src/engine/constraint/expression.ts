@@ -1,11 +1,12 @@
 /**
- * Languages of texts as expressions over code points, from which grammars in GBNF are written. Every
- * kind of constraint becomes such expressions first.
+ * Expressions over code points, which describe sets of texts (languages). Every kind of constraint is
+ * converted to expressions first, and the expressions are then written as a grammar in GBNF.
  */
 
 /** Code points from `[0]` to `[1]`, both included. */
 export type Range = readonly [number, number];
 
+/** A set of texts. A "set" matches one code point of its ranges; "rule" refers to a rule of the grammar. */
 export type Expression =
   | { readonly type: "set"; readonly ranges: readonly Range[] }
   | { readonly type: "text"; readonly text: string }
@@ -15,11 +16,12 @@ export type Expression =
   | { readonly type: "repeat"; readonly of: Expression; readonly min: number; readonly max: number }
   | { readonly type: "rule"; readonly name: string };
 
-/** Rules by name; the language is that of the rule `root`. */
+/** Rules by name. The grammar's language is that of the rule `root`. */
 export type Grammar = Map<string, Expression>;
 
+/** Matches only the empty text. */
 export const EMPTY: Expression = { type: "sequence", parts: [] };
-/** No text at all, not even the empty one. */
+/** The empty language: no text matches, not even the empty text. */
 export const NEVER: Expression = { type: "choice", options: [] };
 
 const LAST_CODE_POINT = 0x10ffff;
@@ -34,17 +36,17 @@ export function isEmpty(expression: Expression): boolean {
   return expression.type === "sequence" && expression.parts.length === 0;
 }
 
-/** What llama.cpp repeats as it stands; anything else becomes a rule of its own. */
+/** Whether llama.cpp can repeat the expression directly. Any other becomes a separate rule first. */
 export function isAtom(expression: Expression): boolean {
   return expression.type === "set" || expression.type === "text" || expression.type === "rule";
 }
 
-/** Whether tokens can spell it: no U+0000, no half of a surrogate pair. */
+/** Whether tokens can spell the text: it contains neither U+0000 nor lone surrogates. */
 export function isSpellable(text: string): boolean {
   return !/\0|\p{Surrogate}/u.test(text);
 }
 
-/** @param text that tokens can spell */
+/** @param text a text that tokens can spell */
 export function text(text: string): Expression {
   return text === "" ? EMPTY : { type: "text", text };
 }
@@ -53,12 +55,13 @@ export function rule(name: string): Expression {
   return { type: "rule", name };
 }
 
-/** One code point of these. U+0000 and surrogates are in no text that tokens spell. */
+/** One code point from the ranges, without U+0000 and surrogates, which tokens can't spell. */
 export function set(ranges: readonly Range[]): Expression {
   const spelt = merged(ranges).flatMap(spellable);
   return spelt.length === 0 ? NEVER : { type: "set", ranges: spelt };
 }
 
+/** The parts one after another. Nested sequences are flattened, and adjacent texts joined. */
 export function sequence(...parts: readonly Expression[]): Expression {
   const flat: Expression[] = [];
   for (const part of parts.flatMap((each) => (each.type === "sequence" ? each.parts : [each]))) {
@@ -72,6 +75,7 @@ export function sequence(...parts: readonly Expression[]): Expression {
   return flat.length === 1 && only !== undefined ? only : { type: "sequence", parts: flat };
 }
 
+/** Any one of the options. Nested choices are flattened, and duplicates removed. */
 export function choice(options: readonly Expression[]): Expression {
   const flat = options.flatMap((option) => (option.type === "choice" ? option.options : [option]));
   const seen = new Set<string>();
@@ -83,6 +87,7 @@ export function choice(options: readonly Expression[]): Expression {
   return distinct.length === 1 && only !== undefined ? only : { type: "choice", options: distinct };
 }
 
+/** From `min` to `max` repetitions; without `max`, there is no upper bound. */
 export function repeat(of: Expression, min: number, max = Number.POSITIVE_INFINITY): Expression {
   if (max === 0 || isEmpty(of)) return EMPTY;
   if (isNever(of)) return min === 0 ? EMPTY : NEVER;
@@ -93,7 +98,7 @@ export function optional(of: Expression): Expression {
   return repeat(of, 0, 1);
 }
 
-/** Texts, which share their beginnings: what reads them holds few possibilities at a time. */
+/** Any one of the texts. Common prefixes are factored out, so that a reader has few readings at a time. */
 export function literals(texts: readonly string[]): Expression {
   const groups = new Map<string, string[]>();
   for (const each of new Set(texts)) {
@@ -122,7 +127,7 @@ function sharedBeginning(texts: readonly string[]): string {
   return shared;
 }
 
-/** Sorted, and none touches another. */
+/** Sorts ranges, and merges those that overlap or touch. */
 export function merged(ranges: readonly Range[]): Range[] {
   const sorted = ranges.filter(([from, to]) => from <= to).sort(([a], [b]) => a - b);
   const result: [number, number][] = [];
@@ -161,7 +166,7 @@ function spellable([from, to]: Range): Range[] {
   return parts.filter(([low, high]) => low <= high);
 }
 
-/** Whether the empty text is of it, by which rules are known to have it. */
+/** Whether an expression matches the empty text. `nullable` are the rules that do. */
 export function isNullable(expression: Expression, nullable: ReadonlySet<string>): boolean {
   switch (expression.type) {
     case "set":
@@ -179,8 +184,9 @@ export function isNullable(expression: Expression, nullable: ReadonlySet<string>
 }
 
 /**
- * The same language, in which nothing that may be empty is repeated without an upper bound: llama.cpp
- * takes that for left recursion. For expressions without rules.
+ * Rewrites an expression so that nothing that may be empty is repeated without an upper bound, because
+ * llama.cpp treats that as left recursion. The language stays the same. Only for expressions without
+ * rules.
  */
 export function withoutEmptyRepeats(expression: Expression): Expression {
   switch (expression.type) {
@@ -200,8 +206,8 @@ export function withoutEmptyRepeats(expression: Expression): Expression {
 }
 
 /**
- * What, repeated in any order, makes the repetitions of an expression that may be empty: where all parts
- * of a sequence may be empty, each may stand alone.
+ * Non-empty pieces whose repetitions, in any order, are the same as those of an expression that may be
+ * empty. If all parts of a sequence may be empty, each part can occur alone.
  */
 function pieces(expression: Expression): Expression[] {
   if (!isNullable(expression, new Set())) return [expression];
@@ -217,7 +223,7 @@ function pieces(expression: Expression): Expression[] {
   }
 }
 
-/** With every part replaced by what a function makes of it, the inner ones first. */
+/** Replaces every part of an expression by the result of a function, the inner parts first. */
 export function mapped(
   expression: Expression,
   change: (part: Expression) => Expression,
@@ -235,7 +241,7 @@ export function mapped(
   }
 }
 
-/** Names of the rules that an expression uses itself. */
+/** The names of the rules that an expression uses directly. */
 export function rulesIn(expression: Expression = NEVER): string[] {
   const names: string[] = [];
   mapped(expression, (part) => {

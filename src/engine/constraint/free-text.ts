@@ -1,12 +1,13 @@
-/** Texts that don't hold certain others, as rules of a grammar. */
+/** Grammar rules for the texts that don't contain certain other texts. */
 import { choice, complement, EMPTY, type Grammar, rule, sequence, set } from "./expression.js";
 
 /**
- * Rules of all texts that hold none of the given ones, and may end anywhere. They are the states of Aho
- * and Corasick's automaton: each is what a given text may have begun with at a text's end.
+ * Rules for all texts that contain none of the banned texts; they may end anywhere. The rules are the
+ * states of the Aho-Corasick automaton. Each state is the longest prefix of a banned text with which the
+ * text so far ends.
  *
- * @param banned not empty, and none of them is
- * @param prefix of the rules' names; the first is `${prefix}-0`
+ * @param banned at least one text; none is empty
+ * @param prefix the prefix of the rules' names; the start rule is `${prefix}-0`
  */
 export function textsWithout(banned: readonly string[], prefix: string): Grammar {
   const beginnings = banned.flatMap((each) => {

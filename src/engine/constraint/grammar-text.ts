@@ -1,4 +1,4 @@
-/** The text of a grammar in GBNF as it is read: a place in it, and the literals and classes found there. */
+/** A reader's position in the text of a GBNF grammar, and the parsers of literals and character classes. */
 import { complement, type Expression, type Range, set, text } from "./expression.js";
 import { refusal } from "./refusal.js";
 
@@ -17,6 +17,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "-": "-",
 };
 
+/** The source of a grammar, and the current position in it. */
 export class GrammarText {
   readonly #source: string;
   #at = 0;
@@ -25,7 +26,7 @@ export class GrammarText {
     this.#source = source;
   }
 
-  /** The place, in UTF-16 units from the text's begin. */
+  /** The current position, in UTF-16 code units from the beginning. */
   get at(): number {
     return this.#at;
   }
@@ -34,19 +35,19 @@ export class GrammarText {
     return this.#at >= this.#source.length;
   }
 
-  /** The next UTF-16 unit; "" at the end. */
+  /** The next UTF-16 code unit; "" at the end. */
   get next(): string {
     return this.#source[this.#at] ?? "";
   }
 
-  /** Goes on behind `expected`; false where something else stands here. */
+  /** Moves past `expected`. Returns false, and doesn't move, if something else comes next. */
   take(expected: string): boolean {
     if (!this.#source.startsWith(expected, this.#at)) return false;
     this.#at += expected.length;
     return true;
   }
 
-  /** Goes on behind what a sticky pattern finds here; undefined where it finds nothing. */
+  /** Moves past the match of a sticky pattern, and returns it; undefined if it doesn't match here. */
   match(pattern: RegExp): string | undefined {
     pattern.lastIndex = this.#at;
     const found = pattern.exec(this.#source)?.[0];
@@ -63,7 +64,7 @@ export class GrammarText {
     return digits === undefined ? undefined : Number(digits);
   }
 
-  /** A text in quotes, which begins here. */
+  /** Reads a text in quotes, which begins here. */
   literal(): Expression {
     const start = this.#at++;
     let value = "";
@@ -73,7 +74,7 @@ export class GrammarText {
     return text(value);
   }
 
-  /** A class of characters in brackets, which begins here. */
+  /** Reads a class of characters in brackets, which begins here. */
   characterClass(): Expression {
     const start = this.#at++;
     const isNegated = this.take("^");
@@ -96,7 +97,7 @@ export class GrammarText {
     return set(isNegated ? complement(ranges) : ranges);
   }
 
-  /** A code point, perhaps escaped, of what began at `start` and ends with `closing`. */
+  /** Reads a code point, perhaps escaped, of the literal or class that began at `start`. */
   #character(start: number, closing: string): number {
     const point = this.#source.codePointAt(this.#at);
     if (point === undefined) {
@@ -131,14 +132,14 @@ export class GrammarText {
     return value;
   }
 
-  /** `line 3, column 1`. */
+  /** A position in words, such as `line 3, column 1`. */
   placeOf(at: number): string {
     const before = this.#source.slice(0, at);
     const line = before.split("\n").length;
     return `line ${line}, column ${at - before.lastIndexOf("\n")}`;
   }
 
-  /** `ERR_CONSTRAINT` for what stands here, or at `at`. */
+  /** The `ERR_CONSTRAINT` for a fault at the current position, or at `at`. */
   wrong(what: string, fix: string, at = this.#at) {
     return refusal(`The grammar is wrong at ${this.placeOf(at)}: ${what}`, fix);
   }

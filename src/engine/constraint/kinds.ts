@@ -1,30 +1,30 @@
-/** Constraints as they are given, and as engines take them. */
+/** The types of given constraints, and of compiled constraints for engines. */
 import type { CallForm } from "./calls/call-form.js";
 
-/** What an answer must be; exactly one of these. `docs/constraints.md` tells of each. */
+/** A constraint on answers, of exactly one of these kinds. See docs/constraints.md. */
 export type Constraint =
-  /** JSON that is valid by this schema (draft 2020-12, or draft-07 where `$schema` says so). */
+  /** The answer is JSON that is valid by this schema (draft 2020-12; draft-07 if `$schema` names it). */
   | { json: object | boolean }
-  /** Matches this regular expression as a whole; of JavaScript, with the flag `u`. */
+  /** The whole answer matches this regular expression of JavaScript, with the flag `u`. */
   | { regex: string }
-  /** A grammar in llama.cpp's form, GBNF, with a rule `root`. */
+  /** The answer matches this grammar in GBNF, llama.cpp's format. It has a rule `root`. */
   | { grammar: string }
-  /** One of these texts. */
+  /** The answer is one of these texts. */
   | { choices: readonly string[] }
-  /** One line of exactly so many words, 1 to 500, separated by single blanks. */
+  /** The answer is one line with exactly this many words (1 to 500), separated by single spaces. */
   | { words: number }
-  /** Exactly so many lines, 1 to 500, none of them blank. */
+  /** The answer has exactly this many lines (1 to 500), none of them blank. */
   | { lines: number };
 
-/** A constraint as a grammar, which any run can take again without compiling it anew. */
+/** A compiled constraint. Several runs can use it without compiling it again. */
 export interface CompiledConstraint {
   readonly kind: "json" | "regex" | "grammar" | "choices" | "words" | "lines" | "tools";
-  /** In GBNF, with a rule `root`; llama.cpp accepts it. */
+  /** The grammar in GBNF, with a rule `root`. It was checked for llama.cpp. */
   readonly grammar: string;
-  /** The same for the same kind and grammar, and for no other. */
+  /** A hash that identifies the kind and the grammar. */
   readonly fingerprint: string;
-  /** Control tokens that the grammar reads by their texts. Default: none. */
+  /** Control tokens whose texts the grammar reads. Default: none. */
   readonly tokens?: readonly number[];
-  /** How calls of tools are written, where the constraint is one of tools. */
+  /** How tool calls are written; only for the kind "tools". */
   readonly calls?: readonly CallForm[];
 }

@@ -1,13 +1,14 @@
-/** Finite repetitions of anything. llama.cpp takes a larger upper bound for none. */
+/** The largest finite bound of repetitions. llama.cpp treats a larger upper bound as no bound. */
 export const MAX_REPEATS = 2000;
-/** Characters of a grammar. */
+/** The most characters of a grammar. */
 export const MAX_GRAMMAR_LENGTH = 1_000_000;
-/** Groups in groups of a grammar: llama.cpp's reader calls itself. */
+/** The deepest nesting of groups in a grammar. llama.cpp's reader is recursive. */
 export const MAX_GROUP_DEPTH = 100;
-/** Elements once repetitions are written out. */
+/** The most elements of a grammar after repetitions are expanded. */
 export const MAX_ELEMENTS = 50_000;
 /**
- * Different readings of one beginning: what a token's check costs. The engine refuses what has more
- * behind the beginnings that are tried (native/sampling/grammar_reader.cc).
+ * The most different readings of one prefix. The cost of checking a token is proportional to them. The
+ * compiler tries only some prefixes; for any other, the engine itself refuses more readings
+ * (native/sampling/grammar_reader.cc).
  */
 export const MAX_READINGS = 512;

@@ -1,11 +1,11 @@
-/** What of a grammar is needed. */
+/** Removes the parts of a grammar that aren't needed. */
 import { canEnd } from "./check-rules.js";
 import { choice, type Expression, type Grammar, NEVER, repeat, sequence } from "./expression.js";
 
 /**
- * The rules that `root` needs, without what never ends.
+ * Returns the rules that `root` uses, without the parts that never end.
  *
- * @param ending the rules that have a finite text
+ * @param ending the rules that can produce a finite text
  */
 export function pruned(rules: Grammar, ending: ReadonlySet<string>): Grammar {
   const result: Grammar = new Map();

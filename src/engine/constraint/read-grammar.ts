@@ -1,7 +1,7 @@
 /**
- * Reads grammars in GBNF as llama.cpp does, and says where one is wrong. What llama.cpp takes silently
- * for something else is refused: empty classes, ranges that run backwards, rules of one name, upper
- * bounds of repetitions that it drops.
+ * Reads grammars in GBNF as llama.cpp does, and reports the place of a mistake. It also refuses what
+ * llama.cpp silently misreads: empty classes, reversed ranges, two rules of the same name, and upper
+ * bounds of repetitions that llama.cpp ignores.
  */
 import {
   choice,
@@ -22,13 +22,14 @@ import { excerpt, refusal } from "./refusal.js";
 const NAME = /[A-Za-z0-9-]+/y;
 const RULE_FORM = 'lines such as name ::= "text" | other';
 
+/** A parsed grammar. */
 export interface ReadGrammar {
   rules: Grammar;
-  /** Where a rule is defined: `line 3, column 1`. */
+  /** The place of a rule's definition, such as `line 3, column 1`. */
   placeOf(name: string): string;
 }
 
-/** Throws `ERR_CONSTRAINT` with the line and column. */
+/** Reads a grammar. Throws `ERR_CONSTRAINT` with the line and column of a mistake. */
 export function readGrammar(source: string): ReadGrammar {
   if (source.length > MAX_GRAMMAR_LENGTH) {
     const most = MAX_GRAMMAR_LENGTH.toLocaleString("en");

@@ -1,31 +1,32 @@
 /**
- * Reads a text by a grammar one code point after another, as llama.cpp does: it holds all readings of
- * the beginning, each a stack of what is still to come.
+ * Parses a text by a grammar, one code point at a time, as llama.cpp does. It keeps all readings of the
+ * text so far. A reading is a stack of the items that must still be read.
  */
 import { type Expression, type Grammar, isAtom, type Range } from "./expression.js";
 import { readable } from "./shortest.js";
 
 type Item = { ranges: readonly Range[] } | { rule: number } | null;
 
-/** A reading whose text may end here. */
+/** The empty stack: the reading is complete, so the text may end here. */
 const DONE = -1;
 
-/** Readings of one beginning. */
+/** All readings of one prefix, as numbers of stacks. */
 export type Readings = ReadonlySet<number>;
 
+/** Finds all readings of texts by one grammar. */
 export class GrammarReader {
-  /** Sequences one after another, each ended by null. */
+  /** The items of all sequences in one array. Null ends each sequence. */
   readonly #items: Item[] = [];
-  /** For each rule, where its alternatives begin. */
+  /** For each rule, the indexes in `#items` at which its alternatives begin. */
   readonly #starts: number[][] = [];
   readonly #ruleOf = new Map<string, number>();
-  // A stack is the number of its top here: an item and the stack below.
+  // A stack is a number s: #tops[s] is the index of its top item, and #below[s] is the stack below that.
   readonly #tops: number[] = [];
   readonly #below: number[] = [];
   readonly #stackOf = new Map<number, number>();
-  /** For each rule, the length of its shortest text and the alternative that has it; once asked for. */
+  /** For each rule, the length of its shortest text, and its alternative. Computed on first use. */
   #shortest: { lengths: Float64Array; starts: Int32Array } | undefined;
-  /** What is read before anything. */
+  /** The readings of the empty prefix. */
   readonly start: Readings;
 
   /** @param grammar without left recursion */
@@ -39,10 +40,12 @@ export class GrammarReader {
     this.start = start;
   }
 
-  /** Whether the text may end after this beginning. */
+  /** Whether the text may end after this prefix. */
   isWhole(readings: Readings): boolean {
     return readings.has(DONE);
   }
+
+  /** The readings after one more code point; empty if the grammar doesn't allow it. */
 
   next(readings: Readings, codePoint: number): Readings {
     const after = new Set<number>();
@@ -55,7 +58,7 @@ export class GrammarReader {
     return after;
   }
 
-  /** The sets of code points that may come next, one a reading. */
+  /** The sets of code points that may come next: one set for each reading. */
   sets(readings: Readings): (readonly Range[])[] {
     return [...readings].flatMap((stack) => {
       const item = this.#items[this.#tops[stack] ?? -1];
@@ -63,7 +66,7 @@ export class GrammarReader {
     });
   }
 
-  /** The readings of the beginning with a text behind it. */
+  /** The readings after the prefix and a further text. */
   after(readings: Readings, text: string): Readings {
     let after = readings;
     for (const character of text) {
@@ -78,8 +81,8 @@ export class GrammarReader {
   }
 
   /**
-   * The shortest text that makes a whole one of the beginning; null where it has more than `most`
-   * characters, or the beginning is none.
+   * The shortest text that completes the prefix; null if it is longer than `most` characters, or if the
+   * prefix has no readings.
    */
   shortestEnd(readings: Readings, most: number): string | null {
     let [best, least] = [DONE, Number.POSITIVE_INFINITY];
@@ -103,7 +106,7 @@ export class GrammarReader {
     return length;
   }
 
-  /** Characters of the shortest text of a sequence from an item on. */
+  /** Length of the shortest text of a sequence, from an item on. */
   #lengthFrom(first: number, lengths: Float64Array): number {
     let length = 0;
     for (let at = first; length < Number.POSITIVE_INFINITY; at++) {
@@ -133,7 +136,7 @@ export class GrammarReader {
     const starts = new Int32Array(count).fill(-1);
     for (let isChanged = true; isChanged; ) {
       isChanged = false;
-      // Most rules stand before those that they are made of.
+      // Most rules come before the rules that they use, so going backwards needs few rounds.
       for (let rule = count - 1; rule >= 0; rule--) {
         for (const start of this.#starts[rule] ?? []) {
           const length = this.#lengthFrom(start, lengths);
@@ -148,7 +151,7 @@ export class GrammarReader {
     return this.#shortest;
   }
 
-  /** Replaces rules on top by what they stand for, until characters are on top. */
+  /** Replaces rules on top of a stack by their alternatives, until a set of characters is on top. */
   #expand(stack: number, into: Set<number>): void {
     const todo = [stack];
     const seen = new Set(todo);
@@ -168,7 +171,7 @@ export class GrammarReader {
     }
   }
 
-  /** A stack with an item on top; the end of a sequence is none. */
+  /** The stack with an item on top of another stack. The end of a sequence adds nothing. */
   #pushed(item: number, below: number): number {
     if (this.#items[item] === null) return below;
     const key = (below + 1) * this.#items.length + item;
@@ -232,7 +235,7 @@ export class GrammarReader {
       return { rule };
     };
     if (max === Number.POSITIVE_INFINITY) {
-      const rule = this.#starts.length; // it refers to itself
+      const rule = this.#starts.length; // the number of the rule that `more` creates, which refers to itself
       return [...items, more([{ rule }])];
     }
     let rest: Item[] = [];

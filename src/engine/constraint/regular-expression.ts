@@ -1,4 +1,4 @@
-/** Regular expressions of JavaScript (with the flag `u`) as expressions, from their syntax tree. */
+/** Converts regular expressions of JavaScript (with the flag `u`) to expressions, by their syntax trees. */
 import { type AST, RegExpParser } from "@eslint-community/regexpp";
 import { messageOf } from "../errors.js";
 import {
@@ -21,7 +21,7 @@ const MAX_PATTERN_LENGTH = 10_000;
 const MAX_DEPTH = 100;
 const MAX_RANGES = 1000;
 
-/** Where a part stands: at an edge of the text an anchor says nothing new. */
+/** The position of a part. At the start or the end of the text, an anchor has no effect. */
 interface Edges {
   atStart: boolean;
   atEnd: boolean;
@@ -36,8 +36,8 @@ const LINE_ENDS: Range[] = [
 const ANY = set(complement([]));
 
 /**
- * The texts that match as a whole. Throws `ERR_CONSTRAINT` for what isn't regular, and for what is too
- * large.
+ * The texts that match the pattern as a whole. Throws `ERR_CONSTRAINT` for features that aren't regular,
+ * and for patterns that are too large.
  */
 export function wholeMatches(pattern: string): Expression {
   const { alternatives } = parsed(pattern);
@@ -45,7 +45,7 @@ export function wholeMatches(pattern: string): Expression {
   return withoutEmptyRepeats(choice(alternatives.map((each) => alternative(each, edges))));
 }
 
-/** The texts in which something matches, as `pattern` of JSON schemas asks. Throws likewise. */
+/** The texts that contain a match, as for `pattern` in JSON schemas. Throws as `wholeMatches` does. */
 export function partialMatches(pattern: string): Expression {
   return withoutEmptyRepeats(anywhere(parsed(pattern).alternatives, 0));
 }
@@ -173,7 +173,7 @@ function assertion(element: AST.Assertion, { atStart, atEnd }: Edges): Expressio
   throw unsupported(element, `a ${element.kind}`, "the texts that it allows written out");
 }
 
-/** Code points of a character, a class or a set. */
+/** The code points of a character, a class or an escape such as `\d`. */
 function rangesOf(element: AST.Node): Range[] {
   switch (element.type) {
     case "Character":
@@ -193,7 +193,7 @@ function rangesOf(element: AST.Node): Range[] {
 
 const known = new Map<string, Range[]>();
 
-/** The code points that `\w`, `\p{L}` and the like match, asked of JavaScript itself. */
+/** The code points that an escape such as `\w` or `\p{L}` matches, by JavaScript's own test of each. */
 function rangesOfEscape(raw: string): Range[] {
   const found = known.get(raw);
   if (found !== undefined) return found;

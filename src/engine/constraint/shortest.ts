@@ -1,7 +1,7 @@
-/** The shortest texts of a grammar. */
+/** Finds the shortest texts of a grammar. */
 import { type Expression, type Grammar, NEVER, type Range } from "./expression.js";
 
-/** The shortest text of each rule that has one; of equals, that of the first alternative. */
+/** The shortest text of each rule that has one. Of equally short texts it takes the first alternative's. */
 export function shortestTexts(rules: Grammar): ReadonlyMap<string, string> {
   const texts = new Map<string, string>();
   for (let isChanged = true; isChanged; ) {
@@ -17,7 +17,7 @@ export function shortestTexts(rules: Grammar): ReadonlyMap<string, string> {
   return texts;
 }
 
-/** By the texts of rules that are known; undefined: it has none. */
+/** The shortest text of an expression, from the rules' known texts; undefined if none is known. */
 function shortestOf(
   expression: Expression = NEVER,
   texts: ReadonlyMap<string, string>,
@@ -51,7 +51,7 @@ function joined(parts: readonly (string | undefined)[]): string | undefined {
   return parts.includes(undefined) ? undefined : parts.join("");
 }
 
-/** A letter or digit where one is of the ranges, else their first character. */
+/** A readable character of the ranges: a, A or 0 if they contain it, otherwise their first. */
 export function readable(ranges: readonly Range[]): number {
   const plain = [0x61, 0x41, 0x30].find((point) =>
     ranges.some(([from, to]) => from <= point && point <= to),

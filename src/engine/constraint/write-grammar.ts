@@ -1,9 +1,9 @@
-/** Writes grammars in GBNF, the form that llama.cpp reads. */
+/** Writes grammars in GBNF, llama.cpp's format. */
 import { type Expression, type Grammar, isAtom, type Range } from "./expression.js";
 
 /**
- * One rule a line, `root` first. What is repeated has a rule of its own: llama.cpp multiplies the
- * repetitions of nested groups.
+ * Writes one rule per line, in the order of the map, whose first is `root`. Repeated groups become
+ * separate rules, because llama.cpp expands nested repetitions of groups into their product.
  */
 export function writeGrammar(grammar: Grammar): string {
   const lines: string[] = [];

@@ -1,23 +1,23 @@
 /**
- * What a model's URI names on a hub or a web server, and the names that its file has in the cache:
- * those of node-llama-cpp's downloader, so that what it fetched before is found.
+ * Parses a model's URI, and gives the names that its files have in the cache. These are the names of
+ * node-llama-cpp's downloader, so that files which it has downloaded are found.
  */
 import { LlamaEtsError } from "../errors.js";
 
-/** A file that is to be fetched. */
+/** The address of a file to download. */
 export interface FileAddress {
   url: string;
-  /** Its name in the cache, without `-00001-of-00003` and `.gguf`. */
+  /** Its name in the cache, without endings such as `-00001-of-00003` and `.gguf`. */
   stem: string;
-  /** The repository's page, of files on the hub: where its licence is accepted. */
+  /** For a file on the hub, the repository's page, where users accept its license. */
   page?: string;
 }
 
-/** A repository of the hub, which says itself which of its files has a quantization. */
+/** A repository of the hub. The hub says which of its files has the quantization. */
 export interface RepositoryAddress {
   user: string;
   model: string;
-  /** A quantization; "latest" when none is named. */
+  /** The quantization; "latest" if none is named. */
   tag: string;
   stem: string;
   page: string;
@@ -29,17 +29,17 @@ const BRANCH = "main";
 const DEFAULT_TAG = "latest";
 const DEFAULT_QUANTIZATION = "Q4_K_M";
 const QUANTIZATION = /^(UD-)?(I?Q\d|TQ\d|B?F(16|32)|MXFP)/i;
-/** What the name of one part of a split file ends with. */
+/** The end of a file's name if the file is a part of a split model. */
 export const PART = /-(\d{5})-of-(\d{5})\.gguf$/i;
 
-/** The hub, with a slash at its end: Hugging Face, or a mirror that the environment names. */
+/** The hub's URL, with a slash at its end: Hugging Face, or a mirror from the environment variables. */
 export function hubEndpoint(): string {
   const { MODEL_ENDPOINT, HF_ENDPOINT } = process.env;
   const endpoint = [MODEL_ENDPOINT, HF_ENDPOINT].find((url) => /^https?:\/\/./.test(url ?? ""));
   return `${(endpoint ?? "https://huggingface.co").replace(/\/+$/, "")}/`;
 }
 
-/** Throws `ERR_INVALID_OPTION` for a URI that names no repository or file. */
+/** Parses a URI. Throws `ERR_INVALID_OPTION` if it names no repository or file. */
 export function parseAddress(source: string): ModelAddress {
   try {
     const uri =
@@ -50,7 +50,7 @@ export function parseAddress(source: string): ModelAddress {
   }
 }
 
-/** Where a repository's file lies. */
+/** The address of a file in a repository. */
 export function addressOf(repository: RepositoryAddress, file: string): FileAddress {
   const { user, model, page } = repository;
   return {
@@ -60,7 +60,7 @@ export function addressOf(repository: RepositoryAddress, file: string): FileAddr
   };
 }
 
-/** The names that a model may have in the cache, in the order in which they are looked for. */
+/** The names that a model may have in the cache, in the order of the search. */
 export function cachedStems(address: ModelAddress): string[] {
   if (!("tag" in address)) return [address.stem];
   const { stem, tag } = address;
@@ -69,7 +69,7 @@ export function cachedStems(address: ModelAddress): string[] {
     : [`${stem}.${tag.toUpperCase()}`];
 }
 
-/** The URLs of all parts of a split file; else the one URL. */
+/** The URLs of all parts of a split file; for any other file, its URL alone. */
 export function partsOf(url: string): string[] {
   const { pathname } = new URL(url);
   const parts = Number(PART.exec(pathname)?.[2] ?? 0);
@@ -81,7 +81,7 @@ export function partsOf(url: string): string[] {
   });
 }
 
-/** What the name of one part of a split file ends with, before `.gguf`; nothing for a whole file. */
+/** The end of a part's name, before `.gguf`; empty for a file that isn't split. */
 export function partSuffix(part: number, parts: number): string {
   const digits = (n: number) => String(n).padStart(5, "0");
   return parts > 1 ? `-${digits(part)}-of-${digits(parts)}` : "";
@@ -91,7 +91,7 @@ export function isLaterPart(name: string): boolean {
   return Number(PART.exec(name)?.[1] ?? 1) > 1;
 }
 
-/** The paths of all parts of a split file, by that of the first; of another file, its own. */
+/** The paths of all parts of a split file, from the path of the first; for any other file, its own path. */
 export function partFiles(first: string): string[] {
   const [end = "", part, parts] = PART.exec(first) ?? [];
   if (Number(part) !== 1) return [first];
@@ -101,7 +101,7 @@ export function partFiles(first: string): string[] {
   });
 }
 
-/** `user/model/…` of a page or file of the hub that is given by its URL. */
+/** `user/model/…` for the URL of a page or a file on the hub; undefined for any other URL. */
 function hubPathOf(url: URL): string | undefined {
   const hub = new URL(hubEndpoint());
   const hosts = hub.host === "huggingface.co" ? [hub.host, "hf.co"] : [hub.host];
@@ -156,7 +156,7 @@ function fileUrl(user: string, model: string, branch: string, path: string[]): s
   return `${hubEndpoint()}${place.join("/")}?download=true`;
 }
 
-/** The cached name of the file that the hub has chosen for a tag. */
+/** The name in the cache for the file that the hub has chosen for a tag. */
 function stemFor(repository: RepositoryAddress, file: string): string {
   const [first = "", plainName] = cachedStems(repository);
   const isDefault = file.toLowerCase().includes(DEFAULT_QUANTIZATION.toLowerCase());
@@ -182,7 +182,7 @@ function withoutEnd(name: string): string {
   return name.replace(PART, "").replace(/\.gguf$/i, "");
 }
 
-/** A name that every file system takes. */
+/** Replaces the characters that some file systems don't allow in names. */
 function plain(name: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: file systems refuse them
   return name.replace(/[<>:"/\\|?*\u0000-\u001f]/g, "!");

@@ -1,4 +1,4 @@
-/** The checksums that the hub gave of downloaded files, kept so that they can be checked again. */
+/** Stores the hub's checksums of downloaded files, so that the files can be checked again later. */
 import { createHash } from "node:crypto";
 import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
@@ -6,19 +6,20 @@ import { cacheDirectory } from "../cache-directory.js";
 import { makeDirectory } from "../make-directory.js";
 import { writeWhole } from "../whole-file.js";
 
+/** The stored record of a downloaded file. */
 export interface KnownFile {
   sha256: string;
-  /** What it was downloaded from. */
+  /** The source that it was downloaded from. */
   source: string;
 }
 
-/** A file of its own for each, so that processes don't write over one another's. */
+/** The record of a model's file. Each has its own, so that processes don't overwrite each other's. */
 function recordOf(file: string): string {
   const name = createHash("sha256").update(path.resolve(file)).digest("hex").slice(0, 32);
   return path.join(cacheDirectory(), "downloads", `${name}.json`);
 }
 
-/** What can't be kept is not checked later. */
+/** Stores a checksum. If that fails, the file just can't be checked later. */
 export async function rememberChecksum(file: string, known: KnownFile): Promise<void> {
   try {
     const record = recordOf(file);
@@ -33,7 +34,7 @@ export async function forgetChecksum(file: string): Promise<void> {
   } catch {}
 }
 
-/** Undefined where the hub gave none. */
+/** The stored checksum of a file; undefined if there is none. */
 export async function knownChecksum(file: string): Promise<KnownFile | undefined> {
   try {
     const known: KnownFile = JSON.parse(await readFile(recordOf(file), "utf8"));

@@ -1,8 +1,8 @@
 /**
- * Models from a hub or a web server, in the directory of node-llama-cpp's downloader and under its
- * names. The transfers are our own: that downloader keeps whatever a server sends (a login page as a
- * model, for ever), tells nothing of retries and has no limit to set on them, and doesn't say which
- * status it was refused with. One connection a file, where it opens several.
+ * Downloads models from a hub or a web server, into the directory of node-llama-cpp's downloader and
+ * under its file names. The transfers don't use that downloader. It keeps anything that a server sends,
+ * such as a login page, as a model. It doesn't report or limit its retries, and doesn't report the status
+ * of a refusal. Unlike it, this module opens one connection per file.
  */
 import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
@@ -33,14 +33,15 @@ import { notGguf, transfer } from "./transfer.js";
 
 const LOCK_POLL_MS = 500;
 
-/** Where downloaded models are kept. Throws `ERR_WRITE` where the user has no home directory. */
+/** The directory of downloaded models. Throws `ERR_WRITE` if the user has no home directory. */
 export function modelsDirectory(): string {
   return path.join(homeDirectory(), ".node-llama-cpp", "models");
 }
 
 /**
- * The path of the model that a `hf:` URI or URL names, downloaded unless it is there; of a split one,
- * its first part. Throws `ERR_DOWNLOAD`, `ERR_WRITE`, `ERR_INVALID_OPTION`, or the signal's reason.
+ * Downloads the model of a `hf:` URI or a URL, unless it is there already. Returns the path of its file,
+ * or of the first part of a split model. Throws `ERR_DOWNLOAD`, `ERR_WRITE`, `ERR_INVALID_OPTION`, or the
+ * signal's reason.
  */
 export async function downloadModel(
   source: string,
@@ -73,7 +74,7 @@ export async function downloadModel(
   }
 }
 
-/** As Hugging Face's own tools have it. Throws `ERR_DOWNLOAD`. */
+/** Throws `ERR_DOWNLOAD` if HF_HUB_OFFLINE is set, as Hugging Face's own tools do. */
 function refuseOffline(source: string): void {
   if (!/^(1|true|yes|on)$/i.test(process.env.HF_HUB_OFFLINE ?? "")) return;
   throw new LlamaEtsError(
@@ -83,7 +84,7 @@ function refuseOffline(source: string): void {
   );
 }
 
-/** The whole model under one of its names. What isn't GGUF is removed, and no model. */
+/** Finds a complete cached model under one of its names. Removes files that aren't GGUF. */
 async function findCached(directory: string, address: ModelAddress): Promise<string | undefined> {
   const names = await readdir(directory).catch(() => []);
   for (const stem of cachedStems(address)) {
@@ -108,7 +109,7 @@ async function isGguf(file: string): Promise<boolean> {
   return false;
 }
 
-/** Which file of a repository has the quantization, as the hub's manifest says. */
+/** Asks the hub's manifest which file of a repository has the quantization. */
 async function askHub(
   repository: RepositoryAddress,
   subject: Subject,
@@ -121,7 +122,7 @@ async function askHub(
   const ask = async () => {
     const watchdog = new Watchdog(patience.silentMs, signal);
     try {
-      // The hub names the file to clients of this name only.
+      // The hub names the file only to clients with this name.
       const headers = { "User-Agent": "llama-cpp" };
       const { response } = await request(`${hubEndpoint()}${place}`, headers, subject, watchdog);
       return await response.text().catch((error: unknown) => {
@@ -189,7 +190,7 @@ async function fetchParts(
   return files[0] as string;
 }
 
-/** One process at a time fetches a file; the others wait for it. */
+/** Downloads a file under a lock: one process at a time downloads it, and the others wait. */
 async function fetchLocked(
   url: string,
   file: string,

@@ -1,4 +1,4 @@
-/** The models in the directory of downloads: listed, checked and removed. */
+/** Lists, checks and removes downloaded models. */
 import { readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { LlamaEtsError, messageOf } from "../errors.js";
@@ -9,20 +9,20 @@ import { isLaterPart, partFiles } from "./address.js";
 import { forgetChecksum, knownChecksum } from "./checksums.js";
 import { modelsDirectory } from "./download-model.js";
 
-/** A model file in the cache of downloads. */
+/** A downloaded model. */
 export interface KeptModel {
-  /** The file's name; of a split model, the first part's. */
+  /** The file's name; for a split model, the name of its first part. */
   name: string;
   path: string;
-  /** The bytes of all parts. */
+  /** Total bytes of all parts. */
   sizeBytes: number;
-  /** Files that it lies in. */
+  /** Number of its files. */
   parts: number;
-  /** What is wrong with it. */
+  /** What is wrong with it; absent if nothing was found. */
   broken?: string;
 }
 
-/** In the order of their names. The directory appears with the first download. */
+/** Lists the downloaded models in the order of `readdir`, that of their names; empty without downloads. */
 export async function keptModels(): Promise<KeptModel[]> {
   const { directory, names } = await kept();
   const files = names.filter((name) => name.endsWith(".gguf"));
@@ -30,7 +30,7 @@ export async function keptModels(): Promise<KeptModel[]> {
   return Promise.all(firsts.map((name) => describe(name, path.join(directory, name))));
 }
 
-/** What the directory holds; nothing where there is none, or no home directory for it. */
+/** The names of the directory's files; empty if there is no such directory, or no home directory. */
 async function kept(): Promise<{ directory: string; names: string[] }> {
   try {
     const directory = modelsDirectory();
@@ -40,7 +40,7 @@ async function kept(): Promise<{ directory: string; names: string[] }> {
   }
 }
 
-/** A later part whose first part isn't there. */
+/** Whether a later part has no first part in the directory. */
 function isOrphan(name: string, files: readonly string[]): boolean {
   return !files.some((first) => !isLaterPart(first) && partFiles(first).includes(name));
 }
@@ -66,7 +66,7 @@ async function describe(name: string, file: string): Promise<KeptModel> {
   return broken === undefined ? model : { ...model, broken };
 }
 
-/** A kept model by its name, with or without `.gguf`. Throws `ERR_MODEL_NOT_FOUND`. */
+/** Finds a downloaded model by its name, with or without `.gguf`. Throws `ERR_MODEL_NOT_FOUND`. */
 export async function findKept(name: string): Promise<KeptModel> {
   const models = await keptModels();
   const found = models.find((model) => model.name === name || model.name === `${name}.gguf`);
@@ -77,8 +77,8 @@ export async function findKept(name: string): Promise<KeptModel> {
 }
 
 /**
- * Removes a kept model: all of its parts, and what is left of earlier attempts. Throws
- * `ERR_MODEL_NOT_FOUND`, and `ERR_WRITE` where another process downloads it, or it can't be removed.
+ * Removes a downloaded model: all of its parts, and the partial files of earlier attempts. Throws
+ * `ERR_WRITE` if another process is downloading it, or if a file can't be removed.
  */
 export async function removeKept({ path: first }: Pick<KeptModel, "path">): Promise<void> {
   for (const file of partFiles(first)) {
@@ -104,15 +104,15 @@ export async function removeKept({ path: first }: Pick<KeptModel, "path">): Prom
   }
 }
 
-/** What a check found of a kept model. */
+/** The result of checking a downloaded model. */
 export interface CheckedModel extends KeptModel {
-  /** Whether all of its files have the hub's SHA-256; null where the hub gave none. */
+  /** Whether all of its files have the hub's SHA-256; null if a checksum is unknown. */
   checksum: boolean | null;
 }
 
 /**
- * Reads a kept model's files again: its header and parts, by `readModel`, and its checksums. Rejects
- * with the signal's reason.
+ * Checks a downloaded model: `readModel` reads its header and parts, and its checksums are computed.
+ * Rejects with the signal's reason.
  */
 export async function checkKept(
   model: KeptModel,

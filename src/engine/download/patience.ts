@@ -1,18 +1,20 @@
-/** Attempts that are repeated while what fails may pass: how often, and for how long. */
+/** Repeats attempts that fail for reasons that may be temporary, a limited number of times. */
 import { setTimeout as sleep } from "node:timers/promises";
 
+/** Limits on the silence, the attempts and the waits of a download. */
 export interface Patience {
-  /** Milliseconds without a byte, or twice as many with less than 64 KiB, that end an attempt. */
+  /** An attempt ends after this time without a byte, or after twice this time with less than 64 KiB. */
   silentMs: number;
-  /** The waits between attempts; one attempt more than there are waits. */
+  /** The waits between attempts. There is one more attempt than waits. */
   waitsMs: readonly number[];
   /** The longest wait that a server may ask for (`Retry-After`). */
   longestWaitMs: number;
 }
 
 /**
- * A download ends within three minutes in which nothing comes: five attempts, each silent for at
- * most 20 seconds, and four waits of at most 15. One that drips ends within five. A port that refuses is given up after 15 seconds.
+ * A download in which nothing arrives ends within three minutes: it makes five attempts with at most 20
+ * seconds of silence each, and four waits of at most 15 seconds. A download that arrives too slowly ends
+ * within five minutes. If the port refuses connections, it ends after 15 seconds.
  */
 export const PATIENCE: Patience = {
   silentMs: 20_000,
@@ -20,10 +22,10 @@ export const PATIENCE: Patience = {
   longestWaitMs: 15_000,
 };
 
-/** A failure that may pass. */
+/** A failure that may be temporary. */
 export class PassingFailure extends Error {
   readonly waitMs: number;
-  /** The attempt got on, so that the next one is the first again. */
+  /** Whether the attempt made progress. Then the count of failures starts again. */
   readonly gained: boolean;
 
   constructor(message: string, { waitMs = 0, gained = false, cause }: PassingOptions = {}) {
@@ -39,7 +41,10 @@ interface PassingOptions {
   cause?: unknown;
 }
 
-/** Throws the last `PassingFailure`, any other error at once, and the signal's reason when aborted. */
+/**
+ * Repeats an attempt while it throws a `PassingFailure`. Throws the last one, any other error at once,
+ * and the signal's reason after an abort.
+ */
 export async function persist<T>(
   attempt: () => Promise<T>,
   onRetry: (why: string) => void,

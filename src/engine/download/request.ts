@@ -1,4 +1,4 @@
-/** Requests to a hub or a web server: redirects, the token, silence, and what a status means. */
+/** Requests to a hub or a web server. Handles redirects, the token, silence, and error statuses. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { homeDirectory } from "../cache-directory.js";
@@ -8,31 +8,32 @@ import { PassingFailure } from "./patience.js";
 
 const MOST_REDIRECTS = 10;
 
-/** What a request is for, in errors. */
+/** The purpose of a request, for error messages. */
 export interface Subject {
-  /** As the caller named it. */
+  /** The source as the caller named it. */
   source: string;
   /** The page of the repository on the hub. */
   page?: string;
 }
 
+/** A server's answer, and what the hub's headers say about the file. */
 export interface Answer {
   response: Response;
-  /** SHA-256 in hexadecimal and size of the file, where the hub gives them. */
+  /** The file's SHA-256 in hexadecimal, and its size; absent if the hub doesn't give them. */
   sha256?: string;
   size?: number;
 }
 
-/** Bytes that have to come within twice the time of silence: a server that sends less drips. */
+/** Fewest bytes that must arrive within twice the time of silence. Otherwise the transfer is too slow. */
 const LEAST_BYTES = 2 ** 16;
 
-/** Aborts what is silent for too long, or drips, or when the signal does. */
+/** Aborts a request that is silent for too long or too slow, or when the outer signal is aborted. */
 export class Watchdog {
   readonly #controller = new AbortController();
   readonly #silence: NodeJS.Timeout;
   readonly #drip: NodeJS.Timeout;
   readonly #outer: AbortSignal | undefined;
-  /** Since the timer of dripping was set. */
+  /** Bytes since the timer for slow transfers was started. */
   #bytes = 0;
   readonly #onAbort = () => this.#controller.abort(this.#outer?.reason);
 
@@ -49,21 +50,21 @@ export class Watchdog {
     return this.#controller.signal;
   }
 
-  /** The server has answered. */
+  /** Restarts both timers: the server has answered. */
   answered(): void {
     this.#bytes = 0;
     this.#silence.refresh();
     this.#drip.refresh();
   }
 
-  /** Bytes have come. */
+  /** Restarts the timer of silence: bytes have arrived. */
   heard(bytes: number): void {
     this.#bytes += bytes;
     this.#silence.refresh();
     if (this.#bytes >= LEAST_BYTES) this.answered();
   }
 
-  /** Ends the request, if it is still open. */
+  /** Stops the timers, and aborts the request if it is still open. */
   close(): void {
     clearTimeout(this.#silence);
     clearTimeout(this.#drip);
@@ -73,9 +74,9 @@ export class Watchdog {
 }
 
 /**
- * The answer behind all redirects, its status being 2xx or 416. The hub tells a file's checksum in a
- * redirect's headers, which fetch would follow unseen. Throws `PassingFailure`, and `ERR_DOWNLOAD`
- * for what repeating doesn't mend.
+ * Sends a request, and returns the answer after all redirects; its status is 2xx or 416. It follows
+ * redirects itself, because the hub gives a file's checksum in the headers of a redirect, which `fetch`
+ * would hide. Throws `PassingFailure`, or `ERR_DOWNLOAD` for an error that a retry can't fix.
  */
 export async function request(
   url: string,
@@ -87,11 +88,11 @@ export async function request(
   let linked: Pick<Answer, "sha256" | "size"> = {};
   const token = await hubToken();
   for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
-    // No other server sees the token.
+    // Send the token only to the hub.
     const isHub = current.origin === new URL(hubEndpoint()).origin;
     const response = await fetch(current, {
       headers: {
-        // Without it, servers may pack the file, and a range would be one of the packed bytes.
+        // Without this, a server may compress the file. A range would then refer to compressed bytes.
         "Accept-Encoding": "identity",
         ...headers,
         ...(isHub && token !== undefined && { Authorization: `Bearer ${token}` }),
@@ -117,10 +118,10 @@ export async function request(
   throw new LlamaEtsError("ERR_DOWNLOAD", `${subject.source}: ${url} redirects without end`);
 }
 
-/** What a failed fetch, or a body that broke off, is told as. */
+/** The message for a failed fetch, or for a body that broke off. */
 export function failureOf(error: unknown, { signal }: Watchdog): string {
   if (signal.aborted) return messageOf(signal.reason);
-  // fetch says "fetch failed"; why is in its cause, and of several addresses in their causes.
+  // fetch says only "fetch failed". The reason is in its cause, or in the errors of an AggregateError.
   let inner: unknown = error;
   while (inner instanceof Error && inner.cause !== undefined) inner = inner.cause;
   if (inner instanceof AggregateError) inner = inner.errors[0];
@@ -150,7 +151,7 @@ function refusal(response: Response, url: URL, subject: Subject, hasToken: boole
 function fixFor(status: number, { page }: Subject, hasToken: boolean): string {
   if (page === undefined) return "check the URL, or download the file and give its path";
   if (status === 401 || status === 403) {
-    // The hub answers so for gated and private repositories, and for names that don't exist.
+    // The hub gives these statuses for gated and private repositories, and for unknown names.
     const token = hasToken
       ? "check that HF_TOKEN is a valid token of an account that has access"
       : "set HF_TOKEN to a token of your account (huggingface.co/settings/tokens)";
@@ -159,7 +160,7 @@ function fixFor(status: number, { page }: Subject, hasToken: boolean): string {
   return `look at ${page} for the names of its files and quantizations`;
 }
 
-/** As Hugging Face's own tools find it. */
+/** The hub's token. It is looked for in the same places as by Hugging Face's own tools. */
 async function hubToken(): Promise<string | undefined> {
   const { HF_TOKEN, HF_TOKEN_PATH, HF_HOME, XDG_CACHE_HOME } = process.env;
   if (HF_TOKEN !== undefined && HF_TOKEN.trim() !== "") return HF_TOKEN.trim();

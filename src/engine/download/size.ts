@@ -1,12 +1,12 @@
-/** Whether a download fits this machine, known before it is written. */
+/** Checks whether a download fits this machine, before it is written. */
 import { statfs } from "node:fs/promises";
 import path from "node:path";
 import { LlamaEtsError } from "../errors.js";
 import { freeMachineBytes } from "../local/free-memory.js";
 
-/** Throws `ERR_WRITE` where the disk has no room for so many bytes more. */
+/** Throws `ERR_WRITE` if the disk has no room for this many more bytes. */
 export async function refuseWithoutSpace(file: string, bytes: number): Promise<void> {
-  // A file system that can't say is written to.
+  // If the file system doesn't report its free space, just try.
   const disk = await statfs(path.dirname(file)).catch(() => undefined);
   if (disk === undefined || disk.blocks === 0) return;
   const free = disk.bavail * disk.bsize;
@@ -18,7 +18,7 @@ export async function refuseWithoutSpace(file: string, bytes: number): Promise<v
   );
 }
 
-/** What is to come, and whether the memory that is free holds it. */
+/** Says for people how large a download is, and whether the model fits into the free memory. */
 export function sizeNote(bytes: number, isEstimate: boolean): string {
   const free = freeMachineBytes();
   const size = `${isEstimate ? "about " : ""}${gibibytes(bytes)} to download`;

@@ -1,7 +1,7 @@
 /**
- * One file, fetched in as many attempts as it takes. What has come lies beside the file, as `.part`
- * with what the server said that it is; an attempt goes on from there only where the server says the
- * same again, and a file takes its place whole, with the checksum that the hub gives.
+ * Downloads one file in several attempts if necessary. The bytes so far are in a `.part` file, beside a
+ * record of the file's identity on the server. An attempt continues the `.part` file only if the server
+ * still reports the same identity. A complete file with the hub's checksum is renamed to its name.
  */
 import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { LlamaEtsError, messageOf } from "../errors.js";
@@ -10,34 +10,35 @@ import { HEAD_BYTES, otherThanGguf } from "../file-kind.js";
 import { PassingFailure, type Patience, persist } from "./patience.js";
 import { type Answer, failureOf, request, type Subject, Watchdog } from "./request.js";
 
-/** Bytes by which an attempt must get on for the next one to count as the first. */
+/** Bytes that an attempt must add to count as progress, which restarts the count of failures. */
 const GAIN = 2 ** 20;
 
 interface TransferProgress {
   received: number;
-  /** 0 where the server doesn't say. */
+  /** The file's size; 0 if the server doesn't report it. */
   total: number;
   retrying?: string;
 }
 
+/** The purpose, the limits and the callbacks of a transfer. */
 export interface TransferOptions {
   subject: Subject;
   patience: Patience;
   onProgress: (progress: TransferProgress) => void;
-  /** Told how many bytes are still to come, before they are written; what it throws ends the transfer. */
+  /** Called before bytes are written, with the number of bytes left. If it throws, the transfer ends. */
   onSize?: (left: number, total: number) => Promise<void>;
-  /** Told the checksum that the hub gives, once the file is there. */
+  /** Called with the hub's checksum, once the file is complete. */
   onChecksum?: (sha256: string) => Promise<void>;
   signal: AbortSignal | undefined;
 }
 
-/** What the server says that a partial file is part of. */
+/** The identity on the server, and the size, of the file that a partial file belongs to. */
 interface PartRecord {
   identity: string;
   total: number;
 }
 
-/** Throws `ERR_DOWNLOAD`, `ERR_WRITE`, `PassingFailure`, or the signal's reason. */
+/** Downloads a file. Throws `ERR_DOWNLOAD`, `ERR_WRITE`, `PassingFailure`, or the signal's reason. */
 export async function transfer(url: string, file: string, options: TransferOptions): Promise<void> {
   const { patience, onProgress, signal } = options;
   let last: TransferProgress = { received: 0, total: 0 };
@@ -59,7 +60,7 @@ async function attemptTransfer(url: string, file: string, options: TransferOptio
     const answer = await request(url, range, subject, watchdog);
     const start = startOf(answer, begun);
     if (start === undefined) {
-      // The server has another file now, or counts otherwise: all of it again.
+      // The server has another file now, or it ignores the requested range. Start again.
       await part.remove();
       throw new PassingFailure("the file has changed on the server", { gained: begun !== null });
     }
@@ -77,14 +78,14 @@ async function attemptTransfer(url: string, file: string, options: TransferOptio
   }
 }
 
-/** Where the answer's bytes belong; `undefined` where they belong to something else. */
+/** The offset of the answer's bytes in the file; undefined if they don't continue the partial file. */
 function startOf(
   answer: Answer,
   begun: (PartRecord & { size: number }) | null,
 ): number | undefined {
   const { status, headers } = answer.response;
   if (status === 416) return undefined;
-  if (status !== 206) return 0; // A server without ranges sends all of it.
+  if (status !== 206) return 0; // A server that doesn't support ranges sends the whole file.
   const [, from, all] =
     /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers.get("content-range") ?? "") ?? [];
   const isSame = begun !== null && recordOf(answer, begun.size).identity === begun.identity;
@@ -92,7 +93,7 @@ function startOf(
   return isSame && isNext ? begun?.size : undefined;
 }
 
-/** A file without checksum or strong validator can't be told from another: it has no identity. */
+/** The file's identity and size. A file without a checksum or a strong ETag has no identity. */
 function recordOf(
   { response, sha256, size }: Answer,
   start: number,
@@ -151,7 +152,7 @@ async function receive(
   }
 }
 
-/** What came in the place of a model. */
+/** The error if a server sends something other than a GGUF file. */
 export function notGguf(head: Uint8Array, { source, page }: Subject): LlamaEtsError {
   const what = otherThanGguf(head)?.what;
   const isPage = what === "a web page";
@@ -166,7 +167,7 @@ export function notGguf(head: Uint8Array, { source, page }: Subject): LlamaEtsEr
   );
 }
 
-/** A file that grows in `.part`, beside its record and in the file's directory. */
+/** A `.part` file that grows during the download. Its record and it are in the final file's directory. */
 class PartialFile {
   readonly #file: string;
   readonly #part: string;
@@ -178,7 +179,7 @@ class PartialFile {
     this.#record = `${file}.part.json`;
   }
 
-  /** What is there of a file whose identity is known. */
+  /** The record and the size of the partial file; null if there is none, or if its identity is unknown. */
   async begun(): Promise<(PartRecord & { size: number }) | null> {
     try {
       const record: PartRecord = JSON.parse(await readFile(this.#record, "utf8"));
@@ -190,7 +191,7 @@ class PartialFile {
     }
   }
 
-  /** To be written from `start` on; from 0, what was there goes before the new record comes. */
+  /** Opens the partial file to write from `start` on. If that is 0, empties it, then writes the record. */
   open(start: number, { identity, total }: Partial<PartRecord>): Promise<FileHandle> {
     return this.#guard(async () => {
       if (start > 0) return open(this.#part, "r+");
@@ -209,7 +210,7 @@ class PartialFile {
     return this.#guard(() => handle.datasync());
   }
 
-  /** Removes what doesn't have the checksum: what was pieced together is fetched anew. */
+  /** Checks the checksum. Removes a wrong file; if it came from several attempts, it is downloaded again. */
   async check(
     sha256: string,
     { source }: Subject,
@@ -236,7 +237,7 @@ class PartialFile {
     await rm(this.#record, { force: true });
   }
 
-  /** Nothing goes on from bytes of which no server can say what they are part of. */
+  /** Removes a partial file without a known identity, because no later attempt can continue it. */
   async removeUnlessKnown(): Promise<void> {
     if ((await this.begun()) === null) await this.remove();
   }

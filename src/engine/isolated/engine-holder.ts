@@ -1,6 +1,7 @@
 /**
- * A thread that holds the process of one model: it starts it, again where it ended, and passes messages
- * on. That the app's thread waits for a tokenizer doesn't stop this one.
+ * A thread that holds the engine's process of one model. It starts the process, restarts it after its
+ * end, and forwards messages. It keeps running while the app's thread blocks on a synchronous call,
+ * such as `tokenize`.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -23,16 +24,16 @@ import {
 import { encode } from "./wire.js";
 
 const SCRIPT = fileURLToPath(new URL("engine-process.js", import.meta.url));
-/** Characters of what the process said last. */
+/** Characters of the process's last output on stderr that are kept for an error message. */
 const MAX_SAID = 2000;
 const SAID_LINES = 5;
-/** For a process that was told to end. */
+/** Time for a process to exit after it was asked to. */
 const PATIENCE_MS = 5000;
-/** Node waits for ever for threads of its own that the system refuses. */
+/** Time for a process to start. If the system refuses Node its threads, Node would wait for ever. */
 const START_MS = 60_000;
 const NOT_STARTED = `no start within ${START_MS / 1000} s, as without threads to spare`;
 
-/** llama.cpp's words for a server that is gone; it doesn't say which. */
+/** llama.cpp's messages for a lost RPC server. They don't name the server. */
 const LOST_SERVER = /Remote RPC server crashed|RPC handshake failed|Failed to connect to .*:\d+/;
 const RESTART = "start the server again; the next call loads the model anew";
 
@@ -44,11 +45,11 @@ let lastEnd: CrossedError | undefined;
 /** The ids of calls without a reply. */
 const pending = new Set<number>();
 let awaitedNow: number | undefined;
-/** The id of the last call, and who is told of its reply, or that the process has ended. */
+/** The id of the disposing call. `disposed` is called on its reply, or when the process has ended. */
 const CLOSING = 0;
 let disposed = () => {};
 
-/** Where a thread of the app is terminated, this one is, too: its child must end all the same. */
+/** Kills the child when this thread ends. The thread ends early if the app terminates its own thread. */
 function endWithThread(started: ChildProcess): void {
   const { pid } = started;
   if (pid === undefined || process.platform === "win32") return;
@@ -56,7 +57,7 @@ function endWithThread(started: ChildProcess): void {
   try {
     addon = loadAddon() as Addon;
   } catch {
-    return; // the child says what is wrong with it
+    return; // the child fails to load the addon too, and reports the reason
   }
   addon.holdChild(pid);
   started.once("exit", () => addon.releaseChild(pid));
@@ -65,7 +66,7 @@ function endWithThread(started: ChildProcess): void {
 function start(): ChildProcess {
   const number = ++processes;
   const started = fork(SCRIPT, [String(number)], {
-    // Where a directory was removed, nothing starts in it.
+    // No process can start in a removed directory.
     cwd: existsSync(directory) ? directory : path.parse(SCRIPT).root,
     execArgv: [],
     serialization: "advanced",
@@ -83,7 +84,7 @@ function start(): ChildProcess {
   started.on("message", (message: FromEngine | typeof STARTED) => {
     if (message === STARTED) return clearTimeout(late);
     if (!("replies" in message)) return parentPort?.postMessage(message);
-    // Each has its bytes alone: they were views of all that came at once.
+    // Copy the bytes of each reply: they are views of one buffer with all replies.
     settle(message.replies.map((one) => ({ ...one, answered: one.answered.slice() })));
   });
   const end = (how: string) => {
@@ -95,7 +96,7 @@ function start(): ChildProcess {
   };
   started.on("error", (error) => end(error.message));
   started.on("close", (code, signal) => end(signal ?? `exit code ${code}`));
-  // A restart loads the model again before anything else is asked of it.
+  // After a restart, the first request loads the model again.
   if (number > 1) {
     const asked = encode({ ref: MODEL, method: "load", args: [source, options] });
     started.send([{ id: null, process: number, asked }]);
@@ -134,7 +135,7 @@ function settle(replies: readonly Reply[]): void {
   if (others.length > 0) parentPort?.postMessage({ replies: others });
 }
 
-/** Rejects what waits for a process that has ended. */
+/** Rejects all pending calls after the end of their process. */
 function fail(number: number, error: CrossedError): void {
   const answered = encode({ error });
   settle([...pending].map((id) => ({ id, process: number, answered })));
@@ -153,7 +154,7 @@ function pass(calls: readonly Call[]): void {
   if (current.length === 0) return;
   child ??= start();
   child.send(current as Call[], (error) => {
-    if (error !== null) child?.kill("SIGKILL"); // its end rejects what waits
+    if (error !== null) child?.kill("SIGKILL"); // the pending calls are rejected at its end
   });
 }
 
@@ -179,7 +180,7 @@ async function close(): Promise<void> {
   parentPort?.close();
 }
 
-// The app's thread must not wait for ever for one that fails.
+// If this thread fails, it rejects all pending calls, so that the app doesn't wait for ever.
 process.on("uncaughtException", (error) => {
   lastEnd = crashOf(error.message, "");
   fail(processes, lastEnd);

@@ -1,4 +1,4 @@
-/** The app's end of the wire to an engine's process: calls that wait, and calls that don't. */
+/** The app's end of the connection to an engine's process, for asynchronous and synchronous calls. */
 import { existsSync } from "node:fs";
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { LlamaEtsError, messageOf } from "../errors.js";
@@ -21,13 +21,13 @@ import { decode, encode, type Ref } from "./wire.js";
 
 const SCRIPT = new URL("../../../dist/engine/isolated/engine-holder.js", import.meta.url);
 
-/** An object of one process; gone with it. */
+/** A reference to an object of one engine's process. It is invalid after the end of that process. */
 export interface Remote {
   readonly ref: Ref;
   readonly process: number | null;
 }
 
-/** Throws `ERR_ENGINE_FAILED` where it was removed: Node starts no thread there. */
+/** Throws `ERR_ENGINE_FAILED` if the directory was removed: Node starts no thread there. */
 function workingDirectory(): string {
   let directory = "";
   try {
@@ -37,17 +37,17 @@ function workingDirectory(): string {
   throw new LlamaEtsError(
     "ERR_ENGINE_FAILED",
     "An isolated engine can't start where the working directory was removed",
-    { fix: "a working directory that is there" },
+    { fix: "a working directory that exists" },
   );
 }
 
 const THE_MODEL: Remote = { ref: MODEL, process: null };
 
-/** What a call needs besides its arguments. */
+/** Callbacks of a call. */
 interface Around {
-  /** Told of the call's progress. */
+  /** Receives the call's progress. */
   watch?: ((shown: Shown) => void) | undefined;
-  /** What crosses as a reference, and what one stands for. */
+  /** Convert objects of the engine's process to references, and references to objects. */
   refOf?(value: object): Ref | undefined;
   objectOf?(ref: Ref): unknown;
 }
@@ -63,22 +63,23 @@ interface Listeners {
   onEntries(entries: PackedEntries): void;
 }
 
+/** The connection to one engine's process. It matches replies to calls. */
 export class EngineLink {
   readonly #holder: Worker;
   readonly #flag = new Int32Array(new SharedArrayBuffer(4));
   readonly #port: MessageChannel["port1"];
   readonly #waiting = new Map<number, Waiting>();
-  /** Who is told of the progress of an object's call. */
+  /** Callbacks for the progress of an object's call, by process and object. */
   readonly #watching = new Map<string, (shown: Shown) => void>();
   readonly #listeners: Listeners;
   #queue: Call[] = [];
   #lastId = 0;
   #process = 1;
   #closing: Promise<void> | undefined;
-  /** Why nothing more is answered, once the thread has ended. */
+  /** The error of all further calls after the holder's thread has ended. */
   #ended: LlamaEtsError | undefined;
 
-  /** @param options those of `loadModel` that can be cloned */
+  /** @param options the options of `loadModel` that can be cloned */
   constructor(source: string, options: Record<string, unknown>, listeners: Listeners) {
     const { port1, port2 } = new MessageChannel();
     this.#listeners = listeners;
@@ -93,7 +94,7 @@ export class EngineLink {
     port1.unref();
   }
 
-  /** The last process that replied; one that takes its place has the next number. */
+  /** The number of the latest process that has replied. A restarted process has the next number. */
   get process(): number {
     return this.#process;
   }
@@ -102,7 +103,7 @@ export class EngineLink {
     return this.call(THE_MODEL, "load", [source, options]) as Promise<ModelFacts>;
   }
 
-  /** Calls a method of an object, or of the model where none is named. */
+  /** Calls a method of an object, or of the model if `remote` is null. */
   async call(
     remote: Remote | null,
     method: string,
@@ -112,7 +113,7 @@ export class EngineLink {
     return (await this.exchange(remote, method, args, around)).value;
   }
 
-  /** As `call`, with the process that replied. */
+  /** Like `call`, and also returns the number of the process that replied. */
   exchange(
     remote: Remote | null,
     method: string,
@@ -131,17 +132,17 @@ export class EngineLink {
     });
   }
 
-  /** Nobody waits for it: it crosses with the next call, or when the event loop turns. */
+  /** Calls a method without a reply. It is sent with the next call, or on the next event-loop turn. */
   tell({ ref, process }: Remote, method: string, args: readonly unknown[] = []): void {
     if (this.#closing !== undefined || this.#ended !== undefined) return;
     this.#enqueue({ id: null, process, asked: encoded({ ref, method, args }) });
   }
 
-  /** Waits for the reply without turning the event loop. */
+  /** Calls a method of the model and blocks this thread until the reply. */
   callNow(method: string, args: readonly unknown[]): unknown {
     if (this.#ended !== undefined) throw this.#ended;
     const asked = encoded({ ref: MODEL, method, args });
-    this.#flush(); // in the order of the calls
+    this.#flush(); // keeps the order of the calls
     const id = ++this.#lastId;
     Atomics.store(this.#flag, 0, 0);
     this.#post({ now: { id, process: null, asked } });
@@ -215,13 +216,13 @@ export class EngineLink {
     return waiting;
   }
 
-  /** Forgets who watches an object that is gone. */
+  /** Removes the progress callback of a disposed object. */
   forget({ ref, process }: Remote): void {
     this.#watching.delete(`${process}/${ref}`);
   }
 
   #fail(why: string): void {
-    // The first reason is the cause; that the thread then ends follows from it.
+    // Keep the first reason. A later one, such as the thread's end, only follows from it.
     this.#ended ??=
       this.#closing === undefined
         ? new LlamaEtsError("ERR_ENGINE_CRASHED", `The isolated engine failed: ${why}`)

@@ -1,6 +1,6 @@
 /**
- * The process of one model: the engine of `local/`, asked by messages (`protocol.ts`). It ends with its
- * channel, so that it outlives no app, however that ended.
+ * The engine's process of one model. It runs the engine of `local/`, and answers messages
+ * (`protocol.ts`). It exits when its channel closes, so that it never outlives the app.
  */
 import { LlamaEtsError } from "../errors.js";
 import { loadModel } from "../local/load-model.js";
@@ -23,7 +23,7 @@ import {
 } from "./protocol.js";
 import { decode, encode, type Ref } from "./wire.js";
 
-/** Any of the engine's objects; the app's side is typed. */
+/** Any of the engine's objects. Only the app's side has their exact types. */
 type Callee = Record<string, (...args: unknown[]) => unknown> & Partial<AsyncDisposable>;
 
 const SHOWN_MS = 50;
@@ -31,12 +31,12 @@ const SHOWN_METHODS = ["generate", "denoise", "search"];
 
 const number = Number(process.argv[2]);
 const objects = new Map<Ref, { object: object; owner: Ref }>();
-/** Those whose progress the app has asked for. */
+/** The objects whose progress the app has asked for. */
 const watched = new Set<Ref>();
-/** What begins to tell of a call that runs, by the object: a timer that tells nothing costs, too. */
+/** Functions that start the progress timer of a running call, by object. They avoid timers nobody needs. */
 const unwatched = new Map<Ref, () => void>();
 let lastRef = MODEL;
-/** Begins to load the model, as it was asked for. */
+/** Starts loading the model, with the options of the last `load` call. */
 let begin: (() => Promise<LocalModel>) | undefined;
 let model: Promise<LocalModel> | undefined;
 const loading = new AbortController();
@@ -57,7 +57,7 @@ function keep(object: object, owner: Ref): Ref {
   return lastRef;
 }
 
-/** Forgets an object, and what is in it. */
+/** Forgets an object, and the objects that it owns. */
 function forget(ref: Ref): void {
   objects.delete(ref);
   watched.delete(ref);
@@ -67,7 +67,7 @@ function forget(ref: Ref): void {
 function find(ref: Ref): Callee {
   const found = objects.get(ref)?.object;
   if (found === undefined) {
-    throw new LlamaEtsError("ERR_DISPOSED", "It was disposed, or is of a context that was");
+    throw new LlamaEtsError("ERR_DISPOSED", "The object was disposed, or its context was");
   }
   return found as Callee;
 }
@@ -84,7 +84,7 @@ async function load(source: string, options: object): Promise<ModelFacts> {
   return { path, kind, info, metadata, threads, can, limits };
 }
 
-/** The model. A load that failed, as after a crash while a server is away, is tried again. */
+/** The model. If loading has failed, the next call tries again: an RPC server may be back. */
 function loaded(): Promise<LocalModel> {
   if (begin === undefined) throw new Error("Expected a model to be loaded first");
   if (model === undefined) {
@@ -96,7 +96,7 @@ function loaded(): Promise<LocalModel> {
   return model;
 }
 
-/** Tokens that the app's side knows: none is told of twice but where it asks. */
+/** Tokens whose entries were sent to the app. They are sent again only on request. */
 const told = new Set<number>();
 
 function entriesOf(model: LocalModel, tokens: Int32Array): PackedEntries {
@@ -116,7 +116,7 @@ function entriesOf(model: LocalModel, tokens: Int32Array): PackedEntries {
   };
 }
 
-/** The app makes text of what was drawn: it would have to ask for each token that it doesn't know. */
+/** Entries of drawn tokens that the app doesn't know yet. It needs them to convert the tokens to text. */
 async function newEntries({ method }: Asked, value: unknown): Promise<PackedEntries | undefined> {
   if (!SHOWN_METHODS.includes(method)) return undefined;
   const drawn = (value as { tokens: Int32Array }[]).flatMap(({ tokens }) => [...tokens]);
@@ -124,7 +124,7 @@ async function newEntries({ method }: Asked, value: unknown): Promise<PackedEntr
   return unknown.length === 0 ? undefined : entriesOf(await loaded(), Int32Array.from(unknown));
 }
 
-/** What is asked of the model that the app's side can't ask by its name. */
+/** Methods of the model that can't simply be called by their names, such as those that return objects. */
 const OF_MODEL: Record<string, (model: LocalModel, ...args: never[]) => unknown> = {
   entries: entriesOf,
   describe(model) {
@@ -177,7 +177,7 @@ async function perform({ ref, method, args }: Asked): Promise<unknown> {
   return (target as unknown as Callee)[method]?.(...args);
 }
 
-/** Sequences stay here; the sequences of a sequence's fork belong to its context. */
+/** Encodes an answer. Sequences cross as references. The owner of a fork is the context of its sequence. */
 function encodeAnswer(answered: Answered, ref: Ref): Uint8Array {
   const owner = objects.get(ref)?.object instanceof LocalSequence ? objects.get(ref)?.owner : ref;
   return encode(answered, (object) =>
@@ -185,7 +185,7 @@ function encodeAnswer(answered: Answered, ref: Ref): Uint8Array {
   );
 }
 
-/** @param from tokens of the call's first text that were told of before */
+/** @param from the number of tokens of the call's first text that were reported before */
 function seenOf({ ref, method }: Asked, from: number): Shown | undefined {
   if (!SHOWN_METHODS.includes(method)) return undefined;
   const object = objects.get(ref)?.object;
@@ -196,7 +196,7 @@ function seenOf({ ref, method }: Asked, from: number): Shown | undefined {
   return { progress, ...(shown && { shown }), ...(drawn?.length && { drawn }) };
 }
 
-/** Answers what is asked, and tells of its progress where that is watched. */
+/** Performs a call, and reports its progress if the app watches it. */
 async function outcomeOf(asked: Asked): Promise<Answered> {
   let drawn = 0;
   const see = () => {
@@ -242,5 +242,5 @@ process.on("message", (calls: readonly Call[]) => {
   for (const call of calls) void answer(call);
 });
 process.on("disconnect", () => process.exit());
-// Ctrl-C reaches every process of a terminal: the app decides what becomes of the engine.
+// Ctrl-C reaches every process of a terminal. Ignore it here: the app decides when the engine ends.
 for (const signal of ["SIGINT", "SIGHUP"] as const) process.on(signal, () => {});

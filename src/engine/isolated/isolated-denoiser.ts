@@ -1,4 +1,4 @@
-/** A denoiser in an engine's process, as the app's thread has it. */
+/** The app's side of a denoiser in an engine's process. */
 import type {
   DenoisedText,
   Denoiser,
@@ -59,7 +59,7 @@ export class IsolatedDenoiser implements Denoiser {
     return this.#call("status");
   }
 
-  /** Up to 50 ms old while it denoises, as `shown` is. */
+  /** While it denoises, `progress` and `shown` are up to 50 ms old. */
   get progress(): number {
     this.#watch();
     return this.#shown.progress;
@@ -80,7 +80,7 @@ export class IsolatedDenoiser implements Denoiser {
     return this.#closing;
   }
 
-  /** The engine's process tells of its progress only once somebody has looked. */
+  /** Requests progress reports from the engine's process. It sends none before the first read. */
   #watch(): void {
     if (this.#isWatched || this.#running === 0) return;
     this.#isWatched = true;

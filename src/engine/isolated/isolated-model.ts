@@ -1,4 +1,4 @@
-/** A model whose engine runs in a process of its own: what ends that process doesn't end the app. */
+/** A model whose engine runs in a process of its own. A crash of that process doesn't end the app. */
 import { encodedToScore } from "../chat/constrained-prompt.js";
 import type { EncodedPrompt, Prompt, PromptOptions } from "../chat/conversation.js";
 import type { DenoiserOptions } from "../denoiser.js";
@@ -38,13 +38,13 @@ interface Listening {
   signal?: AbortSignal;
 }
 
-/** A context that leases share parts of, and where the engine has it. */
+/** A shared context, and its object in the engine's process. */
 interface SharedThere {
   needs: ContextNeeds;
   remote: Promise<Remote>;
 }
 
-/** @param options of `loadModel`, which were checked */
+/** @param options checked options of `loadModel` */
 export async function loadIsolated(
   source: string,
   { onProgress = () => {}, onWarning = () => {}, signal, ...options }: Listening,
@@ -111,7 +111,7 @@ class IsolatedModel implements Model {
     );
   }
 
-  /** Takes note of tokens that the engine's process tells of before they are asked for. */
+  /** Stores entries of tokens that the engine's process has sent unasked. */
   learn(entries: PackedEntries): void {
     this.#vocabulary.learn(entries);
   }
@@ -211,7 +211,7 @@ class IsolatedModel implements Model {
     await (sequences as IsolatedSequences).release();
   }
 
-  /** It outlives the engine's process: the next one makes it again. */
+  /** Creates a shared context. If the engine's process ends, the next process creates it again. */
   async share(needs: ContextNeeds): Promise<AsyncDisposable> {
     const shared: SharedThere = { needs, remote: this.#shareIn(needs) };
     await shared.remote;
@@ -219,7 +219,7 @@ class IsolatedModel implements Model {
     return {
       [Symbol.asyncDispose]: async () => {
         this.#shared.delete(shared);
-        const remote = await shared.remote.catch(() => null); // what could not be made again
+        const remote = await shared.remote.catch(() => null); // a new process failed to create it again
         if (remote !== null) await ignoreGone(this.#link.call(remote, "dispose"));
       },
     };
@@ -230,15 +230,15 @@ class IsolatedModel implements Model {
     return { ref: (value as { ref: Ref }).ref, process };
   }
 
-  /** Makes the shared contexts that an earlier process had. */
+  /** Creates the shared contexts of an earlier process again. */
   async #shareAgain(): Promise<void> {
     for (const shared of this.#shared) {
       const known = shared.remote;
       const isThere = await known.then(
         ({ process }) => process === this.#link.process,
-        () => false, // the process that was to make it has ended
+        () => false, // creating it has failed, as by the end of the process
       );
-      // The first of the leases that wait for it together makes it.
+      // If several leases wait here together, only the first creates it.
       if (!isThere && shared.remote === known) shared.remote = this.#shareIn(shared.needs);
       await shared.remote;
     }
@@ -273,7 +273,7 @@ class IsolatedModel implements Model {
     return this.#link.callNow(method, args) as T;
   }
 
-  /** Asks for what stays as it is while the model is loaded. */
+  /** Calls a method whose answer never changes while the model is loaded, and keeps the answer. */
   #always<T>(method: string, ...args: readonly unknown[]): T {
     this.#checkAlive();
     return this.#kept.of([method, args], () => this.#link.callNow(method, args) as T);

@@ -1,4 +1,4 @@
-/** Texts in an engine's process, as the app's thread has them. */
+/** The app's side of contexts and sequences in an engine's process. */
 import type { Capacity, Classifier } from "../engine.js";
 import { codeOf, LlamaEtsError } from "../errors.js";
 import type { Sampling } from "../sampling.js";
@@ -18,7 +18,7 @@ import type { EngineLink, Remote } from "./engine-link.js";
 import { MODEL, type Shown } from "./protocol.js";
 import type { Ref } from "./wire.js";
 
-/** What went with its process, or with its context, is gone: to dispose of it is done. */
+/** Waits for a disposal. It ignores the error if the object is gone already, with its process or context. */
 export async function ignoreGone(disposal: Promise<unknown>): Promise<void> {
   try {
     await disposal;
@@ -28,6 +28,7 @@ export async function ignoreGone(disposal: Promise<unknown>): Promise<void> {
   }
 }
 
+/** The app's side of a leased context. */
 export class IsolatedSequences implements Sequences {
   readonly batchTokens: number;
   readonly outputs: number;
@@ -40,7 +41,7 @@ export class IsolatedSequences implements Sequences {
   #running = 0;
   #isWatched = false;
   #calls = 0;
-  /** Until anything is asked that may change it. */
+  /** The last known status; undefined once a call may have changed it. */
   #status: SequencesStatus | undefined;
 
   constructor(link: EngineLink, process: number, leased: unknown) {
@@ -124,7 +125,7 @@ export class IsolatedSequences implements Sequences {
     return this.#progress;
   }
 
-  /** As old as `progress` is. */
+  /** Up to 50 ms old while `generate` runs. */
   drawn(from: number): Int32Array {
     this.#watch();
     return Int32Array.from(this.#drawn.slice(from));
@@ -134,7 +135,7 @@ export class IsolatedSequences implements Sequences {
     this.#link.tell(this.remote, "abort");
   }
 
-  /** Frees a sequence before whatever is asked next. */
+  /** Frees a sequence. The message precedes all later calls. */
   drop(sequence: Remote): void {
     this.#status = undefined;
     this.#link.tell(sequence, "dispose");
@@ -142,12 +143,12 @@ export class IsolatedSequences implements Sequences {
 
   release(): Promise<void> {
     this.#link.forget(this.remote);
-    // Only the process that has the context knows it.
+    // Address the process that has the context: a later process doesn't know it.
     const model = { ref: MODEL, process: this.remote.process };
     return ignoreGone(this.callOf(model, "release", [this.remote.ref]));
   }
 
-  /** The engine's process tells of its progress only once somebody has looked. */
+  /** Requests progress reports from the engine's process. It sends none before the first read. */
   #watch(): void {
     if (this.#isWatched || this.#running === 0) return;
     this.#isWatched = true;
@@ -181,7 +182,7 @@ export class IsolatedSequences implements Sequences {
   }
 }
 
-/** Throws `ERR_DISPOSED`. */
+/** The reference of a sequence; undefined for other objects. Throws `ERR_DISPOSED`. */
 function refOf(value: object): Ref | undefined {
   return value instanceof IsolatedSequence ? value.remote.ref : undefined;
 }
@@ -223,6 +224,7 @@ class IsolatedSequence implements Sequence {
   }
 }
 
+/** The app's side of a classifier. */
 export class IsolatedClassifier implements Classifier {
   readonly size: Readonly<Capacity>;
   readonly #link: EngineLink;

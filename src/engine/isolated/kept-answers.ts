@@ -1,14 +1,14 @@
 import { serialize } from "node:v8";
 
 const MAX_ANSWERS = 500;
-/** Bytes of a question: those of long texts are asked again. */
+/** Bytes of the longest question whose answer is kept. */
 const MAX_QUESTION = 4000;
 
-/** What an engine's process answered that it will always answer so: the least recently used go first. */
+/** A cache of answers of an engine's process that never change. It evicts the least recently used ones. */
 export class KeptAnswers {
   readonly #answers = new Map<string, unknown>();
 
-  /** The answer to these plain values, which `ask` gives where it isn't kept; a copy each time. */
+  /** Returns a copy of the kept answer to a question of plain values. Calls `ask` if there is none. */
   of<T>(question: readonly unknown[], ask: () => T): T {
     const key = keyOf(question);
     if (key === null) return ask();
@@ -22,7 +22,7 @@ export class KeptAnswers {
   }
 }
 
-/** Null of what is too long, or can't cross: that the call itself refuses. */
+/** The key of a question; null if it is too long, or if it can't be serialized, which the call refuses. */
 function keyOf(question: readonly unknown[]): string | null {
   try {
     const bytes = serialize(question);

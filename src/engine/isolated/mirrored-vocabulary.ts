@@ -1,8 +1,8 @@
-/** The tokens that the app's thread knows of an engine's vocabulary: texts of known ones wait for nothing. */
+/** The app's copy of those tokens of an engine's vocabulary that it knows already. They need no call. */
 import { LlamaEtsError } from "../errors.js";
 import type { PackedBytes, PackedEntries } from "./protocol.js";
 
-/** One token, as the engine's process tells of it. */
+/** What the engine's process has sent about one token. */
 interface Entry {
   text: string;
   isEnd: boolean;
@@ -10,7 +10,7 @@ interface Entry {
   special: Uint8Array;
 }
 
-/** Ids that are asked for at once where one is: who asks for one may walk through all. */
+/** Ids that are requested together with one of them, because a caller may walk through all ids. */
 const CHUNK = 512;
 
 export class MirroredVocabulary {
@@ -18,13 +18,13 @@ export class MirroredVocabulary {
   readonly #ask: (tokens: Int32Array) => PackedEntries;
   readonly #entries = new Map<number, Entry>();
 
-  /** @param ask waits for what the engine knows of these tokens */
+  /** @param ask requests the entries of tokens from the engine's process, synchronously */
   constructor(size: number, ask: (tokens: Int32Array) => PackedEntries) {
     this.#size = size;
     this.#ask = ask;
   }
 
-  /** Throws `ERR_INVALID_ARGUMENT` where there is no such token. */
+  /** The entry of a token. Throws `ERR_INVALID_ARGUMENT` if there is no such token. */
   entry(token: number): Entry {
     const known = this.#entries.get(token);
     if (known !== undefined) return known;
@@ -35,7 +35,7 @@ export class MirroredVocabulary {
     return this.#entries.get(token) as Entry;
   }
 
-  /** Throws `ERR_INVALID_ARGUMENT` where there is no such token. */
+  /** The joined bytes of tokens. Throws `ERR_INVALID_ARGUMENT` if one of them doesn't exist. */
   bytes(tokens: Int32Array, way: "plain" | "special"): Buffer {
     const isNew = (token: number) => !this.#entries.has(token);
     const unknown = [...new Set(tokens.filter(isNew))];

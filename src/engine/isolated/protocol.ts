@@ -1,6 +1,6 @@
 /**
- * What crosses between the app's thread, the thread that holds the engine's process, and that process.
- * One call is a whole step of many texts; calls of one turn of the event loop cross together.
+ * The messages between the app's thread, the thread that holds the engine's process, and that process.
+ * One call is a whole step of many texts. Calls from one turn of the event loop are sent together.
  */
 import type { Abilities, Limits } from "../engine.js";
 import type { ErrorCode } from "../errors.js";
@@ -9,56 +9,59 @@ import type { LoadProgress } from "../load-progress.js";
 import type { NativeModelInfo } from "../local/native-model.js";
 import type { Ref } from "./wire.js";
 
-/** The model's own number, of the objects that calls are of. */
+/** The reference of the model itself. */
 export const MODEL: Ref = 0;
 
-/** What is asked of an object. */
+/** A call of an object's method. */
 export interface Asked {
   ref: Ref;
   method: string;
   args: readonly unknown[];
 }
 
+/** A call on its way to the engine's process. */
 export interface Call {
-  /** Null where nobody waits for a reply. */
+  /** Null if the caller doesn't wait for a reply. */
   id: number | null;
-  /** Which process the object is of: they are counted from 1. Null: whichever there is. */
+  /** The number of the process that has the object, counted from 1. Null means the current process. */
   process: number | null;
-  /** What is asked, encoded. */
+  /** The encoded `Asked`. */
   asked: Uint8Array;
 }
 
-/** What a live view shows of a call that runs. */
+/** The progress of a running call, for a live view. */
 export interface Shown {
   progress: number;
   shown?: Int32Array;
-  /** What `generate` has drawn of its first text since the last time. */
+  /** The tokens that `generate` has drawn of its first text since the last report. */
   drawn?: Int32Array;
 }
 
+/** An error of the engine's process; the code is "" if it isn't a `LlamaEtsError`. */
 export interface CrossedError {
   code: ErrorCode | "";
   message: string;
 }
 
+/** A reply on its way to the app's thread. */
 export interface Reply {
   id: number;
   process: number;
-  /** What was answered, encoded. */
+  /** The encoded `Answered`. */
   answered: Uint8Array;
 }
 
 export type Answered =
-  /** `entries`: the drawn tokens that this process has not told of before. */
+  /** `entries` are the drawn tokens that this process has not sent before. */
   { seen?: Shown; value: unknown; entries?: PackedEntries } | { seen?: Shown; error: CrossedError };
 
-/** Bytes of several tokens, and how many each has. */
+/** The joined bytes of several tokens, and the number of bytes of each. */
 export interface PackedBytes {
   bytes: Uint8Array;
   lengths: Int32Array;
 }
 
-/** Tokens of a vocabulary, one after another. */
+/** Entries of a vocabulary. Each field lists the values of all tokens. */
 export interface PackedEntries {
   tokens: Int32Array;
   texts: string[];
@@ -67,7 +70,7 @@ export interface PackedEntries {
   special: PackedBytes;
 }
 
-/** What a loaded model is, as it doesn't change. */
+/** The properties of a loaded model, which never change. */
 export interface ModelFacts {
   path: string;
   kind: "autoregressive" | "diffusion";
@@ -78,42 +81,44 @@ export interface ModelFacts {
   limits: Limits;
 }
 
-/** From the engine's process, besides replies. */
+/** Messages from the engine's process, other than replies. */
 type Told =
   | { progress: LoadProgress }
   | { warning: string }
   | { ref: Ref; process: number; seen: Shown };
 
+/** Messages from the engine's process to the app's thread. */
 export type FromEngine = { replies: readonly Reply[] } | { told: Told };
 
-/** The first word of the engine's process, to the thread that holds it. */
+/** The first message of the engine's process to the thread that holds it. */
 export const STARTED = "started";
 
-/** From the app's thread to the one that holds the process. */
+/** Messages from the app's thread to the thread that holds the process. */
 export type ToHolder =
   | { calls: readonly Call[] }
-  /** A call whose reply the app's thread waits for without turning its event loop. */
+  /** A call on whose reply the app's thread blocks. */
   | { now: Call }
   | { close: true };
 
-/** What the holding thread begins with. */
+/** The data with which the holding thread starts. */
 export interface HolderData {
   source: string;
-  /** The app's working directory when the model was loaded: relative paths begin there, also later. */
+  /** The app's working directory at the load. A restarted process resolves relative paths from it too. */
   directory: string;
-  /** Those of `loadModel` that can be cloned. */
+  /** The options of `loadModel` that can be cloned. */
   options: Record<string, unknown>;
-  /** Turns from 0 to 1 when the reply to `now` is on `port`. */
+  /** Becomes 1 when the reply to `now` is on `port`. */
   flag: Int32Array;
   port: import("node:worker_threads").MessagePort;
 }
 
+/** Converts an error to the form in which it crosses. */
 export function packError(error: unknown): CrossedError {
   const isOurs = error instanceof LlamaEtsError;
   return { code: isOurs ? error.code : "", message: messageOf(error) || (codeOf(error) ?? "") };
 }
 
-/** The message holds the fix already. */
+/** Restores an error of the engine's process. Its message contains the fix already. */
 export function unpackError({ code, message }: CrossedError): LlamaEtsError {
   return new LlamaEtsError(code === "" ? "ERR_ENGINE_FAILED" : code, message);
 }

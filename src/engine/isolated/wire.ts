@@ -1,23 +1,28 @@
 /**
- * Plain values as bytes. All typed arrays of a value lie in one piece behind it: to Node's serializer each
- * would be a call of JavaScript, and the thread between the app and the engine passes on what it needn't
- * read. Objects that stay where they are cross as references.
+ * Encodes plain values as bytes, so that the thread between app and engine forwards them unread. The bytes
+ * of all typed arrays follow the serialized value in one block: Node's serializer would call JavaScript for
+ * each of them. Objects that stay in the engine's process are encoded as references.
  */
 import { deserialize, serialize } from "node:v8";
 
-/** A number that stands for an object of the engine's process. */
+/** The number of an object in the engine's process. */
 export type Ref = number;
 
-// Both cross as maps of one entry, which no request has of its own, and no JSON text can make.
+// References and typed arrays are encoded as maps of one entry. Requests contain no maps otherwise, and no
+// JSON text can create one.
 const REF = "object";
 const LIST = "list";
 const KINDS = [Int32Array, Float64Array, Float32Array, Uint8Array];
 type List = InstanceType<(typeof KINDS)[number]>;
 
-/** Bytes before the value: where the lists begin. */
+/** Bytes of the header before the value: the offset at which the typed arrays begin. */
 const HEAD = 4;
 
-/** @param refOf of an object that stays; throws what `serialize` throws of what can't cross */
+/**
+ * Throws what `serialize` throws for values that can't be cloned.
+ *
+ * @param refOf the reference of an object that stays in the engine's process; undefined for others
+ */
 export function encode(
   value: unknown,
   refOf: (value: object) => Ref | undefined = () => undefined,
@@ -50,7 +55,7 @@ export function encode(
   return bytes;
 }
 
-/** @param objectOf what a reference stands for here */
+/** @param objectOf the object to put in the place of a reference */
 export function decode(
   bytes: Uint8Array,
   objectOf: (ref: Ref) => unknown = () => undefined,
@@ -69,7 +74,7 @@ export function decode(
   return unpacked(deserialize(bytes.subarray(HEAD, lists)));
 }
 
-/** What isn't a plain object is left as it is. */
+/** Converts the fields of a plain object. Any other object is returned unchanged. */
 function mapped(value: object, of: (one: unknown) => unknown): unknown {
   if (Object.getPrototypeOf(value) !== Object.prototype) return value;
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, of(one)]));

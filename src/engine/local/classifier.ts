@@ -1,4 +1,4 @@
-/** Classifies texts that share a prefix, which is read once. */
+/** Classifies texts that share a prefix. The prefix is decoded once. */
 import type { Capacity, Classifier } from "../engine.js";
 import { Context } from "./context.js";
 import type { LocalSequence } from "./local-sequence.js";

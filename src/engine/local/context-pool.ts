@@ -1,6 +1,7 @@
 /**
- * The contexts of one model that runs lease: one each, the last of which is kept for the next run,
- * or, while there is a shared one, partitions of that.
+ * The contexts that runs of one model lease. While there is a shared context, runs get partitions of
+ * it if they fit. Otherwise each run gets its own context, and the last released one is kept for the
+ * next run.
  */
 import type { Capacity, ContextNeeds } from "../engine.js";
 import type { KvType } from "../kv-types.js";
@@ -10,7 +11,7 @@ import type { NativeModel } from "./native-model.js";
 import { type AttentionChoice, attentionOfContext } from "./own-attention.js";
 import { SharedContext } from "./shared-context.js";
 
-/** What all contexts of a model have in common. */
+/** Options of all contexts of a model. */
 interface PoolOptions {
   threads: number;
   attention: AttentionChoice;
@@ -21,7 +22,7 @@ interface PoolOptions {
 
 export class ContextPool implements AsyncDisposable {
   readonly #options: PoolOptions;
-  /** In use, or idle. */
+  /** All contexts that runs don't share: those in use, and the idle one. */
   readonly #contexts = new Set<Context>();
   readonly #shared = new Set<SharedContext>();
   #idle: Context | undefined;
@@ -31,14 +32,14 @@ export class ContextPool implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Cells and sequences that are kept, and that the next run may have or replaces. */
+  /** Idle cells and sequences: the next run reuses them, or frees them to make room. */
   get free(): Pick<Capacity, "cells" | "sequences"> {
     const { cells = 0, sequences = 0 } = this.#idle?.options ?? {};
     const { freeParts } = this;
     return { cells: freeParts.cells + cells, sequences: freeParts.sequences + sequences };
   }
 
-  /** Those of shared contexts, which a run that is too large for these can't have. */
+  /** The idle ones in shared contexts. A run that doesn't fit into a shared context can't free these. */
   get freeParts(): Pick<Capacity, "cells" | "sequences"> {
     const free = [...this.#shared].map((shared) => shared.free);
     return {
@@ -73,7 +74,7 @@ export class ContextPool implements AsyncDisposable {
     return context;
   }
 
-  /** Takes back a leased context; its sequences are freed. */
+  /** Takes back a leased context and frees its sequences. */
   async release(context: Context): Promise<void> {
     for (const shared of this.#shared) {
       if (await shared.release(context)) return;
@@ -87,7 +88,7 @@ export class ContextPool implements AsyncDisposable {
     await context[Symbol.asyncDispose]();
   }
 
-  /** A context whose partitions are leased until it is disposed of; then it waits for their work. */
+  /** Opens a shared context, whose partitions are leased. Its disposal waits for their work in flight. */
   async share(model: NativeModel, needs: ContextNeeds): Promise<AsyncDisposable> {
     const shared = await SharedContext.open(model, this.#optionsOf(needs));
     this.#shared.add(shared);

@@ -1,8 +1,7 @@
 /**
- * A context: KV cells and an engine thread, shared by forkable sequences. Partitions of one context
- * share its decodes. Owners are disposable, and what they own can't outlive them: closing a context
- * frees its sequences, and a sequence that is dropped without being disposed is freed when it is
- * collected.
+ * A context of llama.cpp: KV cells and an engine thread, which its sequences share. Partitions of one
+ * context share its decodes. A context owns its sequences: its disposal frees them. A sequence that was
+ * not disposed is freed when it is garbage collected.
  */
 import type { FlashAttention } from "../engine.js";
 import type { KvType } from "../kv-types.js";
@@ -28,10 +27,11 @@ import { canCut } from "./recurrent-state.js";
 
 const FLASH_ATTENTION = { auto: -1, false: 0, true: 1, engine: 2, shared: 3, own: 4 } as const;
 
+/** The size and the features of a context. */
 export interface ContextOptions {
-  /** KV cells, shared by all sequences; a cell holds one token, and forks share theirs. */
+  /** KV cells, which all sequences share. A cell holds one token, and forks share their prefix's cells. */
   cells: number;
-  /** Sequences alive at once, from 1 to 256. */
+  /** Sequences that can exist at once, from 1 to 256. */
   sequences: number;
   /** Tokens of one decode, at least `outputs`. Default 512. */
   batchTokens?: number;
@@ -39,20 +39,21 @@ export interface ContextOptions {
   outputs?: number;
   threads: number;
   /**
-   * On a CPU with AVX2 attention of our own, which reads what texts have in common once for all of
-   * them, elsewhere llama.cpp's; "engine" is llama.cpp's everywhere. `false` multiplies all texts
-   * with all; so does "shared" where there is none of our own, or not for the model: for
-   * log-probabilities of decoding and scoring that are compared; "own" is refused there
-   * (`ERR_UNSUPPORTED_MODEL`). Default "auto".
+   * Which attention the context uses. "auto" (default): on a CPU with AVX2 this package's own, which
+   * reads the prefix that texts share only once, and elsewhere llama.cpp's choice. "engine": always
+   * llama.cpp's. `false`: plain attention, which multiplies the queries of all texts with the keys of all
+   * texts. If this package's own attention isn't available for the model, "shared" is like `false`, and
+   * "own" throws `ERR_UNSUPPORTED_MODEL`. Runs that compare log-probabilities of decoding with those of
+   * scoring use "shared".
    */
   flashAttention?: FlashAttention;
-  /** Texts are classified, not continued; for models with a classification head. Default false. */
+  /** Whether texts are classified, not continued. It needs a classification head. Default false. */
   classifies?: boolean;
-  /** Type of cached keys and values; quantized ones need flash attention. Default f16. */
+  /** Type of cached keys and values; quantized types need flash attention. Default f16. */
   kvType?: KvType;
-  /** The model's prompts that are kept for later contexts. Default: none are. */
+  /** The cache of the model's prompts for later contexts. Default: no prompts are kept. */
   prompts?: ModelPrompts;
-  /** As `LoadModelOptions` has it. Default "host". */
+  /** See `LoadModelOptions`. Default "host". */
   sampling?: SamplingPlace;
 }
 
@@ -92,11 +93,11 @@ export class Context implements Sequences {
     this.options = options;
     this.rewind = rewind;
     this.#dropped = new FinalizationRegistry((handle) => {
-      if (this.#closing === undefined) native.free(handle).catch(() => {}); // freed by a clear()
+      if (this.#closing === undefined) native.free(handle).catch(() => {}); // `clear` has freed it
     });
   }
 
-  /** Throws `ERR_OUT_OF_MEMORY` when the engine can't allocate it. */
+  /** Opens a context. Throws `ERR_OUT_OF_MEMORY` if the engine can't allocate it. */
   static async open(model: NativeModel, options: ContextOptions): Promise<Context> {
     const { cells, sequences, threads, flashAttention = "auto", classifies = false } = options;
     const { sampling = "host" } = options;
@@ -122,9 +123,9 @@ export class Context implements Sequences {
   }
 
   /**
-   * A part of this context, which lends it cells and sequences until it is disposed: other partitions
-   * have no use of them. Its calls share decodes with those of the others, and wait for none of them.
-   * Throws `ERR_CONTEXT_FULL` when too little is free.
+   * Opens a partition of this context. It borrows cells and sequences, which no other partition can use
+   * until its disposal. Its calls share decodes with calls of other partitions, and don't wait for them.
+   * Throws `ERR_CONTEXT_FULL` if too few cells or sequences are free.
    */
   async partition({ cells, sequences, outputs }: PartitionSize): Promise<Context> {
     const native = new (addon().Context)();
@@ -246,7 +247,7 @@ export class Context implements Sequences {
     return call(() => this.#native.classify(requests.map(toNativeReading)));
   }
 
-  /** Milliseconds of each of up to `count` one-token decodes, until they add up to `limitMs`. */
+  /** Times up to `count` decodes of one token, until their sum reaches `limitMs`. Returns milliseconds. */
   timeDecodes(threads: number, count: number, limitMs: number): Promise<Float64Array> {
     return call(() => this.#native.timeDecodes(threads, count, limitMs));
   }
@@ -276,7 +277,7 @@ export class Context implements Sequences {
     return this.#closing !== undefined;
   }
 
-  /** Waits for work in flight; safe to call twice. */
+  /** Waits for work in flight. A second call does no harm. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#native.close();
     return this.#closing;

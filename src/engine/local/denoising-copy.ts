@@ -1,25 +1,26 @@
 /**
- * The second copy of a diffusion model's weights: llama.cpp keeps the keys and values of its texts only
- * under another architecture, as which the file is read anew.
+ * The second copy of a diffusion model's weights. llama.cpp caches the keys and values of its texts
+ * only under another architecture, so the file is loaded a second time under that architecture.
  */
 import type { NativeModel } from "./native-model.js";
 
+/** Loads the second copy on first use, and frees it. */
 export class DenoisingCopy {
   readonly #load: () => Promise<NativeModel>;
   #loading: Promise<NativeModel> | undefined;
   #isLoaded = false;
 
-  /** @param load reads the file; called when the copy is first needed */
+  /** @param load loads the file; it is called when the copy is first needed */
   constructor(load: () => Promise<NativeModel>) {
     this.#load = load;
   }
 
-  /** Whether it is in memory. */
+  /** Whether the copy is in memory. */
   get isLoaded(): boolean {
     return this.#isLoaded;
   }
 
-  /** The copy, which is read once. A failure is forgotten: the next call may succeed. */
+  /** Loads the copy, only once. After a failure, the next call tries again. */
   async get(): Promise<NativeModel> {
     this.#loading ??= this.#load();
     const loading = this.#loading;

@@ -21,20 +21,21 @@ import { type LocalDenoiseRequest, toNativeDenoise, toNativeSearch } from "./nat
 
 export interface DiffusionContextOptions extends DenoiserOptions {
   /**
-   * Keeps keys and values in 32 bits instead of 16; exact passes always do. Default false.
+   * Whether cached keys and values have 32 bits instead of 16. Default false. Exact passes always use 32.
    *
    * @internal
    */
   singlePrecision?: boolean;
   /**
-   * `false`: as where the engine's state has another layout. Default true.
+   * For tests: `false` behaves like an engine whose state has an unknown layout. Default true.
    *
    * @internal
    */
   knowsState?: boolean;
   /**
-   * Tokens of one decode, where more than one text fits. Default 128: on a CPU a larger batch is no
-   * quicker, and its texts' tokens are masked from each other at the attention's full cost.
+   * Tokens of one decode, if several texts fit into it. Default 128: on a CPU a larger batch is no
+   * faster. The attention is computed for all pairs of tokens in the batch, and pairs of different
+   * texts are then masked.
    */
   batchTokens?: number;
   threads: number;
@@ -59,8 +60,8 @@ export class DiffusionContext implements Denoiser {
   }
 
   /**
-   * Throws `ERR_UNSUPPORTED_MODEL` when the model is not a diffusion model, or keeps no keys and
-   * values where `cache` asks for them, and `ERR_OUT_OF_MEMORY`.
+   * Throws `ERR_UNSUPPORTED_MODEL` if the model is not a diffusion model, or if it can't cache the keys
+   * and values that `cache` asks for; and `ERR_OUT_OF_MEMORY`.
    */
   static async open(
     model: NativeModel,
@@ -97,7 +98,7 @@ export class DiffusionContext implements Denoiser {
     return this.#maskToken;
   }
 
-  /** "prefix" for "dual" where what is after a block can't be moved within the engine's state. */
+  /** The cache in use. It is "prefix" instead of "dual" if the layout of the engine's state is unknown. */
   get cache(): DiffusionCache {
     return this.#native.cache();
   }
@@ -150,7 +151,7 @@ export class DiffusionContext implements Denoiser {
     return this.#closing !== undefined;
   }
 
-  /** Waits for work in flight; safe to call twice. */
+  /** Waits for work in flight. A second call does no harm. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#native.close();
     return this.#closing;

@@ -2,15 +2,16 @@ import { type FileHandle, open, stat } from "node:fs/promises";
 import { addon, callNow } from "./native.js";
 
 /**
- * An exclusive lock on a file, which is made if need be; `null` when somebody else, also within
- * this process, holds it. Disposing gives it back; so does the end of the process, however it
- * comes. On network file systems it holds as far as their locks do.
+ * Takes an exclusive lock on a file, and creates the file if it is missing. Returns null if the lock is
+ * held already, by another process or by this one. The lock is released by its disposal, and at the
+ * latest when the process ends, even by a crash. On a network file system it is only as reliable as
+ * that file system's locks.
  */
 export async function lockFile(file: string): Promise<AsyncDisposable | null> {
   const handle: FileHandle = await open(file, "a");
   try {
     const isLocked = callNow(() => addon().lockFile(handle.fd));
-    // Its last holder may have removed it: somebody else may hold a new one of its name.
+    // The last holder may have removed the file, and another one may hold a new file of the same name.
     if (isLocked && (await isStillThere(file, handle))) return handle;
   } catch (error) {
     await handle.close();

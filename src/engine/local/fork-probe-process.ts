@@ -1,17 +1,18 @@
 /**
- * Proves a model's forks in a process of its own, which llama.cpp may end, and sends one `ProbeReport`
- * to its parent. Its arguments: a model's source, and options of `loadModel` as JSON.
+ * Proves a model's forks in a separate process, because llama.cpp may crash it, and sends one
+ * `ProbeReport` to its parent. Its arguments are a model's source, and options of `loadModel` as JSON.
  */
 import { LlamaEtsError } from "../errors.js";
 import type { ForkVerdict } from "./fork-probe.js";
 import { loadToProve } from "./load-model.js";
 import { architectureOf } from "./model-shape.js";
 
+/** The verdict on a model, or the error that loading or probing it threw. */
 export type ProbeReport =
   | {
       architecture: string;
       description: string;
-      /** Null where nothing is forked: masks are filled in, or texts judged. */
+      /** Null if the model's texts are never forked: it is a diffusion model or a classifier. */
       verdict: (ForkVerdict & { notKept?: string }) | null;
     }
   | { code: LlamaEtsError["code"]; message: string };

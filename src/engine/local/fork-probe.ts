@@ -1,17 +1,18 @@
 /**
- * Whether a model's forks can be relied on: the probabilities that follow texts which were forked and
- * decoded together, freed and forked anew, and decoded after an aborted decode, against those that
- * follow the same texts alone. It costs about fifty short decodes.
+ * Tests whether a model's forks are correct. It compares the logits of the next token after forked
+ * texts with the logits after the same texts alone. The texts are forked and decoded together, freed
+ * and forked again, and decoded after an aborted decode. The test costs about fifty short decodes.
  *
- * The verdict rests on median rows, never on the largest difference: where two experts of a mixture
- * are about equal, rounding chooses between them, and a single row of a sound model differs much.
+ * The verdict is based on medians over rows, never on the largest difference. In a mixture of experts,
+ * two experts may be about equal, so that rounding chooses between them. Then a single row differs
+ * much even though the model is correct.
  */
 import { setImmediate, setTimeout as wait } from "node:timers/promises";
 import type { ContextNeeds, Model } from "../engine.js";
 import { codeOf } from "../errors.js";
 import type { Sequence, Sequences } from "../sequences.js";
 
-/** A sequence that gives the logits of the token that comes next. */
+/** A sequence that can return the logits of its next token. */
 export interface ProbedSequence extends Sequence {
   logits(): Promise<Float32Array>;
   fork(): Promise<ProbedSequence>;
@@ -26,49 +27,53 @@ export interface ProbedModel extends Pick<Model, "release"> {
   lease(needs: ContextNeeds): Promise<ProbedSequences>;
 }
 
-/** The texts after one kind of trial. Distances are root mean squares over a row of logits. */
+/** Measurements after one kind of trial. A distance is the root mean square over a row of logits. */
 interface ProbedStage {
   name: "forked" | "freed and forked anew" | "decoded after an abort";
   rows: number;
   /** Median distance of a text's row from that of the same text alone. */
   own: number;
-  /** Median distance from the row that another text's state would give. */
+  /** Median distance of a text's row from the row that another text's state would give. */
   other: number;
-  /** Distance of two readings of one text alone, in one batch and token by token: rounding. */
+  /** Rounding: distance between the rows of one text decoded in one batch and token by token. */
   rounding: number;
-  /** Rows that are nearer to the latter. */
+  /** Number of rows that are nearer to the other text's row than to their own. */
   nearer: number;
-  /** The largest of the first distances: for tests of models without experts, not for the verdict. */
+  /** The largest distance from a text's own row. Only tests of models without experts use it. */
   largest: number;
 }
 
+/** The result of the test. */
 export interface ForkVerdict {
   outcome: "passed" | "failed" | "undecided";
-  /** What came out, for people. */
+  /** The result in words. */
   reason: string;
   stages: ProbedStage[];
 }
 
 /**
- * A median row is at most this far from its own text's, measured by another text's distance. Random
- * files of 126 families came within .08, rounding included; a state that is shared makes it about 1.
+ * The largest allowed `own`, as a fraction of `other`. Files with random weights of 126 families stayed
+ * below .08, rounding included. If two texts wrongly share a state, the fraction is about 1.
  */
 const MOST_DISTANCE = 0.2;
-/** Besides, rounding counts so often: a text is compared with one that was read in other batches. */
+/** `own` may be larger by this multiple of `rounding`: the compared texts were decoded in other batches. */
 const MOST_ROUNDING = 2;
-/** And of the rows, at most this share is nearer to another text's. */
+/** The largest allowed share of rows that are nearer to the other text's row. */
 const MOST_NEARER = 0.25;
 const SEQUENCES = 8;
 const PARENT_TOKENS = 24;
-/** Tokens that a text gets at most behind the first one's. */
+/** The most tokens that a text gets after the tokens of its parent. */
 const GROWTH = 16;
-/** Tokens that are read one by one to measure rounding. */
+/** Tokens that are decoded one by one to measure rounding. */
 const SINGLE = 8;
-/** What is read while it is aborted: so many tokens at most, behind up to three forks. */
+/** The most tokens of an aborted decode, distributed over up to three forks. */
 const ABORTED_TOKENS = 1536;
-/** Early ones meet the batch in which forks get states of their own; a small model has read all soon. */
+/**
+ * Delays before the abort. Early aborts hit the batch in which forks get their own states. A small
+ * model finishes its decode before the later ones.
+ */
 const ABORT_DELAYS_MS = [0, 0, 0, 1, 1, 1, 2, 4, 8, 16];
-/** Cells of the context of all texts; those of forks are shared. */
+/** Cells of the context that all texts share. Forks share the cells of their common prefix. */
 const CELLS = 2048;
 
 interface Text {
@@ -76,7 +81,7 @@ interface Text {
   tokens: number[];
 }
 
-/** Rejects as the model's calls do; `ERR_OUT_OF_MEMORY` where its contexts don't fit. */
+/** Runs the test. Rejects as the model's calls do; with `ERR_OUT_OF_MEMORY` if a context doesn't fit. */
 export async function probeForks(model: ProbedModel): Promise<ForkVerdict> {
   const { contextLength } = model.info;
   if (contextLength < 2 * GROWTH) {
@@ -103,7 +108,7 @@ class Probe {
     this.#sequences = sequences;
   }
 
-  /** Up to the first trial whose texts are wrong. */
+  /** Runs the trials in order, up to the first one that gives wrong results. */
   async run(): Promise<ProbedStage[]> {
     const { contextLength } = this.#model.info;
     const parent = await this.#begin(Math.min(PARENT_TOKENS, contextLength - GROWTH));
@@ -149,7 +154,7 @@ class Probe {
     await this.#grow(this.#texts.slice(-2));
   }
 
-  /** A text of its own, read in one batch with a token more for each of the others. */
+  /** Begins a new text. One batch decodes it, together with one more token for each of the others. */
   async #begin(length: number, others: readonly Text[] = []): Promise<Text> {
     const tokens = Array.from({ length }, () => this.#anyToken());
     const text = { sequence: await this.#sequences.create(), tokens };
@@ -168,7 +173,7 @@ class Probe {
     await text.sequence[Symbol.asyncDispose]();
   }
 
-  /** A token more for each, in one batch. */
+  /** Appends one token to each text, in one batch. */
   async #grow(texts: readonly Text[]): Promise<void> {
     await this.#sequences.prefill(texts.map((text) => this.#lengthen(text)));
   }
@@ -178,7 +183,7 @@ class Probe {
     return { sequence, tokens: Int32Array.from(tokens.slice(-1)) };
   }
 
-  /** Reads on behind forks of a text, and aborts that, until it hit two decodes. */
+  /** Decodes tokens after forks of a text and aborts the decode, until two decodes were hit. */
   async #abort({ sequence, tokens }: Text): Promise<void> {
     const length = Math.min(ABORTED_TOKENS, this.#model.info.contextLength - tokens.length);
     const count = Math.min(3, Math.floor(ABORTED_TOKENS / length));
@@ -201,14 +206,14 @@ class Probe {
     }
   }
 
-  /** Where texts can't be cut back, those are lost that an abort met in a decode. */
+  /** Whether an abort hit a decode. If texts can't be truncated, the fork in that decode is lost. */
   async #wasHit(forks: readonly ProbedSequence[]): Promise<boolean> {
     if (this.#sequences.rewind === "any") return true;
     const read = await Promise.allSettled(forks.map((fork) => fork.logits()));
     return read.some(({ status }) => status === "rejected");
   }
 
-  /** All texts but the first are some time freed. */
+  /** A pseudo-random text other than the first. The first text, the parent, is never freed. */
   #anyText(): Text {
     return this.#texts[1 + (this.#next() % (this.#texts.length - 1))] as Text;
   }
@@ -217,7 +222,7 @@ class Probe {
     return this.#next() % this.#model.info.vocabSize;
   }
 
-  /** The numbers look random and are always the same (Lehmer's generator). */
+  /** A pseudo-random number from Lehmer's generator. The sequence of numbers is always the same. */
   #next(): number {
     this.#random = (this.#random * 48271) % (2 ** 31 - 1);
     return this.#random;
@@ -229,7 +234,7 @@ class Probe {
     for (const [i, { sequence, tokens }] of this.#texts.entries()) {
       const row = await sequence.logits();
       own.push(distance(row, await this.#alone(tokens)));
-      // Had it another text's state, that text's tokens would stand before its last.
+      // With another text's state, the row would follow that text's tokens and this text's last one.
       const { tokens: wrong } = this.#texts[(i + 1) % this.#texts.length] as Text;
       other.push(distance(row, await this.#alone([...wrong.slice(0, -1), ...tokens.slice(-1)])));
     }
@@ -239,9 +244,9 @@ class Probe {
     return { name, rows: own.length, ...medians, nearer, largest };
   }
 
-  /** The logits that follow a text which is alone in its context, its last tokens read one by one. */
+  /** The logits after a text alone in its context. The last `single` tokens are decoded one by one. */
   async #alone(tokens: readonly number[], single = 0): Promise<Float32Array> {
-    // As many cells: some models encode positions in another way in larger contexts.
+    // The context has the same number of cells: some models encode positions by the context's size.
     const sequences = await this.#model.lease({ cells: CELLS, sequences: 1 });
     try {
       const text = await sequences.create();
@@ -281,7 +286,7 @@ function judge(stages: ProbedStage[]): ForkVerdict {
   return { outcome: "failed", reason, stages };
 }
 
-/** Root mean square over a row. */
+/** Root mean square of the differences of two rows. */
 function distance(a: Float32Array, b: Float32Array): number {
   const squares = a.reduce((sum, x, i) => sum + (x - (b[i] as number)) ** 2, 0);
   return Math.sqrt(squares / a.length);

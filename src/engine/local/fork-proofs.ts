@@ -1,7 +1,7 @@
 /**
- * Which files' forks were proven, on which engine and device: small files in the user's cache. Each
- * proof is kept under the hash of the model's content, and under its path, where a file of the same
- * size and time needs no hashing.
+ * Stores for which model files, engines and devices forks were proven, in small files in the user's
+ * cache. Each proof has two entries: one by the hash of the model's content, and one by its path. The
+ * entry by path is valid while the file's size and time don't change, and needs no hashing.
  */
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
@@ -12,7 +12,7 @@ import { hashFile } from "../file-hash.js";
 import { makeDirectory } from "../make-directory.js";
 import { writeWhole } from "../whole-file.js";
 
-/** What was proven, and where. */
+/** A model file, and the engine and device on which its forks were proven. */
 export interface Proven {
   /** The model's file. */
   file: string;
@@ -29,8 +29,8 @@ interface Entry extends Omit<Proven, "file"> {
 }
 
 /**
- * Whether there is a proof. Without `mayHash`, only one of this path is found. An entry that can't be
- * read, or is another one's, is none.
+ * Whether there is a proof. Without `mayHash`, it only looks for the entry by path. It ignores entries
+ * that can't be read, or that belong to another engine, device or version of this package.
  */
 export async function isProven(
   proven: Proven,
@@ -44,7 +44,7 @@ export async function isProven(
   return (await readEntry(proven, sha256))?.sha256 === sha256;
 }
 
-/** Rejects as Node does where the cache can't be written. */
+/** Stores a proof. Rejects with Node's errors if the cache can't be written. */
 export async function keepProof(proven: Proven, signal?: AbortSignal): Promise<void> {
   const { file, release, device } = proven;
   const { size, mtimeMs } = await stat(file);

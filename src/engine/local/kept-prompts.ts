@@ -1,22 +1,22 @@
 /**
- * Prompts that were read, kept in memory for later runs whose prompts begin alike. All models of the
- * process share one allowance. What is kept counts as free in every plan, and makes way when a
- * context needs its memory.
+ * A cache of decoded prompts for later runs whose prompts have the same prefix. All models of the
+ * process share one memory allowance. Plans count the memory of kept prompts as free, because prompts
+ * are dropped when a context needs it.
  */
 import { codeOf } from "../errors.js";
 import type { NativeContext, SavedSequence, SequenceHandle } from "./native-context.js";
 
-/** Share of the free memory that kept prompts may take. */
+/** The most that kept prompts may take of the free memory. */
 const SHARE = 0.25;
-/** Share of the free memory that a plan lets contexts take. */
+/** The most that plans let contexts take of the free memory. */
 const PLANNED_SHARE = 0.8;
-/** Tokens that a part of a kept prompt has to have: prompts of one template begin alike anyway. */
+/** Fewest tokens of a partial prefix worth reusing: prompts of one template always share a few tokens. */
 const LEAST_PART = 32;
 
-/** What reads prompts. */
+/** A context that decodes prompts. */
 interface Reader {
   context: NativeContext;
-  /** How it computes attention: what others have read would be gone on from in another way. */
+  /** Its kind of attention. A prompt is only reused by contexts of the same kind. */
   way: string;
   cells: number;
 }
@@ -28,10 +28,10 @@ interface KeptPrompt extends Pick<Reader, "way"> {
   bytes: number;
 }
 
-/** Those of all models, the least recently used first. */
+/** The kept prompts of all models, from the least to the most recently used. */
 let all: readonly KeptPrompt[] = [];
 
-/** Bytes of the prompts that are kept, which may be had at any time. */
+/** Bytes of all kept prompts, which can be freed at any time. */
 export function keptBytes(): number {
   return all.reduce((sum, { bytes }) => sum + bytes, 0);
 }
@@ -49,17 +49,17 @@ function use(used: KeptPrompt): void {
   all = [...all.filter((kept) => kept !== used), used];
 }
 
-/** What the prompts of one model depend on. */
+/** The properties of a model that its prompt cache needs. */
 interface PromptModel {
-  /** Whether its texts can be cut back to any length. */
+  /** Whether its texts can be truncated to any length. */
   cuts: boolean;
-  /** What a kept prompt takes. */
+  /** Bytes that a kept prompt of this many tokens takes. */
   bytesOf(tokens: number): number;
-  /** Bytes that contexts and prompts may have; those of kept prompts are among them. */
+  /** Bytes that contexts and kept prompts may take, including those that kept prompts already take. */
   available(): number;
 }
 
-/** The prompts of one model. */
+/** The kept prompts of one model. */
 export class ModelPrompts implements Disposable {
   readonly #model: PromptModel;
   #isDisposed = false;
@@ -69,8 +69,8 @@ export class ModelPrompts implements Disposable {
   }
 
   /**
-   * A new sequence with the longest kept beginning of a prompt for which there are cells; null: none
-   * is worth it, or the engine doesn't take it over.
+   * Returns a new sequence with the longest kept prefix of a prompt that fits into the reader's cells.
+   * Returns null if no kept prefix is long enough to help, or if the engine can't restore it.
    */
   async recall(
     { context, way, cells }: Reader,
@@ -93,7 +93,7 @@ export class ModelPrompts implements Disposable {
     }
   }
 
-  /** Keeps the prompt that a sequence holds, if it isn't kept yet and there is memory for it. */
+  /** Keeps the prompt that a sequence holds, unless it is kept already or there is too little memory. */
   async keep({ context, way }: Reader, prompt: Int32Array, handle: SequenceHandle): Promise<void> {
     const known = this.#find(way, prompt);
     if (known !== undefined) return use(known);
@@ -102,9 +102,9 @@ export class ModelPrompts implements Disposable {
     if (needed > most) return;
     shrinkTo(most - needed);
     const saved = await context.save(handle);
-    // A run beside may have kept it meanwhile.
+    // Another run may have kept it during `save`.
     if (this.#isDisposed || this.#find(way, prompt) !== undefined) return saved.free();
-    // A prompt that goes on from a kept one has all of it.
+    // A kept prompt that is a prefix of this one is redundant now.
     if (this.#model.cuts) {
       const begins = ({ tokens }: KeptPrompt) => sharedLength(tokens, prompt) === tokens.length;
       drop(this.#own(way).filter(begins));
@@ -113,7 +113,7 @@ export class ModelPrompts implements Disposable {
     all = [...all, { owner: this, way, tokens, saved, bytes: saved.bytes() }];
   }
 
-  /** Lets go of prompts, of any model, until a context of this many bytes fits as it was planned. */
+  /** Drops prompts, of any model, until a context of this many bytes fits as its plan assumes. */
   makeRoom(bytes: number): void {
     shrinkTo(this.#model.available() - bytes / PLANNED_SHARE);
   }
@@ -134,8 +134,8 @@ export class ModelPrompts implements Disposable {
   }
 
   /**
-   * How many tokens of a kept prompt serve another one. All of it ends with the distribution of the
-   * next token; a part lacks that, so at least one token is left to be read.
+   * The number of tokens of a kept prompt that another prompt can reuse. A whole kept prompt comes with
+   * the logits of the next token. A part of it doesn't, so at least one token must be left to decode.
    */
   #usable(kept: Int32Array, prompt: Int32Array): number {
     const shared = sharedLength(kept, prompt);

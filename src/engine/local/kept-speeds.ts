@@ -1,4 +1,4 @@
-/** How fast files were when `doctor` measured them on this machine: small files in the user's cache. */
+/** Stores the speeds of models that `doctor` measured on this machine, in small files in the user's cache. */
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
@@ -7,15 +7,15 @@ import { makeDirectory } from "../make-directory.js";
 import type { Speed } from "../unloaded-model.js";
 import { writeWhole } from "../whole-file.js";
 
-/** What was measured, and where. */
+/** A measured speed. */
 export interface Measured {
-  /** The model's file, by its whole path. */
+  /** The absolute path of the model's file. */
   file: string;
-  /** What computed, as `deviceFor` names it. */
+  /** The computing devices, as `deviceFor` names them. */
   device: string;
   /** Bytes of the weights. */
   sizeBytes: number;
-  /** Tokens of one text that is drawn alone. */
+  /** Tokens per second of one text that is drawn alone. */
   tokensPerSecond: number;
 }
 
@@ -24,18 +24,18 @@ interface Entry extends Measured {
 }
 
 interface Asked {
-  /** Null: it isn't here. */
+  /** The absolute path; null if the file isn't on this machine. */
   file: string | null;
   mtimeMs?: number;
   sizeBytes: number;
-  /** Whether a token reads a few of its experts alone, so that its size says nothing. */
+  /** Whether it is a mixture of experts. Its speed doesn't follow from its size: tokens skip most weights. */
   isSparse?: boolean;
 }
 
-/** Weights below this lie in a processor's cache: nothing follows from them for larger ones. */
+/** Smaller weights fit into the processor's cache, so their speed says nothing about larger models. */
 const LEAST_BYTES = 64e6;
 
-/** Rejects as Node does where the cache can't be written. */
+/** Stores a speed. Rejects with Node's errors if the cache can't be written. */
 export async function keepSpeed(measured: Measured): Promise<void> {
   const { mtimeMs } = await stat(measured.file);
   const entry: Entry = { ...measured, mtimeMs };
@@ -44,7 +44,7 @@ export async function keepSpeed(measured: Measured): Promise<void> {
   await writeWhole(path.join(directory(), `${name.digest("hex")}.json`), JSON.stringify(entry));
 }
 
-/** What is kept of a device. What can't be read is left out. */
+/** The stored speeds of a device. It skips entries that can't be read. */
 export async function keptSpeeds(device: string): Promise<Entry[]> {
   try {
     const names = await readdir(directory());
@@ -56,8 +56,8 @@ export async function keptSpeeds(device: string): Promise<Entry[]> {
 }
 
 /**
- * The speed of a file as it was measured; else guessed from the measured one whose size is nearest: each
- * token reads all weights.
+ * The measured speed of a file. If there is none, it is estimated from the measured file of the nearest
+ * size: each token reads all weights, so the speed is inversely proportional to the size.
  */
 export function speedOf(
   { file, mtimeMs, sizeBytes, isSparse = false }: Asked,

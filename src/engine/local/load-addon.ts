@@ -1,4 +1,4 @@
-/** Finds the addon's file and loads it; says what this system lacks where that fails. */
+/** Finds the addon's file and loads it. If that fails, the error says what this system lacks. */
 import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -6,8 +6,8 @@ import { LlamaEtsError, messageOf } from "../errors.js";
 import { compiledFiles, PLATFORM, packageFile } from "../package-files.js";
 
 /**
- * The oldest libraries of a Linux that llama.cpp's prebuilt engines run with; the addon asks for no
- * newer ones (`scripts/check-prebuilds.mjs`).
+ * The oldest versions of Linux's libraries that llama.cpp's prebuilt engines run with. The prebuilt addon
+ * needs no newer ones (`scripts/check-prebuilds.mjs` checks this).
  */
 export const FLOOR = { GLIBC: "2.34", GLIBCXX: "3.4.29", CXXABI: "1.3.13" } as const;
 
@@ -16,7 +16,7 @@ const FIX = "npx llama-ets build-addon (it says what it needs)";
 
 let loadedFile: string | undefined;
 
-/** Throws `ERR_ENGINE_NOT_FOUND`. */
+/** Loads the addon. Throws `ERR_ENGINE_NOT_FOUND` if no file of it can be loaded. */
 export function loadAddon(): unknown {
   const files = compiledFiles(ADDON);
   if (files.length === 0) throw noAddon();
@@ -28,7 +28,7 @@ export function loadAddon(): unknown {
       loadedFile = file;
       return addon;
     } catch (error) {
-      errors.push(error); // built on another system, perhaps, in a folder that two of them share
+      errors.push(error); // perhaps another system that shares this folder has built it
     }
   }
   throw notLoaded(errors[0]);
@@ -44,7 +44,7 @@ function notLoaded(error: unknown): LlamaEtsError {
   );
 }
 
-/** Where the addon that was loaded comes from, and the systems that it runs on: for `doctor`. */
+/** Says for `doctor` where the loaded addon comes from, and on which systems it runs. */
 export function describeAddon(): string {
   const isPrebuilt = path.basename(path.dirname(loadedFile ?? "")) === PLATFORM;
   if (!isPrebuilt) return "built on this machine";
@@ -63,11 +63,11 @@ function noAddon(): LlamaEtsError {
 }
 
 /**
- * Why this Linux runs neither the addon nor llama.cpp's prebuilt engines; undefined where it has what
- * they need.
+ * Says why this Linux can run neither the addon nor llama.cpp's prebuilt engines; undefined if its
+ * libraries are new enough.
  *
- * @param glibc the version that is there; undefined: another C library
- * @param cause what the dynamic loader said
+ * @param glibc the version of glibc; undefined if the system has another C library
+ * @param cause the message of the dynamic loader
  */
 export function belowFloor(glibc: string | undefined, cause: string): string | undefined {
   const engines = "The addon and llama.cpp's prebuilt engines need";

@@ -31,71 +31,74 @@ import { refuseUnproven, refuseUnsupported } from "./supported.js";
 import { chooseThreads } from "./threads.js";
 
 export interface LoadModelOptions {
-  /** Which engine to run on. Default "auto": a GPU where node-llama-cpp finds a working one. */
+  /** Which kind of engine to use. Default "auto": a GPU if node-llama-cpp finds a working one. */
   gpu?: GpuChoice;
   /**
-   * Directory of an engine of your own, as `npx llama-ets build-engine` prints it. Default: the
-   * environment variable `LLAMA_ETS_ENGINE`, else the one that node-llama-cpp brings.
+   * Directory of an engine of your own, which `npx llama-ets build-engine` prints. Default: the
+   * environment variable `LLAMA_ETS_ENGINE`, or else the engine that comes with node-llama-cpp.
    */
   engine?: string;
   /**
-   * Who computes attention on a CPU. "auto" (default): our own kernel where there is one (x86-64 with
-   * AVX2, under Linux) and it is the faster one, else llama.cpp; "engine": llama.cpp; "own": our own,
-   * or an error that says why there is none. The environment variable `LLAMA_ETS_ATTENTION` is the
-   * default. Each model has its own; denoising and classification are llama.cpp's always.
+   * Which kernel computes attention on a CPU. "auto": this package's own kernel if it is available
+   * (x86-64 with AVX2, on Linux) and faster, otherwise llama.cpp's. "engine": llama.cpp's. "own": this
+   * package's own, or an error that says why it isn't available. Default: the environment variable
+   * `LLAMA_ETS_ATTENTION`, or else "auto". Each model can have another choice. Denoising and
+   * classification always use llama.cpp's.
    */
   attention?: AttentionChoice;
   /**
    * Where tokens are drawn. "host" (default): rows of logits are copied to the machine's memory.
-   * "device": rows stay where they are computed, which sums them; of each draw 1,024 logits are copied.
-   * The law is the same, and so are the tokens but where rounding turns a draw. Policies that cut off
-   * tokens (`topK`, `topP`, `minP`, allowed tokens), what measures entropies, and recurrent and
-   * diffusion models are drawn on the host all the same. It was not measured on a GPU yet, and gains
-   * nothing on a CPU (docs/benchmarks.md).
+   * "device": rows stay on the device that computes them, which also sums their probabilities. Only
+   * 1,024 logits are copied for each draw. The distribution is the same, and the tokens are the same
+   * except where rounding changes a draw. The host still draws for policies that cut off tokens (`topK`,
+   * `topP`, `minP`, allowed tokens), for runs that measure entropies, and for recurrent and diffusion
+   * models. "device" has not been measured on a GPU yet, and gains nothing on a CPU
+   * (docs/benchmarks.md).
    */
   sampling?: SamplingPlace;
   /**
-   * Layers kept on the GPU: the output, then the last ones. Default: all, where there is a GPU; with
-   * 0 nothing is computed there.
+   * The number of layers on the GPU, counted from the output backwards. Default: all, if there is a GPU.
+   * With 0 the GPU computes nothing.
    */
   gpuLayers?: number;
   /**
-   * LoRA adapters in GGUF, which are added to the weights: files as of models, each with a scale from
-   * -1000 to 1000 (default 1).
+   * LoRA adapters in GGUF, which are added to the weights. Each is named like a model, and has a scale
+   * from -1000 to 1000 (default 1).
    */
   loras?: readonly LoraOptions[];
   /**
-   * RPC servers of llama.cpp as "host:port", 1 to 16: the model's layers lie on their devices, and on
-   * this machine's GPU. Needs an engine of your own (`npx llama-ets build-engine --rpc`) and runs it in
-   * a process of its own, as `isolate` does: a server that is lost is then `ERR_RPC_SERVER`. A server
-   * serves one process at a time, and whoever reaches it may use it: keep it in a network of your own.
+   * From 1 to 16 RPC servers of llama.cpp, as "host:port". The model's layers are distributed over their
+   * devices and this machine's GPU. This needs an engine of your own (`npx llama-ets build-engine --rpc`),
+   * which runs in a separate process, as with `isolate`. The loss of a server is then an
+   * `ERR_RPC_SERVER`. A server serves one process at a time. It has no access control, so keep it in a
+   * private network.
    */
   rpc?: readonly string[];
   /**
-   * Type of cached keys and values: f16 (default), f32, bf16, or quantized: q8_0 takes about half of
-   * f16's memory, q4_0 a bit more than a quarter. Quantized ones are read by llama.cpp's flash
-   * attention alone, and are refused under importance sampling.
+   * Type of cached keys and values: f16 (default), f32, bf16, or a quantized type. q8_0 takes about half
+   * of the memory of f16, q4_0 a bit more than a quarter. Quantized types need llama.cpp's flash
+   * attention, and importance sampling refuses them.
    */
   kv?: KvType;
   /**
-   * Threads for the CPU's share of the work, at most one a core: with more, they wait for each other
-   * for minutes. Default "auto": measured at load.
+   * Threads for the CPU's share of the work, at most one per core: more threads would wait for each
+   * other for minutes. Default "auto": the number is measured at load.
    */
   threads?: number | "auto";
   onProgress?: (progress: LoadProgress) => void;
-  /** Told of what is done otherwise than asked for: threads beyond the cores, layers on no GPU. */
+  /** Called if an option can't be applied as given: more threads than cores, GPU layers without a GPU. */
   onWarning?: (message: string) => void;
-  /** Aborting rejects with the signal's reason. */
+  /** Aborts loading, which then rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
 const OPTIONS = [
   ...["gpu", "engine", "attention", "sampling", "gpuLayers", "threads", "loras", "kv", "rpc"],
-  ...["isolate", "onProgress", "onWarning", "signal"], // `isolate` is read before
+  ...["isolate", "onProgress", "onWarning", "signal"], // the caller has read `isolate`
 ];
 
 /**
- * Loads a GGUF model from a path, a `hf:` URI or a bundled model's name (`bundledModels`).
+ * Loads a GGUF model from a path, an `hf:` URI or the name of a bundled model (`bundledModels`).
  *
  * @example
  * const model = await loadModel("model.gguf");
@@ -111,7 +114,8 @@ export function loadModel(source: string, options: LoadModelOptions = {}): Promi
 }
 
 /**
- * As `loadModel`, for the probe that proves forks: takes hybrids of which none were proven.
+ * Like `loadModel`, but also loads hybrid models whose forks were not proven. The probe that proves
+ * forks uses it.
  *
  * @internal
  */
@@ -119,7 +123,7 @@ export function loadToProve(source: string, options: LoadModelOptions = {}): Pro
   return load(source, options, "prove");
 }
 
-/** Throws `ERR_INVALID_OPTION` for what loads no model on any machine. */
+/** Checks options as far as they don't depend on the machine. Throws `ERR_INVALID_OPTION`. */
 export function checkLoading(source: string, options: LoadModelOptions) {
   checkString("source", source);
   checkKeys("options", options, OPTIONS);
@@ -164,7 +168,7 @@ async function load(
 
   const named = resolveBundledName(source);
   const find = () => resolveModelPath(named, onProgress, signal);
-  // A download waits until it is known that this machine has what was asked for.
+  // A download starts only after the check that this machine has the requested engine.
   const there = isRemote(named) ? undefined : await find();
   const adapters = await findAdapters(loras, onProgress, signal);
   const engine = await openEngine(gpu, options.engine);
@@ -186,7 +190,7 @@ async function load(
     if (adapters.length > 0) refuseAdapters(info);
     if (kvType !== DEFAULT_KV_TYPE) refuseKvType(kvType, info, metadata);
     const devices = addon().devices();
-    // A server serves one process: none is left for one that proves.
+    // RPC servers are excluded: each serves one process only, so no second process could prove forks.
     const isOnGpu = rpc.length === 0 && gpuLayers !== 0 && gpusAmong(devices).length > 0;
     const proof = { file, release: engine.release, device: deviceFor(gpuLayers, devices) };
     const isKnown = !keepsState(info) || isKnownToFork(architectureOf({ metadata }));
@@ -219,12 +223,12 @@ async function load(
   }
 }
 
-/** Texts of others are not forked: they are filled in, or judged. */
+/** Whether a model's texts are forked. Those of diffusion models and classifiers never are. */
 function canFork({ isDiffusion, labels }: NativeModelInfo): boolean {
   return !isDiffusion && labels.length === 0;
 }
 
-/** The first load of a file on a GPU: its kernels are others than those that were tested. */
+/** Proves forks when a file is first loaded on a GPU, whose kernels this package's tests didn't cover. */
 async function proveOnGpu(
   model: LocalModel,
   isKnown: boolean,

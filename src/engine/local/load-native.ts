@@ -1,4 +1,4 @@
-/** Reads a model's file into the engine, told of its progress, and cancelled by a signal. */
+/** Loads a model's file into the engine. It reports its progress, and a signal can cancel it. */
 import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
 import type { LoadProgress } from "../load-progress.js";
 import type { Adapter } from "./model-variants.js";
@@ -10,11 +10,12 @@ interface NativeOptions {
   gpuLayers: number;
   remoteOnly?: boolean;
   cachesDiffusion?: boolean;
-  /** Reads what the model is, and its vocabulary; it can't compute. */
+  /** Reads only the header and the vocabulary. Such a model can't compute. */
   withoutWeights?: boolean;
   adapters?: readonly Adapter[];
 }
 
+/** Loads a model. Rejects with the addon's error codes, or with the signal's reason. */
 export async function loadNative(
   file: string,
   { gpuLayers, adapters = [], ...options }: NativeOptions,
@@ -23,7 +24,7 @@ export async function loadNative(
 ): Promise<NativeModel> {
   let failure: { error: unknown } | undefined;
   let reported = -1;
-  // The addon's calls may be late, even after its promise; an exception must not reach it.
+  // The addon may call this late, even after its promise has settled. It must not get an exception.
   const report = (progress: number) => {
     if (progress <= reported) return;
     reported = progress;
@@ -51,7 +52,7 @@ export async function loadNative(
     model.close();
     throw failure.error;
   } catch (error) {
-    reported = 1; // nothing more
+    reported = 1; // suppresses later reports
     signal?.throwIfAborted();
     if (failure !== undefined) throw failure.error;
     const refusal = codeOf(error);

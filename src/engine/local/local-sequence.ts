@@ -3,20 +3,20 @@ import type { Sequence } from "../sequences.js";
 import { call } from "./native.js";
 import type { NativeContext, SequenceHandle } from "./native-context.js";
 
-/** Throws `ERR_DISPOSED`, or `ERR_INVALID_ARGUMENT` for a sequence of another engine. */
+/** The sequence's handle. Throws `ERR_DISPOSED`, or `ERR_INVALID_ARGUMENT` if another engine made it. */
 export function handleOf(sequence: Sequence): SequenceHandle {
   if (sequence instanceof LocalSequence) return sequence.handle;
   throw new LlamaEtsError("ERR_INVALID_ARGUMENT", "Expected a sequence of this engine");
 }
 
-/** Cached tokens of one text, which can be forked at no cost. */
+/** Cached tokens of one text. A fork copies no keys and values. */
 export class LocalSequence implements Sequence {
   readonly #native: NativeContext;
   readonly #handle: SequenceHandle;
   readonly #dropped: FinalizationRegistry<SequenceHandle>;
   #disposed = false;
 
-  /** @internal Made by `Context` and `fork`. */
+  /** @internal `Context` and `fork` create sequences. */
   constructor(
     native: NativeContext,
     handle: SequenceHandle,
@@ -37,7 +37,7 @@ export class LocalSequence implements Sequence {
     return call(() => this.#native.prefill([{ sequence: this.handle, tokens }]));
   }
 
-  /** The logits of the token that comes next, one for each id of the vocabulary. */
+  /** The logits of the next token, one for each id of the vocabulary. */
   async logits(): Promise<Float32Array> {
     return call(() => this.#native.logits(this.handle));
   }

@@ -1,4 +1,4 @@
-/** The tokens of a model that llama.cpp has loaded, until the model is disposed of. */
+/** The vocabulary of a model that llama.cpp has loaded. It is usable until the model's disposal. */
 import { checkObject } from "../check.js";
 import { documentText } from "../document-text.js";
 import { LlamaEtsError } from "../errors.js";
@@ -57,13 +57,13 @@ export abstract class LocalVocabulary implements Vocabulary {
     return callNow(() => this.alive().firstTokenDifference(other.alive()));
   }
 
-  /** What llama.cpp loaded. Throws `ERR_DISPOSED` once the model was disposed of. */
+  /** The addon's model. Throws `ERR_DISPOSED` after the model's disposal. */
   protected alive(): NativeModel {
     if (this.#isDisposed) throw new LlamaEtsError("ERR_DISPOSED", "The model was disposed");
     return this.#native;
   }
 
-  /** From now on every call is refused. Hands over what is to be closed once no work is in flight. */
+  /** Makes every later call fail. Returns the addon's model: the caller closes it after all work. */
   protected retire(): NativeModel {
     this.#isDisposed = true;
     return this.#native;

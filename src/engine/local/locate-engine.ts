@@ -1,9 +1,9 @@
 /**
- * Finds the directory of llama.cpp's libraries: one that was chosen, as `llama-ets build-engine`
- * makes them, else what node-llama-cpp provides for this platform.
+ * Finds the directory of llama.cpp's libraries. It is the directory that the user has chosen (one that
+ * `llama-ets build-engine` made), or else that of node-llama-cpp's engine for this platform.
  *
- * Without a GPU this takes a few milliseconds and loads nothing of node-llama-cpp; GPU detection
- * is node-llama-cpp's own, and is asked for only where there may be a GPU.
+ * Without a GPU this takes a few milliseconds and loads no module of node-llama-cpp. Only if there may
+ * be a GPU, node-llama-cpp is loaded to detect it.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -13,29 +13,31 @@ import { LlamaEtsError, messageOf } from "../errors.js";
 import { unpackedPath } from "../package-files.js";
 import { addon } from "./native.js";
 
-/** Which kind of engine to use; "auto" takes the best that works here, `false` the CPU. */
+/** Which kind of engine to use. "auto" takes the best that works on this machine, `false` the CPU. */
 export type GpuChoice = "auto" | "cuda" | "vulkan" | "metal" | false;
 
+/** An engine's directory, and what it was built for. */
 export interface EngineLocation {
   directory: string;
   /** llama.cpp's release, e.g. "v0.5.0". */
   release: string;
-  /** "other": a chosen engine was built for a backend besides these. */
+  /** "other" stands for a chosen engine that was built for any other backend. */
   gpu: "cuda" | "vulkan" | "metal" | "other" | false;
 }
 
-/** Says what an engine's directory holds; node-llama-cpp's name for it. */
+/** The file that describes the engine in a directory. The name is node-llama-cpp's. */
 export const ENGINE_METADATA = "_nlcBuildMetadata.json";
 
-/** Where the engine is one that was chosen. */
+/** The fix for errors about a chosen engine. */
 const ANOTHER =
   "a directory that `npx llama-ets build-engine` prints, or the installed engine: no --engine (`engine`), and unset LLAMA_ETS_ENGINE";
 
 const REINSTALL = "npm ci (with optional dependencies, which hold the prebuilt engines)";
 
 /**
- * The engine for this machine, or the one in a directory: by default, the environment variable
- * `LLAMA_ETS_ENGINE`. Throws `ERR_ENGINE_NOT_FOUND` or `ERR_ENGINE_MISMATCH`.
+ * Finds the engine in the chosen directory (by default that of the environment variable
+ * `LLAMA_ETS_ENGINE`), or else the engine for this machine. Throws `ERR_ENGINE_NOT_FOUND` or
+ * `ERR_ENGINE_MISMATCH`.
  */
 export async function locateEngine(
   gpu: GpuChoice = "auto",
@@ -52,7 +54,7 @@ export async function locateEngine(
   return { ...location, release: checkEngine(location.directory, REINSTALL).release };
 }
 
-/** The libraries through which engines reach a GPU: they come with its driver. */
+/** The libraries by which engines use a GPU, which come with its driver; and what their absence means. */
 const DRIVERS: Partial<Record<string, Partial<Record<NodeJS.Platform, [string, string]>>>> = {
   cuda: {
     linux: ["libcuda.so.1", "no NVIDIA driver"],
@@ -65,8 +67,8 @@ const DRIVERS: Partial<Record<string, Partial<Record<NodeJS.Platform, [string, s
 };
 
 /**
- * What this machine lacks for a kind of GPU. node-llama-cpp doesn't say; asked for Metal elsewhere, it
- * takes the CPU without a word.
+ * Says what this machine lacks for a kind of GPU; undefined if nothing is missing. node-llama-cpp doesn't
+ * report it: on other systems than macOS, a request for Metal silently gives the CPU.
  */
 function missingFor(gpu: Exclude<GpuChoice, false>): string | undefined {
   if (gpu === "metal" && process.platform !== "darwin") {
@@ -77,7 +79,7 @@ function missingFor(gpu: Exclude<GpuChoice, false>): string | undefined {
   return `\`${library}\` can't be loaded: ${meaning}`;
 }
 
-/** Throws where a kind of GPU was asked for, and the engine that is open finds none. */
+/** Throws if a kind of GPU was requested, and the open engine finds none. */
 export function refuseWithoutDevice(gpu: GpuChoice, directory: string): void {
   if (gpu === false || gpu === "auto") return;
   throw unusable(gpu, missingFor(gpu) ?? `the engine in ${directory} finds no device`);
@@ -89,12 +91,12 @@ function isThere(library: string): boolean {
     process.dlopen({ exports: {} }, library);
     return true;
   } catch (error) {
-    // One that is found is refused as well, after it was loaded: it is no addon.
+    // `dlopen` also fails for a library that it has found and loaded, because it is no addon.
     return /self-register|not a valid|initialize/i.test(messageOf(error));
   }
 }
 
-/** A kind of GPU that was asked for and can't be had. */
+/** The error for a requested kind of GPU that doesn't work. */
 function unusable(gpu: string, why: string, cause?: unknown): LlamaEtsError {
   return new LlamaEtsError(
     "ERR_ENGINE_NOT_FOUND",
@@ -115,7 +117,7 @@ function chosenEngine(directory: string, gpu: GpuChoice): EngineLocation {
   return { directory, release, gpu: gpu === false ? false : built };
 }
 
-/** Whether detection is worth half a second: on Linux a GPU's driver shows in /dev. */
+/** Whether there may be a GPU: detection takes half a second. On Linux, a GPU's driver has files in /dev. */
 function mayHaveGpu(): boolean {
   if (process.platform !== "linux") return true;
   if (existsSync("/dev/nvidiactl") || existsSync("/dev/dxg")) return true;
@@ -134,7 +136,7 @@ function nodeLlamaCpp(): string {
   }
 }
 
-/** Its engines are packages of the same version. */
+/** The version of node-llama-cpp. The packages of its engines have the same version. */
 function peerVersion(): string {
   const manifest = path.resolve(path.dirname(nodeLlamaCpp()), "../package.json");
   return JSON.parse(readFileSync(manifest, "utf8")).version;
@@ -148,10 +150,11 @@ function cpuPlatform(): string {
   return `${system ?? process.platform}-${arch}`;
 }
 
+/** The directory of node-llama-cpp's CPU engine. Throws `ERR_ENGINE_NOT_FOUND`. */
 export async function prebuiltCpuEngine(): Promise<string> {
   const platform = cpuPlatform();
   const packageName = `@node-llama-cpp/${platform}`;
-  // Resolved from node-llama-cpp's own location, where package managers put its dependencies.
+  // Package managers put node-llama-cpp's dependencies beside it, so resolve from its location.
   const require = createRequire(nodeLlamaCpp());
   try {
     const entry = pathToFileURL(require.resolve(packageName)).href;
@@ -177,12 +180,12 @@ async function detectGpuEngine(
   const { getLlama } = await import("node-llama-cpp");
   try {
     const llama = await getLlama({ gpu, build: "never", progressLogs: false });
-    // It doesn't tell which directory it chose; the process's loaded libraries do.
+    // It doesn't report which directory it chose, but the process's list of loaded libraries shows it.
     const report = process.report.getReport() as { sharedObjects?: string[] };
     const binding = report.sharedObjects?.find((file) => file.endsWith("llama-addon.node"));
     if (binding === undefined) throw new Error("its binding was not found among loaded libraries");
     const location = { directory: path.dirname(binding), gpu: llama.gpu };
-    // A loader without a device, as in a container, passes its own test.
+    // node-llama-cpp accepts a GPU library that finds no device, as in a container.
     const devices = llama.gpu === false ? [] : await llama.getGpuDeviceNames();
     await llama.dispose();
     if (gpu !== "auto" && llama.gpu !== gpu) throw new Error("there is none for this platform");
@@ -195,15 +198,15 @@ async function detectGpuEngine(
   }
 }
 
-/** node-llama-cpp's word for "none of the engines could be loaded" says nothing. */
+/** The error's message, with node-llama-cpp's unclear "NoBinaryFoundError" put in words. */
 function reasonOf(error: unknown): string {
   const message = messageOf(error);
   return message === "NoBinaryFoundError" ? "none of the prebuilt ones could be loaded" : message;
 }
 
 /**
- * What an engine's metadata says. Struct layouts change between llama.cpp's releases: the addon
- * runs with its own release only.
+ * Reads an engine's metadata and checks its release. Struct layouts change between releases of
+ * llama.cpp, so the addon runs only with the release that it was compiled for.
  */
 function checkEngine(directory: string, fix: string): Pick<EngineLocation, "release" | "gpu"> {
   const expected = addon().engineRelease;

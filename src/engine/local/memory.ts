@@ -1,8 +1,8 @@
 /**
- * What a context takes, predicted from the model's shape before it is made. The KV cache and the
- * logits are exact. The compute buffer is the largest of the engine's phases, each a sum of the
- * tensors alive in it; the sums were fitted to the sizes that llama.cpp reports for transformers
- * of seven shapes (docs/how-it-works.md, "Capacity").
+ * Predicts a context's memory from the model's shape, before the context is created. The KV cache and
+ * the logits are exact. The compute buffer is the largest of the engine's phases, and a phase takes the
+ * sum of the tensors that are alive in it. The sums were fitted to the sizes that llama.cpp reports for
+ * transformers of seven shapes (docs/how-it-works.md, "Capacity").
  */
 
 import { checkArray, checkOneOf, checkSizes } from "../check.js";
@@ -20,14 +20,14 @@ import {
 } from "./model-shape.js";
 import { bytesPerState, hasAttention, mixingBytes } from "./recurrent-state.js";
 
-/** llama.cpp rounds a context's cells up to a multiple of this, and the part a batch reads too. */
+/** llama.cpp rounds a context's cells, and the cells that a batch reads, up to a multiple of this. */
 export const CELL_PADDING = 256;
 const PLACES: readonly Place[] = ["cpu", "gpu"];
 const F16 = 2;
 const F32 = 4;
 const I64 = 8;
 
-/** With what a model takes whatever its context, and the sum. */
+/** Completes a context's memory: adds the parts that don't depend on the context, and the total. */
 function contextMemory(
   model: ModelShape,
   own: Pick<ContextMemory, "kvCache" | "logits" | "compute">,
@@ -45,7 +45,7 @@ function checkBatch(batch: BatchShape): BatchShape {
   return checkSizes("shape.batches", batch, ["tokens", "cells", "outputs"]);
 }
 
-/** A context's memory: on a GPU the engine reserves what its largest batch takes. */
+/** A context's memory. On a GPU the engine reserves the memory of the largest possible batch. */
 export function memoryOfContext(
   model: ModelShape,
   shape: ContextShape,
@@ -63,8 +63,8 @@ export function memoryOfContext(
             computeBytes(model, { ...checkBatch(batch), sequences, flashAttention }),
           ),
         );
-  // llama.cpp then has room for probabilities, logits and candidates of each row beside its own, and
-  // sums take as much as three rows.
+  // On the device, llama.cpp also allocates probabilities, logits and candidates for each row. The sums
+  // take as much memory as three rows.
   const isOnDevice = sampling === "device";
   const sums = isOnDevice ? 3 * shape.outputs * bytesPerRow(model) : 0;
   return contextMemory(model, {
@@ -75,12 +75,13 @@ export function memoryOfContext(
 }
 
 /**
- * Tokens of one decode where more than one text fits; larger batches gain little. On a CPU they even
- * lose: texts of one batch are masked from each other at the attention's full cost.
+ * Tokens of one decode, if several texts fit into it; larger batches gain little. On a CPU they are even
+ * slower: attention is computed for all pairs of tokens in a batch, and pairs of different texts are
+ * then masked.
  */
 export const DENOISING_BATCH: Record<Place, number> = { cpu: 128, gpu: 2048 };
 
-/** What a denoiser takes: the sizes of native/diffusion/diffusion_session.cc. */
+/** A denoiser's size and memory. The sizes are those of native/diffusion/diffusion_session.cc. */
 export function memoryOfDenoiser(
   model: ModelShape,
   options: DenoiserOptions,
@@ -117,14 +118,15 @@ export function memoryOfDenoiser(
   };
 }
 
-/** One batch, as it shapes the compute graph, and the sequences that it may be of. */
+/** The sizes of one batch, which shape the compute graph. `sequences` is the most that it may contain. */
 type Batch = BatchShape & Pick<ContextShape, "flashAttention"> & { sequences?: number };
 
+/** Rounds a number of cells up to llama.cpp's unit. */
 export function padCells(cells: number): number {
   return Math.ceil(cells / CELL_PADDING) * CELL_PADDING;
 }
 
-/** Bytes of what is cached of texts: a cell for each token, and each sequence's recurrent state. */
+/** Bytes of the cached texts: the cells of all tokens, and the recurrent states of all sequences. */
 export function bytesOfCache(
   model: ModelShape,
   { cells, sequences }: Pick<ContextShape, "cells" | "sequences">,
@@ -149,7 +151,7 @@ export function headWidths(model: ModelShape): number[] {
   return heads.flatMap((count, layer) => (count > 0 ? [at(keys, layer), at(values, layer)] : []));
 }
 
-/** Architectures of sparse attention, which chooses what to attend to by a second key of each token. */
+/** Architectures of sparse attention. They choose the tokens to attend to by a second key of each token. */
 const INDEXED = ["deepseek32", "dots3note", "glm-dsa", "hy_v4", "minimax-m3", "qwen4exp"];
 
 function indexerWidth(model: ModelShape, layer: number): number {
@@ -160,7 +162,7 @@ function indexerWidth(model: ModelShape, layer: number): number {
   return at(types, layer) > 0 ? at(numbersOf(model, "attention.indexer.key_length", 0), 0) : 0;
 }
 
-/** Bytes of the tables by which texts become tokens, as measured for vocabularies of 152k. */
+/** Bytes of the tokenizer's tables, from measurements of vocabularies with 152,000 tokens. */
 function vocabularyBytes({ info }: ModelShape): number {
   return info.vocabSize * 320;
 }
@@ -180,7 +182,7 @@ export function computeBytes(model: ModelShape, batch: Batch): number {
   const query = tokens * mostHeads(model) * Math.max(...keys) * F32;
   const key = tokens * kvHeads * Math.max(...keys) * F32;
   const mask = kvHeads === 0 ? 0 : tokens * cells * (flashAttention ? F16 : F32);
-  // Without flash attention values are cached transposed, each element at an index of its own.
+  // Without flash attention the values are cached transposed, and each element has its own index.
   const indices = flashAttention ? 0 : tokens * kvHeads * Math.max(...values) * I64;
   const attention = flashAttention
     ? 2 * residual + 2 * query + 3 * key
@@ -193,8 +195,8 @@ export function computeBytes(model: ModelShape, batch: Batch): number {
 }
 
 /**
- * Bytes of the compute buffer as llama.cpp reserves it: a full batch over all cells, its tokens
- * spread evenly over all sequences.
+ * Bytes of the compute buffer that llama.cpp reserves: for a full batch over all cells, with its tokens
+ * distributed evenly over all sequences.
  */
 export function reservedComputeBytes(
   model: ModelShape,
@@ -205,14 +207,14 @@ export function reservedComputeBytes(
   return computeBytes(model, { ...batch, tokens });
 }
 
-/** Heads of keys and values in each layer, and the width of one head; widths may differ too. */
+/** For each layer, the number of key and value heads, and the widths of one key and one value. */
 function attentionOf(model: ModelShape) {
   const { layers, embeddingSize } = model.info;
   const head = embeddingSize / Math.max(mostHeads(model), 1);
   const kvHeads = kvHeadsOf(model);
-  // Multi-head latent attention caches one vector a token; its values are part of it.
+  // Multi-head latent attention caches one vector for each token, which contains the values.
   const isLatent = numbersOf(model, "attention.key_length_mla", 0).some((width) => width > 0);
-  // The last layers may read the keys and values of an earlier one.
+  // The last layers may reuse the keys and values of an earlier layer.
   const own = layers - at(numbersOf(model, "attention.shared_kv_layers", 0), 0);
   const ofEach = (number: (layer: number) => number) =>
     Array.from({ length: layers }, (_, layer) => number(layer));
@@ -225,7 +227,7 @@ function attentionOf(model: ModelShape) {
   };
 }
 
-/** Heads of layers that see a window may have a width of their own. */
+/** A layer's head width. Layers with a sliding window may have a different one. */
 function widthAt(model: ModelShape, key: string, layer: number, fallback: number): number {
   const all = numbersOf(model, key, fallback);
   const windows = numbersOf(model, "attention.sliding_window_pattern", 0);
@@ -233,7 +235,7 @@ function widthAt(model: ModelShape, key: string, layer: number, fallback: number
   return at(isWindow ? numbersOf(model, `${key}_swa`, all[0] as number) : all, layer);
 }
 
-/** For a mixture of experts, the width of those that one token goes through. */
+/** The feed-forward width; for a mixture of experts, that of all experts that one token uses. */
 function feedForwardWidth(model: ModelShape): number {
   const dense = Math.max(...numbersOf(model, "feed_forward_length", 4 * model.info.embeddingSize));
   const [used = 0] = numbersOf(model, "expert_used_count", 0);

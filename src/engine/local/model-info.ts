@@ -1,4 +1,4 @@
-/** What a model says of itself: its file's header, and what was done to it at load. */
+/** Describes a loaded model, from its file's header and the options of `loadModel`. */
 import { basename } from "node:path";
 import type { Limits, Place } from "../engine.js";
 import { DEFAULT_KV_TYPE, type KvType } from "../kv-types.js";
@@ -6,13 +6,14 @@ import { CELL_PADDING } from "./memory.js";
 import { kvHeadsOf, mostHeads } from "./model-shape.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
 
-/** What makes it another model than its file. */
+/** The options that change the model's results, apart from its file. */
 export interface Variant {
   kvType: KvType;
-  /** LoRA adapters that are added to the weights, and what they take. */
+  /** LoRA adapters that are added to the weights, and their sizes in bytes. */
   adapters: readonly { path: string; scale: number; bytes: number }[];
 }
 
+/** Reads the properties of a model. The description names adapters and the type of keys and values. */
 export function readInfo(
   native: NativeModel,
   metadata: Readonly<Record<string, string>>,
@@ -23,19 +24,19 @@ export function readInfo(
   return {
     ...info,
     description: `${info.description}${nameOf(variant)}`,
-    // An empty template is none.
+    // An empty template counts as no template.
     chatTemplate: (info.chatTemplate ?? "").trim() === "" ? null : info.chatTemplate,
-    // The most that a layer has: those of the first, which llama.cpp gives, may be none.
+    // The maximum over all layers. llama.cpp gives the first layer's numbers, which may be 0.
     heads: mostHeads(shape),
     kvHeads: Math.max(...kvHeadsOf(shape)),
   };
 }
 
-/** Continuations that run side by side: where more would gain little, by kind of machine. */
+/** By kind of machine, the number of continuations side by side beyond which more gain little. */
 const PARALLEL = { smallModel: 16, cpu: 32, gpu: 128 };
 const SMALL_MODEL = 100e6;
 
-/** What llama.cpp holds of a model's texts. */
+/** The limits of llama.cpp for a model's contexts. */
 export function limitsOf(
   { parameters }: Pick<NativeModelInfo, "parameters">,
   place: Place,

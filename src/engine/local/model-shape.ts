@@ -1,11 +1,12 @@
-/** A model's shape, as its metadata gives it. */
+/** Reads the numbers of a model's shape from its metadata. */
 import type { KvType } from "../kv-types.js";
 import type { NativeModelInfo } from "./native-model.js";
 
+/** The properties of a model that determine its memory. */
 export interface ModelShape {
   info: Readonly<NativeModelInfo>;
   metadata: Readonly<Record<string, string>>;
-  /** Whether the copy is in memory whose contexts keep a diffusion model's keys and values. */
+  /** Whether a diffusion model's second copy, which caches keys and values, is in memory. */
   hasCopy?: boolean;
   /** The type of cached keys and values. Default f16. */
   kvType?: KvType;
@@ -17,24 +18,24 @@ export function architectureOf({ metadata }: Pick<ModelShape, "metadata">): stri
   return metadata["general.architecture"] ?? "unknown";
 }
 
-/** A number of the architecture's metadata, or one for each layer. */
+/** A number from the architecture's metadata: one for all layers, or one for each layer. */
 export function numbersOf(model: ModelShape, key: string, fallback: number): number[] {
   const text = model.metadata[`${architectureOf(model)}.${key}`] ?? "";
   const numbers = (text.match(/\d+/g) ?? []).map(Number);
   return numbers.length > 0 ? numbers : [fallback];
 }
 
-/** One number for all layers, or each layer's own. */
+/** The number of a layer, from a list with one number for all layers or one for each. */
 export function at(numbers: readonly number[], layer: number): number {
   return numbers[Math.min(layer, numbers.length - 1)] as number;
 }
 
-/** Heads with keys and values of their own; a layer without attention has none. */
+/** The number of key and value heads in each layer; 0 in a layer without attention. */
 export function kvHeadsOf(model: ModelShape): number[] {
   return numbersOf(model, "attention.head_count_kv", model.info.kvHeads);
 }
 
-/** The most heads of attention that a layer has. */
+/** The largest number of attention heads in a layer. */
 export function mostHeads(model: ModelShape): number {
   return Math.max(...numbersOf(model, "attention.head_count", model.info.heads));
 }

@@ -1,4 +1,4 @@
-/** What makes of a file another model: LoRA adapters, and the type of cached keys and values. */
+/** Options that change a model's results: LoRA adapters, and the type of cached keys and values. */
 import { stat } from "node:fs/promises";
 import { checkKeys, checkNumber, checkString } from "../check.js";
 import { LlamaEtsError } from "../errors.js";
@@ -10,14 +10,15 @@ import type { ModelShape } from "./model-shape.js";
 import type { NativeModelInfo } from "./native-model.js";
 import type { ChosenAttention } from "./own-attention.js";
 
-/** A LoRA adapter, and how strongly it is added to the weights. */
+/** A LoRA adapter, and the scale at which it is added to the weights. */
 export interface LoraOptions {
-  /** A GGUF file, `hf:` URI or URL. */
+  /** A GGUF file, an `hf:` URI or a URL. */
   path: string;
   /** From -1000 to 1000. Default 1. */
   scale?: number;
 }
 
+/** A LoRA adapter's file on this machine. */
 export interface Adapter {
   path: string;
   scale: number;
@@ -26,7 +27,7 @@ export interface Adapter {
 
 const MOST_ADAPTERS = 64;
 
-/** Throws `ERR_INVALID_OPTION`. */
+/** Checks the option `loras` and fills in scales. Throws `ERR_INVALID_OPTION`. */
 export function checkLoras(loras: readonly LoraOptions[]): Required<LoraOptions>[] {
   if (!Array.isArray(loras) || loras.length > MOST_ADAPTERS) {
     throw new LlamaEtsError(
@@ -44,7 +45,7 @@ export function checkLoras(loras: readonly LoraOptions[]): Required<LoraOptions>
   });
 }
 
-/** The adapters' files on this machine. Throws as `resolveModelPath` does. */
+/** Finds, or downloads, the adapters' files. Throws as `resolveModelPath` does. */
 export async function findAdapters(
   loras: readonly Required<LoraOptions>[],
   onProgress: (progress: LoadProgress) => void,
@@ -58,7 +59,7 @@ export async function findAdapters(
   return adapters;
 }
 
-/** Throws `ERR_INVALID_OPTION` for models whose contexts no adapter is added to. */
+/** Throws `ERR_INVALID_OPTION` for a diffusion model, whose contexts can't use adapters. */
 export function refuseAdapters(info: NativeModelInfo): void {
   if (!info.isDiffusion) return;
   throw new LlamaEtsError("ERR_INVALID_OPTION", "LoRA adapters are for autoregressive models", {
@@ -66,7 +67,10 @@ export function refuseAdapters(info: NativeModelInfo): void {
   });
 }
 
-/** Our own attention reads f16 alone. Throws `ERR_INVALID_OPTION` where it was asked for. */
+/**
+ * The attention for a type of keys and values. This package's own kernel reads only f16, so other types
+ * get the engine's. Throws `ERR_INVALID_OPTION` if the own kernel was requested.
+ */
 export function attentionFor(kvType: KvType, chosen: ChosenAttention): ChosenAttention {
   if (kvType === DEFAULT_KV_TYPE) return chosen;
   if (chosen.choice !== "own") return { ...chosen, choice: "engine" };
@@ -77,7 +81,7 @@ export function attentionFor(kvType: KvType, chosen: ChosenAttention): ChosenAtt
   );
 }
 
-/** Throws `ERR_INVALID_OPTION` where the engine can't keep a model's keys and values in a type. */
+/** Throws `ERR_INVALID_OPTION` if the engine can't cache a model's keys and values in a type. */
 export function refuseKvType(
   kvType: KvType,
   info: NativeModelInfo,

@@ -59,29 +59,29 @@ interface Origin extends Variant {
   path: string;
   engine: EngineLocation;
   threads: number;
-  /** Layers on the GPU: -1 all, where there is one. */
+  /** Layers on the GPU; -1 means all, if there is a GPU. */
   gpuLayers: number;
   attention: AttentionChoice;
-  /** What a proof of its forks is of, and whether there is one. */
+  /** The key of a proof of its forks, and whether there is such a proof. */
   proof: Proven;
   forksProven: boolean;
   sampling: SamplingPlace;
-  /** Loads the file anew under the architecture that keeps keys and values of its texts. */
+  /** Loads the file a second time, under the architecture that caches the keys and values of its texts. */
   loadCaching(): Promise<NativeModel>;
 }
 
-/** A model of llama.cpp in this process. Made by `loadModel`. */
+/** A model of llama.cpp in this process. `loadModel` creates it. */
 export class LocalModel extends LocalVocabulary implements Model {
   readonly #origin: Origin;
   /** Type of cached keys and values. */
   readonly kvType: KvType;
-  /** What its LoRA adapters take. */
+  /** Bytes of its LoRA adapters. */
   readonly adapterBytes: number;
   readonly can: Readonly<Abilities>;
   readonly limits: Readonly<Limits>;
-  /** Where its tokens are drawn, as `loadModel` was told. */
+  /** Where its tokens are drawn: the option `sampling` of `loadModel`. */
   readonly sampling: SamplingPlace;
-  /** The share of its layers that a GPU has, from 0 to 1. */
+  /** The share of its layers on a GPU, from 0 to 1. */
   readonly #gpuShare: number;
   readonly #place: Place;
   readonly #prompts: ModelPrompts;
@@ -119,7 +119,7 @@ export class LocalModel extends LocalVocabulary implements Model {
     this.limits = limitsOf(this.info, this.#place);
   }
 
-  /** The file it was loaded from. */
+  /** The file that it was loaded from. */
   get path(): string {
     return this.#origin.path;
   }
@@ -132,12 +132,12 @@ export class LocalModel extends LocalVocabulary implements Model {
     return this.#origin.threads;
   }
 
-  /** Who computes its attention on a CPU, as `loadModel` was told. */
+  /** Which kernel computes its attention on a CPU: the option `attention` of `loadModel`. */
   get attention(): AttentionChoice {
     return this.#origin.attention;
   }
 
-  /** Whether the copy is in memory whose contexts keep keys and values. */
+  /** Whether the second copy of the weights, which caches keys and values, is in memory. */
   get hasCopy(): boolean {
     return this.#copy.isLoaded;
   }
@@ -158,8 +158,8 @@ export class LocalModel extends LocalVocabulary implements Model {
   }
 
   /**
-   * Compares forks of texts with each text alone, and keeps the proof in the user's cache; `notKept`
-   * says why it can't be. Throws as `lease` does.
+   * Compares forked texts with each text alone, and stores a proof in the user's cache. `notKept` says
+   * why the proof couldn't be stored. Throws as `lease` does.
    */
   async proveForks(): Promise<ForkVerdict & { notKept?: string }> {
     this.checkExtends();
@@ -228,8 +228,8 @@ export class LocalModel extends LocalVocabulary implements Model {
   }
 
   /**
-   * Kept prompts make way for a context, beyond what it takes over from others. Throws
-   * `ERR_OUT_OF_MEMORY` where that isn't enough.
+   * Drops kept prompts to make room for a context. `reused` are the bytes that the context takes over
+   * from idle ones. Throws `ERR_OUT_OF_MEMORY` if the machine's memory isn't enough.
    */
   #makeRoom(given: ContextNeeds, reused = 0): void {
     const { memory, ...needs } = checkSizes("needs", given, CAPACITY);
@@ -251,8 +251,8 @@ export class LocalModel extends LocalVocabulary implements Model {
   }
 
   /**
-   * The first with a `cache` reads the file into memory a second time, for all later ones too: under
-   * another architecture, whose keys and values llama.cpp keeps.
+   * Opens a denoiser. The first one with a `cache` loads the file into memory a second time, under an
+   * architecture whose keys and values llama.cpp caches. Later ones use the same copy.
    */
   async openDenoiser(options: Omit<DiffusionContextOptions, "threads">): Promise<DiffusionContext> {
     this.alive();
@@ -262,7 +262,7 @@ export class LocalModel extends LocalVocabulary implements Model {
     const wantsCache = (options.cache ?? "none") !== "none";
     const keeps = wantsCache && this.info.cachingArchitecture !== null;
     const native = keeps ? await this.#copy.get() : this.alive();
-    this.alive(); // reading the copy takes long
+    this.alive(); // the model may have been disposed of while the copy was loaded
     const batchTokens = DENOISING_BATCH[this.#place];
     return this.#owned(
       await DiffusionContext.open(native, { batchTokens, threads: this.threads, ...options }),
@@ -296,7 +296,7 @@ export class LocalModel extends LocalVocabulary implements Model {
     native.close();
   }
 
-  /** Disposed of with the model, unless its user did so before. */
+  /** Registers a context, so that the model's disposal disposes of it too. */
   #owned<T extends AsyncDisposable & { readonly disposed: boolean }>(context: T): T {
     for (const other of this.#others) if (other.disposed) this.#others.delete(other);
     this.#others.add(context);

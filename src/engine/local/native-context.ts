@@ -12,7 +12,7 @@ import type {
 import type { ThoughtRules } from "../thoughts.js";
 import type { NativeModel, NativeSampling } from "./native-model.js";
 
-/** Names a sequence of one context; never reused. */
+/** The number of a sequence in its context. Numbers are never reused. */
 export type SequenceHandle = number;
 
 interface NativeDraw {
@@ -22,11 +22,11 @@ interface NativeDraw {
   position: number;
   maxTokens: number;
   keep: boolean;
-  /** Keeps the sequence of a text that ended too; it lacks the last token, and logits. */
+  /** Also keeps the sequence of a text that has ended. It lacks the last token, and has no logits. */
   keepEnded: boolean;
-  /** A text that is kept may pause once it has so many tokens; default 0: it doesn't. */
+  /** The number of tokens from which on a kept text may pause. Default 0: it never pauses. */
   pauseAfter?: number;
-  /** What the text has so far: a stop string or the answer's end may have begun in it, and a grammar reads it. */
+  /** The text's tokens so far. A stop string or the answer's end may begin in them; a grammar reads them. */
   text: Int32Array;
 }
 
@@ -37,33 +37,33 @@ export interface NativeGenerateRequest {
   key: [number, number];
   stopStrings: string[];
   stopTokens: Int32Array;
-  /** Continuations end once they have answered; null: they go on. */
+  /** Continuations stop at the end of their answer; null if they go on after it. */
   answerEnd: AnswerEnd | null;
   thoughts?: ThoughtRules;
   /** Where texts pause. Default: nowhere. */
   pause?: BlockEnd;
   maxTotalTokens: number;
-  /** Decodes what continuations of one parent have in common once. */
+  /** Whether the common prefix of continuations of one parent is decoded only once. */
   sharePrefixes: boolean;
   timeLimitMs: number | null;
 }
 
-/** `sequence` is 0 where none was kept. */
+/** `sequence` is 0 if none was kept. */
 type NativeContinuation = Omit<Continuation, "sequence"> & { sequence: SequenceHandle };
 
 type NativeScores = Scores & { sequence: SequenceHandle };
 
 type NativeExpansion = Omit<Expansion, "sequence"> & { sequence: SequenceHandle };
 
-/** Tokens and time since the context was made, and what it holds now. */
+/** Counts of tokens and times since the context was created, and its current use. */
 export interface ContextStatus extends SequencesStatus {
-  /** @internal Decodes of the whole context: tests see in it that its partitions share them. */
+  /** @internal Decodes of the whole context. Tests check by it that partitions share decodes. */
   contextDecodes: number;
   /** @internal Tokens drawn from rows of logits that stayed on the device. */
   deviceDraws: number;
-  /** Those nanoseconds of `decodeNs` in attention of our own, which shares what texts have in common. */
+  /** The part of `decodeNs` in this package's own attention. */
   attentionNs: number;
-  /** Nanoseconds of the whole of `prefill`, `generate` and `score` calls on the engine thread. */
+  /** Nanoseconds of complete `prefill`, `generate` and `score` calls on the engine thread. */
   callNs: number;
 }
 
@@ -74,29 +74,29 @@ interface NativeContextOptions {
   maxOutputs: number;
   threads: number;
   /**
-   * @internal Threads for prompts; default: `threads`. Tests of the threads that sample give it: more
-   * threads than cores would spin in ggml.
+   * @internal Threads for prompts; default: `threads`. Tests of the sampling threads set it, because more
+   * of ggml's threads than cores would spin.
    */
   batchThreads?: number;
-  /** -1 automatic, 0 off, 1 on, 2 the engine's own, 3 ours or none. */
+  /** -1 "auto", 0 off, 1 on, 2 "engine", 3 "shared", 4 "own": see `FlashAttention`. */
   flashAttention: -1 | 0 | 1 | 2 | 3 | 4;
   classifies?: boolean;
   /** Default f16. */
   kvType?: KvType;
-  /** Keeps rows of logits on the device, where that is possible. */
+  /** Whether rows of logits stay on the device, if that is possible. */
   samplesOnDevice?: boolean;
 }
 
-/** What a sequence held, outside of its context. */
+/** The saved content of a sequence, which doesn't depend on its context. */
 export interface SavedSequence {
-  /** 0 once it was freed. */
+  /** Its size in bytes; 0 after `free`. */
   bytes(): number;
   free(): void;
 }
 
 export interface NativeContext {
   open(model: NativeModel, options: NativeContextOptions): Promise<number>;
-  /** As `open`, within an open context, which lends it cells and sequences until it is closed. */
+  /** Like `open`, as a partition of an open context. It borrows cells and sequences until its `close`. */
   openPartition(
     lender: NativeContext,
     options: { cells: number; maxSequences: number; maxOutputs: number },
@@ -109,16 +109,16 @@ export interface NativeContext {
   prefill(requests: { sequence: SequenceHandle; tokens: Int32Array }[]): Promise<void>;
   logits(sequence: SequenceHandle): Promise<Float32Array>;
   save(sequence: SequenceHandle): Promise<SavedSequence>;
-  /** A new sequence with the first tokens of a saved one; it has logits if it has all of them. */
+  /** Creates a sequence with the first tokens of a saved one. It has logits only if it has all tokens. */
   restore(saved: SavedSequence, length: number): Promise<SequenceHandle>;
   generate(request: NativeGenerateRequest): Promise<NativeContinuation[]>;
-  /** `keep`: a sequence that holds the continuation too is left. */
+  /** With `keep`, the result has a sequence that holds parent and continuation. */
   score(
     requests: { parent: SequenceHandle; tokens: Int32Array; keep: boolean; text?: Int32Array }[],
     sampling: NativeSampling,
     metrics?: readonly TokenMetric[],
   ): Promise<NativeScores[]>;
-  /** `token`: appended to a fork of the parent; null: the parent as it is. */
+  /** `token` is appended to a fork of the parent; null appends none. */
   expand(
     requests: { parent: SequenceHandle; token: number | null; text?: Int32Array }[],
     count: number,
@@ -128,7 +128,7 @@ export interface NativeContext {
   timeDecodes(threads: number, count: number, limitMs: number): Promise<Float64Array>;
   status(): Promise<ContextStatus>;
   progress(): number;
-  /** Tokens of the first continuation of the running `generate` so far, without the first `from`. */
+  /** The tokens that the running `generate` has drawn of its first continuation, from index `from` on. */
   drawn(from: number): Int32Array;
   abort(): void;
   close(): Promise<void>;

@@ -55,10 +55,10 @@ export interface NativeDiffusionContext {
     cfgScale: number;
   }): Promise<Float64Array[]>;
   status(): Promise<DenoiserStatus>;
-  /** What an open context keeps: not what was asked for where the engine's state is unknown. */
+  /** The cache of an open context. It is less than requested if the engine's state has an unknown layout. */
   cache(): DiffusionCache;
   progress(): number;
-  /** The first text of the latest `denoise`, as far as it is unmasked. */
+  /** The current state of the latest call's first, or most probable, text. */
   shown(): Int32Array;
   abort(): void;
   close(): Promise<void>;

@@ -1,4 +1,4 @@
-/** The addon's models, as `native/js/model.cc` defines them, and the policy that tokens are drawn by. */
+/** The addon's models, as `native/js/model.cc` defines them, and the policy that tokens are drawn from. */
 import type { ModelInfo } from "../engine.js";
 import type { Sampling } from "../sampling.js";
 import type { SpecialToken } from "../vocabulary.js";
@@ -9,13 +9,13 @@ export interface NativeSampling {
   topP: number;
   minP: number;
   allowedTokens: Int32Array;
-  /** Ids from here on have no probability. */
+  /** Ids from here on have probability 0. */
   vocabLimit: number;
-  /** Tokens are drawn with probability ∝ the policy's to this power, from .001 to 1000. Default 1. */
+  /** Draws with probabilities proportional to this power of the policy's, from .001 to 1000. Default 1. */
   power?: number;
-  /** GBNF. Default: texts aren't restricted. */
+  /** A grammar in GBNF that restricts the texts. Default: none. */
   grammar?: string;
-  /** Control tokens that the grammar reads by their texts. Default: none. */
+  /** Control tokens whose texts the grammar reads. Default: none. */
   grammarTokens?: Int32Array;
 }
 
@@ -29,11 +29,11 @@ export interface NativeModelInfo extends ModelInfo {
   hasDecoder: boolean;
   isRecurrent: boolean;
   isHybrid: boolean;
-  /** Whether the system reads the weights from the file as they are used, and may drop them. */
+  /** Whether the weights are memory-mapped: the system loads them on use, and may evict them. */
   isMapped: boolean;
   /**
-   * For a diffusion model, the architecture under which the engine keeps keys and values of its texts.
-   * Null where there is none, and of a model that was loaded under it.
+   * For a diffusion model, the architecture under which the engine caches keys and values of its texts.
+   * Null if there is none, or if the model was already loaded under it.
    */
   cachingArchitecture: string | null;
 }
@@ -46,11 +46,12 @@ export interface NativeModel {
   specialTokens(): SpecialToken[];
   tokenText(token: number): string;
   isEndToken(token: number): boolean;
-  /** The lowest token id at which two vocabularies differ; padding at the end aside. */
+  /** The lowest token id at which two vocabularies differ, or null. It ignores padding at the end. */
   firstTokenDifference(other: NativeModel): number | null;
   close(): void;
 }
 
+/** Converts checked sampling options to the addon's form. */
 export function toNativeSampling(sampling: Sampling): NativeSampling {
   const { constraint, ...policy } = sampling;
   return {

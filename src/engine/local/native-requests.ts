@@ -1,4 +1,4 @@
-/** What a denoiser is asked for, checked, as the addon takes it. */
+/** Checks requests to a denoiser and converts them to the addon's form. */
 import {
   checkDenoise,
   checkSearch,
@@ -11,15 +11,15 @@ import { toNativeSampling } from "./native-model.js";
 
 export interface LocalDenoiseRequest extends DenoiseRequest {
   /**
-   * Stops a text once it has an end token and no mask before it: what follows is not part of the
-   * text. Default true.
+   * Stops a text once it has an end token and no mask before it. The tokens after the end token don't
+   * belong to the text. Default true.
    *
    * @internal
    */
   stopAtEnd?: boolean;
 }
 
-/** Throws `ERR_INVALID_OPTION`, as `toNativeSearch` does. */
+/** Checks and converts a request. Throws `ERR_INVALID_OPTION`, as `toNativeSearch` does. */
 export function toNativeDenoise(request: LocalDenoiseRequest): NativeDenoiseRequest {
   checkDenoise(request);
   const { texts, parallel, stopAtEnd = true } = request;

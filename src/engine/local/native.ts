@@ -1,4 +1,4 @@
-/** The addon, as `native/js/addon.cc` defines it, and how its errors become ours. */
+/** The addon, as `native/js/addon.cc` defines it. Its errors are converted to `LlamaEtsError`. */
 import type { Device } from "../engine.js";
 import { codeOf, type ErrorCode, LlamaEtsError, messageOf } from "../errors.js";
 import type { TokenMetric } from "../sequences.js";
@@ -7,18 +7,19 @@ import type { NativeContext } from "./native-context.js";
 import type { NativeDiffusionContext } from "./native-diffusion.js";
 import type { NativeModel, NativeSampling } from "./native-model.js";
 
-/** The device that stands for attention of our own on a CPU that has it. */
+/** The name of the device that represents this package's own attention. */
 export const SHARED_ATTENTION = "llama-ets";
 
-/** What the addon says of attention of our own (`native/attention`). */
+/** Whether this package's own attention (`native/attention`) is available. */
 interface AttentionStatus {
   isThere: boolean;
-  /** Why it is, or isn't. */
+  /** Why it is available, or why not. */
   reason: string;
-  /** That finding out took. */
+  /** Time of the check. */
   milliseconds: number;
 }
 
+/** The sizes and the parameters of one call of the attention kernel. */
 export interface AttentionShape {
   rows: number;
   heads: number;
@@ -28,14 +29,14 @@ export interface AttentionShape {
   cells: number;
   scale: number;
   softcap: number;
-  /** Rows that are handled together, from 1 to 32. */
+  /** Rows that are processed together, from 1 to 32. */
   together: number;
 }
 
 /** One operation of a graph, on random operands (`native/attention/attention_node.h`). */
 export interface AttentionNode {
   rows: number;
-  /** Heads for each key head. */
+  /** Query heads for each key head. */
   group: number;
   kvHeads: number;
   keySize: number;
@@ -55,6 +56,7 @@ interface TokenProbability {
   selfCertainty?: number;
 }
 
+/** The functions and classes of the addon. */
 export interface Addon {
   engineRelease: string;
   openEngine(directory: string): void;
@@ -62,37 +64,37 @@ export interface Addon {
   /** The major version of the protocol that the engine and RPC servers speak. */
   rpcVersion: number;
   /**
-   * Adds the devices of the RPC server at "host:port" to the engine's. The engine aborts the process
-   * where it can't reach the server, or loses it later.
+   * Adds the devices of the RPC server at "host:port" to the engine. The engine aborts the process if it
+   * can't reach the server, or if it loses it later.
    */
   addRpcServer(endpoint: string): void;
   attention(): AttentionStatus;
-  /** Whether an exclusive lock was taken on an open file; closing it, or dying, gives it back. */
+  /** Tries to lock an open file exclusively. Closing the file, or the process's end, unlocks it. */
   lockFile(descriptor: number): boolean;
-  /** A child process that is killed with this thread, and its end noted (POSIX). */
+  /** Kills this child process when the current thread ends (POSIX). */
   holdChild(pid: number): void;
-  /** After its end. */
+  /** Undoes `holdChild` after the child's end. */
   releaseChild(pid: number): void;
   loadModel(options: {
     path: string;
-    /** LoRA adapters, which all of its contexts have. */
+    /** LoRA adapters, which all contexts of the model use. */
     adapters?: readonly { path: string; scale: number }[];
     gpuLayers: number;
-    /** Whether layers may lie on the devices of RPC servers alone, and not on this machine's GPU. */
+    /** Whether layers may only be on the devices of RPC servers, not on this machine's GPU. */
     remoteOnly?: boolean;
     /**
-     * Reads a diffusion model into memory under another architecture, so that keys and values can be
-     * kept of its texts.
+     * Whether to load a diffusion model under another architecture, so that the keys and values of its
+     * texts can be cached.
      */
     cachesDiffusion: boolean;
-    /** Reads what the model is, and its vocabulary; no context can be opened of it. */
+    /** Reads only the header and the vocabulary. Such a model can't open contexts. */
     withoutWeights?: boolean;
     onProgress(progress: number): void;
   }): {
     promise: Promise<NativeModel>;
     cancel(): void;
   };
-  /** Throws what `loadModel` would reject with before it reads weights. */
+  /** Throws the error that `loadModel` would reject with, as far as it is known before weights are read. */
   checkModel(path: string): void;
   Context: new () => NativeContext;
   DiffusionContext: new () => NativeDiffusionContext;
@@ -102,7 +104,7 @@ export interface Addon {
     sampling: NativeSampling,
     uniform: number,
     metrics?: readonly TokenMetric[],
-    /** `drawnLogProb`: under what it was drawn from, the policy to its power. */
+    /** `drawnLogProb` is the log-probability under the power of the policy, from which it was drawn. */
   ): TokenProbability & { drawnLogProb: number };
   scoreToken(
     logits: Float32Array,
@@ -111,8 +113,9 @@ export interface Addon {
     metrics?: readonly TokenMetric[],
   ): TokenProbability;
   /**
-   * The attention kernel by itself (`native/attention/attend.h`); null on a processor without it.
-   * `order` are the cells in the order in which they are summed; by default, as they are numbered.
+   * Runs the attention kernel alone, for tests (`native/attention/attend.h`). Returns null if the
+   * processor doesn't support it. `order` lists the cells in the order of summation; by default it is
+   * ascending.
    */
   attend(
     shape: AttentionShape,
@@ -122,25 +125,25 @@ export interface Addon {
     mask: Uint16Array,
     order?: Int32Array,
   ): Float32Array | null;
-  /** On the device of this name; `threads` 0 sets none. For tests, as `attend` and what follows. */
+  /** Runs a node on the device of this name, for tests. `threads` 0 keeps the default number. */
   attendInGraph(
     node: AttentionNode,
     device: string,
     threads: number,
   ): { out: Float32Array; isTaken: boolean; isOwn: boolean } | null;
-  /** Why attention of our own would not be registered if these were expected, or "". */
+  /** For tests: why the own attention would not be registered if these were expected; "" if it would. */
   checkAttention(apiVersion: number, tolerance: number): string;
 }
 
 let loaded: Addon | undefined;
 
-/** Loads the addon; llama.cpp itself is opened by `openEngine`. */
+/** Loads the addon. `openEngine` then opens llama.cpp itself. */
 export function addon(): Addon {
   loaded ??= loadAddon() as Addon;
   return loaded;
 }
 
-/** Rethrows an error of the addon, which carries only a code, as a LlamaEtsError. */
+/** Rethrows an error of the addon, which has a message and a code, as a LlamaEtsError. */
 export function rethrow(error: unknown, fixes: Partial<Record<ErrorCode, string>> = {}): never {
   const code = codeOf(error);
   if (error instanceof LlamaEtsError || code === undefined || !code.startsWith("ERR_")) throw error;
@@ -152,7 +155,7 @@ export function rethrow(error: unknown, fixes: Partial<Record<ErrorCode, string>
   );
 }
 
-/** Runs a call of the addon, at once or as a promise; its errors become LlamaEtsErrors. */
+/** Runs a synchronous or asynchronous call of the addon, and converts its errors to LlamaEtsErrors. */
 export async function call<T>(work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
@@ -161,7 +164,7 @@ export async function call<T>(work: () => T | Promise<T>): Promise<T> {
   }
 }
 
-/** As `call`, for what the addon answers at once. */
+/** Like `call`, for synchronous calls. */
 export function callNow<T>(work: () => T): T {
   try {
     return work();

@@ -1,4 +1,4 @@
-/** The engine of the process. */
+/** Opens the engine of this process. */
 import path from "node:path";
 import { LlamaEtsError } from "../errors.js";
 import { unpackedPath } from "../package-files.js";
@@ -11,12 +11,12 @@ import {
 } from "./locate-engine.js";
 import { addon, rethrow } from "./native.js";
 
-/** One engine a process: the first model loaded decides. */
+/** A process has only one engine. The first loaded model decides which. */
 let opened: EngineLocation | undefined;
 
 /**
- * Opens the engine of the first call's choice; later calls share it, and may not name another
- * directory. Throws `ERR_ENGINE_MISMATCH` when they do.
+ * Opens the engine that the first call chooses. Later calls share it. Throws `ERR_ENGINE_MISMATCH` if
+ * they ask for another directory or another kind of GPU.
  */
 export async function openEngine(gpu: GpuChoice, directory?: string): Promise<EngineLocation> {
   if (opened !== undefined) {
@@ -42,7 +42,7 @@ export async function openEngine(gpu: GpuChoice, directory?: string): Promise<En
   } catch (error) {
     rethrow(error, { ERR_ENGINE_NOT_FOUND: "npm ci, then `npx llama-ets doctor`" });
   }
-  // What it was built for is one thing, what it finds here another.
+  // An engine that was built for a GPU may find none on this machine.
   const hasGpu = gpusAmong(addon().devices()).length > 0;
   opened = hasGpu ? location : { ...location, gpu: false };
   if (!hasGpu) refuseWithoutDevice(gpu, location.directory);

@@ -1,24 +1,24 @@
-/** Who computes attention on a CPU: a kernel of our own, where there is one, or llama.cpp. */
+/** Chooses who computes attention on a CPU: this package's own kernel or llama.cpp's. */
 import { checkOneOf } from "../check.js";
 import type { FlashAttention, Place } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
 import { addon } from "./native.js";
 
-/** "auto": whichever is the faster one for a run; "own" is refused where there is none. */
+/** "auto" takes the faster one for each run. "own" is refused if the own kernel isn't available. */
 export type AttentionChoice = "auto" | "engine" | "own";
 
 export const ATTENTION_CHOICES = ["auto", "engine", "own"] as const;
 
 const VARIABLE = "LLAMA_ETS_ATTENTION";
 
-/** A choice, and the name of the option or variable that made it, if any did. */
+/** A choice, and the name of the option or variable that made it; without `by` it is the default. */
 export interface ChosenAttention {
   choice: AttentionChoice;
   by?: string;
 }
 
 /**
- * The option, else the environment variable `LLAMA_ETS_ATTENTION`, else "auto". Throws
+ * Returns the option, or else the environment variable `LLAMA_ETS_ATTENTION`, or else "auto". Throws
  * `ERR_INVALID_OPTION`.
  */
 export function chooseAttention(option?: AttentionChoice, name = "attention"): ChosenAttention {
@@ -29,7 +29,7 @@ export function chooseAttention(option?: AttentionChoice, name = "attention"): C
   return { choice: checkOneOf(VARIABLE, value, ATTENTION_CHOICES), by: VARIABLE };
 }
 
-/** Once the engine is open: throws `ERR_INVALID_OPTION` for "own" where there is none. */
+/** Throws `ERR_INVALID_OPTION` if "own" was chosen and isn't available. The engine must be open. */
 export function refuseMissingAttention({ choice, by = "attention" }: ChosenAttention): void {
   const { isThere, reason } = addon().attention();
   if (choice !== "own" || isThere) return;
@@ -40,7 +40,7 @@ export function refuseMissingAttention({ choice, by = "attention" }: ChosenAtten
   );
 }
 
-/** Which attention contexts have, and why. Once the engine is open. */
+/** Describes for people which attention contexts use, and why. The engine must be open. */
 export function describeAttention(chosen: ChosenAttention): string {
   refuseMissingAttention(chosen);
   const { isThere, reason, milliseconds } = addon().attention();
@@ -50,18 +50,18 @@ export function describeAttention(chosen: ChosenAttention): string {
   return `own: ${reason} (${milliseconds.toFixed(1)} ms)${by}`;
 }
 
-/** Whether a model's contexts may have attention of our own. */
+/** Whether a model's contexts may use this package's own attention. */
 export function mayBeOwn(choice: AttentionChoice, place: Place): boolean {
   return place === "cpu" && choice !== "engine" && addon().attention().isThere;
 }
 
-/** What a context is opened with, of a model that has this attention. */
+/** The `flashAttention` to open a context with, from the model's choice and the run's wish. */
 export function attentionOfContext(
   choice: AttentionChoice,
   wanted: FlashAttention,
 ): FlashAttention {
   if (choice === "auto" || wanted === false || wanted === "engine") return wanted;
   if (choice === "own") return "own";
-  if (!addon().attention().isThere) return wanted; // "auto" means more on a GPU
+  if (!addon().attention().isThere) return wanted; // on a GPU, "auto" has another meaning
   return wanted === "shared" ? false : "engine";
 }

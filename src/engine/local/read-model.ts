@@ -1,4 +1,4 @@
-/** Models as their files tell of them, or as they are known: nothing of their weights is read. */
+/** Describes models from their files' headers or from known numbers. It never reads weights. */
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import path from "node:path";
@@ -30,7 +30,7 @@ import { mayBeOwn } from "./own-attention.js";
 import { canCut, isKnownToFork, keepsState } from "./recurrent-state.js";
 import { refuseExtending, refuseUnproven, refuseUnsupported } from "./supported.js";
 
-/** Throws as `loadModel` does for what isn't there, or is no model. */
+/** Reads a model's header and vocabulary. Throws as `loadModel` does if there is no model. */
 export async function readLocalModel(
   source: string,
   { gpu = "auto", engine: directory, gpuLayers = -1 }: PlaceOptions,
@@ -64,7 +64,7 @@ export async function readLocalModel(
   }
 }
 
-/** As `readLocalModel`, of numbers in the place of a file. */
+/** Like `readLocalModel`, from known numbers instead of a file. */
 export async function imagineLocalModel(
   known: KnownModel,
   { gpu = "auto", engine: directory, gpuLayers = -1 }: PlaceOptions,
@@ -81,7 +81,7 @@ export async function imagineLocalModel(
   });
 }
 
-/** What `loadModel` would refuse it for. */
+/** The message of the error by which `loadModel` would refuse the model; undefined if it wouldn't. */
 async function refusalOf(
   file: string,
   { info, metadata }: ModelShape,
@@ -99,7 +99,7 @@ async function refusalOf(
   }
 }
 
-/** As `matchTokenizers` compares them: tokens, their ends, special ones, and how texts are split. */
+/** Hashes all that `matchTokenizers` compares: the tokens, end tokens, special tokens and pre-tokenizer. */
 function hashTokens(
   native: NativeModel,
   { vocabSize, bos, eos, eot }: NativeModelInfo,
@@ -118,7 +118,7 @@ function hashTokens(
 
 interface Origin {
   path: string;
-  /** As `loadModel` has it: -1 for all, 0 where there is no GPU. */
+  /** Layers on the GPU: -1 for all, 0 if there is no GPU. */
   gpuLayers: number;
   tokenizer: string;
   speed: Speed | undefined;
@@ -153,7 +153,7 @@ function unloaded(shape: ModelShape, origin: Origin): UnloadedModel {
   };
 }
 
-/** What is left for contexts beside weights that are still to come. */
+/** The memory that is left for contexts after the weights are loaded. */
 function freeBeside(info: NativeModelInfo, share: number, place: Place): FreeMemory {
   const bytes = freeBytesFor(share, addon().devices(), freeMachineBytes());
   const mapped = mappedBytes(info, place);
@@ -166,7 +166,7 @@ function freeBeside(info: NativeModelInfo, share: number, place: Place): FreeMem
   };
 }
 
-/** What a file's header would say. */
+/** The shape that the model's file would have in its header. */
 function shapeOf(known: KnownModel): ModelShape {
   const { architecture, contextLength, vocabSize, parameters, sizeBytes } = known;
   const { layers, embeddingSize, feedForward, heads, kvHeads, headSize } = known;

@@ -1,7 +1,7 @@
 /**
- * Hybrid and recurrent models: layers that keep a state of fixed size for each text, in the place of
- * keys and values for each token. A fork at the end of a text copies the state; no text can be cut
- * back.
+ * Hybrid and recurrent models. Their recurrent layers keep a state of fixed size for each text, instead
+ * of keys and values for each token. A fork copies the state at the end of the text. Texts can't be
+ * truncated.
  */
 import {
   architectureOf,
@@ -16,15 +16,15 @@ import type { NativeModelInfo } from "./native-model.js";
 const F32 = 4;
 
 /**
- * Architectures whose forks, decoded together with others, freed and forked again, gave what each
- * text gives alone.
+ * Architectures whose forks are proven: in tests that decoded forks together, freed them and forked
+ * again, each text gave the same results as alone.
  */
 const PROVEN = new Set([
   ...["falcon-h1", "granitehybrid", "jamba", "kimi-linear", "lfm2", "lfm2moe", "mamba", "mamba2"],
   ...["nemotron_h", "qwen35", "qwen35moe", "qwen3next"],
 ]);
 
-/** Whether texts keep a recurrent state, which can't be cut back. */
+/** Whether texts keep a recurrent state, which can't be truncated. */
 export function keepsState({
   isHybrid,
   isRecurrent,
@@ -33,8 +33,9 @@ export function keepsState({
 }
 
 /**
- * Whether texts can be cut back to any length. Recurrent states can't, nor can a sliding window, though
- * its cache is of full size: llama.cpp gives cells that the window has passed to other tokens.
+ * Whether texts can be truncated to any length. Recurrent states can't, and neither can texts of a model
+ * with a sliding window, even though its cache has full size: llama.cpp reuses the cells that have left
+ * the window.
  */
 export function canCut(
   info: Pick<NativeModelInfo, "isHybrid" | "isRecurrent" | "slidingWindow">,
@@ -42,7 +43,7 @@ export function canCut(
   return !keepsState(info) && info.slidingWindow === 0;
 }
 
-/** Whether forks of a hybrid or recurrent architecture are known to be sound. */
+/** Whether forks of a hybrid or recurrent architecture are known to be correct. */
 export function isKnownToFork(architecture: string): boolean {
   return PROVEN.has(architecture);
 }
@@ -54,15 +55,15 @@ export function bytesPerState(model: ModelShape): number {
   return layers.filter((layer) => isRecurrent(model, layer)).length * bytesPerLayerState(model);
 }
 
-/** Elements of one recurrent layer. */
+/** Numbers of elements in one recurrent layer. */
 interface Widths {
-  /** What the layer gives for each token. */
+  /** Outputs of the layer for each token. */
   inner: number;
-  /** What its convolution reads of each token. */
+  /** Inputs of its convolution for each token. */
   convolved: number;
-  /** The convolution's last inputs, llama.cpp's `n_embd_r`. */
+  /** Last inputs of the convolution, which are part of the state (llama.cpp's `n_embd_r`). */
   lastInputs: number;
-  /** What is summed up over the text, llama.cpp's `n_embd_s`. */
+  /** The part of the state that accumulates over the text (llama.cpp's `n_embd_s`). */
   summed: number;
 }
 
@@ -102,8 +103,9 @@ function bytesPerLayerState(model: ModelShape): number {
 }
 
 /**
- * Bytes of a recurrent layer's activations: its input, what the convolution reads and gives, the
- * layer's output, and the states of the batch's texts, of which the sums are there before and after.
+ * Bytes of a recurrent layer's activations: its input, the convolution's inputs and outputs, the layer's
+ * output, and the states of the batch's texts. The accumulated part of a state counts twice, because its
+ * old and new values are in memory together.
  */
 export function mixingBytes(
   model: ModelShape,
@@ -115,7 +117,7 @@ export function mixingBytes(
   return F32 * (tokens * perToken + Math.min(tokens, sequences) * (lastInputs + 2 * summed));
 }
 
-/** Whether a layer keeps keys and values. */
+/** Whether a layer has attention, and so keeps keys and values. */
 export function hasAttention(model: ModelShape, layer: number): boolean {
   const { isHybrid, isRecurrent: isWhollyRecurrent } = model.info;
   if (isWhollyRecurrent) return false;
@@ -123,7 +125,10 @@ export function hasAttention(model: ModelShape, layer: number): boolean {
   return !isRecurrent(model, layer) && !isFeedForward(model, layer);
 }
 
-/** Where a layer of so many has attention, unless the file says otherwise, and the others a state. */
+/**
+ * By architecture, the interval n by which every n-th layer has attention, unless the file says
+ * otherwise. The other layers have a recurrent state.
+ */
 const INTERVALS: Readonly<Record<string, number>> = {
   qwen3next: 4,
   qwen35: 4,
@@ -144,7 +149,7 @@ function isRecurrent(model: ModelShape, layer: number): boolean {
   return at(kvHeadsOf(model), layer) === 0 && !isFeedForward(model, layer);
 }
 
-/** A layer of Nemotron-H is one of three kinds, and keeps nothing where it is this one. */
+/** Whether a layer of Nemotron-H is a feed-forward layer, which keeps neither keys and values nor a state. */
 function isFeedForward(model: ModelShape, layer: number): boolean {
   if (!architectureOf(model).startsWith("nemotron_h")) return false;
   return at(numbersOf(model, "feed_forward_length", 0), layer) > 0;

@@ -1,7 +1,7 @@
-/** What to give in the place of a file that the addon refused. */
+/** Finds the fix for the addon's refusal of a file. */
 import path from "node:path";
 
-/** What the addon says of a file (`native/files`), and what to do. */
+/** The addon's messages about a file (`native/files`), and their fixes. */
 const FIXES: [RegExp, string][] = [
   [
     /^It is a LoRA adapter/,
@@ -23,7 +23,7 @@ const FIXES: [RegExp, string][] = [
   [/^Part \d+ of \d+, .*, is missing/, "download all parts into one directory"],
 ];
 
-/** What to do about a file that the addon refused. */
+/** The fix for the addon's refusal of a file; undefined if there is none. */
 export function fixFor(file: string, code: string, reason: string): string | undefined {
   if (code === "ERR_MODEL_TRUNCATED") return "download it again";
   if (/^It is part \d+ of \d+ /.test(reason)) return firstPartOf(file);
@@ -31,7 +31,7 @@ export function fixFor(file: string, code: string, reason: string): string | und
   return FIXES.find(([pattern]) => pattern.test(ofAdapter ?? reason))?.[1];
 }
 
-/** What to give where a later part of a split model was given. */
+/** The fix if a later part of a split model was given: the path of the first part. */
 function firstPartOf(file: string): string {
   const name = path.basename(file);
   const first = name.replace(/-\d{5}(-of-\d{5}\.gguf)$/i, "-00001$1");

@@ -1,7 +1,7 @@
 /**
- * llama.cpp's RPC servers, which lend a model the devices of other machines. The engine aborts its
- * process where one can't be reached, and waits for ever for one that serves another: each is greeted
- * here before, so that both are errors.
+ * llama.cpp's RPC servers, by which a model uses the devices of other machines. The engine aborts its
+ * process if it can't reach a server, and waits for ever if the server serves another process. So this
+ * module first sends a greeting to each server, and turns both cases into errors.
  */
 import { connect } from "node:net";
 import { checkStrings, refuse } from "../check.js";
@@ -12,14 +12,14 @@ import { addon, rethrow } from "./native.js";
 const MOST_SERVERS = 16;
 const PATIENCE_MS = 5000;
 
-/** The greeting of llama.cpp's protocol: a command, the size of what follows, and capabilities. */
+/** The greeting of llama.cpp's protocol: a command, the size of its payload, and capabilities. */
 const HELLO_COMMAND = 14;
 const CAPABILITIES_BYTES = 24;
-/** The answer: its size, the version in three bytes and one of padding, and capabilities. */
+/** The answer: its size, the version in three bytes, one byte of padding, and capabilities. */
 const SIZE_BYTES = 8;
 const ANSWER_BYTES = SIZE_BYTES + 4 + CAPABILITIES_BYTES;
 
-/** Servers as "host:port", each once. Throws `ERR_INVALID_OPTION`. */
+/** Checks a list of different servers as "host:port". Throws `ERR_INVALID_OPTION`. */
 export function checkRpcServers(name: string, value: unknown): readonly string[] {
   const servers = checkStrings(name, value);
   if (servers.length < 1 || servers.length > MOST_SERVERS) {
@@ -35,12 +35,12 @@ export function checkRpcServers(name: string, value: unknown): readonly string[]
   return servers;
 }
 
-/** Those that serve this process already. */
+/** The servers that this process has added already. */
 const added = new Set<string>();
 
 /**
- * Adds the servers' devices to the engine that is open. Throws `ERR_RPC_SERVER`, or
- * `ERR_ENGINE_NOT_FOUND` for an engine that speaks to none.
+ * Adds the servers' devices to the open engine. Throws `ERR_RPC_SERVER`, or `ERR_ENGINE_NOT_FOUND` if
+ * the engine was built without RPC.
  */
 export async function addRpcServers(
   servers: readonly string[],
@@ -67,7 +67,7 @@ export async function addRpcServers(
   }
 }
 
-/** Asks a server for the version that it speaks. */
+/** Greets a server, and checks the version of its protocol. */
 async function greet(server: string, patienceMs: number): Promise<void> {
   const [host, port] = server.split(":") as [string, string];
   const hello = Buffer.alloc(1 + SIZE_BYTES + CAPABILITIES_BYTES);
@@ -101,7 +101,7 @@ async function greet(server: string, patienceMs: number): Promise<void> {
     socket.destroy();
     checkAnswer(server, answer);
   } catch (error) {
-    // Were it closed in order, a busy server would answer later, and die of SIGPIPE.
+    // After an orderly close, a busy server would answer later and die of SIGPIPE. So reset instead.
     socket.resetAndDestroy();
     throw error;
   }

@@ -1,4 +1,4 @@
-/** Scores continuations of one prompt, as many side by side as fit into memory. */
+/** Scores continuations of one prompt. It scores as many side by side as fit into memory. */
 import { encodedToScore } from "../chat/constrained-prompt.js";
 import type { Prompt, PromptOptions, TokenIds } from "../chat/conversation.js";
 import { checkObject } from "../check.js";
@@ -12,7 +12,7 @@ import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
 import type { Scores } from "../sequences.js";
 import { padCells } from "./memory.js";
 
-/** Share of the free memory that the context may take. */
+/** The most that the context may take of the free memory. */
 const MEMORY_SHARE = 0.8;
 
 interface Work {
@@ -22,7 +22,7 @@ interface Work {
   continuations: number;
 }
 
-/** What `Model.score` is given. */
+/** The arguments of `Model.score`. */
 interface Asked {
   prompt: Prompt;
   continuations: readonly TokenIds[];
@@ -31,8 +31,8 @@ interface Asked {
 }
 
 /**
- * In the order of the continuations. Throws what is wrong with what was asked, `ERR_CONTEXT_FULL`, or
- * `ERR_OUT_OF_MEMORY`, as `lease` does.
+ * Scores continuations, and returns their scores in the same order. Throws `ERR_INVALID_OPTION` for wrong
+ * arguments, `ERR_CONTEXT_FULL`, `ERR_OUT_OF_MEMORY`, and the errors of `lease`.
  */
 export async function scorePrompt(
   model: Model,

@@ -1,8 +1,9 @@
-/** A context that runs share which go on side by side: each leases a partition of it. */
+/** A context that several runs share. Each run leases a partition of it. */
 import type { Capacity, ContextNeeds } from "../engine.js";
 import { Context, type ContextOptions } from "./context.js";
 import type { NativeModel } from "./native-model.js";
 
+/** Owns a context, and keeps count of its free cells and sequences. */
 export class SharedContext {
   readonly #context: Context;
   readonly #partitions = new Set<Context>();
@@ -15,7 +16,7 @@ export class SharedContext {
     this.#freeSequences = context.options.sequences;
   }
 
-  /** Throws `ERR_OUT_OF_MEMORY` when the engine can't allocate it. */
+  /** Opens a shared context. Throws `ERR_OUT_OF_MEMORY` if the engine can't allocate it. */
   static async open(model: NativeModel, options: ContextOptions): Promise<SharedContext> {
     return new SharedContext(await Context.open(model, options));
   }
@@ -24,7 +25,7 @@ export class SharedContext {
     return { cells: this.#freeCells, sequences: this.#freeSequences };
   }
 
-  /** A partition; null when the context has no room for it, or computes in another way. */
+  /** Leases a partition. Returns null if there is no room for it, or if the kind of attention differs. */
   async lease(needs: ContextNeeds): Promise<Context | null> {
     const { cells, sequences, outputs, flashAttention = "auto", anyAttention = false } = needs;
     const own = this.#context.options.flashAttention;
@@ -46,7 +47,7 @@ export class SharedContext {
     }
   }
 
-  /** Takes back a partition, freeing its sequences; false: it is of another context. */
+  /** Takes back a partition and frees its sequences. Returns false if another context owns it. */
   async release(partition: Context): Promise<boolean> {
     if (!this.#partitions.delete(partition)) return false;
     await partition[Symbol.asyncDispose]();
@@ -59,7 +60,7 @@ export class SharedContext {
     this.#freeSequences += sequences;
   }
 
-  /** Waits for the partitions' work in flight. */
+  /** Waits for the partitions' work in flight, and frees the context. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#partitions].map((partition) => partition[Symbol.asyncDispose]()));
     await this.#context[Symbol.asyncDispose]();

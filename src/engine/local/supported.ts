@@ -1,4 +1,4 @@
-/** What can be sampled from by forking cached texts; all else is refused by name. */
+/** Refuses, by name, the models whose texts can't be drawn by forking cached texts. */
 import { refuseTooLong } from "../context-length.js";
 import type { DenoiserOptions } from "../denoiser.js";
 import { partFiles } from "../download/address.js";
@@ -18,8 +18,9 @@ const FIX =
   "a decoder-only transformer, such as Qwen3, Llama or Gemma, or a hybrid such as Qwen3.5 or LFM2";
 
 /**
- * Architectures that this release of llama.cpp gets wrong, and how. They are refused by name, and the
- * probe of forks is not run on them: one ends the process, and the fault of another is too rare.
+ * Architectures that this release of llama.cpp computes wrongly, and the fault. They are refused by name,
+ * because the probe of forks can't find all these faults: one crashes the process, and another is too
+ * rare.
  */
 const FAULTS: Record<string, string> = {
   cogvlm: "gives the probabilities behind a batch's first token as those behind its last",
@@ -27,23 +28,23 @@ const FAULTS: Record<string, string> = {
   plamo2: "ends the process when its texts are decoded",
 };
 
-/** None, and -1: what llama.cpp's tools write where nothing was said. */
+/** Pooling types that mean no pooling. llama.cpp's tools write -1 if none was specified. */
 const NO_POOLING = ["0", "-1", "4294967295"];
 
 const RANK_POOLING = "4";
 
-/** How llama.cpp gets an architecture wrong; undefined: no fault is known. */
+/** The known fault of llama.cpp with an architecture; undefined if there is none. */
 export function faultOf(architecture: string): string | undefined {
   return Object.hasOwn(FAULTS, architecture) ? FAULTS[architecture] : undefined;
 }
 
-/** Throws `ERR_UNSUPPORTED_MODEL`. */
+/** Throws `ERR_UNSUPPORTED_MODEL` if this package can't use the model. */
 export function refuseUnsupported(file: string, info: NativeModelInfo, metadata: Metadata): void {
   const refusal = refusalOf(info, metadata);
   if (refusal !== undefined) refuse(file, metadata, refusal);
 }
 
-/** Refuses a hybrid or recurrent model whose forks were not proven. */
+/** Throws `ERR_UNSUPPORTED_MODEL` for a hybrid or recurrent model whose forks were not proven. */
 export function refuseUnproven(file: string, metadata: Metadata): never {
   refuse(file, metadata, {
     reason: "keeps a recurrent state, and forks of its texts were not proven here",
@@ -71,7 +72,7 @@ function refusalOf(info: NativeModelInfo, metadata: Metadata): Refusal | undefin
     };
   }
   if (info.hasEncoder && info.hasDecoder) return { reason: "has an encoder and a decoder" };
-  if (info.labels.length > 0) return undefined; // judges texts
+  if (info.labels.length > 0) return undefined; // a classifier
   const pooling = metadata[`${architecture}.pooling_type`];
   const pools = pooling !== undefined && !NO_POOLING.includes(pooling);
   if (info.hasEncoder || metadata[`${architecture}.attention.causal`] === "false" || pools) {
@@ -87,7 +88,7 @@ function refusalOf(info: NativeModelInfo, metadata: Metadata): Refusal | undefin
 
 type Asked = Pick<Model, "kind" | "path" | "info">;
 
-/** Refuses what extends no texts. Throws `ERR_UNSUPPORTED_MODEL`. */
+/** Throws `ERR_UNSUPPORTED_MODEL` for a model that can't extend texts. */
 export function refuseExtending({ kind, path, info }: Asked): void {
   if (info.labels.length > 0) {
     throw new LlamaEtsError(
@@ -104,7 +105,10 @@ export function refuseExtending({ kind, path, info }: Asked): void {
   );
 }
 
-/** Refuses what fills in no masks, or not so. Throws `ERR_UNSUPPORTED_MODEL` or `ERR_CONTEXT_FULL`. */
+/**
+ * Throws `ERR_UNSUPPORTED_MODEL` for a model that can't denoise texts, or not with this cache, and
+ * `ERR_CONTEXT_FULL` for texts that are too long.
+ */
 export function refuseDenoising(
   { kind, path, info }: Asked,
   { length, cache = "none" }: Pick<DenoiserOptions, "length" | "cache">,

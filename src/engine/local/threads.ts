@@ -1,6 +1,6 @@
 /**
- * How many threads a model decodes with. ggml's threads spin at barriers, so a thread that shares
- * its core with a busy process makes all of them wait, sixty-fold at worst; and a small model is
+ * Chooses the number of threads that decode. ggml's threads spin at barriers. So one thread that shares
+ * its core with a busy process makes all others wait, which can be sixty times slower. A small model is
  * no faster on two threads than on one.
  */
 import { availableParallelism } from "node:os";
@@ -9,19 +9,19 @@ import { Context } from "./context.js";
 import { DiffusionContext } from "./diffusion-context.js";
 import type { NativeModel, NativeModelInfo } from "./native-model.js";
 
-/** Below this many parameters one thread is always right. */
+/** For models with fewer parameters, one thread is always best. */
 const SMALL_MODEL = 100e6;
-/** Passes timed for each number of threads, after one that warms the caches. */
+/** Timed passes for each number of threads. An untimed pass before them warms the caches. */
 const PROBES = 3;
 const NO_LIMIT = 1e9;
 
-/** Chooses by size, and for large models by timing one thread against all cores, as they are now. */
+/** Chooses by the model's size. For large models it times one thread and several numbers of threads. */
 export async function chooseThreads(model: NativeModel, info: NativeModelInfo): Promise<number> {
   const cores = Math.min(availableParallelism(), 64);
   if (info.parameters < SMALL_MODEL || cores === 1) return 1;
   const time = info.isDiffusion ? timeReads : timeDecodes;
   const alone = fastest(await time(model, 1, NO_LIMIT));
-  // Fewer threads than cores may win when some are busy: halve until the gain is real.
+  // With busy cores, fewer threads may be faster than one for each core: try all, a half, a quarter, …
   let best = { threads: 1, ms: alone };
   for (let threads = cores; threads > 1; threads = Math.floor(threads / 2)) {
     const ms = slowest(await time(model, threads, alone * PROBES));
@@ -30,7 +30,7 @@ export async function chooseThreads(model: NativeModel, info: NativeModelInfo): 
   return best.threads;
 }
 
-/** Milliseconds of up to `PROBES` decodes of one token, until they add up to `limitMs`. */
+/** Times up to `PROBES` decodes of one token, until their sum reaches `limitMs`. Returns milliseconds. */
 async function timeDecodes(
   model: NativeModel,
   threads: number,
@@ -41,7 +41,7 @@ async function timeDecodes(
   return context.timeDecodes(threads, PROBES, limitMs);
 }
 
-/** As `timeDecodes`, for passes of a diffusion model over a short text. */
+/** Like `timeDecodes`, for passes of a diffusion model over a short text. */
 async function timeReads(
   model: NativeModel,
   threads: number,
@@ -68,7 +68,7 @@ function fastest(times: Float64Array): number {
   return Math.min(...times);
 }
 
-/** A busy core shows in the slowest decode. */
+/** The slowest decode, which shows whether a core is busy. */
 function slowest(times: Float64Array): number {
   return Math.max(...times);
 }

@@ -1,4 +1,4 @@
-/** What servers answer, checked: nothing of it is taken on trust. */
+/** Schemas of servers' answers. Every answer is validated before use. */
 import { z } from "zod";
 import { LlamaEtsError } from "../errors.js";
 
@@ -8,7 +8,7 @@ const count = z
   .min(0)
   .max(2 ** 31 - 1);
 const tokenId = count;
-/** A log-probability in nats; servers write -inf in their own ways. */
+/** A log-probability in nats. Servers write -inf in different ways, such as null. */
 const logProb = z.number().max(1e-3).nullable();
 
 const modelCard = z.object({
@@ -59,12 +59,12 @@ const nativeCompletion = z.object({
     .optional(),
 });
 
-/** llama-server's: one, or as many as were asked for. */
+/** A completion of llama-server: one object, or an array with as many as were requested. */
 export const nativeAnswer = z
   .union([nativeCompletion, z.array(nativeCompletion)])
   .transform((answer) => (Array.isArray(answer) ? answer : [answer]));
 
-/** OpenAI's, with vLLM's additions. */
+/** A completion of OpenAI's API, with vLLM's additional fields. */
 export const completionsAnswer = z.object({
   choices: z.array(
     z.object({
@@ -94,7 +94,7 @@ export const completionsAnswer = z.object({
 });
 export type Choice = z.infer<typeof completionsAnswer>["choices"][number];
 
-/** Throws `ERR_ENGINE_ANSWER`, naming the field that is not what it should be. */
+/** Validates an answer. Throws `ERR_ENGINE_ANSWER`, which names the wrong field. */
 export function readAnswer<T extends z.ZodType>(
   schema: T,
   what: string,
@@ -105,6 +105,7 @@ export function readAnswer<T extends z.ZodType>(
   throw badAnswer(what, read.error.issues[0]);
 }
 
+/** The error for an answer that isn't valid. */
 export function badAnswer(
   what: string,
   issue?: { path: readonly PropertyKey[]; message: string } | string,

@@ -1,20 +1,21 @@
 /**
- * Where a text that a server drew is cut: behind its answer, or where a block ends. Both are known from
- * what comes before, so that what was drawn behind can be drawn anew by the same law.
+ * Cuts a text that a server drew, after its answer or at the end of a block. Both places depend only on
+ * the text before them. So the tokens after the cut can be drawn again from the same distribution.
  */
 import type { AnswerEnd, BlockEnd, Continuation, GenerateRequest } from "../sequences.js";
 import type { Drawn, DrawnPiece } from "./server.js";
 
 type Draw = GenerateRequest["draws"][number];
 
+/** The kept part of a continuation. */
 export interface Cut {
   pieces: readonly DrawnPiece[];
   finish: Continuation["finish"];
-  /** Whether it was cut before the server's own end. */
+  /** Whether the text was cut before the end of what the server drew. */
   isShorter: boolean;
 }
 
-/** @param before what the text has before what was drawn */
+/** @param before the text before the drawn tokens */
 export function cut(
   drawn: Drawn,
   draw: Pick<Draw, "keep" | "pauseAfter">,
@@ -46,7 +47,7 @@ export function cut(
   return { pieces, finish, isShorter: false };
 }
 
-/** As the engine's own rule: `BlockEnd`. */
+/** The same rule as the local engine's: see `BlockEnd`. */
 function endsBlock(pause: BlockEnd, piece: string): boolean {
   return piece.includes("\n") || (pause === "sentence" && /[.!?…。！？][ "')\]”’»]*$/u.test(piece));
 }
@@ -57,8 +58,8 @@ function hasAnswered(text: string, { mark, end }: AnswerEnd): boolean {
 }
 
 /**
- * Whether a text ends with a whole character. Within one, what was drawn can't be handed over as text:
- * the server shows a replacement, or nothing yet.
+ * Whether a text ends with a complete character. If it ends inside one, it can't be sent as text: the
+ * server has returned a replacement character for the partial one, or nothing.
  */
 export function endsWhole(pieces: readonly DrawnPiece[]): boolean {
   const last = pieces.at(-1)?.bytes.toString("utf8");

@@ -1,17 +1,17 @@
-/** Which draws are asked for together. */
+/** Groups the draws that one request can ask for. */
 import type { GenerateRequest, Sequence } from "../sequences.js";
 import { type RemoteSequence, read } from "./remote-sequence.js";
 
 export type Draw = GenerateRequest["draws"][number];
 
-/** Draws that one request asks for: of one text, and of one length. */
+/** The draws of one request. They continue the same text, and have the same length limit. */
 export interface Group {
   parent: RemoteSequence;
   maxTokens: number;
   draws: { index: number; draw: Draw }[];
 }
 
-/** Draws of one text side by side, within a budget that is shared out evenly. */
+/** Groups draws by text and length limit. The budget of tokens is divided evenly among the draws. */
 export function groupsOf(
   draws: readonly Draw[],
   maxTotalTokens: number,
@@ -22,7 +22,7 @@ export function groupsOf(
   const open = new Map<string, Group>();
   const numbers = new Map<Sequence, number>();
   for (const [index, draw] of draws.entries()) {
-    // A budget below one token a text goes to the first of them.
+    // If the budget is less than one token for each draw, the first draws get one token each.
     const allowed = most > 0 ? most : index < maxTotalTokens ? 1 : 0;
     const maxTokens = Math.min(draw.maxTokens, allowed);
     if (maxTokens === 0) continue;

@@ -1,4 +1,4 @@
-/** From a prompt to what a server reads: by its own template and tokenizer, as far as it offers them. */
+/** Converts a prompt to the form that a server reads, by the server's chat template and tokenizer. */
 import type { EncodedPrompt, Prompt, PromptOptions } from "../chat/conversation.js";
 import { withoutPrefill } from "../chat/encode.js";
 import type { PlainMessage } from "../chat/messages.js";
@@ -9,7 +9,7 @@ import { TextFailure } from "../text/text-failure.js";
 import { lacks, type RemoteVocabulary } from "./remote-vocabulary.js";
 import type { Server } from "./server.js";
 
-/** Throws as the local engine's, and `ERR_UNSUPPORTED_MODEL` for what the server doesn't offer. */
+/** Throws as the local engine does, and `ERR_UNSUPPORTED_MODEL` for features that the server lacks. */
 export async function encodeRemotely(
   server: Server,
   vocabulary: RemoteVocabulary,
@@ -48,7 +48,7 @@ async function encodeText(
   text: string,
 ): Promise<EncodedPrompt> {
   if (text === "") refuseEmpty();
-  // A server that tells no tokens reads the text as it is: for us it is one.
+  // If a server doesn't report tokens, the whole text counts as one token here.
   const whole = () => [vocabulary.idOf({ id: null, bytes: Buffer.from(text) })];
   return encoded((await server.tokenize?.(text)) ?? whole(), text);
 }
@@ -60,7 +60,7 @@ function encoded(tokens: readonly number[], text: string): EncodedPrompt {
 
 async function render(messages: readonly PlainMessage[], template: string): Promise<string> {
   try {
-    // The server writes the token that texts begin with.
+    // The server adds the BOS token itself.
     const settings = { template, bos: "", eos: "", variables: {} };
     return (await renderConversation({ messages, tools: [] }, settings)).text;
   } catch (error) {

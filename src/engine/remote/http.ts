@@ -1,20 +1,22 @@
 /**
- * Requests to a server that is not ours: a limited number at once, each with a limit of time and size,
- * repeated where that may help. The key goes to the address that was named and to no other.
+ * Requests to a server that this package doesn't control. Their number at once, their time and the size
+ * of answers are limited. Failures that may be temporary are retried. The key is sent only to the named
+ * address.
  */
 import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from "node:http";
 import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf, LlamaEtsError, messageOf } from "../errors.js";
 
+/** Limits of requests, and the key. */
 export interface HttpOptions {
   /** Requests at once; others wait. */
   concurrency: number;
-  /** Milliseconds in which a whole answer has to come. */
+  /** Time limit of a complete answer. */
   timeoutMs: number;
-  /** How often a request is sent again. */
+  /** The most times that a failed request is sent again. */
   retries: number;
-  /** Sent as a bearer token; null: none. */
+  /** The bearer token; null for none. */
   key: string | null;
 }
 
@@ -25,16 +27,16 @@ interface Answer {
   location: string | null;
 }
 
-/** Bytes of an answer; more than any request can ask for. */
+/** The most bytes of an answer: more than any request can need. */
 const MAX_BYTES = 64 * 2 ** 20;
-/** Milliseconds before a request is sent again, doubled each time. */
+/** The wait before the first retry. It doubles with each further one. */
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 8000;
-/** The longest that a server may have us wait. */
+/** The longest wait that a server may request. */
 const LONGEST_RETRY_AFTER_MS = 60_000;
 const PASSING = [408, 425, 429, 500, 502, 503, 504];
 
-/** What the server says against a request. */
+/** The error of a request that the server refused. */
 export class Refusal extends LlamaEtsError {
   constructor(
     message: string,
@@ -45,7 +47,7 @@ export class Refusal extends LlamaEtsError {
   }
 }
 
-/** A failure that may pass. */
+/** A failure that may be temporary. */
 class Passing extends Error {
   constructor(
     message: string,
@@ -56,6 +58,7 @@ class Passing extends Error {
   }
 }
 
+/** Sends requests to one server. */
 export class HttpClient {
   readonly #options: HttpOptions;
   readonly #agents = {
@@ -70,9 +73,9 @@ export class HttpClient {
   }
 
   /**
-   * The JSON that the server answers with.
+   * Sends a request, and returns the JSON of the answer.
    *
-   * @param body JSON to be posted; undefined: a GET
+   * @param body JSON to post; undefined sends a GET
    * @throws LlamaEtsError `ERR_ENGINE_UNREACHABLE`, `ERR_ENGINE_REFUSED`, `ERR_ENGINE_ANSWER`; the
    *   signal's reason
    */
@@ -102,7 +105,7 @@ export class HttpClient {
         if (!(error instanceof Passing)) throw error;
         if (attempt === retries) throw unreachable(url, error, attempt + 1);
         const backOff = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt);
-        // Half of it at random, so that many that failed together don't come back together.
+        // Half of the wait is random, so that requests that failed together aren't retried together.
         const wait = error.waitMs ?? backOff * (0.5 + Math.random() / 2);
         await sleep(wait, undefined, { ...(signal && { signal }) }).catch(() => {});
         signal?.throwIfAborted();
@@ -143,7 +146,7 @@ export class HttpClient {
       };
       const fail = (error: unknown) => {
         const passing = asPassing(error);
-        // A server may close an idle connection just as a request comes: it is sent again at once.
+        // A server may close an idle connection just when a request arrives. Then retry at once.
         const isStale = passing instanceof Passing && request.reusedSocket;
         end(() => reject(isStale ? new Passing(passing.message, 0, { cause: error }) : passing));
       };
@@ -163,7 +166,7 @@ export class HttpClient {
     throw new Refusal(message, status, fixFor(status, location));
   }
 
-  /** What an error answer says, on one line, without the key. */
+  /** The message of an error answer, on one line and without the key. */
   #excerpt(body: string): string {
     const { key } = this.#options;
     const told = errorIn(body) ?? body;
@@ -173,7 +176,7 @@ export class HttpClient {
     return line.length > 300 ? `${line.slice(0, 300)}…` : line;
   }
 
-  /** Waits for a place; returns what lets go of it. */
+  /** Waits until the request may run. Returns the function that ends its turn. */
   async #enter(signal: AbortSignal | undefined): Promise<() => void> {
     signal?.throwIfAborted();
     if (this.#running >= this.#options.concurrency) {
@@ -195,7 +198,7 @@ export class HttpClient {
     return () => {
       const next = this.#waiting.shift();
       if (next === undefined) this.#running -= 1;
-      else next(); // which takes the place over
+      else next(); // the next request takes over the turn
     };
   }
 }
@@ -221,7 +224,7 @@ async function readBody(response: IncomingMessage): Promise<Answer> {
   };
 }
 
-/** Seconds, or a date. */
+/** The wait in milliseconds that a `Retry-After` header requests, in seconds or by a date. */
 function retryAfter(header: string | undefined): number | null {
   if (header === undefined) return null;
   const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
@@ -240,7 +243,7 @@ function parse(url: string, body: string): unknown {
   }
 }
 
-/** A connection that failed may be there again; other errors stay what they are. */
+/** Converts network errors to `Passing`, because they may be temporary. Other errors are unchanged. */
 function asPassing(error: unknown): unknown {
   if (error instanceof Passing || error instanceof LlamaEtsError) return error;
   const inner = error instanceof AggregateError ? (error.errors[0] ?? error) : error;
@@ -267,7 +270,7 @@ function hostOf(url: string): string {
   return new URL(url).host;
 }
 
-/** The message of an error in OpenAI's form, or in one of the usual others. */
+/** The message of an error answer, in OpenAI's form or another usual one. */
 function errorIn(body: string): string | undefined {
   try {
     const { error, message, detail } = Object(JSON.parse(body));

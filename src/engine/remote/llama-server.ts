@@ -1,6 +1,6 @@
 /**
- * llama.cpp's own server. Its `/completion` takes and gives token ids, and its samplers are asked for in
- * our order, so that its law is that of the local engine.
+ * llama.cpp's own server. Its `/completion` takes and returns token ids. Requests fix the order of its
+ * samplers, so that its distribution is the same as the local engine's.
  */
 import type { PlainMessage } from "../chat/messages.js";
 import { templateSwitches } from "../chat/reasoning.js";
@@ -19,7 +19,7 @@ import type {
 
 type Native = ReturnType<typeof nativeAnswer.parse>[number];
 
-/** What might change the law, switched off whatever the server was started with. */
+/** Neutral values of all options that could change the distribution. They override the server's own. */
 const NEUTRAL = {
   repeat_penalty: 1,
   presence_penalty: 0,
@@ -44,7 +44,7 @@ export class LlamaServer implements Server {
   readonly #root: string;
   readonly #template: string;
 
-  /** @param template Jinja source; empty: there is none */
+  /** @param template Jinja source of the chat template; empty if there is none */
   constructor(
     http: HttpClient,
     root: string,
@@ -77,7 +77,7 @@ export class LlamaServer implements Server {
     return {
       drawn: all.map(drawnOf),
       usage: {
-        // The others take the prompt over from the first.
+        // Only the first completion reads the prompt; the others copy it.
         prompt: all[0]?.tokens_evaluated ?? 0,
         cached: all[0]?.timings?.cache_n ?? 0,
         generated: sum(({ tokens_predicted }) => tokens_predicted),
@@ -114,7 +114,7 @@ export class LlamaServer implements Server {
   }
 }
 
-/** Ours cut after the temperature, each by what the last has left. */
+/** The policy's samplers in this package's order: the temperature first, then the truncations. */
 function samplersOf({ temperature, topK, topP, minP }: Sampling) {
   return {
     samplers: ["temperature", "top_k", "top_p", "min_p"],
@@ -129,7 +129,7 @@ function drawnOf({ tokens, stop_type, completion_probabilities: told = [] }: Nat
   let next = 0;
   const pieces = tokens.map((id): DrawnPiece => {
     const here = told[next];
-    // Nothing is told of a token that ends inside a character: its bytes come with the next one.
+    // The server reports nothing for a token that ends inside a character. Its bytes come with the next.
     if (here?.id !== id) return { id, bytes: Buffer.alloc(0), logProb: 0 };
     next += 1;
     return { id, bytes: Buffer.from(here.bytes), logProb: Math.min(0, Math.log(here.prob)) };

@@ -1,4 +1,4 @@
-/** Finds out what a server is, and what its model can be asked for. */
+/** Opens a server's model: detects the kind of server and the features that it supports. */
 import { createHash } from "node:crypto";
 import { checkInteger, checkKeys, refuse } from "../check.js";
 import type { Model } from "../engine.js";
@@ -12,12 +12,13 @@ import { RemoteModel } from "./remote-model.js";
 import { lacks } from "./remote-vocabulary.js";
 import type { Server, ServerFacts } from "./server.js";
 
+/** Limits of requests to a server. */
 export interface ServerOptions {
-  /** Requests at once; others wait. Default 16, from 1 to 1024. */
+  /** Requests at once, from 1 to 1024; further ones wait. Default 16. */
   concurrency?: number;
-  /** Seconds in which a whole answer has to come. Default 600, from 1 to 86,400. */
+  /** Time limit of a complete answer in seconds, from 1 to 86,400. Default 600. */
   timeLimit?: number;
-  /** How often a request is sent again that failed for what may pass. Default 4, from 0 to 20. */
+  /** The most retries of a request after failures that may be temporary, from 0 to 20. Default 4. */
   retries?: number;
 }
 
@@ -26,15 +27,16 @@ export interface RemoteOptions {
   signal?: AbortSignal;
 }
 
-/** The tokens that a context has, where the server doesn't tell. */
+/** The assumed length of a context if the server doesn't report it, in tokens. */
 const UNKNOWN_CONTEXT = 2 ** 20;
-/** More than any vocabulary has; our own ids begin behind it. */
+/** The assumed size of an unknown vocabulary: larger than any. Ids of this package's own begin there. */
 const UNKNOWN_VOCABULARY = 2 ** 30;
-/** Continuations that a request asks for of a server that takes several. */
+/** Continuations per request, for a server that can draw several in one request. */
 const PER_REQUEST = 16;
 
 /**
- * Opens a server's model. The key is `LLAMA_ETS_API_KEY` of the environment, else `OPENAI_API_KEY`.
+ * Opens a server's model. The key is the environment variable `LLAMA_ETS_API_KEY`, or else
+ * `OPENAI_API_KEY`.
  *
  * @param source `http://host:8000/v1#model`
  * @throws LlamaEtsError `ERR_ENGINE_UNREACHABLE`, `ERR_ENGINE_REFUSED`, `ERR_ENGINE_ANSWER`,
@@ -82,7 +84,7 @@ async function openServer(
   );
 }
 
-/** The model that is named, or the only one. */
+/** Finds the named model, or the only one. */
 async function findModel(
   { api, given, model }: ServerAddress,
   http: HttpClient,
@@ -92,7 +94,7 @@ async function findModel(
   const { data } = readAnswer(modelsAnswer, "the models", answer);
   const found = data.find(({ id }) => id === model);
   if (found !== undefined) return found;
-  // `llama-ets serve` has a name for each method beside the model's own.
+  // `llama-ets serve` lists, beside the model's name, one more name for each method.
   const plain = data.filter(({ id }) => !data.some((other) => id.startsWith(`${other.id}+`)));
   const [only] = plain;
   if (model === null && only !== undefined && plain.length === 1) return only;
@@ -130,7 +132,7 @@ async function openLlamaServer(
   return new LlamaServer(http, root, facts, chat_template ?? "");
 }
 
-/** Tries what servers take until one request is answered. */
+/** Tries the kinds of requests that servers support, until the server answers one. */
 async function openOther(
   { api, root }: ServerAddress,
   http: HttpClient,
@@ -178,7 +180,7 @@ async function openOther(
   throw lacks("Log-probabilities of drawn tokens (`logprobs` of /v1/completions)");
 }
 
-/** Whether a server answers a small request, with what is needed of it. */
+/** Whether a server answers a small request with all the fields that this package needs. */
 async function answers(
   server: OpenAiServer,
   signal: AbortSignal = new AbortController().signal,
@@ -209,7 +211,7 @@ async function answers(
   }
 }
 
-/** Undefined where a server has no such address, or something else there. */
+/** Returns undefined if the server has no such address, or if it answers something else there. */
 async function ifThere(answer: Promise<unknown>): Promise<unknown> {
   try {
     return await answer;
@@ -222,11 +224,11 @@ async function ifThere(answer: Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** Scripts, numbers and code, which tokenizers read in different ways. */
+/** A text with scripts, numbers and code that tokenizers split in different ways. */
 const SAMPLE_TEXT =
   "The quick brown fox doesn't jump 1234567 times, naïvely: Ωμέγα, привет, 你好世界, 🙂\n\n\tif (x != y) {}";
 
-/** What tells tokenizers apart; null where no tokens are told. */
+/** A hash that identifies the tokenizer; null if the server doesn't report tokens. */
 async function tokenizerOf(
   server: Server,
   signal: AbortSignal | undefined,

@@ -1,6 +1,6 @@
 /**
- * Servers with OpenAI's `/v1/completions`. vLLM takes and gives token ids, applies its chat template,
- * and scores prompts; of others nothing more than the API is expected.
+ * Servers with OpenAI's `/v1/completions`. vLLM also takes and returns token ids, applies its chat
+ * template and scores prompts. Other servers need only OpenAI's API.
  */
 import type { PlainMessage } from "../chat/messages.js";
 import type { Sampling } from "../sampling.js";
@@ -16,22 +16,23 @@ import type { HttpClient } from "./http.js";
 import { spellsSpecial } from "./remote-vocabulary.js";
 import type { CompletionRequest, Completions, Drawn, Server, ServerFacts } from "./server.js";
 
-/** What a server might take from the model's defaults, switched off where it knows these. */
+/** Neutral values of options that a server might take from the model's defaults, if it knows them. */
 export const EXTRAS = { top_k: -1, min_p: 0, repetition_penalty: 1 };
 
 /**
- * How the usual models write special tokens. Servers read them in messages too, and don't say which
- * ones a model has.
+ * The special tokens of common models. Servers also read them as special tokens in messages, and don't
+ * report which ones a model has.
  */
 const SPECIAL =
   /<\|[^|>\s]{1,40}\|>|<\uff5c|\[\/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS)\]|<\/?s>|<(?:bos|eos|pad|(?:start|end)_of_turn)>/;
 
+/** A server of which only OpenAI's API is known. */
 export class OpenAiServer implements Server {
   readonly #http: HttpClient;
   readonly #api: string;
   readonly #extras: object;
 
-  /** @param extras fields beyond OpenAI's that the server takes */
+  /** @param extras request fields outside OpenAI's API that the server supports */
   constructor(
     http: HttpClient,
     api: string,
@@ -80,7 +81,7 @@ export class OpenAiServer implements Server {
   }
 }
 
-/** vLLM, which has more than OpenAI's API at its root. */
+/** vLLM. It has further endpoints beside OpenAI's API. */
 export class VllmServer extends OpenAiServer {
   readonly #more: { http: HttpClient; api: string; root: string };
 
@@ -165,7 +166,7 @@ function drawnOf(choice: Choice, hasIds: boolean, hasStops: boolean): Drawn {
   return { pieces, finish, endsWithToken: ids !== null && finish === "end" && stopped == null };
 }
 
-/** A server says "stop" of an end token and of a stop string alike, unless it names the string. */
+/** Why a text ended. Servers say "stop" for an end token and for a stop string; some name the string. */
 function finishOf(
   reason: string | null,
   hasStops: boolean,
@@ -179,13 +180,14 @@ function finishOf(
 }
 
 /**
- * What each token adds to the text. Of a character that several tokens make up, their own texts have
- * only a part or a replacement: the last of them has it whole, the others nothing.
+ * The part of the text that each token adds. If several tokens form one character, their own texts are
+ * incomplete or replacement characters. Then the last of them gets the whole character, and the others
+ * get nothing.
  */
 export function alignedTexts(tokens: readonly string[], text: string): string[] {
   const texts = tokens.map(() => "");
   let at = 0;
-  /** The last token of which no text is known yet. */
+  /** The last token whose text is not known yet. */
   let open: number | null = null;
   for (const [i, token] of tokens.entries()) {
     const found = token === "" ? -1 : text.indexOf(token, at);

@@ -1,4 +1,4 @@
-/** A model that another server runs, as far as that can serve what engines do. */
+/** A model on a server. It supports only those features of an engine that the server offers. */
 import { createHash } from "node:crypto";
 import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "../chat/conversation.js";
 import type {
@@ -21,7 +21,7 @@ import { RemoteSequences } from "./remote-sequences.js";
 import { lacks, RemoteVocabulary } from "./remote-vocabulary.js";
 import type { Server } from "./server.js";
 
-/** Memory is the server's own concern. */
+/** No memory: the server manages its own. */
 const NO_MEMORY: ContextMemory = {
   weights: 0,
   copy: 0,
@@ -50,7 +50,7 @@ export class RemoteModel extends RemoteVocabulary implements Model {
   readonly limits = LIMITS;
   readonly #server: Server;
   readonly #close: () => void;
-  /** What two models have in common that read the same tokens. */
+  /** A hash that identifies the tokenizer; null if the server doesn't report tokens. */
   readonly #tokenizer: string | null;
   readonly #open = new Set<RemoteSequences>();
   #isDisposed = false;
@@ -116,7 +116,7 @@ export class RemoteModel extends RemoteVocabulary implements Model {
     if (isSame) return Math.min(this.info.vocabSize, proposal.info.vocabSize);
     throw new LlamaEtsError(
       "ERR_TOKENIZER_MISMATCH",
-      "The proposal's tokenizer is not known to be the reference's: they read a text as other tokens, or the proposal is no server's that tells token ids",
+      "The proposal's tokenizer is not known to be the reference's: they split a text into different tokens, or the proposal isn't on a server that returns token ids",
       { fix: "a smaller model of the same family, on vLLM or llama-server" },
     );
   }
@@ -172,7 +172,7 @@ export class RemoteModel extends RemoteVocabulary implements Model {
     this.#open.delete(sequences as RemoteSequences);
   }
 
-  /** Runs side by side share nothing here: the server shares what their texts have in common. */
+  /** Returns an empty object: the server itself shares common prefixes between runs. */
   async share(): Promise<AsyncDisposable> {
     this.#checkAlive();
     return { [Symbol.asyncDispose]: async () => {} };
@@ -186,7 +186,7 @@ export class RemoteModel extends RemoteVocabulary implements Model {
     throw lacks("A classification head");
   }
 
-  /** Ends the requests that are on their way. */
+  /** Aborts the requests in flight. */
   async dispose(): Promise<void> {
     if (this.#isDisposed) return;
     this.#isDisposed = true;

@@ -1,8 +1,8 @@
-/** A text that a server continues: its tokens, and what is known of how the server reads it. */
+/** A text that a server continues: its tokens, and how many tokens the server has counted in it. */
 import { LlamaEtsError } from "../errors.js";
 import type { Sequence } from "../sequences.js";
 
-/** Counts its sequences. */
+/** The context, which counts its sequences and forks. */
 interface Owner {
   own(tokens: readonly number[], from: RemoteSequence | null, isSafe: boolean): RemoteSequence;
   forked(): void;
@@ -12,11 +12,11 @@ interface Owner {
 export class RemoteSequence implements Sequence {
   readonly #owner: Owner;
   #tokens: number[];
-  /** Tokens of its text by the server's count; null: it hasn't read it. */
+  /** The number of the text's tokens by the server's count; null if the server hasn't read the text. */
   #counted: number | null = null;
-  /** The text that it goes on from, and the tokens that it has beyond it; null: it isn't known. */
+  /** The sequence that it extends, and its number of tokens after that; null if there is none. */
   #from: { sequence: RemoteSequence; added: number } | null;
-  /** Whether its text, tokenised again, has the tokens that were drawn. */
+  /** Whether tokenizing the text again is expected to give the drawn tokens. */
   #isSafe: boolean;
   #isDisposed = false;
 
@@ -39,21 +39,21 @@ export class RemoteSequence implements Sequence {
   }
 
   /**
-   * Whether the server, which has read its text for the first time, may have read other tokens than
-   * those that were drawn.
+   * Records that the server has read the text. Returns whether it may have split the text into other
+   * tokens than the drawn ones; false if it had read the text before.
    *
-   * @param count the tokens that it has read; 0: it doesn't say
+   * @param count the tokens that the server has counted; 0 if it doesn't report them
    */
   changedAsRead(count: number): boolean {
     if (this.#counted !== null) return false;
     this.#counted = count;
     if (!this.#isSafe) return true;
     const expected = this.#expected();
-    // What the server doesn't count can't be compared.
+    // Without the server's count there is nothing to compare, so the tokens may have changed.
     return expected !== null && (count === 0 || count !== expected);
   }
 
-  /** Its tokens by the server's count of what it goes on from; null: none of that was read. */
+  /** The expected count, from the server's count of the text that it extends; null if there is none. */
   #expected(): number | null {
     if (this.#from === null) return null;
     const { sequence, added } = this.#from;
@@ -89,7 +89,7 @@ export class RemoteSequence implements Sequence {
   }
 }
 
-/** Throws `ERR_INVALID_ARGUMENT` for a sequence of another engine. */
+/** Narrows a sequence to this engine's. Throws `ERR_INVALID_ARGUMENT` for one of another engine. */
 export function read(sequence: Sequence): RemoteSequence {
   if (sequence instanceof RemoteSequence) return sequence;
   throw new LlamaEtsError("ERR_INVALID_ARGUMENT", "Expected a sequence of this engine");

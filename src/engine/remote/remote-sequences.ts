@@ -1,4 +1,4 @@
-/** Texts that a server continues: what is held here are their tokens, and each draw is a request. */
+/** Texts that a server continues. Only their tokens are kept here, and each group of draws is a request. */
 import { createHash } from "node:crypto";
 import { LlamaEtsError } from "../errors.js";
 import type { Sampling } from "../sampling.js";
@@ -123,7 +123,7 @@ export class RemoteSequences implements Sequences {
     if (isLength && tokens.length < maxTokens) {
       throw new LlamaEtsError(
         "ERR_CONTEXT_FULL",
-        `The server ended a text behind ${tokens.length} of ${maxTokens} tokens: its context is full`,
+        `The server ended a text after ${tokens.length} of ${maxTokens} tokens: its context is full`,
         { fix: "a smaller `maxTokens`, or a server with a longer context" },
       );
     }
@@ -211,7 +211,7 @@ export class RemoteSequences implements Sequences {
     };
   }
 
-  /** Tokens of the answers that have come. */
+  /** Tokens of the answers that have arrived. */
   get progress(): number {
     return this.#progress;
   }
@@ -244,7 +244,7 @@ export class RemoteSequences implements Sequences {
     };
   }
 
-  /** The server's id. */
+  /** The server's id of a token. */
   #idOf(token: number): number {
     const { id } = this.#vocabulary.piece(token);
     if (id === null) throw lacks("A text without token ids");
@@ -252,7 +252,7 @@ export class RemoteSequences implements Sequences {
   }
 }
 
-/** Names who asks for what no server gives. */
+/** Throws `ERR_UNSUPPORTED_MODEL` for features that no server offers. */
 function refuseUnable({ sampling, power = 1, metrics = [], thoughts, pause }: GenerateRequest) {
   if (sampling.constraint !== undefined) throw lacks("`constraint`");
   if (sampling.allowedTokens.length > 0) throw lacks("`allowedTokens`");
@@ -266,7 +266,7 @@ function refuseMetrics(metrics: readonly TokenMetric[]): void {
   if (metrics.length > 0) throw lacks(`The ${metrics.join(" and ")} of tokens`);
 }
 
-/** A text's end as a token of its own, where the server tells none. */
+/** Adds an end token to a text that has ended, if the server doesn't report one. */
 function withEnd(drawn: Drawn): Drawn {
   if (drawn.finish !== "end" || drawn.endsWithToken) return drawn;
   const end = { id: null, bytes: Buffer.alloc(0), logProb: 0 };
@@ -285,7 +285,7 @@ function nothing(finish: Continuation["finish"]): Continuation {
   };
 }
 
-/** 31 bits that name a draw: a server that reads 32 with a sign has them all. */
+/** A seed for a draw. It has 31 bits, so that it fits into a signed 32-bit integer of a server. */
 function seedOf(words: readonly number[]): number {
   return createHash("sha256").update(words.join()).digest().readUInt32LE(0) >>> 1;
 }

@@ -1,22 +1,22 @@
 /**
- * The tokens that a server has told of. No server tells its whole vocabulary, so a token is what it
- * added to a text: its bytes, and the server's id where there is one.
+ * The tokens that a server has reported. No server reports its whole vocabulary. So a token is known by
+ * the bytes that it added to a text, and by the server's id if there is one.
  */
 import { LlamaEtsError } from "../errors.js";
 import type { SpecialToken, Vocabulary, VocabularyInfo } from "../vocabulary.js";
 
-/** A token as a server tells of it. */
+/** A token as a server reports it. */
 export interface Piece {
-  /** The server's id; null where it tells none. */
+  /** The server's id; null if it reports none. */
   id: number | null;
-  /** What it adds to the text; empty where that came with a later token. */
+  /** The bytes that it adds to the text; empty if they came with a later token. */
   bytes: Buffer;
 }
 
 export class RemoteVocabulary implements Vocabulary {
   readonly metadata = {};
   readonly #size: number;
-  /** By our id. */
+  /** Tokens by this package's ids. */
   readonly #pieces = new Map<number, Piece>();
   readonly #ids = new Map<string, number>();
   readonly #ends = new Set<number>();
@@ -31,8 +31,8 @@ export class RemoteVocabulary implements Vocabulary {
   }
 
   /**
-   * Our id of a token: the server's, unless it is met with other bytes than at first, or with none, as
-   * in the middle of a character.
+   * This package's id of a token. It is the server's id, except if the token comes with other bytes than
+   * the first time, or with no bytes, as inside a character. Then it is a new id.
    */
   idOf(piece: Piece, isEnd = false): number {
     const key = `${piece.id ?? ""}:${piece.bytes.toString("latin1")}${isEnd ? ":end" : ""}`;
@@ -48,14 +48,14 @@ export class RemoteVocabulary implements Vocabulary {
     return id;
   }
 
-  /** A token that was told of, or the server's id as a caller has it. */
+  /** A reported token; for an id of the server that was not reported yet, a token without bytes. */
   piece(token: number): Piece {
     const known = this.#pieces.get(token);
     if (known !== undefined) return known;
     if (token >= 0 && token < this.#size) return { id: token, bytes: Buffer.alloc(0) };
     throw new LlamaEtsError(
       "ERR_INVALID_ARGUMENT",
-      `Expected a token that the server has told of, got ${token}`,
+      `Expected a token that the server has returned, got ${token}`,
     );
   }
 
@@ -75,7 +75,7 @@ export class RemoteVocabulary implements Vocabulary {
     return this.#ends.has(token);
   }
 
-  /** None is known: what a stop string names is looked for as text. */
+  /** Returns none, because servers don't report them. Stop strings are then found as text. */
   specialTokens(): readonly SpecialToken[] {
     return [];
   }
@@ -89,13 +89,14 @@ export class RemoteVocabulary implements Vocabulary {
   }
 }
 
-/** What is asked of an engine that a server can't give. */
+/** The error for a feature that the server lacks. */
 export function lacks(what: string, fix = "a model that is loaded from a file"): LlamaEtsError {
   return new LlamaEtsError("ERR_UNSUPPORTED_MODEL", `${what} can't be had from this server`, {
     fix,
   });
 }
 
+/** The error for a message that contains the text of a special token. */
 export function spellsSpecial(): LlamaEtsError {
   return lacks(
     "A message that spells out a special token, and is read as text,",

@@ -1,17 +1,17 @@
-/** Requests to a server that are made together, and end together. */
+/** Runs requests to a server side by side, and ends them together. */
 import { setMaxListeners } from "node:events";
 
-/** The longest that a timer takes. */
+/** The longest time of a timer in Node. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 interface Ends {
-  /** Ends the requests; its reason is thrown. */
+  /** Aborts the requests, and its reason is thrown. */
   aborted: AbortSignal;
-  /** Ends the requests without an error; null: no limit. */
+  /** The time after which requests are aborted without an error; null for no limit. */
   timeLimitMs: number | null;
 }
 
-/** Works on all items side by side, and waits until no work goes on. One failure ends the others and is thrown. */
+/** Works on all items side by side, and waits for all. A failure aborts the others, and is thrown. */
 export async function requestTogether<T>(
   items: readonly T[],
   { aborted, timeLimitMs }: Ends,
@@ -20,7 +20,7 @@ export async function requestTogether<T>(
   aborted.throwIfAborted();
   const calls = new AbortController();
   const { signal } = calls;
-  setMaxListeners(0, signal); // one a request is no leak to warn of
+  setMaxListeners(0, signal); // many listeners are no leak here: each request has one
   const end = () => calls.abort(aborted.reason);
   aborted.addEventListener("abort", end, { once: true });
   let isLate = false;

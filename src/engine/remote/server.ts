@@ -1,43 +1,44 @@
-/** What a server of one kind can do: the seam between the engine and the dialects of HTTP. */
+/** The interface that each kind of server implements, between the engine and the servers' HTTP APIs. */
 import type { PlainMessage } from "../chat/messages.js";
 import type { Sampling } from "../sampling.js";
 import type { Piece } from "./remote-vocabulary.js";
 
-/** What is known of a server's model. */
+/** Facts about a server and its model. */
 export interface ServerFacts {
-  /** Which dialect it speaks. */
+  /** The kind of its API. */
   kind: "llama-server" | "vllm" | "openai";
-  /** What the server calls itself, with its version; of the last kind nothing is known. */
+  /** The server's name and version; for the kind "openai" only a general name. */
   release: string;
-  /** The model's name, as requests give it. */
+  /** The model's name in requests. */
   model: string;
   parameters: number;
   sizeBytes: number;
   contextLength: number;
   vocabSize: number;
   /**
-   * How a text that goes on is handed over: as the ids of the tokens that were drawn, or as text, which
-   * the server tokenises again.
+   * How requests send a text to continue: as the ids of its drawn tokens, or as text, which the server
+   * tokenizes again.
    */
   prefixes: "tokens" | "texts";
-  /** Whether log-probabilities of given tokens can be had. */
+  /** Whether the server returns log-probabilities of given tokens. */
   scores: boolean;
-  /** Continuations that one request may ask for. */
+  /** The most continuations of one request. */
   perRequest: number;
 }
 
-/** What is continued: tokens, as text and by their ids. */
+/** The text to continue. Depending on `ServerFacts.prefixes`, `ids` or `text` is empty. */
 export interface ServerPrefix {
   text: string;
   ids: readonly number[];
 }
 
+/** A drawn token. */
 export interface DrawnPiece extends Piece {
-  /** In nats, as the server tells it. */
+  /** The log-probability that the server reports, in nats. */
   logProb: number;
 }
 
-/** What a server drew. */
+/** A continuation that a server drew. */
 export interface Drawn {
   pieces: DrawnPiece[];
   /** Whether the last piece is a token that ends texts. */
@@ -45,15 +46,17 @@ export interface Drawn {
   finish: "end" | "stop" | "length";
 }
 
+/** A server's answer to a `CompletionRequest`. */
 export interface Completions {
   drawn: Drawn[];
-  /** Tokens, as the server counts them. */
+  /** Numbers of tokens by the server's count. */
   usage: { prompt: number; cached: number; generated: number };
 }
 
+/** A request for several continuations of one text. */
 export interface CompletionRequest {
   prefix: ServerPrefix;
-  /** Continuations. */
+  /** Number of continuations. */
   n: number;
   maxTokens: number;
   sampling: Sampling;
@@ -62,25 +65,26 @@ export interface CompletionRequest {
   seed: number;
 }
 
+/** A server and its model. */
 export interface Server {
   readonly facts: ServerFacts;
   complete(request: CompletionRequest, signal: AbortSignal): Promise<Completions>;
-  /** The ids of a prompt's tokens; special tokens are read as such. Absent where it tells none. */
+  /** The ids of a prompt's tokens, including special tokens. Absent if the server doesn't report ids. */
   tokenize?(text: string, signal?: AbortSignal): Promise<number[]>;
   /**
-   * Refuses what spells out special tokens, which the server would read as such: whoever writes a
-   * message could end it and speak for another role.
+   * Throws for messages that contain texts of special tokens. The server would read these as special
+   * tokens, so the author of a message could end it and speak for another role.
    */
   checkMessages(messages: readonly PlainMessage[], signal?: AbortSignal): Promise<void>;
   /**
-   * A conversation by the server's own chat template, up to where the answer begins; its tokens where
-   * the text doesn't say them. Absent where the server has none to offer.
+   * Applies the server's own chat template to a conversation, up to the beginning of the answer. `ids`
+   * are its tokens; null if `text` determines them. Absent if the server can't apply its template.
    */
   applyTemplate?(
     messages: readonly PlainMessage[],
     signal?: AbortSignal,
   ): Promise<{ text: string; ids: number[] | null }>;
-  /** Log-probabilities, in nats, of tokens behind a prefix, under the model's softmax. */
+  /** Log-probabilities of tokens after a prefix, under the model's softmax, in nats. */
   score?(
     prefix: readonly number[],
     tokens: readonly number[],

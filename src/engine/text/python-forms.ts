@@ -1,6 +1,6 @@
 /**
- * What templates may say as in Python and the Jinja library doesn't know, told in what it knows. The
- * program of a template is changed before it is run.
+ * Rewrites forms of Python in a template that the Jinja library doesn't support as forms that it does. It
+ * changes the template's parsed program before the program runs.
  */
 import { parse, tokenize } from "@huggingface/jinja";
 
@@ -10,7 +10,7 @@ export interface Node {
   [field: string]: unknown;
 }
 
-/** Methods of a text, with one argument. */
+/** Methods of strings with one argument, as Jinja expressions of `text` and `part`. */
 const METHODS: Readonly<Record<string, string>> = {
   find: "(text.split(part, 1)[0] | length) if part in text else -1",
   index: "text.split(part, 1)[0] | length",
@@ -22,13 +22,13 @@ const METHODS: Readonly<Record<string, string>> = {
 
 const FILTERS: Readonly<Record<string, string>> = { d: "default", count: "length" };
 
-/** A place of `str.format`: empty, a number or a name, in braces; or a brace that is doubled. */
+/** A placeholder of `str.format`: empty, a number or a name, in braces; or a doubled brace. */
 const PLACE = /\{\{|\}\}|\{(\w*)\}/g;
 
-/** What takes the place of the library's `strftime_now`, which knows few directives and names months by locale. */
+/** Replaces the library's `strftime_now`, which supports few directives and names months by the locale. */
 export const CLOCK = "strftime_now_of_python";
 
-/** Changes a program in place, from its innermost parts outwards. */
+/** Changes a program in place, from the innermost nodes outwards. */
 export function knowPython(program: Node): void {
   mapped(program);
 }
@@ -64,7 +64,7 @@ function rewritten(node: Node): Node {
   }
 }
 
-/** What is undefined has no items. */
+/** Makes a loop over an undefined value empty. */
 function orEmpty(iterable: Node): Node {
   if (iterable.type === "SelectExpression") {
     return { ...iterable, lhs: orEmpty(iterable.lhs as Node) };
@@ -79,7 +79,7 @@ function renamed(filter: Node): Node {
   return name === undefined ? filter : { ...filter, value: name };
 }
 
-/** What is undefined is not None: equality is told by the test. */
+/** Rewrites `== none` as a test, because an undefined value doesn't equal None. */
 function comparedToNone(node: Node): Node {
   const operator = (node.operator as { value: string }).value;
   if (operator !== "==" && operator !== "!=") return node;
@@ -104,7 +104,7 @@ function calledMethod(node: Node): Node {
   return isPlain ? expression(source, { text, part }) : node;
 }
 
-/** The pieces of a format, one after another; undefined for a place that wants more than a value. */
+/** `str.format` as a concatenation; undefined if a placeholder needs more than the plain value. */
 function formatted(format: Node, args: readonly Node[]): Node | undefined {
   const named = new Map(
     args
@@ -135,7 +135,7 @@ function formatted(format: Node, args: readonly Node[]): Node | undefined {
   return whole;
 }
 
-/** An expression, with nodes for its names. */
+/** Parses an expression, and replaces its names by the given nodes. */
 function expression(source: string, names: Readonly<Record<string, Node>>): Node {
   const { body } = parse(tokenize(`{{ ${source} }}`)) as unknown as { body: Node[] };
   const fill = (value: unknown): unknown => {
@@ -153,7 +153,7 @@ function expression(source: string, names: Readonly<Record<string, Node>>): Node
   return fill(body[0]) as Node;
 }
 
-/** Whether a field names a member or a filter, and no variable. */
+/** Whether a field is the name of a member or a test, not a variable. */
 function isName({ type, computed }: Node, field: string): boolean {
   if (type === "MemberExpression") return field === "property" && computed !== true;
   return type === "TestExpression" && field === "test";

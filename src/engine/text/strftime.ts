@@ -1,4 +1,4 @@
-/** Dates as Python and llama.cpp write them: `strftime` in the C locale, whatever this machine's is. */
+/** Formats dates as Python and llama.cpp do: `strftime` in the C locale, not in this machine's. */
 
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const MONTHS = [
@@ -7,7 +7,7 @@ const MONTHS = [
 ];
 const DAY_MS = 86_400_000;
 
-/** Directives that stand for others. */
+/** Directives that are short for a format of other directives. */
 const WHOLE: Readonly<Record<string, string>> = {
   c: "%a %b %e %H:%M:%S %Y",
   D: "%m/%d/%y",
@@ -20,8 +20,8 @@ const WHOLE: Readonly<Record<string, string>> = {
 };
 
 /**
- * The date by the local clock. Directives of C and Python, also without their padding, as glibc has it
- * (`%-d`); what is none stays as it is.
+ * Formats a date in the local time zone. It supports the directives of C and Python, also without padding
+ * as in glibc (`%-d`). Unknown directives are left unchanged.
  */
 export function strftime(date: Date, format: string): string {
   return format.replace(/%(-?)([a-zA-Z%])/g, (directive, bare: string, letter: string) => {
@@ -102,24 +102,24 @@ function padded(value: number, width = 2, fill = "0"): string {
   return String(value).padStart(width, fill);
 }
 
-/** From 0. */
+/** The day of the year, from 0. */
 function dayOfYear(date: Date): number {
   const midnight = Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());
   return (midnight - Date.UTC(date.getFullYear(), 0, 1)) / DAY_MS;
 }
 
-/** Weeks that have begun since the year did, of which the first days may be in none. */
+/** Number of weeks that have begun in the year. Days before the first full week are in week 0. */
 function weekOfYear(date: Date, daysSinceItBegan: number): number {
   return Math.floor((dayOfYear(date) + 7 - daysSinceItBegan) / 7);
 }
 
-/** The Thursday of the date's week, by which ISO 8601 counts weeks and their years. */
+/** The Thursday of the date's week. In ISO 8601 it determines the number of the week and its year. */
 function ofIsoWeek(date: Date): Date {
   const daysToThursday = 4 - (date.getDay() || 7);
   return new Date(date.getFullYear(), date.getMonth(), date.getDate() + daysToThursday);
 }
 
-/** `+0130`: hours and minutes east of UTC. */
+/** The time zone as hours and minutes east of UTC, such as `+0130`. */
 function offsetOf(date: Date): string {
   const minutes = -date.getTimezoneOffset();
   const east = Math.abs(minutes);

@@ -1,11 +1,11 @@
-/** Renders templates in a thread of its own, which may be ended (`WorkerRenderer`). */
+/** Renders templates in a separate thread, which `WorkerRenderer` can terminate. */
 import { parentPort } from "node:worker_threads";
 import { Template } from "@huggingface/jinja";
 import { messageOf } from "../errors.js";
 import { CLOCK, knowPython, type Node } from "./python-forms.js";
 import { strftime } from "./strftime.js";
 
-/** Characters; as much as llama.cpp's process may reply. */
+/** The most characters of a text: the same limit as for replies of llama.cpp's process. */
 const MAX_TEXT = 64 << 20;
 
 parentPort?.on("message", ({ template, context, date }) => {
@@ -17,7 +17,7 @@ function render(template: string, context: Record<string, unknown>, date?: strin
   try {
     const program = new Template(template);
     knowPython(program.parsed as unknown as Node);
-    // Noon by the local clock, where a day was named.
+    // For a given day, the time is noon in the local time zone.
     const now = () => (date === undefined ? new Date() : new Date(`${date}T12:00:00`));
     const own = { [CLOCK]: (format: string) => strftime(now(), format) };
     const text = program.render({ ...context, ...own });

@@ -1,9 +1,9 @@
-/** Why a template, a schema or a grammar could not be read. */
+/** The reasons why a template, a schema or a grammar could not be read. */
 
-/** "refused": the reader said no; the others ended the reader itself. */
+/** "refused" means that the reader reported an error. In the other cases the reader itself was ended. */
 export type TextFailureKind = "refused" | "time" | "memory" | "crash";
 
-/** The process or the thread that reads templates failed; callers say in an error of ours at what. */
+/** A failure of the process or thread that reads texts. Callers convert it to a `LlamaEtsError`. */
 export class TextFailure extends Error {
   readonly kind: TextFailureKind;
 

@@ -1,6 +1,6 @@
 /**
  * The process in which llama.cpp's own code reads templates, answers, schemas and grammars
- * (`native/text/text_process.cc`). What they say may end it: then it is started again.
+ * (`native/text/text_process.cc`). A hostile input may crash it. Then it is started again.
  */
 import type { ChildProcessByStdio } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -16,27 +16,29 @@ import { TextFailure } from "./text-failure.js";
 const PROGRAM = "llama_ets_text_process";
 const MODULE = "llama_ets_text.node";
 
+/** Limits of the process. */
 export interface TextLimits {
-  /** A request's computing, for each mebibyte of it that was begun; templates take milliseconds. */
+  /** CPU time for a request, per started mebibyte of the request. Usual templates take milliseconds. */
   seconds: number;
-  /** All memory. */
+  /** Total memory of the process. */
   mebibytes: number;
 }
 const LIMITS: TextLimits = { seconds: 1, mebibytes: 512 };
-/** By the clock: where the process neither computes nor answers, something else is wrong. */
+/** Wall-clock limit, for a process that neither computes nor answers. */
 const PATIENCE_MS = 30_000;
-/** Characters of a reply: more is no prompt. */
+/** The most characters of a reply: no prompt is longer. */
 const MAX_REPLY = 64 << 20;
-/** Requests that ended the process are remembered: to ask them again would cost as much. */
+/** The most failed requests that are remembered. A request that has ended the process isn't sent again. */
 const MAX_REMEMBERED = 1000;
 
-/** What the program gets of the environment: dated templates' time zone, and where libraries are. */
+/** Environment variables for the program: the time zone for dates, and the paths of libraries. */
 const PASSED_ON = ["TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
 
 // Exit codes of the program.
 const OUT_OF_MEMORY = 70;
 const NOT_LOADED = 71;
 
+/** A request: the name of an operation, and its arguments. */
 export interface TextRequest {
   op: string;
   [name: string]: unknown;
@@ -45,7 +47,7 @@ export type TextReply = Record<string, unknown>;
 
 type Child = ChildProcessByStdio<Writable, Readable, null>;
 
-/** llama.cpp's library of an engine's directory. */
+/** The path of llama.cpp's library for texts in an engine's directory; undefined if there is none. */
 export function textLibraryIn(directory: string): string | undefined {
   if (!existsSync(directory)) return undefined;
   const name = readdirSync(directory).find((file) =>
@@ -54,7 +56,7 @@ export function textLibraryIn(directory: string): string | undefined {
   return name === undefined ? undefined : path.join(directory, name);
 }
 
-/** Starts with the first request. Requests are answered one after another. */
+/** The process starts with the first request, and answers requests one after another. */
 export class TextProcess {
   readonly library: string;
   readonly #limits: TextLimits;
@@ -62,18 +64,18 @@ export class TextProcess {
   #last: Promise<unknown> = Promise.resolve();
   readonly #failures = new Map<string, TextFailure>();
 
-  /** @param library llama.cpp's, of the release that the addon was compiled for */
+  /** @param library llama.cpp's library, of the release that the addon was compiled for */
   constructor(library: string, limits = LIMITS) {
     this.library = library;
     this.#limits = limits;
   }
 
-  /** The process, while there is one. */
+  /** The id of the process; undefined if none is running. */
   get pid(): number | undefined {
     return this.#child?.pid;
   }
 
-  /** Throws `TextFailure`. */
+  /** Sends a request and waits for its reply. Throws `TextFailure`. */
   request(request: TextRequest): Promise<TextReply> {
     const line = JSON.stringify(request, (_, value) =>
       typeof value === "string" ? wellFormed(value) : value,
@@ -112,7 +114,7 @@ export class TextProcess {
   }
 }
 
-/** The process has ended. */
+/** The end of the process during a request. */
 class Ending extends Error {
   readonly #code: number | null;
   readonly #signal: NodeJS.Signals | "late" | "long" | null;
@@ -125,7 +127,7 @@ class Ending extends Error {
     this.#said = said.trim();
   }
 
-  /** Someone ended the process: what it was asked had no part in it. */
+  /** Whether somebody else has killed the process, so that the request isn't the reason. */
   get isForeign(): boolean {
     return this.#signal === "SIGKILL" || this.#signal === "SIGTERM";
   }
@@ -143,7 +145,7 @@ class Ending extends Error {
   }
 }
 
-/** What the program needs and isn't there, on Windows for one. */
+/** Says which file of the program is missing, as on Windows; undefined if all are there. */
 export function missingForTextProcess(): string | undefined {
   const missing = [PROGRAM, MODULE].find((name) => compiledFile(name) === undefined);
   return missing === undefined ? undefined : `${missing} wasn't built`;
@@ -161,7 +163,7 @@ async function start(library: string, { seconds, mebibytes }: TextLimits): Promi
       }),
     ),
   })) as Child;
-  child.stdin.on("error", () => {}); // it has ended, which its exit tells
+  child.stdin.on("error", () => {}); // the process has ended, and its exit event reports that
   child.stdout.setEncoding("utf8");
   const said = await exchange(child);
   if (said === "ready") return child;
@@ -169,7 +171,7 @@ async function start(library: string, { seconds, mebibytes }: TextLimits): Promi
   throw new TextFailure("crash", said);
 }
 
-/** Sends a line, and waits for one. The process keeps this one alive for as long, and no longer. */
+/** Sends a line and waits for one. The child keeps this process alive only during the exchange. */
 async function exchange(child: Child, request?: string): Promise<string> {
   hold(child, true);
   let cleanUp = () => {};
@@ -193,7 +195,7 @@ async function exchange(child: Child, request?: string): Promise<string> {
       const patience = setTimeout(end, PATIENCE_MS, "late");
       child.stdout.on("data", onData);
       child.once("error", onError);
-      child.once("close", onExit); // once all that it wrote was read
+      child.once("close", onExit); // comes after all of its output was read
       cleanUp = () => {
         clearTimeout(patience);
         child.stdout.off("data", onData);
@@ -218,7 +220,7 @@ function hold(child: Child, isHeld: boolean): void {
   }
 }
 
-/** A half of a surrogate pair has no UTF-8: U+FFFD stands for it, as where text becomes tokens. */
+/** Replaces lone surrogates, which have no UTF-8, by U+FFFD. The tokenizer does the same. */
 function wellFormed(text: string): string {
   return /\p{Surrogate}/u.test(text) ? text.replace(/\p{Surrogate}/gu, "\ufffd") : text;
 }

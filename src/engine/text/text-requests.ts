@@ -1,17 +1,17 @@
 /**
- * What llama.cpp does with templates, answers, schemas and grammars. It is asked for in a process of
- * its own (`TextProcess`), with limits on time and memory.
+ * Requests to llama.cpp's code for templates, answers, schemas and grammars. The code runs in a separate
+ * process (`TextProcess`), with limits on time and memory.
  */
 import { LlamaEtsError, messageOf } from "../errors.js";
 import { locateEngine, prebuiltCpuEngine } from "../local/locate-engine.js";
 import { TextFailure } from "./text-failure.js";
 import { missingForTextProcess, TextProcess, textLibraryIn } from "./text-process.js";
 
-/** A template, and the conversation that it is read for, in the form of OpenAI's requests. */
+/** A template and a conversation for it, in the form of OpenAI's requests. */
 export interface TemplateUse {
-  /** Jinja source; not empty. */
+  /** Jinja source. It is not empty. */
   template: string;
-  /** Texts of the vocabulary's tokens. */
+  /** Texts of the vocabulary's BOS and EOS tokens. */
   bos: string;
   eos: string;
   messages: readonly unknown[];
@@ -19,21 +19,21 @@ export interface TemplateUse {
   thinking: boolean;
 }
 
-/** What llama.cpp knows of a template. */
+/** llama.cpp's analysis of a template. */
 export interface TemplateDescription {
-  /** Whether its answers have thoughts, and between which texts; any of `thoughtEnds` ends one. */
+  /** Whether its answers have thoughts. Thoughts begin with `thoughtStart`; any of `thoughtEnds` ends one. */
   thinks: boolean;
   thoughtStart: string;
   thoughtEnds: string[];
-  /** What it writes at the end of a prompt, where the answer begins. */
+  /** The text that it writes at the end of a prompt, before the answer. */
   generationPrompt: string;
   /** Texts that end an answer, besides end tokens. */
   stops: string[];
-  /** Special tokens that mean something in an answer, such as those around a tool call. */
+  /** Special tokens that have a meaning in an answer, such as those around a tool call. */
   preservedTokens: string[];
-  /** llama.cpp's name of the form of its answers. */
+  /** llama.cpp's name for the form of its answers. */
   format: string;
-  /** That of tool calls, in GBNF; where lazy, from one of the triggers on. Empty without tools. */
+  /** The grammar of tool calls in GBNF; empty without tools. A lazy one applies from a trigger on. */
   grammar: string;
   grammarIsLazy: boolean;
   grammarTriggers: string[];
@@ -42,15 +42,15 @@ export interface TemplateDescription {
   takesSystem: boolean;
 }
 
-/** An answer, taken apart. */
+/** A parsed answer. */
 export interface ParsedAnswer {
   content: string;
   thoughts: string;
-  /** `arguments` is JSON as the model wrote it. */
+  /** `arguments` is the JSON that the model wrote. */
   toolCalls: { id: string; name: string; arguments: string }[];
 }
 
-/** Why there is no such process here. */
+/** The reason why the process isn't available. */
 export interface TextProcessMissing {
   missing: string;
 }
@@ -58,8 +58,8 @@ export interface TextProcessMissing {
 let found: Promise<TextProcess | TextProcessMissing> | undefined;
 
 /**
- * The process, or why there is none. It is taken if it answers what is known: another C++ library, or
- * another llama.cpp, would not.
+ * Returns the process, or why it isn't available. The process is used only if it parses a known answer
+ * correctly. With another C++ library or another llama.cpp it would not.
  */
 export function textProcess(): Promise<TextProcess | TextProcessMissing> {
   found ??= findTextProcess();
@@ -100,7 +100,7 @@ const KNOWN_USE: TemplateUse = {
 };
 const KNOWN_ANSWER = 'Look.<tool_call>\n{"name": "f", "arguments": {"x": 42}}\n</tool_call>';
 
-/** Throws `ERR_ENGINE_NOT_FOUND` where there is none. */
+/** Returns the process. Throws `ERR_ENGINE_NOT_FOUND` if it isn't available. */
 async function theProcess(): Promise<TextProcess> {
   const there = await textProcess();
   if (there instanceof TextProcess) return there;
@@ -111,9 +111,9 @@ async function theProcess(): Promise<TextProcess> {
 }
 
 /**
- * A template's text of the variables given. Throws `TextFailure`.
+ * Renders a template with the given variables. Throws `TextFailure`.
  *
- * @param date the day that it takes for today, YYYY-MM-DD
+ * @param date the day that the template uses as today, YYYY-MM-DD
  */
 export async function renderByEngine(
   from: TextProcess,
@@ -131,15 +131,15 @@ export async function renderByEngine(
     return text as string;
   } catch (error) {
     if (!(error instanceof TextFailure) || error.kind !== "refused") throw error;
-    // What was wrong stands behind a drawing of where it was.
+    // The message begins with an excerpt of the template. Keep only the reason after it.
     const why = /\nError: ([\s\S]+)$/.exec(error.message)?.[1] ?? error.message;
     throw new TextFailure("refused", why.trim());
   }
 }
 
 /**
- * The text that one of llama.cpp's own templates makes; the names that there are, where it has none
- * of this name. Throws `TextFailure`, and `ERR_ENGINE_NOT_FOUND`.
+ * Renders one of llama.cpp's own templates. If there is none of this name, returns the known names.
+ * Throws `TextFailure` and `ERR_ENGINE_NOT_FOUND`.
  */
 export async function renderByName(
   name: string,
@@ -149,7 +149,10 @@ export async function renderByName(
   return reply as { text: string } | { names: string[] };
 }
 
-/** Throws `ERR_UNSUPPORTED_MODEL` for a template that can't be read; `ERR_ENGINE_NOT_FOUND`. */
+/**
+ * Analyzes a template. Throws `ERR_UNSUPPORTED_MODEL` if the template can't be read, and
+ * `ERR_ENGINE_NOT_FOUND`.
+ */
 export async function describeTemplate(use: TemplateUse): Promise<TemplateDescription> {
   const reply = await theProcess().then((there) =>
     orRefused("The chat template", () => there.request({ op: "describe", ...use })),
@@ -158,10 +161,10 @@ export async function describeTemplate(use: TemplateUse): Promise<TemplateDescri
 }
 
 /**
- * Thoughts, text and tool calls of an answer, which may be unfinished. One of an unknown form is all
- * content. Throws as `describeTemplate` does.
+ * Splits an answer, which may be unfinished, into thoughts, content and tool calls. An answer of an
+ * unknown form is all content. Throws as `describeTemplate` does.
  *
- * @param answer its text, `preservedTokens` written out
+ * @param answer the answer's text, with `preservedTokens` written out
  */
 export async function parseAnswer(
   use: TemplateUse,
@@ -182,7 +185,7 @@ async function parse(
   return reply as unknown as ParsedAnswer;
 }
 
-/** Throws `ERR_INVALID_OPTION` for what llama.cpp can't read as a grammar. */
+/** Throws `ERR_INVALID_OPTION` if llama.cpp can't read the grammar. */
 export async function checkGrammar(grammar: string, root = "root"): Promise<void> {
   const there = await theProcess();
   await orRefused(

@@ -1,4 +1,4 @@
-/** Renders templates in JavaScript, where llama.cpp's own renderer can't be had. */
+/** Renders templates in JavaScript, for machines without llama.cpp's own renderer. */
 import { Worker } from "node:worker_threads";
 import { messageOf } from "../errors.js";
 import { TextFailure } from "./text-failure.js";
@@ -10,21 +10,21 @@ const MEBIBYTES = 256;
 
 type Reply = "ready" | { text: string } | { error: string } | { isLarge: true };
 
-/** A thread, started with the first template and again once one has ended it. */
+/** A rendering thread. It starts with the first template, and starts again after a template has ended it. */
 export class WorkerRenderer {
   readonly #seconds: number;
   #worker: Worker | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param seconds by the clock, for each mebibyte of a request that was begun */
+  /** @param seconds wall-clock limit of a request, per started mebibyte of the request */
   constructor(seconds = SECONDS) {
     this.#seconds = seconds;
   }
 
   /**
-   * Throws `TextFailure`.
+   * Renders a template. Throws `TextFailure`.
    *
-   * @param date the day that the template takes for today, YYYY-MM-DD
+   * @param date the day that the template uses as today, YYYY-MM-DD
    */
   render(
     template: string,
@@ -59,7 +59,7 @@ export class WorkerRenderer {
     throw new TextFailure("memory", "its text is too long for a prompt");
   }
 
-  /** Does something, and waits for what the thread says. One that fails is ended. */
+  /** Calls `begin`, and waits for the thread's next message. Terminates the thread if it fails. */
   async #exchange(worker: Worker, seconds: number, begin: () => void): Promise<Reply> {
     worker.ref();
     let cleanUp = () => {};
@@ -82,7 +82,7 @@ export class WorkerRenderer {
       });
     } catch (error) {
       this.#worker = undefined;
-      worker.on("error", () => {}); // it may come while the thread ends
+      worker.on("error", () => {}); // an error may still come while the thread ends
       await worker.terminate();
       throw error;
     } finally {

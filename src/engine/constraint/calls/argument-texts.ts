@@ -1,4 +1,4 @@
-/** The texts of a tool's arguments, by its JSON schema. */
+/** The texts of a tool's arguments that are valid by its JSON schema. */
 
 import { type Grammar, literals, rule } from "../expression.js";
 import { textsWithout } from "../free-text.js";
@@ -9,18 +9,19 @@ import { schemaGrammar } from "../json/schema-grammar.js";
 import { refusal } from "../refusal.js";
 import type { ArgumentTexts } from "./call-grammar.js";
 
-/** A tool's JSON schema of its arguments, an object. */
+/** A tool's name, and the JSON schema of its arguments. */
 export interface Parameters {
   name: string;
   schema: Readonly<Record<string, unknown>>;
 }
 
-/** Keywords of an object's schema that leave each of its properties to itself. */
+/** Keywords of an object's schema that restrict each property independently of the others. */
 const APART = ["type", "properties", "required", "additionalProperties", "$defs", "definitions"];
 const SAY_NOTHING = ["$schema", "$id", "$comment", "title", "description", "default", "examples"];
-/** What is said of texts, and can't be kept where they are written as they are. */
+/** Keywords about texts. They aren't supported if the template writes texts without quotes. */
 const OF_TEXTS = ["pattern", "format", "minLength", "maxLength"];
 
+/** Compiles the arguments of tools, which are numbered as in the list. */
 export function argumentTexts(tools: readonly Parameters[]): ArgumentTexts {
   const toolAt = (tool: number) => tools[tool] as Parameters;
   return {
@@ -38,7 +39,7 @@ export function argumentTexts(tools: readonly Parameters[]): ArgumentTexts {
   };
 }
 
-/** Says of which tool a refusal is. */
+/** Adds the tool's name to a refusal. */
 async function ofTool<T>(name: string, compile: () => Promise<T>): Promise<T> {
   try {
     return await compile();
@@ -63,7 +64,7 @@ function refuseTogether(name: string, schema: Parameters["schema"]): void {
   );
 }
 
-/** One argument between tags: JSON, or a text as it stands. */
+/** The texts of one argument between tags: JSON, or a text without quotes. */
 async function argumentTextsOf(
   { properties, $defs, definitions }: Parameters["schema"],
   name: string,

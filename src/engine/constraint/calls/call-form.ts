@@ -1,24 +1,24 @@
 /**
- * How a template writes tool calls, by which calls are found in a text without asking llama.cpp: votes
- * ask for those of every text. It is data, which can be sent to another process.
+ * How a template writes tool calls. It finds calls in a text without llama.cpp, because votes need the
+ * calls of every text. Forms are plain data, so they can be sent to another process.
  */
 
-/** The calls of one tool. Patterns are sources of regular expressions with the flags `suy`. */
+/** How the calls of one tool are written. `heads` are sources of regular expressions (flags `sug`). */
 export interface CallForm {
   name: string;
-  /** What stands before the arguments, or in a tagged form before the first one. */
+  /** Patterns of the text before the arguments; in a tagged form, before the first argument. */
   heads: readonly string[];
-  /** Null where the arguments are one JSON object, which follows the head. */
+  /** The arguments between tags; null if the arguments are one JSON object after the head. */
   tagged: readonly ArgumentForm[] | null;
 }
 
-/** An argument that stands by itself between tags. */
+/** An argument that is written between its own tags. */
 interface ArgumentForm {
   name: string;
   heads: readonly string[];
-  /** What follows the value. */
+  /** The text after the value. */
   tail: string;
-  /** Whether the value is the text as it stands, and not JSON. */
+  /** Whether the value is a text without quotes, not JSON. */
   isText: boolean;
 }
 
@@ -28,7 +28,7 @@ export interface FoundCall {
   arguments: Record<string, unknown>;
 }
 
-/** The calls in a text, in their order; what is unfinished is none. */
+/** The complete calls in a text, in their order. Unfinished calls are left out. */
 export function callsIn(text: string, forms: readonly CallForm[]): FoundCall[] {
   const calls: FoundCall[] = [];
   for (let at = 0; ; ) {
@@ -56,7 +56,7 @@ interface Found<Form> {
   end: number;
 }
 
-/** The form whose head comes first, the longest of those that begin together. */
+/** The form whose head comes first in the text. If several begin there, the longest head wins. */
 function firstOf<Form extends Headed>(
   text: string,
   from: number,
@@ -113,7 +113,7 @@ function objectAt(text: string, from: number): Read<Record<string, unknown>> | u
   return valueAt(text, from) as Read<Record<string, unknown>> | undefined;
 }
 
-/** A JSON value at a place of a text, which goes on behind it; blanks may stand before it. */
+/** Reads a JSON value at a place in a text. White space may come before it, and other text after it. */
 function valueAt(text: string, at: number): Read<unknown> | undefined {
   const from = text.length - text.slice(at).trimStart().length;
   const end = endOfValue(text, from);
@@ -133,7 +133,7 @@ function endOfValue(text: string, from: number): number | undefined {
     const found = piece.exec(text)?.[0];
     if (found === undefined) return undefined;
     if (depth === 0 && !/^["[{\w-]/.test(found)) return undefined;
-    // A number or word may be followed by a tag at once.
+    // A tag may follow a number or a word directly.
     const isWord = /^[\w-]/.test(found);
     at += isWord ? (/^[\w.+-]+/.exec(found)?.[0].length ?? found.length) : found.length;
     if (found === "{" || found === "[") depth++;

@@ -1,7 +1,7 @@
 /**
- * The grammar of a template's tool calls, made of llama.cpp's own: it knows how each template writes
- * calls. Of arguments its grammars say things that aren't so (docs/constraints.md), so that it is asked
- * for tools that stand in for the real ones, and what it says of their arguments is replaced.
+ * Makes the grammar of a template's tool calls from llama.cpp's own grammar, which knows how each template
+ * writes calls. Its rules for arguments are partly wrong (docs/constraints.md). So llama.cpp is asked for
+ * stand-in tools instead of the real ones, and its rules for their arguments are replaced.
  */
 import { rulesThatEnd } from "../check-rules.js";
 import {
@@ -21,37 +21,38 @@ import type { CallForm } from "./call-form.js";
 import { patternOf } from "./pattern.js";
 import { closedAtOnce, inOrder, repeatedCalls, someOf, strictly, unknownForm } from "./repairs.js";
 
-/** What the grammar needs to know of a tool. */
+/** The properties of a tool that the grammar needs. */
 export interface CalledTool {
   name: string;
-  /** Names of its parameters, those that are required first. */
+  /** Names of its parameters; the required ones come first. */
   parameters: readonly string[];
   required: readonly string[];
 }
 
-/** The texts of arguments. */
+/** Compiles the grammars of arguments. */
 export interface ArgumentTexts {
   /** The texts of all arguments of a tool, as one JSON object. */
   object(tool: number): Promise<Grammar>;
-  /** The texts of one parameter that stands by itself, in front of `tail`. */
+  /** The texts of one parameter that is written between its own tags; `tail` is the text after it. */
   parameter(tool: number, name: string, tail: string): Promise<{ rules: Grammar; isText: boolean }>;
 }
 
+/** The grammar of calls, and the forms by which calls are found in texts. */
 export interface Calls {
-  /** Its `root` is one call or several. */
+  /** The grammar. Its `root` is one call or several. */
   rules: Grammar;
   forms: CallForm[];
 }
 
 const aliasOf = (tool: number) => `ets-tool-${tool}-x`;
 const argumentAlias = (tool: number, argument: number) => `ets-arg-${tool}-${argument}-x`;
-/** A parameter of this kind has a rule of its own, and is no text. */
+/** The schema of stand-in parameters: llama.cpp writes a separate rule for it, and it is no text. */
 const MARK = { type: "array", items: { type: "null" }, maxItems: 3 };
 
 /**
- * The tools that llama.cpp is asked about.
+ * The stand-in tools for requests to llama.cpp.
  *
- * @param fills whether one without parameters is given one: its arguments have a rule then
+ * @param fills whether a tool without parameters gets one, so that its arguments have a rule
  */
 export function standIns(tools: readonly CalledTool[], fills: boolean): object[] {
   return tools.map(({ parameters, required }, i) => {
@@ -72,15 +73,17 @@ export function standIns(tools: readonly CalledTool[], fills: boolean): object[]
   });
 }
 
-/** Whether the arguments of all tools are JSON objects in a grammar. */
+/** Whether the grammar writes the arguments of all tools as JSON objects. */
 export function hasObjects(rules: Grammar, tools: readonly CalledTool[]): boolean {
   return tools.every((_, i) => rules.has(`tool-${aliasOf(i)}-schema`));
 }
 
 /**
- * @param given llama.cpp's for the tools that stand in
- * @param dropped special tokens that stand in no text
- * @throws LlamaEtsError `ERR_CONSTRAINT` for a form that isn't known
+ * Makes the grammar of calls, and the forms by which calls are found in texts.
+ *
+ * @param given llama.cpp's grammar for the stand-in tools
+ * @param dropped texts of special tokens that don't appear in the text of an answer
+ * @throws LlamaEtsError `ERR_CONSTRAINT` if the form of the calls is unknown
  */
 export async function callGrammar(
   given: Grammar,
@@ -109,7 +112,7 @@ export async function callGrammar(
   };
 }
 
-/** All arguments in one object. */
+/** Replaces the rule for a tool's arguments, which are one JSON object. */
 async function withObject(
   rules: Grammar,
   tool: number,
@@ -121,7 +124,7 @@ async function withObject(
   return () => ({ name: "", heads: headsOf(rules, name, dropped), tagged: null });
 }
 
-/** Each argument between tags. */
+/** Replaces the rules for a tool's arguments, which are between tags. */
 async function withTagged(
   rules: Grammar,
   tool: number,
@@ -151,7 +154,7 @@ async function withTagged(
   };
 }
 
-/** Puts the rules of another grammar in the place of a rule. */
+/** Replaces a rule by another grammar, whose rules get the prefix `name`. */
 function graft(rules: Grammar, name: string, other: Grammar): void {
   const nameOf = (inner: string) => (inner === "root" ? name : `${name}-${inner}`);
   for (const [inner, body] of other) {
@@ -162,7 +165,7 @@ function graft(rules: Grammar, name: string, other: Grammar): void {
   }
 }
 
-/** The text that follows a rule in an expression; undefined where none does. */
+/** The text that follows a rule in an expression; undefined if there is none. */
 function tailOf(expression: Expression | undefined, name: string): string | undefined {
   if (expression?.type !== "sequence") return undefined;
   const at = expression.parts.findIndex((part) => part.type === "rule" && part.name === name);
@@ -170,7 +173,7 @@ function tailOf(expression: Expression | undefined, name: string): string | unde
   return next?.type === "text" ? next.text : undefined;
 }
 
-/** Patterns of what stands before a rule, wherever it is used. */
+/** Patterns of the text before a rule, for each place where the rule is used. */
 function headsOf(rules: Grammar, name: string, dropped: readonly string[]): string[] {
   const heads = new Set<string>();
   for (const body of rules.values()) {
@@ -190,7 +193,7 @@ function leadingText(expression: Expression | undefined): string | undefined {
   return first?.type === "text" ? first.text : undefined;
 }
 
-/** With the real names in the place of those that stood in for them. */
+/** Replaces the stand-in names in an expression by the real names. */
 function renamed(expression: Expression, tools: readonly CalledTool[]): Expression {
   return mapped(expression, (each) => {
     if (each.type !== "text" || !each.text.includes("ets-")) return each;
@@ -198,6 +201,7 @@ function renamed(expression: Expression, tools: readonly CalledTool[]): Expressi
   });
 }
 
+/** Replaces the stand-in names in a text by the real names. */
 export function realNames(written: string, tools: readonly CalledTool[]): string {
   return tools.reduce(
     (all, { name, parameters }, i) =>
@@ -209,15 +213,15 @@ export function realNames(written: string, tools: readonly CalledTool[]): string
   );
 }
 
-/** The same text without what stands in no text. */
+/** Removes the dropped texts from a text. */
 export function withoutTexts(written: string, dropped: readonly string[]): string {
   return dropped.reduce((text, each) => text.replaceAll(each, ""), written);
 }
 
 /**
- * Texts that may make calls: free until one begins.
+ * Allows free text before the calls, and answers without calls.
  *
- * @param marks texts with which calls begin, and which stand nowhere else
+ * @param marks the texts with which calls begin; free text can't contain them
  */
 export function withFreeText({ rules, forms }: Calls, marks: readonly string[]): Calls {
   const free = textsWithout(marks, "free");
@@ -227,7 +231,7 @@ export function withFreeText({ rules, forms }: Calls, marks: readonly string[]):
   return { rules: all, forms };
 }
 
-/** Calls of one tool alone: the shortest one, and one with all arguments. */
+/** Example texts of calls of one tool: the shortest one, and one with all arguments. */
 export function exampleCalls({ rules, forms }: Calls, tool: number): string[] {
   const alone: Grammar = new Map(rules);
   for (const i of forms.keys()) {

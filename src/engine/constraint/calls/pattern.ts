@@ -1,9 +1,9 @@
-/** Expressions as sources of regular expressions with the flags `su`. */
+/** Converts expressions to sources of regular expressions with the flags `su`. */
 import type { Expression, Grammar, Range } from "../expression.js";
 
 /**
- * @param rules those that it uses; of one that contains itself any text will do
- * @param dropped texts that are left out of literals
+ * @param rules the rules that the expression uses; a rule inside itself matches any text
+ * @param dropped texts that are removed from literals
  */
 export function patternOf(
   expression: Expression,
@@ -16,7 +16,7 @@ export function patternOf(
 interface Place {
   rules: Grammar;
   dropped: readonly string[];
-  /** The rules that it is written within. */
+  /** The names of the rules around this place. */
   within: readonly string[];
 }
 

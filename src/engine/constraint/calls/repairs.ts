@@ -1,4 +1,4 @@
-/** What is changed of llama.cpp's grammars of tool calls before they can restrict an answer. */
+/** Repairs llama.cpp's grammars of tool calls, so that they can restrict an answer. */
 import {
   choice,
   complement,
@@ -22,7 +22,7 @@ import { refusal } from "../refusal.js";
 const ESCAPED = set(points('"\\/ bfnrt'));
 const IN_STRINGS = set(complement(points('"\\')));
 
-/** In llama.cpp's own strings of JSON stand raw control characters, and blanks behind a backslash. */
+/** Fixes JSON strings: llama.cpp's allow raw control characters, and a space after a backslash. */
 export function strictly(part: Expression): Expression {
   const written = JSON.stringify(part);
   if (written === JSON.stringify(ESCAPED)) return set(points('"\\/bfnrt'));
@@ -37,7 +37,7 @@ function points(characters: string): Range[] {
   });
 }
 
-/** llama.cpp's reader takes no blanks between a call's last tag and what closes the call. */
+/** Removes white space before the text that closes a call: llama.cpp's parser doesn't accept it there. */
 export function closedAtOnce(expression: Expression): Expression {
   const isCall = (name: string) => /^tool-ets-tool-\d+-x$/.test(name);
   return mapped(expression, (part) => {
@@ -54,9 +54,9 @@ export function closedAtOnce(expression: Expression): Expression {
 }
 
 /**
- * One call or several. llama.cpp's alternatives are all that may trigger its grammar: what stands in
- * another one is left out, and so is what only repeats the others, with nothing in between too, which
- * llama.cpp can't read itself.
+ * One call or several. llama.cpp's root has an alternative for each trigger of the grammar. This function
+ * drops the alternatives that other ones contain. It also drops those that only repeat the others, even
+ * with nothing between two calls, which llama.cpp's parser can't read. Repetitions get a space instead.
  */
 export function repeatedCalls(rules: Grammar): Expression {
   const nullable = nullableRules(rules);
@@ -75,7 +75,7 @@ export function repeatedCalls(rules: Grammar): Expression {
   return sequence(calls, repeat(sequence(rule("space"), calls), 0));
 }
 
-/** The same without the empty text. */
+/** The same language without the empty text. */
 export function someOf(expression: Expression, rules: Grammar): Expression {
   if (!isNullable(expression, nullableRules(rules))) return expression;
   switch (expression.type) {
@@ -88,7 +88,7 @@ export function someOf(expression: Expression, rules: Grammar): Expression {
     case "repeat":
       return repeat(someOf(expression.of, rules), 1, expression.max);
     case "sequence": {
-      // Calls come first, and behind them what may close their section.
+      // The calls are the first part. The text that closes their section may follow.
       const [first = NEVER, ...rest] = expression.parts;
       return sequence(someOf(first, rules), ...rest);
     }
@@ -106,7 +106,7 @@ function nullableRules(rules: Grammar): Set<string> {
   return known;
 }
 
-/** Arguments that may come in any order, and again, are given one order, and come once. */
+/** Gives optional arguments a fixed order, each at most once, instead of any order and repetitions. */
 export function inOrder(expression: Expression, prefix: string): Expression {
   return mapped(expression, (each) => {
     if (each.type !== "repeat" || each.max !== Number.POSITIVE_INFINITY) return each;
@@ -120,6 +120,7 @@ export function inOrder(expression: Expression, prefix: string): Expression {
   });
 }
 
+/** The error for a template whose form of calls isn't supported. */
 export function unknownForm() {
   return refusal(
     "The chat template writes the arguments of tool calls in a form that no grammar is known for",

@@ -1,25 +1,25 @@
-/** Schemas without combining keywords, which all hold. */
+/** Alternatives: lists of schemas without combining keywords, all of which must hold. */
 import type { AnySchemaObject } from "ajv";
 import { type Type, typeOfKeyword } from "./keywords.js";
 
-/** A part of the document. */
+/** A schema within the document. */
 export interface Part {
   schema: AnySchemaObject | boolean;
-  /** JSON pointer, `#` for the whole. */
+  /** Its JSON pointer; `#` is the whole document. */
   pointer: string;
 }
 
-/** Schemas that all hold, without combining keywords. */
+/** Schemas without combining keywords, all of which must hold. */
 export interface Alternative {
   parts: readonly { schema: AnySchemaObject; pointer: string }[];
   types: ReadonlySet<Type>;
-  /** Whether numbers are to be whole. */
+  /** Whether numbers must be integers. */
   isWhole: boolean;
-  /** Whether `type` says so, and not the keywords alone. */
+  /** Whether the keyword `type` has restricted `types`. */
   isTyped: boolean;
 }
 
-/** The types that an alternative is written in: where `type` is missing, its keywords tell. */
+/** The types of the written values. Without `type`, they are the types that the other keywords are about. */
 export function writtenTypes({ parts, types, isTyped }: Alternative): Type[] {
   const told = new Set(parts.flatMap(({ schema }) => Object.keys(schema).map(typeOfKeyword)));
   const isFormatted = parts.some(({ schema }) => schema.format !== undefined);
@@ -34,7 +34,7 @@ export function each(schemas: unknown, pointer: string): Part[] {
   return schemas.map((schema, i) => ({ schema, pointer: `${pointer}/${i}` }));
 }
 
-/** A pointer's next step. */
+/** Appends a name to a JSON pointer. */
 export function step(pointer: string, name: string): string {
   return `${pointer}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }

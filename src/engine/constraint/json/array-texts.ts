@@ -1,4 +1,4 @@
-/** Arrays as schemas have them. */
+/** Arrays that are valid by schemas. */
 import { EMPTY, type Expression, isNever, NEVER, optional, sequence, text } from "../expression.js";
 import { MAX_REPEATS } from "../limits.js";
 import { refusal } from "../refusal.js";
@@ -7,15 +7,15 @@ import { bracketed, list, SPACE, type Values } from "./containers.js";
 import { cureFor } from "./keywords.js";
 import { tightest } from "./number-bounds.js";
 
-/** What one schema says of items: those at the beginning, and the rest. */
+/** One schema's parts for items: the first ones, and the rest. */
 interface Items {
   first: Part[];
   rest: Part | undefined;
 }
 
 /**
- * Arrays that are valid by an alternative. Where `prefixItems` stand alone, all of them are written and
- * no more.
+ * Arrays that are valid by an alternative. For `prefixItems` without `items`, the arrays have exactly
+ * these items.
  */
 export function arrayTexts(alternative: Alternative, values: Values): Expression {
   const { parts } = alternative;
@@ -52,7 +52,7 @@ export function arrayTexts(alternative: Alternative, values: Values): Expression
   return bracketed("[", content(written, rest, min, more), "]");
 }
 
-/** `min` items at least; the last `more` of them are like `rest`. */
+/** At least `min` items: the given ones, then up to `more` further ones like `rest`. */
 function content(
   items: readonly Expression[],
   rest: Expression,

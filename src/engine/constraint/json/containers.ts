@@ -1,4 +1,4 @@
-/** What arrays and objects are written with. */
+/** Common parts of arrays and objects. */
 import {
   EMPTY,
   type Expression,
@@ -12,17 +12,17 @@ import {
 } from "../expression.js";
 import type { Part } from "./alternative.js";
 
-/** What may stand between the parts of JSON: nothing, a blank, or a line's end with an indentation. */
+/** White space between the parts of JSON: none, one space, or a line feed with an indentation. */
 export const SPACE: Expression = rule("space");
 
-/** How values of other schemas are written, for what is made of values. */
+/** Gives arrays and objects the expressions of the values in them. */
 export interface Values {
-  /** Values that are valid by all of these; by no schema, any. */
+  /** The values that are valid by all of these schemas; any value if there are none. */
   of(parts: readonly Part[]): Expression;
   isValid(part: Part, value: unknown): boolean;
 }
 
-/** So many items with commas between them. */
+/** From `min` to `max` items, separated by commas. */
 export function list(item: Expression, min: number, max = Number.POSITIVE_INFINITY): Expression {
   if (max === 0) return EMPTY;
   const more = repeat(sequence(text(","), SPACE, item), Math.max(0, min - 1), max - 1);
@@ -30,7 +30,7 @@ export function list(item: Expression, min: number, max = Number.POSITIVE_INFINI
   return min === 0 ? optional(all) : all;
 }
 
-/** An array or an object of what may be empty. */
+/** An array or an object; its content may be empty. */
 export function bracketed(open: string, content: Expression, close: string): Expression {
   const isOptional = content.type === "repeat" && content.min === 0 && content.max === 1;
   if (isNever(content)) return NEVER;

@@ -1,13 +1,13 @@
-/** Whether what is written for one alternative of `oneOf` is never valid by another. */
+/** Tests whether the values written for one alternative of `oneOf` are never valid by another one. */
 import type { AnySchemaObject } from "ajv";
 import { type Alternative, type Part, step, writtenTypes } from "./alternative.js";
 
 /** Whether a value is valid by a part. */
 type IsValid = (part: Part, value: unknown) => boolean;
 
-/** @param written what is written; its objects have no properties but those named */
+/** @param written the written alternative; by default its objects have only the named properties */
 export function isDisjoint(written: Alternative, other: Alternative, isValid: IsValid): boolean {
-  if (isListed(written)) return true; // each of its values is checked by the whole schema
+  if (isListed(written)) return true; // each listed value is checked against the whole schema
   const shared = writtenTypes(written).filter((type) => other.types.has(type));
   return shared.every((type) => {
     if (type === "object") return areObjectsDisjoint(written, other, isValid);
@@ -16,6 +16,7 @@ export function isDisjoint(written: Alternative, other: Alternative, isValid: Is
   });
 }
 
+/** Whether `enum` or `const` lists the values of an alternative. */
 export function isListed({ parts }: Alternative): boolean {
   return parts.some(({ schema }) => schema.enum !== undefined || schema.const !== undefined);
 }
@@ -59,7 +60,7 @@ function propertyOf({ parts }: Alternative, name: string): Part[] {
   });
 }
 
-/** The values that a property is listed to have. */
+/** The values that `const` or `enum` lists for a property; undefined if there is no list. */
 function valuesOf(written: Alternative, name: string): unknown[] | undefined {
   for (const { schema } of propertyOf(written, name)) {
     if (typeof schema === "boolean") continue;

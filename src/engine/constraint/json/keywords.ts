@@ -1,10 +1,10 @@
-/** Keywords of JSON schemas: what each applies to, and which a grammar can't say. */
+/** Keywords of JSON schemas: the type that each applies to, and those that a grammar can't express. */
 
 export const TYPES = ["object", "array", "string", "number", "boolean", "null"] as const;
-/** An integer is a number here. */
+/** A JSON type. Integers are numbers here. */
 export type Type = (typeof TYPES)[number];
 
-/** They say nothing of what is valid. `x-…` are such as well. */
+/** Keywords that don't affect validity. Keywords that begin with `x-` don't either. */
 const ANNOTATIONS = new Set([
   ...[
     "title",
@@ -21,7 +21,7 @@ const ANNOTATIONS = new Set([
   ...["discriminator", "externalDocs", "xml"], // of OpenAPI
 ]);
 
-/** They are of all types, and the reader of schemas knows them. */
+/** Keywords for all types, which `SchemaDocument` handles. */
 const COMBINING = ["type", "enum", "const", "$ref", "allOf", "anyOf", "oneOf", "nullable"];
 
 const OF_TYPES: Readonly<Record<string, Type>> = {
@@ -39,7 +39,7 @@ const OF_TYPES: Readonly<Record<string, Type>> = {
   ...of("number", ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]),
 };
 
-/** Understood where the values are listed, by `enum` or `const`, and refused elsewhere. */
+/** Keywords that are supported only together with `enum` or `const`, and refused elsewhere. */
 const UNSUPPORTED: Readonly<Record<string, Type | "any">> = {
   ...of("object", ["dependentRequired", "dependentSchemas", "dependencies"]),
   ...of("array", ["contains", "minContains", "maxContains", "unevaluatedItems"]),
@@ -64,23 +64,24 @@ function isAnnotation(keyword: string): boolean {
   return ANNOTATIONS.has(keyword) || keyword.startsWith("x-");
 }
 
-/** The type whose values a keyword is about, where it is about one type and no other. */
+/** The type whose values a keyword restricts; undefined if it isn't about exactly one type. */
 export function typeOfKeyword(keyword: string): Type | undefined {
   return Object.hasOwn(OF_TYPES, keyword) ? OF_TYPES[keyword] : undefined;
 }
 
-/** What an unsupported keyword is about. */
+/** The type that an unsupported keyword restricts; undefined for all other keywords. */
 export function unsupportedFor(keyword: string): Type | "any" | undefined {
   return Object.hasOwn(UNSUPPORTED, keyword) ? UNSUPPORTED[keyword] : undefined;
 }
 
 const SUPPORTED = [...COMBINING, "format", ...Object.keys(OF_TYPES)];
 
+/** The fix for an unsupported keyword, followed by the supported keywords. */
 export function cureFor(keyword: string, cure = CURES[keyword]): string {
   return `${cure ?? "the schema without it"}. Supported are ${SUPPORTED.join(", ")}`;
 }
 
-/** For a keyword that is misspelt, or of nobody. */
+/** The fix for an unknown keyword, which may be misspelled. */
 export function unknownCure(keyword: string): string {
   const letters = (name: string) => name.toLowerCase().replaceAll(/[^a-z]/g, "");
   const near = SUPPORTED.find((name) => letters(name) === letters(keyword));

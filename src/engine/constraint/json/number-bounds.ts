@@ -1,4 +1,4 @@
-/** Numbers as schemas bound them. */
+/** Numbers within the bounds of schemas. */
 import { type Expression, literals } from "../expression.js";
 import { refusal } from "../refusal.js";
 import type { Alternative } from "./alternative.js";
@@ -12,11 +12,11 @@ import {
 
 const MAX_MULTIPLES = 1000;
 const LARGEST = 1e15;
-/** Formats of OpenAPI. The first bounds a number, the others say how it is kept. */
+/** Formats of OpenAPI. `int32` bounds a number; the others only say how it is stored. */
 const NUMBER_FORMATS = ["int32", "int64", "float", "double"];
 const INT32 = 2 ** 31;
 
-/** Numbers that are valid by an alternative: up to fifteen digits before the point, ten after it. */
+/** Numbers that are valid by an alternative, with up to fifteen digits before the point and ten after it. */
 export function numberTexts(alternative: Alternative): Expression {
   const { parts } = alternative;
   const bounds = boundsOf(alternative);
@@ -110,7 +110,7 @@ function boundsOf({ parts }: Alternative): NumberBounds {
   return bounds;
 }
 
-/** A bound that several schemas give. */
+/** The tightest value of a keyword in several schemas; undefined if none has it. */
 export function tightest(
   parts: Alternative["parts"],
   keyword: string,

@@ -1,4 +1,4 @@
-/** Numbers of a range as JSON writes them, so that what is written is in the range as it is read. */
+/** JSON texts of the numbers in a range. The parsed double is always in the range too. */
 import {
   choice,
   EMPTY,
@@ -11,15 +11,15 @@ import {
 } from "../expression.js";
 
 export interface NumberBounds {
-  /** Perhaps infinite. */
+  /** Both bounds may be infinite. */
   min: number;
   max: number;
-  /** Whether the bound itself is outside. */
+  /** Whether the bound itself is excluded. */
   isAboveMin: boolean;
   isBelowMax: boolean;
 }
 
-/** Digits before the point: doubles tell all such integers apart. */
+/** The most digits before the point. Doubles represent all such integers exactly. */
 const DIGITS = 15;
 const LARGEST = 10 ** DIGITS - 1;
 const FRACTION_DIGITS = 10;
@@ -32,7 +32,7 @@ const MINUS = text("-");
 const WHOLE = choice([text("0"), sequence(digit(1, 9), repeat(ANY_DIGIT, 0, DIGITS - 1))]);
 
 export const ANY_INTEGER = sequence(optional(MINUS), WHOLE);
-/** A number of any size; an exponent has at most two digits, so that no double overflows. */
+/** Any number. An exponent has at most two digits, so that no double overflows. */
 export const ANY_NUMBER = sequence(
   optional(MINUS),
   WHOLE,
@@ -52,7 +52,7 @@ function codeRange(character: string): [number, number] {
   return [point, point];
 }
 
-/** Whole numbers of up to fifteen digits, from `min` to `max`. */
+/** Integers of up to fifteen digits, from `min` to `max`. */
 export function integersBetween(min: number, max: number): Expression {
   const low = Math.max(Math.ceil(min), -LARGEST);
   const high = Math.min(Math.floor(max), LARGEST);
@@ -64,7 +64,7 @@ export function integersBetween(min: number, max: number): Expression {
   return choice(options);
 }
 
-/** @param low and `high` whole, 0 or more */
+/** @param low an integer of at least 0, like `high` */
 function wholeBetween(low: number, high: number): Expression {
   const options: Expression[] = [];
   for (let from = low; from <= high; ) {
@@ -133,7 +133,7 @@ function magnitudes(low: Bound, high: Bound): Expression {
   ]);
 }
 
-/** The whole part, and the digits of the fraction without zeros at their end. */
+/** The integer part, and the digits of the fraction without trailing zeros. */
 function decimal(value: number): [number, string] {
   const whole = Math.floor(value);
   const shown = String(value);
@@ -149,16 +149,16 @@ interface Edge {
   isIn: boolean;
 }
 
-/** A fraction, or none, from `low` to `high`; one that isn't given is no bound. */
+/** A fraction from `low` to `high`, or none. An undefined edge is no bound. */
 function fraction(low: Edge | undefined, high: Edge | undefined, whole: number): Expression {
-  // Sixteen digits may round to the bound that is outside.
+  // A number with more than fifteen digits could round to an excluded bound.
   const digits = Math.max(0, Math.min(FRACTION_DIGITS, DIGITS - String(whole).length));
   const written = digitsBetween(low, high, digits);
   const options = written.options.length > 0 ? [sequence(POINT, choice(written.options))] : [];
   return choice(written.mayBeEmpty ? [EMPTY, ...options] : options);
 }
 
-/** Up to `left` digits after the point, and whether none are in the range too. */
+/** Up to `left` digits of the fraction; `mayBeEmpty` says whether no digits are in the range too. */
 function digitsBetween(low: Edge | undefined, high: Edge | undefined, left: number) {
   const mayBeEmpty =
     (low === undefined || (low.fraction === "" && low.isIn)) &&

@@ -1,4 +1,4 @@
-/** Objects as schemas have them: properties in the schema's order. */
+/** Objects that are valid by schemas. Their properties are in the schema's order. */
 import {
   choice,
   complement,
@@ -21,23 +21,23 @@ import { cureFor } from "./keywords.js";
 import { tightest } from "./number-bounds.js";
 import { escaped, RAW_RANGES } from "./string-texts.js";
 
-/** A name is a string, whatever else its schema allows. */
+/** The schema of names, which are always strings. */
 const A_STRING: Part = { schema: { type: "string" }, pointer: "a name" };
 
-/** Each may be the first: they are written once for each that may stand before. */
+/** The most optional properties. Each may be the first one, so the grammar grows with their square. */
 const MAX_OPTIONAL = 250;
 
 interface Member {
-  /** The name, a colon and the value. */
+  /** The expression of name, colon and value. */
   written: Expression;
   isRequired: boolean;
 }
 
 /**
- * Objects that are valid by an alternative. Where a schema names properties, others are written only if
- * `additionalProperties` allows it expressly.
+ * Objects that are valid by an alternative. If a schema names properties, objects have other ones only if
+ * `additionalProperties` explicitly allows them.
  *
- * @param whole what the object is to be valid by
+ * @param whole the schemas by which the whole object must be valid
  */
 export function objectTexts(
   alternative: Alternative,
@@ -64,7 +64,7 @@ export function objectTexts(
   return counted(alternative, members, extra);
 }
 
-/** The schemas that a property is to be valid by, as one schema says. */
+/** The schemas by which a property must be valid, according to one schema of the object. */
 function schemasOf({ schema, pointer }: Alternative["parts"][number], name: string): Part[] {
   const properties = (schema.properties ?? {}) as Record<string, Part["schema"]>;
   const own = Object.hasOwn(properties, name) ? properties[name] : undefined;
@@ -90,7 +90,7 @@ function isNameValid(parts: Alternative["parts"], name: string, values: Values):
   });
 }
 
-/** A property that isn't named; never where there is none. */
+/** The expression of a property that isn't named; `NEVER` if there can't be one. */
 function extraOf({ parts }: Alternative, names: readonly string[], values: Values): Expression {
   const open = parts.filter(({ schema }) => schema.additionalProperties !== undefined);
   const patterned = parts.filter(
@@ -153,14 +153,14 @@ function patternedMember(
   return sequence(key, text(":"), SPACE, values.of([only.part]));
 }
 
-/** Names that aren't any of these, written without escapes. */
+/** Any other names than these, written without escapes. */
 function anyNameBut(names: readonly string[]): Expression {
   const raw = set(RAW_RANGES);
   const isRaw = (name: string) => JSON.stringify(name) === `"${name}"`;
   return sequence(text('"'), notThese(names.filter(isRaw), raw), text('"'));
 }
 
-/** Texts of raw characters that aren't any of these. */
+/** All texts of unescaped characters, except these texts. */
 function notThese(texts: readonly string[], raw: Expression): Expression {
   if (texts.length === 0) return repeat(raw, 0);
   const groups = new Map<number, string[]>();
@@ -196,7 +196,7 @@ function counted(
     );
   }
   if (members.length === 0) {
-    // One name twice is one property: more than one can't be promised.
+    // Two members with the same name count as one property, so a grammar can ensure only one property.
     if (min > 1) throw unsupported(pointer, "minProperties above 1 where no properties are named");
     return bracketed("{", isNever(extra) ? EMPTY : list(extra, min, max), "}");
   }
@@ -207,11 +207,11 @@ function counted(
   throw unsupported(pointer, "minProperties above the number of required properties");
 }
 
-/** Members in their order, with commas; at least one where asked. */
+/** Members in their order, separated by commas; with `isFilled`, at least one. */
 function contents(members: readonly Member[], extra: Expression, isFilled: boolean): Expression {
   const comma = sequence(text(","), SPACE);
   const extras = isNever(extra) ? EMPTY : repeat(sequence(comma, extra), 0);
-  const after: Expression[] = [extras]; // what follows, from the last member to the first
+  const after: Expression[] = [extras]; // what follows each member, built from the last one
   for (const { written, isRequired } of members.toReversed()) {
     const next = sequence(comma, written);
     after.unshift(sequence(isRequired ? next : optional(next), after[0] ?? EMPTY));
@@ -225,7 +225,7 @@ function contents(members: readonly Member[], extra: Expression, isFilled: boole
   return isFilled ? all : optional(all);
 }
 
-/** `unevaluatedProperties: false` is what is written anyway, where nothing else adds properties. */
+/** Throws for `unevaluatedProperties`, unless it is false for the whole object, which is the default here. */
 function checkUnevaluated({ parts }: Alternative, whole: readonly Part[]): void {
   for (const { schema, pointer } of parts) {
     const { unevaluatedProperties } = schema;

@@ -1,4 +1,4 @@
-/** A caller's schema as plain data, within bounds. */
+/** Copies a caller's schema to plain data of limited size. */
 import type { AnySchemaObject } from "ajv";
 import { LlamaEtsError, messageOf } from "../../errors.js";
 import { refusal } from "../refusal.js";
@@ -6,13 +6,13 @@ import { refusal } from "../refusal.js";
 const MAX_DEPTH = 100;
 const MAX_CHARACTERS = 1_000_000;
 
-/** A schema without surprises: no prototype, no getter, no circle. Throws `ERR_CONSTRAINT`. */
+/** A copy of a schema without prototypes, getters or cycles. Throws `ERR_CONSTRAINT` if it isn't JSON. */
 export function plainCopy(given: unknown): AnySchemaObject | boolean {
   let text: string | undefined;
   let values = 0;
   try {
     text = JSON.stringify(given, (key, value) => {
-      // What is there once in memory is written each time that something refers to it.
+      // An object that is referred to several times is written each time, so count the values.
       if (++values > MAX_CHARACTERS / 2) throw tooLong();
       return isJson(key, value);
     });
@@ -39,7 +39,7 @@ function tooLong(): LlamaEtsError {
   return refusal(`The JSON schema has more than ${MAX_CHARACTERS} characters`, "a smaller schema");
 }
 
-/** Nothing is written as something else: NaN as null, a Map as an empty object. What is undefined isn't there. */
+/** Throws for values that JSON would change: NaN to null, a Map to an empty object. Allows undefined. */
 function isJson(key: string, value: unknown): unknown {
   const kind = Object.prototype.toString.call(value).slice("[object ".length, -1);
   const isKnown = ["Object", "Array", "String", "Number", "Boolean", "Null", "Undefined"];

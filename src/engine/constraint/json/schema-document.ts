@@ -1,6 +1,6 @@
 /**
- * A JSON schema as alternatives of plain schemas: `$ref`, `allOf`, `anyOf` and `oneOf` at the top are
- * gone, and each alternative is a list of schemas that all hold.
+ * Converts a JSON schema to alternatives of plain schemas. `$ref`, `allOf`, `anyOf` and `oneOf` at the top
+ * level are resolved. Each alternative is a list of schemas, all of which must hold.
  */
 import type { Ajv, AnySchemaObject } from "ajv";
 import { messageOf } from "../../errors.js";
@@ -11,18 +11,19 @@ import { cureFor, isKnown, TYPES, unknownCure } from "./keywords.js";
 import { plainCopy } from "./plain-copy.js";
 
 const MAX_ALTERNATIVES = 256;
-/** Schemas of one alternative that all hold. */
+/** The most schemas of one alternative. */
 const MAX_PARTS = 1000;
 const inTime = <T>(read: () => T): T => readInTime("The JSON schema", read);
 const ANYTHING: Alternative = { parts: [], types: new Set(TYPES), isWhole: false, isTyped: false };
 
+/** A JSON schema of a caller. It validates values, and resolves references and combining keywords. */
 export class SchemaDocument {
   readonly root: Part;
   readonly #create: () => Ajv;
-  /** Made once a value is to be judged. */
+  /** Created when the first value is validated. */
   #ajv: Ajv | undefined;
   readonly #validators = new Map<string, (value: unknown) => boolean>();
-  /** By pointer: parts that refer to one part twice, which does likewise, multiply. */
+  /** Alternatives by pointer. Without this cache, chains of repeated references would multiply the work. */
   readonly #ofParts = new Map<string, Alternative[]>();
 
   private constructor(schema: AnySchemaObject | boolean, create: () => Ajv) {
@@ -30,7 +31,7 @@ export class SchemaDocument {
     this.#create = create;
   }
 
-  /** Throws `ERR_CONSTRAINT` for what is no schema of drafts 2020-12 or 07. */
+  /** Opens a schema. Throws `ERR_CONSTRAINT` if it isn't valid by draft 2020-12 or draft-07. */
   static async open(given: unknown): Promise<SchemaDocument> {
     const schema = plainCopy(given);
     const dialect = typeof schema === "boolean" ? undefined : schema.$schema;
@@ -43,7 +44,7 @@ export class SchemaDocument {
     }
     const { create, meta } = await dialectOf(isOld);
     if (typeof schema !== "boolean") {
-      delete schema.$schema; // the dialect is chosen
+      delete schema.$schema; // `meta` is chosen for the dialect already
       if (inTime(() => meta.validateSchema(schema)) !== true) {
         const [error] = meta.errors ?? [];
         const where = `#${error?.instancePath ?? ""}`;
@@ -82,7 +83,7 @@ export class SchemaDocument {
     return validate(value);
   }
 
-  /** The alternatives of parts that all hold. Throws `ERR_CONSTRAINT`. */
+  /** The alternatives of a list of schemas, all of which must hold. Throws `ERR_CONSTRAINT`. */
   alternatives(parts: readonly Part[]): Alternative[] {
     return inTime(() =>
       parts.reduce(
@@ -171,7 +172,7 @@ export class SchemaDocument {
 
 interface Dialect {
   create(): Ajv;
-  /** Says what is a schema of the dialect. */
+  /** Validates schemas of the dialect. */
   meta: Ajv;
 }
 const dialects = new Map<boolean, Dialect>();
@@ -206,13 +207,13 @@ function checkKeywords(schema: AnySchemaObject, pointer: string): void {
   }
   if (pointer !== "#" && typeof schema.$id === "string" && !schema.$id.startsWith("#")) {
     throw refusal(
-      `The JSON schema at ${pointer} has an $id, another document's beginning`,
+      `The JSON schema at ${pointer} has an $id, which begins another document`,
       cureFor("$id"),
     );
   }
 }
 
-/** A schema by its own keywords. */
+/** A schema's own keywords as an alternative. */
 function plain(schema: AnySchemaObject, pointer: string): Alternative {
   const parts = [{ schema, pointer }];
   const named = schema.type === undefined ? undefined : [schema.type].flat().map(String);
@@ -265,7 +266,7 @@ function at(root: Part, pointer: string): Part | undefined {
   return isSchema ? { schema: schema as AnySchemaObject | boolean, pointer: found } : undefined;
 }
 
-/** The part that `$anchor`, or `$id` with a fragment, names. */
+/** The schema with a given `$anchor`, or with a fragment as its `$id`. */
 function anchor(root: Part, name: string): Part | undefined {
   const todo: { value: unknown; pointer: string }[] = [{ value: root.schema, pointer: "#" }];
   for (let next = todo.pop(); next !== undefined; next = todo.pop()) {

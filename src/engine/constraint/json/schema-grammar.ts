@@ -1,4 +1,4 @@
-/** JSON schemas as grammars: what is written by the grammar is valid by the schema. */
+/** Converts JSON schemas to grammars. All texts of the grammar are valid by the schema. */
 import { rulesThatEnd } from "../check-rules.js";
 import {
   choice,
@@ -34,14 +34,14 @@ const INDENT = set([
 ]);
 const MAX_INDENT = 60;
 const MAX_RULES = 5000;
-/** Each is compared with all. */
+/** The most listed values of a schema. Each is validated. */
 const MAX_LISTED = 10_000;
 
 /**
- * A grammar of the values that are valid by a schema, with the rule `root`.
+ * A grammar of values that are valid by a schema, with the rule `root`.
  *
- * @throws LlamaEtsError `ERR_CONSTRAINT` for what is no schema, can't be met, or says what a grammar
- * can't say
+ * @throws LlamaEtsError `ERR_CONSTRAINT` for a malformed schema, one that no value can meet, or one that
+ *   a grammar can't express
  */
 export async function schemaGrammar(schema: unknown): Promise<Grammar> {
   const document = await SchemaDocument.open(schema);
@@ -52,7 +52,7 @@ class SchemaGrammar implements Values {
   readonly #document: SchemaDocument;
   readonly #rules: Grammar = new Map();
   readonly #names = new Map<string, string>();
-  /** Where no value is valid. */
+  /** Pointers of the schemas by which no value is valid. */
   readonly #impossible: string[] = [];
 
   constructor(document: SchemaDocument) {
@@ -60,7 +60,7 @@ class SchemaGrammar implements Values {
   }
 
   build(): Grammar {
-    this.#rules.set("root", NEVER); // first
+    this.#rules.set("root", NEVER); // makes `root` the first rule
     this.#rules.set("root", this.of([this.#document.root]));
     this.#rules.set(
       "space",
@@ -165,7 +165,7 @@ function isEmptySchema(schema: Part["schema"]): boolean {
   return typeof schema === "object" && Object.keys(schema).length === 0;
 }
 
-/** What a rule is about, for people. */
+/** A readable name for a rule. */
 function nameOf(key: string): string {
   const last = key.split("/").at(-1) ?? "";
   const name = last.replaceAll(/[^A-Za-z0-9-]+/g, "-").replaceAll(/^-+|-+$/g, "");

@@ -1,4 +1,4 @@
-/** Strings as schemas bound them. */
+/** Strings within the bounds of schemas. */
 import { type Expression, NEVER, repeat, sequence, text } from "../expression.js";
 import { MAX_REPEATS } from "../limits.js";
 import { excerpt, refusal } from "../refusal.js";
@@ -7,7 +7,7 @@ import type { Alternative } from "./alternative.js";
 import { tightest } from "./number-bounds.js";
 import { ANY_CHARACTER, escaped, FORMAT_NAMES, formatTexts, lengthsOf } from "./string-texts.js";
 
-/** Strings that are valid by an alternative. Of those with a `maxLength`, up to 2,000 characters. */
+/** Strings that are valid by an alternative. With a `maxLength`, they have up to 2,000 characters. */
 export function stringTexts({ parts, types }: Alternative): Expression {
   const min = tightest(parts, "minLength", Math.max) ?? 0;
   const max = tightest(parts, "maxLength", Math.min) ?? Number.POSITIVE_INFINITY;
@@ -35,7 +35,7 @@ export function stringTexts({ parts, types }: Alternative): Expression {
   return sequence(text('"'), repeat(ANY_CHARACTER, min, most), text('"'));
 }
 
-/** What the only pattern or format allows; undefined where there is none. */
+/** The texts of the only pattern or format; undefined if there is none. */
 function formOf(parts: Alternative["parts"], mayBeNumber: boolean): Expression | undefined {
   const forms = new Map<string, () => Expression | undefined>();
   for (const { schema, pointer } of parts) {

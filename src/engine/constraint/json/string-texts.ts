@@ -1,4 +1,4 @@
-/** Texts as JSON's strings write them, and the formats of schemas. */
+/** Texts inside JSON strings, and the formats of schemas. */
 import {
   choice,
   complement,
@@ -26,15 +26,15 @@ const RAW = complement([
   [0x7f, 0x7f],
 ]);
 
-/** A character as itself or escaped, but no half of a surrogate pair: each is one code point. */
+/** One character, unescaped or escaped. Escapes of surrogates are excluded, so each is one code point. */
 export const ANY_CHARACTER = choice([
   set(RAW),
   wholeMatches('\\\\(?:["\\\\/bfnrt]|u(?:[0-9A-CEFa-cef][0-9A-Fa-f]{3}|[Dd][0-7][0-9A-Fa-f]{2}))'),
 ]);
-/** Characters that are written as themselves. */
+/** Characters that are written without escapes. */
 export const RAW_RANGES: readonly Range[] = RAW;
 
-/** A language of texts as a language of the insides of JSON's strings, without needless escapes. */
+/** Converts an expression of texts to their forms inside JSON strings, without unnecessary escapes. */
 export function escaped(expression: Expression): Expression {
   switch (expression.type) {
     case "set":
@@ -73,7 +73,7 @@ const URL = `(?:https?|ftp)://${HOST}(?::[1-9][0-9]{0,3})?(?:/[A-Za-z0-9._~!$&'(
 
 const URI = `${URL}|mailto:[A-Za-z0-9._+-]+@${HOST}|urn:[a-z0-9]{2,16}:[A-Za-z0-9._:-]+`;
 const EMAIL = `[A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+){0,4}@${LABEL}(?:\\.${LABEL}){1,4}`;
-/** What is written where a schema asks for a format: each is of it, though not all of it is written. */
+/** Patterns of formats. All their texts are valid by the format, but not all valid texts match. */
 const FORMATS: Readonly<Record<string, string>> = {
   uri: URI,
   "uri-reference": URI,
@@ -94,19 +94,19 @@ const FORMATS: Readonly<Record<string, string>> = {
   byte: "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
 };
 
-/** Formats that say nothing of the text. */
+/** Formats that don't restrict the text. */
 const FREE_FORMATS = ["password", "binary"];
 
 export const FORMAT_NAMES = [...Object.keys(FORMATS), ...FREE_FORMATS];
 
-/** Undefined for a format that isn't known; "any" for one that says nothing of the text. */
+/** The texts of a format; undefined if it is unknown, and "any" if it doesn't restrict the text. */
 export function formatTexts(name: string): Expression | "any" | undefined {
   if (FREE_FORMATS.includes(name)) return "any";
   const pattern = Object.hasOwn(FORMATS, name) ? FORMATS[name] : undefined;
   return pattern === undefined ? undefined : wholeMatches(pattern);
 }
 
-/** The fewest and most code points of a text; rules aren't in it. */
+/** The fewest and the most code points of a text of the expression, which must not use rules. */
 export function lengthsOf(expression: Expression): { min: number; max: number } {
   const sum = (parts: readonly Expression[]) =>
     parts.map(lengthsOf).reduce((a, b) => ({ min: a.min + b.min, max: a.max + b.max }), NONE);
