@@ -35,7 +35,7 @@ const REMARK = new RegExp(
     String.raw`(?:please\s)?note\b|n\.?b\b|remark|disclaimer|caveat|assum(?:ing|ption)|(?:this|the|my)\s(?:\p{L}+\s)?assumes|we assume|source|reference|for reference|confidence|difficulty|rating|fun fact|tip\b|hint\b|p\.?s\b` +
     String.raw`|let me know|i hope|hope (?:this|that)|good luck|have a (?:nice|great|good)|feel free|would you|do you|if you['’]?d?\b|happy to` +
     String.raw`|indeed|(?:this|that|it)\s(?:checks|matches|agrees|makes sense|works)` +
-    String.raw`|(?:this|that|it)(?:['’]s|\sis|\swould be|\sequals|\scomes to)?\s(?:about|roughly|approximately|around|nearly|almost|equivalent|also|because|how|why|where|an?\s(?!total|sum)(?:\p{L}+\s?){2}|${NUMBER}\s?%?\s(?:\p{L}+\s)?(?:more|less|fewer|times|higher|lower|greater)\b)` +
+    String.raw`|(?:this|that|it)(?:['’]s|\sis|\swould be|\sequals|\scomes to)?\s(?:about|roughly|approximately|around|nearly|almost|equivalent|also|because|how|why|where|an?\s(?!total|sum)(?:\p{L}+\s?){2}|${NUMBER}\s?%?\s(?:\p{L}+\s)?(?:more|less|fewer|times|higher|lower|greater|short|over|under)\b)` +
     String.raw`|page\s\d+(?:\s(?:of|/)\s\d+)?\P{L}*$` +
     String.raw`)|\?\P{L}*$|^\s*\(.*\)[.!]?\s*$|^\s*\[.*\][.!]?\s*$`,
   "isu",
@@ -44,6 +44,10 @@ const REMARK = new RegExp(
 /** A sentence that begins so is a result, also behind a check. */
 const ANNOUNCED =
   /^\P{L}*(?:and\s)?(?:so|thus|hence|therefore|consequently|in conclusion|finally)\b/iu;
+/** "On Saturday he worked 5 hours and on Sunday 7": the parts of what a sentence before has told. */
+const PARTS =
+  /^\P{L}*(?<place>on|in|at)\s(?:the\s)?\p{L}+[,\s](?!.*(?:=|\b(?:so|thus|hence|therefore|total|altogether|making|leaving)\b))\D*\d.*?\s(?:and|but)\s\k<place>\s(?:the\s)?\p{L}+[,\s]\D*\d/isu;
+
 /** "Since 18 × 4 = 72, none is left over." */
 const PREMISE = /^\P{L}*(?:since|because|as|given that)\s(?:[^,]|,(?=\d{3}))*,\s/iu;
 /** "though it would be 20 otherwise". */
@@ -161,7 +165,7 @@ export function lastResult(text: string): string {
     if (last !== "") {
       isRechecking = (isRechecking || RECHECK.test(sentence)) && !ANNOUNCED.test(sentence);
       sentence = sentence.replace(PREMISE, "").replace(CONCESSION, "");
-      if (isRechecking || REMARK.test(sentence)) continue;
+      if (isRechecking || REMARK.test(sentence) || PARTS.test(sentence)) continue;
     }
     if (hasDigit(sentence) && !(last !== "" && UNWORKED.test(sentence))) last = sentence;
   }

@@ -44,9 +44,9 @@ export function isSameMath(
   return compare(withoutCalculation(a, b), b, symbolic, 0);
 }
 
-/** What a question may ask for: `a+b`, `\sin A`, `\lim_{x\to 0}f(x)`, `AB^2`, `f(g(x))`, `M^{-1}`. */
+/** What a question may ask for: `a+b`, `-b/a`, `\sin A`, `\lim_{x\to 0}f(x)`, `AB^2`, `f(g(x))`, `M^{-1}`. */
 const MEASURED =
-  /^(?:[A-Za-z](?:\s*[-+]?\s*[A-Za-z])+|\\(?:sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|log|ln|lim|int|sum|prod|gcd|det|max|min|Pr)(?![a-z]).*|(?:\\frac|\\overline|\\cdot|\\times|[A-Z{}\s\d^+*/-])+|[A-Za-z]\(.*\))$/;
+  /^(?:-?[A-Za-z](?:\s*[-+*/]?\s*[A-Za-z])+|-?\\frac\{-?[A-Za-z]\}\{[A-Za-z]\}|\\(?:sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|log|ln|lim|int|sum|prod|gcd|det|max|min|Pr)(?![a-z]).*|(?:\\frac|\\overline|\\cdot|\\times|[A-Z{}\s\d^+*/-])+|[A-Za-z]\(.*\))$/;
 
 /** `1-\frac14=\frac34`, `a+b=5` and `x=2+3=5` as their last side, where the reference is no equation. */
 function withoutCalculation(text: string, gold: string): string {
