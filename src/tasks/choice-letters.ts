@@ -67,27 +67,13 @@ function withoutList(text: string, { first }: Patterns, letters: readonly string
   const lines = [...text.matchAll(first)].filter(([, , rest]) => rest !== "");
   const named = lines.map(([, letter = ""]) => letter.toUpperCase());
   if (!letters.every((letter) => named.includes(letter))) return text;
-  const beside = outsideLists(named, letters);
-  const isKept = new Set(beside.length === 1 ? beside.map((i) => lines[i]?.index) : []);
+  const all = letters.join("");
+  const others = named.join("").replaceAll(all, (list) => " ".repeat(list.length));
+  const beside = [...others.matchAll(/\S/g)];
+  const kept = beside.length === 1 ? lines[beside[0]?.index ?? 0]?.index : undefined;
   return text.replace(first, (line, _, rest: string, at: number) =>
-    rest === "" || isKept.has(at) || (APPROVED.test(line) && !DISAPPROVED.test(line)) ? line : "",
+    rest === "" || at === kept || (APPROVED.test(line) && !DISAPPROVED.test(line)) ? line : "",
   );
-}
-
-/** The places of the letters that are in no complete list from the first letter to the last. */
-function outsideLists(named: readonly string[], letters: readonly string[]): number[] {
-  const outside: number[] = [];
-  let list: number[] = [];
-  for (const [i, letter] of named.entries()) {
-    if (letter === letters[0] && list.length > 0) {
-      outside.push(...list);
-      list = [];
-    }
-    if (letter === letters[list.length]) list.push(i);
-    else outside.push(i);
-    if (list.length === letters.length) list = [];
-  }
-  return [...outside, ...list].toSorted((a, b) => a - b);
 }
 
 /** Where the whole first or last line is a letter, or a letter and its option, the letter. */
@@ -217,17 +203,9 @@ const DENIED = ["excluded", "wrong", "incorrect", "not", "ruled out", "too"].fla
 ]);
 const DENIALS = ["not", "isnt", "rather than", "instead of"];
 /** What may stand between the denial and what is denied. */
-const DENIAL_JOINTS = [
-  "",
-  " the",
-  " a",
-  " an",
-  " or",
-  " nor",
-  " and",
-  " or the",
-  " nor the",
-].concat([" by", " by the", " by a", " by an"]);
+const DENIAL_JOINTS = "| the| a| an| or| nor| and| or the| nor the| by| by the| by a| by an".split(
+  "|",
+);
 
 /** The letter as a capital, where it is one of these. */
 function letterAmong(letters: readonly string[], letter: string | undefined): string | null {

@@ -81,7 +81,7 @@ function patternsTo(last: string) {
     inBrackets: new RegExp(String.raw`\((${ANY})\)`, "g"),
     /** A line that begins with a letter. */
     first: new RegExp(
-      String.raw`^[-:(]?\s*(?:[Oo]ption\s+)?((?:${ANY}|${SMALL})(?=\))|${ANY})(?:[).:]|\s*$|\s+(?=\p{Lu})|\s+(?=[-\u2013\u2014]\s(?!${ANY}${END})))\s*(.*)$`,
+      String.raw`^[-:(]?[^\S\n]*(?:[Oo]ption\s+)?((?:${ANY}|${SMALL})(?=\))|${ANY})(?:[).:]|\s*$|\s+(?=\p{Lu})|\s+(?=[-\u2013\u2014]\s(?!${ANY}${END})))\s*(.*)$`,
       "gmu",
     ),
     /** A capital by itself: no article, no "I", no unit behind a number, no name in a formula. */

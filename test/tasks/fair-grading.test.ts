@@ -179,6 +179,8 @@ test("long texts of what graders look for are graded, too", async () => {
     "A, ",
     "not ",
     "wait so 9 is ",
+    "A) x\nB) y\n",
+    "On a 1 and on a ",
   ];
   for (const part of [...parts, "\n", "9", "-", " ", "0.\\overline", "\\boxed{1} or ", "x=", "$"]) {
     const text = part.repeat(Math.floor(100_000 / part.length));
