@@ -59,15 +59,21 @@ const APPROVED =
   /[\u2705\u2713\u2714\u2611]|\b(?:correct|right|true|yes|match(?:es)?|fits|satisfies|agrees)\b/i;
 const DISAPPROVED = /\b(?:not|no|never|cannot|wrong|incorrect|false|only partly)\b|n't\b/i;
 
-/** Without the options that nothing is said of, where the text lists all of them again. */
+/**
+ * Without the options that nothing is said of, where the text lists all of them again. The one line that
+ * stands beside the complete list, as behind "The correct answer is:", is kept.
+ */
 function withoutList(text: string, { first }: Patterns, letters: readonly string[]): string {
-  const lines = [...text.matchAll(first)];
-  const listed = new Set(lines.filter(([, , rest]) => rest !== "").map(([, letter]) => letter));
-  return letters.every((letter) => listed.has(letter))
-    ? text.replace(first, (line, _, rest: string) =>
-        rest === "" || (APPROVED.test(line) && !DISAPPROVED.test(line)) ? line : "",
-      )
-    : text;
+  const lines = [...text.matchAll(first)].filter(([, , rest]) => rest !== "");
+  const named = lines.map(([, letter = ""]) => letter.toUpperCase());
+  if (!letters.every((letter) => named.includes(letter))) return text;
+  const all = letters.join("");
+  const others = named.join("").replaceAll(all, (list) => " ".repeat(list.length));
+  const beside = [...others.matchAll(/\S/g)];
+  const kept = beside.length === 1 ? lines[beside[0]?.index ?? 0]?.index : undefined;
+  return text.replace(first, (line, _, rest: string, at: number) =>
+    rest === "" || at === kept || (APPROVED.test(line) && !DISAPPROVED.test(line)) ? line : "",
+  );
 }
 
 /** Where the whole first or last line is a letter, or a letter and its option, the letter. */
@@ -145,12 +151,14 @@ function concludedChoice(text: string, item?: TaskItem): string | null {
   const conclusions = text.matchAll(
     /\b(?:so|thus|hence|therefore)\b[,:]?\s+((?:[^\n.!?]|\.(?=\d))+)/gi,
   );
-  const letters = [...conclusions].map(([, rest = ""]) =>
-    ofChoice(
-      rest.replace(/^(?:it(?:'s| is)|they are|the)\s+|\s+(?:is|are)\s+(?:correct|right)$/gi, ""),
-      item,
-    ),
-  );
+  const letters = [...conclusions].map(([, rest = ""]) => {
+    const said = rest.replace(
+      /^(?:it(?:'s| is)|they are|the)\s+|\s+(?:is|are)\s+(?:correct|right)$/gi,
+      "",
+    );
+    // "the primary effect is uncoupling"
+    return ofChoice(said, item) ?? ofChoice(said.split(/\s(?:is|are|be)\s/).at(-1) ?? "", item);
+  });
   const [, side = ""] = /[=\u2248]([^=\u2248]*)$/.exec(lastLine(text)) ?? [];
   return letters.findLast((letter) => letter !== null) ?? ofChoice(side, item);
 }
@@ -195,7 +203,9 @@ const DENIED = ["excluded", "wrong", "incorrect", "not", "ruled out", "too"].fla
 ]);
 const DENIALS = ["not", "isnt", "rather than", "instead of"];
 /** What may stand between the denial and what is denied. */
-const DENIAL_JOINTS = ["", " the", " a", " an", " or", " nor", " and", " or the", " nor the"];
+const DENIAL_JOINTS = "| the| a| an| or| nor| and| or the| nor the| by| by the| by a| by an".split(
+  "|",
+);
 
 /** The letter as a capital, where it is one of these. */
 function letterAmong(letters: readonly string[], letter: string | undefined): string | null {

@@ -57,7 +57,7 @@ function patternsTo(last: string) {
     denials: all(
       String.raw`${SOME}\s+(?:is|are)\s+(?:all\s+|both\s+|clearly\s+|also\s+)?(?:wrong|incorrect|false|not|impossible|ruled\s+out|eliminated|too\s+\p{Ll}+)`,
       String.raw`${SOME}\s+can\s+(?:all\s+)?be\s+(?:ruled\s+out|eliminated|excluded|discarded|dismissed)`,
-      String.raw`${SOME}\s+(?:fails?|violates?|contradicts?|ignores?|cannot|can't|does(?:n't|\s+not)|do(?:n't|\s+not))${END}`,
+      String.raw`${SOME}\s+(?:fails?|violates?|contradicts?|ignores?|cannot|can't|makes?\s+no\s+sense|does(?:n't|\s+not)|do(?:n't|\s+not))${END}`,
       String.raw`\b(?:[Nn]ot?|[Nn]either|isn't|can't\s+be|cannot\s+be|[Ee]liminates?|[Ee]xcludes?|[Rr]ules?\s+out)[^\S\n]+(?:${NOUN}\s+)?${SOME}${END}`,
       String.raw`\b[Nn]one\s+(?:of\s+(?:the\s+)?\p{L}+\s+(?:is|are|equals?|match(?:es)?|gives?)|(?:is|are|equals?|match(?:es)?|gives?)|of)\s+(?:${NOUN}\s+)?${SOME}${END}`,
       String.raw`\b(?:[Rr]ather\s+than|[Ii]nstead\s+of|[Uu]nlike)\s+[^.,;\n]{0,60}?\((?:${NOUN}\s+)?${ANY}\)`,
@@ -81,7 +81,7 @@ function patternsTo(last: string) {
     inBrackets: new RegExp(String.raw`\((${ANY})\)`, "g"),
     /** A line that begins with a letter. */
     first: new RegExp(
-      String.raw`^[-:(]?\s*(?:[Oo]ption\s+)?((?:${ANY}|${SMALL})(?=\))|${ANY})(?:[).:]|\s*$|\s+(?=\p{Lu})|\s+(?=[-\u2013\u2014]\s(?!${ANY}${END})))\s*(.*)$`,
+      String.raw`^[-:(]?[^\S\n]*(?:[Oo]ption\s+)?((?:${ANY}|${SMALL})(?=\))|${ANY})(?:[).:]|\s*$|\s+(?=\p{Lu})|\s+(?=[-\u2013\u2014]\s(?!${ANY}${END})))\s*(.*)$`,
       "gmu",
     ),
     /** A capital by itself: no article, no "I", no unit behind a number, no name in a formula. */

@@ -1,11 +1,11 @@
 /**
- * The number that a text comes to where it doesn't say which one is its answer. A reader goes back from the
- * end to the last sentence that tells a result, takes its main clause, and of that the number that isn't a
- * circumstance. docs/grading.md has the rule in words.
+ * Finds the number that a text comes to when it doesn't say which one is its answer. As a reader would, it goes
+ * back from the end to the last sentence that tells a result, takes the main clause of that sentence, and
+ * chooses the number there that tells no circumstance. docs/grading.md has the rule in words.
  */
 import { NUMBER } from "./numbers.js";
 
-/** Longer sentences are read from their end: patterns look at this much at the most. */
+/** Patterns look at the end of a sentence only: at no more characters than these. */
 const MAX_SENTENCE = 1000;
 const SENTENCE_END = /(?<=[。！？।])|(?<=[.!?。！？।][)\]"'”’]?)\s+(?=[\p{Lu}\p{Lo}"'([*\d])|\n+/u;
 const NUMBERS = new RegExp(NUMBER, "giu");
@@ -14,7 +14,7 @@ const NUMBERS = new RegExp(NUMBER, "giu");
 export const CONCLUSION =
   /\b(?:so|thus|hence|therefore|consequently|in total|altogether|should be|must be|it's|it is|that's|that makes|correct)\b/iu;
 
-/** Numbers that name something and count nothing: of steps, dates, times, ordinals, items of a list. */
+/** Numbers that name something and count nothing: steps, dates, times, ordinals, items of a list. */
 const NAMES = [
   /^[^\S\n]*(?:[-+•>][^\S\n]+)?(?:\d{1,3}[.)]|\(\d{1,3}\))(?=[^\S\n]+[^\s\d])/gmu,
   /\b(?:step|case|part|chapter|problem|example|equation|eq|figure|table|section|method)\.?[^\S\n]\(?\d{1,3}\b\)?/giu,
@@ -26,30 +26,34 @@ const NAMES = [
   /\b(?:in|since|of|by|until|from|en|im jahr|im jahre)[^\S\n](?:19|20)\d\d\b(?![.,]?\d|[^\S\n]?\p{L})/giu,
 ];
 
-/** What begins a check, or a telling of how the result came about, which may go on for sentences. */
+/** The beginning of a check, or of an account of how the result came about. Both may take several sentences. */
 const RECHECK =
   /^\P{L}*(?:(?:now|we|you|can|let['’]?s|let us|to|and|as|an?|quick|please|just|this|that|it|be)[,\s]+)*(?:(?:double|sanity|cross)[-\s]?check|check|verif(?:y|ied|ying|ication)|confirm|proof\b|explanation\b|reasoning\b|justification\b|breakdown\b|here['’]?s (?:how|why)\b|how (?:i|we)\b|reasons?:|key (?:points?|steps?|takeaways?|concepts?|ideas?)\b|vérification|überprüfung|probe\b|verificación|проверка|验证|验算|检验|检查|検算|확인)/iu;
-/** A sentence that tells no result: a note, a reason, an offer, the same in other units. */
+/** A sentence that tells no result: a note, a reason, an offer of help, or the result in other units. */
 const REMARK = new RegExp(
   String.raw`^\P{L}*(?:` +
     String.raw`(?:please\s)?note\b|n\.?b\b|remark|disclaimer|caveat|assum(?:ing|ption)|(?:this|the|my)\s(?:\p{L}+\s)?assumes|we assume|source|reference|for reference|confidence|difficulty|rating|fun fact|tip\b|hint\b|p\.?s\b` +
     String.raw`|let me know|i hope|hope (?:this|that)|good luck|have a (?:nice|great|good)|feel free|would you|do you|if you['’]?d?\b|happy to` +
     String.raw`|indeed|(?:this|that|it)\s(?:checks|matches|agrees|makes sense|works)` +
-    String.raw`|(?:this|that|it)(?:['’]s|\sis|\swould be|\sequals|\scomes to)?\s(?:about|roughly|approximately|around|nearly|almost|equivalent|also|because|how|why|where|an?\s(?!total|sum)(?:\p{L}+\s?){2}|${NUMBER}\s?%?\s(?:\p{L}+\s)?(?:more|less|fewer|times|higher|lower|greater)\b)` +
+    String.raw`|(?:this|that|it)(?:['’]s|\sis|\swould be|\sequals|\scomes to)?\s(?:about|roughly|approximately|around|nearly|almost|equivalent|also|because|how|why|where|an?\s(?!total|sum)(?:\p{L}+\s?){2}|${NUMBER}\s?%?\s(?:\p{L}+\s)?(?:more|less|fewer|times|higher|lower|greater|short|over|under)\b)` +
     String.raw`|page\s\d+(?:\s(?:of|/)\s\d+)?\P{L}*$` +
     String.raw`)|\?\P{L}*$|^\s*\(.*\)[.!]?\s*$|^\s*\[.*\][.!]?\s*$`,
   "isu",
 );
 
-/** A sentence that begins so is a result, also behind a check. */
+/** A sentence that begins with one of these words tells a result, even behind a check. */
 const ANNOUNCED =
   /^\P{L}*(?:and\s)?(?:so|thus|hence|therefore|consequently|in conclusion|finally)\b/iu;
+/** "On Saturday he worked 5 hours and on Sunday 7": the parts of what a sentence before has told. */
+const PARTS =
+  /^\P{L}*(?<place>on|in|at)\s(?:the\s)?\p{L}+[,\s](?!.*(?:=|\b(?:so|thus|hence|therefore|total|altogether|making|leaving)\b))\D*\d.*?\s(?:and|but)\s\k<place>\s(?:the\s)?\p{L}+[,\s]\D*\d/isu;
+
 /** "Since 18 × 4 = 72, none is left over." */
 const PREMISE = /^\P{L}*(?:since|because|as|given that)\s(?:[^,]|,(?=\d{3}))*,\s/iu;
 /** "though it would be 20 otherwise". */
 const CONCESSION = /,?\s(?:al)?though\s.*$/isu;
 
-/** Parts of a sentence that tell nothing of its result. They are left out where a number stands before them. */
+/** Parts of a sentence that say nothing about its result. They are left out where a number stands before them. */
 const ASIDES = [
   /\s?\([^()]*\)/gu,
   new RegExp(
@@ -71,7 +75,7 @@ const ASIDES = [
   /,?\s(?:because|since|given|assuming|as(?=\s(?:\d|(?:s?he|they|there|each|we|you|it)\b))|denn|weil|da|parce que|puisque|car|porque|pues|ya que|pois|perché|poiché|dato che|потому|так как|поскольку|omdat|want|bo|ponieważ|karena|çünkü)\s.*?(?=,?\s(?:so|thus|hence|therefore)\s|$)/isu,
   /[,，]\s?(?:因为|因為|なぜなら).*$/su,
 ];
-/** Conditions, means and purposes, which are left out in the same way unless a main clause follows them. */
+/** Conditions, means and purposes. They are left out in the same way, unless a main clause follows them. */
 const SUBORDINATES = [
   /(?<=\d.*),?\s(?:when|if|after|before|until|while|whereas|by \p{L}+ing|to (?!get|make|give|obtain|find|yield|equal)(?=\p{L}{2})\p{L}+|en \p{L}+ant|indem|nachdem|wenn)\s.*$/isu,
   /才能.*$/su,
@@ -81,7 +85,7 @@ const SUBORDINATES = [
 const PREDICATE =
   /(?<!\b(?:that|which|who)\s)\b(?:is|are|was|were|will|would|equals?|has|have|had|gets?|makes?|needs?|costs?|leaves?|earns?|pays?)\s(?:[^\d\n]*\s)?\p{Sc}?\d|=/iu;
 
-/** What the last clause of a sentence begins with: "so she has", "leaving him", "that is 18", "for a total of". */
+/** The beginning of a sentence's last clause: "so she has", "leaving him", "that is 18", "for a total of". */
 const LAST_CLAUSE = new RegExp(
   String.raw`(?<!\p{L})(?:so(?!\s(?:far|many|much)\b)|thus|hence|therefore|leaving|making|giving|yielding|totall?ing|for a total of|namely|i\.e\.|(?:which|that)\s(?:leaves|gives|makes|means|totals|equals|comes to|brings)|(?:which|that)\sis(?=\s(?:(?:only|just|exactly|about|a total of)\s)?${NUMBER}))(?!\p{L})`,
   "giu",
@@ -89,7 +93,7 @@ const LAST_CLAUSE = new RegExp(
 
 /** Words between a preposition and its number. */
 const DETERMINERS = String.raw`(?:(?:the|a|an|all|every|each|his|her|its|their|our|my|your|these|those|only|just|first|last|next|other|original|initial|same|at least|about|\p{L}+ing)\s){0,3}`;
-/** "18 of the 24", "half of the 36": in "a total of 18" the number is the total. */
+/** The place of "of" in "18 of the 24" and "half of the 36". In "a total of 18" the number is the total itself. */
 const PARTITIVE = String.raw`(?<=(?:\d[.,\d]*\s?[%\p{Sc}]?\s?|\b(?:half|third|quarter|each|all|most)\s)(?:[\p{L}'\u2019]+\s){0,3})`;
 const PREPOSITION = [
   `${PARTITIVE}of`,
@@ -100,25 +104,25 @@ const PREPOSITION = [
   "within|during|after|before|until|till",
   String.raw`to (?!get|make|give|obtain|find|yield|equal)\p{L}{2,}`,
 ].join("|");
-/** The same in German, Dutch, Scandinavian, Romance, Slavic languages and Indonesian, with words before the number. */
+/** The same in Germanic, Romance and Slavic languages and Indonesian. Up to three words may precede the number. */
 const FOREIGN_PREPOSITION = [
   "für|von|aus|nach|vor|um|bei|mit|zu|während|voor|van|na|met|om|för|för att|av|af|efter|på",
   "pour|sur|parmi|après|dans|avec|para|por|en|con|entre|tras|sobre|después|antes|avant|prima|depois|após|em|com|per|su|dopo|tra|da|dalle",
   "чтобы|для|из|за|в|на|с|после|по|от|через|з|із|після|щоб|z|ze|w|po|dla|aby|żeby|dari|dalam|untuk|setelah|dengan",
   String.raw`(?<=\d[.,\d]*\s?\p{Sc}?\s?(?:\p{L}+\s)?)(?:de|di|des|du|dei|delle|das|dos)`,
 ].join("|");
-/** What a number of a circumstance stands behind: "in 3 hours", "at $2", "for 9 eggs", "para leer las 360". */
+/** The words before a number that tells a circumstance: "in 3 hours", "at $2", "for 9 eggs", "para leer las 360". */
 const CIRCUMSTANCE = new RegExp(
   String.raw`(?<!\p{L})(?:(?:${PREPOSITION})\s${DETERMINERS}|(?:${FOREIGN_PREPOSITION}),?\s(?!(?:\p{L}+\s){0,2}total)(?:\p{L}+\s){0,3})$`,
   "iu",
 );
-/** "sells 9 eggs for $18": what is got for it is no circumstance, unless money was named before. */
+/** In "sells 9 eggs for $18" the price is the result, unless the clause names money before it. */
 const FOR = /(?<!\p{L})(?:for|für|voor|pour|para|por|per|за)\s(?:the\s|only\s|just\s)?$/iu;
 const MONEY = /\p{Sc}|^\s?(?:dollars?|cents?|euros?|pounds?|rupees?|yuan|yen|pesos?)\b/iu;
-/** "The 5 workers", "year 3": a number that the problem gives, or that is a name. */
+/** "The 5 workers", "year 3": the problem gives such a number, or the number is a name. */
 const GIVEN =
   /(?<!\p{L})(?:the|his|her|their|its|my|our|these|those|day|week|month|year|quarter|grade|page|round|level)\s$/iu;
-/** As far back as a preposition of a number is looked for. */
+/** A preposition is looked for in so many characters before its number. */
 const MAX_PREPOSITION = 60;
 
 /** Arithmetic between numbers, which is no result yet; a fraction is one. */
@@ -141,7 +145,7 @@ export function numbersIn(text: string): string[] {
   return text.match(NUMBERS) ?? [];
 }
 
-/** The last sentence of a text that has a digit; of one without end its last part. */
+/** The last sentence of a text that has a digit. A very long one is cut to its end. */
 export function lastCounting(text: string): string {
   return text.split(SENTENCE_END).findLast(hasDigit)?.slice(-MAX_SENTENCE) ?? "";
 }
@@ -161,7 +165,7 @@ export function lastResult(text: string): string {
     if (last !== "") {
       isRechecking = (isRechecking || RECHECK.test(sentence)) && !ANNOUNCED.test(sentence);
       sentence = sentence.replace(PREMISE, "").replace(CONCESSION, "");
-      if (isRechecking || REMARK.test(sentence)) continue;
+      if (isRechecking || REMARK.test(sentence) || PARTS.test(sentence)) continue;
     }
     if (hasDigit(sentence) && !(last !== "" && UNWORKED.test(sentence))) last = sentence;
   }
@@ -202,7 +206,7 @@ function lastClause(sentence: string): string {
   return isResult || !hasDigit(before) ? behind : before;
 }
 
-/** The last number that isn't of a circumstance; where all are, the first behind the beginning. */
+/** The last number that tells no circumstance. Where all do, the first one that doesn't begin the clause. */
 function mainNumber(clause: string): string | undefined {
   const result = resultOf(clause);
   const found = [...result.matchAll(NUMBERS)].map(({ 0: number, index }) => {

@@ -44,8 +44,15 @@ const DENIED = new RegExp(`\\bnot\\s+${NUMBER}`, "giu");
 /** A heading's number, as in "2. Compute", "3) Add", "Step 4". */
 const HEADING =
   /^[\s:]*(?:\d+[.):]\s+\p{L}|(?:step|part|case|question|section|problem|example)\b)/iu;
-/** "12 + 6, which is 18". */
+/** "12 + 6, which is 18", "2/3 of the class, that is 24". */
 const OUTCOME = /,?\s(?:which|that)\s(?:is|equals|gives|makes)\s|,\sor\s/iu;
+/** A fraction or a percentage of something, which is worked out behind it. */
+const SHARE = /(?:\d\/\d+|\d\s?%)\s(?:of|off)\s/iu;
+/** "33.3, which we round to 33", but not "rounded to 2 decimal places". */
+const ROUNDED = new RegExp(
+  String.raw`^.*${NUMBER}[^\n]*?\sround(?:s|ed|ing)?\s(?:(?:it|this|that|up|down|off)\s){0,2}to\s(?=\p{Sc}?${NUMBER}(?!\s?(?:decimal|significant|place|d\.?p)))`,
+  "iu",
+);
 /** "between 10 and 20, namely 18". */
 const RANGE = new RegExp(
   String.raw`\b(?:between\s+${NUMBER}\s+and|from\s+${NUMBER}\s+to)\s+${NUMBER}(?=.*\d)`,
@@ -133,8 +140,9 @@ function statedNumber(statement: string): string | null {
     .replace(/<[\s\S]*$/, "");
   const [line = ""] = rest.split("\n");
   const outcome = OUTCOME.exec(line);
-  const isOutcome = outcome !== null && ARITHMETIC.test(line.slice(0, outcome.index));
-  const corrected = line.replace(CORRECTED, "");
+  const before = outcome === null ? "" : line.slice(0, outcome.index);
+  const isOutcome = ARITHMETIC.test(before) || SHARE.test(before);
+  const corrected = line.replace(CORRECTED, "").replace(ROUNDED, "");
   const clause = firstClause(isOutcome ? line.replace(OUTCOME, " = ") : corrected);
   // "Is the answer 16?"
   if (corrected[clause.length] === "?") return null;

@@ -87,7 +87,10 @@ function joined(parts: readonly Box[]): string {
   if (parts.length > 1 && /\(\s*$/.test(parts[0]?.before ?? "")) {
     return `(${parts.map(({ content }) => content).join(", ")})`;
   }
-  const separator = parts.slice(1).some(({ before }) => /\bor\b/.test(before)) ? " or " : ", ";
+  // One name with several values has one or the other.
+  const isOneName = names[0] !== undefined && new Set(names).size === 1;
+  const isChoice = isOneName || parts.slice(1).some(({ before }) => /\bor\b/.test(before));
+  const separator = isChoice ? " or " : ", ";
   return [...new Set(parts.map(({ content }) => content))].join(separator);
 }
 

@@ -45,10 +45,11 @@ export function isSameMath(
 }
 
 /**
- * Expressions that a question may ask for: `a+b`, `\sin A`, `\lim_{x\to 0}f(x)`, `AB^2`, `f(g(x))`, `M^{-1}`.
+ * Expressions that a question may ask for: `a+b`, `-b/a`, `\sin A`, `\lim_{x\to 0}f(x)`, `AB^2`, `f(g(x))`,
+ * `M^{-1}`.
  */
 const MEASURED =
-  /^(?:[A-Za-z](?:\s*[-+]?\s*[A-Za-z])+|\\(?:sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|log|ln|lim|int|sum|prod|gcd|det|max|min|Pr)(?![a-z]).*|(?:\\frac|\\overline|\\cdot|\\times|[A-Z{}\s\d^+*/-])+|[A-Za-z]\(.*\))$/;
+  /^(?:-?[A-Za-z](?:\s*[-+*/]?\s*[A-Za-z])+|-?\\frac\{-?[A-Za-z]\}\{[A-Za-z]\}|\\(?:sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|log|ln|lim|int|sum|prod|gcd|det|max|min|Pr)(?![a-z]).*|(?:\\frac|\\overline|\\cdot|\\times|[A-Z{}\s\d^+*/-])+|[A-Za-z]\(.*\))$/;
 
 /**
  * Returns the last side of calculations like `1-\frac14=\frac34`, `a+b=5` and `x=2+3=5`, if the reference

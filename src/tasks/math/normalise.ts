@@ -158,6 +158,8 @@ export function normalise(answer: string): string {
     )
     .replace(/^(\d{1,3}(?:_\d{3})+)$/, (number) => number.replaceAll("_", ""))
     .replace(/\\{2}\s*(?=\\end)/g, "")
+    // An array of one entry is that entry.
+    .replace(/\\begin\{array\}\{[clr|\s]*\}([^&\\{}]*)\\end\{array\}/g, "$1")
     .replace(
       /\\begin\{(?:[bBvV]?matrix|smallmatrix|array)\}(?:\{[clr|\s]*\})?/g,
       "\\begin{pmatrix}",

@@ -51,7 +51,8 @@ export function valuesOf(text: string): Values | null {
   return {
     items: sorted.flatMap(({ all }) => all),
     names: areNamed && !isExpanded ? order.map((i) => names[i] as string) : null,
-    unordered: alternatives.length > 1 || isExpanded,
+    // `x = 2, x = -7` are alternatives, as "x = 2 or x = -7" are.
+    unordered: alternatives.length > 1 || isExpanded || (parts.length > 1 && areNamed && !isTuple),
     tuple: isTuple,
   };
 }
