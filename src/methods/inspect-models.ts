@@ -1,4 +1,4 @@
-/** Which models this machine can run, and which could draw another one's rollouts: no weights are read. */
+/** Finds out which models this machine can run, and which could be proposals, without reading weights. */
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { type BundledModel, bundledModels } from "../engine/bundled-models.js";
@@ -29,11 +29,11 @@ export interface InspectedModel {
   sizeBytes: number;
   /** The longest text that it was made for, in tokens. */
   contextLength: number;
-  /** Why `loadModel` would refuse it; else absent. */
+  /** Why `loadModel` would refuse it; absent if it would not. */
   refusal?: string;
-  /** What a run would take; null for what writes no text. */
+  /** The memory of a run; null for a model that writes no texts. */
   memory: MemoryFit | null;
-  /** Tokens a second of one text; null where no model was measured here (`llama-ets doctor -m FILE`). */
+  /** Tokens per second of one text; null if no model was measured here (`llama-ets doctor -m FILE`). */
   speed: Speed | null;
 }
 
@@ -80,7 +80,7 @@ export interface ListedModel {
 const PROMPT_TOKENS = 512;
 /** Texts are measured in steps of so many tokens. */
 const TEXT_UNIT = 256;
-/** A proposal that takes more than half of its reference's time gains nothing. */
+/** A proposal of more than half of its reference's size gains nothing. */
 const LARGEST_PROPOSAL = 0.5;
 
 /**
@@ -165,14 +165,14 @@ export async function suggestProposals(
   return found.length > 0 ? found : popularProposals(model);
 }
 
-/** One by one: each reads a whole vocabulary into memory. */
+/** Works on the items one after another, because each reads a whole vocabulary into memory. */
 async function eachInTurn<T, U>(items: readonly T[], work: (item: T) => Promise<U>): Promise<U[]> {
   const done: U[] = [];
   for (const item of items) done.push(await work(item));
   return done;
 }
 
-/** A model, or why it can't be read. What concerns all models is thrown. */
+/** A model, or the reason why it can't be read. Errors that concern all models are thrown. */
 async function tryToRead(file: string, place: PlaceOptions): Promise<UnloadedModel | string> {
   try {
     return await readModel(file, place);

@@ -1,4 +1,4 @@
-/** What a method says of itself: names, checks, plans, help and reports derive from it. */
+/** The description of a method, from which names, checks, plans, help and reports are derived. */
 import type { DenoisingSettings } from "../chain/denoising.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import type { Demand } from "../planning/context-plan.js";
@@ -12,7 +12,7 @@ import type { OptionSpec, OwnOptions, ValuesOf } from "./options/option.js";
 import type { Guidance, Resolved } from "./options/settings.js";
 import type { MethodDiagnostics, Step } from "./step.js";
 
-/** Which of a guided run's numbers a method leaves open, and the values of the others. */
+/** The numbers of a guided run that a method fixes. It leaves the others open. */
 export type Fixed = Partial<Pick<Guidance, "candidates" | "rollouts" | "steps" | "blockTokens">>;
 
 /** Why something can't be done, and what can. */
@@ -21,7 +21,7 @@ export interface Refusal {
   fix: string;
 }
 
-/** How reports tell of a method's steps. */
+/** How reports describe a method's steps. */
 export interface ReportTerms {
   /** Whether each step's candidates continue the one that was kept before. */
   continues: boolean;
@@ -31,9 +31,9 @@ export interface ReportTerms {
   shows: readonly ("rollouts" | "ess")[];
 }
 
-/** A method, but for its algorithm. */
+/** A method without its algorithm. */
 export interface MethodFacts<O extends OwnOptions = OwnOptions> {
-  /** As `--method` has it. */
+  /** The name that `--method` takes. */
   readonly name: string;
   /** One line of help. */
   readonly summary: string;
@@ -60,11 +60,11 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
    * @param isConditioned whether a constraint conditions p_ref, which is a target of its own
    */
   defaultReward?(own: ValuesOf<O>, isConditioned: boolean): Reward | null;
-  /** What an autoregressive model's texts must carry for the method. Default: nothing. */
+  /** The metrics that an autoregressive model's texts must have for the method. Default: none. */
   metrics?(own: ValuesOf<O>): readonly TokenMetric[];
   /** Throws `ERR_INVALID_OPTION` for settings that don't go together. */
   check?(resolved: Resolved<ValuesOf<O>>): void;
-  /** What it asks of an autoregressive model. */
+  /** The demand, if the model is autoregressive. */
   demand(shape: RunShape): Demand;
   bounds(shape: RunShape, own: ValuesOf<O>): RunBounds;
   /** Texts that one of its batches adds a token to. Default: those that run side by side. */
@@ -78,14 +78,14 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
   readonly reports: ReportTerms;
   /** Whether it has weights, by which p_ref can be conditioned on a constraint. */
   readonly weighs?: boolean;
-  /** Whether its texts grow by the most probable tokens, which a model ranks, in the place of draws. */
+  /** Whether its texts grow by the most probable tokens, which a model ranks, instead of drawn tokens. */
   readonly expands?: boolean;
   /**
    * Whether it chooses among whole texts that are drawn independently: the first k of them are what k
    * candidates would have been.
    */
   readonly drawsIndependent?: boolean;
-  /** Whether it picks its text, by rewards or probabilities, in the place of drawing from a law. */
+  /** Whether it picks its text by rewards or probabilities, instead of drawing from a distribution. */
   readonly picks?: boolean;
   /** An estimate of the divergence of its text's law from p_ref, in nats; null where there is none. */
   divergence?(

@@ -1,6 +1,6 @@
 /**
- * Metropolis-Hastings on texts. A move draws a text y from q(· | x), which a kernel knows, and
- * accepts it in the place of x with probability
+ * Metropolis-Hastings on texts. A move draws a text y from a kernel's q(· | x), and replaces x by it with
+ * probability
  *
  *   min(1, π(y) · q(x | y) / (π(x) · q(y | x)))
  */
@@ -35,7 +35,7 @@ export interface Proposed<S extends ChainState> {
   logRatio: number;
 }
 
-/** How texts are drawn; `step` names the draws. */
+/** How texts are drawn. `step` determines the random numbers. */
 export interface Kernel<S extends ChainState> {
   /** The first texts, independent of each other. */
   start(count: number, step: number): Promise<S[]>;
@@ -56,7 +56,7 @@ interface Extension<S extends ChainState> extends Kernel<S> {
   extend(texts: readonly S[], step: number): Promise<S[]>;
 }
 
-/** Several Markov chains of one run, moved side by side. */
+/** Several Markov chains of one run, which are moved together. */
 export class Metropolis<S extends ChainState> {
   readonly #run: Run;
   #draws = 0;
@@ -72,7 +72,7 @@ export class Metropolis<S extends ChainState> {
     return this.#proposed === 0 ? 0 : this.#accepted / this.#proposed;
   }
 
-  /** The first texts; false: the budget cut them off. */
+  /** Draws the first texts. Returns false if the budget cut them off. */
   async start(count: number, moves: Moves<S>): Promise<boolean> {
     const drawn = await moves.kernel.start(count, this.#draws++);
     if (this.#run.isOutOfBudget) {
@@ -83,7 +83,7 @@ export class Metropolis<S extends ChainState> {
     return true;
   }
 
-  /** Draws unfinished texts on; false: the budget cut them off. */
+  /** Continues unfinished texts. Returns false if the budget cut them off. */
   async extend(moves: Moves<S, Extension<S>>): Promise<boolean> {
     const open = this.texts.filter(({ state }) => state.finishReason === null);
     const states = open.map(({ state }) => state);
@@ -95,7 +95,7 @@ export class Metropolis<S extends ChainState> {
     return true;
   }
 
-  /** One move of each text; false: the budget cut it off, and the texts are as they were. */
+  /** Makes one move of each text. Returns false if the budget cut it off; the texts are then unchanged. */
   async move(moves: Moves<S>): Promise<boolean> {
     const step = this.#draws++;
     const count = this.texts.length;

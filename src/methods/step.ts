@@ -1,13 +1,13 @@
 import type { FinishReason, TextThoughts } from "../chain/chain.js";
 import type { Scored } from "../energy/estimate.js";
 
-/** A text that a candidate's energy rests on. */
+/** A completion that determines a candidate's energy, with its answer. */
 export interface AnsweredCompletion extends Scored {
   /** Its canonical answer; `null` when it gives none. */
   answer: string | null;
 }
 
-/** One candidate of a step, with what its energy rests on. */
+/** One candidate of a step, with the completions that determine its energy. */
 export interface Candidate {
   text: string;
   /** Absent where it has none. */
@@ -21,7 +21,7 @@ export interface Candidate {
   completions: AnsweredCompletion[];
 }
 
-/** What single methods report besides, of a step and of the whole run. */
+/** Further numbers that some methods report, for a step and for the whole run. */
 export interface MethodDiagnostics {
   /** power, mh: share of the proposals that were accepted, from 0 to 1. */
   acceptanceRate?: number;

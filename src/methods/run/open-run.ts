@@ -1,4 +1,4 @@
-/** Opens what a run draws with, once it is checked and planned. */
+/** Opens the chain, the proposal and the stream of a run after it is checked and planned. */
 import type { Chain, Proposal } from "../../chain/chain.js";
 import { openChain, openProposal } from "../../chain/open.js";
 import type { EstimateOptions } from "../../energy/estimate.js";
@@ -53,7 +53,7 @@ export async function openRun<O extends OwnOptions>(
     resolved.callbacks.onWarning?.(message);
   };
   const stream = streamOf(resolved);
-  // A diffusion model fills in positions that stand before others, and closing takes some back.
+  // A diffusion model may fill in earlier positions later, and closing removes tokens.
   const isFinal =
     method.drawsOneText === true && !model.info.isDiffusion && !resolved.limits.closes;
   const onLive =

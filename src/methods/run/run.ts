@@ -84,8 +84,8 @@ export class Run<Own = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Candidates that a step draws between two looks. A reward that never settles would only be asked
-   * about the same texts again and again: its step draws all of them at once.
+   * The number of candidates that a step draws between two evaluations. If the reward never settles, the
+   * step draws all candidates at once, so that the reward is not asked about the same texts repeatedly.
    */
   get round(): number {
     const { guidance, energy } = this.settings;
@@ -151,7 +151,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     };
     this.rewards.see(estimate.completions, { step: step.step, elects: true });
     steps.push(step);
-    // A copy: what a caller does with it can't change the run.
+    // The caller gets a copy, so that it can't change the run.
     settings.callbacks.onStep?.(structuredClone(step));
     this.#opened.stream?.show(candidates[chosen]?.text ?? "");
     this.#warnIf(weightWarning(step, this.settings.energy.proposal));
@@ -161,7 +161,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
   goOnFrom({ text, thoughts }: Text): void {
     const { settings, model, stream, thoughtRules } = this.#opened;
     const { guidance, limits } = settings;
-    // The best text seen may take its place, where a budget ends or at the end, or one that is closed.
+    // The best text seen or a closed text may still replace this text.
     const mayDepart = guidance.finish === "best" || !limits.budget.isUnlimited || limits.closes;
     if (mayDepart || model.info.isDiffusion) return;
     // A tag that is not whole may be in a text: what is answer and what is thought is known behind it.
@@ -194,7 +194,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     const { method, settings } = this.#opened;
     const { best } = this.rewards;
     if (settings.guidance.finish === "best" && best !== null) return this.#end(best, "none", own);
-    const isCut = this.isOutOfBudget; // as it is now: a reward may take what is left of the time
+    const isCut = this.isOutOfBudget; // read now, because the reward may use up the rest of the time
     const law = isCut ? "none" : lawOf(method, settings);
     const reward = await this.rewards.rewardAtEnd(text, { asks: !isCut });
     return await this.#end({ text, reward }, law, own);

@@ -1,4 +1,4 @@
-/** What a run warns of. */
+/** The warnings of a run. */
 import type { Text, Usage } from "../../chain/chain.js";
 import { weightConcerns } from "../../energy/diagnostics.js";
 import { largestOf } from "../../energy/log-domain.js";
