@@ -22,7 +22,7 @@ export function divergenceOfChoices(steps: readonly Step[]): number | null {
   return steps.reduce((sum, { weights }) => sum + divergenceOfChoice(weights), 0);
 }
 
-/** The divergence of particles: Σ w log Ê - log Ẑ over their last weights; log Ê is r / λ when all have ended. */
+/** The divergence of particles: Σ w log Ê - log Ẑ with their last weights, for which log Ê is r / λ. */
 export function divergenceOfParticles(
   steps: readonly Step[],
   { logNormaliser }: MethodDiagnostics,

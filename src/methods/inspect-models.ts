@@ -37,15 +37,15 @@ export interface InspectedModel {
   speed: Speed | null;
 }
 
-/** What a run of `ets` takes with 8 candidates and its other defaults, behind a prompt of up to 512 tokens. */
+/** The memory of a run of `ets` with 8 candidates, its other defaults, and a prompt of up to 512 tokens. */
 export interface MemoryFit {
   /** Whether it fits, perhaps in waves. */
   fits: boolean;
-  /** Where its contexts would live. */
+  /** The place of its contexts. */
   place: Place;
-  /** Predicted peak: weights and contexts, in bytes; where it doesn't fit, what it would take. */
+  /** Predicted peak in bytes: weights and contexts. If the run doesn't fit, the bytes that it would need. */
   plannedBytes: number;
-  /** Free there now, in bytes. */
+  /** The free bytes there now. */
   freeBytes: number;
   /** The longest single text, prompt and answer, that the model and the free memory allow; 0: none. */
   longestText: number;
@@ -78,7 +78,7 @@ export interface ListedModel {
 }
 
 const PROMPT_TOKENS = 512;
-/** Texts are measured in steps of so many tokens. */
+/** The longest text is found in steps of this many tokens. */
 const TEXT_UNIT = 256;
 /** A proposal of more than half of its reference's size gains nothing. */
 const LARGEST_PROPOSAL = 0.5;
@@ -246,7 +246,7 @@ function fitOf(model: UnloadedModel): MemoryFit {
     fits: plan !== undefined,
     place,
     plannedBytes: peakBytes,
-    // The weights are to come: what is free without them.
+    // The weights are not loaded yet, so they are added to what is free.
     freeBytes: mappedBytes > 0 ? bytes : bytes + sizeBytes,
     longestText: longestText(model),
   };

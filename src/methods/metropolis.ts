@@ -23,7 +23,7 @@ export const MOVES = integerOption("moves", {
 /** A text of a Markov chain. */
 export interface Visited<S extends ChainState> {
   state: S;
-  /** log π(x), up to a constant, as it is reported; relative to p_ref where its kernel says so. */
+  /** log π(x), up to a constant, for reports; relative to p_ref if its kernel says so. */
   logDensity: number;
   /** What is reported as its reward. */
   reward: number;
@@ -39,7 +39,7 @@ export interface Proposed<S extends ChainState> {
 export interface Kernel<S extends ChainState> {
   /** The first texts, independent of each other. */
   start(count: number, step: number): Promise<S[]>;
-  /** Another text for each, departing where its number of `uniforms`, on [0, 1), says. */
+  /** Draws another text for each. `uniforms`, on [0, 1), determine where each departs from the old text. */
   propose(texts: readonly S[], step: number, uniforms: readonly number[]): Promise<Proposed<S>[]>;
 }
 
@@ -47,11 +47,11 @@ export interface Kernel<S extends ChainState> {
 export interface Moves<S extends ChainState, K extends Kernel<S> = Kernel<S>> {
   kernel: K;
   visit(states: readonly S[]): Promise<Visited<S>[]>;
-  /** log π(y) - log π(x), of differences alone: densities may be too large to be told apart. */
+  /** log π(y) - log π(x), computed from differences, because large densities lose them by rounding. */
   logDensityRatio(y: Visited<S>, x: Visited<S>): number;
 }
 
-/** Moves of texts that can be drawn on, beyond the length they were drawn to. */
+/** A kernel of texts that can be continued beyond the length to which they were drawn. */
 interface Extension<S extends ChainState> extends Kernel<S> {
   extend(texts: readonly S[], step: number): Promise<S[]>;
 }
@@ -120,7 +120,7 @@ export class Metropolis<S extends ChainState> {
     return true;
   }
 
-  /** Records the texts as a step, one of the living chosen uniformly. */
+  /** Records the texts as a step, and chooses one of the texts that are not dead uniformly. */
   async record(step: number): Promise<number> {
     const states = this.texts.map(({ state }) => state);
     const weights = choiceWeights(states, states.map(logOfLife));
@@ -138,7 +138,7 @@ export class Metropolis<S extends ChainState> {
   }
 }
 
-/** log of 1, or of 0 for a text that a constraint let die. */
+/** The log weight of a text: 0, or -Infinity if it is dead. */
 function logOfLife({ finishReason }: ChainState): number {
   return finishReason === "dead" ? Number.NEGATIVE_INFINITY : 0;
 }

@@ -31,7 +31,7 @@ export interface ComparedTexts extends Pick<JudgedText, "prompt" | "isFinished">
 
 /** The question to an instruct model, and its possible answers. */
 export interface JudgeOptions {
-  /** The question that the judge is asked, as a user's message or as messages. Default: whether it is good. */
+  /** The question to the judge, as a user's message or as messages. Default: whether the text is good. */
   template?: (judged: JudgedText) => string | readonly ChatMessage[];
   /** The two possible answers, first the one for a good text. Default ["Yes", "No"]. */
   answers?: readonly [string, string];

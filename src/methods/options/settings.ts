@@ -48,7 +48,7 @@ export interface Guidance {
   shortcuts: Shortcuts;
 }
 
-/** What texts are worth, and how their energies are estimated. */
+/** The reward of texts, and how their energies are estimated. */
 interface Energy {
   lambda: number;
   reward: Reward;
@@ -211,7 +211,7 @@ export function settingsOf({
   };
 }
 
-/** What a chain needs to know of a run, whose steps so far are `steps`. */
+/** The options of a run's chain. `steps` are the run's steps so far. */
 export function chainOptionsOf(
   { policy, guidance, energy, denoising, limits, callbacks, prefixCache }: Resolved,
   { tokens: prompt, thoughts }: Pick<EncodedPrompt, "tokens" | "thoughts">,
